@@ -1,0 +1,24 @@
+import type { Millis } from "./clock.ts";
+
+/** A source of chance: uniform in [0, 1). */
+export type Random = () => number;
+
+/** Chance that nobody can predict; for production drivers. */
+export const systemRandom: Random = Math.random;
+
+/** A repeatable source (mulberry32): the same seed gives the same sequence on every machine. */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** How long to wait before attempt `attempt` (from 0): doubling from `first` to `most`, between half and all of it by chance. */
+export function backOff(attempt: number, first: Millis, most: Millis, random: Random): Millis {
+  const full = Math.min(most, first * 2 ** Math.min(attempt, 30));
+  return full / 2 + (full / 2) * random();
+}

@@ -1,0 +1,64 @@
+/**
+ * What is kept of each watched object: the fields in use, under the names Kubernetes gives them, absent lists as empty ones.
+ * `key` is `namespace/name`, or the name alone for objects without a namespace.
+ */
+export interface ObjectMeta {
+  readonly key: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+}
+
+export interface Service extends ObjectMeta {
+  /** Only those of `metallb.universe.tf/`, under their whole names. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly type: string;
+  readonly loadBalancerClass: string | undefined;
+  /** `spec.clusterIPs`, else `spec.clusterIP`; without `None` and empty ones. */
+  readonly clusterIPs: readonly string[];
+  readonly ports: readonly ServicePort[];
+  readonly selector: Readonly<Record<string, string>>;
+  readonly externalTrafficPolicy: "Cluster" | "Local";
+  /** `spec.loadBalancerIP`; empty when unset. */
+  readonly loadBalancerIP: string;
+  /** `ip` of each `status.loadBalancer.ingress`; entries with only a host name are left out. */
+  readonly ingress: readonly string[];
+}
+
+export interface ServicePort {
+  readonly name: string;
+  readonly protocol: string;
+  readonly port: number;
+}
+
+/** The endpoints of one EndpointSlice, or of one Endpoints object where the API has no slices or the flag asks for it. */
+export interface EndpointSlice extends ObjectMeta {
+  /** Key of the Service they belong to. */
+  readonly service: string;
+  readonly endpoints: readonly Endpoint[];
+}
+
+export interface Endpoint {
+  readonly addresses: readonly string[];
+  readonly nodeName: string | undefined;
+  /** True also where the API leaves it unset. */
+  readonly ready: boolean;
+}
+
+export interface Node extends ObjectMeta {
+  readonly labels: Readonly<Record<string, string>>;
+  /** `InternalIP` addresses, in order. */
+  readonly internalIPs: readonly string[];
+}
+
+export interface Pod extends ObjectMeta {
+  readonly nodeName: string | undefined;
+  readonly podIPs: readonly string[];
+  /** Its condition `Ready` is True and it is not being deleted. */
+  readonly ready: boolean;
+}
+
+export interface ConfigMap extends ObjectMeta {
+  readonly data: Readonly<Record<string, string>>;
+}
