@@ -1,0 +1,95 @@
+/** One flag: how its text is read, what it is without one, and what `--help` says of it. */
+export interface Flag<T> {
+  readonly help: string;
+  /** The environment variable that gives the default; the command line wins over it. */
+  readonly env: string | undefined;
+  readonly fallback: T;
+  /** A boolean flag needs no value. */
+  readonly isBoolean: boolean;
+  /** @returns the value, or undefined when the text is not one; `expects` says what would be */
+  readonly read: (text: string) => T | undefined;
+  readonly expects: string;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a set holds flags of different types; FlagValues restores each.
+export type FlagSet = Readonly<Record<string, Flag<any>>>; // name -> flag
+export type FlagValues<S extends FlagSet> = { readonly [K in keyof S]: S[K] extends Flag<infer T> ? T : never };
+
+export type ParsedFlags<S extends FlagSet> =
+  | { readonly type: "values"; readonly values: FlagValues<S> }
+  | { readonly type: "help"; readonly text: string }
+  /** The command line or the environment cannot be used; the message says where and what is allowed. */
+  | { readonly type: "error"; readonly message: string };
+
+interface Common {
+  readonly help: string;
+  readonly env?: string;
+}
+
+/** The kinds of flags. */
+export const flag = {
+  text: ({ help, env, fallback = "" }: Common & { fallback?: string }): Flag<string> => ({
+    ...{ help, env, fallback, isBoolean: false, expects: "text" },
+    read: (text) => text,
+  }),
+  integer: ({ help, env, fallback, min, max }: Common & { fallback: number; min: number; max: number }): Flag<number> => ({
+    ...{ help, env, fallback, isBoolean: false, expects: `a whole number from ${min} to ${max}` },
+    read: (text) => (/^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined),
+  }),
+  boolean: ({ help, env }: Common): Flag<boolean> => ({
+    ...{ help, env, fallback: false, isBoolean: true, expects: "true or false" },
+    read: (text) => booleans[text],
+  }),
+  choice: <T extends string>({ help, env, fallback, choices }: Common & { fallback: T; choices: readonly T[] }): Flag<T> => ({
+    ...{ help, env, fallback, isBoolean: false, expects: `one of: ${choices.join(", ")}` },
+    read: (text) => choices.find((choice) => choice === text),
+  }),
+};
+
+// What Go's strconv.ParseBool accepts.
+const booleans: Readonly<Record<string, boolean>> = {
+  ...{ "1": true, t: true, T: true, true: true, TRUE: true, True: true },
+  ...{ "0": false, f: false, F: false, false: false, FALSE: false, False: false },
+};
+
+/** Reads `args` (without the program) and `env`. An empty environment variable counts as unset. */
+export function parseFlags<S extends FlagSet>(
+  usage: string,
+  flags: S,
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): ParsedFlags<S> {
+  const values: Record<string, unknown> = {};
+  for (const [name, flag] of Object.entries(flags)) {
+    const text = flag.env === undefined ? undefined : env[flag.env];
+    values[name] = text ? flag.read(text) : flag.fallback;
+    if (values[name] === undefined)
+      return { type: "error", message: `environment variable ${flag.env} is "${text}", wanted ${flag.expects}` };
+  }
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] ?? "";
+    const match = /^--?([a-z][a-z0-9-]*)(?:=(.*))?$/s.exec(arg);
+    if (match === null) return { type: "error", message: `unexpected argument "${arg}"; see --help` };
+    const name = match[1] ?? "";
+    if (name === "help" || name === "h") return { type: "help", text: helpText(usage, flags) };
+    const known = Object.hasOwn(flags, name) ? flags[name] : undefined;
+    if (known === undefined) return { type: "error", message: `unknown flag --${name}; see --help` };
+    const text = match[2] ?? (known.isBoolean ? "true" : args[++i]);
+    if (text === undefined) return { type: "error", message: `flag --${name} needs a value: ${known.expects}` };
+    const value = known.read(text);
+    if (value === undefined) return { type: "error", message: `flag --${name} is "${text}", wanted ${known.expects}` };
+    values[name] = value;
+  }
+  return { type: "values", values: values as FlagValues<S> };
+}
+
+function helpText(usage: string, flags: FlagSet): string {
+  const rows = Object.entries(flags).map(([name, { help, env, fallback, isBoolean, expects }]) => {
+    const value = isBoolean ? "" : expects === "text" ? " TEXT" : expects.startsWith("one of") ? " NAME" : " NUMBER";
+    const from = env === undefined ? "" : `; environment: ${env}`;
+    const standard = fallback === "" || isBoolean ? "" : `; default: ${fallback}`;
+    const allowed = expects.startsWith("one of") ? `; ${expects}` : "";
+    return `  --${name}${value}\n        ${help}${allowed}${standard}${from}`;
+  });
+  return `${usage}\n\nFlags:\n${rows.join("\n")}\n`;
+}

@@ -1,0 +1,29 @@
+import { Counter, Gauge, type Registry } from "prom-client";
+
+/** What controller and speaker tell of the API and of their configuration (reference names, `metallb_k8s_client_…`). */
+export class KubernetesMetrics {
+  readonly updates: Counter;
+  readonly updateErrors: Counter;
+  readonly configLoaded: Gauge;
+  readonly configStale: Gauge;
+
+  constructor(registry: Registry) {
+    const registers = [registry];
+    this.updates = new Counter({
+      ...{ name: "metallb_k8s_client_updates_total", registers },
+      help: "Changes of Kubernetes objects that were acted upon.",
+    });
+    this.updateErrors = new Counter({
+      ...{ name: "metallb_k8s_client_update_errors_total", registers },
+      help: "Changes of Kubernetes objects that could not be acted upon.",
+    });
+    this.configLoaded = new Gauge({
+      ...{ name: "metallb_k8s_client_config_loaded_bool", registers },
+      help: "1 once any configuration has been accepted.",
+    });
+    this.configStale = new Gauge({
+      ...{ name: "metallb_k8s_client_config_stale_bool", registers },
+      help: "1 while an earlier configuration is in force because the latest was refused or is missing.",
+    });
+  }
+}
