@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { test } from "node:test";
+
+const program = new URL("testing/daemon.ts", import.meta.url).pathname;
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the daemon; each time a line with `when` is printed, sends the next signal. */
+async function run(args: string[], when?: string, signals: NodeJS.Signals[] = []): Promise<Ended> {
+  const child: ChildProcess = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let stdout = "";
+  let stderr = "";
+  const pending = [...signals];
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+    if (when !== undefined && text.includes(when)) child.kill(pending.shift());
+    if (text.includes('"stopping"') && pending.length > 0) child.kill(pending.shift());
+  });
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, stdout, stderr };
+}
+
+test("SIGTERM lets it finish what is in flight, and it exits with 0", async () => {
+  const { code, stdout } = await run([], '"started"', ["SIGTERM"]);
+  assert.equal(code, 0);
+  assert.deepEqual(
+    stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).msg),
+    ["started", "stopping", "in flight is done", "stopped"],
+  );
+});
+
+test("a second signal ends it at once", async () => {
+  const { code, stdout } = await run(["--mode=stubborn"], '"started"', ["SIGTERM", "SIGINT"]);
+  assert.equal(code, 1);
+  assert.doesNotMatch(stdout, /"stopped"/);
+});
+
+test("a stop that takes too long is given up", async () => {
+  const { code, stdout } = await run(["--mode=stubborn"], '"started"', ["SIGTERM"]);
+  assert.equal(code, 1);
+  assert.match(stdout, /stopping took too long/);
+});
+
+test("a start that fails exits with 1 and says why", async () => {
+  const { code, stdout } = await run(["--mode=broken"]);
+  assert.equal(code, 1);
+  assert.match(stdout, /"level":"error","msg":"cannot start".*no kubeconfig/);
+});
+
+test("a rejection that nobody handles exits with 1 and says where it came from", async () => {
+  const { code, stdout } = await run(["--mode=rejection"]);
+  assert.equal(code, 1);
+  assert.match(stdout, /unforeseen error.*out of the blue.*daemon\.ts/);
+});
+
+test("a bad command line exits with 2, on standard error", async () => {
+  const { code, stdout, stderr } = await run(["--mode"]);
+  assert.deepEqual({ code, stdout }, { code: 2, stdout: "" });
+  assert.match(stderr, /^flag --mode needs a value/);
+});
+
+test("--help exits with 0, on standard output", async () => {
+  const { code, stdout } = await run(["--help"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /^a daemon for the tests\n/);
+});

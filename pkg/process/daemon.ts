@@ -1,0 +1,63 @@
+import { type FlagSet, type FlagValues, parseFlags } from "#pkg/flags";
+import { createLog, type Log, type LogLevel } from "#pkg/log";
+
+export interface Daemon<S extends FlagSet> {
+  /** The first lines of `--help`. */
+  readonly usage: string;
+  /** Has a flag `log-level`. */
+  readonly flags: S;
+  /** Starts everything; disposing what it returns finishes what is in flight. */
+  readonly start: (values: FlagValues<S>, log: Log) => Promise<AsyncDisposable>;
+  /** How long an orderly stop may take before the process ends anyway. */
+  readonly stopTimeoutMs: number;
+}
+
+/**
+ * Runs a daemon to its end: exit code 0 after SIGTERM or SIGINT, 1 when it cannot start or something unforeseen happens (a
+ * restart is safe: all state is in the API), 2 for a command line that cannot be used. A second signal ends it at once.
+ */
+export async function runDaemon<S extends FlagSet>(daemon: Daemon<S>): Promise<never> {
+  const parsed = parseFlags(daemon.usage, daemon.flags, process.argv.slice(2), process.env);
+  if (parsed.type === "help") return print(process.stdout, parsed.text, 0);
+  if (parsed.type === "error") return print(process.stderr, `${parsed.message}\n`, 2);
+  const log = createLog(parsed.values["log-level"] as LogLevel);
+  const crash = (error: unknown) => {
+    log.error("unforeseen error, exiting", { op: "crash", error, stack: error instanceof Error ? error.stack : undefined });
+    process.exit(1);
+  };
+  process.on("uncaughtException", crash);
+  process.on("unhandledRejection", crash);
+  const stopping = firstSignal();
+  let running: AsyncDisposable;
+  try {
+    running = await daemon.start(parsed.values, log);
+  } catch (error) {
+    log.error("cannot start", { op: "startup", error });
+    process.exit(1);
+  }
+  log.info("stopping", { op: "shutdown", signal: await stopping });
+  const timeout = setTimeout(() => {
+    log.error("stopping took too long, exiting", { op: "shutdown" });
+    process.exit(1);
+  }, daemon.stopTimeoutMs);
+  await running[Symbol.asyncDispose]();
+  clearTimeout(timeout);
+  log.info("stopped", { op: "shutdown" });
+  process.exit(0);
+}
+
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let signals = 0;
+    const receive = (signal: NodeJS.Signals) => {
+      if (++signals > 1) process.exit(1);
+      resolve(signal);
+    };
+    process.on("SIGTERM", receive);
+    process.on("SIGINT", receive);
+  });
+}
+
+function print(stream: NodeJS.WriteStream, text: string, code: number): Promise<never> {
+  return new Promise(() => stream.write(text, () => process.exit(code)));
+}
