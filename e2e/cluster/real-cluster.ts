@@ -1,0 +1,117 @@
+import { constants } from "node:fs";
+import { copyFile, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { waitFor } from "#e2e/lab";
+import type { RunOptions } from "./command.ts";
+import { apiServerUrl, startApiServer, startControllers } from "./control-plane.ts";
+import { writeImageArchive } from "./image.ts";
+import { createLan, type Host, type Lan } from "./lan.ts";
+import { importImage, type NodeOptions, pauseImage, startNode } from "./node.ts";
+import { Pki } from "./pki.ts";
+import { Sandbox } from "./sandbox.ts";
+
+export interface RealClusterOptions {
+  readonly nodes: number;
+  /** Path of the Kubernetes binary; see `findKcp`. */
+  readonly kcp: string;
+}
+
+export class RealCluster implements AsyncDisposable {
+  readonly client: Host;
+  readonly nodes: readonly Host[];
+  /** Of an administrator; good on the hosts of the LAN. */
+  readonly kubeconfig: string;
+  readonly #sandbox: Sandbox;
+  readonly #kcp: string;
+  readonly #controlPlane: Host;
+  readonly #nodes: readonly NodeOptions[];
+
+  private constructor(sandbox: Sandbox, kcp: string, lan: Lan, kubeconfig: string, nodes: readonly NodeOptions[]) {
+    this.#sandbox = sandbox;
+    this.#kcp = kcp;
+    this.#controlPlane = lan.controlPlane;
+    this.#nodes = nodes;
+    this.client = lan.client;
+    this.nodes = lan.nodes;
+    this.kubeconfig = kubeconfig;
+  }
+
+  /** Resolves when every node is Ready. @throws {Error} with the end of the logs; nothing is left behind */
+  static async start({ nodes: nodeCount, kcp }: RealClusterOptions): Promise<RealCluster> {
+    await using stack = new AsyncDisposableStack();
+    const sandbox = stack.use(await Sandbox.start());
+    const { directory } = sandbox;
+    try {
+      await mkdir(join(directory, "pki"));
+      const pki = await Pki.create(join(directory, "pki"));
+      const lan = await createLan(sandbox, nodeCount);
+      const kubeconfig = await startApiServer(lan.controlPlane, kcp, directory, pki);
+      const pauseArchive = await writePauseImage(directory, kcp);
+      const snapshotter = await chooseSnapshotter(sandbox);
+      const server = apiServerUrl(lan.controlPlane);
+      const common = { kcp, directory, pki, server, cgroup: sandbox.name, snapshotter, pauseArchive };
+      const nodes = lan.nodes.map((host, i) => ({ ...common, host, number: i + 1 }));
+      const cluster = new RealCluster(sandbox, kcp, lan, kubeconfig, nodes);
+      await Promise.all([...nodes.map(startNode), cluster.#startControllers(pki)]);
+      const names = lan.nodes.map(({ name }) => `node/${name}`);
+      await cluster.kubectl(["wait", "--for=create", "--timeout=60s", ...names], { timeoutMs: 70_000 });
+      await cluster.kubectl(["wait", "--for=condition=Ready", "--timeout=60s", ...names], { timeoutMs: 70_000 });
+      stack.move();
+      return cluster;
+    } catch (cause) {
+      throw new Error(`Cannot start a cluster\n${await sandbox.logs()}`, { cause });
+    }
+  }
+
+  /** Runs kubectl as an administrator; paths have to be absolute. @returns what it printed. @throws {CommandError} */
+  kubectl(args: readonly string[], options?: RunOptions): Promise<string> {
+    return this.#controlPlane.run([this.#kcp, "kubectl", "--kubeconfig", this.kubeconfig, ...args], options);
+  }
+
+  /** Loads a docker archive, such as `writeImageArchive` makes, into every node. */
+  async loadImage(archive: string): Promise<void> {
+    await Promise.all(this.#nodes.map((node) => importImage(node, archive)));
+  }
+
+  node(name: string): Host {
+    const node = this.nodes.find((node) => node.name === name);
+    if (node === undefined)
+      throw new Error(`Cannot find node ${name}: there are ${this.nodes.map(({ name }) => name).join(", ")}`);
+    return node;
+  }
+
+  /** The end of the logs of Kubernetes' own processes, for a failure's report. */
+  logs(): Promise<string> {
+    return this.#sandbox.logs();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#sandbox[Symbol.asyncDispose]();
+  }
+
+  async #startControllers(pki: Pki): Promise<void> {
+    const ready = () => this.kubectl(["get", "--raw", "/readyz"]);
+    await waitFor("the API server", ready, { timeout: 60_000, every: 200 });
+    startControllers(this.#controlPlane, this.#kcp, pki, this.kubeconfig);
+  }
+}
+
+/** Overlays do not stack everywhere, such as in a container whose files are an overlay themselves; copying works everywhere. */
+async function chooseSnapshotter(sandbox: Sandbox): Promise<NodeOptions["snapshotter"]> {
+  const script = `cd "$0"; mkdir lower upper work merged
+    mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged && umount merged`;
+  const works = sandbox.run(undefined, ["sh", "-ec", script, sandbox.directory]);
+  return works.then(
+    () => "overlayfs",
+    () => "native",
+  );
+}
+
+async function writePauseImage(directory: string, kcp: string): Promise<string> {
+  const root = join(directory, "pause");
+  await mkdir(root);
+  await copyFile(kcp, join(root, "kcp"), constants.COPYFILE_FICLONE);
+  const archive = join(directory, "pause.tar");
+  await writeImageArchive(archive, { tag: pauseImage, root, entrypoint: ["/kcp", "pause"] });
+  return archive;
+}
