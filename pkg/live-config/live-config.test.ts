@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LiveConfig } from "#pkg/live-config";
+import { silentLog } from "#pkg/log";
+import { parseAddress } from "#pkg/net";
+import { parsePools } from "./testing.ts";
+
+const wide = "a 10.0.0.0-10.0.0.9";
+const narrow = "a 10.0.0.5-10.0.0.9";
+const other = "b 192.0.2.0-192.0.2.9";
+
+/** A cluster as one process sees it: what it is told, and what it makes of it. */
+function setUp(initial: { holds?: Record<string, string>; config?: string; lastGood?: string; start?: boolean } = {}) {
+  const holds = new Map(Object.entries(initial.holds ?? {})); // service -> addresses
+  const told: string[] = [];
+  const parsed: string[] = [];
+  const live = new LiveConfig({
+    parse(text) {
+      parsed.push(text);
+      return parsePools(text);
+    },
+    holdings: {
+      services: () => holds.keys(),
+      addresses: (service) =>
+        (holds.get(service) ?? "")
+          .split(" ")
+          .map(parseAddress)
+          .filter((address) => address !== undefined),
+    },
+    log: silentLog,
+    changed: () => told.push(print()),
+  });
+  const print = () => {
+    const { inForce, verdict } = live.state;
+    const list = verdict?.type === "strands" ? ` ${[...verdict.stranded].map(([s, a]) => `${s}=${a.join("+")}`).join(" ")}` : "";
+    return `${inForce?.text ?? "nothing"} | ${verdict?.type}${verdict?.type === "missing" ? ` ${verdict.what}` : list}`;
+  };
+  const config = (text: string | undefined) => live.configMapChanged(text === undefined ? undefined : { config: text });
+  const hold = (service: string, addresses: string | undefined) => {
+    if (addresses === undefined) holds.delete(service);
+    else holds.set(service, addresses);
+    live.serviceChanged(service);
+  };
+  if (initial.lastGood !== undefined) live.lastGoodChanged(initial.lastGood);
+  if (initial.config !== undefined) config(initial.config);
+  if (initial.start !== false) live.start();
+  return { live, config, hold, told, parsed };
+}
+
+const atStart: { name: string; holds?: Record<string, string>; config?: string; lastGood?: string; want: string }[] = [
+  { name: "nothing there: nothing in force", want: "nothing | missing configMap" },
+  {
+    name: "a first configuration is accepted, whatever addresses there are",
+    config: narrow,
+    holds: { s: "10.0.0.1" },
+    want: `${narrow} | accepted`,
+  },
+  { name: "an invalid first configuration leaves nothing in force", config: "!", want: "nothing | invalid" },
+  { name: "the last good configuration survives a ConfigMap that is gone", lastGood: wide, want: `${wide} | missing configMap` },
+  { name: "the last good configuration survives one that is invalid", lastGood: wide, config: "!", want: `${wide} | invalid` },
+  { name: "the same text again is accepted", lastGood: wide, config: wide, want: `${wide} | accepted` },
+  {
+    name: "a change made meanwhile is accepted if it strands nothing",
+    lastGood: wide,
+    config: narrow,
+    holds: { s: "10.0.0.5" },
+    want: `${narrow} | accepted`,
+  },
+  {
+    name: "a change made meanwhile is refused for what it strands, all of it",
+    lastGood: wide,
+    config: narrow,
+    holds: { s: "10.0.0.1", t: "10.0.0.2", u: "10.0.0.7", v: "" },
+    want: `${wide} | strands s=10.0.0.1 t=10.0.0.2`,
+  },
+  {
+    name: "foreign addresses do not block a change",
+    lastGood: wide,
+    config: other,
+    holds: { s: "172.16.0.1" },
+    want: `${other} | accepted`,
+  },
+  {
+    name: "a last good configuration that cannot be read counts as none",
+    lastGood: "!",
+    config: narrow,
+    holds: { s: "10.0.0.1" },
+    want: `${narrow} | accepted`,
+  },
+];
+for (const { name, want, ...initial } of atStart) {
+  test(`at start: ${name}`, () => {
+    assert.deepEqual(setUp(initial).told, [want]);
+  });
+}
+
+test("nothing is decided before everything has been seen", () => {
+  const { live, told } = setUp({ config: wide, lastGood: narrow, start: false });
+  live.serviceChanged("s");
+  assert.deepEqual([live.state, told], [{ inForce: undefined, verdict: undefined }, []]);
+});
+
+test("the order in which ConfigMap and last good configuration are seen does not matter", () => {
+  const { live, config, told } = setUp({ holds: { s: "10.0.0.1" }, start: false });
+  config(narrow);
+  live.lastGoodChanged(wide);
+  live.start();
+  assert.deepEqual(told, [`${wide} | strands s=10.0.0.1`]);
+});
+
+test("a refused change takes effect by itself when the last Service in its way goes", () => {
+  const { config, hold, told } = setUp({ config: wide, holds: { s: "10.0.0.1", t: "10.0.0.2" } });
+  told.length = 0;
+  config(narrow);
+  hold("s", undefined);
+  hold("t", "10.0.0.6");
+  assert.deepEqual(told, [`${wide} | strands s=10.0.0.1 t=10.0.0.2`, `${narrow} | accepted`]);
+});
+
+test("a refused change is blocked also by Services that come later, and the list is kept up to date", () => {
+  const { live, config, hold } = setUp({ config: wide, holds: { s: "10.0.0.1" } });
+  config(narrow);
+  hold("late", "10.0.0.2");
+  hold("s", undefined);
+  const { verdict } = live.state;
+  assert.deepEqual(verdict?.type === "strands" && [...verdict.stranded.keys()], ["late"]);
+});
+
+test("a refused change that is taken back is accepted without having had an effect", () => {
+  const { live, config, told } = setUp({ config: wide, holds: { s: "10.0.0.1" } });
+  const before = live.inForce;
+  config(other);
+  config(wide);
+  assert.deepEqual(told, [`${wide} | accepted`, `${wide} | strands s=10.0.0.1`, `${wide} | accepted`]);
+  assert.equal(live.inForce, before);
+});
+
+test("a ConfigMap that is deleted, or loses its key, or turns invalid, changes nothing but the verdict", () => {
+  const { live, config, told } = setUp({ config: wide });
+  told.length = 0;
+  config(undefined);
+  live.configMapChanged({ "config.yaml": wide });
+  config("!");
+  config("! !");
+  assert.deepEqual(told, [`${wide} | missing configMap`, `${wide} | missing key`, `${wide} | invalid`, `${wide} | invalid`]);
+});
+
+test("once accepted, Services are no reason to look again", () => {
+  const { config, hold, told } = setUp({ config: wide });
+  config(narrow);
+  told.length = 0;
+  hold("s", "10.0.0.1");
+  assert.deepEqual(told, []);
+});
+
+test("the same text is read once, whichever way it comes", () => {
+  const { live, config, hold, parsed } = setUp({ lastGood: wide, config: wide, holds: { s: "10.0.0.1" } });
+  config(narrow);
+  hold("s", "10.0.0.2");
+  hold("s", "10.0.0.6");
+  live.lastGoodChanged(narrow);
+  config(narrow);
+  assert.deepEqual(parsed, [wide, narrow]);
+});
+
+// The speaker watches what the controller decides from; it may see it in another order.
+test("a follower that accepts too early comes to the controller's decision when it sees the address", () => {
+  const { config, hold, told } = setUp({ lastGood: wide, config: wide });
+  told.length = 0;
+  config(narrow); // Here: accepted. The controller has seen s already, and refuses.
+  hold("s", "10.0.0.1");
+  assert.deepEqual(told, [`${narrow} | accepted`, `${wide} | strands s=10.0.0.1`]);
+});
+
+test("a follower that refuses too long is corrected by the controller's record", () => {
+  const { live, config, told } = setUp({ lastGood: wide, config: wide, holds: { s: "10.0.0.1" } });
+  told.length = 0;
+  config(narrow); // Here: refused. The controller has seen s go already.
+  live.lastGoodChanged(narrow);
+  assert.deepEqual(told, [`${wide} | strands s=10.0.0.1`, `${narrow} | accepted`]);
+});
+
+test("a record that is ahead of the ConfigMap does not flap", () => {
+  const { live, config, told } = setUp({ lastGood: wide, config: wide });
+  told.length = 0;
+  live.lastGoodChanged(narrow);
+  config(narrow);
+  assert.deepEqual(told, [`${narrow} | accepted`]);
+});
+
+test("a record that is deleted or damaged while running changes nothing", () => {
+  const { live, told } = setUp({ lastGood: wide, config: "!" });
+  told.length = 0;
+  live.lastGoodChanged("!");
+  live.lastGoodChanged(undefined);
+  assert.deepEqual([live.inForce?.text, told], [wide, []]);
+});

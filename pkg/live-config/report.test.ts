@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { explain } from "#pkg/live-config";
+import type { Fields, Log } from "#pkg/log";
+import { Address } from "#pkg/net";
+import type { Verdict } from "./judge.ts";
+import { logDecision } from "./report.ts";
+import { poolsOf } from "./testing.ts";
+
+const error = (line: number) => ({ severity: "error", path: "peers[0]", line, column: 2, message: "is wrong" }) as const;
+const warning = { severity: "warning", path: "", line: 9, column: 1, message: "is odd" } as const;
+const stranded = (count: number) =>
+  new Map(Array.from({ length: count }, (_, i) => [`default/s${i}`, [new Address("IPv4", BigInt(i))]]));
+
+const sentences: { name: string; verdict: Exclude<Verdict, { type: "accepted" }>; want: string }[] = [
+  { name: "no ConfigMap", verdict: { type: "missing", what: "configMap" }, want: "the ConfigMap does not exist" },
+  { name: "no key", verdict: { type: "missing", what: "key" }, want: 'the ConfigMap has no key "config"' },
+  {
+    name: "errors, without the warnings",
+    verdict: { type: "invalid", problems: [warning, error(3)] },
+    want: "peers[0] at line 3, column 2: is wrong",
+  },
+  {
+    name: "many stranded Services",
+    verdict: { type: "strands", stranded: stranded(7) },
+    want: "no pool would be left for addresses in use by default/s0 (0.0.0.0), default/s1 (0.0.0.1), default/s2 (0.0.0.2), default/s3 (0.0.0.3), default/s4 (0.0.0.4), and 2 more",
+  },
+];
+for (const { name, verdict, want } of sentences) test(`explain: ${name}`, () => assert.equal(explain(verdict), want));
+
+/** The lines that a decision makes, as `level: what`. */
+function lines(verdict: Verdict, inForce: object | undefined): string[] {
+  const written: string[] = [];
+  const write = (level: string) => (message: string, fields?: Fields) =>
+    void written.push(`${level}: ${message}${fields?.service === undefined ? "" : ` ${fields.service} ${fields.ips}`}`);
+  const log: Log = { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error"), with: () => log };
+  logDecision(log, { inForce, verdict });
+  return written;
+}
+
+test("every problem has a line of its own, and the decision is the last one", () => {
+  const refused = "error: configuration refused, the previous one stays in force";
+  assert.deepEqual(lines({ type: "invalid", problems: [error(1), error(2)] }, {}), [
+    ...["error: configuration error", "error: configuration error", refused],
+  ]);
+  assert.deepEqual(lines({ type: "strands", stranded: stranded(2) }, {}), [
+    ...["error: configuration leaves no pool for an address in use default/s0 0.0.0.0"],
+    ...["error: configuration leaves no pool for an address in use default/s1 0.0.0.1", refused],
+  ]);
+  const config = { text: "", config: poolsOf("") };
+  assert.deepEqual(lines({ type: "accepted", config, warnings: [warning] }, config), [
+    ...["warn: configuration warning", "info: configuration loaded"],
+  ]);
+  assert.deepEqual(lines({ type: "missing", what: "key" }, undefined), ["error: no configuration, nothing can be done"]);
+});
+
+test("thousands of stranded Services do not make thousands of lines", () => {
+  assert.equal(lines({ type: "strands", stranded: stranded(5000) }, {}).length, 101);
+});

@@ -1,0 +1,62 @@
+import type { Problem } from "#pkg/config";
+import type { Log } from "#pkg/log";
+import type { Verdict } from "./judge.ts";
+import { configKey } from "./words.ts";
+
+// Enough to see the pattern; the log of a cluster with thousands of Services must stay readable.
+const mostLines = 100;
+const mostInMessage = 5;
+
+/** Such as `address-pools[0].protocol at line 4, column 15: unknown protocol "layer3"`. */
+export function problemText({ path, line, column, message }: Problem): string {
+  return `${path === "" ? "" : `${path} at `}line ${line}, column ${column}: ${message}`;
+}
+
+/** One sentence on why a candidate was refused, for an event or a health page; its longest lists are shortened. */
+export function explain(verdict: Exclude<Verdict, { type: "accepted" }>): string {
+  switch (verdict.type) {
+    case "missing":
+      return verdict.what === "configMap" ? "the ConfigMap does not exist" : `the ConfigMap has no key "${configKey}"`;
+    case "invalid":
+      return shortened(errors(verdict.problems).map(problemText), "; ");
+    case "strands": {
+      const holders = [...verdict.stranded].map(([service, addresses]) => `${service} (${addresses.join(", ")})`);
+      return `no pool would be left for addresses in use by ${shortened(holders, ", ")}`;
+    }
+    default:
+      return verdict satisfies never;
+  }
+}
+
+/** Writes a decision to the log: a line for each problem, stranded Service or warning, then one for the decision. */
+export function logDecision(log: Log, { inForce, verdict }: { inForce: object | undefined; verdict: Verdict | undefined }): void {
+  if (verdict === undefined) return;
+  if (verdict.type === "accepted") {
+    for (const problem of verdict.warnings.slice(0, mostLines))
+      log.warn("configuration warning", { event: "configWarning", ...fields(problem) });
+    log.info("configuration loaded", { event: "configLoaded" });
+    return;
+  }
+  if (verdict.type === "invalid")
+    for (const problem of errors(verdict.problems).slice(0, mostLines))
+      log.error("configuration error", { event: "configError", ...fields(problem) });
+  if (verdict.type === "strands")
+    for (const [service, ips] of [...verdict.stranded].slice(0, mostLines))
+      log.error("configuration leaves no pool for an address in use", { event: "configError", service, ips });
+  const message =
+    inForce === undefined ? "no configuration, nothing can be done" : "configuration refused, the previous one stays in force";
+  log.error(message, { event: "configStale", error: explain(verdict) });
+}
+
+function errors(problems: readonly Problem[]): readonly Problem[] {
+  return problems.filter(({ severity }) => severity === "error");
+}
+
+function fields({ path, line, column, message }: Problem): Readonly<Record<string, unknown>> {
+  return { path, line, column, error: message };
+}
+
+function shortened(items: readonly string[], separator: string): string {
+  const rest = items.length - mostInMessage;
+  return [...items.slice(0, mostInMessage), ...(rest > 0 ? [`and ${rest} more`] : [])].join(separator);
+}
