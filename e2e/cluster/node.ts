@@ -15,7 +15,7 @@ export interface NodeOptions {
   readonly pki: Pki;
   /** URL of the API server. */
   readonly server: string;
-  /** Below which containers' cgroups are made. */
+  /** Below which Pods' cgroups are made; the node's alone, because a kubelet removes those of Pods that it does not know. */
   readonly cgroup: string;
   readonly snapshotter: "overlayfs" | "native";
   /** A docker archive with the image `pauseImage`. */
@@ -49,8 +49,8 @@ export async function startNode(options: NodeOptions): Promise<void> {
     podLogsDir: join(directory, "pods"),
     volumePluginDir: join(directory, "plugins"),
     cgroupDriver: "cgroupfs",
-    cgroupsPerQOS: false,
-    cgroupRoot: `/${options.cgroup}`,
+    cgroupsPerQOS: true,
+    cgroupRoot: options.cgroup,
     enforceNodeAllocatable: [],
     failCgroupV1: false,
     failSwapOn: false,
@@ -103,6 +103,8 @@ function containerdConfig(directory: string, snapshotter: string): string {
   return `version = 2
 root = "${directory}/root"
 state = "${directory}/state"
+[debug]
+  level = "warn"
 [grpc]
   address = "${socketOf(directory)}"
 [plugins."io.containerd.grpc.v1.cri"]

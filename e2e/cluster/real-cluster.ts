@@ -36,7 +36,7 @@ export class RealCluster implements AsyncDisposable {
     this.kubeconfig = kubeconfig;
   }
 
-  /** Resolves when every node is Ready. @throws {Error} with the end of the logs; nothing is left behind */
+  /** Resolves when every node is Ready and the namespace `default` takes Pods. @throws {Error} with the end of the logs; nothing is left behind */
   static async start({ nodes: nodeCount, kcp }: RealClusterOptions): Promise<RealCluster> {
     await using stack = new AsyncDisposableStack();
     const sandbox = stack.use(await Sandbox.start());
@@ -49,12 +49,16 @@ export class RealCluster implements AsyncDisposable {
       const pauseArchive = await writePauseImage(directory, kcp);
       const snapshotter = await chooseSnapshotter(sandbox);
       const server = apiServerUrl(lan.controlPlane);
-      const common = { kcp, directory, pki, server, cgroup: sandbox.name, snapshotter, pauseArchive };
-      const nodes = lan.nodes.map((host, i) => ({ ...common, host, number: i + 1 }));
+      const common = { kcp, directory, pki, server, snapshotter, pauseArchive };
+      const nodes: NodeOptions[] = [];
+      for (const host of lan.nodes)
+        nodes.push({ ...common, host, number: nodes.length + 1, cgroup: await sandbox.createCgroup(host.name) });
       const cluster = new RealCluster(sandbox, kcp, lan, kubeconfig, nodes);
       await Promise.all([...nodes.map(startNode), cluster.#startControllers(pki)]);
       const names = lan.nodes.map(({ name }) => `node/${name}`);
-      await cluster.kubectl(["wait", "--for=create", "--timeout=60s", ...names], { timeoutMs: 70_000 });
+      // A namespace takes no Pods before it has its ServiceAccount.
+      const created = () => cluster.kubectl(["get", "serviceaccount/default", ...names]);
+      await waitFor("the nodes to register", created, { timeout: 60_000, every: 200 });
       await cluster.kubectl(["wait", "--for=condition=Ready", "--timeout=60s", ...names], { timeoutMs: 70_000 });
       stack.move();
       return cluster;

@@ -35,6 +35,18 @@ find /sys/fs/cgroup -mindepth 1 -depth -type d -path "*/$name*" -exec rmdir {} +
 rm -rf "$directory"
 `;
 
+const createCgroup = `
+path=/sys/fs/cgroup
+if [ -e "$path/cgroup.controllers" ]; then
+  for part in "$0" "$1"; do # Version 2: a controller reaches as far down as it is passed on.
+    for controller in $(cat "$path/cgroup.controllers"); do echo "+$controller" > "$path/cgroup.subtree_control"; done
+    path=$path/$part; mkdir -p "$path"
+  done
+else
+  for hierarchy in "$path"/*/; do mkdir -p "$hierarchy$0/$1"; done
+fi
+`;
+
 /**
  * Mount, network and process namespaces of their own, with a private /run, /var/lib and /var/log, so that any number of them
  * work beside each other and beside what the machine runs. All of it, processes, mounts, links, cgroups and files, goes when
@@ -43,14 +55,13 @@ rm -rf "$directory"
 export class Sandbox implements AsyncDisposable {
   /** For files; a path that means the same inside and outside. */
   readonly directory: string;
-  /** Unique on the machine. What is made in a cgroup hierarchy has to be below a directory of this name. */
-  readonly name: string;
+  readonly #name: string; // Unique on the machine.
   readonly #keeper: ChildProcessByStdio<Writable, Readable, null>;
   readonly #pid: number;
 
   private constructor(directory: string, keeper: ChildProcessByStdio<Writable, Readable, null>, pid: number) {
     this.directory = directory;
-    this.name = basename(directory);
+    this.#name = basename(directory);
     this.#keeper = keeper;
     this.#pid = pid;
   }
@@ -87,12 +98,19 @@ export class Sandbox implements AsyncDisposable {
     }
   }
 
+  /** Makes a cgroup, in every hierarchy. @returns its path in each */
+  async createCgroup(name: string): Promise<string> {
+    await this.run(undefined, ["sh", "-ec", createCgroup, this.#name, name]);
+    return `/${this.#name}/${name}`;
+  }
+
   /** The end of every daemon's output. */
   async logs(): Promise<string> {
     const files = (await readdir(this.directory)).filter((file) => file.endsWith(".log")).sort();
     const ends = files.map(async (file) => {
       const lines = (await readFile(join(this.directory, file), "utf8")).trimEnd().split("\n");
-      return `--- ${file} ---\n${lines.slice(-15).join("\n")}`;
+      const end = lines.slice(-10).map((line) => line.slice(0, 300));
+      return `--- ${file} ---\n${end.join("\n")}`;
     });
     return (await Promise.all(ends)).join("\n");
   }
