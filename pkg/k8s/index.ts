@@ -1,2 +1,17 @@
-/** The Kubernetes API. */
+/**
+ * The Kubernetes API: credentials, informers (list, then watch), the few writes that Ingot makes, and Events. JSON over HTTP/1.1
+ * with kept connections; only the fields in use are kept of each object. Leaves out leader election and every other kind of object.
+ *
+ * Of `@kubernetes/client-node` only what the credentials need is loaded, when they need it: exec plugins from one small module,
+ * the whole library just for `auth-provider` users and SOCKS proxies. Loading all of it costs about 85 MB and up to a second,
+ * and its deserialisers copy every field of every object.
+ *
+ * Times are `Clock` milliseconds; dates appear only in Events and in `Retry-After`.
+ */
+export { type Cluster, type ConnectOptions, connect } from "./cluster.ts";
+export { ApiError, CredentialsError } from "./errors.ts";
+export { EventRecorder, type EventRecorderOptions } from "./event-recorder.ts";
+export type { Handlers, Informer, Scope } from "./informer.ts";
 export type { ConfigMap, Endpoint, EndpointSlice, Node, ObjectMeta, Pod, Service, ServicePort } from "./objects.ts";
+export { configMapReference, type ObjectReference, type OwnerReference, serviceReference } from "./references.ts";
+export { type Resource, resources } from "./resources.ts";

@@ -1,0 +1,81 @@
+import type { IncomingMessage } from "node:http";
+import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
+import { ApiError } from "./errors.ts";
+import type { Http, Request } from "./http.ts";
+import { pause } from "./pause.ts";
+import { type Priority, Slots } from "./slots.ts";
+import type { Fields } from "./untrusted.ts";
+
+// The API server takes 200 writes at once by default, from everybody: a third of that leaves room for the kubelets, and at 5 ms
+// each is above 10,000 a second, more than any burst of Services needs.
+const writesAtOnce = 64;
+const eventsAtOnce = 8;
+// About 12 s in all, longer than the API server takes to change its leader or restart behind a balancer.
+const attempts = 8;
+const firstRetryMs: Millis = 100;
+const longestRetryMs: Millis = 5_000;
+const drainMs: Millis = 5_000;
+
+/** Calls of the API with the manners it asks for: few at once, repeated when the server is busy or away, and drained at the end. */
+export class Api implements AsyncDisposable {
+  readonly #http: Http;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #slots = new Slots(writesAtOnce, eventsAtOnce);
+  readonly #closed = new AbortController();
+  readonly #underWay = new Set<Promise<unknown>>();
+  #closing = false;
+
+  constructor(http: Http, options: { clock: Clock; random: Random }) {
+    this.#http = http;
+    this.#clock = options.clock;
+    this.#random = options.random;
+  }
+
+  /** One attempt, for those who do their own waiting. @throws {ApiError} */
+  get(request: Request, signal: AbortSignal): Promise<Fields> {
+    return this.#http.json(request, signal);
+  }
+
+  /** One attempt, whose answer is read as it comes. @throws {ApiError} */
+  open(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
+    return this.#http.open(request, signal);
+  }
+
+  /** Repeats what may succeed the next time, so `request` has to bear being carried out twice. @throws {ApiError} */
+  call(request: Request, priority: Priority = "urgent"): Promise<Fields> {
+    if (this.#closing) return Promise.reject(new ApiError(`Cannot ${request.purpose}: the client is closed`, 0, "Closed"));
+    const call = this.#slots.run(priority, () => this.#persist(request));
+    this.#underWay.add(call);
+    const done = (): void => void this.#underWay.delete(call);
+    call.then(done, done);
+    return call;
+  }
+
+  /** Refuses further calls, and gives those under way 5 s. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing = true;
+    using _ = this.#clock.schedule("api drain", this.#clock.now() + drainMs, () =>
+      this.#closed.abort(new Error("the client was closed")),
+    );
+    await Promise.allSettled(this.#underWay);
+  }
+
+  /** A call keeps its place while it waits, so that a busy server is asked for less. */
+  async #persist(request: Request): Promise<Fields> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#http.json(request, this.#closed.signal);
+      } catch (error) {
+        if (!(error instanceof ApiError) || !mayPass(error) || attempt + 1 === attempts || this.#closed.signal.aborted)
+          throw error;
+        const wait = backOff(attempt, firstRetryMs, longestRetryMs, this.#random);
+        await pause(this.#clock, "api retry", Math.max(wait, error.retryAfterMs ?? 0), this.#closed.signal);
+      }
+    }
+  }
+}
+
+function mayPass(error: ApiError): boolean {
+  return error.reason === "Unreachable" || error.status === 429 || error.status >= 500;
+}

@@ -1,0 +1,170 @@
+import type { Clock, Random } from "#pkg/clock";
+import type { Log } from "#pkg/log";
+import { Api } from "./api.ts";
+import { Credentials } from "./credentials.ts";
+import { ApiError } from "./errors.ts";
+import { findAccess } from "./find-access.ts";
+import { Http } from "./http.ts";
+import { type Handlers, type Informer, ListWatch, type Scope } from "./informer.ts";
+import type { ObjectMeta, Service } from "./objects.ts";
+import type { OwnerReference } from "./references.ts";
+import type { Resource } from "./resources.ts";
+import { fields, list, text } from "./untrusted.ts";
+
+export interface ConnectOptions {
+  /** A file; absent or empty: the service account's credentials if there are any, else those that kubectl would use. */
+  readonly kubeconfig?: string | undefined;
+  readonly userAgent: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Finds credentials; asks the API server nothing yet. @throws {CredentialsError} with all that was tried */
+export function connect(options: ConnectOptions): Cluster {
+  const access = findAccess(options.kubeconfig);
+  options.log.debug("credentials found", { origin: access.origin, server: access.server.href, proxy: access.proxy });
+  const credentials = new Credentials(access, options);
+  return new Cluster(credentials, new Http(access.server, credentials, options), options);
+}
+
+const mergePatch = "application/merge-patch+json";
+
+/**
+ * One Kubernetes API. Every method that returns a promise repeats its request for about 12 s while the server is busy or away,
+ * then throws `ApiError`; the outcomes that are expected are values.
+ */
+export class Cluster implements AsyncDisposable {
+  readonly #credentials: Credentials;
+  readonly #api: Api;
+  readonly #options: ConnectOptions;
+  readonly #informers = new Set<Disposable>();
+
+  constructor(credentials: Credentials, http: Http, options: ConnectOptions) {
+    this.#credentials = credentials;
+    this.#api = new Api(http, options);
+    this.#options = options;
+  }
+
+  /** Follows the objects in `scope` once its `start` is called. */
+  informer<V extends ObjectMeta>(resource: Resource<V>, scope: Scope, handlers: Handlers<V>): Informer<V> {
+    const informer = new ListWatch(resource, scope, handlers, { ...this.#options, api: this.#api });
+    this.#informers.add(informer);
+    return informer;
+  }
+
+  /** Whether the API serves EndpointSlices as `discovery.k8s.io/v1` (Kubernetes 1.21 and later). */
+  async hasEndpointSlices(): Promise<boolean> {
+    const request = { method: "GET", path: "/apis/discovery.k8s.io/v1", purpose: "look for EndpointSlices" } as const;
+    const group = await unless(404, this.#api.call(request));
+    return list(group?.resources).some((entry) => fields(entry).name === "endpointslices");
+  }
+
+  /**
+   * Writes the addresses into the status of exactly this version of the Service; none clears them.
+   * @returns `conflict` when it has changed since, or was made anew; `gone` when it was deleted
+   */
+  async writeIngress(service: Service, addresses: readonly string[]): Promise<"written" | "conflict" | "gone"> {
+    const { namespace, name, uid, resourceVersion } = service;
+    const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip }));
+    try {
+      await this.#api.call({
+        method: "PATCH",
+        path: `${namespaced(namespace, "services", name)}/status`,
+        purpose: `write the status of service ${service.key}`,
+        contentType: mergePatch,
+        body: { metadata: { uid, resourceVersion }, status: { loadBalancer: { ingress } } },
+      });
+      return "written";
+    } catch (error) {
+      if (isStatus(error, 409)) return "conflict";
+      if (isStatus(error, 404)) return "gone";
+      throw error;
+    }
+  }
+
+  /** Sets these keys and leaves others as they are; makes the ConfigMap when it is missing. */
+  async writeConfigMap(namespace: string, name: string, data: Readonly<Record<string, string>>): Promise<void> {
+    const purpose = `write ConfigMap ${namespace}/${name}`;
+    const path = namespaced(namespace, "configmaps", name);
+    const patch = { method: "PATCH", path, purpose, contentType: mergePatch, body: { data } } as const;
+    if ((await unless(404, this.#api.call(patch))) !== undefined) return;
+    const create = {
+      method: "POST",
+      path: namespaced(namespace, "configmaps"),
+      purpose,
+      body: { metadata: { name }, data },
+    } as const;
+    const created = await unless(409, this.#api.call(create));
+    // Somebody made it in between.
+    if (created === undefined) await this.#api.call(patch);
+  }
+
+  /** Makes a Secret, which goes when `owner` goes. One that exists is left as it is. */
+  async createSecret(
+    namespace: string,
+    name: string,
+    data: Readonly<Record<string, string>>,
+    owner?: OwnerReference,
+  ): Promise<"created" | "exists"> {
+    const metadata = { name, ...(owner && { ownerReferences: [owner] }) };
+    const created = await unless(
+      409,
+      this.#api.call({
+        method: "POST",
+        path: namespaced(namespace, "secrets"),
+        purpose: `create Secret ${namespace}/${name}`,
+        body: { metadata, type: "Opaque", stringData: data },
+      }),
+    );
+    return created === undefined ? "exists" : "created";
+  }
+
+  /** @returns undefined when there is no such Deployment */
+  async deploymentOwner(namespace: string, name: string): Promise<OwnerReference | undefined> {
+    const path = `/apis/apps/v1/namespaces/${encodeURIComponent(namespace)}/deployments/${encodeURIComponent(name)}`;
+    const found = await unless(404, this.#api.call({ method: "GET", path, purpose: `get Deployment ${namespace}/${name}` }));
+    const uid = text(fields(found?.metadata).uid);
+    return uid === "" ? undefined : { apiVersion: "apps/v1", kind: "Deployment", name, uid };
+  }
+
+  /** For `EventRecorder`: creates a core/v1 Event, giving way to all other calls. */
+  async createEvent(namespace: string, event: Readonly<Record<string, unknown>>): Promise<void> {
+    const path = namespaced(namespace, "events");
+    // One that exists was created by an attempt whose answer was lost: names are never used twice.
+    await unless(409, this.#api.call({ method: "POST", path, purpose: "create event", body: event }, "background"));
+  }
+
+  /** For `EventRecorder`: merges `change` into an Event, giving way to all other calls. @returns false when it is gone */
+  async patchEvent(namespace: string, name: string, change: Readonly<Record<string, unknown>>): Promise<boolean> {
+    const path = namespaced(namespace, "events", name);
+    const request = { method: "PATCH", path, purpose: "update event", contentType: mergePatch, body: change } as const;
+    return (await unless(404, this.#api.call(request, "background"))) !== undefined;
+  }
+
+  /** Stops the informers, gives writes under way 5 s, and closes all connections. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const informer of this.#informers) informer[Symbol.dispose]();
+    await this.#api[Symbol.asyncDispose]();
+    this.#credentials[Symbol.dispose]();
+  }
+}
+
+function namespaced(namespace: string, plural: string, name?: string): string {
+  const collection = `/api/v1/namespaces/${encodeURIComponent(namespace)}/${plural}`;
+  return name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
+}
+
+function isStatus(error: unknown, status: number): boolean {
+  return error instanceof ApiError && error.status === status;
+}
+
+/** The answer, or undefined when the server refuses with `status`. */
+async function unless<T>(status: number, call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (isStatus(error, status)) return undefined;
+    throw error;
+  }
+}

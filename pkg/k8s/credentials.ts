@@ -1,0 +1,190 @@
+import { readFile } from "node:fs/promises";
+import { type AgentOptions, Agent as HttpAgent, type OutgoingHttpHeaders } from "node:http";
+import { Agent as HttpsAgent, type AgentOptions as HttpsAgentOptions, type RequestOptions } from "node:https";
+import type { KubeConfig } from "@kubernetes/client-node";
+import { ExecAuth } from "@kubernetes/client-node/dist/exec_auth.js";
+import type { Clock, Millis } from "#pkg/clock";
+import type { Log } from "#pkg/log";
+import type { Access, Material } from "./access.ts";
+import { ApiError } from "./errors.ts";
+
+/** What a request is sent with. */
+export interface Identity {
+  readonly agent: HttpAgent;
+  readonly headers: OutgoingHttpHeaders;
+}
+
+// As client-go: a service account's token is replaced in its file long before it expires.
+const rereadAfterMs = 60_000;
+// A server that refuses everybody must not make each refused request run the exec plugin again.
+const shortestRereadMs = 5_000;
+// The kernel then probes a silent connection each second, ten times: a dead peer is noticed within 25 s.
+const keepAliveAfterMs = 15_000;
+
+/** Turns an `Access` into what requests need, and keeps that fresh: tokens, certificates and plugins are read again as they age. */
+export class Credentials implements Disposable {
+  readonly #access: Access;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #identity: Identity | undefined;
+  #readAt: Millis = 0;
+  #stale = true;
+  #reading: Promise<Identity> | undefined;
+  #agent: HttpAgent | undefined;
+  #agentOptions = ""; // what #agent was made from
+  #exec = new ExecAuth();
+  #library: KubeConfig | undefined;
+  #failing = false;
+
+  constructor(access: Access, options: { clock: Clock; log: Log }) {
+    this.#access = access;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /** @throws {ApiError} status 0, when they cannot be had and never could; else the last good ones stay in use */
+  async current(): Promise<Identity> {
+    const age = this.#clock.now() - this.#readAt;
+    if (this.#identity !== undefined && !this.#stale && age < rereadAfterMs) return this.#identity;
+    this.#reading ??= this.#refresh().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  /** To be called when the server does not know us (401). @returns whether there is a point in asking it once more */
+  expire(): boolean {
+    if (this.#clock.now() - this.#readAt < shortestRereadMs) return false;
+    this.#exec = new ExecAuth(); // Which would go on using a token until it expires, also one that was revoked.
+    this.#stale = true;
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    this.#agent?.destroy();
+  }
+
+  async #refresh(): Promise<Identity> {
+    try {
+      this.#identity = await this.#read();
+      this.#failing = false;
+    } catch (cause) {
+      const error = new ApiError(`Cannot read credentials from ${this.#access.origin}`, 0, "Unreachable", { cause });
+      if (this.#identity === undefined) throw error;
+      if (!this.#failing) this.#log.warn("credentials could not be read again, the last ones stay in use", { error });
+      this.#failing = true;
+    }
+    this.#stale = false;
+    this.#readAt = this.#clock.now();
+    return this.#identity;
+  }
+
+  async #read(): Promise<Identity> {
+    const access = this.#access;
+    const [ca, cert, key, token] = await Promise.all([access.authority, access.certificate, access.key, access.token].map(bytes));
+    const tls: HttpsAgentOptions = {
+      ...(ca && { ca }),
+      ...(access.serverName !== undefined && { servername: access.serverName }),
+      rejectUnauthorized: !access.skipVerify,
+    };
+    const options: RequestOptions = { ...(cert && { cert }), ...(key && { key }) }; // A plugin may replace these.
+    const socks = access.proxy?.startsWith("socks") === true;
+    if (socks || access.authProvider !== undefined) {
+      this.#library ??= await loadLibrary(access);
+      await this.#library.applyToHTTPSOptions(options);
+    } else if (access.exec !== undefined) {
+      await this.#exec.applyAuthentication({ name: "user", exec: withExecInfo(access) }, options);
+    }
+    return {
+      agent:
+        socks && options.agent instanceof HttpAgent
+          ? options.agent
+          : this.#agentFor({ ...tls, ...(options.cert && { cert: options.cert }), ...(options.key && { key: options.key }) }),
+      headers: {
+        ...authorization(access, token?.toString("utf8").trim()),
+        ...(options.headers as OutgoingHttpHeaders | undefined),
+        ...copied(access.impersonate),
+      },
+    };
+  }
+
+  /** The same agent, with its open connections, as long as the certificates are the same; a replaced one finishes its requests. */
+  #agentFor(tls: HttpsAgentOptions): HttpAgent {
+    const written = JSON.stringify(tls);
+    if (this.#agent === undefined || written !== this.#agentOptions) {
+      this.#agent = newAgent(this.#access, tls);
+      this.#agentOptions = written;
+    }
+    return this.#agent;
+  }
+}
+
+function newAgent({ server, proxy }: Access, tls: HttpsAgentOptions): HttpAgent {
+  const options: AgentOptions = {
+    keepAlive: true,
+    keepAliveMsecs: keepAliveAfterMs,
+    scheduling: "lifo", // So that the connections of a burst fall idle, and the server closes them.
+    ...(proxy !== undefined && { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }),
+  };
+  return server.protocol === "https:" ? new HttpsAgent({ ...tls, ...options }) : new HttpAgent(options);
+}
+
+async function bytes(material: Material | undefined): Promise<Buffer | undefined> {
+  if (material === undefined) return undefined;
+  return "data" in material ? material.data : readFile(material.file);
+}
+
+function authorization(access: Access, token: string | undefined): OutgoingHttpHeaders {
+  if (token) return { authorization: `Bearer ${token}` };
+  if (access.basic === undefined) return {};
+  const { username, password } = access.basic;
+  return { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` };
+}
+
+function copied(headers: Access["impersonate"]): OutgoingHttpHeaders {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? value : [...value]]),
+  );
+}
+
+/** Plugins expect KUBERNETES_EXEC_INFO, which the library does not set. */
+function withExecInfo(access: Access): unknown {
+  const { exec, server, authority } = access;
+  const ca =
+    authority !== undefined && "data" in authority ? { "certificate-authority-data": authority.data.toString("base64") } : {};
+  const cluster = { server: server.href, "insecure-skip-tls-verify": access.skipVerify, ...ca };
+  const spec = { interactive: false, ...(exec?.provideClusterInfo === true && { cluster }) };
+  const info = JSON.stringify({ apiVersion: exec?.apiVersion, kind: "ExecCredential", spec });
+  const env = Array.isArray(exec?.env) ? exec.env : [];
+  return { ...exec, env: [...env, { name: "KUBERNETES_EXEC_INFO", value: info }] };
+}
+
+/** For what only few need and only the library can: OpenID Connect and other `auth-provider`s, and SOCKS proxies. */
+async function loadLibrary(access: Access): Promise<KubeConfig> {
+  const { KubeConfig } = await import("@kubernetes/client-node");
+  const config = new KubeConfig();
+  const { server, skipVerify, serverName, proxy, authProvider, exec } = access;
+  config.loadFromClusterAndUser(
+    {
+      name: "cluster",
+      server: server.href,
+      skipTLSVerify: skipVerify,
+      ...prefixed("ca", access.authority),
+      ...(serverName !== undefined && { tlsServerName: serverName }),
+      ...(proxy !== undefined && { proxyUrl: proxy }),
+    },
+    {
+      name: "user",
+      authProvider,
+      ...(exec !== undefined && { exec: withExecInfo(access) }),
+      ...prefixed("cert", access.certificate),
+      ...prefixed("key", access.key),
+    },
+  );
+  return config;
+}
+
+function prefixed(prefix: string, material: Material | undefined): Record<string, string> {
+  if (material === undefined) return {};
+  return "file" in material ? { [`${prefix}File`]: material.file } : { [`${prefix}Data`]: material.data.toString("base64") };
+}

@@ -1,0 +1,31 @@
+import type { Millis } from "#pkg/clock";
+
+/**
+ * The API server refused a request, or could not be asked. `status` is that of HTTP, 0 where no answer arrived. `reason` is the
+ * `reason` of the Kubernetes Status (`NotFound`, `Conflict`, `Expired`, …), or one of ours: `Unreachable` (no whole answer),
+ * `Malformed` (an answer that is not what was asked for), `Closed` (the cluster was disposed).
+ */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly status: number;
+  readonly reason: string;
+  /** What the server asked for in `Retry-After`. */
+  readonly retryAfterMs: Millis | undefined;
+
+  constructor(
+    message: string,
+    status: number,
+    reason: string,
+    options: ErrorOptions & { retryAfterMs?: Millis | undefined } = {},
+  ) {
+    super(message, options);
+    this.status = status;
+    this.reason = reason;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** There are no usable credentials; the message says what was tried and what was found. */
+export class CredentialsError extends Error {
+  override readonly name = "CredentialsError";
+}

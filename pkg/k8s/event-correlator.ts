@@ -1,0 +1,112 @@
+import type { Millis } from "#pkg/clock";
+import { LruMap } from "./lru.ts";
+import type { ObjectReference } from "./references.ts";
+
+/** Something that happened to an object. */
+export interface Occurrence {
+  readonly about: ObjectReference;
+  readonly type: "Normal" | "Warning";
+  readonly reason: string;
+  readonly message: string;
+  readonly at: Millis;
+  /** The same instant for people. */
+  readonly date: Date;
+}
+
+/** An Event as it should now stand in the API: a new one where `count` is 1. */
+export interface CorrelatedEvent {
+  readonly about: ObjectReference;
+  readonly name: string;
+  readonly type: "Normal" | "Warning";
+  readonly reason: string;
+  readonly message: string;
+  readonly count: number;
+  readonly first: Date;
+  readonly last: Date;
+}
+
+interface Observed {
+  readonly name: string;
+  readonly count: number;
+  readonly first: Date;
+}
+
+interface Similar {
+  readonly messages: Set<string>;
+  last: Millis;
+}
+
+interface Bucket {
+  tokens: number;
+  at: Millis;
+}
+
+// The limits of client-go's EventCorrelator, so that an operator finds the events of this project as dense as any other's.
+const mostRemembered = 4096;
+const similarBeforeCombined = 10;
+const similarWithinMs: Millis = 600_000;
+const burst = 25;
+const refillMs: Millis = 300_000;
+
+/**
+ * Condenses occurrences as client-go's EventCorrelator does: the same one again raises the count of its Event; from the tenth
+ * message on that is similar (same object, type and reason) within ten minutes of the last, all go into one Event; and each
+ * object may have 25 writes at once, then one each five minutes. Pure; memory is bounded.
+ */
+export class EventCorrelator {
+  readonly #similar = new LruMap<string, Similar>(mostRemembered); // object, type, reason -> messages seen
+  readonly #observed = new LruMap<string, Observed>(mostRemembered); // object, type, reason, message -> its Event
+  readonly #buckets = new LruMap<string, Bucket>(mostRemembered); // object -> writes left
+  #names = 0;
+
+  /** @returns what to write, or undefined when the object has had its share */
+  correlate(occurrence: Occurrence): CorrelatedEvent | undefined {
+    const { about, type, reason, date } = occurrence;
+    const object = join(about.apiVersion, about.kind, about.namespace, about.name, about.uid);
+    const similar = join(object, type, reason);
+    const combined = this.#isCombined(similar, occurrence);
+    const message = combined ? `(combined from similar events): ${occurrence.message}` : occurrence.message;
+    const identity = combined ? similar : join(similar, occurrence.message);
+    const before = this.#observed.get(identity);
+    const now = {
+      name: before?.name ?? this.#newName(about, date),
+      count: (before?.count ?? 0) + 1,
+      first: before?.first ?? date,
+    };
+    this.#observed.set(identity, now);
+    return this.#mayWrite(object, occurrence.at) ? { about, type, reason, message, last: date, ...now } : undefined;
+  }
+
+  #isCombined(key: string, { message, at }: Occurrence): boolean {
+    const known = this.#similar.get(key);
+    const similar = known !== undefined && at - known.last <= similarWithinMs ? known : { messages: new Set<string>(), last: at };
+    similar.messages.add(message);
+    similar.last = at;
+    this.#similar.set(key, similar);
+    if (similar.messages.size < similarBeforeCombined) return false;
+    // Room for the next: the set never grows past the limit.
+    for (const oldest of similar.messages) {
+      similar.messages.delete(oldest);
+      break;
+    }
+    return true;
+  }
+
+  #mayWrite(object: string, now: Millis): boolean {
+    const before = this.#buckets.get(object) ?? { tokens: burst, at: now };
+    const tokens = Math.min(burst, before.tokens + (now - before.at) / refillMs);
+    const allowed = tokens >= 1;
+    this.#buckets.set(object, { tokens: allowed ? tokens - 1 : tokens, at: now });
+    return allowed;
+  }
+
+  /** As client-go: the object's name and the time in nanoseconds, here with a number in place of what is below a millisecond. */
+  #newName(about: ObjectReference, date: Date): string {
+    this.#names = (this.#names + 1) % 1_000_000;
+    return `${about.name}.${(BigInt(date.getTime()) * 1_000_000n + BigInt(this.#names)).toString(16)}`;
+  }
+}
+
+function join(...parts: string[]): string {
+  return parts.join("\n");
+}

@@ -1,0 +1,119 @@
+import { type Clock, type Millis, wallClock } from "#pkg/clock";
+import type { Log } from "#pkg/log";
+import type { Cluster } from "./cluster.ts";
+import { ApiError } from "./errors.ts";
+import { type CorrelatedEvent, EventCorrelator } from "./event-correlator.ts";
+import type { ObjectReference } from "./references.ts";
+
+export interface EventRecorderOptions {
+  /** Shown by kubectl as the source. */
+  readonly component: string;
+  /** The node, where there is one for each. */
+  readonly host?: string;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+// Room for the first events of a whole cluster's Services; a few megabytes.
+const mostWaiting = 10_000;
+// Writes of one object's events keep their order, those of different objects need none.
+const lanes = 8;
+const mostMessageLength = 1024; // Of events.k8s.io, which serves these too.
+const flushMs: Millis = 2_000;
+
+/**
+ * Writes core/v1 Events in the background: nobody waits for them, they give way to all other calls, and when the API is away for
+ * long or the queue is full they are dropped, which the log says once.
+ */
+export class EventRecorder implements AsyncDisposable {
+  readonly #cluster: Cluster;
+  readonly #options: EventRecorderOptions;
+  readonly #correlator = new EventCorrelator();
+  readonly #lanes: Promise<void>[] = Array.from({ length: lanes }, () => Promise.resolve()); // the last write of each
+  #waiting = 0;
+  #dropped = 0; // since the last one that was written
+  #closed = false;
+  #abandoned = false;
+
+  constructor(cluster: Cluster, options: EventRecorderOptions) {
+    this.#cluster = cluster;
+    this.#options = options;
+  }
+
+  /** Never blocks, never throws. */
+  record(about: ObjectReference, type: "Normal" | "Warning", reason: string, message: string): void {
+    if (this.#closed) return;
+    const { clock } = this.#options;
+    const shown = message.slice(0, mostMessageLength);
+    const event = this.#correlator.correlate({ about, type, reason, message: shown, at: clock.now(), date: wallClock() });
+    if (event === undefined) return;
+    if (this.#waiting < mostWaiting) this.#enqueue(event);
+    else this.#drop(`${mostWaiting} events are waiting`);
+  }
+
+  /** Writes what waits, for at most 2 s. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    const { clock } = this.#options;
+    const timeUp = new Promise<void>((resolve) => {
+      const timer = clock.schedule("event flush", clock.now() + flushMs, resolve);
+      void Promise.all(this.#lanes).then(() => {
+        timer[Symbol.dispose]();
+        resolve();
+      });
+    });
+    await timeUp;
+    this.#abandoned = true;
+  }
+
+  #enqueue(event: CorrelatedEvent): void {
+    this.#waiting++;
+    const lane = laneOf(event.about.uid);
+    this.#lanes[lane] = (this.#lanes[lane] ?? Promise.resolve()).then(() => this.#write(event));
+  }
+
+  async #write(event: CorrelatedEvent): Promise<void> {
+    this.#waiting--;
+    if (this.#abandoned) return;
+    const namespace = event.about.namespace || "default"; // Where Kubernetes keeps the events of objects without one.
+    const change = { count: event.count, message: event.message, lastTimestamp: event.last.toISOString() };
+    try {
+      // The server forgets events after an hour, then the next one is a new one.
+      const updated = event.count > 1 && (await this.#cluster.patchEvent(namespace, event.name, change));
+      if (!updated) await this.#cluster.createEvent(namespace, this.#body(event, namespace));
+      if (this.#dropped > 0) this.#options.log.info("events are written again", { dropped: this.#dropped });
+      this.#dropped = 0;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#drop(error);
+    }
+  }
+
+  #drop(error: unknown): void {
+    if (this.#dropped === 0) this.#options.log.warn("events are dropped", { error });
+    this.#dropped++;
+  }
+
+  #body(event: CorrelatedEvent, namespace: string): Record<string, unknown> {
+    const { component, host } = this.#options;
+    return {
+      metadata: { name: event.name, namespace },
+      involvedObject: event.about,
+      type: event.type,
+      reason: event.reason,
+      message: event.message,
+      count: event.count,
+      firstTimestamp: event.first.toISOString(),
+      lastTimestamp: event.last.toISOString(),
+      source: { component, ...(host !== undefined && { host }) },
+      reportingComponent: component,
+      reportingInstance: host ?? "",
+    };
+  }
+}
+
+function laneOf(uid: string): number {
+  let sum = 0;
+  for (let index = 0; index < uid.length; index++) sum += uid.charCodeAt(index);
+  return sum % lanes;
+}

@@ -1,0 +1,196 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer, type ServerOptions } from "node:https";
+import type { AddressInfo } from "node:net";
+import { setImmediate } from "node:timers/promises";
+import { SimulatedClock, seededRandom } from "#pkg/clock";
+import { type Fields, type Log, silentLog } from "#pkg/log";
+import type { Access } from "./access.ts";
+import { Cluster } from "./cluster.ts";
+import { Credentials } from "./credentials.ts";
+import { Http } from "./http.ts";
+
+/** For tests: an API server on loopback that does nothing by itself. The test takes each request and says what happens to it. */
+export class FakeApi implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #arrived: Exchange[] = [];
+  readonly #taking: ((exchange: Exchange) => void)[] = [];
+  readonly #scheme: string;
+
+  private constructor(tls: ServerOptions | undefined) {
+    const take = (request: IncomingMessage, response: ServerResponse): void => void this.#arrive(request, response);
+    this.#server = tls === undefined ? createServer(take) : createSecureServer(tls, take);
+    this.#scheme = tls === undefined ? "http" : "https";
+  }
+
+  static async start(tls?: ServerOptions): Promise<FakeApi> {
+    const api = new FakeApi(tls);
+    api.#server.listen(0, "127.0.0.1");
+    await once(api.#server, "listening");
+    return api;
+  }
+
+  get url(): string {
+    return `${this.#scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** The next request that no other call took, in the order of arrival. */
+  next(): Promise<Exchange> {
+    const arrived = this.#arrived.shift();
+    return arrived !== undefined ? Promise.resolve(arrived) : new Promise((resolve) => this.#taking.push(resolve));
+  }
+
+  /** How many requests wait to be taken. */
+  get waiting(): number {
+    return this.#arrived.length;
+  }
+
+  dropConnections(): void {
+    this.#server.closeAllConnections();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close();
+    this.dropConnections();
+    await once(this.#server, "close");
+  }
+
+  async #arrive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = await request.toArray();
+    const exchange = new Exchange(request, response, Buffer.concat(chunks).toString());
+    const take = this.#taking.shift();
+    if (take === undefined) this.#arrived.push(exchange);
+    else take(exchange);
+  }
+}
+
+/** One request, and what is made of it. */
+export class Exchange {
+  readonly method: string;
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  readonly headers: IncomingMessage["headers"];
+  readonly body: unknown;
+  readonly response: ServerResponse;
+
+  constructor(request: IncomingMessage, response: ServerResponse, body: string) {
+    const url = new URL(request.url ?? "", "http://fake");
+    this.method = request.method ?? "";
+    this.path = url.pathname;
+    this.query = Object.fromEntries(url.searchParams);
+    this.headers = request.headers;
+    this.body = body === "" ? undefined : JSON.parse(body);
+    this.response = response;
+  }
+
+  reply(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void {
+    this.response.writeHead(status, headers).end(typeof body === "string" ? body : JSON.stringify(body));
+  }
+
+  refuse(status: number, reason: string, headers: Readonly<Record<string, string>> = {}): void {
+    this.reply(status, { kind: "Status", code: status, reason, message: `${reason} for the test` }, headers);
+  }
+
+  /** Answers a watch; more may be sent later. */
+  stream(...events: unknown[]): void {
+    this.response.writeHead(200).flushHeaders();
+    this.send(...events);
+  }
+
+  /** In one piece, so that whoever sees the first of them acts on them all. */
+  send(...events: unknown[]): void {
+    this.response.write(events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+  }
+
+  end(): void {
+    this.response.end();
+  }
+
+  drop(): void {
+    this.response.destroy();
+  }
+}
+
+/** Collects what is logged as `level message`, and the fields beside it. */
+export class LogLines implements Log {
+  readonly lines: string[] = [];
+  readonly fields: Fields[] = [];
+
+  debug(): void {}
+
+  info(message: string, fields: Fields = {}): void {
+    this.#add("info", message, fields);
+  }
+
+  warn(message: string, fields: Fields = {}): void {
+    this.#add("warn", message, fields);
+  }
+
+  error(message: string, fields: Fields = {}): void {
+    this.#add("error", message, fields);
+  }
+
+  with(): Log {
+    return this;
+  }
+
+  #add(level: string, message: string, fields: Fields): void {
+    this.lines.push(`${level} ${message}`);
+    this.fields.push(fields);
+  }
+}
+
+export function accessTo(url: string, more: Partial<Access> = {}): Access {
+  return {
+    origin: "the test",
+    server: new URL(url),
+    authority: undefined,
+    skipVerify: false,
+    serverName: undefined,
+    proxy: undefined,
+    certificate: undefined,
+    key: undefined,
+    token: undefined,
+    basic: undefined,
+    impersonate: {},
+    exec: undefined,
+    authProvider: undefined,
+    ...more,
+  };
+}
+
+/** A cluster whose time only the test moves. */
+export function clusterAt(access: Access, clock: SimulatedClock = new SimulatedClock(), log: Log = silentLog): Cluster {
+  const options = { userAgent: "test/1", log, clock, random: seededRandom(1) };
+  const credentials = new Credentials(access, options);
+  return new Cluster(credentials, new Http(access.server, credentials, options), options);
+}
+
+/** Lets I/O happen until `holds`; the test's time limit is what ends a wait in vain. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await setImmediate();
+}
+
+/** Lets I/O happen until `work` is done, moving time whenever a timer of `name` is set. */
+export async function advanceThrough<T>(clock: SimulatedClock, name: string, work: Promise<T>): Promise<T> {
+  let done = false;
+  const finish = (): void => {
+    done = true;
+  };
+  work.then(finish, finish);
+  while (!done) {
+    if (clock.pending().includes(name)) advanceUntilRun(clock, name);
+    await setImmediate();
+  }
+  return work;
+}
+
+/** Moves time to the timer of `name`, running the others on the way. */
+export function advanceUntilRun(clock: SimulatedClock, name: string): void {
+  const before = count(clock, name);
+  while (count(clock, name) >= before && before > 0) clock.advanceToNext();
+}
+
+function count(clock: SimulatedClock, name: string): number {
+  return clock.pending().filter((pending) => pending === name).length;
+}

@@ -1,0 +1,169 @@
+import { once } from "node:events";
+import { type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
+import { type Clock, type Millis, wallClock } from "#pkg/clock";
+import type { Credentials, Identity } from "./credentials.ts";
+import { Deadline } from "./deadline.ts";
+import { ApiError } from "./errors.ts";
+import { type Fields, fields, parseJson, text } from "./untrusted.ts";
+
+export interface Request {
+  readonly method: "GET" | "POST" | "PATCH";
+  /** From the root of the API, with its query. */
+  readonly path: string;
+  /** What is attempted, for messages: `list services`. */
+  readonly purpose: string;
+  readonly body?: unknown;
+  /** Of the body; JSON unless said otherwise. */
+  readonly contentType?: string;
+}
+
+// The API server gives up on a request after 60 s by itself.
+const wholeAnswerMs: Millis = 60_000;
+const firstByteMs: Millis = 30_000;
+// Node's limit for one text is a little above this; a page of the largest objects in use is far below it.
+const mostAnswerBytes = 1 << 28;
+const mostRefusalBytes = 1 << 16;
+const mostRetryAfterMs: Millis = 30_000;
+
+/** HTTP to one API server: no redirects, no retries but one for a kept connection that was closed under the request. */
+export class Http {
+  readonly #server: URL;
+  readonly #credentials: Credentials;
+  readonly #clock: Clock;
+  readonly #userAgent: string;
+
+  constructor(server: URL, credentials: Credentials, options: { clock: Clock; userAgent: string }) {
+    this.#server = server;
+    this.#credentials = credentials;
+    this.#clock = options.clock;
+    this.#userAgent = options.userAgent;
+  }
+
+  /** Sends a request and reads the whole answer. @throws {ApiError} for anything but a success with a JSON object */
+  async json(request: Request, signal: AbortSignal): Promise<Fields> {
+    using deadline = new Deadline(this.#clock, wholeAnswerMs, "no whole answer", signal);
+    const response = await this.open(request, deadline.signal);
+    const body = parseJson(await readText(response, request.purpose, mostAnswerBytes));
+    if (typeof body === "object" && body !== null) return fields(body);
+    throw new ApiError(`Cannot ${request.purpose}: the answer is not a JSON object`, response.statusCode ?? 0, "Malformed");
+  }
+
+  /** Sends a request. @returns the answer once its headers are here @throws {ApiError} for anything but a success */
+  async open(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
+    const response = await this.#authenticated(request, signal);
+    const status = response.statusCode ?? 0;
+    if (status >= 200 && status < 300) return response;
+    throw await refusal(request, response, status);
+  }
+
+  async #authenticated(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
+    const response = await this.#send(request, signal);
+    if (response.statusCode !== 401 || !this.#credentials.expire()) return response;
+    response.resume();
+    return this.#send(request, signal);
+  }
+
+  async #send(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
+    using deadline = new Deadline(this.#clock, firstByteMs, "no answer", signal);
+    for (let attempt = 0; ; attempt++) {
+      let outgoing: ClientRequest | undefined;
+      try {
+        outgoing = this.#start(request, await untilAborted(this.#credentials.current(), deadline.signal));
+        const response = await answer(outgoing, deadline.signal);
+        const stop = onAbort(signal, (reason) => response.destroy(reason));
+        response.on("close", () => stop[Symbol.dispose]());
+        return response;
+      } catch (cause) {
+        if (cause instanceof ApiError) throw cause;
+        // The server may close a kept connection while a request is on its way. Every request of ours may be sent twice.
+        if (attempt === 0 && outgoing?.reusedSocket && !deadline.signal.aborted) continue;
+        throw new ApiError(`Cannot ${request.purpose} at ${this.#server.host}`, 0, "Unreachable", { cause });
+      }
+    }
+  }
+
+  #start(request: Request, identity: Identity): ClientRequest {
+    const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
+    const headers: OutgoingHttpHeaders = {
+      ...identity.headers,
+      accept: "application/json",
+      "user-agent": this.#userAgent,
+      ...(body && { "content-type": request.contentType ?? "application/json", "content-length": body.length }),
+    };
+    const send = this.#server.protocol === "https:" ? requestHttps : requestHttp;
+    const url = new URL(this.#server.pathname.replace(/\/$/, "") + request.path, this.#server);
+    const outgoing = send(url, { method: request.method, headers, agent: identity.agent });
+    outgoing.end(body);
+    return outgoing;
+  }
+}
+
+async function answer(outgoing: ClientRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  // Also an error after the answer began is emitted here; whoever reads the answer sees it there.
+  outgoing.on("error", () => {});
+  using _ = onAbort(signal, (reason) => outgoing.destroy(reason));
+  const [response] = await once(outgoing, "response");
+  return response;
+}
+
+/** The chunks of an answer as they arrive. @throws {ApiError} when it breaks off */
+export async function* chunks(response: IncomingMessage, purpose: string): AsyncGenerator<Buffer> {
+  try {
+    yield* response;
+  } catch (cause) {
+    throw new ApiError(`Cannot ${purpose}: the answer broke off`, 0, "Unreachable", { cause });
+  }
+}
+
+async function readText(response: IncomingMessage, purpose: string, mostBytes: number): Promise<string> {
+  const read: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of chunks(response, purpose)) {
+    size += chunk.length;
+    if (size > mostBytes)
+      throw new ApiError(
+        `Cannot ${purpose}: the answer is longer than ${mostBytes} bytes`,
+        response.statusCode ?? 0,
+        "Malformed",
+      );
+    read.push(chunk);
+  }
+  return Buffer.concat(read, size).toString("utf8");
+}
+
+/** The error that an answer other than success stands for. Its body should be a Kubernetes Status, but a proxy may send a page. */
+async function refusal(request: Request, response: IncomingMessage, code: number): Promise<ApiError> {
+  const body = await readText(response, request.purpose, mostRefusalBytes);
+  const status = fields(parseJson(body));
+  const message = text(status.message) || body.slice(0, 200);
+  return new ApiError(
+    `Cannot ${request.purpose}: ${code} ${response.statusMessage ?? ""}: ${message}`,
+    code,
+    text(status.reason),
+    {
+      retryAfterMs: retryAfter(response.headers["retry-after"]),
+    },
+  );
+}
+
+/** RFC 9110, section 10.2.3: seconds or a date. */
+function retryAfter(header: string | undefined): Millis | undefined {
+  if (header === undefined) return undefined;
+  const wait = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - wallClock().getTime();
+  return Number.isNaN(wait) ? undefined : Math.min(Math.max(wait, 0), mostRetryAfterMs);
+}
+
+/** Calls `act` once if and when `signal` aborts, until disposed. */
+function onAbort(signal: AbortSignal, act: (reason: Error) => void): Disposable {
+  const listener = (): void => act(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)));
+  if (signal.aborted) listener();
+  else signal.addEventListener("abort", listener);
+  return { [Symbol.dispose]: () => signal.removeEventListener("abort", listener) };
+}
+
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  using _ = onAbort(signal, reject);
+  return await Promise.race([work, promise]);
+}

@@ -1,0 +1,401 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { SimulatedClock } from "#pkg/clock";
+import { accessTo, advanceUntilRun, clusterAt, type Exchange, FakeApi, LogLines, until } from "./fake-api.ts";
+import type { Informer, Scope } from "./informer.ts";
+import type { ConfigMap } from "./objects.ts";
+import { resources } from "./resources.ts";
+
+const limit = { timeout: 20_000 };
+
+function configMap(name: string, resourceVersion: string, value = "", uid = `uid-${name}`): object {
+  return { metadata: { namespace: "ns", name, uid, resourceVersion }, data: { value } };
+}
+
+function listOf(resourceVersion: string, items: object[], more?: string): object {
+  return { kind: "ConfigMapList", metadata: { resourceVersion, ...(more && { continue: more }) }, items };
+}
+
+/** An informer of ConfigMaps against a scripted server; `seen` has one line for each call of a handler. */
+class Scene implements AsyncDisposable {
+  readonly clock = new SimulatedClock();
+  readonly log = new LogLines();
+  readonly seen: string[] = [];
+  readonly api: FakeApi;
+  readonly informer: Informer<ConfigMap>;
+  readonly #cluster;
+
+  private constructor(api: FakeApi, scope: Scope) {
+    this.api = api;
+    this.#cluster = clusterAt(accessTo(api.url), this.clock, this.log);
+    this.informer = this.#cluster.informer(resources.configMaps, scope, {
+      changed: (key, now, before) => {
+        assert.equal(this.informer.get(key), now);
+        this.seen.push(`${key} ${before?.resourceVersion ?? "-"}>${now?.resourceVersion ?? "-"}`);
+      },
+      synced: () => this.seen.push("synced"),
+    });
+    this.informer.start();
+  }
+
+  static async open(scope: Scope = {}): Promise<Scene> {
+    return new Scene(await FakeApi.start(), scope);
+  }
+
+  /** Listed with these objects, and the watch that follows. */
+  static async watching(items: object[] = []): Promise<[Scene, Exchange]> {
+    const scene = await Scene.open();
+    (await scene.api.next()).reply(200, listOf("100", items));
+    const watch = await scene.api.next();
+    await until(() => scene.informer.synced);
+    return [scene, watch];
+  }
+
+  /** What the handlers were told since the last call. */
+  async saw(...lines: string[]): Promise<void> {
+    await until(() => this.seen.length >= lines.length);
+    assert.deepEqual(this.seen.splice(0), lines);
+  }
+
+  /** Moves time to the next attempt. */
+  async retry(): Promise<Exchange> {
+    await until(() => this.clock.pending().includes("configmaps retry"));
+    advanceUntilRun(this.clock, "configmaps retry");
+    return this.api.next();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#cluster[Symbol.asyncDispose]();
+    await this.api[Symbol.asyncDispose]();
+  }
+}
+
+test("a list is read page by page, then watched from its version", limit, async () => {
+  await using scene = await Scene.open({ namespace: "ns", fieldSelector: "metadata.name!=x", labelSelector: "a in (b,c)" });
+  const first = await scene.api.next();
+  assert.equal(first.path, "/api/v1/namespaces/ns/configmaps");
+  assert.deepEqual(first.query, { fieldSelector: "metadata.name!=x", labelSelector: "a in (b,c)", limit: "500" });
+  assert.equal(first.headers["user-agent"], "test/1");
+  first.reply(200, listOf("7", [configMap("a", "1")], "page 2"));
+  const second = await scene.api.next();
+  assert.equal(second.query.continue, "page 2");
+  assert.equal(scene.informer.synced, false);
+  second.reply(200, listOf("7", [configMap("b", "2")]));
+  const watch = await scene.api.next();
+  await scene.saw("ns/a ->1", "ns/b ->2", "synced");
+  const { timeoutSeconds, ...query } = watch.query;
+  assert.deepEqual(query, {
+    fieldSelector: "metadata.name!=x",
+    labelSelector: "a in (b,c)",
+    watch: "true",
+    allowWatchBookmarks: "true",
+    resourceVersion: "7",
+  });
+  assert.ok(Number(timeoutSeconds) >= 300 && Number(timeoutSeconds) <= 600);
+  assert.equal(scene.informer.size, 2);
+  assert.deepEqual(
+    [...scene.informer.values()].map(({ key }) => key),
+    ["ns/a", "ns/b"],
+  );
+});
+
+test("nothing is asked before the start, and starting twice is a mistake", limit, async () => {
+  await using api = await FakeApi.start();
+  await using cluster = clusterAt(accessTo(api.url));
+  const informer = cluster.informer(resources.configMaps, {}, { changed: () => {} });
+  assert.equal(informer.synced, false);
+  assert.equal(api.waiting, 0);
+  informer.start();
+  assert.throws(() => informer.start(), /started before/);
+  await api.next();
+});
+
+test("a list that expires between pages starts again in one piece, without what it had", limit, async () => {
+  await using scene = await Scene.open();
+  (await scene.api.next()).reply(200, listOf("7", [configMap("gone", "1")], "page 2"));
+  (await scene.api.next()).refuse(410, "Expired");
+  const again = await scene.api.next();
+  assert.deepEqual(again.query, {});
+  again.reply(200, listOf("9", [configMap("a", "8")]));
+  await scene.saw("ns/a ->8", "synced");
+});
+
+test("watch events change, add and remove objects", limit, async () => {
+  const [scene, watch] = await Scene.watching([configMap("a", "1"), configMap("b", "2")]);
+  await using _ = scene;
+  await scene.saw("ns/a ->1", "ns/b ->2", "synced");
+  watch.stream(
+    { type: "MODIFIED", object: configMap("a", "101", "new") },
+    { type: "ADDED", object: configMap("c", "102") },
+    { type: "DELETED", object: configMap("b", "103") },
+    { type: "DELETED", object: configMap("unknown", "104") },
+    { type: "MODIFIED", object: configMap("c", "102") },
+    { type: "MODIFIED", object: configMap("c", "105") },
+  );
+  await scene.saw("ns/a 1>101", "ns/c ->102", "ns/b 2>-", "ns/c 102>105");
+  assert.equal(scene.informer.get("ns/a")?.data.value, "new");
+  assert.equal(scene.informer.get("ns/b"), undefined);
+});
+
+const resumptions = [
+  { name: "the last event", events: [{ type: "ADDED", object: configMap("a", "101") }], from: "101" },
+  {
+    name: "a bookmark",
+    events: [
+      { type: "ADDED", object: configMap("a", "101") },
+      { type: "BOOKMARK", object: { metadata: { resourceVersion: "150" } } },
+    ],
+    from: "150",
+  },
+  { name: "the list when nothing came", events: [], from: "100" },
+  {
+    name: "before a line that was cut short",
+    events: [{ type: "ADDED", object: configMap("a", "101") }],
+    cut: true,
+    from: "101",
+  },
+];
+for (const { name, events, cut, from } of resumptions)
+  for (const how of ["drop", "end"] as const)
+    test(`a watch that is over (${how}) resumes from ${name}`, limit, async () => {
+      const [scene, watch] = await Scene.watching();
+      await using _ = scene;
+      watch.stream(...events);
+      if (cut) watch.response.write('{"type":"ADDED","object":{"metadata":{"name":"b');
+      await until(() => scene.informer.size === (events.length > 0 ? 1 : 0));
+      watch[how]();
+      const again = await scene.retry();
+      assert.equal(again.query.watch, "true");
+      assert.equal(again.query.resourceVersion, from);
+    });
+
+for (const how of ["status", "event"] as const)
+  test(`410 as ${how} lists again and tells only the differences`, limit, async () => {
+    const same = configMap("same", "1");
+    const [scene, watch] = await Scene.watching([
+      same,
+      configMap("changed", "2"),
+      configMap("gone", "3"),
+      configMap("remade", "4"),
+    ]);
+    await using _ = scene;
+    await scene.saw("ns/same ->1", "ns/changed ->2", "ns/gone ->3", "ns/remade ->4", "synced");
+    if (how === "status") watch.refuse(410, "Expired");
+    else watch.stream({ type: "ERROR", object: { kind: "Status", code: 410, reason: "Expired", message: "too old" } });
+    const list = await scene.retry();
+    assert.equal(list.query.watch, undefined);
+    const remade = configMap("remade", "203", "", "another uid");
+    list.reply(200, listOf("300", [same, configMap("changed", "201"), configMap("new", "202"), remade]));
+    assert.equal((await scene.api.next()).query.resourceVersion, "300");
+    await scene.saw("ns/gone 3>-", "ns/changed 2>201", "ns/new ->202", "ns/remade 4>203");
+    assert.deepEqual(scene.log.lines, []);
+  });
+
+test("a watch without an answer, and one that falls silent, are given up and resumed", limit, async () => {
+  const [scene, silent] = await Scene.watching();
+  await using _ = scene;
+  scene.clock.advanceBy(30_000);
+  const next = await scene.retry();
+  assert.equal(silent.query.resourceVersion, next.query.resourceVersion);
+  next.stream({ type: "ADDED", object: configMap("a", "101") });
+  await until(() => scene.informer.size === 1);
+  const started = scene.clock.now();
+  await until(() => {
+    scene.clock.advanceBy(1_000);
+    return scene.clock.pending().includes("configmaps retry");
+  });
+  const lasted = (scene.clock.now() - started) / 1000;
+  const asked = Number(next.query.timeoutSeconds);
+  assert.ok(lasted >= asked && lasted <= 640, `${lasted} s, asked for ${asked} s`);
+  assert.equal((await scene.retry()).query.resourceVersion, "101");
+});
+
+test("failures wait longer and longer, are logged once, and so is the return", limit, async () => {
+  await using scene = await Scene.open();
+  let list = await scene.api.next();
+  const waits: number[] = [];
+  for (let attempt = 0; attempt < 10; attempt++) {
+    list.refuse(attempt % 2 === 0 ? 500 : 403, "Broken");
+    await until(() => scene.clock.pending().includes("configmaps retry"));
+    const before = scene.clock.now();
+    advanceUntilRun(scene.clock, "configmaps retry");
+    waits.push(scene.clock.now() - before);
+    list = await scene.api.next();
+  }
+  for (const [attempt, wait] of waits.entries()) {
+    const full = Math.min(15_000, 200 * 2 ** attempt);
+    assert.ok(wait >= full / 2 && wait <= full, `attempt ${attempt}: ${wait} ms`);
+  }
+  assert.deepEqual(scene.log.lines, ["warn cannot follow the API, trying until it works"]);
+  assert.match(String(scene.log.fields[0]?.error), /Cannot list configmaps: 500 .*Broken for the test/);
+  list.reply(200, listOf("1", []));
+  const watch = await scene.api.next();
+  assert.equal(scene.log.lines.length, 1);
+  watch.stream({ type: "ADDED", object: configMap("a", "2") });
+  await until(() => scene.log.lines.length === 2);
+  assert.equal(scene.log.lines[1], "info following the API again");
+  watch.drop();
+  const before = scene.clock.now();
+  await scene.retry();
+  assert.ok(scene.clock.now() - before <= 200, "the wait starts again from the shortest");
+});
+
+test("a watch that lives for a while without a word is a success too", limit, async () => {
+  const [scene, watch] = await Scene.watching();
+  await using _ = scene;
+  watch.refuse(503, "Unavailable");
+  const next = await scene.retry();
+  next.stream();
+  await until(() => scene.clock.pending().includes("configmaps healthy"));
+  scene.clock.advanceBy(5_000);
+  assert.deepEqual(scene.log.lines, ["warn cannot follow the API, trying until it works", "info following the API again"]);
+});
+
+test("a watch that always ends at once is not asked for in a loop", limit, async () => {
+  const [scene, first] = await Scene.watching();
+  await using _ = scene;
+  let watch = first;
+  for (let attempt = 0; attempt < 8; attempt++) {
+    watch.stream();
+    watch.end();
+    watch = await scene.retry();
+  }
+  assert.ok(scene.clock.now() > 10_000, `8 watches within ${scene.clock.now()} ms`);
+  assert.deepEqual(scene.log.lines, ["warn cannot follow the API, trying until it works"]);
+});
+
+test("Retry-After is waited for", limit, async () => {
+  await using scene = await Scene.open();
+  (await scene.api.next()).refuse(429, "TooManyRequests", { "retry-after": "9" });
+  await scene.retry();
+  assert.equal(scene.clock.now(), 9_000);
+});
+
+const broken = [
+  { name: "a line that is not JSON", line: "{]\n" },
+  { name: "an unknown type", line: '{"type":"SURPRISE","object":{}}\n' },
+  { name: "a JSON text", line: '"hello"\n' },
+  { name: "an error other than 410", line: '{"type":"ERROR","object":{"code":500,"reason":"InternalError"}}\n' },
+  { name: "an error without a status", line: '{"type":"ERROR"}\n' },
+];
+for (const { name, line } of broken)
+  test(`after ${name} on the watch the state is listed again`, limit, async () => {
+    const [scene, watch] = await Scene.watching();
+    await using _ = scene;
+    watch.stream();
+    watch.response.write(line);
+    assert.equal((await scene.retry()).query.watch, undefined);
+    assert.deepEqual(scene.log.lines, ["warn cannot follow the API, trying until it works"]);
+  });
+
+const notLists = [
+  "",
+  "hello",
+  "{}",
+  "[]",
+  '{"metadata":{"resourceVersion":"1"},"items":{}}',
+  '{"metadata":{},"items":[]}',
+  "null",
+];
+for (const body of notLists)
+  test(`an answer that is not a list is refused, and nothing is believed to be deleted: ${body}`, limit, async () => {
+    await using scene = await Scene.open();
+    (await scene.api.next()).reply(200, body);
+    await scene.retry();
+    assert.equal(scene.informer.synced, false);
+    assert.deepEqual(scene.seen, []);
+  });
+
+test("malformed objects are skipped, with a word in the log, and the others are kept", limit, async () => {
+  const nameless = { metadata: { uid: "u", resourceVersion: "1" } };
+  const [scene, watch] = await Scene.watching([nameless, configMap("a", "1"), { metadata: "x" }]);
+  await using _ = scene;
+  await scene.saw("ns/a ->1", "synced");
+  watch.stream(
+    { type: "ADDED", object: nameless },
+    { type: "ADDED", object: null },
+    { type: "ADDED", object: configMap("b", "101") },
+  );
+  await scene.saw("ns/b ->101");
+  assert.deepEqual(scene.log.lines, Array(3).fill("warn malformed objects skipped"));
+  assert.deepEqual(scene.log.fields, [{ objects: 2 }, { objects: 1 }, { objects: 1 }]);
+});
+
+test("big lines and split characters arrive whole", limit, async () => {
+  const [scene, watch] = await Scene.watching();
+  await using _ = scene;
+  const value = "ä€😀".repeat(100_000);
+  const bytes = Buffer.from(`${JSON.stringify({ type: "ADDED", object: configMap("a", "101", value) })}\n`);
+  watch.stream();
+  for (let start = 0; start < bytes.length; start += 9973) watch.response.write(bytes.subarray(start, start + 9973));
+  await scene.saw("synced", "ns/a ->101");
+  assert.equal(scene.informer.get("ns/a")?.data.value, value);
+});
+
+test("a disposed informer calls nobody, and asks for nothing more", limit, async () => {
+  const [scene, watch] = await Scene.watching();
+  await using _ = scene;
+  await scene.saw("synced");
+  watch.stream({ type: "ADDED", object: configMap("a", "101") });
+  await scene.saw("ns/a ->101");
+  scene.informer[Symbol.dispose]();
+  const closed = new Promise((resolve) => watch.response.on("close", resolve));
+  watch.send({ type: "ADDED", object: configMap("b", "102") });
+  await closed;
+  assert.deepEqual(scene.seen, []);
+  assert.equal(scene.api.waiting, 0);
+  assert.deepEqual(scene.clock.pending(), []);
+  assert.deepEqual(scene.log.lines, []);
+});
+
+test("a handler that disposes its informer is not called again", limit, async () => {
+  await using api = await FakeApi.start();
+  await using cluster = clusterAt(accessTo(api.url));
+  const seen: string[] = [];
+  const informer = cluster.informer(
+    resources.configMaps,
+    {},
+    {
+      changed: (key) => {
+        seen.push(key);
+        informer[Symbol.dispose]();
+      },
+      synced: () => seen.push("synced"),
+    },
+  );
+  informer.start();
+  (await api.next()).reply(200, listOf("1", [configMap("a", "1"), configMap("b", "1")]));
+  await until(() => seen.length > 0);
+  assert.deepEqual(seen, ["ns/a"]);
+});
+
+test("arbitrary bytes on the watch never crash it, and it recovers", { timeout: 60_000 }, async () => {
+  const fragment = fc.oneof(
+    fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+    fc.json().map((json) => Buffer.from(`${json}\n`)),
+    fc
+      .record({
+        type: fc.constantFrom("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"),
+        object: fc.oneof(fc.jsonValue(), fc.record({ metadata: fc.jsonValue(), data: fc.jsonValue() })),
+      })
+      .map((event) => Buffer.from(`${JSON.stringify(event)}\n`)),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(fragment, { maxLength: 8 }), async (fragments) => {
+      const [scene, watch] = await Scene.watching();
+      await using _ = scene;
+      watch.stream();
+      for (const bytes of fragments) watch.response.write(bytes);
+      watch.end();
+      let next = await scene.retry();
+      if (next.query.watch === undefined) {
+        next.reply(200, listOf("500", [configMap("after", "500")]));
+        next = await scene.api.next();
+      }
+      next.stream({ type: "ADDED", object: configMap("recovered", "501") });
+      await until(() => scene.informer.get("ns/recovered") !== undefined);
+    }),
+    { numRuns: 60 },
+  );
+});

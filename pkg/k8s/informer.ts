@@ -1,0 +1,329 @@
+import type { IncomingMessage } from "node:http";
+import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
+import type { Log } from "#pkg/log";
+import type { Api } from "./api.ts";
+import { Deadline } from "./deadline.ts";
+import { ApiError } from "./errors.ts";
+import { chunks, type Request } from "./http.ts";
+import { LineSplitter } from "./lines.ts";
+import type { ObjectMeta } from "./objects.ts";
+import { pause } from "./pause.ts";
+import { projectMeta, type Resource } from "./resources.ts";
+import { type Fields, fields, list, parseJson, text } from "./untrusted.ts";
+
+/** Which objects of a resource; absent fields mean all. Selectors are in the syntax of kubectl. */
+export interface Scope {
+  readonly namespace?: string;
+  readonly fieldSelector?: string;
+  readonly labelSelector?: string;
+}
+
+export interface Handlers<V> {
+  /**
+   * An object came (`before` undefined), changed or went (`now` undefined). Also called for each object of the first list. After
+   * a gap an object that was deleted and made again is one change, with another `uid`. `get` already answers with the new state.
+   */
+  changed(key: string, now: V | undefined, before: V | undefined): void;
+  /** The first list is complete: every object there was has been passed to `changed`. */
+  synced?(): void;
+}
+
+/** The current objects of one resource, followed as they change. Nothing happens before `start`, nor after disposal. */
+export interface Informer<V> extends Disposable {
+  start(): void;
+  readonly synced: boolean;
+  /** `key` as in `ObjectMeta`. */
+  get(key: string): V | undefined;
+  values(): IterableIterator<V>;
+  readonly size: number;
+}
+
+const pageSize = 500;
+const shortestWatchSeconds = 300;
+const longestWatchSeconds = 600;
+// The server ends each watch after the time it was asked for; one that is not over by then is dead.
+const watchGraceMs: Millis = 30_000;
+// A watch that lives this long, or tells something, counts as a success.
+const healthyAfterMs: Millis = 5_000;
+const firstRetryMs: Millis = 200;
+const longestRetryMs: Millis = 15_000;
+// etcd takes objects up to 1.5 MiB; as JSON with escapes they grow.
+const mostLineBytes = 16 << 20;
+
+export interface InformerOptions {
+  readonly api: Api;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/**
+ * An informer that lists once and then watches, and lists again only when the server no longer has the versions in between.
+ * Lists are consistent reads (no `resourceVersion`): a member of the API that lags behind could show a Service without the
+ * address it was given, which then might be given away twice.
+ */
+export class ListWatch<V extends ObjectMeta> implements Informer<V> {
+  readonly #resource: Resource<V>;
+  readonly #path: string;
+  readonly #selectors: Readonly<Record<string, string>>;
+  readonly #handlers: Handlers<V>;
+  readonly #api: Api;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #stop = new AbortController();
+  #objects = new Map<string, V>(); // key -> object
+  #started = false;
+  #synced = false;
+  #version: string | undefined; // of the last event; undefined: list first
+  #failures = 0; // since the last success
+  #warned = false; // about this streak of failures
+
+  constructor(resource: Resource<V>, scope: Scope, handlers: Handlers<V>, options: InformerOptions) {
+    this.#resource = resource;
+    const namespace = scope.namespace === undefined ? "" : `/namespaces/${encodeURIComponent(scope.namespace)}`;
+    this.#path = `${resource.api}${namespace}/${resource.plural}`;
+    this.#selectors = {
+      ...(scope.fieldSelector !== undefined && { fieldSelector: scope.fieldSelector }),
+      ...(scope.labelSelector !== undefined && { labelSelector: scope.labelSelector }),
+    };
+    this.#handlers = handlers;
+    this.#api = options.api;
+    this.#log = options.log.with({ resource: resource.plural });
+    this.#clock = options.clock;
+    this.#random = options.random;
+  }
+
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  get size(): number {
+    return this.#objects.size;
+  }
+
+  get(key: string): V | undefined {
+    return this.#objects.get(key);
+  }
+
+  values(): IterableIterator<V> {
+    return this.#objects.values();
+  }
+
+  /** An error thrown by a handler is nobody's to handle, and ends the process. */
+  start(): void {
+    if (this.#started) throw new Error(`Cannot start informer of ${this.#resource.plural}: it was started before`);
+    this.#started = true;
+    void this.#run();
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop.abort(new Error("the informer was disposed"));
+  }
+
+  get #stopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      let retryAfter: Millis = 0;
+      try {
+        this.#version ??= await this.#list();
+        await this.#watch(this.#version);
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        retryAfter = error.retryAfterMs ?? 0;
+        this.#failed(error);
+      }
+      const wait = backOff(Math.max(0, this.#failures - 1), firstRetryMs, longestRetryMs, this.#random);
+      await pause(this.#clock, `${this.#resource.plural} retry`, Math.max(wait, retryAfter), this.#stop.signal);
+    }
+  }
+
+  #failed(error: ApiError): void {
+    if (this.#stopped) return;
+    // Coming back too late for the versions in between is usual after a pause.
+    const usual = isExpired(error) && this.#failures === 0;
+    if (isExpired(error)) this.#version = undefined;
+    this.#failures++;
+    if (usual || this.#warned) this.#log.debug("cannot follow the API", { error, failures: this.#failures });
+    else {
+      this.#warned = true;
+      this.#log.warn("cannot follow the API, trying until it works", { error });
+    }
+  }
+
+  #succeeded(): void {
+    if (this.#warned) this.#log.info("following the API again", { failures: this.#failures });
+    this.#warned = false;
+    this.#failures = 0;
+  }
+
+  /** @returns the version of the whole list */
+  async #list(): Promise<string> {
+    const listed = new Map<string, V>();
+    let limit: number | undefined = pageSize;
+    let next = "";
+    for (;;) {
+      const query = new URLSearchParams({
+        ...this.#selectors,
+        ...(limit && { limit: `${limit}` }),
+        ...(next && { continue: next }),
+      });
+      let page: Fields;
+      try {
+        page = await this.#api.get(this.#request("list", query), this.#stop.signal);
+      } catch (error) {
+        if (!(error instanceof ApiError) || !isExpired(error) || next === "") throw error;
+        // The pages took longer than the server keeps versions. In one piece the list cannot expire.
+        this.#log.debug("list expired between pages, listing in one piece", { listed: listed.size });
+        listed.clear();
+        limit = undefined;
+        next = "";
+        continue;
+      }
+      const { resourceVersion, continue: more } = fields(page.metadata);
+      if ((page.items !== null && !Array.isArray(page.items)) || text(resourceVersion) === "")
+        throw new ApiError(`Cannot list ${this.#resource.plural}: the answer is not a list`, 200, "Malformed");
+      this.#addAll(listed, list(page.items));
+      next = text(more);
+      if (next === "") {
+        this.#replace(listed);
+        return text(resourceVersion);
+      }
+    }
+  }
+
+  /** Takes over a whole list; what went comes before what came, so that what was held is free by then. */
+  #replace(listed: Map<string, V>): void {
+    const before = this.#objects;
+    for (const [key, object] of listed) {
+      const held = before.get(key);
+      if (held !== undefined && sameVersion(held, object)) listed.set(key, held);
+    }
+    this.#objects = listed;
+    for (const [key, object] of before) if (!listed.has(key)) this.#changed(key, undefined, object);
+    for (const [key, object] of listed) {
+      const held = before.get(key);
+      if (held !== object) this.#changed(key, object, held);
+    }
+    if (this.#synced || this.#stopped) return;
+    this.#synced = true;
+    this.#handlers.synced?.();
+  }
+
+  async #watch(version: string): Promise<void> {
+    const seconds = Math.round(shortestWatchSeconds + (longestWatchSeconds - shortestWatchSeconds) * this.#random());
+    const query = new URLSearchParams({
+      ...this.#selectors,
+      watch: "true",
+      allowWatchBookmarks: "true",
+      resourceVersion: version,
+      timeoutSeconds: `${seconds}`,
+    });
+    const request = this.#request("watch", query);
+    using deadline = new Deadline(this.#clock, seconds * 1000 + watchGraceMs, "the watch did not end", this.#stop.signal);
+    const response = await this.#api.open(request, deadline.signal);
+    let healthy = false;
+    const succeed = (): void => {
+      if (!healthy) this.#succeeded();
+      healthy = true;
+    };
+    using _ = this.#clock.schedule(`${this.#resource.plural} healthy`, this.#clock.now() + healthyAfterMs, succeed);
+    try {
+      for await (const line of this.#lines(response)) {
+        if (this.#stopped) return;
+        this.#apply(line);
+        succeed();
+      }
+    } catch (error) {
+      // Connections break; that is worth a warning only when the next one cannot be had.
+      if (!healthy || !(error instanceof ApiError) || error.reason !== "Unreachable") throw error;
+      this.#log.debug("watch broke off", { error });
+    }
+    if (!healthy) throw new ApiError(`Cannot ${request.purpose}: the watch ended at once`, 200, "Unreachable");
+  }
+
+  async *#lines(response: IncomingMessage): AsyncGenerator<string> {
+    const splitter = new LineSplitter(mostLineBytes);
+    for await (const chunk of chunks(response, `watch ${this.#resource.plural}`)) {
+      try {
+        yield* splitter.push(chunk);
+      } catch (cause) {
+        throw this.#unusable("a line is too long", 200, "Malformed", cause);
+      }
+    }
+  }
+
+  #apply(line: string): void {
+    const { type, object } = fields(parseJson(line));
+    const metadata = fields(fields(object).metadata);
+    switch (type) {
+      case "ADDED":
+      case "MODIFIED":
+      case "DELETED":
+        this.#applyObject(type, fields(object));
+        return;
+      case "BOOKMARK":
+        this.#version = text(metadata.resourceVersion) || this.#version;
+        return;
+      case "ERROR": {
+        const { message, code, reason } = fields(object);
+        throw this.#unusable(text(message), typeof code === "number" ? code : 0, text(reason));
+      }
+      default:
+        throw this.#unusable("a line is not an event", 200, "Malformed");
+    }
+  }
+
+  /** After what the server sent, only a new list says what there is. */
+  #unusable(found: string, status: number, reason: string, cause?: unknown): ApiError {
+    this.#version = undefined;
+    return new ApiError(`Cannot watch ${this.#resource.plural}: ${found}`, status, reason, { cause });
+  }
+
+  #applyObject(type: "ADDED" | "MODIFIED" | "DELETED", raw: Fields): void {
+    const meta = projectMeta(raw);
+    if (meta === undefined) {
+      this.#log.warn("malformed objects skipped", { objects: 1 });
+      return;
+    }
+    this.#version = meta.resourceVersion;
+    const before = this.#objects.get(meta.key);
+    if (type === "DELETED") {
+      if (this.#objects.delete(meta.key)) this.#changed(meta.key, undefined, before);
+    } else if (before === undefined || !sameVersion(before, meta)) {
+      const now = this.#resource.project(raw, meta);
+      this.#objects.set(meta.key, now);
+      this.#changed(meta.key, now, before);
+    }
+  }
+
+  #addAll(listed: Map<string, V>, items: readonly unknown[]): void {
+    let skipped = 0;
+    for (const item of items) {
+      const meta = projectMeta(item);
+      if (meta === undefined) skipped++;
+      else listed.set(meta.key, this.#resource.project(fields(item), meta));
+    }
+    if (skipped > 0) this.#log.warn("malformed objects skipped", { objects: skipped });
+  }
+
+  #changed(key: string, now: V | undefined, before: V | undefined): void {
+    if (!this.#stopped) this.#handlers.changed(key, now, before);
+  }
+
+  #request(verb: "list" | "watch", query: URLSearchParams): Request {
+    return { method: "GET", path: `${this.#path}?${query}`, purpose: `${verb} ${this.#resource.plural}` };
+  }
+}
+
+function sameVersion(a: ObjectMeta, b: ObjectMeta): boolean {
+  return a.uid === b.uid && a.resourceVersion === b.resourceVersion;
+}
+
+/** The server no longer has the versions asked for. */
+function isExpired(error: ApiError): boolean {
+  return error.status === 410 || error.reason === "Expired";
+}

@@ -1,0 +1,114 @@
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { load } from "js-yaml";
+import type { Access, Material } from "./access.ts";
+import { CredentialsError } from "./errors.ts";
+import { type Fields, fields, list, optionalText, text } from "./untrusted.ts";
+
+/** An entry of `clusters`, `users` or `contexts`, and the directory that its relative paths start from. */
+interface Entry {
+  readonly fields: Fields;
+  readonly directory: string;
+}
+
+type Section = "contexts" | "clusters" | "users";
+
+/**
+ * Reads the current context of a kubeconfig. Several files are merged as kubectl does: the first to name an entry, or the
+ * current context, wins. The client library's own reader is not used because it loads every API class (see `index.ts`), and
+ * ignores `tokenFile`.
+ * @throws {CredentialsError} when a file cannot be read or the context is incomplete
+ */
+export function readKubeconfig(paths: readonly string[]): Access {
+  const origin = paths.join(", ");
+  const refuse = (found: string): never => {
+    throw new CredentialsError(`Cannot use kubeconfig ${origin}: ${found}`);
+  };
+  const files = paths.map((path) => ({ content: readFile(path), directory: dirname(path) }));
+
+  const find = (section: Section, name: string): Entry => {
+    for (const { content, directory } of files)
+      for (const entry of list(content[section]).map(fields))
+        if (entry.name === name) return { fields: fields(entry[section.slice(0, -1)]), directory };
+    return refuse(`${section} has no entry named "${name}"`);
+  };
+
+  const current = files.map(({ content }) => text(content["current-context"])).find((name) => name !== "");
+  const context = find("contexts", current ?? refuse("current-context is not set")).fields;
+  const cluster = find("clusters", text(context.cluster));
+  // A context without a user is anonymous, as a proxy such as `kubectl proxy` wants it.
+  const user = optionalText(context.user);
+  return {
+    origin,
+    ...readCluster(cluster, refuse),
+    ...readUser(user === undefined ? { fields: {}, directory: "" } : find("users", user)),
+  };
+}
+
+function readFile(path: string): Fields {
+  try {
+    return fields(load(readFileSync(path, "utf8")));
+  } catch (cause) {
+    throw new CredentialsError(`Cannot read kubeconfig ${path}`, { cause });
+  }
+}
+
+function readCluster(entry: Entry, refuse: (found: string) => never) {
+  const cluster = entry.fields;
+  const server = text(cluster.server);
+  if (!/^https?:/.test(server) || !URL.canParse(server)) refuse(`server is "${server}", not an http or https URL`);
+  return {
+    server: new URL(server),
+    authority: material(entry, "certificate-authority"),
+    skipVerify: cluster["insecure-skip-tls-verify"] === true,
+    serverName: optionalText(cluster["tls-server-name"]),
+    proxy: optionalText(cluster["proxy-url"]),
+  };
+}
+
+function readUser(entry: Entry) {
+  const user = entry.fields;
+  const tokenFile = text(user.tokenFile);
+  const username = text(user.username);
+  return {
+    certificate: material(entry, "client-certificate"),
+    key: material(entry, "client-key"),
+    token: tokenFile === "" ? literal(text(user.token)) : { file: resolve(entry.directory, tokenFile) },
+    basic: username === "" ? undefined : { username, password: text(user.password) },
+    impersonate: impersonation(user),
+    exec: execBlock(entry),
+    authProvider: block(user["auth-provider"]),
+  };
+}
+
+/** The field `NAME-data` (base64) wins over the file that `NAME` names. */
+function material(entry: Entry, name: string): Material | undefined {
+  const data = text(entry.fields[`${name}-data`]);
+  if (data !== "") return { data: Buffer.from(data, "base64") };
+  const file = text(entry.fields[name]);
+  return file === "" ? undefined : { file: resolve(entry.directory, file) };
+}
+
+function literal(value: string): Material | undefined {
+  return value === "" ? undefined : { data: Buffer.from(value) };
+}
+
+function block(value: unknown): Fields | undefined {
+  return value === undefined || value === null ? undefined : fields(value);
+}
+
+/** A command with a slash in it is a path from the kubeconfig's directory; others are looked up in PATH. */
+function execBlock(entry: Entry): Fields | undefined {
+  const exec = block(entry.fields.exec);
+  const command = text(exec?.command);
+  return exec !== undefined && command.includes("/") ? { ...exec, command: resolve(entry.directory, command) } : exec;
+}
+
+function impersonation(user: Fields): Record<string, string | readonly string[]> {
+  const headers: Record<string, string | readonly string[]> = {};
+  if (text(user.as) !== "") headers["Impersonate-User"] = text(user.as);
+  if (text(user["as-uid"]) !== "") headers["Impersonate-Uid"] = text(user["as-uid"]);
+  const groups = list(user["as-groups"]).map(text);
+  if (groups.length > 0) headers["Impersonate-Group"] = groups;
+  return headers;
+}

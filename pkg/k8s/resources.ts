@@ -1,0 +1,151 @@
+import type { ConfigMap, Endpoint, EndpointSlice, Node, ObjectMeta, Pod, Service, ServicePort } from "./objects.ts";
+import { type Fields, fields, list, optionalText, text } from "./untrusted.ts";
+
+/** A kind of object that can be watched: where the API serves it, and what is kept of each. */
+export interface Resource<V extends ObjectMeta> {
+  /** As in `/api/v1` or `/apis/GROUP/VERSION`. */
+  readonly api: string;
+  readonly plural: string;
+  /** Any fields may be absent or of another type; `meta` is already checked. */
+  project(raw: Fields, meta: ObjectMeta): V;
+}
+
+export const resources = {
+  services: { api: "/api/v1", plural: "services", project: projectService },
+  endpointSlices: { api: "/apis/discovery.k8s.io/v1", plural: "endpointslices", project: projectEndpointSlice },
+  endpoints: { api: "/api/v1", plural: "endpoints", project: projectEndpoints },
+  nodes: { api: "/api/v1", plural: "nodes", project: projectNode },
+  pods: { api: "/api/v1", plural: "pods", project: projectPod },
+  configMaps: { api: "/api/v1", plural: "configmaps", project: projectConfigMap },
+} as const satisfies Record<string, Resource<ObjectMeta>>;
+
+/** @returns undefined where the object has no name, uid or version, so that it cannot be told from others */
+export function projectMeta(raw: unknown): ObjectMeta | undefined {
+  const metadata = fields(fields(raw).metadata);
+  const name = text(metadata.name);
+  const uid = text(metadata.uid);
+  const resourceVersion = text(metadata.resourceVersion);
+  if (name === "" || uid === "" || resourceVersion === "") return undefined;
+  const namespace = intern(text(metadata.namespace));
+  return { key: namespace === "" ? name : `${namespace}/${name}`, namespace, name, uid, resourceVersion };
+}
+
+function projectService(raw: Fields, meta: ObjectMeta): Service {
+  const spec = fields(raw.spec);
+  const status = fields(fields(raw.status).loadBalancer);
+  return {
+    ...meta,
+    annotations: textMap(fields(raw.metadata).annotations, (name) => name.startsWith("metallb.universe.tf/")),
+    type: intern(text(spec.type)),
+    loadBalancerClass: optionalText(spec.loadBalancerClass),
+    clusterIPs: clusterIPs(spec),
+    ports: compact(list(spec.ports).flatMap(projectPort)),
+    selector: textMap(spec.selector),
+    externalTrafficPolicy: spec.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
+    loadBalancerIP: text(spec.loadBalancerIP),
+    ingress: texts(list(status.ingress).map((entry) => fields(entry).ip)),
+  };
+}
+
+function clusterIPs(spec: Fields): readonly string[] {
+  const several = texts(spec.clusterIPs);
+  const ips = several.length > 0 ? several : texts([spec.clusterIP]);
+  return compact(ips.filter((ip) => ip !== "None"));
+}
+
+function projectPort(raw: unknown): ServicePort[] {
+  const { name, protocol, port } = fields(raw);
+  if (typeof port !== "number") return [];
+  return [{ name: intern(text(name)), protocol: intern(text(protocol) || "TCP"), port }];
+}
+
+function projectEndpointSlice(raw: Fields, meta: ObjectMeta): EndpointSlice {
+  const service = text(fields(fields(raw.metadata).labels)["kubernetes.io/service-name"]);
+  return {
+    ...meta,
+    service: service === "" ? "" : `${meta.namespace}/${service}`,
+    endpoints: compact(
+      list(raw.endpoints).map((entry): Endpoint => {
+        const { addresses, nodeName, conditions } = fields(entry);
+        return endpoint(texts(addresses), nodeName, fields(conditions).ready !== false);
+      }),
+    ),
+  };
+}
+
+function projectEndpoints(raw: Fields, meta: ObjectMeta): EndpointSlice {
+  const subset = (addresses: unknown, ready: boolean): Endpoint[] =>
+    list(addresses).flatMap((entry) => {
+      const { ip, nodeName } = fields(entry);
+      const addresses = texts([ip]);
+      return addresses.length === 0 ? [] : [endpoint(addresses, nodeName, ready)];
+    });
+  const endpoints = list(raw.subsets).flatMap((entry) => {
+    const { addresses, notReadyAddresses } = fields(entry);
+    return [...subset(addresses, true), ...subset(notReadyAddresses, false)];
+  });
+  return { ...meta, service: meta.key, endpoints: compact(endpoints) };
+}
+
+function endpoint(addresses: readonly string[], nodeName: unknown, ready: boolean): Endpoint {
+  const name = optionalText(nodeName);
+  return { addresses, nodeName: name === undefined ? undefined : intern(name), ready };
+}
+
+function projectNode(raw: Fields, meta: ObjectMeta): Node {
+  const addresses = list(fields(raw.status).addresses).map(fields);
+  return {
+    ...meta,
+    labels: textMap(fields(raw.metadata).labels),
+    internalIPs: texts(addresses.filter(({ type }) => type === "InternalIP").map(({ address }) => address)),
+  };
+}
+
+function projectPod(raw: Fields, meta: ObjectMeta): Pod {
+  const status = fields(raw.status);
+  const conditions = list(status.conditions).map(fields);
+  const deleted = text(fields(raw.metadata).deletionTimestamp) !== "";
+  const several = texts(list(status.podIPs).map((entry) => fields(entry).ip));
+  return {
+    ...meta,
+    nodeName: optionalText(fields(raw.spec).nodeName),
+    podIPs: several.length > 0 ? several : texts([status.podIP]),
+    ready: !deleted && conditions.some(({ type, status }) => type === "Ready" && status === "True"),
+  };
+}
+
+function projectConfigMap(raw: Fields, meta: ObjectMeta): ConfigMap {
+  return { ...meta, data: textMap(raw.data) };
+}
+
+// Most objects have no annotations of ours, no ingress, or no selector: they share one empty value.
+const noTexts: Readonly<Record<string, string>> = Object.freeze({});
+const noItems: readonly never[] = Object.freeze([]);
+
+function textMap(raw: unknown, wanted: (name: string) => boolean = () => true): Readonly<Record<string, string>> {
+  const kept = Object.entries(fields(raw)).filter(
+    (entry): entry is [string, string] => typeof entry[1] === "string" && wanted(entry[0]),
+  );
+  return kept.length === 0 ? noTexts : Object.fromEntries(kept);
+}
+
+function texts(raw: unknown): readonly string[] {
+  return compact(list(raw).filter((item): item is string => typeof item === "string" && item !== ""));
+}
+
+/** As an array of exactly its size: one that grew by `push` keeps room for about as many again. */
+function compact<T>(items: readonly T[]): readonly T[] {
+  return items.length === 0 ? noItems : items.slice();
+}
+
+// Names of namespaces, nodes, ports and protocols recur in thousands of objects; each is kept once. Bounded, because they come
+// from outside.
+const interned = new Map<string, string>(); // text -> the same text, as the one copy that is kept
+const mostInterned = 10_000;
+
+function intern(value: string): string {
+  const known = interned.get(value);
+  if (known !== undefined) return known;
+  if (interned.size < mostInterned) interned.set(value, value);
+  return value;
+}
