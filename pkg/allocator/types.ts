@@ -11,7 +11,7 @@ export interface Claim {
   readonly sharingKey: string;
   /** The selector as a sorted label string under `externalTrafficPolicy: Local`, else empty. Services on one address must agree on it. */
   readonly backendKey: string;
-  /** Asked for by `spec.loadBalancerIP` or the annotation; at most one of each family; empty for any. */
+  /** Asked for by `spec.loadBalancerIP` or the annotation, in any order; empty for any. They win over `requestedPool`. */
   readonly requestedAddresses: readonly Address[];
   /** Asked for by the annotation `address-pool`. */
   readonly requestedPool: string | undefined;
@@ -23,17 +23,47 @@ export interface ClaimedPort {
   readonly port: number;
 }
 
-/** What a Service holds: one address of each family it asked for, all from one pool, in the order of `Claim.families`. */
+/**
+ * What a Service holds, all from one pool: an address of each of its families, or of only one where the other could not be had
+ * and giving up the first would help nobody. The order is that of the Service's status: the pool's list for addresses chosen
+ * here, as text for requested ones, as recorded for adopted ones.
+ */
 export interface Allocation {
   readonly pool: string;
   readonly addresses: readonly Address[];
+}
+
+/** How things stand with a Service after its claim was looked at. */
+export interface Settlement {
+  /** What it holds now. */
+  readonly allocation: Allocation | undefined;
+  /** What it asked for and did not get, although it may hold something else. */
+  readonly unmet: Refusal | undefined;
+  /** Something that another Service may be waiting for is no longer taken: an address, a port of it, or a sharing key. */
+  readonly freed: boolean;
+}
+
+/** An address in use that new pools have no place for. */
+export interface Stranded {
+  readonly service: string;
+  readonly address: Address;
+  readonly refusal: Refusal;
+}
+
+export interface PoolUsage {
+  readonly pool: string;
+  /** Addresses that can be handed out, without those that `avoid-buggy-ips` excludes; the nearest double above 2^53. */
+  readonly total: number;
+  /** Addresses held by at least one Service. */
+  readonly inUse: number;
 }
 
 /** Why an address, a pool or the whole claim was refused. Every field names what was found. */
 export type Refusal =
   | { readonly reason: "noPools" }
   | { readonly reason: "unknownPool"; readonly pool: string; readonly known: readonly string[] }
-  | { readonly reason: "poolFull"; readonly pool: string; readonly family: Family }
+  /** Nothing free in the pool, nor in use under terms that this Service may share. `total` is as in `PoolUsage`, of this family. */
+  | { readonly reason: "poolFull"; readonly pool: string; readonly family: Family; readonly total: number }
   /** The pool has no address of this family at all. */
   | { readonly reason: "poolLacksFamily"; readonly pool: string; readonly family: Family }
   /** Nothing in any pool with auto-assign; one entry per pool in the file's order, also those with auto-assign off. */

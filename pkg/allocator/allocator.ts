@@ -1,0 +1,256 @@
+import type { Pool } from "#pkg/config";
+import type { Address, Family } from "#pkg/net";
+import { Layout } from "./layout.ts";
+import { type Holding, Occupancy } from "./occupancy.ts";
+import { madeRoom, type Terms, termsOf } from "./sharing.ts";
+import type { Allocation, Claim, PoolUsage, Refusal, Settlement, Stranded } from "./types.ts";
+
+/** Addresses of one pool, never none. */
+interface Choice {
+  readonly pool: Pool;
+  readonly spots: readonly Spot[];
+}
+
+interface Spot {
+  readonly address: Address;
+  readonly slot: bigint;
+}
+
+/**
+ * Knows which Service holds which address, and decides who gets which. The same calls in the same order give the same answers.
+ *
+ * After a start, `adopt` what every Service has on record, all of them, before the first `settle`: an address on record must not
+ * go to a Service that merely came first.
+ */
+export class Allocator {
+  #occupancy = new Occupancy(new Layout([]));
+  #holdings = new Map<string, Holding>(); // service -> what it holds
+
+  /**
+   * Puts these pools in place of the present ones. If an address in use would be in no pool, or a Service's addresses in more
+   * than one, nothing changes and every such address is returned, by Service. Takes time for the pools and all holdings.
+   */
+  setPools(pools: readonly Pool[]): Stranded[] {
+    const occupancy = new Occupancy(new Layout(pools));
+    const holdings = new Map<string, Holding>();
+    const stranded: Stranded[] = [];
+    for (const [service, { terms, allocation }] of this.#holdings) {
+      const { choice, refused } = place(occupancy.layout, allocation.addresses);
+      for (const { address, refusal } of refused) stranded.push({ service, address, refusal });
+      if (choice === undefined || stranded.length > 0) continue;
+      const holding = holdingOf(terms, choice);
+      occupancy.put(holding);
+      holdings.set(service, holding);
+    }
+    if (stranded.length > 0) return stranded.sort((a, b) => (a.service < b.service ? -1 : a.service > b.service ? 1 : 0));
+    this.#occupancy = occupancy;
+    this.#holdings = holdings;
+    return [];
+  }
+
+  /**
+   * Takes those of the addresses on record that are still allowed: of the right family, in a pool, in one pool, shared by the
+   * rules. What the claim requests is left to `settle`, because an address is not lost to a request that cannot be met. The
+   * Service then holds exactly the addresses taken, maybe none; `unmet` is about the first one that was not.
+   */
+  adopt(claim: Claim, recorded: readonly Address[]): Settlement {
+    const { choice, refusal } = this.#allowed(claim, recorded);
+    return this.#install(claim, choice, refusal);
+  }
+
+  /**
+   * Gives a Service what it asks for, or the next best. What it holds stays if it meets the claim. Otherwise the requested
+   * addresses, else the requested pool, else the pools with auto-assign in order are tried, and the old addresses go only if
+   * that succeeds. If it does not, the Service keeps what is still allowed in itself, and loses the rest. `unmet` says what it
+   * did not get; also a requested pool that the requested addresses, which win, are not in.
+   */
+  settle(claim: Claim): Settlement {
+    const own = this.#allowed(claim, this.held(claim.service)?.addresses ?? []).choice;
+    const found = this.#find(claim, own);
+    if ("reason" in found) return this.#install(claim, own, found);
+    return this.#install(claim, found, this.#contradiction(claim, found));
+  }
+
+  /** @returns false if the Service held nothing */
+  release(service: string): boolean {
+    const holding = this.#holdings.get(service);
+    if (holding === undefined) return false;
+    this.#occupancy.take(holding);
+    this.#holdings.delete(service);
+    return true;
+  }
+
+  held(service: string): Allocation | undefined {
+    return this.#holdings.get(service)?.allocation;
+  }
+
+  /** The Services on an address. */
+  holders(address: Address): readonly string[] {
+    const slot = this.#occupancy.layout.locate(address)?.slot;
+    return slot === undefined ? [] : this.#occupancy.holders(slot).map((holding) => holding.terms.service);
+  }
+
+  /** One entry per pool, in the file's order. */
+  *usage(): Iterable<PoolUsage> {
+    const { layout } = this.#occupancy;
+    for (const pool of layout.pools) {
+      const total = Number(layout.size(pool, "IPv4") + layout.size(pool, "IPv6"));
+      yield { pool: pool.name, total, inUse: this.#occupancy.inUse(pool.name) };
+    }
+  }
+
+  #install(claim: Claim, choice: Choice | undefined, unmet: Refusal | undefined): Settlement {
+    const before = this.#holdings.get(claim.service);
+    this.release(claim.service);
+    if (choice === undefined) return { allocation: undefined, unmet, freed: before !== undefined };
+    const holding = holdingOf(termsOf(claim), choice);
+    this.#occupancy.put(holding);
+    this.#holdings.set(claim.service, holding);
+    return { allocation: holding.allocation, unmet, freed: before !== undefined && freed(before, holding) };
+  }
+
+  /** What would meet the whole claim. `own` is what the Service holds and may keep. */
+  #find(claim: Claim, own: Choice | undefined): Choice | Refusal {
+    const { layout } = this.#occupancy;
+    if (claim.families.length === 0) throw new RangeError(`Cannot settle the claim of ${claim.service}: it has no families`);
+    if (layout.pools.length === 0) return { reason: "noPools" };
+    if (claim.requestedAddresses.length > 0) return this.#requested(claim);
+    const wanted = claim.requestedPool;
+    const poolFits = own !== undefined && (wanted === undefined || wanted === own.pool.name);
+    if (poolFits && own.spots.length === claim.families.length) return own;
+    if (wanted === undefined) return this.#fromAnyPool(claim, own);
+    const pool = layout.pool(wanted);
+    return pool === undefined ? this.#unknownPool(wanted) : this.#fromPool(claim, pool, own);
+  }
+
+  #requested(claim: Claim): Choice | Refusal {
+    const { choice, refusal } = this.#allowed(claim, claim.requestedAddresses.toSorted(byText));
+    return refusal ?? (choice as Choice);
+  }
+
+  #fromPool(claim: Claim, pool: Pool, own: Choice | undefined): Choice | Refusal {
+    const { layout } = this.#occupancy;
+    const slots: bigint[] = [];
+    for (const family of claim.families) {
+      const kept = own?.pool === pool ? own.spots.find(({ address }) => address.family === family) : undefined;
+      const slot = kept?.slot ?? this.#occupancy.lowest(claim, layout.span(pool, family));
+      if (slot === undefined) return shortage(layout, pool, family);
+      slots.push(slot);
+    }
+    return this.#choice(slots);
+  }
+
+  #fromAnyPool(claim: Claim, own: Choice | undefined): Choice | Refusal {
+    // A Service that changes its families, or may no longer share one of two addresses, keeps the other where it can.
+    if (own?.pool.autoAssign) {
+      const choice = this.#fromPool(claim, own.pool, own);
+      if (!("reason" in choice)) return choice;
+    }
+    const slots = this.#lowestInOnePool(claim);
+    if (slots !== undefined) return this.#choice(slots);
+    const refusals = this.#occupancy.layout.pools.map((pool): Refusal => {
+      if (!pool.autoAssign) return { reason: "autoAssignOff", pool: pool.name };
+      return this.#fromPool(claim, pool, own) as Refusal;
+    });
+    return { reason: "noPoolFits", pools: refusals };
+  }
+
+  /** The lowest slot of each family in the first pool with auto-assign that has them all. */
+  #lowestInOnePool(claim: Claim): bigint[] | undefined {
+    const { layout } = this.#occupancy;
+    for (let from: Pool | undefined; ; ) {
+      const slots: bigint[] = [];
+      for (const family of claim.families) {
+        const slot = this.#occupancy.lowest(claim, layout.autoSpan(family, from));
+        if (slot === undefined) return undefined;
+        slots.push(slot);
+      }
+      const pools = slots.map((slot) => layout.at(slot).pool);
+      const furthest = pools.reduce((a, b) => (layout.isAfter(a, b) ? a : b));
+      if (pools.every((pool) => pool === furthest)) return slots;
+      from = furthest; // A family has nothing in any pool before it.
+    }
+  }
+
+  /** In the order of the pool's list, as the status has always had it. */
+  #choice(slots: readonly bigint[]): Choice {
+    const found = slots.map((slot) => ({ slot, ...this.#occupancy.layout.at(slot) })).sort((a, b) => a.entry - b.entry);
+    return { pool: (found[0] as (typeof found)[0]).pool, spots: found };
+  }
+
+  /** Those of the addresses that the Service may have, whatever it requests, and the first reason against the rest. */
+  #allowed(claim: Claim, addresses: readonly Address[]): { choice: Choice | undefined; refusal: Refusal | undefined } {
+    const ofFamilies = addresses.filter(
+      ({ family }, index) => claim.families.includes(family) && addresses.findIndex((other) => other.family === family) === index,
+    );
+    const { choice, refused } = place(this.#occupancy.layout, ofFamilies);
+    const conflicts: Refusal[] = [];
+    const spots = (choice?.spots ?? []).filter(({ slot }) => {
+      const refusal = this.#occupancy.conflict(claim, slot);
+      if (refusal !== undefined) conflicts.push(refusal);
+      return refusal === undefined;
+    });
+    const mismatch = addresses.length > 0 && familyMismatch(claim.families, addresses);
+    return {
+      choice: choice && spots.length > 0 ? { pool: choice.pool, spots } : undefined,
+      refusal: mismatch || refused[0]?.refusal || conflicts[0],
+    };
+  }
+
+  #contradiction({ requestedPool }: Claim, { pool, spots }: Choice): Refusal | undefined {
+    if (requestedPool === undefined || requestedPool === pool.name) return undefined;
+    if (this.#occupancy.layout.pool(requestedPool) === undefined) return this.#unknownPool(requestedPool);
+    return { reason: "wrongPool", address: (spots[0] as Spot).address, pool: pool.name, wanted: requestedPool };
+  }
+
+  #unknownPool(pool: string): Refusal {
+    return { reason: "unknownPool", pool, known: this.#occupancy.layout.pools.map(({ name }) => name) };
+  }
+}
+
+/** Finds addresses in pools; the first that can be handed out decides in which one all have to be. */
+function place(layout: Layout, addresses: readonly Address[]) {
+  let pool: Pool | undefined;
+  const spots: Spot[] = [];
+  const refused: { readonly address: Address; readonly refusal: Refusal }[] = [];
+  for (const address of addresses) {
+    const found = layout.locate(address);
+    const slot = found?.slot;
+    if (found === undefined) refused.push({ address, refusal: { reason: "outsidePools", address } });
+    else if (slot === undefined) refused.push({ address, refusal: { reason: "buggyAddress", address, pool: found.pool.name } });
+    else if (pool !== undefined && pool !== found.pool) {
+      const both = [...spots.map((spot) => spot.address), address];
+      refused.push({ address, refusal: { reason: "severalPools", addresses: both, pools: [pool.name, found.pool.name] } });
+    } else {
+      pool = found.pool;
+      spots.push({ address, slot });
+    }
+  }
+  return { choice: pool && { pool, spots }, refused };
+}
+
+function holdingOf(terms: Terms, { pool, spots }: Choice): Holding {
+  const addresses = spots.map(({ address }) => address);
+  return { terms, allocation: { pool: pool.name, addresses }, slots: spots.map(({ slot }) => slot) };
+}
+
+function freed(before: Holding, after: Holding): boolean {
+  return before.slots.some((slot) => !after.slots.includes(slot)) || madeRoom(before.terms, after.terms);
+}
+
+function shortage(layout: Layout, pool: Pool, family: Family): Refusal {
+  if (!pool.ranges.some((range) => range.family === family)) return { reason: "poolLacksFamily", pool: pool.name, family };
+  return { reason: "poolFull", pool: pool.name, family, total: Number(layout.size(pool, family)) };
+}
+
+function familyMismatch(wanted: readonly Family[], addresses: readonly Address[]): Refusal | undefined {
+  const found = addresses.map(({ family }) => family);
+  const same = found.toSorted().join() === wanted.toSorted().join();
+  return same ? undefined : { reason: "familyMismatch", wanted, found };
+}
+
+/** As v0.12.1 sorts: by code unit, so 10.0.0.9 comes after 10.0.0.10. */
+function byText(a: Address, b: Address): number {
+  const [left, right] = [a.toString(), b.toString()];
+  return left < right ? -1 : left > right ? 1 : 0;
+}

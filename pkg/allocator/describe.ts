@@ -1,0 +1,86 @@
+import type { Family } from "#pkg/net";
+import { portText } from "./sharing.ts";
+import type { Refusal } from "./types.ts";
+
+const poolAnnotation = "metallb.universe.tf/address-pool";
+const sharingAnnotation = "metallb.universe.tf/allow-shared-ip";
+const mostListed = 5; // Kubernetes takes 1024 characters in an event.
+
+const advice: Record<Refusal["reason"], string> = {
+  noPools: "add one under address-pools",
+  unknownPool: `correct the annotation ${poolAnnotation} or add the pool`,
+  poolFull: "add addresses to it or delete a Service that holds one",
+  poolLacksFamily: "add addresses of that family to it or ask for another pool",
+  noPoolFits: `add addresses to a pool or ask for a pool with the annotation ${poolAnnotation}`,
+  autoAssignOff: `ask for it with the annotation ${poolAnnotation}`,
+  outsidePools: "ask for another address or add this one to a pool",
+  buggyAddress: "ask for another address",
+  wrongPool: `ask for an address in that pool or remove the annotation ${poolAnnotation}`,
+  severalPools: "ask for addresses of one pool",
+  familyMismatch: "give one address of each of its families",
+  inUse: `ask for another address or set the annotation ${sharingAnnotation} to one key on both Services`,
+  sharingKeyMismatch: `ask for another address or set the annotation ${sharingAnnotation} to one key on both Services`,
+  backendKeyMismatch: "ask for another address, or give both Services one selector or the externalTrafficPolicy Cluster",
+  portClash: "ask for another address or use another port",
+};
+
+/** One plain sentence, without its first capital and full stop: what was found, and what to do about it. */
+export function describe(refusal: Refusal): string {
+  return `${finding(refusal)}; ${advice[refusal.reason]}`;
+}
+
+function finding(refusal: Refusal): string {
+  switch (refusal.reason) {
+    case "noPools":
+      return "the configuration has no address pools";
+    case "unknownPool":
+      return `there is no pool "${refusal.pool}", only ${list(refusal.known.map(quoted))}`;
+    case "poolFull":
+      return refusal.total === 0
+        ? `pool "${refusal.pool}" has no ${refusal.family} address that avoid-buggy-ips leaves for use`
+        : `pool "${refusal.pool}" has no free ${refusal.family} address (all ${refusal.total} are in use)`;
+    case "poolLacksFamily":
+      return `pool "${refusal.pool}" has no ${refusal.family} addresses`;
+    case "noPoolFits":
+      return `no pool can serve this Service: ${list(refusal.pools.map(finding))}`;
+    case "autoAssignOff":
+      return `pool "${refusal.pool}" only serves those who ask for it (auto-assign is false)`;
+    case "outsidePools":
+      return `address ${refusal.address} is in no pool`;
+    case "buggyAddress":
+      return `address ${refusal.address} ends in .0 or .255, which avoid-buggy-ips keeps out of use in pool "${refusal.pool}"`;
+    case "wrongPool":
+      return `address ${refusal.address} is in pool "${refusal.pool}", not in the requested pool "${refusal.wanted}"`;
+    case "severalPools":
+      return `addresses ${refusal.addresses.join(" and ")} are in different pools (${refusal.pools.map(quoted).join(" and ")})`;
+    case "familyMismatch":
+      return `the Service is ${familyNames(refusal.wanted)}, but the addresses given are ${familyNames(refusal.found)}`;
+    case "inUse":
+      return `address ${refusal.address} is in use by ${refusal.holder}`;
+    case "sharingKeyMismatch":
+      return `address ${refusal.address} is in use by ${refusal.holder} under sharing key "${refusal.holderKey}", not "${refusal.key}"`;
+    case "backendKeyMismatch":
+      return `address ${refusal.address} is in use by ${refusal.holder} for ${backend(refusal.holderKey)}, not for ${backend(refusal.key)}`;
+    case "portClash":
+      return `address ${refusal.address} is in use by ${refusal.holder}, which has port ${portText(refusal.port)} there too`;
+    default:
+      return refusal satisfies never;
+  }
+}
+
+function list(items: readonly string[]): string {
+  const shown = items.slice(0, mostListed).join(", ");
+  return items.length > mostListed ? `${shown} and ${items.length - mostListed} more` : shown;
+}
+
+function quoted(name: string): string {
+  return `"${name}"`;
+}
+
+function familyNames(families: readonly Family[]): string {
+  return families.join(" and ");
+}
+
+function backend(key: string): string {
+  return key === "" ? "the whole cluster" : `the local Pods of "${key}"`;
+}

@@ -1,0 +1,42 @@
+/** Short forms of pools and claims, for the tests and the benchmark. */
+import type { Pool } from "#pkg/config";
+import { type Address, AddressRange, parseAddress, parsePrefix, parseRange } from "#pkg/net";
+import type { Claim, ClaimedPort } from "./types.ts";
+
+/** A layer-2 pool with auto-assign, of CIDRs and `first-last` ranges. */
+export function pool(name: string, addresses: readonly string[], rest: Partial<Pool> = {}): Pool {
+  const ranges = addresses.map((text) => {
+    const prefix = parsePrefix(text);
+    const range = prefix === undefined ? parseRange(text) : AddressRange.ofPrefix(prefix);
+    if (typeof range === "string") throw new Error(`Cannot read range: ${text}`);
+    return range;
+  });
+  const cidrs = ranges.flatMap((range) => range.toPrefixes());
+  return { name, protocol: "layer2", ranges, cidrs, autoAssign: true, avoidBuggyIPs: false, advertisements: [], ...rest };
+}
+
+/** An IPv4 claim on port 80/TCP that shares with nobody and requests nothing. */
+export function claim(service: string, rest: Partial<Claim> = {}): Claim {
+  return {
+    service,
+    families: ["IPv4"],
+    ports: [port("80/TCP")],
+    sharingKey: "",
+    backendKey: "",
+    requestedAddresses: [],
+    requestedPool: undefined,
+    ...rest,
+  };
+}
+
+export function address(text: string): Address {
+  const address = parseAddress(text);
+  if (address === undefined) throw new Error(`Cannot read address: ${text}`);
+  return address;
+}
+
+/** `80/TCP` */
+export function port(text: string): ClaimedPort {
+  const [port, protocol = ""] = text.split("/");
+  return { protocol, port: Number(port) };
+}

@@ -1,0 +1,41 @@
+import type { Address } from "#pkg/net";
+import type { Claim, ClaimedPort, Refusal } from "./types.ts";
+
+/** The part of a claim that decides who may be on one address with whom. */
+export type Terms = Pick<Claim, "service" | "sharingKey" | "backendKey" | "ports">;
+
+const noPorts: readonly ClaimedPort[] = [];
+
+/** Only what later decisions need is kept: without a sharing key the ports never matter, and no port counts twice. */
+export function termsOf({ service, sharingKey, backendKey, ports }: Claim): Terms {
+  if (sharingKey === "") return { service, sharingKey, backendKey, ports: noPorts };
+  const distinct = new Map(ports.map((port) => [portText(port), port]));
+  return { service, sharingKey, backendKey, ports: distinct.size === ports.length ? ports : [...distinct.values()] };
+}
+
+export function portText({ protocol, port }: ClaimedPort): string {
+  return `${protocol}/${port}`;
+}
+
+/** Why a Service may not have `address` while `holder` has it too; nothing stands between a Service and itself. */
+export function conflict(terms: Terms, holder: Terms, address: Address): Refusal | undefined {
+  if (terms.service === holder.service) return undefined;
+  const found = { address, holder: holder.service };
+  if (terms.sharingKey === "" || holder.sharingKey === "") return { reason: "inUse", ...found };
+  if (terms.sharingKey !== holder.sharingKey)
+    return { reason: "sharingKeyMismatch", ...found, key: terms.sharingKey, holderKey: holder.sharingKey };
+  if (terms.backendKey !== holder.backendKey)
+    return { reason: "backendKeyMismatch", ...found, key: terms.backendKey, holderKey: holder.backendKey };
+  const port = terms.ports.find((wanted) => holder.ports.some((taken) => isSame(wanted, taken)));
+  return port && { reason: "portClash", ...found, port };
+}
+
+/** Whether a Service that changed from `before` to `after` on one address made room there for others. */
+export function madeRoom(before: Terms, after: Terms): boolean {
+  if (before.sharingKey !== after.sharingKey || before.backendKey !== after.backendKey) return true;
+  return before.ports.some((port) => !after.ports.some((kept) => isSame(port, kept)));
+}
+
+function isSame(a: ClaimedPort, b: ClaimedPort): boolean {
+  return a.port === b.port && a.protocol === b.protocol;
+}
