@@ -1,0 +1,175 @@
+import type { Clock, Millis } from "#pkg/clock";
+import { EventFd, PollSet, SystemCallError } from "#pkg/linux";
+import type { Fields } from "#pkg/log";
+import { GratuitousSchedule } from "./gratuitous.ts";
+import { Interfaces } from "./interfaces.ts";
+import { LinkWatcher } from "./link-watcher.ts";
+import type { Announcement, Command, Report, WorkerStart, WriteLog } from "./messages.ts";
+import type { Port } from "./port.ts";
+import { Shared } from "./shared.ts";
+
+// What a turn does at most of each kind of work. The rest waits for the next turn, behind the requests that came meanwhile.
+const commandsPerTurn = 64;
+const announcementsPerTurn = 32;
+const surveyEvery: Millis = 10_000;
+
+/** How the engine talks with the main thread. */
+export interface Channel {
+  /** The next command, if one waits. */
+  receive(): Command | undefined;
+  post(report: Report): void;
+}
+
+/** One announcement on one port, for as long as the port's burst is the same. */
+interface Turn {
+  readonly announcement: Announcement;
+  readonly port: Port;
+  readonly burst: number;
+}
+
+/**
+ * Answers for the announced addresses on every eligible interface, in turns: wait until something arrives or is due, then do a bounded
+ * part of each kind of work. The thread is its own while it runs.
+ */
+export class Engine implements Disposable {
+  readonly #channel: Channel;
+  readonly #clock: Clock;
+  readonly #log: WriteLog;
+  readonly #shared: Shared;
+  readonly #wake: EventFd; // The main thread's.
+  readonly #watcher: LinkWatcher;
+  readonly #interfaces: Interfaces;
+  readonly #announced: Map<number, Announcement>; // IPv4 address -> announcement
+  readonly #schedule = new GratuitousSchedule<Turn>();
+  readonly #poll = new PollSet();
+  #ports = new Map<number, Port>(); // descriptor -> port
+  #surveyAt: Millis;
+  #ready = false;
+  #reported = "";
+
+  /** @throws {SystemCallError} when changes of interfaces cannot be watched */
+  constructor({ memory, wake, announced }: WorkerStart, channel: Channel, clock: Clock) {
+    this.#log = (level, message, fields) => channel.post({ type: "log", level, message, fields });
+    this.#channel = channel;
+    this.#clock = clock;
+    this.#shared = new Shared(memory);
+    this.#wake = new EventFd(wake);
+    this.#watcher = new LinkWatcher(this.#log);
+    this.#interfaces = new Interfaces(this.#shared, this.#log);
+    this.#announced = new Map(announced.map((announcement) => [announcement.address, announcement]));
+    this.#surveyAt = clock.now() + surveyEvery;
+    this.#poll.watch([wake, this.#watcher.fd]);
+  }
+
+  /** Works until the main thread says stop. */
+  run(): void {
+    while (this.#shared.total("stop") === 0) this.#turn();
+  }
+
+  #turn(): void {
+    const ready = this.#poll.wait(this.#nextAt() - this.#clock.now());
+    const now = this.#clock.now();
+    if (ready.includes(this.#wake.fd)) this.#obey();
+    this.#watch(now);
+    for (const fd of ready) {
+      const port = this.#ports.get(fd);
+      if (port !== undefined) this.#attempt(port, now, () => port.serve((address) => this.#find(address)));
+    }
+    const due = this.#schedule.take(now, announcementsPerTurn, (turn) => this.#isCurrent(turn));
+    for (const { announcement, port } of due) port.announce(announcement);
+    if (now >= this.#surveyAt) this.#survey(now);
+  }
+
+  #nextAt(): Millis {
+    return Math.min(this.#schedule.nextAt(this.#clock.now()), this.#watcher.nextAt, this.#interfaces.nextAt, this.#surveyAt);
+  }
+
+  #obey(): void {
+    this.#wake.clear();
+    for (let i = 0; i < commandsPerTurn; i++) {
+      const command = this.#channel.receive();
+      if (command === undefined) return;
+      this.#carryOut(command);
+    }
+    this.#wake.signal(); // There may be more.
+  }
+
+  #carryOut(command: Command): void {
+    const { announcement } = command;
+    switch (command.type) {
+      case "announce":
+        this.#announced.set(announcement.address, announcement);
+        for (const port of this.#ports.values()) this.#schedule.add({ announcement, port, burst: port.burst });
+        break;
+      case "withdraw":
+        this.#announced.delete(announcement.address);
+        break;
+      default: {
+        command.type satisfies never;
+      }
+    }
+  }
+
+  /** The flag in shared memory is ahead of the commands, so that an address is silent as soon as it is withdrawn. */
+  #find(address: number): Announcement | undefined {
+    const announcement = this.#announced.get(address);
+    return announcement !== undefined && this.#shared.isAnnounced(announcement.row) ? announcement : undefined;
+  }
+
+  #isCurrent({ announcement, port, burst }: Turn): boolean {
+    return burst === port.burst && this.#find(announcement.address) === announcement;
+  }
+
+  #watch(now: Millis): void {
+    const links = this.#watcher.work(now);
+    const anew = [...(links === undefined ? [] : this.#interfaces.update(links, now)), ...this.#interfaces.retry(now)];
+    if (links !== undefined || anew.length > 0) this.#interfacesChanged();
+    for (const port of anew) {
+      port.startBurst();
+      for (const announcement of this.#announced.values()) this.#schedule.add({ announcement, port, burst: port.burst });
+    }
+    if (this.#ready || !this.#watcher.loaded) return;
+    this.#ready = true;
+    this.#channel.post({ type: "ready" });
+  }
+
+  #survey(now: Millis): void {
+    this.#surveyAt = now + surveyEvery;
+    for (const port of this.#ports.values()) this.#attempt(port, now, () => this.#surveyPort(port));
+  }
+
+  #surveyPort(port: Port): void {
+    const log = (message: string, fields: Fields): void => this.#log("warn", message, { ...fields, interface: port.link.name });
+    const dropped = port.takeDropped();
+    const error = port.takeSendError();
+    this.#shared.addTotal("dropped", dropped);
+    if (dropped > 0) log("ARP requests came faster than they could be read, and some were lost", { op: "arpReceive", dropped });
+    if (error !== undefined) log("ARP frames could not be sent", { op: "arpSend", error: error.message });
+  }
+
+  /** Work on one port, whose failure is its own. */
+  #attempt(port: Port, now: Millis, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      this.#interfaces.fail(port, error, now);
+      this.#interfacesChanged();
+    }
+  }
+
+  #interfacesChanged(): void {
+    this.#ports = new Map(this.#interfaces.ports().map((port) => [port.fd, port]));
+    this.#poll.watch([this.#wake.fd, this.#watcher.fd, ...this.#ports.keys()]);
+    const interfaces = this.#interfaces.report();
+    const text = JSON.stringify(interfaces);
+    if (text === this.#reported) return;
+    this.#reported = text;
+    this.#channel.post({ type: "interfaces", interfaces });
+  }
+
+  [Symbol.dispose](): void {
+    this.#interfaces[Symbol.dispose]();
+    this.#watcher[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,126 @@
+import type { Millis } from "#pkg/clock";
+import { SystemCallError, type TableLink } from "#pkg/linux";
+import { eligibility, type IneligibleReason } from "./eligibility.ts";
+import type { InterfaceState, InterfaceStatus, WriteLog } from "./messages.ts";
+import { Port } from "./port.ts";
+import type { Shared } from "./shared.ts";
+
+const retryAfter: Millis = 1000;
+
+interface Entry {
+  readonly link: TableLink;
+  readonly port?: Port;
+  /** Why an eligible link has no port. */
+  readonly error?: SystemCallError;
+}
+
+/** The interfaces of the namespace, with a port on each that is eligible. One that fails is tried again and leaves the others alone. */
+export class Interfaces implements Disposable {
+  readonly #shared: Shared;
+  readonly #log: WriteLog;
+  readonly #entries = new Map<number, Entry>(); // interface index -> entry
+  #retryAt: Millis = Infinity;
+
+  constructor(shared: Shared, log: WriteLog) {
+    this.#shared = shared;
+    this.#log = log;
+  }
+
+  /** When `retry` has something to do. */
+  get nextAt(): Millis {
+    return this.#retryAt;
+  }
+
+  ports(): Port[] {
+    return [...this.#entries.values()].flatMap(({ port }) => port ?? []);
+  }
+
+  report(): InterfaceState[] {
+    return [...this.#entries.values()]
+      .sort((a, b) => a.link.index - b.link.index)
+      .map(({ link, port, error }) => ({
+        index: link.index,
+        name: link.name,
+        mac: link.hardwareAddress,
+        status: status(link, port),
+        ...(error && { error: error.message }),
+        running: link.running,
+        addresses: link.addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
+      }));
+  }
+
+  /** Makes the ports those of `links`. @returns the ports on which every address must be announced anew */
+  update(links: readonly TableLink[], now: Millis): Port[] {
+    const current = new Map(links.map((link) => [link.index, link]));
+    for (const [index, { link: before, port }] of this.#entries) {
+      const link = current.get(index);
+      const reason = link === undefined || link.generation !== before.generation ? "gone" : eligibility(link);
+      if (reason === "eligible") continue;
+      if (port !== undefined) this.#close(port, reason);
+      this.#entries.delete(index);
+    }
+    const anew: Port[] = [];
+    for (const link of links) {
+      const { port, error } = this.#entries.get(link.index) ?? {};
+      if (port !== undefined) {
+        if (port.update(link)) anew.push(port);
+        this.#entries.set(link.index, { link, port });
+      } else if (eligibility(link) === "eligible") anew.push(...this.#open(link, error, now));
+      else this.#entries.set(link.index, { link });
+    }
+    return anew;
+  }
+
+  /** Opens what failed, when it is time. @returns like `update` */
+  retry(now: Millis): Port[] {
+    if (now < this.#retryAt) return [];
+    this.#retryAt = Infinity;
+    return [...this.#entries.values()].flatMap(({ link, error }) => (error === undefined ? [] : this.#open(link, error, now)));
+  }
+
+  /** Gives up a port that is of no more use, until the next try. */
+  fail(port: Port, error: SystemCallError, now: Millis): void {
+    this.#close(port, "failed");
+    this.#setFailed(port.link, error, undefined, now);
+  }
+
+  [Symbol.dispose](): void {
+    for (const port of this.ports()) port[Symbol.dispose]();
+    this.#entries.clear();
+  }
+
+  #open(link: TableLink, before: SystemCallError | undefined, now: Millis): Port[] {
+    try {
+      const port = new Port(link, this.#shared);
+      this.#log("info", "created ARP responder for interface", { event: "createARPResponder", interface: link.name });
+      this.#entries.set(link.index, { link, port });
+      return [port];
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      this.#setFailed(link, error, before, now);
+      return [];
+    }
+  }
+
+  /** Written once for as long as the error stays the same. */
+  #setFailed(link: TableLink, error: SystemCallError, before: SystemCallError | undefined, now: Millis): void {
+    if (error.message !== before?.message) {
+      const fields = { op: "createARPResponder", interface: link.name, error: error.message };
+      this.#log("error", "ARP requests on interface cannot be answered, trying again", fields);
+    }
+    this.#entries.set(link.index, { link, error });
+    this.#retryAt = Math.min(this.#retryAt, now + retryAfter);
+  }
+
+  #close(port: Port, reason: IneligibleReason | "gone" | "failed"): void {
+    const fields = { event: "deleteARPResponder", interface: port.link.name, reason };
+    this.#log("info", "deleted ARP responder for interface", fields);
+    port[Symbol.dispose]();
+  }
+}
+
+function status(link: TableLink, port: Port | undefined): InterfaceStatus {
+  if (port !== undefined) return "answering";
+  const verdict = eligibility(link);
+  return verdict === "eligible" ? "failing" : verdict;
+}

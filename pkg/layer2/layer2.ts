@@ -1,0 +1,225 @@
+import { Worker } from "node:worker_threads";
+import { type Millis, SystemClock, systemRandom } from "#pkg/clock";
+import { EventFd, PacketSocket, SystemCallError } from "#pkg/linux";
+import type { Log } from "#pkg/log";
+import type { Address } from "#pkg/net";
+import type { Announcement, Command, InterfaceState, Report, WorkerStart } from "./messages.ts";
+import type { IgnoredReason } from "./responder.ts";
+import { type Row, Shared } from "./shared.ts";
+import { Supervisor } from "./supervisor.ts";
+
+/** Nothing can be announced from this process at all. */
+export class Layer2Error extends Error {
+  override readonly name = "Layer2Error";
+}
+
+export interface Layer2Options {
+  readonly log: Log;
+  /** Called with all interfaces whenever something about one of them changed. */
+  readonly onInterfaces?: (interfaces: readonly InterfaceState[]) => void;
+}
+
+/** All of them only grow, for as long as the process lives. */
+export interface Layer2Counters {
+  /** Every address that was announced since the start, also if it no longer is. */
+  readonly addresses: readonly AddressCounters[];
+  /** Frames that were not answered. */
+  readonly ignored: Readonly<Record<IgnoredReason, number>>;
+  /** Replies and announcements that could not be sent. */
+  readonly sendFailures: number;
+  /** Frames lost because they came faster than they could be read; read every 10 s. */
+  readonly dropped: number;
+}
+
+export interface AddressCounters {
+  readonly address: Address;
+  readonly requestsReceived: number;
+  readonly responsesSent: number;
+  /** Frames: each announcement is two on each interface. */
+  readonly gratuitousSent: number;
+}
+
+interface Entry {
+  readonly address: Address;
+  readonly row: Row;
+  announced: boolean;
+}
+
+/**
+ * Announces addresses on every interface of the node that can (see `eligibility`): answers requests for them and tells everyone at once
+ * when an address comes, or when an interface does. A thread of its own does it, so that nothing here delays an answer; one that dies
+ * is replaced and goes on with the same addresses.
+ */
+export class Layer2 implements AsyncDisposable {
+  readonly #log: Log;
+  readonly #onInterfaces: (interfaces: readonly InterfaceState[]) => void;
+  readonly #shared = Shared.create();
+  readonly #entries = new Map<string, Entry>(); // address -> entry, for every address ever announced
+  readonly #supervisor: Supervisor<Worker>;
+  #wake: EventFd | undefined;
+  #starting: PromiseWithResolvers<void> | undefined;
+  #interfaces: readonly InterfaceState[] = [];
+
+  constructor({ log, onInterfaces = () => {} }: Layer2Options) {
+    this.#log = log;
+    this.#onInterfaces = onInterfaces;
+    this.#supervisor = new Supervisor({
+      spawn: () => this.#spawn(),
+      onDeath: (cause, restartAfter) => this.#onDeath(cause, restartAfter),
+      clock: new SystemClock(),
+      random: systemRandom,
+    });
+  }
+
+  /**
+   * Resolves when the interfaces are known and those that can are answering; none has to. To be called once.
+   * @throws {Layer2Error} when this process may not open packet sockets, or the thread cannot be started
+   */
+  async start(): Promise<void> {
+    try {
+      PacketSocket.probe();
+      this.#wake = EventFd.create();
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      const hint = error.code === "EPERM" ? "the process needs the capability NET_RAW" : "packet sockets are not available";
+      throw new Layer2Error(`Cannot announce addresses on layer 2: ${hint}`, { cause: error });
+    }
+    process.on("exit", this.#stop);
+    this.#starting = Promise.withResolvers();
+    this.#supervisor.start();
+    try {
+      await this.#starting.promise;
+    } catch (cause) {
+      await this[Symbol.asyncDispose]();
+      throw new Layer2Error("Cannot announce addresses on layer 2: the thread that answers does not start", { cause });
+    }
+    this.#starting = undefined;
+  }
+
+  /** Answers for `address` from now on and tells everyone; does nothing when that is so already. */
+  announce(address: Address): void {
+    const entry = this.#entry(address);
+    if (entry.announced) return;
+    entry.announced = true;
+    this.#shared.setAnnounced(entry.row, true);
+    if (address.family === "IPv4") this.#send({ type: "announce", announcement: announcement(entry) });
+    else this.#log.error("IPv6 addresses cannot be announced on layer 2 yet", { op: "announce", ip: address });
+  }
+
+  /** Answers for `address` no more, from the return of this call on. */
+  withdraw(address: Address): void {
+    const entry = this.#entries.get(address.toString());
+    if (!entry?.announced) return;
+    entry.announced = false;
+    this.#shared.setAnnounced(entry.row, false);
+    if (address.family === "IPv4") this.#send({ type: "withdraw", announcement: announcement(entry) });
+  }
+
+  counters(): Layer2Counters {
+    const shared = this.#shared;
+    return {
+      addresses: [...this.#entries.values()].map(({ address, row }) => ({
+        address,
+        requestsReceived: shared.row(row, "requests"),
+        responsesSent: shared.row(row, "responses"),
+        gratuitousSent: shared.row(row, "gratuitous"),
+      })),
+      ignored: shared.ignored(),
+      sendFailures: shared.total("sendFailures"),
+      dropped: shared.total("dropped"),
+    };
+  }
+
+  /** As the thread last saw them; none before `start`. */
+  interfaces(): readonly InterfaceState[] {
+    return this.#interfaces;
+  }
+
+  /** Stops answering, and ends the thread. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop();
+    await this.#supervisor.stop();
+    process.off("exit", this.#stop);
+    this.#wake?.[Symbol.dispose]();
+    this.#wake = undefined;
+  }
+
+  /** Also run when the process exits: Node waits for its threads, and this one would sleep on. */
+  readonly #stop = (): void => {
+    this.#shared.addTotal("stop");
+    this.#wake?.signal();
+  };
+
+  #spawn(): Worker {
+    if (this.#wake === undefined) throw new Error("Cannot start the layer 2 thread: it has no descriptor to wake it");
+    const entries = [...this.#entries.values()].filter(({ address, announced }) => announced && address.family === "IPv4");
+    const workerData: WorkerStart = {
+      memory: this.#shared.memory,
+      wake: this.#wake.fd,
+      announced: entries.map(announcement),
+    };
+    const worker = new Worker(workerFile(import.meta.url), { name: "layer2", workerData });
+    worker.on("message", (report: Report) => this.#take(report));
+    return worker;
+  }
+
+  #take(report: Report): void {
+    switch (report.type) {
+      case "ready":
+        this.#starting?.resolve();
+        break;
+      case "interfaces":
+        this.#setInterfaces(report.interfaces);
+        break;
+      case "log":
+        this.#log[report.level](report.message, report.fields);
+        break;
+      default:
+        report satisfies never;
+    }
+  }
+
+  #onDeath(cause: unknown, restartAfter: Millis): void {
+    if (this.#starting !== undefined) {
+      this.#starting.reject(cause);
+      return;
+    }
+    this.#log.error("the thread that answers on layer 2 died and is restarted", {
+      op: "layer2",
+      error: cause,
+      restartAfterMs: restartAfter,
+    });
+    const error = "the thread that answers died and is being restarted";
+    this.#setInterfaces(
+      this.#interfaces.map((report) => (report.status === "answering" ? { ...report, status: "failing", error } : report)),
+    );
+  }
+
+  #setInterfaces(interfaces: readonly InterfaceState[]): void {
+    this.#interfaces = interfaces;
+    this.#onInterfaces(interfaces);
+  }
+
+  #entry(address: Address): Entry {
+    const key = address.toString();
+    const known = this.#entries.get(key);
+    if (known !== undefined) return known;
+    const entry = { address, row: this.#shared.addRow(), announced: false };
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  #send(command: Command): void {
+    this.#supervisor.thread?.postMessage(command);
+    this.#wake?.signal();
+  }
+}
+
+function announcement({ address, row }: Entry): Announcement {
+  return { address: Number(address.value), row };
+}
+
+/** The build puts the worker beside the bundle that starts it. */
+export function workerFile(self: string): URL {
+  return new URL(self.endsWith(".ts") ? "./worker.ts" : "./worker.js", self);
+}

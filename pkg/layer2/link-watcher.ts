@@ -1,0 +1,107 @@
+import type { Millis } from "#pkg/clock";
+import {
+  decodeNetlink,
+  LinkTable,
+  type LinkTableEffect,
+  NetlinkError,
+  type NetlinkMessage,
+  NetlinkSocket,
+  SystemCallError,
+  type TableLink,
+} from "#pkg/linux";
+import type { WriteLog } from "./messages.ts";
+
+const rescanEvery: Millis = 10_000;
+const rescanAfterTrouble: Millis = 100;
+// Datagrams read in one turn. What is left waits for the next turn, so that a storm of changes does not keep requests waiting.
+const batch = 32;
+
+/** Knows the links of the namespace: from notifications at once, and from a full reading every 10 s in case one was lost. */
+export class LinkWatcher implements Disposable {
+  readonly #socket = NetlinkSocket.open();
+  readonly #table = new LinkTable();
+  readonly #log: WriteLog;
+  #rescanAt: Millis = 0;
+  #loaded = false;
+  #seen = -1;
+
+  /** @throws {SystemCallError} */
+  constructor(log: WriteLog) {
+    this.#log = log;
+  }
+
+  get fd(): number {
+    return this.#socket.fd;
+  }
+
+  /** Every link was read once. */
+  get loaded(): boolean {
+    return this.#loaded;
+  }
+
+  /** When `work` has something to do although nothing arrived. */
+  get nextAt(): Millis {
+    return this.#rescanAt;
+  }
+
+  /** Reads what has arrived and starts a full reading when it is due. @returns the links if they changed since the last call that said so */
+  work(now: Millis): readonly TableLink[] | undefined {
+    if (now >= this.#rescanAt) {
+      this.#rescanAt = now + rescanEvery;
+      this.#socket.send(this.#table.startDump());
+    }
+    for (let i = 0; i < batch && this.#receive(now); i++);
+    if (!this.#loaded || this.#table.changes === this.#seen) return undefined;
+    this.#seen = this.#table.changes;
+    return this.#table.links();
+  }
+
+  #receive(now: Millis): boolean {
+    let datagram: Uint8Array | undefined;
+    try {
+      datagram = this.#socket.receive();
+    } catch (error) {
+      if (!(error instanceof SystemCallError && error.code === "ENOBUFS")) throw error;
+      this.#rescanAt = now; // Notifications were lost.
+      return true;
+    }
+    if (datagram === undefined) return false;
+    for (const message of this.#decode(datagram)) {
+      const effect = this.#table.apply(message);
+      if (effect !== undefined) this.#carryOut(effect, now);
+    }
+    return true;
+  }
+
+  #decode(datagram: Uint8Array): NetlinkMessage[] {
+    try {
+      return decodeNetlink(datagram);
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      this.#log("warn", "a message about interfaces could not be read", { op: "getInterfaces", error: error.message });
+      return [];
+    }
+  }
+
+  #carryOut(effect: LinkTableEffect, now: Millis): void {
+    switch (effect.type) {
+      case "send":
+        this.#socket.send(effect.request);
+        break;
+      case "loaded":
+        this.#loaded = true;
+        if (!effect.complete) this.#rescanAt = Math.min(this.#rescanAt, now + rescanAfterTrouble);
+        break;
+      case "failed":
+        this.#log("warn", "interfaces could not be read", { op: "getInterfaces", errno: effect.errno });
+        this.#rescanAt = Math.min(this.#rescanAt, now + rescanAfterTrouble);
+        break;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]();
+  }
+}

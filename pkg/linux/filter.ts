@@ -1,0 +1,30 @@
+const loadHalfWord = 0x28; // BPF_LD | BPF_H | BPF_ABS
+const jumpIfEqual = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+const accept = 0x06; // BPF_RET | BPF_K: how many octets to keep, 0 for none.
+const etherTypeOffset = 12;
+
+/**
+ * A classic BPF program that keeps the first `keep` octets of the Ethernet frames of one EtherType and drops every other frame: an
+ * array of `struct sock_filter` (linux/filter.h).
+ */
+export function etherTypeFilter(etherType: number, keep: number): Uint8Array {
+  return program([
+    [loadHalfWord, 0, 0, etherTypeOffset],
+    [jumpIfEqual, 0, 1, etherType],
+    [accept, 0, 0, keep],
+    [accept, 0, 0, 0],
+  ]);
+}
+
+type Instruction = readonly [code: number, jumpIfTrue: number, jumpIfFalse: number, value: number];
+
+function program(instructions: readonly Instruction[]): Uint8Array {
+  const view = new DataView(new ArrayBuffer(8 * instructions.length));
+  for (const [index, [code, jumpIfTrue, jumpIfFalse, value]] of instructions.entries()) {
+    view.setUint16(8 * index, code, true);
+    view.setUint8(8 * index + 2, jumpIfTrue);
+    view.setUint8(8 * index + 3, jumpIfFalse);
+    view.setUint32(8 * index + 4, value, true);
+  }
+  return new Uint8Array(view.buffer);
+}

@@ -1,0 +1,21 @@
+/**
+ * What Node lacks of Linux: packet sockets, rtnetlink, eventfd and poll, through FFI (koffi), for little-endian machines. System
+ * calls never block, except `PollSet.wait`; a failed one throws `SystemCallError`. The netlink codec, the link table and the
+ * packet filter are pure. Everything acts on the network namespace of the process, whatever /sys or /proc is mounted.
+ * Not here: TCP and UDP sockets, routes, changing links.
+ */
+export { SystemCallError } from "./error.ts";
+export { EventFd } from "./event-fd.ts";
+export { etherTypeFilter } from "./filter.ts";
+export { LinkTable, type LinkTableEffect, type TableLink } from "./link-table.ts";
+export {
+  decodeNetlink,
+  encodeDumpRequest,
+  type InterfaceAddress,
+  type Link,
+  NetlinkError,
+  type NetlinkMessage,
+} from "./netlink.ts";
+export { NetlinkSocket } from "./netlink-socket.ts";
+export { type Arrival, EtherType, PacketSocket, type ReceivedFrame } from "./packet-socket.ts";
+export { PollSet } from "./poll-set.ts";

@@ -1,0 +1,42 @@
+import { constants } from "node:os";
+import koffi from "koffi";
+import { SystemCallError } from "./error.ts";
+
+const library = koffi.load(null); // The libc that Node itself runs with, glibc or musl.
+const filterProgram = koffi.pointer(koffi.struct({ len: "uint16_t", filter: "void *" })); // struct sock_fprog
+
+/** The system calls in use, as C declares them (`ssize_t` is called `intptr_t` here). Buffers are passed without a copy. */
+export const libc = {
+  socket: library.func("int socket(int domain, int type, int protocol)"),
+  bind: library.func("int bind(int fd, void *address, uint32_t length)"),
+  setsockopt: library.func("int setsockopt(int fd, int level, int name, void *value, uint32_t length)"),
+  attachFilter: library.func("setsockopt", "int", ["int", "int", "int", filterProgram, "uint32_t"]),
+  getsockopt: library.func("int getsockopt(int fd, int level, int name, void *value, void *length)"),
+  send: library.func("intptr_t send(int fd, void *bytes, size_t length, int flags)"),
+  recvfrom: library.func("intptr_t recvfrom(int fd, void *bytes, size_t length, int flags, void *address, void *addressLength)"),
+  poll: library.func("int poll(void *fds, ulong count, int timeoutMilliseconds)"),
+  eventfd: library.func("int eventfd(uint32_t initial, int flags)"),
+  read: library.func("intptr_t read(int fd, void *bytes, size_t length)"),
+  write: library.func("intptr_t write(int fd, void *bytes, size_t length)"),
+  close: library.func("int close(int fd)"),
+};
+
+export const { EAGAIN, EINTR } = constants.errno;
+export const flagNonBlocking = 0o4000; // SOCK_NONBLOCK and EFD_NONBLOCK.
+export const flagCloseOnExec = 0o2000000; // SOCK_CLOEXEC and EFD_CLOEXEC.
+export const levelSocket = 1; // SOL_SOCKET
+export const optionReceiveBuffer = 8; // SO_RCVBUF
+
+/** `result`, unless it says that the call failed. `attempted` completes "Cannot …". @throws {SystemCallError} */
+export function check(call: string, attempted: string, result: number): number {
+  if (result < 0) throw new SystemCallError(call, koffi.errno(), attempted);
+  return result;
+}
+
+/** Like `check` for a call that need not wait: undefined when there is nothing to do now (EAGAIN). @throws {SystemCallError} */
+export function checkNonBlocking(call: string, attempted: string, result: number): number | undefined {
+  if (result >= 0) return result;
+  const errno = koffi.errno();
+  if (errno === EAGAIN || errno === EINTR) return undefined; // Interrupted: poll says again that it is ready.
+  throw new SystemCallError(call, errno, attempted);
+}

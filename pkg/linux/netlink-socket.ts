@@ -1,0 +1,75 @@
+import { check, checkNonBlocking, flagCloseOnExec, flagNonBlocking, levelSocket, libc, optionReceiveBuffer } from "./libc.ts";
+
+const familyNetlink = 16; // AF_NETLINK
+const typeRaw = 3; // SOCK_RAW
+const protocolRoute = 0; // NETLINK_ROUTE
+const levelNetlink = 270; // SOL_NETLINK
+const optionAddMembership = 1; // NETLINK_ADD_MEMBERSHIP
+const groups = [1, 5, 9]; // RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR
+const addressLength = 12; // struct sockaddr_nl
+const senderOffset = 4; // nl_pid
+const flagTruncate = 0x20; // MSG_TRUNC: return the real length.
+// The kernel fills at most 32 KiB of a dump at once, and a notification about one link is far below that.
+const bufferOctets = 1 << 16;
+const receiveBufferOctets = 1 << 20;
+
+/** Talks rtnetlink (rtnetlink(7)), and hears of every change of a link or an address. Never blocks for an answer. */
+export class NetlinkSocket implements Disposable {
+  readonly fd: number;
+  readonly #buffer = new Uint8Array(bufferOctets);
+  readonly #address = new Uint8Array(addressLength);
+  readonly #addressLength = new Uint32Array(1);
+
+  private constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  /** @throws {SystemCallError} */
+  static open(): NetlinkSocket {
+    const attempted = "open an rtnetlink socket";
+    const type = typeRaw | flagNonBlocking | flagCloseOnExec;
+    const socket = new NetlinkSocket(check("socket", attempted, libc.socket(familyNetlink, type, protocolRoute)));
+    try {
+      const { fd } = socket;
+      const address = new Uint8Array(addressLength);
+      address[0] = familyNetlink;
+      check("bind", attempted, libc.bind(fd, address, addressLength));
+      check(
+        "setsockopt",
+        attempted,
+        libc.setsockopt(fd, levelSocket, optionReceiveBuffer, Int32Array.of(receiveBufferOctets), 4),
+      );
+      for (const group of groups)
+        check("setsockopt", attempted, libc.setsockopt(fd, levelNetlink, optionAddMembership, Int32Array.of(group), 4));
+      return socket;
+    } catch (error) {
+      socket[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Sends a request. The kernel works on it before this returns, and may wait there for its own lock on links. @throws {SystemCallError} */
+  send(request: Uint8Array): void {
+    checkNonBlocking("send", "send an rtnetlink request", libc.send(this.fd, request, request.length, 0));
+  }
+
+  /**
+   * Reads the next datagram of the kernel. @returns a view valid until the next call; undefined when none is waiting
+   * @throws {SystemCallError} ENOBUFS when messages were lost, so that everything must be asked for again
+   */
+  receive(): Uint8Array | undefined {
+    for (;;) {
+      this.#addressLength[0] = addressLength;
+      const result = libc.recvfrom(this.fd, this.#buffer, bufferOctets, flagTruncate, this.#address, this.#addressLength);
+      const length = checkNonBlocking("recvfrom", "receive an rtnetlink message", result);
+      if (length === undefined) return undefined;
+      const sender = new DataView(this.#address.buffer).getUint32(senderOffset, true);
+      if (sender !== 0) continue; // Not the kernel: a privileged process may send to anyone.
+      return this.#buffer.subarray(0, length); // Cut when longer than the buffer, which the decoder refuses.
+    }
+  }
+
+  [Symbol.dispose](): void {
+    libc.close(this.fd);
+  }
+}

@@ -1,0 +1,107 @@
+import { check, checkNonBlocking, flagCloseOnExec, flagNonBlocking, levelSocket, libc, optionReceiveBuffer } from "./libc.ts";
+
+export const EtherType = { arp: 0x0806 } as const;
+
+/**
+ * How a frame came, by the kernel's judgement: `host` and `broadcast` are for this interface; `otherHost` also covers a VLAN that
+ * the machine does not know; `outgoing` was sent by this machine.
+ */
+export type Arrival = "host" | "broadcast" | "multicast" | "otherHost" | "outgoing";
+const arrivals: readonly Arrival[] = ["host", "broadcast", "multicast", "otherHost", "outgoing"]; // By linux/if_packet.h.
+
+/** `frame` is a view into the caller's buffer, from the Ethernet header on, cut at what the filter keeps. */
+export interface ReceivedFrame {
+  readonly frame: Uint8Array;
+  readonly arrival: Arrival;
+}
+
+const familyPacket = 17; // AF_PACKET
+const typeRaw = 3; // SOCK_RAW
+const levelPacket = 263; // SOL_PACKET
+const optionAttachFilter = 26; // SO_ATTACH_FILTER
+const optionStatistics = 6; // PACKET_STATISTICS
+const addressLength = 20; // struct sockaddr_ll
+const arrivalOffset = 10; // sll_pkttype
+// What a burst may queue. The kernel doubles it and cuts it to net.core.rmem_max; that is some hundred small frames.
+const receiveBufferOctets = 1 << 20;
+
+/** Sends and receives the Ethernet frames of one EtherType on one interface (packet(7)). Never blocks. */
+export class PacketSocket implements Disposable {
+  readonly fd: number;
+  readonly #address = new Uint8Array(addressLength);
+  readonly #addressLength = new Uint32Array(1);
+
+  private constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  /**
+   * `filter` is a classic BPF program (see `etherTypeFilter`). It is attached before the socket can receive, so that no frame slips by.
+   * @throws {SystemCallError} EPERM without CAP_NET_RAW; ENODEV when the interface is gone
+   */
+  static open(interfaceIndex: number, etherType: number, filter: Uint8Array): PacketSocket {
+    const attempted = `open a packet socket on interface ${interfaceIndex}`;
+    // Protocol 0 receives nothing until the bind below names one.
+    const socket = PacketSocket.#create(attempted);
+    try {
+      const program = { len: filter.length / 8, filter };
+      check("setsockopt", attempted, libc.attachFilter(socket.fd, levelSocket, optionAttachFilter, program, 16));
+      const size = Int32Array.of(receiveBufferOctets);
+      check("setsockopt", attempted, libc.setsockopt(socket.fd, levelSocket, optionReceiveBuffer, size, 4));
+      check("bind", attempted, libc.bind(socket.fd, packetAddress(interfaceIndex, etherType), addressLength));
+      return socket;
+    } catch (error) {
+      socket[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Proves that this process may open packet sockets. @throws {SystemCallError} EPERM without CAP_NET_RAW */
+  static probe(): void {
+    PacketSocket.#create("open a packet socket")[Symbol.dispose]();
+  }
+
+  static #create(attempted: string): PacketSocket {
+    return new PacketSocket(
+      check("socket", attempted, libc.socket(familyPacket, typeRaw | flagNonBlocking | flagCloseOnExec, 0)),
+    );
+  }
+
+  /**
+   * Reads the next frame into `buffer`. @returns undefined when none is waiting
+   * @throws {SystemCallError} ENETDOWN once after the interface went down or away; the socket goes on if it comes up again
+   */
+  receive(buffer: Uint8Array): ReceivedFrame | undefined {
+    this.#addressLength[0] = addressLength;
+    const result = libc.recvfrom(this.fd, buffer, buffer.length, 0, this.#address, this.#addressLength);
+    const length = checkNonBlocking("recvfrom", "receive a frame", result);
+    if (length === undefined) return undefined;
+    return { frame: buffer.subarray(0, length), arrival: arrivals[this.#address[arrivalOffset] ?? 0] ?? "otherHost" };
+  }
+
+  /** @returns false when the send queue is full @throws {SystemCallError} such as ENETDOWN, ENXIO, ENOBUFS */
+  send(frame: Uint8Array): boolean {
+    return checkNonBlocking("send", "send a frame", libc.send(this.fd, frame, frame.length, 0)) !== undefined;
+  }
+
+  /** How many frames the kernel dropped since the last call because the receive queue was full. @throws {SystemCallError} */
+  takeDropped(): number {
+    const statistics = new Uint32Array(2); // struct tpacket_stats: packets, of which drops. Reading resets them.
+    const result = libc.getsockopt(this.fd, levelPacket, optionStatistics, statistics, Uint32Array.of(8));
+    check("getsockopt", "read the statistics of a packet socket", result);
+    return statistics[1] ?? 0;
+  }
+
+  [Symbol.dispose](): void {
+    libc.close(this.fd);
+  }
+}
+
+/** struct sockaddr_ll for `bind`: family, protocol in network order, interface. */
+function packetAddress(interfaceIndex: number, etherType: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(addressLength));
+  view.setUint16(0, familyPacket, true);
+  view.setUint16(2, etherType);
+  view.setInt32(4, interfaceIndex, true);
+  return new Uint8Array(view.buffer);
+}
