@@ -1,0 +1,238 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { load, loadAll } from "js-yaml";
+
+interface Rule {
+  readonly apiGroups: string[];
+  readonly resources: string[];
+  readonly resourceNames?: string[];
+  readonly verbs: string[];
+}
+interface Container {
+  readonly name: string;
+  readonly image: string;
+  readonly command: string[];
+  readonly args: string[];
+  readonly env: { name: string; value?: string; valueFrom?: { secretKeyRef?: object; fieldRef?: object } }[];
+  readonly ports: { name: string; containerPort: number; protocol?: string }[];
+  readonly livenessProbe: { httpGet: object };
+  readonly readinessProbe: { httpGet: object };
+  readonly resources: { requests: object; limits?: Record<string, string> };
+  readonly securityContext: { capabilities: object; readOnlyRootFilesystem: boolean; allowPrivilegeEscalation: boolean };
+}
+interface Pod {
+  readonly containers: [Container];
+  readonly serviceAccountName: string;
+  readonly hostNetwork?: boolean;
+  readonly securityContext: { runAsUser?: number; runAsNonRoot?: boolean; seccompProfile: object };
+  readonly tolerations?: { key: string }[];
+}
+interface Manifest {
+  readonly kind: string;
+  readonly metadata: { name: string; namespace?: string; labels: Record<string, string> };
+  readonly rules?: Rule[];
+  readonly roleRef?: { kind: string; name: string };
+  readonly subjects?: { kind: string; name: string; namespace?: string }[];
+  readonly spec?: { selector: object; strategy?: object; template: { metadata: { labels: object }; spec: Pod } };
+}
+
+const base = join(import.meta.dirname, "base");
+const { resources: files } = load(readFileSync(join(base, "kustomization.yaml"), "utf8")) as { resources: string[] };
+const manifests = files.flatMap((file) => loadAll(readFileSync(join(base, file), "utf8")) as Manifest[]);
+
+function find(kind: string, name: string): Manifest {
+  const found = manifests.filter((manifest) => manifest.kind === kind && manifest.metadata.name === name);
+  assert.equal(found.length, 1, `${kind} ${name} is there once`);
+  return found[0] as Manifest;
+}
+
+function workload(name: "controller" | "speaker") {
+  const { spec } = find(name === "controller" ? "Deployment" : "DaemonSet", name);
+  assert.ok(spec);
+  const pod = spec.template.spec;
+  return { spec, pod, container: pod.containers[0] };
+}
+
+test("every file of the base is installed", () => {
+  assert.deepEqual(
+    readdirSync(base).filter((file) => file !== "kustomization.yaml"),
+    [...files].sort(),
+  );
+});
+
+test("objects have the names by which MetalLB 0.12 is patched and replaced", () => {
+  const names = manifests.map(({ kind, metadata: { name, namespace } }) => `${kind} ${namespace ?? "-"} ${name}`);
+  assert.deepEqual(names.sort(), [
+    "ClusterRole - metallb-system:controller",
+    "ClusterRole - metallb-system:speaker",
+    "ClusterRoleBinding - metallb-system:controller",
+    "ClusterRoleBinding - metallb-system:speaker",
+    "DaemonSet metallb-system speaker",
+    "Deployment metallb-system controller",
+    "Namespace - metallb-system",
+    "Role metallb-system config-watcher",
+    "Role metallb-system controller",
+    "Role metallb-system pod-lister",
+    "RoleBinding metallb-system config-watcher",
+    "RoleBinding metallb-system controller",
+    "RoleBinding metallb-system pod-lister",
+    "ServiceAccount metallb-system controller",
+    "ServiceAccount metallb-system speaker",
+  ]);
+  for (const { kind, metadata } of manifests) assert.equal(metadata.labels.app, "metallb", `${kind} ${metadata.name}`);
+});
+
+test("the namespace admits the speaker at every Pod Security level check", () => {
+  const { labels } = find("Namespace", "metallb-system").metadata;
+  for (const mode of ["enforce", "audit", "warn"]) assert.equal(labels[`pod-security.kubernetes.io/${mode}`], "privileged", mode);
+});
+
+for (const name of ["controller", "speaker"] as const) {
+  test(`${name}: container, labels, flags and metrics port are MetalLB's`, () => {
+    const { spec, pod, container } = workload(name);
+    // A selector cannot be changed: with another one the manifests could not be applied over MetalLB's.
+    assert.deepEqual(spec.selector, { matchLabels: { app: "metallb", component: name } });
+    assert.deepEqual(spec.template.metadata.labels, { app: "metallb", component: name });
+    assert.equal(pod.serviceAccountName, name);
+    assert.equal(container.name, name);
+    assert.equal(container.image, "ingot");
+    assert.deepEqual(container.command, ["node", "--enable-source-maps", `/ingot/${name}.js`]);
+    assert.deepEqual(container.args, ["--port=7472", "--config=config", "--log-level=info"]);
+    assert.deepEqual(container.ports[0], { name: "monitoring", containerPort: 7472 });
+    assert.deepEqual(container.livenessProbe.httpGet, { path: "/healthz", port: "monitoring" });
+    assert.deepEqual(container.readinessProbe.httpGet, { path: "/readyz", port: "monitoring" });
+  });
+
+  test(`${name}: is locked down, and asks for CPU without a limit on it`, () => {
+    const { pod, container } = workload(name);
+    assert.deepEqual(pod.securityContext.seccompProfile, { type: "RuntimeDefault" });
+    assert.equal(container.securityContext.readOnlyRootFilesystem, true);
+    assert.equal(container.securityContext.allowPrivilegeEscalation, false);
+    assert.deepEqual(Object.keys(container.resources.requests), ["cpu", "memory"]);
+    assert.equal(container.resources.limits?.cpu, undefined);
+  });
+}
+
+test("controller: is an ordinary user without capabilities, and never two at once", () => {
+  const { spec, pod, container } = workload("controller");
+  assert.equal(pod.securityContext.runAsNonRoot, true);
+  assert.equal(pod.securityContext.runAsUser, 65534);
+  assert.deepEqual(container.securityContext.capabilities, { drop: ["ALL"] });
+  assert.deepEqual(spec.strategy, { type: "Recreate", rollingUpdate: null });
+  assert.deepEqual(
+    container.env.slice(0, 2),
+    [
+      { name: "METALLB_ML_SECRET_NAME", value: "memberlist" },
+      { name: "METALLB_DEPLOYMENT", value: "controller" },
+    ],
+    "in MetalLB's order, for patches by index",
+  );
+});
+
+test("speaker: is on the host's network with NET_RAW alone, also on control-plane nodes", () => {
+  const { pod, container } = workload("speaker");
+  assert.equal(pod.hostNetwork, true);
+  assert.deepEqual(container.securityContext.capabilities, { drop: ["ALL"], add: ["NET_RAW"] });
+  assert.deepEqual(
+    pod.tolerations?.map(({ key }) => key),
+    ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"],
+  );
+  assert.deepEqual(container.ports.slice(1), [
+    { name: "memberlist-tcp", containerPort: 7946 },
+    { name: "memberlist-udp", containerPort: 7946, protocol: "UDP" },
+  ]);
+  const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
+  assert.deepEqual(
+    container.env.slice(0, 5),
+    [
+      field("METALLB_NODE_NAME", "spec.nodeName"),
+      field("METALLB_HOST", "status.hostIP"),
+      field("METALLB_ML_BIND_ADDR", "status.podIP"),
+      { name: "METALLB_ML_LABELS", value: "app=metallb,component=speaker" },
+      { name: "METALLB_ML_SECRET_KEY", valueFrom: { secretKeyRef: { name: "memberlist", key: "secretkey" } } },
+    ],
+    "in MetalLB's order, for patches by index",
+  );
+});
+
+// Request: verb, [API group/]resource[/subresource], where ("*" is any namespace) and the object's name where it matters.
+const requests: { who: "controller" | "speaker"; may: string[]; mayNot: string[] }[] = [
+  {
+    who: "controller",
+    may: [
+      "list services *",
+      "watch services *",
+      "patch services/status *",
+      "update services/status *",
+      "create events *",
+      "patch events *",
+      "list configmaps metallb-system",
+      "watch configmaps metallb-system",
+      "create configmaps metallb-system",
+      "patch configmaps metallb-system ingot-status",
+      "create secrets metallb-system",
+      "list secrets metallb-system memberlist",
+      "get apps/deployments metallb-system controller",
+    ],
+    mayNot: [
+      "update services *",
+      "patch services *",
+      "patch configmaps metallb-system config",
+      "delete configmaps metallb-system ingot-status",
+      "list configmaps *",
+      "create secrets *",
+      "list secrets metallb-system other",
+      "get secrets metallb-system memberlist",
+      "get apps/deployments metallb-system speaker",
+      "list nodes *",
+      "list pods metallb-system",
+    ],
+  },
+  {
+    who: "speaker",
+    may: [
+      ...["services", "endpoints", "nodes", "discovery.k8s.io/endpointslices"].flatMap((what) => [
+        `list ${what} *`,
+        `watch ${what} *`,
+      ]),
+      "create events *",
+      "patch events *",
+      "list configmaps metallb-system",
+      "watch configmaps metallb-system",
+      "list pods metallb-system",
+      "watch pods metallb-system",
+    ],
+    mayNot: [
+      "patch services/status *",
+      "create configmaps metallb-system",
+      "patch configmaps metallb-system ingot-status",
+      "list secrets metallb-system memberlist",
+      "list pods *",
+      "patch nodes *",
+    ],
+  },
+];
+for (const { who, may, mayNot } of requests) {
+  for (const request of may) test(`${who} may ${request}`, () => assert.equal(allowed(who, request), true));
+  for (const request of mayNot) test(`${who} may not ${request}`, () => assert.equal(allowed(who, request), false));
+}
+
+/** As the API server's RBAC decides. */
+function allowed(account: string, request: string): boolean {
+  const [verb, target, namespace, objectName] = request.split(" ");
+  assert.ok(verb && target && namespace);
+  const [, group = "", resource] = /^(?:([a-z0-9.]*)\/(?!status$))?(.+)$/.exec(target) ?? [];
+  assert.ok(resource);
+  return manifests.some(({ kind, metadata, roleRef, subjects = [] }) => {
+    const here = kind === "ClusterRoleBinding" || (kind === "RoleBinding" && metadata.namespace === namespace);
+    if (!here || !roleRef) return false;
+    const bound = subjects.some((subject) => subject.kind === "ServiceAccount" && subject.name === account);
+    return bound && (find(roleRef.kind, roleRef.name).rules ?? []).some(grants);
+  });
+  function grants({ apiGroups, resources, resourceNames, verbs }: Rule): boolean {
+    const named = resourceNames === undefined || (objectName !== undefined && resourceNames.includes(objectName));
+    return named && verbs.includes(String(verb)) && apiGroups.includes(group) && resources.includes(String(resource));
+  }
+}
