@@ -1,0 +1,54 @@
+import { existsSync } from "node:fs";
+import { cp, mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import * as esbuild from "esbuild";
+
+const project = import.meta.dirname;
+
+/** What is run on its own. */
+const entries: Readonly<Record<string, string>> = {
+  controller: "controller/main.ts",
+  speaker: "speaker/main.ts",
+  ingotctl: "ctl/main.ts",
+  // The speaker starts it as a thread, from a file beside its own.
+  worker: "pkg/layer2/worker.ts",
+};
+
+/**
+ * Makes `directory` anew: each entry as one file with its source map, and koffi, whose native addon cannot be inside a bundle.
+ * It runs wherever it is copied, with nothing around it but Node.
+ * @throws {Error} for an entry or an addon that is missing; esbuild has printed what else is wrong
+ */
+export async function build(directory: string): Promise<void> {
+  for (const entry of Object.values(entries))
+    if (!existsSync(join(project, entry))) throw new Error(`Cannot build: ${entry} is missing`);
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true });
+  await esbuild.build({
+    absWorkingDir: project,
+    entryPoints: { ...entries },
+    outdir: directory,
+    bundle: true,
+    platform: "node",
+    target: "node24",
+    format: "esm",
+    sourcemap: true,
+    external: ["koffi"],
+    // CommonJS packages inside an ES module still call `require` for Node's own modules.
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    logLevel: "warning",
+  });
+  await copyKoffi(join(directory, "node_modules"));
+}
+
+/** Only what is loaded: koffi's package also holds its C++ source. The addon is there for the architectures that npm installed. */
+async function copyKoffi(to: string): Promise<void> {
+  const modules = join(project, "node_modules");
+  const loaded = (source: string) => !/\/(vendor|doc|lib)$/.test(source) && /(\.(c?js|json|node)|\/[^.]*)$/.test(source);
+  const addons = (await readdir(join(modules, "@koromix"))).filter((name) => name.startsWith("koffi-linux-"));
+  if (addons.length === 0) throw new Error("Cannot build: node_modules/@koromix has no koffi addon for Linux; run npm install");
+  for (const name of ["koffi", ...addons.map((addon) => join("@koromix", addon))])
+    await cp(join(modules, name), join(to, name), { recursive: true, filter: loaded });
+}
+
+if (import.meta.main) await build(join(project, "dist"));
