@@ -1,0 +1,20 @@
+/**
+ * Bounds on what is read, so that no text, whoever wrote it, can stall or exhaust a process that has to keep announcing. Each
+ * lies well above what a ConfigMap can usefully hold.
+ */
+export const limits = {
+  /** Characters of a configuration; Kubernetes itself refuses a ConfigMap above 1 MiB. */
+  textLength: 1024 * 1024,
+  /** Characters of a manifest; indentation or JSON escapes make it longer than the configuration inside. */
+  manifestLength: 2 * 1024 * 1024,
+  /** Characters that can begin or end a YAML value, counted before parsing: the parser takes about 200 octets for each. */
+  structure: 250_000,
+  /** Values after aliases and merge keys are followed. */
+  values: 150_000,
+  /** Collections inside one another. */
+  depth: 50,
+  /** CIDRs of all pools together. A range of IPv6 addresses alone can need 254. */
+  cidrs: 50_000,
+  /** Problems returned; the last one then says how many more there are. */
+  problems: 100,
+} as const;

@@ -1,0 +1,737 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatCommunity, formatProblem, type Pool, parseConfig } from "./index.ts";
+
+/** The problems of a text as lines; that there is a configuration exactly if none is an error is checked on the way. */
+function problemsOf(text: string): string[] {
+  const { config, problems } = parseConfig(text);
+  assert.equal(
+    config === undefined,
+    problems.some(({ severity }) => severity === "error"),
+  );
+  return problems.map(formatProblem);
+}
+
+function configOf(text: string) {
+  const { config, problems } = parseConfig(text);
+  assert.deepEqual(problems, []);
+  assert.ok(config);
+  return config;
+}
+
+const pool = (fields: string) => `address-pools:\n- name: a\n  protocol: layer2\n  addresses: [192.0.2.0/24]\n${fields}`;
+const bgpPool = (fields: string) => `address-pools:\n- name: a\n  protocol: bgp\n  addresses: [192.0.2.0/24]\n${fields}`;
+const addresses = (list: string) => `address-pools:\n- name: a\n  protocol: layer2\n  addresses: ${list}\n`;
+const peer = (fields: string) => `peers:\n- my-asn: 64512\n  peer-asn: 64513\n  peer-address: 192.0.2.1\n${fields}`;
+const bfd = (fields: string) => `bfd-profiles:\n- name: fast\n${fields}`;
+
+test("parseConfig: every field of the grammar reaches the configuration", () => {
+  const config = configOf(`
+peers:
+- my-asn: 64512
+  peer-asn: 4294967295
+  peer-address: 2001:db8::1
+  source-address: 2001:db8::2
+  peer-port: 1179
+  hold-time: 1m30s
+  keepalive-time: 20s
+  router-id: 192.0.2.9
+  password: s3cret
+  bfd-profile: fast
+  ebgp-multihop: true
+  node-selectors:
+  - match-labels: {rack: a}
+    match-expressions:
+    - {key: zone, operator: NotIn, values: [x, y]}
+    - {key: kubernetes.io/hostname, operator: Exists}
+bgp-communities:
+  internal: 64512:7
+  big: large:4200000000:1:2
+  quiet: no-advertise
+bfd-profiles:
+- name: fast
+  receive-interval: 50
+  transmit-interval: 60
+  detect-multiplier: 4
+  echo-interval: 70
+  echo-mode: true
+  passive-mode: on
+  minimum-ttl: 250
+address-pools:
+- name: front
+  protocol: bgp
+  addresses:
+  - 198.51.100.0/24
+  - 203.0.113.10 - 203.0.113.13
+  - 2001:db8:1::/112
+  auto-assign: false
+  avoid-buggy-ips: true
+  bgp-advertisements:
+  - aggregation-length: 31
+    aggregation-length-v6: 124
+    localpref: 150
+    communities: [internal, big, quiet, "64512:8", no-export]
+- name: back
+  protocol: layer2
+  addresses: [192.0.2.7/24]
+`);
+  const [front, back] = config.pools;
+  assert.deepEqual(JSON.parse(JSON.stringify(front?.cidrs)), [
+    "198.51.100.0/24",
+    "203.0.113.10/31",
+    "203.0.113.12/31",
+    "2001:db8:1::/112",
+  ]);
+  assert.deepEqual(front?.ranges.map(String), [
+    "198.51.100.0-198.51.100.255",
+    "203.0.113.10-203.0.113.13",
+    "2001:db8:1::-2001:db8:1::ffff",
+  ]);
+  assert.deepEqual(front && [front.name, front.protocol, front.autoAssign, front.avoidBuggyIPs], ["front", "bgp", false, true]);
+  assert.deepEqual(
+    front?.advertisements.map(({ communities, ...rest }) => ({ ...rest, communities: communities.map(formatCommunity) })),
+    [
+      {
+        aggregationLength: 31,
+        aggregationLengthV6: 124,
+        localPref: 150,
+        communities: ["64512:7", "large:4200000000:1:2", "65535:65282", "64512:8", "65535:65281"],
+      },
+    ],
+  );
+  assert.deepEqual(back?.cidrs.map(String), ["192.0.2.0/24"]);
+  assert.deepEqual(back && [back.autoAssign, back.avoidBuggyIPs, back.advertisements], [true, false, []]);
+  const [only] = config.peers;
+  assert.deepEqual(
+    only && { ...only, address: `${only.address}`, sourceAddress: `${only.sourceAddress}`, routerId: `${only.routerId}` },
+    {
+      myAsn: 64512,
+      peerAsn: 4294967295,
+      address: "2001:db8::1",
+      sourceAddress: "2001:db8::2",
+      port: 1179,
+      holdTimeSeconds: 90,
+      keepaliveSeconds: 20,
+      routerId: "192.0.2.9",
+      nodeSelectors: [
+        {
+          matchLabels: new Map([["rack", "a"]]),
+          matchExpressions: [
+            { key: "zone", operator: "NotIn", values: ["x", "y"] },
+            { key: "kubernetes.io/hostname", operator: "Exists", values: [] },
+          ],
+        },
+      ],
+      password: "s3cret",
+      bfdProfile: "fast",
+      ebgpMultihop: true,
+    },
+  );
+  assert.deepEqual(config.bfdProfiles.get("fast"), {
+    name: "fast",
+    receiveIntervalMs: 50,
+    transmitIntervalMs: 60,
+    detectMultiplier: 4,
+    echoIntervalMs: 70,
+    echoMode: true,
+    passiveMode: true,
+    minimumTtl: 250,
+  });
+});
+
+test("parseConfig: what is absent has the documented defaults", () => {
+  const config = configOf(`${peer("")}${bgpPool("")}${bfd("")}`);
+  const [only] = config.peers;
+  assert.deepEqual(only && { ...only, address: "" }, {
+    myAsn: 64512,
+    peerAsn: 64513,
+    address: "",
+    sourceAddress: undefined,
+    port: 179,
+    holdTimeSeconds: 90,
+    keepaliveSeconds: 30,
+    routerId: undefined,
+    nodeSelectors: [],
+    password: undefined,
+    bfdProfile: undefined,
+    ebgpMultihop: false,
+  });
+  assert.deepEqual(config.pools[0]?.advertisements, [
+    { aggregationLength: 32, aggregationLengthV6: 128, localPref: undefined, communities: [] },
+  ]);
+  assert.deepEqual(config.bfdProfiles.get("fast"), {
+    name: "fast",
+    receiveIntervalMs: 300,
+    transmitIntervalMs: 300,
+    detectMultiplier: 3,
+    echoIntervalMs: 50,
+    echoMode: false,
+    passiveMode: false,
+    minimumTtl: 254,
+  });
+});
+
+const empty = [
+  "",
+  "\n",
+  "# nothing\n",
+  "---\n",
+  "null",
+  "~",
+  "{}",
+  "address-pools:\npeers: ~\nbgp-communities: null\nbfd-profiles: []",
+];
+for (const text of empty) {
+  test(`parseConfig: ${JSON.stringify(text)} is a valid configuration with nothing in it`, () => {
+    assert.deepEqual(configOf(text), { pools: [], peers: [], bfdProfiles: new Map() });
+  });
+}
+
+const accepted: { name: string; text: string; get: (of: ReturnType<typeof parts>) => unknown; want: unknown }[] = [
+  { name: "yes is a boolean", text: pool("  avoid-buggy-ips: yes"), get: ({ pool }) => pool?.avoidBuggyIPs, want: true },
+  { name: "off is a boolean", text: pool("  auto-assign: off"), get: ({ pool }) => pool?.autoAssign, want: false },
+  { name: "null is not set, not false", text: pool("  auto-assign: ~"), get: ({ pool }) => pool?.autoAssign, want: true },
+  { name: "Null is null too", text: pool("  auto-assign: Null"), get: ({ pool }) => pool?.autoAssign, want: true },
+  { name: "an octal port", text: peer("  peer-port: 0263"), get: ({ peer }) => peer?.port, want: 179 },
+  { name: "a number with underscores", text: peer("  peer-port: 1_179"), get: ({ peer }) => peer?.port, want: 1179 },
+  {
+    name: "a number where text is wanted is its text",
+    text: peer("  password: 0123"),
+    get: ({ peer }) => peer?.password,
+    want: "0123",
+  },
+  {
+    name: "a boolean where text is wanted is its text",
+    text: peer("  password: Yes"),
+    get: ({ peer }) => peer?.password,
+    want: "Yes",
+  },
+  {
+    name: "a date where text is wanted is its text",
+    text: peer("  password: 2001-12-14"),
+    get: ({ peer }) => peer?.password,
+    want: "2001-12-14",
+  },
+  {
+    name: "a pool may be named by a number",
+    text: pool("").replace("name: a", "name: 1.10"),
+    get: ({ pool }) => pool?.name,
+    want: "1.10",
+  },
+  {
+    name: "empty optional text is not set",
+    text: peer(`  hold-time: ""\n  router-id: ""\n  source-address: ""\n  bfd-profile: ""\n  password: ""\n  keepalive-time: ""`),
+    get: ({ peer }) => [peer?.holdTimeSeconds, peer?.keepaliveSeconds, peer?.password],
+    want: [90, 30, undefined],
+  },
+  { name: "port 0 is the default", text: peer("  peer-port: 0"), get: ({ peer }) => peer?.port, want: 179 },
+  {
+    name: "hold time 0 needs no keepalives",
+    text: peer("  hold-time: 0s"),
+    get: ({ peer }) => [peer?.holdTimeSeconds, peer?.keepaliveSeconds],
+    want: [0, 0],
+  },
+  {
+    name: "hold time 0 with keepalive time 0",
+    text: peer("  hold-time: 0\n  keepalive-time: 0"),
+    get: ({ peer }) => [peer?.holdTimeSeconds, peer?.keepaliveSeconds],
+    want: [0, 0],
+  },
+  {
+    name: "hold time is cut to whole seconds",
+    text: peer("  hold-time: 3999ms"),
+    get: ({ peer }) => [peer?.holdTimeSeconds, peer?.keepaliveSeconds],
+    want: [3, 1],
+  },
+  {
+    name: "hold time 65535s is the most",
+    text: peer("  hold-time: 18h12m15s"),
+    get: ({ peer }) => peer?.holdTimeSeconds,
+    want: 65535,
+  },
+  {
+    name: "keepalive time equal to hold time",
+    text: peer("  hold-time: 3s\n  keepalive-time: 3.5s"),
+    get: ({ peer }) => peer?.keepaliveSeconds,
+    want: 3,
+  },
+  {
+    name: "an empty label value",
+    text: peer("  node-selectors:\n  - match-labels: {node-role.kubernetes.io/worker: }"),
+    get: ({ peer }) => peer?.nodeSelectors[0]?.matchLabels.get("node-role.kubernetes.io/worker"),
+    want: "",
+  },
+  {
+    name: "a number as a label value",
+    text: peer("  node-selectors: [{match-labels: {rack: 0012}}]"),
+    get: ({ peer }) => peer?.nodeSelectors[0]?.matchLabels.get("rack"),
+    want: "0012",
+  },
+  {
+    name: "a selector with nothing in it",
+    text: peer("  node-selectors: [{}]"),
+    get: ({ peer }) => peer?.nodeSelectors,
+    want: [{ matchLabels: new Map(), matchExpressions: [] }],
+  },
+  {
+    name: "an empty advertisement has the defaults",
+    text: bgpPool("  bgp-advertisements:\n  -\n"),
+    get: ({ pool }) => pool?.advertisements[0]?.aggregationLength,
+    want: 32,
+  },
+  {
+    name: "no advertisements in a layer2 pool",
+    text: pool("  bgp-advertisements: []"),
+    get: ({ pool }) => pool?.advertisements,
+    want: [],
+  },
+  {
+    name: "a password of 80 octets",
+    text: peer(`  password: ${"x".repeat(80)}`),
+    get: ({ peer }) => peer?.password?.length,
+    want: 80,
+  },
+  {
+    name: "aggregation down to the shortest prefix",
+    text: bgpPool("  bgp-advertisements: [{aggregation-length: 24}]"),
+    get: ({ pool }) => pool?.advertisements[0]?.aggregationLength,
+    want: 24,
+  },
+  {
+    name: "a length for the other family has no effect",
+    text: bgpPool("  bgp-advertisements: [{aggregation-length-v6: 64}]"),
+    get: ({ pool }) => pool?.advertisements[0]?.aggregationLengthV6,
+    want: 64,
+  },
+  {
+    name: "an alias may replace a literal's meaning of itself",
+    text: bgpPool("  bgp-advertisements: [{communities: [no-export]}]\nbgp-communities: {no-export: 65535:65281}"),
+    get: ({ pool }) => pool?.advertisements[0]?.communities,
+    want: [{ type: "standard", value: 0xffffff01 }],
+  },
+  {
+    name: "peers that differ in one thing",
+    text: `${peer("  node-selectors: [{match-labels: {rack: a}}]")}\n- {my-asn: 64512, peer-asn: 64513, peer-address: 192.0.2.1, node-selectors: [{match-labels: {rack: b}}]}`,
+    get: ({ config }) => config.peers.length,
+    want: 2,
+  },
+  {
+    name: "IPv4-mapped CIDRs are IPv4",
+    text: addresses("['::ffff:192.0.2.0/120']"),
+    get: ({ pool }) => pool?.cidrs.map(String),
+    want: ["192.0.2.0/24"],
+  },
+  {
+    name: "blanks around the dash",
+    text: addresses("[ 192.0.2.1  -  192.0.2.2 ]"),
+    get: ({ pool }) => pool?.cidrs.map(String),
+    want: ["192.0.2.1/32", "192.0.2.2/32"],
+  },
+  {
+    name: "all addresses of both families",
+    text: addresses('[0.0.0.0/0, "::/0"]'),
+    get: ({ pool }) => pool?.cidrs.map(String),
+    want: ["0.0.0.0/0", "::/0"],
+  },
+  {
+    name: "ranges that touch",
+    text: addresses("[192.0.2.0/25, 192.0.2.128/25, 192.0.1.255/32]"),
+    get: ({ pool }) => pool?.cidrs.length,
+    want: 3,
+  },
+];
+
+function parts(text: string) {
+  const config = configOf(text);
+  return { config, pool: config.pools[0], peer: config.peers[0] };
+}
+
+for (const { name, text, get, want } of accepted) {
+  test(`parseConfig accepts: ${name}`, () => assert.deepEqual(get(parts(text)), want));
+}
+
+const forms = `"a:b" with both from 0 to 65535, "large:a:b:c" with each from 0 to 4294967295, or one of graceful-shutdown, blackhole, no-export, no-advertise, no-export-subconfed, no-peer`;
+const cidrOrRange = `must be a CIDR such as "192.0.2.0/24" or a range such as "192.0.2.10-192.0.2.20", but is`;
+
+const refused: { name: string; text: string; want: string[] }[] = [
+  { name: "a list as the whole", text: "- a", want: ["1:1: error: must be a mapping, but is a list"] },
+  { name: "text as the whole", text: "hello", want: ['1:1: error: must be a mapping, but is the text "hello"'] },
+  {
+    name: "an unknown field, with the name that was meant",
+    text: peer("  bfdProfile: x"),
+    want: ['5:3: error: peers[0].bfdProfile: unknown field "bfdProfile"; did you mean "bfd-profile"?'],
+  },
+  {
+    name: "an unknown field even if it is empty",
+    text: "pools:",
+    want: ['1:1: error: pools: unknown field "pools"; the fields here are address-pools, peers, bgp-communities, bfd-profiles'],
+  },
+  {
+    name: "a field in other letter case",
+    text: "Peers: []",
+    want: ['1:1: error: Peers: unknown field "Peers"; did you mean "peers"?'],
+  },
+  {
+    name: "a field named like a property of every object",
+    text: "__proto__: 1\nconstructor: 2",
+    want: [
+      '1:1: error: __proto__: unknown field "__proto__"; the fields here are address-pools, peers, bgp-communities, bfd-profiles',
+      '2:1: error: constructor: unknown field "constructor"; the fields here are address-pools, peers, bgp-communities, bfd-profiles',
+    ],
+  },
+  {
+    name: "a quoted boolean",
+    text: pool(`  auto-assign: "yes"`),
+    want: ['5:16: error: address-pools[0].auto-assign: must be true or false, but is the text "yes" (quotes make it text)'],
+  },
+  {
+    name: "a number for a boolean",
+    text: pool("  auto-assign: 1"),
+    want: ["5:16: error: address-pools[0].auto-assign: must be true or false, but is 1"],
+  },
+  {
+    name: "a quoted number",
+    text: peer("  peer-port: '179'"),
+    want: [
+      `5:14: error: peers[0].peer-port: must be a whole number from 0 to 65535, but is the text "179" (quotes make it text)`,
+    ],
+  },
+  {
+    name: "a fraction",
+    text: peer("  peer-port: 179.9"),
+    want: ["5:14: error: peers[0].peer-port: must be a whole number from 0 to 65535, but is 179.9"],
+  },
+  {
+    name: "an AS number in dotted notation",
+    text: "peers: [{my-asn: 1.10, peer-asn: 1, peer-address: ::1}]",
+    want: [
+      "1:18: error: peers[0].my-asn: must be a whole number from 1 to 4294967295, but is 1.10; AS 1.10 in the dotted notation is 65546",
+    ],
+  },
+  {
+    name: "a port above 65535",
+    text: peer("  peer-port: 65536"),
+    want: ["5:14: error: peers[0].peer-port: must be a whole number from 0 to 65535, but is 65536"],
+  },
+  {
+    name: "a list for text",
+    text: peer("  password: [hunter2]"),
+    want: ["5:13: error: peers[0].password: must be text, but is a list"],
+  },
+  {
+    name: "text for a list",
+    text: addresses("192.0.2.0/24"),
+    want: ['4:14: error: address-pools[0].addresses: must be a list, but is the text "192.0.2.0/24"'],
+  },
+  { name: "a mapping for a list", text: "peers: {my-asn: 1}", want: ["1:8: error: peers: must be a list, but is a mapping"] },
+  { name: "text for a mapping", text: "peers: [x]", want: ['1:9: error: peers[0]: must be a mapping, but is the text "x"'] },
+  {
+    name: "a pool without anything",
+    text: "address-pools:\n- {}",
+    want: ["name", "protocol", "addresses"].map((field) => `2:3: error: address-pools[0].${field}: required, but missing`),
+  },
+  {
+    name: "an empty entry",
+    text: "address-pools:\n- {name: a, protocol: bgp, addresses: [192.0.2.0/24]}\n-\n",
+    want: ["name", "protocol", "addresses"].map((field) => `3:1: error: address-pools[1].${field}: required, but missing`),
+  },
+  {
+    name: "an empty pool name",
+    text: pool("").replace("name: a", `name: ""`),
+    want: ['2:9: error: address-pools[0].name: must be text that is not empty, but is the text ""'],
+  },
+  { name: "no addresses", text: addresses("[]"), want: ["4:14: error: address-pools[0].addresses: must not be an empty list"] },
+  {
+    name: "a protocol in other letter case",
+    text: pool("").replace("layer2", "Layer2"),
+    want: ['3:13: error: address-pools[0].protocol: must be "layer2" or "bgp", but is the text "Layer2"; did you mean "layer2"?'],
+  },
+  {
+    name: "two pools of one name",
+    text: `${pool("- name: a\n  protocol: layer2\n  addresses: [198.51.100.0/24]")}`,
+    want: ['5:9: error: address-pools[1].name: "a" is already the name of address-pools[0]'],
+  },
+  {
+    name: "an address without a length",
+    text: addresses("[192.0.2.7, '::1']"),
+    want: [
+      '4:15: error: address-pools[0].addresses[0]: must be a CIDR or a range; for this one address write "192.0.2.7/32"',
+      '4:26: error: address-pools[0].addresses[1]: must be a CIDR or a range; for this one address write "::1/128"',
+    ],
+  },
+  {
+    name: "what is no address at all",
+    text: addresses(`[x, 192.0.2.0/33, 192.0.02.0/24, "", ~, 192.0.2.0/ 24]`),
+    want: [
+      ["x", 15],
+      ["192.0.2.0/33", 18],
+      ["192.0.02.0/24", 32],
+      ["", 47],
+      ["", 51],
+      ["192.0.2.0/ 24", 54],
+    ].map(([found, column], i) => `4:${column}: error: address-pools[0].addresses[${i}]: ${cidrOrRange} "${found}"`),
+  },
+  {
+    name: "ranges that are none",
+    text: addresses("[1.1.1.9-1.1.1.1, 1.1.1.1-x, x-1.1.1.1, 1.1.1.1-1.1.1.2-1.1.1.3, 1.1.1.1-::2]"),
+    want: [
+      '4:15: error: address-pools[0].addresses[0]: the range "1.1.1.9-1.1.1.1" ends before it begins',
+      '4:32: error: address-pools[0].addresses[1]: the range ends with "x", which is not an IP address',
+      '4:43: error: address-pools[0].addresses[2]: the range begins with "x", which is not an IP address',
+      '4:54: error: address-pools[0].addresses[3]: must be one range "first-last", but is "1.1.1.1-1.1.1.2-1.1.1.3"',
+      '4:79: error: address-pools[0].addresses[4]: the range "1.1.1.1-::2" begins in one address family and ends in the other',
+    ],
+  },
+  {
+    name: "an overlap inside a pool",
+    text: addresses("[192.0.2.0/24, 192.0.2.255 - 192.0.3.1]"),
+    want: [
+      '4:29: error: address-pools[0].addresses[1]: "192.0.2.255 - 192.0.3.1" shares addresses with "192.0.2.0/24" in pool "a" (address-pools[0].addresses[0])',
+    ],
+  },
+  {
+    name: "an overlap between pools, at the later one",
+    text: pool("- {name: b, protocol: bgp, addresses: [192.0.0.0/16]}"),
+    want: [
+      '5:40: error: address-pools[1].addresses[0]: "192.0.0.0/16" shares addresses with "192.0.2.0/24" in pool "a" (address-pools[0].addresses[0])',
+    ],
+  },
+  {
+    name: "an overlap hidden behind a shorter entry",
+    text: addresses("[10.0.0.0/8, 10.1.0.0/16, 10.2.0.0/16]"),
+    want: [1, 2].map(
+      (i) =>
+        `4:${i === 1 ? 27 : 40}: error: address-pools[0].addresses[${i}]: "10.${i}.0.0/16" shares addresses with "10.0.0.0/8" in pool "a" (address-pools[0].addresses[0])`,
+    ),
+  },
+  {
+    name: "an IPv4-mapped overlap",
+    text: addresses("[192.0.2.0/24, '::ffff:192.0.2.0/120']"),
+    want: [
+      '4:29: error: address-pools[0].addresses[1]: "::ffff:192.0.2.0/120" shares addresses with "192.0.2.0/24" in pool "a" (address-pools[0].addresses[0])',
+    ],
+  },
+  {
+    name: "advertisements in a layer2 pool",
+    text: pool("  bgp-advertisements: [{}]"),
+    want: ['5:3: error: address-pools[0].bgp-advertisements: only a pool with "protocol: bgp" can have these'],
+  },
+  {
+    name: "the same advertisement twice",
+    text: bgpPool("  bgp-advertisements:\n  - {localpref: 1, communities: ['1:2']}\n  - communities: [1:2]\n    localpref: 1"),
+    want: ["7:5: error: address-pools[0].bgp-advertisements[1]: repeats bgp-advertisements[0] of this pool"],
+  },
+  {
+    name: "lengths outside the family",
+    text: bgpPool("  bgp-advertisements: [{aggregation-length: 33, aggregation-length-v6: -1}]"),
+    want: [
+      "5:45: error: address-pools[0].bgp-advertisements[0].aggregation-length: must be a whole number from 0 to 32, but is 33",
+      "5:72: error: address-pools[0].bgp-advertisements[0].aggregation-length-v6: must be a whole number from 0 to 128, but is -1",
+    ],
+  },
+  {
+    name: "an aggregate wider than an entry of the pool",
+    text: "address-pools:\n- name: a\n  protocol: bgp\n  addresses: [192.0.2.0/24, 198.51.100.16-198.51.100.47, '2001:db8::/120']\n  bgp-advertisements: [{aggregation-length: 26, aggregation-length-v6: 119}]",
+    want: [
+      "5:45: error: address-pools[0].bgp-advertisements[0].aggregation-length: /26 would announce more than the pool holds, whose entry 198.51.100.16/28 allows no shorter one",
+      "5:72: error: address-pools[0].bgp-advertisements[0].aggregation-length-v6: /119 would announce more than the pool holds, whose entry 2001:db8::/120 allows no shorter one",
+    ],
+  },
+  {
+    name: "local preference above 32 bits",
+    text: bgpPool("  bgp-advertisements: [{localpref: 4294967296}]"),
+    want: [
+      "5:36: error: address-pools[0].bgp-advertisements[0].localpref: must be a whole number from 0 to 4294967295, but is 4294967296",
+    ],
+  },
+  {
+    name: "a community that is none, and one twice",
+    text: bgpPool("  bgp-advertisements: [{communities: [nope, '1:2', '1:2']}]"),
+    want: [
+      `5:39: error: address-pools[0].bgp-advertisements[0].communities[0]: must be an alias from bgp-communities, ${forms}; but is "nope"`,
+      '5:52: error: address-pools[0].bgp-advertisements[0].communities[2]: "1:2" is already listed as communities[1]',
+    ],
+  },
+  {
+    name: "an alias for no community",
+    text: "bgp-communities: {a: 70000:1, b: c, c: 1:2}",
+    want: [
+      `1:22: error: bgp-communities.a: must be ${forms}; but is "70000:1"`,
+      `1:34: error: bgp-communities.b: must be ${forms}; but is "c"`,
+    ],
+  },
+  {
+    name: "a peer without anything",
+    text: "peers: [{}]",
+    want: ["my-asn", "peer-asn", "peer-address"].map((field) => `1:9: error: peers[0].${field}: required, but missing`),
+  },
+  {
+    name: "AS 0 and beyond 32 bits",
+    text: "peers: [{my-asn: 0, peer-asn: 4294967296, peer-address: ::1}]",
+    want: [
+      "1:18: error: peers[0].my-asn: must be a whole number from 1 to 4294967295, but is 0",
+      "1:31: error: peers[0].peer-asn: must be a whole number from 1 to 4294967295, but is 4294967296",
+    ],
+  },
+  {
+    name: "addresses of a peer that are none",
+    text: "peers: [{my-asn: 1, peer-asn: 2, peer-address: fe80::1%eth0, source-address: a, router-id: ::1}]",
+    want: [
+      '1:48: error: peers[0].peer-address: must be an IP address, but is "fe80::1%eth0"',
+      '1:78: error: peers[0].source-address: must be an IP address, but is "a"',
+      '1:92: error: peers[0].router-id: must be an IPv4 address other than 0.0.0.0, but is "::1"',
+    ],
+  },
+  {
+    name: "an empty peer address",
+    text: `peers: [{my-asn: 1, peer-asn: 2, peer-address: ""}]`,
+    want: ['1:48: error: peers[0].peer-address: must be an IP address, but is ""'],
+  },
+  ...["90", "1d", "x"].map((time) => ({
+    name: `hold time ${time}`,
+    text: peer(`  hold-time: ${time}`),
+    want: [`5:14: error: peers[0].hold-time: must be a duration such as "90s" or "1m30s", but is "${time}"`],
+  })),
+  ...["1s", "2999ms", "999ms", "-3s", "65536s", "1ns"].map((time) => ({
+    name: `hold time ${time}`,
+    text: peer(`  hold-time: ${time}`),
+    want: [`5:14: error: peers[0].hold-time: must be 0s, or 3s to 65535s, but is "${time}"`],
+  })),
+  {
+    name: "keepalive time above hold time",
+    text: peer("  hold-time: 30s\n  keepalive-time: 31s"),
+    want: ['6:19: error: peers[0].keepalive-time: must not be above hold-time, which is 30s, but is "31s"'],
+  },
+  ...["0s", "999ms", "-1s"].map((time) => ({
+    name: `keepalive time ${time}`,
+    text: peer(`  keepalive-time: ${time}`),
+    want: [
+      `5:19: error: peers[0].keepalive-time: must be at least 1s, or the session would end whenever hold-time has passed, but is "${time}"`,
+    ],
+  })),
+  {
+    name: "a password longer than the kernel takes, without showing it",
+    text: peer(`  password: ${"é".repeat(41)}`),
+    want: ["5:13: error: peers[0].password: must be at most 80 octets, but is 82"],
+  },
+  {
+    name: "a profile that is not there",
+    text: peer("  bfd-profile: fasd\n") + bfd(""),
+    want: ['5:16: error: peers[0].bfd-profile: no entry of bfd-profiles is named "fasd"; did you mean "fast"?'],
+  },
+  {
+    name: "multihop on iBGP",
+    text: "peers: [{my-asn: 1, peer-asn: 1, peer-address: ::1, ebgp-multihop: true}]",
+    want: ["1:68: error: peers[0].ebgp-multihop: only for eBGP, but my-asn and peer-asn are both 1"],
+  },
+  {
+    name: "the same peer twice, however it is written",
+    text: `${peer("  hold-time: 90s\n  node-selectors: [{match-labels: {a: b, c: d}}]\n")}- {node-selectors: [{match-labels: {c: d, a: b}}], peer-address: 192.0.2.1, peer-asn: 64513, my-asn: 64512, peer-port: 179}`,
+    want: ["7:3: error: peers[1]: repeats peers[0]"],
+  },
+  {
+    name: "labels that cannot exist",
+    text: peer(
+      `  node-selectors: [{match-labels: {"a b": x, a: "x y"}, match-expressions: [{key: A.b/c, operator: In, values: ["-"]}]}]`,
+    ),
+    want: [
+      '5:36: error: peers[0].node-selectors[0].match-labels["a b"]: "a b" is not a label: at most 63 letters, digits, "-", "_" or ".", after an optional domain and "/"',
+      '5:49: error: peers[0].node-selectors[0].match-labels.a: no label has the value "x y": at most 63 letters, digits, "-", "_" or ".", beginning and ending with one of the first two',
+      '5:83: error: peers[0].node-selectors[0].match-expressions[0].key: "A.b/c" is not a label: at most 63 letters, digits, "-", "_" or ".", after an optional domain and "/"',
+      '5:113: error: peers[0].node-selectors[0].match-expressions[0].values[0]: no label has the value "-": at most 63 letters, digits, "-", "_" or ".", beginning and ending with one of the first two',
+    ],
+  },
+  {
+    name: "operators with the wrong values",
+    text: peer(
+      "  node-selectors:\n  - match-expressions:\n    - {key: a, operator: In}\n    - {key: a, operator: Exists, values: [x]}\n    - {key: a, operator: exists}",
+    ),
+    want: [
+      "7:7: error: peers[0].node-selectors[0].match-expressions[0].values: In needs at least one value",
+      "8:42: error: peers[0].node-selectors[0].match-expressions[1].values: Exists takes no values",
+      '9:26: error: peers[0].node-selectors[0].match-expressions[2].operator: must be "In" or "NotIn" or "Exists" or "DoesNotExist", but is the text "exists"; did you mean "Exists"?',
+    ],
+  },
+  {
+    name: "BFD values out of range",
+    text: bfd(
+      "  receive-interval: 9\n  transmit-interval: 60001\n  detect-multiplier: 1\n  echo-interval: 9\n  minimum-ttl: 255",
+    ),
+    want: [
+      "3:21: error: bfd-profiles[0].receive-interval: must be a whole number from 10 to 60000, but is 9",
+      "4:22: error: bfd-profiles[0].transmit-interval: must be a whole number from 10 to 60000, but is 60001",
+      "5:22: error: bfd-profiles[0].detect-multiplier: must be a whole number from 2 to 255, but is 1",
+      "6:18: error: bfd-profiles[0].echo-interval: must be a whole number from 10 to 60000, but is 9",
+      "7:16: error: bfd-profiles[0].minimum-ttl: must be a whole number from 1 to 254, but is 255",
+    ],
+  },
+  {
+    name: "two profiles of one name, and one without",
+    text: "bfd-profiles: [{name: x}, {name: x}, {}]",
+    want: [
+      '1:34: error: bfd-profiles[1].name: "x" is already the name of bfd-profiles[0]',
+      "1:38: error: bfd-profiles[2].name: required, but missing",
+    ],
+  },
+  {
+    name: "rules between fields even where shapes are wrong elsewhere",
+    text: "peers: 5\naddress-pools: [{name: a, protocol: layer2, addresses: [x], nam: b}]",
+    want: [
+      "1:8: error: peers: must be a list, but is 5",
+      `2:57: error: address-pools[0].addresses[0]: ${cidrOrRange} "x"`,
+      '2:61: error: address-pools[0].nam: unknown field "nam"; did you mean "name"?',
+    ],
+  },
+];
+for (const { name, text, want } of refused) test(`parseConfig refuses: ${name}`, () => assert.deepEqual(problemsOf(text), want));
+
+const warned: { name: string; text: string; want: string[] }[] = [
+  {
+    name: "advertisements that yield one prefix",
+    text: bgpPool("  bgp-advertisements:\n  - localpref: 1\n  - localpref: 2\n  - aggregation-length: 24"),
+    want: [
+      "7:5: warning: address-pools[0].bgp-advertisements[1]: announces the same IPv4 /32 prefixes as bgp-advertisements[0] of this pool, with other attributes; the last one wins",
+    ],
+  },
+  {
+    name: "one community under two names",
+    text: bgpPool("  bgp-advertisements: [{communities: [no-export, '65535:65281']}]"),
+    want: [
+      '5:50: warning: address-pools[0].bgp-advertisements[0].communities[1]: "65535:65281" is 65535:65281, which is already listed',
+    ],
+  },
+  {
+    name: "an alias that changes a well-known name",
+    text: "bgp-communities: {no-export: 1:2}",
+    want: ['1:30: warning: bgp-communities.no-export: makes "no-export" mean 1:2 instead of 65535:65281'],
+  },
+  {
+    name: "a source address of the other family",
+    text: peer("  source-address: ::1"),
+    want: ["5:19: warning: peers[0].source-address: ::1 cannot reach the IPv4 peer 192.0.2.1: the session will not come up"],
+  },
+  {
+    name: "two sessions between the same ends",
+    text: `${peer("")}- {my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1}`,
+    want: [
+      "5:3: warning: peers[1]: every node opens this session and that of peers[0] to the same 192.0.2.1; the router will keep only one",
+    ],
+  },
+  {
+    name: "further documents",
+    text: "peers: []\n---\npeers: [5]\n",
+    want: ['3:1: warning: only what is above the first "---" is read, so this is ignored'],
+  },
+];
+for (const { name, text, want } of warned) test(`parseConfig warns of: ${name}`, () => assert.deepEqual(problemsOf(text), want));
+
+test("parseConfig: communities are refused beyond what one UPDATE holds", () => {
+  const communities = (count: number) =>
+    bgpPool(`  bgp-advertisements: [{communities: [${Array.from({ length: count }, (_, i) => `'1:${i}'`)}]}]`);
+  const held = (first: Pool | undefined) => first?.advertisements[0]?.communities.length;
+  assert.equal(held(configOf(communities(64)).pools[0]), 64);
+  assert.equal(held(configOf(communities(991)).pools[0]), 991);
+  assert.deepEqual(problemsOf(communities(992)), [
+    "5:38: error: address-pools[0].bgp-advertisements[0].communities: these 992 communities take 3972 octets, but a BGP UPDATE has room for 3968",
+  ]);
+});

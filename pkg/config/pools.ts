@@ -1,0 +1,83 @@
+import type { AddressRange, Prefix } from "#pkg/net";
+import { parseAddresses } from "./addresses.ts";
+import { readAdvertisements } from "./advertisements.ts";
+import type { Community, Pool } from "./config.ts";
+import { limits } from "./limits.ts";
+import { checkOverlaps, type PlacedRange } from "./overlaps.ts";
+import { type Path, quote } from "./problem.ts";
+import type { RawList, RawPool } from "./raw.ts";
+import type { Report } from "./report.ts";
+
+/** Reads `address-pools`. Of pools with a problem only what can be read is in the result. */
+export function readPools(raw: RawList<RawPool>, aliases: ReadonlyMap<string, Community>, report: Report): Pool[] {
+  const pools: Pool[] = [];
+  const names = new Map<string, number>(); // name -> index
+  const placed: PlacedRange[] = [];
+  const budget = { cidrs: limits.cidrs };
+  for (const [index, fields] of raw.entries()) {
+    if (fields === undefined) continue;
+    const path = ["address-pools", index];
+    const name = fields.name ?? "";
+    const same = names.get(name);
+    if (same !== undefined && name !== "")
+      report.error([...path, "name"], `${quote(name)} is already the name of address-pools[${same}]`);
+    else names.set(name, index);
+    const ranges = readRanges(fields.addresses ?? [], [...path, "addresses"], report);
+    for (const entry of ranges) placed.push({ ...entry, pool: name, order: placed.length });
+    pools.push(readPool(fields, path, ranges, aliases, budget, report));
+  }
+  checkOverlaps(placed, report);
+  return pools;
+}
+
+interface Entry {
+  readonly range: AddressRange;
+  readonly text: string;
+  readonly path: Path;
+}
+
+function readRanges(raw: RawList<string>, path: Path, report: Report): Entry[] {
+  const ranges: Entry[] = [];
+  for (const [index, text] of raw.entries()) {
+    if (text === undefined) continue;
+    const range = parseAddresses(text);
+    if (typeof range === "string") report.error([...path, index], range);
+    else ranges.push({ range, text, path: [...path, index] });
+  }
+  return ranges;
+}
+
+function readPool(
+  fields: RawPool,
+  path: Path,
+  ranges: readonly Entry[],
+  aliases: ReadonlyMap<string, Community>,
+  budget: { cidrs: number },
+  report: Report,
+): Pool {
+  const protocol = fields.protocol ?? "layer2";
+  const entries = ranges.map(({ range, path }) => ({ path, cidrs: spend(range, path, budget, report) }));
+  const raw = fields["bgp-advertisements"] ?? [];
+  const advertised = [...path, "bgp-advertisements"];
+  if (fields.protocol === "layer2" && raw.length > 0)
+    report.errorAtKey(advertised, `only a pool with "protocol: bgp" can have these`);
+  const advertisements = fields.protocol === "layer2" ? [] : readAdvertisements(raw, advertised, aliases, entries, report);
+  return {
+    name: fields.name ?? "",
+    protocol,
+    ranges: ranges.map(({ range }) => range),
+    cidrs: entries.flatMap(({ cidrs }) => cidrs),
+    autoAssign: fields["auto-assign"] ?? true,
+    avoidBuggyIPs: fields["avoid-buggy-ips"] ?? false,
+    advertisements,
+  };
+}
+
+/** The range's CIDRs, as long as all ranges together need no more of them than is sensible. */
+function spend(range: AddressRange, path: Path, budget: { cidrs: number }, report: Report): Prefix[] {
+  if (budget.cidrs < 0) return [];
+  const cidrs = range.toPrefixes();
+  budget.cidrs -= cidrs.length;
+  if (budget.cidrs < 0) report.error(path, `the addresses up to here need more than ${limits.cidrs} CIDRs`);
+  return cidrs;
+}

@@ -1,0 +1,66 @@
+/**
+ * The configuration as `schema.json` shapes it: every value that is there has the right type and lies in its range. Anything may
+ * be absent, because the rules between fields are checked even where the shape is wrong.
+ */
+export interface RawConfig {
+  readonly "address-pools"?: RawList<RawPool>;
+  readonly peers?: RawList<RawPeer>;
+  readonly "bgp-communities"?: Readonly<Record<string, string | undefined>>; // alias -> community
+  readonly "bfd-profiles"?: RawList<RawBfdProfile>;
+}
+
+/** An entry that did not fit keeps its place as undefined, so that positions stay true. */
+export type RawList<T> = readonly (T | undefined)[];
+
+export interface RawPool {
+  readonly name?: string;
+  readonly protocol?: "layer2" | "bgp";
+  readonly addresses?: RawList<string>;
+  readonly "auto-assign"?: boolean;
+  readonly "avoid-buggy-ips"?: boolean;
+  readonly "bgp-advertisements"?: RawList<RawAdvertisement>;
+}
+
+export interface RawAdvertisement {
+  readonly "aggregation-length"?: number;
+  readonly "aggregation-length-v6"?: number;
+  readonly localpref?: number;
+  readonly communities?: RawList<string>;
+}
+
+export interface RawPeer {
+  readonly "my-asn"?: number;
+  readonly "peer-asn"?: number;
+  readonly "peer-address"?: string;
+  readonly "source-address"?: string;
+  readonly "peer-port"?: number;
+  readonly "hold-time"?: string;
+  readonly "keepalive-time"?: string;
+  readonly "router-id"?: string;
+  readonly "node-selectors"?: RawList<RawSelector>;
+  readonly password?: string;
+  readonly "bfd-profile"?: string;
+  readonly "ebgp-multihop"?: boolean;
+}
+
+export interface RawSelector {
+  readonly "match-labels"?: Readonly<Record<string, string | undefined>>; // label -> value
+  readonly "match-expressions"?: RawList<RawExpression>;
+}
+
+export interface RawExpression {
+  readonly key?: string;
+  readonly operator?: "In" | "NotIn" | "Exists" | "DoesNotExist";
+  readonly values?: RawList<string>;
+}
+
+export interface RawBfdProfile {
+  readonly name?: string;
+  readonly "receive-interval"?: number;
+  readonly "transmit-interval"?: number;
+  readonly "detect-multiplier"?: number;
+  readonly "echo-interval"?: number;
+  readonly "echo-mode"?: boolean;
+  readonly "passive-mode"?: boolean;
+  readonly "minimum-ttl"?: number;
+}

@@ -1,0 +1,16 @@
+import schema from "./schema.json" with { type: "json" };
+
+/** The part of JSON Schema (draft 7) that `schema.json` uses. */
+export interface FieldSchema {
+  readonly type: "object" | "array" | "string" | "integer" | "boolean";
+  readonly properties?: Readonly<Record<string, FieldSchema>>; // field -> its schema
+  readonly additionalProperties?: false | FieldSchema;
+  readonly items?: FieldSchema;
+  readonly enum?: readonly string[];
+  readonly minLength?: number;
+  readonly minimum?: number;
+  readonly maximum?: number;
+}
+
+/** The schema of the whole configuration: the shapes, types and ranges; rules between fields are code. */
+export const configSchema = schema as FieldSchema;

@@ -1,0 +1,40 @@
+/** What a plain YAML 1.1 scalar stands for. */
+export type ScalarValue = null | boolean | number | string;
+
+const words = new Map<string, ScalarValue>();
+for (const word of ["", "~", "null", "Null", "NULL"]) words.set(word, null);
+for (const word of ["y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "true", "True", "TRUE"]) words.set(word, true);
+for (const word of ["n", "N", "no", "No", "NO", "off", "Off", "OFF", "false", "False", "FALSE"]) words.set(word, false);
+for (const word of [".nan", ".NaN", ".NAN"]) words.set(word, Number.NaN);
+for (const word of [".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"]) words.set(word, Number.POSITIVE_INFINITY);
+for (const word of ["-.inf", "-.Inf", "-.INF"]) words.set(word, Number.NEGATIVE_INFINITY);
+
+const integer = /^([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9]\d*))$/;
+const float = /^[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?$/;
+
+/**
+ * Resolves a plain scalar as yaml.v2 does (YAML 1.1, https://yaml.org/type): `yes` and `on` are booleans, `010` is octal, `_`
+ * inside a number is skipped. Unlike YAML 1.1, and like yaml.v2, base 60 (`1:30`) is text, `089` is 89, and dates stay text.
+ */
+export function resolveScalar(text: string): ScalarValue {
+  const word = words.get(text);
+  if (word !== undefined) return word;
+  if (!/^[-+.\d]/.test(text)) return text;
+  const digits = text.startsWith(".") ? text : text.replaceAll("_", "");
+  const parts = integer.exec(digits);
+  if (parts !== null) {
+    const [, sign, hexadecimal, binary, octal, decimal] = parts;
+    const size =
+      hexadecimal !== undefined
+        ? Number(`0x${hexadecimal}`)
+        : binary !== undefined
+          ? Number(`0b${binary}`)
+          : octal !== undefined
+            ? Number(`0o${octal}`)
+            : Number(decimal);
+    return sign === "-" ? -size : size;
+  }
+  if (!float.test(digits)) return text;
+  const value = Number(digits);
+  return Number.isFinite(value) ? value : text; // Too large for yaml.v2 too, which then keeps the text.
+}

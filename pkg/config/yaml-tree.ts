@@ -1,0 +1,272 @@
+import {
+  type AliasEvent,
+  COLLECTION_STYLE,
+  EVENT_ID,
+  type Event,
+  getScalarValue,
+  parseEvents,
+  SCALAR_STYLE,
+  type ScalarEvent,
+  type SequenceEvent,
+  YAMLException,
+} from "js-yaml";
+import { limits } from "./limits.ts";
+import { quote } from "./problem.ts";
+import type { Report } from "./report.ts";
+import { resolveScalar, type ScalarValue } from "./yaml-scalar.ts";
+
+/** A value of the text, with aliases and merge keys followed, so that the same node can sit in several places. */
+export type YamlNode = YamlScalar | YamlList | YamlMapping;
+
+export interface YamlScalar {
+  readonly kind: "scalar";
+  /** Where it begins; for an empty value, where its key or list does. */
+  readonly offset: number;
+  readonly text: string;
+  /** What the text stands for: always text when it is quoted. */
+  readonly value: ScalarValue;
+  readonly event: ScalarEvent;
+}
+
+export interface YamlList {
+  readonly kind: "list";
+  readonly offset: number;
+  readonly items: readonly YamlNode[];
+}
+
+export interface YamlMapping {
+  readonly kind: "mapping";
+  readonly offset: number;
+  readonly entries: ReadonlyMap<string, YamlEntry>; // key -> entry
+}
+
+export interface YamlEntry {
+  readonly offset: number;
+  readonly value: YamlNode;
+  /** Whether `<<` brought it here. */
+  readonly merged: boolean;
+}
+
+/**
+ * Reads every document of a YAML 1.1 text as yaml.v2 reads it in strict mode: duplicate keys are refused, and of a merge key
+ * and a field the later one wins. Reports what is wrong; an empty document is undefined.
+ * @returns undefined when the text cannot be read at all
+ */
+export function parseYaml(source: string, report: Report): (YamlNode | undefined)[] | undefined {
+  const structure = countStructure(source);
+  if (structure > limits.structure) {
+    report.errorAt(0, [], `the text has about ${structure} values, but at most ${limits.structure} are read`);
+    return undefined;
+  }
+  try {
+    return new Composer(source, parseEvents(source, { maxDepth: limits.depth }), report).documents();
+  } catch (error) {
+    if (error instanceof YAMLException && error.mark !== undefined) {
+      report.errorAt(Math.min(error.mark.position, source.length), [], `not valid YAML: ${error.reason}`);
+    } else if (error instanceof TooManyValues) report.errorAt(error.offset, [], error.message);
+    else throw error;
+    return undefined;
+  }
+}
+
+/** How many characters can begin or end a value: at least half as many as the parser will make events. */
+function countStructure(source: string): number {
+  let count = 0;
+  for (const _ of source.matchAll(/[\n\r,:[\]{}]|- /g)) count++;
+  return count;
+}
+
+/** Aliases or merge keys make the text stand for more than is worth reading. */
+export class TooManyValues extends Error {
+  override readonly name = "TooManyValues";
+  readonly offset: number;
+  constructor(offset: number) {
+    super(`the text stands for more than ${limits.values} values`);
+    this.offset = offset;
+  }
+}
+
+class Composer {
+  readonly #source: string;
+  readonly #events: readonly Event[];
+  readonly #report: Report;
+  readonly #anchors = new Map<string, YamlNode | "open">(); // name -> its value, which is open until it has been read whole
+  readonly #path: (string | number)[] = [];
+  #next = 0;
+  #readTo = 0; // The end of the last scalar.
+  #values = 0;
+
+  constructor(source: string, events: readonly Event[], report: Report) {
+    this.#source = source;
+    this.#events = events;
+    this.#report = report;
+  }
+
+  documents(): (YamlNode | undefined)[] {
+    const documents: (YamlNode | undefined)[] = [];
+    while (this.#next < this.#events.length) {
+      this.#next++; // The document event.
+      this.#anchors.clear();
+      const root = this.#atEnd() ? undefined : this.#node(0);
+      documents.push(root?.kind === "scalar" && root.value === null ? undefined : root);
+      this.#next++; // Its end.
+    }
+    return documents;
+  }
+
+  #atEnd(): boolean {
+    return this.#events[this.#next]?.type === EVENT_ID.POP;
+  }
+
+  /** @param fallback the offset of an empty value */
+  #node(fallback: number): YamlNode {
+    const event = this.#events[this.#next++];
+    this.#charge(fallback, 1);
+    switch (event?.type) {
+      case EVENT_ID.SCALAR: {
+        const node = this.#scalar(event, fallback);
+        this.#anchor(event, node);
+        return node;
+      }
+      case EVENT_ID.SEQUENCE: {
+        this.#anchor(event, "open");
+        const items: YamlNode[] = [];
+        while (!this.#atEnd()) items.push(this.#inside(items.length, () => this.#node(this.#entryOffset(event))));
+        this.#next++;
+        const node: YamlList = { kind: "list", offset: event.start, items };
+        this.#anchor(event, node);
+        return node;
+      }
+      case EVENT_ID.MAPPING: {
+        this.#anchor(event, "open");
+        const node: YamlMapping = { kind: "mapping", offset: event.start, entries: this.#entries(event.start) };
+        this.#next++;
+        this.#anchor(event, node);
+        return node;
+      }
+      case EVENT_ID.ALIAS:
+        return this.#alias(event);
+      default:
+        throw new Error(`Cannot read YAML: event ${event?.type} where a value belongs`);
+    }
+  }
+
+  /** Where the next entry of a list begins if it is empty and so has no place of its own: at its dash. */
+  #entryOffset(list: SequenceEvent): number {
+    return list.style === COLLECTION_STYLE.BLOCK ? Math.max(list.start, this.#source.indexOf("-", this.#readTo)) : list.start;
+  }
+
+  #charge(offset: number, values: number): void {
+    this.#values += values;
+    if (this.#values > limits.values) throw new TooManyValues(offset);
+  }
+
+  #inside<T>(step: string | number, read: () => T): T {
+    this.#path.push(step);
+    const value = read();
+    this.#path.pop();
+    return value;
+  }
+
+  #anchor(event: { anchorStart: number; anchorEnd: number }, node: YamlNode | "open"): void {
+    if (event.anchorStart >= 0) this.#anchors.set(this.#source.slice(event.anchorStart, event.anchorEnd), node);
+  }
+
+  #alias(event: AliasEvent): YamlNode {
+    const name = this.#source.slice(event.anchorStart, event.anchorEnd);
+    const node = this.#anchors.get(name);
+    const offset = event.anchorStart - 1; // At the asterisk.
+    if (node !== undefined && node !== "open") return node;
+    const message =
+      node === "open" ? `the value of anchor ${quote(name)} contains itself` : `there is no anchor ${quote(name)} above`;
+    this.#report.errorAt(offset, this.#path, message);
+    return { kind: "list", offset, items: [] };
+  }
+
+  #entries(start: number): ReadonlyMap<string, YamlEntry> {
+    const entries = new Map<string, YamlEntry>();
+    while (!this.#atEnd()) {
+      const key = this.#node(start);
+      const name = key.kind === "scalar" ? key.text : "";
+      const value = this.#inside(name, () => this.#node(key.offset));
+      if (key.kind !== "scalar") this.#report.errorAt(key.offset, this.#path, `a key has to be text, but is ${describe(key)}`);
+      else if (isMerge(key)) this.#merge(entries, key.offset, value);
+      else this.#add(entries, name, { offset: key.offset, value, merged: false });
+    }
+    return entries;
+  }
+
+  #add(entries: Map<string, YamlEntry>, name: string, entry: YamlEntry): void {
+    const known = entries.get(name);
+    if (known?.merged === false) this.#report.errorAt(entry.offset, [...this.#path, name], `${quote(name)} is already set above`);
+    else entries.set(name, entry);
+  }
+
+  #merge(entries: Map<string, YamlEntry>, offset: number, value: YamlNode): void {
+    const sources = value.kind === "list" ? value.items : [value];
+    for (const source of sources.toReversed()) {
+      // The first of the list wins.
+      if (source.kind !== "mapping") {
+        this.#report.errorAt(offset, this.#path, `"<<" takes a mapping or a list of mappings, but is ${describe(source)}`);
+        continue;
+      }
+      this.#charge(offset, source.entries.size);
+      for (const [name, entry] of source.entries) {
+        if (entries.get(name)?.merged === false) {
+          const message = `"<<" replaces ${quote(name)} set above it; put "<<" first to keep the value set here`;
+          this.#report.warnAt(offset, [...this.#path, name], message);
+        }
+        entries.set(name, { ...entry, merged: true });
+      }
+    }
+  }
+
+  #scalar(event: ScalarEvent, fallback: number): YamlScalar {
+    const text = getScalarValue(this.#source, event);
+    this.#readTo = Math.max(this.#readTo, event.valueEnd, fallback + 1);
+    const quoted = event.style === SCALAR_STYLE.SINGLE_QUOTED || event.style === SCALAR_STYLE.DOUBLE_QUOTED;
+    const offset = event.valueStart < 0 ? fallback : event.valueStart - (quoted ? 1 : 0); // At the quote.
+    const plain = event.style === SCALAR_STYLE.PLAIN;
+    const tag = event.tagStart < 0 ? "" : this.#source.slice(event.tagStart, event.tagEnd);
+    if (tag === "") return { kind: "scalar", offset, text, value: plain ? resolveScalar(text) : text, event };
+    const type = /^(?:!!|!<tag:yaml\.org,2002:)(null|bool|int|float|binary)>?$/.exec(tag)?.[1];
+    if (type === undefined) return { kind: "scalar", offset, text, value: text, event }; // !!str, and tags of no known meaning.
+    if (type === "binary") {
+      const decoded = decodeBase64(text);
+      if (decoded === undefined) this.#report.errorAt(offset, this.#path, "the tag !!binary takes base64, but this is not");
+      return { kind: "scalar", offset, text: decoded ?? text, value: decoded ?? text, event };
+    }
+    const value = resolveScalar(text);
+    if (!matchesTag(value, type)) this.#report.errorAt(offset, this.#path, `the value does not fit its tag !!${type}`);
+    return { kind: "scalar", offset, text, value, event };
+  }
+}
+
+function isMerge(key: YamlScalar): boolean {
+  return key.text === "<<" && key.event.style === SCALAR_STYLE.PLAIN;
+}
+
+function matchesTag(value: ScalarValue, type: string): boolean {
+  if (value === null) return type === "null";
+  if (typeof value === "boolean") return type === "bool";
+  return typeof value === "number" && (type === "float" || (type === "int" && Number.isInteger(value)));
+}
+
+function decodeBase64(text: string): string | undefined {
+  try {
+    return new TextDecoder().decode(Uint8Array.from(atob(text), (octet) => octet.charCodeAt(0)));
+  } catch {
+    return undefined; // `atob` has one way to say that it is not base64.
+  }
+}
+
+/** What a value is, for a message that refuses it. */
+export function describe(node: YamlNode): string {
+  if (node.kind === "list") return "a list";
+  if (node.kind === "mapping") return "a mapping";
+  if (node.value === null) return "empty";
+  if (typeof node.value !== "string") return node.text;
+  const unquoted = node.event.style === SCALAR_STYLE.PLAIN ? undefined : resolveScalar(node.text);
+  const quotesMatter = typeof unquoted === "number" || typeof unquoted === "boolean";
+  return `the text ${quote(node.text)}${quotesMatter ? " (quotes make it text)" : ""}`;
+}
