@@ -115,12 +115,12 @@ for (const name of ["controller", "speaker"] as const) {
   });
 }
 
-test("controller: is an ordinary user without capabilities, and never two at once", () => {
+test("controller: is an ordinary user without capabilities, and makes way before the next one starts", () => {
   const { spec, pod, container } = workload("controller");
   assert.equal(pod.securityContext.runAsNonRoot, true);
   assert.equal(pod.securityContext.runAsUser, 65534);
   assert.deepEqual(container.securityContext.capabilities, { drop: ["ALL"] });
-  assert.deepEqual(spec.strategy, { type: "Recreate", rollingUpdate: null });
+  assert.deepEqual(spec.strategy, { type: "RollingUpdate", rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } });
   assert.deepEqual(
     container.env.slice(0, 2),
     [
