@@ -5,7 +5,9 @@
  * Needs root, containerd, runc, the CNI plugins in /usr/lib/cni, iptables, conntrack, iproute2 and openssl. There is no cluster DNS.
  */
 export { CommandError, type RunOptions } from "./command.ts";
+export type { ApiRequest } from "./control-plane.ts";
 export { type ImageOptions, writeImageArchive } from "./image.ts";
+export { writeIngotImage } from "./ingot-image.ts";
 export { findKcp } from "./kcp.ts";
 export { Host } from "./lan.ts";
 export { RealCluster, type RealClusterOptions } from "./real-cluster.ts";

@@ -1,6 +1,11 @@
 import type { RunOptions } from "./command.ts";
 import type { Sandbox } from "./sandbox.ts";
 
+const fetchScript = `
+const response = await fetch(process.argv[1], { signal: AbortSignal.timeout(3000) });
+console.log(JSON.stringify({ status: response.status, body: await response.text() }));
+`;
+
 /** A machine on the LAN, dual-stack. */
 export class Host {
   readonly name: string;
@@ -19,6 +24,17 @@ export class Host {
   /** Runs a command to its end in this host's network; paths have to be absolute. See `run`. */
   run(command: readonly string[], options?: RunOptions): Promise<string> {
     return this.#sandbox.run(this.name, command, options);
+  }
+
+  /** Fetches a URL from this host. @returns status and body. @throws {CommandError} without an answer within 3 seconds */
+  async get(url: string): Promise<{ status: number; body: string }> {
+    return JSON.parse(await this.run([process.execPath, "--input-type=module", "-e", fetchScript, url]));
+  }
+
+  /** The MAC address in this host's neighbour table, in lower case with colons; undefined while there is none. */
+  async neighbour(address: string): Promise<string | undefined> {
+    const entries: { lladdr?: string }[] = JSON.parse(await this.run(["ip", "-json", "neigh", "show", address, "dev", "eth0"]));
+    return entries[0]?.lladdr;
   }
 
   /** Starts what runs until the cluster goes. Its output is kept with the cluster's logs. */

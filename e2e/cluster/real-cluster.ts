@@ -2,8 +2,8 @@ import { constants } from "node:fs";
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { waitFor } from "#e2e/lab";
-import type { RunOptions } from "./command.ts";
-import { apiServerUrl, startApiServer, startControllers } from "./control-plane.ts";
+import type { CommandError, RunOptions } from "./command.ts";
+import { type ApiRequest, apiServerUrl, readAuditLog, startApiServer, startControllers } from "./control-plane.ts";
 import { writeImageArchive } from "./image.ts";
 import { createLan, type Host, type Lan } from "./lan.ts";
 import { importImage, type NodeOptions, pauseImage, startNode } from "./node.ts";
@@ -84,9 +84,26 @@ export class RealCluster implements AsyncDisposable {
     return node;
   }
 
-  /** The end of the logs of Kubernetes' own processes, for a failure's report. */
-  logs(): Promise<string> {
-    return this.#sandbox.logs();
+  /** What ServiceAccounts asked of the API server so far. */
+  requests(): Promise<ApiRequest[]> {
+    return readAuditLog(this.#sandbox.directory);
+  }
+
+  /** For the message of a failure: what there is in `namespaces`, what happened, and the end of the Pods' logs. */
+  async report(namespaces: readonly string[]): Promise<string> {
+    const show = async (args: readonly string[]) => {
+      const output = await this.kubectl(args).catch((error: CommandError) => error.message);
+      return `--- kubectl ${args.join(" ")} ---\n${output}`;
+    };
+    const parts: string[] = [];
+    for (const namespace of namespaces) {
+      parts.push(await show(["-n", namespace, "get", "all,configmaps,endpointslices", "-o", "wide"]));
+      parts.push(await show(["-n", namespace, "get", "events", "--sort-by=.lastTimestamp"]));
+      parts.push(await show(["-n", namespace, "describe", "pods"]));
+      const pods = await this.kubectl(["-n", namespace, "get", "pods", "-o", "name"]);
+      for (const pod of pods.split("\n").filter(Boolean)) parts.push(await show(["-n", namespace, "logs", pod, "--tail=40"]));
+    }
+    return parts.join("\n");
   }
 
   [Symbol.asyncDispose](): Promise<void> {
