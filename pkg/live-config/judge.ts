@@ -1,4 +1,4 @@
-import type { Config, ParsedConfig, Problem } from "#pkg/config";
+import { type Config, type ParsedConfig, PoolIndex, type Problem } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { type AddressesOf, strandedAddresses } from "./stranded.ts";
 
@@ -8,24 +8,32 @@ export type Candidate = { readonly type: "missing"; readonly what: "configMap" |
 export interface CandidateText {
   readonly type: "text";
   readonly text: string;
-  readonly parsed: ParsedConfig;
+  /** Undefined if the text has errors. */
+  readonly usable: InForce | undefined;
+  readonly problems: readonly Problem[];
 }
 
-/** A configuration that can be used as it stands, and the text it was read from. */
+/** A configuration that can be used as it stands. */
 export interface InForce {
+  /** What it was read from. Equal texts are equal configurations. */
   readonly text: string;
   readonly config: Config;
+  readonly pools: PoolIndex;
 }
 
 /** What became of the candidate. All but `accepted` leave the configuration before it in force, which is then stale. */
 export type Verdict =
-  | { readonly type: "accepted"; readonly config: InForce; readonly warnings: readonly Problem[] }
+  | { readonly type: "accepted"; readonly inForce: InForce; readonly warnings: readonly Problem[] }
   | { readonly type: "missing"; readonly what: "configMap" | "key" }
   | { readonly type: "invalid"; readonly problems: readonly Problem[] }
   | { readonly type: "strands"; readonly stranded: Stranded };
 
 /** Services that hold addresses which would have no pool, all of them: service key -> addresses. */
 export type Stranded = ReadonlyMap<string, readonly Address[]>;
+
+export function candidateText(text: string, { config, problems }: ParsedConfig): CandidateText {
+  return { type: "text", text, usable: config && { text, config, pools: new PoolIndex(config.pools) }, problems };
+}
 
 /** What is in the way of a candidate that would replace `previous`. */
 export function findStranded(
@@ -34,11 +42,11 @@ export function findStranded(
   held: AddressesOf,
 ): Map<string, readonly Address[]> {
   const all = new Map<string, readonly Address[]>();
-  const after = candidate.type === "text" ? usable(candidate) : undefined;
+  const after = candidate.type === "text" ? candidate.usable : undefined;
   // Its own text strands nothing, and is what is looked at most often: skip the walk over all Services.
   if (after === undefined || previous === undefined || previous.text === after.text) return all;
   for (const [service, addresses] of held) {
-    const stranded = strandedAddresses(addresses, previous.config, after.config);
+    const stranded = strandedAddresses(addresses, previous.pools, after.pools);
     if (stranded.length > 0) all.set(service, stranded);
   }
   return all;
@@ -47,13 +55,7 @@ export function findStranded(
 /** Decides on a candidate, given what is in its way. */
 export function judge(candidate: Candidate, stranded: Stranded): Verdict {
   if (candidate.type === "missing") return candidate;
-  const config = usable(candidate);
-  if (config === undefined) return { type: "invalid", problems: candidate.parsed.problems };
-  return stranded.size > 0 ? { type: "strands", stranded } : { type: "accepted", config, warnings: candidate.parsed.problems };
-}
-
-/** @returns undefined for a text that has errors, and for none */
-export function usable(candidate: CandidateText | undefined): InForce | undefined {
-  const config = candidate?.parsed.config;
-  return candidate === undefined || config === undefined ? undefined : { text: candidate.text, config };
+  const { usable, problems } = candidate;
+  if (usable === undefined) return { type: "invalid", problems };
+  return stranded.size > 0 ? { type: "strands", stranded } : { type: "accepted", inForce: usable, warnings: problems };
 }

@@ -1,7 +1,7 @@
 import type { ParsedConfig } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
-import { type Candidate, type CandidateText, findStranded, type InForce, judge, usable, type Verdict } from "./judge.ts";
+import { type Candidate, type CandidateText, candidateText, findStranded, type InForce, judge, type Verdict } from "./judge.ts";
 import { logDecision, problemText } from "./report.ts";
 import { strandedAddresses } from "./stranded.ts";
 import { configKey, statusConfigMap } from "./words.ts";
@@ -62,7 +62,7 @@ export class LiveConfig {
     const candidate = this.#read(data);
     if (isSame(candidate, this.#candidate)) return;
     this.#candidate = candidate;
-    this.#previous = this.#state.inForce ?? usable(this.#lastGood);
+    this.#previous = this.#state.inForce ?? this.#lastGood?.usable;
     this.#judge(true);
   }
 
@@ -73,23 +73,23 @@ export class LiveConfig {
   lastGoodChanged(text: string | undefined): void {
     if (text === this.#lastGood?.text) return;
     this.#lastGood = text === undefined ? undefined : this.#parse(text);
-    const lastGood = usable(this.#lastGood);
+    const lastGood = this.#lastGood?.usable;
     if (lastGood !== undefined) {
       this.#previous = lastGood;
       this.#judge(false);
     } else if (text !== undefined) {
       this.#options.log.error("last good configuration cannot be read", {
         ...{ event: "lastGoodUnusable", configMap: statusConfigMap },
-        problem: this.#lastGood?.parsed.problems.map(problemText)[0],
+        problem: this.#lastGood?.problems.map(problemText)[0],
       });
     }
   }
 
   /** A Service appeared, changed or went, or holds other addresses. */
   serviceChanged(service: string): void {
-    const candidate = this.#candidate.type === "text" ? usable(this.#candidate) : undefined;
+    const candidate = this.#candidate.type === "text" ? this.#candidate.usable : undefined;
     if (candidate === undefined || this.#previous === undefined || !this.#isOpen()) return;
-    const stranded = strandedAddresses(this.#options.holdings.addresses(service), this.#previous.config, candidate.config);
+    const stranded = strandedAddresses(this.#options.holdings.addresses(service), this.#previous.pools, candidate.pools);
     if (stranded.length > 0) this.#stranded.set(service, stranded);
     else this.#stranded.delete(service);
     this.#conclude(false);
@@ -108,7 +108,7 @@ export class LiveConfig {
   #isOpen(): boolean {
     const { verdict, inForce } = this.#state;
     if (verdict?.type === "strands") return true;
-    const lastGood = usable(this.#lastGood);
+    const lastGood = this.#lastGood?.usable;
     return verdict?.type === "accepted" && lastGood !== undefined && lastGood.text !== inForce?.text;
   }
 
@@ -121,7 +121,7 @@ export class LiveConfig {
   #conclude(candidateChanged: boolean): void {
     const before = this.#state;
     const verdict = judge(this.#candidate, this.#stranded);
-    const inForce = verdict.type === "accepted" ? verdict.config : this.#previous;
+    const inForce = verdict.type === "accepted" ? verdict.inForce : this.#previous;
     const sameConfig = inForce?.text === before.inForce?.text;
     // The same text stays the same object, so that users may compare by identity.
     this.#state = { inForce: sameConfig ? before.inForce : inForce, verdict };
@@ -144,7 +144,7 @@ export class LiveConfig {
   #parse(text: string): CandidateText {
     if (this.#candidate.type === "text" && this.#candidate.text === text) return this.#candidate;
     if (this.#lastGood?.text === text) return this.#lastGood;
-    return { type: "text", text, parsed: this.#options.parse(text) };
+    return candidateText(text, this.#options.parse(text));
   }
 }
 

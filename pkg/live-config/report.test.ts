@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PoolIndex } from "#pkg/config";
 import { explain } from "#pkg/live-config";
 import type { Fields, Log } from "#pkg/log";
 import { Address } from "#pkg/net";
@@ -47,8 +48,8 @@ test("every problem has a line of its own, and the decision is the last one", ()
     ...["error: configuration leaves no pool for an address in use default/s0 0.0.0.0"],
     ...["error: configuration leaves no pool for an address in use default/s1 0.0.0.1", refused],
   ]);
-  const config = { text: "", config: poolsOf("") };
-  assert.deepEqual(lines({ type: "accepted", config, warnings: [warning] }, config), [
+  const inForce = { text: "", config: poolsOf(""), pools: new PoolIndex([]) };
+  assert.deepEqual(lines({ type: "accepted", inForce, warnings: [warning] }, inForce), [
     ...["warn: configuration warning", "info: configuration loaded"],
   ]);
   assert.deepEqual(lines({ type: "missing", what: "key" }, undefined), ["error: no configuration, nothing can be done"]);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PoolIndex } from "#pkg/config";
 import { parseAddress } from "#pkg/net";
 import { strandedAddresses } from "./stranded.ts";
 import { poolsOf } from "./testing.ts";
@@ -85,6 +86,10 @@ for (const { name, held, before, after, stranded } of cases) {
       .split(" ")
       .map(parseAddress)
       .filter((address) => address !== undefined);
-    assert.equal(strandedAddresses(addresses, poolsOf(before), poolsOf(after)).join(" "), stranded);
+    assert.equal(strandedAddresses(addresses, index(before), index(after)).join(" "), stranded);
   });
+}
+
+function index(text: string): PoolIndex {
+  return new PoolIndex(poolsOf(text).pools);
 }

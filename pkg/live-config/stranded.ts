@@ -1,4 +1,4 @@
-import type { Config, Pool } from "#pkg/config";
+import type { Pool, PoolIndex } from "#pkg/config";
 import type { Address } from "#pkg/net";
 
 /** What each Service holds; Services without an address may be left out. */
@@ -8,16 +8,18 @@ export type AddressesOf = Iterable<readonly [service: string, addresses: readonl
  * Those of one Service's addresses that would have no pool under `after`. Only addresses in a pool of `before` count, so that
  * foreign ones block nothing. A Service holds addresses of one pool: where `after` would part them, all of them are stranded.
  */
-export function strandedAddresses(addresses: readonly Address[], before: Config, after: Config): readonly Address[] {
-  const ours = addresses.filter((address) => before.pools.some((pool) => canHold(pool, address)));
-  const homeless = ours.filter((address) => !after.pools.some((pool) => canHold(pool, address)));
+export function strandedAddresses(addresses: readonly Address[], before: PoolIndex, after: PoolIndex): readonly Address[] {
+  const ours = addresses.filter((address) => poolOf(before, address) !== undefined);
+  const homeless = ours.filter((address) => poolOf(after, address) === undefined);
   if (homeless.length > 0) return homeless;
-  const inOnePool = ({ pools }: Config): boolean => pools.some((pool) => ours.every((address) => canHold(pool, address)));
-  return inOnePool(before) && !inOnePool(after) ? ours : [];
+  const areApart = (pools: PoolIndex): boolean => new Set(ours.map((address) => poolOf(pools, address))).size > 1;
+  return !areApart(before) && areApart(after) ? ours : [];
 }
 
-function canHold(pool: Pool, address: Address): boolean {
-  return pool.ranges.some((range) => range.contains(address)) && !(pool.avoidBuggyIPs && isBuggy(address));
+/** The pool that can hand out an address. */
+function poolOf(pools: PoolIndex, address: Address): Pool | undefined {
+  const pool = pools.find(address);
+  return pool?.avoidBuggyIPs && isBuggy(address) ? undefined : pool;
 }
 
 function isBuggy(address: Address): boolean {
