@@ -1,0 +1,115 @@
+import type { Clock, Millis, Random } from "#pkg/clock";
+import { type Config, parseConfig } from "#pkg/config";
+import { ApiError, type Cluster, type ConfigMap, configMapReference, type EventRecorder } from "#pkg/k8s";
+import { explain, type Holdings, LiveConfig, lastGoodKey, type State, statusConfigMap } from "#pkg/live-config";
+import type { Log } from "#pkg/log";
+import type { KubernetesMetrics } from "#pkg/metrics";
+import { type Outcome, WorkQueue } from "./work-queue.ts";
+
+export interface ConfigKeeperOptions {
+  readonly cluster: Pick<Cluster, "writeConfigMap">;
+  readonly events: Pick<EventRecorder, "record">;
+  readonly namespace: string;
+  readonly holdings: Holdings;
+  /** Another configuration is in force. */
+  readonly inForce: (config: Config) => void;
+  /** There is none, and this is why. */
+  readonly none: (why: string) => void;
+  readonly metrics: Pick<KubernetesMetrics, "configLoaded" | "configStale">;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Puts configurations in force, tells their author what became of them, and keeps the last good one in the cluster. */
+export class ConfigKeeper {
+  readonly #options: ConfigKeeperOptions;
+  readonly #live: LiveConfig;
+  readonly #writes: WorkQueue;
+  /** The ConfigMap, or when it is gone, what it last was. */
+  #configMap: ConfigMap | undefined;
+  #recorded: string | undefined; // the text in the status ConfigMap
+  #started = false;
+
+  constructor(options: ConfigKeeperOptions) {
+    this.#options = options;
+    const { holdings, log, clock, random } = options;
+    this.#live = new LiveConfig({ parse: parseConfig, holdings, log, changed: (now, before) => this.#changed(now, before) });
+    this.#writes = new WorkQueue({ work: () => this.#record(), concurrency: 1, clock, random });
+  }
+
+  get state(): State {
+    return this.#live.state;
+  }
+
+  configMapChanged(now: ConfigMap | undefined): void {
+    this.#configMap = now ?? this.#configMap;
+    this.#live.configMapChanged(now?.data);
+  }
+
+  /** `ingot-status` changed. It is ours: it is read only to start from, and put right when someone else changes it. */
+  statusChanged(now: ConfigMap | undefined): void {
+    this.#recorded = now?.data[lastGoodKey];
+    if (!this.#started) this.#live.lastGoodChanged(this.#recorded);
+    this.#recordIfNeeded();
+  }
+
+  serviceChanged(service: string): void {
+    this.#live.serviceChanged(service);
+  }
+
+  /** Both ConfigMaps and every Service have been seen. */
+  start(): void {
+    this.#started = true;
+    this.#live.start();
+  }
+
+  /** Resolves when the write under way has ended, or at `deadline`. */
+  close(deadline: Millis): Promise<void> {
+    return this.#writes.close(deadline);
+  }
+
+  #changed(now: State, before: State): void {
+    const { inForce, verdict } = now;
+    if (verdict === undefined) return;
+    const { metrics, none } = this.#options;
+    metrics.configLoaded.set(inForce === undefined ? 0 : 1);
+    metrics.configStale.set(verdict.type === "accepted" ? 0 : 1);
+    if (verdict.type === "accepted") {
+      // A configuration that was in force before this process started is no news.
+      if (before.verdict !== undefined || verdict.inForce.text !== this.#recorded)
+        this.#tell("Normal", "ConfigLoaded", "configuration loaded");
+      this.#live.lastGoodChanged(verdict.inForce.text);
+    } else {
+      const stays = inForce === undefined ? "there is none yet" : "the previous one stays in force";
+      this.#tell("Warning", "ConfigStale", `configuration not used, ${stays}: ${explain(verdict)}`);
+      if (inForce === undefined) none(explain(verdict));
+    }
+    this.#recordIfNeeded();
+    if (inForce !== undefined && inForce !== before.inForce) this.#options.inForce(inForce.config);
+  }
+
+  #tell(type: "Normal" | "Warning", reason: string, message: string): void {
+    if (this.#configMap !== undefined) this.#options.events.record(configMapReference(this.#configMap), type, reason, message);
+  }
+
+  #recordIfNeeded(): void {
+    const { inForce } = this.#live;
+    if (inForce !== undefined && inForce.text !== this.#recorded) this.#writes.add(statusConfigMap);
+  }
+
+  async #record(): Promise<Outcome> {
+    const { cluster, namespace, log } = this.#options;
+    const text = this.#live.inForce?.text;
+    if (text === undefined || text === this.#recorded) return "done";
+    try {
+      await cluster.writeConfigMap(namespace, statusConfigMap, { [lastGoodKey]: text });
+      this.#recorded = text;
+      return "done";
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      log.error("failed to keep the last good configuration", { op: "writeStatus", configMap: statusConfigMap, error });
+      return "retry";
+    }
+  }
+}

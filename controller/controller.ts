@@ -1,0 +1,118 @@
+import type { Allocator } from "#pkg/allocator";
+import type { Clock, Random } from "#pkg/clock";
+import { type Cluster, type ConfigMap, type EventRecorder, type Informer, resources, type Service } from "#pkg/k8s";
+import { explain, recordedAddresses, statusConfigMap } from "#pkg/live-config";
+import type { Log } from "#pkg/log";
+import type { KubernetesMetrics } from "#pkg/metrics";
+import type { Address } from "#pkg/net";
+import { ConfigKeeper } from "./config-keeper.ts";
+import { ServiceController } from "./service-controller.ts";
+
+export interface ControllerOptions {
+  readonly cluster: Pick<Cluster, "informer" | "writeIngress" | "writeConfigMap">;
+  readonly events: Pick<EventRecorder, "record">;
+  readonly namespace: string;
+  /** Name of the ConfigMap with the configuration. */
+  readonly configMap: string;
+  readonly allocator: Allocator;
+  readonly metrics: KubernetesMetrics;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+const drainMs = 1_000;
+
+/**
+ * The controller without its process. Follows Services and the two ConfigMaps, and begins to work when each of them has been seen
+ * whole: no address is given before all that are taken are known.
+ */
+export class Controller implements AsyncDisposable {
+  readonly #options: ControllerOptions;
+  readonly #config: ConfigKeeper;
+  readonly #serviceController: ServiceController;
+  readonly #services: Informer<Service>;
+  readonly #configMap: Informer<ConfigMap>;
+  readonly #status: Informer<ConfigMap>;
+  #working = false;
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+    const { cluster, namespace } = options;
+    const synced = () => this.#synced();
+    const named = (name: string) => ({ namespace, fieldSelector: `metadata.name=${name}` });
+    this.#services = cluster.informer(resources.services, {}, { synced, changed: (key) => this.#serviceChanged(key) });
+    this.#configMap = cluster.informer(resources.configMaps, named(options.configMap), {
+      ...{ synced, changed: (_key, now) => this.#config.configMapChanged(now) },
+    });
+    this.#status = cluster.informer(resources.configMaps, named(statusConfigMap), {
+      ...{ synced, changed: (_key, now) => this.#config.statusChanged(now) },
+    });
+    this.#serviceController = new ServiceController({
+      ...options,
+      services: this.#services,
+      decided: (service) => this.#config.serviceChanged(service),
+    });
+    this.#config = new ConfigKeeper({
+      ...options,
+      holdings: {
+        services: () => this.#serviceKeys(),
+        addresses: (service) => this.#heldBy(service),
+      },
+      inForce: ({ pools }) => this.#serviceController.configure(pools),
+      none: (why) => this.#serviceController.unconfigure(why),
+    });
+  }
+
+  start(): void {
+    for (const informer of [this.#configMap, this.#status, this.#services]) informer.start();
+  }
+
+  /** What has to be seen before the work begins; empty once it has begun. */
+  get missing(): readonly string[] {
+    const { namespace, configMap } = this.#options;
+    const needed = [
+      { what: "Services", informer: this.#services },
+      { what: `ConfigMap ${namespace}/${configMap}`, informer: this.#configMap },
+      { what: `ConfigMap ${namespace}/${statusConfigMap}`, informer: this.#status },
+    ];
+    return needed.filter(({ informer }) => !informer.synced).map(({ what }) => what);
+  }
+
+  /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before the work has begun. */
+  get refused(): string | undefined {
+    const { verdict } = this.#config.state;
+    return verdict === undefined || verdict.type === "accepted" ? undefined : explain(verdict);
+  }
+
+  /** Stops deciding; writes under way get 1 s. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const informer of [this.#configMap, this.#status, this.#services]) informer[Symbol.dispose]();
+    const deadline = this.#options.clock.now() + drainMs;
+    await Promise.all([this.#serviceController.close(deadline), this.#config.close(deadline)]);
+  }
+
+  #synced(): void {
+    if (this.#working || this.missing.length > 0) return;
+    this.#working = true;
+    this.#options.log.info("synced, addresses can be given now", { event: "stateSynced", services: this.#services.size });
+    this.#config.start();
+  }
+
+  #serviceChanged(key: string): void {
+    this.#config.serviceChanged(key);
+    this.#serviceController.changed(key);
+  }
+
+  *#serviceKeys(): Iterable<string> {
+    for (const { key } of this.#services.values()) yield key;
+  }
+
+  /** By the status and by what was given since; both count, because the second will be the first in a moment. */
+  #heldBy(key: string): readonly Address[] {
+    const service = this.#services.get(key);
+    const recorded = service === undefined ? [] : recordedAddresses(service);
+    const held = this.#options.allocator.held(key)?.addresses ?? [];
+    return [...recorded, ...held.filter((address) => !recorded.some((other) => other.equals(address)))];
+  }
+}

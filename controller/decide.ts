@@ -1,0 +1,106 @@
+import { type Allocation, type Allocator, type Claim, describe, type Refusal } from "#pkg/allocator";
+import type { Service } from "#pkg/k8s";
+import { recordedAddresses } from "#pkg/live-config";
+import type { Address } from "#pkg/net";
+import { annotations, readClaim } from "./claim.ts";
+
+/** Something that the Service's owner has to know, for as long as it is true. */
+export interface Warning {
+  readonly reason: "AllocationFailed" | "LoadBalancerFailed" | "AddressPoolIgnored";
+  readonly message: string;
+}
+
+/** Where a Service stands. */
+export interface Decision {
+  /** What it asks for; undefined if it has no right to an address. */
+  readonly claim: Claim | undefined;
+  /** What it holds from now on. */
+  readonly allocation: Allocation | undefined;
+  /** Addresses for its status; undefined where the status is not ours to write. */
+  readonly status: readonly string[] | undefined;
+  /** What it had and may no longer have, and why. */
+  readonly lost: { readonly addresses: readonly Address[]; readonly refusal: Refusal } | undefined;
+  /** Why it did not get what it asks for. */
+  readonly unmet: Refusal | undefined;
+  readonly warning: Warning | undefined;
+}
+
+const nothing = { claim: undefined, allocation: undefined, lost: undefined, unmet: undefined, warning: undefined };
+
+/**
+ * Decides on one Service from what it is now and what all of them hold, and takes and frees addresses accordingly. Deciding again
+ * changes nothing until the Service or what others hold has changed.
+ */
+export function decide(key: string, service: Service | undefined, allocator: Allocator): Decision {
+  const read = service && readClaim(service);
+  if (service === undefined || read === undefined || read.type === "foreign" || read.type === "none") {
+    allocator.release(key);
+    return { ...nothing, status: read?.type === "none" ? [] : undefined };
+  }
+  const { claim } = read;
+  const had = allocator.held(key)?.addresses ?? recordedAddresses(service);
+  const refused = keep(claim, service, allocator);
+  // If nobody can tell what it wants, it gets nothing new.
+  const { allocation, unmet } =
+    read.type === "claim" ? allocator.settle(claim) : { allocation: allocator.held(key), unmet: undefined };
+  const gone = had.filter((address) => !includes(allocation?.addresses ?? [], address));
+  return {
+    claim,
+    allocation,
+    status: (allocation?.addresses ?? []).map(String),
+    lost: refused && gone.length > 0 ? { addresses: gone, refusal: refused } : undefined,
+    unmet,
+    warning: read.type === "claim" ? unmetWarning(claim, unmet, allocation) : malformedWarning(key, read.problem, allocation),
+  };
+}
+
+/**
+ * Lets a Service keep what it holds, or take what its status says, as far as the rules allow: that is how addresses survive a
+ * restart, and how one that was written by hand is taken over. What it requests comes later: a request that cannot be met must
+ * not cost it what it has. @returns why it may not keep something
+ */
+export function keep(claim: Claim, service: Service, allocator: Allocator): Refusal | undefined {
+  const held = allocator.held(claim.service)?.addresses;
+  const recorded = recordedAddresses(service);
+  if (held === undefined) return recorded.length === 0 ? undefined : allocator.adopt(claim, recorded).unmet;
+  // A status that differs was written by hand, or is about to be overwritten. It counts only if it is allowed as it stands.
+  const differs = recorded.some((address) => !includes(held, address));
+  if (differs && allocator.adopt(claim, recorded).unmet === undefined) return undefined;
+  return allocator.adopt(claim, held).unmet;
+}
+
+function malformedWarning(key: string, problem: string, allocation: Allocation | undefined): Warning {
+  return allocation === undefined
+    ? { reason: "AllocationFailed", message: `Failed to allocate IP for "${key}": ${problem}` }
+    : { reason: "LoadBalancerFailed", message: `invalid requested loadbalancer IPs: ${problem}; ${keeps(allocation)}` };
+}
+
+function unmetWarning(claim: Claim, refusal: Refusal | undefined, allocation: Allocation | undefined): Warning | undefined {
+  if (refusal === undefined) return undefined;
+  if (allocation !== undefined && isOnlyAboutPool(claim, refusal)) {
+    const message =
+      `requested addresses win over the annotation ${annotations.pool}: ` +
+      `${quotedList(claim.requestedAddresses)} is in pool "${allocation.pool}", not in "${claim.requestedPool}"`;
+    return { reason: "AddressPoolIgnored", message };
+  }
+  const kept = allocation === undefined ? "" : `; ${keeps(allocation)}`;
+  return { reason: "AllocationFailed", message: `Failed to allocate IP for "${claim.service}": ${describe(refusal)}${kept}` };
+}
+
+/** The requested addresses were given; only the pool that was named besides is another, or does not exist. */
+function isOnlyAboutPool({ requestedAddresses }: Claim, { reason }: Refusal): boolean {
+  return requestedAddresses.length > 0 && (reason === "wrongPool" || reason === "unknownPool");
+}
+
+function keeps({ addresses }: Allocation): string {
+  return `it keeps ${quotedList(addresses)}`;
+}
+
+/** `["192.0.2.1" "fd00::1"]`, as MetalLB has always put it into events. */
+export function quotedList(addresses: readonly (Address | string)[]): string {
+  return `[${addresses.map((address) => `"${address}"`).join(" ")}]`;
+}
+
+function includes(addresses: readonly Address[], address: Address): boolean {
+  return addresses.some((other) => other.equals(address));
+}

@@ -1,0 +1,173 @@
+import { type Allocator, describe } from "#pkg/allocator";
+import type { Clock, Millis, Random } from "#pkg/clock";
+import type { Pool } from "#pkg/config";
+import { ApiError, type Cluster, type EventRecorder, type Informer, type Service, serviceReference } from "#pkg/k8s";
+import type { Log } from "#pkg/log";
+import type { KubernetesMetrics } from "#pkg/metrics";
+import type { Address } from "#pkg/net";
+import { readClaim } from "./claim.ts";
+import { type Decision, decide, keep, quotedList, type Warning } from "./decide.ts";
+import { isSameAllocation, type Tenure, tenureOf, topicsOf, waitsOf } from "./topics.ts";
+import { WaitList } from "./wait-list.ts";
+import { type Outcome, WorkQueue } from "./work-queue.ts";
+
+export interface ServiceControllerOptions {
+  readonly cluster: Pick<Cluster, "writeIngress">;
+  readonly events: Pick<EventRecorder, "record">;
+  /** Has seen every Service once. */
+  readonly services: Pick<Informer<Service>, "get" | "values">;
+  readonly allocator: Allocator;
+  /** Told after each decision, which may have changed what the Service holds. */
+  readonly decided: (service: string) => void;
+  readonly metrics: Pick<KubernetesMetrics, "updates" | "updateErrors">;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+// The API server's share for one client is about this many requests at a time; more would only wait there.
+const writesAtOnce = 32;
+
+/**
+ * Gives Services their addresses: decides on each whenever it, the configuration or what it waits for has changed, writes its
+ * status, and tells its owner what stands in the way. Does nothing until it is configured.
+ */
+export class ServiceController {
+  readonly #options: ServiceControllerOptions;
+  readonly #queue: WorkQueue;
+  readonly #waiting = new WaitList();
+  readonly #terms = new Map<string, Tenure>(); // service -> the terms on which it shares what it holds
+  readonly #warnings = new Map<string, string>(); // service -> what its owner was last told, while it is true
+  #state: { readonly type: "idle" | "configured" } | { readonly type: "unconfigured"; readonly why: string } = { type: "idle" };
+
+  constructor(options: ServiceControllerOptions) {
+    this.#options = options;
+    const { clock, random } = options;
+    this.#queue = new WorkQueue({ work: (key) => this.#work(key), concurrency: writesAtOnce, clock, random });
+  }
+
+  /** Addresses may be given from these pools. @throws {Error} when an address in use is in none of them, which is to be ruled out before */
+  configure(pools: readonly Pool[]): void {
+    const { allocator, services } = this.#options;
+    const [stranded] = allocator.setPools(pools);
+    if (stranded !== undefined)
+      throw new Error(`Cannot change pools: ${stranded.service} holds ${stranded.address}, which would be in none`);
+    this.#state = { type: "configured" };
+    const all = [...services.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+    // What is on record is taken before anything new is given, in an order that is the same after every start.
+    for (const service of all) {
+      const read = readClaim(service);
+      if (read.type === "claim" || read.type === "malformed") keep(read.claim, service, allocator);
+    }
+    for (const { key } of all) this.#queue.add(key);
+  }
+
+  /** There is no configuration at all, and this is why: Services that need an address are told. */
+  unconfigure(why: string): void {
+    this.#state = { type: "unconfigured", why };
+    for (const { key } of this.#options.services.values()) this.#queue.add(key);
+  }
+
+  /** A Service appeared, changed or went. */
+  changed(key: string): void {
+    if (this.#state.type !== "idle") this.#queue.add(key);
+  }
+
+  /** Stops deciding. Resolves when the writes under way have ended, or at `deadline`. */
+  close(deadline: Millis): Promise<void> {
+    return this.#queue.close(deadline);
+  }
+
+  #work(key: string): Outcome | Promise<Outcome> {
+    const { services, allocator, metrics, decided } = this.#options;
+    metrics.updates.inc();
+    const service = services.get(key);
+    if (this.#state.type === "unconfigured") {
+      this.#warn(key, service, service && missesConfiguration(service, this.#state.why));
+      return "done";
+    }
+    const before: Tenure = { ...(this.#terms.get(key) ?? tenureOf(undefined, undefined)), allocation: allocator.held(key) };
+    const decision = decide(key, service, allocator);
+    this.#report(key, service, before, decision);
+    this.#wake(key, before, decision);
+    decided(key);
+    const { status } = decision;
+    if (service === undefined || status === undefined || isSameList(status, service.ingress)) return "done";
+    return this.#write(service, status);
+  }
+
+  #wake(key: string, before: Tenure, { claim, allocation, unmet }: Decision): void {
+    const after = tenureOf(allocation, claim);
+    if (allocation !== undefined && after.sharingKey !== "") this.#terms.set(key, after);
+    else this.#terms.delete(key);
+    const next = this.#waiting.set(key, claim === undefined || unmet === undefined ? [] : waitsOf(claim, unmet));
+    const isHeld = (address: Address) => this.#options.allocator.holders(address).length > 0;
+    for (const topic of topicsOf(before, after, isHeld)) next.push(...this.#waiting.moved(topic));
+    for (const waiting of next) if (waiting !== key) this.#queue.add(waiting);
+  }
+
+  /** Tells the log what changed, and the Service's owner what is wrong. */
+  #report(key: string, service: Service | undefined, before: Tenure, { allocation, lost, warning }: Decision): void {
+    const log = this.#options.log.with({ service: key });
+    const had = before.allocation;
+    if (!isSameAllocation(had, allocation)) {
+      if (had !== undefined && service === undefined)
+        log.info("service deleted", { event: "serviceDeleted", ips: had.addresses });
+      else if (had !== undefined) log.info("addresses released", { event: "clearAssignment", ips: had.addresses });
+      if (allocation !== undefined)
+        log.info("addresses assigned", { event: "ipAllocated", ips: allocation.addresses, pool: allocation.pool });
+    }
+    if (lost !== undefined && service !== undefined) {
+      const error = describe(lost.refusal);
+      log.warn("addresses are no longer allowed", { event: "clearAssignment", ips: lost.addresses, error });
+      const message = `Released ${quotedList(lost.addresses)}: ${error}`;
+      this.#options.events.record(serviceReference(service), "Warning", "ClearAssignment", message);
+    }
+    this.#warn(key, service, warning);
+  }
+
+  /** Says something once, and again only after it has changed in between. */
+  #warn(key: string, service: Service | undefined, warning: Warning | undefined): void {
+    if (service === undefined || warning === undefined) {
+      this.#warnings.delete(key);
+      return;
+    }
+    const told = `${service.uid} ${warning.message}`; // One that was deleted and made again has to be told, too.
+    if (this.#warnings.get(key) === told) return;
+    this.#warnings.set(key, told);
+    this.#options.log.error("service does not have what it asks for", {
+      op: "allocateIPs",
+      service: key,
+      error: warning.message,
+    });
+    this.#options.events.record(serviceReference(service), "Warning", warning.reason, warning.message);
+  }
+
+  async #write(service: Service, addresses: readonly string[]): Promise<Outcome> {
+    const { cluster, events, metrics } = this.#options;
+    const log = this.#options.log.with({ op: "updateServiceStatus", service: service.key, ips: addresses });
+    try {
+      const result = await cluster.writeIngress(service, addresses);
+      log.debug("service status write ended", { result });
+      if (result === "written" && addresses.length > 0)
+        events.record(serviceReference(service), "Normal", "IPAllocated", `Assigned IP ${quotedList(addresses)}`);
+      // After a conflict the newer object is on its way, and decided on as soon as it is here.
+      return result === "conflict" ? "retry" : "done";
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      metrics.updateErrors.inc();
+      log.error("failed to update service status", { error });
+      return "retry";
+    }
+  }
+}
+
+function missesConfiguration(service: Service, why: string): Warning | undefined {
+  const { type } = readClaim(service);
+  if (service.ingress.length > 0 || type === "none" || type === "foreign") return undefined;
+  return { reason: "AllocationFailed", message: `Failed to allocate IP for "${service.key}": there is no configuration: ${why}` };
+}
+
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, index) => text === b[index]);
+}

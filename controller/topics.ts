@@ -1,0 +1,86 @@
+import type { Allocation, Claim, Refusal } from "#pkg/allocator";
+import type { Address, Family } from "#pkg/net";
+import type { Wait } from "./wait-list.ts";
+
+/** What a Service holds and the terms on which others may join it. */
+export interface Tenure {
+  readonly allocation: Allocation | undefined;
+  readonly sharingKey: string;
+  /** The other terms of sharing, as in `Wait.shape`; empty without a sharing key. */
+  readonly shape: string;
+}
+
+export function tenureOf(allocation: Allocation | undefined, claim: Claim | undefined): Tenure {
+  const sharingKey = claim?.sharingKey ?? "";
+  return { allocation, sharingKey, shape: claim === undefined || sharingKey === "" ? "" : shapeOf(claim) };
+}
+
+/**
+ * What has to move before a refused claim is worth another try: an address or a full pool. Every other refusal waits for another
+ * configuration or another claim, and both lead to a new decision anyway.
+ */
+export function waitsOf(claim: Claim, refusal: Refusal): Wait[] {
+  switch (refusal.reason) {
+    case "poolFull":
+      return waits(claim, freeInPool(refusal.pool, refusal.family), sharedInPool(refusal.pool, claim.sharingKey));
+    case "noPoolFits":
+      return refusal.pools.flatMap((inner) => waitsOf(claim, inner));
+    case "inUse":
+    case "sharingKeyMismatch":
+    case "backendKeyMismatch":
+    case "portClash":
+      return waits(claim, freeAddress(refusal.address), sharedAddress(refusal.address, claim.sharingKey));
+    default:
+      return [];
+  }
+}
+
+/** An address that nobody holds suits whoever comes first. Joining others depends on the terms. */
+function waits(claim: Claim, free: string, shared: string): Wait[] {
+  const waitForFree = { topic: free, shape: "" };
+  return claim.sharingKey === "" ? [waitForFree] : [waitForFree, { topic: shared, shape: shapeOf(claim) }];
+}
+
+function shapeOf({ backendKey, ports }: Claim): string {
+  return [backendKey, ...ports.map(({ protocol, port }) => `${protocol}/${port}`).sort()].join(" ");
+}
+
+/** What moves when the tenure of one Service changes. `isHeld` tells of the time after. */
+export function topicsOf(before: Tenure, after: Tenure, isHeld: (address: Address) => boolean): Set<string> {
+  const topics = new Set<string>();
+  if (isSame(before, after)) return topics;
+  for (const { allocation, sharingKey } of [before, after]) {
+    if (allocation === undefined) continue;
+    for (const address of allocation.addresses) {
+      if (!isHeld(address)) topics.add(freeInPool(allocation.pool, address.family)).add(freeAddress(address));
+      else if (sharingKey !== "") topics.add(sharedInPool(allocation.pool, sharingKey)).add(sharedAddress(address, sharingKey));
+    }
+  }
+  return topics;
+}
+
+function isSame(a: Tenure, b: Tenure): boolean {
+  return a.sharingKey === b.sharingKey && a.shape === b.shape && isSameAllocation(a.allocation, b.allocation);
+}
+
+export function isSameAllocation(a: Allocation | undefined, b: Allocation | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.pool === b.pool && a.addresses.join() === b.addresses.join();
+}
+
+// Names of pools may hold anything, so they are quoted: no topic can be read as another.
+function freeInPool(pool: string, family: Family): string {
+  return `free ${family} in ${JSON.stringify(pool)}`;
+}
+
+function freeAddress(address: Address): string {
+  return `free ${address}`;
+}
+
+function sharedInPool(pool: string, sharingKey: string): string {
+  return `shared in ${JSON.stringify(pool)} by ${sharingKey}`;
+}
+
+function sharedAddress(address: Address, sharingKey: string): string {
+  return `shared ${address} by ${sharingKey}`;
+}
