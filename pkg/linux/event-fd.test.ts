@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SystemCallError } from "./error.ts";
+import { EventFd } from "./event-fd.ts";
+import { PollSet } from "./poll-set.ts";
+
+test("an event descriptor is ready from the first signal until it is cleared", () => {
+  using event = EventFd.create();
+  using other = EventFd.create();
+  const poll = new PollSet();
+  poll.watch([other.fd, event.fd]);
+  assert.deepEqual(poll.wait(0), []);
+  event.signal();
+  event.signal();
+  assert.deepEqual(poll.wait(10_000), [event.fd]);
+  event.clear();
+  event.clear();
+  assert.deepEqual(poll.wait(0), []);
+});
+
+test("a descriptor that is not open is an error, not an endless loop", () => {
+  const poll = new PollSet();
+  poll.watch([0x7fff_fff0]);
+  assert.throws(
+    () => poll.wait(10_000),
+    (error) => error instanceof SystemCallError && error.code === "EBADF" && error.call === "poll",
+  );
+});
+
+test("a failed call is told with what was attempted, the call, and the kernel's reason", () => {
+  assert.throws(() => new EventFd(0x7fff_fff0).signal(), {
+    message: "Cannot signal an event descriptor: write: EBADF, bad file descriptor",
+  });
+});

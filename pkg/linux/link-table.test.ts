@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseAddress } from "#pkg/net";
+import { LinkTable } from "./link-table.ts";
+import type { InterfaceAddress, Link, NetlinkMessage } from "./netlink.ts";
+
+const link: Link = {
+  index: 2,
+  name: "eth0",
+  hardwareType: 1,
+  hardwareAddress: "02:00:00:00:00:01",
+  up: true,
+  broadcast: true,
+  loopback: false,
+  noArp: false,
+  running: true,
+  master: undefined,
+  masterKind: undefined,
+};
+
+function address(interfaceIndex: number, text: string, prefixLength = 24): InterfaceAddress {
+  const address = parseAddress(text);
+  assert.ok(address);
+  return { interfaceIndex, address, prefixLength };
+}
+
+const notification = { sequence: 0, interrupted: false };
+const linkSet = (changes: Partial<Link> = {}): NetlinkMessage => ({
+  ...notification,
+  type: "linkSet",
+  link: { ...link, ...changes },
+});
+const linkDeleted: NetlinkMessage = { ...notification, type: "linkDeleted", link };
+const addressSet = (index: number, text: string): NetlinkMessage => ({
+  ...notification,
+  type: "addressSet",
+  address: address(index, text),
+});
+const sequenceOf = (request: Uint8Array): number => new DataView(request.buffer).getUint32(8, true);
+
+/** Runs a dump through to its end. @returns its last effect */
+function dump(table: LinkTable, links: NetlinkMessage[], addresses: NetlinkMessage[] = [], interrupted = false) {
+  let sequence = sequenceOf(table.startDump());
+  for (const message of links) table.apply({ ...message, sequence });
+  const next = table.apply({ type: "done", sequence, interrupted });
+  assert.equal(next?.type, "send");
+  sequence = sequenceOf(next.request);
+  for (const message of addresses) table.apply({ ...message, sequence });
+  return table.apply({ type: "done", sequence, interrupted: false });
+}
+
+const summary = (table: LinkTable): string[] =>
+  table.links().map(({ name, addresses }) => `${name} ${addresses.map(({ address }) => address).join(",")}`);
+
+test("a dump asks for links, then for addresses, and yields both, in order", () => {
+  const table = new LinkTable();
+  const links = [linkSet({ index: 3, name: "eth1" }), linkSet()];
+  assert.deepEqual(dump(table, links, [addressSet(2, "192.0.2.2"), addressSet(2, "192.0.2.1")]), {
+    type: "loaded",
+    complete: true,
+  });
+  assert.deepEqual(summary(table), ["eth0 192.0.2.1,192.0.2.2", "eth1 "]);
+});
+
+test("the same dump again changes nothing", () => {
+  const table = new LinkTable();
+  dump(table, [linkSet()], [addressSet(2, "192.0.2.1")]);
+  const { changes } = table;
+  dump(table, [linkSet()], [addressSet(2, "192.0.2.1")]);
+  assert.equal(table.changes, changes);
+});
+
+const changing: { name: string; message: NetlinkMessage; want: string[] }[] = [
+  { name: "a link that comes", message: linkSet({ index: 3, name: "eth1" }), want: ["eth0 192.0.2.1", "eth1 "] },
+  { name: "a link that changes", message: linkSet({ name: "lan0" }), want: ["lan0 192.0.2.1"] },
+  { name: "a link that goes, with its addresses", message: linkDeleted, want: [] },
+  { name: "an address that comes", message: addressSet(2, "192.0.2.9"), want: ["eth0 192.0.2.1,192.0.2.9"] },
+  {
+    name: "an address that goes",
+    message: { ...notification, type: "addressDeleted", address: address(2, "192.0.2.1") },
+    want: ["eth0 "],
+  },
+];
+for (const { name, message, want } of changing)
+  test(`a notification tells of ${name}`, () => {
+    const table = new LinkTable();
+    dump(table, [linkSet()], [addressSet(2, "192.0.2.1")]);
+    const { changes } = table;
+    assert.equal(table.apply(message), undefined);
+    assert.deepEqual(summary(table), want);
+    assert.ok(table.changes > changes);
+  });
+
+test("what a complete dump does not mention is removed", () => {
+  const table = new LinkTable();
+  dump(table, [linkSet(), linkSet({ index: 3, name: "eth1" })], [addressSet(2, "192.0.2.1"), addressSet(2, "192.0.2.2")]);
+  const { changes } = table;
+  dump(table, [linkSet()], [addressSet(2, "192.0.2.2")]);
+  assert.deepEqual(summary(table), ["eth0 192.0.2.2"]);
+  assert.ok(table.changes > changes);
+});
+
+test("what a notification told during a dump stays, although the dump does not mention it", () => {
+  const table = new LinkTable();
+  dump(table, [linkSet()]);
+  const sequence = sequenceOf(table.startDump());
+  table.apply({ ...linkSet(), sequence });
+  table.apply(linkSet({ index: 3, name: "late" }));
+  const next = table.apply({ type: "done", sequence, interrupted: false });
+  assert.equal(next?.type, "send");
+  table.apply(addressSet(3, "192.0.2.3"));
+  table.apply({ type: "done", sequence: sequenceOf(next.request), interrupted: false });
+  assert.deepEqual(summary(table), ["eth0 ", "late 192.0.2.3"]);
+});
+
+test("an interrupted dump removes nothing and says that it is not complete", () => {
+  const table = new LinkTable();
+  dump(table, [linkSet(), linkSet({ index: 3, name: "eth1" })], [addressSet(2, "192.0.2.1")]);
+  assert.deepEqual(dump(table, [linkSet()], [], true), { type: "loaded", complete: false });
+  assert.deepEqual(summary(table), ["eth0 192.0.2.1", "eth1 "]);
+});
+
+test("an index that was deleted and given again is another generation", () => {
+  const table = new LinkTable();
+  dump(table, [linkSet()]);
+  const generation = (): number | undefined => table.links()[0]?.generation;
+  const before = generation();
+  table.apply(linkSet({ up: false }));
+  assert.equal(generation(), before);
+  table.apply(linkDeleted);
+  table.apply(linkSet());
+  assert.notEqual(generation(), before);
+});
+
+test("a refused dump is told with its error; an acknowledgement and the error of an older request are not", () => {
+  const table = new LinkTable();
+  const old = sequenceOf(table.startDump());
+  const sequence = sequenceOf(table.startDump());
+  assert.equal(table.apply({ type: "error", sequence: old, errno: 16, interrupted: false }), undefined);
+  assert.equal(table.apply({ type: "error", sequence, errno: 0, interrupted: false }), undefined);
+  assert.deepEqual(table.apply({ type: "error", sequence, errno: 16, interrupted: false }), { type: "failed", errno: 16 });
+});
+
+test("the end of a dump that was given up ends nothing", () => {
+  const table = new LinkTable();
+  dump(table, [linkSet()]);
+  const old = sequenceOf(table.startDump());
+  table.startDump();
+  assert.equal(table.apply({ type: "done", sequence: old, interrupted: false }), undefined);
+  assert.deepEqual(summary(table), ["eth0 "]);
+});

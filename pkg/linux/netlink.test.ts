@@ -1,0 +1,240 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Address } from "#pkg/net";
+import { decodeNetlink, encodeDumpRequest, type InterfaceAddress, type Link, NetlinkError } from "./netlink.ts";
+
+function capture(name: string): Uint8Array[] {
+  const lines = readFileSync(new URL(`./testdata/${name}`, import.meta.url), "utf8")
+    .trim()
+    .split("\n");
+  return lines.map((line) => new Uint8Array(Buffer.from(line, "hex")));
+}
+
+const captured = capture("dump.hex").flatMap(decodeNetlink);
+
+test("a captured dump of links yields each link with its flags, MAC address and master", () => {
+  const links = captured.flatMap((message) => (message.type === "linkSet" ? [message.link] : []));
+  const base = { broadcast: true, loopback: false, noArp: false, up: true, running: true, hardwareType: 1 };
+  const free = { master: undefined, masterKind: undefined };
+  assert.deepEqual(links, [
+    {
+      ...base,
+      ...free,
+      index: 1,
+      name: "lo",
+      hardwareType: 772,
+      hardwareAddress: "00:00:00:00:00:00",
+      broadcast: false,
+      loopback: true,
+    },
+    { ...base, ...free, index: 2, name: "br0", hardwareAddress: "72:de:df:41:dd:52", running: false },
+    { ...base, ...free, index: 3, name: "p1", hardwareAddress: "56:0d:e9:70:7d:28", noArp: true },
+    { ...base, index: 4, name: "p0", hardwareAddress: "72:de:df:41:dd:52", master: 2, masterKind: "bridge" },
+    {
+      ...base,
+      ...free,
+      index: 5,
+      name: "tun0",
+      hardwareType: 65534,
+      hardwareAddress: "",
+      broadcast: false,
+      noArp: true,
+      up: false,
+      running: false,
+    },
+  ]);
+});
+
+test("a captured dump of addresses yields this end of a point-to-point address, and both families", () => {
+  const addresses = captured.flatMap((message) => (message.type === "addressSet" ? [message.address] : []));
+  assert.deepEqual(
+    addresses.map(({ interfaceIndex, address, prefixLength }) => `${interfaceIndex} ${address}/${prefixLength}`),
+    [
+      "1 127.0.0.1/8",
+      "3 10.1.0.1/32",
+      "1 ::1/128",
+      "3 2001:db8::1/64",
+      "3 fe80::540d:e9ff:fe70:7d28/64",
+      "4 fe80::70de:dfff:fe41:dd52/64",
+    ],
+  );
+});
+
+test("each captured dump ends with done, with the sequence of its request", () => {
+  assert.deepEqual(
+    captured.filter(({ type }) => type === "done"),
+    [1, 2].map((sequence) => ({ type: "done", sequence, interrupted: false })),
+  );
+});
+
+test("a port that leaves its bridge is not a deleted link, although the bridge says RTM_DELLINK", () => {
+  const messages = capture("port-leaves-bridge.hex").flatMap(decodeNetlink);
+  assert.deepEqual(
+    messages.map((message) => (message.type === "linkSet" ? [message.link.name, message.link.masterKind] : message.type)),
+    [
+      ["p0", "bridge"],
+      ["p0", undefined],
+      ["br0", undefined],
+      ["br0", undefined],
+    ],
+  );
+});
+
+test("a request for a dump is what the kernel expects", () => {
+  const hex = (what: "links" | "addresses") => Buffer.from(encodeDumpRequest(what, 0x0102)).toString("hex");
+  // nlmsghdr, ifinfomsg, then IFLA_EXT_MASK = RTEXT_FILTER_SKIP_STATS; nlmsghdr, ifaddrmsg.
+  assert.equal(hex("links"), `28000000 1200 0103 02010000 00000000 ${"00".repeat(16)} 0800 1d00 08000000`.replaceAll(" ", ""));
+  assert.equal(hex("addresses"), `18000000 1600 0103 02010000 00000000 ${"00".repeat(8)}`.replaceAll(" ", ""));
+});
+
+const refused = [
+  { name: "a header cut short", hex: "10000000 0300" },
+  { name: "a length below the header's", hex: "0f000000 0300 0000 00000000 00000000" },
+  { name: "a length above the datagram's", hex: "11000000 0300 0000 00000000 00000000" },
+  { name: "an error without its number", hex: "12000000 0200 0000 00000000 00000000 ffff" },
+  { name: "a link cut short", hex: "18000000 1000 0000 00000000 00000000 0000000000000000" },
+  { name: "a link without a name", hex: `20000000 1000 0000 00000000 00000000 00000000 01000000 ${"00".repeat(8)}` },
+  {
+    name: "an attribute shorter than its header",
+    hex: `24000000 1000 0000 00000000 00000000 00000000 01000000 ${"00".repeat(8)} 0300 0300`,
+  },
+  {
+    name: "an attribute longer than its message",
+    hex: `24000000 1000 0000 00000000 00000000 00000000 01000000 ${"00".repeat(8)} 0500 0300`,
+  },
+  { name: "an address without octets", hex: "18000000 1400 0000 00000000 00000000 02180000 01000000" },
+  {
+    name: "an address of the other family's length",
+    hex: "20000000 1400 0000 00000000 00000000 0a180000 01000000 08000200 0a000001",
+  },
+];
+for (const { name, hex } of refused)
+  test(`decodeNetlink refuses ${name}`, () => {
+    assert.throws(() => decodeNetlink(new Uint8Array(Buffer.from(hex.replaceAll(" ", ""), "hex"))), NetlinkError);
+  });
+
+test("decodeNetlink leaves out what it does not know", () => {
+  const route = "14000000 1800 0000 00000000 00000000 deadbeef";
+  const done = "14000000 0300 1000 05000000 00000000 00000000";
+  const bytes = new Uint8Array(Buffer.from((route + done).replaceAll(" ", ""), "hex"));
+  assert.deepEqual(decodeNetlink(bytes), [{ type: "done", sequence: 5, interrupted: true }]);
+});
+
+const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
+const name = fc.string({ minLength: 1, maxLength: 15, unit: "binary-ascii" }).filter((text) => !text.includes("\0"));
+const plain = { noNullPrototype: true };
+const link: fc.Arbitrary<Link> = fc.record(
+  {
+    index: fc.integer({ min: 1, max: 0x7fff_ffff }),
+    name,
+    hardwareType: fc.integer({ min: 0, max: 0xffff }),
+    hardwareAddress: fc
+      .uint8Array({ maxLength: 32 })
+      .map((bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":")),
+    up: fc.boolean(),
+    broadcast: fc.boolean(),
+    loopback: fc.boolean(),
+    noArp: fc.boolean(),
+    running: fc.boolean(),
+    master: fc.option(u32, { nil: undefined }),
+    masterKind: fc.option(name, { nil: undefined }),
+  },
+  plain,
+);
+const address: fc.Arbitrary<InterfaceAddress> = fc.record(
+  {
+    interfaceIndex: u32,
+    address: fc
+      .oneof(fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.uint8Array({ minLength: 16, maxLength: 16 }))
+      .map((bytes) => Address.fromBytes(bytes)),
+    prefixLength: fc.integer({ min: 0, max: 128 }),
+  },
+  plain,
+);
+
+test("property: decoding undoes encoding", () => {
+  const message = fc.oneof(
+    fc.record({ type: fc.constantFrom("linkSet" as const, "linkDeleted" as const), link }, plain),
+    fc.record({ type: fc.constantFrom("addressSet" as const, "addressDeleted" as const), address }, plain),
+  );
+  fc.assert(
+    fc.property(fc.array(fc.tuple(u32, message)), (messages) => {
+      const datagram = Buffer.concat(
+        messages.map(([sequence, message]) =>
+          "link" in message
+            ? encode(message.type === "linkSet" ? 16 : 17, sequence, encodeLink(message.link))
+            : encode(message.type === "addressSet" ? 20 : 21, sequence, encodeAddress(message.address)),
+        ),
+      );
+      const want = messages.map(([sequence, message]) => ({ ...message, sequence, interrupted: false }));
+      assert.deepEqual(decodeNetlink(new Uint8Array(datagram)), want);
+    }),
+  );
+});
+
+test("property: arbitrary bytes, and captures with arbitrary damage, raise only NetlinkError", () => {
+  const damaged = fc
+    .tuple(fc.constantFrom(...capture("dump.hex")), fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 }))), fc.nat())
+    .map(([datagram, damages, length]) => {
+      const bytes = Uint8Array.from(datagram);
+      for (const [offset, byte] of damages) bytes[offset % bytes.length] = byte;
+      return bytes.subarray(0, length % (bytes.length + 1));
+    });
+  fc.assert(
+    fc.property(fc.oneof(fc.uint8Array({ maxLength: 256 }), damaged), (bytes) => {
+      try {
+        decodeNetlink(bytes);
+      } catch (error) {
+        assert.ok(error instanceof NetlinkError, String(error));
+      }
+    }),
+  );
+});
+
+// The kernel's side of the codec.
+function encode(type: number, sequence: number, body: Uint8Array): Uint8Array {
+  const header = Buffer.alloc(16);
+  header.writeUInt32LE(16 + body.length, 0);
+  header.writeUInt16LE(type, 4);
+  header.writeUInt32LE(sequence, 8);
+  return padded(Buffer.concat([header, body]));
+}
+
+function encodeLink(link: Link): Uint8Array {
+  const header = Buffer.alloc(16);
+  header.writeUInt16LE(link.hardwareType, 2);
+  header.writeInt32LE(link.index, 4);
+  const flags = { 1: link.up, 2: link.broadcast, 8: link.loopback, 64: link.running, 128: link.noArp };
+  header.writeUInt32LE(
+    Object.entries(flags).reduce((bits, [bit, set]) => bits | (set ? Number(bit) : 0), 0),
+    8,
+  );
+  const attributes = [
+    attribute(3, Buffer.from(`${link.name}\0`)),
+    attribute(1, Buffer.from(link.hardwareAddress.replaceAll(":", ""), "hex")),
+  ];
+  if (link.master !== undefined) attributes.push(attribute(10, new Uint8Array(Uint32Array.of(link.master).buffer)));
+  if (link.masterKind !== undefined) attributes.push(attribute(18 | 0x8000, attribute(4, Buffer.from(`${link.masterKind}\0`))));
+  return Buffer.concat([header, ...attributes]);
+}
+
+function encodeAddress({ interfaceIndex, address, prefixLength }: InterfaceAddress): Uint8Array {
+  const header = Buffer.alloc(8);
+  header.writeUInt8(address.family === "IPv4" ? 2 : 10, 0);
+  header.writeUInt8(prefixLength, 1);
+  header.writeUInt32LE(interfaceIndex, 4);
+  return Buffer.concat([header, attribute(1, address.toBytes())]);
+}
+
+function attribute(type: number, value: Uint8Array): Uint8Array {
+  const header = Buffer.alloc(4);
+  header.writeUInt16LE(4 + value.length, 0);
+  header.writeUInt16LE(type, 2);
+  return padded(Buffer.concat([header, value]));
+}
+
+function padded(bytes: Uint8Array): Uint8Array {
+  return Buffer.concat([bytes, Buffer.alloc(-bytes.length & 3)]);
+}
