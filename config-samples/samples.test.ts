@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { loadAll } from "js-yaml";
+import { type Config, PoolIndex, readInput } from "#pkg/config";
+import { parseAddress } from "#pkg/net";
+
+interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly annotations?: Record<string, string> };
+  readonly spec?: { readonly ports: readonly { readonly port: number; readonly protocol?: string }[] };
+}
+
+const folder = new URL(".", import.meta.url);
+const files = readdirSync(folder).filter((file) => file.endsWith(".yaml"));
+const read = (file: string) => readFileSync(new URL(file, folder), "utf8");
+
+function configOf(file: string): Config {
+  const { config, problems } = readInput(read(file));
+  assert.deepEqual(problems, []);
+  assert.ok(config);
+  return config;
+}
+
+function servicesOf(file: string): Manifest[] {
+  return (loadAll(read(file)) as Manifest[]).filter(({ kind }) => kind === "Service");
+}
+
+for (const file of files) {
+  test(`${file}: is a valid ConfigMap where the controller looks for it, and gives no cause for warning`, () => {
+    assert.deepEqual(readInput(read(file)).configMap, { namespace: "metallb-system", name: "config", key: "config" });
+    assert.ok(configOf(file).pools.length > 0);
+  });
+}
+
+test("README.md: lists every sample", () => {
+  const listed = [...read("README.md").matchAll(/^\| \[(.*?)\]/gm)].map(([, file]) => file);
+  assert.deepEqual(listed.toSorted(), files.toSorted());
+});
+
+test("sharing.yaml: the Services have one key, one address of the pool, and no port in common", () => {
+  const services = servicesOf("sharing.yaml");
+  assert.equal(new Set(services.map(({ metadata }) => metadata.annotations?.["metallb.universe.tf/allow-shared-ip"])).size, 1);
+  const [address, ...others] = new Set(
+    services.map(({ metadata }) => metadata.annotations?.["metallb.universe.tf/loadBalancerIPs"]),
+  );
+  assert.deepEqual(others, []);
+  const wanted = parseAddress(address ?? "");
+  assert.ok(wanted && new PoolIndex(configOf("sharing.yaml").pools).find(wanted));
+  const ports = services.flatMap(({ spec }) => spec?.ports.map(({ port, protocol }) => `${protocol}/${port}`) ?? []);
+  assert.equal(new Set(ports).size, services.length);
+});
+
+test("several-pools.yaml: the Service asks for the pool that does not assign by itself", () => {
+  const [service] = servicesOf("several-pools.yaml");
+  const pool = configOf("several-pools.yaml").pools.find(({ autoAssign }) => !autoAssign);
+  assert.equal(service?.metadata.annotations?.["metallb.universe.tf/address-pool"], pool?.name);
+});
+
+test("dual-stack.yaml: the pool has both families", () => {
+  const [pool] = configOf("dual-stack.yaml").pools;
+  assert.deepEqual(
+    pool?.ranges.map(({ family }) => family),
+    ["IPv4", "IPv6"],
+  );
+});

@@ -1,0 +1,27 @@
+/** One subcommand of `ingotctl`. */
+export interface Command {
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** The whole text of `ingotctl help COMMAND`. */
+  readonly help: string;
+  /** @returns the exit status @throws {UsageError} */
+  run(args: readonly string[], io: Io): Promise<number>;
+}
+
+/** What commands know of the outside, so that tests can stand in for it. */
+export interface Io {
+  /** @throws {UsageError} when it cannot be read */
+  readFile(path: string): Promise<string>;
+  /** @throws {UsageError} when it cannot be read */
+  readStdin(): Promise<string>;
+  readonly stdinIsTerminal: boolean;
+  out(text: string): void;
+  err(text: string): void;
+}
+
+export const Exit = { ok: 0, invalid: 1, usage: 2 } as const;
+
+/** The command cannot do what was asked: its arguments or files are at fault. The message is for the person who typed it. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+import { createReadStream } from "node:fs";
+import { type Io, UsageError } from "./command.ts";
+import { run } from "./run.ts";
+
+const longestInput = 8 * 1024 * 1024; // In octets; no ConfigMap comes near, but a device or a wrong file would fill the memory.
+
+async function read(name: string, stream: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of stream) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length > longestInput) throw new UsageError(`cannot read ${name}: it is longer than ${longestInput} octets`);
+    }
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks));
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`cannot read ${name}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+const io: Io = {
+  readFile: (path) => read(path, createReadStream(path)),
+  readStdin: () => read("standard input", process.stdin),
+  stdinIsTerminal: process.stdin.isTTY === true,
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+};
+
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error; // A reader such as `head` may leave early.
+});
+process.exitCode = await run(process.argv.slice(2), io);

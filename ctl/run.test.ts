@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Exit, type Io, UsageError } from "./command.ts";
+import { run } from "./run.ts";
+
+const valid = "address-pools:\n- {name: a, protocol: layer2, addresses: [192.0.2.0/24], avoid-buggy-ips: yes}\n";
+const invalid = "address-pools:\n- {name: a, protocol: layer3, addresses: [192.0.2.0/24]}\n";
+
+/** Runs `ingotctl` with files and standard input that exist only here. */
+async function ingotctl(args: string, given: { files?: Record<string, string>; stdin?: string } = {}) {
+  let out = "";
+  let err = "";
+  const readFile = async (path: string) => {
+    const text = given.files?.[path];
+    if (text === undefined) throw new UsageError(`cannot read ${path}: not there`);
+    return text;
+  };
+  const io: Io = {
+    readFile,
+    readStdin: async () => given.stdin ?? "",
+    stdinIsTerminal: given.stdin === undefined,
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+  };
+  return { status: await run(args.split(" ").filter(Boolean), io), out, err };
+}
+
+test("validate: a valid file is summed up in a table", async () => {
+  const { status, out, err } = await ingotctl("validate c.yaml", { files: { "c.yaml": valid } });
+  assert.deepEqual([status, err], [Exit.ok, ""]);
+  const rows = [
+    "c.yaml: valid",
+    "",
+    "POOL  PROTOCOL  ADDRESSES  AUTO-ASSIGN  RANGES",
+    "a     layer2    254        yes          192.0.2.0-192.0.2.255",
+  ];
+  assert.equal(out, `${rows.join("\n")}\n`);
+});
+
+test("validate: a problem shows its line with a caret", async () => {
+  const { status, out } = await ingotctl("validate c.yaml", { files: { "c.yaml": invalid } });
+  assert.equal(status, Exit.invalid);
+  const rows = [
+    'c.yaml:2:23: error: address-pools[0].protocol: must be "layer2" or "bgp", but is the text "layer3"; did you mean "layer2"?',
+    "  | - {name: a, protocol: layer3, addresses: [192.0.2.0/24]}",
+    "  |                       ^",
+    "c.yaml: not valid",
+  ];
+  assert.equal(out, `${rows.join("\n")}\n`);
+});
+
+for (const args of ["validate", "validate -"]) {
+  test(`${args}: reads what is piped in`, async () => {
+    const { status, out } = await ingotctl(args, { stdin: valid });
+    assert.equal(status, Exit.ok);
+    assert.match(out, /^<stdin>: valid\n/);
+  });
+}
+
+test("validate -o json: what is valid has a summary, without passwords", async () => {
+  const peer =
+    "peers:\n- {my-asn: 1, peer-asn: 2, peer-address: ::1, password: hunter2, node-selectors: [{match-labels: {a: b}}]}\n";
+  const { status, out } = await ingotctl("validate -o json", {
+    stdin: `${valid}- {name: b, protocol: bgp, addresses: ['::/0']}\n${peer}`,
+  });
+  assert.equal(status, Exit.ok);
+  assert.deepEqual(JSON.parse(out), {
+    valid: true,
+    problems: [],
+    summary: {
+      pools: [
+        { name: "a", protocol: "layer2", cidrs: ["192.0.2.0/24"], autoAssign: true, avoidBuggyIPs: true, addresses: 254 },
+        { name: "b", protocol: "bgp", cidrs: ["::/0"], autoAssign: true, avoidBuggyIPs: false, addresses: String(2n ** 128n) },
+      ],
+      peers: [
+        {
+          address: "::1",
+          port: 179,
+          myAsn: 1,
+          peerAsn: 2,
+          sourceAddress: null,
+          routerId: null,
+          holdTimeSeconds: 90,
+          keepaliveSeconds: 30,
+          bfdProfile: null,
+          ebgpMultihop: false,
+          nodeSelectors: [{ matchLabels: { a: "b" }, matchExpressions: [] }],
+        },
+      ],
+    },
+  });
+});
+
+test("validate -o json: what is not valid has its problems and no summary", async () => {
+  const { status, out } = await ingotctl("validate --output=json c.yaml", { files: { "c.yaml": invalid } });
+  assert.equal(status, Exit.invalid);
+  const message = 'must be "layer2" or "bgp", but is the text "layer3"; did you mean "layer2"?';
+  const problem = { severity: "error", path: "address-pools[0].protocol", line: 2, column: 23, message };
+  assert.deepEqual(JSON.parse(out), { valid: false, problems: [problem], summary: null });
+});
+
+test("validate: warnings are shown and do not make it invalid", async () => {
+  const { status, out } = await ingotctl("validate", { stdin: `${valid}---\npeers: []\n` });
+  assert.equal(status, Exit.ok);
+  assert.match(out, /^<stdin>:4:1: warning: .*\n {2}\| peers: \[\]\n {2}\| \^\n<stdin>: valid\n/);
+});
+
+test("validate: a ConfigMap is named", async () => {
+  const indented = valid.replaceAll(/^/gm, "    ");
+  const manifest = `apiVersion: v1\nkind: ConfigMap\nmetadata: {namespace: metallb-system, name: config}\ndata:\n  config: |\n${indented}`;
+  assert.match(
+    (await ingotctl("validate", { stdin: manifest })).out,
+    /^<stdin>: valid \(ConfigMap metallb-system\/config, key config\)\n/,
+  );
+});
+
+const secret = [
+  { name: "on the line of the problem", text: "peers: [{password: hunter2, my-asn: x}]" },
+  { name: "in a value that is not where it belongs", text: "peers:\n- password hunter2\n" },
+  { name: "in text that is not YAML", text: 'peers:\n- password: "hunter2\n' },
+  { name: "on a line of its own", text: `peers:\n- my-asn: 1\n  password: |\n    hunter2${"x".repeat(80)}\n` },
+];
+for (const { name, text } of secret) {
+  test(`validate: a password is not shown, ${name}`, async () => {
+    const { status, out } = await ingotctl("validate", { stdin: text });
+    assert.equal(status, Exit.invalid);
+    assert.doesNotMatch(out, /hunter2/);
+  });
+}
+
+test("validate: nothing in the file can steer the terminal", async () => {
+  const text = 'address-pools:\n- {name: "a\\e[2J", protocol: layer2, addresses: [192.0.2.0/24]}\n';
+  assert.match((await ingotctl("validate", { stdin: text })).out, /\na·\[2J/);
+});
+
+test("validate: of a long line only the part around the problem is shown", async () => {
+  const { out } = await ingotctl("validate", { stdin: `{${" ".repeat(500)}"nope": 1,${" ".repeat(500)}"peers": []}` });
+  const [, shown = "", caret = ""] = out.split("\n");
+  assert.ok(shown.length < 200);
+  assert.ok(shown.slice(caret.indexOf("^")).startsWith('"nope"'));
+});
+
+const misused: { args: string; says: RegExp }[] = [
+  { args: "", says: /a command is missing\n\nUsage: / },
+  { args: "valdate", says: /there is no command "valdate"/ },
+  { args: "help valdate", says: /there is no command "valdate"/ },
+  { args: "validate", says: /name a file, or pipe it in/ },
+  { args: "validate a b", says: /validate takes one file, not 2/ },
+  { args: "validate -o yaml c.yaml", says: /the output is text or json, not "yaml"/ },
+  { args: "validate --nope", says: /Unknown option '--nope'/ },
+  { args: "validate missing.yaml", says: /cannot read missing.yaml: not there/ },
+];
+for (const { args, says } of misused) {
+  test(`ingotctl ${args || "(nothing)"}: is a usage error and prints nothing else`, async () => {
+    const { status, out, err } = await ingotctl(args);
+    assert.deepEqual([status, out], [Exit.usage, ""]);
+    assert.match(err, new RegExp(`^ingotctl: ${says.source}`));
+  });
+}
+
+const helpful: { args: string; says: RegExp }[] = [
+  { args: "help", says: /^Usage: ingotctl COMMAND [\s\S]* {2}validate +Check a configuration\n/ },
+  { args: "--help", says: /^Usage: ingotctl COMMAND / },
+  { args: "help validate", says: /^Usage: ingotctl validate [\s\S]*2\^53-1/ },
+  { args: "validate --help", says: /^Usage: ingotctl validate / },
+  { args: "--version", says: /^ingotctl \d+\.\d+\.\d+\n$/ },
+];
+for (const { args, says } of helpful) {
+  test(`ingotctl ${args}: answers on standard output`, async () => {
+    const { status, out, err } = await ingotctl(args);
+    assert.deepEqual([status, err], [Exit.ok, ""]);
+    assert.match(out, says);
+  });
+}

@@ -1,0 +1,43 @@
+import { type Config, countUsable } from "#pkg/config";
+import { printable } from "./printable.ts";
+
+/** Pools and peers as tables; nothing where there are none. */
+export function summaryText(config: Config): string {
+  const pools = config.pools.map((pool) => [
+    pool.name,
+    pool.protocol,
+    String(countUsable(pool)),
+    pool.autoAssign ? "yes" : "no",
+    pool.ranges.map(String).join(", "),
+  ]);
+  const peers = config.peers.map((peer) => [
+    peer.address.toString(),
+    String(peer.port),
+    `${peer.myAsn} -> ${peer.peerAsn}`,
+    `${peer.holdTimeSeconds}s`,
+    peer.nodeSelectors.length === 0 ? "all" : "selected",
+    peer.bfdProfile ?? "-",
+  ]);
+  return (
+    table(["POOL", "PROTOCOL", "ADDRESSES", "AUTO-ASSIGN", "RANGES"], pools) +
+    table(["PEER", "PORT", "ASN", "HOLD-TIME", "NODES", "BFD"], peers)
+  );
+}
+
+function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return "";
+  const cells = [heading, ...rows].map((row) => row.map(printable));
+  const widths = heading.map((_, column) =>
+    Math.min(
+      40,
+      cells.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
+    ),
+  );
+  const lines = cells.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+  return `\n${lines.join("\n")}\n`;
+}

@@ -1,0 +1,70 @@
+import { parseArgs } from "node:util";
+import { type Input, readInput } from "#pkg/config";
+import { type Command, Exit, type Io, UsageError } from "./command.ts";
+import { problemText } from "./problem-text.ts";
+import { summarize } from "./summary.ts";
+import { summaryText } from "./summary-text.ts";
+
+const help = `Usage: ingotctl validate [-o text|json] [FILE|-]
+
+Checks a configuration: the bare text, or a manifest in YAML or JSON that holds one ConfigMap with it.
+Without FILE, or with "-", it is read from standard input. Nothing is asked of the cluster.
+
+  -o, --output FORMAT  text (the default) or json
+
+The exit status is 0 if the configuration is valid, 1 if it is not, and 2 if it could not be read.
+Warnings do not make it invalid.
+
+The JSON is one object:
+
+  {"valid": BOOL,
+   "problems": [{"severity": "error"|"warning", "path", "line", "column", "message"}],
+   "summary": {"pools": [{"name", "protocol", "cidrs", "autoAssign", "avoidBuggyIPs", "addresses"}],
+               "peers": [{"address", "port", "myAsn", "peerAsn", "sourceAddress", "routerId", "holdTimeSeconds",
+                          "keepaliveSeconds", "bfdProfile", "ebgpMultihop", "nodeSelectors"}]}}
+
+Lines and columns count from 1. "addresses" is how many can be handed out: a number up to 2^53-1, above that a
+decimal string. "summary" is null if the configuration is not valid.
+`;
+
+export const validate: Command = { summary: "Check a configuration", help, run };
+
+async function run(args: readonly string[], io: Io): Promise<number> {
+  const { output, file } = parse(args);
+  if (file === undefined && io.stdinIsTerminal) throw new UsageError(`name a file, or pipe it in; see "ingotctl help validate"`);
+  const text = file === undefined || file === "-" ? await io.readStdin() : await io.readFile(file);
+  const input = readInput(text);
+  const name = file === undefined || file === "-" ? "<stdin>" : file;
+  io.out(output === "json" ? json(input) : report(name, text, input));
+  return input.config === undefined ? Exit.invalid : Exit.ok;
+}
+
+function parse(args: readonly string[]): { output: "text" | "json"; file: string | undefined } {
+  const { values, positionals } = parseOptions(args);
+  const output = values.output ?? "text";
+  if (output !== "text" && output !== "json") throw new UsageError(`the output is text or json, not ${JSON.stringify(output)}`);
+  if (positionals.length > 1) throw new UsageError(`validate takes one file, not ${positionals.length}`);
+  return { output, file: positionals[0] };
+}
+
+function parseOptions(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: { output: { type: "string", short: "o" } }, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message}; see "ingotctl help validate"`, { cause: error });
+  }
+}
+
+function json({ config, problems }: Input): string {
+  const summary = config === undefined ? null : summarize(config);
+  return `${JSON.stringify({ valid: config !== undefined, problems, summary }, null, 2)}\n`;
+}
+
+function report(name: string, text: string, { config, problems, configMap }: Input): string {
+  const source = text.split(/\r\n|\n|\r/);
+  const listed = problems.map((problem) => problemText(name, problem, source[problem.line - 1] ?? "")).join("");
+  if (config === undefined) return `${listed}${name}: not valid\n`;
+  const where =
+    configMap === undefined ? "" : ` (ConfigMap ${configMap.namespace || "default"}/${configMap.name}, key ${configMap.key})`;
+  return `${listed}${name}: valid${where}\n${summaryText(config)}`;
+}
