@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { build } from "./build.ts";
+
+// Outside the project, so that nothing of the project's node_modules is found.
+const directory = mkdtempSync(join(tmpdir(), "ingot-build-test-"));
+before(() => build(directory));
+after(() => rmSync(directory, { recursive: true }));
+
+for (const name of ["controller", "speaker", "ingotctl"]) {
+  test(`the bundle ${name}.js runs with nothing around it but what was built`, () => {
+    const output = execFileSync(process.execPath, [`${name}.js`, "--help"], { cwd: directory, encoding: "utf8" });
+    assert.match(output, /usage/i);
+    assert.ok(existsSync(join(directory, `${name}.js.map`)));
+  });
+}
+
+test("koffi and its addon are found beside the bundles", () => {
+  const script = 'import koffi from "koffi"; console.log(koffi.load("libc.so.6").func("int getpid()")() === process.pid)';
+  const args = ["--input-type=module", "-e", script];
+  assert.equal(execFileSync(process.execPath, args, { cwd: directory, encoding: "utf8" }), "true\n");
+});
+
+test("the speaker's worker is bundled beside it", () => {
+  assert.ok(existsSync(join(directory, "worker.js")));
+});
