@@ -82,9 +82,10 @@ export async function createLan(sandbox: Sandbox, nodeCount: number): Promise<La
       `${ip} addr add ${ipv6}/64 dev eth0 nodad`,
     );
   }
+  const forward = "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding";
   for (const { name } of nodes) {
     script.push(
-      `nsenter --net=/run/netns/${name} sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1`,
+      `nsenter --net=/run/netns/${name} sh -ec '${forward}'`,
       `ip -n ${name} route add default via ${controlPlane.ipv4}`,
       `ip -n ${name} route add default via ${controlPlane.ipv6}`,
     );

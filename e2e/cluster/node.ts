@@ -4,6 +4,7 @@ import { waitFor } from "#e2e/lab";
 import { podCidrs } from "./control-plane.ts";
 import { type Host, podPrefixes } from "./lan.ts";
 import type { Pki } from "./pki.ts";
+import { cniPlugins } from "./requirements.ts";
 
 export interface NodeOptions {
   readonly host: Host;
@@ -112,7 +113,7 @@ state = "${directory}/state"
   restrict_oom_score_adj = true # Else runc fails where CAP_SYS_RESOURCE is missing.
   stream_server_address = "127.0.0.1"
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
+    bin_dir = "${cniPlugins}"
     conf_dir = "${directory}/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "${snapshotter}"

@@ -8,6 +8,7 @@ import { writeImageArchive } from "./image.ts";
 import { createLan, type Host, type Lan } from "./lan.ts";
 import { importImage, type NodeOptions, pauseImage, startNode } from "./node.ts";
 import { Pki } from "./pki.ts";
+import { checkRequirements } from "./requirements.ts";
 import { Sandbox } from "./sandbox.ts";
 
 export interface RealClusterOptions {
@@ -36,8 +37,12 @@ export class RealCluster implements AsyncDisposable {
     this.kubeconfig = kubeconfig;
   }
 
-  /** Resolves when every node is Ready and the namespace `default` takes Pods. @throws {Error} with the end of the logs; nothing is left behind */
+  /**
+   * Resolves when every node is Ready and the namespace `default` takes Pods.
+   * @throws {Error} with what the machine lacks, or with the end of the logs; nothing is left behind
+   */
   static async start({ nodes: nodeCount, kcp }: RealClusterOptions): Promise<RealCluster> {
+    checkRequirements();
     await using stack = new AsyncDisposableStack();
     const sandbox = stack.use(await Sandbox.start());
     const { directory } = sandbox;
@@ -120,7 +125,7 @@ export class RealCluster implements AsyncDisposable {
 /** Overlays do not stack everywhere, such as in a container whose files are an overlay themselves; copying works everywhere. */
 async function chooseSnapshotter(sandbox: Sandbox): Promise<NodeOptions["snapshotter"]> {
   const script = `cd "$0"; mkdir lower upper work merged
-    mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged && umount merged`;
+    mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged; umount merged`;
   const works = sandbox.run(undefined, ["sh", "-ec", script, sandbox.directory]);
   return works.then(
     () => "overlayfs",

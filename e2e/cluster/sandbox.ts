@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { mkdtemp, readdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -66,13 +66,8 @@ export class Sandbox implements AsyncDisposable {
     this.#pid = pid;
   }
 
-  /** @throws {Error} without root, or where namespaces cannot be made */
+  /** Needs root. @throws {Error} where namespaces cannot be made */
   static async start(): Promise<Sandbox> {
-    if (process.getuid?.() !== 0) {
-      throw new Error(
-        `Cannot start a cluster: it takes root (containers, cgroups, mounts), and this is user ${process.getuid?.()}`,
-      );
-    }
     const directory = await mkdtemp(join(tmpdir(), "ingot-cluster-"));
     // A process group of its own, so that Ctrl-C does not reach it: the end of its standard input is what it waits for.
     const keeper = spawn("sh", ["-c", outside, "sh", directory, basename(directory), inside], {
@@ -91,11 +86,12 @@ export class Sandbox implements AsyncDisposable {
   /** Starts what runs until the sandbox goes; its output is in `directory`, in a file of that name with `.log`. */
   daemon(host: string, name: string, command: readonly string[]): void {
     const log = openSync(join(this.directory, `${name}.log`), "a");
-    try {
-      spawn("nsenter", [...this.#enter(host), ...command], { stdio: ["ignore", log, log] }).unref();
-    } finally {
+    const child = spawn("nsenter", [...this.#enter(host), ...command], { stdio: ["ignore", log, log] });
+    child.on("exit", (code, signal) => {
+      writeSync(log, `ended: ${signal ?? `exit status ${code}`}\n`);
       closeSync(log);
-    }
+    });
+    child.unref();
   }
 
   /** Makes a cgroup, in every hierarchy. @returns its path in each */
