@@ -109,15 +109,21 @@ test("place: Services that can share no node go to one of them, and the other is
   assert.deepEqual(losers, [{ announced: false, reason: "noReadyEndpointOnOwner" }]);
 });
 
-test("place: both addresses of a dual-stack Service follow the first", () => {
-  const dual = holder({ addresses: [x, y] });
-  assert.equal(place(ip(y), [dual], layer2, nodes).owner, elect(nodes, ip(x)));
+test("place: an address of a dual-stack Service follows its first one", () => {
+  const dual = holder({ addresses: [y, x] });
+  assert.equal(place(ip(x), [dual], layer2, nodes).owner, elect(nodes, ip(y)));
 });
 
 test("place: Services that share an address and differ in their first one elect by the shared address", () => {
-  const dual = holder({ service: "default/dual", addresses: [x, y] });
-  const single = holder({ service: "default/single", addresses: [y] });
-  assert.equal(place(ip(y), [dual, single], layer2, nodes).owner, elect(nodes, ip(y)));
+  const dual = holder({ service: "default/dual", addresses: [y, x] });
+  const single = holder({ service: "default/single", addresses: [x] });
+  assert.equal(place(ip(x), [dual, single], layer2, nodes).owner, elect(nodes, ip(x)));
+});
+
+test("place: an IPv6 address is not announced on layer 2", () => {
+  const placed = place(ip(y), [holder({ addresses: [x, y] })], layer2, nodes);
+  assert.equal(placed.owner, undefined);
+  assert.deepEqual(placed.verdicts.get("default/web"), { announced: false, reason: "ipv6NotAnnounced" });
 });
 
 // Computed with coreutils: printf 'node1#192.0.2.1' | sha256sum, for each node.

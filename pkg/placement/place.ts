@@ -18,6 +18,8 @@ export type NotAnnounced =
   /** The address is in no pool of the configuration in force. */
   | "ipNotAllowed"
   | "bgpNotAnnounced"
+  /** Layer 2 answers ARP only. */
+  | "ipv6NotAnnounced"
   | "noReadyEndpoint"
   /** `externalTrafficPolicy: Local`, and no node has both a ready endpoint and an active speaker. */
   | "noReadyEndpointOnActiveNode"
@@ -52,6 +54,7 @@ export function place(
   const nowhere = { address, pool: pool?.name, protocol: pool?.protocol, candidates: [], owner: undefined };
   if (pool === undefined) return { ...nowhere, verdicts: forAll(holders, "ipNotAllowed") };
   if (pool.protocol === "bgp") return { ...nowhere, verdicts: forAll(holders, "bgpNotAnnounced") };
+  if (address.family === "IPv6") return { ...nowhere, verdicts: forAll(holders, "ipv6NotAnnounced") };
   const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(holder, active)])); // service key -> nodes or reason
   const candidates = agreed([...suitable.values()].filter((nodes) => typeof nodes !== "string"));
   const owner = elect(candidates, electionAddress(address, holders));

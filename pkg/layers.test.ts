@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join, normalize, relative } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+// What may import what. The tree is the architecture: these rules are what makes a package's name a promise.
+const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
+
+/** Whole packages, or single files of packages that have a driver too, which do no I/O and take time and chance as arguments. */
+const pure = [
+  "pkg/allocator/",
+  "pkg/config/",
+  "pkg/net/",
+  "pkg/placement/",
+  /pkg\/[^/]+\/(.*-)?(codec|fsm|arp|responder|schedule)\.ts$/,
+];
+/** Computation that Node happens to offer under `node:`. */
+const pureNodeModules = new Set(["node:crypto"]);
+/** Each foreign library has one home. */
+const homes: Record<string, string> = {
+  "@kubernetes/client-node": "pkg/k8s/",
+  koffi: "pkg/linux/",
+  "js-yaml": "pkg/config/",
+  ajv: "pkg/config/",
+  winston: "pkg/log/",
+  "prom-client": "pkg/metrics/",
+};
+
+interface Import {
+  readonly file: string;
+  readonly target: string;
+}
+
+function sources(): string[] {
+  return globSync("{controller,speaker,ctl,pkg}/**/*.ts", { cwd: root }).filter((file) => !/\.test\.ts$|\/testing\//.test(file));
+}
+
+function imports(file: string): Import[] {
+  const text = readFileSync(join(root, file), "utf8");
+  const found = text.matchAll(
+    /^(?:import|export)\b[^;]*?\bfrom\s+"([^"]+)"|^import\s+"([^"]+)"|\bimport\(\s*"([^"]+)"|\brequire\("([^"]+)"/gm,
+  );
+  return [...found].map((match) => ({ file, target: match[1] ?? match[2] ?? match[3] ?? match[4] ?? "" }));
+}
+
+const all = sources().flatMap(imports);
+
+function isPure(file: string): boolean {
+  return pure.some((place) => (typeof place === "string" ? file.startsWith(place) : place.test(file)));
+}
+
+function offenders(bad: (one: Import) => boolean): string[] {
+  return all.filter(bad).map(({ file, target }) => `${file} imports ${target}`);
+}
+
+test("there is something to check", () => {
+  assert.ok(all.length > 50, `${all.length} imports found`);
+  assert.ok(sources().some(isPure));
+});
+
+test("pure code imports no I/O, no clock and no system call", () => {
+  const impure = (target: string) =>
+    (target.startsWith("node:") && !pureNodeModules.has(target)) ||
+    /^#pkg\/(k8s|linux|http|metrics|log|flags|layer2)$/.test(target);
+  assert.deepEqual(
+    offenders(({ file, target }) => isPure(file) && impure(target)),
+    [],
+  );
+});
+
+test("pure code reads no clock and draws no chance", () => {
+  const reads = sources().filter(
+    (file) =>
+      isPure(file) &&
+      /\b(Date\.now|new Date\(\)|performance\.now|Math\.random|setTimeout|process\.)/.test(
+        readFileSync(join(root, file), "utf8"),
+      ),
+  );
+  assert.deepEqual(reads, []);
+});
+
+test("a package is imported by its index alone", () => {
+  const past = ({ file, target }: Import) => {
+    if (target.startsWith("#pkg/")) return target.split("/").length > 2;
+    if (!target.startsWith(".")) return false;
+    const from = file
+      .split("/")
+      .slice(0, file.startsWith("pkg/") ? 2 : 1)
+      .join("/");
+    return relative(from, normalize(join(dirname(file), target))).startsWith("..");
+  };
+  assert.deepEqual(offenders(past), []);
+});
+
+test("packages know neither the programs nor the test equipment", () => {
+  assert.deepEqual(
+    offenders(({ target }) => target.startsWith("#e2e/")),
+    [],
+  );
+});
+
+test("each library is used in one place", () => {
+  const astray = ({ file, target }: Import) => {
+    const name = Object.keys(homes).find((library) => target === library || target.startsWith(`${library}/`));
+    return name !== undefined && !file.startsWith(homes[name] ?? "");
+  };
+  assert.deepEqual(offenders(astray), []);
+});

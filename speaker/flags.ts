@@ -1,0 +1,31 @@
+import { flag } from "#pkg/flags";
+import { logLevels } from "#pkg/log";
+
+/** The flags and environment variables of MetalLB's speaker (v0.12). */
+export const flags = {
+  config: flag.text({ help: "name of the ConfigMap with the configuration", fallback: "config" }),
+  namespace: flag.text({
+    help: "namespace of the ConfigMap and of the speaker Pods; default: the Pod's own",
+    env: "METALLB_NAMESPACE",
+  }),
+  kubeconfig: flag.text({ help: "path of a kubeconfig; needed only outside a cluster" }),
+  host: flag.text({ help: "address on which metrics and health are served; default: all", env: "METALLB_HOST" }),
+  port: flag.integer({ help: "port on which metrics and health are served", fallback: 7472, min: 0, max: 65535 }),
+  "node-name": flag.text({ help: "name of the node this speaker runs on", env: "METALLB_NODE_NAME" }),
+  "ml-bindaddr": flag.text({ help: "address of the speakers' ring", env: "METALLB_ML_BIND_ADDR" }),
+  "ml-bindport": flag.integer({
+    help: "port of the speakers' ring",
+    env: "METALLB_ML_BIND_PORT",
+    fallback: 7946,
+    min: 1,
+    max: 65535,
+  }),
+  "ml-labels": flag.text({
+    help: "labels of the speaker Pods",
+    env: "METALLB_ML_LABELS",
+    fallback: "app=metallb,component=speaker",
+  }),
+  "ml-secret-key": flag.text({ help: "key of the speakers' ring", env: "METALLB_ML_SECRET_KEY" }),
+  "log-level": flag.choice({ help: "how much is logged", fallback: "info", choices: logLevels }),
+  "disable-epslices": flag.boolean({ help: "read Endpoints even where the API has EndpointSlices" }),
+} as const;

@@ -1,0 +1,64 @@
+import { ignoredReasons, type Layer2 } from "#pkg/layer2";
+import { Counter, Gauge, type Registry } from "#pkg/metrics";
+import type { Speaker } from "./speaker.ts";
+
+/** What is announced from here, read when it is scraped, so that no series outlives its Service. */
+export function registerAnnouncements(registry: Registry, node: string, { announcements }: Pick<Speaker, "announcements">): void {
+  new Gauge({
+    name: "metallb_speaker_announced",
+    help: "1 for each address that this node announces for a Service: what is wanted, not what routers or hosts have learned.",
+    labelNames: ["service", "protocol", "node", "ip"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [service, { protocol, addresses }] of announcements)
+        for (const ip of addresses) this.set({ service, protocol, node, ip }, 1);
+    },
+  });
+}
+
+/** The counters of the thread that answers, read when they are scraped. */
+export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counters">): void {
+  const perAddress = [
+    { name: "requests_received", help: "Requests for an announced address.", field: "requestsReceived" },
+    { name: "responses_sent", help: "Answers to requests for an announced address.", field: "responsesSent" },
+    { name: "gratuitous_sent", help: "Unasked announcements of an address that came to this node.", field: "gratuitousSent" },
+  ] as const;
+  for (const { name, help, field } of perAddress) {
+    new Counter({
+      ...{ name: `metallb_layer2_${name}`, help, labelNames: ["ip"], registers: [registry] },
+      collect() {
+        this.reset();
+        for (const counters of layer2.counters().addresses) this.inc({ ip: counters.address.toString() }, counters[field]);
+      },
+    });
+  }
+  new Counter({
+    name: "ingot_layer2_frames_ignored_total",
+    help: "ARP frames that were not answered, by reason.",
+    labelNames: ["reason"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      const { ignored } = layer2.counters();
+      for (const reason of ignoredReasons) this.inc({ reason }, ignored[reason]);
+    },
+  });
+  const totals = [
+    {
+      name: "ingot_layer2_send_failures_total",
+      help: "Answers and announcements that could not be sent.",
+      field: "sendFailures",
+    },
+    { name: "ingot_layer2_frames_dropped_total", help: "Frames lost because they came too fast to be read.", field: "dropped" },
+  ] as const;
+  for (const { name, help, field } of totals) {
+    new Counter({
+      ...{ name, help, registers: [registry] },
+      collect() {
+        this.reset();
+        this.inc(layer2.counters()[field]);
+      },
+    });
+  }
+}

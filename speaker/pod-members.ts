@@ -1,0 +1,51 @@
+import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
+import type { Members } from "./members.ts";
+
+/**
+ * Members by the API: the nodes of the speaker Pods that are Ready. For clusters without a memberlist secret; as fast as the
+ * kubelet and the node lifecycle controller are, and standing still while the API is away, so that an outage moves no address.
+ */
+export class PodMembers implements Members {
+  readonly #pods: Informer<Pod>;
+  readonly #changed: () => void;
+  #active: readonly string[] = [];
+
+  constructor(options: { cluster: Cluster; namespace: string; labels: string; changed: () => void }) {
+    this.#changed = options.changed;
+    this.#pods = options.cluster.informer(
+      resources.pods,
+      { namespace: options.namespace, labelSelector: options.labels },
+      { changed: () => this.#update(), synced: () => this.#update(true) },
+    );
+  }
+
+  start(): void {
+    this.#pods.start();
+  }
+
+  get synced(): boolean {
+    return this.#pods.synced;
+  }
+
+  active(): readonly string[] {
+    return this.#active;
+  }
+
+  #update(force = false): void {
+    const active = activeNodes(this.#pods.values());
+    if (!force && active.join() === this.#active.join()) return;
+    this.#active = active;
+    this.#changed();
+  }
+
+  [Symbol.dispose](): void {
+    this.#pods[Symbol.dispose]();
+  }
+}
+
+/** A node counts while any speaker Pod on it is Ready: during a rollout the old one and the new one may overlap. */
+export function activeNodes(pods: Iterable<Pod>): readonly string[] {
+  const nodes = new Set<string>();
+  for (const pod of pods) if (pod.ready && pod.nodeName !== undefined) nodes.add(pod.nodeName);
+  return [...nodes].sort();
+}

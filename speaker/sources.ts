@@ -1,0 +1,136 @@
+import { parseConfig } from "#pkg/config";
+import {
+  type Cluster,
+  type ConfigMap,
+  type EndpointSlice,
+  type Informer,
+  type Resource,
+  resources,
+  type Service,
+} from "#pkg/k8s";
+import { explain, LiveConfig, lastGoodKey, recordedAddresses, type State, statusConfigMap } from "#pkg/live-config";
+import type { Log } from "#pkg/log";
+import type { KubernetesMetrics } from "#pkg/metrics";
+import type { Members } from "./members.ts";
+import type { Speaker } from "./speaker.ts";
+
+export interface SourcesOptions {
+  readonly cluster: Pick<Cluster, "informer">;
+  readonly namespace: string;
+  /** Name of the ConfigMap with the configuration. */
+  readonly configMap: string;
+  /** EndpointSlices, or Endpoints where the API has no slices. */
+  readonly endpoints: Resource<EndpointSlice>;
+  readonly members: Members;
+  readonly speaker: Speaker;
+  readonly metrics: KubernetesMetrics;
+  readonly log: Log;
+}
+
+/** Follows all that announcements depend on, and starts the speaker when each of it has been seen whole. */
+export class Sources implements Disposable {
+  readonly #options: SourcesOptions;
+  readonly #live: LiveConfig;
+  readonly #services: Informer<Service>;
+  readonly #endpoints: Informer<EndpointSlice>;
+  readonly #configMap: Informer<ConfigMap>;
+  readonly #status: Informer<ConfigMap>;
+  #started = false;
+
+  constructor(options: SourcesOptions) {
+    this.#options = options;
+    const { cluster, namespace, speaker, metrics, log } = options;
+    const synced = () => this.check();
+    const named = (name: string) => ({ namespace, fieldSelector: `metadata.name=${name}` });
+    this.#services = cluster.informer(resources.services, {}, { synced, changed: (key, now) => this.#serviceChanged(key, now) });
+    this.#endpoints = cluster.informer(
+      options.endpoints,
+      {},
+      {
+        synced,
+        changed: (key, now, before) => {
+          metrics.updates.inc();
+          speaker.setEndpoints(key, now, before);
+        },
+      },
+    );
+    this.#configMap = cluster.informer(resources.configMaps, named(options.configMap), {
+      ...{ synced, changed: (_key, now) => this.#live.configMapChanged(now?.data) },
+    });
+    this.#status = cluster.informer(resources.configMaps, named(statusConfigMap), {
+      ...{ synced, changed: (_key, now) => this.#live.lastGoodChanged(now?.data[lastGoodKey]) },
+    });
+    this.#live = new LiveConfig({
+      parse: parseConfig,
+      holdings: { services: () => this.#serviceKeys(), addresses: (service) => this.#addresses(service) },
+      log,
+      changed: (now, before) => this.#configChanged(now, before),
+    });
+  }
+
+  start(): void {
+    for (const informer of [this.#configMap, this.#status, this.#services, this.#endpoints]) informer.start();
+    this.#options.members.start();
+  }
+
+  /** To be called when the members have been seen for the first time. */
+  check(): void {
+    if (this.#started || this.missing.length > 0) return;
+    this.#started = true;
+    this.#options.log.info("synced, addresses can be announced now", { event: "stateSynced", services: this.#services.size });
+    this.#live.start();
+    this.#options.speaker.start();
+  }
+
+  /** What has to be seen before anything is announced; empty once it has been. */
+  get missing(): readonly string[] {
+    const { namespace, configMap, members } = this.#options;
+    const needed = [
+      { what: "Services", synced: this.#services.synced },
+      { what: "endpoints", synced: this.#endpoints.synced },
+      { what: `ConfigMap ${namespace}/${configMap}`, synced: this.#configMap.synced },
+      { what: `ConfigMap ${namespace}/${statusConfigMap}`, synced: this.#status.synced },
+      { what: "speaker Pods", synced: members.synced },
+    ];
+    return needed.filter(({ synced }) => !synced).map(({ what }) => what);
+  }
+
+  /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before everything has been seen. */
+  get refused(): string | undefined {
+    const { verdict } = this.#live.state;
+    return verdict === undefined || verdict.type === "accepted" ? undefined : explain(verdict);
+  }
+
+  [Symbol.dispose](): void {
+    for (const source of [this.#configMap, this.#status, this.#services, this.#endpoints, this.#options.members])
+      source[Symbol.dispose]();
+  }
+
+  #serviceChanged(key: string, now: Service | undefined): void {
+    this.#options.metrics.updates.inc();
+    this.#options.speaker.setService(key, now);
+    this.#live.serviceChanged(key);
+  }
+
+  #configChanged({ inForce, verdict }: State, before: State): void {
+    const { metrics, log, speaker } = this.#options;
+    const accepted = verdict?.type === "accepted";
+    metrics.updates.inc();
+    if (!accepted) metrics.updateErrors.inc();
+    metrics.configLoaded.set(inForce === undefined ? 0 : 1);
+    metrics.configStale.set(accepted ? 0 : 1);
+    if (inForce === undefined || inForce === before.inForce) return;
+    const pools = inForce.config.pools.filter(({ protocol }) => protocol === "bgp").map(({ name }) => name);
+    if (pools.length > 0) log.warn("pools of protocol bgp are not announced yet", { op: "setConfig", pools });
+    speaker.setPools(inForce.pools);
+  }
+
+  *#serviceKeys(): Iterable<string> {
+    for (const { key } of this.#services.values()) yield key;
+  }
+
+  #addresses(key: string): ReturnType<typeof recordedAddresses> {
+    const service = this.#services.get(key);
+    return service === undefined ? [] : recordedAddresses(service);
+  }
+}

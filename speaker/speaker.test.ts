@@ -1,0 +1,292 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { PoolIndex, parseConfig } from "#pkg/config";
+import type { EndpointSlice, Service } from "#pkg/k8s";
+import { silentLog } from "#pkg/log";
+import { parseAddress } from "#pkg/net";
+import { elect } from "#pkg/placement";
+import { Speaker } from "./speaker.ts";
+
+const nodes = ["node1", "node2", "node3"];
+const x = "192.0.2.1";
+const owner = elect(nodes, address(x)) ?? "";
+const loser = nodes.find((node) => node !== owner) ?? "";
+
+function address(text: string) {
+  const parsed = parseAddress(text);
+  assert.ok(parsed);
+  return parsed;
+}
+
+function pools(text = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}"): PoolIndex {
+  const { config, problems } = parseConfig(`address-pools: [${text}]`);
+  assert.ok(config, JSON.stringify(problems));
+  return new PoolIndex(config.pools);
+}
+
+function service(key: string, ingress: string[], more: Partial<Service> = {}): Service {
+  const [namespace = "", name = ""] = key.split("/");
+  return {
+    ...{
+      key,
+      namespace,
+      name,
+      uid: key,
+      resourceVersion: "1",
+      annotations: {},
+      type: "LoadBalancer",
+      loadBalancerClass: undefined,
+    },
+    ...{ clusterIPs: ["10.96.0.1"], ports: [], selector: {}, externalTrafficPolicy: "Cluster", loadBalancerIP: "", ingress },
+    ...more,
+  };
+}
+
+function slice(of: string, ready: Record<string, boolean>): EndpointSlice {
+  const [namespace = "", name = ""] = of.split("/");
+  const endpoints = Object.entries(ready).map(([nodeName, ready]) => ({ addresses: [], nodeName, ready }));
+  return { key: `${of}-1`, namespace, name: `${name}-1`, uid: `${of}-1`, resourceVersion: "1", service: of, endpoints };
+}
+
+/** A speaker, what it has on the wire, and what it told. */
+class Bench {
+  readonly wire = new Set<string>();
+  readonly told: string[] = [];
+  active = nodes;
+  wakes = 0;
+  readonly speaker: Speaker;
+  readonly #slices = new Map<string, EndpointSlice>();
+
+  constructor(node: string) {
+    const say = (message: string, fields: object) => this.told.push(`${message} ${JSON.stringify(fields)}`);
+    this.speaker = new Speaker({
+      node,
+      layer2: {
+        announce: (address) => this.wire.add(address.toString()),
+        withdraw: (address) => this.wire.delete(address.toString()),
+      },
+      active: () => this.active,
+      log: {
+        ...silentLog,
+        info: (message, fields) => say(message, fields ?? {}),
+        warn: (message, fields) => say(message, fields ?? {}),
+      },
+      wake: () => this.wakes++,
+      announced: (service) => this.told.push(`nodeAssigned ${service.key}`),
+    });
+  }
+
+  /** In force, with one ready Service. */
+  static announcing(node = owner): Bench {
+    const bench = new Bench(node);
+    bench.speaker.setPools(pools());
+    bench.serve("default/web", [x]);
+    bench.speaker.start();
+    bench.speaker.reconcile();
+    bench.told.length = 0;
+    return bench;
+  }
+
+  serve(key: string, ingress: string[], more: Partial<Service> = {}, ready: Record<string, boolean> = { node1: true }): void {
+    this.speaker.setService(key, service(key, ingress, more));
+    this.endpoints(key, ready);
+  }
+
+  endpoints(key: string, ready: Record<string, boolean>): void {
+    const now = slice(key, ready);
+    this.speaker.setEndpoints(now.key, now, this.#slices.get(now.key));
+    this.#slices.set(now.key, now);
+  }
+
+  get onWire(): string[] {
+    return [...this.wire].sort();
+  }
+}
+
+test("the owner announces and says so once, the others are silent", () => {
+  const bench = new Bench(owner);
+  bench.speaker.setPools(pools());
+  bench.serve("default/web", [x]);
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, [], "nothing is announced before the state is whole");
+  bench.speaker.start();
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, [x]);
+  assert.deepEqual(bench.told, [
+    `service has IP, announcing {"event":"serviceAnnounced","service":"default/web","ips":["${x}"],"pool":"lan","protocol":"layer2"}`,
+    "nodeAssigned default/web",
+  ]);
+  bench.serve("default/web", [x], { resourceVersion: "2" });
+  bench.speaker.reconcile();
+  assert.equal(bench.told.length, 2);
+  assert.deepEqual(Bench.announcing(loser).onWire, []);
+});
+
+test("nothing is announced before there is a configuration", () => {
+  const bench = new Bench(owner);
+  bench.serve("default/web", [x]);
+  bench.speaker.start();
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, []);
+  bench.speaker.setPools(pools());
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, [x]);
+});
+
+const withdrawals: { reason: string; change: (bench: Bench) => void }[] = [
+  { reason: "serviceDeleted", change: (bench) => bench.speaker.setService("default/web", undefined) },
+  { reason: "notLoadBalancer", change: (bench) => bench.serve("default/web", [x], { type: "ClusterIP" }) },
+  { reason: "noIPAllocated", change: (bench) => bench.serve("default/web", []) },
+  { reason: "invalidIP", change: (bench) => bench.serve("default/web", ["nonsense"]) },
+  {
+    reason: "otherLoadBalancerClass",
+    change: (bench) => bench.serve("default/web", [x], { loadBalancerClass: "example.com/other" }),
+  },
+  { reason: "noReadyEndpoint", change: (bench) => bench.endpoints("default/web", { node1: false }) },
+  {
+    reason: "noReadyEndpointOnActiveNode",
+    change: (bench) => bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { elsewhere: true }),
+  },
+  {
+    reason: "notOwner",
+    change: (bench) => bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { [loser]: true }),
+  },
+  {
+    reason: "notOwner",
+    change: (bench) => {
+      bench.active = nodes.filter((node) => node !== owner);
+      bench.speaker.membersChanged();
+    },
+  },
+  {
+    reason: "ipNotAllowed",
+    change: (bench) => bench.speaker.setPools(pools("{name: other, protocol: layer2, addresses: [198.51.100.0/28]}")),
+  },
+  {
+    reason: "bgpNotAnnounced",
+    change: (bench) => bench.speaker.setPools(pools("{name: lan, protocol: bgp, addresses: [192.0.2.0/28]}")),
+  },
+];
+for (const { reason, change } of withdrawals) {
+  test(`an address is withdrawn with the reason ${reason}`, () => {
+    const bench = Bench.announcing();
+    change(bench);
+    bench.speaker.reconcile();
+    assert.deepEqual(bench.onWire, []);
+    assert.equal(bench.speaker.announcements.size, 0);
+    const line = `withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["${x}"],"reason":"${reason}"}`;
+    assert.ok(bench.told.includes(line), bench.told.join("\n"));
+  });
+}
+
+test("an owner that is gone is succeeded by the next, which announces when it learns", () => {
+  const rest = nodes.filter((node) => node !== owner);
+  const bench = Bench.announcing(elect(rest, address(x)));
+  assert.deepEqual(bench.onWire, []);
+  bench.active = rest;
+  bench.speaker.membersChanged();
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, [x]);
+});
+
+test("a shared address stays on the wire until its last Service goes", () => {
+  const bench = Bench.announcing();
+  bench.serve("default/dns", [x]);
+  bench.speaker.reconcile();
+  bench.speaker.setService("default/web", undefined);
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, [x]);
+  bench.speaker.setService("default/dns", undefined);
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, []);
+});
+
+test("an address that a Service changes for another is withdrawn and the new one announced", () => {
+  const bench = Bench.announcing();
+  bench.active = [owner];
+  bench.serve("default/web", ["192.0.2.9"]);
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, ["192.0.2.9"]);
+});
+
+test("changes of one turn wake once", () => {
+  const bench = Bench.announcing();
+  bench.wakes = 0;
+  bench.endpoints("default/web", { node2: true });
+  bench.endpoints("default/web", { node3: true });
+  assert.equal(bench.wakes, 1);
+  bench.speaker.reconcile();
+  bench.endpoints("default/web", { node1: true });
+  assert.equal(bench.wakes, 2);
+});
+
+test("any order and repetition of events ends in the same place, with one owner for each address", () => {
+  const keys = ["default/a", "default/b", "default/c"];
+  const ips = [x, "192.0.2.2", "2001:db8::1", "203.0.113.9"];
+  const event = fc.oneof(
+    fc.record({
+      type: fc.constant("service" as const),
+      key: fc.constantFrom(...keys),
+      ingress: fc.subarray(ips),
+      local: fc.boolean(),
+    }),
+    fc.record({ type: fc.constant("gone" as const), key: fc.constantFrom(...keys) }),
+    fc.record({ type: fc.constant("endpoints" as const), key: fc.constantFrom(...keys), on: fc.subarray(nodes) }),
+    fc.record({ type: fc.constant("members" as const), active: fc.subarray(nodes) }),
+    fc.record({ type: fc.constant("reconcile" as const) }),
+  );
+  const both = pools("{name: lan, protocol: layer2, addresses: [192.0.2.0/28, 2001:db8::/120]}");
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 30 }), (events) => {
+      const final = {
+        services: new Map<string, Partial<Service> & { ingress: string[] }>(),
+        on: new Map<string, string[]>(),
+        active: nodes,
+      };
+      const benches = nodes.map((node) => new Bench(node));
+      for (const bench of benches) {
+        bench.speaker.setPools(both);
+        bench.speaker.start();
+      }
+      for (const event of events) {
+        if (event.type === "service")
+          final.services.set(event.key, { ingress: event.ingress, externalTrafficPolicy: event.local ? "Local" : "Cluster" });
+        else if (event.type === "gone") final.services.delete(event.key);
+        else if (event.type === "endpoints") final.on.set(event.key, event.on);
+        else if (event.type === "members") final.active = event.active;
+        for (const bench of benches) apply(bench, event);
+      }
+      const wires = benches.map((bench) => {
+        bench.speaker.reconcile();
+        return bench.onWire;
+      });
+      const fresh = nodes.map((node) => {
+        const bench = new Bench(node);
+        bench.active = final.active;
+        bench.speaker.setPools(both);
+        for (const [key, { ingress, ...more }] of final.services) bench.speaker.setService(key, service(key, ingress, more));
+        for (const [key, on] of final.on) bench.endpoints(key, Object.fromEntries(on.map((node) => [node, true])));
+        bench.speaker.start();
+        bench.speaker.reconcile();
+        return bench.onWire;
+      });
+      assert.deepEqual(wires, fresh);
+      const all = wires.flat();
+      assert.equal(new Set(all).size, all.length, "an address has two owners");
+    }),
+  );
+
+  type Event = typeof event extends fc.Arbitrary<infer E> ? E : never;
+  function apply(bench: Bench, event: Event): void {
+    if (event.type === "service") {
+      const externalTrafficPolicy = event.local ? "Local" : "Cluster";
+      bench.speaker.setService(event.key, service(event.key, event.ingress, { externalTrafficPolicy }));
+    } else if (event.type === "gone") bench.speaker.setService(event.key, undefined);
+    else if (event.type === "endpoints") bench.endpoints(event.key, Object.fromEntries(event.on.map((node) => [node, true])));
+    else if (event.type === "members") {
+      bench.active = event.active;
+      bench.speaker.membersChanged();
+    } else bench.speaker.reconcile();
+  }
+});

@@ -1,0 +1,163 @@
+import type { PoolIndex, Protocol } from "#pkg/config";
+import type { EndpointSlice, Service } from "#pkg/k8s";
+import type { Log } from "#pkg/log";
+import type { Address } from "#pkg/net";
+import { type AddressPlacement, type NoAddresses, type NotAnnounced, place } from "#pkg/placement";
+import { ServiceTable } from "./service-table.ts";
+
+/** What puts addresses on the wire. Both calls may be repeated. */
+export interface Announcer {
+  announce(address: Address): void;
+  withdraw(address: Address): void;
+}
+
+export interface SpeakerOptions {
+  /** This node's name. */
+  readonly node: string;
+  readonly layer2: Announcer;
+  readonly active: () => readonly string[];
+  readonly log: Log;
+  /** Something changed: call `reconcile` soon. Called once until then. */
+  readonly wake: () => void;
+  /** This node began to announce a Service. */
+  readonly announced: (service: Service) => void;
+}
+
+/** What this node announces for one Service. */
+export interface Announcement {
+  readonly protocol: Protocol;
+  readonly pool: string;
+  readonly addresses: readonly string[];
+}
+
+type Withdrawal = NotAnnounced | NoAddresses | "serviceDeleted" | "loadBalancerIPChanged" | "notOwner" | "noConfig";
+
+/**
+ * Turns placement into announcements: keeps what should be on the wire for every address, and does the difference. Cost follows
+ * the addresses that something changed for; only a change of the members or of the configuration visits all of them.
+ */
+export class Speaker {
+  readonly #options: SpeakerOptions;
+  readonly #table = new ServiceTable();
+  readonly #dirty = new Map<string, Address>(); // text -> address to place again
+  readonly #placements = new Map<string, AddressPlacement>(); // address -> where it is announced
+  readonly #announcements = new Map<string, Announcement>(); // service key -> what this node announces
+  #pools: PoolIndex | undefined;
+  #started = false;
+  #awake = false;
+
+  constructor(options: SpeakerOptions) {
+    this.#options = options;
+  }
+
+  /** Until now the state was still arriving and nothing was announced; from now on it is whole. */
+  start(): void {
+    this.#started = true;
+    this.#touchAll();
+  }
+
+  setService(key: string, service: Service | undefined): void {
+    this.#touch(this.#table.setService(key, service));
+  }
+
+  setEndpoints(key: string, now: EndpointSlice | undefined, before: EndpointSlice | undefined): void {
+    this.#touch(this.#table.setSlice(key, now, before));
+  }
+
+  setPools(pools: PoolIndex): void {
+    this.#pools = pools;
+    this.#touchAll();
+  }
+
+  membersChanged(): void {
+    this.#touchAll();
+  }
+
+  /** What this node announces, by service key. */
+  get announcements(): ReadonlyMap<string, Announcement> {
+    return this.#announcements;
+  }
+
+  /** Places again what changed, and does the difference. */
+  reconcile(): void {
+    this.#awake = false;
+    if (!this.#started || this.#pools === undefined) return;
+    const services = new Set<string>();
+    for (const address of this.#dirty.values())
+      for (const service of this.#placeAgain(address, this.#pools)) services.add(service);
+    this.#dirty.clear();
+    for (const service of services) this.#report(service);
+  }
+
+  /** @returns the Services for which something may be different now */
+  #placeAgain(address: Address, pools: PoolIndex): Iterable<string> {
+    const key = address.toString();
+    const { node, layer2, active } = this.#options;
+    const before = this.#placements.get(key);
+    const holders = this.#table.holders(address);
+    const now = place(address, holders, pools.find(address), active());
+    if (holders.length === 0) this.#placements.delete(key);
+    else this.#placements.set(key, now);
+    if (now.owner === node && before?.owner !== node) layer2.announce(address);
+    if (now.owner !== node && before?.owner === node) layer2.withdraw(address);
+    return [...(before?.verdicts.keys() ?? []), ...now.verdicts.keys()];
+  }
+
+  #report(key: string): void {
+    const before = this.#announcements.get(key);
+    const now = this.#announcement(key);
+    const { log } = this.#options;
+    if (now === undefined && before === undefined) {
+      log.debug("service is not announced from here", {
+        event: "serviceNotAnnounced",
+        service: key,
+        reason: this.#withdrawal(key, before),
+      });
+      return;
+    }
+    if (same(before, now)) return;
+    if (now === undefined) {
+      this.#announcements.delete(key);
+      const reason = this.#withdrawal(key, before);
+      log.info("withdrawing service announcement", { event: "serviceWithdrawn", service: key, ips: before?.addresses, reason });
+      return;
+    }
+    this.#announcements.set(key, now);
+    const { addresses: ips, pool, protocol } = now;
+    log.info("service has IP, announcing", { event: "serviceAnnounced", service: key, ips, pool, protocol });
+    const service = this.#table.service(key);
+    if (service !== undefined && before === undefined) this.#options.announced(service);
+  }
+
+  #announcement(key: string): Announcement | undefined {
+    const placements = this.#table.addresses(key).flatMap((address) => this.#placements.get(address.toString()) ?? []);
+    const mine = placements.filter(({ owner, verdicts }) => owner === this.#options.node && verdicts.get(key)?.announced);
+    const [first] = mine;
+    if (first?.pool === undefined || first.protocol === undefined) return undefined;
+    return { protocol: first.protocol, pool: first.pool, addresses: mine.map(({ address }) => address.toString()) };
+  }
+
+  #withdrawal(key: string, before: Announcement | undefined): Withdrawal {
+    const none = this.#table.noAddresses(key);
+    if (none !== undefined) return none;
+    const addresses = this.#table.addresses(key).map(String);
+    if (before?.addresses.every((address) => !addresses.includes(address))) return "loadBalancerIPChanged";
+    const [verdict] = addresses.flatMap((address) => this.#placements.get(address)?.verdicts.get(key) ?? []);
+    return verdict === undefined || verdict.announced ? "notOwner" : verdict.reason;
+  }
+
+  #touch(addresses: Iterable<Address>): void {
+    for (const address of addresses) this.#dirty.set(address.toString(), address);
+    if (this.#awake || this.#dirty.size === 0) return;
+    this.#awake = true;
+    this.#options.wake();
+  }
+
+  #touchAll(): void {
+    for (const service of this.#table.services()) this.#touch(this.#table.addresses(service));
+  }
+}
+
+function same(a: Announcement | undefined, b: Announcement | undefined): boolean {
+  return a?.protocol === b?.protocol && a?.pool === b?.pool && a?.addresses.join() === b?.addresses.join();
+}
