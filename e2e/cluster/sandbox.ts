@@ -112,9 +112,9 @@ export class Sandbox implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const ended = this.#keeper.exitCode === null ? once(this.#keeper, "exit") : undefined;
-    this.#keeper.stdin.end();
-    await ended;
+    const keeper = this.#keeper;
+    keeper.stdin.end();
+    if (keeper.exitCode === null && keeper.signalCode === null) await once(keeper, "exit");
   }
 
   #enter(host: string | undefined): string[] {
