@@ -1,0 +1,424 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { TLSSocket } from "node:tls";
+import type { Clock } from "#pkg/clock";
+import { ApiError, badRequest, methodNotAllowed, unauthorized, unknownPath, unsupportedMediaType } from "./api-error.ts";
+import * as discovery from "./discovery.ts";
+import { type Fault, Faults, faultError, type RequestInfo } from "./faults.ts";
+import { asList, asObject, asText, at, type Json, type JsonObject } from "./json.ts";
+import { renderList, requestedVersion, selectionFor } from "./listing.ts";
+import type { KubeObject } from "./objects.ts";
+import { applied, isApply, type PatchRequest, parseJson, parseYaml, patched } from "./patch-body.ts";
+import { type Action, Authorizer } from "./rbac.ts";
+import { type DeleteOptions, type Registry, timestamp, type WriteOptions } from "./registry.ts";
+import { type Rendering, renderingFor } from "./rendering.ts";
+import { parseTarget, requiredAction, type Target } from "./request.ts";
+import { groupVersion, type Resource } from "./resource.ts";
+import { resourceAt, serviceAccounts } from "./resources.ts";
+import type { Store } from "./store.ts";
+import { reviewResponse, scaled, scaleOf, tokenResponse } from "./subresources.ts";
+import type { Tokens, User } from "./tokens.ts";
+import { Watch } from "./watch.ts";
+
+export interface HandlerOptions {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly tokens: Tokens;
+  readonly clock: Clock;
+  readonly now: () => Date;
+  /** Called once for each request, when its answer begins; `code` is 0 where there was none. */
+  readonly onRequest: (request: RequestInfo, code: number) => void;
+}
+
+type ResourceTarget = Extract<Target, { type: "resource" }>;
+
+/** What there is to know about one request to a resource. */
+interface Call {
+  readonly resource: Resource;
+  readonly stored: Resource;
+  readonly target: ResourceTarget;
+  readonly query: URLSearchParams;
+  readonly rendering: Rendering;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+const maximumBodyOctets = 3 * 1024 * 1024; // The real API's limit.
+const anonymous: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
+const nodeSubresources = ["log", "exec", "attach", "portforward", "proxy", "eviction", "binding", "ephemeralcontainers"];
+
+/** Answers HTTP requests: who asks, may they, and then the resource's own business. */
+export class Handler {
+  readonly faults = new Faults();
+  readonly #options: HandlerOptions;
+  readonly #authorizer: Authorizer;
+  readonly #watches = new Set<Watch>();
+
+  constructor(options: HandlerOptions) {
+    this.#options = options;
+    this.#authorizer = new Authorizer(options.store);
+  }
+
+  /** Never rejects: whatever goes wrong becomes an answer. */
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = "GET", url = "/" } = request;
+    const { pathname, searchParams: query } = new URL(url, "https://apiserver");
+    const target = parseTarget(method, pathname, query);
+    let user = anonymous;
+    const info = (): RequestInfo => ({ user, userAgent: request.headers["user-agent"] ?? "", method, url, target });
+    try {
+      user = this.#authenticate(request);
+      const effect = this.faults.take(info());
+      if (effect !== undefined && !(await this.#befall(effect, response))) return;
+      if (!this.#authorizer.allows(user, requiredAction(target, query))) throw forbidden(user, requiredAction(target, query));
+      if (target.type === "path") this.#servePath(pathname, request, response);
+      else await this.#serveResource(target, query, user, request, response);
+    } catch (error) {
+      if (response.headersSent || response.destroyed) response.destroy();
+      else sendError(response, error);
+    } finally {
+      this.#options.onRequest(info(), response.headersSent ? response.statusCode : 0);
+    }
+  }
+
+  /** Ends every watch as a timeout does. */
+  endWatches(): void {
+    for (const watch of this.#watches) watch.end();
+  }
+
+  /** Gives every watch that wants them a bookmark. */
+  sendBookmarks(): void {
+    for (const watch of this.#watches) watch.bookmark();
+  }
+
+  /** @throws {ApiError} 401 for a token that is not valid */
+  #authenticate(request: IncomingMessage): User {
+    const authorization = request.headers.authorization;
+    if (authorization !== undefined) {
+      const bearer = this.#options.tokens.verify(authorization.replace(/^Bearer /i, ""), this.#options.now().getTime());
+      const account = bearer?.serviceAccount;
+      const exists =
+        account === undefined ||
+        this.#options.registry.find(serviceAccounts, account.namespace, account.name)?.metadata.uid === account.uid;
+      if (bearer === undefined || !exists) throw unauthorized();
+      return known(bearer);
+    }
+    const socket = request.socket as TLSSocket;
+    const subject = socket.authorized ? socket.getPeerCertificate().subject : undefined;
+    if (subject === undefined) return anonymous;
+    return known({ name: [subject.CN].flat()[0] ?? "", groups: [subject.O ?? []].flat() });
+  }
+
+  /** @returns whether the request is to be carried out after all */
+  async #befall(effect: Fault["effect"], response: ServerResponse): Promise<boolean> {
+    switch (effect.type) {
+      case "answer":
+        throw faultError(effect.code, effect.retryAfterSeconds);
+      case "disconnect":
+        response.destroy();
+        return false;
+      case "delay": {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        using _timer = this.#options.clock.schedule("fault", this.#options.clock.now() + effect.for, resolve);
+        response.once("close", resolve);
+        await promise;
+        return !response.destroyed;
+      }
+      default:
+        return effect satisfies never;
+    }
+  }
+
+  #servePath(path: string, request: IncomingMessage, response: ServerResponse): void {
+    if (request.method !== "GET") throw methodNotAllowed();
+    if (/^\/(healthz|livez|readyz)(\/|$)/.test(path)) {
+      response.writeHead(200, { "content-type": "text/plain" }).end("ok");
+      return;
+    }
+    const isAggregated = /g=apidiscovery\.k8s\.io;v=v2;as=APIGroupDiscoveryList/.test(request.headers.accept ?? "");
+    const [root, group = "", version = ""] = path.split("/").slice(1).map(decodeURIComponent);
+    if (isAggregated && (path === "/api" || path === "/apis")) {
+      const type = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+      send(response, 200, JSON.stringify(discovery.aggregated(path === "/api" ? "api" : "apis")), type);
+      return;
+    }
+    const document =
+      root === "version"
+        ? discovery.version
+        : path === "/api"
+          ? discovery.coreVersions
+          : path === "/apis"
+            ? discovery.groupList
+            : path === "/openapi/v3"
+              ? discovery.openApiIndex
+              : path.startsWith("/openapi/v3/")
+                ? discovery.openApiDocument(path.slice("/openapi/v3/".length))
+                : root === "api"
+                  ? discovery.resourceList("", group)
+                  : root === "apis" && version === ""
+                    ? discovery.groupInfo(group)
+                    : root === "apis"
+                      ? discovery.resourceList(group, version)
+                      : undefined;
+    if (document === undefined) response.writeHead(404, { "content-type": "text/plain" }).end("404 page not found\n");
+    else send(response, 200, JSON.stringify(document));
+  }
+
+  async #serveResource(
+    target: ResourceTarget,
+    query: URLSearchParams,
+    user: User,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const accept = request.headers.accept ?? "";
+    if (accept !== "" && !/json|\*\/\*/.test(accept))
+      throw new ApiError(406, "NotAcceptable", "only the following media types are accepted: application/json", {});
+    if (/^self/.test(target.plural) && target.verb === "create") {
+      send(response, 201, JSON.stringify(reviewResponse(target.plural, await readJson(request), user, this.#authorizer)));
+      return;
+    }
+    const resource = resourceAt(target.group, target.version, target.plural);
+    if (resource === undefined) throw unknownPath();
+    if (
+      target.name === undefined &&
+      resource.namespaced &&
+      target.namespace === undefined &&
+      !["list", "watch"].includes(target.verb)
+    )
+      throw methodNotAllowed();
+    if (!resource.namespaced && target.namespace !== undefined) throw unknownPath();
+    const includeObject = query.get("includeObject") ?? "Metadata";
+    const rendering = renderingFor(resource, { accept, includeObject, now: this.#options.now });
+    const call: Call = { resource, stored: resource.view?.of ?? resource, target, query, rendering, request, response };
+    if (target.subresource === "" || (target.subresource === "status" && resource.hasStatus)) await this.#serveObject(call);
+    else if (target.subresource === "scale" && resource.hasScale) await this.#serveScale(call);
+    else if (target.subresource === "token" && resource === serviceAccounts) await this.#serveToken(call);
+    else if (nodeSubresources.includes(target.subresource)) {
+      const what = `${target.plural}/${target.subresource}`;
+      throw new ApiError(
+        501,
+        "NotImplemented",
+        `${what} is not supported: this API server is for tests and has no nodes behind it`,
+        {},
+      );
+    } else throw unknownPath();
+  }
+
+  async #serveObject(call: Call): Promise<void> {
+    const { registry, store } = this.#options;
+    const { resource, stored, target, query, rendering, request, response } = call;
+    const { namespace, name = "", verb } = target;
+    switch (verb) {
+      case "get":
+        return send(response, 200, rendering.one(registry.get(stored, namespace, name)));
+      case "list":
+        return send(response, 200, renderList(store, stored, selectionFor(stored, namespace, query), query, rendering));
+      case "watch":
+        return this.#serveWatch(call);
+      case "create": {
+        if (target.name !== undefined) throw methodNotAllowed();
+        const created = registry.create(stored, namespace, toStored(resource, await readJson(request)), writeOptions(call));
+        return send(response, 201, rendering.one(created));
+      }
+      case "update": {
+        const body = toStored(resource, await readJson(request));
+        return send(response, 200, rendering.one(registry.update(stored, namespace, name, body, writeOptions(call))));
+      }
+      case "patch":
+        return this.#servePatch(call);
+      case "delete":
+      case "deletecollection":
+        return this.#serveDelete(call);
+      default:
+        throw methodNotAllowed();
+    }
+  }
+
+  #serveWatch({ resource, stored, target, query, rendering, response }: Call): void {
+    const { store, clock } = this.#options;
+    const from = requestedVersion(query, store.version);
+    const initial = query.get("sendInitialEvents") === "true";
+    const selection = selectionFor(stored, target.namespace, query);
+    const bookmarks = query.get("allowWatchBookmarks") === "true";
+    const watch = new Watch(
+      store,
+      { resource, selection, rendering, from: initial ? undefined : from, bookmarks, markInitialEnd: initial && bookmarks },
+      response,
+    );
+    const seconds = Number(query.get("timeoutSeconds") ?? 0);
+    const timeout = seconds > 0 ? clock.schedule("watch timeout", clock.now() + seconds * 1000, () => watch.end()) : undefined;
+    response.once("close", () => {
+      timeout?.[Symbol.dispose]();
+      this.#watches.delete(watch);
+      watch.end();
+    });
+    this.#watches.add(watch);
+    watch.start();
+  }
+
+  async #servePatch(call: Call): Promise<void> {
+    const { registry } = this.#options;
+    const { resource, stored, target, rendering, response } = call;
+    const { namespace, name = "" } = target;
+    const patch = await this.#readPatch(call);
+    const options = writeOptions(call);
+    if (!isApply(patch.contentType)) {
+      const edit = (current: KubeObject): Json => toStored(resource, patched(fromStored(resource, current), patch));
+      return send(response, 200, rendering.one(registry.modify(stored, namespace, name, edit, options)));
+    }
+    const current = registry.find(stored, namespace, name);
+    const { object, managedFields } = applied(current && fromStored(resource, current), patch);
+    const body = toStored(resource, object);
+    if (current === undefined) {
+      const given = asText(at(body, "metadata", "name"));
+      if (given !== "" && given !== name)
+        throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
+      return send(response, 201, rendering.one(registry.create(stored, namespace, body, { ...options, managedFields })));
+    }
+    const written = registry.update(stored, namespace, name, body, { ...options, managedFields });
+    return send(response, 200, rendering.one(written));
+  }
+
+  async #readPatch({ request, resource, query }: Call): Promise<PatchRequest> {
+    return {
+      contentType: mediaType(request),
+      body: await readBody(request),
+      kind: resource.kind,
+      apiVersion: groupVersion(resource),
+      manager: query.get("fieldManager") ?? "",
+      force: query.get("force") === "true",
+      time: timestamp(this.#options.now()),
+    };
+  }
+
+  async #serveDelete({ resource, stored, target, query, rendering, request, response }: Call): Promise<void> {
+    const { registry, store } = this.#options;
+    const text = await readBody(request);
+    const body = text === "" ? {} : asObject(parseYaml(text));
+    const preconditions = asObject(body.preconditions) as DeleteOptions["preconditions"] & JsonObject;
+    const options = { dryRun: isDryRun(query) || asList(body.dryRun).includes("All"), preconditions };
+    if (target.verb === "deletecollection") {
+      const selection = selectionFor(stored, target.namespace, query);
+      const selected = store.entries(stored).filter(({ object }) => selection.matches(object));
+      for (const { object } of selected) registry.delete(stored, object.metadata.namespace, object.metadata.name, options);
+      return send(response, 200, rendering.many(selected, { resourceVersion: String(store.version) }));
+    }
+    const deleted = registry.delete(stored, target.namespace, target.name ?? "", options);
+    const remains = deleted.metadata.deletionTimestamp !== undefined;
+    if (resource.returnsDeleted || remains) return send(response, 200, rendering.one(deleted));
+    const { name, uid } = deleted.metadata;
+    const details = { name, ...(resource.group === "" ? {} : { group: resource.group }), kind: resource.plural, uid };
+    return send(response, 200, JSON.stringify({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details }));
+  }
+
+  async #serveScale(call: Call): Promise<void> {
+    const { registry } = this.#options;
+    const { stored, target, request, response } = call;
+    const { namespace, name = "", verb } = target;
+    if (verb === "get") return send(response, 200, JSON.stringify(scaleOf(registry.get(stored, namespace, name))));
+    let change: (current: KubeObject) => Json;
+    if (verb === "update") {
+      const body = await readJson(request);
+      change = () => body;
+    } else if (verb === "patch") {
+      const patch = await this.#readPatch(call);
+      change = (current) => patched(scaleOf(current), patch);
+    } else throw methodNotAllowed();
+    const options = { dryRun: isDryRun(call.query) };
+    const written = registry.modify(stored, namespace, name, (current) => scaled(current, change(current)), options);
+    send(response, 200, JSON.stringify(scaleOf(written)));
+  }
+
+  async #serveToken({ stored, target, request, response }: Call): Promise<void> {
+    const { registry, tokens, now } = this.#options;
+    if (target.verb !== "create") throw methodNotAllowed();
+    const account = registry.get(stored, target.namespace, target.name ?? "");
+    send(response, 201, JSON.stringify(tokenResponse(account, await readJson(request), tokens, now())));
+  }
+}
+
+function known({ name, groups }: User): User {
+  return { name, groups: [...groups, "system:authenticated"] };
+}
+
+function forbidden({ name: user }: User, action: Action): ApiError {
+  if (action.type === "path")
+    return new ApiError(
+      403,
+      "Forbidden",
+      `forbidden: User ${JSON.stringify(user)} cannot ${action.verb} path "${action.path}"`,
+      {},
+    );
+  const { verb, group, resource, subresource, namespace, name } = action;
+  const what = subresource === "" ? resource : `${resource}/${subresource}`;
+  const subject = `${resource}${group === "" ? "" : `.${group}`}${name === "" ? "" : ` "${name}"`}`;
+  const where = namespace === "" ? "at the cluster scope" : `in the namespace "${namespace}"`;
+  return new ApiError(
+    403,
+    "Forbidden",
+    `${subject} is forbidden: User ${JSON.stringify(user)} cannot ${verb} resource "${what}" in API group "${group}" ${where}`,
+    { ...(name === "" ? {} : { name }), ...(group === "" ? {} : { group }), kind: resource },
+  );
+}
+
+function toStored(resource: Resource, body: Json): Json {
+  return resource.view === undefined ? body : resource.view.toStored(asObject(body));
+}
+
+function fromStored(resource: Resource, object: KubeObject): JsonObject {
+  return resource.view === undefined ? object : resource.view.fromStored(object);
+}
+
+function writeOptions({ query, target }: Call): WriteOptions {
+  return { dryRun: isDryRun(query), scope: target.subresource === "status" ? "status" : "spec" };
+}
+
+function isDryRun(query: URLSearchParams): boolean {
+  return query.getAll("dryRun").includes("All");
+}
+
+function mediaType(request: IncomingMessage): string {
+  return (request.headers["content-type"] ?? "").split(";")[0]?.trim() ?? "";
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let octets = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    octets += chunk.length;
+    if (octets > maximumBodyOctets)
+      throw new ApiError(413, "RequestEntityTooLarge", `Request entity too large: limit is ${maximumBodyOctets}`, {});
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+async function readJson(request: IncomingMessage): Promise<Json> {
+  const type = mediaType(request);
+  if (type === "application/yaml") return parseYaml(await readBody(request));
+  if (type !== "application/json" && type !== "")
+    throw unsupportedMediaType(
+      "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
+    );
+  return parseJson(await readBody(request), "the object provided is unrecognized");
+}
+
+function send(response: ServerResponse, code: number, body: string, contentType = "application/json"): void {
+  const content = Buffer.from(body);
+  response.writeHead(code, {
+    "content-type": contentType,
+    "content-length": content.length,
+    "cache-control": "no-cache, private",
+  });
+  response.end(content);
+}
+
+function sendError(response: ServerResponse, error: unknown): void {
+  const apiError =
+    error instanceof ApiError
+      ? error
+      : new ApiError(500, "InternalError", `Internal error occurred: ${(error as Error).stack}`, {});
+  const retryAfter = at(apiError.details, "retryAfterSeconds");
+  if (retryAfter !== undefined) response.setHeader("retry-after", String(retryAfter));
+  send(response, apiError.code, JSON.stringify(apiError.status));
+}

@@ -1,0 +1,20 @@
+/**
+ * A Kubernetes API in memory, as test equipment: real `kubectl` and client libraries work against it over TLS.
+ *
+ * It does what the real API server does alone: discovery; create, read, update, delete, lists in pages, watches with resource versions,
+ * bookmarks and 410; JSON, merge and strategic merge patches and server-side apply; `status` and `scale`; defaults, validation and
+ * immutable fields where tests run into them; cluster addresses and node ports of Services; Tables; client certificates, ServiceAccount
+ * tokens and RBAC; the wording of refusals. Faults can be injected, and history and connections cut, at the moment a test wants it.
+ *
+ * It does not: run controllers (no Pods of Deployments, no EndpointSlices of Services, no garbage collection by owner; only the content
+ * of a deleted namespace goes with it), run Pods (`logs`, `exec` and the like are refused), know schemas (unknown fields are kept, types
+ * are checked only where it relies on them, `kubectl explain` has nothing to say), serve protobuf, custom resources, webhooks or old
+ * API versions, check RBAC for escalation, wait for a Pod's grace period, or track field owners other than those who apply. Kinds and
+ * their peculiarities are in `resources.ts` and `kinds/`, lists that merge by key in `lists.ts`.
+ */
+export { ApiError } from "./api-error.ts";
+export type { Credential } from "./certificates.ts";
+export type { Fault, RequestInfo } from "./faults.ts";
+export type { Json, JsonObject } from "./json.ts";
+export type { KubeObject, ObjectMeta, ObjectReference } from "./objects.ts";
+export { ApiServer, type ApiServerOptions, type Identity, type RequestRecord } from "./server.ts";

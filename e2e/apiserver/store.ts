@@ -1,0 +1,188 @@
+import { expired } from "./api-error.ts";
+import { without } from "./json.ts";
+import type { KubeObject } from "./objects.ts";
+import type { Resource } from "./resource.ts";
+
+/** One stored version of an object. Its JSON is made once, whoever asks. */
+export class Entry {
+  readonly object: KubeObject;
+  #fields: string | undefined;
+
+  constructor(object: KubeObject) {
+    this.object = object;
+  }
+
+  get json(): string {
+    const { kind, apiVersion } = this.object;
+    return `{"kind":"${kind}","apiVersion":"${apiVersion}",${this.#body.slice(1)}`;
+  }
+
+  /** As an item of a list, where the real API leaves out what the list already says: kind and version. */
+  get itemJson(): string {
+    return this.#body;
+  }
+
+  get #body(): string {
+    this.#fields ??= JSON.stringify(without(this.object, "kind", "apiVersion"));
+    return this.#fields;
+  }
+}
+
+export type ChangeType = "ADDED" | "MODIFIED" | "DELETED";
+
+/** A write, as watches see it. `previous` is what the object was before. */
+export class Change {
+  readonly type: ChangeType;
+  readonly version: number;
+  readonly entry: Entry;
+  readonly previous: Entry | undefined;
+  #line: Buffer | undefined;
+
+  constructor(type: ChangeType, version: number, entry: Entry, previous: Entry | undefined) {
+    this.type = type;
+    this.version = version;
+    this.entry = entry;
+    this.previous = previous;
+  }
+
+  /** The line of a watch, made once for all watches. */
+  get line(): Buffer {
+    this.#line ??= Buffer.from(`{"type":"${this.type}","object":${this.entry.json}}\n`);
+    return this.#line;
+  }
+}
+
+class Collection {
+  readonly entries = new Map<string, Entry>(); // object key -> newest version
+  readonly history: Change[] = []; // oldest first
+  readonly listeners = new Set<(change: Change) => void>();
+  readonly snapshots = new Map<number, readonly Entry[]>(); // version -> all entries then, for lists in pages
+  sorted: readonly Entry[] | undefined; // undefined: to be made from `entries`
+  floor: number; // watches from before this version have missed changes
+
+  constructor(floor: number) {
+    this.floor = floor;
+  }
+}
+
+const maximumSnapshots = 16;
+
+/**
+ * The objects, one resource version for all of them, and for each resource a bounded window of past changes. It checks nothing but
+ * versions; what may be written is decided by its caller. Objects put in must not be changed afterwards.
+ */
+export class Store {
+  readonly #collections = new Map<Resource, Collection>();
+  readonly #historySize: number;
+  #version = 1;
+
+  /** `historySize`: changes kept of each resource. */
+  constructor(historySize: number) {
+    this.#historySize = historySize;
+  }
+
+  /** The resource version of the newest write to anything. */
+  get version(): number {
+    return this.#version;
+  }
+
+  get(resource: Resource, key: string): KubeObject | undefined {
+    return this.#collection(resource).entries.get(key)?.object;
+  }
+
+  /** All objects of a resource, by key. The array is a snapshot. */
+  entries(resource: Resource): readonly Entry[] {
+    const collection = this.#collection(resource);
+    collection.sorted ??= [...collection.entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+    return collection.sorted;
+  }
+
+  /** Keeps the present entries readable by `entriesAt`, until they are compacted or crowded out. @returns their version */
+  keepSnapshot(resource: Resource): number {
+    const { snapshots } = this.#collection(resource);
+    snapshots.set(this.#version, this.entries(resource));
+    for (const version of snapshots.keys()) if (snapshots.size > maximumSnapshots) snapshots.delete(version);
+    return this.#version;
+  }
+
+  /** The entries at a kept version. @throws {ApiError} 410 */
+  entriesAt(resource: Resource, version: number): readonly Entry[] {
+    const snapshot = this.#collection(resource).snapshots.get(version);
+    if (snapshot === undefined)
+      throw expired(
+        "The provided continue parameter is too old to display a consistent list result. Start a new list without it.",
+      );
+    return snapshot;
+  }
+
+  /** Creates or replaces. @returns the object as stored, with its new resource version */
+  write(resource: Resource, object: KubeObject): KubeObject {
+    const key = objectKey(object);
+    const previous = this.#collection(resource).entries.get(key);
+    const entry = this.#stamp(object);
+    this.#collection(resource).entries.set(key, entry);
+    this.#record(resource, new Change(previous === undefined ? "ADDED" : "MODIFIED", this.#version, entry, previous));
+    return entry.object;
+  }
+
+  /** @returns the last state, with the resource version of its deletion */
+  remove(resource: Resource, object: KubeObject): KubeObject {
+    const key = objectKey(object);
+    const previous = this.#collection(resource).entries.get(key);
+    const entry = this.#stamp(object);
+    this.#collection(resource).entries.delete(key);
+    this.#record(resource, new Change("DELETED", this.#version, entry, previous));
+    return entry.object;
+  }
+
+  /** The changes after `version`. @throws {ApiError} 410 when they are no longer all there */
+  changesSince(resource: Resource, version: number): readonly Change[] {
+    const { history, floor } = this.#collection(resource);
+    if (version < floor) throw expired(`too old resource version: ${version} (${floor})`);
+    return history.slice(history.findLastIndex((change) => change.version <= version) + 1);
+  }
+
+  /** Calls `listener` after each change, in order; disposing ends it. */
+  listen(resource: Resource, listener: (change: Change) => void): Disposable {
+    const { listeners } = this.#collection(resource);
+    listeners.add(listener);
+    return { [Symbol.dispose]: () => void listeners.delete(listener) };
+  }
+
+  /** Forgets the history, so that every older resource version and `continue` token has expired. */
+  compact(): void {
+    this.#version++; // As a compaction never spares the version that a client saw last.
+    for (const collection of this.#collections.values()) {
+      collection.history.length = 0;
+      collection.snapshots.clear();
+      collection.floor = this.#version;
+    }
+  }
+
+  #collection(resource: Resource): Collection {
+    let collection = this.#collections.get(resource);
+    if (collection === undefined) {
+      collection = new Collection(this.#version);
+      this.#collections.set(resource, collection);
+    }
+    return collection;
+  }
+
+  #stamp(object: KubeObject): Entry {
+    this.#version++;
+    return new Entry({ ...object, metadata: { ...object.metadata, resourceVersion: String(this.#version) } });
+  }
+
+  #record(resource: Resource, change: Change): void {
+    const collection = this.#collection(resource);
+    collection.sorted = undefined;
+    collection.history.push(change);
+    if (collection.history.length > this.#historySize) collection.floor = collection.history.shift()?.version ?? collection.floor;
+    for (const listener of collection.listeners) listener(change);
+  }
+}
+
+/** `namespace/name`, or the name alone for an object without a namespace. */
+export function objectKey({ metadata: { namespace, name } }: { readonly metadata: KubeObject["metadata"] }): string {
+  return namespace === undefined ? name : `${namespace}/${name}`;
+}
