@@ -108,10 +108,11 @@ export class Controller implements AsyncDisposable {
     for (const { key } of this.#services.values()) yield key;
   }
 
-  /** By the status and by what was given since; both count, because the second will be the first in a moment. */
+  /** By its status and by what it was given since; both count, because the second will be the first in a moment. */
   #heldBy(key: string): readonly Address[] {
     const service = this.#services.get(key);
-    const recorded = service === undefined ? [] : recordedAddresses(service);
+    if (service === undefined) return [];
+    const recorded = recordedAddresses(service);
     const held = this.#options.allocator.held(key)?.addresses ?? [];
     return [...recorded, ...held.filter((address) => !recorded.some((other) => other.equals(address)))];
   }

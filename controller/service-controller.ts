@@ -49,9 +49,14 @@ export class ServiceController {
   /** Addresses may be given from these pools. @throws {Error} when an address in use is in none of them, which is to be ruled out before */
   configure(pools: readonly Pool[]): void {
     const { allocator, services } = this.#options;
-    const [stranded] = allocator.setPools(pools);
-    if (stranded !== undefined)
-      throw new Error(`Cannot change pools: ${stranded.service} holds ${stranded.address}, which would be in none`);
+    let stranded = allocator.setPools(pools);
+    if (stranded.length > 0) {
+      // Services that are gone, but have not been decided on since, hold nothing any more.
+      for (const { service } of stranded) if (services.get(service) === undefined) allocator.release(service);
+      stranded = allocator.setPools(pools);
+    }
+    for (const { service, address } of stranded)
+      throw new Error(`Cannot change pools: ${service} holds ${address}, which would be in none`);
     this.#state = { type: "configured" };
     const all = [...services.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
     // What is on record is taken before anything new is given, in an order that is the same after every start.

@@ -52,8 +52,9 @@ export function topicsOf(before: Tenure, after: Tenure, isHeld: (address: Addres
   for (const { allocation, sharingKey } of [before, after]) {
     if (allocation === undefined) continue;
     for (const address of allocation.addresses) {
-      if (!isHeld(address)) topics.add(freeInPool(allocation.pool, address.family)).add(freeAddress(address));
-      else if (sharingKey !== "") topics.add(sharedInPool(allocation.pool, sharingKey)).add(sharedAddress(address, sharingKey));
+      // Who asked for this very address comes before who would take any.
+      if (!isHeld(address)) topics.add(freeAddress(address)).add(freeInPool(allocation.pool, address.family));
+      else if (sharingKey !== "") topics.add(sharedAddress(address, sharingKey)).add(sharedInPool(allocation.pool, sharingKey));
     }
   }
   return topics;

@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { configText, startWorld, World } from "./testing.ts";
+
+const ten = configText("main 10.0.0.0-10.0.0.9");
+const upper = configText("main 10.0.0.5-10.0.0.9");
+const config = "metallb-system/config";
+const status = "metallb-system/ingot-status";
+
+/** Loaded and stale, as the alerts see them. */
+async function gauges(world: World): Promise<string> {
+  const value = (name: string) => world.metric(`metallb_k8s_client_config_${name}_bool`);
+  return `loaded ${await value("loaded")} stale ${await value("stale")}`;
+}
+
+test("an accepted change is told, recorded, and taken up by those who wait for it", async () => {
+  const world = await startWorld(configText("main 10.0.0.0-10.0.0.0"), { a: {}, b: {} });
+  world.config(ten);
+  assert.deepEqual(await world.settle(), [
+    `${config}: Normal ConfigLoaded: configuration loaded`,
+    `${status}: written`,
+    "default/b: status 10.0.0.1",
+    'default/b: Normal IPAllocated: Assigned IP ["10.0.0.1"]',
+  ]);
+  assert.equal(await gauges(world), "loaded 1 stale 0");
+});
+
+test("an invalid change is told with its place, and the one before stays in force", async () => {
+  const world = await startWorld(ten);
+  world.config(`${ten}  bogus: 1\n`);
+  const [event, ...more] = await world.settle();
+  assert.match(
+    event ?? "",
+    /^metallb-system\/config: Warning ConfigStale: .*the previous one stays in force: .*line 6, column \d+: .*bogus/,
+  );
+  assert.deepEqual(more, []);
+  assert.equal(await gauges(world), "loaded 1 stale 1");
+  world.service("web");
+  await world.settle();
+  assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
+});
+
+test("a ConfigMap that is deleted leaves its configuration in force", async () => {
+  const world = await startWorld(ten);
+  world.config(undefined);
+  assert.deepEqual(await world.settle(), [
+    `${config}: Warning ConfigStale: configuration not used, the previous one stays in force: the ConfigMap does not exist`,
+  ]);
+  world.service("web");
+  await world.settle();
+  assert.deepEqual([world.addresses("web"), await gauges(world)], [["web=10.0.0.0"], "loaded 1 stale 1"]);
+});
+
+test("a change that strands addresses is refused naming all of them, and accepted by itself when they are gone", async () => {
+  const world = await startWorld(ten, { a: {}, b: {} });
+  world.config(upper);
+  assert.deepEqual(await world.settle(), [
+    `${config}: Warning ConfigStale: configuration not used, the previous one stays in force: ` +
+      "no pool would be left for addresses in use by default/a (10.0.0.0), default/b (10.0.0.1)",
+  ]);
+  world.delete("a");
+  assert.deepEqual([await world.settle(), await gauges(world)], [[], "loaded 1 stale 1"]);
+  world.change("b", { type: "ClusterIP" });
+  assert.deepEqual(await world.settle(), [
+    `${config}: Normal ConfigLoaded: configuration loaded`,
+    "default/b: status cleared",
+    `${status}: written`,
+  ]);
+  world.service("c");
+  await world.settle();
+  assert.deepEqual([world.addresses("c"), await gauges(world)], [["c=10.0.0.5"], "loaded 1 stale 0"]);
+});
+
+test("an address that is given while a change is refused stands in its way, too", async () => {
+  const world = await startWorld(ten, { a: {} });
+  world.config(upper);
+  await world.settle();
+  world.service("b");
+  await world.settle();
+  world.delete("a");
+  await world.settle();
+  assert.deepEqual([world.addresses("b"), await gauges(world)], [["b=10.0.0.1"], "loaded 1 stale 1"]);
+});
+
+test("an address whose status is still being written is not stranded either", async () => {
+  const world = await startWorld(ten);
+  world.cluster.away = true;
+  world.service("a");
+  await world.settle();
+  world.config(upper);
+  await world.settle();
+  assert.equal(await gauges(world), "loaded 1 stale 1");
+});
+
+test("a change that comes at one moment with the deletion of the Service in its way is accepted", async () => {
+  const world = await startWorld(ten, { a: {} });
+  world.delete("a");
+  world.config(upper);
+  await world.settle();
+  assert.equal(await gauges(world), "loaded 1 stale 0");
+});
+
+test("foreign addresses do not stand in the way of a change", async () => {
+  const world = await startWorld(ten, { theirs: { loadBalancerClass: "x/y", ingress: ["10.0.0.3"] } });
+  world.config(upper);
+  await world.settle();
+  assert.equal(await gauges(world), "loaded 1 stale 0");
+});
+
+test("a refused configuration is refused after a restart as before it, and no address moves", async () => {
+  const world = await startWorld(ten, { a: {}, b: {} });
+  world.config(upper);
+  await world.settle();
+  await world.restart();
+  await world.settle();
+  world.service("c");
+  await world.settle();
+  assert.deepEqual(world.addresses("a", "b", "c"), ["a=10.0.0.0", "b=10.0.0.1", "c=10.0.0.2"]);
+  assert.equal(await gauges(world), "loaded 1 stale 1");
+});
+
+for (const { name, now } of [
+  { name: "became invalid", now: "address-pools: 1" },
+  { name: "was deleted", now: undefined },
+])
+  test(`the last good configuration is in force after a start at which the ConfigMap ${name}`, async () => {
+    const world = await startWorld(ten, { a: {} });
+    world.config(now);
+    await world.restart();
+    world.service("b");
+    await world.settle();
+    assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.0", "b=10.0.0.1"]);
+    assert.equal(await gauges(world), "loaded 1 stale 1");
+  });
+
+test("a configuration that was changed while the controller was down is judged by the same rule", async () => {
+  const world = new World();
+  world.lastGood(ten);
+  world.config(upper);
+  world.service("a", { ingress: ["10.0.0.1"] });
+  world.controller.start();
+  assert.match((await world.settle()).join("\n"), /^metallb-system\/config: Warning ConfigStale: .*default\/a \(10\.0\.0\.1\)$/);
+  assert.deepEqual(world.addresses("a"), ["a=10.0.0.1"]);
+});
+
+test("with no configuration at all the gauges say so", async () => {
+  assert.equal(await gauges(await startWorld(undefined)), "loaded 0 stale 1");
+  assert.equal(await gauges(await startWorld("address-pools: 1")), "loaded 0 stale 1");
+});
+
+test("the record of the last good configuration is put right when someone else changes or deletes it", async () => {
+  const world = await startWorld(ten);
+  world.lastGood(upper);
+  assert.deepEqual(await world.settle(), [`${status}: written`]);
+  world.cluster.remove("configmaps", status);
+  assert.deepEqual(await world.settle(), [`${status}: written`]);
+  world.config("address-pools: 1");
+  await world.restart();
+  world.service("a");
+  await world.settle();
+  assert.deepEqual(world.addresses("a"), ["a=10.0.0.0"]);
+});
+
+test("the record is written when the API is back", async () => {
+  const world = new World();
+  world.cluster.away = true;
+  world.config(ten);
+  world.controller.start();
+  assert.deepEqual(await world.settle(), [`${config}: Normal ConfigLoaded: configuration loaded`]);
+  world.cluster.away = false;
+  world.clock.advanceBy(60_000);
+  assert.deepEqual(await world.settle(), [`${status}: written`]);
+});

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { WaitList } from "./wait-list.ts";
+
+const pool = { topic: "pool", shape: "" };
+const address = { topic: "address", shape: "" };
+
+test("when something moves, the first in line of each shape is worth a try", () => {
+  const list = new WaitList();
+  for (const service of ["c", "a", "b"]) list.set(service, [pool]);
+  list.set("x", [{ topic: "pool", shape: "other" }]);
+  assert.deepEqual(list.moved("pool"), ["c", "x"]);
+  assert.deepEqual(list.moved("address"), []);
+});
+
+test("who waits on keeps the place, and nobody else is tried", () => {
+  const list = new WaitList();
+  list.set("a", [pool]);
+  list.set("b", [pool]);
+  assert.deepEqual(list.set("a", [pool, address]), []);
+  assert.deepEqual(list.moved("pool"), ["a"]);
+});
+
+test("when the first one is served, or waits for something else, the next is worth a try", () => {
+  const list = new WaitList();
+  for (const service of ["a", "b", "c"]) list.set(service, [pool]);
+  assert.deepEqual(list.set("a", []), ["b"]);
+  assert.deepEqual(list.set("b", [address]), ["c"]);
+  assert.deepEqual(list.set("c", []), []);
+  assert.deepEqual(list.moved("pool"), []);
+  assert.deepEqual(list.moved("address"), ["b"]);
+});
+
+test("who comes back is last in line", () => {
+  const list = new WaitList();
+  for (const service of ["a", "b"]) list.set(service, [pool]);
+  list.set("a", []);
+  list.set("a", [pool]);
+  assert.deepEqual(list.moved("pool"), ["b"]);
+});

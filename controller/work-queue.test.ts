@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { SimulatedClock } from "#pkg/clock";
+import { type Outcome, WorkQueue } from "./work-queue.ts";
+
+/** A queue whose work ends when the test says so. */
+function setUp(concurrency = 2) {
+  const clock = new SimulatedClock();
+  const started: string[] = [];
+  const ends = new Map<string, (outcome: Outcome) => void>(); // key -> ends its work
+  const queue = new WorkQueue({
+    work: (key) => {
+      started.push(key);
+      const { promise, resolve } = Promise.withResolvers<Outcome>();
+      ends.set(key, resolve);
+      return promise;
+    },
+    ...{ concurrency, clock, random: () => 1 },
+  });
+  const run = () => {
+    clock.advanceBy(0);
+    return started.splice(0);
+  };
+  const end = async (key: string, outcome: Outcome = "done") => {
+    ends.get(key)?.(outcome);
+    await setImmediate();
+    return run();
+  };
+  return { queue, clock, run, end };
+}
+
+test("keys are worked on in the order in which they came, as many at once as allowed", async () => {
+  const { queue, run, end } = setUp();
+  for (const key of ["c", "a", "b", "d"]) queue.add(key);
+  assert.deepEqual(run(), ["c", "a"]);
+  assert.deepEqual(await end("a"), ["b"]);
+  assert.deepEqual(await end("c"), ["d"]);
+});
+
+test("a key that waits is not added twice, and keeps its place", () => {
+  const { queue, run } = setUp();
+  for (const key of ["a", "b", "a"]) queue.add(key);
+  assert.deepEqual(run(), ["a", "b"]);
+});
+
+test("a key that is added while it is worked on is worked on once more, afterwards", async () => {
+  const { queue, run, end } = setUp();
+  queue.add("a");
+  run();
+  queue.add("a");
+  queue.add("a");
+  assert.deepEqual(run(), []);
+  assert.deepEqual(await end("a"), ["a"]);
+  assert.deepEqual(await end("a"), []);
+});
+
+test("what failed is tried again, later each time, and from the start after a success", async () => {
+  const { queue, clock, run, end } = setUp();
+  queue.add("a");
+  run();
+  const waits: number[] = [];
+  for (const outcome of ["retry", "retry", "retry", "done"] as const) {
+    await end("a", outcome);
+    const before = clock.now();
+    if (!clock.advanceToNext()) queue.add("a");
+    run();
+    waits.push(clock.now() - before);
+  }
+  assert.deepEqual(waits, [200, 400, 800, 0]);
+  await end("a", "retry");
+  clock.advanceBy(200);
+  assert.deepEqual(run(), ["a"]);
+});
+
+test("a key that changes is not kept waiting for its next try, nor tried twice", async () => {
+  const { queue, clock, run, end } = setUp();
+  queue.add("a");
+  run();
+  await end("a", "retry");
+  queue.add("a");
+  assert.deepEqual(run(), ["a"]);
+  clock.advanceBy(60_000);
+  assert.deepEqual(await end("a"), []);
+});
+
+test("keys that need no waiting are worked off at once, and others get their turn in between", () => {
+  const clock = new SimulatedClock();
+  const done: string[] = [];
+  const work = (key: string): Outcome => {
+    done.push(key);
+    return "done";
+  };
+  const queue = new WorkQueue({ work, concurrency: 1, clock, random: () => 1 });
+  for (let i = 0; i < 1000; i++) queue.add(`${i}`);
+  clock.advanceToNext();
+  assert.equal(done.length, 200);
+  clock.advanceBy(0);
+  assert.equal(done.length, 1000);
+});
+
+test("closing waits for what is under way, and starts nothing more", async () => {
+  const { queue, clock, run, end } = setUp(1);
+  queue.add("a");
+  queue.add("b");
+  run();
+  let closed = false;
+  const closing = queue.close(clock.now() + 1000).then(() => {
+    closed = true;
+  });
+  queue.add("c");
+  await setImmediate();
+  assert.equal(closed, false);
+  assert.deepEqual(await end("a", "retry"), []);
+  await closing;
+  assert.deepEqual([run(), clock.pending()], [[], []]);
+});
+
+test("closing does not wait longer than its deadline, nor at all when nothing is under way", async () => {
+  const { queue, clock, run, end } = setUp();
+  queue.add("a");
+  run();
+  await end("a", "retry");
+  await setUp().queue.close(0);
+  queue.add("a");
+  run();
+  const closing = queue.close(clock.now() + 1000);
+  clock.advanceBy(1000);
+  await closing;
+});
