@@ -36,9 +36,9 @@ function finding(refusal: Refusal): string {
     case "unknownPool":
       return `there is no pool "${refusal.pool}", only ${list(refusal.known.map(quoted))}`;
     case "poolFull":
-      return refusal.total === 0
-        ? `pool "${refusal.pool}" has no ${refusal.family} address that avoid-buggy-ips leaves for use`
-        : `pool "${refusal.pool}" has no free ${refusal.family} address (all ${refusal.total} are in use)`;
+      if (refusal.total === 0)
+        return `pool "${refusal.pool}" has no ${refusal.family} address that avoid-buggy-ips leaves for use`;
+      return `pool "${refusal.pool}" has no free ${refusal.family} address (${allOf(refusal.total)} in use)`;
     case "poolLacksFamily":
       return `pool "${refusal.pool}" has no ${refusal.family} addresses`;
     case "noPoolFits":
@@ -79,6 +79,10 @@ function quoted(name: string): string {
 
 function familyNames(families: readonly Family[]): string {
   return families.join(" and ");
+}
+
+function allOf(total: number): string {
+  return total === 1 ? "its only one is" : `all ${total} are`;
 }
 
 function backend(key: string): string {

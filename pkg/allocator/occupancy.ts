@@ -15,7 +15,7 @@ export interface Holding {
 interface Group {
   readonly slots: IntervalSet;
   size: number;
-  readonly portUses: Map<string, number>; // protocol/port -> on how many of the addresses it is taken
+  readonly portUses: Map<string, number>; // port text -> on how many of the addresses it is taken
 }
 
 /** Who is on which slot of a layout. Keeps the books; whether a holding may be put down is the caller's question. */

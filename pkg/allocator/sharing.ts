@@ -13,8 +13,9 @@ export function termsOf({ service, sharingKey, backendKey, ports }: Claim): Term
   return { service, sharingKey, backendKey, ports: distinct.size === ports.length ? ports : [...distinct.values()] };
 }
 
+/** Such as `80/TCP`. */
 export function portText({ protocol, port }: ClaimedPort): string {
-  return `${protocol}/${port}`;
+  return `${port}/${protocol}`;
 }
 
 /** Why a Service may not have `address` while `holder` has it too; nothing stands between a Service and itself. */
