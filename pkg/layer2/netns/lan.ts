@@ -1,0 +1,63 @@
+/** A LAN of two hosts: this process, which must be in a network namespace made for it, and a client process in another. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import type { Call, client } from "./client.ts";
+
+type Client = typeof client;
+
+/** Runs ip(8) in this namespace. */
+export function ip(command: string): string {
+  return execFileSync("ip", command.split(" "), { encoding: "utf8" });
+}
+
+export class Lan implements Disposable {
+  readonly #process: ChildProcess;
+
+  private constructor(process: ChildProcess) {
+    this.#process = process;
+  }
+
+  /** Whose network namespace is the client's. */
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
+  static async start(): Promise<Lan> {
+    const file = new URL("./client.ts", import.meta.url).pathname;
+    const child = spawn("unshare", ["--net", process.execPath, file], {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      serialization: "advanced",
+    });
+    await once(child, "message"); // It is in its namespace.
+    return new Lan(child);
+  }
+
+  /** Joins interface `name` here with `peer` at the client, both up; the client has `address/24`. */
+  async join(name: string, peer: string, address: string): Promise<void> {
+    ip(`link add ${name} type veth peer name ${peer} netns ${this.pid}`);
+    ip(`link set ${name} up`);
+    await this.adopt(peer, address);
+  }
+
+  /** Makes an interface of the client ready, with `address/24`. */
+  async adopt(peer: string, address: string): Promise<void> {
+    await this.call("run", "ip", "link", "set", peer, "up");
+    await this.call("run", "ip", "address", "add", `${address}/24`, "dev", peer);
+    await this.call("listen", peer);
+  }
+
+  /** Calls a function of the client; calls must not overlap. */
+  async call<Name extends keyof Client>(
+    method: Name,
+    ...parameters: Parameters<Client[Name]>
+  ): Promise<Awaited<ReturnType<Client[Name]>>> {
+    this.#process.send({ method, parameters } satisfies Call);
+    const [message] = await once(this.#process, "message");
+    if ("error" in message) throw new Error(`Cannot ${method} at the client: ${message.error}`);
+    return message.value;
+  }
+
+  [Symbol.dispose](): void {
+    this.#process.kill("SIGKILL");
+  }
+}

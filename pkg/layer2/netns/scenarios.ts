@@ -1,0 +1,352 @@
+/** Layer 2 on a LAN of network namespaces, with the Linux kernel as the client. Run by `layer2.test.ts`. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { closeSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { EtherType, etherTypeFilter, PacketSocket } from "#pkg/linux";
+import { type Log, silentLog } from "#pkg/log";
+import { type Address, parseAddress } from "#pkg/net";
+import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "../arp.ts";
+import { Layer2 } from "../index.ts";
+import { broadcastMac, type Mac, parseMac } from "../mac.ts";
+import { ip, Lan } from "./lan.ts";
+
+const virtual = address("192.0.2.100");
+// Not known to the client's kernel, so that no request of its own comes between.
+const quiet = address("192.0.2.101");
+let lan: Lan;
+
+before(async () => {
+  lan = await Lan.start();
+  await lan.join("lan0", "host0", "192.0.2.2");
+});
+
+after(() => lan[Symbol.dispose]());
+
+test("the kernel of a client finds an announced address at the MAC address of the interface, and no longer once it is withdrawn", async () => {
+  await using layer2 = await started();
+  assert.equal(await lan.call("resolve", "192.0.2.100"), undefined);
+  layer2.announce(virtual);
+  assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+  layer2.withdraw(virtual);
+  assert.equal(await lan.call("resolve", "192.0.2.100"), undefined);
+  layer2.announce(virtual);
+  assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+});
+
+const asked: { name: string; changes: (ours: Mac) => Partial<ArpFrame>; answered: boolean }[] = [
+  { name: "a broadcast request", changes: () => ({}), answered: true },
+  { name: "a unicast request", changes: (ours) => ({ destination: ours }), answered: true },
+  { name: "a sender of another subnet", changes: () => ({ senderAddress: 0x0a090909 }), answered: true },
+  { name: "a probe", changes: () => ({ senderAddress: 0 }), answered: true },
+  { name: "a request for an address not announced", changes: () => ({ targetAddress: 0xc00002c8 }), answered: false },
+  { name: "a request to another machine", changes: () => ({ destination: 0x020000000009 }), answered: false },
+  { name: "an announcement by another machine", changes: () => ({ senderAddress: Number(quiet.value) }), answered: false },
+];
+test("requests are answered by the rules, to the sender, from the interface", async () => {
+  await using layer2 = await started();
+  layer2.announce(quiet);
+  for (const { name, changes, answered } of asked) {
+    const request = await requestFor(quiet, changes(mac("lan0")));
+    const answer = await lan.call("ask", "host0", request, answered ? 1000 : 100);
+    const want = {
+      destination: request.senderMac,
+      source: mac("lan0"),
+      operation: ArpOperation.reply,
+      senderMac: mac("lan0"),
+      senderAddress: request.targetAddress,
+      targetMac: request.senderMac,
+      targetAddress: request.senderAddress,
+    };
+    assert.deepEqual(answer?.reply, answered ? want : undefined, name);
+  }
+  const { addresses, ignored, sendFailures } = layer2.counters();
+  const [counted] = addresses;
+  assert.deepEqual([counted?.requestsReceived, counted?.responsesSent, sendFailures], [4, 4, 0]);
+  assert.deepEqual([ignored.notAnnounced, ignored.notForUs, ignored.gratuitous], [1, 1, 1]);
+});
+
+test("frames that are cut short, nonsense or of a foreign VLAN are counted and change nothing", async () => {
+  await using layer2 = await started();
+  layer2.announce(quiet);
+  const request = await requestFor(quiet);
+  const good = encodeArp(request);
+  const short = [14, 20, 41].map((length) => good.subarray(0, length));
+  const nonsense = good.with(14, 0xff);
+  const tagged = new Uint8Array([...good.subarray(0, 12), 0x81, 0x00, 0x00, 0x05, ...good.subarray(12)]);
+  await lan.call("send", "host0", [...short, nonsense, tagged]);
+  await until(() => layer2.counters().ignored.malformed === 4 && layer2.counters().ignored.notForUs === 1);
+  assert.equal(layer2.counters().addresses[0]?.requestsReceived, 0);
+  assert.ok(await lan.call("ask", "host0", request, 1000));
+});
+
+test("an address is announced at once, then every 1.1 s for 5 s, as a request and a reply", async () => {
+  await using layer2 = await started();
+  await lan.call("listen", "host0");
+  layer2.announce(virtual);
+  layer2.announce(virtual); // It is already.
+  const seen = await gratuitous(5500);
+  assert.deepEqual(
+    seen.map(({ frame }) => frame.operation),
+    Array(5).fill([1, 2]).flat(),
+  );
+  for (const { frame } of seen)
+    assert.deepEqual(frame, {
+      destination: broadcastMac,
+      source: mac("lan0"),
+      operation: frame.operation,
+      senderMac: mac("lan0"),
+      senderAddress: Number(virtual.value),
+      targetMac: broadcastMac,
+      targetAddress: Number(virtual.value),
+    });
+  const starts = seen.filter(({ frame }) => frame.operation === 1).map(({ at }) => at);
+  for (const [i, at] of starts.slice(1).entries()) assert.ok(at - (starts[i] ?? 0) > 900, `turns come too close: ${starts}`);
+  assert.equal(layer2.counters().addresses[0]?.gratuitousSent, 10);
+});
+
+test("a withdrawn address is announced no more", async () => {
+  await using layer2 = await started();
+  layer2.announce(virtual);
+  layer2.announce(quiet);
+  await until(() => layer2.counters().addresses.every(({ gratuitousSent }) => gratuitousSent === 2));
+  layer2.withdraw(virtual);
+  await lan.call("listen", "host0");
+  const senders = (await gratuitous(1500)).map(({ frame }) => frame.senderAddress);
+  assert.deepEqual(senders, [Number(quiet.value), Number(quiet.value)]);
+});
+
+test("an interface that is removed and made again at once is answered on, and the address announced anew", async () => {
+  await using layer2 = await started();
+  layer2.announce(virtual);
+  const before = macText("lan0");
+  for (let i = 0; i < 5; i++) {
+    ip("link delete lan0");
+    await lan.join("lan0", "host0", "192.0.2.2");
+  }
+  assert.notEqual(macText("lan0"), before);
+  assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+  await until(() => layer2.interfaces().find(({ name }) => name === "lan0")?.mac === macText("lan0"));
+});
+
+test("an interface that takes the index of another at once is answered on", async () => {
+  await using layer2 = await started();
+  layer2.announce(virtual);
+  const index = Number.parseInt(ip("-o link show dev lan0"), 10);
+  ip("link delete lan0");
+  ip(`link add lan0 index ${index} type veth peer name host0 netns ${lan.pid}`);
+  ip("link set lan0 up");
+  await lan.adopt("host0", "192.0.2.2");
+  assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+});
+
+test("an interface that goes down and up is answered on, and one whose MAC address changes answers with the new one and says so", async () => {
+  await using layer2 = await started();
+  layer2.announce(virtual);
+  ip("link set lan0 down");
+  await until(() => statusOf(layer2, "lan0") === "down");
+  ip("link set lan0 up");
+  assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+  await lan.call("listen", "host0");
+  ip("link set lan0 address 02:00:00:00:00:77");
+  const seen = await gratuitous(500);
+  assert.ok(seen.some(({ frame }) => frame.senderMac === 0x020000000077));
+  assert.equal(await lan.call("resolve", "192.0.2.100"), "02:00:00:00:00:77");
+});
+
+test("a port of a bridge is not answered on, and its bridge is", async () => {
+  await using layer2 = await started();
+  layer2.announce(virtual);
+  ip("link add bridge0 type bridge");
+  ip("link set bridge0 address 02:00:00:00:00:88 up");
+  ip("link set lan0 master bridge0");
+  await until(() => statusOf(layer2, "lan0") === "enslaved" && statusOf(layer2, "bridge0") === "answering");
+  await until(() => layer2.interfaces().find(({ name }) => name === "bridge0")?.running === true);
+  assert.equal(await lan.call("resolve", "192.0.2.100"), "02:00:00:00:00:88");
+  ip("link set lan0 nomaster");
+  ip("link delete bridge0");
+  await until(() => statusOf(layer2, "lan0") === "answering");
+  assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+});
+
+test("every interface answers with its own MAC address", async () => {
+  await lan.join("lan1", "host1", "198.51.100.2");
+  await using layer2 = await started();
+  layer2.announce(quiet);
+  const macs: (Mac | undefined)[] = [];
+  for (const name of ["host0", "host1"]) {
+    const answer = await lan.call("ask", name, await requestFor(quiet), 1000);
+    macs.push(answer?.reply.senderMac);
+  }
+  assert.deepEqual(macs, [mac("lan0"), mac("lan1")]);
+  ip("link delete lan1");
+});
+
+test("a main thread that is busy delays no answer", async () => {
+  await using layer2 = await started();
+  layer2.announce(quiet);
+  const request = await requestFor(quiet);
+  const answer = lan.call("ask", "host0", request, 1000);
+  for (const end = performance.now() + 1500; performance.now() < end; );
+  const { microseconds = Infinity } = (await answer) ?? {};
+  assert.ok(microseconds < 500_000, `answered after ${microseconds} µs`);
+});
+
+test("a flood of requests is answered or counted, frame by frame, and an ordinary request after it is answered", async () => {
+  await using layer2 = await started();
+  layer2.announce(quiet);
+  await until(() => layer2.counters().addresses[0]?.gratuitousSent === 2);
+  const request = await requestFor(quiet);
+  const flood = 20_000;
+  await lan.call("send", "host0", Array(flood).fill(encodeArp(request)));
+  assert.ok(await lan.call("ask", "host0", request, 5000));
+  const counts = () => {
+    const { addresses, sendFailures } = layer2.counters();
+    return { received: addresses[0]?.requestsReceived ?? 0, done: (addresses[0]?.responsesSent ?? 0) + sendFailures };
+  };
+  await until(() => counts().received === counts().done);
+  assert.ok(counts().received > 1 && counts().received <= flood + 1, `${counts().received} were received`);
+});
+
+test("a packet socket that is not read knows how many frames it lost", async () => {
+  const index = Number.parseInt(ip("-o link show dev lan0"), 10);
+  using socket = PacketSocket.open(index, EtherType.arp, etherTypeFilter(EtherType.arp, 128));
+  const sent = 20_000;
+  await lan.call("send", "host0", Array(sent).fill(encodeArp(await requestFor(quiet))));
+  let read = 0;
+  for (const buffer = new Uint8Array(128); socket.receive(buffer) !== undefined; ) read++;
+  const dropped = socket.takeDropped();
+  assert.ok(dropped > 0 && read + dropped >= sent, `${read} were read and ${dropped} dropped`);
+  assert.equal(socket.takeDropped(), 0);
+});
+
+test("ten thousand addresses are announced while requests are answered", async () => {
+  await using layer2 = await started();
+  layer2.announce(quiet);
+  const request = await requestFor(quiet);
+  for (let i = 0; i < 10_000; i++) layer2.announce(address(`203.0.${i >> 8}.${i & 255}`));
+  const { microseconds = Infinity } = (await lan.call("ask", "host0", request, 1000)) ?? {};
+  assert.ok(microseconds < 500_000, `answered after ${microseconds} µs`);
+  await until(() => layer2.counters().addresses.every(({ gratuitousSent }) => gratuitousSent >= 2), 10_000);
+});
+
+test("a thread that dies is replaced, keeps the addresses and the counters, and leaves no descriptor behind", async () => {
+  const errors: string[] = [];
+  const log = { ...silentLog, error: (message: string) => errors.push(message) };
+  await using layer2 = await started(log);
+  layer2.announce(virtual);
+  await until(() => layer2.counters().addresses[0]?.gratuitousSent === 2);
+  const open = descriptors().length;
+  const netlink = netlinkDescriptors();
+  assert.equal(netlink.length, 1);
+  closeSync(netlink[0] ?? -1); // A broken invariant, as good as any.
+  await until(() => errors.includes("the thread that answers on layer 2 died and is restarted"));
+  await until(() => statusOf(layer2, "lan0") === "answering");
+  assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+  assert.ok((layer2.counters().addresses[0]?.gratuitousSent ?? 0) >= 4);
+  assert.equal(descriptors().length, open);
+});
+
+test("disposing ends the thread and closes every socket", async () => {
+  const before = descriptors().length;
+  const layer2 = await started();
+  layer2.announce(virtual);
+  assert.ok(descriptors().length > before);
+  await layer2[Symbol.asyncDispose]();
+  assert.equal(descriptors().length, before);
+  assert.equal(await lan.call("resolve", "192.0.2.100"), undefined);
+});
+
+test("without the right to open packet sockets, start says which capability is missing", () => {
+  const script = `
+    const { Layer2 } = await import(${JSON.stringify(new URL("../index.ts", import.meta.url).href)});
+    const { silentLog } = await import("#pkg/log");
+    await new Layer2({ log: silentLog }).start().catch((error) => console.log(error.name, error.message, error.cause.code));`;
+  // A user namespace below this one has no rights over this network namespace.
+  const { stdout } = spawnSync("unshare", ["--user", process.execPath, "--eval", script], {
+    encoding: "utf8",
+  });
+  assert.equal(stdout, "Layer2Error Cannot announce addresses on layer 2: the process needs the capability NET_RAW EPERM\n");
+});
+
+test("a process that exits without disposing does not hang on the thread", () => {
+  const script = `
+    const { Layer2 } = await import(${JSON.stringify(new URL("../index.ts", import.meta.url).href)});
+    const { silentLog } = await import("#pkg/log");
+    await new Layer2({ log: silentLog }).start();
+    process.exit(7);`;
+  const { status } = spawnSync(process.execPath, ["--eval", script], { timeout: 5000 });
+  assert.equal(status, 7);
+});
+
+async function started(log: Log = silentLog): Promise<Layer2> {
+  const layer2 = new Layer2({ log });
+  await layer2.start();
+  return layer2;
+}
+
+function statusOf(layer2: Layer2, interfaceName: string): string | undefined {
+  return layer2.interfaces().find(({ name }) => name === interfaceName)?.status;
+}
+
+function macText(name: string): string {
+  return JSON.parse(ip(`-json link show dev ${name}`))[0].address;
+}
+
+function mac(name: string): Mac {
+  return parseMac(macText(name)) ?? assert.fail(`${name} has no MAC address`);
+}
+
+function address(text: string): Address {
+  return parseAddress(text) ?? assert.fail(`${text} is not an address`);
+}
+
+/** The client's broadcast request for an address, with `changes`. */
+async function requestFor(target: Address, changes: Partial<ArpFrame> = {}): Promise<ArpFrame> {
+  const client = parseMac(JSON.parse(await lan.call("run", "ip", "-json", "link", "show", "dev", "host0"))[0].address);
+  assert.ok(client);
+  return {
+    destination: broadcastMac,
+    source: client,
+    operation: ArpOperation.request,
+    senderMac: client,
+    senderAddress: Number(address("192.0.2.2").value),
+    targetMac: 0,
+    targetAddress: Number(target.value),
+    ...changes,
+  };
+}
+
+/** The announcements that the client sees in the next `milliseconds`. */
+async function gratuitous(milliseconds: number): Promise<{ at: number; frame: ArpFrame }[]> {
+  const seen = await lan.call("collect", "host0", milliseconds);
+  return seen.flatMap(({ at, frame: bytes }) => {
+    const frame = decodeArp(bytes);
+    return frame !== undefined && frame.senderAddress === frame.targetAddress ? [{ at, frame }] : [];
+  });
+}
+
+function descriptors(): string[] {
+  return readdirSync("/proc/self/fd");
+}
+
+/** The descriptors of this process's netlink sockets. */
+function netlinkDescriptors(): number[] {
+  const inodes = readFileSync("/proc/self/net/netlink", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).at(-1));
+  return descriptors().flatMap((fd) => {
+    try {
+      const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1];
+      return inode !== undefined && inodes.includes(inode) ? [Number(fd)] : [];
+    } catch {
+      return []; // The descriptor that read the directory.
+    }
+  });
+}
+
+async function until(condition: () => boolean, milliseconds = 3000): Promise<void> {
+  for (const end = performance.now() + milliseconds; !condition(); await sleep(5))
+    if (performance.now() > end) assert.fail(`not within ${milliseconds} ms: ${condition}`);
+}
