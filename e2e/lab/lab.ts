@@ -1,0 +1,101 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Holder } from "./holder.ts";
+import { Host, type HostOptions } from "./host.ts";
+import { CommandError, LabProcess, type RunOptions, result, type SpawnOptions } from "./process.ts";
+import { Switch } from "./switch.ts";
+
+export interface LabOptions {
+  /** Folder, made if absent, in which each process leaves what it prints as `NAME.log`. */
+  readonly logs?: string;
+}
+
+/** What hosts and switches ask of their lab; `netns` names a host's namespace, undefined is the one of all switches. */
+export interface Ground {
+  run(netns: string | undefined, argv: readonly string[], options?: RunOptions): ReturnType<typeof result>;
+  spawn(netns: string, name: string, argv: readonly string[], options?: SpawnOptions): Promise<LabProcess>;
+  /** Runs lines of `ip -batch`. @throws {CommandError} when one fails; the ones before it have been done */
+  ip(netns: string | undefined, lines: readonly string[]): Promise<void>;
+  nsenter(netns: string): string;
+  outside(file: string): string;
+  /** 1, 2, 3, … for names of ports and for MAC addresses. */
+  number(): number;
+}
+
+/** A network of its own, until it is disposed or this process ends. */
+export class Lab implements AsyncDisposable {
+  readonly #holder: Holder;
+  readonly #logs: string | undefined;
+  readonly #ground: Ground;
+  #last = 0;
+
+  private constructor(holder: Holder, logs: string | undefined) {
+    this.#holder = holder;
+    this.#logs = logs;
+    this.#ground = {
+      run: (netns, argv, options) => this.#run(netns, argv, options),
+      spawn: (netns, name, argv, options) => this.#spawn(netns, name, argv, options),
+      ip: (netns, lines) => this.#ip(netns, lines),
+      nsenter: (netns) => holder.nsenter(netns).join(" "),
+      outside: (file) => holder.outside(file),
+      number: () => ++this.#last,
+    };
+  }
+
+  /** @throws {LabRefused} when this user may not make one here, saying why and what to do */
+  static async start({ logs }: LabOptions = {}): Promise<Lab> {
+    if (logs !== undefined) mkdirSync(logs, { recursive: true });
+    return new Lab(await Holder.start(), logs);
+  }
+
+  /** Process 1 of the lab, as a number in our own PID namespace. */
+  get pid(): number {
+    return this.#holder.pid;
+  }
+
+  /** An Ethernet switch that floods multicast and blocks nothing. */
+  async switch(name: string): Promise<Switch> {
+    const lan = new Switch(this.#ground, checked(name));
+    await lan.start();
+    return lan;
+  }
+
+  /** A computer with a loopback interface and no other yet; a router when it forwards. */
+  async host(name: string, options: HostOptions = {}): Promise<Host> {
+    const host = new Host(this.#ground, checked(name), options);
+    await host.start();
+    return host;
+  }
+
+  /** The name from outside of a file that is in /run inside the lab; the file is gone with the lab. */
+  outside(file: string): string {
+    return this.#holder.outside(file);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#holder[Symbol.asyncDispose]();
+  }
+
+  async #run(netns: string | undefined, argv: readonly string[], options: RunOptions = {}): ReturnType<typeof result> {
+    const { env, cwd, input } = options;
+    const inside = await this.#holder.enter(netns, { argv, env, cwd, stdin: input === undefined ? "ignore" : "pipe" });
+    return result(argv.join(" "), inside, options);
+  }
+
+  async #spawn(netns: string, name: string, argv: readonly string[], { env, cwd }: SpawnOptions = {}): Promise<LabProcess> {
+    const inside = await this.#holder.enter(netns, { argv, env, cwd, stdin: "ignore" });
+    return new LabProcess(name, inside, this.#logs === undefined ? undefined : join(this.#logs, `${name}.log`));
+  }
+
+  async #ip(netns: string | undefined, lines: readonly string[]): Promise<void> {
+    const done = await this.#run(netns, ["ip", "-batch", "-"], { input: lines.map((line) => `${line}\n`).join("") });
+    if (done.code !== 0) throw new CommandError(`ip on ${netns ?? "the switches"} (${lines.join("; ")})`, done);
+  }
+}
+
+/** Names become names of interfaces and files. @throws {RangeError} */
+function checked(name: string): string {
+  if (!/^[a-z][a-z0-9-]{0,14}$/.test(name))
+    throw new RangeError(`Cannot name a host or switch ${name}: wanted up to 15 of a-z, 0-9 and -, a letter first`);
+  return name;
+}

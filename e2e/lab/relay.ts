@@ -1,0 +1,78 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { fileURLToPath } from "node:url";
+import type { Host } from "./host.ts";
+
+/** A port on our own 127.0.0.1 that leads into the lab, until it is disposed. */
+export interface Published extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** Makes TCP connections from a host, through a process there. */
+export class Relay {
+  readonly #path: string;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  static async start(host: Host, outside: (file: string) => string): Promise<Relay> {
+    const path = `/run/relay-${host.name}`;
+    const script = fileURLToPath(new URL("relay-process.ts", import.meta.url));
+    const relay = await host.spawn(`relay-${host.name}`, ["node", script, path]);
+    await relay.waitForLine(/^listening$/);
+    return new Relay(outside(path));
+  }
+
+  async connect(address: string, port: number): Promise<Socket> {
+    const socket = connect({ path: this.#path, allowHalfOpen: true });
+    socket.write(`${JSON.stringify({ address, port })}\n`);
+    try {
+      const { code, message } = JSON.parse(await firstLine(socket));
+      if (message !== undefined) throw Object.assign(new Error(message), { code });
+      return socket;
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+  }
+
+  async publish(address: string, port: number): Promise<Published> {
+    const open = new Set<Socket>();
+    const server = createServer({ allowHalfOpen: true }, async (client) => {
+      open.add(client);
+      client.on("error", () => {}).once("close", () => open.delete(client));
+      try {
+        const remote = await this.connect(address, port);
+        client.once("close", () => remote.destroy());
+        remote.on("error", () => {}).once("close", () => client.destroy());
+        client.pipe(remote).pipe(client);
+      } catch {
+        client.destroy(); // As near to "refused" as a connection that was accepted can get.
+      }
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return {
+      port: (server.address() as AddressInfo).port,
+      async [Symbol.asyncDispose]() {
+        for (const client of open) client.destroy();
+        server.close();
+        await once(server, "close");
+      },
+    };
+  }
+}
+
+/** Reads up to the first newline, and leaves what follows it in the socket. */
+async function firstLine(socket: Socket): Promise<string> {
+  let line = "";
+  for (;;) {
+    const byte = socket.read(1);
+    if (byte === null) {
+      if (socket.readableEnded || socket.destroyed) throw new Error("Cannot connect: the lab's relay is gone");
+      await Promise.race([once(socket, "readable"), once(socket, "close")]);
+    } else if (byte[0] === 10) return line;
+    else line += byte;
+  }
+}

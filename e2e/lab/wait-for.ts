@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { inspect } from "node:util";
+
+export interface WaitOptions {
+  /** Milliseconds until it fails; 10,000 when unset. */
+  readonly timeout?: number;
+  /** Milliseconds between attempts; 20 when unset. */
+  readonly every?: number;
+}
+
+type Falsy = false | 0 | 0n | "" | null | undefined;
+
+/**
+ * Calls `attempt` until it returns something truthy, and returns that. A thrown error counts as "not yet", so that assertions can
+ * be waited for.
+ * @throws {Error} when time is up, saying what was waited for and the last value or error (also as `cause`)
+ */
+export async function waitFor<T>(
+  description: string,
+  attempt: () => T | Promise<T>,
+  { timeout = 10_000, every = 20 }: WaitOptions = {},
+): Promise<Exclude<T, Falsy>> {
+  const deadline = performance.now() + timeout;
+  for (;;) {
+    let last: string;
+    let cause: unknown;
+    try {
+      const value = await attempt();
+      if (value) return value as Exclude<T, Falsy>;
+      last = `the last value was ${inspect(value)}`;
+    } catch (error) {
+      cause = error;
+      last = `the last attempt failed: ${error instanceof Error ? error.message : inspect(error)}`;
+    }
+    if (performance.now() >= deadline) throw new Error(`Waited ${timeout} ms for ${description}: ${last}`, { cause });
+    await sleep(every);
+  }
+}
