@@ -8,6 +8,7 @@ import { asList, asObject, asText, at, type Json, type JsonObject } from "./json
 import { renderList, requestedVersion, selectionFor } from "./listing.ts";
 import type { KubeObject } from "./objects.ts";
 import { applied, isApply, type PatchRequest, parseJson, parseYaml, patched } from "./patch-body.ts";
+import { decodeProtobuf, protobufMediaType } from "./protobuf.ts";
 import { type Action, Authorizer } from "./rbac.ts";
 import { type DeleteOptions, type Registry, timestamp, type WriteOptions } from "./registry.ts";
 import { type Rendering, renderingFor } from "./rendering.ts";
@@ -174,7 +175,7 @@ export class Handler {
     if (accept !== "" && !/json|\*\/\*/.test(accept))
       throw new ApiError(406, "NotAcceptable", "only the following media types are accepted: application/json", {});
     if (/^self/.test(target.plural) && target.verb === "create") {
-      send(response, 201, JSON.stringify(reviewResponse(target.plural, await readJson(request), user, this.#authorizer)));
+      send(response, 201, JSON.stringify(reviewResponse(target.plural, await readObject(request), user, this.#authorizer)));
       return;
     }
     const resource = resourceAt(target.group, target.version, target.plural);
@@ -217,11 +218,11 @@ export class Handler {
         return this.#serveWatch(call);
       case "create": {
         if (target.name !== undefined) throw methodNotAllowed();
-        const created = registry.create(stored, namespace, toStored(resource, await readJson(request)), writeOptions(call));
+        const created = registry.create(stored, namespace, toStored(resource, await readObject(request)), writeOptions(call));
         return send(response, 201, rendering.one(created));
       }
       case "update": {
-        const body = toStored(resource, await readJson(request));
+        const body = toStored(resource, await readObject(request));
         return send(response, 200, rendering.one(registry.update(stored, namespace, name, body, writeOptions(call))));
       }
       case "patch":
@@ -282,7 +283,7 @@ export class Handler {
   async #readPatch({ request, resource, query }: Call): Promise<PatchRequest> {
     return {
       contentType: mediaType(request),
-      body: await readBody(request),
+      body: await readText(request),
       kind: resource.kind,
       apiVersion: groupVersion(resource),
       manager: query.get("fieldManager") ?? "",
@@ -293,7 +294,7 @@ export class Handler {
 
   async #serveDelete({ resource, stored, target, query, rendering, request, response }: Call): Promise<void> {
     const { registry, store } = this.#options;
-    const text = await readBody(request);
+    const text = await readText(request);
     const body = text === "" ? {} : asObject(parseYaml(text));
     const preconditions = asObject(body.preconditions) as DeleteOptions["preconditions"] & JsonObject;
     const options = { dryRun: isDryRun(query) || asList(body.dryRun).includes("All"), preconditions };
@@ -318,7 +319,7 @@ export class Handler {
     if (verb === "get") return send(response, 200, JSON.stringify(scaleOf(registry.get(stored, namespace, name))));
     let change: (current: KubeObject) => Json;
     if (verb === "update") {
-      const body = await readJson(request);
+      const body = await readObject(request);
       change = () => body;
     } else if (verb === "patch") {
       const patch = await this.#readPatch(call);
@@ -333,7 +334,7 @@ export class Handler {
     const { registry, tokens, now } = this.#options;
     if (target.verb !== "create") throw methodNotAllowed();
     const account = registry.get(stored, target.namespace, target.name ?? "");
-    send(response, 201, JSON.stringify(tokenResponse(account, await readJson(request), tokens, now())));
+    send(response, 201, JSON.stringify(tokenResponse(account, await readObject(request), tokens, now())));
   }
 }
 
@@ -381,7 +382,7 @@ function mediaType(request: IncomingMessage): string {
   return (request.headers["content-type"] ?? "").split(";")[0]?.trim() ?? "";
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
+async function readOctets(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let octets = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -390,17 +391,28 @@ async function readBody(request: IncomingMessage): Promise<string> {
       throw new ApiError(413, "RequestEntityTooLarge", `Request entity too large: limit is ${maximumBodyOctets}`, {});
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks);
 }
 
-async function readJson(request: IncomingMessage): Promise<Json> {
-  const type = mediaType(request);
-  if (type === "application/yaml") return parseYaml(await readBody(request));
-  if (type !== "application/json" && type !== "")
-    throw unsupportedMediaType(
-      "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
-    );
-  return parseJson(await readBody(request), "the object provided is unrecognized");
+async function readText(request: IncomingMessage): Promise<string> {
+  return (await readOctets(request)).toString();
+}
+
+/** The object in the body of a request. */
+async function readObject(request: IncomingMessage): Promise<Json> {
+  switch (mediaType(request)) {
+    case "":
+    case "application/json":
+      return parseJson(await readText(request), "the object provided is unrecognized");
+    case "application/yaml":
+      return parseYaml(await readText(request));
+    case protobufMediaType:
+      return decodeProtobuf(await readOctets(request));
+    default:
+      throw unsupportedMediaType(
+        `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, ${protobufMediaType}`,
+      );
+  }
 }
 
 function send(response: ServerResponse, code: number, body: string, contentType = "application/json"): void {
