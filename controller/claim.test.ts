@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { annotations, readClaim } from "./claim.ts";
-import { makeService, type ServiceSpec } from "./testing.ts";
+import { makeService, type ServiceSpec } from "./testing/world.ts";
 
 function requesting(addresses: string): ServiceSpec {
   return { annotations: { [annotations.addresses]: addresses } };

@@ -10,6 +10,8 @@ export interface ConfigKeeperOptions {
   readonly cluster: Pick<Cluster, "writeConfigMap">;
   readonly events: Pick<EventRecorder, "record">;
   readonly namespace: string;
+  /** Name of the ConfigMap with the configuration. */
+  readonly configMap: string;
   readonly holdings: Holdings;
   /** Another configuration is in force. */
   readonly inForce: (config: Config) => void;
@@ -33,7 +35,8 @@ export class ConfigKeeper {
 
   constructor(options: ConfigKeeperOptions) {
     this.#options = options;
-    const { holdings, log, clock, random } = options;
+    const { holdings, namespace, configMap, clock, random } = options;
+    const log = options.log.with({ configMap: `${namespace}/${configMap}` });
     this.#live = new LiveConfig({ parse: parseConfig, holdings, log, changed: (now, before) => this.#changed(now, before) });
     this.#writes = new WorkQueue({ work: () => this.#record(), concurrency: 1, clock, random });
   }
@@ -72,7 +75,7 @@ export class ConfigKeeper {
   #changed(now: State, before: State): void {
     const { inForce, verdict } = now;
     if (verdict === undefined) return;
-    const { metrics, none } = this.#options;
+    const { metrics, none, namespace, configMap } = this.#options;
     metrics.configLoaded.set(inForce === undefined ? 0 : 1);
     metrics.configStale.set(verdict.type === "accepted" ? 0 : 1);
     if (verdict.type === "accepted") {
@@ -83,7 +86,7 @@ export class ConfigKeeper {
     } else {
       const stays = inForce === undefined ? "there is none yet" : "the previous one stays in force";
       this.#tell("Warning", "ConfigStale", `configuration not used, ${stays}: ${explain(verdict)}`);
-      if (inForce === undefined) none(explain(verdict));
+      if (inForce === undefined) none(`${explain(verdict)} (${namespace}/${configMap})`);
     }
     this.#recordIfNeeded();
     if (inForce !== undefined && inForce !== before.inForce) this.#options.inForce(inForce.config);

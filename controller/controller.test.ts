@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { annotations } from "./claim.ts";
-import { configText, startWorld, World } from "./testing.ts";
+import { configText, startWorld, World } from "./testing/world.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
 const two = configText("main 10.0.0.0-10.0.0.1");
@@ -58,7 +58,7 @@ test("without any configuration Services keep what they have, and those without 
   });
   world.service("new");
   assert.deepEqual(await world.settle(), [
-    'default/new: Warning AllocationFailed: Failed to allocate IP for "default/new": there is no configuration: the ConfigMap does not exist',
+    'default/new: Warning AllocationFailed: Failed to allocate IP for "default/new": there is no configuration: the ConfigMap does not exist (metallb-system/config)',
   ]);
   world.config(ten);
   await world.settle();

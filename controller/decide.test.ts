@@ -4,7 +4,7 @@ import { Allocator } from "#pkg/allocator";
 import { parseConfig } from "#pkg/config";
 import { annotations } from "./claim.ts";
 import { decide } from "./decide.ts";
-import { makeService, type ServiceSpec } from "./testing.ts";
+import { makeService, type ServiceSpec } from "./testing/world.ts";
 
 const pools = `
 address-pools:

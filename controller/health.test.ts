@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { liveness, readiness } from "./health.ts";
-import { configText, startWorld, World } from "./testing.ts";
+import { configText, startWorld, World } from "./testing/world.ts";
 
 test("not ready says what is being waited for", async () => {
   const world = new World();

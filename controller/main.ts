@@ -35,7 +35,8 @@ await runDaemon({
       "/healthz": liveness,
       "/readyz": () => readiness(controller),
     };
-    stack.use(await serve({ host: "", port: values.port, routes, log }));
+    const server = stack.use(await serve({ host: "", port: values.port, routes, log }));
+    log.info("serving metrics and health", { op: "startup", port: server.port });
 
     controller.start();
     const secret = values["ml-secret-name"];

@@ -52,7 +52,10 @@ export class ServiceController {
     let stranded = allocator.setPools(pools);
     if (stranded.length > 0) {
       // Services that are gone, but have not been decided on since, hold nothing any more.
-      for (const { service } of stranded) if (services.get(service) === undefined) allocator.release(service);
+      for (const { service, address } of stranded) {
+        if (services.get(service) !== undefined || !allocator.release(service)) continue;
+        this.#options.log.info("service deleted", { event: "serviceDeleted", service, ips: [address] });
+      }
       stranded = allocator.setPools(pools);
     }
     for (const { service, address } of stranded)

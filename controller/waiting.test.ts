@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { annotations } from "./claim.ts";
-import { configText, type ServiceSpec, startWorld } from "./testing.ts";
+import { configText, type ServiceSpec, startWorld } from "./testing/world.ts";
 
 function sharing(key: string, ...ports: number[]): ServiceSpec {
   return {

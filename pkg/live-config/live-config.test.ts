@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { LiveConfig } from "#pkg/live-config";
 import { silentLog } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
-import { parsePools } from "./testing.ts";
+import { parsePools } from "./testing/pools.ts";
 
 const wide = "a 10.0.0.0-10.0.0.9";
 const narrow = "a 10.0.0.5-10.0.0.9";

@@ -6,7 +6,7 @@ import type { Fields, Log } from "#pkg/log";
 import { Address } from "#pkg/net";
 import type { Verdict } from "./judge.ts";
 import { logDecision } from "./report.ts";
-import { poolsOf } from "./testing.ts";
+import { poolsOf } from "./testing/pools.ts";
 
 const error = (line: number) => ({ severity: "error", path: "peers[0]", line, column: 2, message: "is wrong" }) as const;
 const warning = { severity: "warning", path: "", line: 9, column: 1, message: "is odd" } as const;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { PoolIndex } from "#pkg/config";
 import { parseAddress } from "#pkg/net";
 import { strandedAddresses } from "./stranded.ts";
-import { poolsOf } from "./testing.ts";
+import { poolsOf } from "./testing/pools.ts";
 
 const cases: { name: string; held: string; before: string; after: string; stranded: string }[] = [
   {

@@ -17,8 +17,8 @@ import {
 import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { silentLog } from "#pkg/log";
 import { Registry } from "#pkg/metrics";
-import { Controller } from "./controller.ts";
-import { createMetrics } from "./metrics.ts";
+import { Controller } from "../controller.ts";
+import { createMetrics } from "../metrics.ts";
 
 export type ServiceSpec = Partial<Omit<Service, "key" | "namespace" | "name">>;
 
