@@ -8,8 +8,12 @@ export function formatProblem(problem: Problem): string {
 
 /** Quotes what was found in the text for a message: on one line, at most 60 characters of it, and nothing near a password. */
 export function quote(found: string): string {
-  if (/passw/i.test(found)) return '"…"';
-  return JSON.stringify(found.length > 60 ? `${found.slice(0, 60)}…` : found);
+  return /passw/i.test(found) ? '"…"' : JSON.stringify(shorten(found));
+}
+
+/** At most 60 characters. */
+export function shorten(found: string): string {
+  return found.length > 60 ? `${found.slice(0, 60)}…` : found;
 }
 
 /** Field names, map keys and positions in lists, from the root of the configuration. */

@@ -10,8 +10,9 @@ import {
   type SequenceEvent,
   YAMLException,
 } from "js-yaml";
+import { joinFlowLines } from "./flow-lines.ts";
 import { limits } from "./limits.ts";
-import { quote } from "./problem.ts";
+import { quote, shorten } from "./problem.ts";
 import type { Report } from "./report.ts";
 import { resolveScalar, type ScalarValue } from "./yaml-scalar.ts";
 
@@ -59,13 +60,24 @@ export function parseYaml(source: string, report: Report): (YamlNode | undefined
     return undefined;
   }
   try {
-    return new Composer(source, parseEvents(source, { maxDepth: limits.depth }), report).documents();
+    return compose(source, report);
   } catch (error) {
     if (error instanceof YAMLException && error.mark !== undefined) {
       report.errorAt(Math.min(error.mark.position, source.length), [], `not valid YAML: ${error.reason}`);
     } else if (error instanceof TooManyValues) report.errorAt(error.offset, [], error.message);
     else throw error;
     return undefined;
+  }
+}
+
+function compose(source: string, report: Report): (YamlNode | undefined)[] {
+  const options = { maxDepth: limits.depth };
+  try {
+    return new Composer(source, parseEvents(source, options), report).documents();
+  } catch (error) {
+    if (!(error instanceof YAMLException) || error.reason !== "deficient indentation") throw error;
+    const joined = joinFlowLines(source);
+    return new Composer(joined, parseEvents(joined, options), report).documents();
   }
 }
 
@@ -253,11 +265,9 @@ function matchesTag(value: ScalarValue, type: string): boolean {
 }
 
 function decodeBase64(text: string): string | undefined {
-  try {
-    return new TextDecoder().decode(Uint8Array.from(atob(text), (octet) => octet.charCodeAt(0)));
-  } catch {
-    return undefined; // `atob` has one way to say that it is not base64.
-  }
+  const digits = text.replaceAll(/[\r\n]/g, "");
+  if (digits.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(digits)) return undefined;
+  return new TextDecoder().decode(Uint8Array.from(atob(digits), (octet) => octet.charCodeAt(0)));
 }
 
 /** What a value is, for a message that refuses it. */
@@ -265,7 +275,7 @@ export function describe(node: YamlNode): string {
   if (node.kind === "list") return "a list";
   if (node.kind === "mapping") return "a mapping";
   if (node.value === null) return "empty";
-  if (typeof node.value !== "string") return node.text;
+  if (typeof node.value !== "string") return shorten(node.text);
   const unquoted = node.event.style === SCALAR_STYLE.PLAIN ? undefined : resolveScalar(node.text);
   const quotesMatter = typeof unquoted === "number" || typeof unquoted === "boolean";
   return `the text ${quote(node.text)}${quotesMatter ? " (quotes make it text)" : ""}`;

@@ -1,0 +1,129 @@
+const blank = /[ \t\r\n]/;
+const blankOrEnd = /^[ \t\r\n]?$/;
+
+/**
+ * Puts each `[…]` and `{…}` of a YAML text on one line, by turning the line breaks and comments inside into blanks. Every other
+ * character keeps its place. For the parser, lines inside brackets have to be indented; to yaml.v2, and so in users' files, their
+ * indentation means nothing. Quoted text that spans lines is left as it is.
+ */
+export function joinFlowLines(source: string): string {
+  return new Joiner(source).joined();
+}
+
+class Joiner {
+  readonly #source: string;
+  readonly #pieces: string[] = [];
+  #kept = 0; // Up to here the source is in the pieces.
+  #at = 0;
+
+  constructor(source: string) {
+    this.#source = source;
+  }
+
+  joined(): string {
+    while (this.#at < this.#source.length) this.#blockLine();
+    this.#pieces.push(this.#source.slice(this.#kept));
+    return this.#pieces.join("");
+  }
+
+  /** Passes one line outside brackets, or more if a value spans them. */
+  #blockLine(): void {
+    const lineStart = this.#at;
+    let atValue = true; // Whether a value may begin here; brackets, quotes and so on inside plain text mean nothing.
+    let column = -1; // Of the innermost key or dash of this line: a block scalar's text lies to the right of it.
+    while (this.#at < this.#source.length) {
+      const character = this.#source.charAt(this.#at);
+      if (character === "\n" || (character === "\r" && this.#source.charAt(this.#at + 1) !== "\n")) {
+        this.#at++;
+        return;
+      }
+      if (blank.test(character)) this.#at++;
+      else if (this.#isComment()) this.#skipLine();
+      else if ("-?:".includes(character) && this.#isBlankOrEnd(this.#at + 1)) {
+        if (character !== ":") column = this.#at - lineStart;
+        atValue = true;
+        this.#at++;
+      } else if (!atValue) this.#at++;
+      else if (character === "&" || character === "!") {
+        while (!this.#isBlankOrEnd(this.#at)) this.#at++;
+      } else if (character === "|" || character === ">") {
+        this.#skipBlockScalar(column);
+        return;
+      } else if (character === "[" || character === "{") {
+        this.#flow();
+        atValue = false;
+      } else {
+        column = this.#at - lineStart;
+        atValue = false;
+        if (character === '"' || character === "'") this.#skipQuoted();
+        else this.#at++;
+      }
+    }
+  }
+
+  /** Passes one collection in brackets. */
+  #flow(): void {
+    let depth = 0;
+    let atValue = true; // As above, for quotes.
+    do {
+      const character = this.#source.charAt(this.#at);
+      if (character === "\n" || character === "\r") this.#blankOut(this.#at + 1);
+      else if (this.#isComment()) {
+        const end = this.#source.slice(this.#at).search(/[\r\n]|$/);
+        this.#blankOut(this.#at + end);
+      } else if (atValue && (character === '"' || character === "'")) {
+        this.#skipQuoted();
+        atValue = false;
+      } else {
+        if (character === "[" || character === "{") depth++;
+        if (character === "]" || character === "}") depth--;
+        if ("[{,".includes(character) || (character === ":" && this.#isBlankOrEnd(this.#at + 1))) atValue = true;
+        else if (!blank.test(character)) atValue = false;
+        this.#at++;
+      }
+    } while (depth > 0 && this.#at < this.#source.length);
+  }
+
+  #blankOut(end: number): void {
+    this.#pieces.push(this.#source.slice(this.#kept, this.#at), " ".repeat(end - this.#at));
+    this.#at = end;
+    this.#kept = end;
+  }
+
+  #isComment(): boolean {
+    return this.#source.charAt(this.#at) === "#" && (this.#at === 0 || blank.test(this.#source.charAt(this.#at - 1)));
+  }
+
+  #isBlankOrEnd(at: number): boolean {
+    return blankOrEnd.test(this.#source.charAt(at));
+  }
+
+  #skipLine(): void {
+    while (this.#at < this.#source.length && !"\r\n".includes(this.#source.charAt(this.#at))) this.#at++;
+  }
+
+  #skipQuoted(): void {
+    const quote = this.#source.charAt(this.#at++);
+    while (this.#at < this.#source.length) {
+      const character = this.#source.charAt(this.#at++);
+      if (character === "\\" && quote === '"') this.#at++;
+      else if (character === quote) {
+        if (quote === '"' || this.#source.charAt(this.#at) !== quote) return;
+        this.#at++; // Two single quotes stand for one.
+      }
+    }
+  }
+
+  #skipBlockScalar(column: number): void {
+    this.#skipLine();
+    const line = /(?:\r\n|\n|\r)( *)([^\r\n]?)/y;
+    line.lastIndex = this.#at;
+    for (let next = line.exec(this.#source); next !== null; next = line.exec(this.#source)) {
+      const [, indent = "", text] = next;
+      if (text !== "" && indent.length <= column) return;
+      this.#at = line.lastIndex;
+      this.#skipLine();
+      line.lastIndex = this.#at;
+    }
+  }
+}
