@@ -12,8 +12,10 @@ export interface Warning {
 
 /** Where a Service stands. */
 export interface Decision {
-  /** What it asks for; undefined if it has no right to an address. */
+  /** What it asks for; undefined if it has no right to an address of ours. */
   readonly claim: Claim | undefined;
+  /** Why it has none; for the log. */
+  readonly noRight: "deleted" | "notLoadBalancer" | "noClusterIPs" | "otherClass" | undefined;
   /** What it holds from now on. */
   readonly allocation: Allocation | undefined;
   /** Addresses for its status; undefined where the status is not ours to write. */
@@ -25,18 +27,27 @@ export interface Decision {
   readonly warning: Warning | undefined;
 }
 
-const nothing = { claim: undefined, allocation: undefined, lost: undefined, unmet: undefined, warning: undefined };
-
 /**
  * Decides on one Service from what it is now and what all of them hold, and takes and frees addresses accordingly. Deciding again
  * changes nothing until the Service or what others hold has changed.
  */
 export function decide(key: string, service: Service | undefined, allocator: Allocator): Decision {
-  const read = service && readClaim(service);
-  if (service === undefined || read === undefined || read.type === "foreign" || read.type === "none") {
+  const noRight = (why: Decision["noRight"], status?: readonly string[]): Decision => {
     allocator.release(key);
-    return { ...nothing, status: read?.type === "none" ? [] : undefined };
-  }
+    return {
+      claim: undefined,
+      noRight: why,
+      allocation: undefined,
+      status,
+      lost: undefined,
+      unmet: undefined,
+      warning: undefined,
+    };
+  };
+  if (service === undefined) return noRight("deleted");
+  const read = readClaim(service);
+  if (read.type === "foreign") return noRight("otherClass");
+  if (read.type === "none") return noRight(read.why, []);
   const { claim } = read;
   const had = allocator.held(key)?.addresses ?? recordedAddresses(service);
   const refused = keep(claim, service, allocator);
@@ -45,8 +56,7 @@ export function decide(key: string, service: Service | undefined, allocator: All
     read.type === "claim" ? allocator.settle(claim) : { allocation: allocator.held(key), unmet: undefined };
   const gone = had.filter((address) => !includes(allocation?.addresses ?? [], address));
   return {
-    claim,
-    allocation,
+    ...{ claim, noRight: undefined, allocation },
     status: (allocation?.addresses ?? []).map(String),
     lost: refused && gone.length > 0 ? { addresses: gone, refusal: refused } : undefined,
     unmet,

@@ -1,4 +1,4 @@
-import { type Allocator, describe } from "#pkg/allocator";
+import { type Allocation, type Allocator, describe } from "#pkg/allocator";
 import type { Clock, Millis, Random } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import { ApiError, type Cluster, type EventRecorder, type Informer, type Service, serviceReference } from "#pkg/k8s";
@@ -25,7 +25,7 @@ export interface ServiceControllerOptions {
   readonly random: Random;
 }
 
-// The API server's share for one client is about this many requests at a time; more would only wait there.
+// What hides the round trip to the API server; more would only wait there, and be decided on too early.
 const writesAtOnce = 32;
 
 /**
@@ -96,7 +96,7 @@ export class ServiceController {
     }
     const before: Tenure = { ...(this.#terms.get(key) ?? tenureOf(undefined, undefined)), allocation: allocator.held(key) };
     const decision = decide(key, service, allocator);
-    this.#report(key, service, before, decision);
+    this.#report(key, service, before.allocation, decision);
     this.#wake(key, before, decision);
     decided(key);
     const { status } = decision;
@@ -115,13 +115,14 @@ export class ServiceController {
   }
 
   /** Tells the log what changed, and the Service's owner what is wrong. */
-  #report(key: string, service: Service | undefined, before: Tenure, { allocation, lost, warning }: Decision): void {
+  #report(key: string, service: Service | undefined, had: Allocation | undefined, decision: Decision): void {
+    const { allocation, noRight, lost, warning } = decision;
     const log = this.#options.log.with({ service: key });
-    const had = before.allocation;
     if (!isSameAllocation(had, allocation)) {
-      if (had !== undefined && service === undefined)
+      const reason = noRight ?? (lost === undefined ? "otherRequested" : "notAllowed");
+      if (had !== undefined && noRight === "deleted")
         log.info("service deleted", { event: "serviceDeleted", ips: had.addresses });
-      else if (had !== undefined) log.info("addresses released", { event: "clearAssignment", ips: had.addresses });
+      else if (had !== undefined) log.info("addresses released", { event: "clearAssignment", reason, ips: had.addresses });
       if (allocation !== undefined)
         log.info("addresses assigned", { event: "ipAllocated", ips: allocation.addresses, pool: allocation.pool });
     }
