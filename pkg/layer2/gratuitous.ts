@@ -1,6 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { ArpOperation, encodeArp } from "./arp.ts";
 import { broadcastMac, type Mac } from "./mac.ts";
+import { Queue } from "./queue.ts";
 
 // Linux lets no announcement replace a neighbour entry that is less than a second old (locktime), so the first may be in vain.
 const interval: Millis = 1100;
@@ -31,9 +32,9 @@ interface Repeat<Item> {
  * When to send which gratuitous announcement: at once, then every 1.1 s for 5 s. Items are taken in small batches, new ones first, so
  * that announcing ten thousand addresses does not keep anything else waiting. Pure: the owner says what time it is, which never goes back.
  */
-export class GratuitousSchedule<Item> {
-  readonly #fresh: Item[] = [];
-  readonly #repeats: Repeat<Item>[] = []; // Soonest first, because each is added one interval after its last turn.
+export class GratuitousSchedule<Item extends NonNullable<unknown>> {
+  readonly #fresh = new Queue<Item>();
+  readonly #repeats = new Queue<Repeat<Item>>(); // Soonest first, because each is added one interval after its last turn.
 
   /** The item's turn is now, and then four times more. */
   add(item: Item): void {
@@ -42,21 +43,26 @@ export class GratuitousSchedule<Item> {
 
   /** When `take` next has something; Infinity when all is done. */
   nextAt(now: Millis): Millis {
-    return this.#fresh.length > 0 ? now : (this.#repeats[0]?.at ?? Infinity);
+    return this.#fresh.first !== undefined ? now : (this.#repeats.first?.at ?? Infinity);
   }
 
   /** Up to `most` items whose turn it is. Those for which `isCurrent` says no are dropped and have no more turns. */
   take(now: Millis, most: number, isCurrent: (item: Item) => boolean): Item[] {
-    const due = this.#fresh.splice(0, most).map((item) => ({ item, until: now + duration }));
-    let repeats = 0;
-    for (const { item, at, until } of this.#repeats) {
-      if (at > now || due.length >= most) break;
-      due.push({ item, until });
-      repeats++;
+    const items: Item[] = [];
+    for (let i = 0; i < most; i++) {
+      const due = this.#shift(now);
+      if (due === undefined) break;
+      if (!isCurrent(due.item)) continue;
+      items.push(due.item);
+      if (now + interval <= due.until) this.#repeats.push({ item: due.item, at: now + interval, until: due.until });
     }
-    this.#repeats.splice(0, repeats);
-    const current = due.filter(({ item }) => isCurrent(item));
-    for (const { item, until } of current) if (now + interval <= until) this.#repeats.push({ item, at: now + interval, until });
-    return current.map(({ item }) => item);
+    return items;
+  }
+
+  #shift(now: Millis): { item: Item; until: Millis } | undefined {
+    const item = this.#fresh.shift();
+    if (item !== undefined) return { item, until: now + duration };
+    const repeat = this.#repeats.first;
+    return repeat !== undefined && repeat.at <= now ? this.#repeats.shift() : undefined;
   }
 }

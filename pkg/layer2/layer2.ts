@@ -135,8 +135,9 @@ export class Layer2 implements AsyncDisposable {
     return this.#interfaces;
   }
 
-  /** Stops answering, and ends the thread. */
+  /** Stops answering, and ends the thread. A `start` under way fails. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#starting?.reject(new Error("disposed before it was ready"));
     this.#stop();
     await this.#supervisor.stop();
     process.off("exit", this.#stop);

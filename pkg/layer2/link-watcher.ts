@@ -62,7 +62,7 @@ export class LinkWatcher implements Disposable {
       datagram = this.#socket.receive();
     } catch (error) {
       if (!(error instanceof SystemCallError && error.code === "ENOBUFS")) throw error;
-      this.#rescanAt = now; // Notifications were lost.
+      this.#rescanSoon(now); // Notifications were lost.
       return true;
     }
     if (datagram === undefined) return false;
@@ -90,15 +90,19 @@ export class LinkWatcher implements Disposable {
         break;
       case "loaded":
         this.#loaded = true;
-        if (!effect.complete) this.#rescanAt = Math.min(this.#rescanAt, now + rescanAfterTrouble);
+        if (!effect.complete) this.#rescanSoon(now);
         break;
       case "failed":
         this.#log("warn", "interfaces could not be read", { op: "getInterfaces", errno: effect.errno });
-        this.#rescanAt = Math.min(this.#rescanAt, now + rescanAfterTrouble);
+        this.#rescanSoon(now);
         break;
       default:
         effect satisfies never;
     }
+  }
+
+  #rescanSoon(now: Millis): void {
+    this.#rescanAt = Math.min(this.#rescanAt, now + rescanAfterTrouble);
   }
 
   [Symbol.dispose](): void {

@@ -67,8 +67,9 @@ export class Port implements Disposable {
     }
   }
 
-  /** Tells every host on the link that the address is here. */
+  /** Tells every host on the link that the address is here. Without a carrier there is nobody to tell: all is announced when it comes. */
   announce({ address, row }: Announcement): void {
+    if (!this.#link.running) return;
     for (const frame of gratuitousFrames(this.#mac(), address)) if (this.#send(frame)) this.#shared.addToRow(row, "gratuitous");
   }
 

@@ -78,9 +78,9 @@ test("a thread that cannot be started counts as one that died", () => {
 test("stop waits for the thread to end and starts no other", async () => {
   const { supervisor, clock, deaths, die, spawned } = supervised();
   supervisor.start();
-  const stopped = supervisor.stop();
+  const stopped = [supervisor.stop(), supervisor.stop()];
   die();
-  await stopped;
+  await Promise.all(stopped);
   assert.deepEqual([clock.pending(), deaths, spawned()], [[], [], 1]);
 });
 

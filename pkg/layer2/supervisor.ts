@@ -25,7 +25,7 @@ export class Supervisor<T extends Thread> {
   #thread: T | undefined;
   #restart: Disposable | undefined;
   #deaths = 0;
-  #stopped: (() => void) | undefined;
+  #stopped: PromiseWithResolvers<void> | undefined;
 
   constructor(options: SupervisorOptions<T>) {
     this.#options = options;
@@ -53,19 +53,18 @@ export class Supervisor<T extends Thread> {
   }
 
   /** Starts no thread any more. @returns when the one that runs, which must be told, has ended */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
     this.#restart?.[Symbol.dispose]();
-    await new Promise<void>((resolve) => {
-      this.#stopped = resolve;
-      if (this.#thread === undefined) resolve();
-    });
+    this.#stopped ??= Promise.withResolvers();
+    if (this.#thread === undefined) this.#stopped.resolve();
+    return this.#stopped.promise;
   }
 
   #died(cause: unknown, startedAt: Millis): void {
     const { clock, random, onDeath } = this.#options;
     this.#thread = undefined;
     if (this.#stopped !== undefined) {
-      this.#stopped();
+      this.#stopped.resolve();
       return;
     }
     if (clock.now() - startedAt >= steadyAfter) this.#deaths = 0;

@@ -10,7 +10,6 @@ export { etherTypeFilter } from "./filter.ts";
 export { LinkTable, type LinkTableEffect, type TableLink } from "./link-table.ts";
 export {
   decodeNetlink,
-  encodeDumpRequest,
   type InterfaceAddress,
   type Link,
   NetlinkError,

@@ -3,14 +3,14 @@ import koffi from "koffi";
 import { SystemCallError } from "./error.ts";
 
 const library = koffi.load(null); // The libc that Node itself runs with, glibc or musl.
-const filterProgram = koffi.pointer(koffi.struct({ len: "uint16_t", filter: "void *" })); // struct sock_fprog
+const filterProgram = koffi.struct({ len: "uint16_t", filter: "void *" }); // struct sock_fprog
 
 /** The system calls in use, as C declares them (`ssize_t` is called `intptr_t` here). Buffers are passed without a copy. */
 export const libc = {
   socket: library.func("int socket(int domain, int type, int protocol)"),
   bind: library.func("int bind(int fd, void *address, uint32_t length)"),
   setsockopt: library.func("int setsockopt(int fd, int level, int name, void *value, uint32_t length)"),
-  attachFilter: library.func("setsockopt", "int", ["int", "int", "int", filterProgram, "uint32_t"]),
+  attachFilter: library.func("setsockopt", "int", ["int", "int", "int", koffi.pointer(filterProgram), "uint32_t"]),
   getsockopt: library.func("int getsockopt(int fd, int level, int name, void *value, void *length)"),
   send: library.func("intptr_t send(int fd, void *bytes, size_t length, int flags)"),
   recvfrom: library.func("intptr_t recvfrom(int fd, void *bytes, size_t length, int flags, void *address, void *addressLength)"),
@@ -21,6 +21,7 @@ export const libc = {
   close: library.func("int close(int fd)"),
 };
 
+export const filterProgramSize = koffi.sizeof(filterProgram);
 export const { EAGAIN, EINTR } = constants.errno;
 export const flagNonBlocking = 0o4000; // SOCK_NONBLOCK and EFD_NONBLOCK.
 export const flagCloseOnExec = 0o2000000; // SOCK_CLOEXEC and EFD_CLOEXEC.

@@ -1,4 +1,13 @@
-import { check, checkNonBlocking, flagCloseOnExec, flagNonBlocking, levelSocket, libc, optionReceiveBuffer } from "./libc.ts";
+import {
+  check,
+  checkNonBlocking,
+  filterProgramSize,
+  flagCloseOnExec,
+  flagNonBlocking,
+  levelSocket,
+  libc,
+  optionReceiveBuffer,
+} from "./libc.ts";
 
 export const EtherType = { arp: 0x0806 } as const;
 
@@ -45,7 +54,7 @@ export class PacketSocket implements Disposable {
     const socket = PacketSocket.#create(attempted);
     try {
       const program = { len: filter.length / 8, filter };
-      check("setsockopt", attempted, libc.attachFilter(socket.fd, levelSocket, optionAttachFilter, program, 16));
+      check("setsockopt", attempted, libc.attachFilter(socket.fd, levelSocket, optionAttachFilter, program, filterProgramSize));
       const size = Int32Array.of(receiveBufferOctets);
       check("setsockopt", attempted, libc.setsockopt(socket.fd, levelSocket, optionReceiveBuffer, size, 4));
       check("bind", attempted, libc.bind(socket.fd, packetAddress(interfaceIndex, etherType), addressLength));

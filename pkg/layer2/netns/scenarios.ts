@@ -155,6 +155,18 @@ test("an interface that goes down and up is answered on, and one whose MAC addre
   assert.equal(await lan.call("resolve", "192.0.2.100"), "02:00:00:00:00:77");
 });
 
+test("an interface that gets its carrier back announces anew, and has not tried without", async () => {
+  await using layer2 = await started();
+  await lan.call("run", "ip", "link", "set", "host0", "down");
+  await until(() => layer2.interfaces().find(({ name }) => name === "lan0")?.running === false);
+  layer2.announce(quiet);
+  await sleep(100);
+  await lan.call("run", "ip", "link", "set", "host0", "up");
+  await until(() => layer2.counters().addresses[0]?.gratuitousSent === 2);
+  assert.equal(layer2.counters().sendFailures, 0);
+  await lan.call("listen", "host0"); // The client's socket would tell once that its interface was down.
+});
+
 test("a port of a bridge is not answered on, and its bridge is", async () => {
   await using layer2 = await started();
   layer2.announce(virtual);
@@ -172,6 +184,7 @@ test("a port of a bridge is not answered on, and its bridge is", async () => {
 
 test("every interface answers with its own MAC address", async () => {
   await lan.join("lan1", "host1", "198.51.100.2");
+  using _ = { [Symbol.dispose]: () => ip("link delete lan1") };
   await using layer2 = await started();
   layer2.announce(quiet);
   const macs: (Mac | undefined)[] = [];
@@ -180,7 +193,6 @@ test("every interface answers with its own MAC address", async () => {
     macs.push(answer?.reply.senderMac);
   }
   assert.deepEqual(macs, [mac("lan0"), mac("lan1")]);
-  ip("link delete lan1");
 });
 
 test("a main thread that is busy delays no answer", async () => {
@@ -219,6 +231,18 @@ test("a packet socket that is not read knows how many frames it lost", async () 
   const dropped = socket.takeDropped();
   assert.ok(dropped > 0 && read + dropped >= sent, `${read} were read and ${dropped} dropped`);
   assert.equal(socket.takeDropped(), 0);
+});
+
+test("a packet socket receives what its filter keeps, and nothing else", async () => {
+  const index = Number.parseInt(ip("-o link show dev lan0"), 10);
+  using short = PacketSocket.open(index, EtherType.arp, etherTypeFilter(EtherType.arp, 50));
+  using none = PacketSocket.open(index, EtherType.arp, etherTypeFilter(0x88cc, 50));
+  const frame = new Uint8Array([...encodeArp(await requestFor(quiet)), ...new Uint8Array(58).fill(7)]);
+  await lan.call("send", "host0", [frame]);
+  const buffer = new Uint8Array(128);
+  assert.deepEqual(short.receive(buffer), { frame: frame.subarray(0, 50), arrival: "broadcast" });
+  assert.equal(short.receive(buffer), undefined);
+  assert.equal(none.receive(buffer), undefined);
 });
 
 test("ten thousand addresses are announced while requests are answered", async () => {
