@@ -1,4 +1,4 @@
-/** Short forms of pools and claims, for the tests and the benchmark. */
+/** Short forms of pools and claims. */
 import type { Pool } from "#pkg/config";
 import { type Address, AddressRange, parseAddress, parsePrefix, parseRange } from "#pkg/net";
 import type { Claim, ClaimedPort } from "./types.ts";
