@@ -159,7 +159,10 @@ function withExecInfo(access: Access): unknown {
   return { ...exec, env: [...env, { name: "KUBERNETES_EXEC_INFO", value: info }] };
 }
 
-/** For what only few need and only the library can: OpenID Connect and other `auth-provider`s, and SOCKS proxies. */
+/**
+ * For what only few need and only the library can: OpenID Connect and other `auth-provider`s, and SOCKS proxies. Its SOCKS agent
+ * checks the certificate of a server named by address only against `tls-server-name`, and keeps no connections.
+ */
 async function loadLibrary(access: Access): Promise<KubeConfig> {
   const { KubeConfig } = await import("@kubernetes/client-node");
   const config = new KubeConfig();

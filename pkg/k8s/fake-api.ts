@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createSecureServer, type ServerOptions } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock, seededRandom } from "#pkg/clock";
 import { type Fields, type Log, silentLog } from "#pkg/log";
@@ -72,6 +72,7 @@ export class Exchange {
   readonly headers: IncomingMessage["headers"];
   readonly body: unknown;
   readonly response: ServerResponse;
+  readonly socket: Socket;
 
   constructor(request: IncomingMessage, response: ServerResponse, body: string) {
     const url = new URL(request.url ?? "", "http://fake");
@@ -81,6 +82,7 @@ export class Exchange {
     this.headers = request.headers;
     this.body = body === "" ? undefined : JSON.parse(body);
     this.response = response;
+    this.socket = request.socket;
   }
 
   reply(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void {
@@ -193,4 +195,18 @@ export function advanceUntilRun(clock: SimulatedClock, name: string): void {
 
 function count(clock: SimulatedClock, name: string): number {
   return clock.pending().filter((pending) => pending === name).length;
+}
+
+/** Disposes of a cluster, with whatever it still waits for, and then of the server. */
+export async function close(cluster: Cluster, api: FakeApi, clock: SimulatedClock): Promise<void> {
+  let closed = false;
+  const closing = cluster[Symbol.asyncDispose]().finally(() => {
+    closed = true;
+  });
+  while (!closed) {
+    clock.advanceBy(1_000);
+    await setImmediate();
+  }
+  await closing;
+  await api[Symbol.asyncDispose]();
 }

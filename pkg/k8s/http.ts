@@ -44,9 +44,14 @@ export class Http {
   async json(request: Request, signal: AbortSignal): Promise<Fields> {
     using deadline = new Deadline(this.#clock, wholeAnswerMs, "no whole answer", signal);
     const response = await this.open(request, deadline.signal);
-    const body = parseJson(await readText(response, request.purpose, mostAnswerBytes));
+    const { text, whole } = await read(response, request.purpose, mostAnswerBytes);
+    const body = whole ? parseJson(text) : undefined;
     if (typeof body === "object" && body !== null) return fields(body);
-    throw new ApiError(`Cannot ${request.purpose}: the answer is not a JSON object`, response.statusCode ?? 0, "Malformed");
+    throw new ApiError(
+      `Cannot ${request.purpose}: the answer is not a JSON object of a usable size`,
+      response.statusCode ?? 0,
+      "Malformed",
+    );
   }
 
   /** Sends a request. @returns the answer once its headers are here @throws {ApiError} for anything but a success */
@@ -116,27 +121,23 @@ export async function* chunks(response: IncomingMessage, purpose: string): Async
   }
 }
 
-async function readText(response: IncomingMessage, purpose: string, mostBytes: number): Promise<string> {
-  const read: Buffer[] = [];
+/** Reads until `mostBytes`. */
+async function read(response: IncomingMessage, purpose: string, mostBytes: number): Promise<{ text: string; whole: boolean }> {
+  const pieces: Buffer[] = [];
   let size = 0;
   for await (const chunk of chunks(response, purpose)) {
+    pieces.push(chunk);
     size += chunk.length;
-    if (size > mostBytes)
-      throw new ApiError(
-        `Cannot ${purpose}: the answer is longer than ${mostBytes} bytes`,
-        response.statusCode ?? 0,
-        "Malformed",
-      );
-    read.push(chunk);
+    if (size > mostBytes) break;
   }
-  return Buffer.concat(read, size).toString("utf8");
+  return { text: Buffer.concat(pieces, size).toString("utf8"), whole: size <= mostBytes };
 }
 
 /** The error that an answer other than success stands for. Its body should be a Kubernetes Status, but a proxy may send a page. */
 async function refusal(request: Request, response: IncomingMessage, code: number): Promise<ApiError> {
-  const body = await readText(response, request.purpose, mostRefusalBytes);
-  const status = fields(parseJson(body));
-  const message = text(status.message) || body.slice(0, 200);
+  const body = await read(response, request.purpose, mostRefusalBytes);
+  const status = fields(parseJson(body.text));
+  const message = text(status.message) || body.text.slice(0, 200);
   return new ApiError(
     `Cannot ${request.purpose}: ${code} ${response.statusMessage ?? ""}: ${message}`,
     code,

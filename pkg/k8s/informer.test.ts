@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { SimulatedClock } from "#pkg/clock";
-import { accessTo, advanceUntilRun, clusterAt, type Exchange, FakeApi, LogLines, until } from "./fake-api.ts";
+import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, LogLines, until } from "./fake-api.ts";
 import type { Informer, Scope } from "./informer.ts";
 import type { ConfigMap } from "./objects.ts";
 import { resources } from "./resources.ts";
@@ -65,9 +65,8 @@ class Scene implements AsyncDisposable {
     return this.api.next();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#cluster[Symbol.asyncDispose]();
-    await this.api[Symbol.asyncDispose]();
+  [Symbol.asyncDispose](): Promise<void> {
+    return close(this.#cluster, this.api, this.clock);
   }
 }
 

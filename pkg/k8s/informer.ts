@@ -240,7 +240,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     } catch (error) {
       // Connections break; that is worth a warning only when the next one cannot be had.
       if (!healthy || !(error instanceof ApiError) || error.reason !== "Unreachable") throw error;
-      this.#log.debug("watch broke off", { error });
+      if (!this.#stopped) this.#log.debug("watch broke off", { error });
     }
     if (!healthy) throw new ApiError(`Cannot ${request.purpose}: the watch ended at once`, 200, "Unreachable");
   }

@@ -48,8 +48,9 @@ export function readKubeconfig(paths: readonly string[]): Access {
 function readFile(path: string): Fields {
   try {
     return fields(load(readFileSync(path, "utf8")));
-  } catch (cause) {
-    throw new CredentialsError(`Cannot read kubeconfig ${path}`, { cause });
+  } catch (error) {
+    // Only the first line: what follows quotes the file, which holds secrets.
+    throw new CredentialsError(`Cannot read kubeconfig ${path}: ${String(error).split("\n")[0]}`);
   }
 }
 

@@ -1,0 +1,290 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { SimulatedClock } from "#pkg/clock";
+import { ApiError } from "./errors.ts";
+import { accessTo, advanceThrough, close, clusterAt, type Exchange, FakeApi, until } from "./fake-api.ts";
+import type { Service } from "./objects.ts";
+
+const limit = { timeout: 20_000 };
+
+function service(name = "web"): Service {
+  return {
+    key: `ns/${name}`,
+    namespace: "ns",
+    name,
+    uid: `uid-${name}`,
+    resourceVersion: "7",
+    annotations: {},
+    type: "LoadBalancer",
+    loadBalancerClass: undefined,
+    clusterIPs: [],
+    ports: [],
+    selector: {},
+    externalTrafficPolicy: "Cluster",
+    loadBalancerIP: "",
+    ingress: [],
+  };
+}
+
+async function scene() {
+  const api = await FakeApi.start();
+  const clock = new SimulatedClock();
+  const cluster = clusterAt(accessTo(api.url), clock);
+  return { api, clock, cluster, [Symbol.asyncDispose]: () => close(cluster, api, clock) };
+}
+
+test("an address is written by a patch that only this version of this Service takes", limit, async () => {
+  await using s = await scene();
+  const writing = s.cluster.writeIngress(service(), ["192.0.2.1", "2001:db8::1"]);
+  const request = await s.api.next();
+  assert.equal(request.method, "PATCH");
+  assert.equal(request.path, "/api/v1/namespaces/ns/services/web/status");
+  assert.equal(request.headers["content-type"], "application/merge-patch+json");
+  assert.deepEqual(request.body, {
+    metadata: { uid: "uid-web", resourceVersion: "7" },
+    status: { loadBalancer: { ingress: [{ ip: "192.0.2.1" }, { ip: "2001:db8::1" }] } },
+  });
+  request.reply(200, {});
+  assert.equal(await writing, "written");
+});
+
+test("no address clears the status", limit, async () => {
+  await using s = await scene();
+  const writing = s.cluster.writeIngress(service(), []);
+  const request = await s.api.next();
+  assert.deepEqual((request.body as { status: object }).status, { loadBalancer: { ingress: null } });
+  request.reply(200, {});
+  await writing;
+});
+
+const outcomes = [
+  { status: 409, reason: "Conflict", want: "conflict" },
+  { status: 404, reason: "NotFound", want: "gone" },
+];
+for (const { status, reason, want } of outcomes)
+  test(`a refusal with ${status} is the outcome ${want}`, limit, async () => {
+    await using s = await scene();
+    const writing = s.cluster.writeIngress(service(), []);
+    (await s.api.next()).refuse(status, reason);
+    assert.equal(await writing, want);
+  });
+
+test("any other refusal is an error with what the server said, and is not repeated", limit, async () => {
+  await using s = await scene();
+  const writing = s.cluster.writeIngress(service(), []);
+  (await s.api.next()).refuse(403, "Forbidden");
+  await assert.rejects(writing, (error) => {
+    assert.ok(error instanceof ApiError);
+    assert.equal(error.status, 403);
+    assert.equal(error.reason, "Forbidden");
+    assert.match(error.message, /Cannot write the status of service ns\/web: 403 Forbidden: Forbidden for the test/);
+    return true;
+  });
+});
+
+test("a page in place of a Status is quoted, but not at length", limit, async () => {
+  await using s = await scene();
+  const writing = s.cluster.writeIngress(service(), []);
+  (await s.api.next()).reply(400, `<html>${"x".repeat(100_000)}`);
+  await assert.rejects(writing, (error) => error instanceof ApiError && error.reason === "" && error.message.length < 400);
+});
+
+const passing: { name: string; fail: (exchange: Exchange) => void }[] = [
+  { name: "429", fail: (exchange) => exchange.refuse(429, "TooManyRequests") },
+  { name: "500", fail: (exchange) => exchange.refuse(500, "InternalError") },
+  { name: "503", fail: (exchange) => exchange.refuse(503, "ServiceUnavailable") },
+  { name: "a dropped connection", fail: (exchange) => exchange.drop() },
+  {
+    name: "an answer that breaks off",
+    fail: (exchange) => {
+      exchange.response.writeHead(200, { "content-length": "100" });
+      exchange.response.write("{", () => exchange.drop());
+    },
+  },
+];
+for (const { name, fail } of passing) {
+  test(`a write is repeated after ${name}`, limit, async () => {
+    await using s = await scene();
+    const writing = s.cluster.writeIngress(service(), []);
+    fail(await s.api.next());
+    const done = advanceThrough(s.clock, "api retry", writing);
+    (await s.api.next()).reply(200, {});
+    assert.equal(await done, "written");
+  });
+
+  test(`a write gives up when ${name} does not end`, limit, async () => {
+    await using s = await scene();
+    let requests = 0;
+    const done = advanceThrough(s.clock, "api retry", s.cluster.writeIngress(service(), []));
+    let ended = false;
+    const end = (): void => {
+      ended = true;
+    };
+    done.then(end, end);
+    while (!ended) {
+      if (s.api.waiting > 0) {
+        requests++;
+        fail(await s.api.next());
+      }
+      await setImmediate();
+    }
+    await assert.rejects(done, ApiError);
+    assert.equal(requests, 8);
+    assert.ok(s.clock.now() > 5_000 && s.clock.now() < 15_000, `gave up after ${s.clock.now()} ms`);
+  });
+}
+
+for (const { header, least } of [
+  { header: "7", least: 7_000 },
+  { header: "86400", least: 30_000 },
+])
+  test(`Retry-After: ${header} is kept to, within reason`, limit, async () => {
+    await using s = await scene();
+    const writing = s.cluster.writeIngress(service(), []);
+    (await s.api.next()).refuse(429, "TooManyRequests", { "retry-after": header });
+    const done = advanceThrough(s.clock, "api retry", writing);
+    (await s.api.next()).reply(200, {});
+    await done;
+    assert.equal(s.clock.now(), least);
+  });
+
+test("a server that does not answer is given up", limit, async () => {
+  await using s = await scene();
+  const writing = s.cluster.writeIngress(service(), []);
+  const silent = await s.api.next();
+  const dropped = new Promise((resolve) => silent.response.on("close", resolve));
+  s.clock.advanceBy(30_000);
+  await dropped;
+  const done = advanceThrough(s.clock, "api retry", writing);
+  (await s.api.next()).reply(200, {});
+  assert.equal(await done, "written");
+});
+
+test("a kept connection that the server closed is replaced without a wait", limit, async () => {
+  await using s = await scene();
+  const first = s.cluster.writeIngress(service(), []);
+  (await s.api.next()).reply(200, {});
+  await first;
+  const second = s.cluster.writeIngress(service(), []);
+  (await s.api.next()).drop();
+  (await s.api.next()).reply(200, {});
+  assert.equal(await second, "written");
+  assert.equal(s.clock.now(), 0);
+});
+
+test("no more than 32 writes are under way, and each that ends lets the next one go", limit, async () => {
+  await using s = await scene();
+  const writes = Array.from({ length: 40 }, (_, index) => s.cluster.writeIngress(service(`s${index}`), []));
+  await until(() => s.api.waiting === 32);
+  const first = await s.api.next();
+  assert.equal(first.path, "/api/v1/namespaces/ns/services/s0/status");
+  for (let turn = 0; turn < 20; turn++) await setImmediate();
+  assert.equal(s.api.waiting, 31);
+  first.reply(200, {});
+  for (let left = 39; left > 0; left--) (await s.api.next()).reply(200, {});
+  assert.deepEqual(new Set(await Promise.all(writes)), new Set(["written"]));
+});
+
+test("disposal lets a write end, and refuses new ones", limit, async () => {
+  await using s = await scene();
+  const writing = s.cluster.writeIngress(service(), []);
+  const request = await s.api.next();
+  const disposed = s.cluster[Symbol.asyncDispose]();
+  await assert.rejects(s.cluster.writeIngress(service(), []), { name: "ApiError", reason: "Closed" });
+  request.reply(200, {});
+  assert.equal(await writing, "written");
+  await disposed;
+});
+
+test("disposal waits 5 s for a server that does not answer", limit, async () => {
+  await using s = await scene();
+  const writing = s.cluster.writeIngress(service(), []);
+  await s.api.next();
+  const disposed = s.cluster[Symbol.asyncDispose]();
+  const failed = assert.rejects(writing, ApiError);
+  s.clock.advanceBy(5_000);
+  await Promise.all([disposed, failed]);
+});
+
+test("EndpointSlices are looked for in their API group", limit, async () => {
+  await using s = await scene();
+  const ask = async (status: number, body: unknown): Promise<boolean> => {
+    const asked = s.cluster.hasEndpointSlices();
+    const request = await s.api.next();
+    assert.equal(request.path, "/apis/discovery.k8s.io/v1");
+    request.reply(status, body);
+    return asked;
+  };
+  assert.equal(await ask(200, { resources: [{ name: "endpointslices" }] }), true);
+  assert.equal(await ask(200, { resources: [null, { name: "other" }] }), false);
+  assert.equal(await ask(404, { reason: "NotFound" }), false);
+  await assert.rejects(ask(403, { reason: "Forbidden" }), ApiError);
+});
+
+test("a ConfigMap is merged into", limit, async () => {
+  await using s = await scene();
+  const writing = s.cluster.writeConfigMap("ns", "status", { a: "1" });
+  const request = await s.api.next();
+  assert.equal(`${request.method} ${request.path}`, "PATCH /api/v1/namespaces/ns/configmaps/status");
+  assert.deepEqual(request.body, { data: { a: "1" } });
+  request.reply(200, {});
+  await writing;
+});
+
+test("a ConfigMap that is missing is made, and merged into when somebody else makes it at the same moment", limit, async () => {
+  await using s = await scene();
+  const writing = s.cluster.writeConfigMap("ns", "status", { a: "1" });
+  (await s.api.next()).refuse(404, "NotFound");
+  const create = await s.api.next();
+  assert.equal(`${create.method} ${create.path}`, "POST /api/v1/namespaces/ns/configmaps");
+  assert.deepEqual(create.body, { metadata: { name: "status" }, data: { a: "1" } });
+  create.refuse(409, "AlreadyExists");
+  const again = await s.api.next();
+  assert.equal(again.method, "PATCH");
+  again.reply(200, {});
+  await writing;
+});
+
+test("a Secret is made with its owner, or left as it is", limit, async () => {
+  await using s = await scene();
+  const owner = { apiVersion: "apps/v1", kind: "Deployment", name: "controller", uid: "u" };
+  const create = async (status: number): Promise<string> => {
+    const creating = s.cluster.createSecret("ns", "memberlist", { secretkey: "k" }, owner);
+    const request = await s.api.next();
+    assert.equal(`${request.method} ${request.path}`, "POST /api/v1/namespaces/ns/secrets");
+    assert.deepEqual(request.body, {
+      metadata: { name: "memberlist", ownerReferences: [owner] },
+      type: "Opaque",
+      stringData: { secretkey: "k" },
+    });
+    request.reply(status, {});
+    return creating;
+  };
+  assert.equal(await create(201), "created");
+  assert.equal(await create(409), "exists");
+});
+
+test("the owner that a Deployment makes", limit, async () => {
+  await using s = await scene();
+  const ask = async (status: number, body: unknown) => {
+    const asked = s.cluster.deploymentOwner("ns", "controller");
+    const request = await s.api.next();
+    assert.equal(request.path, "/apis/apps/v1/namespaces/ns/deployments/controller");
+    request.reply(status, body);
+    return asked;
+  };
+  const owner = { apiVersion: "apps/v1", kind: "Deployment", name: "controller", uid: "u" };
+  assert.deepEqual(await ask(200, { metadata: { uid: "u" } }), owner);
+  assert.equal(await ask(404, {}), undefined);
+});
+
+test("the API may live below a path", limit, async () => {
+  await using api = await FakeApi.start();
+  await using cluster = clusterAt(accessTo(`${api.url}/k8s/clusters/c-1/`));
+  const asked = cluster.hasEndpointSlices();
+  const request = await api.next();
+  assert.equal(request.path, "/k8s/clusters/c-1/apis/discovery.k8s.io/v1");
+  request.reply(404, {});
+  await asked;
+});

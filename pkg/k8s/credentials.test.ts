@@ -1,0 +1,242 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, connect as connectTcp, createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { TLSSocket } from "node:tls";
+import { SimulatedClock } from "#pkg/clock";
+import { selfSigned } from "./certificates.ts";
+import type { Cluster } from "./cluster.ts";
+import { ApiError } from "./errors.ts";
+import { accessTo, advanceThrough, clusterAt, FakeApi, LogLines, until } from "./fake-api.ts";
+
+const limit = { timeout: 20_000 };
+let directory = "";
+const server = selfSigned("k8s.test");
+const client = selfSigned("client");
+
+before(() => {
+  directory = mkdtempSync(join(tmpdir(), "ingot-k8s-"));
+});
+after(() => rmSync(directory, { recursive: true }));
+
+function file(name: string, content: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+/** Asks something, and @returns what the server saw of who asks. */
+async function ask(cluster: Cluster, api: FakeApi) {
+  const asked = cluster.hasEndpointSlices();
+  asked.catch(() => {});
+  const request = await Promise.race([api.next(), asked.then(() => assert.fail("answered by nobody"))]);
+  request.reply(404, {});
+  await asked;
+  return { headers: request.headers, peer: request.socket };
+}
+
+test("a token file is read again after a minute, and its last token stays in use when it cannot be read", limit, async () => {
+  await using api = await FakeApi.start();
+  const clock = new SimulatedClock();
+  const log = new LogLines();
+  const path = file("token", "first\n");
+  await using cluster = clusterAt(accessTo(api.url, { token: { file: path } }), clock, log);
+  const token = async () => (await ask(cluster, api)).headers.authorization;
+  assert.equal(await token(), "Bearer first");
+  writeFileSync(path, "second\n");
+  clock.advanceBy(59_999);
+  assert.equal(await token(), "Bearer first");
+  clock.advanceBy(1);
+  assert.equal(await token(), "Bearer second");
+  rmSync(path);
+  for (let minute = 0; minute < 3; minute++) {
+    clock.advanceBy(60_000);
+    assert.equal(await token(), "Bearer second");
+  }
+  assert.deepEqual(log.lines, ["warn credentials could not be read again, the last ones stay in use"]);
+});
+
+test("a server that no longer knows the token is asked again with what the file says now", limit, async () => {
+  await using api = await FakeApi.start();
+  const clock = new SimulatedClock();
+  const path = file("rotated", "old");
+  await using cluster = clusterAt(accessTo(api.url, { token: { file: path } }), clock);
+  await ask(cluster, api);
+  writeFileSync(path, "new");
+  clock.advanceBy(10_000);
+  const asked = cluster.hasEndpointSlices();
+  (await api.next()).refuse(401, "Unauthorized");
+  const again = await api.next();
+  assert.equal(again.headers.authorization, "Bearer new");
+  again.refuse(401, "Unauthorized");
+  await assert.rejects(asked, { name: "ApiError", status: 401 });
+});
+
+test("credentials that were never readable are an error that names where they should be", limit, async () => {
+  await using api = await FakeApi.start();
+  const clock = new SimulatedClock();
+  await using cluster = clusterAt(accessTo(api.url, { token: { file: join(directory, "none") } }), clock);
+  const asked = advanceThrough(clock, "api retry", cluster.hasEndpointSlices());
+  await assert.rejects(asked, { name: "ApiError", status: 0, message: "Cannot read credentials from the test" });
+});
+
+test("a password and the impersonation are sent", limit, async () => {
+  await using api = await FakeApi.start();
+  const basic = { username: "me", password: "secret" };
+  const impersonate = { "Impersonate-User": "other", "Impersonate-Group": ["g", "h"] };
+  await using cluster = clusterAt(accessTo(api.url, { basic, impersonate }));
+  const { headers } = await ask(cluster, api);
+  assert.equal(headers.authorization, `Basic ${btoa("me:secret")}`);
+  assert.equal(headers["impersonate-user"], "other");
+  assert.equal(headers["impersonate-group"], "g, h");
+});
+
+test("an exec plugin gives the token and is told what it should know; a refused token makes it run again", limit, async () => {
+  await using api = await FakeApi.start();
+  const runs = file("runs", "");
+  const plugin = file(
+    "plugin",
+    `#!/bin/sh
+echo "$KUBERNETES_EXEC_INFO $EXTRA" >> ${runs}
+echo '{"kind":"ExecCredential","status":{"token":"from the plugin"}}'
+`,
+  );
+  chmodSync(plugin, 0o755);
+  const exec = { apiVersion: "client.authentication.k8s.io/v1", command: plugin, env: [{ name: "EXTRA", value: "x" }] };
+  const clock = new SimulatedClock();
+  await using cluster = clusterAt(accessTo(api.url, { exec: { ...exec, provideClusterInfo: true } }), clock);
+  assert.equal((await ask(cluster, api)).headers.authorization, "Bearer from the plugin");
+  clock.advanceBy(60_000);
+  await ask(cluster, api);
+  const lines = () => readFileSync(runs, "utf8").trim().split("\n");
+  assert.equal(lines().length, 1, "the token has no end, so it is kept");
+  const cluster1 = { server: `${api.url}/`, "insecure-skip-tls-verify": false };
+  const info = { apiVersion: exec.apiVersion, kind: "ExecCredential", spec: { interactive: false, cluster: cluster1 } };
+  assert.equal(lines()[0], `${JSON.stringify(info)} x`);
+  clock.advanceBy(10_000);
+  const asked = cluster.hasEndpointSlices();
+  (await api.next()).refuse(401, "Unauthorized");
+  (await api.next()).reply(404, {});
+  await asked;
+  assert.equal(lines().length, 2);
+});
+
+test("an auth-provider is left to the client library", limit, async () => {
+  await using api = await FakeApi.start({ cert: server.cert, key: server.key });
+  const authProvider = { name: "tokenFile", config: { tokenFile: file("provided", "by the library") } };
+  await using cluster = clusterAt(accessTo(api.url, { authProvider, authority: { data: Buffer.from(server.cert) } }));
+  assert.equal((await ask(cluster, api)).headers.authorization, "Bearer by the library");
+});
+
+test("the server's certificate is checked against the authority, and the client's is shown", limit, async () => {
+  await using api = await FakeApi.start({ cert: server.cert, key: server.key, requestCert: true, rejectUnauthorized: false });
+  const material = {
+    authority: { file: file("ca.crt", server.cert) },
+    certificate: { file: file("client.crt", client.cert) },
+    key: { data: Buffer.from(client.key) },
+  };
+  await using cluster = clusterAt(accessTo(api.url, material));
+  const { peer } = await ask(cluster, api);
+  assert.equal((peer as TLSSocket).getPeerCertificate().subject.CN, "client");
+});
+
+test("a client certificate that is replaced is used for what is asked from then on", limit, async () => {
+  await using api = await FakeApi.start({ cert: server.cert, key: server.key, requestCert: true, rejectUnauthorized: false });
+  const [certificate, key] = [{ file: file("a.crt", client.cert) }, { file: file("a.key", client.key) }];
+  const clock = new SimulatedClock();
+  await using cluster = clusterAt(accessTo(api.url, { authority: { data: Buffer.from(server.cert) }, certificate, key }), clock);
+  const subject = async () => ((await ask(cluster, api)).peer as TLSSocket).getPeerCertificate().subject.CN;
+  assert.equal(await subject(), "client");
+  const next = selfSigned("next");
+  file("a.crt", next.cert);
+  file("a.key", next.key);
+  clock.advanceBy(60_000);
+  assert.equal(await subject(), "next");
+});
+
+const trust = [
+  { name: "an unknown authority is refused", more: () => ({}), refused: /self.signed/i },
+  {
+    name: "another authority is refused",
+    more: () => ({ authority: { data: Buffer.from(client.cert) } }),
+    refused: /self.signed/i,
+  },
+  {
+    name: "a wrong name is refused",
+    more: () => ({ authority: { data: Buffer.from(server.cert) }, serverName: "other.test" }),
+    refused: /altnames/,
+  },
+  {
+    name: "tls-server-name is what is checked",
+    more: () => ({ authority: { data: Buffer.from(server.cert) }, serverName: "k8s.test" }),
+  },
+  { name: "insecure-skip-tls-verify takes any", more: () => ({ skipVerify: true }) },
+];
+for (const { name, more, refused } of trust)
+  test(`the server's certificate: ${name}`, limit, async () => {
+    await using api = await FakeApi.start({ cert: server.cert, key: server.key });
+    const log = new LogLines();
+    await using cluster = clusterAt(accessTo(api.url, more()), new SimulatedClock(), log);
+    const informer = cluster.informer({ api: "/api/v1", plural: "nodes", project: (_, meta) => meta }, {}, { changed() {} });
+    informer.start();
+    if (refused === undefined) await api.next();
+    else {
+      await until(() => log.lines.length > 0);
+      const { error } = log.fields[0] ?? {};
+      assert.ok(
+        error instanceof ApiError && refused.test(String((error.cause as Error).message)),
+        String((error as Error).cause),
+      );
+    }
+  });
+
+/** A proxy that understands only CONNECT, or only SOCKS 5 without authentication; `asked` is where to. */
+async function proxy(kind: "connect" | "socks", asked: string[]): Promise<Server> {
+  const proxy = createServer((from) => {
+    from.on("error", () => {});
+    const join = (host: string, port: number, accepted: string | Buffer): void => {
+      asked.push(`${host}:${port}`);
+      const to = connectTcp(port, host, () => {
+        from.write(accepted);
+        from.pipe(to).pipe(from);
+      });
+      to.on("error", () => from.destroy());
+      from.on("close", () => to.destroy());
+    };
+    from.once("data", (greeting) => {
+      const match = /^CONNECT (\S+):(\d+) HTTP/.exec(greeting.toString("latin1"));
+      if (kind === "connect")
+        return match === null ? from.destroy() : join(match[1] ?? "", Number(match[2]), "HTTP/1.1 200 OK\r\n\r\n");
+      from.write(Buffer.from([5, 0]));
+      from.once("data", (request) => {
+        const reply = Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+        join(request.subarray(4, 8).join("."), request.readUInt16BE(8), reply);
+      });
+    });
+  });
+  proxy.listen(0, "127.0.0.1");
+  await once(proxy, "listening");
+  return proxy;
+}
+
+for (const { kind, scheme } of [
+  { kind: "connect", scheme: "http" },
+  { kind: "socks", scheme: "socks5" },
+] as const)
+  test(`the API is reached through a proxy (${scheme})`, limit, async () => {
+    const asked: string[] = [];
+    const between = await proxy(kind, asked);
+    try {
+      await using api = await FakeApi.start({ cert: server.cert, key: server.key });
+      const url = `${scheme}://127.0.0.1:${(between.address() as AddressInfo).port}`;
+      const authority = { data: Buffer.from(server.cert) };
+      await using cluster = clusterAt(accessTo(api.url, { proxy: url, authority, serverName: "k8s.test" }));
+      await ask(cluster, api);
+      assert.deepEqual(asked, [new URL(api.url).host]);
+    } finally {
+      between.close();
+    }
+  });

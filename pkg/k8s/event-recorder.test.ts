@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SimulatedClock } from "#pkg/clock";
+import { EventRecorder } from "./event-recorder.ts";
+import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, LogLines, until } from "./fake-api.ts";
+import type { ObjectReference } from "./references.ts";
+
+const limit = { timeout: 20_000 };
+
+function about(name: string, namespace = "ns"): ObjectReference {
+  return { apiVersion: "v1", kind: "Service", namespace, name, uid: `uid-${name}`, resourceVersion: "7" };
+}
+
+class Scene implements AsyncDisposable {
+  readonly api: FakeApi;
+  readonly clock = new SimulatedClock();
+  readonly log = new LogLines();
+  readonly recorder: EventRecorder;
+  readonly #cluster;
+
+  private constructor(api: FakeApi) {
+    this.api = api;
+    this.#cluster = clusterAt(accessTo(api.url), this.clock, this.log);
+    this.recorder = new EventRecorder(this.#cluster, { component: "ingot", host: "n1", log: this.log, clock: this.clock });
+  }
+
+  static async open(): Promise<Scene> {
+    return new Scene(await FakeApi.start());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return close(this.#cluster, this.api, this.clock);
+  }
+}
+
+function eventOf(exchange: Exchange): Record<string, unknown> {
+  return exchange.body as Record<string, unknown>;
+}
+
+test("an event is created whole", limit, async () => {
+  await using s = await Scene.open();
+  s.recorder.record(about("web"), "Normal", "IPAllocated", 'Assigned IP ["192.0.2.1"]');
+  const request = await s.api.next();
+  assert.equal(`${request.method} ${request.path}`, "POST /api/v1/namespaces/ns/events");
+  const { metadata, firstTimestamp, lastTimestamp, ...event } = eventOf(request);
+  const { name } = metadata as { name: string };
+  assert.match(name, /^web\.[0-9a-f]+$/);
+  assert.deepEqual(metadata, { name, namespace: "ns" });
+  assert.match(String(firstTimestamp), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  assert.equal(lastTimestamp, firstTimestamp);
+  assert.deepEqual(event, {
+    involvedObject: about("web"),
+    type: "Normal",
+    reason: "IPAllocated",
+    message: 'Assigned IP ["192.0.2.1"]',
+    count: 1,
+    source: { component: "ingot", host: "n1" },
+    reportingComponent: "ingot",
+    reportingInstance: "n1",
+  });
+  request.reply(201, {});
+});
+
+test("the same again updates its event, in order, and makes it anew when the server forgot it", limit, async () => {
+  await using s = await Scene.open();
+  for (let times = 0; times < 3; times++) s.recorder.record(about("web"), "Warning", "Failed", "no address");
+  const create = await s.api.next();
+  const { name } = eventOf(create).metadata as { name: string };
+  assert.equal(s.api.waiting, 0);
+  create.reply(201, {});
+  const update = await s.api.next();
+  assert.equal(`${update.method} ${update.path}`, `PATCH /api/v1/namespaces/ns/events/${name}`);
+  const { lastTimestamp, ...change } = eventOf(update);
+  assert.deepEqual(change, { count: 2, message: "no address" });
+  assert.ok(lastTimestamp);
+  update.reply(200, {});
+  (await s.api.next()).refuse(404, "NotFound");
+  const again = await s.api.next();
+  assert.equal(again.method, "POST");
+  assert.equal(eventOf(again).count, 3);
+  again.reply(201, {});
+});
+
+test("events of objects without a namespace go where Kubernetes keeps them", limit, async () => {
+  await using s = await Scene.open();
+  s.recorder.record(about("node", ""), "Normal", "Up", "m");
+  const request = await s.api.next();
+  assert.equal(request.path, "/api/v1/namespaces/default/events");
+  request.reply(201, {});
+});
+
+test("a long message is cut to what the API takes", limit, async () => {
+  await using s = await Scene.open();
+  s.recorder.record(about("web"), "Normal", "Long", "x".repeat(5000));
+  const request = await s.api.next();
+  assert.equal(String(eventOf(request).message).length, 1024);
+  request.reply(201, {});
+});
+
+test("events that are refused are dropped, which is said once, and so is the return", limit, async () => {
+  await using s = await Scene.open();
+  for (const name of ["a", "b", "c"]) s.recorder.record(about(name), "Normal", "Up", "m");
+  (await s.api.next()).refuse(403, "Forbidden");
+  (await s.api.next()).refuse(403, "Forbidden");
+  await until(() => s.log.lines.length > 0);
+  (await s.api.next()).reply(201, {});
+  await until(() => s.log.lines.length > 1);
+  assert.deepEqual(s.log.lines, ["warn events are dropped", "info events are written again"]);
+  assert.deepEqual(s.log.fields[1], { dropped: 2 });
+});
+
+test("an event whose creation was answered into the void is not an error", limit, async () => {
+  await using s = await Scene.open();
+  s.recorder.record(about("a"), "Normal", "Up", "m");
+  (await s.api.next()).drop();
+  await until(() => s.clock.pending().includes("api retry"));
+  advanceUntilRun(s.clock, "api retry");
+  (await s.api.next()).refuse(409, "AlreadyExists");
+  await s.recorder[Symbol.asyncDispose]();
+  assert.deepEqual(s.log.lines, []);
+});
+
+test("without a server the queue stays bounded, and recording neither waits nor throws", limit, async () => {
+  await using s = await Scene.open();
+  for (let index = 0; index < 10_100; index++) s.recorder.record(about(`s${index}`), "Normal", "Up", "m");
+  assert.deepEqual(s.log.lines, ["warn events are dropped"]);
+  await until(() => s.api.waiting === 8);
+  s.recorder[Symbol.asyncDispose]();
+});
+
+test("at the end what waits is written, for two seconds at most", limit, async () => {
+  await using s = await Scene.open();
+  s.recorder.record(about("a"), "Normal", "Up", "m");
+  s.recorder.record(about("a"), "Normal", "Up", "n");
+  const written = s.recorder[Symbol.asyncDispose]();
+  s.recorder.record(about("late"), "Normal", "Up", "m");
+  (await s.api.next()).reply(201, {});
+  await s.api.next();
+  s.clock.advanceBy(2_000);
+  await written;
+  assert.equal(s.api.waiting, 0);
+});

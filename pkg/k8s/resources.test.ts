@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { ObjectMeta } from "./objects.ts";
+import { projectMeta, type Resource, resources } from "./resources.ts";
+import { fields } from "./untrusted.ts";
+
+const metadata = { namespace: "ns", name: "x", uid: "u", resourceVersion: "7", managedFields: [{ manager: "m" }] };
+const meta = { key: "ns/x", namespace: "ns", name: "x", uid: "u", resourceVersion: "7" };
+
+function project<V extends ObjectMeta>(resource: Resource<V>, raw: object): V {
+  const found = projectMeta(raw);
+  assert.ok(found);
+  return resource.project(fields(raw), found);
+}
+
+test("an object needs a name, a uid and a version; its key has the namespace where there is one", () => {
+  assert.deepEqual(projectMeta({ metadata }), meta);
+  assert.deepEqual(projectMeta({ metadata: { ...metadata, namespace: undefined } })?.key, "x");
+  for (const field of ["name", "uid", "resourceVersion"])
+    for (const value of [undefined, "", 7, null])
+      assert.equal(projectMeta({ metadata: { ...metadata, [field]: value } }), undefined);
+  for (const raw of [undefined, null, 1, "x", [], {}, { metadata: [] }]) assert.equal(projectMeta(raw), undefined);
+});
+
+test("a Service keeps what decides about it", () => {
+  const annotations = {
+    "metallb.universe.tf/address-pool": "p",
+    other: "x",
+    "kubectl.kubernetes.io/last-applied-configuration": "{}",
+  };
+  const raw = {
+    metadata: { ...metadata, annotations },
+    spec: {
+      type: "LoadBalancer",
+      loadBalancerClass: "c",
+      clusterIP: "10.0.0.1",
+      clusterIPs: ["10.0.0.1", "fd00::1"],
+      ports: [
+        { name: "http", port: 80, nodePort: 30000 },
+        { protocol: "UDP", port: 53 },
+      ],
+      selector: { app: "x" },
+      externalTrafficPolicy: "Local",
+      loadBalancerIP: "192.0.2.9",
+    },
+    status: { loadBalancer: { ingress: [{ ip: "192.0.2.1", ipMode: "VIP" }, { hostname: "h" }] } },
+  };
+  assert.deepEqual(project(resources.services, raw), {
+    ...meta,
+    annotations: { "metallb.universe.tf/address-pool": "p" },
+    type: "LoadBalancer",
+    loadBalancerClass: "c",
+    clusterIPs: ["10.0.0.1", "fd00::1"],
+    ports: [
+      { name: "http", protocol: "TCP", port: 80 },
+      { name: "", protocol: "UDP", port: 53 },
+    ],
+    selector: { app: "x" },
+    externalTrafficPolicy: "Local",
+    loadBalancerIP: "192.0.2.9",
+    ingress: ["192.0.2.1"],
+  });
+});
+
+const clusterIPs = [
+  { name: "the list", spec: { clusterIP: "10.0.0.1", clusterIPs: ["10.0.0.2"] }, want: ["10.0.0.2"] },
+  { name: "the single one of servers before 1.20", spec: { clusterIP: "10.0.0.1" }, want: ["10.0.0.1"] },
+  { name: "none when headless", spec: { clusterIP: "None", clusterIPs: ["None"] }, want: [] },
+  { name: "none when not yet given", spec: { clusterIP: "" }, want: [] },
+];
+for (const { name, spec, want } of clusterIPs)
+  test(`cluster addresses of a Service: ${name}`, () =>
+    assert.deepEqual(project(resources.services, { metadata, spec }).clusterIPs, want));
+
+test("an EndpointSlice belongs to the Service in its label, and unset readiness counts as ready", () => {
+  const raw = {
+    metadata: { ...metadata, labels: { "kubernetes.io/service-name": "web" } },
+    endpoints: [
+      { addresses: ["10.1.0.1"], nodeName: "n1", conditions: { ready: true, serving: true } },
+      { addresses: ["10.1.0.2"], nodeName: "n2", conditions: { ready: false } },
+      { addresses: ["10.1.0.3"], conditions: {} },
+    ],
+    ports: [{ port: 80 }],
+  };
+  assert.deepEqual(project(resources.endpointSlices, raw), {
+    ...meta,
+    service: "ns/web",
+    endpoints: [
+      { addresses: ["10.1.0.1"], nodeName: "n1", ready: true },
+      { addresses: ["10.1.0.2"], nodeName: "n2", ready: false },
+      { addresses: ["10.1.0.3"], nodeName: undefined, ready: true },
+    ],
+  });
+  assert.equal(project(resources.endpointSlices, { metadata }).service, "");
+});
+
+test("Endpoints read as one slice of the Service of their name", () => {
+  const raw = {
+    metadata,
+    subsets: [
+      { addresses: [{ ip: "10.1.0.1", nodeName: "n1" }, {}], notReadyAddresses: [{ ip: "10.1.0.2", nodeName: "n2" }] },
+      { addresses: null },
+      { addresses: [{ ip: "10.1.0.3" }] },
+    ],
+  };
+  assert.deepEqual(project(resources.endpoints, raw), {
+    ...meta,
+    service: "ns/x",
+    endpoints: [
+      { addresses: ["10.1.0.1"], nodeName: "n1", ready: true },
+      { addresses: ["10.1.0.2"], nodeName: "n2", ready: false },
+      { addresses: ["10.1.0.3"], nodeName: undefined, ready: true },
+    ],
+  });
+});
+
+test("a Node keeps its labels and internal addresses", () => {
+  const addresses = [
+    { type: "Hostname", address: "x" },
+    { type: "InternalIP", address: "192.0.2.7" },
+    { type: "InternalIP", address: "fd00::7" },
+  ];
+  const raw = { metadata: { ...metadata, namespace: "", labels: { zone: "a" } }, status: { addresses } };
+  const want = { ...meta, key: "x", namespace: "", labels: { zone: "a" }, internalIPs: ["192.0.2.7", "fd00::7"] };
+  assert.deepEqual(project(resources.nodes, raw), want);
+});
+
+const ready = [
+  { type: "Initialized", status: "True" },
+  { type: "Ready", status: "True" },
+];
+const pods = [
+  { name: "ready", raw: { metadata, status: { conditions: ready } }, want: true },
+  { name: "not ready", raw: { metadata, status: { conditions: [{ type: "Ready", status: "False" }] } }, want: false },
+  {
+    name: "ready, but being deleted",
+    raw: { metadata: { ...metadata, deletionTimestamp: "2026-01-01T00:00:00Z" }, status: { conditions: ready } },
+    want: false,
+  },
+  { name: "new", raw: { metadata }, want: false },
+];
+for (const { name, raw, want } of pods)
+  test(`a Pod that is ${name}`, () => assert.equal(project(resources.pods, raw).ready, want));
+
+test("a Pod keeps its node and addresses", () => {
+  const raw = {
+    metadata,
+    spec: { nodeName: "n1" },
+    status: { podIP: "10.1.0.1", podIPs: [{ ip: "10.1.0.1" }, { ip: "fd00::1" }] },
+  };
+  const want = { ...meta, nodeName: "n1", podIPs: ["10.1.0.1", "fd00::1"], ready: false };
+  assert.deepEqual(project(resources.pods, raw), want);
+  assert.deepEqual(project(resources.pods, { metadata, status: { podIP: "10.1.0.1" } }).podIPs, ["10.1.0.1"]);
+});
+
+test("a ConfigMap keeps its texts, under any name", () => {
+  const raw = JSON.parse(`{"metadata":${JSON.stringify(metadata)},"data":{"config":"a","__proto__":"b","number":1}}`);
+  assert.deepEqual(Object.entries(project(resources.configMaps, raw).data), [
+    ["config", "a"],
+    ["__proto__", "b"],
+  ]);
+});
+
+// Fields with the names in use and values of any type: the tolerant reading has to hold at every depth.
+const names = [
+  "spec status metadata labels annotations loadBalancer ingress ports selector clusterIPs clusterIP addresses endpoints conditions",
+  "subsets notReadyAddresses podIPs podIP data ip type address port protocol name nodeName kubernetes.io/service-name",
+].flatMap((line) => line.split(" "));
+const { anything } = fc.letrec((tie) => ({
+  anything: fc.oneof(
+    { depthSize: "medium" },
+    fc.jsonValue({ maxDepth: 1 }),
+    fc.array(tie("anything"), { maxLength: 3 }),
+    fc.dictionary(fc.constantFrom(...names), tie("anything"), { maxKeys: 6 }),
+  ),
+}));
+
+for (const resource of Object.values(resources))
+  test(`${resource.plural}: objects of any shape can be read, and only texts come out as texts`, () => {
+    fc.assert(
+      fc.property(anything, (value) => {
+        const raw = { ...fields(value), metadata: { ...fields(fields(value).metadata), ...metadata } };
+        const object: Readonly<Record<string, unknown>> = { ...project<ObjectMeta>(resource, raw) };
+        for (const field of ["clusterIPs", "ingress", "internalIPs", "podIPs"])
+          for (const item of (object[field] ?? []) as unknown[]) assert.equal(typeof item, "string");
+        for (const field of ["annotations", "selector", "labels", "data"])
+          for (const item of Object.values(object[field] ?? {})) assert.equal(typeof item, "string");
+      }),
+      { numRuns: 300 },
+    );
+  });
