@@ -16,7 +16,10 @@ export class Address {
   readonly value: bigint;
   #text: string | undefined;
 
-  /** @throws {RangeError} when `value` does not fit the family */
+  /**
+   * An IPv6 `value` in ::ffff:0:0/96 stays IPv6 here; only what comes from outside, as text or octets, becomes IPv4.
+   * @throws {RangeError} when `value` does not fit the family
+   */
   constructor(family: Family, value: bigint) {
     if (value < 0n || value >> BigInt(bits[family]) !== 0n)
       throw new RangeError(`Cannot make an ${family} address: value is ${value}`);
@@ -31,11 +34,11 @@ export class Address {
 
   /** From 4 or 16 octets in network order; an IPv4-mapped IPv6 address becomes IPv4. @throws {RangeError} for any other length */
   static fromBytes(bytes: Uint8Array): Address {
+    if (bytes.length !== 4 && bytes.length !== 16)
+      throw new RangeError(`Cannot make an address: ${bytes.length} octets, wanted 4 or 16`);
     let value = 0n;
     for (const byte of bytes) value = (value << 8n) | BigInt(byte);
-    if (bytes.length === 4) return new Address("IPv4", value);
-    if (bytes.length === 16) return fromIpv6Value(value);
-    throw new RangeError(`Cannot make an address: ${bytes.length} octets, wanted 4 or 16`);
+    return bytes.length === 4 ? new Address("IPv4", value) : fromIpv6Value(value);
   }
 
   /** 4 or 16 octets in network order. */

@@ -32,8 +32,9 @@ export class Prefix {
   }
 
   contains(address: Address): boolean {
+    if (address.family !== this.family) return false;
     const hostBits = BigInt(address.bits - this.length);
-    return address.family === this.family && address.value >> hostBits === this.address.value >> hostBits;
+    return address.value >> hostBits === this.address.value >> hostBits;
   }
 
   equals(other: Prefix): boolean {
