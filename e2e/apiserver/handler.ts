@@ -17,7 +17,7 @@ import { groupVersion, type Resource } from "./resource.ts";
 import { resourceAt, serviceAccounts } from "./resources.ts";
 import type { Store } from "./store.ts";
 import { reviewResponse, scaled, scaleOf, tokenResponse } from "./subresources.ts";
-import type { Tokens, User } from "./tokens.ts";
+import { serviceAccountOf, serviceAccountUser, type Tokens, type User } from "./tokens.ts";
 import { Watch } from "./watch.ts";
 
 export interface HandlerOptions {
@@ -67,10 +67,10 @@ export class Handler {
     let user = anonymous;
     const info = (): RequestInfo => ({ user, userAgent: request.headers["user-agent"] ?? "", method, url, target });
     try {
-      user = this.#authenticate(request);
+      user = this.#impersonated(this.#authenticate(request), request);
       const effect = this.faults.take(info());
       if (effect !== undefined && !(await this.#befall(effect, response))) return;
-      if (!this.#authorizer.allows(user, requiredAction(target, query))) throw forbidden(user, requiredAction(target, query));
+      this.#authorize(user, requiredAction(target, query));
       if (target.type === "path") this.#servePath(pathname, request, response);
       else await this.#serveResource(target, query, user, request, response);
     } catch (error) {
@@ -107,6 +107,31 @@ export class Handler {
     const subject = socket.authorized ? socket.getPeerCertificate().subject : undefined;
     if (subject === undefined) return anonymous;
     return known({ name: [subject.CN].flat()[0] ?? "", groups: [subject.O ?? []].flat() });
+  }
+
+  /** Whom the user asks to be taken for, if that is allowed (`kubectl --as`). @throws {ApiError} 403 */
+  #impersonated(user: User, { headersDistinct: headers }: IncomingMessage): User {
+    const name = headers["impersonate-user"]?.[0];
+    const groups = headers["impersonate-group"] ?? [];
+    if (name === undefined) {
+      if (groups.length > 0) throw badRequest("requested groups to impersonate, but no user");
+      return user;
+    }
+    const account = serviceAccountOf(name);
+    const action = { type: "resource", verb: "impersonate", group: "", subresource: "" } as const;
+    this.#authorize(
+      user,
+      account === undefined
+        ? { ...action, resource: "users", namespace: "", name }
+        : { ...action, resource: "serviceaccounts", ...account },
+    );
+    for (const group of groups) this.#authorize(user, { ...action, resource: "groups", namespace: "", name: group });
+    const own = account === undefined ? [] : serviceAccountUser(account.namespace, account.name).groups;
+    return known({ name, groups: groups.length > 0 ? groups : own });
+  }
+
+  #authorize(user: User, action: Action): void {
+    if (!this.#authorizer.allows(user, action)) throw forbidden(user, action);
   }
 
   /** @returns whether the request is to be carried out after all */

@@ -16,5 +16,5 @@ export { ApiError } from "./api-error.ts";
 export type { Credential } from "./certificates.ts";
 export type { Fault, RequestInfo } from "./faults.ts";
 export type { Json, JsonObject } from "./json.ts";
-export type { KubeObject, ObjectMeta, ObjectReference } from "./objects.ts";
+export type { KubeObject, ObjectInput, ObjectMeta, ObjectReference } from "./objects.ts";
 export { ApiServer, type ApiServerOptions, type Identity, type RequestRecord } from "./server.ts";

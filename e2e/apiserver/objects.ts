@@ -27,3 +27,8 @@ export interface ObjectReference {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string; readonly [field: string]: unknown };
 }
+
+/** An object as a test writes it down; the server adds what it always adds. */
+export interface ObjectInput extends ObjectReference {
+  readonly [field: string]: unknown;
+}

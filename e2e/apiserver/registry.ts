@@ -69,12 +69,8 @@ export class Registry {
       ...(resource.hasGeneration ? { generation: 1 } : {}),
       ...systemFields({ managedFields: options.managedFields }),
     };
-    const status = options.scope === "all" || !resource.hasStatus ? given.status : undefined;
-    const object = this.#checked(
-      resource,
-      { ...given, metadata, ...(status === undefined ? { status: undefined } : { status }) },
-      undefined,
-    );
+    const status = options.scope === "all" || !resource.hasStatus ? given.status : undefined; // A subresource has it to itself.
+    const object = this.#checked(resource, withStatus({ ...given, metadata }, status), undefined);
     return options.dryRun ? object : this.#store.write(resource, object);
   }
 
@@ -100,7 +96,7 @@ export class Registry {
     const status = resource.hasStatus && scope === "spec" ? current.status : next.status;
     const managedFields = options.managedFields ?? current.metadata.managedFields;
     const metadata: ObjectMeta = { ...next.metadata, ...systemFields({ ...current.metadata, managedFields }) };
-    const written = { ...(scope === "status" ? current : next), metadata, status };
+    const written = withStatus({ ...(scope === "status" ? current : next), metadata }, status);
     const object = this.#checked(resource, written, current);
     const generation = current.metadata.generation;
     const counted =
@@ -244,6 +240,11 @@ function systemFields(stored: JsonObject): JsonObject {
   const names = ["uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"];
   const present = [...names, "managedFields"].filter((name) => stored[name] !== undefined);
   return { ...Object.fromEntries(present.map((name) => [name, stored[name]])) };
+}
+
+function withStatus(object: KubeObject, status: Json | undefined): KubeObject {
+  const { status: _, ...rest } = object;
+  return { ...(rest as KubeObject), ...(status === undefined ? {} : { status }) };
 }
 
 /** What a decoder with the kind's types would refuse, for the parts that the server itself relies on. */

@@ -9,7 +9,7 @@ import type { Fault, RequestInfo } from "./faults.ts";
 import { Handler } from "./handler.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { kubeconfigText } from "./kubeconfig.ts";
-import type { KubeObject, ObjectReference } from "./objects.ts";
+import type { KubeObject, ObjectInput, ObjectReference } from "./objects.ts";
 import { mergePatch } from "./patch.ts";
 import { defaultRoles } from "./rbac.ts";
 import { Registry } from "./registry.ts";
@@ -211,13 +211,13 @@ export class ApiServer implements AsyncDisposable {
   }
 
   /** Creates an object, its status included. @throws {ApiError} as the API would answer */
-  create(object: ObjectReference & object): KubeObject {
+  create(object: ObjectInput): KubeObject {
     const { resource, namespace } = locate(object);
     return this.#registry.create(resource, namespace, toJson(object), { scope: "all" });
   }
 
   /** Replaces an object, its status included. @throws {ApiError} as the API would answer */
-  update(object: ObjectReference & object): KubeObject {
+  update(object: ObjectInput): KubeObject {
     const { resource, namespace, name } = locate(object);
     return this.#registry.update(resource, namespace, name, toJson(object), { scope: "all" });
   }
@@ -257,7 +257,7 @@ export class ApiServer implements AsyncDisposable {
       kind: "Service",
       metadata: { name: "kubernetes", namespace: "default", labels: { component: "apiserver", provider: "kubernetes" } },
       spec: { clusterIP, ports: [{ name: "https", port: 443, targetPort: 6443 }] },
-    } as ObjectReference);
+    });
   }
 
   #scheduleBookmarks(): void {

@@ -63,6 +63,14 @@ export class Tokens {
   }
 }
 
+const accountName = /^system:serviceaccount:([^:]+):([^:]+)$/;
+
+/** The ServiceAccount that a user name stands for, if any. */
+export function serviceAccountOf(userName: string): { namespace: string; name: string } | undefined {
+  const [, namespace, name] = accountName.exec(userName) ?? [];
+  return namespace === undefined || name === undefined ? undefined : { namespace, name };
+}
+
 /** The user that a ServiceAccount is. */
 export function serviceAccountUser(namespace: string, name: string): User {
   return {

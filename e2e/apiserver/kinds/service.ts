@@ -45,7 +45,8 @@ export function prepareService(object: KubeObject, previous: KubeObject | undefi
   if (typeChanged) spec = dropFieldsOfOtherType(spec, asObject(previous.spec), type);
   if (previous !== undefined && !typeChanged) spec = { ...kept(asObject(previous.spec), spec), ...spec };
 
-  const ports = asList(spec.ports).map((port, _, all) => preparePort(port, all, asList(at(previous, "spec", "ports"))));
+  const before = type === "ClusterIP" ? [] : asList(at(previous, "spec", "ports"));
+  const ports = asList(spec.ports).map((port, _, all) => preparePort(port, all, before));
   spec = {
     ...(spec.ports === undefined ? {} : { ports }),
     sessionAffinity: "None",
@@ -87,17 +88,15 @@ function dropFieldsOfOtherType(after: JsonObject, before: JsonObject, type: stri
   return { ...spec, ports };
 }
 
+/** The node port of an update that leaves it out is the one that the same port and protocol had. */
 function preparePort(value: Json, all: readonly Json[], before: readonly Json[]): JsonObject {
-  const port = { protocol: "TCP", ...asObject(value) } as JsonObject;
-  const targetPort = at(value, "targetPort") ?? port.port;
+  const { nodePort: given, ...port } = { protocol: "TCP", ...asObject(value) } as JsonObject;
+  const targetPort = port.targetPort ?? port.port;
   const taken = new Set(all.map((other) => at(other, "nodePort")));
-  const same = before.find((other) => at(other, "port") === port.port && (at(other, "protocol") ?? "TCP") === port.protocol);
-  const nodePort = at(value, "nodePort") ?? (taken.has(at(same, "nodePort")) ? undefined : at(same, "nodePort"));
-  return {
-    ...port,
-    ...(targetPort === undefined ? {} : { targetPort }),
-    ...(nodePort === undefined || nodePort === 0 ? { nodePort: undefined } : { nodePort }),
-  };
+  const same = before.find((other) => at(other, "port") === port.port && at(other, "protocol") === port.protocol);
+  const held = at(same, "nodePort");
+  const nodePort = given || (taken.has(held) ? undefined : held);
+  return { ...port, ...(targetPort === undefined ? {} : { targetPort }), ...(nodePort ? { nodePort } : {}) };
 }
 
 function prepareStatus(status: JsonObject, type: string, typeChanged: boolean): JsonObject {

@@ -10,17 +10,19 @@ export function preparePod(object: KubeObject, previous: KubeObject | undefined)
 }
 
 export function prepareDeployment(object: KubeObject): KubeObject {
-  const strategy = { type: "RollingUpdate", rollingUpdate: { maxUnavailable: "25%", maxSurge: "25%" } };
-  const defaults = { replicas: 1, strategy, revisionHistoryLimit: 10, progressDeadlineSeconds: 600 };
-  return { status: {}, ...object, spec: { ...defaults, ...withTemplate(object) } };
+  const spec = withTemplate(object);
+  const strategy = withRollingUpdate(spec.strategy, { maxUnavailable: "25%", maxSurge: "25%" });
+  const defaults = { replicas: 1, revisionHistoryLimit: 10, progressDeadlineSeconds: 600 };
+  return { status: {}, ...object, spec: { ...defaults, ...spec, strategy } };
 }
 
 export function prepareDaemonSet(object: KubeObject): KubeObject {
-  const updateStrategy = { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } };
+  const spec = withTemplate(object);
+  const updateStrategy = withRollingUpdate(spec.updateStrategy, { maxUnavailable: 1, maxSurge: 0 });
   const status = { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 };
   return {
     ...object,
-    spec: { updateStrategy, revisionHistoryLimit: 10, ...withTemplate(object) },
+    spec: { revisionHistoryLimit: 10, ...spec, updateStrategy },
     status: { ...status, ...asObject(object.status) },
   };
 }
@@ -49,6 +51,12 @@ function containerErrors(containers: Json | undefined, field: string): FieldErro
     ...(asText(at(container, "name")) === "" ? [requiredValue(`${field}[${index}].name`)] : []),
     ...(asText(at(container, "image")) === "" ? [requiredValue(`${field}[${index}].image`)] : []),
   ]);
+}
+
+function withRollingUpdate(strategy: Json | undefined, rollingUpdate: JsonObject): JsonObject {
+  const type = asText(at(strategy, "type")) || "RollingUpdate";
+  if (type !== "RollingUpdate") return { ...asObject(strategy), type };
+  return { type, rollingUpdate: { ...rollingUpdate, ...asObject(at(strategy, "rollingUpdate")) } };
 }
 
 function withTemplate(object: KubeObject): JsonObject {
