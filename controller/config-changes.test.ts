@@ -143,6 +143,29 @@ test("a configuration that was changed while the controller was down is judged b
   assert.deepEqual(world.addresses("a"), ["a=10.0.0.1"]);
 });
 
+test("an accepted change is not taken back by an address that someone writes into a status", async () => {
+  const world = new World();
+  world.lastGood(ten);
+  world.config(upper);
+  world.service("a");
+  world.controller.start();
+  await world.settle();
+  world.change("a", { ingress: ["10.0.0.1"] });
+  await world.settle();
+  assert.deepEqual([world.addresses("a"), await gauges(world)], [["a=10.0.0.5"], "loaded 1 stale 0"]);
+});
+
+test("a record that someone else changes does not change what is in force", async () => {
+  const world = await startWorld(ten);
+  world.config("address-pools: 1");
+  await world.settle();
+  world.lastGood(upper);
+  await world.settle();
+  world.service("a");
+  await world.settle();
+  assert.deepEqual(world.addresses("a"), ["a=10.0.0.0"]);
+});
+
 test("with no configuration at all the gauges say so", async () => {
   assert.equal(await gauges(await startWorld(undefined)), "loaded 0 stale 1");
   assert.equal(await gauges(await startWorld("address-pools: 1")), "loaded 0 stale 1");

@@ -149,6 +149,8 @@ test("a write that meets a newer object is decided again from that", async () =>
   world.change("web", { loadBalancerIP: "10.0.0.5" }); // Its owner was faster; the controller does not know yet.
   world.cluster.silent.add("services");
   assert.deepEqual(await world.settle(), ["default/web: conflict"]);
+  world.clock.advanceBy(200); // It is also tried again without news, in case the newer object is already here.
+  assert.deepEqual(await world.settle(), ["default/web: conflict"]);
   world.cluster.silent.clear();
   assert.deepEqual(await world.settle(), [
     "default/web: status 10.0.0.5",
