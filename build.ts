@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
-import { cp, mkdir, readdir, rm } from "node:fs/promises";
+import { cp, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as esbuild from "esbuild";
 
 const project = import.meta.dirname;
 
 /** What is run on its own. */
-const entries: Readonly<Record<string, string>> = {
+const entries: Record<string, string> = {
   controller: "controller/main.ts",
   speaker: "speaker/main.ts",
   ingotctl: "ctl/main.ts",
@@ -26,7 +26,7 @@ export async function build(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
   await esbuild.build({
     absWorkingDir: project,
-    entryPoints: { ...entries },
+    entryPoints: entries,
     outdir: directory,
     bundle: true,
     platform: "node",
@@ -38,6 +38,7 @@ export async function build(directory: string): Promise<void> {
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
     logLevel: "warning",
   });
+  await writeFile(join(directory, "package.json"), '{ "type": "module" }\n'); // Else a package.json above it would decide.
   await copyKoffi(join(directory, "node_modules"));
 }
 
