@@ -5,7 +5,8 @@ import { LineIndex, type Position } from "./position.ts";
 import { quote } from "./problem.ts";
 import { Report } from "./report.ts";
 import { scalarOffsets } from "./scalar-offsets.ts";
-import { parseYaml, type YamlMapping, type YamlNode, type YamlScalar } from "./yaml-tree.ts";
+import type { YamlMapping, YamlNode, YamlScalar } from "./yaml-node.ts";
+import { parseYaml } from "./yaml-tree.ts";
 
 /** What a user's file holds: the bare text of a configuration, or a ConfigMap with it inside. */
 export interface Input extends ParsedConfig {

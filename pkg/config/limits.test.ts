@@ -22,14 +22,14 @@ test("parseConfig: 10,000 problems are counted, and the first hundred places are
   assert.deepEqual(problems.at(-1)?.message, "9901 more problems are not listed");
 });
 
-test("parseConfig: errors are named before warnings when there are too many", () => {
-  const advertisements = many(300, (i) => `  - localpref: ${i}\n`);
-  const text = `address-pools:\n- name: a\n  protocol: bgp\n  addresses: [192.0.2.0/24]\n  bgp-advertisements:\n${advertisements}peers: 5\n`;
+test("parseConfig: no number of warnings hides an error", () => {
+  const advertisements = many(7000, (i) => `  - localpref: ${i}\n`);
+  const text = `address-pools:\n- name: a\n  protocol: bgp\n  addresses: [192.0.2.0/24, 192.0.2.0/25]\n  bgp-advertisements:\n${advertisements}`;
   const { problems } = parseConfig(text);
   assert.equal(problems.length, limits.problems);
   assert.deepEqual(
     problems.filter(({ severity }) => severity === "error").map(({ path, message }) => path || message),
-    ["peers", "201 more problems are not listed"],
+    ["address-pools[0].addresses[1]", "6901 more problems are not listed"],
   );
 });
 

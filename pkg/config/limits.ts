@@ -18,3 +18,15 @@ export const limits = {
   /** Problems returned; the last one then says how many more there are. */
   problems: 100,
 } as const;
+
+/** Aliases or merge keys make the text stand for more than is worth reading. */
+export class TooManyValues extends Error {
+  override readonly name = "TooManyValues";
+  /** Where in the text the limit was reached. */
+  readonly offset: number;
+
+  constructor(offset: number) {
+    super(`the text stands for more than ${limits.values} values`);
+    this.offset = offset;
+  }
+}

@@ -1,13 +1,14 @@
 import { readAliases } from "./aliases.ts";
 import { readBfdProfiles } from "./bfd-profiles.ts";
 import type { Config, ParsedConfig } from "./config.ts";
-import { limits } from "./limits.ts";
+import { limits, TooManyValues } from "./limits.ts";
 import { readPeers } from "./peers.ts";
 import { readPools } from "./pools.ts";
 import { LineIndex } from "./position.ts";
 import { Report } from "./report.ts";
 import { readShape } from "./shape.ts";
-import { parseYaml, TooManyValues, type YamlNode } from "./yaml-tree.ts";
+import type { YamlNode } from "./yaml-node.ts";
+import { parseYaml } from "./yaml-tree.ts";
 
 /**
  * Reads the text under `config` in the ConfigMap. Never throws, and reports every problem it can see, up to a limit; bounded in

@@ -56,7 +56,7 @@ function readPool(
   report: Report,
 ): Pool {
   const protocol = fields.protocol ?? "layer2";
-  const entries = ranges.map(({ range, path }) => ({ path, cidrs: spend(range, path, budget, report) }));
+  const entries = ranges.map(({ range, path }) => spend(range, path, budget, report)); // The CIDRs of each.
   const raw = fields["bgp-advertisements"] ?? [];
   const advertised = [...path, "bgp-advertisements"];
   if (fields.protocol === "layer2" && raw.length > 0)
@@ -66,7 +66,7 @@ function readPool(
     name: fields.name ?? "",
     protocol,
     ranges: ranges.map(({ range }) => range),
-    cidrs: entries.flatMap(({ cidrs }) => cidrs),
+    cidrs: entries.flat(),
     autoAssign: fields["auto-assign"] ?? true,
     avoidBuggyIPs: fields["avoid-buggy-ips"] ?? false,
     advertisements,

@@ -2,7 +2,7 @@ import type { Problem } from "./config.ts";
 import { limits } from "./limits.ts";
 import type { Position } from "./position.ts";
 import { formatPath, type Path } from "./problem.ts";
-import type { YamlNode } from "./yaml-tree.ts";
+import type { YamlNode } from "./yaml-node.ts";
 
 interface Finding {
   readonly severity: Problem["severity"];
@@ -11,17 +11,13 @@ interface Finding {
   readonly message: string;
 }
 
-/** Collects what is wrong with one text. Past a few thousand problems it only counts. */
-export class Report {
-  readonly #findings: Finding[] = [];
-  #errors = 0;
-  #uncollected = 0;
-  #root: YamlNode | undefined;
+const collected = 5000; // Of each severity, so that no flood of warnings hides an error; more are only counted.
 
-  /** Whether anything so far refuses the text. */
-  get refused(): boolean {
-    return this.#errors > 0;
-  }
+/** Collects what is wrong with one text. */
+export class Report {
+  readonly #findings: Record<Problem["severity"], Finding[]> = { error: [], warning: [] };
+  #total = 0;
+  #root: YamlNode | undefined;
 
   /** Sets the values that paths lead through. */
   read(root: YamlNode): void {
@@ -43,7 +39,6 @@ export class Report {
   }
 
   errorAt(offset: number, path: Path, message: string): void {
-    this.#errors++;
     this.#add({ severity: "error", path: [...path], offset, message });
   }
 
@@ -53,36 +48,27 @@ export class Report {
 
   /** In the order of the text; when there are too many, errors are kept over warnings and the last one says how many more. */
   problems(position: (offset: number) => Position): Problem[] {
+    const { error, warning } = this.#findings;
     const byOffset = (a: Finding, b: Finding) => a.offset - b.offset;
-    const all = this.#findings.toSorted(byOffset);
-    const total = all.length + this.#uncollected;
-    const kept =
-      total <= limits.problems
-        ? all
-        : [...all.filter((f) => f.severity === "error"), ...all.filter((f) => f.severity === "warning")]
-            .slice(0, limits.problems - 1)
-            .sort(byOffset);
-    const problems: Problem[] = kept.map(({ severity, path, offset, message }) => ({
+    const ranked = [...error.toSorted(byOffset), ...warning.toSorted(byOffset)];
+    const kept = (this.#total <= limits.problems ? ranked : ranked.slice(0, limits.problems - 1)).sort(byOffset);
+    const more = this.#total - kept.length;
+    if (more > 0) {
+      const severity = error.length > 0 ? "error" : "warning";
+      kept.push({ severity, path: [], offset: kept.at(-1)?.offset ?? 0, message: `${more} more problems are not listed` });
+    }
+    return kept.map(({ severity, path, offset, message }) => ({
       severity,
       path: formatPath(path),
       ...position(offset),
       message,
     }));
-    if (total > kept.length) {
-      const more = `${total - kept.length} more problems are not listed`;
-      problems.push({
-        severity: this.refused ? "error" : "warning",
-        path: "",
-        ...position(kept.at(-1)?.offset ?? 0),
-        message: more,
-      });
-    }
-    return problems;
   }
 
   #add(finding: Finding): void {
-    if (this.#findings.length < 50 * limits.problems) this.#findings.push(finding);
-    else this.#uncollected++;
+    this.#total++;
+    const findings = this.#findings[finding.severity];
+    if (findings.length < collected) findings.push(finding);
   }
 
   #offset(path: Path, end: "key" | "value"): number {

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { LineIndex } from "./position.ts";
 import { formatProblem } from "./problem.ts";
 import { Report } from "./report.ts";
-import { parseYaml, type YamlNode } from "./yaml-tree.ts";
+import type { YamlNode } from "./yaml-node.ts";
+import { parseYaml } from "./yaml-tree.ts";
 
 function read(text: string) {
   const report = new Report();

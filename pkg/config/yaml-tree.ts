@@ -11,42 +11,12 @@ import {
   YAMLException,
 } from "js-yaml";
 import { joinFlowLines } from "./flow-lines.ts";
-import { limits } from "./limits.ts";
-import { quote, shorten } from "./problem.ts";
+import { limits, TooManyValues } from "./limits.ts";
+import { quote } from "./problem.ts";
 import type { Report } from "./report.ts";
-import { resolveScalar, type ScalarValue } from "./yaml-scalar.ts";
-
-/** A value of the text, with aliases and merge keys followed, so that the same node can sit in several places. */
-export type YamlNode = YamlScalar | YamlList | YamlMapping;
-
-export interface YamlScalar {
-  readonly kind: "scalar";
-  /** Where it begins; for an empty value, where its key or list does. */
-  readonly offset: number;
-  readonly text: string;
-  /** What the text stands for: always text when it is quoted. */
-  readonly value: ScalarValue;
-  readonly event: ScalarEvent;
-}
-
-export interface YamlList {
-  readonly kind: "list";
-  readonly offset: number;
-  readonly items: readonly YamlNode[];
-}
-
-export interface YamlMapping {
-  readonly kind: "mapping";
-  readonly offset: number;
-  readonly entries: ReadonlyMap<string, YamlEntry>; // key -> entry
-}
-
-export interface YamlEntry {
-  readonly offset: number;
-  readonly value: YamlNode;
-  /** Whether `<<` brought it here. */
-  readonly merged: boolean;
-}
+import { describe, type YamlEntry, type YamlList, type YamlMapping, type YamlNode, type YamlScalar } from "./yaml-node.ts";
+import { resolveScalar } from "./yaml-scalar.ts";
+import { resolveTagged } from "./yaml-tag.ts";
 
 /**
  * Reads every document of a YAML 1.1 text as yaml.v2 reads it in strict mode: duplicate keys are refused, and of a merge key
@@ -86,16 +56,6 @@ function countStructure(source: string): number {
   let count = 0;
   for (const _ of source.matchAll(/[\n\r,:[\]{}]|- /g)) count++;
   return count;
-}
-
-/** Aliases or merge keys make the text stand for more than is worth reading. */
-export class TooManyValues extends Error {
-  override readonly name = "TooManyValues";
-  readonly offset: number;
-  constructor(offset: number) {
-    super(`the text stands for more than ${limits.values} values`);
-    this.offset = offset;
-  }
 }
 
 class Composer {
@@ -241,42 +201,16 @@ class Composer {
     const plain = event.style === SCALAR_STYLE.PLAIN;
     const tag = event.tagStart < 0 ? "" : this.#source.slice(event.tagStart, event.tagEnd);
     if (tag === "") return { kind: "scalar", offset, text, value: plain ? resolveScalar(text) : text, event };
-    const type = /^(?:!!|!<tag:yaml\.org,2002:)(null|bool|int|float|binary)>?$/.exec(tag)?.[1];
-    if (type === undefined) return { kind: "scalar", offset, text, value: text, event }; // !!str, and tags of no known meaning.
-    if (type === "binary") {
-      const decoded = decodeBase64(text);
-      if (decoded === undefined) this.#report.errorAt(offset, this.#path, "the tag !!binary takes base64, but this is not");
-      return { kind: "scalar", offset, text: decoded ?? text, value: decoded ?? text, event };
+    const tagged = resolveTagged(tag, text);
+    if ("problem" in tagged) {
+      this.#report.errorAt(offset, this.#path, tagged.problem);
+      return { kind: "scalar", offset, text, value: text, event };
     }
-    const value = resolveScalar(text);
-    if (!matchesTag(value, type)) this.#report.errorAt(offset, this.#path, `the value does not fit its tag !!${type}`);
-    return { kind: "scalar", offset, text, value, event };
+    const decoded = typeof tagged.value === "string" ? tagged.value : text; // Only !!binary makes it differ.
+    return { kind: "scalar", offset, text: decoded, value: tagged.value, event };
   }
 }
 
 function isMerge(key: YamlScalar): boolean {
   return key.text === "<<" && key.event.style === SCALAR_STYLE.PLAIN;
-}
-
-function matchesTag(value: ScalarValue, type: string): boolean {
-  if (value === null) return type === "null";
-  if (typeof value === "boolean") return type === "bool";
-  return typeof value === "number" && (type === "float" || (type === "int" && Number.isInteger(value)));
-}
-
-function decodeBase64(text: string): string | undefined {
-  const digits = text.replaceAll(/[\r\n]/g, "");
-  if (digits.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(digits)) return undefined;
-  return new TextDecoder().decode(Uint8Array.from(atob(digits), (octet) => octet.charCodeAt(0)));
-}
-
-/** What a value is, for a message that refuses it. */
-export function describe(node: YamlNode): string {
-  if (node.kind === "list") return "a list";
-  if (node.kind === "mapping") return "a mapping";
-  if (node.value === null) return "empty";
-  if (typeof node.value !== "string") return shorten(node.text);
-  const unquoted = node.event.style === SCALAR_STYLE.PLAIN ? undefined : resolveScalar(node.text);
-  const quotesMatter = typeof unquoted === "number" || typeof unquoted === "boolean";
-  return `the text ${quote(node.text)}${quotesMatter ? " (quotes make it text)" : ""}`;
 }
