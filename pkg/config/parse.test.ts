@@ -579,7 +579,7 @@ const refused: { name: string; text: string; want: string[] }[] = [
     want: [
       '1:48: error: peers[0].peer-address: must be an IP address, but is "fe80::1%eth0"',
       '1:78: error: peers[0].source-address: must be an IP address, but is "a"',
-      '1:92: error: peers[0].router-id: must be an IPv4 address other than 0.0.0.0, but is "::1"',
+      '1:92: error: peers[0].router-id: must be an IPv4 address, but is "::1"',
     ],
   },
   {
@@ -709,6 +709,11 @@ const warned: { name: string; text: string; want: string[] }[] = [
     name: "a source address of the other family",
     text: peer("  source-address: ::1"),
     want: ["5:19: warning: peers[0].source-address: ::1 cannot reach the IPv4 peer 192.0.2.1: the session will not come up"],
+  },
+  {
+    name: "router id 0",
+    text: peer("  router-id: 0.0.0.0"),
+    want: ["5:14: warning: peers[0].router-id: no router takes the identifier 0 (RFC 6286): the session will not come up"],
   },
   {
     name: "two sessions between the same ends",

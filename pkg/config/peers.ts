@@ -69,9 +69,9 @@ function readAddress(text: string | undefined, path: Path, report: Report): Addr
 function readRouterId(text: string | undefined, path: Path, report: Report): Address | undefined {
   if (text === undefined) return undefined;
   const address = parseAddress(text);
-  if (address?.family === "IPv4" && address.value !== 0n) return address;
-  report.error(path, `must be an IPv4 address other than 0.0.0.0, but is ${quote(text)}`); // RFC 6286, section 2.1.
-  return undefined;
+  if (address?.family !== "IPv4") report.error(path, `must be an IPv4 address, but is ${quote(text)}`);
+  else if (address.value === 0n) report.warn(path, "no router takes the identifier 0 (RFC 6286): the session will not come up");
+  return address;
 }
 
 const passwordOctets = 80; // TCP_MD5SIG_MAXKEYLEN of Linux.
