@@ -4,12 +4,14 @@ import { spawnSync } from "node:child_process";
 import { closeSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EtherType, etherTypeFilter, PacketSocket } from "#pkg/linux";
+import { EtherType, etherTypeFilter, PacketSocket, type TableLink } from "#pkg/linux";
 import { type Log, silentLog } from "#pkg/log";
 import { type Address, parseAddress } from "#pkg/net";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "../arp.ts";
 import { Layer2 } from "../index.ts";
+import { Interfaces } from "../interfaces.ts";
 import { broadcastMac, type Mac, parseMac } from "../mac.ts";
+import { Shared } from "../shared.ts";
 import { ip, Lan } from "./lan.ts";
 
 const virtual = address("192.0.2.100");
@@ -130,15 +132,55 @@ test("an interface that is removed and made again at once is answered on, and th
   await until(() => layer2.interfaces().find(({ name }) => name === "lan0")?.mac === macText("lan0"));
 });
 
-test("an interface that takes the index of another at once is answered on", async () => {
-  await using layer2 = await started();
-  layer2.announce(virtual);
+test("an interface that takes the index of another is answered on, even if nothing was seen in between", async () => {
+  const shared = Shared.create();
+  using interfaces = new Interfaces(shared, () => {});
   const index = Number.parseInt(ip("-o link show dev lan0"), 10);
+  assert.equal(interfaces.update([ethernet(index)], 0).length, 1);
   ip("link delete lan0");
   ip(`link add lan0 index ${index} type veth peer name host0 netns ${lan.pid}`);
   ip("link set lan0 up");
   await lan.adopt("host0", "192.0.2.2");
-  assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+  const [port] = interfaces.update([ethernet(index, { generation: 2 })], 0);
+  await lan.call("send", "host0", [encodeArp(await requestFor(quiet))]);
+  port?.serve(() => undefined);
+  assert.ok(shared.total("notAnnounced") >= 1);
+});
+
+test("an interface that cannot be opened is tried again every second, told of once, and leaves the others alone", async () => {
+  const lines: string[] = [];
+  using interfaces = new Interfaces(Shared.create(), (level, message) => lines.push(`${level}: ${message}`));
+  const lan0 = Number.parseInt(ip("-o link show dev lan0"), 10);
+  const missing = 4242;
+  const opened = interfaces.update([ethernet(missing), ethernet(lan0)], 0);
+  assert.deepEqual(
+    opened.map(({ link }) => link.index),
+    [lan0],
+  );
+  const statuses = () => interfaces.report().map(({ status, error }) => [status, error]);
+  const why = `Cannot open a packet socket on interface ${missing}: bind: ENODEV, no such device`;
+  assert.deepEqual(statuses(), [
+    ["answering", undefined],
+    ["failing", why],
+  ]);
+  assert.equal(interfaces.nextAt, 1000);
+  assert.deepEqual(interfaces.retry(999), []);
+  assert.deepEqual(interfaces.retry(1000), []);
+  assert.deepEqual(lines, [
+    "error: ARP requests on interface cannot be answered, trying again",
+    "info: created ARP responder for interface",
+  ]);
+  ip(`link add late0 index ${missing} type veth peer name late1`);
+  using _ = { [Symbol.dispose]: () => ip("link delete late0") };
+  assert.deepEqual(
+    interfaces.retry(2000).map(({ link }) => link.index),
+    [missing],
+  );
+  assert.deepEqual(statuses(), [
+    ["answering", undefined],
+    ["answering", undefined],
+  ]);
+  assert.equal(interfaces.nextAt, Infinity);
 });
 
 test("an interface that goes down and up is answered on, and one whose MAC address changes answers with the new one and says so", async () => {
@@ -308,6 +350,26 @@ async function started(log: Log = silentLog): Promise<Layer2> {
   const layer2 = new Layer2({ log });
   await layer2.start();
   return layer2;
+}
+
+/** A link as the kernel would tell of it. */
+function ethernet(index: number, changes: Partial<TableLink> = {}): TableLink {
+  return {
+    index,
+    name: `index${index}`,
+    hardwareType: 1,
+    hardwareAddress: "02:00:00:00:00:01",
+    up: true,
+    broadcast: true,
+    loopback: false,
+    noArp: false,
+    running: true,
+    master: undefined,
+    masterKind: undefined,
+    generation: 1,
+    addresses: [],
+    ...changes,
+  };
 }
 
 function statusOf(layer2: Layer2, interfaceName: string): string | undefined {
