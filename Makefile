@@ -2,21 +2,37 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help test check clean
+.PHONY: help demo lab test e2e check build kcp clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Not `npm ci`: it refuses the lock file where a registry lacks the optional packages of other platforms.
 node_modules: package.json package-lock.json
 	npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch node_modules
 
+demo: node_modules ## Show the whole of it at work, in a network made on this machine
+	node e2e/demo/main.ts
+
+lab: node_modules ## Leave that network and its API running, to try things by hand
+	node e2e/demo/main.ts --stay
+
 test: node_modules ## Run every test that needs no root
-	node --test 'pkg/**/*.test.ts'
+	node --test '{pkg,controller,speaker,ctl,config-samples,manifests,e2e/apiserver,e2e/lab,e2e/demo-cluster,e2e/scenarios}/**/*.test.ts' '*.test.ts'
+
+e2e: node_modules ## Install everything in a real Kubernetes on this machine and use it (needs root)
+	node --test 'e2e/cluster/**/*.test.ts'
 
 check: node_modules ## Check types, format and lint
 	tsc
 	biome check .
+
+build: node_modules ## Bundle controller, speaker and ctl into dist/
+	node build.ts
+
+kcp: node_modules ## Build the Kubernetes that e2e uses into .cache/ (needs Go and 5 GB)
+	node e2e/cluster/kcp.ts
 
 clean: ## Remove what was installed and built
 	rm -rf node_modules dist .cache
