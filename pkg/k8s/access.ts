@@ -10,7 +10,7 @@ export interface Access {
   readonly authority: Material | undefined;
   readonly skipVerify: boolean;
   readonly serverName: string | undefined;
-  /** `http:`, `https:` or `socks…:`. */
+  /** A URL with `http:` or `https:`. */
   readonly proxy: string | undefined;
   readonly certificate: Material | undefined;
   readonly key: Material | undefined;
@@ -18,7 +18,6 @@ export interface Access {
   readonly basic: { readonly username: string; readonly password: string } | undefined;
   /** Headers `Impersonate-…`. */
   readonly impersonate: Readonly<Record<string, string | readonly string[]>>;
-  /** The blocks `exec` and `auth-provider` of the user, as they stand. */
+  /** The block `exec` of the user as it stands, with the path of its command resolved. */
   readonly exec: Readonly<Record<string, unknown>> | undefined;
-  readonly authProvider: Readonly<Record<string, unknown>> | undefined;
 }

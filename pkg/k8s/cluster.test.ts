@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock";
 import { ApiError } from "./errors.ts";
-import { accessTo, advanceThrough, close, clusterAt, type Exchange, FakeApi, until } from "./fake-api.ts";
 import type { Service } from "./objects.ts";
+import { accessTo, advanceThrough, close, clusterAt, type Exchange, FakeApi, until } from "./testing/fake-api.ts";
 
 const limit = { timeout: 20_000 };
 

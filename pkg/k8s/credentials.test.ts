@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, connect as connectTcp, createServer, type Server } from "node:net";
+import { type AddressInfo, connect as connectTcp, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { TLSSocket } from "node:tls";
 import { SimulatedClock } from "#pkg/clock";
-import { selfSigned } from "./certificates.ts";
 import type { Cluster } from "./cluster.ts";
 import { ApiError } from "./errors.ts";
-import { accessTo, advanceThrough, clusterAt, FakeApi, LogLines, until } from "./fake-api.ts";
+import { selfSigned } from "./testing/certificates.ts";
+import { accessTo, advanceThrough, clusterAt, FakeApi, LogLines, until } from "./testing/fake-api.ts";
 
 const limit = { timeout: 20_000 };
 let directory = "";
@@ -124,13 +124,6 @@ echo '{"kind":"ExecCredential","status":{"token":"from the plugin"}}'
   assert.equal(lines().length, 2);
 });
 
-test("an auth-provider is left to the client library", limit, async () => {
-  await using api = await FakeApi.start({ cert: server.cert, key: server.key });
-  const authProvider = { name: "tokenFile", config: { tokenFile: file("provided", "by the library") } };
-  await using cluster = clusterAt(accessTo(api.url, { authProvider, authority: { data: Buffer.from(server.cert) } }));
-  assert.equal((await ask(cluster, api)).headers.authorization, "Bearer by the library");
-});
-
 test("the server's certificate is checked against the authority, and the client's is shown", limit, async () => {
   await using api = await FakeApi.start({ cert: server.cert, key: server.key, requestCert: true, rejectUnauthorized: false });
   const material = {
@@ -193,50 +186,32 @@ for (const { name, more, refused } of trust)
     }
   });
 
-/** A proxy that understands only CONNECT, or only SOCKS 5 without authentication; `asked` is where to. */
-async function proxy(kind: "connect" | "socks", asked: string[]): Promise<Server> {
+test("the API is reached through a proxy", limit, async () => {
+  const asked: string[] = [];
   const proxy = createServer((from) => {
-    from.on("error", () => {});
-    const join = (host: string, port: number, accepted: string | Buffer): void => {
+    from.once("data", (request) => {
+      const [, host, port] = /^CONNECT (\S+):(\d+) HTTP/.exec(request.toString("latin1")) ?? [];
       asked.push(`${host}:${port}`);
-      const to = connectTcp(port, host, () => {
-        from.write(accepted);
+      const to = connectTcp(Number(port), host, () => {
+        from.write("HTTP/1.1 200 OK\r\n\r\n");
         from.pipe(to).pipe(from);
       });
-      to.on("error", () => from.destroy());
-      from.on("close", () => to.destroy());
-    };
-    from.once("data", (greeting) => {
-      const match = /^CONNECT (\S+):(\d+) HTTP/.exec(greeting.toString("latin1"));
-      if (kind === "connect")
-        return match === null ? from.destroy() : join(match[1] ?? "", Number(match[2]), "HTTP/1.1 200 OK\r\n\r\n");
-      from.write(Buffer.from([5, 0]));
-      from.once("data", (request) => {
-        const reply = Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-        join(request.subarray(4, 8).join("."), request.readUInt16BE(8), reply);
-      });
+      for (const [socket, other] of [
+        [from, to],
+        [to, from],
+      ] as const)
+        socket.on("error", () => {}).on("close", () => other.destroy());
     });
   });
   proxy.listen(0, "127.0.0.1");
   await once(proxy, "listening");
-  return proxy;
-}
-
-for (const { kind, scheme } of [
-  { kind: "connect", scheme: "http" },
-  { kind: "socks", scheme: "socks5" },
-] as const)
-  test(`the API is reached through a proxy (${scheme})`, limit, async () => {
-    const asked: string[] = [];
-    const between = await proxy(kind, asked);
-    try {
-      await using api = await FakeApi.start({ cert: server.cert, key: server.key });
-      const url = `${scheme}://127.0.0.1:${(between.address() as AddressInfo).port}`;
-      const authority = { data: Buffer.from(server.cert) };
-      await using cluster = clusterAt(accessTo(api.url, { proxy: url, authority, serverName: "k8s.test" }));
-      await ask(cluster, api);
-      assert.deepEqual(asked, [new URL(api.url).host]);
-    } finally {
-      between.close();
-    }
-  });
+  try {
+    await using api = await FakeApi.start(server);
+    const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    await using cluster = clusterAt(accessTo(api.url, { proxy: url, authority: { data: Buffer.from(server.cert) } }));
+    await ask(cluster, api);
+    assert.deepEqual(asked, [new URL(api.url).host]);
+  } finally {
+    proxy.close();
+  }
+});

@@ -1,16 +1,16 @@
 import { readFile } from "node:fs/promises";
-import { type AgentOptions, Agent as HttpAgent, type OutgoingHttpHeaders } from "node:http";
-import { Agent as HttpsAgent, type AgentOptions as HttpsAgentOptions, type RequestOptions } from "node:https";
-import type { KubeConfig } from "@kubernetes/client-node";
+import type { Agent, AgentOptions, OutgoingHttpHeaders } from "node:http";
+import type { AgentOptions as HttpsAgentOptions, RequestOptions } from "node:https";
 import { ExecAuth } from "@kubernetes/client-node/dist/exec_auth.js";
 import type { Clock, Millis } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import type { Access, Material } from "./access.ts";
 import { ApiError } from "./errors.ts";
+import { HttpAgent, HttpsAgent } from "./node-http.ts";
 
 /** What a request is sent with. */
 export interface Identity {
-  readonly agent: HttpAgent;
+  readonly agent: Agent;
   readonly headers: OutgoingHttpHeaders;
 }
 
@@ -30,10 +30,9 @@ export class Credentials implements Disposable {
   #readAt: Millis = 0;
   #stale = true;
   #reading: Promise<Identity> | undefined;
-  #agent: HttpAgent | undefined;
+  #agent: Agent | undefined;
   #agentOptions = ""; // what #agent was made from
   #exec = new ExecAuth();
-  #library: KubeConfig | undefined;
   #failing = false;
 
   constructor(access: Access, options: { clock: Clock; log: Log }) {
@@ -88,18 +87,10 @@ export class Credentials implements Disposable {
       rejectUnauthorized: !access.skipVerify,
     };
     const options: RequestOptions = { ...(cert && { cert }), ...(key && { key }) }; // A plugin may replace these.
-    const socks = access.proxy?.startsWith("socks") === true;
-    if (socks || access.authProvider !== undefined) {
-      this.#library ??= await loadLibrary(access);
-      await this.#library.applyToHTTPSOptions(options);
-    } else if (access.exec !== undefined) {
-      await this.#exec.applyAuthentication({ name: "user", exec: withExecInfo(access) }, options);
-    }
+    if (access.exec !== undefined) await this.#exec.applyAuthentication({ name: "user", exec: withExecInfo(access) }, options);
+    const identity = { ...(options.cert && { cert: options.cert }), ...(options.key && { key: options.key }) };
     return {
-      agent:
-        socks && options.agent instanceof HttpAgent
-          ? options.agent
-          : this.#agentFor({ ...tls, ...(options.cert && { cert: options.cert }), ...(options.key && { key: options.key }) }),
+      agent: this.#agentFor({ ...tls, ...identity }),
       headers: {
         ...authorization(access, token?.toString("utf8").trim()),
         ...(options.headers as OutgoingHttpHeaders | undefined),
@@ -109,7 +100,7 @@ export class Credentials implements Disposable {
   }
 
   /** The same agent, with its open connections, as long as the certificates are the same; a replaced one finishes its requests. */
-  #agentFor(tls: HttpsAgentOptions): HttpAgent {
+  #agentFor(tls: HttpsAgentOptions): Agent {
     const written = JSON.stringify(tls);
     if (this.#agent === undefined || written !== this.#agentOptions) {
       this.#agent = newAgent(this.#access, tls);
@@ -119,7 +110,7 @@ export class Credentials implements Disposable {
   }
 }
 
-function newAgent({ server, proxy }: Access, tls: HttpsAgentOptions): HttpAgent {
+function newAgent({ server, proxy }: Access, tls: HttpsAgentOptions): Agent {
   const options: AgentOptions = {
     keepAlive: true,
     keepAliveMsecs: keepAliveAfterMs,
@@ -157,37 +148,4 @@ function withExecInfo(access: Access): unknown {
   const info = JSON.stringify({ apiVersion: exec?.apiVersion, kind: "ExecCredential", spec });
   const env = Array.isArray(exec?.env) ? exec.env : [];
   return { ...exec, env: [...env, { name: "KUBERNETES_EXEC_INFO", value: info }] };
-}
-
-/**
- * For what only few need and only the library can: OpenID Connect and other `auth-provider`s, and SOCKS proxies. Its SOCKS agent
- * checks the certificate of a server named by address only against `tls-server-name`, and keeps no connections.
- */
-async function loadLibrary(access: Access): Promise<KubeConfig> {
-  const { KubeConfig } = await import("@kubernetes/client-node");
-  const config = new KubeConfig();
-  const { server, skipVerify, serverName, proxy, authProvider, exec } = access;
-  config.loadFromClusterAndUser(
-    {
-      name: "cluster",
-      server: server.href,
-      skipTLSVerify: skipVerify,
-      ...prefixed("ca", access.authority),
-      ...(serverName !== undefined && { tlsServerName: serverName }),
-      ...(proxy !== undefined && { proxyUrl: proxy }),
-    },
-    {
-      name: "user",
-      authProvider,
-      ...(exec !== undefined && { exec: withExecInfo(access) }),
-      ...prefixed("cert", access.certificate),
-      ...prefixed("key", access.key),
-    },
-  );
-  return config;
-}
-
-function prefixed(prefix: string, material: Material | undefined): Record<string, string> {
-  if (material === undefined) return {};
-  return "file" in material ? { [`${prefix}File`]: material.file } : { [`${prefix}Data`]: material.data.toString("base64") };
 }

@@ -38,7 +38,7 @@ test("everything a kubeconfig says is taken, with files relative to it", () => {
     kubeconfig(
       "{server: 'https://k8s.test/base/', certificate-authority: ca.crt, tls-server-name: inner, proxy-url: 'http://p:1', insecure-skip-tls-verify: true}",
       `{client-certificate-data: ${btoa("cert")}, client-certificate: ignored, client-key: keys/k, tokenFile: /run/token, token: ignored,
-        username: me, password: secret, as: other, as-uid: u1, as-groups: [g, h], exec: {command: ./plugin}, auth-provider: {name: oidc}}`,
+        username: me, password: secret, as: other, as-uid: u1, as-groups: [g, h], exec: {command: ./plugin}}`,
     ),
   );
   assert.deepEqual(findAccess(path, {}), {
@@ -54,7 +54,6 @@ test("everything a kubeconfig says is taken, with files relative to it", () => {
     basic: { username: "me", password: "secret" },
     impersonate: { "Impersonate-User": "other", "Impersonate-Uid": "u1", "Impersonate-Group": ["g", "h"] },
     exec: { command: join(directory.path, "plugin") },
-    authProvider: { name: "oidc" },
   });
 });
 
@@ -106,6 +105,16 @@ const refused = [
     name: "no such user",
     content: kubeconfig("{server: 'https://a'}", "{}", "{cluster: c, user: z}"),
     says: /users has no entry named "z"/,
+  },
+  {
+    name: "an auth-provider",
+    content: kubeconfig("{server: 'https://a'}", "{auth-provider: {name: oidc}}"),
+    says: /auth-provider "oidc"; give it a token, a certificate or an exec plugin/,
+  },
+  {
+    name: "a SOCKS proxy",
+    content: kubeconfig("{server: 'https://a', proxy-url: 'socks5://p:1'}"),
+    says: /Cannot use proxy for .*: it is "socks5:\/\/p:1"/,
   },
   { name: "no server", content: kubeconfig("{}"), says: /server is "", not an http or https URL/ },
   { name: "a server that is not a URL", content: kubeconfig("{server: 'https://'}"), says: /server is "https:\/\/"/ },

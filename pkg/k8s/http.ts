@@ -1,10 +1,10 @@
 import { once } from "node:events";
-import { type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
+import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { type Clock, type Millis, wallClock } from "#pkg/clock";
 import type { Credentials, Identity } from "./credentials.ts";
 import { Deadline } from "./deadline.ts";
 import { ApiError } from "./errors.ts";
+import { requestHttp, requestHttps } from "./node-http.ts";
 import { type Fields, fields, parseJson, text } from "./untrusted.ts";
 
 export interface Request {

@@ -5,10 +5,10 @@ import type { AddressInfo, Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock, seededRandom } from "#pkg/clock";
 import { type Fields, type Log, silentLog } from "#pkg/log";
-import type { Access } from "./access.ts";
-import { Cluster } from "./cluster.ts";
-import { Credentials } from "./credentials.ts";
-import { Http } from "./http.ts";
+import type { Access } from "../access.ts";
+import { Cluster } from "../cluster.ts";
+import { Credentials } from "../credentials.ts";
+import { Http } from "../http.ts";
 
 /** For tests: an API server on loopback that does nothing by itself. The test takes each request and says what happens to it. */
 export class FakeApi implements AsyncDisposable {
@@ -156,7 +156,6 @@ export function accessTo(url: string, more: Partial<Access> = {}): Access {
     basic: undefined,
     impersonate: {},
     exec: undefined,
-    authProvider: undefined,
     ...more,
   };
 }
