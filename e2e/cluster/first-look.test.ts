@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { findKcp, RealCluster, writeIngotImage } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 
@@ -48,28 +47,25 @@ function service(name: string, more: object = {}): object {
 }
 
 // The steps build on each other: they are one look at one cluster.
-let cluster: RealCluster;
+let cluster: RealCluster; // The first step starts it.
 let failed = false;
 const cleanup = new AsyncDisposableStack();
+after(() => cleanup.disposeAsync());
 
-before(async () => {
-  const directory = await mkdtemp(join(tmpdir(), "ingot-first-look-"));
-  cleanup.defer(() => rm(directory, { recursive: true, force: true }));
-  const archive = join(directory, "ingot.tar");
-  const kcp = await findKcp();
+step("a current Kubernetes takes the manifests with no warning", async () => {
+  cluster = cleanup.use(await RealCluster.start({ nodes: 2, kcp: await findKcp() }));
+  const archive = join(cluster.directory, "ingot.tar");
   await writeIngotImage(archive, `${image.name}:${image.tag}`);
-  cluster = cleanup.use(await RealCluster.start({ nodes: 2, kcp }));
   await cluster.loadImage(archive);
   const overlay = {
-    resources: [relative(directory, resolve(import.meta.dirname, "../../manifests"))],
+    resources: [relative(cluster.directory, resolve(import.meta.dirname, "../../manifests"))],
     images: [{ name: "ingot", newName: image.name, newTag: image.tag }],
   };
-  await writeFile(join(directory, "kustomization.yaml"), JSON.stringify(overlay));
-  await cluster.kubectl(["apply", "-k", directory]);
+  await writeFile(join(cluster.directory, "kustomization.yaml"), JSON.stringify(overlay));
+  await cluster.kubectl(["apply", "--warnings-as-errors", "-k", cluster.directory]);
   await apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "config", namespace }, data: { config } });
   await apply(web);
 });
-after(() => cleanup.disposeAsync());
 
 step("controller and speakers become ready, from nothing but the manifests", async () => {
   await rolledOut("deployment/controller", "daemonset/speaker");
@@ -153,7 +149,7 @@ function step(claim: string, body: () => Promise<void>): void {
       await body();
     } catch (error) {
       failed = true;
-      console.error(await cluster.report([namespace, "default"]));
+      if (cluster) console.error(await cluster.report([namespace, "default"]));
       throw error;
     }
   });

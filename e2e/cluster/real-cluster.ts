@@ -20,6 +20,8 @@ export interface RealClusterOptions {
 export class RealCluster implements AsyncDisposable {
   readonly client: Host;
   readonly nodes: readonly Host[];
+  /** For files of the tests' own: it goes with the cluster, however that ends. */
+  readonly directory: string;
   /** Of an administrator; good on the hosts of the LAN. */
   readonly kubeconfig: string;
   readonly #sandbox: Sandbox;
@@ -29,6 +31,7 @@ export class RealCluster implements AsyncDisposable {
 
   private constructor(sandbox: Sandbox, kcp: string, lan: Lan, kubeconfig: string, nodes: readonly NodeOptions[]) {
     this.#sandbox = sandbox;
+    this.directory = sandbox.directory;
     this.#kcp = kcp;
     this.#controlPlane = lan.controlPlane;
     this.#nodes = nodes;
@@ -91,7 +94,7 @@ export class RealCluster implements AsyncDisposable {
 
   /** What ServiceAccounts asked of the API server so far. */
   requests(): Promise<ApiRequest[]> {
-    return readAuditLog(this.#sandbox.directory);
+    return readAuditLog(this.directory);
   }
 
   /** For the message of a failure: what there is in `namespaces`, what happened, and the end of the Pods' logs. */
