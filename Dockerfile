@@ -1,7 +1,7 @@
 FROM node:24.21.0-bookworm-slim AS build
 WORKDIR /source
 COPY package.json package-lock.json ./
-RUN npm ci
+RUN npm install --no-save --no-audit --no-fund
 COPY . .
 RUN node build.ts
 
