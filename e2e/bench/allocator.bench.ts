@@ -16,8 +16,8 @@ const collectGarbage = runInNewContext("gc") as () => void;
 const held = 900_000;
 const churned = 100_000;
 
-function claim(service: string, sharingKey = ""): Claim {
-  const ports = [{ protocol: "TCP", port: 80 }];
+function claim(service: string, sharingKey = "", port = 80): Claim {
+  const ports = [{ protocol: "TCP", port }];
   return { service, families: ["IPv4"], ports, sharingKey, backendKey: "", requestedAddresses: [], requestedPool: undefined };
 }
 
@@ -110,10 +110,16 @@ const poolByPool = timed(() => {
 console.log(`${few} pools of one address`);
 report("  give the only free one", (poolByPool * 1000) / few, "µs", bound.fill);
 
-const sharing = new Allocator();
-sharing.setPools([pool("10.0.0.0/12", false)]);
-const oneByOne = timed(() => {
-  for (let i = 0; i < few; i++) sharing.settle(claim(`s/${i}`, "key"));
-});
-console.log(`${few} Services with one sharing key and one port`);
-report("  give", (oneByOne * 1000) / few, "µs", bound.fill);
+const sharings = [
+  { name: "one sharing key and one port", portOf: () => 80 },
+  { name: "one sharing key and ports of their own", portOf: (i: number) => i + 1 },
+];
+for (const { name, portOf } of sharings) {
+  const allocator = new Allocator();
+  allocator.setPools([pool("10.0.0.0/12", false)]);
+  const time = timed(() => {
+    for (let i = 0; i < few; i++) allocator.settle(claim(`s/${i}`, "key", portOf(i)));
+  });
+  console.log(`${few} Services with ${name}: ${[...allocator.usage()][0]?.inUse} addresses`);
+  report("  give", (time * 1000) / few, "µs", bound.fill);
+}

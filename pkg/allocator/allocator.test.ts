@@ -128,7 +128,6 @@ test("a Service that becomes single-stack keeps the address of the family it has
   assert.deepEqual(allocator.settle(claim("s/1", { families: ["IPv6"] })), {
     allocation: { pool: "a", addresses: [address("fd01::")] },
     unmet: undefined,
-    freed: true,
   });
 });
 
@@ -205,7 +204,6 @@ test("asking for another pool moves the Service and frees what it had", () => {
   settle(allocator, "s/1");
   const moved = allocator.settle(claim("s/1", { requestedPool: "b" }));
   assert.equal(outcome(moved), "b: 10.1.0.0");
-  assert.equal(moved.freed, true);
   assert.deepEqual(inUse(allocator), { a: 0, b: 1 });
 });
 
@@ -222,10 +220,9 @@ for (const { name, change, reason } of unmeetable) {
     const allocator = withPools(pool("a", ["10.0.0.0/24"]), pool("full", ["10.1.0.0/32"]));
     settle(allocator, "s/1");
     settle(allocator, "s/2", { requestedPool: "full" });
-    const { allocation, unmet, freed } = allocator.settle(claim("s/1", change));
+    const { allocation, unmet } = allocator.settle(claim("s/1", change));
     assert.deepEqual(allocation, { pool: "a", addresses: [address("10.0.0.0")] });
     assert.equal(unmet?.reason, reason);
-    assert.equal(freed, false);
     assert.deepEqual(allocator.holders(address("10.0.0.0")), ["s/1"]);
   });
 }
@@ -239,7 +236,6 @@ test("a Service that loses the right to share moves, and releases the address wh
   assert.equal(settle(allocator, "s/3", https), "a: 10.0.0.0");
   const refused = allocator.settle(claim("s/3", { ...shared, requestedAddresses: [address("10.0.0.1")] }));
   assert.equal(outcome(refused), "refused: inUse", "port 80 is not allowed where it is");
-  assert.equal(refused.freed, true);
   assert.deepEqual(allocator.holders(address("10.0.0.0")), ["s/1"]);
 });
 
@@ -282,38 +278,6 @@ test("a port named twice in one claim is free again when the claim goes", () => 
   settle(allocator, "s/2", { ...shared, ports: [port("2/TCP"), port("2/TCP")], requestedAddresses: [address("10.0.0.1")] });
   assert.equal(settle(allocator, "s/3", { ...shared, ports: [port("2/TCP")] }), "a: 10.0.0.0");
 });
-
-const freeing: { name: string; before: Partial<Claim>; after: Partial<Claim>; freed: boolean }[] = [
-  { name: "nothing changed", before: {}, after: {}, freed: false },
-  {
-    name: "a port of a shared address is dropped",
-    before: { ...shared, ports: [port("1/TCP"), port("2/TCP")] },
-    after: { ...shared, ports: [port("2/TCP")] },
-    freed: true,
-  },
-  {
-    name: "a port of a shared address is added",
-    before: { ...shared, ports: [port("1/TCP")] },
-    after: { ...shared, ports: [port("1/TCP"), port("2/TCP")] },
-    freed: false,
-  },
-  {
-    name: "a port is dropped where nobody may share",
-    before: { ports: [port("1/TCP")] },
-    after: { ports: [port("2/TCP")] },
-    freed: false,
-  },
-  { name: "sharing is allowed", before: {}, after: shared, freed: true },
-  { name: "the sharing key changes", before: shared, after: { sharingKey: "l" }, freed: true },
-  { name: "the backend changes", before: shared, after: { ...shared, backendKey: "app=web" }, freed: true },
-];
-for (const { name, before, after, freed } of freeing) {
-  test(`others ${freed ? "hear" : "do not hear"} of room when ${name}`, () => {
-    const allocator = withPools(pool("a", ["10.0.0.0/31"]));
-    assert.equal(allocator.settle(claim("s/1", before)).freed, false);
-    assert.equal(allocator.settle(claim("s/1", after)).freed, freed);
-  });
-}
 
 const records: { name: string; recorded: string[]; claim?: Partial<Claim>; want: string; unmet?: string }[] = [
   {
@@ -392,7 +356,6 @@ test("a Service that holds an address is never in its own way", () => {
   assert.deepEqual(allocator.settle(wanted), {
     allocation: { pool: "a", addresses: [address("10.0.0.3")] },
     unmet: undefined,
-    freed: false,
   });
   assert.equal(outcome(allocator.adopt(wanted, [address("10.0.0.3")])), "a: 10.0.0.3");
   assert.deepEqual(allocator.holders(address("10.0.0.3")), ["s/1"]);

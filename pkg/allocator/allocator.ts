@@ -2,7 +2,7 @@ import type { Pool } from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
 import { Layout } from "./layout.ts";
 import { type Holding, Occupancy } from "./occupancy.ts";
-import { madeRoom, type Terms, termsOf } from "./sharing.ts";
+import { type Terms, termsOf } from "./sharing.ts";
 import type { Allocation, Claim, PoolUsage, Refusal, Settlement, Stranded } from "./types.ts";
 
 /** Addresses of one pool, never none. */
@@ -100,13 +100,12 @@ export class Allocator {
   }
 
   #install(claim: Claim, choice: Choice | undefined, unmet: Refusal | undefined): Settlement {
-    const before = this.#holdings.get(claim.service);
     this.release(claim.service);
-    if (choice === undefined) return { allocation: undefined, unmet, freed: before !== undefined };
+    if (choice === undefined) return { allocation: undefined, unmet };
     const holding = holdingOf(termsOf(claim), choice);
     this.#occupancy.put(holding);
     this.#holdings.set(claim.service, holding);
-    return { allocation: holding.allocation, unmet, freed: before !== undefined && freed(before, holding) };
+    return { allocation: holding.allocation, unmet };
   }
 
   /** What would meet the whole claim. `own` is what the Service holds and may keep. */
@@ -232,10 +231,6 @@ function place(layout: Layout, addresses: readonly Address[]) {
 function holdingOf(terms: Terms, { pool, spots }: Choice): Holding {
   const addresses = spots.map(({ address }) => address);
   return { terms, allocation: { pool: pool.name, addresses }, slots: spots.map(({ slot }) => slot) };
-}
-
-function freed(before: Holding, after: Holding): boolean {
-  return before.slots.some((slot) => !after.slots.includes(slot)) || madeRoom(before.terms, after.terms);
 }
 
 function shortage(layout: Layout, pool: Pool, family: Family): Refusal {

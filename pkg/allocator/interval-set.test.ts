@@ -7,6 +7,7 @@ const top = 40n;
 
 /** Every member and, by the gaps between them, proof that neighbours were joined into one interval. */
 function assertSame(set: IntervalSet, model: ReadonlySet<bigint>): void {
+  assert.equal(set.size, model.size);
   for (let from = 0n; from <= top; from++) {
     let present = from;
     while (present <= top && !model.has(present)) present++;

@@ -6,6 +6,12 @@ import { above, floor, insert, remove, type Tree } from "./interval-tree.ts";
  */
 export class IntervalSet {
   #root: Tree;
+  #size = 0;
+
+  /** How many members it has. */
+  get size(): number {
+    return this.#size;
+  }
 
   /** @returns false if it was there already */
   add(value: bigint): boolean {
@@ -20,6 +26,7 @@ export class IntervalSet {
     } else if (joinsBelow) below.end = value;
     else if (joinsNext) next.start = value;
     else this.#root = insert(this.#root, value, value);
+    this.#size++;
     return true;
   }
 
@@ -34,6 +41,7 @@ export class IntervalSet {
       found.end = value - 1n;
       if (value < end) this.#root = insert(this.#root, value + 1n, end);
     }
+    this.#size--;
     return true;
   }
 

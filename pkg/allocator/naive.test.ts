@@ -130,6 +130,6 @@ test("any claims, records, releases and changes of pools end as the plainly writ
         assertConsistent(allocator, naive, pools);
       }
     }),
-    { numRuns: 1000 },
+    { numRuns: 500 },
   );
 });

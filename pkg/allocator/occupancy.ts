@@ -11,19 +11,26 @@ export interface Holding {
   readonly slots: readonly bigint[];
 }
 
-/** Addresses in use under one sharing key and one backend key. */
+/** Who is on a slot: one who does not share, or all who do, under one sharing key and one backend key. */
+type Tenants = Holding | Party;
+
+class Party {
+  readonly holdings = new Set<Holding>();
+  readonly ports = new Map<string, Holding>(); // port text -> who has it
+}
+
+/** The slots of all parties under one sharing key and one backend key. */
 interface Group {
   readonly slots: IntervalSet;
-  size: number;
-  readonly portUses: Map<string, number>; // port text -> on how many of the addresses it is taken
+  readonly ports: Map<string, IntervalSet>; // port text -> those of the slots where it is taken
 }
 
 /** Who is on which slot of a layout. Keeps the books; whether a holding may be put down is the caller's question. */
 export class Occupancy {
   readonly layout: Layout;
   readonly #used = new IntervalSet();
-  readonly #holders = new Map<bigint, Holding[]>(); // slot -> who is on it, never empty
-  readonly #groups = new Map<string, Group>(); // sharing key and backend key -> addresses
+  readonly #tenants = new Map<bigint, Tenants>(); // slot -> who is on it
+  readonly #groups = new Map<string, Group>(); // sharing key and backend key -> slots
   readonly #inUse = new Map<string, number>(); // pool -> slots with a holder
 
   constructor(layout: Layout) {
@@ -32,51 +39,59 @@ export class Occupancy {
 
   put(holding: Holding): void {
     for (const slot of holding.slots) {
-      const holders = this.#holders.get(slot);
-      if (holders !== undefined) holders.push(holding);
-      else {
-        this.#holders.set(slot, [holding]);
-        this.#used.add(slot);
+      const shares = holding.terms.sharingKey !== "";
+      if (this.#used.add(slot)) {
         this.#count(holding, 1);
+        this.#tenants.set(slot, shares ? new Party() : holding);
       }
-      this.#join(holding.terms, slot);
+      const tenants = this.#tenants.get(slot);
+      if (tenants instanceof Party && shares) this.#join(holding, slot, tenants);
+      else if (tenants !== holding) throw new Error(`Cannot put ${holding.terms.service} on slot ${slot}: it is in use`);
     }
   }
 
   take(holding: Holding): void {
     for (const slot of holding.slots) {
-      const holders = this.#holders.get(slot) ?? [];
-      const index = holders.indexOf(holding);
-      if (index < 0) throw new Error(`Cannot take back slot ${slot}: ${holding.terms.service} is not on it`);
-      holders.splice(index, 1);
-      if (holders.length === 0) {
-        this.#holders.delete(slot);
-        this.#used.delete(slot);
-        this.#count(holding, -1);
+      const tenants = this.#tenants.get(slot);
+      if (tenants instanceof Party) {
+        this.#leave(holding, slot, tenants);
+        if (tenants.holdings.size > 0) continue;
       }
-      this.#leave(holding.terms, slot, holders.length === 0);
+      this.#tenants.delete(slot);
+      this.#used.delete(slot);
+      this.#count(holding, -1);
     }
   }
 
   holders(slot: bigint): readonly Holding[] {
-    return this.#holders.get(slot) ?? [];
+    const tenants = this.#tenants.get(slot);
+    if (tenants === undefined) return [];
+    return tenants instanceof Party ? [...tenants.holdings] : [tenants];
   }
 
   inUse(pool: string): number {
     return this.#inUse.get(pool) ?? 0;
   }
 
-  /** Why a Service on these terms may not be on a slot; undefined if it may. */
+  /** Why a Service on these terms may not be on a slot; undefined if it may. Does not walk those who share it. */
   conflict(terms: Terms, slot: bigint): Refusal | undefined {
-    for (const holder of this.holders(slot)) {
-      const address = holder.allocation.addresses[holder.slots.indexOf(slot)];
-      const refusal = address && conflict(terms, holder.terms, address);
+    const tenants = this.#tenants.get(slot);
+    if (!(tenants instanceof Party)) return tenants && conflictWith(tenants, terms, slot);
+    for (const other of tenants.holdings) {
+      if (other.terms.service === terms.service) continue;
+      if (other.terms.sharingKey !== terms.sharingKey || other.terms.backendKey !== terms.backendKey)
+        return conflictWith(other, terms, slot);
+      break; // The others agree with this one.
+    }
+    for (const port of terms.ports) {
+      const other = tenants.ports.get(portText(port));
+      const refusal = other && conflictWith(other, terms, slot);
       if (refusal !== undefined) return refusal;
     }
     return undefined;
   }
 
-  /** The lowest slot that is free or that a Service on these terms may share. */
+  /** The lowest slot that is free or that a Service on these terms may share; one that it is on already may be left out. */
   lowest(terms: Terms, span: Span): bigint | undefined {
     const free = this.#used.nextAbsent(span.start);
     if (free >= span.end) return this.#lowestShareable(terms, span);
@@ -85,46 +100,60 @@ export class Occupancy {
 
   #lowestShareable(terms: Terms, span: Span): bigint | undefined {
     const group = this.#groups.get(groupKey(terms));
-    // Many Services with one key and one port is how people use sharing, so a port taken everywhere must not cost a walk.
-    if (group === undefined || terms.ports.some((port) => group.portUses.get(portText(port)) === group.size)) return undefined;
+    if (group === undefined) return undefined;
+    const taken = terms.ports.flatMap((port) => group.ports.get(portText(port)) ?? []);
+    // Many Services with one key and one port is how people use sharing: a port taken everywhere must not cost a walk.
+    if (taken.some(({ size }) => size === group.slots.size)) return undefined;
     let slot = group.slots.next(span.start);
     while (slot !== undefined && slot < span.end) {
-      if (this.conflict(terms, slot) === undefined) return slot;
-      slot = group.slots.next(slot + 1n);
+      const from: bigint = slot;
+      const open = taken.reduce((at, slots) => slots.nextAbsent(at), from);
+      if (open === from) return from;
+      slot = group.slots.next(open);
     }
     return undefined;
   }
 
-  #join(terms: Terms, slot: bigint): void {
-    if (terms.sharingKey === "") return;
-    const key = groupKey(terms);
-    const group = this.#groups.get(key) ?? { slots: new IntervalSet(), size: 0, portUses: new Map() };
+  #join(holding: Holding, slot: bigint, party: Party): void {
+    party.holdings.add(holding);
+    const key = groupKey(holding.terms);
+    const group = this.#groups.get(key) ?? { slots: new IntervalSet(), ports: new Map<string, IntervalSet>() };
     this.#groups.set(key, group);
-    if (group.slots.add(slot)) group.size++;
-    for (const port of terms.ports) add(group.portUses, portText(port), 1);
+    group.slots.add(slot);
+    for (const port of holding.terms.ports.map(portText)) {
+      party.ports.set(port, holding);
+      const taken = group.ports.get(port) ?? new IntervalSet();
+      group.ports.set(port, taken);
+      taken.add(slot);
+    }
   }
 
-  #leave(terms: Terms, slot: bigint, last: boolean): void {
-    const key = groupKey(terms);
+  #leave(holding: Holding, slot: bigint, party: Party): void {
+    const key = groupKey(holding.terms);
     const group = this.#groups.get(key);
-    if (group === undefined) return; // Without a sharing key there is none.
-    for (const port of terms.ports) add(group.portUses, portText(port), -1);
-    if (last && group.slots.delete(slot)) group.size--;
-    if (group.size === 0) this.#groups.delete(key);
+    party.holdings.delete(holding);
+    for (const port of holding.terms.ports.map(portText)) {
+      party.ports.delete(port);
+      const taken = group?.ports.get(port);
+      if (taken?.delete(slot) && taken.size === 0) group?.ports.delete(port);
+    }
+    if (party.holdings.size > 0) return;
+    group?.slots.delete(slot);
+    if (group?.slots.size === 0) this.#groups.delete(key);
   }
 
   #count({ allocation }: Holding, change: 1 | -1): void {
-    add(this.#inUse, allocation.pool, change);
+    this.#inUse.set(allocation.pool, this.inUse(allocation.pool) + change);
   }
+}
+
+function conflictWith(holding: Holding, terms: Terms, slot: bigint): Refusal | undefined {
+  const address = holding.allocation.addresses[holding.slots.indexOf(slot)];
+  if (address === undefined) throw new Error(`Cannot compare holders: ${holding.terms.service} is not on slot ${slot}`);
+  return conflict(terms, holding.terms, address);
 }
 
 /** No two pairs give the same text, whatever characters an annotation has. */
 function groupKey({ sharingKey, backendKey }: Terms): string {
   return `${sharingKey.length}:${sharingKey}${backendKey}`;
-}
-
-function add(counts: Map<string, number>, key: string, change: 1 | -1): void {
-  const count = (counts.get(key) ?? 0) + change;
-  if (count === 0) counts.delete(key);
-  else counts.set(key, count);
 }

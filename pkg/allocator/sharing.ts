@@ -6,11 +6,9 @@ export type Terms = Pick<Claim, "service" | "sharingKey" | "backendKey" | "ports
 
 const noPorts: readonly ClaimedPort[] = [];
 
-/** Only what later decisions need is kept: without a sharing key the ports never matter, and no port counts twice. */
+/** Only what later decisions need is kept: without a sharing key the ports never matter. */
 export function termsOf({ service, sharingKey, backendKey, ports }: Claim): Terms {
-  if (sharingKey === "") return { service, sharingKey, backendKey, ports: noPorts };
-  const distinct = new Map(ports.map((port) => [portText(port), port]));
-  return { service, sharingKey, backendKey, ports: distinct.size === ports.length ? ports : [...distinct.values()] };
+  return { service, sharingKey, backendKey, ports: sharingKey === "" ? noPorts : ports };
 }
 
 /** Such as `80/TCP`. */
@@ -29,12 +27,6 @@ export function conflict(terms: Terms, holder: Terms, address: Address): Refusal
     return { reason: "backendKeyMismatch", ...found, key: terms.backendKey, holderKey: holder.backendKey };
   const port = terms.ports.find((wanted) => holder.ports.some((taken) => isSame(wanted, taken)));
   return port && { reason: "portClash", ...found, port };
-}
-
-/** Whether a Service that changed from `before` to `after` on one address made room there for others. */
-export function madeRoom(before: Terms, after: Terms): boolean {
-  if (before.sharingKey !== after.sharingKey || before.backendKey !== after.backendKey) return true;
-  return before.ports.some((port) => !after.ports.some((kept) => isSame(port, kept)));
 }
 
 function isSame(a: ClaimedPort, b: ClaimedPort): boolean {

@@ -39,8 +39,6 @@ export interface Settlement {
   readonly allocation: Allocation | undefined;
   /** What it asked for and did not get, although it may hold something else. */
   readonly unmet: Refusal | undefined;
-  /** Something that another Service may be waiting for is no longer taken: an address, a port of it, or a sharing key. */
-  readonly freed: boolean;
 }
 
 /** An address in use that new pools have no place for. */
