@@ -1,0 +1,125 @@
+import { Agent, request } from "node:https";
+import { text } from "node:stream/consumers";
+import { load } from "js-yaml";
+
+/** Any Kubernetes object. */
+export interface ApiObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly [field: string]: unknown };
+  readonly [field: string]: unknown;
+}
+export type Reference = Pick<ApiObject, "apiVersion" | "kind" | "metadata">;
+
+/** The API server refused; `status` is HTTP's. */
+export class ApiRefusal extends Error {
+  override readonly name = "ApiRefusal";
+  readonly status: number;
+
+  constructor(what: string, status: number, answer: string) {
+    super(`Cannot ${what}: ${status}: ${answer}`);
+    this.status = status;
+  }
+}
+
+interface Kubeconfig {
+  readonly clusters: [{ readonly cluster: { readonly "certificate-authority-data": string } }];
+  readonly users: [{ readonly user: { readonly "client-certificate-data": string; readonly "client-key-data": string } }];
+}
+
+/** What an administrator does to a cluster, by plain requests that are never repeated. */
+export class ApiClient implements Disposable {
+  readonly #agent: Agent;
+  readonly #port: number;
+
+  /** @param kubeconfig its text, for a user with a certificate @param port where the API is, on 127.0.0.1 */
+  constructor(kubeconfig: string, port: number) {
+    const { clusters, users } = load(kubeconfig) as Kubeconfig;
+    const decoded = (data: string): Buffer => Buffer.from(data, "base64");
+    const [{ user }] = users;
+    this.#port = port;
+    this.#agent = new Agent({
+      keepAlive: true,
+      ca: decoded(clusters[0].cluster["certificate-authority-data"]),
+      cert: decoded(user["client-certificate-data"]),
+      key: decoded(user["client-key-data"]),
+    });
+  }
+
+  /** Creates it or makes it what is given (server-side apply, with force). */
+  async apply(object: ApiObject): Promise<ApiObject> {
+    const query = "?fieldManager=demo-cluster&force=true";
+    return this.#call("PATCH", `${path(object)}${query}`, "application/apply-patch+yaml", object);
+  }
+
+  /** JSON merge patch (RFC 7396), of a subresource such as `status` where one is named. */
+  async patch(reference: Reference, change: object, subresource?: string): Promise<ApiObject> {
+    return this.#call("PATCH", path(reference, subresource), "application/merge-patch+json", change);
+  }
+
+  /** Undefined when there is none. */
+  async get(reference: Reference): Promise<ApiObject | undefined> {
+    try {
+      return await this.#call("GET", path(reference));
+    } catch (error) {
+      if (error instanceof ApiRefusal && error.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  /** All objects of a kind, in one namespace or in all. */
+  async list(apiVersion: string, kind: string, namespace?: string): Promise<readonly ApiObject[]> {
+    const metadata = { name: "", ...(namespace === undefined ? {} : { namespace }) };
+    const { items } = await this.#call("GET", path({ apiVersion, kind, metadata }).replace(/\/$/, ""));
+    return items as ApiObject[];
+  }
+
+  async delete(reference: Reference): Promise<void> {
+    await this.#call("DELETE", path(reference));
+  }
+
+  /** A bearer token of a ServiceAccount, good for 30 days. */
+  async token(namespace: string, account: string): Promise<string> {
+    const reference = { apiVersion: "v1", kind: "ServiceAccount", metadata: { namespace, name: account } };
+    const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: { expirationSeconds: 30 * 24 * 3600 } };
+    const { status } = await this.#call("POST", path(reference, "token"), "application/json", body);
+    return (status as { token: string }).token;
+  }
+
+  [Symbol.dispose](): void {
+    this.#agent.destroy();
+  }
+
+  async #call(method: string, path: string, contentType?: string, body?: object): Promise<ApiObject> {
+    const { promise, resolve, reject } = Promise.withResolvers<ApiObject>();
+    const headers = contentType === undefined ? {} : { "content-type": contentType };
+    request({ host: "127.0.0.1", port: this.#port, method, path, headers, agent: this.#agent, timeout: 5_000 })
+      .on("response", async (response) => {
+        const answer = await text(response).catch(reject);
+        const status = response.statusCode ?? 0;
+        if (status >= 300) reject(new ApiRefusal(`${method} ${path}`, status, message(answer ?? "")));
+        else resolve(JSON.parse(answer || "{}"));
+      })
+      .on("timeout", function (this: { destroy(error: Error): void }) {
+        this.destroy(new Error(`Cannot ${method} ${path}: the API server does not answer`));
+      })
+      .on("error", reject)
+      .end(body === undefined ? undefined : JSON.stringify(body));
+    return promise;
+  }
+}
+
+function path({ apiVersion, kind, metadata: { namespace, name } }: Reference, subresource?: string): string {
+  const group = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  const scope = namespace === undefined ? "" : `/namespaces/${namespace}`;
+  // The plural of every kind in use here.
+  return `${group}${scope}/${kind.toLowerCase()}s/${name}${subresource === undefined ? "" : `/${subresource}`}`;
+}
+
+function message(answer: string): string {
+  try {
+    return JSON.parse(answer).message;
+  } catch {
+    return answer;
+  }
+}

@@ -1,0 +1,229 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { type Host, Lab, type LabProcess, type Published, type Switch } from "#e2e/lab";
+import { ApiClient, type ApiObject } from "./api-client.ts";
+import { Backend } from "./backend.ts";
+import { backendPort, DemoService, type ServiceOptions } from "./demo-service.ts";
+import { baseManifests, podTemplate } from "./manifests.ts";
+import { Workload } from "./workload.ts";
+
+export interface DemoClusterOptions {
+  /** How many nodes; 3 when unset, at most 80. */
+  readonly nodes?: number;
+  /** The text of the configuration, `demoConfiguration` when unset; null makes no ConfigMap. */
+  readonly configuration?: string | null;
+  /** Folder for what the processes print. */
+  readonly logs?: string;
+}
+
+export const demoConfiguration = `address-pools:
+- name: default
+  protocol: layer2
+  addresses:
+  - 172.30.0.200-172.30.0.250
+  - fd00:30::200-fd00:30::2ff
+`;
+
+export interface DemoNode {
+  readonly name: string;
+  readonly host: Host;
+  /** IPv4, then IPv6. */
+  readonly addresses: readonly [string, string];
+  readonly speaker: Workload;
+  readonly proxy: LabProcess;
+}
+
+const namespace = "metallb-system";
+const apiPort = 6443;
+
+/**
+ * The demo's network: a switch (172.30.0.0/24 and fd00:30::/64) with a control plane (.1), nodes (.11, .12, …) and a client (.100).
+ * The Kubernetes API is the one in memory. The controller, on the control plane, and the speakers run with the arguments,
+ * environment and permissions of `manifests/base`; kube-proxy is a process of ours on each node. Pods have the addresses
+ * 10.244.NODE.N and fd00:244:NODE::N. Everything in it may be killed, unplugged and started again.
+ */
+export class DemoCluster implements AsyncDisposable {
+  readonly lab: Lab;
+  readonly lan: Switch;
+  readonly controlPlane: Host;
+  readonly client: Host;
+  readonly nodes: readonly DemoNode[];
+  readonly api: ApiClient;
+  readonly controller: Workload;
+  /** Of an administrator, for use outside the lab, for as long as this process lives. */
+  readonly kubeconfig: string;
+  readonly #stack: AsyncDisposableStack;
+  readonly #backends = new Map<string, number>(); // node -> how many there have been
+
+  private constructor(
+    parts: Pick<DemoCluster, "lab" | "lan" | "controlPlane" | "client" | "nodes" | "api" | "controller" | "kubeconfig">,
+    stack: AsyncDisposableStack,
+  ) {
+    ({
+      lab: this.lab,
+      lan: this.lan,
+      controlPlane: this.controlPlane,
+      client: this.client,
+      nodes: this.nodes,
+      api: this.api,
+      controller: this.controller,
+      kubeconfig: this.kubeconfig,
+    } = parts);
+    this.#stack = stack;
+  }
+
+  /** Resolves when controller and speakers run, which need not be ready yet. @throws {LabRefused} */
+  static async start({
+    nodes: count = 3,
+    configuration = demoConfiguration,
+    logs,
+  }: DemoClusterOptions = {}): Promise<DemoCluster> {
+    await using stack = new AsyncDisposableStack();
+    const lab = stack.use(await Lab.start(logs === undefined ? {} : { logs }));
+    const lan = await lab.switch("lan");
+    const attached = async (name: string, number: number): Promise<Host> => {
+      const host = await lab.host(name);
+      await host.attach(lan, { addresses: [`172.30.0.${number}/24`, `fd00:30::${number}/64`] });
+      return host;
+    };
+    const controlPlane = await attached("control-plane", 1);
+    const names = Array.from({ length: count }, (_, index) => `node${index + 1}`);
+    const [client, ...hosts] = await Promise.all([
+      attached("client", 100),
+      ...names.map((name, index) => attached(name, 11 + index)),
+    ]);
+    const { api, kubeconfig } = await startApi(lab, controlPlane, stack);
+    const manifests = baseManifests();
+    for (const manifest of manifests) await api.apply(manifest);
+    if (configuration !== null) await configure(api, configuration);
+
+    const workload = async (kind: string, component: string, name: string, host: Host, number: number): Promise<Workload> => {
+      const template = podTemplate(manifests, kind, component);
+      const file = await serviceAccountKubeconfig(lab, api, kubeconfig, template.spec.serviceAccountName);
+      const argv = ["node", path(`../../${component}/main.ts`), `--kubeconfig=${file}`];
+      const addresses = [`172.30.0.${number}`, `fd00:30::${number}`] as const;
+      return stack.use(new Workload({ api, name, namespace, template, argv, host, node: host.name, addresses: [...addresses] }));
+    };
+    const controller = await workload("Deployment", "controller", "controller", controlPlane, 1);
+    await controller.start();
+    const nodes = await Promise.all(
+      hosts.map(async (host, index): Promise<DemoNode> => {
+        const number = 11 + index;
+        const addresses = [`172.30.0.${number}`, `fd00:30::${number}`] as const;
+        await api.apply(nodeObject(host.name, addresses));
+        await routePods(host, index, count);
+        const proxy = await startProxy(host);
+        const speaker = await workload("DaemonSet", "speaker", `speaker-${host.name}`, host, number);
+        await speaker.start();
+        await proxy.waitForLine(/"forwarding"/);
+        return { name: host.name, host, addresses, speaker, proxy };
+      }),
+    );
+    const parts = { lab, lan, controlPlane, client: client as Host, nodes, api, controller, kubeconfig };
+    return new DemoCluster(parts, stack.move());
+  }
+
+  /** Replaces the configuration. */
+  async configure(text: string): Promise<void> {
+    await configure(this.api, text);
+  }
+
+  node(name: string): DemoNode {
+    const node = this.nodes.find((node) => node.name === name);
+    if (node === undefined) throw new RangeError(`Cannot find node ${name}: there are ${this.nodes.map(({ name }) => name)}`);
+    return node;
+  }
+
+  /** Starts a Pod on each of these nodes (one may be named twice), each a web and UDP server. */
+  async startBackends(name: string, nodes: readonly string[]): Promise<readonly Backend[]> {
+    return Promise.all(
+      nodes.map(async (node, index) => {
+        const number = (this.#backends.get(node) ?? 0) + 1;
+        this.#backends.set(node, number);
+        const subnet = this.nodes.indexOf(this.node(node)) + 1;
+        const addresses = [`10.244.${subnet}.${number}`, `fd00:244:${subnet}::${number}`];
+        const { host } = this.node(node);
+        return Backend.start({ name: `${name}-${index + 1}`, host, node, addresses, port: backendPort });
+      }),
+    );
+  }
+
+  /** Creates a Service of type LoadBalancer with a new Pod on each of these nodes; does not wait for its address. */
+  async expose(name: string, nodes: readonly string[], options: ServiceOptions = {}): Promise<DemoService> {
+    const service = new DemoService(this.api, name, options);
+    await service.create();
+    await service.serveFrom(await this.startBackends(name, nodes));
+    return service;
+  }
+
+  /** Stops controller and speakers in an orderly way, then ends everything else. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack[Symbol.asyncDispose]();
+  }
+}
+
+/** Runs what stands for kube-proxy on a node. It prints `forwarding` when it does so for the first time. */
+export async function startProxy(host: Host): Promise<LabProcess> {
+  const flags = ["--node-name", host.name, "--kubeconfig", adminKubeconfig];
+  return host.spawn(`proxy-${host.name}`, ["node", path("service-proxy.ts"), ...flags]);
+}
+
+const adminKubeconfig = "/run/admin.conf"; // In the lab; its /run is gone with it.
+
+async function startApi(lab: Lab, host: Host, stack: AsyncDisposableStack): Promise<{ api: ApiClient; kubeconfig: string }> {
+  const address = "172.30.0.1";
+  const argv = ["--address", "::", "--port", String(apiPort), "--host", address, "--kubeconfig", adminKubeconfig];
+  const server = await host.spawn("apiserver", ["node", path("../apiserver/main.ts"), ...argv]);
+  await server.waitForLine(/^listening on /);
+  const published: Published = stack.use(await host.publish(address, apiPort));
+  const inside = readFileSync(lab.outside(adminKubeconfig), "utf8");
+  const kubeconfig = inside.replace(`${address}:${apiPort}`, `127.0.0.1:${published.port}`);
+  return { api: stack.use(new ApiClient(kubeconfig, published.port)), kubeconfig };
+}
+
+/** Writes it into the lab's /run. @returns its name there */
+async function serviceAccountKubeconfig(lab: Lab, api: ApiClient, admin: string, account: string): Promise<string> {
+  const file = `/run/${account}.conf`;
+  const authority = /certificate-authority-data: .*/.exec(admin)?.[0];
+  const text = `apiVersion: v1
+kind: Config
+clusters: [{name: demo, cluster: {server: "https://172.30.0.1:${apiPort}", ${authority}}}]
+users: [{name: demo, user: {token: ${await api.token(namespace, account)}}}]
+contexts: [{name: demo, context: {cluster: demo, user: demo}}]
+current-context: demo
+`;
+  writeFileSync(lab.outside(file), text, { mode: 0o600 });
+  return file;
+}
+
+async function configure(api: ApiClient, config: string): Promise<void> {
+  await api.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "config", namespace }, data: { config } });
+}
+
+function nodeObject(name: string, addresses: readonly string[]): ApiObject {
+  return {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name, labels: { "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" } },
+    spec: {},
+    status: {
+      addresses: [...addresses.map((address) => ({ type: "InternalIP", address })), { type: "Hostname", address: name }],
+      conditions: [{ type: "Ready", status: "True", reason: "KubeletReady", message: "" }],
+    },
+  };
+}
+
+/** Routes from one node to the Pods of all others. */
+async function routePods(host: Host, own: number, count: number): Promise<void> {
+  const others = Array.from({ length: count }, (_, index) => index).filter((index) => index !== own);
+  await host.ip(
+    ...others.flatMap((index) => [
+      `route add 10.244.${index + 1}.0/24 via 172.30.0.${11 + index}`,
+      `route add fd00:244:${index + 1}::/64 via fd00:30::${11 + index}`,
+    ]),
+  );
+}
+
+function path(relative: string): string {
+  return fileURLToPath(new URL(relative, import.meta.url));
+}

@@ -1,0 +1,10 @@
+/**
+ * A whole cluster in a lab, in about a second and without Kubernetes: the API in memory, our controller and speakers as processes
+ * with the manifests' arguments and permissions, a kube-proxy and Pods of our own. For the scenario tests and the demo.
+ * Not covered: Pods of Deployments, scheduling, cluster addresses, node ports, the client's address kept under policy Local.
+ */
+export { ApiClient, type ApiObject, ApiRefusal, type Reference } from "./api-client.ts";
+export type { Backend } from "./backend.ts";
+export { DemoCluster, type DemoClusterOptions, type DemoNode, demoConfiguration } from "./demo-cluster.ts";
+export type { DemoService, ServiceOptions } from "./demo-service.ts";
+export type { Workload } from "./workload.ts";

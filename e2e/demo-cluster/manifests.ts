@@ -1,0 +1,62 @@
+import { readFileSync } from "node:fs";
+import { load, loadAll } from "js-yaml";
+import type { ApiObject } from "./api-client.ts";
+
+/** The one container of each of the project's workloads, as far as it says how to run the process. */
+export interface Container {
+  readonly name: string;
+  readonly args?: readonly string[];
+  readonly env?: readonly EnvironmentVariable[];
+}
+
+interface EnvironmentVariable {
+  readonly name: string;
+  readonly value?: string;
+  readonly valueFrom?: {
+    readonly fieldRef?: { readonly fieldPath: string };
+    readonly secretKeyRef?: { readonly name: string; readonly key: string };
+  };
+}
+
+export interface PodTemplate {
+  readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+  readonly spec: { readonly serviceAccountName: string; readonly containers: readonly [Container] };
+}
+
+const base = new URL("../../manifests/base/", import.meta.url);
+
+/** All objects of `manifests/base`, in the order in which they can be created. */
+export function baseManifests(): readonly ApiObject[] {
+  const { resources } = load(readFileSync(new URL("kustomization.yaml", base), "utf8")) as { resources: string[] };
+  return resources.flatMap((file) => loadAll(readFileSync(new URL(file, base), "utf8")) as ApiObject[]);
+}
+
+/** The Pod template of a Deployment or DaemonSet among them. */
+export function podTemplate(manifests: readonly ApiObject[], kind: string, name: string): PodTemplate {
+  const workload = manifests.find((object) => object.kind === kind && object.metadata.name === name);
+  if (workload === undefined) throw new Error(`Cannot find ${kind} ${name}: it is not in manifests/base`);
+  return (workload.spec as { template: PodTemplate }).template;
+}
+
+/** What a kubelet knows when it starts a container. */
+export interface Surroundings {
+  /** `metadata.namespace`, `spec.nodeName`, `status.hostIP`, … -> value */
+  readonly fields: Readonly<Record<string, string>>;
+  /** A key of a Secret of the Pod's namespace. @throws {Error} when there is none yet */
+  readonly secret: (name: string, key: string) => Promise<string>;
+}
+
+/** The environment that a container asks for. */
+export async function environment({ env = [] }: Container, { fields, secret }: Surroundings): Promise<Record<string, string>> {
+  const values: Record<string, string> = {};
+  for (const { name, value, valueFrom } of env) {
+    const { fieldRef, secretKeyRef } = valueFrom ?? {};
+    if (fieldRef !== undefined) {
+      const field = fields[fieldRef.fieldPath];
+      if (field === undefined) throw new Error(`Cannot set ${name}: no value for ${fieldRef.fieldPath}`);
+      values[name] = field;
+    } else if (secretKeyRef !== undefined) values[name] = await secret(secretKeyRef.name, secretKeyRef.key);
+    else values[name] = value ?? "";
+  }
+  return values;
+}

@@ -1,0 +1,77 @@
+// A process on a node that stands for kube-proxy, in user space: takes in what is sent to the addresses of Services and passes it
+// on to ready endpoints. Unlike kube-proxy it hides the client's address from them, and serves neither cluster addresses nor node
+// ports. Flags: --node-name, --kubeconfig.
+import { parseArgs } from "node:util";
+import { SystemClock, systemRandom } from "#pkg/clock";
+import { connect } from "#pkg/k8s";
+import { createLog } from "#pkg/log";
+import { AcceptedAddresses } from "./accepted-addresses.ts";
+import { type Forward, forwarding } from "./forwarding.ts";
+import { proxiedServices, proxiedSlices } from "./proxied.ts";
+import { TcpForwarder } from "./tcp-forwarder.ts";
+import { UdpForwarder } from "./udp-forwarder.ts";
+
+const { values } = parseArgs({ options: { "node-name": { type: "string" }, kubeconfig: { type: "string" } } });
+const node = values["node-name"] ?? "";
+const log = createLog("info");
+const clock = new SystemClock();
+const cluster = connect({ kubeconfig: values.kubeconfig, userAgent: "service-proxy", log, clock, random: systemRandom });
+const accepted = new AcceptedAddresses();
+await accepted.start();
+
+const open = new Map<string, TcpForwarder | UdpForwarder>(); // protocol, address and port -> what listens there
+let changed = false;
+let busy = false;
+let announced = false;
+
+const wake = (): void => {
+  changed = true;
+  if (!busy) void reconcileAll();
+};
+const services = cluster.informer(proxiedServices, {}, { changed: wake, synced: wake });
+const slices = cluster.informer(proxiedSlices, {}, { changed: wake, synced: wake });
+services.start();
+slices.start();
+
+/** One at a time; what changes meanwhile makes one more. */
+async function reconcileAll(): Promise<void> {
+  busy = true;
+  while (changed && services.synced && slices.synced) {
+    changed = false;
+    try {
+      await reconcile();
+    } catch (error) {
+      log.error("cannot forward", { error });
+      clock.schedule("forward again", clock.now() + 1_000, wake);
+    }
+    if (!announced) log.info("forwarding");
+    announced = true;
+  }
+  busy = false;
+}
+
+async function reconcile(): Promise<void> {
+  const wanted = forwarding(services.values(), slices.values(), node);
+  const forwards = new Map(wanted.forwards.map((forward) => [key(forward), forward]));
+  for (const [key, forwarder] of open)
+    if (!forwards.has(key)) {
+      forwarder[Symbol.dispose]();
+      open.delete(key);
+    }
+  await accepted.set(wanted.accepted);
+  for (const [key, { protocol, listen, targets }] of forwards) {
+    const known = open.get(key);
+    if (known !== undefined) {
+      known.targets = targets;
+      continue;
+    }
+    const forwarder = protocol === "TCP" ? new TcpForwarder(targets) : new UdpForwarder(targets, clock);
+    await forwarder.listen(listen);
+    open.set(key, forwarder);
+    log.info("forwards", { protocol, address: listen.address, port: listen.port });
+  }
+}
+
+function key({ protocol, listen }: Forward): string {
+  return `${protocol} ${listen.address} ${listen.port}`;
+}

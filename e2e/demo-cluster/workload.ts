@@ -1,0 +1,148 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Exit, type Host, type LabProcess, waitFor } from "#e2e/lab";
+import type { ApiClient } from "./api-client.ts";
+import { environment, type PodTemplate } from "./manifests.ts";
+
+export interface WorkloadOptions {
+  readonly api: ApiClient;
+  /** Of the Pod and, with `.log` added, of the file with its output. */
+  readonly name: string;
+  readonly namespace: string;
+  readonly template: PodTemplate;
+  /** The program that stands for the template's command, and the arguments that come before the template's. */
+  readonly argv: readonly string[];
+  readonly host: Host;
+  readonly node: string;
+  /** The addresses of the host, which are the Pod's. */
+  readonly addresses: readonly [string, ...string[]];
+}
+
+const probeEveryMs = 250;
+const metricsPort = 7472;
+
+/**
+ * A Pod of ours as a process on a host, and what a kubelet does for it: its environment is the one that the manifest asks for, and its
+ * condition Ready follows the process and `/readyz`, at once when the process ends. Nothing restarts it but `start`.
+ */
+export class Workload implements AsyncDisposable {
+  readonly #options: WorkloadOptions;
+  #process: LabProcess | undefined;
+  #starts = 0;
+  #stopped = false;
+  #reported: string | undefined;
+  #watching: Promise<void> | undefined;
+  #wake: () => void = () => {};
+
+  constructor(options: WorkloadOptions) {
+    this.#options = options;
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  /** The running process, or the last one. */
+  get process(): LabProcess {
+    if (this.#process === undefined) throw new Error(`Cannot tell the process of ${this.name}: it has not been started`);
+    return this.#process;
+  }
+
+  /** Starts the process, waiting first for Secrets it needs; does not wait until it is ready. */
+  async start(): Promise<void> {
+    const { api, name, namespace, template, argv, host, node, addresses } = this.#options;
+    const [container] = template.spec.containers;
+    const [address] = addresses;
+    const fields = { "metadata.namespace": namespace, "spec.nodeName": node, "status.hostIP": address, "status.podIP": address };
+    const env = await environment(container, { fields, secret: (secret, key) => this.#secret(secret, key) });
+    await api.apply({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name, namespace, labels: template.metadata.labels },
+      spec: { nodeName: node, hostNetwork: true, containers: [{ name: container.name, image: "process" }] },
+    });
+    this.#process = await host.spawn(name, [...argv, ...(container.args ?? [])], { env });
+    this.#starts++;
+    void this.#process.exited.then(() => this.#wake());
+    this.#watching ??= this.#watch();
+  }
+
+  /** The `Ready` condition that the API has. */
+  async ready(): Promise<boolean> {
+    const { api, name, namespace } = this.#options;
+    const pod = await api.get({ apiVersion: "v1", kind: "Pod", metadata: { name, namespace } });
+    const { conditions = [] } = (pod?.status ?? {}) as { conditions?: { type: string; status: string }[] };
+    return conditions.some(({ type, status }) => type === "Ready" && status === "True");
+  }
+
+  /** GET from its metrics server, by its own host. */
+  async get(path: string): Promise<{ status: number; body: string }> {
+    const { host, addresses } = this.#options;
+    return host.get(`http://${addresses[0]}:${metricsPort}${path}`, { timeout: 1_000 });
+  }
+
+  /** Asks the process to end, and waits until it has. */
+  async stop(): Promise<Exit> {
+    return this.process.stop();
+  }
+
+  /** Ends the process and stops reporting. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    this.#wake();
+    await this.#watching;
+    await this.#process?.stop();
+  }
+
+  async #watch(): Promise<void> {
+    while (!this.#stopped) {
+      const { promise: woken, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve; // Before it is looked, so that nothing that happens meanwhile is missed.
+      await this.#report();
+      await Promise.race([woken, sleep(probeEveryMs)]);
+    }
+  }
+
+  async #report(): Promise<void> {
+    const { api, name, namespace, template, addresses } = this.#options;
+    const ready = await this.#healthy();
+    const state = `${ready} ${this.#starts} ${this.process.exit === undefined}`;
+    if (state === this.#reported) return;
+    const [address] = addresses;
+    const [container] = template.spec.containers;
+    const status = {
+      phase: "Running",
+      hostIP: address,
+      podIP: address,
+      podIPs: addresses.map((ip) => ({ ip })),
+      conditions: ["Ready", "ContainersReady"].map((type) => ({ type, status: ready ? "True" : "False" })),
+      containerStatuses: [
+        { name: container.name, image: "process", imageID: "", ready, restartCount: this.#starts - 1, state: {} },
+      ],
+    };
+    try {
+      await api.patch({ apiVersion: "v1", kind: "Pod", metadata: { name, namespace } }, { status }, "status");
+      this.#reported = state;
+    } catch {
+      // The API is away, maybe on purpose. It is told as soon as it is back.
+    }
+  }
+
+  async #healthy(): Promise<boolean> {
+    if (this.process.exit !== undefined) return false;
+    try {
+      const { status } = await this.get("/readyz");
+      return status === 200 && this.process.exit === undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  async #secret(name: string, key: string): Promise<string> {
+    const { api, namespace } = this.#options;
+    const data = await waitFor(`Secret ${namespace}/${name}, which the controller makes`, async () => {
+      const secret = await api.get({ apiVersion: "v1", kind: "Secret", metadata: { name, namespace } });
+      return (secret?.data as Record<string, string> | undefined)?.[key];
+    });
+    return Buffer.from(data, "base64").toString();
+  }
+}
