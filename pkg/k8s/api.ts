@@ -10,7 +10,7 @@ import type { Fields } from "./untrusted.ts";
 // while a server with everything on one machine does about 1,100 with 8 as with 64. Each costs a connection with TLS state.
 const writesAtOnce = 32;
 const eventsAtOnce = 8;
-// About 12 s in all, longer than the API server takes to change its leader or restart behind a balancer.
+// With waits of 6 to 12 s in all, enough for an API server to restart.
 const attempts = 8;
 const firstRetryMs: Millis = 100;
 const longestRetryMs: Millis = 5_000;

@@ -138,6 +138,7 @@ for (const { name, fail } of passing) {
 for (const { header, least } of [
   { header: "7", least: 7_000 },
   { header: "86400", least: 30_000 },
+  { header: "Fri, 01 Jan 2100 00:00:00 GMT", least: 30_000 },
 ])
   test(`Retry-After: ${header} is kept to, within reason`, limit, async () => {
     await using s = await scene();

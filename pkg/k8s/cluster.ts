@@ -23,7 +23,7 @@ export interface ConnectOptions {
 /** Finds credentials; asks the API server nothing yet. @throws {CredentialsError} with all that was tried */
 export function connect(options: ConnectOptions): Cluster {
   const access = findAccess(options.kubeconfig);
-  options.log.debug("credentials found", { origin: access.origin, server: access.server.href, proxy: access.proxy });
+  options.log.debug("credentials found", { origin: access.origin, server: access.server.host });
   const credentials = new Credentials(access, options);
   return new Cluster(credentials, new Http(access.server, credentials, options), options);
 }
@@ -31,7 +31,7 @@ export function connect(options: ConnectOptions): Cluster {
 const mergePatch = "application/merge-patch+json";
 
 /**
- * One Kubernetes API. Every method that returns a promise repeats its request for about 12 s while the server is busy or away,
+ * One Kubernetes API. Every method that returns a promise repeats its request for up to 12 s while the server is busy or away,
  * then throws `ApiError`; the outcomes that are expected are values.
  */
 export class Cluster implements AsyncDisposable {
@@ -62,7 +62,8 @@ export class Cluster implements AsyncDisposable {
 
   /**
    * Writes the addresses into the status of exactly this version of the Service; none clears them.
-   * @returns `conflict` when it has changed since, or was made anew; `gone` when it was deleted
+   * @returns `conflict` when it has changed since, or was made anew, or when the answer to an attempt that worked was lost; `gone`
+   * when it was deleted
    */
   async writeIngress(service: Service, addresses: readonly string[]): Promise<"written" | "conflict" | "gone"> {
     const { namespace, name, uid, resourceVersion } = service;

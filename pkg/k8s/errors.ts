@@ -3,7 +3,7 @@ import type { Millis } from "#pkg/clock";
 /**
  * The API server refused a request, or could not be asked. `status` is that of HTTP, 0 where no answer arrived. `reason` is the
  * `reason` of the Kubernetes Status (`NotFound`, `Conflict`, `Expired`, …), or one of ours: `Unreachable` (no whole answer),
- * `Malformed` (an answer that is not what was asked for), `Closed` (the cluster was disposed).
+ * `Malformed` (an answer that is not what was asked for), `Closed` (the cluster was disposed). It is empty where the refusal gave none.
  */
 export class ApiError extends Error {
   override readonly name = "ApiError";

@@ -113,8 +113,8 @@ const refused = [
   },
   {
     name: "a SOCKS proxy",
-    content: kubeconfig("{server: 'https://a', proxy-url: 'socks5://p:1'}"),
-    says: /Cannot use proxy for .*: it is "socks5:\/\/p:1"/,
+    content: kubeconfig("{server: 'https://a', proxy-url: 'socks5://me:secret@p:1'}"),
+    says: /Cannot use proxy for .*: it is "socks5:…"/,
   },
   { name: "no server", content: kubeconfig("{}"), says: /server is "", not an http or https URL/ },
   { name: "a server that is not a URL", content: kubeconfig("{server: 'https://'}"), says: /server is "https:\/\/"/ },

@@ -21,8 +21,11 @@ export function findAccess(
   const access = find(kubeconfig, env, serviceAccount);
   const proxy = access.proxy ?? proxyFromEnvironment(access.server, env);
   // Node has no SOCKS, and the library's brings 14 MB into every process, used or not.
+  // Only its scheme is quoted, because a password may follow.
   if (proxy !== undefined && !(/^https?:/.test(proxy) && URL.canParse(proxy)))
-    throw new CredentialsError(`Cannot use proxy for ${access.origin}: it is "${proxy}", not an http or https URL`);
+    throw new CredentialsError(
+      `Cannot use proxy for ${access.origin}: it is "${proxy.split(":")[0]}:…", not an http or https URL`,
+    );
   return { ...access, proxy };
 }
 

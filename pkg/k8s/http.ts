@@ -21,7 +21,7 @@ export interface Request {
 // The API server gives up on a request after 60 s by itself.
 const wholeAnswerMs: Millis = 60_000;
 const firstByteMs: Millis = 30_000;
-// Node's limit for one text is a little above this; a page of the largest objects in use is far below it.
+// Half of the longest text that Node can hold; a page of the largest objects in use is far below it.
 const mostAnswerBytes = 1 << 28;
 const mostRefusalBytes = 1 << 16;
 const mostRetryAfterMs: Millis = 30_000;
@@ -142,9 +142,7 @@ async function refusal(request: Request, response: IncomingMessage, code: number
     `Cannot ${request.purpose}: ${code} ${response.statusMessage ?? ""}: ${message}`,
     code,
     text(status.reason),
-    {
-      retryAfterMs: retryAfter(response.headers["retry-after"]),
-    },
+    { retryAfterMs: retryAfter(response.headers["retry-after"]) },
   );
 }
 

@@ -276,6 +276,7 @@ const broken = [
   { name: "an unknown type", line: '{"type":"SURPRISE","object":{}}\n' },
   { name: "a JSON text", line: '"hello"\n' },
   { name: "an error other than 410", line: '{"type":"ERROR","object":{"code":500,"reason":"InternalError"}}\n' },
+  { name: "a line longer than any object", line: "x".repeat(17 << 20) },
   { name: "an error without a status", line: '{"type":"ERROR"}\n' },
 ];
 for (const { name, line } of broken)
