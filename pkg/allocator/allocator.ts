@@ -124,7 +124,7 @@ export class Allocator {
 
   #requested(claim: Claim): Choice | Refusal {
     const { choice, refusal } = this.#allowed(claim, claim.requestedAddresses.toSorted(byText));
-    return refusal ?? (choice as Choice);
+    return refusal ?? (choice as Choice); // With nothing against any of them, all were chosen.
   }
 
   #fromPool(claim: Claim, pool: Pool, own: Choice | undefined): Choice | Refusal {
@@ -149,7 +149,7 @@ export class Allocator {
     if (slots !== undefined) return this.#choice(slots);
     const refusals = this.#occupancy.layout.pools.map((pool): Refusal => {
       if (!pool.autoAssign) return { reason: "autoAssignOff", pool: pool.name };
-      return this.#fromPool(claim, pool, own) as Refusal;
+      return this.#fromPool(claim, pool, own) as Refusal; // A choice would have been found above.
     });
     return { reason: "noPoolFits", pools: refusals };
   }
