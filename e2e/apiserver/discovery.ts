@@ -130,6 +130,21 @@ export function openApiDocument(path: string): JsonObject | undefined {
   return { openapi: "3.0.0", info: { title: "Kubernetes", version: "v1.35.0" }, paths: Object.fromEntries(paths) };
 }
 
+/**
+ * `/openapi/v2`, as the protobuf that Go clients insist on: a document that has its version and title and describes nothing. kubectl asks
+ * for it to validate kinds that are not in `/openapi/v3`, and lets pass what it does not find there; the kind itself then fails.
+ */
+export const openApiV2: Uint8Array = Buffer.concat([
+  protobufText(1, "2.0"),
+  protobufText(2, Buffer.concat([protobufText(1, "Kubernetes"), protobufText(2, "v1.35.0")])),
+]);
+
+/** A field of octets or text, shorter than 128. */
+function protobufText(field: number, content: string | Uint8Array): Buffer {
+  const octets = Buffer.from(content as string);
+  return Buffer.concat([Buffer.of((field << 3) | 2, octets.length), octets]);
+}
+
 function groupPath(group: string): string {
   return group === "" ? "api/v1" : `apis/${group}/v1`;
 }

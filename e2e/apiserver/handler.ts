@@ -160,6 +160,10 @@ export class Handler {
       response.writeHead(200, { "content-type": "text/plain" }).end("ok");
       return;
     }
+    if (path === "/openapi/v2") {
+      send(response, 200, discovery.openApiV2, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+      return;
+    }
     const isAggregated = /g=apidiscovery\.k8s\.io;v=v2;as=APIGroupDiscoveryList/.test(request.headers.accept ?? "");
     const [root, group = "", version = ""] = path.split("/").slice(1).map(decodeURIComponent);
     if (isAggregated && (path === "/api" || path === "/apis")) {
@@ -440,8 +444,8 @@ async function readObject(request: IncomingMessage): Promise<Json> {
   }
 }
 
-function send(response: ServerResponse, code: number, body: string, contentType = "application/json"): void {
-  const content = Buffer.from(body);
+function send(response: ServerResponse, code: number, body: string | Uint8Array, contentType = "application/json"): void {
+  const content = typeof body === "string" ? Buffer.from(body) : body;
   response.writeHead(code, {
     "content-type": contentType,
     "content-length": content.length,
