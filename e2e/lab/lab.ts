@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Holder } from "./holder.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { CommandError, LabProcess, type RunOptions, result, type SpawnOptions } from "./process.ts";
+import { LabRefused } from "./refusal.ts";
 import { Switch } from "./switch.ts";
 
 export interface LabOptions {
@@ -46,6 +47,17 @@ export class Lab implements AsyncDisposable {
   static async start({ logs }: LabOptions = {}): Promise<Lab> {
     if (logs !== undefined) mkdirSync(logs, { recursive: true });
     return new Lab(await Holder.start(), logs);
+  }
+
+  /** Why this user may not make labs here and what to do, false where they may: what a test gives as its reason to be skipped. */
+  static async refusal(): Promise<string | false> {
+    try {
+      await using _ = await Holder.start();
+      return false;
+    } catch (error) {
+      if (error instanceof LabRefused) return error.message;
+      throw error;
+    }
   }
 
   /** Process 1 of the lab, as a number in our own PID namespace. */

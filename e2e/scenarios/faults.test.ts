@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { DemoCluster } from "#e2e/demo-cluster";
+import { Lab, waitFor } from "#e2e/lab";
+import { answer, learnedNode, metric, owner, startCluster } from "./observe.ts";
+
+suite("when parts of the cluster fail the rest works", { skip: await Lab.refusal() }, () => {
+  let cluster: DemoCluster;
+  let address: string;
+  before(async () => {
+    cluster = await startCluster({ nodes: 2 });
+    address = await (await cluster.expose("web", ["node1", "node2"])).address();
+    await owner(cluster, address);
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  test("while the API server is away announcements go on, and nothing flaps when it is back", async () => {
+    const before = await owner(cluster, address);
+    const link = cluster.controlPlane.link("eth0");
+    const told = cluster.nodes.map(({ speaker }) => speaker.process.lines.length);
+    await link.down();
+    await sleep(15_000); // Long enough for connections to be given up and tried again.
+    assert.equal((await owner(cluster, address)).name, before.name);
+    assert.match(await answer(cluster, address), /^web-[12] on node[12]$/);
+    await link.up();
+    const [node] = cluster.nodes;
+    const later = await cluster.expose("later", ["node1"]);
+    const second = await later.address();
+    await waitFor("the new Service to be announced", async () => /later-1/.test(await answer(cluster, second)), {
+      timeout: 60_000,
+    });
+    assert.ok(node);
+    for (const [index, { speaker }] of cluster.nodes.entries()) {
+      const since = speaker.process.lines.slice(told[index]);
+      assert.deepEqual(
+        since.filter((line) => /serviceWithdrawn|membersChanged/.test(line)),
+        [],
+        "nothing was withdrawn",
+      );
+    }
+    assert.equal((await learnedNode(cluster, address))?.name, before.name);
+    await later.delete();
+  });
+
+  test("a speaker without NET_RAW says so, stays unready, and owns nothing", async () => {
+    const [node] = cluster.nodes;
+    assert.ok(node);
+    const flags = [
+      "--kubeconfig=/run/speaker.conf",
+      "--namespace=metallb-system",
+      "--node-name=bare",
+      "--host=127.0.0.1",
+      "--port=7999",
+    ];
+    const program = fileURLToPath(new URL("../../speaker/main.ts", import.meta.url));
+    const argv = ["setpriv", "--bounding-set=-net_raw", process.execPath, program, ...flags];
+    await using bare = await node.host.spawn("bare-speaker", argv);
+    await bare.waitForLine(/layer 2 is not available on this node.*NET_RAW/);
+    const { status, body } = await waitFor("it to have seen everything", async () => {
+      const ready = await node.host.get("http://127.0.0.1:7999/readyz");
+      return !ready.body.includes("waiting") && ready;
+    });
+    assert.equal(status, 503);
+    assert.match(body, /NET_RAW/);
+    assert.equal((await node.host.get("http://127.0.0.1:7999/healthz")).status, 200);
+  });
+
+  test("an interface that comes without an address and vanishes again disturbs nothing", async () => {
+    const [node] = cluster.nodes;
+    assert.ok(node);
+    await node.host.ip("link add vanishing type veth peer name other", "link set vanishing up", "link set other up");
+    await node.speaker.process.waitForLine(/"interface":"vanishing"/);
+    await node.host.ip("link del vanishing");
+    assert.match(await answer(cluster, address), /^web-[12] on node[12]$/);
+    await owner(cluster, address);
+    assert.equal((await node.speaker.get("/readyz")).status, 200);
+    assert.equal(node.speaker.process.exit, undefined);
+  });
+
+  test("ARP that is not for an announced address is ignored, and counted", async () => {
+    const node = await owner(cluster, address);
+    const ignored = async () =>
+      (await metric(node.speaker, "ingot_layer2_frames_ignored_total", { reason: "notAnnounced" })) ?? 0;
+    const before = await ignored();
+    await answer(cluster, "172.30.0.99");
+    assert.ok((await ignored()) > before);
+  });
+
+  test("a node that loses its cable loses its addresses to another", async () => {
+    const first = await owner(cluster, address);
+    const rest = cluster.nodes.find(({ name }) => name !== first.name);
+    await cluster.lan.unplug(first.host);
+    // Its kubelet is what tells Kubernetes in a real cluster; here its probes fail as those of a kubelet would.
+    await cluster.api.patch(
+      { apiVersion: "v1", kind: "Pod", metadata: { name: first.speaker.name, namespace: "metallb-system" } },
+      { status: { conditions: [{ type: "Ready", status: "False" }] } },
+      "status",
+    );
+    await waitFor("the other node to answer", async () => (await learnedNode(cluster, address))?.name === rest?.name);
+    await cluster.lan.plug(first.host);
+  });
+});

@@ -1,0 +1,114 @@
+import { DemoCluster, type DemoClusterOptions, type DemoNode, type Workload } from "#e2e/demo-cluster";
+import { waitFor } from "#e2e/lab";
+
+/** A demo cluster whose speakers are all ready. */
+export async function startCluster(options?: DemoClusterOptions): Promise<DemoCluster> {
+  const cluster = await DemoCluster.start(options);
+  try {
+    for (const { speaker } of cluster.nodes)
+      await waitFor(`${speaker.name} to be ready`, () => speaker.ready(), { timeout: 20_000 });
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]();
+    throw error;
+  }
+  return cluster;
+}
+
+export interface SeenEvent {
+  readonly type: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly count: number;
+}
+
+/** The events about an object that the API has, oldest first. */
+export async function eventsOf(
+  cluster: DemoCluster,
+  kind: string,
+  name: string,
+  namespace = "default",
+): Promise<readonly SeenEvent[]> {
+  const events = (await cluster.api.list("v1", "Event", namespace)) as unknown as (SeenEvent & {
+    readonly involvedObject: { readonly kind: string; readonly name: string };
+  })[];
+  return events.filter(({ involvedObject }) => involvedObject.kind === kind && involvedObject.name === name);
+}
+
+/** Waits for an event with this reason whose message matches. */
+export async function eventOf(cluster: DemoCluster, name: string, reason: string, message: RegExp): Promise<SeenEvent> {
+  return waitFor(`event ${reason} ${message} on Service ${name}`, async () => {
+    const events = await eventsOf(cluster, "Service", name);
+    return events.find((event) => event.reason === reason && message.test(event.message));
+  });
+}
+
+/** The body that the client gets from the address, or the code of the failure. */
+export async function answer(cluster: DemoCluster, address: string): Promise<string> {
+  try {
+    return (await cluster.client.get(`http://${address}/`, { timeout: 500 })).body.trim();
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? String(error);
+  }
+}
+
+/** The node whose MAC address the client has learned for the address. */
+export async function learnedNode(cluster: DemoCluster, address: string): Promise<DemoNode | undefined> {
+  const [neighbour] = JSON.parse(await cluster.client.output(["ip", "-json", "neigh", "show", address])) as { lladdr?: string }[];
+  for (const node of cluster.nodes) if ((await node.host.link("eth0").mac()) === neighbour?.lladdr) return node;
+  return undefined;
+}
+
+/** Makes the client forget what it has learned, asks, and tells who answers. */
+export async function owner(cluster: DemoCluster, address: string): Promise<DemoNode> {
+  return waitFor(`a node to answer for ${address}`, async () => {
+    await cluster.client.run(["ip", "neigh", "flush", "to", address]);
+    await answer(cluster, address);
+    return learnedNode(cluster, address);
+  });
+}
+
+/** The value of one series, such as `metallb_speaker_announced{service="default/web"}`; labels may be left out. Undefined without it. */
+export async function metric(
+  workload: Workload,
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<number | undefined> {
+  const { body } = await workload.get("/metrics");
+  const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+  const line = body
+    .split("\n")
+    .find((line) => new RegExp(`^${name}[{ ]`).test(line) && wanted.every((pair) => line.includes(pair)));
+  return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(" ") + 1));
+}
+
+/** Creates or changes a Service of type LoadBalancer that needs no endpoints. */
+export async function applyService(
+  cluster: DemoCluster,
+  name: string,
+  { spec = {}, annotations = {} }: { spec?: object; annotations?: Readonly<Record<string, string>> } = {},
+): Promise<void> {
+  await cluster.api.apply({
+    ...serviceReference(name),
+    metadata: { name, namespace: "default", annotations },
+    spec: { type: "LoadBalancer", selector: { app: name }, ports: [{ name: "http", port: 80 }], ...spec },
+  });
+}
+
+export function serviceReference(name: string) {
+  return { apiVersion: "v1", kind: "Service", metadata: { name, namespace: "default" } };
+}
+
+/** The addresses in a Service's status. */
+export async function addressesOf(cluster: DemoCluster, name: string): Promise<readonly string[]> {
+  const service = await cluster.api.get(serviceReference(name));
+  const { loadBalancer } = (service?.status ?? {}) as { loadBalancer?: { ingress?: { ip: string }[] } };
+  return (loadBalancer?.ingress ?? []).map(({ ip }) => ip);
+}
+
+/** Waits until the status of a Service holds some address. */
+export async function assigned(cluster: DemoCluster, name: string): Promise<readonly string[]> {
+  return waitFor(`Service ${name} to have an address`, async () => {
+    const addresses = await addressesOf(cluster, name);
+    return addresses.length > 0 && addresses;
+  });
+}

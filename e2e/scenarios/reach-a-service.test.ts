@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { after, before, suite, test } from "node:test";
+import type { DemoCluster } from "#e2e/demo-cluster";
+import { Lab, waitFor } from "#e2e/lab";
+import { answer, eventOf, learnedNode, metric, owner, startCluster } from "./observe.ts";
+
+suite("a client on the LAN reaches a Service", { skip: await Lab.refusal() }, () => {
+  let cluster: DemoCluster;
+  before(async () => {
+    cluster = await startCluster();
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  test("a ConfigMap gives it an address, one node answers for it, and the client gets its page", async () => {
+    const service = await cluster.expose("web", ["node1", "node2"]);
+    const address = await service.address();
+    assert.equal(address, "172.30.0.200", "the lowest address of the pool");
+    const node = await owner(cluster, address);
+    assert.match(await answer(cluster, address), /^web-[12] on node[12]$/);
+    await eventOf(cluster, "web", "IPAllocated", /^Assigned IP \["172\.30\.0\.200"\]$/);
+    await eventOf(cluster, "web", "nodeAssigned", new RegExp(`^announcing from node "${node.name}"$`));
+    const announced = await Promise.all(
+      cluster.nodes.map(({ speaker }) => metric(speaker, "metallb_speaker_announced", { service: "default/web", ip: address })),
+    );
+    assert.deepEqual(
+      announced,
+      cluster.nodes.map(({ name }) => (name === node.name ? 1 : undefined)),
+    );
+    await service.delete();
+    await waitFor("nobody to answer any more", async () => {
+      await cluster.client.run(["ip", "neigh", "flush", "to", address]);
+      const failure = await answer(cluster, address);
+      return !failure.startsWith("web-") && (await learnedNode(cluster, address)) === undefined;
+    });
+    assert.equal(await metric(node.speaker, "metallb_speaker_announced", { service: "default/web" }), undefined);
+  });
+
+  test("under policy Local the node with the endpoint answers, and another one when the endpoint moves", async () => {
+    const service = await cluster.expose("local", ["node3"], { policy: "Local" });
+    const address = await service.address();
+    assert.equal((await owner(cluster, address)).name, "node3");
+    assert.equal(await answer(cluster, address), "local-1 on node3");
+    await service.serveFrom(await cluster.startBackends("local", ["node1"]));
+    await waitFor("the client to get its answer from node1", async () => (await answer(cluster, address)) === "local-1 on node1");
+    assert.equal((await learnedNode(cluster, address))?.name, "node1", "the client was told by a gratuitous announcement");
+    await service.delete();
+  });
+
+  test("when the speaker of the owner is killed another node takes over, and the client still gets answers", async () => {
+    const service = await cluster.expose("failover", ["node1", "node2", "node3"]);
+    const address = await service.address();
+    const first = await owner(cluster, address);
+    first.speaker.process.kill("SIGKILL");
+    const second = await waitFor("the client to have learned another node", async () => {
+      const node = await learnedNode(cluster, address);
+      return node?.name !== first.name && node;
+    });
+    assert.match(await answer(cluster, address), /^failover-[123] on node[123]$/);
+    const gratuitous = await metric(second.speaker, "metallb_layer2_gratuitous_sent", { ip: address });
+    assert.ok(gratuitous !== undefined && gratuitous > 0);
+    await first.speaker.start();
+    await waitFor("the speaker to be ready again", () => first.speaker.ready());
+    await waitFor("the first node to answer again", async () => (await learnedNode(cluster, address))?.name === first.name);
+    assert.match(await answer(cluster, address), /^failover-[123] on node[123]$/);
+    await service.delete();
+  });
+
+  test("a speaker that is asked to stop hands over", async () => {
+    const service = await cluster.expose("drain", ["node1", "node2", "node3"]);
+    const address = await service.address();
+    const first = await owner(cluster, address);
+    assert.deepEqual(await first.speaker.stop(), { code: 0, signal: null });
+    await waitFor("another node to answer", async () => (await learnedNode(cluster, address))?.name !== first.name);
+    assert.match(await answer(cluster, address), /^drain-[123] on node[123]$/);
+    await first.speaker.start();
+    await waitFor("the speaker to be ready again", () => first.speaker.ready());
+    await service.delete();
+  });
+
+  test("a Service with both families has both addresses, and the IPv4 one is reached", async () => {
+    const service = await cluster.expose("dual", ["node1"], { families: ["IPv4", "IPv6"] });
+    const address = await service.address();
+    const addresses = await service.addresses();
+    assert.equal(addresses.length, 2);
+    assert.match(addresses.join(), /^172\.30\.0\.\d+,fd00:30::2\d\d$/);
+    await waitFor("an answer", async () => (await answer(cluster, address)) === "dual-1 on node1");
+    await service.delete();
+  });
+
+  const go = spawnSync("go", ["version"]).status === 0;
+  const skip = go ? false : "Go is not installed; with it this runs Prometheus' own parser (e2e/promparse)";
+  test("Prometheus' own parser reads every /metrics", { skip }, async () => {
+    const service = await cluster.expose("scraped", ["node1"]);
+    const address = await service.address();
+    const node = await owner(cluster, address);
+    const folder = new URL("../promparse", import.meta.url);
+    for (const workload of [cluster.controller, ...cluster.nodes.map(({ speaker }) => speaker)]) {
+      const { body: input } = await workload.get("/metrics");
+      const parsed = spawnSync("go", ["run", "."], { cwd: folder, input, encoding: "utf8" });
+      assert.equal(parsed.status, 0, parsed.stderr);
+      const families = JSON.parse(parsed.stdout) as Record<
+        string,
+        { type: string; samples: { labels: object; value: number }[] }
+      >;
+      assert.equal(families.metallb_k8s_client_config_loaded_bool?.samples[0]?.value, 1);
+      assert.equal(families.metallb_k8s_client_updates_total?.type, "COUNTER");
+      if (workload === cluster.controller) {
+        const pool = families.metallb_allocator_addresses_in_use_total?.samples.find(({ value }) => value > 0);
+        assert.deepEqual(pool?.labels, { pool: "default" });
+      }
+      if (workload === node.speaker) {
+        const labels = { service: "default/scraped", protocol: "layer2", node: node.name, ip: address };
+        assert.deepEqual(families.metallb_speaker_announced?.samples, [{ labels, value: 1 }]);
+        const answered = families.metallb_layer2_responses_sent?.samples.find(
+          ({ labels }) => "ip" in labels && labels.ip === address,
+        );
+        assert.ok(answered !== undefined && answered.value > 0);
+      }
+    }
+    await service.delete();
+  });
+});
