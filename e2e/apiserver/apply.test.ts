@@ -46,7 +46,8 @@ test("another value for another's field is a conflict that names every field", (
   const other = service({ ports: [{ port: 80, name: "y" }], selector: { a: "c" } }, { labels: { a: "c" } });
   assert.throws(() => applied(other, { current, manager: "two" }), {
     code: 409,
-    message: /^Apply failed with 3 conflicts: conflict with "one":\n- .metadata.labels.a\n/,
+    message:
+      'Apply failed with 3 conflicts: conflicts with "one":\n- .metadata.labels.a\n- .spec.ports[port=80,protocol="TCP"].name\n- .spec.selector',
     details: {
       causes: [
         { reason: "FieldManagerConflict", message: 'conflict with "one"', field: ".metadata.labels.a" },

@@ -92,10 +92,14 @@ function conflictError(conflicts: readonly Conflict[]): ApiError {
     field: pathText(JSON.parse(field)),
   }));
   const [first] = causes;
+  const byMessage = Object.entries(Object.groupBy(causes, ({ message }) => message));
+  const lists = byMessage.map(([message, own = []]) =>
+    [own.length > 1 ? message.replace("conflict", "conflicts") : message, ":", ...own.map(({ field }) => `\n- ${field}`)].join(
+      "",
+    ),
+  );
   const what =
-    causes.length === 1
-      ? `1 conflict: ${first?.message}: ${first?.field}`
-      : `${causes.length} conflicts: ${causes.map(({ message, field }) => `${message}:\n- ${field}`).join("\n")}`;
+    causes.length === 1 ? `1 conflict: ${first?.message}: ${first?.field}` : `${causes.length} conflicts: ${lists.join("\n")}`;
   return new ApiError(409, "Conflict", `Apply failed with ${what}`, { causes });
 }
 

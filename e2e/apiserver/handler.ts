@@ -224,6 +224,7 @@ export class Handler {
     else if (target.subresource === "scale" && resource.hasScale) await this.#serveScale(call);
     else if (target.subresource === "token" && resource === serviceAccounts) await this.#serveToken(call);
     else if (nodeSubresources.includes(target.subresource)) {
+      this.#options.registry.get(call.stored, target.namespace, target.name ?? "");
       const what = `${target.plural}/${target.subresource}`;
       throw new ApiError(
         501,

@@ -69,8 +69,8 @@ export class Registry {
       ...(resource.hasGeneration ? { generation: 1 } : {}),
       ...systemFields({ managedFields: options.managedFields }),
     };
-    const status = options.scope === "all" || !resource.hasStatus ? given.status : undefined; // A subresource has it to itself.
-    const object = this.#checked(resource, withStatus({ ...given, metadata }, status), undefined);
+    const keepsStatus = options.scope === "all" || !resource.hasStatus || resource.keepsInitialStatus;
+    const object = this.#checked(resource, withStatus({ ...given, metadata }, keepsStatus ? given.status : undefined), undefined);
     return options.dryRun ? object : this.#store.write(resource, object);
   }
 

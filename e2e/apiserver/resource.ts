@@ -27,6 +27,8 @@ export interface Resource {
   readonly nameRule: NameRule;
   /** Has a `status` that only the subresource `status` writes. */
   readonly hasStatus: boolean;
+  /** Takes the status that an object is created with, as kubelets do with their Nodes. */
+  readonly keepsInitialStatus: boolean;
   /** Has `spec.replicas`, which the subresource `scale` reads and writes. */
   readonly hasScale: boolean;
   /** Counts changes of its spec in `metadata.generation`. */

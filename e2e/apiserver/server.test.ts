@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
 import { at, type Json, type JsonObject } from "./json.ts";
@@ -72,6 +75,13 @@ test("status is written by its subresource alone, and by nothing else", async ()
   assert.equal(at(patched.body, "spec", "sessionAffinity"), "None", "the status subresource ignores the spec");
   const main = await client.patch(`${services}/web`, "merge", { status: { loadBalancer: { ingress: null } } });
   assert.deepEqual(main.body.status, byStatus.body.status, "the main resource ignores the status");
+});
+
+test("a Node keeps the status that it is created with, as kubelets rely on", async () => {
+  await using started = await start();
+  const status = { addresses: [{ type: "InternalIP", address: "192.0.2.1" }] };
+  const { body } = await started.client.post("/api/v1/nodes", { metadata: { name: "n" }, status });
+  assert.deepEqual(body.status, status);
 });
 
 test("a write of nothing new keeps the resource version and wakes no watch", async () => {
@@ -207,7 +217,15 @@ test("paths and methods that are not served get the answers of the real API", as
   assert.equal((await client.get("/apis/example.com/v1")).code, 404);
   assert.equal((await client.post("/api/v1/services", {})).code, 405);
   assert.equal((await client.send("PATCH", `${services}/kubernetes`, {}, { "content-type": "text/plain" })).code, 415);
-  assert.equal((await client.get("/api/v1/namespaces/default/pods/x/log")).code, 501);
+  started.server.create({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "p", namespace: "default" },
+    spec: { containers: [{ name: "c", image: "i" }] },
+  });
+  const logs = await client.get("/api/v1/namespaces/default/pods/p/log");
+  assert.equal(logs.code, 501);
+  assert.match(String(logs.body.message), /^pods\/log is not supported/);
   assert.equal((await client.get(services, { accept: "application/vnd.kubernetes.protobuf" })).code, 406);
 });
 
@@ -534,4 +552,22 @@ test("each request is recorded with who made it, what it was and how it was answ
     ["admin", "get", "services", "default", "kubernetes", 200],
   );
   assert.equal(missing?.code, 404);
+});
+
+test("the request log has each request as a line of JSON, and goes on where it was", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "apiserver-"));
+  const requestLog = join(directory, "requests");
+  try {
+    for (const name of ["a", "b"]) {
+      await using started = await start({ requestLog });
+      await started.client.get(`${configMaps}/${name}`);
+    }
+    const lines = readFileSync(requestLog, "utf8").trimEnd().split("\n");
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).name),
+      ["a", "b"],
+    );
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
