@@ -1,0 +1,98 @@
+import type { Socket as UdpSocket } from "node:dgram";
+import { once } from "node:events";
+import { type AddressInfo, connect, isIPv4, isIPv6, type Server, type Socket as TcpSocket } from "node:net";
+import type { Duplex } from "node:stream";
+import { listenTcp } from "./tcp.ts";
+import type { SocketAddress, Transport, TransportEvents } from "./transport.ts";
+import { bindUdp } from "./udp.ts";
+
+// A port that the system chose for TCP may be taken for UDP.
+const attemptsForAnyPort = 10;
+
+/**
+ * Opens one UDP socket and one TCP listener on the same address and port; port 0 means any. Connections beyond 128 at once are
+ * closed at once.
+ * @throws {Error} that names address, port and protocol, when it cannot be had
+ */
+export async function openSockets(bind: SocketAddress, events: TransportEvents): Promise<Transport> {
+  for (let attempt = 1; ; attempt++) {
+    const tcp = await listenTcp(bind);
+    const local = { address: bind.address, port: (tcp.address() as AddressInfo).port };
+    try {
+      return new Sockets(local, await bindUdp(local), tcp, events);
+    } catch (error) {
+      tcp.close();
+      if (bind.port !== 0 || attempt >= attemptsForAnyPort) throw error;
+    }
+  }
+}
+
+class Sockets implements Transport {
+  readonly local: SocketAddress;
+  readonly #udp: UdpSocket;
+  readonly #tcp: Server;
+  readonly #streams = new Set<TcpSocket>();
+  #open = true;
+
+  constructor(local: SocketAddress, udp: UdpSocket, tcp: Server, events: TransportEvents) {
+    this.local = local;
+    this.#udp = udp;
+    this.#tcp = tcp;
+    udp.on("message", (octets, from) => events.packet(octets, unmapped(from)));
+    udp.on("error", (error) => events.problem(error));
+    tcp.on("connection", (stream) => {
+      this.#track(stream);
+      const { remoteAddress, remotePort } = stream;
+      if (remoteAddress === undefined || remotePort === undefined)
+        stream.destroy(); // Gone already.
+      else events.stream(stream, unmapped({ address: remoteAddress, port: remotePort }));
+    });
+    tcp.on("error", (error) => events.problem(error));
+    tcp.on("drop", () => events.problem(new Error(`Cannot accept a connection: there are ${tcp.maxConnections} already`)));
+  }
+
+  send(octets: Uint8Array, to: SocketAddress, done: (error: Error | null) => void): void {
+    const address = this.#reachable(to.address);
+    if (!this.#open) process.nextTick(done, new Error(`Cannot send to ${to.address}: the socket is closed`));
+    else if (address === undefined) process.nextTick(done, this.#unreachable(to));
+    else if (to.port === 0)
+      process.nextTick(done, new Error(`Cannot send to ${to.address}: port 0`)); // Node would throw.
+    else this.#udp.send(octets, to.port, address, done);
+  }
+
+  dial(to: SocketAddress): Duplex {
+    const stream = connect({ host: to.address, port: to.port, allowHalfOpen: true, noDelay: true });
+    this.#track(stream);
+    return stream;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    const closed = [once(this.#udp, "close"), once(this.#tcp, "close")];
+    this.#udp.close();
+    this.#tcp.close();
+    for (const stream of this.#streams) stream.destroy();
+    await Promise.all(closed);
+  }
+
+  #track(stream: TcpSocket): void {
+    this.#streams.add(stream);
+    stream.once("close", () => this.#streams.delete(stream));
+  }
+
+  /** The address in the family of the UDP socket: one bound to IPv6 reaches IPv4 by mapped addresses. */
+  #reachable(address: string): string | undefined {
+    if (isIPv6(this.local.address)) return isIPv4(address) ? `::ffff:${address}` : address;
+    return isIPv4(address) ? address : undefined;
+  }
+
+  #unreachable(to: SocketAddress): Error {
+    return new Error(`Cannot send to ${to.address}: this member is bound to ${this.local.address}, which is of the other family`);
+  }
+}
+
+/** A socket bound to IPv6 sees IPv4 peers as IPv4-mapped; they are known by their IPv4 address. */
+function unmapped({ address, port }: SocketAddress): SocketAddress {
+  return { address: address.startsWith("::ffff:") && isIPv4(address.slice(7)) ? address.slice(7) : address, port };
+}
