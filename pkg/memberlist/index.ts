@@ -1,0 +1,38 @@
+/**
+ * The ring of speakers: SWIM as HashiCorp's memberlist v0.1.7 to v0.6.0 speaks it, so that those of MetalLB can be members too.
+ * `Wire` says how a ring wraps its messages; the codec turns them into packets and streams and back, without I/O.
+ */
+export { type EncryptionVersion, Keyring, metallbKey, nonceLength } from "./keyring.ts";
+export { MemberlistError, type MemberlistProblem } from "./memberlist-error.ts";
+export { decodeMessage, encodeMessage } from "./message-codec.ts";
+export {
+  type Ack,
+  type Alive,
+  type Dead,
+  type Endpoint,
+  type ErrorReply,
+  type IndirectPing,
+  type MemberState,
+  type MemberStatus,
+  type Nack,
+  type NodeName,
+  nodeName,
+  nodeNameText,
+  type PacketMessage,
+  type Ping,
+  type PushPull,
+  type Source,
+  type StreamMessage,
+  type Suspect,
+  type User,
+  type Versions,
+  type WireAddress,
+} from "./messages.ts";
+export {
+  broadcastBudget,
+  broadcastOverhead,
+  maxMessagesPerPacket,
+  packetSize,
+  userMessageOverhead,
+} from "./packet-budget.ts";
+export { defaultWire, type Wire } from "./wire.ts";

@@ -1,0 +1,115 @@
+import {
+  type CipherGCMTypes,
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  type DecipherGCM,
+  type KeyObject,
+} from "node:crypto";
+import { MemberlistError } from "./memberlist-error.ts";
+import { Reader, Writer } from "./octets.ts";
+
+/** 0 pads the plaintext to blocks of 16 octets, 1 does not. */
+export type EncryptionVersion = 0 | 1;
+
+export const nonceLength = 12;
+const tagLength = 16;
+const blockLength = 16;
+const overhead = 1 + nonceLength + tagLength;
+
+/** The most octets that sealing adds, by version: also the fewest that anything sealed has. */
+export const maxSealOverhead: Readonly<Record<EncryptionVersion, number>> = { 0: overhead + blockLength, 1: overhead };
+
+/**
+ * The keys of a ring, all for AES-GCM: 16, 24 or 32 octets for AES-128, 192 or 256. The first one seals; each of them opens. A
+ * rotation is three keyrings on every node, one after the other: with the new key last, with it first, without the old one.
+ */
+export class Keyring {
+  readonly #keys: readonly [KeyObject, ...KeyObject[]];
+
+  /** @throws {RangeError} for a key of another length, the same key twice, and no key at all */
+  constructor(keys: readonly Uint8Array[]) {
+    const [primary, ...others] = keys.map((key) => {
+      if (![16, 24, 32].includes(key.length)) throw new RangeError(`Cannot use a key: it has ${key.length} octets`);
+      return createSecretKey(key);
+    });
+    if (primary === undefined) throw new RangeError("Cannot make a keyring: there is no key");
+    this.#keys = [primary, ...others];
+    if (this.#keys.some((key, index) => this.#keys.findIndex((other) => other.equals(key)) !== index))
+      throw new RangeError("Cannot make a keyring: a key is there twice");
+  }
+
+  /**
+   * Version, nonce, ciphertext and tag.
+   * @param nonce 12 octets that were never used with this key
+   * @param associated what is authenticated along with it and not part of the result
+   */
+  seal(plaintext: Uint8Array, version: EncryptionVersion, nonce: Uint8Array, associated: Uint8Array): Uint8Array {
+    const [key] = this.#keys;
+    const cipher = createCipheriv(cipherOf(key), key, nonce, { authTagLength: tagLength }).setAAD(associated);
+    const writer = new Writer().u8(version).put(nonce).put(cipher.update(plaintext));
+    if (version === 0) writer.put(cipher.update(padding(plaintext.length)));
+    return writer.put(cipher.final()).put(cipher.getAuthTag()).finish();
+  }
+
+  /**
+   * What `seal` sealed, with any of the keys and in either version.
+   * @throws {MemberlistError} `unknownVersion`, `malformed` when it is too short or its padding is wrong, `wrongKey`
+   */
+  open(sealed: Uint8Array, associated: Uint8Array): Uint8Array {
+    const reader = new Reader(sealed);
+    const version = reader.u8();
+    if (version !== 0 && version !== 1)
+      throw new MemberlistError("unknownVersion", `Cannot decrypt: the encryption's version is ${version}`);
+    if (sealed.length < maxSealOverhead[version])
+      throw new MemberlistError(
+        "malformed",
+        `Cannot decrypt: ${sealed.length} octets are fewer than ${maxSealOverhead[version]}`,
+      );
+    const nonce = reader.take(nonceLength);
+    const ciphertext = reader.take(reader.remaining - tagLength);
+    const tag = reader.rest();
+    for (const key of this.#keys) {
+      const decipher = createDecipheriv(cipherOf(key), key, nonce, { authTagLength: tagLength });
+      const plaintext = decipher.setAAD(associated).setAuthTag(tag).update(ciphertext);
+      if (isAuthentic(decipher)) return version === 0 ? unpad(plaintext) : plaintext;
+    }
+    throw new MemberlistError("wrongKey", `Cannot decrypt: none of ${this.#keys.length} keys fits`);
+  }
+}
+
+/**
+ * The AES-128 key that MetalLB derives from its secret: not a hash of it, but its first 16 octets, filled up with the beginning of
+ * the SHA-256 of nothing. The text is used as given, without trimming or decoding.
+ */
+export function metallbKey(secret: string): Uint8Array {
+  const material = Buffer.concat([Buffer.from(secret, "utf8"), createHash("sha256").digest()]);
+  return new Uint8Array(material.subarray(0, 16));
+}
+
+function cipherOf(key: KeyObject): CipherGCMTypes {
+  return `aes-${8 * (key.symmetricKeySize ?? 0)}-gcm` as CipherGCMTypes;
+}
+
+function isAuthentic(decipher: DecipherGCM): boolean {
+  try {
+    decipher.final();
+    return true;
+  } catch {
+    return false; // The one thing that Node raises here: the tag does not match.
+  }
+}
+
+/** PKCS #7: as many octets as are missing to a whole block, each of that value; a whole block if none is. */
+function padding(length: number): Uint8Array {
+  const missing = blockLength - (length % blockLength);
+  return new Uint8Array(missing).fill(missing);
+}
+
+function unpad(plaintext: Uint8Array): Uint8Array {
+  const padded = plaintext.at(-1) ?? 0;
+  if (padded < 1 || padded > blockLength || padded > plaintext.length)
+    throw new MemberlistError("malformed", `Cannot remove the padding: its length is ${padded}`);
+  return plaintext.subarray(0, plaintext.length - padded);
+}

@@ -1,0 +1,127 @@
+import { MemberlistError } from "./memberlist-error.ts";
+import { MessageType } from "./message-type.ts";
+import type { PacketMessage } from "./messages.ts";
+import { type Fields, type FieldValue, readMap, writeMap } from "./msgpack-codec.ts";
+import { readEndpoint, readName, readSource, readVersions, sourceFields, sourceNames } from "./node-fields.ts";
+import { Reader, Writer } from "./octets.ts";
+
+/** The largest incarnation and sequence number. */
+const maxU32 = 0xffff_ffff;
+
+/**
+ * Encodes a message for a packet, without any wrapper. The length of the result is what the message costs of a packet's budget.
+ * @throws {RangeError} for a number that its field cannot hold, and for a name that did not go through `nodeName`
+ */
+export function encodeMessage(message: PacketMessage): Uint8Array {
+  const writer = new Writer().u8(MessageType[message.type]);
+  if (message.type === "user") writer.put(message.payload);
+  else writeMap(writer, messageFields(message));
+  return writer.finish();
+}
+
+function messageFields(message: Exclude<PacketMessage, { type: "user" }>): Record<string, FieldValue> {
+  switch (message.type) {
+    case "ping":
+      return { Node: message.node, SeqNo: message.sequence, ...sourceFields(message.source) };
+    case "indirectPing":
+      return {
+        Nack: message.nack,
+        Node: message.node,
+        Port: message.target.port,
+        SeqNo: message.sequence,
+        ...sourceFields(message.source),
+        Target: message.target.address,
+      };
+    case "ack":
+      return { Payload: message.payload, SeqNo: message.sequence };
+    case "nack":
+      return { SeqNo: message.sequence };
+    case "suspect":
+    case "dead":
+      return { From: message.from, Incarnation: message.incarnation, Node: message.node };
+    case "alive":
+      return {
+        Addr: message.endpoint.address,
+        Incarnation: message.incarnation,
+        Meta: message.meta,
+        Node: message.node,
+        Port: message.endpoint.port,
+        Vsn: Uint8Array.from(message.versions),
+      };
+    default:
+      message satisfies never;
+      throw new Error("Cannot encode a message: its type is unknown");
+  }
+}
+
+const pingNames = new Set(["Node", "SeqNo", ...sourceNames]);
+const indirectPingNames = new Set(["Nack", "Node", "Port", "SeqNo", "Target", ...sourceNames]);
+const ackNames = new Set(["Payload", "SeqNo"]);
+const accusationNames = new Set(["From", "Incarnation", "Node"]);
+const aliveNames = new Set(["Addr", "Incarnation", "Meta", "Node", "Port", "Vsn"]);
+
+/**
+ * Decodes a message without wrappers, as a packet carries it. Octets behind it are ignored, as peers do.
+ * @throws {MemberlistError} `unsupported` for a type that is no message of a packet; `malformed` for a body cut short or of other
+ * types, a number too large for its field, an address that has neither 4 nor 16 octets, fewer than six versions, and an alive,
+ * suspect or dead message about nobody
+ */
+export function decodeMessage(octets: Uint8Array): PacketMessage {
+  const reader = new Reader(octets);
+  const type = reader.u8();
+  switch (type) {
+    case MessageType.ping: {
+      const fields = readMap(reader, pingNames);
+      return { type: "ping", sequence: sequence(fields), node: fields.latin1("Node"), source: readSource(fields) };
+    }
+    case MessageType.indirectPing: {
+      const fields = readMap(reader, indirectPingNames);
+      return {
+        type: "indirectPing",
+        sequence: sequence(fields),
+        node: fields.latin1("Node"),
+        target: readEndpoint(fields, "Target"),
+        nack: fields.boolean("Nack"),
+        source: readSource(fields),
+      };
+    }
+    case MessageType.ack: {
+      const fields = readMap(reader, ackNames);
+      return { type: "ack", sequence: sequence(fields), payload: fields.octets("Payload") };
+    }
+    case MessageType.nack:
+      return { type: "nack", sequence: sequence(readMap(reader, ackNames)) };
+    case MessageType.suspect:
+      return { type: "suspect", ...readAccusation(reader) };
+    case MessageType.dead:
+      return { type: "dead", ...readAccusation(reader) };
+    case MessageType.alive: {
+      const fields = readMap(reader, aliveNames);
+      return {
+        type: "alive",
+        incarnation: incarnation(fields),
+        node: readName(fields, "Node"),
+        endpoint: readEndpoint(fields, "Addr"),
+        meta: fields.octets("Meta"),
+        versions: readVersions(fields),
+      };
+    }
+    case MessageType.user:
+      return { type: "user", payload: new Uint8Array(reader.rest()) };
+    default:
+      throw new MemberlistError("unsupported", `Cannot decode a packet's message: its type is ${type}`);
+  }
+}
+
+function readAccusation(reader: Reader): { incarnation: number; node: string; from: string } {
+  const fields = readMap(reader, accusationNames);
+  return { incarnation: incarnation(fields), node: readName(fields, "Node"), from: fields.latin1("From") };
+}
+
+function sequence(fields: Fields): number {
+  return fields.unsigned("SeqNo", maxU32);
+}
+
+function incarnation(fields: Fields): number {
+  return fields.unsigned("Incarnation", maxU32);
+}
