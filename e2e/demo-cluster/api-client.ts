@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
 import { Agent, request } from "node:https";
 import { text } from "node:stream/consumers";
 import { load } from "js-yaml";
@@ -69,8 +71,7 @@ export class ApiClient implements Disposable {
 
   /** All objects of a kind, in one namespace or in all. */
   async list(apiVersion: string, kind: string, namespace?: string): Promise<readonly ApiObject[]> {
-    const metadata = { name: "", ...(namespace === undefined ? {} : { namespace }) };
-    const { items } = await this.#call("GET", path({ apiVersion, kind, metadata }).replace(/\/$/, ""));
+    const { items } = await this.#call("GET", collection(apiVersion, kind, namespace));
     return items as ApiObject[];
   }
 
@@ -91,29 +92,28 @@ export class ApiClient implements Disposable {
   }
 
   async #call(method: string, path: string, contentType?: string, body?: object): Promise<ApiObject> {
-    const { promise, resolve, reject } = Promise.withResolvers<ApiObject>();
     const headers = contentType === undefined ? {} : { "content-type": contentType };
-    request({ host: "127.0.0.1", port: this.#port, method, path, headers, agent: this.#agent, timeout: 5_000 })
-      .on("response", async (response) => {
-        const answer = await text(response).catch(reject);
-        const status = response.statusCode ?? 0;
-        if (status >= 300) reject(new ApiRefusal(`${method} ${path}`, status, message(answer ?? "")));
-        else resolve(JSON.parse(answer || "{}"));
-      })
-      .on("timeout", function (this: { destroy(error: Error): void }) {
-        this.destroy(new Error(`Cannot ${method} ${path}: the API server does not answer`));
-      })
-      .on("error", reject)
-      .end(body === undefined ? undefined : JSON.stringify(body));
-    return promise;
+    const sent = request({ host: "127.0.0.1", port: this.#port, method, path, headers, agent: this.#agent, timeout: 5_000 });
+    sent.on("timeout", () => sent.destroy(new Error(`Cannot ${method} ${path}: the API server does not answer`)));
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
+    const [response] = (await once(sent, "response")) as [IncomingMessage];
+    const answer = await text(response);
+    const { statusCode = 0 } = response;
+    if (statusCode >= 300) throw new ApiRefusal(`${method} ${path}`, statusCode, message(answer));
+    return JSON.parse(answer);
   }
 }
 
-function path({ apiVersion, kind, metadata: { namespace, name } }: Reference, subresource?: string): string {
+function path(reference: Reference, subresource?: string): string {
+  const { apiVersion, kind, metadata } = reference;
+  const object = `${collection(apiVersion, kind, metadata.namespace)}/${metadata.name}`;
+  return subresource === undefined ? object : `${object}/${subresource}`;
+}
+
+function collection(apiVersion: string, kind: string, namespace: string | undefined): string {
   const group = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   const scope = namespace === undefined ? "" : `/namespaces/${namespace}`;
-  // The plural of every kind in use here.
-  return `${group}${scope}/${kind.toLowerCase()}s/${name}${subresource === undefined ? "" : `/${subresource}`}`;
+  return `${group}${scope}/${kind.toLowerCase()}s`; // The plural of every kind in use here.
 }
 
 function message(answer: string): string {

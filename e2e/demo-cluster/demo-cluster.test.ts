@@ -95,20 +95,20 @@ suite("the demo's cluster", async () => {
   });
 
   test("the nodes' kernels keep quiet about addresses that they take in", async () => {
-    // The first two come from the pool, whose addresses the speakers announce; these are no speaker's.
     const silent = ["172.30.0.77", "fd00:30::77"];
     const service = await cluster.expose("silent", ["node1", "node2"], { families: ["IPv4", "IPv6"] });
     await service.address();
     const reference = { apiVersion: "v1", kind: "Service", metadata: { name: "silent", namespace: "default" } };
-    await cluster.controller.stop(); // It would take the addresses back.
+    await cluster.controller.stop(); // It would take these back, which are in no pool, and so no speaker's either.
     await cluster.api.patch(reference, { status: { loadBalancer: { ingress: silent.map((ip) => ({ ip })) } } }, "status");
-    for (const address of silent) {
+    const check = async (address: string): Promise<void> => {
       await through("node1", address);
       await waitFor(`an answer of ${address}`, () => get(address));
       await cluster.client.ip(`route del ${address}`);
       await assert.rejects(cluster.client.connect(address, 80), { code: "EHOSTUNREACH" });
       assert.match(await cluster.client.output(["ip", "neigh", "show", address]), /FAILED|INCOMPLETE/);
-    }
+    };
+    await Promise.all(silent.map(check));
     await cluster.controller.start();
     await service.delete();
   });

@@ -35,6 +35,11 @@ export interface DemoNode {
 
 const namespace = "metallb-system";
 const apiPort = 6443;
+const lan4 = "172.30.0";
+const lan6 = "fd00:30";
+const firstNode = 11; // The last part of its addresses.
+
+type Parts = Pick<DemoCluster, "lab" | "lan" | "controlPlane" | "client" | "nodes" | "api" | "controller" | "kubeconfig">;
 
 /**
  * The demo's network: a switch (172.30.0.0/24 and fd00:30::/64) with a control plane (.1), nodes (.11, .12, …) and a client (.100).
@@ -55,20 +60,15 @@ export class DemoCluster implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack;
   readonly #backends = new Map<string, number>(); // node -> how many there have been
 
-  private constructor(
-    parts: Pick<DemoCluster, "lab" | "lan" | "controlPlane" | "client" | "nodes" | "api" | "controller" | "kubeconfig">,
-    stack: AsyncDisposableStack,
-  ) {
-    ({
-      lab: this.lab,
-      lan: this.lan,
-      controlPlane: this.controlPlane,
-      client: this.client,
-      nodes: this.nodes,
-      api: this.api,
-      controller: this.controller,
-      kubeconfig: this.kubeconfig,
-    } = parts);
+  private constructor(parts: Parts, stack: AsyncDisposableStack) {
+    this.lab = parts.lab;
+    this.lan = parts.lan;
+    this.controlPlane = parts.controlPlane;
+    this.client = parts.client;
+    this.nodes = parts.nodes;
+    this.api = parts.api;
+    this.controller = parts.controller;
+    this.kubeconfig = parts.kubeconfig;
     this.#stack = stack;
   }
 
@@ -83,44 +83,43 @@ export class DemoCluster implements AsyncDisposable {
     const lan = await lab.switch("lan");
     const attached = async (name: string, number: number): Promise<Host> => {
       const host = await lab.host(name);
-      await host.attach(lan, { addresses: [`172.30.0.${number}/24`, `fd00:30::${number}/64`] });
+      await host.attach(lan, { addresses: [`${lan4}.${number}/24`, `${lan6}::${number}/64`] });
       return host;
     };
-    const controlPlane = await attached("control-plane", 1);
-    const names = Array.from({ length: count }, (_, index) => `node${index + 1}`);
-    const [client, ...hosts] = await Promise.all([
+    const [controlPlane, client, ...hosts] = await Promise.all([
+      attached("control-plane", 1),
       attached("client", 100),
-      ...names.map((name, index) => attached(name, 11 + index)),
+      ...Array.from({ length: count }, (_, index) => attached(`node${index + 1}`, firstNode + index)),
     ]);
     const { api, kubeconfig } = await startApi(lab, controlPlane, stack);
     const manifests = baseManifests();
     for (const manifest of manifests) await api.apply(manifest);
     if (configuration !== null) await configure(api, configuration);
 
-    const workload = async (kind: string, component: string, name: string, host: Host, number: number): Promise<Workload> => {
+    const workloads = async (kind: string, component: "controller" | "speaker") => {
       const template = podTemplate(manifests, kind, component);
       const file = await serviceAccountKubeconfig(lab, api, kubeconfig, template.spec.serviceAccountName);
       const argv = ["node", path(`../../${component}/main.ts`), `--kubeconfig=${file}`];
-      const addresses = [`172.30.0.${number}`, `fd00:30::${number}`] as const;
-      return stack.use(new Workload({ api, name, namespace, template, argv, host, node: host.name, addresses: [...addresses] }));
+      return (name: string, host: Host, number: number): Workload =>
+        stack.use(new Workload({ api, name, namespace, template, argv, host, node: host.name, addresses: addressesOf(number) }));
     };
-    const controller = await workload("Deployment", "controller", "controller", controlPlane, 1);
+    const controller = (await workloads("Deployment", "controller"))("controller", controlPlane, 1);
     await controller.start();
+    const speakerOn = await workloads("DaemonSet", "speaker");
     const nodes = await Promise.all(
       hosts.map(async (host, index): Promise<DemoNode> => {
-        const number = 11 + index;
-        const addresses = [`172.30.0.${number}`, `fd00:30::${number}`] as const;
-        await api.apply(nodeObject(host.name, addresses));
+        const { name } = host;
+        const addresses = addressesOf(firstNode + index);
+        await api.apply(nodeObject(name, addresses));
         await routePods(host, index, count);
         const proxy = await startProxy(host);
-        const speaker = await workload("DaemonSet", "speaker", `speaker-${host.name}`, host, number);
+        const speaker = speakerOn(`speaker-${name}`, host, firstNode + index);
         await speaker.start();
         await proxy.waitForLine(/"forwarding"/);
-        return { name: host.name, host, addresses, speaker, proxy };
+        return { name, host, addresses, speaker, proxy };
       }),
     );
-    const parts = { lab, lan, controlPlane, client: client as Host, nodes, api, controller, kubeconfig };
-    return new DemoCluster(parts, stack.move());
+    return new DemoCluster({ lab, lan, controlPlane, client, nodes, api, controller, kubeconfig }, stack.move());
   }
 
   /** Replaces the configuration. */
@@ -171,7 +170,7 @@ export async function startProxy(host: Host): Promise<LabProcess> {
 const adminKubeconfig = "/run/admin.conf"; // In the lab; its /run is gone with it.
 
 async function startApi(lab: Lab, host: Host, stack: AsyncDisposableStack): Promise<{ api: ApiClient; kubeconfig: string }> {
-  const address = "172.30.0.1";
+  const [address] = addressesOf(1);
   const argv = ["--address", "::", "--port", String(apiPort), "--host", address, "--kubeconfig", adminKubeconfig];
   const server = await host.spawn("apiserver", ["node", path("../apiserver/main.ts"), ...argv]);
   await server.waitForLine(/^listening on /);
@@ -187,7 +186,7 @@ async function serviceAccountKubeconfig(lab: Lab, api: ApiClient, admin: string,
   const authority = /certificate-authority-data: .*/.exec(admin)?.[0];
   const text = `apiVersion: v1
 kind: Config
-clusters: [{name: demo, cluster: {server: "https://172.30.0.1:${apiPort}", ${authority}}}]
+clusters: [{name: demo, cluster: {server: "https://${addressesOf(1)[0]}:${apiPort}", ${authority}}}]
 users: [{name: demo, user: {token: ${await api.token(namespace, account)}}}]
 contexts: [{name: demo, context: {cluster: demo, user: demo}}]
 current-context: demo
@@ -218,10 +217,14 @@ async function routePods(host: Host, own: number, count: number): Promise<void> 
   const others = Array.from({ length: count }, (_, index) => index).filter((index) => index !== own);
   await host.ip(
     ...others.flatMap((index) => [
-      `route add 10.244.${index + 1}.0/24 via 172.30.0.${11 + index}`,
-      `route add fd00:244:${index + 1}::/64 via fd00:30::${11 + index}`,
+      `route add 10.244.${index + 1}.0/24 via ${lan4}.${firstNode + index}`,
+      `route add fd00:244:${index + 1}::/64 via ${lan6}::${firstNode + index}`,
     ]),
   );
+}
+
+function addressesOf(number: number): [string, string] {
+  return [`${lan4}.${number}`, `${lan6}::${number}`];
 }
 
 function path(relative: string): string {

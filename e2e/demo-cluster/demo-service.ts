@@ -24,6 +24,7 @@ export class DemoService {
   readonly #api: ApiClient;
   readonly #options: ServiceOptions;
   #backends: readonly Backend[] = [];
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(api: ApiClient, name: string, options: ServiceOptions) {
     this.#api = api;
@@ -96,17 +97,22 @@ export class DemoService {
     };
   }
 
-  async #writeSlices(): Promise<void> {
+  /** One after the other, so that the last one written tells the latest. */
+  #writeSlices(): Promise<void> {
+    this.#writing = this.#writing.catch(() => {}).then(() => this.#applySlices());
+    return this.#writing;
+  }
+
+  async #applySlices(): Promise<void> {
     for (const family of this.#families)
       await this.#api.apply({
         ...this.#slice(family),
         addressType: family,
         ports: this.#ports.map((named) => ({ ...named, port: backendPort })),
-        endpoints: this.#backends.map(({ addresses, node, ready, name }) => ({
+        endpoints: this.#backends.map(({ addresses, node, ready }) => ({
           addresses: addresses.filter((address) => address.includes(":") === (family === "IPv6")),
           nodeName: node,
           conditions: { ready, serving: ready, terminating: false },
-          targetRef: { kind: "Pod", namespace: "default", name },
         })),
       });
   }

@@ -4,7 +4,7 @@
 import { parseArgs } from "node:util";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { connect } from "#pkg/k8s";
-import { createLog } from "#pkg/log";
+import { createLog, type Fields } from "#pkg/log";
 import { AcceptedAddresses } from "./accepted-addresses.ts";
 import { type Forward, forwarding } from "./forwarding.ts";
 import { proxiedServices, proxiedSlices } from "./proxied.ts";
@@ -41,13 +41,17 @@ async function reconcileAll(): Promise<void> {
     try {
       await reconcile();
     } catch (error) {
-      log.error("cannot forward", { error });
-      clock.schedule("forward again", clock.now() + 1_000, wake);
+      retry("cannot take addresses in", { error });
     }
     if (!announced) log.info("forwarding");
     announced = true;
   }
   busy = false;
+}
+
+function retry(message: string, fields: Fields): void {
+  log.error(message, fields);
+  clock.schedule("forward again", clock.now() + 1_000, wake);
 }
 
 async function reconcile(): Promise<void> {
@@ -66,9 +70,14 @@ async function reconcile(): Promise<void> {
       continue;
     }
     const forwarder = protocol === "TCP" ? new TcpForwarder(targets) : new UdpForwarder(targets, clock);
-    await forwarder.listen(listen);
-    open.set(key, forwarder);
-    log.info("forwards", { protocol, address: listen.address, port: listen.port });
+    try {
+      await forwarder.listen(listen);
+      open.set(key, forwarder);
+      log.info("forwards", { protocol, ...listen });
+    } catch (error) {
+      forwarder[Symbol.dispose]();
+      retry("cannot listen", { protocol, ...listen, error }); // A port that something else has must not hold up the others.
+    }
   }
 }
 

@@ -50,6 +50,7 @@ export class Workload implements AsyncDisposable {
   /** Starts the process, waiting first for Secrets it needs; does not wait until it is ready. */
   async start(): Promise<void> {
     const { api, name, namespace, template, argv, host, node, addresses } = this.#options;
+    if (this.#process !== undefined && this.#process.exit === undefined) throw new Error(`Cannot start ${name}: it is running`);
     const [container] = template.spec.containers;
     const [address] = addresses;
     const fields = { "metadata.namespace": namespace, "spec.nodeName": node, "status.hostIP": address, "status.podIP": address };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -46,6 +46,7 @@ for (const [user, prefix] of Object.entries(users)) {
     test(`as ${user}: nothing is left of a lab soon after its program ends by ${signal}`, async () => {
       const { child, namespaces } = await start(prefix, "wait");
       assert.ok(inhabitants(namespaces).length >= 3);
+      assert.ok(!existsSync("/run/netns/lifetime-host"), "names are the lab's own");
       child.kill(signal);
       assert.deepEqual(await once(child, "exit"), [null, signal]);
       await waitFor("every process of the lab to end", () => inhabitants(namespaces).length === 0, { timeout: 2_000 });

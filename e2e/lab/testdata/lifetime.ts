@@ -5,7 +5,7 @@ import { Lab } from "#e2e/lab";
 
 await using lab = await Lab.start();
 const lan = await lab.switch("lan");
-const host = await lab.host("host");
+const host = await lab.host("lifetime-host");
 await host.attach(lan, { addresses: ["10.0.0.1/24"] });
 const stubborn = await host.spawn("stubborn", ["sh", "-c", "trap '' INT TERM HUP; echo begun; while :; do sleep 1000; done"]);
 await stubborn.waitForLine(/begun/);
