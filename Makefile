@@ -9,7 +9,7 @@ help: ## Show this list
 
 # Not `npm ci`: it refuses the lock file where a registry lacks the optional packages of other platforms.
 node_modules: package.json package-lock.json
-	npm install --no-save --no-audit --no-fund --loglevel=error
+	npm install --no-save --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch node_modules
 
 demo: node_modules ## Show the whole of it at work, in a network made on this machine

@@ -21,8 +21,7 @@ const interrupted = new Promise<"interrupted">((resolve) => {
 
 const folder = mkdtempSync(join(tmpdir(), "ingot-demo-"));
 try {
-  const ended = await Promise.race([show(), interrupted]);
-  if (ended === "interrupted") say("\nInterrupted; everything is being taken down.");
+  if ((await Promise.race([show(), interrupted])) === "interrupted") say("\nEverything is being taken down.");
 } catch (error) {
   if (!(error instanceof LabRefused)) throw error;
   console.error(error.message);
@@ -30,7 +29,7 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
-// What an interruption left running ends with the process; the lab's namespaces go with it.
+// After an interruption the lab ends with this process.
 process.exit();
 
 async function show(): Promise<void> {
@@ -67,5 +66,4 @@ async function show(): Promise<void> {
   writeFileSync(kubeconfig, cluster.kubeconfig, { mode: 0o600 });
   say(waysToTry(cluster, kubeconfig, reached.address, join(folder, "logs")));
   await interrupted;
-  say("\nEverything is being taken down.");
 }

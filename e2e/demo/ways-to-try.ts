@@ -16,7 +16,7 @@ It stays until you press Ctrl-C. In another terminal:
 The client on the LAN, and a node:
 
     ${cluster.client.nsenter} ip neigh show ${address}
-    ${cluster.client.nsenter} ping -c 1 -w 1 ${address}      # learns the MAC again; nothing answers a ping itself
+    ${cluster.client.nsenter} curl http://${address}/
     ${node?.host.nsenter} ip address
 
 What the processes print: ${logs}`;
