@@ -40,7 +40,7 @@ const discovered: readonly DiscoveredResource[] = [
 const groups = [...new Set(discovered.map(({ group }) => group))];
 
 /** `/version` */
-export const version: JsonObject = {
+const version: JsonObject = {
   major: "1",
   minor: "35",
   gitVersion: "v1.35.0+ingot-test",
@@ -53,22 +53,22 @@ export const version: JsonObject = {
 };
 
 /** `/api` */
-export const coreVersions: JsonObject = { kind: "APIVersions", versions: ["v1"], serverAddressByClientCIDRs: [] };
+const coreVersions: JsonObject = { kind: "APIVersions", versions: ["v1"], serverAddressByClientCIDRs: [] };
 
 /** `/apis` */
-export const groupList: JsonObject = {
+const groupList: JsonObject = {
   kind: "APIGroupList",
   apiVersion: "v1",
   groups: groups.filter((group) => group !== "").map(groupDocument),
 };
 
 /** `/apis/GROUP`; undefined for a group that is not served. */
-export function groupInfo(group: string): JsonObject | undefined {
+function groupInfo(group: string): JsonObject | undefined {
   return group !== "" && groups.includes(group) ? { kind: "APIGroup", apiVersion: "v1", ...groupDocument(group) } : undefined;
 }
 
 /** `/api/v1` and `/apis/GROUP/VERSION`; undefined for one that is not served. */
-export function resourceList(group: string, version: string): JsonObject | undefined {
+function resourceList(group: string, version: string): JsonObject | undefined {
   if (version !== "v1" || !groups.includes(group)) return undefined;
   return {
     kind: "APIResourceList",
@@ -76,6 +76,26 @@ export function resourceList(group: string, version: string): JsonObject | undef
     groupVersion: group === "" ? version : `${group}/${version}`,
     resources: discovered.filter((resource) => resource.group === group).flatMap(legacy),
   };
+}
+
+/** The document at a path, in JSON; undefined where there is none. */
+export function discoveryDocument(path: string): JsonObject | undefined {
+  if (path.startsWith("/openapi/v3/")) return openApiDocument(path.slice("/openapi/v3/".length));
+  const [root, ...parts] = path.split("/").filter((part) => part !== "");
+  const [first, second] = parts;
+  switch (root) {
+    case "version":
+      return version;
+    case "openapi":
+      return first === "v3" ? openApiIndex : undefined;
+    case "api":
+      return first === undefined ? coreVersions : resourceList("", first);
+    case "apis":
+      if (first === undefined) return groupList;
+      return second === undefined ? groupInfo(first) : resourceList(first, second);
+    default:
+      return undefined;
+  }
 }
 
 /** `/api` or `/apis` in the aggregated form, `apidiscovery.k8s.io/v2`. */
@@ -99,7 +119,7 @@ export function aggregated(root: "api" | "apis"): JsonObject {
 }
 
 /** `/openapi/v3` */
-export const openApiIndex: JsonObject = {
+const openApiIndex: JsonObject = {
   paths: Object.fromEntries(groups.map((group) => [groupPath(group), { serverRelativeURL: `/openapi/v3/${groupPath(group)}` }])),
 };
 
@@ -107,7 +127,7 @@ export const openApiIndex: JsonObject = {
  * `/openapi/v3/api/v1` and so on: no schemas, only that every kind can be patched with `fieldValidation` and `dryRun`. kubectl looks
  * for these two before it leaves validation to the server, and for its own types works without the rest.
  */
-export function openApiDocument(path: string): JsonObject | undefined {
+function openApiDocument(path: string): JsonObject | undefined {
   const group = groups.find((candidate) => groupPath(candidate) === path);
   if (group === undefined) return undefined;
   const parameters = ["dryRun", "fieldManager", "fieldValidation", "force"].map((name) => ({

@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { TLSSocket } from "node:tls";
 import type { Clock } from "#pkg/clock";
-import { ApiError, badRequest, methodNotAllowed, unauthorized, unknownPath, unsupportedMediaType } from "./api-error.ts";
+import { ApiError, badRequest, methodNotAllowed, unknownPath } from "./api-error.ts";
+import { Authenticator, anonymous, impersonation } from "./authentication.ts";
 import * as discovery from "./discovery.ts";
 import { type Fault, Faults, faultError, type RequestInfo } from "./faults.ts";
 import { asList, asObject, asText, at, type Json, type JsonObject } from "./json.ts";
 import { renderList, requestedVersion, selectionFor } from "./listing.ts";
+import { mediaType, readObject, readText, send, sendError } from "./messages.ts";
 import type { KubeObject } from "./objects.ts";
-import { applied, isApply, type PatchRequest, parseJson, parseYaml, patched } from "./patch-body.ts";
-import { decodeProtobuf, protobufMediaType } from "./protobuf.ts";
+import { applied, isApply, type PatchRequest, parseYaml, patched } from "./patch-body.ts";
 import { type Action, Authorizer } from "./rbac.ts";
 import { type DeleteOptions, type Registry, timestamp, type WriteOptions } from "./registry.ts";
 import { type Rendering, renderingFor } from "./rendering.ts";
@@ -17,7 +17,7 @@ import { groupVersion, type Resource } from "./resource.ts";
 import { resourceAt, serviceAccounts } from "./resources.ts";
 import type { Store } from "./store.ts";
 import { reviewResponse, scaled, scaleOf, tokenResponse } from "./subresources.ts";
-import { serviceAccountOf, serviceAccountUser, type Tokens, type User } from "./tokens.ts";
+import type { Tokens, User } from "./tokens.ts";
 import { Watch } from "./watch.ts";
 
 export interface HandlerOptions {
@@ -43,35 +43,37 @@ interface Call {
   readonly response: ServerResponse;
 }
 
-const maximumBodyOctets = 3 * 1024 * 1024; // The real API's limit.
-const anonymous: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
 const nodeSubresources = ["log", "exec", "attach", "portforward", "proxy", "eviction", "binding", "ephemeralcontainers"];
 
 /** Answers HTTP requests: who asks, may they, and then the resource's own business. */
 export class Handler {
   readonly faults = new Faults();
   readonly #options: HandlerOptions;
+  readonly #authenticator: Authenticator;
   readonly #authorizer: Authorizer;
   readonly #watches = new Set<Watch>();
 
   constructor(options: HandlerOptions) {
     this.#options = options;
+    this.#authenticator = new Authenticator(options);
     this.#authorizer = new Authorizer(options.store);
   }
 
   /** Never rejects: whatever goes wrong becomes an answer. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = "GET", url = "/" } = request;
-    const { pathname, searchParams: query } = new URL(url, "https://apiserver");
-    const target = parseTarget(method, pathname, query);
-    let user = anonymous;
+    const [path = "", search = ""] = url.split("?", 2);
+    const query = new URLSearchParams(search);
+    const target = parseTarget(method, path, query);
+    let user: User = anonymous;
     const info = (): RequestInfo => ({ user, userAgent: request.headers["user-agent"] ?? "", method, url, target });
     try {
-      user = this.#impersonated(this.#authenticate(request), request);
+      user = this.#authenticator.authenticate(request);
+      user = this.#impersonated(user, request);
       const effect = this.faults.take(info());
       if (effect !== undefined && !(await this.#befall(effect, response))) return;
       this.#authorize(user, requiredAction(target, query));
-      if (target.type === "path") this.#servePath(pathname, request, response);
+      if (target.type === "path") this.#servePath(path, request, response);
       else await this.#serveResource(target, query, user, request, response);
     } catch (error) {
       if (response.headersSent || response.destroyed) response.destroy();
@@ -91,43 +93,12 @@ export class Handler {
     for (const watch of this.#watches) watch.bookmark();
   }
 
-  /** @throws {ApiError} 401 for a token that is not valid */
-  #authenticate(request: IncomingMessage): User {
-    const authorization = request.headers.authorization;
-    if (authorization !== undefined) {
-      const bearer = this.#options.tokens.verify(authorization.replace(/^Bearer /i, ""), this.#options.now().getTime());
-      const account = bearer?.serviceAccount;
-      const exists =
-        account === undefined ||
-        this.#options.registry.find(serviceAccounts, account.namespace, account.name)?.metadata.uid === account.uid;
-      if (bearer === undefined || !exists) throw unauthorized();
-      return known(bearer);
-    }
-    const socket = request.socket as TLSSocket;
-    const subject = socket.authorized ? socket.getPeerCertificate().subject : undefined;
-    if (subject === undefined) return anonymous;
-    return known({ name: [subject.CN].flat()[0] ?? "", groups: [subject.O ?? []].flat() });
-  }
-
   /** Whom the user asks to be taken for, if that is allowed (`kubectl --as`). @throws {ApiError} 403 */
-  #impersonated(user: User, { headersDistinct: headers }: IncomingMessage): User {
-    const name = headers["impersonate-user"]?.[0];
-    const groups = headers["impersonate-group"] ?? [];
-    if (name === undefined) {
-      if (groups.length > 0) throw badRequest("requested groups to impersonate, but no user");
-      return user;
-    }
-    const account = serviceAccountOf(name);
-    const action = { type: "resource", verb: "impersonate", group: "", subresource: "" } as const;
-    this.#authorize(
-      user,
-      account === undefined
-        ? { ...action, resource: "users", namespace: "", name }
-        : { ...action, resource: "serviceaccounts", ...account },
-    );
-    for (const group of groups) this.#authorize(user, { ...action, resource: "groups", namespace: "", name: group });
-    const own = account === undefined ? [] : serviceAccountUser(account.namespace, account.name).groups;
-    return known({ name, groups: groups.length > 0 ? groups : own });
+  #impersonated(user: User, request: IncomingMessage): User {
+    const wanted = impersonation(request);
+    if (wanted === undefined) return user;
+    for (const action of wanted.actions) this.#authorize(user, action);
+    return wanted.user;
   }
 
   #authorize(user: User, action: Action): void {
@@ -165,30 +136,12 @@ export class Handler {
       return;
     }
     const isAggregated = /g=apidiscovery\.k8s\.io;v=v2;as=APIGroupDiscoveryList/.test(request.headers.accept ?? "");
-    const [root, group = "", version = ""] = path.split("/").slice(1).map(decodeURIComponent);
     if (isAggregated && (path === "/api" || path === "/apis")) {
       const type = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
       send(response, 200, JSON.stringify(discovery.aggregated(path === "/api" ? "api" : "apis")), type);
       return;
     }
-    const document =
-      root === "version"
-        ? discovery.version
-        : path === "/api"
-          ? discovery.coreVersions
-          : path === "/apis"
-            ? discovery.groupList
-            : path === "/openapi/v3"
-              ? discovery.openApiIndex
-              : path.startsWith("/openapi/v3/")
-                ? discovery.openApiDocument(path.slice("/openapi/v3/".length))
-                : root === "api"
-                  ? discovery.resourceList("", group)
-                  : root === "apis" && version === ""
-                    ? discovery.groupInfo(group)
-                    : root === "apis"
-                      ? discovery.resourceList(group, version)
-                      : undefined;
+    const document = discovery.discoveryDocument(path);
     if (document === undefined) response.writeHead(404, { "content-type": "text/plain" }).end("404 page not found\n");
     else send(response, 200, JSON.stringify(document));
   }
@@ -252,10 +205,12 @@ export class Handler {
         return send(response, 201, rendering.one(created));
       }
       case "update": {
+        if (target.name === undefined) throw methodNotAllowed();
         const body = toStored(resource, await readObject(request));
         return send(response, 200, rendering.one(registry.update(stored, namespace, name, body, writeOptions(call))));
       }
       case "patch":
+        if (target.name === undefined) throw methodNotAllowed();
         return this.#servePatch(call);
       case "delete":
       case "deletecollection":
@@ -368,10 +323,6 @@ export class Handler {
   }
 }
 
-function known({ name, groups }: User): User {
-  return { name, groups: [...groups, "system:authenticated"] };
-}
-
 function forbidden({ name: user }: User, action: Action): ApiError {
   if (action.type === "path")
     return new ApiError(
@@ -406,61 +357,4 @@ function writeOptions({ query, target }: Call): WriteOptions {
 
 function isDryRun(query: URLSearchParams): boolean {
   return query.getAll("dryRun").includes("All");
-}
-
-function mediaType(request: IncomingMessage): string {
-  return (request.headers["content-type"] ?? "").split(";")[0]?.trim() ?? "";
-}
-
-async function readOctets(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let octets = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    octets += chunk.length;
-    if (octets > maximumBodyOctets)
-      throw new ApiError(413, "RequestEntityTooLarge", `Request entity too large: limit is ${maximumBodyOctets}`, {});
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
-async function readText(request: IncomingMessage): Promise<string> {
-  return (await readOctets(request)).toString();
-}
-
-/** The object in the body of a request. */
-async function readObject(request: IncomingMessage): Promise<Json> {
-  switch (mediaType(request)) {
-    case "":
-    case "application/json":
-      return parseJson(await readText(request), "the object provided is unrecognized");
-    case "application/yaml":
-      return parseYaml(await readText(request));
-    case protobufMediaType:
-      return decodeProtobuf(await readOctets(request));
-    default:
-      throw unsupportedMediaType(
-        `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, ${protobufMediaType}`,
-      );
-  }
-}
-
-function send(response: ServerResponse, code: number, body: string | Uint8Array, contentType = "application/json"): void {
-  const content = typeof body === "string" ? Buffer.from(body) : body;
-  response.writeHead(code, {
-    "content-type": contentType,
-    "content-length": content.length,
-    "cache-control": "no-cache, private",
-  });
-  response.end(content);
-}
-
-function sendError(response: ServerResponse, error: unknown): void {
-  const apiError =
-    error instanceof ApiError
-      ? error
-      : new ApiError(500, "InternalError", `Internal error occurred: ${(error as Error).stack}`, {});
-  const retryAfter = at(apiError.details, "retryAfterSeconds");
-  if (retryAfter !== undefined) response.setHeader("retry-after", String(retryAfter));
-  send(response, apiError.code, JSON.stringify(apiError.status));
 }

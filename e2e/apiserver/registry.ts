@@ -1,6 +1,6 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { ApiError, alreadyExists, badRequest, conflict, type FieldError, invalid, invalidValue, notFound } from "./api-error.ts";
-import { asList, asObject, asText, equal, isObject, type Json, type JsonObject } from "./json.ts";
+import { asList, asObject, asText, at, equal, isObject, type Json, type JsonObject } from "./json.ts";
 import { listRule } from "./lists.ts";
 import type { KubeObject, ObjectMeta } from "./objects.ts";
 import { groupVersion, kindSubject, type Resource, resourceSubject } from "./resource.ts";
@@ -75,6 +75,12 @@ export class Registry {
   }
 
   update(resource: Resource, namespace: string | undefined, name: string, body: Json, options: WriteOptions = {}): KubeObject {
+    const uid = asText(at(body, "metadata", "uid"));
+    const current = this.get(resource, namespace, name).metadata;
+    if (uid !== "" && uid !== current.uid) {
+      const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.uid}`;
+      throw conflict(resourceSubject(resource, name), why);
+    }
     return this.modify(resource, namespace, name, () => body, options);
   }
 
@@ -217,13 +223,15 @@ export class Registry {
     }
   }
 
+  /** The version comes first: a change of what was deleted and made anew is a conflict too. */
   #checkVersion(resource: Resource, current: KubeObject, next: KubeObject): void {
-    const { uid, resourceVersion } = next.metadata;
-    const subject = resourceSubject(resource, next.metadata.name);
+    const { name, uid, resourceVersion } = next.metadata;
+    if (resourceVersion !== undefined && resourceVersion !== "" && resourceVersion !== current.metadata.resourceVersion) {
+      const why = "the object has been modified; please apply your changes to the latest version and try again";
+      throw conflict(resourceSubject(resource, name), why);
+    }
     if (uid !== undefined && uid !== "" && uid !== current.metadata.uid)
-      throw invalid(kindSubject(resource, next.metadata.name), [invalidValue("metadata.uid", uid, "field is immutable")]);
-    if (resourceVersion !== undefined && resourceVersion !== "" && resourceVersion !== current.metadata.resourceVersion)
-      throw conflict(subject, "the object has been modified; please apply your changes to the latest version and try again");
+      throw invalid(kindSubject(resource, name), [invalidValue("metadata.uid", uid, "field is immutable")]);
   }
 
   #generateName(resource: Resource, namespace: string | undefined, prefix: string): string {

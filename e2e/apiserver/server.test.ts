@@ -106,6 +106,18 @@ test("an update from an old resource version is a conflict", async () => {
   );
 });
 
+test("a change of what was deleted and made anew is a conflict, of its version or of its identity", async () => {
+  await using started = await start();
+  const { server, client } = started;
+  const { metadata: old } = server.create(configMap("a"));
+  server.delete(configMap("a"));
+  server.create(configMap("a"));
+  const { uid = "", resourceVersion = "" } = old;
+  assert.equal((await client.patch(`${configMaps}/a`, "merge", { metadata: { uid, resourceVersion } })).code, 409);
+  assert.equal((await client.put(`${configMaps}/a`, configMap("a", { uid }))).code, 409);
+  assert.equal((await client.patch(`${configMaps}/a`, "merge", { metadata: { uid } })).code, 422);
+});
+
 const refused: { name: string; method: "post" | "put" | "delete"; path: string; body: Json; code: number; message: RegExp }[] = [
   {
     name: "a name that is no DNS label",
@@ -216,6 +228,8 @@ test("paths and methods that are not served get the answers of the real API", as
   );
   assert.equal((await client.get("/apis/example.com/v1")).code, 404);
   assert.equal((await client.post("/api/v1/services", {})).code, 405);
+  assert.equal((await client.put(services, {})).code, 405);
+  assert.equal((await client.get("//%zz/?%")).code, 404);
   assert.equal((await client.send("PATCH", `${services}/kubernetes`, {}, { "content-type": "text/plain" })).code, 415);
   started.server.create({
     apiVersion: "v1",
