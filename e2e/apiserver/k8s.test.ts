@@ -1,0 +1,126 @@
+/** The project's own Kubernetes client against this server: each is the other's check. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { SystemClock, seededRandom } from "#pkg/clock";
+import { type Cluster, connect, EventRecorder, resources, type Service, serviceReference } from "#pkg/k8s";
+import { silentLog } from "#pkg/log";
+import { at } from "./json.ts";
+import { ApiServer } from "./server.ts";
+
+const clock = new SystemClock();
+
+interface Connected extends AsyncDisposable {
+  readonly server: ApiServer;
+  readonly cluster: Cluster;
+}
+
+async function connected(): Promise<Connected> {
+  const server = new ApiServer();
+  await server.start();
+  const directory = mkdtempSync(join(tmpdir(), "apiserver-"));
+  const kubeconfig = join(directory, "kubeconfig");
+  writeFileSync(kubeconfig, server.kubeconfig());
+  const cluster = connect({ kubeconfig, userAgent: "test", log: silentLog, clock, random: seededRandom(1) });
+  return {
+    server,
+    cluster,
+    [Symbol.asyncDispose]: async () => {
+      await cluster[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+function service(name: string) {
+  const spec = { type: "LoadBalancer", ports: [{ port: 80 }] };
+  return { apiVersion: "v1", kind: "Service", metadata: { name, namespace: "default" }, spec };
+}
+
+/** Follows Services; `until` resolves once the set of names is exactly this one. */
+function follow(cluster: Cluster) {
+  const names = new Map<string, Service>();
+  let check = (): void => {};
+  const informer = cluster.informer(
+    resources.services,
+    { namespace: "default" },
+    {
+      changed: (key, now) => {
+        if (now === undefined) names.delete(key);
+        else names.set(key, now);
+        check();
+      },
+    },
+  );
+  informer.start();
+  return {
+    get: (name: string) => names.get(`default/${name}`),
+    until: (holds: (names: ReadonlyMap<string, Service>) => boolean): Promise<void> => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      check = () => holds(names) && resolve();
+      check();
+      return promise;
+    },
+  };
+}
+
+test("informers follow changes, through dropped watches, lost history and an unreachable server", {
+  timeout: 60_000,
+}, async () => {
+  await using started = await connected();
+  const { server, cluster } = started;
+  const services = follow(cluster);
+  await services.until((names) => names.has("default/kubernetes"));
+  server.create(service("a"));
+  await services.until((names) => names.has("default/a"));
+  server.dropWatches();
+  server.create(service("b"));
+  await services.until((names) => names.has("default/b"));
+  await server.pause();
+  server.delete(service("a"));
+  server.compact();
+  await server.resume();
+  await services.until((names) => !names.has("default/a") && names.has("default/b"));
+});
+
+test("addresses are written into the status of exactly the version that was seen", { timeout: 60_000 }, async () => {
+  await using started = await connected();
+  const { server, cluster } = started;
+  server.create(service("a"));
+  const services = follow(cluster);
+  await services.until((names) => names.has("default/a"));
+  const seen = services.get("a");
+  assert.ok(seen);
+  assert.equal(await cluster.writeIngress(seen, ["192.0.2.1"]), "written");
+  assert.deepEqual(at(server.get(service("a")), "status", "loadBalancer", "ingress"), [{ ip: "192.0.2.1", ipMode: "VIP" }]);
+  assert.equal(await cluster.writeIngress(seen, ["192.0.2.2"]), "conflict");
+  server.delete(service("a"));
+  assert.equal(await cluster.writeIngress(seen, ["192.0.2.2"]), "gone");
+  server.create(service("a"));
+  assert.equal(await cluster.writeIngress(seen, ["192.0.2.2"]), "conflict");
+});
+
+test("writes wait while the server is busy, and Events and Secrets arrive", { timeout: 60_000 }, async () => {
+  await using started = await connected();
+  const { server, cluster } = started;
+  server.inject({ times: 1, effect: { type: "answer", code: 503 } });
+  assert.equal(await cluster.createSecret("default", "memberlist", { secretkey: "abc" }), "created");
+  assert.equal(await cluster.createSecret("default", "memberlist", { secretkey: "abc" }), "exists");
+  assert.equal(await cluster.hasEndpointSlices(), true);
+  server.create(service("a"));
+  const services = follow(cluster);
+  await services.until((names) => names.has("default/a"));
+  const seen = services.get("a");
+  assert.ok(seen);
+  {
+    await using recorder = new EventRecorder(cluster, { component: "metallb-controller", log: silentLog, clock });
+    recorder.record(serviceReference(seen), "Normal", "IPAllocated", "Assigned IP");
+  }
+  assert.deepEqual(
+    server.list("v1", "Event").map(({ reason, message }) => [reason, message]),
+    [["IPAllocated", "Assigned IP"]],
+  );
+});
