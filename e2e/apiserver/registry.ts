@@ -1,6 +1,6 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { ApiError, alreadyExists, badRequest, conflict, type FieldError, invalid, invalidValue, notFound } from "./api-error.ts";
-import { asList, asObject, asText, at, equal, isObject, type Json, type JsonObject } from "./json.ts";
+import { asList, asObject, asText, at, equal, isObject, type Json, type JsonObject, without } from "./json.ts";
 import { listRule } from "./lists.ts";
 import type { KubeObject, ObjectMeta } from "./objects.ts";
 import { groupVersion, kindSubject, type Resource, resourceSubject } from "./resource.ts";
@@ -61,14 +61,15 @@ export class Registry {
       throw alreadyExists(subject);
 
     const name = given.metadata.name || this.#generateName(resource, namespace, asText(given.metadata.generateName));
-    const metadata: ObjectMeta = {
-      ...given.metadata,
-      name,
-      uid: randomUUID(),
-      creationTimestamp: timestamp(this.#now()),
-      ...(resource.hasGeneration ? { generation: 1 } : {}),
-      ...systemFields({ managedFields: options.managedFields }),
-    };
+    const metadata = withSystemFields(
+      { ...given.metadata, name },
+      {
+        uid: randomUUID(),
+        creationTimestamp: timestamp(this.#now()),
+        generation: resource.hasGeneration ? 1 : undefined,
+        managedFields: options.managedFields,
+      },
+    );
     const keepsStatus = options.scope === "all" || !resource.hasStatus || resource.keepsInitialStatus;
     const object = this.#checked(resource, withStatus({ ...given, metadata }, keepsStatus ? given.status : undefined), undefined);
     return options.dryRun ? object : this.#store.write(resource, object);
@@ -101,7 +102,7 @@ export class Registry {
     const scope = options.scope ?? "spec";
     const status = resource.hasStatus && scope === "spec" ? current.status : next.status;
     const managedFields = options.managedFields ?? current.metadata.managedFields;
-    const metadata: ObjectMeta = { ...next.metadata, ...systemFields({ ...current.metadata, managedFields }) };
+    const metadata = withSystemFields(next.metadata, { ...current.metadata, managedFields });
     const written = withStatus({ ...(scope === "status" ? current : next), metadata }, status);
     const object = this.#checked(resource, written, current);
     const generation = current.metadata.generation;
@@ -145,27 +146,24 @@ export class Registry {
     return { ...object, metadata: { ...object.metadata, ...deletion } };
   }
 
+  /** What was last in a namespace that is being deleted takes it along. */
   #remove(resource: Resource, object: KubeObject): KubeObject {
     const removed = this.#store.remove(resource, object);
     const namespace = this.#store.get(namespaces, object.metadata.namespace ?? "");
-    if (namespace?.metadata.deletionTimestamp !== undefined) this.#finishNamespace(namespace);
+    if (namespace?.metadata.deletionTimestamp !== undefined && this.#content(namespace.metadata.name).next().done)
+      this.#store.remove(namespaces, namespace);
     return removed;
   }
 
   /** Deletes what is in a namespace, and then the namespace; objects with finalizers hold it up. */
   #terminate(namespace: KubeObject): KubeObject {
     if (namespace.metadata.deletionTimestamp !== undefined) return namespace;
+    // The namespace is marked after its content is gone, or each object would look for others that it leaves behind.
+    for (const [resource, object] of this.#content(namespace.metadata.name)) this.#delete(resource, object);
     const status = { ...asObject(namespace.status), phase: "Terminating" };
     const terminating = this.#store.write(namespaces, { ...this.#marked(namespace), status });
-    for (const [resource, object] of this.#content(namespace.metadata.name)) this.#delete(resource, object);
-    this.#finishNamespace(terminating);
+    if (this.#content(namespace.metadata.name).next().done) this.#store.remove(namespaces, terminating);
     return terminating;
-  }
-
-  #finishNamespace(namespace: KubeObject): void {
-    const { name } = namespace.metadata;
-    if (this.#store.get(namespaces, name) !== undefined && this.#content(name).next().done)
-      this.#store.remove(namespaces, namespace);
   }
 
   *#content(namespace: string): Generator<[Resource, KubeObject]> {
@@ -243,11 +241,21 @@ export class Registry {
   }
 }
 
-/** What only the server writes: taken from the stored object, whatever the request says. */
-function systemFields(stored: JsonObject): JsonObject {
-  const names = ["uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"];
-  const present = [...names, "managedFields"].filter((name) => stored[name] !== undefined);
-  return { ...Object.fromEntries(present.map((name) => [name, stored[name]])) };
+const systemFields = [
+  "uid",
+  "resourceVersion",
+  "generation",
+  "creationTimestamp",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+  "managedFields",
+];
+
+/** `metadata` with what only the server writes taken from `system`, whatever the request says of it. */
+function withSystemFields(metadata: ObjectMeta, system: JsonObject): ObjectMeta {
+  const present = systemFields.filter((name) => system[name] !== undefined);
+  const own = without(metadata, ...systemFields) as ObjectMeta;
+  return { ...own, ...Object.fromEntries(present.map((name) => [name, system[name]])) };
 }
 
 function withStatus(object: KubeObject, status: Json | undefined): KubeObject {

@@ -118,6 +118,25 @@ test("a change of what was deleted and made anew is a conflict, of its version o
   assert.equal((await client.patch(`${configMaps}/a`, "merge", { metadata: { uid } })).code, 422);
 });
 
+test("what only the server writes is not taken from a client", async () => {
+  await using started = await start();
+  const { client } = started;
+  const forged = {
+    creationTimestamp: "2000-01-01T00:00:00Z",
+    deletionTimestamp: "2000-01-01T00:00:00Z",
+    generation: 9,
+    managedFields: [{}],
+  };
+  const { code, body } = await client.post(configMaps, configMap("a", { uid: "forged", ...forged }));
+  assert.equal(code, 201);
+  const { uid, creationTimestamp, resourceVersion, ...rest } = body.metadata as JsonObject;
+  assert.deepEqual(rest, { name: "a", namespace: "default" });
+  assert.notEqual(uid, "forged");
+  assert.notEqual(creationTimestamp, forged.creationTimestamp);
+  const same = await client.patch(`${configMaps}/a`, "merge", { metadata: forged });
+  assert.deepEqual(same.body.metadata, { ...rest, uid, creationTimestamp, resourceVersion });
+});
+
 const refused: { name: string; method: "post" | "put" | "delete"; path: string; body: Json; code: number; message: RegExp }[] = [
   {
     name: "a name that is no DNS label",
