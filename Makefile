@@ -15,8 +15,8 @@ node_modules: package.json package-lock.json
 demo: node_modules ## Show the whole of it at work, in a network made on this machine
 	node e2e/demo/main.ts
 
-lab: node_modules ## Leave that network and its API running, to try things by hand
-	node e2e/demo/main.ts --stay
+lab: node_modules ## Run that network and its API until Ctrl-C, to try things by hand
+	node e2e/demo-cluster/main.ts
 
 test: node_modules ## Run every test that needs no root
 	node --test '{pkg,controller,speaker,ctl,config-samples,manifests,e2e/apiserver,e2e/lab,e2e/demo-cluster,e2e/scenarios}/**/*.test.ts' '*.test.ts'

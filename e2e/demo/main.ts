@@ -1,43 +1,27 @@
-/**
- * Shows the whole of Ingot at work on this machine: `make demo`. With `--stay` (`make lab`) everything keeps running until Ctrl-C,
- * to be tried by hand.
- */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { parseArgs } from "node:util";
+/** Shows the whole of Ingot at work on this machine: `make demo`. */
 import { DemoCluster, demoConfiguration } from "#e2e/demo-cluster";
 import { LabRefused, waitFor } from "#e2e/lab";
 import { failover } from "./failover.ts";
 import { reach } from "./reach.ts";
 import { say, sayIndented, table } from "./say.ts";
-import { waysToTry } from "./ways-to-try.ts";
-
-const { values } = parseArgs({ options: { stay: { type: "boolean", default: false } } });
 
 const interrupted = new Promise<"interrupted">((resolve) => {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve("interrupted"));
 });
-
-const folder = mkdtempSync(join(tmpdir(), "ingot-demo-"));
 try {
-  if ((await Promise.race([show(), interrupted])) === "interrupted") say("\nEverything is being taken down.");
+  if ((await Promise.race([show(), interrupted])) === "interrupted") say("\nInterrupted; everything is taken down.");
 } catch (error) {
   if (!(error instanceof LabRefused)) throw error;
   console.error(error.message);
   process.exitCode = 1;
-} finally {
-  rmSync(folder, { recursive: true, force: true });
 }
-// After an interruption the lab ends with this process.
-process.exit();
+process.exit(); // After an interruption the lab ends with this process.
 
 async function show(): Promise<void> {
   say("A network on this machine: a switch, three nodes, a control plane and a client, in namespaces of their own.");
-  await using cluster = await DemoCluster.start({ logs: join(folder, "logs") });
+  await using cluster = await DemoCluster.start();
   say("On it a Kubernetes API, Ingot's controller, and a speaker on each node.");
-  for (const { speaker } of cluster.nodes)
-    await waitFor(`${speaker.name} to be ready`, () => speaker.ready(), { timeout: 30_000 });
+  for (const { speaker } of cluster.nodes) await waitFor(`${speaker.name} to be ready`, () => speaker.ready(), { timeout: 30_000 });
   say("\nThe ConfigMap config in metallb-system says which addresses may be given:\n");
   sayIndented(demoConfiguration);
   say("A Service of type LoadBalancer is created, with a web server on every node:\n");
@@ -50,20 +34,13 @@ async function show(): Promise<void> {
     ["MAC that the client learned", `${reached.mac} (eth0 of ${reached.node.name})`],
     ["the client's HTTP answer", `"${reached.answer}" from http://${reached.address}/`],
   ]);
-  if (!values.stay) {
-    say(`\nThe speaker on ${reached.node.name} is killed. Until another node answers for ${reached.address}:\n`);
-    const { node, mac, answer, milliseconds } = await failover(cluster, reached);
-    table([
-      ["node that owns it now", node.name],
-      ["MAC that the client learned", mac],
-      ["the client's HTTP answer", `"${answer}"`],
-      ["time since the kill", `${Math.round(milliseconds)} ms`],
-    ]);
-    say("\nThat was all; the network is taken down. `make lab` keeps it, to try things by hand.");
-    return;
-  }
-  const kubeconfig = join(folder, "kubeconfig");
-  writeFileSync(kubeconfig, cluster.kubeconfig, { mode: 0o600 });
-  say(waysToTry(cluster, kubeconfig, reached.address, join(folder, "logs")));
-  await interrupted;
+  say(`\nThe speaker on ${reached.node.name} is killed. Until another node answers for ${reached.address}:\n`);
+  const { node, mac, answer, milliseconds } = await failover(cluster, reached);
+  table([
+    ["node that owns it now", node.name],
+    ["MAC that the client learned", mac],
+    ["the client's HTTP answer", `"${answer}"`],
+    ["time since the kill", `${Math.round(milliseconds)} ms`],
+  ]);
+  say("\nThat was all; the network is taken down. `make lab` keeps one, to try things by hand.");
 }
