@@ -35,4 +35,6 @@ export {
   packetSize,
   userMessageOverhead,
 } from "./packet-budget.ts";
+export { type DecodedPacket, decodePacket, encodePacket, type PacketOptions } from "./packet-codec.ts";
+export { encodeStream, StreamDecoder, type StreamEnd, type StreamOptions, type StreamResult } from "./stream-codec.ts";
 export { defaultWire, type Wire } from "./wire.ts";

@@ -21,6 +21,11 @@ const overhead = 1 + nonceLength + tagLength;
 /** The most octets that sealing adds, by version: also the fewest that anything sealed has. */
 export const maxSealOverhead: Readonly<Record<EncryptionVersion, number>> = { 0: overhead + blockLength, 1: overhead };
 
+/** Octets of the sealed form of `length` octets. */
+export function sealedLength(length: number, version: EncryptionVersion): number {
+  return overhead + length + (version === 0 ? paddingLength(length) : 0);
+}
+
 /**
  * The keys of a ring, all for AES-GCM: 16, 24 or 32 octets for AES-128, 192 or 256. The first one seals; each of them opens. A
  * rotation is three keyrings on every node, one after the other: with the new key last, with it first, without the old one.
@@ -103,8 +108,12 @@ function isAuthentic(decipher: DecipherGCM): boolean {
 
 /** PKCS #7: as many octets as are missing to a whole block, each of that value; a whole block if none is. */
 function padding(length: number): Uint8Array {
-  const missing = blockLength - (length % blockLength);
+  const missing = paddingLength(length);
   return new Uint8Array(missing).fill(missing);
+}
+
+function paddingLength(length: number): number {
+  return blockLength - (length % blockLength);
 }
 
 function unpad(plaintext: Uint8Array): Uint8Array {

@@ -1,6 +1,6 @@
 import { MemberlistError } from "./memberlist-error.ts";
 import { MessageType } from "./message-type.ts";
-import type { PacketMessage } from "./messages.ts";
+import type { Ack, PacketMessage, Ping } from "./messages.ts";
 import { type Fields, type FieldValue, readMap, writeMap } from "./msgpack-codec.ts";
 import { readEndpoint, readName, readSource, readVersions, sourceFields, sourceNames } from "./node-fields.ts";
 import { Reader, Writer } from "./octets.ts";
@@ -70,10 +70,8 @@ export function decodeMessage(octets: Uint8Array): PacketMessage {
   const reader = new Reader(octets);
   const type = reader.u8();
   switch (type) {
-    case MessageType.ping: {
-      const fields = readMap(reader, pingNames);
-      return { type: "ping", sequence: sequence(fields), node: fields.latin1("Node"), source: readSource(fields) };
-    }
+    case MessageType.ping:
+      return readPing(reader);
     case MessageType.indirectPing: {
       const fields = readMap(reader, indirectPingNames);
       return {
@@ -85,10 +83,8 @@ export function decodeMessage(octets: Uint8Array): PacketMessage {
         source: readSource(fields),
       };
     }
-    case MessageType.ack: {
-      const fields = readMap(reader, ackNames);
-      return { type: "ack", sequence: sequence(fields), payload: fields.octets("Payload") };
-    }
+    case MessageType.ack:
+      return readAck(reader);
     case MessageType.nack:
       return { type: "nack", sequence: sequence(readMap(reader, ackNames)) };
     case MessageType.suspect:
@@ -111,6 +107,18 @@ export function decodeMessage(octets: Uint8Array): PacketMessage {
     default:
       throw new MemberlistError("unsupported", `Cannot decode a packet's message: its type is ${type}`);
   }
+}
+
+/** The body of a ping, in a packet or a stream. */
+export function readPing(reader: Reader): Ping {
+  const fields = readMap(reader, pingNames);
+  return { type: "ping", sequence: sequence(fields), node: fields.latin1("Node"), source: readSource(fields) };
+}
+
+/** The body of an ack, in a packet or a stream. */
+export function readAck(reader: Reader): Ack {
+  const fields = readMap(reader, ackNames);
+  return { type: "ack", sequence: sequence(fields), payload: fields.octets("Payload") };
 }
 
 function readAccusation(reader: Reader): { incarnation: number; node: string; from: string } {

@@ -45,6 +45,6 @@ export function sourceFields(source: Source | undefined): Record<string, FieldVa
   return { SourceAddr: source.address, ...node, SourcePort: source.port };
 }
 
-function isAddress(octets: WireAddress): boolean {
+export function isAddress(octets: WireAddress): boolean {
   return octets.length === 4 || octets.length === 16;
 }
