@@ -21,7 +21,8 @@ async function show(): Promise<void> {
   say("A network on this machine: a switch, three nodes, a control plane and a client, in namespaces of their own.");
   await using cluster = await DemoCluster.start();
   say("On it a Kubernetes API, Ingot's controller, and a speaker on each node.");
-  for (const { speaker } of cluster.nodes) await waitFor(`${speaker.name} to be ready`, () => speaker.ready(), { timeout: 30_000 });
+  for (const { speaker } of cluster.nodes)
+    await waitFor(`${speaker.name} to be ready`, () => speaker.ready(), { timeout: 30_000 });
   say("\nThe ConfigMap config in metallb-system says which addresses may be given:\n");
   sayIndented(demoConfiguration);
   say("A Service of type LoadBalancer is created, with a web server on every node:\n");
