@@ -1,6 +1,7 @@
-// A lab with processes that end in no other way than by force. Prints its namespaces, then ends as the argument says.
+// A lab with a process that minds no signal and one that is stopped. Prints its namespaces, then ends as the argument says once
+// there is something on standard input.
+import { once } from "node:events";
 import { readlinkSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { Lab } from "#e2e/lab";
 
 await using lab = await Lab.start();
@@ -12,9 +13,10 @@ await stubborn.waitForLine(/begun/);
 const stopped = await host.spawn("stopped", ["sleep", "1000"]);
 stopped.kill("SIGSTOP");
 
-const namespaces = [lab.pid, stubborn.pid, stopped.pid]
-  .flatMap((pid) => ["pid", "net", "mnt"].map((kind) => readlinkSync(`/proc/${pid}/ns/${kind}`)));
-console.log(JSON.stringify([...new Set(namespaces)]));
-const [end] = process.argv.slice(2);
-if (end === "throw") throw new Error("thrown on purpose");
-if (end === "wait") await sleep(60_000);
+const namespaces = [lab.pid, stubborn.pid].flatMap((pid) =>
+  ["pid", "net", "mnt"].map((kind) => readlinkSync(`/proc/${pid}/ns/${kind}`)),
+);
+console.log(JSON.stringify(namespaces));
+await once(process.stdin, "data");
+process.stdin.pause();
+if (process.argv[2] === "throw") throw new Error("thrown on purpose");
