@@ -158,6 +158,30 @@ test("a write that meets a newer object is decided again from that", async () =>
   ]);
 });
 
+test("a status that was just replaced, but is still seen, is not taken for one that someone wrote", async () => {
+  const pools = ["main 10.0.0.0-10.0.0.9", "gold 10.0.1.0-10.0.1.9"];
+  const world = await startWorld(configText(...pools), { mover: { annotations: { [annotations.pool]: "gold" } } });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  world.cluster.gate = promise;
+  world.change("mover", { annotations: { [annotations.pool]: "main" } });
+  world.service("early", { loadBalancerIP: "10.0.0.0" }); // Is decided on before `mover` whenever all are.
+  world.cluster.deliver();
+  world.clock.advanceBy(0);
+  world.cluster.silent.add("services");
+  resolve();
+  await world.settle();
+  world.config(configText(...pools, "silver 10.0.2.0-10.0.2.9"));
+  await world.settle();
+  assert.deepEqual(world.addresses("mover", "early"), ["mover=10.0.0.0", "early="]);
+  world.cluster.silent.clear();
+  await world.settle();
+  assert.deepEqual(world.addresses("mover", "early"), ["mover=10.0.0.0", "early="]);
+  world.change("mover", { ingress: ["10.0.1.0"] }); // Once it has been seen, the old one can be written by hand, as any other.
+  world.change("mover", { annotations: {} });
+  await world.settle();
+  assert.deepEqual(world.addresses("mover"), ["mover=10.0.1.0"]);
+});
+
 test("while the API is away nothing is given twice, and when it is back everything is written", async () => {
   const world = await startWorld(ten, { old: {} });
   world.cluster.away = true;

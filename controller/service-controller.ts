@@ -38,6 +38,7 @@ export class ServiceController {
   readonly #waiting = new WaitList();
   readonly #terms = new Map<string, Tenure>(); // service -> the terms on which it shares what it holds
   readonly #warnings = new Map<string, string>(); // service -> what its owner was last told, while it is true
+  readonly #replaced = new Map<string, readonly string[]>(); // service -> the status that is being replaced, until that is seen
   #state: { readonly type: "idle" | "configured" } | { readonly type: "unconfigured"; readonly why: string } = { type: "idle" };
 
   constructor(options: ServiceControllerOptions) {
@@ -65,7 +66,7 @@ export class ServiceController {
     // What is on record is taken before anything new is given, in an order that is the same after every start.
     for (const service of all) {
       const read = readClaim(service);
-      if (read.type === "claim" || read.type === "malformed") keep(read.claim, service, allocator);
+      if (read.type === "claim" || read.type === "malformed") keep(read.claim, this.#withoutReplaced(service), allocator);
     }
     for (const { key } of all) this.#queue.add(key);
   }
@@ -95,13 +96,24 @@ export class ServiceController {
       return "done";
     }
     const before: Tenure = { ...(this.#terms.get(key) ?? tenureOf(undefined, undefined)), allocation: allocator.held(key) };
-    const decision = decide(key, service, allocator);
+    const decision = decide(key, service && this.#withoutReplaced(service), allocator);
     this.#report(key, service, before.allocation, decision);
     this.#wake(key, before, decision);
     decided(key);
     const { status } = decision;
+    this.#replaced.delete(key);
     if (service === undefined || status === undefined || isSameList(status, service.ingress)) return "done";
+    this.#replaced.set(key, service.ingress);
     return this.#write(service, status);
+  }
+
+  /**
+   * A status that is being replaced goes on being seen for a while. It must not count as one that someone wrote: that would give
+   * the addresses that replace it to the next one who wants them.
+   */
+  #withoutReplaced(service: Service): Service {
+    const replaced = this.#replaced.get(service.key);
+    return replaced !== undefined && isSameList(replaced, service.ingress) ? { ...service, ingress: [] } : service;
   }
 
   #wake(key: string, before: Tenure, { claim, allocation, unmet }: Decision): void {
