@@ -1,4 +1,3 @@
-import { MemberlistError } from "./memberlist-error.ts";
 import { MessageType } from "./message-type.ts";
 import { Reader, Writer } from "./octets.ts";
 import { maxMessagesPerPacket } from "./packet-budget.ts";

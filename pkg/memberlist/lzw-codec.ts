@@ -179,7 +179,8 @@ class Output {
   }
 
   put(octet: number): void {
-    this.#octets[this.#grow(1)] = octet;
+    const at = this.#grow(1);
+    this.#octets[at] = octet;
   }
 
   /** Appends octets that are already there, one by one, so that the last ones may be those that it has just appended. */

@@ -77,7 +77,8 @@ export class Writer {
   }
 
   put(octets: Uint8Array): this {
-    this.#octets.set(octets, this.#grow(octets.length));
+    const at = this.#grow(octets.length);
+    this.#octets.set(octets, at);
     return this;
   }
 

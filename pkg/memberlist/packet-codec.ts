@@ -1,6 +1,6 @@
+import { encodeChecksum, verifyChecksum } from "./checksum-codec.ts";
 import { encodeCompound, splitCompound } from "./compound-codec.ts";
 import { decodeCompressed, encodeCompressed } from "./compression-codec.ts";
-import { crc32 } from "./crc32.ts";
 import { maxSealOverhead } from "./keyring.ts";
 import { stripLabel, writeLabel } from "./label-codec.ts";
 import { MemberlistError } from "./memberlist-error.ts";
@@ -8,10 +8,8 @@ import { decodeMessage, encodeMessage } from "./message-codec.ts";
 import { MessageType } from "./message-type.ts";
 import type { PacketMessage } from "./messages.ts";
 import { isMapHeader } from "./msgpack-codec.ts";
-import { Reader, Writer } from "./octets.ts";
+import { Writer } from "./octets.ts";
 import { outgoingKeyring, type Wire } from "./wire.ts";
-
-const checksumOverhead = 5;
 
 /** Wrappers inside wrappers, of which peers send two at most. */
 export const maxPacketDepth = 8;
@@ -38,7 +36,7 @@ export function encodePacket(messages: readonly PacketMessage[], wire: Wire, opt
     const compressed = encodeCompressed(packet);
     if (compressed.length < packet.length) packet = compressed;
   }
-  if (options.checksum) packet = new Writer().u8(MessageType.checksum).u32(crc32(packet)).put(packet).finish();
+  if (options.checksum) packet = encodeChecksum(packet);
   const keyring = outgoingKeyring(wire);
   if (keyring !== undefined) packet = keyring.seal(packet, wire.encryptionVersion, options.nonce, wire.label);
   return wire.label.length === 0 ? packet : writeLabel(new Writer(), wire.label).put(packet).finish();
@@ -93,22 +91,6 @@ function looksPlain([type, body, key]: Uint8Array): boolean {
 /** Whether a packet begins like an encrypted one and cannot be the ping or indirect ping that begins so too. */
 function looksSealed(packet: Uint8Array): boolean {
   return (packet[0] === 0 || packet[0] === 1) && packet.length >= maxSealOverhead[1] && !isMapHeader(packet[1]);
-}
-
-/** A checksum counts only here, as the outermost layer. */
-function verifyChecksum(packet: Uint8Array): Uint8Array {
-  if (packet[0] !== MessageType.checksum || packet.length < checksumOverhead) return packet;
-  const reader = new Reader(packet, 1);
-  const announced = reader.u32();
-  const rest = reader.rest();
-  const found = crc32(rest);
-  if (found !== announced)
-    throw new MemberlistError("checksum", `Cannot decode a packet: its checksum is ${hex(found)}, and it says ${hex(announced)}`);
-  return rest;
-}
-
-function hex(value: number): string {
-  return `0x${value.toString(16).padStart(8, "0")}`;
 }
 
 /** The messages found so far in one packet, and what may still be spent on it. */
