@@ -141,6 +141,8 @@ suite("the demo's cluster", async () => {
     using outside = new ApiClient(cluster.kubeconfig, port);
     const nodes = await outside.list("v1", "Node");
     assert.deepEqual(nodes.map(({ metadata }) => metadata.name).sort(), ["node1", "node2"]);
+    const addresses = nodes.map(({ status }) => (status as { addresses: { address: string }[] }).addresses[1]?.address);
+    assert.deepEqual(addresses.sort(), ["fd00:30::11", "fd00:30::12"], "both families are there");
     const nowhere = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a", namespace: "nowhere" } };
     await assert.rejects(outside.apply(nowhere), { name: "ApiRefusal", status: 404, message: /namespaces "nowhere" not found/ });
   });

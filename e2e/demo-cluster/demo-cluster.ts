@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Host, Lab, type LabProcess, type Published, type Switch } from "#e2e/lab";
-import { ApiClient, type ApiObject } from "./api-client.ts";
+import { ApiClient } from "./api-client.ts";
 import { Backend } from "./backend.ts";
 import { backendPort, DemoService, type ServiceOptions } from "./demo-service.ts";
 import { baseManifests, podTemplate } from "./manifests.ts";
@@ -110,7 +110,7 @@ export class DemoCluster implements AsyncDisposable {
       hosts.map(async (host, index): Promise<DemoNode> => {
         const { name } = host;
         const addresses = addressesOf(firstNode + index);
-        await api.apply(nodeObject(name, addresses));
+        await registerNode(api, name, addresses);
         await routePods(host, index, count);
         const proxy = await startProxy(host);
         const speaker = speakerOn(`speaker-${name}`, host, firstNode + index);
@@ -199,17 +199,16 @@ async function configure(api: ApiClient, config: string): Promise<void> {
   await api.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "config", namespace }, data: { config } });
 }
 
-function nodeObject(name: string, addresses: readonly string[]): ApiObject {
-  return {
-    apiVersion: "v1",
-    kind: "Node",
-    metadata: { name, labels: { "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" } },
-    spec: {},
-    status: {
-      addresses: [...addresses.map((address) => ({ type: "InternalIP", address })), { type: "Hostname", address: name }],
-      conditions: [{ type: "Ready", status: "True", reason: "KubeletReady", message: "" }],
-    },
+async function registerNode(api: ApiClient, name: string, addresses: readonly string[]): Promise<void> {
+  const labels = { "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" };
+  const node = { apiVersion: "v1", kind: "Node", metadata: { name, labels } };
+  await api.apply({ ...node, spec: {} });
+  const internal = addresses.map((address) => ({ type: "InternalIP", address }));
+  const status = {
+    addresses: [...internal, { type: "Hostname", address: name }],
+    conditions: [{ type: "Ready", status: "True", reason: "KubeletReady" }],
   };
+  await api.patch(node, { status }, "status");
 }
 
 /** Routes from one node to the Pods of all others. */

@@ -25,6 +25,7 @@ export class DemoService {
   readonly #options: ServiceOptions;
   #backends: readonly Backend[] = [];
   #writing: Promise<void> = Promise.resolve();
+  #deleted = false;
 
   constructor(api: ApiClient, name: string, options: ServiceOptions) {
     this.#api = api;
@@ -53,7 +54,8 @@ export class DemoService {
   async serveFrom(backends: readonly Backend[]): Promise<void> {
     this.#backends = backends;
     await this.#writeSlices();
-    for (const { process } of backends) void process.exited.then(() => this.#writeSlices()).catch(() => {}); // The API may be gone for good.
+    // The API may be gone for good by then.
+    for (const { process } of backends) void process.exited.then(() => this.#writeSlices()).catch(() => {});
   }
 
   /** The addresses in its status. */
@@ -68,7 +70,10 @@ export class DemoService {
     return waitFor(`Service ${this.name} to have an address`, async () => (await this.addresses())[0]);
   }
 
+  /** Its Pods go on. */
   async delete(): Promise<void> {
+    await this.#writing;
+    this.#deleted = true;
     await this.#api.delete(this.#reference);
     for (const family of this.#families) await this.#api.delete(this.#slice(family));
   }
@@ -104,6 +109,7 @@ export class DemoService {
   }
 
   async #applySlices(): Promise<void> {
+    if (this.#deleted) return;
     for (const family of this.#families)
       await this.#api.apply({
         ...this.#slice(family),

@@ -5,11 +5,11 @@
  * all its processes and namespaces. Inside a lab /run is its own, so that names of namespaces are private too.
  * Not covered: VLANs, netem, packet filters. Times are milliseconds.
  */
-export { type Attachment, Host, type HostOptions, type Link } from "./host.ts";
+export type { Attachment, Host, HostOptions, Link } from "./host.ts";
 export type { HttpAnswer } from "./http.ts";
 export { Lab, type LabOptions } from "./lab.ts";
 export { CommandError, type CommandResult, type Exit, type LabProcess, type RunOptions, type SpawnOptions } from "./process.ts";
 export { LabRefused } from "./refusal.ts";
 export type { Published } from "./relay.ts";
-export { Switch } from "./switch.ts";
+export type { Switch } from "./switch.ts";
 export { type WaitOptions, waitFor } from "./wait-for.ts";

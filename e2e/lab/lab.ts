@@ -7,7 +7,7 @@ import { LabRefused } from "./refusal.ts";
 import { Switch } from "./switch.ts";
 
 export interface LabOptions {
-  /** Folder, made if absent, in which each process leaves what it prints as `NAME.log`. */
+  /** Folder, made if absent, in which each process adds what it prints to `NAME.log`. */
   readonly logs?: string;
 }
 

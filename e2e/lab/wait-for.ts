@@ -32,7 +32,8 @@ export async function waitFor<T>(
       cause = error;
       last = `the last attempt failed: ${error instanceof Error ? error.message : inspect(error)}`;
     }
-    if (performance.now() >= deadline) throw new Error(`Waited ${timeout} ms for ${description}: ${last}`, { cause });
+    if (performance.now() >= deadline)
+      throw new Error(`Waited ${timeout} ms for ${description}: ${last}`, cause === undefined ? {} : { cause });
     await sleep(every);
   }
 }
