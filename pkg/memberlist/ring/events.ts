@@ -1,0 +1,85 @@
+import type { Millis } from "#pkg/clock";
+import type { Ack, Endpoint, MemberState, NodeName, PacketMessage, Ping, PushPull, StreamMessage } from "../messages.ts";
+import type { MetadataFields } from "./metadata.ts";
+import type { TimingName } from "./timing.ts";
+
+/** What a ring is told. */
+export type Event =
+  /** It is time: see `nextDeadline`. Harmless when it is not. */
+  | { readonly type: "timer" }
+  | { readonly type: "packet"; readonly from: Endpoint; readonly messages: readonly PacketMessage[] }
+  /** Sending failed on this machine. */
+  | { readonly type: "sendFailed"; readonly messages: readonly PacketMessage[] }
+  /** Somebody's request on a stream; answered by exactly one `reply` or `close` for the same `stream`. */
+  | { readonly type: "request"; readonly stream: number; readonly from: Endpoint; readonly message: StreamMessage }
+  /** How an `exchange` ended. */
+  | { readonly type: "exchanged"; readonly exchange: number; readonly message: StreamMessage }
+  | { readonly type: "exchangeFailed"; readonly exchange: number; readonly reason: string }
+  /** Answered by one `joinFinished` for the same `join`. */
+  | { readonly type: "join"; readonly join: number; readonly endpoints: readonly Endpoint[] }
+  /** Answered by one `leaveFinished`. The ring goes on answering until it is dropped. */
+  | { readonly type: "leave" }
+  /** Our own metadata changes. `step` throws a RangeError when `encodeMetadata` does. */
+  | { readonly type: "metadata"; readonly fields: MetadataFields };
+
+/** What a ring wants done, in this order. */
+export type Effect =
+  | Send
+  /** Dial, send, take one reply, close; then tell `exchanged` or `exchangeFailed`, no later than `deadline`. */
+  | {
+      readonly type: "exchange";
+      readonly exchange: number;
+      readonly to: Endpoint;
+      readonly message: PushPull | Ping;
+      readonly deadline: Millis;
+    }
+  /** Answer on a stream, then close it. */
+  | { readonly type: "reply"; readonly stream: number; readonly message: PushPull | Ack }
+  | { readonly type: "close"; readonly stream: number }
+  | MemberEvent
+  | {
+      readonly type: "joinFinished";
+      readonly join: number;
+      /** How many of the endpoints are reached: by an exchange, or known as a member by the time it was their turn. */
+      readonly joined: number;
+      readonly failures: readonly { readonly endpoint: Endpoint; readonly reason: string }[];
+    }
+  | { readonly type: "leaveFinished" }
+  | { readonly type: "timingChanged"; readonly timing: TimingName }
+  /** An answer to a ping, directly and in time. */
+  | { readonly type: "roundTrip"; readonly node: NodeName; readonly time: Millis }
+  /** Two processes use one name, or an address changed too soon. Told for each such message, so that it can be very often. */
+  | { readonly type: "conflict"; readonly node: NodeName; readonly known: Endpoint; readonly claimed: Endpoint }
+  /** A node answers on streams alone: packets to or from it are lost. Told for each such probe. */
+  | { readonly type: "packetsLost"; readonly node: NodeName }
+  /** An exchange that this node asked for went wrong. Those of a join are told by `joinFinished`, those of a probe by nobody. */
+  | { readonly type: "exchangeProblem"; readonly with: Endpoint; readonly reason: string };
+
+/** One packet. */
+export interface Send {
+  readonly type: "send";
+  readonly to: Endpoint;
+  /** At least one; several travel as a compound. */
+  readonly messages: readonly PacketMessage[];
+  /** Whether to add a checksum: the receiver is known to understand it. */
+  readonly checksum: boolean;
+}
+
+/** Member as the ring sees it. Members are those alive or suspect; the others are remembered for a while. */
+export interface Member extends MemberState {
+  /** Since when it has this status. */
+  readonly since: Millis;
+}
+
+/**
+ * - `joined`: a member now (self included, at the start);
+ * - `left`: gone, and said so; `failed`: gone, and did not;
+ * - `updated`: its metadata changed;
+ * - `suspected`: still a member, but does not answer; `refuted`: it does after all. When it is this node that had to refute, that
+ *   is the only event.
+ */
+export interface MemberEvent {
+  readonly type: "member";
+  readonly change: "joined" | "left" | "failed" | "updated" | "suspected" | "refuted";
+  readonly member: Member;
+}

@@ -1,0 +1,190 @@
+import type { Millis } from "#pkg/clock";
+import type { Alive, Dead, MemberState, MemberStatus, Suspect } from "../messages.ts";
+import type { MemberEvent } from "./events.ts";
+import { randomIndex, swap } from "./random.ts";
+import {
+  changeHealth,
+  isMember,
+  maxU32,
+  memberOf,
+  type NodeRecord,
+  newRecord,
+  offersFast,
+  type Ring,
+  sameEndpoint,
+  sameOctets,
+  withPort,
+} from "./ring.ts";
+import { broadcast, finishLeave } from "./sending.ts";
+import { confirmSuspicion, startSuspicion } from "./suspicion.ts";
+import { suspicionBounds } from "./timing.ts";
+
+/** Merges what somebody says of a node that it takes for alive. */
+export function mergeAlive(ring: Ring, alive: Alive, now: Millis): void {
+  if (alive.node === ring.self.node && ring.leave !== "none") return;
+  const [min, max] = alive.versions;
+  if (min === 0 || max === 0 || min > max) return;
+  const endpoint = withPort(ring, alive.endpoint);
+  let record = ring.records.get(alive.node);
+  if (record === undefined) {
+    if (alive.incarnation === 0) return; // No node announces it.
+    record = newRecord(alive.node, endpoint, alive.versions, alive.meta, now);
+    addRecord(ring, record);
+  } else if (!sameEndpoint(record.endpoint, endpoint)) {
+    if (!isReplaceable(ring, record, now)) {
+      ring.counters.conflicts++;
+      ring.effects.push({ type: "conflict", node: record.node, known: record.endpoint, claimed: endpoint });
+      return;
+    }
+    record.incarnation = -1; // Another process: whatever it announces is newer.
+  }
+  if (record === ring.self) mergeAliveSelf(ring, alive, now);
+  else if (alive.incarnation > record.incarnation) adoptAlive(ring, record, { ...alive, endpoint }, now);
+}
+
+/** Known nodes get a random place, so that nodes that join together are not probed together. */
+function addRecord(ring: Ring, record: NodeRecord): void {
+  ring.records.set(record.node, record);
+  ring.order.push(record);
+  swap(ring.order, ring.order.length - 1, randomIndex(ring.options.random, ring.order.length));
+}
+
+function isReplaceable(ring: Ring, { status, since }: NodeRecord, now: Millis): boolean {
+  const { deadNodeReclaim } = ring.options;
+  return status === "left" || (status === "dead" && deadNodeReclaim > 0 && now - since > deadNodeReclaim);
+}
+
+function mergeAliveSelf(ring: Ring, { incarnation, meta, versions }: Alive, now: Millis): void {
+  const { self } = ring;
+  if (incarnation < self.incarnation) return;
+  const same = sameOctets(meta, self.meta) && versions.every((version, i) => version === self.versions[i]);
+  if (incarnation > self.incarnation || !same) refute(ring, incarnation, now);
+}
+
+function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): void {
+  ring.suspicions.delete(record.node);
+  broadcast(ring, alive, now);
+  const before = record.status;
+  const metaChanged = !sameOctets(record.meta, alive.meta);
+  record.incarnation = alive.incarnation;
+  record.endpoint = alive.endpoint;
+  record.versions = alive.versions;
+  record.meta = alive.meta;
+  record.offersFast = offersFast(alive.meta);
+  if (before !== "alive") setStatus(record, "alive", now);
+  if (before === "dead" || before === "left") tell(ring, "joined", record);
+  else {
+    if (before === "suspect") {
+      ring.counters.refuted++;
+      tell(ring, "refuted", record);
+    }
+    if (metaChanged) tell(ring, "updated", record);
+  }
+}
+
+/** Merges what somebody says of a node that did not answer it. */
+export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis): void {
+  const record = ring.records.get(suspect.node);
+  if (record === undefined || suspect.incarnation < record.incarnation) return;
+  const suspicion = ring.suspicions.get(suspect.node);
+  if (suspicion !== undefined) {
+    const confirmed = confirmSuspicion(suspicion, suspect.from, now);
+    if (confirmed === undefined) return;
+    ring.suspicions.set(suspect.node, confirmed);
+    broadcast(ring, suspect, now);
+    return;
+  }
+  if (record.status !== "alive") return;
+  if (record === ring.self) {
+    refute(ring, suspect.incarnation, now);
+    return;
+  }
+  broadcast(ring, suspect, now);
+  record.incarnation = suspect.incarnation;
+  setStatus(record, "suspect", now);
+  ring.suspicions.set(record.node, startSuspicion(suspect.from, suspicionBounds(ring.timing, ring.order.length), now));
+  ring.counters.suspicions++;
+  tell(ring, "suspected", record);
+}
+
+/** Merges what somebody says of a node that left, or that nobody has heard of for too long. */
+export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
+  const record = ring.records.get(dead.node);
+  if (record === undefined || dead.incarnation < record.incarnation) return;
+  ring.suspicions.delete(dead.node);
+  if (!isMember(record)) return;
+  if (record === ring.self && ring.leave === "none") {
+    refute(ring, dead.incarnation, now); // Also when it seems to come from us: it is the echo of an old leave.
+    return;
+  }
+  broadcast(ring, dead, now);
+  record.incarnation = dead.incarnation;
+  setStatus(record, dead.node === dead.from ? "left" : "dead", now);
+  if (record.status === "dead") ring.counters.failures++;
+  tell(ring, record.status === "left" ? "left" : "failed", record);
+}
+
+/** Merges a node's view of the whole ring. What it takes for dead is only suspected here, so that the accused can refute. */
+export function mergeStates(ring: Ring, states: readonly MemberState[], now: Millis): void {
+  for (const { node, status, incarnation, endpoint, meta, versions } of states) {
+    if (status === "alive") mergeAlive(ring, { type: "alive", node, incarnation, endpoint, meta, versions }, now);
+    else if (status === "left") mergeDead(ring, { type: "dead", node, incarnation, from: node }, now);
+    else mergeSuspect(ring, { type: "suspect", node, incarnation, from: ring.self.node }, now);
+  }
+}
+
+/** Declares dead those who had their time to refute. */
+export function endSuspicions(ring: Ring, now: Millis): void {
+  for (const [node, { deadline }] of ring.suspicions) {
+    const incarnation = ring.records.get(node)?.incarnation;
+    if (now >= deadline && incarnation !== undefined)
+      mergeDead(ring, { type: "dead", node, incarnation, from: ring.self.node }, now);
+  }
+}
+
+/** Announces this node for the first time, or with new metadata. */
+export function announce(ring: Ring, meta: Uint8Array | undefined, now: Millis): void {
+  const { self } = ring;
+  const first = self.incarnation === 0;
+  self.incarnation++;
+  self.meta = meta;
+  self.offersFast = offersFast(meta);
+  if (first) setStatus(self, "alive", now);
+  broadcast(ring, aliveOf(self), now);
+  tell(ring, first ? "joined" : "updated", self);
+}
+
+export function leave(ring: Ring, now: Millis): void {
+  if (ring.leave === "announced") ring.effects.push({ type: "leaveFinished" });
+  if (ring.leave !== "none") return;
+  ring.leave = "announcing";
+  const { node, incarnation } = ring.self;
+  mergeDead(ring, { type: "dead", node, incarnation, from: node }, now);
+  if (!ring.order.some(isMember)) finishLeave(ring); // Nobody to hear it.
+}
+
+/** Outbids an accusation. One that leaves no greater number is ignored: we could never come back from it. */
+function refute(ring: Ring, accused: number, now: Millis): void {
+  const { self } = ring;
+  const incarnation = Math.max(self.incarnation, accused) + 1;
+  if (incarnation > maxU32) return;
+  self.incarnation = incarnation;
+  changeHealth(ring, 1);
+  ring.counters.refutations++;
+  broadcast(ring, aliveOf(self), now);
+  tell(ring, "refuted", self);
+}
+
+export function aliveOf({ node, incarnation, endpoint, meta, versions }: NodeRecord): Alive {
+  return { type: "alive", node, incarnation, endpoint, meta, versions };
+}
+
+function setStatus(record: NodeRecord, status: MemberStatus, now: Millis): void {
+  record.status = status;
+  record.since = now;
+}
+
+function tell(ring: Ring, change: MemberEvent["change"], record: NodeRecord): void {
+  ring.timingStale = true;
+  ring.effects.push({ type: "member", change, member: memberOf(record) });
+}

@@ -1,0 +1,38 @@
+/**
+ * What our speakers say about themselves in the metadata of their ring: octets that peers of other kinds pass on unread.
+ * The text `ingot`, the format's version (1), then fields of key, length and value, a key and a length taking one octet each.
+ */
+export type MetadataFields = ReadonlyMap<number, Uint8Array>; // key -> value of at most 255 octets
+
+export const MetadataKey = {
+  /** One octet: the newest version of the fast timing that the node keeps up with. */
+  timing: 1,
+} as const;
+
+const maxLength = 512; // Longer ones are refused by the library that the format comes from.
+const prefix = Uint8Array.of(...new TextEncoder().encode("ingot"), 1);
+
+/** @throws {RangeError} for a key above 255, a value above 255 octets, and more than 512 octets in total */
+export function encodeMetadata(fields: MetadataFields): Uint8Array {
+  const octets = [...prefix];
+  for (const [key, value] of fields) {
+    if (!Number.isInteger(key) || key < 0 || key > 255) throw new RangeError(`Cannot encode metadata: key is ${key}`);
+    if (value.length > 255) throw new RangeError(`Cannot encode metadata: value of key ${key} has ${value.length} octets`);
+    octets.push(key, value.length, ...value);
+  }
+  if (octets.length > maxLength) throw new RangeError(`Cannot encode metadata: it has ${octets.length} octets`);
+  return Uint8Array.from(octets);
+}
+
+/** Undefined for what is not of this format, or is cut short; of a repeated key the last value counts. */
+export function decodeMetadata(octets: Uint8Array | undefined): MetadataFields | undefined {
+  if (octets === undefined || prefix.some((octet, i) => octets[i] !== octet)) return undefined;
+  const fields = new Map<number, Uint8Array>();
+  for (let at = prefix.length; at < octets.length; ) {
+    const [key, length] = octets.subarray(at);
+    if (key === undefined || length === undefined || at + 2 + length > octets.length) return undefined;
+    fields.set(key, octets.slice(at + 2, at + 2 + length));
+    at += 2 + length;
+  }
+  return fields;
+}

@@ -1,0 +1,174 @@
+import type { Millis } from "#pkg/clock";
+import type { Ack, Endpoint, IndirectPing, Nack, PacketMessage, Ping } from "../messages.ts";
+import { mergeSuspect } from "./merging.ts";
+import { chooseRandom, shuffle } from "./random.ts";
+import {
+  changeHealth,
+  isMember,
+  type NodeRecord,
+  nextSequence,
+  ownPing,
+  type Probe,
+  type Ring,
+  sameEndpoint,
+  sourceOf,
+  withPort,
+} from "./ring.ts";
+import { sendDirect, sendToNode } from "./sending.ts";
+
+/** Does what of the probes, our own and those for others, is due. */
+export function doProbing(ring: Ring, now: Millis): void {
+  for (const [sequence, { to, sequence: asked, nack, deadline }] of ring.relays) {
+    if (now < deadline) continue;
+    ring.relays.delete(sequence);
+    if (nack) sendDirect(ring, to, { type: "nack", sequence: asked });
+  }
+  if (ring.probe !== undefined && now >= ring.probe.indirectAt) askOthers(ring, ring.probe, now);
+  if (ring.probe !== undefined && now >= ring.probe.verdictAt) judge(ring, ring.probe, now);
+  if (now >= ring.probeAt) {
+    const { probeInterval } = ring.timing;
+    ring.probeAt = Math.max(ring.probeAt, now - probeInterval) + probeInterval; // Ticks missed in a stall are not made up for.
+    if (ring.probe === undefined) probeNext(ring, now);
+    else ring.probeWaiting = true;
+  }
+}
+
+/** Probes the next node in the order. Coming to its end counts as a step, so that a sole other node is probed on half the ticks. */
+function probeNext(ring: Ring, now: Millis): void {
+  ring.probeWaiting = false;
+  for (let steps = 0; steps < ring.order.length; steps++) {
+    const record = ring.order[ring.probeIndex++];
+    if (record === undefined) {
+      forgetGone(ring, now);
+      shuffle(ring.order, ring.options.random);
+      ring.probeIndex = 0;
+    } else if (record !== ring.self && isMember(record)) {
+      startProbe(ring, record, now);
+      return;
+    }
+  }
+}
+
+/** Forgets the dead and left after a while, so that they no longer count as nodes of the ring. */
+function forgetGone(ring: Ring, now: Millis): void {
+  const isKept = (record: NodeRecord) =>
+    record === ring.self || isMember(record) || now - record.since <= ring.timing.gossipToTheDead;
+  const kept = ring.order.filter(isKept);
+  if (kept.length === ring.order.length) return;
+  for (const record of ring.order) if (!isKept(record)) ring.records.delete(record.node);
+  ring.order.splice(0, Infinity, ...kept);
+}
+
+function startProbe(ring: Ring, record: NodeRecord, now: Millis): void {
+  const { node, incarnation, endpoint, status } = record;
+  const sequence = nextSequence(ring);
+  const timeout = ring.timing.probeTimeout;
+  const interval = ring.timing.probeInterval * (ring.health + 1); // An unwell node gives others more time.
+  ring.probe = {
+    ...{ sequence, node, incarnation, sentAt: now, interval, timeout },
+    ...{ indirectAt: now + timeout, verdictAt: now + interval, nacksExpected: 0, nacks: 0, answeredOnStream: false },
+  };
+  ring.counters.probes++;
+  const ping = ownPing(ring, sequence, node);
+  if (status === "alive") sendDirect(ring, endpoint, ping);
+  else sendToNode(ring, record, [ping, { type: "suspect", node, incarnation, from: ring.self.node }]);
+}
+
+/** There is no answer yet: asks others to ping the node, and pings it on a stream in case packets are lost. */
+function askOthers(ring: Ring, probe: Probe, now: Millis): void {
+  probe.indirectAt = Infinity;
+  // When this process ran late, the others still get their time.
+  probe.verdictAt = Math.max(probe.verdictAt, now + probe.interval - probe.timeout);
+  ring.counters.indirectProbes++;
+  const record = ring.records.get(probe.node);
+  if (record === undefined) return;
+  const { sequence, node } = probe;
+  const eligible = (other: NodeRecord) => other !== ring.self && other !== record && other.status === "alive";
+  for (const other of chooseRandom(ring.order, ring.timing.indirectChecks, eligible, ring.options.random)) {
+    const nack = other.versions[1] >= 4;
+    if (nack) probe.nacksExpected++;
+    sendDirect(ring, other.endpoint, {
+      ...{ type: "indirectPing", sequence, node, target: record.endpoint, nack, source: sourceOf(ring) },
+    });
+  }
+  if (record.versions[1] >= 3) {
+    const exchange = ring.exchange++;
+    ring.exchanges.set(exchange, { type: "probe", sequence });
+    const message = ownPing(ring, sequence, node);
+    ring.effects.push({ type: "exchange", exchange, to: record.endpoint, message, deadline: probe.verdictAt });
+  }
+}
+
+/** The probe's time is over without an answer in a packet. */
+function judge(ring: Ring, probe: Probe, now: Millis): void {
+  const { node, incarnation, nacksExpected, nacks } = probe;
+  if (probe.answeredOnStream) {
+    ring.effects.push({ type: "packetsLost", node });
+    succeed(ring, now);
+    return;
+  }
+  ring.counters.failedProbes++;
+  // Who is told by others that they had no answer either can trust itself; who hears from nobody is itself in doubt.
+  changeHealth(ring, nacksExpected > 0 ? Math.max(0, nacksExpected - nacks) : 1);
+  mergeSuspect(ring, { type: "suspect", node, incarnation, from: ring.self.node }, now);
+  endProbe(ring, now);
+}
+
+function succeed(ring: Ring, now: Millis): void {
+  changeHealth(ring, -1);
+  endProbe(ring, now);
+}
+
+function endProbe(ring: Ring, now: Millis): void {
+  ring.probe = undefined;
+  if (ring.probeWaiting) probeNext(ring, now);
+}
+
+export function onPing(ring: Ring, ping: Ping, from: Endpoint): void {
+  if (ping.node !== "" && ping.node !== ring.self.node) return; // For who was here before us.
+  const to = replyTo(ping, from);
+  const asking = ping.source === undefined ? undefined : ring.records.get(ping.source.node);
+  // It does not know that it was declared dead: tell it, so that it refutes at once.
+  if (asking?.status === "dead" && sameEndpoint(asking.endpoint, to))
+    sendDirect(ring, to, { type: "dead", node: asking.node, incarnation: asking.incarnation, from: ring.self.node });
+  sendDirect(ring, to, { type: "ack", sequence: ping.sequence, payload: undefined });
+}
+
+/** Pings a node for another. */
+export function onIndirectPing(ring: Ring, ping: IndirectPing, from: Endpoint, now: Millis): void {
+  const sequence = nextSequence(ring);
+  const deadline = now + ring.timing.probeTimeout;
+  ring.relays.set(sequence, { to: replyTo(ping, from), sequence: ping.sequence, nack: ping.nack, deadline });
+  sendDirect(ring, withPort(ring, ping.target), ownPing(ring, sequence, ping.node));
+}
+
+export function onAck(ring: Ring, { sequence }: Ack, now: Millis): void {
+  const relay = ring.relays.get(sequence);
+  if (relay !== undefined) {
+    ring.relays.delete(sequence);
+    sendDirect(ring, relay.to, { type: "ack", sequence: relay.sequence, payload: undefined });
+  } else if (ring.probe?.sequence === sequence) {
+    const { node, sentAt, indirectAt } = ring.probe;
+    if (indirectAt !== Infinity) ring.effects.push({ type: "roundTrip", node, time: now - sentAt });
+    succeed(ring, now);
+  }
+}
+
+export function onNack(ring: Ring, { sequence }: Nack): void {
+  if (ring.probe?.sequence === sequence) ring.probe.nacks++;
+}
+
+export function onStreamAck(ring: Ring, sequence: number): void {
+  if (ring.probe?.sequence === sequence) ring.probe.answeredOnStream = true;
+}
+
+/** A ping that could not be sent will not be answered: others are asked at once. */
+export function onSendFailed(ring: Ring, messages: readonly PacketMessage[], now: Millis): void {
+  const { probe } = ring;
+  const isProbe = messages.some((message) => message.type === "ping" && message.sequence === probe?.sequence);
+  if (probe !== undefined && isProbe && probe.indirectAt !== Infinity) askOthers(ring, probe, now);
+}
+
+function replyTo({ source }: Ping | IndirectPing, from: Endpoint): Endpoint {
+  return source === undefined ? from : { address: source.address, port: source.port };
+}

@@ -1,0 +1,30 @@
+import type { Random } from "#pkg/clock";
+
+/** A whole number in [0, below). */
+export function randomIndex(random: Random, below: number): number {
+  return Math.floor(random() * below);
+}
+
+export function shuffle<T>(items: T[], random: Random): void {
+  for (let i = items.length - 1; i > 0; i--) swap(items, i, randomIndex(random, i + 1));
+}
+
+export function swap<T>(items: T[], i: number, j: number): void {
+  [items[i], items[j]] = [items[j] as T, items[i] as T];
+}
+
+/**
+ * Up to `count` distinct items. A few among many are drawn, at most 3 times as often as there are items, so that a choice among
+ * a thousand does not cost a thousand steps; among few, all that are eligible are found.
+ */
+export function chooseRandom<T>(items: readonly T[], count: number, eligible: (item: T) => boolean, random: Random): T[] {
+  const few = items.length < 3 * count;
+  const candidates = few ? [...items] : items;
+  if (few) shuffle(candidates as T[], random);
+  const chosen: T[] = [];
+  for (let i = 0; i < (few ? candidates.length : 3 * candidates.length) && chosen.length < count; i++) {
+    const candidate = candidates[few ? i : randomIndex(random, candidates.length)] as T;
+    if (eligible(candidate) && !chosen.includes(candidate)) chosen.push(candidate);
+  }
+  return chosen;
+}

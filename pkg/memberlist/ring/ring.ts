@@ -1,0 +1,252 @@
+import type { Millis, Random } from "#pkg/clock";
+import type { Endpoint, MemberState, MemberStatus, NodeName, Ping, Versions } from "../messages.ts";
+import type { Wire } from "../wire.ts";
+import { BroadcastQueue } from "./broadcast-queue.ts";
+import type { Effect, Member } from "./events.ts";
+import { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "./metadata.ts";
+import type { Suspicion } from "./suspicion.ts";
+import { type Timing, type TimingName, timings } from "./timing.ts";
+
+export interface RingOptions {
+  readonly node: NodeName;
+  /** Where others reach this node. Its port also stands for every port 0 that others claim. */
+  readonly endpoint: Endpoint;
+  /** For the packet budget. */
+  readonly wire: Wire;
+  /** What this node says of itself beside what the ring adds. */
+  readonly metadata: MetadataFields;
+  /** `auto`: fast as long as all members offer it. `lan` does not offer it, which keeps those on `auto` at `lan` too. */
+  readonly timing: TimingName | "auto";
+  /** After how long a dead node's name may be taken by another address; 0: when it is forgotten. */
+  readonly deadNodeReclaim: Millis;
+  readonly random: Random;
+}
+
+/** A node as it is kept: one record per name, changed in place. */
+export interface NodeRecord {
+  readonly node: NodeName;
+  status: MemberStatus;
+  incarnation: number;
+  endpoint: Endpoint;
+  meta: Uint8Array | undefined;
+  versions: Versions;
+  since: Millis;
+  /** Whether its metadata offers the fast timing. */
+  offersFast: boolean;
+}
+
+/** A node being probed. */
+export interface Probe {
+  readonly sequence: number;
+  readonly node: NodeName;
+  /** As it was when the probe began: what is accused is what did not answer. */
+  readonly incarnation: number;
+  readonly sentAt: Millis;
+  /** How long the probe takes when there is no answer, and how much of it is for the direct one. */
+  readonly interval: Millis;
+  readonly timeout: Millis;
+  /** When others are asked; Infinity once they are. */
+  indirectAt: Millis;
+  verdictAt: Millis;
+  nacksExpected: number;
+  nacks: number;
+  answeredOnStream: boolean;
+}
+
+/** A node being pinged for another. */
+export interface Relay {
+  readonly to: Endpoint;
+  readonly sequence: number; // The other's.
+  readonly nack: boolean;
+  readonly deadline: Millis;
+}
+
+export interface Join {
+  readonly waiting: Endpoint[];
+  underway: number;
+  joined: number;
+  readonly failures: { readonly endpoint: Endpoint; readonly reason: string }[];
+}
+
+export type ExchangePurpose =
+  | { readonly type: "probe"; readonly sequence: number }
+  | { readonly type: "pushPull"; readonly to: Endpoint }
+  | { readonly type: "join"; readonly join: number; readonly to: Endpoint };
+
+/** How often things happened since the start. */
+export interface RingCounters {
+  probes: number;
+  /** Probes whose direct ping was not answered in time. */
+  indirectProbes: number;
+  failedProbes: number;
+  /** Suspicions of others that began here. */
+  suspicions: number;
+  /** Of those, the ones that were refuted. */
+  refuted: number;
+  /** Times that this node had to refute what others held against it. */
+  refutations: number;
+  /** Members that failed. */
+  failures: number;
+  conflicts: number;
+  /** Push/pulls merged, whoever began them. */
+  pushPulls: number;
+  /** Push/pulls refused for the versions of some node. */
+  pushPullsRefused: number;
+  /** Times that this process ran so late that it gave waiting packets precedence. */
+  stalls: number;
+}
+
+/**
+ * The whole state of one node's view of its ring, which `step` changes in place: a copy for each event would cost a thousand
+ * records in a ring of a thousand. All instants in it are deadlines or starts; nothing in it runs by itself.
+ */
+export interface Ring {
+  readonly options: RingOptions;
+  readonly self: NodeRecord;
+  readonly records: Map<NodeName, NodeRecord>;
+  /** The same records, in the order in which they are probed. */
+  readonly order: NodeRecord[];
+  readonly suspicions: Map<NodeName, Suspicion>;
+  readonly broadcasts: BroadcastQueue;
+  readonly relays: Map<number, Relay>; // our sequence number -> whom to tell
+  readonly exchanges: Map<number, ExchangePurpose>;
+  readonly joins: Map<number, Join>;
+  readonly counters: RingCounters;
+  timing: Timing;
+  /** Members or their metadata changed, so that the timing has to be chosen again. */
+  timingStale: boolean;
+  sequence: number;
+  exchange: number;
+  /** Health score of this node itself, 0 (well) to 7. */
+  health: number;
+  probe: Probe | undefined;
+  probeIndex: number;
+  probeAt: Millis;
+  /** A probe fell due while another was running. */
+  probeWaiting: boolean;
+  /** Infinity while there is nothing to gossip. */
+  gossipAt: Millis;
+  pushPullAt: Millis;
+  /** After a stall: nothing is judged before this instant, so that the packets that wait are read first. */
+  resumeAt: Millis | undefined;
+  leave: "none" | "announcing" | "announced";
+  effects: Effect[];
+}
+
+/** Speaks protocol 2 and understands 1 to 5; without delegates. */
+const ownVersions: Versions = [1, 5, 2, 0, 0, 0];
+const healthLimit = 7;
+export const maxU32 = 0xffff_ffff;
+
+export function newRing(options: RingOptions, now: Millis): Ring {
+  const self = newRecord(options.node, options.endpoint, ownVersions, ownMetadata(options, options.metadata), now);
+  return {
+    options,
+    self,
+    records: new Map([[self.node, self]]),
+    order: [self],
+    suspicions: new Map(),
+    broadcasts: new BroadcastQueue(),
+    relays: new Map(),
+    exchanges: new Map(),
+    joins: new Map(),
+    counters: {
+      probes: 0,
+      indirectProbes: 0,
+      failedProbes: 0,
+      suspicions: 0,
+      refuted: 0,
+      refutations: 0,
+      failures: 0,
+      conflicts: 0,
+      pushPulls: 0,
+      pushPullsRefused: 0,
+      stalls: 0,
+    },
+    timing: timings[options.timing === "auto" ? "fast" : options.timing], // Alone, so all members are as this one.
+    timingStale: false,
+    sequence: 0,
+    exchange: 0,
+    health: 0,
+    probe: undefined,
+    probeIndex: 0,
+    probeAt: Infinity,
+    probeWaiting: false,
+    gossipAt: Infinity,
+    pushPullAt: Infinity,
+    resumeAt: undefined,
+    leave: "none",
+    effects: [],
+  };
+}
+
+/** A record before anybody vouched for the node: dead, with incarnation 0. */
+export function newRecord(
+  node: NodeName,
+  endpoint: Endpoint,
+  versions: Versions,
+  meta: Uint8Array | undefined,
+  now: Millis,
+): NodeRecord {
+  return { node, status: "dead", incarnation: 0, endpoint, meta, versions, since: now, offersFast: offersFast(meta) };
+}
+
+const timingVersion = 1;
+
+export function ownMetadata(options: RingOptions, fields: MetadataFields): Uint8Array {
+  if (options.timing === "lan") return encodeMetadata(fields);
+  return encodeMetadata(new Map([...fields, [MetadataKey.timing, Uint8Array.of(timingVersion)]]));
+}
+
+export function offersFast(meta: Uint8Array | undefined): boolean {
+  const [version = 0] = decodeMetadata(meta)?.get(MetadataKey.timing) ?? [];
+  return version >= timingVersion;
+}
+
+export function isMember({ status }: NodeRecord): boolean {
+  return status === "alive" || status === "suspect";
+}
+
+/** As it is now, for whoever keeps it. */
+export function memberOf(record: NodeRecord): Member {
+  const { node, status, incarnation, endpoint, meta, versions, since } = record;
+  return { node, status, incarnation, endpoint, meta, versions, since };
+}
+
+export function stateOf(record: NodeRecord): MemberState {
+  const { since, ...state } = memberOf(record);
+  return state;
+}
+
+export function nextSequence(ring: Ring): number {
+  ring.sequence = (ring.sequence + 1) >>> 0;
+  return ring.sequence;
+}
+
+export function changeHealth(ring: Ring, delta: number): void {
+  ring.health = Math.min(healthLimit, Math.max(0, ring.health + delta));
+}
+
+/** A ping of ours, sent for ourselves or for another. */
+export function ownPing(ring: Ring, sequence: number, node: NodeName): Ping {
+  return { type: "ping", sequence, node, source: sourceOf(ring) };
+}
+
+/** Where acks shall go, as v0.6.0 says it; it also tells a node that takes us for dead who is asking. */
+export function sourceOf({ self }: Ring): NonNullable<Ping["source"]> {
+  return { ...self.endpoint, node: self.node };
+}
+
+/** Some peers leave the port out when it is the same as ours. */
+export function withPort(ring: Ring, endpoint: Endpoint): Endpoint {
+  return endpoint.port === 0 ? { ...endpoint, port: ring.options.endpoint.port } : endpoint;
+}
+
+export function sameOctets(a: Uint8Array = new Uint8Array(), b: Uint8Array = new Uint8Array()): boolean {
+  return a.length === b.length && a.every((octet, i) => octet === b[i]);
+}
+
+/** Octet by octet, as peers do: 192.0.2.1 in 4 and in 16 octets are two addresses. */
+export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return a.port === b.port && sameOctets(a.address, b.address);
+}

@@ -1,0 +1,51 @@
+import type { Millis } from "#pkg/clock";
+import { encodeMessage } from "../message-codec.ts";
+import type { Endpoint, PacketMessage } from "../messages.ts";
+import { broadcastBudget, maxMessagesPerPacket } from "../packet-budget.ts";
+import { chooseRandom, randomIndex } from "./random.ts";
+import type { NodeRecord, Ring } from "./ring.ts";
+import { retransmitLimit } from "./timing.ts";
+
+/** Sends a message at once; what is to be passed on rides along as far as it fits. */
+export function sendDirect(ring: Ring, to: Endpoint, message: PacketMessage): void {
+  const others = ring.broadcasts.size === 0 ? [] : takeBroadcasts(ring, encodeMessage(message).length, maxMessagesPerPacket - 1);
+  ring.effects.push({ type: "send", to, messages: [message, ...others], checksum: false });
+}
+
+/** Sends to a node of which we know what it understands; nothing rides along. */
+export function sendToNode(ring: Ring, record: NodeRecord, messages: readonly PacketMessage[]): void {
+  const [, newest] = record.versions;
+  ring.effects.push({ type: "send", to: record.endpoint, messages, checksum: newest >= 5 });
+}
+
+/** Queues what others shall hear; it replaces what is queued about the same node. */
+export function broadcast(ring: Ring, message: PacketMessage & { readonly node: string }, now: Millis): void {
+  ring.broadcasts.add(message.node, message);
+  // Idle rings need no gossip timer. By chance, so that nodes that hear of something together do not pass it on together.
+  if (ring.gossipAt === Infinity) ring.gossipAt = now + randomIndex(ring.options.random, ring.timing.gossipInterval);
+}
+
+/** Passes on what is queued to a few random nodes, those recently dead among them, so that they can refute. */
+export function gossip(ring: Ring, now: Millis): void {
+  const { gossipNodes, gossipInterval, gossipToTheDead } = ring.timing;
+  const eligible = (record: NodeRecord) =>
+    record !== ring.self && record.status !== "left" && (record.status !== "dead" || now - record.since <= gossipToTheDead);
+  for (const record of chooseRandom(ring.order, gossipNodes, eligible, ring.options.random)) {
+    const messages = takeBroadcasts(ring, 0, maxMessagesPerPacket);
+    if (messages.length === 0) break;
+    sendToNode(ring, record, messages);
+  }
+  ring.gossipAt = ring.broadcasts.size === 0 ? Infinity : now + gossipInterval;
+}
+
+function takeBroadcasts(ring: Ring, directLength: number, most: number): PacketMessage[] {
+  const budget = broadcastBudget(ring.options.wire, directLength);
+  const taken = ring.broadcasts.take(budget, retransmitLimit(ring.timing, ring.order.length), most);
+  if (ring.leave === "announcing" && !ring.broadcasts.has(ring.self.node)) finishLeave(ring);
+  return taken;
+}
+
+export function finishLeave(ring: Ring): void {
+  ring.leave = "announced";
+  ring.effects.push({ type: "leaveFinished" });
+}

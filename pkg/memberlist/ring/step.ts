@@ -1,0 +1,161 @@
+import type { Millis } from "#pkg/clock";
+import type { Endpoint, PacketMessage } from "../messages.ts";
+import type { Effect, Event, Member } from "./events.ts";
+import { join, onExchangeEnd, onRequest, periodicPushPull } from "./exchanging.ts";
+import { aliveOf, announce, endSuspicions, leave, mergeAlive, mergeDead, mergeSuspect } from "./merging.ts";
+import { doProbing, onAck, onIndirectPing, onNack, onPing, onSendFailed } from "./probing.ts";
+import { isMember, memberOf, newRing, ownMetadata, type Ring, type RingOptions, sameOctets } from "./ring.ts";
+import { gossip, sendDirect } from "./sending.ts";
+import { pushPullInterval, type TimingName, timings } from "./timing.ts";
+
+/** A timer later than this means that the process did not run, and that packets have come in meanwhile... */
+const stallTolerance: Millis = 10;
+/** ...for which it takes so long, before it judges others by what it has not heard. */
+const stallGrace: Millis = 20;
+
+/** A ring of this node alone. @throws {RangeError} when `encodeMetadata` does */
+export function startRing(options: RingOptions, now: Millis): [Ring, Effect[]] {
+  const ring = newRing(options, now);
+  const { timing } = ring;
+  ring.probeAt = now + timing.probeInterval;
+  ring.pushPullAt = now + options.random() * timing.pushPullInterval + pushPullInterval(timing, 1);
+  announce(ring, ring.self.meta, now);
+  return [ring, takeEffects(ring, now)];
+}
+
+/**
+ * Advances a ring by one event, in place. Answers every event in every state, and throws only what the event's own doc comment
+ * says.
+ * @returns what to do, in this order
+ */
+export function step(ring: Ring, event: Event, now: Millis): Effect[] {
+  switch (event.type) {
+    case "timer":
+      onTimer(ring, now);
+      break;
+    case "packet":
+      for (const message of event.messages) onMessage(ring, message, event.from, now);
+      break;
+    case "sendFailed":
+      onSendFailed(ring, event.messages, now);
+      break;
+    case "request":
+      onRequest(ring, event.stream, event.from, event.message, now);
+      break;
+    case "exchanged":
+      onExchangeEnd(ring, event.exchange, event.message, now);
+      break;
+    case "exchangeFailed":
+      onExchangeEnd(ring, event.exchange, event.reason, now);
+      break;
+    case "join":
+      join(ring, event.join, event.endpoints, now);
+      break;
+    case "leave":
+      leave(ring, now);
+      break;
+    case "metadata": {
+      const meta = ownMetadata(ring.options, event.fields);
+      if (ring.leave === "none" && !sameOctets(meta, ring.self.meta)) announce(ring, meta, now);
+      break;
+    }
+    default:
+      event satisfies never;
+  }
+  return takeEffects(ring, now);
+}
+
+/** When the next `timer` event is due; it may be in the past. */
+export function nextDeadline(ring: Ring): Millis {
+  if (ring.resumeAt !== undefined) return ring.resumeAt;
+  let next = Math.min(ring.probeAt, ring.gossipAt, ring.pushPullAt);
+  if (ring.probe !== undefined) next = Math.min(next, ring.probe.indirectAt, ring.probe.verdictAt);
+  for (const { deadline } of ring.suspicions.values()) next = Math.min(next, deadline);
+  for (const { deadline } of ring.relays.values()) next = Math.min(next, deadline);
+  return next;
+}
+
+/** The nodes that are alive or suspect; this one too, until it leaves. */
+export function members(ring: Ring): Member[] {
+  return ring.order.filter(isMember).map(memberOf);
+}
+
+function onTimer(ring: Ring, now: Millis): void {
+  const due = nextDeadline(ring);
+  if (now < due) return; // Set before the deadline moved.
+  if (ring.resumeAt === undefined && now - due > stallTolerance) {
+    ring.counters.stalls++;
+    ring.resumeAt = now + stallGrace;
+    return;
+  }
+  ring.resumeAt = undefined;
+  doProbing(ring, now);
+  endSuspicions(ring, now);
+  if (now >= ring.gossipAt) gossip(ring, now);
+  if (now >= ring.pushPullAt) periodicPushPull(ring, now);
+}
+
+function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Millis): void {
+  switch (message.type) {
+    case "ping":
+      onPing(ring, message, from);
+      break;
+    case "indirectPing":
+      onIndirectPing(ring, message, from, now);
+      break;
+    case "ack":
+      onAck(ring, message, now);
+      break;
+    case "nack":
+      onNack(ring, message);
+      break;
+    case "alive":
+      mergeAlive(ring, message, now);
+      break;
+    case "suspect":
+      correct(ring, message, from);
+      mergeSuspect(ring, message, now);
+      break;
+    case "dead":
+      correct(ring, message, from);
+      mergeDead(ring, message, now);
+      break;
+    case "user":
+      break; // There is nobody to take it.
+    default:
+      message satisfies never;
+  }
+}
+
+/**
+ * Answers an accusation that was refuted already: its sender missed the refutation, which is sent only so many times, and would
+ * otherwise hold on to it until it compares views with somebody.
+ */
+function correct(ring: Ring, accusation: { readonly node: string; readonly incarnation: number }, from: Endpoint): void {
+  const record = ring.records.get(accusation.node);
+  if (record?.status === "alive" && accusation.incarnation < record.incarnation) sendDirect(ring, from, aliveOf(record));
+}
+
+function takeEffects(ring: Ring, now: Millis): Effect[] {
+  if (ring.timingStale) chooseTiming(ring, now);
+  const { effects } = ring;
+  ring.effects = [];
+  return effects;
+}
+
+/** Keeps what runs, and brings forward what would wait longer than the new timing has it. */
+function chooseTiming(ring: Ring, now: Millis): void {
+  ring.timingStale = false;
+  const { timing: wanted, random } = ring.options;
+  const name: TimingName = wanted !== "auto" ? wanted : isFastForAll(ring) ? "fast" : "lan";
+  if (name === ring.timing.name) return;
+  ring.timing = timings[name];
+  ring.probeAt = Math.min(ring.probeAt, now + ring.timing.probeInterval);
+  if (ring.gossipAt !== Infinity) ring.gossipAt = Math.min(ring.gossipAt, now + ring.timing.gossipInterval);
+  ring.pushPullAt = Math.min(ring.pushPullAt, now + random() * pushPullInterval(ring.timing, ring.order.length));
+  ring.effects.push({ type: "timingChanged", timing: name });
+}
+
+function isFastForAll(ring: Ring): boolean {
+  return ring.order.every((record) => !isMember(record) || record.offersFast);
+}

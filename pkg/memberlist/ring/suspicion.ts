@@ -1,0 +1,24 @@
+import type { Millis } from "#pkg/clock";
+import type { NodeName } from "../messages.ts";
+import type { SuspicionBounds } from "./timing.ts";
+
+/** Somebody does not answer. It is declared dead at `deadline`, which moves closer with every further accuser. */
+export interface Suspicion extends SuspicionBounds {
+  readonly startedAt: Millis;
+  readonly accusers: ReadonlySet<NodeName>;
+  readonly deadline: Millis;
+}
+
+export function startSuspicion(from: NodeName, bounds: SuspicionBounds, now: Millis): Suspicion {
+  const timeout = bounds.confirmations < 1 ? bounds.min : bounds.max;
+  return { ...bounds, startedAt: now, accusers: new Set([from]), deadline: now + timeout };
+}
+
+/** @returns undefined when the accuser is known already, or enough accused */
+export function confirmSuspicion(suspicion: Suspicion, from: NodeName, now: Millis): Suspicion | undefined {
+  const { min, max, confirmations, accusers, startedAt } = suspicion;
+  if (accusers.size > confirmations || accusers.has(from)) return undefined;
+  const raw = max - ((max - min) * Math.log(accusers.size + 1)) / Math.log(confirmations + 1);
+  const timeout = Math.max(min, Math.floor(raw));
+  return { ...suspicion, accusers: new Set([...accusers, from]), deadline: Math.max(now, startedAt + timeout) };
+}
