@@ -1,7 +1,7 @@
 /**
  * The ring of speakers: SWIM as HashiCorp's memberlist v0.1.7 to v0.6.0 speaks it, so that those of MetalLB can be members too.
- * `Wire` says how a ring wraps its messages; the codec turns them into packets and streams and back, without I/O. `step` is the protocol
- * and does none either; instants and durations are `Millis`.
+ * `Wire` says how a ring wraps its messages; the codec turns them into packets and streams and back. `step` is the protocol. Neither
+ * does I/O. Instants and durations are `Millis`.
  */
 export { type EncryptionVersion, Keyring, metallbKey, nonceLength } from "./keyring.ts";
 export { MemberlistError, type MemberlistProblem } from "./memberlist-error.ts";
@@ -37,10 +37,10 @@ export {
   userMessageOverhead,
 } from "./packet-budget.ts";
 export { type DecodedPacket, decodePacket, encodePacket, type PacketOptions } from "./packet-codec.ts";
-export { encodeStream, StreamDecoder, type StreamEnd, type StreamOptions, type StreamResult } from "./stream-codec.ts";
 export type { Effect, Event, Member, MemberEvent, Send } from "./ring/events.ts";
 export { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "./ring/metadata.ts";
 export type { Ring, RingCounters, RingOptions } from "./ring/ring.ts";
 export { members, nextDeadline, startRing, step } from "./ring/step.ts";
 export { type Timing, type TimingName, timings } from "./ring/timing.ts";
+export { encodeStream, StreamDecoder, type StreamEnd, type StreamOptions, type StreamResult } from "./stream-codec.ts";
 export { defaultWire, type Wire } from "./wire.ts";
