@@ -49,8 +49,10 @@ export class Keyring {
    * Version, nonce, ciphertext and tag.
    * @param nonce 12 octets that were never used with this key
    * @param associated what is authenticated along with it and not part of the result
+   * @throws {RangeError} for a nonce of another length
    */
   seal(plaintext: Uint8Array, version: EncryptionVersion, nonce: Uint8Array, associated: Uint8Array): Uint8Array {
+    if (nonce.length !== nonceLength) throw new RangeError(`Cannot encrypt: the nonce has ${nonce.length} octets`);
     const [key] = this.#keys;
     const cipher = createCipheriv(cipherOf(key), key, nonce, { authTagLength: tagLength }).setAAD(associated);
     const writer = new Writer().u8(version).put(nonce).put(cipher.update(plaintext));

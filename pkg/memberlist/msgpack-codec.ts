@@ -213,10 +213,7 @@ function readInteger(reader: Reader): number | undefined {
   if (first < 0x80) return first;
   if (first >= 0xe0) return first - 0x100;
   if (first >= 0xcc && first <= 0xcf) return reader.unsigned(1 << (first - 0xcc));
-  if (first < 0xd0 || first > 0xd3) return undefined;
-  const width = 1 << (first - 0xd0);
-  const value = reader.unsigned(width);
-  return value >= 2 ** (8 * width - 1) ? value - 2 ** (8 * width) : value;
+  return first >= 0xd0 && first <= 0xd3 ? reader.signed(1 << (first - 0xd0)) : undefined;
 }
 
 function latin1(octets: Uint8Array): string {

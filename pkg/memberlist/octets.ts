@@ -33,6 +33,13 @@ export class Reader {
     return value;
   }
 
+  /** A signed integer of 1 to 8 octets; far from 0 it is rounded, but never its sign. */
+  signed(width: number): number {
+    let value = (this.u8() << 24) >> 24;
+    for (const octet of this.take(width - 1)) value = value * 256 + octet;
+    return value;
+  }
+
   /** The next octets, as a view: copy what is kept, or it keeps all of the input. */
   take(length: number): Uint8Array {
     if (length > this.remaining)
