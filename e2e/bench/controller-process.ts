@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+
+const project = new URL("../../", import.meta.url).pathname;
+
+/** A process of Node whose use of the machine is measured. */
+export class MeasuredProcess implements AsyncDisposable {
+  readonly #child: ChildProcess;
+
+  constructor(args: readonly string[]) {
+    this.#child = spawn(process.execPath, args, { cwd: project, stdio: ["ignore", "pipe", "inherit"], env: {} });
+  }
+
+  /** The first line of its output that matches; the rest is read and dropped. @throws {Error} when it ends before */
+  async line(pattern: RegExp): Promise<RegExpExecArray> {
+    const { stdout } = this.#child;
+    if (stdout === null) throw new Error("Cannot read output: it is not piped");
+    for await (const line of createInterface({ input: stdout })) {
+      const match = pattern.exec(line);
+      if (match === null) continue;
+      stdout.resume();
+      return match;
+    }
+    throw new Error(`Cannot find ${pattern} in the output: it has ended`);
+  }
+
+  /** Of all its threads so far. */
+  get cpuSeconds(): number {
+    const threads = readdirSync(`/proc/${this.#child.pid}/task`);
+    const spent = threads.map((thread) => Number(this.#read(`task/${thread}/schedstat`).split(" ")[0]));
+    return spent.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1e9;
+  }
+
+  /** Resident memory now, and the most it ever was. */
+  get megabytes(): { readonly now: number; readonly peak: number } {
+    const status = this.#read("status");
+    const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) / 1024;
+    return { now: field("VmRSS"), peak: field("VmHWM") };
+  }
+
+  /** Asks it to stop, and waits for that. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const exited = once(this.#child, "exit");
+    this.#child.kill("SIGTERM");
+    using _ = killAfter(this.#child, 15_000);
+    await exited;
+  }
+
+  #read(file: string): string {
+    return readFileSync(`/proc/${this.#child.pid}/${file}`, "utf8");
+  }
+}
+
+function killAfter(child: ChildProcess, milliseconds: number): Disposable {
+  const timer = setTimeout(() => child.kill("SIGKILL"), milliseconds);
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
