@@ -1,6 +1,6 @@
-import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
+import { type DemoCluster, type DemoNode, learned } from "#e2e/demo-cluster";
 import { waitFor } from "#e2e/lab";
-import { ask, learned, type Reached } from "./reach.ts";
+import { ask, type Reached } from "./reach.ts";
 
 /** Kills the speaker that owns the address, and waits until the client has learned another node's MAC. */
 export async function failover(

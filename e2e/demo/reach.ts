@@ -1,4 +1,4 @@
-import type { DemoCluster, DemoNode, DemoService } from "#e2e/demo-cluster";
+import { type DemoCluster, type DemoNode, type DemoService, eventsOf, learned } from "#e2e/demo-cluster";
 import { waitFor } from "#e2e/lab";
 
 export interface Reached {
@@ -25,20 +25,7 @@ export async function ask(cluster: DemoCluster, address: string): Promise<string
   return (await cluster.client.get(`http://${address}/`, { timeout: 500 })).body.trim();
 }
 
-/** The client's ARP entry for the address, and whose it is. */
-export async function learned(cluster: DemoCluster, address: string): Promise<{ node: DemoNode; mac: string } | undefined> {
-  const [entry] = JSON.parse(await cluster.client.output(["ip", "-json", "neigh", "show", address])) as { lladdr?: string }[];
-  const mac = entry?.lladdr;
-  if (mac === undefined) return undefined;
-  for (const node of cluster.nodes) if ((await node.host.link("eth0").mac()) === mac) return { node, mac };
-  return undefined;
-}
-
 async function assignment(cluster: DemoCluster, service: string): Promise<string | undefined> {
-  const events = (await cluster.api.list("v1", "Event", "default")) as unknown as readonly {
-    readonly reason: string;
-    readonly message: string;
-    readonly involvedObject: { readonly name: string };
-  }[];
-  return events.find(({ reason, involvedObject }) => reason === "nodeAssigned" && involvedObject.name === service)?.message;
+  const events = await eventsOf(cluster, "Service", service);
+  return events.find(({ reason }) => reason === "nodeAssigned")?.message;
 }

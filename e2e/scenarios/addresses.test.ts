@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, suite, test } from "node:test";
-import type { DemoCluster } from "#e2e/demo-cluster";
+import { type DemoCluster, eventsOf } from "#e2e/demo-cluster";
 import { Lab, waitFor } from "#e2e/lab";
 import {
   addressesOf,
@@ -8,7 +8,6 @@ import {
   applyService,
   assigned,
   eventOf,
-  eventsOf,
   metric,
   owner,
   serviceReference,

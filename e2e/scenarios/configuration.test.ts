@@ -1,18 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { type DemoCluster, demoConfiguration } from "#e2e/demo-cluster";
+import { type DemoCluster, demoConfiguration, eventsOf } from "#e2e/demo-cluster";
 import { Lab, waitFor } from "#e2e/lab";
-import {
-  addressesOf,
-  answer,
-  applyService,
-  assigned,
-  eventsOf,
-  metric,
-  owner,
-  serviceReference,
-  startCluster,
-} from "./observe.ts";
+import { addressesOf, answer, applyService, assigned, metric, owner, serviceReference, startCluster } from "./observe.ts";
 
 const configMap = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "config", namespace: "metallb-system" } };
 const other = "address-pools: [{name: other, protocol: layer2, addresses: [172.30.0.150-172.30.0.160]}]";

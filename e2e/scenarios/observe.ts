@@ -1,4 +1,12 @@
-import { DemoCluster, type DemoClusterOptions, type DemoNode, type Workload } from "#e2e/demo-cluster";
+import {
+  DemoCluster,
+  type DemoClusterOptions,
+  type DemoNode,
+  eventsOf,
+  learned,
+  type SeenEvent,
+  type Workload,
+} from "#e2e/demo-cluster";
 import { waitFor } from "#e2e/lab";
 
 /** A demo cluster whose speakers are all ready. */
@@ -12,26 +20,6 @@ export async function startCluster(options?: DemoClusterOptions): Promise<DemoCl
     throw error;
   }
   return cluster;
-}
-
-export interface SeenEvent {
-  readonly type: string;
-  readonly reason: string;
-  readonly message: string;
-  readonly count: number;
-}
-
-/** The events about an object that the API has, oldest first. */
-export async function eventsOf(
-  cluster: DemoCluster,
-  kind: string,
-  name: string,
-  namespace = "default",
-): Promise<readonly SeenEvent[]> {
-  const events = (await cluster.api.list("v1", "Event", namespace)) as unknown as (SeenEvent & {
-    readonly involvedObject: { readonly kind: string; readonly name: string };
-  })[];
-  return events.filter(({ involvedObject }) => involvedObject.kind === kind && involvedObject.name === name);
 }
 
 /** Waits for an event with this reason whose message matches. */
@@ -53,9 +41,7 @@ export async function answer(cluster: DemoCluster, address: string): Promise<str
 
 /** The node whose MAC address the client has learned for the address. */
 export async function learnedNode(cluster: DemoCluster, address: string): Promise<DemoNode | undefined> {
-  const [neighbour] = JSON.parse(await cluster.client.output(["ip", "-json", "neigh", "show", address])) as { lladdr?: string }[];
-  for (const node of cluster.nodes) if ((await node.host.link("eth0").mac()) === neighbour?.lladdr) return node;
-  return undefined;
+  return (await learned(cluster, address))?.node;
 }
 
 /** Makes the client forget what it has learned, asks, and tells who answers. */
