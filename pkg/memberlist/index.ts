@@ -1,9 +1,17 @@
 /**
  * The ring of speakers: SWIM as HashiCorp's memberlist v0.1.7 to v0.6.0 speaks it, so that those of MetalLB can be members too.
  * `Wire` says how a ring wraps its messages; the codec turns them into packets and streams and back. `step` is the protocol. Neither
- * does I/O. Instants and durations are `Millis`.
+ * does I/O. `Memberlist` is one member: it owns the sockets and the timer. Instants and durations are `Millis`.
  */
 export { type EncryptionVersion, Keyring, metallbKey, nonceLength } from "./keyring.ts";
+export type { MemberView } from "./member-view.ts";
+export {
+  type JoinResult,
+  Memberlist,
+  type MemberlistCounters,
+  type MemberlistEvent,
+  type MemberlistOptions,
+} from "./memberlist.ts";
 export { MemberlistError, type MemberlistProblem } from "./memberlist-error.ts";
 export { decodeMessage, encodeMessage } from "./message-codec.ts";
 export {
@@ -42,5 +50,7 @@ export { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from
 export type { Ring, RingCounters, RingOptions } from "./ring/ring.ts";
 export { members, nextDeadline, startRing, step } from "./ring/step.ts";
 export { type Timing, type TimingName, timings } from "./ring/timing.ts";
+export { openSockets } from "./sockets.ts";
 export { encodeStream, StreamDecoder, type StreamEnd, type StreamOptions, type StreamResult } from "./stream-codec.ts";
+export type { OpenTransport, SocketAddress, Transport, TransportEvents } from "./transport.ts";
 export { defaultWire, type Wire } from "./wire.ts";

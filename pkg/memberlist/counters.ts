@@ -1,0 +1,43 @@
+import type { MemberlistProblem } from "./memberlist-error.ts";
+
+/** How often things happened on the network of one member since its start. */
+export interface NetworkCounters {
+  packetsReceived: number;
+  packetsSent: number;
+  octetsReceived: number; // Of packets, without the headers of UDP and IP.
+  octetsSent: number;
+  /** Packets that this machine refused to send. */
+  sendFailures: number;
+  streamsAccepted: number;
+  streamsDialled: number;
+  /** Pings answered directly and in time, and the milliseconds that all of them took. */
+  roundTrips: number;
+  roundTripMillis: number;
+  /** What arrived and could not be understood. */
+  problems: Record<MemberlistProblem, number>;
+}
+
+export function newNetworkCounters(): NetworkCounters {
+  return {
+    packetsReceived: 0,
+    packetsSent: 0,
+    octetsReceived: 0,
+    octetsSent: 0,
+    sendFailures: 0,
+    streamsAccepted: 0,
+    streamsDialled: 0,
+    roundTrips: 0,
+    roundTripMillis: 0,
+    problems: {
+      label: 0,
+      plaintext: 0,
+      encrypted: 0,
+      wrongKey: 0,
+      unknownVersion: 0,
+      checksum: 0,
+      unsupported: 0,
+      tooLarge: 0,
+      malformed: 0,
+    },
+  };
+}

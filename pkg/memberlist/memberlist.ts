@@ -1,0 +1,332 @@
+import { randomBytes } from "node:crypto";
+import type { Clock, Millis, Random } from "#pkg/clock";
+import type { Log } from "#pkg/log";
+import { parseAddress } from "#pkg/net";
+import { type NetworkCounters, newNetworkCounters } from "./counters.ts";
+import { exchange } from "./exchange.ts";
+import { IncomingStreams } from "./incoming-streams.ts";
+import { type MemberView, memberView } from "./member-view.ts";
+import { MemberlistError } from "./memberlist-error.ts";
+import { type Endpoint, nodeName, nodeNameText, type StreamMessage } from "./messages.ts";
+import { Nonces } from "./nonces.ts";
+import { decodePacket, encodePacket } from "./packet-codec.ts";
+import type { Effect, Event, MemberEvent, Send } from "./ring/events.ts";
+import type { MetadataFields } from "./ring/metadata.ts";
+import type { Ring, RingCounters } from "./ring/ring.ts";
+import { members, nextDeadline, startRing, step } from "./ring/step.ts";
+import type { TimingName } from "./ring/timing.ts";
+import { RingLog } from "./ring-log.ts";
+import { endpoint, parseSocketAddress, socketAddress } from "./socket-address.ts";
+import { openSockets } from "./sockets.ts";
+import { encodeStream, StreamDecoder, type StreamEnd } from "./stream-codec.ts";
+import type { OpenTransport, SocketAddress, Transport } from "./transport.ts";
+import type { Wire } from "./wire.ts";
+
+export interface MemberlistOptions {
+  /** Unique in the ring: the Kubernetes node's name. */
+  readonly name: string;
+  /** IP address and port, of UDP and TCP; port 0 takes any. */
+  readonly bind: SocketAddress;
+  /** IP address at which others reach this member. The bound one when unset, so that who binds to all addresses needs it. */
+  readonly advertiseAddress?: string | undefined;
+  /** Encryption and label, the same on all members. */
+  readonly wire: Wire;
+  /** What this member says of itself. */
+  readonly metadata?: MetadataFields;
+  /** `auto`: fast as long as all members offer it, else as HashiCorp's defaults for a local network. */
+  readonly timing: TimingName | "auto";
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** The network; real sockets when unset. */
+  readonly openTransport?: OpenTransport;
+}
+
+export type MemberlistEvent =
+  | { readonly type: "member"; readonly change: MemberEvent["change"]; readonly member: MemberView }
+  | { readonly type: "timing"; readonly timing: TimingName }
+  /** A ping to this member was answered directly and in time. */
+  | { readonly type: "roundTrip"; readonly member: string; readonly time: Millis };
+
+export interface JoinResult {
+  /** How many of the addresses are in one ring with this member now. */
+  readonly joined: number;
+  readonly failures: readonly { readonly address: string; readonly reason: string }[];
+}
+
+export type MemberlistCounters = Readonly<NetworkCounters & RingCounters>;
+
+type JoinFinished = Extract<Effect, { readonly type: "joinFinished" }>;
+
+interface Running {
+  readonly ring: Ring;
+  readonly transport: Transport;
+}
+
+/** One member of a ring, on the network from `start` until it is disposed. Faults of peers and of the network are logged, never thrown. */
+export class Memberlist implements AsyncDisposable {
+  readonly #options: MemberlistOptions;
+  readonly #log: RingLog;
+  readonly #nonces = new Nonces(randomBytes);
+  readonly #counters = newNetworkCounters();
+  readonly #streams: IncomingStreams;
+  readonly #listeners = new Set<(event: MemberlistEvent) => void>();
+  readonly #joins = new Map<number, (result: JoinFinished) => void>(); // join -> who waits for it
+  readonly #left = Promise.withResolvers<void>();
+  readonly #waiting: Event[] = []; // Told by a listener, while what it was told of was still being carried out.
+  #telling = false;
+  #lastJoin = 0;
+  #running: Running | undefined;
+  #timer: { readonly at: Millis; readonly scheduled: Disposable } | undefined;
+
+  /** @throws {RangeError} for an address that is none, and when none is left to advertise */
+  constructor(options: MemberlistOptions) {
+    const { bind, advertiseAddress, wire, clock, log } = options;
+    const advertised = parseAddress(advertiseAddress ?? bind.address);
+    if (parseAddress(bind.address) === undefined || advertised === undefined)
+      throw new RangeError(`Cannot make a member: not IP addresses: ${bind.address}, ${advertiseAddress}`);
+    if (advertised.value === 0n)
+      throw new RangeError(`Cannot make a member bound to ${bind.address}: it needs an address to advertise`);
+    this.#options = options;
+    this.#log = new RingLog(log, clock);
+    this.#streams = new IncomingStreams({
+      wire,
+      clock,
+      encode: (message) => this.#encodeStream(message, "listener"),
+      onRequest: (stream, from, message) => this.#tell({ type: "request", stream, from: endpoint(from), message }),
+      onProblem: (from, error) => this.#refuse(from, "TCP", error),
+    });
+  }
+
+  /** Binds, and is a ring of one from then on. @throws {Error} that names address, port and protocol, when they cannot be had */
+  async start(): Promise<void> {
+    const { name, bind, advertiseAddress, wire, metadata, timing, clock, random, openTransport } = this.#options;
+    const transport = await (openTransport ?? openSockets)(bind, {
+      packet: (octets, from) => this.#receive(octets, from),
+      stream: (stream, from) => {
+        this.#counters.streamsAccepted++;
+        this.#streams.accept(stream, from);
+      },
+      problem: (error) => this.#log.socketFailed(error),
+    });
+    const { address, port } = transport.local;
+    const self = endpoint({ address: advertiseAddress ?? address, port });
+    const options = { node: nodeName(name), endpoint: self, wire, metadata: metadata ?? new Map(), timing, deadNodeReclaim: 0 };
+    const [ring, effects] = startRing({ ...options, random }, clock.now());
+    this.#running = { ring, transport };
+    for (const effect of effects) this.#carryOut(effect, this.#running);
+    this.#arm();
+  }
+
+  /** Where it is bound. @throws {Error} before it is */
+  get local(): SocketAddress {
+    return this.#started().transport.local;
+  }
+
+  /** All that are alive or suspect, this one included until it leaves. */
+  members(): MemberView[] {
+    const { ring } = this.#started();
+    return members(ring).map((member) => memberView(member, ring.self.node));
+  }
+
+  /** At which pace it looks for failures now. */
+  get timing(): TimingName {
+    return this.#started().ring.timing.name;
+  }
+
+  /** As they are now. */
+  get counters(): MemberlistCounters {
+    const { problems, ...network } = this.#counters;
+    return { ...network, problems: { ...problems }, ...this.#started().ring.counters };
+  }
+
+  /** Calls `listener` for each event from now on, until what is returned is disposed. */
+  onEvent(listener: (event: MemberlistEvent) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  /**
+   * Exchanges all that is known with each of these that is no member yet: `192.0.2.1`, `[2001:db8::1]:7946`; the port is this
+   * member's own where it is left out. What fails is in the result.
+   */
+  async join(addresses: readonly string[]): Promise<JoinResult> {
+    const { port } = this.#started().transport.local;
+    const failures: { readonly address: string; readonly reason: string }[] = [];
+    const endpoints: Endpoint[] = [];
+    for (const text of addresses) {
+      const address = parseSocketAddress(text, port);
+      if (address === undefined) failures.push({ address: text, reason: "it is not an IP address, with or without a port" });
+      else endpoints.push(endpoint(address));
+    }
+    const join = this.#lastJoin++;
+    const { promise, resolve } = Promise.withResolvers<JoinFinished>();
+    this.#joins.set(join, resolve);
+    this.#tell({ type: "join", join, endpoints });
+    const result = await promise;
+    for (const { endpoint, reason } of result.failures) failures.push({ address: socketAddress(endpoint).address, reason });
+    return { joined: result.joined, failures };
+  }
+
+  /** Replaces what this member says of itself. @throws {RangeError} when it is too long */
+  setMetadata(fields: MetadataFields): void {
+    this.#started();
+    this.#tell({ type: "metadata", fields });
+  }
+
+  /**
+   * Tells the others that this member goes. It answers them until it is disposed.
+   * @returns whether they were told often enough before `timeout` milliseconds were over
+   */
+  async leave(timeout: Millis): Promise<boolean> {
+    this.#started();
+    const { clock } = this.#options;
+    const late = Promise.withResolvers<void>();
+    using _timer = clock.schedule("leave", clock.now() + timeout, () => late.resolve());
+    this.#tell({ type: "leave" });
+    return await Promise.race([this.#left.promise.then(() => true), late.promise.then(() => false)]);
+  }
+
+  /** Goes without a word: the others find out by themselves, unless it left. Joins that are underway end without success. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    this.#timer?.scheduled[Symbol.dispose]();
+    for (const [join, resolve] of this.#joins) resolve({ type: "joinFinished", join, joined: 0, failures: [] });
+    this.#joins.clear();
+    await running.transport[Symbol.asyncDispose]();
+  }
+
+  #started(): Running {
+    if (this.#running === undefined) throw new Error("Cannot use a member: it is not on the network");
+    return this.#running;
+  }
+
+  #receive(octets: Uint8Array, from: SocketAddress): void {
+    this.#counters.packetsReceived++;
+    this.#counters.octetsReceived += octets.length;
+    const { messages, problems } = decodePacket(octets, this.#options.wire);
+    for (const problem of problems) this.#refuse(from, "UDP", problem);
+    if (messages.length > 0) this.#tell({ type: "packet", from: endpoint(from), messages });
+  }
+
+  #tell(event: Event): void {
+    this.#waiting.push(event);
+    if (this.#telling) return;
+    this.#telling = true;
+    try {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+        const running = this.#running; // What comes late, after the end, changes nothing.
+        if (running === undefined) continue;
+        for (const effect of step(running.ring, next, this.#options.clock.now())) this.#carryOut(effect, running);
+      }
+    } finally {
+      this.#telling = false;
+    }
+    this.#arm();
+  }
+
+  /** Sets the one timer, where the next deadline is another than before. */
+  #arm(): void {
+    const at = this.#running === undefined ? Infinity : nextDeadline(this.#running.ring);
+    if (at === this.#timer?.at) return;
+    this.#timer?.scheduled[Symbol.dispose]();
+    const fire = (): void => {
+      this.#timer = undefined;
+      this.#tell({ type: "timer" });
+    };
+    this.#timer = at === Infinity ? undefined : { at, scheduled: this.#options.clock.schedule("memberlist", at, fire) };
+  }
+
+  #carryOut(effect: Effect, { ring, transport }: Running): void {
+    switch (effect.type) {
+      case "send":
+        this.#send(effect, transport);
+        break;
+      case "exchange":
+        void this.#exchange(effect, transport);
+        break;
+      case "reply":
+        this.#streams.reply(effect.stream, effect.message);
+        break;
+      case "close":
+        this.#streams.close(effect.stream);
+        break;
+      case "member": {
+        const member = memberView(effect.member, ring.self.node);
+        this.#log.changed(effect.change, member);
+        this.#emit({ type: "member", change: effect.change, member });
+        break;
+      }
+      case "joinFinished":
+        this.#joins.get(effect.join)?.(effect);
+        this.#joins.delete(effect.join);
+        break;
+      case "leaveFinished":
+        this.#left.resolve();
+        break;
+      case "timingChanged":
+        this.#log.timingChanged(effect.timing);
+        this.#emit({ type: "timing", timing: effect.timing });
+        break;
+      case "roundTrip":
+        this.#counters.roundTrips++;
+        this.#counters.roundTripMillis += effect.time;
+        this.#emit({ type: "roundTrip", member: nodeNameText(effect.node), time: effect.time });
+        break;
+      case "conflict":
+      case "packetsLost":
+      case "exchangeProblem":
+        this.#log.trouble(effect);
+        break;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #send({ to, messages, checksum }: Send, transport: Transport): void {
+    const packet = encodePacket(messages, this.#options.wire, { nonce: this.#nonces.next(), checksum });
+    const address = socketAddress(to);
+    transport.send(packet, address, (error) => {
+      if (error === null) {
+        this.#counters.packetsSent++;
+        this.#counters.octetsSent += packet.length;
+      } else {
+        this.#counters.sendFailures++;
+        this.#log.notSent(address.address, error);
+        this.#tell({ type: "sendFailed", messages });
+      }
+    });
+  }
+
+  async #exchange(effect: Extract<Effect, { type: "exchange" }>, transport: Transport): Promise<void> {
+    const { exchange: number, deadline } = effect;
+    const { wire, clock } = this.#options;
+    const to = socketAddress(effect.to);
+    const request = this.#encodeStream(effect.message, "dialler");
+    this.#counters.streamsDialled++;
+    const dialled = exchange(transport.dial(to), request, new StreamDecoder(wire, "listener"), { clock, deadline });
+    const outcome = await dialled.catch((error: Error) => error);
+    if (outcome instanceof Error) {
+      if (outcome instanceof MemberlistError) this.#refuse(to, "TCP", outcome);
+      this.#tell({ type: "exchangeFailed", exchange: number, reason: outcome.message });
+    } else {
+      for (const problem of outcome.problems) this.#refuse(to, "TCP", problem);
+      this.#tell({ type: "exchanged", exchange: number, message: outcome.message });
+    }
+  }
+
+  #emit(event: MemberlistEvent): void {
+    for (const listener of [...this.#listeners]) listener(event);
+  }
+
+  #refuse({ address }: SocketAddress, transport: "UDP" | "TCP", error: MemberlistError): void {
+    this.#counters.problems[error.reason]++;
+    this.#log.refused(address, transport, error);
+  }
+
+  #encodeStream(message: StreamMessage, from: StreamEnd): Uint8Array {
+    return encodeStream(message, this.#options.wire, { from, nonce: this.#nonces.next() });
+  }
+}
