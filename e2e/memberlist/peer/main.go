@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
+// member is a node as it is printed; Meta is hex.
 type member struct {
 	Name    string `json:"name"`
 	Address string `json:"address"`
@@ -46,7 +47,7 @@ func print(l line) {
 }
 
 func describe(n *memberlist.Node) member {
-	return member{Name: n.Name, Address: n.Addr.String(), Port: n.Port, Meta: string(n.Meta)}
+	return member{Name: n.Name, Address: n.Addr.String(), Port: n.Port, Meta: hex.EncodeToString(n.Meta)}
 }
 
 func failure(err error) string {

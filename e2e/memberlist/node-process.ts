@@ -1,0 +1,97 @@
+/**
+ * One of our members in a process of its own, with the flags, commands and lines of `peer/main.go`; beside those `--timing` (lan,
+ * fast, auto), `--loss` (the part of arriving packets to lose, 0 to 1) and the command `counters`.
+ */
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { SystemClock, systemRandom } from "#pkg/clock";
+import { createLog } from "#pkg/log";
+import { defaultWire, Keyring, Memberlist, type MemberlistEvent, type MemberView, type MetadataFields } from "#pkg/memberlist";
+import { lossySockets } from "./lossy.ts";
+import { textKey } from "./meta-text.ts";
+import type { RingLine, RingMember } from "./ring-process.ts";
+
+const { values } = parseArgs({
+  options: {
+    name: { type: "string", default: "" },
+    address: { type: "string", default: "127.0.0.1" },
+    port: { type: "string", default: "7946" },
+    key: { type: "string", default: "" },
+    label: { type: "string", default: "" },
+    meta: { type: "string", default: "" },
+    timing: { type: "string", default: "auto" },
+    loss: { type: "string", default: "0" },
+  },
+});
+
+function metadata(text: string): MetadataFields {
+  return new Map(text === "" ? [] : [[textKey, Buffer.from(text)]]);
+}
+
+function describe({ name, address, port, meta }: MemberView): RingMember {
+  return { name, address, port, meta: Buffer.from(meta ?? []).toString("hex") };
+}
+
+function print(line: Omit<RingLine, "at">): void {
+  console.log(JSON.stringify({ ...line, at: Math.round((performance.timeOrigin + performance.now()) * 1000) }));
+}
+
+const events: Record<Extract<MemberlistEvent, { type: "member" }>["change"], string> = {
+  joined: "join",
+  left: "leave",
+  failed: "leave",
+  updated: "update",
+  suspected: "suspect",
+  refuted: "refute",
+};
+
+const { name, address, port, key, label, meta, timing, loss } = values;
+const member = new Memberlist({
+  name,
+  bind: { address, port: Number(port) },
+  wire: {
+    ...defaultWire,
+    keyring: key === "" ? undefined : new Keyring([Buffer.from(key, "hex")]),
+    label: Buffer.from(label),
+  },
+  metadata: metadata(meta),
+  timing: timing === "lan" || timing === "fast" ? timing : "auto",
+  clock: new SystemClock(),
+  random: systemRandom,
+  log: createLog("debug", process.stderr),
+  openTransport: lossySockets(Number(loss), systemRandom),
+});
+member.onEvent((event) => {
+  if (event.type === "member") print({ event: events[event.change], member: describe(event.member) });
+});
+await member.start();
+print({ event: "ready" });
+
+async function run(command: string, argument: string): Promise<void> {
+  switch (command) {
+    case "members":
+      return print({ event: "members", members: member.members().map(describe) });
+    case "counters":
+      return print({ event: "counters", counters: member.counters });
+    case "join": {
+      const { joined, failures } = await member.join([argument]);
+      const error = failures.map(({ reason }) => reason).join("; ");
+      return print({ event: "joined", joined, ...(error !== "" && { error }) });
+    }
+    case "meta":
+      member.setMetadata(metadata(argument));
+      return print({ event: "metaSet" });
+    case "leave": {
+      const done = await member.leave(5_000);
+      return print({ event: "left", ...(!done && { error: "not within 5 s" }) });
+    }
+    case "quit":
+      process.exit();
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [command = "", ...rest] = line.split(" ");
+  await run(command, rest.join(" "));
+}
+await member[Symbol.asyncDispose]();
