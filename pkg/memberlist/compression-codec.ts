@@ -25,7 +25,7 @@ export function decodeCompressed(octets: Uint8Array, limit: number): Uint8Array 
   const fields = readMap(new Reader(octets, 1), names);
   const algorithm = fields.unsigned("Algo", 0xff);
   if (algorithm !== lzw) throw new MemberlistError("unsupported", `Cannot decompress: the algorithm is ${algorithm}`);
-  const message = decompressLzw(fields.octets("Buf") ?? new Uint8Array(), limit);
+  const message = decompressLzw(fields.view("Buf") ?? new Uint8Array(), limit);
   if (message.length === 0) throw new MemberlistError("malformed", "Cannot decompress: there is nothing inside");
   return message;
 }

@@ -50,7 +50,7 @@ export function compressLzw(octets: Uint8Array): Uint8Array {
 
 /**
  * Undoes `compressLzw`. What follows the end code is ignored.
- * @param limit octets of the result; memory stays below three times that, whatever the input says
+ * @param limit octets of the result; memory stays below twice that, whatever the input says
  * @throws {MemberlistError} `tooLarge` above the limit; `malformed` for a code that means nothing yet, and input without end code
  */
 export function decompressLzw(octets: Uint8Array, limit: number): Uint8Array {

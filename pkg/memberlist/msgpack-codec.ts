@@ -148,16 +148,17 @@ export class Fields {
 
   /** A copy of an octet string; undefined for nil, which is not the same as an empty one. */
   octets(name: string): Uint8Array | undefined {
-    const octets = this.#view(name);
+    const octets = this.view(name);
     return octets && new Uint8Array(octets);
   }
 
   /** An octet string as a string with one character per octet. */
   latin1(name: string): string {
-    return latin1(this.#view(name) ?? nothing);
+    return latin1(this.view(name) ?? nothing);
   }
 
-  #view(name: string): Uint8Array | undefined {
+  /** As `octets`, but a view: what keeps it keeps all of the input. */
+  view(name: string): Uint8Array | undefined {
     const reader = this.#at(name);
     return reader && readRaw(reader, name);
   }

@@ -93,13 +93,19 @@ export class StreamDecoder {
     try {
       const received = work();
       if (received === undefined) return undefined;
-      this.#ended = true;
+      this.#release();
       return { type: "message", ...received };
     } catch (error) {
       if (!(error instanceof MemberlistError)) throw error;
-      this.#ended = true;
+      this.#release();
       return { type: "error", error, answer: this.#answer };
     }
+  }
+
+  /** Connections may take long to close, and must not keep memory meanwhile. */
+  #release(): void {
+    this.#ended = true;
+    this.#input.clear();
   }
 
   #advance(): ReceivedMessage | undefined {
@@ -191,5 +197,10 @@ class GrowingInput implements Input {
     }
     this.#memory.set(piece, at);
     this.octets = this.#memory.subarray(0, length);
+  }
+
+  clear(): void {
+    this.#memory = new Uint8Array(0);
+    this.octets = this.#memory;
   }
 }
