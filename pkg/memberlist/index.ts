@@ -3,7 +3,7 @@
  * `Wire` says how a ring wraps its messages; the codec turns them into packets and streams and back. `step` is the protocol. Neither
  * does I/O. `Memberlist` is one member: it owns the sockets and the timer. Instants and durations are `Millis`.
  */
-export { type EncryptionVersion, Keyring, metallbKey, nonceLength } from "./keyring.ts";
+export { type EncryptionVersion, Keyring, metallbKey } from "./keyring.ts";
 export type { MemberView } from "./member-view.ts";
 export {
   type JoinResult,
@@ -13,7 +13,6 @@ export {
   type MemberlistOptions,
 } from "./memberlist.ts";
 export { MemberlistError, type MemberlistProblem } from "./memberlist-error.ts";
-export { decodeMessage, encodeMessage } from "./message-codec.ts";
 export {
   type Ack,
   type Alive,
@@ -37,13 +36,6 @@ export {
   type Versions,
   type WireAddress,
 } from "./messages.ts";
-export {
-  broadcastBudget,
-  broadcastOverhead,
-  maxMessagesPerPacket,
-  packetSize,
-  userMessageOverhead,
-} from "./packet-budget.ts";
 export { type DecodedPacket, decodePacket, encodePacket, type PacketOptions } from "./packet-codec.ts";
 export type { Effect, Event, Member, MemberEvent, Send } from "./ring/events.ts";
 export { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "./ring/metadata.ts";

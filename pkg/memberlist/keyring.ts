@@ -88,8 +88,8 @@ export class Keyring {
 
 /**
  * The AES-128 key that MetalLB derives from its secret: not a hash of it, but its first 16 octets, filled up with the beginning of
- * the SHA-256 of nothing. The text is used as given, without trimming or decoding; an empty one
- * means no encryption there.
+ * the SHA-256 of nothing. The text is used as given, without trimming or decoding. (MetalLB does not
+ * encrypt at all if it is empty.)
  */
 export function metallbKey(secret: string): Uint8Array {
   const material = Buffer.concat([Buffer.from(secret, "utf8"), createHash("sha256").digest()]);
