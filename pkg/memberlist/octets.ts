@@ -58,10 +58,6 @@ export class Writer {
   #octets = new Uint8Array(128);
   #length = 0;
 
-  get length(): number {
-    return this.#length;
-  }
-
   u8(value: number): this {
     return this.unsigned(value, 1);
   }

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { Keyring } from "./keyring.ts";
 import { encodeMessage } from "./message-codec.ts";
 import type { User } from "./messages.ts";
-import { broadcastBudget, broadcastOverhead, packetSize, userMessageOverhead } from "./packet-budget.ts";
+import { broadcastBudget, broadcastOverhead, packetSize } from "./packet-budget.ts";
 import { encodePacket } from "./packet-codec.ts";
 import { anyWire, key, nonce } from "./testing/wires.ts";
 import { defaultWire } from "./wire.ts";
@@ -21,6 +21,9 @@ const cases = [
 ];
 for (const { name, wire, direct, want } of cases)
   test(`broadcastBudget: ${name}`, () => assert.equal(broadcastBudget(wire, direct), want));
+
+/** A user message's type and its entry in the compound. */
+const userMessageOverhead = 1 + broadcastOverhead;
 
 /** User messages that use up a budget to the last octet. */
 function filling(budget: number): User[] {

@@ -9,9 +9,6 @@ export const maxMessagesPerPacket = 127;
 /** Octets that each broadcast costs of a packet's budget beyond its own. */
 export const broadcastOverhead = 2;
 
-/** Octets that each user message costs beyond its payload. */
-export const userMessageOverhead = 3;
-
 /**
  * Octets that broadcasts may use in one packet, each with its overhead. Negative when a direct message is too large to leave
  * room; it is sent nevertheless.
