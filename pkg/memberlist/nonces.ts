@@ -4,19 +4,22 @@
  */
 export class Nonces {
   readonly #randomOctets: (length: number) => Uint8Array;
-  readonly #nonce = new Uint8Array(12);
-  #counter = 0;
+  #nonce: Uint8Array | undefined;
+  #counter: number;
 
   /** @param randomOctets fit for cryptography */
-  constructor(randomOctets: (length: number) => Uint8Array) {
+  constructor(randomOctets: (length: number) => Uint8Array, firstCounter = 0) {
     this.#randomOctets = randomOctets;
+    this.#counter = firstCounter;
   }
 
-  /** Valid until the next one is asked for. */
+  /** Twelve octets, valid until the next ones are asked for. */
   next(): Uint8Array {
-    if (this.#counter === 0) this.#nonce.set(this.#randomOctets(8));
-    new DataView(this.#nonce.buffer).setUint32(8, this.#counter);
+    this.#nonce ??= Buffer.concat([this.#randomOctets(8), new Uint8Array(4)]);
+    const nonce = this.#nonce;
+    new DataView(nonce.buffer, nonce.byteOffset).setUint32(8, this.#counter);
     this.#counter = (this.#counter + 1) >>> 0;
-    return this.#nonce;
+    if (this.#counter === 0) this.#nonce = undefined;
+    return nonce;
   }
 }

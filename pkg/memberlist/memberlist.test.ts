@@ -1,0 +1,283 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SimulatedClock, seededRandom } from "#pkg/clock";
+import { type Fields, type Log, silentLog } from "#pkg/log";
+import { Keyring } from "./keyring.ts";
+import { Memberlist, type MemberlistEvent, type MemberlistOptions } from "./memberlist.ts";
+import { FakeNetwork } from "./testing/fake-network.ts";
+import { defaultWire } from "./wire.ts";
+
+const encrypted = (key: number) => ({ ...defaultWire, keyring: new Keyring([new Uint8Array(16).fill(key)]) });
+
+interface Line extends Fields {
+  readonly level: string;
+  readonly message: string;
+}
+
+/** Members on one network in memory, 192.0.2.1 and up, named a, b, c. */
+class Harness extends AsyncDisposableStack {
+  readonly clock = new SimulatedClock();
+  readonly network = new FakeNetwork(this.clock);
+  readonly lines: Line[] = [];
+  #last = 0;
+
+  make(options: Partial<MemberlistOptions> = {}): Memberlist {
+    const number = ++this.#last;
+    return this.use(
+      new Memberlist({
+        name: String.fromCharCode(96 + number),
+        bind: { address: `192.0.2.${number}`, port: 7946 },
+        wire: defaultWire,
+        timing: "lan",
+        clock: this.clock,
+        random: seededRandom(number),
+        log: this.#log({}),
+        openTransport: this.network.open,
+        ...options,
+      }),
+    );
+  }
+
+  async started(options: Partial<MemberlistOptions> = {}): Promise<Memberlist> {
+    const member = this.make(options);
+    await member.start();
+    return member;
+  }
+
+  /** Lets time pass, and between its steps what streams do at once. */
+  async pass(milliseconds: number): Promise<void> {
+    const until = this.clock.now() + milliseconds;
+    while (this.clock.now() < until) {
+      this.clock.advanceTo(Math.min(until, this.clock.now() + 50));
+      await new Promise(setImmediate);
+    }
+  }
+
+  said(message: string): Line[] {
+    return this.lines.filter((line) => line.message === message);
+  }
+
+  #log(own: Fields): Log {
+    const write = (level: string) => (message: string, fields?: Fields) =>
+      void this.lines.push({ level, message, ...own, ...fields });
+    return {
+      ...silentLog,
+      info: write("info"),
+      warn: write("warn"),
+      error: write("error"),
+      with: (fields) => this.#log({ ...own, ...fields }),
+    };
+  }
+}
+
+function names(member: Memberlist): string[] {
+  return member
+    .members()
+    .map(({ name }) => name)
+    .sort();
+}
+
+for (const { what, options, message } of [
+  { what: "an address that is none", options: { bind: { address: "node-1", port: 7946 } }, message: /not IP addresses: node-1/ },
+  {
+    what: "all of IPv4 without an address to advertise",
+    options: { bind: { address: "0.0.0.0", port: 7946 } },
+    message: /0\.0\.0\.0/,
+  },
+  { what: "all of IPv6 without an address to advertise", options: { bind: { address: "::", port: 7946 } }, message: /advertise/ },
+  { what: "advertising no address", options: { advertiseAddress: "node-1" }, message: /not IP addresses: .*node-1/ },
+])
+  test(`a member cannot be made with ${what}`, async () => {
+    await using harness = new Harness();
+    assert.throws(() => harness.make(options), { name: "RangeError", message });
+  });
+
+test("a member that cannot bind does not start, and says where", async () => {
+  await using harness = new Harness();
+  await harness.started();
+  const second = harness.make({ bind: { address: "192.0.2.1", port: 7946 } });
+  await assert.rejects(second.start(), /192\.0\.2\.1 port 7946/);
+});
+
+test("before its start and after its end a member has nothing to say", async () => {
+  await using harness = new Harness();
+  const member = harness.make();
+  assert.throws(() => member.members(), /not on the network/);
+  await member.start();
+  await member[Symbol.asyncDispose]();
+  await assert.rejects(member.join(["192.0.2.2"]), /not on the network/);
+  assert.deepEqual(harness.clock.pending(), []);
+});
+
+test("members find each other through one, with their metadata and addresses", async () => {
+  await using harness = new Harness();
+  const a = await harness.started();
+  const b = await harness.started({ metadata: new Map([[9, Uint8Array.of(1)]]) });
+  const c = await harness.started();
+  assert.deepEqual(await b.join(["192.0.2.1"]), { joined: 1, failures: [] });
+  assert.deepEqual(await c.join(["192.0.2.1:7946"]), { joined: 1, failures: [] });
+  await harness.pass(1000);
+  for (const member of [a, b, c]) assert.deepEqual(names(member), ["a", "b", "c"]);
+  const { since, meta, ...seen } = a.members().find(({ name }) => name === "b") ?? assert.fail();
+  assert.deepEqual(seen, { name: "b", address: "192.0.2.2", port: 7946, status: "alive", self: false });
+  assert.ok(meta?.includes(9));
+});
+
+test("a member bound to all addresses is known by the one it advertises", async () => {
+  await using harness = new Harness();
+  const a = await harness.started();
+  const b = await harness.started({ bind: { address: "0.0.0.0", port: 7946 }, advertiseAddress: "192.0.2.77" });
+  await b.join(["192.0.2.1"]);
+  assert.equal(a.members().find(({ name }) => name === "b")?.address, "192.0.2.77");
+});
+
+test("what cannot be joined is named with the reason, and does not keep from the rest", async () => {
+  await using harness = new Harness();
+  await harness.started();
+  const b = await harness.started();
+  const { joined, failures } = await b.join(["node-1", "192.0.2.99", "192.0.2.1"]);
+  assert.equal(joined, 1);
+  assert.deepEqual(
+    failures.map(({ address }) => address),
+    ["node-1", "192.0.2.99"],
+  );
+  assert.match(failures[1]?.reason ?? "", /ECONNREFUSED/);
+});
+
+test("who accepts a stream and says nothing is given up after 10 s", async () => {
+  await using harness = new Harness();
+  await harness.started();
+  const b = await harness.started();
+  harness.network.silent.add("192.0.2.1");
+  const joining = b.join(["192.0.2.1"]);
+  await harness.pass(10_000);
+  assert.deepEqual(await joining, { joined: 0, failures: [{ address: "192.0.2.1", reason: "it did not answer in time" }] });
+});
+
+test("the end of a member ends what waits for it", async () => {
+  await using harness = new Harness();
+  await harness.started();
+  const b = await harness.started();
+  harness.network.silent.add("192.0.2.1");
+  const joining = b.join(["192.0.2.1"]);
+  await b[Symbol.asyncDispose]();
+  assert.deepEqual(await joining, { joined: 0, failures: [] });
+});
+
+test("another key is refused on both sides, counted each time and said once for each peer, with what to do", async () => {
+  await using harness = new Harness();
+  const a = await harness.started({ wire: encrypted(1) });
+  const b = await harness.started({ wire: encrypted(2) });
+  for (let i = 0; i < 3; i++) assert.equal((await b.join(["192.0.2.1"])).joined, 0);
+  assert.deepEqual([a.counters.problems.wrongKey, b.counters.problems.wrongKey], [3, 3]);
+  assert.deepEqual(
+    harness.said("memberlist message refused").map(({ level, peer, transport, reason }) => ({ level, peer, transport, reason })),
+    [
+      { level: "warn", peer: "192.0.2.2", transport: "TCP", reason: "wrongKey" },
+      { level: "warn", peer: "192.0.2.1", transport: "TCP", reason: "wrongKey" },
+    ],
+  );
+  assert.match(String(harness.said("memberlist message refused")[0]?.advice), /same memberlist secret/);
+  assert.deepEqual([names(a), names(b)], [["a"], ["b"]]);
+});
+
+test("packets of another kind are counted by their reason and change nothing", async () => {
+  await using harness = new Harness();
+  const a = await harness.started({ wire: encrypted(1) });
+  const from = { address: "198.51.100.7", port: 9 };
+  for (const text of ["", "GET / HTTP/1.1\r\n", "\0".repeat(100), "\x07\xff"])
+    harness.network.send(Buffer.from(text, "latin1"), from, a.local, () => {});
+  await harness.pass(100);
+  const { problems, packetsReceived } = a.counters;
+  assert.equal(packetsReceived, 4);
+  const { plaintext, wrongKey, unknownVersion, malformed } = problems;
+  assert.deepEqual(
+    { plaintext, wrongKey, unknownVersion, malformed },
+    { plaintext: 1, wrongKey: 1, unknownVersion: 1, malformed: 1 },
+  );
+  assert.deepEqual(names(a), ["a"]);
+});
+
+test("packets that this machine does not send are an event of their own: counted, said once, and the ring goes on", async () => {
+  await using harness = new Harness();
+  const a = await harness.started();
+  const b = await harness.started();
+  const c = await harness.started();
+  for (const member of [b, c]) await member.join(["192.0.2.1"]);
+  await harness.pass(1000);
+  harness.network.unreachable.add("192.0.2.3");
+  await harness.pass(10_000);
+  assert.ok(a.counters.sendFailures > 1);
+  assert.deepEqual(
+    harness.said("memberlist packet was not sent").map(({ peer }) => peer),
+    ["192.0.2.3", "192.0.2.3"], // Of a and of b, which share this log.
+  );
+  assert.deepEqual(names(a), ["a", "b", "c"]); // Over TCP it still answers.
+  assert.ok(harness.said("member answers over TCP alone").some(({ member }) => member === "c"));
+});
+
+test("a member that falls silent fails, and one that leaves has left, in events and in the log", async () => {
+  await using harness = new Harness();
+  const a = await harness.started();
+  const events: string[] = [];
+  const record = (event: MemberlistEvent) => event.type === "member" && events.push(`${event.member.name} ${event.change}`);
+  using _listening = a.onEvent(record);
+  const b = await harness.started();
+  const c = await harness.started();
+  for (const member of [b, c]) await member.join(["192.0.2.1"]);
+  const leaving = b.leave(5000);
+  await harness.pass(2000);
+  assert.equal(await leaving, true);
+  await b[Symbol.asyncDispose]();
+  await c[Symbol.asyncDispose]();
+  await harness.pass(30_000);
+  assert.deepEqual(events, ["b joined", "c joined", "b left", "c suspected", "c failed"]);
+  assert.deepEqual(
+    harness.said("member failed").map(({ member, address }) => ({ member, address })),
+    [{ member: "c", address: "192.0.2.3" }],
+  );
+});
+
+test("leaving gives up at its timeout when nobody takes the news", async () => {
+  await using harness = new Harness();
+  await harness.started();
+  const b = await harness.started({ timing: "lan" });
+  await b.join(["192.0.2.1"]);
+  const leaving = b.leave(100);
+  await harness.pass(150);
+  assert.equal(await leaving, false);
+});
+
+test("who is alone has left at once", async () => {
+  await using harness = new Harness();
+  const a = await harness.started();
+  assert.equal(await a.leave(1000), true);
+});
+
+test("a listener may change the member that it listens to", async () => {
+  await using harness = new Harness();
+  const a = await harness.started();
+  const b = await harness.started();
+  using _listening = b.onEvent((event) => {
+    if (event.type === "member" && event.change === "joined") b.setMetadata(new Map([[9, Buffer.from(event.member.name)]]));
+  });
+  await b.join(["192.0.2.1"]);
+  await harness.pass(1000);
+  const meta = a.members().find(({ name }) => name === "b")?.meta;
+  assert.ok(Buffer.from(meta ?? []).includes("\x09\x01a"));
+});
+
+test("round trips are told and counted", async () => {
+  await using harness = new Harness();
+  const a = await harness.started();
+  const b = await harness.started();
+  const times: number[] = [];
+  using _listening = b.onEvent((event) => {
+    if (event.type === "roundTrip") times.push(event.time);
+  });
+  await b.join(["192.0.2.1"]);
+  await harness.pass(10_000);
+  assert.ok(times.length > 0 && times.every((time) => time === 2), `round trips: ${times}`);
+  assert.deepEqual([b.counters.roundTrips, b.counters.roundTripMillis], [times.length, 2 * times.length]);
+  assert.equal(a.counters.streamsAccepted, 1);
+});
