@@ -46,3 +46,11 @@ for (const { level, shown } of levels) {
     assert.equal(written.length, shown);
   });
 }
+
+test("what is not shown is not made into text either", () => {
+  const costly = { toJSON: () => assert.fail("was written") };
+  assert.deepEqual(
+    lines("info", (log) => log.debug("d", { costly })),
+    [],
+  );
+});

@@ -64,7 +64,8 @@ class WinstonLog implements Log {
   }
 
   #write(level: string, message: string, fields: Fields | undefined): void {
-    this.#logger.log({ level, message, fields: { ...this.#fields, ...fields } });
+    // Without this, winston would write each line first and look at its level then.
+    if (this.#logger.isLevelEnabled(level)) this.#logger.log({ level, message, fields: { ...this.#fields, ...fields } });
   }
 }
 
