@@ -95,7 +95,7 @@ export class Speaker {
     const { node, layer2, active } = this.#options;
     const before = this.#placements.get(key);
     const holders = this.#table.holders(address);
-    const now = place(address, holders, pools.find(address), active());
+    const now = place(address, holders, pools.find(address), active(), before);
     if (holders.length === 0) this.#placements.delete(key);
     else this.#placements.set(key, now);
     if (now.owner === node && before?.owner !== node) layer2.announce(address);

@@ -1,16 +1,42 @@
 import { hash } from "node:crypto";
 import type { Address } from "#pkg/net";
 
+/** Who could announce an address, and who does. The next election starts from it. */
+export interface Election {
+  /** Its text is what is hashed with each candidate's name. */
+  readonly electionAddress: Address;
+  readonly candidates: readonly string[];
+  /** Undefined without candidates. */
+  readonly owner: string | undefined;
+}
+
 /**
  * The candidate that owns `address`: the smallest SHA-256 of `node#address`, compared as bytes. MetalLB's speakers compute the
- * same, so one ring may hold both. @returns undefined without candidates
+ * same, so one ring may hold both. `before` changes no answer; with it the hashes are those of newcomers, unless the owner went.
+ * @returns undefined without candidates
  */
-export function elect(candidates: Iterable<string>, address: Address): string | undefined {
+export function elect(candidates: readonly string[], address: Address, before?: Election): string | undefined {
+  if (before?.owner === undefined || !before.electionAddress.equals(address) || !candidates.includes(before.owner))
+    return smallest(candidates, address);
+  const contenders = newcomers(candidates, before.candidates);
+  return contenders.length === 0 ? before.owner : smallest([before.owner, ...contenders], address);
+}
+
+function smallest(nodes: readonly string[], address: Address): string | undefined {
   let winner: string | undefined;
   let lowest: Buffer | undefined;
-  for (const node of candidates) {
+  for (const node of nodes) {
     const digest = hash("sha256", `${node}#${address}`, "buffer");
     if (lowest === undefined || digest.compare(lowest) < 0) [winner, lowest] = [node, digest];
   }
   return winner;
+}
+
+/** All that are in `now` and not in `before`; where they are not both sorted, also some that are in both. */
+function newcomers(now: readonly string[], before: readonly string[]): string[] {
+  let next = 0;
+  return now.filter((node) => {
+    while ((before[next] ?? node) < node) next++;
+    return before[next] !== node;
+  });
 }

@@ -3,6 +3,6 @@
  * so that every speaker reaches the same answer by itself. Covers layer 2: candidates, the election and the verdict for each
  * Service. What is not announced yet is recognised and given its reason: pools of protocol `bgp`, IPv6 on layer 2.
  */
-export { elect } from "./election.ts";
+export { type Election, elect } from "./election.ts";
 export { type AddressPlacement, type Holder, type NotAnnounced, place, type Verdict } from "./place.ts";
 export { type AnnouncementSource, announcedAddresses, type Endpoint, hasNoAddresses, type NoAddresses } from "./service.ts";

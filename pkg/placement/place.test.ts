@@ -146,3 +146,14 @@ test("elect: the order and number of mentions of candidates make no difference, 
   );
   assert.equal(elect([], ip(x)), undefined);
 });
+
+test("elect: an earlier election changes no answer, whatever it was", () => {
+  const names = fc.array(fc.constantFrom("a", "b", "c", "d", "e"), { maxLength: 8 });
+  const addresses = fc.constantFrom(...["192.0.2.1", "192.0.2.2", "192.0.2.3", y].map(ip));
+  fc.assert(
+    fc.property(names, addresses, names, addresses, (candidates, electionAddress, now, address) => {
+      const before = { candidates, electionAddress, owner: elect(candidates, electionAddress) };
+      assert.equal(elect(now, address, before), elect(now, address));
+    }),
+  );
+});

@@ -1,6 +1,6 @@
 import type { Pool, Protocol } from "#pkg/config";
 import type { Address } from "#pkg/net";
-import { elect } from "./election.ts";
+import { type Election, elect } from "./election.ts";
 import type { Endpoint } from "./service.ts";
 
 /** A Service that has the address in its status. */
@@ -30,37 +30,36 @@ export type NotAnnounced =
 export type Verdict = { readonly announced: true } | { readonly announced: false; readonly reason: NotAnnounced };
 
 /** Where one address is announced, the same on every node. */
-export interface AddressPlacement {
+export interface AddressPlacement extends Election {
   readonly address: Address;
   readonly pool: string | undefined;
   readonly protocol: Protocol | undefined;
-  /** Nodes that could announce it. */
-  readonly candidates: readonly string[];
-  /** The node that does. */
-  readonly owner: string | undefined;
   readonly verdicts: ReadonlyMap<string, Verdict>; // service key -> what is true of it
 }
 
 /**
  * Places one address among the nodes with an active speaker. Services that share it share its owner: the nodes that suit all
- * of them are candidates or, where no node suits all, those that suit any.
+ * of them are candidates or, where no node suits all, those that suit any. `before`, an earlier answer for the address, changes
+ * nothing but the time it takes.
  */
 export function place(
   address: Address,
   holders: readonly Holder[],
   pool: Pool | undefined,
   active: readonly string[],
+  before?: AddressPlacement,
 ): AddressPlacement {
-  const nowhere = { address, pool: pool?.name, protocol: pool?.protocol, candidates: [], owner: undefined };
+  const common = { address, electionAddress: electionAddress(address, holders), pool: pool?.name, protocol: pool?.protocol };
+  const nowhere = { ...common, candidates: [], owner: undefined };
   if (pool === undefined) return { ...nowhere, verdicts: forAll(holders, "ipNotAllowed") };
   if (pool.protocol === "bgp") return { ...nowhere, verdicts: forAll(holders, "bgpNotAnnounced") };
   if (address.family === "IPv6") return { ...nowhere, verdicts: forAll(holders, "ipv6NotAnnounced") };
   const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(holder, active)])); // service key -> nodes or reason
   const candidates = agreed([...suitable.values()].filter((nodes) => typeof nodes !== "string"));
-  const owner = elect(candidates, electionAddress(address, holders));
+  const owner = elect(candidates, common.electionAddress, before);
   const verdicts = new Map<string, Verdict>();
   for (const [service, nodes] of suitable) verdicts.set(service, verdict(nodes, owner));
-  return { ...nowhere, candidates, owner, verdicts };
+  return { ...common, candidates, owner, verdicts };
 }
 
 function verdict(nodes: readonly string[] | NotAnnounced, owner: string | undefined): Verdict {

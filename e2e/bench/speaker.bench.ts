@@ -1,0 +1,161 @@
+/**
+ * What a speaker spends on deciding, at 10,000 Services and 50 nodes, in milliseconds of its one thread. The bound, measured in
+ * the same run, is the bare SHA-256 of every text that a whole election hashes: what no speaker that decides all anew can be below.
+ * Run it with `node e2e/bench/speaker.bench.ts`.
+ */
+import assert from "node:assert/strict";
+import { hash } from "node:crypto";
+import { PoolIndex, parseConfig } from "#pkg/config";
+import type { EndpointSlice, Service } from "#pkg/k8s";
+import { createLog } from "#pkg/log";
+import { Speaker } from "../../speaker/speaker.ts";
+
+const serviceCount = 10_000;
+const sharing = 1_000;
+const rounds = 9;
+const nodes = Array.from({ length: 50 }, (_, i) => `node-${String(i + 1).padStart(2, "0")}`);
+const self = "node-25";
+
+function meta(name: string, resourceVersion = "1") {
+  return { key: `default/${name}`, namespace: "default", name, uid: name, resourceVersion };
+}
+
+function service(i: number, ingress: string): Service {
+  return {
+    ...meta(`service-${i}`),
+    ...{
+      annotations: {},
+      type: "LoadBalancer",
+      loadBalancerClass: undefined,
+      clusterIPs: ["10.96.0.1"],
+      ports: [],
+      selector: {},
+    },
+    ...{ externalTrafficPolicy: "Cluster", loadBalancerIP: "", ingress: [ingress] },
+  };
+}
+
+function slice(i: number, ready: boolean): EndpointSlice {
+  const endpoints = nodes.slice(0, 3).map((nodeName) => ({ addresses: [], nodeName, ready }));
+  return { ...meta(`service-${i}-slice`), service: `default/service-${i}`, endpoints };
+}
+
+function ownAddress(i: number): string {
+  return `10.0.${i >> 8}.${i & 255}`;
+}
+
+/** A speaker that has seen everything and has nothing to do. */
+class Bench {
+  active: readonly string[] = nodes;
+  readonly wire = new Set<string>();
+  readonly speaker: Speaker;
+
+  constructor(addressOf: (i: number) => string, count: number) {
+    this.speaker = new Speaker({
+      node: self,
+      layer2: {
+        announce: (address) => this.wire.add(address.toString()),
+        withdraw: (address) => this.wire.delete(address.toString()),
+      },
+      active: () => this.active,
+      log: createLog("error"),
+      wake: () => {},
+      announced: () => {},
+    });
+    this.speaker.setPools(pools);
+    for (let i = 0; i < count; i++) {
+      this.speaker.setService(`default/service-${i}`, service(i, addressOf(i)));
+      this.speaker.setEndpoints(`default/service-${i}-slice`, slice(i, true), undefined);
+    }
+  }
+
+  members(active: readonly string[]): void {
+    this.active = active;
+    this.speaker.membersChanged();
+    this.speaker.reconcile();
+  }
+
+  endpoints(i: number, ready: boolean): void {
+    this.speaker.setEndpoints(`default/service-${i}-slice`, slice(i, ready), slice(i, !ready));
+    this.speaker.reconcile();
+  }
+}
+
+const { config } = parseConfig("address-pools: [{name: lan, protocol: layer2, addresses: [10.0.0.0/16]}]");
+assert.ok(config);
+const pools = new PoolIndex(config.pools);
+
+/** The median of `rounds` runs of `work`, in milliseconds; `prepare` is not counted. */
+function median<T>(prepare: (round: number) => T, work: (prepared: T) => void): number {
+  const times = Array.from({ length: rounds }, (_, round) => {
+    const prepared = prepare(round);
+    const start = performance.now();
+    work(prepared);
+    return performance.now() - start;
+  });
+  return times.sort((a, b) => a - b)[rounds >> 1] ?? Number.NaN;
+}
+
+function report(name: string, time: number): void {
+  console.log(`${name.padEnd(52)} ${time.toFixed(3).padStart(9)} ms ${(time / bound).toFixed(4).padStart(8)} × bound`);
+}
+
+const texts = Array.from({ length: serviceCount }, (_, i) => nodes.map((node) => `${node}#${ownAddress(i)}`)).flat();
+const bound = median(
+  () => {},
+  () => {
+    for (const text of texts) hash("sha256", text, "buffer");
+  },
+);
+console.log(`${serviceCount} Services, ${nodes.length} nodes; bound: SHA-256 of ${texts.length} texts`);
+report("bound", bound);
+
+const whole = () => new Bench(ownAddress, serviceCount);
+report(
+  "start, everything seen",
+  median(whole, ({ speaker }) => {
+    speaker.start();
+    speaker.reconcile();
+  }),
+);
+
+const bench = whole();
+bench.speaker.start();
+bench.speaker.reconcile();
+assert.ok(bench.wire.size > 100 && bench.wire.size < 300, `owns ${bench.wire.size}`);
+const before = [...bench.wire].sort();
+report(
+  "the endpoints of one Service change",
+  median(
+    (round) => round,
+    (round) => bench.endpoints(7, round % 2 === 1),
+  ),
+);
+const another = nodes.filter((node) => node !== "node-07");
+report(
+  "another member leaves",
+  median(
+    () => bench.members(nodes),
+    () => bench.members(another),
+  ),
+);
+report(
+  "another member joins",
+  median(
+    () => bench.members(another),
+    () => bench.members(nodes),
+  ),
+);
+bench.endpoints(7, true);
+assert.deepEqual([...bench.wire].sort(), before);
+
+const shared = new Bench(() => "10.0.0.1", sharing);
+shared.speaker.start();
+shared.speaker.reconcile();
+report(
+  `one of ${sharing} Services on one address changes`,
+  median(
+    (round) => round,
+    (round) => shared.endpoints(7, round % 2 === 1),
+  ),
+);
