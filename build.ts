@@ -33,6 +33,7 @@ export async function build(directory: string): Promise<void> {
     target: "node24",
     format: "esm",
     sourcemap: true,
+    sourcesContent: false, // A stack trace needs positions alone, and Node keeps the whole map in memory.
     external: ["koffi"],
     // CommonJS packages inside an ES module still call `require` for Node's own modules.
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
