@@ -15,8 +15,8 @@ import {
   sameOctets,
   withPort,
 } from "./ring.ts";
-import { broadcast, finishLeave } from "./sending.ts";
-import { confirmSuspicion, startSuspicion } from "./suspicion.ts";
+import { broadcast, finishLeave, sendToNode } from "./sending.ts";
+import { confirmSuspicion, startSuspicion, suspicionDueAt } from "./suspicion.ts";
 import { suspicionBounds } from "./timing.ts";
 
 /** Merges what somebody says of a node that it takes for alive. */
@@ -133,12 +133,21 @@ export function mergeStates(ring: Ring, states: readonly MemberState[], now: Mil
   }
 }
 
-/** Declares dead those who had their time to refute. */
+/**
+ * Declares dead those who had their time to refute. Each is told a little earlier: who has refuted already then says so again, to
+ * a node that missed it (see `correct`), and who has not heard of the suspicion can still refute it.
+ */
 export function endSuspicions(ring: Ring, now: Millis): void {
-  for (const [node, { deadline }] of ring.suspicions) {
-    const incarnation = ring.records.get(node)?.incarnation;
-    if (now >= deadline && incarnation !== undefined)
-      mergeDead(ring, { type: "dead", node, incarnation, from: ring.self.node }, now);
+  for (const [node, suspicion] of ring.suspicions) {
+    const record = ring.records.get(node);
+    if (record === undefined || now < suspicionDueAt(suspicion)) continue;
+    const { incarnation } = record;
+    const from = ring.self.node;
+    if (now >= suspicion.deadline) mergeDead(ring, { type: "dead", node, incarnation, from }, now);
+    else {
+      ring.suspicions.set(node, { ...suspicion, told: true });
+      sendToNode(ring, record, [{ type: "suspect", node, incarnation, from }]);
+    }
   }
 }
 

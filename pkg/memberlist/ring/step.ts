@@ -6,6 +6,7 @@ import { aliveOf, announce, endSuspicions, leave, mergeAlive, mergeDead, mergeSu
 import { doProbing, onAck, onIndirectPing, onNack, onPing, onSendFailed } from "./probing.ts";
 import { isMember, memberOf, newRing, ownMetadata, type Ring, type RingOptions, sameOctets } from "./ring.ts";
 import { gossip, sendDirect } from "./sending.ts";
+import { suspicionDueAt } from "./suspicion.ts";
 import { pushPullInterval, type TimingName, timings } from "./timing.ts";
 
 /** A timer later than this means that the process did not run, and that packets have come in meanwhile... */
@@ -70,7 +71,7 @@ export function nextDeadline(ring: Ring): Millis {
   if (ring.resumeAt !== undefined) return ring.resumeAt;
   let next = Math.min(ring.probeAt, ring.gossipAt, ring.pushPullAt);
   if (ring.probe !== undefined) next = Math.min(next, ring.probe.indirectAt, ring.probe.verdictAt);
-  for (const { deadline } of ring.suspicions.values()) next = Math.min(next, deadline);
+  for (const suspicion of ring.suspicions.values()) next = Math.min(next, suspicionDueAt(suspicion));
   for (const { deadline } of ring.relays.values()) next = Math.min(next, deadline);
   return next;
 }

@@ -7,11 +7,13 @@ export interface Suspicion extends SuspicionBounds {
   readonly startedAt: Millis;
   readonly accusers: ReadonlySet<NodeName>;
   readonly deadline: Millis;
+  /** Whether the accused was told by this node, shortly before the deadline. */
+  readonly told: boolean;
 }
 
 export function startSuspicion(from: NodeName, bounds: SuspicionBounds, now: Millis): Suspicion {
   const timeout = bounds.confirmations < 1 ? bounds.min : bounds.max;
-  return { ...bounds, startedAt: now, accusers: new Set([from]), deadline: now + timeout };
+  return { ...bounds, startedAt: now, accusers: new Set([from]), deadline: now + timeout, told: false };
 }
 
 /** @returns undefined when the accuser is known already, or enough accused */
@@ -21,4 +23,9 @@ export function confirmSuspicion(suspicion: Suspicion, from: NodeName, now: Mill
   const raw = max - ((max - min) * Math.log(accusers.size + 1)) / Math.log(confirmations + 1);
   const timeout = Math.max(min, Math.floor(raw));
   return { ...suspicion, accusers: new Set([...accusers, from]), deadline: Math.max(now, startedAt + timeout) };
+}
+
+/** When something is to be done about it: the accused is told, then declared dead. */
+export function suspicionDueAt({ told, deadline, notice }: Suspicion): Millis {
+  return told ? deadline : deadline - notice;
 }

@@ -1,0 +1,320 @@
+import { type Millis, type Random, seededRandom } from "#pkg/clock";
+import type { Endpoint, StreamMessage } from "../messages.ts";
+import type { Effect, Event, MemberEvent } from "../ring/events.ts";
+import type { Ring, RingOptions } from "../ring/ring.ts";
+import { members, nextDeadline, startRing, step } from "../ring/step.ts";
+import { type Carrier, valueCarrier } from "./carrier.ts";
+import { EventHeap } from "./event-heap.ts";
+
+/** What the network does to packets. Streams are not lost, but do not pass a cut. */
+export interface Conditions {
+  /** One way. Packets take up to `jitter` longer, each its own, so that they overtake one another. */
+  readonly latency: Millis;
+  readonly jitter: Millis;
+  /** Of 1. */
+  readonly loss: number;
+  readonly duplication: number;
+  /** How late timers run at most. */
+  readonly lateness: Millis;
+}
+
+const calm: Conditions = { latency: 0.1, jitter: 0.2, loss: 0, duplication: 0, lateness: 1 };
+
+export interface SimulationOptions extends Partial<Conditions> {
+  readonly seed: number;
+  readonly carrier?: Carrier;
+}
+
+/** What some node said of a node, itself included. */
+export interface Observation {
+  readonly at: Millis;
+  readonly observer: number;
+  readonly change: MemberEvent["change"];
+  readonly about: number;
+}
+
+interface SimulatedNode {
+  readonly index: number;
+  /** Undefined while it is not running. */
+  ring: Ring | undefined;
+  /** Counts its starts: what belongs to an earlier life is lost. */
+  life: number;
+  timerAt: Millis;
+  stalled: boolean;
+  /** What waits in its sockets while it is stalled. */
+  readonly inbox: Event[];
+}
+
+/** A ring of many nodes on a simulated network in simulated time. One seed always gives the same course of events. */
+export class Simulation {
+  readonly observations: Observation[] = [];
+  conditions: Conditions;
+  /** Packets sent so far. */
+  packets = 0;
+  readonly #carrier: Carrier;
+  readonly #random: Random;
+  readonly #events = new EventHeap();
+  readonly #nodes: SimulatedNode[] = [];
+  /** Nodes reach those of their own group; group 0 while the network is whole. */
+  readonly #groups = new Map<number, number>(); // node -> group
+  readonly #streams = new Map<number, (message: StreamMessage | undefined) => void>(); // stream -> how to answer it
+  #nextId = 0;
+  #now: Millis = 0;
+
+  constructor({ seed, carrier = valueCarrier, ...conditions }: SimulationOptions) {
+    this.#random = seededRandom(seed);
+    this.#carrier = carrier;
+    this.conditions = { ...calm, ...conditions };
+  }
+
+  get now(): Millis {
+    return this.#now;
+  }
+
+  /** Nodes that run, whether or not they are stalled. */
+  get running(): number[] {
+    return this.#nodes.filter(({ ring }) => ring !== undefined).map(({ index }) => index);
+  }
+
+  ring(index: number): Ring {
+    const ring = this.#nodes[index]?.ring;
+    if (ring === undefined) throw new Error(`Cannot look at node ${index}: it is not running`);
+    return ring;
+  }
+
+  /** Starts a node, for the first time or again; it knows nobody. */
+  start(index: number, options: Partial<RingOptions> = {}): void {
+    const node = this.#node(index);
+    const [ring, effects] = startRing(
+      {
+        node: nameOf(index),
+        endpoint: endpointOf(index),
+        wire: this.#carrier.wire,
+        metadata: new Map(),
+        timing: "auto",
+        deadNodeReclaim: 0,
+        random: this.#random,
+        ...options,
+      },
+      this.#now,
+    );
+    node.ring = ring;
+    node.life++;
+    this.#carryOut(node, effects);
+  }
+
+  /** Starts nodes 0 to `count - 1`, each of which joins node 0, and waits until all know all. */
+  startAll(count: number, options: Partial<RingOptions> = {}): void {
+    for (let index = 0; index < count; index++) this.start(index, options);
+    for (let index = 1; index < count; index++) this.join(index, [0]);
+    if (!this.runUntil(() => this.isConverged(), 120_000)) throw new Error(`Cannot form a ring of ${count}: ${this.describe()}`);
+  }
+
+  join(index: number, others: readonly number[]): void {
+    this.#tell(this.#node(index), { type: "join", join: this.#nextId++, endpoints: others.map(endpointOf) });
+  }
+
+  leave(index: number): void {
+    this.#tell(this.#node(index), { type: "leave" });
+  }
+
+  setMetadata(index: number, fields: ReadonlyMap<number, Uint8Array>): void {
+    this.#tell(this.#node(index), { type: "metadata", fields });
+  }
+
+  /** Ends a node without a word, as a power cut does. */
+  kill(index: number): void {
+    const node = this.#node(index);
+    node.ring = undefined;
+    node.life++;
+    node.timerAt = Infinity;
+    node.stalled = false;
+    node.inbox.length = 0;
+  }
+
+  /** Stops a process for a while; what arrives waits. When it goes on, its timers run before it reads: the worst case. */
+  stall(index: number, duration: Millis): void {
+    const node = this.#node(index);
+    if (node.stalled || node.ring === undefined) return;
+    node.stalled = true;
+    const { life } = node;
+    this.#events.add(this.#now + duration, () => {
+      if (node.life !== life) return;
+      node.stalled = false;
+      this.#tell(node, { type: "timer" });
+      for (const event of node.inbox.splice(0)) this.#tell(node, event);
+    });
+  }
+
+  /** Cuts these nodes off from all others; they still reach one another. */
+  cutOff(nodes: readonly number[]): void {
+    const group = ++this.#nextId;
+    for (const node of nodes) this.#groups.set(node, group);
+  }
+
+  heal(): void {
+    this.#groups.clear();
+  }
+
+  runFor(duration: Millis): void {
+    this.#runTo(this.#now + duration);
+  }
+
+  /** Runs until the condition holds, which is looked at every 10 ms. @returns false when it does not within `limit` */
+  runUntil(condition: () => boolean, limit: Millis): boolean {
+    const end = this.#now + limit;
+    while (!condition()) {
+      if (this.#now >= end) return false;
+      this.#runTo(Math.min(end, this.#now + 10));
+    }
+    return true;
+  }
+
+  /** Whether all running nodes have the same view, and it is the truth: all that run, each as it says of itself. */
+  isConverged(): boolean {
+    const selves = new Map(this.running.map((index) => [nameOf(index), this.ring(index).self]));
+    return this.running.every((index) => {
+      let agreed = 0;
+      for (const { node, status, incarnation } of this.ring(index).order) {
+        const self = selves.get(node);
+        if (status === "alive" && self?.incarnation === incarnation) agreed++;
+        else if (status === "alive" || status === "suspect") return false;
+      }
+      return agreed === selves.size;
+    });
+  }
+
+  /** What each running node takes for a member, for when something is wrong. */
+  describe(): string {
+    const views = this.running.map((index) => `${nameOf(index)} sees ${members(this.ring(index)).map(({ node }) => node)}`);
+    return [`at ${this.#now} ms`, ...views.slice(0, 10)].join("\n");
+  }
+
+  #runTo(end: Millis): void {
+    while (this.#events.next <= end) {
+      this.#now = this.#events.next;
+      this.#events.take()();
+    }
+    this.#now = end;
+  }
+
+  #node(index: number): SimulatedNode {
+    this.#nodes[index] ??= { index, ring: undefined, life: 0, timerAt: Infinity, stalled: false, inbox: [] };
+    return this.#nodes[index];
+  }
+
+  #tell(node: SimulatedNode, event: Event): void {
+    if (node.ring === undefined) return;
+    if (!node.stalled) this.#carryOut(node, step(node.ring, event, this.#now));
+    else if (event.type !== "timer") node.inbox.push(event);
+  }
+
+  #carryOut(node: SimulatedNode, effects: readonly Effect[]): void {
+    for (const effect of effects) this.#carryOutOne(node, effect);
+    if (node.ring !== undefined) this.#setTimer(node, nextDeadline(node.ring));
+  }
+
+  #setTimer(node: SimulatedNode, deadline: Millis): void {
+    if (deadline >= node.timerAt) return; // An earlier timer finds nothing due, and sets this one.
+    const at = Math.max(this.#now, deadline);
+    node.timerAt = at;
+    this.#events.add(at + this.#random() * this.conditions.lateness, () => {
+      if (node.timerAt !== at) return;
+      node.timerAt = Infinity;
+      this.#tell(node, { type: "timer" });
+    });
+  }
+
+  #carryOutOne(node: SimulatedNode, effect: Effect): void {
+    switch (effect.type) {
+      case "send":
+        this.#send(node, effect);
+        break;
+      case "exchange":
+        this.#exchange(node, effect);
+        break;
+      case "reply":
+        this.#answer(effect.stream, this.#carrier.stream(effect.message, "listener"));
+        break;
+      case "close":
+        this.#answer(effect.stream, undefined);
+        break;
+      case "member":
+        this.observations.push({
+          at: this.#now,
+          observer: node.index,
+          change: effect.change,
+          about: indexOf(effect.member.node),
+        });
+        break;
+      default: // What a driver would log or count.
+    }
+  }
+
+  #send(node: SimulatedNode, send: Effect & { type: "send" }): void {
+    this.packets++;
+    const to = this.#nodes[indexOfEndpoint(send.to)];
+    const { latency, jitter, loss, duplication } = this.conditions;
+    const copies = this.#random() < duplication ? 2 : 1;
+    if (to === undefined || !this.#reaches(node, to)) return;
+    const messages = this.#carrier.packet(send);
+    for (let copy = 0; copy < copies; copy++) {
+      if (this.#random() < loss) continue;
+      const { life } = to;
+      this.#events.add(this.#now + latency + this.#random() * jitter, () => {
+        if (to.life === life) this.#tell(to, { type: "packet", from: endpointOf(node.index), messages });
+      });
+    }
+  }
+
+  #exchange(node: SimulatedNode, { exchange, to, message, deadline }: Effect & { type: "exchange" }): void {
+    const { life } = node;
+    const other = this.#nodes[indexOfEndpoint(to)];
+    const stream = this.#nextId++;
+    const finish = (event: Event) => {
+      this.#streams.delete(stream);
+      if (node.life === life) this.#tell(node, event);
+    };
+    const fail = (reason: string) => finish({ type: "exchangeFailed", exchange, reason });
+    this.#streams.set(stream, (reply) => {
+      if (other === undefined || !this.#reaches(other, node)) return;
+      this.#events.add(this.#now + this.conditions.latency, () => {
+        if (!this.#streams.has(stream)) return;
+        if (reply === undefined) fail("closed without an answer");
+        else finish({ type: "exchanged", exchange, message: reply });
+      });
+    });
+    this.#events.add(deadline, () => {
+      if (this.#streams.has(stream)) fail("no answer in time");
+    });
+    if (other?.ring === undefined || !this.#reaches(node, other)) return;
+    const request = this.#carrier.stream(message, "dialler");
+    this.#events.add(this.#now + 3 * this.conditions.latency, () => {
+      this.#tell(other, { type: "request", stream, from: endpointOf(node.index), message: request });
+    });
+  }
+
+  #answer(stream: number, message: StreamMessage | undefined): void {
+    this.#streams.get(stream)?.(message);
+  }
+
+  #reaches(from: SimulatedNode, to: SimulatedNode): boolean {
+    return this.#groups.get(from.index) === this.#groups.get(to.index);
+  }
+}
+
+export function nameOf(index: number): string {
+  return `node-${index}`;
+}
+
+function indexOf(name: string): number {
+  return Number(name.slice("node-".length));
+}
+
+export function endpointOf(index: number): Endpoint {
+  return { address: Uint8Array.of(10, 0, index >> 8, index & 255), port: 7946 };
+}
+
+function indexOfEndpoint({ address: [, , high = 0, low = 0] }: Endpoint): number {
+  return high * 256 + low;
+}
