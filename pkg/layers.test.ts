@@ -9,11 +9,11 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 
 /** Whole packages, or single files of packages that have a driver too, which do no I/O and take time and chance as arguments. */
 const pure = [
-  "pkg/allocator/",
-  "pkg/config/",
-  "pkg/net/",
-  "pkg/placement/",
-  /pkg\/[^/]+\/(.*-)?(codec|fsm|arp|responder|schedule)\.ts$/,
+  ...["pkg/allocator/", "pkg/config/", "pkg/live-config/", "pkg/net/", "pkg/placement/", "pkg/memberlist/ring/"],
+  /pkg\/memberlist\/(keyring|octets|node-fields|packet-budget|wire|messages|message-type|memberlist-error)\.ts$/,
+  /pkg\/layer2\/(arp|mac|responder|gratuitous|queue|eligibility)\.ts$/,
+  /pkg\/linux\/(filter|netlink|link-table)\.ts$/,
+  /pkg\/[^/]+\/(.*-)?codec\.ts$/,
 ];
 /** Computation that Node happens to offer under `node:`. */
 const pureNodeModules = new Set(["node:crypto"]);
