@@ -98,7 +98,8 @@ for (const name of ["controller", "speaker"] as const) {
     assert.equal(pod.serviceAccountName, name);
     assert.equal(container.name, name);
     assert.equal(container.image, "ingot");
-    assert.deepEqual(container.command, ["node", "--enable-source-maps", `/ingot/${name}.js`]);
+    const flags = name === "controller" ? ["--max-semi-space-size=8"] : [];
+    assert.deepEqual(container.command, ["node", "--enable-source-maps", ...flags, `/ingot/${name}.js`]);
     assert.deepEqual(container.args, ["--port=7472", "--config=config", "--log-level=info"]);
     assert.deepEqual(container.ports[0], { name: "monitoring", containerPort: 7472 });
     assert.deepEqual(container.livenessProbe.httpGet, { path: "/healthz", port: "monitoring" });
