@@ -115,6 +115,13 @@ export class RingProcess implements AsyncDisposable {
     return members.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /** Of our own program alone. */
+  async counters(): Promise<MemberlistCounters> {
+    const { counters } = await this.ask("counters", "counters");
+    if (counters === undefined) throw new Error(`Cannot count: ${this.name} told nothing`);
+    return counters;
+  }
+
   /** @throws {Error} when nobody could be joined */
   async join(other: { readonly address: string; readonly port: number }): Promise<void> {
     const { joined, error } = await this.ask(`join ${other.address}:${other.port}`, "joined", 15_000);
