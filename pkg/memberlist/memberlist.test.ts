@@ -281,3 +281,32 @@ test("round trips are told and counted", async () => {
   assert.deepEqual([b.counters.roundTrips, b.counters.roundTripMillis], [times.length, 2 * times.length]);
   assert.equal(a.counters.streamsAccepted, 1);
 });
+
+test("two processes of one name are said once on each member, with both addresses", async () => {
+  await using harness = new Harness();
+  await harness.started();
+  const b = await harness.started();
+  const impostor = await harness.started({ name: "b" });
+  await b.join(["192.0.2.1"]);
+  await impostor.join(["192.0.2.1"]);
+  await harness.pass(60_000);
+  const [said] = harness.said("member name is used twice");
+  assert.deepEqual(
+    [said?.member, said?.known, said?.claimed],
+    ["b", { address: "192.0.2.2", port: 7946 }, { address: "192.0.2.3", port: 7946 }],
+  );
+  assert.ok(harness.said("member name is used twice").length <= 3);
+});
+
+test("a periodic exchange that fails is said once for that peer, with the reason", async () => {
+  await using harness = new Harness();
+  await harness.started();
+  const b = await harness.started();
+  await b.join(["192.0.2.1"]);
+  harness.network.silent.add("192.0.2.1");
+  await harness.pass(300_000);
+  assert.deepEqual(
+    harness.said("memberlist exchange failed").map(({ peer, reason }) => ({ peer, reason })),
+    [{ peer: "192.0.2.1", reason: "it did not answer in time" }],
+  );
+});
