@@ -78,8 +78,12 @@ export class RingProcess implements AsyncDisposable {
     const argv = [...first, ...values.map(([flag, value]) => `--${flag}=${value}`), ...(flags ?? [])];
     const child = spawn(program, argv, { stdio: ["pipe", "pipe", "pipe"] });
     const ring = new RingProcess(child, options);
-    await Promise.race([ring.line("ready"), ring.#closed]);
+    // Long enough for many at once on a busy machine.
+    await waitFor(`${name} to start`, () => ring.has("ready") || child.exitCode !== null || child.signalCode !== null, {
+      timeout: 60_000,
+    });
     if (ring.has("ready")) return ring;
+    await ring.#closed; // Then all of its log is there.
     throw new Error(`Cannot start ${kind} node ${name}: ${ring.log.join("\n")}`);
   }
 
