@@ -1,7 +1,7 @@
 import { flag } from "#pkg/flags";
 import { logLevels } from "#pkg/log";
 
-/** The flags and environment variables of MetalLB's speaker (v0.12). */
+/** The flags and environment variables of MetalLB's speaker (v0.12), and `--ml-timing`. */
 export const flags = {
   config: flag.text({ help: "name of the ConfigMap with the configuration", fallback: "config" }),
   namespace: flag.text({
@@ -12,7 +12,10 @@ export const flags = {
   host: flag.text({ help: "address on which metrics and health are served; default: all", env: "METALLB_HOST" }),
   port: flag.integer({ help: "port on which metrics and health are served", fallback: 7472, min: 0, max: 65535 }),
   "node-name": flag.text({ help: "name of the node this speaker runs on", env: "METALLB_NODE_NAME" }),
-  "ml-bindaddr": flag.text({ help: "address of the speakers' ring", env: "METALLB_ML_BIND_ADDR" }),
+  "ml-bindaddr": flag.text({
+    help: "this node's address in the speakers' ring; without it there is none",
+    env: "METALLB_ML_BIND_ADDR",
+  }),
   "ml-bindport": flag.integer({
     help: "port of the speakers' ring",
     env: "METALLB_ML_BIND_PORT",
@@ -25,7 +28,15 @@ export const flags = {
     env: "METALLB_ML_LABELS",
     fallback: "app=metallb,component=speaker",
   }),
-  "ml-secret-key": flag.text({ help: "key of the speakers' ring", env: "METALLB_ML_SECRET_KEY" }),
+  "ml-secret-key": flag.text({
+    help: "key of the speakers' ring; without it Ready Pods count instead",
+    env: "METALLB_ML_SECRET_KEY",
+  }),
+  "ml-timing": flag.choice({
+    help: "pace of the speakers' ring; auto: fast while every member offers it, else MetalLB's",
+    fallback: "auto",
+    choices: ["auto", "lan", "fast"] as const,
+  }),
   "log-level": flag.choice({ help: "how much is logged", fallback: "info", choices: logLevels }),
   "disable-epslices": flag.boolean({ help: "read Endpoints even where the API has EndpointSlices" }),
 } as const;

@@ -1,15 +1,16 @@
 #!/usr/bin/env node
 import { SystemClock, systemRandom } from "#pkg/clock";
-import { serve } from "#pkg/http";
+import { json, serve } from "#pkg/http";
 import { connect, EventRecorder, serviceReference } from "#pkg/k8s";
 import { Layer2, Layer2Error } from "#pkg/layer2";
 import { createRegistry, KubernetesMetrics, metricsRoute } from "#pkg/metrics";
 import { podNamespace, runDaemon } from "#pkg/process";
+import { chooseMembers } from "./choose-members.ts";
 import { chooseEndpoints } from "./endpoints.ts";
 import { flags } from "./flags.ts";
 import { readiness } from "./health.ts";
+import { registerMemberlist } from "./memberlist-metrics.ts";
 import { registerAnnouncements, registerLayer2 } from "./metrics.ts";
-import { PodMembers } from "./pod-members.ts";
 import { Sources } from "./sources.ts";
 import { Speaker } from "./speaker.ts";
 
@@ -29,6 +30,15 @@ await runDaemon({
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-speaker", log, clock, random }));
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-speaker", host: node, log, clock }));
     const layer2 = stack.use(new Layer2({ log }));
+    let failed: string | undefined;
+    try {
+      await layer2.start();
+    } catch (error) {
+      if (!(error instanceof Layer2Error)) throw error;
+      // Other protocols do without it, and this node is no candidate.
+      log.error("layer 2 is not available on this node", { op: "startup", error });
+      failed = error.message;
+    }
     const speaker = new Speaker({
       ...{ node, layer2, log },
       active: () => members.active(),
@@ -36,35 +46,31 @@ await runDaemon({
       announced: (service) =>
         events.record(serviceReference(service), "Normal", "nodeAssigned", `announcing from node "${node}"`),
     });
-    const members = new PodMembers({
-      ...{ cluster, namespace, labels: values["ml-labels"] },
+    const registry = createRegistry();
+    const metrics = new KubernetesMetrics(registry);
+    registerAnnouncements(registry, node, speaker);
+    registerLayer2(registry, layer2);
+
+    const { members, memberlist } = chooseMembers({
+      ...{ values, cluster, namespace, node, log, clock, random },
+      canAnnounce: failed === undefined,
       changed: () => {
         log.info("active speakers changed", { event: "membersChanged", nodes: members.active() });
         speaker.membersChanged();
         sources?.check();
       },
     });
-    const registry = createRegistry();
-    const metrics = new KubernetesMetrics(registry);
-    registerAnnouncements(registry, node, speaker);
-    registerLayer2(registry, layer2);
+    if (memberlist !== undefined) registerMemberlist(registry, memberlist);
+    stack.use(members);
 
     let sources: Sources | undefined;
-    let failed: string | undefined;
     const routes = {
       "/metrics": metricsRoute(registry),
       "/healthz": () => ({ status: 200, contentType: "text/plain", body: "ok\n" }),
       "/readyz": () => readiness({ missing: sources?.missing ?? ["the API"], failed, refused: sources?.refused }),
+      "/v1/members": () => json(members.describe()),
     };
     stack.use(await serve({ host: values.host, port: values.port, routes, log }));
-    try {
-      await layer2.start();
-    } catch (error) {
-      if (!(error instanceof Layer2Error)) throw error;
-      // Other protocols do without it; and an unready speaker is no candidate.
-      log.error("layer 2 is not available on this node", { op: "startup", error });
-      failed = error.message;
-    }
     const running = stack.move();
     // Not awaited: until the API answers, the process is well and can be stopped.
     void chooseEndpoints({ cluster, disableSlices: values["disable-epslices"], log, clock, random }).then((endpoints) => {

@@ -1,5 +1,5 @@
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
-import type { Members } from "./members.ts";
+import type { Members, MembersDescription } from "./members.ts";
 
 /**
  * Members by the API: the nodes of the speaker Pods that are Ready. For clusters without a memberlist secret; as fast as the
@@ -10,7 +10,7 @@ export class PodMembers implements Members {
   readonly #changed: () => void;
   #active: readonly string[] = [];
 
-  constructor(options: { cluster: Cluster; namespace: string; labels: string; changed: () => void }) {
+  constructor(options: { cluster: Pick<Cluster, "informer">; namespace: string; labels: string; changed: () => void }) {
     this.#changed = options.changed;
     this.#pods = options.cluster.informer(
       resources.pods,
@@ -31,6 +31,18 @@ export class PodMembers implements Members {
     return this.#active;
   }
 
+  describe(): MembersDescription {
+    const members = [...this.#pods.values()].map(({ nodeName, podIPs, ready }) => ({
+      ...{
+        node: nodeName ?? "",
+        addresses: podIPs,
+        status: ready ? "ready" : "notReady",
+        active: ready && nodeName !== undefined,
+      },
+    }));
+    return { source: "pods", members: members.sort((a, b) => (a.node < b.node ? -1 : 1)) };
+  }
+
   #update(force = false): void {
     const active = activeNodes(this.#pods.values());
     if (!force && active.join() === this.#active.join()) return;
@@ -38,7 +50,7 @@ export class PodMembers implements Members {
     this.#changed();
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#pods[Symbol.dispose]();
   }
 }

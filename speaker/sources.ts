@@ -35,6 +35,7 @@ export class Sources implements Disposable {
   readonly #endpoints: Informer<EndpointSlice>;
   readonly #configMap: Informer<ConfigMap>;
   readonly #status: Informer<ConfigMap>;
+  #membersStarted = false;
   #started = false;
 
   constructor(options: SourcesOptions) {
@@ -70,11 +71,15 @@ export class Sources implements Disposable {
 
   start(): void {
     for (const informer of [this.#configMap, this.#status, this.#services, this.#endpoints]) informer.start();
-    this.#options.members.start();
   }
 
   /** To be called when the members have been seen for the first time. */
   check(): void {
+    if (!this.#membersStarted && this.#notSeen.length === 0) {
+      // Not before: to the other members this node counts as one that can take addresses over.
+      this.#membersStarted = true;
+      this.#options.members.start();
+    }
     if (this.#started || this.missing.length > 0) return;
     this.#started = true;
     this.#options.log.info("synced, addresses can be announced now", { event: "stateSynced", services: this.#services.size });
@@ -84,13 +89,16 @@ export class Sources implements Disposable {
 
   /** What has to be seen before anything is announced; empty once it has been. */
   get missing(): readonly string[] {
-    const { namespace, configMap, members } = this.#options;
+    return this.#options.members.synced ? this.#notSeen : [...this.#notSeen, "the other speakers"];
+  }
+
+  get #notSeen(): readonly string[] {
+    const { namespace, configMap } = this.#options;
     const needed = [
       { what: "Services", synced: this.#services.synced },
       { what: "endpoints", synced: this.#endpoints.synced },
       { what: `ConfigMap ${namespace}/${configMap}`, synced: this.#configMap.synced },
       { what: `ConfigMap ${namespace}/${statusConfigMap}`, synced: this.#status.synced },
-      { what: "speaker Pods", synced: members.synced },
     ];
     return needed.filter(({ synced }) => !synced).map(({ what }) => what);
   }
@@ -102,8 +110,7 @@ export class Sources implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const source of [this.#configMap, this.#status, this.#services, this.#endpoints, this.#options.members])
-      source[Symbol.dispose]();
+    for (const informer of [this.#configMap, this.#status, this.#services, this.#endpoints]) informer[Symbol.dispose]();
   }
 
   #serviceChanged(key: string, now: Service | undefined): void {

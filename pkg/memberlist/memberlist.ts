@@ -118,6 +118,11 @@ export class Memberlist implements AsyncDisposable {
     this.#arm();
   }
 
+  /** Whether it is on the network. */
+  get running(): boolean {
+    return this.#running !== undefined;
+  }
+
   /** Where it is bound. @throws {Error} before it is */
   get local(): SocketAddress {
     return this.#started().transport.local;

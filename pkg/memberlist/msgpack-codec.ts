@@ -218,7 +218,7 @@ function readInteger(reader: Reader): number | undefined {
 }
 
 function latin1(octets: Uint8Array): string {
-  return Buffer.from(octets.buffer, octets.byteOffset, octets.length).latin1Slice();
+  return Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString("latin1");
 }
 
 function malformed(attempted: string, found: string): MemberlistError {

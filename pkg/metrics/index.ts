@@ -2,6 +2,6 @@
  * Prometheus metrics under the names that people's dashboards and alerts use (`metallb_…`), and the process's own. Each part of
  * the program defines its metrics beside the code that moves them; what both binaries share is here.
  */
-export { Counter, Gauge, Registry } from "prom-client";
+export { Counter, Gauge, Histogram, Registry } from "prom-client";
 export { KubernetesMetrics } from "./kubernetes.ts";
 export { createRegistry, metricsRoute } from "./registry.ts";

@@ -1,0 +1,44 @@
+import type { Clock, Random } from "#pkg/clock";
+import type { FlagValues } from "#pkg/flags";
+import type { Cluster } from "#pkg/k8s";
+import type { Log } from "#pkg/log";
+import { defaultWire, Keyring, Memberlist, metallbKey } from "#pkg/memberlist";
+import type { flags } from "./flags.ts";
+import type { Members } from "./members.ts";
+import { PodMembers } from "./pod-members.ts";
+import { RingMembers } from "./ring-members.ts";
+
+export interface MembersChoice {
+  readonly values: Pick<FlagValues<typeof flags>, "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-timing">;
+  readonly cluster: Pick<Cluster, "informer">;
+  readonly namespace: string;
+  readonly node: string;
+  /** Whether this node can answer on layer 2. One that cannot is no member, because the others would leave addresses to it. */
+  readonly canAnnounce: boolean;
+  readonly changed: () => void;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** The speakers' ring where there is a key for it, else the readiness of their Pods. */
+export function chooseMembers(choice: MembersChoice): { members: Members; memberlist?: Memberlist } {
+  const { values, cluster, namespace, node, canAnnounce, changed, log, clock, random } = choice;
+  const secret = values["ml-secret-key"];
+  const bind = { address: values["ml-bindaddr"], port: values["ml-bindport"] };
+  const labels = values["ml-labels"];
+  const without = reasonWithout(secret, bind.address, canAnnounce);
+  if (without !== undefined) {
+    log.info("speakers are counted by their ready Pods", { op: "startup", reason: without });
+    return { members: new PodMembers({ cluster, namespace, labels, changed }) };
+  }
+  const wire = { ...defaultWire, keyring: new Keyring([metallbKey(secret)]) };
+  const memberlist = new Memberlist({ name: node, bind, wire, timing: values["ml-timing"], clock, random, log });
+  return { memberlist, members: new RingMembers({ memberlist, cluster, namespace, labels, node, changed, log, clock, random }) };
+}
+
+function reasonWithout(secret: string, address: string, canAnnounce: boolean): string | undefined {
+  if (secret === "") return "there is no memberlist secret (--ml-secret-key, METALLB_ML_SECRET_KEY)";
+  if (address === "") return "there is no address for the ring (--ml-bindaddr, METALLB_ML_BIND_ADDR)";
+  return canAnnounce ? undefined : "this node cannot answer on layer 2";
+}

@@ -1,0 +1,55 @@
+import type { Memberlist } from "#pkg/memberlist";
+import { Counter, Gauge, Histogram, type Registry } from "#pkg/metrics";
+
+const counters = [
+  { name: "probes", help: "Members that were asked whether they are alive.", field: "probes" },
+  { name: "failed_probes", help: "Probes that nobody answered.", field: "failedProbes" },
+  { name: "suspicions", help: "Members that this node suspected.", field: "suspicions" },
+  { name: "refuted_suspicions", help: "Suspicions of this node that were false alarms.", field: "refuted" },
+  { name: "refutations", help: "Times that this node had to refute a suspicion of itself.", field: "refutations" },
+  { name: "failures", help: "Members that failed.", field: "failures" },
+  { name: "packets_received", help: "Packets of the ring that came in.", field: "packetsReceived" },
+  { name: "packets_sent", help: "Packets of the ring that went out.", field: "packetsSent" },
+] as const;
+
+/** What the speakers' ring is like, as this node sees it. Counters are read when they are scraped. */
+export function registerMemberlist(registry: Registry, memberlist: Memberlist): void {
+  const registers = [registry];
+  new Gauge({
+    ...{ name: "ingot_memberlist_members", help: "Members of the speakers' ring, by state.", labelNames: ["state"], registers },
+    collect() {
+      const states = { alive: 0, suspect: 0 };
+      if (memberlist.running)
+        for (const { status } of memberlist.members()) if (status in states) states[status as keyof typeof states]++;
+      for (const [state, members] of Object.entries(states)) this.set({ state }, members);
+    },
+  });
+  for (const { name, help, field } of counters)
+    new Counter({
+      ...{ name: `ingot_memberlist_${name}_total`, help, registers },
+      collect() {
+        this.reset();
+        if (memberlist.running) this.inc(memberlist.counters[field]);
+      },
+    });
+  new Counter({
+    ...{
+      name: "ingot_memberlist_refused_total",
+      help: "Messages that could not be used, by reason.",
+      labelNames: ["reason"],
+      registers,
+    },
+    collect() {
+      this.reset();
+      if (memberlist.running)
+        for (const [reason, count] of Object.entries(memberlist.counters.problems)) this.inc({ reason }, count);
+    },
+  });
+  const roundTrips = new Histogram({
+    ...{ name: "ingot_memberlist_round_trip_seconds", help: "From a ping to its answer.", registers },
+    buckets: [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5],
+  });
+  memberlist.onEvent((event) => {
+    if (event.type === "roundTrip") roundTrips.observe(event.time / 1000);
+  });
+}

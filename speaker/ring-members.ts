@@ -1,0 +1,172 @@
+import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
+import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
+import type { Log } from "#pkg/log";
+import type { Memberlist } from "#pkg/memberlist";
+import type { Members, MembersDescription } from "./members.ts";
+
+export interface RingMembersOptions {
+  readonly memberlist: Pick<
+    Memberlist,
+    "start" | "join" | "leave" | "members" | "timing" | "onEvent" | typeof Symbol.asyncDispose
+  >;
+  readonly cluster: Pick<Cluster, "informer">;
+  readonly namespace: string;
+  /** Selects the speakers' Pods, whose addresses are joined. */
+  readonly labels: string;
+  /** This node, whose own Pod is not joined. */
+  readonly node: string;
+  readonly changed: () => void;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+const rejoinEveryMs: Millis = 60_000;
+// Several Pods come and go at once: joining is begun when the last of them has been seen.
+const settleMs: Millis = 200;
+// Between meeting one member and counting on its word. It may be as new as this one, and know as little.
+const metMs: Millis = 500;
+const firstBindRetryMs: Millis = 500;
+const longestBindRetryMs: Millis = 10_000;
+const leaveMs: Millis = 1_000;
+
+/**
+ * Members by the speakers' own ring: who is alive is known in well under a second, without the API. The API only tells where
+ * speakers are that are no members yet: they are joined when their Pods appear, and every minute.
+ */
+export class RingMembers implements Members {
+  readonly #options: RingMembersOptions;
+  readonly #pods: Informer<Pod>;
+  readonly #unreachable = new Set<string>(); // addresses that could not be joined the last time
+  #bound = false;
+  #synced = false;
+  #stopped = false;
+  #joining = false;
+  #nextJoin: { readonly at: Millis; readonly timer: Disposable } | undefined;
+  #active: readonly string[] = [];
+
+  constructor(options: RingMembersOptions) {
+    this.#options = options;
+    const { cluster, namespace, labels } = options;
+    const soon = () => this.#joinAt(options.clock.now() + settleMs);
+    this.#pods = cluster.informer(resources.pods, { namespace, labelSelector: labels }, { changed: soon, synced: soon });
+  }
+
+  start(): void {
+    this.#pods.start();
+    void this.#bind();
+  }
+
+  /** True once this node has met the others, or has found none. Before, it would take itself for the only one. */
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  active(): readonly string[] {
+    return this.#active;
+  }
+
+  describe(): MembersDescription {
+    const { memberlist } = this.#options;
+    if (!this.#bound) return { source: "memberlist", members: [] };
+    const members = memberlist
+      .members()
+      .map(({ name, address, status }) => ({ node: name, addresses: [address], status, active: true }));
+    return { source: "memberlist", timing: memberlist.timing, members: members.sort((a, b) => (a.node < b.node ? -1 : 1)) };
+  }
+
+  /** Leaves, so that the others take over at once, and waits until they know. What was active stays so for this node. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { memberlist, log } = this.#options;
+    this.#stopped = true;
+    this.#pods[Symbol.dispose]();
+    this.#nextJoin?.timer[Symbol.dispose]();
+    if (this.#bound && !(await memberlist.leave(leaveMs))) log.warn("left before all members were told", { op: "memberlist" });
+    await memberlist[Symbol.asyncDispose]();
+  }
+
+  async #bind(): Promise<void> {
+    const { memberlist, log, clock, random } = this.#options;
+    for (let attempt = 0; !this.#stopped; attempt++) {
+      try {
+        await memberlist.start();
+        break;
+      } catch (error) {
+        log.error("cannot take part in the speakers' ring, trying again", { op: "memberlist", error });
+        const { promise, resolve } = Promise.withResolvers<void>();
+        clock.schedule("memberlist bind", clock.now() + backOff(attempt, firstBindRetryMs, longestBindRetryMs, random), resolve);
+        await promise;
+      }
+    }
+    if (this.#stopped) return;
+    this.#bound = true;
+    memberlist.onEvent((event) => {
+      if (event.type === "member") this.#update();
+    });
+    this.#update();
+    this.#joinAt(clock.now());
+  }
+
+  /** Joins at `at`, unless that is to happen sooner already. */
+  #joinAt(at: Millis): void {
+    if (this.#stopped || (this.#nextJoin !== undefined && this.#nextJoin.at <= at)) return;
+    this.#nextJoin?.timer[Symbol.dispose]();
+    const timer = this.#options.clock.schedule("memberlist join", at, () => {
+      this.#nextJoin = undefined;
+      void this.#join();
+    });
+    this.#nextJoin = { at, timer };
+  }
+
+  async #join(): Promise<void> {
+    const { memberlist, clock } = this.#options;
+    if (this.#joining || !this.#bound || !this.#pods.synced || this.#stopped) return;
+    this.#joining = true;
+    const wanted = this.#strangers();
+    const { failures } = wanted.length > 0 ? await memberlist.join(wanted) : { failures: [] };
+    this.#joining = false;
+    if (this.#stopped) return;
+    this.#logFailures(wanted, failures);
+    this.#sync();
+    this.#joinAt(clock.now() + rejoinEveryMs);
+  }
+
+  #sync(): void {
+    if (this.#synced || this.#stopped) return;
+    this.#synced = true;
+    this.#options.changed();
+  }
+
+  /** Addresses of speakers that are no members: one for each Pod, the one that members of MetalLB are bound to. */
+  #strangers(): string[] {
+    const known = new Set(this.#options.memberlist.members().map(({ address }) => address));
+    const addresses = new Set<string>();
+    for (const { nodeName, podIPs } of this.#pods.values()) {
+      const [address] = podIPs;
+      if (address !== undefined && nodeName !== this.#options.node && !known.has(address)) addresses.add(address);
+    }
+    return [...addresses].sort();
+  }
+
+  /** One line when an address cannot be joined, not one every minute. */
+  #logFailures(wanted: readonly string[], failures: readonly { readonly address: string; readonly reason: string }[]): void {
+    for (const { address, reason } of failures)
+      if (!this.#unreachable.has(address)) this.#options.log.warn("cannot join a speaker", { op: "memberlist", address, reason });
+    for (const address of wanted) this.#unreachable.delete(address);
+    for (const { address } of failures) this.#unreachable.add(address);
+  }
+
+  #update(): void {
+    if (this.#stopped) return;
+    const { memberlist, changed, clock } = this.#options;
+    const active = memberlist
+      .members()
+      .map(({ name }) => name)
+      .sort();
+    if (active.join() === this.#active.join()) return;
+    this.#active = active;
+    changed();
+    // One that was met tells of all others; there is no need to wait until the unreachable ones have been tried.
+    if (!this.#synced && active.length > 1) clock.schedule("memberlist met", clock.now() + metMs, () => this.#sync());
+  }
+}
