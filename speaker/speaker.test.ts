@@ -202,12 +202,34 @@ test("a shared address stays on the wire until its last Service goes", () => {
   assert.deepEqual(bench.onWire, []);
 });
 
-test("an address that a Service changes for another is withdrawn and the new one announced", () => {
+test("an address that a Service changes for another is withdrawn and the new one announced, and both are told", () => {
   const bench = Bench.announcing();
   bench.active = [owner];
   bench.serve("default/web", ["192.0.2.9"]);
   bench.speaker.reconcile();
   assert.deepEqual(bench.onWire, ["192.0.2.9"]);
+  assert.deepEqual(bench.told, [
+    `withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["${x}"],"reason":"loadBalancerIPChanged"}`,
+    'service has IP, announcing {"event":"serviceAnnounced","service":"default/web","ips":["192.0.2.9"],"pool":"lan","protocol":"layer2"}',
+    "nodeAssigned default/web",
+  ]);
+});
+
+test("one of two addresses that goes is told with its own reason, and the other is not told again", () => {
+  const bench = new Bench(owner);
+  bench.active = [owner];
+  bench.speaker.setPools(pools("{name: lan, protocol: layer2, addresses: [192.0.2.1-192.0.2.2]}"));
+  bench.serve("default/web", [x, "192.0.2.2"]);
+  bench.speaker.start();
+  bench.speaker.reconcile();
+  bench.told.length = 0;
+  bench.speaker.setPools(pools(`{name: renamed, protocol: layer2, addresses: [${x}/32]}`));
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, [x]);
+  assert.deepEqual(bench.told, [
+    'withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["192.0.2.2"],"reason":"ipNotAllowed"}',
+  ]);
+  assert.deepEqual(bench.speaker.announcements.get("default/web"), { protocol: "layer2", pool: "renamed", addresses: [x] });
 });
 
 test("changes of one turn wake once", () => {

@@ -30,7 +30,7 @@ export interface Announcement {
   readonly addresses: readonly string[];
 }
 
-type Withdrawal = NotAnnounced | NoAddresses | "serviceDeleted" | "loadBalancerIPChanged" | "notOwner" | "noConfig";
+type Withdrawal = NotAnnounced | NoAddresses | "serviceDeleted" | "loadBalancerIPChanged" | "notOwner";
 
 /**
  * Turns placement into announcements: keeps what should be on the wire for every address, and does the difference. Cost follows
@@ -106,27 +106,26 @@ export class Speaker {
   #report(key: string): void {
     const before = this.#announcements.get(key);
     const now = this.#announcement(key);
+    if (now !== undefined) this.#announcements.set(key, now);
+    else this.#announcements.delete(key);
+    const gone = missingFrom(now, before);
+    const came = missingFrom(before, now);
     const { log } = this.#options;
-    if (now === undefined && before === undefined) {
+    if (now === undefined && before === undefined)
       log.debug("service is not announced from here", {
         event: "serviceNotAnnounced",
         service: key,
-        reason: this.#withdrawal(key, before),
+        reason: this.#withdrawal(key, this.#table.addresses(key).map(String)),
       });
-      return;
+    if (gone.length > 0) {
+      const reason = this.#withdrawal(key, gone);
+      log.info("withdrawing service announcement", { event: "serviceWithdrawn", service: key, ips: gone, reason });
     }
-    if (same(before, now)) return;
-    if (now === undefined) {
-      this.#announcements.delete(key);
-      const reason = this.#withdrawal(key, before);
-      log.info("withdrawing service announcement", { event: "serviceWithdrawn", service: key, ips: before?.addresses, reason });
-      return;
-    }
-    this.#announcements.set(key, now);
+    if (now === undefined || came.length === 0) return;
     const { addresses: ips, pool, protocol } = now;
     log.info("service has IP, announcing", { event: "serviceAnnounced", service: key, ips, pool, protocol });
     const service = this.#table.service(key);
-    if (service !== undefined && before === undefined) this.#options.announced(service);
+    if (service !== undefined) this.#options.announced(service);
   }
 
   #announcement(key: string): Announcement | undefined {
@@ -137,13 +136,14 @@ export class Speaker {
     return { protocol: first.protocol, pool: first.pool, addresses: mine.map(({ address }) => address.toString()) };
   }
 
-  #withdrawal(key: string, before: Announcement | undefined): Withdrawal {
+  /** Why this node does not announce these addresses for the Service. */
+  #withdrawal(key: string, addresses: readonly string[]): Withdrawal {
     const none = this.#table.noAddresses(key);
     if (none !== undefined) return none;
-    const addresses = this.#table.addresses(key).map(String);
-    if (before?.addresses.every((address) => !addresses.includes(address))) return "loadBalancerIPChanged";
-    const [verdict] = addresses.flatMap((address) => this.#placements.get(address)?.verdicts.get(key) ?? []);
-    return verdict === undefined || verdict.announced ? "notOwner" : verdict.reason;
+    const verdicts = addresses.flatMap((address) => this.#placements.get(address)?.verdicts.get(key) ?? []);
+    const [verdict] = verdicts;
+    if (verdict === undefined) return "loadBalancerIPChanged"; // It is no longer in the status.
+    return verdict.announced ? "notOwner" : verdict.reason;
   }
 
   #touch(addresses: Iterable<Address>): void {
@@ -158,6 +158,7 @@ export class Speaker {
   }
 }
 
-function same(a: Announcement | undefined, b: Announcement | undefined): boolean {
-  return a?.protocol === b?.protocol && a?.pool === b?.pool && a?.addresses.join() === b?.addresses.join();
+/** The addresses of `one` that `other` does not have. */
+function missingFrom(other: Announcement | undefined, one: Announcement | undefined): readonly string[] {
+  return (one?.addresses ?? []).filter((address) => !other?.addresses.includes(address));
 }

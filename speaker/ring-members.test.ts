@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Millis, SimulatedClock } from "#pkg/clock";
+import type { Handlers, Informer, Pod } from "#pkg/k8s";
+import { silentLog } from "#pkg/log";
+import type { JoinResult, MemberlistEvent, MemberView } from "#pkg/memberlist";
+import { RingMembers } from "./ring-members.ts";
+
+function member(name: string, address: string, self = false): MemberView {
+  return { name, address, port: 7946, status: "alive", meta: undefined, self, since: 0 };
+}
+
+function pod(node: string, address: string | undefined): Pod {
+  const name = `speaker-${node}`;
+  const meta = { key: `metallb-system/${name}`, namespace: "metallb-system", name, uid: name, resourceVersion: "1" };
+  return { ...meta, nodeName: node, podIPs: address === undefined ? [] : [address], ready: false };
+}
+
+/** A member on node1 with a ring and an API that do what the test says. */
+class Bench {
+  readonly clock = new SimulatedClock();
+  readonly did: string[] = [];
+  ring: MemberView[] = [member("node1", "192.0.2.1", true)];
+  /** Joins that have not been answered. */
+  readonly joins: PromiseWithResolvers<JoinResult>[] = [];
+  bindFailures = 0;
+  leaves = true;
+  #pods = new Map<string, Pod>();
+  #handlers: Handlers<Pod> | undefined;
+  #listener: ((event: MemberlistEvent) => void) | undefined;
+  readonly members: RingMembers;
+
+  constructor() {
+    const say = (level: string) => (message: string, fields?: object) => {
+      this.did.push(`${level} ${message}${fields !== undefined && "address" in fields ? ` ${fields.address}` : ""}`);
+    };
+    this.members = new RingMembers({
+      memberlist: {
+        start: async () => {
+          if (this.bindFailures-- > 0) throw new Error("address in use");
+          this.did.push("bound");
+        },
+        join: (addresses) => {
+          this.did.push(`join ${addresses}`);
+          const join = Promise.withResolvers<JoinResult>();
+          this.joins.push(join);
+          return join.promise;
+        },
+        leave: async (timeout: Millis) => {
+          this.did.push(`leave within ${timeout}`);
+          return this.leaves;
+        },
+        members: () => this.ring,
+        timing: "fast",
+        onEvent: (listener) => {
+          this.#listener = listener;
+          return { [Symbol.dispose]() {} };
+        },
+        [Symbol.asyncDispose]: async () => {
+          this.did.push("off the network");
+        },
+      },
+      cluster: { informer: (_resource, _scope, handlers) => this.#informer(handlers as unknown as Handlers<Pod>) as never },
+      ...{ namespace: "metallb-system", labels: "component=speaker", node: "node1" },
+      changed: () => this.did.push(`active ${this.members.active()}${this.members.synced ? "" : ", not synced"}`),
+      ...{ log: { ...silentLog, warn: say("warn"), error: say("error") }, clock: this.clock, random: () => 0.5 },
+    });
+  }
+
+  #informer(handlers: Handlers<Pod>): Informer<Pod> {
+    this.#handlers = handlers;
+    const pods = () => this.#pods;
+    return {
+      start: () => this.did.push("follow Pods"),
+      synced: true,
+      get: (key) => pods().get(key),
+      values: () => pods().values(),
+      get size() {
+        return pods().size;
+      },
+      [Symbol.dispose]: () => {},
+    };
+  }
+
+  see(...pods: Pod[]): void {
+    for (const pod of pods) {
+      this.#pods.set(pod.key, pod);
+      this.#handlers?.changed(pod.key, pod, undefined);
+    }
+  }
+
+  /** These are the others in the ring now. */
+  meet(...others: MemberView[]): void {
+    this.ring = [member("node1", "192.0.2.1", true), ...others];
+    for (const one of others) this.#listener?.({ type: "member", change: "joined", member: one });
+  }
+
+  lose(name: string): void {
+    const [lost] = this.ring.filter((one) => one.name === name);
+    assert.ok(lost);
+    this.ring = this.ring.filter((one) => one !== lost);
+    this.#listener?.({ type: "member", change: "failed", member: lost });
+  }
+
+  async answer(failures: JoinResult["failures"] = []): Promise<void> {
+    this.joins.shift()?.resolve({ joined: 1, failures });
+    await settled();
+  }
+
+  async advance(by: Millis): Promise<void> {
+    this.clock.advanceBy(by);
+    await settled();
+  }
+
+  take(): string[] {
+    return this.did.splice(0);
+  }
+}
+
+/** Lets what was resolved run to its end. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+}
+
+const two = pod("node2", "192.0.2.2");
+const three = pod("node3", "192.0.2.3");
+
+async function started(...pods: Pod[]): Promise<Bench> {
+  const bench = new Bench();
+  bench.members.start();
+  bench.see(pod("node1", "192.0.2.1"), ...pods);
+  await settled();
+  await bench.advance(200);
+  return bench;
+}
+
+test("it joins the Pods of the others, and counts on nobody before", async () => {
+  const bench = await started(two, three, pod("node4", undefined));
+  assert.deepEqual(bench.take(), ["follow Pods", "bound", "active node1, not synced", "join 192.0.2.2,192.0.2.3"]);
+  bench.meet(member("node2", "192.0.2.2"), member("node3", "192.0.2.3"));
+  await bench.answer();
+  assert.deepEqual(bench.take(), ["active node1,node2,node3, not synced", "active node1,node2,node3"]);
+});
+
+test("alone it is all there is", async () => {
+  const bench = await started();
+  assert.deepEqual(bench.take(), ["follow Pods", "bound", "active node1, not synced", "active node1"]);
+});
+
+test("having met one it does not wait for those that do not answer", async () => {
+  const bench = await started(two, three);
+  bench.meet(member("node2", "192.0.2.2"));
+  assert.equal(bench.members.synced, false);
+  await bench.advance(500);
+  assert.equal(bench.members.synced, true);
+});
+
+test("a member that fails is inactive at once", async () => {
+  const bench = await started(two);
+  bench.meet(member("node2", "192.0.2.2"));
+  await bench.answer();
+  bench.take();
+  bench.lose("node2");
+  assert.deepEqual(bench.take(), ["active node1"]);
+});
+
+test("a Pod that appears is joined, one that is a member already is not", async () => {
+  const bench = await started(two);
+  bench.meet(member("node2", "192.0.2.2"));
+  await bench.answer();
+  bench.take();
+  bench.see(three);
+  bench.see(pod("node5", "192.0.2.5"));
+  await bench.advance(200);
+  assert.deepEqual(bench.take(), ["join 192.0.2.3,192.0.2.5"]);
+});
+
+test("one that cannot be joined is said once, and tried every minute", async () => {
+  const bench = await started(two);
+  const failures = [{ address: "192.0.2.2", reason: "refused" }];
+  await bench.answer(failures);
+  bench.take();
+  await bench.advance(60_000);
+  await bench.answer(failures);
+  assert.deepEqual(bench.take(), ["join 192.0.2.2"]);
+  await bench.advance(60_000);
+  await bench.answer();
+  await bench.advance(60_000);
+  await bench.answer(failures);
+  assert.deepEqual(bench.take(), ["join 192.0.2.2", "join 192.0.2.2", "warn cannot join a speaker 192.0.2.2"]);
+});
+
+test("an address that cannot be bound is tried again", async () => {
+  const bench = new Bench();
+  bench.bindFailures = 1;
+  bench.members.start();
+  await settled();
+  assert.deepEqual(bench.take(), ["follow Pods", "error cannot take part in the speakers' ring, trying again"]);
+  await bench.advance(500);
+  assert.ok(bench.take().includes("bound"));
+});
+
+test("at the end it leaves before it goes, and what was active stays so", async () => {
+  const bench = await started(two);
+  bench.meet(member("node2", "192.0.2.2"));
+  await bench.answer();
+  bench.take();
+  const ended = bench.members[Symbol.asyncDispose]();
+  bench.lose("node1");
+  await ended;
+  assert.deepEqual(bench.take(), ["leave within 1000", "off the network"]);
+  assert.deepEqual(bench.members.active(), ["node1", "node2"]);
+  await bench.advance(120_000);
+  assert.deepEqual(bench.take(), []);
+});
