@@ -140,8 +140,7 @@ export class Speaker {
   #withdrawal(key: string, addresses: readonly string[]): Withdrawal {
     const none = this.#table.noAddresses(key);
     if (none !== undefined) return none;
-    const verdicts = addresses.flatMap((address) => this.#placements.get(address)?.verdicts.get(key) ?? []);
-    const [verdict] = verdicts;
+    const [verdict] = addresses.flatMap((address) => this.#placements.get(address)?.verdicts.get(key) ?? []);
     if (verdict === undefined) return "loadBalancerIPChanged"; // It is no longer in the status.
     return verdict.announced ? "notOwner" : verdict.reason;
   }
