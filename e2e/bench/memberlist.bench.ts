@@ -9,8 +9,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { LargeRing } from "../memberlist/large-ring.ts";
-import type { ProgramKind, RingProcess } from "../memberlist/ring-process.ts";
+import { LargeRing, type ProgramKind, type RingProcess } from "#e2e/memberlist";
 
 const key = "30313233343536373839616263646566";
 const crashes = 3;

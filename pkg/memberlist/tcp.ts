@@ -12,7 +12,7 @@ export async function listenTcp({ address, port }: SocketAddress): Promise<Serve
   server.maxConnections = connectionsAtOnce;
   try {
     const listening = once(server, "listening");
-    server.listen({ host: address, port, exclusive: true });
+    server.listen({ host: address, port });
     await listening;
   } catch (cause) {
     throw new Error(`Cannot listen for memberlist on ${address} port ${port} (TCP)`, { cause });

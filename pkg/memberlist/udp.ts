@@ -11,7 +11,7 @@ export async function bindUdp({ address, port }: SocketAddress): Promise<Socket>
   const socket = createSocket({ type: isIPv6(address) ? "udp6" : "udp4", recvBufferSize: receiveBufferOctets });
   try {
     const listening = once(socket, "listening");
-    socket.bind({ address, port, exclusive: true });
+    socket.bind({ address, port });
     await listening;
   } catch (cause) {
     socket.close();
