@@ -31,7 +31,7 @@ export function decodeMetadata(octets: Uint8Array | undefined): MetadataFields |
   for (let at = prefix.length; at < octets.length; ) {
     const [key, length] = octets.subarray(at);
     if (key === undefined || length === undefined || at + 2 + length > octets.length) return undefined;
-    fields.set(key, octets.slice(at + 2, at + 2 + length));
+    fields.set(key, Uint8Array.from(octets.subarray(at + 2, at + 2 + length)));
     at += 2 + length;
   }
   return fields;

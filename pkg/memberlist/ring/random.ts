@@ -14,11 +14,11 @@ export function swap<T>(items: T[], i: number, j: number): void {
 }
 
 /**
- * Up to `count` distinct items. A few among many are drawn, at most 3 times as often as there are items, so that a choice among
- * a thousand does not cost a thousand steps; among few, all that are eligible are found.
+ * Up to `count` distinct items. Among few, all that are eligible are found. Among many they are drawn, so that a choice from a
+ * thousand does not cost a thousand steps; up to 3 times as often as there are items, so that rare ones are mostly found too.
  */
 export function chooseRandom<T>(items: readonly T[], count: number, eligible: (item: T) => boolean, random: Random): T[] {
-  const few = items.length < 3 * count;
+  const few = items.length < 64;
   const candidates = few ? [...items] : items;
   if (few) shuffle(candidates as T[], random);
   const chosen: T[] = [];

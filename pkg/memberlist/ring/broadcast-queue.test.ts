@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { PacketMessage } from "../messages.ts";
+import { BroadcastQueue } from "./broadcast-queue.ts";
+
+/** Encoded, its length is its payload's and one. */
+function message(length: number, mark = 0): PacketMessage {
+  return { type: "user", payload: new Uint8Array(length - 1).fill(mark) };
+}
+
+/** Lengths of what is taken. */
+function take(queue: BroadcastQueue, budget: number, limit = 4, most = 100): number[] {
+  return queue.take(budget, limit, most).map((taken) => (taken.type === "user" ? taken.payload.length + 1 : 0));
+}
+
+test("within one transmit count the longest that fits goes first", () => {
+  const queue = new BroadcastQueue();
+  for (const length of [10, 50, 30]) queue.add(`${length}`, message(length));
+  assert.deepEqual(take(queue, 1000), [50, 30, 10]);
+});
+
+test("what was sent least often goes first, whatever its length", () => {
+  const queue = new BroadcastQueue();
+  queue.add("old", message(50));
+  take(queue, 1000);
+  queue.add("new", message(10));
+  assert.deepEqual(take(queue, 1000), [10, 50]);
+});
+
+test("among equals the newest goes first", () => {
+  const queue = new BroadcastQueue();
+  queue.add("first", message(10, 1));
+  queue.add("second", message(10, 2));
+  assert.deepEqual(queue.take(12, 4, 100), [message(10, 2)]);
+});
+
+test("each message costs its length and 2; what does not fit waits for another packet", () => {
+  const queue = new BroadcastQueue();
+  for (const length of [50, 40, 8]) queue.add(`${length}`, message(length));
+  assert.deepEqual(take(queue, 62), [50, 8]);
+  assert.deepEqual(take(queue, 41), [8]);
+  assert.deepEqual(take(queue, 42), [40]);
+  assert.deepEqual(take(queue, -5), []);
+});
+
+test("a message is dropped once it has been sent as often as the limit says", () => {
+  const queue = new BroadcastQueue();
+  queue.add("a", message(10));
+  assert.deepEqual(
+    [1, 2, 3, 4, 5].map(() => take(queue, 1000, 4).length),
+    [1, 1, 1, 1, 0],
+  );
+  assert.equal(queue.size, 0);
+  assert.equal(queue.has("a"), false);
+});
+
+test("a message replaces the one about the same node, and starts from the beginning", () => {
+  const queue = new BroadcastQueue();
+  queue.add("a", message(10));
+  take(queue, 1000);
+  queue.add("a", message(20));
+  queue.add("b", message(15));
+  assert.equal(queue.size, 2);
+  assert.deepEqual(take(queue, 1000), [20, 15]);
+});
+
+test("a packet never takes more messages than asked for", () => {
+  const queue = new BroadcastQueue();
+  for (let i = 0; i < 200; i++) queue.add(`${i}`, message(5));
+  assert.equal(take(queue, 10_000, 4, 127).length, 127);
+  assert.equal(take(queue, 10_000, 4, 127).length, 127);
+});

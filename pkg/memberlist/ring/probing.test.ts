@@ -1,0 +1,357 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { PacketMessage, Ping } from "../messages.ts";
+import { alive, at, dead, endpointOf, LoneRing, suspect } from "../testing/lone-ring.ts";
+import type { Send } from "./events.ts";
+
+/** Runs until the next probe begins. @returns its ping */
+function beginProbe(lone: LoneRing): Ping {
+  lone.advanceTo(lone.ring.probeAt);
+  const pings = lone.sends().flatMap(({ messages }) => messages.filter((message) => message.type === "ping"));
+  assert.equal(pings.length, 1);
+  return pings[0] as Ping;
+}
+
+function ack(sequence: number): PacketMessage {
+  return { type: "ack", sequence, payload: undefined };
+}
+
+function kinds(sends: readonly Send[]): string[] {
+  return sends.map(({ messages, to }) => `${messages.map(({ type }) => type).join("+")} to ${to.address[3]}`);
+}
+
+const source = { ...at(1), node: "self" };
+
+test("the first probe begins one interval after the start, with sequence number 1 and the node's name", () => {
+  const lone = LoneRing.among("a");
+  lone.advanceTo(999);
+  assert.deepEqual(lone.sends(), []);
+  lone.advanceTo(1000);
+  const ping = { type: "ping", sequence: 1, node: "a", source };
+  assert.deepEqual(lone.sends(), [{ type: "send", to: at(97), messages: [ping], checksum: false }]);
+});
+
+test("a sole other node is probed on half the ticks, since the end of the list counts as a step", () => {
+  const lone = LoneRing.among("a");
+  let probed = 0;
+  for (let tick = 1; tick <= 60; tick++) {
+    lone.advanceTo(tick * 1000);
+    for (const { messages } of lone.sends())
+      for (const message of messages)
+        if (message.type === "ping") {
+          probed++;
+          lone.hear(ack(message.sequence));
+        }
+  }
+  assert.ok(probed >= 28 && probed <= 36, `${probed} of 60`);
+});
+
+test("every node is probed once before any is probed again", () => {
+  const lone = LoneRing.among("abcdef");
+  const probed = [1, 2, 3, 4, 5, 6].map(() => {
+    const { node, sequence } = beginProbe(lone);
+    lone.hear(ack(sequence));
+    return node;
+  });
+  assert.deepEqual(probed.toSorted(), [..."abcdef"]);
+});
+
+test("neither the dead nor the left are probed", () => {
+  const lone = LoneRing.among("abc");
+  lone.hear(dead("a", 1, "b"));
+  lone.hear(dead("b", 1, "b"));
+  lone.quieten();
+  const probed = new Set<string>();
+  for (let tick = 1; tick <= 10; tick++) {
+    lone.advanceTo(tick * 1000);
+    if (lone.ring.probe === undefined) continue;
+    probed.add(lone.ring.probe.node);
+    lone.hear(ack(lone.ring.probe.sequence));
+  }
+  assert.deepEqual([...probed], ["c"]);
+});
+
+for (const [message, status] of [
+  [dead("a", 1, "b"), "dead"],
+  [dead("a", 1, "a"), "left"],
+] as const) {
+  test(`a node that is ${status} for more than 30 s is forgotten when the list has come round`, () => {
+    const lone = LoneRing.among("ab");
+    lone.ring.pushPullAt = Infinity;
+    lone.hear(message);
+    for (let tick = 1; tick <= 40; tick++) {
+      lone.advanceTo(tick * 1000);
+      for (const { messages } of lone.sends())
+        for (const ping of messages) if (ping.type === "ping") lone.hear(ack(ping.sequence));
+      if (tick <= 30) assert.equal(lone.view("a"), `${status} 1`);
+    }
+    assert.equal(lone.view("a"), "unknown");
+    assert.equal(lone.ring.order.length, 2);
+  });
+}
+
+test("an ack in time ends the probe, tells the round trip, and improves the health", () => {
+  const lone = LoneRing.among("a");
+  lone.ring.health = 3;
+  const { sequence } = beginProbe(lone);
+  lone.now += 2.5;
+  lone.hear(ack(sequence));
+  assert.deepEqual(lone.take("roundTrip"), [{ type: "roundTrip", node: "a", time: 2.5 }]);
+  assert.equal(lone.ring.health, 2);
+  assert.equal(lone.ring.probe, undefined);
+});
+
+test("an ack for an unknown sequence number is ignored", () => {
+  const lone = LoneRing.among("a");
+  const { sequence } = beginProbe(lone);
+  lone.hear(ack(sequence + 1));
+  assert.equal(lone.ring.probe?.sequence, sequence);
+});
+
+test("a suspect is probed with the suspicion in the same packet, with a checksum and nothing else", () => {
+  const lone = LoneRing.among("a");
+  lone.hear(suspect("a", 1, "z"));
+  lone.effects = [];
+  lone.ring.gossipAt = Infinity;
+  lone.advanceTo(1000);
+  const ping = { type: "ping", sequence: 1, node: "a", source };
+  assert.deepEqual(lone.sends(), [{ type: "send", to: at(97), messages: [ping, suspect("a", 1, "self")], checksum: true }]);
+});
+
+test("after the probe timeout three others are asked with the same sequence number, and the node is pinged on a stream", () => {
+  const lone = LoneRing.among("abcde");
+  const { sequence, node } = beginProbe(lone);
+  lone.advanceTo(1500);
+  const target = endpointOf(node);
+  const { effects } = lone;
+  const exchanges = effects.filter((effect) => effect.type === "exchange");
+  const ping = { type: "ping", sequence, node, source };
+  assert.deepEqual(exchanges, [{ type: "exchange", exchange: 0, to: target, message: ping, deadline: 2000 }]);
+  const sends = lone.sends();
+  assert.equal(new Set(sends.map(({ to }) => to)).size, 3);
+  for (const { to, messages } of sends) {
+    assert.notDeepEqual(to, target);
+    assert.deepEqual(messages, [{ type: "indirectPing", sequence, node, target, nack: true, source }]);
+  }
+});
+
+test("only those that know nacks are asked for them, and only the living are asked", () => {
+  const lone = LoneRing.among("a");
+  lone.hear(alive("b", 1, { versions: [1, 3, 2, 0, 0, 0] }));
+  lone.hear(alive("c", 1));
+  lone.hear(suspect("c", 1, "z"));
+  lone.quieten();
+  let { node, sequence } = beginProbe(lone);
+  while (node !== "a") {
+    lone.hear(ack(sequence));
+    ({ node, sequence } = beginProbe(lone));
+  }
+  lone.advanceTo(lone.now + 500);
+  const requests = lone.sends().flatMap(({ messages }) => messages.filter(({ type }) => type === "indirectPing"));
+  assert.deepEqual(
+    requests.map((message) => message.type === "indirectPing" && message.nack),
+    [false],
+  );
+});
+
+test("a node below protocol 3 is not pinged on a stream", () => {
+  const lone = new LoneRing();
+  lone.hear(alive("a", 1, { versions: [1, 2, 2, 0, 0, 0] }));
+  lone.quieten();
+  beginProbe(lone);
+  lone.advanceTo(lone.now + 500);
+  assert.deepEqual(lone.take("exchange"), []);
+});
+
+test("a late or relayed ack ends the probe well, without a round trip", () => {
+  const lone = LoneRing.among("ab");
+  lone.ring.health = 1;
+  const { sequence } = beginProbe(lone);
+  lone.advanceTo(lone.now + 999);
+  lone.hear(ack(sequence));
+  assert.deepEqual(lone.take("roundTrip"), []);
+  assert.equal(lone.ring.probe, undefined);
+  assert.equal(lone.ring.health, 0);
+});
+
+/** How a probe that nobody answers ends for the health of the prober, who asked two. */
+for (const [nacks, health] of [
+  [0, 2],
+  [1, 1],
+  [2, 0],
+  [3, 0],
+] as const) {
+  test(`a failed probe with ${nacks} of 2 nacks makes the health score ${health}, and the node suspect`, () => {
+    const lone = LoneRing.among("abc");
+    const { sequence, node } = beginProbe(lone);
+    lone.advanceTo(1500);
+    for (let i = 0; i < nacks; i++) lone.hear({ type: "nack", sequence });
+    lone.effects = [];
+    lone.advanceTo(1999);
+    assert.equal(lone.view(node), "alive 1");
+    lone.advanceTo(2000);
+    assert.deepEqual(lone.changes(), [`suspected ${node}`]);
+    assert.deepEqual(lone.queued(), [suspect(node, 1, "self")]);
+    assert.equal(lone.ring.health, health);
+  });
+}
+
+test("a failed probe with nobody to ask makes the health score 1", () => {
+  const lone = LoneRing.among("a");
+  beginProbe(lone);
+  lone.advanceTo(2000);
+  assert.equal(lone.ring.health, 1);
+});
+
+test("the health score stretches the probe but not its timeout, and ends at 7", () => {
+  const lone = LoneRing.among("a");
+  lone.ring.health = 7;
+  beginProbe(lone);
+  lone.advanceTo(1499);
+  assert.equal(lone.ring.probe?.indirectAt, 1500);
+  lone.advanceTo(8999);
+  assert.equal(lone.view("a"), "alive 1");
+  lone.advanceTo(9000);
+  assert.equal(lone.view("a"), "suspect 1");
+  assert.equal(lone.ring.health, 7);
+});
+
+test("a tick during a probe is made up for once, when the probe ends", () => {
+  const lone = LoneRing.among("ab");
+  lone.ring.health = 2;
+  beginProbe(lone); // At 1000, until 4000.
+  lone.effects = [];
+  lone.advanceTo(4000);
+  const begun = lone.sends().filter(({ messages }) => messages[0]?.type === "ping");
+  assert.equal(begun.length, 1);
+  assert.equal(lone.ring.probe?.sentAt, 4000);
+});
+
+test("an answer on a stream alone spares the node, and says that packets are lost", () => {
+  const lone = LoneRing.among("a");
+  lone.ring.health = 1; // So that the probe takes 2 s.
+  const { sequence } = beginProbe(lone);
+  lone.advanceTo(1500);
+  const [exchange] = lone.take("exchange");
+  assert.ok(exchange);
+  const message = { type: "ack", sequence, payload: undefined } as const;
+  lone.tell({ type: "exchanged", exchange: exchange.exchange, message });
+  lone.advanceTo(3000);
+  assert.deepEqual(lone.take("packetsLost"), [{ type: "packetsLost", node: "a" }]);
+  assert.equal(lone.view("a"), "alive 1");
+  assert.equal(lone.ring.health, 0);
+});
+
+for (const [name, message] of [
+  ["another sequence number", { type: "ack", sequence: 99, payload: undefined }],
+  ["an error", { type: "error", message: "no" }],
+] as const) {
+  test(`an answer on a stream with ${name} spares nobody`, () => {
+    const lone = LoneRing.among("a");
+    beginProbe(lone);
+    lone.advanceTo(1500);
+    const [exchange] = lone.take("exchange");
+    assert.ok(exchange);
+    lone.tell({ type: "exchanged", exchange: exchange.exchange, message });
+    lone.advanceTo(2000);
+    assert.equal(lone.view("a"), "suspect 1");
+  });
+}
+
+test("what is accused is the incarnation that did not answer", () => {
+  const lone = LoneRing.among("a");
+  beginProbe(lone);
+  lone.hear(alive("a", 2));
+  lone.advanceTo(2000);
+  assert.equal(lone.view("a"), "alive 2");
+});
+
+test("a ping that could not be sent goes to the others at once, and is given the same time", () => {
+  const lone = LoneRing.among("abc");
+  lone.advanceTo(1000);
+  const [send] = lone.sends();
+  assert.ok(send);
+  lone.tell({ type: "sendFailed", messages: send.messages });
+  assert.equal(lone.sends().length, 2);
+  lone.tell({ type: "sendFailed", messages: send.messages });
+  assert.deepEqual(lone.sends(), []);
+  assert.equal(lone.ring.probe?.verdictAt, 2000);
+});
+
+for (const [name, node, answered] of [
+  ["our name", "self", true],
+  ["no name", "", true],
+  ["another name", "other", false],
+] as const) {
+  test(`a ping for ${name} is ${answered ? "answered" : "dropped silently"}`, () => {
+    const lone = new LoneRing();
+    lone.quieten();
+    lone.hear({ type: "ping", sequence: 9, node, source: undefined }, at(50));
+    assert.deepEqual(kinds(lone.sends()), answered ? ["ack to 50"] : []);
+  });
+}
+
+test("an ack goes where the ping says, else where it came from", () => {
+  const lone = new LoneRing();
+  lone.quieten();
+  lone.hear({ type: "ping", sequence: 9, node: "self", source: { ...at(60, 7000), node: "x" } }, at(50));
+  assert.deepEqual(lone.sends()[0]?.to, at(60, 7000));
+});
+
+test("a node that was declared dead and pings is told, and so refutes at once; one that left is not", () => {
+  for (const [message, told] of [
+    [dead("a", 1, "b"), ["dead to 97", "ack to 97"]],
+    [dead("a", 1, "a"), ["ack to 97"]],
+  ] as const) {
+    const lone = LoneRing.among("ab");
+    lone.hear(message);
+    lone.quieten();
+    lone.hear({ type: "ping", sequence: 9, node: "self", source: { ...at(97), node: "a" } }, at(97));
+    assert.deepEqual(kinds(lone.sends()), told);
+  }
+});
+
+test("an impostor that uses a dead node's name is not told: it would refute in vain", () => {
+  const lone = LoneRing.among("ab");
+  lone.hear(dead("a", 1, "b"));
+  lone.quieten();
+  lone.hear({ type: "ping", sequence: 9, node: "self", source: { ...at(9), node: "a" } }, at(9));
+  assert.deepEqual(kinds(lone.sends()), ["ack to 9"]);
+});
+
+/** `self` is asked to ping 98 for 50, who calls it number 77. */
+function relay(nack: boolean): LoneRing {
+  const lone = LoneRing.among("a");
+  lone.ring.probeAt = Infinity;
+  lone.hear({ type: "indirectPing", sequence: 77, node: "b", target: at(98, 0), nack, source: undefined }, at(50));
+  const ping = { type: "ping", sequence: 1, node: "b", source };
+  assert.deepEqual(lone.sends(), [{ type: "send", to: at(98), messages: [ping], checksum: false }]);
+  return lone;
+}
+
+test("an indirect ping is passed on under a number of our own, and its ack under the asker's, once", () => {
+  const lone = relay(true);
+  lone.hear(ack(1), at(98));
+  assert.deepEqual(lone.sends(), [{ type: "send", to: at(50), messages: [ack(77)], checksum: false }]);
+  lone.hear(ack(1), at(98));
+  lone.advanceTo(500);
+  assert.deepEqual(lone.sends(), []);
+});
+
+test("a nack is sent at the probe timeout to those who want one", () => {
+  const lone = relay(true);
+  lone.advanceTo(499);
+  assert.deepEqual(lone.sends(), []);
+  lone.advanceTo(500);
+  const nack = { type: "nack", sequence: 77 };
+  assert.deepEqual(lone.sends(), [{ type: "send", to: at(50), messages: [nack], checksum: false }]);
+  lone.hear(ack(1), at(98));
+  assert.deepEqual(lone.sends(), []);
+});
+
+test("no nack is sent to those who want none", () => {
+  const lone = relay(false);
+  lone.advanceTo(500);
+  assert.deepEqual(lone.sends(), []);
+  assert.equal(lone.ring.relays.size, 0);
+});

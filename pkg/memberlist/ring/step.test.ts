@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { alive, at, dead, LoneRing, state, suspect } from "../testing/lone-ring.ts";
+import { decodeMetadata, encodeMetadata, MetadataKey } from "./metadata.ts";
+import { members, nextDeadline } from "./step.ts";
+
+const offer = encodeMetadata(new Map([[MetadataKey.timing, Uint8Array.of(1)]]));
+
+test("start: the node announces itself at incarnation 1 and joins its own ring", () => {
+  const lone = new LoneRing();
+  assert.deepEqual(lone.changes(), ["joined self"]);
+  assert.equal(lone.view("self"), "alive 1");
+  assert.deepEqual(lone.queued(), [alive("self", 1, { endpoint: at(1), meta: encodeMetadata(new Map()) })]);
+  assert.deepEqual(
+    members(lone.ring).map(({ node }) => node),
+    ["self"],
+  );
+});
+
+test("members are the alive and the suspect, self included", () => {
+  const lone = LoneRing.among("abcd");
+  lone.hear(suspect("a", 1, "z"));
+  lone.hear(dead("b", 1, "z"));
+  lone.hear(dead("c", 1, "c"));
+  assert.deepEqual(
+    members(lone.ring)
+      .map(({ node }) => node)
+      .toSorted(),
+    ["a", "d", "self"],
+  );
+});
+
+test("metadata: a change is announced with the next incarnation", () => {
+  const lone = LoneRing.among("a");
+  const fields = new Map([[9, Uint8Array.of(7)]]);
+  lone.tell({ type: "metadata", fields });
+  assert.deepEqual(lone.changes(), ["updated self"]);
+  const meta = encodeMetadata(fields);
+  assert.deepEqual(lone.queued(), [alive("self", 2, { endpoint: at(1), meta })]);
+});
+
+test("metadata: the same again changes nothing", () => {
+  const lone = LoneRing.among("a");
+  lone.tell({ type: "metadata", fields: new Map() });
+  assert.deepEqual([lone.view("self"), lone.effects], ["alive 1", []]);
+});
+
+test("metadata: one that does not fit is refused and changes nothing", () => {
+  const lone = LoneRing.among("a");
+  const fields = new Map([1, 2, 3].map((key) => [key, new Uint8Array(255)]));
+  assert.throws(() => lone.tell({ type: "metadata", fields }), RangeError);
+  assert.equal(lone.view("self"), "alive 1");
+});
+
+test("leave: the leave is gossiped until it was sent often enough, and then finished", () => {
+  const lone = LoneRing.among("ab");
+  lone.ring.probeAt = Infinity;
+  lone.tell({ type: "leave" });
+  assert.deepEqual(lone.take("leaveFinished"), []);
+  lone.advanceTo(1000);
+  const { effects } = lone;
+  const told = effects.filter((effect) => effect.type === "send");
+  assert.equal(told.length, 4);
+  assert.ok(told.every(({ messages }) => messages.length === 1 && messages[0]?.type === "dead" && messages[0].from === "self"));
+  assert.equal(lone.take("leaveFinished").length, 1);
+  assert.equal(lone.view("self"), "left 1");
+});
+
+test("leave: without another member it is finished at once", () => {
+  const lone = LoneRing.among("a");
+  lone.hear(dead("a", 1, "a"));
+  lone.tell({ type: "leave" });
+  assert.equal(lone.take("leaveFinished").length, 1);
+});
+
+test("leave: a second one is finished too, once the first is", () => {
+  const lone = new LoneRing();
+  lone.tell({ type: "leave" });
+  lone.tell({ type: "leave" });
+  assert.equal(lone.take("leaveFinished").length, 2);
+});
+
+test("leave: a node that left refutes nothing, ignores what is said of it, and keeps its metadata", () => {
+  const lone = LoneRing.among("a");
+  lone.tell({ type: "leave" });
+  lone.hear(suspect("self", 5, "a"));
+  lone.hear(dead("self", 5, "a"));
+  lone.hear(alive("self", 9, { endpoint: at(1) }));
+  lone.tell({ type: "metadata", fields: new Map([[9, Uint8Array.of(7)]]) });
+  assert.equal(lone.view("self"), "left 1");
+});
+
+test("leave: a node that left answers pings, and lists itself as left", () => {
+  const lone = LoneRing.among("a");
+  lone.tell({ type: "leave" });
+  lone.quieten();
+  lone.hear({ type: "ping", sequence: 3, node: "self", source: undefined });
+  assert.equal(lone.sends()[0]?.messages[0]?.type, "ack");
+  lone.receive([]);
+  const [reply] = lone.take("reply");
+  assert.ok(reply?.message.type === "pushPull");
+  assert.equal(reply.message.states.find(({ node }) => node === "self")?.status, "left");
+});
+
+test("an accusation that was refuted already is answered with the refutation", () => {
+  const lone = LoneRing.among("b");
+  lone.hear(alive("a", 6));
+  lone.quieten();
+  for (const accusation of [suspect("a", 5, "b"), dead("a", 5, "b")]) {
+    lone.hear(accusation, at(50));
+    assert.deepEqual(lone.sends(), [{ type: "send", to: at(50), messages: [alive("a", 6)], checksum: false }]);
+  }
+  assert.equal(lone.view("a"), "alive 6");
+});
+
+test("an accusation of somebody who did not refute is not answered", () => {
+  const lone = LoneRing.among("ab");
+  lone.hear(suspect("a", 3, "b"));
+  lone.quieten();
+  lone.hear(suspect("a", 2, "b"), at(50));
+  lone.hear(suspect("b", 1, "a"), at(50));
+  assert.deepEqual(lone.sends(), []);
+});
+
+test("timing: alone it is fast, and stays so among those that offer it", () => {
+  const lone = new LoneRing({ timing: "auto" });
+  lone.hear(alive("a", 1, { meta: offer }));
+  assert.equal(lone.ring.timing.name, "fast");
+  assert.deepEqual(lone.take("timingChanged"), []);
+});
+
+for (const [name, gone] of [
+  ["leaves", dead("b", 1, "b")],
+  ["dies", dead("b", 1, "a")],
+] as const) {
+  test(`timing: a member that does not offer it slows the ring down until it ${name}`, () => {
+    const lone = new LoneRing({ timing: "auto" });
+    lone.hear(alive("a", 1, { meta: offer }));
+    lone.hear(alive("b", 1));
+    assert.deepEqual(lone.take("timingChanged"), [{ type: "timingChanged", timing: "lan" }]);
+    lone.hear(suspect("b", 1, "a"));
+    assert.equal(lone.ring.timing.name, "lan");
+    lone.now = 5000;
+    lone.hear(gone);
+    assert.deepEqual(lone.take("timingChanged"), [{ type: "timingChanged", timing: "fast" }]);
+    assert.ok(lone.ring.probeAt <= 5050);
+  });
+}
+
+test("timing: it is chosen once for a whole view, not for each member in it", () => {
+  const lone = new LoneRing({ timing: "auto" });
+  lone.receive([state("a", 1), state("b", 1, { meta: offer }), state("c", 1)]);
+  assert.equal(lone.take("timingChanged").length, 1);
+});
+
+test("timing: a member that withdraws or takes up the offer changes the pace", () => {
+  const lone = new LoneRing({ timing: "auto" });
+  lone.hear(alive("a", 1, { meta: offer }));
+  lone.hear(alive("a", 2, { meta: undefined }));
+  lone.hear(alive("a", 3, { meta: offer }));
+  assert.deepEqual(
+    lone.take("timingChanged").map(({ timing }) => timing),
+    ["lan", "fast"],
+  );
+});
+
+for (const timing of ["lan", "fast"] as const) {
+  test(`timing: ${timing} can be forced, whatever the others offer`, () => {
+    const lone = new LoneRing({ timing });
+    lone.hear(alive("a", 1, { meta: timing === "lan" ? offer : undefined }));
+    assert.equal(lone.ring.timing.name, timing);
+    assert.equal(decodeMetadata(lone.record("self").meta)?.has(MetadataKey.timing), timing === "fast");
+  });
+}
+
+test("timers: one that comes early changes nothing", () => {
+  const lone = LoneRing.among("a");
+  lone.now = 999;
+  lone.tell({ type: "timer" });
+  assert.deepEqual([lone.effects, nextDeadline(lone.ring)], [[], 1000]);
+});
+
+test("timers: after a stall the packets that wait come first, and an answer among them spares the node", () => {
+  const lone = LoneRing.among("a");
+  lone.advanceTo(1000);
+  assert.equal(lone.ring.probe?.sequence, 1);
+  lone.now = 9000; // The process did not run for 8 s.
+  lone.tell({ type: "timer" });
+  assert.equal(lone.view("a"), "alive 1");
+  lone.hear({ type: "ack", sequence: 1, payload: undefined });
+  lone.advanceTo(9500);
+  assert.equal(lone.view("a"), "alive 1");
+  assert.equal(lone.ring.counters.stalls, 1);
+});
+
+test("timers: after a stall the others still get their time to probe for us", () => {
+  const lone = LoneRing.among("ab");
+  lone.advanceTo(1000);
+  const { node = "" } = lone.ring.probe ?? {};
+  lone.now = 9000;
+  lone.tell({ type: "timer" });
+  lone.advanceTo(9020 + 499);
+  assert.equal(lone.view(node), "alive 1");
+  lone.advanceTo(9020 + 500);
+  assert.equal(lone.view(node), "suspect 1");
+});
+
+test("timers: one that is always late still comes to its verdict", () => {
+  const lone = LoneRing.among("a");
+  for (let late = 0; lone.view("a") !== "dead 1"; late++) {
+    assert.ok(late < 100, "no verdict");
+    lone.now = Math.max(lone.now, nextDeadline(lone.ring) + 300);
+    lone.tell({ type: "timer" });
+  }
+});

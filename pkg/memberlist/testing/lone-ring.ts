@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { type Millis, seededRandom } from "#pkg/clock";
+import type { Alive, Endpoint, MemberState, NodeName, PacketMessage, Versions } from "../messages.ts";
+import type { Effect, Event, Send } from "../ring/events.ts";
+import type { NodeRecord, Ring, RingOptions } from "../ring/ring.ts";
+import { nextDeadline, startRing, step } from "../ring/step.ts";
+import { defaultWire } from "../wire.ts";
+
+export const versions: Versions = [1, 5, 2, 0, 0, 0];
+
+/** 192.0.2.`last`, port 7946. */
+export function at(last: number, port = 7946): Endpoint {
+  return { address: Uint8Array.of(192, 0, 2, last), port };
+}
+
+export function alive(node: NodeName, incarnation: number, fields: Partial<Alive> = {}): Alive {
+  return { type: "alive", node, incarnation, endpoint: endpointOf(node), meta: undefined, versions, ...fields };
+}
+
+export function suspect(node: NodeName, incarnation: number, from: NodeName): PacketMessage {
+  return { type: "suspect", node, incarnation, from };
+}
+
+export function dead(node: NodeName, incarnation: number, from: NodeName): PacketMessage {
+  return { type: "dead", node, incarnation, from };
+}
+
+export function state(node: NodeName, incarnation: number, fields: Partial<MemberState> = {}): MemberState {
+  return { node, status: "alive", incarnation, endpoint: endpointOf(node), meta: undefined, versions, ...fields };
+}
+
+/** Nodes are named by letters: `a` is at 192.0.2.97. */
+export function endpointOf(node: NodeName): Endpoint {
+  return at(node.charCodeAt(0));
+}
+
+/** One node, `self`, whose peers are played by the test. At HashiCorp's pace, unless said otherwise. */
+export class LoneRing {
+  readonly ring: Ring;
+  now: Millis = 0;
+  /** What the node wanted so far and no test has looked at. */
+  effects: Effect[];
+
+  constructor(options: Partial<RingOptions> = {}) {
+    const defaults = {
+      node: "self",
+      endpoint: at(1),
+      wire: defaultWire,
+      metadata: new Map(),
+      timing: "lan",
+      deadNodeReclaim: 0,
+    } as const;
+    [this.ring, this.effects] = startRing({ ...defaults, random: seededRandom(1), ...options }, 0);
+  }
+
+  /** A node that knows these as alive at incarnation 1, has nothing to gossip, and whose next probe is 1 s ahead. */
+  static among(nodes: string, options: Partial<RingOptions> = {}): LoneRing {
+    const lone = new LoneRing(options);
+    for (const node of nodes) lone.hear(alive(node, 1));
+    lone.quieten();
+    return lone;
+  }
+
+  tell(event: Event): void {
+    this.effects.push(...step(this.ring, event, this.now));
+  }
+
+  hear(message: PacketMessage, from: Endpoint = at(200)): void {
+    this.tell({ type: "packet", from, messages: [message] });
+  }
+
+  /** A view comes in on a stream. */
+  receive(states: readonly MemberState[], stream = 1): void {
+    const message = { type: "pushPull", join: false, states, userState: new Uint8Array() } as const;
+    this.tell({ type: "request", stream, from: at(200), message });
+  }
+
+  /** Runs timers, each at its deadline, until then. */
+  advanceTo(now: Millis): void {
+    for (let due = nextDeadline(this.ring); due <= now; due = nextDeadline(this.ring)) {
+      this.now = Math.max(this.now, due);
+      this.tell({ type: "timer" });
+    }
+    this.now = now;
+  }
+
+  record(node: NodeName): NodeRecord {
+    const record = this.ring.records.get(node);
+    assert.ok(record, `no record of ${node}`);
+    return record;
+  }
+
+  /** Status and incarnation as `alive 1`; `unknown` when there is no record. */
+  view(node: NodeName): string {
+    const record = this.ring.records.get(node);
+    return record === undefined ? "unknown" : `${record.status} ${record.incarnation}`;
+  }
+
+  /** Takes the effects of one type since the last look; the others are forgotten. */
+  take<T extends Effect["type"]>(type: T): Extract<Effect, { type: T }>[] {
+    return this.effects.splice(0).filter((effect): effect is Extract<Effect, { type: T }> => effect.type === type);
+  }
+
+  /** What happened to members since the last look, as `joined a`. */
+  changes(): string[] {
+    return this.take("member").map(({ change, member }) => `${change} ${member.node}`);
+  }
+
+  /** The packets sent since the last look. */
+  sends(): Send[] {
+    return this.take("send");
+  }
+
+  /** What is queued for gossip, without what is left of its transmissions. */
+  queued(): PacketMessage[] {
+    return this.ring.broadcasts.take(1e6, Infinity, Infinity);
+  }
+
+  /** Empties the gossip queue and forgets the effects. */
+  quieten(): void {
+    this.ring.broadcasts.take(1e6, 0, Infinity);
+    this.ring.gossipAt = Infinity;
+    this.effects = [];
+  }
+}
