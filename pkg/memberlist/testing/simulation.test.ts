@@ -1,0 +1,258 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { seededRandom } from "#pkg/clock";
+import { Keyring } from "../keyring.ts";
+import type { TimingName } from "../ring/timing.ts";
+import { defaultWire } from "../wire.ts";
+import { encodedCarrier } from "./carrier.ts";
+import { type Observation, Simulation, type SimulationOptions } from "./simulation.ts";
+
+// Each course of events is a subtest that is named by its seed, which is all that it takes to run it again.
+
+/** Runs one course of events for each seed. */
+function forSeeds(name: string, seeds: number, run: (seed: number, t: TestContext) => void): void {
+  test(name, async (t) => {
+    for (let seed = 1; seed <= seeds; seed++) await t.test(`${name}, seed ${seed}`, (one) => run(seed, one));
+  });
+}
+
+/** A ring of `count` that has formed, its observations forgotten. */
+function ringOf(count: number, options: SimulationOptions, timing: TimingName | "auto" = "auto"): Simulation {
+  const ring = new Simulation(options);
+  ring.startAll(count, { timing });
+  ring.observations.length = 0;
+  return ring;
+}
+
+function seen(ring: Simulation, change: Observation["change"], about?: number): Observation[] {
+  return ring.observations.filter((one) => one.change === change && (about === undefined || one.about === about));
+}
+
+/** All running nodes agree on the truth, within `limit`. */
+function assertConverges(ring: Simulation, limit: number): void {
+  assert.ok(
+    ring.runUntil(() => ring.isConverged(), limit),
+    ring.describe(),
+  );
+}
+
+/** Kills a node. @returns how long it took until all others had declared it dead */
+function timeToDetect(ring: Simulation, victim: number, limit: number): number {
+  const killed = ring.now;
+  ring.kill(victim);
+  const others = ring.running.length;
+  const all = () => seen(ring, "failed", victim).length >= others;
+  assert.ok(ring.runUntil(all, limit), `${victim} is not dead to all after ${limit} ms, ${ring.describe()}`);
+  return Math.max(...seen(ring, "failed", victim).map(({ at }) => at)) - killed;
+}
+
+for (const nodes of [2, 3, 4, 10, 50]) {
+  forSeeds(
+    `at the fast pace a dead node among ${nodes} is dead to all within 1 s, and nobody else is even suspected`,
+    5,
+    (seed) => {
+      const ring = ringOf(nodes, { seed });
+      ring.runFor(seed * 37);
+      const time = timeToDetect(ring, nodes - 1, 10_000);
+      assert.ok(time <= 1000, `${time} ms`);
+      assert.deepEqual([...new Set(ring.observations.map(({ about }) => about))], [nodes - 1]);
+      assertConverges(ring, 0);
+    },
+  );
+}
+
+/** Until the first probe, the probe, the suspicion, the news; a sole other node is probed every second tick. */
+const lanBounds = [
+  { nodes: 2, limit: 8000 },
+  { nodes: 3, limit: 10_000 },
+  { nodes: 10, limit: 15_000 },
+  { nodes: 50, limit: 20_000 },
+];
+for (const { nodes, limit } of lanBounds) {
+  forSeeds(`at HashiCorp's pace a dead node among ${nodes} is dead to all within ${limit} ms`, 5, (seed) => {
+    const ring = ringOf(nodes, { seed }, "lan");
+    ring.runFor(seed * 377);
+    const time = timeToDetect(ring, nodes - 1, 60_000);
+    assert.ok(time >= 4000 && time <= limit, `${time} ms`);
+  });
+}
+
+for (const [timing, packets] of [
+  ["auto", 40],
+  ["lan", 2],
+] as const) {
+  test(`a quiet ring at ${timing} timing sends ${packets} packets a second and node, and suspects nobody`, () => {
+    const ring = ringOf(20, { seed: 1 }, timing);
+    ring.runFor(5000); // The join is still being told.
+    const before = ring.packets;
+    ring.runFor(60_000);
+    const rate = (ring.packets - before) / 60 / 20;
+    assert.ok(Math.abs(rate - packets) < packets / 10, `${rate} packets`);
+    assert.deepEqual(ring.observations, []);
+  });
+}
+
+for (const timing of ["auto", "lan"] as const) {
+  forSeeds(`with 10 % of the packets lost, doubled and reordered, nobody dies at ${timing} timing`, 3, (seed) => {
+    const ring = ringOf(15, { seed }, timing);
+    ring.conditions = { latency: 0.1, jitter: 8, loss: 0.1, duplication: 0.1, lateness: 2 };
+    ring.runFor(timing === "lan" ? 120_000 : 20_000);
+    assert.deepEqual(seen(ring, "failed"), []);
+    assertConverges(ring, 10_000);
+  });
+
+  forSeeds(
+    `a process that stalls for less than ${timing === "lan" ? "4 s" : "400 ms"} is not declared dead at ${timing} timing`,
+    3,
+    (seed) => {
+      const [longest, pause] = timing === "lan" ? [4000, 10_000] : [400, 1000];
+      const ring = ringOf(20, { seed }, timing);
+      const random = seededRandom(seed);
+      for (let i = 0; i < 20; i++) {
+        ring.stall(Math.floor(random() * 20), longest * (0.5 + random() / 2));
+        ring.runFor(pause);
+      }
+      assert.deepEqual(seen(ring, "failed"), []);
+      assert.equal(seen(ring, "suspected").length > 0, true, "the stalls were not noticed: nothing was tested");
+      assertConverges(ring, 10_000);
+    },
+  );
+
+  forSeeds(`whatever happens, no live node stays dead once the network is well, at ${timing} timing`, 10, (seed) => {
+    const random = seededRandom(seed * 7919);
+    const nodes = 3 + Math.floor(random() * 10);
+    const pace = timing === "lan" ? 20 : 1;
+    const anyNode = () => Math.floor(random() * nodes);
+    const ring = ringOf(nodes, { seed }, timing);
+    ring.conditions = { latency: 0.1, jitter: 5, loss: random() * 0.3, duplication: 0.1, lateness: 5 };
+    for (let i = 0; i < 20; i++) {
+      if (random() < 0.5) ring.stall(anyNode(), random() * 1500 * pace);
+      if (random() < 0.1) ring.cutOff([anyNode(), anyNode()]);
+      if (random() < 0.3) ring.heal();
+      ring.runFor(random() * 500 * pace);
+    }
+    ring.heal();
+    ring.conditions = { latency: 0.1, jitter: 0.2, loss: 0, duplication: 0, lateness: 1 };
+    assertConverges(ring, timing === "lan" ? 70_000 : 30_000);
+    ring.observations.length = 0;
+    ring.runFor(10_000 * pace);
+    assert.deepEqual(seen(ring, "failed"), []);
+    assertConverges(ring, 0);
+  });
+
+  forSeeds(`a cut network comes together by itself when it is whole again, at ${timing} timing`, 3, (seed) => {
+    const ring = ringOf(8, { seed }, timing);
+    ring.cutOff([0, 1, 2]);
+    const all = () => seen(ring, "failed").length === 2 * 3 * 5;
+    assert.ok(ring.runUntil(all, 40_000), ring.describe());
+    ring.heal();
+    assertConverges(ring, timing === "lan" ? 70_000 : 30_000);
+  });
+}
+
+test("a network that was cut for so long that the dead are forgotten comes together by a join", () => {
+  const ring = ringOf(6, { seed: 1 });
+  ring.cutOff([0, 1, 2]);
+  ring.runFor(60_000);
+  ring.heal();
+  ring.join(0, [5]);
+  assertConverges(ring, 2000);
+});
+
+for (const [name, pause] of [
+  ["at once, before anybody noticed", 0],
+  ["when it is suspected", 200],
+  ["when it is dead", 2000],
+  ["when it is forgotten", 60_000],
+] as const) {
+  forSeeds(`a node that restarts under its name ${name} is a member again`, 3, (seed) => {
+    const ring = ringOf(6, { seed });
+    ring.kill(3);
+    ring.runFor(pause);
+    ring.start(3);
+    ring.join(3, [0]);
+    assertConverges(ring, 2000);
+    ring.observations.length = 0;
+    ring.runFor(5000);
+    assert.deepEqual(seen(ring, "failed"), []);
+  });
+}
+
+for (const timing of ["auto", "lan"] as const) {
+  forSeeds(
+    `a leave is final at once: all know within ten gossip intervals, and nobody takes it for a failure, at ${timing} timing`,
+    5,
+    (seed) => {
+      const nodes = 12;
+      const ring = ringOf(nodes, { seed }, timing);
+      const before = ring.now;
+      ring.leave(4);
+      ring.runFor(timing === "lan" ? 2000 : 200);
+      ring.kill(4);
+      assert.deepEqual(
+        seen(ring, "left", 4)
+          .map(({ observer }) => observer)
+          .toSorted((a, b) => a - b),
+        Array.from({ length: nodes }, (_, i) => i),
+      );
+      assert.ok(seen(ring, "left", 4).every(({ at }) => at > before - 1));
+      ring.runFor(20_000);
+      assert.deepEqual([seen(ring, "failed"), seen(ring, "suspected")], [[], []]);
+      ring.start(4, { timing });
+      ring.join(4, [0]);
+      assertConverges(ring, 30_000);
+    },
+  );
+}
+
+test("a member of HashiCorp's pace slows the ring down while it is there, without a false alarm", () => {
+  const ring = ringOf(6, { seed: 1 });
+  const paces = () => [...new Set(ring.running.map((index) => ring.ring(index).timing.name))];
+  assert.deepEqual(paces(), ["fast"]);
+  ring.start(6, { timing: "lan" });
+  ring.join(6, [0]);
+  ring.runFor(1000);
+  assert.deepEqual(paces(), ["lan"]);
+  const before = ring.packets;
+  ring.runFor(60_000);
+  assert.ok((ring.packets - before) / 60 / 7 < 3);
+  ring.leave(6);
+  ring.runFor(1500);
+  ring.kill(6);
+  assert.deepEqual(paces(), ["fast"]);
+  ring.runFor(10_000);
+  assert.deepEqual([seen(ring, "failed"), seen(ring, "suspected")], [[], []]);
+  assert.ok(timeToDetect(ring, 2, 10_000) <= 1000);
+});
+
+test("metadata reaches all", () => {
+  const ring = ringOf(10, { seed: 1 });
+  ring.setMetadata(3, new Map([[9, Uint8Array.of(1)]]));
+  ring.runFor(300);
+  assert.equal(seen(ring, "updated", 3).length, 10);
+  assertConverges(ring, 0);
+});
+
+test("messages pass as octets, encrypted and compressed, what happens to a ring besides", () => {
+  const keyring = new Keyring([new Uint8Array(16).fill(7)]);
+  const ring = ringOf(12, { seed: 1, carrier: encodedCarrier({ ...defaultWire, keyring }) });
+  assert.ok(timeToDetect(ring, 5, 10_000) <= 1000);
+  ring.start(5);
+  ring.join(5, [0]);
+  ring.stall(7, 900);
+  ring.leave(8);
+  ring.runFor(3000);
+  ring.kill(8);
+  assertConverges(ring, 10_000);
+});
+
+test("one seed always gives the same course of events", () => {
+  const course = () => {
+    const ring = ringOf(10, { seed: 5, loss: 0.1 });
+    ring.stall(3, 800);
+    ring.kill(4);
+    ring.runFor(3000);
+    return [ring.packets, ring.observations];
+  };
+  assert.deepEqual(course(), course());
+});
