@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Pod } from "#pkg/k8s";
-import { activeNodes } from "./pod-members.ts";
+import { type Pod, resources } from "#pkg/k8s";
+import { activeNodes, PodMembers } from "./pod-members.ts";
+import { FakeCluster } from "./testing/fake-cluster.ts";
 
 function pod(name: string, nodeName: string | undefined, ready = true): Pod {
   return {
@@ -27,3 +28,53 @@ for (const { name, pods, want } of cases) {
     assert.deepEqual(activeNodes(pods), want);
   });
 }
+
+/** Members by Pods of which the test tells, and what `changed` was called with. */
+function follow() {
+  const cluster = new FakeCluster();
+  const seen: string[] = [];
+  const members = new PodMembers({
+    ...{ cluster, namespace: "metallb-system", labels: "component=speaker" },
+    changed: () => seen.push(`${members.synced ? "synced" : "not synced"}: ${members.active()}`),
+  });
+  return { members, seen, pods: cluster.of(resources.pods) };
+}
+
+test("members change with the Pods that are Ready, and only then is it told", () => {
+  const { pods, seen } = follow();
+  assert.deepEqual(pods.scope, { namespace: "metallb-system", labelSelector: "component=speaker" });
+  pods.see(pod("a", "node1"));
+  pods.see(pod("b", "node2", false));
+  pods.sync();
+  pods.see(pod("b", "node2"));
+  pods.see(pod("b", "node2"));
+  pods.forget("metallb-system/a");
+  assert.deepEqual(seen, ["not synced: node1", "synced: node1", "synced: node1,node2", "synced: node2"]);
+});
+
+test("that nobody is a member is told once, so that everything else can begin", () => {
+  const { pods, seen, members } = follow();
+  pods.sync();
+  assert.deepEqual(seen, ["synced: "]);
+  assert.deepEqual(members.active(), []);
+});
+
+test("when no Pod is Ready any more the last ones stay members, so that an outage of the API takes no address off the network", () => {
+  const { pods, seen, members } = follow();
+  pods.see(pod("a", "node1"), pod("b", "node2"));
+  pods.sync();
+  seen.length = 0;
+  pods.see(pod("a", "node1", false), pod("b", "node2", false));
+  assert.deepEqual(members.active(), ["node2"]);
+  pods.see(pod("a", "node1"));
+  assert.deepEqual(members.active(), ["node1"]);
+  assert.deepEqual(seen, ["synced: node2", "synced: node1"]);
+});
+
+test("members that are disposed of follow no Pods", async () => {
+  const { members, pods } = follow();
+  members.start();
+  assert.equal(pods.started, true);
+  await members[Symbol.asyncDispose]();
+  assert.equal(pods.disposed, true);
+});

@@ -3,7 +3,8 @@ import type { Members, MembersDescription } from "./members.ts";
 
 /**
  * Members by the API: the nodes of the speaker Pods that are Ready. For clusters without a memberlist secret; as fast as the
- * kubelet and the node lifecycle controller are, and standing still while the API is away, so that an outage moves no address.
+ * kubelet and the node lifecycle controller are, and standing still while the API is away or takes every node for lost, so that an
+ * outage of it takes no address off the network.
  */
 export class PodMembers implements Members {
   readonly #pods: Informer<Pod>;
@@ -44,7 +45,9 @@ export class PodMembers implements Members {
   }
 
   #update(force = false): void {
-    const active = activeNodes(this.#pods.values());
+    const ready = activeNodes(this.#pods.values());
+    // Not even this one is Ready, and yet it runs: so it looks when the API returns before it has heard of any kubelet again.
+    const active = ready.length === 0 ? this.#active : ready;
     if (!force && active.join() === this.#active.join()) return;
     this.#active = active;
     this.#changed();
