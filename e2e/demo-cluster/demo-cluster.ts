@@ -4,7 +4,7 @@ import { type Host, Lab, type LabProcess, type Published, type Switch } from "#e
 import { ApiClient } from "./api-client.ts";
 import { Backend } from "./backend.ts";
 import { backendPort, DemoService, type ServiceOptions } from "./demo-service.ts";
-import { baseManifests, podTemplate } from "./manifests.ts";
+import { baseManifests, podTemplate, withoutVariable } from "./manifests.ts";
 import { Workload } from "./workload.ts";
 
 export interface DemoClusterOptions {
@@ -12,6 +12,8 @@ export interface DemoClusterOptions {
   readonly nodes?: number;
   /** The text of the configuration, `demoConfiguration` when unset; null makes no ConfigMap. */
   readonly configuration?: string | null;
+  /** Whether the speakers have the key of their ring, as they do when unset. Without, they count one another by ready Pods. */
+  readonly ring?: boolean;
   /** Folder for what the processes print. */
   readonly logs?: string;
 }
@@ -76,6 +78,7 @@ export class DemoCluster implements AsyncDisposable {
   static async start({
     nodes: count = 3,
     configuration = demoConfiguration,
+    ring = true,
     logs,
   }: DemoClusterOptions = {}): Promise<DemoCluster> {
     await using stack = new AsyncDisposableStack();
@@ -97,7 +100,8 @@ export class DemoCluster implements AsyncDisposable {
     if (configuration !== null) await configure(api, configuration);
 
     const workloads = async (kind: string, component: "controller" | "speaker") => {
-      const template = podTemplate(manifests, kind, component);
+      const base = podTemplate(manifests, kind, component);
+      const template = ring ? base : withoutVariable(base, "METALLB_ML_SECRET_KEY");
       const file = await serviceAccountKubeconfig(lab, api, kubeconfig, template.spec.serviceAccountName);
       const argv = ["node", path(`../../${component}/main.ts`), `--kubeconfig=${file}`];
       return (name: string, host: Host, number: number): Workload =>

@@ -38,6 +38,13 @@ export function podTemplate(manifests: readonly ApiObject[], kind: string, name:
   return (workload.spec as { template: PodTemplate }).template;
 }
 
+/** The same without one variable of its container's environment. */
+export function withoutVariable(template: PodTemplate, variable: string): PodTemplate {
+  const [container] = template.spec.containers;
+  const env = (container.env ?? []).filter(({ name }) => name !== variable);
+  return { ...template, spec: { ...template.spec, containers: [{ ...container, env }] } };
+}
+
 /** What a kubelet knows when it starts a container. */
 export interface Surroundings {
   /** `metadata.namespace`, `spec.nodeName`, `status.hostIP`, … -> value */

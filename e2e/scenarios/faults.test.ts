@@ -92,12 +92,6 @@ suite("when parts of the cluster fail the rest works", { skip: await Lab.refusal
     const first = await owner(cluster, address);
     const rest = cluster.nodes.find(({ name }) => name !== first.name);
     await cluster.lan.unplug(first.host);
-    // Its kubelet is what tells Kubernetes in a real cluster; here its probes fail as those of a kubelet would.
-    await cluster.api.patch(
-      { apiVersion: "v1", kind: "Pod", metadata: { name: first.speaker.name, namespace: "metallb-system" } },
-      { status: { conditions: [{ type: "Ready", status: "False" }] } },
-      "status",
-    );
     await waitFor("the other node to answer", async () => (await learnedNode(cluster, address))?.name === rest?.name);
     await cluster.lan.plug(first.host);
   });

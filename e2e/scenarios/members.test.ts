@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
+import { Lab, waitFor } from "#e2e/lab";
+import { answer, learnedNode, metric, owner, startCluster } from "./observe.ts";
+
+interface Members {
+  readonly source: string;
+  readonly timing?: string;
+  readonly members: readonly { readonly node: string; readonly status: string; readonly active: boolean }[];
+}
+
+async function members({ speaker }: DemoNode): Promise<Members> {
+  return JSON.parse((await speaker.get("/v1/members")).body);
+}
+
+/** The nodes that this one counts on. */
+async function active(node: DemoNode): Promise<string> {
+  return (await members(node)).members
+    .filter((member) => member.active)
+    .map((member) => member.node)
+    .join();
+}
+
+suite("the speakers' ring says who is alive", { skip: await Lab.refusal() }, () => {
+  let cluster: DemoCluster;
+  let address: string;
+  before(async () => {
+    cluster = await startCluster();
+    address = await (await cluster.expose("web", ["node1", "node2", "node3"])).address();
+    await owner(cluster, address);
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  test("every speaker knows all of them, at the fast pace, and tells in its metrics", async () => {
+    for (const node of cluster.nodes) {
+      await waitFor(`${node.name} to know all`, async () => (await active(node)) === "node1,node2,node3");
+      await waitFor(`${node.name} to be fast`, async () => (await members(node)).timing === "fast");
+      assert.equal((await members(node)).source, "memberlist");
+      assert.equal(await metric(node.speaker, "ingot_memberlist_members", { state: "alive" }), 3);
+      await waitFor("probes", async () => ((await metric(node.speaker, "ingot_memberlist_probes_total")) ?? 0) > 0);
+      await waitFor(
+        "round trips",
+        async () => ((await metric(node.speaker, "ingot_memberlist_round_trip_seconds_count")) ?? 0) > 0,
+      );
+    }
+  });
+
+  test("a speaker that is killed while the API server is away is succeeded all the same", async () => {
+    const first = await owner(cluster, address);
+    await cluster.controlPlane.link("eth0").down();
+    first.speaker.process.kill("SIGKILL");
+    await waitFor("another node to answer", async () => (await learnedNode(cluster, address))?.name !== first.name);
+    assert.match(await answer(cluster, address), /^web-[123] on node[123]$/);
+    await cluster.controlPlane.link("eth0").up();
+    await first.speaker.start();
+    await waitFor("the speaker to be ready again", () => first.speaker.ready(), { timeout: 60_000 });
+    for (const node of cluster.nodes)
+      await waitFor(`${node.name} to know all again`, async () => (await active(node)) === "node1,node2,node3");
+  });
+
+  test("a node that is cut off silently is succeeded, and one node answers when it is back", async () => {
+    const first = await owner(cluster, address);
+    await cluster.lan.isolate(first.host);
+    await waitFor("another node to answer", async () => (await learnedNode(cluster, address))?.name !== first.name);
+    for (const node of cluster.nodes.filter((node) => node !== first))
+      await waitFor(`${node.name} to count it out`, async () => !(await active(node)).includes(first.name));
+    await cluster.lan.rejoin(first.host);
+    for (const node of cluster.nodes)
+      await waitFor(`${node.name} to know all again`, async () => (await active(node)) === "node1,node2,node3", {
+        timeout: 30_000,
+      });
+    await waitFor("just the first to announce", async () => {
+      const series = { service: "default/web", ip: address };
+      const announced = await Promise.all(
+        cluster.nodes.map(({ speaker }) => metric(speaker, "metallb_speaker_announced", series)),
+      );
+      return announced.every((value, index) => (value === 1) === (cluster.nodes[index] === first));
+    });
+  });
+
+  test("a speaker with another key is refused, and named once", async () => {
+    const [node] = cluster.nodes;
+    assert.ok(node);
+    const stranger = await cluster.lab.host("stranger");
+    await stranger.attach(cluster.lan, { addresses: ["172.30.0.77/24"] });
+    const flags = ["--kubeconfig=/run/speaker.conf", "--namespace=metallb-system", "--node-name=stranger"];
+    const ring = ["--ml-bindaddr=172.30.0.77", "--ml-secret-key=some other secret than theirs"];
+    const program = new URL("../../speaker/main.ts", import.meta.url).pathname;
+    await using other = await stranger.spawn("stranger", [process.execPath, program, ...flags, ...ring]);
+    await other.waitForLine(/cannot join a speaker/, { timeout: 30_000 });
+    const refused = await waitFor("a refusal in the log", () =>
+      node.speaker.process.lines.filter((line) => /refused.*172\.30\.0\.77/.test(line)),
+    );
+    assert.equal(refused.filter((line) => line.includes("wrongKey")).length, 1, refused.join("\n"));
+    assert.equal(await active(node), "node1,node2,node3");
+  });
+});
+
+suite("without a key the readiness of their Pods says who is alive", { skip: await Lab.refusal() }, () => {
+  let cluster: DemoCluster;
+  before(async () => {
+    cluster = await startCluster({ nodes: 2, ring: false });
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  test("a speaker that is killed is succeeded, and takes its addresses back", async () => {
+    const [one, two] = cluster.nodes;
+    assert.ok(one && two);
+    await waitFor("both to be active", async () => (await active(one)) === "node1,node2");
+    assert.equal((await members(one)).source, "pods");
+    const address = await (await cluster.expose("web", ["node1", "node2"])).address();
+    const first = await owner(cluster, address);
+    first.speaker.process.kill("SIGKILL");
+    await waitFor("the other node to answer", async () => (await learnedNode(cluster, address))?.name !== first.name);
+    assert.match(await answer(cluster, address), /^web-[12] on node[12]$/);
+    await first.speaker.start();
+    await waitFor("the first node to answer again", async () => (await learnedNode(cluster, address))?.name === first.name);
+  });
+});
