@@ -62,6 +62,11 @@ function byName(a: { readonly name: string }, b: { readonly name: string }): num
   return a.name < b.name ? -1 : 1;
 }
 
+/** Whom our member's log names in lines of this message. */
+function logged(ours: RingProcess, message: string): string[] {
+  return ours.log.map((line) => JSON.parse(line)).flatMap(({ msg, member }) => (msg === message ? [member] : []));
+}
+
 describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
   for (const version of goVersions) {
     const options = { skip: missing[version] };
@@ -93,6 +98,7 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
       await Promise.all([ourVictim.kill(), theirVictim.kill()]);
       for (const victim of [ourVictim, theirVictim])
         for (const witness of [ours, theirs]) await witness.line("leave", { about: victim.name, timeout: 40_000 });
+      assert.deepEqual(logged(ours, "member failed").sort(), [ourVictim.name, theirVictim.name].sort());
       await agree([ours, theirs]);
     });
 
@@ -106,6 +112,7 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
         // Far sooner than a failure is found, which takes five seconds at least.
         for (const witness of [ours, theirs]) await witness.line("leave", { about: leaver.name, timeout: 2_500 });
       }
+      assert.deepEqual(logged(ours, "member left"), [ourLeaver.name, theirLeaver.name]);
       await agree([ours, theirs]);
     });
 
