@@ -1,4 +1,4 @@
-import type { Mac } from "./mac.ts";
+import { getMac, type Mac, setMac } from "./mac.ts";
 
 export const ArpOperation = { request: 1, reply: 2 } as const;
 
@@ -41,9 +41,9 @@ export function decodeArp(bytes: Uint8Array): ArpFrame | undefined {
   };
 }
 
-/** Encodes a frame (RFC 826), without padding: the driver of the interface pads. */
-export function encodeArp(frame: ArpFrame): Uint8Array {
-  const view = new DataView(new ArrayBuffer(arpFrameLength));
+/** Encodes a frame (RFC 826) into `room` or else anew, without padding: the driver of the interface pads. @returns a view of just the frame */
+export function encodeArp(frame: ArpFrame, room: Uint8Array = new Uint8Array(arpFrameLength)): Uint8Array {
+  const view = new DataView(room.buffer, room.byteOffset, arpFrameLength);
   setMac(view, 0, frame.destination);
   setMac(view, 6, frame.source);
   view.setUint16(12, etherTypeArp);
@@ -56,14 +56,5 @@ export function encodeArp(frame: ArpFrame): Uint8Array {
   view.setUint32(28, frame.senderAddress);
   setMac(view, 32, frame.targetMac);
   view.setUint32(38, frame.targetAddress);
-  return new Uint8Array(view.buffer);
-}
-
-function getMac(view: DataView, offset: number): Mac {
-  return view.getUint16(offset) * 2 ** 32 + view.getUint32(offset + 2);
-}
-
-function setMac(view: DataView, offset: number, mac: Mac): void {
-  view.setUint16(offset, Math.floor(mac / 2 ** 32));
-  view.setUint32(offset + 2, mac % 2 ** 32);
+  return room.subarray(0, arpFrameLength);
 }

@@ -1,11 +1,12 @@
-import type { Clock, Millis } from "#pkg/clock";
+import type { Clock, Millis, Random } from "#pkg/clock";
 import { EventFd, PollSet, SystemCallError } from "#pkg/linux";
 import type { Fields } from "#pkg/log";
 import { GratuitousSchedule } from "./gratuitous.ts";
 import { Interfaces } from "./interfaces.ts";
 import { LinkWatcher } from "./link-watcher.ts";
-import type { Announcement, Command, Report, WorkerStart, WriteLog } from "./messages.ts";
+import type { Announcement, Command, Report, WireAddress, WorkerStart, WriteLog } from "./messages.ts";
 import type { Port } from "./port.ts";
+import { RefreshSchedule } from "./refresh-schedule.ts";
 import { Shared } from "./shared.ts";
 
 // What a turn does at most of each kind of work. The rest waits for the next turn, behind the requests that came meanwhile.
@@ -39,8 +40,9 @@ export class Engine implements Disposable {
   readonly #wake: EventFd; // The main thread's.
   readonly #watcher: LinkWatcher;
   readonly #interfaces: Interfaces;
-  readonly #announced: Map<number, Announcement>; // IPv4 address -> announcement
+  readonly #announced: Map<WireAddress, Announcement>; // address -> announcement
   readonly #schedule = new GratuitousSchedule<Turn>();
+  readonly #refresh: RefreshSchedule<Announcement>;
   readonly #poll = new PollSet();
   #ports = new Map<number, Port>(); // descriptor -> port
   #surveyAt: Millis;
@@ -48,7 +50,7 @@ export class Engine implements Disposable {
   #reported = "";
 
   /** @throws {SystemCallError} when changes of interfaces cannot be watched */
-  constructor({ memory, wake, announced }: WorkerStart, channel: Channel, clock: Clock) {
+  constructor({ memory, wake, announced, refreshMs }: WorkerStart, channel: Channel, clock: Clock, random: Random) {
     this.#log = (level, message, fields) => channel.post({ type: "log", level, message, fields });
     this.#channel = channel;
     this.#clock = clock;
@@ -57,6 +59,8 @@ export class Engine implements Disposable {
     this.#watcher = new LinkWatcher(this.#log);
     this.#interfaces = new Interfaces(this.#shared, this.#log);
     this.#announced = new Map(announced.map((announcement) => [announcement.address, announcement]));
+    this.#refresh = new RefreshSchedule(refreshMs, random);
+    for (const announcement of announced) this.#refresh.add(announcement, clock.now());
     this.#surveyAt = clock.now() + surveyEvery;
     this.#poll.watch([wake, this.#watcher.fd]);
   }
@@ -73,15 +77,23 @@ export class Engine implements Disposable {
     this.#watch(now);
     for (const fd of ready) {
       const port = this.#ports.get(fd);
-      if (port !== undefined) this.#attempt(port, now, () => port.serve((address) => this.#find(address)));
+      if (port !== undefined) this.#attempt(port, now, () => port.serve(fd, this.#find));
     }
     const due = this.#schedule.take(now, announcementsPerTurn, (turn) => this.#isCurrent(turn));
     for (const { announcement, port } of due) port.announce(announcement);
+    const refreshed = this.#refresh.take(now, (announcement) => this.#find(announcement.address) === announcement);
+    if (refreshed !== undefined) for (const port of this.#interfaces.ports()) port.announce(refreshed);
     if (now >= this.#surveyAt) this.#survey(now);
   }
 
   #nextAt(): Millis {
-    return Math.min(this.#schedule.nextAt(this.#clock.now()), this.#watcher.nextAt, this.#interfaces.nextAt, this.#surveyAt);
+    return Math.min(
+      this.#schedule.nextAt(this.#clock.now()),
+      this.#refresh.nextAt,
+      this.#watcher.nextAt,
+      this.#interfaces.nextAt,
+      this.#surveyAt,
+    );
   }
 
   #obey(): void {
@@ -99,10 +111,12 @@ export class Engine implements Disposable {
     switch (command.type) {
       case "announce":
         this.#announced.set(announcement.address, announcement);
-        for (const port of this.#ports.values()) this.#schedule.add({ announcement, port, burst: port.burst });
+        this.#refresh.add(announcement, this.#clock.now());
+        for (const port of this.#interfaces.ports()) this.#schedule.add({ announcement, port, burst: port.burst });
         break;
       case "withdraw":
         this.#announced.delete(announcement.address);
+        for (const port of this.#interfaces.ports()) port.withdraw(announcement);
         break;
       default: {
         command.type satisfies never;
@@ -111,10 +125,10 @@ export class Engine implements Disposable {
   }
 
   /** The flag in shared memory is ahead of the commands, so that an address is silent as soon as it is withdrawn. */
-  #find(address: number): Announcement | undefined {
+  readonly #find = (address: WireAddress): Announcement | undefined => {
     const announcement = this.#announced.get(address);
     return announcement !== undefined && this.#shared.isAnnounced(announcement.row) ? announcement : undefined;
-  }
+  };
 
   #isCurrent({ announcement, port, burst }: Turn): boolean {
     return burst === port.burst && this.#find(announcement.address) === announcement;
@@ -135,16 +149,19 @@ export class Engine implements Disposable {
 
   #survey(now: Millis): void {
     this.#surveyAt = now + surveyEvery;
-    for (const port of this.#ports.values()) this.#attempt(port, now, () => this.#surveyPort(port));
+    for (const port of this.#interfaces.ports()) this.#attempt(port, now, () => this.#surveyPort(port));
   }
 
   #surveyPort(port: Port): void {
     const log = (message: string, fields: Fields): void => this.#log("warn", message, { ...fields, interface: port.link.name });
     const dropped = port.takeDropped();
-    const error = port.takeSendError();
+    const sending = port.takeSendError();
+    const joining = port.retryGroups();
     this.#shared.addTotal("dropped", dropped);
-    if (dropped > 0) log("ARP requests came faster than they could be read, and some were lost", { op: "arpReceive", dropped });
-    if (error !== undefined) log("ARP frames could not be sent", { op: "arpSend", error: error.message });
+    if (dropped > 0) log("requests came faster than they could be read, and some were lost", { op: "receive", dropped });
+    if (sending !== undefined) log("answers or announcements could not be sent", { op: "send", error: sending.message });
+    if (joining !== undefined)
+      log("IPv6 multicast groups could not be joined, trying again", { op: "join", error: joining.message });
   }
 
   /** Work on one port, whose failure is its own. */
@@ -159,7 +176,7 @@ export class Engine implements Disposable {
   }
 
   #interfacesChanged(): void {
-    this.#ports = new Map(this.#interfaces.ports().map((port) => [port.fd, port]));
+    this.#ports = new Map(this.#interfaces.ports().flatMap((port) => port.fds.map((fd) => [fd, port])));
     this.#poll.watch([this.#wake.fd, this.#watcher.fd, ...this.#ports.keys()]);
     const interfaces = this.#interfaces.report();
     const text = JSON.stringify(interfaces);

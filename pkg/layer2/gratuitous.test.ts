@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeArp } from "./arp.ts";
-import { ourAddress, ourMac } from "./fixtures.ts";
+import { capturedFrame, ourAddress, ourAddress6, ourMac } from "./fixtures.ts";
 import { GratuitousSchedule, gratuitousFrames } from "./gratuitous.ts";
 import { broadcastMac } from "./mac.ts";
 
@@ -22,7 +22,7 @@ function transcript(
   return lines;
 }
 
-test("an announcement is a broadcast request and a broadcast reply, with sender and target the address", () => {
+test("an announcement of an IPv4 address is a broadcast request and a broadcast reply, with sender and target the address", () => {
   const both = {
     destination: broadcastMac,
     source: ourMac,
@@ -34,6 +34,10 @@ test("an announcement is a broadcast request and a broadcast reply, with sender 
     { ...both, operation: 1, targetAddress: ourAddress },
     { ...both, operation: 2, targetAddress: ourAddress },
   ]);
+});
+
+test("an announcement of an IPv6 address is one advertisement to all nodes, not solicited, that overrides", () => {
+  assert.deepEqual(gratuitousFrames(ourMac, ourAddress6), [capturedFrame("kernel-unsolicited-advertisement", "ndp.hex")]);
 });
 
 test("an item has its turn at once, then every 1.1 s for 5 s", () => {

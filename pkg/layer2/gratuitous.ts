@@ -1,14 +1,19 @@
 import type { Millis } from "#pkg/clock";
 import { ArpOperation, encodeArp } from "./arp.ts";
 import { broadcastMac, type Mac } from "./mac.ts";
+import type { WireAddress } from "./messages.ts";
+import { encodeNeighbor } from "./ndp-codec.ts";
+import { advertisement } from "./ndp-responder.ts";
 import { Queue } from "./queue.ts";
 
 // Linux lets no announcement replace a neighbour entry that is less than a second old (locktime), so the first may be in vain.
 const interval: Millis = 1100;
 const duration: Millis = 5000;
 
-/** The frames that make every host on the link use `mac` for `address`: some learn from requests only, and some from replies only. */
-export function gratuitousFrames(mac: Mac, address: number): Uint8Array[] {
+/** The frames that make every host on the link use `mac` for `address`. */
+export function gratuitousFrames(mac: Mac, address: WireAddress): Uint8Array[] {
+  if (typeof address === "bigint") return [encodeNeighbor(advertisement(mac, address))];
+  // Some learn from requests only, and some from replies only.
   return [ArpOperation.request, ArpOperation.reply].map((operation) =>
     encodeArp({
       destination: broadcastMac,

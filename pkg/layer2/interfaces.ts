@@ -2,10 +2,11 @@ import type { Millis } from "#pkg/clock";
 import { SystemCallError, type TableLink } from "#pkg/linux";
 import { eligibility, type IneligibleReason } from "./eligibility.ts";
 import type { InterfaceState, InterfaceStatus, WriteLog } from "./messages.ts";
-import { Port } from "./port.ts";
+import { FrameMemory, Port } from "./port.ts";
 import type { Shared } from "./shared.ts";
 
 const retryAfter: Millis = 1000;
+const protocols = ["ARP", "NDP"] as const; // A port answers both.
 
 interface Entry {
   readonly link: TableLink;
@@ -18,6 +19,7 @@ interface Entry {
 export class Interfaces implements Disposable {
   readonly #shared: Shared;
   readonly #log: WriteLog;
+  readonly #memory = new FrameMemory();
   readonly #entries = new Map<number, Entry>(); // interface index -> entry
   #retryAt: Millis = Infinity;
 
@@ -91,8 +93,12 @@ export class Interfaces implements Disposable {
 
   #open(link: TableLink, before: SystemCallError | undefined, now: Millis): Port[] {
     try {
-      const port = new Port(link, this.#shared);
-      this.#log("info", "created ARP responder for interface", { event: "createARPResponder", interface: link.name });
+      const port = new Port(link, this.#shared, this.#memory);
+      for (const protocol of protocols)
+        this.#log("info", `created ${protocol} responder for interface`, {
+          event: `create${protocol}Responder`,
+          interface: link.name,
+        });
       this.#entries.set(link.index, { link, port });
       return [port];
     } catch (error) {
@@ -105,16 +111,18 @@ export class Interfaces implements Disposable {
   /** Written once for as long as the error stays the same. */
   #setFailed(link: TableLink, error: SystemCallError, before: SystemCallError | undefined, now: Millis): void {
     if (error.message !== before?.message) {
-      const fields = { op: "createARPResponder", interface: link.name, error: error.message };
-      this.#log("error", "ARP requests on interface cannot be answered, trying again", fields);
+      const fields = { op: "createResponder", interface: link.name, error: error.message };
+      this.#log("error", "requests on interface cannot be answered, trying again", fields);
     }
     this.#entries.set(link.index, { link, error });
     this.#retryAt = Math.min(this.#retryAt, now + retryAfter);
   }
 
   #close(port: Port, reason: IneligibleReason | "gone" | "failed"): void {
-    const fields = { event: "deleteARPResponder", interface: port.link.name, reason };
-    this.#log("info", "deleted ARP responder for interface", fields);
+    for (const protocol of protocols) {
+      const fields = { event: `delete${protocol}Responder`, interface: port.link.name, reason };
+      this.#log("info", `deleted ${protocol} responder for interface`, fields);
+    }
     port[Symbol.dispose]();
   }
 }

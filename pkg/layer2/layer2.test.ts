@@ -1,23 +1,27 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { test } from "node:test";
+import { execFile, spawnSync } from "node:child_process";
+import { suite, test } from "node:test";
+import { promisify } from "node:util";
 import { workerFile } from "./layer2.ts";
 
 // A namespace of each kind, so that it runs for an ordinary user and leaves nothing behind, even if it is killed.
 const unshare = ["--user", "--map-root-user", "--net", "--mount", "--mount-proc", "--pid", "--fork", "--kill-child"];
 const available = spawnSync("unshare", [...unshare, "ip", "link"]).status === 0;
 
-test("layer 2 on a LAN of network namespaces", { skip: !available && "needs unshare, ip and user namespaces" }, (t) => {
-  const file = new URL("./netns/scenarios.ts", import.meta.url).pathname;
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env; // It is a run of its own, not a part of this one.
-  const run = spawnSync("unshare", [...unshare, process.execPath, file], {
-    encoding: "utf8",
-    env,
-    timeout: 180_000,
-    killSignal: "SIGKILL",
-  });
-  if (run.status !== 0) t.diagnostic(run.stdout + run.stderr);
-  assert.equal(run.status, 0);
+const skip = !available && "needs unshare, ip and user namespaces";
+
+suite("layer 2 on a LAN of network namespaces", { skip, concurrency: true }, () => {
+  for (const scenarios of ["arp-scenarios", "ndp-scenarios"])
+    test(scenarios, async () => {
+      const file = new URL(`./netns/${scenarios}.ts`, import.meta.url).pathname;
+      const { NODE_TEST_CONTEXT: _, ...env } = process.env; // It is a run of its own, not a part of this one.
+      const run = promisify(execFile)("unshare", [...unshare, process.execPath, file], {
+        env,
+        timeout: 180_000,
+        killSignal: "SIGKILL",
+      });
+      await run.catch(({ stdout, stderr }) => assert.fail(stdout + stderr));
+    });
 });
 
 test("the thread's file is beside the source in a checkout, and beside the bundle in an image", () => {

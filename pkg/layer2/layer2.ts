@@ -3,8 +3,8 @@ import { type Millis, SystemClock, systemRandom } from "#pkg/clock";
 import { EventFd, PacketSocket, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
+import type { IgnoredReason } from "./answer.ts";
 import type { Announcement, Command, InterfaceState, Report, WorkerStart } from "./messages.ts";
-import type { IgnoredReason } from "./responder.ts";
 import { type Row, Shared } from "./shared.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -15,6 +15,8 @@ export class Layer2Error extends Error {
 
 export interface Layer2Options {
   readonly log: Log;
+  /** Each address is announced again about every so often, after what was told when it came; 60 s when unset, never when 0. */
+  readonly refreshMs?: Millis;
   /** Called with all interfaces whenever something about one of them changed. */
   readonly onInterfaces?: (interfaces: readonly InterfaceState[]) => void;
 }
@@ -35,7 +37,7 @@ export interface AddressCounters {
   readonly address: Address;
   readonly requestsReceived: number;
   readonly responsesSent: number;
-  /** Frames: each announcement is two on each interface. */
+  /** Frames: each announcement is, on each interface, two of ARP or one of NDP. */
   readonly gratuitousSent: number;
 }
 
@@ -47,11 +49,12 @@ interface Entry {
 
 /**
  * Announces addresses on every interface of the node that can (see `eligibility`): answers requests for them and tells everyone at once
- * when an address comes, or when an interface does. A thread of its own does it, so that nothing here delays an answer; one that dies
+ * when an address comes, or when an interface does, and again from time to time. A thread of its own does it, so that nothing here delays an answer; one that dies
  * is replaced and goes on with the same addresses.
  */
 export class Layer2 implements AsyncDisposable {
   readonly #log: Log;
+  readonly #refreshMs: Millis;
   readonly #onInterfaces: (interfaces: readonly InterfaceState[]) => void;
   readonly #shared = Shared.create();
   readonly #entries = new Map<string, Entry>(); // address -> entry, for every address ever announced
@@ -60,8 +63,9 @@ export class Layer2 implements AsyncDisposable {
   #starting: PromiseWithResolvers<void> | undefined;
   #interfaces: readonly InterfaceState[] = [];
 
-  constructor({ log, onInterfaces = () => {} }: Layer2Options) {
+  constructor({ log, refreshMs = 60_000, onInterfaces = () => {} }: Layer2Options) {
     this.#log = log;
+    this.#refreshMs = refreshMs;
     this.#onInterfaces = onInterfaces;
     this.#supervisor = new Supervisor({
       spawn: () => this.#spawn(),
@@ -102,8 +106,7 @@ export class Layer2 implements AsyncDisposable {
     if (entry.announced) return;
     entry.announced = true;
     this.#shared.setAnnounced(entry.row, true);
-    if (address.family === "IPv4") this.#send({ type: "announce", announcement: announcement(entry) });
-    else this.#log.error("IPv6 addresses cannot be announced on layer 2 yet", { op: "announce", ip: address });
+    this.#send({ type: "announce", announcement: announcement(entry) });
   }
 
   /** Answers for `address` no more, from the return of this call on. */
@@ -112,7 +115,7 @@ export class Layer2 implements AsyncDisposable {
     if (!entry?.announced) return;
     entry.announced = false;
     this.#shared.setAnnounced(entry.row, false);
-    if (address.family === "IPv4") this.#send({ type: "withdraw", announcement: announcement(entry) });
+    this.#send({ type: "withdraw", announcement: announcement(entry) });
   }
 
   counters(): Layer2Counters {
@@ -153,11 +156,12 @@ export class Layer2 implements AsyncDisposable {
 
   #spawn(): Worker {
     if (this.#wake === undefined) throw new Error("Cannot start the layer 2 thread: it has no descriptor to wake it");
-    const entries = [...this.#entries.values()].filter(({ address, announced }) => announced && address.family === "IPv4");
+    const entries = [...this.#entries.values()].filter(({ announced }) => announced);
     const workerData: WorkerStart = {
       memory: this.#shared.memory,
       wake: this.#wake.fd,
       announced: entries.map(announcement),
+      refreshMs: this.#refreshMs,
     };
     const worker = new Worker(workerFile(import.meta.url), { name: "layer2", workerData });
     worker.on("message", (report: Report) => this.#take(report));
@@ -217,7 +221,7 @@ export class Layer2 implements AsyncDisposable {
 }
 
 function announcement({ address, row }: Entry): Announcement {
-  return { address: Number(address.value), row };
+  return { address: address.family === "IPv4" ? Number(address.value) : address.value, row };
 }
 
 /** The build puts the worker beside the bundle that starts it. */

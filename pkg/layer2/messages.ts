@@ -1,10 +1,14 @@
+import type { Millis } from "#pkg/clock";
 import type { Fields } from "#pkg/log";
 import type { IneligibleReason } from "./eligibility.ts";
 import type { Row, SharedMemory } from "./shared.ts";
 
-/** An address to answer for: an unsigned 32-bit number, and where it counts. */
+/** As the codecs have it: IPv4 as an unsigned 32-bit number, IPv6 as an unsigned 128-bit bigint. */
+export type WireAddress = number | bigint;
+
+/** An address to answer for, and where it counts. */
 export interface Announcement {
-  readonly address: number;
+  readonly address: WireAddress;
   readonly row: Row;
 }
 
@@ -14,6 +18,7 @@ export interface WorkerStart {
   /** The descriptor of the `EventFd` that says that there are commands, or that it is time to stop. */
   readonly wake: number;
   readonly announced: readonly Announcement[];
+  readonly refreshMs: Millis;
 }
 
 /** From the main thread to the worker. */

@@ -1,33 +1,64 @@
-import { EtherType, etherTypeFilter, PacketSocket, type ReceivedFrame, SystemCallError, type TableLink } from "#pkg/linux";
+import {
+  EtherType,
+  etherTypeFilter,
+  icmpv6Filter,
+  PacketSocket,
+  ReceiveBatch,
+  SendBatch,
+  SystemCallError,
+  type TableLink,
+} from "#pkg/linux";
+import { answerArp } from "./arp-responder.ts";
 import { gratuitousFrames } from "./gratuitous.ts";
-import { parseMac } from "./mac.ts";
-import type { Announcement } from "./messages.ts";
-import { answerArp } from "./responder.ts";
-import type { Shared } from "./shared.ts";
+import { Groups } from "./groups.ts";
+import { type Mac, parseMac } from "./mac.ts";
+import type { Announcement, WireAddress } from "./messages.ts";
+import { NeighborType, neighborFrameLength } from "./ndp-codec.ts";
+import { answerNeighbor } from "./ndp-responder.ts";
+import type { Row, Shared } from "./shared.ts";
 
-const keptOctets = 128; // Far more than an ARP frame.
-const filter = etherTypeFilter(EtherType.arp, keptOctets);
+const keptOctets = 1514; // All of a frame: a solicitation can be long (RFC 3971), and its checksum covers all of it.
+const arpFilter = etherTypeFilter(EtherType.arp, 128);
+const ndpFilter = icmpv6Filter(NeighborType.solicitation, keptOctets);
 // Frames read in one turn, so that a flood on one interface does not silence the others.
 const batch = 64;
 
-/** An interface on which requests are answered. NDP, when it comes, is a second socket here. */
+/** Memory for the frames on their way. No frame stays in it between two calls of a port, so that all ports can share it. */
+export class FrameMemory {
+  readonly received = new ReceiveBatch(batch, keptOctets);
+  readonly toSend = new SendBatch(batch, neighborFrameLength);
+  readonly room = new Uint8Array(neighborFrameLength);
+}
+
+/** An interface on which requests are answered: ARP on one socket, neighbour solicitations on another. */
 export class Port implements Disposable {
-  readonly #socket: PacketSocket;
   readonly #shared: Shared;
-  readonly #buffer = new Uint8Array(keptOctets);
+  readonly #memory: FrameMemory;
+  readonly #arp: PacketSocket;
+  readonly #ndp: PacketSocket;
+  readonly #groups: Groups;
+  readonly #rows: Row[] = []; // Whose the frames to send are.
   #link: TableLink;
+  #mac: Mac;
   #burst = 0;
   #sendError: SystemCallError | undefined;
 
   /** @throws {SystemCallError} */
-  constructor(link: TableLink, shared: Shared) {
+  constructor(link: TableLink, shared: Shared, memory: FrameMemory) {
     this.#link = link;
+    this.#mac = macOf(link);
     this.#shared = shared;
-    this.#socket = PacketSocket.open(link.index, EtherType.arp, filter);
+    this.#memory = memory;
+    using stack = new DisposableStack();
+    this.#arp = stack.use(PacketSocket.open(link.index, EtherType.arp, arpFilter));
+    this.#ndp = stack.use(PacketSocket.open(link.index, EtherType.ipv6, ndpFilter));
+    this.#groups = new Groups(link.index);
+    stack.move();
   }
 
-  get fd(): number {
-    return this.#socket.fd;
+  /** What becomes readable when there is something to serve. */
+  get fds(): readonly number[] {
+    return [this.#arp.fd, this.#ndp.fd];
   }
 
   get link(): TableLink {
@@ -39,43 +70,57 @@ export class Port implements Disposable {
     return this.#burst;
   }
 
+  /** Every address is to be announced from the beginning. */
   startBurst(): void {
     this.#burst++;
+    this.#groups.doubt();
   }
 
-  /** Takes in what changed. @returns whether hosts on the link may now reach this machine at another MAC or behind another port of a switch */
+  /**
+   * Takes in what changed. @returns whether hosts on the link may now reach this machine at another MAC or behind another port of a
+   * switch, or IPv6 begins here, before which the kernel has no groups
+   */
   update(link: TableLink): boolean {
     const before = this.#link;
     this.#link = link;
-    return before.hardwareAddress !== link.hardwareAddress || (!before.running && link.running);
+    this.#mac = macOf(link);
+    const moved = before.hardwareAddress !== link.hardwareAddress || (!before.running && link.running);
+    return moved || (!hasIpv6(before) && hasIpv6(link));
   }
 
-  /** Answers what has arrived, a batch at most. @throws {SystemCallError} when the socket is of no more use */
-  serve(find: (address: number) => Announcement | undefined): void {
-    const mac = this.#mac();
-    for (let i = 0; i < batch; i++) {
-      const received = this.#receive();
-      if (received === undefined) return;
-      const answer = answerArp(received, mac, find);
-      if (typeof answer === "string") {
-        this.#shared.addTotal(answer);
+  /** Answers what has arrived at one of `fds`, a batch at most. @throws {SystemCallError} when the socket is of no more use */
+  serve(fd: number, find: (address: WireAddress) => Announcement | undefined): void {
+    const socket = fd === this.#arp.fd ? this.#arp : this.#ndp;
+    const answer = socket === this.#arp ? answerArp<Announcement> : answerNeighbor<Announcement>;
+    const { received, room } = this.#memory;
+    const count = this.#receive(socket);
+    for (let i = 0; i < count; i++) {
+      const answered = answer(received.frame(i), this.#mac, find, room);
+      if (typeof answered === "string") {
+        this.#shared.addTotal(answered);
         continue;
       }
-      const { row } = answer.announcement;
-      this.#shared.addToRow(row, "requests");
-      if (this.#send(answer.frame)) this.#shared.addToRow(row, "responses");
+      this.#shared.addToRow(answered.announcement.row, "requests");
+      this.#push(answered.frame, answered.announcement.row);
     }
+    this.#send(socket, "responses");
   }
 
   /** Tells every host on the link that the address is here. Without a carrier there is nobody to tell: all is announced when it comes. */
   announce({ address, row }: Announcement): void {
+    if (typeof address === "bigint") this.#groups.add(address);
     if (!this.#link.running) return;
-    for (const frame of gratuitousFrames(this.#mac(), address)) if (this.#send(frame)) this.#shared.addToRow(row, "gratuitous");
+    for (const frame of gratuitousFrames(this.#mac, address)) this.#push(frame, row);
+    this.#send(typeof address === "bigint" ? this.#ndp : this.#arp, "gratuitous");
+  }
+
+  withdraw({ address }: Announcement): void {
+    if (typeof address === "bigint") this.#groups.remove(address);
   }
 
   /** Frames that the kernel dropped since the last call, because they came faster than they were read. @throws {SystemCallError} */
   takeDropped(): number {
-    return this.#socket.takeDropped();
+    return this.#arp.takeDropped() + this.#ndp.takeDropped();
   }
 
   /** Why the last frames could not be sent, if they could not; once. */
@@ -85,34 +130,52 @@ export class Port implements Disposable {
     return error;
   }
 
+  /** Tries again to join the groups that could not be joined. @returns why they still cannot, if so */
+  retryGroups(): SystemCallError | undefined {
+    return this.#groups.retry();
+  }
+
   [Symbol.dispose](): void {
     this.#burst++;
-    this.#socket[Symbol.dispose]();
+    this.#arp[Symbol.dispose]();
+    this.#ndp[Symbol.dispose]();
+    this.#groups[Symbol.dispose]();
   }
 
-  #mac(): number {
-    return parseMac(this.#link.hardwareAddress) ?? 0; // Only Ethernet links are given a port, and they have one.
-  }
-
-  #receive(): ReceivedFrame | undefined {
+  #receive(socket: PacketSocket): number {
     try {
-      return this.#socket.receive(this.#buffer);
+      return socket.receive(this.#memory.received);
     } catch (error) {
       // Whether a link that is down comes up again or is gone, netlink says.
-      if (error instanceof SystemCallError && error.code === "ENETDOWN") return undefined;
+      if (error instanceof SystemCallError && error.code === "ENETDOWN") return 0;
       throw error;
     }
   }
 
-  /** A frame that cannot be sent is lost, as on any wire: the client asks again, and an announcement is repeated. */
-  #send(frame: Uint8Array): boolean {
-    try {
-      if (this.#socket.send(frame)) return true;
-    } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
-      this.#sendError = error;
-    }
-    this.#shared.addTotal("sendFailures");
-    return false;
+  #push(frame: Uint8Array, row: Row): void {
+    this.#memory.toSend.push(frame);
+    this.#rows.push(row);
   }
+
+  /** A frame that cannot be sent is lost, as on any wire: the client asks again, and an announcement is repeated. */
+  #send(socket: PacketSocket, counter: "responses" | "gratuitous"): void {
+    if (this.#rows.length === 0) return;
+    const failures = socket.send(this.#memory.toSend);
+    const failed = new Map(failures.map(({ index, error }) => [index, error]));
+    for (const [index, row] of this.#rows.entries()) {
+      const error = failed.get(index);
+      if (error === undefined) this.#shared.addToRow(row, counter);
+      else this.#sendError = error;
+    }
+    this.#shared.addTotal("sendFailures", failures.length);
+    this.#rows.length = 0;
+  }
+}
+
+function macOf(link: TableLink): Mac {
+  return parseMac(link.hardwareAddress) ?? 0; // Only Ethernet links are given a port, and they have one.
+}
+
+function hasIpv6(link: TableLink): boolean {
+  return link.addresses.some(({ address }) => address.family === "IPv6");
 }

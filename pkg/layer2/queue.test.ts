@@ -16,6 +16,7 @@ test("property: a queue is an array that is pushed to and shifted from", () => {
           model.push(text);
         }
         assert.equal(queue.first, model[0]);
+        assert.equal(queue.size, model.length);
       }
     }),
   );

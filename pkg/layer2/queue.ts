@@ -7,6 +7,10 @@ export class Queue<Item extends NonNullable<unknown>> {
     return this.#items[this.#taken];
   }
 
+  get size(): number {
+    return this.#items.length - this.#taken;
+  }
+
   push(item: Item): void {
     this.#items.push(item);
   }

@@ -1,4 +1,4 @@
-import { type IgnoredReason, ignoredReasons } from "./responder.ts";
+import { type IgnoredReason, ignoredReasons } from "./answer.ts";
 
 /** What both threads see. All of it can be sent to a worker. */
 export interface SharedMemory {

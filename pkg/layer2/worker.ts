@@ -1,6 +1,6 @@
 /** The thread that answers: it blocks in `poll`, never in its event loop, so the main thread stops it through shared memory. */
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { SystemClock } from "#pkg/clock";
+import { SystemClock, systemRandom } from "#pkg/clock";
 import { Engine } from "./engine.ts";
 import type { Command, WorkerStart } from "./messages.ts";
 
@@ -14,5 +14,6 @@ using engine = new Engine(
     post: (report) => port.postMessage(report),
   },
   new SystemClock(),
+  systemRandom,
 );
 engine.run();

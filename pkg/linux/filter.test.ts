@@ -1,9 +1,29 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { etherTypeFilter } from "./filter.ts";
+import { etherTypeFilter, icmpv6Filter } from "./filter.ts";
 
 test("etherTypeFilter compiles to what libpcap compiles", () => {
   // `tcpdump -dd -s 128 arp` prints { 0x28, 0, 0, 0xc }, { 0x15, 0, 1, 0x806 }, { 0x6, 0, 0, 0x80 }, { 0x6, 0, 0, 0 }.
   const want = ["280000000c000000", "1500000106080000", "0600000080000000", "0600000000000000"].join("");
   assert.equal(Buffer.from(etherTypeFilter(0x0806, 128)).toString("hex"), want);
+});
+
+test("icmpv6Filter compiles to what libpcap compiles", () => {
+  // `tcpdump -ddd -y EN10MB -s 1514 'ether proto 0x86dd and ether[20] = 58 and ether[54] = 135'`, without the count.
+  const want = `
+40 0 0 12
+21 0 5 34525
+48 0 0 20
+21 0 3 58
+48 0 0 54
+21 0 1 135
+6 0 0 1514
+6 0 0 0
+`;
+  const instructions = Buffer.from(icmpv6Filter(135, 1514));
+  const lines = Array.from({ length: instructions.length / 8 }, (_, i) => {
+    const at = instructions.subarray(8 * i);
+    return `${at.readUInt16LE(0)} ${at[2]} ${at[3]} ${at.readUInt32LE(4)}`;
+  });
+  assert.deepEqual(lines, want.trim().split("\n"));
 });

@@ -1,7 +1,12 @@
 const loadHalfWord = 0x28; // BPF_LD | BPF_H | BPF_ABS
+const loadOctet = 0x30; // BPF_LD | BPF_B | BPF_ABS
 const jumpIfEqual = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const accept = 0x06; // BPF_RET | BPF_K: how many octets to keep, 0 for none.
 const etherTypeOffset = 12;
+const nextHeaderOffset = 20;
+const icmpTypeOffset = 54;
+const etherTypeIpv6 = 0x86dd;
+const protocolIcmpv6 = 58;
 
 /**
  * A classic BPF program that keeps the first `keep` octets of the Ethernet frames of one EtherType and drops every other frame: an
@@ -11,6 +16,23 @@ export function etherTypeFilter(etherType: number, keep: number): Uint8Array {
   return program([
     [loadHalfWord, 0, 0, etherTypeOffset],
     [jumpIfEqual, 0, 1, etherType],
+    [accept, 0, 0, keep],
+    [accept, 0, 0, 0],
+  ]);
+}
+
+/**
+ * Like `etherTypeFilter`, for the ICMPv6 messages of one type that directly follow the IPv6 header. Whatever has an extension header,
+ * also a fragment, is dropped.
+ */
+export function icmpv6Filter(type: number, keep: number): Uint8Array {
+  return program([
+    [loadHalfWord, 0, 0, etherTypeOffset],
+    [jumpIfEqual, 0, 5, etherTypeIpv6],
+    [loadOctet, 0, 0, nextHeaderOffset],
+    [jumpIfEqual, 0, 3, protocolIcmpv6],
+    [loadOctet, 0, 0, icmpTypeOffset],
+    [jumpIfEqual, 0, 1, type],
     [accept, 0, 0, keep],
     [accept, 0, 0, 0],
   ]);

@@ -1,13 +1,15 @@
 /**
- * What Node lacks of Linux: packet sockets, rtnetlink, eventfd and poll, through FFI (koffi), for little-endian machines. System
- * calls never block, except `PollSet.wait`; a failed one throws `SystemCallError`. The netlink codec, the link table and the
- * packet filter are pure. Everything acts on the network namespace of the process, whatever /sys or /proc is mounted.
- * Not here: TCP and UDP sockets, routes, changing links.
+ * What Node lacks of Linux: packet sockets, memberships in multicast groups, rtnetlink, eventfd and poll, through FFI (koffi), for
+ * little-endian machines of 64 bits. System calls never block, except `PollSet.wait`; a failed one throws `SystemCallError`. The
+ * netlink codec, the link table and the packet filters are pure. Everything acts on the network namespace of the process, whatever
+ * /sys or /proc is mounted. Not here: TCP and UDP sockets, routes, changing links.
  */
 export { SystemCallError } from "./error.ts";
 export { EventFd } from "./event-fd.ts";
-export { etherTypeFilter } from "./filter.ts";
+export { etherTypeFilter, icmpv6Filter } from "./filter.ts";
+export { type Arrival, ReceiveBatch, type ReceivedFrame, SendBatch } from "./frame-batch.ts";
 export { LinkTable, type LinkTableEffect, type TableLink } from "./link-table.ts";
+export { MulticastMemberships } from "./multicast-memberships.ts";
 export {
   decodeNetlink,
   type InterfaceAddress,
@@ -16,5 +18,5 @@ export {
   type NetlinkMessage,
 } from "./netlink.ts";
 export { NetlinkSocket } from "./netlink-socket.ts";
-export { type Arrival, EtherType, PacketSocket, type ReceivedFrame } from "./packet-socket.ts";
+export { EtherType, PacketSocket, type SendFailure } from "./packet-socket.ts";
 export { PollSet } from "./poll-set.ts";

@@ -13,6 +13,8 @@ export const libc = {
   attachFilter: library.func("setsockopt", "int", ["int", "int", "int", koffi.pointer(filterProgram), "uint32_t"]),
   getsockopt: library.func("int getsockopt(int fd, int level, int name, void *value, void *length)"),
   send: library.func("intptr_t send(int fd, void *bytes, size_t length, int flags)"),
+  sendmmsg: library.func("int sendmmsg(int fd, void *messages, uint count, int flags)"),
+  recvmmsg: library.func("int recvmmsg(int fd, void *messages, uint count, int flags, void *timeout)"),
   recvfrom: library.func("intptr_t recvfrom(int fd, void *bytes, size_t length, int flags, void *address, void *addressLength)"),
   poll: library.func("int poll(void *fds, ulong count, int timeoutMilliseconds)"),
   eventfd: library.func("int eventfd(uint32_t initial, int flags)"),
@@ -30,8 +32,13 @@ export const optionReceiveBuffer = 8; // SO_RCVBUF
 
 /** `result`, unless it says that the call failed. `attempted` completes "Cannot …". @throws {SystemCallError} */
 export function check(call: string, attempted: string, result: number): number {
-  if (result < 0) throw new SystemCallError(call, koffi.errno(), attempted);
+  if (result < 0) throw failure(call, attempted);
   return result;
+}
+
+/** Why the last call failed. `attempted` completes "Cannot …". */
+export function failure(call: string, attempted: string): SystemCallError {
+  return new SystemCallError(call, koffi.errno(), attempted);
 }
 
 /** Like `check` for a call that need not wait: undefined when there is nothing to do now (EAGAIN). @throws {SystemCallError} */

@@ -1,6 +1,9 @@
+import type { SystemCallError } from "./error.ts";
+import type { ReceiveBatch, SendBatch } from "./frame-batch.ts";
 import {
   check,
   checkNonBlocking,
+  failure,
   filterProgramSize,
   flagCloseOnExec,
   flagNonBlocking,
@@ -9,19 +12,13 @@ import {
   optionReceiveBuffer,
 } from "./libc.ts";
 
-export const EtherType = { arp: 0x0806 } as const;
+export const EtherType = { arp: 0x0806, ipv6: 0x86dd } as const;
 
-/**
- * How a frame came, by the kernel's judgement: `host` and `broadcast` are for this interface; `otherHost` also covers a VLAN that
- * the machine does not know; `outgoing` was sent by this machine.
- */
-export type Arrival = "host" | "broadcast" | "multicast" | "otherHost" | "outgoing";
-const arrivals: readonly Arrival[] = ["host", "broadcast", "multicast", "otherHost", "outgoing"]; // By linux/if_packet.h.
-
-/** `frame` is a view into the caller's buffer, from the Ethernet header on, cut at what the filter keeps. */
-export interface ReceivedFrame {
-  readonly frame: Uint8Array;
-  readonly arrival: Arrival;
+/** A frame of a batch that could not be sent. */
+export interface SendFailure {
+  readonly index: number;
+  /** Such as EAGAIN when the send queue is full, ENOBUFS, ENETDOWN, ENXIO. */
+  readonly error: SystemCallError;
 }
 
 const familyPacket = 17; // AF_PACKET
@@ -30,15 +27,12 @@ const levelPacket = 263; // SOL_PACKET
 const optionAttachFilter = 26; // SO_ATTACH_FILTER
 const optionStatistics = 6; // PACKET_STATISTICS
 const addressLength = 20; // struct sockaddr_ll
-const arrivalOffset = 10; // sll_pkttype
 // What a burst may queue. The kernel doubles it and cuts it to net.core.rmem_max; that is some hundred small frames.
 const receiveBufferOctets = 1 << 20;
 
 /** Sends and receives the Ethernet frames of one EtherType on one interface (packet(7)). Never blocks. */
 export class PacketSocket implements Disposable {
   readonly fd: number;
-  readonly #address = new Uint8Array(addressLength);
-  readonly #addressLength = new Uint32Array(1);
 
   private constructor(fd: number) {
     this.fd = fd;
@@ -77,20 +71,24 @@ export class PacketSocket implements Disposable {
   }
 
   /**
-   * Reads the next frame into `buffer`. @returns undefined when none is waiting
+   * Reads the frames that are waiting, as many as `batch` takes. @returns how many there are in it now
    * @throws {SystemCallError} ENETDOWN once after the interface went down or away; the socket goes on if it comes up again
    */
-  receive(buffer: Uint8Array): ReceivedFrame | undefined {
-    this.#addressLength[0] = addressLength;
-    const result = libc.recvfrom(this.fd, buffer, buffer.length, 0, this.#address, this.#addressLength);
-    const length = checkNonBlocking("recvfrom", "receive a frame", result);
-    if (length === undefined) return undefined;
-    return { frame: buffer.subarray(0, length), arrival: arrivals[this.#address[arrivalOffset] ?? 0] ?? "otherHost" };
+  receive(batch: ReceiveBatch): number {
+    const result = libc.recvmmsg(this.fd, batch.prepare(), batch.capacity, 0, null);
+    return checkNonBlocking("recvmmsg", "receive frames", result) ?? 0;
   }
 
-  /** @returns false when the send queue is full @throws {SystemCallError} such as ENETDOWN, ENXIO, ENOBUFS */
-  send(frame: Uint8Array): boolean {
-    return checkNonBlocking("send", "send a frame", libc.send(this.fd, frame, frame.length, 0)) !== undefined;
+  /** Sends the frames of `batch` in order and empties it. One that cannot be sent does not keep back the next. */
+  send(batch: SendBatch): SendFailure[] {
+    const failures: SendFailure[] = [];
+    for (let next = 0; next < batch.size; ) {
+      const result = libc.sendmmsg(this.fd, batch.pointer(next), batch.size - next, 0);
+      if (result > 0) next += result;
+      else failures.push({ index: next++, error: failure("sendmmsg", "send a frame") });
+    }
+    batch.clear();
+    return failures;
   }
 
   /** How many frames the kernel dropped since the last call because the receive queue was full. @throws {SystemCallError} */

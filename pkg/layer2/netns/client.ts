@@ -1,17 +1,36 @@
 /** A host of the LAN, a process in a network namespace of its own: does what `lan.ts` asks, one thing at a time, and may block. */
 import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
+import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EtherType, etherTypeFilter, PacketSocket, PollSet } from "#pkg/linux";
+import { EtherType, etherTypeFilter, PacketSocket, PollSet, ReceiveBatch, SendBatch } from "#pkg/linux";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "../arp.ts";
+import {
+  allNodesGroup,
+  decodeNeighbor,
+  encodeNeighbor,
+  type NeighborFrame,
+  NeighborType,
+  unspecifiedAddress,
+} from "../ndp-codec.ts";
 
-const sockets = new Map<string, PacketSocket>(); // interface -> socket
-const buffer = new Uint8Array(128);
+export type Protocol = keyof typeof EtherType;
+
+const octets = 256;
+const sockets = new Map<string, PacketSocket>(); // interface and protocol -> socket
+const received = new ReceiveBatch(1, octets);
+const toSend = new SendBatch(1, octets);
 
 /** A frame that arrived, and when, in milliseconds. */
 export interface Seen {
   readonly at: number;
   readonly frame: Uint8Array;
+}
+
+/** The first answer to a request, and how long it took. */
+export interface Answered<Frame> {
+  readonly reply: Frame;
+  readonly microseconds: number;
 }
 
 export const client = {
@@ -20,56 +39,59 @@ export const client = {
     return execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   },
 
-  /** Opens a packet socket; from now on frames queue up for `collect`. */
+  /** Writes a kernel setting of the client's namespace. */
+  setting(name: string, value: number): void {
+    writeFileSync(`/proc/sys/${name}`, `${value}`);
+  },
+
+  /** Opens packet sockets; from now on frames queue up for `collect`. */
   listen(name: string): void {
     const index = Number.parseInt(client.run("ip", "-o", "link", "show", "dev", name), 10);
-    sockets.get(name)?.[Symbol.dispose]();
-    sockets.set(name, PacketSocket.open(index, EtherType.arp, etherTypeFilter(EtherType.arp, buffer.length)));
+    for (const [protocol, etherType] of Object.entries(EtherType)) {
+      sockets.get(`${name} ${protocol}`)?.[Symbol.dispose]();
+      sockets.set(`${name} ${protocol}`, PacketSocket.open(index, etherType, etherTypeFilter(etherType, octets)));
+    }
   },
 
   send(name: string, frames: readonly Uint8Array[]): void {
-    for (const frame of frames) socketOn(name).send(frame);
+    const socket = socketOn(name, "arp"); // What it sends is of any kind.
+    for (const frame of frames) {
+      toSend.push(frame);
+      for (const { error } of socket.send(toSend)) throw error;
+    }
   },
 
-  /** Every frame that arrives until `milliseconds` have passed. */
-  collect(name: string, milliseconds: number): Seen[] {
+  /** Every frame of a protocol that arrives until `milliseconds` have passed. */
+  collect(name: string, milliseconds: number, protocol: Protocol = "arp"): Seen[] {
     const seen: Seen[] = [];
     const end = performance.now() + milliseconds;
     for (let now = performance.now(); now < end; now = performance.now()) {
-      const frame = receive(name, end - now);
+      const frame = receive(name, protocol, end - now);
       if (frame !== undefined) seen.push({ at: performance.now(), frame });
     }
     return seen;
   },
 
-  /** Sends a request. @returns the first reply to it, and microseconds until then; undefined after `milliseconds` */
-  ask(name: string, request: ArpFrame, milliseconds: number): { reply: ArpFrame; microseconds: number } | undefined {
-    const bytes = encodeArp(request);
-    const start = performance.now();
-    socketOn(name).send(bytes);
-    for (let now = start; now < start + milliseconds; now = performance.now()) {
-      const frame = receive(name, start + milliseconds - now);
-      const microseconds = (performance.now() - start) * 1000;
-      const reply = frame && decodeArp(frame);
-      if (reply !== undefined && answers(reply, request)) return { reply, microseconds };
-    }
-    return undefined;
+  /** Sends a request. @returns undefined when nothing answers it for `milliseconds` */
+  ask(name: string, request: ArpFrame, milliseconds: number): Answered<ArpFrame> | undefined {
+    return firstAnswer(name, "arp", encodeArp(request), milliseconds, (bytes) => {
+      const reply = decodeArp(bytes);
+      return reply !== undefined && answers(reply, request) ? reply : undefined;
+    });
   },
 
-  /** The same request again and again, a millisecond apart. @returns microseconds until each reply, shortest first */
-  async measure(name: string, request: ArpFrame, count: number): Promise<number[]> {
-    const all: number[] = [];
-    for (let i = 0; i < count; i++) {
-      await sleep(1);
-      all.push(client.ask(name, request, 1000)?.microseconds ?? Infinity);
-    }
-    return all.sort((a, b) => a - b);
+  /** Sends a neighbour solicitation. @returns undefined when nothing answers it for `milliseconds` */
+  solicit(name: string, solicitation: NeighborFrame, milliseconds: number): Answered<NeighborFrame> | undefined {
+    return firstAnswer(name, "ipv6", encodeNeighbor(solicitation), milliseconds, (bytes) => {
+      const reply = decodeNeighbor(bytes);
+      return reply !== undefined && advertises(reply, solicitation) ? reply : undefined;
+    });
   },
 
   /** Has the kernel send to an address. @returns the MAC address that it found; undefined after a second */
   async resolve(address: string): Promise<string | undefined> {
     client.run("ip", "neigh", "flush", "to", address);
-    const socket = createSocket("udp4");
+    const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
     socket.send("x", 9, address);
     let found: string | undefined;
     for (const start = performance.now(); found === undefined && performance.now() < start + 1000; await sleep(10))
@@ -84,20 +106,41 @@ function answers(reply: ArpFrame, request: ArpFrame): boolean {
   return reply.senderAddress === request.targetAddress && reply.targetAddress === request.senderAddress;
 }
 
-function socketOn(name: string): PacketSocket {
-  const socket = sockets.get(name);
+function advertises(reply: NeighborFrame, { source, target }: NeighborFrame): boolean {
+  if (reply.type !== NeighborType.advertisement || reply.target !== target) return false;
+  return reply.destination === (source === unspecifiedAddress ? allNodesGroup : source);
+}
+
+function firstAnswer<Frame>(
+  name: string,
+  protocol: Protocol,
+  request: Uint8Array,
+  milliseconds: number,
+  match: (bytes: Uint8Array) => Frame | undefined,
+): Answered<Frame> | undefined {
+  const start = performance.now();
+  client.send(name, [request]);
+  for (let now = start; now < start + milliseconds; now = performance.now()) {
+    const bytes = receive(name, protocol, start + milliseconds - now);
+    const reply = bytes && match(bytes);
+    if (reply !== undefined) return { reply, microseconds: (performance.now() - start) * 1000 };
+  }
+  return undefined;
+}
+
+function socketOn(name: string, protocol: Protocol): PacketSocket {
+  const socket = sockets.get(`${name} ${protocol}`);
   if (socket === undefined) throw new Error(`Cannot use ${name}: listen first`);
   return socket;
 }
 
 /** A copy of the next frame; undefined when none came in time. */
-function receive(name: string, milliseconds: number): Uint8Array | undefined {
-  const socket = socketOn(name);
+function receive(name: string, protocol: Protocol, milliseconds: number): Uint8Array | undefined {
+  const socket = socketOn(name, protocol);
   const poll = new PollSet();
   poll.watch([socket.fd]);
   poll.wait(milliseconds);
-  const received = socket.receive(buffer);
-  return received && Uint8Array.from(received.frame);
+  return socket.receive(received) === 0 ? undefined : Uint8Array.from(received.frame(0).frame);
 }
 
 /** What `lan.ts` sends for one call. */

@@ -32,17 +32,19 @@ export class Lan implements Disposable {
     return new Lan(child);
   }
 
-  /** Joins interface `name` here with `peer` at the client, both up; the client has `address/24`. */
-  async join(name: string, peer: string, address: string): Promise<void> {
+  /** Joins interface `name` here with `peer` at the client, both up; the client has the addresses, each with its prefix length. */
+  async join(name: string, peer: string, ...addresses: readonly string[]): Promise<void> {
     ip(`link add ${name} type veth peer name ${peer} netns ${this.pid}`);
     ip(`link set ${name} up`);
-    await this.adopt(peer, address);
+    await this.adopt(peer, ...addresses);
   }
 
-  /** Makes an interface of the client ready, with `address/24`. */
-  async adopt(peer: string, address: string): Promise<void> {
+  /** Makes an interface of the client ready, with the addresses. */
+  async adopt(peer: string, ...addresses: readonly string[]): Promise<void> {
+    await this.call("setting", `net/ipv6/conf/${peer}/accept_dad`, 0);
+    await this.call("setting", `net/ipv6/conf/${peer}/keep_addr_on_down`, 1);
     await this.call("run", "ip", "link", "set", peer, "up");
-    await this.call("run", "ip", "address", "add", `${address}/24`, "dev", peer);
+    for (const address of addresses) await this.call("run", "ip", "address", "add", address, "dev", peer);
     await this.call("listen", peer);
   }
 

@@ -1,18 +1,18 @@
-/** Layer 2 on a LAN of network namespaces, with the Linux kernel as the client. Run by `layer2.test.ts`. */
+/** ARP, and all that both protocols share, on a LAN of network namespaces, with the Linux kernel as the client. Run by `layer2.test.ts`. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { closeSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EtherType, etherTypeFilter, PacketSocket, type TableLink } from "#pkg/linux";
-import { type Log, silentLog } from "#pkg/log";
-import { type Address, parseAddress } from "#pkg/net";
+import { EtherType, etherTypeFilter, PacketSocket, ReceiveBatch, type TableLink } from "#pkg/linux";
+import { silentLog } from "#pkg/log";
+import type { Address } from "#pkg/net";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "../arp.ts";
-import { Layer2 } from "../index.ts";
 import { Interfaces } from "../interfaces.ts";
-import { broadcastMac, type Mac, parseMac } from "../mac.ts";
+import { broadcastMac, type Mac } from "../mac.ts";
 import { Shared } from "../shared.ts";
 import { ip, Lan } from "./lan.ts";
+import { address, clientMac, mac, macText, started, statusOf, until } from "./support.ts";
 
 const virtual = address("192.0.2.100");
 // Not known to the client's kernel, so that no request of its own comes between.
@@ -21,7 +21,7 @@ let lan: Lan;
 
 before(async () => {
   lan = await Lan.start();
-  await lan.join("lan0", "host0", "192.0.2.2");
+  await lan.join("lan0", "host0", "192.0.2.2/24");
 });
 
 after(() => lan[Symbol.dispose]());
@@ -125,7 +125,7 @@ test("an interface that is removed and made again at once is answered on, and th
   const before = macText("lan0");
   for (let i = 0; i < 5; i++) {
     ip("link delete lan0");
-    await lan.join("lan0", "host0", "192.0.2.2");
+    await lan.join("lan0", "host0", "192.0.2.2/24");
   }
   assert.notEqual(macText("lan0"), before);
   assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
@@ -140,10 +140,10 @@ test("an interface that takes the index of another is answered on, even if nothi
   ip("link delete lan0");
   ip(`link add lan0 index ${index} type veth peer name host0 netns ${lan.pid}`);
   ip("link set lan0 up");
-  await lan.adopt("host0", "192.0.2.2");
+  await lan.adopt("host0", "192.0.2.2/24");
   const [port] = interfaces.update([ethernet(index, { generation: 2 })], 0);
   await lan.call("send", "host0", [encodeArp(await requestFor(quiet))]);
-  port?.serve(() => undefined);
+  for (const fd of port?.fds ?? []) port?.serve(fd, () => undefined);
   assert.ok(shared.total("notAnnounced") >= 1);
 });
 
@@ -167,8 +167,9 @@ test("an interface that cannot be opened is tried again every second, told of on
   assert.deepEqual(interfaces.retry(999), []);
   assert.deepEqual(interfaces.retry(1000), []);
   assert.deepEqual(lines, [
-    "error: ARP requests on interface cannot be answered, trying again",
+    "error: requests on interface cannot be answered, trying again",
     "info: created ARP responder for interface",
+    "info: created NDP responder for interface",
   ]);
   ip(`link add late0 index ${missing} type veth peer name late1`);
   using _ = { [Symbol.dispose]: () => ip("link delete late0") };
@@ -225,7 +226,7 @@ test("a port of a bridge is not answered on, and its bridge is", async () => {
 });
 
 test("every interface answers with its own MAC address", async () => {
-  await lan.join("lan1", "host1", "198.51.100.2");
+  await lan.join("lan1", "host1", "198.51.100.2/24");
   using _ = { [Symbol.dispose]: () => ip("link delete lan1") };
   await using layer2 = await started();
   layer2.announce(quiet);
@@ -269,7 +270,11 @@ test("a packet socket that is not read knows how many frames it lost", async () 
   const sent = 20_000;
   await lan.call("send", "host0", Array(sent).fill(encodeArp(await requestFor(quiet))));
   let read = 0;
-  for (const buffer = new Uint8Array(128); socket.receive(buffer) !== undefined; ) read++;
+  for (const batch = new ReceiveBatch(64, 128); ; ) {
+    const count = socket.receive(batch);
+    if (count === 0) break;
+    read += count;
+  }
   const dropped = socket.takeDropped();
   assert.ok(dropped > 0 && read + dropped >= sent, `${read} were read and ${dropped} dropped`);
   assert.equal(socket.takeDropped(), 0);
@@ -281,10 +286,11 @@ test("a packet socket receives what its filter keeps, and nothing else", async (
   using none = PacketSocket.open(index, EtherType.arp, etherTypeFilter(0x88cc, 50));
   const frame = new Uint8Array([...encodeArp(await requestFor(quiet)), ...new Uint8Array(58).fill(7)]);
   await lan.call("send", "host0", [frame]);
-  const buffer = new Uint8Array(128);
-  assert.deepEqual(short.receive(buffer), { frame: frame.subarray(0, 50), arrival: "broadcast" });
-  assert.equal(short.receive(buffer), undefined);
-  assert.equal(none.receive(buffer), undefined);
+  const batch = new ReceiveBatch(2, 128);
+  assert.equal(short.receive(batch), 1);
+  assert.deepEqual(batch.frame(0), { frame: frame.subarray(0, 50), arrival: "broadcast" });
+  assert.equal(short.receive(batch), 0);
+  assert.equal(none.receive(batch), 0);
 });
 
 test("ten thousand addresses are announced while requests are answered", async () => {
@@ -300,7 +306,7 @@ test("ten thousand addresses are announced while requests are answered", async (
 test("a thread that dies is replaced, keeps the addresses and the counters, and leaves no descriptor behind", async () => {
   const errors: string[] = [];
   const log = { ...silentLog, error: (message: string) => errors.push(message) };
-  await using layer2 = await started(log);
+  await using layer2 = await started({ log });
   layer2.announce(virtual);
   await until(() => layer2.counters().addresses[0]?.gratuitousSent === 2);
   const open = descriptors().length;
@@ -346,12 +352,6 @@ test("a process that exits without disposing does not hang on the thread", () =>
   assert.equal(status, 7);
 });
 
-async function started(log: Log = silentLog): Promise<Layer2> {
-  const layer2 = new Layer2({ log });
-  await layer2.start();
-  return layer2;
-}
-
 /** A link as the kernel would tell of it. */
 function ethernet(index: number, changes: Partial<TableLink> = {}): TableLink {
   return {
@@ -372,26 +372,9 @@ function ethernet(index: number, changes: Partial<TableLink> = {}): TableLink {
   };
 }
 
-function statusOf(layer2: Layer2, interfaceName: string): string | undefined {
-  return layer2.interfaces().find(({ name }) => name === interfaceName)?.status;
-}
-
-function macText(name: string): string {
-  return JSON.parse(ip(`-json link show dev ${name}`))[0].address;
-}
-
-function mac(name: string): Mac {
-  return parseMac(macText(name)) ?? assert.fail(`${name} has no MAC address`);
-}
-
-function address(text: string): Address {
-  return parseAddress(text) ?? assert.fail(`${text} is not an address`);
-}
-
 /** The client's broadcast request for an address, with `changes`. */
 async function requestFor(target: Address, changes: Partial<ArpFrame> = {}): Promise<ArpFrame> {
-  const client = parseMac(JSON.parse(await lan.call("run", "ip", "-json", "link", "show", "dev", "host0"))[0].address);
-  assert.ok(client);
+  const client = await clientMac(lan, "host0");
   return {
     destination: broadcastMac,
     source: client,
@@ -430,9 +413,4 @@ function netlinkDescriptors(): number[] {
       return []; // The descriptor that read the directory.
     }
   });
-}
-
-async function until(condition: () => boolean, milliseconds = 3000): Promise<void> {
-  for (const end = performance.now() + milliseconds; !condition(); await sleep(5))
-    if (performance.now() > end) assert.fail(`not within ${milliseconds} ms: ${condition}`);
 }

@@ -1,30 +1,20 @@
 import type { ReceivedFrame } from "#pkg/linux";
+import type { Answer } from "./answer.ts";
 import { ArpOperation, decodeArp, encodeArp } from "./arp.ts";
 import { broadcastMac, type Mac } from "./mac.ts";
 
 /**
- * Why a frame is not answered. `own`: this machine sent it. `notForUs`: sent to another machine, a group, or a VLAN that the interface
- * is not in. `gratuitous`: its sender speaks of its own address, and asks nothing.
- */
-export const ignoredReasons = ["malformed", "own", "notForUs", "notRequest", "gratuitous", "notAnnounced"] as const;
-export type IgnoredReason = (typeof ignoredReasons)[number];
-
-/** The answer to a request: `frame` is to be sent as it is. */
-export interface ArpReply<Announcement> {
-  readonly announcement: Announcement;
-  readonly frame: Uint8Array;
-}
-
-/**
- * Decides on a frame that came in on the interface with MAC address `mac`. `find` knows what is announced. A request sent to broadcast
- * or to `mac` for an announced address is answered to its sender alone, whatever the sender's address and subnet: also an ARP probe,
- * whose sender has no address yet (RFC 5227, section 2.1.1), and a unicast poll (RFC 1122, section 2.3.2.1).
+ * Decides on a frame that came in on the interface with MAC address `mac`. `find` knows what is announced; an answer is written into
+ * `room`. A request sent to broadcast or to `mac` for an announced address is answered to its sender alone, whatever the sender's
+ * address and subnet: also an ARP probe, whose sender has no address yet (RFC 5227, section 2.1.1), and a unicast poll (RFC 1122,
+ * section 2.3.2.1).
  */
 export function answerArp<Announcement>(
   { frame, arrival }: ReceivedFrame,
   mac: Mac,
   find: (address: number) => Announcement | undefined,
-): ArpReply<Announcement> | IgnoredReason {
+  room?: Uint8Array,
+): Answer<Announcement> {
   const request = decodeArp(frame);
   if (request === undefined) return "malformed";
   if (arrival === "outgoing" || request.source === mac) return "own"; // The latter: a switch or a hairpin sent it back.
@@ -34,7 +24,7 @@ export function answerArp<Announcement>(
   if (request.senderAddress === request.targetAddress) return "gratuitous";
   const announcement = find(request.targetAddress);
   if (announcement === undefined) return "notAnnounced";
-  const reply = encodeArp({
+  const reply = {
     destination: request.senderMac,
     source: mac,
     operation: ArpOperation.reply,
@@ -42,6 +32,6 @@ export function answerArp<Announcement>(
     senderAddress: request.targetAddress,
     targetMac: request.senderMac,
     targetAddress: request.senderAddress,
-  });
-  return { announcement, frame: reply };
+  };
+  return { announcement, frame: encodeArp(reply, room) };
 }

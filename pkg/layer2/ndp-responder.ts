@@ -1,0 +1,63 @@
+import type { ReceivedFrame } from "#pkg/linux";
+import type { Answer } from "./answer.ts";
+import { isUnicast, type Mac } from "./mac.ts";
+import {
+  allNodesGroup,
+  decodeNeighbor,
+  encodeNeighbor,
+  isMulticast,
+  multicastMac,
+  NeighborType,
+  unspecifiedAddress,
+} from "./ndp-codec.ts";
+
+/**
+ * Decides on a frame that came in on the interface with MAC address `mac`. `find` knows what is announced; an answer is written into
+ * `room`. A solicitation for an announced address is answered as by a host that has it (RFC 4861, section 7.2.4), whether it was sent
+ * to a group or, to check that the neighbour is still there, to the address itself, and whatever the subnet of the one who asks. One
+ * who asks without an address is about to take ours: everyone is told that it is taken, him among them (RFC 4862, section 5.4.3).
+ */
+export function answerNeighbor<Announcement>(
+  { frame, arrival }: ReceivedFrame,
+  mac: Mac,
+  find: (address: bigint) => Announcement | undefined,
+  room?: Uint8Array,
+): Answer<Announcement> {
+  const asked = decodeNeighbor(frame);
+  if (asked === undefined) return "malformed";
+  if (arrival === "outgoing" || asked.sourceMac === mac) return "own"; // The latter: a switch or a hairpin sent it back.
+  if (arrival === "otherHost" || (asked.destinationMac !== mac && isUnicast(asked.destinationMac))) return "notForUs";
+  if (asked.type !== NeighborType.solicitation) return "notRequest";
+  if (asked.destination !== asked.target && !isMulticast(asked.destination)) return "notForUs";
+  if (asked.source === asked.target) return "gratuitous";
+  // A link-layer address to which nobody may send is no answer's destination; the frame came from somewhere all the same.
+  const solicitor = [asked.linkLayerAddress, asked.sourceMac].find((mac) => mac !== undefined && isUnicast(mac));
+  if (solicitor === undefined) return "malformed";
+  const announcement = find(asked.target);
+  if (announcement === undefined) return "notAnnounced";
+  const probe = asked.source === unspecifiedAddress;
+  const to = probe
+    ? { destinationMac: multicastMac(allNodesGroup), destination: allNodesGroup }
+    : { destinationMac: solicitor, destination: asked.source };
+  return { announcement, frame: encodeNeighbor({ ...advertisement(mac, asked.target), ...to, solicited: !probe }, room) };
+}
+
+/**
+ * What an advertisement of `address` at `mac` says, unasked and to all nodes. The source is the address itself, as with a host that
+ * has it, so that none of the node's own is needed or told. Never a router: the address forwards for nobody. Override is set, also in answers: there is no other
+ * place to reach the address, so what was known before has to go.
+ */
+export function advertisement(mac: Mac, address: bigint) {
+  return {
+    destinationMac: multicastMac(allNodesGroup),
+    sourceMac: mac,
+    source: address,
+    destination: allNodesGroup,
+    type: NeighborType.advertisement,
+    router: false,
+    solicited: false,
+    override: true,
+    target: address,
+    linkLayerAddress: mac,
+  } as const;
+}
