@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ignoredReasons, type Layer2Counters } from "#pkg/layer2";
+import { Registry } from "#pkg/metrics";
+import { parseAddress } from "#pkg/net";
+import { registerAnnouncements, registerLayer2 } from "./metrics.ts";
+import type { Announcement } from "./speaker.ts";
+
+/** The samples of a scrape, without comments, sorted. */
+async function scrape(registry: Registry): Promise<string[]> {
+  const lines = (await registry.metrics()).split("\n");
+  return lines.filter((line) => line !== "" && !line.startsWith("#")).sort();
+}
+
+test("each announced address is a series, and none outlives its announcement", async () => {
+  const registry = new Registry();
+  const announcements = new Map<string, Announcement>();
+  registerAnnouncements(registry, "node1", { announcements });
+  assert.deepEqual(await scrape(registry), []);
+  announcements.set("default/web", { protocol: "layer2", pool: "lan", addresses: ["192.0.2.1", "2001:db8::1"] });
+  announcements.set("default/dns", { protocol: "layer2", pool: "lan", addresses: ["192.0.2.1"] });
+  const series = (service: string, ip: string) =>
+    `metallb_speaker_announced{service="${service}",protocol="layer2",node="node1",ip="${ip}"} 1`;
+  assert.deepEqual(await scrape(registry), [
+    series("default/dns", "192.0.2.1"),
+    series("default/web", "192.0.2.1"),
+    series("default/web", "2001:db8::1"),
+  ]);
+  announcements.delete("default/web");
+  assert.deepEqual(await scrape(registry), [series("default/dns", "192.0.2.1")]);
+});
+
+test("the counters of layer 2 are read at each scrape, and not added up", async () => {
+  const registry = new Registry();
+  const address = parseAddress("192.0.2.1");
+  assert.ok(address);
+  const ignored = Object.fromEntries(ignoredReasons.map((reason, index) => [reason, index])) as Layer2Counters["ignored"];
+  let counters: Layer2Counters = { addresses: [], ignored, sendFailures: 0, dropped: 0 };
+  registerLayer2(registry, { counters: () => counters });
+  await scrape(registry);
+  counters = {
+    ...counters,
+    addresses: [{ address, requestsReceived: 3, responsesSent: 2, gratuitousSent: 10 }],
+    ...{ sendFailures: 4, dropped: 5 },
+  };
+  const want = [
+    'metallb_layer2_requests_received{ip="192.0.2.1"} 3',
+    'metallb_layer2_responses_sent{ip="192.0.2.1"} 2',
+    'metallb_layer2_gratuitous_sent{ip="192.0.2.1"} 10',
+    ...ignoredReasons.map((reason, index) => `ingot_layer2_frames_ignored_total{reason="${reason}"} ${index}`),
+    "ingot_layer2_send_failures_total 4",
+    "ingot_layer2_frames_dropped_total 5",
+  ].sort();
+  assert.deepEqual(await scrape(registry), want);
+  assert.deepEqual(await scrape(registry), want);
+});

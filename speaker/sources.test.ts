@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type ConfigMap, type EndpointSlice, resources, type Service } from "#pkg/k8s";
+import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
+import { silentLog } from "#pkg/log";
+import { KubernetesMetrics, Registry } from "#pkg/metrics";
+import type { Members, MembersDescription } from "./members.ts";
+import { Sources } from "./sources.ts";
+import { Speaker } from "./speaker.ts";
+import { FakeCluster } from "./testing/fake-cluster.ts";
+
+const namespace = "metallb-system";
+const lan = "address-pools: [{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}]";
+const elsewhere = "address-pools: [{name: lan, protocol: layer2, addresses: [198.51.100.0/28]}]";
+const x = "192.0.2.1";
+
+function meta(of: string, name: string) {
+  return { key: `${of}/${name}`, namespace: of, name, uid: name, resourceVersion: "1" };
+}
+
+function configMap(name: string, data: Record<string, string>): ConfigMap {
+  return { ...meta(namespace, name), data };
+}
+
+const web: Service = {
+  ...meta("default", "web"),
+  ...{ annotations: {}, type: "LoadBalancer", loadBalancerClass: undefined, clusterIPs: ["10.96.0.1"], ports: [], selector: {} },
+  ...{ externalTrafficPolicy: "Cluster", loadBalancerIP: "", ingress: [x] },
+};
+
+const slice: EndpointSlice = {
+  ...meta("default", "web-1"),
+  ...{ service: "default/web", endpoints: [{ addresses: [], nodeName: "node1", ready: true }] },
+};
+
+class FakeMembers implements Members {
+  started = false;
+  synced = false;
+
+  start(): void {
+    this.started = true;
+  }
+
+  active(): readonly string[] {
+    return ["node1"];
+  }
+
+  describe(): MembersDescription {
+    return { source: "pods", members: [] };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+const everything = ["services", "endpoints", "config", "status", "members"] as const;
+type Part = (typeof everything)[number];
+
+/** The only speaker, on node1, before anything has been seen. */
+class Bench {
+  readonly cluster = new FakeCluster();
+  readonly wire = new Set<string>();
+  readonly registry = new Registry();
+  readonly members = new FakeMembers();
+  readonly speaker = new Speaker({
+    ...{ node: "node1", log: silentLog, active: () => this.members.active(), announced: () => {}, wake: () => {} },
+    layer2: {
+      announce: (address) => this.wire.add(address.toString()),
+      withdraw: (address) => this.wire.delete(address.toString()),
+    },
+  });
+  readonly sources = new Sources({
+    ...{ cluster: this.cluster, namespace, configMap: "config", endpoints: resources.endpointSlices, members: this.members },
+    ...{ speaker: this.speaker, metrics: new KubernetesMetrics(this.registry), log: silentLog },
+  });
+  readonly services = this.cluster.of(resources.services);
+  readonly endpoints = this.cluster.of(resources.endpointSlices);
+  readonly config = this.cluster.of(resources.configMaps, "config");
+  readonly status = this.cluster.of(resources.configMaps, statusConfigMap);
+
+  /** Has seen all that there is, in the order of `parts`. */
+  static synced(config: string | undefined, lastGood: string | undefined, parts: readonly Part[] = everything): Bench {
+    const bench = new Bench();
+    bench.sources.start();
+    bench.services.see(web);
+    bench.endpoints.see(slice);
+    if (config !== undefined) bench.config.see(configMap("config", { [configKey]: config }));
+    if (lastGood !== undefined) bench.status.see(configMap(statusConfigMap, { [lastGoodKey]: lastGood }));
+    for (const part of parts) bench.sync(part);
+    return bench;
+  }
+
+  sync(part: Part): void {
+    if (part === "members") {
+      this.members.synced = true;
+      this.sources.check();
+    } else this[part].sync();
+  }
+
+  get onWire(): string[] {
+    this.speaker.reconcile();
+    return [...this.wire];
+  }
+
+  async metric(name: string): Promise<number | undefined> {
+    return (await this.registry.getSingleMetric(`metallb_k8s_client_${name}`)?.get())?.values[0]?.value;
+  }
+}
+
+for (const last of everything)
+  test(`nothing is announced until the last of all has been seen: ${last}`, () => {
+    const bench = Bench.synced(
+      lan,
+      undefined,
+      everything.filter((part) => part !== last),
+    );
+    assert.equal(bench.sources.missing.length, 1);
+    assert.equal(bench.members.started, last === "members", "this node is a member as soon as it could own addresses");
+    assert.deepEqual(bench.onWire, []);
+    bench.sync(last);
+    assert.deepEqual(bench.sources.missing, []);
+    assert.deepEqual(bench.onWire, [x]);
+  });
+
+test("what is missing is named as people know it", () => {
+  assert.deepEqual(new Bench().sources.missing, [
+    "Services",
+    "endpoints",
+    "ConfigMap metallb-system/config",
+    "ConfigMap metallb-system/ingot-status",
+    "the other speakers",
+  ]);
+});
+
+const configurations: {
+  name: string;
+  config?: string;
+  lastGood?: string;
+  onWire: string[];
+  refused: RegExp | undefined;
+  loaded: number;
+  stale: number;
+}[] = [
+  { name: "a usable one", config: lan, onWire: [x], refused: undefined, loaded: 1, stale: 0 },
+  { name: "none at all", onWire: [], refused: /does not exist/, loaded: 0, stale: 1 },
+  { name: "one with an error", config: "address-pools: 7", onWire: [], refused: /line 1/, loaded: 0, stale: 1 },
+  {
+    name: "one with an error, and a last good one",
+    ...{ config: "address-pools: 7", lastGood: lan, onWire: [x], refused: /line 1/, loaded: 1, stale: 1 },
+  },
+  { name: "none, and a last good one", lastGood: lan, onWire: [x], refused: /does not exist/, loaded: 1, stale: 1 },
+  {
+    name: "one without a pool for an address in use",
+    ...{ config: elsewhere, lastGood: lan, onWire: [x], refused: /default\/web/, loaded: 1, stale: 1 },
+  },
+];
+for (const { name, config, lastGood, onWire, refused, loaded, stale } of configurations)
+  test(`the configuration at the start: ${name}`, async () => {
+    const bench = Bench.synced(config, lastGood);
+    assert.deepEqual(bench.onWire, onWire);
+    if (refused === undefined) assert.equal(bench.sources.refused, undefined);
+    else assert.match(bench.sources.refused ?? "", refused);
+    assert.equal(await bench.metric("config_loaded_bool"), loaded);
+    assert.equal(await bench.metric("config_stale_bool"), stale);
+    assert.equal(await bench.metric("update_errors_total"), stale);
+  });
+
+test("a configuration that is deleted leaves the announcements as they are, and one that is mended is taken", async () => {
+  const bench = Bench.synced(lan, lan);
+  bench.config.forget("metallb-system/config");
+  assert.deepEqual(bench.onWire, [x]);
+  assert.equal(await bench.metric("config_stale_bool"), 1);
+  bench.config.see(configMap("config", { [configKey]: `${lan} # mended` }));
+  assert.equal(await bench.metric("config_stale_bool"), 0);
+  assert.equal(bench.sources.refused, undefined);
+});
+
+test("a refused configuration takes effect when the Service in its way has gone", () => {
+  const bench = Bench.synced(elsewhere, lan);
+  bench.services.see({ ...web, ingress: [] });
+  assert.equal(bench.sources.refused, undefined);
+  bench.services.see({ ...web, ingress: ["198.51.100.1"] });
+  assert.deepEqual(bench.onWire, ["198.51.100.1"]);
+});
+
+test("changes of Services and endpoints reach the wire and are counted", async () => {
+  const bench = Bench.synced(lan, undefined);
+  const before = (await bench.metric("updates_total")) ?? 0;
+  bench.endpoints.see({ ...slice, endpoints: [] });
+  assert.deepEqual(bench.onWire, []);
+  bench.endpoints.see(slice);
+  assert.deepEqual(bench.onWire, [x]);
+  bench.services.forget("default/web");
+  assert.deepEqual(bench.onWire, []);
+  assert.equal(await bench.metric("updates_total"), before + 3);
+});
+
+test("it follows the API from its start to its disposal", () => {
+  const bench = new Bench();
+  assert.ok(bench.cluster.informers.every(({ started }) => !started));
+  bench.sources.start();
+  assert.ok(bench.cluster.informers.every(({ started, disposed }) => started && !disposed));
+  bench.sources[Symbol.dispose]();
+  assert.ok(bench.cluster.informers.every(({ disposed }) => disposed));
+});
