@@ -33,7 +33,9 @@ export async function eventOf(cluster: DemoCluster, name: string, reason: string
 /** The body that the client gets from the address, or the code of the failure. */
 export async function answer(cluster: DemoCluster, address: string): Promise<string> {
   try {
-    return (await cluster.client.get(`http://${address}/`, { timeout: 500 })).body.trim();
+    return (
+      await cluster.client.get(`http://${address.includes(":") ? `[${address}]` : address}/`, { timeout: 500 })
+    ).body.trim();
   } catch (error) {
     return (error as NodeJS.ErrnoException).code ?? String(error);
   }

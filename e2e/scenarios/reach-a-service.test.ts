@@ -78,13 +78,37 @@ suite("a client on the LAN reaches a Service", { skip: await Lab.refusal() }, ()
     await service.delete();
   });
 
-  test("a Service with both families has both addresses, and the IPv4 one is reached", async () => {
+  test("a Service with both families is reached by both, at the same node", async () => {
     const service = await cluster.expose("dual", ["node1"], { families: ["IPv4", "IPv6"] });
-    const address = await service.address();
+    await service.address();
     const addresses = await service.addresses();
-    assert.equal(addresses.length, 2);
     assert.match(addresses.join(), /^172\.30\.0\.\d+,fd00:30::2\d\d$/);
-    await waitFor("an answer", async () => (await answer(cluster, address)) === "dual-1 on node1");
+    const [ipv4 = "", ipv6 = ""] = addresses;
+    const node = await owner(cluster, ipv4);
+    assert.equal((await owner(cluster, ipv6)).name, node.name, "learned by neighbour discovery");
+    for (const address of addresses) assert.equal(await answer(cluster, address), "dual-1 on node1");
+    const answers = await metric(node.speaker, "metallb_layer2_responses_sent", { ip: ipv6 });
+    assert.ok(answers !== undefined && answers > 0);
+    await service.delete();
+    await waitFor("nobody to answer for the IPv6 address any more", async () => {
+      await cluster.client.run(["ip", "neigh", "flush", "to", ipv6]);
+      await answer(cluster, ipv6);
+      return (await learnedNode(cluster, ipv6)) === undefined;
+    });
+  });
+
+  test("an IPv6 address moves to another node when the speaker of its owner is killed, and the client follows", async () => {
+    const service = await cluster.expose("failover6", ["node1", "node2", "node3"], { families: ["IPv6"] });
+    const address = await service.address();
+    const first = await owner(cluster, address);
+    first.speaker.process.kill("SIGKILL");
+    await waitFor("the client to have learned another node", async () => {
+      const node = await learnedNode(cluster, address);
+      return node !== undefined && node.name !== first.name;
+    });
+    assert.match(await answer(cluster, address), /^failover6-[123] on node[123]$/);
+    await first.speaker.start();
+    await waitFor("the speaker to be ready again", () => first.speaker.ready());
     await service.delete();
   });
 

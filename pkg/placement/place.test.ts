@@ -120,10 +120,13 @@ test("place: Services that share an address and differ in their first one elect 
   assert.equal(place(ip(x), [dual, single], layer2, nodes).owner, elect(nodes, ip(x)));
 });
 
-test("place: an IPv6 address is not announced on layer 2", () => {
-  const placed = place(ip(y), [holder({ addresses: [x, y] })], layer2, nodes);
-  assert.equal(placed.owner, undefined);
-  assert.deepEqual(placed.verdicts.get("default/web"), { announced: false, reason: "ipv6NotAnnounced" });
+test("place: both addresses of a dual-stack Service are announced, by the same node", () => {
+  const dual = holder({ addresses: [x, y] });
+  const placed = [ip(x), ip(y)].map((address) => place(address, [dual], layer2, nodes));
+  assert.deepEqual(
+    placed.map(({ owner, verdicts }) => [owner, verdicts.get("default/web")]),
+    Array(2).fill([elect(nodes, ip(x)), { announced: true }]),
+  );
 });
 
 // Computed with coreutils: printf 'node1#192.0.2.1' | sha256sum, for each node.

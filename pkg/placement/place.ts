@@ -18,8 +18,6 @@ export type NotAnnounced =
   /** The address is in no pool of the configuration in force. */
   | "ipNotAllowed"
   | "bgpNotAnnounced"
-  /** Layer 2 answers ARP only. */
-  | "ipv6NotAnnounced"
   | "noReadyEndpoint"
   /** `externalTrafficPolicy: Local`, and no node has both a ready endpoint and an active speaker. */
   | "noReadyEndpointOnActiveNode"
@@ -53,7 +51,6 @@ export function place(
   const nowhere = { ...common, candidates: [], owner: undefined };
   if (pool === undefined) return { ...nowhere, verdicts: forAll(holders, "ipNotAllowed") };
   if (pool.protocol === "bgp") return { ...nowhere, verdicts: forAll(holders, "bgpNotAnnounced") };
-  if (address.family === "IPv6") return { ...nowhere, verdicts: forAll(holders, "ipv6NotAnnounced") };
   const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(holder, active)])); // service key -> nodes or reason
   const candidates = agreed([...suitable.values()].filter((nodes) => typeof nodes !== "string"));
   const owner = elect(candidates, common.electionAddress, before);
