@@ -1,0 +1,163 @@
+import type { Address, Family, Prefix } from "#pkg/net";
+import { setting } from "./setting.ts";
+
+/** Every check there is, in the order in which findings are told. */
+export const checkNames = ["rpFilter", "strictArp", "addressBound", "forwardingOff", "ipv6Disabled", "outsideSubnets"] as const;
+export type CheckName = (typeof checkNames)[number];
+
+/** The kernel drops packets of clients, inside or beyond a subnet of the interface, because its route to them leaves by another one. */
+export interface RpFilterFinding {
+  readonly check: "rpFilter";
+  readonly interface: string;
+  readonly subnet: Prefix;
+  readonly clients: "inside" | "beyond";
+  readonly leavesBy: string;
+}
+
+/** The kernel answers ARP on `interfaces`, or asks in the name of, addresses that `holder` has for local use only. */
+export interface StrictArpFinding {
+  readonly check: "strictArp";
+  readonly holder: string;
+  readonly setting: "arp_ignore" | "arp_announce";
+  readonly wanted: number;
+  readonly interfaces: readonly { readonly name: string; readonly value: number }[]; // Never empty; values are those in effect.
+}
+
+/** The kernel answers for an address of a pool by itself, whoever announces it. */
+export interface AddressBoundFinding {
+  readonly check: "addressBound";
+  readonly interface: string;
+  readonly address: Address;
+  readonly prefixLength: number;
+  readonly pool: string;
+}
+
+/** Packets to endpoints on other nodes are dropped; `service` is one of the Services that have some. */
+export interface ForwardingOffFinding {
+  readonly check: "forwardingOff";
+  readonly family: Family;
+  readonly service: string;
+}
+
+/** The kernel drops all IPv6 packets on an interface that leads to clients, while `pool` has IPv6 addresses. */
+export interface Ipv6DisabledFinding {
+  readonly check: "ipv6Disabled";
+  readonly interface: string;
+  readonly pool: string;
+}
+
+/** Addresses of one pool are announced to hosts that have no reason to ask for them. */
+export interface OutsideSubnetsFinding {
+  readonly check: "outsideSubnets";
+  readonly node: string;
+  readonly pool: string;
+  readonly addresses: readonly Address[]; // Lowest first; never empty.
+  readonly subnets: readonly Prefix[]; // Of the families of `addresses`.
+}
+
+/** Something to be warned of. */
+export type Finding =
+  | RpFilterFinding
+  | StrictArpFinding
+  | AddressBoundFinding
+  | ForwardingOffFinding
+  | Ipv6DisabledFinding
+  | OutsideSubnetsFinding;
+
+/** What stays the same for as long as it is the same trouble, while numbers and examples in it change. */
+export function identity(finding: Finding): string {
+  switch (finding.check) {
+    case "rpFilter":
+    case "ipv6Disabled":
+      return `${finding.check} ${finding.interface}`;
+    case "strictArp":
+      return `${finding.check} ${finding.holder} ${finding.setting}`;
+    case "addressBound":
+      return `${finding.check} ${finding.interface} ${finding.address}`;
+    case "forwardingOff":
+      return `${finding.check} ${finding.family}`;
+    case "outsideSubnets":
+      return `${finding.check} ${finding.pool}`;
+    default:
+      return finding satisfies never;
+  }
+}
+
+/** One line for an operator: what was found and where, what comes of it, and what to change. */
+export function describe(finding: Finding): string {
+  switch (finding.check) {
+    case "rpFilter":
+      return describeRpFilter(finding);
+    case "strictArp":
+      return describeStrictArp(finding);
+    case "addressBound": {
+      const { address, prefixLength, pool, interface: name } = finding;
+      return (
+        `${address} of pool ${pool} is bound to ${name}: the kernel answers for it whichever node announces it; ` +
+        `ip addr del ${address}/${prefixLength} dev ${name}, or take the address out of the pool`
+      );
+    }
+    case "forwardingOff":
+      return describeForwarding(finding);
+    case "ipv6Disabled": {
+      const { interface: name, pool } = finding;
+      const remedy = setting("ipv6", name, "disable_ipv6", 0);
+      return `IPv6 is off on ${name}, and pool ${pool} has IPv6 addresses: packets for them are dropped; set ${remedy}`;
+    }
+    case "outsideSubnets":
+      return describeOutside(finding);
+    default:
+      return finding satisfies never;
+  }
+}
+
+function describeRpFilter({ interface: name, subnet, clients, leavesBy }: RpFilterFinding): string {
+  return (
+    `rp_filter is strict on ${name}, and replies to clients ${clients} ${subnet} leave by ${leavesBy}: ` +
+    `what these clients send to ${name} is dropped; set ${setting("ipv4", name, "rp_filter", 2)}`
+  );
+}
+
+function describeStrictArp({ holder, setting: name, wanted, interfaces }: StrictArpFinding): string {
+  const trouble =
+    name === "arp_ignore"
+      ? "the kernel answers ARP for these whichever node announces them"
+      : "the kernel sends ARP requests in their name, and hosts then take this node for the one that announces them";
+  // The larger of the two values is in effect, so that one above what is wanted has to be lowered where it is.
+  const own = interfaces.filter(({ value }) => value > wanted).map(({ name: where }) => setting("ipv4", where, name, wanted));
+  const settings = [setting("ipv4", "all", name, wanted), ...own].join(" ");
+  const kubeProxy = holder === kubeProxyIpvs ? " (strictARP: true in kube-proxy's configuration)" : "";
+  const where = interfaces.map(({ name, value }) => `${value} on ${name}`).join(", ");
+  return `${holder} holds addresses of Services, and ${name} is ${where}: ${trouble}; set ${settings}${kubeProxy}`;
+}
+
+function describeForwarding({ family, service }: ForwardingOffFinding): string {
+  // A kernel that forwards ignores router advertisements unless it is told otherwise, and its default route would expire.
+  const [name, aside] =
+    family === "IPv4"
+      ? ["net.ipv4.ip_forward", ""]
+      : ["net.ipv6.conf.all.forwarding", ", with accept_ra=2 on an interface that has its routes from router advertisements"];
+  return (
+    `${name} is 0, and Service ${service}, which is announced from here, has endpoints on other nodes: ` +
+    `packets for them are dropped; set ${name}=1${aside}`
+  );
+}
+
+const listed = 5;
+
+function describeOutside({ node, pool, addresses, subnets }: OutsideSubnetsFinding): string {
+  const [what, lie] = addresses.length === 1 ? ["address", "lies"] : ["addresses", "lie"];
+  return (
+    `${what} ${list(addresses)} of pool ${pool} ${lie} in no subnet of ${node} (${list(subnets) || "it has none"}): announced, but hosts ` +
+    "for which such an address is not on their own LAN do not ask for it; use addresses of the LAN, give the node an address in their subnet, or a " +
+    "route for them to the router"
+  );
+}
+
+function list(items: readonly { toString(): string }[]): string {
+  const more = items.length > listed ? [`${items.length - listed} more`] : [];
+  return [...items.slice(0, listed).map(String), ...more].join(", ");
+}
+
+/** The interface on which kube-proxy in mode IPVS keeps the addresses of all Services. */
+export const kubeProxyIpvs = "kube-ipvs0";

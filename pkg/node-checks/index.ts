@@ -1,0 +1,9 @@
+/**
+ * What about a node makes it drop the traffic that announcing an address brings to it, or makes others answer for the address too:
+ * settings of the kernel (Documentation/networking/ip-sysctl.rst), addresses of interfaces, and routes of the main table. Reads them
+ * from /proc of the process's own network namespace, on changes and every minute, because settings tell nobody when they change;
+ * changes nothing. A warning stops no announcement: an operator may know better. Rules are pure functions from `Facts` to findings.
+ * Not covered: firewalls, kube-proxy, policy routing, and addresses announced by BGP, except for forwarding.
+ */
+export { type CheckName, checkNames, describe, type Finding } from "./finding.ts";
+export { NodeChecks, type NodeChecksOptions } from "./node-checks.ts";

@@ -1,0 +1,137 @@
+import { type Family, families } from "#pkg/net";
+import type { Facts, Interface } from "./facts.ts";
+import {
+  type AddressBoundFinding,
+  type Finding,
+  type ForwardingOffFinding,
+  type Ipv6DisabledFinding,
+  kubeProxyIpvs,
+  type OutsideSubnetsFinding,
+  type RpFilterFinding,
+  type StrictArpFinding,
+} from "./finding.ts";
+import type { Route } from "./route-codec.ts";
+import { poolIn, poolOf, subnetsOf } from "./subnets.ts";
+
+/** All that is to be warned of, in the order of `checkNames`. */
+export function judge(facts: Facts): Finding[] {
+  return [
+    ...rpFilter(facts),
+    ...strictArp(facts),
+    ...addressBound(facts),
+    ...forwardingOff(facts),
+    ...ipv6Disabled(facts),
+    ...outsideSubnets(facts),
+  ];
+}
+
+/**
+ * A strict filter drops a packet if the route to its sender leaves by another interface than it came in by (RFC 3704, section 2.2).
+ * That does no harm on an interface that also has the route back, as the only one of a node. It does where clients come in by an
+ * interface whose subnet has addresses of a pool, while the default route is another's (all but the neighbours are dropped) or the
+ * subnet is on another interface too, which the kernel prefers (the neighbours are dropped as well). A subnet without a route in the
+ * main table is routed by another one, as in a VRF, of which nothing is known here; without a default route nobody else gets an
+ * answer, filter or not. IPv6 has no such setting.
+ */
+function* rpFilter(facts: Facts): Iterable<RpFilterFinding> {
+  for (const { name, addresses, settings } of eligible(facts)) {
+    if (settings?.rpFilter !== 1) continue;
+    for (const { prefix: subnet } of addresses) {
+      if (subnet.family !== "IPv4" || poolIn(facts, subnet) === undefined) continue;
+      const neighbours = bestRoute(facts, (route) => route.prefix.equals(subnet));
+      if (neighbours === undefined) continue;
+      const others = defaultRoute(facts);
+      const common = { check: "rpFilter", interface: name, subnet } as const;
+      if (neighbours.interface !== name) yield { ...common, clients: "inside", leavesBy: neighbours.interface };
+      else if (others !== undefined && others.interface !== name)
+        yield { ...common, clients: "beyond", leavesBy: others.interface };
+      else continue;
+      break; // One setting mends all subnets.
+    }
+  }
+}
+
+const arpSettings = [
+  // 3 leaves out addresses of scope host alone, and what is above means nothing, save 8: no answers at all.
+  { setting: "arp_ignore", wanted: 1, field: "arpIgnore", accepted: [1, 2, 8] },
+  { setting: "arp_announce", wanted: 2, field: "arpAnnounce", accepted: [2] },
+] as const;
+
+/**
+ * The kernel answers ARP for each of its addresses on every interface, also for those of `kube-ipvs0` or `lo` that are not meant for
+ * the LAN, unless it is told not to. IPv6 is different: there it answers for the addresses of the interface only.
+ */
+function* strictArp(facts: Facts): Iterable<StrictArpFinding> {
+  if (poolIn(facts, "IPv4") === undefined) return;
+  for (const { name: holder } of facts.interfaces.filter((one) => holdsPoolAddresses(facts, one)))
+    for (const { setting, wanted, field, accepted } of arpSettings) {
+      const interfaces = eligible(facts).flatMap(({ name, settings }) => {
+        if (settings === undefined || accepted.some((value) => value === settings[field])) return [];
+        return [{ name, value: settings[field] }];
+      });
+      if (interfaces.length > 0) yield { check: "strictArp", holder, setting, wanted, interfaces };
+    }
+}
+
+/** For local use: on an interface that the LAN does not see. */
+function holdsPoolAddresses(facts: Facts, { name, eligible, addresses }: Interface): boolean {
+  if (name === kubeProxyIpvs) return true;
+  return !eligible && addresses.some(({ address }) => address.family === "IPv4" && poolOf(facts, address) !== undefined);
+}
+
+/** On an eligible interface the kernel answers for its addresses whatever it is told, and so it does on every node that has them. */
+function* addressBound(facts: Facts): Iterable<AddressBoundFinding> {
+  for (const { name, addresses } of eligible(facts))
+    for (const { address, prefix } of addresses) {
+      const pool = poolOf(facts, address);
+      const prefixLength = prefix.length;
+      if (pool !== undefined) yield { check: "addressBound", interface: name, address, prefixLength, pool };
+    }
+}
+
+function forwardingOff({ notForwarded }: Facts): ForwardingOffFinding[] {
+  return families.flatMap((family) => {
+    const service = notForwarded[family];
+    return service === undefined ? [] : [{ check: "forwardingOff", family, service }];
+  });
+}
+
+/**
+ * Only where the LAN of the pools has no IPv6 on this node at all, and only for interfaces that lead to clients: those with the
+ * default route or with a subnet of a pool. Networks for Pods and storage may well be without IPv6.
+ */
+function ipv6Disabled(facts: Facts): Ipv6DisabledFinding[] {
+  const pool = poolIn(facts, "IPv6");
+  const withPool = (family: Family) => (one: Interface) =>
+    subnetsOf(facts, one).some((subnet) => subnet.family === family && poolIn(facts, subnet) !== undefined);
+  if (pool === undefined || eligible(facts).some(withPool("IPv6"))) return [];
+  return eligible(facts)
+    .filter((one) => one.settings?.disableIpv6 === 1)
+    .filter((one) => one.name === defaultRoute(facts)?.interface || withPool("IPv4")(one))
+    .map(({ name }) => ({ check: "ipv6Disabled", interface: name, pool }));
+}
+
+function outsideSubnets(facts: Facts): OutsideSubnetsFinding[] {
+  const subnets = eligible(facts).flatMap((one) => subnetsOf(facts, one));
+  const outside = facts.announced.filter(({ address }) => !subnets.some((subnet) => subnet.contains(address)));
+  return [...Map.groupBy(outside, ({ pool }) => pool)].map(([pool, announced]) => {
+    const addresses = announced.map(({ address }) => address).sort((a, b) => a.compare(b));
+    const concerned = subnets.filter(({ family }) => addresses.some((address) => address.family === family));
+    return { check: "outsideSubnets", node: facts.node, pool, addresses, subnets: concerned };
+  });
+}
+
+function eligible({ interfaces }: Facts): Interface[] {
+  return interfaces.filter(({ name, eligible }) => eligible && name !== kubeProxyIpvs);
+}
+
+function defaultRoute(facts: Facts): Route | undefined {
+  return bestRoute(facts, ({ prefix }) => prefix.family === "IPv4" && prefix.length === 0);
+}
+
+/** The first one of those with the lowest metric, as the kernel takes it. */
+function bestRoute({ routes }: Facts, wanted: (route: Route) => boolean): Route | undefined {
+  return routes
+    .filter(wanted)
+    .reduce<Route | undefined>((best, one) => (best && best.metric <= one.metric ? best : one), undefined);
+}
