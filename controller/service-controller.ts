@@ -121,7 +121,7 @@ export class ServiceController {
     if (allocation !== undefined && after.sharingKey !== "") this.#terms.set(key, after);
     else this.#terms.delete(key);
     const next = this.#waiting.set(key, claim === undefined || unmet === undefined ? [] : waitsOf(claim, unmet));
-    const isHeld = (address: Address) => this.#options.allocator.holders(address).length > 0;
+    const isHeld = (address: Address) => this.#options.allocator.isHeld(address);
     for (const topic of topicsOf(before, after, isHeld)) next.push(...this.#waiting.moved(topic));
     for (const waiting of next) if (waiting !== key) this.#queue.add(waiting);
   }

@@ -84,6 +84,12 @@ export class Allocator {
     return this.#holdings.get(service)?.allocation;
   }
 
+  /** Whether any Service is on an address. */
+  isHeld(address: Address): boolean {
+    const slot = this.#occupancy.layout.locate(address)?.slot;
+    return slot !== undefined && this.#occupancy.isHeld(slot);
+  }
+
   /** The Services on an address. */
   holders(address: Address): readonly string[] {
     const slot = this.#occupancy.layout.locate(address)?.slot;

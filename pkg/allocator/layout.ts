@@ -1,6 +1,5 @@
-import type { Pool } from "#pkg/config";
+import { countUsableIn, isBuggy, type Pool, soundAt, soundBelow } from "#pkg/config";
 import { Address, type AddressRange, type Family, families } from "#pkg/net";
-import { isBuggy, soundAt, soundBelow } from "./buggy.ts";
 
 /** Where an address stands. `slot` is absent where the pool has the address but never hands it out. */
 export interface Place {
@@ -55,7 +54,7 @@ export class Layout {
           const run = { pool, entry, range, base };
           this.#runs.push(run);
           this.#byAddress[family].push(run);
-          base += sizeOf(run);
+          base += countUsableIn(pool, range);
         }
       }
       this.#starts[family].push(base);
@@ -124,11 +123,6 @@ export class Layout {
 
 function avoids(run: Run): boolean {
   return run.pool.avoidBuggyIPs && run.range.family === "IPv4";
-}
-
-function sizeOf(run: Run): bigint {
-  const { first, last, size } = run.range;
-  return avoids(run) ? soundBelow(last.value + 1n) - soundBelow(first.value) : size;
 }
 
 /** The last item for which `holds`, in a list where it holds for a leading part. */

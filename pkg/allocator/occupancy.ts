@@ -63,6 +63,10 @@ export class Occupancy {
     }
   }
 
+  isHeld(slot: bigint): boolean {
+    return this.#tenants.has(slot);
+  }
+
   holders(slot: bigint): readonly Holding[] {
     const tenants = this.#tenants.get(slot);
     if (tenants === undefined) return [];

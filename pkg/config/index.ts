@@ -5,6 +5,7 @@
  * no clock, no randomness. Which pool an address belongs to and which nodes a selector matches are answered here too.
  */
 
+export { isBuggy, soundAt, soundBelow } from "./buggy.ts";
 export { formatCommunity } from "./community.ts";
 export type {
   BfdProfile,
@@ -23,5 +24,5 @@ export { type ConfigMapKey, type Input, readInput } from "./input.ts";
 export { matchesSelector } from "./matches-selector.ts";
 export { parseConfig } from "./parse.ts";
 export { PoolIndex } from "./pool-index.ts";
-export { countUsable } from "./pool-size.ts";
+export { countUsable, countUsableIn } from "./pool-size.ts";
 export { formatProblem } from "./problem.ts";

@@ -1,4 +1,4 @@
-import type { Pool, PoolIndex } from "#pkg/config";
+import { isBuggy, type Pool, type PoolIndex } from "#pkg/config";
 import type { Address } from "#pkg/net";
 
 /** What each Service holds; Services without an address may be left out. */
@@ -20,9 +20,4 @@ export function strandedAddresses(addresses: readonly Address[], before: PoolInd
 function poolOf(pools: PoolIndex, address: Address): Pool | undefined {
   const pool = pools.find(address);
   return pool?.avoidBuggyIPs && isBuggy(address) ? undefined : pool;
-}
-
-function isBuggy(address: Address): boolean {
-  const last = address.value & 0xffn;
-  return address.family === "IPv4" && (last === 0n || last === 255n);
 }
