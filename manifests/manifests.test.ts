@@ -98,8 +98,9 @@ for (const name of ["controller", "speaker"] as const) {
     assert.equal(pod.serviceAccountName, name);
     assert.equal(container.name, name);
     assert.equal(container.image, "ingot");
-    const flags = name === "controller" ? ["--max-semi-space-size=8"] : [];
-    assert.deepEqual(container.command, ["node", "--enable-source-maps", ...flags, `/ingot/${name}.js`]);
+    const space = name === "controller" ? 8 : 2;
+    const flags = ["--enable-source-maps", `--max-semi-space-size=${space}`];
+    assert.deepEqual(container.command, ["node", ...flags, `/ingot/${name}.js`]);
     assert.deepEqual(container.args, ["--port=7472", "--config=config", "--log-level=info"]);
     assert.deepEqual(container.ports[0], { name: "monitoring", containerPort: 7472 });
     assert.deepEqual(container.livenessProbe.httpGet, { path: "/healthz", port: "monitoring" });
