@@ -4,13 +4,15 @@ import { json, serve } from "#pkg/http";
 import { connect, EventRecorder, serviceReference } from "#pkg/k8s";
 import { Layer2, Layer2Error } from "#pkg/layer2";
 import { createRegistry, KubernetesMetrics, metricsRoute } from "#pkg/metrics";
+import { describe, NodeChecks } from "#pkg/node-checks";
 import { podNamespace, runDaemon } from "#pkg/process";
 import { chooseMembers } from "./choose-members.ts";
 import { chooseEndpoints } from "./endpoints.ts";
 import { flags } from "./flags.ts";
 import { readiness } from "./health.ts";
 import { registerMemberlist } from "./memberlist-metrics.ts";
-import { registerAnnouncements, registerLayer2 } from "./metrics.ts";
+import { registerAnnouncements, registerLayer2, registerNodeWarnings } from "./metrics.ts";
+import { announcedHere, servedElsewhere } from "./node-facts.ts";
 import { Sources } from "./sources.ts";
 import { Speaker } from "./speaker.ts";
 
@@ -29,7 +31,14 @@ await runDaemon({
 
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-speaker", log, clock, random }));
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-speaker", host: node, log, clock }));
-    const layer2 = stack.use(new Layer2({ log }));
+    const layer2 = stack.use(new Layer2({ log, onInterfaces: () => checks.changed() }));
+    const checks = stack.use(
+      new NodeChecks({
+        ...{ node, log, clock, interfaces: () => layer2.interfaces(), pools: () => sources?.pools ?? [] },
+        announced: () => announcedHere(speaker),
+        forwarded: (family) => servedElsewhere(speaker, node, family),
+      }),
+    );
     let failed: string | undefined;
     try {
       await layer2.start();
@@ -42,7 +51,11 @@ await runDaemon({
     const speaker = new Speaker({
       ...{ node, layer2, log },
       active: () => members.active(),
-      wake: () => setImmediate(() => speaker.reconcile()),
+      wake: () =>
+        setImmediate(() => {
+          speaker.reconcile();
+          checks.changed();
+        }),
       announced: (service) =>
         events.record(serviceReference(service), "Normal", "nodeAssigned", `announcing from node "${node}"`),
     });
@@ -50,6 +63,7 @@ await runDaemon({
     const metrics = new KubernetesMetrics(registry);
     registerAnnouncements(registry, node, speaker);
     registerLayer2(registry, layer2);
+    registerNodeWarnings(registry, checks);
 
     const { members, memberlist } = chooseMembers({
       ...{ values, cluster, namespace, node, log, clock, random },
@@ -67,16 +81,21 @@ await runDaemon({
     const routes = {
       "/metrics": metricsRoute(registry),
       "/healthz": () => ({ status: 200, contentType: "text/plain", body: "ok\n" }),
-      "/readyz": () => readiness({ missing: sources?.missing ?? ["the API"], failed, refused: sources?.refused }),
+      "/readyz": () =>
+        readiness({
+          ...{ missing: sources?.missing ?? ["the API"], failed, refused: sources?.refused },
+          warnings: checks.findings.map(describe),
+        }),
       "/v1/members": () => json(members.describe()),
     };
     stack.use(await serve({ host: values.host, port: values.port, routes, log }));
+    checks.start();
     const running = stack.move();
     // Not awaited: until the API answers, the process is well and can be stopped.
     void chooseEndpoints({ cluster, disableSlices: values["disable-epslices"], log, clock, random }).then((endpoints) => {
       if (running.disposed) return;
       const options = { cluster, namespace, configMap: values.config, endpoints, members, speaker, metrics, log };
-      sources = running.use(new Sources(options));
+      sources = running.use(new Sources({ ...options, configured: () => checks.changed() }));
       sources.start();
     });
     return running;

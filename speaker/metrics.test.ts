@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { ignoredReasons, type Layer2Counters } from "#pkg/layer2";
 import { Registry } from "#pkg/metrics";
 import { parseAddress } from "#pkg/net";
-import { registerAnnouncements, registerLayer2 } from "./metrics.ts";
+import type { Finding } from "#pkg/node-checks";
+import { registerAnnouncements, registerLayer2, registerNodeWarnings } from "./metrics.ts";
 import type { Announcement } from "./speaker.ts";
 
 /** The samples of a scrape, without comments, sorted. */
@@ -28,6 +29,27 @@ test("each announced address is a series, and none outlives its announcement", a
   ]);
   announcements.delete("default/web");
   assert.deepEqual(await scrape(registry), [series("default/dns", "192.0.2.1")]);
+});
+
+test("every check of the node is a series, also when it found nothing, and warnings are not added up", async () => {
+  const registry = new Registry();
+  const findings: Finding[] = [
+    { check: "forwardingOff", family: "IPv4", service: "default/web" },
+    { check: "forwardingOff", family: "IPv6", service: "default/web" },
+  ];
+  registerNodeWarnings(registry, { findings });
+  const values = async () => (await scrape(registry)).map((line) => line.replace("ingot_speaker_node_warnings", ""));
+  await values();
+  assert.deepEqual(await values(), [
+    '{check="addressBound"} 0',
+    '{check="forwardingOff"} 2',
+    '{check="ipv6Disabled"} 0',
+    '{check="outsideSubnets"} 0',
+    '{check="rpFilter"} 0',
+    '{check="strictArp"} 0',
+  ]);
+  findings.pop();
+  assert.equal((await values())[1], '{check="forwardingOff"} 1');
 });
 
 test("the counters of layer 2 are read at each scrape, and not added up", async () => {

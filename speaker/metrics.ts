@@ -1,5 +1,6 @@
 import { ignoredReasons, type Layer2 } from "#pkg/layer2";
 import { Counter, Gauge, type Registry } from "#pkg/metrics";
+import { checkNames, type NodeChecks } from "#pkg/node-checks";
 import type { Speaker } from "./speaker.ts";
 
 /** What is announced from here, read when it is scraped, so that no series outlives its Service. */
@@ -13,6 +14,20 @@ export function registerAnnouncements(registry: Registry, node: string, { announ
       this.reset();
       for (const [service, { protocol, addresses }] of announcements)
         for (const ip of addresses) this.set({ service, protocol, node, ip }, 1);
+    },
+  });
+}
+
+/** How many warnings there are about this node; 0 for a check that has none, so that alerts have a series. */
+export function registerNodeWarnings(registry: Registry, checks: Pick<NodeChecks, "findings">): void {
+  new Gauge({
+    name: "ingot_speaker_node_warnings",
+    help: "What about this node may keep announced addresses from working, by check; the log and /readyz say it in words.",
+    labelNames: ["check"],
+    registers: [registry],
+    collect() {
+      for (const check of checkNames) this.set({ check }, 0);
+      for (const { check } of checks.findings) this.inc({ check });
     },
   });
 }

@@ -30,7 +30,7 @@ const web: Service = {
 
 const slice: EndpointSlice = {
   ...meta("default", "web-1"),
-  ...{ service: "default/web", endpoints: [{ addresses: [], nodeName: "node1", ready: true }] },
+  ...{ service: "default/web", endpoints: [{ nodeName: "node1", ready: true }] },
 };
 
 class FakeMembers implements Members {
@@ -61,6 +61,7 @@ class Bench {
   readonly wire = new Set<string>();
   readonly registry = new Registry();
   readonly members = new FakeMembers();
+  readonly configured: string[] = []; // The addresses of the pools each time.
   readonly speaker = new Speaker({
     ...{ node: "node1", log: silentLog, active: () => this.members.active(), announced: () => {}, wake: () => {} },
     layer2: {
@@ -71,6 +72,7 @@ class Bench {
   readonly sources = new Sources({
     ...{ cluster: this.cluster, namespace, configMap: "config", endpoints: resources.endpointSlices, members: this.members },
     ...{ speaker: this.speaker, metrics: new KubernetesMetrics(this.registry), log: silentLog },
+    configured: () => this.configured.push(this.sources.pools.flatMap(({ cidrs }) => cidrs).join()),
   });
   readonly services = this.cluster.of(resources.services);
   readonly endpoints = this.cluster.of(resources.endpointSlices);
@@ -176,8 +178,10 @@ test("a configuration that is deleted leaves the announcements as they are, and 
 
 test("a refused configuration takes effect when the Service in its way has gone", () => {
   const bench = Bench.synced(elsewhere, lan);
+  assert.deepEqual(bench.configured, ["192.0.2.0/28"]);
   bench.services.see({ ...web, ingress: [] });
   assert.equal(bench.sources.refused, undefined);
+  assert.deepEqual(bench.configured, ["192.0.2.0/28", "198.51.100.0/28"]);
   bench.services.see({ ...web, ingress: ["198.51.100.1"] });
   assert.deepEqual(bench.onWire, ["198.51.100.1"]);
 });

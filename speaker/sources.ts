@@ -1,4 +1,4 @@
-import { parseConfig } from "#pkg/config";
+import { type Pool, parseConfig } from "#pkg/config";
 import {
   type Cluster,
   type ConfigMap,
@@ -23,6 +23,8 @@ export interface SourcesOptions {
   readonly endpoints: Resource<EndpointSlice>;
   readonly members: Members;
   readonly speaker: Speaker;
+  /** Another configuration is in force. */
+  readonly configured: () => void;
   readonly metrics: KubernetesMetrics;
   readonly log: Log;
 }
@@ -103,6 +105,11 @@ export class Sources implements Disposable {
     return needed.filter(({ synced }) => !synced).map(({ what }) => what);
   }
 
+  /** Those of the configuration in force. */
+  get pools(): readonly Pool[] {
+    return this.#live.state.inForce?.config.pools ?? [];
+  }
+
   /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before everything has been seen. */
   get refused(): string | undefined {
     const { verdict } = this.#live.state;
@@ -130,6 +137,7 @@ export class Sources implements Disposable {
     const pools = inForce.config.pools.filter(({ protocol }) => protocol === "bgp").map(({ name }) => name);
     if (pools.length > 0) log.warn("pools of protocol bgp are not announced yet", { op: "setConfig", pools });
     speaker.setPools(inForce.pools);
+    this.#options.configured();
   }
 
   *#serviceKeys(): Iterable<string> {

@@ -2,7 +2,7 @@ import type { PoolIndex, Protocol } from "#pkg/config";
 import type { EndpointSlice, Service } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, type NoAddresses, type NotAnnounced, place } from "#pkg/placement";
+import { type AddressPlacement, type Holder, type NoAddresses, type NotAnnounced, place } from "#pkg/placement";
 import { ServiceTable } from "./service-table.ts";
 
 /** What puts addresses on the wire. Both calls may be repeated. */
@@ -76,6 +76,16 @@ export class Speaker {
   /** What this node announces, by service key. */
   get announcements(): ReadonlyMap<string, Announcement> {
     return this.#announcements;
+  }
+
+  /** Where the addresses are placed that this node owns. */
+  *owned(): Iterable<AddressPlacement> {
+    for (const placement of this.#placements.values()) if (placement.owner === this.#options.node) yield placement;
+  }
+
+  /** The Services with this address in their status. */
+  holders(address: Address): readonly Holder[] {
+    return this.#table.holders(address);
   }
 
   /** Places again what changed, and does the difference. */
