@@ -45,7 +45,7 @@ function service(key: string, ingress: string[], more: Partial<Service> = {}): S
 
 function slice(of: string, ready: Record<string, boolean>): EndpointSlice {
   const [namespace = "", name = ""] = of.split("/");
-  const endpoints = Object.entries(ready).map(([nodeName, ready]) => ({ addresses: [], nodeName, ready }));
+  const endpoints = Object.entries(ready).map(([nodeName, ready]) => ({ nodeName, ready }));
   return { key: `${of}-1`, namespace, name: `${name}-1`, uid: `${of}-1`, resourceVersion: "1", service: of, endpoints };
 }
 

@@ -36,7 +36,7 @@ function service(i: number, ingress: string): Service {
 }
 
 function slice(i: number, ready: boolean): EndpointSlice {
-  const endpoints = nodes.slice(0, 3).map((nodeName) => ({ addresses: [], nodeName, ready }));
+  const endpoints = nodes.slice(0, 3).map((nodeName) => ({ nodeName, ready }));
   return { ...meta(`service-${i}-slice`), service: `default/service-${i}`, endpoints };
 }
 

@@ -40,7 +40,6 @@ export interface EndpointSlice extends ObjectMeta {
 }
 
 export interface Endpoint {
-  readonly addresses: readonly string[];
   readonly nodeName: string | undefined;
   /** True also where the API leaves it unset. */
   readonly ready: boolean;

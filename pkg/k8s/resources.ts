@@ -66,8 +66,8 @@ function projectEndpointSlice(raw: Fields, meta: ObjectMeta): EndpointSlice {
     service: service === "" ? "" : `${meta.namespace}/${service}`,
     endpoints: compact(
       list(raw.endpoints).map((entry): Endpoint => {
-        const { addresses, nodeName, conditions } = fields(entry);
-        return endpoint(texts(addresses), nodeName, fields(conditions).ready !== false);
+        const { nodeName, conditions } = fields(entry);
+        return { nodeName: optionalText(nodeName), ready: fields(conditions).ready !== false };
       }),
     ),
   };
@@ -77,18 +77,13 @@ function projectEndpoints(raw: Fields, meta: ObjectMeta): EndpointSlice {
   const subset = (addresses: unknown, ready: boolean): Endpoint[] =>
     list(addresses).flatMap((entry) => {
       const { ip, nodeName } = fields(entry);
-      const addresses = texts([ip]);
-      return addresses.length === 0 ? [] : [endpoint(addresses, nodeName, ready)];
+      return text(ip) === "" ? [] : [{ nodeName: optionalText(nodeName), ready }];
     });
   const endpoints = list(raw.subsets).flatMap((entry) => {
     const { addresses, notReadyAddresses } = fields(entry);
     return [...subset(addresses, true), ...subset(notReadyAddresses, false)];
   });
   return { ...meta, service: meta.key, endpoints: compact(endpoints) };
-}
-
-function endpoint(addresses: readonly string[], nodeName: unknown, ready: boolean): Endpoint {
-  return { addresses, nodeName: optionalText(nodeName), ready };
 }
 
 function projectNode(raw: Fields, meta: ObjectMeta): Node {
