@@ -36,6 +36,19 @@ test("addresses on record are adopted before any is given, whatever the order of
   assert.deepEqual(world.addresses("a", "z"), ["a=10.0.0.1", "z=10.0.0.0"]);
 });
 
+test("whatever of the record is not allowed is told, also where a part of it is", async () => {
+  const world = new World();
+  world.config(configText("main 10.0.0.0-10.0.0.9 fd00::1-fd00::2"));
+  world.service("web", { clusterIPs: ["10.96.0.1", "fd96::1"], ingress: ["10.0.0.1", "fd00::9"] });
+  world.controller.start();
+  const told = (await world.settle()).filter((line) => line.startsWith("default/web"));
+  assert.deepEqual(told, [
+    'default/web: Warning ClearAssignment: Released ["fd00::9"]: address fd00::9 is in no pool; ask for another address or add this one to a pool',
+    "default/web: status 10.0.0.1 fd00::1",
+    'default/web: Normal IPAllocated: Assigned IP ["10.0.0.1" "fd00::1"]',
+  ]);
+});
+
 for (const late of ["services", "configmaps"] as const)
   test(`nothing is given while the ${late} have not been seen`, async () => {
     const world = new World();
@@ -202,7 +215,11 @@ test("what someone else puts into a status is taken over if it is allowed, and p
   const world = await startWorld(ten, { a: {}, b: {} });
   world.change("a", { ingress: ["10.0.0.7"] });
   world.change("b", { ingress: ["192.0.2.1"] });
-  await world.settle();
+  assert.deepEqual(await world.settle(), [
+    'default/b: Warning ClearAssignment: Released ["192.0.2.1"]: address 192.0.2.1 is in no pool; ask for another address or add this one to a pool',
+    "default/b: status 10.0.0.1",
+    'default/b: Normal IPAllocated: Assigned IP ["10.0.0.1"]',
+  ]);
   assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.7", "b=10.0.0.1"]);
   world.change("a", { ingress: [] });
   await world.settle();

@@ -20,7 +20,7 @@ export interface Decision {
   readonly allocation: Allocation | undefined;
   /** Addresses for its status; undefined where the status is not ours to write. */
   readonly status: readonly string[] | undefined;
-  /** What it had and may no longer have, and why. */
+  /** What it had, or its status said that it had, and may not have, and why. */
   readonly lost: { readonly addresses: readonly Address[]; readonly refusal: Refusal } | undefined;
   /** Why it did not get what it asks for. */
   readonly unmet: Refusal | undefined;
@@ -49,7 +49,8 @@ export function decide(key: string, service: Service | undefined, allocator: All
   if (read.type === "foreign") return noRight("otherClass");
   if (read.type === "none") return noRight(read.why, []);
   const { claim } = read;
-  const had = allocator.held(key)?.addresses ?? recordedAddresses(service);
+  const held = allocator.held(key)?.addresses ?? [];
+  const had = [...held, ...recordedAddresses(service).filter((address) => !includes(held, address))];
   const refused = keep(claim, service, allocator);
   // If nobody can tell what it wants, it gets nothing new.
   const { allocation, unmet } =
@@ -67,7 +68,7 @@ export function decide(key: string, service: Service | undefined, allocator: All
 /**
  * Lets a Service keep what it holds, or take what its status says, as far as the rules allow: that is how addresses survive a
  * restart, and how one that was written by hand is taken over. What it requests comes later: a request that cannot be met must
- * not cost it what it has. @returns why it may not keep something
+ * not cost it what it has. @returns why it may not keep or take something
  */
 export function keep(claim: Claim, service: Service, allocator: Allocator): Refusal | undefined {
   const held = allocator.held(claim.service)?.addresses;
@@ -75,8 +76,10 @@ export function keep(claim: Claim, service: Service, allocator: Allocator): Refu
   if (held === undefined) return recorded.length === 0 ? undefined : allocator.adopt(claim, recorded).unmet;
   // A status that differs was written by hand, or is about to be overwritten. It counts only if it is allowed as it stands.
   const differs = recorded.some((address) => !includes(held, address));
-  if (differs && allocator.adopt(claim, recorded).unmet === undefined) return undefined;
-  return allocator.adopt(claim, held).unmet;
+  const refused = differs ? allocator.adopt(claim, recorded).unmet : undefined;
+  if (differs && refused === undefined) return undefined;
+  const { unmet } = allocator.adopt(claim, held);
+  return refused ?? unmet;
 }
 
 function malformedWarning(key: string, problem: string, allocation: Allocation | undefined): Warning {
