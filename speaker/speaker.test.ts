@@ -243,6 +243,24 @@ test("changes of one turn wake once", () => {
   assert.equal(bench.wakes, 2);
 });
 
+test("thousands of addresses are placed over many turns, so that none keeps the process from what else it does", () => {
+  const bench = new Bench("node1");
+  bench.active = ["node1"];
+  bench.speaker.setPools(pools("{name: lan, protocol: layer2, addresses: [10.0.0.0/16]}"));
+  for (let i = 0; i < 1000; i++) bench.serve(`default/web-${i}`, [`10.0.${i >> 8}.${i & 255}`]);
+  bench.speaker.start();
+  for (let turns = 1; bench.wire.size < 1000; turns++) {
+    assert.ok(bench.wakes > 0, `asleep with ${bench.wire.size} addresses on the wire`);
+    bench.wakes = 0;
+    const before = bench.wire.size;
+    bench.speaker.reconcile();
+    assert.ok(bench.wire.size - before <= 100, `${bench.wire.size - before} addresses in one turn`);
+    assert.ok(bench.wakes <= 1);
+    assert.ok(turns <= 20, "too few in each turn");
+  }
+  assert.equal(bench.wakes, 0, "awake with nothing to do");
+});
+
 test("any order and repetition of events ends in the same place, with one owner for each address", () => {
   const keys = ["default/a", "default/b", "default/c"];
   const ips = [x, "192.0.2.2", "2001:db8::1", "203.0.113.9"];
