@@ -6,7 +6,7 @@ import type { Route } from "./route-codec.ts";
 export interface Facts {
   /** This node's name. */
   readonly node: string;
-  /** Every interface, except that kube-proxy's own has no addresses here: they may be thousands, and it is known what they are. */
+  /** Every interface. That of kube-proxy is without addresses here: they may be thousands, and it is known what they are. */
   readonly interfaces: readonly Interface[];
   /** The main table, which does not have the subnets of interfaces in a VRF. */
   readonly routes: readonly Route[];
@@ -25,7 +25,7 @@ export interface Announced {
 
 export interface Interface {
   readonly name: string;
-  /** Requests for announced addresses are answered on it, or are to be. */
+  /** Requests for announced addresses are answered on it, or are to be. Never that of kube-proxy. */
   readonly eligible: boolean;
   readonly addresses: readonly InterfaceAddress[];
   /** Undefined where nothing depends on them: on one that is not eligible or has no IPv4 address, as the host's end of a Pod's link. */

@@ -127,7 +127,7 @@ function describeStrictArp({ holder, setting: name, wanted, interfaces }: Strict
   const own = interfaces.filter(({ value }) => value > wanted).map(({ name: where }) => setting("ipv4", where, name, wanted));
   const settings = [setting("ipv4", "all", name, wanted), ...own].join(" ");
   const kubeProxy = holder === kubeProxyIpvs ? " (strictARP: true in kube-proxy's configuration)" : "";
-  const where = interfaces.map(({ name, value }) => `${value} on ${name}`).join(", ");
+  const where = list(interfaces.map(({ name, value }) => `${value} on ${name}`));
   return `${holder} holds addresses of Services, and ${name} is ${where}: ${trouble}; set ${settings}${kubeProxy}`;
 }
 
@@ -148,13 +148,13 @@ const listed = 5;
 function describeOutside({ node, pool, addresses, subnets }: OutsideSubnetsFinding): string {
   const [what, lie] = addresses.length === 1 ? ["address", "lies"] : ["addresses", "lie"];
   return (
-    `${what} ${list(addresses)} of pool ${pool} ${lie} in no subnet of ${node} (${list(subnets) || "it has none"}): announced, but hosts ` +
-    "for which such an address is not on their own LAN do not ask for it; use addresses of the LAN, give the node an address in their subnet, or a " +
-    "route for them to the router"
+    `${what} ${list(addresses)} of pool ${pool} ${lie} in no subnet of ${node} (${list(subnets) || "it has none"}): ` +
+    "announced, but hosts for which such an address is not on their own LAN do not ask for it; use addresses of the LAN, give the node " +
+    "an address in their subnet, or a route for them to the router"
   );
 }
 
-function list(items: readonly { toString(): string }[]): string {
+function list(items: readonly (string | Address | Prefix)[]): string {
   const more = items.length > listed ? [`${items.length - listed} more`] : [];
   return [...items.slice(0, listed).map(String), ...more].join(", ");
 }

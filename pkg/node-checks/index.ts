@@ -3,7 +3,7 @@
  * settings of the kernel (Documentation/networking/ip-sysctl.rst), addresses of interfaces, and routes of the main table. Reads them
  * from /proc of the process's own network namespace, on changes and every minute, because settings tell nobody when they change;
  * changes nothing. A warning stops no announcement: an operator may know better. Rules are pure functions from `Facts` to findings.
- * Not covered: firewalls, kube-proxy, policy routing, and addresses announced by BGP, except for forwarding.
+ * Not covered: firewalls, kube-proxy, policy routing, all but the first path of multipath routes, and addresses announced by BGP.
  */
 export { type CheckName, checkNames, describe, type Finding } from "./finding.ts";
 export { NodeChecks, type NodeChecksOptions } from "./node-checks.ts";

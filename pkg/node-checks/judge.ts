@@ -122,7 +122,7 @@ function outsideSubnets(facts: Facts): OutsideSubnetsFinding[] {
 }
 
 function eligible({ interfaces }: Facts): Interface[] {
-  return interfaces.filter(({ name, eligible }) => eligible && name !== kubeProxyIpvs);
+  return interfaces.filter(({ eligible }) => eligible);
 }
 
 function defaultRoute(facts: Facts): Route | undefined {

@@ -11,7 +11,8 @@ const eth0: InterfaceState = {
   ...{ index: 2, name: "eth0", mac: "02:00:00:00:00:01", status: "answering", running: true },
   addresses: ["10.0.0.1/24", "::ffff:10.0.0.9/128"], // The second is none that a LAN knows.
 };
-const ipvs: InterfaceState = { ...eth0, index: 3, name: "kube-ipvs0", status: "noArp", addresses: ["10.0.0.200/32"] };
+// It counts by its name, even where it is a link that would answer.
+const ipvs: InterfaceState = { ...eth0, index: 3, name: "kube-ipvs0", addresses: ["10.0.0.200/32"] };
 const conf = "sys/net/ipv4/conf";
 
 /** A node with one interface and a pool, in the middle of whose files a test writes. */

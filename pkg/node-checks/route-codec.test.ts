@@ -8,6 +8,7 @@ const ipv4 = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Windo
 eth0	00000000	0200000A	0003	0	0	100	00000000	0	0	0
 eth0	0000000A	00000000	0001	0	0	0	00FFFFFF	0	0	0
 eth0	0107A8C0	00000000	0005	0	0	0	FFFFFFFF	0	0	0
+eth0	000014AC	00000000	0001	0	0	-1	0000FFFF	0	0	0
 *	000011AC	00000000	0201	0	0	0	0000FFFF	0	0	0
 `;
 const ipv6 = `fd000000000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth0
@@ -25,6 +26,7 @@ test("decodeIpv4Routes: routes with their masks, without those that reject", () 
     "0.0.0.0/0 via dev eth0 metric 100",
     "10.0.0.0/24 dev eth0 metric 0",
     "192.168.7.1/32 dev eth0 metric 0",
+    "172.20.0.0/16 dev eth0 metric 4294967295",
   ]);
 });
 

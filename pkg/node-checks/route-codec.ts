@@ -55,7 +55,8 @@ interface Fields {
 function route({ line, name, prefix, flags, metric }: Fields): Route[] {
   if (name === undefined || !Number.isInteger(metric)) throw new FactsError(`Cannot decode route: ${line}`);
   if ((flags & (Flag.reject | Flag.local)) !== 0) return [];
-  return [{ prefix, interface: name, gateway: (flags & Flag.gateway) !== 0, metric }];
+  // Metrics are unsigned, but those of IPv4 are written as if they were not.
+  return [{ prefix, interface: name, gateway: (flags & Flag.gateway) !== 0, metric: metric >>> 0 }];
 }
 
 function lines(text: string): string[] {
