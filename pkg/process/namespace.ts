@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs";
 
-const file = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+const mounted = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
-/** `given`, or else the namespace of the Pod this runs in. @throws {Error} that says how to give it, outside a Pod */
-export function podNamespace(given: string): string {
+/**
+ * `given`, or else the namespace of the Pod this runs in, from the file where Kubernetes writes it.
+ * @throws {Error} that says how to give it, outside a Pod
+ */
+export function podNamespace(given: string, file = mounted): string {
   if (given !== "") return given;
   try {
     return readFileSync(file, "utf8").trim();
