@@ -74,7 +74,11 @@ function print(row: readonly string[]): void {
 if (process.argv[2] === "--inside") {
   print(["ring", "nodes", "first ms", "all ms", "worst ms", "packets/s", "CPU %", "RSS MB"]);
   const sizes = process.argv.slice(3).map(Number);
-  for (const size of sizes.length === 0 ? [3, 10, 50] : sizes) for (const ring of rings) await measure(ring, size);
+  for (const size of sizes.length === 0 ? [3, 10, 50] : sizes)
+    for (const ring of rings) {
+      // With too many nodes for its processors a machine makes a ring that never agrees: the others are measured nevertheless.
+      await measure(ring, size).catch((error: Error) => print([ring.name, String(size), ` ${error.message}`]));
+    }
 } else {
   // A namespace of its own, so that its counters count nobody else's packets.
   const user = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];

@@ -3,7 +3,6 @@ import { ringAddresses } from "./addresses.ts";
 import { type ProgramKind, RingProcess, type RingProcessOptions } from "./ring-process.ts";
 
 const port = 7946;
-// Starting them all at once would make the first pings time out, which is not what is to be measured.
 const startedAtOnce = 5;
 
 /** As many nodes of one kind in one ring, each a process of its own, complete when it is returned. */
@@ -19,13 +18,17 @@ export class LargeRing extends AsyncDisposableStack {
     this.#options = options;
   }
 
+  /** @throws {Error} when it is not complete within a minute of the last one's joining */
   static async start(kind: ProgramKind, size: number, options: Partial<RingProcessOptions> = {}): Promise<LargeRing> {
     const ring = new LargeRing(kind, options);
     try {
+      // All run before any joins: what it takes to start a process would keep members from answering in time.
       for (let first = 0; first < size; first += startedAtOnce) {
         const numbers = Array.from({ length: Math.min(startedAtOnce, size - first) }, (_, index) => first + index);
         await Promise.all(numbers.map((number) => ring.#start(number)));
       }
+      const [first, ...others] = ring.nodes;
+      if (first !== undefined) for (const other of others) await other.join(first);
       await ring.complete();
       return ring;
     } catch (error) {
@@ -38,8 +41,6 @@ export class LargeRing extends AsyncDisposableStack {
     const options = { ...this.#options, name: `node-${number}`, address: this.#address(number + 1), port };
     const node = this.use(await RingProcess.start(this.kind, options));
     this.nodes[number] = node;
-    const other = this.nodes.find((one) => one !== undefined && one !== node);
-    if (other !== undefined) await node.join(other);
     return node;
   }
 
@@ -69,7 +70,9 @@ export class LargeRing extends AsyncDisposableStack {
 
   /** Starts a node that crashed again, with its name and address, and waits until the ring is complete. */
   async restart(number: number): Promise<void> {
-    await this.#start(number);
+    const node = await this.#start(number);
+    const other = this.nodes.find((one) => one !== node);
+    if (other !== undefined) await node.join(other);
     await this.complete();
   }
 }
