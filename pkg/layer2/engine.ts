@@ -74,7 +74,7 @@ export class Engine implements Disposable {
     const ready = this.#poll.wait(this.#nextAt() - this.#clock.now());
     const now = this.#clock.now();
     if (ready.includes(this.#wake.fd)) this.#obey();
-    this.#watch(now);
+    if (ready.includes(this.#watcher.fd) || now >= Math.min(this.#watcher.nextAt, this.#interfaces.nextAt)) this.#watch(now);
     for (const fd of ready) {
       const port = this.#ports.get(fd);
       if (port !== undefined) this.#attempt(port, now, () => port.serve(fd, this.#find));

@@ -3,7 +3,7 @@ import { ArpOperation, encodeArp } from "./arp.ts";
 import { broadcastMac, type Mac } from "./mac.ts";
 import type { WireAddress } from "./messages.ts";
 import { encodeNeighbor } from "./ndp-codec.ts";
-import { advertisement } from "./ndp-responder.ts";
+import { unsolicited } from "./ndp-responder.ts";
 import { Queue } from "./queue.ts";
 
 // Linux lets no announcement replace a neighbour entry that is less than a second old (locktime), so the first may be in vain.
@@ -12,7 +12,7 @@ const duration: Millis = 5000;
 
 /** The frames that make every host on the link use `mac` for `address`. */
 export function gratuitousFrames(mac: Mac, address: WireAddress): Uint8Array[] {
-  if (typeof address === "bigint") return [encodeNeighbor(advertisement(mac, address))];
+  if (typeof address === "bigint") return [encodeNeighbor(unsolicited(mac, address))];
   // Some learn from requests only, and some from replies only.
   return [ArpOperation.request, ArpOperation.reply].map((operation) =>
     encodeArp({

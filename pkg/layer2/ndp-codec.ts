@@ -168,5 +168,5 @@ function getAddress(view: DataView, offset: number): bigint {
 
 function setAddress(view: DataView, offset: number, address: bigint): void {
   view.setBigUint64(offset, address >> 64n);
-  view.setBigUint64(offset + 8, BigInt.asUintN(64, address));
+  view.setBigUint64(offset + 8, address); // Its low 64 bits.
 }

@@ -14,7 +14,7 @@ import {
   NeighborType,
   unspecifiedAddress,
 } from "./ndp-codec.ts";
-import { advertisement, answerNeighbor } from "./ndp-responder.ts";
+import { answerNeighbor, unsolicited } from "./ndp-responder.ts";
 
 const announced = new Map([[ourAddress6, "ours"]]);
 const otherMac = 0x020000000009;
@@ -35,7 +35,7 @@ for (const [asked, answered] of [
 
 test("an unasked advertisement is octet for octet that of the Linux kernel", () => {
   const frame = capturedFrame("kernel-unsolicited-advertisement", "ndp.hex");
-  assert.deepEqual(encodeNeighbor(advertisement(ourMac, ourAddress6)), frame);
+  assert.deepEqual(encodeNeighbor(unsolicited(ourMac, ourAddress6)), frame);
 });
 
 const toSelf = { destinationMac: ourMac, destination: ourAddress6 };

@@ -7,6 +7,7 @@ import {
   encodeNeighbor,
   isMulticast,
   multicastMac,
+  type NeighborFrame,
   NeighborType,
   unspecifiedAddress,
 } from "./ndp-codec.ts";
@@ -31,33 +32,39 @@ export function answerNeighbor<Announcement>(
   if (asked.destination !== asked.target && !isMulticast(asked.destination)) return "notForUs";
   if (asked.source === asked.target) return "gratuitous";
   // A link-layer address to which nobody may send is no answer's destination; the frame came from somewhere all the same.
-  const solicitor = [asked.linkLayerAddress, asked.sourceMac].find((mac) => mac !== undefined && isUnicast(mac));
-  if (solicitor === undefined) return "malformed";
+  const named = asked.linkLayerAddress;
+  const solicitor = named !== undefined && isUnicast(named) ? named : asked.sourceMac;
+  if (!isUnicast(solicitor)) return "malformed";
   const announcement = find(asked.target);
   if (announcement === undefined) return "notAnnounced";
-  const probe = asked.source === unspecifiedAddress;
-  const to = probe
-    ? { destinationMac: multicastMac(allNodesGroup), destination: allNodesGroup }
-    : { destinationMac: solicitor, destination: asked.source };
-  return { announcement, frame: encodeNeighbor({ ...advertisement(mac, asked.target), ...to, solicited: !probe }, room) };
+  const reply =
+    asked.source === unspecifiedAddress
+      ? unsolicited(mac, asked.target)
+      : advertisement(mac, asked.target, solicitor, asked.source, true);
+  return { announcement, frame: encodeNeighbor(reply, room) };
+}
+
+/** The advertisement to all nodes, asked by nobody, that `address` is at `mac`. */
+export function unsolicited(mac: Mac, address: bigint): NeighborFrame {
+  return advertisement(mac, address, multicastMac(allNodesGroup), allNodesGroup, false);
 }
 
 /**
- * What an advertisement of `address` at `mac` says, unasked and to all nodes. The source is the address itself, as with a host that
- * has it, so that none of the node's own is needed or told. Never a router: the address forwards for nobody. Override is set, also in answers: there is no other
- * place to reach the address, so what was known before has to go.
+ * The source is the address itself, as with a host that has it, so that none of the node's own is needed or told. Never a router: the
+ * address forwards for nobody. Override is set, also in answers: there is no other place to reach the address, so that what was known
+ * before has to go.
  */
-export function advertisement(mac: Mac, address: bigint) {
+function advertisement(mac: Mac, address: bigint, toMac: Mac, to: bigint, solicited: boolean): NeighborFrame {
   return {
-    destinationMac: multicastMac(allNodesGroup),
+    destinationMac: toMac,
     sourceMac: mac,
     source: address,
-    destination: allNodesGroup,
+    destination: to,
     type: NeighborType.advertisement,
     router: false,
-    solicited: false,
+    solicited,
     override: true,
     target: address,
     linkLayerAddress: mac,
-  } as const;
+  };
 }

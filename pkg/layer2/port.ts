@@ -161,6 +161,7 @@ export class Port implements Disposable {
   #send(socket: PacketSocket, counter: "responses" | "gratuitous"): void {
     if (this.#rows.length === 0) return;
     const failures = socket.send(this.#memory.toSend);
+    this.#memory.toSend.clear();
     const failed = new Map(failures.map(({ index, error }) => [index, error]));
     for (const [index, row] of this.#rows.entries()) {
       const error = failed.get(index);

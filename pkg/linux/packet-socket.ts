@@ -79,7 +79,7 @@ export class PacketSocket implements Disposable {
     return checkNonBlocking("recvmmsg", "receive frames", result) ?? 0;
   }
 
-  /** Sends the frames of `batch` in order and empties it. One that cannot be sent does not keep back the next. */
+  /** Sends the frames of `batch` in order; they stay in it. One that cannot be sent does not keep back the next. */
   send(batch: SendBatch): SendFailure[] {
     const failures: SendFailure[] = [];
     for (let next = 0; next < batch.size; ) {
@@ -87,7 +87,6 @@ export class PacketSocket implements Disposable {
       if (result > 0) next += result;
       else failures.push({ index: next++, error: failure("sendmmsg", "send a frame") });
     }
-    batch.clear();
     return failures;
   }
 

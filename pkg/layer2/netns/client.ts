@@ -56,6 +56,7 @@ export const client = {
   send(name: string, frames: readonly Uint8Array[]): void {
     const socket = socketOn(name, "arp"); // What it sends is of any kind.
     for (const frame of frames) {
+      toSend.clear();
       toSend.push(frame);
       for (const { error } of socket.send(toSend)) throw error;
     }

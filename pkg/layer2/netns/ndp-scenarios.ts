@@ -14,7 +14,7 @@ import {
   solicitedNodeGroup,
   unspecifiedAddress,
 } from "../ndp-codec.ts";
-import { advertisement } from "../ndp-responder.ts";
+import { unsolicited } from "../ndp-responder.ts";
 import { ip, Lan } from "./lan.ts";
 import { address, clientMac, mac, macText, started, until } from "./support.ts";
 
@@ -77,7 +77,7 @@ test("solicitations are answered by the rules, to the one who asks, from the int
     const answer = await lan.call("solicit", "host0", solicitation, answered ? 1000 : 100);
     const asksAll = solicitation.source === unspecifiedAddress;
     const want = {
-      ...advertisement(mac("lan0"), quiet.value),
+      ...unsolicited(mac("lan0"), quiet.value),
       ...(!asksAll && { destinationMac: solicitation.sourceMac, destination: solicitation.source, solicited: true }),
     };
     assert.deepEqual(answer?.reply, answered ? want : undefined, name);
@@ -95,7 +95,7 @@ test("what is malformed is counted and changes nothing, and what is no plain sol
   const malformed = [good.with(21, 64), good.with(57, (good[57] ?? 0) ^ 1), good.with(79, 0), good.subarray(0, 60)];
   const extension = new Uint8Array([...good.subarray(0, 54), 58, 0, 1, 4, 0, 0, 0, 0, ...good.subarray(54)]);
   extension.set([0, good.length - 46, 0], 18); // The length, and what follows the header: hop-by-hop options.
-  const advertised = encodeNeighbor({ ...advertisement(solicitation.sourceMac, foreign.value) });
+  const advertised = encodeNeighbor(unsolicited(solicitation.sourceMac, foreign.value));
   await lan.call("send", "host0", [...malformed, extension, advertised]);
   assert.ok(await lan.call("solicit", "host0", solicitation, 1000));
   const { ignored, addresses } = layer2.counters();
@@ -130,10 +130,10 @@ test("an address that comes is announced at once, then every 1.1 s for 5 s, and 
   await lan.call("run", "ip", "neigh", "replace", "2001:db8::100", ...elsewhere);
   await lan.call("listen", "host0");
   layer2.announce(virtual);
-  const seen = await unasked(5500);
+  const seen = await announced(5500);
   assert.deepEqual(
     seen.map(({ frame }) => frame),
-    Array(5).fill(advertisement(mac("lan0"), virtual.value)),
+    Array(5).fill(unsolicited(mac("lan0"), virtual.value)),
   );
   for (const [i, { at }] of seen.slice(1).entries()) assert.ok(at - (seen[i]?.at ?? 0) > 900, "turns come too close");
   assert.equal((await neighbour("2001:db8::100"))?.lladdr, macText("lan0"));
@@ -146,12 +146,12 @@ test("an announced address is announced again from time to time, a withdrawn one
   layer2.announce(quiet);
   layer2.withdraw(quiet);
   await lan.call("listen", "host0");
-  const refreshed = await unasked(1000);
+  const refreshed = await announced(1000);
   assert.ok(refreshed.length >= 3, `${refreshed.length} were seen`);
   assert.ok(refreshed.every(({ frame }) => frame.target === virtual.value));
   layer2.withdraw(virtual);
   await lan.call("listen", "host0");
-  assert.deepEqual(await unasked(400), []);
+  assert.deepEqual(await announced(400), []);
 });
 
 test("the group of an address is joined once for all that share it, told to the switches, and left with the last", async () => {
@@ -227,7 +227,7 @@ test("an interface whose MAC address changes answers with the new one and says s
   await until(() => layer2.counters().addresses[0]?.gratuitousSent === 1);
   await lan.call("listen", "host0");
   ip("link set lan0 address 02:00:00:00:00:77");
-  assert.ok((await unasked(500)).some(({ frame }) => frame.linkLayerAddress === 0x020000000077));
+  assert.ok((await announced(500)).some(({ frame }) => frame.linkLayerAddress === 0x020000000077));
   assert.equal(await lan.call("resolve", "2001:db8::100"), "02:00:00:00:00:77");
 });
 
@@ -277,7 +277,7 @@ async function solicitationFor(changes: Partial<NeighborFrame> = {}): Promise<Ne
 }
 
 /** The advertisements to all nodes that the client sees in the next `milliseconds`. */
-async function unasked(milliseconds: number): Promise<{ at: number; frame: NeighborFrame }[]> {
+async function announced(milliseconds: number): Promise<{ at: number; frame: NeighborFrame }[]> {
   const seen = await lan.call("collect", "host0", milliseconds, "ipv6");
   return seen.flatMap(({ at, frame: bytes }) => {
     const frame = decodeNeighbor(bytes);
