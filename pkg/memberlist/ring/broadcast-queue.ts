@@ -35,11 +35,10 @@ export class BroadcastQueue {
    * Chooses messages for one packet: those sent least often first, of those the longest that fits, of those the newest. Each
    * counts as sent, and is dropped once it has been sent `limit` times.
    * @param budget octets, of which each message takes its length and 2
-   * @param most messages
    */
-  take(budget: number, limit: number, most: number): PacketMessage[] {
+  take(budget: number, limit: number): PacketMessage[] {
     const taken: Entry[] = [];
-    for (let i = 0; i < this.#order.length && taken.length < most; ) {
+    for (let i = 0; i < this.#order.length; ) {
       const entry = this.#order[i];
       if (entry === undefined || entry.length + broadcastOverhead > budget) {
         i++; // It does not fit in what is left, and what is left only shrinks.

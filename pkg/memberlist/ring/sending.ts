@@ -1,14 +1,14 @@
 import type { Millis } from "#pkg/clock";
 import { encodeMessage } from "../message-codec.ts";
 import type { Endpoint, PacketMessage } from "../messages.ts";
-import { broadcastBudget, maxMessagesPerPacket } from "../packet-budget.ts";
+import { broadcastBudget } from "../packet-budget.ts";
 import { chooseRandom, randomIndex } from "./random.ts";
 import type { NodeRecord, Ring } from "./ring.ts";
 import { retransmitLimit } from "./timing.ts";
 
 /** Sends a message at once; what is to be passed on rides along as far as it fits. */
 export function sendDirect(ring: Ring, to: Endpoint, message: PacketMessage): void {
-  const others = ring.broadcasts.size === 0 ? [] : takeBroadcasts(ring, encodeMessage(message).length, maxMessagesPerPacket - 1);
+  const others = ring.broadcasts.size === 0 ? [] : takeBroadcasts(ring, encodeMessage(message).length);
   ring.effects.push({ type: "send", to, messages: [message, ...others], checksum: false });
 }
 
@@ -31,16 +31,17 @@ export function gossip(ring: Ring, now: Millis): void {
   const eligible = (record: NodeRecord) =>
     record !== ring.self && record.status !== "left" && (record.status !== "dead" || now - record.since <= gossipToTheDead);
   for (const record of chooseRandom(ring.order, gossipNodes, eligible, ring.options.random)) {
-    const messages = takeBroadcasts(ring, 0, maxMessagesPerPacket);
+    const messages = takeBroadcasts(ring, 0);
     if (messages.length === 0) break;
     sendToNode(ring, record, messages);
   }
   ring.gossipAt = ring.broadcasts.size === 0 ? Infinity : now + gossipInterval;
 }
 
-function takeBroadcasts(ring: Ring, directLength: number, most: number): PacketMessage[] {
+/** Never more than a packet may have: even the shortest take 31 of its 1400 octets each. */
+function takeBroadcasts(ring: Ring, directLength: number): PacketMessage[] {
   const budget = broadcastBudget(ring.options.wire, directLength);
-  const taken = ring.broadcasts.take(budget, retransmitLimit(ring.timing, ring.order.length), most);
+  const taken = ring.broadcasts.take(budget, retransmitLimit(ring.timing, ring.order.length));
   if (ring.leave === "announcing" && !ring.broadcasts.has(ring.self.node)) finishLeave(ring);
   return taken;
 }

@@ -144,6 +144,7 @@ for (const [name, gone] of [
     lone.hear(gone);
     assert.deepEqual(lone.take("timingChanged"), [{ type: "timingChanged", timing: "fast" }]);
     assert.ok(lone.ring.probeAt <= 5050);
+    assert.ok(lone.ring.pushPullAt <= 15_000);
   });
 }
 

@@ -113,12 +113,12 @@ export class LoneRing {
 
   /** What is queued for gossip, without what is left of its transmissions. */
   queued(): PacketMessage[] {
-    return this.ring.broadcasts.take(1e6, Infinity, Infinity);
+    return this.ring.broadcasts.take(1e6, Infinity);
   }
 
   /** Empties the gossip queue and forgets the effects. */
   quieten(): void {
-    this.ring.broadcasts.take(1e6, 0, Infinity);
+    this.ring.broadcasts.take(1e6, 0);
     this.ring.gossipAt = Infinity;
     this.effects = [];
   }
