@@ -74,7 +74,7 @@ export function keep(claim: Claim, service: Service, allocator: Allocator): Refu
   const held = allocator.held(claim.service)?.addresses;
   const recorded = recordedAddresses(service);
   if (held === undefined) return recorded.length === 0 ? undefined : allocator.adopt(claim, recorded).unmet;
-  // A status that differs was written by hand, or is about to be overwritten. It counts only if it is allowed as it stands.
+  // A status that differs was written by hand. It counts only if it is allowed as it stands.
   const differs = recorded.some((address) => !includes(held, address));
   const refused = differs ? allocator.adopt(claim, recorded).unmet : undefined;
   if (differs && refused === undefined) return undefined;

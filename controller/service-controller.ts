@@ -99,12 +99,12 @@ export class ServiceController {
     const decision = decide(key, service && this.#withoutReplaced(service), allocator);
     this.#report(key, service, before.allocation, decision);
     this.#wake(key, before, decision);
-    decided(key);
     const { status } = decision;
-    this.#replaced.delete(key);
-    if (service === undefined || status === undefined || isSameList(status, service.ingress)) return "done";
-    this.#replaced.set(key, service.ingress);
-    return this.#write(service, status);
+    const isWritten = service === undefined || status === undefined || isSameList(status, service.ingress);
+    if (isWritten) this.#replaced.delete(key);
+    else this.#replaced.set(key, service.ingress);
+    decided(key); // Which may put another configuration in force.
+    return isWritten ? "done" : this.#write(service, status);
   }
 
   /**
