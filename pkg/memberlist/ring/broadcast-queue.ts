@@ -2,12 +2,16 @@ import { encodeMessage } from "../message-codec.ts";
 import type { NodeName, PacketMessage } from "../messages.ts";
 import { broadcastOverhead } from "../packet-budget.ts";
 
-interface Entry {
-  readonly key: NodeName;
-  readonly message: PacketMessage;
+/** What decides the order. */
+interface Rank {
+  readonly transmits: number;
   readonly length: number; // Octets when encoded.
   readonly id: number; // Increasing.
-  transmits: number;
+}
+
+interface Entry extends Rank {
+  readonly key: NodeName;
+  readonly message: PacketMessage;
 }
 
 /** What is to be passed on: at most one message about each node, each a limited number of times. */
@@ -39,18 +43,17 @@ export class BroadcastQueue {
   take(budget: number, limit: number): PacketMessage[] {
     const taken: Entry[] = [];
     for (let i = 0; i < this.#order.length; ) {
-      const entry = this.#order[i];
-      if (entry === undefined || entry.length + broadcastOverhead > budget) {
-        i++; // It does not fit in what is left, and what is left only shrinks.
-        continue;
-      }
-      budget -= entry.length + broadcastOverhead;
-      taken.push(entry);
-      this.#order.splice(i, 1);
+      let end = i;
+      for (let next = this.#order[end]; next !== undefined && costOf(next) <= budget; next = this.#order[++end])
+        budget -= costOf(next);
+      taken.push(...this.#order.splice(i, end - i));
+      const tooLong = this.#order[i];
+      if (tooLong === undefined) break;
+      i = this.#place({ transmits: tooLong.transmits, length: budget - broadcastOverhead, id: Infinity });
     }
     for (const entry of taken) {
-      entry.transmits++;
-      if (entry.transmits < limit) this.#insert(entry);
+      const transmits = entry.transmits + 1;
+      if (transmits < limit) this.#insert({ ...entry, transmits });
       else this.#byKey.delete(entry.key);
     }
     return taken.map(({ message }) => message);
@@ -62,7 +65,7 @@ export class BroadcastQueue {
   }
 
   /** Where an entry is, or would be. */
-  #place(entry: Entry): number {
+  #place(entry: Rank): number {
     let low = 0;
     let high = this.#order.length;
     while (low < high) {
@@ -74,6 +77,10 @@ export class BroadcastQueue {
   }
 }
 
-function compare(a: Entry, b: Entry): number {
+function costOf({ length }: Rank): number {
+  return length + broadcastOverhead;
+}
+
+function compare(a: Rank, b: Rank): number {
   return a.transmits - b.transmits || b.length - a.length || b.id - a.id;
 }

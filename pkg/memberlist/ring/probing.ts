@@ -27,7 +27,7 @@ export function doProbing(ring: Ring, now: Millis): void {
   if (ring.probe !== undefined && now >= ring.probe.verdictAt) judge(ring, ring.probe, now);
   if (now >= ring.probeAt) {
     const { probeInterval } = ring.timing;
-    ring.probeAt = Math.max(ring.probeAt, now - probeInterval) + probeInterval; // Ticks missed in a stall are not made up for.
+    ring.probeAt = Math.max(ring.probeAt, now - probeInterval) + probeInterval; // Of the ticks missed in a stall, one is made up for.
     if (ring.probe === undefined) probeNext(ring, now);
     else ring.probeWaiting = true;
   }
