@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test e2e check build kcp clean
+.PHONY: help demo lab test e2e check build kcp clean soak bench-allocator bench-arp bench-controller bench-memberlist bench-speaker
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ lab: node_modules ## Run that network and its API until Ctrl-C, to try things by
 	node e2e/demo-cluster/main.ts
 
 test: node_modules ## Run every test that needs no root
-	node --test '{pkg,controller,speaker,ctl,config-samples,manifests,e2e/apiserver,e2e/lab,e2e/demo-cluster,e2e/scenarios}/**/*.test.ts' '*.test.ts'
+	node --test '{pkg,controller,speaker,ctl,config-samples,manifests,e2e/apiserver,e2e/lab,e2e/demo-cluster,e2e/memberlist,e2e/scenarios}/**/*.test.ts' '*.test.ts'
 
 e2e: node_modules ## Install everything in a real Kubernetes on this machine and use it (needs root)
 	node --test 'e2e/cluster/**/*.test.ts'
@@ -33,6 +33,24 @@ build: node_modules ## Bundle controller, speaker and ctl into dist/
 
 kcp: node_modules ## Build the Kubernetes that e2e uses into .cache/ (needs Go and 5 GB)
 	node e2e/cluster/kcp.ts
+
+bench-allocator: node_modules ## Measure giving and freeing addresses, beside a Map
+	node e2e/bench/allocator.bench.ts
+
+bench-arp: node_modules ## Measure answers to ARP and NDP, beside the kernel's own
+	node e2e/bench/layer2.bench.ts
+
+bench-controller: node_modules ## Measure the controller at 10,000 Services, beside a plain client
+	node e2e/bench/controller.bench.ts
+
+bench-memberlist: node_modules ## Measure the speakers' ring, beside HashiCorp's memberlist (needs Go)
+	node e2e/bench/memberlist.bench.ts
+
+bench-speaker: node_modules ## Measure placement at 10,000 Services and 50 nodes, beside bare hashing
+	node e2e/bench/speaker.bench.ts
+
+soak: node_modules ## Run the speakers' ring for 20 minutes under loss and stalls
+	node e2e/memberlist/soak.ts
 
 clean: ## Remove what was installed and built
 	rm -rf node_modules dist .cache
