@@ -19,7 +19,6 @@ const rounds = 3;
 const floodMs = 250;
 const tries = 4; // A rate is sustained if one of so many floods is answered whole.
 const rateStep = 25_000;
-const highestRate = 400_000;
 const targets = {
   ARP: { kernel: "192.0.2.1", ingot: "192.0.2.100", sender: "192.0.2.2" },
   NDP: { kernel: "2001:db8::1", ingot: "2001:db8::100", sender: "2001:db8::2" },
@@ -53,17 +52,14 @@ function busy(): Disposable {
   };
 }
 
+/** Tries ever higher rates until three in a row are too high. */
 async function sustainedRate(lan: ChildProcess, question: Question): Promise<number> {
   let sustained = 0;
-  for (let rate = rateStep; rate <= highestRate; rate += rateStep) {
-    let best = 0;
-    for (let i = 0; i < tries && best !== 1; i++) {
+  for (let rate = rateStep; rate <= sustained + 3 * rateStep; rate += rateStep)
+    for (let i = 0; i < tries && sustained < rate; i++) {
       const { asked, answered } = await call(lan, "flood", question, rate, floodMs);
-      best = answered >= asked && asked > 0.9 * rate * (floodMs / 1000) ? 1 : 0;
+      if (answered >= asked && asked > 0.95 * rate * (floodMs / 1000)) sustained = rate;
     }
-    if (best === 0) break;
-    sustained = rate;
-  }
   return sustained;
 }
 

@@ -3,7 +3,7 @@ import { solicitedNodeGroup } from "./ndp-codec.ts";
 
 interface Group {
   readonly addresses: Set<bigint>;
-  joined: boolean;
+  state: "joined" | "failed" | "unknown";
 }
 
 /** The groups in which an interface hears questions about some addresses. A group is left with the last address that needs it. */
@@ -11,18 +11,19 @@ export class Groups implements Disposable {
   readonly #memberships: MulticastMemberships;
   readonly #groups = new Map<bigint, Group>(); // group -> who needs it
   #error: SystemCallError | undefined;
+  #told: string | undefined;
 
   constructor(interfaceIndex: number) {
     this.#memberships = new MulticastMemberships(interfaceIndex);
   }
 
-  /** Joins the group of `address` if that has not been done; one that could not be joined is tried again. */
+  /** Joins the group of `address` unless that is done. */
   add(address: bigint): void {
     const key = solicitedNodeGroup(address);
-    const group = this.#groups.get(key) ?? { addresses: new Set(), joined: false };
+    const group = this.#groups.get(key) ?? { addresses: new Set(), state: "unknown" };
     this.#groups.set(key, group);
     group.addresses.add(address);
-    if (!group.joined) this.#join(key, group);
+    if (group.state !== "joined") this.#join(key, group);
   }
 
   remove(address: bigint): void {
@@ -35,27 +36,33 @@ export class Groups implements Disposable {
 
   /** The kernel may have forgotten the memberships: each is joined anew when one of its addresses is next added. */
   doubt(): void {
-    for (const group of this.#groups.values()) group.joined = false;
+    for (const group of this.#groups.values()) group.state = "unknown";
   }
 
-  /** Tries again to join what could not be joined. @returns why it still cannot, if so */
+  /** Tries again to join what could not be joined. @returns why it cannot be, told once for as long as it stays the same */
   retry(): SystemCallError | undefined {
+    for (const [key, group] of this.#groups) if (group.state === "failed" && !this.#join(key, group)) break; // The rest would fail, too.
+    const error = this.#error;
     this.#error = undefined;
-    for (const [key, group] of this.#groups) if (!group.joined) this.#join(key, group);
-    return this.#error;
+    if (error?.message === this.#told) return undefined;
+    this.#told = error?.message;
+    return error;
   }
 
   [Symbol.dispose](): void {
     this.#memberships[Symbol.dispose]();
   }
 
-  #join(key: bigint, group: Group): void {
+  #join(key: bigint, group: Group): boolean {
     try {
       this.#memberships.join(key);
-      group.joined = true;
+      group.state = "joined";
+      return true;
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
+      group.state = "failed";
       this.#error = error;
+      return false;
     }
   }
 }

@@ -130,7 +130,7 @@ export class Port implements Disposable {
     return error;
   }
 
-  /** Tries again to join the groups that could not be joined. @returns why they still cannot, if so */
+  /** Tries again to join the groups that could not be joined. @returns why they cannot be, told once for as long as it stays the same */
   retryGroups(): SystemCallError | undefined {
     return this.#groups.retry();
   }

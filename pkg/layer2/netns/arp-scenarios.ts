@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { closeSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EtherType, etherTypeFilter, PacketSocket, ReceiveBatch, type TableLink } from "#pkg/linux";
+import { EtherType, etherTypeFilter, PacketSocket, ReceiveBatch, SendBatch, type TableLink } from "#pkg/linux";
 import { silentLog } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "../arp.ts";
@@ -207,7 +207,7 @@ test("an interface that gets its carrier back announces anew, and has not tried 
   await lan.call("run", "ip", "link", "set", "host0", "up");
   await until(() => layer2.counters().addresses[0]?.gratuitousSent === 2);
   assert.equal(layer2.counters().sendFailures, 0);
-  await lan.call("listen", "host0"); // The client's socket would tell once that its interface was down.
+  await lan.call("listen", "host0"); // The client's socket would tell once that its interface was down, also when it sends.
 });
 
 test("a port of a bridge is not answered on, and its bridge is", async () => {
@@ -291,6 +291,24 @@ test("a packet socket receives what its filter keeps, and nothing else", async (
   assert.deepEqual(batch.frame(0), { frame: frame.subarray(0, 50), arrival: "broadcast" });
   assert.equal(short.receive(batch), 0);
   assert.equal(none.receive(batch), 0);
+});
+
+test("a packet socket says of each frame whether it could be sent, and goes on with the next", async () => {
+  const index = Number.parseInt(ip("-o link show dev lan0"), 10);
+  using socket = PacketSocket.open(index, EtherType.arp, etherTypeFilter(EtherType.arp, 128));
+  const batch = new SendBatch(2, 128);
+  for (let i = 0; i < batch.capacity; i++) batch.push(encodeArp(await requestFor(quiet)));
+  assert.throws(() => batch.push(new Uint8Array(42)), RangeError);
+  assert.deepEqual(socket.send(batch), []);
+  ip("link set lan0 down");
+  const failures = socket.send(batch).map(({ index, error }) => [index, error.code]);
+  assert.deepEqual(failures, [
+    [0, "ENETDOWN"],
+    [1, "ENETDOWN"],
+  ]);
+  ip("link set lan0 up");
+  assert.throws(() => socket.receive(new ReceiveBatch(1, 128)), { code: "ENETDOWN" }); // Told once.
+  assert.deepEqual(socket.send(batch), []);
 });
 
 test("ten thousand addresses are announced while requests are answered", async () => {

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EtherType, etherTypeFilter, PacketSocket, PollSet, ReceiveBatch, SendBatch } from "#pkg/linux";
+import { EtherType, etherTypeFilter, PacketSocket, PollSet, ReceiveBatch, SendBatch, SystemCallError } from "#pkg/linux";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "../arp.ts";
 import {
   allNodesGroup,
@@ -141,7 +141,12 @@ function receive(name: string, protocol: Protocol, milliseconds: number): Uint8A
   const poll = new PollSet();
   poll.watch([socket.fd]);
   poll.wait(milliseconds);
-  return socket.receive(received) === 0 ? undefined : Uint8Array.from(received.frame(0).frame);
+  try {
+    return socket.receive(received) === 0 ? undefined : Uint8Array.from(received.frame(0).frame);
+  } catch (error) {
+    if (error instanceof SystemCallError && error.code === "ENETDOWN") return undefined; // Told once after it was down.
+    throw error;
+  }
 }
 
 /** What `lan.ts` sends for one call. */
