@@ -11,7 +11,7 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 const pure = [
   ...["pkg/allocator/", "pkg/config/", "pkg/live-config/", "pkg/net/", "pkg/placement/", "pkg/memberlist/ring/"],
   /pkg\/memberlist\/(keyring|octets|node-fields|packet-budget|wire|messages|message-type|memberlist-error)\.ts$/,
-  /pkg\/layer2\/(answer|arp|mac|.*-responder|gratuitous|groups|queue|eligibility|.*-schedule)\.ts$/,
+  /pkg\/layer2\/(answer|arp|mac|.*-responder|gratuitous|queue|eligibility|.*-schedule)\.ts$/,
   /pkg\/node-checks\/(judge|finding|subnets|setting)\.ts$/,
   /pkg\/linux\/(filter|netlink|link-table)\.ts$/,
   /pkg\/[^/]+\/(.*-)?codec\.ts$/,
