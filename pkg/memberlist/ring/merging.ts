@@ -72,8 +72,10 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   record.meta = alive.meta;
   record.offersFast = offersFast(alive.meta);
   if (before !== "alive") setStatus(record, "alive", now);
-  if (before === "dead" || before === "left") tell(ring, "joined", record);
-  else {
+  if (before === "dead" || before === "left") {
+    record.slowProbes = 0;
+    tell(ring, "joined", record);
+  } else {
     if (before === "suspect") {
       ring.counters.refuted++;
       tell(ring, "refuted", record);
@@ -186,6 +188,11 @@ function refute(ring: Ring, accused: number, now: Millis): void {
 
 export function aliveOf({ node, incarnation, endpoint, meta, versions }: NodeRecord): Alive {
   return { type: "alive", node, incarnation, endpoint, meta, versions };
+}
+
+/** What a node that is gone is to others: said by itself when it left, by this one when it failed. */
+export function deadOf(ring: Ring, { node, incarnation, status }: NodeRecord): Dead {
+  return { type: "dead", node, incarnation, from: status === "left" ? node : ring.self.node };
 }
 
 function setStatus(record: NodeRecord, status: MemberStatus, now: Millis): void {

@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { Ack, Endpoint, IndirectPing, Nack, PacketMessage, Ping } from "../messages.ts";
-import { mergeSuspect } from "./merging.ts";
+import { deadOf, mergeSuspect } from "./merging.ts";
 import { chooseRandom, shuffle } from "./random.ts";
 import {
   changeHealth,
@@ -15,6 +15,17 @@ import {
   withPort,
 } from "./ring.ts";
 import { sendDirect, sendToNode } from "./sending.ts";
+import { timings } from "./timing.ts";
+
+/** An answer that takes longer is close to the fast timing's probe timeout... */
+const slowAnswer: Millis = timings.fast.probeTimeout / 2;
+/** ...and so many in a row are the network's fault, not that of a process that stalled. */
+const slowProbesTolerated = 4;
+
+/** Whether a node cannot be reached as quickly as the fast timing needs it. */
+export function isSlow({ slowProbes }: NodeRecord): boolean {
+  return slowProbes > slowProbesTolerated;
+}
 
 /** Does what of the probes, our own and those for others, is due. */
 export function doProbing(ring: Ring, now: Millis): void {
@@ -99,9 +110,19 @@ function askOthers(ring: Ring, probe: Probe, now: Millis): void {
   }
 }
 
+/** Takes note of whether the fast timing would have had an answer in good time. */
+function note(ring: Ring, { node }: Probe, time: Millis): void {
+  const record = ring.records.get(node);
+  if (record?.status !== "alive") return; // That a suspect does not answer says nothing of the way to it.
+  const was = isSlow(record);
+  record.slowProbes = time > slowAnswer ? record.slowProbes + 1 : 0;
+  if (isSlow(record) !== was) ring.timingStale = true;
+}
+
 /** The probe's time is over without an answer in a packet. */
 function judge(ring: Ring, probe: Probe, now: Millis): void {
   const { node, incarnation, nacksExpected, nacks } = probe;
+  note(ring, probe, Infinity);
   if (probe.answeredOnStream) {
     ring.effects.push({ type: "packetsLost", node });
     succeed(ring, now);
@@ -129,8 +150,7 @@ export function onPing(ring: Ring, ping: Ping, from: Endpoint): void {
   const to = replyTo(ping, from);
   const asking = ping.source === undefined ? undefined : ring.records.get(ping.source.node);
   // It does not know that it was declared dead: tell it, so that it refutes at once.
-  if (asking?.status === "dead" && sameEndpoint(asking.endpoint, to))
-    sendDirect(ring, to, { type: "dead", node: asking.node, incarnation: asking.incarnation, from: ring.self.node });
+  if (asking?.status === "dead" && sameEndpoint(asking.endpoint, to)) sendDirect(ring, to, deadOf(ring, asking));
   sendDirect(ring, to, { type: "ack", sequence: ping.sequence, payload: undefined });
 }
 
@@ -149,7 +169,9 @@ export function onAck(ring: Ring, { sequence }: Ack, now: Millis): void {
     sendDirect(ring, relay.to, { type: "ack", sequence: relay.sequence, payload: undefined });
   } else if (ring.probe?.sequence === sequence) {
     const { node, sentAt, indirectAt } = ring.probe;
-    if (indirectAt !== Infinity) ring.effects.push({ type: "roundTrip", node, time: now - sentAt });
+    const time = now - sentAt;
+    note(ring, ring.probe, time);
+    if (indirectAt !== Infinity) ring.effects.push({ type: "roundTrip", node, time });
     succeed(ring, now);
   }
 }

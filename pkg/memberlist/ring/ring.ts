@@ -15,7 +15,10 @@ export interface RingOptions {
   readonly wire: Wire;
   /** What this node says of itself beside what the ring adds. */
   readonly metadata: MetadataFields;
-  /** `auto`: fast as long as all members offer it. `lan` does not offer it, which keeps those on `auto` at `lan` too. */
+  /**
+   * `auto`: fast as long as all members offer it, which they do while they reach one another quickly. `lan` does not offer it, which
+   * keeps those on `auto` at `lan` too. `fast` is for rings where all are known to keep up.
+   */
   readonly timing: TimingName | "auto";
   /** After how long a dead node's name may be taken by another address; 0: when it is forgotten. */
   readonly deadNodeReclaim: Millis;
@@ -33,6 +36,8 @@ export interface NodeRecord {
   since: Millis;
   /** Whether its metadata offers the fast timing. */
   offersFast: boolean;
+  /** Probes in a row, up to the last one, that took longer than the fast timing can do with. */
+  slowProbes: number;
 }
 
 /** A node being probed. */
@@ -112,6 +117,8 @@ export interface Ring {
   readonly exchanges: Map<number, ExchangePurpose>;
   readonly joins: Map<number, Join>;
   readonly counters: RingCounters;
+  /** What this node says of itself now, beside what the ring adds. */
+  metadata: MetadataFields;
   timing: Timing;
   /** Members or their metadata changed, so that the timing has to be chosen again. */
   timingStale: boolean;
@@ -139,7 +146,13 @@ const healthLimit = 7;
 export const maxU32 = 0xffff_ffff;
 
 export function newRing(options: RingOptions, now: Millis): Ring {
-  const self = newRecord(options.node, options.endpoint, ownVersions, ownMetadata(options, options.metadata), now);
+  const self = newRecord(
+    options.node,
+    options.endpoint,
+    ownVersions,
+    ownMetadata(options.metadata, options.timing !== "lan"),
+    now,
+  );
   return {
     options,
     self,
@@ -163,6 +176,7 @@ export function newRing(options: RingOptions, now: Millis): Ring {
       pushPullsRefused: 0,
       stalls: 0,
     },
+    metadata: options.metadata,
     timing: timings[options.timing === "auto" ? "fast" : options.timing], // Alone, so all members are as this one.
     timingStale: false,
     sequence: 0,
@@ -188,14 +202,23 @@ export function newRecord(
   meta: Uint8Array | undefined,
   now: Millis,
 ): NodeRecord {
-  return { node, status: "dead", incarnation: 0, endpoint, meta, versions, since: now, offersFast: offersFast(meta) };
+  return {
+    node,
+    status: "dead",
+    incarnation: 0,
+    endpoint,
+    meta,
+    versions,
+    since: now,
+    offersFast: offersFast(meta),
+    slowProbes: 0,
+  };
 }
 
 const timingVersion = 1;
 
-export function ownMetadata(options: RingOptions, fields: MetadataFields): Uint8Array {
-  if (options.timing === "lan") return encodeMetadata(fields);
-  return encodeMetadata(new Map([...fields, [MetadataKey.timing, Uint8Array.of(timingVersion)]]));
+export function ownMetadata(fields: MetadataFields, offer: boolean): Uint8Array {
+  return encodeMetadata(offer ? new Map([...fields, [MetadataKey.timing, Uint8Array.of(timingVersion)]]) : fields);
 }
 
 export function offersFast(meta: Uint8Array | undefined): boolean {

@@ -45,11 +45,27 @@ test("metadata: the same again changes nothing", () => {
   assert.deepEqual([lone.view("self"), lone.effects], ["alive 1", []]);
 });
 
-test("metadata: one that does not fit is refused and changes nothing", () => {
-  const lone = LoneRing.among("a");
-  const fields = new Map([1, 2, 3].map((key) => [key, new Uint8Array(255)]));
-  assert.throws(() => lone.tell({ type: "metadata", fields }), RangeError);
-  assert.equal(lone.view("self"), "alive 1");
+test("metadata: one that does not fit is refused and changes nothing, also when only what the ring adds is too much", () => {
+  for (const [timing, last, fits] of [
+    ["lan", 247, true],
+    ["lan", 248, false],
+    ["auto", 244, true],
+    ["auto", 245, false],
+  ] as const) {
+    const own = timing === "lan" ? LoneRing.among("a") : slowly(5); // One that never offers, one that does not at the moment.
+    const before = own.view("self");
+    const tell = () =>
+      own.tell({
+        type: "metadata",
+        fields: new Map([
+          [2, new Uint8Array(255)],
+          [3, new Uint8Array(last)],
+        ]),
+      });
+    if (fits) tell();
+    else assert.throws(tell, RangeError);
+    assert.equal(own.view("self") === before, !fits, `${timing} ${last}`);
+  }
 });
 
 test("leave: the leave is gossiped until it was sent often enough, and then finished", () => {
@@ -113,6 +129,23 @@ test("an accusation that was refuted already is answered with the refutation", (
   assert.equal(lone.view("a"), "alive 6");
 });
 
+for (const [name, gone] of [
+  ["failed", dead("a", 5, "self")],
+  ["left", dead("a", 5, "a")],
+] as const) {
+  test(`a suspicion of a node that ${name} already is answered with that`, () => {
+    const lone = LoneRing.among("b");
+    lone.hear(alive("a", 5));
+    lone.hear(gone);
+    lone.quieten();
+    lone.hear(suspect("a", 5, "b"), at(50));
+    assert.deepEqual(lone.sends(), [{ type: "send", to: at(50), messages: [gone], checksum: false }]);
+    lone.hear(suspect("a", 6, "b"), at(50)); // It knows more than we do.
+    lone.hear(dead("a", 5, "b"), at(50));
+    assert.deepEqual(lone.sends(), []);
+  });
+}
+
 test("an accusation of somebody who did not refute is not answered", () => {
   const lone = LoneRing.among("ab");
   lone.hear(suspect("a", 3, "b"));
@@ -173,6 +206,56 @@ for (const timing of ["lan", "fast"] as const) {
     assert.equal(decodeMetadata(lone.record("self").meta)?.has(MetadataKey.timing), timing === "fast");
   });
 }
+
+/** Among members that offer the fast timing, at that pace, `a` answers this many probes after 11 ms. */
+function slowly(answers: number, timing: "auto" | "fast" = "auto"): LoneRing {
+  const lone = new LoneRing({ timing });
+  lone.hear(alive("a", 1, { meta: offer }));
+  for (let i = 0; i < answers; i++) answer(lone, 11);
+  return lone;
+}
+
+/** Waits for a probe and answers it. */
+function answer(lone: LoneRing, time: number): void {
+  while (lone.ring.probe === undefined) lone.advanceTo(nextDeadline(lone.ring));
+  const { sequence } = lone.ring.probe;
+  lone.now += time;
+  lone.hear({ type: "ack", sequence, payload: undefined });
+}
+
+const offers = (lone: LoneRing) => decodeMetadata(lone.record("self").meta)?.has(MetadataKey.timing);
+
+test("timing: a member that answers five probes in a row slowly makes this node withdraw its offer until it answers quickly", () => {
+  const lone = slowly(4);
+  assert.deepEqual([offers(lone), lone.ring.timing.name], [true, "fast"]);
+  answer(lone, 11);
+  assert.deepEqual([offers(lone), lone.ring.timing.name], [false, "lan"]);
+  answer(lone, 11);
+  assert.equal(lone.ring.timing.name, "lan");
+  answer(lone, 10);
+  assert.deepEqual([offers(lone), lone.ring.timing.name], [true, "fast"]);
+});
+
+test("timing: slow probes do not count when a quick one is among them", () => {
+  const lone = slowly(4);
+  answer(lone, 10);
+  for (let i = 0; i < 4; i++) answer(lone, 11);
+  assert.equal(lone.ring.timing.name, "fast");
+});
+
+test("timing: a slow member that fails or starts again counts as quick", () => {
+  for (const message of [dead("a", 1, "b"), dead("a", 1, "a")]) {
+    const lone = slowly(5);
+    lone.hear(message);
+    assert.equal(lone.ring.timing.name, "fast");
+    lone.hear(alive("a", 2, { meta: offer }));
+    assert.equal(lone.ring.timing.name, "fast");
+  }
+});
+
+test("timing: where fast is forced it stays, however slowly others answer", () => {
+  assert.deepEqual([slowly(9, "fast").ring.timing.name, offers(slowly(9, "fast"))], ["fast", true]);
+});
 
 test("timers: one that comes early changes nothing", () => {
   const lone = LoneRing.among("a");

@@ -1,9 +1,9 @@
 import type { Millis } from "#pkg/clock";
-import type { Endpoint, PacketMessage } from "../messages.ts";
+import type { Dead, Endpoint, PacketMessage, Suspect } from "../messages.ts";
 import type { Effect, Event, Member } from "./events.ts";
 import { join, onExchangeEnd, onRequest, periodicPushPull } from "./exchanging.ts";
-import { aliveOf, announce, endSuspicions, leave, mergeAlive, mergeDead, mergeSuspect } from "./merging.ts";
-import { doProbing, onAck, onIndirectPing, onNack, onPing, onSendFailed } from "./probing.ts";
+import { aliveOf, announce, deadOf, endSuspicions, leave, mergeAlive, mergeDead, mergeSuspect } from "./merging.ts";
+import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed } from "./probing.ts";
 import { isMember, memberOf, newRing, ownMetadata, type Ring, type RingOptions, sameOctets } from "./ring.ts";
 import { gossip, sendDirect } from "./sending.ts";
 import { suspicionDueAt } from "./suspicion.ts";
@@ -55,11 +55,11 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
     case "leave":
       leave(ring, now);
       break;
-    case "metadata": {
-      const meta = ownMetadata(ring.options, event.fields);
-      if (ring.leave === "none" && !sameOctets(meta, ring.self.meta)) announce(ring, meta, now);
+    case "metadata":
+      ownMetadata(event.fields, ring.options.timing !== "lan"); // Throws also when they fit only as long as the ring adds nothing.
+      ring.metadata = event.fields;
+      refreshMetadata(ring, now);
       break;
-    }
     default:
       event satisfies never;
   }
@@ -129,12 +129,15 @@ function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Mill
 }
 
 /**
- * Answers an accusation that was refuted already: its sender missed the refutation, which is sent only so many times, and would
- * otherwise hold on to it until it compares views with somebody.
+ * Answers an accusation that is out of date: its sender missed what followed, which is sent only so many times, and would otherwise
+ * hold on to it until it compares views with somebody. Either it was refuted, or the accused is gone already.
  */
-function correct(ring: Ring, accusation: { readonly node: string; readonly incarnation: number }, from: Endpoint): void {
-  const record = ring.records.get(accusation.node);
-  if (record?.status === "alive" && accusation.incarnation < record.incarnation) sendDirect(ring, from, aliveOf(record));
+function correct(ring: Ring, accusation: Suspect | Dead, from: Endpoint): void {
+  const { type, node, incarnation } = accusation;
+  const record = ring.records.get(node);
+  if (record === undefined || incarnation > record.incarnation) return;
+  if (record.status === "alive" && incarnation < record.incarnation) sendDirect(ring, from, aliveOf(record));
+  else if (type === "suspect" && !isMember(record)) sendDirect(ring, from, deadOf(ring, record));
 }
 
 function takeEffects(ring: Ring, now: Millis): Effect[] {
@@ -144,8 +147,15 @@ function takeEffects(ring: Ring, now: Millis): Effect[] {
   return effects;
 }
 
+/** Announces what this node says of itself, where that changed. */
+function refreshMetadata(ring: Ring, now: Millis): void {
+  const meta = ownMetadata(ring.metadata, isFastOffered(ring));
+  if (ring.leave === "none" && !sameOctets(meta, ring.self.meta)) announce(ring, meta, now);
+}
+
 /** Keeps what runs, and brings forward what would wait longer than the new timing has it. */
 function chooseTiming(ring: Ring, now: Millis): void {
+  refreshMetadata(ring, now);
   ring.timingStale = false;
   const { timing: wanted, random } = ring.options;
   const name: TimingName = wanted !== "auto" ? wanted : isFastForAll(ring) ? "fast" : "lan";
@@ -155,6 +165,11 @@ function chooseTiming(ring: Ring, now: Millis): void {
   if (ring.gossipAt !== Infinity) ring.gossipAt = Math.min(ring.gossipAt, now + ring.timing.gossipInterval);
   ring.pushPullAt = Math.min(ring.pushPullAt, now + random() * pushPullInterval(ring.timing, ring.order.length));
   ring.effects.push({ type: "timingChanged", timing: name });
+}
+
+function isFastOffered({ options: { timing }, order }: Ring): boolean {
+  if (timing !== "auto") return timing === "fast";
+  return !order.some((record) => isMember(record) && isSlow(record));
 }
 
 function isFastForAll(ring: Ring): boolean {
