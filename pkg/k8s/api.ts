@@ -22,9 +22,9 @@ export class Api implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #slots = new Slots(writesAtOnce, eventsAtOnce);
-  readonly #closed = new AbortController();
+  readonly #closing = new AbortController(); // Ends reads.
+  readonly #closed = new AbortController(); // Ends writes too.
   readonly #underWay = new Set<Promise<unknown>>();
-  #closing = false;
 
   constructor(http: Http, options: { clock: Clock; random: Random }) {
     this.#http = http;
@@ -44,7 +44,7 @@ export class Api implements AsyncDisposable {
 
   /** Repeats what may succeed the next time, so `request` has to bear being carried out twice. @throws {ApiError} */
   call(request: Request, priority: Priority = "urgent"): Promise<Fields> {
-    if (this.#closing) return Promise.reject(new ApiError(`Cannot ${request.purpose}: the client is closed`, 0, "Closed"));
+    if (this.#closing.signal.aborted) return Promise.reject(closed(request));
     const call = this.#slots.run(priority, () => this.#persist(request));
     this.#underWay.add(call);
     const done = (): void => void this.#underWay.delete(call);
@@ -52,9 +52,9 @@ export class Api implements AsyncDisposable {
     return call;
   }
 
-  /** Refuses further calls, and gives those under way 5 s. */
+  /** Refuses further calls, ends reads, and gives writes under way 5 s. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing = true;
+    this.#closing.abort(new Error("the client was closed"));
     using _ = this.#clock.schedule("api drain", this.#clock.now() + drainMs, () =>
       this.#closed.abort(new Error("the client was closed")),
     );
@@ -63,17 +63,22 @@ export class Api implements AsyncDisposable {
 
   /** A call keeps its place while it waits, so that a busy server is asked for less. */
   async #persist(request: Request): Promise<Fields> {
+    const { signal } = request.method === "GET" ? this.#closing : this.#closed;
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.#http.json(request, this.#closed.signal);
+        return await this.#http.json(request, signal);
       } catch (error) {
-        if (!(error instanceof ApiError) || !mayPass(error) || attempt + 1 === attempts || this.#closed.signal.aborted)
-          throw error;
+        if (!(error instanceof ApiError) || !mayPass(error) || attempt + 1 === attempts) throw error;
+        if (signal.aborted) throw closed(request, error);
         const wait = backOff(attempt, firstRetryMs, longestRetryMs, this.#random);
-        await pause(this.#clock, "api retry", Math.max(wait, error.retryAfterMs ?? 0), this.#closed.signal);
+        await pause(this.#clock, "api retry", Math.max(wait, error.retryAfterMs ?? 0), signal);
       }
     }
   }
+}
+
+function closed({ purpose }: Request, cause?: ApiError): ApiError {
+  return new ApiError(`Cannot ${purpose}: the client was closed`, 0, "Closed", { cause });
 }
 
 function mayPass(error: ApiError): boolean {

@@ -208,6 +208,15 @@ test("disposal waits 5 s for a server that does not answer", limit, async () => 
   await Promise.all([disposed, failed]);
 });
 
+test("disposal waits for no read", limit, async () => {
+  await using s = await scene();
+  const asking = assert.rejects(s.cluster.hasEndpointSlices(), { name: "ApiError", reason: "Closed" });
+  await s.api.next();
+  await s.cluster[Symbol.asyncDispose]();
+  await asking;
+  assert.equal(s.clock.now(), 0);
+});
+
 test("EndpointSlices are looked for in their API group", limit, async () => {
   await using s = await scene();
   const ask = async (status: number, body: unknown): Promise<boolean> => {

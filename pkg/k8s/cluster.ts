@@ -143,7 +143,7 @@ export class Cluster implements AsyncDisposable {
     return (await unless(404, this.#api.call(request, "background"))) !== undefined;
   }
 
-  /** Stops the informers, gives writes under way 5 s, and closes all connections. */
+  /** Stops the informers, ends reads, gives writes under way 5 s, and closes all connections. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const informer of this.#informers) informer[Symbol.dispose]();
     await this.#api[Symbol.asyncDispose]();
