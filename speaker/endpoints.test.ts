@@ -49,6 +49,12 @@ test("chooseEndpoints: an API that is away is asked again until it answers, at g
   }
 });
 
+test("chooseEndpoints: a client that is closed is not asked again", async () => {
+  const { choice, warnings } = choose([new ApiError("Cannot look for EndpointSlices", 0, "Closed")]);
+  await assert.rejects(choice, { reason: "Closed" });
+  assert.deepEqual(warnings, []);
+});
+
 test("chooseEndpoints: an error of the program is not taken for one of the API", async () => {
   await assert.rejects(choose([new TypeError("broken")]).choice, { message: "broken" });
 });

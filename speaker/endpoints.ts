@@ -14,7 +14,10 @@ export interface EndpointsChoice {
   readonly random: Random;
 }
 
-/** Where this API tells which endpoints a Service has: EndpointSlices, or Endpoints before Kubernetes 1.21. Asks until it is told. */
+/**
+ * Where this API tells which endpoints a Service has: EndpointSlices, or Endpoints before Kubernetes 1.21. Asks until it is told.
+ * @throws {ApiError} `Closed` when the cluster is disposed of meanwhile
+ */
 export async function chooseEndpoints({
   cluster,
   disableSlices,
@@ -27,7 +30,7 @@ export async function chooseEndpoints({
     try {
       return (await cluster.hasEndpointSlices()) ? resources.endpointSlices : resources.endpoints;
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
+      if (!(error instanceof ApiError) || error.reason === "Closed") throw error;
       log.warn("cannot ask the API for EndpointSlices, trying again", { op: "startup", error });
       const { promise, resolve } = Promise.withResolvers<void>();
       clock.schedule("endpoints choice", clock.now() + backOff(attempt, firstRetryMs, longestRetryMs, random), resolve);

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { json, serve } from "#pkg/http";
-import { connect, EventRecorder, serviceReference } from "#pkg/k8s";
+import { connect, type EndpointSlice, EventRecorder, type Resource, serviceReference } from "#pkg/k8s";
 import { Layer2, Layer2Error } from "#pkg/layer2";
 import { createRegistry, KubernetesMetrics, metricsRoute } from "#pkg/metrics";
 import { describe, NodeChecks } from "#pkg/node-checks";
@@ -91,13 +91,17 @@ await runDaemon({
     stack.use(await serve({ host: values.host, port: values.port, routes, log }));
     checks.start();
     const running = stack.move();
-    // Not awaited: until the API answers, the process is well and can be stopped.
-    void chooseEndpoints({ cluster, disableSlices: values["disable-epslices"], log, clock, random }).then((endpoints) => {
+    const follow = (endpoints: Resource<EndpointSlice>) => {
       if (running.disposed) return;
       const options = { cluster, namespace, configMap: values.config, endpoints, members, speaker, metrics, log };
       sources = running.use(new Sources({ ...options, configured: () => checks.changed() }));
       sources.start();
-    });
+    };
+    const stopped = (error: unknown) => {
+      if (!running.disposed) throw error;
+    };
+    // Not awaited: until the API answers, the process is well and can be stopped.
+    void chooseEndpoints({ cluster, disableSlices: values["disable-epslices"], log, clock, random }).then(follow, stopped);
     return running;
   },
 });
