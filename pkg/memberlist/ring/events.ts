@@ -17,7 +17,7 @@ export type Event =
   | { readonly type: "exchangeFailed"; readonly exchange: number; readonly reason: string }
   /** Answered by one `joinFinished` for the same `join`. */
   | { readonly type: "join"; readonly join: number; readonly endpoints: readonly Endpoint[] }
-  /** Answered by one `leaveFinished`. The ring goes on answering until it is dropped. */
+  /** Followed by `leaveFinished`, once for all that came before it. The ring goes on answering until it is dropped. */
   | { readonly type: "leave" }
   /** Our own metadata changes. `step` throws a RangeError when `encodeMetadata` does. */
   | { readonly type: "metadata"; readonly fields: MetadataFields };
@@ -45,7 +45,12 @@ export type Effect =
       readonly failures: readonly { readonly endpoint: Endpoint; readonly reason: string }[];
     }
   | { readonly type: "leaveFinished" }
-  | { readonly type: "timingChanged"; readonly timing: TimingName }
+  | {
+      readonly type: "timingChanged";
+      readonly timing: TimingName;
+      /** The member that holds the ring back: it does not offer the fast timing, or answers this node too slowly for it. */
+      readonly because: NodeName | undefined;
+    }
   /** An answer to a ping, directly and in time. */
   | { readonly type: "roundTrip"; readonly node: NodeName; readonly time: Millis }
   /** Two processes use one name, or an address changed too soon. Told for each such message, so that it can be very often. */

@@ -76,8 +76,17 @@ function startProbe(ring: Ring, record: NodeRecord, now: Millis): void {
   const timeout = ring.timing.probeTimeout;
   const interval = ring.timing.probeInterval * (ring.health + 1); // An unwell node gives others more time.
   ring.probe = {
-    ...{ sequence, node, incarnation, sentAt: now, interval, timeout },
-    ...{ indirectAt: now + timeout, verdictAt: now + interval, nacksExpected: 0, nacks: 0, answeredOnStream: false },
+    sequence,
+    node,
+    incarnation,
+    sentAt: now,
+    interval,
+    timeout,
+    indirectAt: now + timeout,
+    verdictAt: now + interval,
+    nacksExpected: 0,
+    nacks: 0,
+    answeredOnStream: false,
   };
   ring.counters.probes++;
   const ping = ownPing(ring, sequence, node);
@@ -98,9 +107,8 @@ function askOthers(ring: Ring, probe: Probe, now: Millis): void {
   for (const other of chooseRandom(ring.order, ring.timing.indirectChecks, eligible, ring.options.random)) {
     const nack = other.versions[1] >= 4;
     if (nack) probe.nacksExpected++;
-    sendDirect(ring, other.endpoint, {
-      ...{ type: "indirectPing", sequence, node, target: record.endpoint, nack, source: sourceOf(ring) },
-    });
+    const request = { type: "indirectPing", sequence, node, target: record.endpoint, nack, source: sourceOf(ring) } as const;
+    sendDirect(ring, other.endpoint, request);
   }
   if (record.versions[1] >= 3) {
     const exchange = ring.exchange++;
@@ -111,7 +119,7 @@ function askOthers(ring: Ring, probe: Probe, now: Millis): void {
 }
 
 /** Takes note of whether the fast timing would have had an answer in good time. */
-function note(ring: Ring, { node }: Probe, time: Millis): void {
+function noteTime(ring: Ring, { node }: Probe, time: Millis): void {
   const record = ring.records.get(node);
   if (record?.status !== "alive") return; // That a suspect does not answer says nothing of the way to it.
   const was = isSlow(record);
@@ -122,7 +130,7 @@ function note(ring: Ring, { node }: Probe, time: Millis): void {
 /** The probe's time is over without an answer in a packet. */
 function judge(ring: Ring, probe: Probe, now: Millis): void {
   const { node, incarnation, nacksExpected, nacks } = probe;
-  note(ring, probe, Infinity);
+  noteTime(ring, probe, Infinity);
   if (probe.answeredOnStream) {
     ring.effects.push({ type: "packetsLost", node });
     succeed(ring, now);
@@ -170,7 +178,7 @@ export function onAck(ring: Ring, { sequence }: Ack, now: Millis): void {
   } else if (ring.probe?.sequence === sequence) {
     const { node, sentAt, indirectAt } = ring.probe;
     const time = now - sentAt;
-    note(ring, ring.probe, time);
+    noteTime(ring, ring.probe, time);
     if (indirectAt !== Infinity) ring.effects.push({ type: "roundTrip", node, time });
     succeed(ring, now);
   }

@@ -170,12 +170,12 @@ for (const [name, gone] of [
     const lone = new LoneRing({ timing: "auto" });
     lone.hear(alive("a", 1, { meta: offer }));
     lone.hear(alive("b", 1));
-    assert.deepEqual(lone.take("timingChanged"), [{ type: "timingChanged", timing: "lan" }]);
+    assert.deepEqual(lone.take("timingChanged"), [{ type: "timingChanged", timing: "lan", because: "b" }]);
     lone.hear(suspect("b", 1, "a"));
     assert.equal(lone.ring.timing.name, "lan");
     lone.now = 5000;
     lone.hear(gone);
-    assert.deepEqual(lone.take("timingChanged"), [{ type: "timingChanged", timing: "fast" }]);
+    assert.deepEqual(lone.take("timingChanged"), [{ type: "timingChanged", timing: "fast", because: undefined }]);
     assert.ok(lone.ring.probeAt <= 5050);
     assert.ok(lone.ring.pushPullAt <= 15_000);
   });
@@ -230,6 +230,10 @@ test("timing: a member that answers five probes in a row slowly makes this node 
   assert.deepEqual([offers(lone), lone.ring.timing.name], [true, "fast"]);
   answer(lone, 11);
   assert.deepEqual([offers(lone), lone.ring.timing.name], [false, "lan"]);
+  assert.deepEqual(
+    lone.take("timingChanged").map(({ because }) => because),
+    ["a"],
+  );
   answer(lone, 11);
   assert.equal(lone.ring.timing.name, "lan");
   answer(lone, 10);

@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import type { Dead, Endpoint, PacketMessage, Suspect } from "../messages.ts";
+import type { Dead, Endpoint, NodeName, PacketMessage, Suspect } from "../messages.ts";
 import type { Effect, Event, Member } from "./events.ts";
 import { join, onExchangeEnd, onRequest, periodicPushPull } from "./exchanging.ts";
 import { aliveOf, announce, deadOf, endSuspicions, leave, mergeAlive, mergeDead, mergeSuspect } from "./merging.ts";
@@ -158,13 +158,14 @@ function chooseTiming(ring: Ring, now: Millis): void {
   refreshMetadata(ring, now);
   ring.timingStale = false;
   const { timing: wanted, random } = ring.options;
-  const name: TimingName = wanted !== "auto" ? wanted : isFastForAll(ring) ? "fast" : "lan";
+  const because = wanted === "auto" ? holdsBack(ring) : undefined;
+  const name: TimingName = wanted !== "auto" ? wanted : because === undefined ? "fast" : "lan";
   if (name === ring.timing.name) return;
   ring.timing = timings[name];
   ring.probeAt = Math.min(ring.probeAt, now + ring.timing.probeInterval);
   if (ring.gossipAt !== Infinity) ring.gossipAt = Math.min(ring.gossipAt, now + ring.timing.gossipInterval);
   ring.pushPullAt = Math.min(ring.pushPullAt, now + random() * pushPullInterval(ring.timing, ring.order.length));
-  ring.effects.push({ type: "timingChanged", timing: name });
+  ring.effects.push({ type: "timingChanged", timing: name, because });
 }
 
 function isFastOffered({ options: { timing }, order }: Ring): boolean {
@@ -172,6 +173,9 @@ function isFastOffered({ options: { timing }, order }: Ring): boolean {
   return !order.some((record) => isMember(record) && isSlow(record));
 }
 
-function isFastForAll(ring: Ring): boolean {
-  return ring.order.every((record) => !isMember(record) || record.offersFast);
+/** The first that does not offer the fast timing; where that is this node, the one that it finds too slow. */
+function holdsBack({ order, self }: Ring): NodeName | undefined {
+  const without = order.find((record) => isMember(record) && !record.offersFast);
+  const slow = without === self ? order.find((record) => isMember(record) && isSlow(record)) : without;
+  return slow?.node;
 }

@@ -39,7 +39,7 @@ const lan: Timing = {
 
 /**
  * A dead node among 50 is known to all of them within a second: the first probe of it starts within 420 ms in 9,999 of 10,000
- * cases (35 ms on average), it is suspected 50 ms later, has 450 ms to refute, and the news takes up to 60 ms. A process that stalls for
+ * cases (35 ms in half of them), it is suspected 50 ms later, has 450 ms to refute, and the news takes up to 60 ms. A process that stalls for
  * less than 400 ms has refuted before anybody declares it dead. A node sends 20 pings and 20 acks a second, in rings of any size,
  * where `lan` has one of each. The probe timeout leaves time for a relay's nack before the probe ends.
  */
