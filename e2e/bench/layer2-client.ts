@@ -40,7 +40,7 @@ export const client = {
     return times;
   },
 
-  /** Asks at an even rate, or as fast as it can. @returns how often it asked, how many answers came until none was left, and seconds until then */
+  /** Asks at an even rate, or as fast as it can. @returns how often it asked, how many answers came, and seconds until the last */
   flood(question: Question, perSecond: number, milliseconds: number): { asked: number; answered: number; seconds: number } {
     using socket = open(question.protocol);
     const requests = frames(question, batch);

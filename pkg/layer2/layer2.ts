@@ -48,9 +48,9 @@ interface Entry {
 }
 
 /**
- * Announces addresses on every interface of the node that can (see `eligibility`): answers requests for them and tells everyone at once
- * when an address comes, or when an interface does, and again from time to time. A thread of its own does it, so that nothing here delays an answer; one that dies
- * is replaced and goes on with the same addresses.
+ * Announces addresses on every interface of the node that can (see `eligibility`): answers requests for them, and tells everyone at
+ * once when an address comes, or when an interface does, and again from time to time. A thread of its own does it, so that nothing
+ * here delays an answer; one that dies is replaced and goes on with the same addresses.
  */
 export class Layer2 implements AsyncDisposable {
   readonly #log: Log;

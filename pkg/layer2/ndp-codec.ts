@@ -65,10 +65,11 @@ export function multicastMac(group: bigint): Mac {
 }
 
 /**
- * Decodes an Ethernet frame that holds a neighbour solicitation or advertisement (RFC 4861, sections 4.3 and 4.4), checked as sections
- * 7.1.1 and 7.1.2 demand of the receiver. Reserved bits and unknown options are ignored, and so are a link-layer address that is not
- * of Ethernet's length, a second one, and what follows the packet.
- * @returns undefined for a frame cut short, a VLAN tag, an extension header, any other message, one that fails a check, or a source that is a group
+ * Decodes an Ethernet frame that holds a neighbour solicitation or advertisement (RFC 4861, sections 4.3 and 4.4), checked as
+ * sections 7.1.1 and 7.1.2 demand of the receiver. Reserved bits and unknown options are ignored, and so are a link-layer address
+ * that is not of Ethernet's length, a second one, and what follows the packet.
+ * @returns undefined for a frame cut short, a VLAN tag, an extension header, any other message, one that fails a check, or one whose
+ * source is a group
  */
 export function decodeNeighbor(bytes: Uint8Array): NeighborFrame | undefined {
   if (bytes.length < optionsAt) return undefined;
@@ -152,8 +153,8 @@ function decodeOptions(view: DataView, end: number, wanted: number): Options | u
 }
 
 /**
- * The Internet checksum of the message and its pseudo-header (RFC 4443, section 2.3; RFC 8200, section 8.1), where the addresses
- * directly before the message are a part of it. 0 for a message that holds its right checksum. The length is even: options come in eights.
+ * The Internet checksum of the message and its pseudo-header (RFC 4443, section 2.3; RFC 8200, section 8.1), of which the addresses
+ * directly before the message are a part. 0 for a message that holds its right checksum. The length is even: options come in eights.
  */
 function checksum(view: DataView, length: number): number {
   let sum = length + protocolIcmpv6;
