@@ -1,16 +1,10 @@
 import { flag } from "#pkg/flags";
-import { logLevels } from "#pkg/log";
+import { commonFlags } from "#pkg/process";
 
 /** The flags and environment variables of MetalLB's speaker (v0.12), and `--ml-timing`. */
 export const flags = {
-  config: flag.text({ help: "name of the ConfigMap with the configuration", fallback: "config" }),
-  namespace: flag.text({
-    help: "namespace of the ConfigMap and of the speaker Pods; default: the Pod's own",
-    env: "METALLB_NAMESPACE",
-  }),
-  kubeconfig: flag.text({ help: "path of a kubeconfig; needed only outside a cluster" }),
+  ...commonFlags,
   host: flag.text({ help: "address on which metrics and health are served; default: all", env: "METALLB_HOST" }),
-  port: flag.integer({ help: "port on which metrics and health are served", fallback: 7472, min: 0, max: 65535 }),
   "node-name": flag.text({ help: "name of the node this speaker runs on", env: "METALLB_NODE_NAME" }),
   "ml-bindaddr": flag.text({
     help: "this node's address in the speakers' ring; without it there is none",
@@ -37,6 +31,5 @@ export const flags = {
     fallback: "auto",
     choices: ["auto", "lan", "fast"] as const,
   }),
-  "log-level": flag.choice({ help: "how much is logged", fallback: "info", choices: logLevels }),
   "disable-epslices": flag.boolean({ help: "read Endpoints even where the API has EndpointSlices" }),
 } as const;

@@ -117,7 +117,10 @@ function newAgent({ server, proxy }: Access, tls: HttpsAgentOptions): Agent {
     scheduling: "lifo", // So that the connections of a burst fall idle, and the server closes them.
     ...(proxy !== undefined && { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }),
   };
-  return server.protocol === "https:" ? new HttpsAgent({ ...tls, ...options }) : new HttpAgent(options);
+  const agent = server.protocol === "https:" ? new HttpsAgent({ ...tls, ...options }) : new HttpAgent(options);
+  // All its connections are alike. Node would join the whole TLS material into a name, for each request.
+  agent.getName = () => "api";
+  return agent;
 }
 
 async function bytes(material: Material | undefined): Promise<Buffer | undefined> {

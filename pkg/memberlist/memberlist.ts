@@ -272,7 +272,7 @@ export class Memberlist implements AsyncDisposable {
         this.#left.resolve();
         break;
       case "timingChanged":
-        this.#log.timingChanged(effect.timing);
+        this.#log.timingChanged(effect.timing, effect.because === undefined ? undefined : nodeNameText(effect.because));
         this.#emit({ type: "timing", timing: effect.timing });
         break;
       case "roundTrip":

@@ -31,8 +31,9 @@ export class RingLog {
     else this.#log.debug(`member ${change}`, fields);
   }
 
-  timingChanged(timing: string): void {
-    this.#log.info("memberlist timing changed", { timing });
+  /** `because`: the member that keeps the ring from being fast. */
+  timingChanged(timing: string, because: string | undefined): void {
+    this.#log.info("memberlist timing changed", { timing, because });
   }
 
   trouble(trouble: Trouble): void {

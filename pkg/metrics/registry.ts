@@ -4,7 +4,8 @@ import type { Route } from "#pkg/http";
 /** A registry with the process's own metrics (`process_…`, `nodejs_…`) in it. */
 export function createRegistry(): Registry {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  // The default, a timer each 10 ms, costs 0.3 % of a core.
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
   return registry;
 }
 
