@@ -50,7 +50,7 @@ export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counter
   }
   new Counter({
     name: "ingot_layer2_frames_ignored_total",
-    help: "ARP frames that were not answered, by reason.",
+    help: "Frames that were not answered, by reason.",
     labelNames: ["reason"],
     registers: [registry],
     collect() {

@@ -72,7 +72,10 @@ suite("who gets which address", { skip: await Lab.refusal() }, () => {
     const address = await tcp.address();
     assert.equal(await udp.address(), address);
     await owner(cluster, address);
-    await waitFor("an answer over TCP", async () => (await answer(cluster, `${address}:53`)) === "dns-tcp-1 on node1");
+    await waitFor("an answer over TCP", async () => {
+      assert.equal(await answer(cluster, address, 53), "dns-tcp-1 on node1");
+      return true;
+    });
     const script = `
       const socket = require("node:dgram").createSocket("udp4");
       socket.on("message", (data) => { console.log(String(data)); socket.close(); });

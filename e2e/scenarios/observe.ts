@@ -31,11 +31,10 @@ export async function eventOf(cluster: DemoCluster, name: string, reason: string
 }
 
 /** The body that the client gets from the address, or the code of the failure. */
-export async function answer(cluster: DemoCluster, address: string): Promise<string> {
+export async function answer(cluster: DemoCluster, address: string, port = 80): Promise<string> {
+  const host = address.includes(":") ? `[${address}]` : address;
   try {
-    return (
-      await cluster.client.get(`http://${address.includes(":") ? `[${address}]` : address}/`, { timeout: 500 })
-    ).body.trim();
+    return (await cluster.client.get(`http://${host}:${port}/`, { timeout: 500 })).body.trim();
   } catch (error) {
     return (error as NodeJS.ErrnoException).code ?? String(error);
   }
