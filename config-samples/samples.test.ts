@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { loadAll } from "js-yaml";
-import { type Config, PoolIndex, readInput } from "#pkg/config";
+import { type Config, matchesSelector, PoolIndex, readInput } from "#pkg/config";
 import { parseAddress } from "#pkg/net";
 
 interface Manifest {
@@ -55,6 +55,14 @@ test("several-pools.yaml: the Service asks for the pool that does not assign by 
   const [service] = servicesOf("several-pools.yaml");
   const pool = configOf("several-pools.yaml").pools.find(({ autoAssign }) => !autoAssign);
   assert.equal(service?.metadata.annotations?.["metallb.universe.tf/address-pool"], pool?.name);
+});
+
+test("nodes-and-interfaces.yaml: one pool is for nodes with a label and for some of their interfaces", () => {
+  const [office, dmz] = configOf("nodes-and-interfaces.yaml").pools;
+  assert.deepEqual([office?.nodeSelectors, office?.interfaces], [[], []]);
+  const selected = (labels: Record<string, string>) => dmz?.nodeSelectors.some((selector) => matchesSelector(selector, labels));
+  assert.deepEqual([selected({ "example.com/dmz": "true" }), selected({})], [true, false]);
+  assert.deepEqual(dmz?.interfaces, ["bond1", "enp5s0f?"]);
 });
 
 test("dual-stack.yaml: the pool has both families", () => {

@@ -35,10 +35,20 @@ test("validate: a valid file is summed up in a table", async () => {
   const rows = [
     "c.yaml: valid",
     "",
-    "POOL  PROTOCOL  ADDRESSES  AUTO-ASSIGN  RANGES",
-    "a     layer2    254        yes          192.0.2.0-192.0.2.255",
+    "POOL  PROTOCOL  ADDRESSES  AUTO-ASSIGN  NODES  INTERFACES  RANGES",
+    "a     layer2    254        yes          all    all         192.0.2.0-192.0.2.255",
   ];
   assert.equal(out, `${rows.join("\n")}\n`);
+});
+
+test("validate: where a pool is limited to some nodes and interfaces the table says so", async () => {
+  const limited = "  node-selectors: [{match-labels: {rack: a}}]\n  interfaces: [eth0, 'bond*']\n";
+  const { out } = await ingotctl("validate", {
+    stdin: `address-pools:\n- name: a\n  protocol: layer2\n  addresses: [192.0.2.0/24]\n${limited}`,
+  });
+  assert.match(out, /\na +layer2 +256 +yes +selected +eth0, bond\* +192/);
+  const { out: bgp } = await ingotctl("validate", { stdin: "address-pools: [{name: b, protocol: bgp, addresses: ['::/64']}]" });
+  assert.match(bgp, /\nb +bgp +\d+ +yes +- +- +::/);
 });
 
 test("validate: a problem shows its line with a caret", async () => {
@@ -64,8 +74,10 @@ for (const args of ["validate", "validate -"]) {
 test("validate -o json: what is valid has a summary, without passwords", async () => {
   const peer =
     "peers:\n- {my-asn: 1, peer-asn: 2, peer-address: ::1, password: hunter2, node-selectors: [{match-labels: {a: b}}]}\n";
+  const selective =
+    "- {name: c, protocol: layer2, addresses: [192.0.3.0/24], node-selectors: [{match-labels: {a: b}}], interfaces: [eth?]}\n";
   const { status, out } = await ingotctl("validate -o json", {
-    stdin: `${valid}- {name: b, protocol: bgp, addresses: ['::/0']}\n${peer}`,
+    stdin: `${valid}- {name: b, protocol: bgp, addresses: ['::/0']}\n${selective}${peer}`,
   });
   assert.equal(status, Exit.ok);
   assert.deepEqual(JSON.parse(out), {
@@ -73,8 +85,36 @@ test("validate -o json: what is valid has a summary, without passwords", async (
     problems: [],
     summary: {
       pools: [
-        { name: "a", protocol: "layer2", cidrs: ["192.0.2.0/24"], autoAssign: true, avoidBuggyIPs: true, addresses: 254 },
-        { name: "b", protocol: "bgp", cidrs: ["::/0"], autoAssign: true, avoidBuggyIPs: false, addresses: String(2n ** 128n) },
+        {
+          name: "a",
+          protocol: "layer2",
+          cidrs: ["192.0.2.0/24"],
+          autoAssign: true,
+          avoidBuggyIPs: true,
+          addresses: 254,
+          nodeSelectors: [],
+          interfaces: [],
+        },
+        {
+          name: "b",
+          protocol: "bgp",
+          cidrs: ["::/0"],
+          autoAssign: true,
+          avoidBuggyIPs: false,
+          addresses: String(2n ** 128n),
+          nodeSelectors: [],
+          interfaces: [],
+        },
+        {
+          name: "c",
+          protocol: "layer2",
+          cidrs: ["192.0.3.0/24"],
+          autoAssign: true,
+          avoidBuggyIPs: false,
+          addresses: 256,
+          nodeSelectors: [{ matchLabels: { a: "b" }, matchExpressions: [] }],
+          interfaces: ["eth?"],
+        },
       ],
       peers: [
         {

@@ -1,4 +1,4 @@
-import { type Config, countUsable } from "#pkg/config";
+import { type Config, countUsable, type LabelSelector } from "#pkg/config";
 import { printable } from "./printable.ts";
 
 /** Pools and peers as tables; nothing where there are none. */
@@ -8,6 +8,7 @@ export function summaryText(config: Config): string {
     pool.protocol,
     String(countUsable(pool)),
     pool.autoAssign ? "yes" : "no",
+    ...(pool.protocol === "layer2" ? [nodes(pool.nodeSelectors), pool.interfaces.join(", ") || "all"] : ["-", "-"]),
     pool.ranges.map(String).join(", "),
   ]);
   const peers = config.peers.map((peer) => [
@@ -15,13 +16,17 @@ export function summaryText(config: Config): string {
     String(peer.port),
     `${peer.myAsn} -> ${peer.peerAsn}`,
     `${peer.holdTimeSeconds}s`,
-    peer.nodeSelectors.length === 0 ? "all" : "selected",
+    nodes(peer.nodeSelectors),
     peer.bfdProfile ?? "-",
   ]);
   return (
-    table(["POOL", "PROTOCOL", "ADDRESSES", "AUTO-ASSIGN", "RANGES"], pools) +
+    table(["POOL", "PROTOCOL", "ADDRESSES", "AUTO-ASSIGN", "NODES", "INTERFACES", "RANGES"], pools) +
     table(["PEER", "PORT", "ASN", "HOLD-TIME", "NODES", "BFD"], peers)
   );
+}
+
+function nodes(selectors: readonly LabelSelector[]): string {
+  return selectors.length === 0 ? "all" : "selected";
 }
 
 function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {

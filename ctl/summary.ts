@@ -10,6 +10,8 @@ export function summarize(config: Config) {
       autoAssign: pool.autoAssign,
       avoidBuggyIPs: pool.avoidBuggyIPs,
       addresses: jsonNumber(countUsable(pool)),
+      nodeSelectors: pool.nodeSelectors.map(jsonSelector),
+      interfaces: pool.interfaces,
     })),
     peers: config.peers.map((peer) => ({
       address: peer.address,

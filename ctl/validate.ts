@@ -19,7 +19,8 @@ The JSON is one object:
 
   {"valid": BOOL,
    "problems": [{"severity": "error"|"warning", "path", "line", "column", "message"}],
-   "summary": {"pools": [{"name", "protocol", "cidrs", "autoAssign", "avoidBuggyIPs", "addresses"}],
+   "summary": {"pools": [{"name", "protocol", "cidrs", "autoAssign", "avoidBuggyIPs", "addresses", "nodeSelectors",
+                          "interfaces"}],
                "peers": [{"address", "port", "myAsn", "peerAsn", "sourceAddress", "routerId", "holdTimeSeconds",
                           "keepaliveSeconds", "bfdProfile", "ebgpMultihop", "nodeSelectors"}]}}
 

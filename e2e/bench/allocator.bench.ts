@@ -25,7 +25,8 @@ function pool(cidr: string, avoidBuggyIPs: boolean): Pool {
   const prefix = parsePrefix(cidr);
   if (prefix === undefined) throw new Error(`Cannot read prefix: ${cidr}`);
   const ranges = [AddressRange.ofPrefix(prefix)];
-  return { name: cidr, protocol: "layer2", ranges, cidrs: [prefix], autoAssign: true, avoidBuggyIPs, advertisements: [] };
+  const plain = { autoAssign: true, advertisements: [], nodeSelectors: [], interfaces: [] };
+  return { name: cidr, protocol: "layer2", ranges, cidrs: [prefix], avoidBuggyIPs, ...plain };
 }
 
 /** Milliseconds that `work` takes. */

@@ -12,7 +12,8 @@ export function pool(name: string, addresses: readonly string[], rest: Partial<P
     return range;
   });
   const cidrs = ranges.flatMap((range) => range.toPrefixes());
-  return { name, protocol: "layer2", ranges, cidrs, autoAssign: true, avoidBuggyIPs: false, advertisements: [], ...rest };
+  const plain = { autoAssign: true, avoidBuggyIPs: false, advertisements: [], nodeSelectors: [], interfaces: [] };
+  return { name, protocol: "layer2", ranges, cidrs, ...plain, ...rest };
 }
 
 /** An IPv4 claim on port 80/TCP that shares with nobody and requests nothing. */

@@ -21,6 +21,10 @@ export interface Pool {
   readonly avoidBuggyIPs: boolean;
   /** Never empty for a `bgp` pool; always empty for a `layer2` one. */
   readonly advertisements: readonly BgpAdvertisement[];
+  /** Only nodes that any of these matches announce the addresses; empty means all nodes. Always empty for a `bgp` pool. */
+  readonly nodeSelectors: readonly LabelSelector[];
+  /** Globs of `pkg/glob`: the addresses are answered for on interfaces whose name matches any; empty means all. Always empty for a `bgp` pool. */
+  readonly interfaces: readonly string[];
 }
 
 export interface BgpAdvertisement {

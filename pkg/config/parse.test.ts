@@ -74,6 +74,10 @@ address-pools:
 - name: back
   protocol: layer2
   addresses: [192.0.2.7/24]
+  node-selectors:
+  - match-labels: {rack: a}
+  - match-expressions: [{key: zone, operator: In, values: [x]}]
+  interfaces: [eth0, "*.100", bond?]
 `);
   const [front, back] = config.pools;
   assert.deepEqual(JSON.parse(JSON.stringify(front?.cidrs)), [
@@ -101,6 +105,11 @@ address-pools:
   );
   assert.deepEqual(back?.cidrs.map(String), ["192.0.2.0/24"]);
   assert.deepEqual(back && [back.autoAssign, back.avoidBuggyIPs, back.advertisements], [true, false, []]);
+  assert.deepEqual(back?.nodeSelectors, [
+    { matchLabels: new Map([["rack", "a"]]), matchExpressions: [] },
+    { matchLabels: new Map(), matchExpressions: [{ key: "zone", operator: "In", values: ["x"] }] },
+  ]);
+  assert.deepEqual(back?.interfaces, ["eth0", "*.100", "bond?"]);
   const [only] = config.peers;
   assert.deepEqual(
     only && { ...only, address: `${only.address}`, sourceAddress: `${only.sourceAddress}`, routerId: `${only.routerId}` },
@@ -159,6 +168,7 @@ test("parseConfig: what is absent has the documented defaults", () => {
   assert.deepEqual(config.pools[0]?.advertisements, [
     { aggregationLength: 32, aggregationLengthV6: 128, localPref: undefined, communities: [] },
   ]);
+  assert.deepEqual([config.pools[0]?.nodeSelectors, config.pools[0]?.interfaces], [[], []]);
   assert.deepEqual(config.bfdProfiles.get("fast"), {
     name: "fast",
     receiveIntervalMs: 300,
@@ -284,6 +294,18 @@ const accepted: { name: string; text: string; get: (of: ReturnType<typeof parts>
     text: pool("  bgp-advertisements: []"),
     get: ({ pool }) => pool?.advertisements,
     want: [],
+  },
+  {
+    name: "no node selectors and no interfaces in a bgp pool",
+    text: bgpPool("  node-selectors: []\n  interfaces: []"),
+    get: ({ pool }) => [pool?.nodeSelectors, pool?.interfaces],
+    want: [[], []],
+  },
+  {
+    name: "an interface name of 15 octets, and one that may have more than are written",
+    text: pool('  interfaces: [enp0s31f6u1u2u3, "*enp0s31f6u1u2u*"]'),
+    get: ({ pool }) => pool?.interfaces,
+    want: ["enp0s31f6u1u2u3", "*enp0s31f6u1u2u*"],
   },
   {
     name: "a password of 80 octets",
@@ -517,6 +539,40 @@ const refused: { name: string; text: string; want: string[] }[] = [
     want: ['5:3: error: address-pools[0].bgp-advertisements: only a pool with "protocol: bgp" can have these'],
   },
   {
+    name: "node selectors and interfaces in a bgp pool",
+    text: bgpPool("  node-selectors: [{match-labels: {rack: a}}]\n  interfaces: [eth0]"),
+    want: [
+      '5:3: error: address-pools[0].node-selectors: only a pool with "protocol: layer2" can have these',
+      '6:3: error: address-pools[0].interfaces: only a pool with "protocol: layer2" can have these',
+    ],
+  },
+  {
+    name: "a pool's node selector that no node can match",
+    text: pool("  node-selectors: [{match-labels: {a: '-'}}, {match-expressions: [{key: a, operator: In}]}, {labels: {}}]"),
+    want: [
+      '5:39: error: address-pools[0].node-selectors[0].match-labels.a: no label has the value "-": at most 63 letters, digits, "-", "_" or ".", beginning and ending with one of the first two',
+      "5:67: error: address-pools[0].node-selectors[1].match-expressions[0].values: In needs at least one value",
+      '5:94: error: address-pools[0].node-selectors[2].labels: unknown field "labels"; the fields here are match-labels, match-expressions',
+    ],
+  },
+  {
+    name: "names that no interface can have",
+    text: pool('  interfaces: ["", eth0:1, a/b, "eth 0", enp0s31f6u1u2u3x, 7, [eth0]]'),
+    want: [
+      '5:16: error: address-pools[0].interfaces[0]: must be text that is not empty, but is the text ""',
+      ...[
+        ["eth0:1", 20],
+        ["a/b", 28],
+        ["eth 0", 33],
+        ["enp0s31f6u1u2u3x", 42],
+      ].map(
+        ([found, column], i) =>
+          `5:${column}: error: address-pools[0].interfaces[${i + 1}]: no interface has a name like "${found}": at most 15 octets besides "*", without blanks, "/" and ":"`,
+      ),
+      "5:63: error: address-pools[0].interfaces[6]: must be text that is not empty, but is a list",
+    ],
+  },
+  {
     name: "the same advertisement twice",
     text: bgpPool("  bgp-advertisements:\n  - {localpref: 1, communities: ['1:2']}\n  - communities: [1:2]\n    localpref: 1"),
     want: ["7:5: error: address-pools[0].bgp-advertisements[1]: repeats bgp-advertisements[0] of this pool"],
@@ -721,6 +777,14 @@ const warned: { name: string; text: string; want: string[] }[] = [
     want: [
       "5:3: warning: peers[1]: every node opens this session and that of peers[0] to the same 192.0.2.1; the router will keep only one",
     ],
+  },
+  {
+    name: "an interface written in another language of patterns",
+    text: pool("  interfaces: ['eth[01]', '^eth.*$', 'eth*']"),
+    want: ["eth[01]", "^eth.*$"].map(
+      (name, i) =>
+        `5:${[16, 27][i]}: warning: address-pools[0].interfaces[${i}]: only "*" and "?" stand for other characters, so that "${name}" asks for the rest of it as it is written`,
+    ),
   },
   {
     name: "further documents",

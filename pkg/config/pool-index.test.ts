@@ -57,6 +57,8 @@ test("PoolIndex: finds what asking every pool finds", () => {
           autoAssign: true,
           avoidBuggyIPs: false,
           advertisements: [],
+          nodeSelectors: [],
+          interfaces: [],
         });
       }
       const index = new PoolIndex(made.toReversed());

@@ -1,12 +1,14 @@
 import type { AddressRange, Prefix } from "#pkg/net";
 import { parseAddresses } from "./addresses.ts";
 import { readAdvertisements } from "./advertisements.ts";
-import type { Community, Pool } from "./config.ts";
+import type { Community, Pool, Protocol } from "./config.ts";
+import { readInterfaces } from "./interfaces.ts";
 import { limits } from "./limits.ts";
 import { checkOverlaps, type PlacedRange } from "./overlaps.ts";
 import { type Path, quote } from "./problem.ts";
 import type { RawList, RawPool } from "./raw.ts";
 import type { Report } from "./report.ts";
+import { readSelectors } from "./selectors.ts";
 
 /** Reads `address-pools`. Of pools with a problem only what can be read is in the result. */
 export function readPools(raw: RawList<RawPool>, aliases: ReadonlyMap<string, Community>, report: Report): Pool[] {
@@ -57,11 +59,13 @@ function readPool(
 ): Pool {
   const protocol = fields.protocol ?? "layer2";
   const entries = ranges.map(({ range, path }) => spend(range, path, budget, report)); // The CIDRs of each.
-  const raw = fields["bgp-advertisements"] ?? [];
   const advertised = [...path, "bgp-advertisements"];
-  if (fields.protocol === "layer2" && raw.length > 0)
-    report.errorAtKey(advertised, `only a pool with "protocol: bgp" can have these`);
+  const raw = onlyFor("bgp", fields.protocol, fields["bgp-advertisements"] ?? [], advertised, report);
   const advertisements = fields.protocol === "layer2" ? [] : readAdvertisements(raw, advertised, aliases, entries, report);
+  const selecting = [...path, "node-selectors"];
+  const selectors = onlyFor("layer2", fields.protocol, fields["node-selectors"] ?? [], selecting, report);
+  const answering = [...path, "interfaces"];
+  const interfaces = onlyFor("layer2", fields.protocol, fields.interfaces ?? [], answering, report);
   return {
     name: fields.name ?? "",
     protocol,
@@ -70,7 +74,16 @@ function readPool(
     autoAssign: fields["auto-assign"] ?? true,
     avoidBuggyIPs: fields["avoid-buggy-ips"] ?? false,
     advertisements,
+    nodeSelectors: readSelectors(selectors, selecting, report),
+    interfaces: readInterfaces(interfaces, answering, report),
   };
+}
+
+/** A list that pools of one protocol may have; none, with the reason reported, where the pool is known to be of the other. */
+function onlyFor<T>(protocol: Protocol, actual: Protocol | undefined, list: RawList<T>, path: Path, report: Report): RawList<T> {
+  if (actual === undefined || actual === protocol || list.length === 0) return list;
+  report.errorAtKey(path, `only a pool with "protocol: ${protocol}" can have these`);
+  return [];
 }
 
 /** The range's CIDRs, as long as all ranges together need no more of them than is sensible. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { dump } from "js-yaml";
-import { type Config, formatCommunity, parseConfig, readInput } from "./index.ts";
+import { type Config, formatCommunity, type LabelSelector, parseConfig, readInput } from "./index.ts";
 import { configSchema } from "./schema.ts";
 
 /** Whatever the text: an answer, with a configuration exactly if nothing is an error, and every problem at a place in the text. */
@@ -44,6 +44,7 @@ const words = [
   "<<",
   "kind",
   "ConfigMap",
+  "eth*",
   "data",
   "config",
   "__proto__",
@@ -131,24 +132,39 @@ const advertisement = optional(
   },
   [],
 );
-const pool = (index: number) =>
-  optional(
-    {
-      name: fc.constant(`pool ${index}`),
-      protocol: fc.constant("bgp"),
-      addresses: fc.uniqueArray(
-        fc.constantFrom(`10.${index}.0.0/28`, `10.${index}.1.0-10.${index}.1.31`, `2001:db8:${index}::/120`),
-        { minLength: 1 },
-      ),
-      "auto-assign": fc.boolean(),
-      "avoid-buggy-ips": fc.boolean(),
-      "bgp-advertisements": fc.uniqueArray(advertisement, {
-        maxLength: 3,
-        selector: (a) => JSON.stringify(Object.entries(a).sort()),
-      }),
-    },
-    ["name", "protocol", "addresses"],
-  );
+const selectors = fc.array(
+  fc.record({
+    "match-labels": fc.dictionary(label, labelValue, { noNullPrototype: true }),
+    "match-expressions": fc.array(expression, { maxLength: 2 }),
+  }),
+  { maxLength: 2 },
+);
+const pool = (index: number) => {
+  const common = {
+    name: fc.constant(`pool ${index}`),
+    addresses: fc.uniqueArray(
+      fc.constantFrom(`10.${index}.0.0/28`, `10.${index}.1.0-10.${index}.1.31`, `2001:db8:${index}::/120`),
+      { minLength: 1 },
+    ),
+    "auto-assign": fc.boolean(),
+    "avoid-buggy-ips": fc.boolean(),
+  };
+  const bgp = {
+    ...common,
+    protocol: fc.constant("bgp"),
+    "bgp-advertisements": fc.uniqueArray(advertisement, {
+      maxLength: 3,
+      selector: (a) => JSON.stringify(Object.entries(a).sort()),
+    }),
+  };
+  const layer2 = {
+    ...common,
+    protocol: fc.constant("layer2"),
+    "node-selectors": selectors,
+    interfaces: fc.array(fc.constantFrom("eth0", "*", "?th*", "bond0.1??", "0x10"), { maxLength: 3 }),
+  };
+  return fc.oneof(optional(bgp, ["name", "protocol", "addresses"]), optional(layer2, ["name", "protocol", "addresses"]));
+};
 const peer = (index: number) =>
   optional(
     {
@@ -162,13 +178,7 @@ const peer = (index: number) =>
       password: fc.string({ minLength: 1, maxLength: 20 }).filter((text) => new TextEncoder().encode(text).length <= 80),
       "bfd-profile": fc.constant("fast"),
       "ebgp-multihop": fc.boolean(),
-      "node-selectors": fc.array(
-        fc.record({
-          "match-labels": fc.dictionary(label, labelValue, { noNullPrototype: true }),
-          "match-expressions": fc.array(expression, { maxLength: 2 }),
-        }),
-        { maxLength: 2 },
-      ),
+      "node-selectors": selectors,
     },
     ["my-asn", "peer-asn", "peer-address"],
   );
@@ -180,6 +190,10 @@ const tree = fc.record({
   "bgp-communities": fc.constant({ inside: "64512:99" }),
   "bfd-profiles": fc.constant([{ name: "fast", "receive-interval": 50 }]),
 });
+
+function renderSelector({ matchLabels, matchExpressions }: LabelSelector) {
+  return { "match-labels": Object.fromEntries(matchLabels), "match-expressions": matchExpressions };
+}
 
 /** The configuration as its tree, with every default written out. */
 function render(config: Config) {
@@ -196,6 +210,8 @@ function render(config: Config) {
         ...(advertisement.localPref === undefined ? {} : { localpref: advertisement.localPref }),
         communities: advertisement.communities.map(formatCommunity),
       })),
+      "node-selectors": pool.nodeSelectors.map(renderSelector),
+      interfaces: pool.interfaces,
     })),
     peers: config.peers.map((peer) => ({
       "my-asn": peer.myAsn,
@@ -208,10 +224,7 @@ function render(config: Config) {
       password: peer.password ?? "",
       "bfd-profile": peer.bfdProfile ?? "",
       "ebgp-multihop": peer.ebgpMultihop,
-      "node-selectors": peer.nodeSelectors.map(({ matchLabels, matchExpressions }) => ({
-        "match-labels": Object.fromEntries(matchLabels),
-        "match-expressions": matchExpressions,
-      })),
+      "node-selectors": peer.nodeSelectors.map(renderSelector),
     })),
     "bfd-profiles": [...config.bfdProfiles.values()].map(({ name, receiveIntervalMs }) => ({
       name,

@@ -19,6 +19,8 @@ export interface RawPool {
   readonly "auto-assign"?: boolean;
   readonly "avoid-buggy-ips"?: boolean;
   readonly "bgp-advertisements"?: RawList<RawAdvertisement>;
+  readonly "node-selectors"?: RawList<RawSelector>;
+  readonly interfaces?: RawList<string>;
 }
 
 export interface RawAdvertisement {

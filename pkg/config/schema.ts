@@ -12,5 +12,7 @@ export interface FieldSchema {
   readonly maximum?: number;
 }
 
-/** The schema of the whole configuration: the shapes, types and ranges; rules between fields are code. */
-export const configSchema = schema as FieldSchema;
+/** The schema of the whole configuration: the shapes, types and ranges; rules between fields are code. Without references. */
+export const configSchema: FieldSchema = JSON.parse(JSON.stringify(schema), (_key, value) =>
+  value?.$ref === "#/definitions/node-selector" ? schema.definitions["node-selector"] : value,
+);

@@ -3,7 +3,7 @@ import { type Path, quote } from "./problem.ts";
 import type { RawExpression, RawList, RawSelector } from "./raw.ts";
 import type { Report } from "./report.ts";
 
-/** Reads `node-selectors`, with the rules of Kubernetes for label selectors. */
+/** Reads `node-selectors` of a peer or a pool, with the rules of Kubernetes for label selectors. */
 export function readSelectors(raw: RawList<RawSelector>, path: Path, report: Report): LabelSelector[] {
   const selectors: LabelSelector[] = [];
   for (const [index, fields] of raw.entries())

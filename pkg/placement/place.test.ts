@@ -13,6 +13,7 @@ function ip(text: string): Address {
 }
 const layer2: Pool = {
   ...{ name: "lan", protocol: "layer2", ranges: [], cidrs: [], autoAssign: true, avoidBuggyIPs: false, advertisements: [] },
+  ...{ nodeSelectors: [], interfaces: [] },
 };
 const nodes = ["node1", "node2", "node3"];
 const x = "192.0.2.1";

@@ -11,6 +11,7 @@ export function poolsOf(text: string): Config {
       const ranges = words.map(parseRange).filter((range) => typeof range !== "string");
       return {
         ...{ name, ranges, protocol: "layer2" as const, autoAssign: true, advertisements: [] },
+        ...{ nodeSelectors: [], interfaces: [] },
         ...{ cidrs: ranges.flatMap((range) => range.toPrefixes()), avoidBuggyIPs: words.includes("avoid") },
       };
     });

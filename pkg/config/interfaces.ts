@@ -1,0 +1,31 @@
+import { type Path, quote } from "./problem.ts";
+import type { RawList } from "./raw.ts";
+import type { Report } from "./report.ts";
+
+/** Reads `interfaces`: names in which `*` and `?` stand for characters. */
+export function readInterfaces(raw: RawList<string>, path: Path, report: Report): string[] {
+  const names: string[] = [];
+  for (const [index, name] of raw.entries()) {
+    if (name === undefined) continue;
+    if (!canMatch(name)) report.error([...path, index], notAName(name));
+    else if (otherWildcards.test(name)) report.warn([...path, index], asItStands(name));
+    names.push(name);
+  }
+  return names;
+}
+
+const nameOctets = 15; // IFNAMSIZ of Linux, without the octet that ends it.
+const otherWildcards = /[[\]{}()^$|\\+]/;
+
+/** Whether an interface may have such a name (`dev_valid_name` of Linux). */
+function canMatch(name: string): boolean {
+  return !/[\s/:]/.test(name) && new TextEncoder().encode(name.replaceAll("*", "")).length <= nameOctets;
+}
+
+function notAName(name: string): string {
+  return `no interface has a name like ${quote(name)}: at most ${nameOctets} octets besides "*", without blanks, "/" and ":"`;
+}
+
+function asItStands(name: string): string {
+  return `only "*" and "?" stand for other characters, so that ${quote(name)} asks for the rest of it as it is written`;
+}

@@ -1,0 +1,16 @@
+/** Whether all of `text` is like `glob`. Case matters. Takes at most the product of both lengths in steps, whatever they hold. */
+export function matchesGlob(glob: string, text: string): boolean {
+  let at = 0; // In `glob`.
+  let star: { readonly at: number; readonly from: number } | undefined; // The last `*`, and what it took of `text` ends at `from`.
+  for (let next = 0; next < text.length; ) {
+    if (glob[at] === "*") star = { at: at++, from: next };
+    else if (glob[at] === "?" || glob[at] === text[next]) [at, next] = [at + 1, next + 1];
+    else if (star === undefined) return false;
+    else {
+      star = { at: star.at, from: star.from + 1 }; // An earlier `*` need never take more: this one can take what it would.
+      [at, next] = [star.at + 1, star.from];
+    }
+  }
+  while (glob[at] === "*") at++;
+  return at === glob.length;
+}
