@@ -16,12 +16,12 @@ suite("when parts of the cluster fail the rest works", { skip: await Lab.refusal
   });
   after(() => cluster[Symbol.asyncDispose]());
 
-  test("while the API server is away announcements go on, and nothing flaps when it is back", async () => {
+  test("while the API server is away for a minute announcements go on, and nothing flaps when it is back", async () => {
     const before = await owner(cluster, address);
     const link = cluster.controlPlane.link("eth0");
     const told = cluster.nodes.map(({ speaker }) => speaker.process.lines.length);
     await link.down();
-    await sleep(15_000); // Long enough for connections to be given up and tried again.
+    await sleep(60_000); // Long enough for connections to be given up, and tried again and again.
     assert.equal((await owner(cluster, address)).name, before.name);
     assert.match(await answer(cluster, address), /^web-[12] on node[12]$/);
     await link.up();
