@@ -51,6 +51,7 @@ await runDaemon({
     const speaker = new Speaker({
       ...{ node, layer2, log },
       active: () => members.active(),
+      ignoreExcludeLabel: values["ignore-exclude-lb"],
       wake: () =>
         setImmediate(() => {
           speaker.reconcile();
@@ -58,6 +59,7 @@ await runDaemon({
         }),
       announced: (service) =>
         events.record(serviceReference(service), "Normal", "nodeAssigned", `announcing from node "${node}"`),
+      unannounced: (service, reason, message) => events.record(serviceReference(service), "Warning", reason, message),
     });
     const registry = createRegistry();
     const metrics = new KubernetesMetrics(registry);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ConfigMap, type EndpointSlice, resources, type Service } from "#pkg/k8s";
+import { type ConfigMap, type EndpointSlice, type Node, resources, type Service } from "#pkg/k8s";
 import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { silentLog } from "#pkg/log";
 import { KubernetesMetrics, Registry } from "#pkg/metrics";
@@ -52,7 +52,7 @@ class FakeMembers implements Members {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-const everything = ["services", "endpoints", "config", "status", "members"] as const;
+const everything = ["services", "endpoints", "nodes", "config", "status", "members"] as const;
 type Part = (typeof everything)[number];
 
 /** The only speaker, on node1, before anything has been seen. */
@@ -64,6 +64,7 @@ class Bench {
   readonly configured: string[] = []; // The addresses of the pools each time.
   readonly speaker = new Speaker({
     ...{ node: "node1", log: silentLog, active: () => this.members.active(), announced: () => {}, wake: () => {} },
+    ...{ ignoreExcludeLabel: false, unannounced: () => {} },
     layer2: {
       announce: (address) => this.wire.add(address.toString()),
       withdraw: (address) => this.wire.delete(address.toString()),
@@ -76,6 +77,7 @@ class Bench {
   });
   readonly services = this.cluster.of(resources.services);
   readonly endpoints = this.cluster.of(resources.endpointSlices);
+  readonly nodes = this.cluster.of(resources.nodes);
   readonly config = this.cluster.of(resources.configMaps, "config");
   readonly status = this.cluster.of(resources.configMaps, statusConfigMap);
 
@@ -127,6 +129,7 @@ test("what is missing is named as people know it", () => {
   assert.deepEqual(new Bench().sources.missing, [
     "Services",
     "endpoints",
+    "Nodes",
     "ConfigMap metallb-system/config",
     "ConfigMap metallb-system/ingot-status",
     "the other speakers",
@@ -196,6 +199,22 @@ test("changes of Services and endpoints reach the wire and are counted", async (
   bench.services.forget("default/web");
   assert.deepEqual(bench.onWire, []);
   assert.equal(await bench.metric("updates_total"), before + 3);
+});
+
+test("labels of nodes reach the wire, and a node that is deleted has none", async () => {
+  const bench = Bench.synced(`${lan.slice(0, -2)}, node-selectors: [{match-labels: {rack: a}}]}]`, undefined);
+  const node1 = (labels: Node["labels"]): Node => ({ ...meta("", "node1"), key: "node1", labels });
+  assert.deepEqual(bench.onWire, []);
+  const before = (await bench.metric("updates_total")) ?? 0;
+  bench.nodes.see(node1({ rack: "a" }));
+  assert.deepEqual(bench.onWire, [x]);
+  bench.nodes.see(node1({ rack: "b" }));
+  assert.deepEqual(bench.onWire, []);
+  bench.nodes.see(node1({ rack: "a" }));
+  assert.deepEqual(bench.onWire, [x]);
+  bench.nodes.forget("node1");
+  assert.deepEqual(bench.onWire, []);
+  assert.equal(await bench.metric("updates_total"), before + 4);
 });
 
 test("it follows the API from its start to its disposal", () => {

@@ -4,6 +4,7 @@ import {
   type ConfigMap,
   type EndpointSlice,
   type Informer,
+  type Node,
   type Resource,
   resources,
   type Service,
@@ -35,6 +36,7 @@ export class Sources implements Disposable {
   readonly #live: LiveConfig;
   readonly #services: Informer<Service>;
   readonly #endpoints: Informer<EndpointSlice>;
+  readonly #nodes: Informer<Node>;
   readonly #configMap: Informer<ConfigMap>;
   readonly #status: Informer<ConfigMap>;
   #membersStarted = false;
@@ -57,6 +59,17 @@ export class Sources implements Disposable {
         },
       },
     );
+    this.#nodes = cluster.informer(
+      resources.nodes,
+      {},
+      {
+        synced,
+        changed: (name, now) => {
+          metrics.updates.inc();
+          speaker.setNode(name, now?.labels);
+        },
+      },
+    );
     this.#configMap = cluster.informer(resources.configMaps, named(options.configMap), {
       ...{ synced, changed: (_key, now) => this.#live.configMapChanged(now?.data) },
     });
@@ -72,7 +85,7 @@ export class Sources implements Disposable {
   }
 
   start(): void {
-    for (const informer of [this.#configMap, this.#status, this.#services, this.#endpoints]) informer.start();
+    for (const informer of this.#informers) informer.start();
   }
 
   /** To be called when the members have been seen for the first time. */
@@ -94,11 +107,16 @@ export class Sources implements Disposable {
     return this.#options.members.synced ? this.#notSeen : [...this.#notSeen, "the other speakers"];
   }
 
+  get #informers(): readonly (Disposable & { start(): void })[] {
+    return [this.#configMap, this.#status, this.#services, this.#endpoints, this.#nodes];
+  }
+
   get #notSeen(): readonly string[] {
     const { namespace, configMap } = this.#options;
     const needed = [
       { what: "Services", synced: this.#services.synced },
       { what: "endpoints", synced: this.#endpoints.synced },
+      { what: "Nodes", synced: this.#nodes.synced },
       { what: `ConfigMap ${namespace}/${configMap}`, synced: this.#configMap.synced },
       { what: `ConfigMap ${namespace}/${statusConfigMap}`, synced: this.#status.synced },
     ];
@@ -117,7 +135,7 @@ export class Sources implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const informer of [this.#configMap, this.#status, this.#services, this.#endpoints]) informer[Symbol.dispose]();
+    for (const informer of this.#informers) informer[Symbol.dispose]();
   }
 
   #serviceChanged(key: string, now: Service | undefined): void {

@@ -5,13 +5,15 @@ import { PoolIndex, parseConfig } from "#pkg/config";
 import type { EndpointSlice, Service } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
-import { elect } from "#pkg/placement";
+import { elect, excludeLabel, type Labels } from "#pkg/placement";
 import { Speaker } from "./speaker.ts";
 
 const nodes = ["node1", "node2", "node3"];
 const x = "192.0.2.1";
 const owner = elect(nodes, address(x)) ?? "";
 const loser = nodes.find((node) => node !== owner) ?? "";
+const ssd = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28], node-selectors: [{match-labels: {disk: ssd}}]}";
+const excluded: Labels = { [excludeLabel]: "" };
 
 function address(text: string) {
   const parsed = parseAddress(text);
@@ -51,22 +53,23 @@ function slice(of: string, ready: Record<string, boolean>): EndpointSlice {
 
 /** A speaker, what it has on the wire, and what it told. */
 class Bench {
-  readonly wire = new Set<string>();
+  readonly wire = new Map<string, string>(); // address -> the interfaces it is announced on
   readonly told: string[] = [];
   active = nodes;
   wakes = 0;
   readonly speaker: Speaker;
   readonly #slices = new Map<string, EndpointSlice>();
 
-  constructor(node: string) {
+  constructor(node: string, ignoreExcludeLabel = false) {
     const say = (message: string, fields: object) => this.told.push(`${message} ${JSON.stringify(fields)}`);
     this.speaker = new Speaker({
       node,
       layer2: {
-        announce: (address) => this.wire.add(address.toString()),
+        announce: (address, { interfaces }) => this.wire.set(address.toString(), interfaces.join()),
         withdraw: (address) => this.wire.delete(address.toString()),
       },
       active: () => this.active,
+      ignoreExcludeLabel,
       log: {
         ...silentLog,
         info: (message, fields) => say(message, fields ?? {}),
@@ -74,12 +77,13 @@ class Bench {
       },
       wake: () => this.wakes++,
       announced: (service) => this.told.push(`nodeAssigned ${service.key}`),
+      unannounced: (service, reason, message) => this.told.push(`${reason} ${service.key} ${message}`),
     });
   }
 
   /** In force, with one ready Service. */
-  static announcing(node = owner): Bench {
-    const bench = new Bench(node);
+  static announcing(node = owner, ignoreExcludeLabel = false): Bench {
+    const bench = new Bench(node, ignoreExcludeLabel);
     bench.speaker.setPools(pools());
     bench.serve("default/web", [x]);
     bench.speaker.start();
@@ -100,7 +104,7 @@ class Bench {
   }
 
   get onWire(): string[] {
-    return [...this.wire].sort();
+    return [...this.wire.keys()].sort();
   }
 }
 
@@ -159,6 +163,15 @@ const withdrawals: { reason: string; change: (bench: Bench) => void }[] = [
       bench.speaker.membersChanged();
     },
   },
+  { reason: "nodeExcluded", change: (bench) => bench.speaker.setNode(owner, excluded) },
+  {
+    reason: "nodeNotSelected",
+    change: (bench) => {
+      bench.speaker.setNode(loser, { disk: "ssd" });
+      bench.speaker.setPools(pools(ssd));
+    },
+  },
+  { reason: "noNodeSelected", change: (bench) => bench.speaker.setPools(pools(ssd)) },
   {
     reason: "ipNotAllowed",
     change: (bench) => bench.speaker.setPools(pools("{name: other, protocol: layer2, addresses: [198.51.100.0/28]}")),
@@ -188,6 +201,92 @@ test("an owner that is gone is succeeded by the next, which announces when it le
   bench.speaker.membersChanged();
   bench.speaker.reconcile();
   assert.deepEqual(bench.onWire, [x]);
+});
+
+test("an owner that is excluded is succeeded by the next, and succeeds it when it no longer is", () => {
+  const successor = elect(
+    nodes.filter((node) => node !== owner),
+    address(x),
+  );
+  const [before, after] = [Bench.announcing(owner), Bench.announcing(successor)];
+  const label = (labels: Labels) => {
+    for (const bench of [before, after]) {
+      bench.speaker.setNode(owner, labels);
+      bench.speaker.reconcile();
+    }
+  };
+  label(excluded);
+  assert.deepEqual([before.onWire, after.onWire], [[], [x]]);
+  assert.equal(after.told.at(-1), "nodeAssigned default/web");
+  label({});
+  assert.deepEqual([before.onWire, after.onWire], [[x], []]);
+});
+
+test("where the label is ignored an excluded node goes on", () => {
+  const bench = Bench.announcing(owner, true);
+  bench.speaker.setNode(owner, excluded);
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, [x]);
+});
+
+test("labels that no pool asks for, and those of nodes without a speaker, make nothing be looked at", () => {
+  const bench = Bench.announcing();
+  bench.wakes = 0;
+  bench.speaker.setNode(owner, { "kubernetes.io/hostname": owner });
+  bench.speaker.setNode("elsewhere", excluded);
+  bench.speaker.setNode("elsewhere", undefined);
+  assert.equal(bench.wakes, 0);
+});
+
+test("of two pools only the addresses of the one that asks for a label are placed again when it changes", () => {
+  const bench = new Bench(owner);
+  bench.active = [owner];
+  bench.speaker.setPools(pools(`${ssd}, {name: other, protocol: layer2, addresses: [198.51.100.0/28]}`));
+  bench.serve("default/web", [x]);
+  bench.serve("default/other", ["198.51.100.1"]);
+  bench.speaker.start();
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, ["198.51.100.1"]);
+  bench.wire.clear();
+  bench.speaker.setNode(owner, { disk: "ssd" });
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, [x], "what is placed again is announced again");
+  assert.ok(
+    bench.told.includes(`node may announce other pools than before {"event":"nodeChanged","node":"${owner}","pools":["lan"]}`),
+  );
+});
+
+test("that no node may announce a Service is said once, by one of the speakers, and again when it comes to that again", () => {
+  const benches = nodes.map((node) => Bench.announcing(node));
+  const said = () => benches.flatMap((bench) => bench.told.filter((line) => / default\/web /.test(line)));
+  const each = (change: (bench: Bench) => void) => {
+    for (const bench of benches) {
+      change(bench);
+      bench.speaker.reconcile();
+    }
+  };
+  for (const node of nodes) each((bench) => bench.speaker.setNode(node, excluded));
+  const message =
+    `${x} of pool lan is announced by no node: each that could has the label ${excludeLabel} (node1, node2, node3); ` +
+    "remove it from one of them, or give the speakers --ignore-exclude-lb";
+  assert.deepEqual(said(), [`nodeExcluded default/web ${message}`]);
+  each((bench) => bench.serve("default/web", [x], { resourceVersion: "2" }));
+  each((bench) => {
+    bench.active = nodes.slice(1);
+    bench.speaker.membersChanged();
+  });
+  assert.equal(said().length, 1);
+  each((bench) => bench.speaker.setNode("node2", {}));
+  each((bench) => bench.speaker.setNode("node2", excluded));
+  assert.deepEqual(said().slice(1), [`nodeExcluded default/web ${message.replace("node1, ", "")}`]);
+});
+
+test("an address that stays here is announced on other interfaces when its pool asks for them", () => {
+  const bench = Bench.announcing();
+  assert.deepEqual([...bench.wire], [[x, ""]]);
+  bench.speaker.setPools(pools("{name: lan, protocol: layer2, addresses: [192.0.2.0/28], interfaces: [eth1, 'bond*']}"));
+  bench.speaker.reconcile();
+  assert.deepEqual([...bench.wire], [[x, "eth1,bond*"]]);
 });
 
 test("a shared address stays on the wire until its last Service goes", () => {
@@ -274,15 +373,23 @@ test("any order and repetition of events ends in the same place, with one owner 
     fc.record({ type: fc.constant("gone" as const), key: fc.constantFrom(...keys) }),
     fc.record({ type: fc.constant("endpoints" as const), key: fc.constantFrom(...keys), on: fc.subarray(nodes) }),
     fc.record({ type: fc.constant("members" as const), active: fc.subarray(nodes) }),
+    fc.record({
+      type: fc.constant("node" as const),
+      node: fc.constantFrom(...nodes),
+      labels: fc.constantFrom(undefined, {}, excluded, { disk: "ssd" }, { disk: "ssd", ...excluded }),
+    }),
     fc.record({ type: fc.constant("reconcile" as const) }),
   );
-  const both = pools("{name: lan, protocol: layer2, addresses: [192.0.2.0/28, 2001:db8::/120]}");
+  const both = pools(
+    `{name: lan, protocol: layer2, addresses: [192.0.2.1/32, 2001:db8::/120]}, ${ssd.replace("lan", "ssd").replace("0/28", "2/31")}`,
+  );
   fc.assert(
     fc.property(fc.array(event, { maxLength: 30 }), (events) => {
       const final = {
         services: new Map<string, Partial<Service> & { ingress: string[] }>(),
         on: new Map<string, string[]>(),
         active: nodes,
+        labels: new Map<string, Labels | undefined>(),
       };
       const benches = nodes.map((node) => new Bench(node));
       for (const bench of benches) {
@@ -295,6 +402,7 @@ test("any order and repetition of events ends in the same place, with one owner 
         else if (event.type === "gone") final.services.delete(event.key);
         else if (event.type === "endpoints") final.on.set(event.key, event.on);
         else if (event.type === "members") final.active = event.active;
+        else if (event.type === "node") final.labels.set(event.node, event.labels);
         for (const bench of benches) apply(bench, event);
       }
       const wires = benches.map((bench) => {
@@ -306,6 +414,7 @@ test("any order and repetition of events ends in the same place, with one owner 
         bench.active = final.active;
         bench.speaker.setPools(both);
         for (const [key, { ingress, ...more }] of final.services) bench.speaker.setService(key, service(key, ingress, more));
+        for (const [node, labels] of final.labels) bench.speaker.setNode(node, labels);
         for (const [key, on] of final.on) bench.endpoints(key, Object.fromEntries(on.map((node) => [node, true])));
         bench.speaker.start();
         bench.speaker.reconcile();
@@ -327,6 +436,7 @@ test("any order and repetition of events ends in the same place, with one owner 
     else if (event.type === "members") {
       bench.active = event.active;
       bench.speaker.membersChanged();
-    } else bench.speaker.reconcile();
+    } else if (event.type === "node") bench.speaker.setNode(event.node, event.labels);
+    else bench.speaker.reconcile();
   }
 });

@@ -2,12 +2,24 @@ import type { PoolIndex, Protocol } from "#pkg/config";
 import type { EndpointSlice, Service } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, type Holder, type NoAddresses, type NotAnnounced, place } from "#pkg/placement";
+import {
+  type AddressPlacement,
+  elect,
+  type Holder,
+  type Labels,
+  type NoAddresses,
+  type NotAnnounced,
+  place,
+  type Standing,
+} from "#pkg/placement";
+import { NodeTable } from "./node-table.ts";
+import { describeObstacle, isObstacle, type Obstacle } from "./obstacle.ts";
 import { ServiceTable } from "./service-table.ts";
 
-/** What puts addresses on the wire. Both calls may be repeated. */
+/** What puts addresses on the wire. Both calls may be repeated; the last one counts. */
 export interface Announcer {
-  announce(address: Address): void;
+  /** `interfaces` are globs for names (see `pkg/glob`); none means all. */
+  announce(address: Address, on: { readonly interfaces: readonly string[] }): void;
   withdraw(address: Address): void;
 }
 
@@ -16,11 +28,15 @@ export interface SpeakerOptions {
   readonly node: string;
   readonly layer2: Announcer;
   readonly active: () => readonly string[];
+  /** Nodes that Kubernetes excludes from load balancers announce all the same. */
+  readonly ignoreExcludeLabel: boolean;
   readonly log: Log;
   /** There is something to do: call `reconcile` soon, after what else waits. Called once until then. */
   readonly wake: () => void;
   /** This node began to announce a Service. */
   readonly announced: (service: Service) => void;
+  /** No node may announce a Service, and of all speakers it is this one that says so. */
+  readonly unannounced: (service: Service, reason: Obstacle["reason"], message: string) => void;
 }
 
 /** What this node announces for one Service. */
@@ -34,24 +50,42 @@ export interface Announcement {
 // would be taken for dead by the ring it has just joined.
 const mostAtOnce = 100;
 
-type Withdrawal = NotAnnounced | NoAddresses | "serviceDeleted" | "loadBalancerIPChanged" | "notOwner";
+type Withdrawal =
+  | NotAnnounced
+  | NoAddresses
+  | "serviceDeleted"
+  | "loadBalancerIPChanged"
+  | "notOwner"
+  /** The pool's node selectors match other nodes, and not this one. */
+  | "nodeNotSelected";
+
+/** Why this node does not announce what another one does. */
+const whyAnother: Readonly<Record<Standing, Withdrawal>> = {
+  eligible: "notOwner",
+  excluded: "nodeExcluded",
+  notSelected: "nodeNotSelected",
+};
 
 /**
  * Turns placement into announcements: keeps what should be on the wire for every address, and does the difference. Cost follows
- * the addresses that something changed for; only a change of the members or of the configuration visits all of them.
+ * the addresses that something changed for; only a change of the members or of the configuration visits all of them, and one of a
+ * node's labels those of the pools that the node may announce since then, or no longer.
  */
 export class Speaker {
   readonly #options: SpeakerOptions;
   readonly #table = new ServiceTable();
+  readonly #nodes: NodeTable;
   readonly #dirty = new Map<string, Address>(); // text -> address to place again
   readonly #placements = new Map<string, AddressPlacement>(); // address -> where it is announced
   readonly #announcements = new Map<string, Announcement>(); // service key -> what this node announces
+  readonly #obstacles = new Map<string, Obstacle["reason"]>(); // service key -> why no node may announce it
   #pools: PoolIndex | undefined;
   #started = false;
   #awake = false;
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
+    this.#nodes = new NodeTable(options.active, options.ignoreExcludeLabel);
   }
 
   /** Until now the state was still arriving and nothing was announced; from now on it is whole. */
@@ -68,8 +102,18 @@ export class Speaker {
     this.#touch(this.#table.setSlice(key, now, before));
   }
 
+  /** The labels of a node; undefined when there is no such node. */
+  setNode(node: string, labels: Labels | undefined): void {
+    const pools = this.#nodes.set(node, labels).map(({ name }) => name);
+    if (pools.length === 0) return;
+    this.#options.log.info("node may announce other pools than before", { event: "nodeChanged", node, pools });
+    for (const { pool, address } of this.#placements.values())
+      if (pool !== undefined && pools.includes(pool)) this.#touch([address]);
+  }
+
   setPools(pools: PoolIndex): void {
     this.#pools = pools;
+    this.#nodes.forgetPools();
     this.#touchAll();
   }
 
@@ -101,20 +145,24 @@ export class Speaker {
       this.#dirty.delete(key);
       for (const service of this.#placeAgain(address, this.#pools)) services.add(service);
     }
-    for (const service of services) this.#report(service);
+    for (const service of services) {
+      this.#report(service);
+      this.#reportObstacle(service);
+    }
     this.#wake();
   }
 
   /** @returns the Services for which something may be different now */
   #placeAgain(address: Address, pools: PoolIndex): Iterable<string> {
     const key = address.toString();
-    const { node, layer2, active } = this.#options;
+    const { node, layer2 } = this.#options;
     const before = this.#placements.get(key);
     const holders = this.#table.holders(address);
-    const now = place(address, holders, pools.find(address), active(), before);
+    const pool = pools.find(address);
+    const now = place(address, holders, pool && this.#nodes.of(pool), before);
     if (holders.length === 0) this.#placements.delete(key);
     else this.#placements.set(key, now);
-    if (now.owner === node && before?.owner !== node) layer2.announce(address);
+    if (now.owner === node && pool !== undefined) layer2.announce(address, pool);
     if (now.owner !== node && before?.owner === node) layer2.withdraw(address);
     return [...(before?.verdicts.keys() ?? []), ...now.verdicts.keys()];
   }
@@ -144,6 +192,35 @@ export class Speaker {
     if (service !== undefined) this.#options.announced(service);
   }
 
+  /**
+   * Says that no node may announce a Service when it comes to that: the one that would own its address if every node with a speaker
+   * could, so that it is said once.
+   */
+  #reportObstacle(key: string): void {
+    const service = this.#table.service(key);
+    const [found] = this.#table.addresses(key).flatMap((address) => this.#obstacle(key, address));
+    const before = this.#obstacles.get(key);
+    if (service === undefined || found === undefined) {
+      this.#obstacles.delete(key);
+      return;
+    }
+    const { placement, obstacle } = found;
+    const { reason } = obstacle;
+    this.#obstacles.set(key, reason);
+    const { node, active, log, unannounced } = this.#options;
+    if (reason === before || elect(active(), placement.electionAddress) !== node) return;
+    const message = describeObstacle(placement, obstacle, service.externalTrafficPolicy);
+    log.warn("no node may announce the service", { event: "serviceNotAnnounced", service: key, reason, warning: message });
+    unannounced(service, reason, message);
+  }
+
+  #obstacle(key: string, address: Address): { placement: AddressPlacement; obstacle: Obstacle }[] {
+    const placement = this.#placements.get(address.toString());
+    const verdict = placement?.verdicts.get(key);
+    if (placement === undefined || verdict === undefined || verdict.announced || !isObstacle(verdict)) return [];
+    return [{ placement, obstacle: verdict }];
+  }
+
   #announcement(key: string): Announcement | undefined {
     const placements = this.#table.addresses(key).flatMap((address) => this.#placements.get(address.toString()) ?? []);
     const mine = placements.filter(({ owner, verdicts }) => owner === this.#options.node && verdicts.get(key)?.announced);
@@ -156,9 +233,12 @@ export class Speaker {
   #withdrawal(key: string, addresses: readonly string[]): Withdrawal {
     const none = this.#table.noAddresses(key);
     if (none !== undefined) return none;
-    const [verdict] = addresses.flatMap((address) => this.#placements.get(address)?.verdicts.get(key) ?? []);
-    if (verdict === undefined) return "loadBalancerIPChanged"; // It is no longer in the status.
-    return verdict.announced ? "notOwner" : verdict.reason;
+    const placement = addresses.map((address) => this.#placements.get(address)).find((one) => one?.verdicts.has(key));
+    const verdict = placement?.verdicts.get(key);
+    if (placement === undefined || verdict === undefined) return "loadBalancerIPChanged"; // It is no longer in the status.
+    if (!verdict.announced) return verdict.reason;
+    const pool = this.#pools?.find(placement.address);
+    return pool === undefined ? "notOwner" : whyAnother[this.#nodes.standing(pool, this.#options.node)];
   }
 
   #touch(addresses: Iterable<Address>): void {

@@ -61,11 +61,13 @@ class Bench {
         withdraw: (address) => this.wire.delete(address.toString()),
       },
       active: () => this.active,
+      ignoreExcludeLabel: false,
       log: createLog("error"),
       wake: () => {
         this.#awake = true;
       },
       announced: () => {},
+      unannounced: () => {},
     });
     this.speaker.setPools(pools);
     for (let i = 0; i < count; i++) {

@@ -47,8 +47,6 @@ export interface Endpoint {
 
 export interface Node extends ObjectMeta {
   readonly labels: Readonly<Record<string, string>>;
-  /** `InternalIP` addresses, in order. */
-  readonly internalIPs: readonly string[];
 }
 
 export interface Pod extends ObjectMeta {

@@ -87,12 +87,7 @@ function projectEndpoints(raw: Fields, meta: ObjectMeta): EndpointSlice {
 }
 
 function projectNode(raw: Fields, meta: ObjectMeta): Node {
-  const addresses = list(fields(raw.status).addresses).map(fields);
-  return {
-    ...meta,
-    labels: textMap(fields(raw.metadata).labels),
-    internalIPs: texts(addresses.filter(({ type }) => type === "InternalIP").map(({ address }) => address)),
-  };
+  return { ...meta, labels: textMap(fields(raw.metadata).labels) };
 }
 
 function projectPod(raw: Fields, meta: ObjectMeta): Pod {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Pool } from "#pkg/config";
 import { type Address, parseAddress } from "#pkg/net";
-import { elect, type Holder, place } from "#pkg/placement";
+import { elect, excludeLabel, type Holder, type Labels, place, poolNodes, standing } from "#pkg/placement";
 
 function ip(text: string): Address {
   const address = parseAddress(text);
@@ -16,6 +16,8 @@ const layer2: Pool = {
   ...{ nodeSelectors: [], interfaces: [] },
 };
 const nodes = ["node1", "node2", "node3"];
+const ssd = { matchLabels: new Map([["disk", "ssd"]]), matchExpressions: [] };
+const selective: Pool = { ...layer2, nodeSelectors: [ssd] };
 const x = "192.0.2.1";
 const y = "2001:db8::1";
 
@@ -25,6 +27,10 @@ interface Given {
   readonly local?: boolean;
   /** `node` is a ready endpoint on it, `!node` one that is not ready. */
   readonly endpoints?: string[];
+}
+/** The pool among active nodes with these labels. */
+function on(pool: Pool = layer2, active = nodes, labels: Readonly<Record<string, Labels>> = {}) {
+  return poolNodes(pool, active, (node) => standing(pool, labels[node], false));
 }
 function holder({ service = "default/web", addresses = [x], local = false, endpoints = ["node1"] }: Given): Holder {
   return {
@@ -40,6 +46,7 @@ const verdicts: {
   holders: Given[];
   pool?: Pool | null;
   active?: string[];
+  labels?: Readonly<Record<string, Labels>>;
   candidates: string[];
   reasons: (string | true)[];
 }[] = [
@@ -77,6 +84,37 @@ const verdicts: {
     reasons: ["bgpNotAnnounced"],
   },
   {
+    name: "only nodes that the pool selects",
+    ...{ holders: [{}], pool: selective, labels: { node1: { disk: "hdd" }, node2: { disk: "ssd" }, node3: {} } },
+    ...{ candidates: ["node2"], reasons: [true] },
+  },
+  { name: "the pool selects no active node", holders: [{}], pool: selective, candidates: [], reasons: ["noNodeSelected"] },
+  {
+    name: "under Local a node has to be selected and have an endpoint",
+    ...{ holders: [{ local: true, endpoints: ["node1", "node2"] }], pool: selective },
+    ...{ labels: { node2: { disk: "ssd" }, node3: { disk: "ssd" } }, candidates: ["node2"], reasons: [true] },
+  },
+  {
+    name: "under Local no selected node has an endpoint",
+    ...{ holders: [{ local: true, endpoints: ["node1"] }], pool: selective, labels: { node2: { disk: "ssd" } } },
+    ...{ candidates: [], reasons: ["noNodeSelected"] },
+  },
+  {
+    name: "excluded nodes are no candidates",
+    ...{ holders: [{}], labels: { node1: { [excludeLabel]: "" }, node3: { [excludeLabel]: "false" } } },
+    ...{ candidates: ["node2"], reasons: [true] },
+  },
+  {
+    name: "every node that is selected is excluded",
+    ...{ holders: [{}], pool: selective, labels: { node2: { disk: "ssd", [excludeLabel]: "true" } } },
+    ...{ candidates: [], reasons: ["nodeExcluded"] },
+  },
+  {
+    name: "an endpoint that is not ready is told before a node that is excluded",
+    ...{ holders: [{ endpoints: ["!node1"] }], active: ["node1"], labels: { node1: { [excludeLabel]: "" } } },
+    ...{ candidates: [], reasons: ["noReadyEndpoint"] },
+  },
+  {
     name: "a Service without endpoints does not hinder the one it shares with",
     ...{ holders: [{}, { service: "default/idle", endpoints: [] }], candidates: nodes, reasons: [true, "noReadyEndpoint"] },
   },
@@ -89,9 +127,9 @@ const verdicts: {
     },
   },
 ];
-for (const { name, holders, pool, active, candidates, reasons } of verdicts) {
+for (const { name, holders, pool, active, labels, candidates, reasons } of verdicts) {
   test(`place: ${name}`, () => {
-    const placed = place(ip(x), holders.map(holder), pool === null ? undefined : (pool ?? layer2), active ?? nodes);
+    const placed = place(ip(x), holders.map(holder), pool === null ? undefined : on(pool, active, labels));
     assert.deepEqual(placed.candidates, candidates);
     assert.equal(placed.owner, elect(candidates, ip(x)));
     assert.deepEqual(
@@ -101,10 +139,42 @@ for (const { name, holders, pool, active, candidates, reasons } of verdicts) {
   });
 }
 
+test("place: where all nodes that could announce are excluded they are named", () => {
+  const labels = { node1: { [excludeLabel]: "" }, node2: {}, node3: { [excludeLabel]: "" } };
+  const local = holder({ local: true, endpoints: ["node1", "node3"] });
+  const { verdicts } = place(ip(x), [local], on(layer2, nodes, labels));
+  assert.deepEqual(verdicts.get("default/web"), { announced: false, reason: "nodeExcluded", nodes: ["node1", "node3"] });
+});
+
+const standings: { name: string; pool?: Pool; labels: Labels | undefined; ignored?: boolean; want: string }[] = [
+  { name: "a node of which nothing is known, without selectors", labels: undefined, want: "eligible" },
+  { name: "a node of which nothing is known, with selectors", pool: selective, labels: undefined, want: "notSelected" },
+  {
+    name: "a node of which nothing is known, where the absence of a label is asked for",
+    pool: {
+      ...layer2,
+      nodeSelectors: [
+        { matchLabels: new Map(), matchExpressions: [{ key: "disk", operator: "DoesNotExist" as const, values: [] }] },
+      ],
+    },
+    ...{ labels: undefined, want: "notSelected" },
+  },
+  {
+    name: "any of several selectors is enough",
+    pool: { ...layer2, nodeSelectors: [{ matchLabels: new Map([["rack", "a"]]), matchExpressions: [] }, ssd] },
+    ...{ labels: { disk: "ssd" }, want: "eligible" },
+  },
+  { name: "an excluded node that is not selected", pool: selective, labels: { [excludeLabel]: "" }, want: "notSelected" },
+  { name: "an excluded node", labels: { [excludeLabel]: "" }, want: "excluded" },
+  { name: "an excluded node, where that is ignored", labels: { [excludeLabel]: "" }, ignored: true, want: "eligible" },
+];
+for (const { name, pool, labels, ignored, want } of standings)
+  test(`standing: ${name}`, () => assert.equal(standing(pool ?? layer2, labels, ignored ?? false), want));
+
 test("place: Services that can share no node go to one of them, and the other is told", () => {
   const a = holder({ service: "default/a", local: true, endpoints: ["node1"] });
   const b = holder({ service: "default/b", local: true, endpoints: ["node2"] });
-  const placed = place(ip(x), [a, b], layer2, nodes);
+  const placed = place(ip(x), [a, b], on());
   assert.deepEqual(placed.candidates, ["node1", "node2"]);
   const losers = [...placed.verdicts.values()].filter((verdict) => !verdict.announced);
   assert.deepEqual(losers, [{ announced: false, reason: "noReadyEndpointOnOwner" }]);
@@ -112,18 +182,18 @@ test("place: Services that can share no node go to one of them, and the other is
 
 test("place: an address of a dual-stack Service follows its first one", () => {
   const dual = holder({ addresses: [y, x] });
-  assert.equal(place(ip(x), [dual], layer2, nodes).owner, elect(nodes, ip(y)));
+  assert.equal(place(ip(x), [dual], on()).owner, elect(nodes, ip(y)));
 });
 
 test("place: Services that share an address and differ in their first one elect by the shared address", () => {
   const dual = holder({ service: "default/dual", addresses: [y, x] });
   const single = holder({ service: "default/single", addresses: [x] });
-  assert.equal(place(ip(x), [dual, single], layer2, nodes).owner, elect(nodes, ip(x)));
+  assert.equal(place(ip(x), [dual, single], on()).owner, elect(nodes, ip(x)));
 });
 
 test("place: both addresses of a dual-stack Service are announced, by the same node", () => {
   const dual = holder({ addresses: [x, y] });
-  const placed = [ip(x), ip(y)].map((address) => place(address, [dual], layer2, nodes));
+  const placed = [ip(x), ip(y)].map((address) => place(address, [dual], on()));
   assert.deepEqual(
     placed.map(({ owner, verdicts }) => [owner, verdicts.get("default/web")]),
     Array(2).fill([elect(nodes, ip(x)), { announced: true }]),

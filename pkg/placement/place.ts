@@ -1,6 +1,7 @@
-import type { Pool, Protocol } from "#pkg/config";
+import type { Protocol } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { type Election, elect } from "./election.ts";
+import type { PoolNodes } from "./nodes.ts";
 import type { Endpoint } from "./service.ts";
 
 /** A Service that has the address in its status. */
@@ -22,10 +23,18 @@ export type NotAnnounced =
   /** `externalTrafficPolicy: Local`, and no node has both a ready endpoint and an active speaker. */
   | "noReadyEndpointOnActiveNode"
   | "noActiveSpeaker"
+  /** The pool's node selectors match no node that has an active speaker and, under `Local`, a ready endpoint. */
+  | "noNodeSelected"
+  /** They match some, and each of these is excluded from load balancers by its label. */
+  | "nodeExcluded"
   /** It shares the address, and the node that announces it has none of this Service's endpoints (`Local`). */
   | "noReadyEndpointOnOwner";
 
-export type Verdict = { readonly announced: true } | { readonly announced: false; readonly reason: NotAnnounced };
+export type Verdict = { readonly announced: true } | Refusal;
+
+export type Refusal =
+  | { readonly announced: false; readonly reason: Exclude<NotAnnounced, "nodeExcluded"> }
+  | { readonly announced: false; readonly reason: "nodeExcluded"; readonly nodes: readonly string[] }; // Never empty.
 
 /** Where one address is announced, the same on every node. */
 export interface AddressPlacement extends Election {
@@ -36,44 +45,50 @@ export interface AddressPlacement extends Election {
 }
 
 /**
- * Places one address among the nodes with an active speaker. Services that share it share its owner: the nodes that suit all
- * of them are candidates or, where no node suits all, those that suit any. `before`, an earlier answer for the address, changes
- * nothing but the time it takes.
+ * Places one address among the nodes that may announce its pool; undefined for an address in none. Services that share it share its
+ * owner: the nodes that suit all of them are candidates or, where no node suits all, those that suit any. `before`, an earlier answer
+ * for the address, changes nothing but the time it takes.
  */
 export function place(
   address: Address,
   holders: readonly Holder[],
-  pool: Pool | undefined,
-  active: readonly string[],
+  nodes: PoolNodes | undefined,
   before?: AddressPlacement,
 ): AddressPlacement {
+  const pool = nodes?.pool;
   const common = { address, electionAddress: electionAddress(address, holders), pool: pool?.name, protocol: pool?.protocol };
   const nowhere = { ...common, candidates: [], owner: undefined };
-  if (pool === undefined) return { ...nowhere, verdicts: forAll(holders, "ipNotAllowed") };
-  if (pool.protocol === "bgp") return { ...nowhere, verdicts: forAll(holders, "bgpNotAnnounced") };
-  const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(holder, active)])); // service key -> nodes or reason
-  const candidates = agreed([...suitable.values()].filter((nodes) => typeof nodes !== "string"));
+  if (nodes === undefined) return { ...nowhere, verdicts: forAll(holders, "ipNotAllowed") };
+  if (nodes.pool.protocol === "bgp") return { ...nowhere, verdicts: forAll(holders, "bgpNotAnnounced") };
+  const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(holder, nodes)])); // service key -> nodes or refusal
+  const candidates = agreed([...suitable.values()].flatMap((found) => ("reason" in found ? [] : [found])));
   const owner = elect(candidates, common.electionAddress, before);
   const verdicts = new Map<string, Verdict>();
-  for (const [service, nodes] of suitable) verdicts.set(service, verdict(nodes, owner));
+  for (const [service, found] of suitable) verdicts.set(service, verdict(found, owner));
   return { ...common, candidates, owner, verdicts };
 }
 
-function verdict(nodes: readonly string[] | NotAnnounced, owner: string | undefined): Verdict {
-  if (typeof nodes === "string") return { announced: false, reason: nodes };
-  if (owner === undefined || !nodes.includes(owner)) return { announced: false, reason: "noReadyEndpointOnOwner" };
-  return { announced: true };
+function verdict(found: readonly string[] | Refusal, owner: string | undefined): Verdict {
+  if ("reason" in found) return found;
+  return owner !== undefined && found.includes(owner) ? { announced: true } : refusal("noReadyEndpointOnOwner");
 }
 
 /** Never empty: without a suitable node, the reason. */
-function suitableNodes(holder: Holder, active: readonly string[]): readonly string[] | NotAnnounced {
+function suitableNodes(holder: Holder, { active, eligible, excluded }: PoolNodes): readonly string[] | Refusal {
   const ready = holder.endpoints.filter((endpoint) => endpoint.ready);
-  if (ready.length === 0) return "noReadyEndpoint";
-  if (active.length === 0) return "noActiveSpeaker";
-  if (holder.externalTrafficPolicy === "Cluster") return active;
-  const nodes = new Set(ready.map((endpoint) => endpoint.nodeName));
-  const suitable = active.filter((node) => nodes.has(node));
-  return suitable.length === 0 ? "noReadyEndpointOnActiveNode" : suitable;
+  if (ready.length === 0) return refusal("noReadyEndpoint");
+  if (active.length === 0) return refusal("noActiveSpeaker");
+  const local = holder.externalTrafficPolicy === "Local" ? new Set(ready.map((endpoint) => endpoint.nodeName)) : undefined;
+  const among = (nodes: readonly string[]) => (local === undefined ? nodes : nodes.filter((node) => local.has(node)));
+  const suitable = among(eligible);
+  if (suitable.length > 0) return suitable;
+  if (among(active).length === 0) return refusal("noReadyEndpointOnActiveNode");
+  const nodes = among(excluded);
+  return nodes.length > 0 ? { announced: false, reason: "nodeExcluded", nodes } : refusal("noNodeSelected");
+}
+
+function refusal(reason: Exclude<NotAnnounced, "nodeExcluded">): Refusal {
+  return { announced: false, reason };
 }
 
 function agreed(choices: readonly (readonly string[])[]): readonly string[] {
@@ -89,6 +104,6 @@ function electionAddress(address: Address, holders: readonly Holder[]): Address 
   return first !== undefined && holders.every((holder) => holder.addresses[0]?.equals(first)) ? first : address;
 }
 
-function forAll(holders: readonly Holder[], reason: NotAnnounced): Map<string, Verdict> {
-  return new Map(holders.map((holder) => [holder.service, { announced: false, reason }]));
+function forAll(holders: readonly Holder[], reason: "ipNotAllowed" | "bgpNotAnnounced"): Map<string, Verdict> {
+  return new Map(holders.map((holder) => [holder.service, refusal(reason)]));
 }
