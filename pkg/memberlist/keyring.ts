@@ -8,7 +8,7 @@ import {
   type KeyObject,
 } from "node:crypto";
 import { MemberlistError } from "./memberlist-error.ts";
-import { Reader, Writer } from "./octets.ts";
+import { Reader } from "./octets.ts";
 
 /** 0 pads the plaintext to blocks of 16 octets, 1 does not. */
 export type EncryptionVersion = 0 | 1;
@@ -17,6 +17,7 @@ export const nonceLength = 12;
 const tagLength = 16;
 const blockLength = 16;
 const overhead = 1 + nonceLength + tagLength;
+const cipherOptions = { authTagLength: tagLength };
 
 /** The most octets that sealing adds, by version: also the fewest that anything sealed has. */
 export const maxSealOverhead: Readonly<Record<EncryptionVersion, number>> = { 0: overhead + blockLength, 1: overhead };
@@ -26,22 +27,27 @@ export function sealedLength(length: number, version: EncryptionVersion): number
   return overhead + length + (version === 0 ? paddingLength(length) : 0);
 }
 
+interface Key {
+  readonly secret: KeyObject;
+  readonly algorithm: CipherGCMTypes;
+}
+
 /**
  * The keys of a ring, all for AES-GCM: 16, 24 or 32 octets for AES-128, 192 or 256. The first one seals; each of them opens. A
  * rotation is three keyrings on every node, one after the other: with the new key last, with it first, without the old one.
  */
 export class Keyring {
-  readonly #keys: readonly [KeyObject, ...KeyObject[]];
+  readonly #keys: readonly [Key, ...Key[]];
 
   /** @throws {RangeError} for a key of another length, the same key twice, and no key at all */
   constructor(keys: readonly Uint8Array[]) {
     const [primary, ...others] = keys.map((key) => {
       if (![16, 24, 32].includes(key.length)) throw new RangeError(`Cannot use a key: it has ${key.length} octets`);
-      return createSecretKey(key);
+      return { secret: createSecretKey(key), algorithm: `aes-${8 * key.length}-gcm` as CipherGCMTypes };
     });
     if (primary === undefined) throw new RangeError("Cannot make a keyring: there is no key");
     this.#keys = [primary, ...others];
-    if (this.#keys.some((key, index) => this.#keys.findIndex((other) => other.equals(key)) !== index))
+    if (this.#keys.some(({ secret }, index) => this.#keys.findIndex((other) => other.secret.equals(secret)) !== index))
       throw new RangeError("Cannot make a keyring: a key is there twice");
   }
 
@@ -53,11 +59,17 @@ export class Keyring {
    */
   seal(plaintext: Uint8Array, version: EncryptionVersion, nonce: Uint8Array, associated: Uint8Array): Uint8Array {
     if (nonce.length !== nonceLength) throw new RangeError(`Cannot encrypt: the nonce has ${nonce.length} octets`);
-    const [key] = this.#keys;
-    const cipher = createCipheriv(cipherOf(key), key, nonce, { authTagLength: tagLength }).setAAD(associated);
-    const writer = new Writer().u8(version).put(nonce).put(cipher.update(plaintext));
-    if (version === 0) writer.put(cipher.update(padding(plaintext.length)));
-    return writer.put(cipher.final()).put(cipher.getAuthTag()).finish();
+    const [{ algorithm, secret }] = this.#keys;
+    const cipher = createCipheriv(algorithm, secret, nonce, cipherOptions);
+    if (associated.length > 0) cipher.setAAD(associated);
+    const sealed = new Uint8Array(sealedLength(plaintext.length, version));
+    sealed[0] = version;
+    sealed.set(nonce, 1);
+    sealed.set(cipher.update(plaintext), 1 + nonceLength);
+    if (version === 0) sealed.set(cipher.update(padding(plaintext.length)), 1 + nonceLength + plaintext.length);
+    cipher.final(); // Adds nothing: GCM has no blocks to fill.
+    sealed.set(cipher.getAuthTag(), sealed.length - tagLength);
+    return sealed;
   }
 
   /**
@@ -77,9 +89,10 @@ export class Keyring {
     const nonce = reader.take(nonceLength);
     const ciphertext = reader.take(reader.remaining - tagLength);
     const tag = reader.rest();
-    for (const key of this.#keys) {
-      const decipher = createDecipheriv(cipherOf(key), key, nonce, { authTagLength: tagLength });
-      const plaintext = decipher.setAAD(associated).setAuthTag(tag).update(ciphertext);
+    for (const { algorithm, secret } of this.#keys) {
+      const decipher = createDecipheriv(algorithm, secret, nonce, cipherOptions).setAuthTag(tag);
+      if (associated.length > 0) decipher.setAAD(associated);
+      const plaintext = decipher.update(ciphertext);
       if (isAuthentic(decipher)) return version === 0 ? unpad(plaintext) : plaintext;
     }
     throw new MemberlistError("wrongKey", `Cannot decrypt: none of ${this.#keys.length} keys fits`);
@@ -94,10 +107,6 @@ export class Keyring {
 export function metallbKey(secret: string): Uint8Array {
   const material = Buffer.concat([Buffer.from(secret, "utf8"), createHash("sha256").digest()]);
   return new Uint8Array(material.subarray(0, 16));
-}
-
-function cipherOf(key: KeyObject): CipherGCMTypes {
-  return `aes-${8 * (key.symmetricKeySize ?? 0)}-gcm` as CipherGCMTypes;
 }
 
 function isAuthentic(decipher: DecipherGCM): boolean {

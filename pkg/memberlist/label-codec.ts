@@ -13,6 +13,7 @@ export function writeLabel(writer: Writer, label: Uint8Array): Writer {
  * @throws {MemberlistError} `label` when it is another one, there is none, or none is expected; `malformed` when it is cut short
  */
 export function stripLabel(octets: Uint8Array, expected: Uint8Array): Uint8Array {
+  if (expected.length === 0 && octets[0] !== MessageType.label) return octets;
   const reader = new Reader(octets);
   const label = octets[0] === MessageType.label ? readLabel(reader) : new Uint8Array();
   if (Buffer.compare(label, expected) !== 0)

@@ -14,9 +14,11 @@ export function nodeName(text: string): NodeName {
   return Buffer.from(text, "utf8").toString("latin1");
 }
 
+const ascii = /^[\x20-\x7e]*$/;
+
 /** A name for people and for Kubernetes. Octets that are not UTF-8 become U+FFFD: never compare these texts with one another. */
 export function nodeNameText(name: NodeName): string {
-  return Buffer.from(name, "latin1").toString("utf8");
+  return ascii.test(name) ? name : Buffer.from(name, "latin1").toString("utf8");
 }
 
 /** Octets 4 or 16, as received: peers compare them byte for byte, so they are passed on unchanged. */

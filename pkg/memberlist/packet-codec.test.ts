@@ -71,11 +71,22 @@ test("the first message stays first", () => {
   assert.deepEqual(decodePacket(encodePacket(messages, sealed, options), sealed).messages, messages);
 });
 
-test("a packet is compressed only if that is shorter", () => {
-  assert.equal(encodePacket([nack], defaultWire, options)[0], 11);
-  assert.equal(encodePacket(Array(8).fill(nack), defaultWire, options)[0], 9);
-  assert.equal(encodePacket(Array(8).fill(nack), { ...defaultWire, compress: false }, options)[0], 7);
-});
+for (const { name, payload, compress, want } of [
+  { name: "long enough that it may pay, and shorter then", payload: new Uint8Array(255), compress: true, want: 9 },
+  { name: "one octet too short to try", payload: new Uint8Array(254), compress: true, want: 8 },
+  {
+    name: "noise, which would get longer",
+    payload: Uint8Array.from({ length: 1000 }, (_, i) => (i ** 3) >> 3),
+    compress: true,
+    want: 8,
+  },
+  { name: "in a ring that does not compress", payload: new Uint8Array(1000), compress: false, want: 8 },
+])
+  test(`a packet that is ${name}: its type is ${want}`, () => {
+    const packet = encodePacket([{ type: "user", payload }], { ...defaultWire, compress }, options);
+    assert.equal(packet[0], want);
+    assert.deepEqual(decodePacket(packet, defaultWire).messages, [{ type: "user", payload }]);
+  });
 
 test("a ring that does not encrypt yet sends plaintext although it has keys", () => {
   assert.deepEqual(encodePacket([nack], { ...sealed, verifyOutgoing: false }, options), nackOctets);

@@ -17,6 +17,11 @@ export const maxPacketDepth = 8;
 export const maxPacketExpansion = 4 * 65_536;
 /** Parts of all compounds of one packet, however they are nested: four times what peers send. */
 export const maxPacketParts = 1024;
+/**
+ * Shorter packets are not compressed, because trying costs as much as all else that is done to them: a ping or an ack never gets
+ * shorter, and a few messages that are gossiped by 50 octets at most.
+ */
+export const minCompressedPacket = 256;
 
 export interface PacketOptions {
   /** 12 octets, never used before with the same key. Not looked at without encryption. */
@@ -26,13 +31,14 @@ export interface PacketOptions {
 }
 
 /**
- * Encodes a packet: compound if there are several messages, compressed if that is shorter, checksum, encryption, label.
+ * Encodes a packet: compound if there are several messages, compressed if it is long and that makes it shorter, checksum,
+ * encryption, label.
  * @param messages 1 to `maxMessagesPerPacket`, the direct one first
  * @throws {RangeError} for another number of messages, and whatever `encodeMessage` refuses
  */
 export function encodePacket(messages: readonly PacketMessage[], wire: Wire, options: PacketOptions): Uint8Array {
-  let packet = joinMessages(messages.map(encodeMessage));
-  if (wire.compress) {
+  let packet = joinMessages(messages);
+  if (wire.compress && packet.length >= minCompressedPacket) {
     const compressed = encodeCompressed(packet);
     if (compressed.length < packet.length) packet = compressed;
   }
@@ -42,10 +48,10 @@ export function encodePacket(messages: readonly PacketMessage[], wire: Wire, opt
   return wire.label.length === 0 ? packet : writeLabel(new Writer(), wire.label).put(packet).finish();
 }
 
-function joinMessages(messages: readonly Uint8Array[]): Uint8Array {
+function joinMessages(messages: readonly PacketMessage[]): Uint8Array {
   const [first, second] = messages;
   if (first === undefined) throw new RangeError("Cannot encode a packet: it has no message");
-  return second === undefined ? first : encodeCompound(messages);
+  return second === undefined ? encodeMessage(first) : encodeCompound(messages.map(encodeMessage));
 }
 
 export interface DecodedPacket {

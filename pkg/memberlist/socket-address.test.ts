@@ -27,6 +27,13 @@ test("IPv4 goes on the wire in 4 octets, IPv6 in 16", () => {
   assert.equal(endpoint({ address: "2001:db8::1", port: 80 }).address.length, 16);
 });
 
+test("an address is the same however often it is read, and none is refused however often", () => {
+  for (let time = 0; time < 2; time++) {
+    assert.deepEqual(endpoint({ address: "192.0.2.7", port: time }), { address: Uint8Array.of(192, 0, 2, 7), port: time });
+    assert.throws(() => endpoint({ address: "192.0.2.256", port: time }), RangeError);
+  }
+});
+
 test("an IPv4 address in 16 octets is where the one in 4 is", () => {
   const mapped = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1);
   assert.deepEqual(socketAddress({ address: mapped, port: 80 }), { address: "192.0.2.1", port: 80 });

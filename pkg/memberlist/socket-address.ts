@@ -1,16 +1,22 @@
 import { Address, parseAddress } from "#pkg/net";
-import type { Endpoint } from "./messages.ts";
+import type { Endpoint, WireAddress } from "./messages.ts";
 import type { SocketAddress } from "./transport.ts";
 
 export function socketAddress({ address, port }: Endpoint): SocketAddress {
-  return { address: Address.fromBytes(address).toString(), port };
+  return { address: address.length === 4 ? address.join(".") : Address.fromBytes(address).toString(), port };
 }
+
+/** Every packet names its sender by text, and most come from the same few: text -> octets. */
+const parsed = new Map<string, WireAddress>();
+const parsedMost = 4096;
 
 /** @throws {RangeError} when the address is none */
 export function endpoint({ address, port }: SocketAddress): Endpoint {
-  const parsed = parseAddress(address);
-  if (parsed === undefined) throw new RangeError(`Cannot use as an IP address: ${address}`);
-  return { address: parsed.toBytes(), port };
+  const octets = parsed.get(address) ?? parseAddress(address)?.toBytes();
+  if (octets === undefined) throw new RangeError(`Cannot use as an IP address: ${address}`);
+  if (parsed.size >= parsedMost) parsed.clear();
+  parsed.set(address, octets);
+  return { address: octets, port };
 }
 
 /** Reads `192.0.2.1`, `192.0.2.1:7946`, `2001:db8::1` or `[2001:db8::1]:7946`. @returns undefined for anything else */

@@ -1,6 +1,6 @@
 import type { Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
-import { type AddressInfo, connect, isIPv4, isIPv6, type Server, type Socket as TcpSocket } from "node:net";
+import { type AddressInfo, connect, isIPv4, type Server, type Socket as TcpSocket } from "node:net";
 import type { Duplex } from "node:stream";
 import { listenTcp } from "./tcp.ts";
 import type { SocketAddress, Transport, TransportEvents } from "./transport.ts";
@@ -83,13 +83,18 @@ class Sockets implements Transport {
 
   /** The address in the family of the UDP socket: one bound to IPv6 reaches IPv4 by mapped addresses. */
   #reachable(address: string): string | undefined {
-    if (isIPv6(this.local.address)) return isIPv4(address) ? `::ffff:${address}` : address;
-    return isIPv4(address) ? address : undefined;
+    if (isIPv6(this.local.address)) return isIPv6(address) ? address : `::ffff:${address}`;
+    return isIPv6(address) ? undefined : address;
   }
 
   #unreachable(to: SocketAddress): Error {
     return new Error(`Cannot send to ${to.address}: this member is bound to ${this.local.address}, which is of the other family`);
   }
+}
+
+/** Of an IP address; asked for each packet. */
+function isIPv6(address: string): boolean {
+  return address.includes(":");
 }
 
 /** A socket bound to IPv6 sees IPv4 peers as IPv4-mapped; they are known by their IPv4 address. */

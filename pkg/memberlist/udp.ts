@@ -8,7 +8,13 @@ const receiveBufferOctets = 2 * 1024 * 1024;
 
 /** @returns a bound socket; @throws {Error} that names address and port */
 export async function bindUdp({ address, port }: SocketAddress): Promise<Socket> {
-  const socket = createSocket({ type: isIPv6(address) ? "udp6" : "udp4", recvBufferSize: receiveBufferOctets });
+  const family = isIPv6(address) ? 6 : 4;
+  const socket = createSocket({
+    type: `udp${family}`,
+    recvBufferSize: receiveBufferOctets,
+    // There are only IP addresses to look up, so that no packet has to wait for the answer.
+    lookup: (ip, _options, callback) => callback(null, ip, family),
+  });
   try {
     const listening = once(socket, "listening");
     socket.bind({ address, port });
