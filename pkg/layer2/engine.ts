@@ -82,7 +82,7 @@ export class Engine implements Disposable {
     const due = this.#schedule.take(now, announcementsPerTurn, (turn) => this.#isCurrent(turn));
     for (const { announcement, port } of due) port.announce(announcement);
     const refreshed = this.#refresh.take(now, (announcement) => this.#find(announcement.address) === announcement);
-    if (refreshed !== undefined) for (const port of this.#interfaces.ports()) port.announce(refreshed);
+    if (refreshed !== undefined) for (const port of this.#interfaces.ports()) if (port.isFor(refreshed)) port.announce(refreshed);
     if (now >= this.#surveyAt) this.#survey(now);
   }
 
@@ -112,7 +112,7 @@ export class Engine implements Disposable {
       case "announce":
         this.#announced.set(announcement.address, announcement);
         this.#refresh.add(announcement, this.#clock.now());
-        for (const port of this.#interfaces.ports()) this.#schedule.add({ announcement, port, burst: port.burst });
+        for (const port of this.#interfaces.ports()) this.#begin(announcement, port);
         break;
       case "withdraw":
         this.#announced.delete(announcement.address);
@@ -122,6 +122,12 @@ export class Engine implements Disposable {
         command.type satisfies never;
       }
     }
+  }
+
+  /** Announces it on the port from the beginning, or no longer where it is not for that port. */
+  #begin(announcement: Announcement, port: Port): void {
+    if (port.isFor(announcement)) this.#schedule.add({ announcement, port, burst: port.burst });
+    else port.withdraw(announcement);
   }
 
   /** The flag in shared memory is ahead of the commands, so that an address is silent as soon as it is withdrawn. */
@@ -140,7 +146,7 @@ export class Engine implements Disposable {
     if (links !== undefined || anew.length > 0) this.#interfacesChanged();
     for (const port of anew) {
       port.startBurst();
-      for (const announcement of this.#announced.values()) this.#schedule.add({ announcement, port, burst: port.burst });
+      for (const announcement of this.#announced.values()) this.#begin(announcement, port);
     }
     if (this.#ready || !this.#watcher.loaded) return;
     this.#ready = true;

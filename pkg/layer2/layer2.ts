@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { Worker } from "node:worker_threads";
 import { type Millis, SystemClock, systemRandom } from "#pkg/clock";
 import { EventFd, PacketSocket, SystemCallError } from "#pkg/linux";
@@ -41,14 +42,21 @@ export interface AddressCounters {
   readonly gratuitousSent: number;
 }
 
+/** Where an address is announced. */
+export interface AnnounceOptions {
+  /** Globs for names of interfaces (see `pkg/glob`), whenever an interface gets such a name; all of them when unset or empty. */
+  readonly interfaces?: readonly string[];
+}
+
 interface Entry {
   readonly address: Address;
   readonly row: Row;
+  interfaces: readonly string[];
   announced: boolean;
 }
 
 /**
- * Announces addresses on every interface of the node that can (see `eligibility`): answers requests for them, and tells everyone at
+ * Announces addresses on the interfaces of the node that can (see `eligibility`), on each or on some by name: answers requests for them, and tells everyone at
  * once when an address comes, or when an interface does, and again from time to time. A thread of its own does it, so that nothing
  * here delays an answer; one that dies is replaced and goes on with the same addresses.
  */
@@ -100,11 +108,12 @@ export class Layer2 implements AsyncDisposable {
     this.#starting = undefined;
   }
 
-  /** Answers for `address` from now on and tells everyone; does nothing when that is so already. */
-  announce(address: Address): void {
+  /** Answers for `address` from now on, there and nowhere else, and tells everyone; does nothing when that is so already. */
+  announce(address: Address, { interfaces = [] }: AnnounceOptions = {}): void {
     const entry = this.#entry(address);
-    if (entry.announced) return;
+    if (entry.announced && isDeepStrictEqual(entry.interfaces, interfaces)) return;
     entry.announced = true;
+    entry.interfaces = interfaces;
     this.#shared.setAnnounced(entry.row, true);
     this.#send({ type: "announce", announcement: announcement(entry) });
   }
@@ -209,7 +218,7 @@ export class Layer2 implements AsyncDisposable {
     const key = address.toString();
     const known = this.#entries.get(key);
     if (known !== undefined) return known;
-    const entry = { address, row: this.#shared.addRow(), announced: false };
+    const entry = { address, row: this.#shared.addRow(), interfaces: [], announced: false };
     this.#entries.set(key, entry);
     return entry;
   }
@@ -220,8 +229,8 @@ export class Layer2 implements AsyncDisposable {
   }
 }
 
-function announcement({ address, row }: Entry): Announcement {
-  return { address: address.family === "IPv4" ? Number(address.value) : address.value, row };
+function announcement({ address, row, interfaces }: Entry): Announcement {
+  return { address: address.family === "IPv4" ? Number(address.value) : address.value, row, interfaces };
 }
 
 /** The build puts the worker beside the bundle that starts it. */

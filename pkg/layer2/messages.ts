@@ -10,6 +10,8 @@ export type WireAddress = number | bigint;
 export interface Announcement {
   readonly address: WireAddress;
   readonly row: Row;
+  /** Globs for the names of the interfaces that it is for; none means all. */
+  readonly interfaces: readonly string[];
 }
 
 /** What a worker starts with. */
@@ -21,7 +23,7 @@ export interface WorkerStart {
   readonly refreshMs: Millis;
 }
 
-/** From the main thread to the worker. */
+/** From the main thread to the worker. An announcement takes the place of an earlier one of the same address. */
 export interface Command {
   readonly type: "announce" | "withdraw";
   readonly announcement: Announcement;

@@ -1,3 +1,4 @@
+import { matchesGlob } from "#pkg/glob";
 import {
   EtherType,
   etherTypeFilter,
@@ -76,26 +77,35 @@ export class Port implements Disposable {
     this.#groups.doubt();
   }
 
+  /** Whether the address is answered for and announced here. */
+  isFor({ interfaces }: Announcement): boolean {
+    return interfaces.length === 0 || interfaces.some((glob) => matchesGlob(glob, this.#link.name));
+  }
+
   /**
    * Takes in what changed. @returns whether hosts on the link may now reach this machine at another MAC or behind another port of a
-   * switch, or IPv6 begins here, before which the kernel has no groups
+   * switch, or IPv6 begins here, before which the kernel has no groups, or other addresses are for a port of this name
    */
   update(link: TableLink): boolean {
     const before = this.#link;
     this.#link = link;
     this.#mac = macOf(link);
     const moved = before.hardwareAddress !== link.hardwareAddress || (!before.running && link.running);
-    return moved || (!hasIpv6(before) && hasIpv6(link));
+    return moved || (!hasIpv6(before) && hasIpv6(link)) || before.name !== link.name;
   }
 
   /** Answers what has arrived at one of `fds`, a batch at most. @throws {SystemCallError} when the socket is of no more use */
   serve(fd: number, find: (address: WireAddress) => Announcement | undefined): void {
     const socket = fd === this.#arp.fd ? this.#arp : this.#ndp;
     const answer = socket === this.#arp ? answerArp<Announcement> : answerNeighbor<Announcement>;
+    const findHere = (address: WireAddress) => {
+      const found = find(address);
+      return found !== undefined && this.isFor(found) ? found : undefined;
+    };
     const { received, room } = this.#memory;
     const count = this.#receive(socket);
     for (let i = 0; i < count; i++) {
-      const answered = answer(received.frame(i), this.#mac, find, room);
+      const answered = answer(received.frame(i), this.#mac, findHere, room);
       if (typeof answered === "string") {
         this.#shared.addTotal(answered);
         continue;

@@ -238,6 +238,65 @@ test("every interface answers with its own MAC address", async () => {
   assert.deepEqual(macs, [mac("lan0"), mac("lan1")]);
 });
 
+test("an address for some interfaces is answered for and announced on these alone, and on others once it is for those", async () => {
+  await lan.join("lan1", "host1", "198.51.100.2/24");
+  using _ = { [Symbol.dispose]: () => ip("link delete lan1") };
+  await using layer2 = await started();
+  await until(() => statusOf(layer2, "lan1") === "answering");
+  const request = await requestFor(quiet);
+  const answered = async () => {
+    const answers = [await lan.call("ask", "host0", request, 200), await lan.call("ask", "host1", request, 200)];
+    return answers.map((answer) => answer !== undefined);
+  };
+  const sent = () => layer2.counters().addresses[0]?.gratuitousSent;
+  layer2.announce(quiet, { interfaces: ["nope", "?an1"] });
+  await until(() => sent() === 2);
+  assert.deepEqual(await answered(), [false, true]);
+  assert.equal(layer2.counters().ignored.notAnnounced, 1);
+  layer2.announce(quiet, { interfaces: ["lan*"] });
+  await until(() => (sent() ?? 0) >= 6);
+  assert.deepEqual(await answered(), [true, true]);
+  layer2.announce(quiet, { interfaces: ["lan0"] });
+  await lan.call("listen", "host1");
+  assert.deepEqual(await answered(), [true, false]);
+  assert.deepEqual(await gratuitous(1500, "host1"), [], "what was begun there has ended");
+  layer2.announce(quiet);
+  assert.deepEqual(await answered(), [true, true]);
+});
+
+test("an interface that gets another name while it is up has all addresses announced anew, those of its new name", () => {
+  using interfaces = new Interfaces(Shared.create(), () => {});
+  const index = Number.parseInt(ip("-o link show dev lan0"), 10);
+  const announcement = { address: Number(quiet.value), row: 0, interfaces: ["wan*"] };
+  const named = (name: string) => interfaces.update([ethernet(index, { name })], 0).map((port) => port.isFor(announcement));
+  assert.deepEqual(named("lan0"), [false]);
+  assert.deepEqual(named("lan0"), []);
+  assert.deepEqual(named("wan0"), [true]);
+});
+
+test("an interface that gets another name answers for the addresses of that name, as one does that comes later", async () => {
+  await lan.join("lan1", "host1", "198.51.100.2/24");
+  await using layer2 = await started();
+  layer2.announce(quiet, { interfaces: ["late*"] });
+  layer2.announce(virtual, { interfaces: ["lan1"] });
+  const asks = async (target: Address) => lan.call("ask", "host1", await requestFor(target), 200);
+  const sent = () => layer2.counters().addresses[0]?.gratuitousSent ?? 0;
+  await until(() => statusOf(layer2, "lan1") === "answering");
+  assert.deepEqual([await asks(quiet), (await asks(virtual)) !== undefined], [undefined, true]);
+  ip("link set lan1 down"); // Linux before 6.2 renames no link that is up.
+  ip("link set lan1 name late1");
+  ip("link set late1 up");
+  await until(() => sent() > 0);
+  assert.deepEqual([(await asks(quiet)) !== undefined, await asks(virtual)], [true, undefined]);
+  ip("link delete late1");
+  await until(() => statusOf(layer2, "late1") === undefined);
+  const before = sent();
+  await lan.join("late2", "host1", "198.51.100.2/24");
+  using _ = { [Symbol.dispose]: () => ip("link delete late2") };
+  await until(() => sent() > before);
+  assert.ok(await asks(quiet));
+});
+
 test("a main thread that is busy delays no answer", async () => {
   await using layer2 = await started();
   layer2.announce(quiet);
@@ -406,8 +465,8 @@ async function requestFor(target: Address, changes: Partial<ArpFrame> = {}): Pro
 }
 
 /** The announcements that the client sees in the next `milliseconds`. */
-async function gratuitous(milliseconds: number): Promise<{ at: number; frame: ArpFrame }[]> {
-  const seen = await lan.call("collect", "host0", milliseconds);
+async function gratuitous(milliseconds: number, name = "host0"): Promise<{ at: number; frame: ArpFrame }[]> {
+  const seen = await lan.call("collect", name, milliseconds);
   return seen.flatMap(({ at, frame: bytes }) => {
     const frame = decodeArp(bytes);
     return frame !== undefined && frame.senderAddress === frame.targetAddress ? [{ at, frame }] : [];

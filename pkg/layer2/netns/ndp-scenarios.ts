@@ -176,6 +176,20 @@ test("the group of an address is joined once for all that share it, told to the 
   await until(() => joined().length === 0);
 });
 
+test("an address that is not for an interface is not answered for there, nor its group joined", async () => {
+  await using layer2 = await started();
+  const answered = async () => (await lan.call("solicit", "host0", await solicitationFor(), 200)) !== undefined;
+  layer2.announce(quiet, { interfaces: ["elsewhere"] });
+  assert.equal(await answered(), false);
+  assert.deepEqual(joined(), []);
+  layer2.announce(quiet, { interfaces: ["lan?"] });
+  await until(() => joined().length === 1);
+  assert.equal(await answered(), true);
+  layer2.announce(quiet, { interfaces: ["elsewhere"] });
+  await until(() => joined().length === 0);
+  assert.equal(await answered(), false);
+});
+
 test("more groups than one socket may join are joined, and all are left in the end", async () => {
   {
     await using layer2 = await started();
