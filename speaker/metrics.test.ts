@@ -44,6 +44,7 @@ test("every check of the node is a series, also when it found nothing, and warni
     '{check="addressBound"} 0',
     '{check="forwardingOff"} 2',
     '{check="ipv6Disabled"} 0',
+    '{check="noInterface"} 0',
     '{check="outsideSubnets"} 0',
     '{check="rpFilter"} 0',
     '{check="strictArp"} 0',

@@ -56,9 +56,9 @@ interface Entry {
 }
 
 /**
- * Announces addresses on the interfaces of the node that can (see `eligibility`), on each or on some by name: answers requests for them, and tells everyone at
- * once when an address comes, or when an interface does, and again from time to time. A thread of its own does it, so that nothing
- * here delays an answer; one that dies is replaced and goes on with the same addresses.
+ * Announces addresses on the interfaces of the node that can (see `eligibility`), on each or on some by name: answers requests for
+ * them, and tells everyone at once when an address comes, or when an interface does, and again from time to time. A thread of its own
+ * does it, so that nothing here delays an answer; one that dies is replaced and goes on with the same addresses.
  */
 export class Layer2 implements AsyncDisposable {
   readonly #log: Log;
@@ -108,7 +108,10 @@ export class Layer2 implements AsyncDisposable {
     this.#starting = undefined;
   }
 
-  /** Answers for `address` from now on, there and nowhere else, and tells everyone; does nothing when that is so already. */
+  /**
+   * Answers for `address` from now on, on these interfaces alone, and tells everyone there; does nothing when that is so already. On
+   * others, where it was announced before, it is answered for until the thread has read this.
+   */
   announce(address: Address, { interfaces = [] }: AnnounceOptions = {}): void {
     const entry = this.#entry(address);
     if (entry.announced && isDeepStrictEqual(entry.interfaces, interfaces)) return;

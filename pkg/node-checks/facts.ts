@@ -11,7 +11,7 @@ export interface Facts {
   /** The main table, which does not have the subnets of interfaces in a VRF. */
   readonly routes: readonly Route[];
   /** Those of protocol layer2 in the configuration in force. */
-  readonly pools: readonly Pick<Pool, "name" | "ranges">[];
+  readonly pools: readonly Pick<Pool, "name" | "ranges" | "interfaces">[];
   /** What this node announces by layer 2. */
   readonly announced: readonly Announced[];
   /** A Service by family, where the kernel does not forward that family although one is announced that has endpoints on other nodes. */

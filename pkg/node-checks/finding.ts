@@ -2,7 +2,15 @@ import type { Address, Family, Prefix } from "#pkg/net";
 import { setting } from "./setting.ts";
 
 /** Every check there is, in the order in which findings are told. */
-export const checkNames = ["rpFilter", "strictArp", "addressBound", "forwardingOff", "ipv6Disabled", "outsideSubnets"] as const;
+export const checkNames = [
+  "rpFilter",
+  "strictArp",
+  "addressBound",
+  "forwardingOff",
+  "ipv6Disabled",
+  "outsideSubnets",
+  "noInterface",
+] as const;
 export type CheckName = (typeof checkNames)[number];
 
 /** The kernel drops packets of clients, inside or beyond a subnet of the interface, because its route to them leaves by another one. */
@@ -55,6 +63,15 @@ export interface OutsideSubnetsFinding {
   readonly subnets: readonly Prefix[]; // Of the families of `addresses`.
 }
 
+/** Addresses of one pool are announced to nobody: none of the interfaces that can has a name that the pool asks for. */
+export interface NoInterfaceFinding {
+  readonly check: "noInterface";
+  readonly node: string;
+  readonly pool: string;
+  readonly wanted: readonly string[]; // Globs; never empty.
+  readonly interfaces: readonly string[]; // Those that can.
+}
+
 /** Something to be warned of. */
 export type Finding =
   | RpFilterFinding
@@ -62,7 +79,8 @@ export type Finding =
   | AddressBoundFinding
   | ForwardingOffFinding
   | Ipv6DisabledFinding
-  | OutsideSubnetsFinding;
+  | OutsideSubnetsFinding
+  | NoInterfaceFinding;
 
 /** What stays the same for as long as it is the same trouble, while numbers and examples in it change. */
 export function identity(finding: Finding): string {
@@ -77,6 +95,7 @@ export function identity(finding: Finding): string {
     case "forwardingOff":
       return `${finding.check} ${finding.family}`;
     case "outsideSubnets":
+    case "noInterface":
       return `${finding.check} ${finding.pool}`;
     default:
       return finding satisfies never;
@@ -106,6 +125,14 @@ export function describe(finding: Finding): string {
     }
     case "outsideSubnets":
       return describeOutside(finding);
+    case "noInterface": {
+      const { node, pool, wanted, interfaces } = finding;
+      return (
+        `pool ${pool} is for interfaces named ${list(wanted)}, and of those that can answer ${node} has none of such a name ` +
+        `(${list(interfaces) || "it has none at all"}): its addresses are announced to nobody; correct interfaces of the pool, or let its ` +
+        "node-selectors choose other nodes"
+      );
+    }
     default:
       return finding satisfies never;
   }

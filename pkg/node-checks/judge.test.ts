@@ -43,7 +43,7 @@ function pool(name: string, ...ranges: string[]) {
     assert.ok(range instanceof AddressRange);
     return range;
   });
-  return { name, ranges: parsed };
+  return { name, ranges: parsed, interfaces: [] };
 }
 
 function announced(pool: string, ...addresses: string[]) {
@@ -58,6 +58,7 @@ const ordinary: Facts = {
   announced: announced("default", "10.0.0.200", "fd00::200"),
   notForwarded: {},
 };
+const limitedTo = (...interfaces: string[]) => ({ pools: ordinary.pools.map((one) => ({ ...one, interfaces })) });
 const twoNetworks = ["0.0.0.0/0 via dev eth0", "10.0.0.0/24 dev eth0", "10.1.0.0/24 dev eth1"].map(route);
 const poolOnSecond = { pools: [pool("second", "10.1.0.200-10.1.0.250")], announced: [] };
 const twoLinks = (rpFilter: number) => [link("eth0", ["10.0.0.1/24"], { rpFilter }), link("eth1", ["10.1.0.1/24"], { rpFilter })];
@@ -295,6 +296,32 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
       "address 10.0.0.200 of pool default lies in no subnet of node1 (it has none): announced, but hosts for which such an address is " +
         "not on their own LAN do not ask for it; use addresses of the LAN, give the node an address in their subnet, or a route for " +
         "them to the router",
+    ],
+  },
+  {
+    name: "a pool for interfaces that the node does not have",
+    facts: {
+      ...limitedTo("eth7", "bond*"),
+      interfaces: [...ordinary.interfaces, link("eth1", ["10.1.0.1/24"]), hidden("bond0")],
+    },
+    want: [
+      "pool default is for interfaces named eth7, bond*, and of those that can answer node1 has none of such a name (eth0, eth1): its " +
+        "addresses are announced to nobody; correct interfaces of the pool, or let its node-selectors choose other nodes",
+    ],
+  },
+  {
+    name: "the same, while none of its addresses is announced from here",
+    facts: { ...limitedTo("eth7"), announced: [] },
+    want: [],
+  },
+  { name: "a pool for interfaces of which the node has one", facts: limitedTo("eth7", "eth?"), want: [] },
+  {
+    name: "an address in a subnet of another interface than its pool is for",
+    facts: { ...limitedTo("eth1"), interfaces: [...ordinary.interfaces, link("eth1", ["10.1.0.1/24"])] },
+    want: [
+      "addresses 10.0.0.200, fd00::200 of pool default lie in no subnet of node1 (10.1.0.0/24): announced, but hosts for which such an " +
+        "address is not on their own LAN do not ask for it; use addresses of the LAN, give the node an address in their subnet, or a " +
+        "route for them to the router",
     ],
   },
 ];

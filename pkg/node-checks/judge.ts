@@ -1,3 +1,4 @@
+import { matchesGlob } from "#pkg/glob";
 import { type Family, families } from "#pkg/net";
 import type { Facts, Interface } from "./facts.ts";
 import {
@@ -6,6 +7,7 @@ import {
   type ForwardingOffFinding,
   type Ipv6DisabledFinding,
   kubeProxyIpvs,
+  type NoInterfaceFinding,
   type OutsideSubnetsFinding,
   type RpFilterFinding,
   type StrictArpFinding,
@@ -22,6 +24,7 @@ export function judge(facts: Facts): Finding[] {
     ...forwardingOff(facts),
     ...ipv6Disabled(facts),
     ...outsideSubnets(facts),
+    ...noInterface(facts),
   ];
 }
 
@@ -111,14 +114,33 @@ function ipv6Disabled(facts: Facts): Ipv6DisabledFinding[] {
     .map(({ name }) => ({ check: "ipv6Disabled", interface: name, pool }));
 }
 
-function outsideSubnets(facts: Facts): OutsideSubnetsFinding[] {
-  const subnets = eligible(facts).flatMap((one) => subnetsOf(facts, one));
-  const outside = facts.announced.filter(({ address }) => !subnets.some((subnet) => subnet.contains(address)));
-  return [...Map.groupBy(outside, ({ pool }) => pool)].map(([pool, announced]) => {
-    const addresses = announced.map(({ address }) => address).sort((a, b) => a.compare(b));
+/** Of the subnets on the interfaces where the pool is announced; where it is on none, that is what is to be told. */
+function* outsideSubnets(facts: Facts): Iterable<OutsideSubnetsFinding> {
+  const { node } = facts;
+  for (const [pool, announced] of Map.groupBy(facts.announced, ({ pool }) => pool)) {
+    const { wanted, matching } = interfacesOf(facts, pool);
+    if (wanted.length > 0 && matching.length === 0) continue;
+    const subnets = matching.flatMap((one) => subnetsOf(facts, one));
+    const outside = announced.map(({ address }) => address).filter((one) => !subnets.some((subnet) => subnet.contains(one)));
+    const addresses = outside.sort((a, b) => a.compare(b));
     const concerned = subnets.filter(({ family }) => addresses.some((address) => address.family === family));
-    return { check: "outsideSubnets", node: facts.node, pool, addresses, subnets: concerned };
-  });
+    if (addresses.length > 0) yield { check: "outsideSubnets", node, pool, addresses, subnets: concerned };
+  }
+}
+
+function* noInterface(facts: Facts): Iterable<NoInterfaceFinding> {
+  const interfaces = eligible(facts).map(({ name }) => name);
+  for (const pool of new Set(facts.announced.map(({ pool }) => pool))) {
+    const { wanted, matching } = interfacesOf(facts, pool);
+    if (wanted.length > 0 && matching.length === 0) yield { check: "noInterface", node: facts.node, pool, wanted, interfaces };
+  }
+}
+
+/** The names that a pool asks for, and the interfaces on which it is answered for. */
+function interfacesOf(facts: Facts, pool: string): { wanted: readonly string[]; matching: readonly Interface[] } {
+  const wanted = facts.pools.find(({ name }) => name === pool)?.interfaces ?? [];
+  const matches = ({ name }: Interface) => wanted.length === 0 || wanted.some((glob) => matchesGlob(glob, name));
+  return { wanted, matching: eligible(facts).filter(matches) };
 }
 
 function eligible({ interfaces }: Facts): Interface[] {
