@@ -16,6 +16,8 @@ export interface MembersChoice {
   /** Whether this node can answer on layer 2. One that cannot is no member, because the others would leave addresses to it. */
   readonly canAnnounce: boolean;
   readonly changed: () => void;
+  /** See `RingMembersOptions`. */
+  readonly reclaim: () => void;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
@@ -23,7 +25,7 @@ export interface MembersChoice {
 
 /** The speakers' ring where there is a key for it, else the readiness of their Pods. */
 export function chooseMembers(choice: MembersChoice): { members: Members; memberlist?: Memberlist } {
-  const { values, cluster, namespace, node, canAnnounce, changed, log, clock, random } = choice;
+  const { values, cluster, namespace, node, canAnnounce, changed, reclaim, log, clock, random } = choice;
   const secret = values["ml-secret-key"];
   const bind = { address: values["ml-bindaddr"], port: values["ml-bindport"] };
   const labels = values["ml-labels"];
@@ -34,7 +36,10 @@ export function chooseMembers(choice: MembersChoice): { members: Members; member
   }
   const wire = { ...defaultWire, keyring: new Keyring([metallbKey(secret)]) };
   const memberlist = new Memberlist({ name: node, bind, wire, timing: values["ml-timing"], clock, random, log });
-  return { memberlist, members: new RingMembers({ memberlist, cluster, namespace, labels, node, changed, log, clock, random }) };
+  return {
+    memberlist,
+    members: new RingMembers({ memberlist, cluster, namespace, labels, node, changed, reclaim, log, clock, random }),
+  };
 }
 
 function reasonWithout(secret: string, address: string, canAnnounce: boolean): string | undefined {

@@ -75,6 +75,10 @@ await runDaemon({
         speaker.membersChanged();
         sources?.check();
       },
+      reclaim: () => {
+        log.info("the others took this node for gone, announcing again", { event: "reclaimed", nodes: members.active() });
+        layer2.announceAgain();
+      },
     });
     if (memberlist !== undefined) registerMemberlist(registry, memberlist);
     stack.use(members);

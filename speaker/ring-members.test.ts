@@ -63,6 +63,7 @@ class Bench {
       cluster: { informer: (_resource, _scope, handlers) => this.#informer(handlers as unknown as Handlers<Pod>) as never },
       ...{ namespace: "metallb-system", labels: "component=speaker", node: "node1" },
       changed: () => this.did.push(`active ${this.members.active()}${this.members.synced ? "" : ", not synced"}`),
+      reclaim: () => this.did.push("reclaim"),
       ...{ log: { ...silentLog, warn: say("warn"), error: say("error") }, clock: this.clock, random: () => 0.5 },
     });
   }
@@ -100,6 +101,11 @@ class Bench {
     assert.ok(lost);
     this.ring = this.ring.filter((one) => one !== lost);
     this.#listener?.({ type: "member", change: "failed", member: lost });
+  }
+
+  /** The others accuse this node of being gone. */
+  accuse(): void {
+    this.#listener?.({ type: "member", change: "refuted", member: member("node1", "192.0.2.1", true) });
   }
 
   async answer(failures: JoinResult["failures"] = []): Promise<void> {
@@ -162,6 +168,26 @@ test("a member that fails is inactive at once", async () => {
   bench.take();
   bench.lose("node2");
   assert.deepEqual(bench.take(), ["active node1"]);
+});
+
+test("a node that was taken for gone reclaims its addresses, also after it has just done so, but not all the time", async () => {
+  const bench = await started(two);
+  bench.meet(member("node2", "192.0.2.2"));
+  await bench.answer();
+  bench.take();
+  bench.accuse();
+  await bench.advance(0);
+  assert.deepEqual(bench.take(), ["reclaim"]);
+  bench.accuse();
+  bench.accuse();
+  await bench.advance(4_999);
+  assert.deepEqual(bench.take(), []);
+  await bench.advance(1);
+  assert.deepEqual(bench.take(), ["reclaim"]);
+  bench.accuse();
+  await bench.members[Symbol.asyncDispose]();
+  await bench.advance(5_000);
+  assert.deepEqual(bench.take(), ["leave within 1000", "off the network"]);
 });
 
 test("a Pod that appears is joined, one that is a member already is not", async () => {

@@ -16,6 +16,8 @@ export interface RingMembersOptions {
   /** This node, whose own Pod is not joined. */
   readonly node: string;
   readonly changed: () => void;
+  /** The others took this node for gone, and may have announced what it owns: hosts have to be told again. Every 5 s at most. */
+  readonly reclaim: () => void;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
@@ -29,6 +31,8 @@ const metMs: Millis = 500;
 const firstBindRetryMs: Millis = 500;
 const longestBindRetryMs: Millis = 10_000;
 const leaveMs: Millis = 1_000;
+// As long as announcements are repeated.
+const reclaimEveryMs: Millis = 5_000;
 
 /**
  * Members by the speakers' own ring: who is alive is known in well under a second, without the API. The API only tells where
@@ -44,6 +48,8 @@ export class RingMembers implements Members {
   #joining = false;
   #nextJoin: { readonly at: Millis; readonly timer: Disposable } | undefined;
   #active: readonly string[] = [];
+  #nextReclaim: Disposable | undefined;
+  #reclaimedAt: Millis = -Infinity;
 
   constructor(options: RingMembersOptions) {
     this.#options = options;
@@ -81,6 +87,7 @@ export class RingMembers implements Members {
     this.#stopped = true;
     this.#pods[Symbol.dispose]();
     this.#nextJoin?.timer[Symbol.dispose]();
+    this.#nextReclaim?.[Symbol.dispose]();
     if (this.#bound && !(await memberlist.leave(leaveMs))) log.warn("left before all members were told", { op: "memberlist" });
     await memberlist[Symbol.asyncDispose]();
   }
@@ -101,10 +108,24 @@ export class RingMembers implements Members {
     if (this.#stopped) return;
     this.#bound = true;
     memberlist.onEvent((event) => {
-      if (event.type === "member") this.#update();
+      if (event.type !== "member") return;
+      this.#update();
+      if (event.member.self && event.change === "refuted") this.#reclaimSoon();
     });
     this.#update();
     this.#joinAt(clock.now());
+  }
+
+  /** It was cut off or stood still, and for itself it has owned its addresses all the while. */
+  #reclaimSoon(): void {
+    if (this.#stopped || this.#nextReclaim !== undefined) return;
+    const { clock, reclaim } = this.#options;
+    const at = Math.max(clock.now(), this.#reclaimedAt + reclaimEveryMs);
+    this.#nextReclaim = clock.schedule("reclaim addresses", at, () => {
+      this.#nextReclaim = undefined;
+      this.#reclaimedAt = clock.now();
+      reclaim();
+    });
   }
 
   /** Joins at `at`, unless that is to happen sooner already. */

@@ -130,6 +130,12 @@ export class Layer2 implements AsyncDisposable {
     this.#send({ type: "withdraw", announcement: announcement(entry) });
   }
 
+  /** Tells everyone from the beginning of all that is announced: after others may have announced it too. */
+  announceAgain(): void {
+    for (const entry of this.#entries.values())
+      if (entry.announced) this.#send({ type: "announce", announcement: announcement(entry) });
+  }
+
   counters(): Layer2Counters {
     const shared = this.#shared;
     return {

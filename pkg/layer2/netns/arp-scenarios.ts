@@ -108,6 +108,18 @@ test("an address is announced at once, then every 1.1 s for 5 s, as a request an
   assert.equal(layer2.counters().addresses[0]?.gratuitousSent, 10);
 });
 
+test("what is announced is announced again from the beginning when asked for, and what is withdrawn is not", async () => {
+  await using layer2 = await started();
+  const sent = () => layer2.counters().addresses.map(({ gratuitousSent }) => gratuitousSent);
+  layer2.announce(quiet);
+  layer2.announce(virtual);
+  await until(() => sent().every((frames) => frames === 2));
+  layer2.withdraw(virtual);
+  layer2.announceAgain();
+  await sleep(5200);
+  assert.deepEqual(sent(), [2 + 10, 2]);
+});
+
 test("a withdrawn address is announced no more", async () => {
   await using layer2 = await started();
   layer2.announce(virtual);
