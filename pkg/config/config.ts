@@ -23,7 +23,10 @@ export interface Pool {
   readonly advertisements: readonly BgpAdvertisement[];
   /** Only nodes that any of these matches announce the addresses; empty means all nodes. Always empty for a `bgp` pool. */
   readonly nodeSelectors: readonly LabelSelector[];
-  /** Globs of `pkg/glob`: the addresses are answered for on interfaces whose name matches any; empty means all. Always empty for a `bgp` pool. */
+  /**
+   * Globs of `pkg/glob`: the addresses are answered for on interfaces whose name matches any; empty means all. Always empty for a
+   * `bgp` pool.
+   */
   readonly interfaces: readonly string[];
 }
 

@@ -5,7 +5,7 @@ export type Labels = Readonly<Record<string, string>>; // label -> value
 /** A node with this label, whatever its value, takes no traffic of load balancers (Kubernetes, well-known labels). */
 export const excludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
 
-/** Whether a node may announce the addresses of a pool. `excluded`: it has the label; `notSelected`, which comes first: no selector matches it. */
+/** Whether a node may announce the addresses of a pool. `notSelected`: no selector matches it; else `excluded`: it has the label. */
 export type Standing = "eligible" | "excluded" | "notSelected";
 
 /**

@@ -45,9 +45,9 @@ export interface AddressPlacement extends Election {
 }
 
 /**
- * Places one address among the nodes that may announce its pool; undefined for an address in none. Services that share it share its
- * owner: the nodes that suit all of them are candidates or, where no node suits all, those that suit any. `before`, an earlier answer
- * for the address, changes nothing but the time it takes.
+ * Places one address among the nodes that may announce its pool; `nodes` is undefined for an address in none. Services that share
+ * it share its owner: the nodes that suit all of them are candidates or, where no node suits all, those that suit any. `before`, an
+ * earlier answer for the address, changes nothing but the time it takes.
  */
 export function place(
   address: Address,
