@@ -101,7 +101,8 @@ for (const name of ["controller", "speaker"] as const) {
     const space = name === "controller" ? 8 : 2;
     const flags = ["--enable-source-maps", `--max-semi-space-size=${space}`];
     assert.deepEqual(container.command, ["node", ...flags, `/ingot/${name}.js`]);
-    assert.deepEqual(container.args, ["--port=7472", "--config=config", "--log-level=info"]);
+    const common = ["--port=7472", "--config=config", "--log-level=info"];
+    assert.deepEqual(container.args, name === "speaker" ? [...common, "--ignore-exclude-lb"] : common);
     assert.deepEqual(container.ports[0], { name: "monitoring", containerPort: 7472 });
     assert.deepEqual(container.livenessProbe.httpGet, { path: "/healthz", port: "monitoring" });
     assert.deepEqual(container.readinessProbe.httpGet, { path: "/readyz", port: "monitoring" });

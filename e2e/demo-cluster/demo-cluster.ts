@@ -4,7 +4,7 @@ import { type Host, Lab, type LabProcess, type Published, type Switch } from "#e
 import { ApiClient } from "./api-client.ts";
 import { Backend } from "./backend.ts";
 import { backendPort, DemoService, type ServiceOptions } from "./demo-service.ts";
-import { baseManifests, podTemplate, withoutVariable } from "./manifests.ts";
+import { baseManifests, podTemplate, without } from "./manifests.ts";
 import { Workload } from "./workload.ts";
 
 export interface DemoClusterOptions {
@@ -14,6 +14,8 @@ export interface DemoClusterOptions {
   readonly configuration?: string | null;
   /** Whether the speakers have the key of their ring, as they do when unset. Without, they count one another by ready Pods. */
   readonly ring?: boolean;
+  /** Whether nodes that Kubernetes excludes from load balancers announce nothing; the manifests do not ask for that. */
+  readonly honourExcludeLabel?: boolean;
   /** Folder for what the processes print. */
   readonly logs?: string;
 }
@@ -79,6 +81,7 @@ export class DemoCluster implements AsyncDisposable {
     nodes: count = 3,
     configuration = demoConfiguration,
     ring = true,
+    honourExcludeLabel = false,
     logs,
   }: DemoClusterOptions = {}): Promise<DemoCluster> {
     await using stack = new AsyncDisposableStack();
@@ -101,7 +104,10 @@ export class DemoCluster implements AsyncDisposable {
 
     const workloads = async (kind: string, component: "controller" | "speaker") => {
       const base = podTemplate(manifests, kind, component);
-      const template = ring ? base : withoutVariable(base, "METALLB_ML_SECRET_KEY");
+      const template = without(base, {
+        ...(!ring && { variable: "METALLB_ML_SECRET_KEY" }),
+        ...(honourExcludeLabel && { argument: "--ignore-exclude-lb" }),
+      });
       const file = await serviceAccountKubeconfig(lab, api, kubeconfig, template.spec.serviceAccountName);
       const argv = ["node", path(`../../${component}/main.ts`), `--kubeconfig=${file}`];
       return (name: string, host: Host, number: number): Workload =>

@@ -38,11 +38,12 @@ export function podTemplate(manifests: readonly ApiObject[], kind: string, name:
   return (workload.spec as { template: PodTemplate }).template;
 }
 
-/** The same without one variable of its container's environment. */
-export function withoutVariable(template: PodTemplate, variable: string): PodTemplate {
+/** The same without one variable of its container's environment, or one of its arguments. */
+export function without(template: PodTemplate, { variable, argument }: { variable?: string; argument?: string }): PodTemplate {
   const [container] = template.spec.containers;
   const env = (container.env ?? []).filter(({ name }) => name !== variable);
-  return { ...template, spec: { ...template.spec, containers: [{ ...container, env }] } };
+  const args = (container.args ?? []).filter((text) => text !== argument);
+  return { ...template, spec: { ...template.spec, containers: [{ ...container, env, args }] } };
 }
 
 /** What a kubelet knows when it starts a container. */

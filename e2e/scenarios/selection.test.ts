@@ -27,7 +27,7 @@ function configuration(interfaces: readonly string[]): string {
 suite("labels and interfaces choose where an address is announced", { skip: await Lab.refusal() }, () => {
   let cluster: DemoCluster;
   before(async () => {
-    cluster = await startCluster({ configuration: configuration(["eth1"]) });
+    cluster = await startCluster({ configuration: configuration(["eth1"]), honourExcludeLabel: true });
   });
   after(() => cluster[Symbol.asyncDispose]());
 
