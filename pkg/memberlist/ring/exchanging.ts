@@ -12,14 +12,12 @@ const exchangeTimeout: Millis = 10_000;
 /** A few at once, so that those that do not answer hold up nobody; not all, since the first answer tells of the others. */
 const joinsAtOnce = 4;
 
-/** Compares views with a random node, and with one that is taken for dead, in case it lives behind a network that was cut. */
+/** Compares views with a random node. */
 export function periodicPushPull(ring: Ring, now: Millis): void {
   ring.pushPullAt = now + pushPullInterval(ring.timing, ring.order.length);
-  for (const status of ["alive", "dead"]) {
-    const eligible = (record: NodeRecord) => record !== ring.self && record.status === status;
-    for (const { endpoint } of chooseRandom(ring.order, 1, eligible, ring.options.random))
-      openPushPull(ring, { type: "pushPull", to: endpoint }, endpoint, now);
-  }
+  const eligible = (record: NodeRecord) => record !== ring.self && record.status === "alive";
+  for (const { endpoint } of chooseRandom(ring.order, 1, eligible, ring.options.random))
+    openPushPull(ring, { type: "pushPull", to: endpoint }, endpoint, now);
 }
 
 export function join(ring: Ring, id: number, endpoints: readonly Endpoint[], now: Millis): void {
@@ -44,7 +42,8 @@ function goOnJoining(ring: Ring, id: number, now: Millis): void {
   ring.effects.push({ type: "joinFinished", join: id, joined: join.joined, failures: join.failures });
 }
 
-function openPushPull(ring: Ring, purpose: ExchangePurpose, to: Endpoint, now: Millis): void {
+/** Sends this node's view, and merges the one that comes back. */
+export function openPushPull(ring: Ring, purpose: ExchangePurpose, to: Endpoint, now: Millis): void {
   const exchange = ring.exchange++;
   ring.exchanges.set(exchange, purpose);
   const message = pushPull(ring, purpose.type === "join");

@@ -16,8 +16,8 @@ import {
   withPort,
 } from "./ring.ts";
 import { broadcast, finishLeave, sendToNode } from "./sending.ts";
-import { confirmSuspicion, startSuspicion, suspicionDueAt } from "./suspicion.ts";
-import { suspicionBounds } from "./timing.ts";
+import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionDueAt } from "./suspicion.ts";
+import { pullSoon, suspicionBounds } from "./timing.ts";
 
 /** Merges what somebody says of a node that it takes for alive. */
 export function mergeAlive(ring: Ring, alive: Alive, now: Millis): void {
@@ -74,6 +74,8 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   if (before !== "alive") setStatus(record, "alive", now);
   if (before === "dead" || before === "left") {
     record.slowProbes = 0;
+    if (ring.lost.delete(record.node))
+      ring.pushPullAt = Math.min(ring.pushPullAt, now + pullSoon(ring.timing, ring.options.random));
     tell(ring, "joined", record);
   } else {
     if (before === "suspect") {
@@ -119,10 +121,15 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
     refute(ring, dead.incarnation, now); // Also when it seems to come from us: it is the echo of an old leave.
     return;
   }
-  broadcast(ring, dead, now);
+  // When this node is the one that is cut off, nobody shall hear of it afterwards: they would believe it.
+  if (record === ring.self || dead.from !== ring.self.node || !isCutOff(ring, now)) broadcast(ring, dead, now);
   record.incarnation = dead.incarnation;
   setStatus(record, dead.node === dead.from ? "left" : "dead", now);
-  if (record.status === "dead") ring.counters.failures++;
+  if (record.status === "dead") {
+    ring.counters.failures++;
+    ring.lost.add(record.node, record.endpoint, now);
+    ring.askAt = Math.min(ring.askAt, now + ring.timing.askInterval);
+  }
   tell(ring, record.status === "left" ? "left" : "failed", record);
 }
 
@@ -151,6 +158,20 @@ export function endSuspicions(ring: Ring, now: Millis): void {
       sendToNode(ring, record, [{ type: "suspect", node, incarnation, from }]);
     }
   }
+}
+
+/** Whether nobody was heard of for as long as a suspicion lasts: then this node is more likely to be cut off than all others dead. */
+function isCutOff({ heardAt, timing, order }: Ring, now: Millis): boolean {
+  return now - heardAt > suspicionBounds(timing, order.length).min;
+}
+
+/** Takes note that somebody is heard of. What nobody said while this node was cut off is held against nobody. */
+export function hear(ring: Ring, now: Millis): void {
+  if (isCutOff(ring, now)) {
+    for (const [node, suspicion] of ring.suspicions) ring.suspicions.set(node, extendSuspicion(suspicion, ring.heardAt, now));
+    ring.cutOffUntil = now;
+  }
+  ring.heardAt = now;
 }
 
 /** Announces this node for the first time, or with new metadata. */

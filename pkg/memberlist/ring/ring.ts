@@ -3,6 +3,7 @@ import type { Endpoint, MemberState, MemberStatus, NodeName, Ping, Versions } fr
 import type { Wire } from "../wire.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
 import type { Effect, Member } from "./events.ts";
+import { LostMembers } from "./lost.ts";
 import { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "./metadata.ts";
 import type { Suspicion } from "./suspicion.ts";
 import { type Timing, type TimingName, timings } from "./timing.ts";
@@ -112,6 +113,7 @@ export interface Ring {
   /** The same records, in the order in which they are probed. */
   readonly order: NodeRecord[];
   readonly suspicions: Map<NodeName, Suspicion>;
+  readonly lost: LostMembers;
   readonly broadcasts: BroadcastQueue;
   readonly relays: Map<number, Relay>; // our sequence number -> whom to tell
   readonly exchanges: Map<number, ExchangePurpose>;
@@ -134,6 +136,12 @@ export interface Ring {
   /** Infinity while there is nothing to gossip. */
   gossipAt: Millis;
   pushPullAt: Millis;
+  /** When one that failed is asked whether it is back; Infinity while there is none. */
+  askAt: Millis;
+  /** When this node heard from anybody last. */
+  heardAt: Millis;
+  /** Until when it had heard of nobody for longer than is likely while others live: what it judged before is in doubt. */
+  cutOffUntil: Millis;
   /** After a stall: nothing is judged before this instant, so that the packets that wait are read first. */
   resumeAt: Millis | undefined;
   leave: "none" | "announcing" | "announced";
@@ -159,6 +167,7 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     records: new Map([[self.node, self]]),
     order: [self],
     suspicions: new Map(),
+    lost: new LostMembers(),
     broadcasts: new BroadcastQueue(),
     relays: new Map(),
     exchanges: new Map(),
@@ -188,6 +197,9 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     probeWaiting: false,
     gossipAt: Infinity,
     pushPullAt: Infinity,
+    askAt: Infinity,
+    heardAt: now,
+    cutOffUntil: -Infinity,
     resumeAt: undefined,
     leave: "none",
     effects: [],

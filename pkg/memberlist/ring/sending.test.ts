@@ -41,6 +41,7 @@ test("gossip goes to the recently dead, so that they can refute, but neither to 
     lone.ring.pushPullAt = Infinity;
     lone.hear(message);
     lone.quieten();
+    lone.ring.askAt = Infinity;
     lone.advanceTo(elapsed);
     lone.hear(alive("b", 2));
     lone.advanceTo(lone.ring.gossipAt);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { alive, at, dead, LoneRing, state, suspect } from "../testing/lone-ring.ts";
+import { alive, at, dead, endpointOf, LoneRing, state, suspect } from "../testing/lone-ring.ts";
 import { decodeMetadata, encodeMetadata, MetadataKey } from "./metadata.ts";
 import { members, nextDeadline } from "./step.ts";
 
@@ -138,13 +138,35 @@ for (const [name, gone] of [
     lone.hear(alive("a", 5));
     lone.hear(gone);
     lone.quieten();
-    lone.hear(suspect("a", 5, "b"), at(50));
-    assert.deepEqual(lone.sends(), [{ type: "send", to: at(50), messages: [gone], checksum: false }]);
-    lone.hear(suspect("a", 6, "b"), at(50)); // It knows more than we do.
-    lone.hear(dead("a", 5, "b"), at(50));
+    const from = endpointOf("b");
+    lone.hear(suspect("a", 5, "b"), from);
+    assert.deepEqual(lone.sends(), [{ type: "send", to: from, messages: [gone], checksum: false }]);
+    lone.hear(suspect("a", 6, "b"), from); // It knows more than we do.
+    lone.hear(dead("a", 5, "b"), from);
     assert.deepEqual(lone.sends(), []);
   });
 }
+
+for (const { name, meanwhile, from, told } of [
+  { name: "told to one who was a member all the time", meanwhile: [100], from: "b", told: true },
+  { name: "not told to one who joined since then", meanwhile: [100], from: "c", told: false },
+  { name: "not told long after", meanwhile: Array(9).fill(3000), from: "b", told: false },
+  { name: "not told when this node was cut off", meanwhile: [4001], from: "b", told: false },
+])
+  test(`a death is ${name}: the accused may live behind a cut`, () => {
+    const lone = LoneRing.among("ab");
+    lone.hear(dead("a", 1, "b"));
+    for (const pause of meanwhile) {
+      lone.now += pause;
+      lone.hear(alive("c", 1), endpointOf("c"));
+    }
+    lone.quieten();
+    lone.hear(suspect("a", 1, from), endpointOf(from));
+    assert.deepEqual(
+      lone.sends().map(({ messages: [first] }) => first),
+      told ? [dead("a", 1, "self")] : [],
+    );
+  });
 
 test("an accusation of somebody who did not refute is not answered", () => {
   const lone = LoneRing.among("ab");

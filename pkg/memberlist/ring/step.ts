@@ -2,12 +2,23 @@ import type { Millis } from "#pkg/clock";
 import type { Dead, Endpoint, NodeName, PacketMessage, Suspect } from "../messages.ts";
 import type { Effect, Event, Member } from "./events.ts";
 import { join, onExchangeEnd, onRequest, periodicPushPull } from "./exchanging.ts";
-import { aliveOf, announce, deadOf, endSuspicions, leave, mergeAlive, mergeDead, mergeSuspect } from "./merging.ts";
+import { askLost, onLostAck } from "./healing.ts";
+import { aliveOf, announce, deadOf, endSuspicions, hear, leave, mergeAlive, mergeDead, mergeSuspect } from "./merging.ts";
 import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed } from "./probing.ts";
-import { isMember, memberOf, newRing, ownMetadata, type Ring, type RingOptions, sameOctets } from "./ring.ts";
+import {
+  isMember,
+  memberOf,
+  type NodeRecord,
+  newRing,
+  ownMetadata,
+  type Ring,
+  type RingOptions,
+  sameEndpoint,
+  sameOctets,
+} from "./ring.ts";
 import { gossip, sendDirect } from "./sending.ts";
 import { suspicionDueAt } from "./suspicion.ts";
-import { pushPullInterval, type TimingName, timings } from "./timing.ts";
+import { pushPullInterval, suspicionBounds, type TimingName, timings } from "./timing.ts";
 
 /** A timer later than this means that the process did not run, and that packets have come in meanwhile... */
 const stallTolerance: Millis = 10;
@@ -35,15 +46,18 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
       onTimer(ring, now);
       break;
     case "packet":
+      hear(ring, now);
       for (const message of event.messages) onMessage(ring, message, event.from, now);
       break;
     case "sendFailed":
       onSendFailed(ring, event.messages, now);
       break;
     case "request":
+      hear(ring, now);
       onRequest(ring, event.stream, event.from, event.message, now);
       break;
     case "exchanged":
+      hear(ring, now);
       onExchangeEnd(ring, event.exchange, event.message, now);
       break;
     case "exchangeFailed":
@@ -69,7 +83,7 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
 /** When the next `timer` event is due; it may be in the past. */
 export function nextDeadline(ring: Ring): Millis {
   if (ring.resumeAt !== undefined) return ring.resumeAt;
-  let next = Math.min(ring.probeAt, ring.gossipAt, ring.pushPullAt);
+  let next = Math.min(ring.probeAt, ring.gossipAt, ring.pushPullAt, ring.askAt);
   if (ring.probe !== undefined) next = Math.min(next, ring.probe.indirectAt, ring.probe.verdictAt);
   for (const suspicion of ring.suspicions.values()) next = Math.min(next, suspicionDueAt(suspicion));
   for (const { deadline } of ring.relays.values()) next = Math.min(next, deadline);
@@ -94,6 +108,7 @@ function onTimer(ring: Ring, now: Millis): void {
   endSuspicions(ring, now);
   if (now >= ring.gossipAt) gossip(ring, now);
   if (now >= ring.pushPullAt) periodicPushPull(ring, now);
+  if (now >= ring.askAt) askLost(ring, now);
 }
 
 function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Millis): void {
@@ -106,6 +121,7 @@ function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Mill
       break;
     case "ack":
       onAck(ring, message, now);
+      onLostAck(ring, message, now);
       break;
     case "nack":
       onNack(ring, message);
@@ -114,11 +130,11 @@ function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Mill
       mergeAlive(ring, message, now);
       break;
     case "suspect":
-      correct(ring, message, from);
+      correct(ring, message, from, now);
       mergeSuspect(ring, message, now);
       break;
     case "dead":
-      correct(ring, message, from);
+      correct(ring, message, from, now);
       mergeDead(ring, message, now);
       break;
     case "user":
@@ -132,12 +148,24 @@ function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Mill
  * Answers an accusation that is out of date: its sender missed what followed, which is sent only so many times, and would otherwise
  * hold on to it until it compares views with somebody. Either it was refuted, or the accused is gone already.
  */
-function correct(ring: Ring, accusation: Suspect | Dead, from: Endpoint): void {
+function correct(ring: Ring, accusation: Suspect | Dead, from: Endpoint, now: Millis): void {
   const { type, node, incarnation } = accusation;
   const record = ring.records.get(node);
   if (record === undefined || incarnation > record.incarnation) return;
   if (record.status === "alive" && incarnation < record.incarnation) sendDirect(ring, from, aliveOf(record));
-  else if (type === "suspect" && !isMember(record)) sendDirect(ring, from, deadOf(ring, record));
+  else if (type === "suspect" && !isMember(record) && sawItGo(ring, from, record, now))
+    sendDirect(ring, from, deadOf(ring, record));
+}
+
+/**
+ * Whether a node was a member all the time since another went, and not long ago. One that was not may come from behind a cut, where
+ * the other lives: it must not be told of a death that never was, which it would believe.
+ */
+function sawItGo({ order, timing, cutOffUntil }: Ring, witness: Endpoint, { status, since }: NodeRecord, now: Millis): boolean {
+  if (status === "left") return true;
+  if (since <= cutOffUntil) return false; // Perhaps it is this node that was behind a cut.
+  if (now - since > suspicionBounds(timing, order.length).max) return false; // Who missed it then has suspected it since.
+  return order.some((record) => isMember(record) && record.since <= since && sameEndpoint(record.endpoint, witness));
 }
 
 function takeEffects(ring: Ring, now: Millis): Effect[] {
@@ -165,6 +193,7 @@ function chooseTiming(ring: Ring, now: Millis): void {
   ring.probeAt = Math.min(ring.probeAt, now + ring.timing.probeInterval);
   if (ring.gossipAt !== Infinity) ring.gossipAt = Math.min(ring.gossipAt, now + ring.timing.gossipInterval);
   ring.pushPullAt = Math.min(ring.pushPullAt, now + random() * pushPullInterval(ring.timing, ring.order.length));
+  if (ring.askAt !== Infinity) ring.askAt = Math.min(ring.askAt, now + ring.timing.askInterval);
   ring.effects.push({ type: "timingChanged", timing: name, because });
 }
 

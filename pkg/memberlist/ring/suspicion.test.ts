@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { confirmSuspicion, startSuspicion, suspicionDueAt } from "./suspicion.ts";
+import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionDueAt } from "./suspicion.ts";
 import { suspicionBounds, timings } from "./timing.ts";
 
 for (const [nodes, none, one, two] of [
@@ -49,3 +49,12 @@ test("the accused is told a probe interval before the end", () => {
   assert.equal(suspicionDueAt(four), 24_000);
   assert.equal(suspicionDueAt({ ...four, told: true }), 25_000);
 });
+
+for (const [name, silentSince, want] of [
+  ["the silence, where that began later", 1500, [2500, 26_500]],
+  ["all of its time, where it began in the silence", 500, [3000, 27_000]],
+] as const)
+  test(`a suspicion gets back ${name}, and the accused is told again`, () => {
+    const extended = extendSuspicion({ ...four, told: true }, silentSince, 3000);
+    assert.deepEqual([extended.startedAt, extended.deadline, extended.told], [...want, false]);
+  });

@@ -25,6 +25,13 @@ export function confirmSuspicion(suspicion: Suspicion, from: NodeName, now: Mill
   return { ...suspicion, accusers: new Set([...accusers, from]), deadline: Math.max(now, startedAt + timeout) };
 }
 
+/** Gives back the time since `silentSince`, in which the accused could not be heard. */
+export function extendSuspicion(suspicion: Suspicion, silentSince: Millis, now: Millis): Suspicion {
+  const { startedAt, deadline } = suspicion;
+  const silence = now - Math.max(silentSince, startedAt);
+  return { ...suspicion, startedAt: startedAt + silence, deadline: deadline + silence, told: false };
+}
+
 /** When something is to be done about it: the accused is told, then declared dead. */
 export function suspicionDueAt({ told, deadline, notice }: Suspicion): Millis {
   return told ? deadline : deadline - notice;
