@@ -33,7 +33,7 @@ export interface MemberlistOptions {
   readonly wire: Wire;
   /** What this member says of itself. */
   readonly metadata?: MetadataFields;
-  /** `auto`: fast as long as all members offer it, else as HashiCorp's defaults for a local network. */
+  /** `auto`: fast as long as all members keep up with that, else as HashiCorp's defaults for a local network. */
   readonly timing: TimingName | "auto";
   readonly clock: Clock;
   readonly random: Random;
@@ -271,10 +271,12 @@ export class Memberlist implements AsyncDisposable {
       case "leaveFinished":
         this.#left.resolve();
         break;
-      case "timingChanged":
-        this.#log.timingChanged(effect.timing, effect.because === undefined ? undefined : nodeNameText(effect.because));
-        this.#emit({ type: "timing", timing: effect.timing });
+      case "timingChanged": {
+        const { timing, because } = effect;
+        this.#log.timingChanged(timing, because === undefined ? undefined : nodeNameText(because), because === ring.self.node);
+        this.#emit({ type: "timing", timing });
         break;
+      }
       case "roundTrip":
         this.#counters.roundTrips++;
         this.#counters.roundTripMillis += effect.time;

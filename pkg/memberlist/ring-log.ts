@@ -31,9 +31,10 @@ export class RingLog {
     else this.#log.debug(`member ${change}`, fields);
   }
 
-  /** `because`: the member that keeps the ring from being fast. */
-  timingChanged(timing: string, because: string | undefined): void {
-    this.#log.info("memberlist timing changed", { timing, because });
+  /** `because`: the member that keeps the ring from being fast; `self` where it is this one. */
+  timingChanged(timing: string, because: string | undefined, self: boolean): void {
+    const advice = "look for a lack of CPU on this node, and at this process's limit: it does not run when it has to";
+    this.#log.info("memberlist timing changed", { timing, because, ...(self && { advice }) });
   }
 
   trouble(trouble: Trouble): void {

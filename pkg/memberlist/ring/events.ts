@@ -48,7 +48,10 @@ export type Effect =
   | {
       readonly type: "timingChanged";
       readonly timing: TimingName;
-      /** The member that holds the ring back: it does not offer the fast timing, or answers this node too slowly for it. */
+      /**
+       * The member that holds the ring back: it does not offer the fast timing, or answers this node too slowly for it; this node
+       * itself when it stalls too often.
+       */
       readonly because: NodeName | undefined;
     }
   /** An answer to a ping, directly and in time. */

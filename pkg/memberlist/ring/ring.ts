@@ -5,6 +5,7 @@ import { BroadcastQueue } from "./broadcast-queue.ts";
 import type { Effect, Member } from "./events.ts";
 import { LostMembers } from "./lost.ts";
 import { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "./metadata.ts";
+import { noStrain, type Strain } from "./strain.ts";
 import type { Suspicion } from "./suspicion.ts";
 import { type Timing, type TimingName, timings } from "./timing.ts";
 
@@ -17,8 +18,8 @@ export interface RingOptions {
   /** What this node says of itself beside what the ring adds. */
   readonly metadata: MetadataFields;
   /**
-   * `auto`: fast as long as all members offer it, which they do while they reach one another quickly. `lan` does not offer it, which
-   * keeps those on `auto` at `lan` too. `fast` is for rings where all are known to keep up.
+   * `auto`: fast as long as all members offer it, which they do while they reach one another quickly and seldom stall. `lan` does
+   * not offer it, which keeps those on `auto` at `lan` too. `fast` is for rings where all are known to keep up.
    */
   readonly timing: TimingName | "auto";
   /** After how long a dead node's name may be taken by another address; 0: when it is forgotten. */
@@ -144,6 +145,8 @@ export interface Ring {
   cutOffUntil: Millis;
   /** After a stall: nothing is judged before this instant, so that the packets that wait are read first. */
   resumeAt: Millis | undefined;
+  /** Of this process. */
+  strain: Strain;
   leave: "none" | "announcing" | "announced";
   effects: Effect[];
 }
@@ -201,6 +204,7 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     heardAt: now,
     cutOffUntil: -Infinity,
     resumeAt: undefined,
+    strain: noStrain,
     leave: "none",
     effects: [],
   };

@@ -323,3 +323,35 @@ test("timers: one that is always late still comes to its verdict", () => {
     lone.tell({ type: "timer" });
   }
 });
+
+/** A node alone whose timers run 200 ms late, this many times. */
+function stalling(timers: number, timing: "auto" | "fast" = "auto"): LoneRing {
+  const lone = new LoneRing({ timing });
+  for (let i = 0; i < timers; i++) {
+    lone.now = nextDeadline(lone.ring) + 200;
+    lone.tell({ type: "timer" });
+  }
+  return lone;
+}
+
+test("timing: a node that stalls time and again withdraws its offer, and says that it is itself the reason", () => {
+  assert.deepEqual(stalling(5).take("timingChanged"), []);
+  const lone = stalling(15);
+  assert.deepEqual(lone.take("timingChanged"), [{ type: "timingChanged", timing: "lan", because: "self" }]);
+  assert.equal(offers(lone), false);
+});
+
+test("timing: it offers it again after three minutes without stalls, not before", () => {
+  const lone = stalling(15);
+  lone.effects = [];
+  lone.advanceTo(lone.now + 175_000);
+  assert.equal(offers(lone), false);
+  lone.advanceTo(lone.now + 10_000);
+  assert.equal(offers(lone), true);
+  assert.deepEqual(lone.take("timingChanged"), [{ type: "timingChanged", timing: "fast", because: undefined }]);
+});
+
+test("timing: where fast is forced it stays, however often this node stalls", () => {
+  const lone = stalling(50, "fast");
+  assert.deepEqual([lone.ring.timing.name, offers(lone)], ["fast", true]);
+});

@@ -17,6 +17,7 @@ import {
   sameOctets,
 } from "./ring.ts";
 import { gossip, sendDirect } from "./sending.ts";
+import { addStall, goOnResting, type Strain } from "./strain.ts";
 import { suspicionDueAt } from "./suspicion.ts";
 import { pushPullInterval, suspicionBounds, type TimingName, timings } from "./timing.ts";
 
@@ -83,7 +84,7 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
 /** When the next `timer` event is due; it may be in the past. */
 export function nextDeadline(ring: Ring): Millis {
   if (ring.resumeAt !== undefined) return ring.resumeAt;
-  let next = Math.min(ring.probeAt, ring.gossipAt, ring.pushPullAt, ring.askAt);
+  let next = Math.min(ring.probeAt, ring.gossipAt, ring.pushPullAt, ring.askAt, ring.strain.watchAt);
   if (ring.probe !== undefined) next = Math.min(next, ring.probe.indirectAt, ring.probe.verdictAt);
   for (const suspicion of ring.suspicions.values()) next = Math.min(next, suspicionDueAt(suspicion));
   for (const { deadline } of ring.relays.values()) next = Math.min(next, deadline);
@@ -98,17 +99,26 @@ export function members(ring: Ring): Member[] {
 function onTimer(ring: Ring, now: Millis): void {
   const due = nextDeadline(ring);
   if (now < due) return; // Set before the deadline moved.
-  if (ring.resumeAt === undefined && now - due > stallTolerance) {
-    ring.counters.stalls++;
-    ring.resumeAt = now + stallGrace;
-    return;
+  if (now - due > stallTolerance) {
+    setStrain(ring, addStall(ring.strain, now - due, now));
+    if (ring.resumeAt === undefined) {
+      ring.counters.stalls++;
+      ring.resumeAt = now + stallGrace;
+      return;
+    }
   }
   ring.resumeAt = undefined;
+  setStrain(ring, goOnResting(ring.strain, now));
   doProbing(ring, now);
   endSuspicions(ring, now);
   if (now >= ring.gossipAt) gossip(ring, now);
   if (now >= ring.pushPullAt) periodicPushPull(ring, now);
   if (now >= ring.askAt) askLost(ring, now);
+}
+
+function setStrain(ring: Ring, strain: Strain): void {
+  if ((strain.restUntil === undefined) !== (ring.strain.restUntil === undefined)) ring.timingStale = true;
+  ring.strain = strain;
 }
 
 function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Millis): void {
@@ -197,14 +207,14 @@ function chooseTiming(ring: Ring, now: Millis): void {
   ring.effects.push({ type: "timingChanged", timing: name, because });
 }
 
-function isFastOffered({ options: { timing }, order }: Ring): boolean {
+function isFastOffered({ options: { timing }, order, strain }: Ring): boolean {
   if (timing !== "auto") return timing === "fast";
-  return !order.some((record) => isMember(record) && isSlow(record));
+  return strain.restUntil === undefined && !order.some((record) => isMember(record) && isSlow(record));
 }
 
-/** The first that does not offer the fast timing; where that is this node, the one that it finds too slow. */
+/** The first that does not offer the fast timing; where that is this node, the one that it finds too slow, or itself. */
 function holdsBack({ order, self }: Ring): NodeName | undefined {
   const without = order.find((record) => isMember(record) && !record.offersFast);
-  const slow = without === self ? order.find((record) => isMember(record) && isSlow(record)) : without;
+  const slow = without === self ? (order.find((record) => isMember(record) && isSlow(record)) ?? self) : without;
   return slow?.node;
 }

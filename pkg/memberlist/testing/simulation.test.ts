@@ -266,6 +266,45 @@ test("a network that is too slow for the fast pace gets HashiCorp's, and the fas
   assert.deepEqual(seen(ring, "failed"), []);
 });
 
+for (const [name, nodes, starved] of [
+  ["one of ten starves", 10, 1],
+  ["three of ten starve", 10, 3],
+  ["all of ten starve", 10, 10],
+  ["all of thirty starve", 30, 30],
+] as const)
+  forSeeds(
+    `when ${name} of processor time, the ring slows down, nobody fails then, and it is fast again some minutes after`,
+    3,
+    (seed, t) => {
+      const ring = ringOf(nodes, { seed });
+      const random = seededRandom(seed);
+      const changes: string[] = [];
+      let pace = "fast";
+      /** Each of the starved loses up to 150 ms, three times a second. */
+      const starve = (duration: number) => {
+        for (const end = ring.now + duration; ring.now < end; ring.runFor(33)) {
+          for (let index = 0; index < starved; index++) if (random() < 0.1) ring.stall(index, 50 + random() * 100);
+          watch();
+        }
+      };
+      const watch = () => {
+        const paces = [...new Set(ring.running.map((index) => ring.ring(index).timing.name))];
+        if (paces.length > 1 || paces[0] === pace) return; // News of it is on its way.
+        [pace = ""] = paces;
+        changes.push(pace);
+      };
+      starve(20_000);
+      assert.deepEqual(changes, ["lan"]);
+      t.diagnostic(`${seen(ring, "suspected").length} suspicions until then`);
+      ring.observations.length = 0;
+      starve(240_000);
+      assert.deepEqual(changes, ["lan"]);
+      assert.deepEqual(seen(ring, "failed"), []);
+      for (const end = ring.now + 200_000; ring.now < end; ring.runFor(1000)) watch();
+      assert.deepEqual(changes, ["lan", "fast"]);
+    },
+  );
+
 test("metadata reaches all", () => {
   const ring = ringOf(10, { seed: 1 });
   ring.setMetadata(3, new Map([[9, Uint8Array.of(1)]]));
