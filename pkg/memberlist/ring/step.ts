@@ -100,7 +100,7 @@ function onTimer(ring: Ring, now: Millis): void {
   const due = nextDeadline(ring);
   if (now < due) return; // Set before the deadline moved.
   if (now - due > stallTolerance) {
-    setStrain(ring, addStall(ring.strain, now - due, now));
+    if (ring.options.timing === "auto") setStrain(ring, addStall(ring.strain, now - due, now));
     if (ring.resumeAt === undefined) {
       ring.counters.stalls++;
       ring.resumeAt = now + stallGrace;

@@ -7,7 +7,7 @@ export interface Strain {
   readonly at: Millis;
   /** Until when the fast timing is not to be had; undefined while it is. */
   readonly restUntil: Millis | undefined;
-  /** How long the last rest was from its last strain on. */
+  /** How long the last rest was to be. */
   readonly rest: Millis;
   readonly restedAt: Millis;
   /** When a timer has to run, only to see how late it is; Infinity when there is no need. */
