@@ -34,6 +34,10 @@ if (values.help) {
   process.exit(0);
 }
 
+const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
+process.once("SIGINT", () => stop());
+process.once("SIGTERM", () => stop());
+
 const [firstPort, lastPort] = values["node-ports"].split("-").map((text) => natural("--node-ports", text));
 const server = new ApiServer({
   address: values.address,
@@ -48,9 +52,6 @@ await server.start();
 if (values.kubeconfig !== undefined) writeFileSync(values.kubeconfig, server.kubeconfig(), { mode: 0o600 });
 process.stdout.write(`listening on ${server.url}\n`);
 
-const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
-process.once("SIGINT", () => stop());
-process.once("SIGTERM", () => stop());
 await stopped;
 await server[Symbol.asyncDispose]();
 if (values.kubeconfig !== undefined) rmSync(values.kubeconfig, { force: true });
