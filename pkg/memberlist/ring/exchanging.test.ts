@@ -7,15 +7,18 @@ function pushPull(states: readonly MemberState[], join = false): PushPull {
   return { type: "pushPull", join, states, userState: new Uint8Array() };
 }
 
-test("the first push/pull comes a random part of the interval after one interval, then one each interval", () => {
-  const lone = LoneRing.among("a", { random: () => 0.5 });
+test("the first push/pull comes a random part of the interval after one interval, or soon after a join, then one each interval", () => {
+  const lone = new LoneRing({ random: () => 0.5 });
+  assert.equal(lone.ring.pushPullAt, 45_000);
+  lone.hear(alive("a", 1));
+  lone.quieten();
   lone.ring.probeAt = Infinity;
-  lone.advanceTo(44_999);
+  lone.advanceTo(4499);
   assert.deepEqual(lone.effects, []);
-  lone.advanceTo(45_000);
+  lone.advanceTo(4500);
   const [exchange] = lone.take("exchange");
-  assert.deepEqual([exchange?.to, exchange?.deadline], [at(97), 55_000]);
-  assert.equal(lone.ring.pushPullAt, 75_000);
+  assert.deepEqual([exchange?.to, exchange?.deadline], [at(97), 14_500]);
+  assert.equal(lone.ring.pushPullAt, 34_500);
 });
 
 test("push/pull carries all that is known: self, suspect, dead and left", () => {

@@ -30,9 +30,8 @@ export class LostMembers {
     if (oldest !== undefined) this.#lost.delete(oldest.node);
   }
 
-  /** @returns whether it was there */
-  delete(node: NodeName): boolean {
-    return this.#lost.delete(node);
+  delete(node: NodeName): void {
+    this.#lost.delete(node);
   }
 
   /** Takes each in turn; those that failed too long ago are forgotten. */

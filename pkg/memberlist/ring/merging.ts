@@ -74,8 +74,8 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   if (before !== "alive") setStatus(record, "alive", now);
   if (before === "dead" || before === "left") {
     record.slowProbes = 0;
-    if (ring.lost.delete(record.node))
-      ring.pushPullAt = Math.min(ring.pushPullAt, now + pullSoon(ring.timing, ring.options.random));
+    ring.lost.delete(record.node);
+    ring.pushPullAt = Math.min(ring.pushPullAt, now + pullSoon(ring.timing, ring.order.length, ring.options.random));
     tell(ring, "joined", record);
   } else {
     if (before === "suspect") {

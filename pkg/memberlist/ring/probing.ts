@@ -21,6 +21,8 @@ import { timings } from "./timing.ts";
 const slowAnswer: Millis = timings.fast.probeTimeout / 2;
 /** ...and so many in a row are the network's fault, not that of a process that stalled. */
 const slowProbesTolerated = 4;
+/** Of one that was slow: one quick answer among many slow ones would make the ring go to and fro. */
+const quickProbesWanted = 3;
 
 /** Whether a node cannot be reached as quickly as the fast timing needs it. */
 export function isSlow({ slowProbes }: NodeRecord): boolean {
@@ -123,7 +125,8 @@ function noteTime(ring: Ring, { node }: Probe, time: Millis): void {
   const record = ring.records.get(node);
   if (record?.status !== "alive") return; // That a suspect does not answer says nothing of the way to it.
   const was = isSlow(record);
-  record.slowProbes = time > slowAnswer ? record.slowProbes + 1 : 0;
+  if (time <= slowAnswer) record.slowProbes = was && record.slowProbes > slowProbesTolerated + 1 ? record.slowProbes - 1 : 0;
+  else record.slowProbes = Math.min(record.slowProbes + 1, slowProbesTolerated + quickProbesWanted);
   if (isSlow(record) !== was) ring.timingStale = true;
 }
 

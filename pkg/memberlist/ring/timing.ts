@@ -40,7 +40,7 @@ const lan: Timing = {
   gossipNodes: 3,
   gossipToTheDead: 30_000,
   askInterval: 5000,
-  askSpread: 800,
+  askSpread: 400,
 };
 
 /**
@@ -48,7 +48,7 @@ const lan: Timing = {
  * cases (35 ms in half of them), it is suspected 50 ms later, has 450 ms to refute, and the news takes up to 60 ms. A process that stalls for
  * less than 400 ms has refuted before anybody declares it dead. A node sends 20 pings and 20 acks a second, in rings of any size,
  * where `lan` has one of each. The probe timeout leaves time for a relay's nack before the probe ends. The sides of a ring of up to
- * 50 that was cut for up to a minute are one again within 0.7 s (`lan`: 10 s), for which each node asks at most 4 times a second.
+ * 50 that was cut for up to a minute are one again within 0.9 s (`lan`: 10 s), for which each node asks at most 4 times a second.
  */
 const fast: Timing = {
   ...lan,
@@ -59,7 +59,7 @@ const fast: Timing = {
   pushPullInterval: 10_000,
   gossipInterval: 20,
   askInterval: 250,
-  askSpread: 40,
+  askSpread: 20,
 };
 
 export const timings: Readonly<Record<TimingName, Timing>> = { lan, fast };
@@ -104,9 +104,10 @@ export function pushPullInterval(timing: Timing, nodes: number): Millis {
 }
 
 /**
- * When to compare views with somebody after one that failed has come back: of what is told about many that come back at once, some
- * nodes miss something. Later than gossip takes, and at the fast pace still within a second.
+ * When to compare views with somebody after a member has joined: what is told of it, some may miss, above all when many come at once.
+ * Later than gossip takes, and at the fast pace still within a second; in large rings later, as the periodic exchanges are.
  */
-export function pullSoon(timing: Timing, random: Random): Millis {
-  return timing.gossipInterval * 15 * (1 + random());
+export function pullSoon(timing: Timing, nodes: number, random: Random): Millis {
+  const slower = pushPullInterval(timing, nodes) / timing.pushPullInterval;
+  return timing.gossipInterval * 15 * (1 + random()) * slower;
 }
