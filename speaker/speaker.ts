@@ -76,6 +76,7 @@ export class Speaker {
   readonly #table = new ServiceTable();
   readonly #nodes: NodeTable;
   readonly #dirty = new Map<string, Address>(); // text -> address to place again
+  readonly #untold = new Set<string>(); // service keys to report on
   readonly #placements = new Map<string, AddressPlacement>(); // address -> where it is announced
   readonly #announcements = new Map<string, Announcement>(); // service key -> what this node announces
   readonly #obstacles = new Map<string, Obstacle["reason"]>(); // service key -> why no node may announce it
@@ -136,19 +137,23 @@ export class Speaker {
     return this.#table.holders(address);
   }
 
-  /** Places again some of what changed, and does the difference; wakes for the rest. */
+  /**
+   * Places again some of what changed, and does the difference; wakes for the rest. What was done is told when all of it is: where
+   * thousands of addresses move, logs and events take longer than everything else.
+   */
   reconcile(): void {
     this.#awake = false;
     if (!this.#started || this.#pools === undefined) return;
-    const services = new Set<string>();
     for (const [key, address] of this.#dirty.entries().take(mostAtOnce)) {
       this.#dirty.delete(key);
-      for (const service of this.#placeAgain(address, this.#pools)) services.add(service);
+      for (const service of this.#placeAgain(address, this.#pools)) this.#untold.add(service);
     }
-    for (const service of services) {
-      this.#report(service);
-      this.#reportObstacle(service);
-    }
+    if (this.#dirty.size === 0)
+      for (const service of this.#untold.values().take(mostAtOnce)) {
+        this.#untold.delete(service);
+        this.#report(service);
+        this.#reportObstacle(service);
+      }
     this.#wake();
   }
 
@@ -247,7 +252,7 @@ export class Speaker {
   }
 
   #wake(): void {
-    if (this.#awake || this.#dirty.size === 0) return;
+    if (this.#awake || this.#dirty.size + this.#untold.size === 0) return;
     this.#awake = true;
     this.#options.wake();
   }
