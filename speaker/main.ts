@@ -82,6 +82,7 @@ await runDaemon({
     });
     if (memberlist !== undefined) registerMemberlist(registry, memberlist);
     stack.use(members);
+    stack.defer(() => layer2.fallSilent()); // The next to go is the ring, and this node answers until its successors do.
 
     let sources: Sources | undefined;
     const routes = {

@@ -185,8 +185,17 @@ test("a node that was taken for gone reclaims its addresses, also after it has j
   await bench.advance(1);
   assert.deepEqual(bench.take(), ["reclaim"]);
   bench.accuse();
-  await bench.members[Symbol.asyncDispose]();
+  const ended = bench.members[Symbol.asyncDispose]();
+  await settled();
   await bench.advance(5_000);
+  await ended;
+  assert.deepEqual(bench.take(), ["leave within 1000", "off the network"]);
+});
+
+test("alone it has nobody to hand over to", async () => {
+  const bench = await started();
+  bench.take();
+  await bench.members[Symbol.asyncDispose]();
   assert.deepEqual(bench.take(), ["leave within 1000", "off the network"]);
 });
 
@@ -226,15 +235,19 @@ test("an address that cannot be bound is tried again", async () => {
   assert.ok(bench.take().includes("bound"));
 });
 
-test("at the end it leaves before it goes, and what was active stays so", async () => {
+test("at the end it leaves, stays a second while the others take over, and what was active stays so", async () => {
   const bench = await started(two);
   bench.meet(member("node2", "192.0.2.2"));
   await bench.answer();
   bench.take();
   const ended = bench.members[Symbol.asyncDispose]();
   bench.lose("node1");
+  await settled();
+  await bench.advance(999);
+  assert.deepEqual(bench.take(), ["leave within 1000"]);
+  await bench.advance(1);
   await ended;
-  assert.deepEqual(bench.take(), ["leave within 1000", "off the network"]);
+  assert.deepEqual(bench.take(), ["off the network"]);
   assert.deepEqual(bench.members.active(), ["node1", "node2"]);
   await bench.advance(120_000);
   assert.deepEqual(bench.take(), []);

@@ -31,6 +31,8 @@ const metMs: Millis = 500;
 const firstBindRetryMs: Millis = 500;
 const longestBindRetryMs: Millis = 10_000;
 const leaveMs: Millis = 1_000;
+// From when all know until the last of ten thousand addresses is announced by others. Until then this node has to answer for them.
+const handOverMs: Millis = 1_000;
 // As long as announcements are repeated.
 const reclaimEveryMs: Millis = 5_000;
 
@@ -81,14 +83,19 @@ export class RingMembers implements Members {
     return { source: "memberlist", timing: memberlist.timing, members: members.sort((a, b) => (a.node < b.node ? -1 : 1)) };
   }
 
-  /** Leaves, so that the others take over at once, and waits until they know. What was active stays so for this node. */
+  /** Leaves, so that the others take over at once, and waits until they have. What was active stays so for this node. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const { memberlist, log } = this.#options;
+    const { memberlist, log, clock } = this.#options;
     this.#stopped = true;
     this.#pods[Symbol.dispose]();
     this.#nextJoin?.timer[Symbol.dispose]();
     this.#nextReclaim?.[Symbol.dispose]();
     if (this.#bound && !(await memberlist.leave(leaveMs))) log.warn("left before all members were told", { op: "memberlist" });
+    if (this.#active.length > 1) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      clock.schedule("hand over", clock.now() + handOverMs, resolve);
+      await promise;
+    }
     await memberlist[Symbol.asyncDispose]();
   }
 

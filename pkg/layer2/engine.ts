@@ -47,6 +47,7 @@ export class Engine implements Disposable {
   #ports = new Map<number, Port>(); // descriptor -> port
   #surveyAt: Millis;
   #ready = false;
+  #silent = false;
   #reported = "";
 
   /** @throws {SystemCallError} when changes of interfaces cannot be watched */
@@ -81,7 +82,7 @@ export class Engine implements Disposable {
     }
     const due = this.#schedule.take(now, announcementsPerTurn, (turn) => this.#isCurrent(turn));
     for (const { announcement, port } of due) port.announce(announcement);
-    const refreshed = this.#refresh.take(now, (announcement) => this.#find(announcement.address) === announcement);
+    const refreshed = this.#refresh.take(now, (announcement) => this.#isTold(announcement));
     if (refreshed !== undefined) for (const port of this.#interfaces.ports()) if (port.isFor(refreshed)) port.announce(refreshed);
     if (now >= this.#surveyAt) this.#survey(now);
   }
@@ -107,21 +108,26 @@ export class Engine implements Disposable {
   }
 
   #carryOut(command: Command): void {
-    const { announcement } = command;
     switch (command.type) {
       case "announce":
-        this.#announced.set(announcement.address, announcement);
-        this.#refresh.add(announcement, this.#clock.now());
-        for (const port of this.#interfaces.ports()) this.#begin(announcement, port);
+        this.#announce(command.announcement);
         break;
       case "withdraw":
-        this.#announced.delete(announcement.address);
-        for (const port of this.#interfaces.ports()) port.withdraw(announcement);
+        this.#announced.delete(command.announcement.address);
+        for (const port of this.#interfaces.ports()) port.withdraw(command.announcement);
         break;
-      default: {
-        command.type satisfies never;
-      }
+      case "fallSilent":
+        this.#silent = true;
+        break;
+      default:
+        command satisfies never;
     }
+  }
+
+  #announce(announcement: Announcement): void {
+    this.#announced.set(announcement.address, announcement);
+    this.#refresh.add(announcement, this.#clock.now());
+    for (const port of this.#interfaces.ports()) this.#begin(announcement, port);
   }
 
   /** Announces it on the port from the beginning, or no longer where it is not for that port. */
@@ -136,8 +142,12 @@ export class Engine implements Disposable {
     return announcement !== undefined && this.#shared.isAnnounced(announcement.row) ? announcement : undefined;
   };
 
+  #isTold(announcement: Announcement): boolean {
+    return !this.#silent && this.#find(announcement.address) === announcement;
+  }
+
   #isCurrent({ announcement, port, burst }: Turn): boolean {
-    return burst === port.burst && this.#find(announcement.address) === announcement;
+    return burst === port.burst && this.#isTold(announcement);
   }
 
   #watch(now: Millis): void {

@@ -136,6 +136,11 @@ export class Layer2 implements AsyncDisposable {
       if (entry.announced) this.#send({ type: "announce", announcement: announcement(entry) });
   }
 
+  /** Goes on answering, and tells nobody unasked any more: others take over, and what they tell is to stand. */
+  fallSilent(): void {
+    this.#send({ type: "fallSilent" });
+  }
+
   counters(): Layer2Counters {
     const shared = this.#shared;
     return {

@@ -24,10 +24,10 @@ export interface WorkerStart {
 }
 
 /** From the main thread to the worker. An announcement takes the place of an earlier one of the same address. */
-export interface Command {
-  readonly type: "announce" | "withdraw";
-  readonly announcement: Announcement;
-}
+export type Command =
+  | { readonly type: "announce" | "withdraw"; readonly announcement: Announcement }
+  /** Only answer from now on. */
+  | { readonly type: "fallSilent" };
 
 /** `answering`; `failing`: it should, but cannot, and is tried again; otherwise why it shall not. */
 export type InterfaceStatus = "answering" | "failing" | IneligibleReason;

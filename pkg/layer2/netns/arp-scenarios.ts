@@ -120,6 +120,21 @@ test("what is announced is announced again from the beginning when asked for, an
   assert.deepEqual(sent(), [2 + 10, 2]);
 });
 
+test("one that fell silent announces no more, and answers on", async () => {
+  await using layer2 = await started({ refreshMs: 100 });
+  const announced = () => layer2.counters().addresses.reduce((sum, { gratuitousSent }) => sum + gratuitousSent, 0);
+  layer2.announce(virtual);
+  await until(() => announced() >= 4); // Those of the beginning, and a refresh.
+  layer2.fallSilent();
+  layer2.announce(quiet);
+  const asked = await lan.call("ask", "host0", await requestFor(quiet), 1000);
+  assert.equal(asked?.reply.senderMac, mac("lan0"));
+  const before = announced();
+  await sleep(1500);
+  assert.equal(announced(), before);
+  assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+});
+
 test("a withdrawn address is announced no more", async () => {
   await using layer2 = await started();
   layer2.announce(virtual);
