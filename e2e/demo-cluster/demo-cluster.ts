@@ -129,6 +129,8 @@ export class DemoCluster implements AsyncDisposable {
         return { name, host, addresses, speaker, proxy };
       }),
     );
+    // Together: each stays for a second after it has left the ring.
+    stack.defer(async () => void (await Promise.all(nodes.map(({ speaker }) => speaker[Symbol.asyncDispose]()))));
     return new DemoCluster({ lab, lan, controlPlane, client, nodes, api, controller, kubeconfig }, stack.move());
   }
 
