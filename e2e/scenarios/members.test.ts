@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
 import { Lab, waitFor } from "#e2e/lab";
 import { answer, learnedNode, metric, owner, startCluster } from "./observe.ts";
@@ -80,6 +81,15 @@ suite("the speakers' ring says who is alive", { skip: await Lab.refusal() }, () 
       );
       return announced.every((value, index) => (value === 1) === (cluster.nodes[index] === first));
     });
+  });
+
+  test("a speaker that stood still is succeeded, and has hosts come back to it when it goes on", async () => {
+    const first = await owner(cluster, address);
+    await sleep(6_000); // It announces for 5 s. What brings hosts back then has to be for that.
+    first.speaker.process.kill("SIGSTOP");
+    await waitFor("another node to answer", async () => (await learnedNode(cluster, address))?.name !== first.name);
+    first.speaker.process.kill("SIGCONT");
+    await waitFor("hosts to be told", async () => (await learnedNode(cluster, address))?.name === first.name, { timeout: 5_000 });
   });
 
   test("a speaker with another key is refused, and named once", async () => {
