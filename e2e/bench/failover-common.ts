@@ -1,0 +1,46 @@
+import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
+import { type LabProcess, waitFor } from "#e2e/lab";
+
+interface MembersAnswer {
+  readonly timing?: string;
+  readonly members: readonly { readonly status: string }[];
+}
+
+/** Waits until every speaker counts on every other, at the fast pace. */
+export async function allKnowAll({ nodes }: DemoCluster): Promise<void> {
+  for (const { speaker } of nodes)
+    await waitFor(
+      `${speaker.name} to know all`,
+      async () => {
+        const { timing, members } = JSON.parse((await speaker.get("/v1/members")).body) as MembersAnswer;
+        return timing === "fast" && members.length === nodes.length && members.every(({ status }) => status === "alive");
+      },
+      { timeout: 90_000, every: 50 },
+    );
+}
+
+/** Ends the speaker of a node, and waits until it has. */
+export async function end({ speaker }: DemoNode, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+  speaker.process.kill(signal);
+  await speaker.process.exited;
+}
+
+/** What a client has printed of one type. */
+export function linesOf<Line extends { readonly type: string }, Type extends Line["type"]>(
+  client: LabProcess,
+  type: Type,
+): Extract<Line, { readonly type: Type }>[] {
+  const isOf = (line: Line): line is Extract<Line, { readonly type: Type }> => line.type === type;
+  return client.lines.map((line): Line => JSON.parse(line)).filter(isOf);
+}
+
+export function printRow(cells: readonly string[]): void {
+  console.log(cells.map((cell, column) => (column === 0 ? cell.padEnd(17) : cell.padStart(22))).join(""));
+}
+
+/** Least, median, 99th percentile and most, without decimals. */
+export function spread(values: readonly number[]): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  const quantile = (part: number): string => (sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? Number.NaN).toFixed(0);
+  return [0, 0.5, 0.99, 1].map(quantile).join(" / ");
+}
