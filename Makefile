@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test e2e check build kcp clean soak bench-allocator bench-arp bench-controller bench-memberlist bench-speaker
+.PHONY: help demo lab test e2e check build kcp clean soak bench-allocator bench-arp bench-controller bench-failover bench-memberlist bench-speaker
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ bench-arp: node_modules ## Measure answers to ARP and NDP, beside the kernel's o
 
 bench-controller: node_modules ## Measure the controller at 10,000 Services, beside a plain client
 	node e2e/bench/controller.bench.ts
+
+bench-failover: node_modules ## Measure failover on layer 2, and what it costs a stream of packets
+	node e2e/bench/failover.bench.ts
 
 bench-memberlist: node_modules ## Measure the speakers' ring, beside HashiCorp's memberlist (needs Go)
 	node e2e/bench/memberlist.bench.ts
