@@ -35,7 +35,7 @@ export function linesOf<Line extends { readonly type: string }, Type extends Lin
 }
 
 export function printRow(cells: readonly string[]): void {
-  console.log(cells.map((cell, column) => (column === 0 ? cell.padEnd(17) : cell.padStart(22))).join(""));
+  console.log(cells.map((cell, column) => (column === 0 ? cell.padEnd(17) : cell.padStart(27))).join(""));
 }
 
 /** Least, median, 99th percentile and most, without decimals. */
