@@ -132,6 +132,7 @@ suite("the demo's cluster", async () => {
     assert.equal(await speaker.ready(), true);
     speaker.process.kill("SIGKILL");
     await waitFor("its Pod not to be ready", async () => !(await speaker.ready()), { timeout: 1_000 });
+    await speaker.process.exited;
     await speaker.start();
     await waitFor("its Pod to be ready", () => speaker.ready());
   });
