@@ -17,7 +17,7 @@ export interface ConfigKeeperOptions {
   readonly inForce: (config: Config) => void;
   /** There is none, and this is why. */
   readonly none: (why: string) => void;
-  readonly metrics: Pick<KubernetesMetrics, "configLoaded" | "configStale">;
+  readonly metrics: Pick<KubernetesMetrics, "showConfig">;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
@@ -76,8 +76,7 @@ export class ConfigKeeper {
     const { inForce, verdict } = now;
     if (verdict === undefined) return;
     const { metrics, none, namespace, configMap } = this.#options;
-    metrics.configLoaded.set(inForce === undefined ? 0 : 1);
-    metrics.configStale.set(verdict.type === "accepted" ? 0 : 1);
+    metrics.showConfig({ loaded: inForce !== undefined, stale: verdict.type !== "accepted" });
     if (verdict.type === "accepted") {
       // A configuration that was in force before this process started is no news.
       if (before.verdict !== undefined || verdict.inForce.text !== this.#recorded)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { liveness, readiness } from "./health.ts";
+import { liveness, readiness } from "#pkg/process";
 import { configText, startWorld, World } from "./testing/world.ts";
 
 test("not ready says what is being waited for", async () => {

@@ -5,10 +5,9 @@ import { SystemClock, systemRandom } from "#pkg/clock";
 import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
 import { createRegistry, metricsRoute } from "#pkg/metrics";
-import { podNamespace, runDaemon } from "#pkg/process";
+import { liveness, podNamespace, readiness, runDaemon } from "#pkg/process";
 import { Controller } from "./controller.ts";
 import { flags } from "./flags.ts";
-import { liveness, readiness } from "./health.ts";
 import { MemberlistSecret } from "./memberlist-secret.ts";
 import { createMetrics } from "./metrics.ts";
 

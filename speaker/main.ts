@@ -5,11 +5,10 @@ import { connect, type EndpointSlice, EventRecorder, type Resource, serviceRefer
 import { Layer2, Layer2Error } from "#pkg/layer2";
 import { createRegistry, KubernetesMetrics, metricsRoute } from "#pkg/metrics";
 import { describe, NodeChecks } from "#pkg/node-checks";
-import { podNamespace, runDaemon } from "#pkg/process";
+import { liveness, podNamespace, readiness, runDaemon } from "#pkg/process";
 import { chooseMembers } from "./choose-members.ts";
 import { chooseEndpoints } from "./endpoints.ts";
 import { flags } from "./flags.ts";
-import { readiness } from "./health.ts";
 import { registerMemberlist } from "./memberlist-metrics.ts";
 import { registerAnnouncements, registerLayer2, registerNodeWarnings } from "./metrics.ts";
 import { announcedHere, servedElsewhere } from "./node-facts.ts";
@@ -87,7 +86,7 @@ await runDaemon({
     let sources: Sources | undefined;
     const routes = {
       "/metrics": metricsRoute(registry),
-      "/healthz": () => ({ status: 200, contentType: "text/plain", body: "ok\n" }),
+      "/healthz": liveness,
       "/readyz": () =>
         readiness({
           ...{ missing: sources?.missing ?? ["the API"], failed, refused: sources?.refused },

@@ -149,8 +149,7 @@ export class Sources implements Disposable {
     const accepted = verdict?.type === "accepted";
     metrics.updates.inc();
     if (!accepted) metrics.updateErrors.inc();
-    metrics.configLoaded.set(inForce === undefined ? 0 : 1);
-    metrics.configStale.set(accepted ? 0 : 1);
+    metrics.showConfig({ loaded: inForce !== undefined, stale: !accepted });
     if (inForce === undefined || inForce === before.inForce) return;
     const pools = inForce.config.pools.filter(({ protocol }) => protocol === "bgp").map(({ name }) => name);
     if (pools.length > 0) log.warn("pools of protocol bgp are not announced yet", { op: "setConfig", pools });

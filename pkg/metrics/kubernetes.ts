@@ -26,4 +26,10 @@ export class KubernetesMetrics {
       help: "1 while an earlier configuration is in force because the latest was refused or is missing.",
     });
   }
+
+  /** Shows whether any configuration is in force, and whether that is the one in the ConfigMap. */
+  showConfig({ loaded, stale }: { readonly loaded: boolean; readonly stale: boolean }): void {
+    this.configLoaded.set(loaded ? 1 : 0);
+    this.configStale.set(stale ? 1 : 0);
+  }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readiness } from "./health.ts";
+import { readiness } from "#pkg/process";
 
 const cases: { name: string; state: Parameters<typeof readiness>[0]; status: number; body: string }[] = [
   { name: "ready", state: { missing: [], failed: undefined, refused: undefined, warnings: [] }, status: 200, body: "ready\n" },
