@@ -1,0 +1,102 @@
+import type { Address, Prefix } from "#pkg/net";
+
+/** RFC 4271, section 4.1, and RFC 2918. */
+export const MessageType = { open: 1, update: 2, notification: 3, keepalive: 4, routeRefresh: 5 } as const;
+
+export type Message = Open | Update | Notification | Keepalive | RouteRefresh;
+
+/** Address family and subsequent address family as on the wire (RFC 4760, section 3): IPv4 unicast is 1/1, IPv6 unicast 2/1. */
+export interface AddressFamily {
+  readonly afi: number;
+  readonly safi: number;
+}
+
+export interface Open {
+  readonly type: "open";
+  readonly version: number;
+  /** The field of two octets: AS_TRANS where the AS number does not fit, which is then in the capability `fourOctetAsn`. */
+  readonly asn: number;
+  /** 0, or at least 3. */
+  readonly holdTimeSeconds: number;
+  readonly routerId: Address;
+  readonly capabilities: readonly Capability[];
+}
+
+/** RFC 5492. What is repeated in an OPEN is repeated here. */
+export type Capability =
+  | ({ readonly type: "multiprotocol" } & AddressFamily)
+  | { readonly type: "routeRefresh" }
+  | { readonly type: "enhancedRouteRefresh" }
+  | { readonly type: "extendedMessage" }
+  | { readonly type: "fourOctetAsn"; readonly asn: number }
+  /** RFC 8950: prefixes of the first family may have next hops of the second's AFI. */
+  | { readonly type: "extendedNextHop"; readonly families: readonly (AddressFamily & { readonly nextHopAfi: number })[] }
+  | GracefulRestart
+  | { readonly type: "unknown"; readonly code: number; readonly value: Uint8Array };
+
+/** RFC 4724, section 3; `notification` is the N bit of RFC 8538. */
+export interface GracefulRestart {
+  readonly type: "gracefulRestart";
+  readonly restarting: boolean;
+  readonly notification: boolean;
+  readonly timeSeconds: number;
+  readonly families: readonly (AddressFamily & { readonly forwardingPreserved: boolean })[];
+}
+
+/** An UPDATE as it was received, with all that RFC 7606 makes of its errors already done. */
+export interface Update {
+  readonly type: "update";
+  /** Of all families; what RFC 7606 treats as withdrawn is here too. */
+  readonly withdrawn: readonly Prefix[];
+  readonly announced: readonly Prefix[];
+  /** Undefined where nothing is announced. */
+  readonly attributes: PathAttributes | undefined;
+  /** RFC 4724, section 2: this message says nothing but that the family is complete. */
+  readonly endOfRib: AddressFamily | undefined;
+  /** What RFC 7606 forgave, in words, for the log. */
+  readonly forgiven: readonly string[];
+}
+
+/** What is said of routes. Absent where the attribute is. */
+export interface PathAttributes {
+  readonly origin: "igp" | "egp" | "incomplete";
+  readonly asPath: readonly AsPathSegment[];
+  /** One, or a global and a link-local address of IPv6 (RFC 2545). */
+  readonly nextHops: readonly Address[];
+  readonly med?: number | undefined;
+  readonly localPref?: number | undefined;
+  /** RFC 1997, each as 32 bits. */
+  readonly communities?: readonly number[] | undefined;
+  /** RFC 4360, each as 64 bits. */
+  readonly extendedCommunities?: readonly bigint[] | undefined;
+  readonly largeCommunities?: readonly LargeCommunity[] | undefined;
+}
+
+export interface AsPathSegment {
+  readonly type: "set" | "sequence" | "confedSequence" | "confedSet";
+  readonly asns: readonly number[];
+}
+
+/** RFC 8092. */
+export interface LargeCommunity {
+  readonly globalAdministrator: number;
+  readonly localData1: number;
+  readonly localData2: number;
+}
+
+export interface Notification {
+  readonly type: "notification";
+  readonly code: number;
+  readonly subcode: number;
+  readonly data: Uint8Array;
+}
+
+export interface Keepalive {
+  readonly type: "keepalive";
+}
+
+/** RFC 2918; the subtypes are those of RFC 7313. */
+export interface RouteRefresh extends AddressFamily {
+  readonly type: "routeRefresh";
+  readonly subtype: "request" | "beginning" | "end" | "unknown";
+}
