@@ -41,8 +41,9 @@ export class ConfigKeeper {
     this.#writes = new WorkQueue({ work: () => this.#record(), concurrency: 1, clock, random });
   }
 
-  get state(): State {
-    return this.#live.state;
+  /** Why the ConfigMap's configuration is not the one in force. */
+  get refused(): string | undefined {
+    return this.#live.refused;
   }
 
   configMapChanged(now: ConfigMap | undefined): void {

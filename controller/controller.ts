@@ -1,7 +1,7 @@
 import type { Allocator } from "#pkg/allocator";
 import type { Clock, Random } from "#pkg/clock";
 import { type Cluster, type ConfigMap, type EventRecorder, type Informer, resources, type Service } from "#pkg/k8s";
-import { explain, recordedAddresses, statusConfigMap } from "#pkg/live-config";
+import { recordedAddresses, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import type { Address } from "#pkg/net";
@@ -81,8 +81,7 @@ export class Controller implements AsyncDisposable {
 
   /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before the work has begun. */
   get refused(): string | undefined {
-    const { verdict } = this.#config.state;
-    return verdict === undefined || verdict.type === "accepted" ? undefined : explain(verdict);
+    return this.#config.refused;
   }
 
   /** Stops deciding; writes under way get 1 s. */

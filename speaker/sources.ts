@@ -9,7 +9,7 @@ import {
   resources,
   type Service,
 } from "#pkg/k8s";
-import { explain, LiveConfig, lastGoodKey, recordedAddresses, type State, statusConfigMap } from "#pkg/live-config";
+import { LiveConfig, lastGoodKey, recordedAddresses, type State, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import type { Members } from "./members.ts";
@@ -130,8 +130,7 @@ export class Sources implements Disposable {
 
   /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before everything has been seen. */
   get refused(): string | undefined {
-    const { verdict } = this.#live.state;
-    return verdict === undefined || verdict.type === "accepted" ? undefined : explain(verdict);
+    return this.#live.refused;
   }
 
   [Symbol.dispose](): void {

@@ -2,7 +2,7 @@ import type { ParsedConfig } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import { type Candidate, type CandidateText, candidateText, findStranded, type InForce, judge, type Verdict } from "./judge.ts";
-import { logDecision, problemText } from "./report.ts";
+import { explain, logDecision, problemText } from "./report.ts";
 import { strandedAddresses } from "./stranded.ts";
 import { configKey, statusConfigMap } from "./words.ts";
 
@@ -55,6 +55,12 @@ export class LiveConfig {
 
   get inForce(): InForce | undefined {
     return this.#state.inForce;
+  }
+
+  /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before `start`. */
+  get refused(): string | undefined {
+    const { verdict } = this.#state;
+    return verdict === undefined || verdict.type === "accepted" ? undefined : explain(verdict);
   }
 
   /** The ConfigMap as it is now: its data, or undefined when there is none. */
