@@ -1,0 +1,64 @@
+import { Address, type Family, Prefix } from "#pkg/net";
+import { Reader } from "./octets.ts";
+
+/** Octets of the longest prefix, with the octet for its length. */
+const mostOctetsOfOne: Record<Family, number> = { IPv4: 5, IPv6: 17 };
+
+/**
+ * Takes prefixes and encodes them (RFC 4271, section 4.3, and RFC 4760, section 5) until another one might not fit into `room` octets.
+ * What it has taken is in the result.
+ */
+export function packPrefixes(family: Family, prefixes: Iterator<Prefix>, room: number): Uint8Array {
+  const octets = new Uint8Array(room);
+  const view = new DataView(octets.buffer);
+  const most = mostOctetsOfOne[family];
+  let at = 0;
+  while (at + most <= room) {
+    const { done, value: prefix } = prefixes.next();
+    if (done) break;
+    octets[at] = prefix.length;
+    // All of the address is written, and the next prefix overwrites what is beyond the length; a bigint is taken modulo 2^64.
+    if (family === "IPv4") view.setUint32(at + 1, Number(prefix.address.value));
+    else {
+      view.setBigUint64(at + 1, prefix.address.value >> 64n);
+      view.setBigUint64(at + 9, prefix.address.value);
+    }
+    at += 1 + ((prefix.length + 7) >>> 3);
+  }
+  return octets.subarray(0, at);
+}
+
+/**
+ * Decodes a field of prefixes to its end. Lengths are in bits; bits past the length are cleared, because the RFC calls their value irrelevant.
+ * @param fault the error for a length that the family does not have, or a prefix cut short; it is told in words what was found
+ */
+export function decodePrefixes(family: Family, field: Uint8Array, fault: (found: string) => Error): Prefix[] {
+  const reader = new Reader(field, fault);
+  const most = family === "IPv4" ? 32 : 128;
+  const prefixes: Prefix[] = [];
+  while (reader.remaining > 0) {
+    const bits = reader.u8();
+    if (bits > most) throw fault(`a prefix of ${bits} bits, above the maximum of ${most}`);
+    prefixes.push(new Prefix(address(family, reader.take((bits + 7) >>> 3)), bits));
+  }
+  return prefixes;
+}
+
+/** The address that begins with these octets. */
+function address(family: Family, octets: Uint8Array): Address {
+  const width = family === "IPv4" ? 4 : 16;
+  if (family === "IPv4") {
+    let value = 0;
+    for (let index = 0; index < width; index++) value = value * 256 + (octets[index] ?? 0);
+    return new Address(family, BigInt(value));
+  }
+  const whole = new Uint8Array(width);
+  whole.set(octets);
+  return ipv6Address(whole);
+}
+
+/** From 16 octets. Unlike text, the wire tells the families apart: an IPv4-mapped address stays IPv6. */
+export function ipv6Address(octets: Uint8Array): Address {
+  const view = new DataView(octets.buffer, octets.byteOffset, 16);
+  return new Address("IPv6", (view.getBigUint64(0) << 64n) | view.getBigUint64(8));
+}

@@ -1,0 +1,153 @@
+import type { Address, Family, Prefix } from "#pkg/net";
+import { unicast } from "./address-family.ts";
+import { encodeAsPath, maxTwoOctetAsn } from "./as-path.ts";
+import { encodeFrame, headerLength } from "./frame.ts";
+import { type AsPathSegment, MessageType, type PathAttributes } from "./messages.ts";
+import { Writer } from "./octets.ts";
+import { AttributeFlag, AttributeType, attributeFlags } from "./path-attributes.ts";
+import { packPrefixes } from "./prefixes.ts";
+
+const origins = { igp: 0, egp: 1, incomplete: 2 } as const;
+const none = new Uint8Array();
+
+/**
+ * Encodes what is said of routes whatever their family: all but the next hops, which `encodeAnnouncement` adds. To be made once for all
+ * messages that carry it. Attributes are in the order of their types, as RFC 4271, section 5, asks. A peer without four-octet AS numbers
+ * gets AS_TRANS and AS4_PATH (RFC 6793, section 4.2.2).
+ * @throws {RangeError} for a number that its field does not hold, and a segment of more than 255 AS numbers
+ */
+export function encodeAttributes(attributes: PathAttributes, session: { readonly fourOctetAsn: boolean }): Uint8Array {
+  const { asPath, med, localPref, communities, extendedCommunities, largeCommunities } = attributes;
+  const { wellKnown, optionalTransitive, optionalNonTransitive } = attributeFlags;
+  const writer = new Writer();
+  const put = (flags: number, type: number, value: Uint8Array) => putAttribute(writer, flags, type, value);
+  put(wellKnown, AttributeType.origin, Uint8Array.of(origins[attributes.origin]));
+  put(wellKnown, AttributeType.asPath, encodeAsPath(asPath, session.fourOctetAsn));
+  if (med !== undefined) put(optionalNonTransitive, AttributeType.multiExitDisc, numbers([med]));
+  if (localPref !== undefined) put(wellKnown, AttributeType.localPref, numbers([localPref]));
+  if (communities !== undefined) put(optionalTransitive, AttributeType.communities, numbers(communities));
+  if (extendedCommunities !== undefined) {
+    const halves = extendedCommunities.flatMap((one) => [Number(one >> 32n), Number(one & 0xffff_ffffn)]);
+    put(optionalTransitive, AttributeType.extendedCommunities, numbers(halves));
+  }
+  if (!session.fourOctetAsn && asPath.some(needsFourOctets)) {
+    const outside = asPath.filter(({ type }) => type === "set" || type === "sequence"); // RFC 6793, section 3
+    put(optionalTransitive, AttributeType.as4Path, encodeAsPath(outside, true));
+  }
+  if (largeCommunities !== undefined) {
+    const parts = largeCommunities.flatMap((one) => [one.globalAdministrator, one.localData1, one.localData2]);
+    put(optionalTransitive, AttributeType.largeCommunities, numbers(parts));
+  }
+  return writer.finish();
+}
+
+/**
+ * An UPDATE that announces as many of `prefixes` as fit, at least one; it takes no more than those. IPv4 prefixes with an IPv4 next hop are
+ * in the NLRI field, others in MP_REACH_NLRI, which is the first attribute (RFC 7606, section 5.1); IPv4 prefixes with IPv6 next hops
+ * need the peer's consent (RFC 8950).
+ * @param attributes of `encodeAttributes`
+ * @param nextHops one; or a global and a link-local IPv6 address (RFC 2545, section 3)
+ * @param mostOctets of the whole message
+ * @throws {RangeError} when there is no prefix, or no room for one beside the attributes
+ */
+export function encodeAnnouncement(
+  attributes: Uint8Array,
+  nextHops: readonly Address[],
+  family: Family,
+  prefixes: Iterator<Prefix>,
+  mostOctets: number,
+): Uint8Array {
+  const hops = new Writer();
+  for (const hop of nextHops) hops.put(hop.toBytes());
+  const nextHop = hops.finish();
+  const room = mostOctets - headerLength - 4 - attributes.length;
+  if (family === "IPv4" && nextHop.length === 4) {
+    const withNextHop = insertNextHop(attributes, nextHop);
+    const nlri = pack(family, prefixes, room - (withNextHop.length - attributes.length));
+    return encodeUpdate(none, [withNextHop], nlri);
+  }
+  const { afi, safi } = unicast[family];
+  const mpReach = new Writer().u16(afi).u8(safi).u8(nextHop.length).put(nextHop).u8(0);
+  mpReach.put(pack(family, prefixes, room - 4 - mpReach.length));
+  return encodeUpdate(none, [mpAttribute(AttributeType.mpReachNlri, mpReach.finish()), attributes], none);
+}
+
+/**
+ * An UPDATE that withdraws as many of `prefixes` as fit, at least one; it takes no more than those. It says so of IPv4 in the field for
+ * withdrawn routes, whatever the next hop was.
+ * @throws {RangeError} when there is no prefix: the message would be an End-of-RIB
+ */
+export function encodeWithdrawal(family: Family, prefixes: Iterator<Prefix>, mostOctets: number): Uint8Array {
+  const room = mostOctets - headerLength - 4;
+  if (family === "IPv4") return encodeUpdate(pack(family, prefixes, room), [], none);
+  const { afi, safi } = unicast[family];
+  const mpUnreach = new Writer().u16(afi).u8(safi);
+  mpUnreach.put(pack(family, prefixes, room - 4 - mpUnreach.length));
+  return encodeUpdate(none, [mpAttribute(AttributeType.mpUnreachNlri, mpUnreach.finish())], none);
+}
+
+/** Says that the family is complete (RFC 4724, section 2). */
+export function encodeEndOfRib(family: Family): Uint8Array {
+  if (family === "IPv4") return encodeUpdate(none, [], none);
+  const { afi, safi } = unicast[family];
+  return encodeUpdate(none, [mpAttribute(AttributeType.mpUnreachNlri, new Writer().u16(afi).u8(safi).finish())], none);
+}
+
+function pack(family: Family, prefixes: Iterator<Prefix>, room: number): Uint8Array {
+  const nlri = packPrefixes(family, prefixes, Math.max(0, room));
+  if (nlri.length === 0)
+    throw new RangeError(`Cannot encode an UPDATE: no ${family} prefix is left, or fits into ${room} octets`);
+  return nlri;
+}
+
+function encodeUpdate(withdrawn: Uint8Array, attributes: readonly Uint8Array[], nlri: Uint8Array): Uint8Array {
+  const length = attributes.reduce((sum, one) => sum + one.length, 0);
+  return encodeFrame(
+    MessageType.update,
+    octetsOfLength(withdrawn.length),
+    withdrawn,
+    octetsOfLength(length),
+    ...attributes,
+    nlri,
+  );
+}
+
+function octetsOfLength(length: number): Uint8Array {
+  return Uint8Array.of(length >>> 8, length);
+}
+
+function putAttribute(writer: Writer, flags: number, type: number, value: Uint8Array): void {
+  if (value.length > 255)
+    writer
+      .u8(flags | AttributeFlag.extendedLength)
+      .u8(type)
+      .u16(value.length);
+  else writer.u8(flags).u8(type).u8(value.length);
+  writer.put(value);
+}
+
+/** Always with a length of two octets. */
+function mpAttribute(type: number, value: Uint8Array): Uint8Array {
+  const flags = attributeFlags.optionalNonTransitive | AttributeFlag.extendedLength;
+  return new Writer().u8(flags).u8(type).u16(value.length).put(value).finish();
+}
+
+/** Puts NEXT_HOP where its type belongs: behind ORIGIN and AS_PATH, which are always there. */
+function insertNextHop(attributes: Uint8Array, nextHop: Uint8Array): Uint8Array {
+  const asPathAt = 4;
+  const [flags = 0, , high = 0, low = 0] = attributes.subarray(asPathAt);
+  const at = asPathAt + ((flags & AttributeFlag.extendedLength) !== 0 ? 4 + high * 256 + low : 3 + high);
+  const writer = new Writer().put(attributes.subarray(0, at));
+  putAttribute(writer, attributeFlags.wellKnown, AttributeType.nextHop, nextHop);
+  return writer.put(attributes.subarray(at)).finish();
+}
+
+function numbers(values: readonly number[]): Uint8Array {
+  const writer = new Writer();
+  for (const value of values) writer.u32(value);
+  return writer.finish();
+}
+
+function needsFourOctets({ type, asns }: AsPathSegment): boolean {
+  return (type === "set" || type === "sequence") && asns.some((asn) => asn > maxTwoOctetAsn);
+}
