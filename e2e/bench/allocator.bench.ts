@@ -25,7 +25,13 @@ function pool(cidr: string, avoidBuggyIPs: boolean): Pool {
   const prefix = parsePrefix(cidr);
   if (prefix === undefined) throw new Error(`Cannot read prefix: ${cidr}`);
   const ranges = [AddressRange.ofPrefix(prefix)];
-  const plain = { autoAssign: true, advertisements: [], nodeSelectors: [], interfaces: [] };
+  const layer2 = {
+    nodeSelectors: [],
+    interfaces: [],
+    l2Placement: { subnet: false, sticky: false },
+    conflictProbe: "report" as const,
+  };
+  const plain = { autoAssign: true, advertisements: [], ...layer2 };
   return { name: cidr, protocol: "layer2", ranges, cidrs: [prefix], avoidBuggyIPs, ...plain };
 }
 

@@ -12,7 +12,13 @@ export function pool(name: string, addresses: readonly string[], rest: Partial<P
     return range;
   });
   const cidrs = ranges.flatMap((range) => range.toPrefixes());
-  const plain = { autoAssign: true, avoidBuggyIPs: false, advertisements: [], nodeSelectors: [], interfaces: [] };
+  const layer2 = {
+    nodeSelectors: [],
+    interfaces: [],
+    l2Placement: { subnet: false, sticky: false },
+    conflictProbe: "report" as const,
+  };
+  const plain = { autoAssign: true, avoidBuggyIPs: false, advertisements: [], ...layer2 };
   return { name, protocol: "layer2", ranges, cidrs, ...plain, ...rest };
 }
 

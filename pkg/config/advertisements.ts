@@ -1,25 +1,35 @@
-import { type Family, families, type Prefix } from "#pkg/net";
+import { type Address, type Family, families, type Prefix, parsePrefix } from "#pkg/net";
+import { aggregationLength } from "./aggregation-length.ts";
+import type { Budget } from "./can-meet.ts";
 import { readCommunities } from "./communities.ts";
-import { formatCommunity } from "./community.ts";
 import type { BgpAdvertisement, Community } from "./config.ts";
-import type { Path } from "./problem.ts";
+import { noSuchName } from "./nearest-name.ts";
+import { isLinkLocal, readAddress } from "./peer-path.ts";
+import { type Path, quote } from "./problem.ts";
 import type { RawAdvertisement, RawList } from "./raw.ts";
+import { warnOfRepeatedPrefixes } from "./repeated-prefixes.ts";
 import type { Report } from "./report.ts";
+import { readSelectors } from "./selectors.ts";
 
-const byDefault: BgpAdvertisement = { aggregationLength: 32, aggregationLengthV6: 128, localPref: undefined, communities: [] };
+/** What advertisements may refer to. */
+export interface Known {
+  readonly communities: ReadonlyMap<string, Community>; // alias -> community
+  /** Names. */
+  readonly peers: ReadonlySet<string>;
+}
 
 /** Reads `bgp-advertisements` of one pool; `entries` are the CIDRs of each of its addresses. None is one with the defaults. */
 export function readAdvertisements(
   raw: RawList<RawAdvertisement>,
   path: Path,
-  aliases: ReadonlyMap<string, Community>,
+  known: Known,
   entries: readonly (readonly Prefix[])[],
+  budget: Budget,
   report: Report,
 ): readonly BgpAdvertisement[] {
-  const advertisements: BgpAdvertisement[] = [];
+  const advertisements = new Map<number, BgpAdvertisement>(); // index -> advertisement
   const narrowest = new Map(families.map((family) => [family, narrowestEntry(entries, family)])); // What bounds the lengths.
   const seen = new Map<string, number>(); // text of the fields -> index
-  const announced = new Map<string, { index: number; attributes: string }>(); // family and length -> the last to announce it
   for (const [index, fields] of raw.entries()) {
     if (fields === undefined) continue;
     const here = [...path, index];
@@ -27,35 +37,69 @@ export function readAdvertisements(
     const same = seen.get(text);
     if (same !== undefined) report.error(here, `repeats bgp-advertisements[${same}] of this pool`);
     else seen.set(text, index);
-    const advertisement = {
-      aggregationLength: fields["aggregation-length"] ?? byDefault.aggregationLength,
-      aggregationLengthV6: fields["aggregation-length-v6"] ?? byDefault.aggregationLengthV6,
-      localPref: fields.localpref,
-      communities: readCommunities(fields.communities ?? [], [...here, "communities"], aliases, report),
-    };
-    advertisements.push(advertisement);
-    const attributes = attributesOf(advertisement);
+    const advertisement = readAdvertisement(fields, here, known, report);
+    advertisements.set(index, advertisement);
     for (const family of families) {
       const bound = narrowest.get(family);
-      if (bound === undefined) continue; // No address of this family is in the pool.
-      const [field, length] =
-        family === "IPv4"
-          ? ["aggregation-length", advertisement.aggregationLength]
-          : ["aggregation-length-v6", advertisement.aggregationLengthV6];
-      if (length < bound.length)
+      const length = aggregationLength(advertisement, family);
+      if (bound !== undefined && length < bound.length)
         report.error(
-          [...here, field],
+          [...here, family === "IPv4" ? "aggregation-length" : "aggregation-length-v6"],
           `/${length} would announce more than the pool holds, whose entry ${bound} allows no shorter one`,
         );
-      const other = announced.get(`${family}/${length}`);
-      if (other !== undefined && other.attributes !== attributes) {
-        const what = `announces the same ${family} /${length} prefixes as bgp-advertisements[${other.index}] of this pool`;
-        report.warn(here, `${what}, with other attributes; the last one wins`);
-      }
-      announced.set(`${family}/${length}`, { index, attributes });
     }
   }
-  return advertisements.length === 0 ? [byDefault] : advertisements;
+  const held = families.filter((family) => narrowest.get(family) !== undefined);
+  for (const family of held) warnOfRepeatedPrefixes(family, advertisements, path, budget, report);
+  return advertisements.size === 0 ? [readAdvertisement({}, path, known, report)] : [...advertisements.values()];
+}
+
+function readAdvertisement(fields: RawAdvertisement, path: Path, known: Known, report: Report): BgpAdvertisement {
+  return {
+    aggregationLength: fields["aggregation-length"] ?? 32,
+    aggregationLengthV6: fields["aggregation-length-v6"] ?? 128,
+    localPref: fields.localpref,
+    communities: readCommunities(fields.communities ?? [], [...path, "communities"], known.communities, report),
+    med: fields.med,
+    asPathPrepend: fields["as-path-prepend"] ?? 0,
+    peers: readPeerNames(fields.peers ?? [], [...path, "peers"], known.peers, report),
+    nodeSelectors: readSelectors(fields["node-selectors"] ?? [], [...path, "node-selectors"], report),
+    nextHop: readNextHop(fields["next-hop"] || undefined, "IPv4", [...path, "next-hop"], report),
+    nextHopV6: readNextHop(fields["next-hop-v6"] || undefined, "IPv6", [...path, "next-hop-v6"], report),
+    weightByEndpoints: fields.weight === "endpoints",
+  };
+}
+
+function readPeerNames(raw: RawList<string>, path: Path, known: ReadonlySet<string>, report: Report): string[] {
+  const names = new Map<string, number>(); // name -> index
+  for (const [index, name] of raw.entries()) {
+    if (name === undefined) continue;
+    const here = [...path, index];
+    const same = names.get(name);
+    if (same !== undefined) report.error(here, `${quote(name)} is already listed as peers[${same}]`);
+    else names.set(name, index);
+    if (!known.has(name)) report.error(here, noSuchName("peers", name, [...known]));
+  }
+  return [...names.keys()];
+}
+
+function readNextHop(text: string | undefined, family: Family, path: Path, report: Report): Address | undefined {
+  const address = readAddress(text, path, report);
+  if (address === undefined) return undefined;
+  const other = family === "IPv4" ? "next-hop-v6" : "next-hop";
+  if (address.family !== family) report.error(path, `must be an ${family} address, but is ${address}, which belongs in ${other}`);
+  else if (!canBeNextHop(address))
+    report.error(path, `${address} cannot be a next hop: it must be the address of one router, valid on any link`);
+  else return address;
+  return undefined;
+}
+
+const noNextHops = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/127", "ff00::/8"].flatMap(
+  (text) => parsePrefix(text) ?? [],
+);
+
+function canBeNextHop(address: Address): boolean {
+  return !isLinkLocal(address) && !noNextHops.some((prefix) => prefix.contains(address));
 }
 
 /** Of the shortest prefix of each entry, the longest: an aggregate shorter than that announces addresses outside the pool. */
@@ -67,8 +111,4 @@ function narrowestEntry(entries: readonly (readonly Prefix[])[], family: Family)
     if (narrowest === undefined || shortest.length > narrowest.length) narrowest = shortest;
   }
   return narrowest;
-}
-
-function attributesOf(advertisement: BgpAdvertisement): string {
-  return JSON.stringify([advertisement.localPref ?? 0, advertisement.communities.map(formatCommunity).sort()]);
 }

@@ -28,13 +28,39 @@ export interface Pool {
    * `bgp` pool.
    */
   readonly interfaces: readonly string[];
+  /** How the owner of an address is chosen. Neither for a `bgp` pool. */
+  readonly l2Placement: L2Placement;
+  /** What is done when a host of the network already answers for an address. Without effect for a `bgp` pool. */
+  readonly conflictProbe: ConflictProbe;
 }
+
+/** Which of the nodes that may announce an address does. With neither, MetalLB's rule. */
+export interface L2Placement {
+  /** Nodes with an address in the announced address's subnet come first. */
+  readonly subnet: boolean;
+  /** The node that announces it keeps it as long as it may. */
+  readonly sticky: boolean;
+}
+
+export type ConflictProbe = "off" | "report" | "strict";
 
 export interface BgpAdvertisement {
   readonly aggregationLength: number;
   readonly aggregationLengthV6: number;
   readonly localPref: number | undefined;
   readonly communities: readonly Community[];
+  readonly med: number | undefined;
+  /** How often the own AS number is repeated in front, beyond what eBGP demands; 0–10. */
+  readonly asPathPrepend: number;
+  /** Names of the peers that hear of it; empty means all. */
+  readonly peers: readonly string[];
+  /** Only nodes that any of these matches announce it; empty means all nodes. */
+  readonly nodeSelectors: readonly LabelSelector[];
+  /** In place of the node's own address in the session; of the family of the prefixes that each is for. */
+  readonly nextHop: Address | undefined;
+  readonly nextHopV6: Address | undefined;
+  /** Routes say how many endpoints the node has, so that routers share traffic out in proportion. */
+  readonly weightByEndpoints: boolean;
 }
 
 /** RFC 1997 as one 32-bit number, or RFC 8092 as three. */
@@ -43,20 +69,49 @@ export type Community =
   | { readonly type: "large"; readonly globalAdministrator: number; readonly localData1: number; readonly localData2: number };
 
 export interface Peer {
+  /** Unique among peers. */
+  readonly name: string | undefined;
   readonly myAsn: number;
   readonly peerAsn: number;
   readonly address: Address;
+  /** The interface behind which a link-local `address` is; undefined for any other address. */
+  readonly interface: string | undefined;
   readonly sourceAddress: Address | undefined;
   readonly port: number;
   /** 0 (never expires) or 3–65535. */
   readonly holdTimeSeconds: number;
   readonly keepaliveSeconds: number;
+  /** 1–120: how long after a failed attempt the next one is; the time from which the back-off grows. */
+  readonly connectTimeSeconds: number;
   readonly routerId: Address | undefined;
   /** The peer applies to a node that any of these matches; empty means all nodes. */
   readonly nodeSelectors: readonly LabelSelector[];
+  /** At most one of `password` and `passwordSecret` is there. */
   readonly password: string | undefined;
+  readonly passwordSecret: SecretKey | undefined;
   readonly bfdProfile: string | undefined;
+  /** The session is not established before BFD is up. */
+  readonly bfdStrict: boolean;
   readonly ebgpMultihop: boolean;
+  /** Of packets to the peer; undefined for the system's default. */
+  readonly ttl: number | undefined;
+  /** RFC 5082: packets from farther away are dropped, and sent are those with TTL 255. Undefined for no such check. */
+  readonly ttlSecurityHops: number | undefined;
+  /** The peer connects, never this side. */
+  readonly passive: boolean;
+  readonly disabled: boolean;
+  /** For how long the peer is asked to keep this side's routes while it restarts (RFC 4724); 0 is never, at most 4095. */
+  readonly gracefulRestartSeconds: number;
+  /** How long routes stay out with the community graceful-shutdown before they are withdrawn (RFC 8326); 0–600. */
+  readonly gracefulShutdownSeconds: number;
+  /** While the node is cordoned or being removed, its routes carry the community graceful-shutdown. */
+  readonly drainWhenCordoned: boolean;
+}
+
+/** One value of a Secret in the namespace of the configuration. */
+export interface SecretKey {
+  readonly name: string;
+  readonly key: string;
 }
 
 /** A Kubernetes label selector: every label and every expression has to match. */

@@ -5,6 +5,7 @@
  * no clock, no randomness. Which pool an address belongs to and which nodes a selector matches are answered here too.
  */
 
+export { aggregationLength } from "./aggregation-length.ts";
 export { isBuggy, soundAt, soundBelow } from "./buggy.ts";
 export { formatCommunity } from "./community.ts";
 export type {
@@ -12,6 +13,8 @@ export type {
   BgpAdvertisement,
   Community,
   Config,
+  ConflictProbe,
+  L2Placement,
   LabelExpression,
   LabelSelector,
   ParsedConfig,
@@ -19,6 +22,7 @@ export type {
   Pool,
   Problem,
   Protocol,
+  SecretKey,
 } from "./config.ts";
 export { type ConfigMapKey, type Input, readInput } from "./input.ts";
 export { matchesSelector } from "./matches-selector.ts";

@@ -14,6 +14,15 @@ export function readInterfaces(raw: RawList<string>, path: Path, report: Report)
   return names;
 }
 
+/** Whether it names one interface: without characters that stand for others. */
+export function isInterfaceName(name: string): boolean {
+  return canMatch(name) && !/[*?]/.test(name) && name !== "." && name !== "..";
+}
+
+export function notAnInterface(name: string): string {
+  return `no interface is named ${quote(name)}: at most ${nameOctets} octets, without blanks, "/", ":", "*" and "?"`;
+}
+
 const nameOctets = 15; // IFNAMSIZ of Linux, without the octet that ends it.
 const otherWildcards = /[[\]{}()^$|\\+]/;
 

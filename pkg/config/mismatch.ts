@@ -25,7 +25,7 @@ export function reportMismatch(error: ErrorObject, root: YamlNode, report: Repor
 
 function fieldHint(name: string, known: readonly string[]): string {
   const near = nearestName(name, known);
-  return near === undefined ? `the fields here are ${known.join(", ")}` : `did you mean ${quote(near)}?`;
+  return near === undefined ? `the fields here are ${known.join(", ")}` : `did you mean "${near}"?`;
 }
 
 function allowed(schema: FieldSchema): string {

@@ -1,3 +1,11 @@
+import { quote } from "./problem.ts";
+
+/** What to say of a name that no entry of `list` has. */
+export function noSuchName(list: string, name: string, names: readonly string[]): string {
+  const near = nearestName(name, names);
+  return `no entry of ${list} is named ${quote(name)}${near === undefined ? "" : `; did you mean ${quote(near)}?`}`;
+}
+
 /** The one of `names` that a misspelt name most likely means, however it is cased and joined: `bfdProfile` is `bfd-profile`. */
 export function nearestName(wrong: string, names: readonly string[]): string | undefined {
   if (wrong.length > 40 || names.length > 100) return undefined; // Too much work for a hint.

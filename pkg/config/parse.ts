@@ -2,7 +2,7 @@ import { readAliases } from "./aliases.ts";
 import { readBfdProfiles } from "./bfd-profiles.ts";
 import type { Config, ParsedConfig } from "./config.ts";
 import { limits, TooManyValues } from "./limits.ts";
-import { readPeers } from "./peers.ts";
+import { peerNames, readPeers } from "./peers.ts";
 import { readPools } from "./pools.ts";
 import { LineIndex } from "./position.ts";
 import { Report } from "./report.ts";
@@ -53,7 +53,8 @@ export function readDocuments(documents: readonly (YamlNode | undefined)[], repo
     const aliases = readAliases(raw["bgp-communities"], report);
     const bfdProfiles = readBfdProfiles(raw["bfd-profiles"] ?? [], report);
     const peers = readPeers(raw.peers ?? [], bfdProfiles, report);
-    return { pools: readPools(raw["address-pools"] ?? [], aliases, report), peers, bfdProfiles };
+    const known = { communities: aliases, peers: peerNames(raw.peers ?? []) };
+    return { pools: readPools(raw["address-pools"] ?? [], known, report), peers, bfdProfiles };
   } catch (error) {
     if (!(error instanceof TooManyValues)) throw error;
     report.errorAt(error.offset, [], error.message);

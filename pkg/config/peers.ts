@@ -1,6 +1,8 @@
 import { type Address, parseAddress } from "#pkg/net";
 import type { BfdProfile, LabelSelector, Peer } from "./config.ts";
-import { nearestName } from "./nearest-name.ts";
+import { noSuchName } from "./nearest-name.ts";
+import { readPassword } from "./peer-password.ts";
+import { readPeerPath } from "./peer-path.ts";
 import { type Path, quote } from "./problem.ts";
 import type { RawList, RawPeer } from "./raw.ts";
 import type { Report } from "./report.ts";
@@ -10,11 +12,17 @@ import { readSessionTimes } from "./session-times.ts";
 /** Reads `peers`. Empty text in an optional field is as if the field were absent. */
 export function readPeers(raw: RawList<RawPeer>, profiles: ReadonlyMap<string, BfdProfile>, report: Report): Peer[] {
   const peers: Peer[] = [];
+  const names = new Map<string, number>(); // name -> index
   const seen = new Map<string, number>(); // all that a peer says -> index
   const everywhere = new Map<string, number>(); // both ends of a session that every node opens -> index
   for (const [index, fields] of raw.entries()) {
     if (fields === undefined) continue;
     const path = ["peers", index];
+    if (fields.name !== undefined) {
+      const same = names.get(fields.name);
+      if (same !== undefined) report.error([...path, "name"], `${quote(fields.name)} is already the name of peers[${same}]`);
+      names.set(fields.name, index);
+    }
     const peer = readPeer(fields, path, profiles, report);
     if (peer === undefined) continue;
     peers.push(peer);
@@ -22,8 +30,8 @@ export function readPeers(raw: RawList<RawPeer>, profiles: ReadonlyMap<string, B
     const same = seen.get(text);
     if (same !== undefined) report.error(path, `repeats peers[${same}]`);
     seen.set(text, index);
-    if (peer.nodeSelectors.length > 0) continue;
-    const ends = `${peer.sourceAddress ?? ""} ${peer.address} ${peer.port}`;
+    if (peer.nodeSelectors.length > 0 || peer.disabled) continue;
+    const ends = `${peer.sourceAddress ?? ""} ${peer.address}%${peer.interface ?? ""} ${peer.port}`;
     const other = everywhere.get(ends);
     if (other !== undefined && same === undefined)
       report.warn(
@@ -35,35 +43,32 @@ export function readPeers(raw: RawList<RawPeer>, profiles: ReadonlyMap<string, B
   return peers;
 }
 
+/** The names that advertisements may refer to; also of peers that are otherwise wrong. */
+export function peerNames(raw: RawList<RawPeer>): ReadonlySet<string> {
+  return new Set(raw.flatMap((fields) => fields?.name ?? []));
+}
+
 /** @returns undefined, with the reason reported, when what identifies the peer is missing */
 function readPeer(fields: RawPeer, path: Path, profiles: ReadonlyMap<string, BfdProfile>, report: Report): Peer | undefined {
   const myAsn = fields["my-asn"];
   const peerAsn = fields["peer-asn"];
-  const address = readAddress(fields["peer-address"], [...path, "peer-address"], report);
-  const sourceAddress = readAddress(fields["source-address"] || undefined, [...path, "source-address"], report);
-  const routerId = readRouterId(fields["router-id"] || undefined, [...path, "router-id"], report);
-  const ebgpMultihop = fields["ebgp-multihop"] ?? false;
-  if (ebgpMultihop && myAsn !== undefined && myAsn === peerAsn)
-    report.error([...path, "ebgp-multihop"], `only for eBGP, but my-asn and peer-asn are both ${myAsn}`);
-  if (address !== undefined && sourceAddress !== undefined && address.family !== sourceAddress.family)
+  const { address, ...way } = readPeerPath(fields, path, report);
+  const rest = {
+    ...{ name: fields.name, port: fields["peer-port"] || 179, ...way },
+    ...readSessionTimes(fields, path, report),
+    routerId: readRouterId(fields["router-id"] || undefined, [...path, "router-id"], report),
+    nodeSelectors: readSelectors(fields["node-selectors"] ?? [], [...path, "node-selectors"], report),
+    ...readPassword(fields, path, report),
+    ...readBfd(fields, path, profiles, report),
+    ...{ passive: fields.passive ?? false, disabled: fields.disabled ?? false },
+    drainWhenCordoned: fields["drain-when-cordoned"] ?? false,
+  };
+  if (rest.passive)
     report.warn(
-      [...path, "source-address"],
-      `${sourceAddress} cannot reach the ${address.family} peer ${address}: the session will not come up`,
+      [...path, "passive"],
+      "the router has to connect to the speakers, which listen only when started with --bgp-port",
     );
-  const password = readPassword(fields.password || undefined, [...path, "password"], report);
-  const bfdProfile = readProfileName(fields["bfd-profile"] || undefined, [...path, "bfd-profile"], profiles, report);
-  const times = readSessionTimes(fields, path, report);
-  const nodeSelectors = readSelectors(fields["node-selectors"] ?? [], [...path, "node-selectors"], report);
-  if (myAsn === undefined || peerAsn === undefined || address === undefined) return undefined;
-  const port = fields["peer-port"] || 179;
-  return { myAsn, peerAsn, address, sourceAddress, port, ...times, routerId, nodeSelectors, password, bfdProfile, ebgpMultihop };
-}
-
-function readAddress(text: string | undefined, path: Path, report: Report): Address | undefined {
-  if (text === undefined) return undefined;
-  const address = parseAddress(text);
-  if (address === undefined) report.error(path, `must be an IP address, but is ${quote(text)}`);
-  return address;
+  return myAsn === undefined || peerAsn === undefined || address === undefined ? undefined : { myAsn, peerAsn, address, ...rest };
 }
 
 function readRouterId(text: string | undefined, path: Path, report: Report): Address | undefined {
@@ -74,34 +79,26 @@ function readRouterId(text: string | undefined, path: Path, report: Report): Add
   return address;
 }
 
-const passwordOctets = 80; // TCP_MD5SIG_MAXKEYLEN of Linux.
-
-function readPassword(text: string | undefined, path: Path, report: Report): string | undefined {
-  const octets = text === undefined ? 0 : new TextEncoder().encode(text).length;
-  if (octets > passwordOctets) report.error(path, `must be at most ${passwordOctets} octets, but is ${octets}`);
-  return text;
-}
-
-function readProfileName(
-  name: string | undefined,
+function readBfd(
+  fields: RawPeer,
   path: Path,
   profiles: ReadonlyMap<string, BfdProfile>,
   report: Report,
-): string | undefined {
-  if (name === undefined || profiles.has(name)) return name;
-  const near = nearestName(name, [...profiles.keys()]);
-  report.error(
-    path,
-    `no entry of bfd-profiles is named ${quote(name)}${near === undefined ? "" : `; did you mean ${quote(near)}?`}`,
-  );
-  return undefined;
+): Pick<Peer, "bfdProfile" | "bfdStrict"> {
+  const name = fields["bfd-profile"] || undefined;
+  const bfdStrict = fields["bfd-strict"] ?? false;
+  if (bfdStrict && name === undefined)
+    report.error([...path, "bfd-strict"], "needs a bfd-profile, without which there is no BFD");
+  if (name === undefined || profiles.has(name)) return { bfdProfile: name, bfdStrict };
+  report.error([...path, "bfd-profile"], noSuchName("bfd-profiles", name, [...profiles.keys()]));
+  return { bfdProfile: undefined, bfdStrict };
 }
 
-/** Equal for peers that are the same in every respect, whatever the order in which their selectors list labels. */
+/** Equal for peers that are the same in every respect but the name, whatever the order in which their selectors list labels. */
 function identity(peer: Peer): string {
   const selector = ({ matchLabels, matchExpressions }: LabelSelector) => [
     [...matchLabels].sort(([a], [b]) => (a < b ? -1 : 1)),
     matchExpressions.map((expression) => JSON.stringify(expression)).sort(),
   ];
-  return JSON.stringify({ ...peer, nodeSelectors: peer.nodeSelectors.map(selector) });
+  return JSON.stringify({ ...peer, name: "", nodeSelectors: peer.nodeSelectors.map(selector) });
 }

@@ -59,6 +59,8 @@ test("PoolIndex: finds what asking every pool finds", () => {
           advertisements: [],
           nodeSelectors: [],
           interfaces: [],
+          l2Placement: { subnet: false, sticky: false },
+          conflictProbe: "report" as const,
         });
       }
       const index = new PoolIndex(made.toReversed());

@@ -1,7 +1,8 @@
 import type { AddressRange, Prefix } from "#pkg/net";
 import { parseAddresses } from "./addresses.ts";
-import { readAdvertisements } from "./advertisements.ts";
-import type { Community, Pool, Protocol } from "./config.ts";
+import { type Known, readAdvertisements } from "./advertisements.ts";
+import type { Budget } from "./can-meet.ts";
+import type { ConflictProbe, L2Placement, Pool, Protocol } from "./config.ts";
 import { readInterfaces } from "./interfaces.ts";
 import { limits } from "./limits.ts";
 import { checkOverlaps, type PlacedRange } from "./overlaps.ts";
@@ -11,11 +12,11 @@ import type { Report } from "./report.ts";
 import { readSelectors } from "./selectors.ts";
 
 /** Reads `address-pools`. Of pools with a problem only what can be read is in the result. */
-export function readPools(raw: RawList<RawPool>, aliases: ReadonlyMap<string, Community>, report: Report): Pool[] {
+export function readPools(raw: RawList<RawPool>, known: Known, report: Report): Pool[] {
   const pools: Pool[] = [];
   const names = new Map<string, number>(); // name -> index
   const placed: PlacedRange[] = [];
-  const budget = { cidrs: limits.cidrs };
+  const budget = { cidrs: limits.cidrs, comparisons: limits.comparisons };
   for (const [index, fields] of raw.entries()) {
     if (fields === undefined) continue;
     const path = ["address-pools", index];
@@ -26,7 +27,7 @@ export function readPools(raw: RawList<RawPool>, aliases: ReadonlyMap<string, Co
     else names.set(name, index);
     const ranges = readRanges(fields.addresses ?? [], [...path, "addresses"], report);
     for (const entry of ranges) placed.push({ ...entry, pool: name, order: placed.length });
-    pools.push(readPool(fields, path, ranges, aliases, budget, report));
+    pools.push(readPool(fields, path, ranges, known, budget, report));
   }
   checkOverlaps(placed, report);
   return pools;
@@ -53,15 +54,15 @@ function readPool(
   fields: RawPool,
   path: Path,
   ranges: readonly Entry[],
-  aliases: ReadonlyMap<string, Community>,
-  budget: { cidrs: number },
+  known: Known,
+  budget: Budget & { cidrs: number },
   report: Report,
 ): Pool {
   const protocol = fields.protocol ?? "layer2";
   const entries = ranges.map(({ range, path }) => spend(range, path, budget, report)); // The CIDRs of each.
   const advertised = [...path, "bgp-advertisements"];
   const raw = onlyFor("bgp", fields.protocol, fields["bgp-advertisements"] ?? [], advertised, report);
-  const advertisements = fields.protocol === "layer2" ? [] : readAdvertisements(raw, advertised, aliases, entries, report);
+  const advertisements = fields.protocol === "layer2" ? [] : readAdvertisements(raw, advertised, known, entries, budget, report);
   const selecting = [...path, "node-selectors"];
   const selectors = onlyFor("layer2", fields.protocol, fields["node-selectors"] ?? [], selecting, report);
   const answering = [...path, "interfaces"];
@@ -76,6 +77,18 @@ function readPool(
     advertisements,
     nodeSelectors: readSelectors(selectors, selecting, report),
     interfaces: readInterfaces(interfaces, answering, report),
+    ...readLayer2(fields, path, report),
+  };
+}
+
+function readLayer2(fields: RawPool, path: Path, report: Report): { l2Placement: L2Placement; conflictProbe: ConflictProbe } {
+  for (const field of ["l2-placement", "conflict-probe"] as const)
+    if (fields[field] !== undefined && fields.protocol === "bgp")
+      report.errorAtKey([...path, field], 'only a pool with "protocol: layer2" can have this');
+  const placement = fields["l2-placement"] ?? "hash";
+  return {
+    l2Placement: { subnet: placement.endsWith("subnet"), sticky: placement.startsWith("sticky") },
+    conflictProbe: fields["conflict-probe"] ?? "report",
   };
 }
 

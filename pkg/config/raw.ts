@@ -21,6 +21,8 @@ export interface RawPool {
   readonly "bgp-advertisements"?: RawList<RawAdvertisement>;
   readonly "node-selectors"?: RawList<RawSelector>;
   readonly interfaces?: RawList<string>;
+  readonly "l2-placement"?: "hash" | "subnet" | "sticky" | "sticky-subnet";
+  readonly "conflict-probe"?: "off" | "report" | "strict";
 }
 
 export interface RawAdvertisement {
@@ -28,21 +30,45 @@ export interface RawAdvertisement {
   readonly "aggregation-length-v6"?: number;
   readonly localpref?: number;
   readonly communities?: RawList<string>;
+  readonly med?: number;
+  readonly "as-path-prepend"?: number;
+  readonly peers?: RawList<string>;
+  readonly "node-selectors"?: RawList<RawSelector>;
+  readonly "next-hop"?: string;
+  readonly "next-hop-v6"?: string;
+  readonly weight?: "endpoints";
 }
 
 export interface RawPeer {
+  readonly name?: string;
   readonly "my-asn"?: number;
   readonly "peer-asn"?: number;
   readonly "peer-address"?: string;
+  readonly interface?: string;
   readonly "source-address"?: string;
   readonly "peer-port"?: number;
   readonly "hold-time"?: string;
   readonly "keepalive-time"?: string;
+  readonly "connect-time"?: string;
   readonly "router-id"?: string;
   readonly "node-selectors"?: RawList<RawSelector>;
   readonly password?: string;
+  readonly "password-secret"?: RawSecretKey;
   readonly "bfd-profile"?: string;
+  readonly "bfd-strict"?: boolean;
   readonly "ebgp-multihop"?: boolean;
+  readonly "ebgp-multihop-ttl"?: number;
+  readonly "ttl-security"?: number;
+  readonly passive?: boolean;
+  readonly disabled?: boolean;
+  readonly "graceful-restart-time"?: string;
+  readonly "graceful-shutdown-time"?: string;
+  readonly "drain-when-cordoned"?: boolean;
+}
+
+export interface RawSecretKey {
+  readonly name?: string;
+  readonly key?: string;
 }
 
 export interface RawSelector {

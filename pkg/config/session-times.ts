@@ -3,15 +3,31 @@ import { type Path, quote } from "./problem.ts";
 import type { RawPeer } from "./raw.ts";
 import type { Report } from "./report.ts";
 
+export interface SessionTimes {
+  readonly holdTimeSeconds: number;
+  readonly keepaliveSeconds: number;
+  readonly connectTimeSeconds: number;
+  readonly gracefulRestartSeconds: number;
+  readonly gracefulShutdownSeconds: number;
+}
+
 const second = 1e9; // in nanoseconds
 const duration = 'a duration such as "90s" or "1m30s"';
 
-/** Reads `hold-time` and `keepalive-time` (RFC 4271, section 4.2 and 4.4): whole seconds, what is below a second cut off. */
-export function readSessionTimes(
-  fields: RawPeer,
-  path: Path,
-  report: Report,
-): { holdTimeSeconds: number; keepaliveSeconds: number } {
+/** Reads all durations of a peer. */
+export function readSessionTimes(fields: RawPeer, path: Path, report: Report): SessionTimes {
+  const seconds = (field: TimeField, fallback: number, allowed: Allowed) =>
+    readSeconds(fields[field], fallback, allowed, [...path, field], report);
+  return {
+    ...readHoldAndKeepalive(fields, path, report),
+    connectTimeSeconds: seconds("connect-time", 1, { from: 1, to: 120 }),
+    gracefulRestartSeconds: seconds("graceful-restart-time", 120, { zero: true, from: 1, to: 4095 }), // 12 bits: RFC 4724, section 3.
+    gracefulShutdownSeconds: seconds("graceful-shutdown-time", 2, { from: 0, to: 600 }),
+  };
+}
+
+/** `hold-time` and `keepalive-time` (RFC 4271, section 4.2 and 4.4): what is below a second is cut off, as MetalLB does. */
+function readHoldAndKeepalive(fields: RawPeer, path: Path, report: Report) {
   const holdTimeSeconds = readHoldTime(fields["hold-time"] || "90s", [...path, "hold-time"], report);
   const text = fields["keepalive-time"];
   if (text === undefined || text === "") return { holdTimeSeconds, keepaliveSeconds: Math.floor(holdTimeSeconds / 3) };
@@ -37,4 +53,30 @@ function readKeepalive(text: string, holdTimeSeconds: number, path: Path, report
   else if (seconds < 1 && !(time === 0 && holdTimeSeconds === 0))
     report.error(path, `must be at least 1s, or the session would end whenever hold-time has passed, but is ${quote(text)}`);
   return seconds;
+}
+
+type TimeField = "connect-time" | "graceful-restart-time" | "graceful-shutdown-time";
+
+/** From and to are seconds; `zero` allows 0 too. */
+interface Allowed {
+  readonly zero?: boolean;
+  readonly from: number;
+  readonly to: number;
+}
+
+function readSeconds(
+  text: string | undefined,
+  fallback: number,
+  { zero, from, to }: Allowed,
+  path: Path,
+  report: Report,
+): number {
+  if (text === undefined || text === "") return fallback;
+  const time = parseDuration(text);
+  const seconds = (time ?? 0) / second;
+  if (time === undefined) report.error(path, `must be ${duration}, but is ${quote(text)}`);
+  else if (!Number.isInteger(seconds) || !((seconds >= from && seconds <= to) || (zero === true && seconds === 0)))
+    report.error(path, `must be whole seconds from ${from}s to ${to}s${zero ? ", or 0s" : ""}, but is ${quote(text)}`);
+  else return seconds;
+  return fallback;
 }

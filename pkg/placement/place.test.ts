@@ -13,7 +13,7 @@ function ip(text: string): Address {
 }
 const layer2: Pool = {
   ...{ name: "lan", protocol: "layer2", ranges: [], cidrs: [], autoAssign: true, avoidBuggyIPs: false, advertisements: [] },
-  ...{ nodeSelectors: [], interfaces: [] },
+  ...{ nodeSelectors: [], interfaces: [], l2Placement: { subnet: false, sticky: false }, conflictProbe: "report" },
 };
 const nodes = ["node1", "node2", "node3"];
 const ssd = { matchLabels: new Map([["disk", "ssd"]]), matchExpressions: [] };

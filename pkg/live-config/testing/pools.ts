@@ -12,6 +12,7 @@ export function poolsOf(text: string): Config {
       return {
         ...{ name, ranges, protocol: "layer2" as const, autoAssign: true, advertisements: [] },
         ...{ nodeSelectors: [], interfaces: [] },
+        ...{ l2Placement: { subnet: false, sticky: false }, conflictProbe: "report" as const },
         ...{ cidrs: ranges.flatMap((range) => range.toPrefixes()), avoidBuggyIPs: words.includes("avoid") },
       };
     });

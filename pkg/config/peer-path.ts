@@ -1,0 +1,78 @@
+import { type Address, parseAddress, parsePrefix } from "#pkg/net";
+import type { Peer } from "./config.ts";
+import { isInterfaceName, notAnInterface } from "./interfaces.ts";
+import { type Path, quote } from "./problem.ts";
+import type { RawPeer } from "./raw.ts";
+import type { Report } from "./report.ts";
+
+type PeerPath = Pick<Peer, "interface" | "sourceAddress" | "ebgpMultihop" | "ttl" | "ttlSecurityHops"> & {
+  readonly address: Address | undefined;
+};
+
+/** Reads how a peer is reached: addresses, interface, and how far away it is. */
+export function readPeerPath(fields: RawPeer, path: Path, report: Report): PeerPath {
+  const address = readPeerAddress(fields["peer-address"], [...path, "peer-address"], report);
+  const sourceAddress = readAddress(fields["source-address"] || undefined, [...path, "source-address"], report);
+  if (address !== undefined && sourceAddress !== undefined && address.family !== sourceAddress.family)
+    report.warn(
+      [...path, "source-address"],
+      `${sourceAddress} cannot reach the ${address.family} peer ${address}: the session will not come up`,
+    );
+  return {
+    address,
+    sourceAddress,
+    interface: readInterface(fields, address, path, report),
+    ...readDistance(fields, path, report),
+  };
+}
+
+export function readAddress(text: string | undefined, path: Path, report: Report): Address | undefined {
+  if (text === undefined) return undefined;
+  const address = parseAddress(text);
+  if (address === undefined) report.error(path, `must be an IP address, but is ${quote(text)}`);
+  return address;
+}
+
+function readPeerAddress(text: string | undefined, path: Path, report: Report): Address | undefined {
+  const [beforeZone, zone, ...more] = text?.split("%") ?? [];
+  if (zone === undefined || more.length > 0 || parseAddress(beforeZone ?? "") === undefined)
+    return readAddress(text, path, report);
+  const advice = `write ${quote(`${beforeZone}`)}, and the interface in the field "interface"`;
+  report.error(path, `must be an IP address without a zone, but is ${quote(`${text}`)}; ${advice}`);
+  return undefined;
+}
+
+const linkLocal = parsePrefix("fe80::/10");
+
+/** Whether an address means something on one link only (RFC 4291, section 2.5.6). */
+export function isLinkLocal(address: Address): boolean {
+  return linkLocal?.contains(address) === true;
+}
+
+function readInterface(fields: RawPeer, address: Address | undefined, path: Path, report: Report): string | undefined {
+  const name = fields.interface || undefined;
+  const here = [...path, "interface"];
+  if (name !== undefined && !isInterfaceName(name)) report.error(here, notAnInterface(name));
+  if (address === undefined) return name;
+  if (name === undefined && isLinkLocal(address))
+    report.error(here, `required, but missing: the link-local ${address} may be behind any interface`);
+  if (name !== undefined && !isLinkLocal(address))
+    report.errorAtKey(here, `only for a link-local peer-address, but that is ${address}, which routing finds`);
+  return name;
+}
+
+function readDistance(fields: RawPeer, path: Path, report: Report): Pick<Peer, "ebgpMultihop" | "ttl" | "ttlSecurityHops"> {
+  const ebgpMultihop = fields["ebgp-multihop"] ?? false;
+  const ttl = fields["ebgp-multihop-ttl"];
+  const ttlSecurityHops = fields["ttl-security"];
+  const asn = fields["my-asn"];
+  if (ebgpMultihop && asn !== undefined && asn === fields["peer-asn"])
+    report.error([...path, "ebgp-multihop"], `only for eBGP, but my-asn and peer-asn are both ${asn}`);
+  if (ttl !== undefined && !ebgpMultihop) report.errorAtKey([...path, "ebgp-multihop-ttl"], `needs "ebgp-multihop: true"`);
+  if (ttlSecurityHops !== undefined && ebgpMultihop)
+    report.errorAtKey(
+      [...path, "ttl-security"],
+      "not together with ebgp-multihop: it says itself how far away the router may be",
+    );
+  return { ebgpMultihop, ttl, ttlSecurityHops };
+}
