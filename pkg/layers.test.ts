@@ -9,7 +9,18 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 
 /** Whole packages, or single files of packages that have a driver too, which do no I/O and take time and chance as arguments. */
 const pure = [
-  ...["pkg/allocator/", "pkg/config/", "pkg/glob/", "pkg/live-config/", "pkg/net/", "pkg/placement/", "pkg/memberlist/ring/"],
+  ...[
+    "pkg/allocator/",
+    "pkg/config/",
+    "pkg/glob/",
+    "pkg/live-config/",
+    "pkg/net/",
+    "pkg/placement/",
+    "pkg/memberlist/ring/",
+    "pkg/bgp/codec/",
+    "pkg/bgp/session/",
+    "pkg/bgp/routes/",
+  ],
   /pkg\/memberlist\/(keyring|octets|node-fields|packet-budget|wire|messages|message-type|memberlist-error)\.ts$/,
   /pkg\/layer2\/(answer|arp|mac|.*-responder|gratuitous|queue|eligibility|.*-schedule)\.ts$/,
   /pkg\/node-checks\/(judge|finding|subnets|setting)\.ts$/,

@@ -19,3 +19,5 @@ export type {
   RouteRefresh,
   Update,
 } from "./codec/messages.ts";
+export type { LocalEnd, RouteAttributes } from "./routes/route.ts";
+export { RoutesOut, type Unsendable } from "./routes/routes-out.ts";

@@ -4,6 +4,7 @@ import { Address, type Family, parseAddress } from "./address.ts";
 export class Prefix {
   readonly address: Address;
   readonly length: number;
+  #text: string | undefined;
 
   /** Host bits of `address` are cleared. @throws {RangeError} for a length the family does not have */
   constructor(address: Address, length: number) {
@@ -42,7 +43,8 @@ export class Prefix {
   }
 
   toString(): string {
-    return `${this.address}/${this.length}`;
+    this.#text ??= `${this.address}/${this.length}`;
+    return this.#text;
   }
 
   toJSON(): string {

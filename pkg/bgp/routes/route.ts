@@ -7,10 +7,10 @@ import type { LargeCommunity } from "../codec/messages.ts";
  * travel in the same messages.
  */
 export interface RouteAttributes {
-  /** Sent on iBGP sessions only; 100 where undefined. */
+  /** Sent on iBGP sessions only; 0 where undefined, as MetalLB sends it, so that nodes of both are equally good paths. */
   readonly localPref: number | undefined;
   readonly med: number | undefined;
-  /** How often the own AS number is repeated in front, beyond what eBGP demands. */
+  /** How often the own AS number is repeated in front, beyond what eBGP demands; nothing on iBGP, where it would look like a loop. */
   readonly asPathPrepend: number;
   /** RFC 1997, ascending. */
   readonly communities: readonly number[];
@@ -18,7 +18,7 @@ export interface RouteAttributes {
   readonly largeCommunities: readonly LargeCommunity[];
   /** The octets a second of the link-bandwidth extended community (draft-ietf-idr-link-bandwidth); undefined for none. */
   readonly linkBandwidth: number | undefined;
-  /** In place of this end of the session. */
+  /** In place of this end of the session, for prefixes of its family. */
   readonly nextHop: Address | undefined;
 }
 

@@ -1,0 +1,251 @@
+import { type Family, families, type Prefix } from "#pkg/net";
+import { maxExtendedMessageLength, maxMessageLength } from "../codec/frame.ts";
+import { encodeRouteRefresh } from "../codec/route-refresh.ts";
+import { encodeAnnouncement, encodeAttributes, encodeEndOfRib, encodeWithdrawal } from "../codec/update-encoder.ts";
+import type { Negotiated } from "../session/negotiated.ts";
+import { nextHops, resolveAttributes } from "./resolve.ts";
+import type { LocalEnd, RouteAttributes } from "./route.ts";
+
+/** One prefix: what the peer should know of it, and what it has been told. */
+interface Entry {
+  readonly prefix: Prefix;
+  wanted: RouteAttributes | undefined;
+  told: RouteAttributes | undefined;
+  /** Where it waits to be sent. */
+  queue: Set<Entry> | undefined;
+}
+
+/** What a family has to send in a session, and where it stands. */
+interface FamilyQueue {
+  readonly withdrawals: Set<Entry>;
+  readonly announcements: Map<RouteAttributes, Set<Entry>>;
+  /** Between the marks of RFC 7313: `begin` is to be sent before the next announcement, `end` when all have gone. */
+  refresh: "begin" | "end" | undefined;
+  /** End-of-RIB is still owed (RFC 4724, section 2). */
+  incomplete: boolean;
+}
+
+interface Session {
+  readonly negotiated: Negotiated;
+  readonly end: LocalEnd;
+  readonly mostOctets: number;
+  readonly queues: ReadonlyMap<Family, FamilyQueue>; // the families that both sides speak
+  encoded: WeakMap<RouteAttributes, Uint8Array>;
+}
+
+/** In place of attributes that the peer knows and has to be told again. Equal to none that are wanted. */
+const outdated: RouteAttributes = Object.freeze({
+  ...{ localPref: undefined, med: undefined, asPathPrepend: 0, communities: [], largeCommunities: [] },
+  ...{ linkBandwidth: undefined, nextHop: undefined },
+});
+
+/** Why routes of a family do not go out in this session. */
+export interface Unsendable {
+  readonly family: Family;
+  readonly reason: "familyNotNegotiated" | "noNextHop";
+  readonly prefixes: number;
+}
+
+/**
+ * The Adj-RIB-Out of one peer (RFC 4271, section 3.2): what it should know, kept as the difference to what it has been told. Nothing
+ * is encoded before it is pulled by `next`, so what was superseded while the connection was slow is never sent. Announcements with the same
+ * attributes travel together, and withdrawals before any of them. The cost of a change does not depend on how many prefixes there are.
+ */
+export class RoutesOut {
+  readonly #entries = new Map<string, Entry>(); // prefix -> entry
+  #session: Session | undefined;
+  #leaving = false;
+  #wanted = 0;
+  #told = 0;
+  #queued = 0;
+
+  /** The last call for a prefix counts. */
+  announce(prefix: Prefix, attributes: RouteAttributes): void {
+    const key = prefix.toString();
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = { prefix, wanted: undefined, told: undefined, queue: undefined };
+      this.#entries.set(key, entry);
+    }
+    if (entry.wanted === attributes) return;
+    if (entry.wanted === undefined) this.#wanted++;
+    entry.wanted = attributes;
+    this.#enqueue(entry);
+  }
+
+  withdraw(prefix: Prefix): void {
+    const entry = this.#entries.get(prefix.toString());
+    if (entry?.wanted === undefined) return;
+    this.#wanted--;
+    entry.wanted = undefined;
+    this.#enqueue(entry);
+  }
+
+  /** From now on every route carries the community GRACEFUL_SHUTDOWN and, on iBGP, the lowest preference (RFC 8326); or no longer. */
+  setLeaving(leaving: boolean): void {
+    if (leaving === this.#leaving) return;
+    this.#leaving = leaving;
+    if (this.#session === undefined) return;
+    this.#session.encoded = new WeakMap();
+    for (const entry of this.#entries.values()) this.#tellAgain(entry);
+  }
+
+  /** A session is established: the peer knows nothing yet. */
+  start(negotiated: Negotiated, end: LocalEnd): void {
+    this.stop();
+    const queue = (): FamilyQueue => ({ withdrawals: new Set(), announcements: new Map(), refresh: undefined, incomplete: true });
+    const queues = new Map(families.filter((family) => negotiated.families.has(family)).map((family) => [family, queue()]));
+    const mostOctets = negotiated.extendedMessage ? maxExtendedMessageLength : maxMessageLength;
+    this.#session = { negotiated, end, mostOctets, queues, encoded: new WeakMap() };
+    for (const entry of this.#entries.values()) this.#enqueue(entry);
+  }
+
+  /** The session has ended, and with it all that the peer knew. */
+  stop(): void {
+    this.#session = undefined;
+    this.#told = 0;
+    this.#queued = 0;
+    for (const [key, entry] of this.#entries) {
+      entry.told = undefined;
+      entry.queue = undefined;
+      if (entry.wanted === undefined) this.#entries.delete(key);
+    }
+  }
+
+  /** The peer asks for everything of a family once more (RFC 2918; marked as RFC 7313 says where both sides do that). */
+  refresh(family: Family): void {
+    const queue = this.#session?.queues.get(family);
+    if (this.#session === undefined || queue === undefined) return;
+    for (const entry of this.#entries.values()) if (entry.prefix.family === family) this.#tellAgain(entry);
+    if (this.#session.negotiated.enhancedRouteRefresh && !queue.incomplete) queue.refresh = "begin";
+  }
+
+  /** The next message to send, whole; undefined when the peer knows everything. */
+  next(): Uint8Array | undefined {
+    const session = this.#session;
+    if (session === undefined) return undefined;
+    for (const [family, { withdrawals }] of session.queues)
+      if (withdrawals.size > 0) return encodeWithdrawal(family, this.#withdrawn(withdrawals), session.mostOctets);
+    for (const [family, queue] of session.queues) {
+      const message = this.#nextOf(family, queue, session);
+      if (message !== undefined) return message;
+    }
+    return undefined;
+  }
+
+  /** Prefixes whose announcement or withdrawal the peer has not been sent. Without a session, all that it should know. */
+  get pending(): number {
+    return this.#session === undefined ? this.#wanted : this.#queued;
+  }
+
+  /** Prefixes that the peer has been sent. */
+  get announced(): number {
+    return this.#told;
+  }
+
+  /** What this session cannot carry; empty without one. */
+  unsendable(): readonly Unsendable[] {
+    const session = this.#session;
+    if (session === undefined) return [];
+    return families.flatMap((family): Unsendable[] => {
+      const reason = session.queues.has(family) ? "noNextHop" : "familyNotNegotiated";
+      let prefixes = 0;
+      for (const { prefix, wanted } of this.#entries.values())
+        if (prefix.family === family && wanted !== undefined && !sendable(family, wanted, session)) prefixes++;
+      return prefixes === 0 ? [] : [{ family, reason, prefixes }];
+    });
+  }
+
+  #nextOf(family: Family, queue: FamilyQueue, session: Session): Uint8Array | undefined {
+    if (queue.refresh === "begin") {
+      queue.refresh = "end";
+      return encodeRouteRefresh(family, "beginning");
+    }
+    for (const [attributes, entries] of queue.announcements) {
+      if (entries.size === 0) {
+        queue.announcements.delete(attributes);
+        continue;
+      }
+      const { end, negotiated, mostOctets } = session;
+      const hops = nextHops(attributes, family, end, negotiated.extendedNextHop);
+      return encodeAnnouncement(this.#encoded(attributes, session), hops, family, this.#announced(entries), mostOctets);
+    }
+    if (queue.refresh === "end") {
+      queue.refresh = undefined;
+      return encodeRouteRefresh(family, "end");
+    }
+    if (!queue.incomplete) return undefined;
+    queue.incomplete = false;
+    return encodeEndOfRib(family);
+  }
+
+  #encoded(attributes: RouteAttributes, session: Session): Uint8Array {
+    let octets = session.encoded.get(attributes);
+    if (octets === undefined) {
+      octets = encodeAttributes(resolveAttributes(attributes, session.end, this.#leaving), session.negotiated);
+      session.encoded.set(attributes, octets);
+    }
+    return octets;
+  }
+
+  /** The prefixes of a queue; the peer knows each one that is taken. */
+  *#announced(queue: Set<Entry>): Generator<Prefix> {
+    for (const entry of queue) {
+      this.#put(entry, undefined);
+      if (entry.told === undefined) this.#told++;
+      entry.told = entry.wanted;
+      yield entry.prefix;
+    }
+  }
+
+  /** The prefixes of a queue; the peer has forgotten each one that is taken. */
+  *#withdrawn(queue: Set<Entry>): Generator<Prefix> {
+    for (const entry of queue) {
+      this.#put(entry, undefined);
+      this.#told--;
+      entry.told = undefined;
+      if (entry.wanted === undefined) this.#entries.delete(entry.prefix.toString());
+      yield entry.prefix;
+    }
+  }
+
+  #tellAgain(entry: Entry): void {
+    if (entry.told === undefined) return;
+    entry.told = outdated;
+    this.#enqueue(entry);
+  }
+
+  /** Puts an entry where it belongs for what is wanted and what has been told. */
+  #enqueue(entry: Entry): void {
+    const { wanted, told, prefix } = entry;
+    const session = this.#session;
+    const queue = session?.queues.get(prefix.family);
+    if (session === undefined || queue === undefined || wanted === told) this.#put(entry, undefined);
+    else if (wanted !== undefined && sendable(prefix.family, wanted, session)) this.#put(entry, this.#queueOf(entry, wanted));
+    else this.#put(entry, told === undefined ? undefined : queue.withdrawals);
+    if (entry.wanted === undefined && entry.told === undefined) this.#entries.delete(prefix.toString());
+  }
+
+  #queueOf({ prefix }: Entry, attributes: RouteAttributes): Set<Entry> | undefined {
+    const announcements = this.#session?.queues.get(prefix.family)?.announcements;
+    let queue = announcements?.get(attributes);
+    if (announcements !== undefined && queue === undefined) {
+      queue = new Set();
+      announcements.set(attributes, queue);
+    }
+    return queue;
+  }
+
+  #put(entry: Entry, queue: Set<Entry> | undefined): void {
+    if (entry.queue === queue) return;
+    if (entry.queue?.delete(entry)) this.#queued--;
+    entry.queue = queue;
+    if (queue === undefined) return;
+    queue.add(entry);
+    this.#queued++;
+  }
+}
+
+function sendable(family: Family, route: RouteAttributes, { queues, end, negotiated }: Session): boolean {
+  return queues.has(family) && nextHops(route, family, end, negotiated.extendedNextHop).length > 0;
+}
