@@ -23,7 +23,7 @@ test("a descriptor that is not open is an error, not an endless loop", () => {
   poll.watch([0x7fff_fff0]);
   assert.throws(
     () => poll.wait(10_000),
-    (error) => error instanceof SystemCallError && error.code === "EBADF" && error.call === "poll",
+    (error) => error instanceof SystemCallError && error.code === "EBADF" && error.call === "ppoll",
   );
 });
 

@@ -1,13 +1,15 @@
 /**
- * What Node lacks of Linux: packet sockets, memberships in multicast groups, rtnetlink, eventfd and poll, through FFI (koffi), for
- * little-endian machines of 64 bits. System calls never block, except `PollSet.wait`; a failed one throws `SystemCallError`. The
- * netlink codec, the link table and the packet filters are pure. Everything acts on the network namespace of the process, whatever
- * /sys or /proc is mounted. Not here: TCP and UDP sockets, routes, changing links.
+ * What Node lacks of Linux: packet sockets, UDP with what the kernel knows of each datagram's way, memberships in multicast groups,
+ * rtnetlink, eventfd and poll, through FFI (koffi), for little-endian machines of 64 bits. System calls never block, except
+ * `PollSet.wait`; a failed one throws `SystemCallError`. The netlink codec, the link table and the packet filters are pure. Everything
+ * acts on the network namespace of the process, whatever /sys or /proc is mounted. Not here: TCP sockets, routes, changing links.
  */
+export { DatagramBatch, type ReceivedDatagram } from "./datagram-batch.ts";
 export { SystemCallError } from "./error.ts";
 export { EventFd } from "./event-fd.ts";
 export { etherTypeFilter, icmpv6Filter } from "./filter.ts";
 export { type Arrival, ReceiveBatch, type ReceivedFrame, SendBatch } from "./frame-batch.ts";
+export { interfaceIndexOf } from "./interface-index.ts";
 export { LinkTable, type LinkTableEffect, type TableLink } from "./link-table.ts";
 export { MulticastMemberships } from "./multicast-memberships.ts";
 export {
@@ -20,3 +22,4 @@ export {
 export { NetlinkSocket } from "./netlink-socket.ts";
 export { EtherType, PacketSocket, type SendFailure } from "./packet-socket.ts";
 export { PollSet } from "./poll-set.ts";
+export { socketAddress, UdpSocket, type UdpSocketOptions } from "./udp-socket.ts";

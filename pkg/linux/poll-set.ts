@@ -4,10 +4,12 @@ import { checkNonBlocking, libc } from "./libc.ts";
 
 const pollIn = 0x01;
 const pollInvalid = 0x20; // POLLNVAL
+const longestWait = 2 ** 31; // Milliseconds; a wait for ever is some of these.
 
-/** Waits until one of some descriptors is readable or in error (poll(2)). */
+/** Waits until one of some descriptors is readable or in error (ppoll(2)). */
 export class PollSet {
   #entries = new Int32Array(0); // struct pollfd: the descriptor, then 16 bits of wanted and 16 bits of returned events.
+  readonly #timeout = new BigInt64Array(2); // struct timespec: seconds, nanoseconds.
 
   /** Replaces what is waited for. */
   watch(fds: readonly number[]): void {
@@ -15,18 +17,21 @@ export class PollSet {
   }
 
   /**
-   * Blocks the thread for at most `timeoutMilliseconds`, rounded up; a signal ends it early. @returns the descriptors that are ready
+   * Blocks the thread for at most `timeoutMilliseconds`, to the microsecond; a signal ends it early. @returns the descriptors that are
+   * ready
    * @throws {SystemCallError} also for a descriptor that is not open, which would be ready for ever
    */
   wait(timeoutMilliseconds: number): number[] {
-    const timeout = Math.max(0, Math.ceil(timeoutMilliseconds));
+    const microseconds = Math.ceil(Math.min(Math.max(0, timeoutMilliseconds), longestWait) * 1000);
+    this.#timeout[0] = BigInt(Math.floor(microseconds / 1e6));
+    this.#timeout[1] = BigInt(microseconds % 1e6) * 1000n;
     const ready: number[] = [];
-    const result = libc.poll(this.#entries, this.#entries.length / 2, timeout);
-    if (!checkNonBlocking("poll", "wait for sockets", result)) return ready; // None, or a signal.
+    const result = libc.ppoll(this.#entries, this.#entries.length / 2, this.#timeout, null);
+    if (!checkNonBlocking("ppoll", "wait for sockets", result)) return ready; // None, or a signal.
     for (let i = 0; i < this.#entries.length; i += 2) {
       const [fd = -1, events = 0] = [this.#entries[i], this.#entries[i + 1]];
       const returned = events >>> 16;
-      if (returned & pollInvalid) throw new SystemCallError("poll", constants.errno.EBADF, `wait for descriptor ${fd}`);
+      if (returned & pollInvalid) throw new SystemCallError("ppoll", constants.errno.EBADF, `wait for descriptor ${fd}`);
       if (returned !== 0) ready.push(fd);
     }
     return ready;

@@ -1,0 +1,105 @@
+import type { DatagramBatch } from "./datagram-batch.ts";
+import { check, checkNonBlocking, flagCloseOnExec, flagNonBlocking, levelSocket, libc, optionReceiveBuffer } from "./libc.ts";
+
+const familyInet = 2; // AF_INET
+const familyInet6 = 10; // AF_INET6
+const typeDatagram = 2; // SOCK_DGRAM
+const levelIp = 0; // IPPROTO_IP
+const levelIpv6 = 41; // IPPROTO_IPV6
+const optionsOfFamily = {
+  IPv4: [
+    { level: levelIp, name: 1, of: "trafficClass" }, // IP_TOS
+    { level: levelIp, name: 2, of: "ttl" }, // IP_TTL
+    { level: levelIp, name: 8, of: "on" }, // IP_PKTINFO
+    { level: levelIp, name: 12, of: "on" }, // IP_RECVTTL
+  ],
+  IPv6: [
+    { level: levelIpv6, name: 26, of: "on" }, // IPV6_V6ONLY
+    { level: levelIpv6, name: 67, of: "trafficClass" }, // IPV6_TCLASS
+    { level: levelIpv6, name: 16, of: "ttl" }, // IPV6_UNICAST_HOPS
+    { level: levelIpv6, name: 49, of: "on" }, // IPV6_RECVPKTINFO
+    { level: levelIpv6, name: 51, of: "on" }, // IPV6_RECVHOPLIMIT
+  ],
+} as const;
+// What may come while nobody reads. The kernel doubles it and cuts it to net.core.rmem_max.
+const receiveBufferOctets = 1 << 20;
+
+export interface UdpSocketOptions {
+  readonly family: "IPv4" | "IPv6";
+  /** 4 or 16 octets in network order; any address of the machine when unset. */
+  readonly address?: Uint8Array | undefined;
+  /** For a link-local `address`; 0 otherwise. */
+  readonly interfaceIndex?: number | undefined;
+  readonly port: number;
+  /** What is sent leaves with this TTL or hop limit. */
+  readonly ttl: number;
+  /** The octet of DSCP and ECN of what is sent. */
+  readonly trafficClass: number;
+}
+
+/** Sends datagrams, and receives them with the TTL that they came with, their destination and interface (ip(7), ipv6(7)). Never blocks. */
+export class UdpSocket implements Disposable {
+  readonly fd: number;
+
+  private constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  /**
+   * The port is this socket's alone.
+   * @throws {SystemCallError} EADDRINUSE when another has the port; EADDRNOTAVAIL when the machine does not have the address;
+   *   EAFNOSUPPORT without IPv6
+   */
+  static open({ family, address, interfaceIndex = 0, port, ttl, trafficClass }: UdpSocketOptions): UdpSocket {
+    const attempted = `open UDP port ${port} for ${family}`;
+    const domain = family === "IPv4" ? familyInet : familyInet6;
+    const type = typeDatagram | flagNonBlocking | flagCloseOnExec;
+    const socket = new UdpSocket(check("socket", attempted, libc.socket(domain, type, 0)));
+    try {
+      const values = { on: 1, ttl, trafficClass };
+      for (const { level, name, of } of optionsOfFamily[family]) set(socket.fd, level, name, values[of], attempted);
+      set(socket.fd, levelSocket, optionReceiveBuffer, receiveBufferOctets, attempted);
+      const local = socketAddress(address ?? new Uint8Array(family === "IPv4" ? 4 : 16), port, interfaceIndex);
+      check("bind", attempted, libc.bind(socket.fd, local, local.length));
+      return socket;
+    } catch (error) {
+      socket[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Reads the datagrams that are waiting, as many as `batch` takes. @returns how many there are in it now @throws {SystemCallError} */
+  receive(batch: DatagramBatch): number {
+    const result = libc.recvmmsg(this.fd, batch.prepare(), batch.capacity, 0, null);
+    return checkNonBlocking("recvmmsg", "receive datagrams", result) ?? 0;
+  }
+
+  /**
+   * `to` is of `socketAddress`. @returns false when the send queue is full, and it is lost
+   * @throws {SystemCallError} such as ENETUNREACH, EHOSTUNREACH, EPERM from a packet filter
+   */
+  send(bytes: Uint8Array, to: Uint8Array): boolean {
+    const result = libc.sendto(this.fd, bytes, bytes.length, 0, to, to.length);
+    return checkNonBlocking("sendto", "send a datagram", result) !== undefined;
+  }
+
+  [Symbol.dispose](): void {
+    libc.close(this.fd);
+  }
+}
+
+function set(fd: number, level: number, name: number, value: number, attempted: string): void {
+  check("setsockopt", attempted, libc.setsockopt(fd, level, name, Int32Array.of(value), 4));
+}
+
+/** struct sockaddr_in or sockaddr_in6, by the length of `address`; the interface counts for link-local addresses alone. */
+export function socketAddress(address: Uint8Array, port: number, interfaceIndex = 0): Uint8Array {
+  const v4 = address.length === 4;
+  const bytes = new Uint8Array(v4 ? 16 : 28);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, v4 ? familyInet : familyInet6, true);
+  view.setUint16(2, port);
+  bytes.set(address, v4 ? 4 : 8);
+  if (!v4) view.setUint32(24, interfaceIndex, true);
+  return bytes;
+}
