@@ -8,6 +8,7 @@ import { parseAddress } from "#pkg/net";
 interface Manifest {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly annotations?: Record<string, string> };
+  readonly stringData?: Record<string, string>;
   readonly spec?: { readonly ports: readonly { readonly port: number; readonly protocol?: string }[] };
 }
 
@@ -63,6 +64,18 @@ test("nodes-and-interfaces.yaml: one pool is for nodes with a label and for some
   const selected = (labels: Record<string, string>) => dmz?.nodeSelectors.some((selector) => matchesSelector(selector, labels));
   assert.deepEqual([selected({ "example.com/dmz": "true" }), selected({})], [true, false]);
   assert.deepEqual(dmz?.interfaces, ["bond1", "enp5s0f?"]);
+});
+
+test("bgp-policy.yaml: the routers' advertisements are apart, and the password is in the Secret that it names", () => {
+  const { peers, pools } = configOf("bgp-policy.yaml");
+  const [main, spare] = peers;
+  assert.deepEqual(
+    pools[0]?.advertisements.map((advertisement) => advertisement.peers),
+    [[main?.name], [spare?.name]],
+  );
+  const secret = (loadAll(read("bgp-policy.yaml")) as Manifest[]).find(({ kind }) => kind === "Secret");
+  assert.equal(main?.passwordSecret?.name, secret?.metadata.name);
+  assert.ok(Object.keys(secret?.stringData ?? {}).includes(main?.passwordSecret?.key ?? ""));
 });
 
 test("dual-stack.yaml: the pool has both families", () => {

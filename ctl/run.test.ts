@@ -76,8 +76,9 @@ test("validate -o json: what is valid has a summary, without passwords", async (
     "peers:\n- {my-asn: 1, peer-asn: 2, peer-address: ::1, password: hunter2, node-selectors: [{match-labels: {a: b}}]}\n";
   const selective =
     "- {name: c, protocol: layer2, addresses: [192.0.3.0/24], node-selectors: [{match-labels: {a: b}}], interfaces: [eth?]}\n";
+  const layer2 = { l2Placement: { subnet: false, sticky: false }, conflictProbe: "report" };
   const { status, out } = await ingotctl("validate -o json", {
-    stdin: `${valid}- {name: b, protocol: bgp, addresses: ['::/0']}\n${selective}${peer}`,
+    stdin: `${valid}- {name: b, protocol: bgp, addresses: ['::/0'], bgp-advertisements: [{communities: [no-export]}]}\n${selective}${peer}`,
   });
   assert.equal(status, Exit.ok);
   assert.deepEqual(JSON.parse(out), {
@@ -94,6 +95,8 @@ test("validate -o json: what is valid has a summary, without passwords", async (
           addresses: 254,
           nodeSelectors: [],
           interfaces: [],
+          ...layer2,
+          advertisements: [],
         },
         {
           name: "b",
@@ -104,6 +107,22 @@ test("validate -o json: what is valid has a summary, without passwords", async (
           addresses: String(2n ** 128n),
           nodeSelectors: [],
           interfaces: [],
+          ...layer2,
+          advertisements: [
+            {
+              aggregationLength: 32,
+              aggregationLengthV6: 128,
+              localPref: null,
+              communities: ["65535:65281"],
+              med: null,
+              asPathPrepend: 0,
+              peers: [],
+              nodeSelectors: [],
+              nextHop: null,
+              nextHopV6: null,
+              weightByEndpoints: false,
+            },
+          ],
         },
         {
           name: "c",
@@ -114,11 +133,15 @@ test("validate -o json: what is valid has a summary, without passwords", async (
           addresses: 256,
           nodeSelectors: [{ matchLabels: { a: "b" }, matchExpressions: [] }],
           interfaces: ["eth?"],
+          ...layer2,
+          advertisements: [],
         },
       ],
       peers: [
         {
+          name: null,
           address: "::1",
+          interface: null,
           port: 179,
           myAsn: 1,
           peerAsn: 2,
@@ -126,8 +149,18 @@ test("validate -o json: what is valid has a summary, without passwords", async (
           routerId: null,
           holdTimeSeconds: 90,
           keepaliveSeconds: 30,
+          connectTimeSeconds: 1,
+          passwordSecret: null,
           bfdProfile: null,
+          bfdStrict: false,
           ebgpMultihop: false,
+          ttl: null,
+          ttlSecurityHops: null,
+          passive: false,
+          disabled: false,
+          gracefulRestartSeconds: 120,
+          gracefulShutdownSeconds: 2,
+          drainWhenCordoned: false,
           nodeSelectors: [{ matchLabels: { a: "b" }, matchExpressions: [] }],
         },
       ],

@@ -12,6 +12,7 @@ export function summaryText(config: Config): string {
     pool.ranges.map(String).join(", "),
   ]);
   const peers = config.peers.map((peer) => [
+    peer.name ?? "-",
     peer.address.toString(),
     String(peer.port),
     `${peer.myAsn} -> ${peer.peerAsn}`,
@@ -21,7 +22,7 @@ export function summaryText(config: Config): string {
   ]);
   return (
     table(["POOL", "PROTOCOL", "ADDRESSES", "AUTO-ASSIGN", "NODES", "INTERFACES", "RANGES"], pools) +
-    table(["PEER", "PORT", "ASN", "HOLD-TIME", "NODES", "BFD"], peers)
+    table(["NAME", "PEER", "PORT", "ASN", "HOLD-TIME", "NODES", "BFD"], peers)
   );
 }
 

@@ -1,4 +1,4 @@
-import { type Config, countUsable, type LabelSelector } from "#pkg/config";
+import { type BgpAdvertisement, type Config, countUsable, formatCommunity, type LabelSelector } from "#pkg/config";
 
 /** The configuration in the form that `validate -o json` prints; without passwords. */
 export function summarize(config: Config) {
@@ -12,20 +12,34 @@ export function summarize(config: Config) {
       addresses: jsonNumber(countUsable(pool)),
       nodeSelectors: pool.nodeSelectors.map(jsonSelector),
       interfaces: pool.interfaces,
+      l2Placement: pool.l2Placement,
+      conflictProbe: pool.conflictProbe,
+      advertisements: pool.advertisements.map(jsonAdvertisement),
     })),
-    peers: config.peers.map((peer) => ({
-      address: peer.address,
-      port: peer.port,
-      myAsn: peer.myAsn,
-      peerAsn: peer.peerAsn,
+    peers: config.peers.map(({ password, ...peer }) => ({
+      ...peer,
+      name: peer.name ?? null,
+      interface: peer.interface ?? null,
       sourceAddress: peer.sourceAddress ?? null,
       routerId: peer.routerId ?? null,
-      holdTimeSeconds: peer.holdTimeSeconds,
-      keepaliveSeconds: peer.keepaliveSeconds,
+      passwordSecret: peer.passwordSecret ?? null,
       bfdProfile: peer.bfdProfile ?? null,
-      ebgpMultihop: peer.ebgpMultihop,
+      ttl: peer.ttl ?? null,
+      ttlSecurityHops: peer.ttlSecurityHops ?? null,
       nodeSelectors: peer.nodeSelectors.map(jsonSelector),
     })),
+  };
+}
+
+function jsonAdvertisement(advertisement: BgpAdvertisement) {
+  return {
+    ...advertisement,
+    localPref: advertisement.localPref ?? null,
+    communities: advertisement.communities.map(formatCommunity),
+    med: advertisement.med ?? null,
+    nodeSelectors: advertisement.nodeSelectors.map(jsonSelector),
+    nextHop: advertisement.nextHop ?? null,
+    nextHopV6: advertisement.nextHopV6 ?? null,
   };
 }
 

@@ -20,9 +20,14 @@ The JSON is one object:
   {"valid": BOOL,
    "problems": [{"severity": "error"|"warning", "path", "line", "column", "message"}],
    "summary": {"pools": [{"name", "protocol", "cidrs", "autoAssign", "avoidBuggyIPs", "addresses", "nodeSelectors",
-                          "interfaces"}],
-               "peers": [{"address", "port", "myAsn", "peerAsn", "sourceAddress", "routerId", "holdTimeSeconds",
-                          "keepaliveSeconds", "bfdProfile", "ebgpMultihop", "nodeSelectors"}]}}
+                          "interfaces", "l2Placement": {"subnet", "sticky"}, "conflictProbe",
+                          "advertisements": [{"aggregationLength", "aggregationLengthV6", "localPref", "communities",
+                                              "med", "asPathPrepend", "peers", "nodeSelectors", "nextHop", "nextHopV6",
+                                              "weightByEndpoints"}]}],
+               "peers": [{"name", "address", "interface", "port", "myAsn", "peerAsn", "sourceAddress", "routerId",
+                          "holdTimeSeconds", "keepaliveSeconds", "connectTimeSeconds", "passwordSecret", "bfdProfile",
+                          "bfdStrict", "ebgpMultihop", "ttl", "ttlSecurityHops", "passive", "disabled",
+                          "gracefulRestartSeconds", "gracefulShutdownSeconds", "drainWhenCordoned", "nodeSelectors"}]}}
 
 Lines and columns count from 1. "addresses" is how many can be handed out: a number up to 2^53-1, above that a
 decimal string. "summary" is null if the configuration is not valid.

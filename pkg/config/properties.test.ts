@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { dump } from "js-yaml";
-import { type Config, formatCommunity, type LabelSelector, parseConfig, readInput } from "./index.ts";
+import { type Config, formatCommunity, type LabelSelector, type Pool, parseConfig, readInput } from "./index.ts";
 import { configSchema } from "./schema.ts";
 
 /** Whatever the text: an answer, with a configuration exactly if nothing is an error, and every problem at a place in the text. */
@@ -129,6 +129,13 @@ const advertisement = optional(
     "aggregation-length-v6": fc.integer({ min: 120, max: 128 }),
     localpref: fc.nat(4294967295),
     communities: fc.uniqueArray(community, { maxLength: 4 }),
+    med: fc.nat(4294967295),
+    "as-path-prepend": fc.nat(10),
+    peers: fc.constantFrom([], ["spine"]),
+    "node-selectors": fc.constantFrom([], [{ "match-labels": { rack: "a" } }]),
+    "next-hop": fc.constant("192.0.2.50"),
+    "next-hop-v6": fc.constant("2001:db8::50"),
+    weight: fc.constant("endpoints"),
   },
   [],
 );
@@ -162,12 +169,24 @@ const pool = (index: number) => {
     protocol: fc.constant("layer2"),
     "node-selectors": selectors,
     interfaces: fc.array(fc.constantFrom("eth0", "*", "?th*", "bond0.1??", "0x10"), { maxLength: 3 }),
+    "l2-placement": fc.constantFrom("hash", "subnet", "sticky", "sticky-subnet"),
+    "conflict-probe": fc.constantFrom("off", "report", "strict"),
   };
   return fc.oneof(optional(bgp, ["name", "protocol", "addresses"]), optional(layer2, ["name", "protocol", "addresses"]));
 };
+const seconds = (min: number, max: number) => fc.integer({ min, max }).map((count) => `${count}s`);
 const peer = (index: number) =>
   optional(
     {
+      name: fc.constant(`peer ${index}`),
+      "connect-time": seconds(1, 120),
+      "password-secret": fc.record({ name: fc.constant("routers"), key: fc.constantFrom("password", "a.b") }),
+      "ebgp-multihop-ttl": fc.integer({ min: 1, max: 255 }),
+      "ttl-security": fc.integer({ min: 1, max: 254 }),
+      disabled: fc.boolean(),
+      "graceful-restart-time": seconds(0, 4095),
+      "graceful-shutdown-time": seconds(0, 600),
+      "drain-when-cordoned": fc.boolean(),
       "my-asn": fc.constant(64512),
       "peer-asn": fc.integer({ min: 64513, max: 4294967295 }),
       "peer-address": fc.constantFrom(`192.0.2.${index}`, `2001:db8::${index + 1}`),
@@ -181,18 +200,31 @@ const peer = (index: number) =>
       "node-selectors": selectors,
     },
     ["my-asn", "peer-asn", "peer-address"],
-  );
+  ).map(consistent);
+
+/** Without the fields that others forbid. */
+function consistent<T extends object>(peer: T & Partial<Record<"password" | "ebgp-multihop", unknown>>): T {
+  const drop = peer.password === undefined ? [] : ["password-secret"];
+  drop.push(peer["ebgp-multihop"] === true ? "ttl-security" : "ebgp-multihop-ttl");
+  return Object.fromEntries(Object.entries(peer).filter(([field]) => !drop.includes(field))) as T;
+}
 const several = <T>(make: (index: number) => fc.Arbitrary<T>) =>
   fc.nat(3).chain((count) => fc.tuple(...Array.from({ length: count }, (_, index) => make(index))));
+const withOnePeer = fc.tuple(peer(9), several(peer)).map(([first, others]) => [{ ...first, name: "spine" }, ...others]);
 const tree = fc.record({
   "address-pools": several(pool),
-  peers: several(peer),
+  peers: withOnePeer,
   "bgp-communities": fc.constant({ inside: "64512:99" }),
   "bfd-profiles": fc.constant([{ name: "fast", "receive-interval": 50 }]),
 });
 
 function renderSelector({ matchLabels, matchExpressions }: LabelSelector) {
   return { "match-labels": Object.fromEntries(matchLabels), "match-expressions": matchExpressions };
+}
+
+function renderLayer2({ l2Placement: { subnet, sticky }, conflictProbe }: Pool) {
+  const placement = [sticky && "sticky", subnet && "subnet"].filter(Boolean).join("-");
+  return { "l2-placement": placement || "hash", "conflict-probe": conflictProbe };
 }
 
 /** The configuration as its tree, with every default written out. */
@@ -209,9 +241,17 @@ function render(config: Config) {
         "aggregation-length-v6": advertisement.aggregationLengthV6,
         ...(advertisement.localPref === undefined ? {} : { localpref: advertisement.localPref }),
         communities: advertisement.communities.map(formatCommunity),
+        ...(advertisement.med === undefined ? {} : { med: advertisement.med }),
+        "as-path-prepend": advertisement.asPathPrepend,
+        peers: advertisement.peers,
+        "node-selectors": advertisement.nodeSelectors.map(renderSelector),
+        "next-hop": `${advertisement.nextHop ?? ""}`,
+        "next-hop-v6": `${advertisement.nextHopV6 ?? ""}`,
+        ...(advertisement.weightByEndpoints ? { weight: "endpoints" } : {}),
       })),
       "node-selectors": pool.nodeSelectors.map(renderSelector),
       interfaces: pool.interfaces,
+      ...(pool.protocol === "bgp" ? {} : renderLayer2(pool)),
     })),
     peers: config.peers.map((peer) => ({
       "my-asn": peer.myAsn,
@@ -224,6 +264,15 @@ function render(config: Config) {
       password: peer.password ?? "",
       "bfd-profile": peer.bfdProfile ?? "",
       "ebgp-multihop": peer.ebgpMultihop,
+      ...(peer.name === undefined ? {} : { name: peer.name }),
+      "connect-time": `${peer.connectTimeSeconds}s`,
+      ...(peer.passwordSecret === undefined ? {} : { "password-secret": peer.passwordSecret }),
+      ...(peer.ttl === undefined ? {} : { "ebgp-multihop-ttl": peer.ttl }),
+      ...(peer.ttlSecurityHops === undefined ? {} : { "ttl-security": peer.ttlSecurityHops }),
+      disabled: peer.disabled,
+      "graceful-restart-time": `${peer.gracefulRestartSeconds}s`,
+      "graceful-shutdown-time": `${peer.gracefulShutdownSeconds}s`,
+      "drain-when-cordoned": peer.drainWhenCordoned,
       "node-selectors": peer.nodeSelectors.map(renderSelector),
     })),
     "bfd-profiles": [...config.bfdProfiles.values()].map(({ name, receiveIntervalMs }) => ({
