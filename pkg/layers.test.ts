@@ -22,7 +22,7 @@ const pure = [
     "pkg/bgp/routes/",
   ],
   /pkg\/memberlist\/(keyring|octets|node-fields|packet-budget|wire|messages|message-type|memberlist-error)\.ts$/,
-  /pkg\/layer2\/(answer|arp|mac|.*-responder|gratuitous|queue|eligibility|.*-schedule)\.ts$/,
+  /pkg\/layer2\/(answer|arp|mac|claim|claim-limiter|question|.*-responder|gratuitous|queue|eligibility|.*-schedule)\.ts$/,
   /pkg\/node-checks\/(judge|finding|subnets|setting)\.ts$/,
   /pkg\/linux\/(filter|netlink|link-table)\.ts$/,
   /pkg\/[^/]+\/(.*-)?codec\.ts$/,

@@ -65,7 +65,7 @@ export const client = {
 function open(protocol: Protocol): PacketSocket {
   const index = Number.parseInt(execFileSync("ip", ["-o", "link", "show", "dev", name], { encoding: "utf8" }), 10);
   if (protocol === "ARP") return PacketSocket.open(index, EtherType.arp, etherTypeFilter(EtherType.arp, octets));
-  return PacketSocket.open(index, EtherType.ipv6, icmpv6Filter(neighborAdvertisement, octets));
+  return PacketSocket.open(index, EtherType.ipv6, icmpv6Filter([neighborAdvertisement], octets));
 }
 
 /** The same question so many times. */

@@ -11,7 +11,8 @@ import { broadcastMac, type Mac } from "./mac.ts";
 const announced = new Map([[ourAddress, "ours"]]);
 
 function answer(frame: Uint8Array, { mac = ourMac, arrival = "broadcast" }: { mac?: Mac; arrival?: Arrival } = {}) {
-  return answerArp({ frame, arrival }, mac, (address) => announced.get(address));
+  const request = decodeArp(frame);
+  return request === undefined ? "malformed" : answerArp(request, arrival, mac, (address) => announced.get(address));
 }
 
 test("the answer to a captured request is octet for octet that of the Linux kernel", () => {

@@ -1,22 +1,21 @@
-import type { ReceivedFrame } from "#pkg/linux";
+import type { Arrival } from "#pkg/linux";
 import type { Answer } from "./answer.ts";
-import { ArpOperation, decodeArp, encodeArp } from "./arp.ts";
+import { type ArpFrame, ArpOperation, encodeArp } from "./arp.ts";
 import { broadcastMac, type Mac } from "./mac.ts";
 
 /**
- * Decides on a frame that came in on the interface with MAC address `mac`. `find` knows what is announced; an answer is written into
+ * Decides on a packet that came in on the interface with MAC address `mac`. `find` knows what is announced; an answer is written into
  * `room`. A request sent to broadcast or to `mac` for an announced address is answered to its sender alone, whatever the sender's
  * address and subnet: also an ARP probe, whose sender has no address yet (RFC 5227, section 2.1.1), and a unicast poll (RFC 1122,
  * section 2.3.2.1).
  */
 export function answerArp<Announcement>(
-  { frame, arrival }: ReceivedFrame,
+  request: ArpFrame,
+  arrival: Arrival,
   mac: Mac,
   find: (address: number) => Announcement | undefined,
   room?: Uint8Array,
 ): Answer<Announcement> {
-  const request = decodeArp(frame);
-  if (request === undefined) return "malformed";
   if (arrival === "outgoing" || request.source === mac) return "own"; // The latter: a switch or a hairpin sent it back.
   // The kernel strips the tag of a VLAN it does not know before a packet socket sees the frame; only the arrival tells.
   if (arrival === "otherHost" || (request.destination !== broadcastMac && request.destination !== mac)) return "notForUs";

@@ -1,11 +1,13 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { EventFd, PollSet, SystemCallError } from "#pkg/linux";
 import type { Fields } from "#pkg/log";
+import type { ClaimedAddress } from "./claim.ts";
+import { ClaimLimiter } from "./claim-limiter.ts";
 import { GratuitousSchedule } from "./gratuitous.ts";
 import { Interfaces } from "./interfaces.ts";
 import { LinkWatcher } from "./link-watcher.ts";
 import type { Announcement, Command, Report, WireAddress, WorkerStart, WriteLog } from "./messages.ts";
-import type { Port } from "./port.ts";
+import type { Desk, Port } from "./port.ts";
 import { RefreshSchedule } from "./refresh-schedule.ts";
 import { Shared } from "./shared.ts";
 
@@ -32,7 +34,7 @@ interface Turn {
  * Answers for the announced addresses on every eligible interface, in turns: wait until something arrives or is due, then do a bounded
  * part of each kind of work. The thread is its own while it runs.
  */
-export class Engine implements Disposable {
+export class Engine implements Desk, Disposable {
   readonly #channel: Channel;
   readonly #clock: Clock;
   readonly #log: WriteLog;
@@ -43,6 +45,7 @@ export class Engine implements Disposable {
   readonly #announced: Map<WireAddress, Announcement>; // address -> announcement
   readonly #schedule = new GratuitousSchedule<Turn>();
   readonly #refresh: RefreshSchedule<Announcement>;
+  readonly #claims = new ClaimLimiter();
   readonly #poll = new PollSet();
   #ports = new Map<number, Port>(); // descriptor -> port
   #surveyAt: Millis;
@@ -61,7 +64,7 @@ export class Engine implements Disposable {
     this.#interfaces = new Interfaces(this.#shared, this.#log);
     this.#announced = new Map(announced.map((announcement) => [announcement.address, announcement]));
     this.#refresh = new RefreshSchedule(refreshMs, random);
-    for (const announcement of announced) this.#refresh.add(announcement, clock.now());
+    for (const announcement of announced) this.#refreshLater(announcement);
     this.#surveyAt = clock.now() + surveyEvery;
     this.#poll.watch([wake, this.#watcher.fd]);
   }
@@ -78,7 +81,7 @@ export class Engine implements Disposable {
     if (ready.includes(this.#watcher.fd) || now >= Math.min(this.#watcher.nextAt, this.#interfaces.nextAt)) this.#watch(now);
     for (const fd of ready) {
       const port = this.#ports.get(fd);
-      if (port !== undefined) this.#attempt(port, now, () => port.serve(fd, this.#find));
+      if (port !== undefined) this.#attempt(port, now, () => port.serve(fd, this));
     }
     const due = this.#schedule.take(now, announcementsPerTurn, (turn) => this.#isCurrent(turn));
     for (const { announcement, port } of due) port.announce(announcement);
@@ -116,6 +119,13 @@ export class Engine implements Disposable {
         this.#announced.delete(command.announcement.address);
         for (const port of this.#interfaces.ports()) port.withdraw(command.announcement);
         break;
+      case "defend":
+        for (const [port, announcement] of this.#portsFor(command.address))
+          if (this.#isTold(announcement)) port.announce(announcement);
+        break;
+      case "ask":
+        for (const [port, announcement] of this.#portsFor(command.address)) port.ask(announcement, command.to, command.openly);
+        break;
       case "fallSilent":
         this.#silent = true;
         break;
@@ -126,24 +136,44 @@ export class Engine implements Disposable {
 
   #announce(announcement: Announcement): void {
     this.#announced.set(announcement.address, announcement);
-    this.#refresh.add(announcement, this.#clock.now());
+    this.#refreshLater(announcement);
     for (const port of this.#interfaces.ports()) this.#begin(announcement, port);
   }
 
-  /** Announces it on the port from the beginning, or no longer where it is not for that port. */
+  #refreshLater(announcement: Announcement): void {
+    if (!announcement.silent) this.#refresh.add(announcement, this.#clock.now());
+  }
+
+  /** Announces it on the port from the beginning or, when it is silent, just listens; no longer where it is not for that port. */
   #begin(announcement: Announcement, port: Port): void {
-    if (port.isFor(announcement)) this.#schedule.add({ announcement, port, burst: port.burst });
-    else port.withdraw(announcement);
+    if (!port.isFor(announcement)) port.withdraw(announcement);
+    else if (announcement.silent) port.listen(announcement);
+    else this.#schedule.add({ announcement, port, burst: port.burst });
+  }
+
+  *#portsFor(address: WireAddress): Iterable<[Port, Announcement]> {
+    const announcement = this.#announced.get(address);
+    if (announcement === undefined) return;
+    for (const port of this.#interfaces.ports()) if (port.isFor(announcement)) yield [port, announcement];
   }
 
   /** The flag in shared memory is ahead of the commands, so that an address is silent as soon as it is withdrawn. */
-  readonly #find = (address: WireAddress): Announcement | undefined => {
+  find(address: WireAddress): Announcement | undefined {
     const announcement = this.#announced.get(address);
     return announcement !== undefined && this.#shared.isAnnounced(announcement.row) ? announcement : undefined;
-  };
+  }
+
+  /** What comes from this node, by another interface of it or sent back by a switch, is no claim of another. */
+  claimed(claim: ClaimedAddress, port: Port): void {
+    const announcement = this.#announced.get(claim.address);
+    if (announcement === undefined || !port.isFor(announcement) || this.#interfaces.macs.has(claim.mac)) return;
+    if (claim.kind !== "asks") this.#shared.addToRow(announcement.row, "claims");
+    if (this.#claims.allows(claim.address, this.#clock.now()))
+      this.#channel.post({ type: "claim", claim, interface: port.link.name, own: port.mac });
+  }
 
   #isTold(announcement: Announcement): boolean {
-    return !this.#silent && this.#find(announcement.address) === announcement;
+    return !this.#silent && this.find(announcement.address) === announcement;
   }
 
   #isCurrent({ announcement, port, burst }: Turn): boolean {

@@ -1,6 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { SystemCallError, type TableLink } from "#pkg/linux";
 import { eligibility, type IneligibleReason } from "./eligibility.ts";
+import { type Mac, parseMac } from "./mac.ts";
 import type { InterfaceState, InterfaceStatus, WriteLog } from "./messages.ts";
 import { FrameMemory, Port } from "./port.ts";
 import type { Shared } from "./shared.ts";
@@ -21,6 +22,7 @@ export class Interfaces implements Disposable {
   readonly #log: WriteLog;
   readonly #memory = new FrameMemory();
   readonly #entries = new Map<number, Entry>(); // interface index -> entry
+  #macs: ReadonlySet<Mac> = new Set();
   #retryAt: Millis = Infinity;
 
   constructor(shared: Shared, log: WriteLog) {
@@ -31,6 +33,11 @@ export class Interfaces implements Disposable {
   /** When `retry` has something to do. */
   get nextAt(): Millis {
     return this.#retryAt;
+  }
+
+  /** The MAC addresses of all interfaces, also of those that do not answer: what has one of them as its sender is from this node. */
+  get macs(): ReadonlySet<Mac> {
+    return this.#macs;
   }
 
   ports(): Port[] {
@@ -54,6 +61,7 @@ export class Interfaces implements Disposable {
   /** Makes the ports those of `links`. @returns the ports on which every address must be announced anew */
   update(links: readonly TableLink[], now: Millis): Port[] {
     const current = new Map(links.map((link) => [link.index, link]));
+    this.#macs = new Set(links.flatMap(({ hardwareAddress }) => parseMac(hardwareAddress) ?? []));
     for (const [index, { link: before, port }] of this.#entries) {
       const link = current.get(index);
       const reason = link === undefined || link.generation !== before.generation ? "gone" : eligibility(link);

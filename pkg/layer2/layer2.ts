@@ -3,9 +3,11 @@ import { Worker } from "node:worker_threads";
 import { type Millis, SystemClock, systemRandom } from "#pkg/clock";
 import { EventFd, PacketSocket, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import type { Address } from "#pkg/net";
+import { Address } from "#pkg/net";
 import type { IgnoredReason } from "./answer.ts";
-import type { Announcement, Command, InterfaceState, Report, WorkerStart } from "./messages.ts";
+import type { ClaimKind } from "./claim.ts";
+import { formatMac, parseMac } from "./mac.ts";
+import type { Announcement, Command, InterfaceState, Report, WireAddress, WorkerStart } from "./messages.ts";
 import { type Row, Shared } from "./shared.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -20,6 +22,18 @@ export interface Layer2Options {
   readonly refreshMs?: Millis;
   /** Called with all interfaces whenever something about one of them changed. */
   readonly onInterfaces?: (interfaces: readonly InterfaceState[]) => void;
+  /** Called when another machine claims an address that is announced or listened for: some times a second at most for each. */
+  readonly onClaim?: (claim: Claim) => void;
+}
+
+/** That another machine has an address, or would have it. MAC addresses are hexadecimal octets with colons between. */
+export interface Claim {
+  readonly address: Address;
+  readonly mac: string;
+  readonly kind: ClaimKind;
+  /** The interface of this node that heard it, and its MAC address. */
+  readonly interface: string;
+  readonly ownMac: string;
 }
 
 /** All of them only grow, for as long as the process lives. */
@@ -40,6 +54,8 @@ export interface AddressCounters {
   readonly responsesSent: number;
   /** Frames: each announcement is, on each interface, two of ARP or one of NDP. */
   readonly gratuitousSent: number;
+  /** Frames of other machines that said that the address is theirs, while it was announced or listened for. */
+  readonly claimsReceived: number;
 }
 
 /** Where an address is announced. */
@@ -52,7 +68,18 @@ interface Entry {
   readonly address: Address;
   readonly row: Row;
   interfaces: readonly string[];
-  announced: boolean;
+  state: "announced" | "silent" | "withdrawn";
+}
+
+/** Whom to ask, and how. */
+export interface AskOptions {
+  /** The MAC address of one machine; everyone when unset. */
+  readonly to?: string;
+  /**
+   * The answer shall reach this node alone. Otherwise it is asked without an address, as one does who looks for duplicates, and what
+   * is answered for IPv6 tells every host where the address is.
+   */
+  readonly openly?: boolean;
 }
 
 /**
@@ -64,6 +91,7 @@ export class Layer2 implements AsyncDisposable {
   readonly #log: Log;
   readonly #refreshMs: Millis;
   readonly #onInterfaces: (interfaces: readonly InterfaceState[]) => void;
+  readonly #onClaim: (claim: Claim) => void;
   readonly #shared = Shared.create();
   readonly #entries = new Map<string, Entry>(); // address -> entry, for every address ever announced
   readonly #supervisor: Supervisor<Worker>;
@@ -71,10 +99,11 @@ export class Layer2 implements AsyncDisposable {
   #starting: PromiseWithResolvers<void> | undefined;
   #interfaces: readonly InterfaceState[] = [];
 
-  constructor({ log, refreshMs = 60_000, onInterfaces = () => {} }: Layer2Options) {
+  constructor({ log, refreshMs = 60_000, onInterfaces = () => {}, onClaim = () => {} }: Layer2Options) {
     this.#log = log;
     this.#refreshMs = refreshMs;
     this.#onInterfaces = onInterfaces;
+    this.#onClaim = onClaim;
     this.#supervisor = new Supervisor({
       spawn: () => this.#spawn(),
       onDeath: (cause, restartAfter) => this.#onDeath(cause, restartAfter),
@@ -113,27 +142,39 @@ export class Layer2 implements AsyncDisposable {
    * others, where it was announced before, it is answered for until the thread has read this.
    */
   announce(address: Address, { interfaces = [] }: AnnounceOptions = {}): void {
-    const entry = this.#entry(address);
-    if (entry.announced && isDeepStrictEqual(entry.interfaces, interfaces)) return;
-    entry.announced = true;
-    entry.interfaces = interfaces;
-    this.#shared.setAnnounced(entry.row, true);
-    this.#send({ type: "announce", announcement: announcement(entry) });
+    this.#put(address, "announced", interfaces);
   }
 
-  /** Answers for `address` no more, from the return of this call on. */
+  /** Answers nothing for `address`, from the return of this call on, but tells `onClaim` of others that claim it. */
+  listen(address: Address, { interfaces = [] }: AnnounceOptions = {}): void {
+    this.#put(address, "silent", interfaces);
+  }
+
+  /** Neither answers for `address` nor listens any more, from the return of this call on. */
   withdraw(address: Address): void {
     const entry = this.#entries.get(address.toString());
-    if (!entry?.announced) return;
-    entry.announced = false;
+    if (entry === undefined || entry.state === "withdrawn") return;
+    entry.state = "withdrawn";
     this.#shared.setAnnounced(entry.row, false);
     this.#send({ type: "withdraw", announcement: announcement(entry) });
   }
 
-  /** Tells everyone from the beginning of all that is announced: after others may have announced it too. */
-  announceAgain(): void {
-    for (const entry of this.#entries.values())
-      if (entry.announced) this.#send({ type: "announce", announcement: announcement(entry) });
+  /** Tells everyone from the beginning of `address` or else of all that is announced: after others may have announced it too. */
+  announceAgain(address?: Address): void {
+    const entries = address === undefined ? this.#entries.values() : [this.#entries.get(address.toString())];
+    for (const entry of entries)
+      if (entry?.state === "announced") this.#send({ type: "announce", announcement: announcement(entry) });
+  }
+
+  /** Tells everyone once where an address is that is announced, against one who says otherwise (RFC 5227, section 2.4). */
+  defend(address: Address): void {
+    this.#send({ type: "defend", address: wireAddress(address) });
+  }
+
+  /** Asks who has an address that is announced or listened for. Who does is told to `onClaim`. */
+  ask(address: Address, { to, openly = false }: AskOptions = {}): void {
+    const mac = to === undefined ? undefined : parseMac(to);
+    this.#send({ type: "ask", address: wireAddress(address), ...(mac !== undefined && { to: mac }), openly });
   }
 
   /** Goes on answering, and tells nobody unasked any more: others take over, and what they tell is to stand. */
@@ -149,6 +190,7 @@ export class Layer2 implements AsyncDisposable {
         requestsReceived: shared.row(row, "requests"),
         responsesSent: shared.row(row, "responses"),
         gratuitousSent: shared.row(row, "gratuitous"),
+        claimsReceived: shared.row(row, "claims"),
       })),
       ignored: shared.ignored(),
       sendFailures: shared.total("sendFailures"),
@@ -179,7 +221,7 @@ export class Layer2 implements AsyncDisposable {
 
   #spawn(): Worker {
     if (this.#wake === undefined) throw new Error("Cannot start the layer 2 thread: it has no descriptor to wake it");
-    const entries = [...this.#entries.values()].filter(({ announced }) => announced);
+    const entries = [...this.#entries.values()].filter(({ state }) => state !== "withdrawn");
     const workerData: WorkerStart = {
       memory: this.#shared.memory,
       wake: this.#wake.fd,
@@ -198,6 +240,9 @@ export class Layer2 implements AsyncDisposable {
         break;
       case "interfaces":
         this.#setInterfaces(report.interfaces);
+        break;
+      case "claim":
+        this.#onClaim(publicClaim(report));
         break;
       case "log":
         this.#log[report.level](report.message, report.fields);
@@ -228,11 +273,20 @@ export class Layer2 implements AsyncDisposable {
     this.#onInterfaces(interfaces);
   }
 
+  #put(address: Address, state: "announced" | "silent", interfaces: readonly string[]): void {
+    const entry = this.#entry(address);
+    if (entry.state === state && isDeepStrictEqual(entry.interfaces, interfaces)) return;
+    entry.state = state;
+    entry.interfaces = interfaces;
+    this.#shared.setAnnounced(entry.row, state === "announced");
+    this.#send({ type: "announce", announcement: announcement(entry) });
+  }
+
   #entry(address: Address): Entry {
     const key = address.toString();
     const known = this.#entries.get(key);
     if (known !== undefined) return known;
-    const entry = { address, row: this.#shared.addRow(), interfaces: [], announced: false };
+    const entry: Entry = { address, row: this.#shared.addRow(), interfaces: [], state: "withdrawn" };
     this.#entries.set(key, entry);
     return entry;
   }
@@ -243,8 +297,17 @@ export class Layer2 implements AsyncDisposable {
   }
 }
 
-function announcement({ address, row, interfaces }: Entry): Announcement {
-  return { address: address.family === "IPv4" ? Number(address.value) : address.value, row, interfaces };
+function announcement({ address, row, interfaces, state }: Entry): Announcement {
+  return { address: wireAddress(address), row, interfaces, silent: state === "silent" };
+}
+
+function wireAddress({ family, value }: Address): WireAddress {
+  return family === "IPv4" ? Number(value) : value;
+}
+
+function publicClaim({ claim: { address, mac, kind }, interface: name, own }: Extract<Report, { type: "claim" }>): Claim {
+  const family = typeof address === "bigint" ? "IPv6" : "IPv4";
+  return { address: new Address(family, BigInt(address)), mac: formatMac(mac), kind, interface: name, ownMac: formatMac(own) };
 }
 
 /** The build puts the worker beside the bundle that starts it. */

@@ -8,6 +8,14 @@ export function parseMac(text: string): Mac | undefined {
   return /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text) ? Number.parseInt(text.replaceAll(":", ""), 16) : undefined;
 }
 
+/** Six octets in hexadecimal with colons between. */
+export function formatMac(mac: Mac): string {
+  return mac
+    .toString(16)
+    .padStart(12, "0")
+    .replace(/(?<=.)(?=(..)+$)/g, ":");
+}
+
 /** Whether it is one machine's: neither a group's nor all zeros. */
 export function isUnicast(mac: Mac): boolean {
   return mac !== 0 && Math.floor(mac / 2 ** 40) % 2 === 0;

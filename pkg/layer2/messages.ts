@@ -1,17 +1,20 @@
 import type { Millis } from "#pkg/clock";
 import type { Fields } from "#pkg/log";
+import type { ClaimedAddress } from "./claim.ts";
 import type { IneligibleReason } from "./eligibility.ts";
+import type { Mac } from "./mac.ts";
 import type { Row, SharedMemory } from "./shared.ts";
 
 /** As the codecs have it: IPv4 as an unsigned 32-bit number, IPv6 as an unsigned 128-bit bigint. */
 export type WireAddress = number | bigint;
 
-/** An address to answer for, and where it counts. */
+/** An address to answer for or, when silent, to hear of alone; and where it counts. */
 export interface Announcement {
   readonly address: WireAddress;
   readonly row: Row;
   /** Globs for the names of the interfaces that it is for; none means all. */
   readonly interfaces: readonly string[];
+  readonly silent: boolean;
 }
 
 /** What a worker starts with. */
@@ -26,6 +29,10 @@ export interface WorkerStart {
 /** From the main thread to the worker. An announcement takes the place of an earlier one of the same address. */
 export type Command =
   | { readonly type: "announce" | "withdraw"; readonly announcement: Announcement }
+  /** Tell everyone once where the address is. */
+  | { readonly type: "defend"; readonly address: WireAddress }
+  /** Ask who has the address: everyone, or one machine; the latter in the open where that is better kept from others (see `Layer2.ask`). */
+  | { readonly type: "ask"; readonly address: WireAddress; readonly to?: Mac; readonly openly: boolean }
   /** Only answer from now on. */
   | { readonly type: "fallSilent" };
 
@@ -55,4 +62,6 @@ export type Report =
   /** Every interface was read once, and those that can are answering. */
   | { readonly type: "ready" }
   | { readonly type: "interfaces"; readonly interfaces: readonly InterfaceState[] }
+  /** Another machine claims an address that is announced or listened for; `own` is the MAC address of the interface that heard it. */
+  | { readonly type: "claim"; readonly claim: ClaimedAddress; readonly interface: string; readonly own: Mac }
   | { readonly type: "log"; readonly level: "info" | "warn" | "error"; readonly message: string; readonly fields: Fields };

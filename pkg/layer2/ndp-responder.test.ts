@@ -21,7 +21,8 @@ const otherMac = 0x020000000009;
 const allNodesMac = 0x3333_0000_0001;
 
 function answer(frame: Uint8Array, arrival: Arrival = "multicast") {
-  return answerNeighbor({ frame, arrival }, ourMac, (address) => announced.get(address));
+  const asked = decodeNeighbor(frame);
+  return asked === undefined ? "malformed" : answerNeighbor(asked, arrival, ourMac, (address) => announced.get(address));
 }
 
 for (const [asked, answered] of [

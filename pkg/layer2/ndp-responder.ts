@@ -1,9 +1,8 @@
-import type { ReceivedFrame } from "#pkg/linux";
+import type { Arrival } from "#pkg/linux";
 import type { Answer } from "./answer.ts";
 import { isUnicast, type Mac } from "./mac.ts";
 import {
   allNodesGroup,
-  decodeNeighbor,
   encodeNeighbor,
   isMulticast,
   multicastMac,
@@ -13,19 +12,18 @@ import {
 } from "./ndp-codec.ts";
 
 /**
- * Decides on a frame that came in on the interface with MAC address `mac`. `find` knows what is announced; an answer is written into
+ * Decides on a message that came in on the interface with MAC address `mac`. `find` knows what is announced; an answer is written into
  * `room`. A solicitation for an announced address is answered as by a host that has it (RFC 4861, section 7.2.4), whether it was sent
  * to a group or, to check that the neighbour is still there, to the address itself, and whatever the subnet of the one who asks. One
  * who asks without an address is about to take ours: everyone is told that it is taken, him among them (RFC 4862, section 5.4.3).
  */
 export function answerNeighbor<Announcement>(
-  { frame, arrival }: ReceivedFrame,
+  asked: NeighborFrame,
+  arrival: Arrival,
   mac: Mac,
   find: (address: bigint) => Announcement | undefined,
   room?: Uint8Array,
 ): Answer<Announcement> {
-  const asked = decodeNeighbor(frame);
-  if (asked === undefined) return "malformed";
   if (arrival === "outgoing" || asked.sourceMac === mac) return "own"; // The latter: a switch or a hairpin sent it back.
   if (arrival === "otherHost" || (asked.destinationMac !== mac && isUnicast(asked.destinationMac))) return "notForUs";
   if (asked.type !== NeighborType.solicitation) return "notRequest";

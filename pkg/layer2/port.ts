@@ -1,5 +1,6 @@
 import { matchesGlob } from "#pkg/glob";
 import {
+  type Arrival,
   EtherType,
   etherTypeFilter,
   icmpv6Filter,
@@ -9,18 +10,22 @@ import {
   SystemCallError,
   type TableLink,
 } from "#pkg/linux";
+import type { Answer } from "./answer.ts";
+import { type ArpFrame, decodeArp } from "./arp.ts";
 import { answerArp } from "./arp-responder.ts";
+import { type ClaimedAddress, claimInArp, claimInNeighbor } from "./claim.ts";
 import { gratuitousFrames } from "./gratuitous.ts";
 import { Groups } from "./groups.ts";
 import { type Mac, parseMac } from "./mac.ts";
 import type { Announcement, WireAddress } from "./messages.ts";
-import { NeighborType, neighborFrameLength } from "./ndp-codec.ts";
+import { decodeNeighbor, type NeighborFrame, NeighborType, neighborFrameLength } from "./ndp-codec.ts";
 import { answerNeighbor } from "./ndp-responder.ts";
+import { anonymousQuestion, questionFrom } from "./question.ts";
 import type { Row, Shared } from "./shared.ts";
 
 const keptOctets = 1514; // All of a frame: a solicitation can be long (RFC 3971), and its checksum covers all of it.
 const arpFilter = etherTypeFilter(EtherType.arp, 128);
-const ndpFilter = icmpv6Filter(NeighborType.solicitation, keptOctets);
+const ndpFilter = icmpv6Filter([NeighborType.solicitation, NeighborType.advertisement], keptOctets);
 // Frames read in one turn, so that a flood on one interface does not silence the others.
 const batch = 64;
 
@@ -30,6 +35,30 @@ export class FrameMemory {
   readonly toSend = new SendBatch(batch, neighborFrameLength);
   readonly room = new Uint8Array(neighborFrameLength);
 }
+
+/** What a port looks up, and whom it tells, while it serves. */
+export interface Desk {
+  /** What is announced under an address. */
+  find(address: WireAddress): Announcement | undefined;
+  /** The frame claims an address, which may be anybody's, for a machine, which may be this one. */
+  claimed(claim: ClaimedAddress, port: Port): void;
+}
+
+/** How a protocol reads frames. */
+interface Protocol<Packet, Address extends WireAddress> {
+  decode(frame: Uint8Array): Packet | undefined;
+  claim(packet: Packet): ClaimedAddress | undefined;
+  answer(
+    packet: Packet,
+    arrival: Arrival,
+    mac: Mac,
+    find: (address: Address) => Announcement | undefined,
+    room: Uint8Array,
+  ): Answer<Announcement>;
+}
+
+const arp: Protocol<ArpFrame, number> = { decode: decodeArp, claim: claimInArp, answer: answerArp };
+const ndp: Protocol<NeighborFrame, bigint> = { decode: decodeNeighbor, claim: claimInNeighbor, answer: answerNeighbor };
 
 /** An interface on which requests are answered: ARP on one socket, neighbour solicitations on another. */
 export class Port implements Disposable {
@@ -66,6 +95,10 @@ export class Port implements Disposable {
     return this.#link;
   }
 
+  get mac(): Mac {
+    return this.#mac;
+  }
+
   /** Changes when the announcements under way no longer hold: all start again, or the port is closed. */
   get burst(): number {
     return this.#burst;
@@ -95,25 +128,9 @@ export class Port implements Disposable {
   }
 
   /** Answers what has arrived at one of `fds`, a batch at most. @throws {SystemCallError} when the socket is of no more use */
-  serve(fd: number, find: (address: WireAddress) => Announcement | undefined): void {
-    const socket = fd === this.#arp.fd ? this.#arp : this.#ndp;
-    const answer = socket === this.#arp ? answerArp<Announcement> : answerNeighbor<Announcement>;
-    const findHere = (address: WireAddress) => {
-      const found = find(address);
-      return found !== undefined && this.isFor(found) ? found : undefined;
-    };
-    const { received, room } = this.#memory;
-    const count = this.#receive(socket);
-    for (let i = 0; i < count; i++) {
-      const answered = answer(received.frame(i), this.#mac, findHere, room);
-      if (typeof answered === "string") {
-        this.#shared.addTotal(answered);
-        continue;
-      }
-      this.#shared.addToRow(answered.announcement.row, "requests");
-      this.#push(answered.frame, answered.announcement.row);
-    }
-    this.#send(socket, "responses");
+  serve(fd: number, desk: Desk): void {
+    if (fd === this.#arp.fd) this.#serve(this.#arp, arp, desk);
+    else this.#serve(this.#ndp, ndp, desk);
   }
 
   /** Tells every host on the link that the address is here. Without a carrier there is nobody to tell: all is announced when it comes. */
@@ -122,6 +139,26 @@ export class Port implements Disposable {
     if (!this.#link.running) return;
     for (const frame of gratuitousFrames(this.#mac, address)) this.#push(frame, row);
     this.#send(typeof address === "bigint" ? this.#ndp : this.#arp, "gratuitous");
+  }
+
+  /** Hears from now on what is asked about the address. */
+  listen({ address }: Announcement): void {
+    if (typeof address === "bigint") this.#groups.add(address);
+  }
+
+  /**
+   * Asks who has the address: everyone, or `to` alone. Asked `openly`, one for IPv6 has this interface's own address as its source,
+   * where it has one.
+   */
+  ask({ address, row }: Announcement, to: Mac | undefined, openly: boolean): void {
+    if (!this.#link.running) return;
+    const own = openly && to !== undefined && typeof address === "bigint" ? linkLocalAddress(this.#link) : undefined;
+    const frame =
+      own === undefined || to === undefined || typeof address === "number"
+        ? anonymousQuestion(this.#mac, address, to)
+        : questionFrom(own, this.#mac, address, to);
+    this.#push(frame, row);
+    this.#send(typeof address === "bigint" ? this.#ndp : this.#arp);
   }
 
   withdraw({ address }: Announcement): void {
@@ -152,6 +189,31 @@ export class Port implements Disposable {
     this.#groups[Symbol.dispose]();
   }
 
+  #serve<Packet, Address extends WireAddress>(socket: PacketSocket, protocol: Protocol<Packet, Address>, desk: Desk): void {
+    const find = (address: WireAddress) => {
+      const found = desk.find(address);
+      return found !== undefined && this.isFor(found) ? found : undefined;
+    };
+    const { received, room } = this.#memory;
+    const count = this.#receive(socket);
+    for (let i = 0; i < count; i++) {
+      const { frame, arrival } = received.frame(i);
+      const packet = protocol.decode(frame);
+      // One sent to another machine may be of a VLAN that this one is not in.
+      const claim =
+        packet === undefined || arrival === "outgoing" || arrival === "otherHost" ? undefined : protocol.claim(packet);
+      if (claim !== undefined) desk.claimed(claim, this);
+      const answered = packet === undefined ? "malformed" : protocol.answer(packet, arrival, this.#mac, find, room);
+      if (typeof answered === "string") {
+        this.#shared.addTotal(answered);
+        continue;
+      }
+      this.#shared.addToRow(answered.announcement.row, "requests");
+      this.#push(answered.frame, answered.announcement.row);
+    }
+    this.#send(socket, "responses");
+  }
+
   #receive(socket: PacketSocket): number {
     try {
       return socket.receive(this.#memory.received);
@@ -168,15 +230,15 @@ export class Port implements Disposable {
   }
 
   /** A frame that cannot be sent is lost, as on any wire: the client asks again, and an announcement is repeated. */
-  #send(socket: PacketSocket, counter: "responses" | "gratuitous"): void {
+  #send(socket: PacketSocket, counter?: "responses" | "gratuitous"): void {
     if (this.#rows.length === 0) return;
     const failures = socket.send(this.#memory.toSend);
     this.#memory.toSend.clear();
     const failed = new Map(failures.map(({ index, error }) => [index, error]));
     for (const [index, row] of this.#rows.entries()) {
       const error = failed.get(index);
-      if (error === undefined) this.#shared.addToRow(row, counter);
-      else this.#sendError = error;
+      if (error !== undefined) this.#sendError = error;
+      else if (counter !== undefined) this.#shared.addToRow(row, counter);
     }
     this.#shared.addTotal("sendFailures", failures.length);
     this.#rows.length = 0;
@@ -189,4 +251,11 @@ function macOf(link: TableLink): Mac {
 
 function hasIpv6(link: TableLink): boolean {
   return link.addresses.some(({ address }) => address.family === "IPv6");
+}
+
+const linkLocalPrefix = 0x3fan; // fe80::/10
+
+function linkLocalAddress(link: TableLink): bigint | undefined {
+  return link.addresses.find(({ address }) => address.family === "IPv6" && address.value >> 118n === linkLocalPrefix)?.address
+    .value;
 }

@@ -12,9 +12,9 @@ export type Row = number;
 const totalNames = ["stop", "sendFailures", "dropped", ...ignoredReasons] as const;
 export type Total = (typeof totalNames)[number];
 
-const RowField = { announced: 0, requests: 1, responses: 2, gratuitous: 3 } as const;
+const RowField = { announced: 0, requests: 1, responses: 2, gratuitous: 3, claims: 4 } as const;
 type RowField = keyof typeof RowField;
-const fields = 4;
+const fields = 5;
 const firstRows = 64;
 // Two million addresses. Only what is used takes memory.
 const mostRows = 1 << 21;

@@ -9,18 +9,19 @@ test("etherTypeFilter compiles to what libpcap compiles", () => {
 });
 
 test("icmpv6Filter compiles to what libpcap compiles", () => {
-  // `tcpdump -ddd -y EN10MB -s 1514 'ether proto 0x86dd and ether[20] = 58 and ether[54] = 135'`, without the count.
+  // `tcpdump -ddd -y EN10MB -s 1514 'ether proto 0x86dd and ether[20] = 58 and (ether[54] = 135 or ether[54] = 136)'`, without the count.
   const want = `
 40 0 0 12
-21 0 5 34525
+21 0 6 34525
 48 0 0 20
-21 0 3 58
+21 0 4 58
 48 0 0 54
-21 0 1 135
+21 1 0 135
+21 0 1 136
 6 0 0 1514
 6 0 0 0
 `;
-  const instructions = Buffer.from(icmpv6Filter(135, 1514));
+  const instructions = Buffer.from(icmpv6Filter([135, 136], 1514));
   const lines = Array.from({ length: instructions.length / 8 }, (_, i) => {
     const at = instructions.subarray(8 * i);
     return `${at.readUInt16LE(0)} ${at[2]} ${at[3]} ${at.readUInt32LE(4)}`;

@@ -22,17 +22,19 @@ export function etherTypeFilter(etherType: number, keep: number): Uint8Array {
 }
 
 /**
- * Like `etherTypeFilter`, for the ICMPv6 messages of one type that directly follow the IPv6 header. Whatever has an extension header,
- * also a fragment, is dropped.
+ * Like `etherTypeFilter`, for the ICMPv6 messages of some types that directly follow the IPv6 header. Whatever has an extension
+ * header, also a fragment, is dropped.
  */
-export function icmpv6Filter(type: number, keep: number): Uint8Array {
+export function icmpv6Filter(types: readonly number[], keep: number): Uint8Array {
+  const last = types.length - 1;
+  const matches = types.map((type, i): Instruction => [jumpIfEqual, last - i, i === last ? 1 : 0, type]);
   return program([
     [loadHalfWord, 0, 0, etherTypeOffset],
-    [jumpIfEqual, 0, 5, etherTypeIpv6],
+    [jumpIfEqual, 0, 4 + types.length, etherTypeIpv6],
     [loadOctet, 0, 0, nextHeaderOffset],
-    [jumpIfEqual, 0, 3, protocolIcmpv6],
+    [jumpIfEqual, 0, 2 + types.length, protocolIcmpv6],
     [loadOctet, 0, 0, icmpTypeOffset],
-    [jumpIfEqual, 0, 1, type],
+    ...matches,
     [accept, 0, 0, keep],
     [accept, 0, 0, 0],
   ]);

@@ -8,8 +8,9 @@ import { EtherType, etherTypeFilter, PacketSocket, ReceiveBatch, SendBatch, type
 import { silentLog } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "../arp.ts";
+import type { Claim } from "../index.ts";
 import { Interfaces } from "../interfaces.ts";
-import { broadcastMac, type Mac } from "../mac.ts";
+import { broadcastMac, formatMac, type Mac } from "../mac.ts";
 import { Shared } from "../shared.ts";
 import { ip, Lan } from "./lan.ts";
 import { address, clientMac, mac, macText, started, statusOf, until } from "./support.ts";
@@ -170,7 +171,7 @@ test("an interface that takes the index of another is answered on, even if nothi
   await lan.adopt("host0", "192.0.2.2/24");
   const [port] = interfaces.update([ethernet(index, { generation: 2 })], 0);
   await lan.call("send", "host0", [encodeArp(await requestFor(quiet))]);
-  for (const fd of port?.fds ?? []) port?.serve(fd, () => undefined);
+  for (const fd of port?.fds ?? []) port?.serve(fd, { find: () => undefined, claimed: () => {} });
   assert.ok(shared.total("notAnnounced") >= 1);
 });
 
@@ -291,10 +292,72 @@ test("an address for some interfaces is answered for and announced on these alon
   assert.deepEqual(await answered(), [true, true]);
 });
 
+test("another machine's claims to an address are told and counted, this node's own are not, and a storm of them is not told whole", async () => {
+  const claims: Claim[] = [];
+  await using layer2 = await started({ onClaim: (claim) => claims.push(claim) });
+  layer2.announce(quiet);
+  const target = Number(quiet.value);
+  const announcement = (senderMac: Mac) => requestFor(quiet, { source: senderMac, senderMac, senderAddress: target });
+  const stranger = 0x020000000042;
+  await lan.call("send", "host0", [encodeArp(await announcement(mac("lan0")))]); // As if a switch had sent it back.
+  await lan.call("send", "host0", [encodeArp(await requestFor(virtual, { senderAddress: target, senderMac: stranger }))]);
+  await lan.call("send", "host0", [encodeArp(await requestFor(quiet, { senderAddress: 0, senderMac: stranger }))]);
+  await until(() => claims.length === 2);
+  const common = { address: quiet, mac: "02:00:00:00:00:42", interface: "lan0", ownMac: macText("lan0") };
+  assert.deepEqual(claims, [
+    { ...common, kind: "uses" },
+    { ...common, kind: "asks" },
+  ]);
+  const storm = await announcement(stranger);
+  await lan.call("send", "host0", Array(500).fill(encodeArp(storm)));
+  await until(() => layer2.counters().addresses[0]?.claimsReceived === 501);
+  assert.ok(claims.length < 40, `${claims.length} told`);
+  assert.ok(await lan.call("ask", "host0", await requestFor(quiet), 1000));
+});
+
+test("an address that is listened for is neither answered for nor announced, and whoever has it is heard when asked", async () => {
+  const claims: Claim[] = [];
+  await using layer2 = await started({ refreshMs: 100, onClaim: (claim) => claims.push(claim) });
+  layer2.listen(quiet);
+  await lan.call("listen", "host0");
+  assert.equal(await lan.call("ask", "host0", await requestFor(quiet), 200), undefined);
+  layer2.defend(quiet);
+  assert.deepEqual(await gratuitous(500), []);
+  layer2.ask(quiet);
+  const [probe] = (await lan.call("collect", "host0", 300)).map(({ frame }) => decodeArp(frame));
+  assert.deepEqual([probe?.senderAddress, probe?.targetAddress, probe?.destination], [0, Number(quiet.value), broadcastMac]);
+  assert.equal(claims.length, 0);
+  const theirs = address("192.0.2.2"); // The client's own, which its kernel answers for.
+  layer2.listen(theirs);
+  layer2.ask(theirs);
+  await until(() => claims.length === 1);
+  layer2.ask(theirs, { to: claims[0]?.mac ?? "" });
+  await until(() => claims.length === 2);
+  for (const claim of claims) assert.deepEqual([claim.kind, claim.mac], ["uses", formatMac(await clientMac(lan, "host0"))]);
+  layer2.announce(quiet);
+  assert.ok(await lan.call("ask", "host0", await requestFor(quiet), 1000));
+  layer2.listen(quiet);
+  assert.equal(await lan.call("ask", "host0", await requestFor(quiet), 200), undefined);
+});
+
+test("one defence is one announcement, and what is announced again alone leaves the others", async () => {
+  await using layer2 = await started();
+  const sent = () => layer2.counters().addresses.map(({ gratuitousSent }) => gratuitousSent);
+  layer2.announce(quiet);
+  layer2.announce(virtual);
+  await sleep(5200);
+  assert.deepEqual(sent(), [10, 10]);
+  layer2.defend(quiet);
+  await until(() => sent()[0] === 12);
+  layer2.announceAgain(virtual);
+  await sleep(5200);
+  assert.deepEqual(sent(), [12, 20]);
+});
+
 test("an interface that gets another name while it is up has all addresses announced anew, those of its new name", () => {
   using interfaces = new Interfaces(Shared.create(), () => {});
   const index = Number.parseInt(ip("-o link show dev lan0"), 10);
-  const announcement = { address: Number(quiet.value), row: 0, interfaces: ["wan*"] };
+  const announcement = { address: Number(quiet.value), row: 0, interfaces: ["wan*"], silent: false };
   const named = (name: string) => interfaces.update([ethernet(index, { name })], 0).map((port) => port.isFor(announcement));
   assert.deepEqual(named("lan0"), [false]);
   assert.deepEqual(named("lan0"), []);

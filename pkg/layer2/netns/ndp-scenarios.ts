@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Mac } from "../mac.ts";
+import type { Claim } from "../index.ts";
+import { formatMac, type Mac } from "../mac.ts";
 import {
   allNodesGroup,
   decodeNeighbor,
@@ -88,7 +89,7 @@ test("solicitations are answered by the rules, to the one who asks, from the int
   assert.deepEqual([ignored.notAnnounced, ignored.notForUs, ignored.gratuitous], [1, 1, 1]);
 });
 
-test("what is malformed is counted and changes nothing, and what is no plain solicitation does not reach us", async () => {
+test("what is malformed is counted and changes nothing, and what has an extension header does not reach us", async () => {
   await using layer2 = await started();
   layer2.announce(quiet);
   const solicitation = await solicitationFor();
@@ -100,7 +101,7 @@ test("what is malformed is counted and changes nothing, and what is no plain sol
   await lan.call("send", "host0", [...malformed, extension, advertised]);
   assert.ok(await lan.call("solicit", "host0", solicitation, 1000));
   const { ignored, addresses } = layer2.counters();
-  assert.deepEqual([ignored.malformed, ignored.notRequest, addresses[0]?.requestsReceived], [4, 0, 1]);
+  assert.deepEqual([ignored.malformed, ignored.notRequest, addresses[0]?.requestsReceived], [4, 1, 1]);
 });
 
 test("another host that checks whether an announced address is free is told that it is not, and gives it up", async () => {
@@ -123,6 +124,33 @@ test("another host that checks whether an announced address is free is told that
   for (const taken of ["2001:db8::100", "2001:db8::200"])
     await lan.call("run", "ip", "address", "delete", `${taken}/64`, "dev", "host0");
   await lan.call("setting", "net/ipv6/conf/host0/accept_dad", 0);
+});
+
+test("another machine's claims to an address are told, and whoever has it is heard when asked, in the open by this node alone", async () => {
+  const claims: Claim[] = [];
+  await using layer2 = await started({ onClaim: (claim) => claims.push(claim) });
+  layer2.announce(quiet);
+  layer2.listen(foreign); // An address that the client has.
+  const stranger = 0x020000000042;
+  const advertised = { ...unsolicited(stranger, quiet.value), sourceMac: await clientMac(lan, "host0") };
+  await lan.call("send", "host0", [encodeNeighbor(unsolicited(mac("lan0"), quiet.value)), encodeNeighbor(advertised)]);
+  await until(() => claims.length === 1);
+  const common = { interface: "lan0", ownMac: macText("lan0") };
+  assert.deepEqual(claims.shift(), { ...common, address: quiet, mac: formatMac(stranger), kind: "announces" });
+  const mine = { ...common, address: foreign, mac: formatMac(await clientMac(lan, "host0")) };
+  layer2.ask(foreign);
+  await until(() => claims.length === 1);
+  layer2.ask(foreign, { to: mine.mac });
+  await until(() => claims.length === 2);
+  layer2.ask(foreign, { to: mine.mac, openly: true });
+  await until(() => claims.length === 3);
+  assert.deepEqual(claims, [
+    { ...mine, kind: "announces" },
+    { ...mine, kind: "announces" },
+    { ...mine, kind: "uses" },
+  ]);
+  const claimed = layer2.counters().addresses.map(({ claimsReceived }) => claimsReceived);
+  assert.deepEqual(claimed, [1, 3]);
 });
 
 test("an address that comes is announced at once, then every 1.1 s for 5 s, and a client that had it elsewhere follows", async () => {
