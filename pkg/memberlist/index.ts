@@ -40,6 +40,7 @@ export { type DecodedPacket, decodePacket, encodePacket, type PacketOptions } fr
 export type { Effect, Event, Member, MemberEvent, Send } from "./ring/events.ts";
 export { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "./ring/metadata.ts";
 export type { Ring, RingCounters, RingOptions } from "./ring/ring.ts";
+export { maxUserOctets } from "./ring/sending.ts";
 export { members, nextDeadline, startRing, step } from "./ring/step.ts";
 export { type Timing, type TimingName, timings } from "./ring/timing.ts";
 export { openSockets } from "./sockets.ts";

@@ -310,3 +310,18 @@ test("a periodic exchange that fails is said once for that peer, with the reason
     [{ peer: "192.0.2.1", reason: "it did not answer in time" }],
   );
 });
+
+test("what one member broadcasts and what goes with its view reach another's listener", async () => {
+  await using harness = new Harness();
+  const a = await harness.started({ userState: () => Buffer.from("state") });
+  const b = await harness.started();
+  const heard: string[] = [];
+  b.onEvent((event) => event.type === "user" && heard.push(Buffer.from(event.payload).toString()));
+  const joined = b.join(["192.0.2.1"]);
+  await harness.pass(100);
+  assert.equal((await joined).joined, 1);
+  assert.deepEqual(heard, ["state"]);
+  a.broadcast("topic", Buffer.from("message"));
+  await harness.pass(1000);
+  assert.ok(heard.includes("message"), `heard ${heard}`);
+});

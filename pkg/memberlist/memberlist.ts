@@ -33,6 +33,8 @@ export interface MemberlistOptions {
   readonly wire: Wire;
   /** What this member says of itself. */
   readonly metadata?: MetadataFields;
+  /** What goes to others with this member's view of the ring, as it is now; nothing when unset. */
+  readonly userState?: (() => Uint8Array) | undefined;
   /** `auto`: fast as long as all members keep up with that, else as HashiCorp's defaults for a local network. */
   readonly timing: TimingName | "auto";
   readonly clock: Clock;
@@ -45,6 +47,8 @@ export interface MemberlistOptions {
 export type MemberlistEvent =
   | { readonly type: "member"; readonly change: MemberEvent["change"]; readonly member: MemberView }
   | { readonly type: "timing"; readonly timing: TimingName }
+  /** A user message, or user state that came with a view. */
+  | { readonly type: "user"; readonly payload: Uint8Array }
   /** A ping to this member was answered directly and in time. */
   | { readonly type: "roundTrip"; readonly member: string; readonly time: Millis };
 
@@ -100,7 +104,7 @@ export class Memberlist implements AsyncDisposable {
 
   /** Binds, and is a ring of one from then on. @throws {Error} that names address, port and protocol, when they cannot be had */
   async start(): Promise<void> {
-    const { name, bind, advertiseAddress, wire, metadata, timing, clock, random, openTransport } = this.#options;
+    const { name, bind, advertiseAddress, wire, metadata, userState, timing, clock, random, openTransport } = this.#options;
     const transport = await (openTransport ?? openSockets)(bind, {
       packet: (octets, from) => this.#receive(octets, from),
       stream: (stream, from) => {
@@ -112,7 +116,7 @@ export class Memberlist implements AsyncDisposable {
     const { address, port } = transport.local;
     const self = endpoint({ address: advertiseAddress ?? address, port });
     const options = { node: nodeName(name), endpoint: self, wire, metadata: metadata ?? new Map(), timing, deadNodeReclaim: 0 };
-    const [ring, effects] = startRing({ ...options, random }, clock.now());
+    const [ring, effects] = startRing({ ...options, userState, random }, clock.now());
     this.#running = { ring, transport };
     for (const effect of effects) this.#carryOut(effect, this.#running);
     this.#arm();
@@ -177,6 +181,15 @@ export class Memberlist implements AsyncDisposable {
   setMetadata(fields: MetadataFields): void {
     this.#started();
     this.#tell({ type: "metadata", fields });
+  }
+
+  /**
+   * Passes a user message to the others, in place of one on the same topic that is still being passed on. Who learns something from
+   * it passes it on likewise. @throws {RangeError} for more than 1000 octets
+   */
+  broadcast(topic: string, payload: Uint8Array): void {
+    this.#started();
+    this.#tell({ type: "broadcast", topic, payload });
   }
 
   /**
@@ -277,6 +290,9 @@ export class Memberlist implements AsyncDisposable {
         this.#emit({ type: "timing", timing });
         break;
       }
+      case "user":
+        this.#emit({ type: "user", payload: effect.payload });
+        break;
       case "roundTrip":
         this.#counters.roundTrips++;
         this.#counters.roundTripMillis += effect.time;

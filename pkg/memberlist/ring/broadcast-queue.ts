@@ -1,5 +1,5 @@
 import { encodeMessage } from "../message-codec.ts";
-import type { NodeName, PacketMessage } from "../messages.ts";
+import type { PacketMessage } from "../messages.ts";
 import { broadcastOverhead } from "../packet-budget.ts";
 
 /** What decides the order. */
@@ -10,13 +10,13 @@ interface Rank {
 }
 
 interface Entry extends Rank {
-  readonly key: NodeName;
+  readonly key: string;
   readonly message: PacketMessage;
 }
 
-/** What is to be passed on: at most one message about each node, each a limited number of times. */
+/** What is to be passed on: at most one message about each node, and one on each topic of the user, each a limited number of times. */
 export class BroadcastQueue {
-  readonly #byKey = new Map<NodeName, Entry>();
+  readonly #byKey = new Map<string, Entry>();
   readonly #order: Entry[] = []; // Sorted by `compare`.
   #nextId = 0;
 
@@ -24,12 +24,12 @@ export class BroadcastQueue {
     return this.#order.length;
   }
 
-  has(key: NodeName): boolean {
+  has(key: string): boolean {
     return this.#byKey.has(key);
   }
 
-  /** Replaces what was queued about the same node. */
-  add(key: NodeName, message: PacketMessage): void {
+  /** Replaces what was queued under the same key. */
+  add(key: string, message: PacketMessage): void {
     const replaced = this.#byKey.get(key);
     if (replaced !== undefined) this.#order.splice(this.#place(replaced), 1);
     this.#insert({ key, message, length: encodeMessage(message).length, id: this.#nextId++, transmits: 0 });

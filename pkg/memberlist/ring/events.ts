@@ -20,7 +20,12 @@ export type Event =
   /** Followed by `leaveFinished`, once for all that came before it. The ring goes on answering until it is dropped. */
   | { readonly type: "leave" }
   /** Our own metadata changes. `step` throws a RangeError when `encodeMetadata` does. */
-  | { readonly type: "metadata"; readonly fields: MetadataFields };
+  | { readonly type: "metadata"; readonly fields: MetadataFields }
+  /**
+   * A user message for all members; it replaces one on the same topic that is still being passed on. `step` throws a RangeError for
+   * more than `maxUserOctets`. Who takes news from a message has to broadcast it again: the ring does not pass on what it cannot judge.
+   */
+  | { readonly type: "broadcast"; readonly topic: string; readonly payload: Uint8Array };
 
 /** What a ring wants done, in this order. */
 export type Effect =
@@ -33,6 +38,8 @@ export type Effect =
       readonly message: PushPull | Ping;
       readonly deadline: Millis;
     }
+  /** What the others' user has to say: a user message or, where that is not empty, the user state that comes with a view. */
+  | { readonly type: "user"; readonly payload: Uint8Array }
   /** Answer on a stream, then close it. */
   | { readonly type: "reply"; readonly stream: number; readonly message: PushPull | Ack }
   | { readonly type: "close"; readonly stream: number }

@@ -191,3 +191,31 @@ test("an unknown node in a view arrives with what it says of itself", () => {
   lone.receive([state("n", 3, { meta, endpoint: at(9, 0) })]);
   assert.deepEqual(lone.queued(), [alive("n", 3, { meta, endpoint: at(9) })]);
 });
+
+test("user state goes with each view as it is then, and what comes with one is told", () => {
+  let own = 1;
+  const lone = new LoneRing({ userState: () => Uint8Array.of(own++) });
+  const states = [state("a", 1)];
+  lone.effects = [];
+  const message = { type: "pushPull", join: false, states, userState: Uint8Array.of(9) } as const;
+  lone.tell({ type: "request", stream: 1, from: at(97), message });
+  const types = lone.effects.map(({ type }) => type);
+  assert.deepEqual(types, ["reply", "member", "user"], "who is there is told before what they say");
+  assert.deepEqual(lone.effects.at(-1), { type: "user", payload: Uint8Array.of(9) });
+  lone.effects = lone.effects.slice(0, 1);
+  assert.deepEqual(
+    lone.take("reply").map(({ message }) => message.type === "pushPull" && message.userState),
+    [Uint8Array.of(1)],
+  );
+  lone.tell({ type: "join", join: 1, endpoints: [at(98)] });
+  assert.deepEqual(
+    lone.take("exchange").map(({ message }) => message.type === "pushPull" && message.userState),
+    [Uint8Array.of(2)],
+  );
+});
+
+test("a user message in a packet is told", () => {
+  const lone = LoneRing.among("a");
+  lone.hear({ type: "user", payload: Uint8Array.of(7) });
+  assert.deepEqual(lone.effects, [{ type: "user", payload: Uint8Array.of(7) }]);
+});

@@ -51,7 +51,7 @@ export function openPushPull(ring: Ring, purpose: ExchangePurpose, to: Endpoint,
 }
 
 function pushPull(ring: Ring, join: boolean): PushPull {
-  return { type: "pushPull", join, states: ring.order.map(stateOf), userState: new Uint8Array() };
+  return { type: "pushPull", join, states: ring.order.map(stateOf), userState: ring.options.userState?.() ?? new Uint8Array() };
 }
 
 /** Somebody asks on a stream. */
@@ -99,5 +99,6 @@ function mergePushPull(ring: Ring, message: StreamMessage, now: Millis): string 
   }
   ring.counters.pushPulls++;
   mergeStates(ring, message.states, now);
+  if (message.userState.length > 0) ring.effects.push({ type: "user", payload: message.userState });
   return undefined;
 }

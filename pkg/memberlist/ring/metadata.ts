@@ -7,6 +7,8 @@ export type MetadataFields = ReadonlyMap<number, Uint8Array>; // key -> value of
 export const MetadataKey = {
   /** One octet: the newest version of the fast timing that the node keeps up with. */
   timing: 1,
+  /** One octet: the newest version of the user messages and user state that the node sends and understands (see `Board`). */
+  notices: 2,
 } as const;
 
 const maxLength = 512; // Longer ones are refused by the library that the format comes from.

@@ -22,6 +22,8 @@ export interface RingOptions {
    * not offer it, which keeps those on `auto` at `lan` too. `fast` is for rings where all are known to keep up.
    */
   readonly timing: TimingName | "auto";
+  /** What goes with this node's view to others, as it is now; nothing when unset. */
+  readonly userState?: (() => Uint8Array) | undefined;
   /** After how long a dead node's name may be taken by another address; 0: when it is forgotten. */
   readonly deadNodeReclaim: Millis;
   readonly random: Random;

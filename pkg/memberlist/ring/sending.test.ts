@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
+import { Keyring } from "../keyring.ts";
 import { encodeMessage } from "../message-codec.ts";
+import { broadcastBudget, broadcastOverhead } from "../packet-budget.ts";
 import { alive, at, dead, endpointOf, LoneRing } from "../testing/lone-ring.ts";
+import { defaultWire } from "../wire.ts";
+import { maxUserOctets } from "./sending.ts";
 
 /** A node that does not probe by itself. */
 function unprobing(nodes: string): LoneRing {
@@ -86,4 +90,28 @@ test("gossip fills several packets when there is much to say", () => {
   const sends = lone.sends();
   assert.equal(sends.length, 3);
   assert.ok(sends.every(({ messages }) => messages.length > 10));
+});
+
+test("a user message is gossiped as others are, in place of one on the same topic, and too long a one is refused", () => {
+  const lone = unprobing("a");
+  const payload = (octet: number, length = 1000) => new Uint8Array(length).fill(octet);
+  lone.tell({ type: "broadcast", topic: "self", payload: payload(1) }); // The topic is no node's name.
+  lone.tell({ type: "broadcast", topic: "self", payload: payload(2) });
+  lone.tell({ type: "broadcast", topic: "other", payload: payload(3, 1) });
+  assert.throws(() => lone.tell({ type: "broadcast", topic: "long", payload: payload(4, 1001) }), RangeError);
+  lone.advanceTo(lone.ring.gossipAt);
+  assert.deepEqual(
+    lone.sends().map(({ messages }) => messages),
+    [
+      [
+        { type: "user", payload: payload(2) },
+        { type: "user", payload: payload(3, 1) },
+      ],
+    ],
+  );
+});
+
+test("the longest user message fits into a packet with the longest label and encryption", () => {
+  const wire = { ...defaultWire, label: new Uint8Array(255), keyring: new Keyring([new Uint8Array(32)]) };
+  assert.ok(maxUserOctets + 1 + broadcastOverhead <= broadcastBudget(wire));
 });

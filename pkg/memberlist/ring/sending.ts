@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { encodeMessage } from "../message-codec.ts";
-import type { Endpoint, PacketMessage } from "../messages.ts";
+import type { Endpoint, NodeName, PacketMessage } from "../messages.ts";
 import { broadcastBudget } from "../packet-budget.ts";
 import { chooseRandom, randomIndex } from "./random.ts";
 import type { NodeRecord, Ring } from "./ring.ts";
@@ -18,9 +18,22 @@ export function sendToNode(ring: Ring, record: NodeRecord, messages: readonly Pa
   ring.effects.push({ type: "send", to: record.endpoint, messages, checksum: newest >= 5 });
 }
 
+/** Octets of a user message: as many as fit into a packet beside the longest label and whatever encryption adds. */
+export const maxUserOctets = 1000;
+
 /** Queues what others shall hear; it replaces what is queued about the same node. */
-export function broadcast(ring: Ring, message: PacketMessage & { readonly node: string }, now: Millis): void {
-  ring.broadcasts.add(message.node, message);
+export function broadcast(ring: Ring, message: PacketMessage & { readonly node: NodeName }, now: Millis): void {
+  enqueue(ring, message.node, message, now);
+}
+
+/** Queues a user message; it replaces what is queued on the same topic. @throws {RangeError} for more than `maxUserOctets` */
+export function broadcastUser(ring: Ring, topic: string, payload: Uint8Array, now: Millis): void {
+  if (payload.length > maxUserOctets) throw new RangeError(`Cannot broadcast a user message: it has ${payload.length} octets`);
+  enqueue(ring, `\u{100}${topic}`, { type: "user", payload }, now); // No node's name has such a character.
+}
+
+function enqueue(ring: Ring, key: string, message: PacketMessage, now: Millis): void {
+  ring.broadcasts.add(key, message);
   // Idle rings need no gossip timer. By chance, so that nodes that hear of something together do not pass it on together.
   if (ring.gossipAt === Infinity) ring.gossipAt = now + randomIndex(ring.options.random, ring.timing.gossipInterval);
 }

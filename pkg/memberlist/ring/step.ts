@@ -16,7 +16,7 @@ import {
   sameEndpoint,
   sameOctets,
 } from "./ring.ts";
-import { gossip, sendDirect } from "./sending.ts";
+import { broadcastUser, gossip, sendDirect } from "./sending.ts";
 import { addStall, goOnResting, type Strain } from "./strain.ts";
 import { suspicionDueAt } from "./suspicion.ts";
 import { pushPullInterval, suspicionBounds, type TimingName, timings } from "./timing.ts";
@@ -74,6 +74,9 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
       ownMetadata(event.fields, ring.options.timing !== "lan"); // Throws also when they fit only as long as the ring adds nothing.
       ring.metadata = event.fields;
       refreshMetadata(ring, now);
+      break;
+    case "broadcast":
+      broadcastUser(ring, event.topic, event.payload, now);
       break;
     default:
       event satisfies never;
@@ -148,7 +151,8 @@ function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Mill
       mergeDead(ring, message, now);
       break;
     case "user":
-      break; // There is nobody to take it.
+      ring.effects.push(message);
+      break;
     default:
       message satisfies never;
   }

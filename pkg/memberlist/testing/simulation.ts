@@ -23,6 +23,8 @@ const calm: Conditions = { latency: 0.1, jitter: 0.2, loss: 0, duplication: 0, l
 export interface SimulationOptions extends Partial<Conditions> {
   readonly seed: number;
   readonly carrier?: Carrier;
+  /** Told of each effect of a node, when it has been carried out. */
+  readonly onEffect?: (node: number, effect: Effect) => void;
 }
 
 /** What some node said of a node, itself included. */
@@ -52,6 +54,7 @@ export class Simulation {
   /** Packets sent so far. */
   packets = 0;
   readonly #carrier: Carrier;
+  readonly #onEffect: (node: number, effect: Effect) => void;
   readonly #random: Random;
   readonly #events = new EventHeap();
   readonly #nodes: SimulatedNode[] = [];
@@ -61,8 +64,9 @@ export class Simulation {
   #nextId = 0;
   #now: Millis = 0;
 
-  constructor({ seed, carrier = valueCarrier, ...conditions }: SimulationOptions) {
+  constructor({ seed, carrier = valueCarrier, onEffect = () => {}, ...conditions }: SimulationOptions) {
     this.#random = seededRandom(seed);
+    this.#onEffect = onEffect;
     this.#carrier = carrier;
     this.conditions = { ...calm, ...conditions };
   }
@@ -120,6 +124,15 @@ export class Simulation {
 
   setMetadata(index: number, fields: ReadonlyMap<number, Uint8Array>): void {
     this.#tell(this.#node(index), { type: "metadata", fields });
+  }
+
+  broadcast(index: number, topic: string, payload: Uint8Array): void {
+    this.#tell(this.#node(index), { type: "broadcast", topic, payload });
+  }
+
+  /** Runs `fn` at `at`, as a process of its own would. */
+  schedule(at: Millis, fn: () => void): void {
+    this.#events.add(at, fn);
   }
 
   /** Ends a node without a word, as a power cut does. */
@@ -210,7 +223,10 @@ export class Simulation {
   }
 
   #carryOut(node: SimulatedNode, effects: readonly Effect[]): void {
-    for (const effect of effects) this.#carryOutOne(node, effect);
+    for (const effect of effects) {
+      this.#carryOutOne(node, effect);
+      this.#onEffect(node.index, effect);
+    }
     if (node.ring !== undefined) this.#setTimer(node, nextDeadline(node.ring));
   }
 
