@@ -1,0 +1,77 @@
+import { type LabProcess, waitFor } from "#e2e/lab";
+import { birdConfiguration, birdProtocol } from "./bird-configuration.ts";
+import { parseBirdProtocols, parseBirdRoutes } from "./bird-output.ts";
+import type { RouterConfiguration } from "./configuration.ts";
+import { exchange } from "./control-socket.ts";
+import { Daemon } from "./daemon.ts";
+import type { NeighbourStatus, Route } from "./router.ts";
+
+/** BIRD 2. Its routes go to the kernel. */
+export class Bird extends Daemon {
+  readonly kind = "bird";
+
+  async routes(): Promise<readonly Route[]> {
+    const protocols = parseBirdProtocols(await this.command("show protocols all"));
+    // It does not mark routes that it keeps for a neighbour that restarts, only the neighbour.
+    const stale = new Set(protocols.filter(({ restarting }) => restarting).map(({ name }) => name));
+    const routes = parseBirdRoutes(await this.command("show route all"));
+    return routes.map(({ protocol, ...route }) => ({ ...route, from: this.#address(protocol), stale: stale.has(protocol) }));
+  }
+
+  async neighbours(): Promise<readonly NeighbourStatus[]> {
+    const protocols = parseBirdProtocols(await this.command("show protocols all"));
+    return protocols.map(({ name, restarting: _, ...status }) => ({ ...status, address: this.#address(name) }));
+  }
+
+  async shut(address: string): Promise<void> {
+    await this.command(`disable ${this.#protocol(address)}`);
+  }
+
+  async unshut(address: string): Promise<void> {
+    await this.command(`enable ${this.#protocol(address)}`);
+  }
+
+  async clear(address: string): Promise<void> {
+    await this.command(`restart ${this.#protocol(address)}`);
+  }
+
+  async refresh(address: string): Promise<void> {
+    await this.command(`reload in ${this.#protocol(address)}`);
+  }
+
+  /** The answer of BIRD's command line, without its codes. @throws {Error} with what BIRD says */
+  async command(line: string): Promise<string> {
+    const received = await exchange(this.outside("control"), {
+      request: `${line}\n`,
+      next: (end) => (/(?:^|\n)(?!0001)\d{4} [^\n]*\n$/.test(end.toString("latin1")) ? "complete" : "incomplete"),
+    });
+    const lines = received.toString().trimEnd().split("\n").slice(1); // The first is a greeting.
+    const text = lines.map((each) => each.replace(/^(?:\d{4}[- ]| )/, "")).join("\n");
+    if (/^[89]/.test(lines.at(-1) ?? "")) throw new Error(`Cannot run ${JSON.stringify(line)} on ${this.name}: ${text}`);
+    return text;
+  }
+
+  protected async launch(configuration: RouterConfiguration): Promise<readonly LabProcess[]> {
+    const file = this.write("bird.conf", birdConfiguration(configuration));
+    const flags = ["-f", "-c", file, "-s", this.inside("control"), "-P", this.inside("pid")];
+    const bird = await this.host.spawn(this.name, ["bird", ...flags]);
+    await waitFor(`${this.name} to answer (${bird.lines.join("; ")})`, () => this.command("show status"));
+    return [bird];
+  }
+
+  protected async apply(after: RouterConfiguration): Promise<void> {
+    this.write("bird.conf", birdConfiguration(after));
+    await this.command("configure");
+  }
+
+  #protocol(address: string): string {
+    const index = this.configuration.neighbours.findIndex((neighbour) => neighbour.address === address);
+    if (index < 0) throw new RangeError(`Cannot find neighbour ${address} of ${this.name}`);
+    return birdProtocol(index);
+  }
+
+  #address(protocol: string): string {
+    const found = this.configuration.neighbours.find((_, index) => birdProtocol(index) === protocol);
+    return found?.address ?? protocol;
+  }
+}

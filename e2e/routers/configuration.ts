@@ -1,0 +1,64 @@
+import type { Family } from "#pkg/net";
+
+/** What a router is to be told, whatever its dialect. A renderer throws RangeError for what its dialect cannot say. */
+export interface RouterConfiguration {
+  readonly asn: number;
+  /** Dotted. */
+  readonly routerId: string;
+  readonly neighbours: readonly Neighbour[];
+  /** How many equally good routes the kernel gets for one prefix; 1 when unset. */
+  readonly multipath?: number;
+  /** Prefixes that it announces to all neighbours. */
+  readonly networks?: readonly string[];
+}
+
+export interface Neighbour {
+  /** A link-local one with its interface: `fe80::1%eth0`. */
+  readonly address: string;
+  readonly asn: number;
+  /** Waits for the neighbour to connect; otherwise tries itself too. */
+  readonly passive?: boolean;
+  /** The TTL of an eBGP or iBGP session over routers; unset for a neighbour on the same link. */
+  readonly multihop?: number;
+  /** Generalized TTL security (RFC 5082) for a neighbour that is at most so many hops away. */
+  readonly ttlSecurityHops?: number;
+  /** TCP MD5 (RFC 2385). */
+  readonly password?: string;
+  /** 90 when unset; keepalives are sent every third of it. */
+  readonly holdTimeSeconds?: number;
+  /** Unicast families; the one of the address when unset. */
+  readonly families?: readonly Family[];
+  /** IPv4 prefixes may have IPv6 next hops (RFC 8950). */
+  readonly extendedNextHop?: boolean;
+  /** False: as a router that only knows AS numbers of two octets. */
+  readonly fourOctetAsn?: boolean;
+  /** Keeps routes while the neighbour restarts (RFC 4724); true when unset. */
+  readonly gracefulRestart?: boolean;
+  /** BFD (RFC 5880) with this interval both ways. */
+  readonly bfd?: { readonly intervalMs: number; readonly multiplier: number };
+}
+
+export function familyOf(addressOrPrefix: string): Family {
+  return addressOrPrefix.includes(":") ? "IPv6" : "IPv4";
+}
+
+export function familiesOf({ address, families }: Neighbour): readonly Family[] {
+  return families ?? [familyOf(address)];
+}
+
+/** An address and, where it has one, its interface. */
+export function scoped(address: string): { readonly ip: string; readonly interfaceName: string | undefined } {
+  const [ip = "", interfaceName] = address.split("%");
+  return { ip, interfaceName };
+}
+
+export function holdTimeOf({ holdTimeSeconds = 90 }: Neighbour): { readonly hold: number; readonly keepalive: number } {
+  return { hold: holdTimeSeconds, keepalive: Math.floor(holdTimeSeconds / 3) };
+}
+
+/** Text for a configuration whose strings stand in double quotes without escapes. @throws {RangeError} */
+export function quoted(text: string): string {
+  if (/["\\\n]/.test(text))
+    throw new RangeError(`Cannot quote ${JSON.stringify(text)} for a router: it has a quote, backslash or line break`);
+  return `"${text}"`;
+}

@@ -1,0 +1,117 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
+import type { Exit, Host, Lab, LabProcess } from "#e2e/lab";
+import type { RouterConfiguration } from "./configuration.ts";
+import { type KernelRoute, kernelRoute } from "./kernel-routes.ts";
+import type { NeighbourStatus, Route, Router, RouterKind } from "./router.ts";
+
+/** Where a daemon runs. */
+export interface Place {
+  readonly lab: Lab;
+  readonly host: Host;
+}
+
+/** What all routers have in common: processes of one host, and a folder in the lab's /run. */
+export abstract class Daemon implements Router {
+  abstract readonly kind: RouterKind;
+  readonly #place: Place;
+  #configuration: RouterConfiguration;
+  #processes: readonly LabProcess[] = [];
+
+  constructor(place: Place, configuration: RouterConfiguration) {
+    this.#place = place;
+    this.#configuration = configuration;
+  }
+
+  abstract routes(): Promise<readonly Route[]>;
+  abstract neighbours(): Promise<readonly NeighbourStatus[]>;
+  abstract shut(address: string): Promise<void>;
+  abstract unshut(address: string): Promise<void>;
+  abstract clear(address: string): Promise<void>;
+  abstract refresh(address: string): Promise<void>;
+
+  /** Writes files and starts processes, the one that speaks BGP last. Resolves when it answers commands. */
+  protected abstract launch(configuration: RouterConfiguration): Promise<readonly LabProcess[]>;
+  /** Makes the running daemon go over from one configuration to the other. */
+  protected abstract apply(after: RouterConfiguration, before: RouterConfiguration): Promise<void>;
+
+  async start(): Promise<void> {
+    if (this.#processes.some(({ exit }) => exit === undefined)) throw new Error(`Cannot start ${this.name}: it is running`);
+    mkdirSync(this.outside(""), { recursive: true });
+    this.#processes = await this.launch(this.#configuration);
+  }
+
+  async reload(configuration: RouterConfiguration): Promise<void> {
+    await this.apply(configuration, this.#configuration);
+    this.#configuration = configuration;
+  }
+
+  async kernelRoute(prefix: string): Promise<KernelRoute | undefined> {
+    return kernelRoute(this.host, prefix);
+  }
+
+  get process(): LabProcess {
+    const last = this.#processes.at(-1);
+    if (last === undefined) throw new Error(`Cannot tell the process of ${this.name}: it has not been started`);
+    return last;
+  }
+
+  freeze(): void {
+    this.#signal("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#signal("SIGCONT");
+  }
+
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<Exit> {
+    for (const each of this.#processes) signalGroup(each, signal === "SIGKILL" ? signal : "SIGCONT");
+    // The one that speaks BGP first: it says farewell while the others still listen.
+    for (const each of this.#processes.toReversed()) await each.stop();
+    return this.process.exited;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#processes.length > 0) await this.stop();
+  }
+
+  protected get name(): string {
+    return `${this.kind}-${this.host.name}`;
+  }
+
+  protected get host(): Host {
+    return this.#place.host;
+  }
+
+  protected get configuration(): RouterConfiguration {
+    return this.#configuration;
+  }
+
+  /** The name inside the lab of a file of this router. */
+  protected inside(file: string): string {
+    return `/run/${this.name}/${file}`;
+  }
+
+  protected outside(file: string): string {
+    return this.#place.lab.outside(this.inside(file));
+  }
+
+  protected write(file: string, text: string): string {
+    writeFileSync(this.outside(file), text, { mode: 0o644 });
+    return this.inside(file);
+  }
+
+  /** The neighbour's address as the configuration has it: daemons may leave the interface out. */
+  protected configured(ip: string): string {
+    return this.#configuration.neighbours.find(({ address }) => address.split("%")[0] === ip)?.address ?? ip;
+  }
+
+  #signal(name: "SIGSTOP" | "SIGCONT"): void {
+    signalGroup(this.process, name);
+  }
+}
+
+/** A process of a lab leads a group, which some daemons fill with more. */
+function signalGroup({ pid, exit }: LabProcess, name: NodeJS.Signals): void {
+  if (exit === undefined) process.kill(-pid, constants.signals[name]);
+}

@@ -1,0 +1,81 @@
+import { originOf } from "./communities.ts";
+import type { NeighbourStatus, Route, SessionState } from "./router.ts";
+
+/** A path attribute by its type on the wire, as far as GoBGP's JSON has it. */
+interface Attribute {
+  readonly type: number;
+  readonly value?: unknown;
+  readonly as_paths?: readonly { readonly asns: readonly number[] }[];
+  readonly nexthop?: string;
+  readonly metric?: number;
+  readonly communities?: readonly number[];
+}
+
+interface GobgpPath {
+  readonly attrs: readonly Attribute[];
+  readonly best?: boolean;
+  readonly stale?: boolean;
+  readonly "neighbor-ip": string;
+}
+
+const attributeType = {
+  ...{ origin: 1, asPath: 2, nextHop: 3, med: 4, localPref: 5, communities: 8 },
+  ...{ reachable: 14, extendedCommunities: 16, largeCommunities: 32 },
+} as const;
+
+const origins = ["igp", "egp", "incomplete"];
+
+/** `gobgp -j global rib`; of own networks nothing. */
+export function parseGobgpRoutes(json: string): Route[] {
+  const table = JSON.parse(json) as Record<string, GobgpPath[]>;
+  return Object.entries(table).flatMap(([prefix, paths]) =>
+    paths.filter((path) => path["neighbor-ip"] !== "<nil>").map((path) => route(prefix, path)),
+  );
+}
+
+function route(prefix: string, path: GobgpPath): Route {
+  const attribute = (type: keyof typeof attributeType): Attribute | undefined =>
+    path.attrs.find((each) => each.type === attributeType[type]);
+  const number = (type: keyof typeof attributeType): number | undefined => attribute(type)?.value as number | undefined;
+  const large = (attribute("largeCommunities")?.value ?? []) as { ASN: number; LocalData1: number; LocalData2: number }[];
+  const extended = (attribute("extendedCommunities")?.value ?? []) as { bandwidth?: number }[];
+  const nextHop = (attribute("reachable") ?? attribute("nextHop"))?.nexthop;
+  return {
+    prefix,
+    from: path["neighbor-ip"],
+    nextHops: nextHop === undefined ? [] : [nextHop],
+    asPath: (attribute("asPath")?.as_paths ?? []).flatMap(({ asns }) => asns),
+    origin: originOf(origins[number("origin") ?? 2] ?? ""),
+    med: attribute("med")?.metric,
+    localPref: number("localPref"),
+    communities: (attribute("communities")?.communities ?? []).map((bits) => `${bits >>> 16}:${bits & 0xffff}`),
+    largeCommunities: large.map(({ ASN, LocalData1, LocalData2 }) => `${ASN}:${LocalData1}:${LocalData2}`),
+    linkBandwidth: extended.find(({ bandwidth }) => bandwidth !== undefined)?.bandwidth,
+    best: path.best ?? false,
+    stale: path.stale ?? false,
+  };
+}
+
+const states: readonly SessionState[] = ["idle", "idle", "connect", "active", "openSent", "openConfirm", "established"];
+
+interface GobgpNeighbour {
+  readonly conf: { readonly neighbor_address: string };
+  readonly state: { readonly session_state?: number; readonly disconnect_message?: string };
+  readonly timers?: { readonly state?: { readonly uptime?: { readonly seconds: number } } };
+  readonly afi_safis?: readonly { readonly state?: { readonly received?: number } }[];
+}
+
+/** `gobgp -j neighbor`. @param now seconds since 1970 */
+export function parseGobgpNeighbours(json: string, now: number): NeighbourStatus[] {
+  return (JSON.parse(json) as GobgpNeighbour[]).map(({ conf, state, timers, afi_safis = [] }) => {
+    const since = timers?.state?.uptime?.seconds;
+    const current = states[state.session_state ?? 0] ?? "idle";
+    return {
+      address: conf.neighbor_address,
+      state: current,
+      seconds: current === "established" && since !== undefined ? now - since : undefined,
+      lastError: state.disconnect_message || undefined,
+      prefixes: afi_safis.reduce((sum, family) => sum + (family.state?.received ?? 0), 0),
+    };
+  });
+}

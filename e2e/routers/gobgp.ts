@@ -1,0 +1,57 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type LabProcess, waitFor } from "#e2e/lab";
+import { familyOf, type RouterConfiguration } from "./configuration.ts";
+import { Daemon } from "./daemon.ts";
+import { gobgpConfiguration, gobgpFamily } from "./gobgp-configuration.ts";
+import { parseGobgpNeighbours, parseGobgpRoutes } from "./gobgp-output.ts";
+import type { NeighbourStatus, Route } from "./router.ts";
+
+/** GoBGP, without part in the kernel's routes. */
+export class Gobgp extends Daemon {
+  readonly kind = "gobgp";
+
+  async routes(): Promise<readonly Route[]> {
+    const tables = await Promise.all(["ipv4", "ipv6"].map((family) => this.#ask("global", "rib", "-a", family)));
+    return tables.flatMap(parseGobgpRoutes);
+  }
+
+  async neighbours(): Promise<readonly NeighbourStatus[]> {
+    return parseGobgpNeighbours(await this.#ask("neighbor"), Math.floor(Date.now() / 1000));
+  }
+
+  async shut(address: string): Promise<void> {
+    await this.#ask("neighbor", address, "shutdown");
+  }
+
+  async unshut(address: string): Promise<void> {
+    await this.#ask("neighbor", address, "enable");
+  }
+
+  async clear(address: string): Promise<void> {
+    await this.#ask("neighbor", address, "reset");
+  }
+
+  async refresh(address: string): Promise<void> {
+    await this.#ask("neighbor", address, "softresetin");
+  }
+
+  protected async launch(configuration: RouterConfiguration): Promise<readonly LabProcess[]> {
+    const file = this.write("gobgpd.toml", gobgpConfiguration(configuration));
+    const gobgpd = await this.host.spawn(this.name, ["gobgpd", "-f", file, "--pprof-disable", "--log-plain"]);
+    await waitFor(`${this.name} to answer`, () => this.#ask("global"));
+    for (const prefix of configuration.networks ?? [])
+      await this.#ask("global", "rib", "add", prefix, "-a", gobgpFamily[familyOf(prefix)]);
+    return [gobgpd];
+  }
+
+  protected async apply(after: RouterConfiguration): Promise<void> {
+    this.write("gobgpd.toml", gobgpConfiguration(after));
+    const seen = this.process.lines.length;
+    this.process.kill("SIGHUP");
+    while (!this.process.lines.slice(seen).some((line) => /[Uu]pdate|[Aa]dd|[Dd]elete/.test(line))) await sleep(20);
+  }
+
+  async #ask(...words: readonly string[]): Promise<string> {
+    return this.host.output(["gobgp", "--json", ...words]);
+  }
+}

@@ -1,0 +1,64 @@
+import { mkdirSync } from "node:fs";
+import { type LabProcess, waitFor } from "#e2e/lab";
+import type { RouterConfiguration } from "./configuration.ts";
+import { Daemon, type Place } from "./daemon.ts";
+import { openbgpdConfiguration } from "./openbgpd-configuration.ts";
+import { parseOpenbgpdNeighbours, parseOpenbgpdRoutes } from "./openbgpd-output.ts";
+import type { NeighbourStatus, Route } from "./router.ts";
+
+const chroot = "/run/openbgpd"; // The home of its user in /etc/passwd.
+
+/** OpenBGPD's portable version, without part in the kernel's routes. */
+export class Openbgpd extends Daemon {
+  readonly kind = "openbgpd";
+  readonly #chroot: string;
+
+  constructor(place: Place, configuration: RouterConfiguration) {
+    super(place, configuration);
+    this.#chroot = place.lab.outside(chroot);
+  }
+
+  async routes(): Promise<readonly Route[]> {
+    return parseOpenbgpdRoutes(await this.#ask("show", "rib", "detail"));
+  }
+
+  async neighbours(): Promise<readonly NeighbourStatus[]> {
+    return parseOpenbgpdNeighbours(await this.#ask("show", "neighbor"));
+  }
+
+  async shut(address: string): Promise<void> {
+    await this.#ask("neighbor", address, "down");
+  }
+
+  async unshut(address: string): Promise<void> {
+    await this.#ask("neighbor", address, "up");
+  }
+
+  async clear(address: string): Promise<void> {
+    await this.#ask("neighbor", address, "clear");
+  }
+
+  async refresh(address: string): Promise<void> {
+    await this.#ask("neighbor", address, "refresh");
+  }
+
+  protected async launch(configuration: RouterConfiguration): Promise<readonly LabProcess[]> {
+    mkdirSync(this.#chroot, { recursive: true });
+    const bgpd = await this.host.spawn(this.name, ["/usr/sbin/bgpd", "-d", "-f", this.#write(configuration)]);
+    await waitFor(`${this.name} to answer`, () => this.#ask("show", "summary"));
+    return [bgpd];
+  }
+
+  protected async apply(after: RouterConfiguration): Promise<void> {
+    this.#write(after);
+    await this.#ask("reload");
+  }
+
+  #write(configuration: RouterConfiguration): string {
+    return this.write("bgpd.conf", openbgpdConfiguration(configuration, this.inside("control")));
+  }
+
+  async #ask(...words: readonly string[]): Promise<string> {
+    return this.host.output(["bgpctl", "-j", "-s", this.inside("control"), ...words]);
+  }
+}

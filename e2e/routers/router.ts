@@ -1,0 +1,68 @@
+import type { Exit } from "#e2e/lab";
+import type { RouterConfiguration } from "./configuration.ts";
+import type { KernelRoute } from "./kernel-routes.ts";
+
+export type RouterKind = "frr" | "bird" | "gobgp" | "openbgpd";
+
+/** One path to a prefix, as a router has received it. */
+export interface Route {
+  readonly prefix: string;
+  /** The neighbour it came from. */
+  readonly from: string;
+  /** One; of IPv6 on a shared link maybe the link-local one too. */
+  readonly nextHops: readonly string[];
+  readonly asPath: readonly number[];
+  readonly origin: "igp" | "egp" | "incomplete";
+  readonly med: number | undefined;
+  readonly localPref: number | undefined;
+  /** `65000:1`, well-known ones as numbers too. */
+  readonly communities: readonly string[];
+  /** `65000:1:2` */
+  readonly largeCommunities: readonly string[];
+  /** Octets a second of the link-bandwidth extended community. */
+  readonly linkBandwidth: number | undefined;
+  /** The one that is used; with multipath, the first of those. */
+  readonly best: boolean;
+  /** Kept while its neighbour restarts (RFC 4724). */
+  readonly stale: boolean;
+}
+
+export type SessionState = "idle" | "connect" | "active" | "openSent" | "openConfirm" | "established";
+
+export interface NeighbourStatus {
+  /** As in the configuration. */
+  readonly address: string;
+  readonly state: SessionState;
+  /** How long it has been in this state, in whole seconds; undefined where the router does not tell. */
+  readonly seconds: number | undefined;
+  /** In the router's words; undefined where it has none or does not tell. */
+  readonly lastError: string | undefined;
+  /** How many prefixes it has received and kept. */
+  readonly prefixes: number;
+}
+
+/** A BGP daemon on a host of a lab. */
+export interface Router extends AsyncDisposable {
+  readonly kind: RouterKind;
+  /** All routes received, of both families. */
+  routes(): Promise<readonly Route[]>;
+  neighbours(): Promise<readonly NeighbourStatus[]>;
+  /** What the host's kernel does with packets to this prefix, undefined without an entry for exactly it. */
+  kernelRoute(prefix: string): Promise<KernelRoute | undefined>;
+  /** Ends the session for good, or lets it be again. */
+  shut(address: string): Promise<void>;
+  unshut(address: string): Promise<void>;
+  /** Ends the session; it comes back by itself. */
+  clear(address: string): Promise<void>;
+  /** Asks the neighbour to send all routes again (RFC 2918). */
+  refresh(address: string): Promise<void>;
+  /** Goes over to another configuration of the same AS and router id; unchanged neighbours stay up. */
+  reload(configuration: RouterConfiguration): Promise<void>;
+  /** Stops the process where it is: the kernel still acknowledges, nobody reads. */
+  freeze(): void;
+  thaw(): void;
+  /** Ends it, by SIGKILL without a word to anyone. */
+  stop(signal?: "SIGTERM" | "SIGKILL"): Promise<Exit>;
+  /** Starts it again after `stop`. Resolves when it answers commands. */
+  start(): Promise<void>;
+}
