@@ -5,6 +5,10 @@
  * forgiven as RFC 7606 says. Communities are of RFC 1997, 4360 and 8092. Left out: choosing among routes, passing them on, confederations,
  * route reflection, add-path, all other families. Instants are `Millis`; what the wire has in seconds is in seconds, and named so.
  */
+export { unicast, unicastFamily } from "./codec/address-family.ts";
+export type { UpdateSession } from "./codec/attribute-rules.ts";
+export { decodeMessage, encodeMessage } from "./codec/message-codec.ts";
+export { type Frame, MessageReader } from "./codec/message-reader.ts";
 export type {
   AddressFamily,
   AsPathSegment,
@@ -19,5 +23,8 @@ export type {
   RouteRefresh,
   Update,
 } from "./codec/messages.ts";
+export { describeNotification, encodeShutdownCommunication, hardReset } from "./codec/notification-codec.ts";
+export { Cease, NotificationCode } from "./codec/notification-codes.ts";
+export { NotificationError } from "./codec/notification-error.ts";
 export type { LocalEnd, RouteAttributes } from "./routes/route.ts";
 export { RoutesOut, type Unsendable } from "./routes/routes-out.ts";

@@ -2,6 +2,7 @@ import type { Address, Prefix } from "#pkg/net";
 
 /** RFC 4271, section 4.1, and RFC 2918. */
 export const MessageType = { open: 1, update: 2, notification: 3, keepalive: 4, routeRefresh: 5 } as const;
+export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 
 export type Message = Open | Update | Notification | Keepalive | RouteRefresh;
 
@@ -53,6 +54,8 @@ export interface Update {
   readonly attributes: PathAttributes | undefined;
   /** RFC 4724, section 2: this message says nothing but that the family is complete. */
   readonly endOfRib: AddressFamily | undefined;
+  /** Families that the session does not carry, of which the message has routes all the same. */
+  readonly ignored: readonly AddressFamily[];
   /** What RFC 7606 forgave, in words, for the log. */
   readonly forgiven: readonly string[];
 }
@@ -61,7 +64,10 @@ export interface Update {
 export interface PathAttributes {
   readonly origin: "igp" | "egp" | "incomplete";
   readonly asPath: readonly AsPathSegment[];
-  /** One, or a global and a link-local address of IPv6 (RFC 2545). */
+  /**
+   * One, or a global and a link-local address of IPv6 (RFC 2545). Of an UPDATE that announces both in its NLRI field and in MP_REACH_NLRI,
+   * first the IPv4 address of NEXT_HOP, then the others.
+   */
   readonly nextHops: readonly Address[];
   readonly med?: number | undefined;
   readonly localPref?: number | undefined;

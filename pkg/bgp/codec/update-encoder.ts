@@ -1,6 +1,6 @@
 import type { Address, Family, Prefix } from "#pkg/net";
 import { unicast } from "./address-family.ts";
-import { encodeAsPath, maxTwoOctetAsn } from "./as-path.ts";
+import { encodeAsPath, isOutsideConfederation, maxTwoOctetAsn } from "./as-path.ts";
 import { encodeFrame, headerLength } from "./frame.ts";
 import { type AsPathSegment, MessageType, type PathAttributes } from "./messages.ts";
 import { Writer } from "./octets.ts";
@@ -31,8 +31,7 @@ export function encodeAttributes(attributes: PathAttributes, session: { readonly
     put(optionalTransitive, AttributeType.extendedCommunities, numbers(halves));
   }
   if (!session.fourOctetAsn && asPath.some(needsFourOctets)) {
-    const outside = asPath.filter(({ type }) => type === "set" || type === "sequence"); // RFC 6793, section 3
-    put(optionalTransitive, AttributeType.as4Path, encodeAsPath(outside, true));
+    put(optionalTransitive, AttributeType.as4Path, encodeAsPath(asPath.filter(isOutsideConfederation), true));
   }
   if (largeCommunities !== undefined) {
     const parts = largeCommunities.flatMap((one) => [one.globalAdministrator, one.localData1, one.localData2]);
@@ -148,6 +147,6 @@ function numbers(values: readonly number[]): Uint8Array {
   return writer.finish();
 }
 
-function needsFourOctets({ type, asns }: AsPathSegment): boolean {
-  return (type === "set" || type === "sequence") && asns.some((asn) => asn > maxTwoOctetAsn);
+function needsFourOctets(segment: AsPathSegment): boolean {
+  return isOutsideConfederation(segment) && segment.asns.some((asn) => asn > maxTwoOctetAsn);
 }

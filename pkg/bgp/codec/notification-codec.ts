@@ -1,0 +1,77 @@
+import { encodeFrame, headerLength, maxMessageLength } from "./frame.ts";
+import { MessageType, type Notification } from "./messages.ts";
+import { Cease, MessageHeaderError, NotificationCode, notificationName } from "./notification-codes.ts";
+import { NotificationError } from "./notification-error.ts";
+import { Reader } from "./octets.ts";
+
+/** The most octets of text in a Cease (RFC 9003, section 2). */
+const maxCommunicationLength = 255;
+const mostDataShown = 32;
+
+/** Encodes a NOTIFICATION (RFC 4271, section 4.5). Data that would make it longer than 4,096 octets is cut, so that every peer takes it. */
+export function encodeNotification({ code, subcode, data }: Notification): Uint8Array {
+  const most = maxMessageLength - headerLength - 2;
+  return encodeFrame(MessageType.notification, Uint8Array.of(code, subcode), data.subarray(0, most));
+}
+
+/**
+ * Decodes the body of a NOTIFICATION. It is not to be answered with one whatever is wrong with it (RFC 4271, section 6.4).
+ * @throws {NotificationError} Bad Message Length (1/2) below two octets
+ */
+export function decodeNotification(body: Uint8Array): Notification {
+  const { messageHeader } = NotificationCode;
+  const reader = new Reader(body, (found) => {
+    return new NotificationError(messageHeader, MessageHeaderError.badMessageLength, `Cannot decode NOTIFICATION: ${found}`);
+  });
+  return { type: "notification", code: reader.u8(), subcode: reader.u8(), data: reader.rest().slice() };
+}
+
+/** The data of a Cease for an administrative shutdown or reset (RFC 9003, section 2): UTF-8, cut after a whole character to 255 octets. */
+export function encodeShutdownCommunication(text: string): Uint8Array {
+  const octets = new Uint8Array(1 + maxCommunicationLength);
+  const { written } = new TextEncoder().encodeInto(text, octets.subarray(1));
+  octets[0] = written;
+  return octets.subarray(0, 1 + written);
+}
+
+/** @returns undefined where there is no text: none was sent, its length is wrong, or it is no UTF-8 */
+export function decodeShutdownCommunication(data: Uint8Array): string | undefined {
+  const [length = 0] = data;
+  if (length === 0 || data.length < 1 + length) return undefined;
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data.subarray(1, 1 + length));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A Cease after which the peer keeps no routes although both restart gracefully; the true reason is inside (RFC 8538, section 3.1). */
+export function hardReset({ code, subcode, data }: Notification): Notification {
+  return {
+    type: "notification",
+    code: NotificationCode.cease,
+    subcode: Cease.hardReset,
+    data: Uint8Array.of(code, subcode, ...data),
+  };
+}
+
+/** In words, for people: `Cease/Administrative Shutdown (6/2): "maintenance until noon"`. Data that says nothing in words is hexadecimal. */
+export function describeNotification(notification: Notification): string {
+  const { code, subcode, data } = notification;
+  if (code !== NotificationCode.cease || subcode !== Cease.hardReset || data.length < 2) return describeOne(notification);
+  // The reason inside is shown as it is, were it a hard reset again: a peer does not choose how deep this goes.
+  return `${notificationName(code, subcode)}: ${describeOne(decodeNotification(data))}`;
+}
+
+function describeOne({ code, subcode, data }: Notification): string {
+  const name = notificationName(code, subcode);
+  const text = carriesText(code, subcode) ? decodeShutdownCommunication(data) : undefined;
+  if (text !== undefined) return `${name}: ${JSON.stringify(text)}`;
+  if (data.length === 0) return name;
+  const shown = Array.from(data.subarray(0, mostDataShown), (octet) => octet.toString(16).padStart(2, "0")).join("");
+  return `${name}: data ${shown}${data.length > mostDataShown ? `… of ${data.length} octets` : ""}`;
+}
+
+function carriesText(code: number, subcode: number): boolean {
+  return code === NotificationCode.cease && (subcode === Cease.administrativeShutdown || subcode === Cease.administrativeReset);
+}

@@ -1,0 +1,161 @@
+import type { Address, Prefix } from "#pkg/net";
+import { unicast } from "./address-family.ts";
+import { asTrans, mergeAs4Path } from "./as-path.ts";
+import { type RawAttribute, splitAttributes, updateError } from "./attribute-list.ts";
+import { attributeRules, type Found, type MultiprotocolRoutes, type UpdateSession } from "./attribute-rules.ts";
+import type { AddressFamily, PathAttributes, Update } from "./messages.ts";
+import { UpdateMessageError } from "./notification-codes.ts";
+import { NotificationError } from "./notification-error.ts";
+import { Reader } from "./octets.ts";
+import { AttributeFlag, AttributeType, attributeFlags } from "./path-attributes.ts";
+import { decodePrefixes } from "./prefixes.ts";
+
+/** The field of path attributes, read. */
+interface Attributes {
+  readonly found: Readonly<Found>;
+  readonly types: ReadonlySet<number>;
+  /** The first error for which the routes are treated as withdrawn. */
+  readonly untrusted: NotificationError | undefined;
+  readonly forgiven: readonly string[];
+}
+
+/**
+ * Decodes the body of an UPDATE (RFC 4271, section 4.3; RFC 4760), and does what RFC 7606 says of its errors: an attribute is discarded,
+ * or all routes of the message are treated as withdrawn, and `forgiven` says so; or the session ends. Attributes that this package does
+ * not know are passed over, as are routes of families that the session does not carry.
+ * @throws {NotificationError} of RFC 4271, section 6.3, for what RFC 7606 does not forgive
+ */
+export function decodeUpdate(body: Uint8Array, session: UpdateSession): Update {
+  const reader = new Reader(body, (found) => updateError(UpdateMessageError.malformedAttributeList, found));
+  const withdrawnField = reader.take(reader.u16());
+  const field = reader.take(reader.u16());
+  const nlri = reader.rest();
+  const withdrawn = ipv4Prefixes(withdrawnField);
+  const announced = ipv4Prefixes(nlri);
+  const { found, types, untrusted, forgiven } = readAttributes(field, nlri.length > 0, session);
+  const reachable = nlri.length > 0 || found.announced?.empty === false;
+  if (untrusted !== undefined && !reachable && hasOtherThanMpUnreach(types)) throw untrusted;
+
+  const ignored: AddressFamily[] = [];
+  const carriesIpv4 = session.families.has("IPv4");
+  if (!carriesIpv4 && withdrawn.length + announced.length > 0) ignored.push(unicast.IPv4);
+  for (const routes of [found.withdrawn, found.announced])
+    if (routes !== undefined && routes.prefixes === undefined) ignored.push(routes.family);
+  const goes = [...(carriesIpv4 ? withdrawn : []), ...(found.withdrawn?.prefixes ?? [])];
+  const comes = [...(carriesIpv4 ? announced : []), ...(found.announced?.prefixes ?? [])];
+  return {
+    type: "update",
+    withdrawn: untrusted === undefined ? goes : [...goes, ...comes],
+    announced: untrusted === undefined ? comes : [],
+    attributes: untrusted === undefined && comes.length > 0 ? pathAttributes(found) : undefined,
+    endOfRib: withdrawnField.length + nlri.length === 0 ? endOfRib(field, found.withdrawn, types) : undefined,
+    ignored,
+    forgiven,
+  };
+}
+
+function ipv4Prefixes(field: Uint8Array): Prefix[] {
+  return decodePrefixes("IPv4", field, (found) => updateError(UpdateMessageError.invalidNetworkField, found));
+}
+
+function readAttributes(field: Uint8Array, hasNlri: boolean, session: UpdateSession): Attributes {
+  const { attributes, cut } = splitAttributes(field);
+  const found: Found = {};
+  const types = new Set<number>();
+  const errors: NotificationError[] = [];
+  const forgiven: string[] = [];
+  for (const attribute of attributes) {
+    const { type } = attribute;
+    if (types.has(type)) {
+      if (isMultiprotocol(type)) throw updateError(UpdateMessageError.malformedAttributeList, `attribute ${type} is there twice`);
+      forgiven.push(`attribute ${type} is there twice, the later one is discarded`);
+      continue;
+    }
+    types.add(type);
+    readAttribute(attribute, session, found, errors, forgiven);
+  }
+  if (cut !== undefined) {
+    if (cut.type !== undefined && isMultiprotocol(cut.type)) throw cut.error; // Its routes cannot be told (RFC 7606, section 3 (j)).
+    errors.push(cut.error);
+    if (cut.type !== undefined) types.add(cut.type);
+  }
+  if (hasNlri || found.announced?.empty === false) errors.push(...missingAttributes(types, hasNlri));
+  const [untrusted] = errors;
+  for (const error of errors) forgiven.push(`${error.message}; its routes are treated as withdrawn`);
+  return { found, types, untrusted, forgiven };
+}
+
+function readAttribute(
+  attribute: RawAttribute,
+  session: UpdateSession,
+  found: Found,
+  errors: NotificationError[],
+  forgiven: string[],
+): void {
+  const { type, flags } = attribute;
+  const rule = attributeRules[type];
+  if (rule === undefined) {
+    if ((flags & AttributeFlag.optional) !== 0) return;
+    throw attribute.error(UpdateMessageError.unrecognizedWellKnownAttribute, "no meaning here, and is said to be well-known");
+  }
+  const misplaced = rule.misplaced?.(session);
+  if (misplaced !== undefined) {
+    forgiven.push(`attribute ${type} from ${misplaced} is discarded`);
+    return;
+  }
+  if ((flags & attributeFlags.optionalTransitive) !== rule.flags)
+    errors.push(attribute.error(UpdateMessageError.attributeFlagsError, `the flags 0x${flags.toString(16)}`));
+  try {
+    rule.read(attribute, found, session);
+  } catch (error) {
+    if (!(error instanceof NotificationError) || rule.malformed === "sessionReset") throw error;
+    if (rule.malformed === "treatAsWithdraw") errors.push(error);
+    else forgiven.push(`${error.message}; it is discarded`);
+  }
+}
+
+/** RFC 7606, section 3 (d); NEXT_HOP belongs to the NLRI field alone (RFC 4760, section 3). */
+function missingAttributes(types: ReadonlySet<number>, hasNlri: boolean): NotificationError[] {
+  const mandatory = [AttributeType.origin, AttributeType.asPath, ...(hasNlri ? [AttributeType.nextHop] : [])];
+  return mandatory
+    .filter((type) => !types.has(type))
+    .map((type) =>
+      updateError(UpdateMessageError.missingWellKnownAttribute, `attribute ${type} is missing`, Uint8Array.of(type)),
+    );
+}
+
+function isMultiprotocol(type: number): boolean {
+  return type === AttributeType.mpReachNlri || type === AttributeType.mpUnreachNlri;
+}
+
+/** RFC 7606, section 5.2: without routes to be seen, it is not certain that they were found. */
+function hasOtherThanMpUnreach(types: ReadonlySet<number>): boolean {
+  return types.size > (types.has(AttributeType.mpUnreachNlri) ? 1 : 0);
+}
+
+function pathAttributes(found: Readonly<Found>): PathAttributes {
+  const { origin = "incomplete", asPath = [], as4Path, aggregatorAsn, nextHop, announced } = found;
+  // Somebody who knows two octets alone has aggregated since, so AS4_PATH is of another path (RFC 6793, section 4.2.3).
+  const outdated = found.as4Aggregator === true && aggregatorAsn !== undefined && aggregatorAsn !== asTrans;
+  const nextHops: Address[] = [...(nextHop === undefined ? [] : [nextHop]), ...(announced?.nextHops ?? [])];
+  return {
+    origin,
+    asPath: as4Path === undefined || outdated ? asPath : mergeAs4Path(asPath, as4Path),
+    nextHops,
+    med: found.med,
+    localPref: found.localPref,
+    communities: found.communities,
+    extendedCommunities: found.extendedCommunities,
+    largeCommunities: found.largeCommunities,
+  };
+}
+
+/** RFC 4724, section 2: nothing at all, or an MP_UNREACH_NLRI that withdraws nothing, and nothing else. */
+function endOfRib(
+  field: Uint8Array,
+  withdrawn: MultiprotocolRoutes | undefined,
+  types: ReadonlySet<number>,
+): AddressFamily | undefined {
+  if (field.length === 0) return unicast.IPv4;
+  return types.size === 1 && withdrawn?.empty ? withdrawn.family : undefined;
+}
