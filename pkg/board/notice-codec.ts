@@ -1,0 +1,86 @@
+/** What one member says under one key. */
+export interface Notice {
+  readonly writer: string;
+  /** Octets, one per character. */
+  readonly key: string;
+  readonly version: number;
+  /** Empty: there is nothing any more. */
+  readonly value: Uint8Array;
+}
+
+/** Of the format. A member that offers it understands this one and older ones. */
+export const noticesVersion = 1;
+
+/** As the metadata of our members begins, so that messages of other applications are told from ours. */
+const prefix = Uint8Array.of(...new TextEncoder().encode("ingot"), noticesVersion);
+const longestKey = 32;
+const longestValue = 600;
+const longestWriter = 253; // Of a Kubernetes node's name. With all of these a single notice still fits into a user message.
+const maxU32 = 0xffff_ffff;
+
+const textEncoder = new TextEncoder();
+const textDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Encodes notices: after the prefix, for each writer its name (one octet of length) and the number of its notices (two octets); of
+ * each the key (one octet of length), the version (four octets) and the value (two octets of length). Integers are big-endian.
+ * @throws {RangeError} for what does not fit
+ */
+export function encodeNotices(notices: Iterable<Notice>): Uint8Array {
+  const octets: number[] = [...prefix];
+  for (const [writer, its] of Map.groupBy(notices, ({ writer }) => writer)) {
+    const name = textEncoder.encode(writer);
+    if (name.length > longestWriter || its.length > 0xffff)
+      throw new RangeError(`Cannot encode notices: ${its.length} of a writer whose name has ${name.length} octets`);
+    octets.push(name.length, ...name, its.length >>> 8, its.length & 0xff);
+    for (const notice of its) putNotice(octets, notice);
+  }
+  return Uint8Array.from(octets);
+}
+
+function putNotice(octets: number[], { key, version, value }: Notice): void {
+  const fits = key.length > 0 && key.length <= longestKey && value.length <= longestValue;
+  if (!fits || !Number.isInteger(version) || version < 0 || version > maxU32)
+    throw new RangeError(`Cannot encode a notice: key of ${key.length}, value of ${value.length} octets, version ${version}`);
+  octets.push(key.length, ...Buffer.from(key, "latin1"));
+  octets.push(version >>> 24, (version >>> 16) & 0xff, (version >>> 8) & 0xff, version & 0xff);
+  octets.push(value.length >>> 8, value.length & 0xff, ...value);
+}
+
+/** Undefined for what is not of this format, in part or as a whole. */
+export function decodeNotices(octets: Uint8Array): Notice[] | undefined {
+  if (prefix.some((octet, index) => octets[index] !== octet)) return undefined;
+  const notices: Notice[] = [];
+  let at = prefix.length;
+  /** Undefined where there are not as many. */
+  const take = (length: number): Uint8Array | undefined => {
+    if (length > octets.length - at) return undefined;
+    at += length;
+    return octets.subarray(at - length, at);
+  };
+  const integer = (width: number): number | undefined => take(width)?.reduce((value, octet) => value * 256 + octet, 0);
+  while (at < octets.length) {
+    const name = take(integer(1) ?? Infinity);
+    const count = integer(2);
+    const writer = name && decodeName(name);
+    if (writer === undefined || count === undefined) return undefined;
+    for (let i = 0; i < count; i++) {
+      const key = take(integer(1) ?? Infinity);
+      const version = integer(4);
+      const value = take(integer(2) ?? Infinity);
+      if (key === undefined || version === undefined || value === undefined) return undefined;
+      if (key.length === 0 || key.length > longestKey || value.length > longestValue) return undefined;
+      notices.push({ writer, key: Buffer.from(key).toString("latin1"), version, value: Uint8Array.from(value) });
+    }
+  }
+  return notices;
+}
+
+function decodeName(octets: Uint8Array): string | undefined {
+  if (octets.length === 0 || octets.length > longestWriter) return undefined;
+  try {
+    return textDecoder.decode(octets);
+  } catch {
+    return undefined; // No name of a node, and it could not be passed on as it came.
+  }
+}
