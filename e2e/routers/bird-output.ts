@@ -48,9 +48,7 @@ function attributes(block: string): Omit<BirdRoute, "prefix" | "protocol" | "bes
   const number = (name: string): number | undefined => (field(name) === undefined ? undefined : Number(field(name)));
   const tuples = (name: string): string[][] =>
     [...(field(name) ?? "").matchAll(/\(([^)]*)\)/g)].map(([, inside = ""]) => inside.split(/, */));
-  const bandwidth = tuples("ext_community").find(
-    ([kind, high]) => kind === "generic" && isLinkBandwidth(Math.floor(Number(high) / 0x10000)),
-  );
+  const bandwidth = tuples("ext_community").find(([kind]) => isLinkBandwidth(extendedType(kind)));
   return {
     nextHops: (field("next_hop") ?? "").split(" ").filter((address) => address !== ""),
     asPath: (field("as_path") ?? "")
@@ -64,4 +62,9 @@ function attributes(block: string): Omit<BirdRoute, "prefix" | "protocol" | "bes
     largeCommunities: tuples("large_community").map((parts) => parts.join(":")),
     linkBandwidth: bandwidth === undefined ? undefined : float32(Number(bandwidth[2])),
   };
+}
+
+/** BIRD prints extended communities that it does not know as `(unknown 0x4004, 65009, 1290693416)`. */
+function extendedType(kind = ""): number {
+  return Number(/^unknown (0x[0-9a-f]+)$/.exec(kind)?.[1]);
 }

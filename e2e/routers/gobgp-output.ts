@@ -15,7 +15,7 @@ interface GobgpPath {
   readonly attrs: readonly Attribute[];
   readonly best?: boolean;
   readonly stale?: boolean;
-  readonly "neighbor-ip": string;
+  readonly "neighbor-ip"?: string;
 }
 
 const attributeType = {
@@ -29,11 +29,11 @@ const origins = ["igp", "egp", "incomplete"];
 export function parseGobgpRoutes(json: string): Route[] {
   const table = JSON.parse(json) as Record<string, GobgpPath[]>;
   return Object.entries(table).flatMap(([prefix, paths]) =>
-    paths.filter((path) => path["neighbor-ip"] !== "<nil>").map((path) => route(prefix, path)),
+    paths.flatMap((path) => (path["neighbor-ip"] === undefined ? [] : [route(prefix, path["neighbor-ip"], path)])),
   );
 }
 
-function route(prefix: string, path: GobgpPath): Route {
+function route(prefix: string, from: string, path: GobgpPath): Route {
   const attribute = (type: keyof typeof attributeType): Attribute | undefined =>
     path.attrs.find((each) => each.type === attributeType[type]);
   const number = (type: keyof typeof attributeType): number | undefined => attribute(type)?.value as number | undefined;
@@ -42,7 +42,7 @@ function route(prefix: string, path: GobgpPath): Route {
   const nextHop = (attribute("reachable") ?? attribute("nextHop"))?.nexthop;
   return {
     prefix,
-    from: path["neighbor-ip"],
+    from,
     nextHops: nextHop === undefined ? [] : [nextHop],
     asPath: (attribute("asPath")?.as_paths ?? []).flatMap(({ asns }) => asns),
     origin: originOf(origins[number("origin") ?? 2] ?? ""),

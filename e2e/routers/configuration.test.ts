@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { birdConfiguration } from "./bird-configuration.ts";
+import type { Neighbour, RouterConfiguration } from "./configuration.ts";
+import { frrConfiguration } from "./frr-configuration.ts";
+import { gobgpConfiguration } from "./gobgp-configuration.ts";
+import { openbgpdConfiguration } from "./openbgpd-configuration.ts";
+
+const dialects: Readonly<Record<string, (configuration: RouterConfiguration) => string>> = {
+  FRR: frrConfiguration,
+  BIRD: birdConfiguration,
+  GoBGP: gobgpConfiguration,
+  OpenBGPD: (configuration) => openbgpdConfiguration(configuration, "/run/socket"),
+};
+
+const withNeighbour = (neighbour: Partial<Neighbour>): RouterConfiguration => ({
+  ...{ asn: 65000, routerId: "10.0.0.1" },
+  neighbours: [{ address: "10.0.0.2", asn: 65001, ...neighbour }],
+});
+
+const sayings: readonly {
+  what: string;
+  neighbour: Partial<Neighbour>;
+  said: Readonly<Record<string, readonly string[] | RegExp>>;
+}[] = [
+  {
+    what: "a password, a short hold time and no connecting",
+    neighbour: { password: "a b", holdTimeSeconds: 3, passive: true },
+    said: {
+      FRR: ["password a b", "timers 1 3", "neighbor 10.0.0.2 passive"],
+      BIRD: ['password "a b";', "hold time 3;", "keepalive time 1;", "passive on;"],
+      GoBGP: ['auth-password = "a b"', "hold-time = 3", "keepalive-interval = 1", "passive-mode = true"],
+      OpenBGPD: ['tcp md5sig password "a b"', "holdtime 3", "passive"],
+    },
+  },
+  {
+    what: "TTL security for a neighbour on the link",
+    neighbour: { ttlSecurityHops: 1 },
+    said: {
+      FRR: ["ttl-security hops 1"],
+      BIRD: ["direct;", "ttl security on;"],
+      GoBGP: ["[neighbors.ttl-security.config]", "ttl-min = 255"],
+      OpenBGPD: ["ttl-security yes"],
+    },
+  },
+  {
+    what: "TTL security over two hops",
+    neighbour: { ttlSecurityHops: 2 },
+    said: {
+      FRR: ["ttl-security hops 2"],
+      BIRD: ["multihop 2;", "ttl security on;"],
+      GoBGP: ["ttl-min = 254"],
+      OpenBGPD: /one hop only/,
+    },
+  },
+  {
+    what: "a neighbour behind routers, of both families",
+    neighbour: { multihop: 4, families: ["IPv4", "IPv6"] },
+    said: {
+      FRR: ["ebgp-multihop 4", "address-family ipv6 unicast\n  neighbor 10.0.0.2 activate"],
+      BIRD: ["multihop 4;", "ipv4 { import all;", "ipv6 { import all;"],
+      GoBGP: ["multihop-ttl = 4", '"ipv4-unicast"', '"ipv6-unicast"'],
+      OpenBGPD: ["multihop 4", "announce IPv4 unicast", "announce IPv6 unicast"],
+    },
+  },
+  {
+    what: "IPv6 next hops for IPv4",
+    neighbour: { address: "fe80::2%eth0", families: ["IPv4"], extendedNextHop: true },
+    said: {
+      FRR: ["neighbor fe80::2 interface eth0", "neighbor fe80::2 capability extended-nexthop"],
+      BIRD: ["neighbor fe80::2 as 65001;", 'interface "eth0";', "extended next hop on;"],
+      GoBGP: ['neighbor-address = "fe80::2%eth0"', '"ipv4-unicast"'],
+      OpenBGPD: /no IPv6 next hops/,
+    },
+  },
+  {
+    what: "AS numbers of two octets only, and no graceful restart",
+    neighbour: { fourOctetAsn: false, gracefulRestart: false },
+    said: {
+      FRR: /four octets/,
+      BIRD: ["enable as4 off;", "graceful restart off;"],
+      GoBGP: /four octets/,
+      OpenBGPD: ["announce as-4byte no", "announce restart no"],
+    },
+  },
+  {
+    what: "BFD",
+    neighbour: { bfd: { intervalMs: 50, multiplier: 3 } },
+    said: { FRR: ["bfd 3 50 50"], BIRD: ["bfd { interval 50 ms; multiplier 3; };"], GoBGP: /no BFD/, OpenBGPD: /no BFD/ },
+  },
+];
+for (const { what, neighbour, said } of sayings)
+  for (const [dialect, words] of Object.entries(said))
+    test(`${dialect} is told ${what}, or that is refused`, () => {
+      const render = () => dialects[dialect]?.(withNeighbour(neighbour)) ?? "";
+      if (words instanceof RegExp) assert.throws(render, words);
+      else for (const part of words) assert.ok(render().includes(part), `${part} in:\n${render()}`);
+    });
+
+test("text that would end a quoted string is refused", () => {
+  for (const dialect of ["BIRD", "GoBGP", "OpenBGPD"])
+    assert.throws(() => dialects[dialect]?.(withNeighbour({ password: 'a"b' })), /Cannot quote/);
+});
+
+test("networks are announced, and the kernel uses as many routes as asked", () => {
+  const configuration = { ...withNeighbour({}), multipath: 3, networks: ["192.0.2.0/24", "2001:db8::/32"] };
+  assert.match(frrConfiguration(configuration), /ipv4 unicast\n {2}maximum-paths 3\n {2}maximum-paths ibgp 3\n {2}network 192/);
+  assert.match(
+    birdConfiguration(configuration),
+    /merge paths on limit 3;.*route 192.0.2.0\/24 blackhole;.*route 2001:db8::\/32/s,
+  );
+  assert.match(openbgpdConfiguration(configuration, "/run/socket"), /network 192.0.2.0\/24\nnetwork 2001:db8::\/32/);
+});
