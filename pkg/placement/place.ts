@@ -28,7 +28,11 @@ export type NotAnnounced =
   /** They match some, and each of these is excluded from load balancers by its label. */
   | "nodeExcluded"
   /** It shares the address, and the node that announces it has none of this Service's endpoints (`Local`). */
-  | "noReadyEndpointOnOwner";
+  | "noReadyEndpointOnOwner"
+  /** Of protocol `bgp`: this node has none, and `externalTrafficPolicy` is `Local`. */
+  | "noReadyEndpointOnNode"
+  /** Of protocol `bgp`: no peer of this node hears of any advertisement that it makes for the pool. */
+  | "noPeer";
 
 export type Verdict = { readonly announced: true } | Refusal;
 

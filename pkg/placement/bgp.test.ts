@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Config, parseConfig } from "#pkg/config";
+import { parseAddress } from "#pkg/net";
+import { bgpReach, excludeLabel, type Holder, type Labels, nodePeers, placeBgp, standing } from "#pkg/placement";
+
+function configOf(text: string): Config {
+  const { config, problems } = parseConfig(text);
+  assert.ok(config, JSON.stringify(problems));
+  return config;
+}
+const peer = (name: string, rest = "", address = "192.0.2.1") =>
+  `{name: ${name}, my-asn: 64512, peer-asn: 64513, peer-address: '${address}'${rest}}`;
+const rack = (name: string) => `, node-selectors: [{match-labels: {rack: ${name}}}]`;
+const config = (peers: string[], advertisements: string[] = []) =>
+  configOf(
+    `{peers: [${peers}], address-pools: [{name: a, protocol: bgp, addresses: [198.51.100.0/24, '2001:db8::/64'], bgp-advertisements: [${advertisements}]}]}`,
+  );
+
+interface Given {
+  readonly config?: Config;
+  readonly labels?: Labels | undefined;
+  readonly ignoreExcludeLabel?: boolean;
+  readonly address?: string;
+  readonly holders?: { service?: string; local?: boolean; endpoints?: string[] }[];
+}
+/** What node1 says; `node` is a ready endpoint on it, `!node` one that is not ready. */
+function placed(given: Given) {
+  const { config: from = config([peer("x")]), ignoreExcludeLabel = false, holders = [{}] } = given;
+  const labels = "labels" in given ? given.labels : {};
+  const address = parseAddress(given.address ?? "198.51.100.7");
+  const [pool] = from.pools;
+  assert.ok(address && pool);
+  const peers = nodePeers(from.peers, labels);
+  const reach = bgpReach({ pool, order: 0, node: "node1", labels, standing: standing(pool, labels, ignoreExcludeLabel), peers });
+  const all = holders.map(
+    ({ service = "default/web", local = false, endpoints = ["node2"] }): Holder => ({
+      ...{ service, addresses: [address], externalTrafficPolicy: local ? "Local" : "Cluster" },
+      endpoints: endpoints.map((text) => ({ nodeName: text.replace("!", ""), ready: !text.startsWith("!") })),
+    }),
+  );
+  return placeBgp(address, all, reach);
+}
+const reasons = (given: Given) => [...placed(given).verdicts.values()].map((one) => (one.announced ? true : one.reason));
+const routes = (given: Given) =>
+  placed(given).routes.map(({ prefix, via }) => `${prefix} ${via.advertisement.localPref} ${via.peers}`);
+const key = "192.0.2.1:179";
+const excluded = { [excludeLabel]: "" };
+
+const verdicts: { name: string; given: Given; want: (string | true)[] }[] = [
+  { name: "under Cluster any ready endpoint is enough, wherever it is", given: {}, want: [true] },
+  { name: "no endpoint", given: { holders: [{ endpoints: [] }] }, want: ["noReadyEndpoint"] },
+  { name: "no ready endpoint", given: { holders: [{ endpoints: ["!node1"] }] }, want: ["noReadyEndpoint"] },
+  { name: "under Local a ready endpoint here", given: { holders: [{ local: true, endpoints: ["node1"] }] }, want: [true] },
+  {
+    name: "under Local a ready endpoint elsewhere",
+    given: { holders: [{ local: true, endpoints: ["node2", "!node1"] }] },
+    want: ["noReadyEndpointOnNode"],
+  },
+  { name: "no peer in the configuration", given: { config: config([]) }, want: ["noPeer"] },
+  { name: "a peer that is disabled", given: { config: config([peer("x", ", disabled: true")]) }, want: ["noPeer"] },
+  { name: "a peer of other nodes", given: { config: config([peer("x", rack("b"))]), labels: { rack: "a" } }, want: ["noPeer"] },
+  { name: "a peer of this node", given: { config: config([peer("x", rack("a"))]), labels: { rack: "a" } }, want: [true] },
+  {
+    name: "labels that are not known yet",
+    given: { config: config([peer("x", rack("a"))]), labels: undefined },
+    want: ["noPeer"],
+  },
+  { name: "a peer of all nodes before labels are known", given: { labels: undefined }, want: [true] },
+  {
+    name: "no advertisement for this node",
+    given: { config: config([peer("x")], [`{${rack("b").slice(2)}}`]) },
+    want: ["noPeer"],
+  },
+  {
+    name: "no advertisement for a peer that this node has",
+    given: { config: config([peer("x"), peer("y", rack("b"), "192.0.2.2")], ["{peers: [y]}"]) },
+    want: ["noPeer"],
+  },
+  { name: "a node that is excluded from load balancers", given: { labels: excluded }, want: ["nodeExcluded"] },
+  { name: "a node whose exclusion is ignored", given: { labels: excluded, ignoreExcludeLabel: true }, want: [true] },
+  {
+    name: "each Service on an address has its own",
+    given: {
+      holders: [
+        { service: "a/a", local: true },
+        { service: "a/b", local: true, endpoints: ["node1"] },
+      ],
+    },
+    want: ["noReadyEndpointOnNode", true],
+  },
+];
+for (const { name, given, want } of verdicts) {
+  test(`placeBgp: ${name}`, () => {
+    assert.deepEqual(reasons(given), want);
+    assert.equal(routes(given).length > 0, want.includes(true));
+  });
+}
+
+test("placeBgp: one route for each advertisement that this node makes, to the peers that it is for", () => {
+  const peers = [peer("x"), peer("y", "", "2001:db8:1::1"), peer("z", rack("b"), "192.0.2.3")];
+  const advertisements = [
+    "{localpref: 1}",
+    "{localpref: 2, peers: [y, z], aggregation-length: 24, aggregation-length-v6: 64}",
+    "{localpref: 3, peers: [z]}",
+    `{localpref: 4${rack("b")}}`,
+    `{localpref: 5${rack("a")}}`,
+  ];
+  const given = { config: config(peers, advertisements), labels: { rack: "a" } };
+  const y = "[2001:db8:1::1]:179";
+  assert.deepEqual(routes(given), [`198.51.100.7/32 1 ${key},${y}`, `198.51.100.0/24 2 ${y}`, `198.51.100.7/32 5 ${key},${y}`]);
+  assert.deepEqual(routes({ ...given, address: "2001:db8::7" }), [
+    `2001:db8::7/128 1 ${key},${y}`,
+    `2001:db8::/64 2 ${y}`,
+    `2001:db8::7/128 5 ${key},${y}`,
+  ]);
+});
+
+const weights: { name: string; holders: Given["holders"] & {}; want: number[] }[] = [
+  {
+    name: "under Local the ready endpoints of this node",
+    holders: [{ local: true, endpoints: ["node1", "node1", "!node1", "node2"] }],
+    want: [2],
+  },
+  { name: "under Cluster every node is the same", holders: [{ endpoints: ["node1", "node1", "node2"] }], want: [1] },
+  {
+    name: "of all Services that are announced",
+    holders: [
+      { service: "a/a", local: true, endpoints: ["node1"] },
+      { service: "a/b", local: true, endpoints: ["node1", "node1"] },
+      { service: "a/c", endpoints: [] },
+    ],
+    want: [3],
+  },
+  { name: "no route without a Service", holders: [], want: [] },
+];
+for (const { name, holders, want } of weights)
+  test(`placeBgp: weight: ${name}`, () =>
+    assert.deepEqual(
+      placed({ holders }).routes.map(({ weight }) => weight),
+      want,
+    ));
+
+test("nodePeers: each has a key of its own, in the order of the file", () => {
+  const peers = [
+    peer("x"),
+    peer("again", ", hold-time: 30s"),
+    peer("port", ", peer-port: 1179"),
+    peer("source", ", source-address: 192.0.2.9"),
+    peer("v6", "", "2001:db8::1"),
+    peer("link", ", interface: eth1", "fe80::1"),
+    peer("other", ", interface: eth2", "fe80::1"),
+  ];
+  assert.deepEqual(
+    nodePeers(config(peers).peers, {}).map((one) => `${one.peer.name} ${one.key}`),
+    [
+      "x 192.0.2.1:179",
+      "port 192.0.2.1:1179",
+      "source 192.0.2.1:179 from 192.0.2.9",
+      "v6 [2001:db8::1]:179",
+      "link [fe80::1%eth1]:179",
+      "other [fe80::1%eth2]:179",
+    ],
+  );
+});

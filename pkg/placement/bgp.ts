@@ -1,0 +1,106 @@
+import { aggregationLength, type BgpAdvertisement, type Pool } from "#pkg/config";
+import { type Address, Prefix } from "#pkg/net";
+import { isSelected, type NodePeer } from "./bgp-peers.ts";
+import type { Labels, Standing } from "./nodes.ts";
+import type { AddressPlacement, Holder, Verdict } from "./place.ts";
+
+/** An advertisement that this node makes. */
+export interface Advertised {
+  readonly advertisement: BgpAdvertisement;
+  /** Keys of the peers that hear of it; never none. */
+  readonly peers: readonly string[];
+  /** Its place among all advertisements of the configuration: of several for one prefix and peer, the last one counts. */
+  readonly order: number;
+}
+
+/** What this node can do for the addresses of one pool of protocol `bgp`. */
+export interface BgpReach {
+  readonly pool: Pool;
+  readonly node: string;
+  readonly standing: Standing;
+  readonly advertised: readonly Advertised[];
+}
+
+/** One route for an address. */
+export interface BgpRoute {
+  readonly prefix: Prefix;
+  readonly via: Advertised;
+  /**
+   * This node's share of the traffic for the address, in endpoints. Under `Local` these are the ready ones of the node. Under `Cluster`,
+   * where each node passes traffic on to all endpoints, every node is as good as one endpoint.
+   */
+  readonly weight: number;
+}
+
+/** What this node says of one address. `owner` and `candidates` are empty: each node announces by itself. */
+export interface BgpPlacement extends AddressPlacement {
+  readonly routes: readonly BgpRoute[];
+}
+
+export interface ReachOptions {
+  readonly pool: Pool;
+  /** How many advertisements the pools before it have. */
+  readonly order: number;
+  readonly node: string;
+  /** Undefined while there is no Node object: see `standing`. */
+  readonly labels: Labels | undefined;
+  readonly standing: Standing;
+  /** Those of the node. */
+  readonly peers: readonly NodePeer[];
+}
+
+export function bgpReach({ pool, order, node, labels, standing, peers }: ReachOptions): BgpReach {
+  const advertised = pool.advertisements
+    .map((advertisement, index) => ({ advertisement, peers: hearers(advertisement, peers), order: order + index }))
+    .filter((each) => each.peers.length > 0 && isSelected(each.advertisement.nodeSelectors, labels));
+  return { pool, node, standing, advertised };
+}
+
+function hearers({ peers: names }: BgpAdvertisement, peers: readonly NodePeer[]): readonly string[] {
+  const those = names.length === 0 ? peers : peers.filter(({ peer }) => peer.name !== undefined && names.includes(peer.name));
+  return those.map(({ key }) => key);
+}
+
+/**
+ * What this node announces by BGP for one address: under `Cluster` when any endpoint is ready, under `Local` when this node has one,
+ * whatever other nodes do. The route is there while any of the Services on the address wants it.
+ */
+export function placeBgp(address: Address, holders: readonly Holder[], reach: BgpReach): BgpPlacement {
+  const verdicts = new Map<string, Verdict>();
+  let weight = 0;
+  for (const holder of holders) {
+    const verdict = judge(holder, reach);
+    verdicts.set(holder.service, verdict);
+    if (verdict.announced) weight += weightOf(holder, reach.node);
+  }
+  const { pool } = reach;
+  const nowhere = { electionAddress: address, candidates: [], owner: undefined };
+  return {
+    address,
+    ...nowhere,
+    pool: pool.name,
+    protocol: "bgp",
+    verdicts,
+    routes: weight > 0 ? routes(address, weight, reach) : [],
+  };
+}
+
+function routes(address: Address, weight: number, { advertised }: BgpReach): readonly BgpRoute[] {
+  return advertised.map((via) => {
+    const prefix = new Prefix(address, aggregationLength(via.advertisement, address.family));
+    return { prefix, via, weight };
+  });
+}
+
+function judge({ endpoints, externalTrafficPolicy }: Holder, { node, standing, advertised }: BgpReach): Verdict {
+  const ready = endpoints.filter((endpoint) => endpoint.ready);
+  if (ready.length === 0) return { announced: false, reason: "noReadyEndpoint" };
+  if (standing !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };
+  if (advertised.length === 0) return { announced: false, reason: "noPeer" };
+  const here = externalTrafficPolicy === "Cluster" || ready.some(({ nodeName }) => nodeName === node);
+  return here ? { announced: true } : { announced: false, reason: "noReadyEndpointOnNode" };
+}
+
+function weightOf({ endpoints, externalTrafficPolicy }: Holder, node: string): number {
+  return externalTrafficPolicy === "Cluster" ? 1 : endpoints.filter(({ ready, nodeName }) => ready && nodeName === node).length;
+}

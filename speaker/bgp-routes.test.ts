@@ -1,0 +1,198 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { RouteAttributes } from "#pkg/bgp";
+import { type Config, parseConfig } from "#pkg/config";
+import { type Address, type Prefix, parseAddress, parsePrefix } from "#pkg/net";
+import type { Advertised, BgpRoute } from "#pkg/placement";
+import { DesiredRoutes } from "./bgp-routes.ts";
+
+const names = ["x", "y", "z"];
+function advertisementsOf(texts: readonly string[]) {
+  const peers = names.map((name, i) => `{name: ${name}, my-asn: 1, peer-asn: 2, peer-address: 192.0.2.${i}}`);
+  const pool = `{name: a, protocol: bgp, addresses: [198.51.100.0/24], bgp-advertisements: [${texts}]}`;
+  const config: Config | undefined = parseConfig(`{peers: [${peers}], address-pools: [${pool}]}`).config;
+  assert.ok(config);
+  return config.pools[0]?.advertisements ?? [];
+}
+function via(text: string, peers: readonly string[], order = 0): Advertised {
+  const [advertisement] = advertisementsOf([text]);
+  assert.ok(advertisement);
+  return { advertisement, peers, order };
+}
+function address(text: string): Address {
+  const found = parseAddress(text);
+  assert.ok(found);
+  return found;
+}
+function route(prefix: string, through: Advertised, weight = 1): BgpRoute {
+  const found = parsePrefix(prefix);
+  assert.ok(found);
+  return { prefix: found, via: through, weight };
+}
+
+/** What peers know, and in words what they were told since it was last asked. */
+class Peers {
+  readonly known = new Map<string, RouteAttributes>(); // peer and prefix -> attributes
+  readonly #told: string[] = [];
+
+  announce(peer: string, prefix: Prefix, attributes: RouteAttributes): void {
+    const { localPref, med, linkBandwidth } = attributes;
+    this.known.set(`${peer} ${prefix}`, attributes);
+    this.#told.push(`${peer} + ${prefix} ${localPref ?? "-"} ${med ?? "-"} ${(linkBandwidth ?? 0) / 125e6}`);
+  }
+
+  withdraw(peer: string, prefix: Prefix): void {
+    assert.ok(this.known.delete(`${peer} ${prefix}`), "was never told");
+    this.#told.push(`${peer} - ${prefix}`);
+  }
+
+  told(): string[] {
+    return this.#told.splice(0);
+  }
+}
+const a = address("198.51.100.1");
+const b = address("198.51.100.2");
+
+test("DesiredRoutes: a prefix lives while any address asks for it, and is told once", () => {
+  const peers = new Peers();
+  const desired = new DesiredRoutes(peers);
+  const all = via("{localpref: 5}", ["x", "y"]);
+  desired.set(a, [route("198.51.100.0/24", all)]);
+  assert.deepEqual(peers.told(), ["x + 198.51.100.0/24 5 - 0", "y + 198.51.100.0/24 5 - 0"]);
+  desired.set(b, [route("198.51.100.0/24", all)]);
+  desired.set(a, []);
+  assert.deepEqual(peers.told(), []);
+  desired.set(b, []);
+  assert.deepEqual(peers.told(), ["x - 198.51.100.0/24", "y - 198.51.100.0/24"]);
+});
+
+test("DesiredRoutes: of several for one prefix and peer, the last in the configuration counts", () => {
+  const peers = new Peers();
+  const desired = new DesiredRoutes(peers);
+  const first = route("198.51.100.1/32", via("{localpref: 1}", ["x", "y"], 0));
+  const last = route("198.51.100.1/32", via("{localpref: 2}", ["y"], 1));
+  desired.set(a, [last, first]);
+  assert.deepEqual(peers.told(), ["x + 198.51.100.1/32 1 - 0", "y + 198.51.100.1/32 2 - 0"]);
+  desired.set(a, [first]);
+  assert.deepEqual(peers.told(), ["y + 198.51.100.1/32 1 - 0"]);
+});
+
+test("DesiredRoutes: weights of the addresses in one prefix add up", () => {
+  const peers = new Peers();
+  const desired = new DesiredRoutes(peers);
+  const weighted = via("{weight: endpoints}", ["x"]);
+  desired.set(a, [route("198.51.100.0/24", weighted, 2)]);
+  desired.set(b, [route("198.51.100.0/24", weighted, 3)]);
+  desired.set(a, [route("198.51.100.0/24", weighted, 1)]);
+  desired.set(b, []);
+  assert.deepEqual(
+    peers.told(),
+    [2, 5, 4, 1].map((weight) => `x + 198.51.100.0/24 - - ${weight}`),
+  );
+});
+
+test("DesiredRoutes: without a weight, more endpoints are no news", () => {
+  const peers = new Peers();
+  const desired = new DesiredRoutes(peers);
+  const plain = via("{med: 1}", ["x"]);
+  desired.set(a, [route("198.51.100.1/32", plain, 2)]);
+  peers.told();
+  desired.set(a, [route("198.51.100.1/32", plain, 3)]);
+  assert.deepEqual(peers.told(), []);
+});
+
+test("DesiredRoutes: another configuration that says the same is no news", () => {
+  const peers = new Peers();
+  const desired = new DesiredRoutes(peers);
+  const text = "{communities: [no-export, '1:2', 'large:1:2:3'], next-hop: 192.0.2.7}";
+  desired.set(a, [route("198.51.100.1/32", via(text, ["x"]))]);
+  peers.told();
+  desired.set(a, [
+    route("198.51.100.1/32", via("{communities: ['large:1:2:3', '1:2', no-export], next-hop: 192.0.2.7}", ["x"], 3)),
+  ]);
+  assert.deepEqual(peers.told(), []);
+  const [attributes] = peers.known.values();
+  assert.deepEqual(attributes, {
+    ...{ localPref: undefined, med: undefined, asPathPrepend: 0, linkBandwidth: undefined },
+    communities: [65538, 0xffffff01],
+    largeCommunities: [{ globalAdministrator: 1, localData1: 2, localData2: 3 }],
+    nextHop: parseAddress("192.0.2.7"),
+  });
+});
+
+test("DesiredRoutes: each family has its next hop", () => {
+  const peers = new Peers();
+  const desired = new DesiredRoutes(peers);
+  const both = via("{next-hop: 192.0.2.7, next-hop-v6: '2001:db8::7'}", ["x"]);
+  desired.set(a, [route("198.51.100.1/32", both)]);
+  desired.set(address("2001:db8:1::1"), [route("2001:db8:1::1/128", both)]);
+  assert.deepEqual(
+    [...peers.known.values()].map(({ nextHop }) => `${nextHop}`),
+    ["192.0.2.7", "2001:db8::7"],
+  );
+});
+
+test("DesiredRoutes: whatever changes in whatever order, peers know what a fresh look at everything says", () => {
+  const texts = ["{localpref: 1}", "{localpref: 2}", "{med: 1, weight: endpoints}", "{localpref: 1, communities: [no-export]}"];
+  const reach = fc
+    .tuple(fc.constantFrom(...texts), fc.uniqueArray(fc.constantFrom(...names), { minLength: 1 }), fc.nat(1000))
+    .map(([text, peers, order]) => via(text, peers, order));
+  const addresses = Array.from({ length: 6 }, (_, i) => address(`198.51.100.${i}`));
+  const lengths = [29, 31, 32];
+  const scenario = fc.uniqueArray(reach, { minLength: 1, maxLength: 5, selector: ({ order }) => order }).chain((vias) =>
+    fc.array(
+      fc.record({
+        address: fc.constantFrom(...addresses),
+        parts: fc.uniqueArray(fc.record({ through: fc.constantFrom(...vias), length: fc.constantFrom(...lengths) }), {
+          maxLength: 4,
+          selector: ({ through }) => through,
+        }),
+        weight: fc.integer({ min: 1, max: 3 }),
+      }),
+      { maxLength: 30 },
+    ),
+  );
+  fc.assert(
+    fc.property(scenario, (steps) => {
+      const peers = new Peers();
+      const desired = new DesiredRoutes(peers);
+      const state = new Map<string, readonly BgpRoute[]>(); // address -> routes
+      for (const { address: of, parts, weight } of steps) {
+        const routes = parts.map(({ through, length }) => route(`${of}/${length}`, through, weight));
+        state.set(`${of}`, routes);
+        desired.set(of, routes);
+        assert.deepEqual(new Map([...peers.known].map(([key, one]) => [key, saying(one)])), naive([...state.values()].flat()));
+        const told = names.flatMap((peer) => [...desired.of(peer)].map(([prefix, one]) => [`${peer} ${prefix}`, one] as const));
+        assert.deepEqual(new Map(told), peers.known);
+        const objects = new Set(peers.known.values());
+        assert.equal(
+          new Set([...objects].map((one) => JSON.stringify(one))).size,
+          objects.size,
+          "equal attributes are one object",
+        );
+      }
+      for (const of of addresses) desired.set(of, []);
+      assert.equal(peers.known.size, 0);
+    }),
+  );
+});
+
+const saying = ({ localPref, med, communities, linkBandwidth }: RouteAttributes) =>
+  JSON.stringify([localPref ?? null, med ?? null, communities.length, (linkBandwidth ?? 0) / 125e6]);
+
+/** peer and prefix -> what it should be told */
+function naive(routes: readonly BgpRoute[]): Map<string, string> {
+  const known = new Map<string, string>();
+  for (const peer of names)
+    for (const prefix of new Set(routes.map((one) => `${one.prefix}`))) {
+      const heard = routes.filter((one) => `${one.prefix}` === prefix && one.via.peers.includes(peer));
+      const last = heard.toSorted((one, other) => one.via.order - other.via.order).at(-1)?.via;
+      if (last === undefined) continue;
+      const { localPref, med, communities, weightByEndpoints } = last.advertisement;
+      const weight = heard.filter((one) => one.via === last).reduce((sum, one) => sum + one.weight, 0);
+      const text = JSON.stringify([localPref ?? null, med ?? null, communities.length, weightByEndpoints ? weight : 0]);
+      known.set(`${peer} ${prefix}`, text);
+    }
+  return known;
+}

@@ -1,0 +1,106 @@
+import type { RouteAttributes } from "#pkg/bgp";
+import type { Address, Prefix } from "#pkg/net";
+import type { Advertised, BgpRoute } from "#pkg/placement";
+import { Attributes } from "./bgp-attributes.ts";
+
+/** What each peer, by its key, should know. Only changes are told: attributes that are equal are the same object. */
+export interface RouteSink {
+  announce(peer: string, prefix: Prefix, attributes: RouteAttributes): void;
+  withdraw(peer: string, prefix: Prefix): void;
+}
+
+/** How many addresses an advertisement is made for, within one prefix, and their weights together. */
+interface Share {
+  addresses: number;
+  weight: number;
+}
+
+/** Peers that know the same of a prefix. */
+interface Told {
+  readonly peers: readonly string[];
+  readonly attributes: RouteAttributes;
+}
+
+interface Row {
+  readonly prefix: Prefix;
+  readonly shares: Map<Advertised, Share>;
+  /** No peer is in two of them. */
+  told: readonly Told[];
+}
+
+/**
+ * The routes that all addresses together ask for. A prefix lives while any address asks for it; a peer is told of it as the last
+ * advertisement in the configuration says, with the weights of all addresses that this one is made for. Cost follows the routes of the
+ * address that changed, not how many others there are, also within one prefix.
+ */
+export class DesiredRoutes {
+  readonly #sink: RouteSink;
+  readonly #attributes = new Attributes();
+  readonly #rows = new Map<string, Row>(); // prefix -> row
+  readonly #routes = new Map<string, readonly BgpRoute[]>(); // address -> what it asks for
+
+  constructor(sink: RouteSink) {
+    this.#sink = sink;
+  }
+
+  /** Replaces all that `address` asks for. */
+  set(address: Address, routes: readonly BgpRoute[]): void {
+    const key = address.toString();
+    const before = this.#routes.get(key) ?? [];
+    if (routes.length === 0) this.#routes.delete(key);
+    else this.#routes.set(key, routes);
+    const rows = new Set<Row>();
+    for (const route of routes) rows.add(this.#count(route, 1));
+    for (const route of before) rows.add(this.#count(route, -1));
+    for (const row of rows) this.#settle(row);
+  }
+
+  /** What the peer has been told. */
+  *of(peer: string): Iterable<readonly [Prefix, RouteAttributes]> {
+    for (const { prefix, told } of this.#rows.values())
+      for (const { peers, attributes } of told) if (peers.includes(peer)) yield [prefix, attributes];
+  }
+
+  #count({ prefix, via, weight }: BgpRoute, sign: 1 | -1): Row {
+    const key = prefix.toString();
+    const row = this.#rows.get(key) ?? { prefix, shares: new Map<Advertised, Share>(), told: [] };
+    this.#rows.set(key, row);
+    const share = row.shares.get(via) ?? { addresses: 0, weight: 0 };
+    share.addresses += sign;
+    share.weight += sign * weight;
+    if (share.addresses === 0) row.shares.delete(via);
+    else row.shares.set(via, share);
+    return row;
+  }
+
+  #settle(row: Row): void {
+    const before = row.told;
+    row.told = this.#resolve(row);
+    this.#tell(row.prefix, row.told, before);
+    for (const { attributes } of before) this.#attributes.release(attributes);
+    if (row.shares.size === 0) this.#rows.delete(row.prefix.toString());
+  }
+
+  #resolve({ prefix, shares }: Row): readonly Told[] {
+    const last = new Map<string, Advertised>(); // peer -> what it is told by
+    const inOrder = [...shares.keys()].sort((a, b) => a.order - b.order);
+    for (const via of inOrder) for (const peer of via.peers) last.set(peer, via);
+    return inOrder.flatMap((via): Told[] => {
+      const peers = via.peers.every((peer) => last.get(peer) === via)
+        ? via.peers
+        : via.peers.filter((peer) => last.get(peer) === via);
+      if (peers.length === 0) return [];
+      return [{ peers, attributes: this.#attributes.acquire(via.advertisement, prefix.family, shares.get(via)?.weight ?? 0) }];
+    });
+  }
+
+  #tell(prefix: Prefix, now: readonly Told[], before: readonly Told[]): void {
+    const known = new Map(before.flatMap(({ peers, attributes }) => peers.map((peer) => [peer, attributes] as const)));
+    for (const { peers, attributes } of now)
+      for (const peer of peers) {
+        if (known.get(peer) !== attributes) this.#sink.announce(peer, prefix, attributes);
+        known.delete(peer);
+      }
+    for (const peer of known.keys()) this.#sink.withdraw(peer, prefix);
+  }
+}
