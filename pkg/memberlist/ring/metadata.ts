@@ -9,6 +9,8 @@ export const MetadataKey = {
   timing: 1,
   /** One octet: the newest version of the user messages and user state that the node sends and understands (see `Board`). */
   notices: 2,
+  /** The MAC addresses from which the node announces addresses, six octets each, at most eight. */
+  macs: 3,
 } as const;
 
 const maxLength = 512; // Longer ones are refused by the library that the format comes from.
