@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { type LabProcess, waitFor } from "#e2e/lab";
 import { familyOf, type RouterConfiguration } from "./configuration.ts";
 import { Daemon } from "./daemon.ts";
@@ -48,7 +47,8 @@ export class Gobgp extends Daemon {
     this.write("gobgpd.toml", gobgpConfiguration(after));
     const seen = this.process.lines.length;
     this.process.kill("SIGHUP");
-    while (!this.process.lines.slice(seen).some((line) => /[Uu]pdate|[Aa]dd|[Dd]elete/.test(line))) await sleep(20);
+    const told = () => this.process.lines.slice(seen).some((line) => /level=info msg="(Add|Delete|Update)/.test(line));
+    await waitFor(`${this.name} to read its configuration`, told);
   }
 
   async #ask(...words: readonly string[]): Promise<string> {

@@ -66,7 +66,6 @@ for (const kind of kinds)
       assert.equal(await state("10.0.0.2"), "established");
       await router.unshut("fd00::2");
       await waitFor("it to come back", async () => (await state("fd00::2")) === "established", { timeout: 20_000 });
-      await router.clear("fd00::2");
 
       await other.stop("SIGKILL");
       await waitFor("the route to be stale", async () => {
@@ -82,6 +81,9 @@ for (const kind of kinds)
         },
         { timeout: 40_000 },
       );
+
+      await router.clear("10.0.0.2");
+      await waitFor("the session to end", async () => (await state("10.0.0.2")) !== "established");
 
       await router.reload({ ...configuration, neighbours: configuration.neighbours.slice(1) });
       await waitFor("one neighbour to be gone", async () => (await router.neighbours()).length === 1);
