@@ -203,7 +203,13 @@ test("changes of Services and endpoints reach the wire and are counted", async (
 
 test("labels of nodes reach the wire, and a node that is deleted has none", async () => {
   const bench = Bench.synced(`${lan.slice(0, -2)}, node-selectors: [{match-labels: {rack: a}}]}]`, undefined);
-  const node1 = (labels: Node["labels"]): Node => ({ ...meta("", "node1"), key: "node1", labels });
+  const node1 = (labels: Node["labels"]): Node => ({
+    ...meta("", "node1"),
+    key: "node1",
+    labels,
+    unschedulable: false,
+    deleting: false,
+  });
   assert.deepEqual(bench.onWire, []);
   const before = (await bench.metric("updates_total")) ?? 0;
   bench.nodes.see(node1({ rack: "a" }));

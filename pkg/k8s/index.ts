@@ -12,6 +12,6 @@ export { type Cluster, type ConnectOptions, connect } from "./cluster.ts";
 export { ApiError, CredentialsError } from "./errors.ts";
 export { EventRecorder, type EventRecorderOptions } from "./event-recorder.ts";
 export type { Handlers, Informer, Scope } from "./informer.ts";
-export type { ConfigMap, Endpoint, EndpointSlice, Node, ObjectMeta, Pod, Service, ServicePort } from "./objects.ts";
+export type { ConfigMap, Endpoint, EndpointSlice, Node, ObjectMeta, Pod, Secret, Service, ServicePort } from "./objects.ts";
 export { configMapReference, type ObjectReference, type OwnerReference, serviceReference } from "./references.ts";
 export { type Resource, resources } from "./resources.ts";

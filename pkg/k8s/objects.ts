@@ -47,6 +47,10 @@ export interface Endpoint {
 
 export interface Node extends ObjectMeta {
   readonly labels: Readonly<Record<string, string>>;
+  /** No new Pods are to be placed on it: `kubectl cordon`. */
+  readonly unschedulable: boolean;
+  /** It is being deleted. */
+  readonly deleting: boolean;
 }
 
 export interface Pod extends ObjectMeta {
@@ -57,5 +61,10 @@ export interface Pod extends ObjectMeta {
 }
 
 export interface ConfigMap extends ObjectMeta {
+  readonly data: Readonly<Record<string, string>>;
+}
+
+export interface Secret extends ObjectMeta {
+  /** Decoded, as UTF-8. */
   readonly data: Readonly<Record<string, string>>;
 }

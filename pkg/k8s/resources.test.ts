@@ -115,10 +115,17 @@ test("Endpoints read as one slice of the Service of their name", () => {
   });
 });
 
-test("a Node keeps its labels alone", () => {
+test("a Node keeps its labels, and whether it is to be left", () => {
   const addresses = [{ type: "InternalIP", address: "192.0.2.7" }];
   const raw = { metadata: { ...metadata, namespace: "", labels: { zone: "a" } }, status: { addresses } };
-  assert.deepEqual(project(resources.nodes, raw), { ...meta, key: "x", namespace: "", labels: { zone: "a" } });
+  const node = { ...meta, key: "x", namespace: "", labels: { zone: "a" } };
+  assert.deepEqual(project(resources.nodes, raw), { ...node, unschedulable: false, deleting: false });
+  const left = {
+    ...raw,
+    metadata: { ...raw.metadata, deletionTimestamp: "2026-01-01T00:00:00Z" },
+    spec: { unschedulable: true },
+  };
+  assert.deepEqual(project(resources.nodes, left), { ...node, unschedulable: true, deleting: true });
 });
 
 const ready = [
@@ -155,6 +162,11 @@ test("a ConfigMap keeps its texts, under any name", () => {
     ["config", "a"],
     ["__proto__", "b"],
   ]);
+});
+
+test("a Secret's values are decoded", () => {
+  const data = { password: "aHVudGVyMg==", odd: "é!", number: 1 };
+  assert.deepEqual(project(resources.secrets, { metadata, data }).data, { password: "hunter2", odd: "" });
 });
 
 // Fields with the names in use and values of any type: the tolerant reading has to hold at every depth.

@@ -1,4 +1,4 @@
-import type { ConfigMap, Endpoint, EndpointSlice, Node, ObjectMeta, Pod, Service, ServicePort } from "./objects.ts";
+import type { ConfigMap, Endpoint, EndpointSlice, Node, ObjectMeta, Pod, Secret, Service, ServicePort } from "./objects.ts";
 import { type Fields, fields, list, optionalText, text } from "./untrusted.ts";
 
 /** A kind of object that can be watched: where the API serves it, and what is kept of each. */
@@ -17,6 +17,7 @@ export const resources = {
   nodes: { api: "/api/v1", plural: "nodes", project: projectNode },
   pods: { api: "/api/v1", plural: "pods", project: projectPod },
   configMaps: { api: "/api/v1", plural: "configmaps", project: projectConfigMap },
+  secrets: { api: "/api/v1", plural: "secrets", project: projectSecret },
 } as const satisfies Record<string, Resource<ObjectMeta>>;
 
 /** @returns undefined where the object has no name, uid or version, so that it cannot be told from others */
@@ -87,24 +88,38 @@ function projectEndpoints(raw: Fields, meta: ObjectMeta): EndpointSlice {
 }
 
 function projectNode(raw: Fields, meta: ObjectMeta): Node {
-  return { ...meta, labels: textMap(fields(raw.metadata).labels) };
+  const metadata = fields(raw.metadata);
+  return {
+    ...meta,
+    labels: textMap(metadata.labels),
+    unschedulable: fields(raw.spec).unschedulable === true,
+    deleting: isDeleting(metadata),
+  };
 }
 
 function projectPod(raw: Fields, meta: ObjectMeta): Pod {
   const status = fields(raw.status);
   const conditions = list(status.conditions).map(fields);
-  const deleted = text(fields(raw.metadata).deletionTimestamp) !== "";
   const several = texts(list(status.podIPs).map((entry) => fields(entry).ip));
   return {
     ...meta,
     nodeName: optionalText(fields(raw.spec).nodeName),
     podIPs: several.length > 0 ? several : texts([status.podIP]),
-    ready: !deleted && conditions.some(({ type, status }) => type === "Ready" && status === "True"),
+    ready: !isDeleting(fields(raw.metadata)) && conditions.some(({ type, status }) => type === "Ready" && status === "True"),
   };
 }
 
 function projectConfigMap(raw: Fields, meta: ObjectMeta): ConfigMap {
   return { ...meta, data: textMap(raw.data) };
+}
+
+function projectSecret(raw: Fields, meta: ObjectMeta): Secret {
+  const decoded = Object.entries(textMap(raw.data)).map(([key, value]) => [key, Buffer.from(value, "base64").toString()]);
+  return { ...meta, data: Object.fromEntries(decoded) };
+}
+
+function isDeleting(metadata: Fields): boolean {
+  return text(metadata.deletionTimestamp) !== "";
 }
 
 // Most objects have no annotations of ours, no ingress, or no selector: they share one empty value.
