@@ -1,0 +1,239 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { Family, Prefix } from "#pkg/net";
+import type { RouteAttributes } from "./route.ts";
+import { RoutesOut } from "./routes-out.ts";
+import { address, localEnd, negotiated, prefix, route } from "./testing/fixtures.ts";
+import { Listener } from "./testing/listener.ts";
+
+const plain = route();
+const one = prefix("198.51.100.1/32");
+const two = prefix("198.51.100.2/32");
+const six = prefix("2001:db8:1::/64");
+
+/** A session that knows all of `prefixes`, and what is said from then on. */
+function settled(
+  prefixes: readonly Prefix[],
+  agreed = negotiated(),
+  end = localEnd(),
+): { routes: RoutesOut; listener: Listener } {
+  const routes = new RoutesOut();
+  for (const each of prefixes) routes.announce(each, plain);
+  routes.start(agreed, end);
+  const listener = new Listener(agreed);
+  listener.pull(routes);
+  listener.heard.length = 0;
+  return { routes, listener };
+}
+
+function heard(routes: RoutesOut, listener: Listener): readonly string[] {
+  listener.heard.length = 0;
+  listener.pull(routes);
+  return listener.heard;
+}
+
+test("a new session is told everything, then that each family is complete", () => {
+  const routes = new RoutesOut();
+  for (const each of [one, six, two]) routes.announce(each, plain);
+  assert.deepEqual({ pending: routes.pending, announced: routes.announced }, { pending: 3, announced: 0 });
+  routes.start(negotiated(), localEnd());
+  assert.deepEqual(heard(routes, new Listener(negotiated())), [
+    `announce ${one} ${two}`,
+    "end of IPv4",
+    `announce ${six}`,
+    "end of IPv6",
+  ]);
+  assert.deepEqual({ pending: routes.pending, announced: routes.announced }, { pending: 0, announced: 3 });
+});
+
+test("without routes, a session is told that each family is complete", () => {
+  const { routes } = settled([]);
+  routes.start(negotiated(), localEnd());
+  assert.deepEqual(heard(routes, new Listener(negotiated())), ["end of IPv4", "end of IPv6"]);
+});
+
+test("one change is one message with one prefix", () => {
+  const { routes, listener } = settled([one, six]);
+  routes.announce(two, plain);
+  assert.deepEqual(heard(routes, listener), [`announce ${two}`]);
+  routes.withdraw(one);
+  assert.deepEqual(heard(routes, listener), [`withdraw ${one}`]);
+  routes.withdraw(six);
+  assert.deepEqual(heard(routes, listener), [`withdraw ${six}`]);
+  assert.deepEqual(heard(routes, listener), []);
+});
+
+test("withdrawals of all families go before any announcement", () => {
+  const { routes, listener } = settled([one, six]);
+  routes.announce(two, plain);
+  routes.withdraw(six);
+  routes.withdraw(one);
+  assert.deepEqual(heard(routes, listener), [`withdraw ${one}`, `withdraw ${six}`, `announce ${two}`]);
+});
+
+test("prefixes with the same attributes travel together, others apart", () => {
+  const { routes, listener } = settled([]);
+  const other = route({ med: 5 });
+  routes.announce(one, plain);
+  routes.announce(prefix("198.51.100.3/32"), other);
+  routes.announce(two, plain);
+  assert.deepEqual(heard(routes, listener), [`announce ${one} ${two}`, "announce 198.51.100.3/32"]);
+});
+
+test("what is superseded before it is sent is never sent", () => {
+  const { routes, listener } = settled([one]);
+  routes.announce(two, plain);
+  routes.withdraw(two);
+  routes.withdraw(one);
+  routes.announce(one, plain);
+  assert.equal(routes.pending, 0);
+  assert.deepEqual(heard(routes, listener), []);
+  routes.announce(one, route({ med: 1 }));
+  routes.announce(one, route({ med: 2 }));
+  assert.deepEqual(heard(routes, listener), [`announce ${one}`]);
+  assert.equal(listener.table.get(one.toString())?.med, 2);
+});
+
+test("a refresh repeats what the peer knows, between marks where both sides use them", () => {
+  const { routes, listener } = settled([one, six]);
+  routes.refresh("IPv4");
+  assert.deepEqual(heard(routes, listener), [`announce ${one}`]);
+  const marked = settled([one, six], negotiated({ enhancedRouteRefresh: true }));
+  marked.routes.refresh("IPv6");
+  assert.deepEqual(heard(marked.routes, marked.listener), ["refresh beginning IPv6", `announce ${six}`, "refresh end IPv6"]);
+});
+
+test("what changes during a refresh, and back, is still repeated, because the peer takes the rest for gone", () => {
+  const { routes, listener } = settled([one, two], negotiated({ enhancedRouteRefresh: true }));
+  routes.refresh("IPv4");
+  listener.pull(routes, 1);
+  routes.withdraw(one);
+  routes.announce(one, plain);
+  routes.announce(two, route({ med: 1 }));
+  routes.announce(two, plain);
+  listener.pull(routes);
+  assert.deepEqual([...listener.table.keys()].sort(), [one, two].map(String));
+});
+
+test("a refresh of a family that the session does not carry is nothing", () => {
+  const { routes, listener } = settled([one, six], negotiated({ families: new Set<Family>(["IPv4"]) }));
+  routes.refresh("IPv6");
+  assert.deepEqual(heard(routes, listener), []);
+});
+
+test("routes of a family that was not agreed on stay here, and it is told how many", () => {
+  const { routes, listener } = settled([one, six], negotiated({ families: new Set<Family>(["IPv4"]) }));
+  assert.deepEqual([...listener.table.keys()], [one.toString()]);
+  assert.equal(routes.pending, 0);
+  assert.deepEqual(routes.unsendable(), [{ family: "IPv6", reason: "familyNotNegotiated", prefixes: 1 }]);
+});
+
+test("routes without a next hop stay here, until the configuration names one", () => {
+  const addresses = new Map([["IPv4" as const, address("192.0.2.10")]]);
+  const { routes, listener } = settled([one, six], negotiated(), localEnd({ addresses }));
+  assert.deepEqual(routes.unsendable(), [{ family: "IPv6", reason: "noNextHop", prefixes: 1 }]);
+  const named = route({ nextHop: address("2001:db8::99") });
+  routes.announce(six, named);
+  assert.deepEqual(heard(routes, listener), [`announce ${six}`]);
+  routes.announce(six, plain);
+  assert.deepEqual(heard(routes, listener), [`withdraw ${six}`]);
+  assert.deepEqual(routes.unsendable(), [{ family: "IPv6", reason: "noNextHop", prefixes: 1 }]);
+  assert.equal(routes.announced, 1);
+});
+
+test("when routes are about to go, all of them are told again with GRACEFUL_SHUTDOWN", () => {
+  const { routes, listener } = settled([one, two]);
+  routes.announce(two, route({ communities: [1, 0xffff_ff01] }));
+  listener.pull(routes);
+  routes.setLeaving(true);
+  listener.pull(routes);
+  assert.deepEqual(listener.table.get(one.toString())?.communities, [0xffff_0000]);
+  assert.deepEqual(listener.table.get(two.toString())?.communities, [1, 0xffff_0000, 0xffff_ff01]);
+  const late = prefix("198.51.100.9/32");
+  routes.announce(late, plain);
+  listener.pull(routes);
+  assert.deepEqual(listener.table.get(late.toString())?.communities, [0xffff_0000]);
+  routes.setLeaving(false);
+  listener.pull(routes);
+  assert.equal(listener.table.get(one.toString())?.communities, undefined);
+});
+
+test("the next session begins from nothing, and withdrawn prefixes are forgotten", () => {
+  const { routes } = settled([one, two]);
+  routes.withdraw(one);
+  routes.stop();
+  assert.deepEqual(
+    { pending: routes.pending, announced: routes.announced, next: routes.next() },
+    { pending: 1, announced: 0, next: undefined },
+  );
+  routes.start(negotiated(), localEnd());
+  assert.deepEqual(heard(routes, new Listener(negotiated())), [`announce ${two}`, "end of IPv4", "end of IPv6"]);
+});
+
+test("no message is longer than agreed", () => {
+  for (const extendedMessage of [false, true]) {
+    const routes = new RoutesOut();
+    for (let i = 0; i < 20_000; i++) routes.announce(prefix(`10.${i >> 8}.${i & 255}.0/24`), plain);
+    const agreed = negotiated({ extendedMessage });
+    routes.start(agreed, localEnd());
+    const listener = new Listener(agreed);
+    listener.pull(routes);
+    assert.equal(listener.table.size, 20_000);
+    assert.ok(listener.heard.length < (extendedMessage ? 5 : 25), `${listener.heard.length} messages`);
+  }
+});
+
+test("whatever happens, the peer ends with what is wanted, and hears of no prefix that it does not need to hear of", () => {
+  const attributes = [plain, route({ med: 1 }), route({ localPref: 2, communities: [7] })];
+  const prefixes = [one, two, six, prefix("203.0.113.0/24"), prefix("2001:db8:2::1/128")];
+  const change = fc.oneof(
+    fc.record({
+      type: fc.constant("announce" as const),
+      prefix: fc.constantFrom(...prefixes),
+      route: fc.constantFrom(...attributes),
+    }),
+    fc.record({ type: fc.constant("withdraw" as const), prefix: fc.constantFrom(...prefixes) }),
+    fc.record({ type: fc.constant("pull" as const), most: fc.integer({ min: 1, max: 3 }) }),
+    fc.record({ type: fc.constant("refresh" as const), family: fc.constantFrom<Family>("IPv4", "IPv6") }),
+    fc.record({ type: fc.constant("leaving" as const), leaving: fc.boolean() }),
+    fc.record({ type: fc.constant("restart" as const) }),
+  );
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 60 }), fc.boolean(), (changes, enhancedRouteRefresh) => {
+      const agreed = negotiated({ enhancedRouteRefresh });
+      const routes = new RoutesOut();
+      const wanted = new Map<string, RouteAttributes>(); // prefix -> what the peer should know
+      let listener = new Listener(agreed);
+      let leaving = false;
+      routes.start(agreed, localEnd());
+      for (const step of changes) {
+        if (step.type === "announce") routes.announce(step.prefix, step.route);
+        if (step.type === "announce") wanted.set(step.prefix.toString(), step.route);
+        if (step.type === "withdraw") routes.withdraw(step.prefix);
+        if (step.type === "withdraw") wanted.delete(step.prefix.toString());
+        if (step.type === "pull") listener.pull(routes, step.most);
+        if (step.type === "refresh") routes.refresh(step.family);
+        if (step.type === "leaving") routes.setLeaving(step.leaving);
+        if (step.type === "leaving") leaving = step.leaving;
+        if (step.type !== "restart") continue;
+        routes.stop();
+        routes.start(agreed, localEnd());
+        listener = new Listener(agreed);
+      }
+      listener.pull(routes);
+      const expected = [...wanted].map(([key, { med, communities }]) => {
+        const sent = leaving ? [...communities, 0xffff_0000] : communities;
+        return [key, med, sent.length > 0 ? sent : undefined];
+      });
+      const known = [...listener.table].map(([key, { med, communities }]) => [key, med, communities]);
+      assert.deepEqual(known.sort(), expected.sort());
+      assert.deepEqual([routes.pending, routes.announced], [0, wanted.size]);
+      assert.deepEqual(
+        listener.heard.filter((line) => line.startsWith("unknown")),
+        [],
+      );
+      assert.equal(routes.next(), undefined);
+    }),
+  );
+});

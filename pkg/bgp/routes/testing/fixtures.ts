@@ -1,0 +1,42 @@
+import { type Address, type Family, type Prefix, parseAddress, parsePrefix } from "#pkg/net";
+import type { Negotiated } from "../../session/negotiated.ts";
+import type { LocalEnd, RouteAttributes } from "../route.ts";
+
+export function address(text: string): Address {
+  const found = parseAddress(text);
+  if (found === undefined) throw new Error(`No address: ${text}`);
+  return found;
+}
+
+export function prefix(text: string): Prefix {
+  const found = parsePrefix(text);
+  if (found === undefined) throw new Error(`No prefix: ${text}`);
+  return found;
+}
+
+export function route(differences: Partial<RouteAttributes> = {}): RouteAttributes {
+  return {
+    ...{ localPref: undefined, med: undefined, asPathPrepend: 0, communities: [], largeCommunities: [] },
+    ...{ linkBandwidth: undefined, nextHop: undefined },
+    ...differences,
+  };
+}
+
+export function negotiated(differences: Partial<Negotiated> = {}): Negotiated {
+  return {
+    ...{ peerAsn: 64_512, peerRouterId: address("192.0.2.1"), holdTimeSeconds: 90, keepaliveSeconds: 30 },
+    families: new Set<Family>(["IPv4", "IPv6"]),
+    ...{ fourOctetAsn: true, extendedMessage: false, routeRefresh: true, enhancedRouteRefresh: false },
+    ...{ extendedNextHop: false, gracefulRestart: false },
+    ...differences,
+  };
+}
+
+/** An eBGP session of AS 64500 at 192.0.2.10 and 2001:db8::10. */
+export function localEnd(differences: Partial<LocalEnd> = {}): LocalEnd {
+  const addresses = new Map<Family, Address>([
+    ["IPv4", address("192.0.2.10")],
+    ["IPv6", address("2001:db8::10")],
+  ]);
+  return { asn: 64_500, internal: false, addresses, linkLocal: undefined, ...differences };
+}

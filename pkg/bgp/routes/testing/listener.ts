@@ -1,0 +1,65 @@
+import type { Family } from "#pkg/net";
+import { decodeMessage } from "../../codec/message-codec.ts";
+import { MessageReader } from "../../codec/message-reader.ts";
+import type { PathAttributes, RouteRefresh, Update } from "../../codec/messages.ts";
+import type { Negotiated } from "../../session/negotiated.ts";
+import type { RoutesOut } from "../routes-out.ts";
+
+/** The other end of a session: keeps what it is told as a router does, marks of RFC 7313 and End-of-RIB included. */
+export class Listener {
+  readonly table = new Map<string, PathAttributes>(); // prefix -> what was said last
+  /** One line for each message. */
+  readonly heard: string[] = [];
+  readonly #negotiated: Negotiated;
+  readonly #stale = new Set<string>();
+
+  constructor(negotiated: Negotiated) {
+    this.#negotiated = negotiated;
+  }
+
+  /** Takes up to `most` messages. @returns whether there may be more */
+  pull(routes: RoutesOut, most = Number.POSITIVE_INFINITY): boolean {
+    for (let taken = 0; taken < most; taken++) {
+      const message = routes.next();
+      if (message === undefined) return false;
+      this.#hear(message);
+    }
+    return true;
+  }
+
+  #hear(octets: Uint8Array): void {
+    const { extendedMessage } = this.#negotiated;
+    const reader = new MessageReader();
+    reader.push(octets);
+    const frame = reader.next(extendedMessage);
+    if (frame === undefined || reader.next(extendedMessage) !== undefined) throw new Error("Not one whole message");
+    const message = decodeMessage(frame, { ...this.#negotiated, internal: false });
+    if (message.type === "routeRefresh") this.#refresh(message);
+    else if (message.type === "update") this.#update(message);
+    else throw new Error(`A ${message.type} is no route`);
+  }
+
+  #update({ withdrawn, announced, attributes, endOfRib, forgiven }: Update): void {
+    if (forgiven.length > 0) throw new Error(forgiven.join("; "));
+    for (const prefix of withdrawn) if (!this.table.delete(prefix.toString())) this.heard.push(`unknown ${prefix}`);
+    for (const prefix of announced) {
+      if (attributes !== undefined) this.table.set(prefix.toString(), attributes);
+      this.#stale.delete(prefix.toString());
+    }
+    if (withdrawn.length > 0) this.heard.push(`withdraw ${withdrawn.join(" ")}`);
+    if (announced.length > 0) this.heard.push(`announce ${announced.join(" ")}`);
+    if (endOfRib !== undefined) this.heard.push(`end of ${family(endOfRib.afi)}`);
+  }
+
+  #refresh({ afi, subtype }: RouteRefresh): void {
+    this.heard.push(`refresh ${subtype} ${family(afi)}`);
+    const those = [...this.table.keys()].filter((prefix) => prefix.includes(":") === (afi === 2));
+    if (subtype === "beginning") for (const prefix of those) this.#stale.add(prefix);
+    if (subtype === "end") for (const prefix of this.#stale) this.table.delete(prefix);
+    if (subtype === "end") this.#stale.clear();
+  }
+}
+
+function family(afi: number): Family {
+  return afi === 1 ? "IPv4" : "IPv6";
+}
