@@ -24,6 +24,7 @@ const pure = [
   ],
   /pkg\/memberlist\/(keyring|octets|node-fields|packet-budget|wire|messages|message-type|memberlist-error)\.ts$/,
   /pkg\/layer2\/(answer|arp|mac|claim|claim-limiter|question|.*-responder|gratuitous|queue|eligibility|.*-schedule)\.ts$/,
+  /pkg\/bfd\/(fsm|session|diagnostic|status|parameters|view|messages)\.ts$/,
   /pkg\/node-checks\/(judge|finding|subnets|setting)\.ts$/,
   /pkg\/linux\/(filter|netlink|link-table)\.ts$/,
   /pkg\/[^/]+\/(.*-)?codec\.ts$/,
@@ -81,7 +82,7 @@ test("there is something to check", () => {
 test("pure code imports no I/O, no clock and no system call", () => {
   const impure = (target: string) =>
     (target.startsWith("node:") && !pureNodeModules.has(target)) ||
-    /^#pkg\/(k8s|linux|http|metrics|log|flags|layer2)$/.test(target);
+    /^#pkg\/(k8s|linux|http|metrics|log|flags|layer2|threads)$/.test(target);
   assert.deepEqual(
     offenders(({ file, target, typeOnly }) => isPure(file) && !typeOnly && impure(target)),
     [],

@@ -1,0 +1,269 @@
+import { Worker } from "node:worker_threads";
+import { type Millis, SystemClock, systemRandom } from "#pkg/clock";
+import type { BfdProfile } from "#pkg/config";
+import { EventFd } from "#pkg/linux";
+import type { Log } from "#pkg/log";
+import type { Address } from "#pkg/net";
+import { Supervisor, workerFile } from "#pkg/threads";
+import { diagnosticText } from "./diagnostic.ts";
+import {
+  type Command,
+  type IgnoredReason,
+  ignoredReasons,
+  type Order,
+  packetNames,
+  type Report,
+  type SessionView,
+  totalNames,
+  type WorkerStart,
+} from "./messages.ts";
+import { parametersOf } from "./parameters.ts";
+import { SharedCounters } from "./shared-counters.ts";
+import { type BfdStatus, statusAfter, unknownStatus } from "./status.ts";
+
+/** Between which ends a session is. Watchers of equal ends share it. */
+export interface BfdEnds {
+  readonly peer: Address;
+  /** This side's address; the kernel's choice when unset. */
+  readonly local?: Address | undefined;
+  /** Needed for a link-local peer. */
+  readonly interface?: string | undefined;
+  /** Routers may be between both ends (RFC 5883). */
+  readonly multihop: boolean;
+}
+
+/** One watcher's hold on a session, which ends with the last of them. */
+export interface BfdWatch extends Disposable {
+  readonly status: BfdStatus;
+  /** Changes the parameters of a session that goes on. */
+  configure(profile: BfdProfile): void;
+}
+
+/** A session for people and programs. Intervals are what both sides agreed on. */
+export interface BfdDescription extends BfdStatus {
+  readonly peer: string;
+  readonly local: string | undefined;
+  readonly interface: string | undefined;
+  readonly multihop: boolean;
+  readonly profile: string;
+  /** When it came into its state, as a date; undefined before it has left the first one. */
+  readonly since: string | undefined;
+  readonly session: Omit<SessionView, "diagnostic" | "remoteDiagnostic"> & {
+    readonly diagnostic: string;
+    readonly remoteDiagnostic: string;
+  };
+}
+
+/** They only grow for as long as the session is watched. */
+export interface BfdSessionCounters {
+  readonly peer: string;
+  readonly up: boolean;
+  readonly controlIn: number;
+  readonly controlOut: number;
+  readonly echoIn: number;
+  readonly echoOut: number;
+  readonly upEvents: number;
+  readonly downEvents: number;
+  /** How often a watcher was told of a change. */
+  readonly notifications: number;
+}
+
+export interface BfdOptions {
+  readonly log: Log;
+  /** The date, for `describe`. */
+  readonly date: () => Date;
+}
+
+type OnChange = (status: BfdStatus) => void;
+
+interface Entry {
+  readonly ends: BfdEnds;
+  readonly id: number;
+  readonly counters: SharedCounters<(typeof packetNames)[number]>;
+  readonly watchers: Set<OnChange>;
+  profile: BfdProfile;
+  status: BfdStatus;
+  view: SessionView | undefined;
+  since: Date | undefined;
+  upEvents: number;
+  downEvents: number;
+  notifications: number;
+}
+
+/**
+ * Watches the paths to peers (RFC 5880). A thread of its own does it, so that nothing here delays a packet or makes a peer look silent;
+ * one that dies is replaced and begins all sessions anew, which is told as `unknown`, not as a failure.
+ */
+export class Bfd implements AsyncDisposable {
+  readonly #log: Log;
+  readonly #date: () => Date;
+  readonly #totals = new SharedCounters(totalNames);
+  readonly #entries = new Map<string, Entry>(); // ends as text -> entry
+  readonly #supervisor: Supervisor<Worker>;
+  #wake: EventFd | undefined; // From the first watch on.
+  #lastId = 0;
+
+  constructor({ log, date }: BfdOptions) {
+    this.#log = log;
+    this.#date = date;
+    this.#supervisor = new Supervisor({
+      spawn: () => this.#spawn(),
+      onDeath: (cause, restartAfter) => this.#onDeath(cause, restartAfter),
+      clock: new SystemClock(),
+      random: systemRandom,
+    });
+  }
+
+  /** Keeps a session with the peer while the watch lives, and calls `onChange` whenever `status` is another. */
+  watch(ends: BfdEnds, profile: BfdProfile, onChange: OnChange): BfdWatch {
+    this.#start();
+    const key = keyOf(ends);
+    const entry = this.#entries.get(key) ?? this.#add(key, ends, profile);
+    const watcher: OnChange = (status) => onChange(status); // The same function may watch twice.
+    entry.watchers.add(watcher);
+    const configure = (changed: BfdProfile): void => {
+      entry.profile = changed;
+      this.#send({ type: "set", order: orderOf(entry) });
+    };
+    configure(profile);
+    return {
+      get status() {
+        return entry.status;
+      },
+      configure,
+      [Symbol.dispose]: () => {
+        if (!entry.watchers.delete(watcher) || entry.watchers.size > 0) return;
+        this.#entries.delete(key);
+        this.#send({ type: "remove", id: entry.id });
+      },
+    };
+  }
+
+  describe(): BfdDescription[] {
+    return [...this.#entries.values()].flatMap(({ ends, profile, status, view, since }) =>
+      view === undefined
+        ? []
+        : {
+            ...{ peer: ends.peer.toString(), local: ends.local?.toString(), interface: ends.interface, multihop: ends.multihop },
+            ...{ profile: profile.name, ...status, since: since?.toISOString() },
+            session: {
+              ...view,
+              diagnostic: diagnosticText(view.diagnostic),
+              remoteDiagnostic: diagnosticText(view.remoteDiagnostic),
+            },
+          },
+    );
+  }
+
+  counters(): BfdSessionCounters[] {
+    return [...this.#entries.values()].map(({ ends, status, counters, upEvents, downEvents, notifications }) => ({
+      ...{ peer: ends.peer.toString(), up: status.verdict === "up", ...counters.all(), upEvents, downEvents, notifications },
+    }));
+  }
+
+  /** Control packets that were taken for no session, since the process began. */
+  ignored(): Record<IgnoredReason, number> {
+    const totals = this.#totals.all();
+    return Object.fromEntries(ignoredReasons.map((reason) => [reason, totals[reason]])) as Record<IgnoredReason, number>;
+  }
+
+  /** Tells the peers that it is meant so, and ends the thread. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop();
+    await this.#supervisor.stop();
+    process.off("exit", this.#stop);
+    this.#wake?.[Symbol.dispose]();
+    this.#wake = undefined;
+  }
+
+  #start(): void {
+    if (this.#wake !== undefined) return;
+    this.#wake = EventFd.create();
+    process.on("exit", this.#stop);
+    this.#supervisor.start();
+  }
+
+  /** Also run when the process exits: Node waits for its threads, and this one would sleep on. */
+  readonly #stop = (): void => {
+    this.#totals.add("stop");
+    this.#wake?.signal();
+  };
+
+  #add(key: string, ends: BfdEnds, profile: BfdProfile): Entry {
+    const entry: Entry = {
+      ...{ ends, profile, id: ++this.#lastId, counters: new SharedCounters(packetNames), watchers: new Set<OnChange>() },
+      ...{ status: unknownStatus, view: undefined, since: undefined, upEvents: 0, downEvents: 0, notifications: 0 },
+    };
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  #spawn(): Worker {
+    if (this.#wake === undefined) throw new Error("Cannot start the BFD thread: it has no descriptor to wake it");
+    const orders = [...this.#entries.values()].map(orderOf);
+    const workerData: WorkerStart = { totals: this.#totals.memory, wake: this.#wake.fd, orders };
+    const worker = new Worker(workerFile(import.meta.url, "bfd-worker.js"), { name: "bfd", workerData });
+    worker.on("message", (report: Report) => this.#take(report));
+    return worker;
+  }
+
+  #take(report: Report): void {
+    for (const entry of this.#entries.values()) if (entry.id === report.id) this.#show(entry, report.view);
+  }
+
+  #show(entry: Entry, view: SessionView): void {
+    const before = entry.view;
+    entry.view = view;
+    const log = this.#log.with({ op: "bfd", peer: entry.ends.peer.toString(), multihop: entry.ends.multihop });
+    if (view.problem !== undefined && view.problem !== before?.problem)
+      log.error("BFD session cannot send or receive, trying again", { error: view.problem });
+    if (view.state === (before?.state ?? "down")) return;
+    entry.since = this.#date();
+    if (view.state === "up") entry.upEvents++;
+    else if (before?.state === "up") entry.downEvents++;
+    const status = statusAfter(entry.status, before?.state ?? "down", view);
+    log[status.verdict === "failed" ? "warn" : "info"]("BFD session changed", {
+      ...{ from: before?.state ?? "down", to: view.state, verdict: status.verdict, diagnostic: diagnosticText(view.diagnostic) },
+      ...{ peerState: view.remoteState, peerDiagnostic: diagnosticText(view.remoteDiagnostic), detectionMs: view.detectionMs },
+    });
+    this.#setStatus(entry, status);
+  }
+
+  #setStatus(entry: Entry, status: BfdStatus): void {
+    const { verdict } = entry.status;
+    entry.status = status;
+    if (status.verdict === verdict) return;
+    for (const watcher of [...entry.watchers]) {
+      entry.notifications++;
+      watcher(status);
+    }
+  }
+
+  #onDeath(cause: unknown, restartAfter: Millis): void {
+    const fields = { op: "bfd", error: cause, restartAfterMs: restartAfter };
+    this.#log.error("the thread that keeps BFD sessions died and is restarted", fields);
+    for (const entry of this.#entries.values()) {
+      entry.view = undefined;
+      this.#setStatus(entry, { verdict: "unknown", reason: "the thread that keeps BFD sessions died and is being restarted" });
+    }
+  }
+
+  #send(command: Command): void {
+    this.#supervisor.thread?.postMessage(command);
+    this.#wake?.signal();
+  }
+}
+
+function keyOf({ peer, local, interface: name, multihop }: BfdEnds): string {
+  return `${multihop ? "multihop" : "single hop"} ${peer} ${local ?? ""} ${name ?? ""}`;
+}
+
+function orderOf({ ends, id, profile, counters }: Entry): Order {
+  return {
+    ...{ id, multihop: ends.multihop, minimumTtl: profile.minimumTtl, counters: counters.memory },
+    peer: ends.peer.toBytes(),
+    local: ends.local?.toBytes(),
+    interfaceName: ends.interface,
+    parameters: parametersOf(profile, ends),
+  };
+}

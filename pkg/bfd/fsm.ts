@@ -1,0 +1,224 @@
+import type { Millis } from "#pkg/clock";
+import type { ControlPacket, State } from "./control-codec.ts";
+import { Diagnostic } from "./diagnostic.ts";
+import {
+  detectionTime,
+  echoInterval,
+  noEcho,
+  type Parameters,
+  type Session,
+  slowMs,
+  transmitInterval,
+  unknownRemote,
+} from "./session.ts";
+
+export type Event =
+  /** A packet for this session, decoded and checked. */
+  | { readonly type: "packet"; readonly packet: ControlPacket }
+  /**
+   * Time has passed. `late` is for how long before `now` nobody was listening although it was time to, after which everything that
+   * had arrived was taken.
+   */
+  | { readonly type: "timer"; readonly late: Millis }
+  /** An echo packet came back. */
+  | { readonly type: "echo" }
+  /** Other parameters are wanted; the session stays as it is. */
+  | { readonly type: "configure"; readonly parameters: Parameters }
+  /** The session is of no more use (RFC 5880, section 6.8.16). It answers nothing any more, and goes on saying so. */
+  | { readonly type: "disable" };
+
+export type Effect =
+  | { readonly type: "send"; readonly packet: ControlPacket }
+  | { readonly type: "sendEcho" }
+  /** `Session.diagnostic` says why. */
+  | { readonly type: "changed"; readonly from: State; readonly to: State };
+
+/** Where a state of the peer leads; absent: stay (RFC 5880, section 6.8.6). */
+const onPeerState: Record<State, Partial<Record<State, State>>> = {
+  adminDown: {},
+  down: { down: "init", init: "up" },
+  init: { adminDown: "down", init: "up", up: "up" },
+  up: { adminDown: "down", down: "down" },
+};
+
+// Below this a deadline was met: no scheduler is exact.
+const punctual: Millis = 1;
+
+/**
+ * Advances a session by one event. Answers every event in every state, and never throws. `chance` is uniform in [0, 1) and makes the
+ * jitter of what is sent next.
+ */
+export function step(session: Session, event: Event, now: Millis, chance: number): [Session, Effect[]] {
+  const effects: Effect[] = [];
+  const reacted = echoes(session, negotiate(session, react(session, event, now)), now);
+  const detecting = { ...reacted, detectAt: detectAt(session, reacted, event, now) };
+  const next = transmit(session, detecting, event, now, chance, effects);
+  if (next.state !== session.state) effects.push({ type: "changed", from: session.state, to: next.state });
+  return [next, effects];
+}
+
+/** What the event itself says of the state, and of the peer. */
+function react(session: Session, event: Event, now: Millis): Session {
+  switch (event.type) {
+    case "packet":
+      return receive(session, event.packet, now);
+    case "timer":
+      return expire(session, event.late, now);
+    case "echo": {
+      const interval = echoInterval(session);
+      if (interval === undefined || session.echo.sendAt === Infinity) return session; // It was long on its way.
+      const detectAt = now + session.parameters.multiplier * interval;
+      return { ...session, echo: { ...session.echo, detectAt }, excused: false };
+    }
+    case "configure":
+      return { ...session, parameters: event.parameters };
+    case "disable":
+      return enter(session, "adminDown", Diagnostic.administrativelyDown);
+    default:
+      return event satisfies never;
+  }
+}
+
+/** RFC 5880, section 6.8.6, from where the session has been found. */
+function receive(session: Session, packet: ControlPacket, now: Millis): Session {
+  const { state, diagnostic, multiplier, desiredMinTx, demand, controlPlaneIndependent } = packet;
+  const heard: Session = {
+    ...session,
+    remote: {
+      ...{ state, diagnostic, multiplier, desiredMinTx, demand, controlPlaneIndependent },
+      discriminator: packet.myDiscriminator,
+      minRx: packet.requiredMinRx,
+      minEchoRx: packet.requiredMinEchoRx,
+    },
+    poll: packet.final ? pollAfterFinal[session.poll] : session.poll,
+    heardAt: now,
+    excused: false,
+  };
+  const to = onPeerState[session.state][state] ?? session.state;
+  return to === session.state ? heard : enter(heard, to, to === "down" ? Diagnostic.neighborSignaledDown : session.diagnostic);
+}
+
+const pollAfterFinal = { none: "none", running: "none", again: "running" } as const;
+
+/** RFC 5880, sections 6.8.4 and 6.8.5. Time in which nobody was listening is no silence of the peer, and excused once. */
+function expire(session: Session, late: Millis, now: Millis): Session {
+  const { echo, excused } = session;
+  const silent = now >= session.detectAt;
+  if (!silent && now < echo.detectAt) return session;
+  if (late > punctual && !excused) {
+    const grace = now + Math.min(late, detectionTime(session));
+    const later = { detectAt: Math.max(session.detectAt, grace), echo: { ...echo, detectAt: Math.max(echo.detectAt, grace) } };
+    return { ...session, ...later, excused: true };
+  }
+  const wasAlive = session.state === "init" || session.state === "up";
+  if (!silent) return enter(session, "down", Diagnostic.echoFailed);
+  // Nothing that this peer said holds any more: the next one may be another, that began anew.
+  const alone = { ...session, remote: unknownRemote };
+  return wasAlive ? enter(alone, "down", Diagnostic.detectionTimeExpired) : alone;
+}
+
+function enter(session: Session, state: State, diagnostic: Diagnostic): Session {
+  return { ...session, state, diagnostic: state === "up" ? Diagnostic.none : diagnostic };
+}
+
+/** What this side asks for in its packets, and when it counts (RFC 5880, section 6.8.3). */
+function negotiate(before: Session, session: Session): Session {
+  const { parameters, state } = session;
+  const up = state === "up";
+  const desiredMinTx = up ? parameters.transmitMs : Math.max(parameters.transmitMs, slowMs);
+  // While echoes come back, they detect, and control packets need not be fast.
+  const echoing = up && session.echo.detectAt !== Infinity && echoInterval(session) !== undefined;
+  const requiredMinRx = echoing ? Math.max(parameters.receiveMs, slowMs) : parameters.receiveMs;
+  if (!up)
+    return { ...session, desiredMinTx, requiredMinRx, transmitFloor: desiredMinTx, detectFloor: requiredMinRx, poll: "none" };
+  const changed = desiredMinTx !== before.desiredMinTx || requiredMinRx !== before.requiredMinRx;
+  const poll = !changed ? session.poll : session.poll === "none" ? "running" : "again";
+  const settled = poll === "none";
+  return {
+    ...{ ...session, desiredMinTx, requiredMinRx, poll },
+    transmitFloor: settled ? desiredMinTx : Math.min(session.transmitFloor, desiredMinTx),
+    detectFloor: settled ? requiredMinRx : Math.max(session.detectFloor, requiredMinRx),
+  };
+}
+
+/** Begins and ends the echo function, which runs only while both sides are up. */
+function echoes(before: Session, session: Session, now: Millis): Session {
+  const wanted = session.state === "up" && session.remote.state === "up" && echoInterval(session) !== undefined;
+  if (!wanted) return { ...session, echo: noEcho };
+  return before.echo.sendAt === Infinity ? { ...session, echo: { sendAt: now, detectAt: Infinity } } : session;
+}
+
+function detectAt(before: Session, session: Session, event: Event, now: Millis): Millis {
+  if (session.remote.discriminator === 0) return Infinity;
+  const time = detectionTime(session);
+  if (event.type === "packet") return now + time;
+  return time === detectionTime(before) ? session.detectAt : session.heardAt + time;
+}
+
+/** Sends what is due (RFC 5880, section 6.8.7), and tells when the next is. */
+function transmit(before: Session, session: Session, event: Event, now: Millis, chance: number, effects: Effect[]): Session {
+  const jitter = (interval: Millis): Millis => interval * jitterFactor(session.parameters.multiplier, chance);
+  let { sendAt, sentAt, echo } = session;
+  const polled = event.type === "packet" && event.packet.poll && session.state !== "adminDown";
+  if (polled) effects.push({ type: "send", packet: { ...controlPacket(session), poll: false, final: true } });
+  if (!maySend(session)) sendAt = Infinity;
+  else {
+    const interval = transmitInterval(session);
+    if (sendAt === Infinity || interval < transmitInterval(before)) sendAt = Math.min(sendAt, sentAt + jitter(interval));
+    // Whoever answered a poll has said what is new; one that polls still has to ask.
+    const news = saysOther(before, session) && (!polled || session.poll !== "none");
+    if (news || now >= sendAt) {
+      effects.push({ type: "send", packet: controlPacket(session) });
+      sentAt = now;
+      sendAt = now + jitter(interval);
+    }
+  }
+  const every = echoInterval(session);
+  if (every !== undefined && now >= echo.sendAt) {
+    effects.push({ type: "sendEcho" });
+    echo = { ...echo, sendAt: now + jitter(every) };
+  }
+  return { ...session, sendAt, sentAt, echo };
+}
+
+/** Whether periodic packets are sent (RFC 5880, section 6.8.7). */
+function maySend({ parameters, remote, state, poll }: Session): boolean {
+  if (parameters.passive && remote.discriminator === 0) return false;
+  if (remote.minRx === 0) return false;
+  return !(remote.demand && state === "up" && remote.state === "up" && poll === "none");
+}
+
+/** Whether the peer has to learn of something at once. */
+function saysOther(before: Session, session: Session): boolean {
+  return (
+    before.state !== session.state ||
+    before.diagnostic !== session.diagnostic ||
+    before.desiredMinTx !== session.desiredMinTx ||
+    before.requiredMinRx !== session.requiredMinRx ||
+    before.parameters.multiplier !== session.parameters.multiplier ||
+    before.parameters.echoReceiveMs !== session.parameters.echoReceiveMs
+  );
+}
+
+function controlPacket(session: Session): ControlPacket {
+  return {
+    diagnostic: session.diagnostic,
+    state: session.state,
+    poll: session.poll !== "none",
+    final: false,
+    // This implementation ends with the process that speaks BGP: it says nothing of forwarding that goes on without it.
+    controlPlaneIndependent: false,
+    demand: false,
+    multiplier: session.parameters.multiplier,
+    myDiscriminator: session.discriminator,
+    yourDiscriminator: session.remote.discriminator,
+    desiredMinTx: session.desiredMinTx,
+    requiredMinRx: session.requiredMinRx,
+    requiredMinEchoRx: session.parameters.echoReceiveMs,
+  };
+}
+
+/** RFC 5880, section 6.8.7: 75 to 100 % of the interval; at most 90 % where one lost packet is one too many. */
+function jitterFactor(multiplier: number, chance: number): number {
+  return 0.75 + chance * (multiplier === 1 ? 0.15 : 0.25);
+}

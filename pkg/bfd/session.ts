@@ -1,0 +1,125 @@
+import type { Millis } from "#pkg/clock";
+import type { State } from "./control-codec.ts";
+import { Diagnostic } from "./diagnostic.ts";
+
+/** What is wanted of a session. Intervals are at least 10 ms. */
+export interface Parameters {
+  readonly transmitMs: Millis;
+  readonly receiveMs: Millis;
+  readonly multiplier: number;
+  /** Says nothing before the peer does (RFC 5880, section 6.1). */
+  readonly passive: boolean;
+  /** How often echo packets are sent at most; undefined for none. */
+  readonly echoMs: Millis | undefined;
+  /** How often the peer may send echo packets, which are looped back; 0 for never. */
+  readonly echoReceiveMs: Millis;
+}
+
+/** What the last packet of the peer said. */
+export interface Remote {
+  readonly state: State;
+  readonly diagnostic: Diagnostic;
+  /** 0: nothing was heard for a detection time. */
+  readonly discriminator: number;
+  readonly multiplier: number;
+  readonly desiredMinTx: Millis;
+  readonly minRx: Millis;
+  readonly minEchoRx: Millis;
+  readonly demand: boolean;
+  readonly controlPlaneIndependent: boolean;
+}
+
+/** The echo function on this side (RFC 5880, section 6.4). */
+export interface Echo {
+  /** When the next one leaves; never while the function is not in use. */
+  readonly sendAt: Millis;
+  /** When the session goes down for want of echoes; never before one has come back. */
+  readonly detectAt: Millis;
+}
+
+/** A session's state, all of it data; what moves it is `step`. Deadlines are instants, Infinity is never. */
+export interface Session {
+  readonly parameters: Parameters;
+  readonly state: State;
+  readonly diagnostic: Diagnostic;
+  readonly discriminator: number;
+  readonly remote: Remote;
+  /** A poll sequence (RFC 5880, section 6.5): none, one that runs, or one after which another is needed. */
+  readonly poll: "none" | "running" | "again";
+  /** As this side says in its packets: bfd.DesiredMinTxInterval and bfd.RequiredMinRxInterval. */
+  readonly desiredMinTx: Millis;
+  readonly requiredMinRx: Millis;
+  /** The same two as they count here: what eases a duty counts only once the peer knows of it (RFC 5880, section 6.8.3). */
+  readonly transmitFloor: Millis;
+  readonly detectFloor: Millis;
+  /** When the last packet left that was not the answer to a poll. */
+  readonly sentAt: Millis;
+  readonly sendAt: Millis;
+  readonly heardAt: Millis;
+  readonly detectAt: Millis;
+  /** Silence was excused once since the last packet, because nobody here was listening. */
+  readonly excused: boolean;
+  readonly echo: Echo;
+}
+
+/** RFC 5880, section 6.8.3: how fast packets may be sent at most while the session is not up. */
+export const slowMs: Millis = 1000;
+
+/** RFC 5880, section 6.8.1. */
+export const unknownRemote: Remote = {
+  state: "down",
+  diagnostic: Diagnostic.none,
+  discriminator: 0,
+  multiplier: 0,
+  desiredMinTx: 0,
+  minRx: 0.001,
+  minEchoRx: 0,
+  demand: false,
+  controlPlaneIndependent: false,
+};
+
+export const noEcho: Echo = { sendAt: Infinity, detectAt: Infinity };
+
+/** A session that begins: down, and due to say so unless it is passive. `discriminator` is not 0, and no other session's here. */
+export function newSession(parameters: Parameters, discriminator: number, now: Millis): Session {
+  const desiredMinTx = Math.max(parameters.transmitMs, slowMs);
+  return {
+    parameters,
+    state: "down",
+    diagnostic: Diagnostic.none,
+    discriminator,
+    remote: unknownRemote,
+    poll: "none",
+    desiredMinTx,
+    requiredMinRx: parameters.receiveMs,
+    transmitFloor: desiredMinTx,
+    detectFloor: parameters.receiveMs,
+    sentAt: -Infinity,
+    sendAt: parameters.passive ? Infinity : now,
+    heardAt: -Infinity,
+    detectAt: Infinity,
+    excused: false,
+    echo: noEcho,
+  };
+}
+
+/** RFC 5880, section 6.8.4. */
+export function detectionTime({ remote, detectFloor }: Session): Millis {
+  return remote.multiplier * Math.max(detectFloor, remote.desiredMinTx);
+}
+
+/** RFC 5880, section 6.8.2, before jitter. */
+export function transmitInterval({ remote, transmitFloor }: Session): Millis {
+  return Math.max(transmitFloor, remote.minRx);
+}
+
+/** Undefined where none is wanted, or the peer would not loop it back. */
+export function echoInterval({ parameters, remote }: Session): Millis | undefined {
+  if (parameters.echoMs === undefined || remote.minEchoRx === 0) return undefined;
+  return Math.max(parameters.echoMs, remote.minEchoRx);
+}
+
+/** When `step` has something to do for time alone. */
+export function nextAt({ sendAt, detectAt, echo }: Session): Millis {
+  return Math.min(sendAt, detectAt, echo.sendAt, echo.detectAt);
+}
