@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Reader, Writer } from "./octets.ts";
+import { hex, octets } from "./testing/octets.ts";
+
+class Short extends Error {}
+const reader = (text: string) => new Reader(octets(text), (found) => new Short(found));
+
+test("integers are big-endian and unsigned", () => {
+  const all = reader("ff fffe fffffffd");
+  assert.deepEqual([all.u8(), all.u16(), all.u32(), all.remaining], [0xff, 0xfffe, 0xffff_fffd, 0]);
+  assert.equal(hex(new Writer().u8(0xff).u16(0xfffe).u32(0xffff_fffd).finish()), "fffffefffffffd");
+});
+
+const beyond: [name: string, read: (from: Reader) => unknown][] = [
+  ["an octet", (from) => [from.take(3), from.u8()]],
+  ["two", (from) => [from.take(2), from.u16()]],
+  ["four", (from) => from.u32()],
+  ["any number", (from) => from.take(4)],
+];
+for (const [name, read] of beyond)
+  test(`reading ${name} beyond the end raises the protocol's own error, which says where`, () => {
+    assert.throws(() => read(reader("010203")), {
+      constructor: Short,
+      message: /^\d octets are wanted at offset \d of 3, \d are left$/,
+    });
+  });
+
+test("a view of the rest may be empty", () => {
+  const all = reader("01 02");
+  assert.equal(hex(all.rest()), "0102");
+  assert.equal(all.rest().length, 0);
+});
+
+const unwritable: [name: string, write: (to: Writer) => unknown][] = [
+  ["an octet of 256", (to) => to.u8(256)],
+  ["two of 65,536", (to) => to.u16(0x1_0000)],
+  ["four of 2^32", (to) => to.u32(2 ** 32)],
+  ["a negative number", (to) => to.u32(-1)],
+  ["a fraction", (to) => to.u8(0.5)],
+  ["no number", (to) => to.u8(Number.NaN)],
+];
+for (const [name, write] of unwritable)
+  test(`the writer refuses ${name}`, () => {
+    assert.throws(() => write(new Writer()), RangeError);
+  });
+
+test("the writer grows", () => {
+  const writer = new Writer();
+  for (let index = 0; index < 1000; index++) writer.put(Uint8Array.of(index, index >>> 8));
+  const all = writer.finish();
+  assert.equal(all.length, 2000);
+  assert.deepEqual([all[1998], all[1999]], [999 & 255, 3]);
+});

@@ -1,0 +1,76 @@
+/** Anything that can be said in BGP, for the property tests. */
+import fc from "fast-check";
+import { Address, type Family, Prefix } from "#pkg/net";
+import type { AsPathSegment, Capability, LargeCommunity, Open, PathAttributes } from "../messages.ts";
+
+const unsigned = (bits: number) => fc.integer({ min: 0, max: 2 ** bits - 1 });
+const asn = fc.oneof(fc.integer({ min: 1, max: 70_000 }), fc.integer({ min: 1, max: 2 ** 32 - 1 }));
+const some = <Item>(item: fc.Arbitrary<Item>) => fc.array(item, { minLength: 1, maxLength: 40 });
+
+export function anyAddress(family: Family): fc.Arbitrary<Address> {
+  const max = family === "IPv4" ? 2n ** 32n - 1n : 2n ** 128n - 1n;
+  return fc.bigInt({ min: 0n, max }).map((value) => new Address(family, value));
+}
+
+export function anyPrefix(family: Family): fc.Arbitrary<Prefix> {
+  return fc
+    .tuple(anyAddress(family), fc.integer({ min: 0, max: family === "IPv4" ? 32 : 128 }))
+    .map(([address, length]) => new Prefix(address, length));
+}
+
+export const anyAsPath: fc.Arbitrary<AsPathSegment[]> = fc.array(
+  fc.record({ type: fc.constantFrom("set", "sequence"), asns: fc.array(asn, { minLength: 1, maxLength: 10 }) }),
+  { maxLength: 4 },
+);
+
+const largeCommunity: fc.Arbitrary<LargeCommunity> = fc.record({
+  globalAdministrator: unsigned(32),
+  localData1: unsigned(32),
+  localData2: unsigned(32),
+});
+
+/** Without next hops. */
+export const anyAttributes: fc.Arbitrary<PathAttributes> = fc.record({
+  origin: fc.constantFrom("igp", "egp", "incomplete"),
+  asPath: anyAsPath,
+  nextHops: fc.constant([]),
+  med: fc.option(unsigned(32), { nil: undefined }),
+  localPref: fc.option(unsigned(32), { nil: undefined }),
+  communities: fc.option(some(unsigned(32)), { nil: undefined }),
+  extendedCommunities: fc.option(some(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })), { nil: undefined }),
+  largeCommunities: fc.option(some(largeCommunity), { nil: undefined }),
+});
+
+const family = { afi: unsigned(16), safi: unsigned(8) };
+const families = <Item>(item: fc.Arbitrary<Item>) => fc.array(item, { maxLength: 8 });
+
+export const anyCapability: fc.Arbitrary<Capability> = fc.oneof(
+  fc.record({ type: fc.constant("multiprotocol"), ...family }),
+  fc.constantFrom<Capability>({ type: "routeRefresh" }, { type: "enhancedRouteRefresh" }, { type: "extendedMessage" }),
+  fc.record({ type: fc.constant("fourOctetAsn"), asn: unsigned(32) }),
+  fc.record({
+    type: fc.constant("extendedNextHop"),
+    families: families(fc.record({ ...family, nextHopAfi: unsigned(16) })),
+  }),
+  fc.record({
+    type: fc.constant("gracefulRestart"),
+    restarting: fc.boolean(),
+    notification: fc.boolean(),
+    timeSeconds: unsigned(12),
+    families: families(fc.record({ ...family, forwardingPreserved: fc.boolean() })),
+  }),
+  fc.record({
+    type: fc.constant("unknown"),
+    code: fc.integer({ min: 71, max: 255 }),
+    value: fc.uint8Array({ maxLength: 40 }),
+  }),
+);
+
+export const anyOpen: fc.Arbitrary<Open> = fc.record({
+  type: fc.constant("open"),
+  version: fc.constant(4),
+  asn: unsigned(16),
+  holdTimeSeconds: unsigned(16).filter((seconds) => seconds !== 1 && seconds !== 2),
+  routerId: anyAddress("IPv4").filter(({ value }) => value !== 0n),
+  capabilities: fc.array(anyCapability, { maxLength: 30 }),
+});
