@@ -5,6 +5,7 @@ import { recordedAddresses, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import type { Address } from "#pkg/net";
+import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import { ConfigKeeper } from "./config-keeper.ts";
 import { ServiceController } from "./service-controller.ts";
 
@@ -34,6 +35,7 @@ export class Controller implements AsyncDisposable {
   readonly #services: Informer<Service>;
   readonly #configMap: Informer<ConfigMap>;
   readonly #status: Informer<ConfigMap>;
+  readonly #quarantine: Informer<ConfigMap>;
   #working = false;
 
   constructor(options: ControllerOptions) {
@@ -47,6 +49,9 @@ export class Controller implements AsyncDisposable {
     });
     this.#status = cluster.informer(resources.configMaps, named(statusConfigMap), {
       ...{ synced, changed: (_key, now) => this.#config.statusChanged(now) },
+    });
+    this.#quarantine = cluster.informer(resources.configMaps, named(quarantineConfigMap), {
+      ...{ synced, changed: (_key, now) => this.#serviceController.setOccupied(occupants(now)) },
     });
     this.#serviceController = new ServiceController({
       ...options,
@@ -65,7 +70,7 @@ export class Controller implements AsyncDisposable {
   }
 
   start(): void {
-    for (const informer of [this.#configMap, this.#status, this.#services]) informer.start();
+    for (const informer of this.#informers) informer.start();
   }
 
   /** What has to be seen before the work begins; empty once it has begun. */
@@ -75,6 +80,7 @@ export class Controller implements AsyncDisposable {
       { what: "Services", informer: this.#services },
       { what: `ConfigMap ${namespace}/${configMap}`, informer: this.#configMap },
       { what: `ConfigMap ${namespace}/${statusConfigMap}`, informer: this.#status },
+      { what: `ConfigMap ${namespace}/${quarantineConfigMap}`, informer: this.#quarantine },
     ];
     return needed.filter(({ informer }) => !informer.synced).map(({ what }) => what);
   }
@@ -86,9 +92,13 @@ export class Controller implements AsyncDisposable {
 
   /** Stops deciding; writes under way get 1 s. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const informer of [this.#configMap, this.#status, this.#services]) informer[Symbol.dispose]();
+    for (const informer of this.#informers) informer[Symbol.dispose]();
     const deadline = this.#options.clock.now() + drainMs;
     await Promise.all([this.#serviceController.close(deadline), this.#config.close(deadline)]);
+  }
+
+  get #informers(): readonly (Disposable & { start(): void })[] {
+    return [this.#configMap, this.#status, this.#quarantine, this.#services];
   }
 
   #synced(): void {
@@ -115,4 +125,14 @@ export class Controller implements AsyncDisposable {
     const held = this.#options.allocator.held(key)?.addresses ?? [];
     return [...recorded, ...held.filter((address) => !recorded.some((other) => other.equals(address)))];
   }
+}
+
+/** Address -> who has it, in words. */
+function occupants(configMap: ConfigMap | undefined): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const [address, { mac, node, interface: name }] of decodeQuarantine(configMap?.data ?? {})) {
+    const seen = node === "" ? "" : `, seen on ${name} of node ${node}`;
+    found.set(address, `${mac || "an unknown MAC address"}${seen}`);
+  }
+  return found;
 }

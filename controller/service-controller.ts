@@ -4,10 +4,10 @@ import type { Pool } from "#pkg/config";
 import { ApiError, type Cluster, type EventRecorder, type Informer, type Service, serviceReference } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
-import type { Address } from "#pkg/net";
+import { type Address, parseAddress } from "#pkg/net";
 import { readClaim } from "./claim.ts";
 import { type Decision, decide, keep, quotedList, type Warning } from "./decide.ts";
-import { isSameAllocation, type Tenure, tenureOf, topicsOf, waitsOf } from "./topics.ts";
+import { isSameAllocation, type Tenure, tenureOf, topicsOf, vacantTopics, waitsOf } from "./topics.ts";
 import { WaitList } from "./wait-list.ts";
 import { type Outcome, WorkQueue } from "./work-queue.ts";
 
@@ -38,6 +38,7 @@ export class ServiceController {
   readonly #waiting = new WaitList();
   readonly #terms = new Map<string, Tenure>(); // service -> the terms on which it shares what it holds
   readonly #warnings = new Map<string, string>(); // service -> what its owner was last told, while it is true
+  #occupants: ReadonlyMap<string, string> = new Map(); // address -> the host of the network that has it
   readonly #replaced = new Map<string, readonly string[]>(); // service -> the status that is being replaced, until that is seen
   #state: { readonly type: "idle" | "configured" } | { readonly type: "unconfigured"; readonly why: string } = { type: "idle" };
 
@@ -75,6 +76,30 @@ export class ServiceController {
   unconfigure(why: string): void {
     this.#state = { type: "unconfigured", why };
     for (const { key } of this.#options.services.values()) this.#queue.add(key);
+  }
+
+  /** Other hosts of the network have these addresses, and no others (address -> who, as text). */
+  setOccupied(occupants: ReadonlyMap<string, string>): void {
+    const { allocator, log } = this.#options;
+    const before = this.#occupants;
+    this.#occupants = occupants;
+    allocator.setOccupied(occupants);
+    for (const [text, by] of occupants) {
+      if (before.has(text)) continue;
+      log.warn("another host of the network has an address, which no service is given until it is free", {
+        ...{ event: "addressOccupied", ip: text, by },
+      });
+      const address = parseAddress(text);
+      for (const holder of address === undefined ? [] : allocator.holders(address)) this.changed(holder);
+    }
+    for (const text of before.keys()) {
+      if (occupants.has(text)) continue;
+      log.info("address is free again", { event: "addressFree", ip: text });
+      const address = parseAddress(text);
+      const pool = address && allocator.poolOf(address);
+      if (address === undefined || pool === undefined) continue;
+      for (const topic of vacantTopics(pool, address)) for (const waiting of this.#waiting.moved(topic)) this.changed(waiting);
+    }
   }
 
   /** A Service appeared, changed or went. */

@@ -25,6 +25,7 @@ export function waitsOf(claim: Claim, refusal: Refusal): Wait[] {
       return waits(claim, freeInPool(refusal.pool, refusal.family), sharedInPool(refusal.pool, claim.sharingKey));
     case "noPoolFits":
       return refusal.pools.flatMap((inner) => waitsOf(claim, inner));
+    case "occupied":
     case "inUse":
     case "sharingKeyMismatch":
     case "backendKeyMismatch":
@@ -58,6 +59,11 @@ export function topicsOf(before: Tenure, after: Tenure, isHeld: (address: Addres
     }
   }
   return topics;
+}
+
+/** What moves when an address that another host of the network had is free again. */
+export function vacantTopics(pool: string, address: Address): readonly string[] {
+  return [freeAddress(address), freeInPool(pool, address.family)];
 }
 
 function isSame(a: Tenure, b: Tenure): boolean {

@@ -16,7 +16,7 @@ const pure = [
     "pkg/glob/",
     "pkg/live-config/",
     "pkg/net/",
-    "pkg/placement/",
+    "pkg/placement/", "pkg/quarantine/",
     "pkg/memberlist/ring/",
     "pkg/bgp/codec/",
     "pkg/bgp/session/",

@@ -17,6 +17,7 @@ import {
 import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { silentLog } from "#pkg/log";
 import { Registry } from "#pkg/metrics";
+import { encodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import { Controller } from "../controller.ts";
 import { createMetrics } from "../metrics.ts";
 
@@ -190,6 +191,13 @@ export class World {
 
   lastGood(text: string): void {
     this.cluster.put("configmaps", makeConfigMap(statusConfigMap, { [lastGoodKey]: text }));
+  }
+
+  /** Other hosts of the network have these addresses, and no others. */
+  occupied(...addresses: string[]): void {
+    const occupant = { mac: "02:00:00:00:00:42", node: "node1", interface: "eth0", since: "" };
+    const data = Object.fromEntries(addresses.map((address) => [address, encodeQuarantine(occupant)]));
+    this.cluster.put("configmaps", makeConfigMap(quarantineConfigMap, data));
   }
 
   service(name: string, spec: ServiceSpec = {}): void {

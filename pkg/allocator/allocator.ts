@@ -1,5 +1,5 @@
 import type { Pool } from "#pkg/config";
-import type { Address, Family } from "#pkg/net";
+import { type Address, type Family, parseAddress } from "#pkg/net";
 import { Layout } from "./layout.ts";
 import { type Holding, Occupancy } from "./occupancy.ts";
 import { type Terms, termsOf } from "./sharing.ts";
@@ -25,6 +25,7 @@ interface Spot {
 export class Allocator {
   #occupancy = new Occupancy(new Layout([]));
   #holdings = new Map<string, Holding>(); // service -> what it holds
+  #occupants: ReadonlyMap<string, string> = new Map(); // address -> the host of the network that has it
 
   /**
    * Puts these pools in place of the present ones. If an address in use would be in no pool, or a Service's addresses in more
@@ -45,7 +46,23 @@ export class Allocator {
     if (stranded.length > 0) return stranded.sort((a, b) => (a.service < b.service ? -1 : a.service > b.service ? 1 : 0));
     this.#occupancy = occupancy;
     this.#holdings = holdings;
+    for (const slot of this.#slots(this.#occupants.keys())) occupancy.occupy(slot);
     return [];
+  }
+
+  /**
+   * Other hosts of the network have these addresses (address as text -> who, as text), and no others: no Service is given one, and who
+   * holds one may not keep it, which the next `adopt` or `settle` sees to.
+   */
+  setOccupied(occupants: ReadonlyMap<string, string>): void {
+    for (const slot of this.#slots(this.#occupants.keys())) this.#occupancy.vacate(slot);
+    this.#occupants = occupants;
+    for (const slot of this.#slots(occupants.keys())) this.#occupancy.occupy(slot);
+  }
+
+  /** The name of the pool that an address is in. */
+  poolOf(address: Address): string | undefined {
+    return this.#occupancy.layout.locate(address)?.pool.name;
   }
 
   /**
@@ -190,8 +207,8 @@ export class Allocator {
     );
     const { choice, refused } = place(this.#occupancy.layout, ofFamilies);
     const conflicts: Refusal[] = [];
-    const spots = (choice?.spots ?? []).filter(({ slot }) => {
-      const refusal = this.#occupancy.conflict(claim, slot);
+    const spots = (choice?.spots ?? []).filter(({ address, slot }) => {
+      const refusal = this.#occupied(address) ?? this.#occupancy.conflict(claim, slot);
       if (refusal !== undefined) conflicts.push(refusal);
       return refusal === undefined;
     });
@@ -200,6 +217,19 @@ export class Allocator {
       choice: choice && spots.length > 0 ? { pool: choice.pool, spots } : undefined,
       refusal: mismatch || refused[0]?.refusal || conflicts[0],
     };
+  }
+
+  #occupied(address: Address): Refusal | undefined {
+    const by = this.#occupants.get(address.toString());
+    return by === undefined ? undefined : { reason: "occupied", address, by };
+  }
+
+  *#slots(addresses: Iterable<string>): Iterable<bigint> {
+    for (const text of addresses) {
+      const address = parseAddress(text);
+      const slot = address && this.#occupancy.layout.locate(address)?.slot;
+      if (slot !== undefined) yield slot;
+    }
   }
 
   #contradiction({ requestedPool }: Claim, { pool, spots }: Choice): Refusal | undefined {

@@ -82,6 +82,12 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
       "the Service is IPv4 and IPv6, but the addresses given are IPv6; give one address of each of its families",
     ],
   ],
+  occupied: [
+    [
+      { reason: "occupied", address: at.address, by: "02:00:00:00:00:42, seen on eth0 of node node1" },
+      "another host of the network has address 192.0.2.7 (02:00:00:00:00:42, seen on eth0 of node node1); ask for another address or take it off that host: when nobody answers for it any more it can be had, within about a minute",
+    ],
+  ],
   inUse: [[{ reason: "inUse", ...at }, `address 192.0.2.7 is in use by default/web; ask for another address ${oneKey}`]],
   sharingKeyMismatch: [
     [

@@ -18,6 +18,8 @@ const advice: Record<Refusal["reason"], string> = {
   wrongPool: `ask for an address in that pool or remove the annotation ${poolAnnotation}`,
   severalPools: "ask for addresses of one pool",
   familyMismatch: "give one address of each of its families",
+  occupied:
+    "ask for another address or take it off that host: when nobody answers for it any more it can be had, within about a minute",
   inUse: `ask for another address or set the annotation ${sharingAnnotation} to one key on both Services`,
   sharingKeyMismatch: `ask for another address or set the annotation ${sharingAnnotation} to one key on both Services`,
   backendKeyMismatch: "ask for another address, or give both Services one selector or the externalTrafficPolicy Cluster",
@@ -55,6 +57,8 @@ function finding(refusal: Refusal): string {
       return `addresses ${refusal.addresses.join(" and ")} are in different pools (${refusal.pools.map(quoted).join(" and ")})`;
     case "familyMismatch":
       return `the Service is ${familyNames(refusal.wanted)}, but the addresses given are ${familyNames(refusal.found)}`;
+    case "occupied":
+      return `another host of the network has address ${refusal.address} (${refusal.by})`;
     case "inUse":
       return `address ${refusal.address} is in use by ${refusal.holder}`;
     case "sharingKeyMismatch":

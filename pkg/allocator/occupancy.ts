@@ -29,6 +29,7 @@ interface Group {
 export class Occupancy {
   readonly layout: Layout;
   readonly #used = new IntervalSet();
+  readonly #occupied = new IntervalSet(); // Another host of the network has them.
   readonly #tenants = new Map<bigint, Tenants>(); // slot -> who is on it
   readonly #groups = new Map<string, Group>(); // sharing key and backend key -> slots
   readonly #inUse = new Map<string, number>(); // pool -> slots with a holder
@@ -61,6 +62,15 @@ export class Occupancy {
       this.#used.delete(slot);
       this.#count(holding, -1);
     }
+  }
+
+  /** Gives the slot to nobody who takes what there is. */
+  occupy(slot: bigint): void {
+    this.#occupied.add(slot);
+  }
+
+  vacate(slot: bigint): void {
+    this.#occupied.delete(slot);
   }
 
   isHeld(slot: bigint): boolean {
@@ -97,9 +107,17 @@ export class Occupancy {
 
   /** The lowest slot that is free or that a Service on these terms may share; one that it is on already may be left out. */
   lowest(terms: Terms, span: Span): bigint | undefined {
-    const free = this.#used.nextAbsent(span.start);
+    const free = this.#nextFree(span.start);
     if (free >= span.end) return this.#lowestShareable(terms, span);
     return this.#lowestShareable(terms, { start: span.start, end: free }) ?? free;
+  }
+
+  #nextFree(from: bigint): bigint {
+    for (let at = from; ; ) {
+      const unused = this.#used.nextAbsent(at);
+      at = this.#occupied.nextAbsent(unused);
+      if (at === unused) return at;
+    }
   }
 
   #lowestShareable(terms: Terms, span: Span): bigint | undefined {
@@ -111,7 +129,7 @@ export class Occupancy {
     let slot = group.slots.next(span.start);
     while (slot !== undefined && slot < span.end) {
       const from: bigint = slot;
-      const open = taken.reduce((at, slots) => slots.nextAbsent(at), from);
+      const open = [...taken, this.#occupied].reduce((at, slots) => slots.nextAbsent(at), from);
       if (open === from) return from;
       slot = group.slots.next(open);
     }

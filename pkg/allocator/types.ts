@@ -74,6 +74,8 @@ export type Refusal =
   | { readonly reason: "severalPools"; readonly addresses: readonly Address[]; readonly pools: readonly string[] }
   /** The addresses are not one of each family that the Service has. */
   | { readonly reason: "familyMismatch"; readonly wanted: readonly Family[]; readonly found: readonly Family[] }
+  /** Another host of the network has it; `by` says who, as text. */
+  | { readonly reason: "occupied"; readonly address: Address; readonly by: string }
   /** In use, and this Service or the holder has no sharing key. */
   | { readonly reason: "inUse"; readonly address: Address; readonly holder: string }
   | {

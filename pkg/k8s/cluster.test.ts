@@ -244,7 +244,7 @@ test("a ConfigMap is merged into", limit, async () => {
 
 test("a ConfigMap that is missing is made, and merged into when somebody else makes it at the same moment", limit, async () => {
   await using s = await scene();
-  const writing = s.cluster.writeConfigMap("ns", "status", { a: "1" });
+  const writing = s.cluster.writeConfigMap("ns", "status", { a: "1", gone: null });
   (await s.api.next()).refuse(404, "NotFound");
   const create = await s.api.next();
   assert.equal(`${create.method} ${create.path}`, "POST /api/v1/namespaces/ns/configmaps");

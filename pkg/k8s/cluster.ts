@@ -84,8 +84,8 @@ export class Cluster implements AsyncDisposable {
     }
   }
 
-  /** Sets these keys and leaves others as they are; makes the ConfigMap when it is missing. */
-  async writeConfigMap(namespace: string, name: string, data: Readonly<Record<string, string>>): Promise<void> {
+  /** Sets these keys, or takes those that are null away, and leaves others as they are; makes the ConfigMap when it is missing. */
+  async writeConfigMap(namespace: string, name: string, data: Readonly<Record<string, string | null>>): Promise<void> {
     const purpose = `write ConfigMap ${namespace}/${name}`;
     const path = namespaced(namespace, "configmaps", name);
     const patch = { method: "PATCH", path, purpose, contentType: mergePatch, body: { data } } as const;
@@ -94,7 +94,7 @@ export class Cluster implements AsyncDisposable {
       method: "POST",
       path: namespaced(namespace, "configmaps"),
       purpose,
-      body: { metadata: { name }, data },
+      body: { metadata: { name }, data: Object.fromEntries(Object.entries(data).filter(([, value]) => value !== null)) },
     } as const;
     const created = await unless(409, this.#api.call(create));
     // Somebody made it in between.

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { address, claim, pool, port } from "./fixtures.ts";
+import { Allocator } from "./index.ts";
+
+function world(...occupied: string[]): Allocator {
+  const allocator = new Allocator();
+  allocator.setPools([pool("a", ["192.0.2.0/30"]), pool("b", ["2001:db8::/126"])]);
+  allocator.setOccupied(new Map(occupied.map((text) => [text, "a printer"])));
+  return allocator;
+}
+
+const given = (allocator: Allocator, service: string, rest = {}) =>
+  allocator.settle(claim(service, rest)).allocation?.addresses.join();
+
+test("an address that another host has is passed over, until it is free", () => {
+  const allocator = world("192.0.2.0", "192.0.2.2", "198.51.100.1");
+  assert.deepEqual([given(allocator, "s/1"), given(allocator, "s/2")], ["192.0.2.1", "192.0.2.3"]);
+  assert.equal(allocator.settle(claim("s/3")).unmet?.reason, "noPoolFits");
+  allocator.setOccupied(new Map([["192.0.2.0", "a printer"]]));
+  assert.equal(given(allocator, "s/3"), "192.0.2.2");
+});
+
+test("it is passed over under other pools, too", () => {
+  const allocator = world("192.0.2.0");
+  allocator.setPools([pool("c", ["192.0.2.0/31"])]);
+  assert.equal(given(allocator, "s/1"), "192.0.2.1");
+});
+
+test("who asks for it is told who has it", () => {
+  const wanted = address("192.0.2.0");
+  const { allocation, unmet } = world("192.0.2.0").settle(claim("s/1", { requestedAddresses: [wanted] }));
+  assert.equal(allocation, undefined);
+  assert.deepEqual(unmet, { reason: "occupied", address: wanted, by: "a printer" });
+});
+
+test("who holds it gets another one, and keeps nothing of it", () => {
+  const allocator = world();
+  assert.equal(given(allocator, "s/1"), "192.0.2.0");
+  allocator.setOccupied(new Map([["192.0.2.0", "a printer"]]));
+  const held = [address("192.0.2.0")];
+  assert.equal(allocator.adopt(claim("s/1"), held).unmet?.reason, "occupied");
+  assert.equal(given(allocator, "s/1"), "192.0.2.1");
+});
+
+test("nobody comes to share it", () => {
+  const allocator = world();
+  const sharing = (number: number) => ({ sharingKey: "k", ports: [port(`${number}/TCP`)] });
+  assert.equal(given(allocator, "s/1", sharing(80)), "192.0.2.0");
+  allocator.setOccupied(new Map([["192.0.2.0", "a printer"]]));
+  assert.equal(given(allocator, "s/2", sharing(81)), "192.0.2.1");
+});
+
+test("the pool of an address is known, and that it has none", () => {
+  const allocator = world();
+  assert.deepEqual([allocator.poolOf(address("2001:db8::1")), allocator.poolOf(address("198.51.100.1"))], ["b", undefined]);
+});

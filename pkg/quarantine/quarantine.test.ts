@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { parseAddress } from "#pkg/net";
+import { decodeQuarantine, encodeQuarantine, quarantineKey } from "./quarantine.ts";
+
+const occupant = { mac: "02:00:00:00:00:42", node: "node1", interface: "eth0", since: "2025-01-01T00:00:00.000Z" };
+const nothing = { mac: "", node: "", interface: "", since: "" };
+
+for (const text of ["192.0.2.1", "fd00:30::200", "::1", "2001:db8::"])
+  test(`an entry about ${text} is read as it was written, under a key that a ConfigMap may have`, () => {
+    const address = parseAddress(text);
+    assert.ok(address);
+    const key = quarantineKey(address);
+    assert.match(key, /^[-._a-zA-Z0-9]+$/);
+    assert.deepEqual([...decodeQuarantine({ [key]: encodeQuarantine(occupant) })], [[text, occupant]]);
+  });
+
+test("what someone wrote by hand counts by its key", () => {
+  for (const value of ["", "the printer", "null", "[]", '{"mac": 1}'])
+    assert.deepEqual([...decodeQuarantine({ "192.0.2.1": value, printer: value })], [["192.0.2.1", nothing]]);
+});
+
+test("property: any data is read without an error", () => {
+  fc.assert(fc.property(fc.dictionary(fc.string(), fc.string()), (data) => void decodeQuarantine(data)));
+});

@@ -1,0 +1,51 @@
+import { type Address, parseAddress } from "#pkg/net";
+
+/** In the namespace of controller and speakers. */
+export const quarantineConfigMap = "ingot-conflicts";
+
+/** Who has the address, and who saw that. All are texts for people; empty where someone wrote an entry by hand and left it out. */
+export interface Occupant {
+  /** MAC address. */
+  readonly mac: string;
+  /** The node that saw it, the interface it saw it on, and when. */
+  readonly node: string;
+  readonly interface: string;
+  readonly since: string;
+}
+
+/** A key may have no colons. */
+export function quarantineKey(address: Address): string {
+  return address.toString().replaceAll(":", "_");
+}
+
+export function encodeQuarantine(occupant: Occupant): string {
+  return JSON.stringify(occupant);
+}
+
+/** Reads the ConfigMap's data: address as text -> who has it. A key that is no address is ignored, a value that cannot be read is empty. */
+export function decodeQuarantine(data: Readonly<Record<string, string>>): Map<string, Occupant> {
+  const occupants = new Map<string, Occupant>();
+  for (const [key, value] of Object.entries(data)) {
+    const address = parseAddress(key.replaceAll("_", ":"));
+    if (address !== undefined) occupants.set(address.toString(), decodeOccupant(value));
+  }
+  return occupants;
+}
+
+function decodeOccupant(value: string): Occupant {
+  const { mac, node, interface: name, since } = fields(value);
+  return { mac: text(mac), node: text(node), interface: text(name), since: text(since) };
+}
+
+function fields(value: string): Partial<Record<keyof Occupant, unknown>> {
+  try {
+    const parsed: unknown = JSON.parse(value);
+    return typeof parsed === "object" && parsed !== null ? parsed : {};
+  } catch {
+    return {}; // Written by hand: the key is what counts.
+  }
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
