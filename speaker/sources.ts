@@ -144,15 +144,13 @@ export class Sources implements Disposable {
   }
 
   #configChanged({ inForce, verdict }: State, before: State): void {
-    const { metrics, log, speaker } = this.#options;
+    const { metrics, speaker } = this.#options;
     const accepted = verdict?.type === "accepted";
     metrics.updates.inc();
     if (!accepted) metrics.updateErrors.inc();
     metrics.showConfig({ loaded: inForce !== undefined, stale: !accepted });
     if (inForce === undefined || inForce === before.inForce) return;
-    const pools = inForce.config.pools.filter(({ protocol }) => protocol === "bgp").map(({ name }) => name);
-    if (pools.length > 0) log.warn("pools of protocol bgp are not announced yet", { op: "setConfig", pools });
-    speaker.setPools(inForce.pools);
+    speaker.setConfig(inForce);
     this.#options.configured();
   }
 

@@ -5,7 +5,7 @@ import { PoolIndex, parseConfig } from "#pkg/config";
 import type { EndpointSlice, Service } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
-import { elect, excludeLabel, type Labels } from "#pkg/placement";
+import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement";
 import { Speaker } from "./speaker.ts";
 
 const nodes = ["node1", "node2", "node3"];
@@ -21,10 +21,10 @@ function address(text: string) {
   return parsed;
 }
 
-function pools(text = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}"): PoolIndex {
-  const { config, problems } = parseConfig(`address-pools: [${text}]`);
+function pools(text = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}", peers = "") {
+  const { config, problems } = parseConfig(`{peers: [${peers}], address-pools: [${text}]}`);
   assert.ok(config, JSON.stringify(problems));
-  return new PoolIndex(config.pools);
+  return { config, pools: new PoolIndex(config.pools) };
 }
 
 function service(key: string, ingress: string[], more: Partial<Service> = {}): Service {
@@ -54,6 +54,7 @@ function slice(of: string, ready: Record<string, boolean>): EndpointSlice {
 /** A speaker, what it has on the wire, and what it told. */
 class Bench {
   readonly wire = new Map<string, string>(); // address -> the interfaces it is announced on
+  readonly routes = new Map<string, string>(); // address -> its routes and the peers that hear of them
   readonly told: string[] = [];
   active = nodes;
   wakes = 0;
@@ -68,6 +69,7 @@ class Bench {
         announce: (address, { interfaces }) => this.wire.set(address.toString(), interfaces.join()),
         withdraw: (address) => this.wire.delete(address.toString()),
       },
+      bgp: { setRoutes: (address, routes) => this.#routes(address.toString(), routes) },
       active: () => this.active,
       ignoreExcludeLabel,
       log: {
@@ -84,7 +86,7 @@ class Bench {
   /** In force, with one ready Service. */
   static announcing(node = owner, ignoreExcludeLabel = false): Bench {
     const bench = new Bench(node, ignoreExcludeLabel);
-    bench.speaker.setPools(pools());
+    bench.speaker.setConfig(pools());
     bench.serve("default/web", [x]);
     bench.speaker.start();
     bench.speaker.reconcile();
@@ -103,14 +105,81 @@ class Bench {
     this.#slices.set(now.key, now);
   }
 
+  #routes(address: string, routes: readonly BgpRoute[]): void {
+    if (routes.length === 0) this.routes.delete(address);
+    else this.routes.set(address, routes.map(({ prefix, via }) => `${prefix} ${via.peers}`).join(", "));
+  }
+
   get onWire(): string[] {
     return [...this.wire.keys()].sort();
   }
 }
 
+const router = "{name: x, my-asn: 64512, peer-asn: 64513, peer-address: 203.0.113.1}";
+const rack = "node-selectors: [{match-labels: {rack: a}}]";
+const routed = "{name: lan, protocol: bgp, addresses: [192.0.2.0/28]}";
+
+test("by BGP every node announces, whoever the owner would be, and no event tells of it", () => {
+  const bench = Bench.announcing(loser);
+  assert.deepEqual(bench.onWire, []);
+  bench.speaker.setConfig(pools(routed, router));
+  bench.speaker.reconcile();
+  assert.deepEqual([...bench.routes], [[x, `${x}/32 203.0.113.1:179`]]);
+  assert.deepEqual(bench.told, [
+    `service has IP, announcing {"event":"serviceAnnounced","service":"default/web","ips":["${x}"],"pool":"lan","protocol":"bgp"}`,
+  ]);
+  assert.deepEqual([...bench.speaker.announcements], [["default/web", { protocol: "bgp", pool: "lan", addresses: [x] }]]);
+  assert.deepEqual([...bench.speaker.owned()], []);
+  bench.endpoints("default/web", { node1: false });
+  bench.speaker.reconcile();
+  assert.deepEqual([...bench.routes], []);
+  assert.match(bench.told.at(-1) ?? "", /"reason":"noReadyEndpoint"/);
+});
+
+test("a pool that changes its protocol leaves the one wire for the other", () => {
+  const bench = Bench.announcing();
+  bench.speaker.setConfig(pools(routed, router));
+  bench.speaker.reconcile();
+  assert.deepEqual([bench.onWire, [...bench.routes.keys()]], [[], [x]]);
+  bench.speaker.setConfig(pools());
+  bench.speaker.reconcile();
+  assert.deepEqual([bench.onWire, [...bench.routes.keys()]], [[x], []]);
+});
+
+test("labels of this node decide which of its peers hear of an address", () => {
+  const bench = Bench.announcing(loser);
+  bench.speaker.setConfig(pools(routed, router.replace("}", `, ${rack}}`)));
+  bench.speaker.reconcile();
+  assert.deepEqual([...bench.routes], []);
+  bench.speaker.setNode(owner, { rack: "a" });
+  bench.speaker.reconcile();
+  assert.deepEqual([...bench.routes], [], "another node's labels");
+  bench.speaker.setNode(loser, { rack: "a" });
+  bench.speaker.reconcile();
+  assert.deepEqual([...bench.routes], [[x, `${x}/32 203.0.113.1:179`]]);
+  const { wakes } = bench;
+  bench.speaker.setNode(loser, { rack: "a", zone: "b" });
+  assert.equal(bench.wakes, wakes, "a label that nothing asks for is no work");
+  bench.speaker.setNode(loser, undefined);
+  bench.speaker.reconcile();
+  assert.deepEqual([...bench.routes], []);
+});
+
+test("a node that is excluded from load balancers announces nothing by BGP, and raises no alarm for others", () => {
+  const bench = Bench.announcing(owner);
+  bench.speaker.setConfig(pools(routed, router));
+  bench.speaker.setNode(owner, excluded);
+  bench.speaker.reconcile();
+  assert.deepEqual([...bench.routes], []);
+  assert.deepEqual(
+    bench.told.filter((line) => line.startsWith("nodeExcluded")),
+    [],
+  );
+});
+
 test("the owner announces and says so once, the others are silent", () => {
   const bench = new Bench(owner);
-  bench.speaker.setPools(pools());
+  bench.speaker.setConfig(pools());
   bench.serve("default/web", [x]);
   bench.speaker.reconcile();
   assert.deepEqual(bench.onWire, [], "nothing is announced before the state is whole");
@@ -133,7 +202,7 @@ test("nothing is announced before there is a configuration", () => {
   bench.speaker.start();
   bench.speaker.reconcile();
   assert.deepEqual(bench.onWire, []);
-  bench.speaker.setPools(pools());
+  bench.speaker.setConfig(pools());
   bench.speaker.reconcile();
   assert.deepEqual(bench.onWire, [x]);
 });
@@ -168,17 +237,17 @@ const withdrawals: { reason: string; change: (bench: Bench) => void }[] = [
     reason: "nodeNotSelected",
     change: (bench) => {
       bench.speaker.setNode(loser, { disk: "ssd" });
-      bench.speaker.setPools(pools(ssd));
+      bench.speaker.setConfig(pools(ssd));
     },
   },
-  { reason: "noNodeSelected", change: (bench) => bench.speaker.setPools(pools(ssd)) },
+  { reason: "noNodeSelected", change: (bench) => bench.speaker.setConfig(pools(ssd)) },
   {
     reason: "ipNotAllowed",
-    change: (bench) => bench.speaker.setPools(pools("{name: other, protocol: layer2, addresses: [198.51.100.0/28]}")),
+    change: (bench) => bench.speaker.setConfig(pools("{name: other, protocol: layer2, addresses: [198.51.100.0/28]}")),
   },
   {
-    reason: "bgpNotAnnounced",
-    change: (bench) => bench.speaker.setPools(pools("{name: lan, protocol: bgp, addresses: [192.0.2.0/28]}")),
+    reason: "noPeer",
+    change: (bench) => bench.speaker.setConfig(pools("{name: lan, protocol: bgp, addresses: [192.0.2.0/28]}")),
   },
 ];
 for (const { reason, change } of withdrawals) {
@@ -241,7 +310,7 @@ test("labels that no pool asks for, and those of nodes without a speaker, make n
 test("of two pools only the addresses of the one that asks for a label are placed again when it changes", () => {
   const bench = new Bench(owner);
   bench.active = [owner];
-  bench.speaker.setPools(pools(`${ssd}, {name: other, protocol: layer2, addresses: [198.51.100.0/28]}`));
+  bench.speaker.setConfig(pools(`${ssd}, {name: other, protocol: layer2, addresses: [198.51.100.0/28]}`));
   bench.serve("default/web", [x]);
   bench.serve("default/other", ["198.51.100.1"]);
   bench.speaker.start();
@@ -284,7 +353,7 @@ test("that no node may announce a Service is said once, by one of the speakers, 
 test("an address that stays here is announced on other interfaces when its pool asks for them", () => {
   const bench = Bench.announcing();
   assert.deepEqual([...bench.wire], [[x, ""]]);
-  bench.speaker.setPools(pools("{name: lan, protocol: layer2, addresses: [192.0.2.0/28], interfaces: [eth1, 'bond*']}"));
+  bench.speaker.setConfig(pools("{name: lan, protocol: layer2, addresses: [192.0.2.0/28], interfaces: [eth1, 'bond*']}"));
   bench.speaker.reconcile();
   assert.deepEqual([...bench.wire], [[x, "eth1,bond*"]]);
 });
@@ -317,12 +386,12 @@ test("an address that a Service changes for another is withdrawn and the new one
 test("one of two addresses that goes is told with its own reason, and the other is not told again", () => {
   const bench = new Bench(owner);
   bench.active = [owner];
-  bench.speaker.setPools(pools("{name: lan, protocol: layer2, addresses: [192.0.2.1-192.0.2.2]}"));
+  bench.speaker.setConfig(pools("{name: lan, protocol: layer2, addresses: [192.0.2.1-192.0.2.2]}"));
   bench.serve("default/web", [x, "192.0.2.2"]);
   bench.speaker.start();
   bench.speaker.reconcile();
   bench.told.length = 0;
-  bench.speaker.setPools(pools(`{name: renamed, protocol: layer2, addresses: [${x}/32]}`));
+  bench.speaker.setConfig(pools(`{name: renamed, protocol: layer2, addresses: [${x}/32]}`));
   bench.speaker.reconcile();
   assert.deepEqual(bench.onWire, [x]);
   assert.deepEqual(bench.told, [
@@ -345,7 +414,7 @@ test("changes of one turn wake once", () => {
 test("thousands of addresses are placed over many turns, none of which is long, and then told of in as many", () => {
   const bench = new Bench("node1");
   bench.active = ["node1"];
-  bench.speaker.setPools(pools("{name: lan, protocol: layer2, addresses: [10.0.0.0/16]}"));
+  bench.speaker.setConfig(pools("{name: lan, protocol: layer2, addresses: [10.0.0.0/16]}"));
   for (let i = 0; i < 1000; i++) bench.serve(`default/web-${i}`, [`10.0.${i >> 8}.${i & 255}`]);
   bench.speaker.start();
   const told = () => bench.told.filter((line) => line.startsWith("nodeAssigned")).length;
@@ -396,7 +465,7 @@ test("any order and repetition of events ends in the same place, with one owner 
       };
       const benches = nodes.map((node) => new Bench(node));
       for (const bench of benches) {
-        bench.speaker.setPools(both);
+        bench.speaker.setConfig(both);
         bench.speaker.start();
       }
       for (const event of events) {
@@ -415,7 +484,7 @@ test("any order and repetition of events ends in the same place, with one owner 
       const fresh = nodes.map((node) => {
         const bench = new Bench(node);
         bench.active = final.active;
-        bench.speaker.setPools(both);
+        bench.speaker.setConfig(both);
         for (const [key, { ingress, ...more }] of final.services) bench.speaker.setService(key, service(key, ingress, more));
         for (const [node, labels] of final.labels) bench.speaker.setNode(node, labels);
         for (const [key, on] of final.on) bench.endpoints(key, Object.fromEntries(on.map((node) => [node, true])));

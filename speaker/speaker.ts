@@ -1,17 +1,21 @@
 import type { PoolIndex, Protocol } from "#pkg/config";
 import type { EndpointSlice, Service } from "#pkg/k8s";
+import type { InForce } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import {
   type AddressPlacement,
+  type BgpRoute,
   elect,
   type Holder,
   type Labels,
   type NoAddresses,
   type NotAnnounced,
   place,
+  placeBgp,
   type Standing,
 } from "#pkg/placement";
+import { BgpReaches } from "./bgp-reaches.ts";
 import { NodeTable } from "./node-table.ts";
 import { describeObstacle, isObstacle, type Obstacle } from "./obstacle.ts";
 import { ServiceTable } from "./service-table.ts";
@@ -23,17 +27,23 @@ export interface Announcer {
   withdraw(address: Address): void;
 }
 
+/** What tells routers. The last call for an address counts. */
+export interface RouteAnnouncer {
+  setRoutes(address: Address, routes: readonly BgpRoute[]): void;
+}
+
 export interface SpeakerOptions {
   /** This node's name. */
   readonly node: string;
   readonly layer2: Announcer;
+  readonly bgp: RouteAnnouncer;
   readonly active: () => readonly string[];
   /** Nodes that Kubernetes excludes from load balancers announce all the same. */
   readonly ignoreExcludeLabel: boolean;
   readonly log: Log;
   /** There is something to do: call `reconcile` soon, after what else waits. Called once until then. */
   readonly wake: () => void;
-  /** This node began to announce a Service. */
+  /** This node began to announce a Service on layer 2, where it is the only one. */
   readonly announced: (service: Service) => void;
   /** No node may announce a Service, and of all speakers it is this one that says so. */
   readonly unannounced: (service: Service, reason: Obstacle["reason"], message: string) => void;
@@ -75,6 +85,7 @@ export class Speaker {
   readonly #options: SpeakerOptions;
   readonly #table = new ServiceTable();
   readonly #nodes: NodeTable;
+  readonly #reaches: BgpReaches;
   readonly #dirty = new Map<string, Address>(); // text -> address to place again
   readonly #untold = new Set<string>(); // service keys to report on
   readonly #placements = new Map<string, AddressPlacement>(); // address -> where it is announced
@@ -87,6 +98,7 @@ export class Speaker {
   constructor(options: SpeakerOptions) {
     this.#options = options;
     this.#nodes = new NodeTable(options.active, options.ignoreExcludeLabel);
+    this.#reaches = new BgpReaches(options.node, (pool) => this.#nodes.standing(pool, options.node));
   }
 
   /** Until now the state was still arriving and nothing was announced; from now on it is whole. */
@@ -105,15 +117,18 @@ export class Speaker {
 
   /** The labels of a node; undefined when there is no such node. */
   setNode(node: string, labels: Labels | undefined): void {
-    const pools = this.#nodes.set(node, labels).map(({ name }) => name);
+    const changed = this.#nodes.set(node, labels);
+    if (node === this.#options.node) changed.push(...this.#reaches.setLabels(labels));
+    const pools = changed.map(({ name }) => name);
     if (pools.length === 0) return;
     this.#options.log.info("node may announce other pools than before", { event: "nodeChanged", node, pools });
     for (const { pool, address } of this.#placements.values())
       if (pool !== undefined && pools.includes(pool)) this.#touch([address]);
   }
 
-  setPools(pools: PoolIndex): void {
+  setConfig({ config, pools }: Pick<InForce, "config" | "pools">): void {
     this.#pools = pools;
+    this.#reaches.setConfig(config);
     this.#nodes.forgetPools();
     this.#touchAll();
   }
@@ -160,11 +175,13 @@ export class Speaker {
   /** @returns the Services for which something may be different now */
   #placeAgain(address: Address, pools: PoolIndex): Iterable<string> {
     const key = address.toString();
-    const { node, layer2 } = this.#options;
+    const { node, layer2, bgp } = this.#options;
     const before = this.#placements.get(key);
     const holders = this.#table.holders(address);
     const pool = pools.find(address);
-    const now = place(address, holders, pool && this.#nodes.of(pool), before);
+    const byBgp = pool?.protocol === "bgp" ? placeBgp(address, holders, this.#reaches.of(pool)) : undefined;
+    const now = byBgp ?? place(address, holders, pool && this.#nodes.of(pool), before);
+    bgp.setRoutes(address, byBgp?.routes ?? []);
     if (holders.length === 0) this.#placements.delete(key);
     else this.#placements.set(key, now);
     if (now.owner === node && pool !== undefined) layer2.announce(address, pool);
@@ -194,7 +211,7 @@ export class Speaker {
     const { addresses: ips, pool, protocol } = now;
     log.info("service has IP, announcing", { event: "serviceAnnounced", service: key, ips, pool, protocol });
     const service = this.#table.service(key);
-    if (service !== undefined) this.#options.announced(service);
+    if (service !== undefined && protocol === "layer2") this.#options.announced(service);
   }
 
   /**
@@ -222,13 +239,16 @@ export class Speaker {
   #obstacle(key: string, address: Address): { placement: AddressPlacement; obstacle: Obstacle }[] {
     const placement = this.#placements.get(address.toString());
     const verdict = placement?.verdicts.get(key);
+    if (placement?.protocol === "bgp") return []; // Each node judges by itself: it cannot say that none announces.
     if (placement === undefined || verdict === undefined || verdict.announced || !isObstacle(verdict)) return [];
     return [{ placement, obstacle: verdict }];
   }
 
   #announcement(key: string): Announcement | undefined {
     const placements = this.#table.addresses(key).flatMap((address) => this.#placements.get(address.toString()) ?? []);
-    const mine = placements.filter(({ owner, verdicts }) => owner === this.#options.node && verdicts.get(key)?.announced);
+    const mine = placements.filter(
+      ({ owner, protocol, verdicts }) => (protocol === "bgp" || owner === this.#options.node) && verdicts.get(key)?.announced,
+    );
     const [first] = mine;
     if (first?.pool === undefined || first.protocol === undefined) return undefined;
     return { protocol: first.protocol, pool: first.pool, addresses: mine.map(({ address }) => address.toString()) };

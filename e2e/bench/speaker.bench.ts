@@ -60,6 +60,7 @@ class Bench {
         announce: (address) => this.wire.add(address.toString()),
         withdraw: (address) => this.wire.delete(address.toString()),
       },
+      bgp: { setRoutes: () => {} },
       active: () => this.active,
       ignoreExcludeLabel: false,
       log: createLog("error"),
@@ -69,7 +70,7 @@ class Bench {
       announced: () => {},
       unannounced: () => {},
     });
-    this.speaker.setPools(pools);
+    this.speaker.setConfig(inForce);
     for (let i = 0; i < count; i++) {
       this.speaker.setService(`default/service-${i}`, service(i, addressOf(i)));
       this.speaker.setEndpoints(`default/service-${i}-slice`, slice(i, true), undefined);
@@ -104,7 +105,7 @@ class Bench {
 
 const { config } = parseConfig("address-pools: [{name: lan, protocol: layer2, addresses: [10.0.0.0/16]}]");
 assert.ok(config);
-const pools = new PoolIndex(config.pools);
+const inForce = { config, pools: new PoolIndex(config.pools) };
 
 /** The median of `rounds` runs of `work`, in milliseconds; `prepare` is not counted. */
 function median<T>(prepare: (round: number) => T, work: (prepared: T) => void): number {
