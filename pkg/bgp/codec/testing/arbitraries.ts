@@ -3,6 +3,8 @@ import fc from "fast-check";
 import { Address, type Family, Prefix } from "#pkg/net";
 import type { AsPathSegment, Capability, LargeCommunity, Open, PathAttributes } from "../messages.ts";
 
+/** As literals are. */
+const record = <Shape>(model: { [Key in keyof Shape]: fc.Arbitrary<Shape[Key]> }) => fc.record(model, { noNullPrototype: true });
 const unsigned = (bits: number) => fc.integer({ min: 0, max: 2 ** bits - 1 });
 const asn = fc.oneof(fc.integer({ min: 1, max: 70_000 }), fc.integer({ min: 1, max: 2 ** 32 - 1 }));
 const some = <Item>(item: fc.Arbitrary<Item>) => fc.array(item, { minLength: 1, maxLength: 40 });
@@ -19,18 +21,18 @@ export function anyPrefix(family: Family): fc.Arbitrary<Prefix> {
 }
 
 export const anyAsPath: fc.Arbitrary<AsPathSegment[]> = fc.array(
-  fc.record({ type: fc.constantFrom("set", "sequence"), asns: fc.array(asn, { minLength: 1, maxLength: 10 }) }),
+  record({ type: fc.constantFrom("set", "sequence"), asns: fc.array(asn, { minLength: 1, maxLength: 10 }) }),
   { maxLength: 4 },
 );
 
-const largeCommunity: fc.Arbitrary<LargeCommunity> = fc.record({
+const largeCommunity: fc.Arbitrary<LargeCommunity> = record({
   globalAdministrator: unsigned(32),
   localData1: unsigned(32),
   localData2: unsigned(32),
 });
 
 /** Without next hops. */
-export const anyAttributes: fc.Arbitrary<PathAttributes> = fc.record({
+export const anyAttributes: fc.Arbitrary<PathAttributes> = record({
   origin: fc.constantFrom("igp", "egp", "incomplete"),
   asPath: anyAsPath,
   nextHops: fc.constant([]),
@@ -45,28 +47,28 @@ const family = { afi: unsigned(16), safi: unsigned(8) };
 const families = <Item>(item: fc.Arbitrary<Item>) => fc.array(item, { maxLength: 8 });
 
 export const anyCapability: fc.Arbitrary<Capability> = fc.oneof(
-  fc.record({ type: fc.constant("multiprotocol"), ...family }),
+  record({ type: fc.constant("multiprotocol"), ...family }),
   fc.constantFrom<Capability>({ type: "routeRefresh" }, { type: "enhancedRouteRefresh" }, { type: "extendedMessage" }),
-  fc.record({ type: fc.constant("fourOctetAsn"), asn: unsigned(32) }),
-  fc.record({
+  record({ type: fc.constant("fourOctetAsn"), asn: unsigned(32) }),
+  record({
     type: fc.constant("extendedNextHop"),
-    families: families(fc.record({ ...family, nextHopAfi: unsigned(16) })),
+    families: families(record({ ...family, nextHopAfi: unsigned(16) })),
   }),
-  fc.record({
+  record({
     type: fc.constant("gracefulRestart"),
     restarting: fc.boolean(),
     notification: fc.boolean(),
     timeSeconds: unsigned(12),
-    families: families(fc.record({ ...family, forwardingPreserved: fc.boolean() })),
+    families: families(record({ ...family, forwardingPreserved: fc.boolean() })),
   }),
-  fc.record({
+  record({
     type: fc.constant("unknown"),
     code: fc.integer({ min: 71, max: 255 }),
     value: fc.uint8Array({ maxLength: 40 }),
   }),
 );
 
-export const anyOpen: fc.Arbitrary<Open> = fc.record({
+export const anyOpen: fc.Arbitrary<Open> = record({
   type: fc.constant("open"),
   version: fc.constant(4),
   asn: unsigned(16),
