@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test e2e check build kcp clean soak bench-allocator bench-arp bench-controller bench-failover bench-memberlist bench-speaker
+.PHONY: help demo lab test e2e check build kcp clean soak bench-allocator bench-arp bench-bgp bench-controller bench-failover bench-memberlist bench-speaker
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench-allocator: node_modules ## Measure giving and freeing addresses, beside a 
 
 bench-arp: node_modules ## Measure answers to ARP and NDP, beside the kernel's own
 	node e2e/bench/layer2.bench.ts
+
+bench-bgp: node_modules ## Measure routes on their way to a router, beside BIRD (needs the package bird2)
+	node e2e/bench/bgp.bench.ts
 
 bench-controller: node_modules ## Measure the controller at 10,000 Services, beside a plain client
 	node e2e/bench/controller.bench.ts

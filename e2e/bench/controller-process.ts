@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { ProcessUsage } from "./process-usage.ts";
 
 const project = new URL("../../", import.meta.url).pathname;
 
@@ -26,18 +26,8 @@ export class MeasuredProcess implements AsyncDisposable {
     throw new Error(`Cannot find ${pattern} in the output: it has ended`);
   }
 
-  /** Of all its threads so far. */
-  get cpuSeconds(): number {
-    const threads = readdirSync(`/proc/${this.#child.pid}/task`);
-    const spent = threads.map((thread) => Number(this.#read(`task/${thread}/schedstat`).split(" ")[0]));
-    return spent.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1e9;
-  }
-
-  /** Resident memory now, and the most it ever was. */
-  get megabytes(): { readonly now: number; readonly peak: number } {
-    const status = this.#read("status");
-    const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) / 1024;
-    return { now: field("VmRSS"), peak: field("VmHWM") };
+  get usage(): ProcessUsage {
+    return new ProcessUsage(this.#child.pid ?? 0);
   }
 
   /** Asks it to stop, and waits for that. */
@@ -47,10 +37,6 @@ export class MeasuredProcess implements AsyncDisposable {
     this.#child.kill("SIGTERM");
     using _ = killAfter(this.#child, 15_000);
     await exited;
-  }
-
-  #read(file: string): string {
-    return readFileSync(`/proc/${this.#child.pid}/${file}`, "utf8");
   }
 }
 

@@ -185,12 +185,12 @@ async function measure(
   await working;
 
   console.log(`${count} Services`.padEnd(46), "Ingot".padStart(18), "× plain client".padStart(20), "MetalLB".padStart(10));
-  row("  before them, MB resident (peak)", megabytes(controller.megabytes));
-  let cpu = controller.cpuSeconds;
+  row("  before them, MB resident (peak)", megabytes(controller.usage.megabytes));
+  let cpu = controller.usage.cpuSeconds;
   const seconds = await api.untilServed(all, () => api.create(all));
   row("  created, until all have addresses, s", seconds.toFixed(2), ratio(seconds, bound.all), metallb?.[0]);
-  row("  CPU of the controller for that, s", (controller.cpuSeconds - cpu).toFixed(2), "", metallb?.[1]);
-  row("  MB resident (peak)", megabytes(controller.megabytes), "", metallb?.[2]);
+  row("  CPU of the controller for that, s", (controller.usage.cpuSeconds - cpu).toFixed(2), "", metallb?.[1]);
+  row("  MB resident (peak)", megabytes(controller.usage.megabytes), "", metallb?.[2]);
   const oneMore = await latencies((index) => {
     const one = more.slice(index, index + 1);
     return api.untilServed(one, () => api.create(one));
@@ -200,10 +200,10 @@ async function measure(
   const freed = await latencies((index) => api.untilServed(waiting, () => api.client.delete(reference(`service-${index}`)), 1));
   rowOfLatencies("one deleted, until a waiting one has it", freed, bound.freed);
   await sleep(5_000); // Events are written in the background.
-  row("  MB resident (peak), 5 s later", megabytes(controller.megabytes));
-  cpu = controller.cpuSeconds;
+  row("  MB resident (peak), 5 s later", megabytes(controller.usage.megabytes));
+  cpu = controller.usage.cpuSeconds;
   await sleep(idleSeconds * 1000);
-  row("  CPU when idle, % of a core", (((controller.cpuSeconds - cpu) / idleSeconds) * 100).toFixed(2));
+  row("  CPU when idle, % of a core", (((controller.usage.cpuSeconds - cpu) / idleSeconds) * 100).toFixed(2));
 }
 
 interface Deployment {

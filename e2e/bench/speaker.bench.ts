@@ -60,7 +60,7 @@ class Bench {
         announce: (address) => this.wire.add(address.toString()),
         withdraw: (address) => this.wire.delete(address.toString()),
       },
-      bgp: { setRoutes: () => {} },
+      bgp: { setRoutes: () => {}, flush: () => {} },
       active: () => this.active,
       ignoreExcludeLabel: false,
       log: createLog("error"),

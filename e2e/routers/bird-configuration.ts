@@ -9,8 +9,15 @@ export function birdProtocol(index: number): string {
 const channels: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" };
 
 /** `bird.conf` of BIRD 2. BGP's routes go to the kernel; the kernel's own ones resolve next hops behind routers. */
-export function birdConfiguration({ asn, routerId, neighbours, multipath = 1, networks = [] }: RouterConfiguration): string {
-  const kernel = (family: Family): string => `protocol kernel {
+export function birdConfiguration({
+  asn,
+  routerId,
+  neighbours,
+  kernel = true,
+  multipath = 1,
+  networks = [],
+}: RouterConfiguration): string {
+  const kernelTable = (family: Family): string => `protocol kernel {
   learn;
   merge paths on limit ${multipath};
   ${channels[family]} { import all; export where source = RTS_BGP; };
@@ -26,8 +33,7 @@ ${routes.map((prefix) => `  route ${prefix} blackhole;\n`).join("")}}`;
     `router id ${routerId};`,
     "protocol device { scan time 1; }",
     "protocol direct { ipv4; ipv6; }",
-    kernel("IPv4"),
-    kernel("IPv6"),
+    ...(kernel ? [kernelTable("IPv4"), kernelTable("IPv6")] : []),
     own("IPv4"),
     own("IPv6"),
     "protocol bfd {}",

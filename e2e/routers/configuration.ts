@@ -6,6 +6,8 @@ export interface RouterConfiguration {
   /** Dotted. */
   readonly routerId: string;
   readonly neighbours: readonly Neighbour[];
+  /** False: its routes stay out of the kernel of its host. */
+  readonly kernel?: boolean;
   /** How many equally good routes the kernel gets for one prefix; 1 when unset. */
   readonly multipath?: number;
   /** Prefixes that it announces to all neighbours. */

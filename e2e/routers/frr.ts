@@ -92,7 +92,8 @@ export class Frr extends Daemon {
       "-i",
       this.inside(`${program}.pid`),
     ];
-    const more = program === "bfdd" ? ["--bfdctl", this.inside("bfdd.sock")] : [];
+    const noKernel = this.configuration.kernel === false ? ["--no_kernel"] : [];
+    const more = { zebra: [], bfdd: ["--bfdctl", this.inside("bfdd.sock")], bgpd: noKernel }[program];
     const argv = [`/usr/lib/frr/${program}`, ...flags, ...more, "-P", "0", "--log", "stdout", "--log-level", "info"];
     return this.host.spawn(`${program}-${this.host.name}`, [...ownVarTmp, ...argv]);
   }

@@ -1,0 +1,128 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { load } from "js-yaml";
+import { ApiClient, type Reference } from "#e2e/demo-cluster";
+import { type Host, Lab, type LabProcess, type Switch } from "#e2e/lab";
+import { Bird, type RouterConfiguration } from "#e2e/routers";
+import { ProcessUsage } from "./process-usage.ts";
+
+export const nodeAddress = "172.30.0.11";
+export const nodeAsn = 65001;
+export const routerAsn = 65000;
+const apiPort = 6443;
+const kubeconfig = "/run/admin.conf"; // In the lab.
+
+/** A process of the lab that is measured, and when it was started. */
+export interface Measured extends AsyncDisposable {
+  readonly process: LabProcess;
+  readonly usage: ProcessUsage;
+  /** As of `performance.now`. */
+  readonly started: number;
+}
+
+interface Manifest {
+  readonly spec: {
+    readonly template: { readonly spec: { readonly containers: [{ readonly command: string[]; readonly args: string[] }] } };
+  };
+}
+
+/** A node with an API server on it, and routers, on one switch. */
+export class BgpLab implements AsyncDisposable {
+  readonly api: ApiClient;
+  readonly #lab: Lab;
+  readonly #lan: Switch;
+  readonly #node: Host;
+  readonly #stack: AsyncDisposableStack;
+  #routers = 0;
+
+  private constructor(parts: { api: ApiClient; lab: Lab; lan: Switch; node: Host }, stack: AsyncDisposableStack) {
+    this.api = parts.api;
+    this.#lab = parts.lab;
+    this.#lan = parts.lan;
+    this.#node = parts.node;
+    this.#stack = stack;
+  }
+
+  static async start(): Promise<BgpLab> {
+    await using stack = new AsyncDisposableStack();
+    const lab = stack.use(await Lab.start());
+    const lan = await lab.switch("lan");
+    const node = await lab.host("node1");
+    await node.attach(lan, { addresses: [`${nodeAddress}/16`] });
+    const flags = ["--address=::", `--port=${apiPort}`, `--host=127.0.0.1`, `--kubeconfig=${kubeconfig}`, "--history=1000000"];
+    const server = await node.spawn("apiserver", ["node", path("../apiserver/main.ts"), ...flags]);
+    await server.waitForLine(/^listening on /);
+    const published = stack.use(await node.publish("127.0.0.1", apiPort));
+    const api = stack.use(new ApiClient(readFileSync(lab.outside(kubeconfig), "utf8"), published.port));
+    await api.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: "metallb-system" } });
+    await api.apply({ apiVersion: "v1", kind: "Node", metadata: { name: "node1" }, spec: {} });
+    return new BgpLab({ api, lab, lan, node }, stack.move());
+  }
+
+  /** Creates Services as `bgp-services.ts` does. */
+  async create(name: string, count: number, first: string, ...waiting: readonly "waiting"[]): Promise<void> {
+    const argv = ["node", path("bgp-services.ts"), kubeconfig, String(apiPort), name, String(count), first, ...waiting];
+    const loader = await this.#node.spawn(`load-${name}`, argv);
+    await loader.waitForLine(/^created$/, { timeout: 300_000 });
+  }
+
+  async configure(config: string): Promise<void> {
+    const metadata = { namespace: "metallb-system", name: "config" };
+    await this.api.apply({ apiVersion: "v1", kind: "ConfigMap", metadata, data: { config } });
+  }
+
+  /** Starts the speaker of a bundle with the manifest's flags. */
+  async startSpeaker(bundle: string): Promise<Measured> {
+    const manifest = load(readFileSync(new URL("../../manifests/base/speaker.yaml", import.meta.url), "utf8")) as Manifest;
+    const [{ command, args }] = manifest.spec.template.spec.containers;
+    const argv = [...command.slice(0, -1), join(bundle, "speaker.js"), `--kubeconfig=${kubeconfig}`, ...args];
+    const env = { METALLB_NODE_NAME: "node1", METALLB_NAMESPACE: "metallb-system", METALLB_HOST: nodeAddress };
+    const started = performance.now();
+    return measured(await this.#node.spawn("speaker", argv, { env }), started);
+  }
+
+  /** Starts a BIRD on the node that announces these, in the speaker's place. */
+  async startSender(networks: readonly string[], peers: readonly string[]): Promise<Measured> {
+    const neighbours = peers.map((address) => ({ address, asn: routerAsn }));
+    const sender = new Bird(
+      { lab: this.#lab, host: this.#node },
+      { asn: nodeAsn, routerId: nodeAddress, kernel: false, neighbours, networks },
+    );
+    const started = performance.now();
+    await sender.start();
+    return measured(sender.process, started);
+  }
+
+  /** A new host with a BIRD that waits for the node. */
+  async startRouter(): Promise<{ readonly bird: Bird; readonly address: string }> {
+    const number = ++this.#routers;
+    const address = `172.30.1.${number}`;
+    const host = await this.#lab.host(`router${number}`);
+    await host.attach(this.#lan, { addresses: [`${address}/16`] });
+    const neighbours = [{ address: nodeAddress, asn: nodeAsn, passive: true }];
+    const configuration: RouterConfiguration = { asn: routerAsn, routerId: address, kernel: false, neighbours };
+    const bird = this.#stack.use(new Bird({ lab: this.#lab, host }, configuration));
+    await bird.start();
+    return { bird, address };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack[Symbol.asyncDispose]();
+  }
+}
+
+export function serviceReference(name: string): Reference {
+  return { apiVersion: "v1", kind: "Service", metadata: { namespace: "default", name } };
+}
+
+function measured(process: LabProcess, started: number): Measured {
+  return {
+    ...{ process, usage: new ProcessUsage(process.pid), started },
+    [Symbol.asyncDispose]: async () => void (await process.stop({ grace: 15_000 })),
+  };
+}
+
+function path(relative: string): string {
+  return fileURLToPath(new URL(relative, import.meta.url));
+}

@@ -1,0 +1,167 @@
+/**
+ * How fast routes reach a router by BGP, and what that costs: the bundled speaker with the manifest's flags, against the tests' API
+ * server and BIRD in a network of namespaces. Beside it, in the same run, a BIRD in the speaker's place that announces the same prefixes,
+ * which it reads from its configuration. MetalLB's figures are those of v0.12.1 on a machine of the same kind.
+ * Run it with `node e2e/bench/bgp.bench.ts`; it takes about five minutes.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { waitFor } from "#e2e/lab";
+import type { Bird } from "#e2e/routers";
+import { build } from "../../build.ts";
+import { BgpLab, type Measured, nodeAsn, routerAsn, serviceReference } from "./bgp-lab.ts";
+import { spread } from "./failover-common.ts";
+
+const changes = 200;
+const manyPeers = 20;
+const idleSeconds = 10;
+
+/** Milliseconds since a process was started. */
+interface Arrival {
+  readonly established: number;
+  readonly all: number;
+  readonly cpuSeconds: number;
+  readonly megabytes: number; // At the most.
+}
+
+function configuration(peers: readonly string[]): string {
+  const lines = peers.map((address) => `- {peer-address: ${address}, peer-asn: ${routerAsn}, my-asn: ${nodeAsn}}`);
+  return `peers:\n${lines.join("\n")}\naddress-pools:\n- {name: main, protocol: bgp, addresses: [10.0.0.0/8]}\n`;
+}
+
+/** The prefixes of Services created with the first address 10.1.0.0. */
+function networks(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `10.${1 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}/32`);
+}
+
+/** Waits until each of the routers has as many prefixes. */
+async function arrival(birds: readonly Bird[], count: number, { process, usage, started }: Measured): Promise<Arrival> {
+  let established: number | undefined;
+  const missing = new Set(birds);
+  const everywhere = async (): Promise<boolean> => {
+    if (process.exit !== undefined) throw new Error(`${process.name} ended: ${process.lines.slice(-5).join("\n")}`);
+    for (const bird of missing) {
+      const [neighbour] = await bird.neighbours();
+      if (neighbour?.state === "established") established ??= performance.now() - started;
+      if (neighbour?.prefixes === count) missing.delete(bird);
+    }
+    return missing.size === 0;
+  };
+  await waitFor(`${count} prefixes from ${process.name}`, everywhere, { timeout: 120_000, every: 5 });
+  const all = performance.now() - started;
+  return { established: established ?? Number.NaN, all, cpuSeconds: usage.cpuSeconds, megabytes: usage.megabytes.peak };
+}
+
+function row(what: string, ...cells: readonly string[]): void {
+  console.log([what.padEnd(40), ...cells.map((cell) => cell.padStart(14))].join(" "));
+}
+
+const seconds = (milliseconds: number): string => (milliseconds / 1000).toFixed(2);
+
+function rows(count: number, ours: Arrival, bird: Arrival, metallb: readonly string[] = []): void {
+  const ratio = (of: (arrival: Arrival) => number): string => `${(of(ours) / of(bird)).toFixed(1)} ×`;
+  row(`${count} prefixes, 1 peer`, "Ingot", "BIRD", "ratio", "MetalLB");
+  row("  process start until all are there, s", seconds(ours.all), seconds(bird.all), "", metallb[0] ?? "");
+  const since = ({ all, established }: Arrival): number => all - established;
+  row("  session up until all are there, s", seconds(since(ours)), seconds(since(bird)), ratio(since));
+  row(
+    "  CPU, s",
+    ours.cpuSeconds.toFixed(2),
+    bird.cpuSeconds.toFixed(2),
+    ratio((of) => of.cpuSeconds),
+    metallb[1] ?? "",
+  );
+  row("  MB resident at the most", ours.megabytes.toFixed(0), bird.megabytes.toFixed(0), "", metallb[2] ?? "");
+}
+
+async function measureStart(bundle: string, count: number, metallb?: readonly string[]): Promise<void> {
+  await using lab = await BgpLab.start();
+  const { bird, address } = await lab.startRouter();
+  let baseline: Arrival;
+  {
+    await using sender = await lab.startSender(networks(count), [address]);
+    baseline = await arrival([bird], count, sender);
+  }
+  await waitFor("BIRD's routes to be forgotten", async () => (await bird.neighbours())[0]?.prefixes === 0, { timeout: 150_000 });
+  await lab.create("service", count, "10.1.0.0");
+  await lab.configure(configuration([address]));
+  await using speaker = await lab.startSpeaker(bundle);
+  rows(count, await arrival([bird], count, speaker), baseline, metallb);
+  if (count === 10_000) await measureChanges(lab, bird, speaker);
+}
+
+/** One more Service, and one less, seen in what BIRD logs of the routes that it takes. */
+async function measureChanges(lab: BgpLab, bird: Bird, { usage }: Measured): Promise<void> {
+  await lab.create("more", changes, "10.200.0.0", "waiting");
+  await bird.command("debug neighbour1 { routes }");
+  const more: number[] = [];
+  const fewer: number[] = [];
+  const seen = async (what: "added" | "removed", prefix: string): Promise<void> => {
+    await bird.process.waitForLine(new RegExp(`> ${what} .*${prefix.replaceAll(".", "\\.")}/32 `), { timeout: 60_000 });
+  };
+  for (let index = 0; index < changes; index++) {
+    const ip = `10.200.0.${index}`;
+    const start = performance.now();
+    void lab.api.patch(serviceReference(`more-${index}`), { status: { loadBalancer: { ingress: [{ ip }] } } }, "status");
+    await seen("added", ip);
+    more.push(performance.now() - start);
+  }
+  for (let index = 0; index < changes; index++) {
+    const start = performance.now();
+    void lab.api.delete(serviceReference(`more-${index}`));
+    await seen("removed", `10.200.0.${index}`);
+    fewer.push(performance.now() - start);
+  }
+  await bird.command("debug neighbour1 off");
+  row("at 10000, least / median / p99 / most, ms", "", "", "", "MetalLB");
+  row("  one Service more", spread(more), "", "", "6");
+  row("  one Service less", spread(fewer), "", "", "> 50000");
+  await sleep(5_000);
+  const before = usage.cpuSeconds;
+  await sleep(idleSeconds * 1000);
+  row("  idle, % of a core", (((usage.cpuSeconds - before) / idleSeconds) * 100).toFixed(2), "", "", "13");
+}
+
+async function measurePeers(bundle: string, count: number): Promise<void> {
+  await using lab = await BgpLab.start();
+  const routers: Awaited<ReturnType<BgpLab["startRouter"]>>[] = [];
+  for (let index = 0; index < manyPeers; index++) routers.push(await lab.startRouter());
+  const birds = routers.map(({ bird }) => bird);
+  const addresses = routers.map(({ address }) => address);
+  let baseline: Arrival;
+  {
+    await using sender = await lab.startSender(networks(count), addresses);
+    baseline = await arrival(birds, count, sender);
+  }
+  for (const bird of birds)
+    await waitFor("BIRD's routes to be forgotten", async () => (await bird.neighbours())[0]?.prefixes === 0, {
+      timeout: 150_000,
+    });
+  await lab.create("service", count, "10.1.0.0");
+  await lab.configure(configuration(addresses));
+  await using speaker = await lab.startSpeaker(bundle);
+  const ours = await arrival(birds, count, speaker);
+  row(`${count} prefixes, ${manyPeers} peers`, "Ingot", "BIRD", "ratio");
+  row("  process start until all are there, s", seconds(ours.all), seconds(baseline.all));
+  row(
+    "  CPU, s",
+    ours.cpuSeconds.toFixed(2),
+    baseline.cpuSeconds.toFixed(2),
+    `${(ours.cpuSeconds / baseline.cpuSeconds).toFixed(1)} ×`,
+  );
+  row("  MB resident at the most", ours.megabytes.toFixed(0), baseline.megabytes.toFixed(0));
+}
+
+const directory = mkdtempSync(join(tmpdir(), "ingot-bench-"));
+try {
+  const bundle = join(directory, "dist");
+  await build(bundle);
+  await measureStart(bundle, 1_000, ["0.40", "0.3", "47"]);
+  await measureStart(bundle, 10_000, ["21-26", "28-40", "130"]);
+  await measureStart(bundle, 100_000);
+  await measurePeers(bundle, 10_000);
+} finally {
+  rmSync(directory, { recursive: true });
+}
