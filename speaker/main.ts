@@ -48,7 +48,7 @@ await runDaemon({
       failed = error.message;
     }
     const speaker = new Speaker({
-      ...{ node, layer2, log, bgp: { setRoutes: () => {} } },
+      ...{ node, layer2, log, bgp: { setRoutes: () => {}, flush: () => {} } },
       active: () => members.active(),
       ignoreExcludeLabel: values["ignore-exclude-lb"],
       wake: () =>

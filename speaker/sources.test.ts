@@ -64,7 +64,7 @@ class Bench {
   readonly configured: string[] = []; // The addresses of the pools each time.
   readonly speaker = new Speaker({
     ...{ node: "node1", log: silentLog, active: () => this.members.active(), announced: () => {}, wake: () => {} },
-    ...{ ignoreExcludeLabel: false, unannounced: () => {}, bgp: { setRoutes: () => {} } },
+    ...{ ignoreExcludeLabel: false, unannounced: () => {}, bgp: { setRoutes: () => {}, flush: () => {} } },
     layer2: {
       announce: (address) => this.wire.add(address.toString()),
       withdraw: (address) => this.wire.delete(address.toString()),

@@ -55,6 +55,7 @@ function slice(of: string, ready: Record<string, boolean>): EndpointSlice {
 class Bench {
   readonly wire = new Map<string, string>(); // address -> the interfaces it is announced on
   readonly routes = new Map<string, string>(); // address -> its routes and the peers that hear of them
+  readonly flushed: boolean[] = []; // Whether all had been placed, each time.
   readonly told: string[] = [];
   active = nodes;
   wakes = 0;
@@ -69,7 +70,10 @@ class Bench {
         announce: (address, { interfaces }) => this.wire.set(address.toString(), interfaces.join()),
         withdraw: (address) => this.wire.delete(address.toString()),
       },
-      bgp: { setRoutes: (address, routes) => this.#routes(address.toString(), routes) },
+      bgp: {
+        setRoutes: (address, routes) => this.#routes(address.toString(), routes),
+        flush: (complete) => this.flushed.push(complete),
+      },
       active: () => this.active,
       ignoreExcludeLabel,
       log: {
@@ -134,6 +138,33 @@ test("by BGP every node announces, whoever the owner would be, and no event tell
   bench.speaker.reconcile();
   assert.deepEqual([...bench.routes], []);
   assert.match(bench.told.at(-1) ?? "", /"reason":"noReadyEndpoint"/);
+});
+
+test("routers are told after each part, and that it was the last one; also where there is nothing to announce", () => {
+  const bench = new Bench(owner);
+  for (let i = 0; i < 150; i++) bench.serve(`default/s${i}`, [`198.51.100.${i}`]);
+  bench.speaker.setConfig(pools("{name: lan, protocol: bgp, addresses: [198.51.100.0/24]}", router));
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.flushed, [], "not before everything has been seen");
+  bench.speaker.start();
+  bench.speaker.reconcile();
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.flushed, [false, true]);
+  const idle = new Bench(owner);
+  idle.speaker.start();
+  idle.speaker.setConfig(pools());
+  assert.ok(idle.wakes > 0);
+  idle.speaker.reconcile();
+  assert.deepEqual(idle.flushed, [true]);
+});
+
+test("a change of the members is no work for addresses of bgp pools", () => {
+  const bench = Bench.announcing();
+  bench.speaker.setConfig(pools(routed, router));
+  bench.speaker.reconcile();
+  const { wakes } = bench;
+  bench.speaker.membersChanged();
+  assert.equal(bench.wakes, wakes);
 });
 
 test("a pool that changes its protocol leaves the one wire for the other", () => {

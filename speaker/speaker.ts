@@ -30,6 +30,8 @@ export interface Announcer {
 /** What tells routers. The last call for an address counts. */
 export interface RouteAnnouncer {
   setRoutes(address: Address, routes: readonly BgpRoute[]): void;
+  /** What was set can be told now. `complete`: all that is known has been placed. */
+  flush(complete: boolean): void;
 }
 
 export interface SpeakerOptions {
@@ -94,6 +96,7 @@ export class Speaker {
   #pools: PoolIndex | undefined;
   #started = false;
   #awake = false;
+  #settled = false; // All is placed, and routers were told so.
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
@@ -134,7 +137,7 @@ export class Speaker {
   }
 
   membersChanged(): void {
-    this.#touchAll();
+    for (const { address, protocol } of this.#placements.values()) if (protocol !== "bgp") this.#touch([address]);
   }
 
   /** What this node announces, by service key. */
@@ -163,7 +166,9 @@ export class Speaker {
       this.#dirty.delete(key);
       for (const service of this.#placeAgain(address, this.#pools)) this.#untold.add(service);
     }
-    if (this.#dirty.size === 0)
+    this.#settled = this.#dirty.size === 0;
+    this.#options.bgp.flush(this.#settled);
+    if (this.#settled)
       for (const service of this.#untold.values().take(mostAtOnce)) {
         this.#untold.delete(service);
         this.#report(service);
@@ -272,13 +277,15 @@ export class Speaker {
   }
 
   #wake(): void {
-    if (this.#awake || this.#dirty.size + this.#untold.size === 0) return;
+    if (this.#awake || (this.#settled && this.#dirty.size + this.#untold.size === 0)) return;
     this.#awake = true;
     this.#options.wake();
   }
 
   #touchAll(): void {
+    this.#settled = false;
     for (const service of this.#table.services()) this.#touch(this.#table.addresses(service));
+    this.#wake();
   }
 }
 
