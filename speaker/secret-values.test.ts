@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { resources, type Secret } from "#pkg/k8s";
+import { silentLog } from "#pkg/log";
+import { SecretValues } from "./secret-values.ts";
+import { FakeCluster } from "./testing/fake-cluster.ts";
+
+const namespace = "metallb-system";
+
+function secret(data: Record<string, string>): Secret {
+  return { key: `${namespace}/routers`, namespace, name: "routers", uid: "1", resourceVersion: "1", data };
+}
+
+function bench() {
+  const cluster = new FakeCluster();
+  const told: string[] = [];
+  const log = { ...silentLog, warn: (message: string, fields?: object) => told.push(`${message} ${JSON.stringify(fields)}`) };
+  const values = new SecretValues({ cluster, namespace, log, changed: () => told.push("changed") });
+  values.watch(new Set(["routers"]));
+  return { cluster, told, values, informer: cluster.of(resources.secrets, "routers") };
+}
+const wanted = { name: "routers", key: "main" };
+
+test("SecretValues: only the Secrets that are wanted are watched, each for as long as it is", () => {
+  const { cluster, values, informer } = bench();
+  assert.deepEqual(informer.scope, { namespace, fieldSelector: "metadata.name=routers" });
+  assert.equal(informer.started, true);
+  values.watch(new Set(["routers", "other"]));
+  assert.equal(cluster.informers.length, 2);
+  values.watch(new Set(["other"]));
+  assert.equal(informer.disposed, true);
+  values[Symbol.dispose]();
+  assert.ok(cluster.informers.every(({ disposed }) => disposed));
+});
+
+test("SecretValues: until there is a value, it says what is missing", () => {
+  const { values, informer } = bench();
+  const missing = () => {
+    const value = values.get(wanted);
+    return typeof value === "object" ? value.missing : value;
+  };
+  assert.equal(missing(), "Secret metallb-system/routers has not been read yet");
+  informer.sync();
+  assert.equal(missing(), "there is no Secret metallb-system/routers, or nothing in it");
+  informer.see(secret({ spare: "x", other: "y" }));
+  assert.equal(missing(), 'Secret metallb-system/routers has no key "main", but spare, other');
+});
+
+test("SecretValues: a value is told as it changes, without the line break that files end with", () => {
+  const { values, informer, told } = bench();
+  informer.see(secret({ main: "hunter2\n" }));
+  assert.equal(values.get(wanted), "hunter2");
+  informer.see(secret({ main: "hunter3\r\n" }));
+  assert.equal(values.get(wanted), "hunter3");
+  assert.deepEqual(told, ["changed", "changed"]);
+});
+
+test("SecretValues: what is deleted by accident stays in use, and the log says so without the value", () => {
+  const { values, informer, told } = bench();
+  informer.see(secret({ main: "hunter2", spare: "x" }));
+  informer.see(secret({ spare: "x" }));
+  informer.forget("metallb-system/routers");
+  assert.equal(values.get(wanted), "hunter2");
+  const warning = (keys: string[]) =>
+    `values of a Secret are gone, the last ones stay in use ${JSON.stringify({ event: "secretChanged", secret: "routers", keys })}`;
+  assert.deepEqual(told, ["changed", warning(["main"]), "changed", warning(["main", "spare"]), "changed"]);
+});
