@@ -228,7 +228,7 @@ test("whatever happens, the peer ends with what is wanted, and hears of no prefi
       });
       const known = [...listener.table].map(([key, { med, communities }]) => [key, med, communities]);
       assert.deepEqual(known.sort(), expected.sort());
-      assert.deepEqual([routes.pending, routes.announced], [0, wanted.size]);
+      assert.deepEqual([routes.pending, routes.announced, routes.wanted], [0, wanted.size, wanted.size]);
       assert.deepEqual(
         listener.heard.filter((line) => line.startsWith("unknown")),
         [],

@@ -138,6 +138,11 @@ export class RoutesOut {
     return this.#session === undefined ? this.#wanted : this.#queued;
   }
 
+  /** Prefixes that the peer should know. */
+  get wanted(): number {
+    return this.#wanted;
+  }
+
   /** Prefixes that the peer has been sent. */
   get announced(): number {
     return this.#told;
