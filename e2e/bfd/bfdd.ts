@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { type Host, type Lab, type LabProcess, waitFor } from "#e2e/lab";
 
 // Keeps what the daemons leave in /var/tmp to themselves.
@@ -40,8 +40,9 @@ export class Bfdd implements AsyncDisposable {
 
   static async start(lab: Lab, host: Host, peers: readonly BfddPeer[]): Promise<Bfdd> {
     const folder = `/run/bfdd-${host.name}`;
+    rmSync(lab.outside(folder), { recursive: true, force: true }); // What one that was killed left behind looks like one that listens.
     mkdirSync(lab.outside(folder), { recursive: true });
-    const text = ["log timestamp precision 6", "debug bfd peer", "bfd", ...peers.flatMap(peerLines)].join("\n");
+    const text = ["log timestamp precision 6", "debug bfd peer", "debug bfd zebra"].join("\n");
     writeFileSync(lab.outside(`${folder}/bfdd.conf`), `${text}\n`);
     await host.output(["chown", "-R", "frr:frr", folder]);
     const spawn = (program: string, ...flags: readonly string[]) => {
@@ -53,7 +54,9 @@ export class Bfdd implements AsyncDisposable {
     await waitFor(`zebra on ${host.name}`, () => existsSync(lab.outside(`${folder}/zserv.api`)));
     const bfdd = await spawn("bfdd", "-f", `${folder}/bfdd.conf`, "--bfdctl", `${folder}/bfdd.sock`);
     const started = new Bfdd(host, folder, { zebra, bfdd });
-    await waitFor(`bfdd on ${host.name}`, () => started.command("show version"));
+    // A session on an interface that it does not know yet would never send anything; it learns of this one last.
+    await bfdd.waitForLine(/add interface lo /);
+    if (peers.length > 0) await started.configure(...peers);
     return started;
   }
 

@@ -5,4 +5,5 @@
 export { Bfdd, type BfddPeer, type BfddStatus } from "./bfdd.ts";
 export { BirdBfd } from "./bird-bfd.ts";
 export { type OurSession, OurSessions, type StatusLine } from "./our-sessions.ts";
+export { losePackets } from "./path-filter.ts";
 export { every, profile } from "./profile.ts";

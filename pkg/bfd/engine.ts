@@ -56,7 +56,9 @@ interface Entry {
   nextAt: Millis;
   /** When it is forgotten, once it has been removed. */
   endAt: Millis;
-  problem: string | undefined;
+  /** What keeps packets from leaving, and from being taken. */
+  sendProblem: string | undefined;
+  takeProblem: string | undefined;
   reported: SessionView | undefined;
 }
 
@@ -136,7 +138,8 @@ export class Engine implements Disposable {
       link: undefined,
       nextAt: now,
       endAt: Infinity,
-      problem: undefined,
+      sendProblem: undefined,
+      takeProblem: undefined,
       reported: undefined,
     };
     this.#entries.set(order.id, entry);
@@ -180,12 +183,12 @@ export class Engine implements Disposable {
       const destination = socketAddress(peer, destinationPort(multihop), index);
       const owned = stack.move();
       entry.link = { socket, destination, interfaceIndex: index, [Symbol.dispose]: () => owned.dispose() };
-      entry.problem = undefined;
+      entry.sendProblem = undefined;
       this.#watch();
       return true;
     } catch (error) {
       if (!(error instanceof SystemCallError) && !(error instanceof NoInterface)) throw error;
-      entry.problem = explain(error, multihop);
+      entry.sendProblem = explain(error, multihop);
       entry.nextAt = now + retryAfter;
       this.#report(entry);
       return false;
@@ -203,6 +206,7 @@ export class Engine implements Disposable {
       return;
     }
     found.entry.counters.add("controlIn");
+    found.entry.takeProblem = undefined;
     this.#advance(found.entry, { type: "packet", packet: found.packet }, now);
   }
 
@@ -215,7 +219,12 @@ export class Engine implements Disposable {
     const entry = yourDiscriminator === 0 ? this.#findByWay(datagram, multihop) : this.#byDiscriminator.get(yourDiscriminator);
     if (entry?.link === undefined || entry.order.multihop !== multihop) return "noSession";
     if (!cameFromPeer(entry, datagram)) return "otherSource";
-    if (multihop && datagram.ttl < entry.order.minimumTtl) return "ttl";
+    const { minimumTtl } = entry.order;
+    if (multihop && datagram.ttl < minimumTtl) {
+      entry.takeProblem = `the peer's packets come with TTL ${datagram.ttl}, below the profile's minimum-ttl of ${minimumTtl}`;
+      this.#report(entry);
+      return "ttl";
+    }
     return { entry, packet };
   }
 
@@ -256,10 +265,10 @@ export class Engine implements Disposable {
     if (link === undefined) return;
     try {
       if (link.socket.send(bytes, link.destination)) entry.counters.add("controlOut");
-      entry.problem = undefined;
+      entry.sendProblem = undefined;
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
-      entry.problem = error.message;
+      entry.sendProblem = error.message;
       const index = order.interfaceName === undefined ? 0 : interfaceIndexOf(order.interfaceName);
       if (index === undefined || index === link.interfaceIndex) return;
       // Another interface has the name by now.
@@ -272,7 +281,7 @@ export class Engine implements Disposable {
   }
 
   #report(entry: Entry): void {
-    const view = describeSession(entry.session, entry.problem);
+    const view = describeSession(entry.session, entry.sendProblem ?? entry.takeProblem);
     if (entry.reported !== undefined && same(view, entry.reported)) return;
     entry.reported = view;
     this.#channel.post({ id: entry.order.id, view });
