@@ -37,7 +37,7 @@ test("SIGTERM lets it finish what is in flight, and it exits with 0", async () =
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line).msg),
-    ["started", "stopping", "in flight is done", "stopped"],
+    ["started", "stopping", "taking leave", "in flight is done", "stopped"],
   );
 });
 

@@ -1,14 +1,19 @@
 import { type FlagSet, type FlagValues, parseFlags } from "#pkg/flags";
 import { createLog, type Log, type LogLevel } from "#pkg/log";
 
+export interface Running extends AsyncDisposable {
+  /** What comes first when the daemon is to stop, while all else still runs. Ends by itself: no timeout ends it. */
+  leave?(): Promise<void>;
+}
+
 export interface Daemon<S extends FlagSet> {
   /** The first lines of `--help`. */
   readonly usage: string;
   /** Has a flag `log-level`. */
   readonly flags: S;
   /** Starts everything; disposing what it returns finishes what is in flight. */
-  readonly start: (values: FlagValues<S>, log: Log) => Promise<AsyncDisposable>;
-  /** How long an orderly stop may take before the process ends anyway. */
+  readonly start: (values: FlagValues<S>, log: Log) => Promise<Running>;
+  /** How long disposing may take before the process ends anyway. */
   readonly stopTimeoutMs: number;
 }
 
@@ -28,7 +33,7 @@ export async function runDaemon<S extends FlagSet>(daemon: Daemon<S>): Promise<n
   process.on("uncaughtException", crash);
   process.on("unhandledRejection", crash);
   const stopping = firstSignal();
-  let running: AsyncDisposable;
+  let running: Running;
   try {
     running = await daemon.start(parsed.values, log);
   } catch (error) {
@@ -36,6 +41,7 @@ export async function runDaemon<S extends FlagSet>(daemon: Daemon<S>): Promise<n
     process.exit(1);
   }
   log.info("stopping", { op: "shutdown", signal: await stopping });
+  await running.leave?.();
   const timeout = setTimeout(() => {
     log.error("stopping took too long, exiting", { op: "shutdown" });
     process.exit(1);

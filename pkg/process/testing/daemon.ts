@@ -17,6 +17,9 @@ await runDaemon({
     const alive = setInterval(() => {}, 1000);
     log.info("started");
     return {
+      async leave() {
+        log.info("taking leave");
+      },
       async [Symbol.asyncDispose]() {
         if (mode === "stubborn") await new Promise(() => {});
         clearInterval(alive);
