@@ -1,8 +1,10 @@
+import { noticesVersion } from "#pkg/board";
 import type { Clock, Random } from "#pkg/clock";
 import type { FlagValues } from "#pkg/flags";
 import type { Cluster } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import { defaultWire, Keyring, Memberlist, metallbKey } from "#pkg/memberlist";
+import { defaultWire, Keyring, Memberlist, MetadataKey, metallbKey } from "#pkg/memberlist";
+import { type Changes, Reports } from "#pkg/placement";
 import type { flags } from "./flags.ts";
 import type { Members } from "./members.ts";
 import { PodMembers } from "./pod-members.ts";
@@ -16,6 +18,7 @@ export interface MembersChoice {
   /** Whether this node can answer on layer 2. One that cannot is no member, because the others would leave addresses to it. */
   readonly canAnnounce: boolean;
   readonly changed: () => void;
+  readonly heard: (changes: Changes) => void;
   /** See `RingMembersOptions`. */
   readonly reclaim: () => void;
   readonly log: Log;
@@ -25,7 +28,7 @@ export interface MembersChoice {
 
 /** The speakers' ring where there is a key for it, else the readiness of their Pods. */
 export function chooseMembers(choice: MembersChoice): { members: Members; memberlist?: Memberlist } {
-  const { values, cluster, namespace, node, canAnnounce, changed, reclaim, log, clock, random } = choice;
+  const { values, cluster, namespace, node, canAnnounce, changed, heard, reclaim, log, clock, random } = choice;
   const secret = values["ml-secret-key"];
   const bind = { address: values["ml-bindaddr"], port: values["ml-bindport"] };
   const labels = values["ml-labels"];
@@ -35,11 +38,14 @@ export function chooseMembers(choice: MembersChoice): { members: Members; member
     return { members: new PodMembers({ cluster, namespace, labels, changed }) };
   }
   const wire = { ...defaultWire, keyring: new Keyring([metallbKey(secret)]) };
-  const memberlist = new Memberlist({ name: node, bind, wire, timing: values["ml-timing"], clock, random, log });
-  return {
-    memberlist,
-    members: new RingMembers({ memberlist, cluster, namespace, labels, node, changed, reclaim, log, clock, random }),
-  };
+  const reports = new Reports(node);
+  const memberlist: Memberlist = new Memberlist({
+    ...{ name: node, bind, wire, timing: values["ml-timing"], clock, random, log },
+    metadata: new Map([[MetadataKey.notices, Uint8Array.of(noticesVersion)]]),
+    userState: () => reports.state(memberlist.members().map(({ name }) => name)),
+  });
+  const options = { memberlist, reports, cluster, namespace, labels, node, changed, heard, reclaim, log, clock, random };
+  return { memberlist, members: new RingMembers(options) };
 }
 
 function reasonWithout(secret: string, address: string, canAnnounce: boolean): string | undefined {

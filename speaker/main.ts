@@ -30,7 +30,12 @@ await runDaemon({
 
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-speaker", log, clock, random }));
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-speaker", host: node, log, clock }));
-    const layer2 = stack.use(new Layer2({ log, onInterfaces: () => checks.changed() }));
+    let sources: Sources | undefined;
+    const interfacesChanged = () => {
+      checks.changed();
+      if (sources !== undefined) speaker.interfacesChanged();
+    };
+    const layer2 = stack.use(new Layer2({ log, onInterfaces: interfacesChanged }));
     const checks = stack.use(
       new NodeChecks({
         ...{ node, log, clock, interfaces: () => layer2.interfaces(), pools: () => sources?.pools ?? [] },
@@ -50,6 +55,8 @@ await runDaemon({
     const speaker = new Speaker({
       ...{ node, layer2, log, bgp: { setRoutes: () => {}, flush: () => {} } },
       active: () => members.active(),
+      exchange: () => members.exchange,
+      interfaces: () => layer2.interfaces(),
       ignoreExcludeLabel: values["ignore-exclude-lb"],
       wake: () =>
         setImmediate(() => {
@@ -74,23 +81,23 @@ await runDaemon({
         speaker.membersChanged();
         sources?.check();
       },
+      heard: (changes) => speaker.heard(changes),
       reclaim: () => {
         log.info("the others took this node for gone, announcing again", { event: "reclaimed", nodes: members.active() });
-        layer2.announceAgain();
+        speaker.reclaim();
       },
     });
     if (memberlist !== undefined) registerMemberlist(registry, memberlist);
     stack.use(members);
     stack.defer(() => layer2.fallSilent()); // The next to go is the ring, and this node answers until its successors do.
 
-    let sources: Sources | undefined;
     const routes = {
       "/metrics": metricsRoute(registry),
       "/healthz": liveness,
       "/readyz": () =>
         readiness({
           ...{ missing: sources?.missing ?? ["the API"], failed, refused: sources?.refused },
-          warnings: checks.findings.map(describe),
+          warnings: [...checks.findings.map(describe), ...speaker.warnings],
         }),
       "/v1/members": () => json(members.describe()),
     };

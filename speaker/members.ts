@@ -1,3 +1,5 @@
+import type { Reports } from "#pkg/placement";
+
 /** Which nodes have a working speaker: the ones that may own addresses. */
 export interface Members extends AsyncDisposable {
   /** To be called once this node could own addresses: from then on others may count on it. */
@@ -6,8 +8,20 @@ export interface Members extends AsyncDisposable {
   readonly synced: boolean;
   /** Node names, each once, sorted. */
   active(): readonly string[];
+  /** How they tell one another of themselves; undefined where they have no way to. */
+  readonly exchange: Exchange | undefined;
   /** For people: `/v1/members`. */
   describe(): MembersDescription;
+}
+
+export interface Exchange {
+  readonly reports: Reports;
+  /** Active members that tell nothing, because they are of another kind; sorted. */
+  silent(): readonly string[];
+  /** Sends to the others what was reported since the last call. */
+  tell(): void;
+  /** There is no such node any more. */
+  forget(node: string): void;
 }
 
 export interface MembersDescription {

@@ -1,10 +1,12 @@
 import { type AddressPlacement, excludeLabel, type Refusal } from "#pkg/placement";
 
+const reasons = ["noNodeSelected", "nodeExcluded", "noInterface", "notInSubnet"] as const;
+
 /** Why no node at all may announce an address, although there are speakers and endpoints. */
-export type Obstacle = Refusal & { readonly reason: "noNodeSelected" | "nodeExcluded" };
+export type Obstacle = Refusal & { readonly reason: (typeof reasons)[number] };
 
 export function isObstacle(refusal: Refusal): refusal is Obstacle {
-  return refusal.reason === "noNodeSelected" || refusal.reason === "nodeExcluded";
+  return reasons.some((reason) => reason === refusal.reason);
 }
 
 /** For the owner of the Service: what is not announced, why, and what to change. */
@@ -14,19 +16,35 @@ export function describeObstacle(
   policy: "Cluster" | "Local",
 ): string {
   const start = `${address} of pool ${pool} is announced by no node`;
-  if (obstacle.reason === "nodeExcluded")
-    return (
-      `${start}: each that could has the label ${excludeLabel} (${list(obstacle.nodes)}); ` +
-      "remove it from one of them, or give the speakers --ignore-exclude-lb"
-    );
   const wanted =
     policy === "Local" ? "a running speaker and, for externalTrafficPolicy Local, a ready endpoint" : "a running speaker";
-  return `${start}: the pool's node-selectors match none that has ${wanted}; change them or the labels of nodes`;
+  switch (obstacle.reason) {
+    case "nodeExcluded":
+      return (
+        `${start}: each that could has the label ${excludeLabel} (${list(obstacle.nodes)}); ` +
+        "remove it from one of them, or give the speakers --ignore-exclude-lb"
+      );
+    case "noInterface":
+      return (
+        `${start}: of the nodes that could, none has an interface for the pool that is up and has a carrier (${list(obstacle.nodes)}); ` +
+        "see to their cables, or change the pool's interfaces"
+      );
+    case "notInSubnet":
+      return (
+        `${start}: the pool's l2-placement asks for a node with an address in the same subnet, and none of those that could has one ` +
+        `(${list(obstacle.nodes.map(({ node, subnets }) => `${node}: ${subnets.join(" ") || "none"}`))}); ` +
+        "use addresses of their subnets, or give a node an address in this one"
+      );
+    case "noNodeSelected":
+      return `${start}: the pool's node-selectors match none that has ${wanted}; change them or the labels of nodes`;
+    default:
+      return obstacle satisfies never;
+  }
 }
 
 const listed = 5;
 
-function list(nodes: readonly string[]): string {
-  const more = nodes.length > listed ? [`${nodes.length - listed} more`] : [];
-  return [...nodes.slice(0, listed), ...more].join(", ");
+function list(items: readonly string[]): string {
+  const more = items.length > listed ? [`${items.length - listed} more`] : [];
+  return [...items.slice(0, listed), ...more].join(", ");
 }

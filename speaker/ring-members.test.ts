@@ -4,6 +4,7 @@ import { type Millis, SimulatedClock } from "#pkg/clock";
 import type { Handlers, Informer, Pod } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import type { JoinResult, MemberlistEvent, MemberView } from "#pkg/memberlist";
+import { Reports } from "#pkg/placement";
 import { RingMembers } from "./ring-members.ts";
 
 function member(name: string, address: string, self = false): MemberView {
@@ -20,6 +21,7 @@ function pod(node: string, address: string | undefined): Pod {
 class Bench {
   readonly clock = new SimulatedClock();
   readonly did: string[] = [];
+  readonly reports = new Reports("node1");
   ring: MemberView[] = [member("node1", "192.0.2.1", true)];
   /** Joins that have not been answered. */
   readonly joins: PromiseWithResolvers<JoinResult>[] = [];
@@ -52,6 +54,7 @@ class Bench {
         },
         members: () => this.ring,
         timing: "fast",
+        broadcast: (topic) => this.did.push(`broadcast ${topic}`),
         onEvent: (listener) => {
           this.#listener = listener;
           return { [Symbol.dispose]() {} };
@@ -62,6 +65,8 @@ class Bench {
       },
       cluster: { informer: (_resource, _scope, handlers) => this.#informer(handlers as unknown as Handlers<Pod>) as never },
       ...{ namespace: "metallb-system", labels: "component=speaker", node: "node1" },
+      reports: this.reports,
+      heard: ({ nodes, addresses }) => this.did.push(`heard of ${nodes ? "nodes" : addresses}`),
       changed: () => this.did.push(`active ${this.members.active()}${this.members.synced ? "" : ", not synced"}`),
       reclaim: () => this.did.push("reclaim"),
       ...{ log: { ...silentLog, warn: say("warn"), error: say("error") }, clock: this.clock, random: () => 0.5 },

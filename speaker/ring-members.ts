@@ -1,14 +1,19 @@
+import { noticesVersion } from "#pkg/board";
 import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import type { Memberlist } from "#pkg/memberlist";
-import type { Members, MembersDescription } from "./members.ts";
+import { decodeMetadata, type MemberEvent, type Memberlist, type MemberView, MetadataKey } from "#pkg/memberlist";
+import type { Changes, Reports } from "#pkg/placement";
+import { LostMembers } from "./lost-members.ts";
+import type { Exchange, Members, MembersDescription } from "./members.ts";
 
 export interface RingMembersOptions {
   readonly memberlist: Pick<
     Memberlist,
-    "start" | "join" | "leave" | "members" | "timing" | "onEvent" | typeof Symbol.asyncDispose
+    "start" | "join" | "leave" | "members" | "timing" | "onEvent" | "broadcast" | typeof Symbol.asyncDispose
   >;
+  /** What the speakers tell one another over it; its `state` of the members is the memberlist's user state. */
+  readonly reports: Reports;
   readonly cluster: Pick<Cluster, "informer">;
   readonly namespace: string;
   /** Selects the speakers' Pods, whose addresses are joined. */
@@ -16,6 +21,8 @@ export interface RingMembersOptions {
   /** This node, whose own Pod is not joined. */
   readonly node: string;
   readonly changed: () => void;
+  /** The others told something. */
+  readonly heard: (changes: Changes) => void;
   /** The others took this node for gone, and may have announced what it owns: hosts have to be told again. Every 5 s at most. */
   readonly reclaim: () => void;
   readonly log: Log;
@@ -41,7 +48,9 @@ const reclaimEveryMs: Millis = 5_000;
  * speakers are that are no members yet: they are joined when their Pods appear, and every minute.
  */
 export class RingMembers implements Members {
+  readonly exchange: Exchange;
   readonly #options: RingMembersOptions;
+  readonly #lost: LostMembers;
   readonly #pods: Informer<Pod>;
   readonly #unreachable = new Set<string>(); // addresses that could not be joined the last time
   #bound = false;
@@ -50,12 +59,27 @@ export class RingMembers implements Members {
   #joining = false;
   #nextJoin: { readonly at: Millis; readonly timer: Disposable } | undefined;
   #active: readonly string[] = [];
+  #silent: readonly string[] = [];
   #nextReclaim: Disposable | undefined;
   #reclaimedAt: Millis = -Infinity;
 
   constructor(options: RingMembersOptions) {
     this.#options = options;
-    const { cluster, namespace, labels } = options;
+    const { cluster, namespace, labels, reports, clock } = options;
+    this.exchange = {
+      reports,
+      silent: () => this.#silent,
+      tell: () => this.#tell(),
+      forget: (node) => {
+        if (this.#active.includes(node)) return; // It lives, whatever the API says.
+        this.#lost.forget(node);
+        reports.forget(node);
+      },
+    };
+    this.#lost = new LostMembers(clock, (doubt) => {
+      reports.setDoubt(doubt);
+      this.#tell();
+    });
     const soon = () => this.#joinAt(options.clock.now() + settleMs);
     this.#pods = cluster.informer(resources.pods, { namespace, labelSelector: labels }, { changed: soon, synced: soon });
   }
@@ -87,6 +111,7 @@ export class RingMembers implements Members {
   async [Symbol.asyncDispose](): Promise<void> {
     const { memberlist, log, clock } = this.#options;
     this.#stopped = true;
+    this.#lost[Symbol.dispose]();
     this.#pods[Symbol.dispose]();
     this.#nextJoin?.timer[Symbol.dispose]();
     this.#nextReclaim?.[Symbol.dispose]();
@@ -115,12 +140,38 @@ export class RingMembers implements Members {
     if (this.#stopped) return;
     this.#bound = true;
     memberlist.onEvent((event) => {
-      if (event.type !== "member") return;
-      this.#update();
-      if (event.member.self && event.change === "refuted") this.#reclaimSoon();
+      if (this.#stopped) return;
+      if (event.type === "member") this.#memberChanged(event.change, event.member);
+      if (event.type === "user") this.#hear(event.payload);
     });
     this.#update();
+    this.#tell();
     this.#joinAt(clock.now());
+  }
+
+  #memberChanged(change: MemberEvent["change"], { name, self }: MemberView): void {
+    const { reports } = this.#options;
+    this.#lost.memberChanged(change, name, self);
+    if (self) {
+      // Others that took this node for gone wait for its word.
+      reports.renew();
+      this.#tell();
+    } else if (change === "failed") reports.fail(name);
+    else if (change === "left") reports.forget(name);
+    this.#update();
+    if (self && change === "refuted") this.#reclaimSoon();
+  }
+
+  #hear(payload: Uint8Array): void {
+    const changes = this.#options.reports.merge(payload);
+    this.#tell(); // Passes the news on.
+    if (changes.nodes || changes.addresses.length > 0) this.#options.heard(changes);
+  }
+
+  #tell(): void {
+    const { memberlist, reports } = this.#options;
+    if (!this.#bound || this.#stopped) return;
+    for (const { topic, payload } of reports.takeNews()) memberlist.broadcast(topic, payload);
   }
 
   /** It was cut off or stood still, and for itself it has owned its addresses all the while. */
@@ -187,14 +238,23 @@ export class RingMembers implements Members {
   #update(): void {
     if (this.#stopped) return;
     const { memberlist, changed, clock } = this.#options;
-    const active = memberlist
-      .members()
-      .map(({ name }) => name)
-      .sort();
-    if (active.join() === this.#active.join()) return;
+    const members = memberlist.members();
+    const active = names(members);
+    const silent = names(members.filter((member) => !member.self && !tells(member)));
+    if (active.join() === this.#active.join() && silent.join() === this.#silent.join()) return;
     this.#active = active;
+    this.#silent = silent;
     changed();
     // One that was met tells of all others; there is no need to wait until the unreachable ones have been tried.
     if (!this.#synced && active.length > 1) clock.schedule("memberlist met", clock.now() + metMs, () => this.#sync());
   }
+}
+
+function names(members: readonly MemberView[]): string[] {
+  return members.map(({ name }) => name).sort();
+}
+
+/** Whether a member tells of itself, as those do that run this program. */
+function tells({ meta }: MemberView): boolean {
+  return (decodeMetadata(meta)?.get(MetadataKey.notices)?.[0] ?? 0) >= noticesVersion;
 }

@@ -34,6 +34,7 @@ const slice: EndpointSlice = {
 };
 
 class FakeMembers implements Members {
+  readonly exchange = undefined;
   started = false;
   synced = false;
 
@@ -64,10 +65,12 @@ class Bench {
   readonly configured: string[] = []; // The addresses of the pools each time.
   readonly speaker = new Speaker({
     ...{ node: "node1", log: silentLog, active: () => this.members.active(), announced: () => {}, wake: () => {} },
+    ...{ exchange: () => undefined, interfaces: () => [] },
     ...{ ignoreExcludeLabel: false, unannounced: () => {}, bgp: { setRoutes: () => {}, flush: () => {} } },
     layer2: {
       announce: (address) => this.wire.add(address.toString()),
       withdraw: (address) => this.wire.delete(address.toString()),
+      announceAgain: () => {},
     },
   });
   readonly sources = new Sources({

@@ -3,9 +3,11 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { PoolIndex, parseConfig } from "#pkg/config";
 import type { EndpointSlice, Service } from "#pkg/k8s";
+import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
 import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement";
+import type { Exchange } from "./members.ts";
 import { Speaker } from "./speaker.ts";
 
 const nodes = ["node1", "node2", "node3"];
@@ -58,6 +60,8 @@ class Bench {
   readonly flushed: boolean[] = []; // Whether all had been placed, each time.
   readonly told: string[] = [];
   active = nodes;
+  exchange: Exchange | undefined;
+  interfaces: readonly InterfaceState[] = [];
   wakes = 0;
   readonly speaker: Speaker;
   readonly #slices = new Map<string, EndpointSlice>();
@@ -69,12 +73,15 @@ class Bench {
       layer2: {
         announce: (address, { interfaces }) => this.wire.set(address.toString(), interfaces.join()),
         withdraw: (address) => this.wire.delete(address.toString()),
+        announceAgain: (address) => this.told.push(`announced again ${address}`),
       },
       bgp: {
         setRoutes: (address, routes) => this.#routes(address.toString(), routes),
         flush: (complete) => this.flushed.push(complete),
       },
       active: () => this.active,
+      exchange: () => this.exchange,
+      interfaces: () => this.interfaces,
       ignoreExcludeLabel,
       log: {
         ...silentLog,

@@ -1,23 +1,33 @@
-import type { PoolIndex, Protocol } from "#pkg/config";
+import type { Pool, PoolIndex, Protocol } from "#pkg/config";
 import type { EndpointSlice, Service } from "#pkg/k8s";
+import type { InterfaceState } from "#pkg/layer2";
 import type { InForce } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import {
   type AddressPlacement,
   type BgpRoute,
+  type Changes,
+  type Choose,
   elect,
+  eligibleFor,
   type Holder,
+  hasInterface,
+  type KnownReach,
   type Labels,
   type NoAddresses,
   type NotAnnounced,
   place,
   placeBgp,
   type Standing,
+  StickyOwners,
 } from "#pkg/placement";
 import { BgpReaches } from "./bgp-reaches.ts";
+import type { Exchange } from "./members.ts";
 import { NodeTable } from "./node-table.ts";
 import { describeObstacle, isObstacle, type Obstacle } from "./obstacle.ts";
+import { ownReach } from "./own-reach.ts";
+import { placementWarning } from "./placement-warning.ts";
 import { ServiceTable } from "./service-table.ts";
 
 /** What puts addresses on the wire. Both calls may be repeated; the last one counts. */
@@ -25,6 +35,8 @@ export interface Announcer {
   /** `interfaces` are globs for names (see `pkg/glob`); none means all. */
   announce(address: Address, on: { readonly interfaces: readonly string[] }): void;
   withdraw(address: Address): void;
+  /** Others may have announced it too: tells everyone once more. */
+  announceAgain(address: Address): void;
 }
 
 /** What tells routers. The last call for an address counts. */
@@ -40,6 +52,10 @@ export interface SpeakerOptions {
   readonly layer2: Announcer;
   readonly bgp: RouteAnnouncer;
   readonly active: () => readonly string[];
+  /** How the speakers tell one another of themselves, if they do. */
+  readonly exchange: () => Exchange | undefined;
+  /** Of this node. */
+  readonly interfaces: () => readonly InterfaceState[];
   /** Nodes that Kubernetes excludes from load balancers announce all the same. */
   readonly ignoreExcludeLabel: boolean;
   readonly log: Log;
@@ -71,9 +87,7 @@ type Withdrawal =
   /** The pool's node selectors match other nodes, and not this one. */
   | "nodeNotSelected";
 
-/** Why this node does not announce what another one does. */
-const whyAnother: Readonly<Record<Standing, Withdrawal>> = {
-  eligible: "notOwner",
+const whyNot: Readonly<Record<Exclude<Standing, "eligible">, Withdrawal>> = {
   excluded: "nodeExcluded",
   notSelected: "nodeNotSelected",
 };
@@ -91,23 +105,48 @@ export class Speaker {
   readonly #dirty = new Map<string, Address>(); // text -> address to place again
   readonly #untold = new Set<string>(); // service keys to report on
   readonly #placements = new Map<string, AddressPlacement>(); // address -> where it is announced
+  readonly #contested = new Set<string>(); // addresses that this node has and another claims
   readonly #announcements = new Map<string, Announcement>(); // service key -> what this node announces
   readonly #obstacles = new Map<string, Obstacle["reason"]>(); // service key -> why no node may announce it
   #pools: PoolIndex | undefined;
+  #layer2Pools: readonly Pool[] = [];
+  #sticky: StickyOwners | undefined; // Undefined while addresses cannot stay where they are.
+  #warning: string | undefined;
   #started = false;
   #awake = false;
   #settled = false; // All is placed, and routers were told so.
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
-    this.#nodes = new NodeTable(options.active, options.ignoreExcludeLabel);
+    this.#nodes = new NodeTable(options.active, options.ignoreExcludeLabel, (node) => this.#reachOf(node));
     this.#reaches = new BgpReaches(options.node, (pool) => this.#nodes.standing(pool, options.node));
   }
 
   /** Until now the state was still arriving and nothing was announced; from now on it is whole. */
   start(): void {
     this.#started = true;
+    this.#exchange?.reports.takePart();
+    this.interfacesChanged();
+    this.#nodesChanged();
     this.#touchAll();
+  }
+
+  /** This node can answer elsewhere than before, perhaps. The others are told at once. */
+  interfacesChanged(): void {
+    const exchange = this.#exchange;
+    if (!this.#started || exchange === undefined) return;
+    exchange.reports.setReach(ownReach(this.#options.interfaces(), this.#layer2Pools));
+    exchange.tell();
+    this.#touchPools(this.#nodes.reachesChanged());
+  }
+
+  /** The others have told something new. */
+  heard({ nodes, addresses }: Changes): void {
+    if (nodes) {
+      this.#nodesChanged();
+      this.#touchPools([...this.#nodes.reachesChanged(), ...this.#layer2Pools.filter(isSticky)]);
+    }
+    this.#touch(addresses.filter((address) => this.#placements.has(address.toString())));
   }
 
   setService(key: string, service: Service | undefined): void {
@@ -120,24 +159,42 @@ export class Speaker {
 
   /** The labels of a node; undefined when there is no such node. */
   setNode(node: string, labels: Labels | undefined): void {
+    if (labels === undefined) this.#exchange?.forget(node);
     const changed = this.#nodes.set(node, labels);
     if (node === this.#options.node) changed.push(...this.#reaches.setLabels(labels));
     const pools = changed.map(({ name }) => name);
     if (pools.length === 0) return;
     this.#options.log.info("node may announce other pools than before", { event: "nodeChanged", node, pools });
-    for (const { pool, address } of this.#placements.values())
-      if (pool !== undefined && pools.includes(pool)) this.#touch([address]);
+    this.#touchPools(changed);
   }
 
   setConfig({ config, pools }: Pick<InForce, "config" | "pools">): void {
     this.#pools = pools;
+    this.#layer2Pools = config.pools.filter(({ protocol }) => protocol === "layer2");
     this.#reaches.setConfig(config);
     this.#nodes.forgetPools();
+    this.interfacesChanged(); // Pools ask for interfaces by name.
+    this.#nodesChanged();
     this.#touchAll();
   }
 
   membersChanged(): void {
+    this.#nodesChanged();
     for (const { address, protocol } of this.#placements.values()) if (protocol !== "bgp") this.#touch([address]);
+  }
+
+  /**
+   * Others took this node for gone, and may have announced what it has: tells everyone again. Not of what stays where it is: whoever
+   * announced that as well has claimed it, and of those who claim it the one that keeps it tells everyone when the others have yielded.
+   */
+  reclaim(): void {
+    for (const { address, protocol } of this.owned())
+      if (protocol === "layer2" && !this.#stays(address)) this.#options.layer2.announceAgain(address);
+  }
+
+  /** What of the configuration cannot be as it is asked for, for an operator. */
+  get warnings(): readonly string[] {
+    return this.#warning === undefined ? [] : [this.#warning];
   }
 
   /** What this node announces, by service key. */
@@ -166,6 +223,9 @@ export class Speaker {
       this.#dirty.delete(key);
       for (const service of this.#placeAgain(address, this.#pools)) this.#untold.add(service);
     }
+    // When all is placed: which nodes have room for more depends on that.
+    if (this.#dirty.size === 0) for (const address of this.#sticky?.settle() ?? []) this.#touch([address]);
+    this.#exchange?.tell();
     this.#settled = this.#dirty.size === 0;
     this.#options.bgp.flush(this.#settled);
     if (this.#settled)
@@ -185,12 +245,14 @@ export class Speaker {
     const holders = this.#table.holders(address);
     const pool = pools.find(address);
     const byBgp = pool?.protocol === "bgp" ? placeBgp(address, holders, this.#reaches.of(pool)) : undefined;
-    const now = byBgp ?? place(address, holders, pool && this.#nodes.of(pool), before);
+    const now = byBgp ?? place(address, holders, pool && this.#nodes.of(pool), before, this.#rule(address, pool));
     bgp.setRoutes(address, byBgp?.routes ?? []);
     if (holders.length === 0) this.#placements.delete(key);
     else this.#placements.set(key, now);
     if (now.owner === node && pool !== undefined) layer2.announce(address, pool);
     if (now.owner !== node && before?.owner === node) layer2.withdraw(address);
+    this.#claim(now, pool);
+    if (now.owner !== before?.owner) for (const follower of followers(address, holders)) this.#touch([follower]);
     return [...(before?.verdicts.keys() ?? []), ...now.verdicts.keys()];
   }
 
@@ -268,7 +330,71 @@ export class Speaker {
     if (placement === undefined || verdict === undefined) return "loadBalancerIPChanged"; // It is no longer in the status.
     if (!verdict.announced) return verdict.reason;
     const pool = this.#pools?.find(placement.address);
-    return pool === undefined ? "notOwner" : whyAnother[this.#nodes.standing(pool, this.#options.node)];
+    return pool === undefined ? "notOwner" : this.#whyAnother(pool, placement.address);
+  }
+
+  /** Why this node does not announce what another one does. */
+  #whyAnother(pool: Pool, address: Address): Withdrawal {
+    const { node } = this.#options;
+    const standing = this.#nodes.standing(pool, node);
+    if (standing !== "eligible") return whyNot[standing];
+    if (!hasInterface(pool, this.#reachOf(node))) return "noInterface";
+    const nodes = this.#nodes.of(pool);
+    return nodes.eligible.includes(node) && !eligibleFor(nodes, address).includes(node) ? "notInSubnet" : "notOwner";
+  }
+
+  get #exchange(): Exchange | undefined {
+    return this.#options.exchange();
+  }
+
+  #reachOf(node: string): KnownReach {
+    const exchange = this.#exchange;
+    if (exchange === undefined || exchange.silent().includes(node)) return "untold";
+    return exchange.reports.reach(node) ?? "awaited";
+  }
+
+  /** Others are active or take part than before, or the configuration asks for something else. */
+  #nodesChanged(): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined || exchange.silent().length > 0) this.#sticky = undefined;
+    else this.#sticky ??= new StickyOwners(this.#options.node, exchange.reports);
+    this.#sticky?.nodesChanged();
+    const warning = placementWarning(this.#layer2Pools, exchange);
+    if (warning === this.#warning) return;
+    this.#warning = warning;
+    const { log } = this.#options;
+    if (warning === undefined) log.info("pools are placed as they ask for again", { event: "placementAsAsked" });
+    else log.warn("pools are not placed as they ask for", { event: "placementNotAsAsked", warning });
+  }
+
+  #stays(address: Address): boolean {
+    const pool = this.#pools?.find(address);
+    return this.#sticky !== undefined && pool !== undefined && isSticky(pool);
+  }
+
+  /** How the owner of an address is chosen; undefined for the election. */
+  #rule(address: Address, pool: Pool | undefined): Choose | undefined {
+    const sticky = this.#sticky;
+    if (sticky === undefined || pool === undefined || !isSticky(pool)) return undefined;
+    return (candidates, first) => (first.equals(address) ? sticky.place(address, candidates) : sticky.follow(first, candidates));
+  }
+
+  /** Claims what this node has of what stays where it is, also while other speakers have it chosen by hash. */
+  #claim({ address, electionAddress, owner }: AddressPlacement, pool: Pool | undefined): void {
+    const reports = this.#exchange?.reports;
+    if (reports === undefined) return;
+    const key = address.toString();
+    const stays = pool !== undefined && isSticky(pool) && electionAddress.equals(address);
+    if (!stays) this.#sticky?.remove(address);
+    if (!stays || owner !== this.#options.node) {
+      reports.release(address);
+      this.#contested.delete(key);
+      return;
+    }
+    reports.claim(address);
+    if (reports.claimants(key).length > 1) this.#contested.add(key);
+    // Until now another announced it as well, and hosts may have believed that one last.
+    else if (this.#contested.delete(key)) this.#options.layer2.announceAgain(address);
   }
 
   #touch(addresses: Iterable<Address>): void {
@@ -282,6 +408,12 @@ export class Speaker {
     this.#options.wake();
   }
 
+  #touchPools(pools: readonly Pool[]): void {
+    if (pools.length === 0) return;
+    const names = new Set(pools.map(({ name }) => name));
+    for (const { pool, address } of this.#placements.values()) if (pool !== undefined && names.has(pool)) this.#touch([address]);
+  }
+
   #touchAll(): void {
     this.#settled = false;
     for (const service of this.#table.services()) this.#touch(this.#table.addresses(service));
@@ -292,4 +424,13 @@ export class Speaker {
 /** The addresses of `one` that `other` does not have. */
 function missingFrom(other: Announcement | undefined, one: Announcement | undefined): readonly string[] {
   return (one?.addresses ?? []).filter((address) => !other?.addresses.includes(address));
+}
+
+function isSticky({ l2Placement }: Pool): boolean {
+  return l2Placement.sticky;
+}
+
+/** The addresses that go where this one goes. */
+function followers(address: Address, holders: readonly Holder[]): readonly Address[] {
+  return holders.flatMap(({ addresses }) => (addresses[0]?.equals(address) ? addresses.slice(1) : []));
 }

@@ -58,10 +58,13 @@ class Bench {
       node: self,
       layer2: {
         announce: (address) => this.wire.add(address.toString()),
+        announceAgain: () => {},
         withdraw: (address) => this.wire.delete(address.toString()),
       },
       bgp: { setRoutes: () => {}, flush: () => {} },
       active: () => this.active,
+      exchange: () => undefined,
+      interfaces: () => [],
       ignoreExcludeLabel: false,
       log: createLog("error"),
       wake: () => {

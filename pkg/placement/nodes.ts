@@ -1,4 +1,6 @@
 import { matchesSelector, type Pool } from "#pkg/config";
+import type { Address, Prefix } from "#pkg/net";
+import { hasInterface, type KnownReach, subnetsFor } from "./reach.ts";
 
 export type Labels = Readonly<Record<string, string>>; // label -> value
 
@@ -20,17 +22,42 @@ export function standing(pool: Pool, labels: Labels | undefined, ignoreExcludeLa
   return labels !== undefined && Object.hasOwn(labels, excludeLabel) && !ignoreExcludeLabel ? "excluded" : "eligible";
 }
 
-/** A pool, and the nodes with an active speaker by their standing. */
+/** A pool of protocol `layer2`, and the nodes with an active speaker by what they may. */
 export interface PoolNodes {
   readonly pool: Pool;
   /** All of them. The order of these lists is the same. */
   readonly active: readonly string[];
+  /** May announce the pool, and have an interface for it. */
   readonly eligible: readonly string[];
   readonly excluded: readonly string[];
+  /** May announce it, and have none. */
+  readonly withoutInterface: readonly string[];
+  /** The subnets of the eligible ones that say theirs, where the pool asks for these; else empty. */
+  readonly subnets: ReadonlyMap<string, readonly Prefix[]>; // node -> subnets on interfaces of the pool
 }
 
-export function poolNodes(pool: Pool, active: readonly string[], standingOf: (node: string) => Standing): PoolNodes {
-  const standings = active.map(standingOf);
-  const those = (wanted: Standing) => active.filter((_, index) => standings[index] === wanted);
-  return { pool, active, eligible: those("eligible"), excluded: those("excluded") };
+export function poolNodes(
+  pool: Pool,
+  active: readonly string[],
+  standingOf: (node: string) => Standing,
+  reachOf: (node: string) => KnownReach,
+): PoolNodes {
+  const standings = new Map(active.map((node) => [node, standingOf(node)])); // node -> standing
+  const those = (wanted: Standing) => active.filter((node) => standings.get(node) === wanted);
+  const may = those("eligible");
+  const eligible = may.filter((node) => hasInterface(pool, reachOf(node)));
+  const withoutInterface = may.filter((node) => !eligible.includes(node));
+  const subnets = new Map<string, readonly Prefix[]>();
+  for (const node of pool.l2Placement.subnet ? eligible : []) {
+    const reach = reachOf(node);
+    if (typeof reach !== "string") subnets.set(node, subnetsFor(pool, reach));
+  }
+  return { pool, active, eligible, excluded: those("excluded"), withoutInterface, subnets };
+}
+
+/** The eligible nodes that have the address in a subnet, or do not say theirs; all of them where the pool does not ask for that. */
+export function eligibleFor({ eligible, subnets }: PoolNodes, address: Address): readonly string[] {
+  if (subnets.size === 0) return eligible;
+  const within = eligible.filter((node) => subnets.get(node)?.some((subnet) => subnet.contains(address)) ?? true);
+  return within.length === eligible.length ? eligible : within; // Thousands of addresses are to share a list.
 }

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Pool } from "#pkg/config";
 import { type Address, parseAddress } from "#pkg/net";
-import { elect, excludeLabel, type Holder, type Labels, place, poolNodes, standing } from "#pkg/placement";
+import { elect, excludeLabel, type Holder, type KnownReach, type Labels, place, poolNodes, standing } from "#pkg/placement";
 
 function ip(text: string): Address {
   const address = parseAddress(text);
@@ -29,8 +29,18 @@ interface Given {
   readonly endpoints?: string[];
 }
 /** The pool among active nodes with these labels. */
-function on(pool: Pool = layer2, active = nodes, labels: Readonly<Record<string, Labels>> = {}) {
-  return poolNodes(pool, active, (node) => standing(pool, labels[node], false));
+function on(
+  pool: Pool = layer2,
+  active = nodes,
+  labels: Readonly<Record<string, Labels>> = {},
+  reaches: Readonly<Record<string, KnownReach>> = {},
+) {
+  return poolNodes(
+    pool,
+    active,
+    (node) => standing(pool, labels[node], false),
+    (node) => reaches[node] ?? "untold",
+  );
 }
 function holder({ service = "default/web", addresses = [x], local = false, endpoints = ["node1"] }: Given): Holder {
   return {

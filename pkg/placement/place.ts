@@ -1,7 +1,7 @@
 import type { Protocol } from "#pkg/config";
-import type { Address } from "#pkg/net";
+import type { Address, Prefix } from "#pkg/net";
 import { type Election, elect } from "./election.ts";
-import type { PoolNodes } from "./nodes.ts";
+import { eligibleFor, type PoolNodes } from "./nodes.ts";
 import type { Endpoint } from "./service.ts";
 
 /** A Service that has the address in its status. */
@@ -27,6 +27,10 @@ export type NotAnnounced =
   | "noNodeSelected"
   /** They match some, and each of these is excluded from load balancers by its label. */
   | "nodeExcluded"
+  /** Of those that may announce the pool, none has an interface of it that can answer and has a carrier. */
+  | "noInterface"
+  /** Some have, and none of these has the address in a subnet, as the pool asks for. */
+  | "notInSubnet"
   /** It shares the address, and the node that announces it has none of this Service's endpoints (`Local`). */
   | "noReadyEndpointOnOwner"
   /** Of protocol `bgp`: this node has none, and `externalTrafficPolicy` is `Local`. */
@@ -37,8 +41,16 @@ export type NotAnnounced =
 export type Verdict = { readonly announced: true } | Refusal;
 
 export type Refusal =
-  | { readonly announced: false; readonly reason: Exclude<NotAnnounced, "nodeExcluded"> }
-  | { readonly announced: false; readonly reason: "nodeExcluded"; readonly nodes: readonly string[] }; // Never empty.
+  | { readonly announced: false; readonly reason: Exclude<NotAnnounced, "nodeExcluded" | "noInterface" | "notInSubnet"> }
+  | { readonly announced: false; readonly reason: "nodeExcluded" | "noInterface"; readonly nodes: readonly string[] } // Never empty.
+  | {
+      readonly announced: false;
+      readonly reason: "notInSubnet";
+      readonly nodes: readonly { readonly node: string; readonly subnets: readonly Prefix[] }[]; // Never empty.
+    };
+
+/** Which of the candidates announces an address; undefined without candidates, or while that is not settled. */
+export type Choose = (candidates: readonly string[], electionAddress: Address) => string | undefined;
 
 /** Where one address is announced, the same on every node. */
 export interface AddressPlacement extends Election {
@@ -51,22 +63,24 @@ export interface AddressPlacement extends Election {
 /**
  * Places one address among the nodes that may announce its pool; `nodes` is undefined for an address in none. Services that share
  * it share its owner: the nodes that suit all of them are candidates or, where no node suits all, those that suit any. `before`, an
- * earlier answer for the address, changes nothing but the time it takes.
+ * earlier answer for the address, changes nothing but the time it takes. `choose` takes the place of the election.
  */
 export function place(
   address: Address,
   holders: readonly Holder[],
   nodes: PoolNodes | undefined,
   before?: AddressPlacement,
+  choose: Choose = (candidates, electionAddress) => elect(candidates, electionAddress, before),
 ): AddressPlacement {
   const pool = nodes?.pool;
   const common = { address, electionAddress: electionAddress(address, holders), pool: pool?.name, protocol: pool?.protocol };
   const nowhere = { ...common, candidates: [], owner: undefined };
   if (nodes === undefined) return { ...nowhere, verdicts: forAll(holders, "ipNotAllowed") };
   if (nodes.pool.protocol === "bgp") return { ...nowhere, verdicts: forAll(holders, "bgpNotAnnounced") };
-  const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(holder, nodes)])); // service key -> nodes or refusal
+  const within = eligibleFor(nodes, address);
+  const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(holder, nodes, within)])); // service key -> nodes or refusal
   const candidates = agreed([...suitable.values()].flatMap((found) => ("reason" in found ? [] : [found])));
-  const owner = elect(candidates, common.electionAddress, before);
+  const owner = choose(candidates, common.electionAddress);
   const verdicts = new Map<string, Verdict>();
   for (const [service, found] of suitable) verdicts.set(service, verdict(found, owner));
   return { ...common, candidates, owner, verdicts };
@@ -77,21 +91,25 @@ function verdict(found: readonly string[] | Refusal, owner: string | undefined):
   return owner !== undefined && found.includes(owner) ? { announced: true } : refusal("noReadyEndpointOnOwner");
 }
 
-/** Never empty: without a suitable node, the reason. */
-function suitableNodes(holder: Holder, { active, eligible, excluded }: PoolNodes): readonly string[] | Refusal {
+/** Never empty: without a suitable node, the reason. @param within the eligible nodes that may announce this address */
+function suitableNodes(holder: Holder, nodes: PoolNodes, within: readonly string[]): readonly string[] | Refusal {
+  const { active, eligible, excluded, withoutInterface, subnets } = nodes;
   const ready = holder.endpoints.filter((endpoint) => endpoint.ready);
   if (ready.length === 0) return refusal("noReadyEndpoint");
   if (active.length === 0) return refusal("noActiveSpeaker");
   const local = holder.externalTrafficPolicy === "Local" ? new Set(ready.map((endpoint) => endpoint.nodeName)) : undefined;
   const among = (nodes: readonly string[]) => (local === undefined ? nodes : nodes.filter((node) => local.has(node)));
-  const suitable = among(eligible);
+  const suitable = among(within);
   if (suitable.length > 0) return suitable;
   if (among(active).length === 0) return refusal("noReadyEndpointOnActiveNode");
-  const nodes = among(excluded);
-  return nodes.length > 0 ? { announced: false, reason: "nodeExcluded", nodes } : refusal("noNodeSelected");
+  const outside = among(eligible).map((node) => ({ node, subnets: subnets.get(node) ?? [] }));
+  if (outside.length > 0) return { announced: false, reason: "notInSubnet", nodes: outside };
+  for (const [reason, those] of [["noInterface", among(withoutInterface)] as const, ["nodeExcluded", among(excluded)] as const])
+    if (those.length > 0) return { announced: false, reason, nodes: those };
+  return refusal("noNodeSelected");
 }
 
-function refusal(reason: Exclude<NotAnnounced, "nodeExcluded">): Refusal {
+function refusal(reason: Exclude<NotAnnounced, "nodeExcluded" | "noInterface" | "notInSubnet">): Refusal {
   return { announced: false, reason };
 }
 

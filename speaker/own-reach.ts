@@ -1,0 +1,28 @@
+import type { Pool } from "#pkg/config";
+import type { InterfaceState } from "#pkg/layer2";
+import { type Prefix, parsePrefix } from "#pkg/net";
+import { isFor, type Reach } from "#pkg/placement";
+
+/** Where this node can answer: what the others have to know of its interfaces, for these pools. */
+export function ownReach(interfaces: readonly InterfaceState[], pools: readonly Pick<Pool, "interfaces">[]): Reach {
+  const able = interfaces.filter(({ status, running }) => status === "answering" && running);
+  const named = pools.map((pool) => pool.interfaces).filter((globs) => globs.length > 0);
+  const told = new Map<string, readonly Prefix[]>();
+  for (const { name, addresses } of able) {
+    const subnets = subnetsOf(addresses);
+    // A node may have hundreds of links to Pods, of which nobody needs to know.
+    if (subnets.length > 0 || named.some((globs) => isFor(globs, name))) told.set(name, subnets);
+  }
+  return { answers: able.length > 0, interfaces: told };
+}
+
+/** Of hosts on the LAN: not that of an address alone, nor fe80::/10, in which every interface is. */
+function subnetsOf(addresses: readonly string[]): Prefix[] {
+  const prefixes = addresses.flatMap((text) => parsePrefix(text) ?? []);
+  const useful = prefixes.filter(({ address, length }) => length < address.bits && !isLinkLocal(address));
+  return [...new Map(useful.map((prefix) => [prefix.toString(), prefix])).values()];
+}
+
+function isLinkLocal({ family, value }: Prefix["address"]): boolean {
+  return family === "IPv6" && value >> 118n === 0xfe80n >> 6n;
+}

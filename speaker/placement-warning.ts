@@ -1,0 +1,36 @@
+import type { Pool } from "#pkg/config";
+import type { Exchange } from "./members.ts";
+
+/**
+ * Why pools are not placed as they ask for, and what to do; undefined where they are. Where an address stays, and who is in which subnet,
+ * speakers only know from one another. One that does not tell elects by hash among all, so that the others have to as well.
+ */
+export function placementWarning(
+  pools: readonly Pick<Pool, "name" | "l2Placement">[],
+  exchange: Pick<Exchange, "silent"> | undefined,
+): string | undefined {
+  const asking = (wanted: (placement: Pool["l2Placement"]) => boolean) =>
+    pools.filter(({ l2Placement }) => wanted(l2Placement)).map(({ name }) => name);
+  if (exchange === undefined) {
+    const names = asking(({ subnet, sticky }) => subnet || sticky);
+    if (names.length === 0) return undefined;
+    return (
+      `l2-placement of ${list(names)} is without effect: it needs the speakers' ring; give the speakers its key ` +
+      "(METALLB_ML_SECRET_KEY) and an address for it (METALLB_ML_BIND_ADDR)"
+    );
+  }
+  const names = asking(({ sticky }) => sticky);
+  const silent = exchange.silent();
+  if (names.length === 0 || silent.length === 0) return undefined;
+  return (
+    `addresses of ${list(names)} do not stay where they are: the speakers on ${list(silent)} are of another kind and choose by hash; ` +
+    "replace them, or take sticky out of l2-placement"
+  );
+}
+
+const listed = 5;
+
+function list(names: readonly string[]): string {
+  const more = names.length > listed ? [`${names.length - listed} more`] : [];
+  return [...names.slice(0, listed), ...more].join(", ");
+}
