@@ -47,6 +47,7 @@ export class DesiredRoutes {
   set(address: Address, routes: readonly BgpRoute[]): void {
     const key = address.toString();
     const before = this.#routes.get(key) ?? [];
+    if (before.length === routes.length && routes.every((route, index) => isSame(route, before[index]))) return;
     if (routes.length === 0) this.#routes.delete(key);
     else this.#routes.set(key, routes);
     const rows = new Set<Row>();
@@ -103,4 +104,8 @@ export class DesiredRoutes {
       }
     for (const peer of known.keys()) this.#sink.withdraw(peer, prefix);
   }
+}
+
+function isSame(one: BgpRoute, other: BgpRoute | undefined): boolean {
+  return other !== undefined && one.via === other.via && one.weight === other.weight && one.prefix.equals(other.prefix);
 }
