@@ -26,5 +26,13 @@ export type {
 export { describeNotification, encodeShutdownCommunication, hardReset } from "./codec/notification-codec.ts";
 export { Cease, NotificationCode } from "./codec/notification-codes.ts";
 export { NotificationError } from "./codec/notification-error.ts";
+export { BgpListener, type ListenerOptions } from "./listener.ts";
+export { PeerSession, type PeerSessionOptions, type Routes } from "./peer-session.ts";
+export type { MessageCounters, Past, PeerView, SessionView } from "./peer-view.ts";
 export type { LocalEnd, RouteAttributes } from "./routes/route.ts";
 export { RoutesOut, type Unsendable } from "./routes/routes-out.ts";
+export type { Negotiated } from "./session/negotiated.ts";
+export { needsRestart, type SessionSettings } from "./session/settings.ts";
+export type { State } from "./session/state.ts";
+export { tcpTransport } from "./tcp-transport.ts";
+export type { Connection, ConnectionEvents, Incoming, SocketEnd, Transport } from "./transport.ts";

@@ -1,8 +1,9 @@
 /**
- * What Node lacks of Linux: packet sockets, UDP with what the kernel knows of each datagram's way, memberships in multicast groups,
- * rtnetlink, eventfd and poll, through FFI (koffi), for little-endian machines of 64 bits. System calls never block, except
- * `PollSet.wait`; a failed one throws `SystemCallError`. The netlink codec, the link table and the packet filters are pure. Everything
- * acts on the network namespace of the process, whatever /sys or /proc is mounted. Not here: TCP sockets, routes, changing links.
+ * What Node lacks of Linux: packet sockets, UDP with what the kernel knows of each datagram's way, options of TCP sockets, memberships in
+ * multicast groups, rtnetlink, eventfd and poll, through FFI (koffi), for little-endian machines of 64 bits. System calls never block,
+ * except `PollSet.wait`; a failed one throws `SystemCallError`. The netlink codec, the link table and the packet filters are pure.
+ * Everything acts on the network namespace of the process, whatever /sys or /proc is mounted. Not here: what Node does with TCP
+ * sockets, routes, changing links.
  */
 export { DatagramBatch, type ReceivedDatagram } from "./datagram-batch.ts";
 export { SystemCallError } from "./error.ts";
@@ -22,4 +23,5 @@ export {
 export { NetlinkSocket } from "./netlink-socket.ts";
 export { EtherType, PacketSocket, type SendFailure } from "./packet-socket.ts";
 export { PollSet } from "./poll-set.ts";
+export { TcpSocket } from "./tcp-socket.ts";
 export { socketAddress, UdpSocket, type UdpSocketOptions } from "./udp-socket.ts";

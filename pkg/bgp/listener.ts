@@ -1,0 +1,159 @@
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import { SystemCallError, TcpSocket } from "#pkg/linux";
+import type { Log } from "#pkg/log";
+import { Address, type Family, families, parseAddress } from "#pkg/net";
+import type { SessionSettings } from "./session/settings.ts";
+import { isLinkLocal } from "./socket-end.ts";
+import { applyOptions, md5Key, mostHops, networkControl } from "./socket-options.ts";
+import { endOf, TcpConnection } from "./tcp-connection.ts";
+import type { Incoming } from "./transport.ts";
+
+export interface ListenerOptions {
+  /** On all addresses of the node; 0 takes any that is free. */
+  readonly port: number;
+  readonly log: Log;
+}
+
+interface Expected {
+  readonly peer: SessionSettings;
+  readonly accept: (incoming: Incoming) => void;
+}
+
+interface Listening {
+  readonly socket: TcpSocket;
+  readonly server: Server;
+}
+
+/** Takes the connections that peers begin. Others are closed at once and counted. */
+export class BgpListener implements Disposable {
+  readonly #options: ListenerOptions;
+  readonly #expected = new Map<string, Expected>(); // the peer's address, with its interface where it is link-local -> who waits for it
+  readonly #listening = new Map<Family, Listening>();
+  #port: number;
+  #strangers = 0;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#port = options.port;
+  }
+
+  /** Connections from addresses that are no peer's. */
+  get strangers(): number {
+    return this.#strangers;
+  }
+
+  /** The one that it listens on. */
+  get port(): number {
+    return this.#port;
+  }
+
+  /** @throws {Error} that names the port, when it cannot be had for a family that the machine has */
+  async start(): Promise<void> {
+    try {
+      for (const family of families) await this.#listen(family);
+    } catch (cause) {
+      this[Symbol.dispose]();
+      throw new Error(`Cannot listen for BGP on port ${this.#port}`, { cause });
+    }
+  }
+
+  /**
+   * From now on `accept` is given the connections of this peer, until what is returned is disposed.
+   * @throws {Error} when another peer has its address; {SystemCallError} for a password that the kernel does not take
+   */
+  expect(peer: SessionSettings, accept: (incoming: Incoming) => void): Disposable {
+    const key = keyOf(peer.address, peer.interface);
+    if (this.#expected.has(key)) throw new Error(`Cannot take the connections of ${key} for two peers`);
+    const md5 = md5Key(peer);
+    if (md5 !== undefined) this.#listening.get(peer.address.family)?.socket.setMd5Key(peer.address, md5);
+    const expected = { peer, accept };
+    this.#expected.set(key, expected);
+    return {
+      [Symbol.dispose]: () => {
+        if (this.#expected.get(key) !== expected) return;
+        this.#expected.delete(key);
+        if (md5 !== undefined) this.#listening.get(peer.address.family)?.socket.setMd5Key(peer.address, undefined);
+      },
+    };
+  }
+
+  /** Connections that were accepted go on. */
+  [Symbol.dispose](): void {
+    for (const { server } of this.#listening.values()) server.close();
+    this.#listening.clear();
+  }
+
+  async #listen(family: Family): Promise<void> {
+    let fd: number;
+    try {
+      fd = this.#bind(family);
+    } catch (error) {
+      if (error instanceof SystemCallError && error.code === "EAFNOSUPPORT") return;
+      throw error;
+    }
+    const server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    const listening = once(server, "listening");
+    server.listen({ fd });
+    await listening;
+    const address = server.address();
+    if (address !== null && typeof address === "object") this.#port = address.port; // The second family takes what the first was given.
+    this.#listening.set(family, { socket: TcpSocket.of(fd, family), server });
+  }
+
+  /** @returns a descriptor that is the caller's to close. @throws {SystemCallError} */
+  #bind(family: Family): number {
+    using socket = TcpSocket.open(family);
+    socket.reuseAddress();
+    if (family === "IPv6") socket.ipv6Only();
+    // Of the first answer, too, which leaves before it is known whose connection it is: a peer with GTSM takes no less.
+    socket.setHopLimit(mostHops);
+    socket.setTrafficClass(networkControl);
+    for (const { peer } of this.#expected.values()) {
+      const md5 = md5Key(peer);
+      if (md5 !== undefined && peer.address.family === family) socket.setMd5Key(peer.address, md5);
+    }
+    socket.bind(new Address(family, 0n), this.#port);
+    return socket.release();
+  }
+
+  #accept(socket: Socket): void {
+    const [text = "", zone] = (socket.remoteAddress ?? "").split("%");
+    const remote = parseAddress(text);
+    const expected = remote === undefined ? undefined : this.#expected.get(keyOf(remote, zone));
+    const end = expected === undefined ? undefined : endOf(socket, expected.peer);
+    if (remote === undefined || expected === undefined || end === undefined) {
+      if (remote !== undefined && expected === undefined) {
+        this.#strangers++;
+        this.#options.log.debug("connection of a stranger closed", { op: "bgpAccept", from: socket.remoteAddress });
+      }
+      socket.on("error", () => {}); // It is closed anyway.
+      socket.destroy();
+      return;
+    }
+    const { peer, accept } = expected;
+    accept({
+      end,
+      open: (events) => {
+        const connection = new TcpConnection(socket, peer, events);
+        try {
+          applyOptions(TcpSocket.of(descriptorOf(socket), remote.family), peer);
+        } catch (error) {
+          socket.destroy(error instanceof Error ? error : undefined); // Told by `closed`.
+        }
+        return connection;
+      },
+    });
+  }
+}
+
+function keyOf(address: Address, zone: string | undefined): string {
+  return isLinkLocal(address) && zone !== undefined ? `${address}%${zone}` : `${address}`;
+}
+
+/** Node has no public way to the descriptor of a connection that it accepted. @throws {Error} when it is closed already */
+function descriptorOf(socket: Socket): number {
+  const { _handle: handle } = socket as unknown as { _handle: { fd?: unknown } | null };
+  if (typeof handle?.fd !== "number" || handle.fd < 0) throw new Error("Cannot set options of a connection: it is closed");
+  return handle.fd;
+}

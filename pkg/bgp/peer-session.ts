@@ -1,0 +1,378 @@
+import type { Clock, Millis, Random } from "#pkg/clock";
+import type { Log } from "#pkg/log";
+import type { Family } from "#pkg/net";
+import { unicastFamily } from "./codec/address-family.ts";
+import type { UpdateSession } from "./codec/attribute-rules.ts";
+import { decodeMessage, encodeMessage } from "./codec/message-codec.ts";
+import { type Keepalive, type Message, MessageType, type Notification, type Open, type Update } from "./codec/messages.ts";
+import { describeNotification, encodeShutdownCommunication } from "./codec/notification-codec.ts";
+import { Cease, NotificationCode } from "./codec/notification-codes.ts";
+import { NotificationError } from "./codec/notification-error.ts";
+import { Link } from "./link.ts";
+import type { BgpListener } from "./listener.ts";
+import { newPeerCounters, type Up } from "./peer-counters.ts";
+import type { PeerView } from "./peer-view.ts";
+import { routerIdOf } from "./router-id.ts";
+import type { RoutesOut } from "./routes/routes-out.ts";
+import type { Effect, Event } from "./session/events.ts";
+import { step } from "./session/fsm.ts";
+import type { Negotiated } from "./session/negotiated.ts";
+import { describeReason, type Reason } from "./session/reason.ts";
+import type { SessionSettings } from "./session/settings.ts";
+import { isAgreed, newSession, nextDeadline, type Session, stateOf } from "./session/state.ts";
+import { SessionLog } from "./session-log.ts";
+import type { Incoming, SocketEnd, Transport } from "./transport.ts";
+
+/** Where a session gets what it sends. */
+export type Routes = Pick<RoutesOut, "start" | "stop" | "refresh" | "next" | "pending" | "announced" | "unsendable">;
+
+export interface PeerSessionOptions {
+  readonly settings: SessionSettings;
+  readonly routes: Routes;
+  /** The node's name, for a router identifier where nothing else gives one. */
+  readonly node: string;
+  /** A process before this one may have had a session with the peer: the first OPENs say so (RFC 4724, the R bit). */
+  readonly restarting: boolean;
+  /** What was announced stayed reachable while the process was away (RFC 4724, the F bit): the kernel forwards, not this process. */
+  readonly forwardingPreserved: boolean;
+  readonly transport: Transport;
+  /** Takes the peer's own connections; where there is none, the peer cannot connect. */
+  readonly listener?: Pick<BgpListener, "expect"> | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** Octets handed to a connection ahead of what the peer's side has taken. */
+const batchOctets = 1 << 16;
+/** A timer that runs later than that may have kept waiting what proves it wrong. */
+const late: Millis = 100;
+const typeOffset = 18;
+const typeNames = new Map(Object.entries(MessageType).map(([name, number]) => [number as number, name as Message["type"]]));
+
+/** The session with one peer. Faults of the peer and of the network are logged and told by `describe`, never thrown. */
+export class PeerSession {
+  readonly #options: PeerSessionOptions;
+  readonly #log: SessionLog;
+  readonly #counters = newPeerCounters();
+  readonly #links = new Map<number, Link>(); // connection -> its link
+  readonly #closing = new Set<Promise<void>>();
+  readonly #waiting: { readonly event: Event; readonly incoming: Incoming | undefined }[] = [];
+  #telling = false;
+  #session: Session;
+  #enteredAt: Millis;
+  #up: Up | undefined;
+  #expecting: Disposable | undefined;
+  #timer: { readonly at: Millis; readonly scheduled: Disposable } | undefined;
+
+  constructor(options: PeerSessionOptions) {
+    const { settings, restarting, forwardingPreserved, clock, log } = options;
+    this.#options = options;
+    this.#log = new SessionLog(log);
+    this.#session = newSession({ settings, restarting, forwardingPreserved });
+    this.#enteredAt = clock.now();
+  }
+
+  start(): void {
+    this.#expect();
+    this.#tell({ type: "start" });
+  }
+
+  /** Goes on with other settings: in the same session, or in a new one where they take that (`needsRestart`). */
+  configure(settings: SessionSettings): void {
+    this.#tell({ type: "settings", settings });
+    if (this.#expecting !== undefined) this.#expect();
+  }
+
+  /** There may be something to send. */
+  routesChanged(): void {
+    this.#pump();
+  }
+
+  get established(): boolean {
+    return this.#up !== undefined;
+  }
+
+  /** Ends what there is with a Cease and tries again, each time later if that happens often. `text` says why; see `close`. */
+  reset(cease: keyof typeof Cease, text: string): void {
+    this.#tell({ type: "reset", notification: ceaseOf(cease, text), because: text });
+  }
+
+  /**
+   * Ends the session with a Cease (RFC 4486) until it is started again. The peer is told `text` (RFC 9003) where the subcode has room for
+   * it. Resolves when the peer has been told and has closed its side too, at the latest after a second.
+   */
+  async close(cease: keyof typeof Cease, text: string): Promise<void> {
+    this.#expecting?.[Symbol.dispose]();
+    this.#expecting = undefined;
+    this.#tell({ type: "stop", notification: ceaseOf(cease, text), because: text });
+    await Promise.all(this.#closing);
+  }
+
+  describe(): PeerView {
+    const { clock, routes } = this.#options;
+    const now = clock.now();
+    const session = this.#session;
+    const { settings, retryAt, lastDown, lastFailure } = session;
+    const { received, sent, flaps, holdTimerExpirations, notificationReceived, notificationSent } = this.#counters;
+    const seconds = (duration: Millis) => Math.round(duration / 100) / 10;
+    const past = <Kind extends { readonly at: Millis }>(one: Kind | undefined, words: (one: Kind) => string) =>
+      one === undefined ? undefined : { what: words(one), secondsAgo: seconds(now - one.at) };
+    return {
+      ...{ peer: `${settings.address}:${settings.port}`, interface: settings.interface },
+      ...{ myAsn: settings.myAsn, peerAsn: settings.peerAsn, passive: settings.passive },
+      ...{ state: stateOf(session), stateSeconds: seconds(now - this.#enteredAt) },
+      retryInSeconds: retryAt === Infinity ? undefined : seconds(Math.max(0, retryAt - now)),
+      lastDown: past(lastDown, ({ reason }) => describeReason(reason)),
+      lastFailure: past(lastFailure, ({ reason }) => describeReason(reason)),
+      notificationReceived: past(notificationReceived, ({ notification }) => describeNotification(notification)),
+      notificationSent: past(notificationSent, ({ notification }) => describeNotification(notification)),
+      session: this.#agreement(),
+      ...{ messagesReceived: { ...received }, messagesSent: { ...sent } },
+      ...{ prefixesAnnounced: routes.announced, prefixesPending: routes.pending },
+      prefixesReceived: this.#up?.prefixesReceived ?? 0,
+      unsendable: routes.unsendable(),
+      ...{ flaps, holdTimerExpirations },
+    };
+  }
+
+  #agreement(): PeerView["session"] {
+    const up = this.#up;
+    const connection = this.#session.connections.find(({ id }) => id === up?.connection);
+    const end = connection === undefined ? undefined : this.#links.get(connection.id)?.end;
+    if (up === undefined || connection === undefined || !isAgreed(connection) || end === undefined) return undefined;
+    const { peerAsn: _, families, ...agreed } = connection.negotiated;
+    return {
+      ...{ localAddress: end.address, localInterface: end.interface, routerId: connection.open.routerId },
+      ...{ ...agreed, families: [...families], endOfRibReceived: [...up.complete] },
+    };
+  }
+
+  /** Takes the peer's connections as the settings are now. */
+  #expect(): void {
+    const { listener, log } = this.#options;
+    this.#expecting?.[Symbol.dispose]();
+    this.#expecting = undefined;
+    const { settings } = this.#session;
+    try {
+      this.#expecting = listener?.expect(settings, (incoming) => {
+        this.#tell({ type: "accepted", routerId: this.#routerId(incoming.end) }, incoming);
+      });
+    } catch (error) {
+      log.error("connections of the peer cannot be taken", { op: "bgpListen", error });
+    }
+  }
+
+  #routerId(end: SocketEnd): Open["routerId"] {
+    return routerIdOf(this.#session.settings, end, this.#options.node);
+  }
+
+  #tell(event: Event, incoming?: Incoming): void {
+    this.#waiting.push({ event, incoming });
+    if (this.#telling) return;
+    this.#telling = true;
+    try {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+        const { clock, random } = this.#options;
+        const [session, effects] = step(this.#session, next.event, clock.now(), random);
+        this.#session = session;
+        for (const effect of effects) this.#carryOut(effect, next.incoming);
+      }
+    } finally {
+      this.#telling = false;
+    }
+    this.#arm();
+  }
+
+  /** Sets the one timer, where the next deadline is another than before. */
+  #arm(): void {
+    const at = nextDeadline(this.#session);
+    if (at === this.#timer?.at) return;
+    this.#timer?.scheduled[Symbol.dispose]();
+    const { clock } = this.#options;
+    const fire = (): void => {
+      this.#timer = undefined;
+      this.#tell({ type: "timer" });
+    };
+    // After a stall what the peer sent in time is still to be read, and that happens before a timer that is set now.
+    const look = (): void => {
+      if (clock.now() - at <= late) fire();
+      else this.#timer = { at, scheduled: clock.schedule("BGP", clock.now(), fire) };
+    };
+    this.#timer = at === Infinity ? undefined : { at, scheduled: clock.schedule("BGP", at, look) };
+  }
+
+  #carryOut(effect: Effect, incoming: Incoming | undefined): void {
+    switch (effect.type) {
+      case "dial":
+        this.#open(effect.connection, (events) => this.#options.transport.dial(this.#session.settings, events));
+        break;
+      case "take":
+        if (incoming !== undefined) this.#open(effect.connection, (events) => incoming.open(events), incoming.end);
+        break;
+      case "refuse":
+        if (incoming !== undefined) this.#refuse(effect, incoming);
+        break;
+      case "send":
+        this.#send(effect.connection, effect.message);
+        break;
+      case "close":
+        this.#close(this.#links.get(effect.connection));
+        this.#links.delete(effect.connection);
+        break;
+      case "established":
+        this.#established(effect.connection, effect.negotiated);
+        break;
+      case "down":
+        this.#up = undefined;
+        this.#options.routes.stop();
+        this.#counters.flaps++;
+        this.#ended(effect.reason);
+        break;
+      case "failed":
+        this.#ended(effect.reason);
+        break;
+      case "update":
+        this.#update(effect.update);
+        break;
+      case "refresh":
+        this.#options.routes.refresh(effect.family);
+        this.#pump();
+        break;
+      case "transition": {
+        const { clock } = this.#options;
+        this.#enteredAt = clock.now();
+        this.#log.transition(effect, this.#session, this.#agreement(), clock.now());
+        break;
+      }
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #ended({ type }: Reason): void {
+    if (type === "holdTimerExpired") this.#counters.holdTimerExpirations++;
+  }
+
+  #open(id: number, open: ConstructorParameters<typeof Link>[0], end?: SocketEnd): void {
+    const link = new Link(
+      open,
+      {
+        connected: (end) => this.#tell({ type: "connected", connection: id, routerId: this.#routerId(end) }),
+        received: (octets) => this.#receive(id, link, octets),
+        closed: (because) => {
+          this.#links.delete(id);
+          this.#tell({ type: "lost", connection: id, because });
+        },
+      },
+      end,
+    );
+    this.#links.set(id, link);
+  }
+
+  #refuse({ notification, because }: Extract<Effect, { type: "refuse" }>, incoming: Incoming): void {
+    const link = new Link((events) => incoming.open(events), { connected() {}, received() {}, closed() {} }, incoming.end);
+    this.#write(link, notification, () => {});
+    this.#close(link);
+    this.#log.refused(because);
+  }
+
+  #close(link: Link | undefined): void {
+    if (link === undefined) return;
+    const closing = link.close(this.#options.clock);
+    this.#closing.add(closing);
+    void closing.finally(() => this.#closing.delete(closing));
+  }
+
+  #receive(id: number, link: Link, octets: Uint8Array): void {
+    link.reader.push(octets);
+    try {
+      while (link.open) {
+        const message = this.#nextMessage(id, link);
+        if (message === undefined) return;
+        this.#counters.received[message.type]++;
+        if (message.type === "notification")
+          this.#counters.notificationReceived = { notification: message, at: this.#options.clock.now() };
+        this.#tell({ type: "message", connection: id, message });
+      }
+    } catch (error) {
+      if (!(error instanceof NotificationError)) throw error;
+      this.#tell({ type: "malformed", connection: id, notification: error.notification, because: error.message });
+    }
+  }
+
+  /** @throws {NotificationError} */
+  #nextMessage(id: number, link: Link): Message | undefined {
+    const connection = this.#session.connections.find((one) => one.id === id);
+    const negotiated = connection !== undefined && isAgreed(connection) ? connection.negotiated : undefined;
+    const frame = link.reader.next(negotiated?.extendedMessage ?? false);
+    return frame === undefined ? undefined : decodeMessage(frame, this.#updateSession(negotiated));
+  }
+
+  #updateSession(negotiated: Negotiated | undefined): UpdateSession {
+    const { myAsn, peerAsn } = this.#session.settings;
+    const plain = { families: new Set<Family>(["IPv4"]), fourOctetAsn: false, extendedNextHop: false };
+    return { ...(negotiated ?? plain), internal: myAsn === peerAsn };
+  }
+
+  #send(id: number, message: Open | Keepalive | Notification): void {
+    const link = this.#links.get(id);
+    if (link === undefined) return; // It broke: what is written is lost anyway.
+    this.#write(link, message, () => this.#tell({ type: "taken", connection: id }));
+  }
+
+  #write(link: Link, message: Open | Keepalive | Notification, taken: () => void): void {
+    this.#counters.sent[message.type]++;
+    if (message.type === "notification")
+      this.#counters.notificationSent = { notification: message, at: this.#options.clock.now() };
+    link.write(encodeMessage(message), taken);
+  }
+
+  #established(connection: number, negotiated: Negotiated): void {
+    const end = this.#links.get(connection)?.end;
+    if (end === undefined) return; // It broke: that is told next.
+    const { addresses, linkLocal } = end;
+    const { myAsn, peerAsn } = this.#session.settings;
+    this.#up = { connection, sending: false, prefixesReceived: 0, complete: new Set() };
+    this.#options.routes.start(negotiated, { asn: myAsn, internal: myAsn === peerAsn, addresses, linkLocal });
+    this.#pump();
+  }
+
+  /** Hands over as many messages as the connection may have ahead, and the next ones when these are taken. */
+  #pump(): void {
+    const up = this.#up;
+    if (up === undefined || up.sending) return;
+    const messages: Uint8Array[] = [];
+    for (let octets = 0; octets < batchOctets; ) {
+      const message = this.#options.routes.next();
+      if (message === undefined) break;
+      const type = typeNames.get(message[typeOffset] ?? 0);
+      if (type !== undefined) this.#counters.sent[type]++;
+      octets += message.length;
+      messages.push(message);
+    }
+    if (messages.length === 0) return;
+    up.sending = true;
+    this.#links.get(up.connection)?.write(Buffer.concat(messages), () => {
+      up.sending = false;
+      this.#tell({ type: "taken", connection: up.connection });
+      if (this.#up === up) this.#pump();
+    });
+  }
+
+  #update({ announced, endOfRib, forgiven }: Update): void {
+    const up = this.#up;
+    if (up === undefined) return;
+    up.prefixesReceived += announced.length;
+    const family = endOfRib === undefined ? undefined : unicastFamily(endOfRib);
+    if (family !== undefined) up.complete.add(family);
+    if (forgiven.length > 0) this.#log.forgiven(forgiven);
+  }
+}
+
+function ceaseOf(name: keyof typeof Cease, text: string): Notification {
+  const subcode = Cease[name];
+  const says = subcode === Cease.administrativeShutdown || subcode === Cease.administrativeReset;
+  const data = says ? encodeShutdownCommunication(text) : new Uint8Array();
+  return { type: "notification", code: NotificationCode.cease, subcode, data };
+}

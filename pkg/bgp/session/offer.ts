@@ -1,0 +1,109 @@
+import { type Address, type Family, families } from "#pkg/net";
+import { Afi, unicast, unicastFamily } from "../codec/address-family.ts";
+import { asTrans, maxTwoOctetAsn } from "../codec/as-path.ts";
+import type { Capability, Notification, Open } from "../codec/messages.ts";
+import { NotificationCode, OpenMessageError } from "../codec/notification-codes.ts";
+import { bgpVersion } from "../codec/open-codec.ts";
+import type { Negotiated } from "./negotiated.ts";
+import type { SessionSettings } from "./settings.ts";
+import type { Session } from "./state.ts";
+
+/** The OPEN of this side, whose router identifier in this connection is `routerId`. */
+export function offer(session: Session, routerId: Address): Open {
+  const { settings, plainOpen } = session;
+  const { myAsn, holdTimeSeconds } = settings;
+  const asn = myAsn > maxTwoOctetAsn ? asTrans : myAsn;
+  const capabilities = plainOpen ? [] : capabilitiesOf(session);
+  return { type: "open", version: bgpVersion, asn, holdTimeSeconds, routerId, capabilities };
+}
+
+function capabilitiesOf({ settings, restarting, forwardingPreserved }: Session): Capability[] {
+  const { myAsn, address, gracefulRestartSeconds } = settings;
+  const capabilities: Capability[] = [
+    ...families.map((family) => ({ type: "multiprotocol" as const, ...unicast[family] })),
+    { type: "routeRefresh" },
+    { type: "enhancedRouteRefresh" },
+    { type: "fourOctetAsn", asn: myAsn },
+    { type: "extendedMessage" },
+  ];
+  // Of use only where this side may have no IPv4 address to give.
+  if (address.family === "IPv6")
+    capabilities.push({ type: "extendedNextHop", families: [{ ...unicast.IPv4, nextHopAfi: Afi.ipv6 }] });
+  if (gracefulRestartSeconds > 0)
+    capabilities.push({
+      // Without the N bit of RFC 8538 any NOTIFICATION ends the routes at once, which is what closing is to do.
+      ...{ type: "gracefulRestart", restarting, notification: false, timeSeconds: gracefulRestartSeconds },
+      families: families.map((family) => ({ ...unicast[family], forwardingPreserved })),
+    });
+  return capabilities;
+}
+
+/** The OPENs do not go together. */
+export interface Disagreement {
+  readonly notification: Notification;
+  readonly because: string;
+}
+
+/** What both OPENs agree on, or why they do not (RFC 4271, section 6.2). */
+export function negotiate(settings: SessionSettings, ours: Open, theirs: Open): Negotiated | Disagreement {
+  const both = <Type extends Capability["type"]>(type: Type) =>
+    find(ours, type) !== undefined && find(theirs, type) !== undefined;
+  const { peerAsn, keepaliveSeconds } = settings;
+  const asn = find(theirs, "fourOctetAsn")?.asn ?? theirs.asn; // RFC 6793, section 4.1.
+  if (asn !== peerAsn) return disagree(OpenMessageError.badPeerAs, `its AS number is ${asn}, wanted ${peerAsn}`);
+  if (settings.myAsn === peerAsn && theirs.routerId.equals(ours.routerId))
+    return disagree(
+      OpenMessageError.badBgpIdentifier,
+      `its router identifier is ${theirs.routerId}, as this side's: both need one of their own within an AS (RFC 6286)`,
+    );
+  const common = families.filter((family) => familiesOf(ours).has(family) && familiesOf(theirs).has(family));
+  if (common.length === 0)
+    return disagree(OpenMessageError.unsupportedCapability, "it offers neither IPv4 nor IPv6 unicast", wantedFamilies);
+  const holdTimeSeconds = Math.min(ours.holdTimeSeconds, theirs.holdTimeSeconds);
+  return {
+    peerAsn,
+    peerRouterId: theirs.routerId,
+    holdTimeSeconds,
+    keepaliveSeconds: keepalive(keepaliveSeconds, holdTimeSeconds),
+    families: new Set(common),
+    fourOctetAsn: both("fourOctetAsn"),
+    extendedMessage: both("extendedMessage"),
+    routeRefresh: both("routeRefresh"),
+    enhancedRouteRefresh: both("enhancedRouteRefresh"),
+    extendedNextHop: takesIpv6NextHops(ours) && takesIpv6NextHops(theirs),
+    gracefulRestart: both("gracefulRestart"),
+  };
+}
+
+/** RFC 4271, section 10: at most a third of the hold time. 0 for never, where the session never expires. */
+export function keepalive(wantedSeconds: number, holdTimeSeconds: number): number {
+  const most = Math.floor(holdTimeSeconds / 3);
+  return wantedSeconds === 0 ? most : Math.min(wantedSeconds, most);
+}
+
+function find<Type extends Capability["type"]>(open: Open, type: Type): Extract<Capability, { type: Type }> | undefined {
+  return open.capabilities.find((one): one is Extract<Capability, { type: Type }> => one.type === type);
+}
+
+/** Who says nothing of families has IPv4 unicast (RFC 4760, section 1). */
+function familiesOf({ capabilities }: Open): ReadonlySet<Family> {
+  const offered = capabilities.filter((one) => one.type === "multiprotocol");
+  if (offered.length === 0) return new Set(["IPv4"]);
+  return new Set(offered.map(unicastFamily).filter((family) => family !== undefined));
+}
+
+function takesIpv6NextHops({ capabilities }: Open): boolean {
+  return capabilities.some(
+    (one) =>
+      one.type === "extendedNextHop" &&
+      one.families.some((each) => unicastFamily(each) === "IPv4" && each.nextHopAfi === Afi.ipv6),
+  );
+}
+
+/** RFC 5492, section 5: the capabilities without which there is no session, encoded as in an OPEN. */
+const wantedFamilies = families.flatMap((family) => [1, 4, 0, unicast[family].afi, 0, unicast[family].safi]);
+
+function disagree(subcode: number, because: string, data: readonly number[] = []): Disagreement {
+  const code = NotificationCode.openMessage;
+  return { notification: { type: "notification", code, subcode, data: Uint8Array.from(data) }, because };
+}

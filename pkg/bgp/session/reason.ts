@@ -1,0 +1,46 @@
+import type { Notification } from "../codec/messages.ts";
+import { describeNotification } from "../codec/notification-codec.ts";
+import { notificationName } from "../codec/notification-codes.ts";
+import type { State } from "./state.ts";
+
+/** Why a session, or an attempt at one, came to its end. */
+export type Reason =
+  | { readonly type: "received"; readonly notification: Notification }
+  | { readonly type: "sent"; readonly notification: Notification; readonly because: string }
+  | { readonly type: "holdTimerExpired"; readonly seconds: number; readonly state: State }
+  /** RFC 9687. */
+  | { readonly type: "sendHoldTimerExpired"; readonly seconds: number }
+  | { readonly type: "connectTimeout"; readonly seconds: number; readonly hint: string | undefined }
+  /** The connection could not be had, or broke; `because` is in words. */
+  | { readonly type: "lost"; readonly because: string; readonly state: State }
+  /** RFC 4724, section 4.2: the peer opened a session anew while this side took the former for established. */
+  | { readonly type: "peerRestarted" };
+
+/** In words, for people. */
+export function describeReason(reason: Reason): string {
+  switch (reason.type) {
+    case "received":
+      return `peer closed with ${describeNotification(reason.notification)}`;
+    case "sent":
+      return `closed with ${notificationName(reason.notification.code, reason.notification.subcode)}: ${reason.because}`;
+    case "holdTimerExpired":
+      return `hold timer expired: nothing received for ${reason.seconds} s${missing[reason.state] ?? ""}`;
+    case "sendHoldTimerExpired":
+      return `send hold timer expired: the peer has taken nothing off the connection for ${reason.seconds} s`;
+    case "connectTimeout":
+      return `no answer to the connection within ${reason.seconds} s${reason.hint === undefined ? "" : `: ${reason.hint}`}`;
+    case "lost":
+      return reason.state === "openSent"
+        ? `${reason.because} before its OPEN: see whether it has this node as a neighbour`
+        : reason.because;
+    case "peerRestarted":
+      return "the peer restarted: it opened a new session while the former seemed to be up";
+    default:
+      return reason satisfies never;
+  }
+}
+
+const missing: Partial<Record<State, string>> = {
+  openSent: ", not even its OPEN",
+  openConfirm: ", not even its answer to the OPEN",
+};

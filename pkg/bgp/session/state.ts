@@ -1,0 +1,109 @@
+import type { Millis } from "#pkg/clock";
+import type { Open } from "../codec/messages.ts";
+import type { Negotiated } from "./negotiated.ts";
+import type { Reason } from "./reason.ts";
+import type { SessionSettings } from "./settings.ts";
+
+/** RFC 4271, section 8.2.2. */
+export type State = "idle" | "connect" | "active" | "openSent" | "openConfirm" | "established";
+
+interface OnConnection {
+  /** Names the connection in events and effects; never used twice. */
+  readonly id: number;
+  /** The peer connected, not this side. */
+  readonly incoming: boolean;
+  readonly since: Millis;
+  /** When the wait for the peer ends: of the connection, the OPEN, or any message (HoldTimer); Infinity for never. */
+  readonly holdAt: Millis;
+}
+
+export interface Connecting extends OnConnection {
+  readonly state: "connect";
+}
+
+export interface Opening extends OnConnection {
+  readonly state: "openSent";
+  /** What this side has offered. */
+  readonly open: Open;
+}
+
+export interface Agreed extends OnConnection {
+  readonly state: "openConfirm" | "established";
+  readonly open: Open;
+  readonly negotiated: Negotiated;
+  /** Since when it is in `state`. */
+  readonly enteredAt: Millis;
+  readonly keepaliveAt: Millis;
+  /** RFC 9687: when the peer has taken nothing for too long. */
+  readonly sendHoldAt: Millis;
+}
+
+/** RFC 4271, section 8.2.1: each connection has a state of its own until it is decided which one stays. */
+export type Connection = Connecting | Opening | Agreed;
+
+/** All of a session with one peer; data that can be printed. */
+export interface Session {
+  readonly settings: SessionSettings;
+  /** Started, and not stopped since. */
+  readonly running: boolean;
+  /** At most one that is agreed on, and besides it one of each direction. */
+  readonly connections: readonly Connection[];
+  /** The largest id of a connection so far. */
+  readonly lastConnection: number;
+  /** In Idle for a while after an error, when connections are refused too; otherwise Active while there is no connection. */
+  readonly resting: boolean;
+  /** When the rest is over or this side connects again: IdleHoldTimer and ConnectRetryTimer. */
+  readonly retryAt: Millis;
+  /** Attempts and sessions that failed since the last stable session. */
+  readonly failures: number;
+  /** The peer refused capabilities: the next OPEN has none (RFC 5492, section 3). */
+  readonly plainOpen: boolean;
+  /** This process has not had a session with the peer yet, but one before it may have (RFC 4724, the R bit). */
+  readonly restarting: boolean;
+  /** This side went on forwarding while the process was away (RFC 4724, the F bit). */
+  readonly forwardingPreserved: boolean;
+  /** Why the last established session ended. */
+  readonly lastDown: Ending | undefined;
+  /** Why the last attempt failed, since the last established session. */
+  readonly lastFailure: Ending | undefined;
+}
+
+export interface Ending {
+  readonly reason: Reason;
+  readonly at: Millis;
+}
+
+export interface SessionOptions {
+  readonly settings: SessionSettings;
+  readonly restarting: boolean;
+  readonly forwardingPreserved: boolean;
+}
+
+/** Idle, until it is started. */
+export function newSession(options: SessionOptions): Session {
+  return {
+    ...options,
+    ...{ running: false, connections: [], lastConnection: 0, resting: false, retryAt: Infinity, failures: 0 },
+    ...{ plainOpen: false, lastDown: undefined, lastFailure: undefined },
+  };
+}
+
+const order: readonly State[] = ["idle", "active", "connect", "openSent", "openConfirm", "established"];
+
+/** The state of the connection that is farthest. */
+export function stateOf({ running, resting, connections }: Session): State {
+  const alone: State = running && !resting ? "active" : "idle";
+  return connections.reduce<State>((most, { state }) => (order.indexOf(state) > order.indexOf(most) ? state : most), alone);
+}
+
+/** When `step` wants a `timer`; Infinity for never. */
+export function nextDeadline({ connections, retryAt }: Session): Millis {
+  return connections.reduce(
+    (soonest, one) => Math.min(soonest, one.holdAt, isAgreed(one) ? Math.min(one.keepaliveAt, one.sendHoldAt) : Infinity),
+    retryAt,
+  );
+}
+
+export function isAgreed(connection: Connection): connection is Agreed {
+  return connection.state === "openConfirm" || connection.state === "established";
+}

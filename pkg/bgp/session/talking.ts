@@ -1,0 +1,87 @@
+import { unicastFamily } from "../codec/address-family.ts";
+import { type Message, MessageType, type Notification } from "../codec/messages.ts";
+import { FiniteStateMachineError, NotificationCode } from "../codec/notification-codes.ts";
+import { collision, drop, fail } from "./ending.ts";
+import { opened } from "./opening.ts";
+import type { Agreed, Opening } from "./state.ts";
+import { change, connectionOf, replace, type Turn } from "./turn.ts";
+
+/** A message of the peer, in order of RFC 4271, section 8.2.2: OpenSent, OpenConfirm, Established. */
+export function received(turn: Turn, id: number, message: Message): void {
+  const connection = connectionOf(turn, id);
+  if (connection === undefined || connection.state === "connect") return;
+  if (message.type === "notification") {
+    const { code, subcode } = message;
+    const lost = code === collision.code && subcode === collision.subcode && turn.session.connections.length > 1;
+    if (lost)
+      drop(turn, connection); // The peer has chosen the other connection.
+    else fail(turn, connection, { type: "received", notification: message }, "idle"); // 24, 25.
+    return;
+  }
+  if (connection.state === "openSent") {
+    if (message.type === "open") opened(turn, connection, message);
+    else unexpected(turn, connection, message);
+  } else if (connection.state === "openConfirm") {
+    if (message.type === "keepalive") establish(turn, connection);
+    else unexpected(turn, connection, message);
+  } else if (message.type === "open") unexpected(turn, connection, message);
+  else talk(turn, connection, message);
+}
+
+function establish(turn: Turn, connection: Agreed): void {
+  const { now, effects } = turn;
+  const { id, negotiated } = connection;
+  heard(turn, { ...connection, state: "established", enteredAt: now });
+  change(turn, { restarting: false, lastFailure: undefined });
+  effects.push({ type: "established", connection: id, negotiated });
+}
+
+function talk(turn: Turn, connection: Agreed, message: Exclude<Message, { type: "open" | "notification" }>): void {
+  heard(turn, connection);
+  switch (message.type) {
+    case "keepalive":
+      break;
+    case "update":
+      turn.effects.push({ type: "update", update: message });
+      break;
+    case "routeRefresh": {
+      const family = unicastFamily(message);
+      const { routeRefresh, families } = connection.negotiated;
+      // Marks (RFC 7313) are about the peer's routes, which are not kept; what was not agreed on is ignored (RFC 2918, section 4).
+      if (message.subtype === "request" && routeRefresh && family !== undefined && families.has(family))
+        turn.effects.push({ type: "refresh", family });
+      break;
+    }
+    default:
+      message satisfies never;
+  }
+}
+
+/** Any message shows that the peer is there, not only those that RFC 4271 names. */
+function heard(turn: Turn, connection: Agreed): void {
+  replace(turn, { ...connection, holdAt: turn.now + (connection.negotiated.holdTimeSeconds * 1000 || Infinity) });
+}
+
+/** RFC 6608: a message that does not belong in the state. The data is its type. */
+function unexpected(turn: Turn, connection: Opening | Agreed, { type }: Message): void {
+  const { inOpenSent, inOpenConfirm, inEstablished } = FiniteStateMachineError;
+  const subcode = { openSent: inOpenSent, openConfirm: inOpenConfirm, established: inEstablished }[connection.state];
+  const notification: Notification = {
+    ...{ type: "notification", code: NotificationCode.finiteStateMachine, subcode },
+    data: Uint8Array.of(MessageType[type]),
+  };
+  const because = `${nameOf[type]} came in ${connection.state}`;
+  fail(turn, connection, { type: "sent", notification, because }, "idle", notification);
+}
+
+const nameOf = {
+  ...{ open: "an OPEN", update: "an UPDATE", notification: "a NOTIFICATION" },
+  ...{ keepalive: "a KEEPALIVE", routeRefresh: "a ROUTE-REFRESH" },
+} as const satisfies Record<Message["type"], string>;
+
+/** What arrived is no message (RFC 4271, section 6): 21, 22, 28. */
+export function malformed(turn: Turn, id: number, notification: Notification, because: string): void {
+  const connection = connectionOf(turn, id);
+  if (connection !== undefined && connection.state !== "connect")
+    fail(turn, connection, { type: "sent", notification, because }, "idle", notification);
+}

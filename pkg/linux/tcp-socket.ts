@@ -1,0 +1,112 @@
+import type { Address, Family } from "#pkg/net";
+import { check, flagCloseOnExec, flagNonBlocking, levelSocket, libc } from "./libc.ts";
+import { socketAddress } from "./udp-socket.ts";
+
+const typeStream = 1; // SOCK_STREAM
+const levelTcp = 6; // IPPROTO_TCP
+const optionReuseAddress = 2; // SO_REUSEADDR
+const optionMd5 = 14; // TCP_MD5SIG
+const addressFamily = { IPv4: 2, IPv6: 10 } as const; // AF_INET, AF_INET6
+
+/** Options that are the same for both families but for their numbers. */
+const options = {
+  IPv4: { level: 0, hopLimit: 2, minimumHopLimit: 21, trafficClass: 1 }, // IPPROTO_IP: IP_TTL, IP_MINTTL, IP_TOS
+  IPv6: { level: 41, hopLimit: 16, minimumHopLimit: 73, trafficClass: 67 }, // IPPROTO_IPV6: IPV6_UNICAST_HOPS, IPV6_MINHOPCOUNT, IPV6_TCLASS
+} as const;
+const optionV6Only = 26; // IPV6_V6ONLY
+
+const md5Octets = 216; // struct tcp_md5sig
+const md5KeyLengthOffset = 130;
+const md5KeyOffset = 136;
+const mostKeyOctets = 80; // TCP_MD5SIG_MAXKEYLEN
+
+/**
+ * What Node cannot set on a TCP socket, above all before it connects or listens. Node takes the descriptor for the rest
+ * (`new net.Socket({ fd })`, `server.listen({ fd })`), and closes it then.
+ */
+export class TcpSocket implements Disposable {
+  readonly fd: number;
+  readonly #family: Family;
+  #owned: boolean;
+
+  private constructor(fd: number, family: Family, owned: boolean) {
+    this.fd = fd;
+    this.#family = family;
+    this.#owned = owned;
+  }
+
+  /** @throws {SystemCallError} EAFNOSUPPORT where the machine lacks the family */
+  static open(family: Family): TcpSocket {
+    const type = typeStream | flagNonBlocking | flagCloseOnExec;
+    const fd = check("socket", `open a TCP socket for ${family}`, libc.socket(addressFamily[family], type, 0));
+    return new TcpSocket(fd, family, true);
+  }
+
+  /** One that belongs to somebody else, who closes it. */
+  static of(fd: number, family: Family): TcpSocket {
+    return new TcpSocket(fd, family, false);
+  }
+
+  /** @param interfaceIndex of a link-local address. @throws {SystemCallError} EADDRNOTAVAIL, EADDRINUSE, EACCES */
+  bind(address: Address, port: number, interfaceIndex = 0): void {
+    const local = socketAddress(address.toBytes(), port, interfaceIndex);
+    check("bind", `bind to ${address} port ${port}`, libc.bind(this.fd, local, local.length));
+  }
+
+  /** To be set before a listener binds: the port may be bound again while connections of a former listener fade away. */
+  reuseAddress(): void {
+    this.#set(levelSocket, optionReuseAddress, 1, "let the address be bound again");
+  }
+
+  /** A listener for IPv6 leaves IPv4 to another. */
+  ipv6Only(): void {
+    this.#set(options.IPv6.level, optionV6Only, 1, "listen on IPv6 alone");
+  }
+
+  /**
+   * Signs what is sent to `peer`, and drops what comes from it unsigned or with another key (RFC 2385); 1 to 80 octets, undefined for no
+   * longer. A listener may have many. @throws {RangeError} for a key of another length, {SystemCallError} ENOPROTOOPT where the kernel lacks it
+   */
+  setMd5Key(peer: Address, key: Uint8Array | undefined): void {
+    if (key !== undefined && (key.length === 0 || key.length > mostKeyOctets))
+      throw new RangeError(`Cannot set an MD5 key: it is of ${key.length} octets, wanted 1 to ${mostKeyOctets}`);
+    const value = new Uint8Array(md5Octets);
+    value.set(socketAddress(peer.toBytes(), 0));
+    value[md5KeyLengthOffset] = key?.length ?? 0;
+    if (key !== undefined) value.set(key, md5KeyOffset);
+    check("setsockopt", `set the MD5 key for ${peer}`, libc.setsockopt(this.fd, levelTcp, optionMd5, value, md5Octets));
+  }
+
+  /** TTL or hop limit of what is sent, 1 to 255. @throws {SystemCallError} */
+  setHopLimit(hops: number): void {
+    const { level, hopLimit } = options[this.#family];
+    this.#set(level, hopLimit, hops, `set the hop limit to ${hops}`);
+  }
+
+  /** Drops what arrives with less (RFC 5082). @throws {SystemCallError} */
+  setMinimumHopLimit(hops: number): void {
+    const { level, minimumHopLimit } = options[this.#family];
+    this.#set(level, minimumHopLimit, hops, `set the least hop limit to ${hops}`);
+  }
+
+  /** The octet of the Type of Service or Traffic Class. @throws {SystemCallError} */
+  setTrafficClass(octet: number): void {
+    const { level, trafficClass } = options[this.#family];
+    this.#set(level, trafficClass, octet, `set the traffic class to ${octet}`);
+  }
+
+  /** From now on somebody else closes it. */
+  release(): number {
+    this.#owned = false;
+    return this.fd;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#owned) libc.close(this.fd);
+    this.#owned = false;
+  }
+
+  #set(level: number, option: number, value: number, attempted: string): void {
+    check("setsockopt", attempted, libc.setsockopt(this.fd, level, option, Int32Array.of(value), 4));
+  }
+}
