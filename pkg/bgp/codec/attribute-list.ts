@@ -1,6 +1,6 @@
 import { NotificationCode, UpdateMessageError } from "./notification-codes.ts";
 import { NotificationError } from "./notification-error.ts";
-import { AttributeFlag } from "./path-attributes.ts";
+import { AttributeFlag, attributeName } from "./path-attributes.ts";
 
 /** One path attribute as it was received; all octets are views. */
 export class RawAttribute {
@@ -18,7 +18,7 @@ export class RawAttribute {
 
   /** An error with the attribute as its data, as RFC 4271, section 6.3, wants it. */
   error(subcode: number, found: string): NotificationError {
-    return updateError(subcode, `attribute ${this.type} has ${found}`, this.octets);
+    return updateError(subcode, `${attributeName(this.type)} has ${found}`, this.octets);
   }
 }
 

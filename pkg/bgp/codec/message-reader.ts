@@ -48,9 +48,13 @@ export class MessageReader {
    *   type (RFC 4271, section 6.1), as soon as the header is whole. The stream cannot be read any further then.
    */
   next(extendedMessage: boolean): Frame | undefined {
+    if (this.#offset === this.#chunk.length) {
+      this.#chunk = none;
+      this.#offset = 0;
+      return undefined;
+    }
     if (this.#filled === 0) {
       const left = this.#chunk.subarray(this.#offset);
-      if (left.length === 0) return undefined;
       const length = left.length < headerLength ? Number.POSITIVE_INFINITY : checkedLength(left, extendedMessage);
       if (length <= left.length) {
         this.#offset += length;

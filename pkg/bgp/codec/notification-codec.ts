@@ -51,7 +51,7 @@ export function hardReset({ code, subcode, data }: Notification): Notification {
     type: "notification",
     code: NotificationCode.cease,
     subcode: Cease.hardReset,
-    data: Uint8Array.of(code, subcode, ...data),
+    data: new Uint8Array([code, subcode, ...data]),
   };
 }
 

@@ -10,10 +10,6 @@ export class Reader {
     this.#fault = fault;
   }
 
-  get offset(): number {
-    return this.#offset;
-  }
-
   get remaining(): number {
     return this.octets.length - this.#offset;
   }

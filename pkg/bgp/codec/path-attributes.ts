@@ -1,7 +1,7 @@
 /** RFC 4271, section 4.3. Of these, `optional` and `transitive` belong to the type; the others depend on the message. */
 export const AttributeFlag = { optional: 0x80, transitive: 0x40, partial: 0x20, extendedLength: 0x10 } as const;
 
-/** The path attributes that this package knows. */
+/** The path attributes that this package knows, by IANA's names and numbers. */
 export const AttributeType = {
   origin: 1,
   asPath: 2,
@@ -21,6 +21,15 @@ export const AttributeType = {
   ipv6ExtendedCommunities: 25,
   largeCommunities: 32,
 } as const;
+
+const names = new Map<number, string>(
+  Object.entries(AttributeType).map(([name, type]) => [type, name.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, "_").toUpperCase()]),
+);
+
+/** In words and in numbers: `LOCAL_PREF (5)`. */
+export function attributeName(type: number): string {
+  return `${names.get(type) ?? "attribute"} (${type})`;
+}
 
 /** The two flags that each type of attribute has, always. */
 export const attributeFlags = {

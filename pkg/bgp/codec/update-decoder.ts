@@ -7,7 +7,7 @@ import type { AddressFamily, PathAttributes, Update } from "./messages.ts";
 import { UpdateMessageError } from "./notification-codes.ts";
 import { NotificationError } from "./notification-error.ts";
 import { Reader } from "./octets.ts";
-import { AttributeFlag, AttributeType, attributeFlags } from "./path-attributes.ts";
+import { AttributeFlag, AttributeType, attributeFlags, attributeName } from "./path-attributes.ts";
 import { decodePrefixes } from "./prefixes.ts";
 
 /** The field of path attributes, read. */
@@ -64,11 +64,13 @@ function readAttributes(field: Uint8Array, hasNlri: boolean, session: UpdateSess
   const types = new Set<number>();
   const errors: NotificationError[] = [];
   const forgiven: string[] = [];
+  const repeated = new Set<number>();
   for (const attribute of attributes) {
     const { type } = attribute;
     if (types.has(type)) {
-      if (isMultiprotocol(type)) throw updateError(UpdateMessageError.malformedAttributeList, `attribute ${type} is there twice`);
-      forgiven.push(`attribute ${type} is there twice, the later one is discarded`);
+      if (isMultiprotocol(type))
+        throw updateError(UpdateMessageError.malformedAttributeList, `${attributeName(type)} is there twice`);
+      repeated.add(type);
       continue;
     }
     types.add(type);
@@ -81,6 +83,7 @@ function readAttributes(field: Uint8Array, hasNlri: boolean, session: UpdateSess
   }
   if (hasNlri || found.announced?.empty === false) errors.push(...missingAttributes(types, hasNlri));
   const [untrusted] = errors;
+  for (const type of repeated) forgiven.push(`${attributeName(type)} is there more than once; all but the first are discarded`);
   for (const error of errors) forgiven.push(`${error.message}; its routes are treated as withdrawn`);
   return { found, types, untrusted, forgiven };
 }
@@ -100,7 +103,7 @@ function readAttribute(
   }
   const misplaced = rule.misplaced?.(session);
   if (misplaced !== undefined) {
-    forgiven.push(`attribute ${type} from ${misplaced} is discarded`);
+    forgiven.push(`${attributeName(type)} from ${misplaced} is discarded`);
     return;
   }
   if ((flags & attributeFlags.optionalTransitive) !== rule.flags)
@@ -120,7 +123,7 @@ function missingAttributes(types: ReadonlySet<number>, hasNlri: boolean): Notifi
   return mandatory
     .filter((type) => !types.has(type))
     .map((type) =>
-      updateError(UpdateMessageError.missingWellKnownAttribute, `attribute ${type} is missing`, Uint8Array.of(type)),
+      updateError(UpdateMessageError.missingWellKnownAttribute, `${attributeName(type)} is missing`, Uint8Array.of(type)),
     );
 }
 
