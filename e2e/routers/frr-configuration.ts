@@ -33,6 +33,7 @@ export function frrNeighbour(neighbour: Neighbour): string[] {
   const { asn, passive, multihop, ttlSecurityHops, password, extendedNextHop, fourOctetAsn = true, bfd } = neighbour;
   const { gracefulRestart = true } = neighbour;
   if (!fourOctetAsn) throw new RangeError(`Cannot configure ${neighbour.address}: FRR always offers AS numbers of four octets`);
+  if (password?.includes(" ")) throw new RangeError(`Cannot configure ${neighbour.address}: FRR's passwords have no blanks`);
   const { ip, interfaceName } = scoped(neighbour.address);
   const { hold, keepalive } = holdTimeOf(neighbour);
   const settings = [

@@ -11,7 +11,7 @@ export class Gobgp extends Daemon {
 
   async routes(): Promise<readonly Route[]> {
     const tables = await Promise.all(["ipv4", "ipv6"].map((family) => this.#ask("global", "rib", "-a", family)));
-    return tables.flatMap(parseGobgpRoutes);
+    return tables.flatMap(parseGobgpRoutes).map((route) => ({ ...route, from: this.configured(route.from) }));
   }
 
   async neighbours(): Promise<readonly NeighbourStatus[]> {
