@@ -28,12 +28,8 @@ export class Reader {
 
   /** The next octets, as a view: copy what is kept, or it keeps all of the input. */
   take(length: number): Uint8Array {
-    if (length > this.remaining)
-      throw this.#fault(
-        `${length} octets are wanted at offset ${this.#offset} of ${this.octets.length}, ${this.remaining} are left`,
-      );
-    this.#offset += length;
-    return this.octets.subarray(this.#offset - length, this.#offset);
+    const at = this.#advance(length);
+    return this.octets.subarray(at, at + length);
   }
 
   rest(): Uint8Array {
@@ -41,9 +37,18 @@ export class Reader {
   }
 
   #unsigned(width: number): number {
+    const at = this.#advance(width);
     let value = 0;
-    for (const octet of this.take(width)) value = value * 256 + octet;
+    for (let index = at; index < at + width; index++) value = value * 256 + (this.octets[index] ?? 0);
     return value;
+  }
+
+  #advance(length: number): number {
+    const at = this.#offset;
+    if (length > this.remaining)
+      throw this.#fault(`${length} octets are wanted at offset ${at} of ${this.octets.length}, ${this.remaining} are left`);
+    this.#offset += length;
+    return at;
   }
 }
 

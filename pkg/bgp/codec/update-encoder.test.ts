@@ -175,6 +175,21 @@ test("attributes that leave no room are refused, and no prefix is taken", () => 
   assert.equal(taken(), 0);
 });
 
+const wrongHops: { name: string; family: Family; hops: Address[] }[] = [
+  { name: "none for IPv4", family: "IPv4", hops: [] },
+  { name: "none for IPv6", family: "IPv6", hops: [] },
+  { name: "IPv4 for IPv6", family: "IPv6", hops: [address("192.0.2.1")] },
+  { name: "both families at once", family: "IPv4", hops: [address("192.0.2.1"), address("2001:db8::1")] },
+  { name: "three", family: "IPv6", hops: [...localHop, address("2001:db8::2")] },
+];
+for (const { name, family, hops } of wrongHops)
+  test(`next hops that would end the session are refused: ${name}`, () => {
+    const { prefixes, taken } = counted(family, 1);
+    const said = encodeAttributes(bare, external);
+    assert.throws(() => encodeAnnouncement(said, hops, family, prefixes, maxMessageLength), RangeError);
+    assert.equal(taken(), 0);
+  });
+
 /** All UPDATEs that these prefixes take, read back. */
 function roundTrip(encode: (prefixes: Iterator<Prefix>) => Uint8Array, all: readonly Prefix[], session: UpdateSession): Update[] {
   const left = [...all].reverse();

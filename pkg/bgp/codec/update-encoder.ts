@@ -30,9 +30,8 @@ export function encodeAttributes(attributes: PathAttributes, session: { readonly
     const halves = extendedCommunities.flatMap((one) => [Number(one >> 32n), Number(one & 0xffff_ffffn)]);
     put(optionalTransitive, AttributeType.extendedCommunities, numbers(halves));
   }
-  if (!session.fourOctetAsn && asPath.some(needsFourOctets)) {
+  if (!session.fourOctetAsn && asPath.some(needsFourOctets))
     put(optionalTransitive, AttributeType.as4Path, encodeAsPath(asPath.filter(isOutsideConfederation), true));
-  }
   if (largeCommunities !== undefined) {
     const parts = largeCommunities.flatMap((one) => [one.globalAdministrator, one.localData1, one.localData2]);
     put(optionalTransitive, AttributeType.largeCommunities, numbers(parts));
@@ -47,7 +46,7 @@ export function encodeAttributes(attributes: PathAttributes, session: { readonly
  * @param attributes of `encodeAttributes`
  * @param nextHops one; or a global and a link-local IPv6 address (RFC 2545, section 3)
  * @param mostOctets of the whole message
- * @throws {RangeError} when there is no prefix, or no room for one beside the attributes
+ * @throws {RangeError} when there is no prefix, or no room for one beside the attributes; for any other next hops
  */
 export function encodeAnnouncement(
   attributes: Uint8Array,
@@ -65,6 +64,8 @@ export function encodeAnnouncement(
     const nlri = pack(family, prefixes, room - (withNextHop.length - attributes.length));
     return encodeUpdate(none, [withNextHop], nlri);
   }
+  if (nextHop.length !== 16 && nextHop.length !== 32)
+    throw new RangeError(`Cannot encode an UPDATE: next hops of ${family} prefixes are ${nextHops.join(" and ") || "none"}`);
   const { afi, safi } = unicast[family];
   const mpReach = new Writer().u16(afi).u8(safi).u8(nextHop.length).put(nextHop).u8(0);
   mpReach.put(pack(family, prefixes, room - 4 - mpReach.length));
