@@ -1,7 +1,7 @@
 import { flag } from "#pkg/flags";
 import { commonFlags } from "#pkg/process";
 
-/** The flags and environment variables of MetalLB's speaker (v0.12), `--ignore-exclude-lb` of v0.14, and `--ml-timing`. */
+/** The flags and environment variables of MetalLB's speaker (v0.12), `--ignore-exclude-lb` of v0.14, and Ingot's own. */
 export const flags = {
   ...commonFlags,
   host: flag.text({ help: "address on which metrics and health are served; default: all", env: "METALLB_HOST" }),
@@ -30,6 +30,12 @@ export const flags = {
     help: "pace of the speakers' ring; auto: fast while every member offers it, else MetalLB's",
     fallback: "auto",
     choices: ["auto", "lan", "fast"] as const,
+  }),
+  "bgp-port": flag.integer({
+    help: "port on which BGP peers may connect, 179 as a rule; 0: none may, and passive ones never have a session",
+    fallback: 0,
+    min: 0,
+    max: 65535,
   }),
   "ignore-exclude-lb": flag.boolean({
     help: "announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers",

@@ -6,12 +6,16 @@ import { Layer2, Layer2Error } from "#pkg/layer2";
 import { createRegistry, KubernetesMetrics, metricsRoute } from "#pkg/metrics";
 import { describe, NodeChecks } from "#pkg/node-checks";
 import { liveness, podNamespace, readiness, runDaemon } from "#pkg/process";
+import { BgpSpeaker } from "./bgp.ts";
+import { registerBgp } from "./bgp-metrics.ts";
+import { BgpSessions } from "./bgp-sessions.ts";
 import { chooseMembers } from "./choose-members.ts";
 import { chooseEndpoints } from "./endpoints.ts";
 import { flags } from "./flags.ts";
 import { registerMemberlist } from "./memberlist-metrics.ts";
 import { registerAnnouncements, registerLayer2, registerNodeWarnings } from "./metrics.ts";
 import { announcedHere, servedElsewhere } from "./node-facts.ts";
+import { SecretValues } from "./secret-values.ts";
 import { Sources } from "./sources.ts";
 import { Speaker } from "./speaker.ts";
 
@@ -52,8 +56,12 @@ await runDaemon({
       log.error("layer 2 is not available on this node", { op: "startup", error });
       failed = error.message;
     }
+    const sessions = stack.use(new BgpSessions({ port: values["bgp-port"], node, clock, random, log }));
+    await sessions.start();
+    const secrets = stack.use(new SecretValues({ cluster, namespace, log, changed: () => bgp.secretsChanged() }));
+    const bgp = stack.use(new BgpSpeaker({ newSession: (session) => sessions.open(session), secrets, clock, log }));
     const speaker = new Speaker({
-      ...{ node, layer2, log, bgp: { setRoutes: () => {}, flush: () => {} } },
+      ...{ node, layer2, bgp, log },
       active: () => members.active(),
       exchange: () => members.exchange,
       interfaces: () => layer2.interfaces(),
@@ -71,6 +79,7 @@ await runDaemon({
     const metrics = new KubernetesMetrics(registry);
     registerAnnouncements(registry, node, speaker);
     registerLayer2(registry, layer2);
+    registerBgp(registry, bgp);
     registerNodeWarnings(registry, checks);
 
     const { members, memberlist } = chooseMembers({
@@ -100,13 +109,14 @@ await runDaemon({
           warnings: [...checks.findings.map(describe), ...speaker.warnings],
         }),
       "/v1/members": () => json(members.describe()),
+      "/v1/bgp/peers": () => json(bgp.describe()),
     };
     stack.use(await serve({ host: values.host, port: values.port, routes, log }));
     checks.start();
     const running = stack.move();
     const follow = (endpoints: Resource<EndpointSlice>) => {
       if (running.disposed) return;
-      const options = { cluster, namespace, configMap: values.config, endpoints, members, speaker, metrics, log };
+      const options = { cluster, namespace, configMap: values.config, endpoints, members, speaker, bgp, node, metrics, log };
       sources = running.use(new Sources({ ...options, configured: () => checks.changed() }));
       sources.start();
     };
@@ -115,6 +125,6 @@ await runDaemon({
     };
     // Not awaited: until the API answers, the process is well and can be stopped.
     void chooseEndpoints({ cluster, disableSlices: values["disable-epslices"], log, clock, random }).then(follow, stopped);
-    return running;
+    return Object.assign(running, { leave: () => bgp.leave() });
   },
 });

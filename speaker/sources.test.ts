@@ -73,9 +73,14 @@ class Bench {
       announceAgain: () => {},
     },
   });
+  readonly bgp: string[] = []; // What it was told.
   readonly sources = new Sources({
     ...{ cluster: this.cluster, namespace, configMap: "config", endpoints: resources.endpointSlices, members: this.members },
-    ...{ speaker: this.speaker, metrics: new KubernetesMetrics(this.registry), log: silentLog },
+    bgp: {
+      setConfig: ({ peers }) => this.bgp.push(`config ${peers.length}`),
+      setNode: (node) => this.bgp.push(`node ${node?.unschedulable}`),
+    },
+    ...{ node: "node1", speaker: this.speaker, metrics: new KubernetesMetrics(this.registry), log: silentLog },
     configured: () => this.configured.push(this.sources.pools.flatMap(({ cidrs }) => cidrs).join()),
   });
   readonly services = this.cluster.of(resources.services);
@@ -233,4 +238,15 @@ test("it follows the API from its start to its disposal", () => {
   assert.ok(bench.cluster.informers.every(({ started, disposed }) => started && !disposed));
   bench.sources[Symbol.dispose]();
   assert.ok(bench.cluster.informers.every(({ disposed }) => disposed));
+});
+
+test("the routers' side hears of the configuration in force, and of this node alone", () => {
+  const peer = "peers: [{my-asn: 1, peer-asn: 2, peer-address: 203.0.113.1}]";
+  const bench = Bench.synced(`{${peer}}`, undefined);
+  const node = (name: string, unschedulable: boolean): Node => ({
+    ...{ ...meta("", name), key: name, labels: {}, unschedulable, deleting: false },
+  });
+  bench.nodes.see(node("node1", true), node("node2", true));
+  bench.nodes.forget("node1");
+  assert.deepEqual(bench.bgp, ["config 1", "node true", "node undefined"]);
 });

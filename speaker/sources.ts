@@ -12,6 +12,7 @@ import {
 import { LiveConfig, lastGoodKey, recordedAddresses, type State, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
+import type { BgpSpeaker } from "./bgp.ts";
 import type { Members } from "./members.ts";
 import type { Speaker } from "./speaker.ts";
 
@@ -24,6 +25,9 @@ export interface SourcesOptions {
   readonly endpoints: Resource<EndpointSlice>;
   readonly members: Members;
   readonly speaker: Speaker;
+  readonly bgp: Pick<BgpSpeaker, "setConfig" | "setNode">;
+  /** This node's name. */
+  readonly node: string;
   /** Another configuration is in force. */
   readonly configured: () => void;
   readonly metrics: KubernetesMetrics;
@@ -44,7 +48,7 @@ export class Sources implements Disposable {
 
   constructor(options: SourcesOptions) {
     this.#options = options;
-    const { cluster, namespace, speaker, metrics, log } = options;
+    const { cluster, namespace, speaker, bgp, metrics, log } = options;
     const synced = () => this.check();
     const named = (name: string) => ({ namespace, fieldSelector: `metadata.name=${name}` });
     this.#services = cluster.informer(resources.services, {}, { synced, changed: (key, now) => this.#serviceChanged(key, now) });
@@ -67,6 +71,7 @@ export class Sources implements Disposable {
         changed: (name, now) => {
           metrics.updates.inc();
           speaker.setNode(name, now?.labels);
+          if (name === options.node) bgp.setNode(now);
         },
       },
     );
@@ -144,13 +149,14 @@ export class Sources implements Disposable {
   }
 
   #configChanged({ inForce, verdict }: State, before: State): void {
-    const { metrics, speaker } = this.#options;
+    const { metrics, speaker, bgp } = this.#options;
     const accepted = verdict?.type === "accepted";
     metrics.updates.inc();
     if (!accepted) metrics.updateErrors.inc();
     metrics.showConfig({ loaded: inForce !== undefined, stale: !accepted });
     if (inForce === undefined || inForce === before.inForce) return;
     speaker.setConfig(inForce);
+    bgp.setConfig(inForce.config);
     this.#options.configured();
   }
 

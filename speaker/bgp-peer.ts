@@ -1,0 +1,127 @@
+import { type PeerSession, RoutesOut, type SessionSettings } from "#pkg/bgp";
+import type { Clock, Millis } from "#pkg/clock";
+import type { Peer } from "#pkg/config";
+import type { NoValue } from "./secret-values.ts";
+
+/** A session with one peer, which takes what it sends from the peer's routes. */
+export type BgpSession = Pick<PeerSession, "start" | "configure" | "routesChanged" | "established" | "describe" | "close">;
+
+export interface BgpPeerOptions {
+  readonly key: string;
+  readonly newSession: (settings: SessionSettings, routes: RoutesOut) => BgpSession;
+  readonly clock: Clock;
+}
+
+/** How long to wait until a peer has taken the last that it is told. */
+const farewellMs: Millis = 1_000;
+const lookAgainMs: Millis = 10;
+
+/** One router: what it should know, and the session by which it hears of it. */
+export class BgpPeer {
+  readonly key: string;
+  readonly routes = new RoutesOut();
+  readonly #options: BgpPeerOptions;
+  #peer: Peer;
+  #session: BgpSession | undefined;
+  #waitsFor: string | undefined;
+  #leaving = false;
+
+  constructor(peer: Peer, options: BgpPeerOptions) {
+    this.key = options.key;
+    this.#peer = peer;
+    this.#options = options;
+  }
+
+  /**
+   * Begins a session, or lets the one there is go on with other settings. While the password is not known there is none, but one that
+   * there is stays as it is: a missing Secret takes no routes away.
+   * @param password that of the peer's Secret, where it has one
+   */
+  configure(peer: Peer, password: string | NoValue | undefined): void {
+    this.#peer = peer;
+    this.#waitsFor = typeof password === "object" ? password.missing : undefined;
+    if (typeof password === "object") return;
+    const settings = settingsOf(peer, password);
+    if (this.#session !== undefined) {
+      this.#session.configure(settings);
+      return;
+    }
+    this.#session = this.#options.newSession(settings, this.routes);
+    this.#session.start();
+  }
+
+  get peer(): Peer {
+    return this.#peer;
+  }
+
+  /** Undefined without a session. */
+  get session(): BgpSession | undefined {
+    return this.#session;
+  }
+
+  /** What has to be there before there is a session with these settings, in words. */
+  get waitsFor(): string | undefined {
+    return this.#waitsFor;
+  }
+
+  /** For people and programs; printed as JSON. */
+  describe(): object {
+    const { name } = this.#peer;
+    const { wanted } = this.routes;
+    return {
+      ...this.#session?.describe(),
+      peer: this.key,
+      name,
+      waitsFor: this.#waitsFor,
+      leaving: this.#leaving,
+      prefixesWanted: wanted,
+    };
+  }
+
+  /** Whether the peer is to prefer every other path (RFC 8326). */
+  setLeaving(leaving: boolean): void {
+    if (leaving === this.#leaving) return;
+    this.#leaving = leaving;
+    this.routes.setLeaving(leaving);
+    this.#session?.routesChanged();
+  }
+
+  /**
+   * Takes traffic away before the routes go: they stay out as the last resort for as long as the configuration says, then are withdrawn,
+   * and when the peer has taken that, the session is closed.
+   */
+  async leave(withdrawAll: () => void): Promise<void> {
+    if (this.#session?.established && this.routes.announced > 0) {
+      this.setLeaving(true);
+      await this.#after(this.#peer.gracefulShutdownSeconds * 1000);
+      withdrawAll();
+      this.#session.routesChanged();
+      for (let waited = 0; waited < farewellMs && this.#session.established && this.routes.pending > 0; waited += lookAgainMs)
+        await this.#after(lookAgainMs);
+    }
+    await this.close("administrativeShutdown", "the speaker of this node stops");
+  }
+
+  async close(...why: Parameters<BgpSession["close"]>): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.close(...why);
+  }
+
+  #after(ms: Millis): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { clock } = this.#options;
+    clock.schedule("farewell", clock.now() + ms, resolve);
+    return promise;
+  }
+}
+
+function settingsOf(peer: Peer, password: string | undefined): SessionSettings {
+  const { myAsn, peerAsn, address, port, interface: device, sourceAddress, routerId, passive, ttl, ttlSecurityHops } = peer;
+  const { holdTimeSeconds, keepaliveSeconds, connectTimeSeconds, gracefulRestartSeconds } = peer;
+  return {
+    ...{ myAsn, peerAsn, address, port, interface: device, sourceAddress, routerId, passive, ttl, ttlSecurityHops },
+    ...{ holdTimeSeconds, keepaliveSeconds, connectTimeSeconds, gracefulRestartSeconds },
+    password: password ?? peer.password,
+  };
+}

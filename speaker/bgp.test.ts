@@ -1,0 +1,271 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { PeerView, RoutesOut, SessionSettings } from "#pkg/bgp";
+import { SimulatedClock } from "#pkg/clock";
+import { parseConfig, type SecretKey } from "#pkg/config";
+import { silentLog } from "#pkg/log";
+import { type Address, Prefix, parseAddress } from "#pkg/net";
+import type { Advertised } from "#pkg/placement";
+import { BgpSpeaker } from "./bgp.ts";
+import type { BgpSession } from "./bgp-peer.ts";
+import type { NoValue } from "./secret-values.ts";
+
+/** A session of which the test says whether it is up; what is to be sent stays with the routes. */
+class FakeSession implements BgpSession {
+  readonly settings: SessionSettings[];
+  readonly routes: RoutesOut;
+  readonly restarting: boolean;
+  readonly closed: string[] = [];
+  started = false;
+  established = false;
+  /** Times that it was told of changed routes. */
+  told = 0;
+
+  constructor(settings: SessionSettings, routes: RoutesOut, restarting: boolean) {
+    this.restarting = restarting;
+    this.settings = [settings];
+    this.routes = routes;
+  }
+
+  start(): void {
+    this.started = true;
+  }
+
+  configure(settings: SessionSettings): void {
+    this.settings.push(settings);
+  }
+
+  routesChanged(): void {
+    this.told++;
+    if (this.established) this.take();
+  }
+
+  describe(): PeerView {
+    throw new Error("nobody asks for it here");
+  }
+
+  async close(cease: string, text: string): Promise<void> {
+    this.closed.push(`${cease} ${text}`);
+    this.established = false;
+    this.routes.stop();
+  }
+
+  establish(): void {
+    this.established = true;
+    const address = ip("192.0.2.9");
+    const peerRouterId = ip("192.0.2.1");
+    const flags = { fourOctetAsn: true, extendedMessage: false, routeRefresh: false, enhancedRouteRefresh: false };
+    const families = new Set(["IPv4", "IPv6"] as const);
+    this.routes.start(
+      {
+        ...{ peerAsn: 64513, peerRouterId, holdTimeSeconds: 90, keepaliveSeconds: 30, families },
+        ...flags,
+        extendedNextHop: false,
+        gracefulRestart: true,
+      },
+      { asn: 64512, internal: false, addresses: new Map([["IPv4", address]]), linkLocal: undefined },
+    );
+    this.take();
+  }
+
+  /** All that waits is sent. @returns how many messages */
+  take(): number {
+    let messages = 0;
+    while (this.routes.next() !== undefined) messages++;
+    return messages;
+  }
+}
+
+function ip(text: string): Address {
+  const address = parseAddress(text);
+  assert.ok(address);
+  return address;
+}
+const a = ip("198.51.100.1");
+const router = (host: number, rest = "") =>
+  `{name: r${host}, my-asn: 64512, peer-asn: 64513, peer-address: 192.0.2.${host}${rest}}`;
+const rack = (name: string) => `, node-selectors: [{match-labels: {rack: ${name}}}]`;
+
+class Bench {
+  readonly sessions = new Map<string, FakeSession[]>(); // key -> all there ever were
+  readonly clock = new SimulatedClock();
+  readonly logged: string[] = [];
+  readonly watched: string[] = [];
+  secret: string | NoValue = { missing: "Secret ns/s has not been read yet" };
+  readonly bgp = new BgpSpeaker({
+    newSession: ({ key, settings, routes, restarting }) => {
+      const session = new FakeSession(settings, routes, restarting);
+      this.sessions.set(key, [...(this.sessions.get(key) ?? []), session]);
+      return session;
+    },
+    secrets: {
+      watch: (names) => this.watched.push([...names].join()),
+      get: (_key: SecretKey) => this.secret,
+    },
+    clock: this.clock,
+    log: {
+      ...silentLog,
+      info: (message, fields) => this.logged.push(`${message} ${JSON.stringify(fields)}`),
+      warn: (message, fields) => this.logged.push(`${message} ${JSON.stringify(fields)}`),
+    },
+  });
+
+  configure(...peers: string[]): void {
+    const { config, problems } = parseConfig(`peers: [${peers}]`);
+    assert.ok(config, JSON.stringify(problems));
+    this.bgp.setConfig(config);
+  }
+
+  /** With everything placed, and one address announced to these hosts. */
+  static started(peers: string[], hosts: number[] = []): Bench {
+    const bench = new Bench();
+    bench.configure(...peers);
+    bench.announce(...hosts);
+    bench.bgp.flush(true);
+    return bench;
+  }
+
+  announce(...hosts: number[]): void {
+    const [advertisement] =
+      parseConfig("address-pools: [{name: a, protocol: bgp, addresses: [198.51.100.0/24]}]").config?.pools[0]?.advertisements ??
+      [];
+    assert.ok(advertisement);
+    const via: Advertised = { advertisement, peers: hosts.map((host) => `192.0.2.${host}:179`), order: 0 };
+    this.bgp.setRoutes(a, hosts.length === 0 ? [] : [{ prefix: new Prefix(a, 32), via, weight: 1 }]);
+  }
+
+  /** The last session with a router. */
+  session(host: number): FakeSession {
+    const session = this.sessions.get(`192.0.2.${host}:179`)?.at(-1);
+    assert.ok(session);
+    return session;
+  }
+
+  get keys(): string[] {
+    return this.bgp.peers.map(({ key }) => key);
+  }
+}
+
+test("no session begins before everything has been placed, and then it has the routes already", () => {
+  const bench = new Bench();
+  bench.configure(router(1));
+  bench.bgp.setNode({ labels: {}, unschedulable: false, deleting: false });
+  bench.announce(1);
+  bench.bgp.flush(false);
+  assert.equal(bench.sessions.size, 0);
+  bench.bgp.flush(true);
+  assert.equal(bench.session(1).started, true);
+  assert.equal(bench.session(1).routes.pending, 1);
+});
+
+test("a session is told once of all that changed in a round, and only if something did", () => {
+  const bench = Bench.started([router(1), router(2)]);
+  const before = [bench.session(1).told, bench.session(2).told];
+  bench.announce(1);
+  bench.announce();
+  bench.announce(1);
+  bench.bgp.flush(true);
+  assert.deepEqual([bench.session(1).told, bench.session(2).told], [(before[0] ?? 0) + 1, before[1]]);
+});
+
+test("a change of the configuration begins and ends the sessions of the peers that it adds and removes, and no others", () => {
+  const bench = Bench.started([router(1), router(2)], [1, 2]);
+  bench.configure(router(2), router(3));
+  assert.deepEqual(bench.keys, ["192.0.2.2:179", "192.0.2.3:179"]);
+  assert.deepEqual(bench.session(1).closed, ["peerDeConfigured removed from the configuration"]);
+  assert.deepEqual([bench.session(2).restarting, bench.session(3).restarting], [true, false], "a new peer never knew this node");
+  assert.deepEqual([bench.session(2).closed, bench.sessions.get("192.0.2.2:179")?.length], [[], 1]);
+  bench.configure(router(2, ", hold-time: 30s"), router(3));
+  assert.deepEqual(
+    bench.session(2).settings.map(({ holdTimeSeconds }) => holdTimeSeconds),
+    [90, 90, 30],
+  );
+});
+
+test("a peer that comes back has its routes although nothing else changed", () => {
+  const bench = Bench.started([router(1)], [1]);
+  bench.configure();
+  bench.configure(router(1));
+  assert.equal(bench.sessions.get("192.0.2.1:179")?.length, 2);
+  assert.equal(bench.session(1).routes.pending, 1);
+});
+
+test("peers come and go with the labels of the node", () => {
+  const bench = Bench.started([router(1, rack("a")), router(2, rack("b"))]);
+  assert.deepEqual(bench.keys, []);
+  const node = (labels: Record<string, string>) => bench.bgp.setNode({ labels, unschedulable: false, deleting: false });
+  node({ rack: "a" });
+  assert.deepEqual(bench.keys, ["192.0.2.1:179"]);
+  node({ rack: "b" });
+  assert.deepEqual(bench.keys, ["192.0.2.2:179"]);
+  assert.deepEqual(bench.session(1).closed, ["peerDeConfigured this node is no longer selected"]);
+  bench.bgp.setNode(undefined);
+  assert.deepEqual(bench.keys, []);
+});
+
+test("a session waits for its password, takes another one, and goes on without it", () => {
+  const secret = ", password-secret: {name: s}";
+  const bench = Bench.started([router(1, secret)]);
+  assert.equal(bench.sessions.size, 0);
+  assert.deepEqual(
+    bench.bgp.peers.map(({ waitsFor }) => waitsFor),
+    ["Secret ns/s has not been read yet"],
+  );
+  bench.bgp.secretsChanged();
+  assert.equal(bench.logged.filter((line) => line.includes("peerWaits")).length, 1, "said once");
+  assert.equal(bench.watched.at(-1), "s");
+  bench.secret = "hunter2";
+  bench.bgp.secretsChanged();
+  bench.secret = "hunter3";
+  bench.bgp.secretsChanged();
+  bench.secret = { missing: "gone" };
+  bench.bgp.secretsChanged();
+  assert.deepEqual(
+    bench.session(1).settings.map(({ password }) => password),
+    ["hunter2", "hunter3"],
+  );
+  assert.deepEqual(bench.session(1).closed, []);
+  assert.ok(!bench.logged.join().includes("hunter"));
+});
+
+for (const secret of ["", "é".repeat(41)])
+  test(`a password of ${Buffer.byteLength(secret)} octets is none`, () => {
+    const bench = Bench.started([]);
+    bench.secret = secret;
+    bench.configure(router(1, ", password-secret: {name: s}"));
+    assert.match(bench.bgp.peers[0]?.waitsFor ?? "", /^a password of 1 to 80 octets: Secret s has \d+ under "password"$/);
+  });
+
+test("while the node is cordoned or being deleted, peers that ask for it are told to prefer other nodes", () => {
+  const bench = Bench.started([router(1, ", drain-when-cordoned: true"), router(2)], [1, 2]);
+  for (const host of [1, 2]) bench.session(host).establish();
+  /** How many messages each router is sent for it. */
+  const sent = (unschedulable: boolean, deleting: boolean) => {
+    for (const host of [1, 2]) bench.session(host).established = false; // It takes nothing by itself.
+    bench.bgp.setNode({ labels: {}, unschedulable, deleting });
+    return [1, 2].map((host) => bench.session(host).take());
+  };
+  assert.deepEqual(sent(true, false), [1, 0]);
+  assert.deepEqual(sent(true, true), [0, 0]);
+  assert.deepEqual(sent(false, false), [1, 0]);
+  assert.deepEqual(sent(false, true), [1, 0]);
+});
+
+test("leaving takes traffic away first, then the routes, then the session", async () => {
+  const bench = Bench.started([router(1, ", graceful-shutdown-time: 5s"), router(2)], [1, 2]);
+  bench.session(1).establish();
+  const leaving = bench.bgp.leave();
+  const session = bench.session(1);
+  assert.deepEqual(
+    bench.session(2).closed,
+    ["administrativeShutdown the speaker of this node stops"],
+    "it has told nobody anything",
+  );
+  bench.announce(1); // Nothing new; the state is still followed.
+  bench.clock.advanceBy(4999);
+  assert.deepEqual([session.closed, session.routes.announced], [[], 1]);
+  bench.clock.advanceBy(1);
+  await leaving;
+  assert.deepEqual(session.closed, ["administrativeShutdown the speaker of this node stops"]);
+  assert.equal(session.routes.announced, 0);
+});

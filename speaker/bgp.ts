@@ -1,0 +1,180 @@
+import type { RouteAttributes, RoutesOut, SessionSettings } from "#pkg/bgp";
+import type { Clock } from "#pkg/clock";
+import type { Config, Peer } from "#pkg/config";
+import type { Node } from "#pkg/k8s";
+import type { Log } from "#pkg/log";
+import type { Address, Prefix } from "#pkg/net";
+import { type BgpRoute, type Labels, nodePeers } from "#pkg/placement";
+import { BgpPeer, type BgpSession } from "./bgp-peer.ts";
+import { DesiredRoutes, type RouteSink } from "./bgp-routes.ts";
+import type { NoValue, SecretValues } from "./secret-values.ts";
+import type { RouteAnnouncer } from "./speaker.ts";
+
+export interface NewSession {
+  readonly key: string;
+  readonly settings: SessionSettings;
+  readonly routes: RoutesOut;
+  /** The process before this one may have had it (RFC 4724). */
+  readonly restarting: boolean;
+}
+
+export interface BgpSpeakerOptions {
+  readonly newSession: (session: NewSession) => BgpSession;
+  readonly secrets: Pick<SecretValues, "watch" | "get">;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const passwordOctets = 80; // TCP_MD5SIG_MAXKEYLEN of Linux.
+
+/** Why a peer is none of this node's any longer, for the peer. */
+const removals = {
+  removedFromConfig: "removed from the configuration",
+  filteredByNodeSelector: "this node is no longer selected",
+} as const;
+
+/**
+ * Tells this node's routers which addresses it serves. The peers follow from the configuration and the node's labels; a change begins only
+ * those sessions anew that cannot go on with it. No session begins before everything has been placed once: a router that kept routes while
+ * this process was away drops those that it is not told again (RFC 4724).
+ */
+export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
+  readonly #options: BgpSpeakerOptions;
+  readonly #desired = new DesiredRoutes(this);
+  readonly #peers = new Map<string, BgpPeer>(); // key -> peer
+  readonly #changed = new Set<BgpPeer>(); // To be told when the present round is over.
+  readonly #closing = new Set<Promise<void>>();
+  #configured: readonly Peer[] = [];
+  #labels: Labels | undefined;
+  #draining = false;
+  #started = false;
+  #restarting = true;
+  #stopping = false;
+
+  constructor(options: BgpSpeakerOptions) {
+    this.#options = options;
+  }
+
+  setConfig({ peers }: Pick<Config, "peers">): void {
+    this.#configured = peers;
+    this.#apply("removedFromConfig");
+  }
+
+  /** This node; undefined when there is no Node object. */
+  setNode(node: Pick<Node, "labels" | "unschedulable" | "deleting"> | undefined): void {
+    this.#labels = node?.labels;
+    const draining = node?.unschedulable === true || node?.deleting === true;
+    if (draining !== this.#draining)
+      this.#options.log.info(draining ? "node is to be left" : "node is in use again", { event: "nodeChanged", draining });
+    this.#draining = draining;
+    this.#apply("filteredByNodeSelector");
+  }
+
+  /** A value of a Secret may be another one. */
+  secretsChanged(): void {
+    this.#apply("removedFromConfig");
+  }
+
+  setRoutes(address: Address, routes: readonly BgpRoute[]): void {
+    this.#desired.set(address, routes);
+  }
+
+  flush(complete: boolean): void {
+    for (const peer of this.#changed) peer.session?.routesChanged();
+    this.#changed.clear();
+    if (!complete || this.#started) return;
+    this.#started = true;
+    this.#apply("removedFromConfig");
+    this.#restarting = false;
+  }
+
+  announce(key: string, prefix: Prefix, attributes: RouteAttributes): void {
+    const peer = this.#peers.get(key);
+    if (peer === undefined || this.#stopping) return;
+    peer.routes.announce(prefix, attributes);
+    this.#changed.add(peer);
+  }
+
+  withdraw(key: string, prefix: Prefix): void {
+    const peer = this.#peers.get(key);
+    if (peer === undefined) return;
+    peer.routes.withdraw(prefix);
+    this.#changed.add(peer);
+  }
+
+  describe(): readonly object[] {
+    return this.peers.map((peer) => peer.describe());
+  }
+
+  /** In the order of their keys. */
+  get peers(): readonly BgpPeer[] {
+    return [...this.#peers.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  /** Takes traffic away from this node, then the routes, then ends all sessions. To be called while everything else still runs. */
+  async leave(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.peers.map((peer) => peer.leave(() => this.#withdrawAll(peer))));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping = true;
+    for (const peer of this.peers) this.#close(peer.close("administrativeShutdown", "the speaker of this node stops"));
+    await Promise.all(this.#closing);
+  }
+
+  #withdrawAll(peer: BgpPeer): void {
+    for (const [prefix] of this.#desired.of(peer.key)) peer.routes.withdraw(prefix);
+  }
+
+  #apply(whyRemoved: keyof typeof removals): void {
+    if (!this.#started || this.#stopping) return;
+    const { secrets } = this.#options;
+    const wanted = new Map(nodePeers(this.#configured, this.#labels).map(({ key, peer }) => [key, peer]));
+    secrets.watch(new Set([...wanted.values()].flatMap(({ passwordSecret }) => passwordSecret?.name ?? [])));
+    for (const peer of this.#peers.values()) if (!wanted.has(peer.key)) this.#remove(peer, whyRemoved);
+    for (const [key, settings] of wanted) {
+      const peer = this.#peers.get(key) ?? this.#add(key, settings);
+      const password = this.#password(settings);
+      if (typeof password === "object" && peer.waitsFor !== password.missing)
+        this.#options.log.warn("no session without its password", { event: "peerWaits", peer: key, reason: password.missing });
+      peer.setLeaving(this.#draining && settings.drainWhenCordoned);
+      peer.configure(settings, password);
+    }
+  }
+
+  #add(key: string, settings: Peer): BgpPeer {
+    const { newSession, clock, log } = this.#options;
+    log.info("peer configured, starting BGP session", { event: "peerAdded", peer: key, name: settings.name });
+    const restarting = this.#restarting;
+    const peer = new BgpPeer(settings, {
+      ...{ key, clock },
+      newSession: (settings, routes) => newSession({ key, settings, routes, restarting }),
+    });
+    for (const [prefix, attributes] of this.#desired.of(key)) peer.routes.announce(prefix, attributes);
+    this.#peers.set(key, peer);
+    return peer;
+  }
+
+  #remove(peer: BgpPeer, reason: keyof typeof removals): void {
+    this.#options.log.info("peer deconfigured, closing BGP session", { event: "peerRemoved", peer: peer.key, reason });
+    this.#peers.delete(peer.key);
+    this.#changed.delete(peer);
+    this.#close(peer.close("peerDeConfigured", removals[reason]));
+  }
+
+  #close(closing: Promise<void>): void {
+    this.#closing.add(closing);
+    void closing.finally(() => this.#closing.delete(closing));
+  }
+
+  #password({ passwordSecret }: Peer): string | NoValue | undefined {
+    if (passwordSecret === undefined) return undefined;
+    const value = this.#options.secrets.get(passwordSecret);
+    if (typeof value === "object") return value;
+    const octets = Buffer.byteLength(value);
+    if (octets > 0 && octets <= passwordOctets) return value;
+    const { name, key } = passwordSecret;
+    return { missing: `a password of 1 to ${passwordOctets} octets: Secret ${name} has ${octets} under ${JSON.stringify(key)}` };
+  }
+}
