@@ -80,7 +80,7 @@ test("an answer leads to a comparison of views at once, and only the first answe
     lone.take("exchange").map(({ to, message }) => [to, message.type]),
     [[endpointOf("a"), "pushPull"]],
   );
-  assert.deepEqual(asked(lone, lone.now + 600), []); // Time for them to refute.
+  assert.deepEqual(asked(lone, lone.now + 500), []); // Time for them to refute.
   assert.ok(asked(lone, lone.now + 500).length > 0);
 });
 
@@ -134,8 +134,8 @@ test("whom a node suspects while it hears from nobody has all of its time once i
   lone.advanceTo(500);
   assert.equal(lone.view("a"), "suspect 1");
   lone.hear(alive("b", 2));
-  lone.advanceTo(900);
+  lone.advanceTo(840);
   assert.equal(lone.view("a"), "suspect 1");
-  lone.advanceTo(960);
+  lone.advanceTo(860);
   assert.equal(lone.view("a"), "dead 1");
 });

@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { Alive, Dead, MemberState, MemberStatus, Suspect } from "../messages.ts";
+import { considerChecking } from "./checking.ts";
 import type { MemberEvent } from "./events.ts";
 import { randomIndex, swap } from "./random.ts";
 import {
@@ -107,6 +108,7 @@ export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis): void {
   record.incarnation = suspect.incarnation;
   setStatus(record, "suspect", now);
   ring.suspicions.set(record.node, startSuspicion(suspect.from, suspicionBounds(ring.timing, ring.order.length), now));
+  if (suspect.from !== ring.self.node) considerChecking(ring, record.node);
   ring.counters.suspicions++;
   tell(ring, "suspected", record);
 }

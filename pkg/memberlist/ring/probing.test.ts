@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PacketMessage, Ping } from "../messages.ts";
+import type { NodeName, PacketMessage, Ping } from "../messages.ts";
 import { alive, at, dead, endpointOf, LoneRing, suspect } from "../testing/lone-ring.ts";
 import type { Send } from "./events.ts";
 
@@ -31,29 +31,35 @@ test("the first probe begins one interval after the start, with sequence number 
   assert.deepEqual(lone.sends(), [{ type: "send", to: at(97), messages: [ping], checksum: false }]);
 });
 
-test("a sole other node is probed on half the ticks, since the end of the list counts as a step", () => {
-  const lone = LoneRing.among("a");
-  let probed = 0;
-  for (let tick = 1; tick <= 60; tick++) {
-    lone.advanceTo(tick * 1000);
-    for (const { messages } of lone.sends())
-      for (const message of messages)
-        if (message.type === "ping") {
-          probed++;
-          lone.hear(ack(message.sequence));
-        }
-  }
-  assert.ok(probed >= 28 && probed <= 36, `${probed} of 60`);
+test("a sole other node is probed on every tick", () => {
+  assert.deepEqual(probeTimes(LoneRing.among("a"), 20), new Array(20).fill("a"));
 });
 
-test("every node is probed once before any is probed again", () => {
-  const lone = LoneRing.among("abcdef");
-  const probed = [1, 2, 3, 4, 5, 6].map(() => {
+/** Runs as many probes, each of them answered. @returns who was probed */
+function probeTimes(lone: LoneRing, times: number): NodeName[] {
+  return Array.from({ length: times }, () => {
     const { node, sequence } = beginProbe(lone);
     lone.hear(ack(sequence));
     return node;
   });
-  assert.deepEqual(probed.toSorted(), [..."abcdef"]);
+}
+
+test("every second probe is the neighbour's, and among the others each node comes once before any comes again", () => {
+  const probed = probeTimes(LoneRing.among("abcdef"), 12);
+  const turn = (rest: number) => probed.filter((_, i) => i % 2 === rest);
+  assert.equal(new Set(turn(0)).size, 1);
+  assert.deepEqual(turn(1).toSorted(), [..."abcdef"]);
+});
+
+test("where the neighbour is suspected, the next one is probed in its stead", () => {
+  const lone = LoneRing.among("abcdef");
+  const [first = ""] = probeTimes(lone, 2);
+  lone.hear(suspect(first, 1, "z"));
+  lone.quieten();
+  lone.ring.toCheck.clear();
+  const [second, , third] = probeTimes(lone, 3);
+  assert.notEqual(second, first);
+  assert.equal(third, second);
 });
 
 test("neither the dead nor the left are probed", () => {
@@ -64,9 +70,9 @@ test("neither the dead nor the left are probed", () => {
   const probed = new Set<string>();
   for (let tick = 1; tick <= 10; tick++) {
     lone.advanceTo(tick * 1000);
-    if (lone.ring.probe === undefined) continue;
-    probed.add(lone.ring.probe.node);
-    lone.hear(ack(lone.ring.probe.sequence));
+    if (lone.probe === undefined) continue;
+    probed.add(lone.probe.node);
+    lone.hear(ack(lone.probe.sequence));
   }
   assert.deepEqual([...probed], ["c"]);
 });
@@ -98,14 +104,14 @@ test("an ack in time ends the probe, tells the round trip, and improves the heal
   lone.hear(ack(sequence));
   assert.deepEqual(lone.take("roundTrip"), [{ type: "roundTrip", node: "a", time: 2.5 }]);
   assert.equal(lone.ring.health, 2);
-  assert.equal(lone.ring.probe, undefined);
+  assert.equal(lone.probe, undefined);
 });
 
 test("an ack for an unknown sequence number is ignored", () => {
   const lone = LoneRing.among("a");
   const { sequence } = beginProbe(lone);
   lone.hear(ack(sequence + 1));
-  assert.equal(lone.ring.probe?.sequence, sequence);
+  assert.equal(lone.probe?.sequence, sequence);
 });
 
 test("a suspect is probed with the suspicion in the same packet, with a checksum and nothing else", () => {
@@ -141,6 +147,7 @@ test("only those that know nacks are asked for them, and only the living are ask
   lone.hear(alive("c", 1));
   lone.hear(suspect("c", 1, "z"));
   lone.quieten();
+  lone.ring.toCheck.clear();
   let { node, sequence } = beginProbe(lone);
   while (node !== "a") {
     lone.hear(ack(sequence));
@@ -170,7 +177,7 @@ test("a late or relayed ack ends the probe well, without a round trip", () => {
   lone.advanceTo(lone.now + 999);
   lone.hear(ack(sequence));
   assert.deepEqual(lone.take("roundTrip"), []);
-  assert.equal(lone.ring.probe, undefined);
+  assert.equal(lone.probe, undefined);
   assert.equal(lone.ring.health, 0);
 });
 
@@ -208,7 +215,7 @@ test("the health score stretches the probe but not its timeout, and ends at 7", 
   lone.ring.health = 7;
   beginProbe(lone);
   lone.advanceTo(1499);
-  assert.equal(lone.ring.probe?.indirectAt, 1500);
+  assert.equal(lone.probe?.indirectAt, 1500);
   lone.advanceTo(8999);
   assert.equal(lone.view("a"), "alive 1");
   lone.advanceTo(9000);
@@ -216,15 +223,22 @@ test("the health score stretches the probe but not its timeout, and ends at 7", 
   assert.equal(lone.ring.health, 7);
 });
 
-test("a tick during a probe is made up for once, when the probe ends", () => {
-  const lone = LoneRing.among("ab");
-  lone.ring.health = 2;
-  beginProbe(lone); // At 1000, until 4000.
-  lone.effects = [];
-  lone.advanceTo(4000);
-  const begun = lone.sends().filter(({ messages }) => messages[0]?.type === "ping");
-  assert.equal(begun.length, 1);
-  assert.equal(lone.ring.probe?.sentAt, 4000);
+test("a probe without an answer holds up none of the others, and nobody is probed twice at once", () => {
+  const lone = LoneRing.among("abc");
+  lone.ring.health = 7; // So that none comes to its end.
+  const probed = [beginProbe(lone), beginProbe(lone), beginProbe(lone)].map(({ node }) => node);
+  assert.deepEqual(probed.toSorted(), [..."abc"]);
+  lone.advanceTo(lone.ring.probeAt);
+  assert.equal(lone.ring.counters.probes, 3);
+});
+
+test("while anybody is suspected, members are probed at the alert interval", () => {
+  const lone = LoneRing.among("abc", { timing: "fast" });
+  lone.advanceTo(100);
+  assert.equal(lone.ring.probeAt, 200);
+  lone.hear(suspect("a", 1, "z"));
+  lone.advanceTo(200);
+  assert.equal(lone.ring.probeAt, 250);
 });
 
 test("an answer on a stream alone spares the node, and says that packets are lost", () => {
@@ -275,7 +289,7 @@ test("a ping that could not be sent goes to the others at once, and is given the
   assert.equal(lone.sends().length, 2);
   lone.tell({ type: "sendFailed", messages: send.messages });
   assert.deepEqual(lone.sends(), []);
-  assert.equal(lone.ring.probe?.verdictAt, 2000);
+  assert.equal(lone.probe?.verdictAt, 2000);
 });
 
 for (const [name, node, answered] of [

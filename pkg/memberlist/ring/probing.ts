@@ -1,6 +1,8 @@
 import type { Millis } from "#pkg/clock";
 import type { Ack, Endpoint, IndirectPing, Nack, PacketMessage, Ping } from "../messages.ts";
+import { nextToCheck } from "./checking.ts";
 import { deadOf, mergeSuspect } from "./merging.ts";
+import { neighbourOf } from "./neighbour.ts";
 import { chooseRandom, shuffle } from "./random.ts";
 import {
   changeHealth,
@@ -17,10 +19,10 @@ import {
 import { sendDirect, sendToNode } from "./sending.ts";
 import { timings } from "./timing.ts";
 
-/** An answer that takes longer is close to the fast timing's probe timeout... */
-const slowAnswer: Millis = timings.fast.probeTimeout / 2;
+/** An answer that takes longer would take too long for the fast timing when others ask... */
+const slowAnswer: Millis = timings.fast.indirectTimeout / 2;
 /** ...and so many in a row are the network's fault, not that of a process that stalled. */
-const slowProbesTolerated = 4;
+const slowProbesTolerated = 9;
 /** Of one that was slow: one quick answer among many slow ones would make the ring go to and fro. */
 const quickProbesWanted = 3;
 
@@ -36,30 +38,49 @@ export function doProbing(ring: Ring, now: Millis): void {
     ring.relays.delete(sequence);
     if (nack) sendDirect(ring, to, { type: "nack", sequence: asked });
   }
-  if (ring.probe !== undefined && now >= ring.probe.indirectAt) askOthers(ring, ring.probe, now);
-  if (ring.probe !== undefined && now >= ring.probe.verdictAt) judge(ring, ring.probe, now);
+  for (const probe of ring.probes.values()) {
+    if (now >= probe.indirectAt) askOthers(ring, probe, now);
+    if (now >= probe.verdictAt) judge(ring, probe, now);
+  }
   if (now >= ring.probeAt) {
-    const { probeInterval } = ring.timing;
-    ring.probeAt = Math.max(ring.probeAt, now - probeInterval) + probeInterval; // Of the ticks missed in a stall, one is made up for.
-    if (ring.probe === undefined) probeNext(ring, now);
-    else ring.probeWaiting = true;
+    const interval = ring.suspicions.size > 0 ? ring.timing.alertInterval : ring.timing.probeInterval;
+    ring.probeAt = Math.max(ring.probeAt, now - interval) + interval; // Of the ticks missed in a stall, one is made up for.
+    const suspect = nextToCheck(ring);
+    if (suspect !== undefined && !isBeingProbed(ring, suspect)) startProbe(ring, suspect, now);
+    probeNext(ring, now);
   }
 }
 
-/** Probes the next node in the order. Coming to its end counts as a step, so that a sole other node is probed on half the ticks. */
+/**
+ * Probes the neighbour and the next node in the order, by turns: each node is probed by somebody every second interval, and by
+ * everybody now and then. Those that are being probed are passed over, so that one that does not answer hides nobody.
+ */
 function probeNext(ring: Ring, now: Millis): void {
-  ring.probeWaiting = false;
-  for (let steps = 0; steps < ring.order.length; steps++) {
+  const isFree = (record: NodeRecord) => record.status === "alive" && !isBeingProbed(ring, record);
+  const neighbour = ring.neighbourNext ? neighbourOf(ring.self, ring.order, isFree) : undefined;
+  ring.neighbourNext = !ring.neighbourNext;
+  if (neighbour === undefined) probeInOrder(ring, now);
+  else startProbe(ring, neighbour, now);
+}
+
+/** Goes on from where it was in the order, and comes round to its beginning once. */
+function probeInOrder(ring: Ring, now: Millis): void {
+  for (let steps = 2 * ring.order.length; steps >= 0; steps--) {
     const record = ring.order[ring.probeIndex++];
     if (record === undefined) {
       forgetGone(ring, now);
       shuffle(ring.order, ring.options.random);
       ring.probeIndex = 0;
-    } else if (record !== ring.self && isMember(record)) {
+    } else if (record !== ring.self && isMember(record) && !isBeingProbed(ring, record)) {
       startProbe(ring, record, now);
       return;
     }
   }
+}
+
+function isBeingProbed({ probes }: Ring, { node }: NodeRecord): boolean {
+  for (const probe of probes.values()) if (probe.node === node) return true;
+  return false;
 }
 
 /** Forgets the dead and left after a while, so that they no longer count as nodes of the ring. */
@@ -75,21 +96,20 @@ function forgetGone(ring: Ring, now: Millis): void {
 function startProbe(ring: Ring, record: NodeRecord, now: Millis): void {
   const { node, incarnation, endpoint, status } = record;
   const sequence = nextSequence(ring);
-  const timeout = ring.timing.probeTimeout;
-  const interval = ring.timing.probeInterval * (ring.health + 1); // An unwell node gives others more time.
-  ring.probe = {
+  const indirectAt = now + ring.timing.probeTimeout;
+  const indirectTimeout = ring.timing.indirectTimeout + ring.timing.suspicionUnit * ring.health; // An unwell node gives others more time.
+  ring.probes.set(sequence, {
     sequence,
     node,
     incarnation,
     sentAt: now,
-    interval,
-    timeout,
-    indirectAt: now + timeout,
-    verdictAt: now + interval,
+    indirectTimeout,
+    indirectAt,
+    verdictAt: indirectAt + indirectTimeout,
     nacksExpected: 0,
     nacks: 0,
     answeredOnStream: false,
-  };
+  });
   ring.counters.probes++;
   const ping = ownPing(ring, sequence, node);
   if (status === "alive") sendDirect(ring, endpoint, ping);
@@ -100,7 +120,7 @@ function startProbe(ring: Ring, record: NodeRecord, now: Millis): void {
 function askOthers(ring: Ring, probe: Probe, now: Millis): void {
   probe.indirectAt = Infinity;
   // When this process ran late, the others still get their time.
-  probe.verdictAt = Math.max(probe.verdictAt, now + probe.interval - probe.timeout);
+  probe.verdictAt = Math.max(probe.verdictAt, now + probe.indirectTimeout);
   ring.counters.indirectProbes++;
   const record = ring.records.get(probe.node);
   if (record === undefined) return;
@@ -132,28 +152,18 @@ function noteTime(ring: Ring, { node }: Probe, time: Millis): void {
 
 /** The probe's time is over without an answer in a packet. */
 function judge(ring: Ring, probe: Probe, now: Millis): void {
-  const { node, incarnation, nacksExpected, nacks } = probe;
+  const { sequence, node, incarnation, nacksExpected, nacks } = probe;
+  ring.probes.delete(sequence);
   noteTime(ring, probe, Infinity);
   if (probe.answeredOnStream) {
     ring.effects.push({ type: "packetsLost", node });
-    succeed(ring, now);
+    changeHealth(ring, -1);
     return;
   }
   ring.counters.failedProbes++;
   // Who is told by others that they had no answer either can trust itself; who hears from nobody is itself in doubt.
   changeHealth(ring, nacksExpected > 0 ? Math.max(0, nacksExpected - nacks) : 1);
   mergeSuspect(ring, { type: "suspect", node, incarnation, from: ring.self.node }, now);
-  endProbe(ring, now);
-}
-
-function succeed(ring: Ring, now: Millis): void {
-  changeHealth(ring, -1);
-  endProbe(ring, now);
-}
-
-function endProbe(ring: Ring, now: Millis): void {
-  ring.probe = undefined;
-  if (ring.probeWaiting) probeNext(ring, now);
 }
 
 export function onPing(ring: Ring, ping: Ping, from: Endpoint): void {
@@ -168,38 +178,43 @@ export function onPing(ring: Ring, ping: Ping, from: Endpoint): void {
 /** Pings a node for another. */
 export function onIndirectPing(ring: Ring, ping: IndirectPing, from: Endpoint, now: Millis): void {
   const sequence = nextSequence(ring);
-  const deadline = now + ring.timing.probeTimeout;
+  const deadline = now + ring.timing.relayTimeout;
   ring.relays.set(sequence, { to: replyTo(ping, from), sequence: ping.sequence, nack: ping.nack, deadline });
   sendDirect(ring, withPort(ring, ping.target), ownPing(ring, sequence, ping.node));
 }
 
 export function onAck(ring: Ring, { sequence }: Ack, now: Millis): void {
   const relay = ring.relays.get(sequence);
+  const probe = ring.probes.get(sequence);
   if (relay !== undefined) {
     ring.relays.delete(sequence);
     sendDirect(ring, relay.to, { type: "ack", sequence: relay.sequence, payload: undefined });
-  } else if (ring.probe?.sequence === sequence) {
-    const { node, sentAt, indirectAt } = ring.probe;
+  } else if (probe !== undefined) {
+    const { node, sentAt, indirectAt } = probe;
+    ring.probes.delete(sequence);
     const time = now - sentAt;
-    noteTime(ring, ring.probe, time);
+    noteTime(ring, probe, time);
     if (indirectAt !== Infinity) ring.effects.push({ type: "roundTrip", node, time });
-    succeed(ring, now);
+    changeHealth(ring, -1);
   }
 }
 
 export function onNack(ring: Ring, { sequence }: Nack): void {
-  if (ring.probe?.sequence === sequence) ring.probe.nacks++;
+  const probe = ring.probes.get(sequence);
+  if (probe !== undefined) probe.nacks++;
 }
 
 export function onStreamAck(ring: Ring, sequence: number): void {
-  if (ring.probe?.sequence === sequence) ring.probe.answeredOnStream = true;
+  const probe = ring.probes.get(sequence);
+  if (probe !== undefined) probe.answeredOnStream = true;
 }
 
 /** A ping that could not be sent will not be answered: others are asked at once. */
 export function onSendFailed(ring: Ring, messages: readonly PacketMessage[], now: Millis): void {
-  const { probe } = ring;
-  const isProbe = messages.some((message) => message.type === "ping" && message.sequence === probe?.sequence);
-  if (probe !== undefined && isProbe && probe.indirectAt !== Infinity) askOthers(ring, probe, now);
+  for (const message of messages) {
+    const probe = message.type === "ping" ? ring.probes.get(message.sequence) : undefined;
+    if (probe !== undefined && probe.indirectAt !== Infinity) askOthers(ring, probe, now);
+  }
 }
 
 function replyTo({ source }: Ping | IndirectPing, from: Endpoint): Endpoint {

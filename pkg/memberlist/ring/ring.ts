@@ -5,6 +5,7 @@ import { BroadcastQueue } from "./broadcast-queue.ts";
 import type { Effect, Member } from "./events.ts";
 import { LostMembers } from "./lost.ts";
 import { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "./metadata.ts";
+import { placeOf } from "./neighbour.ts";
 import { noStrain, type Strain } from "./strain.ts";
 import type { Suspicion } from "./suspicion.ts";
 import { type Timing, type TimingName, timings } from "./timing.ts";
@@ -42,6 +43,8 @@ export interface NodeRecord {
   offersFast: boolean;
   /** Probes in a row, up to the last one, that took longer than the fast timing can do with. */
   slowProbes: number;
+  /** See `placeOf`. */
+  readonly place: number;
 }
 
 /** A node being probed. */
@@ -51,9 +54,8 @@ export interface Probe {
   /** As it was when the probe began: what is accused is what did not answer. */
   readonly incarnation: number;
   readonly sentAt: Millis;
-  /** How long the probe takes when there is no answer, and how much of it is for the direct one. */
-  readonly interval: Millis;
-  readonly timeout: Millis;
+  /** How long others have to reach it, once they are asked. */
+  readonly indirectTimeout: Millis;
   /** When others are asked; Infinity once they are. */
   indirectAt: Millis;
   verdictAt: Millis;
@@ -116,8 +118,12 @@ export interface Ring {
   /** The same records, in the order in which they are probed. */
   readonly order: NodeRecord[];
   readonly suspicions: Map<NodeName, Suspicion>;
+  /** Suspects of others that this node is about to probe itself. */
+  readonly toCheck: Set<NodeName>;
   readonly lost: LostMembers;
   readonly broadcasts: BroadcastQueue;
+  /** Those that have not been answered. */
+  readonly probes: Map<number, Probe>; // our sequence number -> probe
   readonly relays: Map<number, Relay>; // our sequence number -> whom to tell
   readonly exchanges: Map<number, ExchangePurpose>;
   readonly joins: Map<number, Join>;
@@ -131,11 +137,11 @@ export interface Ring {
   exchange: number;
   /** Health score of this node itself, 0 (well) to 7. */
   health: number;
-  probe: Probe | undefined;
+  /** Where in the order the last probe was. */
   probeIndex: number;
   probeAt: Millis;
-  /** A probe fell due while another was running. */
-  probeWaiting: boolean;
+  /** Whether the next probe is the neighbour's. */
+  neighbourNext: boolean;
   /** Infinity while there is nothing to gossip. */
   gossipAt: Millis;
   pushPullAt: Millis;
@@ -172,8 +178,10 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     records: new Map([[self.node, self]]),
     order: [self],
     suspicions: new Map(),
+    toCheck: new Set(),
     lost: new LostMembers(),
     broadcasts: new BroadcastQueue(),
+    probes: new Map(),
     relays: new Map(),
     exchanges: new Map(),
     joins: new Map(),
@@ -196,10 +204,9 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     sequence: 0,
     exchange: 0,
     health: 0,
-    probe: undefined,
     probeIndex: 0,
     probeAt: Infinity,
-    probeWaiting: false,
+    neighbourNext: true,
     gossipAt: Infinity,
     pushPullAt: Infinity,
     askAt: Infinity,
@@ -230,6 +237,7 @@ export function newRecord(
     since: now,
     offersFast: offersFast(meta),
     slowProbes: 0,
+    place: placeOf(node),
   };
 }
 

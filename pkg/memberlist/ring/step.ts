@@ -88,7 +88,7 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
 export function nextDeadline(ring: Ring): Millis {
   if (ring.resumeAt !== undefined) return ring.resumeAt;
   let next = Math.min(ring.probeAt, ring.gossipAt, ring.pushPullAt, ring.askAt, ring.strain.watchAt);
-  if (ring.probe !== undefined) next = Math.min(next, ring.probe.indirectAt, ring.probe.verdictAt);
+  for (const { indirectAt, verdictAt } of ring.probes.values()) next = Math.min(next, indirectAt, verdictAt);
   for (const suspicion of ring.suspicions.values()) next = Math.min(next, suspicionDueAt(suspicion));
   for (const { deadline } of ring.relays.values()) next = Math.min(next, deadline);
   return next;
@@ -178,7 +178,8 @@ function correct(ring: Ring, accusation: Suspect | Dead, from: Endpoint, now: Mi
 function sawItGo({ order, timing, cutOffUntil }: Ring, witness: Endpoint, { status, since }: NodeRecord, now: Millis): boolean {
   if (status === "left") return true;
   if (since <= cutOffUntil) return false; // Perhaps it is this node that was behind a cut.
-  if (now - since > suspicionBounds(timing, order.length).max) return false; // Who missed it then has suspected it since.
+  // Who missed it then has suspected it since. Later, others forget that it was gone, and may know better that it is back.
+  if (now - since > Math.min(suspicionBounds(timing, order.length).max, timing.gossipToTheDead / 2)) return false;
   return order.some((record) => isMember(record) && record.since <= since && sameEndpoint(record.endpoint, witness));
 }
 

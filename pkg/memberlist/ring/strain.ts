@@ -23,7 +23,7 @@ const countedAtMost: Millis = 200;
 const tooMuch: Millis = 1500;
 /** To begin anew there has to be more room than to go on. */
 const stillTooMuch: Millis = tooMuch / 2;
-/** The slow timing has so few timers that most stalls go unnoticed. So at the end of a rest there are as many as at the fast one. */
+/** The slow timing has so few timers that most stalls go unnoticed. So at the end of a rest there are twice as many as at the fast one. */
 const trial: Millis = 20_000;
 const watchInterval: Millis = 50;
 const firstRest: Millis = 180_000;

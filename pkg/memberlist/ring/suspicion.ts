@@ -16,10 +16,15 @@ export function startSuspicion(from: NodeName, bounds: SuspicionBounds, now: Mil
   return { ...bounds, startedAt: now, accusers: new Set([from]), deadline: now + timeout, told: false };
 }
 
-/** @returns undefined when the accuser is known already, or enough accused */
+/** Whether one more accuser brings the deadline closer: it is not known already, and not enough accused. */
+export function wantsAccuser({ accusers, confirmations }: Suspicion, from: NodeName): boolean {
+  return accusers.size <= confirmations && !accusers.has(from);
+}
+
+/** @returns undefined when the accuser is not wanted */
 export function confirmSuspicion(suspicion: Suspicion, from: NodeName, now: Millis): Suspicion | undefined {
+  if (!wantsAccuser(suspicion, from)) return undefined;
   const { min, max, confirmations, accusers, startedAt } = suspicion;
-  if (accusers.size > confirmations || accusers.has(from)) return undefined;
   const raw = max - ((max - min) * Math.log(accusers.size + 1)) / Math.log(confirmations + 1);
   const timeout = Math.max(min, Math.floor(raw));
   return { ...suspicion, accusers: new Set([...accusers, from]), deadline: Math.max(now, startedAt + timeout) };

@@ -33,11 +33,11 @@ for (const [nodes, min, max, confirmations] of [
   });
 }
 
-test("at the fast pace a suspect has 450 ms to refute in rings of up to 178 nodes", () => {
-  assert.equal(suspicionBounds(fast, 3).min, 450);
-  assert.equal(suspicionBounds(fast, 177).min, 450);
+test("at the fast pace a suspect has 350 ms to refute in rings of up to 56 nodes", () => {
+  assert.equal(suspicionBounds(fast, 3).min, 350);
+  assert.equal(suspicionBounds(fast, 56).min, 350);
   assert.equal(suspicionBounds(fast, 1000).min, 600);
-  assert.equal(suspicionBounds(fast, 50).max, 2700);
+  assert.equal(suspicionBounds(fast, 50).max, 2100);
 });
 
 for (const [nodes, seconds] of [

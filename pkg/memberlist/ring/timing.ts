@@ -6,10 +6,18 @@ export type TimingName = "lan" | "fast";
 export interface Timing {
   readonly name: TimingName;
   readonly probeInterval: Millis;
-  /** Until others are asked to probe too. */
+  /** Between two probes while anybody is suspected: others may have failed along with it. */
+  readonly alertInterval: Millis;
+  /** From a ping until others are asked to probe too... */
   readonly probeTimeout: Millis;
+  /** ...and from then until the node is suspected. */
+  readonly indirectTimeout: Millis;
+  /** How long one that is asked waits for the answer before it says that there is none. */
+  readonly relayTimeout: Millis;
   readonly indirectChecks: number;
   readonly retransmitMultiplier: number;
+  /** What suspicions are measured in, and what an unwell node waits longer for each point of its score. */
+  readonly suspicionUnit: Millis;
   readonly suspicionMultiplier: number;
   readonly suspicionMaxMultiplier: number;
   /** A suspect always has this long to refute, however small the ring. */
@@ -29,9 +37,13 @@ export interface Timing {
 const lan: Timing = {
   name: "lan",
   probeInterval: 1000,
+  alertInterval: 1000,
   probeTimeout: 500,
+  indirectTimeout: 500,
+  relayTimeout: 500,
   indirectChecks: 3,
   retransmitMultiplier: 4,
+  suspicionUnit: 1000,
   suspicionMultiplier: 4,
   suspicionMaxMultiplier: 6,
   suspicionFloor: 0,
@@ -44,18 +56,24 @@ const lan: Timing = {
 };
 
 /**
- * A dead node among 50 is known to all of them within a second: the first probe of it starts within 420 ms in 9,999 of 10,000
- * cases (35 ms in half of them), it is suspected 50 ms later, has 450 ms to refute, and the news takes up to 60 ms. A process that stalls for
- * less than 400 ms has refuted before anybody declares it dead. A node sends 20 pings and 20 acks a second, in rings of any size,
- * where `lan` has one of each. The probe timeout leaves time for a relay's nack before the probe ends. The sides of a ring of up to
- * 50 that was cut for up to a minute are one again within 0.9 s (`lan`: 10 s), for which each node asks at most 4 times a second.
+ * A dead node among 50 is known to all of them within a second: the first probe of it starts 74 ms later in the mean and at most 200
+ * (see `probeNext`), it is suspected 150 ms after that, has 350 ms to refute, and the news takes up to 60 ms. A process that stalls for
+ * less than 400 ms has refuted before anybody declares it dead; one that stalls for less than 140 ms is not even suspected. A node
+ * sends 10 pings and 10 acks a second, in rings of any size, where `lan` has one of each. What costs an idle node its time is how
+ * often it wakes up; so a ping is not answered in time when the next one falls due, and needs no timer of its own. A relay's nack
+ * arrives before the probe ends. The sides of a ring of up to 50 that was cut for up to a minute are one again within 0.9 s (`lan`:
+ * 10 s), for which each node asks at most 4 times a second.
  */
 const fast: Timing = {
   ...lan,
   name: "fast",
-  probeInterval: 50,
-  probeTimeout: 20,
-  suspicionFloor: 450,
+  probeInterval: 100,
+  alertInterval: 50,
+  probeTimeout: 100,
+  indirectTimeout: 50,
+  relayTimeout: 25,
+  suspicionUnit: 50,
+  suspicionFloor: 350,
   pushPullInterval: 10_000,
   gossipInterval: 20,
   askInterval: 250,
@@ -86,14 +104,14 @@ export interface SuspicionBounds {
 
 export function suspicionBounds(timing: Timing, nodes: number): SuspicionBounds {
   const scale = Math.max(1, Math.log10(Math.max(1, nodes)));
-  const scaled = (timing.suspicionMultiplier * Math.floor(scale * 1000) * timing.probeInterval) / 1000;
+  const scaled = (timing.suspicionMultiplier * Math.floor(scale * 1000) * timing.suspicionUnit) / 1000;
   const min = Math.max(timing.suspicionFloor, scaled);
   const wanted = timing.suspicionMultiplier - 2;
   return {
     min,
     max: timing.suspicionMaxMultiplier * min,
     confirmations: nodes - 2 < wanted ? 0 : wanted,
-    notice: timing.probeInterval,
+    notice: timing.suspicionUnit,
   };
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Millis, seededRandom } from "#pkg/clock";
 import type { Alive, Endpoint, MemberState, NodeName, PacketMessage, Versions } from "../messages.ts";
 import type { Effect, Event, Send } from "../ring/events.ts";
-import type { NodeRecord, Ring, RingOptions } from "../ring/ring.ts";
+import type { NodeRecord, Probe, Ring, RingOptions } from "../ring/ring.ts";
 import { nextDeadline, startRing, step } from "../ring/step.ts";
 import { defaultWire } from "../wire.ts";
 
@@ -82,6 +82,11 @@ export class LoneRing {
       this.tell({ type: "timer" });
     }
     this.now = now;
+  }
+
+  /** The probe that began last, of those that are not answered. */
+  get probe(): Probe | undefined {
+    return [...this.ring.probes.values()].at(-1);
   }
 
   record(node: NodeName): NodeRecord {

@@ -62,12 +62,26 @@ for (const nodes of [2, 3, 4, 10, 50]) {
   );
 }
 
-/** Until the first probe, the probe, the suspicion, the news; a sole other node is probed every second tick. */
+for (const [nodes, victims, limit] of [
+  [10, 5, 1500],
+  [50, 10, 1000],
+  [50, 25, 2000],
+] as const)
+  forSeeds(`at the fast pace ${victims} of ${nodes} that die together are dead to all others within ${limit} ms`, 5, (seed) => {
+    const ring = ringOf(nodes, { seed });
+    ring.runFor(seed * 37);
+    for (let victim = 0; victim < victims; victim++) ring.kill(victim);
+    const all = () => seen(ring, "failed").length >= victims * (nodes - victims);
+    assert.ok(ring.runUntil(all, limit), `${seen(ring, "failed").length} after ${limit} ms`);
+    assert.ok(ring.observations.every(({ about }) => about < victims));
+  });
+
+/** Until the first probe, the probe, the suspicion, the news. */
 const lanBounds = [
-  { nodes: 2, limit: 8000 },
-  { nodes: 3, limit: 10_000 },
-  { nodes: 10, limit: 15_000 },
-  { nodes: 50, limit: 20_000 },
+  { nodes: 2, limit: 7000 },
+  { nodes: 3, limit: 8000 },
+  { nodes: 10, limit: 9000 },
+  { nodes: 50, limit: 12_000 },
 ];
 for (const { nodes, limit } of lanBounds) {
   forSeeds(`at HashiCorp's pace a dead node among ${nodes} is dead to all within ${limit} ms`, 5, (seed) => {
@@ -79,7 +93,7 @@ for (const { nodes, limit } of lanBounds) {
 }
 
 for (const [timing, packets] of [
-  ["auto", 40],
+  ["auto", 20],
   ["lan", 2],
 ] as const) {
   test(`a quiet ring at ${timing} timing sends ${packets} packets a second and node, and suspects nobody`, () => {
@@ -92,6 +106,17 @@ for (const [timing, packets] of [
     assert.deepEqual(ring.observations, []);
   });
 }
+
+forSeeds("a process that stalls for less than 140 ms is not even suspected at the fast pace", 3, (seed) => {
+  const ring = ringOf(20, { seed }, "fast");
+  const random = seededRandom(seed);
+  for (let i = 0; i < 200; i++) {
+    ring.stall(Math.floor(random() * 20), 140);
+    ring.runFor(100);
+  }
+  assert.deepEqual(ring.observations, []);
+  assert.ok(Math.max(...ring.running.map((index) => ring.ring(index).counters.stalls)) > 0, "no stall was noticed");
+});
 
 for (const timing of ["auto", "lan"] as const) {
   forSeeds(`with 10 % of the packets lost, doubled and reordered, nobody dies at ${timing} timing`, 3, (seed) => {
@@ -147,7 +172,7 @@ for (const timing of ["auto", "lan"] as const) {
 
 for (const { timing, nodes, limit } of [
   ...[3, 10, 20, 50].map((nodes) => ({ timing: "auto" as const, nodes, limit: 1000 })),
-  ...[3, 10, 20].map((nodes) => ({ timing: "lan" as const, nodes, limit: 15_000 })),
+  ...[3, 10, 20, 50].map((nodes) => ({ timing: "lan" as const, nodes, limit: 15_000 })),
 ]) {
   const name = `a cut ring of ${nodes} is one again within ${limit} ms, and nobody else fails, at ${timing} timing`;
   forSeeds(name, 6, (seed, t) => {
@@ -259,9 +284,9 @@ test("a network that is too slow for the fast pace gets HashiCorp's, and the fas
   const [before, from] = [ring.packets, ring.observations.length];
   ring.runFor(60_000);
   assert.ok((ring.packets - before) / 60 / 8 < 3);
-  assert.deepEqual(ring.observations.slice(from), []);
+  assert.ok(ring.observations.slice(from).every(({ change }) => change === "updated")); // Others tell that they are slow too.
   ring.conditions = { latency: 0.1, jitter: 0.2, loss: 0, duplication: 0, lateness: 1 };
-  ring.runFor(30_000);
+  ring.runFor(60_000);
   assert.deepEqual(paces(), ["fast"]);
   assert.deepEqual(seen(ring, "failed"), []);
 });
@@ -280,10 +305,10 @@ for (const [name, nodes, starved] of [
       const random = seededRandom(seed);
       const changes: string[] = [];
       let pace = "fast";
-      /** Each of the starved loses up to 150 ms, three times a second. */
+      /** Each of the starved loses up to 200 ms, three times a second. */
       const starve = (duration: number) => {
         for (const end = ring.now + duration; ring.now < end; ring.runFor(33)) {
-          for (let index = 0; index < starved; index++) if (random() < 0.1) ring.stall(index, 50 + random() * 100);
+          for (let index = 0; index < starved; index++) if (random() < 0.1) ring.stall(index, 75 + random() * 125);
           watch();
         }
       };
