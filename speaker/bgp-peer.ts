@@ -1,6 +1,7 @@
 import { type PeerSession, RoutesOut, type SessionSettings } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
 import type { Peer } from "#pkg/config";
+import { bgpWarnings } from "./bgp-warnings.ts";
 import type { NoValue } from "./secret-values.ts";
 
 /** A session with one peer, which takes what it sends from the peer's routes. */
@@ -62,6 +63,11 @@ export class BgpPeer {
   /** What has to be there before there is a session with these settings, in words. */
   get waitsFor(): string | undefined {
     return this.#waitsFor;
+  }
+
+  /** What keeps the peer from hearing of this node's addresses, in sentences. */
+  get warnings(): readonly string[] {
+    return bgpWarnings(this.key, this.#waitsFor, this.#session?.describe());
   }
 
   /** For people and programs; printed as JSON. */

@@ -11,7 +11,7 @@ export interface BgpSessionsOptions extends Pick<PeerSessionOptions, "node" | "c
 /** Sessions over TCP, of which each may also be begun by its peer where there is a port for that. */
 export class BgpSessions implements Disposable {
   readonly #options: BgpSessionsOptions;
-  readonly #listener: BgpListener | undefined;
+  #listener: BgpListener | undefined;
 
   constructor(options: BgpSessionsOptions) {
     const { port, log } = options;
@@ -19,9 +19,14 @@ export class BgpSessions implements Disposable {
     this.#listener = port === 0 ? undefined : new BgpListener({ port, log });
   }
 
-  /** @throws {Error} when the port cannot be had */
+  /** Where the port cannot be had, sessions are those that this side begins: another daemon on the node is no reason to announce nothing. */
   async start(): Promise<void> {
-    await this.#listener?.start();
+    try {
+      await this.#listener?.start();
+    } catch (error) {
+      this.#listener = undefined;
+      this.#options.log.error("BGP peers cannot connect to this node", { op: "startup", error });
+    }
   }
 
   open({ key, settings, routes, restarting }: NewSession): BgpSession {

@@ -106,7 +106,7 @@ await runDaemon({
       "/readyz": () =>
         readiness({
           ...{ missing: sources?.missing ?? ["the API"], failed, refused: sources?.refused },
-          warnings: [...checks.findings.map(describe), ...speaker.warnings],
+          warnings: [...checks.findings.map(describe), ...speaker.warnings, ...bgp.peers.flatMap((peer) => peer.warnings)],
         }),
       "/v1/members": () => json(members.describe()),
       "/v1/bgp/peers": () => json(bgp.describe()),

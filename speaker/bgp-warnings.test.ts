@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { PeerView } from "#pkg/bgp";
+import { bgpWarnings } from "./bgp-warnings.ts";
+
+const messages = { open: 0, update: 0, notification: 0, keepalive: 0, routeRefresh: 0 };
+const view: PeerView = {
+  ...{ peer: "192.0.2.1:179", interface: undefined, myAsn: 1, peerAsn: 2, passive: false, state: "active", stateSeconds: 0 },
+  ...{ retryInSeconds: 1, lastDown: undefined, lastFailure: undefined, notificationReceived: undefined },
+  ...{ notificationSent: undefined, session: undefined, messagesReceived: messages, messagesSent: messages },
+  ...{ prefixesAnnounced: 0, prefixesPending: 0, prefixesReceived: 0, unsendable: [], flaps: 0, holdTimerExpirations: 0 },
+};
+const past = (what: string) => ({ what, secondsAgo: 1 });
+const start = "BGP session with K";
+
+const cases: { name: string; waitsFor?: string; view?: Partial<PeerView>; want: string[] }[] = [
+  { name: "no session yet", want: [] },
+  { name: "the first attempt is under way", view: {}, want: [] },
+  {
+    name: "a Secret is missing",
+    waitsFor: "Secret a/b has not been read yet",
+    view: {},
+    want: [`${start} waits: Secret a/b has not been read yet`],
+  },
+  {
+    name: "an attempt failed",
+    view: { lastFailure: past("refused"), lastDown: past("older") },
+    want: [`${start} is not up: refused`],
+  },
+  { name: "it was up", view: { lastDown: past("hold timer expired") }, want: [`${start} is not up: hold timer expired`] },
+  { name: "all is well", view: { state: "established", lastDown: past("long ago") }, want: [] },
+  {
+    name: "what the session cannot carry",
+    view: {
+      state: "established",
+      unsendable: [
+        { family: "IPv4", reason: "noNextHop", prefixes: 1 },
+        { family: "IPv6", reason: "familyNotNegotiated", prefixes: 2 },
+      ],
+    },
+    want: [
+      `${start} cannot carry 1 IPv4 prefix: the interface of the session has no IPv4 address; give it one, or the advertisement a next-hop`,
+      `${start} cannot carry 2 IPv6 prefixes: the router does not offer IPv6 unicast; enable it there for this neighbour`,
+    ],
+  },
+];
+for (const { name, waitsFor, view: part, want } of cases)
+  test(`bgpWarnings: ${name}`, () => assert.deepEqual(bgpWarnings("K", waitsFor, part && { ...view, ...part }), want));
