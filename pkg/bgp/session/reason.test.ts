@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { encodeShutdownCommunication } from "../codec/notification-codec.ts";
+import { notification } from "../testing/lone-session.ts";
+import { describeReason, type Reason } from "./reason.ts";
+
+const maintenance = { ...notification(6, 2), data: encodeShutdownCommunication("maintenance") };
+const cases: readonly [Reason, string][] = [
+  [{ type: "received", notification: maintenance }, 'peer closed with Cease/Administrative Shutdown (6/2): "maintenance"'],
+  [
+    { type: "sent", notification: maintenance, because: "maintenance" },
+    "closed with Cease/Administrative Shutdown (6/2): maintenance",
+  ],
+  [
+    { type: "sent", notification: notification(2, 2), because: "its AS number is 65003, wanted 65002" },
+    "closed with OPEN Message Error/Bad Peer AS (2/2): its AS number is 65003, wanted 65002",
+  ],
+  [{ type: "holdTimerExpired", seconds: 90, state: "established" }, "hold timer expired: nothing received for 90 s"],
+  [{ type: "connectTimeout", seconds: 10, hint: undefined }, "no answer to the connection within 10 s"],
+  [
+    { type: "connectTimeout", seconds: 10, hint: "a password is configured" },
+    "no answer to the connection within 10 s: a password is configured",
+  ],
+  [{ type: "lost", because: "connection refused", state: "connect" }, "connection refused"],
+  [
+    { type: "lost", because: "the peer closed the connection", state: "openSent" },
+    "the peer closed the connection before its OPEN: see whether it has this node as a neighbour",
+  ],
+  [{ type: "peerRestarted" }, "the peer restarted: it opened a new session while the former seemed to be up"],
+];
+
+for (const [reason, want] of cases) test(`in words: ${want}`, () => assert.equal(describeReason(reason), want));

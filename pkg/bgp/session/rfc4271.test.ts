@@ -1,0 +1,374 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Open } from "../codec/messages.ts";
+import { keepalive, LoneSession, notification, ourId, summary, theirId, theirOpen, update } from "../testing/lone-session.ts";
+import { address } from "../testing/settings.ts";
+import type { Effect } from "./events.ts";
+import { describeReason } from "./reason.ts";
+import { isAgreed, type State } from "./state.ts";
+
+// In the order of RFC 4271, sections 6.2, 6.5, 6.8, 8.1.1 and 8.2.2, and of the RFCs that amend them.
+
+const accept = (one: LoneSession) => one.tell({ type: "accepted", routerId: ourId });
+const sentOpen = (effects: readonly Effect[]): Open => {
+  const sent = effects.find((effect) => effect.type === "send" && effect.message.type === "open");
+  return sent?.type === "send" && sent.message.type === "open" ? sent.message : assert.fail("no OPEN was sent");
+};
+
+test("6.5: a peer that says nothing within the hold time is closed with Hold Timer Expired, in OpenSent after 4 minutes", () => {
+  const waits: [State, number, string][] = [
+    ["openSent", 240_000, "hold timer expired: nothing received for 240 s, not even its OPEN"],
+    ["openConfirm", 90_000, "hold timer expired: nothing received for 90 s, not even its answer to the OPEN"],
+    ["established", 90_000, "hold timer expired: nothing received for 90 s"],
+  ];
+  for (const [state, wait, words] of waits) {
+    const one = new LoneSession();
+    one.reach(state);
+    one.pass(wait - 1);
+    assert.equal(one.state, state);
+    assert.match(summary(one.pass(1)), /^send 4\/0, close 1, /);
+    const ending = state === "established" ? one.session.lastDown : one.session.lastFailure;
+    assert.equal(ending && describeReason(ending.reason), words);
+  }
+});
+
+test("6.5: KEEPALIVE, UPDATE and ROUTE-REFRESH each begin the hold time anew", () => {
+  for (const message of [keepalive, update, { type: "routeRefresh", afi: 99, safi: 1, subtype: "request" } as const]) {
+    const one = new LoneSession();
+    one.reach("established");
+    one.pass(89_999);
+    one.message(1, message);
+    one.pass(89_999);
+    assert.equal(one.state, "established", message.type);
+    one.pass(1);
+    assert.equal(one.state, "idle", message.type);
+  }
+});
+
+test("4.2, 4.4: with a hold time of 0 no KEEPALIVE is sent and nothing expires, but the OPEN has to be answered", () => {
+  const one = new LoneSession();
+  one.reach("openSent");
+  one.message(1, theirOpen({ holdTimeSeconds: 0 }));
+  one.message(1, keepalive);
+  assert.equal(summary(one.pass(100 * 86_400_000)), "");
+  assert.equal(one.state, "established");
+  const unanswered = new LoneSession();
+  unanswered.reach("openSent");
+  unanswered.message(1, theirOpen({ holdTimeSeconds: 0 }));
+  assert.equal(summary(unanswered.pass(240_000)), "send 4/0, close 1, failed holdTimerExpired");
+});
+
+test("4.2: both sides take the smaller hold time, and a third of it between KEEPALIVEs", () => {
+  const one = new LoneSession({ holdTimeSeconds: 90, keepaliveSeconds: 30 });
+  one.reach("openSent");
+  one.message(1, theirOpen({ holdTimeSeconds: 9 }));
+  one.message(1, keepalive);
+  const [connection] = one.session.connections;
+  assert.ok(connection !== undefined && isAgreed(connection));
+  assert.deepEqual([connection.negotiated.holdTimeSeconds, connection.negotiated.keepaliveSeconds], [9, 3]);
+});
+
+test("10: KEEPALIVEs are 75 to 100 % of their time apart, and differ", () => {
+  const one = new LoneSession();
+  one.reach("established");
+  const gaps = new Set<number>();
+  for (let i = 0; i < 100; i++) {
+    const before = one.now;
+    assert.equal(summary(one.next()), "send keepalive");
+    if (i > 0) gaps.add(one.now - before);
+    one.tell({ type: "taken", connection: 1 });
+    one.message(1, keepalive);
+  }
+  assert.ok(Math.min(...gaps) >= 22_500 && Math.max(...gaps) <= 30_000 && gaps.size > 50);
+});
+
+for (const weAreHigher of [true, false])
+  for (const incomingFirst of [true, false])
+    test(`6.8: of two connections in OpenConfirm that of the higher identifier stays: ${weAreHigher ? "ours" : "the peer's"}, its OPEN ${incomingFirst === weAreHigher ? "second" : "first"}`, () => {
+      const one = new LoneSession();
+      one.reach("openSent");
+      accept(one);
+      const open = theirOpen({ routerId: address(weAreHigher ? "192.0.2.0" : "192.0.2.99") });
+      const [first, second] = incomingFirst ? [2, 1] : [1, 2];
+      const [stays, goes] = weAreHigher ? [1, 2] : [2, 1];
+      assert.equal(summary(one.message(first, open)), "send keepalive");
+      const done = summary(one.message(second, open));
+      assert.equal(done, stays === first ? `send 6/7, close ${goes}` : `send 6/7, close ${goes}, send keepalive`);
+      assert.deepEqual([one.state, one.session.connections.map(({ id }) => id)], ["openConfirm", [stays]]);
+      one.message(stays, keepalive);
+      assert.equal(one.state, "established");
+      assert.equal(one.session.failures, 0);
+    });
+
+test("RFC 6286, section 2.3: where the identifiers are equal the higher AS number decides", () => {
+  for (const [peerAsn, stays] of [
+    [65002, 2],
+    [64999, 1],
+  ] as const) {
+    const one = new LoneSession({ peerAsn });
+    one.reach("openSent");
+    accept(one);
+    for (const id of [1, 2]) one.message(id, theirOpen({ asn: peerAsn, routerId: ourId, capabilities: [] }));
+    assert.deepEqual(
+      one.session.connections.map(({ id }) => id),
+      [stays],
+    );
+  }
+});
+
+test("6.8: what is still being connected is given up when the peer's connection has an OPEN", () => {
+  const one = new LoneSession();
+  one.reach("connect");
+  accept(one);
+  assert.equal(summary(one.message(2, theirOpen())), "close 1, send keepalive");
+  one.message(2, keepalive);
+  assert.equal(one.state, "established");
+  assert.equal(summary(one.tell({ type: "connected", connection: 1, routerId: ourId })), "", "it is not there any more");
+});
+
+test("6.8: a connection that is established stays", () => {
+  const one = new LoneSession({ gracefulRestartSeconds: 0 });
+  one.reach("established");
+  one.now++;
+  accept(one);
+  assert.equal(summary(one.message(2, theirOpen())), "send 6/7, close 2");
+  assert.equal(one.state, "established");
+});
+
+const restarts = theirOpen({
+  capabilities: [
+    ...theirOpen().capabilities,
+    { type: "gracefulRestart", restarting: false, notification: false, timeSeconds: 120, families: [] },
+  ],
+});
+
+test("RFC 4724, section 4.2: a peer that restarts gracefully has forgotten what was established", () => {
+  const one = new LoneSession();
+  one.reach("openSent");
+  one.message(1, restarts);
+  one.message(1, keepalive);
+  one.now++;
+  accept(one);
+  assert.equal(one.state, "established", "a connection alone ends nothing: whoever makes it may know no BGP");
+  assert.equal(summary(one.message(2, restarts)), "close 1, down peerRestarted, send keepalive");
+  assert.equal(summary(one.message(2, keepalive)), "established");
+});
+
+test("6.8: a connection that began before the other was established is no restart", () => {
+  const one = new LoneSession();
+  one.reach("openSent");
+  accept(one);
+  one.message(1, restarts);
+  one.message(1, keepalive);
+  assert.equal(summary(one.message(2, restarts)), "send 6/7, close 2");
+});
+
+test("6.8: when the peer closes one of two connections because of the collision, it is no failure", () => {
+  const one = new LoneSession();
+  one.reach("openSent");
+  accept(one);
+  one.message(2, theirOpen());
+  assert.equal(summary(one.message(1, notification(6, 7))), "close 1");
+  assert.deepEqual([one.state, one.session.lastFailure, one.session.failures], ["openConfirm", undefined, 0]);
+});
+
+test("8.2.1: the peer's newer connection takes the place of one without an OPEN, and not of one with", () => {
+  const one = new LoneSession({ passive: true });
+  one.tell({ type: "start" });
+  assert.equal(summary(accept(one)), "take 1, send open");
+  assert.equal(summary(accept(one)), "send 6/7, close 1, take 2, send open");
+  one.message(2, theirOpen());
+  assert.equal(summary(accept(one)), "refuse 6/7");
+  assert.equal(one.state, "openConfirm");
+});
+
+test("8.2.1: this side goes on connecting beside a connection of the peer that says nothing", () => {
+  const one = new LoneSession();
+  one.reach("active");
+  accept(one);
+  assert.equal(one.state, "openSent");
+  assert.equal(summary(one.pass(1_000)), "dial 3");
+  one.tell({ type: "connected", connection: 3, routerId: ourId });
+  one.message(3, theirOpen());
+  one.message(3, keepalive);
+  assert.equal(one.state, "established");
+});
+
+test("8.1.1: a passive session never connects, and takes the peer's connection", () => {
+  const one = new LoneSession({ passive: true });
+  assert.equal(summary(one.tell({ type: "start" })), "");
+  assert.equal(one.state, "active");
+  assert.equal(summary(one.pass(86_400_000)), "");
+  assert.equal(summary(accept(one)), "take 1, send open");
+  one.tell({ type: "lost", connection: 1, because: "reset" });
+  assert.equal(one.state, "active");
+  accept(one);
+  one.message(2, notification(6, 4));
+  assert.equal(summary(accept(one)), "refuse 6/5", "it rests after an error");
+  assert.equal(summary(one.pass(120_000)), "");
+  assert.equal(one.state, "active");
+});
+
+test("8.1.1: attempts that fail come ever later, from a second to two minutes, half of it by chance", () => {
+  const one = new LoneSession();
+  one.reach("connect");
+  const waits: number[] = [];
+  for (let id = 1; id <= 12; id++) {
+    one.tell({ type: "lost", connection: id, because: "connection refused" });
+    const before = one.now;
+    one.next();
+    waits.push(one.now - before);
+  }
+  for (const [i, wait] of waits.entries()) {
+    const full = Math.min(120_000, 1000 * 2 ** i);
+    assert.ok(wait >= full / 2 && wait <= full, `attempt ${i} after ${wait} ms`);
+  }
+});
+
+test("8.1.1: the back-off grows from the peer's connect time", () => {
+  const one = new LoneSession({ connectTimeSeconds: 20 });
+  one.reach("active");
+  const before = one.now;
+  one.next();
+  assert.ok(one.now - before >= 10_000 && one.now - before <= 20_000);
+});
+
+/** How long it waits after a session that lasted for some time and ended because of an error, the tenth in a row. */
+function waitAfter(lasted: number): number {
+  const one = new LoneSession({}, {});
+  one.reach("connect");
+  for (let id = 1; id <= 9; id++) {
+    one.tell({ type: "lost", connection: id, because: "connection refused" });
+    one.next();
+  }
+  one.tell({ type: "connected", connection: 10, routerId: ourId });
+  one.message(10, theirOpen());
+  one.message(10, keepalive);
+  for (let passed = 0; passed < lasted; passed += 30_000) {
+    one.pass(Math.min(30_000, lasted - passed));
+    one.message(10, keepalive);
+  }
+  one.tell({ type: "lost", connection: 10, because: "reset" });
+  const before = one.now;
+  one.next();
+  return one.now - before;
+}
+
+test("8.1.1: only a session that outlived the hold time by a minute makes the back-off begin anew", () => {
+  assert.ok(waitAfter(149_999) >= 60_000);
+  assert.ok(waitAfter(150_000) <= 1_000);
+});
+
+test("RFC 5492, section 3: a peer that refuses capabilities gets an OPEN without them, and for one attempt", () => {
+  for (const subcode of [4, 7]) {
+    const one = new LoneSession();
+    one.reach("openSent");
+    one.message(1, notification(2, subcode));
+    one.next();
+    const plain = sentOpen(one.tell({ type: "connected", connection: 2, routerId: ourId }));
+    assert.deepEqual(plain.capabilities, []);
+    one.message(2, notification(6, 5));
+    one.next();
+    const full = sentOpen(one.tell({ type: "connected", connection: 3, routerId: ourId }));
+    assert.notEqual(full.capabilities.length, 0);
+  }
+});
+
+test("RFC 5492, section 3: a session without capabilities is kept as it is, and tried with them after it was stable", () => {
+  const one = new LoneSession({ holdTimeSeconds: 0, keepaliveSeconds: 0 });
+  one.reach("openSent");
+  one.message(1, notification(2, 4));
+  one.next();
+  one.tell({ type: "connected", connection: 2, routerId: ourId });
+  one.message(2, theirOpen({ capabilities: [] }));
+  one.message(2, keepalive);
+  one.tell({ type: "lost", connection: 2, because: "reset" });
+  one.next();
+  assert.deepEqual(sentOpen(one.tell({ type: "connected", connection: 3, routerId: ourId })).capabilities, []);
+  one.message(3, theirOpen({ capabilities: [] }));
+  one.message(3, keepalive);
+  one.pass(60_000);
+  one.tell({ type: "lost", connection: 3, because: "reset" });
+  one.next();
+  assert.notEqual(sentOpen(one.tell({ type: "connected", connection: 4, routerId: ourId })).capabilities.length, 0);
+});
+
+test("RFC 9687: a peer that takes nothing off the connection is closed, though it still talks", () => {
+  const one = new LoneSession();
+  one.reach("established");
+  one.pass(20_000);
+  one.tell({ type: "taken", connection: 1 });
+  const until = one.now + 480_000;
+  while (one.now + 10_000 < until) {
+    one.pass(10_000);
+    one.message(1, keepalive);
+  }
+  assert.equal(one.state, "established");
+  assert.match(summary(one.pass(10_000)), /send 8\/0, close 1, down sendHoldTimerExpired$/);
+  assert.match(describeReason(one.session.lastDown?.reason ?? assert.fail()), /taken nothing off the connection for 480 s/);
+});
+
+test("RFC 4724, section 3: the restarting bit is set until a session has been established", () => {
+  const one = new LoneSession({}, { restarting: true });
+  const restarting = (open: Open) => open.capabilities.find((each) => each.type === "gracefulRestart")?.restarting;
+  one.reach("connect");
+  assert.equal(restarting(sentOpen(one.tell({ type: "connected", connection: 1, routerId: ourId }))), true);
+  one.tell({ type: "lost", connection: 1, because: "reset" });
+  one.next();
+  assert.equal(restarting(sentOpen(one.tell({ type: "connected", connection: 2, routerId: ourId }))), true);
+  one.message(2, theirOpen());
+  one.message(2, keepalive);
+  one.tell({ type: "lost", connection: 2, because: "reset" });
+  one.next();
+  assert.equal(restarting(sentOpen(one.tell({ type: "connected", connection: 3, routerId: ourId }))), false);
+});
+
+test("what cannot go on under other settings begins anew at once, and the rest goes on", () => {
+  const one = new LoneSession();
+  one.reach("established");
+  const { settings } = one.session;
+  assert.equal(summary(one.tell({ type: "settings", settings: { ...settings, connectTimeSeconds: 5 } })), "");
+  one.tell({ type: "settings", settings: { ...settings, keepaliveSeconds: 2 } });
+  assert.equal(summary(one.tell({ type: "timer" })), "send keepalive");
+  const before = one.now;
+  one.next();
+  assert.ok(one.now - before <= 2_000);
+  const changed = { ...settings, holdTimeSeconds: 30 };
+  assert.equal(summary(one.tell({ type: "settings", settings: changed })), "send 6/6, close 1, down sent, dial 2");
+  assert.equal(one.state, "connect");
+});
+
+test("a session that is passive no longer connects at once", () => {
+  const one = new LoneSession({ passive: true });
+  one.tell({ type: "start" });
+  assert.equal(summary(one.tell({ type: "settings", settings: { ...one.session.settings, passive: false } })), "dial 1");
+});
+
+test("settings change nothing about a session that is stopped", () => {
+  const one = new LoneSession();
+  assert.equal(summary(one.tell({ type: "settings", settings: { ...one.session.settings, port: 1179 } })), "");
+  assert.deepEqual([one.state, one.session.settings.port], ["idle", 1179]);
+});
+
+test("a refresh of what was not agreed on is passed over", () => {
+  const one = new LoneSession();
+  one.reach("openSent");
+  one.message(1, theirOpen({ capabilities: [{ type: "multiprotocol", afi: 1, safi: 1 }, { type: "routeRefresh" }] }));
+  one.message(1, keepalive);
+  const request = (afi: number, subtype: "request" | "beginning" | "end" | "unknown") =>
+    summary(one.message(1, { type: "routeRefresh", afi, safi: 1, subtype }));
+  assert.equal(request(1, "request"), "refresh IPv4");
+  for (const [afi, subtype] of [
+    [2, "request"],
+    [99, "request"],
+    [1, "beginning"],
+    [1, "end"],
+    [1, "unknown"],
+  ] as const)
+    assert.equal(request(afi, subtype), "");
+  const without = new LoneSession();
+  without.reach("openSent");
+  without.message(1, theirOpen({ routerId: theirId, capabilities: [] }));
+  without.message(1, keepalive);
+  assert.equal(summary(without.message(1, { type: "routeRefresh", afi: 1, safi: 1, subtype: "request" })), "");
+});
