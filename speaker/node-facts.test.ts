@@ -24,7 +24,7 @@ function holder(more: Partial<Holder> = {}): Holder {
 }
 
 function speaker(owned: readonly AddressPlacement[], holders: readonly Holder[]) {
-  return { owned: () => owned, holders: () => holders };
+  return { announced: () => owned, holders: () => holders };
 }
 
 const endpoint = { nodeName: "node1", ready: true };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { SimulatedClock } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
 import type { EndpointSlice, Service } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
@@ -62,6 +63,7 @@ class Bench {
   active = nodes;
   exchange: Exchange | undefined;
   interfaces: readonly InterfaceState[] = [];
+  readonly clock = new SimulatedClock();
   wakes = 0;
   readonly speaker: Speaker;
   readonly #slices = new Map<string, EndpointSlice>();
@@ -81,6 +83,7 @@ class Bench {
       },
       active: () => this.active,
       exchange: () => this.exchange,
+      later: (delay, fn) => this.clock.schedule("later", this.clock.now() + delay, fn),
       interfaces: () => this.interfaces,
       ignoreExcludeLabel,
       log: {
@@ -140,10 +143,11 @@ test("by BGP every node announces, whoever the owner would be, and no event tell
     `service has IP, announcing {"event":"serviceAnnounced","service":"default/web","ips":["${x}"],"pool":"lan","protocol":"bgp"}`,
   ]);
   assert.deepEqual([...bench.speaker.announcements], [["default/web", { protocol: "bgp", pool: "lan", addresses: [x] }]]);
-  assert.deepEqual([...bench.speaker.owned()], []);
+  const here = () => [...bench.speaker.announced()].map(({ address, protocol }) => `${protocol} ${address}`);
+  assert.deepEqual(here(), [`bgp ${x}`]);
   bench.endpoints("default/web", { node1: false });
   bench.speaker.reconcile();
-  assert.deepEqual([...bench.routes], []);
+  assert.deepEqual([[...bench.routes], here()], [[], []]);
   assert.match(bench.told.at(-1) ?? "", /"reason":"noReadyEndpoint"/);
 });
 

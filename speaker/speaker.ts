@@ -1,3 +1,4 @@
+import type { Millis } from "#pkg/clock";
 import type { Pool, PoolIndex, Protocol } from "#pkg/config";
 import type { EndpointSlice, Service } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
@@ -52,6 +53,8 @@ export interface SpeakerOptions {
   readonly layer2: Announcer;
   readonly bgp: RouteAnnouncer;
   readonly active: () => readonly string[];
+  /** Runs `fn` after so many milliseconds. */
+  readonly later: (delay: Millis, fn: () => void) => void;
   /** How the speakers tell one another of themselves, if they do. */
   readonly exchange: () => Exchange | undefined;
   /** Of this node. */
@@ -77,6 +80,9 @@ export interface Announcement {
 // With 50 members about 10 ms of hashing. The first elections for 10,000 addresses take a second: silent for that long, this node
 // would be taken for dead by the ring it has just joined.
 const mostAtOnce = 100;
+
+// For speakers that start together, or hear of a new configuration one after another.
+const patienceMs: Millis = 1_000;
 
 type Withdrawal =
   | NotAnnounced
@@ -112,6 +118,7 @@ export class Speaker {
   #layer2Pools: readonly Pool[] = [];
   #sticky: StickyOwners | undefined; // Undefined while addresses cannot stay where they are.
   #warning: string | undefined;
+  #patient = false; // Others are given time to claim what they have, and to take part.
   #started = false;
   #awake = false;
   #settled = false; // All is placed, and routers were told so.
@@ -128,6 +135,7 @@ export class Speaker {
     this.#exchange?.reports.takePart();
     this.interfacesChanged();
     this.#nodesChanged();
+    this.#bePatient();
     this.#touchAll();
   }
 
@@ -175,6 +183,7 @@ export class Speaker {
     this.#nodes.forgetPools();
     this.interfacesChanged(); // Pools ask for interfaces by name.
     this.#nodesChanged();
+    this.#bePatient();
     this.#touchAll();
   }
 
@@ -188,7 +197,7 @@ export class Speaker {
    * announced that as well has claimed it, and of those who claim it the one that keeps it tells everyone when the others have yielded.
    */
   reclaim(): void {
-    for (const { address, protocol } of this.owned())
+    for (const { address, protocol } of this.announced())
       if (protocol === "layer2" && !this.#stays(address)) this.#options.layer2.announceAgain(address);
   }
 
@@ -202,9 +211,9 @@ export class Speaker {
     return this.#announcements;
   }
 
-  /** Where the addresses are placed that this node owns. */
-  *owned(): Iterable<AddressPlacement> {
-    for (const placement of this.#placements.values()) if (placement.owner === this.#options.node) yield placement;
+  /** Where the addresses are placed that this node announces. */
+  *announced(): Iterable<AddressPlacement> {
+    for (const placement of this.#placements.values()) if (this.#announces(placement)) yield placement;
   }
 
   /** The Services with this address in their status. */
@@ -224,7 +233,7 @@ export class Speaker {
       for (const service of this.#placeAgain(address, this.#pools)) this.#untold.add(service);
     }
     // When all is placed: which nodes have room for more depends on that.
-    if (this.#dirty.size === 0) for (const address of this.#sticky?.settle() ?? []) this.#touch([address]);
+    if (this.#dirty.size === 0) for (const address of this.#sticky?.settle(this.#patient) ?? []) this.#touch([address]);
     this.#exchange?.tell();
     this.#settled = this.#dirty.size === 0;
     this.#options.bgp.flush(this.#settled);
@@ -245,7 +254,7 @@ export class Speaker {
     const holders = this.#table.holders(address);
     const pool = pools.find(address);
     const byBgp = pool?.protocol === "bgp" ? placeBgp(address, holders, this.#reaches.of(pool)) : undefined;
-    const now = byBgp ?? place(address, holders, pool && this.#nodes.of(pool), before, this.#rule(address, pool));
+    const now = byBgp ?? place(address, holders, pool && this.#nodes.of(pool), before, this.#rule(address, pool, before?.owner));
     bgp.setRoutes(address, byBgp?.routes ?? []);
     if (holders.length === 0) this.#placements.delete(key);
     else this.#placements.set(key, now);
@@ -311,11 +320,14 @@ export class Speaker {
     return [{ placement, obstacle: verdict }];
   }
 
+  /** On layer 2 as the one owner, by BGP for whatever Service. */
+  #announces({ owner, protocol, verdicts }: AddressPlacement): boolean {
+    return protocol === "bgp" ? verdicts.values().some(({ announced }) => announced) : owner === this.#options.node;
+  }
+
   #announcement(key: string): Announcement | undefined {
     const placements = this.#table.addresses(key).flatMap((address) => this.#placements.get(address.toString()) ?? []);
-    const mine = placements.filter(
-      ({ owner, protocol, verdicts }) => (protocol === "bgp" || owner === this.#options.node) && verdicts.get(key)?.announced,
-    );
+    const mine = placements.filter((placement) => this.#announces(placement) && placement.verdicts.get(key)?.announced);
     const [first] = mine;
     if (first?.pool === undefined || first.protocol === undefined) return undefined;
     return { protocol: first.protocol, pool: first.pool, addresses: mine.map(({ address }) => address.toString()) };
@@ -367,16 +379,26 @@ export class Speaker {
     else log.warn("pools are not placed as they ask for", { event: "placementNotAsAsked", warning });
   }
 
+  #bePatient(): void {
+    if (this.#patient) return;
+    this.#patient = true;
+    this.#options.later(patienceMs, () => {
+      this.#patient = false;
+      this.#touchPools(this.#layer2Pools.filter(isSticky));
+    });
+  }
+
   #stays(address: Address): boolean {
     const pool = this.#pools?.find(address);
     return this.#sticky !== undefined && pool !== undefined && isSticky(pool);
   }
 
   /** How the owner of an address is chosen; undefined for the election. */
-  #rule(address: Address, pool: Pool | undefined): Choose | undefined {
+  #rule(address: Address, pool: Pool | undefined, before: string | undefined): Choose | undefined {
     const sticky = this.#sticky;
     if (sticky === undefined || pool === undefined || !isSticky(pool)) return undefined;
-    return (candidates, first) => (first.equals(address) ? sticky.place(address, candidates) : sticky.follow(first, candidates));
+    return (candidates, first) =>
+      first.equals(address) ? sticky.place(address, candidates, before) : sticky.follow(first, candidates);
   }
 
   /** Claims what this node has of what stays where it is, also while other speakers have it chosen by hash. */
