@@ -1,4 +1,4 @@
-import { type LabProcess, waitFor } from "#e2e/lab";
+import type { LabProcess } from "#e2e/lab";
 import { birdConfiguration, birdProtocol } from "./bird-configuration.ts";
 import { parseBirdProtocols, parseBirdRoutes } from "./bird-output.ts";
 import type { RouterConfiguration } from "./configuration.ts";
@@ -55,7 +55,7 @@ export class Bird extends Daemon {
     const file = this.write("bird.conf", birdConfiguration(configuration));
     const flags = ["-f", "-c", file, "-s", this.inside("control"), "-P", this.inside("pid")];
     const bird = await this.host.spawn(this.name, ["bird", ...flags]);
-    await waitFor(`${this.name} to answer (${bird.lines.join("; ")})`, () => this.command("show status"));
+    await this.answering(bird, () => this.command("show status"));
     return [bird];
   }
 

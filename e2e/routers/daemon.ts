@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
-import type { Exit, Host, Lab, LabProcess } from "#e2e/lab";
+import { type Exit, type Host, type Lab, type LabProcess, waitFor } from "#e2e/lab";
 import type { RouterConfiguration } from "./configuration.ts";
 import { type KernelRoute, kernelRoute } from "./kernel-routes.ts";
 import type { NeighbourStatus, Route, Router, RouterKind } from "./router.ts";
@@ -73,6 +73,12 @@ export abstract class Daemon implements Router {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#processes.length > 0) await this.stop();
+  }
+
+  /** Waits until a process answers. @throws {Error} with what it printed, when it ends instead */
+  protected async answering(process: LabProcess, ask: () => Promise<unknown>): Promise<void> {
+    await waitFor(`${process.name} to answer`, async () => process.exit !== undefined || (await ask()) !== false);
+    if (process.exit !== undefined) throw new Error(`${process.name} has ended: ${process.lines.slice(-10).join("\n")}`);
   }
 
   protected get name(): string {

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { type LabProcess, waitFor } from "#e2e/lab";
+import type { LabProcess } from "#e2e/lab";
 import { type RouterConfiguration, scoped } from "./configuration.ts";
 import { exchange } from "./control-socket.ts";
 import { Daemon } from "./daemon.ts";
@@ -58,11 +58,12 @@ export class Frr extends Daemon {
       : ["zebra", "bgpd"];
     const processes: LabProcess[] = [];
     for (const program of programs) {
-      processes.push(await this.#spawn(program, program === "bgpd" ? file : "/dev/null"));
+      const process = await this.#spawn(program, program === "bgpd" ? file : "/dev/null");
+      processes.push(process);
       // One that does not find zebra asks again after seconds only.
-      const ready = async () =>
+      const ask = async () =>
         program === "zebra" ? existsSync(this.outside("zserv.api")) : this.#tell(program, ["show version"]);
-      await waitFor(`${program} of ${this.name} to be ready`, ready);
+      await this.answering(process, ask);
     }
     return processes;
   }

@@ -30,14 +30,15 @@ export class Gobgp extends Daemon {
     await this.#ask("neighbor", address, "reset");
   }
 
-  async refresh(address: string): Promise<void> {
-    await this.#ask("neighbor", address, "softresetin");
+  /** @throws {RangeError} always: its soft reset looks again at what it has, and asks nobody */
+  async refresh(): Promise<void> {
+    throw new RangeError(`Cannot make ${this.name} ask for routes again: GoBGP has no command for that`);
   }
 
   protected async launch(configuration: RouterConfiguration): Promise<readonly LabProcess[]> {
     const file = this.write("gobgpd.toml", gobgpConfiguration(configuration));
     const gobgpd = await this.host.spawn(this.name, ["gobgpd", "-f", file, "--pprof-disable", "--log-plain"]);
-    await waitFor(`${this.name} to answer`, () => this.#ask("global"));
+    await this.answering(gobgpd, () => this.#ask("global"));
     for (const prefix of configuration.networks ?? [])
       await this.#ask("global", "rib", "add", prefix, "-a", gobgpFamily[familyOf(prefix)]);
     return [gobgpd];

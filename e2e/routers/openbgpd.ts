@@ -1,5 +1,5 @@
 import { mkdirSync } from "node:fs";
-import { type LabProcess, waitFor } from "#e2e/lab";
+import type { LabProcess } from "#e2e/lab";
 import type { RouterConfiguration } from "./configuration.ts";
 import { Daemon, type Place } from "./daemon.ts";
 import { openbgpdConfiguration } from "./openbgpd-configuration.ts";
@@ -45,7 +45,7 @@ export class Openbgpd extends Daemon {
   protected async launch(configuration: RouterConfiguration): Promise<readonly LabProcess[]> {
     mkdirSync(this.#chroot, { recursive: true });
     const bgpd = await this.host.spawn(this.name, ["/usr/sbin/bgpd", "-d", "-f", this.#write(configuration)]);
-    await waitFor(`${this.name} to answer`, () => this.#ask("show", "summary"));
+    await this.answering(bgpd, () => this.#ask("show", "summary"));
     return [bgpd];
   }
 
