@@ -24,6 +24,13 @@ export interface BfddStatus {
   readonly "echo-transmit-interval": number;
 }
 
+export interface BfddCounters {
+  readonly peer: string;
+  readonly "session-up": number;
+  readonly "session-down": number;
+  readonly "echo-packet-input": number;
+}
+
 /** FRR's bfdd, with the zebra that it needs, on a host of a lab. Only root may run it: it changes its user. */
 export class Bfdd implements AsyncDisposable {
   readonly process: LabProcess;
@@ -76,10 +83,9 @@ export class Bfdd implements AsyncDisposable {
     return all.find((each) => each.peer === peer);
   }
 
-  /** How often the session went down. */
-  async downs(peer: string): Promise<number> {
-    const all = JSON.parse(await this.command("show bfd peers counters json")) as { peer: string; "session-down": number }[];
-    return all.find((each) => each.peer === peer)?.["session-down"] ?? 0;
+  async counters(peer: string): Promise<BfddCounters | undefined> {
+    const all = JSON.parse(await this.command("show bfd peers counters json")) as BfddCounters[];
+    return all.find((each) => each.peer === peer);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

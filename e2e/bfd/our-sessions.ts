@@ -47,14 +47,14 @@ export class OurSessions implements AsyncDisposable {
 
   /** Waits until the last status of the peer has this verdict. */
   async reaches(peer: string, verdict: BfdVerdict, { timeout = 10_000 } = {}): Promise<StatusLine> {
-    return waitFor(
-      `${this.process.name} to find ${peer} ${verdict} (${this.process.lines.slice(-4).join("; ")})`,
-      () => {
-        const last = this.statuses(peer).at(-1);
-        return last?.verdict === verdict ? last : undefined;
-      },
-      { timeout },
-    );
+    const last = () => this.statuses(peer).at(-1);
+    return this.#find(`${peer} ${verdict}`, () => (last()?.verdict === verdict ? last() : undefined), timeout);
+  }
+
+  /** Waits for a status with this verdict, however short, beyond the first `seen` of the peer. */
+  async passes(peer: string, verdict: BfdVerdict, { seen = 0, timeout = 10_000 } = {}): Promise<StatusLine> {
+    const find = () => this.statuses(peer).slice(seen);
+    return this.#find(`${peer} ${verdict}`, () => find().find((line) => line.verdict === verdict), timeout);
   }
 
   async describe(peer: string): Promise<BfdDescription | undefined> {
@@ -76,6 +76,14 @@ export class OurSessions implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.process.stop();
+  }
+
+  async #find(what: string, look: () => StatusLine | undefined, timeout: number): Promise<StatusLine> {
+    try {
+      return await waitFor(`${this.process.name} to find ${what}`, look, { timeout });
+    } catch (cause) {
+      throw new Error(`The last lines of ${this.process.name}: ${this.process.lines.slice(-6).join("\n")}`, { cause });
+    }
   }
 
   async #get<T>(path: string): Promise<T> {

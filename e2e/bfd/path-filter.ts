@@ -1,7 +1,7 @@
 import type { Host } from "#e2e/lab";
 
-/** Loses BFD packets on a host, in one direction or both, as a path does that fails without a link going down. */
-export async function losePackets(host: Host, directions: readonly ("input" | "output")[]): Promise<AsyncDisposable> {
+/** Loses BFD packets on a host, in some directions, as a path does that fails without a link going down. */
+export async function losePackets(host: Host, directions: readonly ("input" | "output" | "forward")[]): Promise<AsyncDisposable> {
   const chains = directions.map(
     (hook) => `chain ${hook} { type filter hook ${hook} priority 0; udp dport { 3784, 3785, 4784 } drop; };`,
   );

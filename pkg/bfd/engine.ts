@@ -8,7 +8,10 @@ import {
   socketAddress,
   type UdpSocket,
 } from "#pkg/linux";
+import type { Family } from "#pkg/net";
 import { type ControlPacket, decodeControl, encodeControl } from "./control-codec.ts";
+import { type EchoPath, EchoPorts } from "./echo-ports.ts";
+import { whyNotForwarding } from "./forwarding.ts";
 import { type Effect, type Event, step } from "./fsm.ts";
 import {
   type Command,
@@ -20,13 +23,12 @@ import {
   totalNames,
   type WorkerStart,
 } from "./messages.ts";
-import { ControlPorts, destinationPort, openSender } from "./ports.ts";
-import { newSession, nextAt, type Session, transmitInterval } from "./session.ts";
+import { controlTtl, openSender, Ports, type Purpose, portNumbers } from "./ports.ts";
+import { newSession, nextAt, type Parameters, type Session, transmitInterval } from "./session.ts";
 import { SharedCounters } from "./shared-counters.ts";
 import { describeSession, same } from "./view.ts";
 
 const retryAfter: Millis = 1000;
-const singleHopTtl = 255;
 // What says goodbye is sent so often, some milliseconds apart: nobody is there to repeat it later.
 const farewells = 3;
 const betweenFarewells: Millis = 5;
@@ -52,13 +54,16 @@ interface Entry {
   session: Session;
   /** Undefined while a socket cannot be had; the session stands still then. */
   link: Link | undefined;
+  /** Where its packets come from, as the last one came; undefined before the first. */
+  path: EchoPath | undefined;
   /** When its next work is due: a deadline of the session, or the next try to open its sockets. */
   nextAt: Millis;
   /** When it is forgotten, once it has been removed. */
   endAt: Millis;
-  /** What keeps packets from leaving, and from being taken. */
-  sendProblem: string | undefined;
-  takeProblem: string | undefined;
+  /** The port to which the peer may send echo packets. */
+  reflection: Disposable | undefined;
+  /** What keeps packets from leaving or from being taken, and echoes from coming back. */
+  readonly problems: Partial<Record<"send" | "take" | "echo", string | undefined>>;
   reported: SessionView | undefined;
 }
 
@@ -72,7 +77,8 @@ export class Engine implements Disposable {
   readonly #random: Random;
   readonly #totals: SharedCounters<(typeof totalNames)[number]>;
   readonly #wake: EventFd; // The main thread's.
-  readonly #ports = new ControlPorts();
+  readonly #ports = new Ports();
+  readonly #echoes: EchoPorts;
   readonly #entries = new Map<number, Entry>(); // id -> entry
   readonly #byDiscriminator = new Map<number, Entry>(); // this side's -> entry
   readonly #poll = new PollSet();
@@ -83,6 +89,7 @@ export class Engine implements Disposable {
     this.#random = random;
     this.#totals = new SharedCounters(totalNames, totals);
     this.#wake = new EventFd(wake);
+    this.#echoes = new EchoPorts(Math.floor(random() * 2 ** 32));
     this.#poll.watch([wake]);
     for (const order of orders) this.#set(order, clock.now());
   }
@@ -100,7 +107,12 @@ export class Engine implements Disposable {
     const now = this.#clock.now();
     const late = Math.max(0, now - planned);
     if (ready.includes(this.#wake.fd)) this.#obey(now);
-    this.#ports.drain(now >= planned ? "all" : ready, (datagram, multihop) => this.#take(datagram, multihop, now));
+    const arrived = now >= planned ? "all" : ready;
+    this.#ports.drain(arrived, (datagram, purpose, socket) => {
+      if (purpose === "echo") this.#reflect(datagram, socket);
+      else this.#take(datagram, purpose === "multihop", now);
+    });
+    this.#echoes.drain(arrived, (discriminator) => this.#takeEcho(discriminator, now));
     if (now >= planned)
       for (const entry of this.#entries.values()) if (now >= entry.nextAt) this.#work(entry, { type: "timer", late }, now);
   }
@@ -124,7 +136,8 @@ export class Engine implements Disposable {
     const known = this.#entries.get(order.id);
     if (known !== undefined) {
       known.order = order;
-      this.#advance(known, { type: "configure", parameters: order.parameters }, now);
+      this.#openReflection(known);
+      this.#advance(known, { type: "configure", parameters: parametersOf(known) }, now);
       return;
     }
     // One that says goodbye to the same peer would speak against the new one.
@@ -136,10 +149,11 @@ export class Engine implements Disposable {
       counters,
       session,
       link: undefined,
+      path: undefined,
       nextAt: now,
       endAt: Infinity,
-      sendProblem: undefined,
-      takeProblem: undefined,
+      reflection: undefined,
+      problems: {},
       reported: undefined,
     };
     this.#entries.set(order.id, entry);
@@ -162,41 +176,63 @@ export class Engine implements Disposable {
     this.#entries.delete(entry.order.id);
     this.#byDiscriminator.delete(entry.session.discriminator);
     entry.link?.[Symbol.dispose]();
+    entry.reflection?.[Symbol.dispose]();
     this.#watch();
   }
 
   /** What is due for an entry: the end, another try, or a deadline of its session. */
   #work(entry: Entry, event: Event, now: Millis): void {
     if (now >= entry.endAt) this.#forget(entry);
-    else if (entry.link !== undefined || this.#open(entry, now)) this.#advance(entry, event, now);
+    else if (entry.link !== undefined) this.#advance(entry, event, now);
+    else if (this.#open(entry, now)) this.#advance(entry, { type: "configure", parameters: parametersOf(entry) }, now);
   }
 
   #open(entry: Entry, now: Millis): boolean {
-    const { peer, local, interfaceName, multihop } = entry.order;
-    const family = peer.length === 4 ? "IPv4" : "IPv6";
+    const { peer, local, interfaceName } = entry.order;
+    const family = familyOf(peer);
+    const purpose = purposeOf(entry.order);
     try {
       using stack = new DisposableStack();
       const index = interfaceName === undefined ? 0 : interfaceIndexOf(interfaceName);
       if (index === undefined) throw new NoInterface(`there is no interface ${interfaceName}`);
-      stack.use(this.#ports.use(family, multihop));
+      stack.use(this.#ports.use(family, purpose));
       const socket = stack.use(openSender(family, local, index, this.#random));
-      const destination = socketAddress(peer, destinationPort(multihop), index);
+      const destination = socketAddress(peer, portNumbers[purpose], index);
       const owned = stack.move();
       entry.link = { socket, destination, interfaceIndex: index, [Symbol.dispose]: () => owned.dispose() };
-      entry.sendProblem = undefined;
+      entry.problems.send = undefined;
+      this.#openReflection(entry);
       this.#watch();
       return true;
     } catch (error) {
       if (!(error instanceof SystemCallError) && !(error instanceof NoInterface)) throw error;
-      entry.sendProblem = explain(error, multihop);
+      entry.problems.send = explain(error, purpose);
       entry.nextAt = now + retryAfter;
       this.#report(entry);
       return false;
     }
   }
 
+  /** Opens or closes the port for the peer's echoes, as the parameters want it. */
+  #openReflection(entry: Entry): void {
+    const { peer, parameters } = entry.order;
+    entry.reflection?.[Symbol.dispose]();
+    entry.reflection = undefined;
+    entry.problems.echo = undefined;
+    if (parameters.echoReceiveMs === 0) return;
+    const family = familyOf(peer);
+    entry.problems.echo = whyNotForwarding(family);
+    if (entry.problems.echo !== undefined) return;
+    try {
+      entry.reflection = this.#ports.use(family, "echo");
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      entry.problems.echo = explain(error, "echo");
+    }
+  }
+
   #watch(): void {
-    this.#poll.watch([this.#wake.fd, ...this.#ports.fds]);
+    this.#poll.watch([this.#wake.fd, ...this.#ports.fds, ...this.#echoes.fds]);
   }
 
   #take(datagram: ReceivedDatagram, multihop: boolean, now: Millis): void {
@@ -206,13 +242,39 @@ export class Engine implements Disposable {
       return;
     }
     found.entry.counters.add("controlIn");
-    found.entry.takeProblem = undefined;
+    found.entry.problems.take = undefined;
+    const { interfaceIndex, source, destination } = datagram;
+    if (!multihop) found.entry.path = { interfaceIndex, own: destination.slice(), peer: source.slice() };
     this.#advance(found.entry, { type: "packet", packet: found.packet }, now);
+  }
+
+  #takeEcho(discriminator: number, now: Millis): void {
+    const entry = this.#byDiscriminator.get(discriminator);
+    if (entry === undefined) return;
+    entry.counters.add("echoIn");
+    this.#advance(entry, { type: "echo" }, now);
+  }
+
+  /**
+   * Returns an echo packet that a peer sent to our address instead of its own, as FRR does for IPv6: what the kernel does not forward.
+   * Only to peers, so that nobody is sent what another has forged.
+   */
+  #reflect({ ttl, bytes, source, sourcePort }: ReceivedDatagram, socket: UdpSocket): void {
+    if (ttl !== controlTtl) return;
+    for (const { reflection, order } of this.#entries.values())
+      if (reflection !== undefined && equal(order.peer, source)) {
+        try {
+          socket.send(bytes, socketAddress(source, sourcePort));
+        } catch (error) {
+          if (!(error instanceof SystemCallError)) throw error; // Lost, as on any wire; who sent it counts.
+        }
+        return;
+      }
   }
 
   /** The session of a control packet (RFC 5880, section 6.3; RFC 5881, section 5; RFC 5883, sections 4 and 5). */
   #find(datagram: ReceivedDatagram, multihop: boolean): { entry: Entry; packet: ControlPacket } | IgnoredReason {
-    if (!multihop && datagram.ttl !== singleHopTtl) return "ttl";
+    if (!multihop && datagram.ttl !== controlTtl) return "ttl";
     const packet = decodeControl(datagram.bytes);
     if (typeof packet === "string") return packet;
     const { yourDiscriminator } = packet;
@@ -221,7 +283,7 @@ export class Engine implements Disposable {
     if (!cameFromPeer(entry, datagram)) return "otherSource";
     const { minimumTtl } = entry.order;
     if (multihop && datagram.ttl < minimumTtl) {
-      entry.takeProblem = `the peer's packets come with TTL ${datagram.ttl}, below the profile's minimum-ttl of ${minimumTtl}`;
+      entry.problems.take = `the peer's packets come with TTL ${datagram.ttl}, below the profile's minimum-ttl of ${minimumTtl}`;
       this.#report(entry);
       return "ttl";
     }
@@ -238,19 +300,25 @@ export class Engine implements Disposable {
   }
 
   #advance(entry: Entry, event: Event, now: Millis): void {
+    const wasEchoing = isEchoing(entry);
     const [session, effects] = step(entry.session, event, now, this.#random());
     entry.session = session;
-    for (const effect of effects) this.#carryOut(entry, effect);
+    if (wasEchoing && ![...this.#entries.values()].some(isEchoing)) {
+      this.#echoes.close();
+      this.#watch();
+    }
+    for (const effect of effects) this.#carryOut(entry, effect, now);
     if (entry.link !== undefined) entry.nextAt = Math.min(nextAt(session), entry.endAt);
     this.#report(entry);
   }
 
-  #carryOut(entry: Entry, effect: Effect): void {
+  #carryOut(entry: Entry, effect: Effect, now: Millis): void {
     switch (effect.type) {
       case "send":
         this.#send(entry, encodeControl(effect.packet));
         break;
       case "sendEcho":
+        this.#sendEcho(entry, now);
         break;
       case "changed":
         break; // What changed is in the report that follows.
@@ -265,23 +333,36 @@ export class Engine implements Disposable {
     if (link === undefined) return;
     try {
       if (link.socket.send(bytes, link.destination)) entry.counters.add("controlOut");
-      entry.sendProblem = undefined;
+      entry.problems.send = undefined;
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
-      entry.sendProblem = error.message;
+      entry.problems.send = error.message;
       const index = order.interfaceName === undefined ? 0 : interfaceIndexOf(order.interfaceName);
       if (index === undefined || index === link.interfaceIndex) return;
       // Another interface has the name by now.
       entry.link = {
         ...link,
         interfaceIndex: index,
-        destination: socketAddress(order.peer, destinationPort(order.multihop), index),
+        destination: socketAddress(order.peer, portNumbers[purposeOf(order)], index),
       };
     }
   }
 
+  #sendEcho(entry: Entry, now: Millis): void {
+    if (entry.path === undefined) return;
+    const before = this.#echoes.fds.length;
+    try {
+      if (this.#echoes.send(entry.path, entry.session.discriminator, now)) entry.counters.add("echoOut");
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      entry.problems.send = error.message;
+    }
+    if (this.#echoes.fds.length !== before) this.#watch();
+  }
+
   #report(entry: Entry): void {
-    const view = describeSession(entry.session, entry.sendProblem ?? entry.takeProblem);
+    const { problems } = entry;
+    const view = describeSession(entry.session, problems.send ?? problems.take ?? problems.echo);
     if (entry.reported !== undefined && same(view, entry.reported)) return;
     entry.reported = view;
     this.#channel.post({ id: entry.order.id, view });
@@ -306,14 +387,33 @@ export class Engine implements Disposable {
   [Symbol.dispose](): void {
     for (const { link } of this.#entries.values()) link?.[Symbol.dispose]();
     this.#ports[Symbol.dispose]();
+    this.#echoes[Symbol.dispose]();
   }
 }
 
 class NoInterface extends Error {}
 
-function explain(error: Error, multihop: boolean): string {
+function explain(error: Error, purpose: Purpose): string {
   if (!(error instanceof SystemCallError) || error.code !== "EADDRINUSE") return error.message;
-  return `${error.message}: another program on this node runs BFD on port ${destinationPort(multihop)}; stop it there, or take bfd-profile off the peers`;
+  const advice = "stop it there, or take bfd-profile off the peers";
+  return `${error.message}: another program on this node runs BFD on port ${portNumbers[purpose]}; ${advice}`;
+}
+
+/** What is wanted, without promising to return echoes that would not come back. */
+function parametersOf({ order, reflection }: Entry): Parameters {
+  return reflection === undefined ? { ...order.parameters, echoReceiveMs: 0 } : order.parameters;
+}
+
+function isEchoing({ session }: Entry): boolean {
+  return session.echo.sendAt !== Infinity;
+}
+
+function purposeOf({ multihop }: Order): Purpose {
+  return multihop ? "multihop" : "singleHop";
+}
+
+function familyOf(address: Uint8Array): Family {
+  return address.length === 4 ? "IPv4" : "IPv6";
 }
 
 function cameFromPeer({ order, link }: Entry, { source, interfaceIndex }: ReceivedDatagram): boolean {

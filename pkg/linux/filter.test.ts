@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { etherTypeFilter, icmpv6Filter } from "./filter.ts";
+import { etherTypeFilter, icmpv6Filter, udpPortFilter } from "./filter.ts";
 
 test("etherTypeFilter compiles to what libpcap compiles", () => {
   // `tcpdump -dd -s 128 arp` prints { 0x28, 0, 0, 0xc }, { 0x15, 0, 1, 0x806 }, { 0x6, 0, 0, 0x80 }, { 0x6, 0, 0, 0 }.
@@ -27,4 +27,22 @@ test("icmpv6Filter compiles to what libpcap compiles", () => {
     return `${at.readUInt16LE(0)} ${at[2]} ${at[3]} ${at.readUInt32LE(4)}`;
   });
   assert.deepEqual(lines, want.trim().split("\n"));
+});
+
+test("udpPortFilter compiles to what libpcap compiles", () => {
+  // `tcpdump -ddd -y RAW -s 64 'ip[9] = 17 and ip[6:2] & 0x1fff = 0 and udp dst port 3785'`, and 'ip6[6] = 17 and ip6[42:2] = 3785',
+  // without the checks of the IP version, which a socket of one EtherType needs not.
+  const decode = (filter: Uint8Array) => {
+    const instructions = Buffer.from(filter);
+    return Array.from({ length: instructions.length / 8 }, (_, i) => {
+      const at = instructions.subarray(8 * i);
+      return `${at.readUInt16LE(0)} ${at[2]} ${at[3]} ${at.readUInt32LE(4)}`;
+    });
+  };
+  assert.deepEqual(decode(udpPortFilter("IPv4", 3785, 64)), [
+    ...["48 0 0 9", "21 0 6 17", "40 0 0 6", "69 4 0 8191", "177 0 0 0", "72 0 0 2", "21 0 1 3785", "6 0 0 64", "6 0 0 0"],
+  ]);
+  assert.deepEqual(decode(udpPortFilter("IPv6", 3785, 64)), [
+    ...["48 0 0 6", "21 0 3 17", "40 0 0 42", "21 0 1 3785", "6 0 0 64", "6 0 0 0"],
+  ]);
 });

@@ -5,14 +5,16 @@
  * Everything acts on the network namespace of the process, whatever /sys or /proc is mounted. Not here: what Node does with TCP
  * sockets, routes, changing links.
  */
+export { CookedPacketSocket } from "./cooked-packet-socket.ts";
 export { DatagramBatch, type ReceivedDatagram } from "./datagram-batch.ts";
 export { SystemCallError } from "./error.ts";
 export { EventFd } from "./event-fd.ts";
-export { etherTypeFilter, icmpv6Filter } from "./filter.ts";
+export { etherTypeFilter, icmpv6Filter, udpPortFilter } from "./filter.ts";
 export { type Arrival, ReceiveBatch, type ReceivedFrame, SendBatch } from "./frame-batch.ts";
 export { interfaceIndexOf } from "./interface-index.ts";
 export { LinkTable, type LinkTableEffect, type TableLink } from "./link-table.ts";
 export { MulticastMemberships } from "./multicast-memberships.ts";
+export { Neighbors } from "./neighbors.ts";
 export {
   decodeNetlink,
   type InterfaceAddress,

@@ -5,7 +5,7 @@ const typeRaw = 3; // SOCK_RAW
 const protocolRoute = 0; // NETLINK_ROUTE
 const levelNetlink = 270; // SOL_NETLINK
 const optionAddMembership = 1; // NETLINK_ADD_MEMBERSHIP
-const groups = [1, 5, 9]; // RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR
+const linkGroups = [1, 5, 9]; // RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR
 const addressLength = 12; // struct sockaddr_nl
 const senderOffset = 4; // nl_pid
 const flagTruncate = 0x20; // MSG_TRUNC: return the real length.
@@ -13,7 +13,7 @@ const flagTruncate = 0x20; // MSG_TRUNC: return the real length.
 const bufferOctets = 1 << 16;
 const receiveBufferOctets = 1 << 20;
 
-/** Talks rtnetlink (rtnetlink(7)), and hears of every change of a link or an address. Never blocks for an answer. */
+/** Talks rtnetlink (rtnetlink(7)), and hears of what its groups tell. Never blocks for an answer. */
 export class NetlinkSocket implements Disposable {
   readonly fd: number;
   readonly #buffer = new Uint8Array(bufferOctets);
@@ -24,8 +24,8 @@ export class NetlinkSocket implements Disposable {
     this.fd = fd;
   }
 
-  /** @throws {SystemCallError} */
-  static open(): NetlinkSocket {
+  /** `groups`: those of links and addresses when unset. @throws {SystemCallError} */
+  static open({ groups = linkGroups }: { readonly groups?: readonly number[] } = {}): NetlinkSocket {
     const attempted = "open an rtnetlink socket";
     const type = typeRaw | flagNonBlocking | flagCloseOnExec;
     const socket = new NetlinkSocket(check("socket", attempted, libc.socket(familyNetlink, type, protocolRoute)));

@@ -12,7 +12,7 @@ import {
   optionReceiveBuffer,
 } from "./libc.ts";
 
-export const EtherType = { arp: 0x0806, ipv6: 0x86dd } as const;
+export const EtherType = { ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd } as const;
 
 /** A frame of a batch that could not be sent. */
 export interface SendFailure {
