@@ -6,6 +6,7 @@ import type { Log } from "#pkg/log";
 import { defaultWire, Keyring, Memberlist, MetadataKey, metallbKey } from "#pkg/memberlist";
 import { type Changes, Reports } from "#pkg/placement";
 import type { flags } from "./flags.ts";
+import { MacBook } from "./mac-book.ts";
 import type { Members } from "./members.ts";
 import { PodMembers } from "./pod-members.ts";
 import { RingMembers } from "./ring-members.ts";
@@ -17,6 +18,8 @@ export interface MembersChoice {
   readonly node: string;
   /** Whether this node can answer on layer 2. One that cannot is no member, because the others would leave addresses to it. */
   readonly canAnnounce: boolean;
+  /** See `macsOf`. */
+  readonly macs: Uint8Array;
   readonly changed: () => void;
   readonly heard: (changes: Changes) => void;
   /** See `RingMembersOptions`. */
@@ -27,8 +30,8 @@ export interface MembersChoice {
 }
 
 /** The speakers' ring where there is a key for it, else the readiness of their Pods. */
-export function chooseMembers(choice: MembersChoice): { members: Members; memberlist?: Memberlist } {
-  const { values, cluster, namespace, node, canAnnounce, changed, heard, reclaim, log, clock, random } = choice;
+export function chooseMembers(choice: MembersChoice): { members: Members; memberlist?: Memberlist; macBook?: MacBook } {
+  const { values, cluster, namespace, node, canAnnounce, macs, changed, heard, reclaim, log, clock, random } = choice;
   const secret = values["ml-secret-key"];
   const bind = { address: values["ml-bindaddr"], port: values["ml-bindport"] };
   const labels = values["ml-labels"];
@@ -39,13 +42,16 @@ export function chooseMembers(choice: MembersChoice): { members: Members; member
   }
   const wire = { ...defaultWire, keyring: new Keyring([metallbKey(secret)]) };
   const reports = new Reports(node);
+  const metadata = new Map([
+    [MetadataKey.notices, Uint8Array.of(noticesVersion)],
+    [MetadataKey.macs, macs],
+  ]);
   const memberlist: Memberlist = new Memberlist({
-    ...{ name: node, bind, wire, timing: values["ml-timing"], clock, random, log },
-    metadata: new Map([[MetadataKey.notices, Uint8Array.of(noticesVersion)]]),
+    ...{ name: node, bind, wire, metadata, timing: values["ml-timing"], clock, random, log },
     userState: () => reports.state(memberlist.members().map(({ name }) => name)),
   });
   const options = { memberlist, reports, cluster, namespace, labels, node, changed, heard, reclaim, log, clock, random };
-  return { memberlist, members: new RingMembers(options) };
+  return { memberlist, macBook: new MacBook(memberlist, metadata), members: new RingMembers(options) };
 }
 
 function reasonWithout(secret: string, address: string, canAnnounce: boolean): string | undefined {

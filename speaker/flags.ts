@@ -37,6 +37,10 @@ export const flags = {
     min: 0,
     max: 65535,
   }),
+  "layer2-refresh": flag.duration({
+    help: "how often everyone is told again of each address that is announced, a quarter more or less; 0: never",
+    fallback: "60s",
+  }),
   "ignore-exclude-lb": flag.boolean({
     help: "announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers",
   }),

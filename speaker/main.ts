@@ -10,11 +10,15 @@ import { BgpSpeaker } from "./bgp.ts";
 import { registerBgp } from "./bgp-metrics.ts";
 import { BgpSessions } from "./bgp-sessions.ts";
 import { chooseMembers } from "./choose-members.ts";
+import { ConflictReports, describeConflict } from "./conflicts.ts";
 import { chooseEndpoints } from "./endpoints.ts";
 import { flags } from "./flags.ts";
+import { Guard } from "./guard.ts";
+import { type MacBook, macsOf } from "./mac-book.ts";
 import { registerMemberlist } from "./memberlist-metrics.ts";
-import { registerAnnouncements, registerLayer2, registerNodeWarnings } from "./metrics.ts";
+import { registerAnnouncements, registerConflicts, registerLayer2, registerNodeWarnings } from "./metrics.ts";
 import { announcedHere, servedElsewhere } from "./node-facts.ts";
+import { Quarantine } from "./quarantine.ts";
 import { SecretValues } from "./secret-values.ts";
 import { Sources } from "./sources.ts";
 import { Speaker } from "./speaker.ts";
@@ -35,11 +39,21 @@ await runDaemon({
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-speaker", log, clock, random }));
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-speaker", host: node, log, clock }));
     let sources: Sources | undefined;
-    const interfacesChanged = () => {
-      checks.changed();
-      if (sources !== undefined) speaker.interfacesChanged();
-    };
-    const layer2 = stack.use(new Layer2({ log, onInterfaces: interfacesChanged }));
+    let macBook: MacBook | undefined;
+    const layer2 = stack.use(
+      new Layer2({
+        ...{ log, refreshMs: values["layer2-refresh"] },
+        onInterfaces: (interfaces) => {
+          checks.changed();
+          macBook?.tell(macsOf(interfaces));
+          if (sources !== undefined) speaker.interfacesChanged();
+        },
+        onClaim: (claim) => {
+          quarantine.heard(claim);
+          guard.heard(claim);
+        },
+      }),
+    );
     const checks = stack.use(
       new NodeChecks({
         ...{ node, log, clock, interfaces: () => layer2.interfaces(), pools: () => sources?.pools ?? [] },
@@ -60,9 +74,36 @@ await runDaemon({
     await sessions.start();
     const secrets = stack.use(new SecretValues({ cluster, namespace, log, changed: () => bgp.secretsChanged() }));
     const bgp = stack.use(new BgpSpeaker({ newSession: (session) => sessions.open(session), secrets, clock, log }));
+    const active = () => members.active();
+    const reports = new ConflictReports({
+      ...{ node, active, log },
+      services: (address) => speaker.holders(address).flatMap(({ service }) => speaker.service(service) ?? []),
+      record: (service, type, reason, message) => events.record(serviceReference(service), type, reason, message),
+    });
+    const quarantine = stack.use(
+      new Quarantine({
+        ...{ cluster, namespace, node, active, layer2, log, clock, random },
+        interfaces: (address) => sources?.interfaces(address) ?? [],
+        isGuarded: (address) => guard.has(address),
+        changed: () => guard.occupiedChanged(),
+      }),
+    );
+    const guard = new Guard({
+      ...{ node, active, layer2, clock },
+      nodeOf: (mac) => macBook?.nodeOf(mac),
+      electionAddress: (address) => speaker.placement(address)?.electionAddress ?? address,
+      isOccupied: (address) => quarantine.has(address),
+      began: (conflict) => reports.began(conflict),
+      ended: (conflict) => reports.ended(conflict),
+      occupied: (conflict) => {
+        reports.occupied(conflict);
+        quarantine.add(conflict);
+      },
+      wanted: (conflict) => reports.wanted(conflict),
+    });
     const speaker = new Speaker({
-      ...{ node, layer2, bgp, log },
-      active: () => members.active(),
+      ...{ node, layer2: guard, bgp, log },
+      active,
       exchange: () => members.exchange,
       interfaces: () => layer2.interfaces(),
       ignoreExcludeLabel: values["ignore-exclude-lb"],
@@ -80,14 +121,17 @@ await runDaemon({
     registerAnnouncements(registry, node, speaker);
     registerLayer2(registry, layer2);
     registerBgp(registry, bgp);
+    registerConflicts(registry, { conflicts: () => guard.conflicts, occupied: () => quarantine.describe() });
     registerNodeWarnings(registry, checks);
 
-    const { members, memberlist } = chooseMembers({
+    const { members, memberlist, ...chosen } = chooseMembers({
       ...{ values, cluster, namespace, node, log, clock, random },
       canAnnounce: failed === undefined,
+      macs: macsOf(layer2.interfaces()),
       changed: () => {
         log.info("active speakers changed", { event: "membersChanged", nodes: members.active() });
         speaker.membersChanged();
+        guard.membersChanged();
         sources?.check();
       },
       heard: (changes) => speaker.heard(changes),
@@ -96,10 +140,12 @@ await runDaemon({
         speaker.reclaim();
       },
     });
+    macBook = chosen.macBook;
     if (memberlist !== undefined) registerMemberlist(registry, memberlist);
     stack.use(members);
     stack.defer(() => layer2.fallSilent()); // The next to go is the ring, and this node answers until its successors do.
 
+    stack.use(guard);
     const routes = {
       "/metrics": metricsRoute(registry),
       "/healthz": liveness,
@@ -110,13 +156,27 @@ await runDaemon({
         }),
       "/v1/members": () => json(members.describe()),
       "/v1/bgp/peers": () => json(bgp.describe()),
+      "/v1/conflicts": () => json({ conflicts: guard.conflicts.map(describeConflict), occupied: quarantine.describe() }),
     };
     stack.use(await serve({ host: values.host, port: values.port, routes, log }));
     checks.start();
+    quarantine.start();
     const running = stack.move();
     const follow = (endpoints: Resource<EndpointSlice>) => {
       if (running.disposed) return;
-      const options = { cluster, namespace, configMap: values.config, endpoints, members, speaker, bgp, node, metrics, log };
+      const options = {
+        cluster,
+        namespace,
+        configMap: values.config,
+        endpoints,
+        members,
+        speaker,
+        bgp,
+        quarantine,
+        node,
+        metrics,
+        log,
+      };
       sources = running.use(new Sources({ ...options, configured: () => checks.changed() }));
       sources.start();
     };

@@ -63,11 +63,12 @@ test("the counters of layer 2 are read at each scrape, and not added up", async 
   await scrape(registry);
   counters = {
     ...counters,
-    addresses: [{ address, requestsReceived: 3, responsesSent: 2, gratuitousSent: 10 }],
+    addresses: [{ address, requestsReceived: 3, responsesSent: 2, gratuitousSent: 10, claimsReceived: 6 }],
     ...{ sendFailures: 4, dropped: 5 },
   };
   const want = [
     'metallb_layer2_requests_received{ip="192.0.2.1"} 3',
+    'ingot_layer2_conflicts_total{ip="192.0.2.1"} 6',
     'metallb_layer2_responses_sent{ip="192.0.2.1"} 2',
     'metallb_layer2_gratuitous_sent{ip="192.0.2.1"} 10',
     ...ignoredReasons.map((reason, index) => `ingot_layer2_frames_ignored_total{reason="${reason}"} ${index}`),

@@ -1,6 +1,7 @@
 import { ignoredReasons, type Layer2 } from "#pkg/layer2";
 import { Counter, Gauge, type Registry } from "#pkg/metrics";
 import { checkNames, type NodeChecks } from "#pkg/node-checks";
+import type { Conflict } from "./guard.ts";
 import type { Speaker } from "./speaker.ts";
 
 /** What is announced from here, read when it is scraped, so that no series outlives its Service. */
@@ -32,6 +33,32 @@ export function registerNodeWarnings(registry: Registry, checks: Pick<NodeChecks
   });
 }
 
+/** Which addresses are in trouble now. */
+export function registerConflicts(
+  registry: Registry,
+  { conflicts, occupied }: { conflicts: () => readonly Conflict[]; occupied: () => readonly { readonly address: string }[] },
+): void {
+  new Gauge({
+    name: "ingot_layer2_conflict",
+    help: "1 for each other machine that has an address of this node: node is its speaker's, empty for a stranger; owner says which of the two speakers keeps it.",
+    labelNames: ["ip", "mac", "node", "owner"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { address, mac, node = "", followed } of conflicts())
+        this.set({ ip: address.toString(), mac, node, owner: followed ? "other" : "self" }, 1);
+    },
+  });
+  new Gauge({
+    name: "ingot_layer2_occupied_addresses",
+    help: "Addresses of pools that are announced by no node and given to no Service, because another host has them.",
+    registers: [registry],
+    collect() {
+      this.set(occupied().length);
+    },
+  });
+}
+
 /** The counters of the thread that answers, read when they are scraped. */
 export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counters">): void {
   const perAddress = [
@@ -48,6 +75,17 @@ export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counter
       },
     });
   }
+  new Counter({
+    name: "ingot_layer2_conflicts_total",
+    help: "Frames in which another machine said that it has an address of this node.",
+    labelNames: ["ip"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { address, claimsReceived } of layer2.counters().addresses)
+        if (claimsReceived > 0) this.inc({ ip: address.toString() }, claimsReceived);
+    },
+  });
   new Counter({
     name: "ingot_layer2_frames_ignored_total",
     help: "Frames that were not answered, by reason.",

@@ -4,6 +4,7 @@ import { type ConfigMap, type EndpointSlice, type Node, resources, type Service 
 import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { silentLog } from "#pkg/log";
 import { KubernetesMetrics, Registry } from "#pkg/metrics";
+import { quarantineConfigMap } from "#pkg/quarantine";
 import type { Members, MembersDescription } from "./members.ts";
 import { Sources } from "./sources.ts";
 import { Speaker } from "./speaker.ts";
@@ -53,7 +54,7 @@ class FakeMembers implements Members {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-const everything = ["services", "endpoints", "nodes", "config", "status", "members"] as const;
+const everything = ["services", "endpoints", "nodes", "config", "status", "quarantine", "members"] as const;
 type Part = (typeof everything)[number];
 
 /** The only speaker, on node1, before anything has been seen. */
@@ -62,6 +63,7 @@ class Bench {
   readonly wire = new Set<string>();
   readonly registry = new Registry();
   readonly members = new FakeMembers();
+  readonly occupied: Readonly<Record<string, string>>[] = []; // What the quarantine was told.
   readonly configured: string[] = []; // The addresses of the pools each time.
   readonly speaker = new Speaker({
     ...{ node: "node1", log: silentLog, active: () => this.members.active(), announced: () => {}, wake: () => {} },
@@ -80,6 +82,7 @@ class Bench {
       setConfig: ({ peers }) => this.bgp.push(`config ${peers.length}`),
       setNode: (node) => this.bgp.push(`node ${node?.unschedulable}`),
     },
+    quarantine: { set: (data) => this.occupied.push(data) },
     ...{ node: "node1", speaker: this.speaker, metrics: new KubernetesMetrics(this.registry), log: silentLog },
     configured: () => this.configured.push(this.sources.pools.flatMap(({ cidrs }) => cidrs).join()),
   });
@@ -88,6 +91,7 @@ class Bench {
   readonly nodes = this.cluster.of(resources.nodes);
   readonly config = this.cluster.of(resources.configMaps, "config");
   readonly status = this.cluster.of(resources.configMaps, statusConfigMap);
+  readonly quarantine = this.cluster.of(resources.configMaps, quarantineConfigMap);
 
   /** Has seen all that there is, in the order of `parts`. */
   static synced(config: string | undefined, lastGood: string | undefined, parts: readonly Part[] = everything): Bench {
@@ -140,6 +144,7 @@ test("what is missing is named as people know it", () => {
     "Nodes",
     "ConfigMap metallb-system/config",
     "ConfigMap metallb-system/ingot-status",
+    "ConfigMap metallb-system/ingot-conflicts",
     "the other speakers",
   ]);
 });
@@ -249,4 +254,11 @@ test("the routers' side hears of the configuration in force, and of this node al
   bench.nodes.see(node("node1", true), node("node2", true));
   bench.nodes.forget("node1");
   assert.deepEqual(bench.bgp, ["config 1", "node true", "node undefined"]);
+});
+
+test("occupied addresses are told as they are, also before anything is announced", () => {
+  const bench = Bench.synced(undefined, undefined, []);
+  bench.quarantine.see(configMap(quarantineConfigMap, { "192.0.2.1": "" }));
+  bench.quarantine.forget(`${namespace}/${quarantineConfigMap}`);
+  assert.deepEqual(bench.occupied, [{ "192.0.2.1": "" }, {}]);
 });

@@ -12,8 +12,11 @@ import {
 import { LiveConfig, lastGoodKey, recordedAddresses, type State, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
+import type { Address } from "#pkg/net";
+import { quarantineConfigMap } from "#pkg/quarantine";
 import type { BgpSpeaker } from "./bgp.ts";
 import type { Members } from "./members.ts";
+import type { Quarantine } from "./quarantine.ts";
 import type { Speaker } from "./speaker.ts";
 
 export interface SourcesOptions {
@@ -28,6 +31,7 @@ export interface SourcesOptions {
   readonly bgp: Pick<BgpSpeaker, "setConfig" | "setNode">;
   /** This node's name. */
   readonly node: string;
+  readonly quarantine: Pick<Quarantine, "set">;
   /** Another configuration is in force. */
   readonly configured: () => void;
   readonly metrics: KubernetesMetrics;
@@ -43,6 +47,7 @@ export class Sources implements Disposable {
   readonly #nodes: Informer<Node>;
   readonly #configMap: Informer<ConfigMap>;
   readonly #status: Informer<ConfigMap>;
+  readonly #quarantine: Informer<ConfigMap>;
   #membersStarted = false;
   #started = false;
 
@@ -81,6 +86,9 @@ export class Sources implements Disposable {
     this.#status = cluster.informer(resources.configMaps, named(statusConfigMap), {
       ...{ synced, changed: (_key, now) => this.#live.lastGoodChanged(now?.data[lastGoodKey]) },
     });
+    this.#quarantine = cluster.informer(resources.configMaps, named(quarantineConfigMap), {
+      ...{ synced, changed: (_key, now) => options.quarantine.set(now?.data ?? {}) },
+    });
     this.#live = new LiveConfig({
       parse: parseConfig,
       holdings: { services: () => this.#serviceKeys(), addresses: (service) => this.#addresses(service) },
@@ -113,7 +121,7 @@ export class Sources implements Disposable {
   }
 
   get #informers(): readonly (Disposable & { start(): void })[] {
-    return [this.#configMap, this.#status, this.#services, this.#endpoints, this.#nodes];
+    return [this.#configMap, this.#status, this.#quarantine, this.#services, this.#endpoints, this.#nodes];
   }
 
   get #notSeen(): readonly string[] {
@@ -124,6 +132,7 @@ export class Sources implements Disposable {
       { what: "Nodes", synced: this.#nodes.synced },
       { what: `ConfigMap ${namespace}/${configMap}`, synced: this.#configMap.synced },
       { what: `ConfigMap ${namespace}/${statusConfigMap}`, synced: this.#status.synced },
+      { what: `ConfigMap ${namespace}/${quarantineConfigMap}`, synced: this.#quarantine.synced },
     ];
     return needed.filter(({ synced }) => !synced).map(({ what }) => what);
   }
@@ -131,6 +140,11 @@ export class Sources implements Disposable {
   /** Those of the configuration in force. */
   get pools(): readonly Pool[] {
     return this.#live.state.inForce?.config.pools ?? [];
+  }
+
+  /** Globs for the interfaces that an address is for, by its pool. */
+  interfaces(address: Address): readonly string[] {
+    return this.#live.state.inForce?.pools.find(address)?.interfaces ?? [];
   }
 
   /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before everything has been seen. */

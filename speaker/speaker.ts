@@ -24,6 +24,8 @@ import {
   StickyOwners,
 } from "#pkg/placement";
 import { BgpReaches } from "./bgp-reaches.ts";
+import { FirstOwner } from "./first-owner.ts";
+import type { GuardedAnnouncement } from "./guard.ts";
 import type { Exchange } from "./members.ts";
 import { NodeTable } from "./node-table.ts";
 import { describeObstacle, isObstacle, type Obstacle } from "./obstacle.ts";
@@ -33,8 +35,7 @@ import { ServiceTable } from "./service-table.ts";
 
 /** What puts addresses on the wire. Both calls may be repeated; the last one counts. */
 export interface Announcer {
-  /** `interfaces` are globs for names (see `pkg/glob`); none means all. */
-  announce(address: Address, on: { readonly interfaces: readonly string[] }): void;
+  announce(address: Address, on: GuardedAnnouncement): void;
   withdraw(address: Address): void;
   /** Others may have announced it too: tells everyone once more. */
   announceAgain(address: Address): void;
@@ -110,6 +111,7 @@ export class Speaker {
   readonly #reaches: BgpReaches;
   readonly #dirty = new Map<string, Address>(); // text -> address to place again
   readonly #untold = new Set<string>(); // service keys to report on
+  readonly #firstOwner = new FirstOwner();
   readonly #placements = new Map<string, AddressPlacement>(); // address -> where it is announced
   readonly #contested = new Set<string>(); // addresses that this node has and another claims
   readonly #announcements = new Map<string, Announcement>(); // service key -> what this node announces
@@ -132,6 +134,8 @@ export class Speaker {
   /** Until now the state was still arriving and nothing was announced; from now on it is whole. */
   start(): void {
     this.#started = true;
+    for (const service of this.#table.services())
+      for (const address of this.#table.addresses(service)) this.#firstOwner.wasThere(address.toString());
     this.#exchange?.reports.takePart();
     this.interfacesChanged();
     this.#nodesChanged();
@@ -216,6 +220,16 @@ export class Speaker {
     for (const placement of this.#placements.values()) if (this.#announces(placement)) yield placement;
   }
 
+  /** Where an address is placed that a Service has. */
+  placement(address: Address): AddressPlacement | undefined {
+    return this.#placements.get(address.toString());
+  }
+
+  /** The Service as the API has it. */
+  service(key: string): Service | undefined {
+    return this.#table.service(key);
+  }
+
   /** The Services with this address in their status. */
   holders(address: Address): readonly Holder[] {
     return this.#table.holders(address);
@@ -258,7 +272,8 @@ export class Speaker {
     bgp.setRoutes(address, byBgp?.routes ?? []);
     if (holders.length === 0) this.#placements.delete(key);
     else this.#placements.set(key, now);
-    if (now.owner === node && pool !== undefined) layer2.announce(address, pool);
+    const isFirst = this.#firstOwner.placed(key, { held: holders.length > 0, owned: now.owner !== undefined });
+    if (now.owner === node && pool !== undefined) layer2.announce(address, { ...pool, isFirst });
     if (now.owner !== node && before?.owner === node) layer2.withdraw(address);
     this.#claim(now, pool);
     if (now.owner !== before?.owner) for (const follower of followers(address, holders)) this.#touch([follower]);

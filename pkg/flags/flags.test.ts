@@ -7,8 +7,9 @@ const flags = {
   namespace: flag.text({ help: "where the ConfigMap is", env: "METALLB_NAMESPACE" }),
   "log-level": flag.choice({ help: "how much is logged", fallback: "info", choices: ["info", "warn"] as const }),
   "disable-epslices": flag.boolean({ help: "read Endpoints instead of EndpointSlices" }),
+  refresh: flag.duration({ help: "how often", fallback: "60s" }),
 };
-const defaults = { port: 7472, namespace: "", "log-level": "info", "disable-epslices": false };
+const defaults = { refresh: 60_000, port: 7472, namespace: "", "log-level": "info", "disable-epslices": false };
 
 const accepted: { name: string; args: string[]; env?: Record<string, string>; want: object }[] = [
   { name: "nothing gives the defaults", args: [], want: {} },
@@ -34,6 +35,8 @@ const accepted: { name: string; args: string[]; env?: Record<string, string>; wa
     env: { METALLB_NAMESPACE: "lb" },
     want: { namespace: "x" },
   },
+  { name: "a time in several units", args: ["--refresh=1h1m30s500ms"], want: { refresh: 3_690_500 } },
+  { name: "a time of nothing", args: ["--refresh", "0"], want: { refresh: 0 } },
   { name: "an empty environment variable is unset", args: [], env: { METALLB_NAMESPACE: "" }, want: {} },
 ];
 for (const { name, args, env, want } of accepted) {
@@ -54,6 +57,11 @@ const refused: { name: string; args: string[]; message: string }[] = [
   },
   { name: "a number that is none", args: ["--port=7e3"], message: 'flag --port is "7e3", wanted a whole number from 1 to 65535' },
   { name: "a choice that is none", args: ["--log-level=loud"], message: 'flag --log-level is "loud", wanted one of: info, warn' },
+  ...["", "60", "-1s", "1s1m", "1.5s", "s"].map((text) => ({
+    name: `a time that is none: ${text || "nothing"}`,
+    args: [`--refresh=${text}`],
+    message: `flag --refresh is "${text}", wanted a time such as 500ms, 90s, 1m30s or 2h, or 0`,
+  })),
   {
     name: "a boolean that is none",
     args: ["--disable-epslices=maybe"],
@@ -73,5 +81,6 @@ test("help lists every flag with its default and its environment variable", () =
   assert.match(text, /^ingot-test: does things\n/);
   for (const name of Object.keys(flags)) assert.match(text, new RegExp(`--${name}\\b`));
   assert.match(text, /default: 7472/);
+  assert.match(text, /--refresh TIME\n.*default: 60s/);
   assert.match(text, /environment: METALLB_NAMESPACE/);
 });

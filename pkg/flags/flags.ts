@@ -4,6 +4,8 @@ export interface Flag<T> {
   /** The environment variable that gives the default; the command line wins over it. */
   readonly env: string | undefined;
   readonly fallback: T;
+  /** The fallback as people write it, where that is another text. */
+  readonly standard?: string;
   /** A boolean flag needs no value. */
   readonly isBoolean: boolean;
   /** @returns the value, or undefined when the text is not one; `expects` says what would be */
@@ -40,11 +42,25 @@ export const flag = {
     ...{ help, env, fallback: false, isBoolean: true, expects: "true or false" },
     read: (text) => booleans[text],
   }),
+  /** In milliseconds. The fallback is text, as the value. */
+  duration: ({ help, env, fallback }: Common & { fallback: string }): Flag<number> => ({
+    ...{ help, env, fallback: readDuration(fallback) ?? 0, standard: fallback, isBoolean: false },
+    ...{ expects: "a time such as 500ms, 90s, 1m30s or 2h, or 0", read: readDuration },
+  }),
   choice: <T extends string>({ help, env, fallback, choices }: Common & { fallback: T; choices: readonly T[] }): Flag<T> => ({
     ...{ help, env, fallback, isBoolean: false, expects: `one of: ${choices.join(", ")}` },
     read: (text) => choices.find((choice) => choice === text),
   }),
 };
+
+/** As Go's time.ParseDuration reads the ones that people write, in milliseconds. */
+function readDuration(text: string): number | undefined {
+  if (text === "0") return 0;
+  const [, ...parts] = /^(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?(?:(\d{1,6})ms)?$/.exec(text) ?? [];
+  if (text === "" || parts.length === 0) return undefined;
+  const [hours, minutes, seconds, milliseconds] = parts.map((part) => Number(part ?? 0));
+  return (((hours ?? 0) * 60 + (minutes ?? 0)) * 60 + (seconds ?? 0)) * 1000 + (milliseconds ?? 0);
+}
 
 // What Go's strconv.ParseBool accepts.
 const booleans: Readonly<Record<string, boolean>> = {
@@ -84,12 +100,18 @@ export function parseFlags<S extends FlagSet>(
 }
 
 function helpText(usage: string, flags: FlagSet): string {
-  const rows = Object.entries(flags).map(([name, { help, env, fallback, isBoolean, expects }]) => {
-    const value = isBoolean ? "" : expects === "text" ? " TEXT" : expects.startsWith("one of") ? " NAME" : " NUMBER";
+  const rows = Object.entries(flags).map(([name, { help, env, fallback, standard: text, isBoolean, expects }]) => {
+    const value = isBoolean ? "" : ` ${placeholder(expects)}`;
     const from = env === undefined ? "" : `; environment: ${env}`;
-    const standard = fallback === "" || isBoolean ? "" : `; default: ${fallback}`;
+    const standard = fallback === "" || isBoolean ? "" : `; default: ${text ?? fallback}`;
     const allowed = expects.startsWith("one of") ? `; ${expects}` : "";
     return `  --${name}${value}\n        ${help}${allowed}${standard}${from}`;
   });
   return `${usage}\n\nFlags:\n${rows.join("\n")}\n`;
+}
+
+function placeholder(expects: string): string {
+  if (expects === "text") return "TEXT";
+  if (expects.startsWith("one of")) return "NAME";
+  return expects.startsWith("a time") ? "TIME" : "NUMBER";
 }

@@ -1,0 +1,86 @@
+import type { Service } from "#pkg/k8s";
+import type { Log } from "#pkg/log";
+import type { Address } from "#pkg/net";
+import type { Conflict } from "./guard.ts";
+
+export interface ConflictReportsOptions {
+  /** This node's name. */
+  readonly node: string;
+  readonly active: () => readonly string[];
+  /** Those with the address in their status. */
+  readonly services: (address: Address) => readonly Service[];
+  readonly record: (service: Service, type: "Normal" | "Warning", reason: string, message: string) => void;
+  readonly log: Log;
+}
+
+/** Tells of other machines that have an address of ours: the log, and the owner of each Service on it. */
+export class ConflictReports {
+  readonly #options: ConflictReportsOptions;
+
+  constructor(options: ConflictReportsOptions) {
+    this.#options = options;
+  }
+
+  began(conflict: Conflict): void {
+    const { log } = this.#options;
+    const message = this.#describe(conflict);
+    log.warn("another machine has an address of this node", { event: "addressConflict", ...fields(conflict), warning: message });
+    this.#record(conflict, "Warning", "addressConflict", message);
+  }
+
+  ended(conflict: Conflict): void {
+    this.#options.log.info("another machine no longer has an address of this node", {
+      event: "addressConflictEnded",
+      ...fields(conflict),
+    });
+    const who = conflict.node === undefined ? "host" : `node "${conflict.node}",`;
+    this.#record(conflict, "Normal", "addressConflictEnded", `${who} ${conflict.mac} no longer claims ${conflict.address}`);
+  }
+
+  /** The address is not announced, because a host answered before it was. */
+  occupied(conflict: Conflict): void {
+    const { node, log } = this.#options;
+    const message =
+      `${conflict.address} is not announced: a host, ${conflict.mac}, answers for it on ${conflict.interface} of node "${node}"; ` +
+      "give that host another address";
+    log.warn("address is not announced, another host has it", { event: "addressOccupied", ...fields(conflict) });
+    this.#record(conflict, "Warning", "addressOccupied", message);
+  }
+
+  /** A host that asks first takes no for an answer: nothing is wrong, but who wonders about it finds it here. */
+  wanted(conflict: Conflict): void {
+    this.#options.log.debug("a host asked whether an address of this node is free", {
+      event: "addressWanted",
+      ...fields(conflict),
+    });
+  }
+
+  #describe({ address, mac, node: other, interface: name, ownMac, followed }: Conflict): string {
+    const { node, active } = this.#options;
+    const here = `node "${node}" (${ownMac} on ${name})`;
+    if (other === undefined)
+      return (
+        `a host that is no speaker, ${mac}, uses ${address} too, which ${here} announces: clients may reach either; ` +
+        "give that host another address, or the Service"
+      );
+    const who = followed ? `${here} leaves it to node "${other}" (${mac})` : `${here} keeps it, not node "${other}" (${mac})`;
+    const why = active().includes(other)
+      ? "they see the cluster differently: compare the logs of both"
+      : "they are cut off from one another: let UDP and TCP of the speakers' ring (port 7946) pass between the nodes";
+    return `two nodes announce ${address}, and ${who}; ${why}`;
+  }
+
+  #record({ address }: Conflict, type: "Normal" | "Warning", reason: string, message: string): void {
+    for (const service of this.#options.services(address)) this.#options.record(service, type, reason, message);
+  }
+}
+
+/** For people and programs: `/v1/conflicts`. */
+export function describeConflict({ address, mac, node, interface: name, ownMac, followed }: Conflict) {
+  const other = { mac, ...(node !== undefined && { node }) };
+  return { address: address.toString(), other, ownMac, interface: name, owner: followed ? "other" : "self" };
+}
+
+function fields({ address, mac, node, interface: name, ownMac, followed }: Conflict): Record<string, unknown> {
+  return { ip: address, mac, ownMac, interface: name, ...(node !== undefined && { node, owner: followed ? "other" : "self" }) };
+}
