@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { DemoNode } from "#e2e/demo-cluster";
+import { waitFor } from "#e2e/lab";
+import { type RouterKind, routerRefusal } from "#e2e/routers";
+import { BgpNetwork, established, nodeAsn, type PlacedRouter, routesFrom, routesTo } from "./bgp-network.ts";
+import { metric } from "./observe.ts";
+
+const kinds: readonly RouterKind[] = ["frr", "bird", "gobgp", "openbgpd"];
+const routerAsn = 65010;
+const holdTimeSeconds = 3;
+
+suite("either end of a session restarts, stands still or goes away", { skip: await routerRefusal(...kinds) }, () => {
+  let network: BgpNetwork;
+  let node: DemoNode;
+  const routers: PlacedRouter[] = [];
+
+  before(async () => {
+    network = await BgpNetwork.start({ nodes: 1 });
+    [node] = network.cluster.nodes as [DemoNode];
+    for (const [index, kind] of kinds.entries()) {
+      const neighbours = [{ address: node.addresses[0], asn: nodeAsn, holdTimeSeconds }];
+      routers.push(await network.router(kind, index + 1, { asn: routerAsn, neighbours }));
+    }
+    const peers = routers.map(
+      ({ v4 }) => `- {my-asn: ${nodeAsn}, peer-asn: ${routerAsn}, peer-address: ${v4}, hold-time: ${holdTimeSeconds}s}\n`,
+    );
+    await network.cluster.configure(`peers:
+${peers.join("")}address-pools:
+- {name: main, protocol: bgp, avoid-buggy-ips: true, addresses: [198.51.100.0/24]}
+`);
+    for (const placed of routers) await established(placed);
+  });
+  after(() => network[Symbol.asyncDispose]());
+
+  const up = ({ v4 }: PlacedRouter) => metric(node.speaker, "metallb_bgp_session_up", { peer: `${v4}:179` });
+
+  /** Whether each router has had a route to the prefix from the node at every moment since. */
+  function watch(prefix: string) {
+    const gaps: string[] = [];
+    let samples = 0;
+    let stopped = false;
+    const watchers = routers.map(async (placed) => {
+      while (!stopped) {
+        samples++;
+        if (!(await routesTo(placed, prefix)).has(node.addresses[0])) gaps.push(placed.router.kind);
+        await sleep(10);
+      }
+    });
+    const kernels = Promise.all(
+      routers.slice(0, 2).map(({ host }) => host.spawn(`monitor-${host.name}`, ["ip", "monitor", "route"])),
+    );
+    return {
+      async stop(): Promise<void> {
+        stopped = true;
+        await Promise.all(watchers);
+        assert.deepEqual(gaps, [], `of ${samples} samples`);
+        for (const monitor of await kernels) {
+          await monitor.stop();
+          assert.deepEqual(
+            monitor.lines.filter((line) => line.startsWith(`Deleted ${prefix.replace("/32", "")} `)),
+            [],
+            "the kernel forwards all the time",
+          );
+        }
+      },
+    };
+  }
+
+  // First, and before a new speaker: each end of a session makes it wait longer before the next.
+  test("a router that is killed or stopped hears everything when it is back", async () => {
+    const service = await network.cluster.expose("again", ["node1"]);
+    const prefix = `${await service.address()}/32`;
+    for (const placed of routers) await routesFrom(placed, prefix, [node.addresses[0]]);
+    for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+      await Promise.all(routers.map(({ router }) => router.stop(signal)));
+      for (const placed of routers)
+        await waitFor(`the end of the session with ${placed.router.kind}`, async () => (await up(placed)) === 0);
+      for (const { router } of routers) await router.start();
+      for (const placed of routers) await routesFrom(placed, prefix, [node.addresses[0]]);
+    }
+    await service.delete();
+  });
+
+  test("no router loses a route while a speaker is killed and started again, and what has gone meanwhile goes then", async () => {
+    const [kept, gone] = [await network.cluster.expose("kept", ["node1"]), await network.cluster.expose("gone", ["node1"])];
+    const [prefix, goner] = [`${await kept.address()}/32`, `${await gone.address()}/32`];
+    for (const placed of routers) for (const each of [prefix, goner]) await routesFrom(placed, each, [node.addresses[0]]);
+    const watching = watch(prefix);
+    node.speaker.process.kill("SIGKILL");
+    await node.speaker.process.exited;
+    for (const placed of routers)
+      await waitFor(`${placed.router.kind} to keep the route for later`, async () => {
+        return (await routesTo(placed, prefix)).get(node.addresses[0])?.stale;
+      });
+    await gone.delete();
+    await node.speaker.start();
+    for (const placed of routers)
+      await waitFor(
+        `${placed.router.kind} to have heard the route again`,
+        async () => (await routesTo(placed, prefix)).get(node.addresses[0])?.stale === false,
+        { timeout: 60_000 },
+      );
+    for (const placed of routers) await routesFrom(placed, goner, []);
+    await watching.stop();
+    await kept.delete();
+    for (const placed of routers) await routesFrom(placed, prefix, []);
+  });
+
+  test("a router that stands still is given up when the hold time is over, alone, and heard again", async () => {
+    const service = await network.cluster.expose("patient", ["node1"]);
+    const prefix = `${await service.address()}/32`;
+    for (const placed of routers) await routesFrom(placed, prefix, [node.addresses[0]]);
+    const [one, ...others] = routers as [PlacedRouter, ...PlacedRouter[]];
+    const givenUp = (placed: PlacedRouter) =>
+      waitFor(`the session with ${placed.router.kind} to be given up`, async () => (await up(placed)) === 0);
+    one.router.freeze();
+    await givenUp(one);
+    for (const other of others) assert.equal(await up(other), 1, `${other.router.kind} has nothing to do with it`);
+    for (const { router } of others) router.freeze();
+    for (const other of others) await givenUp(other);
+    for (const { router } of routers) router.thaw();
+    for (const placed of routers) {
+      await waitFor(`the session with ${placed.router.kind}`, async () => (await up(placed)) === 1, { timeout: 60_000 });
+      await routesFrom(placed, prefix, [node.addresses[0]]);
+    }
+    await service.delete();
+  });
+
+  test("a router that asks for everything again is told again", async () => {
+    const service = await network.cluster.expose("asked", ["node1"]);
+    const prefix = `${await service.address()}/32`;
+    for (const placed of routers.filter(({ router }) => router.kind !== "gobgp")) {
+      await routesFrom(placed, prefix, [node.addresses[0]]);
+      const before = await metric(node.speaker, "metallb_bgp_updates_total", { peer: `${placed.v4}:179` });
+      await placed.router.refresh(node.addresses[0]);
+      await waitFor(`${placed.router.kind} to be told again`, async () => {
+        const now = await metric(node.speaker, "metallb_bgp_updates_total", { peer: `${placed.v4}:179` });
+        return (now ?? 0) > (before ?? 0);
+      });
+    }
+    await service.delete();
+  });
+});

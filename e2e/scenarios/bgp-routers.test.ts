@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import { type Route, type RouterKind, routerRefusal } from "#e2e/routers";
+import { BgpNetwork, established, linkLocalOf, nodeAsn, type PlacedRouter, routesFrom } from "./bgp-network.ts";
+
+const kinds: readonly RouterKind[] = ["frr", "bird", "gobgp", "openbgpd"];
+
+/** Of four octets for the first of them, so that it is the node that has the smaller one. */
+const asnOf = (index: number): number => (index === 0 ? 4_200_000_001 : 65_010 + index);
+
+const advertisements = `
+  bgp-advertisements:
+  - localpref: 150
+    med: 20
+    communities: [mine, no-export, "large:65001:1:2"]
+  - aggregation-length: 24
+    aggregation-length-v6: 64
+    as-path-prepend: 2`;
+
+/** Four kinds of routers, each with an iBGP session over IPv4 with a password, one of eBGP over IPv6, and one over link-local addresses. */
+suite("four kinds of routers hear of an address", { skip: await routerRefusal(...kinds) }, () => {
+  let network: BgpNetwork;
+  const routers: PlacedRouter[] = [];
+  let own: { readonly v4: string; readonly v6: string; readonly linkLocal: string };
+
+  before(async () => {
+    network = await BgpNetwork.start({ nodes: 1 });
+    const [node] = network.cluster.nodes;
+    assert.ok(node);
+    const [v4, v6] = node.addresses;
+    own = { v4, v6, linkLocal: await linkLocalOf(node) };
+    const families = ["IPv4", "IPv6"] as const;
+    for (const [index, kind] of kinds.entries()) {
+      const asn = asnOf(index);
+      // Without IPv6 next hops for IPv4 there is nothing for IPv4 in a session of link-local addresses.
+      const unnumbered = kind === "frr" || kind === "bird" ? ({ families, extendedNextHop: true } as const) : {};
+      routers.push(
+        await network.router(kind, index + 1, {
+          asn,
+          neighbours: [
+            { address: v4, asn, families, password: "correct-horse" },
+            { address: v6, asn: nodeAsn, families, ttlSecurityHops: 1 },
+            { address: `${own.linkLocal}%eth0`, asn: nodeAsn, ...unnumbered },
+          ],
+        }),
+      );
+    }
+    const peers = routers.map(
+      ({ v4, v6, linkLocal }, index) => `
+- {name: v4-${index}, my-asn: ${asnOf(index)}, peer-asn: ${asnOf(index)}, peer-address: ${v4}, password: correct-horse}
+- {name: v6-${index}, my-asn: ${nodeAsn}, peer-asn: ${asnOf(index)}, peer-address: "${v6}", ttl-security: 1}
+- {name: ll-${index}, my-asn: ${nodeAsn}, peer-asn: ${asnOf(index)}, peer-address: "${linkLocal}", interface: eth0}`,
+    );
+    await network.cluster.configure(`bgp-communities: {mine: "65001:7"}
+peers:${peers.join("")}
+address-pools:
+- name: main
+  protocol: bgp
+  avoid-buggy-ips: true
+  addresses: [198.51.100.0/24, "2001:db8:1::/64"]${advertisements}
+`);
+    await network.cluster.expose("web", ["node1"], { families: ["IPv4", "IPv6"] });
+  });
+  after(() => network[Symbol.asyncDispose]());
+
+  for (const [index, kind] of kinds.entries())
+    test(`${kind}: every session is up, and carries what the configuration says`, async () => {
+      const placed = routers[index] as PlacedRouter;
+      await established(placed);
+      const linkLocal = `${own.linkLocal}%eth0`;
+      const all = [own.v4, own.v6, linkLocal];
+      const unnumbered4 = kind === "frr" || kind === "bird" ? all : [own.v4, own.v6];
+      const v4 = await routesFrom(placed, "198.51.100.1/32", unnumbered4);
+      const v6 = await routesFrom(placed, "2001:db8:1::/128", all);
+      const told = (route: Route | undefined) => {
+        assert.ok(route);
+        const { asPath, origin, med, communities, largeCommunities, stale } = route;
+        return { asPath, origin, med, communities: communities.toSorted(), largeCommunities, stale };
+      };
+      const both = { communities: ["65001:7", "65535:65281"], largeCommunities: ["65001:1:2"], origin: "incomplete", med: 20 };
+      for (const routes of [v4, v6]) {
+        assert.deepEqual(told(routes.get(own.v4)), { ...both, asPath: [], stale: false });
+        assert.equal(routes.get(own.v4)?.localPref, 150, "iBGP carries it");
+        assert.deepEqual(told(routes.get(own.v6)), { ...both, asPath: [nodeAsn], stale: false });
+        assert.notEqual(routes.get(own.v6)?.localPref, 150, "eBGP does not");
+      }
+      assert.deepEqual(told(v6.get(linkLocal)), { ...both, asPath: [nodeAsn], stale: false });
+      assert.deepEqual(v4.get(own.v4)?.nextHops, [own.v4]);
+      assert.deepEqual(v4.get(own.v6)?.nextHops, [own.v4]);
+      assert.equal(v6.get(own.v4)?.nextHops[0], own.v6);
+      assert.equal(v6.get(own.v6)?.nextHops[0], own.v6);
+
+      const wide4 = await routesFrom(placed, "198.51.100.0/24", unnumbered4);
+      const wide6 = await routesFrom(placed, "2001:db8:1::/64", all);
+      for (const routes of [wide4, wide6]) {
+        assert.deepEqual(told(routes.get(own.v4)), {
+          ...both,
+          asPath: [],
+          stale: false,
+          med: undefined,
+          communities: [],
+          largeCommunities: [],
+        });
+        assert.deepEqual(routes.get(own.v6)?.asPath, [nodeAsn, nodeAsn, nodeAsn]);
+      }
+    });
+});

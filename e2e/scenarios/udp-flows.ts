@@ -1,0 +1,51 @@
+/**
+ * A client of a UDP Service whose Pods echo: `udp-flows.ts ADDRESS PORT`. Sends a packet every 2 ms, in turn from 64 ports, so that a
+ * router that shares out flows uses all its ways. Prints `answered` at the first answer and, on SIGTERM, a line of JSON.
+ */
+import { createSocket } from "node:dgram";
+import { isIPv6 } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export interface Flows {
+  readonly sent: number;
+  /** The numbers of packets that were not answered. */
+  readonly lost: readonly number[];
+  /** How many answers came from Pods of each node. */
+  readonly nodes: Readonly<Record<string, number>>;
+}
+
+const flows = 64;
+const everyMs = 2;
+const lateMs = 500;
+
+if (import.meta.main) {
+  const [address = "", port] = process.argv.slice(2);
+  const unanswered = new Set<number>();
+  const nodes: Record<string, number> = {};
+  let sent = 0;
+  let stopped = false;
+  process.once("SIGTERM", () => {
+    stopped = true;
+  });
+  const sockets = Array.from({ length: flows }, () => {
+    const socket = createSocket(isIPv6(address) ? "udp6" : "udp4");
+    socket.on("message", (data) => {
+      const [, node = "", number] = / on (\S+) (\d+)$/.exec(data.toString()) ?? [];
+      unanswered.delete(Number(number));
+      if (Object.keys(nodes).length === 0) console.log("answered");
+      nodes[node] = (nodes[node] ?? 0) + 1;
+    });
+    return socket;
+  });
+  const started = performance.now();
+  while (!stopped) {
+    for (; sent * everyMs < performance.now() - started; sent++) {
+      unanswered.add(sent);
+      sockets[sent % flows]?.send(`${sent}`, Number(port), address, () => {}); // What cannot be sent is not answered either.
+    }
+    await sleep(1);
+  }
+  await sleep(lateMs);
+  console.log(JSON.stringify({ sent, lost: [...unanswered], nodes } satisfies Flows));
+  for (const socket of sockets) socket.close();
+}
