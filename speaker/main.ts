@@ -105,6 +105,7 @@ await runDaemon({
       ...{ node, layer2: guard, bgp, log },
       active,
       exchange: () => members.exchange,
+      later: (delay, fn) => clock.schedule("patience", clock.now() + delay, fn),
       interfaces: () => layer2.interfaces(),
       ignoreExcludeLabel: values["ignore-exclude-lb"],
       wake: () =>

@@ -169,9 +169,11 @@ export class RingMembers implements Members {
   }
 
   #tell(): void {
-    const { memberlist, reports } = this.#options;
+    const { memberlist, reports, heard } = this.#options;
     if (!this.#bound || this.#stopped) return;
     for (const { topic, payload } of reports.takeNews()) memberlist.broadcast(topic, payload);
+    const doubted = reports.takeDoubted();
+    if (doubted.length > 0) heard({ nodes: false, addresses: doubted });
   }
 
   /** It was cut off or stood still, and for itself it has owned its addresses all the while. */

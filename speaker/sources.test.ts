@@ -67,7 +67,7 @@ class Bench {
   readonly configured: string[] = []; // The addresses of the pools each time.
   readonly speaker = new Speaker({
     ...{ node: "node1", log: silentLog, active: () => this.members.active(), announced: () => {}, wake: () => {} },
-    ...{ exchange: () => undefined, interfaces: () => [] },
+    ...{ exchange: () => undefined, interfaces: () => [], later: () => {} },
     ...{ ignoreExcludeLabel: false, unannounced: () => {}, bgp: { setRoutes: () => {}, flush: () => {} } },
     layer2: {
       announce: (address) => this.wire.add(address.toString()),

@@ -65,6 +65,7 @@ class Bench {
       active: () => this.active,
       exchange: () => undefined,
       interfaces: () => [],
+      later: () => {},
       ignoreExcludeLabel: false,
       log: createLog("error"),
       wake: () => {

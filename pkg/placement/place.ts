@@ -57,6 +57,8 @@ export interface AddressPlacement extends Election {
   readonly address: Address;
   readonly pool: string | undefined;
   readonly protocol: Protocol | undefined;
+  /** The owner was not elected, so that the next election cannot start from it. */
+  readonly chosen?: boolean;
   readonly verdicts: ReadonlyMap<string, Verdict>; // service key -> what is true of it
 }
 
@@ -70,7 +72,7 @@ export function place(
   holders: readonly Holder[],
   nodes: PoolNodes | undefined,
   before?: AddressPlacement,
-  choose: Choose = (candidates, electionAddress) => elect(candidates, electionAddress, before),
+  choose?: Choose,
 ): AddressPlacement {
   const pool = nodes?.pool;
   const common = { address, electionAddress: electionAddress(address, holders), pool: pool?.name, protocol: pool?.protocol };
@@ -80,10 +82,12 @@ export function place(
   const within = eligibleFor(nodes, address);
   const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(holder, nodes, within)])); // service key -> nodes or refusal
   const candidates = agreed([...suitable.values()].flatMap((found) => ("reason" in found ? [] : [found])));
-  const owner = choose(candidates, common.electionAddress);
+  const { electionAddress: first } = common;
+  const chosen = choose !== undefined;
+  const owner = chosen ? choose(candidates, first) : elect(candidates, first, before?.chosen ? undefined : before);
   const verdicts = new Map<string, Verdict>();
   for (const [service, found] of suitable) verdicts.set(service, verdict(found, owner));
-  return { ...common, candidates, owner, verdicts };
+  return { ...common, candidates, owner, chosen, verdicts };
 }
 
 function verdict(found: readonly string[] | Refusal, owner: string | undefined): Verdict {

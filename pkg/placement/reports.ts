@@ -34,6 +34,7 @@ export class Reports {
   readonly #reaches = new Map<string, Reach>(); // node -> where it can answer; those that were asked for
   readonly #claims = new Claims();
   readonly #changedPages = new Set<string>(); // Of this node; not on the board yet.
+  #doubted: readonly Address[] = []; // Claimed by this node and others, when its doubt was told.
   #answers = false;
   #doubt = 0;
   #taking = false;
@@ -156,9 +157,15 @@ export class Reports {
     return this.#board.takeNews();
   }
 
+  /** Addresses whose claimants are to be compared anew since the last call, because this node has told its doubt. */
+  takeDoubted(): readonly Address[] {
+    const doubted = this.#doubted;
+    this.#doubted = [];
+    return doubted;
+  }
+
   /** All that is known of these nodes and of this one, to send to another. */
   state(nodes: Iterable<string>): Uint8Array {
-    this.#postPages();
     return this.#board.state(nodes);
   }
 
@@ -175,12 +182,18 @@ export class Reports {
     else this.#heads.set(writer, now);
     if (before?.answers !== now?.answers) return undefined;
     if (before?.doubt === now?.doubt) return [];
-    return [...this.#claims.by(writer)].filter((address) => this.#claims.of(address.toString()).length > 1);
+    return this.#contested(writer);
+  }
+
+  /** What a node claims that others claim as well. */
+  #contested(node: string): Address[] {
+    return [...this.#claims.by(node)].filter((address) => this.#claims.of(address.toString()).length > 1);
   }
 
   #postHead(): void {
     if (!this.#taking) return;
     const head = { answers: this.#answers, doubt: this.#doubt };
+    if (this.doubt(this.#node) !== this.#doubt) this.#doubted = this.#contested(this.#node);
     this.#heads.set(this.#node, head);
     this.#board.post(headKey, encodeHead(head));
   }

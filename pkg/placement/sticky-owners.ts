@@ -2,10 +2,15 @@ import type { Address } from "#pkg/net";
 import { compareRank, rank } from "./rank.ts";
 import type { Reports } from "./reports.ts";
 
+/** A node gives away what it has beyond so many shares. One that has outlived half of the others has just two. */
+const mostShares = 2;
+
 interface Unit {
   readonly address: Address;
   /** Those that take part. */
   readonly candidates: readonly string[];
+  /** There are others, which do not take part yet. */
+  readonly awaitsMore: boolean;
   readonly owner: string | undefined;
   readonly claimed: boolean;
 }
@@ -16,18 +21,18 @@ interface Unit {
  * the lowest rank. What nobody claims goes to the candidate of the lowest rank that has less than its share: n addresses in all, divided
  * by the address's candidates, rounded up. That depends on nothing but claims and candidates, so that all speakers that know the same
  * agree; and as long as the claims of one node are heard together, hearing of some changes nothing about the others. Nodes that come
- * back take nothing from the living, whatever those hold by then.
+ * back take nothing, but where most had been gone: a node gives away what it has beyond two shares.
  */
 export class StickyOwners {
   readonly #node: string;
-  readonly #reports: Pick<Reports, "claimants" | "takesPart" | "doubt" | "claim">;
+  readonly #reports: Pick<Reports, "claimants" | "takesPart" | "doubt" | "claim" | "release">;
   readonly #units = new Map<string, Unit>(); // address -> unit
   readonly #open = new Set<string>(); // Addresses that no candidate claims.
-  readonly #held = new Map<string, number>(); // node -> how many addresses it has by claims
+  readonly #held = new Map<string, Set<string>>(); // node -> addresses that it has by claims
   #taking = new WeakMap<readonly string[], readonly string[]>(); // candidates -> those that take part
 
   /** @param node this one, which claims what comes to it */
-  constructor(node: string, reports: Pick<Reports, "claimants" | "takesPart" | "doubt" | "claim">) {
+  constructor(node: string, reports: Pick<Reports, "claimants" | "takesPart" | "doubt" | "claim" | "release">) {
     this.#node = node;
     this.#reports = reports;
   }
@@ -37,42 +42,58 @@ export class StickyOwners {
     this.#taking = new WeakMap();
   }
 
-  /** @returns the owner; of what nobody claims the one that was chosen last, as long as it is a candidate, until `settle` */
-  place(address: Address, all: readonly string[]): string | undefined {
+  /**
+   * @param before who had the address until now, by this rule or another one
+   * @returns the owner; of what nobody claims the one that had it, as long as it is a candidate, until `settle`
+   */
+  place(address: Address, all: readonly string[], before: string | undefined): string | undefined {
     const key = address.toString();
-    const before = this.#units.get(key)?.owner;
+    const isNew = !this.#units.has(key);
     this.remove(address);
     if (all.length === 0) return undefined;
     const candidates = this.#takingPart(all);
+    if (isNew && before === this.#node && candidates.includes(before) && this.#strongest(key, candidates) === undefined)
+      this.#reports.claim(address); // It has been chosen by hash until now, and is not to move for staying.
     const claimant = this.#strongest(key, candidates);
-    const chosen = before !== undefined && candidates.includes(before) ? before : undefined;
-    this.#set(key, { address, candidates, owner: claimant ?? chosen, claimed: claimant !== undefined });
-    return claimant ?? chosen;
+    const owner = claimant ?? candidates.find((node) => node === before);
+    const awaitsMore = candidates.length < all.length;
+    this.#set(key, { address, candidates, awaitsMore, owner, claimed: claimant !== undefined });
+    return owner;
   }
 
   /** The address is placed by another rule, or not at all. */
   remove(address: Address): void {
     const key = address.toString();
     const unit = this.#units.get(key);
-    if (unit?.claimed) this.#count(unit.owner, -1);
+    if (unit?.owner !== undefined) this.#held.get(unit.owner)?.delete(key);
     this.#units.delete(key);
     this.#open.delete(key);
   }
 
-  /** The owner of an address that goes with another one: that one's owner where it may, else the candidate of the lowest rank. */
-  follow(first: Address, candidates: readonly string[]): string | undefined {
-    const owner = this.#units.get(first.toString())?.owner;
-    if (owner !== undefined && candidates.includes(owner)) return owner;
-    return this.#takingPart(candidates).toSorted((a, b) => compareRank(first.toString(), a, b))[0];
+  /**
+   * The owner of an address that goes with another one: that one's owner where it may, else the candidate of the lowest rank; undefined
+   * while that is not chosen.
+   */
+  follow(first: Address, all: readonly string[]): string | undefined {
+    const key = first.toString();
+    const unit = this.#units.get(key);
+    if (unit !== undefined && (unit.owner === undefined || all.includes(unit.owner))) return unit.owner;
+    return this.#takingPart(all).toSorted((a, b) => compareRank(key, a, b))[0];
   }
 
-  /** Chooses for all that nobody claims, and claims what comes to this node. @returns the addresses with another owner than before */
-  settle(): Address[] {
+  /**
+   * Gives away what is too much, chooses for all that nobody claims, and claims what comes to this node.
+   * @param patient leaves alone what another node has had, which is about to claim it, and what may go to nodes that are about to take part
+   * @returns the addresses with another owner than before
+   */
+  settle(patient: boolean): Address[] {
+    this.#giveAway();
     const units = [...this.#open].flatMap((key) => this.#units.get(key) ?? []);
     units.sort((a, b) => a.address.compare(b.address));
-    const held = new Map(this.#held);
+    const held = new Map([...this.#held].map(([node, { size }]) => [node, size]));
     const changed: Address[] = [];
     for (const unit of units) {
+      if (patient && (unit.owner === undefined ? unit.awaitsMore : unit.owner !== this.#node)) continue;
       const owner = this.#choose(unit, held);
       held.set(owner, (held.get(owner) ?? 0) + 1);
       if (owner !== unit.owner) changed.push(unit.address);
@@ -83,10 +104,25 @@ export class StickyOwners {
     return changed;
   }
 
+  /** What this node is meant to have least goes first. Others have room: they have less than one share on average. */
+  #giveAway(): void {
+    const own = this.#held.get(this.#node);
+    if (own === undefined) return;
+    const units = [...own].flatMap((key) => this.#units.get(key) ?? []);
+    const tooMany = units.filter(({ candidates }) => own.size > mostShares * this.#share(candidates));
+    if (tooMany.length === 0) return;
+    const ranked = tooMany.map((unit) => ({ unit, rank: rank(this.#node, unit.address.toString()) }));
+    for (const { unit } of ranked.sort((a, b) => b.rank - a.rank)) {
+      if (own.size <= mostShares * this.#share(unit.candidates)) continue;
+      this.#reports.release(unit.address);
+      this.#set(unit.address.toString(), { ...unit, claimed: false });
+    }
+  }
+
   /** There is one with less than its share: else they had more than there are. */
   #choose({ address, candidates }: Unit, held: ReadonlyMap<string, number>): string {
     const key = address.toString();
-    const share = Math.ceil(this.#units.size / candidates.length);
+    const share = this.#share(candidates);
     let best: { readonly node: string; readonly rank: number } | undefined;
     for (const node of candidates) {
       if ((held.get(node) ?? 0) >= share) continue;
@@ -97,23 +133,29 @@ export class StickyOwners {
     return best.node;
   }
 
+  #share(candidates: readonly string[]): number {
+    return Math.ceil(this.#units.size / candidates.length);
+  }
+
   #strongest(address: string, candidates: readonly string[]): string | undefined {
     const claimants = this.#reports.claimants(address).filter((node) => candidates.includes(node));
-    return claimants.sort((a, b) => this.#reports.doubt(a) - this.#reports.doubt(b) || compareRank(address, a, b))[0];
+    if (claimants.length < 2) return claimants[0];
+    const doubt = (node: string) => this.#reports.doubt(node);
+    return claimants.sort((a, b) => doubt(a) - doubt(b) || compareRank(address, a, b))[0];
   }
 
   #set(key: string, unit: Unit): void {
     const before = this.#units.get(key);
-    if (before?.claimed) this.#count(before.owner, -1);
+    if (before?.owner !== undefined) this.#held.get(before.owner)?.delete(key);
     this.#units.set(key, unit);
-    if (unit.claimed) {
-      this.#count(unit.owner, 1);
-      this.#open.delete(key);
-    } else this.#open.add(key);
-  }
-
-  #count(node: string | undefined, by: number): void {
-    if (node !== undefined) this.#held.set(node, (this.#held.get(node) ?? 0) + by);
+    if (!unit.claimed || unit.owner === undefined) {
+      this.#open.add(key);
+      return;
+    }
+    this.#open.delete(key);
+    const held = this.#held.get(unit.owner);
+    if (held === undefined) this.#held.set(unit.owner, new Set([key]));
+    else held.add(key);
   }
 
   /** Those that take part; where none does, one of them is about to. */

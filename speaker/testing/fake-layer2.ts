@@ -1,0 +1,35 @@
+import type { AnnounceOptions, AskOptions } from "#pkg/layer2";
+import type { Address } from "#pkg/net";
+
+/** What `Layer2` was asked to do, a line for each call that is to be seen on the wire. */
+export class FakeLayer2 {
+  readonly lines: string[] = [];
+
+  announce(address: Address, { interfaces = [] }: AnnounceOptions = {}): void {
+    this.lines.push(`announce ${address}${interfaces.length > 0 ? ` on ${interfaces}` : ""}`);
+  }
+
+  listen(address: Address): void {
+    this.lines.push(`listen ${address}`);
+  }
+
+  withdraw(address: Address): void {
+    this.lines.push(`withdraw ${address}`);
+  }
+
+  announceAgain(address?: Address): void {
+    this.lines.push(`announce again ${address ?? "all"}`);
+  }
+
+  defend(address: Address): void {
+    this.lines.push(`defend ${address}`);
+  }
+
+  ask(address: Address, { to = "all" }: AskOptions = {}): void {
+    this.lines.push(`ask ${to} for ${address}`);
+  }
+
+  take(): string[] {
+    return this.lines.splice(0);
+  }
+}

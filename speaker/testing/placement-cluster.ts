@@ -1,0 +1,311 @@
+import assert from "node:assert/strict";
+import { noticesVersion } from "#pkg/board";
+import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
+import { PoolIndex, parseConfig } from "#pkg/config";
+import type { EndpointSlice, Pod, Service } from "#pkg/k8s";
+import { resources } from "#pkg/k8s";
+import type { InterfaceState } from "#pkg/layer2";
+import { silentLog } from "#pkg/log";
+import {
+  type Effect,
+  type Member,
+  type MemberlistEvent,
+  type MemberView,
+  MetadataKey,
+  members,
+  nodeNameText,
+} from "#pkg/memberlist";
+import { type Changes, Reports } from "#pkg/placement";
+import { nameOf, Simulation } from "../../pkg/memberlist/testing/simulation.ts";
+import { RingMembers } from "../ring-members.ts";
+import { Speaker } from "../speaker.ts";
+import { FakeCluster } from "./fake-cluster.ts";
+
+export interface PlacementClusterOptions {
+  readonly seed: number;
+  /** Of packets, of 1. */
+  readonly loss?: number;
+  /** The text of `address-pools`. */
+  readonly pools: string;
+  /** Addresses of each Service, the first of which it is named for; all have ready endpoints everywhere. */
+  readonly services: readonly (readonly string[])[];
+}
+
+interface Life {
+  readonly members: RingMembers;
+  readonly speaker: Speaker;
+  readonly reports: Reports;
+  readonly wire: Set<string>;
+  readonly listeners: Set<(event: MemberlistEvent) => void>;
+}
+
+const exchangeMs = 20; // With all others, which happens at once.
+
+/** An address that was put on the wire by a node, or taken off. */
+export interface Move {
+  readonly at: Millis;
+  readonly node: number;
+  readonly address: string;
+  readonly on: boolean;
+}
+
+/**
+ * Speakers with their ring in simulated time: the ring's protocol, `RingMembers`, `Reports` and `Speaker` are the real ones; the API
+ * tells all of them the same at once. One seed always gives the same course of events.
+ */
+export class PlacementCluster {
+  readonly simulation: Simulation;
+  readonly moves: Move[] = [];
+  /** Octets of user messages that nodes made, each once however often it is passed on. */
+  octetsTold = 0;
+  readonly #options: PlacementClusterOptions;
+  readonly #random: Random;
+  readonly #lives = new Map<number, Life>(); // node -> its process
+  readonly #stalledUntil = new Map<number, Millis>();
+  readonly #interfaces = new Map<number, readonly InterfaceState[]>();
+  readonly #config;
+
+  constructor(options: PlacementClusterOptions) {
+    this.#options = options;
+    this.#random = seededRandom(options.seed + 1000);
+    this.simulation = new Simulation({
+      seed: options.seed,
+      loss: options.loss ?? 0,
+      onEffect: (node, effect) => this.#onEffect(node, effect),
+    });
+    const { config, problems } = parseConfig(`address-pools:\n${options.pools}`);
+    assert.ok(config, JSON.stringify(problems));
+    this.#config = { config, pools: new PoolIndex(config.pools) };
+  }
+
+  /** Starts these speakers, for the first time or again, and lets them meet. */
+  async start(...nodes: readonly number[]): Promise<void> {
+    for (const node of nodes) this.#begin(node, [...this.simulation.running, ...nodes]);
+    await this.pass(3000);
+  }
+
+  /** A member of another kind, which says nothing of itself. */
+  startStranger(node: number): void {
+    this.simulation.start(node);
+    this.simulation.join(
+      node,
+      this.simulation.running.filter((other) => other !== node),
+    );
+  }
+
+  kill(node: number): void {
+    this.simulation.kill(node);
+    this.#lives.delete(node);
+  }
+
+  /** Leaves in an orderly way, and ends when the others have had time to take over. */
+  async stop(node: number): Promise<void> {
+    const life = this.#life(node);
+    void life.members[Symbol.asyncDispose]();
+    await this.pass(1500);
+    this.kill(node);
+  }
+
+  stall(node: number, duration: Millis): void {
+    this.#stalledUntil.set(node, this.simulation.now + duration);
+    this.simulation.stall(node, duration);
+  }
+
+  setInterfaces(node: number, interfaces: readonly InterfaceState[]): void {
+    this.#interfaces.set(node, interfaces);
+    this.#lives.get(node)?.speaker.interfacesChanged();
+  }
+
+  /** Lets time pass, and what was promised be done between its steps. */
+  async pass(duration: Millis): Promise<void> {
+    const end = this.simulation.now + duration;
+    while (this.simulation.now < end) {
+      this.simulation.runFor(Math.min(10, end - this.simulation.now));
+      for (let i = 0; i < 5; i++) await Promise.resolve();
+    }
+  }
+
+  /** Who has each address on the wire. */
+  owners(): Map<string, number[]> {
+    const owners = new Map<string, number[]>(this.#options.services.flat().map((address) => [address, []]));
+    for (const [node, { wire }] of this.#lives) for (const address of wire) owners.get(address)?.push(node);
+    return owners;
+  }
+
+  /** The one that has each address. @throws {AssertionError} where it is not one */
+  owner(): Map<string, number> {
+    const entries = [...this.owners()].map(([address, nodes]) => {
+      assert.equal(
+        nodes.length,
+        1,
+        `${address} is at nodes ${nodes} (seed ${this.#options.seed}, ${this.simulation.describe()})`,
+      );
+      return [address, nodes[0] ?? -1] as const;
+    });
+    return new Map(entries);
+  }
+
+  /** How many addresses each node has. */
+  loads(): Map<number, number> {
+    return new Map([...this.#lives].map(([node, { wire }]) => [node, wire.size]));
+  }
+
+  reports(node: number): Reports {
+    return this.#life(node).reports;
+  }
+
+  speaker(node: number): Speaker {
+    return this.#life(node).speaker;
+  }
+
+  #life(node: number): Life {
+    const life = this.#lives.get(node);
+    if (life === undefined) throw new Error(`Cannot look at node ${node}: it does not run`);
+    return life;
+  }
+
+  /** @param known nodes whose Pods the API has */
+  #begin(node: number, known: readonly number[]): void {
+    const reports = new Reports(nameOf(node));
+    const cluster = new FakeCluster();
+    const listeners = new Set<(event: MemberlistEvent) => void>();
+    const wire = new Set<string>();
+    const views = () => members(this.simulation.ring(node)).map((member) => viewOf(member, node));
+    const run = (at: Millis, fn: () => void) => this.#at(node, life, at, fn);
+    const clock: Clock = {
+      now: () => this.simulation.now,
+      schedule: (_name, at, fn) => {
+        const timer = new AbortController();
+        run(at, () => timer.signal.aborted || fn());
+        return { [Symbol.dispose]: () => timer.abort() };
+      },
+    };
+    const speaker: Speaker = new Speaker({
+      node: nameOf(node),
+      layer2: {
+        announce: (address) => this.#move(node, wire, address.toString(), true),
+        withdraw: (address) => this.#move(node, wire, address.toString(), false),
+        announceAgain: () => {},
+      },
+      bgp: { setRoutes: () => {}, flush: () => {} },
+      active: () => ring.active(),
+      exchange: () => ring.exchange,
+      later: (delay, fn) => run(this.simulation.now + delay, fn),
+      interfaces: () => this.#interfaces.get(node) ?? [ethernet("eth0", [])],
+      ignoreExcludeLabel: false,
+      log: silentLog,
+      wake: () => run(this.simulation.now + this.#random(), () => speaker.reconcile()),
+      announced: () => {},
+      unannounced: () => {},
+    });
+    let started = false;
+    const ring: RingMembers = new RingMembers({
+      memberlist: {
+        start: async () => {},
+        join: async () => {
+          const others = this.simulation.running.filter((other) => other !== node);
+          this.simulation.join(node, others);
+          const { promise, resolve } = Promise.withResolvers<void>();
+          run(this.simulation.now + exchangeMs, resolve);
+          await promise;
+          return { joined: others.length, failures: [] };
+        },
+        leave: async () => {
+          this.simulation.leave(node);
+          return true;
+        },
+        broadcast: (topic, payload) => {
+          this.octetsTold += payload.length;
+          this.simulation.broadcast(node, topic, payload);
+        },
+        members: views,
+        timing: "fast",
+        onEvent: (listener) => {
+          listeners.add(listener);
+          return { [Symbol.dispose]: () => void listeners.delete(listener) };
+        },
+        [Symbol.asyncDispose]: async () => {},
+      },
+      ...{ reports, cluster, namespace: "n", labels: "l", node: nameOf(node), log: silentLog, clock, random: this.#random },
+      heard: (changes: Changes) => speaker.heard(changes),
+      changed: () => {
+        speaker.membersChanged();
+        if (started || !ring.synced) return;
+        started = true;
+        speaker.start();
+      },
+      reclaim: () => speaker.reclaim(),
+    });
+    const life: Life = { members: ring, speaker, reports, wire, listeners };
+    this.#lives.set(node, life);
+    this.simulation.start(node, {
+      metadata: new Map([[MetadataKey.notices, Uint8Array.of(noticesVersion)]]),
+      userState: () => reports.state(views().map(({ name }) => name)),
+    });
+    speaker.setConfig(this.#config);
+    for (const addresses of this.#options.services) this.#serve(speaker, addresses);
+    ring.start();
+    cluster.of(resources.pods).synced = true;
+    cluster.of(resources.pods).see(...podsOf(known));
+  }
+
+  #serve(speaker: Speaker, ingress: readonly string[]): void {
+    const [name = ""] = ingress;
+    const meta = { key: `default/${name}`, namespace: "default", name, uid: name, resourceVersion: "1" };
+    const service: Service = {
+      ...{ ...meta, annotations: {}, type: "LoadBalancer", loadBalancerClass: undefined, clusterIPs: ["10.96.0.1"], ports: [] },
+      ...{ selector: {}, externalTrafficPolicy: "Cluster", loadBalancerIP: "", ingress },
+    };
+    const slice: EndpointSlice = {
+      ...meta,
+      key: `${meta.key}-1`,
+      service: meta.key,
+      endpoints: [{ nodeName: "any", ready: true }],
+    };
+    speaker.setService(service.key, service);
+    speaker.setEndpoints(slice.key, slice, undefined);
+  }
+
+  #move(node: number, wire: Set<string>, address: string, on: boolean): void {
+    if (wire.has(address) === on) return;
+    if (on) wire.add(address);
+    else wire.delete(address);
+    this.moves.push({ at: this.simulation.now, node, address, on });
+  }
+
+  /** Runs `fn` in the process, when that does not stand still, unless it has ended by then. */
+  #at(node: number, life: Life, at: Millis, fn: () => void): void {
+    const until = this.#stalledUntil.get(node) ?? 0;
+    this.simulation.schedule(Math.max(at, until, this.simulation.now), () => {
+      if (this.#lives.get(node) !== life) return;
+      if (this.simulation.now < (this.#stalledUntil.get(node) ?? 0)) this.#at(node, life, at, fn);
+      else fn();
+    });
+  }
+
+  #onEffect(node: number, effect: Effect): void {
+    const listeners = this.#lives.get(node)?.listeners ?? [];
+    for (const listener of listeners) {
+      if (effect.type === "user") listener(effect);
+      else if (effect.type === "member") listener({ type: "member", change: effect.change, member: viewOf(effect.member, node) });
+    }
+  }
+}
+
+/** An Ethernet interface with a carrier. */
+export function ethernet(name: string, addresses: readonly string[], running = true): InterfaceState {
+  return { index: 2, name, mac: "02:00:00:00:00:01", status: "answering", running, addresses };
+}
+
+function viewOf({ node, status, meta, since }: Member, self: number): MemberView {
+  const name = nodeNameText(node);
+  return { name, address: name, port: 7946, status, meta, self: name === nameOf(self), since };
+}
+
+function podsOf(nodes: readonly number[]): Pod[] {
+  return nodes.map((node) => {
+    const name = nameOf(node);
+    const meta = { key: `n/${name}`, namespace: "n", name, uid: name, resourceVersion: "1" };
+    return { ...meta, nodeName: name, podIPs: [name], ready: true };
+  });
+}
