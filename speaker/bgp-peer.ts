@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { type PeerSession, RoutesOut, type SessionSettings } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
 import type { Peer } from "#pkg/config";
@@ -24,6 +25,7 @@ export class BgpPeer {
   readonly #options: BgpPeerOptions;
   #peer: Peer;
   #session: BgpSession | undefined;
+  #settings: SessionSettings | undefined; // Those of the session.
   #waitsFor: string | undefined;
   #leaving = false;
 
@@ -43,6 +45,8 @@ export class BgpPeer {
     this.#waitsFor = typeof password === "object" ? password.missing : undefined;
     if (typeof password === "object") return;
     const settings = settingsOf(peer, password);
+    if (isDeepStrictEqual(settings, this.#settings)) return;
+    this.#settings = settings;
     if (this.#session !== undefined) {
       this.#session.configure(settings);
       return;

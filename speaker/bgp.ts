@@ -137,7 +137,11 @@ export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
       const peer = this.#peers.get(key) ?? this.#add(key, settings);
       const password = this.#password(settings);
       if (typeof password === "object" && peer.waitsFor !== password.missing)
-        this.#options.log.warn("no session without its password", { event: "peerWaits", peer: key, reason: password.missing });
+        this.#options.log.warn("the password of a peer is not known", {
+          event: "peerWaits",
+          peer: key,
+          reason: password.missing,
+        });
       peer.setLeaving(this.#draining && settings.drainWhenCordoned);
       peer.configure(settings, password);
     }

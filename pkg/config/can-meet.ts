@@ -14,8 +14,13 @@ export function canMeet(a: Reach, b: Reach, budget: Budget): boolean {
   if (budget.comparisons < 0) return true;
   const peers = new Set(a.peers);
   if (peers.size > 0 && b.peers.length > 0 && !b.peers.some((name) => peers.has(name))) return false;
-  if (a.nodeSelectors.length === 0 || b.nodeSelectors.length === 0) return true;
-  return a.nodeSelectors.some((one) => b.nodeSelectors.some((other) => canBothMatch(one, other, budget)));
+  return canBeSelectedByBoth(a.nodeSelectors, b.nodeSelectors, budget);
+}
+
+/** Whether one node may be selected by both lists; an empty one selects all. True also where the budget ends before that is known. */
+export function canBeSelectedByBoth(a: readonly LabelSelector[], b: readonly LabelSelector[], budget: Budget): boolean {
+  if (a.length === 0 || b.length === 0) return true;
+  return a.some((one) => b.some((other) => canBothMatch(one, other, budget)));
 }
 
 /** Whether there are labels that both selectors match. Labels do not depend on one another, so each is looked at by itself. */

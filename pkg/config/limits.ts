@@ -15,7 +15,7 @@ export const limits = {
   depth: 50,
   /** CIDRs of all pools together. A range of IPv6 addresses alone can need 254. */
   cidrs: 50_000,
-  /** Steps taken to find out whether advertisements of the same prefixes can reach the same peer; beyond, they are taken to. */
+  /** Steps taken to find out whether two advertisements, or two peers, concern the same node; beyond, they are taken to. */
   comparisons: 1_000_000,
   /** Problems returned; the last one then says how many more there are. */
   problems: 100,

@@ -999,9 +999,14 @@ const warned: { name: string; text: string; want: string[] }[] = [
   {
     name: "two sessions between the same ends",
     text: `${peer("")}- {my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1}`,
-    want: [
-      "5:3: warning: peers[1]: every node opens this session and that of peers[0] to the same 192.0.2.1; the router will keep only one",
-    ],
+    want: ["5:3: warning: peers[1]: has the same 192.0.2.1 as peers[0]: a node that both select has that session alone"],
+  },
+  {
+    name: "two sessions between the same ends for some node",
+    text: `peers:${["[{match-labels: {rack: a}}]", "[{match-labels: {rack: b}}]", "[{match-labels: {zone: a, rack: b}}]"]
+      .map((selectors, i) => `\n- {my-asn: ${i + 1}, peer-asn: 9, peer-address: 192.0.2.1, node-selectors: ${selectors}}`)
+      .join("")}`,
+    want: ["4:3: warning: peers[2]: has the same 192.0.2.1 as peers[1]: a node that both select has that session alone"],
   },
   {
     name: "an interface written in another language of patterns",

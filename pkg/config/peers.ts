@@ -1,5 +1,7 @@
 import { type Address, parseAddress } from "#pkg/net";
+import { canBeSelectedByBoth } from "./can-meet.ts";
 import type { BfdProfile, LabelSelector, Peer } from "./config.ts";
+import { limits } from "./limits.ts";
 import { noSuchName } from "./nearest-name.ts";
 import { readPassword } from "./peer-password.ts";
 import { readPeerPath } from "./peer-path.ts";
@@ -14,7 +16,8 @@ export function readPeers(raw: RawList<RawPeer>, profiles: ReadonlyMap<string, B
   const peers: Peer[] = [];
   const names = new Map<string, number>(); // name -> index
   const seen = new Map<string, number>(); // all that a peer says -> index
-  const everywhere = new Map<string, number>(); // both ends of a session that every node opens -> index
+  const byEnds = new Map<string, { peer: Peer; index: number }[]>(); // both ends of the session -> peers
+  const budget = { comparisons: limits.comparisons };
   for (const [index, fields] of raw.entries()) {
     if (fields === undefined) continue;
     const path = ["peers", index];
@@ -30,15 +33,14 @@ export function readPeers(raw: RawList<RawPeer>, profiles: ReadonlyMap<string, B
     const same = seen.get(text);
     if (same !== undefined) report.error(path, `repeats peers[${same}]`);
     seen.set(text, index);
-    if (peer.nodeSelectors.length > 0 || peer.disabled) continue;
+    if (peer.disabled) continue;
     const ends = `${peer.sourceAddress ?? ""} ${peer.address}%${peer.interface ?? ""} ${peer.port}`;
-    const other = everywhere.get(ends);
+    const others = byEnds.get(ends) ?? [];
+    const other = others.find((one) => canBeSelectedByBoth(one.peer.nodeSelectors, peer.nodeSelectors, budget));
     if (other !== undefined && same === undefined)
-      report.warn(
-        path,
-        `every node opens this session and that of peers[${other}] to the same ${peer.address}; the router will keep only one`,
-      );
-    everywhere.set(ends, index);
+      report.warn(path, `has the same ${peer.address} as peers[${other.index}]: a node that both select has that session alone`);
+    others.push({ peer, index });
+    byEnds.set(ends, others);
   }
   return peers;
 }
