@@ -33,8 +33,9 @@ export class ConflictReports {
       event: "addressConflictEnded",
       ...fields(conflict),
     });
-    const who = conflict.node === undefined ? "host" : `node "${conflict.node}",`;
-    this.#record(conflict, "Normal", "addressConflictEnded", `${who} ${conflict.mac} no longer claims ${conflict.address}`);
+    const { address, mac, node } = conflict;
+    const who = node === undefined ? `host ${mac}` : `node "${node}" (${mac})`;
+    this.#record(conflict, "Normal", "addressConflictEnded", `${who} no longer claims ${address}`);
   }
 
   /** The address is not announced, because a host answered before it was. */

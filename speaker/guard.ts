@@ -102,9 +102,10 @@ export class Guard implements Disposable {
 
   heard(claim: Claim): void {
     const entry = this.#entries.get(claim.address.toString());
+    if (entry === undefined) return;
     const { mac, kind, interface: name, ownMac } = claim;
     const heard = { mac, kind, interface: name, ownMac, by: this.#speaker(claim) };
-    if (entry !== undefined) this.#work(entry, (tenancy, now) => tenancy.heard(heard, now));
+    this.#work(entry, (tenancy, now) => tenancy.heard(heard, now));
   }
 
   membersChanged(): void {

@@ -60,6 +60,7 @@ class Bench {
   readonly routes = new Map<string, string>(); // address -> its routes and the peers that hear of them
   readonly flushed: boolean[] = []; // Whether all had been placed, each time.
   readonly told: string[] = [];
+  readonly firsts: string[] = []; // Addresses of which it was said that no node had announced them.
   active = nodes;
   exchange: Exchange | undefined;
   interfaces: readonly InterfaceState[] = [];
@@ -73,7 +74,10 @@ class Bench {
     this.speaker = new Speaker({
       node,
       layer2: {
-        announce: (address, { interfaces }) => this.wire.set(address.toString(), interfaces.join()),
+        announce: (address, { interfaces, isFirst }) => {
+          this.wire.set(address.toString(), interfaces.join());
+          if (isFirst) this.firsts.push(address.toString());
+        },
         withdraw: (address) => this.wire.delete(address.toString()),
         announceAgain: (address) => this.told.push(`announced again ${address}`),
       },
@@ -553,4 +557,27 @@ test("any order and repetition of events ends in the same place, with one owner 
     } else if (event.type === "node") bench.speaker.setNode(event.node, event.labels);
     else bench.speaker.reconcile();
   }
+});
+
+test("only the first owner of an address since a Service got it is told so, and none of what was there before this process", () => {
+  const [y, z] = ["192.0.2.2", "192.0.2.3"];
+  const bench = Bench.announcing();
+  bench.active = [owner]; // It owns all that comes.
+  bench.speaker.membersChanged();
+  bench.serve("default/new", [y]);
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.firsts, [y]);
+  bench.endpoints("default/new", {});
+  bench.speaker.reconcile();
+  bench.endpoints("default/new", { node1: true });
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.firsts, [y], "it was announced before");
+  bench.active = [loser];
+  bench.speaker.membersChanged();
+  bench.serve("default/others", [z]);
+  bench.speaker.reconcile();
+  bench.active = [owner];
+  bench.speaker.membersChanged();
+  bench.speaker.reconcile();
+  assert.deepEqual([bench.onWire, bench.firsts], [[x, y, z], [y]], "another node announced the last before");
 });

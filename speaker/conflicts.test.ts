@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Service } from "#pkg/k8s";
+import { silentLog } from "#pkg/log";
+import { type Address, parseAddress } from "#pkg/net";
+import { ConflictReports } from "./conflicts.ts";
+import type { Conflict } from "./guard.ts";
+
+const conflict: Conflict = {
+  ...{ address: parseAddress("192.0.2.1") as Address, mac: "02:00:00:00:00:42", ownMac: "02:00:00:00:00:01" },
+  ...{ interface: "eth0", node: undefined, followed: false },
+};
+
+function told(tell: (reports: ConflictReports) => void): string[] {
+  const lines: string[] = [];
+  const services = ["web", "dns"].map((name) => ({ name }) as Service);
+  tell(
+    new ConflictReports({
+      ...{ node: "node1", active: () => ["node1", "node3"], services: () => services, log: silentLog },
+      record: ({ name }, type, reason, message) => lines.push(`${name}: ${type} ${reason}: ${message}`),
+    }),
+  );
+  assert.deepEqual(
+    lines.map((line) => line.replace("dns", "web")),
+    Array(2).fill(lines[0]),
+    "every Service on the address is told",
+  );
+  return lines.slice(0, 1);
+}
+
+const here = 'node "node1" (02:00:00:00:00:01 on eth0)';
+const cut = "they are cut off from one another: let UDP and TCP of the speakers' ring (port 7946) pass between the nodes";
+const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
+  {
+    name: "a stranger",
+    changes: {},
+    want: `a host that is no speaker, 02:00:00:00:00:42, uses 192.0.2.1 too, which ${here} announces: clients may reach either; give that host another address, or the Service`,
+  },
+  {
+    name: "a speaker that this node leaves the address to",
+    changes: { node: "node2", followed: true },
+    want: `two nodes announce 192.0.2.1, and ${here} leaves it to node "node2" (02:00:00:00:00:42); ${cut}`,
+  },
+  {
+    name: "a speaker that this node keeps the address from",
+    changes: { node: "node2" },
+    want: `two nodes announce 192.0.2.1, and ${here} keeps it, not node "node2" (02:00:00:00:00:42); ${cut}`,
+  },
+  {
+    name: "a speaker of the same ring",
+    changes: { node: "node3" },
+    want: `two nodes announce 192.0.2.1, and ${here} keeps it, not node "node3" (02:00:00:00:00:42); they see the cluster differently: compare the logs of both`,
+  },
+];
+for (const { name, changes, want } of cases)
+  test(`the owner of a Service is told of ${name}, with both MAC addresses and what to do`, () => {
+    const lines = told((reports) => reports.began({ ...conflict, ...changes }));
+    assert.deepEqual(lines, [`web: Warning addressConflict: ${want}`]);
+  });
+
+test("and of its end, and of an address that is not announced for it", () => {
+  assert.deepEqual(
+    told((reports) => reports.ended(conflict)),
+    ["web: Normal addressConflictEnded: host 02:00:00:00:00:42 no longer claims 192.0.2.1"],
+  );
+  assert.deepEqual(
+    told((reports) => reports.ended({ ...conflict, node: "node2" })),
+    ['web: Normal addressConflictEnded: node "node2" (02:00:00:00:00:42) no longer claims 192.0.2.1'],
+  );
+  assert.deepEqual(
+    told((reports) => reports.occupied(conflict)),
+    [
+      'web: Warning addressOccupied: 192.0.2.1 is not announced: a host, 02:00:00:00:00:42, answers for it on eth0 of node "node1"; give that host another address',
+    ],
+  );
+});
