@@ -1,5 +1,5 @@
-import { type LabelSelector, matchesSelector, type Peer } from "#pkg/config";
-import type { Labels } from "./nodes.ts";
+import type { Peer } from "#pkg/config";
+import { isSelected, type Labels } from "./nodes.ts";
 
 /** A peer of this node, and what tells it from the others. */
 export interface NodePeer {
@@ -19,12 +19,6 @@ export function nodePeers(peers: readonly Peer[], labels: Labels | undefined): r
     if (!peer.disabled && isSelected(peer.nodeSelectors, labels) && !found.has(key)) found.set(key, { key, peer });
   }
   return [...found.values()];
-}
-
-/** Whether any of the selectors matches, or there is none. @param labels see `standing` */
-export function isSelected(selectors: readonly LabelSelector[], labels: Labels | undefined): boolean {
-  if (selectors.length === 0) return true;
-  return labels !== undefined && selectors.some((selector) => matchesSelector(selector, labels));
 }
 
 function peerKey({ address, interface: device, port, sourceAddress }: Peer): string {

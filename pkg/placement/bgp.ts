@@ -1,7 +1,7 @@
 import { aggregationLength, type BgpAdvertisement, type Pool } from "#pkg/config";
 import { type Address, Prefix } from "#pkg/net";
-import { isSelected, type NodePeer } from "./bgp-peers.ts";
-import type { Labels, Standing } from "./nodes.ts";
+import type { NodePeer } from "./bgp-peers.ts";
+import { isSelected, type Labels, type Standing } from "./nodes.ts";
 import type { AddressPlacement, Holder, Verdict } from "./place.ts";
 
 /** An advertisement that this node makes. */

@@ -2,11 +2,11 @@
  * Who announces which address, and why: pure functions of the whole current state (Services, endpoints, pools, labels of nodes,
  * active speakers, and what these report of themselves), so that every speaker reaches the same answer by itself. Covers layer 2: which
  * nodes may announce a pool, by labels, interfaces and subnets; candidates, the election, owners that stay, and the verdict for each
- * Service. What is not announced yet is recognised and given its reason: pools of
- * protocol `bgp`.
+ * Service. Covers BGP, where each node decides for itself: its peers, its routes to each, and the verdict. Leaves out how anything is
+ * announced.
  */
 export { type Advertised, type BgpPlacement, type BgpReach, type BgpRoute, bgpReach, placeBgp } from "./bgp.ts";
-export { isSelected, type NodePeer, nodePeers } from "./bgp-peers.ts";
+export { type NodePeer, nodePeers } from "./bgp-peers.ts";
 export { type Election, elect } from "./election.ts";
 export { eligibleFor, excludeLabel, type Labels, type PoolNodes, poolNodes, type Standing, standing } from "./nodes.ts";
 export {

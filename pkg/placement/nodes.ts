@@ -1,4 +1,4 @@
-import { matchesSelector, type Pool } from "#pkg/config";
+import { type LabelSelector, matchesSelector, type Pool } from "#pkg/config";
 import type { Address, Prefix } from "#pkg/net";
 import { hasInterface, type KnownReach, subnetsFor } from "./reach.ts";
 
@@ -15,11 +15,14 @@ export type Standing = "eligible" | "excluded" | "notSelected";
  * absence of a label: so the node may announce just the pools that take all nodes.
  */
 export function standing(pool: Pool, labels: Labels | undefined, ignoreExcludeLabel: boolean): Standing {
-  const { nodeSelectors } = pool;
-  const selected =
-    nodeSelectors.length === 0 || (labels !== undefined && nodeSelectors.some((selector) => matchesSelector(selector, labels)));
-  if (!selected) return "notSelected";
+  if (!isSelected(pool.nodeSelectors, labels)) return "notSelected";
   return labels !== undefined && Object.hasOwn(labels, excludeLabel) && !ignoreExcludeLabel ? "excluded" : "eligible";
+}
+
+/** Whether any of the selectors matches a node, or there is none. @param labels see `standing` */
+export function isSelected(selectors: readonly LabelSelector[], labels: Labels | undefined): boolean {
+  if (selectors.length === 0) return true;
+  return labels !== undefined && selectors.some((selector) => matchesSelector(selector, labels));
 }
 
 /** A pool of protocol `layer2`, and the nodes with an active speaker by what they may. */

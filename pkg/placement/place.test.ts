@@ -87,13 +87,6 @@ const verdicts: {
   },
   { name: "an address in no pool", holders: [{}], pool: null, candidates: [], reasons: ["ipNotAllowed"] },
   {
-    name: "a pool of protocol bgp",
-    holders: [{}],
-    pool: { ...layer2, protocol: "bgp" },
-    candidates: [],
-    reasons: ["bgpNotAnnounced"],
-  },
-  {
     name: "only nodes that the pool selects",
     ...{ holders: [{}], pool: selective, labels: { node1: { disk: "hdd" }, node2: { disk: "ssd" }, node3: {} } },
     ...{ candidates: ["node2"], reasons: [true] },

@@ -18,7 +18,6 @@ export interface Holder {
 export type NotAnnounced =
   /** The address is in no pool of the configuration in force. */
   | "ipNotAllowed"
-  | "bgpNotAnnounced"
   | "noReadyEndpoint"
   /** `externalTrafficPolicy: Local`, and no node has both a ready endpoint and an active speaker. */
   | "noReadyEndpointOnActiveNode"
@@ -63,7 +62,7 @@ export interface AddressPlacement extends Election {
 }
 
 /**
- * Places one address among the nodes that may announce its pool; `nodes` is undefined for an address in none. Services that share
+ * Places one address on layer 2 among the nodes that may announce its pool; `nodes` is undefined for an address in none. Services that share
  * it share its owner: the nodes that suit all of them are candidates or, where no node suits all, those that suit any. `before`, an
  * earlier answer for the address, changes nothing but the time it takes. `choose` takes the place of the election.
  */
@@ -77,8 +76,8 @@ export function place(
   const pool = nodes?.pool;
   const common = { address, electionAddress: electionAddress(address, holders), pool: pool?.name, protocol: pool?.protocol };
   const nowhere = { ...common, candidates: [], owner: undefined };
-  if (nodes === undefined) return { ...nowhere, verdicts: forAll(holders, "ipNotAllowed") };
-  if (nodes.pool.protocol === "bgp") return { ...nowhere, verdicts: forAll(holders, "bgpNotAnnounced") };
+  if (nodes === undefined)
+    return { ...nowhere, verdicts: new Map(holders.map(({ service }) => [service, refusal("ipNotAllowed")])) };
   const within = eligibleFor(nodes, address);
   const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(holder, nodes, within)])); // service key -> nodes or refusal
   const candidates = agreed([...suitable.values()].flatMap((found) => ("reason" in found ? [] : [found])));
@@ -128,8 +127,4 @@ function agreed(choices: readonly (readonly string[])[]): readonly string[] {
 function electionAddress(address: Address, holders: readonly Holder[]): Address {
   const first = holders[0]?.addresses[0];
   return first !== undefined && holders.every((holder) => holder.addresses[0]?.equals(first)) ? first : address;
-}
-
-function forAll(holders: readonly Holder[], reason: "ipNotAllowed" | "bgpNotAnnounced"): Map<string, Verdict> {
-  return new Map(holders.map((holder) => [holder.service, refusal(reason)]));
 }
