@@ -1,16 +1,22 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Bfd, BfdStatus } from "#pkg/bfd";
 import { type PeerSession, RoutesOut, type SessionSettings } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
-import type { Peer } from "#pkg/config";
+import type { BfdProfile, Peer } from "#pkg/config";
 import { bgpWarnings } from "./bgp-warnings.ts";
+import { PeerBfd } from "./peer-bfd.ts";
 import type { NoValue } from "./secret-values.ts";
 
 /** A session with one peer, which takes what it sends from the peer's routes. */
-export type BgpSession = Pick<PeerSession, "start" | "configure" | "routesChanged" | "established" | "describe" | "close">;
+export type BgpSession = Pick<
+  PeerSession,
+  "start" | "configure" | "routesChanged" | "established" | "describe" | "reset" | "close"
+>;
 
 export interface BgpPeerOptions {
   readonly key: string;
   readonly newSession: (settings: SessionSettings, routes: RoutesOut) => BgpSession;
+  readonly bfd: Pick<Bfd, "watch">;
   readonly clock: Clock;
 }
 
@@ -25,34 +31,33 @@ export class BgpPeer {
   readonly #options: BgpPeerOptions;
   #peer: Peer;
   #session: BgpSession | undefined;
+  readonly #bfd: PeerBfd;
   #settings: SessionSettings | undefined; // Those of the session.
-  #waitsFor: string | undefined;
+  /** The session has been started, and not stopped since. */
+  #begun = false;
+  #waitsForPassword: string | undefined;
   #leaving = false;
 
   constructor(peer: Peer, options: BgpPeerOptions) {
     this.key = options.key;
     this.#peer = peer;
     this.#options = options;
+    this.#bfd = new PeerBfd(options.bfd, (status) => this.#pathChanged(status));
   }
 
   /**
    * Begins a session, or lets the one there is go on with other settings. While the password is not known there is none, but one that
    * there is stays as it is: a missing Secret takes no routes away.
    * @param password that of the peer's Secret, where it has one
+   * @param profile how to watch the path to the peer, where it is to be watched
    */
-  configure(peer: Peer, password: string | NoValue | undefined): void {
+  configure(peer: Peer, password: string | NoValue | undefined, profile: BfdProfile | undefined): void {
     this.#peer = peer;
-    this.#waitsFor = typeof password === "object" ? password.missing : undefined;
+    this.#bfd.configure(peer, profile);
+    this.#waitsForPassword = typeof password === "object" ? password.missing : undefined;
     if (typeof password === "object") return;
-    const settings = settingsOf(peer, password);
-    if (isDeepStrictEqual(settings, this.#settings)) return;
-    this.#settings = settings;
-    if (this.#session !== undefined) {
-      this.#session.configure(settings);
-      return;
-    }
-    this.#session = this.#options.newSession(settings, this.routes);
-    this.#session.start();
+    this.#adopt(settingsOf(peer, password));
+    this.#begin();
   }
 
   get peer(): Peer {
@@ -66,12 +71,14 @@ export class BgpPeer {
 
   /** What has to be there before there is a session with these settings, in words. */
   get waitsFor(): string | undefined {
-    return this.#waitsFor;
+    if (this.#waitsForPassword !== undefined) return this.#waitsForPassword;
+    if (this.#session === undefined || this.#begun) return undefined;
+    return `BFD is not up, and bfd-strict is set: ${this.#bfd.status?.reason}`;
   }
 
   /** What keeps the peer from hearing of this node's addresses, in sentences. */
   get warnings(): readonly string[] {
-    return bgpWarnings(this.key, this.#waitsFor, this.#session?.describe());
+    return bgpWarnings(this.key, this.waitsFor, this.#session?.describe());
   }
 
   /** For people and programs; printed as JSON. */
@@ -82,7 +89,8 @@ export class BgpPeer {
       ...this.#session?.describe(),
       peer: this.key,
       name,
-      waitsFor: this.#waitsFor,
+      waitsFor: this.waitsFor,
+      bfd: this.#bfd.status,
       leaving: this.#leaving,
       prefixesWanted: wanted,
     };
@@ -115,7 +123,41 @@ export class BgpPeer {
   async close(...why: Parameters<BgpSession["close"]>): Promise<void> {
     const session = this.#session;
     this.#session = undefined;
+    this.#bfd[Symbol.dispose]();
     await session?.close(...why);
+  }
+
+  #adopt(settings: SessionSettings): void {
+    if (isDeepStrictEqual(settings, this.#settings)) return;
+    this.#settings = settings;
+    if (this.#session === undefined) this.#session = this.#options.newSession(settings, this.routes);
+    else this.#session.configure(settings);
+  }
+
+  /** Starts the session, unless it is to wait for BFD (draft-ietf-idr-bgp-bfd-strict-mode, without its capability). */
+  #begin(): void {
+    const { status } = this.#bfd;
+    if (this.#begun || this.#session === undefined) return;
+    if (this.#peer.bfdStrict && status !== undefined && status.verdict !== "up") return;
+    this.#begun = true;
+    this.#session.start();
+  }
+
+  /**
+   * A path that fails takes the session and its routes with it (RFC 5882, section 10.1; RFC 9384), and no other status does: a peer may
+   * not speak BFD, or no longer.
+   */
+  #pathChanged({ verdict, reason }: BfdStatus): void {
+    if (verdict !== "failed") {
+      this.#begin();
+      return;
+    }
+    const because = `BFD: ${reason}`;
+    if (!this.#peer.bfdStrict) this.#session?.reset("bfdDown", because);
+    else if (this.#begun) {
+      this.#begun = false;
+      void this.#session?.close("bfdDown", because);
+    }
   }
 
   #after(ms: Millis): Promise<void> {

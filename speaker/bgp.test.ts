@@ -15,6 +15,7 @@ class FakeSession implements BgpSession {
   readonly settings: SessionSettings[];
   readonly routes: RoutesOut;
   readonly restarting: boolean;
+  readonly resets: string[] = [];
   readonly closed: string[] = [];
   started = false;
   established = false;
@@ -44,7 +45,12 @@ class FakeSession implements BgpSession {
     throw new Error("nobody asks for it here");
   }
 
+  reset(cease: string, text: string): void {
+    this.resets.push(`${cease} ${text}`);
+  }
+
   async close(cease: string, text: string): Promise<void> {
+    this.started = false;
     this.closed.push(`${cease} ${text}`);
     this.established = false;
     this.routes.stop();
@@ -102,6 +108,7 @@ class Bench {
       watch: (names) => this.watched.push([...names].join()),
       get: (_key: SecretKey) => this.secret,
     },
+    bfd: { watch: () => assert.fail("no peer has a BFD profile here") },
     clock: this.clock,
     log: {
       ...silentLog,

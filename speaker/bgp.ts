@@ -1,6 +1,7 @@
+import type { Bfd } from "#pkg/bfd";
 import type { RouteAttributes, RoutesOut, SessionSettings } from "#pkg/bgp";
 import type { Clock } from "#pkg/clock";
-import type { Config, Peer } from "#pkg/config";
+import type { BfdProfile, Config, Peer } from "#pkg/config";
 import type { Node } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { Address, Prefix } from "#pkg/net";
@@ -21,6 +22,7 @@ export interface NewSession {
 export interface BgpSpeakerOptions {
   readonly newSession: (session: NewSession) => BgpSession;
   readonly secrets: Pick<SecretValues, "watch" | "get">;
+  readonly bfd: Pick<Bfd, "watch">;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -45,6 +47,7 @@ export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
   readonly #changed = new Set<BgpPeer>(); // To be told when the present round is over.
   readonly #closing = new Set<Promise<void>>();
   #configured: readonly Peer[] = [];
+  #bfdProfiles: ReadonlyMap<string, BfdProfile> = new Map(); // name -> profile
   #labels: Labels | undefined;
   #draining = false;
   #started = false;
@@ -55,8 +58,9 @@ export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
     this.#options = options;
   }
 
-  setConfig({ peers }: Pick<Config, "peers">): void {
+  setConfig({ peers, bfdProfiles }: Pick<Config, "peers" | "bfdProfiles">): void {
     this.#configured = peers;
+    this.#bfdProfiles = bfdProfiles;
     this.#apply("removedFromConfig");
   }
 
@@ -143,16 +147,17 @@ export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
           reason: password.missing,
         });
       peer.setLeaving(this.#draining && settings.drainWhenCordoned);
-      peer.configure(settings, password);
+      const { bfdProfile } = settings;
+      peer.configure(settings, password, bfdProfile === undefined ? undefined : this.#bfdProfiles.get(bfdProfile));
     }
   }
 
   #add(key: string, settings: Peer): BgpPeer {
-    const { newSession, clock, log } = this.#options;
+    const { newSession, bfd, clock, log } = this.#options;
     log.info("peer configured, starting BGP session", { event: "peerAdded", peer: key, name: settings.name });
     const restarting = this.#restarting;
     const peer = new BgpPeer(settings, {
-      ...{ key, clock },
+      ...{ key, bfd, clock },
       newSession: (settings, routes) => newSession({ key, settings, routes, restarting }),
     });
     for (const [prefix, attributes] of this.#desired.of(key)) peer.routes.announce(prefix, attributes);

@@ -1,11 +1,13 @@
 #!/usr/bin/env node
-import { SystemClock, systemRandom } from "#pkg/clock";
+import { Bfd } from "#pkg/bfd";
+import { SystemClock, systemRandom, wallClock } from "#pkg/clock";
 import { json, serve } from "#pkg/http";
 import { connect, type EndpointSlice, EventRecorder, type Resource, serviceReference } from "#pkg/k8s";
 import { Layer2, Layer2Error } from "#pkg/layer2";
 import { createRegistry, KubernetesMetrics, metricsRoute } from "#pkg/metrics";
 import { describe, NodeChecks } from "#pkg/node-checks";
 import { liveness, podNamespace, readiness, runDaemon } from "#pkg/process";
+import { registerBfd } from "./bfd-metrics.ts";
 import { BgpSpeaker } from "./bgp.ts";
 import { registerBgp } from "./bgp-metrics.ts";
 import { BgpSessions } from "./bgp-sessions.ts";
@@ -73,7 +75,8 @@ await runDaemon({
     const sessions = stack.use(new BgpSessions({ port: values["bgp-port"], node, clock, random, log }));
     await sessions.start();
     const secrets = stack.use(new SecretValues({ cluster, namespace, log, changed: () => bgp.secretsChanged() }));
-    const bgp = stack.use(new BgpSpeaker({ newSession: (session) => sessions.open(session), secrets, clock, log }));
+    const bfd = stack.use(new Bfd({ log, date: wallClock }));
+    const bgp = stack.use(new BgpSpeaker({ newSession: (session) => sessions.open(session), secrets, bfd, clock, log }));
     const active = () => members.active();
     const reports = new ConflictReports({
       ...{ node, active, log },
@@ -122,6 +125,7 @@ await runDaemon({
     registerAnnouncements(registry, node, speaker);
     registerLayer2(registry, layer2);
     registerBgp(registry, bgp);
+    registerBfd(registry, bfd);
     registerConflicts(registry, { conflicts: () => guard.conflicts, occupied: () => quarantine.describe() });
     registerNodeWarnings(registry, checks);
 
@@ -153,10 +157,16 @@ await runDaemon({
       "/readyz": () =>
         readiness({
           ...{ missing: sources?.missing ?? ["the API"], failed, refused: sources?.refused },
-          warnings: [...checks.findings.map(describe), ...speaker.warnings, ...bgp.peers.flatMap((peer) => peer.warnings)],
+          warnings: [
+            ...checks.findings.map(describe),
+            ...speaker.warnings,
+            ...bgp.peers.flatMap((peer) => peer.warnings),
+            ...bfd.warnings(),
+          ],
         }),
       "/v1/members": () => json(members.describe()),
       "/v1/bgp/peers": () => json(bgp.describe()),
+      "/v1/bfd/sessions": () => json(bfd.describe()),
       "/v1/conflicts": () => json({ conflicts: guard.conflicts.map(describeConflict), occupied: quarantine.describe() }),
     };
     stack.use(await serve({ host: values.host, port: values.port, routes, log }));

@@ -155,6 +155,13 @@ export class Bfd implements AsyncDisposable {
     );
   }
 
+  /** What keeps sessions from working on this node, in sentences. */
+  warnings(): string[] {
+    return [...this.#entries.values()].flatMap(({ ends, view }) =>
+      view?.problem === undefined ? [] : `BFD session with ${ends.peer}: ${view.problem}`,
+    );
+  }
+
   counters(): BfdSessionCounters[] {
     return [...this.#entries.values()].map(({ ends, status, counters, upEvents, downEvents, notifications }) => ({
       ...{ peer: ends.peer.toString(), up: status.verdict === "up", ...counters.all(), upEvents, downEvents, notifications },

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { BfdEnds, BfdStatus } from "#pkg/bfd";
+import { SimulatedClock } from "#pkg/clock";
+import { type BfdProfile, parseConfig } from "#pkg/config";
+import { BgpPeer, type BgpSession } from "./bgp-peer.ts";
+
+const profiles = "bfd-profiles: [{name: fast, transmit-interval: 50}, {name: slow}]";
+
+/** A peer whose session and whose BFD write down what they are told. */
+class Bench {
+  readonly told: string[] = [];
+  status: BfdStatus = { verdict: "unknown", reason: "the peer has not been heard yet" };
+  #onChange: (status: BfdStatus) => void = () => assert.fail("BFD is not watched");
+  readonly #peer: BgpPeer;
+
+  constructor(fields: string) {
+    const session: BgpSession = {
+      established: false,
+      start: () => this.told.push("start"),
+      configure: () => this.told.push("configure"),
+      routesChanged: () => {},
+      describe: () => assert.fail("nobody asks for it here"),
+      reset: (cease, text) => this.told.push(`reset ${cease}: ${text}`),
+      close: async (cease, text) => void this.told.push(`close ${cease}: ${text}`),
+    };
+    const watch = (ends: BfdEnds, profile: BfdProfile, onChange: (status: BfdStatus) => void) => {
+      this.told.push(`watch ${ends.peer} ${profile.name}`);
+      this.#onChange = onChange;
+      const status = () => this.status;
+      return {
+        get status() {
+          return status();
+        },
+        configure: (changed: BfdProfile) => this.told.push(`watch by ${changed.name}`),
+        [Symbol.dispose]: () => this.told.push("watch no more"),
+      };
+    };
+    const { peer } = read(fields);
+    this.#peer = new BgpPeer(peer, { key: "r", newSession: () => session, bfd: { watch }, clock: new SimulatedClock() });
+    this.configure(fields);
+  }
+
+  configure(fields: string): void {
+    const { peer, profile } = read(fields);
+    this.#peer.configure(peer, undefined, profile);
+  }
+
+  becomes(verdict: BfdStatus["verdict"], reason = "r"): void {
+    this.status = { verdict, reason };
+    this.#onChange(this.status);
+  }
+
+  get waitsFor(): string | undefined {
+    return this.#peer.waitsFor;
+  }
+
+  close(): Promise<void> {
+    return this.#peer.close("peerDeConfigured", "gone");
+  }
+}
+
+function read(fields: string) {
+  const { config, problems } = parseConfig(
+    `peers: [{my-asn: 64512, peer-asn: 64513, peer-address: 192.0.2.1${fields}}]\n${profiles}`,
+  );
+  const [peer] = config?.peers ?? [];
+  assert.ok(config && peer, JSON.stringify(problems));
+  return { peer, profile: config.bfdProfiles.get(peer.bfdProfile ?? "") };
+}
+
+const withBfd = ", bfd-profile: fast";
+const strict = ", bfd-profile: fast, bfd-strict: true";
+
+test("without a profile nothing is watched", () => {
+  assert.deepEqual(new Bench("").told, ["start"]);
+});
+
+test("a session does not wait for BFD, which the peer may not speak", () => {
+  const bench = new Bench(withBfd);
+  assert.deepEqual(bench.told, ["watch 192.0.2.1 fast", "start"]);
+  assert.equal(bench.waitsFor, undefined);
+});
+
+test("a path that fails ends the session with BFD Down, and what else BFD says does not", () => {
+  const bench = new Bench(withBfd);
+  for (const verdict of ["up", "adminDown", "unknown"] as const) bench.becomes(verdict);
+  assert.deepEqual(bench.told.slice(2), []);
+  bench.becomes("failed", "control detection time expired");
+  assert.deepEqual(bench.told.slice(2), ["reset bfdDown: BFD: control detection time expired"]);
+});
+
+test("a strict session begins when BFD is up, says what it waits for, and ends until BFD is up again", () => {
+  const bench = new Bench(strict);
+  assert.deepEqual(bench.told, ["watch 192.0.2.1 fast"]);
+  assert.equal(bench.waitsFor, "BFD is not up, and bfd-strict is set: the peer has not been heard yet");
+  bench.becomes("adminDown");
+  assert.deepEqual(bench.told.slice(1), []);
+  bench.becomes("up");
+  assert.deepEqual([bench.told.slice(1), bench.waitsFor], [["start"], undefined]);
+  bench.becomes("adminDown");
+  bench.becomes("up");
+  assert.deepEqual(bench.told.slice(2), []);
+  bench.becomes("failed", "echo function failed");
+  bench.becomes("up");
+  assert.deepEqual(bench.told.slice(2), ["close bfdDown: BFD: echo function failed", "start"]);
+});
+
+test("a session that need not be strict any more begins at once", () => {
+  const bench = new Bench(strict);
+  bench.configure(withBfd);
+  assert.deepEqual(bench.told.slice(1), ["watch by fast", "start"]);
+});
+
+test("another profile changes the session that is watched; other ends and no profile end it; BGP goes on", () => {
+  const bench = new Bench(withBfd);
+  bench.configure(", bfd-profile: slow");
+  bench.configure(", bfd-profile: slow, ebgp-multihop: true");
+  bench.configure(", ebgp-multihop: true");
+  const watching = bench.told.filter((what) => what.startsWith("watch"));
+  assert.deepEqual(watching, ["watch 192.0.2.1 fast", "watch by slow", "watch no more", "watch 192.0.2.1 slow", "watch no more"]);
+});
+
+test("a peer that goes is watched no more", async () => {
+  const bench = new Bench(withBfd);
+  await bench.close();
+  assert.deepEqual(bench.told.slice(2), ["watch no more", "close peerDeConfigured: gone"]);
+});
