@@ -13,6 +13,7 @@ import type { Bird } from "#e2e/routers";
 import { build } from "../../build.ts";
 import { BgpLab, type Measured, nodeAsn, routerAsn, serviceReference } from "./bgp-lab.ts";
 import { spread } from "./failover-common.ts";
+import type { ProcessUsage } from "./process-usage.ts";
 
 const changes = 200;
 const manyPeers = 20;
@@ -23,7 +24,7 @@ interface Arrival {
   readonly established: number;
   readonly all: number;
   readonly cpuSeconds: number;
-  readonly megabytes: number; // At the most.
+  readonly megabytes: ProcessUsage["megabytes"];
 }
 
 function configuration(peers: readonly string[]): string {
@@ -51,13 +52,14 @@ async function arrival(birds: readonly Bird[], count: number, { process, usage, 
   };
   await waitFor(`${count} prefixes from ${process.name}`, everywhere, { timeout: 120_000, every: 5 });
   const all = performance.now() - started;
-  return { established: established ?? Number.NaN, all, cpuSeconds: usage.cpuSeconds, megabytes: usage.megabytes.peak };
+  return { established: established ?? Number.NaN, all, cpuSeconds: usage.cpuSeconds, megabytes: usage.megabytes };
 }
 
 function row(what: string, ...cells: readonly string[]): void {
   console.log([what.padEnd(40), ...cells.map((cell) => cell.padStart(14))].join(" "));
 }
 
+const resident = ({ megabytes: { now, peak } }: Pick<Arrival, "megabytes">): string => `${now.toFixed(0)} (${peak.toFixed(0)})`;
 const seconds = (milliseconds: number): string => (milliseconds / 1000).toFixed(2);
 
 function rows(count: number, ours: Arrival, bird: Arrival, metallb: readonly string[] = []): void {
@@ -73,7 +75,7 @@ function rows(count: number, ours: Arrival, bird: Arrival, metallb: readonly str
     ratio((of) => of.cpuSeconds),
     metallb[1] ?? "",
   );
-  row("  MB resident at the most", ours.megabytes.toFixed(0), bird.megabytes.toFixed(0), "", metallb[2] ?? "");
+  row("  MB resident (at the most)", resident(ours), resident(bird), "", metallb[2] ?? "");
 }
 
 async function measureStart(bundle: string, count: number, metallb?: readonly string[]): Promise<void> {
@@ -122,6 +124,7 @@ async function measureChanges(lab: BgpLab, bird: Bird, { usage }: Measured): Pro
   const before = usage.cpuSeconds;
   await sleep(idleSeconds * 1000);
   row("  idle, % of a core", (((usage.cpuSeconds - before) / idleSeconds) * 100).toFixed(2), "", "", "13");
+  row("  MB resident (at the most)", resident(usage), "", "", "130");
 }
 
 async function measurePeers(bundle: string, count: number): Promise<void> {
@@ -151,7 +154,7 @@ async function measurePeers(bundle: string, count: number): Promise<void> {
     baseline.cpuSeconds.toFixed(2),
     `${(ours.cpuSeconds / baseline.cpuSeconds).toFixed(1)} ×`,
   );
-  row("  MB resident at the most", ours.megabytes.toFixed(0), baseline.megabytes.toFixed(0));
+  row("  MB resident (at the most)", resident(ours), resident(baseline));
 }
 
 const directory = mkdtempSync(join(tmpdir(), "ingot-bench-"));
