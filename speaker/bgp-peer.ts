@@ -60,10 +60,6 @@ export class BgpPeer {
     this.#begin();
   }
 
-  get peer(): Peer {
-    return this.#peer;
-  }
-
   /** Undefined without a session. */
   get session(): BgpSession | undefined {
     return this.#session;
