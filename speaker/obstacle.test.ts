@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseAddress } from "#pkg/net";
+import { parseAddress, parsePrefix } from "#pkg/net";
 import { describeObstacle, type Obstacle } from "./obstacle.ts";
 
 const address = parseAddress("192.0.2.1");
 assert.ok(address);
+const subnet = parsePrefix("198.51.100.0/24");
+assert.ok(subnet);
 const placement = { address, pool: "lan" };
 const nodes = ["a", "b", "c", "d", "e", "f", "g"];
 const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; want: string }[] = [
@@ -32,6 +34,29 @@ const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; wa
     want:
       "192.0.2.1 of pool lan is announced by no node: the pool's node-selectors match none that has a running speaker and, for " +
       "externalTrafficPolicy Local, a ready endpoint; change them or the labels of nodes",
+  },
+  {
+    name: "none has an interface of the pool",
+    obstacle: { announced: false, reason: "noInterface", nodes: ["a", "b"] },
+    policy: "Cluster",
+    want:
+      "192.0.2.1 of pool lan is announced by no node: of the nodes that could, none has an interface for the pool that is up and has a " +
+      "carrier (a, b); see to their cables, or change the pool's interfaces",
+  },
+  {
+    name: "none is in its subnet",
+    obstacle: {
+      announced: false,
+      reason: "notInSubnet",
+      nodes: [
+        { node: "a", subnets: [subnet] },
+        { node: "b", subnets: [] },
+      ],
+    },
+    policy: "Cluster",
+    want:
+      "192.0.2.1 of pool lan is announced by no node: the pool's l2-placement asks for a node with an address in the same subnet, and none " +
+      "of those that could has one (a: 198.51.100.0/24, b: none); use addresses of their subnets, or give a node an address in this one",
   },
 ];
 for (const { name, obstacle, policy, want } of cases)

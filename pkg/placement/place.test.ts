@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Pool } from "#pkg/config";
-import { type Address, parseAddress } from "#pkg/net";
+import { type Address, parseAddress, parsePrefix } from "#pkg/net";
 import { elect, excludeLabel, type Holder, type KnownReach, type Labels, place, poolNodes, standing } from "#pkg/placement";
 
 function ip(text: string): Address {
@@ -20,6 +20,14 @@ const ssd = { matchLabels: new Map([["disk", "ssd"]]), matchExpressions: [] };
 const selective: Pool = { ...layer2, nodeSelectors: [ssd] };
 const x = "192.0.2.1";
 const y = "2001:db8::1";
+
+const bySubnet: Pool = { ...layer2, l2Placement: { subnet: true, sticky: false } };
+const nowhere: KnownReach = { answers: false, interfaces: new Map() };
+
+/** Can answer on an interface of this name, in these subnets. */
+function at(name: string, ...subnets: string[]): KnownReach {
+  return { answers: true, interfaces: new Map([[name, subnets.map((text) => parsePrefix(text) ?? assert.fail(text))]]) };
+}
 
 interface Given {
   readonly service?: string;
@@ -57,6 +65,7 @@ const verdicts: {
   pool?: Pool | null;
   active?: string[];
   labels?: Readonly<Record<string, Labels>>;
+  reaches?: Readonly<Record<string, KnownReach>>;
   candidates: string[];
   reasons: (string | true)[];
 }[] = [
@@ -118,6 +127,58 @@ const verdicts: {
     ...{ candidates: [], reasons: ["noReadyEndpoint"] },
   },
   {
+    name: "a node that can answer nowhere is no candidate",
+    ...{ holders: [{}], reaches: { node1: nowhere, node2: at("eth0") }, candidates: ["node2", "node3"], reasons: [true] },
+  },
+  {
+    name: "only nodes with an interface of the pool, and those that never say",
+    ...{ holders: [{}], pool: { ...layer2, interfaces: ["eth1", "bond*"] } },
+    ...{ reaches: { node1: at("eth0"), node2: at("bond7") }, candidates: ["node2", "node3"], reasons: [true] },
+  },
+  {
+    name: "a node that has not said it yet may announce a pool for all interfaces",
+    ...{ holders: [{}], reaches: { node1: "awaited" }, candidates: nodes, reasons: [true] },
+  },
+  {
+    name: "and none for some of them",
+    ...{ holders: [{}], pool: { ...layer2, interfaces: ["*"] }, reaches: { node1: "awaited" } },
+    ...{ candidates: ["node2", "node3"], reasons: [true] },
+  },
+  {
+    name: "no node has an interface of the pool",
+    ...{ holders: [{}], active: ["node1"], pool: { ...layer2, interfaces: ["eth1"] }, reaches: { node1: at("eth0") } },
+    ...{ candidates: [], reasons: ["noInterface"] },
+  },
+  {
+    name: "under Local the node with the endpoint has no interface of the pool",
+    ...{
+      holders: [{ local: true }],
+      pool: { ...layer2, interfaces: ["eth1"] },
+      reaches: { node1: at("eth0"), node2: at("eth1") },
+    },
+    ...{ candidates: [], reasons: ["noInterface"] },
+  },
+  {
+    name: "placed by subnets, only nodes that have the address in one, and those that never say",
+    ...{ holders: [{}], pool: bySubnet, active: [...nodes, "node4"] },
+    ...{ reaches: { node1: at("eth0", "192.0.2.0/24"), node2: at("eth0", "10.0.0.0/8", "2001:db8::/64"), node4: "awaited" } },
+    ...{ candidates: ["node1", "node3"], reasons: [true] },
+  },
+  {
+    name: "placed by subnets, those of other interfaces than the pool's do not count",
+    ...{ holders: [{}], pool: { ...bySubnet, interfaces: ["eth1"] }, active: ["node1", "node2"] },
+    ...{
+      reaches: { node1: at("eth0", "192.0.2.0/24"), node2: at("eth1", "192.0.2.0/24") },
+      candidates: ["node2"],
+      reasons: [true],
+    },
+  },
+  {
+    name: "no node has the address in a subnet",
+    ...{ holders: [{}], pool: bySubnet, active: ["node1", "node2"] },
+    ...{ reaches: { node1: at("eth0", "198.51.100.0/24"), node2: at("eth0") }, candidates: [], reasons: ["notInSubnet"] },
+  },
+  {
     name: "a Service without endpoints does not hinder the one it shares with",
     ...{ holders: [{}, { service: "default/idle", endpoints: [] }], candidates: nodes, reasons: [true, "noReadyEndpoint"] },
   },
@@ -130,9 +191,9 @@ const verdicts: {
     },
   },
 ];
-for (const { name, holders, pool, active, labels, candidates, reasons } of verdicts) {
+for (const { name, holders, pool, active, labels, reaches, candidates, reasons } of verdicts) {
   test(`place: ${name}`, () => {
-    const placed = place(ip(x), holders.map(holder), pool === null ? undefined : on(pool, active, labels));
+    const placed = place(ip(x), holders.map(holder), pool === null ? undefined : on(pool, active, labels, reaches));
     assert.deepEqual(placed.candidates, candidates);
     assert.equal(placed.owner, elect(candidates, ip(x)));
     assert.deepEqual(
@@ -147,6 +208,27 @@ test("place: where all nodes that could announce are excluded they are named", (
   const local = holder({ local: true, endpoints: ["node1", "node3"] });
   const { verdicts } = place(ip(x), [local], on(layer2, nodes, labels));
   assert.deepEqual(verdicts.get("default/web"), { announced: false, reason: "nodeExcluded", nodes: ["node1", "node3"] });
+});
+
+test("place: where no node has the address in a subnet they are named with theirs", () => {
+  const reaches = { node1: at("eth0", "198.51.100.0/24", "2001:db8::/64"), node2: at("eth1") };
+  const { verdicts } = place(ip(x), [holder({})], on(bySubnet, ["node1", "node2"], {}, reaches));
+  const verdict = verdicts.get("default/web");
+  assert.ok(verdict?.announced === false && verdict.reason === "notInSubnet");
+  assert.deepEqual(
+    verdict.nodes.map(({ node, subnets }) => `${node}: ${subnets}`),
+    ["node1: 198.51.100.0/24,2001:db8::/64", "node2: "],
+  );
+});
+
+test("place: where an owner is chosen nobody is elected, and the next election does not start from it", () => {
+  const chosen = place(ip(x), [holder({})], on(), undefined, (candidates) =>
+    candidates.find((node) => node !== elect(nodes, ip(x))),
+  );
+  assert.notEqual(chosen.owner, elect(nodes, ip(x)));
+  assert.equal(place(ip(x), [holder({})], on(), chosen).owner, elect(nodes, ip(x)));
+  const open = place(ip(x), [holder({})], on(), undefined, () => undefined);
+  assert.deepEqual([open.owner, open.candidates], [undefined, nodes]);
 });
 
 const standings: { name: string; pool?: Pool; labels: Labels | undefined; ignored?: boolean; want: string }[] = [

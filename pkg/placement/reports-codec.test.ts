@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { parseAddress, parsePrefix } from "#pkg/net";
+import { decodePage, encodePage, isPage, pageOf } from "./claim-pages-codec.ts";
+import { decodeHead, decodeSubnets, encodeHead, encodeSubnets, interfaceKey, interfaceOf } from "./reports-codec.ts";
+
+function address(text: string) {
+  const parsed = parseAddress(text);
+  assert.ok(parsed);
+  return parsed;
+}
+
+function prefixes(...texts: string[]) {
+  return texts.map((text) => parsePrefix(text) ?? assert.fail(text));
+}
+
+const hex = (octets: Uint8Array) => Buffer.from(octets).toString("hex");
+
+test("a head says whether its node answers, and how much it doubts its view", () => {
+  assert.equal(hex(encodeHead({ answers: true, doubt: 0x8003 })), "01018003");
+  assert.deepEqual(decodeHead(encodeHead({ answers: false, doubt: 7 })), { answers: false, doubt: 7 });
+  assert.deepEqual(decodeHead(Uint8Array.of(2, 1, 0, 0, 9)), { answers: true, doubt: 0 }, "a later version says more");
+  for (const none of [[], [1, 1, 0], [0, 1, 0, 0]]) assert.equal(decodeHead(Uint8Array.from(none)), undefined);
+});
+
+test("subnets of an interface take as many octets as they have bits", () => {
+  const subnets = prefixes("10.1.2.0/23", "2001:db8::/64", "0.0.0.0/0");
+  assert.equal(hex(encodeSubnets(subnets)), "01 0417 0a0102 0640 20010db800000000 0400".replaceAll(" ", ""));
+  assert.deepEqual(decodeSubnets(encodeSubnets(subnets))?.map(String), subnets.map(String));
+  assert.deepEqual(decodeSubnets(encodeSubnets([])), []);
+  const many = Array.from({ length: 40 }, (_, i) => `2001:db8:0:${i.toString(16)}::/128`);
+  assert.equal(decodeSubnets(encodeSubnets(prefixes(...many)))?.length, 32, "as many as fit into a notice");
+  assert.ok(encodeSubnets(prefixes(...many)).length <= 600);
+});
+
+test("subnets that are none, or cut short, are undefined", () => {
+  for (const [name, octets] of [
+    ["another version", "02"],
+    ["no version", ""],
+    ["another family", "01 0508 0a"],
+    ["more bits than the family has", "01 0421 0a00000000"],
+    ["cut short", "01 0418 0a00"],
+    ["without a length", "01 04"],
+  ] as const)
+    assert.equal(decodeSubnets(Buffer.from(octets.replaceAll(" ", ""), "hex")), undefined, name);
+});
+
+test("an interface's name is found in its key, and in no other", () => {
+  for (const name of ["eth0", "bond0.7", "wlan-ü"]) assert.equal(interfaceOf(interfaceKey(name)), name);
+  for (const key of ["h", "i", "4abc"]) assert.equal(interfaceOf(key), undefined);
+});
+
+test("claims: a page has 256 addresses, and says its own alone", () => {
+  const page = pageOf(address("192.0.2.7"));
+  assert.equal(page, pageOf(address("192.0.2.255")));
+  assert.notEqual(page, pageOf(address("192.0.3.7")));
+  assert.ok([page, pageOf(address("2001:db8::1"))].every(isPage));
+  for (const key of ["h", "4ab", "4abcd", "5abc", "i6abc"]) assert.ok(!isPage(key), key);
+  assert.equal(hex(encodePage([address("192.0.2.7"), address("192.0.2.1")])), "0107");
+});
+
+test("claims: decoding undoes encoding, for few addresses and for many", () => {
+  const octets = fc.uniqueArray(fc.nat({ max: 255 }), { maxLength: 256 });
+  fc.assert(
+    fc.property(octets, fc.constantFrom("198.51.100.", "2001:db8::ff:"), (last, start) => {
+      const text = (octet: number) => start + (start.includes(":") ? octet.toString(16) : octet);
+      const addresses = last.sort((a, b) => a - b).map((octet) => address(text(octet)));
+      const encoded = encodePage(addresses);
+      assert.ok(encoded.length <= 32);
+      assert.deepEqual(decodePage(pageOf(address(text(0))), encoded).map(String), addresses.map(String));
+    }),
+  );
+});
+
+test("arbitrary octets are decoded to something or nothing", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 40 }), fc.string({ unit: "binary-ascii", maxLength: 16 }), (octets, key) => {
+      decodeHead(octets);
+      interfaceOf(key);
+      for (const input of [octets, Uint8Array.of(1, ...octets)]) decodeSubnets(input);
+      for (const page of ["4abc", `6${"a".repeat(15)}`, "6\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0"])
+        for (const claimed of decodePage(page, octets)) assert.equal(pageOf(claimed), page);
+    }),
+  );
+});

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Address } from "#pkg/net";
+import { Reports } from "./reports.ts";
+import { StickyOwners } from "./sticky-owners.ts";
+
+const addresses = Array.from({ length: 20 }, (_, i) => new Address("IPv4", BigInt(0xc0000200 + i)));
+const [x = new Address("IPv4", 0n), y = x] = addresses;
+
+/** Nodes whose reports reach one another when `exchange` is called. */
+function nodes(...names: string[]) {
+  const all = names.map((name) => {
+    const reports = new Reports(name);
+    reports.takePart();
+    return { name, reports, sticky: new StickyOwners(name, reports) };
+  });
+  const exchange = () => {
+    for (const { reports } of all)
+      for (const { payload } of reports.takeNews())
+        for (const other of all) if (other.reports !== reports) other.reports.merge(payload);
+  };
+  exchange();
+  return { all, exchange, node: (name: string) => all.find((one) => one.name === name) ?? assert.fail(name) };
+}
+
+/** Places all, as a speaker does. */
+function place(sticky: StickyOwners, candidates: readonly string[], patient = false): Map<string, string | undefined> {
+  for (const address of addresses) sticky.place(address, candidates, undefined);
+  sticky.settle(patient);
+  return new Map(addresses.map((address) => [address.toString(), sticky.place(address, candidates, undefined)]));
+}
+
+test("who knows the same chooses the same, and nobody takes more than a share", () => {
+  const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 9 });
+  fc.assert(
+    fc.property(names, (candidates) => {
+      const { all } = nodes(...candidates);
+      const owners = all.map(({ sticky }) => Object.fromEntries(claimsAside(sticky, candidates)));
+      for (const other of owners) assert.deepEqual(other, owners[0]);
+      const held = Map.groupBy(Object.values(owners[0] ?? {}), (owner) => owner);
+      for (const [, its] of held) assert.ok(its.length <= Math.ceil(addresses.length / candidates.length));
+    }),
+  );
+});
+
+/** What is chosen, as `settle` tells it. */
+function claimsAside(sticky: StickyOwners, candidates: readonly string[]): [string, string | undefined][] {
+  for (const address of addresses) sticky.place(address, candidates, undefined);
+  sticky.settle(false);
+  return addresses.map((address) => [address.toString(), sticky.follow(address, candidates)]);
+}
+
+test("hearing of one node's claims first changes nothing about what is left", () => {
+  const names = ["a", "b", "c", "d"];
+  const { all, exchange } = nodes(...names);
+  const [a, ...others] = all;
+  const wanted = a && Object.fromEntries(claimsAside(a.sticky, names));
+  exchange(); // All that `a` took is claimed now.
+  for (const { sticky } of others) assert.deepEqual(Object.fromEntries(claimsAside(sticky, names)), wanted);
+});
+
+test("an owner keeps an address while it is a candidate, whoever joins", () => {
+  const { exchange, node } = nodes("a", "b", "c");
+  const a = node("a").sticky;
+  for (const address of addresses.slice(0, 4)) a.place(address, ["a"], undefined);
+  a.settle(false);
+  exchange();
+  const b = node("b").sticky;
+  assert.equal(b.place(x, ["a", "b", "c"], undefined), "a");
+  assert.equal(b.place(x, ["b", "c"], "a"), undefined);
+  assert.deepEqual(b.settle(false), [x]);
+});
+
+test("of two claims the one with less doubt stands, and among equals the same one everywhere", () => {
+  for (const [doubtOfA, doubtOfB, wanted] of [
+    [9, 1, "b"],
+    [0, 1, "a"],
+    [0x8000, 0x7fff, "b"],
+    [3, 3, undefined],
+  ] as const) {
+    const { exchange, node, all } = nodes("a", "b");
+    for (const [name, doubt] of [
+      ["a", doubtOfA],
+      ["b", doubtOfB],
+    ] as const) {
+      node(name).reports.setDoubt(doubt);
+      node(name).reports.claim(x);
+    }
+    exchange();
+    const owners = all.map(({ sticky }) => sticky.place(x, ["a", "b"], undefined));
+    assert.equal(new Set(owners).size, 1, `${owners}`);
+    if (wanted !== undefined) assert.equal(owners[0], wanted);
+  }
+});
+
+test("claims of a node that failed do not count until it says again that it takes part", () => {
+  const { exchange, node } = nodes("a", "b");
+  node("a").reports.claim(x);
+  exchange();
+  const b = node("b");
+  b.reports.fail("a");
+  assert.deepEqual([b.reports.claimants(x.toString()), b.reports.takesPart("a")], [[], false]);
+  b.reports.merge(node("a").reports.state([])); // What was known already.
+  assert.equal(b.reports.takesPart("a"), false);
+  node("a").reports.renew();
+  exchange();
+  assert.deepEqual([b.reports.claimants(x.toString()), b.reports.takesPart("a")], [["a"], true]);
+});
+
+test("a node gives away what it has beyond two shares, once there are others", () => {
+  const { all, exchange, node } = nodes("a", "b", "c", "d");
+  const names = all.map(({ name }) => name);
+  const a = node("a");
+  place(a.sticky, ["a"]);
+  exchange();
+  place(a.sticky, ["a", "b"]);
+  assert.equal(
+    addresses.filter((address) => a.reports.claimants(address.toString()).includes("a")).length,
+    20,
+    "two shares of two",
+  );
+  a.sticky.nodesChanged();
+  const owners = [...place(a.sticky, names).values()];
+  assert.equal(owners.filter((owner) => owner === "a").length, 10);
+  for (const name of ["b", "c", "d"]) assert.ok(owners.filter((owner) => owner === name).length <= 5);
+});
+
+test("what a node has had by hash it claims, and others leave it that for a while", () => {
+  const { node } = nodes("a", "b");
+  const { sticky, reports } = node("a");
+  assert.equal(sticky.place(x, ["a", "b"], "a"), "a");
+  assert.deepEqual(reports.claimants(x.toString()), ["a"]);
+  assert.equal(sticky.place(y, ["a", "b"], "b"), "b");
+  assert.deepEqual(sticky.settle(true), []);
+  assert.equal(sticky.place(y, ["a", "b"], "b"), "b");
+});
+
+test("while it is patient a node leaves what nobody has to those that are about to take part", () => {
+  const { node } = nodes("a", "b");
+  const { sticky, reports } = node("a");
+  reports.fail("b"); // It is a member, and has not said so since.
+  sticky.place(x, ["a", "b"], undefined);
+  assert.deepEqual(sticky.settle(true), []);
+  assert.deepEqual(sticky.settle(false), [x]);
+  assert.deepEqual(reports.claimants(x.toString()), ["a"]);
+});
+
+test("an address that goes with another one has its owner, where that may, and waits while there is none", () => {
+  const { node } = nodes("a", "b", "c");
+  const { sticky } = node("a");
+  sticky.place(x, ["a", "b"], undefined);
+  assert.equal(sticky.follow(x, ["a", "b"]), undefined);
+  sticky.settle(false);
+  const owner = sticky.follow(x, ["a", "b"]);
+  assert.ok(owner === "a" || owner === "b");
+  assert.equal(sticky.follow(x, ["c"]), "c");
+  sticky.remove(x);
+  assert.ok(["b", "c"].includes(sticky.follow(x, ["b", "c"]) ?? ""), "without the first one");
+  assert.equal(sticky.follow(x, []), undefined);
+});
