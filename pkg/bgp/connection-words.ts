@@ -1,8 +1,8 @@
 import type { SessionSettings } from "./session/settings.ts";
 
 /** Why a connection could not be had, or ended, in words and with what may help. */
-export function connectionWords(error: unknown, { address, port, sourceAddress, interface: name }: SessionSettings): string {
-  const { code, message } = error as { code?: unknown; message?: unknown };
+export function connectionWords(error: unknown, { address, port, sourceAddress }: SessionSettings): string {
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
   switch (code) {
     case "ECONNREFUSED":
       return `connection refused: nothing accepts connections from this node on ${address} port ${port}`;
@@ -20,9 +20,6 @@ export function connectionWords(error: unknown, { address, port, sourceAddress, 
       return sourceAddress === undefined
         ? `this node has no address from which to reach ${address} (EADDRNOTAVAIL)`
         : `source-address ${sourceAddress} is on no interface of this node (EADDRNOTAVAIL)`;
-    case "ENODEV":
-    case "EINVAL":
-      return name === undefined ? `${message}` : `this node has no interface ${name} with a link-local address (${code})`;
     case "EPERM":
     case "EACCES":
       return `this node's firewall forbids connections to ${address} port ${port} (${code})`;

@@ -23,14 +23,17 @@ export const tcpTransport: Transport = {
   },
 };
 
-/** @throws {SystemCallError} */
+/** @throws {Error} in words, {SystemCallError} for `connectionWords` */
 function openSocket(peer: SessionSettings): Socket {
   const { address, sourceAddress, interface: name } = peer;
+  const scope = name === undefined ? 0 : interfaceIndexOf(name);
+  // For an interface that is not there, libuv would take another.
+  if (scope === undefined) throw new Error(`this node has no interface ${name}`);
   using socket = TcpSocket.open(address.family);
   applyOptions(socket, peer);
   const key = md5Key(peer);
   if (key !== undefined) socket.setMd5Key(address, key);
-  if (sourceAddress !== undefined) socket.bind(sourceAddress, 0, name === undefined ? 0 : interfaceIndexOf(name));
+  if (sourceAddress !== undefined) socket.bind(sourceAddress, 0, scope);
   const stream = new Socket({ fd: socket.fd, readable: true, writable: true });
   socket.release();
   stream.setNoDelay();

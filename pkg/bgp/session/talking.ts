@@ -1,7 +1,7 @@
 import { unicastFamily } from "../codec/address-family.ts";
 import { type Message, MessageType, type Notification } from "../codec/messages.ts";
-import { FiniteStateMachineError, NotificationCode } from "../codec/notification-codes.ts";
-import { collision, drop, fail } from "./ending.ts";
+import { Cease, FiniteStateMachineError, NotificationCode } from "../codec/notification-codes.ts";
+import { drop, fail } from "./ending.ts";
 import { opened } from "./opening.ts";
 import type { Agreed, Opening } from "./state.ts";
 import { change, connectionOf, replace, type Turn } from "./turn.ts";
@@ -11,11 +11,7 @@ export function received(turn: Turn, id: number, message: Message): void {
   const connection = connectionOf(turn, id);
   if (connection === undefined || connection.state === "connect") return;
   if (message.type === "notification") {
-    const { code, subcode } = message;
-    const lost = code === collision.code && subcode === collision.subcode && turn.session.connections.length > 1;
-    if (lost)
-      drop(turn, connection); // The peer has chosen the other connection.
-    else fail(turn, connection, { type: "received", notification: message }, "idle"); // 24, 25.
+    notified(turn, connection, message);
     return;
   }
   if (connection.state === "openSent") {
@@ -26,6 +22,17 @@ export function received(turn: Turn, id: number, message: Message): void {
     else unexpected(turn, connection, message);
   } else if (message.type === "open") unexpected(turn, connection, message);
   else talk(turn, connection, message);
+}
+
+/** 24, 25. */
+function notified(turn: Turn, connection: Opening | Agreed, notification: Notification): void {
+  const { code, subcode } = notification;
+  const chosen = code === NotificationCode.cease && subcode === Cease.connectionCollisionResolution;
+  const rejected = code === NotificationCode.cease && subcode === Cease.connectionRejected;
+  if (chosen && turn.session.connections.length > 1)
+    drop(turn, connection); // The peer keeps the other connection.
+  // Two sides that both rest in Idle would reject each other's attempts for ever; in Active one lets the other in.
+  else fail(turn, connection, { type: "received", notification }, rejected ? "active" : "idle");
 }
 
 function establish(turn: Turn, connection: Agreed): void {

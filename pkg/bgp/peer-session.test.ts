@@ -1,0 +1,258 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { seededRandom } from "#pkg/clock";
+import { Prefix } from "#pkg/net";
+import { encodeMessage } from "./codec/message-codec.ts";
+import { announce, attributes, Pair, type PairOptions } from "./testing/pair.ts";
+import { address, settings } from "./testing/settings.ts";
+
+const few = 3;
+
+/** A pair that has settled, with routes from near to far. */
+function settled(options: PairOptions = {}, count = few): Pair {
+  const pair = new Pair(options);
+  announce(pair.near.routes, count);
+  pair.start().settle();
+  return pair;
+}
+
+test("two sessions find each other, and one tells the other its routes", () => {
+  const pair = settled();
+  assert.equal(pair.far.session.describe().prefixesReceived, few);
+  const { session, state, messagesSent, prefixesAnnounced, prefixesPending } = pair.near.session.describe();
+  assert.deepEqual([state, prefixesAnnounced, prefixesPending], ["established", few, 0]);
+  assert.deepEqual(session?.endOfRibReceived, ["IPv4", "IPv6"]);
+  assert.equal(`${session?.routerId} ${session?.peerRouterId}`, "192.0.2.1 192.0.2.2");
+  assert.deepEqual(messagesSent, { open: 1, update: 3, notification: 0, keepalive: 1, routeRefresh: 0 });
+  assert.deepEqual(pair.near.log.loud, ["info BGP session established"]);
+});
+
+for (const from of ["192.0.2.1", "192.0.2.2"])
+  test(`a connection that breaks after any octet from ${from} is followed by another, on which everything is told again`, () => {
+    for (let octets = 0; ; octets++) {
+      const pair = new Pair({ seed: octets + 1 });
+      announce(pair.near.routes, few);
+      pair.network.faults.set(from, { breakAfter: octets });
+      pair.start();
+      pair.until(() => pair.network.count > 0, 1000, "the first connection");
+      pair.network.faults.clear();
+      pair.settle(10_000);
+      assert.equal(pair.far.session.describe().prefixesReceived, few, `after ${octets} octets`);
+      assert.equal(pair.network.open, 1);
+      if (pair.network.count === 1) {
+        assert.ok(octets > 130, `only ${octets} octets were exchanged`);
+        return; // It never broke: all that there is was exchanged before.
+      }
+    }
+  });
+
+test("messages arrive in pieces of any size", () => {
+  for (const chunk of [1, 2, 7, 18, 19, 20, 100]) {
+    const pair = new Pair();
+    announce(pair.near.routes, few);
+    for (const from of ["192.0.2.1", "192.0.2.2"]) pair.network.faults.set(from, { chunk });
+    pair.start().settle();
+    assert.equal(pair.far.session.describe().prefixesReceived, few);
+    assert.equal(pair.network.count, 1);
+  }
+});
+
+test("when both connect, at once or one after the other, one session remains", () => {
+  for (const higher of ["192.0.2.0", "192.0.2.9"])
+    for (let delay = 0; delay <= 12; delay++) {
+      const far = { passive: false, routerId: address(higher) };
+      const pair = new Pair({ both: true, far, seed: delay + 1 });
+      announce(pair.near.routes, few);
+      pair.far.session.start();
+      pair.clock.advanceBy(delay);
+      pair.near.session.start();
+      pair.settle(10_000);
+      pair.clock.advanceBy(30_000);
+      const where = `router identifier ${higher}, ${delay} ms apart: ${pair.print()}`;
+      assert.ok(pair.settled && pair.network.open === 1, where);
+      assert.equal(pair.near.session.describe().flaps, 0, where);
+      assert.equal(pair.far.session.describe().prefixesReceived, few, where);
+    }
+});
+
+test("whatever the network does, they find back to each other when it is well, and leave nothing behind", () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = seededRandom(seed);
+    const chance = (most: number) => Math.floor(random() * most);
+    const both = random() < 0.5;
+    const far = both ? { passive: false, holdTimeSeconds: 9 } : { holdTimeSeconds: 9 };
+    const pair = new Pair({ seed, both, far });
+    announce(pair.near.routes, few);
+    pair.start();
+    for (let i = 0; i < 20; i++) {
+      const { network } = pair;
+      const faults = [
+        () => network.breakAll(),
+        () => network.freeze(true),
+        () => network.freeze(false),
+        () => Object.assign(network, { refused: !network.refused }),
+        () => Object.assign(network, { silent: !network.silent }),
+        () => network.faults.set(`192.0.2.${1 + chance(2)}`, { breakAfter: chance(300), chunk: 1 + chance(50) }),
+        () => network.faults.clear(),
+        () => pair.near.session.reset("administrativeReset", "chance"),
+        () => pair.far.session.configure({ ...pair.far.settings, keepaliveSeconds: 1 + chance(3) }),
+        () => pair.near.routes.withdraw(new Prefix(address("10.0.0.1"), 32)),
+      ];
+      faults[chance(faults.length)]?.();
+      pair.near.session.routesChanged();
+      pair.clock.advanceBy(chance(20_000));
+    }
+    Object.assign(pair.network, { refused: false, silent: false });
+    pair.network.faults.clear();
+    pair.network.freeze(false);
+    announce(pair.near.routes, few);
+    pair.near.session.routesChanged();
+    pair.settle(400_000);
+    pair.clock.advanceBy(300_000);
+    assert.ok(pair.settled, pair.print());
+    assert.equal(pair.network.open, 1, pair.print());
+    assert.ok(pair.clock.pending().length <= 4, `${pair.clock.pending()}`);
+  }
+});
+
+test("a peer that is frozen is given up when the hold time is over, and found again", () => {
+  const pair = settled({ near: { holdTimeSeconds: 3, keepaliveSeconds: 1 } });
+  pair.network.freeze(true);
+  const waited = pair.until(() => !pair.near.session.established, 10_000, "the hold timer expires");
+  assert.ok(waited >= 2_000 && waited <= 3_000, `${waited} ms`);
+  const { lastDown, holdTimerExpirations, flaps, notificationSent } = pair.near.session.describe();
+  assert.equal(lastDown?.what, "hold timer expired: nothing received for 3 s");
+  assert.deepEqual([holdTimerExpirations, flaps, notificationSent?.what], [1, 1, "Hold Timer Expired (4/0)"]);
+  pair.network.freeze(false);
+  pair.settle(10_000);
+  assert.deepEqual(pair.near.log.loud, [
+    "info BGP session established",
+    "warn BGP session down: hold timer expired: nothing received for 3 s",
+    "info BGP session established",
+  ]);
+});
+
+test("after standing still, it reads what the peer sent in time before it believes its hold timer", () => {
+  const pair = settled({ near: { holdTimeSeconds: 9, keepaliveSeconds: 3 } });
+  pair.clock.advanceBy(2_000);
+  pair.stall.standStill(8_000);
+  pair.clock.advanceBy(60_000);
+  assert.equal(pair.near.session.describe().holdTimerExpirations, 0);
+  assert.ok(pair.settled);
+});
+
+test("of many routes only so many are handed to a connection that does not take them, and those that changed meanwhile are sent as they are then", () => {
+  const pair = settled();
+  pair.network.freeze(true);
+  announce(pair.near.routes, 50_000);
+  pair.near.session.routesChanged();
+  const ahead = pair.near.routes.announced;
+  assert.ok(ahead * 5 >= 50_000 && ahead * 5 <= 150_000, `${ahead} prefixes`);
+  pair.clock.advanceBy(1_000);
+  pair.near.session.routesChanged();
+  assert.equal(pair.near.routes.announced, ahead);
+  for (let i = 0; i < 100; i++) {
+    const one = new Prefix(address("10.0.195.79"), 32);
+    pair.near.routes.withdraw(one);
+    pair.near.routes.announce(one, attributes);
+    pair.near.session.routesChanged();
+  }
+  pair.network.freeze(false);
+  pair.settle();
+  assert.equal(pair.far.session.describe().prefixesReceived, few + (50_000 - few));
+});
+
+test("closing tells the peer why, and is over when the peer has closed too", async () => {
+  const pair = settled();
+  const closed = pair.near.session.close("administrativeShutdown", "maintenance");
+  pair.clock.advanceBy(10);
+  await closed;
+  assert.equal(pair.network.open, 0);
+  assert.equal(pair.far.session.describe().lastDown?.what, 'peer closed with Cease/Administrative Shutdown (6/2): "maintenance"');
+  assert.equal(pair.near.session.describe().state, "idle");
+  assert.deepEqual(pair.near.log.loud.slice(1), [
+    "info BGP session down: closed with Cease/Administrative Shutdown (6/2): maintenance",
+  ]);
+  pair.clock.advanceBy(3_600_000);
+  assert.equal(pair.near.session.describe().state, "idle");
+  pair.near.session.start();
+  pair.settle(200_000);
+});
+
+test("closing takes a second at most when the peer does not take it", async () => {
+  const pair = settled();
+  pair.network.freeze(true);
+  const closed = pair.near.session.close("administrativeShutdown", "maintenance");
+  pair.clock.advanceBy(1_010);
+  await closed;
+  assert.equal(pair.network.open, 0);
+});
+
+test("closing while it connects, or while it waits, leaves nothing", async () => {
+  for (const passed of [0, 500, 10_500]) {
+    const pair = new Pair();
+    pair.network.silent = true;
+    pair.near.session.start();
+    pair.clock.advanceBy(passed);
+    const closed = pair.near.session.close("administrativeShutdown", "maintenance");
+    pair.clock.advanceBy(10);
+    await closed;
+    assert.deepEqual([pair.network.open, pair.clock.pending()], [0, []]);
+  }
+});
+
+test("a failure is said once, as long as it is the same", () => {
+  const pair = new Pair({ near: { password: "secret" } });
+  pair.network.refused = true;
+  pair.start();
+  pair.clock.advanceBy(600_000);
+  assert.ok(pair.network.count > 5);
+  assert.deepEqual(pair.near.log.loud, ["warn BGP session not established: connection refused"]);
+  pair.network.refused = false;
+  pair.network.silent = true;
+  pair.clock.advanceBy(600_000);
+  const silence = "no answer to the connection within 10 s: a password is configured, which may not be the peer's";
+  assert.deepEqual(pair.near.log.loud.slice(1), [`warn BGP session not established: ${silence}`]);
+  assert.equal(pair.near.session.describe().lastFailure?.what, silence);
+  pair.network.silent = false;
+  pair.settle(400_000);
+  assert.equal(pair.near.session.describe().lastFailure, undefined);
+});
+
+test("a new session under other settings tells the peer, and follows at once", () => {
+  const pair = settled();
+  const changed = { ...settings(), holdTimeSeconds: 30, keepaliveSeconds: 10 };
+  pair.near.session.configure(changed);
+  pair.clock.advanceBy(10);
+  assert.equal(pair.far.session.describe().lastDown?.what, "peer closed with Cease/Other Configuration Change (6/6)");
+  pair.settle(5_000);
+  assert.equal(pair.near.session.describe().session?.holdTimeSeconds, 30);
+});
+
+test("a peer that asks for all routes again gets them", () => {
+  const pair = settled();
+  const sent = pair.near.session.describe().messagesSent.update;
+  pair.network.inject("192.0.2.2", Uint8Array.from([...new Array(16).fill(255), 0, 23, 5, 0, 1, 0, 1]));
+  pair.clock.advanceBy(10);
+  const { messagesSent, messagesReceived } = pair.near.session.describe();
+  assert.equal(messagesReceived.routeRefresh, 1);
+  assert.equal(messagesSent.update, sent + 1);
+  assert.equal(messagesSent.routeRefresh, 2, "the marks of RFC 7313");
+});
+
+test("what is no BGP is answered with the error of RFC 4271, section 6.1", () => {
+  const pair = settled();
+  pair.network.inject("192.0.2.2", new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n"));
+  pair.clock.advanceBy(10);
+  const { lastDown, notificationSent } = pair.near.session.describe();
+  assert.match(notificationSent?.what ?? "", /^Message Header Error\/Connection Not Synchronized \(1\/1\)/);
+  assert.match(lastDown?.what ?? "", /^closed with Message Header Error\/Connection Not Synchronized \(1\/1\): /);
+});
+
+test("nothing is read from a connection behind what ended the session", () => {
+  const pair = settled();
+  const bye = encodeMessage({ type: "notification", code: 6, subcode: 4, data: new Uint8Array() });
+  pair.network.inject("192.0.2.2", Buffer.concat([bye, encodeMessage({ type: "keepalive" }), bye]));
+  pair.clock.advanceBy(10);
+  assert.equal(pair.near.session.describe().messagesReceived.notification, 1);
+});

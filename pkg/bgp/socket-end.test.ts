@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import type { NetworkInterfaceInfo } from "node:os";
+import { test } from "node:test";
+import { type Interfaces, socketEnd } from "./socket-end.ts";
+import { address } from "./testing/settings.ts";
+
+function info(cidr: string): NetworkInterfaceInfo {
+  const [text = ""] = cidr.split("/");
+  const shared = { address: text, netmask: "", mac: "02:00:00:00:00:01", internal: false, cidr };
+  return text.includes(":") ? { ...shared, family: "IPv6", scopeid: 0 } : { ...shared, family: "IPv4" };
+}
+
+const interfaces: Interfaces = {
+  lo: ["127.0.0.1/8", "203.0.113.1/32", "::1/128"].map(info),
+  eth0: ["192.0.2.1/24", "192.0.2.7/24", "2001:db8::1/64", "fe80::1/64"].map(info),
+  eth1: ["fe80::1/64", "198.51.100.1/24"].map(info),
+  gone: undefined,
+};
+
+interface Case {
+  readonly name: string;
+  readonly local: string;
+  readonly peer: string;
+  readonly on?: string;
+  readonly interface: string | undefined;
+  readonly addresses: Readonly<Record<string, string>>;
+  readonly linkLocal?: string;
+}
+
+const cases: readonly Case[] = [
+  {
+    name: "IPv4 on the link has the first IPv6 address, and the link-local one",
+    ...{ local: "192.0.2.1", peer: "192.0.2.254", interface: "eth0" },
+    ...{ addresses: { IPv4: "192.0.2.1", IPv6: "2001:db8::1" }, linkLocal: "fe80::1" },
+  },
+  {
+    name: "this end is its own next hop, not the first address of the interface",
+    ...{ local: "192.0.2.7", peer: "192.0.2.254", interface: "eth0" },
+    ...{ addresses: { IPv4: "192.0.2.7", IPv6: "2001:db8::1" }, linkLocal: "fe80::1" },
+  },
+  {
+    name: "a peer behind a router has no use for a link-local address",
+    ...{ local: "2001:db8::1", peer: "2001:db8:1::1", interface: "eth0" },
+    addresses: { IPv6: "2001:db8::1", IPv4: "192.0.2.1" },
+  },
+  {
+    name: "a link-local session has the addresses of its interface",
+    ...{ local: "fe80::1", peer: "fe80::2", on: "eth1", interface: "eth1" },
+    ...{ addresses: { IPv4: "198.51.100.1" }, linkLocal: "fe80::1" },
+  },
+  {
+    name: "an address of the loopback interface is alone: 127.0.0.1 and ::1 lead nowhere else",
+    ...{ local: "203.0.113.1", peer: "203.0.113.2", interface: "lo" },
+    addresses: { IPv4: "203.0.113.1" },
+  },
+  {
+    name: "an address that no interface has any more is still this end",
+    ...{ local: "192.0.2.99", peer: "192.0.2.254", interface: undefined },
+    addresses: { IPv4: "192.0.2.99" },
+  },
+];
+
+for (const { name, local, peer, on, interface: wanted, addresses, linkLocal } of cases)
+  test(name, () => {
+    const end = socketEnd(address(local), address(peer), interfaces, on);
+    const found = Object.fromEntries([...end.addresses].map(([family, each]) => [family, `${each}`]));
+    assert.deepEqual([end.interface, found, end.linkLocal && `${end.linkLocal}`], [wanted, addresses, linkLocal]);
+  });

@@ -1,0 +1,231 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { networkInterfaces } from "node:os";
+import { suite, test } from "node:test";
+import { TcpSocket } from "#pkg/linux";
+import { silentLog } from "#pkg/log";
+import { BgpListener } from "./listener.ts";
+import type { SessionSettings } from "./session/settings.ts";
+import { tcpTransport } from "./tcp-transport.ts";
+import { RecordingLog } from "./testing/pair.ts";
+import { address, settings } from "./testing/settings.ts";
+import type { Connection, ConnectionEvents, Incoming, SocketEnd } from "./transport.ts";
+
+const noIpv6 =
+  !Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1")) && "this machine has no IPv6";
+
+/** Why passwords cannot be tried here, false where they can. */
+function md5Refusal(): string | false {
+  using socket = TcpSocket.open("IPv4");
+  try {
+    socket.setMd5Key(address("127.0.0.1"), Uint8Array.of(1));
+    return false;
+  } catch (error) {
+    return `this kernel has no TCP MD5 signatures: ${error}`;
+  }
+}
+const noMd5 = md5Refusal();
+
+/** What a connection told, and when it is next to be looked at. */
+class Recorder implements ConnectionEvents {
+  end: SocketEnd | undefined;
+  text = "";
+  because: string | undefined;
+  #changed = Promise.withResolvers<void>();
+
+  connected(end: SocketEnd): void {
+    this.end = end;
+    this.#change();
+  }
+
+  received(octets: Uint8Array): void {
+    this.text += Buffer.from(octets).toString();
+    this.#change();
+  }
+
+  closed(because: string): void {
+    assert.equal(this.because, undefined, "told once");
+    this.because = because;
+    this.#change();
+  }
+
+  async until(condition: (one: Recorder) => boolean): Promise<void> {
+    while (!condition(this)) await this.#changed.promise;
+  }
+
+  #change(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+function dial(fields: Partial<SessionSettings>): { connection: Connection; events: Recorder } {
+  const events = new Recorder();
+  return { events, connection: tcpTransport.dial(settings({ address: address("127.0.0.1"), ...fields }), events) };
+}
+
+/** Accepts the connections of one address and records what they tell. */
+async function listening(fields: Partial<SessionSettings> = {}) {
+  const listener = new BgpListener({ port: 0, log: silentLog });
+  await listener.start();
+  const peer = settings({ address: address("127.0.0.1"), ...fields });
+  const { promise, resolve } = Promise.withResolvers<{ incoming: Incoming; connection: Connection; events: Recorder }>();
+  const expecting = listener.expect(peer, (incoming) => {
+    const events = new Recorder();
+    resolve({ incoming, events, connection: incoming.open(events) });
+  });
+  return { listener, expecting, port: listener.port, accepted: promise };
+}
+
+const openDescriptors = (): number => readdirSync("/proc/self/fd").length;
+const ignore = (): void => {};
+
+suite("connections of the system", { concurrency: false }, () => {
+  for (const [text, skip] of [
+    ["127.0.0.1", false],
+    ["::1", noIpv6],
+  ] as const)
+    test(`a connection over ${text} carries octets both ways, is taken, and ends on both sides`, { skip }, async () => {
+      const peer = { address: address(text), password: noMd5 === false ? "secret" : undefined, ttlSecurityHops: 1 };
+      const { listener, port, accepted } = await listening(peer);
+      using _ = listener;
+      const near = dial({ ...peer, port });
+      const far = await accepted;
+      await near.events.until(({ end }) => end !== undefined);
+      assert.equal(`${near.events.end?.address} ${near.events.end?.interface}`, `${text} lo`);
+      assert.equal(`${far.incoming.end.address}`, text);
+      const taken = Promise.withResolvers<void>();
+      near.connection.write(Buffer.from("over"), taken.resolve);
+      await taken.promise;
+      far.connection.write(Buffer.from("and out"), ignore);
+      await far.events.until(({ text }) => text === "over");
+      await near.events.until(({ text }) => text === "and out");
+      near.connection.write(Buffer.from(", bye"), ignore);
+      near.connection.end();
+      for (const { events } of [near, far]) await events.until(({ because }) => because !== undefined);
+      assert.deepEqual([far.events.text, far.events.because], ["over, bye", "the peer closed the connection"]);
+    });
+
+  test("RFC 2385: a connection with another password, or with none, is not answered", { skip: noMd5 }, async () => {
+    const { listener, port } = await listening({ password: "secret" });
+    using _ = listener;
+    const good = dial({ port, password: "secret" });
+    const others = [dial({ port, password: "Secret" }), dial({ port })];
+    await good.events.until(({ end }) => end !== undefined);
+    for (const { events, connection } of others) {
+      assert.deepEqual([events.end, events.because], [undefined, undefined]);
+      connection.destroy();
+      await events.until(({ because }) => because !== undefined);
+    }
+    good.connection.destroy();
+  });
+
+  test("RFC 2385: a password is forgotten with its peer", { skip: noMd5 }, async () => {
+    const { listener, port, expecting } = await listening({ password: "secret" });
+    using _ = listener;
+    expecting[Symbol.dispose]();
+    expecting[Symbol.dispose]();
+    const other = Promise.withResolvers<Incoming>();
+    listener.expect(settings({ address: address("127.0.0.1") }), (incoming) => other.resolve(incoming));
+    const near = dial({ port });
+    (await other.promise).open(new Recorder()).destroy();
+    await near.events.until(({ because }) => because !== undefined);
+  });
+
+  test("RFC 5082: what comes from too far away does not arrive", async () => {
+    const { listener, port, accepted } = await listening({ ttlSecurityHops: 1 });
+    using _ = listener;
+    const near = dial({ port, ttl: 64 });
+    const far = await accepted;
+    await near.events.until(({ end }) => end !== undefined);
+    near.connection.write(Buffer.from("from afar"), ignore);
+    far.connection.write(Buffer.from("hello"), ignore);
+    await near.events.until(({ text }) => text === "hello");
+    assert.equal(far.events.text, "");
+    near.connection.destroy();
+    far.connection.destroy();
+  });
+
+  test("RFC 5082: an answer from too far away is none", async () => {
+    const server: Server = createServer((socket) => socket.destroy());
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const bound = server.address();
+    assert.ok(bound !== null && typeof bound === "object");
+    const near = dial({ port: bound.port, ttlSecurityHops: 1 }); // The server sends with TTL 64.
+    const plain = dial({ port: bound.port });
+    await plain.events.until(({ because }) => because !== undefined);
+    assert.deepEqual([near.events.end, near.events.because], [undefined, undefined]);
+    near.connection.destroy();
+    await near.events.until(({ because }) => because !== undefined);
+    server.close();
+  });
+
+  const failures: readonly [string, Partial<SessionSettings>, RegExp][] = [
+    [
+      "a port that nobody listens on",
+      { port: 1 },
+      /^connection refused: nothing accepts connections from this node on 127\.0\.0\.1 port 1$/,
+    ],
+    [
+      "a source address that the machine lacks",
+      { sourceAddress: address("192.0.2.1") },
+      /^source-address 192\.0\.2\.1 is on no interface/,
+    ],
+    ["a source address of the other family", { sourceAddress: address("::1") }, /EAFNOSUPPORT|EINVAL/],
+    ["a password that is too long", { password: "x".repeat(81) }, /81 octets, wanted 1 to 80/],
+    ["an interface that is not there", { address: address("fe80::1"), interface: "nonesuch" }, /no interface nonesuch/],
+  ];
+  for (const [name, fields, words] of failures)
+    test(`in words: ${name}`, { skip: fields.address?.family === "IPv6" && noIpv6 }, async () => {
+      const { events } = dial(fields);
+      assert.equal(events.because, undefined, "nothing is told before the caller has the connection");
+      await events.until(({ because }) => because !== undefined);
+      assert.match(events.because ?? "", words);
+    });
+
+  test("a connection is begun from the source address", async () => {
+    const { listener, port, accepted } = await listening({ address: address("127.0.0.9") });
+    using _ = listener;
+    const near = dial({ port, sourceAddress: address("127.0.0.9") });
+    await near.events.until(({ end }) => end !== undefined);
+    assert.equal(`${near.events.end?.address}`, "127.0.0.9");
+    (await accepted).connection.destroy();
+    await near.events.until(({ because }) => because !== undefined);
+  });
+
+  test("a stranger's connection is closed and counted", async () => {
+    const log = new RecordingLog();
+    using listener = new BgpListener({ port: 0, log });
+    await listener.start();
+    listener.expect(settings({ address: address("127.0.0.2") }), () => assert.fail("taken"));
+    const { events } = dial({ port: listener.port });
+    await events.until(({ because }) => because !== undefined);
+    assert.equal(listener.strangers, 1);
+    assert.deepEqual(
+      log.lines.map(({ level, fields }) => [level, fields.from]),
+      [["debug", "127.0.0.1"]],
+    );
+  });
+
+  test("two peers of one address are refused, and so is a port that is taken", async () => {
+    using listener = new BgpListener({ port: 0, log: silentLog });
+    await listener.start();
+    listener.expect(settings(), ignore);
+    assert.throws(() => listener.expect(settings(), ignore), {
+      message: "Cannot take the connections of 192.0.2.2 for two peers",
+    });
+    const second = new BgpListener({ port: listener.port, log: silentLog });
+    await assert.rejects(second.start(), { message: `Cannot listen for BGP on port ${listener.port}` });
+  });
+
+  test("nothing is left of connections that failed or ended", async () => {
+    const before = openDescriptors();
+    for (let i = 0; i < 20; i++)
+      for (const [, fields] of failures) {
+        const { events } = dial(fields);
+        await events.until(({ because }) => because !== undefined);
+      }
+    assert.equal(openDescriptors(), before);
+  });
+});

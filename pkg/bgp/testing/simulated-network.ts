@@ -1,0 +1,202 @@
+import type { Clock, Millis } from "#pkg/clock";
+import type { Family } from "#pkg/net";
+import type { SessionSettings } from "../session/settings.ts";
+import type { Connection, ConnectionEvents, Incoming, SocketEnd, Transport } from "../transport.ts";
+import { address } from "./settings.ts";
+
+const latency: Millis = 1;
+
+/** What a test does to a direction of a connection. */
+export interface Faults {
+  /** The connection breaks when so many octets of it have arrived. */
+  breakAfter: number;
+  /** Nothing arrives, and nothing is taken. */
+  frozen: boolean;
+  /** How many octets arrive at once. */
+  chunk: number;
+}
+
+const healthy: Faults = { breakAfter: Infinity, frozen: false, chunk: Infinity };
+
+/** A network in memory. Every packet takes a millisecond of the clock; nothing happens at once. */
+export class SimulatedNetwork {
+  /** Connections cannot be had: nobody listens, or nothing answers. */
+  refused = false;
+  silent = false;
+  /** Of connections from now on, by who sends. */
+  readonly faults = new Map<string, Partial<Faults>>(); // sender's address -> faults
+  readonly #clock: Clock;
+  readonly #listening = new Map<string, (incoming: Incoming) => void>(); // address -> who listens there
+  readonly #pipes = new Set<Pipe>();
+  /** Connections that there were. */
+  count = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Connections that there are. */
+  get open(): number {
+    return this.#pipes.size;
+  }
+
+  transport(own: string): Transport {
+    return { dial: (peer, events) => this.#dial(own, peer, events) };
+  }
+
+  /** In place of a `BgpListener`: takes connections for one address. */
+  listener(own: string) {
+    return {
+      expect: (_: SessionSettings, accept: (incoming: Incoming) => void): Disposable => {
+        this.#listening.set(own, accept);
+        return { [Symbol.dispose]: () => void this.#listening.delete(own) };
+      },
+    };
+  }
+
+  /** Breaks all connections, as a router on the way does that resets them. */
+  breakAll(): void {
+    for (const pipe of this.#pipes) pipe.break();
+  }
+
+  /** Freezes or thaws all connections that there are. */
+  freeze(frozen: boolean): void {
+    for (const pipe of this.#pipes) pipe.freeze(frozen);
+  }
+
+  /** Lets octets arrive on every connection as if `from` had written them. */
+  inject(from: string, octets: Uint8Array): void {
+    for (const pipe of this.#pipes) pipe.inject(from, octets);
+  }
+
+  #dial(own: string, peer: SessionSettings, events: ConnectionEvents): Connection {
+    const to = `${peer.address}`;
+    const pipe = new Pipe(this.#clock, { near: own, far: to }, (from) => ({ ...healthy, ...this.faults.get(from) }));
+    this.#pipes.add(pipe);
+    this.count++;
+    pipe.onGone = () => this.#pipes.delete(pipe);
+    const near = pipe.open("near", events);
+    this.#clock.schedule("connect", this.#clock.now() + latency, () => {
+      if (pipe.broken || this.silent) return;
+      const accept = this.#listening.get(to);
+      if (this.refused || accept === undefined) return pipe.close("near", "connection refused");
+      events.connected(endOf(own));
+      accept({ end: endOf(to), open: (far) => pipe.open("far", far) });
+    });
+    return near;
+  }
+}
+
+function endOf(text: string): SocketEnd {
+  const own = address(text);
+  return { address: own, interface: "eth0", addresses: new Map<Family, typeof own>([[own.family, own]]), linkLocal: undefined };
+}
+
+type Side = "near" | "far";
+const other = { near: "far", far: "near" } as const;
+
+/** Both directions of one connection. */
+class Pipe {
+  onGone: () => void = () => {};
+  readonly #clock: Clock;
+  readonly #names: Readonly<Record<Side, string>>;
+  readonly #faults: Record<Side, Faults>;
+  readonly #events: Partial<Record<Side, ConnectionEvents>> = {};
+  readonly #queues: Record<Side, { octets: Uint8Array; taken: () => void }[]> = { near: [], far: [] };
+  readonly #ended: Record<Side, boolean> = { near: false, far: false };
+  readonly #arrived: Record<Side, number> = { near: 0, far: 0 };
+  readonly #scheduled: Record<Side, boolean> = { near: false, far: false };
+  #broken = false;
+
+  constructor(clock: Clock, names: Readonly<Record<Side, string>>, faults: (from: string) => Faults) {
+    this.#clock = clock;
+    this.#names = names;
+    this.#faults = { near: faults(names.near), far: faults(names.far) };
+  }
+
+  get broken(): boolean {
+    return this.#broken;
+  }
+
+  open(side: Side, events: ConnectionEvents): Connection {
+    this.#events[side] = events;
+    return {
+      write: (octets, taken) => {
+        this.#queues[side].push({ octets, taken });
+        this.#move(side);
+      },
+      end: () => {
+        this.#ended[side] = true;
+        this.#move(side);
+      },
+      destroy: () => {
+        this.close(side, "this side closed the connection");
+        this.close(other[side], "the peer reset the connection");
+      },
+    };
+  }
+
+  inject(from: string, octets: Uint8Array): void {
+    const side = this.#names.near === from ? "near" : "far";
+    this.#queues[side].push({ octets, taken: () => {} });
+    this.#move(side);
+  }
+
+  freeze(frozen: boolean): void {
+    for (const side of ["near", "far"] as const) {
+      this.#faults[side].frozen = frozen;
+      this.#move(side);
+    }
+  }
+
+  break(): void {
+    this.close("near", "the connection broke");
+    this.close("far", "the connection broke");
+  }
+
+  /** Tells a side, later, that the connection is gone. */
+  close(side: Side, because: string): void {
+    this.#broken = true;
+    this.onGone();
+    const events = this.#events[side];
+    delete this.#events[side];
+    if (events !== undefined) this.#clock.schedule("closed", this.#clock.now() + latency, () => events.closed(because));
+  }
+
+  /** Carries what a side has written to the other, one piece at a time. */
+  #move(from: Side): void {
+    if (this.#scheduled[from] || this.#broken) return;
+    this.#scheduled[from] = true;
+    this.#clock.schedule("packet", this.#clock.now() + latency, () => {
+      this.#scheduled[from] = false;
+      this.#arrive(from);
+    });
+  }
+
+  #arrive(from: Side): void {
+    const { frozen, chunk, breakAfter } = this.#faults[from];
+    const queue = this.#queues[from];
+    const [first] = queue;
+    if (this.#broken || frozen) return;
+    if (first === undefined) {
+      if (this.#ended.near && this.#ended.far) this.break();
+      // As Node does it, a side that is told that nothing follows closes its own.
+      else if (this.#ended[from]) {
+        this.#ended[other[from]] = true;
+        this.#move(other[from]);
+      }
+      return;
+    }
+    const room = Math.min(first.octets.length, chunk, breakAfter - this.#arrived[from]);
+    const piece = first.octets.subarray(0, room);
+    this.#arrived[from] += room;
+    if (room < first.octets.length) queue[0] = { ...first, octets: first.octets.subarray(room) };
+    else {
+      queue.shift();
+      first.taken();
+    }
+    if (piece.length > 0) this.#events[other[from]]?.received(piece);
+    if (this.#arrived[from] >= breakAfter) this.break();
+    this.#move(from);
+  }
+}

@@ -1,0 +1,61 @@
+import type { Clock, Millis, SimulatedClock } from "#pkg/clock";
+import type { Transport } from "../transport.ts";
+
+interface Timer {
+  readonly name: string;
+  readonly at: Millis;
+  readonly fn: () => void;
+  scheduled: Disposable;
+}
+
+/** A process that can be made to stand still. When it goes on, its timers run first, and then what arrived meanwhile. */
+export class Stall implements Clock {
+  readonly #clock: SimulatedClock;
+  readonly #timers = new Set<Timer>();
+  #until: Millis = 0;
+
+  constructor(clock: SimulatedClock) {
+    this.#clock = clock;
+  }
+
+  now(): Millis {
+    return this.#clock.now();
+  }
+
+  schedule(name: string, at: Millis, fn: () => void): Disposable {
+    const run = (): void => {
+      this.#timers.delete(timer);
+      fn();
+    };
+    const timer: Timer = { name, at, fn: run, scheduled: this.#clock.schedule(name, Math.max(at, this.#until), run) };
+    this.#timers.add(timer);
+    return {
+      [Symbol.dispose]: () => {
+        this.#timers.delete(timer);
+        timer.scheduled[Symbol.dispose]();
+      },
+    };
+  }
+
+  standStill(duration: Millis): void {
+    this.#until = this.now() + duration;
+    for (const timer of this.#timers) {
+      if (timer.at >= this.#until) continue;
+      timer.scheduled[Symbol.dispose]();
+      timer.scheduled = this.#clock.schedule(timer.name, this.#until, timer.fn);
+    }
+  }
+
+  transport(inner: Transport): Transport {
+    const later = <Args extends unknown[]>(tell: (...args: Args) => void) => {
+      return (...args: Args): void => {
+        if (this.now() < this.#until) this.#clock.schedule("arrived", this.#until, () => tell(...args));
+        else tell(...args);
+      };
+    };
+    return {
+      dial: (peer, { connected, received, closed }) =>
+        inner.dial(peer, { connected: later(connected), received: later(received), closed: later(closed) }),
+    };
+  }
+}
