@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock, seededRandom } from "#pkg/clock";
+import { type Clock, SimulatedClock, seededRandom } from "#pkg/clock";
 import { type Fields, type Log, silentLog } from "#pkg/log";
 import { Keyring } from "./keyring.ts";
 import { Memberlist, type MemberlistEvent, type MemberlistOptions } from "./memberlist.ts";
@@ -97,6 +97,26 @@ test("a member that cannot bind does not start, and says where", async () => {
   await harness.started();
   const second = harness.make({ bind: { address: "192.0.2.1", port: 7946 } });
   await assert.rejects(second.start(), /192\.0\.2\.1 port 7946/);
+});
+
+test("an idle member at the fast pace sets one timer for each of its probes", async () => {
+  await using harness = new Harness();
+  let timers = 0;
+  const clock: Clock = {
+    now: () => harness.clock.now(),
+    schedule: (name, at, fn) => {
+      timers++;
+      return harness.clock.schedule(name, at, fn);
+    },
+  };
+  const member = await harness.started({ clock, timing: "fast" });
+  const other = await harness.started({ timing: "fast" });
+  await other.join(["192.0.2.1"]);
+  await harness.pass(5000); // The join is still being told.
+  const [before, from] = [timers, member.counters.probes];
+  await harness.pass(3000); // Less than there is between two exchanges of views.
+  const probes = member.counters.probes - from;
+  assert.ok(probes >= 29 && timers - before <= probes + 1, `${timers - before} timers for ${probes} probes`);
 });
 
 test("before its start and after its end a member has nothing to say", async () => {

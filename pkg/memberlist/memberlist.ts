@@ -62,6 +62,9 @@ export type MemberlistCounters = Readonly<NetworkCounters & RingCounters>;
 
 type JoinFinished = Extract<Effect, { readonly type: "joinFinished" }>;
 
+/** Timers of the system count whole milliseconds, so that one may run a little too early, and have to be set once more. */
+const timerSlack: Millis = 1;
+
 interface Running {
   readonly ring: Ring;
   readonly transport: Transport;
@@ -211,6 +214,7 @@ export class Memberlist implements AsyncDisposable {
     if (running === undefined) return;
     this.#running = undefined;
     this.#timer?.scheduled[Symbol.dispose]();
+    this.#timer = undefined;
     for (const [join, resolve] of this.#joins) resolve({ type: "joinFinished", join, joined: 0, failures: [] });
     this.#joins.clear();
     await running.transport[Symbol.asyncDispose]();
@@ -245,16 +249,16 @@ export class Memberlist implements AsyncDisposable {
     this.#arm();
   }
 
-  /** Sets the one timer, where the next deadline is another than before. */
+  /** Sets the one timer, unless it runs early enough: one that finds nothing due costs less than setting it anew each time. */
   #arm(): void {
-    const at = this.#running === undefined ? Infinity : nextDeadline(this.#running.ring);
-    if (at === this.#timer?.at) return;
+    const at = this.#running === undefined ? Infinity : nextDeadline(this.#running.ring) + timerSlack;
+    if (at >= (this.#timer?.at ?? Infinity)) return;
     this.#timer?.scheduled[Symbol.dispose]();
     const fire = (): void => {
       this.#timer = undefined;
       this.#tell({ type: "timer" });
     };
-    this.#timer = at === Infinity ? undefined : { at, scheduled: this.#options.clock.schedule("memberlist", at, fire) };
+    this.#timer = { at, scheduled: this.#options.clock.schedule("memberlist", at, fire) };
   }
 
   #carryOut(effect: Effect, { ring, transport }: Running): void {
