@@ -49,7 +49,7 @@ const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
   {
     name: "a speaker of the same ring",
     changes: { node: "node3" },
-    want: `two nodes announce 192.0.2.1, and ${here} keeps it, not node "node3" (02:00:00:00:00:42); they see the cluster differently: compare the logs of both`,
+    want: `two nodes announce 192.0.2.1, and ${here} keeps it, not node "node3" (02:00:00:00:00:42); they see each other: either that node's kernel has the address (kube-proxy in IPVS mode needs strictARP: true), or they see the cluster differently, which the logs of both speakers tell`,
   },
 ];
 for (const { name, changes, want } of cases)

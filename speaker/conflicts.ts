@@ -66,7 +66,8 @@ export class ConflictReports {
       );
     const who = followed ? `${here} leaves it to node "${other}" (${mac})` : `${here} keeps it, not node "${other}" (${mac})`;
     const why = active().includes(other)
-      ? "they see the cluster differently: compare the logs of both"
+      ? "they see each other: either that node's kernel has the address (kube-proxy in IPVS mode needs strictARP: true), or they see the " +
+        "cluster differently, which the logs of both speakers tell"
       : "they are cut off from one another: let UDP and TCP of the speakers' ring (port 7946) pass between the nodes";
     return `two nodes announce ${address}, and ${who}; ${why}`;
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type DemoCluster, type DemoNode, demoConfiguration } from "#e2e/demo-cluster";
@@ -19,6 +20,23 @@ interface Conflicts {
 async function conflictsOf({ speaker }: DemoNode): Promise<Conflicts> {
   return JSON.parse((await speaker.get("/v1/conflicts")).body);
 }
+
+/** Why these tests cannot run here and what to do, false when they can. */
+async function refusal(): Promise<string | false> {
+  for (const [tool, ...args] of [
+    ["arping", "--help"],
+    ["ndisc6", "-V"],
+    ["nft", "-v"],
+  ] as [string, ...string[]][]) {
+    const { error, stdout } = spawnSync(tool, args, { encoding: "utf8" });
+    if (error !== undefined) return `needs ${tool}: install the Debian packages arping, ndisc6 and nftables`;
+    if (tool === "arping" && !stdout.includes("Habets"))
+      return "needs the arping of the Debian package arping, not that of iputils-arping";
+  }
+  return Lab.refusal();
+}
+
+const skip = await refusal();
 
 /** The addresses that this node knows to be another speaker's, too. */
 async function shared(node: DemoNode): Promise<string[]> {
@@ -56,7 +74,7 @@ async function speak(host: Host, to: string): Promise<void> {
   await host.connect(to, 9).catch(() => {}); // Refused, which is enough.
 }
 
-suite("a host that has an address of ours is seen, told off and reported", { skip: await Lab.refusal() }, () => {
+suite("a host that has an address of ours is seen, told off and reported", { skip }, () => {
   let cluster: DemoCluster;
   let address = "";
   let address6 = "";
@@ -191,7 +209,7 @@ suite("a ring that is cut while both sides are on one LAN leaves one owner of ea
   });
 });
 
-suite("an address that must be free is asked for before its first announcement", { skip: await Lab.refusal() }, () => {
+suite("an address that must be free is asked for before its first announcement", { skip }, () => {
   let cluster: DemoCluster;
   let printer: Host;
   before(async () => {
