@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { type Millis, SimulatedClock } from "#pkg/clock";
 import type { Handlers, Informer, Pod } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
-import type { JoinResult, MemberlistEvent, MemberView } from "#pkg/memberlist";
+import { encodeMetadata, type JoinResult, type MemberlistEvent, type MemberView, MetadataKey } from "#pkg/memberlist";
 import { Reports } from "#pkg/placement";
 import { RingMembers } from "./ring-members.ts";
 
@@ -101,11 +101,15 @@ class Bench {
     for (const one of others) this.#listener?.({ type: "member", change: "joined", member: one });
   }
 
-  lose(name: string): void {
+  hear(payload: Uint8Array): void {
+    this.#listener?.({ type: "user", payload });
+  }
+
+  lose(name: string, change: "failed" | "left" = "failed"): void {
     const [lost] = this.ring.filter((one) => one.name === name);
     assert.ok(lost);
     this.ring = this.ring.filter((one) => one !== lost);
-    this.#listener?.({ type: "member", change: "failed", member: lost });
+    this.#listener?.({ type: "member", change, member: lost });
   }
 
   /** The others accuse this node of being gone. */
@@ -256,4 +260,70 @@ test("at the end it leaves, stays a second while the others take over, and what 
   assert.deepEqual(bench.members.active(), ["node1", "node2"]);
   await bench.advance(120_000);
   assert.deepEqual(bench.take(), []);
+});
+
+/** A payload in which this node says that it takes part. */
+function saysSo(node: string): { reports: Reports; payload: () => Uint8Array } {
+  const reports = new Reports(node);
+  reports.takePart();
+  return { reports, payload: () => reports.state([]) };
+}
+
+test("what members tell is taken in, told, and passed on once", async () => {
+  const bench = new Bench();
+  bench.members.start();
+  await settled();
+  bench.take();
+  const { payload } = saysSo("node2");
+  bench.hear(payload());
+  assert.deepEqual(bench.take(), ["broadcast node2 h", "heard of nodes"]);
+  bench.hear(payload());
+  bench.hear(Uint8Array.of(1, 2, 3));
+  assert.deepEqual(bench.take(), []);
+});
+
+test("what was reported before the ring was there is told when it is, and again when others may have missed it", async () => {
+  const bench = new Bench();
+  bench.reports.takePart();
+  bench.members.exchange.tell();
+  assert.deepEqual(bench.take(), []);
+  bench.members.start();
+  await settled();
+  assert.ok(bench.take().includes("broadcast node1 h"));
+  bench.accuse();
+  assert.ok(bench.take().includes("broadcast node1 h"));
+});
+
+test("a member that failed does not take part until it says so again; one that left is forgotten", async () => {
+  const bench = new Bench();
+  bench.members.start();
+  await settled();
+  const { reports, payload } = saysSo("node2");
+  bench.meet(member("node2", "192.0.2.2"));
+  bench.hear(payload());
+  bench.lose("node2");
+  bench.hear(payload());
+  assert.equal(bench.reports.takesPart("node2"), false);
+  assert.equal(bench.reports.state(["node2"]).length > 0, true, "what it said is kept");
+  bench.meet(member("node2", "192.0.2.2"));
+  reports.renew();
+  bench.hear(payload());
+  assert.equal(bench.reports.takesPart("node2"), true);
+  bench.members.exchange.forget("node2");
+  assert.equal(bench.reports.takesPart("node2"), true, "the ring knows better than the API that it lives");
+  bench.lose("node2", "left");
+  assert.equal(bench.reports.state(["node2"]).length, 0);
+});
+
+test("members that do not say that they tell of themselves are silent", async () => {
+  const bench = new Bench();
+  bench.members.start();
+  await settled();
+  const meta = encodeMetadata(new Map([[MetadataKey.notices, Uint8Array.of(1)]]));
+  bench.meet(member("node2", "192.0.2.2"), { ...member("node3", "192.0.2.3"), meta });
+  assert.deepEqual(bench.members.exchange.silent(), ["node2"]);
+  bench.take();
+  bench.meet({ ...member("node2", "192.0.2.2"), meta }, { ...member("node3", "192.0.2.3"), meta });
+  assert.deepEqual(bench.members.exchange.silent(), []);
+  assert.deepEqual(bench.take(), ["active node1,node2,node3, not synced"], "the same members, and they are of another kind");
 });

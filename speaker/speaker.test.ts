@@ -7,7 +7,7 @@ import type { EndpointSlice, Service } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
-import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement";
+import { type BgpRoute, elect, excludeLabel, type Labels, Reports } from "#pkg/placement";
 import type { Exchange } from "./members.ts";
 import { Speaker } from "./speaker.ts";
 
@@ -580,4 +580,155 @@ test("only the first owner of an address since a Service got it is told so, and 
   bench.speaker.membersChanged();
   bench.speaker.reconcile();
   assert.deepEqual([bench.onWire, bench.firsts], [[x, y, z], [y]], "another node announced the last before");
+});
+
+/** The speakers of all nodes but this one take part, and can answer on eth0. */
+function exchangeOf(own: string, silent: readonly string[] = []) {
+  const others = nodes
+    .filter((node) => node !== own && !silent.includes(node))
+    .map((node) => ({ node, reports: new Reports(node) }));
+  const reports = new Reports(own);
+  const exchange: Exchange = { reports, silent: () => silent, tell: () => {}, forget: () => {} };
+  const hear = () => others.map((other) => reports.merge(other.reports.state([])));
+  for (const other of others) {
+    other.reports.takePart();
+    other.reports.setReach({ answers: true, interfaces: new Map([["eth0", []]]) });
+  }
+  hear();
+  return { exchange, others, hear };
+}
+
+const eth0: InterfaceState = {
+  index: 2,
+  name: "eth0",
+  mac: "02:00:00:00:00:01",
+  status: "answering",
+  running: true,
+  addresses: [],
+};
+const sticky = "{name: lan, protocol: layer2, l2-placement: sticky, addresses: [192.0.2.0/28]}";
+
+/** A speaker that takes part, with one Service. */
+function amongOthers(node: string, text: string) {
+  const bench = new Bench(node);
+  const ring = exchangeOf(node);
+  bench.exchange = ring.exchange;
+  bench.interfaces = [eth0];
+  bench.speaker.setConfig(pools(text));
+  bench.serve("default/web", [x]);
+  bench.speaker.start();
+  bench.clock.advanceBy(1000);
+  bench.speaker.reconcile();
+  bench.speaker.reconcile();
+  bench.told.length = 0;
+  return { bench, ...ring };
+}
+
+test("an owner whose interfaces lose their carrier withdraws, tells the others, and takes back when it is there again", () => {
+  const { bench } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
+  assert.deepEqual(bench.onWire, [x]);
+  bench.interfaces = [{ ...eth0, running: false }];
+  bench.speaker.interfacesChanged();
+  assert.equal(bench.exchange?.reports.reach(owner)?.answers, false);
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, []);
+  assert.match(bench.told.join(), /"serviceWithdrawn".*"reason":"noInterface"/);
+  bench.interfaces = [eth0];
+  bench.speaker.interfacesChanged();
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, [x]);
+});
+
+test("where no node has an interface of the pool one speaker says so, and the others wait for one", () => {
+  const text = "{name: lan, protocol: layer2, interfaces: [eth1], addresses: [192.0.2.0/28]}";
+  const told = nodes.map((node) => {
+    const { bench } = amongOthers(node, text);
+    bench.speaker.setConfig(pools()); // Said once more when it comes to that again.
+    bench.speaker.reconcile();
+    bench.told.length = 0;
+    bench.speaker.setConfig(pools(text));
+    bench.speaker.reconcile();
+    assert.deepEqual(bench.onWire, []);
+    return bench.told.filter((line) => line.startsWith("noInterface default/web"));
+  });
+  assert.equal(told.flat().length, 1, told.join("\n"));
+});
+
+test("sticky: what another claims is left to it, and what it no longer claims goes to one of those that take part", () => {
+  const { bench, others, hear } = amongOthers(owner, sticky);
+  const [other] = others;
+  assert.ok(other);
+  assert.equal(bench.speaker.warnings.length, 0);
+  const claim = (claims: boolean) => {
+    if (claims) other.reports.claim(address(x));
+    else other.reports.release(address(x));
+    other.reports.takeNews();
+    for (const changes of hear()) bench.speaker.heard(changes);
+    bench.speaker.reconcile();
+    bench.speaker.reconcile();
+  };
+  bench.exchange?.reports.setDoubt(1); // So that the other's claim counts for more.
+  bench.exchange?.reports.renew();
+  claim(true);
+  assert.deepEqual(bench.onWire, []);
+  bench.active = [owner];
+  bench.speaker.membersChanged();
+  bench.speaker.reconcile();
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, [x], "it takes over from one that is gone");
+  bench.active = nodes;
+  bench.speaker.membersChanged();
+  claim(false);
+  assert.deepEqual(bench.onWire, [x], "and keeps it");
+});
+
+test("sticky: the one that keeps an address which another claimed as well tells everyone when that one has yielded", () => {
+  const { bench, others, hear } = amongOthers(owner, sticky);
+  bench.active = [owner];
+  bench.speaker.membersChanged();
+  bench.speaker.reconcile();
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, [x]);
+  bench.active = nodes;
+  bench.speaker.membersChanged();
+  const [other] = others;
+  assert.ok(other);
+  other.reports.setDoubt(5);
+  const news = (claims: boolean) => {
+    if (claims) other.reports.claim(address(x));
+    else other.reports.release(address(x));
+    other.reports.takeNews();
+    for (const changes of hear()) bench.speaker.heard(changes);
+    bench.speaker.reconcile();
+  };
+  news(true);
+  bench.told.length = 0;
+  assert.deepEqual(bench.onWire, [x]);
+  bench.speaker.reclaim();
+  assert.deepEqual(bench.told, [], "not while two claim it");
+  news(false);
+  assert.deepEqual(bench.told, [`announced again ${x}`]);
+});
+
+test("by hash a speaker that others took for gone announces all again", () => {
+  const { bench } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
+  bench.speaker.reclaim();
+  assert.deepEqual(bench.told, [`announced again ${x}`]);
+});
+
+test("sticky: while a member tells nothing the owner is elected, and that is said once", () => {
+  for (const node of nodes) {
+    const bench = new Bench(node);
+    bench.exchange = exchangeOf(node, [loser]).exchange;
+    bench.interfaces = [eth0];
+    bench.speaker.setConfig(pools(sticky));
+    bench.serve("default/web", [x]);
+    bench.speaker.start();
+    bench.speaker.reconcile();
+    assert.deepEqual(bench.onWire, node === owner ? [x] : []);
+    assert.equal(bench.told.filter((line) => line.includes("placementNotAsAsked")).length, 1);
+    bench.exchange = exchangeOf(node).exchange;
+    bench.speaker.membersChanged();
+    assert.match(bench.told.at(-1) ?? "", /placementAsAsked/);
+  }
 });
