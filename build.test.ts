@@ -25,6 +25,6 @@ test("koffi and its addon are found beside the bundles", () => {
   assert.equal(execFileSync(process.execPath, args, { cwd: directory, encoding: "utf8" }), "true\n");
 });
 
-test("the speaker's worker is bundled beside it", () => {
-  assert.ok(existsSync(join(directory, "worker.js")));
+test("the speaker's threads are bundled beside it", () => {
+  for (const name of ["worker.js", "bfd-worker.js"]) assert.ok(existsSync(join(directory, name)), name);
 });

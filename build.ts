@@ -10,8 +10,9 @@ const entries: Record<string, string> = {
   controller: "controller/main.ts",
   speaker: "speaker/main.ts",
   ingotctl: "ctl/main.ts",
-  // The speaker starts it as a thread, from a file beside its own.
+  // The speaker starts these as threads, from files beside its own.
   worker: "pkg/layer2/worker.ts",
+  "bfd-worker": "pkg/bfd/worker.ts",
 };
 
 /**

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { suite, test } from "node:test";
 import { promisify } from "node:util";
-import { workerFile } from "./layer2.ts";
 
 // A namespace of each kind, so that it runs for an ordinary user and leaves nothing behind, even if it is killed.
 const unshare = ["--user", "--map-root-user", "--net", "--mount", "--mount-proc", "--pid", "--fork", "--kill-child"];
@@ -22,9 +21,4 @@ suite("layer 2 on a LAN of network namespaces", { skip, concurrency: true }, () 
       });
       await run.catch(({ stdout, stderr }) => assert.fail(stdout + stderr));
     });
-});
-
-test("the thread's file is beside the source in a checkout, and beside the bundle in an image", () => {
-  assert.equal(workerFile("file:///src/pkg/layer2/layer2.ts").href, "file:///src/pkg/layer2/worker.ts");
-  assert.equal(workerFile("file:///app/speaker.js").href, "file:///app/worker.js");
 });

@@ -4,12 +4,12 @@ import { type Millis, SystemClock, systemRandom } from "#pkg/clock";
 import { EventFd, PacketSocket, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { Address } from "#pkg/net";
+import { Supervisor, workerFile } from "#pkg/threads";
 import type { IgnoredReason } from "./answer.ts";
 import type { ClaimKind } from "./claim.ts";
 import { formatMac, parseMac } from "./mac.ts";
 import type { Announcement, Command, InterfaceState, Report, WireAddress, WorkerStart } from "./messages.ts";
 import { type Row, Shared } from "./shared.ts";
-import { Supervisor } from "./supervisor.ts";
 
 /** Nothing can be announced from this process at all. */
 export class Layer2Error extends Error {
@@ -228,7 +228,7 @@ export class Layer2 implements AsyncDisposable {
       announced: entries.map(announcement),
       refreshMs: this.#refreshMs,
     };
-    const worker = new Worker(workerFile(import.meta.url), { name: "layer2", workerData });
+    const worker = new Worker(workerFile(import.meta.url, "worker.js"), { name: "layer2", workerData });
     worker.on("message", (report: Report) => this.#take(report));
     return worker;
   }
@@ -308,9 +308,4 @@ function wireAddress({ family, value }: Address): WireAddress {
 function publicClaim({ claim: { address, mac, kind }, interface: name, own }: Extract<Report, { type: "claim" }>): Claim {
   const family = typeof address === "bigint" ? "IPv6" : "IPv4";
   return { address: new Address(family, BigInt(address)), mac: formatMac(mac), kind, interface: name, ownMac: formatMac(own) };
-}
-
-/** The build puts the worker beside the bundle that starts it. */
-export function workerFile(self: string): URL {
-  return new URL(self.endsWith(".ts") ? "./worker.ts" : "./worker.js", self);
 }
