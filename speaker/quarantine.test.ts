@@ -68,7 +68,7 @@ test("an address counts as another host's as soon and as long as the ConfigMap s
   assert.deepEqual([bench.quarantine.has(x), bench.changes], [false, 2]);
 });
 
-test("each minute the one that would own it asks three times, and takes it out when nobody answers", async () => {
+test("each minute one asks three times, and takes it out when nobody answers", async () => {
   const bench = new Bench(inspector);
   bench.quarantine.set({ "192.0.2.1": "" });
   bench.clock.advanceBy(59_000);
@@ -96,6 +96,15 @@ test("it stays in while somebody answers, and one that only asks too does not co
   }
   await setImmediate();
   assert.deepEqual(bench.writes, []);
+});
+
+test("who saw the host asks, as long as it is there", () => {
+  const [seer, elected] = [new Bench(other), new Bench(inspector)];
+  for (const bench of [seer, elected]) {
+    bench.quarantine.set({ "192.0.2.1": JSON.stringify({ node: other }) });
+    bench.clock.advanceTo(60_000);
+  }
+  assert.deepEqual([seer.layer2.take().length, elected.layer2.take().length], [2, 0]);
 });
 
 test("another node does not ask, and one asks no longer when somebody took it out", async () => {

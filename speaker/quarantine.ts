@@ -35,8 +35,8 @@ const mostEntries = 1_000;
 
 /**
  * The addresses that other hosts have, as the ConfigMap `ingot-conflicts` says: no speaker announces them and the controller gives them
- * to nobody. The speaker that found one out puts it there. Each minute the one that would own it asks again who has it, whichever
- * speaker that is by then, and takes it out when nobody answers.
+ * to nobody. The speaker that found one out puts it there. Each minute it asks again who has it, or when it is gone another one does,
+ * and takes it out when nobody answers.
  */
 export class Quarantine implements Disposable {
   readonly #options: QuarantineOptions;
@@ -105,9 +105,12 @@ export class Quarantine implements Disposable {
 
   #inspect(): void {
     const { active, node, layer2, interfaces } = this.#options;
-    for (const key of this.#occupants.keys()) {
+    for (const [key, { node: seenBy }] of this.#occupants) {
       const address = parseAddress(key);
-      if (address === undefined || this.#asked.has(key) || elect(active(), address) !== node) continue;
+      if (address === undefined || this.#asked.has(key)) continue;
+      // Who saw the host is on its network for sure.
+      const inspector = active().includes(seenBy) ? seenBy : elect(active(), address);
+      if (inspector !== node) continue;
       this.#asked.set(key, { address, questions: 0 });
       layer2.listen(address, { interfaces: interfaces(address) });
       this.#ask(key);
