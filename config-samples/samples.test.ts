@@ -66,6 +66,19 @@ test("nodes-and-interfaces.yaml: one pool is for nodes with a label and for some
   assert.deepEqual(dmz?.interfaces, ["bond1", "enp5s0f?"]);
 });
 
+test("placement.yaml: one pool by subnets, one that stays, and one that does both on some interfaces", () => {
+  const [racks, telephony, storage] = configOf("placement.yaml").pools;
+  assert.deepEqual(
+    [racks, telephony, storage].map((pool) => pool?.l2Placement),
+    [
+      { subnet: true, sticky: false },
+      { subnet: false, sticky: true },
+      { subnet: true, sticky: true },
+    ],
+  );
+  assert.deepEqual(storage?.interfaces, ["storage*"]);
+});
+
 test("bgp-policy.yaml: the routers' advertisements are apart, and the password is in the Secret that it names", () => {
   const { peers, pools } = configOf("bgp-policy.yaml");
   const [main, spare] = peers;

@@ -36,9 +36,9 @@ export interface Pool {
 
 /** Which of the nodes that may announce an address does. With neither, MetalLB's rule. */
 export interface L2Placement {
-  /** Nodes with an address in the announced address's subnet come first. */
+  /** Only nodes with an address in the announced address's subnet. */
   readonly subnet: boolean;
-  /** The node that announces it keeps it as long as it may. */
+  /** The node that announces it keeps it as long as it may, and no more than two shares of all that stay. */
   readonly sticky: boolean;
 }
 
