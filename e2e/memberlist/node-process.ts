@@ -1,12 +1,21 @@
 /**
  * One of our members in a process of its own, with the flags, commands and lines of `peer/main.go`; beside those `--timing` (lan,
- * fast, auto), `--loss` (the part of arriving packets to lose, 0 to 1) and the command `counters`.
+ * fast, auto), `--loss` (the part of arriving packets to lose, 0 to 1), `--user` (a text that goes with its view as user state) and the
+ * commands `counters` and `tell LETTER` (a user message of that letter, as long as can be).
  */
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { createLog } from "#pkg/log";
-import { defaultWire, Keyring, Memberlist, type MemberlistEvent, type MemberView, type MetadataFields } from "#pkg/memberlist";
+import {
+  defaultWire,
+  Keyring,
+  Memberlist,
+  type MemberlistEvent,
+  type MemberView,
+  type MetadataFields,
+  maxUserOctets,
+} from "#pkg/memberlist";
 import { lossySockets } from "./lossy.ts";
 import { textKey } from "./meta-text.ts";
 import type { RingLine, RingMember } from "./ring-process.ts";
@@ -21,6 +30,7 @@ const { values } = parseArgs({
     meta: { type: "string", default: "" },
     timing: { type: "string", default: "auto" },
     loss: { type: "string", default: "0" },
+    user: { type: "string", default: "" },
   },
 });
 
@@ -45,7 +55,7 @@ const events: Record<Extract<MemberlistEvent, { type: "member" }>["change"], str
   refuted: "refute",
 };
 
-const { name, address, port, key, label, meta, timing, loss } = values;
+const { name, address, port, key, label, meta, timing, loss, user } = values;
 const member = new Memberlist({
   name,
   bind: { address, port: Number(port) },
@@ -55,6 +65,7 @@ const member = new Memberlist({
     label: Buffer.from(label),
   },
   metadata: metadata(meta),
+  userState: () => Buffer.from(user),
   timing: timing === "lan" || timing === "fast" ? timing : "auto",
   clock: new SystemClock(),
   random: systemRandom,
@@ -63,6 +74,7 @@ const member = new Memberlist({
 });
 member.onEvent((event) => {
   if (event.type === "member") print({ event: events[event.change], member: describe(event.member) });
+  if (event.type === "user") print({ event: `user ${Buffer.from(event.payload).toString().slice(0, 20)}` });
 });
 await member.start();
 print({ event: "ready" });
@@ -78,6 +90,9 @@ async function run(command: string, argument: string): Promise<void> {
       const error = failures.map(({ reason }) => reason).join("; ");
       return print({ event: "joined", joined, ...(error !== "" && { error }) });
     }
+    case "tell":
+      member.broadcast("topic", Buffer.from(argument.repeat(maxUserOctets)));
+      return print({ event: "told" });
     case "meta":
       member.setMetadata(metadata(argument));
       return print({ event: "metaSet" });

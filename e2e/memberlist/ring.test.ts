@@ -188,6 +188,32 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
     await agree([ours, theirs]);
   });
 
+  test("user messages and user state reach ours, and neither version takes any notice of them", {
+    skip: missing["v0.1.7"] || missing["v0.6.0"],
+  }, async () => {
+    await using ring = new Ring({ key });
+    const [old, recent] = await ring.joined("v0.1.7", "v0.6.0");
+    const [one, other] = [
+      await ring.node("ingot", { flags: ["--user=one"] }),
+      await ring.node("ingot", { flags: ["--user=other"] }),
+    ];
+    assert.ok(old && recent);
+    for (const theirs of [old, recent]) await one.join(theirs);
+    await other.join(one);
+    await other.line("user one");
+    await one.line("user other");
+    await one.ask("tell z", "told");
+    await other.line(`user ${"z".repeat(20)}`);
+    await sleep(2_000);
+    await agree([old, recent, one, other]);
+    for (const { log, name } of [old, recent])
+      assert.deepEqual(
+        log.filter((line) => /\[(ERR|WARN)\]/.test(line)),
+        [],
+        name,
+      );
+  });
+
   test("both versions and ours in one encrypted ring suspect nobody in 30 s", {
     skip: missing["v0.1.7"] || missing["v0.6.0"],
   }, async () => {
