@@ -16,6 +16,8 @@ export interface DemoClusterOptions {
   readonly ring?: boolean;
   /** Whether nodes that Kubernetes excludes from load balancers announce nothing; the manifests do not ask for that. */
   readonly honourExcludeLabel?: boolean;
+  /** For the speakers, beyond those of the manifests. */
+  readonly speakerArguments?: readonly string[];
   /** Folder for what the processes print. */
   readonly logs?: string;
 }
@@ -82,6 +84,7 @@ export class DemoCluster implements AsyncDisposable {
     configuration = demoConfiguration,
     ring = true,
     honourExcludeLabel = false,
+    speakerArguments = [],
     logs,
   }: DemoClusterOptions = {}): Promise<DemoCluster> {
     await using stack = new AsyncDisposableStack();
@@ -102,20 +105,20 @@ export class DemoCluster implements AsyncDisposable {
     for (const manifest of manifests) await api.apply(manifest);
     if (configuration !== null) await configure(api, configuration);
 
-    const workloads = async (kind: string, component: "controller" | "speaker") => {
+    const workloads = async (kind: string, component: "controller" | "speaker", more: readonly string[] = []) => {
       const base = podTemplate(manifests, kind, component);
       const template = without(base, {
         ...(!ring && { variable: "METALLB_ML_SECRET_KEY" }),
         ...(honourExcludeLabel && { argument: "--ignore-exclude-lb" }),
       });
       const file = await serviceAccountKubeconfig(lab, api, kubeconfig, template.spec.serviceAccountName);
-      const argv = ["node", path(`../../${component}/main.ts`), `--kubeconfig=${file}`];
+      const argv = ["node", path(`../../${component}/main.ts`), `--kubeconfig=${file}`, ...more];
       return (name: string, host: Host, number: number): Workload =>
         stack.use(new Workload({ api, name, namespace, template, argv, host, node: host.name, addresses: addressesOf(number) }));
     };
     const controller = (await workloads("Deployment", "controller"))("controller", controlPlane, 1);
     await controller.start();
-    const speakerOn = await workloads("DaemonSet", "speaker");
+    const speakerOn = await workloads("DaemonSet", "speaker", speakerArguments);
     const nodes = await Promise.all(
       hosts.map(async (host, index): Promise<DemoNode> => {
         const { name } = host;

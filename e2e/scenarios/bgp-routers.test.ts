@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { type Route, type RouterKind, routerRefusal } from "#e2e/routers";
+import { type Neighbour, type Route, type RouterKind, routerRefusal } from "#e2e/routers";
 import { BgpNetwork, established, linkLocalOf, nodeAsn, type PlacedRouter, routesFrom } from "./bgp-network.ts";
 
 const kinds: readonly RouterKind[] = ["frr", "bird", "gobgp", "openbgpd"];
 
 /** Of four octets for the first of them, so that it is the node that has the smaller one. */
 const asnOf = (index: number): number => (index === 0 ? 4_200_000_001 : 65_010 + index);
+
+/** OpenBGPD is told in two octets and puts the true number together from AS_TRANS and AS4_PATH (RFC 6793). */
+const unnumberedAsn = (kind: RouterKind | undefined): number => (kind === "openbgpd" ? 4_200_000_099 : nodeAsn);
 
 const advertisements = `
   bgp-advertisements:
@@ -33,14 +36,15 @@ suite("four kinds of routers hear of an address", { skip: await routerRefusal(..
     for (const [index, kind] of kinds.entries()) {
       const asn = asnOf(index);
       // Without IPv6 next hops for IPv4 there is nothing for IPv4 in a session of link-local addresses.
-      const unnumbered = kind === "frr" || kind === "bird" ? ({ families, extendedNextHop: true } as const) : {};
+      const unnumbered: Partial<Neighbour> =
+        kind === "frr" || kind === "bird" ? { families, extendedNextHop: true } : { fourOctetAsn: kind !== "openbgpd" };
       routers.push(
         await network.router(kind, index + 1, {
           asn,
           neighbours: [
             { address: v4, asn, families, password: "correct-horse" },
             { address: v6, asn: nodeAsn, families, ttlSecurityHops: 1 },
-            { address: `${own.linkLocal}%eth0`, asn: nodeAsn, ...unnumbered },
+            { address: `${own.linkLocal}%eth0`, asn: unnumberedAsn(kind), ...unnumbered },
           ],
         }),
       );
@@ -49,7 +53,7 @@ suite("four kinds of routers hear of an address", { skip: await routerRefusal(..
       ({ v4, v6, linkLocal }, index) => `
 - {name: v4-${index}, my-asn: ${asnOf(index)}, peer-asn: ${asnOf(index)}, peer-address: ${v4}, password: correct-horse}
 - {name: v6-${index}, my-asn: ${nodeAsn}, peer-asn: ${asnOf(index)}, peer-address: "${v6}", ttl-security: 1}
-- {name: ll-${index}, my-asn: ${nodeAsn}, peer-asn: ${asnOf(index)}, peer-address: "${linkLocal}", interface: eth0}`,
+- {name: ll-${index}, my-asn: ${unnumberedAsn(kinds[index])}, peer-asn: ${asnOf(index)}, peer-address: "${linkLocal}", interface: eth0}`,
     );
     await network.cluster.configure(`bgp-communities: {mine: "65001:7"}
 peers:${peers.join("")}
@@ -84,7 +88,7 @@ address-pools:
         assert.deepEqual(told(routes.get(own.v6)), { ...both, asPath: [nodeAsn], stale: false });
         assert.notEqual(routes.get(own.v6)?.localPref, 150, "eBGP does not");
       }
-      assert.deepEqual(told(v6.get(linkLocal)), { ...both, asPath: [nodeAsn], stale: false });
+      assert.deepEqual(told(v6.get(linkLocal)), { ...both, asPath: [unnumberedAsn(kind)], stale: false });
       assert.deepEqual(v4.get(own.v4)?.nextHops, [own.v4]);
       assert.deepEqual(v4.get(own.v6)?.nextHops, [own.v4]);
       assert.equal(v6.get(own.v4)?.nextHops[0], own.v6);
