@@ -25,16 +25,21 @@ suite("routers spread flows over the nodes", { skip: await routerRefusal(...kind
     nodes = network.cluster.nodes;
     for (const [index, kind] of kinds.entries()) {
       const neighbours = nodes.flatMap(({ addresses: [v4, v6] }) => [
-        { address: v4, asn: nodeAsn, holdTimeSeconds: 3 },
+        { address: v4, asn: nodeAsn, bfd: { intervalMs: 100, multiplier: 3 } },
         { address: v6, asn: nodeAsn, holdTimeSeconds: 3 },
       ]);
       const placed = await network.router(kind, index + 1, { asn: routerAsn, multipath: 8, neighbours });
       routers.push(placed);
       clients.push(await network.outside(placed));
     }
-    const session = `my-asn: ${nodeAsn}, peer-asn: ${routerAsn}, hold-time: 3s`;
-    const peers = routers.map(({ v4, v6 }) => `- {${session}, peer-address: ${v4}}\n- {${session}, peer-address: "${v6}"}\n`);
-    await network.cluster.configure(`peers:
+    const session = `my-asn: ${nodeAsn}, peer-asn: ${routerAsn}`;
+    const peers = routers.map(
+      ({ v4, v6 }) => `- {${session}, bfd-profile: fast, peer-address: ${v4}}
+- {${session}, hold-time: 3s, peer-address: "${v6}"}
+`,
+    );
+    await network.cluster.configure(`bfd-profiles: [{name: fast, receive-interval: 100, transmit-interval: 100}]
+peers:
 ${peers.join("")}address-pools:
 - name: main
   protocol: bgp
@@ -169,19 +174,31 @@ ${peers.join("")}address-pools:
     await service.delete();
   });
 
-  test("a node that is cut off is avoided when its hold time is over", async () => {
+  test("a node that is cut off is avoided: at once with BFD, else when its hold time is over", async () => {
     const all = nodes.map(({ name }) => name);
-    const service = await network.cluster.expose("cut", all, { policy: "Local" });
-    const address = await service.address();
-    await spread(`${address}/32`, all);
+    const service = await network.cluster.expose("cut", all, { policy: "Local", families: ["IPv4", "IPv6"] });
+    const [v4 = "", v6 = ""] = await waitFor("its addresses", async () => {
+      const addresses = await service.addresses();
+      return addresses.length === 2 && addresses;
+    });
+    const nextHops6 = async (count: number): Promise<void> => {
+      for (const { router } of routers)
+        await waitFor(`IPv6 by ${count} nodes at ${router.kind}`, async () => {
+          return (await router.kernelRoute(`${v6}/128`))?.nextHops.length === count;
+        });
+    };
+    await spread(`${v4}/32`, all);
+    await nextHops6(3);
     const [gone, ...rest] = nodes as [DemoNode, ...DemoNode[]];
     await network.cluster.lan.isolate(gone.host);
     await spread(
-      `${address}/32`,
+      `${v4}/32`,
       rest.map(({ name }) => name),
     );
+    await nextHops6(2);
     await network.cluster.lan.rejoin(gone.host);
-    await spread(`${address}/32`, all);
+    await spread(`${v4}/32`, all);
+    await nextHops6(3);
     await service.delete();
   });
 });
