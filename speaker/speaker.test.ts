@@ -732,3 +732,14 @@ test("sticky: while a member tells nothing the owner is elected, and that is sai
     assert.match(bench.told.at(-1) ?? "", /placementAsAsked/);
   }
 });
+
+test("a node that can answer nowhere, and has lost sight of the others, does not say that no node announces a Service", () => {
+  const { bench } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
+  bench.interfaces = [{ ...eth0, running: false }];
+  bench.speaker.interfacesChanged();
+  bench.active = [owner];
+  bench.speaker.membersChanged();
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, []);
+  assert.ok(!bench.told.some((line) => line.startsWith("noInterface")), bench.told.join("\n"));
+});

@@ -322,6 +322,8 @@ export class Speaker {
     this.#obstacles.set(key, reason);
     const { node, active, log, unannounced } = this.#options;
     if (reason === before || elect(active(), placement.electionAddress) !== node) return;
+    // One that can answer nowhere is cut off, as when its only cable is pulled: the others know better, and it is not heard anyway.
+    if (reason === "noInterface" && this.#exchange?.reports.reach(node)?.answers === false) return;
     const message = describeObstacle(placement, obstacle, service.externalTrafficPolicy);
     log.warn("no node may announce the service", { event: "serviceNotAnnounced", service: key, reason, warning: message });
     unannounced(service, reason, message);
