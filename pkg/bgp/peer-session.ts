@@ -5,21 +5,21 @@ import { unicastFamily } from "./codec/address-family.ts";
 import type { UpdateSession } from "./codec/attribute-rules.ts";
 import { decodeMessage, encodeMessage } from "./codec/message-codec.ts";
 import { type Keepalive, type Message, MessageType, type Notification, type Open, type Update } from "./codec/messages.ts";
-import { describeNotification, encodeShutdownCommunication } from "./codec/notification-codec.ts";
+import { encodeShutdownCommunication } from "./codec/notification-codec.ts";
 import { Cease, NotificationCode } from "./codec/notification-codes.ts";
 import { NotificationError } from "./codec/notification-error.ts";
 import { Link } from "./link.ts";
 import type { BgpListener } from "./listener.ts";
 import { newPeerCounters, type Up } from "./peer-counters.ts";
-import type { PeerView } from "./peer-view.ts";
+import { type PeerView, peerView, sessionView } from "./peer-view.ts";
 import { routerIdOf } from "./router-id.ts";
 import type { RoutesOut } from "./routes/routes-out.ts";
 import type { Effect, Event } from "./session/events.ts";
 import { step } from "./session/fsm.ts";
 import type { Negotiated } from "./session/negotiated.ts";
-import { describeReason, type Reason } from "./session/reason.ts";
+import type { Reason } from "./session/reason.ts";
 import type { SessionSettings } from "./session/settings.ts";
-import { isAgreed, newSession, nextDeadline, type Session, stateOf } from "./session/state.ts";
+import { isAgreed, newSession, nextDeadline, type Session } from "./session/state.ts";
 import { SessionLog } from "./session-log.ts";
 import type { Incoming, SocketEnd, Transport } from "./transport.ts";
 
@@ -111,41 +111,20 @@ export class PeerSession {
 
   describe(): PeerView {
     const { clock, routes } = this.#options;
-    const now = clock.now();
-    const session = this.#session;
-    const { settings, retryAt, lastDown, lastFailure } = session;
-    const { received, sent, flaps, holdTimerExpirations, notificationReceived, notificationSent } = this.#counters;
-    const seconds = (duration: Millis) => Math.round(duration / 100) / 10;
-    const past = <Kind extends { readonly at: Millis }>(one: Kind | undefined, words: (one: Kind) => string) =>
-      one === undefined ? undefined : { what: words(one), secondsAgo: seconds(now - one.at) };
-    return {
-      ...{ peer: `${settings.address}:${settings.port}`, interface: settings.interface },
-      ...{ myAsn: settings.myAsn, peerAsn: settings.peerAsn, passive: settings.passive },
-      ...{ state: stateOf(session), stateSeconds: seconds(now - this.#enteredAt) },
-      retryInSeconds: retryAt === Infinity ? undefined : seconds(Math.max(0, retryAt - now)),
-      lastDown: past(lastDown, ({ reason }) => describeReason(reason)),
-      lastFailure: past(lastFailure, ({ reason }) => describeReason(reason)),
-      notificationReceived: past(notificationReceived, ({ notification }) => describeNotification(notification)),
-      notificationSent: past(notificationSent, ({ notification }) => describeNotification(notification)),
-      session: this.#agreement(),
-      ...{ messagesReceived: { ...received }, messagesSent: { ...sent } },
-      ...{ prefixesAnnounced: routes.announced, prefixesPending: routes.pending },
-      prefixesReceived: this.#up?.prefixesReceived ?? 0,
-      unsendable: routes.unsendable(),
-      ...{ flaps, holdTimerExpirations },
+    const facts = {
+      session: this.#session,
+      enteredAt: this.#enteredAt,
+      up: this.#up,
+      end: this.#end,
+      counters: this.#counters,
+      routes,
     };
+    return peerView(facts, clock.now());
   }
 
-  #agreement(): PeerView["session"] {
-    const up = this.#up;
-    const connection = this.#session.connections.find(({ id }) => id === up?.connection);
-    const end = connection === undefined ? undefined : this.#links.get(connection.id)?.end;
-    if (up === undefined || connection === undefined || !isAgreed(connection) || end === undefined) return undefined;
-    const { peerAsn: _, families, ...agreed } = connection.negotiated;
-    return {
-      ...{ localAddress: end.address, localInterface: end.interface, routerId: connection.open.routerId },
-      ...{ ...agreed, families: [...families], endOfRibReceived: [...up.complete] },
-    };
+  /** This side's end of what is established. */
+  get #end(): SocketEnd | undefined {
+    return this.#up && this.#links.get(this.#up.connection)?.end;
   }
 
   /** Takes the peer's connections as the settings are now. */
@@ -242,7 +221,7 @@ export class PeerSession {
       case "transition": {
         const { clock } = this.#options;
         this.#enteredAt = clock.now();
-        this.#log.transition(effect, this.#session, this.#agreement(), clock.now());
+        this.#log.transition(effect, this.#session, sessionView(this.#session, this.#up, this.#end), clock.now());
         break;
       }
       default:

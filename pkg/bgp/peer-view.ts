@@ -1,7 +1,12 @@
+import type { Millis } from "#pkg/clock";
 import type { Address, Family } from "#pkg/net";
 import type { Message } from "./codec/messages.ts";
-import type { Unsendable } from "./routes/routes-out.ts";
-import type { State } from "./session/state.ts";
+import { describeNotification } from "./codec/notification-codec.ts";
+import type { PeerCounters, Up } from "./peer-counters.ts";
+import type { RoutesOut, Unsendable } from "./routes/routes-out.ts";
+import { describeReason } from "./session/reason.ts";
+import { isAgreed, type Session, type State, stateOf } from "./session/state.ts";
+import type { SocketEnd } from "./transport.ts";
 
 export type MessageCounters = Readonly<Record<Message["type"], number>>;
 
@@ -61,4 +66,54 @@ export interface SessionView {
   readonly gracefulRestart: boolean;
   /** The peer has told everything that it had when the session began (RFC 4724). */
   readonly endOfRibReceived: readonly Family[];
+}
+
+/** What a view is made of. */
+export interface PeerFacts {
+  readonly session: Session;
+  /** Since when it is in its state. */
+  readonly enteredAt: Millis;
+  readonly up: Up | undefined;
+  /** This side's end of what is established. */
+  readonly end: SocketEnd | undefined;
+  readonly counters: PeerCounters;
+  readonly routes: Pick<RoutesOut, "announced" | "pending" | "unsendable">;
+}
+
+export function peerView({ session, enteredAt, up, end, counters, routes }: PeerFacts, now: Millis): PeerView {
+  const { settings, retryAt, lastDown, lastFailure } = session;
+  const { received, sent, flaps, holdTimerExpirations, notificationReceived, notificationSent } = counters;
+  const past = <Kind extends { readonly at: Millis }>(one: Kind | undefined, words: (one: Kind) => string): Past | undefined =>
+    one === undefined ? undefined : { what: words(one), secondsAgo: seconds(now - one.at) };
+  return {
+    ...{ peer: `${settings.address}:${settings.port}`, interface: settings.interface },
+    ...{ myAsn: settings.myAsn, peerAsn: settings.peerAsn, passive: settings.passive },
+    ...{ state: stateOf(session), stateSeconds: seconds(now - enteredAt) },
+    retryInSeconds: retryAt === Infinity ? undefined : seconds(Math.max(0, retryAt - now)),
+    lastDown: past(lastDown, ({ reason }) => describeReason(reason)),
+    lastFailure: past(lastFailure, ({ reason }) => describeReason(reason)),
+    notificationReceived: past(notificationReceived, ({ notification }) => describeNotification(notification)),
+    notificationSent: past(notificationSent, ({ notification }) => describeNotification(notification)),
+    session: sessionView(session, up, end),
+    ...{ messagesReceived: { ...received }, messagesSent: { ...sent } },
+    ...{ prefixesAnnounced: routes.announced, prefixesPending: routes.pending },
+    prefixesReceived: up?.prefixesReceived ?? 0,
+    unsendable: routes.unsendable(),
+    ...{ flaps, holdTimerExpirations },
+  };
+}
+
+export function sessionView({ connections }: Session, up: Up | undefined, end: SocketEnd | undefined): SessionView | undefined {
+  const connection = connections.find(({ id }) => id === up?.connection);
+  if (up === undefined || connection === undefined || !isAgreed(connection) || end === undefined) return undefined;
+  const { peerAsn: _, families, ...agreed } = connection.negotiated;
+  return {
+    ...{ localAddress: end.address, localInterface: end.interface, routerId: connection.open.routerId },
+    ...{ ...agreed, families: [...families], endOfRibReceived: [...up.complete] },
+  };
+}
+
+/** With one decimal. */
+export function seconds(duration: Millis): number {
+  return Math.round(duration / 100) / 10;
 }

@@ -1,16 +1,19 @@
 import type { Millis } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import { NotificationCode } from "./codec/notification-codes.ts";
-import type { PeerView } from "./peer-view.ts";
+import { type PeerView, seconds } from "./peer-view.ts";
 import type { Effect } from "./session/events.ts";
 import { describeReason, type Reason } from "./session/reason.ts";
 import type { Session } from "./session/state.ts";
 
+// Reasons are few, but the peer has a part in their words.
+const reasonsKept = 16;
+
 /** Says one line of each change of state. What fails again for the same reason is said once, and then to those who debug. */
 export class SessionLog {
   readonly #log: Log;
-  #said: string | undefined; // The last failure, since a session was established.
-  #forgave: string | undefined;
+  readonly #said = new Set<string>(); // Why it failed, since a session was established.
+  #forgave = false; // In this session.
 
   constructor(log: Log) {
     this.#log = log;
@@ -24,13 +27,14 @@ export class SessionLog {
   ): void {
     const fields = {
       ...{ event: "sessionState", from, to, reason: reason && describeReason(reason) },
-      retryInSeconds: retryAt === Infinity ? undefined : Math.round((retryAt - now) / 100) / 10,
+      retryInSeconds: retryAt === Infinity ? undefined : seconds(retryAt - now),
     };
     if (to === "established") {
-      this.#said = undefined;
+      this.#said.clear();
+      this.#forgave = false;
       this.#log.info("BGP session established", { ...fields, event: "sessionUp", ...agreement });
     } else if (from === "established") this.#down({ ...fields, event: "sessionDown" }, reason);
-    else if (reason !== undefined) this.#failed({ ...fields, event: "sessionFailed" }, fields.reason);
+    else if (fields.reason !== undefined) this.#failed({ ...fields, event: "sessionFailed" }, fields.reason);
     else this.#log.debug("BGP session changed its state", fields);
   }
 
@@ -38,12 +42,11 @@ export class SessionLog {
     this.#log.debug("connection of the peer refused", { event: "connectionRefused", reason: because });
   }
 
-  /** Said once while it is the same. */
-  forgiven(what: readonly string[]): void {
-    const words = what.join("; ");
-    if (words === this.#forgave) return;
-    this.#forgave = words;
-    this.#log.warn("errors in an UPDATE of the peer were passed over", { event: "updateForgiven", errors: what });
+  /** Said once in a session: a peer may send the same error with every prefix. */
+  forgiven(errors: readonly string[]): void {
+    const level = this.#forgave ? "debug" : "warn";
+    this.#log[level]("errors in an UPDATE of the peer were passed over", { event: "updateForgiven", errors });
+    this.#forgave = true;
   }
 
   #down(fields: object, reason: Reason | undefined): void {
@@ -51,8 +54,8 @@ export class SessionLog {
     this.#log[wanted ? "info" : "warn"]("BGP session down", { ...fields });
   }
 
-  #failed(fields: object, words: string | undefined): void {
-    this.#log[words === this.#said ? "debug" : "warn"]("BGP session not established", { ...fields });
-    this.#said = words;
+  #failed(fields: object, words: string): void {
+    this.#log[this.#said.has(words) ? "debug" : "warn"]("BGP session not established", { ...fields });
+    if (this.#said.size < reasonsKept) this.#said.add(words);
   }
 }

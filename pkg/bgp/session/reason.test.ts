@@ -8,6 +8,10 @@ const maintenance = { ...notification(6, 2), data: encodeShutdownCommunication("
 const cases: readonly [Reason, string][] = [
   [{ type: "received", notification: maintenance }, 'peer closed with Cease/Administrative Shutdown (6/2): "maintenance"'],
   [
+    { type: "received", notification: { ...notification(2, 2), data: Uint8Array.of(0xfd, 0xe9) } },
+    "peer closed with OPEN Message Error/Bad Peer AS (2/2): data fde9; it has another AS number for this node than my-asn",
+  ],
+  [
     { type: "sent", notification: maintenance, because: "maintenance" },
     "closed with Cease/Administrative Shutdown (6/2): maintenance",
   ],
@@ -24,7 +28,7 @@ const cases: readonly [Reason, string][] = [
   [{ type: "lost", because: "connection refused", state: "connect" }, "connection refused"],
   [
     { type: "lost", because: "the peer closed the connection", state: "openSent" },
-    "the peer closed the connection before its OPEN: see whether it has this node as a neighbour",
+    "the peer closed the connection before its OPEN: it may not have this node as a neighbour, or rest after an error",
   ],
   [{ type: "peerRestarted" }, "the peer restarted: it opened a new session while the former seemed to be up"],
 ];

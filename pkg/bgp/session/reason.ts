@@ -20,7 +20,7 @@ export type Reason =
 export function describeReason(reason: Reason): string {
   switch (reason.type) {
     case "received":
-      return `peer closed with ${describeNotification(reason.notification)}`;
+      return `peer closed with ${describeNotification(reason.notification)}${hint(reason.notification)}`;
     case "sent":
       return `closed with ${notificationName(reason.notification.code, reason.notification.subcode)}: ${reason.because}`;
     case "holdTimerExpired":
@@ -31,7 +31,7 @@ export function describeReason(reason: Reason): string {
       return `no answer to the connection within ${reason.seconds} s${reason.hint === undefined ? "" : `: ${reason.hint}`}`;
     case "lost":
       return reason.state === "openSent"
-        ? `${reason.because} before its OPEN: see whether it has this node as a neighbour`
+        ? `${reason.because} before its OPEN: it may not have this node as a neighbour, or rest after an error`
         : reason.because;
     case "peerRestarted":
       return "the peer restarted: it opened a new session while the former seemed to be up";
@@ -44,3 +44,17 @@ const missing: Partial<Record<State, string>> = {
   openSent: ", not even its OPEN",
   openConfirm: ", not even its answer to the OPEN",
 };
+
+/** What a NOTIFICATION of the peer says about the two configurations, by its code and subcode. */
+const hints: Readonly<Record<string, string>> = {
+  "2/2": "it has another AS number for this node than my-asn",
+  "2/3": "it has the same router identifier, or another neighbour has",
+  "4/0": "it received nothing from this node within its hold time",
+  "6/3": "it has this node no longer as a neighbour",
+  "6/5": "it takes no session with this node now",
+};
+
+function hint({ code, subcode }: Notification): string {
+  const words = hints[`${code}/${subcode}`];
+  return words === undefined ? "" : `; ${words}`;
+}
