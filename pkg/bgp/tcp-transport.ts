@@ -29,6 +29,8 @@ function openSocket(peer: SessionSettings): Socket {
   const scope = name === undefined ? 0 : interfaceIndexOf(name);
   // For an interface that is not there, libuv would take another.
   if (scope === undefined) throw new Error(`this node has no interface ${name}`);
+  if (sourceAddress !== undefined && sourceAddress.family !== address.family)
+    throw new Error(`source-address ${sourceAddress} is ${sourceAddress.family}, and the peer's address ${address} is not`);
   using socket = TcpSocket.open(address.family);
   applyOptions(socket, peer);
   const key = md5Key(peer);

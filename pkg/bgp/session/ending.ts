@@ -2,7 +2,7 @@ import { backOff } from "#pkg/clock";
 import type { Notification } from "../codec/messages.ts";
 import { Cease, NotificationCode, OpenMessageError } from "../codec/notification-codes.ts";
 import type { Reason } from "./reason.ts";
-import type { Connection } from "./state.ts";
+import { type Connection, isAgreed } from "./state.ts";
 import { mostBackOff, stableAfter } from "./timing.ts";
 import { change, remove, type Turn } from "./turn.ts";
 
@@ -26,13 +26,14 @@ export function end(turn: Turn, connection: Connection, reason: Reason, notifica
     effects.push({ type: "down", reason });
     return;
   }
-  change(turn, { lastFailure: ending, plainOpen: isPlainNext(turn, connection, reason) });
+  change(turn, { plainOpen: isPlainNext(turn, connection, reason) });
+  if (!turn.session.connections.some(isAgreed)) change(turn, { lastFailure: ending });
   effects.push({ type: "failed", reason });
 }
 
 /**
- * Ends a connection because of a fault. Where no other is left, the next attempt waits for the back-off: in Active, where the peer may
- * connect meanwhile, or in Idle, where it may not (RFC 4271, section 8.1.1, DampPeerOscillations).
+ * Ends a connection because of a fault. Unless another is agreed on, the next attempt waits for the back-off: in Active, where the peer
+ * may connect meanwhile, or in Idle, where it may not (RFC 4271, section 8.1.1, DampPeerOscillations).
  */
 export function fail(
   turn: Turn,
@@ -44,6 +45,7 @@ export function fail(
   end(turn, connection, reason, notification);
   const { session, now, random } = turn;
   const { failures, connections, settings } = session;
+  if (connections.some(isAgreed)) return;
   const wait = backOff(failures, settings.connectTimeSeconds * 1000, mostBackOff, random);
   const resting = rest === "idle" && connections.length === 0;
   change(turn, { failures: failures + 1, resting, retryAt: now + wait });

@@ -172,6 +172,17 @@ test("6.8: when the peer closes one of two connections because of the collision,
   assert.deepEqual([one.state, one.session.lastFailure, one.session.failures], ["openConfirm", undefined, 0]);
 });
 
+test("8.2.1: what goes wrong on another connection is nothing to one that is established", () => {
+  const one = new LoneSession();
+  one.reach("established");
+  accept(one);
+  one.tell({ type: "malformed", connection: 2, notification: notification(1, 1), because: "it is no BGP" });
+  assert.deepEqual(
+    [one.state, one.session.lastFailure, one.session.failures, one.session.retryAt],
+    ["established", undefined, 0, Infinity],
+  );
+});
+
 test("8.2.1: the peer's newer connection takes the place of one without an OPEN, and not of one with", () => {
   const one = new LoneSession({ passive: true });
   one.tell({ type: "start" });
