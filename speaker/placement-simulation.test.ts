@@ -82,7 +82,7 @@ for (const loss of [0, 0.1])
       const four = cluster(seed, loss);
       await four.start(0, 1, 2, 3);
       four.simulation.cutOff([1, 3]);
-      await four.pass(5000);
+      await four.pass(20_000);
       const halves = four.owners();
       for (const [address, nodes] of halves) assert.equal(nodes.length, 2, `${address} is at ${nodes}`);
       four.simulation.heal();

@@ -9,30 +9,32 @@ export class Claims {
   set(node: string, page: string, addresses: Iterable<Address>): Address[] {
     const now = new Map([...addresses].map((address) => [address.toString(), address]));
     const gone = [...this.page(node, page).values()].filter((address) => !now.has(address.toString()));
+    const come = [...now.values()].filter((address) => !this.has(node, address));
     for (const address of gone) this.remove(node, page, address);
-    const come = [...now.values()].filter((address) => this.add(node, page, address));
+    for (const address of come) this.add(node, page, address);
     return [...gone, ...come];
   }
 
-  /** @returns false when the node claims it already */
-  add(node: string, page: string, address: Address): boolean {
+  has(node: string, address: Address): boolean {
+    return this.of(address.toString()).includes(node);
+  }
+
+  /** The node claims one more. */
+  add(node: string, page: string, address: Address): void {
     const key = address.toString();
     const pages = this.#pages.get(node) ?? new Map<string, Map<string, Address>>();
     const claimed = pages.get(page) ?? new Map<string, Address>();
-    if (claimed.has(key)) return false;
     this.#pages.set(node, pages.set(page, claimed.set(key, address)));
     this.#claimants.set(key, [...this.of(key), node]);
-    return true;
   }
 
-  /** @returns false when the node does not claim it */
-  remove(node: string, page: string, address: Address): boolean {
+  /** The node claims one less. */
+  remove(node: string, page: string, address: Address): void {
     const key = address.toString();
-    if (!this.#pages.get(node)?.get(page)?.delete(key)) return false;
+    this.#pages.get(node)?.get(page)?.delete(key);
     const others = this.of(key).filter((other) => other !== node);
     if (others.length === 0) this.#claimants.delete(key);
     else this.#claimants.set(key, others);
-    return true;
   }
 
   /** What a node claims of a page. */

@@ -97,13 +97,17 @@ export class Reports {
 
   /** This node announces the address, and claims it. */
   claim(address: Address): void {
+    if (this.#claims.has(this.#node, address)) return;
     const page = pageOf(address);
-    if (this.#claims.add(this.#node, page, address)) this.#changedPages.add(page);
+    this.#claims.add(this.#node, page, address);
+    this.#changedPages.add(page);
   }
 
   release(address: Address): void {
+    if (!this.#claims.has(this.#node, address)) return;
     const page = pageOf(address);
-    if (this.#claims.remove(this.#node, page, address)) this.#changedPages.add(page);
+    this.#claims.remove(this.#node, page, address);
+    this.#changedPages.add(page);
   }
 
   /**

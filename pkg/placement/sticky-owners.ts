@@ -30,6 +30,7 @@ export class StickyOwners {
   readonly #open = new Set<string>(); // Addresses that no candidate claims.
   readonly #held = new Map<string, Set<string>>(); // node -> addresses that it has by claims
   #taking = new WeakMap<readonly string[], readonly string[]>(); // candidates -> those that take part
+  #changed = false; // Since it was settled.
 
   /** @param node this one, which claims what comes to it */
   constructor(node: string, reports: Pick<Reports, "claimants" | "takesPart" | "doubt" | "claim" | "release">) {
@@ -49,7 +50,7 @@ export class StickyOwners {
   place(address: Address, all: readonly string[], before: string | undefined): string | undefined {
     const key = address.toString();
     const isNew = !this.#units.has(key);
-    this.remove(address);
+    this.remove(address); // And it is settled anew.
     if (all.length === 0) return undefined;
     const candidates = this.#takingPart(all);
     if (isNew && before === this.#node && candidates.includes(before) && this.#strongest(key, candidates) === undefined)
@@ -65,6 +66,7 @@ export class StickyOwners {
   remove(address: Address): void {
     const key = address.toString();
     const unit = this.#units.get(key);
+    this.#changed = true;
     if (unit?.owner !== undefined) this.#held.get(unit.owner)?.delete(key);
     this.#units.delete(key);
     this.#open.delete(key);
@@ -87,13 +89,18 @@ export class StickyOwners {
    * @returns the addresses with another owner than before
    */
   settle(patient: boolean): Address[] {
+    if (!this.#changed) return [];
+    this.#changed = false;
     this.#giveAway();
     const units = [...this.#open].flatMap((key) => this.#units.get(key) ?? []);
     units.sort((a, b) => a.address.compare(b.address));
     const held = new Map([...this.#held].map(([node, { size }]) => [node, size]));
     const changed: Address[] = [];
     for (const unit of units) {
-      if (patient && (unit.owner === undefined ? unit.awaitsMore : unit.owner !== this.#node)) continue;
+      if (patient && (unit.owner === undefined ? unit.awaitsMore : unit.owner !== this.#node)) {
+        this.#changed = true; // As long as that is left.
+        continue;
+      }
       const owner = this.#choose(unit, held);
       held.set(owner, (held.get(owner) ?? 0) + 1);
       if (owner !== unit.owner) changed.push(unit.address);
@@ -110,7 +117,6 @@ export class StickyOwners {
     if (own === undefined) return;
     const units = [...own].flatMap((key) => this.#units.get(key) ?? []);
     const tooMany = units.filter(({ candidates }) => own.size > mostShares * this.#share(candidates));
-    if (tooMany.length === 0) return;
     const ranked = tooMany.map((unit) => ({ unit, rank: rank(this.#node, unit.address.toString()) }));
     for (const { unit } of ranked.sort((a, b) => b.rank - a.rank)) {
       if (own.size <= mostShares * this.#share(unit.candidates)) continue;
