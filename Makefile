@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test e2e check build kcp clean soak bench-allocator bench-arp bench-bgp bench-controller bench-failover bench-memberlist bench-speaker
+.PHONY: help demo lab test e2e check build kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-speaker
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench-allocator: node_modules ## Measure giving and freeing addresses, beside a 
 bench-arp: node_modules ## Measure answers to ARP and NDP, beside the kernel's own
 	node e2e/bench/layer2.bench.ts
 
+bench-bfd: node_modules ## Measure how soon BFD finds a cut path, beside FRR (needs the package frr, and root)
+	node e2e/bench/bfd.bench.ts
+
 bench-bgp: node_modules ## Measure routes on their way to a router, beside BIRD (needs the package bird2)
 	node e2e/bench/bgp.bench.ts
 
@@ -54,6 +57,9 @@ bench-memberlist: node_modules ## Measure the speakers' ring, beside HashiCorp's
 
 bench-speaker: node_modules ## Measure placement at 10,000 Services and 50 nodes, beside bare hashing
 	node e2e/bench/speaker.bench.ts
+
+soak-bfd: node_modules ## Run 100 BFD sessions for 10 minutes beside a busy main thread (needs the package frr, and root)
+	node e2e/bfd/soak.ts
 
 soak: node_modules ## Run the speakers' ring for 20 minutes under loss and stalls
 	node e2e/memberlist/soak.ts

@@ -78,14 +78,20 @@ export class Bfdd implements AsyncDisposable {
     await this.command("configure terminal", "bfd", ...peers.flatMap(peerLines).map((line) => line.trim()));
   }
 
+  async statuses(): Promise<readonly BfddStatus[]> {
+    return JSON.parse(await this.command("show bfd peers json"));
+  }
+
   async status(peer: string): Promise<BfddStatus | undefined> {
-    const all = JSON.parse(await this.command("show bfd peers json")) as BfddStatus[];
-    return all.find((each) => each.peer === peer);
+    return (await this.statuses()).find((each) => each.peer === peer);
+  }
+
+  async allCounters(): Promise<readonly BfddCounters[]> {
+    return JSON.parse(await this.command("show bfd peers counters json"));
   }
 
   async counters(peer: string): Promise<BfddCounters | undefined> {
-    const all = JSON.parse(await this.command("show bfd peers counters json")) as BfddCounters[];
-    return all.find((each) => each.peer === peer);
+    return (await this.allCounters()).find((each) => each.peer === peer);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

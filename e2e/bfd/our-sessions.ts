@@ -32,9 +32,10 @@ export class OurSessions implements AsyncDisposable {
     this.process = process;
   }
 
-  static async start(host: Host, sessions: readonly OurSession[]): Promise<OurSessions> {
+  /** `busy`: the main thread has no time for anything else. */
+  static async start(host: Host, sessions: readonly OurSession[], { busy = false } = {}): Promise<OurSessions> {
     const file = new URL("./sessions-process.ts", import.meta.url).pathname;
-    const process = await host.spawn(`ours-${host.name}`, ["node", file, JSON.stringify(sessions)]);
+    const process = await host.spawn(`ours-${host.name}`, ["node", file, JSON.stringify(sessions), busy ? "busy" : "idle"]);
     await process.waitForLine(/^ready$/);
     return new OurSessions(host, process);
   }
@@ -87,6 +88,6 @@ export class OurSessions implements AsyncDisposable {
   }
 
   async #get<T>(path: string): Promise<T> {
-    return JSON.parse((await this.#host.get(url + path)).body);
+    return JSON.parse((await this.#host.get(url + path, { timeout: 10_000 })).body);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Our sessions in a process of their own, as JSON in its first argument says. It prints each status with the time, in microseconds
+ * Our sessions in a process of their own, as JSON in its first argument says; its second may be `busy`. It prints each status with the time, in microseconds
  * since 1970, and answers over HTTP on 127.0.0.1, port 80: `/sessions`, `/counters`, `/configure?PEER&PROFILE` and `/remove?PEER`.
  */
 import { createServer } from "node:http";
@@ -19,6 +19,14 @@ function address(text: string) {
   const parsed = parseAddress(text);
   if (parsed === undefined) throw new Error(`Cannot read address ${text}`);
   return parsed;
+}
+
+/** Keeps this thread busy, with garbage to collect, in slices between which it hears of what has happened. */
+function beBusy(live: readonly object[] = []): void {
+  let next = live;
+  for (const end = performance.now() + 20; performance.now() < end; )
+    next = Array.from({ length: 20_000 }, (_, i) => ({ i, text: `object ${i}`, list: [i, live[i]?.constructor] }));
+  setImmediate(beBusy, next);
 }
 
 const sessions = JSON.parse(process.argv[2] ?? "[]") as OurSession[];
@@ -42,6 +50,7 @@ function answer(url: string): unknown {
 const server = createServer((request, response) => response.end(JSON.stringify(answer(request.url ?? ""))));
 server.listen(80, "127.0.0.1");
 console.log("ready");
+if (process.argv[3] === "busy") beBusy();
 await new Promise((resolve) => process.once("SIGTERM", resolve));
 server.close();
 server.closeAllConnections();

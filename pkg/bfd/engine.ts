@@ -1,18 +1,11 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
-import {
-  EventFd,
-  interfaceIndexOf,
-  PollSet,
-  type ReceivedDatagram,
-  SystemCallError,
-  socketAddress,
-  type UdpSocket,
-} from "#pkg/linux";
-import type { Family } from "#pkg/net";
+import { EventFd, PollSet, type ReceivedDatagram, SystemCallError, socketAddress, type UdpSocket } from "#pkg/linux";
 import { type ControlPacket, decodeControl, encodeControl } from "./control-codec.ts";
 import { type EchoPath, EchoPorts } from "./echo-ports.ts";
 import { whyNotForwarding } from "./forwarding.ts";
 import { type Effect, type Event, step } from "./fsm.ts";
+import { explain, familyOf, type Link, openLink, renewed } from "./link.ts";
+import { equal, haveSamePeer, isForUs, isFromPeer } from "./matching.ts";
 import {
   type Command,
   type IgnoredReason,
@@ -23,7 +16,7 @@ import {
   totalNames,
   type WorkerStart,
 } from "./messages.ts";
-import { controlTtl, openSender, Ports, type Purpose, portNumbers } from "./ports.ts";
+import { controlTtl, Ports } from "./ports.ts";
 import { newSession, nextAt, type Parameters, type Session, transmitInterval } from "./session.ts";
 import { SharedCounters } from "./shared-counters.ts";
 import { describeSession, same } from "./view.ts";
@@ -40,14 +33,6 @@ export interface Channel {
   post(report: Report): void;
 }
 
-/** A session with its sockets, for as long as both are there. */
-interface Link extends Disposable {
-  readonly socket: UdpSocket;
-  readonly destination: Uint8Array;
-  /** 0 where the session is for no interface in particular. */
-  readonly interfaceIndex: number;
-}
-
 interface Entry {
   order: Order;
   readonly counters: SharedCounters<(typeof packetNames)[number]>;
@@ -62,8 +47,10 @@ interface Entry {
   endAt: Millis;
   /** The port to which the peer may send echo packets. */
   reflection: Disposable | undefined;
-  /** What keeps packets from leaving or from being taken, and echoes from coming back. */
-  readonly problems: Partial<Record<"send" | "take" | "echo", string | undefined>>;
+  /** What keeps sockets from being had, packets from leaving or from being taken, and echoes from coming back. */
+  readonly problems: Partial<Record<"open" | "send" | "take" | "echo", string | undefined>>;
+  /** When the last packet could not be sent. */
+  failedAt: Millis;
   reported: SessionView | undefined;
 }
 
@@ -136,12 +123,13 @@ export class Engine implements Disposable {
     const known = this.#entries.get(order.id);
     if (known !== undefined) {
       known.order = order;
-      this.#openReflection(known);
+      if (known.link !== undefined) this.#openReflection(known);
       this.#advance(known, { type: "configure", parameters: parametersOf(known) }, now);
       return;
     }
     // One that says goodbye to the same peer would speak against the new one.
-    for (const entry of this.#entries.values()) if (entry.endAt !== Infinity && sameEnds(entry.order, order)) this.#forget(entry);
+    for (const entry of this.#entries.values())
+      if (entry.endAt !== Infinity && haveSamePeer(entry.order, order)) this.#forget(entry);
     const session = newSession(order.parameters, this.#newDiscriminator(), now);
     const counters = new SharedCounters(packetNames, order.counters);
     const entry: Entry = {
@@ -154,6 +142,7 @@ export class Engine implements Disposable {
       endAt: Infinity,
       reflection: undefined,
       problems: {},
+      failedAt: -Infinity,
       reported: undefined,
     };
     this.#entries.set(order.id, entry);
@@ -188,47 +177,36 @@ export class Engine implements Disposable {
   }
 
   #open(entry: Entry, now: Millis): boolean {
-    const { peer, local, interfaceName } = entry.order;
-    const family = familyOf(peer);
-    const purpose = purposeOf(entry.order);
-    try {
-      using stack = new DisposableStack();
-      const index = interfaceName === undefined ? 0 : interfaceIndexOf(interfaceName);
-      if (index === undefined) throw new NoInterface(`there is no interface ${interfaceName}`);
-      stack.use(this.#ports.use(family, purpose));
-      const socket = stack.use(openSender(family, local, index, this.#random));
-      const destination = socketAddress(peer, portNumbers[purpose], index);
-      const owned = stack.move();
-      entry.link = { socket, destination, interfaceIndex: index, [Symbol.dispose]: () => owned.dispose() };
-      entry.problems.send = undefined;
-      this.#openReflection(entry);
-      this.#watch();
-      return true;
-    } catch (error) {
-      if (!(error instanceof SystemCallError) && !(error instanceof NoInterface)) throw error;
-      entry.problems.send = explain(error, purpose);
+    const link = openLink(entry.order, this.#ports, this.#random);
+    if (typeof link === "string") {
+      entry.problems.open = link;
       entry.nextAt = now + retryAfter;
       this.#report(entry);
       return false;
     }
+    entry.link = link;
+    entry.problems.open = undefined;
+    this.#openReflection(entry);
+    return true;
   }
 
   /** Opens or closes the port for the peer's echoes, as the parameters want it. */
   #openReflection(entry: Entry): void {
     const { peer, parameters } = entry.order;
-    entry.reflection?.[Symbol.dispose]();
+    const before = entry.reflection;
     entry.reflection = undefined;
     entry.problems.echo = undefined;
-    if (parameters.echoReceiveMs === 0) return;
-    const family = familyOf(peer);
-    entry.problems.echo = whyNotForwarding(family);
-    if (entry.problems.echo !== undefined) return;
-    try {
-      entry.reflection = this.#ports.use(family, "echo");
-    } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
-      entry.problems.echo = explain(error, "echo");
+    if (parameters.echoReceiveMs > 0) {
+      const family = familyOf(peer);
+      entry.problems.echo = whyNotForwarding(family);
+      try {
+        if (entry.problems.echo === undefined) entry.reflection = this.#ports.use(family, "echo");
+      } catch (error) {
+        entry.problems.echo = explain(error, "echo");
+      }
     }
+    before?.[Symbol.dispose](); // Last, so that a port stays open that is still in use.
+    this.#watch();
   }
 
   #watch(): void {
@@ -244,7 +222,9 @@ export class Engine implements Disposable {
     found.entry.counters.add("controlIn");
     found.entry.problems.take = undefined;
     const { interfaceIndex, source, destination } = datagram;
-    if (!multihop) found.entry.path = { interfaceIndex, own: destination.slice(), peer: source.slice() };
+    const { order } = found.entry;
+    if (order.parameters.echoMs !== undefined)
+      found.entry.path = { interfaceIndex, own: destination.slice(), peer: source.slice() };
     this.#advance(found.entry, { type: "packet", packet: found.packet }, now);
   }
 
@@ -280,7 +260,7 @@ export class Engine implements Disposable {
     const { yourDiscriminator } = packet;
     const entry = yourDiscriminator === 0 ? this.#findByWay(datagram, multihop) : this.#byDiscriminator.get(yourDiscriminator);
     if (entry?.link === undefined || entry.order.multihop !== multihop) return "noSession";
-    if (!cameFromPeer(entry, datagram)) return "otherSource";
+    if (!isFromPeer(entry.order, entry.link.interfaceIndex, datagram)) return "otherSource";
     const { minimumTtl } = entry.order;
     if (multihop && datagram.ttl < minimumTtl) {
       entry.problems.take = `the peer's packets come with TTL ${datagram.ttl}, below the profile's minimum-ttl of ${minimumTtl}`;
@@ -292,9 +272,9 @@ export class Engine implements Disposable {
 
   #findByWay(datagram: ReceivedDatagram, multihop: boolean): Entry | undefined {
     for (const entry of this.#entries.values()) {
-      const { order } = entry;
-      const isHere = order.local === undefined || equal(order.local, datagram.destination);
-      if (entry.endAt === Infinity && order.multihop === multihop && isHere && cameFromPeer(entry, datagram)) return entry;
+      const { order, link } = entry;
+      if (entry.endAt !== Infinity || order.multihop !== multihop) continue;
+      if (isForUs(order, datagram) && isFromPeer(order, link?.interfaceIndex, datagram)) return entry;
     }
     return undefined;
   }
@@ -315,7 +295,7 @@ export class Engine implements Disposable {
   #carryOut(entry: Entry, effect: Effect, now: Millis): void {
     switch (effect.type) {
       case "send":
-        this.#send(entry, encodeControl(effect.packet));
+        this.#send(entry, encodeControl(effect.packet), now);
         break;
       case "sendEcho":
         this.#sendEcho(entry, now);
@@ -328,24 +308,23 @@ export class Engine implements Disposable {
   }
 
   /** A packet that cannot be sent is lost, as on any wire; the next is soon. */
-  #send(entry: Entry, bytes: Uint8Array): void {
+  #send(entry: Entry, bytes: Uint8Array, now: Millis): void {
     const { link, order } = entry;
     if (link === undefined) return;
     try {
       if (link.socket.send(bytes, link.destination)) entry.counters.add("controlOut");
-      entry.problems.send = undefined;
+      if (now >= entry.failedAt + retryAfter) entry.problems.send = undefined;
     } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
-      entry.problems.send = error.message;
-      const index = order.interfaceName === undefined ? 0 : interfaceIndexOf(order.interfaceName);
-      if (index === undefined || index === link.interfaceIndex) return;
-      // Another interface has the name by now.
-      entry.link = {
-        ...link,
-        interfaceIndex: index,
-        destination: socketAddress(order.peer, portNumbers[purposeOf(order)], index),
-      };
+      this.#failed(entry, error, now);
+      entry.link = renewed(link, order);
     }
+  }
+
+  /** Told until a second has passed without another failure, so that it is told once. */
+  #failed(entry: Entry, error: unknown, now: Millis): void {
+    if (!(error instanceof SystemCallError)) throw error;
+    entry.problems.send = error.message;
+    entry.failedAt = now;
   }
 
   #sendEcho(entry: Entry, now: Millis): void {
@@ -354,15 +333,14 @@ export class Engine implements Disposable {
     try {
       if (this.#echoes.send(entry.path, entry.session.discriminator, now)) entry.counters.add("echoOut");
     } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
-      entry.problems.send = error.message;
+      this.#failed(entry, error, now);
     }
     if (this.#echoes.fds.length !== before) this.#watch();
   }
 
   #report(entry: Entry): void {
     const { problems } = entry;
-    const view = describeSession(entry.session, problems.send ?? problems.take ?? problems.echo);
+    const view = describeSession(entry.session, problems.open ?? problems.send ?? problems.take ?? problems.echo);
     if (entry.reported !== undefined && same(view, entry.reported)) return;
     entry.reported = view;
     this.#channel.post({ id: entry.order.id, view });
@@ -379,8 +357,11 @@ export class Engine implements Disposable {
     const told = [...this.#entries.values()].filter(({ session }) => session.remote.discriminator !== 0);
     for (let i = 0; i < farewells; i++) {
       if (i > 0) new PollSet().wait(betweenFarewells);
-      // Of a copy each time: what was said once is no news, and only news are sent at once.
-      for (const entry of told) this.#advance({ ...entry }, { type: "disable" }, this.#clock.now());
+      for (const entry of told) {
+        const now = this.#clock.now();
+        entry.session = { ...entry.session, sendAt: now };
+        this.#advance(entry, { type: "disable" }, now);
+      }
     }
   }
 
@@ -391,14 +372,6 @@ export class Engine implements Disposable {
   }
 }
 
-class NoInterface extends Error {}
-
-function explain(error: Error, purpose: Purpose): string {
-  if (!(error instanceof SystemCallError) || error.code !== "EADDRINUSE") return error.message;
-  const advice = "stop it there, or take bfd-profile off the peers";
-  return `${error.message}: another program on this node runs BFD on port ${portNumbers[purpose]}; ${advice}`;
-}
-
 /** What is wanted, without promising to return echoes that would not come back. */
 function parametersOf({ order, reflection }: Entry): Parameters {
   return reflection === undefined ? { ...order.parameters, echoReceiveMs: 0 } : order.parameters;
@@ -406,24 +379,4 @@ function parametersOf({ order, reflection }: Entry): Parameters {
 
 function isEchoing({ session }: Entry): boolean {
   return session.echo.sendAt !== Infinity;
-}
-
-function purposeOf({ multihop }: Order): Purpose {
-  return multihop ? "multihop" : "singleHop";
-}
-
-function familyOf(address: Uint8Array): Family {
-  return address.length === 4 ? "IPv4" : "IPv6";
-}
-
-function cameFromPeer({ order, link }: Entry, { source, interfaceIndex }: ReceivedDatagram): boolean {
-  return equal(order.peer, source) && (order.interfaceName === undefined || link?.interfaceIndex === interfaceIndex);
-}
-
-function sameEnds(a: Order, b: Order): boolean {
-  return a.multihop === b.multihop && a.interfaceName === b.interfaceName && equal(a.peer, b.peer);
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, i) => octet === b[i]);
 }

@@ -1,0 +1,27 @@
+import type { Order } from "./messages.ts";
+
+/** How a packet came. */
+export interface Way {
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+  readonly interfaceIndex: number;
+}
+
+/** Whether a packet came from the peer, over the session's interface where it has one. */
+export function isFromPeer({ peer, interfaceName }: Order, interfaceIndex: number | undefined, way: Way): boolean {
+  return equal(peer, way.source) && (interfaceName === undefined || interfaceIndex === way.interfaceIndex);
+}
+
+/** Whether a packet came to the session's own address, where it has one. */
+export function isForUs({ local }: Order, { destination }: Way): boolean {
+  return local === undefined || equal(local, destination);
+}
+
+/** Whether the peer could take packets of the one for packets of the other. */
+export function haveSamePeer(a: Order, b: Order): boolean {
+  return a.multihop === b.multihop && a.interfaceName === b.interfaceName && equal(a.peer, b.peer);
+}
+
+export function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((octet, i) => octet === b[i]);
+}

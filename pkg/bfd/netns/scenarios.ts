@@ -1,0 +1,118 @@
+/** What of `Bfd` needs a network but no peer: a session with itself on the loopback interface comes up like any other. */
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { closeSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseConfig } from "#pkg/config";
+import { silentLog } from "#pkg/log";
+import { parseAddress } from "#pkg/net";
+import { Bfd, type BfdStatus } from "../index.ts";
+
+execFileSync("ip", ["link", "set", "lo", "up"]);
+
+const peer = parseAddress("127.0.0.1") ?? assert.fail();
+const ends = { peer, local: peer, multihop: false };
+const fast = profile("transmit-interval: 50, receive-interval: 50");
+
+function profile(fields: string) {
+  return parseConfig(`bfd-profiles: [{name: p, ${fields}}]`).config?.bfdProfiles.get("p") ?? assert.fail("no profile");
+}
+
+function newBfd(log = silentLog): Bfd {
+  return new Bfd({ log, date: () => new Date(0) });
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (const end = performance.now() + 5_000; !condition(); await sleep(5))
+    if (performance.now() > end) assert.fail(`not within 5 s: ${condition}`);
+}
+
+function descriptors(): string[] {
+  return readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return /socket|eventfd/.test(readlinkSync(`/proc/self/fd/${fd}`));
+    } catch {
+      return false; // It was that of the folder.
+    }
+  });
+}
+
+/** The descriptor of the socket on a UDP port. */
+function descriptorOf(port: number): number {
+  const hex = port.toString(16).toUpperCase().padStart(4, "0");
+  const line = readFileSync("/proc/self/net/udp", "utf8")
+    .split("\n")
+    .find((each) => each.includes(`:${hex} 00000000:0000`));
+  const inode = line?.trim().split(/\s+/)[9];
+  const fd = descriptors().find((each) => readlinkSync(`/proc/self/fd/${each}`) === `socket:[${inode}]`);
+  return Number(fd ?? assert.fail(`no socket on port ${port}`));
+}
+
+test("watchers of the same ends share a session, which ends with the last of them", async () => {
+  await using bfd = newBfd();
+  const heard: string[] = [];
+  const watch = (name: string) => bfd.watch(ends, fast, ({ verdict }: BfdStatus) => heard.push(`${name} ${verdict}`));
+  const [one, two] = [watch("one"), watch("two")];
+  await until(() => one.status.verdict === "up");
+  assert.deepEqual(heard, ["one up", "two up"]);
+  const [counters, ...none] = bfd.counters();
+  assert.deepEqual([counters?.peer, counters?.up, counters?.upEvents, counters?.notifications], ["127.0.0.1", true, 1, 2]);
+  assert.deepEqual(none, []);
+  const [described] = bfd.describe();
+  assert.deepEqual(
+    [described?.peer, described?.since, described?.session.state],
+    ["127.0.0.1", "1970-01-01T00:00:00.000Z", "up"],
+  );
+  one[Symbol.dispose]();
+  one[Symbol.dispose]();
+  assert.equal(bfd.counters().length, 1);
+  two[Symbol.dispose]();
+  assert.deepEqual([bfd.counters(), bfd.describe()], [[], []]);
+  using again = watch("again");
+  await until(() => again.status.verdict === "up");
+});
+
+test("a thread that dies is replaced and begins its sessions anew, which is no failure of a path", async () => {
+  const errors: string[] = [];
+  await using bfd = newBfd({ ...silentLog, error: (message) => errors.push(message), with: () => silentLog });
+  const heard: string[] = [];
+  using watch = bfd.watch(ends, fast, ({ verdict }) => heard.push(verdict));
+  await until(() => watch.status.verdict === "up");
+  const { length } = descriptors();
+  closeSync(descriptorOf(3784)); // A broken invariant, as good as any.
+  await until(() => heard.length === 3);
+  assert.deepEqual(heard, ["up", "unknown", "up"]);
+  assert.deepEqual(errors, ["the thread that keeps BFD sessions died and is restarted"]);
+  assert.ok(descriptors().length <= length, "what the dead thread had is left open");
+});
+
+test("a session for an interface that is not there says so, and begins when it comes", async () => {
+  await using bfd = newBfd();
+  using watch = bfd.watch({ ...ends, interface: "late0" }, fast, () => {});
+  await until(() => bfd.warnings().length > 0);
+  assert.deepEqual(bfd.warnings(), ["BFD session with 127.0.0.1: there is no interface late0"]);
+  assert.equal(watch.status.verdict, "unknown");
+});
+
+test("disposing ends the thread and closes every socket", async () => {
+  const before = descriptors().length;
+  const bfd = newBfd();
+  const watch = bfd.watch(ends, fast, () => {});
+  await until(() => watch.status.verdict === "up");
+  assert.ok(descriptors().length > before);
+  await bfd[Symbol.asyncDispose]();
+  assert.equal(descriptors().length, before);
+});
+
+test("a process that exits without disposing does not hang on the thread", () => {
+  const script = `(async () => {
+    const [{ Bfd }, { silentLog }, { parseAddress }, { parseConfig }] =
+      await Promise.all(["bfd", "log", "net", "config"].map((name) => import("#pkg/" + name)));
+    const bfd = new Bfd({ log: silentLog, date: () => new Date(0) });
+    const profile = parseConfig("bfd-profiles: [{name: p}]").config.bfdProfiles.get("p");
+    bfd.watch({ peer: parseAddress("127.0.0.1"), multihop: false }, profile, () => process.exit(7));
+  })()`;
+  const { status } = spawnSync(process.execPath, ["--eval", script], { timeout: 20_000 });
+  assert.equal(status, 7);
+});

@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseConfig } from "#pkg/config";
+import { parseAddress } from "#pkg/net";
+import { parametersOf } from "./parameters.ts";
+
+function profile(fields: string) {
+  return parseConfig(`bfd-profiles: [{name: p${fields}}]`).config?.bfdProfiles.get("p") ?? assert.fail("no profile");
+}
+
+test("a profile's fields are the session's, and without them MetalLB's defaults", () => {
+  const ends = { peer: parseAddress("192.0.2.1") ?? assert.fail(), multihop: false };
+  assert.deepEqual(parametersOf(profile(""), ends), {
+    ...{ transmitMs: 300, receiveMs: 300, multiplier: 3, passive: false, echoMs: undefined, echoReceiveMs: 0 },
+  });
+  const fields =
+    ", transmit-interval: 50, receive-interval: 60, detect-multiplier: 5, passive-mode: true, echo-mode: true, echo-interval: 70";
+  assert.deepEqual(parametersOf(profile(fields), ends), {
+    ...{ transmitMs: 50, receiveMs: 60, multiplier: 5, passive: true, echoMs: 70, echoReceiveMs: 70 },
+  });
+});
+
+for (const { name, peer, multihop, echo } of [
+  { name: "between neighbours", peer: "2001:db8::1", multihop: false, echo: true },
+  { name: "not over routers", peer: "2001:db8::1", multihop: true, echo: false },
+  { name: "not between link-local addresses, which nobody forwards", peer: "fe80::1", multihop: false, echo: false },
+])
+  test(`echoes are used ${name}`, () => {
+    const ends = { peer: parseAddress(peer) ?? assert.fail(), multihop };
+    const { echoMs, echoReceiveMs } = parametersOf(profile(", echo-mode: true"), ends);
+    assert.deepEqual([echoMs, echoReceiveMs], echo ? [50, 50] : [undefined, 0]);
+  });
