@@ -5,6 +5,7 @@ import type { DemoNode } from "#e2e/demo-cluster";
 import { type Host, waitFor } from "#e2e/lab";
 import { type RouterKind, routerRefusal } from "#e2e/routers";
 import { BgpNetwork, established, nodeAsn, type PlacedRouter, routesFrom, routesTo } from "./bgp-network.ts";
+import { metric } from "./observe.ts";
 import type { Flows } from "./udp-flows.ts";
 
 const kinds = ["frr", "bird"] as const satisfies readonly RouterKind[];
@@ -189,6 +190,11 @@ ${peers.join("")}address-pools:
     };
     await spread(`${v4}/32`, all);
     await nextHops6(3);
+    for (const { speaker } of nodes)
+      for (const { router, v4: peer } of routers)
+        await waitFor(`BFD of ${speaker.name} and ${router.kind}`, async () => {
+          return (await metric(speaker, "metallb_bfd_session_up", { peer })) === 1;
+        });
     const [gone, ...rest] = nodes as [DemoNode, ...DemoNode[]];
     await network.cluster.lan.isolate(gone.host);
     await spread(
