@@ -60,9 +60,9 @@ export class BgpLab implements AsyncDisposable {
     return new BgpLab({ api, lab, lan, node }, stack.move());
   }
 
-  /** Creates Services as `bgp-services.ts` does. */
-  async create(name: string, count: number, first: string, ...waiting: readonly "waiting"[]): Promise<void> {
-    const argv = ["node", path("bgp-services.ts"), kubeconfig, String(apiPort), name, String(count), first, ...waiting];
+  /** Creates Services as `bgp-services.ts` does. @param state `waiting` for none with an address yet */
+  async create(name: string, count: number, first: string, state: "served" | "waiting" = "served"): Promise<void> {
+    const argv = ["node", path("bgp-services.ts"), kubeconfig, String(apiPort), name, String(count), first, state];
     const loader = await this.#node.spawn(`load-${name}`, argv);
     await loader.waitForLine(/^created$/, { timeout: 300_000 });
   }

@@ -1,13 +1,13 @@
 /**
- * Fills an API server with Services of type LoadBalancer: `bgp-services.ts KUBECONFIG PORT NAME COUNT PREFIX [waiting]`. The first of
- * COUNT has the first address after those of PREFIX, such as 10.1.0.0, and so on; with `waiting` they have none yet. Each has an endpoint.
+ * Fills an API server with COUNT Services of type LoadBalancer, each with an endpoint: `bgp-services.ts KUBECONFIG PORT NAME COUNT FIRST
+ * STATE`. They have the address FIRST, such as 10.1.0.0, and those after it, or none yet where STATE is `waiting`.
  */
 import { readFileSync } from "node:fs";
 import { ApiClient } from "#e2e/demo-cluster";
 import { parseAddress } from "#pkg/net";
 
 const atOnce = 32;
-const [kubeconfig = "", port, name = "", count, first = "", waiting] = process.argv.slice(2);
+const [kubeconfig = "", port, name = "", count, first = "", state] = process.argv.slice(2);
 using api = new ApiClient(readFileSync(kubeconfig, "utf8"), Number(port));
 const start = parseAddress(first)?.value ?? 0n;
 
