@@ -27,7 +27,7 @@ const pure = [
   /pkg\/memberlist\/(keyring|octets|node-fields|packet-budget|wire|messages|message-type|memberlist-error)\.ts$/,
   /pkg\/layer2\/(answer|arp|mac|claim|claim-limiter|question|.*-responder|gratuitous|queue|eligibility|.*-schedule)\.ts$/,
   /pkg\/bfd\/(fsm|session|diagnostic|status|parameters|view|messages|matching)\.ts$/,
-  /^speaker\/(tenancy|first-owner)\.ts$/,
+  /^speaker\/conflicts\/(tenancy|first-owner)\.ts$/,
   /pkg\/node-checks\/(judge|finding|subnets|setting)\.ts$/,
   /pkg\/linux\/(filter|netlink|link-table)\.ts$/,
   /pkg\/[^/]+\/(.*-)?codec\.ts$/,

@@ -1,7 +1,7 @@
 import { ignoredReasons, type Layer2 } from "#pkg/layer2";
 import { Counter, Gauge, type Registry } from "#pkg/metrics";
 import { checkNames, type NodeChecks } from "#pkg/node-checks";
-import type { Conflict } from "./guard.ts";
+import type { Conflict } from "./conflicts/guard.ts";
 import type { Speaker } from "./speaker.ts";
 
 /** What is announced from here, read when it is scraped, so that no series outlives its Service. */

@@ -1,5 +1,5 @@
 import type { Pool } from "#pkg/config";
-import type { Exchange } from "./members.ts";
+import type { Exchange } from "./members/members.ts";
 
 /**
  * Why pools are not placed as they ask for, and what to do; undefined where they are. Where an address stays, and who is in which subnet,

@@ -5,7 +5,7 @@ import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { silentLog } from "#pkg/log";
 import { KubernetesMetrics, Registry } from "#pkg/metrics";
 import { quarantineConfigMap } from "#pkg/quarantine";
-import type { Members, MembersDescription } from "./members.ts";
+import type { Members, MembersDescription } from "./members/members.ts";
 import { Sources } from "./sources.ts";
 import { Speaker } from "./speaker.ts";
 import { FakeCluster } from "./testing/fake-cluster.ts";

@@ -14,9 +14,9 @@ import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import type { Address } from "#pkg/net";
 import { quarantineConfigMap } from "#pkg/quarantine";
-import type { BgpSpeaker } from "./bgp.ts";
-import type { Members } from "./members.ts";
-import type { Quarantine } from "./quarantine.ts";
+import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
+import type { Quarantine } from "./conflicts/quarantine.ts";
+import type { Members } from "./members/members.ts";
 import type { Speaker } from "./speaker.ts";
 
 export interface SourcesOptions {

@@ -8,7 +8,7 @@ import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
 import { type BgpRoute, elect, excludeLabel, type Labels, Reports } from "#pkg/placement";
-import type { Exchange } from "./members.ts";
+import type { Exchange } from "./members/members.ts";
 import { Speaker } from "./speaker.ts";
 
 const nodes = ["node1", "node2", "node3"];

@@ -23,10 +23,10 @@ import {
   type Standing,
   StickyOwners,
 } from "#pkg/placement";
-import { BgpReaches } from "./bgp-reaches.ts";
-import { FirstOwner } from "./first-owner.ts";
-import type { GuardedAnnouncement } from "./guard.ts";
-import type { Exchange } from "./members.ts";
+import { BgpReaches } from "./bgp/reaches.ts";
+import { FirstOwner } from "./conflicts/first-owner.ts";
+import type { GuardedAnnouncement } from "./conflicts/guard.ts";
+import type { Exchange } from "./members/members.ts";
 import { NodeTable } from "./node-table.ts";
 import { describeObstacle, isObstacle, type Obstacle } from "./obstacle.ts";
 import { ownReach } from "./own-reach.ts";

@@ -17,7 +17,7 @@ import {
 } from "#pkg/memberlist";
 import { type Changes, Reports } from "#pkg/placement";
 import { nameOf, Simulation } from "../../pkg/memberlist/testing/simulation.ts";
-import { RingMembers } from "../ring-members.ts";
+import { RingMembers } from "../members/ring-members.ts";
 import { Speaker } from "../speaker.ts";
 import { FakeCluster } from "./fake-cluster.ts";
 

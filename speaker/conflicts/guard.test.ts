@@ -4,8 +4,8 @@ import { SimulatedClock } from "#pkg/clock";
 import type { Claim } from "#pkg/layer2";
 import { type Address, parseAddress } from "#pkg/net";
 import { elect } from "#pkg/placement";
+import { FakeLayer2 } from "../testing/fake-layer2.ts";
 import { Guard, type GuardedAnnouncement } from "./guard.ts";
-import { FakeLayer2 } from "./testing/fake-layer2.ts";
 
 const x = address("192.0.2.1");
 const winner = elect(["node1", "node2"], x) ?? "";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Pod, resources } from "#pkg/k8s";
+import { FakeCluster } from "../testing/fake-cluster.ts";
 import { activeNodes, PodMembers } from "./pod-members.ts";
-import { FakeCluster } from "./testing/fake-cluster.ts";
 
 function pod(name: string, nodeName: string | undefined, ready = true): Pod {
   return {

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from "#pkg/metrics";
-import type { BgpSpeaker } from "./bgp.ts";
-import type { BgpPeer } from "./bgp-peer.ts";
+import type { BgpSpeaker } from "./bgp-speaker.ts";
+import type { BgpPeer } from "./peer.ts";
 
 /** The peers of this node under MetalLB's names, read when they are scraped, so that no series outlives its peer. */
 export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">): void {

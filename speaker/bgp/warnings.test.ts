@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PeerView } from "#pkg/bgp";
-import { bgpWarnings } from "./bgp-warnings.ts";
+import { bgpWarnings } from "./warnings.ts";
 
 const messages = { open: 0, update: 0, notification: 0, keepalive: 0, routeRefresh: 0 };
 const view: PeerView = {

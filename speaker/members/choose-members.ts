@@ -5,7 +5,7 @@ import type { Cluster } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import { defaultWire, Keyring, Memberlist, MetadataKey, metallbKey } from "#pkg/memberlist";
 import { type Changes, Reports } from "#pkg/placement";
-import type { flags } from "./flags.ts";
+import type { flags } from "../flags.ts";
 import { MacBook } from "./mac-book.ts";
 import type { Members } from "./members.ts";
 import { PodMembers } from "./pod-members.ts";

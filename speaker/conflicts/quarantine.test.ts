@@ -8,8 +8,8 @@ import { silentLog } from "#pkg/log";
 import { type Address, parseAddress } from "#pkg/net";
 import { elect } from "#pkg/placement";
 import { decodeQuarantine } from "#pkg/quarantine";
+import { FakeLayer2 } from "../testing/fake-layer2.ts";
 import { Quarantine } from "./quarantine.ts";
-import { FakeLayer2 } from "./testing/fake-layer2.ts";
 
 const x = parseAddress("192.0.2.1") as Address;
 const nodes = ["node1", "node2"];

@@ -1,7 +1,7 @@
 import type { RouteAttributes } from "#pkg/bgp";
 import type { Address, Prefix } from "#pkg/net";
 import type { Advertised, BgpRoute } from "#pkg/placement";
-import { Attributes } from "./bgp-attributes.ts";
+import { Attributes } from "./attributes.ts";
 
 /** What each peer, by its key, should know. Only changes are told: attributes that are equal are the same object. */
 export interface RouteSink {

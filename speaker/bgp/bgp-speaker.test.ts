@@ -6,8 +6,8 @@ import { parseConfig, type SecretKey } from "#pkg/config";
 import { silentLog } from "#pkg/log";
 import { type Address, Prefix, parseAddress } from "#pkg/net";
 import type { Advertised } from "#pkg/placement";
-import { BgpSpeaker } from "./bgp.ts";
-import type { BgpSession } from "./bgp-peer.ts";
+import { BgpSpeaker } from "./bgp-speaker.ts";
+import type { BgpSession } from "./peer.ts";
 import type { NoValue } from "./secret-values.ts";
 
 /** A session of which the test says whether it is up; what is to be sent stays with the routes. */

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import type { Service } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { type Address, parseAddress } from "#pkg/net";
-import { ConflictReports } from "./conflicts.ts";
 import type { Conflict } from "./guard.ts";
+import { ConflictReports } from "./reports.ts";
 
 const conflict: Conflict = {
   ...{ address: parseAddress("192.0.2.1") as Address, mac: "02:00:00:00:00:42", ownMac: "02:00:00:00:00:01" },

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { resources, type Secret } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
+import { FakeCluster } from "../testing/fake-cluster.ts";
 import { SecretValues } from "./secret-values.ts";
-import { FakeCluster } from "./testing/fake-cluster.ts";
 
 const namespace = "metallb-system";
 

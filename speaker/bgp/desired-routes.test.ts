@@ -5,7 +5,7 @@ import type { RouteAttributes } from "#pkg/bgp";
 import { type Config, parseConfig } from "#pkg/config";
 import { type Address, type Prefix, parseAddress, parsePrefix } from "#pkg/net";
 import type { Advertised, BgpRoute } from "#pkg/placement";
-import { DesiredRoutes } from "./bgp-routes.ts";
+import { DesiredRoutes } from "./desired-routes.ts";
 
 const names = ["x", "y", "z"];
 function advertisementsOf(texts: readonly string[]) {

@@ -1,7 +1,7 @@
 import { uptime } from "node:os";
 import { BgpListener, PeerSession, type PeerSessionOptions, tcpTransport } from "#pkg/bgp";
-import type { NewSession } from "./bgp.ts";
-import type { BgpSession } from "./bgp-peer.ts";
+import type { NewSession } from "./bgp-speaker.ts";
+import type { BgpSession } from "./peer.ts";
 
 export interface BgpSessionsOptions extends Pick<PeerSessionOptions, "node" | "clock" | "random" | "log"> {
   /** Where peers may connect; 0 for nowhere. */

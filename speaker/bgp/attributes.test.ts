@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseConfig } from "#pkg/config";
-import { Attributes } from "./bgp-attributes.ts";
+import { Attributes } from "./attributes.ts";
 
 function advertisement(text: string) {
   const pool = `{name: a, protocol: bgp, addresses: [198.51.100.0/24], bgp-advertisements: [${text}]}`;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { BfdEnds, BfdStatus } from "#pkg/bfd";
 import { SimulatedClock } from "#pkg/clock";
 import { type BfdProfile, parseConfig } from "#pkg/config";
-import { BgpPeer, type BgpSession } from "./bgp-peer.ts";
+import { BgpPeer, type BgpSession } from "./peer.ts";
 
 const profiles = "bfd-profiles: [{name: fast, transmit-interval: 50}, {name: slow}]";
 

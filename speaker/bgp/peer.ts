@@ -3,9 +3,9 @@ import type { Bfd, BfdStatus } from "#pkg/bfd";
 import { type PeerSession, RoutesOut, type SessionSettings } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
 import type { BfdProfile, Peer } from "#pkg/config";
-import { bgpWarnings } from "./bgp-warnings.ts";
 import { PeerBfd } from "./peer-bfd.ts";
 import type { NoValue } from "./secret-values.ts";
+import { bgpWarnings } from "./warnings.ts";
 
 /** A session with one peer, which takes what it sends from the peer's routes. */
 export type BgpSession = Pick<
