@@ -29,7 +29,7 @@ async function create(number: number): Promise<void> {
     metadata: { ...metadata, labels: { "kubernetes.io/service-name": metadata.name } },
     endpoints: [{ addresses: ["10.244.1.1"], nodeName: "node1", conditions: { ready: true } }],
   });
-  if (waiting === undefined)
+  if (state === "served")
     await api.patch(service, { status: { loadBalancer: { ingress: [{ ip: address(number) }] } } }, "status");
 }
 
