@@ -8,3 +8,4 @@ export { type ManySessions, manySessions } from "./many-sessions.ts";
 export { type OurSession, OurSessions, type StatusLine } from "./our-sessions.ts";
 export { losePackets } from "./path-filter.ts";
 export { every, profile } from "./profile.ts";
+export { bfdRefusal } from "./refusal.ts";

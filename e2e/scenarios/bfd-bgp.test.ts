@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { losePackets } from "#e2e/bfd";
+import { bfdRefusal, losePackets } from "#e2e/bfd";
 import type { DemoNode, Workload } from "#e2e/demo-cluster";
 import { waitFor } from "#e2e/lab";
-import { type RouterKind, routerRefusal } from "#e2e/routers";
 import { BgpNetwork, nodeAsn, type PlacedRouter, routesFrom } from "./bgp-network.ts";
 import { metric } from "./observe.ts";
 
-const kinds: readonly RouterKind[] = ["frr", "bird"];
+const kinds = ["frr", "bird"] as const;
 const routerAsn = 65010;
 const bfd = { intervalMs: 100, multiplier: 3 };
 
@@ -32,7 +31,7 @@ async function about<View extends { readonly peer: string }>(speaker: Workload, 
   return found;
 }
 
-suite("BFD watches the paths of BGP sessions", { skip: await routerRefusal(...kinds) }, () => {
+suite("BFD watches the paths of BGP sessions", { skip: await bfdRefusal(...kinds) }, () => {
   let network: BgpNetwork;
   let node: DemoNode;
   let prefix: string;

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { Bfdd, every, losePackets, OurSessions } from "#e2e/bfd";
+import { Bfdd, bfdRefusal, every, losePackets, OurSessions } from "#e2e/bfd";
 import { type Host, Lab, waitFor } from "#e2e/lab";
-import { routerRefusal } from "#e2e/routers";
 
 const ends = {
   IPv4: { ours: "10.0.0.1", theirs: "10.0.0.2" },
@@ -10,7 +9,7 @@ const ends = {
 } as const;
 const settings = every(100, { echoMode: true, echoIntervalMs: 50 });
 
-const skip = await routerRefusal("frr");
+const skip = await bfdRefusal("frr");
 suite("BFD echoes between us and FRR", { skip }, () => {
   let lab: Lab;
   let us: Host;

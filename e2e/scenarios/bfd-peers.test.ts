@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { Bfdd, BirdBfd, every, losePackets, OurSessions } from "#e2e/bfd";
+import { Bfdd, BirdBfd, bfdRefusal, every, losePackets, OurSessions } from "#e2e/bfd";
 import { type Host, Lab, waitFor } from "#e2e/lab";
-import { routerRefusal } from "#e2e/routers";
 
 interface Ends {
   readonly ours: string;
@@ -80,7 +79,7 @@ const peers: Record<string, (place: Place, host: Host, ends: Ends) => Promise<Pe
 };
 
 for (const [kind, start] of Object.entries(peers)) {
-  const skip = await routerRefusal(kind === "FRR" ? "frr" : "bird");
+  const skip = await bfdRefusal(kind === "FRR" ? "frr" : "bird");
   suite(`BFD with ${kind}`, { skip }, () => {
     let place: Place;
     before(async () => {
