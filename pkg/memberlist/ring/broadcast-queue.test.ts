@@ -63,3 +63,21 @@ test("a message replaces the one about the same node, and starts from the beginn
   assert.equal(queue.size, 2);
   assert.deepEqual(take(queue, 1000), [20, 15]);
 });
+
+test("accusations by several are all sent, each in its own right, until anything else is said of the accused", () => {
+  const accusation = (from: string, incarnation = 1) => ({ type: "suspect", node: "a", incarnation, from }) as const;
+  const taken = (queue: BroadcastQueue) => queue.take(1000, 2).map((one) => (one.type === "suspect" ? one.from : one.type));
+  const queue = new BroadcastQueue();
+  for (const from of ["x", "y", "y", "z"]) queue.add("a", accusation(from));
+  assert.deepEqual(taken(queue).toSorted(), ["x", "y", "z"]);
+  queue.add("a", accusation("w"));
+  assert.equal(taken(queue)[0], "w");
+  assert.deepEqual(taken(queue), ["w"]);
+  assert.equal(queue.has("a"), false);
+  for (const later of [accusation("x", 2), { type: "dead", node: "a", incarnation: 1, from: "x" } as const]) {
+    queue.add("a", accusation("x"));
+    queue.add("a", accusation("y"));
+    queue.add("a", later);
+    assert.deepEqual(queue.take(1000, 1), [later]);
+  }
+});

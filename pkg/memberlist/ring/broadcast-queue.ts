@@ -4,7 +4,8 @@ import { broadcastOverhead } from "../packet-budget.ts";
 
 /** What decides the order. */
 interface Rank {
-  readonly transmits: number;
+  /** How often it was sent; changes only while the entry is in no order. */
+  transmits: number;
   readonly length: number; // Octets when encoded.
   readonly id: number; // Increasing.
 }
@@ -14,9 +15,13 @@ interface Entry extends Rank {
   readonly message: PacketMessage;
 }
 
-/** What is to be passed on: at most one message about each node, and one on each topic of the user, each a limited number of times. */
+/**
+ * What is to be passed on, each message a limited number of times: the last one about each node and on each topic of the user, and of
+ * accusations that of each accuser. Peers let one accusation replace another; then some get lost where many accuse together, and
+ * those who still lack one to be sure wait several times as long.
+ */
 export class BroadcastQueue {
-  readonly #byKey = new Map<string, Entry>();
+  readonly #byKey = new Map<string, readonly Entry[]>();
   readonly #order: Entry[] = []; // Sorted by `compare`.
   #nextId = 0;
 
@@ -28,11 +33,16 @@ export class BroadcastQueue {
     return this.#byKey.has(key);
   }
 
-  /** Replaces what was queued under the same key. */
+  /** Replaces what was queued under the same key, but for what others accuse the same node of. */
   add(key: string, message: PacketMessage): void {
-    const replaced = this.#byKey.get(key);
-    if (replaced !== undefined) this.#order.splice(this.#place(replaced), 1);
-    this.#insert({ key, message, length: encodeMessage(message).length, id: this.#nextId++, transmits: 0 });
+    for (const entry of this.#byKey.get(key) ?? []) {
+      if (accuseTogether(entry.message, message)) continue;
+      this.#order.splice(this.#place(entry), 1);
+      this.#forget(entry);
+    }
+    const entry = { key, message, length: encodeMessage(message).length, id: this.#nextId++, transmits: 0 };
+    this.#byKey.set(key, [...(this.#byKey.get(key) ?? []), entry]);
+    this.#insert(entry);
   }
 
   /**
@@ -52,15 +62,20 @@ export class BroadcastQueue {
       i = this.#place({ transmits: tooLong.transmits, length: budget - broadcastOverhead, id: Infinity });
     }
     for (const entry of taken) {
-      const transmits = entry.transmits + 1;
-      if (transmits < limit) this.#insert({ ...entry, transmits });
-      else this.#byKey.delete(entry.key);
+      entry.transmits++;
+      if (entry.transmits < limit) this.#insert(entry);
+      else this.#forget(entry);
     }
     return taken.map(({ message }) => message);
   }
 
+  #forget(entry: Entry): void {
+    const others = this.#byKey.get(entry.key)?.filter((other) => other !== entry) ?? [];
+    if (others.length > 0) this.#byKey.set(entry.key, others);
+    else this.#byKey.delete(entry.key);
+  }
+
   #insert(entry: Entry): void {
-    this.#byKey.set(entry.key, entry);
     this.#order.splice(this.#place(entry), 0, entry);
   }
 
@@ -75,6 +90,11 @@ export class BroadcastQueue {
     }
     return low;
   }
+}
+
+/** Whether two messages about one node are accusations of the same incarnation by different accusers. */
+function accuseTogether(a: PacketMessage, b: PacketMessage): boolean {
+  return a.type === "suspect" && b.type === "suspect" && a.incarnation === b.incarnation && a.from !== b.from;
 }
 
 function costOf({ length }: Rank): number {

@@ -72,7 +72,7 @@ const fast: Timing = {
   probeTimeout: 100,
   indirectTimeout: 50,
   relayTimeout: 25,
-  suspicionUnit: 50,
+  suspicionUnit: 40,
   suspicionFloor: 350,
   pushPullInterval: 10_000,
   gossipInterval: 20,
