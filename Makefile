@@ -58,7 +58,7 @@ bench-memberlist: node_modules ## Measure the speakers' ring, beside HashiCorp's
 bench-speaker: node_modules ## Measure placement at 10,000 Services and 50 nodes, beside bare hashing
 	node e2e/bench/speaker.bench.ts
 
-soak-bfd: node_modules ## Run 100 BFD sessions for 10 minutes beside a busy main thread (needs the package frr, and root)
+soak-bfd: node_modules ## Run 100 BFD sessions for 10 minutes beside a busy main thread
 	node e2e/bfd/soak.ts
 
 soak: node_modules ## Run the speakers' ring for 20 minutes under loss and stalls

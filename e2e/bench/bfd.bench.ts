@@ -187,10 +187,9 @@ function newMeasures(): Measures {
 
 async function cost(count: number): Promise<void> {
   await using lab = await Lab.start();
-  const { ours, bfdd, upEverywhere } = await manySessions(lab, { count, intervalMs: 50, busy: false });
-  await upEverywhere();
+  const { ours, theirs } = await manySessions(lab, { count, intervalMs: 50, peer: "frr", busy: false });
   await sleep(settleMs);
-  const processes = { Ingot: new ProcessUsage(ours.process.pid), "FRR bfdd": new ProcessUsage(bfdd.process.pid) };
+  const processes = { Ingot: new ProcessUsage(ours.pid), "FRR bfdd": new ProcessUsage(theirs.pid) };
   const spent = () => Object.values(processes).map(({ cpuSeconds }) => cpuSeconds);
   const before = spent();
   await sleep(costSeconds * 1000);

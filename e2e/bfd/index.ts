@@ -4,7 +4,7 @@
  */
 export { Bfdd, type BfddCounters, type BfddPeer, type BfddStatus } from "./bfdd.ts";
 export { BirdBfd } from "./bird-bfd.ts";
-export { type ManySessions, manySessions } from "./many-sessions.ts";
+export { type ManyEnds, type ManyOptions, type ManySessions, manySessions } from "./many-sessions.ts";
 export { type OurSession, OurSessions, type StatusLine } from "./our-sessions.ts";
 export { losePackets } from "./path-filter.ts";
 export { every, profile } from "./profile.ts";

@@ -1,46 +1,74 @@
-import { type Lab, waitFor } from "#e2e/lab";
+import { type Host, type Lab, waitFor } from "#e2e/lab";
 import { Bfdd } from "./bfdd.ts";
-import { OurSessions } from "./our-sessions.ts";
+import { type OurSession, OurSessions } from "./our-sessions.ts";
 import { every } from "./profile.ts";
 
-export interface ManySessions {
-  readonly ours: OurSessions;
-  readonly bfdd: Bfdd;
-  readonly peers: readonly string[];
-  /** Waits until all sessions are up on both sides. */
-  upEverywhere(): Promise<void>;
+/** One end of many sessions. */
+export interface ManyEnds {
+  readonly pid: number;
+  areUp(): Promise<boolean>;
+  /** How often a session went down. */
+  downs(): Promise<number>;
 }
 
-/** Sessions of ours with as many of FRR, all on one link. `busy`: our main thread has no time for anything else. */
-export async function manySessions(
-  lab: Lab,
-  { count, intervalMs, busy }: { readonly count: number; readonly intervalMs: number; readonly busy: boolean },
-): Promise<ManySessions> {
+export interface ManyOptions {
+  readonly count: number;
+  readonly intervalMs: number;
+  /** Whose the other ends are. */
+  readonly peer: "frr" | "ours";
+  /** Our main thread has no time for anything else. */
+  readonly busy: boolean;
+}
+
+export interface ManySessions {
+  readonly ours: ManyEnds & { readonly sessions: OurSessions };
+  readonly theirs: ManyEnds;
+}
+
+/** Sessions of ours, all on one link. Resolves when all are up on both sides. */
+export async function manySessions(lab: Lab, { count, intervalMs, peer, busy }: ManyOptions): Promise<ManySessions> {
   const numbers = Array.from({ length: count }, (_, i) => i + 1);
-  const lan = await lab.switch("lan");
   const end = (side: number, number: number): string => `10.0.${side + 2 * Math.floor(number / 250)}.${(number % 250) + 1}`;
-  const us = await lab.host("us");
-  await us.attach(lan, { addresses: numbers.map((number) => `${end(0, number)}/8`) });
-  const them = await lab.host("them");
-  await them.attach(lan, { addresses: numbers.map((number) => `${end(1, number)}/8`) });
-  const bfdd = await Bfdd.start(lab, them, []);
+  const ends = (from: number, to: number) => numbers.map((number) => ({ local: end(from, number), peer: end(to, number) }));
+  const lan = await lab.switch("lan");
+  const [us, them] = [await lab.host("us"), await lab.host("them")];
+  await us.attach(lan, { addresses: ends(0, 1).map(({ local }) => `${local}/8`) });
+  await them.attach(lan, { addresses: ends(1, 0).map(({ local }) => `${local}/8`) });
+  const sessions = (from: number, to: number) => ends(from, to).map((each) => ({ ...each, settings: every(intervalMs) }));
+  const theirs = peer === "frr" ? await frrEnds(lab, them, sessions(1, 0)) : await ourEnds(them, sessions(1, 0), false);
+  const ours = await ourEnds(us, sessions(0, 1), busy);
+  const areUp = async () => (await ours.areUp()) && (await theirs.areUp());
+  await waitFor("all sessions to be up on both sides", areUp, { timeout: 60_000, every: 500 });
+  return { ours, theirs };
+}
+
+async function ourEnds(host: Host, wanted: readonly OurSession[], busy: boolean): Promise<ManySessions["ours"]> {
+  const sessions = await OurSessions.start(host, wanted, { busy });
+  return {
+    sessions,
+    pid: sessions.process.pid,
+    areUp: async () => (await sessions.counters()).sessions.every(({ up }) => up),
+    downs: async () => sum((await sessions.counters()).sessions.map(({ downEvents }) => downEvents)),
+  };
+}
+
+async function frrEnds(lab: Lab, host: Host, wanted: readonly OurSession[]): Promise<ManyEnds> {
+  const bfdd = await Bfdd.start(lab, host, []);
   // In parts: a command line has its limits.
-  for (let i = 0; i < count; i += 50)
+  for (let i = 0; i < wanted.length; i += 50)
     await bfdd.configure(
-      ...numbers.slice(i, i + 50).map((number) => ({
-        peer: `${end(0, number)} local-address ${end(1, number)} interface eth0`,
-        settings: [`transmit-interval ${intervalMs}`, `receive-interval ${intervalMs}`],
+      ...wanted.slice(i, i + 50).map(({ peer, local, settings }) => ({
+        peer: `${peer} local-address ${local} interface eth0`,
+        settings: [`transmit-interval ${settings?.transmitIntervalMs}`, `receive-interval ${settings?.receiveIntervalMs}`],
       })),
     );
-  const sessions = numbers.map((number) => ({ peer: end(1, number), local: end(0, number), settings: every(intervalMs) }));
-  const ours = await OurSessions.start(us, sessions, { busy });
-  const upEverywhere = async (): Promise<void> => {
-    const isUp = async () => {
-      const here = (await ours.counters()).sessions;
-      const there = await bfdd.statuses();
-      return here.length === count && here.every(({ up }) => up) && there.every(({ status }) => status === "up");
-    };
-    await waitFor("all sessions to be up on both sides", isUp, { timeout: 60_000, every: 500 });
+  return {
+    pid: bfdd.process.pid,
+    areUp: async () => (await bfdd.statuses()).every(({ status }) => status === "up"),
+    downs: async () => sum((await bfdd.allCounters()).map((counters) => counters["session-down"])),
   };
-  return { ours, bfdd, peers: sessions.map(({ peer }) => peer), upEverywhere };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

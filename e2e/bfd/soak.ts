@@ -1,6 +1,7 @@
 /**
- * Whether 100 sessions (`--sessions`) at 50 ms times 3 hold for 10 minutes (`--minutes`) with FRR's bfdd while our main thread has no time
- * for anything else. Prints what happened, and exits with 1 when a session was down on either side. Needs root, since bfdd does.
+ * Whether 100 sessions (`--sessions`) at 50 ms times 3 hold for 10 minutes (`--minutes`) while the main thread of one side has no time for
+ * anything else. The other side is ours too, or with `--peer frr` FRR's bfdd, which has no real time and so may itself be late on a busy
+ * machine. Prints what happened, and exits with 1 when a session was down. As root the threads run in real time.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -8,28 +9,27 @@ import { Lab } from "#e2e/lab";
 import { manySessions } from "./many-sessions.ts";
 
 const { values } = parseArgs({
-  options: { sessions: { type: "string", default: "100" }, minutes: { type: "string", default: "10" } },
+  options: {
+    sessions: { type: "string", default: "100" },
+    minutes: { type: "string", default: "10" },
+    peer: { type: "string", default: "ours" },
+  },
 });
 const count = Number(values.sessions);
 const minutes = Number(values.minutes);
 
 await using lab = await Lab.start();
-const { ours, bfdd, upEverywhere } = await manySessions(lab, { count, intervalMs: 50, busy: true });
-await upEverywhere();
-const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
-const downs = async () => ({
-  ours: sum((await ours.counters()).sessions.map(({ downEvents }) => downEvents)),
-  theirs: sum((await bfdd.allCounters()).map((counters) => counters["session-down"])),
-});
-const before = await downs();
+const peer = values.peer === "frr" ? "frr" : "ours";
+const { ours, theirs } = await manySessions(lab, { count, intervalMs: 50, peer, busy: true });
+const before = { ours: await ours.downs(), theirs: await theirs.downs() };
+const downs = async () => ({ ours: (await ours.downs()) - before.ours, theirs: (await theirs.downs()) - before.theirs });
 for (let minute = 1; minute <= minutes; minute++) {
   await sleep(60_000);
   const { ours: here, theirs: there } = await downs();
-  console.log(`after ${minute} minutes: down ${here - before.ours} times on our side, ${there - before.theirs} on FRR's`);
+  console.log(`after ${minute} minutes: down ${here} times on the busy side, ${there} on the other`);
 }
+const { sessions } = await ours.sessions.counters();
+console.log(`${count} sessions, ${sessions.reduce((total, { controlIn }) => total + controlIn, 0)} packets received`);
+for (const line of ours.sessions.statuses().filter(({ verdict }) => verdict !== "up")) console.log(JSON.stringify(line));
 const after = await downs();
-const { sessions } = await ours.counters();
-const received = sum(sessions.map(({ controlIn }) => controlIn));
-console.log(`${count} sessions, ${received} packets received`);
-for (const line of ours.statuses().filter(({ verdict }) => verdict !== "up")) console.log(JSON.stringify(line));
-process.exitCode = after.ours > before.ours || after.theirs > before.theirs ? 1 : 0;
+process.exitCode = after.ours + after.theirs > 0 ? 1 : 0;

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { Worker } from "node:worker_threads";
 import { type Millis, SystemClock, systemRandom } from "#pkg/clock";
 import type { BfdProfile } from "#pkg/config";
@@ -114,7 +115,10 @@ export class Bfd implements AsyncDisposable {
     });
   }
 
-  /** Keeps a session with the peer while the watch lives, and calls `onChange` whenever `status` is another. */
+  /**
+   * Keeps a session with the peer while the watch lives, and calls `onChange` whenever the verdict of `status` is another. Where several
+   * watch the same ends, the profile that was given last counts.
+   */
   watch(ends: BfdEnds, profile: BfdProfile, onChange: OnChange): BfdWatch {
     this.#start();
     const key = keyOf(ends);
@@ -122,6 +126,7 @@ export class Bfd implements AsyncDisposable {
     const watcher: OnChange = (status) => onChange(status); // The same function may watch twice.
     entry.watchers.add(watcher);
     const configure = (changed: BfdProfile): void => {
+      if (isDeepStrictEqual(changed, entry.profile)) return;
       entry.profile = changed;
       this.#send({ type: "set", order: orderOf(entry) });
     };
@@ -202,6 +207,7 @@ export class Bfd implements AsyncDisposable {
       ...{ status: unknownStatus, view: undefined, since: undefined, upEvents: 0, downEvents: 0, notifications: 0 },
     };
     this.#entries.set(key, entry);
+    this.#send({ type: "set", order: orderOf(entry) });
     return entry;
   }
 
