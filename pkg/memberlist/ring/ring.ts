@@ -137,7 +137,7 @@ export interface Ring {
   exchange: number;
   /** Health score of this node itself, 0 (well) to 7. */
   health: number;
-  /** Where in the order the last probe was. */
+  /** Where in the order the next probe looks first. */
   probeIndex: number;
   probeAt: Millis;
   /** Whether the next probe is the neighbour's. */

@@ -59,9 +59,9 @@ const lan: Timing = {
  * A dead node among 50 is known to all of them within a second: the first probe of it starts 74 ms later in the mean and at most 200
  * (see `probeNext`), it is suspected 150 ms after that, has 350 ms to refute, and the news takes up to 60 ms. A process that stalls for
  * less than 400 ms has refuted before anybody declares it dead; one that stalls for less than 140 ms is not even suspected. A node
- * sends 10 pings and 10 acks a second, in rings of any size, where `lan` has one of each. What costs an idle node its time is how
- * often it wakes up; so a ping is not answered in time when the next one falls due, and needs no timer of its own. A relay's nack
- * arrives before the probe ends. The sides of a ring of up to 50 that was cut for up to a minute are one again within 0.9 s (`lan`:
+ * sends 10 pings and 10 acks a second, in rings of any size, where `lan` has one of each. What an idle node costs is mostly how often
+ * it wakes up, so that a ping counts as not answered when the next one falls due: that takes no timer of its own. The indirect timeout
+ * leaves time for a relay's nack. The sides of a ring of up to 50 that was cut for up to a minute are one again within 0.9 s (`lan`:
  * 10 s), for which each node asks at most 4 times a second.
  */
 const fast: Timing = {
