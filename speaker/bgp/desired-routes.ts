@@ -11,6 +11,7 @@ export interface RouteSink {
 
 /** How many addresses an advertisement is made for, within one prefix, and their weights together. */
 interface Share {
+  readonly via: Advertised;
   addresses: number;
   weight: number;
 }
@@ -23,7 +24,8 @@ interface Told {
 
 interface Row {
   readonly prefix: Prefix;
-  readonly shares: Map<Advertised, Share>;
+  /** Few, and mostly one: a Map for each prefix is 2 MB at 10,000 of them. */
+  shares: readonly Share[];
   /** No peer is in two of them. */
   told: readonly Told[];
 }
@@ -64,34 +66,37 @@ export class DesiredRoutes {
 
   #count({ prefix, via, weight }: BgpRoute, sign: 1 | -1): Row {
     const key = prefix.toString();
-    const row = this.#rows.get(key) ?? { prefix, shares: new Map<Advertised, Share>(), told: [] };
+    const row = this.#rows.get(key) ?? { prefix, shares: [], told: [] };
     this.#rows.set(key, row);
-    const share = row.shares.get(via) ?? { addresses: 0, weight: 0 };
+    let share = row.shares.find((each) => each.via === via);
+    if (share === undefined) {
+      share = { via, addresses: 0, weight: 0 };
+      row.shares = row.shares.concat(share);
+    }
     share.addresses += sign;
     share.weight += sign * weight;
-    if (share.addresses === 0) row.shares.delete(via);
-    else row.shares.set(via, share);
+    if (share.addresses === 0) row.shares = row.shares.filter((each) => each !== share);
     return row;
   }
 
   #settle(row: Row): void {
     const before = row.told;
-    row.told = this.#resolve(row);
+    row.told = this.#resolve(row).slice(); // Of just its size: `flatMap` leaves room for 16 more.
     this.#tell(row.prefix, row.told, before);
     for (const { attributes } of before) this.#attributes.release(attributes);
-    if (row.shares.size === 0) this.#rows.delete(row.prefix.toString());
+    if (row.shares.length === 0) this.#rows.delete(row.prefix.toString());
   }
 
   #resolve({ prefix, shares }: Row): readonly Told[] {
     const last = new Map<string, Advertised>(); // peer -> what it is told by
-    const inOrder = [...shares.keys()].sort((a, b) => a.order - b.order);
-    for (const via of inOrder) for (const peer of via.peers) last.set(peer, via);
-    return inOrder.flatMap((via): Told[] => {
+    const inOrder = shares.toSorted((a, b) => a.via.order - b.via.order);
+    for (const { via } of inOrder) for (const peer of via.peers) last.set(peer, via);
+    return inOrder.flatMap(({ via, weight }): Told[] => {
       const peers = via.peers.every((peer) => last.get(peer) === via)
         ? via.peers
         : via.peers.filter((peer) => last.get(peer) === via);
       if (peers.length === 0) return [];
-      return [{ peers, attributes: this.#attributes.acquire(via.advertisement, prefix.family, shares.get(via)?.weight ?? 0) }];
+      return [{ peers, attributes: this.#attributes.acquire(via.advertisement, prefix.family, weight) }];
     });
   }
 
