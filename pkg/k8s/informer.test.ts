@@ -74,7 +74,7 @@ test("a list is read page by page, then watched from its version", limit, async 
   await using scene = await Scene.open({ namespace: "ns", fieldSelector: "metadata.name!=x", labelSelector: "a in (b,c)" });
   const first = await scene.api.next();
   assert.equal(first.path, "/api/v1/namespaces/ns/configmaps");
-  assert.deepEqual(first.query, { fieldSelector: "metadata.name!=x", labelSelector: "a in (b,c)", limit: "500" });
+  assert.deepEqual(first.query, { fieldSelector: "metadata.name!=x", labelSelector: "a in (b,c)", limit: "200" });
   assert.equal(first.headers["user-agent"], "test/1");
   first.reply(200, listOf("7", [configMap("a", "1")], "page 2"));
   const second = await scene.api.next();
