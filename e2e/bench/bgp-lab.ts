@@ -60,9 +60,12 @@ export class BgpLab implements AsyncDisposable {
     return new BgpLab({ api, lab, lan, node }, stack.move());
   }
 
-  /** Creates Services as `bgp-services.ts` does. @param state `waiting` for none with an address yet */
-  async create(name: string, count: number, first: string, state: "served" | "waiting" = "served"): Promise<void> {
-    const argv = ["node", path("bgp-services.ts"), kubeconfig, String(apiPort), name, String(count), first, state];
+  /** Creates Services as `bgp-services.ts` does. @param apart their addresses; `waiting` for none with an address yet */
+  async create(
+    name: string,
+    { count, first, state = "served", apart = 1 }: { count: number; first: string; state?: "served" | "waiting"; apart?: number },
+  ): Promise<void> {
+    const argv = ["node", path("bgp-services.ts"), kubeconfig, `${apiPort}`, name, `${count}`, first, state, `${apart}`];
     const loader = await this.#node.spawn(`load-${name}`, argv);
     await loader.waitForLine(/^created$/, { timeout: 300_000 });
   }

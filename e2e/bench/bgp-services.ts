@@ -1,13 +1,14 @@
 /**
  * Fills an API server with COUNT Services of type LoadBalancer, each with an endpoint: `bgp-services.ts KUBECONFIG PORT NAME COUNT FIRST
- * STATE`. They have the address FIRST, such as 10.1.0.0, and those after it, or none yet where STATE is `waiting`.
+ * STATE APART`. They have the address FIRST, such as 10.1.0.0, and every one of those after it that is a multiple of APART away, or none
+ * yet where STATE is `waiting`.
  */
 import { readFileSync } from "node:fs";
 import { ApiClient } from "#e2e/demo-cluster";
 import { parseAddress } from "#pkg/net";
 
 const atOnce = 32;
-const [kubeconfig = "", port, name = "", count, first = "", state] = process.argv.slice(2);
+const [kubeconfig = "", port, name = "", count, first = "", state, apart = "1"] = process.argv.slice(2);
 using api = new ApiClient(readFileSync(kubeconfig, "utf8"), Number(port));
 const start = parseAddress(first)?.value ?? 0n;
 
@@ -34,6 +35,6 @@ async function create(number: number): Promise<void> {
 }
 
 function address(number: number): string {
-  const value = Number(start) + number;
+  const value = Number(start) + number * Number(apart);
   return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join(".");
 }

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { waitFor } from "#e2e/lab";
 import type { Bird } from "#e2e/routers";
+import { Address, Prefix, parseAddress } from "#pkg/net";
 import { build } from "../../build.ts";
 import { BgpLab, type Measured, nodeAsn, routerAsn, serviceReference } from "./bgp-lab.ts";
 import { spread } from "./failover-common.ts";
@@ -27,14 +28,35 @@ interface Arrival {
   readonly megabytes: ProcessUsage["megabytes"];
 }
 
-function configuration(peers: readonly string[]): string {
-  const lines = peers.map((address) => `- {peer-address: ${address}, peer-asn: ${routerAsn}, my-asn: ${nodeAsn}}`);
-  return `peers:\n${lines.join("\n")}\naddress-pools:\n- {name: main, protocol: bgp, addresses: [10.0.0.0/8]}\n`;
+/** Services with one address each, so far apart that none of the aggregates of one is another's. */
+interface Load {
+  readonly services: number;
+  /** Of the advertisements: each one announces a prefix of that length for each Service. */
+  readonly lengths: readonly number[];
 }
 
-/** The prefixes of Services created with the first address 10.1.0.0. */
-function networks(count: number): string[] {
-  return Array.from({ length: count }, (_, index) => `10.${1 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}/32`);
+const first = "10.1.0.0";
+
+function configuration(peers: readonly string[], lengths: readonly number[]): string {
+  const lines = peers.map((address) => `- {peer-address: ${address}, peer-asn: ${routerAsn}, my-asn: ${nodeAsn}}`);
+  const advertisements = lengths.map((length) => `{aggregation-length: ${length}}`).join(", ");
+  const pool = `{name: main, protocol: bgp, addresses: [10.0.0.0/8], bgp-advertisements: [${advertisements}]}`;
+  return `peers:\n${lines.join("\n")}\naddress-pools:\n- ${pool}\n`;
+}
+
+function apart({ lengths }: Load): number {
+  return 2 ** (32 - Math.min(...lengths));
+}
+
+function prefixes({ services, lengths }: Load): number {
+  return services * lengths.length;
+}
+
+function networks(load: Load): string[] {
+  const base = parseAddress(first)?.value ?? 0n;
+  return Array.from({ length: load.services }, (_, index) => new Address("IPv4", base + BigInt(index * apart(load)))).flatMap(
+    (address) => load.lengths.map((length) => new Prefix(address, length).toString()),
+  );
 }
 
 /** Waits until each of the routers has as many prefixes. */
@@ -62,9 +84,10 @@ function row(what: string, ...cells: readonly string[]): void {
 const resident = ({ megabytes: { now, peak } }: Pick<Arrival, "megabytes">): string => `${now.toFixed(0)} (${peak.toFixed(0)})`;
 const seconds = (milliseconds: number): string => (milliseconds / 1000).toFixed(2);
 
-function rows(count: number, ours: Arrival, bird: Arrival, metallb: readonly string[] = []): void {
+function rows(load: Load, ours: Arrival, bird: Arrival, metallb: readonly string[] = []): void {
   const ratio = (of: (arrival: Arrival) => number): string => `${(of(ours) / of(bird)).toFixed(1)} ×`;
-  row(`${count} prefixes, 1 peer`, "Ingot", "BIRD", "ratio", "MetalLB");
+  const more = load.lengths.length > 1 ? ` of ${load.services} Services` : "";
+  row(`${prefixes(load)} prefixes${more}, 1 peer`, "Ingot", "BIRD", "ratio", "MetalLB");
   row("  process start until all are there, s", seconds(ours.all), seconds(bird.all), "", metallb[0] ?? "");
   const since = ({ all, established }: Arrival): number => all - established;
   row("  session up until all are there, s", seconds(since(ours)), seconds(since(bird)), ratio(since));
@@ -78,25 +101,26 @@ function rows(count: number, ours: Arrival, bird: Arrival, metallb: readonly str
   row("  MB resident (at the most)", resident(ours), resident(bird), "", metallb[2] ?? "");
 }
 
-async function measureStart(bundle: string, count: number, metallb?: readonly string[]): Promise<void> {
+async function measureStart(bundle: string, load: Load, metallb?: readonly string[]): Promise<void> {
+  const count = prefixes(load);
   await using lab = await BgpLab.start();
   const { bird, address } = await lab.startRouter();
   let baseline: Arrival;
   {
-    await using sender = await lab.startSender(networks(count), [address]);
+    await using sender = await lab.startSender(networks(load), [address]);
     baseline = await arrival([bird], count, sender);
   }
   await waitFor("BIRD's routes to be forgotten", async () => (await bird.neighbours())[0]?.prefixes === 0, { timeout: 150_000 });
-  await lab.create("service", count, "10.1.0.0");
-  await lab.configure(configuration([address]));
+  await lab.create("service", { count: load.services, first, apart: apart(load) });
+  await lab.configure(configuration([address], load.lengths));
   await using speaker = await lab.startSpeaker(bundle);
-  rows(count, await arrival([bird], count, speaker), baseline, metallb);
-  if (count === 10_000) await measureChanges(lab, bird, speaker);
+  rows(load, await arrival([bird], count, speaker), baseline, metallb);
+  if (load.services === 10_000 && load.lengths.length === 1) await measureChanges(lab, bird, speaker);
 }
 
 /** One more Service, and one less, seen in what BIRD logs of the routes that it takes. */
 async function measureChanges(lab: BgpLab, bird: Bird, { usage }: Measured): Promise<void> {
-  await lab.create("more", changes, "10.200.0.0", "waiting");
+  await lab.create("more", { count: changes, first: "10.200.0.0", state: "waiting" });
   await bird.command("debug neighbour1 { routes }");
   const more: number[] = [];
   const fewer: number[] = [];
@@ -127,7 +151,8 @@ async function measureChanges(lab: BgpLab, bird: Bird, { usage }: Measured): Pro
   row("  MB resident (at the most)", resident(usage), "", "", "130");
 }
 
-async function measurePeers(bundle: string, count: number): Promise<void> {
+async function measurePeers(bundle: string, load: Load): Promise<void> {
+  const count = prefixes(load);
   await using lab = await BgpLab.start();
   const routers: Awaited<ReturnType<BgpLab["startRouter"]>>[] = [];
   for (let index = 0; index < manyPeers; index++) routers.push(await lab.startRouter());
@@ -135,15 +160,15 @@ async function measurePeers(bundle: string, count: number): Promise<void> {
   const addresses = routers.map(({ address }) => address);
   let baseline: Arrival;
   {
-    await using sender = await lab.startSender(networks(count), addresses);
+    await using sender = await lab.startSender(networks(load), addresses);
     baseline = await arrival(birds, count, sender);
   }
   for (const bird of birds)
     await waitFor("BIRD's routes to be forgotten", async () => (await bird.neighbours())[0]?.prefixes === 0, {
       timeout: 150_000,
     });
-  await lab.create("service", count, "10.1.0.0");
-  await lab.configure(configuration(addresses));
+  await lab.create("service", { count: load.services, first });
+  await lab.configure(configuration(addresses, load.lengths));
   await using speaker = await lab.startSpeaker(bundle);
   const ours = await arrival(birds, count, speaker);
   row(`${count} prefixes, ${manyPeers} peers`, "Ingot", "BIRD", "ratio");
@@ -161,10 +186,11 @@ const directory = mkdtempSync(join(tmpdir(), "ingot-bench-"));
 try {
   const bundle = join(directory, "dist");
   await build(bundle);
-  await measureStart(bundle, 1_000, ["0.40", "0.3", "47"]);
-  await measureStart(bundle, 10_000, ["21-26", "28-40", "130"]);
-  await measureStart(bundle, 100_000);
-  await measurePeers(bundle, 10_000);
+  await measureStart(bundle, { services: 1_000, lengths: [32] }, ["0.40", "0.3", "47"]);
+  await measureStart(bundle, { services: 10_000, lengths: [32] }, ["21-26", "28-40", "130"]);
+  await measureStart(bundle, { services: 10_000, lengths: [23, 24, 25, 26, 27, 28, 29, 30, 31, 32] });
+  await measureStart(bundle, { services: 100_000, lengths: [32] });
+  await measurePeers(bundle, { services: 10_000, lengths: [32] });
 } finally {
   rmSync(directory, { recursive: true });
 }
