@@ -137,10 +137,10 @@ test("controller: is an ordinary user without capabilities, and makes way before
   );
 });
 
-test("speaker: is on the host's network with NET_RAW alone, also on control-plane nodes", () => {
+test("speaker: is on the host's network, may send raw packets and be on time and nothing else, also on control-plane nodes", () => {
   const { pod, container } = workload("speaker");
   assert.equal(pod.hostNetwork, true);
-  assert.deepEqual(container.securityContext.capabilities, { drop: ["ALL"], add: ["NET_RAW"] });
+  assert.deepEqual(container.securityContext.capabilities, { drop: ["ALL"], add: ["NET_RAW", "SYS_NICE"] });
   assert.deepEqual(
     pod.tolerations?.map(({ key }) => key),
     ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"],

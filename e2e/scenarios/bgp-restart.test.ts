@@ -120,6 +120,10 @@ ${peers.join("")}address-pools:
     for (const other of others) assert.equal(await up(other), 1, `${other.router.kind} has nothing to do with it`);
     for (const { router } of others) router.freeze();
     for (const other of others) await givenUp(other);
+    for (const { v4, router } of routers) {
+      const expirations = await metric(node.speaker, "ingot_bgp_hold_timer_expirations_total", { peer: `${v4}:179` });
+      assert.ok((expirations ?? 0) > 0, `${router.kind} was given up because of its silence`);
+    }
     for (const { router } of routers) router.thaw();
     for (const placed of routers) {
       await waitFor(`the session with ${placed.router.kind}`, async () => (await up(placed)) === 1, { timeout: 60_000 });

@@ -33,6 +33,6 @@ export type { LocalEnd, RouteAttributes } from "./routes/route.ts";
 export { RoutesOut, type Unsendable } from "./routes/routes-out.ts";
 export type { Negotiated } from "./session/negotiated.ts";
 export { needsRestart, type SessionSettings } from "./session/settings.ts";
-export type { State } from "./session/state.ts";
+export { type State, states } from "./session/state.ts";
 export { tcpTransport } from "./tcp-transport.ts";
 export type { Connection, ConnectionEvents, Incoming, SocketEnd, Transport } from "./transport.ts";

@@ -1,3 +1,4 @@
+import { type PeerView, states } from "#pkg/bgp";
 import { Counter, Gauge, type Registry } from "#pkg/metrics";
 import type { BgpSpeaker } from "./bgp-speaker.ts";
 import type { BgpPeer } from "./peer.ts";
@@ -21,6 +22,16 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
       read: ({ routes }) => routes.wanted,
     },
     {
+      name: "ingot_bgp_unsent_prefixes",
+      help: "Prefixes whose announcement or withdrawal waits to be sent.",
+      read: ({ routes }) => routes.pending,
+    },
+    {
+      name: "ingot_bgp_received_prefixes",
+      help: "Prefixes that the peer announced in this session; they are dropped.",
+      read: ({ session }) => session?.describe().prefixesReceived ?? 0,
+    },
+    {
       name: "ingot_bgp_unsendable_prefixes",
       help: "Prefixes that the session cannot carry: its family was not agreed on, or there is no next hop for them.",
       read: ({ routes }) => routes.unsendable().reduce((sum, { prefixes }) => sum + prefixes, 0),
@@ -35,14 +46,54 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
       },
     });
   }
-  new Counter({
-    name: "metallb_bgp_updates_total",
-    help: "UPDATE messages sent to the peer.",
-    labelNames: ["peer"],
+  const counters: { name: string; help: string; read: (view: PeerView) => number }[] = [
+    {
+      name: "metallb_bgp_updates_total",
+      help: "UPDATE messages sent to the peer.",
+      read: ({ messagesSent }) => messagesSent.update,
+    },
+    { name: "ingot_bgp_session_flaps_total", help: "Times that an established session ended.", read: ({ flaps }) => flaps },
+    {
+      name: "ingot_bgp_hold_timer_expirations_total",
+      help: "Times that nothing came from the peer for the hold time.",
+      read: ({ holdTimerExpirations }) => holdTimerExpirations,
+    },
+  ];
+  for (const { name, help, read } of counters)
+    new Counter({
+      ...{ name, help, labelNames: ["peer"], registers: [registry] },
+      collect() {
+        this.reset();
+        for (const { key, session } of bgp.peers) this.inc({ peer: key }, session === undefined ? 0 : read(session.describe()));
+      },
+    });
+  new Gauge({
+    name: "ingot_bgp_session_state",
+    help: "1 for the state that the session is in (RFC 4271, section 8.2.2), 0 for the others; all 0 without a session.",
+    labelNames: ["peer", "state"],
     registers: [registry],
     collect() {
       this.reset();
-      for (const { key, session } of bgp.peers) this.inc({ peer: key }, session?.describe().messagesSent.update ?? 0);
+      for (const { key, session } of bgp.peers) {
+        const now = session?.describe().state;
+        for (const state of states) this.set({ peer: key, state }, Number(state === now));
+      }
     },
   });
+  for (const [direction, read] of [
+    ["sent", ({ messagesSent }: PeerView) => messagesSent],
+    ["received", ({ messagesReceived }: PeerView) => messagesReceived],
+  ] as const)
+    new Counter({
+      name: `ingot_bgp_messages_${direction}_total`,
+      help: `Messages ${direction}, by type.`,
+      labelNames: ["peer", "type"],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const { key, session } of bgp.peers)
+          for (const [type, count] of Object.entries(session === undefined ? {} : read(session.describe())))
+            this.inc({ peer: key, type }, count);
+      },
+    });
 }

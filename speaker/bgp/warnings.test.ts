@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PeerView } from "#pkg/bgp";
+import { peerView } from "./testing/peer-view.ts";
 import { bgpWarnings } from "./warnings.ts";
 
-const messages = { open: 0, update: 0, notification: 0, keepalive: 0, routeRefresh: 0 };
-const view: PeerView = {
-  ...{ peer: "192.0.2.1:179", interface: undefined, myAsn: 1, peerAsn: 2, passive: false, state: "active", stateSeconds: 0 },
-  ...{ retryInSeconds: 1, lastDown: undefined, lastFailure: undefined, notificationReceived: undefined },
-  ...{ notificationSent: undefined, session: undefined, messagesReceived: messages, messagesSent: messages },
-  ...{ prefixesAnnounced: 0, prefixesPending: 0, prefixesReceived: 0, unsendable: [], flaps: 0, holdTimerExpirations: 0 },
-};
 const past = (what: string) => ({ what, secondsAgo: 1 });
 const start = "BGP session with K";
 
@@ -45,4 +39,4 @@ const cases: { name: string; waitsFor?: string; view?: Partial<PeerView>; want: 
   },
 ];
 for (const { name, waitsFor, view: part, want } of cases)
-  test(`bgpWarnings: ${name}`, () => assert.deepEqual(bgpWarnings("K", waitsFor, part && { ...view, ...part }), want));
+  test(`bgpWarnings: ${name}`, () => assert.deepEqual(bgpWarnings("K", waitsFor, part && peerView(part)), want));

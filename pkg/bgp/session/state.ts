@@ -4,8 +4,9 @@ import type { Negotiated } from "./negotiated.ts";
 import type { Reason } from "./reason.ts";
 import type { SessionSettings } from "./settings.ts";
 
-/** RFC 4271, section 8.2.2. */
-export type State = "idle" | "connect" | "active" | "openSent" | "openConfirm" | "established";
+/** RFC 4271, section 8.2.2, from the farthest from a session on. */
+export const states = ["idle", "active", "connect", "openSent", "openConfirm", "established"] as const;
+export type State = (typeof states)[number];
 
 interface OnConnection {
   /** Names the connection in events and effects; never used twice. */
@@ -88,12 +89,10 @@ export function newSession(options: SessionOptions): Session {
   };
 }
 
-const order: readonly State[] = ["idle", "active", "connect", "openSent", "openConfirm", "established"];
-
 /** The state of the connection that is farthest. */
 export function stateOf({ running, resting, connections }: Session): State {
   const alone: State = running && !resting ? "active" : "idle";
-  return connections.reduce<State>((most, { state }) => (order.indexOf(state) > order.indexOf(most) ? state : most), alone);
+  return connections.reduce<State>((most, { state }) => (states.indexOf(state) > states.indexOf(most) ? state : most), alone);
 }
 
 /** When `step` wants a `timer`; Infinity for never. */
