@@ -34,7 +34,11 @@ export async function build(directory: string): Promise<void> {
     target: "node24",
     format: "esm",
     sourcemap: true,
-    sourcesContent: false, // A stack trace needs positions alone, and Node keeps the whole map in memory.
+    // Node keeps the whole text in memory, in two octets for each character where one of them is beyond ISO 8859-1, and the whole map,
+    // of which a stack trace needs positions alone. Without comments and indentation that is 8 MB less.
+    minifyWhitespace: true,
+    charset: "ascii",
+    sourcesContent: false,
     external: ["koffi"],
     // CommonJS packages inside an ES module still call `require` for Node's own modules.
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },

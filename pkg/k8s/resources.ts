@@ -20,6 +20,9 @@ export const resources = {
   secrets: { api: "/api/v1", plural: "secrets", project: projectSecret },
 } as const satisfies Record<string, Resource<ObjectMeta>>;
 
+// Of Services and slices there are many, so each is made with all its fields named: `...meta` would keep those that follow apart from
+// it, in a store with room for more.
+
 /** @returns undefined where the object has no name, uid or version, so that it cannot be told from others */
 export function projectMeta(raw: unknown): ObjectMeta | undefined {
   const metadata = fields(fields(raw).metadata);
@@ -31,11 +34,15 @@ export function projectMeta(raw: unknown): ObjectMeta | undefined {
   return { key: namespace === "" ? name : `${namespace}/${name}`, namespace, name, uid, resourceVersion };
 }
 
-function projectService(raw: Fields, meta: ObjectMeta): Service {
+function projectService(raw: Fields, { key, namespace, name, uid, resourceVersion }: ObjectMeta): Service {
   const spec = fields(raw.spec);
   const status = fields(fields(raw.status).loadBalancer);
   return {
-    ...meta,
+    key,
+    namespace,
+    name,
+    uid,
+    resourceVersion,
     annotations: textMap(fields(raw.metadata).annotations, (name) => name.startsWith("metallb.universe.tf/")),
     type: text(spec.type),
     loadBalancerClass: optionalText(spec.loadBalancerClass),
@@ -60,11 +67,15 @@ function projectPort(raw: unknown): ServicePort[] {
   return [{ name: text(name), protocol: text(protocol) || "TCP", port }];
 }
 
-function projectEndpointSlice(raw: Fields, meta: ObjectMeta): EndpointSlice {
+function projectEndpointSlice(raw: Fields, { key, namespace, name, uid, resourceVersion }: ObjectMeta): EndpointSlice {
   const service = text(fields(fields(raw.metadata).labels)["kubernetes.io/service-name"]);
   return {
-    ...meta,
-    service: service === "" ? "" : `${meta.namespace}/${service}`,
+    key,
+    namespace,
+    name,
+    uid,
+    resourceVersion,
+    service: service === "" ? "" : `${namespace}/${service}`,
     endpoints: compact(
       list(raw.endpoints).map((entry): Endpoint => {
         const { nodeName, conditions } = fields(entry);

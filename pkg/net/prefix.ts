@@ -11,7 +11,8 @@ export class Prefix {
     if (!Number.isInteger(length) || length < 0 || length > address.bits)
       throw new RangeError(`Cannot make an ${address.family} prefix: length is ${length}`);
     const hostBits = BigInt(address.bits - length);
-    this.address = new Address(address.family, (address.value >> hostBits) << hostBits);
+    const value = (address.value >> hostBits) << hostBits;
+    this.address = value === address.value ? address : new Address(address.family, value);
     this.length = length;
   }
 

@@ -73,17 +73,21 @@ export function placeBgp(address: Address, holders: readonly Holder[], reach: Bg
     verdicts.set(holder.service, verdict);
     if (verdict.announced) weight += weightOf(holder, reach.node);
   }
-  const { pool } = reach;
-  const nowhere = { electionAddress: address, candidates: [], owner: undefined };
   return {
     address,
-    ...nowhere,
-    pool: pool.name,
+    electionAddress: address,
+    candidates: none,
+    owner: undefined,
+    pool: reach.pool.name,
     protocol: "bgp",
     verdicts,
-    routes: weight > 0 ? routes(address, weight, reach) : [],
+    routes: weight > 0 ? routes(address, weight, reach) : none,
   };
 }
+
+// One for all of the many addresses of a speaker, which keeps what is said of each.
+const none: readonly never[] = [];
+const announced: Verdict = { announced: true };
 
 function routes(address: Address, weight: number, { advertised }: BgpReach): readonly BgpRoute[] {
   return advertised.map((via) => {
@@ -98,7 +102,7 @@ function judge({ endpoints, externalTrafficPolicy }: Holder, { node, standing, a
   if (standing !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };
   if (advertised.length === 0) return { announced: false, reason: "noPeer" };
   const here = externalTrafficPolicy === "Cluster" || ready.some(({ nodeName }) => nodeName === node);
-  return here ? { announced: true } : { announced: false, reason: "noReadyEndpointOnNode" };
+  return here ? announced : { announced: false, reason: "noReadyEndpointOnNode" };
 }
 
 function weightOf({ endpoints, externalTrafficPolicy }: Holder, node: string): number {
