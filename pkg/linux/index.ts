@@ -26,5 +26,5 @@ export { NetlinkSocket } from "./netlink-socket.ts";
 export { EtherType, PacketSocket, type SendFailure } from "./packet-socket.ts";
 export { PollSet } from "./poll-set.ts";
 export { TcpSocket } from "./tcp-socket.ts";
-export { becomeRealTime } from "./thread-priority.ts";
+export { becomeRealTime, becomeUrgent } from "./thread-priority.ts";
 export { socketAddress, UdpSocket, type UdpSocketOptions } from "./udp-socket.ts";

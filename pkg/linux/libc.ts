@@ -20,6 +20,7 @@ export const libc = {
   ppoll: library.func("int ppoll(void *fds, ulong count, void *timeout, void *signals)"),
   threadSelf: library.func("ulong pthread_self()"),
   setSchedule: library.func("int pthread_setschedparam(ulong thread, int policy, void *parameters)"),
+  setPriority: library.func("int setpriority(int which, uint who, int priority)"),
   interfaceIndex: library.func("uint if_nametoindex(const char *name)"),
   eventfd: library.func("int eventfd(uint32_t initial, int flags)"),
   read: library.func("intptr_t read(int fd, void *bytes, size_t length)"),

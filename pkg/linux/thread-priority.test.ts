@@ -2,21 +2,34 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 
-// In a process of its own, since it is for good.
-const script = `import("#pkg/linux").then(({ becomeRealTime }) => {
-  const may = becomeRealTime();
-  const fields = require("node:fs").readFileSync("/proc/thread-self/stat", "utf8").split(") ")[1].split(" ");
-  console.log(JSON.stringify({ may, policy: Number(fields[38]) }));
-})`;
+interface Seen {
+  readonly may: boolean;
+  /** Of `man 7 sched`: 0 is SCHED_OTHER, 2 SCHED_RR. */
+  readonly policy: number;
+  readonly nice: number;
+}
+
+/** What becomes of a thread that calls the function, in a process of its own, since it is for good. */
+function seen(name: "becomeRealTime" | "becomeUrgent", launcher: readonly string[] = []): Seen {
+  const script = `import("#pkg/linux").then((linux) => {
+    const may = linux.${name}();
+    const fields = require("node:fs").readFileSync("/proc/thread-self/stat", "utf8").split(") ")[1].split(" ");
+    console.log(JSON.stringify({ may, policy: Number(fields[38]), nice: Number(fields[16]) }));
+  })`;
+  const [program = "", ...rest] = [...launcher, process.execPath, "--eval", script];
+  return JSON.parse(execFileSync(program, rest, { encoding: "utf8" }));
+}
+
+const ordinary = seen("becomeUrgent").may ? ["setpriv", "--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice"] : [];
 
 test("a thread that may become real-time is, and one that may not stays as it is", () => {
-  const { may, policy } = JSON.parse(execFileSync(process.execPath, ["--eval", script], { encoding: "utf8" }));
-  assert.equal(policy, may ? 2 : 0); // SCHED_RR, SCHED_OTHER
+  const { may, policy } = seen("becomeRealTime");
+  assert.equal(policy, may ? 2 : 0);
+  assert.deepEqual(seen("becomeRealTime", ordinary), { may: false, policy: 0, nice: 0 });
 });
 
-test("without the capability a thread may not", () => {
-  const argv = ["--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice", process.execPath, "--eval", script];
-  const unprivileged = process.getuid?.() === 0 ? ["setpriv", ...argv] : [process.execPath, "--eval", script];
-  const [program = "", ...rest] = unprivileged;
-  assert.deepEqual(JSON.parse(execFileSync(program, rest, { encoding: "utf8" })), { may: false, policy: 0 });
+test("a thread that may become urgent is, and one that may not stays as it is", () => {
+  const { may, policy, nice } = seen("becomeUrgent");
+  assert.deepEqual({ policy, nice }, { policy: 0, nice: may ? -20 : 0 });
+  assert.deepEqual(seen("becomeUrgent", ordinary), { may: false, policy: 0, nice: 0 });
 });
