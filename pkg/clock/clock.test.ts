@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { backOff, SimulatedClock, seededRandom } from "#pkg/clock";
+import { type TestContext, test } from "node:test";
+import { backOff, SimulatedClock, SystemClock, seededRandom } from "#pkg/clock";
 
 test("simulated time runs timers in the order of their deadlines, and those of one instant in the order they were set", () => {
   const clock = new SimulatedClock(100);
@@ -34,6 +34,65 @@ test("a disposed timer never runs", () => {
   timer[Symbol.dispose]();
   clock.advanceBy(10);
   assert.equal(clock.advanceToNext(), false);
+});
+
+/** The clock over timers that run when the test says so, whatever time it is. */
+function system(t: TestContext) {
+  const time = { now: 100.9 };
+  t.mock.method(performance, "now", () => time.now);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const ran: number[] = [];
+  const timer = new SystemClock().schedule("timer", 105.9, () => ran.push(time.now));
+  const runTimers = (now: number, elapsed: number) => {
+    time.now = now;
+    t.mock.timers.tick(elapsed);
+  };
+  return { timer, ran, runTimers };
+}
+
+test("a timer that the system runs too early waits for the rest, and then runs once", (t) => {
+  const { ran, runTimers } = system(t);
+  runTimers(105.2, 5);
+  assert.deepEqual(ran, []);
+  runTimers(106.2, 1);
+  assert.deepEqual(ran, [106.2]);
+  runTimers(200, 100);
+  assert.deepEqual(ran, [106.2]);
+});
+
+test("a timer that the system runs at its time or later runs at once", (t) => {
+  for (const now of [105.9, 300]) {
+    const { ran, runTimers } = system(t);
+    runTimers(now, 5);
+    assert.deepEqual(ran, [now]);
+    t.mock.reset();
+  }
+});
+
+test("a timer that waits for the rest can be disposed of", (t) => {
+  const { timer, ran, runTimers } = system(t);
+  runTimers(105.2, 5);
+  timer[Symbol.dispose]();
+  runTimers(106.2, 100);
+  assert.deepEqual(ran, []);
+});
+
+test("a timer that is due already runs in a later turn, and one beyond the longest timeout of the system when it is due", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let now = 0;
+  t.mock.method(performance, "now", () => now);
+  const ran: string[] = [];
+  const clock = new SystemClock();
+  clock.schedule("due", -1, () => ran.push("due"));
+  clock.schedule("distant", 2 ** 32, () => ran.push("distant"));
+  assert.deepEqual(ran, []);
+  for (now of [1, 2 ** 31 - 1, 2 ** 32 - 2]) {
+    t.mock.timers.tick(now === 1 ? 1 : 2 ** 31 - 1);
+    assert.deepEqual(ran, ["due"]);
+  }
+  now = 2 ** 32;
+  t.mock.timers.tick(2);
+  assert.deepEqual(ran, ["due", "distant"]);
 });
 
 test("the same seed gives the same chances, another seed others", () => {

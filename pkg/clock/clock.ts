@@ -19,11 +19,15 @@ export class SystemClock implements Clock {
 
   schedule(_name: string, at: Millis, fn: () => void): Disposable {
     let timer: NodeJS.Timeout;
-    const arm = (): void => {
-      const wait = at - this.now();
-      timer = wait > longestTimeout ? setTimeout(arm, longestTimeout) : setTimeout(fn, Math.max(0, Math.ceil(wait)));
+    const wait = (): void => {
+      timer = setTimeout(look, Math.min(Math.max(0, Math.ceil(at - this.now())), longestTimeout));
     };
-    arm();
+    // The event loop counts whole milliseconds of its own, rounded down: one timer in thirty or so would run a little before `at`.
+    const look = (): void => {
+      if (this.now() < at) wait();
+      else fn();
+    };
+    wait();
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   }
 }

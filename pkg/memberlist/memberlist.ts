@@ -62,9 +62,6 @@ export type MemberlistCounters = Readonly<NetworkCounters & RingCounters>;
 
 type JoinFinished = Extract<Effect, { readonly type: "joinFinished" }>;
 
-/** Timers of the system count whole milliseconds, so that one may run a little too early, and have to be set once more. */
-const timerSlack: Millis = 1;
-
 interface Running {
   readonly ring: Ring;
   readonly transport: Transport;
@@ -251,7 +248,7 @@ export class Memberlist implements AsyncDisposable {
 
   /** Sets the one timer, unless it runs early enough: one that finds nothing due costs less than setting it anew each time. */
   #arm(): void {
-    const at = this.#running === undefined ? Infinity : nextDeadline(this.#running.ring) + timerSlack;
+    const at = this.#running === undefined ? Infinity : nextDeadline(this.#running.ring);
     if (at >= (this.#timer?.at ?? Infinity)) return;
     this.#timer?.scheduled[Symbol.dispose]();
     const fire = (): void => {
