@@ -5,7 +5,7 @@ import { Registry } from "#pkg/metrics";
 import { parseAddress } from "#pkg/net";
 import type { Finding } from "#pkg/node-checks";
 import { registerAnnouncements, registerLayer2, registerNodeWarnings } from "./metrics.ts";
-import type { Announcement } from "./speaker.ts";
+import type { Announcement } from "./reports/service-reports.ts";
 
 /** The samples of a scrape, without comments, sorted. */
 async function scrape(registry: Registry): Promise<string[]> {

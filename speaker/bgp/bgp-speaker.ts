@@ -6,7 +6,7 @@ import type { Node } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { Address, Prefix } from "#pkg/net";
 import { type BgpRoute, type Labels, nodePeers } from "#pkg/placement";
-import type { RouteAnnouncer } from "../speaker.ts";
+import type { RouteAnnouncer } from "../announcers.ts";
 import { DesiredRoutes, type RouteSink } from "./desired-routes.ts";
 import { BgpPeer, type BgpSession } from "./peer.ts";
 import type { NoValue, SecretValues } from "./secret-values.ts";

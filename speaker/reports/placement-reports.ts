@@ -1,5 +1,30 @@
 import type { Pool } from "#pkg/config";
-import type { Exchange } from "./members/members.ts";
+import type { Log } from "#pkg/log";
+import type { Exchange } from "../members/members.ts";
+
+/** Says it in the log when pools are not placed as they ask for, and when they are again. */
+export class PlacementReports {
+  readonly #log: Log;
+  #warning: string | undefined;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Why pools are not placed as they ask for; undefined where they are. */
+  get warning(): string | undefined {
+    return this.#warning;
+  }
+
+  /** The pools are others, or the speakers that tell one another of themselves. */
+  check(pools: readonly Pick<Pool, "name" | "l2Placement">[], exchange: Pick<Exchange, "silent"> | undefined): void {
+    const warning = placementWarning(pools, exchange);
+    if (warning === this.#warning) return;
+    this.#warning = warning;
+    if (warning === undefined) this.#log.info("pools are placed as they ask for again", { event: "placementAsAsked" });
+    else this.#log.warn("pools are not placed as they ask for", { event: "placementNotAsAsked", warning });
+  }
+}
 
 /**
  * Why pools are not placed as they ask for, and what to do; undefined where they are. Where an address stays, and who is in which subnet,

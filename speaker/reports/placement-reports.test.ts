@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { placementWarning } from "./placement-warning.ts";
+import { placementWarning } from "./placement-reports.ts";
 
 const pool = (name: string, subnet: boolean, sticky: boolean) => ({ name, l2Placement: { subnet, sticky } });
 const all = [pool("hash", false, false), pool("subnet", true, false), pool("sticky", false, true), pool("both", true, true)];

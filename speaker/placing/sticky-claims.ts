@@ -1,0 +1,93 @@
+import type { Millis } from "#pkg/clock";
+import type { Pool } from "#pkg/config";
+import type { Address } from "#pkg/net";
+import { type AddressPlacement, type Choose, type Reports, StickyOwners } from "#pkg/placement";
+import type { Exchange } from "../members/members.ts";
+
+export interface StickyClaimsOptions {
+  /** This node's name. */
+  readonly node: string;
+  /** Others may have announced an address of this node too: everyone is to be told once more. */
+  readonly announceAgain: (address: Address) => void;
+  /** Runs `fn` after so many milliseconds. */
+  readonly later: (delay: Millis, fn: () => void) => void;
+}
+
+// For speakers that start together, or hear of a new configuration one after another.
+const patienceMs: Millis = 1_000;
+
+/** Keeps addresses of `sticky` pools at the node that has them: what this node claims of them, and who is chosen for the others. */
+export class StickyClaims {
+  readonly #options: StickyClaimsOptions;
+  readonly #contested = new Set<string>(); // addresses that this node has and another claims
+  #owners: StickyOwners | undefined; // Undefined while addresses cannot stay where they are.
+  #patient = false; // Others are given time to claim what they have, and to take part.
+
+  constructor(options: StickyClaimsOptions) {
+    this.#options = options;
+  }
+
+  /** Others are active or take part than before, or the configuration asks for something else. */
+  nodesChanged(exchange: Exchange | undefined): void {
+    if (exchange === undefined || exchange.silent().length > 0) this.#owners = undefined;
+    else this.#owners ??= new StickyOwners(this.#options.node, exchange.reports);
+    this.#owners?.nodesChanged();
+  }
+
+  /** @param over what nobody has claimed by then is to be placed again */
+  bePatient(over: () => void): void {
+    if (this.#patient) return;
+    this.#patient = true;
+    this.#options.later(patienceMs, () => {
+      this.#patient = false;
+      over();
+    });
+  }
+
+  /** Whether addresses of the pool stay where they are now. */
+  inForceFor(pool: Pool | undefined): boolean {
+    return this.#owners !== undefined && isSticky(pool);
+  }
+
+  /**
+   * How the owner of an address is chosen; undefined for the election.
+   * @param before who had it until now
+   */
+  rule(address: Address, pool: Pool | undefined, before: string | undefined): Choose | undefined {
+    const owners = this.#owners;
+    if (owners === undefined || !isSticky(pool)) return undefined;
+    return (candidates, first) =>
+      first.equals(address) ? owners.place(address, candidates, before) : owners.follow(first, candidates);
+  }
+
+  /** The address was placed. Claims what this node has of what stays where it is, also while other speakers have it chosen by hash. */
+  placed({ address, electionAddress, owner }: AddressPlacement, pool: Pool | undefined, reports: Reports | undefined): void {
+    if (reports === undefined) return;
+    const { node, announceAgain } = this.#options;
+    const key = address.toString();
+    const stays = isSticky(pool) && electionAddress.equals(address);
+    if (!stays) this.#owners?.remove(address);
+    if (!stays || owner !== node) {
+      reports.release(address);
+      this.#contested.delete(key);
+      return;
+    }
+    reports.claim(address);
+    if (reports.claimants(key).length > 1) this.#contested.add(key);
+    // Until now another announced it as well, and hosts may have believed that one last.
+    else if (this.#contested.delete(key)) announceAgain(address);
+  }
+
+  /**
+   * To be called when all is placed: which nodes have room for more depends on that.
+   * @returns the addresses that have another owner now, to be placed again
+   */
+  settle(): readonly Address[] {
+    return this.#owners?.settle(this.#patient) ?? [];
+  }
+}
+
+/** Whether the pool asks for its addresses to stay where they are. */
+export function isSticky(pool: Pool | undefined): boolean {
+  return pool?.l2Placement.sticky === true;
+}
