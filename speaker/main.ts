@@ -1,27 +1,24 @@
 #!/usr/bin/env node
-import { Bfd } from "#pkg/bfd";
-import { SystemClock, systemRandom, wallClock } from "#pkg/clock";
-import { json, serve } from "#pkg/http";
-import { connect, type EndpointSlice, EventRecorder, type Resource, serviceReference } from "#pkg/k8s";
+import { SystemClock, systemRandom } from "#pkg/clock";
+import { serve } from "#pkg/http";
+import { connect, type EndpointSlice, EventRecorder, type Resource, type Service, serviceReference } from "#pkg/k8s";
 import { Layer2, Layer2Error } from "#pkg/layer2";
-import { createRegistry, KubernetesMetrics, metricsRoute } from "#pkg/metrics";
-import { describe, NodeChecks } from "#pkg/node-checks";
-import { liveness, podNamespace, readiness, runDaemon } from "#pkg/process";
+import { createRegistry, KubernetesMetrics } from "#pkg/metrics";
+import { NodeChecks } from "#pkg/node-checks";
+import { podNamespace, runDaemon } from "#pkg/process";
 import { registerBfd } from "./bgp/bfd-metrics.ts";
-import { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import { registerBgp } from "./bgp/metrics.ts";
-import { SecretValues } from "./bgp/secret-values.ts";
-import { BgpSessions } from "./bgp/sessions.ts";
-import { Guard } from "./conflicts/guard.ts";
-import { Quarantine } from "./conflicts/quarantine.ts";
-import { ConflictReports, describeConflict } from "./conflicts/reports.ts";
+import { startBgp } from "./bgp/start-bgp.ts";
+import { Conflicts } from "./conflicts/conflicts.ts";
+import { registerConflicts } from "./conflicts/metrics.ts";
 import { chooseEndpoints } from "./endpoints.ts";
 import { flags } from "./flags.ts";
 import { chooseMembers } from "./members/choose-members.ts";
 import { type MacBook, macsOf } from "./members/mac-book.ts";
 import { registerMemberlist } from "./members/metrics.ts";
-import { registerAnnouncements, registerConflicts, registerLayer2, registerNodeWarnings } from "./metrics.ts";
+import { registerAnnouncements, registerLayer2, registerNodeWarnings } from "./metrics.ts";
 import { announcedHere, servedElsewhere } from "./node-facts.ts";
+import { speakerRoutes } from "./routes.ts";
 import { Sources } from "./sources.ts";
 import { Speaker } from "./speaker.ts";
 
@@ -50,10 +47,7 @@ await runDaemon({
           macBook?.tell(macsOf(interfaces));
           if (sources !== undefined) speaker.interfacesChanged();
         },
-        onClaim: (claim) => {
-          quarantine.heard(claim);
-          guard.heard(claim);
-        },
+        onClaim: (claim) => conflicts.heard(claim),
       }),
     );
     const checks = stack.use(
@@ -72,41 +66,21 @@ await runDaemon({
       log.error("layer 2 is not available on this node", { op: "startup", error });
       failed = error.message;
     }
-    const sessions = stack.use(new BgpSessions({ port: values["bgp-port"], node, clock, random, log }));
-    await sessions.start();
-    const secrets = stack.use(new SecretValues({ cluster, namespace, log, changed: () => bgp.secretsChanged() }));
-    const bfd = stack.use(new Bfd({ log, date: wallClock }));
-    const bgp = stack.use(new BgpSpeaker({ newSession: (session) => sessions.open(session), secrets, bfd, clock, log }));
+    const { bgp, bfd } = stack.use(await startBgp({ port: values["bgp-port"], node, cluster, namespace, clock, random, log }));
     const active = () => members.active();
-    const reports = new ConflictReports({
-      ...{ node, active, log },
-      services: (address) => speaker.holders(address).flatMap(({ service }) => speaker.service(service) ?? []),
-      record: (service, type, reason, message) => events.record(serviceReference(service), type, reason, message),
-    });
-    const quarantine = stack.use(
-      new Quarantine({
-        ...{ cluster, namespace, node, active, layer2, log, clock, random },
-        interfaces: (address) => sources?.interfaces(address) ?? [],
-        isGuarded: (address) => guard.has(address),
-        changed: () => guard.occupiedChanged(),
-      }),
-    );
-    const guard = new Guard({
-      ...{ node, active, layer2, clock },
+    const record = (service: Service, type: "Normal" | "Warning", reason: string, message: string) =>
+      events.record(serviceReference(service), type, reason, message);
+    const conflicts = new Conflicts({
+      ...{ cluster, namespace, node, active, layer2, record, log, clock, random },
+      interfaces: (address) => sources?.interfaces(address) ?? [],
       nodeOf: (mac) => macBook?.nodeOf(mac),
       electionAddress: (address) => speaker.placement(address)?.electionAddress ?? address,
-      isOccupied: (address) => quarantine.has(address),
-      began: (conflict) => reports.began(conflict),
-      ended: (conflict) => reports.ended(conflict),
-      occupied: (conflict) => {
-        reports.occupied(conflict);
-        quarantine.add(conflict);
-      },
-      wanted: (conflict) => reports.wanted(conflict),
+      services: (address) => speaker.holders(address).flatMap(({ service }) => speaker.service(service) ?? []),
     });
+    const { guard, quarantine } = conflicts;
+    stack.use(quarantine);
     const speaker = new Speaker({
-      ...{ node, layer2: guard, bgp, log },
-      active,
+      ...{ node, active, layer2: guard, bgp, log },
       exchange: () => members.exchange,
       later: (delay, fn) => clock.schedule("patience", clock.now() + delay, fn),
       interfaces: () => layer2.interfaces(),
@@ -116,9 +90,8 @@ await runDaemon({
           speaker.reconcile();
           checks.changed();
         }),
-      announced: (service) =>
-        events.record(serviceReference(service), "Normal", "nodeAssigned", `announcing from node "${node}"`),
-      unannounced: (service, reason, message) => events.record(serviceReference(service), "Warning", reason, message),
+      announced: (service) => record(service, "Normal", "nodeAssigned", `announcing from node "${node}"`),
+      unannounced: (service, reason, message) => record(service, "Warning", reason, message),
     });
     const registry = createRegistry();
     const metrics = new KubernetesMetrics(registry);
@@ -126,7 +99,7 @@ await runDaemon({
     registerLayer2(registry, layer2);
     registerBgp(registry, bgp);
     registerBfd(registry, bfd);
-    registerConflicts(registry, { conflicts: () => guard.conflicts, occupied: () => quarantine.describe() });
+    registerConflicts(registry, conflicts);
     registerNodeWarnings(registry, checks);
 
     const { members, memberlist, ...chosen } = chooseMembers({
@@ -151,44 +124,19 @@ await runDaemon({
     stack.defer(() => layer2.fallSilent()); // The next to go is the ring, and this node answers until its successors do.
 
     stack.use(guard);
-    const routes = {
-      "/metrics": metricsRoute(registry),
-      "/healthz": liveness,
-      "/readyz": () =>
-        readiness({
-          ...{ missing: sources?.missing ?? ["the API"], failed, refused: sources?.refused },
-          warnings: [
-            ...checks.findings.map(describe),
-            ...speaker.warnings,
-            ...bgp.peers.flatMap((peer) => peer.warnings),
-            ...bfd.warnings(),
-          ],
-        }),
-      "/v1/members": () => json(members.describe()),
-      "/v1/bgp/peers": () => json(bgp.describe()),
-      "/v1/bfd/sessions": () => json(bfd.describe()),
-      "/v1/conflicts": () => json({ conflicts: guard.conflicts.map(describeConflict), occupied: quarantine.describe() }),
-    };
+    const routes = speakerRoutes({ registry, sources: () => sources, failed, checks, speaker, bgp, bfd, members, conflicts });
     stack.use(await serve({ host: values.host, port: values.port, routes, log }));
     checks.start();
     quarantine.start();
     const running = stack.move();
     const follow = (endpoints: Resource<EndpointSlice>) => {
       if (running.disposed) return;
-      const options = {
-        cluster,
-        namespace,
-        configMap: values.config,
-        endpoints,
-        members,
-        speaker,
-        bgp,
-        quarantine,
-        node,
-        metrics,
-        log,
-      };
-      sources = running.use(new Sources({ ...options, configured: () => checks.changed() }));
+      sources = running.use(
+        new Sources({
+          ...{ cluster, namespace, configMap: values.config, node, endpoints, metrics, log },
+          ...{ members, speaker, bgp, quarantine, configured: () => checks.changed() },
+        }),
+      );
       sources.start();
     };
     const stopped = (error: unknown) => {

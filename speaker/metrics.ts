@@ -1,7 +1,6 @@
 import { ignoredReasons, type Layer2 } from "#pkg/layer2";
 import { Counter, Gauge, type Registry } from "#pkg/metrics";
 import { checkNames, type NodeChecks } from "#pkg/node-checks";
-import type { Conflict } from "./conflicts/guard.ts";
 import type { Speaker } from "./speaker.ts";
 
 /** What is announced from here, read when it is scraped, so that no series outlives its Service. */
@@ -29,32 +28,6 @@ export function registerNodeWarnings(registry: Registry, checks: Pick<NodeChecks
     collect() {
       for (const check of checkNames) this.set({ check }, 0);
       for (const { check } of checks.findings) this.inc({ check });
-    },
-  });
-}
-
-/** Which addresses are in trouble now. */
-export function registerConflicts(
-  registry: Registry,
-  { conflicts, occupied }: { conflicts: () => readonly Conflict[]; occupied: () => readonly { readonly address: string }[] },
-): void {
-  new Gauge({
-    name: "ingot_layer2_conflict",
-    help: "1 for each other machine that has an address of this node: node is its speaker's, empty for a stranger; owner says which of the two speakers keeps it.",
-    labelNames: ["ip", "mac", "node", "owner"],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { address, mac, node = "", followed } of conflicts())
-        this.set({ ip: address.toString(), mac, node, owner: followed ? "other" : "self" }, 1);
-    },
-  });
-  new Gauge({
-    name: "ingot_layer2_occupied_addresses",
-    help: "Addresses of pools that are announced by no node and given to no Service, because another host has them.",
-    registers: [registry],
-    collect() {
-      this.set(occupied().length);
     },
   });
 }

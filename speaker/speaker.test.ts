@@ -1,137 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { SimulatedClock } from "#pkg/clock";
-import { PoolIndex, parseConfig } from "#pkg/config";
-import type { EndpointSlice, Service } from "#pkg/k8s";
-import type { InterfaceState } from "#pkg/layer2";
-import { silentLog } from "#pkg/log";
-import { parseAddress } from "#pkg/net";
-import { type BgpRoute, elect, excludeLabel, type Labels, Reports } from "#pkg/placement";
-import type { Exchange } from "./members/members.ts";
-import { Speaker } from "./speaker.ts";
-
-const nodes = ["node1", "node2", "node3"];
-const x = "192.0.2.1";
-const owner = elect(nodes, address(x)) ?? "";
-const loser = nodes.find((node) => node !== owner) ?? "";
-const ssd = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28], node-selectors: [{match-labels: {disk: ssd}}]}";
-const excluded: Labels = { [excludeLabel]: "" };
-
-function address(text: string) {
-  const parsed = parseAddress(text);
-  assert.ok(parsed);
-  return parsed;
-}
-
-function pools(text = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}", peers = "") {
-  const { config, problems } = parseConfig(`{peers: [${peers}], address-pools: [${text}]}`);
-  assert.ok(config, JSON.stringify(problems));
-  return { config, pools: new PoolIndex(config.pools) };
-}
-
-function service(key: string, ingress: string[], more: Partial<Service> = {}): Service {
-  const [namespace = "", name = ""] = key.split("/");
-  return {
-    ...{
-      key,
-      namespace,
-      name,
-      uid: key,
-      resourceVersion: "1",
-      annotations: {},
-      type: "LoadBalancer",
-      loadBalancerClass: undefined,
-    },
-    ...{ clusterIPs: ["10.96.0.1"], ports: [], selector: {}, externalTrafficPolicy: "Cluster", loadBalancerIP: "", ingress },
-    ...more,
-  };
-}
-
-function slice(of: string, ready: Record<string, boolean>): EndpointSlice {
-  const [namespace = "", name = ""] = of.split("/");
-  const endpoints = Object.entries(ready).map(([nodeName, ready]) => ({ nodeName, ready }));
-  return { key: `${of}-1`, namespace, name: `${name}-1`, uid: `${of}-1`, resourceVersion: "1", service: of, endpoints };
-}
-
-/** A speaker, what it has on the wire, and what it told. */
-class Bench {
-  readonly wire = new Map<string, string>(); // address -> the interfaces it is announced on
-  readonly routes = new Map<string, string>(); // address -> its routes and the peers that hear of them
-  readonly flushed: boolean[] = []; // Whether all had been placed, each time.
-  readonly told: string[] = [];
-  readonly firsts: string[] = []; // Addresses of which it was said that no node had announced them.
-  active = nodes;
-  exchange: Exchange | undefined;
-  interfaces: readonly InterfaceState[] = [];
-  readonly clock = new SimulatedClock();
-  wakes = 0;
-  readonly speaker: Speaker;
-  readonly #slices = new Map<string, EndpointSlice>();
-
-  constructor(node: string, ignoreExcludeLabel = false) {
-    const say = (message: string, fields: object) => this.told.push(`${message} ${JSON.stringify(fields)}`);
-    this.speaker = new Speaker({
-      node,
-      layer2: {
-        announce: (address, { interfaces, isFirst }) => {
-          this.wire.set(address.toString(), interfaces.join());
-          if (isFirst) this.firsts.push(address.toString());
-        },
-        withdraw: (address) => this.wire.delete(address.toString()),
-        announceAgain: (address) => this.told.push(`announced again ${address}`),
-      },
-      bgp: {
-        setRoutes: (address, routes) => this.#routes(address.toString(), routes),
-        flush: (complete) => this.flushed.push(complete),
-      },
-      active: () => this.active,
-      exchange: () => this.exchange,
-      later: (delay, fn) => this.clock.schedule("later", this.clock.now() + delay, fn),
-      interfaces: () => this.interfaces,
-      ignoreExcludeLabel,
-      log: {
-        ...silentLog,
-        info: (message, fields) => say(message, fields ?? {}),
-        warn: (message, fields) => say(message, fields ?? {}),
-      },
-      wake: () => this.wakes++,
-      announced: (service) => this.told.push(`nodeAssigned ${service.key}`),
-      unannounced: (service, reason, message) => this.told.push(`${reason} ${service.key} ${message}`),
-    });
-  }
-
-  /** In force, with one ready Service. */
-  static announcing(node = owner, ignoreExcludeLabel = false): Bench {
-    const bench = new Bench(node, ignoreExcludeLabel);
-    bench.speaker.setConfig(pools());
-    bench.serve("default/web", [x]);
-    bench.speaker.start();
-    bench.speaker.reconcile();
-    bench.told.length = 0;
-    return bench;
-  }
-
-  serve(key: string, ingress: string[], more: Partial<Service> = {}, ready: Record<string, boolean> = { node1: true }): void {
-    this.speaker.setService(key, service(key, ingress, more));
-    this.endpoints(key, ready);
-  }
-
-  endpoints(key: string, ready: Record<string, boolean>): void {
-    const now = slice(key, ready);
-    this.speaker.setEndpoints(now.key, now, this.#slices.get(now.key));
-    this.#slices.set(now.key, now);
-  }
-
-  #routes(address: string, routes: readonly BgpRoute[]): void {
-    if (routes.length === 0) this.routes.delete(address);
-    else this.routes.set(address, routes.map(({ prefix, via }) => `${prefix} ${via.peers}`).join(", "));
-  }
-
-  get onWire(): string[] {
-    return [...this.wire.keys()].sort();
-  }
-}
+import type { Service } from "#pkg/k8s";
+import { elect, type Labels } from "#pkg/placement";
+import {
+  address,
+  amongOthers,
+  Bench,
+  eth0,
+  excluded,
+  loser,
+  nodes,
+  owner,
+  pools,
+  service,
+  ssd,
+  x,
+} from "./testing/speaker-bench.ts";
 
 const router = "{name: x, my-asn: 64512, peer-asn: 64513, peer-address: 203.0.113.1}";
 const rack = "node-selectors: [{match-labels: {rack: a}}]";
@@ -253,61 +138,6 @@ test("nothing is announced before there is a configuration", () => {
   assert.deepEqual(bench.onWire, [x]);
 });
 
-const withdrawals: { reason: string; change: (bench: Bench) => void }[] = [
-  { reason: "serviceDeleted", change: (bench) => bench.speaker.setService("default/web", undefined) },
-  { reason: "notLoadBalancer", change: (bench) => bench.serve("default/web", [x], { type: "ClusterIP" }) },
-  { reason: "noIPAllocated", change: (bench) => bench.serve("default/web", []) },
-  { reason: "invalidIP", change: (bench) => bench.serve("default/web", ["nonsense"]) },
-  {
-    reason: "otherLoadBalancerClass",
-    change: (bench) => bench.serve("default/web", [x], { loadBalancerClass: "example.com/other" }),
-  },
-  { reason: "noReadyEndpoint", change: (bench) => bench.endpoints("default/web", { node1: false }) },
-  {
-    reason: "noReadyEndpointOnActiveNode",
-    change: (bench) => bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { elsewhere: true }),
-  },
-  {
-    reason: "notOwner",
-    change: (bench) => bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { [loser]: true }),
-  },
-  {
-    reason: "notOwner",
-    change: (bench) => {
-      bench.active = nodes.filter((node) => node !== owner);
-      bench.speaker.membersChanged();
-    },
-  },
-  { reason: "nodeExcluded", change: (bench) => bench.speaker.setNode(owner, excluded) },
-  {
-    reason: "nodeNotSelected",
-    change: (bench) => {
-      bench.speaker.setNode(loser, { disk: "ssd" });
-      bench.speaker.setConfig(pools(ssd));
-    },
-  },
-  { reason: "noNodeSelected", change: (bench) => bench.speaker.setConfig(pools(ssd)) },
-  {
-    reason: "ipNotAllowed",
-    change: (bench) => bench.speaker.setConfig(pools("{name: other, protocol: layer2, addresses: [198.51.100.0/28]}")),
-  },
-  {
-    reason: "noPeer",
-    change: (bench) => bench.speaker.setConfig(pools("{name: lan, protocol: bgp, addresses: [192.0.2.0/28]}")),
-  },
-];
-for (const { reason, change } of withdrawals) {
-  test(`an address is withdrawn with the reason ${reason}`, () => {
-    const bench = Bench.announcing();
-    change(bench);
-    bench.speaker.reconcile();
-    assert.deepEqual(bench.onWire, []);
-    assert.equal(bench.speaker.announcements.size, 0);
-    const line = `withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["${x}"],"reason":"${reason}"}`;
-    assert.ok(bench.told.includes(line), bench.told.join("\n"));
-  });
-}
-
 test("an owner that is gone is succeeded by the next, which announces when it learns", () => {
   const rest = nodes.filter((node) => node !== owner);
   const bench = Bench.announcing(elect(rest, address(x)));
@@ -371,31 +201,6 @@ test("of two pools only the addresses of the one that asks for a label are place
   );
 });
 
-test("that no node may announce a Service is said once, by one of the speakers, and again when it comes to that again", () => {
-  const benches = nodes.map((node) => Bench.announcing(node));
-  const said = () => benches.flatMap((bench) => bench.told.filter((line) => / default\/web /.test(line)));
-  const each = (change: (bench: Bench) => void) => {
-    for (const bench of benches) {
-      change(bench);
-      bench.speaker.reconcile();
-    }
-  };
-  for (const node of nodes) each((bench) => bench.speaker.setNode(node, excluded));
-  const message =
-    `${x} of pool lan is announced by no node: each that could has the label ${excludeLabel} (node1, node2, node3); ` +
-    "remove it from one of them, or give the speakers --ignore-exclude-lb";
-  assert.deepEqual(said(), [`nodeExcluded default/web ${message}`]);
-  each((bench) => bench.serve("default/web", [x], { resourceVersion: "2" }));
-  each((bench) => {
-    bench.active = nodes.slice(1);
-    bench.speaker.membersChanged();
-  });
-  assert.equal(said().length, 1);
-  each((bench) => bench.speaker.setNode("node2", {}));
-  each((bench) => bench.speaker.setNode("node2", excluded));
-  assert.deepEqual(said().slice(1), [`nodeExcluded default/web ${message.replace("node1, ", "")}`]);
-});
-
 test("an address that stays here is announced on other interfaces when its pool asks for them", () => {
   const bench = Bench.announcing();
   assert.deepEqual([...bench.wire], [[x, ""]]);
@@ -414,36 +219,6 @@ test("a shared address stays on the wire until its last Service goes", () => {
   bench.speaker.setService("default/dns", undefined);
   bench.speaker.reconcile();
   assert.deepEqual(bench.onWire, []);
-});
-
-test("an address that a Service changes for another is withdrawn and the new one announced, and both are told", () => {
-  const bench = Bench.announcing();
-  bench.active = [owner];
-  bench.serve("default/web", ["192.0.2.9"]);
-  bench.speaker.reconcile();
-  assert.deepEqual(bench.onWire, ["192.0.2.9"]);
-  assert.deepEqual(bench.told, [
-    `withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["${x}"],"reason":"loadBalancerIPChanged"}`,
-    'service has IP, announcing {"event":"serviceAnnounced","service":"default/web","ips":["192.0.2.9"],"pool":"lan","protocol":"layer2"}',
-    "nodeAssigned default/web",
-  ]);
-});
-
-test("one of two addresses that goes is told with its own reason, and the other is not told again", () => {
-  const bench = new Bench(owner);
-  bench.active = [owner];
-  bench.speaker.setConfig(pools("{name: lan, protocol: layer2, addresses: [192.0.2.1-192.0.2.2]}"));
-  bench.serve("default/web", [x, "192.0.2.2"]);
-  bench.speaker.start();
-  bench.speaker.reconcile();
-  bench.told.length = 0;
-  bench.speaker.setConfig(pools(`{name: renamed, protocol: layer2, addresses: [${x}/32]}`));
-  bench.speaker.reconcile();
-  assert.deepEqual(bench.onWire, [x]);
-  assert.deepEqual(bench.told, [
-    'withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["192.0.2.2"],"reason":"ipNotAllowed"}',
-  ]);
-  assert.deepEqual(bench.speaker.announcements.get("default/web"), { protocol: "layer2", pool: "renamed", addresses: [x] });
 });
 
 test("changes of one turn wake once", () => {
@@ -582,48 +357,6 @@ test("only the first owner of an address since a Service got it is told so, and 
   assert.deepEqual([bench.onWire, bench.firsts], [[x, y, z], [y]], "another node announced the last before");
 });
 
-/** The speakers of all nodes but this one take part, and can answer on eth0. */
-function exchangeOf(own: string, silent: readonly string[] = []) {
-  const others = nodes
-    .filter((node) => node !== own && !silent.includes(node))
-    .map((node) => ({ node, reports: new Reports(node) }));
-  const reports = new Reports(own);
-  const exchange: Exchange = { reports, silent: () => silent, tell: () => {}, forget: () => {} };
-  const hear = () => others.map((other) => reports.merge(other.reports.state([])));
-  for (const other of others) {
-    other.reports.takePart();
-    other.reports.setReach({ answers: true, interfaces: new Map([["eth0", []]]) });
-  }
-  hear();
-  return { exchange, others, hear };
-}
-
-const eth0: InterfaceState = {
-  index: 2,
-  name: "eth0",
-  mac: "02:00:00:00:00:01",
-  status: "answering",
-  running: true,
-  addresses: [],
-};
-const sticky = "{name: lan, protocol: layer2, l2-placement: sticky, addresses: [192.0.2.0/28]}";
-
-/** A speaker that takes part, with one Service. */
-function amongOthers(node: string, text: string) {
-  const bench = new Bench(node);
-  const ring = exchangeOf(node);
-  bench.exchange = ring.exchange;
-  bench.interfaces = [eth0];
-  bench.speaker.setConfig(pools(text));
-  bench.serve("default/web", [x]);
-  bench.speaker.start();
-  bench.clock.advanceBy(1000);
-  bench.speaker.reconcile();
-  bench.speaker.reconcile();
-  bench.told.length = 0;
-  return { bench, ...ring };
-}
-
 test("an owner whose interfaces lose their carrier withdraws, tells the others, and takes back when it is there again", () => {
   const { bench } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
   assert.deepEqual(bench.onWire, [x]);
@@ -637,109 +370,4 @@ test("an owner whose interfaces lose their carrier withdraws, tells the others, 
   bench.speaker.interfacesChanged();
   bench.speaker.reconcile();
   assert.deepEqual(bench.onWire, [x]);
-});
-
-test("where no node has an interface of the pool one speaker says so, and the others wait for one", () => {
-  const text = "{name: lan, protocol: layer2, interfaces: [eth1], addresses: [192.0.2.0/28]}";
-  const told = nodes.map((node) => {
-    const { bench } = amongOthers(node, text);
-    bench.speaker.setConfig(pools()); // Said once more when it comes to that again.
-    bench.speaker.reconcile();
-    bench.told.length = 0;
-    bench.speaker.setConfig(pools(text));
-    bench.speaker.reconcile();
-    assert.deepEqual(bench.onWire, []);
-    return bench.told.filter((line) => line.startsWith("noInterface default/web"));
-  });
-  assert.equal(told.flat().length, 1, told.join("\n"));
-});
-
-test("sticky: what another claims is left to it, and what it no longer claims goes to one of those that take part", () => {
-  const { bench, others, hear } = amongOthers(owner, sticky);
-  const [other] = others;
-  assert.ok(other);
-  assert.equal(bench.speaker.warnings.length, 0);
-  const claim = (claims: boolean) => {
-    if (claims) other.reports.claim(address(x));
-    else other.reports.release(address(x));
-    other.reports.takeNews();
-    for (const changes of hear()) bench.speaker.heard(changes);
-    bench.speaker.reconcile();
-    bench.speaker.reconcile();
-  };
-  bench.exchange?.reports.setDoubt(1); // So that the other's claim counts for more.
-  bench.exchange?.reports.renew();
-  claim(true);
-  assert.deepEqual(bench.onWire, []);
-  bench.active = [owner];
-  bench.speaker.membersChanged();
-  bench.speaker.reconcile();
-  bench.speaker.reconcile();
-  assert.deepEqual(bench.onWire, [x], "it takes over from one that is gone");
-  bench.active = nodes;
-  bench.speaker.membersChanged();
-  claim(false);
-  assert.deepEqual(bench.onWire, [x], "and keeps it");
-});
-
-test("sticky: the one that keeps an address which another claimed as well tells everyone when that one has yielded", () => {
-  const { bench, others, hear } = amongOthers(owner, sticky);
-  bench.active = [owner];
-  bench.speaker.membersChanged();
-  bench.speaker.reconcile();
-  bench.speaker.reconcile();
-  assert.deepEqual(bench.onWire, [x]);
-  bench.active = nodes;
-  bench.speaker.membersChanged();
-  const [other] = others;
-  assert.ok(other);
-  other.reports.setDoubt(5);
-  const news = (claims: boolean) => {
-    if (claims) other.reports.claim(address(x));
-    else other.reports.release(address(x));
-    other.reports.takeNews();
-    for (const changes of hear()) bench.speaker.heard(changes);
-    bench.speaker.reconcile();
-  };
-  news(true);
-  bench.told.length = 0;
-  assert.deepEqual(bench.onWire, [x]);
-  bench.speaker.reclaim();
-  assert.deepEqual(bench.told, [], "not while two claim it");
-  news(false);
-  assert.deepEqual(bench.told, [`announced again ${x}`]);
-});
-
-test("by hash a speaker that others took for gone announces all again", () => {
-  const { bench } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
-  bench.speaker.reclaim();
-  assert.deepEqual(bench.told, [`announced again ${x}`]);
-});
-
-test("sticky: while a member tells nothing the owner is elected, and that is said once", () => {
-  for (const node of nodes) {
-    const bench = new Bench(node);
-    bench.exchange = exchangeOf(node, [loser]).exchange;
-    bench.interfaces = [eth0];
-    bench.speaker.setConfig(pools(sticky));
-    bench.serve("default/web", [x]);
-    bench.speaker.start();
-    bench.speaker.reconcile();
-    assert.deepEqual(bench.onWire, node === owner ? [x] : []);
-    assert.equal(bench.told.filter((line) => line.includes("placementNotAsAsked")).length, 1);
-    bench.exchange = exchangeOf(node).exchange;
-    bench.speaker.membersChanged();
-    assert.match(bench.told.at(-1) ?? "", /placementAsAsked/);
-  }
-});
-
-test("a node that can answer nowhere, and has lost sight of the others, does not say that no node announces a Service", () => {
-  const { bench } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
-  bench.interfaces = [{ ...eth0, running: false }];
-  bench.speaker.interfacesChanged();
-  bench.active = [owner];
-  bench.speaker.membersChanged();
-  bench.speaker.reconcile();
-  assert.deepEqual(bench.onWire, []);
-  assert.ok(!bench.told.some((line) => line.startsWith("noInterface")), bench.told.join("\n"));
 });

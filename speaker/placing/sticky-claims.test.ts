@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { address, amongOthers, Bench, eth0, exchangeOf, loser, nodes, owner, pools, x } from "../testing/speaker-bench.ts";
+
+const sticky = "{name: lan, protocol: layer2, l2-placement: sticky, addresses: [192.0.2.0/28]}";
+
+test("sticky: what another claims is left to it, and what it no longer claims goes to one of those that take part", () => {
+  const { bench, others, hear } = amongOthers(owner, sticky);
+  const [other] = others;
+  assert.ok(other);
+  assert.equal(bench.speaker.warnings.length, 0);
+  const claim = (claims: boolean) => {
+    if (claims) other.reports.claim(address(x));
+    else other.reports.release(address(x));
+    other.reports.takeNews();
+    for (const changes of hear()) bench.speaker.heard(changes);
+    bench.speaker.reconcile();
+    bench.speaker.reconcile();
+  };
+  bench.exchange?.reports.setDoubt(1); // So that the other's claim counts for more.
+  bench.exchange?.reports.renew();
+  claim(true);
+  assert.deepEqual(bench.onWire, []);
+  bench.active = [owner];
+  bench.speaker.membersChanged();
+  bench.speaker.reconcile();
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, [x], "it takes over from one that is gone");
+  bench.active = nodes;
+  bench.speaker.membersChanged();
+  claim(false);
+  assert.deepEqual(bench.onWire, [x], "and keeps it");
+});
+
+test("sticky: the one that keeps an address which another claimed as well tells everyone when that one has yielded", () => {
+  const { bench, others, hear } = amongOthers(owner, sticky);
+  bench.active = [owner];
+  bench.speaker.membersChanged();
+  bench.speaker.reconcile();
+  bench.speaker.reconcile();
+  assert.deepEqual(bench.onWire, [x]);
+  bench.active = nodes;
+  bench.speaker.membersChanged();
+  const [other] = others;
+  assert.ok(other);
+  other.reports.setDoubt(5);
+  const news = (claims: boolean) => {
+    if (claims) other.reports.claim(address(x));
+    else other.reports.release(address(x));
+    other.reports.takeNews();
+    for (const changes of hear()) bench.speaker.heard(changes);
+    bench.speaker.reconcile();
+  };
+  news(true);
+  bench.told.length = 0;
+  assert.deepEqual(bench.onWire, [x]);
+  bench.speaker.reclaim();
+  assert.deepEqual(bench.told, [], "not while two claim it");
+  news(false);
+  assert.deepEqual(bench.told, [`announced again ${x}`]);
+});
+
+test("by hash a speaker that others took for gone announces all again", () => {
+  const { bench } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
+  bench.speaker.reclaim();
+  assert.deepEqual(bench.told, [`announced again ${x}`]);
+});
+
+test("sticky: while a member tells nothing the owner is elected, and that is said once", () => {
+  for (const node of nodes) {
+    const bench = new Bench(node);
+    bench.exchange = exchangeOf(node, [loser]).exchange;
+    bench.interfaces = [eth0];
+    bench.speaker.setConfig(pools(sticky));
+    bench.serve("default/web", [x]);
+    bench.speaker.start();
+    bench.speaker.reconcile();
+    assert.deepEqual(bench.onWire, node === owner ? [x] : []);
+    assert.equal(bench.told.filter((line) => line.includes("placementNotAsAsked")).length, 1);
+    bench.exchange = exchangeOf(node).exchange;
+    bench.speaker.membersChanged();
+    assert.match(bench.told.at(-1) ?? "", /placementAsAsked/);
+  }
+});

@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { SimulatedClock } from "#pkg/clock";
+import { PoolIndex, parseConfig } from "#pkg/config";
+import type { EndpointSlice, Service } from "#pkg/k8s";
+import type { InterfaceState } from "#pkg/layer2";
+import { silentLog } from "#pkg/log";
+import { parseAddress } from "#pkg/net";
+import { type BgpRoute, elect, excludeLabel, type Labels, Reports } from "#pkg/placement";
+import type { Exchange } from "../members/members.ts";
+import { Speaker } from "../speaker.ts";
+
+export const nodes = ["node1", "node2", "node3"];
+export const x = "192.0.2.1";
+export const owner = elect(nodes, address(x)) ?? "";
+export const loser = nodes.find((node) => node !== owner) ?? "";
+export const ssd = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28], node-selectors: [{match-labels: {disk: ssd}}]}";
+export const excluded: Labels = { [excludeLabel]: "" };
+
+export function address(text: string) {
+  const parsed = parseAddress(text);
+  assert.ok(parsed);
+  return parsed;
+}
+
+export function pools(text = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}", peers = "") {
+  const { config, problems } = parseConfig(`{peers: [${peers}], address-pools: [${text}]}`);
+  assert.ok(config, JSON.stringify(problems));
+  return { config, pools: new PoolIndex(config.pools) };
+}
+
+export function service(key: string, ingress: string[], more: Partial<Service> = {}): Service {
+  const [namespace = "", name = ""] = key.split("/");
+  return {
+    ...{
+      key,
+      namespace,
+      name,
+      uid: key,
+      resourceVersion: "1",
+      annotations: {},
+      type: "LoadBalancer",
+      loadBalancerClass: undefined,
+    },
+    ...{ clusterIPs: ["10.96.0.1"], ports: [], selector: {}, externalTrafficPolicy: "Cluster", loadBalancerIP: "", ingress },
+    ...more,
+  };
+}
+
+export function slice(of: string, ready: Record<string, boolean>): EndpointSlice {
+  const [namespace = "", name = ""] = of.split("/");
+  const endpoints = Object.entries(ready).map(([nodeName, ready]) => ({ nodeName, ready }));
+  return { key: `${of}-1`, namespace, name: `${name}-1`, uid: `${of}-1`, resourceVersion: "1", service: of, endpoints };
+}
+
+/** A speaker, what it has on the wire, and what it told. */
+export class Bench {
+  readonly wire = new Map<string, string>(); // address -> the interfaces it is announced on
+  readonly routes = new Map<string, string>(); // address -> its routes and the peers that hear of them
+  readonly flushed: boolean[] = []; // Whether all had been placed, each time.
+  readonly told: string[] = [];
+  readonly firsts: string[] = []; // Addresses of which it was said that no node had announced them.
+  active = nodes;
+  exchange: Exchange | undefined;
+  interfaces: readonly InterfaceState[] = [];
+  readonly clock = new SimulatedClock();
+  wakes = 0;
+  readonly speaker: Speaker;
+  readonly #slices = new Map<string, EndpointSlice>();
+
+  constructor(node: string, ignoreExcludeLabel = false) {
+    const say = (message: string, fields: object) => this.told.push(`${message} ${JSON.stringify(fields)}`);
+    this.speaker = new Speaker({
+      node,
+      layer2: {
+        announce: (address, { interfaces, isFirst }) => {
+          this.wire.set(address.toString(), interfaces.join());
+          if (isFirst) this.firsts.push(address.toString());
+        },
+        withdraw: (address) => this.wire.delete(address.toString()),
+        announceAgain: (address) => this.told.push(`announced again ${address}`),
+      },
+      bgp: {
+        setRoutes: (address, routes) => this.#routes(address.toString(), routes),
+        flush: (complete) => this.flushed.push(complete),
+      },
+      active: () => this.active,
+      exchange: () => this.exchange,
+      later: (delay, fn) => this.clock.schedule("later", this.clock.now() + delay, fn),
+      interfaces: () => this.interfaces,
+      ignoreExcludeLabel,
+      log: {
+        ...silentLog,
+        info: (message, fields) => say(message, fields ?? {}),
+        warn: (message, fields) => say(message, fields ?? {}),
+      },
+      wake: () => this.wakes++,
+      announced: (service) => this.told.push(`nodeAssigned ${service.key}`),
+      unannounced: (service, reason, message) => this.told.push(`${reason} ${service.key} ${message}`),
+    });
+  }
+
+  /** In force, with one ready Service. */
+  static announcing(node = owner, ignoreExcludeLabel = false): Bench {
+    const bench = new Bench(node, ignoreExcludeLabel);
+    bench.speaker.setConfig(pools());
+    bench.serve("default/web", [x]);
+    bench.speaker.start();
+    bench.speaker.reconcile();
+    bench.told.length = 0;
+    return bench;
+  }
+
+  serve(key: string, ingress: string[], more: Partial<Service> = {}, ready: Record<string, boolean> = { node1: true }): void {
+    this.speaker.setService(key, service(key, ingress, more));
+    this.endpoints(key, ready);
+  }
+
+  endpoints(key: string, ready: Record<string, boolean>): void {
+    const now = slice(key, ready);
+    this.speaker.setEndpoints(now.key, now, this.#slices.get(now.key));
+    this.#slices.set(now.key, now);
+  }
+
+  #routes(address: string, routes: readonly BgpRoute[]): void {
+    if (routes.length === 0) this.routes.delete(address);
+    else this.routes.set(address, routes.map(({ prefix, via }) => `${prefix} ${via.peers}`).join(", "));
+  }
+
+  get onWire(): string[] {
+    return [...this.wire.keys()].sort();
+  }
+}
+
+/** The speakers of all nodes but this one take part, and can answer on eth0. */
+export function exchangeOf(own: string, silent: readonly string[] = []) {
+  const others = nodes
+    .filter((node) => node !== own && !silent.includes(node))
+    .map((node) => ({ node, reports: new Reports(node) }));
+  const reports = new Reports(own);
+  const exchange: Exchange = { reports, silent: () => silent, tell: () => {}, forget: () => {} };
+  const hear = () => others.map((other) => reports.merge(other.reports.state([])));
+  for (const other of others) {
+    other.reports.takePart();
+    other.reports.setReach({ answers: true, interfaces: new Map([["eth0", []]]) });
+  }
+  hear();
+  return { exchange, others, hear };
+}
+
+export const eth0: InterfaceState = {
+  index: 2,
+  name: "eth0",
+  mac: "02:00:00:00:00:01",
+  status: "answering",
+  running: true,
+  addresses: [],
+};
+
+/** A speaker that takes part, with one Service. */
+export function amongOthers(node: string, text: string) {
+  const bench = new Bench(node);
+  const ring = exchangeOf(node);
+  bench.exchange = ring.exchange;
+  bench.interfaces = [eth0];
+  bench.speaker.setConfig(pools(text));
+  bench.serve("default/web", [x]);
+  bench.speaker.start();
+  bench.clock.advanceBy(1000);
+  bench.speaker.reconcile();
+  bench.speaker.reconcile();
+  bench.told.length = 0;
+  return { bench, ...ring };
+}
