@@ -6,7 +6,7 @@ const mostAtOnce = 100;
 
 /**
  * What is still to be done: addresses to place again, then, when all are placed, Services to tell people of. Gives it out in parts, and
- * asks to be woken once for as long as some is left. What was taken may be put on again meanwhile.
+ * asks to be woken as long as some is left. What was taken may be put on again meanwhile.
  */
 export class Agenda {
   readonly #wake: () => void;

@@ -46,7 +46,7 @@ export function service(key: string, ingress: string[], more: Partial<Service> =
   };
 }
 
-export function slice(of: string, ready: Record<string, boolean>): EndpointSlice {
+function slice(of: string, ready: Record<string, boolean>): EndpointSlice {
   const [namespace = "", name = ""] = of.split("/");
   const endpoints = Object.entries(ready).map(([nodeName, ready]) => ({ nodeName, ready }));
   return { key: `${of}-1`, namespace, name: `${name}-1`, uid: `${of}-1`, resourceVersion: "1", service: of, endpoints };
