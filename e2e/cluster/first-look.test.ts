@@ -90,11 +90,11 @@ step("a client on the LAN is answered, and knows the MAC address of the node tha
 });
 
 step("the processes have what the manifests grant, and no more", async () => {
-  const netRaw = (1n << 13n).toString(16).padStart(16, "0");
-  const none = "0".repeat(16);
+  const [netRaw, sysNice] = [1n << 13n, 1n << 23n];
+  const set = (capabilities: bigint) => capabilities.toString(16).padStart(16, "0");
   for (const [pod, uid, capabilities] of [
-    ["deployment/controller", "65534", none],
-    ["daemonset/speaker", "0", netRaw],
+    ["deployment/controller", "65534", set(0n)],
+    ["daemonset/speaker", "0", set(netRaw | sysNice)],
   ] as const) {
     const script = "process.stdout.write(fs.readFileSync('/proc/1/status'))";
     const status = await cluster.kubectl(["-n", namespace, "exec", pod, "--", "node", "-e", script]);
