@@ -1,8 +1,9 @@
 const unitNanoseconds: Readonly<Record<string, number>> = {
   ns: 1,
   us: 1e3,
-  µs: 1e3, // U+00B5, micro sign
-  μs: 1e3, // U+03BC, Greek letter mu
+  // As escapes: a bundle whose every character is one octet takes half the memory.
+  "\u00b5s": 1e3, // Micro sign
+  "\u03bcs": 1e3, // Greek letter mu
   ms: 1e6,
   s: 1e9,
   m: 60e9,
@@ -16,10 +17,10 @@ const unitNanoseconds: Readonly<Record<string, number>> = {
 export function parseDuration(text: string): number | undefined {
   const [, sign, rest] = /^([-+]?)(.*)$/s.exec(text) ?? [];
   if (rest === "0") return 0;
-  if (rest === undefined || text.length > 64 || !/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(rest))
+  if (rest === undefined || text.length > 64 || !/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+$/.test(rest))
     return undefined;
   let total = 0;
-  for (const [, whole, fraction, unit] of rest.matchAll(/(\d*)(\.\d*)?([a-zµμ]+)/g)) {
+  for (const [, whole, fraction, unit] of rest.matchAll(/(\d*)(\.\d*)?([a-z\u00b5\u03bc]+)/g)) {
     const size = unitNanoseconds[unit ?? ""] ?? 0;
     total += Number(whole) * size + Math.trunc(Number(`0${fraction ?? ""}`) * size);
   }
