@@ -135,6 +135,7 @@ await runDaemon({
         new Sources({
           ...{ cluster, namespace, configMap: values.config, node, endpoints, metrics, log },
           ...{ members, speaker, bgp, quarantine, configured: () => checks.changed() },
+          layer2Ahead: () => void layer2.begin(),
         }),
       );
       sources.start();

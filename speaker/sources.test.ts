@@ -65,6 +65,7 @@ class Bench {
   readonly members = new FakeMembers();
   readonly occupied: Readonly<Record<string, string>>[] = []; // What the quarantine was told.
   readonly configured: string[] = []; // The addresses of the pools each time.
+  layer2Ahead = 0;
   readonly speaker = new Speaker({
     ...{ node: "node1", log: silentLog, active: () => this.members.active(), announced: () => {}, wake: () => {} },
     ...{ exchange: () => undefined, interfaces: () => [], later: () => {} },
@@ -84,6 +85,7 @@ class Bench {
     },
     quarantine: { set: (data) => this.occupied.push(data) },
     ...{ node: "node1", speaker: this.speaker, metrics: new KubernetesMetrics(this.registry), log: silentLog },
+    layer2Ahead: () => this.layer2Ahead++,
     configured: () => this.configured.push(this.sources.pools.flatMap(({ cidrs }) => cidrs).join()),
   });
   readonly services = this.cluster.of(resources.services);
@@ -136,6 +138,15 @@ for (const last of everything)
     assert.deepEqual(bench.sources.missing, []);
     assert.deepEqual(bench.onWire, [x]);
   });
+
+test("layer 2 is begun as soon as a configuration with a pool of its own is read, before this node is a member", () => {
+  const bench = new Bench();
+  bench.sources.start();
+  bench.config.see(configMap("config", { [configKey]: lan.replace("layer2", "bgp") }));
+  assert.equal(bench.layer2Ahead, 0);
+  bench.config.see(configMap("config", { [configKey]: lan }));
+  assert.deepEqual([bench.layer2Ahead, bench.members.started], [1, false]);
+});
 
 test("what is missing is named as people know it", () => {
   assert.deepEqual(new Bench().sources.missing, [

@@ -1,4 +1,4 @@
-import { type Pool, parseConfig } from "#pkg/config";
+import { type ParsedConfig, type Pool, parseConfig } from "#pkg/config";
 import {
   type Cluster,
   type ConfigMap,
@@ -32,6 +32,8 @@ export interface SourcesOptions {
   /** This node's name. */
   readonly node: string;
   readonly quarantine: Pick<Quarantine, "set">;
+  /** A configuration was read that may come into force and has a pool of layer 2. */
+  readonly layer2Ahead: () => void;
   /** Another configuration is in force. */
   readonly configured: () => void;
   readonly metrics: KubernetesMetrics;
@@ -90,7 +92,7 @@ export class Sources implements Disposable {
       ...{ synced, changed: (_key, now) => options.quarantine.set(now?.data ?? {}) },
     });
     this.#live = new LiveConfig({
-      parse: parseConfig,
+      parse: (text) => this.#parse(text),
       holdings: { services: () => this.#serviceKeys(), addresses: (service) => this.#addresses(service) },
       log,
       changed: (now, before) => this.#configChanged(now, before),
@@ -160,6 +162,13 @@ export class Sources implements Disposable {
     this.#options.metrics.updates.inc();
     this.#options.speaker.setService(key, now);
     this.#live.serviceChanged(key);
+  }
+
+  /** What layer 2 needs is begun before this node is a member, to which others leave addresses. */
+  #parse(text: string): ParsedConfig {
+    const parsed = parseConfig(text);
+    if (parsed.config?.pools.some(({ protocol }) => protocol === "layer2")) this.#options.layer2Ahead();
+    return parsed;
   }
 
   #configChanged({ inForce, verdict }: State, before: State): void {

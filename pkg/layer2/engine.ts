@@ -49,12 +49,10 @@ export class Engine implements Desk, Disposable {
   readonly #poll = new PollSet();
   #ports = new Map<number, Port>(); // descriptor -> port
   #surveyAt: Millis;
-  #ready = false;
-  #silent = false;
-  #reported = "";
+  #silent: boolean;
 
   /** @throws {SystemCallError} when changes of interfaces cannot be watched */
-  constructor({ memory, wake, announced, refreshMs }: WorkerStart, channel: Channel, clock: Clock, random: Random) {
+  constructor({ memory, wake, announced, silent, refreshMs }: WorkerStart, channel: Channel, clock: Clock, random: Random) {
     this.#log = (level, message, fields) => channel.post({ type: "log", level, message, fields });
     this.#channel = channel;
     this.#clock = clock;
@@ -63,6 +61,7 @@ export class Engine implements Desk, Disposable {
     this.#watcher = new LinkWatcher(this.#log);
     this.#interfaces = new Interfaces(this.#shared, this.#log);
     this.#announced = new Map(announced.map((announcement) => [announcement.address, announcement]));
+    this.#silent = silent;
     this.#refresh = new RefreshSchedule(refreshMs, random);
     for (const announcement of announced) this.#refreshLater(announcement);
     this.#surveyAt = clock.now() + surveyEvery;
@@ -188,9 +187,6 @@ export class Engine implements Desk, Disposable {
       port.startBurst();
       for (const announcement of this.#announced.values()) this.#begin(announcement, port);
     }
-    if (this.#ready || !this.#watcher.loaded) return;
-    this.#ready = true;
-    this.#channel.post({ type: "ready" });
   }
 
   #survey(now: Millis): void {
@@ -224,11 +220,7 @@ export class Engine implements Desk, Disposable {
   #interfacesChanged(): void {
     this.#ports = new Map(this.#interfaces.ports().flatMap((port) => port.fds.map((fd) => [fd, port])));
     this.#poll.watch([this.#wake.fd, this.#watcher.fd, ...this.#ports.keys()]);
-    const interfaces = this.#interfaces.report();
-    const text = JSON.stringify(interfaces);
-    if (text === this.#reported) return;
-    this.#reported = text;
-    this.#channel.post({ type: "interfaces", interfaces });
+    this.#channel.post({ type: "interfaces", interfaces: this.#interfaces.report() });
   }
 
   [Symbol.dispose](): void {

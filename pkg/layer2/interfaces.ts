@@ -1,6 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { SystemCallError, type TableLink } from "#pkg/linux";
 import { eligibility, type IneligibleReason } from "./eligibility.ts";
+import { interfaceState } from "./interface-state.ts";
 import { type Mac, parseMac } from "./mac.ts";
 import type { InterfaceState, InterfaceStatus, WriteLog } from "./messages.ts";
 import { FrameMemory, Port } from "./port.ts";
@@ -47,15 +48,7 @@ export class Interfaces implements Disposable {
   report(): InterfaceState[] {
     return [...this.#entries.values()]
       .sort((a, b) => a.link.index - b.link.index)
-      .map(({ link, port, error }) => ({
-        index: link.index,
-        name: link.name,
-        mac: link.hardwareAddress,
-        status: status(link, port),
-        ...(error && { error: error.message }),
-        running: link.running,
-        addresses: link.addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
-      }));
+      .map(({ link, port, error }) => interfaceState(link, status(link, port), error));
   }
 
   /** Makes the ports those of `links`. @returns the ports on which every address must be announced anew */

@@ -7,9 +7,11 @@ import { Address } from "#pkg/net";
 import { Supervisor, workerFile } from "#pkg/threads";
 import type { IgnoredReason } from "./answer.ts";
 import type { ClaimKind } from "./claim.ts";
+import { idleStates } from "./interface-state.ts";
 import { formatMac, parseMac } from "./mac.ts";
-import type { Announcement, Command, InterfaceState, Report, WireAddress, WorkerStart } from "./messages.ts";
+import type { Announcement, Command, InterfaceState, Report, WireAddress, WorkerStart, WriteLog } from "./messages.ts";
 import { type Row, Shared } from "./shared.ts";
+import { Standby } from "./standby.ts";
 
 /** Nothing can be announced from this process at all. */
 export class Layer2Error extends Error {
@@ -85,7 +87,8 @@ export interface AskOptions {
 /**
  * Announces addresses on the interfaces of the node that can (see `eligibility`), on each or on some by name: answers requests for
  * them, and tells everyone at once when an address comes, or when an interface does, and again from time to time. A thread of its own
- * does it, so that nothing here delays an answer; one that dies is replaced and goes on with the same addresses.
+ * does it, so that nothing here delays an answer; one that dies is replaced and goes on with the same addresses. It begins with the
+ * first address, or before when asked to; until then the interfaces are watched, and no more.
  */
 export class Layer2 implements AsyncDisposable {
   readonly #log: Log;
@@ -94,9 +97,14 @@ export class Layer2 implements AsyncDisposable {
   readonly #onClaim: (claim: Claim) => void;
   readonly #shared = Shared.create();
   readonly #entries = new Map<string, Entry>(); // address -> entry, for every address ever announced
+  readonly #clock = new SystemClock();
   readonly #supervisor: Supervisor<Worker>;
   #wake: EventFd | undefined;
-  #starting: PromiseWithResolvers<void> | undefined;
+  #standby: Standby | undefined;
+  #standbyEnded: Promise<void> | undefined;
+  #phase: "new" | "watching" | "answering" | "disposed" = "new";
+  readonly #answering = Promise.withResolvers<void>();
+  #silent = false;
   #interfaces: readonly InterfaceState[] = [];
 
   constructor({ log, refreshMs = 60_000, onInterfaces = () => {}, onClaim = () => {} }: Layer2Options) {
@@ -107,34 +115,48 @@ export class Layer2 implements AsyncDisposable {
     this.#supervisor = new Supervisor({
       spawn: () => this.#spawn(),
       onDeath: (cause, restartAfter) => this.#onDeath(cause, restartAfter),
-      clock: new SystemClock(),
+      clock: this.#clock,
       random: systemRandom,
     });
   }
 
   /**
-   * Resolves when the interfaces are known and those that can are answering; none has to. To be called once.
-   * @throws {Layer2Error} when this process may not open packet sockets, or the thread cannot be started
+   * Resolves when the interfaces are known; none has to be able to answer. To be called once.
+   * @throws {Layer2Error} when this process may not open packet sockets, or the interfaces cannot be watched
    */
   async start(): Promise<void> {
     try {
       PacketSocket.probe();
       this.#wake = EventFd.create();
+      this.#standby = new Standby(this.#writeLog, this.#clock);
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
       const hint = error.code === "EPERM" ? "the process needs the capability NET_RAW" : "packet sockets are not available";
       throw new Layer2Error(`Cannot announce addresses on layer 2: ${hint}`, { cause: error });
     }
     process.on("exit", this.#stop);
-    this.#starting = Promise.withResolvers();
-    this.#supervisor.start();
     try {
-      await this.#starting.promise;
+      await this.#watch(this.#standby);
     } catch (cause) {
       await this[Symbol.asyncDispose]();
-      throw new Layer2Error("Cannot announce addresses on layer 2: the thread that answers does not start", { cause });
+      throw new Layer2Error("Cannot announce addresses on layer 2: the interfaces cannot be watched", { cause });
     }
-    this.#starting = undefined;
+    this.#phase = "watching";
+    if (this.#entries.size > 0) void this.begin();
+  }
+
+  /**
+   * Starts the thread, unless it runs. The first address does so too, and is answered for when it is up, some 50 ms later: to be called
+   * ahead where that is too late. Does nothing before `start` has succeeded. @returns when the thread answers, or the end has come
+   */
+  begin(): Promise<void> {
+    if (this.#phase === "watching") {
+      this.#phase = "answering";
+      // The thread tells of all interfaces as soon as it has read them itself, so nothing is missed in between.
+      this.#standby?.stop();
+      this.#supervisor.start();
+    }
+    return this.#answering.promise;
   }
 
   /**
@@ -179,6 +201,7 @@ export class Layer2 implements AsyncDisposable {
 
   /** Goes on answering, and tells nobody unasked any more: others take over, and what they tell is to stand. */
   fallSilent(): void {
+    this.#silent = true;
     this.#send({ type: "fallSilent" });
   }
 
@@ -198,26 +221,47 @@ export class Layer2 implements AsyncDisposable {
     };
   }
 
-  /** As the thread last saw them; none before `start`. */
+  /** As they were last seen; none before `start`. */
   interfaces(): readonly InterfaceState[] {
     return this.#interfaces;
   }
 
   /** Stops answering, and ends the thread. A `start` under way fails. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#starting?.reject(new Error("disposed before it was ready"));
+    this.#phase = "disposed";
+    this.#answering.resolve();
     this.#stop();
-    await this.#supervisor.stop();
+    await Promise.all([this.#standbyEnded, this.#supervisor.stop()]);
     process.off("exit", this.#stop);
     this.#wake?.[Symbol.dispose]();
     this.#wake = undefined;
   }
 
-  /** Also run when the process exits: Node waits for its threads, and this one would sleep on. */
+  /** Also run when the process exits: Node waits for its threads, and these would sleep on. */
   readonly #stop = (): void => {
+    this.#standby?.stop();
     this.#shared.addTotal("stop");
     this.#wake?.signal();
   };
+
+  /** Resolves when the interfaces are known. Goes on until the thread begins, which it does early should this fail later. */
+  #watch(standby: Standby): Promise<void> {
+    const known = Promise.withResolvers<void>();
+    const watching = standby.run((links) => {
+      this.#setInterfaces(idleStates(links));
+      known.resolve();
+    });
+    const failed = (error: unknown): void => {
+      known.reject(error);
+      if (this.#phase !== "watching") return;
+      this.#log.error("interfaces cannot be watched, leaving it to the thread that answers", { op: "getInterfaces", error });
+      void this.begin();
+    };
+    this.#standbyEnded = watching.then(() => known.reject(new Error("disposed before it was ready")), failed);
+    return known.promise;
+  }
+
+  readonly #writeLog: WriteLog = (level, message, fields) => this.#log[level](message, fields);
 
   #spawn(): Worker {
     if (this.#wake === undefined) throw new Error("Cannot start the layer 2 thread: it has no descriptor to wake it");
@@ -226,6 +270,7 @@ export class Layer2 implements AsyncDisposable {
       memory: this.#shared.memory,
       wake: this.#wake.fd,
       announced: entries.map(announcement),
+      silent: this.#silent,
       refreshMs: this.#refreshMs,
     };
     const worker = new Worker(workerFile(import.meta.url, "worker.js"), { name: "layer2", workerData });
@@ -235,17 +280,15 @@ export class Layer2 implements AsyncDisposable {
 
   #take(report: Report): void {
     switch (report.type) {
-      case "ready":
-        this.#starting?.resolve();
-        break;
       case "interfaces":
+        this.#answering.resolve();
         this.#setInterfaces(report.interfaces);
         break;
       case "claim":
         this.#onClaim(publicClaim(report));
         break;
       case "log":
-        this.#log[report.level](report.message, report.fields);
+        this.#writeLog(report.level, report.message, report.fields);
         break;
       default:
         report satisfies never;
@@ -253,10 +296,6 @@ export class Layer2 implements AsyncDisposable {
   }
 
   #onDeath(cause: unknown, restartAfter: Millis): void {
-    if (this.#starting !== undefined) {
-      this.#starting.reject(cause);
-      return;
-    }
     this.#log.error("the thread that answers on layer 2 died and is restarted", {
       op: "layer2",
       error: cause,
@@ -269,6 +308,7 @@ export class Layer2 implements AsyncDisposable {
   }
 
   #setInterfaces(interfaces: readonly InterfaceState[]): void {
+    if (isDeepStrictEqual(interfaces, this.#interfaces)) return;
     this.#interfaces = interfaces;
     this.#onInterfaces(interfaces);
   }
@@ -279,7 +319,9 @@ export class Layer2 implements AsyncDisposable {
     entry.state = state;
     entry.interfaces = interfaces;
     this.#shared.setAnnounced(entry.row, state === "announced");
-    this.#send({ type: "announce", announcement: announcement(entry) });
+    if (this.#phase === "watching")
+      void this.begin(); // Which takes this address along.
+    else this.#send({ type: "announce", announcement: announcement(entry) });
   }
 
   #entry(address: Address): Entry {

@@ -34,11 +34,6 @@ export class LinkWatcher implements Disposable {
     return this.#socket.fd;
   }
 
-  /** Every link was read once. */
-  get loaded(): boolean {
-    return this.#loaded;
-  }
-
   /** When `work` has something to do although nothing arrived. */
   get nextAt(): Millis {
     return this.#rescanAt;

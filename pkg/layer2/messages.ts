@@ -23,6 +23,8 @@ export interface WorkerStart {
   /** The descriptor of the `EventFd` that says that there are commands, or that it is time to stop. */
   readonly wake: number;
   readonly announced: readonly Announcement[];
+  /** Only answers. */
+  readonly silent: boolean;
   readonly refreshMs: Millis;
 }
 
@@ -36,7 +38,10 @@ export type Command =
   /** Only answer from now on. */
   | { readonly type: "fallSilent" };
 
-/** `answering`; `failing`: it should, but cannot, and is tried again; otherwise why it shall not. */
+/**
+ * `answering`, or would if anything were announced; `failing`: it should answer, but cannot, and is tried again; otherwise why it shall
+ * not.
+ */
 export type InterfaceStatus = "answering" | "failing" | IneligibleReason;
 
 /** An interface of this node. */
@@ -59,8 +64,7 @@ export type WriteLog = (level: "info" | "warn" | "error", message: string, field
 
 /** From the worker to the main thread. */
 export type Report =
-  /** Every interface was read once, and those that can are answering. */
-  | { readonly type: "ready" }
+  /** All of them, when each was read once and those that can are answering; then whenever something about one may have changed. */
   | { readonly type: "interfaces"; readonly interfaces: readonly InterfaceState[] }
   /** Another machine claims an address that is announced or listened for; `own` is the MAC address of the interface that heard it. */
   | { readonly type: "claim"; readonly claim: ClaimedAddress; readonly interface: string; readonly own: Mac }

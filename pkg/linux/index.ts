@@ -1,7 +1,7 @@
 /**
  * What Node lacks of Linux: packet sockets, UDP with what the kernel knows of each datagram's way, options of TCP sockets, memberships in
  * multicast groups, rtnetlink, eventfd and poll, through FFI (koffi), for little-endian machines of 64 bits. System calls never block,
- * except `PollSet.wait`; a failed one throws `SystemCallError`. The netlink codec, the link table and the packet filters are pure.
+ * except those of `PollSet`; a failed one throws `SystemCallError`. The netlink codec, the link table and the packet filters are pure.
  * Everything acts on the network namespace of the process, whatever /sys or /proc is mounted. Not here: what Node does with TCP
  * sockets, routes, changing links.
  */

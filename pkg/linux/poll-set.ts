@@ -22,9 +22,7 @@ export class PollSet {
    * @throws {SystemCallError} also for a descriptor that is not open, which would be ready for ever
    */
   wait(timeoutMilliseconds: number): number[] {
-    const microseconds = Math.ceil(Math.min(Math.max(0, timeoutMilliseconds), longestWait) * 1000);
-    this.#timeout[0] = BigInt(Math.floor(microseconds / 1e6));
-    this.#timeout[1] = BigInt(microseconds % 1e6) * 1000n;
+    this.#setTimeout(timeoutMilliseconds);
     const ready: number[] = [];
     const result = libc.ppoll(this.#entries, this.#entries.length / 2, this.#timeout, null);
     if (!checkNonBlocking("ppoll", "wait for sockets", result)) return ready; // None, or a signal.
@@ -35,5 +33,24 @@ export class PollSet {
       if (returned !== 0) ready.push(fd);
     }
     return ready;
+  }
+
+  /**
+   * Like `wait`, but blocks a thread of libuv's pool instead of this one. The descriptors stay open, and are not replaced, until it is
+   * over; Node does not exit before.
+   * @throws {SystemCallError} like `wait`
+   */
+  async waitAside(timeoutMilliseconds: number): Promise<number[]> {
+    this.#setTimeout(timeoutMilliseconds);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    libc.ppoll.async(this.#entries, this.#entries.length / 2, this.#timeout, null, resolve);
+    await promise;
+    return this.wait(0); // Why it failed there is not known here; what is ready, or not open, still is.
+  }
+
+  #setTimeout(milliseconds: number): void {
+    const microseconds = Math.ceil(Math.min(Math.max(0, milliseconds), longestWait) * 1000);
+    this.#timeout[0] = BigInt(Math.floor(microseconds / 1e6));
+    this.#timeout[1] = BigInt(microseconds % 1e6) * 1000n;
   }
 }

@@ -7,9 +7,11 @@ import { Layer2, type Layer2Options } from "../index.ts";
 import { type Mac, parseMac } from "../mac.ts";
 import { ip, type Lan } from "./lan.ts";
 
+/** One whose thread runs. */
 export async function started(options: Partial<Layer2Options> = {}): Promise<Layer2> {
   const layer2 = new Layer2({ log: silentLog, ...options });
   await layer2.start();
+  await layer2.begin();
   return layer2;
 }
 
