@@ -137,6 +137,7 @@ export class Layer2 implements AsyncDisposable {
     process.on("exit", this.#stop);
     try {
       await this.#watch(this.#standby);
+      if (this.#phase === "disposed") throw new Error("disposed before it was ready");
     } catch (cause) {
       await this[Symbol.asyncDispose]();
       throw new Layer2Error("Cannot announce addresses on layer 2: the interfaces cannot be watched", { cause });
@@ -257,7 +258,7 @@ export class Layer2 implements AsyncDisposable {
       this.#log.error("interfaces cannot be watched, leaving it to the thread that answers", { op: "getInterfaces", error });
       void this.begin();
     };
-    this.#standbyEnded = watching.then(() => known.reject(new Error("disposed before it was ready")), failed);
+    this.#standbyEnded = watching.then(known.resolve, failed);
     return known.promise;
   }
 

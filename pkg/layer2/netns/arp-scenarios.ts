@@ -1,7 +1,7 @@
 /** ARP, and all that both protocols share, on a LAN of network namespaces, with the Linux kernel as the client. Run by `layer2.test.ts`. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { closeSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EtherType, etherTypeFilter, PacketSocket, ReceiveBatch, SendBatch, type TableLink } from "#pkg/linux";
@@ -12,6 +12,7 @@ import type { Claim } from "../index.ts";
 import { Interfaces } from "../interfaces.ts";
 import { broadcastMac, formatMac, type Mac } from "../mac.ts";
 import { Shared } from "../shared.ts";
+import { descriptors, netlinkDescriptors } from "./descriptors.ts";
 import { ip, Lan } from "./lan.ts";
 import { address, clientMac, mac, macText, started, statusOf, until } from "./support.ts";
 
@@ -509,16 +510,6 @@ test("without the right to open packet sockets, start says which capability is m
   assert.equal(stdout, "Layer2Error Cannot announce addresses on layer 2: the process needs the capability NET_RAW EPERM\n");
 });
 
-test("a process that exits without disposing does not hang on the thread", () => {
-  const script = `
-    const { Layer2 } = await import(${JSON.stringify(new URL("../index.ts", import.meta.url).href)});
-    const { silentLog } = await import("#pkg/log");
-    await new Layer2({ log: silentLog }).start();
-    process.exit(7);`;
-  const { status } = spawnSync(process.execPath, ["--eval", script], { timeout: 5000 });
-  assert.equal(status, 7);
-});
-
 /** A link as the kernel would tell of it. */
 function ethernet(index: number, changes: Partial<TableLink> = {}): TableLink {
   return {
@@ -560,24 +551,5 @@ async function gratuitous(milliseconds: number, name = "host0"): Promise<{ at: n
   return seen.flatMap(({ at, frame: bytes }) => {
     const frame = decodeArp(bytes);
     return frame !== undefined && frame.senderAddress === frame.targetAddress ? [{ at, frame }] : [];
-  });
-}
-
-function descriptors(): string[] {
-  return readdirSync("/proc/self/fd");
-}
-
-/** The descriptors of this process's netlink sockets. */
-function netlinkDescriptors(): number[] {
-  const inodes = readFileSync("/proc/self/net/netlink", "utf8")
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/).at(-1));
-  return descriptors().flatMap((fd) => {
-    try {
-      const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1];
-      return inode !== undefined && inodes.includes(inode) ? [Number(fd)] : [];
-    } catch {
-      return []; // The descriptor that read the directory.
-    }
   });
 }
