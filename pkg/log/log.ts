@@ -1,5 +1,3 @@
-import { createLogger, format, type Logger, transports } from "winston";
-
 /** What `--log-level` takes: `all` and `debug` show everything, `none` nothing. */
 export const logLevels = ["all", "debug", "info", "warn", "error", "none"] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -20,26 +18,32 @@ export function isLogLevel(text: string): text is LogLevel {
   return (logLevels as readonly string[]).includes(text);
 }
 
+const severities = ["debug", "info", "warn", "error"] as const;
+type Severity = (typeof severities)[number];
+
+const shown: Readonly<Record<LogLevel, readonly Severity[]>> = {
+  all: severities,
+  debug: severities,
+  info: severities.slice(1),
+  warn: severities.slice(2),
+  error: severities.slice(3),
+  none: [],
+};
+
 /** Writes to standard output, or to `stream`. */
-export function createLog(level: LogLevel, stream?: NodeJS.WritableStream): Log {
-  const line = format.printf(({ level, message, fields }) =>
-    JSON.stringify({ ts: new Date().toISOString(), level, msg: message, ...(fields as Fields) }, printable),
-  );
-  const logger = createLogger({
-    level: level === "all" || level === "none" ? "debug" : level,
-    silent: level === "none",
-    format: line,
-    transports: [stream === undefined ? new transports.Stream({ stream: process.stdout }) : new transports.Stream({ stream })],
-  });
-  return new WinstonLog(logger, {});
+export function createLog(level: LogLevel, stream: NodeJS.WritableStream = process.stdout): Log {
+  return new LineLog(new Set(shown[level]), stream, {});
 }
 
-class WinstonLog implements Log {
-  readonly #logger: Logger;
+/** Each line goes straight to the stream: ten thousand come at once where as many Services do, and libraries keep megabytes of them. */
+class LineLog implements Log {
+  readonly #shown: ReadonlySet<Severity>;
+  readonly #stream: NodeJS.WritableStream;
   readonly #fields: Fields;
 
-  constructor(logger: Logger, fields: Fields) {
-    this.#logger = logger;
+  constructor(shown: ReadonlySet<Severity>, stream: NodeJS.WritableStream, fields: Fields) {
+    this.#shown = shown;
+    this.#stream = stream;
     this.#fields = fields;
   }
 
@@ -60,12 +64,13 @@ class WinstonLog implements Log {
   }
 
   with(fields: Fields): Log {
-    return new WinstonLog(this.#logger, { ...this.#fields, ...fields });
+    return new LineLog(this.#shown, this.#stream, { ...this.#fields, ...fields });
   }
 
-  #write(level: string, message: string, fields: Fields | undefined): void {
-    // Without this, winston would write each line first and look at its level then.
-    if (this.#logger.isLevelEnabled(level)) this.#logger.log({ level, message, fields: { ...this.#fields, ...fields } });
+  #write(level: Severity, msg: string, fields: Fields | undefined): void {
+    if (!this.#shown.has(level)) return;
+    const line = { ts: new Date().toISOString(), level, msg, ...this.#fields, ...fields };
+    this.#stream.write(`${JSON.stringify(line, printable)}\n`);
   }
 }
 
