@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -27,4 +27,9 @@ test("koffi and its addon are found beside the bundles", () => {
 
 test("the speaker's threads are bundled beside it", () => {
   for (const name of ["worker.js", "bfd-worker.js"]) assert.ok(existsSync(join(directory, name)), name);
+});
+
+test("no bundle has a character that takes Node two octets of memory for each of all", () => {
+  for (const name of readdirSync(directory).filter((file) => file.endsWith(".js")))
+    assert.doesNotMatch(readFileSync(join(directory, name), "utf8"), /[\u0100-\uffff]/, name);
 });
