@@ -254,6 +254,7 @@ export class Layer2 implements AsyncDisposable {
     });
     const failed = (error: unknown): void => {
       known.reject(error);
+      if (!(error instanceof SystemCallError)) throw error;
       if (this.#phase !== "watching") return;
       this.#log.error("interfaces cannot be watched, leaving it to the thread that answers", { op: "getInterfaces", error });
       void this.begin();

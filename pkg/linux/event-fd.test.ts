@@ -18,6 +18,22 @@ test("an event descriptor is ready from the first signal until it is cleared", (
   assert.deepEqual(poll.wait(0), []);
 });
 
+test("a wait aside lets this thread go on, and ends with a signal", async () => {
+  using event = EventFd.create();
+  const poll = new PollSet();
+  poll.watch([event.fd]);
+  assert.deepEqual(await poll.waitAside(0), []);
+  const waiting = poll.waitAside(60_000);
+  event.signal();
+  assert.deepEqual(await waiting, [event.fd]);
+});
+
+test("a wait aside for a descriptor that is not open is an error", async () => {
+  const poll = new PollSet();
+  poll.watch([0x7fff_fff0]);
+  await assert.rejects(poll.waitAside(60_000), { code: "EBADF", call: "ppoll" });
+});
+
 test("a descriptor that is not open is an error, not an endless loop", () => {
   const poll = new PollSet();
   poll.watch([0x7fff_fff0]);
