@@ -25,7 +25,7 @@ const pure = [
   ],
   /pkg\/bgp\/(socket-end|connection-words|peer-view|peer-counters)\.ts$/,
   /pkg\/memberlist\/(keyring|octets|node-fields|packet-budget|wire|messages|message-type|memberlist-error)\.ts$/,
-  /pkg\/layer2\/(answer|arp|mac|claim|claim-limiter|question|.*-responder|gratuitous|queue|eligibility|.*-schedule)\.ts$/,
+  /pkg\/layer2\/(answer|arp|mac|claim|claim-limiter|question|.*-responder|gratuitous|queue|eligibility|interface-state|.*-schedule)\.ts$/,
   /pkg\/bfd\/(fsm|session|diagnostic|status|parameters|view|messages|matching)\.ts$/,
   /^speaker\/conflicts\/(tenancy|first-owner)\.ts$/,
   /pkg\/node-checks\/(judge|finding|subnets|setting)\.ts$/,
