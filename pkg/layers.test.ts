@@ -39,7 +39,6 @@ const homes: Record<string, readonly string[]> = {
   "@kubernetes/client-node": ["pkg/k8s/"],
   koffi: ["pkg/linux/"],
   "js-yaml": ["pkg/config/", "pkg/k8s/"],
-  winston: ["pkg/log/"],
   "prom-client": ["pkg/metrics/"],
 };
 
