@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "./command.ts";
@@ -35,7 +36,9 @@ export class Pki {
     const certificate = { key: `${path}.key`, certificate: `${path}.crt` };
     await run(["openssl", "req", ...newKey, "-subj", subject, "-keyout", certificate.key, "-out", `${path}.csr`]);
     await writeFile(`${path}.ext`, `subjectAltName=${names.join(",")}\nextendedKeyUsage=serverAuth,clientAuth\n`);
-    const signed = ["-CA", this.caCertificate, "-CAkey", this.#caKey, "-CAcreateserial", "-days", "2"];
+    // Not from a file that openssl keeps: several nodes' certificates are issued at once.
+    const serial = ["-set_serial", `0x${randomBytes(8).toString("hex")}`];
+    const signed = ["-CA", this.caCertificate, "-CAkey", this.#caKey, ...serial, "-days", "2"];
     await run([
       "openssl",
       "x509",
