@@ -140,6 +140,8 @@ test("routes without a next hop stay here, until the configuration names one", (
   assert.deepEqual(heard(routes, listener), [`withdraw ${six}`]);
   assert.deepEqual(routes.unsendable(), [{ family: "IPv6", reason: "noNextHop", prefixes: 1 }]);
   assert.equal(routes.announced, 1);
+  routes.stop();
+  assert.deepEqual(routes.unsendable(), []);
 });
 
 test("when routes are about to go, all of them are told again with GRACEFUL_SHUTDOWN", () => {
@@ -185,7 +187,12 @@ test("no message is longer than agreed", () => {
 });
 
 test("whatever happens, the peer ends with what is wanted, and hears of no prefix that it does not need to hear of", () => {
-  const attributes = [plain, route({ med: 1 }), route({ localPref: 2, communities: [7] })];
+  const attributes = [
+    plain,
+    route({ med: 1 }),
+    route({ localPref: 2, communities: [7] }),
+    route({ nextHop: address("2001:db8::99") }),
+  ];
   const prefixes = [one, two, six, prefix("203.0.113.0/24"), prefix("2001:db8:2::1/128")];
   const change = fc.oneof(
     fc.record({
@@ -200,13 +207,14 @@ test("whatever happens, the peer ends with what is wanted, and hears of no prefi
     fc.record({ type: fc.constant("restart" as const) }),
   );
   fc.assert(
-    fc.property(fc.array(change, { maxLength: 60 }), fc.boolean(), (changes, enhancedRouteRefresh) => {
+    fc.property(fc.array(change, { maxLength: 60 }), fc.boolean(), fc.boolean(), (changes, enhancedRouteRefresh, onlyIpv4) => {
       const agreed = negotiated({ enhancedRouteRefresh });
+      const end = onlyIpv4 ? localEnd({ addresses: new Map([["IPv4" as const, address("192.0.2.10")]]) }) : localEnd();
       const routes = new RoutesOut();
       const wanted = new Map<string, RouteAttributes>(); // prefix -> what the peer should know
       let listener = new Listener(agreed);
       let leaving = false;
-      routes.start(agreed, localEnd());
+      routes.start(agreed, end);
       for (const step of changes) {
         if (step.type === "announce") routes.announce(step.prefix, step.route);
         if (step.type === "announce") wanted.set(step.prefix.toString(), step.route);
@@ -218,17 +226,20 @@ test("whatever happens, the peer ends with what is wanted, and hears of no prefi
         if (step.type === "leaving") leaving = step.leaving;
         if (step.type !== "restart") continue;
         routes.stop();
-        routes.start(agreed, localEnd());
+        routes.start(agreed, end);
         listener = new Listener(agreed);
       }
       listener.pull(routes);
-      const expected = [...wanted].map(([key, { med, communities }]) => {
+      const carried = [...wanted].filter(([key, { nextHop }]) => !onlyIpv4 || !key.includes(":") || nextHop !== undefined);
+      const expected = carried.map(([key, { med, communities }]) => {
         const sent = leaving ? [...communities, 0xffff_0000] : communities;
         return [key, med, sent.length > 0 ? sent : undefined];
       });
       const known = [...listener.table].map(([key, { med, communities }]) => [key, med, communities]);
       assert.deepEqual(known.sort(), expected.sort());
-      assert.deepEqual([routes.pending, routes.announced, routes.wanted], [0, wanted.size, wanted.size]);
+      assert.deepEqual([routes.pending, routes.announced, routes.wanted], [0, carried.length, wanted.size]);
+      const left = wanted.size - carried.length;
+      assert.deepEqual(routes.unsendable(), left === 0 ? [] : [{ family: "IPv6", reason: "noNextHop", prefixes: left }]);
       assert.deepEqual(
         listener.heard.filter((line) => line.startsWith("unknown")),
         [],

@@ -13,6 +13,8 @@ interface Entry {
   told: RouteAttributes | undefined;
   /** Where it waits to be sent. */
   queue: Set<Entry> | undefined;
+  /** It is wanted, and the session cannot carry it. */
+  unsendable: boolean;
 }
 
 /** What a family has to send in a session, and where it stands. */
@@ -58,13 +60,14 @@ export class RoutesOut {
   #wanted = 0;
   #told = 0;
   #queued = 0;
+  readonly #unsendable: Record<Family, number> = { IPv4: 0, IPv6: 0 };
 
   /** The last call for a prefix counts. */
   announce(prefix: Prefix, attributes: RouteAttributes): void {
     const key = prefix.toString();
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      entry = { prefix, wanted: undefined, told: undefined, queue: undefined };
+      entry = { prefix, wanted: undefined, told: undefined, queue: undefined, unsendable: false };
       this.#entries.set(key, entry);
     }
     if (entry.wanted === attributes) return;
@@ -108,6 +111,7 @@ export class RoutesOut {
     for (const [key, entry] of this.#entries) {
       entry.told = undefined;
       entry.queue = undefined;
+      this.#setUnsendable(entry, false);
       if (entry.wanted === undefined) this.#entries.delete(key);
     }
   }
@@ -150,13 +154,9 @@ export class RoutesOut {
 
   /** What this session cannot carry; empty without one. */
   unsendable(): readonly Unsendable[] {
-    const session = this.#session;
-    if (session === undefined) return [];
     return families.flatMap((family): Unsendable[] => {
-      const reason = session.queues.has(family) ? "noNextHop" : "familyNotNegotiated";
-      let prefixes = 0;
-      for (const { prefix, wanted } of this.#entries.values())
-        if (prefix.family === family && wanted !== undefined && !sendable(family, wanted, session)) prefixes++;
+      const prefixes = this.#unsendable[family];
+      const reason = this.#session?.queues.has(family) ? "noNextHop" : "familyNotNegotiated";
       return prefixes === 0 ? [] : [{ family, reason, prefixes }];
     });
   }
@@ -224,10 +224,12 @@ export class RoutesOut {
   #enqueue(entry: Entry): void {
     const { wanted, told, prefix } = entry;
     const session = this.#session;
-    const queue = session?.queues.get(prefix.family);
-    if (session === undefined || queue === undefined || wanted === told) this.#put(entry, undefined);
-    else if (wanted !== undefined && sendable(prefix.family, wanted, session)) this.#put(entry, this.#queueOf(entry, wanted));
-    else this.#put(entry, told === undefined ? undefined : queue.withdrawals);
+    const carried = session !== undefined && wanted !== undefined && sendable(prefix.family, wanted, session);
+    this.#setUnsendable(entry, session !== undefined && wanted !== undefined && !carried);
+    const withdrawals = session?.queues.get(prefix.family)?.withdrawals;
+    if (withdrawals === undefined || wanted === told) this.#put(entry, undefined);
+    else if (carried) this.#put(entry, this.#queueOf(entry, wanted));
+    else this.#put(entry, told === undefined ? undefined : withdrawals);
     if (entry.wanted === undefined && entry.told === undefined) this.#entries.delete(prefix.toString());
   }
 
@@ -239,6 +241,12 @@ export class RoutesOut {
       announcements.set(attributes, queue);
     }
     return queue;
+  }
+
+  #setUnsendable(entry: Entry, unsendable: boolean): void {
+    if (entry.unsendable === unsendable) return;
+    entry.unsendable = unsendable;
+    this.#unsendable[entry.prefix.family] += unsendable ? 1 : -1;
   }
 
   #put(entry: Entry, queue: Set<Entry> | undefined): void {
