@@ -16,6 +16,7 @@ const pure = [
     "pkg/glob/",
     "pkg/live-config/",
     "pkg/net/",
+    "pkg/octets/",
     "pkg/placement/",
     "pkg/quarantine/",
     "pkg/memberlist/ring/",

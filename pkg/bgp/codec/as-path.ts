@@ -1,5 +1,5 @@
+import { Reader, Writer } from "#pkg/octets";
 import type { AsPathSegment } from "./messages.ts";
-import { Reader, Writer } from "./octets.ts";
 
 /** In place of an AS number that does not fit into two octets (RFC 6793, section 9). */
 export const asTrans = 23_456;

@@ -1,10 +1,10 @@
 import { Address, type Family, type Prefix } from "#pkg/net";
+import { Reader } from "#pkg/octets";
 import { Afi, unicastFamily } from "./address-family.ts";
 import { decodeAsPath, isOutsideConfederation } from "./as-path.ts";
 import type { RawAttribute } from "./attribute-list.ts";
 import type { AddressFamily, AsPathSegment, LargeCommunity, PathAttributes } from "./messages.ts";
 import { UpdateMessageError } from "./notification-codes.ts";
-import { Reader } from "./octets.ts";
 import { AttributeType, attributeFlags } from "./path-attributes.ts";
 import { decodePrefixes, ipv6Address } from "./prefixes.ts";
 

@@ -1,5 +1,5 @@
+import { Reader, Writer } from "#pkg/octets";
 import type { AddressFamily, Capability, GracefulRestart } from "./messages.ts";
-import { Reader, Writer } from "./octets.ts";
 
 /** IANA's capability codes. */
 const CapabilityCode = {

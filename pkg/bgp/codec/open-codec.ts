@@ -1,10 +1,10 @@
 import { Address } from "#pkg/net";
+import { Reader, Writer } from "#pkg/octets";
 import { decodeCapabilities, writeCapability } from "./capability-codec.ts";
 import { encodeFrame, headerLength, maxMessageLength } from "./frame.ts";
 import { type Capability, MessageType, type Open } from "./messages.ts";
 import { NotificationCode, OpenMessageError, unspecific } from "./notification-codes.ts";
 import { NotificationError } from "./notification-error.ts";
-import { Reader, Writer } from "./octets.ts";
 
 /** The only version of BGP that this package speaks. */
 export const bgpVersion = 4;

@@ -1,5 +1,5 @@
 import { Address, type Family, Prefix } from "#pkg/net";
-import { Reader } from "./octets.ts";
+import { Reader } from "#pkg/octets";
 
 /** Octets of the longest prefix, with the octet for its length. */
 const mostOctetsOfOne: Record<Family, number> = { IPv4: 5, IPv6: 17 };

@@ -1,10 +1,10 @@
 import type { Family } from "#pkg/net";
+import { Reader, Writer } from "#pkg/octets";
 import { unicast } from "./address-family.ts";
 import { encodeFrame, headerLength } from "./frame.ts";
 import { MessageType, type RouteRefresh } from "./messages.ts";
 import { MessageHeaderError, NotificationCode, RouteRefreshMessageError } from "./notification-codes.ts";
 import { NotificationError } from "./notification-error.ts";
-import { Reader, Writer } from "./octets.ts";
 
 /** In the order of their numbers (RFC 7313, section 3.2). */
 const subtypes = ["request", "beginning", "end"] as const;

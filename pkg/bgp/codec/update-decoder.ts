@@ -1,4 +1,5 @@
 import type { Address, Prefix } from "#pkg/net";
+import { Reader } from "#pkg/octets";
 import { unicast } from "./address-family.ts";
 import { asTrans, mergeAs4Path } from "./as-path.ts";
 import { type RawAttribute, splitAttributes, updateError } from "./attribute-list.ts";
@@ -6,7 +7,6 @@ import { attributeRules, type Found, type MultiprotocolRoutes, type UpdateSessio
 import type { AddressFamily, PathAttributes, Update } from "./messages.ts";
 import { UpdateMessageError } from "./notification-codes.ts";
 import { NotificationError } from "./notification-error.ts";
-import { Reader } from "./octets.ts";
 import { AttributeFlag, AttributeType, attributeFlags, attributeName } from "./path-attributes.ts";
 import { decodePrefixes } from "./prefixes.ts";
 

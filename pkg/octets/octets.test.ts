@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Reader, Writer } from "./octets.ts";
-import { hex, octets } from "./testing/octets.ts";
+import { Reader, Writer } from "#pkg/octets";
 
 class Short extends Error {}
-const reader = (text: string) => new Reader(octets(text), (found) => new Short(found));
+const reader = (text: string, offset?: number) =>
+  new Reader(Buffer.from(text.replaceAll(" ", ""), "hex"), (found) => new Short(found), offset);
+const hex = (octets: Uint8Array) => Buffer.from(octets).toString("hex");
 
 test("integers are big-endian and unsigned", () => {
   const all = reader("ff fffe fffffffd");
@@ -12,10 +13,32 @@ test("integers are big-endian and unsigned", () => {
   assert.equal(hex(new Writer().u8(0xff).u16(0xfffe).u32(0xffff_fffd).finish()), "fffffefffffffd");
 });
 
+test("integers of other widths are signed or unsigned, as they are asked for", () => {
+  assert.equal(reader("fffffe").unsigned(3), 0xff_fffe);
+  assert.deepEqual(
+    ["ff", "fffe", "80000000", "7fff"].map((text) => reader(text).signed(text.length / 2)),
+    [-1, -2, -(2 ** 31), 32_767],
+  );
+  assert.equal(hex(new Writer().unsigned(0xfffefd, 3).finish()), "fffefd");
+});
+
+test("reading begins where it is told to, and goes on where it is put", () => {
+  const all = reader("010203", 1);
+  assert.deepEqual([all.remaining, all.u8()], [2, 2]);
+  all.offset = 0;
+  assert.equal(all.u8(), 1);
+});
+
+test("a string of octets is one octet a character, and no other string is written", () => {
+  assert.equal(hex(new Writer().latin1("a\u00ff").finish()), "61ff");
+  assert.throws(() => new Writer().latin1("\u0100"), RangeError);
+});
+
 const beyond: [name: string, read: (from: Reader) => unknown][] = [
   ["an octet", (from) => [from.take(3), from.u8()]],
   ["two", (from) => [from.take(2), from.u16()]],
   ["four", (from) => from.u32()],
+  ["a signed one", (from) => from.signed(4)],
   ["any number", (from) => from.take(4)],
 ];
 for (const [name, read] of beyond)

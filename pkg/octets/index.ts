@@ -1,0 +1,6 @@
+/**
+ * Octets read and written in order, for the codecs of protocols: all integers are big-endian, every read is checked, and what is not
+ * there becomes the error that the protocol names for it. Not here: varying byte orders, fields of bits, strings other than of octets.
+ */
+export { Reader } from "./reader.ts";
+export { Writer } from "./writer.ts";

@@ -1,0 +1,63 @@
+/** Collects octets. */
+export class Writer {
+  #octets = new Uint8Array(128);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  u8(value: number): this {
+    return this.unsigned(value, 1);
+  }
+
+  u16(value: number): this {
+    return this.unsigned(value, 2);
+  }
+
+  u32(value: number): this {
+    return this.unsigned(value, 4);
+  }
+
+  /** @throws {RangeError} for anything but an integer that fits into `width` octets (at most 4) */
+  unsigned(value: number, width: number): this {
+    if (!Number.isInteger(value) || value < 0 || value >= 256 ** width)
+      throw new RangeError(`Cannot write an integer of ${width} octets: ${value}`);
+    const at = this.#grow(width);
+    for (let index = 0; index < width; index++) this.#octets[at + index] = value >>> (8 * (width - 1 - index));
+    return this;
+  }
+
+  put(octets: Uint8Array): this {
+    const at = this.#grow(octets.length);
+    this.#octets.set(octets, at);
+    return this;
+  }
+
+  /** One octet a character. @throws {RangeError} for a character above U+00FF: a text that was not turned into octets first */
+  latin1(text: string): this {
+    const at = this.#grow(text.length);
+    for (let index = 0; index < text.length; index++) {
+      const code = text.charCodeAt(index);
+      if (code > 0xff) throw new RangeError(`Cannot write a string of octets: ${JSON.stringify(text)}`);
+      this.#octets[at + index] = code;
+    }
+    return this;
+  }
+
+  /** What was written; the writer is not to be used afterwards. */
+  finish(): Uint8Array {
+    return this.#octets.subarray(0, this.#length);
+  }
+
+  #grow(by: number): number {
+    const at = this.#length;
+    this.#length += by;
+    if (this.#length > this.#octets.length) {
+      const larger = new Uint8Array(Math.max(this.#length, 2 * this.#octets.length));
+      larger.set(this.#octets.subarray(0, at));
+      this.#octets = larger;
+    }
+    return at;
+  }
+}
