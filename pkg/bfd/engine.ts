@@ -1,5 +1,6 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { EventFd, PollSet, type ReceivedDatagram, SystemCallError, socketAddress, type UdpSocket } from "#pkg/linux";
+import type { Channel } from "#pkg/threads";
 import { type ControlPacket, decodeControl, encodeControl } from "./control-codec.ts";
 import { type EchoPath, EchoPorts } from "./echo-ports.ts";
 import { whyNotForwarding } from "./forwarding.ts";
@@ -25,13 +26,6 @@ const retryAfter: Millis = 1000;
 // What says goodbye is sent so often, some milliseconds apart: nobody is there to repeat it later.
 const farewells = 3;
 const betweenFarewells: Millis = 5;
-
-/** How the engine talks with the main thread. */
-export interface Channel {
-  /** The next command, if one waits. */
-  receive(): Command | undefined;
-  post(report: Report): void;
-}
 
 interface Entry {
   order: Order;
@@ -59,7 +53,7 @@ interface Entry {
  * that a packet that waited while the thread stood still has been in time. The thread is its own while it runs.
  */
 export class Engine implements Disposable {
-  readonly #channel: Channel;
+  readonly #channel: Channel<Command, Report>;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #totals: SharedCounters<(typeof totalNames)[number]>;
@@ -70,7 +64,7 @@ export class Engine implements Disposable {
   readonly #byDiscriminator = new Map<number, Entry>(); // this side's -> entry
   readonly #poll = new PollSet();
 
-  constructor({ totals, wake, orders }: WorkerStart, channel: Channel, clock: Clock, random: Random) {
+  constructor({ totals, wake, orders }: WorkerStart, channel: Channel<Command, Report>, clock: Clock, random: Random) {
     this.#channel = channel;
     this.#clock = clock;
     this.#random = random;

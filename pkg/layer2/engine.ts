@@ -1,6 +1,7 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { EventFd, PollSet, SystemCallError } from "#pkg/linux";
 import type { Fields } from "#pkg/log";
+import type { Channel } from "#pkg/threads";
 import type { ClaimedAddress } from "./claim.ts";
 import { ClaimLimiter } from "./claim-limiter.ts";
 import { GratuitousSchedule } from "./gratuitous.ts";
@@ -16,13 +17,6 @@ const commandsPerTurn = 64;
 const announcementsPerTurn = 32;
 const surveyEvery: Millis = 10_000;
 
-/** How the engine talks with the main thread. */
-export interface Channel {
-  /** The next command, if one waits. */
-  receive(): Command | undefined;
-  post(report: Report): void;
-}
-
 /** One announcement on one port, for as long as the port's burst is the same. */
 interface Turn {
   readonly announcement: Announcement;
@@ -35,7 +29,7 @@ interface Turn {
  * part of each kind of work. The thread is its own while it runs.
  */
 export class Engine implements Desk, Disposable {
-  readonly #channel: Channel;
+  readonly #channel: Channel<Command, Report>;
   readonly #clock: Clock;
   readonly #log: WriteLog;
   readonly #shared: Shared;
@@ -52,7 +46,12 @@ export class Engine implements Desk, Disposable {
   #silent: boolean;
 
   /** @throws {SystemCallError} when changes of interfaces cannot be watched */
-  constructor({ memory, wake, announced, silent, refreshMs }: WorkerStart, channel: Channel, clock: Clock, random: Random) {
+  constructor(
+    { memory, wake, announced, silent, refreshMs }: WorkerStart,
+    channel: Channel<Command, Report>,
+    clock: Clock,
+    random: Random,
+  ) {
     this.#log = (level, message, fields) => channel.post({ type: "log", level, message, fields });
     this.#channel = channel;
     this.#clock = clock;
