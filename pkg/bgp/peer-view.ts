@@ -4,6 +4,7 @@ import type { Message } from "./codec/messages.ts";
 import { describeNotification } from "./codec/notification-codec.ts";
 import type { PeerCounters, Up } from "./peer-counters.ts";
 import type { RoutesOut, Unsendable } from "./routes/routes-out.ts";
+import type { Negotiated } from "./session/negotiated.ts";
 import { describeReason } from "./session/reason.ts";
 import { isAgreed, type Session, type State, stateOf } from "./session/state.ts";
 import type { SocketEnd } from "./transport.ts";
@@ -50,20 +51,11 @@ export interface PeerView {
   readonly holdTimerExpirations: number;
 }
 
-export interface SessionView {
+export interface SessionView extends Omit<Negotiated, "peerAsn" | "families"> {
   readonly localAddress: Address;
   readonly localInterface: string | undefined;
   readonly routerId: Address;
-  readonly peerRouterId: Address;
-  readonly holdTimeSeconds: number;
-  readonly keepaliveSeconds: number;
   readonly families: readonly Family[];
-  readonly fourOctetAsn: boolean;
-  readonly extendedMessage: boolean;
-  readonly routeRefresh: boolean;
-  readonly enhancedRouteRefresh: boolean;
-  readonly extendedNextHop: boolean;
-  readonly gracefulRestart: boolean;
   /** The peer has told everything that it had when the session began (RFC 4724). */
   readonly endOfRibReceived: readonly Family[];
 }

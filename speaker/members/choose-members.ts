@@ -1,32 +1,19 @@
 import { noticesVersion } from "#pkg/board";
-import type { Clock, Random } from "#pkg/clock";
 import type { FlagValues } from "#pkg/flags";
-import type { Cluster } from "#pkg/k8s";
-import type { Log } from "#pkg/log";
 import { defaultWire, Keyring, Memberlist, MetadataKey, metallbKey } from "#pkg/memberlist";
-import { type Changes, Reports } from "#pkg/placement";
+import { Reports } from "#pkg/placement";
 import type { flags } from "../flags.ts";
 import { MacBook } from "./mac-book.ts";
 import type { Members } from "./members.ts";
 import { PodMembers } from "./pod-members.ts";
-import { RingMembers } from "./ring-members.ts";
+import { RingMembers, type RingMembersOptions } from "./ring-members.ts";
 
-export interface MembersChoice {
+export interface MembersChoice extends Omit<RingMembersOptions, "memberlist" | "reports" | "labels"> {
   readonly values: Pick<FlagValues<typeof flags>, "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-timing">;
-  readonly cluster: Pick<Cluster, "informer">;
-  readonly namespace: string;
-  readonly node: string;
   /** Whether this node can answer on layer 2. One that cannot is no member, because the others would leave addresses to it. */
   readonly canAnnounce: boolean;
   /** See `macsOf`. */
   readonly macs: Uint8Array;
-  readonly changed: () => void;
-  readonly heard: (changes: Changes) => void;
-  /** See `RingMembersOptions`. */
-  readonly reclaim: () => void;
-  readonly log: Log;
-  readonly clock: Clock;
-  readonly random: Random;
 }
 
 /** The speakers' ring where there is a key for it, else the readiness of their Pods. */
