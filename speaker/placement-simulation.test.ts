@@ -61,7 +61,34 @@ for (const loss of [0, 0.1])
       five.moves.length = 0;
       await five.start(dead);
       await five.pass(15_000);
-      assert.deepEqual([five.moves, moved(after, five.owner())], [[], []]);
+      assert.deepEqual([five.moves, moved(after, five.owner()), five.unheard()], [[], [], []]);
+    });
+
+    test(`sticky: when nodes have been the same for long none has more than its share and one, and no address is unanswered meanwhile (${name})`, async () => {
+      const four = cluster(seed, loss);
+      await four.start(0, 1, 2, 3);
+      four.kill(3);
+      await four.pass(3000);
+      await four.start(3);
+      const back = four.owner();
+      assert.equal(shares(back).get(3), undefined);
+      four.moves.length = 0;
+      await four.pass(11 * 60_000);
+      const owner = four.owner();
+      const most = Math.ceil(units / 4) + 1;
+      const all = shares(owner);
+      for (const [node, share] of all) assert.ok(share <= most, `node ${node} has ${share}`);
+      const given = [...shares(back)].reduce((sum, [, share]) => sum + Math.max(0, share - most), 0);
+      assert.equal(all.get(3), given, "no more than was too much");
+      const gone = moved(back, owner);
+      for (const address of gone) {
+        const [taken, left, ...more] = four.moves.filter((move) => move.address === address);
+        assert.deepEqual([taken?.on, taken?.node, left?.on, left?.node, more], [true, 3, false, back.get(address), []], address);
+      }
+      assert.equal(four.moves.length, 2 * gone.length, "nothing else moved");
+      four.moves.length = 0;
+      await four.pass(11 * 60_000);
+      assert.deepEqual(four.moves, []);
     });
 
     test(`sticky: a node that is cut off takes nothing from the others when it is back, and gets nothing back (${name})`, async () => {
@@ -75,7 +102,7 @@ for (const loss of [0, 0.1])
       await five.pass(10_000);
       assert.deepEqual(moved(others, five.owner()), []);
       await five.pass(15_000);
-      assert.deepEqual(moved(others, five.owner()), []);
+      assert.deepEqual([moved(others, five.owner()), five.unheard()], [[], []]);
     });
 
     test(`sticky: two halves agree when they are one again, and no address goes to a third (${name})`, async () => {
@@ -153,7 +180,7 @@ test("sticky: whatever happens, there is one owner of each address when it is qu
     const owner = six.owner();
     six.moves.length = 0;
     await six.pass(30_000);
-    assert.deepEqual([six.moves, moved(owner, six.owner())], [[], []]);
+    assert.deepEqual([six.moves, moved(owner, six.owner()), six.unheard()], [[], [], []]);
   }
 });
 

@@ -55,7 +55,11 @@ export class Speaker {
     this.#nodes = new NodeTable(options);
     this.#reaches = new BgpReaches(node, (pool) => this.#nodes.standing(pool, node));
     this.#placements = new PlacementTable(node);
-    this.#claims = new StickyClaims({ node, later, announceAgain: (address) => layer2.announceAgain(address) });
+    this.#claims = new StickyClaims({
+      ...{ node, later },
+      placeAll: () => this.#touchPools(this.#layer2Pools.filter(isSticky)),
+      announceAgain: (address) => layer2.announceAgain(address),
+    });
     this.#agenda = new Agenda(wake);
     const tables = { services: this.#services, nodes: this.#nodes, placements: this.#placements };
     this.#serviceReports = new ServiceReports(options, tables);
@@ -218,7 +222,7 @@ export class Speaker {
   }
 
   #touchAll(): void {
-    this.#claims.bePatient(() => this.#touchPools(this.#layer2Pools.filter(isSticky)));
+    this.#claims.bePatient();
     this.#agenda.unsettle();
     for (const service of this.#services.services()) this.#agenda.touch(this.#services.addresses(service));
   }

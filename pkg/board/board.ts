@@ -32,12 +32,6 @@ export class Board {
     if (!sameOctets(before, value)) this.#put({ writer: this.#writer, key, version: this.#next(), value });
   }
 
-  /** Says it anew, so that others see that it still holds. */
-  renew(key: string): void {
-    const notice = this.of(this.#writer).get(key);
-    if (notice !== undefined) this.#put({ ...notice, version: this.#next() });
-  }
-
   /** What a member says, by key; empty values are what it no longer says. */
   of(writer: string): ReadonlyMap<string, Notice> {
     return this.#notices.get(writer) ?? new Map();

@@ -9,6 +9,8 @@ export interface MemberView {
   readonly address: string;
   readonly port: number;
   readonly status: MemberStatus;
+  /** Greater each time it had to say that it lives. */
+  readonly incarnation: number;
   /** What it says of itself, for `decodeMetadata` where it is one of ours. */
   readonly meta: Uint8Array | undefined;
   readonly self: boolean;
@@ -16,6 +18,6 @@ export interface MemberView {
   readonly since: Millis;
 }
 
-export function memberView({ node, endpoint, status, meta, since }: Member, self: NodeName): MemberView {
-  return { name: nodeNameText(node), ...socketAddress(endpoint), status, meta, self: node === self, since };
+export function memberView({ node, endpoint, status, incarnation, meta, since }: Member, self: NodeName): MemberView {
+  return { name: nodeNameText(node), ...socketAddress(endpoint), status, incarnation, meta, self: node === self, since };
 }

@@ -17,11 +17,17 @@ function prefixes(...texts: string[]) {
 
 const hex = (octets: Uint8Array) => Buffer.from(octets).toString("hex");
 
-test("a head says whether its node answers, and how much it doubts its view", () => {
-  assert.equal(hex(encodeHead({ answers: true, doubt: 0x8003 })), "01018003");
-  assert.deepEqual(decodeHead(encodeHead({ answers: false, doubt: 7 })), { answers: false, doubt: 7 });
-  assert.deepEqual(decodeHead(Uint8Array.of(2, 1, 0, 0, 9)), { answers: true, doubt: 0 }, "a later version says more");
-  for (const none of [[], [1, 1, 0], [0, 1, 0, 0]]) assert.equal(decodeHead(Uint8Array.from(none)), undefined);
+test("a head says whether its node answers, how much it doubts its view, and which incarnation of it says so", () => {
+  assert.equal(hex(encodeHead({ answers: true, doubt: 0x8003, incarnation: 0xfedcba98 })), "01018003fedcba98");
+  for (const head of [
+    { answers: false, doubt: 7, incarnation: 0 },
+    { answers: true, doubt: 0xffff, incarnation: 0xffff_ffff },
+  ])
+    assert.deepEqual(decodeHead(encodeHead(head)), head);
+  const later = Uint8Array.of(2, 1, 0, 0, 0, 0, 0, 3, 9);
+  assert.deepEqual(decodeHead(later), { answers: true, doubt: 0, incarnation: 3 }, "a later version says more");
+  for (const none of [[], [1, 1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]])
+    assert.equal(decodeHead(Uint8Array.from(none)), undefined);
 });
 
 test("subnets of an interface take as many octets as they have bits", () => {

@@ -6,22 +6,30 @@ export interface Head {
   readonly answers: boolean;
   /** How much the node has to doubt its own view of the others; see `Reports.setDoubt`. 0 to 65535. */
   readonly doubt: number;
+  /** The node's in the ring when it said this. 0 to 2^32 - 1. */
+  readonly incarnation: number;
 }
 
 export const headKey = "h";
 const version = 1; // The first octet of a head, to which later ones may add, and of an interface.
+const headOctets = 8; // version, answers, doubt in two, incarnation in four
 const mostSubnets = 32; // Of one interface. As many as fit into a notice.
 
-export function encodeHead({ answers, doubt }: Head): Uint8Array {
-  return Uint8Array.of(version, answers ? 1 : 0, doubt >> 8, doubt & 0xff);
+export function encodeHead({ answers, doubt, incarnation }: Head): Uint8Array {
+  const head = Buffer.alloc(headOctets);
+  head.writeUInt8(version, 0);
+  head.writeUInt8(answers ? 1 : 0, 1);
+  head.writeUInt16BE(doubt, 2);
+  head.writeUInt32BE(incarnation, 4);
+  return head;
 }
 
 /** Undefined for what is none. */
 export function decodeHead(value: Uint8Array): Head | undefined {
-  const [first, answers, high, low] = value;
-  if (first === undefined || first < version || answers === undefined || high === undefined || low === undefined)
-    return undefined;
-  return { answers: (answers & 1) === 1, doubt: high * 256 + low };
+  if (value.length < headOctets) return undefined;
+  const head = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  if (head.readUInt8(0) < version) return undefined;
+  return { answers: (head.readUInt8(1) & 1) === 1, doubt: head.readUInt16BE(2), incarnation: head.readUInt32BE(4) };
 }
 
 /** The key under which a node says something of an interface. */

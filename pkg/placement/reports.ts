@@ -24,19 +24,21 @@ export interface Changes {
 
 /**
  * What the speakers report of themselves: where they can answer, and which addresses they claim because they announce them. One
- * takes part once it has said that it does, until it fails; when it comes back, from when it has said so again.
+ * takes part once it has said that it does, until it fails; when it comes back, from when it has said so as the incarnation that it came
+ * back with, or a later one.
  */
 export class Reports {
   readonly #node: string;
   readonly #board: Board;
   readonly #heads = new Map<string, Head>(); // node -> what it says; of those that take part
-  readonly #failed = new Map<string, number>(); // node -> the version of its head when it failed
+  readonly #since = new Map<string, number>(); // node -> the incarnation from which its word counts; infinite while it is failed
   readonly #reaches = new Map<string, Reach>(); // node -> where it can answer; those that were asked for
   readonly #claims = new Claims();
   readonly #changedPages = new Set<string>(); // Of this node; not on the board yet.
   #doubted: readonly Address[] = []; // Claimed by this node and others, when its doubt was told.
   #answers = false;
   #doubt = 0;
+  #incarnation = 0;
   #taking = false;
 
   /** @param node this one */
@@ -119,16 +121,26 @@ export class Reports {
     if (doubt === 0) this.#postHead();
   }
 
-  /** Others may have taken this node for gone: it says again that it takes part. */
-  renew(): void {
+  /** This node's in the ring. It is greater than before when others may have taken this node for gone. */
+  setIncarnation(incarnation: number): void {
+    if (incarnation === this.#incarnation) return;
+    this.#incarnation = incarnation;
     this.#postHead();
-    this.#board.renew(headKey);
   }
 
-  /** A node failed. What it said does not hold until it says that it takes part, later than now. */
-  fail(node: string): void {
-    this.#failed.set(node, this.#board.of(node).get(headKey)?.version ?? 0);
+  /** A node failed. What it said does not hold until it has joined again. */
+  failed(node: string): void {
+    this.#since.set(node, Infinity);
     this.#heads.delete(node);
+  }
+
+  /** A node joined, perhaps again: what it says as this incarnation or a later one holds. */
+  joined(node: string, incarnation: number): Changes {
+    this.#since.set(node, incarnation);
+    const head = this.#board.of(node).get(headKey);
+    const touched = head === undefined ? [] : this.#setHead(head);
+    if (touched === undefined) this.#reaches.delete(node);
+    return { nodes: touched === undefined, addresses: touched ?? [] };
   }
 
   /** A node is gone for good, or has said that it goes. */
@@ -137,7 +149,7 @@ export class Reports {
     this.#board.forget(node);
     this.#heads.delete(node);
     this.#reaches.delete(node);
-    this.#failed.delete(node);
+    this.#since.delete(node);
   }
 
   /** Takes in what another node sent: what it reports of itself, and what it has heard from others. */
@@ -168,9 +180,13 @@ export class Reports {
     return doubted;
   }
 
-  /** All that is known of these nodes and of this one, to send to another. */
+  /**
+   * All that is known of these nodes and of this one, to send to another. Also of those that failed: the other may be one of them, which
+   * has started again and has to outbid what it said before.
+   */
   state(nodes: Iterable<string>): Uint8Array {
-    return this.#board.state(nodes);
+    const failed = [...this.#since].filter(([, since]) => since === Infinity).map(([node]) => node);
+    return this.#board.state([...nodes, ...failed]);
   }
 
   #setPage({ writer, key, value }: Notice): Address[] {
@@ -178,10 +194,10 @@ export class Reports {
   }
 
   /** @returns what is to be compared anew; undefined when another thing than the doubt changed */
-  #setHead({ writer, version, value }: Notice): Address[] | undefined {
-    if (version <= (this.#failed.get(writer) ?? -1)) return [];
+  #setHead({ writer, value }: Notice): Address[] | undefined {
     const before = this.#heads.get(writer);
-    const now = decodeHead(value);
+    const said = decodeHead(value);
+    const now = said !== undefined && said.incarnation >= (this.#since.get(writer) ?? 0) ? said : undefined;
     if (now === undefined) this.#heads.delete(writer);
     else this.#heads.set(writer, now);
     if (before?.answers !== now?.answers) return undefined;
@@ -196,7 +212,7 @@ export class Reports {
 
   #postHead(): void {
     if (!this.#taking) return;
-    const head = { answers: this.#answers, doubt: this.#doubt };
+    const head = { answers: this.#answers, doubt: this.#doubt, incarnation: this.#incarnation };
     if (this.doubt(this.#node) !== this.#doubt) this.#doubted = this.#contested(this.#node);
     this.#heads.set(this.#node, head);
     this.#board.post(headKey, encodeHead(head));

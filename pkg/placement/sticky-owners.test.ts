@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { Address } from "#pkg/net";
 import { Reports } from "./reports.ts";
-import { StickyOwners } from "./sticky-owners.ts";
+import { type Mood, StickyOwners } from "./sticky-owners.ts";
 
 const addresses = Array.from({ length: 20 }, (_, i) => new Address("IPv4", BigInt(0xc0000200 + i)));
 const [x = new Address("IPv4", 0n), y = x] = addresses;
@@ -25,9 +25,9 @@ function nodes(...names: string[]) {
 }
 
 /** Places all, as a speaker does. */
-function place(sticky: StickyOwners, candidates: readonly string[], patient = false): Map<string, string | undefined> {
+function place(sticky: StickyOwners, candidates: readonly string[], mood: Mood = "usual"): Map<string, string | undefined> {
   for (const address of addresses) sticky.place(address, candidates, undefined);
-  sticky.settle(patient);
+  sticky.settle(mood);
   return new Map(addresses.map((address) => [address.toString(), sticky.place(address, candidates, undefined)]));
 }
 
@@ -47,7 +47,7 @@ test("who knows the same chooses the same, and nobody takes more than a share", 
 /** What is chosen, as `settle` tells it. */
 function claimsAside(sticky: StickyOwners, candidates: readonly string[]): [string, string | undefined][] {
   for (const address of addresses) sticky.place(address, candidates, undefined);
-  sticky.settle(false);
+  sticky.settle("usual");
   return addresses.map((address) => [address.toString(), sticky.follow(address, candidates)]);
 }
 
@@ -64,12 +64,12 @@ test("an owner keeps an address while it is a candidate, whoever joins", () => {
   const { exchange, node } = nodes("a", "b", "c");
   const a = node("a").sticky;
   for (const address of addresses.slice(0, 4)) a.place(address, ["a"], undefined);
-  a.settle(false);
+  a.settle("usual");
   exchange();
   const b = node("b").sticky;
   assert.equal(b.place(x, ["a", "b", "c"], undefined), "a");
   assert.equal(b.place(x, ["b", "c"], "a"), undefined);
-  assert.deepEqual(b.settle(false), [x]);
+  assert.deepEqual(b.settle("usual"), [x]);
 });
 
 test("of two claims the one with less doubt stands, and among equals the same one everywhere", () => {
@@ -94,36 +94,100 @@ test("of two claims the one with less doubt stands, and among equals the same on
   }
 });
 
-test("claims of a node that failed do not count until it says again that it takes part", () => {
+test("claims of a node that failed do not count until it says that it takes part as the incarnation that joined again", () => {
   const { exchange, node } = nodes("a", "b");
-  node("a").reports.claim(x);
+  const a = node("a").reports;
+  const b = node("b").reports;
+  const seen = () => [b.claimants(x.toString()), b.takesPart("a")];
+  a.setIncarnation(5);
+  a.claim(x);
   exchange();
-  const b = node("b");
-  b.reports.fail("a");
-  assert.deepEqual([b.reports.claimants(x.toString()), b.reports.takesPart("a")], [[], false]);
-  b.reports.merge(node("a").reports.state([])); // What was known already.
-  assert.equal(b.reports.takesPart("a"), false);
-  node("a").reports.renew();
+  b.failed("a");
+  assert.deepEqual(seen(), [[], false]);
+  b.merge(a.state([])); // What was known already.
+  assert.deepEqual(seen(), [[], false]);
+  assert.deepEqual(b.joined("a", 6), { nodes: false, addresses: [] });
+  a.setIncarnation(6);
   exchange();
-  assert.deepEqual([b.reports.claimants(x.toString()), b.reports.takesPart("a")], [["a"], true]);
+  assert.deepEqual(seen(), [["a"], true]);
+  b.failed("a");
+  a.setIncarnation(7);
+  exchange();
+  assert.deepEqual(seen(), [[], false], "it is not back");
+  assert.deepEqual(b.joined("a", 7), { nodes: true, addresses: [] });
+  assert.deepEqual(seen(), [["a"], true]);
 });
 
-test("a node gives away what it has beyond two shares, once there are others", () => {
+test("a node that starts again after it failed takes part, and has to hear what it had claimed for that", () => {
+  const b = new Reports("b");
+  const life = (incarnation: number) => {
+    const a = new Reports("a");
+    a.setIncarnation(incarnation);
+    a.takePart();
+    return a;
+  };
+  const first = life(1);
+  first.claim(x);
+  first.takeNews();
+  b.merge(first.state([]));
+  b.failed("a");
+  const second = life(2);
+  b.joined("a", 2);
+  b.merge(second.state([]));
+  assert.equal(b.takesPart("a"), false, "what it says is no later than what its first life said");
+  b.failed("a");
+  second.merge(b.state([])); // Nobody has it for a member.
+  b.joined("a", 2);
+  b.merge(second.state([]));
+  assert.deepEqual([b.takesPart("a"), b.claimants(x.toString())], [true, []]);
+});
+
+test("a node gives away what it has beyond two shares at once, and beyond its share and one at rest", () => {
   const { all, exchange, node } = nodes("a", "b", "c", "d");
   const names = all.map(({ name }) => name);
   const a = node("a");
+  const claimed = () => addresses.filter((address) => a.reports.claimants(address.toString()).includes("a")).length;
   place(a.sticky, ["a"]);
   exchange();
   place(a.sticky, ["a", "b"]);
-  assert.equal(
-    addresses.filter((address) => a.reports.claimants(address.toString()).includes("a")).length,
-    20,
-    "two shares of two",
-  );
-  a.sticky.nodesChanged();
-  const owners = [...place(a.sticky, names).values()];
-  assert.equal(owners.filter((owner) => owner === "a").length, 10);
-  for (const name of ["b", "c", "d"]) assert.ok(owners.filter((owner) => owner === name).length <= 5);
+  assert.equal(claimed(), 20, "two shares of two");
+  for (const [mood, most] of [
+    ["patient", 10],
+    ["usual", 10],
+    ["atRest", 6],
+  ] as const) {
+    if (mood === "atRest") a.sticky.rebalance();
+    else a.sticky.nodesChanged();
+    place(a.sticky, names, mood);
+    assert.equal(claimed(), most, mood);
+    assert.equal(addresses.filter((address) => a.sticky.isGivenAway(address)).length, 20 - most, mood);
+    assert.ok(
+      place(a.sticky, names, mood)
+        .values()
+        .every((owner) => owner === "a"),
+      "until others have claimed them",
+    );
+  }
+  exchange();
+  for (const { name, sticky } of all) if (name !== "a") place(sticky, names);
+  exchange();
+  const owners = all.map(({ sticky }) => [...place(sticky, names, "atRest").values()]);
+  const held = (name: string) => owners[0]?.filter((owner) => owner === name).length ?? Number.NaN;
+  assert.equal(held("a"), 6);
+  for (const name of ["b", "c", "d"]) assert.ok(held(name) <= 5);
+  for (const other of owners) assert.deepEqual(other, owners[0]);
+  assert.ok(addresses.every((address) => !a.sticky.isGivenAway(address)));
+});
+
+test("what is settled stands until something changes", () => {
+  const { node } = nodes("a", "b", "c");
+  const { sticky } = node("a");
+  const placed = place(sticky, ["a", "b", "c"]);
+  const others = new Set(placed.values());
+  assert.ok(others.size > 1, "some go to others, which have not claimed them");
+  for (const address of addresses)
+    assert.equal(sticky.place(address, ["a", "b", "c"], undefined), placed.get(address.toString()));
+  assert.deepEqual(sticky.settle("usual"), []);
 });
 
 test("what a node has had by hash it claims, and others leave it that for a while", () => {
@@ -132,17 +196,17 @@ test("what a node has had by hash it claims, and others leave it that for a whil
   assert.equal(sticky.place(x, ["a", "b"], "a"), "a");
   assert.deepEqual(reports.claimants(x.toString()), ["a"]);
   assert.equal(sticky.place(y, ["a", "b"], "b"), "b");
-  assert.deepEqual(sticky.settle(true), []);
+  assert.deepEqual(sticky.settle("patient"), []);
   assert.equal(sticky.place(y, ["a", "b"], "b"), "b");
 });
 
 test("while it is patient a node leaves what nobody has to those that are about to take part", () => {
   const { node } = nodes("a", "b");
   const { sticky, reports } = node("a");
-  reports.fail("b"); // It is a member, and has not said so since.
+  reports.failed("b"); // It is a member, and has not said so since.
   sticky.place(x, ["a", "b"], undefined);
-  assert.deepEqual(sticky.settle(true), []);
-  assert.deepEqual(sticky.settle(false), [x]);
+  assert.deepEqual(sticky.settle("patient"), []);
+  assert.deepEqual(sticky.settle("usual"), [x]);
   assert.deepEqual(reports.claimants(x.toString()), ["a"]);
 });
 
@@ -151,7 +215,7 @@ test("an address that goes with another one has its owner, where that may, and w
   const { sticky } = node("a");
   sticky.place(x, ["a", "b"], undefined);
   assert.equal(sticky.follow(x, ["a", "b"]), undefined);
-  sticky.settle(false);
+  sticky.settle("usual");
   const owner = sticky.follow(x, ["a", "b"]);
   assert.ok(owner === "a" || owner === "b");
   assert.equal(sticky.follow(x, ["c"]), "c");

@@ -2,8 +2,17 @@ import type { Address } from "#pkg/net";
 import { compareRank, rank } from "./rank.ts";
 import type { Reports } from "./reports.ts";
 
-/** A node gives away what it has beyond so many shares. One that has outlived half of the others has just two. */
+/** While nodes come and go a node may have so many shares. One that has outlived half of the others has just two. */
 const mostShares = 2;
+
+/** How `settle` goes about it. */
+export type Mood =
+  /** Leaves alone what another node has had, which is about to claim it, and what may go to nodes that are about to take part. */
+  | "patient"
+  /** Gives away what this node has beyond two shares. */
+  | "usual"
+  /** The nodes have been the same for long: gives away what this node has beyond its share and one more. */
+  | "atRest";
 
 interface Unit {
   readonly address: Address;
@@ -12,6 +21,7 @@ interface Unit {
   /** There are others, which do not take part yet. */
   readonly awaitsMore: boolean;
   readonly owner: string | undefined;
+  /** By the owner. */
   readonly claimed: boolean;
 }
 
@@ -21,7 +31,8 @@ interface Unit {
  * the lowest rank. What nobody claims goes to the candidate of the lowest rank that has less than its share: n addresses in all, divided
  * by the address's candidates, rounded up. That depends on nothing but claims and candidates, so that all speakers that know the same
  * agree; and as long as the claims of one node are heard together, hearing of some changes nothing about the others. Nodes that come
- * back take nothing, but where most had been gone: a node gives away what it has beyond two shares.
+ * back take nothing. A node gives away what it has too much of, at once beyond two shares, and beyond its share and one more when the
+ * nodes have been the same for long: it withdraws its claim, and announces the address until it hears of the next one's.
  */
 export class StickyOwners {
   readonly #node: string;
@@ -49,16 +60,19 @@ export class StickyOwners {
    */
   place(address: Address, all: readonly string[], before: string | undefined): string | undefined {
     const key = address.toString();
-    const isNew = !this.#units.has(key);
-    this.remove(address); // And it is settled anew.
-    if (all.length === 0) return undefined;
-    const candidates = this.#takingPart(all);
-    if (isNew && before === this.#node && candidates.includes(before) && this.#strongest(key, candidates) === undefined)
-      this.#reports.claim(address); // It has been chosen by hash until now, and is not to move for staying.
-    const claimant = this.#strongest(key, candidates);
-    const owner = claimant ?? candidates.find((node) => node === before);
+    const known = this.#units.get(key);
+    const candidates = all.length === 0 ? [] : this.#takingPart(all);
     const awaitsMore = candidates.length < all.length;
-    this.#set(key, { address, candidates, awaitsMore, owner, claimed: claimant !== undefined });
+    const claimant = this.#strongest(key, candidates);
+    if (known !== undefined && isSame(known, candidates, awaitsMore, claimant)) return known.owner;
+    this.remove(address);
+    this.#changed = true;
+    if (all.length === 0) return undefined;
+    const hadByHash = known === undefined && before === this.#node && claimant === undefined && candidates.includes(before);
+    if (hadByHash) this.#reports.claim(address); // It is not to move for staying.
+    const claiming = hadByHash ? before : claimant;
+    const owner = claiming ?? candidates.find((node) => node === before);
+    this.#set(key, { address, candidates, awaitsMore, owner, claimed: claiming !== undefined });
     return owner;
   }
 
@@ -66,10 +80,17 @@ export class StickyOwners {
   remove(address: Address): void {
     const key = address.toString();
     const unit = this.#units.get(key);
+    if (unit === undefined) return;
     this.#changed = true;
-    if (unit?.owner !== undefined) this.#held.get(unit.owner)?.delete(key);
+    if (unit.owner !== undefined) this.#held.get(unit.owner)?.delete(key);
     this.#units.delete(key);
     this.#open.delete(key);
+  }
+
+  /** This node announces the address until the next one claims it, and claims it no longer. */
+  isGivenAway(address: Address): boolean {
+    const unit = this.#units.get(address.toString());
+    return unit !== undefined && unit.owner === this.#node && !unit.claimed;
   }
 
   /**
@@ -85,41 +106,52 @@ export class StickyOwners {
 
   /**
    * Gives away what is too much, chooses for all that nobody claims, and claims what comes to this node.
-   * @param patient leaves alone what another node has had, which is about to claim it, and what may go to nodes that are about to take part
    * @returns the addresses with another owner than before
    */
-  settle(patient: boolean): Address[] {
+  settle(mood: Mood): Address[] {
     if (!this.#changed) return [];
     this.#changed = false;
-    this.#giveAway();
+    this.#giveAway(mood);
     const units = [...this.#open].flatMap((key) => this.#units.get(key) ?? []);
     units.sort((a, b) => a.address.compare(b.address));
     const held = new Map([...this.#held].map(([node, { size }]) => [node, size]));
     const changed: Address[] = [];
     for (const unit of units) {
-      if (patient && (unit.owner === undefined ? unit.awaitsMore : unit.owner !== this.#node)) {
+      if (mood === "patient" && (unit.owner === undefined ? unit.awaitsMore : unit.owner !== this.#node)) {
         this.#changed = true; // As long as that is left.
         continue;
       }
       const owner = this.#choose(unit, held);
       held.set(owner, (held.get(owner) ?? 0) + 1);
-      if (owner !== unit.owner) changed.push(unit.address);
       const claimed = owner === this.#node;
       if (claimed) this.#reports.claim(unit.address);
+      else if (unit.owner === this.#node) continue; // It answers until the other one does.
+      if (owner !== unit.owner) changed.push(unit.address);
       this.#set(unit.address.toString(), { ...unit, owner, claimed });
     }
     return changed;
   }
 
+  /** The nodes have been the same for long: what is too much now is to be given away by the next `settle`. */
+  rebalance(): void {
+    this.#changed = true;
+  }
+
   /** What this node is meant to have least goes first. Others have room: they have less than one share on average. */
-  #giveAway(): void {
+  #giveAway(mood: Mood): void {
     const own = this.#held.get(this.#node);
     if (own === undefined) return;
-    const units = [...own].flatMap((key) => this.#units.get(key) ?? []);
-    const tooMany = units.filter(({ candidates }) => own.size > mostShares * this.#share(candidates));
-    const ranked = tooMany.map((unit) => ({ unit, rank: rank(this.#node, unit.address.toString()) }));
+    const isTooMuch = ({ candidates }: Unit) => {
+      const share = this.#share(candidates);
+      return own.size > (mood === "atRest" ? share + 1 : mostShares * share);
+    };
+    const ranked: { readonly unit: Unit; readonly rank: number }[] = [];
+    for (const key of own) {
+      const unit = this.#units.get(key);
+      if (unit !== undefined && isTooMuch(unit)) ranked.push({ unit, rank: rank(this.#node, key) });
+    }
     for (const { unit } of ranked.sort((a, b) => b.rank - a.rank)) {
-      if (own.size <= mostShares * this.#share(unit.candidates)) continue;
+      if (!isTooMuch(unit)) continue;
       this.#reports.release(unit.address);
       this.#set(unit.address.toString(), { ...unit, claimed: false });
     }
@@ -173,4 +205,13 @@ export class StickyOwners {
     this.#taking.set(all, taking);
     return taking;
   }
+}
+
+/** Nothing that the choice depends on has changed for the unit, so that what was settled stands. */
+function isSame(unit: Unit, candidates: readonly string[], awaitsMore: boolean, claimant: string | undefined): boolean {
+  if ((unit.claimed ? unit.owner : undefined) !== claimant || unit.awaitsMore !== awaitsMore) return false;
+  const { candidates: before } = unit;
+  return (
+    before === candidates || (before.length === candidates.length && before.every((node, index) => node === candidates[index]))
+  );
 }

@@ -22,7 +22,7 @@ class FakeMember {
   }
 
   hear(name: string, meta: Uint8Array | undefined, self = false): void {
-    const member = { name, address: "192.0.2.1", port: 7946, status: "alive", meta, self, since: 0 } as const;
+    const member = { name, address: "192.0.2.1", port: 7946, status: "alive", incarnation: 1, meta, self, since: 0 } as const;
     this.#listener({ type: "member", change: "joined", member });
   }
 }

@@ -7,8 +7,8 @@ import { encodeMetadata, type JoinResult, type MemberlistEvent, type MemberView,
 import { Reports } from "#pkg/placement";
 import { RingMembers } from "./ring-members.ts";
 
-function member(name: string, address: string, self = false): MemberView {
-  return { name, address, port: 7946, status: "alive", meta: undefined, self, since: 0 };
+function member(name: string, address: string, { self = false, incarnation = 1 } = {}): MemberView {
+  return { name, address, port: 7946, status: "alive", incarnation, meta: undefined, self, since: 0 };
 }
 
 function pod(node: string, address: string | undefined): Pod {
@@ -22,7 +22,7 @@ class Bench {
   readonly clock = new SimulatedClock();
   readonly did: string[] = [];
   readonly reports = new Reports("node1");
-  ring: MemberView[] = [member("node1", "192.0.2.1", true)];
+  ring: MemberView[] = [member("node1", "192.0.2.1", { self: true })];
   /** Joins that have not been answered. */
   readonly joins: PromiseWithResolvers<JoinResult>[] = [];
   bindFailures = 0;
@@ -97,7 +97,7 @@ class Bench {
 
   /** These are the others in the ring now. */
   meet(...others: MemberView[]): void {
-    this.ring = [member("node1", "192.0.2.1", true), ...others];
+    this.ring = [member("node1", "192.0.2.1", { self: true }), ...others];
     for (const one of others) this.#listener?.({ type: "member", change: "joined", member: one });
   }
 
@@ -114,7 +114,7 @@ class Bench {
 
   /** The others accuse this node of being gone. */
   accuse(): void {
-    this.#listener?.({ type: "member", change: "refuted", member: member("node1", "192.0.2.1", true) });
+    this.#listener?.({ type: "member", change: "refuted", member: member("node1", "192.0.2.1", { self: true, incarnation: 2 }) });
   }
 
   async answer(failures: JoinResult["failures"] = []): Promise<void> {
@@ -265,6 +265,7 @@ test("at the end it leaves, stays a second while the others take over, and what 
 /** A payload in which this node says that it takes part. */
 function saysSo(node: string): { reports: Reports; payload: () => Uint8Array } {
   const reports = new Reports(node);
+  reports.setIncarnation(1);
   reports.takePart();
   return { reports, payload: () => reports.state([]) };
 }
@@ -294,7 +295,7 @@ test("what was reported before the ring was there is told when it is, and again 
   assert.ok(bench.take().includes("broadcast node1 h"));
 });
 
-test("a member that failed does not take part until it says so again; one that left is forgotten", async () => {
+test("a member that failed does not take part until it says so as the one that is back; one that left is forgotten", async () => {
   const bench = new Bench();
   bench.members.start();
   await settled();
@@ -305,10 +306,20 @@ test("a member that failed does not take part until it says so again; one that l
   bench.hear(payload());
   assert.equal(bench.reports.takesPart("node2"), false);
   assert.equal(bench.reports.state(["node2"]).length > 0, true, "what it said is kept");
-  bench.meet(member("node2", "192.0.2.2"));
-  reports.renew();
+  bench.meet(member("node2", "192.0.2.2", { incarnation: 2 }));
+  bench.hear(payload());
+  assert.equal(bench.reports.takesPart("node2"), false);
+  reports.setIncarnation(2);
   bench.hear(payload());
   assert.equal(bench.reports.takesPart("node2"), true);
+  bench.lose("node2");
+  reports.setIncarnation(3);
+  bench.hear(payload());
+  assert.equal(bench.reports.takesPart("node2"), false, "its word is here before itself");
+  bench.take();
+  bench.meet(member("node2", "192.0.2.2", { incarnation: 3 }));
+  assert.equal(bench.reports.takesPart("node2"), true);
+  assert.ok(bench.take().includes("heard of nodes"));
   bench.members.exchange.forget("node2");
   assert.equal(bench.reports.takesPart("node2"), true, "the ring knows better than the API that it lives");
   bench.lose("node2", "left");

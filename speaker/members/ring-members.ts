@@ -144,36 +144,45 @@ export class RingMembers implements Members {
       if (event.type === "member") this.#memberChanged(event.change, event.member);
       if (event.type === "user") this.#hear(event.payload);
     });
+    for (const member of memberlist.members()) if (member.self) this.#isMember(member);
     this.#update();
-    this.#tell();
     this.#joinAt(clock.now());
   }
 
-  #memberChanged(change: MemberEvent["change"], { name, self }: MemberView): void {
+  #memberChanged(change: MemberEvent["change"], member: MemberView): void {
     const { reports } = this.#options;
+    const { name, self, incarnation } = member;
     this.#lost.memberChanged(change, name, self);
-    if (self) {
-      // Others that took this node for gone wait for its word.
-      reports.renew();
-      this.#tell();
-    } else if (change === "failed") reports.fail(name);
+    if (self) this.#isMember(member);
+    else if (change === "failed") reports.failed(name);
+    else if (change === "joined") this.#heard(reports.joined(name, incarnation));
     else if (change === "left") reports.forget(name);
     this.#update();
     if (self && change === "refuted") this.#reclaimSoon();
   }
 
+  /** This node is one, as this incarnation. Others that took it for gone wait for its word. */
+  #isMember({ incarnation }: MemberView): void {
+    this.#options.reports.setIncarnation(incarnation);
+    this.#tell();
+  }
+
   #hear(payload: Uint8Array): void {
     const changes = this.#options.reports.merge(payload);
     this.#tell(); // Passes the news on.
+    this.#heard(changes);
+  }
+
+  #heard(changes: Changes): void {
     if (changes.nodes || changes.addresses.length > 0) this.#options.heard(changes);
   }
 
   #tell(): void {
-    const { memberlist, reports, heard } = this.#options;
+    const { memberlist, reports } = this.#options;
     if (!this.#bound || this.#stopped) return;
     for (const { topic, payload } of reports.takeNews()) memberlist.broadcast(topic, payload);
     const doubted = reports.takeDoubted();
-    if (doubted.length > 0) heard({ nodes: false, addresses: doubted });
+    this.#heard({ nodes: false, addresses: doubted });
   }
 
   /** It was cut off or stood still, and for itself it has owned its addresses all the while. */

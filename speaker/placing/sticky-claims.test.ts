@@ -18,7 +18,7 @@ test("sticky: what another claims is left to it, and what it no longer claims go
     bench.speaker.reconcile();
   };
   bench.exchange?.reports.setDoubt(1); // So that the other's claim counts for more.
-  bench.exchange?.reports.renew();
+  bench.exchange?.reports.setIncarnation(2);
   claim(true);
   assert.deepEqual(bench.onWire, []);
   bench.active = [owner];
@@ -30,6 +30,16 @@ test("sticky: what another claims is left to it, and what it no longer claims go
   bench.speaker.membersChanged();
   claim(false);
   assert.deepEqual(bench.onWire, [x], "and keeps it");
+});
+
+test("sticky: a speaker rests while the one that it leaves an address to has not claimed it", () => {
+  for (const node of nodes) {
+    const { bench } = amongOthers(node, sticky);
+    bench.speaker.reconcile();
+    const { wakes } = bench;
+    bench.speaker.reconcile();
+    assert.equal(bench.wakes, wakes);
+  }
 });
 
 test("sticky: the one that keeps an address which another claimed as well tells everyone when that one has yielded", () => {

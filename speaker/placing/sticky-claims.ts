@@ -7,6 +7,8 @@ import type { Exchange } from "../members/members.ts";
 export interface StickyClaimsOptions {
   /** This node's name. */
   readonly node: string;
+  /** All addresses of `sticky` pools are to be placed again. */
+  readonly placeAll: () => void;
   /** Others may have announced an address of this node too: everyone is to be told once more. */
   readonly announceAgain: (address: Address) => void;
   /** Runs `fn` after so many milliseconds. */
@@ -15,6 +17,8 @@ export interface StickyClaimsOptions {
 
 // For speakers that start together, or hear of a new configuration one after another.
 const patienceMs: Millis = 1_000;
+// Longer than one node is away while all are restarted in turn: what it had is not to go back and forth.
+const restMs: Millis = 5 * 60_000;
 
 /** Keeps addresses of `sticky` pools at the node that has them: what this node claims of them, and who is chosen for the others. */
 export class StickyClaims {
@@ -22,6 +26,9 @@ export class StickyClaims {
   readonly #contested = new Set<string>(); // addresses that this node has and another claims
   #owners: StickyOwners | undefined; // Undefined while addresses cannot stay where they are.
   #patient = false; // Others are given time to claim what they have, and to take part.
+  #changes = 0; // Of the nodes, so far.
+  #watched = false; // It is being seen whether the nodes stay the same.
+  #atRest = false; // They have.
 
   constructor(options: StickyClaimsOptions) {
     this.#options = options;
@@ -32,15 +39,18 @@ export class StickyClaims {
     if (exchange === undefined || exchange.silent().length > 0) this.#owners = undefined;
     else this.#owners ??= new StickyOwners(this.#options.node, exchange.reports);
     this.#owners?.nodesChanged();
+    this.#changes++;
+    this.#atRest = false;
+    this.#watch();
   }
 
-  /** @param over what nobody has claimed by then is to be placed again */
-  bePatient(over: () => void): void {
+  /** Leaves what nobody claims alone for a while. */
+  bePatient(): void {
     if (this.#patient) return;
     this.#patient = true;
     this.#options.later(patienceMs, () => {
       this.#patient = false;
-      over();
+      this.#options.placeAll();
     });
   }
 
@@ -72,7 +82,7 @@ export class StickyClaims {
       this.#contested.delete(key);
       return;
     }
-    reports.claim(address);
+    if (!this.#owners?.isGivenAway(address)) reports.claim(address);
     if (reports.claimants(key).length > 1) this.#contested.add(key);
     // Until now another announced it as well, and hosts may have believed that one last.
     else if (this.#contested.delete(key)) announceAgain(address);
@@ -83,7 +93,20 @@ export class StickyClaims {
    * @returns the addresses that have another owner now, to be placed again
    */
   settle(): readonly Address[] {
-    return this.#owners?.settle(this.#patient) ?? [];
+    return this.#owners?.settle(this.#patient ? "patient" : this.#atRest ? "atRest" : "usual") ?? [];
+  }
+
+  #watch(): void {
+    if (this.#watched) return;
+    this.#watched = true;
+    const changes = this.#changes;
+    this.#options.later(restMs, () => {
+      this.#watched = false;
+      this.#atRest = changes === this.#changes;
+      if (!this.#atRest) return this.#watch();
+      this.#owners?.rebalance();
+      this.#options.placeAll();
+    });
   }
 }
 

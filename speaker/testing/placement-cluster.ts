@@ -37,9 +37,8 @@ interface Life {
   readonly reports: Reports;
   readonly wire: Set<string>;
   readonly listeners: Set<(event: MemberlistEvent) => void>;
+  joinFinished: () => void;
 }
-
-const exchangeMs = 20; // With all others, which happens at once.
 
 /** An address that was put on the wire by a node, or taken off. */
 export interface Move {
@@ -145,6 +144,12 @@ export class PlacementCluster {
     return new Map(entries);
   }
 
+  /** Nodes of which another one does not count on the word. */
+  unheard(): string[] {
+    const nodes = [...this.#lives.keys()].map(nameOf);
+    return nodes.filter((node) => [...this.#lives.values()].some(({ reports }) => !reports.takesPart(node)));
+  }
+
   /** How many addresses each node has. */
   loads(): Map<number, number> {
     return new Map([...this.#lives].map(([node, { wire }]) => [node, wire.size]));
@@ -204,9 +209,9 @@ export class PlacementCluster {
         start: async () => {},
         join: async () => {
           const others = this.simulation.running.filter((other) => other !== node);
-          this.simulation.join(node, others);
           const { promise, resolve } = Promise.withResolvers<void>();
-          run(this.simulation.now + exchangeMs, resolve);
+          life.joinFinished = resolve;
+          this.simulation.join(node, others);
           await promise;
           return { joined: others.length, failures: [] };
         },
@@ -236,7 +241,7 @@ export class PlacementCluster {
       },
       reclaim: () => speaker.reclaim(),
     });
-    const life: Life = { members: ring, speaker, reports, wire, listeners };
+    const life: Life = { members: ring, speaker, reports, wire, listeners, joinFinished: () => {} };
     this.#lives.set(node, life);
     this.simulation.start(node, {
       metadata: new Map([[MetadataKey.notices, Uint8Array.of(noticesVersion)]]),
@@ -284,6 +289,7 @@ export class PlacementCluster {
   }
 
   #onEffect(node: number, effect: Effect): void {
+    if (effect.type === "joinFinished") this.#lives.get(node)?.joinFinished();
     const listeners = this.#lives.get(node)?.listeners ?? [];
     for (const listener of listeners) {
       if (effect.type === "user") listener(effect);
@@ -297,9 +303,9 @@ export function ethernet(name: string, addresses: readonly string[], running = t
   return { index: 2, name, mac: "02:00:00:00:00:01", status: "answering", running, addresses };
 }
 
-function viewOf({ node, status, meta, since }: Member, self: number): MemberView {
+function viewOf({ node, status, incarnation, meta, since }: Member, self: number): MemberView {
   const name = nodeNameText(node);
-  return { name, address: name, port: 7946, status, meta, self: name === nameOf(self), since };
+  return { name, address: name, port: 7946, status, incarnation, meta, self: name === nameOf(self), since };
 }
 
 function podsOf(nodes: readonly number[]): Pod[] {
