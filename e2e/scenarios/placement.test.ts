@@ -3,6 +3,8 @@ import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type DemoCluster, type DemoNode, type DemoService, demoConfiguration } from "#e2e/demo-cluster";
 import { type Host, Lab, type Switch, waitFor } from "#e2e/lab";
+import { parseAddress } from "#pkg/net";
+import { elect } from "#pkg/placement";
 import { eventOf, learnedNode, metric, owner, startCluster } from "./observe.ts";
 
 const configuration = `${demoConfiguration}- name: west
@@ -99,10 +101,15 @@ suite("nodes on two segments answer where they are, and stay or go as the pool a
       /of pool west is announced by no node: .*node1: 172\.30\.0\.0\/24 fd00:30::\/64, node2: /,
     );
     for (const address of addresses) assert.deepEqual(await announcing(address), []);
-    for (const number of [1, 2])
-      await cluster.node(`node${number}`).host.attach(west, { addresses: [`172.29.0.${number}/24`, `fd00:29::${number}/64`] });
-    const first = await settled(addresses, (name) => name !== "node3");
-    await reachedAt(first, addresses);
+    const address = parseAddress(addresses[0] ?? "") ?? assert.fail();
+    const attached: string[] = [];
+    for (const number of [1, 2]) {
+      const { name, host } = cluster.node(`node${number}`);
+      await host.attach(west, { addresses: [`172.29.0.${number}/24`, `fd00:29::${number}/64`] });
+      attached.push(name);
+      const elected = elect(attached, address);
+      await reachedAt(await settled(addresses, (name) => name === elected), addresses);
+    }
     await service.delete();
   });
 
