@@ -139,7 +139,7 @@ test("members find each other through one, with their metadata and addresses", a
   await harness.pass(1000);
   for (const member of [a, b, c]) assert.deepEqual(names(member), ["a", "b", "c"]);
   const { since, meta, ...seen } = a.members().find(({ name }) => name === "b") ?? assert.fail();
-  assert.deepEqual(seen, { name: "b", address: "192.0.2.2", port: 7946, status: "alive", self: false });
+  assert.deepEqual(seen, { name: "b", address: "192.0.2.2", port: 7946, status: "alive", incarnation: 1, self: false });
   assert.ok(meta?.includes(9));
 });
 
