@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EtherType, etherTypeFilter, icmpv6Filter, PacketSocket, PollSet, ReceiveBatch, SendBatch } from "#pkg/linux";
 import { parseAddress } from "#pkg/net";
+import { arrivedAt, kernelNow, stampArrivals } from "./kernel-time.ts";
 
 export type Protocol = "ARP" | "NDP";
 
@@ -13,6 +14,14 @@ export interface Question {
   readonly sender: string;
 }
 
+/** Microseconds from each question until the answer. */
+export interface Waits {
+  /** Was at the client's interface. */
+  readonly arrived: number[];
+  /** Was read by the client, which may have had to wait for a core. */
+  readonly read: number[];
+}
+
 const batch = 32;
 const octets = 128;
 const neighborAdvertisement = 136;
@@ -21,23 +30,25 @@ const received = new ReceiveBatch(batch, octets);
 const poll = new PollSet();
 
 export const client = {
-  /** Asks `count` times, a millisecond apart, each after the answer to the one before. @returns microseconds until each answer */
-  async ask(question: Question, count: number): Promise<number[]> {
+  /** Asks `count` times, a millisecond apart, each after the answer to the one before. */
+  async ask(question: Question, count: number): Promise<Waits> {
     using socket = open(question.protocol);
     const request = frames(question, 1);
-    const times: number[] = [];
+    const waits = { arrived: [] as number[], read: [] as number[] };
     poll.watch([socket.fd]);
+    stampArrivals(socket.fd);
     for (let i = 0; i < count; i++) {
       await sleep(1);
       while (socket.receive(received) > 0); // Late ones.
-      const start = performance.now();
+      const start = kernelNow();
       socket.send(request);
       let answered = false;
-      for (const end = start + 1000; !answered && performance.now() < end; answered = socket.receive(received) > 0)
+      for (const end = performance.now() + 1000; !answered && performance.now() < end; answered = socket.receive(received) > 0)
         poll.wait(end - performance.now());
-      times.push(answered ? (performance.now() - start) * 1000 : Infinity);
+      waits.read.push(answered ? kernelNow() - start : Infinity);
+      waits.arrived.push(answered ? arrivedAt(socket.fd) - start : Infinity);
     }
-    return times;
+    return waits;
   },
 
   /** Asks at an even rate, or as fast as it can. @returns how often it asked, how many answers came, and seconds until the last */

@@ -4,6 +4,7 @@ import type { Fields } from "#pkg/log";
 import type { Channel } from "#pkg/threads";
 import type { ClaimedAddress } from "./claim.ts";
 import { ClaimLimiter } from "./claim-limiter.ts";
+import { FloodWatch } from "./flood-watch.ts";
 import { GratuitousSchedule } from "./gratuitous.ts";
 import { Interfaces } from "./interfaces.ts";
 import { LinkWatcher } from "./link-watcher.ts";
@@ -40,18 +41,25 @@ export class Engine implements Desk, Disposable {
   readonly #schedule = new GratuitousSchedule<Turn>();
   readonly #refresh: RefreshSchedule<Announcement>;
   readonly #claims = new ClaimLimiter();
+  readonly #flood = new FloodWatch();
+  readonly #flooded: (flooded: boolean) => void;
   readonly #poll = new PollSet();
   #ports = new Map<number, Port>(); // descriptor -> port
   #surveyAt: Millis;
   #silent: boolean;
 
-  /** @throws {SystemCallError} when changes of interfaces cannot be watched */
+  /**
+   * @param flooded so much arrives from now on, or no longer, that the thread has to leave the machine its time
+   * @throws {SystemCallError} when changes of interfaces cannot be watched
+   */
   constructor(
     { memory, wake, announced, silent, refreshMs }: WorkerStart,
     channel: Channel<Command, Report>,
     clock: Clock,
     random: Random,
+    flooded: (flooded: boolean) => void,
   ) {
+    this.#flooded = flooded;
     this.#log = (level, message, fields) => channel.post({ type: "log", level, message, fields });
     this.#channel = channel;
     this.#clock = clock;
@@ -77,10 +85,15 @@ export class Engine implements Desk, Disposable {
     const now = this.#clock.now();
     if (ready.includes(this.#wake.fd)) this.#obey();
     if (ready.includes(this.#watcher.fd) || now >= Math.min(this.#watcher.nextAt, this.#interfaces.nextAt)) this.#watch(now);
+    let frames = 0;
     for (const fd of ready) {
       const port = this.#ports.get(fd);
-      if (port !== undefined) this.#attempt(port, now, () => port.serve(fd, this));
+      if (port !== undefined)
+        this.#attempt(port, now, () => {
+          frames += port.serve(fd, this);
+        });
     }
+    if (this.#flood.add(Math.max(frames, 1), now)) this.#flooded(this.#flood.flooded); // A turn is work too.
     const due = this.#schedule.take(now, announcementsPerTurn, (turn) => this.#isCurrent(turn));
     for (const { announcement, port } of due) port.announce(announcement);
     const refreshed = this.#refresh.take(now, (announcement) => this.#isTold(announcement));

@@ -127,10 +127,13 @@ export class Port implements Disposable {
     return moved || (!hasIpv6(before) && hasIpv6(link)) || before.name !== link.name;
   }
 
-  /** Answers what has arrived at one of `fds`, a batch at most. @throws {SystemCallError} when the socket is of no more use */
-  serve(fd: number, desk: Desk): void {
-    if (fd === this.#arp.fd) this.#serve(this.#arp, arp, desk);
-    else this.#serve(this.#ndp, ndp, desk);
+  /**
+   * Answers what has arrived at one of `fds`, a batch at most.
+   * @returns how many frames that were
+   * @throws {SystemCallError} when the socket is of no more use
+   */
+  serve(fd: number, desk: Desk): number {
+    return fd === this.#arp.fd ? this.#serve(this.#arp, arp, desk) : this.#serve(this.#ndp, ndp, desk);
   }
 
   /** Tells every host on the link that the address is here. Without a carrier there is nobody to tell: all is announced when it comes. */
@@ -189,7 +192,7 @@ export class Port implements Disposable {
     this.#groups[Symbol.dispose]();
   }
 
-  #serve<Packet, Address extends WireAddress>(socket: PacketSocket, protocol: Protocol<Packet, Address>, desk: Desk): void {
+  #serve<Packet, Address extends WireAddress>(socket: PacketSocket, protocol: Protocol<Packet, Address>, desk: Desk): number {
     const find = (address: WireAddress) => {
       const found = desk.find(address);
       return found !== undefined && this.isFor(found) ? found : undefined;
@@ -212,6 +215,7 @@ export class Port implements Disposable {
       this.#push(answered.frame, answered.announcement.row);
     }
     this.#send(socket, "responses");
+    return count;
   }
 
   #receive(socket: PacketSocket): number {

@@ -9,10 +9,12 @@ interface Seen {
   readonly nice: number;
 }
 
-/** What becomes of a thread that calls the function, in a process of its own, since it is for good. */
-function seen(name: "becomeRealTime" | "becomeUrgent", launcher: readonly string[] = []): Seen {
+type Become = "becomeRealTime" | "becomeUrgent";
+
+/** What becomes of a thread that calls the functions in turn, in a process of its own, since it is for good. */
+function seen(names: Become | readonly Become[], launcher: readonly string[] = []): Seen {
   const script = `import("#pkg/linux").then((linux) => {
-    const may = linux.${name}();
+    const may = ${JSON.stringify([names].flat())}.every((name) => linux[name]());
     const fields = require("node:fs").readFileSync("/proc/thread-self/stat", "utf8").split(") ")[1].split(" ");
     console.log(JSON.stringify({ may, policy: Number(fields[38]), nice: Number(fields[16]) }));
   })`;
@@ -32,4 +34,10 @@ test("a thread that may become urgent is, and one that may not stays as it is", 
   const { may, policy, nice } = seen("becomeUrgent");
   assert.deepEqual({ policy, nice }, { policy: 0, nice: may ? -20 : 0 });
   assert.deepEqual(seen("becomeUrgent", ordinary), { may: false, policy: 0, nice: 0 });
+});
+
+test("a thread may be real-time and urgent in turn", () => {
+  const { may, policy, nice } = seen(["becomeRealTime", "becomeUrgent"]);
+  assert.deepEqual({ policy, nice }, { policy: 0, nice: may ? -20 : 0 });
+  assert.equal(seen(["becomeUrgent", "becomeRealTime"]).policy, may ? 2 : 0);
 });

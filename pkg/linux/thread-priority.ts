@@ -1,6 +1,8 @@
 import { libc } from "./libc.ts";
 
+const ordinary = 0; // SCHED_OTHER
 const roundRobin = 2; // SCHED_RR
+const noPriority = 0; // struct sched_param: what is not real-time has none.
 const lowest = 1; // struct sched_param: of 1 to 99.
 const thisThread = [0, 0] as const; // PRIO_PROCESS of the caller, by which Linux means a thread.
 const nicest = -20;
@@ -15,10 +17,11 @@ export function becomeRealTime(): boolean {
 }
 
 /**
- * Gives this thread the largest share of the machine's time (nice(7)) and has it run soon after it wakes, while others still get theirs.
- * For work that others can make more of.
+ * Gives this thread the largest share of the machine's time (nice(7)), while others still get theirs; it is real-time no longer. For work
+ * that others can make more of.
  * @returns false where it may not, without CAP_SYS_NICE or a limit that allows it (RLIMIT_NICE)
  */
 export function becomeUrgent(): boolean {
-  return libc.setPriority(...thisThread, nicest) === 0;
+  const schedule = libc.setSchedule(libc.threadSelf(), ordinary, Int32Array.of(noPriority));
+  return schedule === 0 && libc.setPriority(...thisThread, nicest) === 0;
 }
