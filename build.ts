@@ -11,7 +11,7 @@ const entries: Record<string, string> = {
   speaker: "speaker/main.ts",
   ingotctl: "ctl/main.ts",
   // The speaker starts these as threads, from files beside its own.
-  worker: "pkg/layer2/worker.ts",
+  "layer2-worker": "pkg/layer2/worker.ts",
   "bfd-worker": "pkg/bfd/worker.ts",
 };
 

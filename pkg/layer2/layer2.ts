@@ -275,7 +275,7 @@ export class Layer2 implements AsyncDisposable {
       silent: this.#silent,
       refreshMs: this.#refreshMs,
     };
-    const worker = new Worker(workerFile(import.meta.url, "worker.js"), { name: "layer2", workerData });
+    const worker = new Worker(workerFile(import.meta.url, "layer2-worker.js"), { name: "layer2", workerData });
     worker.on("message", (report: Report) => this.#take(report));
     return worker;
   }
