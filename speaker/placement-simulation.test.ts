@@ -239,6 +239,8 @@ test("an owner whose interface loses its carrier hands over at once; by hash it 
     for (const address of moved(before, without)) assert.equal(before.get(address), 1, address);
     assert.equal(three.loads().get(1), 0);
     three.setInterfaces(1, wired(1));
+    await three.pass(1400);
+    assert.deepEqual(moved(without, three.owner()), [], "not before its kernel has found the others again");
     await three.pass(1000);
     assert.deepEqual(moved(placement === "hash" ? before : without, three.owner()), []);
   }

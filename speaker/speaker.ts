@@ -10,6 +10,7 @@ import { BgpReaches } from "./bgp/reaches.ts";
 import { FirstOwner } from "./conflicts/first-owner.ts";
 import type { Exchange } from "./members/members.ts";
 import { Agenda } from "./placing/agenda.ts";
+import { CarrierHold } from "./placing/carrier-hold.ts";
 import { NodeTable, type NodeTableOptions } from "./placing/node-table.ts";
 import { ownReach } from "./placing/own-reach.ts";
 import { PlacementTable } from "./placing/placement-table.ts";
@@ -42,6 +43,7 @@ export class Speaker {
   readonly #placements: PlacementTable;
   readonly #claims: StickyClaims;
   readonly #firstOwner = new FirstOwner();
+  readonly #carriers: CarrierHold;
   readonly #agenda: Agenda;
   readonly #serviceReports: ServiceReports;
   readonly #placementReports: PlacementReports;
@@ -60,6 +62,7 @@ export class Speaker {
       placeAll: () => this.#touchPools(this.#layer2Pools.filter(isSticky)),
       announceAgain: (address) => layer2.announceAgain(address),
     });
+    this.#carriers = new CarrierHold(later, () => this.interfacesChanged());
     this.#agenda = new Agenda(wake);
     const tables = { services: this.#services, nodes: this.#nodes, placements: this.#placements };
     this.#serviceReports = new ServiceReports(options, tables);
@@ -81,7 +84,8 @@ export class Speaker {
   interfacesChanged(): void {
     const exchange = this.#exchange;
     if (!this.#started || exchange === undefined) return;
-    exchange.reports.setReach(ownReach(this.#options.interfaces(), this.#layer2Pools));
+    const interfaces = this.#carriers.apply(this.#options.interfaces(), this.#nodes.othersAnswer(this.#options.node));
+    exchange.reports.setReach(ownReach(interfaces, this.#layer2Pools));
     exchange.tell();
     this.#touchPools(this.#nodes.reachesChanged());
   }

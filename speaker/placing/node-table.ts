@@ -96,6 +96,12 @@ export class NodeTable {
     return exchange.reports.reach(node) ?? "awaited";
   }
 
+  /** Whether any node but this one can answer, as far as they have told. */
+  othersAnswer(node: string): boolean {
+    const reaches = this.#options.active().flatMap((other) => (other === node ? [] : this.reach(other)));
+    return reaches.some((reach) => reach === "untold" || (reach !== "awaited" && reach.answers));
+  }
+
   /** Why the node does not announce what another one does. */
   whyAnother(pool: Pool, node: string, address: Address): NotHere {
     const standing = this.standing(pool, node);
