@@ -11,7 +11,7 @@ function held() {
     (delay, fn) => clock.schedule("later", clock.now() + delay, fn),
     () => over.push(clock.now()),
   );
-  const see = (running: boolean, succeeded = true) => hold.apply([{ ...eth0, running }], succeeded)[0]?.running;
+  const see = (running: boolean, othersAnswer = true) => hold.apply([{ ...eth0, running }], othersAnswer)[0]?.running;
   return { clock, over, see };
 }
 
@@ -46,4 +46,11 @@ test("where no other node can answer it counts at once", () => {
   assert.equal(see(true, false), true);
   assert.equal(see(true), true);
   assert.deepEqual(over, []);
+});
+
+test("another node that could answer when the carrier went has taken over, though it seems to be gone", () => {
+  const { see } = held();
+  see(false);
+  see(false, false);
+  assert.equal(see(true, false), false);
 });

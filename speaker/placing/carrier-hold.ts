@@ -12,7 +12,7 @@ const holdMs: Millis = 1_500;
 export class CarrierHold {
   readonly #later: (delay: Millis, fn: () => void) => void;
   readonly #over: () => void;
-  #carriers = new Map<number, boolean>(); // index -> whether it had one when last seen
+  #lost = new Map<number, boolean>(); // index of one without a carrier -> whether another node could answer since then
   readonly #held = new Map<number, object>(); // index -> what tells this hold from later ones
 
   /** @param over one of them counts again */
@@ -21,13 +21,20 @@ export class CarrierHold {
     this.#over = over;
   }
 
-  /** @param succeeded another node can answer in place of this one; where none can, no carrier is held back */
-  apply(interfaces: readonly InterfaceState[], succeeded: boolean): readonly InterfaceState[] {
+  /**
+   * @param othersAnswer other nodes can answer in place of this one, as far as it sees. Where none could when the carrier went, nor can
+   *   now, it is not waited for: behind a pulled cable the others may seem to be gone.
+   */
+  apply(interfaces: readonly InterfaceState[], othersAnswer: boolean): readonly InterfaceState[] {
+    const before = this.#lost;
+    this.#lost = new Map();
     for (const { index, running } of interfaces) {
-      if (!running) this.#held.delete(index);
-      else if (this.#carriers.get(index) === false && succeeded) this.#hold(index);
+      const succeeded = othersAnswer || before.get(index) === true;
+      if (!running) {
+        this.#held.delete(index);
+        this.#lost.set(index, succeeded);
+      } else if (before.has(index) && succeeded) this.#hold(index);
     }
-    this.#carriers = new Map(interfaces.map(({ index, running }) => [index, running]));
     return interfaces.map((each) => (this.#held.has(each.index) ? { ...each, running: false } : each));
   }
 
