@@ -1,4 +1,5 @@
 import type { Address, Family, Prefix } from "#pkg/net";
+import { list } from "#pkg/text";
 import { setting } from "./setting.ts";
 
 /** Every check there is, in the order in which findings are told. */
@@ -170,8 +171,6 @@ function describeForwarding({ family, service }: ForwardingOffFinding): string {
   );
 }
 
-const listed = 5;
-
 function describeOutside({ node, pool, addresses, subnets }: OutsideSubnetsFinding): string {
   const [what, lie] = addresses.length === 1 ? ["address", "lies"] : ["addresses", "lie"];
   return (
@@ -179,11 +178,6 @@ function describeOutside({ node, pool, addresses, subnets }: OutsideSubnetsFindi
     "announced, but hosts for which such an address is not on their own LAN do not ask for it; use addresses of the LAN, give the node " +
     "an address in their subnet, or a route for them to the router"
   );
-}
-
-function list(items: readonly (string | Address | Prefix)[]): string {
-  const more = items.length > listed ? [`${items.length - listed} more`] : [];
-  return [...items.slice(0, listed).map(String), ...more].join(", ");
 }
 
 /** The interface on which kube-proxy in mode IPVS keeps the addresses of all Services. */

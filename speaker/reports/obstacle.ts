@@ -1,4 +1,5 @@
 import { type AddressPlacement, excludeLabel, type Refusal } from "#pkg/placement";
+import { list } from "#pkg/text";
 
 const reasons = ["noNodeSelected", "nodeExcluded", "noInterface", "notInSubnet"] as const;
 
@@ -40,11 +41,4 @@ export function describeObstacle(
     default:
       return obstacle satisfies never;
   }
-}
-
-const listed = 5;
-
-function list(items: readonly string[]): string {
-  const more = items.length > listed ? [`${items.length - listed} more`] : [];
-  return [...items.slice(0, listed), ...more].join(", ");
 }

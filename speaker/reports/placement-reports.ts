@@ -1,5 +1,6 @@
 import type { Pool } from "#pkg/config";
 import type { Log } from "#pkg/log";
+import { list } from "#pkg/text";
 import type { Exchange } from "../members/members.ts";
 
 /** Says it in the log when pools are not placed as they ask for, and when they are again. */
@@ -51,11 +52,4 @@ export function placementWarning(
     `addresses of ${list(names)} do not stay where they are: the speakers on ${list(silent)} are of another kind and choose by hash; ` +
     "replace them, or take sticky out of l2-placement"
   );
-}
-
-const listed = 5;
-
-function list(names: readonly string[]): string {
-  const more = names.length > listed ? [`${names.length - listed} more`] : [];
-  return [...names.slice(0, listed), ...more].join(", ");
 }

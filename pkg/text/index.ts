@@ -1,0 +1,2 @@
+/** Sentences for people. Pure. */
+export { list } from "./list.ts";
