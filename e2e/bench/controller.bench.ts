@@ -15,6 +15,7 @@ import { connect, resources } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { build } from "../../build.ts";
 import { MeasuredProcess } from "./controller-process.ts";
+import { quantile } from "./quantile.ts";
 
 const atOnce = 32;
 const repeats = 50;
@@ -115,9 +116,7 @@ interface Latencies {
 async function latencies(act: (index: number) => Promise<number>): Promise<Latencies> {
   const seconds: number[] = [];
   for (let index = 0; index < repeats; index++) seconds.push(await act(index));
-  const sorted = seconds.toSorted((a, b) => a - b);
-  const at = (part: number) => (sorted[Math.ceil(part * repeats) - 1] ?? 0) * 1000;
-  return { p50: at(0.5), p99: at(0.99) };
+  return { p50: quantile(seconds, 0.5) * 1000, p99: quantile(seconds, 0.99) * 1000 };
 }
 
 interface Bound {

@@ -1,5 +1,6 @@
 import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
 import { type LabProcess, waitFor } from "#e2e/lab";
+import { quantile } from "./quantile.ts";
 
 interface MembersAnswer {
   readonly timing?: string;
@@ -43,7 +44,5 @@ export function printRow(cells: readonly string[]): void {
 
 /** Least, median, 99th percentile and most, without decimals. */
 export function spread(values: readonly number[]): string {
-  const sorted = values.toSorted((a, b) => a - b);
-  const quantile = (part: number): string => (sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? Number.NaN).toFixed(0);
-  return [0, 0.5, 0.99, 1].map(quantile).join(" / ");
+  return [0, 0.5, 0.99, 1].map((part) => quantile(values, part).toFixed(0)).join(" / ");
 }

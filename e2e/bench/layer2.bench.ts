@@ -12,6 +12,7 @@ import { Layer2 } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
 import type { Call, client, Protocol, Question } from "./layer2-client.ts";
+import { quantile } from "./quantile.ts";
 
 type Client = typeof client;
 
@@ -81,10 +82,6 @@ async function ask(lan: ChildProcess, question: Question): Promise<Times> {
     arrived99: quantile(arrived, 0.99),
     arrived999: quantile(arrived, 0.999),
   };
-}
-
-function quantile(values: readonly number[], part: number): number {
-  return values.toSorted((a, b) => a - b)[Math.ceil(part * values.length) - 1] ?? Infinity;
 }
 
 interface Rates {
