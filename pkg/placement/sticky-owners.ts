@@ -42,6 +42,7 @@ export class StickyOwners {
   readonly #held = new Map<string, Set<string>>(); // node -> addresses that it has by claims
   #taking = new WeakMap<readonly string[], readonly string[]>(); // candidates -> those that take part
   #changed = false; // Since it was settled.
+  #mood: Mood = "usual"; // In which it was settled last.
 
   /** @param node this one, which claims what comes to it */
   constructor(node: string, reports: Pick<Reports, "claimants" | "takesPart" | "doubt" | "claim" | "release">) {
@@ -109,18 +110,16 @@ export class StickyOwners {
    * @returns the addresses with another owner than before
    */
   settle(mood: Mood): Address[] {
-    if (!this.#changed) return [];
+    if (!this.#changed && mood === this.#mood) return [];
     this.#changed = false;
+    this.#mood = mood;
     this.#giveAway(mood);
     const units = [...this.#open].flatMap((key) => this.#units.get(key) ?? []);
     units.sort((a, b) => a.address.compare(b.address));
     const held = new Map([...this.#held].map(([node, { size }]) => [node, size]));
     const changed: Address[] = [];
     for (const unit of units) {
-      if (mood === "patient" && (unit.owner === undefined ? unit.awaitsMore : unit.owner !== this.#node)) {
-        this.#changed = true; // As long as that is left.
-        continue;
-      }
+      if (mood === "patient" && (unit.owner === undefined ? unit.awaitsMore : unit.owner !== this.#node)) continue;
       const owner = this.#choose(unit, held);
       held.set(owner, (held.get(owner) ?? 0) + 1);
       const claimed = owner === this.#node;
@@ -130,11 +129,6 @@ export class StickyOwners {
       this.#set(unit.address.toString(), { ...unit, owner, claimed });
     }
     return changed;
-  }
-
-  /** The nodes have been the same for long: what is too much now is to be given away by the next `settle`. */
-  rebalance(): void {
-    this.#changed = true;
   }
 
   /** What this node is meant to have least goes first. Others have room: they have less than one share on average. */

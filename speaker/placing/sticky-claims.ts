@@ -103,9 +103,8 @@ export class StickyClaims {
     this.#options.later(restMs, () => {
       this.#watched = false;
       this.#atRest = changes === this.#changes;
-      if (!this.#atRest) return this.#watch();
-      this.#owners?.rebalance();
-      this.#options.placeAll();
+      if (this.#atRest) this.#options.placeAll();
+      else this.#watch();
     });
   }
 }
