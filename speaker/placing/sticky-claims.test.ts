@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Reports } from "#pkg/placement";
 import { address, amongOthers, Bench, eth0, exchangeOf, loser, nodes, owner, pools, x } from "../testing/speaker-bench.ts";
+
+/** Another speaker claims the address from now on, or no longer. */
+function say(reports: Reports, claims: boolean): void {
+  if (claims) reports.claim(address(x));
+  else reports.release(address(x));
+  reports.takeNews();
+}
 
 const sticky = "{name: lan, protocol: layer2, l2-placement: sticky, addresses: [192.0.2.0/28]}";
 
@@ -10,9 +18,7 @@ test("sticky: what another claims is left to it, and what it no longer claims go
   assert.ok(other);
   assert.equal(bench.speaker.warnings.length, 0);
   const claim = (claims: boolean) => {
-    if (claims) other.reports.claim(address(x));
-    else other.reports.release(address(x));
-    other.reports.takeNews();
+    say(other.reports, claims);
     for (const changes of hear()) bench.speaker.heard(changes);
     bench.speaker.reconcile();
     bench.speaker.reconcile();
@@ -55,9 +61,7 @@ test("sticky: the one that keeps an address which another claimed as well tells 
   assert.ok(other);
   other.reports.setDoubt(5);
   const news = (claims: boolean) => {
-    if (claims) other.reports.claim(address(x));
-    else other.reports.release(address(x));
-    other.reports.takeNews();
+    say(other.reports, claims);
     for (const changes of hear()) bench.speaker.heard(changes);
     bench.speaker.reconcile();
   };
