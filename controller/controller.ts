@@ -45,13 +45,16 @@ export class Controller implements AsyncDisposable {
     const named = (name: string) => ({ namespace, fieldSelector: `metadata.name=${name}` });
     this.#services = cluster.informer(resources.services, {}, { synced, changed: (key) => this.#serviceChanged(key) });
     this.#configMap = cluster.informer(resources.configMaps, named(options.configMap), {
-      ...{ synced, changed: (_key, now) => this.#config.configMapChanged(now) },
+      synced,
+      changed: (_key, now) => this.#config.configMapChanged(now),
     });
     this.#status = cluster.informer(resources.configMaps, named(statusConfigMap), {
-      ...{ synced, changed: (_key, now) => this.#config.statusChanged(now) },
+      synced,
+      changed: (_key, now) => this.#config.statusChanged(now),
     });
     this.#quarantine = cluster.informer(resources.configMaps, named(quarantineConfigMap), {
-      ...{ synced, changed: (_key, now) => this.#serviceController.setOccupied(occupants(now)) },
+      synced,
+      changed: (_key, now) => this.#serviceController.setOccupied(occupants(now)),
     });
     this.#serviceController = new ServiceController({
       ...options,

@@ -18,7 +18,8 @@ const asking = (addresses: string, more: Record<string, string> = {}) => ({
   annotations: { [annotations.addresses]: addresses, ...more },
 });
 const sharing = (key: string, port: number) => ({
-  ...{ annotations: { [annotations.sharing]: key }, ports: [{ name: "", protocol: "TCP", port }] },
+  annotations: { [annotations.sharing]: key },
+  ports: [{ name: "", protocol: "TCP", port }],
 });
 
 interface Case {

@@ -57,7 +57,9 @@ export function decide(key: string, service: Service | undefined, allocator: All
     read.type === "claim" ? allocator.settle(claim) : { allocation: allocator.held(key), unmet: undefined };
   const gone = had.filter((address) => !includes(allocation?.addresses ?? [], address));
   return {
-    ...{ claim, noRight: undefined, allocation },
+    claim,
+    noRight: undefined,
+    allocation,
     status: (allocation?.addresses ?? []).map(String),
     lost: refused && gone.length > 0 ? { addresses: gone, refusal: refused } : undefined,
     unmet,

@@ -42,11 +42,15 @@ class Requests {
 }
 
 const configMap = {
-  ...{ apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "metallb-system", name: "config" } },
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { namespace: "metallb-system", name: "config" },
   data: { config: "address-pools:\n- {name: main, protocol: layer2, addresses: [192.0.2.0/24]}\n" },
 };
 const service = (name: string) => ({
-  ...{ apiVersion: "v1", kind: "Service", metadata: { namespace: "default", name } },
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { namespace: "default", name },
   spec: { type: "LoadBalancer", ports: [{ port: 80 }] },
 });
 

@@ -29,8 +29,13 @@ async function run(options: { deployment: string; exists?: boolean; refusals?: n
         return exists ? "exists" : "created";
       },
     },
-    ...{ namespace: "metallb-system", name: "memberlist", deployment: options.deployment, log: silentLog, clock },
-    ...{ random: seededRandom(1), randomBytes: (count) => new Uint8Array(count).fill(255) },
+    namespace: "metallb-system",
+    name: "memberlist",
+    deployment: options.deployment,
+    log: silentLog,
+    clock,
+    random: seededRandom(1),
+    randomBytes: (count) => new Uint8Array(count).fill(255),
   });
   secret.start();
   do await setImmediate();

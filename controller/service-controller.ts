@@ -87,7 +87,9 @@ export class ServiceController {
     for (const [text, by] of occupants) {
       if (before.has(text)) continue;
       log.warn("another host of the network has an address, which no service is given until it is free", {
-        ...{ event: "addressOccupied", ip: text, by },
+        event: "addressOccupied",
+        ip: text,
+        by,
       });
       const address = parseAddress(text);
       for (const holder of address === undefined ? [] : allocator.holders(address)) this.changed(holder);

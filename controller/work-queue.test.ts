@@ -16,7 +16,9 @@ function setUp(concurrency = 2) {
       ends.set(key, resolve);
       return promise;
     },
-    ...{ concurrency, clock, random: () => 1 },
+    concurrency,
+    clock,
+    random: () => 1,
   });
   const run = () => {
     clock.advanceBy(0);

@@ -41,7 +41,8 @@ await runDaemon({
     let macBook: MacBook | undefined;
     const layer2 = stack.use(
       new Layer2({
-        ...{ log, refreshMs: values["layer2-refresh"] },
+        log,
+        refreshMs: values["layer2-refresh"],
         onInterfaces: (interfaces) => {
           checks.changed();
           macBook?.tell(macsOf(interfaces));
@@ -52,7 +53,11 @@ await runDaemon({
     );
     const checks = stack.use(
       new NodeChecks({
-        ...{ node, log, clock, interfaces: () => layer2.interfaces(), pools: () => sources?.pools ?? [] },
+        node,
+        log,
+        clock,
+        interfaces: () => layer2.interfaces(),
+        pools: () => sources?.pools ?? [],
         announced: () => announcedHere(speaker),
         forwarded: (family) => servedElsewhere(speaker, node, family),
       }),
@@ -71,7 +76,15 @@ await runDaemon({
     const record = (service: Service, type: "Normal" | "Warning", reason: string, message: string) =>
       events.record(serviceReference(service), type, reason, message);
     const conflicts = new Conflicts({
-      ...{ cluster, namespace, node, active, layer2, record, log, clock, random },
+      cluster,
+      namespace,
+      node,
+      active,
+      layer2,
+      record,
+      log,
+      clock,
+      random,
       interfaces: (address) => sources?.interfaces(address) ?? [],
       nodeOf: (mac) => macBook?.nodeOf(mac),
       electionAddress: (address) => speaker.placement(address)?.electionAddress ?? address,
@@ -80,7 +93,11 @@ await runDaemon({
     const { guard, quarantine } = conflicts;
     stack.use(quarantine);
     const speaker = new Speaker({
-      ...{ node, active, layer2: guard, bgp, log },
+      node,
+      active,
+      layer2: guard,
+      bgp,
+      log,
       exchange: () => members.exchange,
       later: (delay, fn) => clock.schedule("patience", clock.now() + delay, fn),
       interfaces: () => layer2.interfaces(),
@@ -103,7 +120,13 @@ await runDaemon({
     registerNodeWarnings(registry, checks);
 
     const { members, memberlist, ...chosen } = chooseMembers({
-      ...{ values, cluster, namespace, node, log, clock, random },
+      values,
+      cluster,
+      namespace,
+      node,
+      log,
+      clock,
+      random,
       canAnnounce: failed === undefined,
       macs: macsOf(layer2.interfaces()),
       changed: () => {
@@ -133,8 +156,18 @@ await runDaemon({
       if (running.disposed) return;
       sources = running.use(
         new Sources({
-          ...{ cluster, namespace, configMap: values.config, node, endpoints, metrics, log },
-          ...{ members, speaker, bgp, quarantine, configured: () => checks.changed() },
+          cluster,
+          namespace,
+          configMap: values.config,
+          node,
+          endpoints,
+          metrics,
+          log,
+          members,
+          speaker,
+          bgp,
+          quarantine,
+          configured: () => checks.changed(),
           layer2Ahead: () => void layer2.begin(),
         }),
       );

@@ -64,7 +64,8 @@ test("the counters of layer 2 are read at each scrape, and not added up", async 
   counters = {
     ...counters,
     addresses: [{ address, requestsReceived: 3, responsesSent: 2, gratuitousSent: 10, claimsReceived: 6 }],
-    ...{ sendFailures: 4, dropped: 5 },
+    sendFailures: 4,
+    dropped: 5,
   };
   const want = [
     'metallb_layer2_requests_received{ip="192.0.2.1"} 3',

@@ -41,7 +41,10 @@ export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counter
   ] as const;
   for (const { name, help, field } of perAddress) {
     new Counter({
-      ...{ name: `metallb_layer2_${name}`, help, labelNames: ["ip"], registers: [registry] },
+      name: `metallb_layer2_${name}`,
+      help,
+      labelNames: ["ip"],
+      registers: [registry],
       collect() {
         this.reset();
         for (const counters of layer2.counters().addresses) this.inc({ ip: counters.address.toString() }, counters[field]);
@@ -80,7 +83,9 @@ export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counter
   ] as const;
   for (const { name, help, field } of totals) {
     new Counter({
-      ...{ name, help, registers: [registry] },
+      name,
+      help,
+      registers: [registry],
       collect() {
         this.reset();
         this.inc(layer2.counters()[field]);

@@ -5,10 +5,14 @@ import { type RoutesOptions, speakerRoutes } from "./routes.ts";
 
 function ready(options: Partial<RoutesOptions>) {
   const route = speakerRoutes({
-    ...{ registry: new Registry(), sources: () => ({ missing: [], refused: undefined }), failed: undefined },
-    ...{ checks: { findings: [] }, speaker: { warnings: ["of pools"] } },
-    ...{ bgp: { peers: [], describe: () => [] }, bfd: { warnings: () => ["of BFD"], describe: () => [] } },
-    ...{ members: { describe: () => ({ source: "pods", members: [] }) } },
+    registry: new Registry(),
+    sources: () => ({ missing: [], refused: undefined }),
+    failed: undefined,
+    checks: { findings: [] },
+    speaker: { warnings: ["of pools"] },
+    bgp: { peers: [], describe: () => [] },
+    bfd: { warnings: () => ["of BFD"], describe: () => [] },
+    members: { describe: () => ({ source: "pods", members: [] }) },
     conflicts: { describe: () => ({ conflicts: [], occupied: [] }) },
     ...options,
   })["/readyz"];

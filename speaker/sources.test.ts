@@ -25,13 +25,21 @@ function configMap(name: string, data: Record<string, string>): ConfigMap {
 
 const web: Service = {
   ...meta("default", "web"),
-  ...{ annotations: {}, type: "LoadBalancer", loadBalancerClass: undefined, clusterIPs: ["10.96.0.1"], ports: [], selector: {} },
-  ...{ externalTrafficPolicy: "Cluster", loadBalancerIP: "", ingress: [x] },
+  annotations: {},
+  type: "LoadBalancer",
+  loadBalancerClass: undefined,
+  clusterIPs: ["10.96.0.1"],
+  ports: [],
+  selector: {},
+  externalTrafficPolicy: "Cluster",
+  loadBalancerIP: "",
+  ingress: [x],
 };
 
 const slice: EndpointSlice = {
   ...meta("default", "web-1"),
-  ...{ service: "default/web", endpoints: [{ nodeName: "node1", ready: true }] },
+  service: "default/web",
+  endpoints: [{ nodeName: "node1", ready: true }],
 };
 
 class FakeMembers implements Members {
@@ -67,9 +75,17 @@ class Bench {
   readonly configured: string[] = []; // The addresses of the pools each time.
   layer2Ahead = 0;
   readonly speaker = new Speaker({
-    ...{ node: "node1", log: silentLog, active: () => this.members.active(), announced: () => {}, wake: () => {} },
-    ...{ exchange: () => undefined, interfaces: () => [], later: () => {} },
-    ...{ ignoreExcludeLabel: false, unannounced: () => {}, bgp: { setRoutes: () => {}, flush: () => {} } },
+    node: "node1",
+    log: silentLog,
+    active: () => this.members.active(),
+    announced: () => {},
+    wake: () => {},
+    exchange: () => undefined,
+    interfaces: () => [],
+    later: () => {},
+    ignoreExcludeLabel: false,
+    unannounced: () => {},
+    bgp: { setRoutes: () => {}, flush: () => {} },
     layer2: {
       announce: (address) => this.wire.add(address.toString()),
       withdraw: (address) => this.wire.delete(address.toString()),
@@ -78,13 +94,20 @@ class Bench {
   });
   readonly bgp: string[] = []; // What it was told.
   readonly sources = new Sources({
-    ...{ cluster: this.cluster, namespace, configMap: "config", endpoints: resources.endpointSlices, members: this.members },
+    cluster: this.cluster,
+    namespace,
+    configMap: "config",
+    endpoints: resources.endpointSlices,
+    members: this.members,
     bgp: {
       setConfig: ({ peers }) => this.bgp.push(`config ${peers.length}`),
       setNode: (node) => this.bgp.push(`node ${node?.unschedulable}`),
     },
     quarantine: { set: (data) => this.occupied.push(data) },
-    ...{ node: "node1", speaker: this.speaker, metrics: new KubernetesMetrics(this.registry), log: silentLog },
+    node: "node1",
+    speaker: this.speaker,
+    metrics: new KubernetesMetrics(this.registry),
+    log: silentLog,
     layer2Ahead: () => this.layer2Ahead++,
     configured: () => this.configured.push(this.sources.pools.flatMap(({ cidrs }) => cidrs).join()),
   });
@@ -174,12 +197,22 @@ const configurations: {
   { name: "one with an error", config: "address-pools: 7", onWire: [], refused: /line 1/, loaded: 0, stale: 1 },
   {
     name: "one with an error, and a last good one",
-    ...{ config: "address-pools: 7", lastGood: lan, onWire: [x], refused: /line 1/, loaded: 1, stale: 1 },
+    config: "address-pools: 7",
+    lastGood: lan,
+    onWire: [x],
+    refused: /line 1/,
+    loaded: 1,
+    stale: 1,
   },
   { name: "none, and a last good one", lastGood: lan, onWire: [x], refused: /does not exist/, loaded: 1, stale: 1 },
   {
     name: "one without a pool for an address in use",
-    ...{ config: elsewhere, lastGood: lan, onWire: [x], refused: /default\/web/, loaded: 1, stale: 1 },
+    config: elsewhere,
+    lastGood: lan,
+    onWire: [x],
+    refused: /default\/web/,
+    loaded: 1,
+    stale: 1,
   },
 ];
 for (const { name, config, lastGood, onWire, refused, loaded, stale } of configurations)
@@ -260,7 +293,11 @@ test("the routers' side hears of the configuration in force, and of this node al
   const peer = "peers: [{my-asn: 1, peer-asn: 2, peer-address: 203.0.113.1}]";
   const bench = Bench.synced(`{${peer}}`, undefined);
   const node = (name: string, unschedulable: boolean): Node => ({
-    ...{ ...meta("", name), key: name, labels: {}, unschedulable, deleting: false },
+    ...meta("", name),
+    key: name,
+    labels: {},
+    unschedulable,
+    deleting: false,
   });
   bench.nodes.see(node("node1", true), node("node2", true));
   bench.nodes.forget("node1");

@@ -83,13 +83,16 @@ export class Sources implements Disposable {
       },
     );
     this.#configMap = cluster.informer(resources.configMaps, named(options.configMap), {
-      ...{ synced, changed: (_key, now) => this.#live.configMapChanged(now?.data) },
+      synced,
+      changed: (_key, now) => this.#live.configMapChanged(now?.data),
     });
     this.#status = cluster.informer(resources.configMaps, named(statusConfigMap), {
-      ...{ synced, changed: (_key, now) => this.#live.lastGoodChanged(now?.data[lastGoodKey]) },
+      synced,
+      changed: (_key, now) => this.#live.lastGoodChanged(now?.data[lastGoodKey]),
     });
     this.#quarantine = cluster.informer(resources.configMaps, named(quarantineConfigMap), {
-      ...{ synced, changed: (_key, now) => options.quarantine.set(now?.data ?? {}) },
+      synced,
+      changed: (_key, now) => options.quarantine.set(now?.data ?? {}),
     });
     this.#live = new LiveConfig({
       parse: (text) => this.#parse(text),

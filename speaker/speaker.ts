@@ -58,7 +58,8 @@ export class Speaker {
     this.#reaches = new BgpReaches(node, (pool) => this.#nodes.standing(pool, node));
     this.#placements = new PlacementTable(node);
     this.#claims = new StickyClaims({
-      ...{ node, later },
+      node,
+      later,
       placeAll: () => this.#touchPools(this.#layer2Pools.filter(isSticky)),
       announceAgain: (address) => layer2.announceAgain(address),
     });

@@ -26,10 +26,20 @@ export type ServiceSpec = Partial<Omit<Service, "key" | "namespace" | "name">>;
 /** A Service of one IPv4 family that asks for nothing in particular. Its key is `default/NAME`. */
 export function makeService(name: string, spec: ServiceSpec = {}): Service {
   return {
-    ...{ key: `default/${name}`, namespace: "default", name, uid: `uid-${name}`, resourceVersion: "1" },
-    ...{ annotations: {}, type: "LoadBalancer", loadBalancerClass: undefined, clusterIPs: ["10.96.0.1"] },
-    ...{ ports: [{ name: "", protocol: "TCP", port: 80 }], selector: {}, externalTrafficPolicy: "Cluster" },
-    ...{ loadBalancerIP: "", ingress: [] },
+    key: `default/${name}`,
+    namespace: "default",
+    name,
+    uid: `uid-${name}`,
+    resourceVersion: "1",
+    annotations: {},
+    type: "LoadBalancer",
+    loadBalancerClass: undefined,
+    clusterIPs: ["10.96.0.1"],
+    ports: [{ name: "", protocol: "TCP", port: 80 }],
+    selector: {},
+    externalTrafficPolicy: "Cluster",
+    loadBalancerIP: "",
+    ingress: [],
     ...spec,
   };
 }
@@ -247,8 +257,15 @@ export class World {
   #create(): Controller {
     const allocator = new Allocator();
     return new Controller({
-      ...{ cluster: this.cluster, events: this.cluster, namespace: "metallb-system", configMap: "config", allocator },
-      ...{ metrics: createMetrics(this.registry, allocator), log: silentLog, clock: this.clock, random: seededRandom(1) },
+      cluster: this.cluster,
+      events: this.cluster,
+      namespace: "metallb-system",
+      configMap: "config",
+      allocator,
+      metrics: createMetrics(this.registry, allocator),
+      log: silentLog,
+      clock: this.clock,
+      random: seededRandom(1),
     });
   }
 }

@@ -117,7 +117,9 @@ async function detection(): Promise<void> {
     intervals.map((interval) => frrPeer(interval, frrEnd, far)),
   );
   const sessions = intervals.map((interval) => ({
-    ...{ peer: address(interval, far), local: address(interval, ourEnd), settings: every(interval) },
+    peer: address(interval, far),
+    local: address(interval, ourEnd),
+    settings: every(interval),
   }));
   const ours = await OurSessions.start(hosts.ours, sessions);
   const sides: Side[] = [

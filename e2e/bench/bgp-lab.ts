@@ -121,7 +121,9 @@ export function serviceReference(name: string): Reference {
 
 function measured(process: LabProcess, started: number): Measured {
   return {
-    ...{ process, usage: new ProcessUsage(process.pid), started },
+    process,
+    usage: new ProcessUsage(process.pid),
+    started,
     [Symbol.asyncDispose]: async () => void (await process.stop({ grace: 15_000 })),
   };
 }

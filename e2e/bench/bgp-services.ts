@@ -26,7 +26,10 @@ async function create(number: number): Promise<void> {
   const spec = { type: "LoadBalancer", ports: [{ port: 80 }], allocateLoadBalancerNodePorts: false };
   await api.apply({ ...service, spec });
   await api.apply({
-    ...{ apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", addressType: "IPv4", ports: [{ port: 80 }] },
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    addressType: "IPv4",
+    ports: [{ port: 80 }],
     metadata: { ...metadata, labels: { "kubernetes.io/service-name": metadata.name } },
     endpoints: [{ addresses: ["10.244.1.1"], nodeName: "node1", conditions: { ready: true } }],
   });

@@ -23,7 +23,9 @@ const idleSeconds = 10;
 const directory = mkdtempSync(join(tmpdir(), "ingot-bench-"));
 
 const service = (name: string) => ({
-  ...{ apiVersion: "v1", kind: "Service", metadata: { namespace: "default", name } },
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { namespace: "default", name },
   spec: { type: "LoadBalancer", ports: [{ port: 80 }], selector: { app: name } },
 });
 const reference = (name: string): Reference => ({ apiVersion: "v1", kind: "Service", metadata: { namespace: "default", name } });
@@ -174,7 +176,9 @@ async function measure(
   const last = 1 + count + repeats; // With the first one, which shows that the controller is at work.
   const pool = `10.0.0.1-10.0.${last >> 8}.${last & 255}`;
   await api.client.apply({
-    ...{ apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "metallb-system", name: "config" } },
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { namespace: "metallb-system", name: "config" },
     data: { config: `address-pools: [{name: main, protocol: layer2, addresses: [${pool}]}]` },
   });
   const options = [`--kubeconfig=${api.kubeconfig}`, "--namespace=metallb-system", "--port=0"];

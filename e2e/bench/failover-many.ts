@@ -98,7 +98,10 @@ async function createServices({ api }: DemoCluster, count: number): Promise<void
       const spec = { type: "LoadBalancer", ports: [{ name: "http", port: 80 }] };
       await api.apply({ apiVersion: "v1", kind: "Service", metadata, spec });
       await api.apply({
-        ...{ apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", addressType: "IPv4", ports: [] },
+        apiVersion: "discovery.k8s.io/v1",
+        kind: "EndpointSlice",
+        addressType: "IPv4",
+        ports: [],
         metadata: { ...metadata, labels: { "kubernetes.io/service-name": name } },
         endpoints: [{ addresses: ["10.244.1.1"], nodeName: "node1", conditions: { ready: true } }],
       });

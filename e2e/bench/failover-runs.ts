@@ -18,27 +18,32 @@ export interface Kind {
 
 export const kinds: readonly Kind[] = [
   {
-    ...{ name: "cut silently", metallb: "5.2–5.8" },
+    name: "cut silently",
+    metallb: "5.2–5.8",
     fail: ({ lan }, { host }) => lan.isolate(host),
     mend: ({ lan }, { host }) => lan.rejoin(host),
   },
   {
-    ...{ name: "cable pulled", metallb: "5.2–5.8" },
+    name: "cable pulled",
+    metallb: "5.2–5.8",
     fail: ({ lan }, { host }) => lan.unplug(host),
     mend: ({ lan }, { host }) => lan.plug(host),
   },
   {
-    ...{ name: "speaker killed", metallb: "3.2–6.6" },
+    name: "speaker killed",
+    metallb: "3.2–6.6",
     fail: (_, node) => end(node, "SIGKILL"),
     mend: (_, { speaker }) => speaker.start(),
   },
   {
-    ...{ name: "speaker frozen", metallb: "" },
+    name: "speaker frozen",
+    metallb: "",
     fail: (_, { speaker }) => speaker.process.kill("SIGSTOP"),
     mend: (_, { speaker }) => speaker.process.kill("SIGCONT"),
   },
   {
-    ...{ name: "speaker stopped", metallb: "0.06–0.21" },
+    name: "speaker stopped",
+    metallb: "0.06–0.21",
     fail: (_, node) => end(node, "SIGTERM"),
     mend: (_, { speaker }) => speaker.start(),
   },
@@ -108,7 +113,10 @@ class Bench implements AsyncDisposable {
     const start = lost[0] ?? failedAt;
     const [ipv4 = Number.NaN, ipv6 = Number.NaN] = moved.map((at) => at - start);
     return {
-      ...{ ipv4, ipv6, lost: lost.length, back: Math.max(...back) - mendedAt },
+      ipv4,
+      ipv6,
+      lost: lost.length,
+      back: Math.max(...back) - mendedAt,
       unanswered: summary.unanswered.filter((at) => at > failedAt && at < mendedAt).length,
       lostBack: stream.filter((at) => at >= mendedAt).length,
     };

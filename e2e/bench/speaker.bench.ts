@@ -23,15 +23,15 @@ function meta(name: string, resourceVersion = "1") {
 function service(i: number, ingress: string): Service {
   return {
     ...meta(`service-${i}`),
-    ...{
-      annotations: {},
-      type: "LoadBalancer",
-      loadBalancerClass: undefined,
-      clusterIPs: ["10.96.0.1"],
-      ports: [],
-      selector: {},
-    },
-    ...{ externalTrafficPolicy: "Cluster", loadBalancerIP: "", ingress: [ingress] },
+    annotations: {},
+    type: "LoadBalancer",
+    loadBalancerClass: undefined,
+    clusterIPs: ["10.96.0.1"],
+    ports: [],
+    selector: {},
+    externalTrafficPolicy: "Cluster",
+    loadBalancerIP: "",
+    ingress: [ingress],
   };
 }
 

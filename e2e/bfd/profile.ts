@@ -3,8 +3,15 @@ import type { BfdProfile } from "#pkg/config";
 /** A profile with the defaults of the configuration, and these settings. */
 export function profile(settings: Partial<BfdProfile> = {}): BfdProfile {
   return {
-    ...{ name: "test", receiveIntervalMs: 300, transmitIntervalMs: 300, detectMultiplier: 3, echoIntervalMs: 50 },
-    ...{ echoMode: false, passiveMode: false, minimumTtl: 254, ...settings },
+    name: "test",
+    receiveIntervalMs: 300,
+    transmitIntervalMs: 300,
+    detectMultiplier: 3,
+    echoIntervalMs: 50,
+    echoMode: false,
+    passiveMode: false,
+    minimumTtl: 254,
+    ...settings,
   };
 }
 

@@ -15,7 +15,11 @@ const noIpv6 =
 
 async function member(options: Pick<MemberlistOptions, "name" | "bind"> & Partial<MemberlistOptions>): Promise<Memberlist> {
   const made = new Memberlist({
-    ...{ wire: encrypted, timing: "auto", clock: new SystemClock(), random: systemRandom, log: silentLog },
+    wire: encrypted,
+    timing: "auto",
+    clock: new SystemClock(),
+    random: systemRandom,
+    log: silentLog,
     ...options,
   });
   await made.start();

@@ -14,7 +14,8 @@ const dialects: Readonly<Record<string, (configuration: RouterConfiguration) => 
 };
 
 const withNeighbour = (neighbour: Partial<Neighbour>): RouterConfiguration => ({
-  ...{ asn: 65000, routerId: "10.0.0.1" },
+  asn: 65000,
+  routerId: "10.0.0.1",
   neighbours: [{ address: "10.0.0.2", asn: 65001, ...neighbour }],
 });
 

@@ -19,8 +19,15 @@ interface GobgpPath {
 }
 
 const attributeType = {
-  ...{ origin: 1, asPath: 2, nextHop: 3, med: 4, localPref: 5, communities: 8 },
-  ...{ reachable: 14, extendedCommunities: 16, largeCommunities: 32 },
+  origin: 1,
+  asPath: 2,
+  nextHop: 3,
+  med: 4,
+  localPref: 5,
+  communities: 8,
+  reachable: 14,
+  extendedCommunities: 16,
+  largeCommunities: 32,
 } as const;
 
 const origins = ["igp", "egp", "incomplete"];

@@ -15,8 +15,18 @@ const birdRoutes = (text: string): Route[] =>
   parseBirdRoutes(text).map(({ protocol, ...route }) => ({ ...route, from: protocol, stale: false }));
 
 const ibgp: Route = {
-  ...{ prefix: "192.0.2.1/32", from: "10.0.0.9", nextHops: ["10.0.0.9"], asPath: [65010], origin: "igp", med: 0, localPref: 200 },
-  ...{ communities: ["65009:1", "65535:0"], largeCommunities: ["65009:2:3"], linkBandwidth: 125e6, best: true, stale: false },
+  prefix: "192.0.2.1/32",
+  from: "10.0.0.9",
+  nextHops: ["10.0.0.9"],
+  asPath: [65010],
+  origin: "igp",
+  med: 0,
+  localPref: 200,
+  communities: ["65009:1", "65535:0"],
+  largeCommunities: ["65009:2:3"],
+  linkBandwidth: 125e6,
+  best: true,
+  stale: false,
 };
 const tables = [
   { name: "FRR", routes: parseFrrRoutes(read("frr-ibgp.json")), want: ibgp },
@@ -61,7 +71,10 @@ test("BIRD's further routes to a prefix, which it does not repeat, belong to it"
       { prefix: "192.0.2.1/32", protocol: "neighbour3", best: true, asPath: [65008, 65009], nextHops: ["10.0.0.8"] },
       { prefix: "192.0.2.1/32", protocol: "neighbour1", best: false, asPath: [65009, 65009], nextHops: ["10.0.0.9"] },
       {
-        ...{ prefix: "2001:db8::1/128", protocol: "neighbour2", best: true, asPath: [65009] },
+        prefix: "2001:db8::1/128",
+        protocol: "neighbour2",
+        best: true,
+        asPath: [65009],
         nextHops: ["fd00::9", "fe80::ff:fe00:1"],
       },
     ],

@@ -46,9 +46,17 @@ suite("a router in a lab learns the networks of a neighbour, tells of both and t
         routes.map(({ nextHops, ...rest }) => ({ ...rest, nextHop: nextHops[0] })),
         ["10.0.0.2", "fd00::2"].map((from, index) => ({
           prefix: ["192.0.2.0/24", "2001:db8::/32"][index],
-          ...{ from, nextHop: from, asPath: [65002], origin: "igp", med: undefined, communities: [], largeCommunities: [] },
-          ...{ localPref: kind === "bird" || kind === "openbgpd" ? 100 : undefined, linkBandwidth: undefined },
-          ...{ best: true, stale: false },
+          from,
+          nextHop: from,
+          asPath: [65002],
+          origin: "igp",
+          med: undefined,
+          communities: [],
+          largeCommunities: [],
+          localPref: kind === "bird" || kind === "openbgpd" ? 100 : undefined,
+          linkBandwidth: undefined,
+          best: true,
+          stale: false,
         })),
       );
       const neighbour = (await router.neighbours()).find(({ address }) => address === "10.0.0.2");

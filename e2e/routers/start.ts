@@ -33,7 +33,10 @@ export async function routerRefusal(...kinds: readonly RouterKind[]): Promise<st
 }
 
 const daemons: Readonly<Record<RouterKind, typeof Bird | typeof Frr | typeof Gobgp | typeof Openbgpd>> = {
-  ...{ frr: Frr, bird: Bird, gobgp: Gobgp, openbgpd: Openbgpd },
+  frr: Frr,
+  bird: Bird,
+  gobgp: Gobgp,
+  openbgpd: Openbgpd,
 };
 
 /** Starts a router on a host, which can have one of each kind. Resolves when it answers commands, not when sessions are up. */

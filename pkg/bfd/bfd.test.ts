@@ -11,7 +11,9 @@ test("BFD in a network namespace", { skip: !available && "needs unshare, ip and 
   const file = new URL("./netns/scenarios.ts", import.meta.url).pathname;
   const { NODE_TEST_CONTEXT: _, ...env } = process.env; // It is a run of its own, not a part of this one.
   const run = promisify(execFile)("unshare", [...unshare, process.execPath, file], {
-    ...{ env, timeout: 60_000, killSignal: "SIGKILL" },
+    env,
+    timeout: 60_000,
+    killSignal: "SIGKILL",
   });
   await run.catch(({ stdout, stderr }) => assert.fail(stdout + stderr));
 });

@@ -149,8 +149,13 @@ export class Bfd implements AsyncDisposable {
       view === undefined
         ? []
         : {
-            ...{ peer: ends.peer.toString(), local: ends.local?.toString(), interface: ends.interface, multihop: ends.multihop },
-            ...{ profile: profile.name, ...status, since: since?.toISOString() },
+            peer: ends.peer.toString(),
+            local: ends.local?.toString(),
+            interface: ends.interface,
+            multihop: ends.multihop,
+            profile: profile.name,
+            ...status,
+            since: since?.toISOString(),
             session: {
               ...view,
               diagnostic: diagnosticText(view.diagnostic),
@@ -169,7 +174,12 @@ export class Bfd implements AsyncDisposable {
 
   counters(): BfdSessionCounters[] {
     return [...this.#entries.values()].map(({ ends, status, counters, upEvents, downEvents, notifications }) => ({
-      ...{ peer: ends.peer.toString(), up: status.verdict === "up", ...counters.all(), upEvents, downEvents, notifications },
+      peer: ends.peer.toString(),
+      up: status.verdict === "up",
+      ...counters.all(),
+      upEvents,
+      downEvents,
+      notifications,
     }));
   }
 
@@ -203,8 +213,17 @@ export class Bfd implements AsyncDisposable {
 
   #add(key: string, ends: BfdEnds, profile: BfdProfile): Entry {
     const entry: Entry = {
-      ...{ ends, profile, id: ++this.#lastId, counters: new SharedCounters(packetNames), watchers: new Set<OnChange>() },
-      ...{ status: unknownStatus, view: undefined, since: undefined, upEvents: 0, downEvents: 0, notifications: 0 },
+      ends,
+      profile,
+      id: ++this.#lastId,
+      counters: new SharedCounters(packetNames),
+      watchers: new Set<OnChange>(),
+      status: unknownStatus,
+      view: undefined,
+      since: undefined,
+      upEvents: 0,
+      downEvents: 0,
+      notifications: 0,
     };
     this.#entries.set(key, entry);
     this.#send({ type: "set", order: orderOf(entry) });
@@ -236,8 +255,13 @@ export class Bfd implements AsyncDisposable {
     else if (before?.state === "up") entry.downEvents++;
     const status = statusAfter(entry.status, before?.state ?? "down", view);
     log[status.verdict === "failed" ? "warn" : "info"]("BFD session changed", {
-      ...{ from: before?.state ?? "down", to: view.state, verdict: status.verdict, diagnostic: diagnosticText(view.diagnostic) },
-      ...{ peerState: view.remoteState, peerDiagnostic: diagnosticText(view.remoteDiagnostic), detectionMs: view.detectionMs },
+      from: before?.state ?? "down",
+      to: view.state,
+      verdict: status.verdict,
+      diagnostic: diagnosticText(view.diagnostic),
+      peerState: view.remoteState,
+      peerDiagnostic: diagnosticText(view.remoteDiagnostic),
+      detectionMs: view.detectionMs,
     });
     this.#setStatus(entry, status);
   }
@@ -273,7 +297,10 @@ function keyOf({ peer, local, interface: name, multihop }: BfdEnds): string {
 
 function orderOf({ ends, id, profile, counters }: Entry): Order {
   return {
-    ...{ id, multihop: ends.multihop, minimumTtl: profile.minimumTtl, counters: counters.memory },
+    id,
+    multihop: ends.multihop,
+    minimumTtl: profile.minimumTtl,
+    counters: counters.memory,
     peer: ends.peer.toBytes(),
     local: ends.local?.toBytes(),
     interfaceName: ends.interface,

@@ -18,8 +18,14 @@ const cases: { name: string; hex: string; want: ControlPacket | (typeof malforma
     name: "all flags that are allowed, a diagnostic, and fractions of milliseconds",
     hex: "27fa0418 00000009 00000007 00000001 000003e9 ffffffff",
     want: packet({
-      ...{ diagnostic: 7, poll: true, final: true, controlPlaneIndependent: true, demand: true },
-      ...{ desiredMinTx: 0.001, requiredMinRx: 1.001, requiredMinEchoRx: 4294967.295 },
+      diagnostic: 7,
+      poll: true,
+      final: true,
+      controlPlaneIndependent: true,
+      demand: true,
+      desiredMinTx: 0.001,
+      requiredMinRx: 1.001,
+      requiredMinEchoRx: 4294967.295,
     }),
   },
   { name: "nothing at all is of no version", hex: "", want: "version" },
@@ -56,11 +62,16 @@ const anyMillis = anyUint32.map((micros) => micros / 1000);
 const anyFields = {
   diagnostic: fc.integer({ min: 0, max: 31 }),
   state: fc.constantFrom(...states),
-  ...{ poll: fc.boolean(), final: fc.boolean(), controlPlaneIndependent: fc.boolean(), demand: fc.boolean() },
+  poll: fc.boolean(),
+  final: fc.boolean(),
+  controlPlaneIndependent: fc.boolean(),
+  demand: fc.boolean(),
   multiplier: fc.integer({ min: 1, max: 255 }),
   myDiscriminator: fc.integer({ min: 1, max: 2 ** 32 - 1 }),
   yourDiscriminator: fc.integer({ min: 1, max: 2 ** 32 - 1 }),
-  ...{ desiredMinTx: anyMillis, requiredMinRx: anyMillis, requiredMinEchoRx: anyMillis },
+  desiredMinTx: anyMillis,
+  requiredMinRx: anyMillis,
+  requiredMinEchoRx: anyMillis,
 };
 const anyPacket: fc.Arbitrary<ControlPacket> = fc.record(anyFields, { noNullPrototype: true });
 

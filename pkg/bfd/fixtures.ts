@@ -5,14 +5,29 @@ import { type Effect, type Event, step } from "./fsm.ts";
 import { newSession, type Parameters, type Session } from "./session.ts";
 
 export const parameters: Parameters = {
-  ...{ transmitMs: 50, receiveMs: 60, multiplier: 3, passive: false, echoMs: undefined, echoReceiveMs: 0 },
+  transmitMs: 50,
+  receiveMs: 60,
+  multiplier: 3,
+  passive: false,
+  echoMs: undefined,
+  echoReceiveMs: 0,
 };
 
 /** What a peer says that has learned of our discriminator, 7, and is up. */
 export function packet(changes: Partial<ControlPacket> = {}): ControlPacket {
   return {
-    ...{ diagnostic: Diagnostic.none, state: "up", poll: false, final: false, controlPlaneIndependent: false, demand: false },
-    ...{ multiplier: 4, myDiscriminator: 9, yourDiscriminator: 7, desiredMinTx: 40, requiredMinRx: 30, requiredMinEchoRx: 0 },
+    diagnostic: Diagnostic.none,
+    state: "up",
+    poll: false,
+    final: false,
+    controlPlaneIndependent: false,
+    demand: false,
+    multiplier: 4,
+    myDiscriminator: 9,
+    yourDiscriminator: 7,
+    desiredMinTx: 40,
+    requiredMinRx: 30,
+    requiredMinEchoRx: 0,
     ...changes,
   };
 }

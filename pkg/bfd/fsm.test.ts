@@ -24,9 +24,13 @@ const anyParameters: fc.Arbitrary<Parameters> = fc.record(
 const anyPacket = fc
   .record({
     state: fc.constantFrom(...states),
-    ...{ poll: fc.boolean(), final: fc.boolean(), demand: fc.boolean() },
+    poll: fc.boolean(),
+    final: fc.boolean(),
+    demand: fc.boolean(),
     multiplier: fc.integer({ min: 1, max: 255 }),
-    ...{ desiredMinTx: anyInterval, requiredMinRx: anyInterval, requiredMinEchoRx: anyInterval },
+    desiredMinTx: anyInterval,
+    requiredMinRx: anyInterval,
+    requiredMinEchoRx: anyInterval,
   })
   .map((changes): Event => ({ type: "packet", packet: packet(changes) }));
 const anyEvent: fc.Arbitrary<Event> = fc.oneof(

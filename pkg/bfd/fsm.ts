@@ -85,7 +85,12 @@ function receive(session: Session, packet: ControlPacket, now: Millis): Session 
   const heard: Session = {
     ...session,
     remote: {
-      ...{ state, diagnostic, multiplier, desiredMinTx, demand, controlPlaneIndependent },
+      state,
+      diagnostic,
+      multiplier,
+      desiredMinTx,
+      demand,
+      controlPlaneIndependent,
       discriminator: packet.myDiscriminator,
       minRx: packet.requiredMinRx,
       minEchoRx: packet.requiredMinEchoRx,
@@ -135,7 +140,10 @@ function negotiate(before: Session, session: Session): Session {
   const poll = !changed ? session.poll : session.poll === "none" ? "running" : "again";
   const settled = poll === "none";
   return {
-    ...{ ...session, desiredMinTx, requiredMinRx, poll },
+    ...session,
+    desiredMinTx,
+    requiredMinRx,
+    poll,
     transmitFloor: settled ? desiredMinTx : Math.min(session.transmitFloor, desiredMinTx),
     detectFloor: settled ? requiredMinRx : Math.max(session.detectFloor, requiredMinRx),
   };

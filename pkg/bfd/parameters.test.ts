@@ -11,12 +11,22 @@ function profile(fields: string) {
 test("a profile's fields are the session's, and without them MetalLB's defaults", () => {
   const ends = { peer: parseAddress("192.0.2.1") ?? assert.fail(), multihop: false };
   assert.deepEqual(parametersOf(profile(""), ends), {
-    ...{ transmitMs: 300, receiveMs: 300, multiplier: 3, passive: false, echoMs: undefined, echoReceiveMs: 0 },
+    transmitMs: 300,
+    receiveMs: 300,
+    multiplier: 3,
+    passive: false,
+    echoMs: undefined,
+    echoReceiveMs: 0,
   });
   const fields =
     ", transmit-interval: 50, receive-interval: 60, detect-multiplier: 5, passive-mode: true, echo-mode: true, echo-interval: 70";
   assert.deepEqual(parametersOf(profile(fields), ends), {
-    ...{ transmitMs: 50, receiveMs: 60, multiplier: 5, passive: true, echoMs: 70, echoReceiveMs: 70 },
+    transmitMs: 50,
+    receiveMs: 60,
+    multiplier: 5,
+    passive: true,
+    echoMs: 70,
+    echoReceiveMs: 70,
   });
 });
 

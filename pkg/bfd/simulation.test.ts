@@ -120,7 +120,9 @@ const parameters = (world: Random): Parameters => ({
   transmitMs: 10 + Math.floor(world() * 300),
   receiveMs: 10 + Math.floor(world() * 300),
   multiplier: 2 + Math.floor(world() * 4),
-  ...{ passive: false, echoMs: undefined, echoReceiveMs: 0 },
+  passive: false,
+  echoMs: undefined,
+  echoReceiveMs: 0,
 });
 
 /** Runs a claim for many seeds, and says for which it does not hold. */

@@ -6,7 +6,10 @@ export function describeSession(session: Session, problem: string | undefined): 
   const { state, diagnostic, discriminator, remote, echo } = session;
   const heard = remote.discriminator !== 0;
   return {
-    ...{ state, diagnostic, discriminator, problem },
+    state,
+    diagnostic,
+    discriminator,
+    problem,
     remoteState: remote.state,
     remoteDiagnostic: remote.diagnostic,
     remoteDiscriminator: remote.discriminator,

@@ -17,8 +17,12 @@ export interface PeerCounters {
 export function newPeerCounters(): PeerCounters {
   const none = (): Counters => ({ open: 0, update: 0, notification: 0, keepalive: 0, routeRefresh: 0 });
   return {
-    ...{ received: none(), sent: none(), flaps: 0, holdTimerExpirations: 0 },
-    ...{ notificationReceived: undefined, notificationSent: undefined },
+    received: none(),
+    sent: none(),
+    flaps: 0,
+    holdTimerExpirations: 0,
+    notificationReceived: undefined,
+    notificationSent: undefined,
   };
 }
 

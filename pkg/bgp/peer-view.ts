@@ -78,20 +78,27 @@ export function peerView({ session, enteredAt, up, end, counters, routes }: Peer
   const past = <Kind extends { readonly at: Millis }>(one: Kind | undefined, words: (one: Kind) => string): Past | undefined =>
     one === undefined ? undefined : { what: words(one), secondsAgo: seconds(now - one.at) };
   return {
-    ...{ peer: `${settings.address}:${settings.port}`, interface: settings.interface },
-    ...{ myAsn: settings.myAsn, peerAsn: settings.peerAsn, passive: settings.passive },
-    ...{ state: stateOf(session), stateSeconds: seconds(now - enteredAt) },
+    peer: `${settings.address}:${settings.port}`,
+    interface: settings.interface,
+    myAsn: settings.myAsn,
+    peerAsn: settings.peerAsn,
+    passive: settings.passive,
+    state: stateOf(session),
+    stateSeconds: seconds(now - enteredAt),
     retryInSeconds: retryAt === Infinity ? undefined : seconds(Math.max(0, retryAt - now)),
     lastDown: past(lastDown, ({ reason }) => describeReason(reason)),
     lastFailure: past(lastFailure, ({ reason }) => describeReason(reason)),
     notificationReceived: past(notificationReceived, ({ notification }) => describeNotification(notification)),
     notificationSent: past(notificationSent, ({ notification }) => describeNotification(notification)),
     session: sessionView(session, up, end),
-    ...{ messagesReceived: { ...received }, messagesSent: { ...sent } },
-    ...{ prefixesAnnounced: routes.announced, prefixesPending: routes.pending },
+    messagesReceived: { ...received },
+    messagesSent: { ...sent },
+    prefixesAnnounced: routes.announced,
+    prefixesPending: routes.pending,
     prefixesReceived: up?.prefixesReceived ?? 0,
     unsendable: routes.unsendable(),
-    ...{ flaps, holdTimerExpirations },
+    flaps,
+    holdTimerExpirations,
   };
 }
 
@@ -100,8 +107,12 @@ export function sessionView({ connections }: Session, up: Up | undefined, end: S
   if (up === undefined || connection === undefined || !isAgreed(connection) || end === undefined) return undefined;
   const { peerAsn: _, families, ...agreed } = connection.negotiated;
   return {
-    ...{ localAddress: end.address, localInterface: end.interface, routerId: connection.open.routerId },
-    ...{ ...agreed, families: [...families], endOfRibReceived: [...up.complete] },
+    localAddress: end.address,
+    localInterface: end.interface,
+    routerId: connection.open.routerId,
+    ...agreed,
+    families: [...families],
+    endOfRibReceived: [...up.complete],
   };
 }
 

@@ -26,7 +26,10 @@ export class SessionLog {
     now: Millis,
   ): void {
     const fields = {
-      ...{ event: "sessionState", from, to, reason: reason && describeReason(reason) },
+      event: "sessionState",
+      from,
+      to,
+      reason: reason && describeReason(reason),
       retryInSeconds: retryAt === Infinity ? undefined : seconds(retryAt - now),
     };
     if (to === "established") {

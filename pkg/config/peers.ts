@@ -56,13 +56,16 @@ function readPeer(fields: RawPeer, path: Path, profiles: ReadonlyMap<string, Bfd
   const peerAsn = fields["peer-asn"];
   const { address, ...way } = readPeerPath(fields, path, report);
   const rest = {
-    ...{ name: fields.name, port: fields["peer-port"] || 179, ...way },
+    name: fields.name,
+    port: fields["peer-port"] || 179,
+    ...way,
     ...readSessionTimes(fields, path, report),
     routerId: readRouterId(fields["router-id"] || undefined, [...path, "router-id"], report),
     nodeSelectors: readSelectors(fields["node-selectors"] ?? [], [...path, "node-selectors"], report),
     ...readPassword(fields, path, report),
     ...readBfd(fields, path, profiles, report),
-    ...{ passive: fields.passive ?? false, disabled: fields.disabled ?? false },
+    passive: fields.passive ?? false,
+    disabled: fields.disabled ?? false,
     drainWhenCordoned: fields["drain-when-cordoned"] ?? false,
   };
   if (rest.passive)

@@ -31,24 +31,45 @@ interface Common {
 /** The kinds of flags. */
 export const flag = {
   text: ({ help, env, fallback = "" }: Common & { fallback?: string }): Flag<string> => ({
-    ...{ help, env, fallback, isBoolean: false, expects: "text" },
+    help,
+    env,
+    fallback,
+    isBoolean: false,
+    expects: "text",
     read: (text) => text,
   }),
   integer: ({ help, env, fallback, min, max }: Common & { fallback: number; min: number; max: number }): Flag<number> => ({
-    ...{ help, env, fallback, isBoolean: false, expects: `a whole number from ${min} to ${max}` },
+    help,
+    env,
+    fallback,
+    isBoolean: false,
+    expects: `a whole number from ${min} to ${max}`,
     read: (text) => (/^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined),
   }),
   boolean: ({ help, env }: Common): Flag<boolean> => ({
-    ...{ help, env, fallback: false, isBoolean: true, expects: "true or false" },
+    help,
+    env,
+    fallback: false,
+    isBoolean: true,
+    expects: "true or false",
     read: (text) => booleans[text],
   }),
   /** In milliseconds. The fallback is text, as the value. */
   duration: ({ help, env, fallback }: Common & { fallback: string }): Flag<number> => ({
-    ...{ help, env, fallback: readDuration(fallback) ?? 0, standard: fallback, isBoolean: false },
-    ...{ expects: "a time such as 500ms, 90s, 1m30s or 2h, or 0", read: readDuration },
+    help,
+    env,
+    fallback: readDuration(fallback) ?? 0,
+    standard: fallback,
+    isBoolean: false,
+    expects: "a time such as 500ms, 90s, 1m30s or 2h, or 0",
+    read: readDuration,
   }),
   choice: <T extends string>({ help, env, fallback, choices }: Common & { fallback: T; choices: readonly T[] }): Flag<T> => ({
-    ...{ help, env, fallback, isBoolean: false, expects: `one of: ${choices.join(", ")}` },
+    help,
+    env,
+    fallback,
+    isBoolean: false,
+    expects: `one of: ${choices.join(", ")}`,
     read: (text) => choices.find((choice) => choice === text),
   }),
 };
@@ -64,8 +85,18 @@ function readDuration(text: string): number | undefined {
 
 // What Go's strconv.ParseBool accepts.
 const booleans: Readonly<Record<string, boolean>> = {
-  ...{ "1": true, t: true, T: true, true: true, TRUE: true, True: true },
-  ...{ "0": false, f: false, F: false, false: false, FALSE: false, False: false },
+  "1": true,
+  t: true,
+  T: true,
+  true: true,
+  TRUE: true,
+  True: true,
+  "0": false,
+  f: false,
+  F: false,
+  false: false,
+  FALSE: false,
+  False: false,
 };
 
 /** Reads `args` (without the program) and `env`. An empty environment variable counts as unset. */

@@ -90,7 +90,7 @@ const ignored: { name: string; changes: Partial<NeighborFrame>; arrival?: Arriva
   { name: "an address that is not announced", changes: { target: clientAddress6 + 1n }, want: "notAnnounced" },
   {
     name: "the duplicate address detection of another address",
-    changes: { ...{ source: unspecifiedAddress, linkLayerAddress: undefined }, target: clientAddress6 },
+    changes: { source: unspecifiedAddress, linkLayerAddress: undefined, target: clientAddress6 },
     want: "notAnnounced",
   },
   { name: "an advertisement", changes: { type: NeighborType.advertisement }, want: "notRequest" },

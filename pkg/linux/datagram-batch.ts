@@ -70,7 +70,9 @@ export class DatagramBatch {
       bytes: messages.message(i),
       source: v4 ? messages.bytes(name + 4, 4) : messages.bytes(name + 8, 16),
       sourcePort: view.getUint16(name + 2),
-      ...{ destination, interfaceIndex, ttl },
+      destination,
+      interfaceIndex,
+      ttl,
     };
   }
 }

@@ -85,7 +85,8 @@ export class LiveConfig {
       this.#judge(false);
     } else if (text !== undefined) {
       this.#options.log.error("last good configuration cannot be read", {
-        ...{ event: "lastGoodUnusable", configMap: statusConfigMap },
+        event: "lastGoodUnusable",
+        configMap: statusConfigMap,
         problem: this.#lastGood?.problems.map(problemText)[0],
       });
     }

@@ -10,19 +10,23 @@ export class KubernetesMetrics {
   constructor(registry: Registry) {
     const registers = [registry];
     this.updates = new Counter({
-      ...{ name: "metallb_k8s_client_updates_total", registers },
+      name: "metallb_k8s_client_updates_total",
+      registers,
       help: "Changes of Kubernetes objects that were acted upon.",
     });
     this.updateErrors = new Counter({
-      ...{ name: "metallb_k8s_client_update_errors_total", registers },
+      name: "metallb_k8s_client_update_errors_total",
+      registers,
       help: "Changes of Kubernetes objects that could not be acted upon.",
     });
     this.configLoaded = new Gauge({
-      ...{ name: "metallb_k8s_client_config_loaded_bool", registers },
+      name: "metallb_k8s_client_config_loaded_bool",
+      registers,
       help: "1 once any configuration has been accepted.",
     });
     this.configStale = new Gauge({
-      ...{ name: "metallb_k8s_client_config_stale_bool", registers },
+      name: "metallb_k8s_client_config_stale_bool",
+      registers,
       help: "1 while an earlier configuration is in force because the latest was refused or is missing.",
     });
   }

@@ -8,7 +8,11 @@ import { FactsError } from "./facts-error.ts";
 import { NodeChecks } from "./node-checks.ts";
 
 const eth0: InterfaceState = {
-  ...{ index: 2, name: "eth0", mac: "02:00:00:00:00:01", status: "answering", running: true },
+  index: 2,
+  name: "eth0",
+  mac: "02:00:00:00:00:01",
+  status: "answering",
+  running: true,
   addresses: ["10.0.0.1/24", "::ffff:10.0.0.9/128"], // The second is none that a LAN knows.
 };
 // It counts by its name, even where it is a link that would answer.
@@ -39,7 +43,10 @@ class Node {
       };
     const log: Log = { ...silentLog, warn: write("warn"), info: write("info"), error: write("error") };
     this.checks = new NodeChecks({
-      ...{ node: "node1", log, clock: this.clock, interfaces: () => this.interfaces },
+      node: "node1",
+      log,
+      clock: this.clock,
+      interfaces: () => this.interfaces,
       pools: () => config?.pools ?? [],
       announced: () => [],
       forwarded: () => {

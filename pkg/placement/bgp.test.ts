@@ -35,7 +35,9 @@ function placed(given: Given) {
   const reach = bgpReach({ pool, order: 0, node: "node1", labels, standing: standing(pool, labels, ignoreExcludeLabel), peers });
   const all = holders.map(
     ({ service = "default/web", local = false, endpoints = ["node2"] }): Holder => ({
-      ...{ service, addresses: [address], externalTrafficPolicy: local ? "Local" : "Cluster" },
+      service,
+      addresses: [address],
+      externalTrafficPolicy: local ? "Local" : "Cluster",
       endpoints: endpoints.map((text) => ({ nodeName: text.replace("!", ""), ready: !text.startsWith("!") })),
     }),
   );

@@ -55,7 +55,9 @@ function attributesOf(advertisement: BgpAdvertisement, family: Family, weight: n
   const standard = communities.flatMap((community) => (community.type === "standard" ? [community.value] : []));
   const large = communities.flatMap((community): LargeCommunity[] => (community.type === "large" ? [largeOf(community)] : []));
   return {
-    ...{ localPref, med, asPathPrepend },
+    localPref,
+    med,
+    asPathPrepend,
     communities: standard.sort((a, b) => a - b),
     largeCommunities: large.sort(byNumbers),
     linkBandwidth: weight === 0 ? undefined : weight * bandwidthOfEndpoint,

@@ -7,8 +7,15 @@ import { registerBfd } from "./bfd-metrics.ts";
 test("BFD has the names of MetalLB's FRR mode, one series a peer, and none for sessions that are gone", async () => {
   let sessions: BfdSessionCounters[] = [
     {
-      ...{ peer: "192.0.2.1", up: true, controlIn: 1, controlOut: 2, echoIn: 3, echoOut: 4 },
-      ...{ upEvents: 5, downEvents: 6, notifications: 7 },
+      peer: "192.0.2.1",
+      up: true,
+      controlIn: 1,
+      controlOut: 2,
+      echoIn: 3,
+      echoOut: 4,
+      upEvents: 5,
+      downEvents: 6,
+      notifications: 7,
     },
   ];
   const bfd = { counters: () => sessions, ignored: () => ({ ttl: 8 }) as ReturnType<Bfd["ignored"]> };

@@ -28,7 +28,10 @@ export function registerBfd(registry: Registry, bfd: Pick<Bfd, "counters" | "ign
   ];
   for (const { name, help, read } of counters)
     new Counter({
-      ...{ name: `metallb_bfd_${name}`, help, labelNames: ["peer"], registers: [registry] },
+      name: `metallb_bfd_${name}`,
+      help,
+      labelNames: ["peer"],
+      registers: [registry],
       collect() {
         this.reset();
         for (const session of bfd.counters()) this.inc({ peer: session.peer }, read(session));

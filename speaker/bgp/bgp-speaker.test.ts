@@ -64,7 +64,11 @@ class FakeSession implements BgpSession {
     const families = new Set(["IPv4", "IPv6"] as const);
     this.routes.start(
       {
-        ...{ peerAsn: 64513, peerRouterId, holdTimeSeconds: 90, keepaliveSeconds: 30, families },
+        peerAsn: 64513,
+        peerRouterId,
+        holdTimeSeconds: 90,
+        keepaliveSeconds: 30,
+        families,
         ...flags,
         extendedNextHop: false,
         gracefulRestart: true,

@@ -157,7 +157,9 @@ export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
     log.info("peer configured, starting BGP session", { event: "peerAdded", peer: key, name: settings.name });
     const restarting = this.#restarting;
     const peer = new BgpPeer(settings, {
-      ...{ key, bfd, clock },
+      key,
+      bfd,
+      clock,
       newSession: (settings, routes) => newSession({ key, settings, routes, restarting }),
     });
     for (const [prefix, attributes] of this.#desired.of(key)) peer.routes.announce(prefix, attributes);

@@ -114,7 +114,10 @@ test("DesiredRoutes: another configuration that says the same is no news", () =>
   assert.deepEqual(peers.told(), []);
   const [attributes] = peers.known.values();
   assert.deepEqual(attributes, {
-    ...{ localPref: undefined, med: undefined, asPathPrepend: 0, linkBandwidth: undefined },
+    localPref: undefined,
+    med: undefined,
+    asPathPrepend: 0,
+    linkBandwidth: undefined,
     communities: [65538, 0xffffff01],
     largeCommunities: [{ globalAdministrator: 1, localData1: 2, localData2: 3 }],
     nextHop: parseAddress("192.0.2.7"),

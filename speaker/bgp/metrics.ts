@@ -39,7 +39,10 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
   ];
   for (const { name, help, read } of gauges) {
     new Gauge({
-      ...{ name, help, labelNames: ["peer"], registers: [registry] },
+      name,
+      help,
+      labelNames: ["peer"],
+      registers: [registry],
       collect() {
         this.reset();
         for (const peer of bgp.peers) this.set({ peer: peer.key }, read(peer));
@@ -61,7 +64,10 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
   ];
   for (const { name, help, read } of counters)
     new Counter({
-      ...{ name, help, labelNames: ["peer"], registers: [registry] },
+      name,
+      help,
+      labelNames: ["peer"],
+      registers: [registry],
       collect() {
         this.reset();
         for (const { key, session } of bgp.peers) this.inc({ peer: key }, session === undefined ? 0 : read(session.describe()));

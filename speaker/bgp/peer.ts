@@ -168,8 +168,20 @@ function settingsOf(peer: Peer, password: string | undefined): SessionSettings {
   const { myAsn, peerAsn, address, port, interface: device, sourceAddress, routerId, passive, ttl, ttlSecurityHops } = peer;
   const { holdTimeSeconds, keepaliveSeconds, connectTimeSeconds, gracefulRestartSeconds } = peer;
   return {
-    ...{ myAsn, peerAsn, address, port, interface: device, sourceAddress, routerId, passive, ttl, ttlSecurityHops },
-    ...{ holdTimeSeconds, keepaliveSeconds, connectTimeSeconds, gracefulRestartSeconds },
+    myAsn,
+    peerAsn,
+    address,
+    port,
+    interface: device,
+    sourceAddress,
+    routerId,
+    passive,
+    ttl,
+    ttlSecurityHops,
+    holdTimeSeconds,
+    keepaliveSeconds,
+    connectTimeSeconds,
+    gracefulRestartSeconds,
     password: password ?? peer.password,
   };
 }

@@ -32,7 +32,14 @@ export class BgpSessions implements Disposable {
   open({ key, settings, routes, restarting }: NewSession): BgpSession {
     const { node, clock, random, log } = this.#options;
     return new PeerSession({
-      ...{ settings, routes, node, restarting, clock, random, transport: tcpTransport, listener: this.#listener },
+      settings,
+      routes,
+      node,
+      restarting,
+      clock,
+      random,
+      transport: tcpTransport,
+      listener: this.#listener,
       // The kernel forwards, whatever becomes of this process; only after a boot had it ceased to.
       forwardingPreserved: uptime() > settings.gracefulRestartSeconds,
       log: log.with({ peer: key }),

@@ -21,9 +21,17 @@ function bench() {
   const written: Readonly<Record<string, string | null>>[] = [];
   const told: string[] = [];
   const conflicts = new Conflicts({
-    ...{ namespace: "metallb-system", node: "node1", active: () => ["node1"], layer2, clock, random: () => 0.5, log: silentLog },
+    namespace: "metallb-system",
+    node: "node1",
+    active: () => ["node1"],
+    layer2,
+    clock,
+    random: () => 0.5,
+    log: silentLog,
     cluster: { writeConfigMap: async (_namespace, _name, data) => void written.push(data) },
-    ...{ interfaces: () => [], nodeOf: () => undefined, electionAddress: (address) => address },
+    interfaces: () => [],
+    nodeOf: () => undefined,
+    electionAddress: (address) => address,
     services: () => [{ name: "web" } as Service],
     record: ({ name }, _type, reason) => told.push(`${name}: ${reason}`),
   });

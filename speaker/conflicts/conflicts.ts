@@ -26,7 +26,12 @@ export class Conflicts {
       changed: () => this.guard.occupiedChanged(),
     });
     this.guard = new Guard({
-      ...{ node, active, layer2, nodeOf, electionAddress, clock },
+      node,
+      active,
+      layer2,
+      nodeOf,
+      electionAddress,
+      clock,
       isOccupied: (address) => this.quarantine.has(address),
       began: (conflict) => reports.began(conflict),
       ended: (conflict) => reports.ended(conflict),

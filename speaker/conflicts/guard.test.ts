@@ -35,11 +35,17 @@ class Bench {
   constructor(node: string) {
     const tell = (what: string) => (conflict: { mac: string }) => void this.told.push(`${what} ${conflict.mac}`);
     this.guard = new Guard({
-      ...{ node, layer2: this.layer2, clock: this.clock, active: () => this.active },
+      node,
+      layer2: this.layer2,
+      clock: this.clock,
+      active: () => this.active,
       nodeOf: (mac) => (mac === "stranger" ? undefined : mac),
       electionAddress: (address) => address,
       isOccupied: (address) => this.taken.has(address.toString()),
-      ...{ began: tell("began"), ended: tell("ended"), occupied: tell("occupied"), wanted: tell("wanted") },
+      began: tell("began"),
+      ended: tell("ended"),
+      occupied: tell("occupied"),
+      wanted: tell("wanted"),
     });
     this.guard.membersChanged();
   }

@@ -26,14 +26,22 @@ class Bench {
 
   constructor(node: string, guarded = false) {
     this.quarantine = new Quarantine({
-      ...{ namespace: "metallb-system", node, active: () => nodes, layer2: this.layer2, clock: this.clock, log: silentLog },
+      namespace: "metallb-system",
+      node,
+      active: () => nodes,
+      layer2: this.layer2,
+      clock: this.clock,
+      log: silentLog,
       cluster: {
         writeConfigMap: async (_namespace, _name, data) => {
           if (this.away) throw new ApiError("Cannot write", 0, "Unreachable");
           this.writes.push(data);
         },
       },
-      ...{ interfaces: () => [], isGuarded: () => guarded, changed: () => this.changes++, random: () => 0.5 },
+      interfaces: () => [],
+      isGuarded: () => guarded,
+      changed: () => this.changes++,
+      random: () => 0.5,
     });
     this.quarantine.start();
   }

@@ -7,8 +7,12 @@ import type { Conflict } from "./guard.ts";
 import { ConflictReports } from "./reports.ts";
 
 const conflict: Conflict = {
-  ...{ address: parseAddress("192.0.2.1") as Address, mac: "02:00:00:00:00:42", ownMac: "02:00:00:00:00:01" },
-  ...{ interface: "eth0", node: undefined, followed: false },
+  address: parseAddress("192.0.2.1") as Address,
+  mac: "02:00:00:00:00:42",
+  ownMac: "02:00:00:00:00:01",
+  interface: "eth0",
+  node: undefined,
+  followed: false,
 };
 
 function told(tell: (reports: ConflictReports) => void): string[] {
@@ -16,7 +20,10 @@ function told(tell: (reports: ConflictReports) => void): string[] {
   const services = ["web", "dns"].map((name) => ({ name }) as Service);
   tell(
     new ConflictReports({
-      ...{ node: "node1", active: () => ["node1", "node3"], services: () => services, log: silentLog },
+      node: "node1",
+      active: () => ["node1", "node3"],
+      services: () => services,
+      log: silentLog,
       record: ({ name }, type, reason, message) => lines.push(`${name}: ${type} ${reason}: ${message}`),
     }),
   );

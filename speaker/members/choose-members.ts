@@ -34,7 +34,14 @@ export function chooseMembers(choice: MembersChoice): { members: Members; member
     [MetadataKey.macs, macs],
   ]);
   const memberlist: Memberlist = new Memberlist({
-    ...{ name: node, bind, wire, metadata, timing: values["ml-timing"], clock, random, log },
+    name: node,
+    bind,
+    wire,
+    metadata,
+    timing: values["ml-timing"],
+    clock,
+    random,
+    log,
     userState: () => reports.state(memberlist.members().map(({ name }) => name)),
   });
   const options = { memberlist, reports, cluster, namespace, labels, node, changed, heard, reclaim, log, clock, random };

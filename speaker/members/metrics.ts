@@ -16,7 +16,10 @@ const counters = [
 export function registerMemberlist(registry: Registry, memberlist: Memberlist): void {
   const registers = [registry];
   new Gauge({
-    ...{ name: "ingot_memberlist_members", help: "Members of the speakers' ring, by state.", labelNames: ["state"], registers },
+    name: "ingot_memberlist_members",
+    help: "Members of the speakers' ring, by state.",
+    labelNames: ["state"],
+    registers,
     collect() {
       const states = { alive: 0, suspect: 0 };
       if (memberlist.running)
@@ -26,19 +29,19 @@ export function registerMemberlist(registry: Registry, memberlist: Memberlist): 
   });
   for (const { name, help, field } of counters)
     new Counter({
-      ...{ name: `ingot_memberlist_${name}_total`, help, registers },
+      name: `ingot_memberlist_${name}_total`,
+      help,
+      registers,
       collect() {
         this.reset();
         if (memberlist.running) this.inc(memberlist.counters[field]);
       },
     });
   new Counter({
-    ...{
-      name: "ingot_memberlist_refused_total",
-      help: "Messages that could not be used, by reason.",
-      labelNames: ["reason"],
-      registers,
-    },
+    name: "ingot_memberlist_refused_total",
+    help: "Messages that could not be used, by reason.",
+    labelNames: ["reason"],
+    registers,
     collect() {
       this.reset();
       if (memberlist.running)
@@ -46,7 +49,9 @@ export function registerMemberlist(registry: Registry, memberlist: Memberlist): 
     },
   });
   const roundTrips = new Histogram({
-    ...{ name: "ingot_memberlist_round_trip_seconds", help: "From a ping to its answer.", registers },
+    name: "ingot_memberlist_round_trip_seconds",
+    help: "From a ping to its answer.",
+    registers,
     buckets: [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5],
   });
   memberlist.onEvent((event) => {

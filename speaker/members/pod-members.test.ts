@@ -6,7 +6,11 @@ import { activeNodes, PodMembers } from "./pod-members.ts";
 
 function pod(name: string, nodeName: string | undefined, ready = true): Pod {
   return {
-    ...{ key: `metallb-system/${name}`, namespace: "metallb-system", name, uid: name, resourceVersion: "1" },
+    key: `metallb-system/${name}`,
+    namespace: "metallb-system",
+    name,
+    uid: name,
+    resourceVersion: "1",
     nodeName,
     podIPs: [],
     ready,
@@ -34,7 +38,9 @@ function follow() {
   const cluster = new FakeCluster();
   const seen: string[] = [];
   const members = new PodMembers({
-    ...{ cluster, namespace: "metallb-system", labels: "component=speaker" },
+    cluster,
+    namespace: "metallb-system",
+    labels: "component=speaker",
     changed: () => seen.push(`${members.synced ? "synced" : "not synced"}: ${members.active()}`),
   });
   return { members, seen, pods: cluster.of(resources.pods) };

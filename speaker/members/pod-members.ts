@@ -35,12 +35,10 @@ export class PodMembers implements Members {
 
   describe(): MembersDescription {
     const members = [...this.#pods.values()].map(({ nodeName, podIPs, ready }) => ({
-      ...{
-        node: nodeName ?? "",
-        addresses: podIPs,
-        status: ready ? "ready" : "notReady",
-        active: ready && nodeName !== undefined,
-      },
+      node: nodeName ?? "",
+      addresses: podIPs,
+      status: ready ? "ready" : "notReady",
+      active: ready && nodeName !== undefined,
     }));
     return { source: "pods", members: members.sort((a, b) => (a.node < b.node ? -1 : 1)) };
   }

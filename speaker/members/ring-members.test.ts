@@ -64,12 +64,16 @@ class Bench {
         },
       },
       cluster: { informer: (_resource, _scope, handlers) => this.#informer(handlers as unknown as Handlers<Pod>) as never },
-      ...{ namespace: "metallb-system", labels: "component=speaker", node: "node1" },
+      namespace: "metallb-system",
+      labels: "component=speaker",
+      node: "node1",
       reports: this.reports,
       heard: ({ nodes, addresses }) => this.did.push(`heard of ${nodes ? "nodes" : addresses}`),
       changed: () => this.did.push(`active ${this.members.active()}${this.members.synced ? "" : ", not synced"}`),
       reclaim: () => this.did.push("reclaim"),
-      ...{ log: { ...silentLog, warn: say("warn"), error: say("error") }, clock: this.clock, random: () => 0.5 },
+      log: { ...silentLog, warn: say("warn"), error: say("error") },
+      clock: this.clock,
+      random: () => 0.5,
     });
   }
 

@@ -231,7 +231,14 @@ export class PlacementCluster {
         },
         [Symbol.asyncDispose]: async () => {},
       },
-      ...{ reports, cluster, namespace: "n", labels: "l", node: nameOf(node), log: silentLog, clock, random: this.#random },
+      reports,
+      cluster,
+      namespace: "n",
+      labels: "l",
+      node: nameOf(node),
+      log: silentLog,
+      clock,
+      random: this.#random,
       heard: (changes: Changes) => speaker.heard(changes),
       changed: () => {
         speaker.membersChanged();
@@ -258,8 +265,16 @@ export class PlacementCluster {
     const [name = ""] = ingress;
     const meta = { key: `default/${name}`, namespace: "default", name, uid: name, resourceVersion: "1" };
     const service: Service = {
-      ...{ ...meta, annotations: {}, type: "LoadBalancer", loadBalancerClass: undefined, clusterIPs: ["10.96.0.1"], ports: [] },
-      ...{ selector: {}, externalTrafficPolicy: "Cluster", loadBalancerIP: "", ingress },
+      ...meta,
+      annotations: {},
+      type: "LoadBalancer",
+      loadBalancerClass: undefined,
+      clusterIPs: ["10.96.0.1"],
+      ports: [],
+      selector: {},
+      externalTrafficPolicy: "Cluster",
+      loadBalancerIP: "",
+      ingress,
     };
     const slice: EndpointSlice = {
       ...meta,

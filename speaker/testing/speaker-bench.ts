@@ -31,17 +31,20 @@ export function pools(text = "{name: lan, protocol: layer2, addresses: [192.0.2.
 export function service(key: string, ingress: string[], more: Partial<Service> = {}): Service {
   const [namespace = "", name = ""] = key.split("/");
   return {
-    ...{
-      key,
-      namespace,
-      name,
-      uid: key,
-      resourceVersion: "1",
-      annotations: {},
-      type: "LoadBalancer",
-      loadBalancerClass: undefined,
-    },
-    ...{ clusterIPs: ["10.96.0.1"], ports: [], selector: {}, externalTrafficPolicy: "Cluster", loadBalancerIP: "", ingress },
+    key,
+    namespace,
+    name,
+    uid: key,
+    resourceVersion: "1",
+    annotations: {},
+    type: "LoadBalancer",
+    loadBalancerClass: undefined,
+    clusterIPs: ["10.96.0.1"],
+    ports: [],
+    selector: {},
+    externalTrafficPolicy: "Cluster",
+    loadBalancerIP: "",
+    ingress,
     ...more,
   };
 }

@@ -66,63 +66,79 @@ export const attributeRules: Readonly<Record<number, Rule>> = {
   [AttributeType.asPath]: { flags: wellKnown, malformed: "treatAsWithdraw", read: readAsPath },
   [AttributeType.nextHop]: { flags: wellKnown, malformed: "treatAsWithdraw", read: readNextHop },
   [AttributeType.multiExitDisc]: {
-    ...{ flags: optionalNonTransitive, malformed: "treatAsWithdraw" },
+    flags: optionalNonTransitive,
+    malformed: "treatAsWithdraw",
     read: (attribute, found) => {
       found.med = exactly(attribute, 4).u32();
     },
   },
   [AttributeType.localPref]: {
-    ...{ flags: wellKnown, malformed: "treatAsWithdraw", misplaced: fromExternal },
+    flags: wellKnown,
+    malformed: "treatAsWithdraw",
+    misplaced: fromExternal,
     read: (attribute, found) => {
       found.localPref = exactly(attribute, 4).u32();
     },
   },
   [AttributeType.atomicAggregate]: {
-    ...{ flags: wellKnown, malformed: "attributeDiscard" },
+    flags: wellKnown,
+    malformed: "attributeDiscard",
     read: (attribute) => void exactly(attribute, 0),
   },
   [AttributeType.aggregator]: { flags: optionalTransitive, malformed: "attributeDiscard", read: readAggregator },
   [AttributeType.communities]: {
-    ...{ flags: optionalTransitive, malformed: "treatAsWithdraw" },
+    flags: optionalTransitive,
+    malformed: "treatAsWithdraw",
     read: (attribute, found) => {
       found.communities = items(attribute, 4, (reader) => reader.u32());
     },
   },
   [AttributeType.originatorId]: {
-    ...{ flags: optionalNonTransitive, malformed: "treatAsWithdraw", misplaced: fromExternal },
+    flags: optionalNonTransitive,
+    malformed: "treatAsWithdraw",
+    misplaced: fromExternal,
     read: (attribute) => void exactly(attribute, 4),
   },
   [AttributeType.clusterList]: {
-    ...{ flags: optionalNonTransitive, malformed: "treatAsWithdraw", misplaced: fromExternal },
+    flags: optionalNonTransitive,
+    malformed: "treatAsWithdraw",
+    misplaced: fromExternal,
     read: (attribute) => void multipleOf(attribute, 4),
   },
   [AttributeType.mpReachNlri]: { flags: optionalNonTransitive, malformed: "sessionReset", read: readMpReach },
   [AttributeType.mpUnreachNlri]: { flags: optionalNonTransitive, malformed: "sessionReset", read: readMpUnreach },
   [AttributeType.extendedCommunities]: {
-    ...{ flags: optionalTransitive, malformed: "treatAsWithdraw" },
+    flags: optionalTransitive,
+    malformed: "treatAsWithdraw",
     read: (attribute, found) => {
       found.extendedCommunities = items(attribute, 8, (reader) => (BigInt(reader.u32()) << 32n) | BigInt(reader.u32()));
     },
   },
   [AttributeType.as4Path]: {
-    ...{ flags: optionalTransitive, malformed: "attributeDiscard", misplaced: fromFourOctetPeer },
+    flags: optionalTransitive,
+    malformed: "attributeDiscard",
+    misplaced: fromFourOctetPeer,
     read: (attribute, found) => {
       found.as4Path = decodeAsPath(attribute.value, true, (what) => attribute.error(UpdateMessageError.malformedAsPath, what));
     },
   },
   [AttributeType.as4Aggregator]: {
-    ...{ flags: optionalTransitive, malformed: "attributeDiscard", misplaced: fromFourOctetPeer },
+    flags: optionalTransitive,
+    malformed: "attributeDiscard",
+    misplaced: fromFourOctetPeer,
     read: (attribute, found) => {
       exactly(attribute, 8);
       found.as4Aggregator = true;
     },
   },
   [AttributeType.ipv6ExtendedCommunities]: {
-    ...{ flags: optionalTransitive, malformed: "treatAsWithdraw" },
+    flags: optionalTransitive,
+    malformed: "treatAsWithdraw",
     read: (attribute) => void multipleOf(attribute, 20),
   },
   [AttributeType.largeCommunities]: {
-    ...{ flags: optionalTransitive, malformed: "treatAsWithdraw" },
+    flags: optionalTransitive,
+    malformed: "treatAsWithdraw",
     read: (attribute, found) => {
       found.largeCommunities = items(attribute, 12, (reader) => {
         return { globalAdministrator: reader.u32(), localData1: reader.u32(), localData2: reader.u32() };

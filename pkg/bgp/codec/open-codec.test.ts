@@ -48,7 +48,10 @@ const accepted: { name: string; parameters: string; want: Capability[] }[] = [
     parameters: "0e 02 0c 40 0a c078 0001 01 80 0002 01 00",
     want: [
       {
-        ...{ type: "gracefulRestart", restarting: true, notification: true, timeSeconds: 120 },
+        type: "gracefulRestart",
+        restarting: true,
+        notification: true,
+        timeSeconds: 120,
         families: [
           { afi: 1, safi: 1, forwardingPreserved: true },
           { afi: 2, safi: 1, forwardingPreserved: false },

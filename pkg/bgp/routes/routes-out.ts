@@ -37,8 +37,13 @@ interface Session {
 
 /** In place of attributes that the peer knows and has to be told again. Equal to none that are wanted. */
 const outdated: RouteAttributes = Object.freeze({
-  ...{ localPref: undefined, med: undefined, asPathPrepend: 0, communities: [], largeCommunities: [] },
-  ...{ linkBandwidth: undefined, nextHop: undefined },
+  localPref: undefined,
+  med: undefined,
+  asPathPrepend: 0,
+  communities: [],
+  largeCommunities: [],
+  linkBandwidth: undefined,
+  nextHop: undefined,
 });
 
 /** Why routes of a family do not go out in this session. */

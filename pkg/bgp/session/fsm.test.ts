@@ -7,7 +7,10 @@ import type { State } from "./state.ts";
 const cease = notification(6, 2);
 const told = (message: Extract<Event, { type: "message" }>["message"]): Event => ({ type: "message", connection: 1, message });
 const broken = (code: number, subcode: number): Event => ({
-  ...{ type: "malformed", connection: 1, notification: notification(code, subcode), because: "it is" },
+  type: "malformed",
+  connection: 1,
+  notification: notification(code, subcode),
+  because: "it is",
 });
 
 /** All of RFC 4271, section 8.1, that apply, and what is told besides, by its number where it has one. */

@@ -18,12 +18,17 @@ function ours(fields: Partial<SessionSettings> = {}): Open {
 const ipv4: Capability = { type: "multiprotocol", afi: 1, safi: 1 };
 const ipv6: Capability = { type: "multiprotocol", afi: 2, safi: 1 };
 const nextHop = (afi: number, nextHopAfi: number): Capability => ({
-  ...{ type: "extendedNextHop", families: [{ afi, safi: 1, nextHopAfi }] },
+  type: "extendedNextHop",
+  families: [{ afi, safi: 1, nextHopAfi }],
 });
 
 test("an OPEN offers all that this side can do", () => {
   assert.deepEqual(ours(), {
-    ...{ type: "open", version: 4, asn: 65001, holdTimeSeconds: 90, routerId: ourId },
+    type: "open",
+    version: 4,
+    asn: 65001,
+    holdTimeSeconds: 90,
+    routerId: ourId,
     capabilities: [
       ipv4,
       ipv6,
@@ -32,7 +37,10 @@ test("an OPEN offers all that this side can do", () => {
       { type: "fourOctetAsn", asn: 65001 },
       { type: "extendedMessage" },
       {
-        ...{ type: "gracefulRestart", restarting: false, notification: false, timeSeconds: 120 },
+        type: "gracefulRestart",
+        restarting: false,
+        notification: false,
+        timeSeconds: 120,
         families: [
           { afi: 1, safi: 1, forwardingPreserved: true },
           { afi: 2, safi: 1, forwardingPreserved: true },

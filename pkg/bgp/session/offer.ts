@@ -32,7 +32,10 @@ function capabilitiesOf({ settings, restarting, forwardingPreserved }: Session):
   if (gracefulRestartSeconds > 0)
     capabilities.push({
       // Without the N bit of RFC 8538 any NOTIFICATION ends the routes at once, which is what closing is to do.
-      ...{ type: "gracefulRestart", restarting, notification: false, timeSeconds: gracefulRestartSeconds },
+      type: "gracefulRestart",
+      restarting,
+      notification: false,
+      timeSeconds: gracefulRestartSeconds,
       families: families.map((family) => ({ ...unicast[family], forwardingPreserved })),
     });
   return capabilities;

@@ -84,8 +84,15 @@ export interface SessionOptions {
 export function newSession(options: SessionOptions): Session {
   return {
     ...options,
-    ...{ running: false, connections: [], lastConnection: 0, resting: false, retryAt: Infinity, failures: 0 },
-    ...{ plainOpen: false, lastDown: undefined, lastFailure: undefined },
+    running: false,
+    connections: [],
+    lastConnection: 0,
+    resting: false,
+    retryAt: Infinity,
+    failures: 0,
+    plainOpen: false,
+    lastDown: undefined,
+    lastFailure: undefined,
   };
 }
 

@@ -74,7 +74,9 @@ function unexpected(turn: Turn, connection: Opening | Agreed, { type }: Message)
   const { inOpenSent, inOpenConfirm, inEstablished } = FiniteStateMachineError;
   const subcode = { openSent: inOpenSent, openConfirm: inOpenConfirm, established: inEstablished }[connection.state];
   const notification: Notification = {
-    ...{ type: "notification", code: NotificationCode.finiteStateMachine, subcode },
+    type: "notification",
+    code: NotificationCode.finiteStateMachine,
+    subcode,
     data: Uint8Array.of(MessageType[type]),
   };
   const because = `${nameOf[type]} came in ${connection.state}`;
@@ -82,8 +84,11 @@ function unexpected(turn: Turn, connection: Opening | Agreed, { type }: Message)
 }
 
 const nameOf = {
-  ...{ open: "an OPEN", update: "an UPDATE", notification: "a NOTIFICATION" },
-  ...{ keepalive: "a KEEPALIVE", routeRefresh: "a ROUTE-REFRESH" },
+  open: "an OPEN",
+  update: "an UPDATE",
+  notification: "a NOTIFICATION",
+  keepalive: "a KEEPALIVE",
+  routeRefresh: "a ROUTE-REFRESH",
 } as const satisfies Record<Message["type"], string>;
 
 /** What arrived is no message (RFC 4271, section 6): 21, 22, 28. */

@@ -20,7 +20,12 @@ export const theirCapabilities: readonly Capability[] = [
 
 export function theirOpen(fields: Partial<Open> = {}): Open {
   return {
-    ...{ type: "open", version: 4, asn: 65002, holdTimeSeconds: 90, routerId: theirId, capabilities: theirCapabilities },
+    type: "open",
+    version: 4,
+    asn: 65002,
+    holdTimeSeconds: 90,
+    routerId: theirId,
+    capabilities: theirCapabilities,
     ...fields,
   };
 }
@@ -31,8 +36,13 @@ export function notification(code: number, subcode: number): Notification {
 
 export const keepalive: Message = { type: "keepalive" };
 export const update: Message = {
-  ...{ type: "update", withdrawn: [], announced: [], attributes: undefined, endOfRib: undefined },
-  ...{ ignored: [], forgiven: [] },
+  type: "update",
+  withdrawn: [],
+  announced: [],
+  attributes: undefined,
+  endOfRib: undefined,
+  ignored: [],
+  forgiven: [],
 };
 export const refresh: Message = { type: "routeRefresh", afi: 1, safi: 1, subtype: "request" };
 

@@ -12,8 +12,13 @@ import { SimulatedNetwork } from "./simulated-network.ts";
 import { Stall } from "./stall.ts";
 
 export const attributes: RouteAttributes = {
-  ...{ localPref: undefined, med: undefined, asPathPrepend: 0, communities: [], largeCommunities: [] },
-  ...{ linkBandwidth: undefined, nextHop: undefined },
+  localPref: undefined,
+  med: undefined,
+  asPathPrepend: 0,
+  communities: [],
+  largeCommunities: [],
+  linkBandwidth: undefined,
+  nextHop: undefined,
 };
 
 /** Announces addresses from 10.0.0.0 on. */
@@ -127,8 +132,15 @@ export class Pair {
     const routes = new RoutesOut();
     const log = new RecordingLog();
     const session = new PeerSession({
-      ...{ settings: fields, routes, node: own, restarting: false, forwardingPreserved: true, log, clock },
-      ...{ transport, listener: listens ? network.listener(own) : undefined },
+      settings: fields,
+      routes,
+      node: own,
+      restarting: false,
+      forwardingPreserved: true,
+      log,
+      clock,
+      transport,
+      listener: listens ? network.listener(own) : undefined,
       random: seededRandom(this.#seed + Number(own.at(-1))),
     });
     return { session, settings: fields, routes, log };

@@ -10,10 +10,17 @@ export function poolsOf(text: string): Config {
       const [name = "", ...words] = line.trim().split(" ");
       const ranges = words.map(parseRange).filter((range) => typeof range !== "string");
       return {
-        ...{ name, ranges, protocol: "layer2" as const, autoAssign: true, advertisements: [] },
-        ...{ nodeSelectors: [], interfaces: [] },
-        ...{ l2Placement: { subnet: false, sticky: false }, conflictProbe: "report" as const },
-        ...{ cidrs: ranges.flatMap((range) => range.toPrefixes()), avoidBuggyIPs: words.includes("avoid") },
+        name,
+        ranges,
+        protocol: "layer2" as const,
+        autoAssign: true,
+        advertisements: [],
+        nodeSelectors: [],
+        interfaces: [],
+        l2Placement: { subnet: false, sticky: false },
+        conflictProbe: "report" as const,
+        cidrs: ranges.flatMap((range) => range.toPrefixes()),
+        avoidBuggyIPs: words.includes("avoid"),
       };
     });
   return { pools, peers: [], bfdProfiles: new Map() };

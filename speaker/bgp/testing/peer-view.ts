@@ -5,10 +5,27 @@ const messages = { open: 0, update: 0, notification: 0, keepalive: 0, routeRefre
 /** A session whose first attempt is under way. */
 export function peerView(differences: Partial<PeerView>): PeerView {
   return {
-    ...{ peer: "192.0.2.1:179", interface: undefined, myAsn: 1, peerAsn: 2, passive: false, state: "active", stateSeconds: 0 },
-    ...{ retryInSeconds: 1, lastDown: undefined, lastFailure: undefined, notificationReceived: undefined },
-    ...{ notificationSent: undefined, session: undefined, messagesReceived: messages, messagesSent: messages },
-    ...{ prefixesAnnounced: 0, prefixesPending: 0, prefixesReceived: 0, unsendable: [], flaps: 0, holdTimerExpirations: 0 },
+    peer: "192.0.2.1:179",
+    interface: undefined,
+    myAsn: 1,
+    peerAsn: 2,
+    passive: false,
+    state: "active",
+    stateSeconds: 0,
+    retryInSeconds: 1,
+    lastDown: undefined,
+    lastFailure: undefined,
+    notificationReceived: undefined,
+    notificationSent: undefined,
+    session: undefined,
+    messagesReceived: messages,
+    messagesSent: messages,
+    prefixesAnnounced: 0,
+    prefixesPending: 0,
+    prefixesReceived: 0,
+    unsendable: [],
+    flaps: 0,
+    holdTimerExpirations: 0,
     ...differences,
   };
 }

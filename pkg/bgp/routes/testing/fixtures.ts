@@ -16,18 +16,30 @@ export function prefix(text: string): Prefix {
 
 export function route(differences: Partial<RouteAttributes> = {}): RouteAttributes {
   return {
-    ...{ localPref: undefined, med: undefined, asPathPrepend: 0, communities: [], largeCommunities: [] },
-    ...{ linkBandwidth: undefined, nextHop: undefined },
+    localPref: undefined,
+    med: undefined,
+    asPathPrepend: 0,
+    communities: [],
+    largeCommunities: [],
+    linkBandwidth: undefined,
+    nextHop: undefined,
     ...differences,
   };
 }
 
 export function negotiated(differences: Partial<Negotiated> = {}): Negotiated {
   return {
-    ...{ peerAsn: 64_512, peerRouterId: address("192.0.2.1"), holdTimeSeconds: 90, keepaliveSeconds: 30 },
+    peerAsn: 64_512,
+    peerRouterId: address("192.0.2.1"),
+    holdTimeSeconds: 90,
+    keepaliveSeconds: 30,
     families: new Set<Family>(["IPv4", "IPv6"]),
-    ...{ fourOctetAsn: true, extendedMessage: false, routeRefresh: true, enhancedRouteRefresh: false },
-    ...{ extendedNextHop: false, gracefulRestart: false },
+    fourOctetAsn: true,
+    extendedMessage: false,
+    routeRefresh: true,
+    enhancedRouteRefresh: false,
+    extendedNextHop: false,
+    gracefulRestart: false,
     ...differences,
   };
 }
