@@ -9,7 +9,7 @@ export interface Clock {
 }
 
 // Above this setTimeout fires at once; a longer wait is made of several.
-const longestTimeout = 2 ** 31 - 1;
+const maxTimeout = 2 ** 31 - 1;
 
 /** The machine's monotonic clock. Its timers keep the process alive until they fire or are disposed. */
 export class SystemClock implements Clock {
@@ -20,7 +20,7 @@ export class SystemClock implements Clock {
   schedule(_name: string, at: Millis, fn: () => void): Disposable {
     let timer: NodeJS.Timeout;
     const wait = (): void => {
-      timer = setTimeout(look, Math.min(Math.max(0, Math.ceil(at - this.now())), longestTimeout));
+      timer = setTimeout(look, Math.min(Math.max(0, Math.ceil(at - this.now())), maxTimeout));
     };
     // The event loop counts whole milliseconds of its own, rounded down: one timer in thirty or so would run a little before `at`.
     const look = (): void => {

@@ -17,8 +17,8 @@ export function seededRandom(seed: number): Random {
   };
 }
 
-/** How long to wait before attempt `attempt` (from 0): doubling from `first` to `most`, between half and all of it by chance. */
-export function backOff(attempt: number, first: Millis, most: Millis, random: Random): Millis {
-  const full = Math.min(most, first * 2 ** Math.min(attempt, 30));
+/** How long to wait before attempt `attempt` (from 0): doubling from `first` to `max`, between half and all of it by chance. */
+export function backOff(attempt: number, first: Millis, max: Millis, random: Random): Millis {
+  const full = Math.min(max, first * 2 ** Math.min(attempt, 30));
   return full / 2 + (full / 2) * random();
 }

@@ -1,4 +1,4 @@
-import { parseDuration } from "./duration.ts";
+import { parseDuration } from "#pkg/clock";
 import { type Path, quote } from "./problem.ts";
 import type { RawPeer } from "./raw.ts";
 import type { Report } from "./report.ts";

@@ -1,3 +1,5 @@
+import { parseDuration } from "#pkg/clock";
+
 /** One flag: how its text is read, what it is without one, and what `--help` says of it. */
 export interface Flag<T> {
   readonly help: string;
@@ -74,13 +76,10 @@ export const flag = {
   }),
 };
 
-/** As Go's time.ParseDuration reads the ones that people write, in milliseconds. */
+/** As Go's time.ParseDuration, but not below 0, in milliseconds. */
 function readDuration(text: string): number | undefined {
-  if (text === "0") return 0;
-  const [, ...parts] = /^(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?(?:(\d{1,6})ms)?$/.exec(text) ?? [];
-  if (text === "" || parts.length === 0) return undefined;
-  const [hours, minutes, seconds, milliseconds] = parts.map((part) => Number(part ?? 0));
-  return (((hours ?? 0) * 60 + (minutes ?? 0)) * 60 + (seconds ?? 0)) * 1000 + (milliseconds ?? 0);
+  const nanoseconds = parseDuration(text);
+  return nanoseconds === undefined || nanoseconds < 0 ? undefined : nanoseconds / 1e6;
 }
 
 // What Go's strconv.ParseBool accepts.

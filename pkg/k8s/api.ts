@@ -1,8 +1,7 @@
 import type { IncomingMessage } from "node:http";
-import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
+import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
 import { ApiError } from "./errors.ts";
 import type { Http, Request } from "./http.ts";
-import { pause } from "./pause.ts";
 import { type Priority, Slots } from "./slots.ts";
 import type { Fields } from "./untrusted.ts";
 
@@ -71,7 +70,7 @@ export class Api implements AsyncDisposable {
         if (!(error instanceof ApiError) || !mayPass(error) || attempt + 1 === attempts) throw error;
         if (signal.aborted) throw closed(request, error);
         const wait = backOff(attempt, firstRetryMs, longestRetryMs, this.#random);
-        await pause(this.#clock, "api retry", Math.max(wait, error.retryAfterMs ?? 0), signal);
+        await sleep(this.#clock, "api retry", Math.max(wait, error.retryAfterMs ?? 0), signal);
       }
     }
   }

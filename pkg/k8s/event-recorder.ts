@@ -1,4 +1,4 @@
-import { type Clock, type Millis, wallClock } from "#pkg/clock";
+import { type Clock, type Millis, sleep, wallClock } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import type { Cluster } from "./cluster.ts";
 import { ApiError } from "./errors.ts";
@@ -54,15 +54,9 @@ export class EventRecorder implements AsyncDisposable {
   /** Writes what waits, for at most 2 s. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    const { clock } = this.#options;
-    const timeUp = new Promise<void>((resolve) => {
-      const timer = clock.schedule("event flush", clock.now() + flushMs, resolve);
-      void Promise.all(this.#lanes).then(() => {
-        timer[Symbol.dispose]();
-        resolve();
-      });
-    });
-    await timeUp;
+    const written = new AbortController();
+    void Promise.all(this.#lanes).then(() => written.abort());
+    await sleep(this.#options.clock, "event flush", flushMs, written.signal);
     this.#abandoned = true;
   }
 

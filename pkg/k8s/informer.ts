@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
+import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import type { Api } from "./api.ts";
 import { Deadline } from "./deadline.ts";
@@ -7,7 +7,6 @@ import { ApiError } from "./errors.ts";
 import { chunks, type Request } from "./http.ts";
 import { LineSplitter } from "./lines.ts";
 import type { ObjectMeta } from "./objects.ts";
-import { pause } from "./pause.ts";
 import { projectMeta, type Resource } from "./resources.ts";
 import { type Fields, fields, list, parseJson, text } from "./untrusted.ts";
 
@@ -138,7 +137,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
         this.#failed(error);
       }
       const wait = backOff(Math.max(0, this.#failures - 1), firstRetryMs, longestRetryMs, this.#random);
-      await pause(this.#clock, `${this.#resource.plural} retry`, Math.max(wait, retryAfter), this.#stop.signal);
+      await sleep(this.#clock, `${this.#resource.plural} retry`, Math.max(wait, retryAfter), this.#stop.signal);
     }
   }
 

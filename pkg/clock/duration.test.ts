@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseDuration } from "./duration.ts";
+import { parseDuration } from "#pkg/clock";
 
 const cases: [text: string, nanoseconds: number | undefined][] = [
   ["0", 0],

@@ -1,0 +1,28 @@
+/**
+ * Hands events one after another to `handle`: an event that is pushed while another is handled waits until that is done. So a state
+ * machine never steps inside its own step, whatever its effects set off. `settled` runs when no event is left.
+ */
+export class EventQueue<E> {
+  readonly #handle: (event: E) => void;
+  readonly #settled: (() => void) | undefined;
+  readonly #waiting: E[] = [];
+  #handling = false;
+
+  constructor(handle: (event: E) => void, settled?: () => void) {
+    this.#handle = handle;
+    this.#settled = settled;
+  }
+
+  /** An error of `handle` goes to the caller; what waits then is handled with the next event. */
+  push(event: E): void {
+    this.#waiting.push(event);
+    if (this.#handling) return;
+    this.#handling = true;
+    try {
+      while (this.#waiting.length > 0) this.#handle(this.#waiting.shift() as E);
+    } finally {
+      this.#handling = false;
+    }
+    this.#settled?.();
+  }
+}
