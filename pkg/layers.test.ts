@@ -20,13 +20,13 @@ const pure = [
     "pkg/placement/",
     "pkg/quarantine/",
     "pkg/text/",
+    "pkg/memberlist/codec/",
     "pkg/memberlist/ring/",
     "pkg/bgp/codec/",
     "pkg/bgp/session/",
     "pkg/bgp/routes/",
   ],
   /pkg\/bgp\/(socket-end|connection-words|peer-view|peer-counters)\.ts$/,
-  /pkg\/memberlist\/(keyring|octets|node-fields|packet-budget|wire|messages|message-type|memberlist-error)\.ts$/,
   /pkg\/layer2\/(answer|arp|mac|claim|claim-limiter|flood-watch|question|.*-responder|gratuitous|queue|eligibility|interface-state|.*-schedule)\.ts$/,
   /pkg\/bfd\/(fsm|session|diagnostic|status|parameters|view|messages|matching)\.ts$/,
   /^speaker\/conflicts\/(tenancy|first-owner)\.ts$/,
@@ -35,7 +35,7 @@ const pure = [
   /pkg\/[^/]+\/(.*-)?codec\.ts$/,
 ];
 /** Computation that Node happens to offer under `node:`. */
-const pureNodeModules = new Set(["node:crypto"]);
+const pureNodeModules = new Set(["node:crypto", "node:zlib"]);
 /** Each foreign library has its home; YAML is the form of two things that people write. */
 const homes: Record<string, readonly string[]> = {
   "@kubernetes/client-node": ["pkg/k8s/"],

@@ -3,16 +3,8 @@
  * `Wire` says how a ring wraps its messages; the codec turns them into packets and streams and back. `step` is the protocol. Neither
  * does I/O. `Memberlist` is one member: it owns the sockets and the timer. Instants and durations are `Millis`.
  */
-export { type EncryptionVersion, Keyring, metallbKey } from "./keyring.ts";
-export type { MemberView } from "./member-view.ts";
-export {
-  type JoinResult,
-  Memberlist,
-  type MemberlistCounters,
-  type MemberlistEvent,
-  type MemberlistOptions,
-} from "./memberlist.ts";
-export { MemberlistError, type MemberlistProblem } from "./memberlist-error.ts";
+export { type EncryptionVersion, Keyring, metallbKey } from "./codec/keyring.ts";
+export { MemberlistError, type MemberlistProblem } from "./codec/memberlist-error.ts";
 export {
   type Ack,
   type Alive,
@@ -35,15 +27,23 @@ export {
   type User,
   type Versions,
   type WireAddress,
-} from "./messages.ts";
-export { type DecodedPacket, decodePacket, encodePacket, type PacketOptions } from "./packet-codec.ts";
+} from "./codec/messages.ts";
+export { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "./codec/metadata.ts";
+export { type DecodedPacket, decodePacket, encodePacket, type PacketOptions } from "./codec/packet.ts";
+export { encodeStream, StreamDecoder, type StreamEnd, type StreamOptions, type StreamResult } from "./codec/stream.ts";
+export { defaultWire, type Wire } from "./codec/wire.ts";
+export type { MemberView } from "./member-view.ts";
+export {
+  type JoinResult,
+  Memberlist,
+  type MemberlistCounters,
+  type MemberlistEvent,
+  type MemberlistOptions,
+} from "./memberlist.ts";
+export { maxUserOctets } from "./ring/broadcasts.ts";
 export type { Effect, Event, Member, MemberEvent, Send } from "./ring/events.ts";
-export { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "./ring/metadata.ts";
 export type { Ring, RingCounters, RingOptions } from "./ring/ring.ts";
-export { maxUserOctets } from "./ring/sending.ts";
 export { members, nextDeadline, startRing, step } from "./ring/step.ts";
 export { type Timing, type TimingName, timings } from "./ring/timing.ts";
 export { openSockets } from "./sockets.ts";
-export { encodeStream, StreamDecoder, type StreamEnd, type StreamOptions, type StreamResult } from "./stream-codec.ts";
 export type { OpenTransport, SocketAddress, Transport, TransportEvents } from "./transport.ts";
-export { defaultWire, type Wire } from "./wire.ts";

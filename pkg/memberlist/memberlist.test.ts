@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Clock, SimulatedClock, seededRandom } from "#pkg/clock";
 import { type Fields, type Log, silentLog } from "#pkg/log";
-import { Keyring } from "./keyring.ts";
+import { Keyring } from "./codec/keyring.ts";
+import { defaultWire } from "./codec/wire.ts";
 import { Memberlist, type MemberlistEvent, type MemberlistOptions } from "./memberlist.ts";
-import { FakeNetwork } from "./testing/fake-network.ts";
-import { defaultWire } from "./wire.ts";
+import { FakeNetwork } from "./testing/network.ts";
 
 const encrypted = (key: number) => ({ ...defaultWire, keyring: new Keyring([new Uint8Array(16).fill(key)]) });
 

@@ -2,25 +2,29 @@ import { randomBytes } from "node:crypto";
 import type { Clock, Millis, Random } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
-import { type NetworkCounters, newNetworkCounters } from "./counters.ts";
-import { exchange } from "./exchange.ts";
-import { IncomingStreams } from "./incoming-streams.ts";
-import { type MemberView, memberView } from "./member-view.ts";
-import { MemberlistError } from "./memberlist-error.ts";
-import { type Endpoint, nodeName, nodeNameText, type StreamMessage } from "./messages.ts";
-import { Nonces } from "./nonces.ts";
-import { decodePacket, encodePacket } from "./packet-codec.ts";
+import { Nonces } from "./codec/keyring.ts";
+import { MemberlistError } from "./codec/memberlist-error.ts";
+import { type Endpoint, nodeName, nodeNameText, type StreamMessage } from "./codec/messages.ts";
+import type { MetadataFields } from "./codec/metadata.ts";
+import { decodePacket, encodePacket } from "./codec/packet.ts";
+import { encodeStream, StreamDecoder, type StreamEnd } from "./codec/stream.ts";
+import type { Wire } from "./codec/wire.ts";
+import { type MemberView, memberView, type NetworkCounters, newNetworkCounters } from "./member-view.ts";
 import type { Effect, Event, MemberEvent, Send } from "./ring/events.ts";
-import type { MetadataFields } from "./ring/metadata.ts";
 import type { Ring, RingCounters } from "./ring/ring.ts";
 import { members, nextDeadline, startRing, step } from "./ring/step.ts";
 import type { TimingName } from "./ring/timing.ts";
 import { RingLog } from "./ring-log.ts";
-import { endpoint, parseSocketAddress, socketAddress } from "./socket-address.ts";
 import { openSockets } from "./sockets.ts";
-import { encodeStream, StreamDecoder, type StreamEnd } from "./stream-codec.ts";
-import type { OpenTransport, SocketAddress, Transport } from "./transport.ts";
-import type { Wire } from "./wire.ts";
+import { exchange, IncomingStreams } from "./streams.ts";
+import {
+  endpoint,
+  type OpenTransport,
+  parseSocketAddress,
+  type SocketAddress,
+  socketAddress,
+  type Transport,
+} from "./transport.ts";
 
 export interface MemberlistOptions {
   /** Unique in the ring: the Kubernetes node's name. */

@@ -1,12 +1,10 @@
-import type { Clock } from "#pkg/clock";
+import type { Clock, Millis } from "#pkg/clock";
 import type { Fields, Log } from "#pkg/log";
+import type { MemberlistError, MemberlistProblem } from "./codec/memberlist-error.ts";
+import { nodeNameText } from "./codec/messages.ts";
 import type { MemberView } from "./member-view.ts";
-import type { MemberlistError } from "./memberlist-error.ts";
-import { nodeNameText } from "./messages.ts";
-import { problemAdvice } from "./problem-advice.ts";
 import type { Effect, MemberEvent } from "./ring/events.ts";
-import { socketAddress } from "./socket-address.ts";
-import { SparingLog } from "./sparing-log.ts";
+import { socketAddress } from "./transport.ts";
 
 /** What can go wrong with one peer time and again. */
 type Trouble = Extract<Effect, { readonly type: "conflict" | "packetsLost" | "exchangeProblem" }>;
@@ -69,3 +67,61 @@ export class RingLog {
     this.#sparing.warn("memberlist socket failed", error.message, { error });
   }
 }
+
+const repeatAfter: Millis = 10 * 60_000;
+// Addresses can be forged and are many: past this only the counters still tell of new ones, until older lines may be repeated.
+const linesAtOnce = 256;
+
+/**
+ * Says a thing once, and again every 10 minutes while it goes on: a peer with another key sends several packets a second. At most
+ * 256 different things in 10 minutes.
+ */
+export class SparingLog {
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #said = new Map<string, { at: Millis; since: number }>(); // message and subject -> when it was said, how often it came since
+
+  constructor(log: Log, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  /** @param subject what this is about: the same message about another one is another thing */
+  warn(message: string, subject: string, fields: Fields): void {
+    const now = this.#clock.now();
+    const key = `${message} ${subject}`;
+    const said = this.#said.get(key);
+    if (said !== undefined && now < said.at + repeatAfter) {
+      said.since++;
+      return;
+    }
+    if (said === undefined && !this.#makeRoom(now)) return;
+    this.#said.delete(key); // Inserted again below: the map stays in the order of `at`.
+    this.#said.set(key, { at: now, since: 0 });
+    this.#log.warn(message, said === undefined ? fields : { ...fields, more: said.since });
+  }
+
+  /** Forgets what may be said again. */
+  #makeRoom(now: Millis): boolean {
+    for (const [key, { at }] of this.#said) {
+      if (now < at + repeatAfter) break;
+      this.#said.delete(key);
+    }
+    return this.#said.size < linesAtOnce;
+  }
+}
+
+const foreign = "look at what runs there: it does not speak like a speaker";
+
+/** What to do about an address that sends such things. */
+export const problemAdvice: Readonly<Record<MemberlistProblem, string>> = {
+  label: "give all speakers of one cluster the same label, and none to those of another",
+  plaintext: "give the sender the memberlist secret that this speaker has",
+  encrypted: "give this speaker the memberlist secret that the sender has",
+  wrongKey: "give both speakers the same memberlist secret; they read it when they start",
+  unknownVersion: foreign,
+  checksum: "look for damage in the network between the two nodes",
+  unsupported: foreign,
+  tooLarge: foreign,
+  malformed: foreign,
+};

@@ -1,10 +1,8 @@
-import type { Socket as UdpSocket } from "node:dgram";
+import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
-import { type AddressInfo, connect, isIPv4, type Server, type Socket as TcpSocket } from "node:net";
+import { type AddressInfo, connect, createServer, isIPv4, type Server, type Socket as TcpSocket } from "node:net";
 import type { Duplex } from "node:stream";
-import { listenTcp } from "./tcp.ts";
 import type { SocketAddress, Transport, TransportEvents } from "./transport.ts";
-import { bindUdp } from "./udp.ts";
 
 // A port that the system chose for TCP may be taken for UDP.
 const attemptsForAnyPort = 10;
@@ -100,4 +98,45 @@ function isIPv6(address: string): boolean {
 /** A socket bound to IPv6 sees IPv4 peers as IPv4-mapped; they are known by their IPv4 address. */
 function unmapped({ address, port }: SocketAddress): SocketAddress {
   return { address: address.startsWith("::ffff:") && isIPv4(address.slice(7)) ? address.slice(7) : address, port };
+}
+
+// Everything a member wants over TCP is over within seconds, and every member dials one other every 30 s.
+const connectionsAtOnce = 128;
+
+/** @returns a listening server; @throws {Error} that names address and port */
+export async function listenTcp({ address, port }: SocketAddress): Promise<Server> {
+  // Half-open: a peer may close its sending side before it has our answer.
+  const server = createServer({ allowHalfOpen: true, noDelay: true });
+  server.maxConnections = connectionsAtOnce;
+  try {
+    const listening = once(server, "listening");
+    server.listen({ host: address, port });
+    await listening;
+  } catch (cause) {
+    throw new Error(`Cannot listen for memberlist on ${address} port ${port} (TCP)`, { cause });
+  }
+  return server;
+}
+
+// Bursts arrive when a large ring changes all at once, and while this process is stopped. The kernel grants what it allows.
+const receiveBufferOctets = 2 * 1024 * 1024;
+
+/** @returns a bound socket; @throws {Error} that names address and port */
+export async function bindUdp({ address, port }: SocketAddress): Promise<UdpSocket> {
+  const family = isIPv6(address) ? 6 : 4;
+  const socket = createSocket({
+    type: `udp${family}`,
+    recvBufferSize: receiveBufferOctets,
+    // There are only IP addresses to look up, so that no packet has to wait for the answer.
+    lookup: (ip, _options, callback) => callback(null, ip, family),
+  });
+  try {
+    const listening = once(socket, "listening");
+    socket.bind({ address, port });
+    await listening;
+  } catch (cause) {
+    socket.close();
+    throw new Error(`Cannot listen for memberlist on ${address} port ${port} (UDP)`, { cause });
+  }
+  return socket;
 }

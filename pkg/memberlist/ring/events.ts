@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
-import type { Ack, Endpoint, MemberState, NodeName, PacketMessage, Ping, PushPull, StreamMessage } from "../messages.ts";
-import type { MetadataFields } from "./metadata.ts";
+import type { Ack, Endpoint, MemberState, NodeName, PacketMessage, Ping, PushPull, StreamMessage } from "../codec/messages.ts";
+import type { MetadataFields } from "../codec/metadata.ts";
 import type { TimingName } from "./timing.ts";
 
 /** What a ring is told. */

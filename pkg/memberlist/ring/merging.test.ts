@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { MemberState, PacketMessage } from "../messages.ts";
+import type { MemberState, PacketMessage } from "../codec/messages.ts";
 import { alive, at, dead, LoneRing, state, suspect, versions } from "../testing/lone-ring.ts";
 import { maxU32 } from "./ring.ts";
 

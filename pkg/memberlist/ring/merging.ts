@@ -1,8 +1,9 @@
 import type { Millis } from "#pkg/clock";
-import type { Alive, Dead, MemberState, MemberStatus, Suspect } from "../messages.ts";
-import { considerChecking } from "./checking.ts";
+import type { Alive, Dead, MemberState, MemberStatus, Suspect } from "../codec/messages.ts";
+import { broadcast, finishLeave, sendToNode } from "./broadcasts.ts";
+import { randomIndex, swap } from "./choice.ts";
 import type { MemberEvent } from "./events.ts";
-import { randomIndex, swap } from "./random.ts";
+import { considerChecking } from "./probing.ts";
 import {
   changeHealth,
   isMember,
@@ -16,7 +17,6 @@ import {
   sameOctets,
   withPort,
 } from "./ring.ts";
-import { broadcast, finishLeave, sendToNode } from "./sending.ts";
 import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionDueAt } from "./suspicion.ts";
 import { pullSoon, suspicionBounds } from "./timing.ts";
 

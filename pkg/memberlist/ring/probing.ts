@@ -1,9 +1,8 @@
 import type { Millis } from "#pkg/clock";
-import type { Ack, Endpoint, IndirectPing, Nack, PacketMessage, Ping } from "../messages.ts";
-import { nextToCheck } from "./checking.ts";
+import type { Ack, Endpoint, IndirectPing, Nack, NodeName, PacketMessage, Ping } from "../codec/messages.ts";
+import { sendDirect, sendToNode } from "./broadcasts.ts";
+import { chooseRandom, neighbourOf, shuffle } from "./choice.ts";
 import { deadOf, mergeSuspect } from "./merging.ts";
-import { neighbourOf } from "./neighbour.ts";
-import { chooseRandom, shuffle } from "./random.ts";
 import {
   changeHealth,
   isMember,
@@ -16,7 +15,7 @@ import {
   sourceOf,
   withPort,
 } from "./ring.ts";
-import { sendDirect, sendToNode } from "./sending.ts";
+import { wantsAccuser } from "./suspicion.ts";
 import { timings } from "./timing.ts";
 
 /** An answer that takes longer would take too long for the fast timing when others ask... */
@@ -219,4 +218,25 @@ export function onSendFailed(ring: Ring, messages: readonly PacketMessage[], now
 
 function replyTo({ source }: Ping | IndirectPing, from: Endpoint): Endpoint {
   return source === undefined ? from : { address: source.address, port: source.port };
+}
+
+/**
+ * Of those that hear of a suspicion, about so many probe the suspect themselves. Two have to accuse it for the suspicion to be short;
+ * and while it lives, each of them tells it what is held against it.
+ */
+const checkers = 12;
+
+/** Takes note, by chance, of somebody whom others suspect. */
+export function considerChecking(ring: Ring, node: NodeName): void {
+  if (ring.options.random() * ring.order.length < checkers) ring.toCheck.add(node);
+}
+
+/** Takes the next suspect whom too few have accused so far. */
+export function nextToCheck({ toCheck, suspicions, records, self }: Ring): NodeRecord | undefined {
+  for (const node of toCheck) {
+    toCheck.delete(node);
+    const suspicion = suspicions.get(node);
+    if (suspicion !== undefined && wantsAccuser(suspicion, self.node)) return records.get(node);
+  }
+  return undefined;
 }

@@ -1,12 +1,12 @@
 import type { Millis, Random } from "#pkg/clock";
-import type { Endpoint, MemberState, MemberStatus, NodeName, Ping, Versions } from "../messages.ts";
-import type { Wire } from "../wire.ts";
-import { BroadcastQueue } from "./broadcast-queue.ts";
+import type { Endpoint, MemberState, MemberStatus, NodeName, Ping, Versions } from "../codec/messages.ts";
+import { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "../codec/metadata.ts";
+import type { Wire } from "../codec/wire.ts";
+import { BroadcastQueue } from "./broadcasts.ts";
+import { placeOf } from "./choice.ts";
 import type { Effect, Member } from "./events.ts";
-import { LostMembers } from "./lost.ts";
-import { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "./metadata.ts";
-import { placeOf } from "./neighbour.ts";
-import { noStrain, type Strain } from "./strain.ts";
+import { LostMembers } from "./failed-members.ts";
+import { noStrain, type Strain } from "./overload.ts";
 import type { Suspicion } from "./suspicion.ts";
 import { type Timing, type TimingName, timings } from "./timing.ts";
 

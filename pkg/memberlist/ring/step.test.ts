@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { decodeMetadata, encodeMetadata, MetadataKey } from "../codec/metadata.ts";
 import { alive, at, dead, endpointOf, LoneRing, state, suspect } from "../testing/lone-ring.ts";
-import { decodeMetadata, encodeMetadata, MetadataKey } from "./metadata.ts";
 import { members, nextDeadline } from "./step.ts";
 
 const offer = encodeMetadata(new Map([[MetadataKey.timing, Uint8Array.of(1)]]));

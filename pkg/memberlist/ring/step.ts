@@ -1,10 +1,12 @@
 import type { Millis } from "#pkg/clock";
-import type { Dead, Endpoint, NodeName, PacketMessage, Suspect } from "../messages.ts";
+import type { Dead, Endpoint, NodeName, PacketMessage, Suspect } from "../codec/messages.ts";
+import { broadcastUser, gossip, sendDirect } from "./broadcasts.ts";
 import type { Effect, Event, Member } from "./events.ts";
-import { join, onExchangeEnd, onRequest, periodicPushPull } from "./exchanging.ts";
-import { askLost, onLostAck } from "./healing.ts";
+import { askLost, onLostAck } from "./failed-members.ts";
 import { aliveOf, announce, deadOf, endSuspicions, hear, leave, mergeAlive, mergeDead, mergeSuspect } from "./merging.ts";
+import { addStall, goOnResting, type Strain } from "./overload.ts";
 import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed } from "./probing.ts";
+import { join, onExchangeEnd, onRequest, periodicPushPull } from "./push-pull.ts";
 import {
   isMember,
   memberOf,
@@ -16,8 +18,6 @@ import {
   sameEndpoint,
   sameOctets,
 } from "./ring.ts";
-import { broadcastUser, gossip, sendDirect } from "./sending.ts";
-import { addStall, goOnResting, type Strain } from "./strain.ts";
 import { suspicionDueAt } from "./suspicion.ts";
 import { pushPullInterval, suspicionBounds, type TimingName, timings } from "./timing.ts";
 

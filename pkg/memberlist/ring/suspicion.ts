@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import type { NodeName } from "../messages.ts";
+import type { NodeName } from "../codec/messages.ts";
 import type { SuspicionBounds } from "./timing.ts";
 
 /** Somebody does not answer. It is declared dead at `deadline`, which moves closer with every further accuser. */

@@ -17,7 +17,7 @@ import type {
   Suspect,
   User,
   Versions,
-} from "../messages.ts";
+} from "../codec/messages.ts";
 
 /** A message whose fields are any of these. */
 function message<T>(fields: { [Key in keyof T]: fc.Arbitrary<T[Key]> }): fc.Arbitrary<T> {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { type Random, seededRandom } from "#pkg/clock";
-import { nonceLength } from "../keyring.ts";
-import type { PacketMessage, StreamMessage } from "../messages.ts";
-import { decodePacket, encodePacket } from "../packet-codec.ts";
+import { nonceLength } from "../codec/keyring.ts";
+import type { PacketMessage, StreamMessage } from "../codec/messages.ts";
+import { decodePacket, encodePacket } from "../codec/packet.ts";
+import { encodeStream, StreamDecoder, type StreamEnd } from "../codec/stream.ts";
+import { defaultWire, type Wire } from "../codec/wire.ts";
 import type { Send } from "../ring/events.ts";
-import { encodeStream, StreamDecoder, type StreamEnd } from "../stream-codec.ts";
-import { defaultWire, type Wire } from "../wire.ts";
 
 /** How messages get from one simulated node to another. */
 export interface Carrier {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { type Millis, seededRandom } from "#pkg/clock";
-import type { Alive, Endpoint, MemberState, NodeName, PacketMessage, Versions } from "../messages.ts";
+import type { Alive, Endpoint, MemberState, NodeName, PacketMessage, Versions } from "../codec/messages.ts";
+import { defaultWire } from "../codec/wire.ts";
 import type { Effect, Event, Send } from "../ring/events.ts";
 import type { NodeRecord, Probe, Ring, RingOptions } from "../ring/ring.ts";
 import { nextDeadline, startRing, step } from "../ring/step.ts";
-import { defaultWire } from "../wire.ts";
 
 export const versions: Versions = [1, 5, 2, 0, 0, 0];
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { seededRandom } from "#pkg/clock";
-import { Keyring } from "../keyring.ts";
+import { Keyring } from "../codec/keyring.ts";
+import { defaultWire } from "../codec/wire.ts";
 import { members } from "../ring/step.ts";
 import type { TimingName } from "../ring/timing.ts";
-import { defaultWire } from "../wire.ts";
 import { encodedCarrier } from "./carrier.ts";
 import { type Observation, Simulation, type SimulationOptions } from "./simulation.ts";
 

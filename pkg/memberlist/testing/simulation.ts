@@ -1,5 +1,5 @@
 import { type Millis, type Random, seededRandom } from "#pkg/clock";
-import type { Endpoint, StreamMessage } from "../messages.ts";
+import type { Endpoint, StreamMessage } from "../codec/messages.ts";
 import type { Effect, Event, MemberEvent } from "../ring/events.ts";
 import type { Ring, RingOptions } from "../ring/ring.ts";
 import { members, nextDeadline, startRing, step } from "../ring/step.ts";

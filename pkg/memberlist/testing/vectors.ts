@@ -1,9 +1,9 @@
 /** What HashiCorp's own encoders made; see the note beside the file. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { Keyring } from "../keyring.ts";
-import type { MemberState, MemberStatus, PacketMessage, Source, StreamMessage, Versions } from "../messages.ts";
-import { defaultWire, type Wire } from "../wire.ts";
+import { Keyring } from "../codec/keyring.ts";
+import type { MemberState, MemberStatus, PacketMessage, Source, StreamMessage, Versions } from "../codec/messages.ts";
+import { defaultWire, type Wire } from "../codec/wire.ts";
 
 type Body = Readonly<Record<string, string | number | boolean | null>>;
 

@@ -1,7 +1,7 @@
 /** Every kind of ring, for the property tests. */
 import fc from "fast-check";
-import { type EncryptionVersion, Keyring } from "../keyring.ts";
-import type { Wire } from "../wire.ts";
+import { type EncryptionVersion, Keyring } from "../codec/keyring.ts";
+import type { Wire } from "../codec/wire.ts";
 
 export const key = Buffer.from("0123456789abcdef");
 export const nonce: Uint8Array = Uint8Array.from({ length: 12 }, (_, index) => index);

@@ -1,0 +1,161 @@
+import {
+  type CipherGCMTypes,
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  type DecipherGCM,
+  type KeyObject,
+} from "node:crypto";
+import { MemberlistError, Reader } from "./memberlist-error.ts";
+
+/** 0 pads the plaintext to blocks of 16 octets, 1 does not. */
+export type EncryptionVersion = 0 | 1;
+
+export const nonceLength = 12;
+const tagLength = 16;
+const blockLength = 16;
+const overhead = 1 + nonceLength + tagLength;
+const cipherOptions = { authTagLength: tagLength };
+
+/** The most octets that sealing adds, by version: also the fewest that anything sealed has. */
+export const maxSealOverhead: Readonly<Record<EncryptionVersion, number>> = { 0: overhead + blockLength, 1: overhead };
+
+/** Octets of the sealed form of `length` octets. */
+export function sealedLength(length: number, version: EncryptionVersion): number {
+  return overhead + length + (version === 0 ? paddingLength(length) : 0);
+}
+
+interface Key {
+  readonly secret: KeyObject;
+  readonly algorithm: CipherGCMTypes;
+}
+
+/**
+ * The keys of a ring, all for AES-GCM: 16, 24 or 32 octets for AES-128, 192 or 256. The first one seals; each of them opens. A
+ * rotation is three keyrings on every node, one after the other: with the new key last, with it first, without the old one.
+ */
+export class Keyring {
+  readonly #keys: readonly [Key, ...Key[]];
+
+  /** @throws {RangeError} for a key of another length, the same key twice, and no key at all */
+  constructor(keys: readonly Uint8Array[]) {
+    const [primary, ...others] = keys.map((key) => {
+      if (![16, 24, 32].includes(key.length)) throw new RangeError(`Cannot use a key: it has ${key.length} octets`);
+      return { secret: createSecretKey(key), algorithm: `aes-${8 * key.length}-gcm` as CipherGCMTypes };
+    });
+    if (primary === undefined) throw new RangeError("Cannot make a keyring: there is no key");
+    this.#keys = [primary, ...others];
+    if (this.#keys.some(({ secret }, index) => this.#keys.findIndex((other) => other.secret.equals(secret)) !== index))
+      throw new RangeError("Cannot make a keyring: a key is there twice");
+  }
+
+  /**
+   * Version, nonce, ciphertext and tag.
+   * @param nonce 12 octets that were never used with this key
+   * @param associated what is authenticated along with it and not part of the result
+   * @throws {RangeError} for a nonce of another length
+   */
+  seal(plaintext: Uint8Array, version: EncryptionVersion, nonce: Uint8Array, associated: Uint8Array): Uint8Array {
+    if (nonce.length !== nonceLength) throw new RangeError(`Cannot encrypt: the nonce has ${nonce.length} octets`);
+    const [{ algorithm, secret }] = this.#keys;
+    const cipher = createCipheriv(algorithm, secret, nonce, cipherOptions);
+    if (associated.length > 0) cipher.setAAD(associated);
+    const sealed = new Uint8Array(sealedLength(plaintext.length, version));
+    sealed[0] = version;
+    sealed.set(nonce, 1);
+    sealed.set(cipher.update(plaintext), 1 + nonceLength);
+    if (version === 0) sealed.set(cipher.update(padding(plaintext.length)), 1 + nonceLength + plaintext.length);
+    cipher.final(); // Adds nothing: GCM has no blocks to fill.
+    sealed.set(cipher.getAuthTag(), sealed.length - tagLength);
+    return sealed;
+  }
+
+  /**
+   * What `seal` sealed, with any of the keys and in either version.
+   * @throws {MemberlistError} `unknownVersion`, `malformed` when it is too short or its padding is wrong, `wrongKey`
+   */
+  open(sealed: Uint8Array, associated: Uint8Array): Uint8Array {
+    const reader = new Reader(sealed);
+    const version = reader.u8();
+    if (version !== 0 && version !== 1)
+      throw new MemberlistError("unknownVersion", `Cannot decrypt: the encryption's version is ${version}`);
+    if (sealed.length < maxSealOverhead[version])
+      throw new MemberlistError(
+        "malformed",
+        `Cannot decrypt: ${sealed.length} octets are fewer than ${maxSealOverhead[version]}`,
+      );
+    const nonce = reader.take(nonceLength);
+    const ciphertext = reader.take(reader.remaining - tagLength);
+    const tag = reader.rest();
+    for (const { algorithm, secret } of this.#keys) {
+      const decipher = createDecipheriv(algorithm, secret, nonce, cipherOptions).setAuthTag(tag);
+      if (associated.length > 0) decipher.setAAD(associated);
+      const plaintext = decipher.update(ciphertext);
+      if (isAuthentic(decipher)) return version === 0 ? unpad(plaintext) : plaintext;
+    }
+    throw new MemberlistError("wrongKey", `Cannot decrypt: none of ${this.#keys.length} keys fits`);
+  }
+}
+
+/**
+ * The AES-128 key that MetalLB derives from its secret: not a hash of it, but its first 16 octets, filled up with the beginning of
+ * the SHA-256 of nothing. The text is used as given, without trimming or decoding. (MetalLB does not
+ * encrypt at all if it is empty.)
+ */
+export function metallbKey(secret: string): Uint8Array {
+  const material = Buffer.concat([Buffer.from(secret, "utf8"), createHash("sha256").digest()]);
+  return new Uint8Array(material.subarray(0, 16));
+}
+
+function isAuthentic(decipher: DecipherGCM): boolean {
+  try {
+    decipher.final();
+    return true;
+  } catch {
+    return false; // The one thing that Node raises here: the tag does not match.
+  }
+}
+
+/** PKCS #7: as many octets as are missing to a whole block, each of that value; a whole block if none is. */
+function padding(length: number): Uint8Array {
+  const missing = paddingLength(length);
+  return new Uint8Array(missing).fill(missing);
+}
+
+function paddingLength(length: number): number {
+  return blockLength - (length % blockLength);
+}
+
+function unpad(plaintext: Uint8Array): Uint8Array {
+  const padded = plaintext.at(-1) ?? 0;
+  if (padded < 1 || padded > blockLength || padded > plaintext.length)
+    throw new MemberlistError("malformed", `Cannot remove the padding: its length is ${padded}`);
+  return plaintext.subarray(0, plaintext.length - padded);
+}
+
+/**
+ * Nonces for AES-GCM: 8 octets of chance and a counter of 4, the first drawn anew when the second is used up. Twelve octets of
+ * chance would be safe for 2^32 messages under one key (NIST SP 800-38D, section 8.3), which a large ring sends within weeks.
+ */
+export class Nonces {
+  readonly #randomOctets: (length: number) => Uint8Array;
+  #nonce: Uint8Array | undefined;
+  #counter: number;
+
+  /** @param randomOctets fit for cryptography */
+  constructor(randomOctets: (length: number) => Uint8Array, firstCounter = 0) {
+    this.#randomOctets = randomOctets;
+    this.#counter = firstCounter;
+  }
+
+  /** Twelve octets, valid until the next ones are asked for. */
+  next(): Uint8Array {
+    this.#nonce ??= Buffer.concat([this.#randomOctets(8), new Uint8Array(4)]);
+    const nonce = this.#nonce;
+    new DataView(nonce.buffer, nonce.byteOffset).setUint32(8, this.#counter);
+    this.#counter = (this.#counter + 1) >>> 0;
+    if (this.#counter === 0) this.#nonce = undefined;
+    return nonce;
+  }
+}

@@ -1,0 +1,44 @@
+import { Reader as OctetReader } from "#pkg/octets";
+
+/**
+ * Why something that arrived was not understood. A metric's label and the key of once-per-peer logs, so a closed set:
+ * - `label`: it carries another cluster's label, or none where one is expected;
+ * - `plaintext`: it is not encrypted, and this node wants encryption;
+ * - `encrypted`: it is encrypted, and this node has no key;
+ * - `wrongKey`: no key of this node opens it;
+ * - `unknownVersion`: it is neither plaintext nor encrypted in a version that this node knows;
+ * - `checksum`: it was damaged on the way;
+ * - `unsupported`: a type of message, or a value, that has no meaning here;
+ * - `tooLarge`: it would exceed a limit on octets, parts or nesting;
+ * - `malformed`: it contradicts the protocol in any other way, or ends too early.
+ */
+export type MemberlistProblem =
+  | "label"
+  | "plaintext"
+  | "encrypted"
+  | "wrongKey"
+  | "unknownVersion"
+  | "checksum"
+  | "unsupported"
+  | "tooLarge"
+  | "malformed";
+
+/** Octets that cannot be understood. The one error that the decoders of this package raise, whatever they are fed. */
+export class MemberlistError extends Error {
+  override readonly name = "MemberlistError";
+  readonly reason: MemberlistProblem;
+
+  constructor(reason: MemberlistProblem, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
+export { Writer } from "#pkg/octets";
+
+/** Reads octets in order; what is not there is `malformed`. A number above 2^53 is rounded, and so above every limit of this protocol. */
+export class Reader extends OctetReader {
+  constructor(octets: Uint8Array, offset = 0) {
+    super(octets, (found) => new MemberlistError("malformed", `Cannot read a message: ${found}`), offset);
+  }
+}

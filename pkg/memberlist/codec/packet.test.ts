@@ -1,0 +1,264 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { anyPacketMessage } from "../testing/arbitraries.ts";
+import { hex, octets, vector } from "../testing/vectors.ts";
+import { anyWire, key, nonce } from "../testing/wires.ts";
+import { Keyring } from "./keyring.ts";
+import { MemberlistError, Writer } from "./memberlist-error.ts";
+import { encodeMessage } from "./message-codec.ts";
+import type { Nack, PacketMessage } from "./messages.ts";
+import { writeMap } from "./msgpack.ts";
+import { decodePacket, encodePacket, maxPacketDepth, maxPacketExpansion, maxPacketParts } from "./packet.ts";
+import { defaultWire, maxMessagesPerPacket, type Wire } from "./wire.ts";
+import { encodeChecksum, encodeCompound, encodeCompressed, writeLabel } from "./wrappers.ts";
+
+const options = { nonce, checksum: false };
+const sealed = { ...defaultWire, keyring: new Keyring([key]) };
+const otherKey = { ...defaultWire, keyring: new Keyring([Buffer.alloc(16, 9)]) };
+const labelled = { ...defaultWire, label: Buffer.from("blue") };
+const ack = octets(vector("ack/nil-payload").hex);
+const nack: Nack = { type: "nack", sequence: 42 };
+const nackOctets = encodeMessage(nack);
+
+/** Types of what is understood, and reasons of what is not. */
+function outcome(packet: Uint8Array, wire: Wire = defaultWire): string {
+  const { messages, problems } = decodePacket(packet, wire);
+  return [...messages.map(({ type }) => type), ...problems.map(({ reason }) => reason)].join(" ");
+}
+
+const batch = fc.array(anyPacketMessage, { minLength: 1, maxLength: 12 });
+
+test("property: decoding undoes encoding, whatever the ring's settings", () => {
+  fc.assert(
+    fc.property(batch, anyWire, fc.boolean(), (messages, wire, checksum) => {
+      assert.deepEqual(decodePacket(encodePacket(messages, wire, { nonce, checksum }), wire), { messages, problems: [] });
+    }),
+  );
+});
+
+/** A packet with some octets replaced, or cut short. */
+const damaged = fc
+  .tuple(batch, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }), fc.nat())
+  .map(([messages, changes, cut]) => {
+    const packet = encodePacket(messages, { ...defaultWire, compress: cut % 2 === 0 }, options);
+    for (const [at, octet] of changes) packet[at % packet.length] = octet;
+    return cut % 3 === 0 ? packet.subarray(0, cut % packet.length) : packet;
+  });
+
+test("property: arbitrary and damaged octets are messages or problems, in plaintext and encrypted, and never thrown", () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.uint8Array({ maxLength: 100 }), damaged), anyWire, (packet, wire) => {
+      const sealed = wire.keyring?.seal(packet, wire.encryptionVersion, nonce, wire.label) ?? packet;
+      const label = wire.label.length === 0 ? new Writer() : writeLabel(new Writer(), wire.label);
+      for (const datagram of [packet, label.put(sealed).finish()]) {
+        const { messages, problems } = decodePacket(datagram, wire);
+        for (const message of messages) assert.ok(encodeMessage(message).length > 0);
+        for (const problem of problems) assert.ok(problem instanceof MemberlistError);
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test("the first message stays first", () => {
+  const messages: PacketMessage[] = [nack, { type: "suspect", incarnation: 1, node: "b", from: "a" }, nack];
+  assert.deepEqual(decodePacket(encodePacket(messages, sealed, options), sealed).messages, messages);
+});
+
+for (const { name, payload, compress, want } of [
+  { name: "long enough that it may pay, and shorter then", payload: new Uint8Array(255), compress: true, want: 9 },
+  { name: "one octet too short to try", payload: new Uint8Array(254), compress: true, want: 8 },
+  {
+    name: "noise, which would get longer",
+    payload: Uint8Array.from({ length: 1000 }, (_, i) => (i ** 3) >> 3),
+    compress: true,
+    want: 8,
+  },
+  { name: "in a ring that does not compress", payload: new Uint8Array(1000), compress: false, want: 8 },
+])
+  test(`a packet that is ${name}: its type is ${want}`, () => {
+    const packet = encodePacket([{ type: "user", payload }], { ...defaultWire, compress }, options);
+    assert.equal(packet[0], want);
+    assert.deepEqual(decodePacket(packet, defaultWire).messages, [{ type: "user", payload }]);
+  });
+
+test("a ring that does not encrypt yet sends plaintext although it has keys", () => {
+  assert.deepEqual(encodePacket([nack], { ...sealed, verifyOutgoing: false }, options), nackOctets);
+});
+
+test("encodePacket refuses no message and more than peers can read", () => {
+  assert.throws(() => encodePacket([], defaultWire, options), RangeError);
+  assert.throws(() => encodePacket(Array(maxMessagesPerPacket + 1).fill(nack), defaultWire, options), RangeError);
+  assert.equal(outcome(encodePacket(Array(maxMessagesPerPacket).fill(nack), defaultWire, options)).split(" ").length, 127);
+});
+
+const unsendable: { name: string; message: PacketMessage }[] = [
+  { name: "a sequence number above 32 bits", message: { type: "nack", sequence: 2 ** 32 } },
+  { name: "a negative incarnation", message: { type: "dead", incarnation: -1, node: "b", from: "a" } },
+  { name: "a name that did not go through nodeName", message: { type: "dead", incarnation: 1, node: "ā", from: "a" } },
+];
+for (const { name, message } of unsendable)
+  test(`encodePacket refuses ${name}`, () => assert.throws(() => encodePacket([message], defaultWire, options), RangeError));
+
+/** A message whose body has some fields replaced. */
+function withFields(type: number, fields: Record<string, Parameters<typeof writeMap>[1][string]>): Uint8Array {
+  const writer = new Writer().u8(type);
+  writeMap(writer, fields);
+  return writer.finish();
+}
+
+const alive = {
+  Addr: octets("c0000201"),
+  Incarnation: 1,
+  Node: "node-b",
+  Port: 7946,
+  Vsn: octets("010502000000"),
+};
+const indirect = { Nack: true, Node: "node-b", Port: 7946, SeqNo: 42, Target: octets("c0000201") };
+
+const messages: { name: string; packet: Uint8Array; want: string }[] = [
+  { name: "a port of 0", packet: withFields(4, { ...alive, Port: 0 }), want: "alive" },
+  { name: "an address of 16 octets", packet: withFields(4, { ...alive, Addr: new Uint8Array(16) }), want: "alive" },
+  { name: "more than six versions", packet: withFields(4, { ...alive, Vsn: octets("01050200000007") }), want: "alive" },
+  { name: "an unknown field", packet: withFields(4, { ...alive, More: "?" }), want: "alive" },
+  { name: "octets behind a message", packet: Buffer.concat([nackOctets, ack]), want: "nack" },
+  { name: "an alive about nobody", packet: withFields(4, { ...alive, Node: "" }), want: "malformed" },
+  { name: "an alive without address", packet: withFields(4, { ...alive, Addr: undefined }), want: "malformed" },
+  {
+    name: "an alive with an address of 5 octets",
+    packet: withFields(4, { ...alive, Addr: new Uint8Array(5) }),
+    want: "malformed",
+  },
+  ...[0, 1, 5].map((length) => ({
+    name: `an alive with ${length} versions`,
+    packet: withFields(4, { ...alive, Vsn: new Uint8Array(length) }),
+    want: "malformed",
+  })),
+  { name: "an alive with a port above 16 bits", packet: withFields(4, { ...alive, Port: 65_536 }), want: "malformed" },
+  { name: "an alive with a text as incarnation", packet: withFields(4, { ...alive, Incarnation: "1" }), want: "malformed" },
+  { name: "a suspect about nobody", packet: withFields(3, { From: "a", Incarnation: 1, Node: "" }), want: "malformed" },
+  { name: "an indirect ping", packet: withFields(1, indirect), want: "indirectPing" },
+  { name: "an indirect ping without target", packet: withFields(1, { ...indirect, Target: undefined }), want: "malformed" },
+  { name: "an empty packet", packet: octets(""), want: "malformed" },
+  { name: "a type without body", packet: octets("00"), want: "malformed" },
+  { name: "a push/pull", packet: octets(vector("pushpull/full").hex), want: "unsupported" },
+  { name: "an error", packet: octets(vector("err").hex), want: "unsupported" },
+  { name: "a stream's frame", packet: octets("0a00000000"), want: "unsupported" },
+  { name: "a type to come", packet: octets("0e80"), want: "unsupported" },
+];
+for (const { name, packet, want } of messages)
+  test(`decodePacket: ${name} is ${want}`, () => assert.equal(outcome(packet), want));
+
+const sources: { name: string; fields: Record<string, string | number | Uint8Array>; node: string | undefined }[] = [
+  { name: "all of it", fields: { SourceAddr: octets("c0000201"), SourceNode: "a", SourcePort: 1 }, node: "a" },
+  { name: "no name", fields: { SourceAddr: octets("c0000201"), SourcePort: 1 }, node: "" },
+  { name: "no address", fields: { SourceNode: "a", SourcePort: 1 }, node: undefined },
+  { name: "an address of 3 octets", fields: { SourceAddr: octets("c00002"), SourcePort: 1 }, node: undefined },
+  { name: "no port", fields: { SourceAddr: octets("c0000201"), SourceNode: "a" }, node: undefined },
+];
+for (const { name, fields, node } of sources)
+  test(`a ping's source with ${name} ${node === undefined ? "does not count" : "counts"}`, () => {
+    const [ping] = decodePacket(withFields(0, { Node: "b", SeqNo: 1, ...fields }), defaultWire).messages;
+    assert.ok(ping?.type === "ping");
+    assert.equal(ping.source?.node, node);
+  });
+
+const empties = (count: number) => octets(`07 ${count.toString(16).padStart(2, "0")} ${"0000".repeat(count)}`);
+const wrappers: { name: string; packet: Uint8Array; want: string }[] = [
+  { name: "a compound of a compound", packet: encodeCompound([encodeCompound([nackOctets, ack]), ack]), want: "nack ack ack" },
+  { name: "a compound of compressed messages", packet: encodeCompound([encodeCompressed(ack), nackOctets]), want: "ack nack" },
+  { name: "compressed twice", packet: encodeCompressed(encodeCompressed(ack)), want: "ack" },
+  { name: "octets behind a compound", packet: Buffer.concat([encodeCompound([ack]), ack]), want: "ack" },
+  { name: "a compound of none", packet: empties(0), want: "" },
+  {
+    name: "a bad part between good ones",
+    packet: encodeCompound([ack, octets("0e80"), nackOctets]),
+    want: "ack nack unsupported",
+  },
+  { name: "empty parts", packet: empties(2), want: "malformed malformed" },
+  { name: "a compound without count", packet: octets("07"), want: "malformed" },
+  { name: "lengths cut short", packet: octets("07 03 0002 00"), want: "malformed" },
+  { name: "compress of nothing", packet: octets("09 82 a4416c676f 00 a3427566 a3008103"), want: "malformed" },
+  { name: "compress without buffer", packet: octets("09 81 a4416c676f 00"), want: "malformed" },
+  { name: "another algorithm", packet: withFields(9, { Algo: 1, Buf: octets("008103") }), want: "unsupported" },
+  { name: "a buffer longer than the input", packet: octets("09 81 a3427566 dbffffffff"), want: "malformed" },
+  { name: "a checksum", packet: encodeChecksum(ack), want: "ack" },
+  { name: "a checksum of nothing", packet: octets("0c00000000"), want: "malformed" },
+  { name: "a checksum cut short", packet: octets("0c000000"), want: "unsupported" },
+  { name: "a checksum in a compound", packet: encodeCompound([encodeChecksum(ack), ack]), want: "ack unsupported" },
+  { name: "a checksum in a compressed message", packet: encodeCompressed(encodeChecksum(ack)), want: "unsupported" },
+  { name: "a checksum of a checksum", packet: encodeChecksum(encodeChecksum(ack)), want: "unsupported" },
+];
+for (const { name, packet, want } of wrappers)
+  test(`decodePacket: ${name} is ${want || "nothing"}`, () => assert.equal(outcome(packet), want));
+
+const securities: { name: string; packet: Uint8Array; wire: Wire; want: string }[] = [
+  { name: "plaintext where keys are wanted", packet: ack, wire: sealed, want: "plaintext" },
+  ...["ping/with-source", "indirect-ping/nack", "alive", "compound", "user/packet", "crc/ack"].map((name) => ({
+    name: `a plain ${name} where keys are wanted`,
+    packet: octets(vector(name).hex),
+    wire: sealed,
+    want: "plaintext",
+  })),
+  { name: "plaintext where keys are being introduced", packet: ack, wire: { ...sealed, verifyIncoming: false }, want: "ack" },
+  { name: "another key", packet: encodePacket([nack], otherKey, options), wire: sealed, want: "wrongKey" },
+  { name: "noise where keys are wanted", packet: octets("05fe").fill(0x99, 2), wire: sealed, want: "unknownVersion" },
+  { name: "encryption cut short", packet: octets("0199"), wire: sealed, want: "malformed" },
+  {
+    name: "encryption of nothing",
+    packet: sealed.keyring.seal(new Uint8Array(), 1, nonce, new Uint8Array()),
+    wire: sealed,
+    want: "malformed",
+  },
+  {
+    name: "encryption where there is no key",
+    packet: encodePacket([nack], sealed, options),
+    wire: defaultWire,
+    want: "encrypted",
+  },
+  { name: "a label where none is expected", packet: encodePacket([nack], labelled, options), wire: defaultWire, want: "label" },
+  { name: "no label where one is expected", packet: ack, wire: labelled, want: "label" },
+  {
+    name: "another label",
+    packet: encodePacket([nack], { ...labelled, label: Buffer.from("red") }, options),
+    wire: labelled,
+    want: "label",
+  },
+  { name: "an empty label", packet: octets("f400 0b81a55365714e6f2a"), wire: defaultWire, want: "malformed" },
+  { name: "a label cut short", packet: octets("f404626c"), wire: labelled, want: "malformed" },
+  { name: "a label alone", packet: octets("f404626c7565"), wire: labelled, want: "malformed" },
+];
+for (const { name, packet, wire, want } of securities)
+  test(`decodePacket: ${name} is ${want}`, () => assert.equal(outcome(packet, wire), want));
+
+test("wrappers may be nested up to a depth", () => {
+  const nested = (depth: number): Uint8Array => (depth === 0 ? ack : encodeCompound([nested(depth - 1)]));
+  assert.equal(outcome(nested(maxPacketDepth)), "ack");
+  assert.equal(outcome(nested(maxPacketDepth + 1)), "tooLarge");
+});
+
+test("all compressed messages of a packet together may make only so much", () => {
+  const half = encodeCompressed(encodeMessage({ type: "user", payload: new Uint8Array(maxPacketExpansion / 2 - 1) }));
+  assert.equal(outcome(encodeCompound([half, half])), "user user");
+  assert.equal(outcome(encodeCompound([half, half, encodeCompressed(ack), ack])), "user user ack tooLarge");
+});
+
+test("a packet may have only so many parts", () => {
+  const packet = (parts: number) => encodeCompound([...Array(4).fill(empties(parts)), nackOctets]);
+  const problems = (parts: number) => decodePacket(packet(parts), defaultWire).problems.length;
+  assert.equal(problems(254), 4 * 254);
+  assert.ok(problems(255) <= maxPacketParts + maxPacketDepth);
+  assert.equal(outcome(packet(255)).replaceAll("malformed ", ""), "tooLarge");
+});
+
+test("what was decoded does not keep the packet", () => {
+  const packet = octets(vector("alive/ipv6-meta").hex);
+  const { messages } = decodePacket(packet, defaultWire);
+  const before = messages.map((message) => hex(encodeMessage(message)));
+  packet.fill(0);
+  assert.deepEqual(
+    messages.map((message) => hex(encodeMessage(message))),
+    before,
+  );
+});

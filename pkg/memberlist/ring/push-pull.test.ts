@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { MemberState, PushPull } from "../codec/messages.ts";
+import { alive, at, dead, endpointOf, LoneRing, state, suspect } from "../testing/lone-ring.ts";
+
+function pushPull(states: readonly MemberState[], join = false): PushPull {
+  return { type: "pushPull", join, states, userState: new Uint8Array() };
+}
+
+test("the first push/pull comes a random part of the interval after one interval, or soon after a join, then one each interval", () => {
+  const lone = new LoneRing({ random: () => 0.5 });
+  assert.equal(lone.ring.pushPullAt, 45_000);
+  lone.hear(alive("a", 1));
+  lone.quieten();
+  lone.ring.probeAt = Infinity;
+  lone.advanceTo(4499);
+  assert.deepEqual(lone.effects, []);
+  lone.advanceTo(4500);
+  const [exchange] = lone.take("exchange");
+  assert.deepEqual([exchange?.to, exchange?.deadline], [at(97), 14_500]);
+  assert.equal(lone.ring.pushPullAt, 34_500);
+});
+
+test("push/pull carries all that is known: self, suspect, dead and left", () => {
+  const lone = LoneRing.among("abcd");
+  lone.hear(suspect("a", 1, "z"));
+  lone.hear(dead("b", 1, "z"));
+  lone.hear(dead("c", 1, "c"));
+  lone.effects = [];
+  lone.receive([]);
+  const [reply] = lone.take("reply");
+  assert.ok(reply?.message.type === "pushPull");
+  const views = reply.message.states.map(({ node, status, versions }) => `${node} ${status} ${versions.length}`);
+  assert.deepEqual(views.toSorted(), ["a suspect 6", "b dead 6", "c left 6", "d alive 6", "self alive 6"]);
+});
+
+test("a request for push/pull is answered with the view before merging, and its join flag", () => {
+  const lone = new LoneRing();
+  lone.tell({ type: "request", stream: 4, from: at(97), message: pushPull([state("a", 1)], true) });
+  const [reply] = lone.take("reply");
+  assert.ok(reply?.message.type === "pushPull");
+  assert.equal(reply.stream, 4);
+  assert.equal(reply.message.join, true);
+  assert.deepEqual(
+    reply.message.states.map(({ node }) => node),
+    ["self"],
+  );
+  assert.equal(lone.view("a"), "alive 1");
+});
+
+test("only those alive are chosen: not the suspect, the dead and the left", () => {
+  const lone = LoneRing.among("abcd");
+  lone.ring.probeAt = Infinity;
+  for (const message of [suspect("a", 1, "z"), dead("b", 1, "z"), dead("c", 1, "c")]) lone.hear(message);
+  lone.effects = [];
+  const tried = new Set<number | undefined>();
+  for (let round = 0; round < 10; round++) {
+    lone.ring.pushPullAt = lone.now;
+    lone.tell({ type: "timer" });
+    for (const { to } of lone.take("exchange")) tried.add(to.address[3]);
+  }
+  assert.deepEqual([...tried], [endpointOf("d").address[3]]);
+});
+
+for (const [name, message, answer] of [
+  ["a ping for us", { type: "ping", sequence: 3, node: "self", source: undefined }, "reply"],
+  ["a ping for anybody", { type: "ping", sequence: 3, node: "", source: undefined }, "reply"],
+  ["a ping for another", { type: "ping", sequence: 3, node: "other", source: undefined }, "close"],
+  ["an ack", { type: "ack", sequence: 3, payload: undefined }, "close"],
+  ["a user message", { type: "user", payload: new Uint8Array() }, "close"],
+  ["an error", { type: "error", message: "EOF" }, "close"],
+] as const) {
+  test(`a stream with ${name} gets one ${answer}`, () => {
+    const lone = new LoneRing();
+    lone.effects = [];
+    lone.tell({ type: "request", stream: 8, from: at(97), message });
+    const ack = { type: "ack", sequence: 3, payload: undefined };
+    assert.deepEqual(lone.effects, [
+      answer === "reply" ? { type: "reply", stream: 8, message: ack } : { type: "close", stream: 8 },
+    ]);
+  });
+}
+
+/** Views that `self`, speaking 2 of 1 to 5 and delegate 0 of 0, receives. */
+const views: readonly { name: string; states: readonly MemberState[]; refused: boolean }[] = [
+  { name: "the same versions", states: [state("n", 1)], refused: false },
+  { name: "a narrower range around what all speak", states: [state("n", 1, { versions: [2, 2, 2, 0, 0, 0] })], refused: false },
+  {
+    name: "a living node that understands only newer ones",
+    states: [state("n", 1, { versions: [3, 5, 3, 0, 0, 0] })],
+    refused: true,
+  },
+  {
+    name: "a living node that understands only older ones",
+    states: [state("n", 1, { versions: [1, 1, 1, 0, 0, 0] })],
+    refused: true,
+  },
+  {
+    name: "a dead node that spoke another",
+    states: [state("n", 1, { status: "dead", versions: [1, 9, 9, 0, 0, 0] })],
+    refused: true,
+  },
+  {
+    name: "a dead node with a narrow range",
+    states: [state("n", 1, { status: "dead", versions: [2, 2, 2, 0, 0, 0] })],
+    refused: false,
+  },
+  { name: "a delegate above ours", states: [state("n", 1, { versions: [1, 5, 2, 1, 1, 1] })], refused: true },
+  { name: "no versions", states: [state("n", 1, { versions: [0, 0, 0, 0, 0, 0] })], refused: true },
+  { name: "one misfit among many", states: [state("n", 1), state("m", 1, { versions: [3, 5, 3, 0, 0, 0] })], refused: true },
+];
+for (const { name, states, refused } of views) {
+  test(`a view with ${name} is ${refused ? "refused whole" : "merged"}`, () => {
+    const lone = new LoneRing();
+    lone.receive(states);
+    assert.equal(lone.take("exchangeProblem").length, refused ? 1 : 0);
+    assert.equal(lone.view("n"), refused ? "unknown" : states[0]?.status === "dead" ? "unknown" : "alive 1");
+    assert.deepEqual([lone.ring.counters.pushPulls, lone.ring.counters.pushPullsRefused], refused ? [0, 1] : [1, 0]);
+  });
+}
+
+test("a join goes to four at once, and not to those that were learned of meanwhile", () => {
+  const lone = new LoneRing();
+  lone.effects = [];
+  lone.tell({ type: "join", join: 5, endpoints: [..."abcdef"].map((node) => at(node.charCodeAt(0))) });
+  const opened = lone.take("exchange");
+  assert.deepEqual(
+    opened.map(({ to }) => to.address[3]),
+    [97, 98, 99, 100],
+  );
+  assert.ok(opened.every(({ message }) => message.type === "pushPull" && message.join));
+  const [first, ...others] = opened;
+  assert.ok(first);
+  lone.tell({ type: "exchanged", exchange: first.exchange, message: pushPull([..."abcdef"].map((node) => state(node, 1))) });
+  for (const { exchange } of others) lone.tell({ type: "exchangeFailed", exchange, reason: "refused" });
+  assert.deepEqual(lone.take("joinFinished"), [
+    {
+      type: "joinFinished",
+      join: 5,
+      joined: 3,
+      failures: [98, 99, 100].map((last) => ({ endpoint: at(last), reason: "refused" })),
+    },
+  ]);
+});
+
+for (const [name, message, reason] of [
+  ["an error", { type: "error", message: "EOF" }, /EOF/],
+  ["something else", { type: "ack", sequence: 1, payload: undefined }, /ack/],
+  [
+    "a view that cannot be merged",
+    pushPull([state("a", 1, { versions: [3, 5, 3, 0, 0, 0] })]),
+    /protocol version outside 3 to 5: self speaks 2/,
+  ],
+] as const) {
+  test(`a join that is answered with ${name} fails and says so`, () => {
+    const lone = new LoneRing();
+    lone.tell({ type: "join", join: 1, endpoints: [at(97)] });
+    const [{ exchange } = { exchange: -1 }] = lone.take("exchange");
+    lone.tell({ type: "exchanged", exchange, message });
+    const [finished] = lone.take("joinFinished");
+    assert.equal(finished?.joined, 0);
+    assert.match(finished?.failures[0]?.reason ?? "", reason);
+  });
+}
+
+test("a join of nobody is finished at once", () => {
+  const lone = new LoneRing();
+  lone.tell({ type: "join", join: 1, endpoints: [] });
+  assert.deepEqual(lone.take("joinFinished"), [{ type: "joinFinished", join: 1, joined: 0, failures: [] }]);
+});
+
+test("the end of an exchange that is unknown or ended already changes nothing", () => {
+  const lone = LoneRing.among("a");
+  lone.tell({ type: "exchanged", exchange: 99, message: pushPull([state("n", 1)]) });
+  assert.deepEqual([lone.view("n"), lone.effects], ["unknown", []]);
+});
+
+test("a periodic exchange that fails says with whom and why", () => {
+  const lone = LoneRing.among("a");
+  lone.ring.probeAt = Infinity;
+  lone.advanceTo(60_000);
+  const [{ exchange } = { exchange: -1 }] = lone.take("exchange");
+  lone.tell({ type: "exchangeFailed", exchange, reason: "no answer" });
+  assert.deepEqual(lone.take("exchangeProblem"), [{ type: "exchangeProblem", with: at(97), reason: "no answer" }]);
+});
+
+test("an unknown node in a view arrives with what it says of itself", () => {
+  const lone = new LoneRing();
+  lone.quieten();
+  const meta = Uint8Array.of(1);
+  lone.receive([state("n", 3, { meta, endpoint: at(9, 0) })]);
+  assert.deepEqual(lone.queued(), [alive("n", 3, { meta, endpoint: at(9) })]);
+});
+
+test("user state goes with each view as it is then, and what comes with one is told", () => {
+  let own = 1;
+  const lone = new LoneRing({ userState: () => Uint8Array.of(own++) });
+  const states = [state("a", 1)];
+  lone.effects = [];
+  const message = { type: "pushPull", join: false, states, userState: Uint8Array.of(9) } as const;
+  lone.tell({ type: "request", stream: 1, from: at(97), message });
+  const types = lone.effects.map(({ type }) => type);
+  assert.deepEqual(types, ["reply", "member", "user"], "who is there is told before what they say");
+  assert.deepEqual(lone.effects.at(-1), { type: "user", payload: Uint8Array.of(9) });
+  lone.effects = lone.effects.slice(0, 1);
+  assert.deepEqual(
+    lone.take("reply").map(({ message }) => message.type === "pushPull" && message.userState),
+    [Uint8Array.of(1)],
+  );
+  lone.tell({ type: "join", join: 1, endpoints: [at(98)] });
+  assert.deepEqual(
+    lone.take("exchange").map(({ message }) => message.type === "pushPull" && message.userState),
+    [Uint8Array.of(2)],
+  );
+});
+
+test("a user message in a packet is told", () => {
+  const lone = LoneRing.among("a");
+  lone.hear({ type: "user", payload: Uint8Array.of(7) });
+  assert.deepEqual(lone.effects, [{ type: "user", payload: Uint8Array.of(7) }]);
+});

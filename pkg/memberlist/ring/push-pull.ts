@@ -1,0 +1,122 @@
+import type { Millis } from "#pkg/clock";
+import type { Endpoint, MemberState, PushPull, StreamMessage, Versions } from "../codec/messages.ts";
+import { chooseRandom } from "./choice.ts";
+import { mergeStates } from "./merging.ts";
+import { onStreamAck } from "./probing.ts";
+import { type ExchangePurpose, isMember, type NodeRecord, type Ring, sameEndpoint, stateOf } from "./ring.ts";
+import { pushPullInterval } from "./timing.ts";
+
+/** Connecting, writing and reading together. */
+const exchangeTimeout: Millis = 10_000;
+/** A few at once, so that those that do not answer hold up nobody; not all, since the first answer tells of the others. */
+const joinsAtOnce = 4;
+
+/** Compares views with a random node. */
+export function periodicPushPull(ring: Ring, now: Millis): void {
+  ring.pushPullAt = now + pushPullInterval(ring.timing, ring.order.length);
+  const eligible = (record: NodeRecord) => record !== ring.self && record.status === "alive";
+  for (const { endpoint } of chooseRandom(ring.order, 1, eligible, ring.options.random))
+    openPushPull(ring, { type: "pushPull", to: endpoint }, endpoint, now);
+}
+
+export function join(ring: Ring, id: number, endpoints: readonly Endpoint[], now: Millis): void {
+  ring.joins.set(id, { waiting: [...endpoints], underway: 0, joined: 0, failures: [] });
+  goOnJoining(ring, id, now);
+}
+
+function goOnJoining(ring: Ring, id: number, now: Millis): void {
+  const join = ring.joins.get(id);
+  if (join === undefined) return;
+  while (join.underway < joinsAtOnce) {
+    const to = join.waiting.shift();
+    if (to === undefined) break;
+    if (ring.order.some((record) => isMember(record) && sameEndpoint(record.endpoint, to))) join.joined++;
+    else {
+      join.underway++;
+      openPushPull(ring, { type: "join", join: id, to }, to, now);
+    }
+  }
+  if (join.underway > 0) return;
+  ring.joins.delete(id);
+  ring.effects.push({ type: "joinFinished", join: id, joined: join.joined, failures: join.failures });
+}
+
+/** Sends this node's view, and merges the one that comes back. */
+export function openPushPull(ring: Ring, purpose: ExchangePurpose, to: Endpoint, now: Millis): void {
+  const exchange = ring.exchange++;
+  ring.exchanges.set(exchange, purpose);
+  const message = pushPull(ring, purpose.type === "join");
+  ring.effects.push({ type: "exchange", exchange, to, message, deadline: now + exchangeTimeout });
+}
+
+function pushPull(ring: Ring, join: boolean): PushPull {
+  return { type: "pushPull", join, states: ring.order.map(stateOf), userState: ring.options.userState?.() ?? new Uint8Array() };
+}
+
+/** Somebody asks on a stream. */
+export function onRequest(ring: Ring, stream: number, from: Endpoint, message: StreamMessage, now: Millis): void {
+  if (message.type === "ping" && (message.node === "" || message.node === ring.self.node)) {
+    ring.effects.push({ type: "reply", stream, message: { type: "ack", sequence: message.sequence, payload: undefined } });
+  } else if (message.type === "pushPull") {
+    ring.effects.push({ type: "reply", stream, message: pushPull(ring, message.join) }); // Before merging, as peers do.
+    const problem = mergePushPull(ring, message, now);
+    if (problem !== undefined) ring.effects.push({ type: "exchangeProblem", with: from, reason: problem });
+  } else ring.effects.push({ type: "close", stream });
+}
+
+/** An exchange of ours ended; `result` is what came back, or why nothing did. */
+export function onExchangeEnd(ring: Ring, exchange: number, result: StreamMessage | string, now: Millis): void {
+  const purpose = ring.exchanges.get(exchange);
+  if (purpose === undefined) return;
+  ring.exchanges.delete(exchange);
+  if (purpose.type === "probe") {
+    const answers = typeof result !== "string" && result.type === "ack" && result.sequence === purpose.sequence;
+    if (answers) onStreamAck(ring, purpose.sequence);
+    return;
+  }
+  const problem = typeof result === "string" ? result : mergePushPull(ring, result, now);
+  if (purpose.type === "pushPull") {
+    if (problem !== undefined) ring.effects.push({ type: "exchangeProblem", with: purpose.to, reason: problem });
+    return;
+  }
+  const join = ring.joins.get(purpose.join);
+  if (join === undefined) return;
+  join.underway--;
+  if (problem === undefined) join.joined++;
+  else join.failures.push({ endpoint: purpose.to, reason: problem });
+  goOnJoining(ring, purpose.join, now);
+}
+
+/** @returns why nothing was merged */
+function mergePushPull(ring: Ring, message: StreamMessage, now: Millis): string | undefined {
+  if (message.type === "error") return `the other reports: ${message.message}`;
+  if (message.type !== "pushPull") return `the other sends ${message.type} where its view was asked for`;
+  const problem = versionProblem(message.states, ring.order);
+  if (problem !== undefined) {
+    ring.counters.pushPullsRefused++;
+    return problem;
+  }
+  ring.counters.pushPulls++;
+  mergeStates(ring, message.states, now);
+  if (message.userState.length > 0) ring.effects.push({ type: "user", payload: message.userState });
+  return undefined;
+}
+
+/**
+ * Whether all nodes of two views can speak to one another. Peers refuse an exchange otherwise, without saying so, so that it must be
+ * checked here too. What is spoken has to lie in what all the living understand, also for the dead.
+ * @returns the reason, undefined when they can
+ */
+export function versionProblem(received: readonly MemberState[], own: readonly NodeRecord[]): string | undefined {
+  const all = [...received, ...own];
+  const living = all.filter(({ status }) => status === "alive").map(({ versions }) => versions);
+  for (const [what, at] of [["protocol", 0] as const, ["delegate", 3] as const]) {
+    const low = living.reduce((most, versions) => Math.max(most, versions[at]), 0);
+    const high = living.reduce((least, versions) => Math.min(least, versions[(at + 1) as 1 | 4]), 255);
+    const current = (versions: Versions) => versions[(at + 2) as 2 | 5];
+    const misfit = all.find(({ versions }) => current(versions) < low || current(versions) > high);
+    if (misfit !== undefined)
+      return `node speaks a ${what} version outside ${low} to ${high}: ${misfit.node} speaks ${current(misfit.versions)}`;
+  }
+  return undefined;
+}

@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type Duplex, duplexPair } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import { test } from "node:test";
+import { SimulatedClock } from "#pkg/clock";
+import { Keyring } from "./codec/keyring.ts";
+import type { StreamMessage } from "./codec/messages.ts";
+import { encodeStream, StreamDecoder } from "./codec/stream.ts";
+import { defaultWire, type Wire } from "./codec/wire.ts";
+import { exchange, IncomingStreams } from "./streams.ts";
+
+const nonce = new Uint8Array(12);
+const encrypted: Wire = { ...defaultWire, keyring: new Keyring([new Uint8Array(16)]) };
+const ping: StreamMessage = { type: "ping", sequence: 7, node: "a", source: undefined };
+const ack: StreamMessage = { type: "ack", sequence: 7, payload: undefined };
+const from = { address: "192.0.2.7", port: 40_000 };
+
+/** Answers every ping, and closes on everything else. */
+function harness(wire: Wire) {
+  const clock = new SimulatedClock();
+  const problems: string[] = [];
+  const requests: StreamMessage[] = [];
+  const streams: IncomingStreams = new IncomingStreams({
+    wire,
+    clock,
+    encode: (message) => encodeStream(message, wire, { from: "listener", nonce }),
+    onRequest: (stream, _from, message) => {
+      requests.push(message);
+      if (message.type === "ping") streams.reply(stream, ack);
+      else streams.close(stream);
+    },
+    onProblem: (peer, { reason }) => problems.push(`${peer.address} ${reason}`),
+  });
+  const dial = (): Duplex => {
+    const [near, far] = duplexPair({ allowHalfOpen: true });
+    near.on("error", () => {});
+    far.on("close", () => near.destroy()); // As a connection does.
+    streams.accept(far, from);
+    return near;
+  };
+  return { clock, problems, requests, streams, dial };
+}
+
+/** What comes back until the other end closes. */
+async function answer(near: Duplex, wire: Wire): Promise<StreamMessage | undefined> {
+  const result = new StreamDecoder(wire, "listener").push(await buffer(near));
+  return result?.type === "message" ? result.message : undefined;
+}
+
+for (const [kind, wire] of [
+  ["plain", defaultWire],
+  ["sealed", encrypted],
+] as const) {
+  const request = encodeStream(ping, wire, { from: "dialler", nonce });
+
+  test(`a ${kind} request is answered`, async () => {
+    const { dial, requests, problems } = harness(wire);
+    const near = dial();
+    near.write(request);
+    assert.deepEqual(await answer(near, wire), ack);
+    assert.deepEqual([requests, problems], [[ping], []]);
+  });
+
+  test(`a ${kind} request of one octet at a time whose sender then closes its half is answered`, async () => {
+    const { dial } = harness(wire);
+    const near = dial();
+    for (const octet of request) near.write(Uint8Array.of(octet));
+    near.end();
+    assert.deepEqual(await answer(near, wire), ack);
+  });
+
+  test(`a second ${kind} request on the same stream is not read`, async () => {
+    const { dial, requests, problems } = harness(wire);
+    const near = dial();
+    near.write(Buffer.concat([request, request]));
+    near.end(request);
+    assert.deepEqual(await answer(near, wire), ack);
+    assert.deepEqual([requests.length, problems], [1, []]);
+  });
+
+  test(`a ${kind} request that breaks off is a problem`, async () => {
+    const { dial, problems } = harness(wire);
+    const near = dial();
+    near.end(request.subarray(0, -1));
+    await buffer(near);
+    assert.deepEqual(problems, ["192.0.2.7 malformed"]);
+  });
+}
+
+test("plaintext where encryption is wanted gets an error reply, which is encrypted", async () => {
+  const { dial, problems, requests } = harness(encrypted);
+  const near = dial();
+  near.write(encodeStream(ping, defaultWire, { from: "dialler", nonce }));
+  assert.deepEqual(await answer(near, encrypted), { type: "error", message: "plaintext" });
+  assert.deepEqual([problems, requests], [["192.0.2.7 plaintext"], []]);
+});
+
+test("what is no message is closed without a reply", async () => {
+  const { dial, problems } = harness(defaultWire);
+  const near = dial();
+  near.write("GET / HTTP/1.1\r\n\r\n");
+  assert.equal((await buffer(near)).length, 0);
+  assert.deepEqual(problems, ["192.0.2.7 unsupported"]);
+});
+
+test("a connection that closes without a word is nothing to speak of", async () => {
+  const { dial, problems } = harness(defaultWire);
+  const near = dial();
+  near.end();
+  assert.equal((await buffer(near)).length, 0);
+  assert.deepEqual(problems, []);
+});
+
+test("a connection that is reset is forgotten, and a reply to it goes nowhere", async () => {
+  const { clock, problems, streams } = harness(defaultWire);
+  const [, far] = duplexPair();
+  streams.accept(far, from);
+  far.destroy(new Error("read ECONNRESET"));
+  await new Promise((resolve) => far.once("close", resolve));
+  streams.reply(1, ack);
+  assert.deepEqual([clock.pending(), problems], [[], []]);
+});
+
+test("who does not say all of it within 10 s is cut off", async () => {
+  const { clock, dial } = harness(defaultWire);
+  const near = dial();
+  near.write(Uint8Array.of(0));
+  const closed = once(near, "close");
+  clock.advanceBy(9_999);
+  assert.equal(near.destroyed, false);
+  clock.advanceBy(1);
+  await closed;
+  assert.deepEqual(clock.pending(), []);
+});
+
+test("who does not take the reply within another 10 s is cut off", async () => {
+  const { clock, dial } = harness(defaultWire);
+  const near = dial();
+  clock.advanceBy(9_000);
+  near.write(encodeStream(ping, defaultWire, { from: "dialler", nonce }));
+  await once(near, "data");
+  clock.advanceBy(9_999);
+  assert.equal(near.destroyed, false);
+  clock.advanceBy(1);
+  assert.deepEqual(clock.pending(), []);
+});
+
+test("all streams together hold 64 MiB at most", async () => {
+  const { dial, problems } = harness(encrypted);
+  const length = 20 * 1024 * 1024;
+  const frame = Buffer.alloc(5 + length - 1); // It never becomes complete.
+  frame[0] = 10;
+  frame.writeUInt32BE(length, 1);
+  const all = Array.from({ length: 4 }, dial);
+  for (const near of all.slice(0, 3)) await new Promise((resolve) => near.write(frame, resolve));
+  assert.deepEqual(problems, []);
+  const last = all[3] ?? assert.fail();
+  last.write(frame);
+  await once(last, "close");
+  assert.deepEqual(problems, ["192.0.2.7 tooLarge"]);
+  assert.equal(all[0]?.destroyed, false);
+});
+
+const request = Buffer.from("request");
+const reply = encodeStream(ack, defaultWire, { from: "listener", nonce });
+
+function begin() {
+  const clock = new SimulatedClock();
+  const [near, far] = duplexPair({ allowHalfOpen: true });
+  const options = { clock, deadline: 10_000 };
+  return { clock, near, far, answer: exchange(near, request, new StreamDecoder(defaultWire, "listener"), options) };
+}
+
+test("the request is sent and the reply taken, in pieces of any size; then the stream is closed", async () => {
+  const { clock, near, far, answer } = begin();
+  far.once("data", (sent) => {
+    assert.deepEqual(sent, request);
+    for (const octet of reply) far.write(Uint8Array.of(octet));
+  });
+  assert.deepEqual((await answer).message, ack);
+  assert.equal(near.destroyed, true);
+  assert.deepEqual(clock.pending(), []);
+});
+
+const failures: { name: string; cause: (far: Duplex, near: Duplex, clock: SimulatedClock) => void; error: object }[] = [
+  { name: "no reply by the deadline", cause: (_far, _near, clock) => clock.advanceBy(10_000), error: /did not answer in time/ },
+  { name: "a connection closed without a reply", cause: (far) => far.end(), error: /closed the connection without an answer/ },
+  { name: "a reply cut short", cause: (far) => far.end(reply.subarray(0, 5)), error: { reason: "malformed" } },
+  { name: "a reply that is none", cause: (far) => far.end("HTTP/1.1 400\r\n"), error: { reason: "unsupported" } },
+  { name: "a refused connection", cause: (_far, near) => near.destroy(new Error("connect ECONNREFUSED")), error: /ECONNREFUSED/ },
+  { name: "the end of this member", cause: (_far, near) => near.destroy(), error: /the connection was closed/ },
+];
+for (const { name, cause, error } of failures)
+  test(`${name} is an error, and the stream is closed`, async () => {
+    const { clock, near, far, answer } = begin();
+    cause(far, near, clock);
+    await assert.rejects(answer, error);
+    assert.equal(near.destroyed, true);
+    assert.deepEqual(clock.pending(), []);
+  });
