@@ -1,33 +1,29 @@
 import { ignoredReasons, type Layer2 } from "#pkg/layer2";
-import { Counter, Gauge, type Registry } from "#pkg/metrics";
+import { pullCounter, pullGauge, type Registry } from "#pkg/metrics";
 import { checkNames, type NodeChecks } from "#pkg/node-checks";
 import type { Speaker } from "./speaker.ts";
 
 /** What is announced from here, read when it is scraped, so that no series outlives its Service. */
 export function registerAnnouncements(registry: Registry, node: string, { announcements }: Pick<Speaker, "announcements">): void {
-  new Gauge({
+  pullGauge(registry, {
     name: "metallb_speaker_announced",
     help: "1 for each address that this node announces for a Service: what is wanted, not what routers or hosts have learned.",
     labelNames: ["service", "protocol", "node", "ip"],
-    registers: [registry],
-    collect() {
-      this.reset();
+    collect(add) {
       for (const [service, { protocol, addresses }] of announcements)
-        for (const ip of addresses) this.set({ service, protocol, node, ip }, 1);
+        for (const ip of addresses) add({ service, protocol, node, ip }, 1);
     },
   });
 }
 
 /** How many warnings there are about this node; 0 for a check that has none, so that alerts have a series. */
 export function registerNodeWarnings(registry: Registry, checks: Pick<NodeChecks, "findings">): void {
-  new Gauge({
+  pullGauge(registry, {
     name: "ingot_speaker_node_warnings",
     help: "What about this node may keep announced addresses from working, by check; the log and /readyz say it in words.",
     labelNames: ["check"],
-    registers: [registry],
-    collect() {
-      for (const check of checkNames) this.set({ check }, 0);
-      for (const { check } of checks.findings) this.inc({ check });
+    collect(add) {
+      for (const check of checkNames) add({ check }, checks.findings.filter((finding) => finding.check === check).length);
     },
   });
 }
@@ -40,37 +36,31 @@ export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counter
     { name: "gratuitous_sent", help: "Unasked announcements of an address that came to this node.", field: "gratuitousSent" },
   ] as const;
   for (const { name, help, field } of perAddress) {
-    new Counter({
+    pullCounter(registry, {
       name: `metallb_layer2_${name}`,
       help,
       labelNames: ["ip"],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const counters of layer2.counters().addresses) this.inc({ ip: counters.address.toString() }, counters[field]);
+      collect(add) {
+        for (const counters of layer2.counters().addresses) add({ ip: counters.address.toString() }, counters[field]);
       },
     });
   }
-  new Counter({
+  pullCounter(registry, {
     name: "ingot_layer2_conflicts_total",
     help: "Frames in which another machine said that it has an address of this node.",
     labelNames: ["ip"],
-    registers: [registry],
-    collect() {
-      this.reset();
+    collect(add) {
       for (const { address, claimsReceived } of layer2.counters().addresses)
-        if (claimsReceived > 0) this.inc({ ip: address.toString() }, claimsReceived);
+        if (claimsReceived > 0) add({ ip: address.toString() }, claimsReceived);
     },
   });
-  new Counter({
+  pullCounter(registry, {
     name: "ingot_layer2_frames_ignored_total",
     help: "Frames that were not answered, by reason.",
     labelNames: ["reason"],
-    registers: [registry],
-    collect() {
-      this.reset();
+    collect(add) {
       const { ignored } = layer2.counters();
-      for (const reason of ignoredReasons) this.inc({ reason }, ignored[reason]);
+      for (const reason of ignoredReasons) add({ reason }, ignored[reason]);
     },
   });
   const totals = [
@@ -82,13 +72,11 @@ export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counter
     { name: "ingot_layer2_frames_dropped_total", help: "Frames lost because they came too fast to be read.", field: "dropped" },
   ] as const;
   for (const { name, help, field } of totals) {
-    new Counter({
+    pullCounter(registry, {
       name,
       help,
-      registers: [registry],
-      collect() {
-        this.reset();
-        this.inc(layer2.counters()[field]);
+      collect(add) {
+        add({}, layer2.counters()[field]);
       },
     });
   }

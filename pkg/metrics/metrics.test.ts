@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createRegistry, KubernetesMetrics, metricsRoute, Registry } from "#pkg/metrics";
+import { createRegistry, KubernetesMetrics, metricsRoute, pullCounter, pullGauge, Registry } from "#pkg/metrics";
 
 test("the metrics of both binaries have the names and types that alerts are written for, and begin at 0", async () => {
   const registry = new Registry();
@@ -26,4 +26,38 @@ test("a scrape is text as Prometheus reads it, with the process's own metrics", 
   assert.equal(contentType, "text/plain; version=0.0.4; charset=utf-8");
   assert.match(body, /^process_resident_memory_bytes \d+$/m);
   assert.ok(body.endsWith("\n"));
+});
+
+test("a pulled metric has the series there are when it is scraped, and each once", async () => {
+  const registry = new Registry();
+  let sessions = [
+    { peer: "192.0.2.1", up: 1 },
+    { peer: '"\\\n', up: 0 },
+    { peer: "192.0.2.1", up: 3 },
+  ];
+  const collect = (add: (labels: { peer: string }, value: number) => void) => {
+    for (const { peer, up } of sessions) add({ peer }, up);
+  };
+  pullGauge(registry, { name: "up", help: "A gauge.", labelNames: ["peer"], collect });
+  pullCounter(registry, { name: "flaps", help: "A counter.", labelNames: ["peer"], collect });
+  pullGauge(registry, { name: "peers", help: "One series.", collect: (add) => add({}, sessions.length) });
+  assert.equal(
+    await registry.metrics(),
+    `# HELP up A gauge.
+# TYPE up gauge
+up{peer="192.0.2.1"} 3
+up{peer="\\"\\\\\\n"} 0
+
+# HELP flaps A counter.
+# TYPE flaps counter
+flaps{peer="192.0.2.1"} 4
+flaps{peer="\\"\\\\\\n"} 0
+
+# HELP peers One series.
+# TYPE peers gauge
+peers 3
+`,
+  );
+  sessions = [];
+  assert.doesNotMatch(await registry.metrics(), /peer=/);
 });

@@ -1,16 +1,14 @@
 import { type Bfd, type BfdSessionCounters, ignoredReasons } from "#pkg/bfd";
-import { Counter, Gauge, type Registry } from "#pkg/metrics";
+import { pullCounter, pullGauge, type Registry } from "#pkg/metrics";
 
 /** BFD sessions under the names of MetalLB's FRR mode, read when they are scraped, so that no series outlives its session. */
 export function registerBfd(registry: Registry, bfd: Pick<Bfd, "counters" | "ignored">): void {
-  new Gauge({
+  pullGauge(registry, {
     name: "metallb_bfd_session_up",
     help: "1 while the BFD session with the peer is up, else 0.",
     labelNames: ["peer"],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { peer, up } of bfd.counters()) this.set({ peer }, up ? 1 : 0);
+    collect(add) {
+      for (const { peer, up } of bfd.counters()) add({ peer }, up ? 1 : 0);
     },
   });
   const counters: { name: string; help: string; read: (counters: BfdSessionCounters) => number }[] = [
@@ -27,25 +25,21 @@ export function registerBfd(registry: Registry, bfd: Pick<Bfd, "counters" | "ign
     },
   ];
   for (const { name, help, read } of counters)
-    new Counter({
+    pullCounter(registry, {
       name: `metallb_bfd_${name}`,
       help,
       labelNames: ["peer"],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const session of bfd.counters()) this.inc({ peer: session.peer }, read(session));
+      collect(add) {
+        for (const session of bfd.counters()) add({ peer: session.peer }, read(session));
       },
     });
-  new Counter({
+  pullCounter(registry, {
     name: "ingot_bfd_packets_ignored_total",
     help: "BFD control packets that counted for no session, by reason.",
     labelNames: ["reason"],
-    registers: [registry],
-    collect() {
-      this.reset();
+    collect(add) {
       const ignored = bfd.ignored();
-      for (const reason of ignoredReasons) this.inc({ reason }, ignored[reason]);
+      for (const reason of ignoredReasons) add({ reason }, ignored[reason]);
     },
   });
 }

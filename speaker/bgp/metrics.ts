@@ -1,5 +1,5 @@
 import { type PeerView, states } from "#pkg/bgp";
-import { Counter, Gauge, type Registry } from "#pkg/metrics";
+import { pullCounter, pullGauge, type Registry } from "#pkg/metrics";
 import type { BgpSpeaker } from "./bgp-speaker.ts";
 import type { BgpPeer } from "./peer.ts";
 
@@ -38,14 +38,12 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
     },
   ];
   for (const { name, help, read } of gauges) {
-    new Gauge({
+    pullGauge(registry, {
       name,
       help,
       labelNames: ["peer"],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const peer of bgp.peers) this.set({ peer: peer.key }, read(peer));
+      collect(add) {
+        for (const peer of bgp.peers) add({ peer: peer.key }, read(peer));
       },
     });
   }
@@ -63,26 +61,22 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
     },
   ];
   for (const { name, help, read } of counters)
-    new Counter({
+    pullCounter(registry, {
       name,
       help,
       labelNames: ["peer"],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const { key, session } of bgp.peers) this.inc({ peer: key }, session === undefined ? 0 : read(session.describe()));
+      collect(add) {
+        for (const { key, session } of bgp.peers) add({ peer: key }, session === undefined ? 0 : read(session.describe()));
       },
     });
-  new Gauge({
+  pullGauge(registry, {
     name: "ingot_bgp_session_state",
     help: "1 for the state that the session is in (RFC 4271, section 8.2.2), 0 for the others; all 0 without a session.",
     labelNames: ["peer", "state"],
-    registers: [registry],
-    collect() {
-      this.reset();
+    collect(add) {
       for (const { key, session } of bgp.peers) {
         const now = session?.describe().state;
-        for (const state of states) this.set({ peer: key, state }, Number(state === now));
+        for (const state of states) add({ peer: key, state }, Number(state === now));
       }
     },
   });
@@ -90,16 +84,14 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
     ["sent", ({ messagesSent }: PeerView) => messagesSent],
     ["received", ({ messagesReceived }: PeerView) => messagesReceived],
   ] as const)
-    new Counter({
+    pullCounter(registry, {
       name: `ingot_bgp_messages_${direction}_total`,
       help: `Messages ${direction}, by type.`,
       labelNames: ["peer", "type"],
-      registers: [registry],
-      collect() {
-        this.reset();
+      collect(add) {
         for (const { key, session } of bgp.peers)
           for (const [type, count] of Object.entries(session === undefined ? {} : read(session.describe())))
-            this.inc({ peer: key, type }, count);
+            add({ peer: key, type }, count);
       },
     });
 }

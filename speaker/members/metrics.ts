@@ -1,5 +1,5 @@
 import type { Memberlist } from "#pkg/memberlist";
-import { Counter, Gauge, Histogram, type Registry } from "#pkg/metrics";
+import { Histogram, pullCounter, pullGauge, type Registry } from "#pkg/metrics";
 
 const counters = [
   { name: "probes", help: "Members that were asked whether they are alive.", field: "probes" },
@@ -14,44 +14,37 @@ const counters = [
 
 /** What the speakers' ring is like, as this node sees it. Counters are read when they are scraped. */
 export function registerMemberlist(registry: Registry, memberlist: Memberlist): void {
-  const registers = [registry];
-  new Gauge({
+  pullGauge(registry, {
     name: "ingot_memberlist_members",
     help: "Members of the speakers' ring, by state.",
     labelNames: ["state"],
-    registers,
-    collect() {
+    collect(add) {
       const states = { alive: 0, suspect: 0 };
       if (memberlist.running)
         for (const { status } of memberlist.members()) if (status in states) states[status as keyof typeof states]++;
-      for (const [state, members] of Object.entries(states)) this.set({ state }, members);
+      for (const [state, members] of Object.entries(states)) add({ state }, members);
     },
   });
   for (const { name, help, field } of counters)
-    new Counter({
+    pullCounter(registry, {
       name: `ingot_memberlist_${name}_total`,
       help,
-      registers,
-      collect() {
-        this.reset();
-        if (memberlist.running) this.inc(memberlist.counters[field]);
+      collect(add) {
+        add({}, memberlist.running ? memberlist.counters[field] : 0);
       },
     });
-  new Counter({
+  pullCounter(registry, {
     name: "ingot_memberlist_refused_total",
     help: "Messages that could not be used, by reason.",
     labelNames: ["reason"],
-    registers,
-    collect() {
-      this.reset();
-      if (memberlist.running)
-        for (const [reason, count] of Object.entries(memberlist.counters.problems)) this.inc({ reason }, count);
+    collect(add) {
+      if (memberlist.running) for (const [reason, count] of Object.entries(memberlist.counters.problems)) add({ reason }, count);
     },
   });
   const roundTrips = new Histogram({
     name: "ingot_memberlist_round_trip_seconds",
     help: "From a ping to its answer.",
-    registers,
+    registers: [registry],
     buckets: [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5],
   });
   memberlist.onEvent((event) => {
