@@ -11,7 +11,7 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 const pure = [
   ...[
     "pkg/allocator/",
-    "pkg/board/",
+    "pkg/gossip/",
     "pkg/config/",
     "pkg/glob/",
     "pkg/live-config/",

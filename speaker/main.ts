@@ -14,7 +14,7 @@ import { registerConflicts } from "./conflicts/metrics.ts";
 import { chooseEndpoints } from "./endpoints.ts";
 import { flags } from "./flags.ts";
 import { chooseMembers } from "./members/choose-members.ts";
-import { type MacBook, macsOf } from "./members/mac-book.ts";
+import { type MacTable, macsOf } from "./members/mac-table.ts";
 import { registerMemberlist } from "./members/metrics.ts";
 import { registerAnnouncements, registerLayer2, registerNodeWarnings } from "./metrics.ts";
 import { announcedHere, servedElsewhere } from "./node-facts.ts";
@@ -38,14 +38,14 @@ await runDaemon({
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-speaker", log, clock, random }));
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-speaker", host: node, log, clock }));
     let sources: Sources | undefined;
-    let macBook: MacBook | undefined;
+    let macTable: MacTable | undefined;
     const layer2 = stack.use(
       new Layer2({
         log,
         refreshMs: values["layer2-refresh"],
         onInterfaces: (interfaces) => {
           checks.changed();
-          macBook?.tell(macsOf(interfaces));
+          macTable?.setOwn(macsOf(interfaces));
           if (sources !== undefined) speaker.interfacesChanged();
         },
         onClaim: (claim) => conflicts.heard(claim),
@@ -86,7 +86,7 @@ await runDaemon({
       clock,
       random,
       interfaces: (address) => sources?.interfaces(address) ?? [],
-      nodeOf: (mac) => macBook?.nodeOf(mac),
+      nodeOf: (mac) => macTable?.nodeOf(mac),
       electionAddress: (address) => speaker.placement(address)?.electionAddress ?? address,
       services: (address) => speaker.holders(address).flatMap(({ service }) => speaker.service(service) ?? []),
     });
@@ -98,7 +98,7 @@ await runDaemon({
       layer2: guard,
       bgp,
       log,
-      exchange: () => members.exchange,
+      gossip: () => members.gossip,
       later: (delay, fn) => clock.schedule("patience", clock.now() + delay, fn),
       interfaces: () => layer2.interfaces(),
       ignoreExcludeLabel: values["ignore-exclude-lb"],
@@ -135,13 +135,13 @@ await runDaemon({
         guard.membersChanged();
         sources?.check();
       },
-      heard: (changes) => speaker.heard(changes),
+      gossipChanged: (changes) => speaker.gossipChanged(changes),
       reclaim: () => {
         log.info("the others took this node for gone, announcing again", { event: "reclaimed", nodes: members.active() });
         speaker.reclaim();
       },
     });
-    macBook = chosen.macBook;
+    macTable = chosen.macTable;
     if (memberlist !== undefined) registerMemberlist(registry, memberlist);
     stack.use(members);
     stack.defer(() => layer2.fallSilent()); // The next to go is the ring, and this node answers until its successors do.

@@ -43,7 +43,7 @@ const slice: EndpointSlice = {
 };
 
 class FakeMembers implements Members {
-  readonly exchange = undefined;
+  readonly gossip = undefined;
   started = false;
   synced = false;
 
@@ -80,7 +80,7 @@ class Bench {
     active: () => this.members.active(),
     announced: () => {},
     wake: () => {},
-    exchange: () => undefined,
+    gossip: () => undefined,
     interfaces: () => [],
     later: () => {},
     ignoreExcludeLabel: false,

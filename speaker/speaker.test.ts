@@ -362,7 +362,7 @@ test("an owner whose interfaces lose their carrier withdraws, tells the others, 
   assert.deepEqual(bench.onWire, [x]);
   bench.interfaces = [{ ...eth0, running: false }];
   bench.speaker.interfacesChanged();
-  assert.equal(bench.exchange?.reports.reach(owner)?.answers, false);
+  assert.equal(bench.gossip?.state.reachability(owner)?.answers, false);
   bench.speaker.reconcile();
   assert.deepEqual(bench.onWire, []);
   assert.match(bench.told.join(), /"serviceWithdrawn".*"reason":"noInterface"/);
@@ -370,20 +370,20 @@ test("an owner whose interfaces lose their carrier withdraws, tells the others, 
   bench.speaker.interfacesChanged();
   bench.speaker.reconcile();
   assert.deepEqual(bench.onWire, [], "the kernel has to find the other nodes again first");
-  assert.equal(bench.exchange?.reports.reach(owner)?.answers, false);
+  assert.equal(bench.gossip?.state.reachability(owner)?.answers, false);
   bench.clock.advanceBy(1500);
-  assert.equal(bench.exchange?.reports.reach(owner)?.answers, true);
+  assert.equal(bench.gossip?.state.reachability(owner)?.answers, true);
   bench.speaker.reconcile();
   assert.deepEqual(bench.onWire, [x]);
 });
 
 test("a node that nobody can succeed announces as soon as its carrier is there again", () => {
   const { bench, others, hear } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
-  for (const { reports } of others) {
-    reports.setReach({ answers: false, interfaces: new Map() });
-    reports.takeNews();
+  for (const { state } of others) {
+    state.setReachability({ answers: false, interfaces: new Map() });
+    state.takeUpdates();
   }
-  for (const changes of hear()) bench.speaker.heard(changes);
+  for (const changes of hear()) bench.speaker.gossipChanged(changes);
   for (const running of [false, true]) {
     bench.interfaces = [{ ...eth0, running }];
     bench.speaker.interfacesChanged();

@@ -1,18 +1,19 @@
 import type { Millis } from "#pkg/clock";
 import type { Pool, PoolIndex } from "#pkg/config";
+import type { GossipChanges } from "#pkg/gossip";
 import type { EndpointSlice, Service } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
 import type { InForce } from "#pkg/live-config";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, type Changes, type Holder, type Labels, place, placeBgp } from "#pkg/placement";
+import { type AddressPlacement, type Holder, type Labels, place, placeBgp } from "#pkg/placement";
 import type { Announcer, RouteAnnouncer } from "./announcers.ts";
-import { BgpReaches } from "./bgp/reaches.ts";
+import { BgpPools } from "./bgp/pool-advertisements.ts";
 import { FirstOwner } from "./conflicts/first-owner.ts";
-import type { Exchange } from "./members/members.ts";
+import type { Gossip } from "./members/members.ts";
 import { Agenda } from "./placing/agenda.ts";
 import { CarrierHold } from "./placing/carrier-hold.ts";
 import { NodeTable, type NodeTableOptions } from "./placing/node-table.ts";
-import { ownReach } from "./placing/own-reach.ts";
+import { ownReachability } from "./placing/own-reachability.ts";
 import { PlacementTable } from "./placing/placement-table.ts";
 import { ServiceTable } from "./placing/service-table.ts";
 import { isSticky, StickyClaims } from "./placing/sticky-claims.ts";
@@ -39,7 +40,7 @@ export class Speaker {
   readonly #options: SpeakerOptions;
   readonly #services = new ServiceTable();
   readonly #nodes: NodeTable;
-  readonly #reaches: BgpReaches;
+  readonly #bgpPools: BgpPools;
   readonly #placements: PlacementTable;
   readonly #claims: StickyClaims;
   readonly #firstOwner = new FirstOwner();
@@ -55,7 +56,7 @@ export class Speaker {
     const { node, layer2, later, wake, log } = options;
     this.#options = options;
     this.#nodes = new NodeTable(options);
-    this.#reaches = new BgpReaches(node, (pool) => this.#nodes.standing(pool, node));
+    this.#bgpPools = new BgpPools(node, (pool) => this.#nodes.eligibility(pool, node));
     this.#placements = new PlacementTable(node);
     this.#claims = new StickyClaims({
       node,
@@ -75,7 +76,7 @@ export class Speaker {
     this.#started = true;
     for (const service of this.#services.services())
       for (const address of this.#services.addresses(service)) this.#firstOwner.wasThere(address.toString());
-    this.#exchange?.reports.takePart();
+    this.#gossip?.state.participate();
     this.interfacesChanged();
     this.#nodesChanged();
     this.#touchAll();
@@ -83,19 +84,19 @@ export class Speaker {
 
   /** This node can answer elsewhere than before, perhaps. The others are told at once. */
   interfacesChanged(): void {
-    const exchange = this.#exchange;
-    if (!this.#started || exchange === undefined) return;
+    const gossip = this.#gossip;
+    if (!this.#started || gossip === undefined) return;
     const interfaces = this.#carriers.apply(this.#options.interfaces(), this.#nodes.othersAnswer(this.#options.node));
-    exchange.reports.setReach(ownReach(interfaces, this.#layer2Pools));
-    exchange.tell();
-    this.#touchPools(this.#nodes.reachesChanged());
+    gossip.state.setReachability(ownReachability(interfaces, this.#layer2Pools));
+    gossip.flush();
+    this.#touchPools(this.#nodes.reachabilityChanged());
   }
 
   /** The others have told something new. */
-  heard({ nodes, addresses }: Changes): void {
+  gossipChanged({ nodes, addresses }: GossipChanges): void {
     if (nodes) {
       this.#nodesChanged();
-      this.#touchPools([...this.#nodes.reachesChanged(), ...this.#layer2Pools.filter(isSticky)]);
+      this.#touchPools([...this.#nodes.reachabilityChanged(), ...this.#layer2Pools.filter(isSticky)]);
     }
     this.#agenda.touch(addresses.filter((address) => this.#placements.get(address.toString()) !== undefined));
   }
@@ -110,9 +111,9 @@ export class Speaker {
 
   /** The labels of a node; undefined when there is no such node. */
   setNode(node: string, labels: Labels | undefined): void {
-    if (labels === undefined) this.#exchange?.forget(node);
+    if (labels === undefined) this.#gossip?.forget(node);
     const changed = this.#nodes.set(node, labels);
-    if (node === this.#options.node) changed.push(...this.#reaches.setLabels(labels));
+    if (node === this.#options.node) changed.push(...this.#bgpPools.setLabels(labels));
     const pools = changed.map(({ name }) => name);
     if (pools.length === 0) return;
     this.#options.log.info("node may announce other pools than before", { event: "nodeChanged", node, pools });
@@ -122,7 +123,7 @@ export class Speaker {
   setConfig({ config, pools }: Pick<InForce, "config" | "pools">): void {
     this.#pools = pools;
     this.#layer2Pools = config.pools.filter(({ protocol }) => protocol === "layer2");
-    this.#reaches.setConfig(config);
+    this.#bgpPools.setConfig(config);
     this.#nodes.forgetPools();
     this.interfacesChanged(); // Pools ask for interfaces by name.
     this.#nodesChanged();
@@ -185,7 +186,7 @@ export class Speaker {
     if (!this.#started || pools === undefined) return;
     for (const address of this.#agenda.takeAddresses()) this.#agenda.tellOf(this.#placeAgain(address, pools));
     if (this.#agenda.allPlaced) this.#agenda.touch(this.#claims.settle());
-    this.#exchange?.tell();
+    this.#gossip?.flush();
     const settled = this.#agenda.settle();
     this.#options.bgp.flush(settled);
     if (settled) for (const service of this.#agenda.takeServices()) this.#serviceReports.tell(service, pools);
@@ -199,7 +200,7 @@ export class Speaker {
     const before = this.#placements.get(key);
     const holders = this.#services.holders(address);
     const pool = pools.find(address);
-    const byBgp = pool?.protocol === "bgp" ? placeBgp(address, holders, this.#reaches.of(pool)) : undefined;
+    const byBgp = pool?.protocol === "bgp" ? placeBgp(address, holders, this.#bgpPools.of(pool)) : undefined;
     const rule = this.#claims.rule(address, pool, before?.owner);
     const now = byBgp ?? place(address, holders, pool && this.#nodes.of(pool), before, rule);
     bgp.setRoutes(address, byBgp?.routes ?? []);
@@ -207,19 +208,19 @@ export class Speaker {
     const isFirst = this.#firstOwner.placed(key, { held: holders.length > 0, owned: now.owner !== undefined });
     if (now.owner === node && pool !== undefined) layer2.announce(address, { ...pool, isFirst });
     if (now.owner !== node && before?.owner === node) layer2.withdraw(address);
-    this.#claims.placed(now, pool, this.#exchange?.reports);
+    this.#claims.placed(now, pool, this.#gossip?.state);
     if (now.owner !== before?.owner) this.#agenda.touch(followers(address, holders));
     return [...(before?.verdicts.keys() ?? []), ...now.verdicts.keys()];
   }
 
-  get #exchange(): Exchange | undefined {
-    return this.#options.exchange();
+  get #gossip(): Gossip | undefined {
+    return this.#options.gossip();
   }
 
   /** Others are active or take part than before, or the configuration asks for something else. */
   #nodesChanged(): void {
-    this.#claims.nodesChanged(this.#exchange);
-    this.#placementReports.check(this.#layer2Pools, this.#exchange);
+    this.#claims.nodesChanged(this.#gossip);
+    this.#placementReports.check(this.#layer2Pools, this.#gossip);
   }
 
   #touchPools(pools: readonly Pool[]): void {

@@ -63,7 +63,7 @@ class Bench {
       },
       bgp: { setRoutes: () => {}, flush: () => {} },
       active: () => this.active,
-      exchange: () => undefined,
+      gossip: () => undefined,
       interfaces: () => [],
       later: () => {},
       ignoreExcludeLabel: false,

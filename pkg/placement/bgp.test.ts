@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Config, parseConfig } from "#pkg/config";
 import { parseAddress } from "#pkg/net";
-import { bgpReach, excludeLabel, type Holder, type Labels, nodePeers, placeBgp, standing } from "#pkg/placement";
+import { eligibility, excludeLabel, type Holder, type Labels, nodePeers, placeBgp, poolAdvertisements } from "#pkg/placement";
 
 function configOf(text: string): Config {
   const { config, problems } = parseConfig(text);
@@ -32,7 +32,14 @@ function placed(given: Given) {
   const [pool] = from.pools;
   assert.ok(address && pool);
   const peers = nodePeers(from.peers, labels);
-  const reach = bgpReach({ pool, order: 0, node: "node1", labels, standing: standing(pool, labels, ignoreExcludeLabel), peers });
+  const advertisements = poolAdvertisements({
+    pool,
+    order: 0,
+    node: "node1",
+    labels,
+    eligibility: eligibility(pool, labels, ignoreExcludeLabel),
+    peers,
+  });
   const all = holders.map(
     ({ service = "default/web", local = false, endpoints = ["node2"] }): Holder => ({
       service,
@@ -41,7 +48,7 @@ function placed(given: Given) {
       endpoints: endpoints.map((text) => ({ nodeName: text.replace("!", ""), ready: !text.startsWith("!") })),
     }),
   );
-  return placeBgp(address, all, reach);
+  return placeBgp(address, all, advertisements);
 }
 const reasons = (given: Given) => [...placed(given).verdicts.values()].map((one) => (one.announced ? true : one.reason));
 const routes = (given: Given) =>

@@ -1,7 +1,7 @@
 import { aggregationLength, type BgpAdvertisement, type Pool } from "#pkg/config";
 import { type Address, Prefix } from "#pkg/net";
-import type { NodePeer } from "./bgp-peers.ts";
-import { isSelected, type Labels, type Standing } from "./nodes.ts";
+import { type Eligibility, isSelected, type Labels } from "./eligibility.ts";
+import type { NodePeer } from "./node-peers.ts";
 import type { AddressPlacement, Holder, Verdict } from "./place.ts";
 
 /** An advertisement that this node makes. */
@@ -14,10 +14,10 @@ export interface Advertised {
 }
 
 /** What this node can do for the addresses of one pool of protocol `bgp`. */
-export interface BgpReach {
+export interface PoolAdvertisements {
   readonly pool: Pool;
   readonly node: string;
-  readonly standing: Standing;
+  readonly eligibility: Eligibility;
   readonly advertised: readonly Advertised[];
 }
 
@@ -37,26 +37,33 @@ export interface BgpPlacement extends AddressPlacement {
   readonly routes: readonly BgpRoute[];
 }
 
-export interface ReachOptions {
+export interface PoolAdvertisementsOptions {
   readonly pool: Pool;
   /** How many advertisements the pools before it have. */
   readonly order: number;
   readonly node: string;
-  /** Undefined while there is no Node object: see `standing`. */
+  /** Undefined while there is no Node object: see `eligibility`. */
   readonly labels: Labels | undefined;
-  readonly standing: Standing;
+  readonly eligibility: Eligibility;
   /** Those of the node. */
   readonly peers: readonly NodePeer[];
 }
 
-export function bgpReach({ pool, order, node, labels, standing, peers }: ReachOptions): BgpReach {
+export function poolAdvertisements({
+  pool,
+  order,
+  node,
+  labels,
+  eligibility,
+  peers,
+}: PoolAdvertisementsOptions): PoolAdvertisements {
   const advertised = pool.advertisements
-    .map((advertisement, index) => ({ advertisement, peers: hearers(advertisement, peers), order: order + index }))
+    .map((advertisement, index) => ({ advertisement, peers: recipients(advertisement, peers), order: order + index }))
     .filter((each) => each.peers.length > 0 && isSelected(each.advertisement.nodeSelectors, labels));
-  return { pool, node, standing, advertised };
+  return { pool, node, eligibility, advertised };
 }
 
-function hearers({ peers: names }: BgpAdvertisement, peers: readonly NodePeer[]): readonly string[] {
+function recipients({ peers: names }: BgpAdvertisement, peers: readonly NodePeer[]): readonly string[] {
   const those = names.length === 0 ? peers : peers.filter(({ peer }) => peer.name !== undefined && names.includes(peer.name));
   return those.map(({ key }) => key);
 }
@@ -65,23 +72,23 @@ function hearers({ peers: names }: BgpAdvertisement, peers: readonly NodePeer[])
  * What this node announces by BGP for one address: under `Cluster` when any endpoint is ready, under `Local` when this node has one,
  * whatever other nodes do. The route is there while any of the Services on the address wants it.
  */
-export function placeBgp(address: Address, holders: readonly Holder[], reach: BgpReach): BgpPlacement {
+export function placeBgp(address: Address, holders: readonly Holder[], advertisements: PoolAdvertisements): BgpPlacement {
   const verdicts = new Map<string, Verdict>();
   let weight = 0;
   for (const holder of holders) {
-    const verdict = judge(holder, reach);
+    const verdict = judge(holder, advertisements);
     verdicts.set(holder.service, verdict);
-    if (verdict.announced) weight += weightOf(holder, reach.node);
+    if (verdict.announced) weight += weightOf(holder, advertisements.node);
   }
   return {
     address,
     electionAddress: address,
     candidates: none,
     owner: undefined,
-    pool: reach.pool.name,
+    pool: advertisements.pool.name,
     protocol: "bgp",
     verdicts,
-    routes: weight > 0 ? routes(address, weight, reach) : none,
+    routes: weight > 0 ? routes(address, weight, advertisements) : none,
   };
 }
 
@@ -89,17 +96,17 @@ export function placeBgp(address: Address, holders: readonly Holder[], reach: Bg
 const none: readonly never[] = [];
 const announced: Verdict = { announced: true };
 
-function routes(address: Address, weight: number, { advertised }: BgpReach): readonly BgpRoute[] {
+function routes(address: Address, weight: number, { advertised }: PoolAdvertisements): readonly BgpRoute[] {
   return advertised.map((via) => {
     const prefix = new Prefix(address, aggregationLength(via.advertisement, address.family));
     return { prefix, via, weight };
   });
 }
 
-function judge({ endpoints, externalTrafficPolicy }: Holder, { node, standing, advertised }: BgpReach): Verdict {
+function judge({ endpoints, externalTrafficPolicy }: Holder, { node, eligibility, advertised }: PoolAdvertisements): Verdict {
   const ready = endpoints.filter((endpoint) => endpoint.ready);
   if (ready.length === 0) return { announced: false, reason: "noReadyEndpoint" };
-  if (standing !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };
+  if (eligibility !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };
   if (advertised.length === 0) return { announced: false, reason: "noPeer" };
   const here = externalTrafficPolicy === "Cluster" || ready.some(({ nodeName }) => nodeName === node);
   return here ? announced : { announced: false, reason: "noReadyEndpointOnNode" };

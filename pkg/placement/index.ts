@@ -5,10 +5,25 @@
  * Service. Covers BGP, where each node decides for itself: its peers, its routes to each, and the verdict. Leaves out how anything is
  * announced.
  */
-export { type Advertised, type BgpPlacement, type BgpReach, type BgpRoute, bgpReach, placeBgp } from "./bgp.ts";
-export { type NodePeer, nodePeers } from "./bgp-peers.ts";
+export {
+  type Advertised,
+  type BgpPlacement,
+  type BgpRoute,
+  type PoolAdvertisements,
+  placeBgp,
+  poolAdvertisements,
+} from "./bgp.ts";
 export { type Election, elect } from "./election.ts";
-export { eligibleFor, excludeLabel, type Labels, type PoolNodes, poolNodes, type Standing, standing } from "./nodes.ts";
+export {
+  type Eligibility,
+  eligibility,
+  eligibleFor,
+  excludeLabel,
+  type Labels,
+  type PoolNodes,
+  poolNodes,
+} from "./eligibility.ts";
+export { type NodePeer, nodePeers } from "./node-peers.ts";
 export {
   type AddressPlacement,
   type Choose,
@@ -18,7 +33,6 @@ export {
   type Refusal,
   type Verdict,
 } from "./place.ts";
-export { hasInterface, isFor, type KnownReach, type Reach } from "./reach.ts";
-export { type Changes, Reports } from "./reports.ts";
+export { hasInterface, isFor, type KnownReachability } from "./reachability.ts";
 export { type AnnouncementSource, announcedAddresses, type Endpoint, hasNoAddresses, type NoAddresses } from "./service.ts";
 export { StickyOwners } from "./sticky-owners.ts";

@@ -4,7 +4,16 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Pool } from "#pkg/config";
 import { type Address, parseAddress, parsePrefix } from "#pkg/net";
-import { elect, excludeLabel, type Holder, type KnownReach, type Labels, place, poolNodes, standing } from "#pkg/placement";
+import {
+  elect,
+  eligibility,
+  excludeLabel,
+  type Holder,
+  type KnownReachability,
+  type Labels,
+  place,
+  poolNodes,
+} from "#pkg/placement";
 
 function ip(text: string): Address {
   const address = parseAddress(text);
@@ -31,10 +40,10 @@ const x = "192.0.2.1";
 const y = "2001:db8::1";
 
 const bySubnet: Pool = { ...layer2, l2Placement: { subnet: true, sticky: false } };
-const nowhere: KnownReach = { answers: false, interfaces: new Map() };
+const nowhere: KnownReachability = { answers: false, interfaces: new Map() };
 
 /** Can answer on an interface of this name, in these subnets. */
-function at(name: string, ...subnets: string[]): KnownReach {
+function at(name: string, ...subnets: string[]): KnownReachability {
   return { answers: true, interfaces: new Map([[name, subnets.map((text) => parsePrefix(text) ?? assert.fail(text))]]) };
 }
 
@@ -50,13 +59,13 @@ function on(
   pool: Pool = layer2,
   active = nodes,
   labels: Readonly<Record<string, Labels>> = {},
-  reaches: Readonly<Record<string, KnownReach>> = {},
+  reachability: Readonly<Record<string, KnownReachability>> = {},
 ) {
   return poolNodes(
     pool,
     active,
-    (node) => standing(pool, labels[node], false),
-    (node) => reaches[node] ?? "untold",
+    (node) => eligibility(pool, labels[node], false),
+    (node) => reachability[node] ?? "notReported",
   );
 }
 function holder({ service = "default/web", addresses = [x], local = false, endpoints = ["node1"] }: Given): Holder {
@@ -74,7 +83,7 @@ const verdicts: {
   pool?: Pool | null;
   active?: string[];
   labels?: Readonly<Record<string, Labels>>;
-  reaches?: Readonly<Record<string, KnownReach>>;
+  reachability?: Readonly<Record<string, KnownReachability>>;
   candidates: string[];
   reasons: (string | true)[];
 }[] = [
@@ -157,7 +166,7 @@ const verdicts: {
   {
     name: "a node that can answer nowhere is no candidate",
     holders: [{}],
-    reaches: { node1: nowhere, node2: at("eth0") },
+    reachability: { node1: nowhere, node2: at("eth0") },
     candidates: ["node2", "node3"],
     reasons: [true],
   },
@@ -165,14 +174,14 @@ const verdicts: {
     name: "only nodes with an interface of the pool, and those that never say",
     holders: [{}],
     pool: { ...layer2, interfaces: ["eth1", "bond*"] },
-    reaches: { node1: at("eth0"), node2: at("bond7") },
+    reachability: { node1: at("eth0"), node2: at("bond7") },
     candidates: ["node2", "node3"],
     reasons: [true],
   },
   {
     name: "a node that has not said it yet may announce a pool for all interfaces",
     holders: [{}],
-    reaches: { node1: "awaited" },
+    reachability: { node1: "pending" },
     candidates: nodes,
     reasons: [true],
   },
@@ -180,7 +189,7 @@ const verdicts: {
     name: "and none for some of them",
     holders: [{}],
     pool: { ...layer2, interfaces: ["*"] },
-    reaches: { node1: "awaited" },
+    reachability: { node1: "pending" },
     candidates: ["node2", "node3"],
     reasons: [true],
   },
@@ -189,7 +198,7 @@ const verdicts: {
     holders: [{}],
     active: ["node1"],
     pool: { ...layer2, interfaces: ["eth1"] },
-    reaches: { node1: at("eth0") },
+    reachability: { node1: at("eth0") },
     candidates: [],
     reasons: ["noInterface"],
   },
@@ -197,7 +206,7 @@ const verdicts: {
     name: "under Local the node with the endpoint has no interface of the pool",
     holders: [{ local: true }],
     pool: { ...layer2, interfaces: ["eth1"] },
-    reaches: { node1: at("eth0"), node2: at("eth1") },
+    reachability: { node1: at("eth0"), node2: at("eth1") },
     candidates: [],
     reasons: ["noInterface"],
   },
@@ -206,7 +215,7 @@ const verdicts: {
     holders: [{}],
     pool: bySubnet,
     active: [...nodes, "node4"],
-    reaches: { node1: at("eth0", "192.0.2.0/24"), node2: at("eth0", "10.0.0.0/8", "2001:db8::/64"), node4: "awaited" },
+    reachability: { node1: at("eth0", "192.0.2.0/24"), node2: at("eth0", "10.0.0.0/8", "2001:db8::/64"), node4: "pending" },
     candidates: ["node1", "node3"],
     reasons: [true],
   },
@@ -215,7 +224,7 @@ const verdicts: {
     holders: [{}],
     pool: { ...bySubnet, interfaces: ["eth1"] },
     active: ["node1", "node2"],
-    reaches: { node1: at("eth0", "192.0.2.0/24"), node2: at("eth1", "192.0.2.0/24") },
+    reachability: { node1: at("eth0", "192.0.2.0/24"), node2: at("eth1", "192.0.2.0/24") },
     candidates: ["node2"],
     reasons: [true],
   },
@@ -224,7 +233,7 @@ const verdicts: {
     holders: [{}],
     pool: bySubnet,
     active: ["node1", "node2"],
-    reaches: { node1: at("eth0", "198.51.100.0/24"), node2: at("eth0") },
+    reachability: { node1: at("eth0", "198.51.100.0/24"), node2: at("eth0") },
     candidates: [],
     reasons: ["notInSubnet"],
   },
@@ -241,9 +250,9 @@ const verdicts: {
     reasons: [true, true],
   },
 ];
-for (const { name, holders, pool, active, labels, reaches, candidates, reasons } of verdicts) {
+for (const { name, holders, pool, active, labels, reachability, candidates, reasons } of verdicts) {
   test(`place: ${name}`, () => {
-    const placed = place(ip(x), holders.map(holder), pool === null ? undefined : on(pool, active, labels, reaches));
+    const placed = place(ip(x), holders.map(holder), pool === null ? undefined : on(pool, active, labels, reachability));
     assert.deepEqual(placed.candidates, candidates);
     assert.equal(placed.owner, elect(candidates, ip(x)));
     assert.deepEqual(
@@ -261,8 +270,8 @@ test("place: where all nodes that could announce are excluded they are named", (
 });
 
 test("place: where no node has the address in a subnet they are named with theirs", () => {
-  const reaches = { node1: at("eth0", "198.51.100.0/24", "2001:db8::/64"), node2: at("eth1") };
-  const { verdicts } = place(ip(x), [holder({})], on(bySubnet, ["node1", "node2"], {}, reaches));
+  const reachability = { node1: at("eth0", "198.51.100.0/24", "2001:db8::/64"), node2: at("eth1") };
+  const { verdicts } = place(ip(x), [holder({})], on(bySubnet, ["node1", "node2"], {}, reachability));
   const verdict = verdicts.get("default/web");
   assert.ok(verdict?.announced === false && verdict.reason === "notInSubnet");
   assert.deepEqual(
@@ -281,7 +290,7 @@ test("place: where an owner is chosen nobody is elected, and the next election d
   assert.deepEqual([open.owner, open.candidates], [undefined, nodes]);
 });
 
-const standings: { name: string; pool?: Pool; labels: Labels | undefined; ignored?: boolean; want: string }[] = [
+const eligibilities: { name: string; pool?: Pool; labels: Labels | undefined; ignored?: boolean; want: string }[] = [
   { name: "a node of which nothing is known, without selectors", labels: undefined, want: "eligible" },
   { name: "a node of which nothing is known, with selectors", pool: selective, labels: undefined, want: "notSelected" },
   {
@@ -305,8 +314,8 @@ const standings: { name: string; pool?: Pool; labels: Labels | undefined; ignore
   { name: "an excluded node", labels: { [excludeLabel]: "" }, want: "excluded" },
   { name: "an excluded node, where that is ignored", labels: { [excludeLabel]: "" }, ignored: true, want: "eligible" },
 ];
-for (const { name, pool, labels, ignored, want } of standings)
-  test(`standing: ${name}`, () => assert.equal(standing(pool ?? layer2, labels, ignored ?? false), want));
+for (const { name, pool, labels, ignored, want } of eligibilities)
+  test(`eligibility: ${name}`, () => assert.equal(eligibility(pool ?? layer2, labels, ignored ?? false), want));
 
 test("place: Services that can share no node go to one of them, and the other is told", () => {
   const a = holder({ service: "default/a", local: true, endpoints: ["node1"] });

@@ -1,7 +1,7 @@
 import type { Protocol } from "#pkg/config";
 import type { Address, Prefix } from "#pkg/net";
 import { type Election, elect } from "./election.ts";
-import { eligibleFor, type PoolNodes } from "./nodes.ts";
+import { eligibleFor, type PoolNodes } from "./eligibility.ts";
 import type { Endpoint } from "./service.ts";
 
 /** A Service that has the address in its status. */

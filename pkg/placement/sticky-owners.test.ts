@@ -1,33 +1,37 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { GossipState } from "#pkg/gossip";
 import { Address } from "#pkg/net";
-import { Reports } from "./reports.ts";
-import { type Mood, StickyOwners } from "./sticky-owners.ts";
+import { type RebalancePolicy, StickyOwners } from "./sticky-owners.ts";
 
 const addresses = Array.from({ length: 20 }, (_, i) => new Address("IPv4", BigInt(0xc0000200 + i)));
 const [x = new Address("IPv4", 0n), y = x] = addresses;
 
-/** Nodes whose reports reach one another when `exchange` is called. */
+/** Nodes whose reports reach one another when `gossip` is called. */
 function nodes(...names: string[]) {
   const all = names.map((name) => {
-    const reports = new Reports(name);
-    reports.takePart();
+    const reports = new GossipState(name);
+    reports.participate();
     return { name, reports, sticky: new StickyOwners(name, reports) };
   });
-  const exchange = () => {
+  const gossip = () => {
     for (const { reports } of all)
-      for (const { payload } of reports.takeNews())
+      for (const { payload } of reports.takeUpdates())
         for (const other of all) if (other.reports !== reports) other.reports.merge(payload);
   };
-  exchange();
-  return { all, exchange, node: (name: string) => all.find((one) => one.name === name) ?? assert.fail(name) };
+  gossip();
+  return { all, gossip, node: (name: string) => all.find((one) => one.name === name) ?? assert.fail(name) };
 }
 
 /** Places all, as a speaker does. */
-function place(sticky: StickyOwners, candidates: readonly string[], mood: Mood = "usual"): Map<string, string | undefined> {
+function place(
+  sticky: StickyOwners,
+  candidates: readonly string[],
+  policy: RebalancePolicy = "limit",
+): Map<string, string | undefined> {
   for (const address of addresses) sticky.place(address, candidates, undefined);
-  sticky.settle(mood);
+  sticky.settle(policy);
   return new Map(addresses.map((address) => [address.toString(), sticky.place(address, candidates, undefined)]));
 }
 
@@ -47,29 +51,29 @@ test("who knows the same chooses the same, and nobody takes more than a share", 
 /** What is chosen, as `settle` tells it. */
 function claimsAside(sticky: StickyOwners, candidates: readonly string[]): [string, string | undefined][] {
   for (const address of addresses) sticky.place(address, candidates, undefined);
-  sticky.settle("usual");
+  sticky.settle("limit");
   return addresses.map((address) => [address.toString(), sticky.follow(address, candidates)]);
 }
 
 test("hearing of one node's claims first changes nothing about what is left", () => {
   const names = ["a", "b", "c", "d"];
-  const { all, exchange } = nodes(...names);
+  const { all, gossip } = nodes(...names);
   const [a, ...others] = all;
   const wanted = a && Object.fromEntries(claimsAside(a.sticky, names));
-  exchange(); // All that `a` took is claimed now.
+  gossip(); // All that `a` took is claimed now.
   for (const { sticky } of others) assert.deepEqual(Object.fromEntries(claimsAside(sticky, names)), wanted);
 });
 
 test("an owner keeps an address while it is a candidate, whoever joins", () => {
-  const { exchange, node } = nodes("a", "b", "c");
+  const { gossip, node } = nodes("a", "b", "c");
   const a = node("a").sticky;
   for (const address of addresses.slice(0, 4)) a.place(address, ["a"], undefined);
-  a.settle("usual");
-  exchange();
+  a.settle("limit");
+  gossip();
   const b = node("b").sticky;
   assert.equal(b.place(x, ["a", "b", "c"], undefined), "a");
   assert.equal(b.place(x, ["b", "c"], "a"), undefined);
-  assert.deepEqual(b.settle("usual"), [x]);
+  assert.deepEqual(b.settle("limit"), [x]);
 });
 
 test("of two claims the one with less doubt stands, and among equals the same one everywhere", () => {
@@ -79,15 +83,15 @@ test("of two claims the one with less doubt stands, and among equals the same on
     [0x8000, 0x7fff, "b"],
     [3, 3, undefined],
   ] as const) {
-    const { exchange, node, all } = nodes("a", "b");
+    const { gossip, node, all } = nodes("a", "b");
     for (const [name, doubt] of [
       ["a", doubtOfA],
       ["b", doubtOfB],
     ] as const) {
-      node(name).reports.setDoubt(doubt);
-      node(name).reports.claim(x);
+      node(name).reports.setViewUncertainty(doubt);
+      node(name).reports.own(x);
     }
-    exchange();
+    gossip();
     const owners = all.map(({ sticky }) => sticky.place(x, ["a", "b"], undefined));
     assert.equal(new Set(owners).size, 1, `${owners}`);
     if (wanted !== undefined) assert.equal(owners[0], wanted);
@@ -95,82 +99,82 @@ test("of two claims the one with less doubt stands, and among equals the same on
 });
 
 test("claims of a node that failed do not count until it says that it takes part as the incarnation that joined again", () => {
-  const { exchange, node } = nodes("a", "b");
+  const { gossip, node } = nodes("a", "b");
   const a = node("a").reports;
   const b = node("b").reports;
-  const seen = () => [b.claimants(x.toString()), b.takesPart("a")];
+  const seen = () => [b.owners(x.toString()), b.isParticipating("a")];
   a.setIncarnation(5);
-  a.claim(x);
-  exchange();
+  a.own(x);
+  gossip();
   b.failed("a");
   assert.deepEqual(seen(), [[], false]);
   b.merge(a.state([])); // What was known already.
   assert.deepEqual(seen(), [[], false]);
   assert.deepEqual(b.joined("a", 6), { nodes: false, addresses: [] });
   a.setIncarnation(6);
-  exchange();
+  gossip();
   assert.deepEqual(seen(), [["a"], true]);
   b.failed("a");
   a.setIncarnation(7);
-  exchange();
+  gossip();
   assert.deepEqual(seen(), [[], false], "it is not back");
   assert.deepEqual(b.joined("a", 7), { nodes: true, addresses: [] });
   assert.deepEqual(seen(), [["a"], true]);
 });
 
 test("a node that starts again after it failed takes part, and has to hear what it had claimed for that", () => {
-  const b = new Reports("b");
+  const b = new GossipState("b");
   const life = (incarnation: number) => {
-    const a = new Reports("a");
+    const a = new GossipState("a");
     a.setIncarnation(incarnation);
-    a.takePart();
+    a.participate();
     return a;
   };
   const first = life(1);
-  first.claim(x);
-  first.takeNews();
+  first.own(x);
+  first.takeUpdates();
   b.merge(first.state([]));
   b.failed("a");
   const second = life(2);
   b.joined("a", 2);
   b.merge(second.state([]));
-  assert.equal(b.takesPart("a"), false, "what it says is no later than what its first life said");
+  assert.equal(b.isParticipating("a"), false, "what it says is no later than what its first life said");
   b.failed("a");
   second.merge(b.state([])); // Nobody has it for a member.
   b.joined("a", 2);
   b.merge(second.state([]));
-  assert.deepEqual([b.takesPart("a"), b.claimants(x.toString())], [true, []]);
+  assert.deepEqual([b.isParticipating("a"), b.owners(x.toString())], [true, []]);
 });
 
 test("a node gives away what it has beyond two shares at once, and beyond its share and one at rest", () => {
-  const { all, exchange, node } = nodes("a", "b", "c", "d");
+  const { all, gossip, node } = nodes("a", "b", "c", "d");
   const names = all.map(({ name }) => name);
   const a = node("a");
-  const claimed = () => addresses.filter((address) => a.reports.claimants(address.toString()).includes("a")).length;
+  const claimed = () => addresses.filter((address) => a.reports.owners(address.toString()).includes("a")).length;
   place(a.sticky, ["a"]);
-  exchange();
+  gossip();
   place(a.sticky, ["a", "b"]);
   assert.equal(claimed(), 20, "two shares of two");
-  for (const [mood, most] of [
-    ["patient", 10],
-    ["usual", 10],
-    ["atRest", 6],
+  for (const [policy, most] of [
+    ["hold", 10],
+    ["limit", 10],
+    ["even", 6],
   ] as const) {
-    if (mood !== "atRest") a.sticky.nodesChanged();
-    place(a.sticky, names, mood);
-    assert.equal(claimed(), most, mood);
-    assert.equal(addresses.filter((address) => a.sticky.isGivenAway(address)).length, 20 - most, mood);
+    if (policy !== "even") a.sticky.nodesChanged();
+    place(a.sticky, names, policy);
+    assert.equal(claimed(), most, policy);
+    assert.equal(addresses.filter((address) => a.sticky.isGivenAway(address)).length, 20 - most, policy);
     assert.ok(
-      place(a.sticky, names, mood)
+      place(a.sticky, names, policy)
         .values()
         .every((owner) => owner === "a"),
       "until others have claimed them",
     );
   }
-  exchange();
+  gossip();
   for (const { name, sticky } of all) if (name !== "a") place(sticky, names);
-  exchange();
-  const owners = all.map(({ sticky }) => [...place(sticky, names, "atRest").values()]);
+  gossip();
+  const owners = all.map(({ sticky }) => [...place(sticky, names, "even").values()]);
   const held = (name: string) => owners[0]?.filter((owner) => owner === name).length ?? Number.NaN;
   assert.equal(held("a"), 6);
   for (const name of ["b", "c", "d"]) assert.ok(held(name) <= 5);
@@ -186,16 +190,16 @@ test("what is settled stands until something changes", () => {
   assert.ok(others.size > 1, "some go to others, which have not claimed them");
   for (const address of addresses)
     assert.equal(sticky.place(address, ["a", "b", "c"], undefined), placed.get(address.toString()));
-  assert.deepEqual(sticky.settle("usual"), []);
+  assert.deepEqual(sticky.settle("limit"), []);
 });
 
 test("what a node has had by hash it claims, and others leave it that for a while", () => {
   const { node } = nodes("a", "b");
   const { sticky, reports } = node("a");
   assert.equal(sticky.place(x, ["a", "b"], "a"), "a");
-  assert.deepEqual(reports.claimants(x.toString()), ["a"]);
+  assert.deepEqual(reports.owners(x.toString()), ["a"]);
   assert.equal(sticky.place(y, ["a", "b"], "b"), "b");
-  assert.deepEqual(sticky.settle("patient"), []);
+  assert.deepEqual(sticky.settle("hold"), []);
   assert.equal(sticky.place(y, ["a", "b"], "b"), "b");
 });
 
@@ -204,9 +208,9 @@ test("while it is patient a node leaves what nobody has to those that are about 
   const { sticky, reports } = node("a");
   reports.failed("b"); // It is a member, and has not said so since.
   sticky.place(x, ["a", "b"], undefined);
-  assert.deepEqual(sticky.settle("patient"), []);
-  assert.deepEqual(sticky.settle("usual"), [x]);
-  assert.deepEqual(reports.claimants(x.toString()), ["a"]);
+  assert.deepEqual(sticky.settle("hold"), []);
+  assert.deepEqual(sticky.settle("limit"), [x]);
+  assert.deepEqual(reports.owners(x.toString()), ["a"]);
 });
 
 test("an address that goes with another one has its owner, where that may, and waits while there is none", () => {
@@ -214,7 +218,7 @@ test("an address that goes with another one has its owner, where that may, and w
   const { sticky } = node("a");
   sticky.place(x, ["a", "b"], undefined);
   assert.equal(sticky.follow(x, ["a", "b"]), undefined);
-  sticky.settle("usual");
+  sticky.settle("limit");
   const owner = sticky.follow(x, ["a", "b"]);
   assert.ok(owner === "a" || owner === "b");
   assert.equal(sticky.follow(x, ["c"]), "c");

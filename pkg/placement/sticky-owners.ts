@@ -1,18 +1,18 @@
+import type { GossipState } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
 import { compareRank, rank } from "./rank.ts";
-import type { Reports } from "./reports.ts";
 
 /** While nodes come and go a node may have so many shares. One that has outlived half of the others has just two. */
-const mostShares = 2;
+const maxShares = 2;
 
 /** How `settle` goes about it. */
-export type Mood =
+export type RebalancePolicy =
   /** Leaves alone what another node has had, which is about to claim it, and what may go to nodes that are about to take part. */
-  | "patient"
+  | "hold"
   /** Gives away what this node has beyond two shares. */
-  | "usual"
+  | "limit"
   /** The nodes have been the same for long: gives away what this node has beyond its share and one more. */
-  | "atRest";
+  | "even";
 
 interface Unit {
   readonly address: Address;
@@ -36,16 +36,16 @@ interface Unit {
  */
 export class StickyOwners {
   readonly #node: string;
-  readonly #reports: Pick<Reports, "claimants" | "takesPart" | "doubt" | "claim" | "release">;
+  readonly #reports: Pick<GossipState, "owners" | "isParticipating" | "viewUncertainty" | "own" | "release">;
   readonly #units = new Map<string, Unit>(); // address -> unit
   readonly #open = new Set<string>(); // Addresses that no candidate claims.
   readonly #held = new Map<string, Set<string>>(); // node -> addresses that it has by claims
   #taking = new WeakMap<readonly string[], readonly string[]>(); // candidates -> those that take part
   #changed = false; // Since it was settled.
-  #mood: Mood = "usual"; // In which it was settled last.
+  #policy: RebalancePolicy = "limit"; // In which it was settled last.
 
   /** @param node this one, which claims what comes to it */
-  constructor(node: string, reports: Pick<Reports, "claimants" | "takesPart" | "doubt" | "claim" | "release">) {
+  constructor(node: string, reports: Pick<GossipState, "owners" | "isParticipating" | "viewUncertainty" | "own" | "release">) {
     this.#node = node;
     this.#reports = reports;
   }
@@ -70,7 +70,7 @@ export class StickyOwners {
     this.#changed = true;
     if (all.length === 0) return undefined;
     const hadByHash = known === undefined && before === this.#node && claimant === undefined && candidates.includes(before);
-    if (hadByHash) this.#reports.claim(address); // It is not to move for staying.
+    if (hadByHash) this.#reports.own(address); // It is not to move for staying.
     const claiming = hadByHash ? before : claimant;
     const owner = claiming ?? candidates.find((node) => node === before);
     this.#set(key, { address, candidates, awaitsMore, owner, claimed: claiming !== undefined });
@@ -109,21 +109,21 @@ export class StickyOwners {
    * Gives away what is too much, chooses for all that nobody claims, and claims what comes to this node.
    * @returns the addresses with another owner than before
    */
-  settle(mood: Mood): Address[] {
-    if (!this.#changed && mood === this.#mood) return [];
+  settle(policy: RebalancePolicy): Address[] {
+    if (!this.#changed && policy === this.#policy) return [];
     this.#changed = false;
-    this.#mood = mood;
-    this.#giveAway(mood);
+    this.#policy = policy;
+    this.#giveAway(policy);
     const units = [...this.#open].flatMap((key) => this.#units.get(key) ?? []);
     units.sort((a, b) => a.address.compare(b.address));
     const held = new Map([...this.#held].map(([node, { size }]) => [node, size]));
     const changed: Address[] = [];
     for (const unit of units) {
-      if (mood === "patient" && (unit.owner === undefined ? unit.awaitsMore : unit.owner !== this.#node)) continue;
+      if (policy === "hold" && (unit.owner === undefined ? unit.awaitsMore : unit.owner !== this.#node)) continue;
       const owner = this.#choose(unit, held);
       held.set(owner, (held.get(owner) ?? 0) + 1);
       const claimed = owner === this.#node;
-      if (claimed) this.#reports.claim(unit.address);
+      if (claimed) this.#reports.own(unit.address);
       else if (unit.owner === this.#node) continue; // It answers until the other one does.
       if (owner !== unit.owner) changed.push(unit.address);
       this.#set(unit.address.toString(), { ...unit, owner, claimed });
@@ -132,12 +132,12 @@ export class StickyOwners {
   }
 
   /** What this node is meant to have least goes first. Others have room: they have less than one share on average. */
-  #giveAway(mood: Mood): void {
+  #giveAway(policy: RebalancePolicy): void {
     const own = this.#held.get(this.#node);
     if (own === undefined) return;
     const isTooMuch = ({ candidates }: Unit) => {
       const share = this.#share(candidates);
-      return own.size > (mood === "atRest" ? share + 1 : mostShares * share);
+      return own.size > (policy === "even" ? share + 1 : maxShares * share);
     };
     const ranked: { readonly unit: Unit; readonly rank: number }[] = [];
     for (const key of own) {
@@ -170,9 +170,9 @@ export class StickyOwners {
   }
 
   #strongest(address: string, candidates: readonly string[]): string | undefined {
-    const claimants = this.#reports.claimants(address).filter((node) => candidates.includes(node));
+    const claimants = this.#reports.owners(address).filter((node) => candidates.includes(node));
     if (claimants.length < 2) return claimants[0];
-    const doubt = (node: string) => this.#reports.doubt(node);
+    const doubt = (node: string) => this.#reports.viewUncertainty(node);
     return claimants.sort((a, b) => doubt(a) - doubt(b) || compareRank(address, a, b))[0];
   }
 
@@ -194,7 +194,7 @@ export class StickyOwners {
   #takingPart(all: readonly string[]): readonly string[] {
     const known = this.#taking.get(all);
     if (known !== undefined) return known;
-    const some = all.filter((node) => this.#reports.takesPart(node));
+    const some = all.filter((node) => this.#reports.isParticipating(node));
     const taking = some.length === 0 || some.length === all.length ? all : some;
     this.#taking.set(all, taking);
     return taking;

@@ -1,14 +1,13 @@
-import { noticesVersion } from "#pkg/board";
 import type { FlagValues } from "#pkg/flags";
+import { GossipState, gossipVersion } from "#pkg/gossip";
 import { defaultWire, Keyring, Memberlist, MetadataKey, metallbKey } from "#pkg/memberlist";
-import { Reports } from "#pkg/placement";
 import type { flags } from "../flags.ts";
-import { MacBook } from "./mac-book.ts";
+import { MacTable } from "./mac-table.ts";
 import type { Members } from "./members.ts";
 import { PodMembers } from "./pod-members.ts";
 import { RingMembers, type RingMembersOptions } from "./ring-members.ts";
 
-export interface MembersChoice extends Omit<RingMembersOptions, "memberlist" | "reports" | "labels"> {
+export interface MembersChoice extends Omit<RingMembersOptions, "memberlist" | "gossipState" | "labels"> {
   readonly values: Pick<FlagValues<typeof flags>, "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-timing">;
   /** Whether this node can answer on layer 2. One that cannot is no member, because the others would leave addresses to it. */
   readonly canAnnounce: boolean;
@@ -17,8 +16,8 @@ export interface MembersChoice extends Omit<RingMembersOptions, "memberlist" | "
 }
 
 /** The speakers' ring where there is a key for it, else the readiness of their Pods. */
-export function chooseMembers(choice: MembersChoice): { members: Members; memberlist?: Memberlist; macBook?: MacBook } {
-  const { values, cluster, namespace, node, canAnnounce, macs, changed, heard, reclaim, log, clock, random } = choice;
+export function chooseMembers(choice: MembersChoice): { members: Members; memberlist?: Memberlist; macTable?: MacTable } {
+  const { values, cluster, namespace, node, canAnnounce, macs, changed, gossipChanged, reclaim, log, clock, random } = choice;
   const secret = values["ml-secret-key"];
   const bind = { address: values["ml-bindaddr"], port: values["ml-bindport"] };
   const labels = values["ml-labels"];
@@ -28,9 +27,9 @@ export function chooseMembers(choice: MembersChoice): { members: Members; member
     return { members: new PodMembers({ cluster, namespace, labels, changed }) };
   }
   const wire = { ...defaultWire, keyring: new Keyring([metallbKey(secret)]) };
-  const reports = new Reports(node);
+  const gossipState = new GossipState(node);
   const metadata = new Map([
-    [MetadataKey.notices, Uint8Array.of(noticesVersion)],
+    [MetadataKey.gossip, Uint8Array.of(gossipVersion)],
     [MetadataKey.macs, macs],
   ]);
   const memberlist: Memberlist = new Memberlist({
@@ -42,10 +41,23 @@ export function chooseMembers(choice: MembersChoice): { members: Members; member
     clock,
     random,
     log,
-    userState: () => reports.state(memberlist.members().map(({ name }) => name)),
+    userState: () => gossipState.state(memberlist.members().map(({ name }) => name)),
   });
-  const options = { memberlist, reports, cluster, namespace, labels, node, changed, heard, reclaim, log, clock, random };
-  return { memberlist, macBook: new MacBook(memberlist, metadata), members: new RingMembers(options) };
+  const options = {
+    memberlist,
+    gossipState,
+    cluster,
+    namespace,
+    labels,
+    node,
+    changed,
+    gossipChanged,
+    reclaim,
+    log,
+    clock,
+    random,
+  };
+  return { memberlist, macTable: new MacTable(memberlist, metadata), members: new RingMembers(options) };
 }
 
 function reasonWithout(secret: string, address: string, canAnnounce: boolean): string | undefined {

@@ -1,4 +1,4 @@
-import type { Reports } from "#pkg/placement";
+import type { GossipState } from "#pkg/gossip";
 
 /** Which nodes have a working speaker: the ones that may own addresses. */
 export interface Members extends AsyncDisposable {
@@ -8,18 +8,18 @@ export interface Members extends AsyncDisposable {
   readonly synced: boolean;
   /** Node names, each once, sorted. */
   active(): readonly string[];
-  /** How they tell one another of themselves; undefined where they have no way to. */
-  readonly exchange: Exchange | undefined;
+  /** How they gossip; undefined where they have no way to. */
+  readonly gossip: Gossip | undefined;
   /** For people: `/v1/members`. */
   describe(): MembersDescription;
 }
 
-export interface Exchange {
-  readonly reports: Reports;
-  /** Active members that tell nothing, because they are of another kind; sorted. */
-  silent(): readonly string[];
-  /** Sends to the others what was reported since the last call. */
-  tell(): void;
+export interface Gossip {
+  readonly state: GossipState;
+  /** Active members that send no gossip, because they are of another kind; sorted. */
+  nodesWithoutGossip(): readonly string[];
+  /** Broadcasts what changed since the last call. */
+  flush(): void;
   /** There is no such node any more. */
   forget(node: string): void;
 }

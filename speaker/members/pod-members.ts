@@ -7,7 +7,7 @@ import type { Members, MembersDescription } from "./members.ts";
  * outage of it takes no address off the network.
  */
 export class PodMembers implements Members {
-  readonly exchange = undefined;
+  readonly gossip = undefined;
   readonly #pods: Informer<Pod>;
   readonly #changed: () => void;
   #active: readonly string[] = [];

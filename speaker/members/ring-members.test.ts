@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Millis, SimulatedClock } from "#pkg/clock";
+import { GossipState } from "#pkg/gossip";
 import type { Handlers, Informer, Pod } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { encodeMetadata, type JoinResult, type MemberlistEvent, type MemberView, MetadataKey } from "#pkg/memberlist";
-import { Reports } from "#pkg/placement";
 import { RingMembers } from "./ring-members.ts";
 
 function member(name: string, address: string, { self = false, incarnation = 1 } = {}): MemberView {
@@ -21,7 +21,7 @@ function pod(node: string, address: string | undefined): Pod {
 class Bench {
   readonly clock = new SimulatedClock();
   readonly did: string[] = [];
-  readonly reports = new Reports("node1");
+  readonly gossipState = new GossipState("node1");
   ring: MemberView[] = [member("node1", "192.0.2.1", { self: true })];
   /** Joins that have not been answered. */
   readonly joins: PromiseWithResolvers<JoinResult>[] = [];
@@ -67,8 +67,8 @@ class Bench {
       namespace: "metallb-system",
       labels: "component=speaker",
       node: "node1",
-      reports: this.reports,
-      heard: ({ nodes, addresses }) => this.did.push(`heard of ${nodes ? "nodes" : addresses}`),
+      gossipState: this.gossipState,
+      gossipChanged: ({ nodes, addresses }) => this.did.push(`heard of ${nodes ? "nodes" : addresses}`),
       changed: () => this.did.push(`active ${this.members.active()}${this.members.synced ? "" : ", not synced"}`),
       reclaim: () => this.did.push("reclaim"),
       log: { ...silentLog, warn: say("warn"), error: say("error") },
@@ -267,11 +267,11 @@ test("at the end it leaves, stays a second while the others take over, and what 
 });
 
 /** A payload in which this node says that it takes part. */
-function saysSo(node: string): { reports: Reports; payload: () => Uint8Array } {
-  const reports = new Reports(node);
-  reports.setIncarnation(1);
-  reports.takePart();
-  return { reports, payload: () => reports.state([]) };
+function saysSo(node: string): { gossipState: GossipState; payload: () => Uint8Array } {
+  const gossipState = new GossipState(node);
+  gossipState.setIncarnation(1);
+  gossipState.participate();
+  return { gossipState, payload: () => gossipState.state([]) };
 }
 
 test("what members tell is taken in, told, and passed on once", async () => {
@@ -289,8 +289,8 @@ test("what members tell is taken in, told, and passed on once", async () => {
 
 test("what was reported before the ring was there is told when it is, and again when others may have missed it", async () => {
   const bench = new Bench();
-  bench.reports.takePart();
-  bench.members.exchange.tell();
+  bench.gossipState.participate();
+  bench.members.gossip.flush();
   assert.deepEqual(bench.take(), []);
   bench.members.start();
   await settled();
@@ -303,42 +303,42 @@ test("a member that failed does not take part until it says so as the one that i
   const bench = new Bench();
   bench.members.start();
   await settled();
-  const { reports, payload } = saysSo("node2");
+  const { gossipState, payload } = saysSo("node2");
   bench.meet(member("node2", "192.0.2.2"));
   bench.hear(payload());
   bench.lose("node2");
   bench.hear(payload());
-  assert.equal(bench.reports.takesPart("node2"), false);
-  assert.equal(bench.reports.state(["node2"]).length > 0, true, "what it said is kept");
+  assert.equal(bench.gossipState.isParticipating("node2"), false);
+  assert.equal(bench.gossipState.state(["node2"]).length > 0, true, "what it said is kept");
   bench.meet(member("node2", "192.0.2.2", { incarnation: 2 }));
   bench.hear(payload());
-  assert.equal(bench.reports.takesPart("node2"), false);
-  reports.setIncarnation(2);
+  assert.equal(bench.gossipState.isParticipating("node2"), false);
+  gossipState.setIncarnation(2);
   bench.hear(payload());
-  assert.equal(bench.reports.takesPart("node2"), true);
+  assert.equal(bench.gossipState.isParticipating("node2"), true);
   bench.lose("node2");
-  reports.setIncarnation(3);
+  gossipState.setIncarnation(3);
   bench.hear(payload());
-  assert.equal(bench.reports.takesPart("node2"), false, "its word is here before itself");
+  assert.equal(bench.gossipState.isParticipating("node2"), false, "its word is here before itself");
   bench.take();
   bench.meet(member("node2", "192.0.2.2", { incarnation: 3 }));
-  assert.equal(bench.reports.takesPart("node2"), true);
+  assert.equal(bench.gossipState.isParticipating("node2"), true);
   assert.ok(bench.take().includes("heard of nodes"));
-  bench.members.exchange.forget("node2");
-  assert.equal(bench.reports.takesPart("node2"), true, "the ring knows better than the API that it lives");
+  bench.members.gossip.forget("node2");
+  assert.equal(bench.gossipState.isParticipating("node2"), true, "the ring knows better than the API that it lives");
   bench.lose("node2", "left");
-  assert.equal(bench.reports.state(["node2"]).length, 0);
+  assert.equal(bench.gossipState.state(["node2"]).length, 0);
 });
 
 test("members that do not say that they tell of themselves are silent", async () => {
   const bench = new Bench();
   bench.members.start();
   await settled();
-  const meta = encodeMetadata(new Map([[MetadataKey.notices, Uint8Array.of(1)]]));
+  const meta = encodeMetadata(new Map([[MetadataKey.gossip, Uint8Array.of(1)]]));
   bench.meet(member("node2", "192.0.2.2"), { ...member("node3", "192.0.2.3"), meta });
-  assert.deepEqual(bench.members.exchange.silent(), ["node2"]);
+  assert.deepEqual(bench.members.gossip.nodesWithoutGossip(), ["node2"]);
   bench.take();
   bench.meet({ ...member("node2", "192.0.2.2"), meta }, { ...member("node3", "192.0.2.3"), meta });
-  assert.deepEqual(bench.members.exchange.silent(), []);
+  assert.deepEqual(bench.members.gossip.nodesWithoutGossip(), []);
   assert.deepEqual(bench.take(), ["active node1,node2,node3, not synced"], "the same members, and they are of another kind");
 });

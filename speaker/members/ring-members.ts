@@ -1,11 +1,11 @@
-import { noticesVersion } from "#pkg/board";
 import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
+import type { GossipChanges, GossipState } from "#pkg/gossip";
+import { gossipVersion } from "#pkg/gossip";
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import { decodeMetadata, type MemberEvent, type Memberlist, type MemberView, MetadataKey } from "#pkg/memberlist";
-import type { Changes, Reports } from "#pkg/placement";
-import { LostMembers } from "./lost-members.ts";
-import type { Exchange, Members, MembersDescription } from "./members.ts";
+import type { Gossip, Members, MembersDescription } from "./members.ts";
+import { ViewUncertainty } from "./view-uncertainty.ts";
 
 export interface RingMembersOptions {
   readonly memberlist: Pick<
@@ -13,7 +13,7 @@ export interface RingMembersOptions {
     "start" | "join" | "leave" | "members" | "timing" | "onEvent" | "broadcast" | typeof Symbol.asyncDispose
   >;
   /** What the speakers tell one another over it; its `state` of the members is the memberlist's user state. */
-  readonly reports: Reports;
+  readonly gossipState: GossipState;
   readonly cluster: Pick<Cluster, "informer">;
   readonly namespace: string;
   /** Selects the speakers' Pods, whose addresses are joined. */
@@ -22,7 +22,7 @@ export interface RingMembersOptions {
   readonly node: string;
   readonly changed: () => void;
   /** The others told something. */
-  readonly heard: (changes: Changes) => void;
+  readonly gossipChanged: (changes: GossipChanges) => void;
   /** The others took this node for gone, and may have announced what it owns: hosts have to be told again. Every 5 s at most. */
   readonly reclaim: () => void;
   readonly log: Log;
@@ -48,9 +48,9 @@ const reclaimEveryMs: Millis = 5_000;
  * speakers are that are no members yet: they are joined when their Pods appear, and every minute.
  */
 export class RingMembers implements Members {
-  readonly exchange: Exchange;
+  readonly gossip: Gossip;
   readonly #options: RingMembersOptions;
-  readonly #lost: LostMembers;
+  readonly #viewUncertainty: ViewUncertainty;
   readonly #pods: Informer<Pod>;
   readonly #unreachable = new Set<string>(); // addresses that could not be joined the last time
   #bound = false;
@@ -59,26 +59,26 @@ export class RingMembers implements Members {
   #joining = false;
   #nextJoin: { readonly at: Millis; readonly timer: Disposable } | undefined;
   #active: readonly string[] = [];
-  #silent: readonly string[] = [];
+  #nodesWithoutGossip: readonly string[] = [];
   #nextReclaim: Disposable | undefined;
   #reclaimedAt: Millis = -Infinity;
 
   constructor(options: RingMembersOptions) {
     this.#options = options;
-    const { cluster, namespace, labels, reports, clock } = options;
-    this.exchange = {
-      reports,
-      silent: () => this.#silent,
-      tell: () => this.#tell(),
+    const { cluster, namespace, labels, gossipState, clock } = options;
+    this.gossip = {
+      state: gossipState,
+      nodesWithoutGossip: () => this.#nodesWithoutGossip,
+      flush: () => this.#flush(),
       forget: (node) => {
         if (this.#active.includes(node)) return; // It lives, whatever the API says.
-        this.#lost.forget(node);
-        reports.forget(node);
+        this.#viewUncertainty.forget(node);
+        gossipState.forget(node);
       },
     };
-    this.#lost = new LostMembers(clock, (doubt) => {
-      reports.setDoubt(doubt);
-      this.#tell();
+    this.#viewUncertainty = new ViewUncertainty(clock, (uncertainty) => {
+      gossipState.setViewUncertainty(uncertainty);
+      this.#flush();
     });
     const soon = () => this.#joinAt(options.clock.now() + settleMs);
     this.#pods = cluster.informer(resources.pods, { namespace, labelSelector: labels }, { changed: soon, synced: soon });
@@ -111,7 +111,7 @@ export class RingMembers implements Members {
   async [Symbol.asyncDispose](): Promise<void> {
     const { memberlist, log, clock } = this.#options;
     this.#stopped = true;
-    this.#lost[Symbol.dispose]();
+    this.#viewUncertainty[Symbol.dispose]();
     this.#pods[Symbol.dispose]();
     this.#nextJoin?.timer[Symbol.dispose]();
     this.#nextReclaim?.[Symbol.dispose]();
@@ -150,39 +150,39 @@ export class RingMembers implements Members {
   }
 
   #memberChanged(change: MemberEvent["change"], member: MemberView): void {
-    const { reports } = this.#options;
+    const { gossipState } = this.#options;
     const { name, self, incarnation } = member;
-    this.#lost.memberChanged(change, name, self);
+    this.#viewUncertainty.memberChanged(change, name, self);
     if (self) this.#isMember(member);
-    else if (change === "failed") reports.failed(name);
-    else if (change === "joined") this.#heard(reports.joined(name, incarnation));
-    else if (change === "left") reports.forget(name);
+    else if (change === "failed") gossipState.failed(name);
+    else if (change === "joined") this.#gossipChanged(gossipState.joined(name, incarnation));
+    else if (change === "left") gossipState.forget(name);
     this.#update();
     if (self && change === "refuted") this.#reclaimSoon();
   }
 
   /** This node is one, as this incarnation. Others that took it for gone wait for its word. */
   #isMember({ incarnation }: MemberView): void {
-    this.#options.reports.setIncarnation(incarnation);
-    this.#tell();
+    this.#options.gossipState.setIncarnation(incarnation);
+    this.#flush();
   }
 
   #hear(payload: Uint8Array): void {
-    const changes = this.#options.reports.merge(payload);
-    this.#tell(); // Passes the news on.
-    this.#heard(changes);
+    const changes = this.#options.gossipState.merge(payload);
+    this.#flush(); // Passes the news on.
+    this.#gossipChanged(changes);
   }
 
-  #heard(changes: Changes): void {
-    if (changes.nodes || changes.addresses.length > 0) this.#options.heard(changes);
+  #gossipChanged(changes: GossipChanges): void {
+    if (changes.nodes || changes.addresses.length > 0) this.#options.gossipChanged(changes);
   }
 
-  #tell(): void {
-    const { memberlist, reports } = this.#options;
+  #flush(): void {
+    const { memberlist, gossipState } = this.#options;
     if (!this.#bound || this.#stopped) return;
-    for (const { topic, payload } of reports.takeNews()) memberlist.broadcast(topic, payload);
-    const doubted = reports.takeDoubted();
-    this.#heard({ nodes: false, addresses: doubted });
+    for (const { topic, payload } of gossipState.takeUpdates()) memberlist.broadcast(topic, payload);
+    const doubted = gossipState.takeContested();
+    this.#gossipChanged({ nodes: false, addresses: doubted });
   }
 
   /** It was cut off or stood still, and for itself it has owned its addresses all the while. */
@@ -252,9 +252,9 @@ export class RingMembers implements Members {
     const members = memberlist.members();
     const active = names(members);
     const silent = names(members.filter((member) => !member.self && !tells(member)));
-    if (active.join() === this.#active.join() && silent.join() === this.#silent.join()) return;
+    if (active.join() === this.#active.join() && silent.join() === this.#nodesWithoutGossip.join()) return;
     this.#active = active;
-    this.#silent = silent;
+    this.#nodesWithoutGossip = silent;
     changed();
     // One that was met tells of all others; there is no need to wait until the unreachable ones have been tried.
     if (!this.#synced && active.length > 1) clock.schedule("memberlist met", clock.now() + metMs, () => this.#sync());
@@ -267,5 +267,5 @@ function names(members: readonly MemberView[]): string[] {
 
 /** Whether a member tells of itself, as those do that run this program. */
 function tells({ meta }: MemberView): boolean {
-  return (decodeMetadata(meta)?.get(MetadataKey.notices)?.[0] ?? 0) >= noticesVersion;
+  return (decodeMetadata(meta)?.get(MetadataKey.gossip)?.[0] ?? 0) >= gossipVersion;
 }

@@ -2,22 +2,22 @@ import { isDeepStrictEqual } from "node:util";
 import type { Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import {
+  type Eligibility,
+  eligibility,
   eligibleFor,
   hasInterface,
-  type KnownReach,
+  type KnownReachability,
   type Labels,
   type PoolNodes,
   poolNodes,
-  type Standing,
-  standing,
 } from "#pkg/placement";
-import type { Exchange } from "../members/members.ts";
+import type { Gossip } from "../members/members.ts";
 
 export interface NodeTableOptions {
   /** Nodes with a speaker. */
   readonly active: () => readonly string[];
   /** How the speakers tell one another of themselves, if they do. */
-  readonly exchange: () => Exchange | undefined;
+  readonly gossip: () => Gossip | undefined;
   /** Nodes that Kubernetes excludes from load balancers announce all the same. */
   readonly ignoreExcludeLabel: boolean;
 }
@@ -31,7 +31,7 @@ export type NotHere =
   | "noInterface"
   | "notInSubnet";
 
-const whyNot: Readonly<Record<Exclude<Standing, "eligible">, NotHere>> = {
+const whyNot: Readonly<Record<Exclude<Eligibility, "eligible">, NotHere>> = {
   excluded: "nodeExcluded",
   notSelected: "nodeNotSelected",
 };
@@ -49,16 +49,16 @@ export class NodeTable {
   /** Undefined: there is no such node. @returns the pools that another set of nodes may announce now */
   set(node: string, labels: Labels | undefined): Pool[] {
     const pools = [...this.#pools].filter(([, { active }]) => active.includes(node)).map(([pool]) => pool);
-    const before = pools.map((pool) => this.standing(pool, node));
+    const before = pools.map((pool) => this.eligibility(pool, node));
     if (labels === undefined) this.#labels.delete(node);
     else this.#labels.set(node, labels);
-    const changed = pools.filter((pool, index) => this.standing(pool, node) !== before[index]);
+    const changed = pools.filter((pool, index) => this.eligibility(pool, node) !== before[index]);
     for (const pool of changed) this.#pools.delete(pool);
     return changed;
   }
 
   /** Nodes can answer elsewhere than before. @returns the pools that another set of nodes may announce now */
-  reachesChanged(): Pool[] {
+  reachabilityChanged(): Pool[] {
     const pools = [...this.#pools];
     this.#pools.clear();
     const changed = pools.filter(([pool, before]) => !isDeepStrictEqual(this.of(pool), before));
@@ -78,35 +78,35 @@ export class NodeTable {
     const nodes = poolNodes(
       pool,
       active,
-      (node) => this.standing(pool, node),
-      (node) => this.reach(node),
+      (node) => this.eligibility(pool, node),
+      (node) => this.reachability(node),
     );
     this.#pools.set(pool, nodes);
     return nodes;
   }
 
-  standing(pool: Pool, node: string): Standing {
-    return standing(pool, this.#labels.get(node), this.#options.ignoreExcludeLabel);
+  eligibility(pool: Pool, node: string): Eligibility {
+    return eligibility(pool, this.#labels.get(node), this.#options.ignoreExcludeLabel);
   }
 
   /** Where the node can answer, as far as it has told. */
-  reach(node: string): KnownReach {
-    const exchange = this.#options.exchange();
-    if (exchange === undefined || exchange.silent().includes(node)) return "untold";
-    return exchange.reports.reach(node) ?? "awaited";
+  reachability(node: string): KnownReachability {
+    const gossip = this.#options.gossip();
+    if (gossip === undefined || gossip.nodesWithoutGossip().includes(node)) return "notReported";
+    return gossip.state.reachability(node) ?? "pending";
   }
 
   /** Whether any node but this one can answer, as far as they have told. */
   othersAnswer(node: string): boolean {
-    const reaches = this.#options.active().flatMap((other) => (other === node ? [] : this.reach(other)));
-    return reaches.some((reach) => reach === "untold" || (reach !== "awaited" && reach.answers));
+    const reachabilities = this.#options.active().flatMap((other) => (other === node ? [] : this.reachability(other)));
+    return reachabilities.some((one) => one === "notReported" || (one !== "pending" && one.answers));
   }
 
   /** Why the node does not announce what another one does. */
   whyAnother(pool: Pool, node: string, address: Address): NotHere {
-    const standing = this.standing(pool, node);
-    if (standing !== "eligible") return whyNot[standing];
-    if (!hasInterface(pool, this.reach(node))) return "noInterface";
+    const eligibility = this.eligibility(pool, node);
+    if (eligibility !== "eligible") return whyNot[eligibility];
+    if (!hasInterface(pool, this.reachability(node))) return "noInterface";
     const nodes = this.of(pool);
     return nodes.eligible.includes(node) && !eligibleFor(nodes, address).includes(node) ? "notInSubnet" : "notOwner";
   }

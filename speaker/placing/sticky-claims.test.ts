@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Reports } from "#pkg/placement";
-import { address, amongOthers, Bench, eth0, exchangeOf, loser, nodes, owner, pools, x } from "../testing/speaker-bench.ts";
+import type { GossipState } from "#pkg/gossip";
+import { address, amongOthers, Bench, eth0, gossipOf, loser, nodes, owner, pools, x } from "../testing/speaker-bench.ts";
 
 /** Another speaker claims the address from now on, or no longer. */
-function say(reports: Reports, claims: boolean): void {
-  if (claims) reports.claim(address(x));
-  else reports.release(address(x));
-  reports.takeNews();
+function say(state: GossipState, claims: boolean): void {
+  if (claims) state.own(address(x));
+  else state.release(address(x));
+  state.takeUpdates();
 }
 
 const sticky = "{name: lan, protocol: layer2, l2-placement: sticky, addresses: [192.0.2.0/28]}";
@@ -18,13 +18,13 @@ test("sticky: what another claims is left to it, and what it no longer claims go
   assert.ok(other);
   assert.equal(bench.speaker.warnings.length, 0);
   const claim = (claims: boolean) => {
-    say(other.reports, claims);
-    for (const changes of hear()) bench.speaker.heard(changes);
+    say(other.state, claims);
+    for (const changes of hear()) bench.speaker.gossipChanged(changes);
     bench.speaker.reconcile();
     bench.speaker.reconcile();
   };
-  bench.exchange?.reports.setDoubt(1); // So that the other's claim counts for more.
-  bench.exchange?.reports.setIncarnation(2);
+  bench.gossip?.state.setViewUncertainty(1); // So that the other's claim counts for more.
+  bench.gossip?.state.setIncarnation(2);
   claim(true);
   assert.deepEqual(bench.onWire, []);
   bench.active = [owner];
@@ -59,10 +59,10 @@ test("sticky: the one that keeps an address which another claimed as well tells 
   bench.speaker.membersChanged();
   const [other] = others;
   assert.ok(other);
-  other.reports.setDoubt(5);
+  other.state.setViewUncertainty(5);
   const news = (claims: boolean) => {
-    say(other.reports, claims);
-    for (const changes of hear()) bench.speaker.heard(changes);
+    say(other.state, claims);
+    for (const changes of hear()) bench.speaker.gossipChanged(changes);
     bench.speaker.reconcile();
   };
   news(true);
@@ -83,7 +83,7 @@ test("by hash a speaker that others took for gone announces all again", () => {
 test("sticky: while a member tells nothing the owner is elected, and that is said once", () => {
   for (const node of nodes) {
     const bench = new Bench(node);
-    bench.exchange = exchangeOf(node, [loser]).exchange;
+    bench.gossip = gossipOf(node, [loser]).gossip;
     bench.interfaces = [eth0];
     bench.speaker.setConfig(pools(sticky));
     bench.serve("default/web", [x]);
@@ -91,7 +91,7 @@ test("sticky: while a member tells nothing the owner is elected, and that is sai
     bench.speaker.reconcile();
     assert.deepEqual(bench.onWire, node === owner ? [x] : []);
     assert.equal(bench.told.filter((line) => line.includes("placementNotAsAsked")).length, 1);
-    bench.exchange = exchangeOf(node).exchange;
+    bench.gossip = gossipOf(node).gossip;
     bench.speaker.membersChanged();
     assert.match(bench.told.at(-1) ?? "", /placementAsAsked/);
   }

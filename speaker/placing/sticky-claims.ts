@@ -1,8 +1,9 @@
 import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
+import type { GossipState } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, type Choose, type Reports, StickyOwners } from "#pkg/placement";
-import type { Exchange } from "../members/members.ts";
+import { type AddressPlacement, type Choose, StickyOwners } from "#pkg/placement";
+import type { Gossip } from "../members/members.ts";
 
 export interface StickyClaimsOptions {
   /** This node's name. */
@@ -35,9 +36,9 @@ export class StickyClaims {
   }
 
   /** Others are active or take part than before, or the configuration asks for something else. */
-  nodesChanged(exchange: Exchange | undefined): void {
-    if (exchange === undefined || exchange.silent().length > 0) this.#owners = undefined;
-    else this.#owners ??= new StickyOwners(this.#options.node, exchange.reports);
+  nodesChanged(gossip: Gossip | undefined): void {
+    if (gossip === undefined || gossip.nodesWithoutGossip().length > 0) this.#owners = undefined;
+    else this.#owners ??= new StickyOwners(this.#options.node, gossip.state);
     this.#owners?.nodesChanged();
     this.#changes++;
     this.#atRest = false;
@@ -71,19 +72,19 @@ export class StickyClaims {
   }
 
   /** The address was placed. Claims what this node has of what stays where it is, also while other speakers have it chosen by hash. */
-  placed({ address, electionAddress, owner }: AddressPlacement, pool: Pool | undefined, reports: Reports | undefined): void {
-    if (reports === undefined) return;
+  placed({ address, electionAddress, owner }: AddressPlacement, pool: Pool | undefined, state: GossipState | undefined): void {
+    if (state === undefined) return;
     const { node, announceAgain } = this.#options;
     const key = address.toString();
     const stays = isSticky(pool) && electionAddress.equals(address);
     if (!stays) this.#owners?.remove(address);
     if (!stays || owner !== node) {
-      reports.release(address);
+      state.release(address);
       this.#contested.delete(key);
       return;
     }
-    if (!this.#owners?.isGivenAway(address)) reports.claim(address);
-    if (reports.claimants(key).length > 1) this.#contested.add(key);
+    if (!this.#owners?.isGivenAway(address)) state.own(address);
+    if (state.owners(key).length > 1) this.#contested.add(key);
     // Until now another announced it as well, and hosts may have believed that one last.
     else if (this.#contested.delete(key)) announceAgain(address);
   }
@@ -93,7 +94,7 @@ export class StickyClaims {
    * @returns the addresses that have another owner now, to be placed again
    */
   settle(): readonly Address[] {
-    return this.#owners?.settle(this.#patient ? "patient" : this.#atRest ? "atRest" : "usual") ?? [];
+    return this.#owners?.settle(this.#patient ? "hold" : this.#atRest ? "even" : "limit") ?? [];
   }
 
   #watch(): void {

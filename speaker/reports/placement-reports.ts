@@ -1,7 +1,7 @@
 import type { Pool } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import { list } from "#pkg/text";
-import type { Exchange } from "../members/members.ts";
+import type { Gossip } from "../members/members.ts";
 
 /** Says it in the log when pools are not placed as they ask for, and when they are again. */
 export class PlacementReports {
@@ -18,8 +18,8 @@ export class PlacementReports {
   }
 
   /** The pools are others, or the speakers that tell one another of themselves. */
-  check(pools: readonly Pick<Pool, "name" | "l2Placement">[], exchange: Pick<Exchange, "silent"> | undefined): void {
-    const warning = placementWarning(pools, exchange);
+  check(pools: readonly Pick<Pool, "name" | "l2Placement">[], gossip: Pick<Gossip, "nodesWithoutGossip"> | undefined): void {
+    const warning = placementWarning(pools, gossip);
     if (warning === this.#warning) return;
     this.#warning = warning;
     if (warning === undefined) this.#log.info("pools are placed as they ask for again", { event: "placementAsAsked" });
@@ -33,11 +33,11 @@ export class PlacementReports {
  */
 export function placementWarning(
   pools: readonly Pick<Pool, "name" | "l2Placement">[],
-  exchange: Pick<Exchange, "silent"> | undefined,
+  gossip: Pick<Gossip, "nodesWithoutGossip"> | undefined,
 ): string | undefined {
   const asking = (wanted: (placement: Pool["l2Placement"]) => boolean) =>
     pools.filter(({ l2Placement }) => wanted(l2Placement)).map(({ name }) => name);
-  if (exchange === undefined) {
+  if (gossip === undefined) {
     const names = asking(({ subnet, sticky }) => subnet || sticky);
     if (names.length === 0) return undefined;
     return (
@@ -46,7 +46,7 @@ export function placementWarning(
     );
   }
   const names = asking(({ sticky }) => sticky);
-  const silent = exchange.silent();
+  const silent = gossip.nodesWithoutGossip();
   if (names.length === 0 || silent.length === 0) return undefined;
   return (
     `addresses of ${list(names)} do not stay where they are: the speakers on ${list(silent)} are of another kind and choose by hash; ` +

@@ -104,8 +104,8 @@ export class ServiceReports {
     const { node, active, log, unannounced } = this.#options;
     if (reason === before || elect(active(), placement.electionAddress) !== node) return;
     // One that can answer nowhere is cut off, as when its only cable is pulled: the others know better, and it is not heard anyway.
-    const reach = nodes.reach(node);
-    if (reason === "noInterface" && typeof reach === "object" && !reach.answers) return;
+    const reachability = nodes.reachability(node);
+    if (reason === "noInterface" && typeof reachability === "object" && !reachability.answers) return;
     const message = describeObstacle(placement, obstacle, service.externalTrafficPolicy);
     log.warn("no node may announce the service", { event: "serviceNotAnnounced", service: key, reason, warning: message });
     unannounced(service, reason, message);

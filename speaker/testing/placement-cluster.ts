@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { noticesVersion } from "#pkg/board";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
+import { type GossipChanges, GossipState, gossipVersion } from "#pkg/gossip";
 import type { EndpointSlice, Pod, Service } from "#pkg/k8s";
 import { resources } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
@@ -15,7 +15,6 @@ import {
   members,
   nodeNameText,
 } from "#pkg/memberlist";
-import { type Changes, Reports } from "#pkg/placement";
 import { nameOf, Simulation } from "../../pkg/memberlist/testing/simulation.ts";
 import { RingMembers } from "../members/ring-members.ts";
 import { Speaker } from "../speaker.ts";
@@ -34,7 +33,7 @@ export interface PlacementClusterOptions {
 interface Life {
   readonly members: RingMembers;
   readonly speaker: Speaker;
-  readonly reports: Reports;
+  readonly gossipState: GossipState;
   readonly wire: Set<string>;
   readonly listeners: Set<(event: MemberlistEvent) => void>;
   joinFinished: () => void;
@@ -49,7 +48,7 @@ export interface Move {
 }
 
 /**
- * Speakers with their ring in simulated time: the ring's protocol, `RingMembers`, `Reports` and `Speaker` are the real ones; the API
+ * Speakers with their ring in simulated time: the ring's protocol, `RingMembers`, `GossipState` and `Speaker` are the real ones; the API
  * tells all of them the same at once. One seed always gives the same course of events.
  */
 export class PlacementCluster {
@@ -147,7 +146,7 @@ export class PlacementCluster {
   /** Nodes of which another one does not count on the word. */
   unheard(): string[] {
     const nodes = [...this.#lives.keys()].map(nameOf);
-    return nodes.filter((node) => [...this.#lives.values()].some(({ reports }) => !reports.takesPart(node)));
+    return nodes.filter((node) => [...this.#lives.values()].some(({ gossipState }) => !gossipState.isParticipating(node)));
   }
 
   /** How many addresses each node has. */
@@ -155,8 +154,8 @@ export class PlacementCluster {
     return new Map([...this.#lives].map(([node, { wire }]) => [node, wire.size]));
   }
 
-  reports(node: number): Reports {
-    return this.#life(node).reports;
+  gossipState(node: number): GossipState {
+    return this.#life(node).gossipState;
   }
 
   speaker(node: number): Speaker {
@@ -171,7 +170,7 @@ export class PlacementCluster {
 
   /** @param known nodes whose Pods the API has */
   #begin(node: number, known: readonly number[]): void {
-    const reports = new Reports(nameOf(node));
+    const gossipState = new GossipState(nameOf(node));
     const cluster = new FakeCluster();
     const listeners = new Set<(event: MemberlistEvent) => void>();
     const wire = new Set<string>();
@@ -194,7 +193,7 @@ export class PlacementCluster {
       },
       bgp: { setRoutes: () => {}, flush: () => {} },
       active: () => ring.active(),
-      exchange: () => ring.exchange,
+      gossip: () => ring.gossip,
       later: (delay, fn) => run(this.simulation.now + delay, fn),
       interfaces: () => this.#interfaces.get(node) ?? [ethernet("eth0", [])],
       ignoreExcludeLabel: false,
@@ -231,7 +230,7 @@ export class PlacementCluster {
         },
         [Symbol.asyncDispose]: async () => {},
       },
-      reports,
+      gossipState,
       cluster,
       namespace: "n",
       labels: "l",
@@ -239,7 +238,7 @@ export class PlacementCluster {
       log: silentLog,
       clock,
       random: this.#random,
-      heard: (changes: Changes) => speaker.heard(changes),
+      gossipChanged: (changes: GossipChanges) => speaker.gossipChanged(changes),
       changed: () => {
         speaker.membersChanged();
         if (started || !ring.synced) return;
@@ -248,11 +247,11 @@ export class PlacementCluster {
       },
       reclaim: () => speaker.reclaim(),
     });
-    const life: Life = { members: ring, speaker, reports, wire, listeners, joinFinished: () => {} };
+    const life: Life = { members: ring, speaker, gossipState, wire, listeners, joinFinished: () => {} };
     this.#lives.set(node, life);
     this.simulation.start(node, {
-      metadata: new Map([[MetadataKey.notices, Uint8Array.of(noticesVersion)]]),
-      userState: () => reports.state(views().map(({ name }) => name)),
+      metadata: new Map([[MetadataKey.gossip, Uint8Array.of(gossipVersion)]]),
+      userState: () => gossipState.state(views().map(({ name }) => name)),
     });
     speaker.setConfig(this.#config);
     for (const addresses of this.#options.services) this.#serve(speaker, addresses);

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { SimulatedClock } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
+import { GossipState } from "#pkg/gossip";
 import type { EndpointSlice, Service } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
-import { type BgpRoute, elect, excludeLabel, type Labels, Reports } from "#pkg/placement";
-import type { Exchange } from "../members/members.ts";
+import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement";
+import type { Gossip } from "../members/members.ts";
 import { Speaker } from "../speaker.ts";
 
 export const nodes = ["node1", "node2", "node3"];
@@ -63,7 +64,7 @@ export class Bench {
   readonly told: string[] = [];
   readonly firsts: string[] = []; // Addresses of which it was said that no node had announced them.
   active = nodes;
-  exchange: Exchange | undefined;
+  gossip: Gossip | undefined;
   interfaces: readonly InterfaceState[] = [];
   readonly clock = new SimulatedClock();
   wakes = 0;
@@ -87,7 +88,7 @@ export class Bench {
         flush: (complete) => this.flushed.push(complete),
       },
       active: () => this.active,
-      exchange: () => this.exchange,
+      gossip: () => this.gossip,
       later: (delay, fn) => this.clock.schedule("later", this.clock.now() + delay, fn),
       interfaces: () => this.interfaces,
       ignoreExcludeLabel,
@@ -135,19 +136,19 @@ export class Bench {
 }
 
 /** The speakers of all nodes but this one take part, and can answer on eth0. */
-export function exchangeOf(own: string, silent: readonly string[] = []) {
+export function gossipOf(own: string, nodesWithoutGossip: readonly string[] = []) {
   const others = nodes
-    .filter((node) => node !== own && !silent.includes(node))
-    .map((node) => ({ node, reports: new Reports(node) }));
-  const reports = new Reports(own);
-  const exchange: Exchange = { reports, silent: () => silent, tell: () => {}, forget: () => {} };
-  const hear = () => others.map((other) => reports.merge(other.reports.state([])));
+    .filter((node) => node !== own && !nodesWithoutGossip.includes(node))
+    .map((node) => ({ node, state: new GossipState(node) }));
+  const state = new GossipState(own);
+  const gossip: Gossip = { state, nodesWithoutGossip: () => nodesWithoutGossip, flush: () => {}, forget: () => {} };
+  const hear = () => others.map((other) => state.merge(other.state.state([])));
   for (const other of others) {
-    other.reports.takePart();
-    other.reports.setReach({ answers: true, interfaces: new Map([["eth0", []]]) });
+    other.state.participate();
+    other.state.setReachability({ answers: true, interfaces: new Map([["eth0", []]]) });
   }
   hear();
-  return { exchange, others, hear };
+  return { gossip, others, hear };
 }
 
 export const eth0: InterfaceState = {
@@ -162,8 +163,8 @@ export const eth0: InterfaceState = {
 /** A speaker that takes part, with one Service. */
 export function amongOthers(node: string, text: string) {
   const bench = new Bench(node);
-  const ring = exchangeOf(node);
-  bench.exchange = ring.exchange;
+  const ring = gossipOf(node);
+  bench.gossip = ring.gossip;
   bench.interfaces = [eth0];
   bench.speaker.setConfig(pools(text));
   bench.serve("default/web", [x]);

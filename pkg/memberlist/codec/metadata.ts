@@ -7,8 +7,8 @@ export type MetadataFields = ReadonlyMap<number, Uint8Array>; // key -> value of
 export const MetadataKey = {
   /** One octet: the newest version of the fast timing that the node keeps up with. */
   timing: 1,
-  /** One octet: the newest version of the user messages and user state that the node sends and understands (see `Board`). */
-  notices: 2,
+  /** One octet: the newest version of the user messages and user state that the node sends and understands (see `GossipStore`). */
+  gossip: 2,
   /** The MAC addresses from which the node announces addresses, six octets each, at most eight. */
   macs: 3,
 } as const;

@@ -1,10 +1,11 @@
 import type { Pool } from "#pkg/config";
+import type { Reachability } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
 import { type Prefix, parsePrefix } from "#pkg/net";
-import { isFor, type Reach } from "#pkg/placement";
+import { isFor } from "#pkg/placement";
 
 /** Where this node can answer: what the others have to know of its interfaces, for these pools. */
-export function ownReach(interfaces: readonly InterfaceState[], pools: readonly Pick<Pool, "interfaces">[]): Reach {
+export function ownReachability(interfaces: readonly InterfaceState[], pools: readonly Pick<Pool, "interfaces">[]): Reachability {
   const able = interfaces.filter(({ status, running }) => status === "answering" && running);
   const named = pools.map((pool) => pool.interfaces).filter((globs) => globs.length > 0);
   const told = new Map<string, readonly Prefix[]>();

@@ -1,35 +1,39 @@
 import { Address, type Family, Prefix } from "#pkg/net";
 
 /** That a node takes part in placement, and what holds for all of it. */
-export interface Head {
-  /** See `Reach`. */
+export interface NodeSummary {
+  /** See `Reachability`. */
   readonly answers: boolean;
-  /** How much the node has to doubt its own view of the others; see `Reports.setDoubt`. 0 to 65535. */
-  readonly doubt: number;
+  /** How much the node has to viewUncertainty its own view of the others; see `GossipState.setViewUncertainty`. 0 to 65535. */
+  readonly viewUncertainty: number;
   /** The node's in the ring when it said this. 0 to 2^32 - 1. */
   readonly incarnation: number;
 }
 
-export const headKey = "h";
-const version = 1; // The first octet of a head, to which later ones may add, and of an interface.
-const headOctets = 8; // version, answers, doubt in two, incarnation in four
-const mostSubnets = 32; // Of one interface. As many as fit into a notice.
+export const summaryKey = "h";
+const version = 1; // The first octet of a summary, to which later ones may add, and of an interface.
+const summaryOctets = 8; // version, answers, viewUncertainty in two, incarnation in four
+const maxSubnets = 32; // Of one interface. As many as fit into a entry.
 
-export function encodeHead({ answers, doubt, incarnation }: Head): Uint8Array {
-  const head = Buffer.alloc(headOctets);
-  head.writeUInt8(version, 0);
-  head.writeUInt8(answers ? 1 : 0, 1);
-  head.writeUInt16BE(doubt, 2);
-  head.writeUInt32BE(incarnation, 4);
-  return head;
+export function encodeSummary({ answers, viewUncertainty, incarnation }: NodeSummary): Uint8Array {
+  const summary = Buffer.alloc(summaryOctets);
+  summary.writeUInt8(version, 0);
+  summary.writeUInt8(answers ? 1 : 0, 1);
+  summary.writeUInt16BE(viewUncertainty, 2);
+  summary.writeUInt32BE(incarnation, 4);
+  return summary;
 }
 
 /** Undefined for what is none. */
-export function decodeHead(value: Uint8Array): Head | undefined {
-  if (value.length < headOctets) return undefined;
-  const head = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  if (head.readUInt8(0) < version) return undefined;
-  return { answers: (head.readUInt8(1) & 1) === 1, doubt: head.readUInt16BE(2), incarnation: head.readUInt32BE(4) };
+export function decodeSummary(value: Uint8Array): NodeSummary | undefined {
+  if (value.length < summaryOctets) return undefined;
+  const summary = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  if (summary.readUInt8(0) < version) return undefined;
+  return {
+    answers: (summary.readUInt8(1) & 1) === 1,
+    viewUncertainty: summary.readUInt16BE(2),
+    incarnation: summary.readUInt32BE(4),
+  };
 }
 
 /** The key under which a node says something of an interface. */
@@ -44,7 +48,7 @@ export function interfaceOf(key: string): string | undefined {
 
 /** Subnets of an interface: for each its family (4 or 6), its length in bits, and as many octets as have those bits. The first 32. */
 export function encodeSubnets(subnets: readonly Prefix[]): Uint8Array {
-  const each = subnets.slice(0, mostSubnets).flatMap(({ family, address, length }) => {
+  const each = subnets.slice(0, maxSubnets).flatMap(({ family, address, length }) => {
     return [family === "IPv4" ? 4 : 6, length, ...address.toBytes().subarray(0, Math.ceil(length / 8))];
   });
   return Uint8Array.from([version, ...each]);

@@ -1,6 +1,6 @@
 import { type LabelSelector, matchesSelector, type Pool } from "#pkg/config";
 import type { Address, Prefix } from "#pkg/net";
-import { hasInterface, type KnownReach, subnetsFor } from "./reach.ts";
+import { hasInterface, type KnownReachability, subnetsFor } from "./reachability.ts";
 
 export type Labels = Readonly<Record<string, string>>; // label -> value
 
@@ -8,18 +8,18 @@ export type Labels = Readonly<Record<string, string>>; // label -> value
 export const excludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
 
 /** Whether a node may announce the addresses of a pool. `notSelected`: no selector matches it; else `excluded`: it has the label. */
-export type Standing = "eligible" | "excluded" | "notSelected";
+export type Eligibility = "eligible" | "excluded" | "notSelected";
 
 /**
  * @param labels undefined while there is no Node object. Nobody can tell then whether a selector matches, also one that asks for the
  * absence of a label: so the node may announce just the pools that take all nodes.
  */
-export function standing(pool: Pool, labels: Labels | undefined, ignoreExcludeLabel: boolean): Standing {
+export function eligibility(pool: Pool, labels: Labels | undefined, ignoreExcludeLabel: boolean): Eligibility {
   if (!isSelected(pool.nodeSelectors, labels)) return "notSelected";
   return labels !== undefined && Object.hasOwn(labels, excludeLabel) && !ignoreExcludeLabel ? "excluded" : "eligible";
 }
 
-/** Whether any of the selectors matches a node, or there is none. @param labels see `standing` */
+/** Whether any of the selectors matches a node, or there is none. @param labels see `eligibility` */
 export function isSelected(selectors: readonly LabelSelector[], labels: Labels | undefined): boolean {
   if (selectors.length === 0) return true;
   return labels !== undefined && selectors.some((selector) => matchesSelector(selector, labels));
@@ -42,18 +42,18 @@ export interface PoolNodes {
 export function poolNodes(
   pool: Pool,
   active: readonly string[],
-  standingOf: (node: string) => Standing,
-  reachOf: (node: string) => KnownReach,
+  eligibilityOf: (node: string) => Eligibility,
+  reachabilityOf: (node: string) => KnownReachability,
 ): PoolNodes {
-  const standings = new Map(active.map((node) => [node, standingOf(node)])); // node -> standing
-  const those = (wanted: Standing) => active.filter((node) => standings.get(node) === wanted);
+  const eligibilities = new Map(active.map((node) => [node, eligibilityOf(node)])); // node -> eligibility
+  const those = (wanted: Eligibility) => active.filter((node) => eligibilities.get(node) === wanted);
   const may = those("eligible");
-  const eligible = may.filter((node) => hasInterface(pool, reachOf(node)));
+  const eligible = may.filter((node) => hasInterface(pool, reachabilityOf(node)));
   const withoutInterface = may.filter((node) => !eligible.includes(node));
   const subnets = new Map<string, readonly Prefix[]>();
   for (const node of pool.l2Placement.subnet ? eligible : []) {
-    const reach = reachOf(node);
-    if (typeof reach !== "string") subnets.set(node, subnetsFor(pool, reach));
+    const reachability = reachabilityOf(node);
+    if (typeof reachability !== "string") subnets.set(node, subnetsFor(pool, reachability));
   }
   return { pool, active, eligible, excluded: those("excluded"), withoutInterface, subnets };
 }

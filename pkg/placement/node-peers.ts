@@ -1,5 +1,5 @@
 import type { Peer } from "#pkg/config";
-import { isSelected, type Labels } from "./nodes.ts";
+import { isSelected, type Labels } from "./eligibility.ts";
 
 /** A peer of this node, and what tells it from the others. */
 export interface NodePeer {
@@ -10,7 +10,7 @@ export interface NodePeer {
 
 /**
  * The peers that a node has sessions with, in the order of the file. Of several with the same key, which one router cannot tell apart,
- * it is the first. @param labels see `standing`
+ * it is the first. @param labels see `eligibility`
  */
 export function nodePeers(peers: readonly Peer[], labels: Labels | undefined): readonly NodePeer[] {
   const found = new Map<string, NodePeer>(); // key -> peer

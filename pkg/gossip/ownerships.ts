@@ -1,9 +1,9 @@
 import type { Address } from "#pkg/net";
 
 /** Which nodes claim which addresses: a node claims what it announces, so that others leave it that. */
-export class Claims {
+export class Ownerships {
   readonly #pages = new Map<string, Map<string, Map<string, Address>>>(); // node -> page -> address -> itself
-  readonly #claimants = new Map<string, readonly string[]>(); // address -> nodes; absent where there is none
+  readonly #owners = new Map<string, readonly string[]>(); // address -> nodes; absent where there is none
 
   /** The node claims exactly these addresses of the page. @returns those for which that is new */
   set(node: string, page: string, addresses: Iterable<Address>): Address[] {
@@ -25,7 +25,7 @@ export class Claims {
     const pages = this.#pages.get(node) ?? new Map<string, Map<string, Address>>();
     const claimed = pages.get(page) ?? new Map<string, Address>();
     this.#pages.set(node, pages.set(page, claimed.set(key, address)));
-    this.#claimants.set(key, [...this.of(key), node]);
+    this.#owners.set(key, [...this.of(key), node]);
   }
 
   /** The node claims one less. */
@@ -33,8 +33,8 @@ export class Claims {
     const key = address.toString();
     this.#pages.get(node)?.get(page)?.delete(key);
     const others = this.of(key).filter((other) => other !== node);
-    if (others.length === 0) this.#claimants.delete(key);
-    else this.#claimants.set(key, others);
+    if (others.length === 0) this.#owners.delete(key);
+    else this.#owners.set(key, others);
   }
 
   /** What a node claims of a page. */
@@ -44,7 +44,7 @@ export class Claims {
 
   /** Nodes that claim the address, in no order. */
   of(address: string): readonly string[] {
-    return this.#claimants.get(address) ?? [];
+    return this.#owners.get(address) ?? [];
   }
 
   /** All that a node claims. */

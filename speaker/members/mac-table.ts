@@ -2,10 +2,10 @@ import { isDeepStrictEqual } from "node:util";
 import type { InterfaceState } from "#pkg/layer2";
 import { decodeMetadata, type Memberlist, type MetadataFields, MetadataKey } from "#pkg/memberlist";
 
-const octetsOfMac = 6;
-const mostMacs = 8;
+const macOctets = 6;
+const maxMacs = 8;
 // Nodes come and go with autoscaling; who went that long ago is a stranger.
-const mostNodes = 5_000;
+const maxNodes = 5_000;
 
 /**
  * The MAC addresses that a node tells the others, as `MetadataKey.macs` has them: of the interfaces that announce, at most eight. Those
@@ -16,28 +16,26 @@ export function macsOf(interfaces: readonly InterfaceState[]): Uint8Array {
   const inSubnets = answering.filter(({ addresses }) => addresses.some((address) => !address.startsWith("fe80:")));
   const ranked = [...inSubnets, ...answering];
   const macs = new Set(ranked.map(({ mac }) => mac));
-  return Uint8Array.from(
-    [...macs].slice(0, mostMacs).flatMap((mac) => mac.split(":").map((octet) => Number.parseInt(octet, 16))),
-  );
+  return Uint8Array.from([...macs].slice(0, maxMacs).flatMap((mac) => mac.split(":").map((octet) => Number.parseInt(octet, 16))));
 }
 
-export type MacBookMember = Pick<Memberlist, "running" | "setMetadata" | "onEvent">;
+export type MacTableMember = Pick<Memberlist, "running" | "setMetadata" | "onEvent">;
 
 /** Which node's speaker a MAC address belongs to, by what the members of the ring say; also of those that are none any more. */
-export class MacBook {
-  readonly #memberlist: MacBookMember;
+export class MacTable {
+  readonly #memberlist: MacTableMember;
   readonly #fields: MetadataFields;
   readonly #macs = new Map<string, readonly string[]>(); // node -> its MAC addresses
   readonly #nodes = new Map<string, string>(); // MAC address -> node
   #own: Uint8Array;
-  #told: Uint8Array;
+  #published: Uint8Array;
 
   /** `fields`: all that this node said of itself when the member was made, its MAC addresses among it. */
-  constructor(memberlist: MacBookMember, fields: MetadataFields) {
+  constructor(memberlist: MacTableMember, fields: MetadataFields) {
     this.#memberlist = memberlist;
     this.#fields = fields;
     this.#own = fields.get(MetadataKey.macs) ?? new Uint8Array();
-    this.#told = this.#own;
+    this.#published = this.#own;
     memberlist.onEvent((event) => {
       if (event.type !== "member") return;
       if (event.member.self) this.#publish();
@@ -51,14 +49,14 @@ export class MacBook {
   }
 
   /** Tells the others, when that is news: at once, or when this node is on the network. */
-  tell(macs: Uint8Array): void {
+  setOwn(macs: Uint8Array): void {
     this.#own = macs;
     this.#publish();
   }
 
   #publish(): void {
-    if (isDeepStrictEqual(this.#own, this.#told) || !this.#memberlist.running) return;
-    this.#told = this.#own;
+    if (isDeepStrictEqual(this.#own, this.#published) || !this.#memberlist.running) return;
+    this.#published = this.#own;
     this.#memberlist.setMetadata(new Map([...this.#fields, [MetadataKey.macs, this.#own]]));
   }
 
@@ -70,7 +68,7 @@ export class MacBook {
     this.#macs.set(node, macs);
     for (const mac of macs) this.#nodes.set(mac, node);
     const [oldest] = this.#macs.keys();
-    if (this.#macs.size > mostNodes && oldest !== undefined) this.#forget(oldest);
+    if (this.#macs.size > maxNodes && oldest !== undefined) this.#forget(oldest);
   }
 
   #forget(node: string): void {
@@ -82,7 +80,7 @@ export class MacBook {
 /** What is left over of an incomplete one, and those above the most, are ignored. */
 function decodeMacs(octets: Uint8Array): string[] {
   const macs: string[] = [];
-  for (let at = 0; at + octetsOfMac <= octets.length && macs.length < mostMacs; at += octetsOfMac)
-    macs.push([...octets.subarray(at, at + octetsOfMac)].map((octet) => octet.toString(16).padStart(2, "0")).join(":"));
+  for (let at = 0; at + macOctets <= octets.length && macs.length < maxMacs; at += macOctets)
+    macs.push([...octets.subarray(at, at + macOctets)].map((octet) => octet.toString(16).padStart(2, "0")).join(":"));
   return macs;
 }

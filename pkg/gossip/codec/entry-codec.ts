@@ -1,6 +1,6 @@
 /** What one member says under one key. */
-export interface Notice {
-  readonly writer: string;
+export interface GossipEntry {
+  readonly node: string;
   /** Octets, one per character. */
   readonly key: string;
   readonly version: number;
@@ -9,48 +9,48 @@ export interface Notice {
 }
 
 /** Of the format. A member that offers it understands this one and older ones. */
-export const noticesVersion = 1;
+export const gossipVersion = 1;
 
 /** As the metadata of our members begins, so that messages of other applications are told from ours. */
-const prefix = Uint8Array.of(...new TextEncoder().encode("ingot"), noticesVersion);
-const longestKey = 32;
-const longestValue = 600;
-const longestWriter = 253; // Of a Kubernetes node's name. With all of these a single notice still fits into a user message.
+const prefix = Uint8Array.of(...new TextEncoder().encode("ingot"), gossipVersion);
+const maxKeyOctets = 32;
+const maxValueOctets = 600;
+const maxNodeOctets = 253; // Of a Kubernetes node's name. With all of these a single entry still fits into a user message.
 const maxU32 = 0xffff_ffff;
 
 const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Encodes notices: after the prefix, for each writer its name (one octet of length) and the number of its notices (two octets); of
+ * Encodes entries: after the prefix, for each node its name (one octet of length) and the number of its entries (two octets); of
  * each the key (one octet of length), the version (four octets) and the value (two octets of length). Integers are big-endian.
  * @throws {RangeError} for what does not fit
  */
-export function encodeNotices(notices: Iterable<Notice>): Uint8Array {
+export function encodeEntries(entries: Iterable<GossipEntry>): Uint8Array {
   const octets: number[] = [...prefix];
-  for (const [writer, its] of Map.groupBy(notices, ({ writer }) => writer)) {
-    const name = textEncoder.encode(writer);
-    if (name.length > longestWriter || its.length > 0xffff)
-      throw new RangeError(`Cannot encode notices: ${its.length} of a writer whose name has ${name.length} octets`);
+  for (const [node, its] of Map.groupBy(entries, ({ node }) => node)) {
+    const name = textEncoder.encode(node);
+    if (name.length > maxNodeOctets || its.length > 0xffff)
+      throw new RangeError(`Cannot encode entries: ${its.length} of a node whose name has ${name.length} octets`);
     octets.push(name.length, ...name, its.length >>> 8, its.length & 0xff);
-    for (const notice of its) putNotice(octets, notice);
+    for (const entry of its) putEntry(octets, entry);
   }
   return Uint8Array.from(octets);
 }
 
-function putNotice(octets: number[], { key, version, value }: Notice): void {
-  const fits = key.length > 0 && key.length <= longestKey && value.length <= longestValue;
+function putEntry(octets: number[], { key, version, value }: GossipEntry): void {
+  const fits = key.length > 0 && key.length <= maxKeyOctets && value.length <= maxValueOctets;
   if (!fits || !Number.isInteger(version) || version < 0 || version > maxU32)
-    throw new RangeError(`Cannot encode a notice: key of ${key.length}, value of ${value.length} octets, version ${version}`);
+    throw new RangeError(`Cannot encode a entry: key of ${key.length}, value of ${value.length} octets, version ${version}`);
   octets.push(key.length, ...Buffer.from(key, "latin1"));
   octets.push(version >>> 24, (version >>> 16) & 0xff, (version >>> 8) & 0xff, version & 0xff);
   octets.push(value.length >>> 8, value.length & 0xff, ...value);
 }
 
 /** Undefined for what is not of this format, in part or as a whole. */
-export function decodeNotices(octets: Uint8Array): Notice[] | undefined {
+export function decodeEntries(octets: Uint8Array): GossipEntry[] | undefined {
   if (prefix.some((octet, index) => octets[index] !== octet)) return undefined;
-  const notices: Notice[] = [];
+  const entries: GossipEntry[] = [];
   let at = prefix.length;
   /** Undefined where there are not as many. */
   const take = (length: number): Uint8Array | undefined => {
@@ -62,22 +62,22 @@ export function decodeNotices(octets: Uint8Array): Notice[] | undefined {
   while (at < octets.length) {
     const name = take(integer(1) ?? Infinity);
     const count = integer(2);
-    const writer = name && decodeName(name);
-    if (writer === undefined || count === undefined) return undefined;
+    const node = name && decodeName(name);
+    if (node === undefined || count === undefined) return undefined;
     for (let i = 0; i < count; i++) {
       const key = take(integer(1) ?? Infinity);
       const version = integer(4);
       const value = take(integer(2) ?? Infinity);
       if (key === undefined || version === undefined || value === undefined) return undefined;
-      if (key.length === 0 || key.length > longestKey || value.length > longestValue) return undefined;
-      notices.push({ writer, key: Buffer.from(key).toString("latin1"), version, value: Uint8Array.from(value) });
+      if (key.length === 0 || key.length > maxKeyOctets || value.length > maxValueOctets) return undefined;
+      entries.push({ node, key: Buffer.from(key).toString("latin1"), version, value: Uint8Array.from(value) });
     }
   }
-  return notices;
+  return entries;
 }
 
 function decodeName(octets: Uint8Array): string | undefined {
-  if (octets.length === 0 || octets.length > longestWriter) return undefined;
+  if (octets.length === 0 || octets.length > maxNodeOctets) return undefined;
   try {
     return textDecoder.decode(octets);
   } catch {

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
-import { LostMembers } from "./lost-members.ts";
+import { ViewUncertainty } from "./view-uncertainty.ts";
 
 function bench() {
   const clock = new SimulatedClock();
   const told: number[] = [];
-  const lost = new LostMembers(clock, (doubt) => told.push(doubt));
+  const lost = new ViewUncertainty(clock, (uncertainty) => told.push(uncertainty));
   return { clock, told, lost };
 }
 
-test("each member that fails is a reason to doubt, until some time after it is back", () => {
+test("each member that fails is a reason to uncertainty, until some time after it is back", () => {
   const { clock, told, lost } = bench();
   for (const node of ["a", "b"]) lost.memberChanged("failed", node, false);
   lost.memberChanged("joined", "a", false);

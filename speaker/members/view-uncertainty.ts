@@ -7,19 +7,19 @@ const takenForGone = 0x8000;
 const most = 0x7fff;
 
 /**
- * How much this node has to doubt its own view of the ring (see `Reports.setDoubt`). Above all when the others suspected it: it may have
+ * How much this node has to uncertainty its own view of the ring (see `GossipState.setViewUncertainty`). Above all when the others suspected it: it may have
  * stood still, and they have seen what it has not. Then by how many members failed and are not back: behind a cut that is most of them.
  * Those that left or whose Node was deleted do not count.
  */
-export class LostMembers {
+export class ViewUncertainty {
   readonly #clock: Clock;
-  readonly #changed: (doubt: number) => void;
+  readonly #changed: (uncertainty: number) => void;
   readonly #lost = new Set<string>();
   readonly #back = new Set<string>(); // Of these.
   #suspected = false;
   #settling: Disposable | undefined;
 
-  constructor(clock: Clock, changed: (doubt: number) => void) {
+  constructor(clock: Clock, changed: (uncertainty: number) => void) {
     this.#clock = clock;
     this.#changed = changed;
   }

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parseAddress, parsePrefix } from "#pkg/net";
-import { decodePage, encodePage, isPage, pageOf } from "./claim-pages-codec.ts";
-import { decodeHead, decodeSubnets, encodeHead, encodeSubnets, interfaceKey, interfaceOf } from "./reports-codec.ts";
+import { decodePage, encodePage, isPage, pageOf } from "./ownership-codec.ts";
+import { decodeSubnets, decodeSummary, encodeSubnets, encodeSummary, interfaceKey, interfaceOf } from "./summary-codec.ts";
 
 function address(text: string) {
   const parsed = parseAddress(text);
@@ -17,17 +17,17 @@ function prefixes(...texts: string[]) {
 
 const hex = (octets: Uint8Array) => Buffer.from(octets).toString("hex");
 
-test("a head says whether its node answers, how much it doubts its view, and which incarnation of it says so", () => {
-  assert.equal(hex(encodeHead({ answers: true, doubt: 0x8003, incarnation: 0xfedcba98 })), "01018003fedcba98");
-  for (const head of [
-    { answers: false, doubt: 7, incarnation: 0 },
-    { answers: true, doubt: 0xffff, incarnation: 0xffff_ffff },
+test("a summary says whether its node answers, how much it doubts its view, and which incarnation of it says so", () => {
+  assert.equal(hex(encodeSummary({ answers: true, viewUncertainty: 0x8003, incarnation: 0xfedcba98 })), "01018003fedcba98");
+  for (const summary of [
+    { answers: false, viewUncertainty: 7, incarnation: 0 },
+    { answers: true, viewUncertainty: 0xffff, incarnation: 0xffff_ffff },
   ])
-    assert.deepEqual(decodeHead(encodeHead(head)), head);
+    assert.deepEqual(decodeSummary(encodeSummary(summary)), summary);
   const later = Uint8Array.of(2, 1, 0, 0, 0, 0, 0, 3, 9);
-  assert.deepEqual(decodeHead(later), { answers: true, doubt: 0, incarnation: 3 }, "a later version says more");
+  assert.deepEqual(decodeSummary(later), { answers: true, viewUncertainty: 0, incarnation: 3 }, "a later version says more");
   for (const none of [[], [1, 1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]])
-    assert.equal(decodeHead(Uint8Array.from(none)), undefined);
+    assert.equal(decodeSummary(Uint8Array.from(none)), undefined);
 });
 
 test("subnets of an interface take as many octets as they have bits", () => {
@@ -36,7 +36,7 @@ test("subnets of an interface take as many octets as they have bits", () => {
   assert.deepEqual(decodeSubnets(encodeSubnets(subnets))?.map(String), subnets.map(String));
   assert.deepEqual(decodeSubnets(encodeSubnets([])), []);
   const many = Array.from({ length: 40 }, (_, i) => `2001:db8:0:${i.toString(16)}::/128`);
-  assert.equal(decodeSubnets(encodeSubnets(prefixes(...many)))?.length, 32, "as many as fit into a notice");
+  assert.equal(decodeSubnets(encodeSubnets(prefixes(...many)))?.length, 32, "as many as fit into a entry");
   assert.ok(encodeSubnets(prefixes(...many)).length <= 600);
 });
 
@@ -82,7 +82,7 @@ test("claims: decoding undoes encoding, for few addresses and for many", () => {
 test("arbitrary octets are decoded to something or nothing", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 40 }), fc.string({ unit: "binary-ascii", maxLength: 16 }), (octets, key) => {
-      decodeHead(octets);
+      decodeSummary(octets);
       interfaceOf(key);
       for (const input of [octets, Uint8Array.of(1, ...octets)]) decodeSubnets(input);
       for (const page of ["4abc", `6${"a".repeat(15)}`, "6\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0"])

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { InterfaceState } from "#pkg/layer2";
 import { encodeMetadata, type MemberlistEvent, type MetadataFields, MetadataKey } from "#pkg/memberlist";
-import { MacBook, macsOf } from "./mac-book.ts";
+import { MacTable, macsOf } from "./mac-table.ts";
 
 /** A member of a ring, and what it says of itself. */
 class FakeMember {
@@ -52,32 +52,32 @@ test("a node tells the MAC addresses that it announces from, those in subnets fi
 
 test("a MAC address is the node's that said so last, also after that failed, and nobody else's", () => {
   const member = new FakeMember();
-  const book = new MacBook(member, new Map());
+  const table = new MacTable(member, new Map());
   member.hear("node2", meta(2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 3));
   member.hear("metallb", undefined);
-  assert.deepEqual([book.nodeOf("02:00:00:00:00:02"), book.nodeOf("02:00:00:00:00:03")], ["node2", "node2"]);
+  assert.deepEqual([table.nodeOf("02:00:00:00:00:02"), table.nodeOf("02:00:00:00:00:03")], ["node2", "node2"]);
   member.hear("node2", meta(2, 0, 0, 0, 0, 3));
   member.hear("node2", undefined); // A member of another kind of the same name.
-  assert.deepEqual([book.nodeOf("02:00:00:00:00:02"), book.nodeOf("02:00:00:00:00:03")], [undefined, "node2"]);
+  assert.deepEqual([table.nodeOf("02:00:00:00:00:02"), table.nodeOf("02:00:00:00:00:03")], [undefined, "node2"]);
   member.hear("node3", meta(2, 0, 0, 0, 0, 3));
   member.hear("node2", meta());
-  assert.equal(book.nodeOf("02:00:00:00:00:03"), "node3");
+  assert.equal(table.nodeOf("02:00:00:00:00:03"), "node3");
 });
 
 test("its own MAC addresses are told beside all else when they change, and what changed before it was on the network, then", () => {
   const member = new FakeMember();
   const macs = Uint8Array.of(2, 0, 0, 0, 0, 1);
-  const other = new Map([[MetadataKey.notices, Uint8Array.of(1)]]);
-  const book = new MacBook(member, new Map([...other, [MetadataKey.macs, macs]]));
+  const other = new Map([[MetadataKey.gossip, Uint8Array.of(1)]]);
+  const table = new MacTable(member, new Map([...other, [MetadataKey.macs, macs]]));
   member.running = true;
-  book.tell(Uint8Array.from(macs));
+  table.setOwn(Uint8Array.from(macs));
   assert.deepEqual(member.said, []);
   member.running = false;
   const changed = Uint8Array.of(2, 0, 0, 0, 0, 9);
-  book.tell(changed);
+  table.setOwn(changed);
   member.running = true;
   member.hear("node1", undefined, true);
-  book.tell(changed);
+  table.setOwn(changed);
   assert.deepEqual(member.said, [new Map([...other, [MetadataKey.macs, changed]])]);
 });
 
@@ -85,11 +85,11 @@ test("property: whatever a member says is read without an error, and at most eig
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 255 }), fc.uint8Array({ maxLength: 64 }), (macs, arbitrary) => {
       const member = new FakeMember();
-      const book = new MacBook(member, new Map());
+      const table = new MacTable(member, new Map());
       member.hear("node2", arbitrary);
       member.hear("node2", meta(...macs));
       const mac = (at: number) => [...macs.subarray(at, at + 6)].map((octet) => octet.toString(16).padStart(2, "0")).join(":");
-      for (let i = 0; i < 8 && 6 * i + 6 <= macs.length; i++) assert.equal(book.nodeOf(mac(6 * i)), "node2");
+      for (let i = 0; i < 8 && 6 * i + 6 <= macs.length; i++) assert.equal(table.nodeOf(mac(6 * i)), "node2");
     }),
   );
 });

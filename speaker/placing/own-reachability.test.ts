@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { InterfaceState } from "#pkg/layer2";
-import { ownReach } from "./own-reach.ts";
+import { ownReachability } from "./own-reachability.ts";
 
 function link(name: string, addresses: readonly string[], more: Partial<InterfaceState> = {}): InterfaceState {
   return { index: 1, name, mac: "02:00:00:00:00:01", status: "answering", running: true, addresses, ...more };
 }
 
 function told(interfaces: readonly InterfaceState[], ...globs: string[][]): string[] {
-  const { interfaces: told } = ownReach(
+  const { interfaces: told } = ownReachability(
     interfaces,
     globs.map((interfaces) => ({ interfaces })),
   );
@@ -33,6 +33,6 @@ test("one that cannot answer is not told, and where none can the node does not a
     link("lo", ["127.0.0.1/8"], { status: "loopback" }),
   ];
   assert.deepEqual(told(links, ["eth*"]), []);
-  assert.equal(ownReach(links, []).answers, false);
-  assert.equal(ownReach([...links, link("veth1", [])], []).answers, true);
+  assert.equal(ownReachability(links, []).answers, false);
+  assert.equal(ownReachability([...links, link("veth1", [])], []).answers, true);
 });

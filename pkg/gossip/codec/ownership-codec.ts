@@ -1,5 +1,5 @@
 import type { Address } from "#pkg/net";
-import { addressOf } from "./reports-codec.ts";
+import { addressOf } from "./summary-codec.ts";
 
 const bitmapOctets = 32;
 const v6Octets = 15;

@@ -1,0 +1,12 @@
+/**
+ * What the speakers of a ring tell one another of themselves, such as the subnets that they are in and the addresses that they own. Two
+ * halves: `GossipStore` keeps entries, without knowing their meaning, and `GossipState` is their meaning.
+ *
+ * Each node sets entries under keys of its own, and every node gets all of them. An entry is one register with one writer (as in
+ * Scuttlebutt: van Renesse et al., LADIS 2008): the highest version counts, so that entries may be lost, repeated and overtake one another,
+ * and each is broadcast once. A node that starts again outbids what its earlier life has set. Versions have 32 bits, keys 1 to 32 octets,
+ * values up to 600. Pure: the owner broadcasts the updates and merges what comes. Not here: who is a member, and who announces what.
+ */
+export { type GossipEntry, gossipVersion } from "./codec/entry-codec.ts";
+export { type GossipChanges, GossipState, type Reachability } from "./gossip-state.ts";
+export { GossipStore } from "./gossip-store.ts";
