@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { annotations } from "./claim.ts";
+import { annotations } from "#pkg/service";
 import { configText, startWorld, World } from "./testing/world.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");

@@ -1,11 +1,12 @@
 import type { Allocator } from "#pkg/allocator";
 import type { Clock, Random } from "#pkg/clock";
 import { type Cluster, type ConfigMap, type EventRecorder, type Informer, resources, type Service } from "#pkg/k8s";
-import { recordedAddresses, statusConfigMap } from "#pkg/live-config";
+import { statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import type { Address } from "#pkg/net";
 import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
+import { recordedAddresses } from "#pkg/service";
 import { ConfigKeeper } from "./config-keeper.ts";
 import { ServiceController } from "./service-controller.ts";
 

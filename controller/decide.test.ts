@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Allocator } from "#pkg/allocator";
 import { parseConfig } from "#pkg/config";
-import { annotations } from "./claim.ts";
+import { annotations } from "#pkg/service";
 import { decide } from "./decide.ts";
 import { makeService, type ServiceSpec } from "./testing/world.ts";
 

@@ -1,8 +1,7 @@
-import { type Allocation, type Allocator, type Claim, describe, type Refusal } from "#pkg/allocator";
+import { type Allocation, type Allocator, describe, type Refusal } from "#pkg/allocator";
 import type { Service } from "#pkg/k8s";
-import { recordedAddresses } from "#pkg/live-config";
 import type { Address } from "#pkg/net";
-import { annotations, readClaim } from "./claim.ts";
+import { type AddressRequest, annotations, type NotOurs, readAnnotation, readRequest, recordedAddresses } from "#pkg/service";
 
 /** Something that the Service's owner has to know, for as long as it is true. */
 export interface Warning {
@@ -13,9 +12,9 @@ export interface Warning {
 /** Where a Service stands. */
 export interface Decision {
   /** What it asks for; undefined if it has no right to an address of ours. */
-  readonly claim: Claim | undefined;
+  readonly request: AddressRequest | undefined;
   /** Why it has none; for the log. */
-  readonly noRight: "deleted" | "notLoadBalancer" | "noClusterIPs" | "otherClass" | undefined;
+  readonly noRight: "deleted" | NotOurs | undefined;
   /** What it holds from now on. */
   readonly allocation: Allocation | undefined;
   /** Addresses for its status; undefined where the status is not ours to write. */
@@ -35,7 +34,7 @@ export function decide(key: string, service: Service | undefined, allocator: All
   const noRight = (why: Decision["noRight"], status?: readonly string[]): Decision => {
     allocator.release(key);
     return {
-      claim: undefined,
+      request: undefined,
       noRight: why,
       allocation: undefined,
       status,
@@ -45,25 +44,27 @@ export function decide(key: string, service: Service | undefined, allocator: All
     };
   };
   if (service === undefined) return noRight("deleted");
-  const read = readClaim(service);
-  if (read.type === "foreign") return noRight("otherClass");
-  if (read.type === "none") return noRight(read.why, []);
-  const { claim } = read;
+  const read = readRequest(service);
+  if (read.type === "notOurs") return noRight(read.why, read.why === "otherLoadBalancerClass" ? undefined : []);
+  const { request } = read;
   const held = allocator.held(key)?.addresses ?? [];
   const had = [...held, ...recordedAddresses(service).filter((address) => !includes(held, address))];
-  const refused = keep(claim, service, allocator);
+  const refused = keep(request, service, allocator);
   // If nobody can tell what it wants, it gets nothing new.
   const { allocation, unmet } =
-    read.type === "claim" ? allocator.settle(claim) : { allocation: allocator.held(key), unmet: undefined };
+    read.type === "request" ? allocator.settle(request) : { allocation: allocator.held(key), unmet: undefined };
   const gone = had.filter((address) => !includes(allocation?.addresses ?? [], address));
   return {
-    claim,
+    request,
     noRight: undefined,
     allocation,
     status: (allocation?.addresses ?? []).map(String),
     lost: refused && gone.length > 0 ? { addresses: gone, refusal: refused } : undefined,
     unmet,
-    warning: read.type === "claim" ? unmetWarning(claim, unmet, allocation) : malformedWarning(key, read.problem, allocation),
+    warning:
+      read.type === "request"
+        ? unmetWarning(service, request, unmet, allocation)
+        : malformedWarning(key, read.problem, allocation),
   };
 }
 
@@ -72,15 +73,15 @@ export function decide(key: string, service: Service | undefined, allocator: All
  * restart, and how one that was written by hand is taken over. What it requests comes later: a request that cannot be met must
  * not cost it what it has. @returns why it may not keep or take something
  */
-export function keep(claim: Claim, service: Service, allocator: Allocator): Refusal | undefined {
-  const held = allocator.held(claim.service)?.addresses;
+export function keep(request: AddressRequest, service: Service, allocator: Allocator): Refusal | undefined {
+  const held = allocator.held(request.service)?.addresses;
   const recorded = recordedAddresses(service);
-  if (held === undefined) return recorded.length === 0 ? undefined : allocator.adopt(claim, recorded).unmet;
+  if (held === undefined) return recorded.length === 0 ? undefined : allocator.adopt(request, recorded).unmet;
   // A status that differs was written by hand. It counts only if it is allowed as it stands.
   const differs = recorded.some((address) => !includes(held, address));
-  const refused = differs ? allocator.adopt(claim, recorded).unmet : undefined;
+  const refused = differs ? allocator.adopt(request, recorded).unmet : undefined;
   if (differs && refused === undefined) return undefined;
-  const { unmet } = allocator.adopt(claim, held);
+  const { unmet } = allocator.adopt(request, held);
   return refused ?? unmet;
 }
 
@@ -90,20 +91,25 @@ function malformedWarning(key: string, problem: string, allocation: Allocation |
     : { reason: "LoadBalancerFailed", message: `invalid requested loadbalancer IPs: ${problem}; ${keeps(allocation)}` };
 }
 
-function unmetWarning(claim: Claim, refusal: Refusal | undefined, allocation: Allocation | undefined): Warning | undefined {
+function unmetWarning(
+  service: Service,
+  request: AddressRequest,
+  refusal: Refusal | undefined,
+  allocation: Allocation | undefined,
+): Warning | undefined {
   if (refusal === undefined) return undefined;
-  if (allocation !== undefined && isOnlyAboutPool(claim, refusal)) {
+  if (allocation !== undefined && isOnlyAboutPool(request, refusal)) {
     const message =
-      `requested addresses win over the annotation ${annotations.pool}: ` +
-      `${quotedList(claim.requestedAddresses)} is in pool "${allocation.pool}", not in "${claim.requestedPool}"`;
+      `requested addresses win over the annotation ${readAnnotation(service.annotations, annotations.pool)?.name}: ` +
+      `${quotedList(request.requestedAddresses)} is in pool "${allocation.pool}", not in "${request.requestedPool}"`;
     return { reason: "AddressPoolIgnored", message };
   }
   const kept = allocation === undefined ? "" : `; ${keeps(allocation)}`;
-  return { reason: "AllocationFailed", message: `Failed to allocate IP for "${claim.service}": ${describe(refusal)}${kept}` };
+  return { reason: "AllocationFailed", message: `Failed to allocate IP for "${request.service}": ${describe(refusal)}${kept}` };
 }
 
 /** The requested addresses were given; only the pool that was named besides is another, or does not exist. */
-function isOnlyAboutPool({ requestedAddresses }: Claim, { reason }: Refusal): boolean {
+function isOnlyAboutPool({ requestedAddresses }: AddressRequest, { reason }: Refusal): boolean {
   return requestedAddresses.length > 0 && (reason === "wrongPool" || reason === "unknownPool");
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { type Random, seededRandom } from "#pkg/clock";
-import { annotations } from "./claim.ts";
+import { annotations } from "#pkg/service";
 import { configText, type ServiceSpec, startWorld, type World } from "./testing/world.ts";
 
 const names = ["a", "b", "c", "d", "e", "f", "g"];

@@ -5,7 +5,7 @@ import { ApiError, type Cluster, type EventRecorder, type Informer, type Service
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import { type Address, parseAddress } from "#pkg/net";
-import { readClaim } from "./claim.ts";
+import { isOurs, readRequest } from "#pkg/service";
 import { type Decision, decide, keep, quotedList, type Warning } from "./decide.ts";
 import { isSameAllocation, type Tenure, tenureOf, topicsOf, vacantTopics, waitsOf } from "./topics.ts";
 import { WaitList } from "./wait-list.ts";
@@ -66,8 +66,8 @@ export class ServiceController {
     const all = [...services.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
     // What is on record is taken before anything new is given, in an order that is the same after every start.
     for (const service of all) {
-      const read = readClaim(service);
-      if (read.type === "claim" || read.type === "malformed") keep(read.claim, this.#withoutReplaced(service), allocator);
+      const read = readRequest(service);
+      if (read.type !== "notOurs") keep(read.request, this.#withoutReplaced(service), allocator);
     }
     for (const { key } of all) this.#queue.add(key);
   }
@@ -143,11 +143,11 @@ export class ServiceController {
     return replaced !== undefined && isSameList(replaced, service.ingress) ? { ...service, ingress: [] } : service;
   }
 
-  #wake(key: string, before: Tenure, { claim, allocation, unmet }: Decision): void {
-    const after = tenureOf(allocation, claim);
+  #wake(key: string, before: Tenure, { request, allocation, unmet }: Decision): void {
+    const after = tenureOf(allocation, request);
     if (allocation !== undefined && after.sharingKey !== "") this.#terms.set(key, after);
     else this.#terms.delete(key);
-    const next = this.#waiting.set(key, claim === undefined || unmet === undefined ? [] : waitsOf(claim, unmet));
+    const next = this.#waiting.set(key, request === undefined || unmet === undefined ? [] : waitsOf(request, unmet));
     const isHeld = (address: Address) => this.#options.allocator.isHeld(address);
     for (const topic of topicsOf(before, after, isHeld)) next.push(...this.#waiting.moved(topic));
     for (const waiting of next) if (waiting !== key) this.#queue.add(waiting);
@@ -211,8 +211,7 @@ export class ServiceController {
 }
 
 function missesConfiguration(service: Service, why: string): Warning | undefined {
-  const { type } = readClaim(service);
-  if (service.ingress.length > 0 || type === "none" || type === "foreign") return undefined;
+  if (service.ingress.length > 0 || !isOurs(service)) return undefined;
   return { reason: "AllocationFailed", message: `Failed to allocate IP for "${service.key}": there is no configuration: ${why}` };
 }
 

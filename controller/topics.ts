@@ -1,5 +1,6 @@
-import type { Allocation, Claim, Refusal } from "#pkg/allocator";
+import type { Allocation, Refusal } from "#pkg/allocator";
 import type { Address, Family } from "#pkg/net";
+import type { AddressRequest } from "#pkg/service";
 import type { Wait } from "./wait-list.ts";
 
 /** What a Service holds and the terms on which others may join it. */
@@ -10,39 +11,39 @@ export interface Tenure {
   readonly shape: string;
 }
 
-export function tenureOf(allocation: Allocation | undefined, claim: Claim | undefined): Tenure {
-  const sharingKey = claim?.sharingKey ?? "";
-  return { allocation, sharingKey, shape: claim === undefined || sharingKey === "" ? "" : shapeOf(claim) };
+export function tenureOf(allocation: Allocation | undefined, request: AddressRequest | undefined): Tenure {
+  const sharingKey = request?.sharingKey ?? "";
+  return { allocation, sharingKey, shape: request === undefined || sharingKey === "" ? "" : shapeOf(request) };
 }
 
 /**
- * What has to move before a refused claim is worth another try: an address or a full pool. Every other refusal waits for another
- * configuration or another claim, and both lead to a new decision anyway.
+ * What has to move before a refused request is worth another try: an address or a full pool. Every other refusal waits for another
+ * configuration or another request, and both lead to a new decision anyway.
  */
-export function waitsOf(claim: Claim, refusal: Refusal): Wait[] {
+export function waitsOf(request: AddressRequest, refusal: Refusal): Wait[] {
   switch (refusal.reason) {
     case "poolFull":
-      return waits(claim, freeInPool(refusal.pool, refusal.family), sharedInPool(refusal.pool, claim.sharingKey));
+      return waits(request, freeInPool(refusal.pool, refusal.family), sharedInPool(refusal.pool, request.sharingKey));
     case "noPoolFits":
-      return refusal.pools.flatMap((inner) => waitsOf(claim, inner));
+      return refusal.pools.flatMap((inner) => waitsOf(request, inner));
     case "occupied":
     case "inUse":
     case "sharingKeyMismatch":
     case "backendKeyMismatch":
     case "portClash":
-      return waits(claim, freeAddress(refusal.address), sharedAddress(refusal.address, claim.sharingKey));
+      return waits(request, freeAddress(refusal.address), sharedAddress(refusal.address, request.sharingKey));
     default:
       return [];
   }
 }
 
 /** An address that nobody holds suits whoever comes first. Joining others depends on the terms. */
-function waits(claim: Claim, free: string, shared: string): Wait[] {
+function waits(request: AddressRequest, free: string, shared: string): Wait[] {
   const waitForFree = { topic: free, shape: "" };
-  return claim.sharingKey === "" ? [waitForFree] : [waitForFree, { topic: shared, shape: shapeOf(claim) }];
+  return request.sharingKey === "" ? [waitForFree] : [waitForFree, { topic: shared, shape: shapeOf(request) }];
 }
 
-function shapeOf({ backendKey, ports }: Claim): string {
+function shapeOf({ backendKey, ports }: AddressRequest): string {
   return [backendKey, ...ports.map(({ protocol, port }) => `${protocol}/${port}`).sort()].join(" ");
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { annotations } from "./claim.ts";
+import { annotations } from "#pkg/service";
 import { configText, type ServiceSpec, startWorld } from "./testing/world.ts";
 
 function sharing(key: string, ...ports: number[]): ServiceSpec {

@@ -18,6 +18,7 @@ const pure = [
     "pkg/net/",
     "pkg/octets/",
     "pkg/placement/",
+    "pkg/service/",
     "pkg/quarantine/",
     "pkg/text/",
     "pkg/memberlist/codec/",

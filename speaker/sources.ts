@@ -9,11 +9,12 @@ import {
   resources,
   type Service,
 } from "#pkg/k8s";
-import { LiveConfig, lastGoodKey, recordedAddresses, type State, statusConfigMap } from "#pkg/live-config";
+import { LiveConfig, lastGoodKey, type State, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import type { Address } from "#pkg/net";
 import { quarantineConfigMap } from "#pkg/quarantine";
+import { recordedAddresses } from "#pkg/service";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import type { Quarantine } from "./conflicts/quarantine.ts";
 import type { Members } from "./members/members.ts";
@@ -190,7 +191,7 @@ export class Sources implements Disposable {
     for (const { key } of this.#services.values()) yield key;
   }
 
-  #addresses(key: string): ReturnType<typeof recordedAddresses> {
+  #addresses(key: string): readonly Address[] {
     const service = this.#services.get(key);
     return service === undefined ? [] : recordedAddresses(service);
   }

@@ -5,10 +5,11 @@
 import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { Allocator, type Claim } from "#pkg/allocator";
+import { Allocator } from "#pkg/allocator";
 import { seededRandom } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import { AddressRange, parsePrefix } from "#pkg/net";
+import type { AddressRequest } from "#pkg/service";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -16,7 +17,7 @@ const collectGarbage = runInNewContext("gc") as () => void;
 const held = 900_000;
 const churned = 100_000;
 
-function claim(service: string, sharingKey = "", port = 80): Claim {
+function request(service: string, sharingKey = "", port = 80): AddressRequest {
   const ports = [{ protocol: "TCP", port }];
   return { service, families: ["IPv4"], ports, sharingKey, backendKey: "", requestedAddresses: [], requestedPool: undefined };
 }
@@ -43,7 +44,7 @@ function timed(work: () => void): number {
 }
 
 interface Subject {
-  give(claim: Claim): void;
+  give(request: AddressRequest): void;
   free(service: string): void;
 }
 
@@ -55,22 +56,22 @@ interface Cost {
 }
 
 /** Fills the subject, then frees a random part of what it holds and gives it again. */
-function measure(subject: Subject, claims: readonly Claim[], shuffled: readonly Claim[]): Cost {
+function measure(subject: Subject, requests: readonly AddressRequest[], shuffled: readonly AddressRequest[]): Cost {
   collectGarbage();
   const before = process.memoryUsage().heapUsed;
   const fill = timed(() => {
-    for (const claim of claims) subject.give(claim);
+    for (const request of requests) subject.give(request);
   });
   collectGarbage();
-  const bytes = (process.memoryUsage().heapUsed - before) / claims.length;
+  const bytes = (process.memoryUsage().heapUsed - before) / requests.length;
   const free = timed(() => {
     for (const { service } of shuffled) subject.free(service);
   });
   const give = timed(() => {
-    for (const claim of shuffled) subject.give(claim);
+    for (const request of shuffled) subject.give(request);
   });
   const each = (milliseconds: number, count: number) => (milliseconds * 1000) / count;
-  return { fill: each(fill, claims.length), free: each(free, shuffled.length), give: each(give, shuffled.length), bytes };
+  return { fill: each(fill, requests.length), free: each(free, shuffled.length), give: each(give, shuffled.length), bytes };
 }
 
 function report(name: string, figure: number, unit: string, bound: number): void {
@@ -80,14 +81,14 @@ function report(name: string, figure: number, unit: string, bound: number): void
 }
 
 const random = seededRandom(1);
-const claims = Array.from({ length: held }, (_, i) => claim(`namespace-${i % 1000}/service-${i}`));
-const shuffled = Array.from({ length: churned }, (_, i) => claims[i + Math.floor(random() * (held - i))] as Claim);
+const requests = Array.from({ length: held }, (_, i) => request(`namespace-${i % 1000}/service-${i}`));
+const shuffled = Array.from({ length: churned }, (_, i) => requests[i + Math.floor(random() * (held - i))] as AddressRequest);
 const distinct = [...new Set(shuffled)];
 
-const map = new Map<string, Claim>();
+const map = new Map<string, AddressRequest>();
 const bound = measure(
-  { give: (claim) => map.set(claim.service, claim), free: (service) => map.delete(service) },
-  claims,
+  { give: (request) => map.set(request.service, request), free: (service) => map.delete(service) },
+  requests,
   distinct,
 );
 map.clear();
@@ -96,8 +97,11 @@ for (const avoidBuggyIPs of [false, true]) {
   const allocator = new Allocator();
   const pools = [pool("10.0.0.0/12", avoidBuggyIPs)];
   allocator.setPools(pools);
-  const subject = { give: (claim: Claim) => allocator.settle(claim), free: (service: string) => allocator.release(service) };
-  const cost = measure(subject, claims, distinct);
+  const subject = {
+    give: (request: AddressRequest) => allocator.settle(request),
+    free: (service: string) => allocator.release(service),
+  };
+  const cost = measure(subject, requests, distinct);
   assert.equal([...allocator.usage()][0]?.inUse, held);
   console.log(`${held} of 10.0.0.0/12 in use${avoidBuggyIPs ? ", avoid-buggy-ips" : ""}`);
   report("  give, lowest first", cost.fill, "µs", bound.fill);
@@ -112,7 +116,7 @@ const few = 10_000;
 const manyPools = new Allocator();
 manyPools.setPools(Array.from({ length: few }, (_, i) => pool(`10.${i >> 8}.${i & 255}.0/32`, false)));
 const poolByPool = timed(() => {
-  for (const claim of claims.slice(0, few)) manyPools.settle(claim);
+  for (const request of requests.slice(0, few)) manyPools.settle(request);
 });
 console.log(`${few} pools of one address`);
 report("  give the only free one", (poolByPool * 1000) / few, "µs", bound.fill);
@@ -125,7 +129,7 @@ for (const { name, portOf } of sharings) {
   const allocator = new Allocator();
   allocator.setPools([pool("10.0.0.0/12", false)]);
   const time = timed(() => {
-    for (let i = 0; i < few; i++) allocator.settle(claim(`s/${i}`, "key", portOf(i)));
+    for (let i = 0; i < few; i++) allocator.settle(request(`s/${i}`, "key", portOf(i)));
   });
   console.log(`${few} Services with ${name}: ${[...allocator.usage()][0]?.inUse} addresses`);
   report("  give", (time * 1000) / few, "µs", bound.fill);

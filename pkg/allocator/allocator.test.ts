@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { address, claim, pool, port } from "./fixtures.ts";
-import { Allocator, type Claim, describe, type Settlement } from "./index.ts";
+import { address, pool, port, request } from "#pkg/allocator/testing";
+import type { AddressRequest } from "#pkg/service";
+import { Allocator, describe, type Settlement } from "./index.ts";
 
 const both = ["IPv4", "IPv6"] as const;
 
@@ -16,8 +17,8 @@ function outcome({ allocation, unmet }: Settlement): string {
   return allocation ? `${allocation.pool}: ${allocation.addresses.join(" ")}` : `refused: ${unmet?.reason}`;
 }
 
-function settle(allocator: Allocator, service: string, rest: Partial<Claim> = {}): string {
-  return outcome(allocator.settle(claim(service, rest)));
+function settle(allocator: Allocator, service: string, rest: Partial<AddressRequest> = {}): string {
+  return outcome(allocator.settle(request(service, rest)));
 }
 
 function inUse(allocator: Allocator): Record<string, number> {
@@ -117,7 +118,7 @@ test("a Service that becomes dual-stack moves where its pool has no address of t
 test("a Service that becomes dual-stack keeps its address where no pool has both, and hears why", () => {
   const allocator = withPools(pool("a", ["10.0.0.0/24"]), pool("b", ["fd01::/64"]));
   settle(allocator, "s/1");
-  const settlement = allocator.settle(claim("s/1", { families: both }));
+  const settlement = allocator.settle(request("s/1", { families: both }));
   assert.equal(outcome(settlement), "a: 10.0.0.0");
   assert.equal(settlement.unmet?.reason, "noPoolFits");
 });
@@ -125,48 +126,48 @@ test("a Service that becomes dual-stack keeps its address where no pool has both
 test("a Service that becomes single-stack keeps the address of the family it has left", () => {
   const allocator = withPools(pool("a", ["10.0.0.0/24", "fd01::/64"]));
   settle(allocator, "s/1", { families: both });
-  assert.deepEqual(allocator.settle(claim("s/1", { families: ["IPv6"] })), {
+  assert.deepEqual(allocator.settle(request("s/1", { families: ["IPv6"] })), {
     allocation: { pool: "a", addresses: [address("fd01::")] },
     unmet: undefined,
   });
 });
 
 const requests = [
-  { name: "a free address is given", want: "a: 10.0.0.7", claim: { requestedAddresses: ["10.0.0.7"] } },
-  { name: "auto-assign false does not matter", want: "manual: 10.1.0.7", claim: { requestedAddresses: ["10.1.0.7"] } },
-  { name: "an address in no pool is refused", want: "refused: outsidePools", claim: { requestedAddresses: ["10.9.0.0"] } },
-  { name: "the other family is refused", want: "refused: familyMismatch", claim: { requestedAddresses: ["fd00::1"] } },
+  { name: "a free address is given", want: "a: 10.0.0.7", request: { requestedAddresses: ["10.0.0.7"] } },
+  { name: "auto-assign false does not matter", want: "manual: 10.1.0.7", request: { requestedAddresses: ["10.1.0.7"] } },
+  { name: "an address in no pool is refused", want: "refused: outsidePools", request: { requestedAddresses: ["10.9.0.0"] } },
+  { name: "the other family is refused", want: "refused: familyMismatch", request: { requestedAddresses: ["fd00::1"] } },
   {
     name: "two addresses of one family are refused",
     want: "refused: familyMismatch",
-    claim: { requestedAddresses: ["10.0.0.7", "10.0.0.8"] },
+    request: { requestedAddresses: ["10.0.0.7", "10.0.0.8"] },
   },
   {
     name: "one address for a dual-stack Service is refused",
     want: "refused: familyMismatch",
-    claim: { families: both, requestedAddresses: ["10.0.0.7"] },
+    request: { families: both, requestedAddresses: ["10.0.0.7"] },
   },
   {
     name: "both families are given, sorted as text",
     want: "a: 10.0.0.7 fd00::7",
-    claim: { families: both, requestedAddresses: ["fd00::7", "10.0.0.7"] },
+    request: { families: both, requestedAddresses: ["fd00::7", "10.0.0.7"] },
   },
   {
     name: "both families of different pools are refused",
     want: "refused: severalPools",
-    claim: { families: both, requestedAddresses: ["fd00::7", "10.1.0.7"] },
+    request: { families: both, requestedAddresses: ["fd00::7", "10.1.0.7"] },
   },
-  { name: "an address of another Service is refused", want: "refused: inUse", claim: { requestedAddresses: ["10.0.0.0"] } },
-  { name: "a pool is given from", want: "manual: 10.1.0.0", claim: { requestedPool: "manual" } },
-  { name: "a pool that does not exist is refused", want: "refused: unknownPool", claim: { requestedPool: "other" } },
-  { name: "a full pool is refused", want: "refused: poolFull", claim: { requestedPool: "full" } },
+  { name: "an address of another Service is refused", want: "refused: inUse", request: { requestedAddresses: ["10.0.0.0"] } },
+  { name: "a pool is given from", want: "manual: 10.1.0.0", request: { requestedPool: "manual" } },
+  { name: "a pool that does not exist is refused", want: "refused: unknownPool", request: { requestedPool: "other" } },
+  { name: "a full pool is refused", want: "refused: poolFull", request: { requestedPool: "full" } },
   {
     name: "a pool without the family is refused",
     want: "refused: poolLacksFamily",
-    claim: { families: both, requestedPool: "manual" },
+    request: { families: both, requestedPool: "manual" },
   },
 ];
-for (const { name, want, claim: wanted } of requests) {
+for (const { name, want, request: wanted } of requests) {
   test(`a request: ${name}`, () => {
     const manual = { autoAssign: false };
     const allocator = withPools(
@@ -184,13 +185,13 @@ for (const { name, want, claim: wanted } of requests) {
 test("requested addresses win over a pool annotation that contradicts them, and the answer names both", () => {
   const allocator = withPools(pool("a", ["10.0.0.0/24"]), pool("b", ["10.1.0.0/24"]));
   const requestedAddresses = [address("10.0.0.7")];
-  const wrong = allocator.settle(claim("s/1", { requestedAddresses, requestedPool: "b" }));
+  const wrong = allocator.settle(request("s/1", { requestedAddresses, requestedPool: "b" }));
   assert.deepEqual(wrong.unmet, { reason: "wrongPool", address: address("10.0.0.7"), pool: "a", wanted: "b" });
   assert.equal(outcome(wrong), "a: 10.0.0.7");
-  const unknown = allocator.settle(claim("s/1", { requestedAddresses, requestedPool: "c" }));
+  const unknown = allocator.settle(request("s/1", { requestedAddresses, requestedPool: "c" }));
   assert.deepEqual(unknown.unmet, { reason: "unknownPool", pool: "c", known: ["a", "b"] });
   assert.equal(outcome(unknown), "a: 10.0.0.7");
-  assert.equal(allocator.settle(claim("s/1", { requestedAddresses, requestedPool: "a" })).unmet, undefined);
+  assert.equal(allocator.settle(request("s/1", { requestedAddresses, requestedPool: "a" })).unmet, undefined);
 });
 
 test("a Service that stops asking for a pool stays, also in one without auto-assign", () => {
@@ -202,13 +203,13 @@ test("a Service that stops asking for a pool stays, also in one without auto-ass
 test("asking for another pool moves the Service and frees what it had", () => {
   const allocator = withPools(pool("a", ["10.0.0.0/24"]), pool("b", ["10.1.0.0/24"]));
   settle(allocator, "s/1");
-  const moved = allocator.settle(claim("s/1", { requestedPool: "b" }));
+  const moved = allocator.settle(request("s/1", { requestedPool: "b" }));
   assert.equal(outcome(moved), "b: 10.1.0.0");
   assert.deepEqual(inUse(allocator), { a: 0, b: 1 });
 });
 
 const shared = { sharingKey: "k" };
-const unmeetable: { name: string; change: Partial<Claim>; reason: string }[] = [
+const unmeetable: { name: string; change: Partial<AddressRequest>; reason: string }[] = [
   { name: "an unknown pool", change: { requestedPool: "nope" }, reason: "unknownPool" },
   { name: "a full pool", change: { requestedPool: "full" }, reason: "poolFull" },
   { name: "an address in use", change: { requestedAddresses: [address("10.1.0.0")] }, reason: "inUse" },
@@ -220,7 +221,7 @@ for (const { name, change, reason } of unmeetable) {
     const allocator = withPools(pool("a", ["10.0.0.0/24"]), pool("full", ["10.1.0.0/32"]));
     settle(allocator, "s/1");
     settle(allocator, "s/2", { requestedPool: "full" });
-    const { allocation, unmet } = allocator.settle(claim("s/1", change));
+    const { allocation, unmet } = allocator.settle(request("s/1", change));
     assert.deepEqual(allocation, { pool: "a", addresses: [address("10.0.0.0")] });
     assert.equal(unmet?.reason, reason);
     assert.deepEqual(allocator.holders(address("10.0.0.0")), ["s/1"]);
@@ -234,7 +235,7 @@ test("a Service that loses the right to share moves, and releases the address wh
   assert.equal(settle(allocator, "s/2", https), "a: 10.0.0.0");
   assert.equal(settle(allocator, "s/2"), "a: 10.0.0.1", "it moves");
   assert.equal(settle(allocator, "s/3", https), "a: 10.0.0.0");
-  const refused = allocator.settle(claim("s/3", { ...shared, requestedAddresses: [address("10.0.0.1")] }));
+  const refused = allocator.settle(request("s/3", { ...shared, requestedAddresses: [address("10.0.0.1")] }));
   assert.equal(outcome(refused), "refused: inUse", "port 80 is not allowed where it is");
   assert.deepEqual(allocator.holders(address("10.0.0.0")), ["s/1"]);
 });
@@ -272,25 +273,25 @@ test("automatic allocation shares in a full pool before it takes a free address 
   assert.deepEqual(inUse(allocator), { a: 1, b: 1 });
 });
 
-test("a port named twice in one claim is free again when the claim goes", () => {
+test("a port named twice in one request is free again when the request goes", () => {
   const allocator = withPools(pool("a", ["10.0.0.0/31"]));
   settle(allocator, "s/1", { ...shared, ports: [port("1/TCP")], requestedAddresses: [address("10.0.0.0")] });
   settle(allocator, "s/2", { ...shared, ports: [port("2/TCP"), port("2/TCP")], requestedAddresses: [address("10.0.0.1")] });
   assert.equal(settle(allocator, "s/3", { ...shared, ports: [port("2/TCP")] }), "a: 10.0.0.0");
 });
 
-const records: { name: string; recorded: string[]; claim?: Partial<Claim>; want: string; unmet?: string }[] = [
+const records: { name: string; recorded: string[]; request?: Partial<AddressRequest>; want: string; unmet?: string }[] = [
   {
     name: "a free address is taken, as recorded",
     recorded: ["fd00::9", "10.0.0.9"],
-    claim: { families: both },
+    request: { families: both },
     want: "a: fd00::9 10.0.0.9",
   },
   { name: "a pool without auto-assign is fine", recorded: ["10.1.0.9"], want: "manual: 10.1.0.9" },
   {
     name: "a request that says otherwise waits",
     recorded: ["10.0.0.9"],
-    claim: { requestedPool: "manual" },
+    request: { requestedPool: "manual" },
     want: "a: 10.0.0.9",
   },
   { name: "nothing on record takes nothing", recorded: [], want: "refused: undefined" },
@@ -307,26 +308,26 @@ const records: { name: string; recorded: string[]; claim?: Partial<Claim>; want:
   {
     name: "half of a dual-stack record is kept",
     recorded: ["10.0.0.9"],
-    claim: { families: both },
+    request: { families: both },
     want: "a: 10.0.0.9",
     unmet: "familyMismatch",
   },
   {
     name: "only one pool is taken from",
     recorded: ["10.1.0.9", "fd00::9"],
-    claim: { families: both },
+    request: { families: both },
     want: "manual: 10.1.0.9",
     unmet: "severalPools",
   },
   {
     name: "an allowed address stays where the other is in use",
     recorded: ["10.0.0.0", "fd00::9"],
-    claim: { families: both },
+    request: { families: both },
     want: "a: fd00::9",
     unmet: "inUse",
   },
 ];
-for (const { name, recorded, claim: rest, want, unmet } of records) {
+for (const { name, recorded, request: rest, want, unmet } of records) {
   test(`adopt: ${name}`, () => {
     const allocator = withPools(
       pool("a", ["10.0.0.0/24", "fd00::/64"]),
@@ -334,7 +335,7 @@ for (const { name, recorded, claim: rest, want, unmet } of records) {
       pool("sound", ["10.2.0.0/24"], { avoidBuggyIPs: true }),
     );
     settle(allocator, "s/1");
-    const adopted = allocator.adopt(claim("s/2", rest), recorded.map(address));
+    const adopted = allocator.adopt(request("s/2", rest), recorded.map(address));
     assert.equal(outcome(adopted), want);
     assert.equal(adopted.unmet?.reason, unmet);
     assert.deepEqual(allocator.held("s/2"), adopted.allocation);
@@ -343,7 +344,7 @@ for (const { name, recorded, claim: rest, want, unmet } of records) {
 
 test("after a restart a Service whose request cannot be met keeps its address, and a waiting one does not get it", () => {
   const allocator = withPools(pool("a", ["10.0.0.0/32"]));
-  const holder = claim("s/2", { requestedPool: "nope" });
+  const holder = request("s/2", { requestedPool: "nope" });
   allocator.adopt(holder, [address("10.0.0.0")]);
   assert.equal(settle(allocator, "s/1"), "refused: noPoolFits");
   assert.equal(outcome(allocator.settle(holder)), "a: 10.0.0.0");
@@ -351,7 +352,7 @@ test("after a restart a Service whose request cannot be met keeps its address, a
 
 test("a Service that holds an address is never in its own way", () => {
   const allocator = withPools(pool("a", ["10.0.0.0/24"]));
-  const wanted = claim("s/1", { requestedAddresses: [address("10.0.0.3")] });
+  const wanted = request("s/1", { requestedAddresses: [address("10.0.0.3")] });
   allocator.settle(wanted);
   assert.deepEqual(allocator.settle(wanted), {
     allocation: { pool: "a", addresses: [address("10.0.0.3")] },
@@ -415,7 +416,7 @@ test("a refusal by all pools has one reason for each, in the file's order", () =
     pool("buggy", ["10.2.0.0/32"], { avoidBuggyIPs: true }),
   );
   settle(allocator, "s/1");
-  const { unmet } = allocator.settle(claim("s/2"));
+  const { unmet } = allocator.settle(request("s/2"));
   assert.deepEqual(unmet, {
     reason: "noPoolFits",
     pools: [
@@ -428,10 +429,10 @@ test("a refusal by all pools has one reason for each, in the file's order", () =
   assert.match(unmet ? describe(unmet) : "", /^no pool can serve this Service: pool "manual" only serves .*; add addresses/);
 });
 
-test("without pools every claim is refused for that", () => {
-  assert.deepEqual(new Allocator().settle(claim("s/1", { requestedPool: "a" })).unmet, { reason: "noPools" });
+test("without pools every request is refused for that", () => {
+  assert.deepEqual(new Allocator().settle(request("s/1", { requestedPool: "a" })).unmet, { reason: "noPools" });
 });
 
-test("a claim without families is a broken invariant", () => {
-  assert.throws(() => withPools(pool("a", ["10.0.0.0/24"])).settle(claim("s/1", { families: [] })), RangeError);
+test("a request without families is a broken invariant", () => {
+  assert.throws(() => withPools(pool("a", ["10.0.0.0/24"])).settle(request("s/1", { families: [] })), RangeError);
 });

@@ -1,9 +1,10 @@
 import type { Pool } from "#pkg/config";
 import { type Address, type Family, parseAddress } from "#pkg/net";
+import type { AddressRequest } from "#pkg/service";
 import { Layout } from "./layout.ts";
 import { type Holding, Occupancy } from "./occupancy.ts";
 import { type Terms, termsOf } from "./sharing.ts";
-import type { Allocation, Claim, PoolUsage, Refusal, Settlement, Stranded } from "./types.ts";
+import type { Allocation, PoolUsage, Refusal, Settlement, Stranded } from "./types.ts";
 
 /** Addresses of one pool, never none. */
 interface Choice {
@@ -67,25 +68,25 @@ export class Allocator {
 
   /**
    * Takes those of the addresses on record that are still allowed: of the right family, in a pool, in one pool, shared by the
-   * rules. What the claim requests is left to `settle`, because an address is not lost to a request that cannot be met. The
+   * rules. The addresses and the pool asked for are left to `settle`, because an address is not lost to a request that cannot be met. The
    * Service then holds exactly the addresses taken, maybe none; `unmet` is about the first one that was not.
    */
-  adopt(claim: Claim, recorded: readonly Address[]): Settlement {
-    const { choice, refusal } = this.#allowed(claim, recorded);
-    return this.#install(claim, choice, refusal);
+  adopt(request: AddressRequest, recorded: readonly Address[]): Settlement {
+    const { choice, refusal } = this.#allowed(request, recorded);
+    return this.#install(request, choice, refusal);
   }
 
   /**
-   * Gives a Service what it asks for, or the next best. What it holds stays if it meets the claim. Otherwise the requested
+   * Gives a Service what it asks for, or the next best. What it holds stays if it meets the request. Otherwise the requested
    * addresses, else the requested pool, else the pools with auto-assign in order are tried, and the old addresses go only if
    * that succeeds. If it does not, the Service keeps what is still allowed in itself, and loses the rest. `unmet` says what it
    * did not get; also a requested pool that the requested addresses, which win, are not in.
    */
-  settle(claim: Claim): Settlement {
-    const own = this.#allowed(claim, this.held(claim.service)?.addresses ?? []).choice;
-    const found = this.#find(claim, own);
-    if ("reason" in found) return this.#install(claim, own, found);
-    return this.#install(claim, found, this.#contradiction(claim, found));
+  settle(request: AddressRequest): Settlement {
+    const own = this.#allowed(request, this.held(request.service)?.addresses ?? []).choice;
+    const found = this.#find(request, own);
+    if ("reason" in found) return this.#install(request, own, found);
+    return this.#install(request, found, this.#contradiction(request, found));
   }
 
   /** @returns false if the Service held nothing */
@@ -122,68 +123,69 @@ export class Allocator {
     }
   }
 
-  #install(claim: Claim, choice: Choice | undefined, unmet: Refusal | undefined): Settlement {
-    this.release(claim.service);
+  #install(request: AddressRequest, choice: Choice | undefined, unmet: Refusal | undefined): Settlement {
+    this.release(request.service);
     if (choice === undefined) return { allocation: undefined, unmet };
-    const holding = holdingOf(termsOf(claim), choice);
+    const holding = holdingOf(termsOf(request), choice);
     this.#occupancy.put(holding);
-    this.#holdings.set(claim.service, holding);
+    this.#holdings.set(request.service, holding);
     return { allocation: holding.allocation, unmet };
   }
 
-  /** What would meet the whole claim. `own` is what the Service holds and may keep. */
-  #find(claim: Claim, own: Choice | undefined): Choice | Refusal {
+  /** What would meet the whole request. `own` is what the Service holds and may keep. */
+  #find(request: AddressRequest, own: Choice | undefined): Choice | Refusal {
     const { layout } = this.#occupancy;
-    if (claim.families.length === 0) throw new RangeError(`Cannot settle the claim of ${claim.service}: it has no families`);
+    if (request.families.length === 0)
+      throw new RangeError(`Cannot settle the request of ${request.service}: it has no families`);
     if (layout.pools.length === 0) return { reason: "noPools" };
-    if (claim.requestedAddresses.length > 0) return this.#requested(claim);
-    const wanted = claim.requestedPool;
+    if (request.requestedAddresses.length > 0) return this.#requested(request);
+    const wanted = request.requestedPool;
     const poolFits = own !== undefined && (wanted === undefined || wanted === own.pool.name);
-    if (poolFits && own.spots.length === claim.families.length) return own;
-    if (wanted === undefined) return this.#fromAnyPool(claim, own);
+    if (poolFits && own.spots.length === request.families.length) return own;
+    if (wanted === undefined) return this.#fromAnyPool(request, own);
     const pool = layout.pool(wanted);
-    return pool === undefined ? this.#unknownPool(wanted) : this.#fromPool(claim, pool, own);
+    return pool === undefined ? this.#unknownPool(wanted) : this.#fromPool(request, pool, own);
   }
 
-  #requested(claim: Claim): Choice | Refusal {
-    const { choice, refusal } = this.#allowed(claim, claim.requestedAddresses.toSorted(byText));
+  #requested(request: AddressRequest): Choice | Refusal {
+    const { choice, refusal } = this.#allowed(request, request.requestedAddresses.toSorted(byText));
     return refusal ?? (choice as Choice); // With nothing against any of them, all were chosen.
   }
 
-  #fromPool(claim: Claim, pool: Pool, own: Choice | undefined): Choice | Refusal {
+  #fromPool(request: AddressRequest, pool: Pool, own: Choice | undefined): Choice | Refusal {
     const { layout } = this.#occupancy;
     const slots: bigint[] = [];
-    for (const family of claim.families) {
+    for (const family of request.families) {
       const kept = own?.pool === pool ? own.spots.find(({ address }) => address.family === family) : undefined;
-      const slot = kept?.slot ?? this.#occupancy.lowest(claim, layout.span(pool, family));
+      const slot = kept?.slot ?? this.#occupancy.lowest(request, layout.span(pool, family));
       if (slot === undefined) return shortage(layout, pool, family);
       slots.push(slot);
     }
     return this.#choice(slots);
   }
 
-  #fromAnyPool(claim: Claim, own: Choice | undefined): Choice | Refusal {
+  #fromAnyPool(request: AddressRequest, own: Choice | undefined): Choice | Refusal {
     // A Service that changes its families, or may no longer share one of two addresses, keeps the other where it can.
     if (own?.pool.autoAssign) {
-      const choice = this.#fromPool(claim, own.pool, own);
+      const choice = this.#fromPool(request, own.pool, own);
       if (!("reason" in choice)) return choice;
     }
-    const slots = this.#lowestInOnePool(claim);
+    const slots = this.#lowestInOnePool(request);
     if (slots !== undefined) return this.#choice(slots);
     const refusals = this.#occupancy.layout.pools.map((pool): Refusal => {
       if (!pool.autoAssign) return { reason: "autoAssignOff", pool: pool.name };
-      return this.#fromPool(claim, pool, own) as Refusal; // A choice would have been found above.
+      return this.#fromPool(request, pool, own) as Refusal; // A choice would have been found above.
     });
     return { reason: "noPoolFits", pools: refusals };
   }
 
   /** The lowest slot of each family in the first pool with auto-assign that has them all. */
-  #lowestInOnePool(claim: Claim): bigint[] | undefined {
+  #lowestInOnePool(request: AddressRequest): bigint[] | undefined {
     const { layout } = this.#occupancy;
     for (let from: Pool | undefined; ; ) {
       const slots: bigint[] = [];
-      for (const family of claim.families) {
-        const slot = this.#occupancy.lowest(claim, layout.autoSpan(family, from));
+      for (const family of request.families) {
+        const slot = this.#occupancy.lowest(request, layout.autoSpan(family, from));
         if (slot === undefined) return undefined;
         slots.push(slot);
       }
@@ -201,18 +203,19 @@ export class Allocator {
   }
 
   /** Those of the addresses that the Service may have, whatever it requests, and the first reason against the rest. */
-  #allowed(claim: Claim, addresses: readonly Address[]): { choice: Choice | undefined; refusal: Refusal | undefined } {
+  #allowed(request: AddressRequest, addresses: readonly Address[]): { choice: Choice | undefined; refusal: Refusal | undefined } {
     const ofFamilies = addresses.filter(
-      ({ family }, index) => claim.families.includes(family) && addresses.findIndex((other) => other.family === family) === index,
+      ({ family }, index) =>
+        request.families.includes(family) && addresses.findIndex((other) => other.family === family) === index,
     );
     const { choice, refused } = place(this.#occupancy.layout, ofFamilies);
     const conflicts: Refusal[] = [];
     const spots = (choice?.spots ?? []).filter(({ address, slot }) => {
-      const refusal = this.#occupied(address) ?? this.#occupancy.conflict(claim, slot);
+      const refusal = this.#occupied(address) ?? this.#occupancy.conflict(request, slot);
       if (refusal !== undefined) conflicts.push(refusal);
       return refusal === undefined;
     });
-    const mismatch = addresses.length > 0 && familyMismatch(claim.families, addresses);
+    const mismatch = addresses.length > 0 && familyMismatch(request.families, addresses);
     return {
       choice: choice && spots.length > 0 ? { pool: choice.pool, spots } : undefined,
       refusal: mismatch || refused[0]?.refusal || conflicts[0],
@@ -232,7 +235,7 @@ export class Allocator {
     }
   }
 
-  #contradiction({ requestedPool }: Claim, { pool, spots }: Choice): Refusal | undefined {
+  #contradiction({ requestedPool }: AddressRequest, { pool, spots }: Choice): Refusal | undefined {
     if (requestedPool === undefined || requestedPool === pool.name) return undefined;
     if (this.#occupancy.layout.pool(requestedPool) === undefined) return this.#unknownPool(requestedPool);
     return { reason: "wrongPool", address: (spots[0] as Spot).address, pool: pool.name, wanted: requestedPool };

@@ -1,27 +1,26 @@
 import type { Family } from "#pkg/net";
+import { annotations } from "#pkg/service";
 import { portText } from "./sharing.ts";
 import type { Refusal } from "./types.ts";
 
-const poolAnnotation = "metallb.universe.tf/address-pool";
-const sharingAnnotation = "metallb.universe.tf/allow-shared-ip";
 const mostListed = 5; // Kubernetes takes 1024 characters in an event.
 
 const advice: Record<Refusal["reason"], string> = {
   noPools: "add one under address-pools",
-  unknownPool: `correct the annotation ${poolAnnotation} or add the pool`,
+  unknownPool: `correct the annotation ${annotations.pool} or add the pool`,
   poolFull: "add addresses to it or delete a Service that holds one",
   poolLacksFamily: "add addresses of that family to it or ask for another pool",
-  noPoolFits: `add addresses to a pool or ask for a pool with the annotation ${poolAnnotation}`,
-  autoAssignOff: `ask for it with the annotation ${poolAnnotation}`,
+  noPoolFits: `add addresses to a pool or ask for a pool with the annotation ${annotations.pool}`,
+  autoAssignOff: `ask for it with the annotation ${annotations.pool}`,
   outsidePools: "ask for another address or add this one to a pool",
   buggyAddress: "ask for another address",
-  wrongPool: `ask for an address in that pool or remove the annotation ${poolAnnotation}`,
+  wrongPool: `ask for an address in that pool or remove the annotation ${annotations.pool}`,
   severalPools: "ask for addresses of one pool",
   familyMismatch: "give one address of each of its families",
   occupied:
     "ask for another address or take it off that host: when nobody answers for it any more it can be had, within about a minute",
-  inUse: `ask for another address or set the annotation ${sharingAnnotation} to one key on both Services`,
-  sharingKeyMismatch: `ask for another address or set the annotation ${sharingAnnotation} to one key on both Services`,
+  inUse: `ask for another address or set the annotation ${annotations.sharing} to one key on both Services`,
+  sharingKeyMismatch: `ask for another address or set the annotation ${annotations.sharing} to one key on both Services`,
   backendKeyMismatch: "ask for another address, or give both Services one selector or the externalTrafficPolicy Cluster",
   portClash: "ask for another address or use another port",
 };

@@ -1,11 +1,11 @@
 /**
  * Which Service holds which address, and who gets which: pools with their order, auto-assign and `avoid-buggy-ips`; requested
  * addresses and pools; both families from one pool; sharing by key, backend and port. Pure: no I/O, no clock, no randomness.
- * Reading Services and annotations, and writing status and events, is the controller's part.
+ * Reading Services and annotations is the part of `pkg/service`, writing status and events the controller's.
  *
  * Addresses are numbered in the order in which they are tried (`layout.ts`), and those in use are kept as intervals of such
  * numbers (`interval-set.ts`): giving and freeing take logarithmic time, and memory grows with what is held, never with a pool.
  */
 export { Allocator } from "./allocator.ts";
 export { describe } from "./describe.ts";
-export type { Allocation, Claim, ClaimedPort, PoolUsage, Refusal, Settlement, Stranded } from "./types.ts";
+export type { Allocation, PoolUsage, Refusal, Settlement, Stranded } from "./types.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { address, pool } from "./fixtures.ts";
+import { address, pool } from "#pkg/allocator/testing";
 import { Layout, type Span } from "./layout.ts";
 
 const manual = { autoAssign: false };

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { address, clash, Naive, pool, port, request } from "#pkg/allocator/testing";
 import type { Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
-import { address, claim, pool, port } from "./fixtures.ts";
-import { Allocator, type Claim, type Refusal } from "./index.ts";
-import { clash, Naive } from "./naive.ts";
+import type { AddressRequest } from "#pkg/service";
+import { Allocator, type Refusal } from "./index.ts";
 
 const manual = { autoAssign: false };
 const sound = { avoidBuggyIPs: true };
@@ -46,22 +46,22 @@ const requestable = fc.oneof(
 );
 const often = <T>(usual: T, other: fc.Arbitrary<T>) =>
   fc.oneof({ weight: 5, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: other });
-const claims = fc
+const requests = fc
   .record({
     service: services,
-    families: fc.constantFrom<Claim["families"][]>(["IPv4"], ["IPv6"], ["IPv4", "IPv6"], ["IPv6", "IPv4"]),
+    families: fc.constantFrom<AddressRequest["families"][]>(["IPv4"], ["IPv6"], ["IPv4", "IPv6"], ["IPv6", "IPv4"]),
     ports: fc.uniqueArray(fc.constantFrom("1/TCP", "2/TCP", "1/UDP", "2/UDP"), { maxLength: 3 }),
     sharingKey: fc.constantFrom("", "k", "k", "k", "l"),
     backendKey: often("", fc.constant("app=web")),
     requestedAddresses: often<Address[]>([], requestable),
     requestedPool: often<string | undefined>(undefined, fc.constantFrom("a", "b", "c", "m", "x", "y", "z", "nope")),
   })
-  .map(({ service, ports, ...rest }) => claim(service, { ...rest, ports: ports.map(port) }));
+  .map(({ service, ports, ...rest }) => request(service, { ...rest, ports: ports.map(port) }));
 
 const steps = fc.array(
   fc.oneof(
-    { weight: 12, arbitrary: fc.record({ type: fc.constant("settle" as const), claim: claims }) },
-    { weight: 4, arbitrary: fc.record({ type: fc.constant("adopt" as const), claim: claims, recorded: someAddresses }) },
+    { weight: 12, arbitrary: fc.record({ type: fc.constant("settle" as const), request: requests }) },
+    { weight: 4, arbitrary: fc.record({ type: fc.constant("adopt" as const), request: requests, recorded: someAddresses }) },
     { weight: 4, arbitrary: fc.record({ type: fc.constant("release" as const), service: services }) },
     { weight: 3, arbitrary: fc.record({ type: fc.constant("setPools" as const), pools: fc.constantFrom(...configurations) }) },
   ),
@@ -77,11 +77,11 @@ function reasonText(refusal: Refusal | undefined): string | undefined {
 function assertConsistent(allocator: Allocator, naive: Naive, pools: readonly Pool[]): void {
   const inUse = new Map(pools.map(({ name }) => [name, new Set<string>()]));
   for (const address of universe) {
-    const claims = naive.claims(address);
-    assert.deepEqual([...allocator.holders(address)].sort(), claims.map(({ service }) => service).sort());
-    for (const a of claims) {
+    const requests = naive.requests(address);
+    assert.deepEqual([...allocator.holders(address)].sort(), requests.map(({ service }) => service).sort());
+    for (const a of requests) {
       inUse.get(allocator.held(a.service)?.pool ?? "")?.add(String(address));
-      for (const b of claims) assert.equal(clash(a, b), undefined, `${a.service} and ${b.service} on ${address}`);
+      for (const b of requests) assert.equal(clash(a, b), undefined, `${a.service} and ${b.service} on ${address}`);
     }
   }
   const counted = [...allocator.usage()].map((usage) => [usage.pool, usage.inUse]);
@@ -91,7 +91,7 @@ function assertConsistent(allocator: Allocator, naive: Naive, pools: readonly Po
   );
 }
 
-test("any claims, records, releases and changes of pools end as the plainly written rules say", () => {
+test("any requests, records, releases and changes of pools end as the plainly written rules say", () => {
   fc.assert(
     fc.property(steps, (steps) => {
       const allocator = new Allocator();
@@ -102,10 +102,13 @@ test("any claims, records, releases and changes of pools end as the plainly writ
       for (const step of steps) {
         switch (step.type) {
           case "settle":
-            assert.equal(reasonText(allocator.settle(step.claim).unmet), naive.settle(step.claim));
+            assert.equal(reasonText(allocator.settle(step.request).unmet), naive.settle(step.request));
             break;
           case "adopt":
-            assert.equal(reasonText(allocator.adopt(step.claim, step.recorded).unmet), naive.adopt(step.claim, step.recorded));
+            assert.equal(
+              reasonText(allocator.adopt(step.request, step.recorded).unmet),
+              naive.adopt(step.request, step.recorded),
+            );
             break;
           case "release":
             allocator.release(step.service);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { claim, pool, port } from "./fixtures.ts";
-import type { Claim } from "./index.ts";
+import { pool, port, request } from "#pkg/allocator/testing";
+import type { AddressRequest } from "#pkg/service";
 import { Layout } from "./layout.ts";
 import { type Holding, Occupancy } from "./occupancy.ts";
 import { termsOf } from "./sharing.ts";
@@ -9,9 +9,9 @@ import { termsOf } from "./sharing.ts";
 const addresses = pool("a", ["10.0.0.0/24"]);
 const shared = { sharingKey: "k" };
 
-function on(occupancy: Occupancy, slot: bigint, service: string, rest: Partial<Claim> = {}): Holding {
+function on(occupancy: Occupancy, slot: bigint, service: string, rest: Partial<AddressRequest> = {}): Holding {
   const allocation = { pool: "a", addresses: [occupancy.layout.at(slot).address] };
-  const holding = { terms: termsOf(claim(service, rest)), allocation, slots: [slot] };
+  const holding = { terms: termsOf(request(service, rest)), allocation, slots: [slot] };
   occupancy.put(holding);
   return holding;
 }
@@ -23,9 +23,9 @@ test("a shared slot is in use until the last who shares it has gone", () => {
   const second = on(occupancy, 0n, "s/2", { ...shared, ports: [port("443/TCP")] });
   assert.equal(occupancy.inUse("a"), 1);
   occupancy.take(first);
-  assert.deepEqual([occupancy.inUse("a"), occupancy.lowest(claim("s/3"), span)], [1, 1n]);
+  assert.deepEqual([occupancy.inUse("a"), occupancy.lowest(request("s/3"), span)], [1, 1n]);
   occupancy.take(second);
-  assert.deepEqual([occupancy.inUse("a"), occupancy.lowest(claim("s/3"), span)], [0, 0n]);
+  assert.deepEqual([occupancy.inUse("a"), occupancy.lowest(request("s/3"), span)], [0, 0n]);
 });
 
 test("the lowest slot to share steps over those where any of the ports is taken", () => {
@@ -34,7 +34,7 @@ test("the lowest slot to share steps over those where any of the ports is taken"
   const [http, https] = [port("80/TCP"), port("443/TCP")];
   for (const slot of [0n, 2n, 4n]) on(occupancy, slot, `http/${slot}`, { ...shared, ports: [http] });
   for (const slot of [1n, 3n, 5n]) on(occupancy, slot, `https/${slot}`, { ...shared, ports: [https] });
-  const lowest = (...ports: Claim["ports"]) => occupancy.lowest(claim("s/1", { ...shared, ports }), span);
+  const lowest = (...ports: AddressRequest["ports"]) => occupancy.lowest(request("s/1", { ...shared, ports }), span);
   assert.deepEqual([lowest(http), lowest(https), lowest(http, https), lowest()], [1n, 0n, 6n, 0n]);
   on(occupancy, 1n, "both/1", { ...shared, ports: [http] });
   on(occupancy, 6n, "other/6", { ...shared, ports: [port("1/TCP")] });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { address, claim, pool, port } from "./fixtures.ts";
+import { address, pool, port, request } from "#pkg/allocator/testing";
 import { Allocator } from "./index.ts";
 
 function world(...occupied: string[]): Allocator {
@@ -11,12 +11,12 @@ function world(...occupied: string[]): Allocator {
 }
 
 const given = (allocator: Allocator, service: string, rest = {}) =>
-  allocator.settle(claim(service, rest)).allocation?.addresses.join();
+  allocator.settle(request(service, rest)).allocation?.addresses.join();
 
 test("an address that another host has is passed over, until it is free", () => {
   const allocator = world("192.0.2.0", "192.0.2.2", "198.51.100.1");
   assert.deepEqual([given(allocator, "s/1"), given(allocator, "s/2")], ["192.0.2.1", "192.0.2.3"]);
-  assert.equal(allocator.settle(claim("s/3")).unmet?.reason, "noPoolFits");
+  assert.equal(allocator.settle(request("s/3")).unmet?.reason, "noPoolFits");
   allocator.setOccupied(new Map([["192.0.2.0", "a printer"]]));
   assert.equal(given(allocator, "s/3"), "192.0.2.2");
 });
@@ -29,7 +29,7 @@ test("it is passed over under other pools, too", () => {
 
 test("who asks for it is told who has it", () => {
   const wanted = address("192.0.2.0");
-  const { allocation, unmet } = world("192.0.2.0").settle(claim("s/1", { requestedAddresses: [wanted] }));
+  const { allocation, unmet } = world("192.0.2.0").settle(request("s/1", { requestedAddresses: [wanted] }));
   assert.equal(allocation, undefined);
   assert.deepEqual(unmet, { reason: "occupied", address: wanted, by: "a printer" });
 });
@@ -39,7 +39,7 @@ test("who holds it gets another one, and keeps nothing of it", () => {
   assert.equal(given(allocator, "s/1"), "192.0.2.0");
   allocator.setOccupied(new Map([["192.0.2.0", "a printer"]]));
   const held = [address("192.0.2.0")];
-  assert.equal(allocator.adopt(claim("s/1"), held).unmet?.reason, "occupied");
+  assert.equal(allocator.adopt(request("s/1"), held).unmet?.reason, "occupied");
   assert.equal(given(allocator, "s/1"), "192.0.2.1");
 });
 

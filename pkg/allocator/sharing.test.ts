@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { address, claim, port } from "./fixtures.ts";
-import type { Claim } from "./index.ts";
+import { address, port, request } from "#pkg/allocator/testing";
+import type { AddressRequest } from "#pkg/service";
 import { conflict, termsOf } from "./sharing.ts";
 
 const cluster = ""; // The backend key under externalTrafficPolicy Cluster.
 const web = { sharingKey: "k", backendKey: cluster, ports: [port("80/TCP")] };
 
-const cases: { name: string; a: Partial<Claim>; b: Partial<Claim>; want: string | undefined }[] = [
+const cases: { name: string; a: Partial<AddressRequest>; b: Partial<AddressRequest>; want: string | undefined }[] = [
   { name: "no keys", a: { sharingKey: "", ports: [port("1/TCP")] }, b: { sharingKey: "" }, want: "inUse" },
   { name: "a key on one side only", a: { ports: [port("1/TCP")] }, b: { sharingKey: "" }, want: "inUse" },
   { name: "different keys", a: { ports: [port("1/TCP")] }, b: { sharingKey: "l" }, want: "sharingKeyMismatch" },
@@ -49,20 +49,20 @@ const cases: { name: string; a: Partial<Claim>; b: Partial<Claim>; want: string 
 ];
 for (const { name, a, b, want } of cases) {
   test(`${name} ${want === undefined ? "may share" : `is refused as ${want}`}, both ways round`, () => {
-    const [first, second] = [termsOf(claim("s/a", { ...web, ...a })), termsOf(claim("s/b", { ...web, ...b }))];
+    const [first, second] = [termsOf(request("s/a", { ...web, ...a })), termsOf(request("s/b", { ...web, ...b }))];
     assert.equal(conflict(first, second, address("192.0.2.7"))?.reason, want);
     assert.equal(conflict(second, first, address("192.0.2.7"))?.reason, want);
   });
 }
 
 test("a Service is never in conflict with itself", () => {
-  assert.equal(conflict(termsOf(claim("s/a")), termsOf(claim("s/a")), address("192.0.2.7")), undefined);
+  assert.equal(conflict(termsOf(request("s/a")), termsOf(request("s/a")), address("192.0.2.7")), undefined);
 });
 
 test("a refusal names the address, the holder and what differs", () => {
   const at = address("192.0.2.7");
-  const against = (a: Partial<Claim>, b: Partial<Claim>) =>
-    conflict(claim("s/a", { ...web, ...a }), claim("s/b", { ...web, ...b }), at);
+  const against = (a: Partial<AddressRequest>, b: Partial<AddressRequest>) =>
+    conflict(request("s/a", { ...web, ...a }), request("s/b", { ...web, ...b }), at);
   const found = { address: at, holder: "s/b" };
   assert.deepEqual(against({ sharingKey: "" }, {}), { reason: "inUse", ...found });
   assert.deepEqual(against({ sharingKey: "l" }, {}), { reason: "sharingKeyMismatch", ...found, key: "l", holderKey: "k" });

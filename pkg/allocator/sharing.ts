@@ -1,18 +1,19 @@
 import type { Address } from "#pkg/net";
-import type { Claim, ClaimedPort, Refusal } from "./types.ts";
+import type { AddressRequest, Port } from "#pkg/service";
+import type { Refusal } from "./types.ts";
 
-/** The part of a claim that decides who may be on one address with whom. */
-export type Terms = Pick<Claim, "service" | "sharingKey" | "backendKey" | "ports">;
+/** The part of a request that decides who may be on one address with whom. */
+export type Terms = Pick<AddressRequest, "service" | "sharingKey" | "backendKey" | "ports">;
 
-const noPorts: readonly ClaimedPort[] = [];
+const noPorts: readonly Port[] = [];
 
 /** Only what later decisions need is kept: without a sharing key the ports never matter. */
-export function termsOf({ service, sharingKey, backendKey, ports }: Claim): Terms {
+export function termsOf({ service, sharingKey, backendKey, ports }: AddressRequest): Terms {
   return { service, sharingKey, backendKey, ports: sharingKey === "" ? noPorts : ports };
 }
 
 /** Such as `80/TCP`. */
-export function portText({ protocol, port }: ClaimedPort): string {
+export function portText({ protocol, port }: Port): string {
   return `${port}/${protocol}`;
 }
 
@@ -29,6 +30,6 @@ export function conflict(terms: Terms, holder: Terms, address: Address): Refusal
   return port && { reason: "portClash", ...found, port };
 }
 
-function isSame(a: ClaimedPort, b: ClaimedPort): boolean {
+function isSame(a: Port, b: Port): boolean {
   return a.port === b.port && a.protocol === b.protocol;
 }

@@ -1,27 +1,5 @@
 import type { Address, Family } from "#pkg/net";
-
-/** What a Service asks for: everything an allocation depends on, and nothing else. */
-export interface Claim {
-  /** `namespace/name`. */
-  readonly service: string;
-  /** Of `spec.clusterIPs`, in that order; one or two, each once. */
-  readonly families: readonly Family[];
-  readonly ports: readonly ClaimedPort[];
-  /** Of the annotation `allow-shared-ip`; empty when the Service shares with nobody. */
-  readonly sharingKey: string;
-  /** The selector as a sorted label string under `externalTrafficPolicy: Local`, else empty. Services on one address must agree on it. */
-  readonly backendKey: string;
-  /** Asked for by `spec.loadBalancerIP` or the annotation, in any order; empty for any. They win over `requestedPool`. */
-  readonly requestedAddresses: readonly Address[];
-  /** Asked for by the annotation `address-pool`. */
-  readonly requestedPool: string | undefined;
-}
-
-export interface ClaimedPort {
-  /** `TCP`, `UDP` or `SCTP`. */
-  readonly protocol: string;
-  readonly port: number;
-}
+import type { Port } from "#pkg/service";
 
 /**
  * What a Service holds, all from one pool: an address of each of its families, or of only one where the other could not be had
@@ -33,7 +11,7 @@ export interface Allocation {
   readonly addresses: readonly Address[];
 }
 
-/** How things stand with a Service after its claim was looked at. */
+/** How things stand with a Service after its request was looked at. */
 export interface Settlement {
   /** What it holds now. */
   readonly allocation: Allocation | undefined;
@@ -56,7 +34,7 @@ export interface PoolUsage {
   readonly inUse: number;
 }
 
-/** Why an address, a pool or the whole claim was refused. Every field names what was found. */
+/** Why an address, a pool or the whole request was refused. Every field names what was found. */
 export type Refusal =
   | { readonly reason: "noPools" }
   | { readonly reason: "unknownPool"; readonly pool: string; readonly known: readonly string[] }
@@ -92,4 +70,4 @@ export type Refusal =
       readonly key: string;
       readonly holderKey: string;
     }
-  | { readonly reason: "portClash"; readonly address: Address; readonly holder: string; readonly port: ClaimedPort };
+  | { readonly reason: "portClash"; readonly address: Address; readonly holder: string; readonly port: Port };

@@ -11,7 +11,7 @@ export interface ObjectMeta {
 }
 
 export interface Service extends ObjectMeta {
-  /** Only those of `metallb.universe.tf/`, under their whole names. */
+  /** Only those that `pkg/service` reads, under their whole names. */
   readonly annotations: Readonly<Record<string, string>>;
   readonly type: string;
   readonly loadBalancerClass: string | undefined;

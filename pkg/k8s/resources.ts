@@ -1,3 +1,4 @@
+import { isAnnotation } from "#pkg/service";
 import type { ConfigMap, Endpoint, EndpointSlice, Node, ObjectMeta, Pod, Secret, Service, ServicePort } from "./objects.ts";
 import { type Fields, fields, list, optionalText, text } from "./untrusted.ts";
 
@@ -43,7 +44,7 @@ function projectService(raw: Fields, { key, namespace, name, uid, resourceVersio
     name,
     uid,
     resourceVersion,
-    annotations: textMap(fields(raw.metadata).annotations, (name) => name.startsWith("metallb.universe.tf/")),
+    annotations: textMap(fields(raw.metadata).annotations, isAnnotation),
     type: text(spec.type),
     loadBalancerClass: optionalText(spec.loadBalancerClass),
     clusterIPs: clusterIPs(spec),

@@ -7,6 +7,5 @@
  */
 export type { InForce, Stranded, Verdict } from "./judge.ts";
 export { type Holdings, LiveConfig, type LiveConfigOptions, type State } from "./live-config.ts";
-export { recordedAddresses } from "./recorded.ts";
 export { explain } from "./report.ts";
 export { configKey, lastGoodKey, statusConfigMap } from "./words.ts";

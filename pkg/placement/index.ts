@@ -27,6 +27,7 @@ export { type NodePeer, nodePeers } from "./node-peers.ts";
 export {
   type AddressPlacement,
   type Choose,
+  type Endpoint,
   type Holder,
   type NotAnnounced,
   place,
@@ -34,5 +35,4 @@ export {
   type Verdict,
 } from "./place.ts";
 export { hasInterface, isFor, type KnownReachability } from "./reachability.ts";
-export { type AnnouncementSource, announcedAddresses, type Endpoint, hasNoAddresses, type NoAddresses } from "./service.ts";
 export { StickyOwners } from "./sticky-owners.ts";

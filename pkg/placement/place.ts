@@ -2,7 +2,12 @@ import type { Protocol } from "#pkg/config";
 import type { Address, Prefix } from "#pkg/net";
 import { type Election, elect } from "./election.ts";
 import { eligibleFor, type PoolNodes } from "./eligibility.ts";
-import type { Endpoint } from "./service.ts";
+
+/** One endpoint behind a Service. */
+export interface Endpoint {
+  readonly nodeName: string | undefined;
+  readonly ready: boolean;
+}
 
 /** A Service that has the address in its status. */
 export interface Holder {

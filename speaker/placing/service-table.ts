@@ -1,10 +1,11 @@
 import type { Endpoint, EndpointSlice, Service } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
-import { announcedAddresses, type Holder, hasNoAddresses, type NoAddresses } from "#pkg/placement";
+import type { Holder } from "#pkg/placement";
+import { type NoAddresses, recordedAddresses, whyNoAddresses } from "#pkg/service";
 
 interface Row {
   readonly service: Service;
-  readonly addresses: readonly Address[] | NoAddresses;
+  readonly addresses: readonly Address[];
 }
 
 /**
@@ -24,7 +25,7 @@ export class ServiceTable {
       this.#rows.delete(key);
       return [...touched];
     }
-    this.#rows.set(key, { service, addresses: announcedAddresses(service) });
+    this.#rows.set(key, { service, addresses: recordedAddresses(service) });
     const now = this.addresses(key);
     for (const address of now) this.#hold(address.toString(), key);
     return [...touched, ...now];
@@ -47,15 +48,14 @@ export class ServiceTable {
 
   /** What the Service's status holds; none where there is nothing to announce. */
   addresses(key: string): readonly Address[] {
-    const addresses = this.#rows.get(key)?.addresses ?? [];
-    return hasNoAddresses(addresses) ? [] : addresses;
+    return this.#rows.get(key)?.addresses ?? [];
   }
 
   /** Why `addresses` is empty. */
   noAddresses(key: string): NoAddresses | "serviceDeleted" | undefined {
     const row = this.#rows.get(key);
     if (row === undefined) return "serviceDeleted";
-    return hasNoAddresses(row.addresses) ? row.addresses : undefined;
+    return row.addresses.length === 0 ? whyNoAddresses(row.service) : undefined;
   }
 
   /** The Services with this address in their status, by key, so that the answer does not depend on the order of events. */

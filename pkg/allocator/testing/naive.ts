@@ -4,10 +4,10 @@
  */
 import type { Pool } from "#pkg/config";
 import { Address } from "#pkg/net";
-import type { Claim } from "./index.ts";
+import type { AddressRequest } from "#pkg/service";
 
 interface Held {
-  readonly claim: Claim;
+  readonly request: AddressRequest;
   readonly addresses: readonly Address[];
 }
 
@@ -35,8 +35,8 @@ export class Naive {
     return this.#held.get(service)?.addresses ?? [];
   }
 
-  claims(address: Address): Claim[] {
-    return [...this.#held.values()].filter((held) => held.addresses.some((a) => a.equals(address))).map((held) => held.claim);
+  requests(address: Address): AddressRequest[] {
+    return [...this.#held.values()].filter((held) => held.addresses.some((a) => a.equals(address))).map((held) => held.request);
   }
 
   pool(service: string): string | undefined {
@@ -49,10 +49,10 @@ export class Naive {
   }
 
   /** @returns the reason against the first address that is not taken */
-  adopt(claim: Claim, recorded: readonly Address[]): string | undefined {
+  adopt(request: AddressRequest, recorded: readonly Address[]): string | undefined {
     const reasons: string[] = [];
-    const byFamily = claim.families.flatMap((family) => recorded.find((address) => address.family === family) ?? []);
-    if (recorded.length > 0 && (byFamily.length < recorded.length || byFamily.length < claim.families.length))
+    const byFamily = request.families.flatMap((family) => recorded.find((address) => address.family === family) ?? []);
+    if (recorded.length > 0 && (byFamily.length < recorded.length || byFamily.length < request.families.length))
       reasons.push("familyMismatch");
     let home: Pool | undefined;
     const placed = recorded.filter((address) => {
@@ -62,51 +62,51 @@ export class Naive {
       else reasons.push(reason);
       return reason === undefined;
     });
-    const taken = placed.filter((address) => this.#clash(claim, address) === undefined);
-    reasons.push(...placed.flatMap((address) => this.#clash(claim, address) ?? []));
-    this.#hold(claim, taken);
+    const taken = placed.filter((address) => this.#clash(request, address) === undefined);
+    reasons.push(...placed.flatMap((address) => this.#clash(request, address) ?? []));
+    this.#hold(request, taken);
     return reasons[0];
   }
 
-  /** @returns the reasons why the claim is not met, one per pool where each has its own */
-  settle(claim: Claim): string | undefined {
-    this.adopt(claim, this.addresses(claim.service));
-    const own = this.addresses(claim.service);
-    const known = this.#pools.some((pool) => pool.name === claim.requestedPool);
+  /** @returns the reasons why the request is not met, one per pool where each has its own */
+  settle(request: AddressRequest): string | undefined {
+    this.adopt(request, this.addresses(request.service));
+    const own = this.addresses(request.service);
+    const known = this.#pools.some((pool) => pool.name === request.requestedPool);
     if (this.#pools.length === 0) return "noPools";
-    if (claim.requestedAddresses.length > 0) {
-      const wanted = claim.requestedAddresses.toSorted((a, b) => (String(a) < String(b) ? -1 : 1));
-      const reason = this.adopt(claim, wanted);
+    if (request.requestedAddresses.length > 0) {
+      const wanted = request.requestedAddresses.toSorted((a, b) => (String(a) < String(b) ? -1 : 1));
+      const reason = this.adopt(request, wanted);
       if (reason !== undefined) {
-        this.#hold(claim, own);
+        this.#hold(request, own);
         return reason;
       }
-      if (claim.requestedPool === undefined || claim.requestedPool === this.pool(claim.service)) return undefined;
+      if (request.requestedPool === undefined || request.requestedPool === this.pool(request.service)) return undefined;
       return known ? "wrongPool" : "unknownPool";
     }
     const home = own[0] && poolOf(this.#pools, own[0]);
-    const homeFits = home !== undefined && (claim.requestedPool === undefined || claim.requestedPool === home.name);
-    if (homeFits && own.length === claim.families.length) return undefined;
-    if (claim.requestedPool !== undefined && !known) return "unknownPool";
-    const asked = this.#pools.filter((pool) => pool.name === (claim.requestedPool ?? pool.name));
-    const open = asked.filter((pool) => pool.autoAssign || pool.name === claim.requestedPool);
+    const homeFits = home !== undefined && (request.requestedPool === undefined || request.requestedPool === home.name);
+    if (homeFits && own.length === request.families.length) return undefined;
+    if (request.requestedPool !== undefined && !known) return "unknownPool";
+    const asked = this.#pools.filter((pool) => pool.name === (request.requestedPool ?? pool.name));
+    const open = asked.filter((pool) => pool.autoAssign || pool.name === request.requestedPool);
     for (const pool of [...open.filter((pool) => pool === home), ...open]) {
-      const found = this.#in(pool, claim, own);
+      const found = this.#in(pool, request, own);
       if (typeof found === "string") continue;
-      this.#hold(claim, found);
+      this.#hold(request, found);
       return undefined;
     }
-    const reasons = asked.map((pool) => (open.includes(pool) ? String(this.#in(pool, claim, own)) : "autoAssignOff"));
-    return claim.requestedPool === undefined ? `noPoolFits: ${reasons.join(" ")}` : reasons.join();
+    const reasons = asked.map((pool) => (open.includes(pool) ? String(this.#in(pool, request, own)) : "autoAssignOff"));
+    return request.requestedPool === undefined ? `noPoolFits: ${reasons.join(" ")}` : reasons.join();
   }
 
   /** One address of each family in the order of the pool's list, those already held first; or the reason why not. */
-  #in(pool: Pool, claim: Claim, own: readonly Address[]): Address[] | string {
+  #in(pool: Pool, request: AddressRequest, own: readonly Address[]): Address[] | string {
     const all = listed(pool);
     const chosen: Address[] = [];
-    for (const family of claim.families) {
+    for (const family of request.families) {
       if (!pool.ranges.some((range) => range.family === family)) return "poolLacksFamily";
-      const candidates = all.filter((address) => address.family === family && this.#clash(claim, address) === undefined);
+      const candidates = all.filter((address) => address.family === family && this.#clash(request, address) === undefined);
       const found = candidates.find((address) => own.some((held) => held.equals(address))) ?? candidates[0];
       if (found === undefined) return "poolFull";
       chosen.push(found);
@@ -114,18 +114,18 @@ export class Naive {
     return all.filter((address) => chosen.includes(address));
   }
 
-  #hold(claim: Claim, addresses: readonly Address[]): void {
-    this.#held.delete(claim.service);
-    if (addresses.length > 0) this.#held.set(claim.service, { claim, addresses });
+  #hold(request: AddressRequest, addresses: readonly Address[]): void {
+    this.#held.delete(request.service);
+    if (addresses.length > 0) this.#held.set(request.service, { request, addresses });
   }
 
-  #clash(claim: Claim, address: Address): string | undefined {
-    return this.claims(address).flatMap((holder) => clash(claim, holder) ?? [])[0];
+  #clash(request: AddressRequest, address: Address): string | undefined {
+    return this.requests(address).flatMap((holder) => clash(request, holder) ?? [])[0];
   }
 }
 
-/** Why two claims may not have one address. */
-export function clash(a: Claim, b: Claim): string | undefined {
+/** Why two requests may not have one address. */
+export function clash(a: AddressRequest, b: AddressRequest): string | undefined {
   if (a.service === b.service) return undefined;
   if (!a.sharingKey || !b.sharingKey) return "inUse";
   if (a.sharingKey !== b.sharingKey) return "sharingKeyMismatch";

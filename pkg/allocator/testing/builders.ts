@@ -1,7 +1,7 @@
-/** Short forms of pools and claims. */
+/** Short forms of pools and requests. */
 import type { Pool } from "#pkg/config";
 import { type Address, AddressRange, parseAddress, parsePrefix, parseRange } from "#pkg/net";
-import type { Claim, ClaimedPort } from "./types.ts";
+import type { AddressRequest, Port } from "#pkg/service";
 
 /** A layer-2 pool with auto-assign, of CIDRs and `first-last` ranges. */
 export function pool(name: string, addresses: readonly string[], rest: Partial<Pool> = {}): Pool {
@@ -22,8 +22,8 @@ export function pool(name: string, addresses: readonly string[], rest: Partial<P
   return { name, protocol: "layer2", ranges, cidrs, ...plain, ...rest };
 }
 
-/** An IPv4 claim on port 80/TCP that shares with nobody and requests nothing. */
-export function claim(service: string, rest: Partial<Claim> = {}): Claim {
+/** An IPv4 request on port 80/TCP that shares with nobody and asks for nothing in particular. */
+export function request(service: string, rest: Partial<AddressRequest> = {}): AddressRequest {
   return {
     service,
     families: ["IPv4"],
@@ -43,7 +43,7 @@ export function address(text: string): Address {
 }
 
 /** `80/TCP` */
-export function port(text: string): ClaimedPort {
+export function port(text: string): Port {
   const [port, protocol = ""] = text.split("/");
   return { protocol, port: Number(port) };
 }

@@ -1,0 +1,30 @@
+/** MetalLB's annotations on a Service, by the names that people know. Each is also read under `metallb.io/`, MetalLB's newer prefix. */
+export const annotations = {
+  pool: "metallb.universe.tf/address-pool",
+  addresses: "metallb.universe.tf/loadBalancerIPs",
+  sharing: "metallb.universe.tf/allow-shared-ip",
+} as const;
+
+type Annotation = (typeof annotations)[keyof typeof annotations];
+
+const newNames = new Map<Annotation, string>(); // name -> the same with the newer prefix
+for (const name of Object.values(annotations)) newNames.set(name, name.replace("metallb.universe.tf/", "metallb.io/"));
+
+const known: ReadonlySet<string> = new Set([...newNames].flat());
+
+/** Whether a Service's annotation of this name is read at all. */
+export function isAnnotation(name: string): boolean {
+  return known.has(name);
+}
+
+/** The annotation's value, and the name under which it stands; of both names the newer one counts. */
+export function readAnnotation(
+  given: Readonly<Record<string, string>>,
+  annotation: Annotation,
+): { readonly name: string; readonly value: string } | undefined {
+  for (const name of [newNames.get(annotation) ?? annotation, annotation]) {
+    const value = given[name];
+    if (value !== undefined) return { name, value };
+  }
+  return undefined;
+}

@@ -1,0 +1,8 @@
+/**
+ * What a Service object means here: whether it is ours to serve, which addresses it has on record in its status, and what it asks for in its
+ * spec and annotations. Controller, live configuration and placement all take the answer from here. Pure. What a request gets is
+ * `pkg/allocator`'s to decide, who announces it `pkg/placement`'s.
+ */
+export { annotations, isAnnotation, readAnnotation } from "./annotations.ts";
+export { type AddressRequest, type Port, type RequestReading, readRequest } from "./request.ts";
+export { isOurs, type NoAddresses, type NotOurs, recordedAddresses, type ServiceFields, whyNoAddresses } from "./service.ts";

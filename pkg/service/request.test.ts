@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { annotations, isAnnotation, readRequest, type ServiceFields } from "#pkg/service";
+
+function service(spec: Partial<ServiceFields> = {}): ServiceFields {
+  return {
+    key: "default/web",
+    annotations: {},
+    type: "LoadBalancer",
+    loadBalancerClass: undefined,
+    clusterIPs: ["10.96.0.1"],
+    ports: [{ protocol: "TCP", port: 80 }],
+    selector: {},
+    externalTrafficPolicy: "Cluster",
+    loadBalancerIP: "",
+    ingress: [],
+    ...spec,
+  };
+}
+
+function requesting(addresses: string): Partial<ServiceFields> {
+  return { annotations: { [annotations.addresses]: addresses } };
+}
+
+const requests: { name: string; spec: Partial<ServiceFields>; want: object }[] = [
+  {
+    name: "asks for nothing in particular",
+    spec: {},
+    want: { families: ["IPv4"], sharingKey: "", backendKey: "", requestedAddresses: [], requestedPool: undefined },
+  },
+  {
+    name: "takes the families of its cluster addresses, in their order",
+    spec: { clusterIPs: ["fd00::1", "10.96.0.1"] },
+    want: { families: ["IPv6", "IPv4"] },
+  },
+  {
+    name: "has ports with their protocols",
+    spec: { ports: [{ protocol: "UDP", port: 53 }] },
+    want: { ports: [{ protocol: "UDP", port: 53 }] },
+  },
+  { name: "asks for spec.loadBalancerIP", spec: { loadBalancerIP: "192.0.2.1" }, want: { requestedAddresses: ["192.0.2.1"] } },
+  {
+    name: "asks for the annotation's addresses, with blanks around them",
+    spec: requesting(" 192.0.2.1 , fd00::1"),
+    want: { requestedAddresses: ["192.0.2.1", "fd00::1"] },
+  },
+  {
+    name: "takes an empty annotation for none",
+    spec: { ...requesting(""), loadBalancerIP: "192.0.2.1" },
+    want: { requestedAddresses: ["192.0.2.1"] },
+  },
+  { name: "asks for a pool", spec: { annotations: { [annotations.pool]: "gold" } }, want: { requestedPool: "gold" } },
+  { name: "takes an empty pool for none", spec: { annotations: { [annotations.pool]: "" } }, want: { requestedPool: undefined } },
+  { name: "shares under a key", spec: { annotations: { [annotations.sharing]: "k" } }, want: { sharingKey: "k" } },
+  {
+    name: "has its sorted selector as backend key under Local",
+    spec: { externalTrafficPolicy: "Local", selector: { b: "2", a: "1" } },
+    want: { backendKey: "a=1,b=2" },
+  },
+  { name: "has no backend key under Cluster", spec: { selector: { a: "1" } }, want: { backendKey: "" } },
+  {
+    name: "has no backend key under Local without a selector",
+    spec: { externalTrafficPolicy: "Local" },
+    want: { backendKey: "" },
+  },
+];
+for (const { name, spec, want } of requests) {
+  test(`a Service ${name}`, () => {
+    const read = readRequest(service(spec));
+    assert.equal(read.type, "request");
+    assert.partialDeepStrictEqual(JSON.parse(JSON.stringify(read)).request, JSON.parse(JSON.stringify(want)));
+  });
+}
+
+const malformed: { name: string; spec: Partial<ServiceFields>; problem: RegExp }[] = [
+  {
+    name: "both ways of asking at once",
+    spec: { ...requesting("192.0.2.1"), loadBalancerIP: "192.0.2.2" },
+    problem: /^service can not have both .*loadBalancerIPs \("192\.0\.2\.1"\) and spec\.loadBalancerIP \("192\.0\.2\.2"\)$/,
+  },
+  {
+    name: "a loadBalancerIP that is none",
+    spec: { loadBalancerIP: "a.b" },
+    problem: /^invalid spec\.loadBalancerIP "a\.b": not an IP address$/,
+  },
+  {
+    name: "an address with a prefix length",
+    spec: requesting("192.0.2.1/32"),
+    problem: /"192\.0\.2\.1\/32" is not an IP address$/,
+  },
+  { name: "a blank annotation", spec: requesting(" "), problem: /" ": "" is not an IP address$/ },
+  { name: "a comma too many", spec: requesting("192.0.2.1,"), problem: /"" is not an IP address$/ },
+  { name: "two addresses of one family", spec: requesting("192.0.2.1,192.0.2.2"), problem: /more than one IPv4 address$/ },
+];
+for (const { name, spec, problem } of malformed) {
+  test(`a Service with ${name} is malformed, and judged without what it asks for`, () => {
+    const pool = { ...spec.annotations, [annotations.pool]: "gold" };
+    const read = readRequest(service({ ...spec, annotations: pool }));
+    if (read.type !== "malformed") assert.fail(read.type);
+    assert.match(read.problem, problem);
+    assert.deepEqual([read.request.requestedAddresses, read.request.requestedPool], [[], undefined]);
+  });
+}
+
+const others: { name: string; spec: Partial<ServiceFields>; want: object }[] = [
+  { name: "of another type asks for nothing", spec: { type: "NodePort" }, want: { type: "notOurs", why: "notLoadBalancer" } },
+  {
+    name: "without cluster addresses asks for nothing",
+    spec: { clusterIPs: [] },
+    want: { type: "notOurs", why: "noClusterIPs" },
+  },
+  {
+    name: "of another load balancer class is foreign",
+    spec: { loadBalancerClass: "example.com/lb" },
+    want: { type: "notOurs", why: "otherLoadBalancerClass" },
+  },
+];
+for (const { name, spec, want } of others) test(`a Service ${name}`, () => assert.deepEqual(readRequest(service(spec)), want));
+
+test("an annotation is read under MetalLB's newer prefix too, which wins where both are given", () => {
+  const newer = {
+    pool: "metallb.io/address-pool",
+    addresses: "metallb.io/loadBalancerIPs",
+    sharing: "metallb.io/allow-shared-ip",
+  };
+  for (const name of Object.values(newer)) assert.equal(isAnnotation(name), true, name);
+  assert.equal(isAnnotation("metallb.io/ip-allocated-from-pool"), false);
+  const read = (given: Record<string, string>) => readRequest(service({ annotations: given }));
+  const all = { [newer.pool]: "gold", [newer.addresses]: "192.0.2.1", [newer.sharing]: "k" };
+  const want = { type: "request", request: { requestedPool: "gold", sharingKey: "k" } };
+  assert.partialDeepStrictEqual(read(all), want);
+  const older = { [annotations.pool]: "iron", [annotations.addresses]: "192.0.2.7", [annotations.sharing]: "l" };
+  const both = read({ ...older, ...all });
+  assert.partialDeepStrictEqual(both, want);
+  assert.deepEqual(both.type === "request" && both.request.requestedAddresses.map(String), ["192.0.2.1"]);
+  const { problem } = read({ ...older, [newer.addresses]: "x" }) as { problem: string };
+  assert.equal(problem, 'invalid metallb.io/loadBalancerIPs "x": "x" is not an IP address');
+});
