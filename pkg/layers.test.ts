@@ -30,7 +30,7 @@ const pure = [
   /pkg\/bgp\/(socket-end|connection-words|peer-view|peer-counters)\.ts$/,
   /pkg\/layer2\/(answer|arp|mac|claim|claim-limiter|flood-watch|question|.*-responder|gratuitous|queue|eligibility|interface-state|.*-schedule)\.ts$/,
   /pkg\/bfd\/(fsm|session|diagnostic|status|parameters|view|messages|matching)\.ts$/,
-  /^speaker\/conflicts\/(tenancy|first-owner)\.ts$/,
+  /^speaker\/conflicts\/(conflict-defense|first-owner)\.ts$/,
   /pkg\/node-checks\/(judge|finding|subnets|setting)\.ts$/,
   /pkg\/linux\/(filter|netlink|link-table)\.ts$/,
   /pkg\/[^/]+\/(.*-)?codec\.ts$/,

@@ -1,13 +1,13 @@
 import type { Address } from "#pkg/net";
 import type { BgpRoute } from "#pkg/placement";
-import type { GuardedAnnouncement } from "./conflicts/guard.ts";
+import type { DefendedAnnouncement } from "./conflicts/address-defender.ts";
 
 /** What puts addresses on the wire. Both calls may be repeated; the last one counts. */
 export interface Announcer {
-  announce(address: Address, on: GuardedAnnouncement): void;
+  announce(address: Address, on: DefendedAnnouncement): void;
   withdraw(address: Address): void;
   /** Others may have announced it too: tells everyone once more. */
-  announceAgain(address: Address): void;
+  reannounce(address: Address): void;
 }
 
 /** What tells routers. The last call for an address counts. */

@@ -48,7 +48,7 @@ await runDaemon({
           macTable?.setOwn(macsOf(interfaces));
           if (sources !== undefined) speaker.interfacesChanged();
         },
-        onClaim: (claim) => conflicts.heard(claim),
+        onSighting: (sighting) => conflicts.handleSighting(sighting),
       }),
     );
     const checks = stack.use(
@@ -90,12 +90,12 @@ await runDaemon({
       electionAddress: (address) => speaker.placement(address)?.electionAddress ?? address,
       services: (address) => speaker.holders(address).flatMap(({ service }) => speaker.service(service) ?? []),
     });
-    const { guard, quarantine } = conflicts;
+    const { defender, quarantine } = conflicts;
     stack.use(quarantine);
     const speaker = new Speaker({
       node,
       active,
-      layer2: guard,
+      layer2: defender,
       bgp,
       log,
       gossip: () => members.gossip,
@@ -132,7 +132,7 @@ await runDaemon({
       changed: () => {
         log.info("active speakers changed", { event: "membersChanged", nodes: members.active() });
         speaker.membersChanged();
-        guard.membersChanged();
+        defender.membersChanged();
         sources?.check();
       },
       gossipChanged: (changes) => speaker.gossipChanged(changes),
@@ -144,9 +144,9 @@ await runDaemon({
     macTable = chosen.macTable;
     if (memberlist !== undefined) registerMemberlist(registry, memberlist);
     stack.use(members);
-    stack.defer(() => layer2.fallSilent()); // The next to go is the ring, and this node answers until its successors do.
+    stack.defer(() => layer2.stopAnnouncing()); // The next to go is the ring, and this node answers until its successors do.
 
-    stack.use(guard);
+    stack.use(defender);
     const routes = speakerRoutes({ registry, sources: () => sources, failed, checks, speaker, bgp, bfd, members, conflicts });
     stack.use(await serve({ host: values.host, port: values.port, routes, log }));
     checks.start();

@@ -63,7 +63,7 @@ test("the counters of layer 2 are read at each scrape, and not added up", async 
   await scrape(registry);
   counters = {
     ...counters,
-    addresses: [{ address, requestsReceived: 3, responsesSent: 2, gratuitousSent: 10, claimsReceived: 6 }],
+    addresses: [{ address, requestsReceived: 3, responsesSent: 2, gratuitousSent: 10, sightings: 6 }],
     sendFailures: 4,
     dropped: 5,
   };

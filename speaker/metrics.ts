@@ -47,11 +47,11 @@ export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counter
   }
   pullCounter(registry, {
     name: "ingot_layer2_conflicts_total",
-    help: "Frames in which another machine said that it has an address of this node.",
+    help: "Frames from other hosts that use or announce an address of this node.",
     labelNames: ["ip"],
     collect(add) {
-      for (const { address, claimsReceived } of layer2.counters().addresses)
-        if (claimsReceived > 0) add({ ip: address.toString() }, claimsReceived);
+      for (const { address, sightings } of layer2.counters().addresses)
+        if (sightings > 0) add({ ip: address.toString() }, sightings);
     },
   });
   pullCounter(registry, {

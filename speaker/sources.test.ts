@@ -89,7 +89,7 @@ class Bench {
     layer2: {
       announce: (address) => this.wire.add(address.toString()),
       withdraw: (address) => this.wire.delete(address.toString()),
-      announceAgain: () => {},
+      reannounce: () => {},
     },
   });
   readonly bgp: string[] = []; // What it was told.

@@ -62,7 +62,7 @@ export class Speaker {
       node,
       later,
       placeAll: () => this.#touchPools(this.#layer2Pools.filter(isSticky)),
-      announceAgain: (address) => layer2.announceAgain(address),
+      reannounce: (address) => layer2.reannounce(address),
     });
     this.#carriers = new CarrierHold(later, () => this.interfacesChanged());
     this.#agenda = new Agenda(wake);
@@ -141,8 +141,7 @@ export class Speaker {
    */
   reclaim(): void {
     for (const { address, protocol } of this.announced())
-      if (protocol === "layer2" && !this.#claims.inForceFor(this.#pools?.find(address)))
-        this.#options.layer2.announceAgain(address);
+      if (protocol === "layer2" && !this.#claims.inForceFor(this.#pools?.find(address))) this.#options.layer2.reannounce(address);
   }
 
   /** What of the configuration cannot be as it is asked for, for an operator. */

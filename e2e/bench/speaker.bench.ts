@@ -58,7 +58,7 @@ class Bench {
       node: self,
       layer2: {
         announce: (address) => this.wire.add(address.toString()),
-        announceAgain: () => {},
+        reannounce: () => {},
         withdraw: (address) => this.wire.delete(address.toString()),
       },
       bgp: { setRoutes: () => {}, flush: () => {} },

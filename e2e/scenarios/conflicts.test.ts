@@ -62,7 +62,7 @@ async function answeringNodes(cluster: DemoCluster, address: string): Promise<st
 }
 
 /** A host that has the address as its own, and tells nobody unless it is made to speak. */
-async function stranger(cluster: DemoCluster, name: string, lan: Switch, ...addresses: string[]): Promise<Host> {
+async function foreignHost(cluster: DemoCluster, name: string, lan: Switch, ...addresses: string[]): Promise<Host> {
   const host = await cluster.lab.host(name);
   await host.attach(lan, { addresses });
   return host;
@@ -91,7 +91,7 @@ suite("a host that has an address of ours is seen, told off and reported", { ski
   after(() => cluster[Symbol.asyncDispose]());
 
   test("whoever speaks from it: the event names both MAC addresses, clients come back, and in the end it is seen gone", async () => {
-    const printer = await stranger(cluster, "printer", cluster.lan, `${address}/24`, `${address6}/64`);
+    const printer = await foreignHost(cluster, "printer", cluster.lan, `${address}/24`, `${address6}/64`);
     const theirs = await printer.link("eth0").mac();
     const ours = await first.host.link("eth0").mac();
     await speak(printer, "172.30.0.100");
@@ -128,7 +128,7 @@ suite("a host that has an address of ours is seen, told off and reported", { ski
     await speak(host, "172.30.0.100");
     await host.ip(`addr del ${address}/24 dev br0`, `addr add ${address}/24 dev mv0`);
     await speak(host, "172.30.0.100");
-    const other = await stranger(cluster, "nas", storage, `${address}/32`);
+    const other = await foreignHost(cluster, "nas", storage, `${address}/32`);
     await other.ip("route add 172.29.0.0/24 dev eth0");
     await speak(other, "172.29.0.11");
     const seen = await waitFor("all three to be seen", async () => {
@@ -214,7 +214,7 @@ suite("an address that must be free is asked for before its first announcement",
   let printer: Host;
   before(async () => {
     cluster = await startCluster({ configuration: `${demoConfiguration}  conflict-probe: strict\n` });
-    printer = await stranger(cluster, "printer", cluster.lan, "172.30.0.200/24", "fd00:30::200/64");
+    printer = await foreignHost(cluster, "printer", cluster.lan, "172.30.0.200/24", "fd00:30::200/64");
   });
   after(() => cluster[Symbol.asyncDispose]());
 

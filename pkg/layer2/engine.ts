@@ -2,8 +2,6 @@ import type { Clock, Millis, Random } from "#pkg/clock";
 import { EventFd, PollSet, SystemCallError } from "#pkg/linux";
 import type { Fields } from "#pkg/log";
 import type { Channel } from "#pkg/threads";
-import type { ClaimedAddress } from "./claim.ts";
-import { ClaimLimiter } from "./claim-limiter.ts";
 import { FloodWatch } from "./flood-watch.ts";
 import { GratuitousSchedule } from "./gratuitous.ts";
 import { Interfaces } from "./interfaces.ts";
@@ -12,6 +10,8 @@ import type { Announcement, Command, Report, WireAddress, WorkerStart, WriteLog 
 import type { Desk, Port } from "./port.ts";
 import { RefreshSchedule } from "./refresh-schedule.ts";
 import { Shared } from "./shared.ts";
+import type { Sighting } from "./sighting.ts";
+import { SightingLimiter } from "./sighting-limiter.ts";
 
 // What a turn does at most of each kind of work. The rest waits for the next turn, behind the requests that came meanwhile.
 const commandsPerTurn = 64;
@@ -40,7 +40,7 @@ export class Engine implements Desk, Disposable {
   readonly #announced: Map<WireAddress, Announcement>; // address -> announcement
   readonly #schedule = new GratuitousSchedule<Turn>();
   readonly #refresh: RefreshSchedule<Announcement>;
-  readonly #claims = new ClaimLimiter();
+  readonly #sightings = new SightingLimiter();
   readonly #flood = new FloodWatch();
   readonly #flooded: (flooded: boolean) => void;
   readonly #poll = new PollSet();
@@ -134,10 +134,11 @@ export class Engine implements Desk, Disposable {
         for (const [port, announcement] of this.#portsFor(command.address))
           if (this.#isTold(announcement)) port.announce(announcement);
         break;
-      case "ask":
-        for (const [port, announcement] of this.#portsFor(command.address)) port.ask(announcement, command.to, command.openly);
+      case "probe":
+        for (const [port, announcement] of this.#portsFor(command.address))
+          port.probe(announcement, command.to, command.fromOwnAddress);
         break;
-      case "fallSilent":
+      case "stopAnnouncing":
         this.#silent = true;
         break;
       default:
@@ -174,13 +175,13 @@ export class Engine implements Desk, Disposable {
     return announcement !== undefined && this.#shared.isAnnounced(announcement.row) ? announcement : undefined;
   }
 
-  /** What comes from this node, by another interface of it or sent back by a switch, is no claim of another. */
-  claimed(claim: ClaimedAddress, port: Port): void {
-    const announcement = this.#announced.get(claim.address);
-    if (announcement === undefined || !port.isFor(announcement) || this.#interfaces.macs.has(claim.mac)) return;
-    if (claim.kind !== "asks") this.#shared.addToRow(announcement.row, "claims");
-    if (this.#claims.allows(claim.address, this.#clock.now()))
-      this.#channel.post({ type: "claim", claim, interface: port.link.name, own: port.mac });
+  /** What comes from this node, by another interface of it or sent back by a switch, is no sighting of another. */
+  sighted(sighting: Sighting, port: Port): void {
+    const announcement = this.#announced.get(sighting.address);
+    if (announcement === undefined || !port.isFor(announcement) || this.#interfaces.macs.has(sighting.mac)) return;
+    if (sighting.kind !== "probes") this.#shared.addToRow(announcement.row, "sightings");
+    if (this.#sightings.allows(sighting.address, this.#clock.now()))
+      this.#channel.post({ type: "sighting", sighting, interface: port.link.name, own: port.mac });
   }
 
   #isTold(announcement: Announcement): boolean {

@@ -9,16 +9,16 @@
  */
 
 export { type IgnoredReason, ignoredReasons } from "./answer.ts";
-export type { ClaimKind } from "./claim.ts";
 export type { IneligibleReason } from "./eligibility.ts";
 export {
   type AddressCounters,
+  type AddressSighting,
   type AnnounceOptions,
-  type AskOptions,
-  type Claim,
   Layer2,
   type Layer2Counters,
   Layer2Error,
   type Layer2Options,
+  type ProbeOptions,
 } from "./layer2.ts";
 export type { InterfaceState, InterfaceStatus } from "./messages.ts";
+export type { SightingKind } from "./sighting.ts";

@@ -6,11 +6,11 @@ import type { Log } from "#pkg/log";
 import { Address } from "#pkg/net";
 import { Supervisor, workerFile } from "#pkg/threads";
 import type { IgnoredReason } from "./answer.ts";
-import type { ClaimKind } from "./claim.ts";
 import { idleStates } from "./interface-state.ts";
 import { formatMac, parseMac } from "./mac.ts";
 import type { Announcement, Command, InterfaceState, Report, WireAddress, WorkerStart, WriteLog } from "./messages.ts";
 import { type Row, Shared } from "./shared.ts";
+import type { SightingKind } from "./sighting.ts";
 import { Standby } from "./standby.ts";
 
 /** Nothing can be announced from this process at all. */
@@ -24,15 +24,15 @@ export interface Layer2Options {
   readonly refreshMs?: Millis;
   /** Called with all interfaces whenever something about one of them changed. */
   readonly onInterfaces?: (interfaces: readonly InterfaceState[]) => void;
-  /** Called when another machine claims an address that is announced or listened for: some times a second at most for each. */
-  readonly onClaim?: (claim: Claim) => void;
+  /** Called when another machine sightings an address that is announced or listened for: some times a second at most for each. */
+  readonly onSighting?: (sighting: AddressSighting) => void;
 }
 
 /** That another machine has an address, or would have it. MAC addresses are hexadecimal octets with colons between. */
-export interface Claim {
+export interface AddressSighting {
   readonly address: Address;
   readonly mac: string;
-  readonly kind: ClaimKind;
+  readonly kind: SightingKind;
   /** The interface of this node that heard it, and its MAC address. */
   readonly interface: string;
   readonly ownMac: string;
@@ -57,7 +57,7 @@ export interface AddressCounters {
   /** Frames: each announcement is, on each interface, two of ARP or one of NDP. */
   readonly gratuitousSent: number;
   /** Frames of other machines that said that the address is theirs, while it was announced or listened for. */
-  readonly claimsReceived: number;
+  readonly sightings: number;
 }
 
 /** Where an address is announced. */
@@ -74,14 +74,14 @@ interface Entry {
 }
 
 /** Whom to ask, and how. */
-export interface AskOptions {
+export interface ProbeOptions {
   /** The MAC address of one machine; everyone when unset. */
   readonly to?: string;
   /**
    * The answer shall reach this node alone. Otherwise it is asked without an address, as one does who looks for duplicates, and what
    * is answered for IPv6 tells every host where the address is.
    */
-  readonly openly?: boolean;
+  readonly fromOwnAddress?: boolean;
 }
 
 /**
@@ -94,7 +94,7 @@ export class Layer2 implements AsyncDisposable {
   readonly #log: Log;
   readonly #refreshMs: Millis;
   readonly #onInterfaces: (interfaces: readonly InterfaceState[]) => void;
-  readonly #onClaim: (claim: Claim) => void;
+  readonly #onSighting: (sighting: AddressSighting) => void;
   readonly #shared = Shared.create();
   readonly #entries = new Map<string, Entry>(); // address -> entry, for every address ever announced
   readonly #clock = new SystemClock();
@@ -107,11 +107,11 @@ export class Layer2 implements AsyncDisposable {
   #silent = false;
   #interfaces: readonly InterfaceState[] = [];
 
-  constructor({ log, refreshMs = 60_000, onInterfaces = () => {}, onClaim = () => {} }: Layer2Options) {
+  constructor({ log, refreshMs = 60_000, onInterfaces = () => {}, onSighting = () => {} }: Layer2Options) {
     this.#log = log;
     this.#refreshMs = refreshMs;
     this.#onInterfaces = onInterfaces;
-    this.#onClaim = onClaim;
+    this.#onSighting = onSighting;
     this.#supervisor = new Supervisor({
       spawn: () => this.#spawn(),
       onDeath: (cause, restartAfter) => this.#onDeath(cause, restartAfter),
@@ -168,7 +168,7 @@ export class Layer2 implements AsyncDisposable {
     this.#put(address, "announced", interfaces);
   }
 
-  /** Answers nothing for `address`, from the return of this call on, but tells `onClaim` of others that claim it. */
+  /** Answers nothing for `address`, from the return of this call on, but tells `onSighting` of others that sighting it. */
   listen(address: Address, { interfaces = [] }: AnnounceOptions = {}): void {
     this.#put(address, "silent", interfaces);
   }
@@ -183,7 +183,7 @@ export class Layer2 implements AsyncDisposable {
   }
 
   /** Tells everyone from the beginning of `address` or else of all that is announced: after others may have announced it too. */
-  announceAgain(address?: Address): void {
+  reannounce(address?: Address): void {
     const entries = address === undefined ? this.#entries.values() : [this.#entries.get(address.toString())];
     for (const entry of entries)
       if (entry?.state === "announced") this.#send({ type: "announce", announcement: announcement(entry) });
@@ -194,16 +194,16 @@ export class Layer2 implements AsyncDisposable {
     this.#send({ type: "defend", address: wireAddress(address) });
   }
 
-  /** Asks who has an address that is announced or listened for. Who does is told to `onClaim`. */
-  ask(address: Address, { to, openly = false }: AskOptions = {}): void {
+  /** Asks who has an address that is announced or listened for. Who does is told to `onSighting`. */
+  probe(address: Address, { to, fromOwnAddress = false }: ProbeOptions = {}): void {
     const mac = to === undefined ? undefined : parseMac(to);
-    this.#send({ type: "ask", address: wireAddress(address), ...(mac !== undefined && { to: mac }), openly });
+    this.#send({ type: "probe", address: wireAddress(address), ...(mac !== undefined && { to: mac }), fromOwnAddress });
   }
 
   /** Goes on answering, and tells nobody unasked any more: others take over, and what they tell is to stand. */
-  fallSilent(): void {
+  stopAnnouncing(): void {
     this.#silent = true;
-    this.#send({ type: "fallSilent" });
+    this.#send({ type: "stopAnnouncing" });
   }
 
   counters(): Layer2Counters {
@@ -214,7 +214,7 @@ export class Layer2 implements AsyncDisposable {
         requestsReceived: shared.row(row, "requests"),
         responsesSent: shared.row(row, "responses"),
         gratuitousSent: shared.row(row, "gratuitous"),
-        claimsReceived: shared.row(row, "claims"),
+        sightings: shared.row(row, "sightings"),
       })),
       ignored: shared.ignored(),
       sendFailures: shared.total("sendFailures"),
@@ -286,8 +286,8 @@ export class Layer2 implements AsyncDisposable {
         this.#answering.resolve();
         this.#setInterfaces(report.interfaces);
         break;
-      case "claim":
-        this.#onClaim(publicClaim(report));
+      case "sighting":
+        this.#onSighting(publicSighting(report));
         break;
       case "log":
         this.#writeLog(report.level, report.message, report.fields);
@@ -349,7 +349,11 @@ function wireAddress({ family, value }: Address): WireAddress {
   return family === "IPv4" ? Number(value) : value;
 }
 
-function publicClaim({ claim: { address, mac, kind }, interface: name, own }: Extract<Report, { type: "claim" }>): Claim {
+function publicSighting({
+  sighting: { address, mac, kind },
+  interface: name,
+  own,
+}: Extract<Report, { type: "sighting" }>): AddressSighting {
   const family = typeof address === "bigint" ? "IPv6" : "IPv4";
   return { address: new Address(family, BigInt(address)), mac: formatMac(mac), kind, interface: name, ownMac: formatMac(own) };
 }

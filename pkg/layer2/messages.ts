@@ -1,9 +1,9 @@
 import type { Millis } from "#pkg/clock";
 import type { Fields } from "#pkg/log";
-import type { ClaimedAddress } from "./claim.ts";
 import type { IneligibleReason } from "./eligibility.ts";
 import type { Mac } from "./mac.ts";
 import type { Row, SharedMemory } from "./shared.ts";
+import type { Sighting } from "./sighting.ts";
 
 /** As the codecs have it: IPv4 as an unsigned 32-bit number, IPv6 as an unsigned 128-bit bigint. */
 export type WireAddress = number | bigint;
@@ -34,9 +34,9 @@ export type Command =
   /** Tell everyone once where the address is. */
   | { readonly type: "defend"; readonly address: WireAddress }
   /** Ask who has the address: everyone, or one machine; the latter in the open where that is better kept from others (see `Layer2.ask`). */
-  | { readonly type: "ask"; readonly address: WireAddress; readonly to?: Mac; readonly openly: boolean }
+  | { readonly type: "probe"; readonly address: WireAddress; readonly to?: Mac; readonly fromOwnAddress: boolean }
   /** Only answer from now on. */
-  | { readonly type: "fallSilent" };
+  | { readonly type: "stopAnnouncing" };
 
 /**
  * `answering`, or would if anything were announced; `failing`: it should answer, but cannot, and is tried again; otherwise why it shall
@@ -66,6 +66,6 @@ export type WriteLog = (level: "info" | "warn" | "error", message: string, field
 export type Report =
   /** All of them, when each was read once and those that can are answering; then whenever something about one may have changed. */
   | { readonly type: "interfaces"; readonly interfaces: readonly InterfaceState[] }
-  /** Another machine claims an address that is announced or listened for; `own` is the MAC address of the interface that heard it. */
-  | { readonly type: "claim"; readonly claim: ClaimedAddress; readonly interface: string; readonly own: Mac }
+  /** Another machine sightings an address that is announced or listened for; `own` is the MAC address of the interface that heard it. */
+  | { readonly type: "sighting"; readonly sighting: Sighting; readonly interface: string; readonly own: Mac }
   | { readonly type: "log"; readonly level: "info" | "warn" | "error"; readonly message: string; readonly fields: Fields };

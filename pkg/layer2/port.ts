@@ -13,15 +13,15 @@ import {
 import type { Answer } from "./answer.ts";
 import { type ArpFrame, decodeArp } from "./arp.ts";
 import { answerArp } from "./arp-responder.ts";
-import { type ClaimedAddress, claimInArp, claimInNeighbor } from "./claim.ts";
 import { gratuitousFrames } from "./gratuitous.ts";
 import { Groups } from "./groups.ts";
 import { type Mac, parseMac } from "./mac.ts";
 import type { Announcement, WireAddress } from "./messages.ts";
 import { decodeNeighbor, type NeighborFrame, NeighborType, neighborFrameLength } from "./ndp-codec.ts";
 import { answerNeighbor } from "./ndp-responder.ts";
-import { anonymousQuestion, questionFrom } from "./question.ts";
+import { probeFrame, solicitationFrom } from "./probe.ts";
 import type { Row, Shared } from "./shared.ts";
+import { type Sighting, sightingInArp, sightingInNeighbor } from "./sighting.ts";
 
 const keptOctets = 1514; // All of a frame: a solicitation can be long (RFC 3971), and its checksum covers all of it.
 const arpFilter = etherTypeFilter(EtherType.arp, 128);
@@ -40,14 +40,14 @@ export class FrameMemory {
 export interface Desk {
   /** What is announced under an address. */
   find(address: WireAddress): Announcement | undefined;
-  /** The frame claims an address, which may be anybody's, for a machine, which may be this one. */
-  claimed(claim: ClaimedAddress, port: Port): void;
+  /** The frame sightings an address, which may be anybody's, for a machine, which may be this one. */
+  sighted(sighting: Sighting, port: Port): void;
 }
 
 /** How a protocol reads frames. */
 interface Protocol<Packet, Address extends WireAddress> {
   decode(frame: Uint8Array): Packet | undefined;
-  claim(packet: Packet): ClaimedAddress | undefined;
+  sighting(packet: Packet): Sighting | undefined;
   answer(
     packet: Packet,
     arrival: Arrival,
@@ -57,8 +57,8 @@ interface Protocol<Packet, Address extends WireAddress> {
   ): Answer<Announcement>;
 }
 
-const arp: Protocol<ArpFrame, number> = { decode: decodeArp, claim: claimInArp, answer: answerArp };
-const ndp: Protocol<NeighborFrame, bigint> = { decode: decodeNeighbor, claim: claimInNeighbor, answer: answerNeighbor };
+const arp: Protocol<ArpFrame, number> = { decode: decodeArp, sighting: sightingInArp, answer: answerArp };
+const ndp: Protocol<NeighborFrame, bigint> = { decode: decodeNeighbor, sighting: sightingInNeighbor, answer: answerNeighbor };
 
 /** An interface on which requests are answered: ARP on one socket, neighbour solicitations on another. */
 export class Port implements Disposable {
@@ -150,16 +150,16 @@ export class Port implements Disposable {
   }
 
   /**
-   * Asks who has the address: everyone, or `to` alone. Asked `openly`, one for IPv6 has this interface's own address as its source,
+   * Asks who has the address: everyone, or `to` alone. Asked `fromOwnAddress`, one for IPv6 has this interface's own address as its source,
    * where it has one.
    */
-  ask({ address, row }: Announcement, to: Mac | undefined, openly: boolean): void {
+  probe({ address, row }: Announcement, to: Mac | undefined, fromOwnAddress: boolean): void {
     if (!this.#link.running) return;
-    const own = openly && to !== undefined && typeof address === "bigint" ? linkLocalAddress(this.#link) : undefined;
+    const own = fromOwnAddress && to !== undefined && typeof address === "bigint" ? linkLocalAddress(this.#link) : undefined;
     const frame =
       own === undefined || to === undefined || typeof address === "number"
-        ? anonymousQuestion(this.#mac, address, to)
-        : questionFrom(own, this.#mac, address, to);
+        ? probeFrame(this.#mac, address, to)
+        : solicitationFrom(own, this.#mac, address, to);
     this.#push(frame, row);
     this.#send(typeof address === "bigint" ? this.#ndp : this.#arp);
   }
@@ -203,9 +203,9 @@ export class Port implements Disposable {
       const { frame, arrival } = received.frame(i);
       const packet = protocol.decode(frame);
       // One sent to another machine may be of a VLAN that this one is not in.
-      const claim =
-        packet === undefined || arrival === "outgoing" || arrival === "otherHost" ? undefined : protocol.claim(packet);
-      if (claim !== undefined) desk.claimed(claim, this);
+      const sighting =
+        packet === undefined || arrival === "outgoing" || arrival === "otherHost" ? undefined : protocol.sighting(packet);
+      if (sighting !== undefined) desk.sighted(sighting, this);
       const answered = packet === undefined ? "malformed" : protocol.answer(packet, arrival, this.#mac, find, room);
       if (typeof answered === "string") {
         this.#shared.addTotal(answered);

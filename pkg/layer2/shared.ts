@@ -12,12 +12,12 @@ export type Row = number;
 const totalNames = ["stop", "sendFailures", "dropped", ...ignoredReasons] as const;
 export type Total = (typeof totalNames)[number];
 
-const RowField = { announced: 0, requests: 1, responses: 2, gratuitous: 3, claims: 4 } as const;
+const RowField = { announced: 0, requests: 1, responses: 2, gratuitous: 3, sightings: 4 } as const;
 type RowField = keyof typeof RowField;
 const fields = 5;
 const firstRows = 64;
 // Two million addresses. Only what is used takes memory.
-const mostRows = 1 << 21;
+const maxRows = 1 << 21;
 
 /**
  * Counters and flags in memory that the main thread and the worker share: reading them waits for nobody, an address that is withdrawn
@@ -39,7 +39,7 @@ export class Shared {
     const octets = fields * BigInt64Array.BYTES_PER_ELEMENT;
     return new Shared({
       totals: new SharedArrayBuffer(totalNames.length * BigInt64Array.BYTES_PER_ELEMENT),
-      rows: new SharedArrayBuffer(firstRows * octets, { maxByteLength: mostRows * octets }),
+      rows: new SharedArrayBuffer(firstRows * octets, { maxByteLength: maxRows * octets }),
     });
   }
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock";
 import type { Service } from "#pkg/k8s";
-import type { Claim } from "#pkg/layer2";
+import type { AddressSighting } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
 import { Registry } from "#pkg/metrics";
 import { type Address, parseAddress } from "#pkg/net";
@@ -19,7 +19,7 @@ function bench() {
   const layer2 = new FakeLayer2();
   const clock = new SimulatedClock();
   const written: Readonly<Record<string, string | null>>[] = [];
-  const told: string[] = [];
+  const reported: string[] = [];
   const conflicts = new Conflicts({
     namespace: "metallb-system",
     node: "node1",
@@ -33,19 +33,19 @@ function bench() {
     nodeOf: () => undefined,
     electionAddress: (address) => address,
     services: () => [{ name: "web" } as Service],
-    record: ({ name }, _type, reason) => told.push(`${name}: ${reason}`),
+    record: ({ name }, _type, reason) => reported.push(`${name}: ${reason}`),
   });
-  conflicts.guard.membersChanged();
-  const hear = (kind: Claim["kind"]) => conflicts.heard({ address: x, mac, kind, interface: "eth0", ownMac });
-  return { conflicts, layer2, clock, written, told, hear };
+  conflicts.defender.membersChanged();
+  const sight = (kind: AddressSighting["kind"]) => conflicts.handleSighting({ address: x, mac, kind, interface: "eth0", ownMac });
+  return { conflicts, layer2, clock, written, reported, sight };
 }
 
-test("an address that a host answers for is told of and written down, and is announced when nobody is known to have it any more", async () => {
-  const { conflicts, layer2, clock, written, told, hear } = bench();
-  conflicts.guard.announce(x, { interfaces: [], conflictProbe: "strict", isFirst: true });
-  hear("uses");
+test("an address that a host answers for is reported and quarantined, and announced when it leaves quarantine", async () => {
+  const { conflicts, layer2, clock, written, reported, sight } = bench();
+  conflicts.defender.announce(x, { interfaces: [], conflictProbe: "strict", isFirst: true });
+  sight("uses");
   await setImmediate();
-  assert.deepEqual(told, ["web: addressOccupied"]);
+  assert.deepEqual(reported, ["web: addressOccupied"]);
   const [data] = written as Record<string, string>[];
   assert.ok(data);
   conflicts.quarantine.set(data);
@@ -60,19 +60,19 @@ test("an address that a host answers for is told of and written down, and is ann
   assert.ok(layer2.take().includes(`announce ${x}`));
 });
 
-test("another machine that has an address of this node is told of, described and a series", async () => {
-  const { conflicts, told, hear } = bench();
+test("another host that has an address of this node is reported, described and a series", async () => {
+  const { conflicts, reported, sight } = bench();
   const registry = new Registry();
   registerConflicts(registry, conflicts);
-  conflicts.guard.announce(x, { interfaces: [], conflictProbe: "off", isFirst: false });
-  hear("announces");
-  assert.deepEqual(told, ["web: addressConflict"]);
+  conflicts.defender.announce(x, { interfaces: [], conflictProbe: "off", isFirst: false });
+  sight("announces");
+  assert.deepEqual(reported, ["web: addressConflict"]);
   const { conflicts: found } = conflicts.describe();
   assert.deepEqual(found, [{ address: x.toString(), other: { mac }, ownMac, interface: "eth0", owner: "self" }]);
   const series = async () => (await registry.metrics()).split("\n").filter((line) => line.startsWith("ingot_"));
   const occupied = "ingot_layer2_occupied_addresses 0";
   assert.deepEqual(await series(), [`ingot_layer2_conflict{ip="${x}",mac="${mac}",node="",owner="self"} 1`, occupied]);
-  conflicts.guard.withdraw(x);
+  conflicts.defender.withdraw(x);
   assert.deepEqual(await series(), [occupied]);
-  assert.equal(told.at(-1), "web: addressConflictEnded");
+  assert.equal(reported.at(-1), "web: addressConflictEnded");
 });

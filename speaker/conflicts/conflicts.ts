@@ -1,20 +1,20 @@
-import type { Claim } from "#pkg/layer2";
-import { Guard, type GuardOptions } from "./guard.ts";
+import type { AddressSighting } from "#pkg/layer2";
+import { AddressDefender, type AddressDefenderOptions } from "./address-defender.ts";
 import { Quarantine, type QuarantineOptions } from "./quarantine.ts";
 import { ConflictReports, type ConflictReportsOptions, describeConflict } from "./reports.ts";
 
 export interface ConflictsOptions
-  extends Omit<QuarantineOptions, "layer2" | "isGuarded" | "changed">,
-    Pick<GuardOptions, "layer2" | "nodeOf" | "electionAddress">,
+  extends Omit<QuarantineOptions, "layer2" | "isDefended" | "changed">,
+    Pick<AddressDefenderOptions, "layer2" | "nodeOf" | "electionAddress">,
     Pick<ConflictReportsOptions, "services" | "record"> {}
 
 /**
- * What becomes of an address that another machine has too, as one: what the guard finds out is told to people, and goes into quarantine
- * where that is due; and what is in quarantine the guard keeps off the wire. Whoever makes this disposes of both, because they do not
- * end together: the guard before this node leaves the ring, the quarantine after.
+ * Conflicts of addresses with other hosts: what the defender finds is reported and, where due, quarantined; what is quarantined the defender
+ * does not announce. Whoever makes this disposes of both parts, because they end at different times: the defender before this node leaves
+ * the ring, the quarantine after.
  */
 export class Conflicts {
-  readonly guard: Guard;
+  readonly defender: AddressDefender;
   readonly quarantine: Quarantine;
 
   constructor(options: ConflictsOptions) {
@@ -22,10 +22,10 @@ export class Conflicts {
     const reports = new ConflictReports(options);
     this.quarantine = new Quarantine({
       ...options,
-      isGuarded: (address) => this.guard.has(address),
-      changed: () => this.guard.occupiedChanged(),
+      isDefended: (address) => this.defender.has(address),
+      changed: () => this.defender.occupiedChanged(),
     });
-    this.guard = new Guard({
+    this.defender = new AddressDefender({
       node,
       active,
       layer2,
@@ -43,14 +43,14 @@ export class Conflicts {
     });
   }
 
-  /** Another machine said that it has an address. */
-  heard(claim: Claim): void {
-    this.quarantine.heard(claim);
-    this.guard.heard(claim);
+  /** Another host uses, announces or probes an address. */
+  handleSighting(sighting: AddressSighting): void {
+    this.quarantine.handleSighting(sighting);
+    this.defender.handleSighting(sighting);
   }
 
-  /** For people and programs: `/v1/conflicts`. */
+  /** The body of `/v1/conflicts`. */
   describe() {
-    return { conflicts: this.guard.conflicts.map(describeConflict), occupied: this.quarantine.describe() };
+    return { conflicts: this.defender.conflicts.map(describeConflict), occupied: this.quarantine.describe() };
   }
 }

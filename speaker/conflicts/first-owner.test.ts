@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FirstOwner } from "./first-owner.ts";
 
-test("the first owner of an address is told from its successors, and so is that of one that was free in between", () => {
+test("the first announcement of an address is told apart from later ones, also after the address was free in between", () => {
   const first = new FirstOwner();
   const steps: [held: boolean, owned: boolean, want: boolean][] = [
     [true, false, false], // No endpoint yet.
@@ -16,7 +16,7 @@ test("the first owner of an address is told from its successors, and so is that 
   for (const [held, owned, want] of steps) assert.equal(first.placed("192.0.2.1", { held, owned }), want);
 });
 
-test("an address that was there before this process has had its first owner", () => {
+test("an address that a Service held before this process has been announced before", () => {
   const first = new FirstOwner();
   first.wasThere("192.0.2.1");
   assert.equal(first.placed("192.0.2.1", { held: true, owned: true }), false);

@@ -1,18 +1,21 @@
 import { pullGauge, type Registry } from "#pkg/metrics";
-import type { Guard } from "./guard.ts";
+import type { AddressDefender } from "./address-defender.ts";
 import type { Quarantine } from "./quarantine.ts";
 
-/** Which addresses are in trouble now, read when it is scraped. */
+/** Current conflicts, read at each scrape. */
 export function registerConflicts(
   registry: Registry,
-  { guard, quarantine }: { readonly guard: Pick<Guard, "conflicts">; readonly quarantine: Pick<Quarantine, "describe"> },
+  {
+    defender,
+    quarantine,
+  }: { readonly defender: Pick<AddressDefender, "conflicts">; readonly quarantine: Pick<Quarantine, "describe"> },
 ): void {
   pullGauge(registry, {
     name: "ingot_layer2_conflict",
-    help: "1 for each other machine that has an address of this node: node is its speaker's, empty for a stranger; owner says which of the two speakers keeps it.",
+    help: "1 for each other host that has an address of this node: node is empty if it is no speaker; owner says which of the two keeps the address.",
     labelNames: ["ip", "mac", "node", "owner"],
     collect(add) {
-      for (const { address, mac, node = "", followed } of guard.conflicts)
+      for (const { address, mac, node = "", followed } of defender.conflicts)
         add({ ip: address.toString(), mac, node, owner: followed ? "other" : "self" }, 1);
     },
   });

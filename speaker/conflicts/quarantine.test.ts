@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock";
 import { ApiError } from "#pkg/k8s";
-import type { Claim } from "#pkg/layer2";
+import type { AddressSighting } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
 import { type Address, parseAddress } from "#pkg/net";
 import { elect } from "#pkg/placement";
@@ -39,21 +39,21 @@ class Bench {
         },
       },
       interfaces: () => [],
-      isGuarded: () => guarded,
+      isDefended: () => guarded,
       changed: () => this.changes++,
       random: () => 0.5,
     });
     this.quarantine.start();
   }
 
-  hear(kind: Claim["kind"]): void {
-    this.quarantine.heard({ address: x, mac: "02:00:00:00:00:42", kind, interface: "eth0", ownMac: "" });
+  sight(kind: AddressSighting["kind"]): void {
+    this.quarantine.handleSighting({ address: x, mac: "02:00:00:00:00:42", kind, interface: "eth0", ownMac: "" });
   }
 }
 
 const conflict = { address: x, mac: "02:00:00:00:00:42", interface: "eth0", ownMac: "", node: undefined, followed: false };
 
-test("what is found out is written for all, again and again until it is", async () => {
+test("what is found is written for all, again and again until it succeeds", async () => {
   const bench = new Bench("node1");
   bench.away = true;
   bench.quarantine.add(conflict);
@@ -76,29 +76,29 @@ test("an address counts as another host's as soon and as long as the ConfigMap s
   assert.deepEqual([bench.quarantine.has(x), bench.changes], [false, 2]);
 });
 
-test("each minute one asks three times, and takes it out when nobody answers", async () => {
+test("each minute one speaker probes three times, and takes it out when nobody answers", async () => {
   const bench = new Bench(inspector);
   bench.quarantine.set({ "192.0.2.1": "" });
   bench.clock.advanceBy(59_000);
   assert.deepEqual(bench.layer2.take(), []);
   bench.clock.advanceBy(2_000);
   await setImmediate();
-  assert.deepEqual(bench.layer2.take(), [`listen ${x}`, ...Array(3).fill(`ask all for ${x}`), `withdraw ${x}`]);
+  assert.deepEqual(bench.layer2.take(), [`listen ${x}`, ...Array(3).fill(`probe all for ${x}`), `withdraw ${x}`]);
   assert.deepEqual(bench.writes, [{ "192.0.2.1": null }]);
 });
 
-test("it stays in while somebody answers, and one that only asks too does not count", async () => {
+test("it stays in while somebody answers, and one that only probes too does not count", async () => {
   const bench = new Bench(inspector, true);
   bench.quarantine.set({ "192.0.2.1": "" });
   for (let minute = 1; minute <= 3; minute++) {
     bench.clock.advanceTo(60_000 * minute);
-    bench.hear("asks");
+    bench.sight("probes");
     assert.deepEqual(
       bench.layer2.take(),
-      [`listen ${x}`, `ask all for ${x}`],
+      [`listen ${x}`, `probe all for ${x}`],
       "what something else listens for is not withdrawn",
     );
-    bench.hear("uses");
+    bench.sight("uses");
     bench.clock.advanceBy(1000);
     assert.deepEqual(bench.layer2.take(), []);
   }
@@ -106,7 +106,7 @@ test("it stays in while somebody answers, and one that only asks too does not co
   assert.deepEqual(bench.writes, []);
 });
 
-test("who saw the host asks, as long as it is there", () => {
+test("the node that saw the host probes, as long as it is there", () => {
   const [seer, elected] = [new Bench(other), new Bench(inspector)];
   for (const bench of [seer, elected]) {
     bench.quarantine.set({ "192.0.2.1": JSON.stringify({ node: other }) });
@@ -115,7 +115,7 @@ test("who saw the host asks, as long as it is there", () => {
   assert.deepEqual([seer.layer2.take().length, elected.layer2.take().length], [2, 0]);
 });
 
-test("another node does not ask, and one asks no longer when somebody took it out", async () => {
+test("another node does not probe, and the elected one stops when somebody took it out", async () => {
   const idle = new Bench(other);
   idle.quarantine.set({ "192.0.2.1": "" });
   idle.clock.advanceBy(600_000);
@@ -126,11 +126,11 @@ test("another node does not ask, and one asks no longer when somebody took it ou
   bench.quarantine.set({});
   bench.clock.advanceBy(10_000);
   await setImmediate();
-  assert.deepEqual(bench.layer2.take(), [`listen ${x}`, `ask all for ${x}`, `withdraw ${x}`]);
+  assert.deepEqual(bench.layer2.take(), [`listen ${x}`, `probe all for ${x}`, `withdraw ${x}`]);
   assert.deepEqual(bench.writes, []);
 });
 
-test("after its end nothing is asked", () => {
+test("after its end nothing is probed", () => {
   const bench = new Bench(inspector);
   bench.quarantine.set({ "192.0.2.1": "" });
   bench.quarantine[Symbol.dispose]();

@@ -1,11 +1,11 @@
 import { backOff, type Clock, type Millis, type Random, wallClock } from "#pkg/clock";
 import { ApiError, type Cluster } from "#pkg/k8s";
-import type { Claim, Layer2 } from "#pkg/layer2";
+import type { AddressSighting, Layer2 } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import { type Address, parseAddress } from "#pkg/net";
 import { elect } from "#pkg/placement";
 import { decodeQuarantine, encodeQuarantine, type Occupant, quarantineConfigMap, quarantineKey } from "#pkg/quarantine";
-import type { Conflict } from "./guard.ts";
+import type { Conflict } from "./address-defender.ts";
 
 export interface QuarantineOptions {
   readonly cluster: Pick<Cluster, "writeConfigMap">;
@@ -13,12 +13,12 @@ export interface QuarantineOptions {
   /** This node's name. */
   readonly node: string;
   readonly active: () => readonly string[];
-  readonly layer2: Pick<Layer2, "listen" | "withdraw" | "ask">;
+  readonly layer2: Pick<Layer2, "listen" | "withdraw" | "probe">;
   /** Globs for the interfaces that the address is for. */
   readonly interfaces: (address: Address) => readonly string[];
-  /** Whether the address has something else to listen for it here. */
-  readonly isGuarded: (address: Address) => boolean;
-  /** Other addresses are occupied. */
+  /** Whether the defender watches the address on the wire. */
+  readonly isDefended: (address: Address) => boolean;
+  /** Addresses entered or left quarantine. */
   readonly changed: () => void;
   readonly log: Log;
   readonly clock: Clock;
@@ -26,23 +26,23 @@ export interface QuarantineOptions {
 }
 
 const inspectEvery: Millis = 60_000;
-const questions = 3;
-const questionEvery: Millis = 200;
+const probes = 3;
+const probeInterval: Millis = 200;
 const firstRetryMs: Millis = 500;
-const longestRetryMs: Millis = 30_000;
-// A host that answers for everything must not fill the ConfigMap.
-const mostEntries = 1_000;
+const maxRetryMs: Millis = 30_000;
+// A host that answers for every address must not fill the ConfigMap.
+const maxEntries = 1_000;
 
 /**
- * The addresses that other hosts have, as the ConfigMap `ingot-conflicts` says: no speaker announces them and the controller gives them
- * to nobody. The speaker that found one out puts it there. Each minute it asks again who has it, or when it is gone another one does,
- * and takes it out when nobody answers.
+ * Quarantined addresses, which foreign hosts have, from the ConfigMap `ingot-conflicts`: no speaker announces them, and the controller
+ * assigns them to no Service. The speaker that sees such a host writes the entry. It probes the address each minute (if it is gone, an elected
+ * speaker does) and removes the entry when nobody answers.
  */
 export class Quarantine implements Disposable {
   readonly #options: QuarantineOptions;
   #occupants: ReadonlyMap<string, Occupant> = new Map(); // address -> who has it
   readonly #writes = new Map<string, string | null>(); // key -> what it shall be
-  readonly #asked = new Map<string, { readonly address: Address; questions: number }>(); // address -> being asked for
+  readonly #probed = new Map<string, { readonly address: Address; probes: number }>(); // address -> being probed
   readonly #timers = new Set<Disposable>();
   #writing = false;
   #failures = 0;
@@ -68,17 +68,17 @@ export class Quarantine implements Disposable {
   /** The ConfigMap's data as it is now. */
   set(data: Readonly<Record<string, string>>): void {
     this.#occupants = decodeQuarantine(data);
-    for (const [key, { address }] of this.#asked) if (!this.#occupants.has(key)) this.#end(key, address);
+    for (const [key, { address }] of this.#probed) if (!this.#occupants.has(key)) this.#end(key, address);
     this.#options.changed();
   }
 
   add({ address, mac, interface: name }: Conflict): void {
     const { node, log } = this.#options;
-    if (this.#occupants.size >= mostEntries) {
-      log.error("an occupied address is kept to this node: there are too many", {
+    if (this.#occupants.size >= maxEntries) {
+      log.error("address is quarantined on this node only: too many entries", {
         op: "writeConflicts",
         ip: address,
-        mostEntries,
+        maxEntries,
       });
       return;
     }
@@ -86,9 +86,9 @@ export class Quarantine implements Disposable {
     this.#write(quarantineKey(address), encodeQuarantine({ mac, node, interface: name, since }));
   }
 
-  /** Whoever says that it has an address that is asked for. */
-  heard({ address, kind }: Claim): void {
-    if (kind !== "asks" && this.#asked.has(address.toString())) this.#end(address.toString(), address);
+  /** A host that uses an address that is being probed still has it. */
+  handleSighting({ address, kind }: AddressSighting): void {
+    if (kind !== "probes" && this.#probed.has(address.toString())) this.#end(address.toString(), address);
   }
 
   [Symbol.dispose](): void {
@@ -107,35 +107,35 @@ export class Quarantine implements Disposable {
     const { active, node, layer2, interfaces } = this.#options;
     for (const [key, { node: seenBy }] of this.#occupants) {
       const address = parseAddress(key);
-      if (address === undefined || this.#asked.has(key)) continue;
-      // Who saw the host is on its network for sure.
+      if (address === undefined || this.#probed.has(key)) continue;
+      // The node that saw the host is on its network.
       const inspector = active().includes(seenBy) ? seenBy : elect(active(), address);
       if (inspector !== node) continue;
-      this.#asked.set(key, { address, questions: 0 });
+      this.#probed.set(key, { address, probes: 0 });
       layer2.listen(address, { interfaces: interfaces(address) });
-      this.#ask(key);
+      this.#probe(key);
     }
   }
 
-  #ask(key: string): void {
-    const asked = this.#asked.get(key);
-    if (asked === undefined) return;
-    if (asked.questions++ < questions) {
-      this.#options.layer2.ask(asked.address);
-      this.#after(questionEvery, () => this.#ask(key));
+  #probe(key: string): void {
+    const probed = this.#probed.get(key);
+    if (probed === undefined) return;
+    if (probed.probes++ < probes) {
+      this.#options.layer2.probe(probed.address);
+      this.#after(probeInterval, () => this.#probe(key));
       return;
     }
-    this.#end(key, asked.address);
-    this.#options.log.info("nobody answers for an address any more that another host had", {
+    this.#end(key, probed.address);
+    this.#options.log.info("quarantine ended: nobody answers for the address any more", {
       event: "addressFree",
-      ip: asked.address,
+      ip: probed.address,
     });
-    this.#write(quarantineKey(asked.address), null);
+    this.#write(quarantineKey(probed.address), null);
   }
 
   #end(key: string, address: Address): void {
-    this.#asked.delete(key);
-    if (!this.#options.isGuarded(address)) this.#options.layer2.withdraw(address);
+    this.#probed.delete(key);
+    if (!this.#options.isDefended(address)) this.#options.layer2.withdraw(address);
   }
 
   #write(key: string, value: string | null): void {
@@ -153,9 +153,9 @@ export class Quarantine implements Disposable {
       this.#failures = 0;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      log.error("cannot tell which addresses other hosts have", { op: "writeConflicts", configMap: quarantineConfigMap, error });
+      log.error("cannot write quarantined addresses", { op: "writeConflicts", configMap: quarantineConfigMap, error });
       const { promise, resolve } = Promise.withResolvers<void>();
-      clock.schedule("conflicts write", clock.now() + backOff(this.#failures++, firstRetryMs, longestRetryMs, random), resolve);
+      clock.schedule("conflicts write", clock.now() + backOff(this.#failures++, firstRetryMs, maxRetryMs, random), resolve);
       await promise;
     }
     this.#writing = false;
@@ -164,7 +164,7 @@ export class Quarantine implements Disposable {
 
   #after(wait: Millis, work: () => void): void {
     const { clock } = this.#options;
-    const timer = clock.schedule("occupied addresses", clock.now() + wait, () => {
+    const timer = clock.schedule("quarantine", clock.now() + wait, () => {
       this.#timers.delete(timer);
       work();
     });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Service } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { type Address, parseAddress } from "#pkg/net";
-import type { Conflict } from "./guard.ts";
+import type { Conflict } from "./address-defender.ts";
 import { ConflictReports } from "./reports.ts";
 
 const conflict: Conflict = {
@@ -15,10 +15,10 @@ const conflict: Conflict = {
   followed: false,
 };
 
-function told(tell: (reports: ConflictReports) => void): string[] {
+function recorded(report: (reports: ConflictReports) => void): string[] {
   const lines: string[] = [];
   const services = ["web", "dns"].map((name) => ({ name }) as Service);
-  tell(
+  report(
     new ConflictReports({
       node: "node1",
       active: () => ["node1", "node3"],
@@ -30,7 +30,7 @@ function told(tell: (reports: ConflictReports) => void): string[] {
   assert.deepEqual(
     lines.map((line) => line.replace("dns", "web")),
     Array(2).fill(lines[0]),
-    "every Service on the address is told",
+    "every Service on the address gets one",
   );
   return lines.slice(0, 1);
 }
@@ -39,7 +39,7 @@ const here = 'node "node1" (02:00:00:00:00:01 on eth0)';
 const cut = "they are cut off from one another: let UDP and TCP of the speakers' ring (port 7946) pass between the nodes";
 const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
   {
-    name: "a stranger",
+    name: "a foreign host",
     changes: {},
     want: `a host that is no speaker, 02:00:00:00:00:42, uses 192.0.2.1 too, which ${here} announces: clients may reach either; give that host another address, or the Service`,
   },
@@ -56,26 +56,26 @@ const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
   {
     name: "a speaker of the same ring",
     changes: { node: "node3" },
-    want: `two nodes announce 192.0.2.1, and ${here} keeps it, not node "node3" (02:00:00:00:00:42); they see each other: either that node's kernel has the address (kube-proxy in IPVS mode needs strictARP: true), or they see the cluster differently, which the logs of both speakers tell`,
+    want: `two nodes announce 192.0.2.1, and ${here} keeps it, not node "node3" (02:00:00:00:00:42); they see each other: either that node's kernel has the address (kube-proxy in IPVS mode needs strictARP: true), or they see the cluster differently, which the logs of both speakers show`,
   },
 ];
 for (const { name, changes, want } of cases)
-  test(`the owner of a Service is told of ${name}, with both MAC addresses and what to do`, () => {
-    const lines = told((reports) => reports.began({ ...conflict, ...changes }));
+  test(`the owner of a Service reads of ${name}, with both MAC addresses and what to do`, () => {
+    const lines = recorded((reports) => reports.began({ ...conflict, ...changes }));
     assert.deepEqual(lines, [`web: Warning addressConflict: ${want}`]);
   });
 
 test("and of its end, and of an address that is not announced for it", () => {
   assert.deepEqual(
-    told((reports) => reports.ended(conflict)),
-    ["web: Normal addressConflictEnded: host 02:00:00:00:00:42 no longer claims 192.0.2.1"],
+    recorded((reports) => reports.ended(conflict)),
+    ["web: Normal addressConflictEnded: host 02:00:00:00:00:42 no longer sightings 192.0.2.1"],
   );
   assert.deepEqual(
-    told((reports) => reports.ended({ ...conflict, node: "node2" })),
-    ['web: Normal addressConflictEnded: node "node2" (02:00:00:00:00:42) no longer claims 192.0.2.1'],
+    recorded((reports) => reports.ended({ ...conflict, node: "node2" })),
+    ['web: Normal addressConflictEnded: node "node2" (02:00:00:00:00:42) no longer sightings 192.0.2.1'],
   );
   assert.deepEqual(
-    told((reports) => reports.occupied(conflict)),
+    recorded((reports) => reports.occupied(conflict)),
     [
       'web: Warning addressOccupied: 192.0.2.1 is not announced: a host, 02:00:00:00:00:42, answers for it on eth0 of node "node1"; give that host another address',
     ],

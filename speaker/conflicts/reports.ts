@@ -1,7 +1,7 @@
 import type { Service } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
-import type { Conflict } from "./guard.ts";
+import type { Conflict } from "./address-defender.ts";
 
 export interface ConflictReportsOptions {
   /** This node's name. */
@@ -13,7 +13,7 @@ export interface ConflictReportsOptions {
   readonly log: Log;
 }
 
-/** Tells of other machines that have an address of ours: the log, and the owner of each Service on it. */
+/** Logs address conflicts, and records them as events on the Services concerned. */
 export class ConflictReports {
   readonly #options: ConflictReportsOptions;
 
@@ -24,21 +24,21 @@ export class ConflictReports {
   began(conflict: Conflict): void {
     const { log } = this.#options;
     const message = this.#describe(conflict);
-    log.warn("another machine has an address of this node", { event: "addressConflict", ...fields(conflict), warning: message });
+    log.warn("another host has an address of this node", { event: "addressConflict", ...fields(conflict), warning: message });
     this.#record(conflict, "Warning", "addressConflict", message);
   }
 
   ended(conflict: Conflict): void {
-    this.#options.log.info("another machine no longer has an address of this node", {
+    this.#options.log.info("another host no longer has an address of this node", {
       event: "addressConflictEnded",
       ...fields(conflict),
     });
     const { address, mac, node } = conflict;
     const who = node === undefined ? `host ${mac}` : `node "${node}" (${mac})`;
-    this.#record(conflict, "Normal", "addressConflictEnded", `${who} no longer claims ${address}`);
+    this.#record(conflict, "Normal", "addressConflictEnded", `${who} no longer sightings ${address}`);
   }
 
-  /** The address is not announced, because a host answered before it was. */
+  /** The address is not announced, because a foreign host answered first. */
   occupied(conflict: Conflict): void {
     const { node, log } = this.#options;
     const message =
@@ -48,9 +48,9 @@ export class ConflictReports {
     this.#record(conflict, "Warning", "addressOccupied", message);
   }
 
-  /** A host that asks first takes no for an answer: nothing is wrong, but who wonders about it finds it here. */
+  /** A host that probes first takes no for an answer: nothing is wrong, but whoever looks for it finds this line. */
   wanted(conflict: Conflict): void {
-    this.#options.log.debug("a host asked whether an address of this node is free", {
+    this.#options.log.debug("a host probed an address of this node", {
       event: "addressWanted",
       ...fields(conflict),
     });
@@ -67,7 +67,7 @@ export class ConflictReports {
     const who = followed ? `${here} leaves it to node "${other}" (${mac})` : `${here} keeps it, not node "${other}" (${mac})`;
     const why = active().includes(other)
       ? "they see each other: either that node's kernel has the address (kube-proxy in IPVS mode needs strictARP: true), or they see the " +
-        "cluster differently, which the logs of both speakers tell"
+        "cluster differently, which the logs of both speakers show"
       : "they are cut off from one another: let UDP and TCP of the speakers' ring (port 7946) pass between the nodes";
     return `two nodes announce ${address}, and ${who}; ${why}`;
   }
@@ -77,7 +77,7 @@ export class ConflictReports {
   }
 }
 
-/** For people and programs: `/v1/conflicts`. */
+/** The body of `/v1/conflicts`. */
 export function describeConflict({ address, mac, node, interface: name, ownMac, followed }: Conflict) {
   const other = { mac, ...(node !== undefined && { node }) };
   return { address: address.toString(), other, ownMac, interface: name, owner: followed ? "other" : "self" };

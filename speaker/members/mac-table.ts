@@ -4,7 +4,7 @@ import { decodeMetadata, type Memberlist, type MetadataFields, MetadataKey } fro
 
 const macOctets = 6;
 const maxMacs = 8;
-// Nodes come and go with autoscaling; who went that long ago is a stranger.
+// Nodes come and go with autoscaling; who went that long ago is a foreign host.
 const maxNodes = 5_000;
 
 /**
@@ -43,7 +43,7 @@ export class MacTable {
     });
   }
 
-  /** Undefined for a stranger, and for this node. */
+  /** Undefined for a foreign host, and for this node. */
   nodeOf(mac: string): string | undefined {
     return this.#nodes.get(mac);
   }

@@ -11,7 +11,7 @@ export interface StickyClaimsOptions {
   /** All addresses of `sticky` pools are to be placed again. */
   readonly placeAll: () => void;
   /** Others may have announced an address of this node too: everyone is to be told once more. */
-  readonly announceAgain: (address: Address) => void;
+  readonly reannounce: (address: Address) => void;
   /** Runs `fn` after so many milliseconds. */
   readonly later: (delay: Millis, fn: () => void) => void;
 }
@@ -74,7 +74,7 @@ export class StickyClaims {
   /** The address was placed. Claims what this node has of what stays where it is, also while other speakers have it chosen by hash. */
   placed({ address, electionAddress, owner }: AddressPlacement, pool: Pool | undefined, state: GossipState | undefined): void {
     if (state === undefined) return;
-    const { node, announceAgain } = this.#options;
+    const { node, reannounce } = this.#options;
     const key = address.toString();
     const stays = isSticky(pool) && electionAddress.equals(address);
     if (!stays) this.#owners?.remove(address);
@@ -86,7 +86,7 @@ export class StickyClaims {
     if (!this.#owners?.isGivenAway(address)) state.own(address);
     if (state.owners(key).length > 1) this.#contested.add(key);
     // Until now another announced it as well, and hosts may have believed that one last.
-    else if (this.#contested.delete(key)) announceAgain(address);
+    else if (this.#contested.delete(key)) reannounce(address);
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { AnnounceOptions, AskOptions } from "#pkg/layer2";
+import type { AnnounceOptions, ProbeOptions } from "#pkg/layer2";
 import type { Address } from "#pkg/net";
 
 /** What `Layer2` was asked to do, a line for each call that is to be seen on the wire. */
@@ -17,7 +17,7 @@ export class FakeLayer2 {
     this.lines.push(`withdraw ${address}`);
   }
 
-  announceAgain(address?: Address): void {
+  reannounce(address?: Address): void {
     this.lines.push(`announce again ${address ?? "all"}`);
   }
 
@@ -25,8 +25,8 @@ export class FakeLayer2 {
     this.lines.push(`defend ${address}`);
   }
 
-  ask(address: Address, { to = "all" }: AskOptions = {}): void {
-    this.lines.push(`ask ${to} for ${address}`);
+  probe(address: Address, { to = "all" }: ProbeOptions = {}): void {
+    this.lines.push(`probe ${to} for ${address}`);
   }
 
   take(): string[] {

@@ -189,7 +189,7 @@ export class PlacementCluster {
       layer2: {
         announce: (address) => this.#move(node, wire, address.toString(), true),
         withdraw: (address) => this.#move(node, wire, address.toString(), false),
-        announceAgain: () => {},
+        reannounce: () => {},
       },
       bgp: { setRoutes: () => {}, flush: () => {} },
       active: () => ring.active(),

@@ -81,7 +81,7 @@ export class Bench {
           if (isFirst) this.firsts.push(address.toString());
         },
         withdraw: (address) => this.wire.delete(address.toString()),
-        announceAgain: (address) => this.told.push(`announced again ${address}`),
+        reannounce: (address) => this.told.push(`announced again ${address}`),
       },
       bgp: {
         setRoutes: (address, routes) => this.#routes(address.toString(), routes),

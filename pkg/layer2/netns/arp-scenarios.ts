@@ -8,7 +8,7 @@ import { EtherType, etherTypeFilter, PacketSocket, ReceiveBatch, SendBatch, type
 import { silentLog } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "../arp.ts";
-import type { Claim } from "../index.ts";
+import type { AddressSighting } from "../index.ts";
 import { Interfaces } from "../interfaces.ts";
 import { broadcastMac, formatMac, type Mac } from "../mac.ts";
 import { Shared } from "../shared.ts";
@@ -53,7 +53,7 @@ test("requests are answered by the rules, to the sender, from the interface", as
   layer2.announce(quiet);
   for (const { name, changes, answered } of asked) {
     const request = await requestFor(quiet, changes(mac("lan0")));
-    const answer = await lan.call("ask", "host0", request, answered ? 1000 : 100);
+    const answer = await lan.call("request", "host0", request, answered ? 1000 : 100);
     const want = {
       destination: request.senderMac,
       source: mac("lan0"),
@@ -82,7 +82,7 @@ test("frames that are cut short, nonsense or of a foreign VLAN are counted and c
   await lan.call("send", "host0", [...short, nonsense, tagged]);
   await until(() => layer2.counters().ignored.malformed === 4 && layer2.counters().ignored.notForUs === 1);
   assert.equal(layer2.counters().addresses[0]?.requestsReceived, 0);
-  assert.ok(await lan.call("ask", "host0", request, 1000));
+  assert.ok(await lan.call("request", "host0", request, 1000));
 });
 
 test("an address is announced at once, then every 1.1 s for 5 s, as a request and a reply", async () => {
@@ -117,7 +117,7 @@ test("what is announced is announced again from the beginning when asked for, an
   layer2.announce(virtual);
   await until(() => sent().every((frames) => frames === 2));
   layer2.withdraw(virtual);
-  layer2.announceAgain();
+  layer2.reannounce();
   await sleep(5200);
   assert.deepEqual(sent(), [2 + 10, 2]);
 });
@@ -127,9 +127,9 @@ test("one that fell silent announces no more, and answers on", async () => {
   const announced = () => layer2.counters().addresses.reduce((sum, { gratuitousSent }) => sum + gratuitousSent, 0);
   layer2.announce(virtual);
   await until(() => announced() >= 4); // Those of the beginning, and a refresh.
-  layer2.fallSilent();
+  layer2.stopAnnouncing();
   layer2.announce(quiet);
-  const asked = await lan.call("ask", "host0", await requestFor(quiet), 1000);
+  const asked = await lan.call("request", "host0", await requestFor(quiet), 1000);
   assert.equal(asked?.reply.senderMac, mac("lan0"));
   const before = announced();
   await sleep(1500);
@@ -172,7 +172,7 @@ test("an interface that takes the index of another is answered on, even if nothi
   await lan.adopt("host0", "192.0.2.2/24");
   const [port] = interfaces.update([ethernet(index, { generation: 2 })], 0);
   await lan.call("send", "host0", [encodeArp(await requestFor(quiet))]);
-  for (const fd of port?.fds ?? []) port?.serve(fd, { find: () => undefined, claimed: () => {} });
+  for (const fd of port?.fds ?? []) port?.serve(fd, { find: () => undefined, sighted: () => {} });
   assert.ok(shared.total("notAnnounced") >= 1);
 });
 
@@ -261,7 +261,7 @@ test("every interface answers with its own MAC address", async () => {
   layer2.announce(quiet);
   const macs: (Mac | undefined)[] = [];
   for (const name of ["host0", "host1"]) {
-    const answer = await lan.call("ask", name, await requestFor(quiet), 1000);
+    const answer = await lan.call("request", name, await requestFor(quiet), 1000);
     macs.push(answer?.reply.senderMac);
   }
   assert.deepEqual(macs, [mac("lan0"), mac("lan1")]);
@@ -274,7 +274,7 @@ test("an address for some interfaces is answered for and announced on these alon
   await until(() => statusOf(layer2, "lan1") === "answering");
   const request = await requestFor(quiet);
   const answered = async () => {
-    const answers = [await lan.call("ask", "host0", request, 200), await lan.call("ask", "host1", request, 200)];
+    const answers = [await lan.call("request", "host0", request, 200), await lan.call("request", "host1", request, 200)];
     return answers.map((answer) => answer !== undefined);
   };
   const sent = () => layer2.counters().addresses[0]?.gratuitousSent;
@@ -293,52 +293,53 @@ test("an address for some interfaces is answered for and announced on these alon
   assert.deepEqual(await answered(), [true, true]);
 });
 
-test("another machine's claims to an address are told and counted, this node's own are not, and a storm of them is not told whole", async () => {
-  const claims: Claim[] = [];
-  await using layer2 = await started({ onClaim: (claim) => claims.push(claim) });
+test("another machine's sightings to an address are told and counted, this node's own are not, and a storm of them is not told whole", async () => {
+  const sightings: AddressSighting[] = [];
+  await using layer2 = await started({ onSighting: (sighting) => sightings.push(sighting) });
   layer2.announce(quiet);
   const target = Number(quiet.value);
   const announcement = (senderMac: Mac) => requestFor(quiet, { source: senderMac, senderMac, senderAddress: target });
-  const stranger = 0x020000000042;
+  const foreignHost = 0x020000000042;
   await lan.call("send", "host0", [encodeArp(await announcement(mac("lan0")))]); // As if a switch had sent it back.
-  await lan.call("send", "host0", [encodeArp(await requestFor(virtual, { senderAddress: target, senderMac: stranger }))]);
-  await lan.call("send", "host0", [encodeArp(await requestFor(quiet, { senderAddress: 0, senderMac: stranger }))]);
-  await until(() => claims.length === 2);
+  await lan.call("send", "host0", [encodeArp(await requestFor(virtual, { senderAddress: target, senderMac: foreignHost }))]);
+  await lan.call("send", "host0", [encodeArp(await requestFor(quiet, { senderAddress: 0, senderMac: foreignHost }))]);
+  await until(() => sightings.length === 2);
   const common = { address: quiet, mac: "02:00:00:00:00:42", interface: "lan0", ownMac: macText("lan0") };
-  assert.deepEqual(claims, [
+  assert.deepEqual(sightings, [
     { ...common, kind: "uses" },
-    { ...common, kind: "asks" },
+    { ...common, kind: "probes" },
   ]);
-  const storm = await announcement(stranger);
+  const storm = await announcement(foreignHost);
   await lan.call("send", "host0", Array(500).fill(encodeArp(storm)));
-  await until(() => layer2.counters().addresses[0]?.claimsReceived === 501);
-  assert.ok(claims.length < 40, `${claims.length} told`);
-  assert.ok(await lan.call("ask", "host0", await requestFor(quiet), 1000));
+  await until(() => layer2.counters().addresses[0]?.sightings === 501);
+  assert.ok(sightings.length < 40, `${sightings.length} told`);
+  assert.ok(await lan.call("request", "host0", await requestFor(quiet), 1000));
 });
 
 test("an address that is listened for is neither answered for nor announced, and whoever has it is heard when asked", async () => {
-  const claims: Claim[] = [];
-  await using layer2 = await started({ refreshMs: 100, onClaim: (claim) => claims.push(claim) });
+  const sightings: AddressSighting[] = [];
+  await using layer2 = await started({ refreshMs: 100, onSighting: (sighting) => sightings.push(sighting) });
   layer2.listen(quiet);
   await lan.call("listen", "host0");
-  assert.equal(await lan.call("ask", "host0", await requestFor(quiet), 200), undefined);
+  assert.equal(await lan.call("request", "host0", await requestFor(quiet), 200), undefined);
   layer2.defend(quiet);
   assert.deepEqual(await gratuitous(500), []);
-  layer2.ask(quiet);
+  layer2.probe(quiet);
   const [probe] = (await lan.call("collect", "host0", 300)).map(({ frame }) => decodeArp(frame));
   assert.deepEqual([probe?.senderAddress, probe?.targetAddress, probe?.destination], [0, Number(quiet.value), broadcastMac]);
-  assert.equal(claims.length, 0);
+  assert.equal(sightings.length, 0);
   const theirs = address("192.0.2.2"); // The client's own, which its kernel answers for.
   layer2.listen(theirs);
-  layer2.ask(theirs);
-  await until(() => claims.length === 1);
-  layer2.ask(theirs, { to: claims[0]?.mac ?? "" });
-  await until(() => claims.length === 2);
-  for (const claim of claims) assert.deepEqual([claim.kind, claim.mac], ["uses", formatMac(await clientMac(lan, "host0"))]);
+  layer2.probe(theirs);
+  await until(() => sightings.length === 1);
+  layer2.probe(theirs, { to: sightings[0]?.mac ?? "" });
+  await until(() => sightings.length === 2);
+  for (const sighting of sightings)
+    assert.deepEqual([sighting.kind, sighting.mac], ["uses", formatMac(await clientMac(lan, "host0"))]);
   layer2.announce(quiet);
-  assert.ok(await lan.call("ask", "host0", await requestFor(quiet), 1000));
+  assert.ok(await lan.call("request", "host0", await requestFor(quiet), 1000));
   layer2.listen(quiet);
-  assert.equal(await lan.call("ask", "host0", await requestFor(quiet), 200), undefined);
+  assert.equal(await lan.call("request", "host0", await requestFor(quiet), 200), undefined);
 });
 
 test("one defence is one announcement, and what is announced again alone leaves the others", async () => {
@@ -350,7 +351,7 @@ test("one defence is one announcement, and what is announced again alone leaves 
   assert.deepEqual(sent(), [10, 10]);
   layer2.defend(quiet);
   await until(() => sent()[0] === 12);
-  layer2.announceAgain(virtual);
+  layer2.reannounce(virtual);
   await sleep(5200);
   assert.deepEqual(sent(), [12, 20]);
 });
@@ -370,7 +371,7 @@ test("an interface that gets another name answers for the addresses of that name
   await using layer2 = await started();
   layer2.announce(quiet, { interfaces: ["late*"] });
   layer2.announce(virtual, { interfaces: ["lan1"] });
-  const asks = async (target: Address) => lan.call("ask", "host1", await requestFor(target), 200);
+  const asks = async (target: Address) => lan.call("request", "host1", await requestFor(target), 200);
   const sent = () => layer2.counters().addresses[0]?.gratuitousSent ?? 0;
   await until(() => statusOf(layer2, "lan1") === "answering");
   assert.deepEqual([await asks(quiet), (await asks(virtual)) !== undefined], [undefined, true]);
@@ -392,7 +393,7 @@ test("a main thread that is busy delays no answer", async () => {
   await using layer2 = await started();
   layer2.announce(quiet);
   const request = await requestFor(quiet);
-  const answer = lan.call("ask", "host0", request, 1000);
+  const answer = lan.call("request", "host0", request, 1000);
   for (const end = performance.now() + 1500; performance.now() < end; );
   const { microseconds = Infinity } = (await answer) ?? {};
   assert.ok(microseconds < 500_000, `answered after ${microseconds} µs`);
@@ -405,7 +406,7 @@ test("a flood of requests is answered or counted, frame by frame, and an ordinar
   const request = await requestFor(quiet);
   const flood = 20_000;
   await lan.call("send", "host0", Array(flood).fill(encodeArp(request)));
-  assert.ok(await lan.call("ask", "host0", request, 5000));
+  assert.ok(await lan.call("request", "host0", request, 5000));
   const counts = () => {
     const { addresses, sendFailures } = layer2.counters();
     return { received: addresses[0]?.requestsReceived ?? 0, done: (addresses[0]?.responsesSent ?? 0) + sendFailures };
@@ -466,7 +467,7 @@ test("ten thousand addresses are announced while requests are answered", async (
   layer2.announce(quiet);
   const request = await requestFor(quiet);
   for (let i = 0; i < 10_000; i++) layer2.announce(address(`203.0.${i >> 8}.${i & 255}`));
-  const { microseconds = Infinity } = (await lan.call("ask", "host0", request, 1000)) ?? {};
+  const { microseconds = Infinity } = (await lan.call("request", "host0", request, 1000)) ?? {};
   assert.ok(microseconds < 500_000, `answered after ${microseconds} µs`);
   await until(() => layer2.counters().addresses.every(({ gratuitousSent }) => gratuitousSent >= 2), 10_000);
 });

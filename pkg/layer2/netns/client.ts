@@ -74,7 +74,7 @@ export const client = {
   },
 
   /** Sends a request. @returns undefined when nothing answers it for `milliseconds` */
-  ask(name: string, request: ArpFrame, milliseconds: number): Answered<ArpFrame> | undefined {
+  request(name: string, request: ArpFrame, milliseconds: number): Answered<ArpFrame> | undefined {
     return firstAnswer(name, "arp", encodeArp(request), milliseconds, (bytes) => {
       const reply = decodeArp(bytes);
       return reply !== undefined && answers(reply, request) ? reply : undefined;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Claim } from "../index.ts";
+import type { AddressSighting } from "../index.ts";
 import { formatMac, type Mac } from "../mac.ts";
 import {
   allNodesGroup,
@@ -126,30 +126,30 @@ test("another host that checks whether an announced address is free is told that
   await lan.call("setting", "net/ipv6/conf/host0/accept_dad", 0);
 });
 
-test("another machine's claims to an address are told, and whoever has it is heard when asked, in the open by this node alone", async () => {
-  const claims: Claim[] = [];
-  await using layer2 = await started({ onClaim: (claim) => claims.push(claim) });
+test("another machine's sightings to an address are told, and whoever has it is heard when asked, in the open by this node alone", async () => {
+  const sightings: AddressSighting[] = [];
+  await using layer2 = await started({ onSighting: (sighting) => sightings.push(sighting) });
   layer2.announce(quiet);
   layer2.listen(foreign); // An address that the client has.
-  const stranger = 0x020000000042;
-  const advertised = { ...unsolicited(stranger, quiet.value), sourceMac: await clientMac(lan, "host0") };
+  const foreignHost = 0x020000000042;
+  const advertised = { ...unsolicited(foreignHost, quiet.value), sourceMac: await clientMac(lan, "host0") };
   await lan.call("send", "host0", [encodeNeighbor(unsolicited(mac("lan0"), quiet.value)), encodeNeighbor(advertised)]);
-  await until(() => claims.length === 1);
+  await until(() => sightings.length === 1);
   const common = { interface: "lan0", ownMac: macText("lan0") };
-  assert.deepEqual(claims.shift(), { ...common, address: quiet, mac: formatMac(stranger), kind: "announces" });
+  assert.deepEqual(sightings.shift(), { ...common, address: quiet, mac: formatMac(foreignHost), kind: "announces" });
   const mine = { ...common, address: foreign, mac: formatMac(await clientMac(lan, "host0")) };
-  layer2.ask(foreign);
-  await until(() => claims.length === 1);
-  layer2.ask(foreign, { to: mine.mac });
-  await until(() => claims.length === 2);
-  layer2.ask(foreign, { to: mine.mac, openly: true });
-  await until(() => claims.length === 3);
-  assert.deepEqual(claims, [
+  layer2.probe(foreign);
+  await until(() => sightings.length === 1);
+  layer2.probe(foreign, { to: mine.mac });
+  await until(() => sightings.length === 2);
+  layer2.probe(foreign, { to: mine.mac, fromOwnAddress: true });
+  await until(() => sightings.length === 3);
+  assert.deepEqual(sightings, [
     { ...mine, kind: "announces" },
     { ...mine, kind: "announces" },
     { ...mine, kind: "uses" },
   ]);
-  const claimed = layer2.counters().addresses.map(({ claimsReceived }) => claimsReceived);
+  const claimed = layer2.counters().addresses.map(({ sightings }) => sightings);
   assert.deepEqual(claimed, [1, 3]);
 });
 

@@ -92,7 +92,7 @@ test("no change of interfaces is lost while the thread begins, whenever it comes
 
 test("one that fell silent before the thread began announces nothing, and answers", async () => {
   await using layer2 = await idle({ refreshMs: 20 });
-  layer2.fallSilent();
+  layer2.stopAnnouncing();
   layer2.announce(virtual);
   await layer2.begin();
   assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));

@@ -8,7 +8,7 @@ import { encodeNeighbor, multicastMac, NeighborType, solicitedNodeGroup, unspeci
  * it for one who has the address already. An ARP probe (RFC 5227, section 2.1.1) is answered to `mac` alone. A solicitation that looks
  * for duplicates (RFC 4862, section 5.4.2) is answered to all nodes: they learn where the address is.
  */
-export function anonymousQuestion(mac: Mac, address: WireAddress, to?: Mac): Uint8Array {
+export function probeFrame(mac: Mac, address: WireAddress, to?: Mac): Uint8Array {
   if (typeof address === "number")
     return encodeArp({
       destination: to ?? broadcastMac,
@@ -22,8 +22,8 @@ export function anonymousQuestion(mac: Mac, address: WireAddress, to?: Mac): Uin
   return solicitation(mac, unspecifiedAddress, address, to);
 }
 
-/** Like `anonymousQuestion` for IPv6, from the address `source` at `mac`: the answer goes there alone, and tells no other host anything. */
-export function questionFrom(source: bigint, mac: Mac, address: bigint, to: Mac): Uint8Array {
+/** Like `probeFrame` for IPv6, from the address `source` at `mac`: the answer goes there alone, and tells no other host anything. */
+export function solicitationFrom(source: bigint, mac: Mac, address: bigint, to: Mac): Uint8Array {
   return solicitation(mac, source, address, to);
 }
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ClaimLimiter } from "./claim-limiter.ts";
+import { SightingLimiter } from "./sighting-limiter.ts";
 
-test("of each address eight claims a second are told, whatever others do", () => {
-  const limiter = new ClaimLimiter();
+test("of each address eight sightings a second are told, whatever others do", () => {
+  const limiter = new SightingLimiter();
   const allowed = (address: number, now: number) =>
     Array.from({ length: 20 }, () => limiter.allows(address, now)).filter(Boolean);
   assert.equal(allowed(1, 0).length, 8);
@@ -12,8 +12,8 @@ test("of each address eight claims a second are told, whatever others do", () =>
   assert.equal(allowed(1, 1000).length, 8);
 });
 
-test("of all addresses together a thousand claims a second are told, and no more is remembered", () => {
-  const limiter = new ClaimLimiter();
+test("of all addresses together a thousand sightings a second are told, and no more is remembered", () => {
+  const limiter = new SightingLimiter();
   const told = (now: number) =>
     Array.from({ length: 50_000 }, (_, address) => limiter.allows(address, now)).filter(Boolean).length;
   assert.equal(told(0), 1000);

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "./arp.ts";
-import { type ClaimedAddress, claimInArp, claimInNeighbor } from "./claim.ts";
 import {
   capturedFrame,
   clientAddress,
@@ -15,11 +14,12 @@ import {
 } from "./fixtures.ts";
 import { broadcastMac } from "./mac.ts";
 import { decodeNeighbor, type NeighborFrame, NeighborType, unspecifiedAddress } from "./ndp-codec.ts";
-import { anonymousQuestion, questionFrom } from "./question.ts";
+import { probeFrame, solicitationFrom } from "./probe.ts";
+import { type Sighting, sightingInArp, sightingInNeighbor } from "./sighting.ts";
 
 const other = 0x020000000009;
 
-const inArp: { name: string; changes: Partial<ArpFrame>; want: ClaimedAddress | undefined }[] = [
+const inArp: { name: string; changes: Partial<ArpFrame>; want: Sighting | undefined }[] = [
   {
     name: "a request is from one who has its address",
     changes: {},
@@ -45,7 +45,7 @@ const inArp: { name: string; changes: Partial<ArpFrame>; want: ClaimedAddress | 
     changes: { senderAddress: ourAddress, operation: ArpOperation.reply },
     want: { address: ourAddress, mac: clientMac, kind: "announces" },
   },
-  { name: "a probe only asks", changes: { senderAddress: 0 }, want: { address: ourAddress, mac: clientMac, kind: "asks" } },
+  { name: "a probe only asks", changes: { senderAddress: 0 }, want: { address: ourAddress, mac: clientMac, kind: "probes" } },
   { name: "a reply from no address", changes: { senderAddress: 0, operation: ArpOperation.reply }, want: undefined },
   { name: "another operation", changes: { operation: 25 }, want: undefined },
   { name: "a sender without a MAC address", changes: { senderMac: 0 }, want: undefined },
@@ -56,10 +56,10 @@ const inArp: { name: string; changes: Partial<ArpFrame>; want: ClaimedAddress | 
     want: { address: clientAddress, mac: 0x03bfc0000201, kind: "uses" },
   },
 ];
-for (const { name, changes, want } of inArp) test(`ARP: ${name}`, () => assert.deepEqual(claimInArp(request(changes)), want));
+for (const { name, changes, want } of inArp) test(`ARP: ${name}`, () => assert.deepEqual(sightingInArp(request(changes)), want));
 
 const advertised = { type: NeighborType.advertisement };
-const inNdp: { name: string; changes: Partial<NeighborFrame>; want: ClaimedAddress | undefined }[] = [
+const inNdp: { name: string; changes: Partial<NeighborFrame>; want: Sighting | undefined }[] = [
   {
     name: "a solicitation is from one who has its source",
     changes: {},
@@ -73,7 +73,7 @@ const inNdp: { name: string; changes: Partial<NeighborFrame>; want: ClaimedAddre
   {
     name: "one that looks for duplicates only asks",
     changes: { source: unspecifiedAddress, linkLayerAddress: undefined },
-    want: { address: ourAddress6, mac: clientMac, kind: "asks" },
+    want: { address: ourAddress6, mac: clientMac, kind: "probes" },
   },
   {
     name: "an advertisement that answers is from one who has its target",
@@ -93,39 +93,39 @@ const inNdp: { name: string; changes: Partial<NeighborFrame>; want: ClaimedAddre
   { name: "one whose sender has no MAC address", changes: { ...advertised, linkLayerAddress: 0 }, want: undefined },
 ];
 for (const { name, changes, want } of inNdp)
-  test(`NDP: ${name}`, () => assert.deepEqual(claimInNeighbor(solicitation(changes)), want));
+  test(`NDP: ${name}`, () => assert.deepEqual(sightingInNeighbor(solicitation(changes)), want));
 
 test("what the Linux kernel sends when it gets an address, looks for duplicates and defends", () => {
   const arp = decodeArp(capturedFrame("kernel-gratuitous-request"));
   assert.ok(arp);
-  assert.deepEqual(claimInArp(arp), { address: arp.senderAddress, mac: arp.senderMac, kind: "announces" });
+  assert.deepEqual(sightingInArp(arp), { address: arp.senderAddress, mac: arp.senderMac, kind: "announces" });
   const kinds = ["kernel-duplicate-detection", "kernel-defence", "kernel-unsolicited-advertisement"].map((name) => {
     const frame = decodeNeighbor(capturedFrame(name, "ndp.hex"));
-    return frame && claimInNeighbor(frame)?.kind;
+    return frame && sightingInNeighbor(frame)?.kind;
   });
-  assert.deepEqual(kinds, ["asks", "announces", "announces"]);
+  assert.deepEqual(kinds, ["probes", "announces", "announces"]);
 });
 
-test("a question of ours claims nothing, whether to all or to one", () => {
+test("a question of ours sightings nothing, whether to all or to one", () => {
   for (const to of [undefined, other]) {
-    const arp = decodeArp(anonymousQuestion(clientMac, ourAddress, to));
-    assert.deepEqual(arp && claimInArp(arp), { address: ourAddress, mac: clientMac, kind: "asks" });
+    const arp = decodeArp(probeFrame(clientMac, ourAddress, to));
+    assert.deepEqual(arp && sightingInArp(arp), { address: ourAddress, mac: clientMac, kind: "probes" });
     assert.equal(arp?.destination, to ?? broadcastMac);
-    const ndp = decodeNeighbor(anonymousQuestion(clientMac, ourAddress6, to));
-    assert.deepEqual(ndp && claimInNeighbor(ndp), { address: ourAddress6, mac: clientMac, kind: "asks" });
+    const ndp = decodeNeighbor(probeFrame(clientMac, ourAddress6, to));
+    assert.deepEqual(ndp && sightingInNeighbor(ndp), { address: ourAddress6, mac: clientMac, kind: "probes" });
   }
-  const open = decodeNeighbor(questionFrom(clientAddress6, clientMac, ourAddress6, other));
+  const open = decodeNeighbor(solicitationFrom(clientAddress6, clientMac, ourAddress6, other));
   assert.deepEqual(open, solicitation({ destinationMac: other }));
 });
 
-test("property: whatever decodes is a claim of somebody, or none", () => {
+test("property: whatever decodes is a sighting of somebody, or none", () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 42, maxLength: 42 }), (bytes) => {
       const valid = encodeArp(request());
       valid.set(bytes.subarray(20), 20); // From the operation on.
       const frame = decodeArp(valid);
-      const claim = frame && claimInArp(frame);
-      if (claim !== undefined) assert.ok(claim.mac > 0 && claim.mac < broadcastMac);
+      const sighting = frame && sightingInArp(frame);
+      if (sighting !== undefined) assert.ok(sighting.mac > 0 && sighting.mac < broadcastMac);
     }),
   );
 });

@@ -2,16 +2,16 @@ import type { Millis } from "#pkg/clock";
 import type { WireAddress } from "./messages.ts";
 
 const window: Millis = 1000;
-// Several machines may claim one address, each may be asked back, and the answers have to come through.
-const mostOfOne = 8;
-const most = 1000;
+// Several machines may sighting one address, each may be asked back, and the answers have to come through.
+const maxOfOne = 8;
+const maxTotal = 1000;
 
 /**
- * How many claims a second are worth telling: a storm of them costs a look at each frame and no more. Pure: the owner says what time
+ * How many sightings a second are worth telling: a storm of them costs a look at each frame and no more. Pure: the owner says what time
  * it is, which never goes back.
  */
-export class ClaimLimiter {
-  readonly #told = new Map<WireAddress, number>(); // address -> claims told in this window
+export class SightingLimiter {
+  readonly #told = new Map<WireAddress, number>(); // address -> sightings told in this window
   #total = 0;
   #until: Millis = -Infinity;
 
@@ -22,7 +22,7 @@ export class ClaimLimiter {
       this.#told.clear();
     }
     const told = this.#told.get(address) ?? 0;
-    if (told >= mostOfOne || this.#total >= most) return false;
+    if (told >= maxOfOne || this.#total >= maxTotal) return false;
     this.#told.set(address, told + 1);
     this.#total++;
     return true;

@@ -1,0 +1,294 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import fc from "fast-check";
+import { type Beginning, ConflictDefense, type DefenseEffect, type Sighting } from "./conflict-defense.ts";
+
+const foreign = "02:00:00:00:00:99";
+const speaker = "02:00:00:00:00:02";
+const seen = { interface: "eth0", ownMac: "02:00:00:00:00:01" };
+
+function sighting(kind: Sighting["kind"], changes: Partial<Sighting> = {}): Sighting {
+  return { ...seen, mac: foreign, kind, by: undefined, ...changes };
+}
+
+function bySpeaker(kind: Sighting["kind"], by: { preferred: boolean; active?: boolean }): Sighting {
+  return sighting(kind, { mac: speaker, by: { node: "node2", active: false, ...by } });
+}
+
+function print(effect: DefenseEffect): string {
+  switch (effect.type) {
+    case "probe":
+      return `probe ${effect.to ?? "all"}${effect.fromOwnAddress ? " fromOwnAddress" : ""}`;
+    case "conflictBegan":
+    case "conflictEnded":
+    case "occupied":
+    case "wanted":
+      return `${effect.type} ${effect.rival.node ?? effect.rival.mac}${effect.rival.followed ? " followed" : ""}`;
+    default:
+      return effect.type;
+  }
+}
+
+/** A defense, the time, and a transcript of lines "time: effect". */
+class Bench {
+  readonly defense: ConflictDefense;
+  readonly lines: string[] = [];
+  now = 0;
+  /** What answers a probe to this MAC address. */
+  readonly answers = new Map<string, Sighting>();
+
+  constructor(beginning: Beginning) {
+    this.defense = new ConflictDefense(beginning, 0, () => 1000);
+    this.until(0);
+  }
+
+  until(end: number): this {
+    while (this.defense.nextAt <= end) {
+      this.now = Math.max(this.now, this.defense.nextAt);
+      this.#carryOut(this.defense.tick(this.now));
+    }
+    this.now = end;
+    return this;
+  }
+
+  sight(sighting: Sighting): this {
+    this.#carryOut(this.defense.handleSighting(sighting, this.now));
+    return this;
+  }
+
+  take(): string[] {
+    return this.lines.splice(0);
+  }
+
+  #carryOut(effects: readonly DefenseEffect[]): void {
+    for (const effect of effects) this.lines.push(`${this.now}: ${print(effect)}`);
+    for (const effect of effects) {
+      if (effect.type !== "probe" || effect.to === undefined) continue;
+      const answer = this.answers.get(effect.to);
+      if (answer !== undefined) this.sight(answer);
+    }
+  }
+}
+
+suite("an address begins", () => {
+  test("at once, where no other has had it or could have", () => {
+    assert.deepEqual(new Bench("announce").until(60_000).take(), ["0: announce"]);
+  });
+
+  test("at once and probed beside, where conflicts are only reported", () => {
+    const want = ["0: announce", "0: probe all", "200: probe all", "400: probe all"];
+    assert.deepEqual(new Bench("announceAndProbe").until(60_000).take(), want);
+  });
+
+  test("after three probes that nobody answered, where it must be free", () => {
+    const want = ["0: listen", "0: probe all", "200: probe all", "400: probe all", "600: announce"];
+    assert.deepEqual(new Bench("probeFirst").until(60_000).take(), want);
+  });
+
+  for (const kind of ["announces", "uses", "probes"] as const)
+    test(`not at all where it must be free and another host ${kind} (RFC 5227, section 2.1.1)`, () => {
+      const bench = new Bench("probeFirst").until(450).sight(sighting(kind));
+      assert.deepEqual(bench.until(60_000).take().slice(-2), ["400: probe all", `450: occupied ${foreign}`]);
+      assert.deepEqual(bench.sight(sighting(kind)).take(), []);
+      assert.equal(bench.defense.stage, "occupied");
+    });
+
+  test("after probes, although a speaker that is not preferred answers", () => {
+    const bench = new Bench("probeFirst").sight(bySpeaker("uses", { preferred: false }));
+    assert.ok(bench.until(1000).take().includes("600: announce"));
+  });
+});
+
+suite("against a foreign host (RFC 5227, section 2.4)", () => {
+  test("the first sighting is defended at once, and others once in ten seconds, however many come", () => {
+    const bench = new Bench("announce").until(1000);
+    bench.take();
+    for (let i = 0; i < 1000; i++) bench.sight(sighting(i % 2 === 0 ? "uses" : "announces"));
+    assert.deepEqual(bench.take(), [`1000: conflictBegan ${foreign}`, "1000: defend"]);
+    bench.until(10_999);
+    for (let i = 0; i < 1000; i++) bench.sight(sighting("uses"));
+    assert.deepEqual(
+      bench
+        .until(20_000)
+        .take()
+        .filter((line) => line.endsWith("defend")),
+      ["11000: defend"],
+    );
+  });
+
+  test("one that keeps answering stays known, one that does not is gone after three probes", () => {
+    const bench = new Bench("announce").sight(sighting("uses"));
+    bench.answers.set(foreign, sighting("uses"));
+    bench.until(100_000);
+    assert.deepEqual(
+      bench.defense.conflicts.map(({ mac }) => mac),
+      [foreign],
+    );
+    assert.ok(bench.take().includes(`90000: probe ${foreign} fromOwnAddress`));
+    bench.answers.clear();
+    const gone = bench
+      .until(200_000)
+      .take()
+      .filter((line) => line.includes("conflict"));
+    assert.deepEqual(gone, [`140000: conflictEnded ${foreign}`]);
+    assert.equal(bench.defense.nextAt, Infinity);
+  });
+
+  test("one that only probes is no conflict", () => {
+    const bench = new Bench("announce").sight(sighting("probes")).until(60_000);
+    assert.deepEqual(bench.take(), ["0: announce", `0: wanted ${foreign}`]);
+  });
+
+  test("of a storm with a new MAC address each four are remembered", () => {
+    const bench = new Bench("announce");
+    for (let i = 0; i < 1000; i++) bench.sight(sighting("uses", { mac: `mac ${i}` }));
+    assert.equal(bench.defense.conflicts.length, 4);
+    assert.equal(bench.take().filter((line) => line.endsWith("defend")).length, 1);
+  });
+});
+
+suite("against another speaker that this node does not see in the ring", () => {
+  test("the one that is not preferred stops answering once it has seen that the other answers, probes on, and comes back when it does not", () => {
+    const bench = new Bench("announce").until(10_000);
+    bench.take();
+    const theirs = bySpeaker("announces", { preferred: true });
+    bench.answers.set(speaker, bySpeaker("uses", { preferred: true }));
+    bench.sight(theirs).until(12_000);
+    assert.deepEqual(bench.take(), [
+      `10300: probe ${speaker}`,
+      "10300: listen",
+      "10300: conflictBegan node2 followed",
+      `11300: probe ${speaker}`,
+    ]);
+    assert.equal(bench.until(600_000).defense.stage, "yielded");
+    bench.take();
+    bench.answers.clear();
+    assert.deepEqual(bench.until(610_000).take(), [
+      `600300: probe ${speaker}`,
+      `601300: probe ${speaker}`,
+      `602300: probe ${speaker}`,
+      "602500: conflictEnded node2 followed",
+      "602500: announce",
+    ]);
+  });
+
+  test("the preferred one stays, announces again so that hosts come back, and knows of it while the other probes", () => {
+    const bench = new Bench("announce").until(10_000);
+    bench.take();
+    const theirs = bySpeaker("announces", { preferred: false });
+    bench.answers.set(speaker, theirs);
+    bench.sight(theirs).until(10_400);
+    assert.deepEqual(bench.take(), [`10300: probe ${speaker}`, "10300: conflictBegan node2", "10300: announce"]);
+    bench.answers.clear();
+    for (let at = 11_000; at <= 60_000; at += 1000) bench.until(at).sight(bySpeaker("probes", { preferred: false }));
+    assert.deepEqual(bench.take(), []);
+    assert.deepEqual(bench.until(80_000).take(), [`70000: probe ${speaker}`, "70200: conflictEnded node2"]);
+  });
+
+  test("one that only sees the other's probes knows of it, too", () => {
+    const bench = new Bench("announce").sight(bySpeaker("probes", { preferred: false }));
+    assert.deepEqual(bench.take(), ["0: announce"], "one may be by chance");
+    bench.until(1000).sight(bySpeaker("probes", { preferred: false }));
+    assert.deepEqual(bench.take(), [`300: probe ${speaker}`, "1000: conflictBegan node2"]);
+  });
+
+  test("both of two speakers decide so that one is left, whoever announced first", () => {
+    for (const first of [0, 1]) {
+      const benches = [new Bench("announce"), new Bench("announce")];
+      const [one, two] = benches as [Bench, Bench];
+      const seenBy = (preferred: boolean) => (kind: Sighting["kind"]) => bySpeaker(kind, { preferred });
+      const [byOne, byTwo] = [seenBy(false), seenBy(true)]; // One is preferred.
+      for (let at = 0; at < 5000; at += 100) {
+        for (const bench of benches) bench.until(at);
+        one.answers.set(speaker, byOne("uses"));
+        two.answers.set(speaker, byTwo("uses"));
+        if (two.defense.stage === "yielded") one.answers.clear();
+        if (at === 100) [one.sight(byOne("announces")), two.sight(byTwo("announces"))][first];
+      }
+      assert.deepEqual([one.defense.stage, two.defense.stage], ["announced", "yielded"]);
+    }
+  });
+
+  test("a kernel that merely answers for the address silences nobody", () => {
+    const bench = new Bench("announceAndProbe");
+    const answer = bySpeaker("uses", { preferred: true });
+    bench.answers.set(speaker, answer);
+    bench.sight(answer).until(20_000);
+    assert.equal(bench.defense.stage, "announced");
+    assert.deepEqual(
+      bench.defense.conflicts.map(({ node, followed }) => [node, followed]),
+      [["node2", false]],
+    );
+  });
+
+  test("one that announced and has stopped leaves no conflict, and hosts get another announcement", () => {
+    const bench = new Bench("announce").until(10_000).sight(bySpeaker("announces", { preferred: true }));
+    assert.deepEqual(bench.until(60_000).take(), ["0: announce", `10300: probe ${speaker}`, "10500: announce"]);
+  });
+
+  test("when the ring sees the other again it is probed once more, and if it does not answer this node is back half a second later", () => {
+    const bench = new Bench("announce").until(10_000);
+    bench.answers.set(speaker, bySpeaker("uses", { preferred: true }));
+    bench.sight(bySpeaker("announces", { preferred: true })).until(20_400);
+    bench.take();
+    bench.answers.clear();
+    bench.defense.nodeReturned("node2", 20_400);
+    assert.deepEqual(bench.until(30_000).take(), [
+      `20700: probe ${speaker}`,
+      "20900: conflictEnded node2 followed",
+      "20900: announce",
+    ]);
+  });
+});
+
+suite("against another speaker of the ring", () => {
+  test("an address that moves is no conflict: there are two seconds to learn of it", () => {
+    const bench = new Bench("announce").until(10_000).sight(bySpeaker("announces", { preferred: true, active: true }));
+    assert.deepEqual(bench.until(11_999).take(), ["0: announce"]);
+  });
+
+  test("one that still announces it then has it or not by the same rule", () => {
+    const theirs = bySpeaker("announces", { preferred: true, active: true });
+    const bench = new Bench("announce").until(10_000);
+    bench.answers.set(speaker, theirs);
+    bench.sight(theirs).until(12_500);
+    assert.equal(bench.defense.stage, "yielded");
+  });
+
+  test("one that the ring loses meanwhile is judged sooner", () => {
+    const bench = new Bench("announce").sight(bySpeaker("announces", { preferred: true, active: true })).until(1100);
+    bench.take();
+    assert.deepEqual(
+      bench
+        .sight(bySpeaker("announces", { preferred: true }))
+        .until(1400)
+        .take(),
+      [`1400: probe ${speaker}`],
+    );
+  });
+});
+
+test("property: whatever is sighted and when, defences keep ten seconds apart, and a timer is always later or there is work", () => {
+  const kinds = fc.constantFrom<Sighting["kind"]>("announces", "uses", "probes");
+  const by = fc.option(fc.record({ node: fc.constantFrom("node2", "node3"), active: fc.boolean(), preferred: fc.boolean() }), {
+    nil: undefined,
+  });
+  const sightings = fc.record({ wait: fc.nat(3000), kind: kinds, by, mac: fc.constantFrom(foreign, speaker, "other") });
+  fc.assert(
+    fc.property(
+      fc.constantFrom<Beginning>("announce", "announceAndProbe", "probeFirst"),
+      fc.array(sightings),
+      (beginning, all) => {
+        const bench = new Bench(beginning);
+        for (const { wait, kind, by, mac } of all) {
+          bench.until(bench.now + wait).sight(sighting(kind, { by, mac }));
+          assert.ok(bench.defense.nextAt > bench.now);
+        }
+        bench.until(bench.now + 100_000);
+        const defences = bench.lines.filter((line) => line.endsWith("defend")).map((line) => Number.parseInt(line, 10));
+        for (const [i, at] of defences.slice(1).entries()) assert.ok(at - (defences[i] ?? 0) >= 10_000);
+        assert.deepEqual(bench.defense.stage === "occupied" ? [] : bench.defense.conflicts, []);
+      },
+    ),
+  );
+});
