@@ -27,7 +27,6 @@ const pure = [
     "pkg/bgp/session/",
     "pkg/bgp/routes/",
   ],
-  /pkg\/bgp\/(socket-end|connection-words|peer-view|peer-counters)\.ts$/,
   /pkg\/layer2\/(answer|arp|mac|claim|claim-limiter|flood-watch|question|.*-responder|gratuitous|queue|eligibility|interface-state|.*-schedule)\.ts$/,
   /pkg\/bfd\/(fsm|session|diagnostic|status|parameters|view|messages|matching)\.ts$/,
   /^speaker\/conflicts\/(conflict-defense|first-owner)\.ts$/,

@@ -1,11 +1,16 @@
 import { Address, type Family, type Prefix } from "#pkg/net";
 import { Reader } from "#pkg/octets";
-import { Afi, unicastFamily } from "./address-family.ts";
 import { decodeAsPath, isOutsideConfederation } from "./as-path.ts";
-import type { RawAttribute } from "./attribute-list.ts";
-import type { AddressFamily, AsPathSegment, LargeCommunity, PathAttributes } from "./messages.ts";
-import { UpdateMessageError } from "./notification-codes.ts";
-import { AttributeType, attributeFlags } from "./path-attributes.ts";
+import {
+  type AddressFamily,
+  Afi,
+  type AsPathSegment,
+  type LargeCommunity,
+  type PathAttributes,
+  unicastFamily,
+} from "./messages.ts";
+import { UpdateMessageError } from "./notification-error.ts";
+import { AttributeType, attributeFlags, type RawAttribute } from "./path-attributes.ts";
 import { decodePrefixes, ipv6Address } from "./prefixes.ts";
 
 /** What the meaning of an UPDATE depends on. */

@@ -1,7 +1,5 @@
-import { headerLength, markerLength, maxExtendedMessageLength, maxMessageLength } from "./frame.ts";
-import { MessageType } from "./messages.ts";
-import { MessageHeaderError, NotificationCode } from "./notification-codes.ts";
-import { NotificationError } from "./notification-error.ts";
+import { headerLength, MessageType, markerLength, maxExtendedMessageLength, maxMessageLength } from "./messages.ts";
+import { MessageHeaderError, NotificationCode, NotificationError } from "./notification-error.ts";
 
 /** A message whose header is in order. */
 export interface Frame {

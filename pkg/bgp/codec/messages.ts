@@ -1,4 +1,4 @@
-import type { Address, Prefix } from "#pkg/net";
+import type { Address, Family, Prefix } from "#pkg/net";
 
 /** RFC 4271, section 4.1, and RFC 2918. */
 export const MessageType = { open: 1, update: 2, notification: 3, keepalive: 4, routeRefresh: 5 } as const;
@@ -105,4 +105,45 @@ export interface Keepalive {
 export interface RouteRefresh extends AddressFamily {
   readonly type: "routeRefresh";
   readonly subtype: "request" | "beginning" | "end" | "unknown";
+}
+
+/** IANA's address family numbers. */
+export const Afi = { ipv4: 1, ipv6: 2 } as const;
+const safiUnicast = 1;
+
+/** What a family's unicast routes are on the wire. */
+export const unicast: Readonly<Record<Family, AddressFamily>> = {
+  IPv4: { afi: Afi.ipv4, safi: safiUnicast },
+  IPv6: { afi: Afi.ipv6, safi: safiUnicast },
+};
+
+/** The family whose unicast routes these are; undefined for all others. */
+export function unicastFamily({ afi, safi }: AddressFamily): Family | undefined {
+  if (safi !== safiUnicast) return undefined;
+  return afi === Afi.ipv4 ? "IPv4" : afi === Afi.ipv6 ? "IPv6" : undefined;
+}
+
+/** Octets of the marker, the length and the type in front of every message (RFC 4271, section 4.1). */
+export const headerLength = 19;
+export const markerLength = 16;
+
+/** The most octets of a message: of each one, and of what RFC 8654 extends. */
+export const maxMessageLength = 4_096;
+export const maxExtendedMessageLength = 65_535;
+
+/** A whole message: the header and the parts of its body. @throws {RangeError} beyond 65,535 octets */
+export function encodeFrame(type: number, ...parts: readonly Uint8Array[]): Uint8Array {
+  const length = parts.reduce((sum, part) => sum + part.length, headerLength);
+  if (length > maxExtendedMessageLength)
+    throw new RangeError(`Cannot encode a message: ${length} octets, above the maximum of ${maxExtendedMessageLength}`);
+  const octets = new Uint8Array(length).fill(0xff, 0, markerLength);
+  octets[markerLength] = length >>> 8;
+  octets[markerLength + 1] = length;
+  octets[markerLength + 2] = type;
+  let offset = headerLength;
+  for (const part of parts) {
+    octets.set(part, offset);
+    offset += part.length;
+  }
+  return octets;
 }

@@ -19,7 +19,7 @@ import {
   OpenMessageError,
   RouteRefreshMessageError,
   UpdateMessageError,
-} from "./notification-codes.ts";
+} from "./notification-error.ts";
 import { hex, notification, octets } from "./testing/octets.ts";
 
 const of = (code: number, subcode: number, data = ""): Notification => ({

@@ -1,8 +1,6 @@
 import { Reader } from "#pkg/octets";
-import { encodeFrame, headerLength, maxMessageLength } from "./frame.ts";
-import { MessageType, type Notification } from "./messages.ts";
-import { Cease, MessageHeaderError, NotificationCode, notificationName } from "./notification-codes.ts";
-import { NotificationError } from "./notification-error.ts";
+import { encodeFrame, headerLength, MessageType, maxMessageLength, type Notification } from "./messages.ts";
+import { Cease, MessageHeaderError, NotificationCode, NotificationError, notificationName } from "./notification-error.ts";
 
 /** The most octets of text in a Cease (RFC 9003, section 2). */
 const maxCommunicationLength = 255;

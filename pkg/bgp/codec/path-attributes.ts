@@ -1,3 +1,5 @@
+import { NotificationCode, NotificationError, UpdateMessageError } from "./notification-error.ts";
+
 /** RFC 4271, section 4.3. Of these, `optional` and `transitive` belong to the type; the others depend on the message. */
 export const AttributeFlag = { optional: 0x80, transitive: 0x40, partial: 0x20, extendedLength: 0x10 } as const;
 
@@ -37,3 +39,53 @@ export const attributeFlags = {
   optionalTransitive: AttributeFlag.optional | AttributeFlag.transitive,
   optionalNonTransitive: AttributeFlag.optional,
 } as const;
+
+/** One path attribute as it was received; all octets are views. */
+export class RawAttribute {
+  /** Flags, type, length and value. */
+  readonly octets: Uint8Array;
+  readonly flags: number;
+  readonly type: number;
+  readonly value: Uint8Array;
+
+  constructor(octets: Uint8Array, valueOffset: number) {
+    this.octets = octets;
+    [this.flags = 0, this.type = 0] = octets;
+    this.value = octets.subarray(valueOffset);
+  }
+
+  /** An error with the attribute as its data, as RFC 4271, section 6.3, wants it. */
+  error(subcode: number, found: string): NotificationError {
+    return updateError(subcode, `${attributeName(this.type)} has ${found}`, this.octets);
+  }
+}
+
+/** The attributes of an UPDATE, up to where their lengths contradict the field's. */
+export interface AttributeList {
+  readonly attributes: readonly RawAttribute[];
+  /** What is wrong with the end of the field (RFC 7606, section 4). */
+  readonly cut: { readonly error: NotificationError; readonly type: number | undefined } | undefined;
+}
+
+/** Splits the field of path attributes (RFC 4271, section 4.3). */
+export function splitAttributes(field: Uint8Array): AttributeList {
+  const attributes: RawAttribute[] = [];
+  let offset = 0;
+  while (offset < field.length) {
+    const left = field.subarray(offset);
+    const [flags = 0, type, high = 0, low = 0] = left;
+    const headerLength = (flags & AttributeFlag.extendedLength) !== 0 ? 4 : 3;
+    const length = headerLength + (headerLength === 4 ? high * 256 + low : high);
+    if (left.length < headerLength || left.length < length) {
+      const found = `the last attribute is cut short: it begins ${left.length} octets before the end of the field`;
+      return { attributes, cut: { error: updateError(UpdateMessageError.malformedAttributeList, found), type } };
+    }
+    attributes.push(new RawAttribute(left.subarray(0, length), headerLength));
+    offset += length;
+  }
+  return { attributes, cut: undefined };
+}
+
+export function updateError(subcode: number, found: string, data?: Uint8Array): NotificationError {
+  return new NotificationError(NotificationCode.updateMessage, subcode, `Cannot decode UPDATE: ${found}`, data);
+}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decodeRouteRefresh, encodeRouteRefresh } from "./route-refresh.ts";
+import { decodeRouteRefresh, encodeRouteRefresh } from "./message-codec.ts";
 import { hex, message, notification, octets } from "./testing/octets.ts";
 
 const accepted = [

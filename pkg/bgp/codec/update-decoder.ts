@@ -1,13 +1,18 @@
 import type { Address, Prefix } from "#pkg/net";
 import { Reader } from "#pkg/octets";
-import { unicast } from "./address-family.ts";
 import { asTrans, mergeAs4Path } from "./as-path.ts";
-import { type RawAttribute, splitAttributes, updateError } from "./attribute-list.ts";
 import { attributeRules, type Found, type MultiprotocolRoutes, type UpdateSession } from "./attribute-rules.ts";
-import type { AddressFamily, PathAttributes, Update } from "./messages.ts";
-import { UpdateMessageError } from "./notification-codes.ts";
-import { NotificationError } from "./notification-error.ts";
-import { AttributeFlag, AttributeType, attributeFlags, attributeName } from "./path-attributes.ts";
+import { type AddressFamily, type PathAttributes, type Update, unicast } from "./messages.ts";
+import { NotificationError, UpdateMessageError } from "./notification-error.ts";
+import {
+  AttributeFlag,
+  AttributeType,
+  attributeFlags,
+  attributeName,
+  type RawAttribute,
+  splitAttributes,
+  updateError,
+} from "./path-attributes.ts";
 import { decodePrefixes } from "./prefixes.ts";
 
 /** The field of path attributes, read. */

@@ -1,9 +1,7 @@
 import type { Address, Family, Prefix } from "#pkg/net";
 import { Writer } from "#pkg/octets";
-import { unicast } from "./address-family.ts";
 import { encodeAsPath, isOutsideConfederation, maxTwoOctetAsn } from "./as-path.ts";
-import { encodeFrame, headerLength } from "./frame.ts";
-import { type AsPathSegment, MessageType, type PathAttributes } from "./messages.ts";
+import { type AsPathSegment, encodeFrame, headerLength, MessageType, type PathAttributes, unicast } from "./messages.ts";
 import { AttributeFlag, AttributeType, attributeFlags } from "./path-attributes.ts";
 import { packPrefixes } from "./prefixes.ts";
 

@@ -1,5 +1,6 @@
 import type { Address, Family } from "#pkg/net";
-import type { LargeCommunity } from "../codec/messages.ts";
+import { asTrans, maxTwoOctetAsn } from "../codec/as-path.ts";
+import type { LargeCommunity, PathAttributes } from "../codec/messages.ts";
 
 /**
  * What is to be said of a prefix, as the configuration has it. What depends on the session (AS_PATH, NEXT_HOP, whether LOCAL_PREF
@@ -31,4 +32,52 @@ export interface LocalEnd {
   readonly addresses: ReadonlyMap<Family, Address>; // family -> next hop
   /** For IPv6 next hops on a link that both sides share (RFC 2545, section 3). */
   readonly linkLocal: Address | undefined;
+}
+
+/** RFC 8326, section 5: who hears it prefers every other path. */
+const gracefulShutdown = 0xffff_0000;
+
+/**
+ * The attributes as they are sent in a session, without next hops.
+ * @param leaving the routes are about to be withdrawn (RFC 8326)
+ */
+export function resolveAttributes(route: RouteAttributes, end: LocalEnd, leaving: boolean): PathAttributes {
+  const communities = leaving ? withCommunity(route.communities, gracefulShutdown) : route.communities;
+  const { linkBandwidth, largeCommunities } = route;
+  return {
+    origin: "incomplete",
+    asPath: end.internal ? [] : [{ type: "sequence", asns: new Array<number>(1 + route.asPathPrepend).fill(end.asn) }],
+    nextHops: [],
+    med: route.med,
+    localPref: end.internal ? (leaving ? 0 : (route.localPref ?? 0)) : undefined,
+    communities: communities.length > 0 ? communities : undefined,
+    extendedCommunities: linkBandwidth === undefined ? undefined : [linkBandwidthCommunity(end.asn, linkBandwidth)],
+    largeCommunities: largeCommunities.length > 0 ? largeCommunities : undefined,
+  };
+}
+
+/**
+ * The next hops for prefixes of a family: the one that is configured, or this end of the session. Empty where there is none.
+ * @param extended IPv4 prefixes may have an IPv6 next hop (RFC 8950)
+ */
+export function nextHops(route: RouteAttributes, family: Family, end: LocalEnd, extended: boolean): readonly Address[] {
+  if (route.nextHop?.family === family) return [route.nextHop];
+  const own = end.addresses.get(family);
+  if (own !== undefined && family === "IPv4") return [own];
+  if (family === "IPv4" && !extended) return [];
+  const global = end.addresses.get("IPv6");
+  return [global, end.linkLocal].filter((address) => address !== undefined);
+}
+
+function withCommunity(communities: readonly number[], one: number): readonly number[] {
+  return communities.includes(one) ? communities : [...communities, one].sort((a, b) => a - b);
+}
+
+/** draft-ietf-idr-link-bandwidth, section 2: type 0x4004, an AS number of two octets, and a 32-bit float. */
+function linkBandwidthCommunity(asn: number, octetsPerSecond: number): bigint {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setUint16(0, 0x4004);
+  view.setUint16(2, asn > maxTwoOctetAsn ? asTrans : asn);
+  view.setFloat32(4, octetsPerSecond);
+  return view.getBigUint64(0);
 }

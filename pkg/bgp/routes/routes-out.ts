@@ -1,10 +1,9 @@
 import { type Family, families, type Prefix } from "#pkg/net";
-import { maxExtendedMessageLength, maxMessageLength } from "../codec/frame.ts";
-import { encodeRouteRefresh } from "../codec/route-refresh.ts";
+import { encodeRouteRefresh } from "../codec/message-codec.ts";
+import { maxExtendedMessageLength, maxMessageLength } from "../codec/messages.ts";
 import { encodeAnnouncement, encodeAttributes, encodeEndOfRib, encodeWithdrawal } from "../codec/update-encoder.ts";
-import type { Negotiated } from "../session/negotiated.ts";
-import { nextHops, resolveAttributes } from "./resolve.ts";
-import type { LocalEnd, RouteAttributes } from "./route.ts";
+import type { Negotiated } from "../session/state.ts";
+import { type LocalEnd, nextHops, type RouteAttributes, resolveAttributes } from "./route.ts";
 
 /** One prefix: what the peer should know of it, and what it has been told. */
 interface Entry {

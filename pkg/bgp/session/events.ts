@@ -1,9 +1,7 @@
 import type { Address, Family } from "#pkg/net";
 import type { Keepalive, Message, Notification, Open, Update } from "../codec/messages.ts";
-import type { Negotiated } from "./negotiated.ts";
-import type { Reason } from "./reason.ts";
 import type { SessionSettings } from "./settings.ts";
-import type { State } from "./state.ts";
+import type { Negotiated, Reason, State } from "./state.ts";
 
 /**
  * What a session is told; the numbers are those of RFC 4271, section 8.1. Not among them: DelayOpen (12, 20), which waits for nothing that

@@ -1,11 +1,23 @@
 import type { Address } from "#pkg/net";
 import type { Open } from "../codec/messages.ts";
-import { Cease } from "../codec/notification-codes.ts";
-import { cease, collision, drop, end, fail } from "./ending.ts";
-import { negotiate, offer } from "./offer.ts";
+import { Cease } from "../codec/notification-error.ts";
+import { negotiate, offer } from "./negotiation.ts";
 import { type Agreed, isAgreed, type Opening } from "./state.ts";
-import { connectTimeout, jittered, largeHoldTime, sendHoldTime } from "./timing.ts";
-import { change, connectionOf, replace, type Turn } from "./turn.ts";
+import {
+  cease,
+  change,
+  collision,
+  connectionOf,
+  connectTimeout,
+  drop,
+  end,
+  fail,
+  jittered,
+  largeHoldTime,
+  replace,
+  sendHoldTime,
+  type Turn,
+} from "./transition.ts";
 
 /** Connects, unless it is the peer's to do that. */
 export function begin(turn: Turn): void {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeShutdownCommunication } from "../codec/notification-codec.ts";
 import { notification } from "../testing/lone-session.ts";
-import { describeReason, type Reason } from "./reason.ts";
+import { describeReason } from "./reason.ts";
+import type { Reason } from "./state.ts";
 
 const maintenance = { ...notification(6, 2), data: encodeShutdownCommunication("maintenance") };
 const cases: readonly [Reason, string][] = [

@@ -1,20 +1,7 @@
 import type { Notification } from "../codec/messages.ts";
 import { describeNotification } from "../codec/notification-codec.ts";
-import { notificationName } from "../codec/notification-codes.ts";
-import type { State } from "./state.ts";
-
-/** Why a session, or an attempt at one, came to its end. */
-export type Reason =
-  | { readonly type: "received"; readonly notification: Notification }
-  | { readonly type: "sent"; readonly notification: Notification; readonly because: string }
-  | { readonly type: "holdTimerExpired"; readonly seconds: number; readonly state: State }
-  /** RFC 9687. */
-  | { readonly type: "sendHoldTimerExpired"; readonly seconds: number }
-  | { readonly type: "connectTimeout"; readonly seconds: number; readonly hint: string | undefined }
-  /** The connection could not be had, or broke; `because` is in words. */
-  | { readonly type: "lost"; readonly because: string; readonly state: State }
-  /** RFC 4724, section 4.2: the peer opened a session anew while this side took the former for established. */
-  | { readonly type: "peerRestarted" };
+import { notificationName } from "../codec/notification-error.ts";
+import type { Reason, State } from "./state.ts";
 
 /** In words, for people. */
 export function describeReason(reason: Reason): string {

@@ -1,7 +1,6 @@
 import type { Millis } from "#pkg/clock";
-import type { Open } from "../codec/messages.ts";
-import type { Negotiated } from "./negotiated.ts";
-import type { Reason } from "./reason.ts";
+import type { Address, Family } from "#pkg/net";
+import type { Notification, Open } from "../codec/messages.ts";
 import type { SessionSettings } from "./settings.ts";
 
 /** RFC 4271, section 8.2.2, from the farthest from a session on. */
@@ -69,6 +68,19 @@ export interface Session {
   readonly lastFailure: Ending | undefined;
 }
 
+/** Why a session, or an attempt at one, came to its end. */
+export type Reason =
+  | { readonly type: "received"; readonly notification: Notification }
+  | { readonly type: "sent"; readonly notification: Notification; readonly because: string }
+  | { readonly type: "holdTimerExpired"; readonly seconds: number; readonly state: State }
+  /** RFC 9687. */
+  | { readonly type: "sendHoldTimerExpired"; readonly seconds: number }
+  | { readonly type: "connectTimeout"; readonly seconds: number; readonly hint: string | undefined }
+  /** The connection could not be had, or broke; `because` is in words. */
+  | { readonly type: "lost"; readonly because: string; readonly state: State }
+  /** RFC 4724, section 4.2: the peer opened a session anew while this side took the former for established. */
+  | { readonly type: "peerRestarted" };
+
 export interface Ending {
   readonly reason: Reason;
   readonly at: Millis;
@@ -112,4 +124,25 @@ export function nextDeadline({ connections, retryAt }: Session): Millis {
 
 export function isAgreed(connection: Connection): connection is Agreed {
   return connection.state === "openConfirm" || connection.state === "established";
+}
+
+/** What the OPENs of both sides agreed on. */
+export interface Negotiated {
+  readonly peerAsn: number;
+  readonly peerRouterId: Address;
+  /** The smaller of both; 0 is never. */
+  readonly holdTimeSeconds: number;
+  readonly keepaliveSeconds: number;
+  /** Unicast families that both offered; IPv4 where neither offered any. */
+  readonly families: ReadonlySet<Family>;
+  /** RFC 6793: AS numbers in AS_PATH are of four octets. */
+  readonly fourOctetAsn: boolean;
+  /** RFC 8654: messages of up to 65,535 octets instead of 4,096, except OPEN and KEEPALIVE. */
+  readonly extendedMessage: boolean;
+  readonly routeRefresh: boolean;
+  readonly enhancedRouteRefresh: boolean;
+  /** RFC 8950: IPv4 prefixes may have IPv6 next hops. */
+  readonly extendedNextHop: boolean;
+  /** The peer keeps this side's routes while it restarts (RFC 4724), for as long as this side has asked. */
+  readonly gracefulRestart: boolean;
 }

@@ -1,7 +1,7 @@
 import type { Clock, Millis } from "#pkg/clock";
 import type { Family } from "#pkg/net";
+import type { Connection, ConnectionEvents, Incoming, SocketEnd, Transport } from "../driver/transport.ts";
 import type { SessionSettings } from "../session/settings.ts";
-import type { Connection, ConnectionEvents, Incoming, SocketEnd, Transport } from "../transport.ts";
 import { address } from "./settings.ts";
 
 const latency: Millis = 1;

@@ -1,5 +1,5 @@
 import type { Clock, Millis, SimulatedClock } from "#pkg/clock";
-import type { Transport } from "../transport.ts";
+import type { Transport } from "../driver/transport.ts";
 
 interface Timer {
   readonly name: string;

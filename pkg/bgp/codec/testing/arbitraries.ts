@@ -1,4 +1,5 @@
 /** Anything that can be said in BGP, for the property tests. */
+
 import fc from "fast-check";
 import { Address, type Family, Prefix } from "#pkg/net";
 import type { AsPathSegment, Capability, LargeCommunity, Open, PathAttributes } from "../messages.ts";

@@ -1,5 +1,5 @@
 import { type Address, type Family, type Prefix, parseAddress, parsePrefix } from "#pkg/net";
-import type { Negotiated } from "../../session/negotiated.ts";
+import type { Negotiated } from "../../session/state.ts";
 import type { LocalEnd, RouteAttributes } from "../route.ts";
 
 export function address(text: string): Address {

@@ -2,7 +2,7 @@ import type { Family } from "#pkg/net";
 import { decodeMessage } from "../../codec/message-codec.ts";
 import { MessageReader } from "../../codec/message-reader.ts";
 import type { PathAttributes, RouteRefresh, Update } from "../../codec/messages.ts";
-import type { Negotiated } from "../../session/negotiated.ts";
+import type { Negotiated } from "../../session/state.ts";
 import type { RoutesOut } from "../routes-out.ts";
 
 /** The other end of a session: keeps what it is told as a router does, marks of RFC 7313 and End-of-RIB included. */

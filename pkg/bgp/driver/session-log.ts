@@ -1,10 +1,10 @@
 import type { Millis } from "#pkg/clock";
 import type { Log } from "#pkg/log";
-import { NotificationCode } from "./codec/notification-codes.ts";
+import { NotificationCode } from "../codec/notification-error.ts";
+import type { Effect } from "../session/events.ts";
+import { describeReason } from "../session/reason.ts";
+import type { Reason, Session } from "../session/state.ts";
 import { type PeerView, seconds } from "./peer-view.ts";
-import type { Effect } from "./session/events.ts";
-import { describeReason, type Reason } from "./session/reason.ts";
-import type { Session } from "./session/state.ts";
 
 // Reasons are few, but the peer has a part in their words.
 const reasonsKept = 16;

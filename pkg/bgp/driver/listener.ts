@@ -3,11 +3,9 @@ import { createServer, type Server, type Socket } from "node:net";
 import { SystemCallError, TcpSocket } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { Address, type Family, families, parseAddress } from "#pkg/net";
-import type { SessionSettings } from "./session/settings.ts";
-import { isLinkLocal } from "./socket-end.ts";
-import { applyOptions, md5Key, mostHops, networkControl } from "./socket-options.ts";
-import { endOf, TcpConnection } from "./tcp-connection.ts";
-import type { Incoming } from "./transport.ts";
+import type { SessionSettings } from "../session/settings.ts";
+import { applyOptions, endOf, md5Key, mostHops, networkControl, TcpConnection } from "./tcp.ts";
+import { type Incoming, isLinkLocal } from "./transport.ts";
 
 export interface ListenerOptions {
   /** On all addresses of the node; 0 takes any that is free. */

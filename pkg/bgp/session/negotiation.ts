@@ -1,12 +1,10 @@
 import { type Address, type Family, families } from "#pkg/net";
-import { Afi, unicast, unicastFamily } from "../codec/address-family.ts";
 import { asTrans, maxTwoOctetAsn } from "../codec/as-path.ts";
-import type { Capability, Notification, Open } from "../codec/messages.ts";
-import { NotificationCode, OpenMessageError } from "../codec/notification-codes.ts";
+import { Afi, type Capability, type Notification, type Open, unicast, unicastFamily } from "../codec/messages.ts";
+import { NotificationCode, OpenMessageError } from "../codec/notification-error.ts";
 import { bgpVersion } from "../codec/open-codec.ts";
-import type { Negotiated } from "./negotiated.ts";
 import type { SessionSettings } from "./settings.ts";
-import type { Session } from "./state.ts";
+import type { Negotiated, Session } from "./state.ts";
 
 /** The OPEN of this side, whose router identifier in this connection is `routerId`. */
 export function offer(session: Session, routerId: Address): Open {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { connectionWords } from "./connection-words.ts";
-import type { SessionSettings } from "./session/settings.ts";
-import { address, settings } from "./testing/settings.ts";
+import type { SessionSettings } from "../session/settings.ts";
+import { address, settings } from "../testing/settings.ts";
+import { connectionWords } from "./tcp.ts";
 
 const cases: readonly [code: string, fields: Partial<SessionSettings>, words: string][] = [
   ["ECONNREFUSED", {}, "connection refused: nothing accepts connections from this node on 192.0.2.2 port 179"],

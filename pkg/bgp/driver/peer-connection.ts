@@ -1,5 +1,5 @@
 import type { Clock, Millis } from "#pkg/clock";
-import { MessageReader } from "./codec/message-reader.ts";
+import { MessageReader } from "../codec/message-reader.ts";
 import type { Connection, ConnectionEvents, SocketEnd } from "./transport.ts";
 
 /** How long a connection that was ended has to send what was written to it. */

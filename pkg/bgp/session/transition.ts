@@ -1,10 +1,60 @@
-import { backOff } from "#pkg/clock";
+import { backOff, type Millis, type Random } from "#pkg/clock";
 import type { Notification } from "../codec/messages.ts";
-import { Cease, NotificationCode, OpenMessageError } from "../codec/notification-codes.ts";
-import type { Reason } from "./reason.ts";
-import { type Connection, isAgreed } from "./state.ts";
-import { mostBackOff, stableAfter } from "./timing.ts";
-import { change, remove, type Turn } from "./turn.ts";
+import { Cease, NotificationCode, OpenMessageError } from "../codec/notification-error.ts";
+import type { Effect } from "./events.ts";
+import { type Connection, isAgreed, type Reason, type Session } from "./state.ts";
+
+/** One step in the making: the session as it is by now, and what is to be done. */
+export interface Turn {
+  session: Session;
+  readonly effects: Effect[];
+  readonly now: Millis;
+  readonly random: Random;
+}
+
+/** The connection of that id; undefined when it is gone, because what is told of it came too late. */
+export function connectionOf({ session }: Turn, id: number): Connection | undefined {
+  return session.connections.find((connection) => connection.id === id);
+}
+
+export function change(turn: Turn, fields: Partial<Session>): void {
+  turn.session = { ...turn.session, ...fields };
+}
+
+/** Puts a connection in the place of the one with its id. */
+export function replace<Kind extends Connection>(turn: Turn, connection: Kind): Kind {
+  const connections = turn.session.connections.map((one) => (one.id === connection.id ? connection : one));
+  change(turn, { connections });
+  return connection;
+}
+
+export function remove(turn: Turn, { id }: Connection): void {
+  change(turn, { connections: turn.session.connections.filter((connection) => connection.id !== id) });
+}
+
+/** A connection that takes longer is given up: the third repetition of its first packet has been lost too. */
+export const connectTimeout: Millis = 10_000;
+/** Until the OPEN has been answered (RFC 4271, section 8.2.2: a large value, 4 minutes is suggested). */
+export const largeHoldTime: Millis = 240_000;
+export const mostBackOff: Millis = 120_000;
+
+/** RFC 9687, section 6; never where the hold time is never. */
+export function sendHoldTime(holdTime: Millis): Millis {
+  return holdTime === 0 ? Infinity : Math.max(480_000, 2 * holdTime);
+}
+
+/**
+ * From when on a session is stable, so that its end is no sign of a lasting fault: one whose large messages get lost lives for as long
+ * as the peer's hold time, every time.
+ */
+export function stableAfter(holdTime: Millis): Millis {
+  return holdTime + 60_000;
+}
+
+/** RFC 4271, section 10: 75 to 100 % of the interval, so that sessions do not fall into step. Infinity for never. */
+export function jittered(seconds: number, chance: number): Millis {
+  return seconds === 0 ? Infinity : seconds * 1000 * (0.75 + 0.25 * chance);
+}
 
 /** Ends a connection that failed nobody: another one stays in its place, or the session is stopped. */
 export function drop(turn: Turn, connection: Connection, notification?: Notification): void {

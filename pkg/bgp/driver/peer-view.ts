@@ -1,12 +1,10 @@
 import type { Millis } from "#pkg/clock";
 import type { Address, Family } from "#pkg/net";
-import type { Message } from "./codec/messages.ts";
-import { describeNotification } from "./codec/notification-codec.ts";
-import type { PeerCounters, Up } from "./peer-counters.ts";
-import type { RoutesOut, Unsendable } from "./routes/routes-out.ts";
-import type { Negotiated } from "./session/negotiated.ts";
-import { describeReason } from "./session/reason.ts";
-import { isAgreed, type Session, type State, stateOf } from "./session/state.ts";
+import type { Message, Notification } from "../codec/messages.ts";
+import { describeNotification } from "../codec/notification-codec.ts";
+import type { RoutesOut, Unsendable } from "../routes/routes-out.ts";
+import { describeReason } from "../session/reason.ts";
+import { isAgreed, type Negotiated, type Session, type State, stateOf } from "../session/state.ts";
 import type { SocketEnd } from "./transport.ts";
 
 export type MessageCounters = Readonly<Record<Message["type"], number>>;
@@ -119,4 +117,37 @@ export function sessionView({ connections }: Session, up: Up | undefined, end: S
 /** With one decimal. */
 export function seconds(duration: Millis): number {
   return Math.round(duration / 100) / 10;
+}
+
+type Counters = Record<Message["type"], number>;
+
+/** What is counted of a peer since the process began. */
+export interface PeerCounters {
+  readonly received: Counters;
+  readonly sent: Counters;
+  flaps: number;
+  holdTimerExpirations: number;
+  notificationReceived: { readonly notification: Notification; readonly at: Millis } | undefined;
+  notificationSent: { readonly notification: Notification; readonly at: Millis } | undefined;
+}
+
+export function newPeerCounters(): PeerCounters {
+  const none = (): Counters => ({ open: 0, update: 0, notification: 0, keepalive: 0, routeRefresh: 0 });
+  return {
+    received: none(),
+    sent: none(),
+    flaps: 0,
+    holdTimerExpirations: 0,
+    notificationReceived: undefined,
+    notificationSent: undefined,
+  };
+}
+
+/** What an established session has and loses. */
+export interface Up {
+  readonly connection: number;
+  /** Something is written and not yet taken. */
+  sending: boolean;
+  prefixesReceived: number;
+  readonly complete: Set<Family>; // families of which the peer has told everything
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Capability, Open } from "../codec/messages.ts";
 import { ourId, theirCapabilities, theirId, theirOpen } from "../testing/lone-session.ts";
 import { address, settings } from "../testing/settings.ts";
-import { keepalive, negotiate, offer } from "./offer.ts";
+import { keepalive, negotiate, offer } from "./negotiation.ts";
 import type { SessionSettings } from "./settings.ts";
 import { newSession, type Session } from "./state.ts";
 

@@ -5,11 +5,11 @@ import { networkInterfaces } from "node:os";
 import { suite, test } from "node:test";
 import { TcpSocket } from "#pkg/linux";
 import { silentLog } from "#pkg/log";
+import type { SessionSettings } from "../session/settings.ts";
+import { RecordingLog } from "../testing/pair.ts";
+import { address, settings } from "../testing/settings.ts";
 import { BgpListener } from "./listener.ts";
-import type { SessionSettings } from "./session/settings.ts";
-import { tcpTransport } from "./tcp-transport.ts";
-import { RecordingLog } from "./testing/pair.ts";
-import { address, settings } from "./testing/settings.ts";
+import { tcpTransport } from "./tcp.ts";
 import type { Connection, ConnectionEvents, Incoming, SocketEnd } from "./transport.ts";
 
 const noIpv6 =

@@ -1,27 +1,29 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import type { Family } from "#pkg/net";
-import { unicastFamily } from "./codec/address-family.ts";
-import type { UpdateSession } from "./codec/attribute-rules.ts";
-import { decodeMessage, encodeMessage } from "./codec/message-codec.ts";
-import { type Keepalive, type Message, MessageType, type Notification, type Open, type Update } from "./codec/messages.ts";
-import { encodeShutdownCommunication } from "./codec/notification-codec.ts";
-import { Cease, NotificationCode } from "./codec/notification-codes.ts";
-import { NotificationError } from "./codec/notification-error.ts";
-import { Link } from "./link.ts";
+import type { UpdateSession } from "../codec/attribute-rules.ts";
+import { decodeMessage, encodeMessage } from "../codec/message-codec.ts";
+import {
+  type Keepalive,
+  type Message,
+  MessageType,
+  type Notification,
+  type Open,
+  type Update,
+  unicastFamily,
+} from "../codec/messages.ts";
+import { encodeShutdownCommunication } from "../codec/notification-codec.ts";
+import { Cease, NotificationCode, NotificationError } from "../codec/notification-error.ts";
+import type { RoutesOut } from "../routes/routes-out.ts";
+import type { Effect, Event } from "../session/events.ts";
+import { step } from "../session/fsm.ts";
+import type { SessionSettings } from "../session/settings.ts";
+import { isAgreed, type Negotiated, newSession, nextDeadline, type Reason, type Session } from "../session/state.ts";
 import type { BgpListener } from "./listener.ts";
-import { newPeerCounters, type Up } from "./peer-counters.ts";
-import { type PeerView, peerView, sessionView } from "./peer-view.ts";
-import { routerIdOf } from "./router-id.ts";
-import type { RoutesOut } from "./routes/routes-out.ts";
-import type { Effect, Event } from "./session/events.ts";
-import { step } from "./session/fsm.ts";
-import type { Negotiated } from "./session/negotiated.ts";
-import type { Reason } from "./session/reason.ts";
-import type { SessionSettings } from "./session/settings.ts";
-import { isAgreed, newSession, nextDeadline, type Session } from "./session/state.ts";
+import { Link } from "./peer-connection.ts";
+import { newPeerCounters, type PeerView, peerView, sessionView, type Up } from "./peer-view.ts";
 import { SessionLog } from "./session-log.ts";
-import type { Incoming, SocketEnd, Transport } from "./transport.ts";
+import { type Incoming, routerIdOf, type SocketEnd, type Transport } from "./transport.ts";
 
 /** Where a session gets what it sends. */
 export type Routes = Pick<RoutesOut, "start" | "stop" | "refresh" | "next" | "pending" | "announced" | "unsendable">;

@@ -1,10 +1,8 @@
-import { unicastFamily } from "../codec/address-family.ts";
-import { type Message, MessageType, type Notification } from "../codec/messages.ts";
-import { Cease, FiniteStateMachineError, NotificationCode } from "../codec/notification-codes.ts";
-import { drop, fail } from "./ending.ts";
+import { type Message, MessageType, type Notification, unicastFamily } from "../codec/messages.ts";
+import { Cease, FiniteStateMachineError, NotificationCode } from "../codec/notification-error.ts";
 import { opened } from "./opening.ts";
 import type { Agreed, Opening } from "./state.ts";
-import { change, connectionOf, replace, type Turn } from "./turn.ts";
+import { change, connectionOf, drop, fail, replace, type Turn } from "./transition.ts";
 
 /** A message of the peer, in order of RFC 4271, section 8.2.2: OpenSent, OpenConfirm, Established. */
 export function received(turn: Turn, id: number, message: Message): void {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Address, Family } from "#pkg/net";
-import { nextHops, resolveAttributes } from "./resolve.ts";
+import { nextHops, resolveAttributes } from "./route.ts";
 import { address, localEnd, route } from "./testing/fixtures.ts";
 
 test("an eBGP session sends the own AS number and no preference", () => {

@@ -1,0 +1,137 @@
+import { Socket } from "node:net";
+import { networkInterfaces } from "node:os";
+import { interfaceIndexOf, TcpSocket } from "#pkg/linux";
+import { parseAddress } from "#pkg/net";
+import type { SessionSettings } from "../session/settings.ts";
+import { type Connection, type ConnectionEvents, type SocketEnd, socketEnd, type Transport } from "./transport.ts";
+
+/** Connects by sockets of the system. */
+export const tcpTransport: Transport = {
+  dial(peer: SessionSettings, events: ConnectionEvents): Connection {
+    try {
+      const socket = openSocket(peer);
+      const connection = new TcpConnection(socket, peer, events);
+      const { address, port, interface: name } = peer;
+      // Node connects the descriptor that it was given, in this turn of its loop.
+      socket.connect({ host: name === undefined ? `${address}` : `${address}%${name}`, port });
+      return connection;
+    } catch (error) {
+      process.nextTick(() => events.closed(connectionWords(error, peer)));
+      return stillborn;
+    }
+  },
+};
+
+/** @throws {Error} in words, {SystemCallError} for `connectionWords` */
+function openSocket(peer: SessionSettings): Socket {
+  const { address, sourceAddress, interface: name } = peer;
+  const scope = name === undefined ? 0 : interfaceIndexOf(name);
+  // For an interface that is not there, libuv would take another.
+  if (scope === undefined) throw new Error(`this node has no interface ${name}`);
+  if (sourceAddress !== undefined && sourceAddress.family !== address.family)
+    throw new Error(`source-address ${sourceAddress} is ${sourceAddress.family}, and the peer's address ${address} is not`);
+  using socket = TcpSocket.open(address.family);
+  applyOptions(socket, peer);
+  const key = md5Key(peer);
+  if (key !== undefined) socket.setMd5Key(address, key);
+  if (sourceAddress !== undefined) socket.bind(sourceAddress, 0, scope);
+  const stream = new Socket({ fd: socket.fd, readable: true, writable: true });
+  socket.release();
+  stream.setNoDelay();
+  return stream;
+}
+
+const stillborn: Connection = { write() {}, end() {}, destroy() {} };
+
+/** A connection on a socket of Node. */
+export class TcpConnection implements Connection {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket, peer: SessionSettings, events: ConnectionEvents) {
+    this.#socket = socket;
+    let because = "this side closed the connection";
+    socket.on("connect", () => {
+      const end = endOf(socket, peer);
+      if (end !== undefined) events.connected(end); // Else it broke already, which is told next.
+    });
+    socket.on("data", (octets: Buffer) => events.received(octets));
+    socket.on("end", () => {
+      because = "the peer closed the connection";
+    });
+    socket.on("error", (error) => {
+      because = connectionWords(error, peer);
+    });
+    socket.on("close", () => events.closed(because));
+  }
+
+  write(octets: Uint8Array, taken: () => void): void {
+    this.#socket.write(octets, (error) => {
+      if (error == null) taken();
+    });
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** This side's end of a connected socket; undefined when it is not connected any more. */
+export function endOf(socket: Socket, peer: SessionSettings): SocketEnd | undefined {
+  const [text = "", zone] = (socket.localAddress ?? "").split("%");
+  const local = parseAddress(text);
+  return local === undefined ? undefined : socketEnd(local, peer.address, networkInterfaces(), peer.interface ?? zone);
+}
+
+/** Network control, as routers mark BGP (RFC 4594, section 3.2). */
+export const networkControl = 0xc0;
+export const mostHops = 255;
+
+/** What the peer's configuration says of its connections, whoever begins them. @throws {SystemCallError} */
+export function applyOptions(socket: TcpSocket, { ttl, ttlSecurityHops }: SessionSettings): void {
+  socket.setTrafficClass(networkControl);
+  if (ttl !== undefined) socket.setHopLimit(ttl);
+  if (ttlSecurityHops === undefined) return;
+  socket.setHopLimit(mostHops);
+  socket.setMinimumHopLimit(mostHops + 1 - ttlSecurityHops);
+}
+
+/** The key of RFC 2385; undefined for none. */
+export function md5Key({ password }: SessionSettings): Uint8Array | undefined {
+  return password === undefined ? undefined : new TextEncoder().encode(password);
+}
+
+/** Why a connection could not be had, or ended, in words and with what may help. */
+export function connectionWords(error: unknown, { address, port, sourceAddress }: SessionSettings): string {
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
+  switch (code) {
+    case "ECONNREFUSED":
+      return `connection refused: nothing accepts connections from this node on ${address} port ${port}`;
+    case "EHOSTUNREACH":
+      return `${address} is unreachable: it does not answer on its link, or a router or firewall on the way says so (EHOSTUNREACH)`;
+    case "ENETUNREACH":
+      return `there is no route to ${address} (ENETUNREACH)`;
+    case "ETIMEDOUT":
+      return `${address} does not answer any more (ETIMEDOUT)`;
+    case "ECONNRESET":
+      return "the peer reset the connection (ECONNRESET)";
+    case "EPIPE":
+      return "the peer closed the connection (EPIPE)";
+    case "EADDRNOTAVAIL":
+      return sourceAddress === undefined
+        ? `this node has no address from which to reach ${address} (EADDRNOTAVAIL)`
+        : `source-address ${sourceAddress} is on no interface of this node (EADDRNOTAVAIL)`;
+    case "EPERM":
+    case "EACCES":
+      return `this node's firewall forbids connections to ${address} port ${port} (${code})`;
+    case "EAFNOSUPPORT":
+      return `this node has no ${address.family} (EAFNOSUPPORT)`;
+    case "ENOPROTOOPT":
+      return `this node's kernel cannot do what is configured, a password or ttl-security: ${message}`;
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}

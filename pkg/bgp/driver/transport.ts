@@ -1,0 +1,97 @@
+import type { NetworkInterfaceInfo } from "node:os";
+import { crc32 } from "node:zlib";
+import { Address, type Family, parseAddress, parsePrefix } from "#pkg/net";
+import type { SessionSettings } from "../session/settings.ts";
+
+/** This side's end of a connection. */
+export interface SocketEnd {
+  readonly address: Address;
+  /** Which has `address`; undefined where none does any more. */
+  readonly interface: string | undefined;
+  /** `address`, unless it is link-local, and what else the interface has first of each family, for next hops. */
+  readonly addresses: ReadonlyMap<Family, Address>; // family -> address
+  /** Of the interface, where the peer is on its link. */
+  readonly linkLocal: Address | undefined;
+}
+
+/** What happens to a connection. Nothing is told before the caller has it. */
+export interface ConnectionEvents {
+  /** It is there. Not told of one that the peer began, because it is. */
+  connected(end: SocketEnd): void;
+  /** `octets` may be kept. */
+  received(octets: Uint8Array): void;
+  /** Always the last, and always told: it could not be had, the peer or the network ended it, or `end` or `destroy` did. In words. */
+  closed(because: string): void;
+}
+
+export interface Connection {
+  /** Sends what it can and keeps the rest; `taken` is called when the system has all of it, never if the connection breaks before. */
+  write(octets: Uint8Array, taken: () => void): void;
+  /** Tells the peer that nothing follows what was written, and waits until the peer says the same. */
+  end(): void;
+  /** Ends it at once. */
+  destroy(): void;
+}
+
+/** A connection that a peer began. */
+export interface Incoming {
+  readonly end: SocketEnd;
+  /** Gives the connection to `events`. To be called once, at once. */
+  open(events: ConnectionEvents): Connection;
+}
+
+export interface Transport {
+  /** Begins to connect to a peer. Whatever goes wrong is told by `closed`. */
+  dial(peer: SessionSettings, events: ConnectionEvents): Connection;
+}
+
+/** Interfaces by name, as `os.networkInterfaces` lists them. */
+export type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
+
+const linkLocal = [parsePrefix("fe80::/10"), parsePrefix("169.254.0.0/16")];
+const loopback = [parsePrefix("127.0.0.0/8"), parsePrefix("::1/128")];
+
+export function isLinkLocal(address: Address): boolean {
+  return linkLocal.some((prefix) => prefix?.contains(address));
+}
+
+/** @param name the interface, where `address` is link-local and several may have it */
+export function socketEnd(address: Address, peer: Address, interfaces: Interfaces, name?: string): SocketEnd {
+  const own = Object.entries(interfaces).find(
+    ([each, infos]) => (name === undefined || name === each) && infos?.some((info) => address.equals(addressOf(info))),
+  );
+  const infos = own?.[1] ?? [];
+  const addresses = new Map<Family, Address>();
+  if (!isLinkLocal(address)) addresses.set(address.family, address);
+  for (const info of infos) {
+    const other = addressOf(info);
+    if (!addresses.has(other.family) && isOfUseElsewhere(other)) addresses.set(other.family, other);
+  }
+  const onLink = isLinkLocal(peer) || infos.some(({ cidr }) => cidr !== null && parsePrefix(cidr)?.contains(peer));
+  const link = infos.map(addressOf).find((each) => each.family === "IPv6" && isLinkLocal(each));
+  return { address, interface: own?.[0], addresses, linkLocal: onLink ? link : undefined };
+}
+
+function isOfUseElsewhere(address: Address): boolean {
+  return !isLinkLocal(address) && !loopback.some((prefix) => prefix?.contains(address));
+}
+
+function addressOf({ address }: NetworkInterfaceInfo): Address {
+  const parsed = parseAddress(address);
+  if (parsed === undefined) throw new Error(`Cannot read an interface's address: ${address}`);
+  return parsed;
+}
+
+/**
+ * This side's identifier in a connection: the configured one, this end where it is IPv4, the first IPv4 address of its interface, or one
+ * that is made from the node's name; each the same as MetalLB's, so that a router sees the same neighbour.
+ */
+export function routerIdOf({ routerId }: SessionSettings, { addresses }: SocketEnd, node: string): Address {
+  return routerId ?? addresses.get("IPv4") ?? fromName(node);
+}
+
+function fromName(node: string): Address {
+  const octets = new Uint8Array(4);
+  new DataView(octets.buffer).setUint32(0, crc32(node), true);
+  return Address.fromBytes(octets);
+}
