@@ -7,7 +7,7 @@ import type { InForce } from "#pkg/live-config";
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, type Holder, type Labels, place, placeBgp } from "#pkg/placement";
 import type { Announcer, RouteAnnouncer } from "./announcers.ts";
-import { BgpPools } from "./bgp/pool-advertisements.ts";
+import { BgpPools } from "./bgp/routes/bgp-pools.ts";
 import { FirstOwner } from "./conflicts/first-owner.ts";
 import type { Gossip } from "./members/members.ts";
 import { Agenda } from "./placing/agenda.ts";

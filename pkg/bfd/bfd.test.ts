@@ -8,7 +8,7 @@ const unshare = ["--user", "--map-root-user", "--net", "--mount", "--mount-proc"
 const available = spawnSync("unshare", [...unshare, "ip", "link"]).status === 0;
 
 test("BFD in a network namespace", { skip: !available && "needs unshare, ip and user namespaces" }, async () => {
-  const file = new URL("./netns/scenarios.ts", import.meta.url).pathname;
+  const file = new URL("./testing/netns-scenarios.ts", import.meta.url).pathname;
   const { NODE_TEST_CONTEXT: _, ...env } = process.env; // It is a run of its own, not a part of this one.
   const run = promisify(execFile)("unshare", [...unshare, process.execPath, file], {
     env,

@@ -6,7 +6,7 @@ import { EventFd } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import { Supervisor, workerFile } from "#pkg/threads";
-import { diagnosticText } from "./diagnostic.ts";
+import { diagnosticText } from "./codec/control-codec.ts";
 import {
   type Command,
   type IgnoredReason,
@@ -14,13 +14,12 @@ import {
   type Order,
   packetNames,
   type Report,
-  type SessionView,
+  SharedCounters,
   totalNames,
   type WorkerStart,
 } from "./messages.ts";
-import { parametersOf } from "./parameters.ts";
-import { SharedCounters } from "./shared-counters.ts";
-import { type BfdStatus, statusAfter, unknownStatus } from "./status.ts";
+import { parametersOf } from "./session/session.ts";
+import { type BfdStatus, type SessionView, statusAfter, unknownStatus } from "./session/status.ts";
 
 /** Between which ends a session is. Watchers of equal ends share it. */
 export interface BfdEnds {

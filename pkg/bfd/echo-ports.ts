@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
 import type { Millis } from "#pkg/clock";
 import { CookedPacketSocket, EtherType, Neighbors, SystemCallError, udpPortFilter } from "#pkg/linux";
-import { decodeEcho, echoOctets, echoPort, encodeEcho } from "./echo-codec.ts";
+import type { Family } from "#pkg/net";
+import { decodeEcho, echoOctets, echoPort, encodeEcho } from "./codec/echo-codec.ts";
 
 // A peer may get another MAC address; a search for it costs some microseconds.
 const macKeptFor: Millis = 1000;
@@ -93,4 +95,18 @@ export class EchoPorts implements Disposable {
     this.#sockets.set(key, socket);
     return socket;
   }
+}
+
+const settings: Record<Family, string> = { IPv4: "net.ipv4.ip_forward", IPv6: "net.ipv6.conf.all.forwarding" };
+
+/** Why this machine does not return packets that others send to themselves by way of it; undefined where it does. */
+export function whyNotForwarding(family: Family): string | undefined {
+  const setting = settings[family];
+  let value: string;
+  try {
+    value = readFileSync(`/proc/sys/${setting.replaceAll(".", "/")}`, "utf8").trim();
+  } catch {
+    value = "not to be read";
+  }
+  return value === "1" ? undefined : `the peer's echo packets would not come back: ${setting} is ${value}, and has to be 1`;
 }

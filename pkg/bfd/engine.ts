@@ -1,26 +1,23 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { EventFd, PollSet, type ReceivedDatagram, SystemCallError, socketAddress, type UdpSocket } from "#pkg/linux";
 import type { Channel } from "#pkg/threads";
-import { type ControlPacket, decodeControl, encodeControl } from "./control-codec.ts";
-import { type EchoPath, EchoPorts } from "./echo-ports.ts";
-import { whyNotForwarding } from "./forwarding.ts";
-import { type Effect, type Event, step } from "./fsm.ts";
-import { explain, familyOf, type Link, openLink, renewed } from "./link.ts";
-import { equal, haveSamePeer, isForUs, isFromPeer } from "./matching.ts";
+import { type ControlPacket, decodeControl, encodeControl } from "./codec/control-codec.ts";
+import { type EchoPath, EchoPorts, whyNotForwarding } from "./echo-ports.ts";
 import {
   type Command,
   type IgnoredReason,
   type Order,
   packetNames,
   type Report,
-  type SessionView,
+  SharedCounters,
   totalNames,
   type WorkerStart,
 } from "./messages.ts";
-import { controlTtl, Ports } from "./ports.ts";
-import { newSession, nextAt, type Parameters, type Session, transmitInterval } from "./session.ts";
-import { SharedCounters } from "./shared-counters.ts";
-import { describeSession, same } from "./view.ts";
+import { controlTtl, explain, familyOf, type Link, openLink, Ports, renewed } from "./ports.ts";
+import { type Effect, type Event, step } from "./session/fsm.ts";
+import { equal, haveSamePeer, isForUs, isFromPeer } from "./session/matching.ts";
+import { newSession, nextAt, type Parameters, type Session, transmitInterval } from "./session/session.ts";
+import { describeSession, type SessionView, same } from "./session/status.ts";
 
 const retryAfter: Millis = 1000;
 // What says goodbye is sent so often, some milliseconds apart: nobody is there to repeat it later.

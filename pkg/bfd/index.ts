@@ -4,6 +4,6 @@
  * work, in a thread of its own and in real time where it may (CAP_SYS_NICE), and `Bfd` is its handle. What follows from a path that fails
  * is its watchers' (RFC 5882). Times are `Clock` milliseconds.
  */
-export { Bfd, type BfdDescription, type BfdEnds, type BfdOptions, type BfdSessionCounters, type BfdWatch } from "./bfd.ts";
+export { Bfd, type BfdDescription, type BfdEnds, type BfdSessionCounters, type BfdWatch } from "./bfd.ts";
 export { type IgnoredReason, ignoredReasons } from "./messages.ts";
-export type { BfdStatus, BfdVerdict } from "./status.ts";
+export type { BfdStatus, BfdVerdict } from "./session/status.ts";

@@ -1,7 +1,6 @@
-import type { Millis } from "#pkg/clock";
-import { malformations, type State } from "./control-codec.ts";
-import type { Diagnostic } from "./diagnostic.ts";
-import type { Parameters } from "./session.ts";
+import { malformations } from "./codec/control-codec.ts";
+import type { Parameters } from "./session/session.ts";
+import type { SessionView } from "./session/status.ts";
 
 /** Why a control packet counts for no session: what is wrong with it, or how it came. */
 export const ignoredReasons = ["ttl", ...malformations, "noSession", "otherSource"] as const;
@@ -41,27 +40,34 @@ export type Command =
   /** Begins the session of this id, or changes its parameters and smallest TTL. */
   { readonly type: "set"; readonly order: Order } | { readonly type: "remove"; readonly id: number };
 
-/** A session as it is now. Intervals are what both sides agreed on; 0 before they have. */
-export interface SessionView {
-  readonly state: State;
-  readonly diagnostic: Diagnostic;
-  readonly remoteState: State;
-  readonly remoteDiagnostic: Diagnostic;
-  readonly discriminator: number;
-  readonly remoteDiscriminator: number;
-  readonly remoteMultiplier: number;
-  readonly remoteControlPlaneIndependent: boolean;
-  readonly remoteDemand: boolean;
-  readonly transmitMs: Millis;
-  readonly detectionMs: Millis;
-  /** `off`: not wanted, not offered by the peer, or not up; `unanswered`: none came back yet; `active`: they detect. */
-  readonly echo: "off" | "unanswered" | "active";
-  /** What keeps packets from being sent or received here; undefined where nothing does. */
-  readonly problem: string | undefined;
-}
-
 /** From the worker to the main thread, whenever any of it is another. */
 export interface Report {
   readonly id: number;
   readonly view: SessionView;
+}
+
+/** Named numbers in memory that two threads share: one counts, the other reads without asking, and they outlive the thread that counts. */
+export class SharedCounters<Name extends string> {
+  readonly memory: SharedArrayBuffer;
+  readonly #names: readonly Name[];
+  readonly #values: BigInt64Array;
+
+  /** `memory` is that of the same names on the other side; new and all 0 when unset. */
+  constructor(names: readonly Name[], memory?: SharedArrayBuffer) {
+    this.#names = names;
+    this.memory = memory ?? new SharedArrayBuffer(names.length * BigInt64Array.BYTES_PER_ELEMENT);
+    this.#values = new BigInt64Array(this.memory);
+  }
+
+  add(name: Name): void {
+    Atomics.add(this.#values, this.#names.indexOf(name), 1n);
+  }
+
+  get(name: Name): number {
+    return Number(Atomics.load(this.#values, this.#names.indexOf(name)));
+  }
+
+  all(): Record<Name, number> {
+    return Object.fromEntries(this.#names.map((name) => [name, this.get(name)])) as Record<Name, number>;
+  }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Bfd, BfdSessionCounters } from "#pkg/bfd";
 import { Registry } from "#pkg/metrics";
-import { registerBfd } from "./bfd-metrics.ts";
+import { registerBfd } from "./metrics.ts";
 
 test("BFD has the names of MetalLB's FRR mode, one series a peer, and none for sessions that are gone", async () => {
   let sessions: BfdSessionCounters[] = [

@@ -7,8 +7,8 @@ import type { Log } from "#pkg/log";
 import type { Address, Prefix } from "#pkg/net";
 import { type BgpRoute, type Labels, nodePeers } from "#pkg/placement";
 import type { RouteAnnouncer } from "../announcers.ts";
-import { DesiredRoutes, type RouteSink } from "./desired-routes.ts";
 import { BgpPeer, type BgpSession } from "./peer.ts";
+import { DesiredRoutes, type RouteSink } from "./routes/desired-routes.ts";
 import type { NoValue, SecretValues } from "./secret-values.ts";
 
 export interface NewSession {

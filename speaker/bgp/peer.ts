@@ -1,11 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Bfd, BfdStatus } from "#pkg/bfd";
-import { type PeerSession, RoutesOut, type SessionSettings } from "#pkg/bgp";
+import { type PeerSession, type PeerView, RoutesOut, type SessionSettings, type Unsendable } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
 import type { BfdProfile, Peer } from "#pkg/config";
 import { PeerBfd } from "./peer-bfd.ts";
 import type { NoValue } from "./secret-values.ts";
-import { bgpWarnings } from "./warnings.ts";
 
 /** A session with one peer, which takes what it sends from the peer's routes. */
 export type BgpSession = Pick<
@@ -184,4 +183,21 @@ function settingsOf(peer: Peer, password: string | undefined): SessionSettings {
     gracefulRestartSeconds,
     password: password ?? peer.password,
   };
+}
+
+/** What keeps one peer from hearing of this node's addresses, each in a sentence with what to do where that is known. */
+export function bgpWarnings(key: string, waitsFor: string | undefined, view: PeerView | undefined): string[] {
+  if (waitsFor !== undefined) return [`BGP session with ${key} waits: ${waitsFor}`];
+  if (view === undefined) return [];
+  if (view.state === "established") return view.unsendable.map((one) => `BGP session with ${key} cannot carry ${describe(one)}`);
+  const why = view.lastFailure ?? view.lastDown;
+  return why === undefined ? [] : [`BGP session with ${key} is not up: ${why.what}`];
+}
+
+function describe({ family, reason, prefixes }: Unsendable): string {
+  const what = `${prefixes} ${family} prefix${prefixes === 1 ? "" : "es"}`;
+  if (reason === "familyNotNegotiated")
+    return `${what}: the router does not offer ${family} unicast; enable it there for this neighbour`;
+  const field = family === "IPv4" ? "next-hop" : "next-hop-v6";
+  return `${what}: the interface of the session has no ${family} address; give it one, or the advertisement a ${field}`;
 }

@@ -1,8 +1,10 @@
+import { uptime } from "node:os";
 import { Bfd } from "#pkg/bfd";
+import { BgpListener, PeerSession, type PeerSessionOptions, tcpTransport } from "#pkg/bgp";
 import { wallClock } from "#pkg/clock";
-import { BgpSpeaker } from "./bgp-speaker.ts";
+import { BgpSpeaker, type NewSession } from "./bgp-speaker.ts";
+import type { BgpSession } from "./peer.ts";
 import { SecretValues, type SecretValuesOptions } from "./secret-values.ts";
-import { BgpSessions, type BgpSessionsOptions } from "./sessions.ts";
 
 /** What speaks with this node's routers. Disposing of it ends all sessions. */
 export interface RunningBgp extends AsyncDisposable {
@@ -21,4 +23,52 @@ export async function startBgp(options: BgpSessionsOptions & Omit<SecretValuesOp
   const bgp = stack.use(new BgpSpeaker({ newSession: (session) => sessions.open(session), secrets, bfd, clock, log }));
   const running = stack.move();
   return { bgp, bfd, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+export interface BgpSessionsOptions extends Pick<PeerSessionOptions, "node" | "clock" | "random" | "log"> {
+  /** Where peers may connect; 0 for nowhere. */
+  readonly port: number;
+}
+
+/** Sessions over TCP, of which each may also be begun by its peer where there is a port for that. */
+export class BgpSessions implements Disposable {
+  readonly #options: BgpSessionsOptions;
+  #listener: BgpListener | undefined;
+
+  constructor(options: BgpSessionsOptions) {
+    const { port, log } = options;
+    this.#options = options;
+    this.#listener = port === 0 ? undefined : new BgpListener({ port, log });
+  }
+
+  /** Where the port cannot be had, sessions are those that this side begins: another daemon on the node is no reason to announce nothing. */
+  async start(): Promise<void> {
+    try {
+      await this.#listener?.start();
+    } catch (error) {
+      this.#listener = undefined;
+      this.#options.log.error("BGP peers cannot connect to this node", { op: "startup", error });
+    }
+  }
+
+  open({ key, settings, routes, restarting }: NewSession): BgpSession {
+    const { node, clock, random, log } = this.#options;
+    return new PeerSession({
+      settings,
+      routes,
+      node,
+      restarting,
+      clock,
+      random,
+      transport: tcpTransport,
+      listener: this.#listener,
+      // The kernel forwards, whatever becomes of this process; only after a boot had it ceased to.
+      forwardingPreserved: uptime() > settings.gracefulRestartSeconds,
+      log: log.with({ peer: key }),
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#listener?.[Symbol.dispose]();
+  }
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PeerView } from "#pkg/bgp";
+import { bgpWarnings } from "./peer.ts";
 import { peerView } from "./testing/peer-view.ts";
-import { bgpWarnings } from "./warnings.ts";
 
 const past = (what: string) => ({ what, secondsAgo: 1 });
 const start = "BGP session with K";

@@ -1,4 +1,4 @@
-import type { Order } from "./messages.ts";
+import type { Order } from "../messages.ts";
 
 /** How a packet came. */
 export interface Way {

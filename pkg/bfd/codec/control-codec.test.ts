@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { packet } from "../testing/bench.ts";
 import { type ControlPacket, decodeControl, encodeControl, malformations, states } from "./control-codec.ts";
-import { packet } from "./fixtures.ts";
 
 const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex.replaceAll(" ", ""), "hex"));
 

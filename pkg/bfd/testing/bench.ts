@@ -1,8 +1,6 @@
-/** What the tests of this package share. */
-import type { ControlPacket } from "./control-codec.ts";
-import { Diagnostic } from "./diagnostic.ts";
-import { type Effect, type Event, step } from "./fsm.ts";
-import { newSession, type Parameters, type Session } from "./session.ts";
+import { type ControlPacket, Diagnostic } from "../codec/control-codec.ts";
+import { type Effect, type Event, step } from "../session/fsm.ts";
+import { newSession, type Parameters, type Session } from "../session/session.ts";
 
 export const parameters: Parameters = {
   transmitMs: 50,

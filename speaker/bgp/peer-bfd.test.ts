@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseConfig } from "#pkg/config";
 import { parsePrefix } from "#pkg/net";
-import { bfdEnds } from "./bfd-ends.ts";
+import { bfdEnds } from "./peer-bfd.ts";
 
 const subnets = ["192.0.2.0/24", "2001:db8::/64"].map((text) => parsePrefix(text) ?? assert.fail(text));
 const cases = [

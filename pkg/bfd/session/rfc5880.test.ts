@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { State } from "./control-codec.ts";
-import { Diagnostic } from "./diagnostic.ts";
-import { Bench, packet, parameters, sent } from "./fixtures.ts";
+import { Diagnostic, type State } from "../codec/control-codec.ts";
+import { Bench, packet, parameters, sent } from "../testing/bench.ts";
 import { nextAt } from "./session.ts";
 
 suite("RFC 5880, section 6.1: overview", () => {

@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Random, seededRandom } from "#pkg/clock";
-import { decodeControl, encodeControl } from "./control-codec.ts";
-import { diagnosticText } from "./diagnostic.ts";
+import { decodeControl, diagnosticText, encodeControl } from "../codec/control-codec.ts";
 import { type Effect, type Event, step } from "./fsm.ts";
 import { newSession, nextAt, type Parameters, type Session } from "./session.ts";
 

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { State } from "./control-codec.ts";
-import { Diagnostic } from "./diagnostic.ts";
+import { Diagnostic, type State } from "../codec/control-codec.ts";
 import { type BfdVerdict, statusAfter, unknownStatus } from "./status.ts";
 
 const up = { verdict: "up", reason: "both sides hear each other" } as const;

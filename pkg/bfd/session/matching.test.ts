@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Order } from "../messages.ts";
 import { haveSamePeer, isForUs, isFromPeer } from "./matching.ts";
-import type { Order } from "./messages.ts";
 
 const [us, peer, other] = [Uint8Array.of(10, 0, 0, 1), Uint8Array.of(10, 0, 0, 2), Uint8Array.of(10, 0, 0, 3)];
 const order = (changes: Partial<Order> = {}): Order =>

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { decodeControl, encodeControl, states } from "./control-codec.ts";
-import { packet, parameters } from "./fixtures.ts";
+import { decodeControl, encodeControl, states } from "../codec/control-codec.ts";
+import { packet, parameters } from "../testing/bench.ts";
 import { type Event, step } from "./fsm.ts";
 import { newSession, nextAt, type Parameters } from "./session.ts";
 

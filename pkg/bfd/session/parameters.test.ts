@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseConfig } from "#pkg/config";
 import { parseAddress } from "#pkg/net";
-import { parametersOf } from "./parameters.ts";
+import { parametersOf } from "./session.ts";
 
 function profile(fields: string) {
   return parseConfig(`bfd-profiles: [{name: p${fields}}]`).config?.bfdProfiles.get("p") ?? assert.fail("no profile");

@@ -1,6 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import type { ControlPacket, State } from "./control-codec.ts";
-import { Diagnostic } from "./diagnostic.ts";
+import { type ControlPacket, Diagnostic, type State } from "../codec/control-codec.ts";
 import {
   detectionTime,
   echoInterval,

@@ -1,6 +1,7 @@
 import type { Millis } from "#pkg/clock";
-import type { State } from "./control-codec.ts";
-import { Diagnostic } from "./diagnostic.ts";
+import type { BfdProfile } from "#pkg/config";
+import type { Address } from "#pkg/net";
+import { Diagnostic, type State } from "../codec/control-codec.ts";
 
 /** What is wanted of a session. Intervals are at least 10 ms. */
 export interface Parameters {
@@ -122,4 +123,28 @@ export function echoInterval({ parameters, remote }: Session): Millis | undefine
 /** When `step` has something to do for time alone. */
 export function nextAt({ sendAt, detectAt, echo }: Session): Millis {
   return Math.min(sendAt, detectAt, echo.sendAt, echo.detectAt);
+}
+
+/**
+ * What a profile means for a session. Echoes go over one hop (RFC 5883, section 3) and between addresses that are forwarded, which
+ * link-local ones are not.
+ */
+export function parametersOf(
+  profile: BfdProfile,
+  { peer, multihop }: { readonly peer: Address; readonly multihop: boolean },
+): Parameters {
+  const echo = profile.echoMode && !multihop && !isLinkLocal(peer);
+  return {
+    transmitMs: profile.transmitIntervalMs,
+    receiveMs: profile.receiveIntervalMs,
+    multiplier: profile.detectMultiplier,
+    passive: profile.passiveMode,
+    echoMs: echo ? profile.echoIntervalMs : undefined,
+    echoReceiveMs: echo ? profile.echoIntervalMs : 0,
+  };
+}
+
+/** fe80::/10 */
+function isLinkLocal({ family, value }: Address): boolean {
+  return family === "IPv6" && value >> 118n === 0x3fan;
 }
