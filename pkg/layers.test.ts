@@ -13,7 +13,6 @@ const pure = [
     "pkg/allocator/",
     "pkg/gossip/",
     "pkg/config/",
-    "pkg/glob/",
     "pkg/live-config/",
     "pkg/net/",
     "pkg/octets/",

@@ -24,7 +24,7 @@ export interface Pool {
   /** Only nodes that any of these matches announce the addresses; empty means all nodes. Always empty for a `bgp` pool. */
   readonly nodeSelectors: readonly LabelSelector[];
   /**
-   * Globs of `pkg/glob`: the addresses are answered for on interfaces whose name matches any; empty means all. Always empty for a
+   * Names with wildcards, as `matchesInterface` takes them: the interfaces on which the addresses are answered for. Always empty for a
    * `bgp` pool.
    */
   readonly interfaces: readonly string[];

@@ -62,7 +62,7 @@ export interface AddressCounters {
 
 /** Where an address is announced. */
 export interface AnnounceOptions {
-  /** Globs for names of interfaces (see `pkg/glob`), whenever an interface gets such a name; all of them when unset or empty. */
+  /** The interfaces, now or later, whose names match (see `matchesInterface`); all of them when unset. */
   readonly interfaces?: readonly string[];
 }
 

@@ -1,4 +1,3 @@
-import { matchesGlob } from "#pkg/glob";
 import {
   type Arrival,
   EtherType,
@@ -10,6 +9,7 @@ import {
   SystemCallError,
   type TableLink,
 } from "#pkg/linux";
+import { matchesInterface } from "#pkg/net";
 import type { Answer } from "./answer.ts";
 import { type ArpFrame, decodeArp } from "./arp.ts";
 import { answerArp } from "./arp-responder.ts";
@@ -112,7 +112,7 @@ export class Port implements Disposable {
 
   /** Whether the address is answered for and announced here. */
   isFor({ interfaces }: Announcement): boolean {
-    return interfaces.length === 0 || interfaces.some((glob) => matchesGlob(glob, this.#link.name));
+    return matchesInterface(interfaces, this.#link.name);
   }
 
   /**

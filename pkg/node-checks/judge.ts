@@ -1,5 +1,4 @@
-import { matchesGlob } from "#pkg/glob";
-import { type Family, families } from "#pkg/net";
+import { type Family, families, matchesInterface } from "#pkg/net";
 import type { Facts, Interface } from "./facts.ts";
 import {
   type AddressBoundFinding,
@@ -139,7 +138,7 @@ function* noInterface(facts: Facts): Iterable<NoInterfaceFinding> {
 /** The names that a pool asks for, and the interfaces on which it is answered for. */
 function interfacesOf(facts: Facts, pool: string): { wanted: readonly string[]; matching: readonly Interface[] } {
   const wanted = facts.pools.find(({ name }) => name === pool)?.interfaces ?? [];
-  const matches = ({ name }: Interface) => wanted.length === 0 || wanted.some((glob) => matchesGlob(glob, name));
+  const matches = ({ name }: Interface) => matchesInterface(wanted, name);
   return { wanted, matching: eligible(facts).filter(matches) };
 }
 

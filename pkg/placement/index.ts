@@ -34,5 +34,5 @@ export {
   type Refusal,
   type Verdict,
 } from "./place.ts";
-export { hasInterface, isFor, type KnownReachability } from "./reachability.ts";
+export { hasInterface, type KnownReachability } from "./reachability.ts";
 export { StickyOwners } from "./sticky-owners.ts";

@@ -1,7 +1,6 @@
 import type { Pool } from "#pkg/config";
-import { matchesGlob } from "#pkg/glob";
 import type { Reachability } from "#pkg/gossip";
-import type { Prefix } from "#pkg/net";
+import { matchesInterface, type Prefix } from "#pkg/net";
 
 /**
  * Of one that never says (a speaker of another kind, or all where there is no ring): `notReported`, and it may announce everything, because
@@ -14,15 +13,10 @@ export function hasInterface({ interfaces, l2Placement }: Pool, reachability: Kn
   if (reachability === "notReported") return true;
   if (reachability === "pending") return interfaces.length === 0 && !l2Placement.subnet;
   if (interfaces.length === 0) return reachability.answers;
-  return [...reachability.interfaces.keys()].some((name) => isFor(interfaces, name));
+  return [...reachability.interfaces.keys()].some((name) => matchesInterface(interfaces, name));
 }
 
 /** The subnets that the node has on interfaces of the pool. */
 export function subnetsFor({ interfaces }: Pool, reachability: Reachability): readonly Prefix[] {
-  return [...reachability.interfaces].flatMap(([name, subnets]) => (isFor(interfaces, name) ? subnets : []));
-}
-
-/** Whether interfaces of this name are among those that a pool asks for. @param globs none means all */
-export function isFor(globs: readonly string[], name: string): boolean {
-  return globs.length === 0 || globs.some((glob) => matchesGlob(glob, name));
+  return [...reachability.interfaces].flatMap(([name, subnets]) => (matchesInterface(interfaces, name) ? subnets : []));
 }

@@ -7,7 +7,7 @@ import { type Beginning, ConflictDefense, type DefenseEffect, type OtherSpeaker,
 
 /** How an address is to be announced. */
 export interface DefendedAnnouncement {
-  /** Globs for names (see `pkg/glob`); none means all. */
+  /** Names with wildcards, as `matchesInterface` takes them. */
   readonly interfaces: readonly string[];
   readonly conflictProbe: ConflictProbe;
   /** No node has announced it since a Service got it. */

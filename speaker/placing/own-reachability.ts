@@ -1,8 +1,7 @@
 import type { Pool } from "#pkg/config";
 import type { Reachability } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
-import { type Prefix, parsePrefix } from "#pkg/net";
-import { isFor } from "#pkg/placement";
+import { matchesInterface, type Prefix, parsePrefix } from "#pkg/net";
 
 /** Where this node can answer: what the others have to know of its interfaces, for these pools. */
 export function ownReachability(interfaces: readonly InterfaceState[], pools: readonly Pick<Pool, "interfaces">[]): Reachability {
@@ -12,7 +11,7 @@ export function ownReachability(interfaces: readonly InterfaceState[], pools: re
   for (const { name, addresses } of able) {
     const subnets = subnetsOf(addresses);
     // A node may have hundreds of links to Pods, of which nobody needs to know.
-    if (subnets.length > 0 || named.some((globs) => isFor(globs, name))) told.set(name, subnets);
+    if (subnets.length > 0 || named.some((globs) => matchesInterface(globs, name))) told.set(name, subnets);
   }
   return { answers: able.length > 0, interfaces: told };
 }

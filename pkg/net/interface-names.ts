@@ -1,3 +1,11 @@
+/**
+ * Whether an interface of this name is meant by a list of names in which `*` stands for any characters, also none, and `?` for one. An
+ * empty list means every interface.
+ */
+export function matchesInterface(globs: readonly string[], name: string): boolean {
+  return globs.length === 0 || globs.some((glob) => matchesGlob(glob, name));
+}
+
 /** Whether all of `text` is like `glob`. Case matters. Takes at most the product of both lengths in steps, whatever they hold. */
 export function matchesGlob(glob: string, text: string): boolean {
   let at = 0; // In `glob`.

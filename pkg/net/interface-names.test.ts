@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { matchesGlob } from "#pkg/glob";
+import { matchesGlob, matchesInterface } from "./interface-names.ts";
 
 const cases: { glob: string; like: string[]; unlike: string[] }[] = [
   { glob: "eth0", like: ["eth0"], unlike: ["eth00", "eth", "ETH0", "", "xeth0"] },
@@ -34,4 +34,10 @@ test("matchesGlob: agrees with the regular expression of the same meaning", () =
 
 test("matchesGlob: wildcards that nearly match take no exponential time", () => {
   assert.equal(matchesGlob(`${"*a".repeat(2000)}b`, "a".repeat(2000)), false);
+});
+
+test("matchesInterface: any of the names will do, and no names mean every interface", () => {
+  assert.equal(matchesInterface(["lo", "eth*"], "eth1"), true);
+  assert.equal(matchesInterface(["lo", "eth*"], "bond0"), false);
+  assert.equal(matchesInterface([], "bond0"), true);
 });
