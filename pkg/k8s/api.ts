@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
+import { Deadline } from "./deadline.ts";
 import { ApiError } from "./errors.ts";
 import type { Http, Request } from "./http.ts";
 import { type Priority, Slots } from "./slots.ts";
@@ -41,6 +42,12 @@ export class Api implements AsyncDisposable {
     return this.#http.open(request, signal);
   }
 
+  /** One attempt of a write that nothing may delay: it takes no place among the others. @throws {ApiError} */
+  async once(request: Request, within: Millis): Promise<Fields> {
+    using deadline = new Deadline(this.#clock, within, "no answer", this.#closed.signal);
+    return await this.#http.json(request, deadline.signal);
+  }
+
   /** Repeats what may succeed the next time, so `request` has to bear being carried out twice. @throws {ApiError} */
   call(request: Request, priority: Priority = "urgent"): Promise<Fields> {
     if (this.#closing.signal.aborted) return Promise.reject(closed(request));
@@ -64,6 +71,7 @@ export class Api implements AsyncDisposable {
   async #persist(request: Request): Promise<Fields> {
     const { signal } = request.method === "GET" ? this.#closing : this.#closed;
     for (let attempt = 0; ; attempt++) {
+      if (request.permitted?.() === false) throw notPermitted(request);
       try {
         return await this.#http.json(request, signal);
       } catch (error) {
@@ -78,6 +86,10 @@ export class Api implements AsyncDisposable {
 
 function closed({ purpose }: Request, cause?: ApiError): ApiError {
   return new ApiError(`Cannot ${purpose}: the client was closed`, 0, "Closed", { cause });
+}
+
+function notPermitted({ purpose }: Request): ApiError {
+  return new ApiError(`Cannot ${purpose}: this process no longer leads`, 0, "NotLeader");
 }
 
 function mayPass(error: ApiError): boolean {

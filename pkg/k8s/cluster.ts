@@ -1,4 +1,4 @@
-import type { Clock, Random } from "#pkg/clock";
+import { type Clock, type Millis, type Random, wallClock } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import { Api } from "./api.ts";
 import { Credentials } from "./credentials.ts";
@@ -6,10 +6,10 @@ import { ApiError } from "./errors.ts";
 import { findAccess } from "./find-access.ts";
 import { Http } from "./http.ts";
 import { type Handlers, type Informer, ListWatch, type Scope } from "./informer.ts";
-import type { ObjectMeta, Service } from "./objects.ts";
+import type { Lease, ObjectMeta, Service } from "./objects.ts";
 import type { OwnerReference } from "./references.ts";
-import type { Resource } from "./resources.ts";
-import { fields, list, text } from "./untrusted.ts";
+import { projectMeta, type Resource, resources } from "./resources.ts";
+import { type Fields, fields, list, text } from "./untrusted.ts";
 
 export interface ConnectOptions {
   /** A file; absent or empty: the service account's credentials if there are any, else those that kubectl would use. */
@@ -26,6 +26,12 @@ export function connect(options: ConnectOptions): Cluster {
   options.log.debug("credentials found", { origin: access.origin, server: access.server.host });
   const credentials = new Credentials(access, options);
   return new Cluster(credentials, new Http(access.server, credentials, options), options);
+}
+
+/** What a holder writes into a Lease. */
+interface LeaseWrite extends Pick<Lease, "holder" | "durationSeconds" | "transitions"> {
+  /** It had another holder, or none, before. */
+  readonly acquires: boolean;
 }
 
 const mergePatch = "application/merge-patch+json";
@@ -65,7 +71,11 @@ export class Cluster implements AsyncDisposable {
    * @returns `conflict` when it has changed since, or was made anew, or when the answer to an attempt that worked was lost; `gone`
    * when it was deleted
    */
-  async writeIngress(service: Service, addresses: readonly string[]): Promise<"written" | "conflict" | "gone"> {
+  async writeIngress(
+    service: Service,
+    addresses: readonly string[],
+    permitted?: () => boolean,
+  ): Promise<"written" | "conflict" | "gone"> {
     const { namespace, name, uid, resourceVersion } = service;
     const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip }));
     try {
@@ -75,6 +85,7 @@ export class Cluster implements AsyncDisposable {
         purpose: `write the status of service ${service.key}`,
         contentType: mergePatch,
         body: { metadata: { uid, resourceVersion }, status: { loadBalancer: { ingress } } },
+        ...(permitted && { permitted }),
       });
       return "written";
     } catch (error) {
@@ -85,20 +96,80 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Sets these keys, or takes those that are null away, and leaves others as they are; makes the ConfigMap when it is missing. */
-  async writeConfigMap(namespace: string, name: string, data: Readonly<Record<string, string | null>>): Promise<void> {
+  async writeConfigMap(
+    namespace: string,
+    name: string,
+    data: Readonly<Record<string, string | null>>,
+    permitted?: () => boolean,
+  ): Promise<void> {
     const purpose = `write ConfigMap ${namespace}/${name}`;
     const path = namespaced(namespace, "configmaps", name);
-    const patch = { method: "PATCH", path, purpose, contentType: mergePatch, body: { data } } as const;
+    const fence = permitted && { permitted };
+    const patch = { method: "PATCH", path, purpose, contentType: mergePatch, body: { data }, ...fence } as const;
     if ((await unless(404, this.#api.call(patch))) !== undefined) return;
     const create = {
       method: "POST",
       path: namespaced(namespace, "configmaps"),
       purpose,
       body: { metadata: { name }, data: Object.fromEntries(Object.entries(data).filter(([, value]) => value !== null)) },
+      ...fence,
     } as const;
     const created = await unless(409, this.#api.call(create));
     // Somebody made it in between.
     if (created === undefined) await this.#api.call(patch);
+  }
+
+  /** These writes, each of which is given up before its next attempt once `permitted` answers false. */
+  fenced(permitted: () => boolean): Pick<Cluster, "writeIngress" | "writeConfigMap"> {
+    return {
+      writeIngress: (service, addresses) => this.writeIngress(service, addresses, permitted),
+      writeConfigMap: (namespace, name, data) => this.writeConfigMap(namespace, name, data, permitted),
+    };
+  }
+
+  /** @returns undefined when there is no such Lease */
+  async readLease(namespace: string, name: string): Promise<Lease | undefined> {
+    const found = await unless(404, this.#api.call({ method: "GET", path: leases(namespace, name), purpose: "read the Lease" }));
+    return found && leaseOf(found);
+  }
+
+  /**
+   * Writes the Lease in one attempt, with the time of this machine for people to read.
+   * @param resourceVersion the version to replace; undefined to create the Lease
+   * @returns the Lease as it is now; `conflict` when it has changed since, is gone, or has been made by another one
+   */
+  async writeLease(
+    namespace: string,
+    name: string,
+    { holder, durationSeconds, transitions, acquires }: LeaseWrite,
+    resourceVersion: string | undefined,
+    within: Millis,
+  ): Promise<Lease | "conflict"> {
+    const now = microTime(wallClock());
+    const spec = {
+      holderIdentity: holder,
+      leaseDurationSeconds: durationSeconds,
+      leaseTransitions: transitions,
+      renewTime: now,
+      ...(acquires && { acquireTime: now }),
+    };
+    const isNew = resourceVersion === undefined;
+    try {
+      const written = await this.#api.once(
+        {
+          method: isNew ? "POST" : "PATCH",
+          path: isNew ? leases(namespace) : leases(namespace, name),
+          purpose: "write the Lease",
+          body: isNew ? { metadata: { name }, spec } : { metadata: { resourceVersion }, spec },
+          ...(!isNew && { contentType: mergePatch }),
+        },
+        within,
+      );
+      return leaseOf(written);
+    } catch (error) {
+      if (isStatus(error, 409) || isStatus(error, 404)) return "conflict";
+      throw error;
+    }
   }
 
   /** Makes a Secret, which goes when `owner` goes. One that exists is left as it is. */
@@ -154,6 +225,22 @@ export class Cluster implements AsyncDisposable {
 function namespaced(namespace: string, plural: string, name?: string): string {
   const collection = `/api/v1/namespaces/${encodeURIComponent(namespace)}/${plural}`;
   return name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
+}
+
+function leases(namespace: string, name?: string): string {
+  const collection = `${resources.leases.api}/namespaces/${encodeURIComponent(namespace)}/leases`;
+  return name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
+}
+
+function leaseOf(raw: Fields): Lease {
+  const meta = projectMeta(raw);
+  if (meta === undefined) throw new ApiError("Cannot use the Lease: it has no name, uid or version", 200, "Malformed");
+  return resources.leases.project(raw, meta);
+}
+
+/** As the API has it in a MicroTime: six digits. */
+function microTime(date: Date): string {
+  return date.toISOString().replace("Z", "000Z");
 }
 
 function isStatus(error: unknown, status: number): boolean {

@@ -16,6 +16,8 @@ export interface Request {
   readonly body?: unknown;
   /** Of the body; JSON unless said otherwise. */
   readonly contentType?: string;
+  /** Asked before each attempt: false ends the call, because another process may be at work now. */
+  readonly permitted?: () => boolean;
 }
 
 // The API server gives up on a request after 60 s by itself.

@@ -1,6 +1,6 @@
 /**
  * The Kubernetes API: credentials, informers (list, then watch), the few writes that Ingot makes, and Events. JSON over HTTP/1.1
- * with kept connections; only the fields in use are kept of each object. Leaves out leader election and every other kind of object.
+ * with kept connections; only the fields in use are kept of each object. Leaves out every other kind of object.
  *
  * Of `@kubernetes/client-node` only the module that runs exec plugins is loaded. All of it costs about 85 MB of memory, up to a
  * second, and 17 MB in a bundle, and its deserialisers copy every field of every object. So `auth-provider`
@@ -12,6 +12,17 @@ export { type Cluster, type ConnectOptions, connect } from "./cluster.ts";
 export { ApiError, CredentialsError } from "./errors.ts";
 export { EventRecorder, type EventRecorderOptions } from "./event-recorder.ts";
 export type { Handlers, Informer, Scope } from "./informer.ts";
-export type { ConfigMap, Endpoint, EndpointSlice, Node, ObjectMeta, Pod, Secret, Service, ServicePort } from "./objects.ts";
+export type {
+  ConfigMap,
+  Endpoint,
+  EndpointSlice,
+  Lease,
+  Node,
+  ObjectMeta,
+  Pod,
+  Secret,
+  Service,
+  ServicePort,
+} from "./objects.ts";
 export { configMapReference, type ObjectReference, type OwnerReference, serviceReference } from "./references.ts";
 export { type Resource, resources } from "./resources.ts";

@@ -68,3 +68,11 @@ export interface Secret extends ObjectMeta {
   /** Decoded, as UTF-8. */
   readonly data: Readonly<Record<string, string>>;
 }
+
+/** A Lease (coordination.k8s.io/v1), as leader election uses it. */
+export interface Lease extends ObjectMeta {
+  /** Empty while nobody holds it. */
+  readonly holder: string;
+  readonly durationSeconds: number;
+  readonly transitions: number;
+}

@@ -1,5 +1,16 @@
 import { isAnnotation } from "#pkg/service";
-import type { ConfigMap, Endpoint, EndpointSlice, Node, ObjectMeta, Pod, Secret, Service, ServicePort } from "./objects.ts";
+import type {
+  ConfigMap,
+  Endpoint,
+  EndpointSlice,
+  Lease,
+  Node,
+  ObjectMeta,
+  Pod,
+  Secret,
+  Service,
+  ServicePort,
+} from "./objects.ts";
 import { type Fields, fields, list, optionalText, text } from "./untrusted.ts";
 
 /** A kind of object that can be watched: where the API serves it, and what is kept of each. */
@@ -19,6 +30,7 @@ export const resources = {
   pods: { api: "/api/v1", plural: "pods", project: projectPod },
   configMaps: { api: "/api/v1", plural: "configmaps", project: projectConfigMap },
   secrets: { api: "/api/v1", plural: "secrets", project: projectSecret },
+  leases: { api: "/apis/coordination.k8s.io/v1", plural: "leases", project: projectLease },
 } as const satisfies Record<string, Resource<ObjectMeta>>;
 
 // Of Services and slices there are many, so each is made with all its fields named: `...meta` would keep those that follow apart from
@@ -128,6 +140,16 @@ function projectConfigMap(raw: Fields, meta: ObjectMeta): ConfigMap {
 function projectSecret(raw: Fields, meta: ObjectMeta): Secret {
   const decoded = Object.entries(textMap(raw.data)).map(([key, value]) => [key, Buffer.from(value, "base64").toString()]);
   return { ...meta, data: Object.fromEntries(decoded) };
+}
+
+function projectLease(raw: Fields, meta: ObjectMeta): Lease {
+  const { holderIdentity, leaseDurationSeconds, leaseTransitions } = fields(raw.spec);
+  return {
+    ...meta,
+    holder: text(holderIdentity),
+    durationSeconds: typeof leaseDurationSeconds === "number" ? leaseDurationSeconds : 0,
+    transitions: typeof leaseTransitions === "number" ? leaseTransitions : 0,
+  };
 }
 
 function isDeleting(metadata: Fields): boolean {

@@ -1,0 +1,241 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { seededRandom } from "#pkg/clock";
+import {
+  type Election,
+  type ElectionEffect,
+  type ElectionEvent,
+  mayWrite,
+  nextDeadline,
+  startElection,
+  step,
+} from "./election.ts";
+
+const timings = { leaseMs: 4_000, renewDeadlineMs: 3_000, retryMs: 1_000 };
+const other = { holder: "other", durationSeconds: 4, transitions: 7, resourceVersion: "70" };
+const mine = { holder: "me", durationSeconds: 4, transitions: 8, resourceVersion: "80" };
+
+/** Runs events at their times. @returns the end, and all effects in order */
+function run(...events: readonly (readonly [at: number, event: ElectionEvent])[]) {
+  let election = startElection("me", timings);
+  const effects: ElectionEffect[] = [];
+  for (const [at, event] of events) {
+    const [next, now] = step(election, event, at);
+    election = next;
+    effects.push(...now);
+  }
+  return { election, effects, kinds: effects.map(({ type }) => type) };
+}
+
+const leading = [
+  [0, { type: "observed", lease: undefined }],
+  [10, { type: "written", lease: { ...mine, transitions: 0 } }],
+] as const;
+
+test("without a Lease one is made, and whoever made it leads", () => {
+  const { election, effects } = run(...leading);
+  assert.deepEqual(effects, [
+    { type: "write", record: { holder: "me", durationSeconds: 4, transitions: 0, acquires: true }, resourceVersion: undefined },
+    { type: "lead" },
+  ]);
+  assert.equal(nextDeadline(election), 1_000, "it is renewed 1 s after the write was begun");
+});
+
+test("nothing is written before the Lease was looked for", () => {
+  const { election, effects } = run([0, { type: "timer" }]);
+  assert.deepEqual(effects, []);
+  assert.equal(nextDeadline(election), Infinity);
+});
+
+test("another's Lease is taken over when it has not changed for as long as it says, by this process's clock", () => {
+  const waiting = run([50, { type: "observed", lease: other }], [4_049, { type: "timer" }]);
+  assert.deepEqual(waiting.effects, []);
+  assert.equal(nextDeadline(waiting.election), 4_050);
+  const [, effects] = step(waiting.election, { type: "timer" }, 4_050);
+  assert.deepEqual(effects, [
+    { type: "write", record: { holder: "me", durationSeconds: 4, transitions: 8, acquires: true }, resourceVersion: "70" },
+  ]);
+});
+
+test("seeing the same version again does not prolong another's Lease, and a renewal does", () => {
+  const same = run([0, { type: "observed", lease: other }], [3_000, { type: "observed", lease: other }]);
+  assert.equal(nextDeadline(same.election), 4_000);
+  const renewed = run(
+    [0, { type: "observed", lease: other }],
+    [3_000, { type: "observed", lease: { ...other, resourceVersion: "71" } }],
+  );
+  assert.equal(nextDeadline(renewed.election), 7_000);
+});
+
+test("a Lease that was given back is taken at once", () => {
+  const { kinds } = run(
+    [0, { type: "observed", lease: other }],
+    [100, { type: "observed", lease: { ...other, holder: "", resourceVersion: "71" } }],
+  );
+  assert.deepEqual(kinds, ["write"]);
+});
+
+test("a write that was refused or whose fate is unknown is tried again after 1 s", () => {
+  for (const type of ["conflict", "failed"] as const) {
+    const { election } = run([0, { type: "observed", lease: undefined }], [200, { type }]);
+    assert.equal(nextDeadline(election), 1_200, type);
+    assert.equal(step(election, { type: "timer" }, 1_200)[1][0]?.type, "write", type);
+  }
+});
+
+test("a leader renews every second, and gives up 3 s after the begin of the last write that succeeded", () => {
+  const { election, kinds } = run(
+    ...leading,
+    [1_000, { type: "timer" }],
+    [1_500, { type: "failed" }],
+    [2_500, { type: "timer" }],
+  );
+  assert.deepEqual(kinds, ["write", "lead", "write", "write"]);
+  assert.equal(nextDeadline(election), 3_000);
+  const [end, effects] = step(election, { type: "timer" }, 3_000);
+  assert.deepEqual(effects, [{ type: "lost", reason: "it could not be renewed for 3000 ms" }]);
+  assert.equal(end.role, "standby");
+});
+
+test("a leader that stood still may not write, before any of its timers has run", () => {
+  const { election } = run(...leading);
+  assert.equal(mayWrite(election, 2_999), true);
+  assert.equal(mayWrite(election, 3_000), false);
+});
+
+test("an answer that came after the Lease may have been taken over makes no leader", () => {
+  const { election, kinds } = run([0, { type: "observed", lease: undefined }], [3_000, { type: "written", lease: mine }]);
+  assert.deepEqual(kinds, ["write"]);
+  assert.equal(election.role, "standby");
+});
+
+test("a leader that sees another holder of a later term gives up, and is not shaken by what came before its own term", () => {
+  const lead = [
+    [0, { type: "observed", lease: { ...other, holder: "" } }],
+    [10, { type: "written", lease: mine }],
+  ] as const;
+  const stale = run(...lead, [20, { type: "observed", lease: other }]);
+  assert.equal(stale.election.role, "leader");
+  assert.equal(stale.election.lease?.resourceVersion, "80");
+  const taken = run(...lead, [20, { type: "observed", lease: { ...other, transitions: 9, resourceVersion: "90" } }]);
+  assert.deepEqual(taken.effects.at(-1), { type: "lost", reason: "other holds the Lease now" });
+});
+
+test("a Lease that was deleted or edited under the leader is renewed all the same", () => {
+  const version = (effects: readonly ElectionEffect[]) =>
+    effects.flatMap((each) => (each.type === "write" ? [each.resourceVersion] : []));
+  const deleted = run(...leading, [500, { type: "observed", lease: undefined }], [1_000, { type: "timer" }]);
+  assert.deepEqual(version(deleted.effects), [undefined, undefined]);
+  const edited = { ...mine, transitions: 0, resourceVersion: "81" };
+  const conflict = run(
+    ...leading,
+    [500, { type: "observed", lease: edited }],
+    [1_000, { type: "timer" }],
+    [1_010, { type: "conflict" }],
+    [2_010, { type: "timer" }],
+  );
+  assert.deepEqual(version(conflict.effects), [undefined, "80", "81"]);
+});
+
+test("a watch that runs behind does not make a leader renew an older version", () => {
+  const late = { ...mine, transitions: 0, resourceVersion: "79" };
+  const { effects } = run(...leading, [500, { type: "observed", lease: late }], [1_000, { type: "timer" }]);
+  assert.deepEqual(effects.at(-1), {
+    type: "write",
+    record: { holder: "me", durationSeconds: 4, transitions: 0, acquires: false },
+    resourceVersion: "80",
+  });
+});
+
+test("a leader that stops gives the Lease back; a standby leaves it alone; both do nothing any more", () => {
+  const { election, effects } = run(
+    ...leading,
+    [500, { type: "stop" }],
+    [1_000, { type: "timer" }],
+    [1_001, { type: "observed", lease: undefined }],
+  );
+  assert.deepEqual(effects.slice(2), [
+    { type: "write", record: { holder: "", durationSeconds: 1, transitions: 0, acquires: false }, resourceVersion: "80" },
+  ]);
+  assert.equal(nextDeadline(election), Infinity);
+  assert.deepEqual(run([0, { type: "observed", lease: other }], [500, { type: "stop" }]).effects, []);
+});
+
+/** One Lease, three candidates whose clocks differ, and an API that is slow, loses answers, and is cut off from some of them. */
+function simulate(seed: number) {
+  const random = seededRandom(seed);
+  interface Candidate {
+    readonly name: string;
+    readonly offset: number; // What its clock is ahead.
+    election: Election;
+    frozenUntil: number;
+    cutUntil: number;
+    inbox: { at: number; event: ElectionEvent }[];
+  }
+  let version = 0;
+  let lease: { holder: string; durationSeconds: number; transitions: number; resourceVersion: string } | undefined;
+  const candidates: Candidate[] = ["a", "b", "c"].map((name) => ({
+    name,
+    offset: Math.floor(random() * 60_000) - 30_000,
+    election: startElection(name, timings),
+    frozenUntil: 0,
+    cutUntil: 0,
+    inbox: [{ at: Math.floor(random() * 200), event: { type: "observed", lease: undefined } }],
+  }));
+  let leaderless = 0;
+  let longestLeaderless = 0;
+  const writers: string[] = [];
+  for (let now = 0; now < 60_000; now += 10) {
+    for (const candidate of candidates) {
+      if (now < 40_000 && random() < 0.000_5) candidate.frozenUntil = now + random() * 8_000;
+      if (now < 40_000 && random() < 0.000_5) candidate.cutUntil = now + random() * 8_000;
+      if (now < candidate.frozenUntil) continue;
+      const local = now + candidate.offset;
+      const due = candidate.inbox.filter(({ at }) => at <= now).map(({ event }) => event);
+      candidate.inbox = candidate.inbox.filter(({ at }) => at > now);
+      if (nextDeadline(candidate.election) <= local) due.push({ type: "timer" });
+      for (const event of due) {
+        const [next, effects] = step(candidate.election, event, local);
+        candidate.election = next;
+        for (const effect of effects) if (effect.type === "write") write(candidate, effect, now);
+      }
+    }
+    // Whoever wakes up asks before it writes.
+    const may = candidates.filter(({ election, offset, frozenUntil }) => now >= frozenUntil && mayWrite(election, now + offset));
+    assert.ok(may.length <= 1, `seed ${seed}, ${now} ms: ${may.map(({ name }) => name).join(" and ")} may write`);
+    leaderless = may.length === 0 ? leaderless + 10 : 0;
+    if (now > 50_000) longestLeaderless = Math.max(longestLeaderless, leaderless);
+    writers.push(may[0]?.name ?? "");
+  }
+  assert.ok(longestLeaderless < 6_000, `seed ${seed}: nobody led for ${longestLeaderless} ms without a fault`);
+  assert.notEqual(writers.at(-1), "", `seed ${seed}: nobody leads in the end`);
+  return new Set(writers);
+
+  function write(candidate: Candidate, effect: ElectionEffect & { type: "write" }, now: number): void {
+    const reply = (event: ElectionEvent) => candidate.inbox.push({ at: now + 20 + random() * 200, event });
+    if (now < candidate.cutUntil) {
+      candidate.inbox.push({ at: now + timings.renewDeadlineMs, event: { type: "failed" } });
+      return;
+    }
+    if (lease?.resourceVersion !== effect.resourceVersion) {
+      reply({ type: "conflict" });
+      return;
+    }
+    const { holder, durationSeconds, transitions } = effect.record;
+    lease = { holder, durationSeconds, transitions, resourceVersion: String(++version) };
+    const written = lease;
+    const isLost = random() < 0.05;
+    reply(isLost ? { type: "failed" } : { type: "written", lease: written });
+    for (const watcher of candidates) {
+      const late = Math.max(now, watcher.cutUntil) + 20 + random() * 300;
+      watcher.inbox.push({ at: late, event: { type: "observed", lease: written } });
+    }
+    for (const { inbox } of candidates) inbox.sort((x, y) => x.at - y.at);
+  }
+}
+
+test("in 300 simulated minutes with freezes, cuts, lost answers and skewed clocks no two may write at once, and in the end one leads", () => {
+  const leaders = new Set<string>();
+  for (let seed = 1; seed <= 300; seed++) for (const name of simulate(seed)) leaders.add(name);
+  assert.deepEqual([...leaders].sort(), ["", "a", "b", "c"]);
+});

@@ -1,0 +1,8 @@
+/**
+ * Which of several processes works, by a Lease (coordination.k8s.io/v1), with the algorithm of client-go's `leaderelection`: the holder
+ * renews it, others take it over once it has not changed for as long as it says, by their own clock, so that skewed clocks do no harm.
+ * What differs: candidates follow the Lease by a watch, so that one that was given back is taken at once and standbys cost no requests.
+ * `step` is the algorithm and does no I/O; `LeaderElector` watches, writes and keeps time. Times are `Clock` milliseconds.
+ */
+export type { ElectionTimings } from "./election.ts";
+export { type ElectorHandlers, LeaderElector } from "./elector.ts";
