@@ -6,16 +6,8 @@ import type { EndpointSlice, Pod, Service } from "#pkg/k8s";
 import { resources } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
-import {
-  type Effect,
-  type Member,
-  type MemberlistEvent,
-  type MemberView,
-  MetadataKey,
-  members,
-  nodeNameText,
-} from "#pkg/memberlist";
-import { nameOf, Simulation } from "../../pkg/memberlist/testing/simulation.ts";
+import { type MemberlistEvent, type MemberView, MetadataKey } from "#pkg/memberlist";
+import { type Effect, type Member, members, nameOf, nodeNameText, Simulation } from "#pkg/memberlist/testing";
 import { RingMembers } from "../members/ring-members.ts";
 import { Speaker } from "../speaker.ts";
 import { FakeCluster } from "./fake-cluster.ts";

@@ -1,6 +1,5 @@
 import type { Random } from "#pkg/clock";
 import type { NodeName } from "../codec/messages.ts";
-import type { NodeRecord } from "./ring.ts";
 
 /** A whole number in [0, below). */
 export function randomIndex(random: Random, below: number): number {
@@ -43,12 +42,12 @@ export function placeOf(node: NodeName): number {
 }
 
 /** Of those that are eligible, the one whose place follows that of `self`; after the last comes the first. */
-export function neighbourOf(
-  self: NodeRecord,
-  records: readonly NodeRecord[],
-  eligible: (record: NodeRecord) => boolean,
-): NodeRecord | undefined {
-  let nearest: NodeRecord | undefined;
+export function neighbourOf<T extends { readonly place: number }>(
+  self: T,
+  records: readonly T[],
+  eligible: (record: T) => boolean,
+): T | undefined {
+  let nearest: T | undefined;
   let least = Infinity;
   for (const record of records) {
     const distance = (record.place - self.place) >>> 0;

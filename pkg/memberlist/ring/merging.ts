@@ -1,9 +1,7 @@
 import type { Millis } from "#pkg/clock";
-import type { Alive, Dead, MemberState, MemberStatus, Suspect } from "../codec/messages.ts";
-import { broadcast, finishLeave, sendToNode } from "./broadcasts.ts";
+import type { Alive, Dead, MemberState, MemberStatus, NodeName, Suspect } from "../codec/messages.ts";
 import { randomIndex, swap } from "./choice.ts";
 import type { MemberEvent } from "./events.ts";
-import { considerChecking } from "./probing.ts";
 import {
   changeHealth,
   isMember,
@@ -17,8 +15,9 @@ import {
   sameOctets,
   withPort,
 } from "./ring.ts";
-import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionDueAt } from "./suspicion.ts";
-import { pullSoon, suspicionBounds } from "./timing.ts";
+import { broadcast, finishLeave, sendToNode } from "./sending.ts";
+import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionBounds, suspicionDueAt } from "./suspicion.ts";
+import { pullSoon } from "./timing.ts";
 
 /** Merges what somebody says of a node that it takes for alive. */
 export function mergeAlive(ring: Ring, alive: Alive, now: Millis): void {
@@ -226,4 +225,15 @@ function setStatus(record: NodeRecord, status: MemberStatus, now: Millis): void 
 function tell(ring: Ring, change: MemberEvent["change"], record: NodeRecord): void {
   ring.timingStale = true;
   ring.effects.push({ type: "member", change, member: memberOf(record) });
+}
+
+/**
+ * Of those that hear of a suspicion, about so many probe the suspect themselves. Two have to accuse it for the suspicion to be short;
+ * and while it lives, each of them tells it what is held against it.
+ */
+const checkers = 12;
+
+/** Takes note, by chance, of somebody whom others suspect. */
+function considerChecking(ring: Ring, node: NodeName): void {
+  if (ring.options.random() * ring.order.length < checkers) ring.toCheck.add(node);
 }

@@ -1,6 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import type { Ack, Endpoint, IndirectPing, Nack, NodeName, PacketMessage, Ping } from "../codec/messages.ts";
-import { sendDirect, sendToNode } from "./broadcasts.ts";
+import type { Ack, Endpoint, IndirectPing, Nack, PacketMessage, Ping } from "../codec/messages.ts";
 import { chooseRandom, neighbourOf, shuffle } from "./choice.ts";
 import { deadOf, mergeSuspect } from "./merging.ts";
 import {
@@ -15,6 +14,7 @@ import {
   sourceOf,
   withPort,
 } from "./ring.ts";
+import { sendDirect, sendToNode } from "./sending.ts";
 import { wantsAccuser } from "./suspicion.ts";
 import { timings } from "./timing.ts";
 
@@ -218,17 +218,6 @@ export function onSendFailed(ring: Ring, messages: readonly PacketMessage[], now
 
 function replyTo({ source }: Ping | IndirectPing, from: Endpoint): Endpoint {
   return source === undefined ? from : { address: source.address, port: source.port };
-}
-
-/**
- * Of those that hear of a suspicion, about so many probe the suspect themselves. Two have to accuse it for the suspicion to be short;
- * and while it lives, each of them tells it what is held against it.
- */
-const checkers = 12;
-
-/** Takes note, by chance, of somebody whom others suspect. */
-export function considerChecking(ring: Ring, node: NodeName): void {
-  if (ring.options.random() * ring.order.length < checkers) ring.toCheck.add(node);
 }
 
 /** Takes the next suspect whom too few have accused so far. */

@@ -1,9 +1,19 @@
 import type { Millis } from "#pkg/clock";
-import type { Endpoint, MemberState, PushPull, StreamMessage, Versions } from "../codec/messages.ts";
+import type { Ack, Endpoint, MemberState, PushPull, StreamMessage, Versions } from "../codec/messages.ts";
 import { chooseRandom } from "./choice.ts";
 import { mergeStates } from "./merging.ts";
 import { onStreamAck } from "./probing.ts";
-import { type ExchangePurpose, isMember, type NodeRecord, type Ring, sameEndpoint, stateOf } from "./ring.ts";
+import {
+  type ExchangePurpose,
+  isMember,
+  type NodeRecord,
+  nextSequence,
+  ownPing,
+  type Ring,
+  sameEndpoint,
+  stateOf,
+} from "./ring.ts";
+import { sendDirect } from "./sending.ts";
 import { pushPullInterval } from "./timing.ts";
 
 /** Connecting, writing and reading together. */
@@ -119,4 +129,32 @@ export function versionProblem(received: readonly MemberState[], own: readonly N
       return `node speaks a ${what} version outside ${low} to ${high}: ${misfit.node} speaks ${current(misfit.versions)}`;
   }
   return undefined;
+}
+
+/** How much slower a member is asked for each millisecond since it failed: once in 2.5 s after ten minutes. */
+const patience = 1 / 240;
+
+/**
+ * Asks one of the members that failed, each in its turn, whether it is back. Where a network was cut, it is enough that any node of
+ * one side reaches any of the other, so that those who are many need not ask as often each.
+ */
+export function askLost(ring: Ring, now: Millis): void {
+  const lost = ring.leave === "none" ? ring.lost.next(now) : undefined;
+  ring.askAt = Infinity;
+  if (lost === undefined) return;
+  lost.sequence = nextSequence(ring);
+  sendDirect(ring, lost.endpoint, ownPing(ring, lost.sequence, lost.node));
+  const { askInterval, askSpread } = ring.timing;
+  const shared = askSpread * ring.order.filter(isMember).length;
+  const interval = Math.max(askInterval, shared, (now - lost.since) * patience);
+  ring.askAt = now + interval * (0.5 + ring.options.random()); // By chance, so that not all nodes ask together.
+}
+
+/** One that failed answers: both sides compare what they know, so that each learns that it was taken for dead, and refutes. */
+export function onLostAck(ring: Ring, { sequence }: Ack, now: Millis): void {
+  const lost = ring.lost.asked(sequence);
+  if (lost === undefined) return;
+  lost.sequence = undefined;
+  ring.askAt = now + ring.timing.suspicionFloor + ring.timing.askInterval; // Those on its side have this long to refute.
+  openPushPull(ring, { type: "pushPull", to: lost.endpoint }, lost.endpoint, now);
 }

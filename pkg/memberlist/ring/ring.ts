@@ -2,7 +2,7 @@ import type { Millis, Random } from "#pkg/clock";
 import type { Endpoint, MemberState, MemberStatus, NodeName, Ping, Versions } from "../codec/messages.ts";
 import { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "../codec/metadata.ts";
 import type { Wire } from "../codec/wire.ts";
-import { BroadcastQueue } from "./broadcasts.ts";
+import { BroadcastQueue } from "./broadcast-queue.ts";
 import { placeOf } from "./choice.ts";
 import type { Effect, Member } from "./events.ts";
 import { LostMembers } from "./failed-members.ts";

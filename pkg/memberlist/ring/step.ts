@@ -1,12 +1,10 @@
 import type { Millis } from "#pkg/clock";
 import type { Dead, Endpoint, NodeName, PacketMessage, Suspect } from "../codec/messages.ts";
-import { broadcastUser, gossip, sendDirect } from "./broadcasts.ts";
 import type { Effect, Event, Member } from "./events.ts";
-import { askLost, onLostAck } from "./failed-members.ts";
 import { aliveOf, announce, deadOf, endSuspicions, hear, leave, mergeAlive, mergeDead, mergeSuspect } from "./merging.ts";
 import { addStall, goOnResting, type Strain } from "./overload.ts";
 import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed } from "./probing.ts";
-import { join, onExchangeEnd, onRequest, periodicPushPull } from "./push-pull.ts";
+import { askLost, join, onExchangeEnd, onLostAck, onRequest, periodicPushPull } from "./push-pull.ts";
 import {
   isMember,
   memberOf,
@@ -18,8 +16,9 @@ import {
   sameEndpoint,
   sameOctets,
 } from "./ring.ts";
-import { suspicionDueAt } from "./suspicion.ts";
-import { pushPullInterval, suspicionBounds, type TimingName, timings } from "./timing.ts";
+import { broadcastUser, gossip, sendDirect } from "./sending.ts";
+import { suspicionBounds, suspicionDueAt } from "./suspicion.ts";
+import { pushPullInterval, type TimingName, timings } from "./timing.ts";
 
 /** A timer later than this means that the process did not run, and that packets have come in meanwhile... */
 const stallTolerance: Millis = 10;

@@ -1,6 +1,31 @@
 import type { Millis } from "#pkg/clock";
 import type { NodeName } from "../codec/messages.ts";
-import type { SuspicionBounds } from "./timing.ts";
+import type { Timing } from "./timing.ts";
+
+/** How long a suspicion lasts. */
+export interface SuspicionBounds {
+  /** With all confirmations, or when there is nobody to confirm. */
+  readonly min: Millis;
+  /** Without a confirmation. */
+  readonly max: Millis;
+  /** Accusers beyond the first that bring it down to `min`. */
+  readonly confirmations: number;
+  /** How long before its end the accused is told of it once more. */
+  readonly notice: Millis;
+}
+
+export function suspicionBounds(timing: Timing, nodes: number): SuspicionBounds {
+  const scale = Math.max(1, Math.log10(Math.max(1, nodes)));
+  const scaled = (timing.suspicionMultiplier * Math.floor(scale * 1000) * timing.suspicionUnit) / 1000;
+  const min = Math.max(timing.suspicionFloor, scaled);
+  const wanted = timing.suspicionMultiplier - 2;
+  return {
+    min,
+    max: timing.suspicionMaxMultiplier * min,
+    confirmations: nodes - 2 < wanted ? 0 : wanted,
+    notice: timing.suspicionUnit,
+  };
+}
 
 /** Somebody does not answer. It is declared dead at `deadline`, which moves closer with every further accuser. */
 export interface Suspicion extends SuspicionBounds {

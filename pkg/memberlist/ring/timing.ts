@@ -90,31 +90,6 @@ export function retransmitLimit(timing: Timing, nodes: number): number {
   return timing.retransmitMultiplier * Math.ceil(Math.log10(nodes + 1));
 }
 
-/** How long a suspicion lasts. */
-export interface SuspicionBounds {
-  /** With all confirmations, or when there is nobody to confirm. */
-  readonly min: Millis;
-  /** Without a confirmation. */
-  readonly max: Millis;
-  /** Accusers beyond the first that bring it down to `min`. */
-  readonly confirmations: number;
-  /** How long before its end the accused is told of it once more. */
-  readonly notice: Millis;
-}
-
-export function suspicionBounds(timing: Timing, nodes: number): SuspicionBounds {
-  const scale = Math.max(1, Math.log10(Math.max(1, nodes)));
-  const scaled = (timing.suspicionMultiplier * Math.floor(scale * 1000) * timing.suspicionUnit) / 1000;
-  const min = Math.max(timing.suspicionFloor, scaled);
-  const wanted = timing.suspicionMultiplier - 2;
-  return {
-    min,
-    max: timing.suspicionMaxMultiplier * min,
-    confirmations: nodes - 2 < wanted ? 0 : wanted,
-    notice: timing.suspicionUnit,
-  };
-}
-
 /** Between two periodic exchanges: longer in rings above 32 nodes, so that the load stays bounded. */
 export function pushPullInterval(timing: Timing, nodes: number): Millis {
   if (nodes <= 32) return timing.pushPullInterval;

@@ -1,2 +1,5 @@
-/** Rings of many nodes in simulated time, for tests and measurements. */
-export { Simulation } from "./simulation.ts";
+/** Rings of many nodes in simulated time, for tests and measurements, and what they look at. */
+export { nodeNameText } from "../codec/messages.ts";
+export type { Effect, Member } from "../ring/events.ts";
+export { members } from "../ring/step.ts";
+export { nameOf, Simulation } from "./simulation.ts";

@@ -6,7 +6,8 @@ import { encodeMessage } from "../codec/message-codec.ts";
 import type { PacketMessage } from "../codec/messages.ts";
 import { broadcastBudget, broadcastOverhead, defaultWire } from "../codec/wire.ts";
 import { alive, at, dead, endpointOf, LoneRing } from "../testing/lone-ring.ts";
-import { BroadcastQueue, maxUserOctets } from "./broadcasts.ts";
+import { BroadcastQueue } from "./broadcast-queue.ts";
+import { maxUserOctets } from "./sending.ts";
 
 /** Encoded, its length is its payload's and one. */
 function message(length: number, mark = 0): PacketMessage {

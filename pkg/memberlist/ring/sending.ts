@@ -1,0 +1,65 @@
+import type { Millis } from "#pkg/clock";
+import { encodeMessage } from "../codec/message-codec.ts";
+import type { Endpoint, NodeName, PacketMessage } from "../codec/messages.ts";
+import { broadcastBudget } from "../codec/wire.ts";
+import { chooseRandom, randomIndex } from "./choice.ts";
+import type { NodeRecord, Ring } from "./ring.ts";
+import { retransmitLimit } from "./timing.ts";
+
+/** Sends a message at once; what is to be passed on rides along as far as it fits. */
+export function sendDirect(ring: Ring, to: Endpoint, message: PacketMessage): void {
+  const others = ring.broadcasts.size === 0 ? [] : takeBroadcasts(ring, encodeMessage(message).length);
+  ring.effects.push({ type: "send", to, messages: [message, ...others], checksum: false });
+}
+
+/** Sends to a node of which we know what it understands; nothing rides along. */
+export function sendToNode(ring: Ring, record: NodeRecord, messages: readonly PacketMessage[]): void {
+  const [, newest] = record.versions;
+  ring.effects.push({ type: "send", to: record.endpoint, messages, checksum: newest >= 5 });
+}
+
+/** Octets of a user message: as many as fit into a packet beside the longest label and whatever encryption adds. */
+export const maxUserOctets = 1000;
+
+/** Queues what others shall hear; it replaces what is queued about the same node. */
+export function broadcast(ring: Ring, message: PacketMessage & { readonly node: NodeName }, now: Millis): void {
+  enqueue(ring, message.node, message, now);
+}
+
+/** Queues a user message; it replaces what is queued on the same topic. @throws {RangeError} for more than `maxUserOctets` */
+export function broadcastUser(ring: Ring, topic: string, payload: Uint8Array, now: Millis): void {
+  if (payload.length > maxUserOctets) throw new RangeError(`Cannot broadcast a user message: it has ${payload.length} octets`);
+  enqueue(ring, `\u{100}${topic}`, { type: "user", payload }, now); // No node's name has such a character.
+}
+
+function enqueue(ring: Ring, key: string, message: PacketMessage, now: Millis): void {
+  ring.broadcasts.add(key, message);
+  // Idle rings need no gossip timer. By chance, so that nodes that hear of something together do not pass it on together.
+  if (ring.gossipAt === Infinity) ring.gossipAt = now + randomIndex(ring.options.random, ring.timing.gossipInterval);
+}
+
+/** Passes on what is queued to a few random nodes, those recently dead among them, so that they can refute. */
+export function gossip(ring: Ring, now: Millis): void {
+  const { gossipNodes, gossipInterval, gossipToTheDead } = ring.timing;
+  const eligible = (record: NodeRecord) =>
+    record !== ring.self && record.status !== "left" && (record.status !== "dead" || now - record.since <= gossipToTheDead);
+  for (const record of chooseRandom(ring.order, gossipNodes, eligible, ring.options.random)) {
+    const messages = takeBroadcasts(ring, 0);
+    if (messages.length === 0) break;
+    sendToNode(ring, record, messages);
+  }
+  ring.gossipAt = ring.broadcasts.size === 0 ? Infinity : now + gossipInterval;
+}
+
+/** Never more than a packet may have: even the shortest take 31 of its 1400 octets each. */
+function takeBroadcasts(ring: Ring, directLength: number): PacketMessage[] {
+  const budget = broadcastBudget(ring.options.wire, directLength);
+  const taken = ring.broadcasts.take(budget, retransmitLimit(ring.timing, ring.order.length));
+  if (ring.leave === "announcing" && !ring.broadcasts.has(ring.self.node)) finishLeave(ring);
+  return taken;
+}
+
+export function finishLeave(ring: Ring): void {
+  ring.leave = "announced";
+  ring.effects.push({ type: "leaveFinished" });
+}
