@@ -3,7 +3,7 @@
  * process of its own, encrypted, in a network namespace made for it. Run it with `node e2e/bench/memberlist.bench.ts [SIZE…]`; the
  * sizes default to 3, 10 and 50, which take about 17 minutes.
  *
- * Detection is from SIGKILL until a member has told its application; packets are those that the kernel sent over UDP, CPU is user
+ * Detection is from SIGKILL until a member has notified its application; packets are those that the kernel sent over UDP, CPU is user
  * and system time, both for each node of a ring in which nothing happens.
  */
 import { spawnSync } from "node:child_process";

@@ -7,8 +7,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
 import { waitFor } from "#e2e/lab";
-import { ringAddresses } from "./addresses.ts";
-import { RingProcess } from "./ring-process.ts";
+import { RingProcess, ringAddresses } from "./ring-process.ts";
 
 // Programs of Debian's with memberlist inside, as they are shipped.
 

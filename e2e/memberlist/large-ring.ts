@@ -1,6 +1,5 @@
 import { waitFor } from "#e2e/lab";
-import { ringAddresses } from "./addresses.ts";
-import { type ProgramKind, RingProcess, type RingProcessOptions } from "./ring-process.ts";
+import { type ProgramKind, RingProcess, type RingProcessOptions, ringAddresses } from "./ring-process.ts";
 
 const port = 7946;
 const startedAtOnce = 5;

@@ -5,7 +5,7 @@ import { waitFor } from "#e2e/lab";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { silentLog } from "#pkg/log";
 import { defaultWire, Keyring, Memberlist, type MemberlistEvent, type MemberlistOptions } from "#pkg/memberlist";
-import { ringAddresses } from "./addresses.ts";
+import { ringAddresses } from "./ring-process.ts";
 
 // Our members alone, on real sockets and real time.
 

@@ -1,11 +1,11 @@
 /**
  * One of our members in a process of its own, with the flags, commands and lines of `peer/main.go`; beside those `--timing` (lan,
  * fast, auto), `--loss` (the part of arriving packets to lose, 0 to 1), `--user` (a text that goes with its view as user state) and the
- * commands `counters` and `tell LETTER` (a user message of that letter, as long as can be).
+ * commands `counters` and `broadcast LETTER` (a user message of that letter, as long as can be).
  */
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { SystemClock, systemRandom } from "#pkg/clock";
+import { type Random, SystemClock, systemRandom } from "#pkg/clock";
 import { createLog } from "#pkg/log";
 import {
   defaultWire,
@@ -14,11 +14,11 @@ import {
   type MemberlistEvent,
   type MemberView,
   type MetadataFields,
-  maxUserOctets,
+  maxUserBytes,
+  type OpenTransport,
+  openSockets,
 } from "#pkg/memberlist";
-import { lossySockets } from "./lossy.ts";
-import { textKey } from "./meta-text.ts";
-import type { RingLine, RingMember } from "./ring-process.ts";
+import { type RingLine, type RingMember, textKey } from "./ring-process.ts";
 
 const { values } = parseArgs({
   options: {
@@ -44,6 +44,17 @@ function describe({ name, address, port, meta }: MemberView): RingMember {
 
 function print(line: Omit<RingLine, "at">): void {
   console.log(JSON.stringify({ ...line, at: Math.round((performance.timeOrigin + performance.now()) * 1000) }));
+}
+
+/** Real sockets that lose a part of the packets that arrive, from 0 to 1; streams are left alone. */
+function lossySockets(loss: number, random: Random): OpenTransport {
+  return (bind, events) =>
+    openSockets(bind, {
+      ...events,
+      packet: (bytes, from) => {
+        if (random() >= loss) events.packet(bytes, from);
+      },
+    });
 }
 
 const events: Record<Extract<MemberlistEvent, { type: "member" }>["change"], string> = {
@@ -90,9 +101,9 @@ async function run(command: string, argument: string): Promise<void> {
       const error = failures.map(({ reason }) => reason).join("; ");
       return print({ event: "joined", joined, ...(error !== "" && { error }) });
     }
-    case "tell":
-      member.broadcast("topic", Buffer.from(argument.repeat(maxUserOctets)));
-      return print({ event: "told" });
+    case "broadcast":
+      member.broadcast("topic", Buffer.from(argument.repeat(maxUserBytes)));
+      return print({ event: "broadcast" });
     case "meta":
       member.setMetadata(metadata(argument));
       return print({ event: "metaSet" });

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { waitFor } from "#e2e/lab";
-import type { MemberlistCounters } from "#pkg/memberlist";
+import { decodeMetadata, type MemberlistCounters } from "#pkg/memberlist";
 import { type GoVersion, goPeer } from "./go-peer.ts";
 
 /** Which program: one of HashiCorp's library at that version, or ours. All take the same flags and commands. */
@@ -91,7 +92,7 @@ export class RingProcess implements AsyncDisposable {
     return this.#child.pid ?? 0;
   }
 
-  /** Whether it told of this event, of the node named `about` where that is given. */
+  /** Whether it printed this event, of the node named `about` where that is given. */
   has(event: string, about?: string): boolean {
     return this.#find(event, about, 0) !== undefined;
   }
@@ -107,7 +108,7 @@ export class RingProcess implements AsyncDisposable {
   }
 
   /** Sends a command and waits for the line that answers it. */
-  async ask(command: string, answer: string, timeout = 10_000): Promise<RingLine> {
+  async request(command: string, answer: string, timeout = 10_000): Promise<RingLine> {
     const from = this.lines.length;
     this.#child.stdin?.write(`${command}\n`);
     return this.line(answer, { from, timeout });
@@ -115,20 +116,20 @@ export class RingProcess implements AsyncDisposable {
 
   /** Alive and suspect nodes as it sees them, sorted by name. */
   async members(): Promise<readonly RingMember[]> {
-    const { members = [] } = await this.ask("members", "members");
+    const { members = [] } = await this.request("members", "members");
     return members.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** Of our own program alone. */
   async counters(): Promise<MemberlistCounters> {
-    const { counters } = await this.ask("counters", "counters");
-    if (counters === undefined) throw new Error(`Cannot count: ${this.name} told nothing`);
+    const { counters } = await this.request("counters", "counters");
+    if (counters === undefined) throw new Error(`Cannot count: ${this.name} printed nothing`);
     return counters;
   }
 
   /** @throws {Error} when nobody could be joined */
   async join(other: { readonly address: string; readonly port: number }): Promise<void> {
-    const { joined, error } = await this.ask(`join ${other.address}:${other.port}`, "joined", 15_000);
+    const { joined, error } = await this.request(`join ${other.address}:${other.port}`, "joined", 15_000);
     if (joined !== 1) throw new Error(`Cannot join ${other.address}: ${error}`);
   }
 
@@ -151,4 +152,20 @@ interface LineOptions {
   readonly about?: string;
   readonly from?: number;
   readonly timeout?: number;
+}
+
+/** Loopback addresses for the nodes of one ring, 127.x.y.1 to .254, by chance such that rings of several runs do not meet. */
+export function ringAddresses(): (node: number) => string {
+  const net = `127.${randomInt(1, 256)}.${randomInt(256)}`;
+  return (node) => `${net}.${node}`;
+}
+
+/** The field of our metadata that the tests put their text into; nothing else uses it. */
+export const textKey = 255;
+
+/** The text that a node was given as its meta, from its meta in hex: theirs is the text itself, ours a field. */
+export function metaText(hex: string): string {
+  const bytes = Buffer.from(hex, "hex");
+  const fields = decodeMetadata(bytes);
+  return Buffer.from(fields === undefined ? bytes : (fields.get(textKey) ?? [])).toString();
 }

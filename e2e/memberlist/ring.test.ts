@@ -2,10 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { waitFor } from "#e2e/lab";
-import { ringAddresses } from "./addresses.ts";
 import { type GoVersion, goPeerMissing, goVersions } from "./go-peer.ts";
-import { metaText } from "./meta-text.ts";
-import { type ProgramKind, RingProcess, type RingProcessOptions } from "./ring-process.ts";
+import { metaText, type ProgramKind, RingProcess, type RingProcessOptions, ringAddresses } from "./ring-process.ts";
 
 // Rings of real processes on loopback: ours beside HashiCorp's. What each test says of both sides it checks on both.
 
@@ -85,8 +83,8 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
       await using ring = new Ring({ key });
       const [theirs, ours] = await ring.joined(version, "ingot");
       assert.ok(ours && theirs);
-      await ours.ask("meta ours again", "metaSet");
-      await theirs.ask("meta theirs again", "metaSet");
+      await ours.request("meta ours again", "metaSet");
+      await theirs.request("meta theirs again", "metaSet");
       await agree([ours, theirs], { [ours.name]: "ours again", [theirs.name]: "theirs again" });
       assert.ok(theirs.has("update", ours.name) && ours.has("update", theirs.name));
     });
@@ -107,7 +105,7 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
       const [ours, theirs, ourLeaver, theirLeaver] = await ring.joined("ingot", version, "ingot", version);
       assert.ok(ours && theirs && ourLeaver && theirLeaver);
       for (const leaver of [ourLeaver, theirLeaver]) {
-        const { error } = await leaver.ask("leave", "left");
+        const { error } = await leaver.request("leave", "left");
         assert.equal(error, undefined);
         // Far sooner than a failure is found, which takes five seconds at least.
         for (const witness of [ours, theirs]) await witness.line("leave", { about: leaver.name, timeout: 2_500 });
@@ -202,7 +200,7 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
     await other.join(one);
     await other.line("user one");
     await one.line("user other");
-    await one.ask("tell z", "told");
+    await one.request("broadcast z", "broadcast");
     await other.line(`user ${"z".repeat(20)}`);
     await sleep(2_000);
     await agree([old, recent, one, other]);
@@ -223,8 +221,8 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
     await agree(nodes);
     for (const node of nodes) {
       assert.ok(!node.has("leave"), `${node.name} lost somebody`);
-      const said = node.log.filter((line) => /suspect/i.test(line));
-      assert.deepEqual(said, [], `${node.name} suspected somebody`);
+      const lines = node.log.filter((line) => /suspect/i.test(line));
+      assert.deepEqual(lines, [], `${node.name} suspected somebody`);
     }
   });
 });

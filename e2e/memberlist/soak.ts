@@ -80,7 +80,7 @@ async function run(soak: Soak): Promise<{ readonly stalls: number; readonly outc
     stalls++;
   }
   const holds = async () => problemsOf(soak, await outcomeOf(ring)).length === 0;
-  await waitFor("the last suspicions to be refuted", holds, { timeout: 60_000, every: 1_000 }).catch(() => {}); // Then they are told below.
+  await waitFor("the last suspicions to be refuted", holds, { timeout: 60_000, every: 1_000 }).catch(() => {}); // Then they are printed below.
   return { stalls, outcome: await outcomeOf(ring) };
 }
 

@@ -15,6 +15,6 @@ export {
   type MemberlistOptions,
 } from "./memberlist.ts";
 export type { MemberEvent } from "./ring/events.ts";
-export { maxUserOctets } from "./ring/sending.ts";
+export { maxUserBytes } from "./ring/sending.ts";
 export { openSockets } from "./sockets.ts";
 export type { OpenTransport } from "./transport.ts";

@@ -10,9 +10,9 @@ export interface MemberView {
   readonly address: string;
   readonly port: number;
   readonly status: MemberStatus;
-  /** Greater each time it had to say that it lives. */
+  /** Greater each time it refuted. */
   readonly incarnation: number;
-  /** What it says of itself, for `decodeMetadata` where it is one of ours. */
+  /** Its metadata, for `decodeMetadata` where it is one of ours. */
   readonly meta: Uint8Array | undefined;
   readonly self: boolean;
   /** Since when it has this status. */
@@ -27,8 +27,8 @@ export function memberView({ node, endpoint, status, incarnation, meta, since }:
 export interface NetworkCounters {
   packetsReceived: number;
   packetsSent: number;
-  octetsReceived: number; // Of packets, without the headers of UDP and IP.
-  octetsSent: number;
+  bytesReceived: number; // Of packets, without the headers of UDP and IP.
+  bytesSent: number;
   /** Packets that this machine refused to send. */
   sendFailures: number;
   streamsAccepted: number;
@@ -44,8 +44,8 @@ export function newNetworkCounters(): NetworkCounters {
   return {
     packetsReceived: 0,
     packetsSent: 0,
-    octetsReceived: 0,
-    octetsSent: 0,
+    bytesReceived: 0,
+    bytesSent: 0,
     sendFailures: 0,
     streamsAccepted: 0,
     streamsDialled: 0,

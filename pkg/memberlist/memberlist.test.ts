@@ -53,7 +53,7 @@ class Harness extends AsyncDisposableStack {
     }
   }
 
-  said(message: string): Line[] {
+  logged(message: string): Line[] {
     return this.lines.filter((line) => line.message === message);
   }
 
@@ -112,7 +112,7 @@ test("an idle member at the fast pace sets one timer for each of its probes", as
   const member = await harness.started({ clock, timing: "fast" });
   const other = await harness.started({ timing: "fast" });
   await other.join(["192.0.2.1"]);
-  await harness.pass(5000); // The join is still being told.
+  await harness.pass(5000); // The join is still being broadcast.
   const [before, from] = [timers, member.counters.probes];
   await harness.pass(3000); // Less than there is between two exchanges of views.
   const probes = member.counters.probes - from;
@@ -184,20 +184,22 @@ test("the end of a member ends what waits for it", async () => {
   assert.deepEqual(await joining, { joined: 0, failures: [] });
 });
 
-test("another key is refused on both sides, counted each time and said once for each peer, with what to do", async () => {
+test("another key is refused on both sides, counted each time and logged once for each peer, with what to do", async () => {
   await using harness = new Harness();
   const a = await harness.started({ wire: encrypted(1) });
   const b = await harness.started({ wire: encrypted(2) });
   for (let i = 0; i < 3; i++) assert.equal((await b.join(["192.0.2.1"])).joined, 0);
   assert.deepEqual([a.counters.problems.wrongKey, b.counters.problems.wrongKey], [3, 3]);
   assert.deepEqual(
-    harness.said("memberlist message refused").map(({ level, peer, transport, reason }) => ({ level, peer, transport, reason })),
+    harness
+      .logged("memberlist message refused")
+      .map(({ level, peer, transport, reason }) => ({ level, peer, transport, reason })),
     [
       { level: "warn", peer: "192.0.2.2", transport: "TCP", reason: "wrongKey" },
       { level: "warn", peer: "192.0.2.1", transport: "TCP", reason: "wrongKey" },
     ],
   );
-  assert.match(String(harness.said("memberlist message refused")[0]?.advice), /same memberlist secret/);
+  assert.match(String(harness.logged("memberlist message refused")[0]?.advice), /same memberlist secret/);
   assert.deepEqual([names(a), names(b)], [["a"], ["b"]]);
 });
 
@@ -218,7 +220,7 @@ test("packets of another kind are counted by their reason and change nothing", a
   assert.deepEqual(names(a), ["a"]);
 });
 
-test("packets that this machine does not send are an event of their own: counted, said once, and the ring goes on", async () => {
+test("packets that this machine does not send are an event of their own: counted, logged once, and the ring goes on", async () => {
   await using harness = new Harness();
   const a = await harness.started();
   const b = await harness.started();
@@ -229,11 +231,11 @@ test("packets that this machine does not send are an event of their own: counted
   await harness.pass(10_000);
   assert.ok(a.counters.sendFailures > 1);
   assert.deepEqual(
-    harness.said("memberlist packet was not sent").map(({ peer }) => peer),
+    harness.logged("memberlist packet was not sent").map(({ peer }) => peer),
     ["192.0.2.3", "192.0.2.3"], // Of a and of b, which share this log.
   );
   assert.deepEqual(names(a), ["a", "b", "c"]); // Over TCP it still answers.
-  assert.ok(harness.said("member answers over TCP alone").some(({ member }) => member === "c"));
+  assert.ok(harness.logged("member answers over TCP alone").some(({ member }) => member === "c"));
 });
 
 test("a member that falls silent fails, and one that leaves has left, in events and in the log", async () => {
@@ -253,7 +255,7 @@ test("a member that falls silent fails, and one that leaves has left, in events 
   await harness.pass(30_000);
   assert.deepEqual(events, ["b joined", "c joined", "b left", "c suspected", "c failed"]);
   assert.deepEqual(
-    harness.said("member failed").map(({ member, address }) => ({ member, address })),
+    harness.logged("member failed").map(({ member, address }) => ({ member, address })),
     [{ member: "c", address: "192.0.2.3" }],
   );
 });
@@ -287,7 +289,7 @@ test("a listener may change the member that it listens to", async () => {
   assert.ok(Buffer.from(meta ?? []).includes("\x09\x01a"));
 });
 
-test("round trips are told and counted", async () => {
+test("round trips are emitted and counted", async () => {
   await using harness = new Harness();
   const a = await harness.started();
   const b = await harness.started();
@@ -302,7 +304,7 @@ test("round trips are told and counted", async () => {
   assert.equal(a.counters.streamsAccepted, 2); // The join, and the comparison of views soon after it.
 });
 
-test("two processes of one name are said once on each member, with both addresses", async () => {
+test("two processes of one name are logged once on each member, with both addresses", async () => {
   await using harness = new Harness();
   await harness.started();
   const b = await harness.started();
@@ -310,15 +312,15 @@ test("two processes of one name are said once on each member, with both addresse
   await b.join(["192.0.2.1"]);
   await impostor.join(["192.0.2.1"]);
   await harness.pass(60_000);
-  const [said] = harness.said("member name is used twice");
+  const [line] = harness.logged("member name is used twice");
   assert.deepEqual(
-    [said?.member, said?.known, said?.claimed],
+    [line?.member, line?.known, line?.claimed],
     ["b", { address: "192.0.2.2", port: 7946 }, { address: "192.0.2.3", port: 7946 }],
   );
-  assert.ok(harness.said("member name is used twice").length <= 3);
+  assert.ok(harness.logged("member name is used twice").length <= 3);
 });
 
-test("a periodic exchange that fails is said once for that peer, with the reason", async () => {
+test("a periodic exchange that fails is logged once for that peer, with the reason", async () => {
   await using harness = new Harness();
   await harness.started();
   const b = await harness.started();
@@ -326,7 +328,7 @@ test("a periodic exchange that fails is said once for that peer, with the reason
   harness.network.silent.add("192.0.2.1");
   await harness.pass(300_000);
   assert.deepEqual(
-    harness.said("memberlist exchange failed").map(({ peer, reason }) => ({ peer, reason })),
+    harness.logged("memberlist exchange failed").map(({ peer, reason }) => ({ peer, reason })),
     [{ peer: "192.0.2.1", reason: "it did not answer in time" }],
   );
 });
@@ -335,13 +337,13 @@ test("what one member broadcasts and what goes with its view reach another's lis
   await using harness = new Harness();
   const a = await harness.started({ userState: () => Buffer.from("state") });
   const b = await harness.started();
-  const heard: string[] = [];
-  b.onEvent((event) => event.type === "user" && heard.push(Buffer.from(event.payload).toString()));
+  const received: string[] = [];
+  b.onEvent((event) => event.type === "user" && received.push(Buffer.from(event.payload).toString()));
   const joined = b.join(["192.0.2.1"]);
   await harness.pass(100);
   assert.equal((await joined).joined, 1);
-  assert.deepEqual(heard, ["state"]);
+  assert.deepEqual(received, ["state"]);
   a.broadcast("topic", Buffer.from("message"));
   await harness.pass(1000);
-  assert.ok(heard.includes("message"), `heard ${heard}`);
+  assert.ok(received.includes("message"), `received ${received}`);
 });

@@ -35,7 +35,7 @@ export interface MemberlistOptions {
   readonly advertiseAddress?: string | undefined;
   /** Encryption and label, the same on all members. */
   readonly wire: Wire;
-  /** What this member says of itself. */
+  /** The metadata of this member. */
   readonly metadata?: MetadataFields;
   /** What goes to others with this member's view of the ring, as it is now; nothing when unset. */
   readonly userState?: (() => Uint8Array) | undefined;
@@ -81,8 +81,8 @@ export class Memberlist implements AsyncDisposable {
   readonly #listeners = new Set<(event: MemberlistEvent) => void>();
   readonly #joins = new Map<number, (result: JoinFinished) => void>(); // join -> who waits for it
   readonly #left = Promise.withResolvers<void>();
-  readonly #waiting: Event[] = []; // Told by a listener, while what it was told of was still being carried out.
-  #telling = false;
+  readonly #waiting: Event[] = []; // From listeners, while the effects of an earlier event were still being carried out.
+  #handling = false;
   #lastJoin = 0;
   #running: Running | undefined;
   #timer: { readonly at: Millis; readonly scheduled: Disposable } | undefined;
@@ -101,7 +101,7 @@ export class Memberlist implements AsyncDisposable {
       wire,
       clock,
       encode: (message) => this.#encodeStream(message, "listener"),
-      onRequest: (stream, from, message) => this.#tell({ type: "request", stream, from: endpoint(from), message }),
+      onRequest: (stream, from, message) => this.#handle({ type: "request", stream, from: endpoint(from), message }),
       onProblem: (from, error) => this.#refuse(from, "TCP", error),
     });
   }
@@ -110,7 +110,7 @@ export class Memberlist implements AsyncDisposable {
   async start(): Promise<void> {
     const { name, bind, advertiseAddress, wire, metadata, userState, timing, clock, random, openTransport } = this.#options;
     const transport = await (openTransport ?? openSockets)(bind, {
-      packet: (octets, from) => this.#receive(octets, from),
+      packet: (bytes, from) => this.#receive(bytes, from),
       stream: (stream, from) => {
         this.#counters.streamsAccepted++;
         this.#streams.accept(stream, from);
@@ -175,41 +175,41 @@ export class Memberlist implements AsyncDisposable {
     const join = this.#lastJoin++;
     const { promise, resolve } = Promise.withResolvers<JoinFinished>();
     this.#joins.set(join, resolve);
-    this.#tell({ type: "join", join, endpoints });
+    this.#handle({ type: "join", join, endpoints });
     const result = await promise;
     for (const { endpoint, reason } of result.failures) failures.push({ address: socketAddress(endpoint).address, reason });
     return { joined: result.joined, failures };
   }
 
-  /** Replaces what this member says of itself. @throws {RangeError} when it is too long */
+  /** Replaces the metadata of this member. @throws {RangeError} when it is too long */
   setMetadata(fields: MetadataFields): void {
     this.#started();
-    this.#tell({ type: "metadata", fields });
+    this.#handle({ type: "metadata", fields });
   }
 
   /**
-   * Passes a user message to the others, in place of one on the same topic that is still being passed on. Who learns something from
-   * it passes it on likewise. @throws {RangeError} for more than 1000 octets
+   * Passes a user message to the others, in place of one on the same topic that is still being passed on. A member that learns
+   * something from it passes it on likewise. @throws {RangeError} for more than 1000 bytes
    */
   broadcast(topic: string, payload: Uint8Array): void {
     this.#started();
-    this.#tell({ type: "broadcast", topic, payload });
+    this.#handle({ type: "broadcast", topic, payload });
   }
 
   /**
-   * Tells the others that this member goes. It answers them until it is disposed.
-   * @returns whether they were told often enough before `timeout` milliseconds were over
+   * Broadcasts that this member leaves. It answers the others until it is disposed.
+   * @returns whether that was sent often enough before `timeout` milliseconds were over
    */
   async leave(timeout: Millis): Promise<boolean> {
     this.#started();
     const { clock } = this.#options;
     const late = Promise.withResolvers<void>();
     using _timer = clock.schedule("leave", clock.now() + timeout, () => late.resolve());
-    this.#tell({ type: "leave" });
+    this.#handle({ type: "leave" });
     return await Promise.race([this.#left.promise.then(() => true), late.promise.then(() => false)]);
   }
 
-  /** Goes without a word: the others find out by themselves, unless it left. Joins that are underway end without success. */
+  /** Stops without a message: the others find out by probing, unless it left. Joins that are underway end without success. */
   async [Symbol.asyncDispose](): Promise<void> {
     const running = this.#running;
     if (running === undefined) return;
@@ -226,18 +226,18 @@ export class Memberlist implements AsyncDisposable {
     return this.#running;
   }
 
-  #receive(octets: Uint8Array, from: SocketAddress): void {
+  #receive(bytes: Uint8Array, from: SocketAddress): void {
     this.#counters.packetsReceived++;
-    this.#counters.octetsReceived += octets.length;
-    const { messages, problems } = decodePacket(octets, this.#options.wire);
+    this.#counters.bytesReceived += bytes.length;
+    const { messages, problems } = decodePacket(bytes, this.#options.wire);
     for (const problem of problems) this.#refuse(from, "UDP", problem);
-    if (messages.length > 0) this.#tell({ type: "packet", from: endpoint(from), messages });
+    if (messages.length > 0) this.#handle({ type: "packet", from: endpoint(from), messages });
   }
 
-  #tell(event: Event): void {
+  #handle(event: Event): void {
     this.#waiting.push(event);
-    if (this.#telling) return;
-    this.#telling = true;
+    if (this.#handling) return;
+    this.#handling = true;
     try {
       for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
         const running = this.#running; // What comes late, after the end, changes nothing.
@@ -245,7 +245,7 @@ export class Memberlist implements AsyncDisposable {
         for (const effect of step(running.ring, next, this.#options.clock.now())) this.#carryOut(effect, running);
       }
     } finally {
-      this.#telling = false;
+      this.#handling = false;
     }
     this.#arm();
   }
@@ -257,7 +257,7 @@ export class Memberlist implements AsyncDisposable {
     this.#timer?.scheduled[Symbol.dispose]();
     const fire = (): void => {
       this.#timer = undefined;
-      this.#tell({ type: "timer" });
+      this.#handle({ type: "timer" });
     };
     this.#timer = { at, scheduled: this.#options.clock.schedule("memberlist", at, fire) };
   }
@@ -319,11 +319,11 @@ export class Memberlist implements AsyncDisposable {
     transport.send(packet, address, (error) => {
       if (error === null) {
         this.#counters.packetsSent++;
-        this.#counters.octetsSent += packet.length;
+        this.#counters.bytesSent += packet.length;
       } else {
         this.#counters.sendFailures++;
         this.#log.notSent(address.address, error);
-        this.#tell({ type: "sendFailed", messages });
+        this.#handle({ type: "sendFailed", messages });
       }
     });
   }
@@ -338,10 +338,10 @@ export class Memberlist implements AsyncDisposable {
     const outcome = await dialled.catch((error: Error) => error);
     if (outcome instanceof Error) {
       if (outcome instanceof MemberlistError) this.#refuse(to, "TCP", outcome);
-      this.#tell({ type: "exchangeFailed", exchange: number, reason: outcome.message });
+      this.#handle({ type: "exchangeFailed", exchange: number, reason: outcome.message });
     } else {
       for (const problem of outcome.problems) this.#refuse(to, "TCP", problem);
-      this.#tell({ type: "exchanged", exchange: number, message: outcome.message });
+      this.#handle({ type: "exchanged", exchange: number, message: outcome.message });
     }
   }
 

@@ -2,18 +2,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
 import { type Fields, silentLog } from "#pkg/log";
-import { SparingLog } from "./ring-log.ts";
+import { RateLimitedLog } from "./ring-log.ts";
 
 const minute = 60_000;
 
 function harness() {
   const clock = new SimulatedClock();
   const lines: Fields[] = [];
-  const log = new SparingLog({ ...silentLog, warn: (message, fields) => lines.push({ message, ...fields }) }, clock);
+  const log = new RateLimitedLog({ ...silentLog, warn: (message, fields) => lines.push({ message, ...fields }) }, clock);
   return { clock, lines, log };
 }
 
-test("what comes twice a second is said once", () => {
+test("what comes twice a second is logged once", () => {
   const { clock, lines, log } = harness();
   for (let i = 0; i < 1000; i++, clock.advanceBy(500)) log.warn("refused", "192.0.2.7", { peer: "192.0.2.7" });
   assert.deepEqual(lines, [{ message: "refused", peer: "192.0.2.7" }]);
@@ -28,7 +28,7 @@ test("each message and each subject has its own line", () => {
   );
 });
 
-test("what goes on is said again after 10 minutes, with how often it came in between", () => {
+test("what goes on is logged again after 10 minutes, with how often it came in between", () => {
   const { clock, lines, log } = harness();
   for (let i = 0; i < 21; i++, clock.advanceBy(minute)) log.warn("refused", "192.0.2.7", {});
   assert.deepEqual(
@@ -37,7 +37,7 @@ test("what goes on is said again after 10 minutes, with how often it came in bet
   );
 });
 
-test("a flood from forged addresses writes 256 lines in 10 minutes, and later ones are heard again", () => {
+test("a flood from forged addresses writes 256 lines in 10 minutes, and later ones are logged again", () => {
   const { clock, lines, log } = harness();
   for (let i = 0; i < 10_000; i++) log.warn("refused", `10.0.${i >> 8}.${i & 255}`, {});
   assert.equal(lines.length, 256);

@@ -12,18 +12,18 @@ type Trouble = Extract<Effect, { readonly type: "conflict" | "packetsLost" | "ex
 /** What a ring's operator reads: each change of membership, and each cause of trouble once with what to do about it. */
 export class RingLog {
   readonly #log: Log;
-  readonly #sparing: SparingLog;
+  readonly #limited: RateLimitedLog;
 
   constructor(log: Log, clock: Clock) {
     this.#log = log.with({ op: "memberlist" });
-    this.#sparing = new SparingLog(this.#log, clock);
+    this.#limited = new RateLimitedLog(this.#log, clock);
   }
 
   changed(change: MemberEvent["change"], { name, address, self }: MemberView): void {
     const fields = { member: name, address };
     if (change === "refuted" && self) {
       const advice = "look for loss in this node's network and for a lack of CPU: it was slow to answer";
-      this.#sparing.warn("this member was suspected by others", name, { ...fields, advice });
+      this.#limited.warn("this member was suspected by others", name, { ...fields, advice });
     } else if (change === "failed") this.#log.warn("member failed", fields);
     else if (change === "joined" || change === "left") this.#log.info(`member ${change}`, fields);
     else this.#log.debug(`member ${change}`, fields);
@@ -38,17 +38,17 @@ export class RingLog {
   trouble(trouble: Trouble): void {
     if (trouble.type === "exchangeProblem") {
       const peer = socketAddress(trouble.with).address;
-      this.#sparing.warn("memberlist exchange failed", peer, { peer, reason: trouble.reason });
+      this.#limited.warn("memberlist exchange failed", peer, { peer, reason: trouble.reason });
       return;
     }
     const member = nodeNameText(trouble.node);
     if (trouble.type === "packetsLost") {
       const advice = "let memberlist's port through for UDP too, in both directions";
-      this.#sparing.warn("member answers over TCP alone", member, { member, advice });
+      this.#limited.warn("member answers over TCP alone", member, { member, advice });
     } else {
       const fields = { member, known: socketAddress(trouble.known), claimed: socketAddress(trouble.claimed) };
       const advice = "look for two nodes of one name; a failed member's name is free for another address after a minute";
-      this.#sparing.warn("member name is used twice", member, { ...fields, advice });
+      this.#limited.warn("member name is used twice", member, { ...fields, advice });
     }
   }
 
@@ -56,30 +56,30 @@ export class RingLog {
   refused(peer: string, transport: "UDP" | "TCP", error: MemberlistError): void {
     const { reason } = error;
     const fields: Fields = { peer, transport, reason, error, advice: problemAdvice[reason] };
-    this.#sparing.warn("memberlist message refused", `${peer} ${reason}`, fields);
+    this.#limited.warn("memberlist message refused", `${peer} ${reason}`, fields);
   }
 
   notSent(peer: string, error: Error): void {
-    this.#sparing.warn("memberlist packet was not sent", peer, { peer, error });
+    this.#limited.warn("memberlist packet was not sent", peer, { peer, error });
   }
 
   socketFailed(error: Error): void {
-    this.#sparing.warn("memberlist socket failed", error.message, { error });
+    this.#limited.warn("memberlist socket failed", error.message, { error });
   }
 }
 
 const repeatAfter: Millis = 10 * 60_000;
-// Addresses can be forged and are many: past this only the counters still tell of new ones, until older lines may be repeated.
-const linesAtOnce = 256;
+// Addresses can be forged and are many: past this new ones only count in the metrics, until older lines may be repeated.
+const maxLines = 256;
 
 /**
- * Says a thing once, and again every 10 minutes while it goes on: a peer with another key sends several packets a second. At most
- * 256 different things in 10 minutes.
+ * Logs a message once for each subject, and again every 10 minutes while it goes on: a peer with another key sends several packets a second. At most
+ * 256 different subjects in 10 minutes.
  */
-export class SparingLog {
+export class RateLimitedLog {
   readonly #log: Log;
   readonly #clock: Clock;
-  readonly #said = new Map<string, { at: Millis; since: number }>(); // message and subject -> when it was said, how often it came since
+  readonly #logged = new Map<string, { at: Millis; since: number }>(); // message and subject -> when it was logged, how often it came since
 
   constructor(log: Log, clock: Clock) {
     this.#log = log;
@@ -90,24 +90,24 @@ export class SparingLog {
   warn(message: string, subject: string, fields: Fields): void {
     const now = this.#clock.now();
     const key = `${message} ${subject}`;
-    const said = this.#said.get(key);
-    if (said !== undefined && now < said.at + repeatAfter) {
-      said.since++;
+    const logged = this.#logged.get(key);
+    if (logged !== undefined && now < logged.at + repeatAfter) {
+      logged.since++;
       return;
     }
-    if (said === undefined && !this.#makeRoom(now)) return;
-    this.#said.delete(key); // Inserted again below: the map stays in the order of `at`.
-    this.#said.set(key, { at: now, since: 0 });
-    this.#log.warn(message, said === undefined ? fields : { ...fields, more: said.since });
+    if (logged === undefined && !this.#makeRoom(now)) return;
+    this.#logged.delete(key); // Inserted again below: the map stays in the order of `at`.
+    this.#logged.set(key, { at: now, since: 0 });
+    this.#log.warn(message, logged === undefined ? fields : { ...fields, more: logged.since });
   }
 
-  /** Forgets what may be said again. */
+  /** Forgets what may be logged again. */
   #makeRoom(now: Millis): boolean {
-    for (const [key, { at }] of this.#said) {
+    for (const [key, { at }] of this.#logged) {
       if (now < at + repeatAfter) break;
-      this.#said.delete(key);
+      this.#logged.delete(key);
     }
-    return this.#said.size < linesAtOnce;
+    return this.#logged.size < maxLines;
   }
 }
 

@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import type { SocketAddress, Transport, TransportEvents } from "./transport.ts";
 
 // A port that the system chose for TCP may be taken for UDP.
-const attemptsForAnyPort = 10;
+const maxPortAttempts = 10;
 
 /**
  * Opens one UDP socket and one TCP listener on the same address and port; port 0 means any. Connections beyond 128 at once are
@@ -20,7 +20,7 @@ export async function openSockets(bind: SocketAddress, events: TransportEvents):
       return new Sockets(local, await bindUdp(local), tcp, events);
     } catch (error) {
       tcp.close();
-      if (bind.port !== 0 || attempt >= attemptsForAnyPort) throw error;
+      if (bind.port !== 0 || attempt >= maxPortAttempts) throw error;
     }
   }
 }
@@ -36,7 +36,7 @@ class Sockets implements Transport {
     this.local = local;
     this.#udp = udp;
     this.#tcp = tcp;
-    udp.on("message", (octets, from) => events.packet(octets, unmapped(from)));
+    udp.on("message", (bytes, from) => events.packet(bytes, unmapped(from)));
     udp.on("error", (error) => events.problem(error));
     tcp.on("connection", (stream) => {
       this.#track(stream);
@@ -49,13 +49,13 @@ class Sockets implements Transport {
     tcp.on("drop", () => events.problem(new Error(`Cannot accept a connection: there are ${tcp.maxConnections} already`)));
   }
 
-  send(octets: Uint8Array, to: SocketAddress, done: (error: Error | null) => void): void {
+  send(bytes: Uint8Array, to: SocketAddress, done: (error: Error | null) => void): void {
     const address = this.#reachable(to.address);
     if (!this.#open) process.nextTick(done, new Error(`Cannot send to ${to.address}: the socket is closed`));
     else if (address === undefined) process.nextTick(done, this.#unreachable(to));
     else if (to.port === 0)
       process.nextTick(done, new Error(`Cannot send to ${to.address}: port 0`)); // Node would throw.
-    else this.#udp.send(octets, to.port, address, done);
+    else this.#udp.send(bytes, to.port, address, done);
   }
 
   dial(to: SocketAddress): Duplex {
@@ -90,7 +90,7 @@ class Sockets implements Transport {
   }
 }
 
-/** Of an IP address; asked for each packet. */
+/** Of an IP address; looked at for each packet. */
 function isIPv6(address: string): boolean {
   return address.includes(":");
 }
@@ -101,13 +101,13 @@ function unmapped({ address, port }: SocketAddress): SocketAddress {
 }
 
 // Everything a member wants over TCP is over within seconds, and every member dials one other every 30 s.
-const connectionsAtOnce = 128;
+const maxConnectionsAtOnce = 128;
 
 /** @returns a listening server; @throws {Error} that names address and port */
 export async function listenTcp({ address, port }: SocketAddress): Promise<Server> {
   // Half-open: a peer may close its sending side before it has our answer.
   const server = createServer({ allowHalfOpen: true, noDelay: true });
-  server.maxConnections = connectionsAtOnce;
+  server.maxConnections = maxConnectionsAtOnce;
   try {
     const listening = once(server, "listening");
     server.listen({ host: address, port });
@@ -119,14 +119,14 @@ export async function listenTcp({ address, port }: SocketAddress): Promise<Serve
 }
 
 // Bursts arrive when a large ring changes all at once, and while this process is stopped. The kernel grants what it allows.
-const receiveBufferOctets = 2 * 1024 * 1024;
+const receiveBufferBytes = 2 * 1024 * 1024;
 
 /** @returns a bound socket; @throws {Error} that names address and port */
 export async function bindUdp({ address, port }: SocketAddress): Promise<UdpSocket> {
   const family = isIPv6(address) ? 6 : 4;
   const socket = createSocket({
     type: `udp${family}`,
-    recvBufferSize: receiveBufferOctets,
+    recvBufferSize: receiveBufferBytes,
     // There are only IP addresses to look up, so that no packet has to wait for the answer.
     lookup: (ip, _options, callback) => callback(null, ip, family),
   });

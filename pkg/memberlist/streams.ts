@@ -9,7 +9,7 @@ import type { SocketAddress } from "./transport.ts";
 /** For a whole request, and again for its reply to be taken. */
 const timeout: Millis = 10_000;
 // A frame is authentic only once it is complete, so anybody can make us keep that much: not on every connection at once.
-const receivedAtOnce = 64 * 1024 * 1024;
+const maxReceived = 64 * 1024 * 1024;
 
 export interface IncomingStreamsOptions {
   readonly wire: Wire;
@@ -72,8 +72,8 @@ export class IncomingStreams {
   #take(number: number, incoming: Incoming, piece: Buffer): void {
     incoming.received += piece.length;
     this.#received += piece.length;
-    if (this.#received > receivedAtOnce) {
-      const text = `Cannot read a stream: all of them together hold ${this.#received} octets`;
+    if (this.#received > maxReceived) {
+      const text = `Cannot read a stream: all of them together hold ${this.#received} bytes`;
       this.#settle(number, incoming, { type: "error", error: new MemberlistError("tooLarge", text), answer: false });
     } else this.#settle(number, incoming, incoming.decoder.push(piece));
   }

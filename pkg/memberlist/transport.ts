@@ -10,8 +10,8 @@ export interface SocketAddress {
 
 /** What arrives. Nothing arrives before the transport is returned. */
 export interface TransportEvents {
-  /** A datagram. `octets` are the receiver's own. */
-  packet(octets: Uint8Array, from: SocketAddress): void;
+  /** A datagram. `bytes` are the receiver's own. */
+  packet(bytes: Uint8Array, from: SocketAddress): void;
   /** Somebody connected. The receiver destroys the stream in the end; until then it must listen for `error`. */
   stream(stream: Duplex, from: SocketAddress): void;
   /** A socket failed in a way that concerns no one peer; it goes on where the system lets it. */
@@ -23,7 +23,7 @@ export interface Transport extends AsyncDisposable {
   /** Where it is bound. */
   readonly local: SocketAddress;
   /** Sends from the bound port; `done` is called later, once. */
-  send(octets: Uint8Array, to: SocketAddress, done: (error: Error | null) => void): void;
+  send(bytes: Uint8Array, to: SocketAddress, done: (error: Error | null) => void): void;
   /** Begins to connect; failures come as the stream's `error`. The caller destroys the stream in the end. */
   dial(to: SocketAddress): Duplex;
 }
@@ -35,17 +35,17 @@ export function socketAddress({ address, port }: Endpoint): SocketAddress {
   return { address: address.length === 4 ? address.join(".") : Address.fromBytes(address).toString(), port };
 }
 
-/** Every packet names its sender by text, and most come from the same few: text -> octets. */
+/** Every packet names its sender by text, and most come from the same few: text -> bytes. */
 const parsed = new Map<string, WireAddress>();
-const parsedMost = 4096;
+const maxParsed = 4096;
 
 /** @throws {RangeError} when the address is none */
 export function endpoint({ address, port }: SocketAddress): Endpoint {
-  const octets = parsed.get(address) ?? parseAddress(address)?.toBytes();
-  if (octets === undefined) throw new RangeError(`Cannot use as an IP address: ${address}`);
-  if (parsed.size >= parsedMost) parsed.clear();
-  parsed.set(address, octets);
-  return { address: octets, port };
+  const bytes = parsed.get(address) ?? parseAddress(address)?.toBytes();
+  if (bytes === undefined) throw new RangeError(`Cannot use as an IP address: ${address}`);
+  if (parsed.size >= maxParsed) parsed.clear();
+  parsed.set(address, bytes);
+  return { address: bytes, port };
 }
 
 /** Reads `192.0.2.1`, `192.0.2.1:7946`, `2001:db8::1` or `[2001:db8::1]:7946`. @returns undefined for anything else */

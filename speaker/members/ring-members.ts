@@ -36,7 +36,7 @@ const settleMs: Millis = 200;
 // Between meeting one member and counting on its word. It may be as new as this one, and know as little.
 const metMs: Millis = 500;
 const firstBindRetryMs: Millis = 500;
-const longestBindRetryMs: Millis = 10_000;
+const maxBindRetryMs: Millis = 10_000;
 const leaveMs: Millis = 1_000;
 // From when all know until the last of ten thousand addresses is announced by others. Until then this node has to answer for them.
 const handOverMs: Millis = 1_000;
@@ -115,7 +115,8 @@ export class RingMembers implements Members {
     this.#pods[Symbol.dispose]();
     this.#nextJoin?.timer[Symbol.dispose]();
     this.#nextReclaim?.[Symbol.dispose]();
-    if (this.#bound && !(await memberlist.leave(leaveMs))) log.warn("left before all members were told", { op: "memberlist" });
+    if (this.#bound && !(await memberlist.leave(leaveMs)))
+      log.warn("left before all members were notified", { op: "memberlist" });
     if (this.#active.length > 1) {
       const { promise, resolve } = Promise.withResolvers<void>();
       clock.schedule("hand over", clock.now() + handOverMs, resolve);
@@ -133,7 +134,7 @@ export class RingMembers implements Members {
       } catch (error) {
         log.error("cannot take part in the speakers' ring, trying again", { op: "memberlist", error });
         const { promise, resolve } = Promise.withResolvers<void>();
-        clock.schedule("memberlist bind", clock.now() + backOff(attempt, firstBindRetryMs, longestBindRetryMs, random), resolve);
+        clock.schedule("memberlist bind", clock.now() + backOff(attempt, firstBindRetryMs, maxBindRetryMs, random), resolve);
         await promise;
       }
     }
@@ -212,7 +213,7 @@ export class RingMembers implements Members {
     const { memberlist, clock } = this.#options;
     if (this.#joining || !this.#bound || !this.#pods.synced || this.#stopped) return;
     this.#joining = true;
-    const wanted = this.#strangers();
+    const wanted = this.#unjoined();
     const { failures } = wanted.length > 0 ? await memberlist.join(wanted) : { failures: [] };
     this.#joining = false;
     if (this.#stopped) return;
@@ -228,7 +229,7 @@ export class RingMembers implements Members {
   }
 
   /** Addresses of speakers that are no members: one for each Pod, the one that members of MetalLB are bound to. */
-  #strangers(): string[] {
+  #unjoined(): string[] {
     const known = new Set(this.#options.memberlist.members().map(({ address }) => address));
     const addresses = new Set<string>();
     for (const { nodeName, podIPs } of this.#pods.values()) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { maxUserOctets } from "#pkg/memberlist";
+import { maxUserBytes } from "#pkg/memberlist";
 import { decodeEntries, encodeEntries, type GossipEntry } from "./entry-codec.ts";
 
 const octets = (max: number, min = 0) => fc.uint8Array({ minLength: min, maxLength: max });
@@ -49,7 +49,7 @@ test("entries: what is cut short, or is another's message, is nothing", () => {
 
 test("entries: the longest fits into a user message, and a longer one is refused", () => {
   const longest = { node: "n".repeat(253), key: "k".repeat(32), version: 0xffff_ffff, value: new Uint8Array(600) };
-  assert.ok(encodeEntries([longest]).length <= maxUserOctets);
+  assert.ok(encodeEntries([longest]).length <= maxUserBytes);
   for (const change of [{ node: "n".repeat(254) }, { key: "" }, { key: "k".repeat(33) }, { value: new Uint8Array(601) }])
     assert.throws(() => encodeEntries([{ ...longest, ...change }]), RangeError);
 });

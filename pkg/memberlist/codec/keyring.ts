@@ -149,7 +149,7 @@ export class Nonces {
     this.#counter = firstCounter;
   }
 
-  /** Twelve octets, valid until the next ones are asked for. */
+  /** Twelve octets, valid until the next call. */
   next(): Uint8Array {
     this.#nonce ??= Buffer.concat([this.#randomOctets(8), new Uint8Array(4)]);
     const nonce = this.#nonce;

@@ -18,7 +18,7 @@ export function compressLzw(octets: Uint8Array): Uint8Array {
   let width = minWidth;
   let last = end; // The code given away most recently, had each step given one.
   bits.write(clear, width);
-  /** Counts a code that was written. Says whether the dictionary is empty now, because it was full. */
+  /** Counts a code that was written. @returns whether the dictionary is empty now, because it was full. */
   const step = (): boolean => {
     last += 1;
     if (last === 1 << width) width += 1;
@@ -91,7 +91,7 @@ export function decompressLzw(octets: Uint8Array, limit: number): Uint8Array {
   }
 }
 
-/** The encoder's dictionary: a phrase's code and one octet more -> code. Open addressing, as it is asked once an octet. */
+/** The encoder's dictionary: a phrase's code and one octet more -> code. Open addressing, as it is looked up once an octet. */
 class PhraseTable {
   static readonly #slots = 1 << 14; // Four times the phrases, so that chains stay short.
   readonly #entries = new Uint32Array(PhraseTable.#slots); // Key in the upper 20 bits, code in the lower 12; 0 where empty.

@@ -32,7 +32,7 @@ export interface Endpoint {
 /** Protocol min, max, current; delegate min, max, current. */
 export type Versions = readonly [number, number, number, number, number, number];
 
-/** v0.6.0 says where an ack shall go; absent in older ones. */
+/** Where an ack shall go, since v0.6.0; absent in older ones. */
 export interface Source {
   readonly address: WireAddress;
   readonly port: number;

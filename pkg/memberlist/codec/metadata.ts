@@ -1,5 +1,5 @@
 /**
- * What our speakers say about themselves in the metadata of their ring: octets that peers of other kinds pass on unread.
+ * The metadata of our speakers: octets that peers of other kinds pass on unread.
  * The text `ingot`, the format's version (1), then fields of key, length and value, a key and a length taking one octet each.
  */
 export type MetadataFields = ReadonlyMap<number, Uint8Array>; // key -> value of at most 255 octets

@@ -12,7 +12,7 @@ import {
 import { type Fields, readMap, scanItems, writeMap } from "./msgpack.ts";
 
 /** Octets of user state and of a user message, as v0.6.0 limits the first. */
-const maxUserOctets = 20 * 1024 * 1024;
+const maxUserBytes = 20 * 1024 * 1024;
 /** States in one exchange, as v0.6.0 limits them. */
 const maxNodes = 1_048_576;
 /** Octets kept of the text of an error, which is for logs only. */
@@ -112,7 +112,7 @@ export function* readStreamMessage(input: Input, offset: number): Generator<numb
     }
     case MessageType.user: {
       const end = yield* passItems(input, offset + 1, 1);
-      const length = readMap(new Reader(input.octets, offset + 1), userNames).unsigned("UserMsgLen", maxUserOctets);
+      const length = readMap(new Reader(input.octets, offset + 1), userNames).unsigned("UserMsgLen", maxUserBytes);
       yield end + length;
       return { message: { type: "user", payload: new Uint8Array(input.octets.subarray(end, end + length)) }, problems: [] };
     }
@@ -132,7 +132,7 @@ function* readPushPull(input: Input, offset: number): Generator<number, Received
   const statesAt = yield* passItems(input, offset, 1);
   const header = readMap(new Reader(input.octets, offset), headerNames);
   const nodes = header.unsigned("Nodes", maxNodes);
-  const userStateLength = header.unsigned("UserStateLen", maxUserOctets);
+  const userStateLength = header.unsigned("UserStateLen", maxUserBytes);
   const userStateAt = yield* passItems(input, statesAt, nodes);
   yield userStateAt + userStateLength;
   const reader = new Reader(input.octets, statesAt);

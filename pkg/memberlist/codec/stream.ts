@@ -12,7 +12,7 @@ export const maxStreamLength = 40 * 1024 * 1024;
 
 const frameHeaderLength = 5;
 
-/** Who opened the connection. Only the dialler says the ring's label; both authenticate it. */
+/** Who opened the connection. Only the dialler sends the ring's label; both authenticate it. */
 export type StreamEnd = "dialler" | "listener";
 
 export interface StreamOptions {

@@ -48,7 +48,7 @@ export class BroadcastQueue {
   /**
    * Chooses messages for one packet: those sent least often first, of those the longest that fits, of those the newest. Each
    * counts as sent, and is dropped once it has been sent `limit` times.
-   * @param budget octets, of which each message takes its length and 2
+   * @param budget bytes, of which each message takes its length and 2
    */
   take(budget: number, limit: number): PacketMessage[] {
     const taken: Entry[] = [];

@@ -25,7 +25,7 @@ test("among few all that are eligible are found", () => {
   }
 });
 
-test("among many the choice is distinct, eligible and of the size asked for", () => {
+test("among many the choice is distinct, eligible and of the size wanted", () => {
   for (let seed = 0; seed < 50; seed++) {
     const chosen = chooseRandom(numbers(100), 3, (item) => item > 50, seededRandom(seed));
     assert.equal(new Set(chosen).size, 3);

@@ -3,7 +3,7 @@ import type { Ack, Endpoint, MemberState, NodeName, PacketMessage, Ping, PushPul
 import type { MetadataFields } from "../codec/metadata.ts";
 import type { TimingName } from "./timing.ts";
 
-/** What a ring is told. */
+/** What happens to a ring. */
 export type Event =
   /** It is time: see `nextDeadline`. Harmless when it is not. */
   | { readonly type: "timer" }
@@ -23,14 +23,14 @@ export type Event =
   | { readonly type: "metadata"; readonly fields: MetadataFields }
   /**
    * A user message for all members; it replaces one on the same topic that is still being passed on. `step` throws a RangeError for
-   * more than `maxUserOctets`. Who takes news from a message has to broadcast it again: the ring does not pass on what it cannot judge.
+   * more than `maxUserBytes`. A receiver that learns something from it has to broadcast it again: the ring does not pass on what it cannot judge.
    */
   | { readonly type: "broadcast"; readonly topic: string; readonly payload: Uint8Array };
 
 /** What a ring wants done, in this order. */
 export type Effect =
   | Send
-  /** Dial, send, take one reply, close; then tell `exchanged` or `exchangeFailed`, no later than `deadline`. */
+  /** Dial, send, take one reply, close; then `exchanged` or `exchangeFailed` follows, no later than `deadline`. */
   | {
       readonly type: "exchange";
       readonly exchange: number;
@@ -38,7 +38,7 @@ export type Effect =
       readonly message: PushPull | Ping;
       readonly deadline: Millis;
     }
-  /** What the others' user has to say: a user message or, where that is not empty, the user state that comes with a view. */
+  /** A user message, or the user state of a push/pull where that is not empty. */
   | { readonly type: "user"; readonly payload: Uint8Array }
   /** Answer on a stream, then close it. */
   | { readonly type: "reply"; readonly stream: number; readonly message: PushPull | Ack }
@@ -63,11 +63,11 @@ export type Effect =
     }
   /** An answer to a ping, directly and in time. */
   | { readonly type: "roundTrip"; readonly node: NodeName; readonly time: Millis }
-  /** Two processes use one name, or an address changed too soon. Told for each such message, so that it can be very often. */
+  /** Two processes use one name, or an address changed too soon. Emitted for each such message, so that it can be very often. */
   | { readonly type: "conflict"; readonly node: NodeName; readonly known: Endpoint; readonly claimed: Endpoint }
-  /** A node answers on streams alone: packets to or from it are lost. Told for each such probe. */
+  /** A node answers on streams alone: packets to or from it are lost. Emitted for each such probe. */
   | { readonly type: "packetsLost"; readonly node: NodeName }
-  /** An exchange that this node asked for went wrong. Those of a join are told by `joinFinished`, those of a probe by nobody. */
+  /** An exchange that this node began failed. Those of a join are in `joinFinished`, those of a probe in no effect. */
   | { readonly type: "exchangeProblem"; readonly with: Endpoint; readonly reason: string };
 
 /** One packet. */
@@ -88,7 +88,7 @@ export interface Member extends MemberState {
 
 /**
  * - `joined`: a member now (self included, at the start);
- * - `left`: gone, and said so; `failed`: gone, and did not;
+ * - `left`: gone after a leave; `failed`: gone without one;
  * - `updated`: its metadata changed;
  * - `suspected`: still a member, but does not answer; `refuted`: it does after all. When it is this node that had to refute, that
  *   is the only event.

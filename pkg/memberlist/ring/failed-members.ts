@@ -1,8 +1,8 @@
 import type { Millis } from "#pkg/clock";
 import type { Endpoint, NodeName } from "../codec/messages.ts";
 
-/** A member that failed: it may live behind a network that was cut, and is asked now and then, also when its record is forgotten. */
-export interface Lost {
+/** A member that failed: it may live behind a network that was cut, and is pinged now and then, also when its record is forgotten. */
+export interface FailedMember {
   readonly node: NodeName;
   readonly endpoint: Endpoint;
   readonly since: Millis;
@@ -10,43 +10,43 @@ export interface Lost {
   sequence: number | undefined;
 }
 
-/** One that answers tells of all others, so that it takes but a few of a large ring. */
-const lostMost = 100;
+/** One that answers lists all others, so that a few of a large ring suffice. */
+const maxFailed = 100;
 /** Later, only who joins brings it back. */
-const lostFor: Millis = 600_000;
+const reconnectTimeout: Millis = 600_000;
 
-/** Those that failed most recently, the one to ask next first. */
-export class LostMembers {
-  readonly #lost = new Map<NodeName, Lost>();
+/** Those that failed most recently, the one to ping next first. */
+export class FailedMembers {
+  readonly #failed = new Map<NodeName, FailedMember>();
 
   get size(): number {
-    return this.#lost.size;
+    return this.#failed.size;
   }
 
   add(node: NodeName, endpoint: Endpoint, now: Millis): void {
-    this.#lost.set(node, { node, endpoint, since: now, sequence: undefined });
-    if (this.#lost.size <= lostMost) return;
-    const [oldest] = [...this.#lost.values()].sort((a, b) => a.since - b.since);
-    if (oldest !== undefined) this.#lost.delete(oldest.node);
+    this.#failed.set(node, { node, endpoint, since: now, sequence: undefined });
+    if (this.#failed.size <= maxFailed) return;
+    const [oldest] = [...this.#failed.values()].sort((a, b) => a.since - b.since);
+    if (oldest !== undefined) this.#failed.delete(oldest.node);
   }
 
   delete(node: NodeName): void {
-    this.#lost.delete(node);
+    this.#failed.delete(node);
   }
 
   /** Takes each in turn; those that failed too long ago are forgotten. */
-  next(now: Millis): Lost | undefined {
-    for (const lost of this.#lost.values()) {
-      this.#lost.delete(lost.node);
-      if (now - lost.since > lostFor) continue;
-      this.#lost.set(lost.node, lost);
-      return lost;
+  next(now: Millis): FailedMember | undefined {
+    for (const member of this.#failed.values()) {
+      this.#failed.delete(member.node);
+      if (now - member.since > reconnectTimeout) continue;
+      this.#failed.set(member.node, member);
+      return member;
     }
     return undefined;
   }
 
-  asked(sequence: number): Lost | undefined {
-    for (const lost of this.#lost.values()) if (lost.sequence === sequence) return lost;
+  bySequence(sequence: number): FailedMember | undefined {
+    for (const member of this.#failed.values()) if (member.sequence === sequence) return member;
     return undefined;
   }
 }

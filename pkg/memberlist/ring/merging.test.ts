@@ -7,8 +7,8 @@ import { maxU32 } from "./ring.ts";
 /** Words of the rules: `s` is the stored record, `inc` the message's incarnation. Each starts from `s` = alive 5, of four nodes. */
 function knowing(before: readonly PacketMessage[] = []): LoneRing {
   const lone = LoneRing.among("bc");
-  lone.hear(alive("a", 5));
-  for (const message of before) lone.hear(message);
+  lone.packet(alive("a", 5));
+  for (const message of before) lone.packet(message);
   lone.quieten();
   return lone;
 }
@@ -16,7 +16,7 @@ function knowing(before: readonly PacketMessage[] = []): LoneRing {
 interface Rule {
   readonly name: string;
   readonly before?: readonly PacketMessage[];
-  readonly hear: PacketMessage;
+  readonly received: PacketMessage;
   /** Status and incarnation of `a` (or of whom the message is about) afterwards. */
   readonly view: string;
   readonly changes?: readonly string[];
@@ -25,13 +25,13 @@ interface Rule {
 }
 
 function check(section: string, rules: readonly Rule[]): void {
-  for (const { name, before, hear, view, changes = [], passedOn = false } of rules) {
+  for (const { name, before, received, view, changes = [], passedOn = false } of rules) {
     test(`${section}: ${name}`, () => {
       const lone = knowing(before);
-      lone.hear(hear);
-      assert.equal(lone.view("node" in hear ? hear.node : "a"), view);
+      lone.packet(received);
+      assert.equal(lone.view("node" in received ? received.node : "a"), view);
       assert.deepEqual(lone.changes(), changes);
-      assert.deepEqual(lone.queued(), passedOn ? [hear] : []);
+      assert.deepEqual(lone.queued(), passedOn ? [received] : []);
     });
   }
 }
@@ -40,35 +40,41 @@ const meta = Uint8Array.of(1, 2, 3);
 const mapped = { port: 7946, address: Uint8Array.of(...new Array(10).fill(0), 255, 255, 192, 0, 2, 97) };
 
 check("alive", [
-  { name: "protocol min 0 is ignored", hear: alive("n", 1, { versions: [0, 5, 2, 0, 0, 0] }), view: "unknown" },
-  { name: "protocol max 0 is ignored", hear: alive("n", 1, { versions: [1, 0, 2, 0, 0, 0] }), view: "unknown" },
-  { name: "protocol min above max is ignored", hear: alive("n", 1, { versions: [3, 2, 2, 0, 0, 0] }), view: "unknown" },
+  { name: "protocol min 0 is ignored", received: alive("n", 1, { versions: [0, 5, 2, 0, 0, 0] }), view: "unknown" },
+  { name: "protocol max 0 is ignored", received: alive("n", 1, { versions: [1, 0, 2, 0, 0, 0] }), view: "unknown" },
+  { name: "protocol min above max is ignored", received: alive("n", 1, { versions: [3, 2, 2, 0, 0, 0] }), view: "unknown" },
   {
     name: "a current version outside min and max passes",
-    hear: alive("n", 1, { versions: [1, 2, 5, 0, 0, 0] }),
+    received: alive("n", 1, { versions: [1, 2, 5, 0, 0, 0] }),
     view: "alive 1",
     changes: ["joined n"],
     passedOn: true,
   },
-  { name: "an unknown node joins", hear: alive("n", 1), view: "alive 1", changes: ["joined n"], passedOn: true },
-  { name: "an unknown node with incarnation 0 is ignored", hear: alive("n", 0), view: "unknown" },
-  { name: "another address is a conflict", hear: alive("a", 9, { endpoint: at(9) }), view: "alive 5" },
-  { name: "another port is a conflict", hear: alive("a", 9, { endpoint: at(97, 1) }), view: "alive 5" },
-  { name: "the same IPv4 address in 16 octets is a conflict", hear: alive("a", 9, { endpoint: mapped }), view: "alive 5" },
-  { name: "inc below s.inc is ignored", hear: alive("a", 4, { meta }), view: "alive 5" },
-  { name: "inc equal to s.inc is ignored", hear: alive("a", 5, { meta }), view: "alive 5" },
-  { name: "inc above s.inc is adopted", hear: alive("a", 6), view: "alive 6", passedOn: true },
-  { name: "other metadata is an update", hear: alive("a", 6, { meta }), view: "alive 6", changes: ["updated a"], passedOn: true },
+  { name: "an unknown node joins", received: alive("n", 1), view: "alive 1", changes: ["joined n"], passedOn: true },
+  { name: "an unknown node with incarnation 0 is ignored", received: alive("n", 0), view: "unknown" },
+  { name: "another address is a conflict", received: alive("a", 9, { endpoint: at(9) }), view: "alive 5" },
+  { name: "another port is a conflict", received: alive("a", 9, { endpoint: at(97, 1) }), view: "alive 5" },
+  { name: "the same IPv4 address in 16 octets is a conflict", received: alive("a", 9, { endpoint: mapped }), view: "alive 5" },
+  { name: "inc below s.inc is ignored", received: alive("a", 4, { meta }), view: "alive 5" },
+  { name: "inc equal to s.inc is ignored", received: alive("a", 5, { meta }), view: "alive 5" },
+  { name: "inc above s.inc is adopted", received: alive("a", 6), view: "alive 6", passedOn: true },
+  {
+    name: "other metadata is an update",
+    received: alive("a", 6, { meta }),
+    view: "alive 6",
+    changes: ["updated a"],
+    passedOn: true,
+  },
   {
     name: "a suspect does not come back with the same incarnation",
     before: [suspect("a", 5, "b")],
-    hear: alive("a", 5),
+    received: alive("a", 5),
     view: "suspect 5",
   },
   {
     name: "a suspect refutes with a higher incarnation",
     before: [suspect("a", 5, "b")],
-    hear: alive("a", 6),
+    received: alive("a", 6),
     view: "alive 6",
     changes: ["refuted a"],
     passedOn: true,
@@ -76,13 +82,13 @@ check("alive", [
   {
     name: "a dead node does not come back with the same incarnation",
     before: [dead("a", 5, "b")],
-    hear: alive("a", 5),
+    received: alive("a", 5),
     view: "dead 5",
   },
   {
     name: "a dead node joins again with a higher incarnation",
     before: [dead("a", 5, "b")],
-    hear: alive("a", 6, { meta }),
+    received: alive("a", 6, { meta }),
     view: "alive 6",
     changes: ["joined a"],
     passedOn: true,
@@ -90,7 +96,7 @@ check("alive", [
   {
     name: "a left node joins again with a higher incarnation",
     before: [dead("a", 5, "a")],
-    hear: alive("a", 6),
+    received: alive("a", 6),
     view: "alive 6",
     changes: ["joined a"],
     passedOn: true,
@@ -98,7 +104,7 @@ check("alive", [
   {
     name: "a left node comes back at another address with any incarnation",
     before: [dead("a", 5, "a")],
-    hear: alive("a", 1, { endpoint: at(9) }),
+    received: alive("a", 1, { endpoint: at(9) }),
     view: "alive 1",
     changes: ["joined a"],
     passedOn: true,
@@ -106,122 +112,148 @@ check("alive", [
   {
     name: "a dead node does not come back at another address",
     before: [dead("a", 5, "b")],
-    hear: alive("a", 9, { endpoint: at(9) }),
+    received: alive("a", 9, { endpoint: at(9) }),
     view: "dead 5",
   },
 ]);
 
 check("suspect", [
-  { name: "an unknown node is ignored", hear: suspect("n", 1, "b"), view: "unknown" },
-  { name: "inc below s.inc is ignored", hear: suspect("a", 4, "b"), view: "alive 5" },
+  { name: "an unknown node is ignored", received: suspect("n", 1, "b"), view: "unknown" },
+  { name: "inc below s.inc is ignored", received: suspect("a", 4, "b"), view: "alive 5" },
   {
     name: "inc equal to s.inc makes it suspect",
-    hear: suspect("a", 5, "b"),
+    received: suspect("a", 5, "b"),
     view: "suspect 5",
     changes: ["suspected a"],
     passedOn: true,
   },
-  { name: "the incarnation may rise", hear: suspect("a", 7, "b"), view: "suspect 7", changes: ["suspected a"], passedOn: true },
+  {
+    name: "the incarnation may rise",
+    received: suspect("a", 7, "b"),
+    view: "suspect 7",
+    changes: ["suspected a"],
+    passedOn: true,
+  },
   {
     name: "a new accuser is passed on, and the incarnation does not change",
     before: [suspect("a", 5, "b")],
-    hear: suspect("a", 7, "c"),
+    received: suspect("a", 7, "c"),
     view: "suspect 5",
     passedOn: true,
   },
-  { name: "the same accuser is not passed on", before: [suspect("a", 5, "b")], hear: suspect("a", 5, "b"), view: "suspect 5" },
-  { name: "a dead node is not suspected", before: [dead("a", 5, "b")], hear: suspect("a", 5, "b"), view: "dead 5" },
-  { name: "a left node is not suspected", before: [dead("a", 5, "a")], hear: suspect("a", 6, "b"), view: "left 5" },
+  {
+    name: "the same accuser is not passed on",
+    before: [suspect("a", 5, "b")],
+    received: suspect("a", 5, "b"),
+    view: "suspect 5",
+  },
+  { name: "a dead node is not suspected", before: [dead("a", 5, "b")], received: suspect("a", 5, "b"), view: "dead 5" },
+  { name: "a left node is not suspected", before: [dead("a", 5, "a")], received: suspect("a", 6, "b"), view: "left 5" },
 ]);
 
 check("dead", [
-  { name: "an unknown node is ignored", hear: dead("n", 1, "b"), view: "unknown" },
-  { name: "inc below s.inc is ignored", hear: dead("a", 4, "b"), view: "alive 5" },
-  { name: "inc equal to s.inc makes it dead", hear: dead("a", 5, "b"), view: "dead 5", changes: ["failed a"], passedOn: true },
-  { name: "from itself makes it left", hear: dead("a", 6, "a"), view: "left 6", changes: ["left a"], passedOn: true },
+  { name: "an unknown node is ignored", received: dead("n", 1, "b"), view: "unknown" },
+  { name: "inc below s.inc is ignored", received: dead("a", 4, "b"), view: "alive 5" },
   {
-    name: "a suspect dies",
-    before: [suspect("a", 5, "b")],
-    hear: dead("a", 5, "b"),
+    name: "inc equal to s.inc makes it dead",
+    received: dead("a", 5, "b"),
     view: "dead 5",
     changes: ["failed a"],
     passedOn: true,
   },
-  { name: "a dead node stays as it is", before: [dead("a", 5, "b")], hear: dead("a", 6, "b"), view: "dead 5" },
-  { name: "a later leave does not turn dead into left", before: [dead("a", 5, "b")], hear: dead("a", 6, "a"), view: "dead 5" },
-  { name: "a left node stays left", before: [dead("a", 5, "a")], hear: dead("a", 6, "b"), view: "left 5" },
+  { name: "from itself makes it left", received: dead("a", 6, "a"), view: "left 6", changes: ["left a"], passedOn: true },
+  {
+    name: "a suspect dies",
+    before: [suspect("a", 5, "b")],
+    received: dead("a", 5, "b"),
+    view: "dead 5",
+    changes: ["failed a"],
+    passedOn: true,
+  },
+  { name: "a dead node stays as it is", before: [dead("a", 5, "b")], received: dead("a", 6, "b"), view: "dead 5" },
+  {
+    name: "a later leave does not turn dead into left",
+    before: [dead("a", 5, "b")],
+    received: dead("a", 6, "a"),
+    view: "dead 5",
+  },
+  { name: "a left node stays left", before: [dead("a", 5, "a")], received: dead("a", 6, "b"), view: "left 5" },
 ]);
 
 test("alive: a conflict says what is known and what is claimed", () => {
   const lone = knowing();
-  lone.hear(alive("a", 9, { endpoint: at(9) }));
+  lone.packet(alive("a", 9, { endpoint: at(9) }));
   assert.deepEqual(lone.take("conflict"), [{ type: "conflict", node: "a", known: at(97), claimed: at(9) }]);
   assert.equal(lone.ring.counters.conflicts, 1);
 });
 
 test("alive: a dead node's name may be taken after the time set for it, not before", () => {
   const lone = LoneRing.among("ab", { deadNodeReclaim: 10_000 });
-  lone.hear(dead("a", 1, "b"));
+  lone.packet(dead("a", 1, "b"));
   lone.advanceTo(10_000);
-  lone.hear(alive("a", 1, { endpoint: at(9) }));
+  lone.packet(alive("a", 1, { endpoint: at(9) }));
   assert.equal(lone.view("a"), "dead 1");
   lone.now = 10_001;
-  lone.hear(alive("a", 1, { endpoint: at(9) }));
+  lone.packet(alive("a", 1, { endpoint: at(9) }));
   assert.deepEqual([lone.view("a"), lone.record("a").endpoint], ["alive 1", at(9)]);
 });
 
 test("alive: port 0 means our own", () => {
   const lone = new LoneRing();
   lone.quieten();
-  lone.hear(alive("a", 1, { endpoint: at(97, 0) }));
+  lone.packet(alive("a", 1, { endpoint: at(97, 0) }));
   assert.deepEqual(lone.record("a").endpoint, at(97));
   assert.deepEqual(lone.queued(), [alive("a", 1)]);
 });
 
 test("alive: other versions are taken over", () => {
   const lone = knowing();
-  lone.hear(alive("a", 6, { versions: [1, 4, 1, 0, 0, 0] }));
+  lone.packet(alive("a", 6, { versions: [1, 4, 1, 0, 0, 0] }));
   assert.deepEqual(lone.record("a").versions, [1, 4, 1, 0, 0, 0]);
 });
 
 test("alive: a suspect that refuted is not declared dead by the old suspicion", () => {
   const lone = knowing([suspect("a", 5, "b")]);
-  lone.hear(alive("a", 6));
+  lone.packet(alive("a", 6));
   assert.equal(lone.ring.suspicions.size, 0);
 });
 
 /** What a node at incarnation 1 does about messages that concern itself. */
-const aboutSelf: readonly { name: string; hear: PacketMessage; refutedWith: number | undefined }[] = [
-  { name: "its own announcement", hear: alive("self", 1, { endpoint: at(1) }), refutedWith: undefined },
-  { name: "an older announcement", hear: alive("self", 0, { endpoint: at(1), meta }), refutedWith: undefined },
-  { name: "one of the same incarnation and other metadata", hear: alive("self", 1, { endpoint: at(1), meta }), refutedWith: 2 },
+const aboutSelf: readonly { name: string; received: PacketMessage; refutedWith: number | undefined }[] = [
+  { name: "its own announcement", received: alive("self", 1, { endpoint: at(1) }), refutedWith: undefined },
+  { name: "an older announcement", received: alive("self", 0, { endpoint: at(1), meta }), refutedWith: undefined },
   {
-    name: "one of the same incarnation and other versions",
-    hear: alive("self", 1, { endpoint: at(1), versions: [1, 4, 2, 0, 0, 0] }),
+    name: "one of the same incarnation and other metadata",
+    received: alive("self", 1, { endpoint: at(1), meta }),
     refutedWith: 2,
   },
-  { name: "a newer announcement", hear: alive("self", 7, { endpoint: at(1) }), refutedWith: 8 },
-  { name: "an announcement from another address", hear: alive("self", 7, { endpoint: at(9) }), refutedWith: undefined },
-  { name: "a suspicion", hear: suspect("self", 1, "a"), refutedWith: 2 },
-  { name: "a suspicion from the future", hear: suspect("self", 40, "a"), refutedWith: 41 },
-  { name: "an old suspicion", hear: suspect("self", 0, "a"), refutedWith: undefined },
-  { name: "its death", hear: dead("self", 1, "a"), refutedWith: 2 },
-  { name: "the echo of a leave in an earlier life", hear: dead("self", 6, "self"), refutedWith: 7 },
-  { name: "the last accusation that leaves a number", hear: dead("self", maxU32 - 1, "a"), refutedWith: maxU32 },
-  { name: "an accusation that leaves no greater number", hear: dead("self", maxU32, "a"), refutedWith: undefined },
+  {
+    name: "one of the same incarnation and other versions",
+    received: alive("self", 1, { endpoint: at(1), versions: [1, 4, 2, 0, 0, 0] }),
+    refutedWith: 2,
+  },
+  { name: "a newer announcement", received: alive("self", 7, { endpoint: at(1) }), refutedWith: 8 },
+  { name: "an announcement from another address", received: alive("self", 7, { endpoint: at(9) }), refutedWith: undefined },
+  { name: "a suspicion", received: suspect("self", 1, "a"), refutedWith: 2 },
+  { name: "a suspicion from the future", received: suspect("self", 40, "a"), refutedWith: 41 },
+  { name: "an old suspicion", received: suspect("self", 0, "a"), refutedWith: undefined },
+  { name: "its death", received: dead("self", 1, "a"), refutedWith: 2 },
+  { name: "the echo of a leave in an earlier life", received: dead("self", 6, "self"), refutedWith: 7 },
+  { name: "the last accusation that leaves a number", received: dead("self", maxU32 - 1, "a"), refutedWith: maxU32 },
+  { name: "an accusation that leaves no greater number", received: dead("self", maxU32, "a"), refutedWith: undefined },
 ];
-for (const { name, hear, refutedWith } of aboutSelf) {
+for (const { name, received, refutedWith } of aboutSelf) {
   test(`about self: ${name} is ${refutedWith === undefined ? "not refuted" : `refuted with incarnation ${refutedWith}`}`, () => {
     const lone = new LoneRing({ metadata: new Map() });
     const own = lone.record("self").meta;
-    const about = hear.type === "alive" && hear.meta === undefined ? { ...hear, meta: own } : hear;
+    const about = received.type === "alive" && received.meta === undefined ? { ...received, meta: own } : received;
     lone.quieten();
-    lone.hear(about);
+    lone.packet(about);
     const refuted = refutedWith !== undefined;
     assert.equal(lone.view("self"), `alive ${refutedWith ?? 1}`);
     assert.deepEqual(lone.changes(), refuted ? ["refuted self"] : []);
     assert.deepEqual(lone.queued(), refuted ? [alive("self", refutedWith, { endpoint: at(1), meta: own })] : []);
-    assert.equal(lone.ring.health, refuted ? 1 : 0);
+    assert.equal(lone.ring.localHealth, refuted ? 1 : 0);
   });
 }
 
@@ -242,7 +274,7 @@ const view: readonly { name: string; states: readonly MemberState[]; view: strin
 for (const { name, states, view: wanted, changes } of view) {
   test(`push/pull states: ${name}`, () => {
     const lone = knowing();
-    lone.receive(states);
+    lone.pushPull(states);
     assert.deepEqual(lone.changes(), changes);
     assert.equal(lone.view(states[0]?.node ?? ""), wanted);
   });
@@ -250,27 +282,27 @@ for (const { name, states, view: wanted, changes } of view) {
 
 test("push/pull states: the suspicion comes from the receiver", () => {
   const lone = knowing();
-  lone.receive([state("a", 5, { status: "dead" })]);
+  lone.pushPull([state("a", 5, { status: "dead" })]);
   assert.deepEqual(lone.queued(), [suspect("a", 5, "self")]);
 });
 
 for (const status of ["suspect", "dead", "left"] as const) {
   test(`push/pull states: a restarted node refutes its own old record that says ${status}`, () => {
     const lone = new LoneRing();
-    lone.receive([state("self", 9, { status, endpoint: at(1), versions })]);
+    lone.pushPull([state("self", 9, { status, endpoint: at(1), versions })]);
     assert.equal(lone.view("self"), "alive 10");
   });
 }
 
 test("push/pull states: a restarted node refutes its own old record that says alive with a higher incarnation", () => {
   const lone = new LoneRing();
-  lone.receive([state("self", 9, { endpoint: at(1) })]);
+  lone.pushPull([state("self", 9, { endpoint: at(1) })]);
   assert.equal(lone.view("self"), "alive 10");
 });
 
 test("a suspicion that nobody refutes ends in death by this node's own word", () => {
   const lone = LoneRing.among("a"); // Two nodes: nobody to confirm, so the least time.
-  lone.hear(suspect("a", 1, "z"));
+  lone.packet(suspect("a", 1, "z"));
   lone.quieten();
   lone.advanceTo(3999);
   assert.equal(lone.view("a"), "suspect 1");
@@ -280,10 +312,10 @@ test("a suspicion that nobody refutes ends in death by this node's own word", ()
   assert.deepEqual(lone.queued(), [dead("a", 1, "self")]);
 });
 
-test("a suspect is told directly before it is declared dead, once", () => {
+test("a suspect is notified directly before it is declared dead, once", () => {
   const lone = LoneRing.among("a");
   lone.ring.probeAt = Infinity;
-  lone.hear(suspect("a", 1, "z"));
+  lone.packet(suspect("a", 1, "z"));
   lone.quieten();
   lone.advanceTo(2999);
   assert.deepEqual(lone.sends(), []);

@@ -3,7 +3,7 @@ import type { Alive, Dead, MemberState, MemberStatus, NodeName, Suspect } from "
 import { randomIndex, swap } from "./choice.ts";
 import type { MemberEvent } from "./events.ts";
 import {
-  changeHealth,
+  changeLocalHealth,
   isMember,
   maxU32,
   memberOf,
@@ -11,15 +11,15 @@ import {
   newRecord,
   offersFast,
   type Ring,
+  sameBytes,
   sameEndpoint,
-  sameOctets,
   withPort,
 } from "./ring.ts";
 import { broadcast, finishLeave, sendToNode } from "./sending.ts";
 import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionBounds, suspicionDueAt } from "./suspicion.ts";
 import { pullSoon } from "./timing.ts";
 
-/** Merges what somebody says of a node that it takes for alive. */
+/** Merges an alive message. */
 export function mergeAlive(ring: Ring, alive: Alive, now: Millis): void {
   if (alive.node === ring.self.node && ring.leave !== "none") return;
   const [min, max] = alive.versions;
@@ -57,7 +57,7 @@ function isReplaceable(ring: Ring, { status, since }: NodeRecord, now: Millis): 
 function mergeAliveSelf(ring: Ring, { incarnation, meta, versions }: Alive, now: Millis): void {
   const { self } = ring;
   if (incarnation < self.incarnation) return;
-  const same = sameOctets(meta, self.meta) && versions.every((version, i) => version === self.versions[i]);
+  const same = sameBytes(meta, self.meta) && versions.every((version, i) => version === self.versions[i]);
   if (incarnation > self.incarnation || !same) refute(ring, incarnation, now);
 }
 
@@ -65,7 +65,7 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   ring.suspicions.delete(record.node);
   broadcast(ring, alive, now);
   const before = record.status;
-  const metaChanged = !sameOctets(record.meta, alive.meta);
+  const metaChanged = !sameBytes(record.meta, alive.meta);
   record.incarnation = alive.incarnation;
   record.endpoint = alive.endpoint;
   record.versions = alive.versions;
@@ -74,19 +74,19 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   if (before !== "alive") setStatus(record, "alive", now);
   if (before === "dead" || before === "left") {
     record.slowProbes = 0;
-    ring.lost.delete(record.node);
+    ring.failed.delete(record.node);
     ring.pushPullAt = Math.min(ring.pushPullAt, now + pullSoon(ring.timing, ring.order.length, ring.options.random));
-    tell(ring, "joined", record);
+    emitChange(ring, "joined", record);
   } else {
     if (before === "suspect") {
       ring.counters.refuted++;
-      tell(ring, "refuted", record);
+      emitChange(ring, "refuted", record);
     }
-    if (metaChanged) tell(ring, "updated", record);
+    if (metaChanged) emitChange(ring, "updated", record);
   }
 }
 
-/** Merges what somebody says of a node that did not answer it. */
+/** Merges a suspect message: a probe of the node failed. */
 export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis): void {
   const record = ring.records.get(suspect.node);
   if (record === undefined || suspect.incarnation < record.incarnation) return;
@@ -109,10 +109,10 @@ export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis): void {
   ring.suspicions.set(record.node, startSuspicion(suspect.from, suspicionBounds(ring.timing, ring.order.length), now));
   if (suspect.from !== ring.self.node) considerChecking(ring, record.node);
   ring.counters.suspicions++;
-  tell(ring, "suspected", record);
+  emitChange(ring, "suspected", record);
 }
 
-/** Merges what somebody says of a node that left, or that nobody has heard of for too long. */
+/** Merges a dead message: the node left, or its suspicion timed out. */
 export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
   const record = ring.records.get(dead.node);
   if (record === undefined || dead.incarnation < record.incarnation) return;
@@ -122,16 +122,16 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
     refute(ring, dead.incarnation, now); // Also when it seems to come from us: it is the echo of an old leave.
     return;
   }
-  // When this node is the one that is cut off, nobody shall hear of it afterwards: they would believe it.
+  // When this node is the one that is cut off, it must not broadcast this afterwards: the others would believe it.
   if (record === ring.self || dead.from !== ring.self.node || !isCutOff(ring, now)) broadcast(ring, dead, now);
   record.incarnation = dead.incarnation;
   setStatus(record, dead.node === dead.from ? "left" : "dead", now);
   if (record.status === "dead") {
     ring.counters.failures++;
-    ring.lost.add(record.node, record.endpoint, now);
-    ring.askAt = Math.min(ring.askAt, now + ring.timing.askInterval);
+    ring.failed.add(record.node, record.endpoint, now);
+    ring.reconnectAt = Math.min(ring.reconnectAt, now + ring.timing.reconnectInterval);
   }
-  tell(ring, record.status === "left" ? "left" : "failed", record);
+  emitChange(ring, record.status === "left" ? "left" : "failed", record);
 }
 
 /** Merges a node's view of the whole ring. What it takes for dead is only suspected here, so that the accused can refute. */
@@ -144,8 +144,8 @@ export function mergeStates(ring: Ring, states: readonly MemberState[], now: Mil
 }
 
 /**
- * Declares dead those who had their time to refute. Each is told a little earlier: who has refuted already then says so again, to
- * a node that missed it (see `correct`), and who has not heard of the suspicion can still refute it.
+ * Declares dead those who had their time to refute. Each is notified a little earlier: one that has refuted already repeats it to
+ * a node that missed it (see `correct`), and one that did not know of the suspicion can still refute it.
  */
 export function endSuspicions(ring: Ring, now: Millis): void {
   for (const [node, suspicion] of ring.suspicions) {
@@ -155,24 +155,25 @@ export function endSuspicions(ring: Ring, now: Millis): void {
     const from = ring.self.node;
     if (now >= suspicion.deadline) mergeDead(ring, { type: "dead", node, incarnation, from }, now);
     else {
-      ring.suspicions.set(node, { ...suspicion, told: true });
+      ring.suspicions.set(node, { ...suspicion, notified: true });
       sendToNode(ring, record, [{ type: "suspect", node, incarnation, from }]);
     }
   }
 }
 
-/** Whether nobody was heard of for as long as a suspicion lasts: then this node is more likely to be cut off than all others dead. */
-function isCutOff({ heardAt, timing, order }: Ring, now: Millis): boolean {
-  return now - heardAt > suspicionBounds(timing, order.length).min;
+/** Whether nothing was received for as long as a suspicion lasts: then this node is more likely to be cut off than all others dead. */
+function isCutOff({ lastContactAt, timing, order }: Ring, now: Millis): boolean {
+  return now - lastContactAt > suspicionBounds(timing, order.length).min;
 }
 
-/** Takes note that somebody is heard of. What nobody said while this node was cut off is held against nobody. */
-export function hear(ring: Ring, now: Millis): void {
+/** Notes that something was received. Suspicions do not count the time in which this node was cut off. */
+export function noteContact(ring: Ring, now: Millis): void {
   if (isCutOff(ring, now)) {
-    for (const [node, suspicion] of ring.suspicions) ring.suspicions.set(node, extendSuspicion(suspicion, ring.heardAt, now));
+    for (const [node, suspicion] of ring.suspicions)
+      ring.suspicions.set(node, extendSuspicion(suspicion, ring.lastContactAt, now));
     ring.cutOffUntil = now;
   }
-  ring.heardAt = now;
+  ring.lastContactAt = now;
 }
 
 /** Announces this node for the first time, or with new metadata. */
@@ -184,7 +185,7 @@ export function announce(ring: Ring, meta: Uint8Array | undefined, now: Millis):
   self.offersFast = offersFast(meta);
   if (first) setStatus(self, "alive", now);
   broadcast(ring, aliveOf(self), now);
-  tell(ring, first ? "joined" : "updated", self);
+  emitChange(ring, first ? "joined" : "updated", self);
 }
 
 export function leave(ring: Ring, now: Millis): void {
@@ -193,7 +194,7 @@ export function leave(ring: Ring, now: Millis): void {
   ring.leave = "announcing";
   const { node, incarnation } = ring.self;
   mergeDead(ring, { type: "dead", node, incarnation, from: node }, now);
-  if (!ring.order.some(isMember)) finishLeave(ring); // Nobody to hear it.
+  if (!ring.order.some(isMember)) finishLeave(ring); // Nobody receives it.
 }
 
 /** Outbids an accusation. One that leaves no greater number is ignored: we could never come back from it. */
@@ -202,17 +203,17 @@ function refute(ring: Ring, accused: number, now: Millis): void {
   const incarnation = Math.max(self.incarnation, accused) + 1;
   if (incarnation > maxU32) return;
   self.incarnation = incarnation;
-  changeHealth(ring, 1);
+  changeLocalHealth(ring, 1);
   ring.counters.refutations++;
   broadcast(ring, aliveOf(self), now);
-  tell(ring, "refuted", self);
+  emitChange(ring, "refuted", self);
 }
 
 export function aliveOf({ node, incarnation, endpoint, meta, versions }: NodeRecord): Alive {
   return { type: "alive", node, incarnation, endpoint, meta, versions };
 }
 
-/** What a node that is gone is to others: said by itself when it left, by this one when it failed. */
+/** What a node that is gone is to others: from itself when it left, from this one when it failed. */
 export function deadOf(ring: Ring, { node, incarnation, status }: NodeRecord): Dead {
   return { type: "dead", node, incarnation, from: status === "left" ? node : ring.self.node };
 }
@@ -222,14 +223,14 @@ function setStatus(record: NodeRecord, status: MemberStatus, now: Millis): void 
   record.since = now;
 }
 
-function tell(ring: Ring, change: MemberEvent["change"], record: NodeRecord): void {
+function emitChange(ring: Ring, change: MemberEvent["change"], record: NodeRecord): void {
   ring.timingStale = true;
   ring.effects.push({ type: "member", change, member: memberOf(record) });
 }
 
 /**
- * Of those that hear of a suspicion, about so many probe the suspect themselves. Two have to accuse it for the suspicion to be short;
- * and while it lives, each of them tells it what is held against it.
+ * Of those that receive a suspicion, about so many probe the suspect themselves. Two have to accuse it for the suspicion to be short;
+ * and while it lives, each of them notifies it of the suspicion.
  */
 const checkers = 12;
 

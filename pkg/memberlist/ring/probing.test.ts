@@ -39,7 +39,7 @@ test("a sole other node is probed on every tick", () => {
 function probeTimes(lone: LoneRing, times: number): NodeName[] {
   return Array.from({ length: times }, () => {
     const { node, sequence } = beginProbe(lone);
-    lone.hear(ack(sequence));
+    lone.packet(ack(sequence));
     return node;
   });
 }
@@ -54,7 +54,7 @@ test("every second probe is the neighbour's, and among the others each node come
 test("where the neighbour is suspected, the next one is probed in its stead", () => {
   const lone = LoneRing.among("abcdef");
   const [first = ""] = probeTimes(lone, 2);
-  lone.hear(suspect(first, 1, "z"));
+  lone.packet(suspect(first, 1, "z"));
   lone.quieten();
   lone.ring.toCheck.clear();
   const [second, , third] = probeTimes(lone, 3);
@@ -64,15 +64,15 @@ test("where the neighbour is suspected, the next one is probed in its stead", ()
 
 test("neither the dead nor the left are probed", () => {
   const lone = LoneRing.among("abc");
-  lone.hear(dead("a", 1, "b"));
-  lone.hear(dead("b", 1, "b"));
+  lone.packet(dead("a", 1, "b"));
+  lone.packet(dead("b", 1, "b"));
   lone.quieten();
   const probed = new Set<string>();
   for (let tick = 1; tick <= 10; tick++) {
     lone.advanceTo(tick * 1000);
     if (lone.probe === undefined) continue;
     probed.add(lone.probe.node);
-    lone.hear(ack(lone.probe.sequence));
+    lone.packet(ack(lone.probe.sequence));
   }
   assert.deepEqual([...probed], ["c"]);
 });
@@ -84,11 +84,11 @@ for (const [message, status] of [
   test(`a node that is ${status} for more than 30 s is forgotten when the list has come round`, () => {
     const lone = LoneRing.among("ab");
     lone.ring.pushPullAt = Infinity;
-    lone.hear(message);
+    lone.packet(message);
     for (let tick = 1; tick <= 40; tick++) {
       lone.advanceTo(tick * 1000);
       for (const { messages } of lone.sends())
-        for (const ping of messages) if (ping.type === "ping") lone.hear(ack(ping.sequence));
+        for (const ping of messages) if (ping.type === "ping") lone.packet(ack(ping.sequence));
       if (tick <= 30) assert.equal(lone.view("a"), `${status} 1`);
     }
     assert.equal(lone.view("a"), "unknown");
@@ -96,27 +96,27 @@ for (const [message, status] of [
   });
 }
 
-test("an ack in time ends the probe, tells the round trip, and improves the health", () => {
+test("an ack in time ends the probe, emits the round trip, and improves the local health", () => {
   const lone = LoneRing.among("a");
-  lone.ring.health = 3;
+  lone.ring.localHealth = 3;
   const { sequence } = beginProbe(lone);
   lone.now += 2.5;
-  lone.hear(ack(sequence));
+  lone.packet(ack(sequence));
   assert.deepEqual(lone.take("roundTrip"), [{ type: "roundTrip", node: "a", time: 2.5 }]);
-  assert.equal(lone.ring.health, 2);
+  assert.equal(lone.ring.localHealth, 2);
   assert.equal(lone.probe, undefined);
 });
 
 test("an ack for an unknown sequence number is ignored", () => {
   const lone = LoneRing.among("a");
   const { sequence } = beginProbe(lone);
-  lone.hear(ack(sequence + 1));
+  lone.packet(ack(sequence + 1));
   assert.equal(lone.probe?.sequence, sequence);
 });
 
 test("a suspect is probed with the suspicion in the same packet, with a checksum and nothing else", () => {
   const lone = LoneRing.among("a");
-  lone.hear(suspect("a", 1, "z"));
+  lone.packet(suspect("a", 1, "z"));
   lone.effects = [];
   lone.ring.gossipAt = Infinity;
   lone.advanceTo(1000);
@@ -143,14 +143,14 @@ test("after the probe timeout three others are asked with the same sequence numb
 
 test("only those that know nacks are asked for them, and only the living are asked", () => {
   const lone = LoneRing.among("a");
-  lone.hear(alive("b", 1, { versions: [1, 3, 2, 0, 0, 0] }));
-  lone.hear(alive("c", 1));
-  lone.hear(suspect("c", 1, "z"));
+  lone.packet(alive("b", 1, { versions: [1, 3, 2, 0, 0, 0] }));
+  lone.packet(alive("c", 1));
+  lone.packet(suspect("c", 1, "z"));
   lone.quieten();
   lone.ring.toCheck.clear();
   let { node, sequence } = beginProbe(lone);
   while (node !== "a") {
-    lone.hear(ack(sequence));
+    lone.packet(ack(sequence));
     ({ node, sequence } = beginProbe(lone));
   }
   lone.advanceTo(lone.now + 500);
@@ -163,7 +163,7 @@ test("only those that know nacks are asked for them, and only the living are ask
 
 test("a node below protocol 3 is not pinged on a stream", () => {
   const lone = new LoneRing();
-  lone.hear(alive("a", 1, { versions: [1, 2, 2, 0, 0, 0] }));
+  lone.packet(alive("a", 1, { versions: [1, 2, 2, 0, 0, 0] }));
   lone.quieten();
   beginProbe(lone);
   lone.advanceTo(lone.now + 500);
@@ -172,13 +172,13 @@ test("a node below protocol 3 is not pinged on a stream", () => {
 
 test("a late or relayed ack ends the probe well, without a round trip", () => {
   const lone = LoneRing.among("ab");
-  lone.ring.health = 1;
+  lone.ring.localHealth = 1;
   const { sequence } = beginProbe(lone);
   lone.advanceTo(lone.now + 999);
-  lone.hear(ack(sequence));
+  lone.packet(ack(sequence));
   assert.deepEqual(lone.take("roundTrip"), []);
   assert.equal(lone.probe, undefined);
-  assert.equal(lone.ring.health, 0);
+  assert.equal(lone.ring.localHealth, 0);
 });
 
 /** How a probe that nobody answers ends for the health of the prober, who asked two. */
@@ -188,31 +188,31 @@ for (const [nacks, health] of [
   [2, 0],
   [3, 0],
 ] as const) {
-  test(`a failed probe with ${nacks} of 2 nacks makes the health score ${health}, and the node suspect`, () => {
+  test(`a failed probe with ${nacks} of 2 nacks makes the local health score ${health}, and the node suspect`, () => {
     const lone = LoneRing.among("abc");
     const { sequence, node } = beginProbe(lone);
     lone.advanceTo(1500);
-    for (let i = 0; i < nacks; i++) lone.hear({ type: "nack", sequence });
+    for (let i = 0; i < nacks; i++) lone.packet({ type: "nack", sequence });
     lone.effects = [];
     lone.advanceTo(1999);
     assert.equal(lone.view(node), "alive 1");
     lone.advanceTo(2000);
     assert.deepEqual(lone.changes(), [`suspected ${node}`]);
     assert.deepEqual(lone.queued(), [suspect(node, 1, "self")]);
-    assert.equal(lone.ring.health, health);
+    assert.equal(lone.ring.localHealth, health);
   });
 }
 
-test("a failed probe with nobody to ask makes the health score 1", () => {
+test("a failed probe with nobody to ask makes the local health score 1", () => {
   const lone = LoneRing.among("a");
   beginProbe(lone);
   lone.advanceTo(2000);
-  assert.equal(lone.ring.health, 1);
+  assert.equal(lone.ring.localHealth, 1);
 });
 
-test("the health score stretches the probe but not its timeout, and ends at 7", () => {
+test("the local health score stretches the probe but not its timeout, and ends at 7", () => {
   const lone = LoneRing.among("a");
-  lone.ring.health = 7;
+  lone.ring.localHealth = 7;
   beginProbe(lone);
   lone.advanceTo(1499);
   assert.equal(lone.probe?.indirectAt, 1500);
@@ -220,12 +220,12 @@ test("the health score stretches the probe but not its timeout, and ends at 7", 
   assert.equal(lone.view("a"), "alive 1");
   lone.advanceTo(9000);
   assert.equal(lone.view("a"), "suspect 1");
-  assert.equal(lone.ring.health, 7);
+  assert.equal(lone.ring.localHealth, 7);
 });
 
 test("a probe without an answer holds up none of the others, and nobody is probed twice at once", () => {
   const lone = LoneRing.among("abc");
-  lone.ring.health = 7; // So that none comes to its end.
+  lone.ring.localHealth = 7; // So that none comes to its end.
   const probed = [beginProbe(lone), beginProbe(lone), beginProbe(lone)].map(({ node }) => node);
   assert.deepEqual(probed.toSorted(), [..."abc"]);
   lone.advanceTo(lone.ring.probeAt);
@@ -236,24 +236,24 @@ test("while anybody is suspected, members are probed at the alert interval", () 
   const lone = LoneRing.among("abc", { timing: "fast" });
   lone.advanceTo(100);
   assert.equal(lone.ring.probeAt, 200);
-  lone.hear(suspect("a", 1, "z"));
+  lone.packet(suspect("a", 1, "z"));
   lone.advanceTo(200);
   assert.equal(lone.ring.probeAt, 250);
 });
 
 test("an answer on a stream alone spares the node, and says that packets are lost", () => {
   const lone = LoneRing.among("a");
-  lone.ring.health = 1; // So that the probe takes 2 s.
+  lone.ring.localHealth = 1; // So that the probe takes 2 s.
   const { sequence } = beginProbe(lone);
   lone.advanceTo(1500);
   const [exchange] = lone.take("exchange");
   assert.ok(exchange);
   const message = { type: "ack", sequence, payload: undefined } as const;
-  lone.tell({ type: "exchanged", exchange: exchange.exchange, message });
+  lone.step({ type: "exchanged", exchange: exchange.exchange, message });
   lone.advanceTo(3000);
   assert.deepEqual(lone.take("packetsLost"), [{ type: "packetsLost", node: "a" }]);
   assert.equal(lone.view("a"), "alive 1");
-  assert.equal(lone.ring.health, 0);
+  assert.equal(lone.ring.localHealth, 0);
 });
 
 for (const [name, message] of [
@@ -266,7 +266,7 @@ for (const [name, message] of [
     lone.advanceTo(1500);
     const [exchange] = lone.take("exchange");
     assert.ok(exchange);
-    lone.tell({ type: "exchanged", exchange: exchange.exchange, message });
+    lone.step({ type: "exchanged", exchange: exchange.exchange, message });
     lone.advanceTo(2000);
     assert.equal(lone.view("a"), "suspect 1");
   });
@@ -275,7 +275,7 @@ for (const [name, message] of [
 test("what is accused is the incarnation that did not answer", () => {
   const lone = LoneRing.among("a");
   beginProbe(lone);
-  lone.hear(alive("a", 2));
+  lone.packet(alive("a", 2));
   lone.advanceTo(2000);
   assert.equal(lone.view("a"), "alive 2");
 });
@@ -285,9 +285,9 @@ test("a ping that could not be sent goes to the others at once, and is given the
   lone.advanceTo(1000);
   const [send] = lone.sends();
   assert.ok(send);
-  lone.tell({ type: "sendFailed", messages: send.messages });
+  lone.step({ type: "sendFailed", messages: send.messages });
   assert.equal(lone.sends().length, 2);
-  lone.tell({ type: "sendFailed", messages: send.messages });
+  lone.step({ type: "sendFailed", messages: send.messages });
   assert.deepEqual(lone.sends(), []);
   assert.equal(lone.probe?.verdictAt, 2000);
 });
@@ -300,7 +300,7 @@ for (const [name, node, answered] of [
   test(`a ping for ${name} is ${answered ? "answered" : "dropped silently"}`, () => {
     const lone = new LoneRing();
     lone.quieten();
-    lone.hear({ type: "ping", sequence: 9, node, source: undefined }, at(50));
+    lone.packet({ type: "ping", sequence: 9, node, source: undefined }, at(50));
     assert.deepEqual(kinds(lone.sends()), answered ? ["ack to 50"] : []);
   });
 }
@@ -308,7 +308,7 @@ for (const [name, node, answered] of [
 test("an ack goes where the ping says, else where it came from", () => {
   const lone = new LoneRing();
   lone.quieten();
-  lone.hear({ type: "ping", sequence: 9, node: "self", source: { ...at(60, 7000), node: "x" } }, at(50));
+  lone.packet({ type: "ping", sequence: 9, node: "self", source: { ...at(60, 7000), node: "x" } }, at(50));
   assert.deepEqual(lone.sends()[0]?.to, at(60, 7000));
 });
 
@@ -318,18 +318,18 @@ test("a node that was declared dead and pings is told, and so refutes at once; o
     [dead("a", 1, "a"), ["ack to 97"]],
   ] as const) {
     const lone = LoneRing.among("ab");
-    lone.hear(message);
+    lone.packet(message);
     lone.quieten();
-    lone.hear({ type: "ping", sequence: 9, node: "self", source: { ...at(97), node: "a" } }, at(97));
+    lone.packet({ type: "ping", sequence: 9, node: "self", source: { ...at(97), node: "a" } }, at(97));
     assert.deepEqual(kinds(lone.sends()), told);
   }
 });
 
 test("an impostor that uses a dead node's name is not told: it would refute in vain", () => {
   const lone = LoneRing.among("ab");
-  lone.hear(dead("a", 1, "b"));
+  lone.packet(dead("a", 1, "b"));
   lone.quieten();
-  lone.hear({ type: "ping", sequence: 9, node: "self", source: { ...at(9), node: "a" } }, at(9));
+  lone.packet({ type: "ping", sequence: 9, node: "self", source: { ...at(9), node: "a" } }, at(9));
   assert.deepEqual(kinds(lone.sends()), ["ack to 9"]);
 });
 
@@ -337,7 +337,7 @@ test("an impostor that uses a dead node's name is not told: it would refute in v
 function relay(nack: boolean): LoneRing {
   const lone = LoneRing.among("a");
   lone.ring.probeAt = Infinity;
-  lone.hear({ type: "indirectPing", sequence: 77, node: "b", target: at(98, 0), nack, source: undefined }, at(50));
+  lone.packet({ type: "indirectPing", sequence: 77, node: "b", target: at(98, 0), nack, source: undefined }, at(50));
   const ping = { type: "ping", sequence: 1, node: "b", source };
   assert.deepEqual(lone.sends(), [{ type: "send", to: at(98), messages: [ping], checksum: false }]);
   return lone;
@@ -345,9 +345,9 @@ function relay(nack: boolean): LoneRing {
 
 test("an indirect ping is passed on under a number of our own, and its ack under the asker's, once", () => {
   const lone = relay(true);
-  lone.hear(ack(1), at(98));
+  lone.packet(ack(1), at(98));
   assert.deepEqual(lone.sends(), [{ type: "send", to: at(50), messages: [ack(77)], checksum: false }]);
-  lone.hear(ack(1), at(98));
+  lone.packet(ack(1), at(98));
   lone.advanceTo(500);
   assert.deepEqual(lone.sends(), []);
 });
@@ -359,7 +359,7 @@ test("a nack is sent at the probe timeout to those who want one", () => {
   lone.advanceTo(500);
   const nack = { type: "nack", sequence: 77 };
   assert.deepEqual(lone.sends(), [{ type: "send", to: at(50), messages: [nack], checksum: false }]);
-  lone.hear(ack(1), at(98));
+  lone.packet(ack(1), at(98));
   assert.deepEqual(lone.sends(), []);
 });
 
@@ -383,7 +383,7 @@ function checked(lone: LoneRing): string[] {
 /** `z` suspects `a`; every draw of chance is `chance`. */
 function accused(nodes: string, chance = 0): LoneRing {
   const lone = LoneRing.among(nodes, { random: () => chance });
-  lone.hear(suspect("a", 1, "z"));
+  lone.packet(suspect("a", 1, "z"));
   lone.quieten();
   return lone;
 }
@@ -396,7 +396,7 @@ test("whom another suspects, a node of a small ring probes at its next tick, bes
 
 test("one suspect is checked at a tick, and each once", () => {
   const lone = accused("abcdef");
-  lone.hear(suspect("b", 1, "z"));
+  lone.packet(suspect("b", 1, "z"));
   lone.quieten();
   assert.deepEqual([checked(lone), [...lone.ring.toCheck]], [["a"], ["b"]]);
   assert.ok(checked(lone).includes("b"));
@@ -406,7 +406,7 @@ test("one suspect is checked at a tick, and each once", () => {
 test("a suspect whom enough accuse already, or that has refuted, is not checked", () => {
   for (const messages of [[suspect("a", 1, "y"), suspect("a", 1, "x")], [alive("a", 2)]]) {
     const lone = accused("abcdef");
-    for (const message of messages) lone.hear(message);
+    for (const message of messages) lone.packet(message);
     lone.quieten();
     lone.advanceTo(lone.ring.probeAt);
     assert.equal(lone.ring.counters.probes, 1);

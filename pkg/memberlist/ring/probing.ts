@@ -3,7 +3,7 @@ import type { Ack, Endpoint, IndirectPing, Nack, PacketMessage, Ping } from "../
 import { chooseRandom, neighbourOf, shuffle } from "./choice.ts";
 import { deadOf, mergeSuspect } from "./merging.ts";
 import {
-  changeHealth,
+  changeLocalHealth,
   isMember,
   type NodeRecord,
   nextSequence,
@@ -18,11 +18,11 @@ import { sendDirect, sendToNode } from "./sending.ts";
 import { wantsAccuser } from "./suspicion.ts";
 import { timings } from "./timing.ts";
 
-/** An answer that takes longer would take too long for the fast timing when others ask... */
+/** An answer that takes longer would take too long for the fast timing in an indirect probe... */
 const slowAnswer: Millis = timings.fast.indirectTimeout / 2;
 /** ...and so many in a row are the network's fault, not that of a process that stalled. */
 const slowProbesTolerated = 9;
-/** Of one that was slow: one quick answer among many slow ones would make the ring go to and fro. */
+/** Of one that was slow: one quick answer among many slow ones would make the ring alternate. */
 const quickProbesWanted = 3;
 
 /** Whether a node cannot be reached as quickly as the fast timing needs it. */
@@ -32,13 +32,13 @@ export function isSlow({ slowProbes }: NodeRecord): boolean {
 
 /** Does what of the probes, our own and those for others, is due. */
 export function doProbing(ring: Ring, now: Millis): void {
-  for (const [sequence, { to, sequence: asked, nack, deadline }] of ring.relays) {
+  for (const [sequence, { to, sequence: theirs, nack, deadline }] of ring.relays) {
     if (now < deadline) continue;
     ring.relays.delete(sequence);
-    if (nack) sendDirect(ring, to, { type: "nack", sequence: asked });
+    if (nack) sendDirect(ring, to, { type: "nack", sequence: theirs });
   }
   for (const probe of ring.probes.values()) {
-    if (now >= probe.indirectAt) askOthers(ring, probe, now);
+    if (now >= probe.indirectAt) probeIndirectly(ring, probe, now);
     if (now >= probe.verdictAt) judge(ring, probe, now);
   }
   if (now >= ring.probeAt) {
@@ -96,7 +96,7 @@ function startProbe(ring: Ring, record: NodeRecord, now: Millis): void {
   const { node, incarnation, endpoint, status } = record;
   const sequence = nextSequence(ring);
   const indirectAt = now + ring.timing.probeTimeout;
-  const indirectTimeout = ring.timing.indirectTimeout + ring.timing.suspicionUnit * ring.health; // An unwell node gives others more time.
+  const indirectTimeout = ring.timing.indirectTimeout + ring.timing.suspicionUnit * ring.localHealth; // An unwell node gives others more time.
   ring.probes.set(sequence, {
     sequence,
     node,
@@ -115,8 +115,8 @@ function startProbe(ring: Ring, record: NodeRecord, now: Millis): void {
   else sendToNode(ring, record, [ping, { type: "suspect", node, incarnation, from: ring.self.node }]);
 }
 
-/** There is no answer yet: asks others to ping the node, and pings it on a stream in case packets are lost. */
-function askOthers(ring: Ring, probe: Probe, now: Millis): void {
+/** There is no ack yet: sends indirect probes, and pings the node on a stream in case packets are lost. */
+function probeIndirectly(ring: Ring, probe: Probe, now: Millis): void {
   probe.indirectAt = Infinity;
   // When this process ran late, the others still get their time.
   probe.verdictAt = Math.max(probe.verdictAt, now + probe.indirectTimeout);
@@ -142,7 +142,7 @@ function askOthers(ring: Ring, probe: Probe, now: Millis): void {
 /** Takes note of whether the fast timing would have had an answer in good time. */
 function noteTime(ring: Ring, { node }: Probe, time: Millis): void {
   const record = ring.records.get(node);
-  if (record?.status !== "alive") return; // That a suspect does not answer says nothing of the way to it.
+  if (record?.status !== "alive") return; // That a suspect does not answer does not make the way to it slow.
   const was = isSlow(record);
   if (time <= slowAnswer) record.slowProbes = was && record.slowProbes > slowProbesTolerated + 1 ? record.slowProbes - 1 : 0;
   else record.slowProbes = Math.min(record.slowProbes + 1, slowProbesTolerated + quickProbesWanted);
@@ -156,21 +156,21 @@ function judge(ring: Ring, probe: Probe, now: Millis): void {
   noteTime(ring, probe, Infinity);
   if (probe.answeredOnStream) {
     ring.effects.push({ type: "packetsLost", node });
-    changeHealth(ring, -1);
+    changeLocalHealth(ring, -1);
     return;
   }
   ring.counters.failedProbes++;
-  // Who is told by others that they had no answer either can trust itself; who hears from nobody is itself in doubt.
-  changeHealth(ring, nacksExpected > 0 ? Math.max(0, nacksExpected - nacks) : 1);
+  // A node that receives nacks can trust itself; one that receives nothing is itself in doubt.
+  changeLocalHealth(ring, nacksExpected > 0 ? Math.max(0, nacksExpected - nacks) : 1);
   mergeSuspect(ring, { type: "suspect", node, incarnation, from: ring.self.node }, now);
 }
 
 export function onPing(ring: Ring, ping: Ping, from: Endpoint): void {
   if (ping.node !== "" && ping.node !== ring.self.node) return; // For who was here before us.
   const to = replyTo(ping, from);
-  const asking = ping.source === undefined ? undefined : ring.records.get(ping.source.node);
-  // It does not know that it was declared dead: tell it, so that it refutes at once.
-  if (asking?.status === "dead" && sameEndpoint(asking.endpoint, to)) sendDirect(ring, to, deadOf(ring, asking));
+  const sender = ping.source === undefined ? undefined : ring.records.get(ping.source.node);
+  // It does not know that it was declared dead: send it that, so that it refutes at once.
+  if (sender?.status === "dead" && sameEndpoint(sender.endpoint, to)) sendDirect(ring, to, deadOf(ring, sender));
   sendDirect(ring, to, { type: "ack", sequence: ping.sequence, payload: undefined });
 }
 
@@ -194,7 +194,7 @@ export function onAck(ring: Ring, { sequence }: Ack, now: Millis): void {
     const time = now - sentAt;
     noteTime(ring, probe, time);
     if (indirectAt !== Infinity) ring.effects.push({ type: "roundTrip", node, time });
-    changeHealth(ring, -1);
+    changeLocalHealth(ring, -1);
   }
 }
 
@@ -208,11 +208,11 @@ export function onStreamAck(ring: Ring, sequence: number): void {
   if (probe !== undefined) probe.answeredOnStream = true;
 }
 
-/** A ping that could not be sent will not be answered: others are asked at once. */
+/** A ping that could not be sent will not be answered: indirect probes start at once. */
 export function onSendFailed(ring: Ring, messages: readonly PacketMessage[], now: Millis): void {
   for (const message of messages) {
     const probe = message.type === "ping" ? ring.probes.get(message.sequence) : undefined;
-    if (probe !== undefined && probe.indirectAt !== Infinity) askOthers(ring, probe, now);
+    if (probe !== undefined && probe.indirectAt !== Infinity) probeIndirectly(ring, probe, now);
   }
 }
 

@@ -10,7 +10,7 @@ function pushPull(states: readonly MemberState[], join = false): PushPull {
 test("the first push/pull comes a random part of the interval after one interval, or soon after a join, then one each interval", () => {
   const lone = new LoneRing({ random: () => 0.5 });
   assert.equal(lone.ring.pushPullAt, 45_000);
-  lone.hear(alive("a", 1));
+  lone.packet(alive("a", 1));
   lone.quieten();
   lone.ring.probeAt = Infinity;
   lone.advanceTo(4499);
@@ -23,11 +23,11 @@ test("the first push/pull comes a random part of the interval after one interval
 
 test("push/pull carries all that is known: self, suspect, dead and left", () => {
   const lone = LoneRing.among("abcd");
-  lone.hear(suspect("a", 1, "z"));
-  lone.hear(dead("b", 1, "z"));
-  lone.hear(dead("c", 1, "c"));
+  lone.packet(suspect("a", 1, "z"));
+  lone.packet(dead("b", 1, "z"));
+  lone.packet(dead("c", 1, "c"));
   lone.effects = [];
-  lone.receive([]);
+  lone.pushPull([]);
   const [reply] = lone.take("reply");
   assert.ok(reply?.message.type === "pushPull");
   const views = reply.message.states.map(({ node, status, versions }) => `${node} ${status} ${versions.length}`);
@@ -36,7 +36,7 @@ test("push/pull carries all that is known: self, suspect, dead and left", () => 
 
 test("a request for push/pull is answered with the view before merging, and its join flag", () => {
   const lone = new LoneRing();
-  lone.tell({ type: "request", stream: 4, from: at(97), message: pushPull([state("a", 1)], true) });
+  lone.step({ type: "request", stream: 4, from: at(97), message: pushPull([state("a", 1)], true) });
   const [reply] = lone.take("reply");
   assert.ok(reply?.message.type === "pushPull");
   assert.equal(reply.stream, 4);
@@ -51,12 +51,12 @@ test("a request for push/pull is answered with the view before merging, and its 
 test("only those alive are chosen: not the suspect, the dead and the left", () => {
   const lone = LoneRing.among("abcd");
   lone.ring.probeAt = Infinity;
-  for (const message of [suspect("a", 1, "z"), dead("b", 1, "z"), dead("c", 1, "c")]) lone.hear(message);
+  for (const message of [suspect("a", 1, "z"), dead("b", 1, "z"), dead("c", 1, "c")]) lone.packet(message);
   lone.effects = [];
   const tried = new Set<number | undefined>();
   for (let round = 0; round < 10; round++) {
     lone.ring.pushPullAt = lone.now;
-    lone.tell({ type: "timer" });
+    lone.step({ type: "timer" });
     for (const { to } of lone.take("exchange")) tried.add(to.address[3]);
   }
   assert.deepEqual([...tried], [endpointOf("d").address[3]]);
@@ -73,7 +73,7 @@ for (const [name, message, answer] of [
   test(`a stream with ${name} gets one ${answer}`, () => {
     const lone = new LoneRing();
     lone.effects = [];
-    lone.tell({ type: "request", stream: 8, from: at(97), message });
+    lone.step({ type: "request", stream: 8, from: at(97), message });
     const ack = { type: "ack", sequence: 3, payload: undefined };
     assert.deepEqual(lone.effects, [
       answer === "reply" ? { type: "reply", stream: 8, message: ack } : { type: "close", stream: 8 },
@@ -112,7 +112,7 @@ const views: readonly { name: string; states: readonly MemberState[]; refused: b
 for (const { name, states, refused } of views) {
   test(`a view with ${name} is ${refused ? "refused whole" : "merged"}`, () => {
     const lone = new LoneRing();
-    lone.receive(states);
+    lone.pushPull(states);
     assert.equal(lone.take("exchangeProblem").length, refused ? 1 : 0);
     assert.equal(lone.view("n"), refused ? "unknown" : states[0]?.status === "dead" ? "unknown" : "alive 1");
     assert.deepEqual([lone.ring.counters.pushPulls, lone.ring.counters.pushPullsRefused], refused ? [0, 1] : [1, 0]);
@@ -122,7 +122,7 @@ for (const { name, states, refused } of views) {
 test("a join goes to four at once, and not to those that were learned of meanwhile", () => {
   const lone = new LoneRing();
   lone.effects = [];
-  lone.tell({ type: "join", join: 5, endpoints: [..."abcdef"].map((node) => at(node.charCodeAt(0))) });
+  lone.step({ type: "join", join: 5, endpoints: [..."abcdef"].map((node) => at(node.charCodeAt(0))) });
   const opened = lone.take("exchange");
   assert.deepEqual(
     opened.map(({ to }) => to.address[3]),
@@ -131,8 +131,8 @@ test("a join goes to four at once, and not to those that were learned of meanwhi
   assert.ok(opened.every(({ message }) => message.type === "pushPull" && message.join));
   const [first, ...others] = opened;
   assert.ok(first);
-  lone.tell({ type: "exchanged", exchange: first.exchange, message: pushPull([..."abcdef"].map((node) => state(node, 1))) });
-  for (const { exchange } of others) lone.tell({ type: "exchangeFailed", exchange, reason: "refused" });
+  lone.step({ type: "exchanged", exchange: first.exchange, message: pushPull([..."abcdef"].map((node) => state(node, 1))) });
+  for (const { exchange } of others) lone.step({ type: "exchangeFailed", exchange, reason: "refused" });
   assert.deepEqual(lone.take("joinFinished"), [
     {
       type: "joinFinished",
@@ -154,9 +154,9 @@ for (const [name, message, reason] of [
 ] as const) {
   test(`a join that is answered with ${name} fails and says so`, () => {
     const lone = new LoneRing();
-    lone.tell({ type: "join", join: 1, endpoints: [at(97)] });
+    lone.step({ type: "join", join: 1, endpoints: [at(97)] });
     const [{ exchange } = { exchange: -1 }] = lone.take("exchange");
-    lone.tell({ type: "exchanged", exchange, message });
+    lone.step({ type: "exchanged", exchange, message });
     const [finished] = lone.take("joinFinished");
     assert.equal(finished?.joined, 0);
     assert.match(finished?.failures[0]?.reason ?? "", reason);
@@ -165,13 +165,13 @@ for (const [name, message, reason] of [
 
 test("a join of nobody is finished at once", () => {
   const lone = new LoneRing();
-  lone.tell({ type: "join", join: 1, endpoints: [] });
+  lone.step({ type: "join", join: 1, endpoints: [] });
   assert.deepEqual(lone.take("joinFinished"), [{ type: "joinFinished", join: 1, joined: 0, failures: [] }]);
 });
 
 test("the end of an exchange that is unknown or ended already changes nothing", () => {
   const lone = LoneRing.among("a");
-  lone.tell({ type: "exchanged", exchange: 99, message: pushPull([state("n", 1)]) });
+  lone.step({ type: "exchanged", exchange: 99, message: pushPull([state("n", 1)]) });
   assert.deepEqual([lone.view("n"), lone.effects], ["unknown", []]);
 });
 
@@ -180,7 +180,7 @@ test("a periodic exchange that fails says with whom and why", () => {
   lone.ring.probeAt = Infinity;
   lone.advanceTo(60_000);
   const [{ exchange } = { exchange: -1 }] = lone.take("exchange");
-  lone.tell({ type: "exchangeFailed", exchange, reason: "no answer" });
+  lone.step({ type: "exchangeFailed", exchange, reason: "no answer" });
   assert.deepEqual(lone.take("exchangeProblem"), [{ type: "exchangeProblem", with: at(97), reason: "no answer" }]);
 });
 
@@ -188,34 +188,34 @@ test("an unknown node in a view arrives with what it says of itself", () => {
   const lone = new LoneRing();
   lone.quieten();
   const meta = Uint8Array.of(1);
-  lone.receive([state("n", 3, { meta, endpoint: at(9, 0) })]);
+  lone.pushPull([state("n", 3, { meta, endpoint: at(9, 0) })]);
   assert.deepEqual(lone.queued(), [alive("n", 3, { meta, endpoint: at(9) })]);
 });
 
-test("user state goes with each view as it is then, and what comes with one is told", () => {
+test("user state goes with each view as it is then, and what comes with one is emitted", () => {
   let own = 1;
   const lone = new LoneRing({ userState: () => Uint8Array.of(own++) });
   const states = [state("a", 1)];
   lone.effects = [];
   const message = { type: "pushPull", join: false, states, userState: Uint8Array.of(9) } as const;
-  lone.tell({ type: "request", stream: 1, from: at(97), message });
+  lone.step({ type: "request", stream: 1, from: at(97), message });
   const types = lone.effects.map(({ type }) => type);
-  assert.deepEqual(types, ["reply", "member", "user"], "who is there is told before what they say");
+  assert.deepEqual(types, ["reply", "member", "user"], "members are emitted before their user state");
   assert.deepEqual(lone.effects.at(-1), { type: "user", payload: Uint8Array.of(9) });
   lone.effects = lone.effects.slice(0, 1);
   assert.deepEqual(
     lone.take("reply").map(({ message }) => message.type === "pushPull" && message.userState),
     [Uint8Array.of(1)],
   );
-  lone.tell({ type: "join", join: 1, endpoints: [at(98)] });
+  lone.step({ type: "join", join: 1, endpoints: [at(98)] });
   assert.deepEqual(
     lone.take("exchange").map(({ message }) => message.type === "pushPull" && message.userState),
     [Uint8Array.of(2)],
   );
 });
 
-test("a user message in a packet is told", () => {
+test("a user message in a packet is emitted", () => {
   const lone = LoneRing.among("a");
-  lone.hear({ type: "user", payload: Uint8Array.of(7) });
+  lone.packet({ type: "user", payload: Uint8Array.of(7) });
   assert.deepEqual(lone.effects, [{ type: "user", payload: Uint8Array.of(7) }]);
 });

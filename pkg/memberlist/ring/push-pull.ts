@@ -18,10 +18,10 @@ import { pushPullInterval } from "./timing.ts";
 
 /** Connecting, writing and reading together. */
 const exchangeTimeout: Millis = 10_000;
-/** A few at once, so that those that do not answer hold up nobody; not all, since the first answer tells of the others. */
-const joinsAtOnce = 4;
+/** A few at once, so that those that do not answer hold up nobody; not all, since the first answer lists the others. */
+const maxJoinsAtOnce = 4;
 
-/** Compares views with a random node. */
+/** Starts the periodic push/pull with a random node. */
 export function periodicPushPull(ring: Ring, now: Millis): void {
   ring.pushPullAt = now + pushPullInterval(ring.timing, ring.order.length);
   const eligible = (record: NodeRecord) => record !== ring.self && record.status === "alive";
@@ -37,7 +37,7 @@ export function join(ring: Ring, id: number, endpoints: readonly Endpoint[], now
 function goOnJoining(ring: Ring, id: number, now: Millis): void {
   const join = ring.joins.get(id);
   if (join === undefined) return;
-  while (join.underway < joinsAtOnce) {
+  while (join.underway < maxJoinsAtOnce) {
     const to = join.waiting.shift();
     if (to === undefined) break;
     if (ring.order.some((record) => isMember(record) && sameEndpoint(record.endpoint, to))) join.joined++;
@@ -63,7 +63,7 @@ function pushPull(ring: Ring, join: boolean): PushPull {
   return { type: "pushPull", join, states: ring.order.map(stateOf), userState: ring.options.userState?.() ?? new Uint8Array() };
 }
 
-/** Somebody asks on a stream. */
+/** Answers a request on a stream. */
 export function onRequest(ring: Ring, stream: number, from: Endpoint, message: StreamMessage, now: Millis): void {
   if (message.type === "ping" && (message.node === "" || message.node === ring.self.node)) {
     ring.effects.push({ type: "reply", stream, message: { type: "ack", sequence: message.sequence, payload: undefined } });
@@ -100,7 +100,7 @@ export function onExchangeEnd(ring: Ring, exchange: number, result: StreamMessag
 /** @returns why nothing was merged */
 function mergePushPull(ring: Ring, message: StreamMessage, now: Millis): string | undefined {
   if (message.type === "error") return `the other reports: ${message.message}`;
-  if (message.type !== "pushPull") return `the other sends ${message.type} where its view was asked for`;
+  if (message.type !== "pushPull") return `the other sends ${message.type} instead of push/pull`;
   const problem = versionProblem(message.states, ring.order);
   if (problem !== undefined) {
     ring.counters.pushPullsRefused++;
@@ -131,30 +131,30 @@ export function versionProblem(received: readonly MemberState[], own: readonly N
   return undefined;
 }
 
-/** How much slower a member is asked for each millisecond since it failed: once in 2.5 s after ten minutes. */
-const patience = 1 / 240;
+/** How much longer the interval grows for each millisecond since the member failed: to 2.5 s after ten minutes. */
+const reconnectSlowdown = 1 / 240;
 
 /**
- * Asks one of the members that failed, each in its turn, whether it is back. Where a network was cut, it is enough that any node of
- * one side reaches any of the other, so that those who are many need not ask as often each.
+ * Pings one of the members that failed, each in its turn, as Serf reconnects. Where a network was cut, it is enough that any node of
+ * one side reaches any of the other, so that in a large ring each node pings less often.
  */
-export function askLost(ring: Ring, now: Millis): void {
-  const lost = ring.leave === "none" ? ring.lost.next(now) : undefined;
-  ring.askAt = Infinity;
-  if (lost === undefined) return;
-  lost.sequence = nextSequence(ring);
-  sendDirect(ring, lost.endpoint, ownPing(ring, lost.sequence, lost.node));
-  const { askInterval, askSpread } = ring.timing;
-  const shared = askSpread * ring.order.filter(isMember).length;
-  const interval = Math.max(askInterval, shared, (now - lost.since) * patience);
-  ring.askAt = now + interval * (0.5 + ring.options.random()); // By chance, so that not all nodes ask together.
+export function reconnect(ring: Ring, now: Millis): void {
+  const member = ring.leave === "none" ? ring.failed.next(now) : undefined;
+  ring.reconnectAt = Infinity;
+  if (member === undefined) return;
+  member.sequence = nextSequence(ring);
+  sendDirect(ring, member.endpoint, ownPing(ring, member.sequence, member.node));
+  const { reconnectInterval, reconnectSpread } = ring.timing;
+  const shared = reconnectSpread * ring.order.filter(isMember).length;
+  const interval = Math.max(reconnectInterval, shared, (now - member.since) * reconnectSlowdown);
+  ring.reconnectAt = now + interval * (0.5 + ring.options.random()); // By chance, so that not all nodes ping together.
 }
 
 /** One that failed answers: both sides compare what they know, so that each learns that it was taken for dead, and refutes. */
-export function onLostAck(ring: Ring, { sequence }: Ack, now: Millis): void {
-  const lost = ring.lost.asked(sequence);
-  if (lost === undefined) return;
-  lost.sequence = undefined;
-  ring.askAt = now + ring.timing.suspicionFloor + ring.timing.askInterval; // Those on its side have this long to refute.
-  openPushPull(ring, { type: "pushPull", to: lost.endpoint }, lost.endpoint, now);
+export function onReconnectAck(ring: Ring, { sequence }: Ack, now: Millis): void {
+  const member = ring.failed.bySequence(sequence);
+  if (member === undefined) return;
+  member.sequence = undefined;
+  ring.reconnectAt = now + ring.timing.suspicionFloor + ring.timing.reconnectInterval; // Those on its side have this long to refute.
+  openPushPull(ring, { type: "pushPull", to: member.endpoint }, member.endpoint, now);
 }

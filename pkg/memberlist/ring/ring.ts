@@ -5,8 +5,8 @@ import type { Wire } from "../codec/wire.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
 import { placeOf } from "./choice.ts";
 import type { Effect, Member } from "./events.ts";
-import { LostMembers } from "./failed-members.ts";
-import { noStrain, type Strain } from "./overload.ts";
+import { FailedMembers } from "./failed-members.ts";
+import { noOverload, type Overload } from "./overload.ts";
 import type { Suspicion } from "./suspicion.ts";
 import { type Timing, type TimingName, timings } from "./timing.ts";
 
@@ -16,7 +16,7 @@ export interface RingOptions {
   readonly endpoint: Endpoint;
   /** For the packet budget. */
   readonly wire: Wire;
-  /** What this node says of itself beside what the ring adds. */
+  /** The metadata of this node beside what the ring adds. */
   readonly metadata: MetadataFields;
   /**
    * `auto`: fast as long as all members offer it, which they do while they reach one another quickly and seldom stall. `lan` does
@@ -54,9 +54,9 @@ export interface Probe {
   /** As it was when the probe began: what is accused is what did not answer. */
   readonly incarnation: number;
   readonly sentAt: Millis;
-  /** How long others have to reach it, once they are asked. */
+  /** How long the indirect probes may take. */
   readonly indirectTimeout: Millis;
-  /** When others are asked; Infinity once they are. */
+  /** When indirect probes are sent; Infinity once they are. */
   indirectAt: Millis;
   verdictAt: Millis;
   nacksExpected: number;
@@ -120,15 +120,15 @@ export interface Ring {
   readonly suspicions: Map<NodeName, Suspicion>;
   /** Suspects of others that this node is about to probe itself. */
   readonly toCheck: Set<NodeName>;
-  readonly lost: LostMembers;
+  readonly failed: FailedMembers;
   readonly broadcasts: BroadcastQueue;
   /** Those that have not been answered. */
   readonly probes: Map<number, Probe>; // our sequence number -> probe
-  readonly relays: Map<number, Relay>; // our sequence number -> whom to tell
+  readonly relays: Map<number, Relay>; // our sequence number -> who waits for the ack
   readonly exchanges: Map<number, ExchangePurpose>;
   readonly joins: Map<number, Join>;
   readonly counters: RingCounters;
-  /** What this node says of itself now, beside what the ring adds. */
+  /** The metadata of this node now, beside what the ring adds. */
   metadata: MetadataFields;
   timing: Timing;
   /** Members or their metadata changed, so that the timing has to be chosen again. */
@@ -136,7 +136,7 @@ export interface Ring {
   sequence: number;
   exchange: number;
   /** Health score of this node itself, 0 (well) to 7. */
-  health: number;
+  localHealth: number;
   /** Where in the order the next probe looks first. */
   probeIndex: number;
   probeAt: Millis;
@@ -145,16 +145,16 @@ export interface Ring {
   /** Infinity while there is nothing to gossip. */
   gossipAt: Millis;
   pushPullAt: Millis;
-  /** When one that failed is asked whether it is back; Infinity while there is none. */
-  askAt: Millis;
-  /** When this node heard from anybody last. */
-  heardAt: Millis;
-  /** Until when it had heard of nobody for longer than is likely while others live: what it judged before is in doubt. */
+  /** When the next failed member is pinged, in case it is back; Infinity while there is none. */
+  reconnectAt: Millis;
+  /** When anything was received from another member last. */
+  lastContactAt: Millis;
+  /** Until when nothing was received for longer than is likely while others live: what this node declared before then is in doubt. */
   cutOffUntil: Millis;
   /** After a stall: nothing is judged before this instant, so that the packets that wait are read first. */
   resumeAt: Millis | undefined;
   /** Of this process. */
-  strain: Strain;
+  overload: Overload;
   leave: "none" | "announcing" | "announced";
   effects: Effect[];
 }
@@ -179,7 +179,7 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     order: [self],
     suspicions: new Map(),
     toCheck: new Set(),
-    lost: new LostMembers(),
+    failed: new FailedMembers(),
     broadcasts: new BroadcastQueue(),
     probes: new Map(),
     relays: new Map(),
@@ -203,17 +203,17 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     timingStale: false,
     sequence: 0,
     exchange: 0,
-    health: 0,
+    localHealth: 0,
     probeIndex: 0,
     probeAt: Infinity,
     neighbourNext: true,
     gossipAt: Infinity,
     pushPullAt: Infinity,
-    askAt: Infinity,
-    heardAt: now,
+    reconnectAt: Infinity,
+    lastContactAt: now,
     cutOffUntil: -Infinity,
     resumeAt: undefined,
-    strain: noStrain,
+    overload: noOverload,
     leave: "none",
     effects: [],
   };
@@ -272,8 +272,8 @@ export function nextSequence(ring: Ring): number {
   return ring.sequence;
 }
 
-export function changeHealth(ring: Ring, delta: number): void {
-  ring.health = Math.min(healthLimit, Math.max(0, ring.health + delta));
+export function changeLocalHealth(ring: Ring, delta: number): void {
+  ring.localHealth = Math.min(healthLimit, Math.max(0, ring.localHealth + delta));
 }
 
 /** A ping of ours, sent for ourselves or for another. */
@@ -281,7 +281,7 @@ export function ownPing(ring: Ring, sequence: number, node: NodeName): Ping {
   return { type: "ping", sequence, node, source: sourceOf(ring) };
 }
 
-/** Where acks shall go, as v0.6.0 says it; it also tells a node that takes us for dead who is asking. */
+/** Where acks shall go, as v0.6.0 carries it; a node that takes us for dead also learns from it who the sender is. */
 export function sourceOf({ self }: Ring): NonNullable<Ping["source"]> {
   return { ...self.endpoint, node: self.node };
 }
@@ -291,11 +291,11 @@ export function withPort(ring: Ring, endpoint: Endpoint): Endpoint {
   return endpoint.port === 0 ? { ...endpoint, port: ring.options.endpoint.port } : endpoint;
 }
 
-export function sameOctets(a: Uint8Array = new Uint8Array(), b: Uint8Array = new Uint8Array()): boolean {
+export function sameBytes(a: Uint8Array = new Uint8Array(), b: Uint8Array = new Uint8Array()): boolean {
   return a.length === b.length && a.every((octet, i) => octet === b[i]);
 }
 
-/** Octet by octet, as peers do: 192.0.2.1 in 4 and in 16 octets are two addresses. */
+/** Byte by byte, as peers do: 192.0.2.1 in 4 and in 16 bytes are two addresses. */
 export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
-  return a.port === b.port && sameOctets(a.address, b.address);
+  return a.port === b.port && sameBytes(a.address, b.address);
 }

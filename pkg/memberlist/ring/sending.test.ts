@@ -7,7 +7,7 @@ import type { PacketMessage } from "../codec/messages.ts";
 import { broadcastBudget, broadcastOverhead, defaultWire } from "../codec/wire.ts";
 import { alive, at, dead, endpointOf, LoneRing } from "../testing/lone-ring.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
-import { maxUserOctets } from "./sending.ts";
+import { maxUserBytes } from "./sending.ts";
 
 /** Encoded, its length is its payload's and one. */
 function message(length: number, mark = 0): PacketMessage {
@@ -70,7 +70,7 @@ test("a message replaces the one about the same node, and starts from the beginn
   assert.deepEqual(take(queue, 1000), [20, 15]);
 });
 
-test("accusations by several are all sent, each in its own right, until anything else is said of the accused", () => {
+test("accusations by several are all sent, each in its own right, until anything else about the accused is queued", () => {
   const accusation = (from: string, incarnation = 1) => ({ type: "suspect", node: "a", incarnation, from }) as const;
   const taken = (queue: BroadcastQueue) => queue.take(1000, 2).map((one) => (one.type === "suspect" ? one.from : one.type));
   const queue = new BroadcastQueue();
@@ -103,7 +103,7 @@ test("a ring with nothing to say has no gossip timer", () => {
 
 test("gossip begins within an interval, goes to three nodes at a time, and ends when each message was sent often enough", () => {
   const lone = unprobing("abcde");
-  lone.hear(news);
+  lone.packet(news);
   const first = lone.ring.gossipAt;
   assert.ok(first >= 0 && first < 200, `at ${first}`);
   lone.advanceTo(first);
@@ -123,11 +123,11 @@ test("gossip goes to the recently dead, so that they can refute, but neither to 
   ] as const) {
     const lone = unprobing("ab");
     lone.ring.pushPullAt = Infinity;
-    lone.hear(message);
+    lone.packet(message);
     lone.quieten();
-    lone.ring.askAt = Infinity;
+    lone.ring.reconnectAt = Infinity;
     lone.advanceTo(elapsed);
-    lone.hear(alive("b", 2));
+    lone.packet(alive("b", 2));
     lone.advanceTo(lone.ring.gossipAt);
     assert.equal(
       lone.sends().some(({ to }) => to.address[3] === endpointOf("a").address[3]),
@@ -139,7 +139,7 @@ test("gossip goes to the recently dead, so that they can refute, but neither to 
 
 test("a node that does not understand checksums gets none", () => {
   const lone = unprobing("");
-  lone.hear(alive("a", 1, { versions: [1, 4, 2, 0, 0, 0] }));
+  lone.packet(alive("a", 1, { versions: [1, 4, 2, 0, 0, 0] }));
   lone.effects = [];
   lone.advanceTo(lone.ring.gossipAt);
   assert.deepEqual(
@@ -150,9 +150,9 @@ test("a node that does not understand checksums gets none", () => {
 
 test("what is to be passed on rides along with a direct message, behind it, within the packet's 1400 octets", () => {
   const lone = unprobing("");
-  for (let i = 0; i < 40; i++) lone.hear(alive(`node-${i}`, 1));
+  for (let i = 0; i < 40; i++) lone.packet(alive(`node-${i}`, 1));
   lone.effects = [];
-  lone.hear({ type: "ping", sequence: 7, node: "self", source: undefined }, at(50));
+  lone.packet({ type: "ping", sequence: 7, node: "self", source: undefined }, at(50));
   const [{ messages, checksum, to } = { messages: [] }] = lone.sends();
   const ack = { type: "ack", sequence: 7, payload: undefined } as const;
   assert.deepEqual([messages[0], to, checksum], [ack, at(50), false]);
@@ -164,7 +164,7 @@ test("what is to be passed on rides along with a direct message, behind it, with
 
 test("gossip fills several packets when there is much to say", () => {
   const lone = unprobing("abc");
-  for (let i = 0; i < 60; i++) lone.hear(alive(`node-${i}`, 1));
+  for (let i = 0; i < 60; i++) lone.packet(alive(`node-${i}`, 1));
   lone.effects = [];
   lone.advanceTo(lone.ring.gossipAt);
   const sends = lone.sends();
@@ -175,10 +175,10 @@ test("gossip fills several packets when there is much to say", () => {
 test("a user message is gossiped as others are, in place of one on the same topic, and too long a one is refused", () => {
   const lone = unprobing("a");
   const payload = (octet: number, length = 1000) => new Uint8Array(length).fill(octet);
-  lone.tell({ type: "broadcast", topic: "self", payload: payload(1) }); // The topic is no node's name.
-  lone.tell({ type: "broadcast", topic: "self", payload: payload(2) });
-  lone.tell({ type: "broadcast", topic: "other", payload: payload(3, 1) });
-  assert.throws(() => lone.tell({ type: "broadcast", topic: "long", payload: payload(4, 1001) }), RangeError);
+  lone.step({ type: "broadcast", topic: "self", payload: payload(1) }); // The topic is no node's name.
+  lone.step({ type: "broadcast", topic: "self", payload: payload(2) });
+  lone.step({ type: "broadcast", topic: "other", payload: payload(3, 1) });
+  assert.throws(() => lone.step({ type: "broadcast", topic: "long", payload: payload(4, 1001) }), RangeError);
   lone.advanceTo(lone.ring.gossipAt);
   assert.deepEqual(
     lone.sends().map(({ messages }) => messages),
@@ -193,5 +193,5 @@ test("a user message is gossiped as others are, in place of one on the same topi
 
 test("the longest user message fits into a packet with the longest label and encryption", () => {
   const wire = { ...defaultWire, label: new Uint8Array(255), keyring: new Keyring([new Uint8Array(32)]) };
-  assert.ok(maxUserOctets + 1 + broadcastOverhead <= broadcastBudget(wire));
+  assert.ok(maxUserBytes + 1 + broadcastOverhead <= broadcastBudget(wire));
 });

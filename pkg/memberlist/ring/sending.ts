@@ -19,16 +19,16 @@ export function sendToNode(ring: Ring, record: NodeRecord, messages: readonly Pa
 }
 
 /** Octets of a user message: as many as fit into a packet beside the longest label and whatever encryption adds. */
-export const maxUserOctets = 1000;
+export const maxUserBytes = 1000;
 
 /** Queues what others shall hear; it replaces what is queued about the same node. */
 export function broadcast(ring: Ring, message: PacketMessage & { readonly node: NodeName }, now: Millis): void {
   enqueue(ring, message.node, message, now);
 }
 
-/** Queues a user message; it replaces what is queued on the same topic. @throws {RangeError} for more than `maxUserOctets` */
+/** Queues a user message; it replaces what is queued on the same topic. @throws {RangeError} for more than `maxUserBytes` */
 export function broadcastUser(ring: Ring, topic: string, payload: Uint8Array, now: Millis): void {
-  if (payload.length > maxUserOctets) throw new RangeError(`Cannot broadcast a user message: it has ${payload.length} octets`);
+  if (payload.length > maxUserBytes) throw new RangeError(`Cannot broadcast a user message: it has ${payload.length} bytes`);
   enqueue(ring, `\u{100}${topic}`, { type: "user", payload }, now); // No node's name has such a character.
 }
 
@@ -51,7 +51,7 @@ export function gossip(ring: Ring, now: Millis): void {
   ring.gossipAt = ring.broadcasts.size === 0 ? Infinity : now + gossipInterval;
 }
 
-/** Never more than a packet may have: even the shortest take 31 of its 1400 octets each. */
+/** Never more than a packet may have: even the shortest take 31 of its 1400 bytes each. */
 function takeBroadcasts(ring: Ring, directLength: number): PacketMessage[] {
   const budget = broadcastBudget(ring.options.wire, directLength);
   const taken = ring.broadcasts.take(budget, retransmitLimit(ring.timing, ring.order.length));

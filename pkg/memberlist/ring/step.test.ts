@@ -19,9 +19,9 @@ test("start: the node announces itself at incarnation 1 and joins its own ring",
 
 test("members are the alive and the suspect, self included", () => {
   const lone = LoneRing.among("abcd");
-  lone.hear(suspect("a", 1, "z"));
-  lone.hear(dead("b", 1, "z"));
-  lone.hear(dead("c", 1, "c"));
+  lone.packet(suspect("a", 1, "z"));
+  lone.packet(dead("b", 1, "z"));
+  lone.packet(dead("c", 1, "c"));
   assert.deepEqual(
     members(lone.ring)
       .map(({ node }) => node)
@@ -33,7 +33,7 @@ test("members are the alive and the suspect, self included", () => {
 test("metadata: a change is announced with the next incarnation", () => {
   const lone = LoneRing.among("a");
   const fields = new Map([[9, Uint8Array.of(7)]]);
-  lone.tell({ type: "metadata", fields });
+  lone.step({ type: "metadata", fields });
   assert.deepEqual(lone.changes(), ["updated self"]);
   const meta = encodeMetadata(fields);
   assert.deepEqual(lone.queued(), [alive("self", 2, { endpoint: at(1), meta })]);
@@ -41,7 +41,7 @@ test("metadata: a change is announced with the next incarnation", () => {
 
 test("metadata: the same again changes nothing", () => {
   const lone = LoneRing.among("a");
-  lone.tell({ type: "metadata", fields: new Map() });
+  lone.step({ type: "metadata", fields: new Map() });
   assert.deepEqual([lone.view("self"), lone.effects], ["alive 1", []]);
 });
 
@@ -54,16 +54,16 @@ test("metadata: one that does not fit is refused and changes nothing, also when 
   ] as const) {
     const own = timing === "lan" ? LoneRing.among("a") : slowly(10); // One that never offers, one that does not at the moment.
     const before = own.view("self");
-    const tell = () =>
-      own.tell({
+    const step = () =>
+      own.step({
         type: "metadata",
         fields: new Map([
           [2, new Uint8Array(255)],
           [3, new Uint8Array(last)],
         ]),
       });
-    if (fits) tell();
-    else assert.throws(tell, RangeError);
+    if (fits) step();
+    else assert.throws(step, RangeError);
     assert.equal(own.view("self") === before, !fits, `${timing} ${last}`);
   }
 });
@@ -71,48 +71,48 @@ test("metadata: one that does not fit is refused and changes nothing, also when 
 test("leave: the leave is gossiped until it was sent often enough, and then finished", () => {
   const lone = LoneRing.among("ab");
   lone.ring.probeAt = Infinity;
-  lone.tell({ type: "leave" });
+  lone.step({ type: "leave" });
   assert.deepEqual(lone.take("leaveFinished"), []);
   lone.advanceTo(1000);
   const { effects } = lone;
-  const told = effects.filter((effect) => effect.type === "send");
-  assert.equal(told.length, 4);
-  assert.ok(told.every(({ messages }) => messages.length === 1 && messages[0]?.type === "dead" && messages[0].from === "self"));
+  const sent = effects.filter((effect) => effect.type === "send");
+  assert.equal(sent.length, 4);
+  assert.ok(sent.every(({ messages }) => messages.length === 1 && messages[0]?.type === "dead" && messages[0].from === "self"));
   assert.equal(lone.take("leaveFinished").length, 1);
   assert.equal(lone.view("self"), "left 1");
 });
 
 test("leave: without another member it is finished at once", () => {
   const lone = LoneRing.among("a");
-  lone.hear(dead("a", 1, "a"));
-  lone.tell({ type: "leave" });
+  lone.packet(dead("a", 1, "a"));
+  lone.step({ type: "leave" });
   assert.equal(lone.take("leaveFinished").length, 1);
 });
 
 test("leave: a second one is finished too, once the first is", () => {
   const lone = new LoneRing();
-  lone.tell({ type: "leave" });
-  lone.tell({ type: "leave" });
+  lone.step({ type: "leave" });
+  lone.step({ type: "leave" });
   assert.equal(lone.take("leaveFinished").length, 2);
 });
 
-test("leave: a node that left refutes nothing, ignores what is said of it, and keeps its metadata", () => {
+test("leave: a node that left refutes nothing, ignores messages about it, and keeps its metadata", () => {
   const lone = LoneRing.among("a");
-  lone.tell({ type: "leave" });
-  lone.hear(suspect("self", 5, "a"));
-  lone.hear(dead("self", 5, "a"));
-  lone.hear(alive("self", 9, { endpoint: at(1) }));
-  lone.tell({ type: "metadata", fields: new Map([[9, Uint8Array.of(7)]]) });
+  lone.step({ type: "leave" });
+  lone.packet(suspect("self", 5, "a"));
+  lone.packet(dead("self", 5, "a"));
+  lone.packet(alive("self", 9, { endpoint: at(1) }));
+  lone.step({ type: "metadata", fields: new Map([[9, Uint8Array.of(7)]]) });
   assert.equal(lone.view("self"), "left 1");
 });
 
 test("leave: a node that left answers pings, and lists itself as left", () => {
   const lone = LoneRing.among("a");
-  lone.tell({ type: "leave" });
+  lone.step({ type: "leave" });
   lone.quieten();
-  lone.hear({ type: "ping", sequence: 3, node: "self", source: undefined });
+  lone.packet({ type: "ping", sequence: 3, node: "self", source: undefined });
   assert.equal(lone.sends()[0]?.messages[0]?.type, "ack");
-  lone.receive([]);
+  lone.pushPull([]);
   const [reply] = lone.take("reply");
   assert.ok(reply?.message.type === "pushPull");
   assert.equal(reply.message.states.find(({ node }) => node === "self")?.status, "left");
@@ -120,10 +120,10 @@ test("leave: a node that left answers pings, and lists itself as left", () => {
 
 test("an accusation that was refuted already is answered with the refutation", () => {
   const lone = LoneRing.among("b");
-  lone.hear(alive("a", 6));
+  lone.packet(alive("a", 6));
   lone.quieten();
   for (const accusation of [suspect("a", 5, "b"), dead("a", 5, "b")]) {
-    lone.hear(accusation, at(50));
+    lone.packet(accusation, at(50));
     assert.deepEqual(lone.sends(), [{ type: "send", to: at(50), messages: [alive("a", 6)], checksum: false }]);
   }
   assert.equal(lone.view("a"), "alive 6");
@@ -135,52 +135,52 @@ for (const [name, gone] of [
 ] as const) {
   test(`a suspicion of a node that ${name} already is answered with that`, () => {
     const lone = LoneRing.among("b");
-    lone.hear(alive("a", 5));
-    lone.hear(gone);
+    lone.packet(alive("a", 5));
+    lone.packet(gone);
     lone.quieten();
     const from = endpointOf("b");
-    lone.hear(suspect("a", 5, "b"), from);
+    lone.packet(suspect("a", 5, "b"), from);
     assert.deepEqual(lone.sends(), [{ type: "send", to: from, messages: [gone], checksum: false }]);
-    lone.hear(suspect("a", 6, "b"), from); // It knows more than we do.
-    lone.hear(dead("a", 5, "b"), from);
+    lone.packet(suspect("a", 6, "b"), from); // It knows more than we do.
+    lone.packet(dead("a", 5, "b"), from);
     assert.deepEqual(lone.sends(), []);
   });
 }
 
-for (const { name, meanwhile, from, told } of [
-  { name: "told to one who was a member all the time", meanwhile: [100], from: "b", told: true },
-  { name: "not told to one who joined since then", meanwhile: [100], from: "c", told: false },
-  { name: "told as long as nobody forgets it", meanwhile: Array(5).fill(3000), from: "b", told: true },
-  { name: "not told later", meanwhile: [...Array(5).fill(3000), 1], from: "b", told: false },
-  { name: "not told when this node was cut off", meanwhile: [4001], from: "b", told: false },
+for (const { name, meanwhile, from, sent } of [
+  { name: "sent to one who was a member all the time", meanwhile: [100], from: "b", sent: true },
+  { name: "not sent to one who joined since then", meanwhile: [100], from: "c", sent: false },
+  { name: "sent as long as nobody forgets it", meanwhile: Array(5).fill(3000), from: "b", sent: true },
+  { name: "not sent later", meanwhile: [...Array(5).fill(3000), 1], from: "b", sent: false },
+  { name: "not sent when this node was cut off", meanwhile: [4001], from: "b", sent: false },
 ])
   test(`a death is ${name}: the accused may live behind a cut`, () => {
     const lone = LoneRing.among("ab");
-    lone.hear(dead("a", 1, "b"));
+    lone.packet(dead("a", 1, "b"));
     for (const pause of meanwhile) {
       lone.now += pause;
-      lone.hear(alive("c", 1), endpointOf("c"));
+      lone.packet(alive("c", 1), endpointOf("c"));
     }
     lone.quieten();
-    lone.hear(suspect("a", 1, from), endpointOf(from));
+    lone.packet(suspect("a", 1, from), endpointOf(from));
     assert.deepEqual(
       lone.sends().map(({ messages: [first] }) => first),
-      told ? [dead("a", 1, "self")] : [],
+      sent ? [dead("a", 1, "self")] : [],
     );
   });
 
 test("an accusation of somebody who did not refute is not answered", () => {
   const lone = LoneRing.among("ab");
-  lone.hear(suspect("a", 3, "b"));
+  lone.packet(suspect("a", 3, "b"));
   lone.quieten();
-  lone.hear(suspect("a", 2, "b"), at(50));
-  lone.hear(suspect("b", 1, "a"), at(50));
+  lone.packet(suspect("a", 2, "b"), at(50));
+  lone.packet(suspect("b", 1, "a"), at(50));
   assert.deepEqual(lone.sends(), []);
 });
 
 test("timing: alone it is fast, and stays so among those that offer it", () => {
   const lone = new LoneRing({ timing: "auto" });
-  lone.hear(alive("a", 1, { meta: offer }));
+  lone.packet(alive("a", 1, { meta: offer }));
   assert.equal(lone.ring.timing.name, "fast");
   assert.deepEqual(lone.take("timingChanged"), []);
 });
@@ -191,13 +191,13 @@ for (const [name, gone] of [
 ] as const) {
   test(`timing: a member that does not offer it slows the ring down until it ${name}`, () => {
     const lone = new LoneRing({ timing: "auto" });
-    lone.hear(alive("a", 1, { meta: offer }));
-    lone.hear(alive("b", 1));
+    lone.packet(alive("a", 1, { meta: offer }));
+    lone.packet(alive("b", 1));
     assert.deepEqual(lone.take("timingChanged"), [{ type: "timingChanged", timing: "lan", because: "b" }]);
-    lone.hear(suspect("b", 1, "a"));
+    lone.packet(suspect("b", 1, "a"));
     assert.equal(lone.ring.timing.name, "lan");
     lone.now = 5000;
-    lone.hear(gone);
+    lone.packet(gone);
     assert.deepEqual(lone.take("timingChanged"), [{ type: "timingChanged", timing: "fast", because: undefined }]);
     assert.ok(lone.ring.probeAt <= 5050);
     assert.ok(lone.ring.pushPullAt <= 15_000);
@@ -206,15 +206,15 @@ for (const [name, gone] of [
 
 test("timing: it is chosen once for a whole view, not for each member in it", () => {
   const lone = new LoneRing({ timing: "auto" });
-  lone.receive([state("a", 1), state("b", 1, { meta: offer }), state("c", 1)]);
+  lone.pushPull([state("a", 1), state("b", 1, { meta: offer }), state("c", 1)]);
   assert.equal(lone.take("timingChanged").length, 1);
 });
 
 test("timing: a member that withdraws or takes up the offer changes the pace", () => {
   const lone = new LoneRing({ timing: "auto" });
-  lone.hear(alive("a", 1, { meta: offer }));
-  lone.hear(alive("a", 2, { meta: undefined }));
-  lone.hear(alive("a", 3, { meta: offer }));
+  lone.packet(alive("a", 1, { meta: offer }));
+  lone.packet(alive("a", 2, { meta: undefined }));
+  lone.packet(alive("a", 3, { meta: offer }));
   assert.deepEqual(
     lone.take("timingChanged").map(({ timing }) => timing),
     ["lan", "fast"],
@@ -224,7 +224,7 @@ test("timing: a member that withdraws or takes up the offer changes the pace", (
 for (const timing of ["lan", "fast"] as const) {
   test(`timing: ${timing} can be forced, whatever the others offer`, () => {
     const lone = new LoneRing({ timing });
-    lone.hear(alive("a", 1, { meta: timing === "lan" ? offer : undefined }));
+    lone.packet(alive("a", 1, { meta: timing === "lan" ? offer : undefined }));
     assert.equal(lone.ring.timing.name, timing);
     assert.equal(decodeMetadata(lone.record("self").meta)?.has(MetadataKey.timing), timing === "fast");
   });
@@ -233,7 +233,7 @@ for (const timing of ["lan", "fast"] as const) {
 /** Among members that offer the fast timing, at that pace, `a` answers this many probes after 26 ms. */
 function slowly(answers: number, timing: "auto" | "fast" = "auto"): LoneRing {
   const lone = new LoneRing({ timing });
-  lone.hear(alive("a", 1, { meta: offer }));
+  lone.packet(alive("a", 1, { meta: offer }));
   for (let i = 0; i < answers; i++) answer(lone, 26);
   return lone;
 }
@@ -243,7 +243,7 @@ function answer(lone: LoneRing, time: number): void {
   while (lone.probe === undefined) lone.advanceTo(nextDeadline(lone.ring));
   const { sequence } = lone.probe;
   lone.now += time;
-  lone.hear({ type: "ack", sequence, payload: undefined });
+  lone.packet({ type: "ack", sequence, payload: undefined });
 }
 
 const offers = (lone: LoneRing) => decodeMetadata(lone.record("self").meta)?.has(MetadataKey.timing);
@@ -275,9 +275,9 @@ test("timing: slow probes do not count when a quick one is among them", () => {
 test("timing: a slow member that fails or starts again counts as quick", () => {
   for (const message of [dead("a", 1, "b"), dead("a", 1, "a")]) {
     const lone = slowly(10);
-    lone.hear(message);
+    lone.packet(message);
     assert.equal(lone.ring.timing.name, "fast");
-    lone.hear(alive("a", 2, { meta: offer }));
+    lone.packet(alive("a", 2, { meta: offer }));
     assert.equal(lone.ring.timing.name, "fast");
   }
 });
@@ -289,7 +289,7 @@ test("timing: where fast is forced it stays, however slowly others answer", () =
 test("timers: one that comes early changes nothing", () => {
   const lone = LoneRing.among("a");
   lone.now = 999;
-  lone.tell({ type: "timer" });
+  lone.step({ type: "timer" });
   assert.deepEqual([lone.effects, nextDeadline(lone.ring)], [[], 1000]);
 });
 
@@ -298,9 +298,9 @@ test("timers: after a stall the packets that wait come first, and an answer amon
   lone.advanceTo(1000);
   assert.equal(lone.probe?.sequence, 1);
   lone.now = 9000; // The process did not run for 8 s.
-  lone.tell({ type: "timer" });
+  lone.step({ type: "timer" });
   assert.equal(lone.view("a"), "alive 1");
-  lone.hear({ type: "ack", sequence: 1, payload: undefined });
+  lone.packet({ type: "ack", sequence: 1, payload: undefined });
   lone.advanceTo(9500);
   assert.equal(lone.view("a"), "alive 1");
   assert.equal(lone.ring.counters.stalls, 1);
@@ -311,7 +311,7 @@ test("timers: after a stall the others still get their time to probe for us", ()
   lone.advanceTo(1000);
   const { node = "" } = lone.probe ?? {};
   lone.now = 9000;
-  lone.tell({ type: "timer" });
+  lone.step({ type: "timer" });
   lone.advanceTo(9020 + 499);
   assert.equal(lone.view(node), "alive 1");
   lone.advanceTo(9020 + 500);
@@ -323,7 +323,7 @@ test("timers: one that is always late still comes to its verdict", () => {
   for (let late = 0; lone.view("a") !== "dead 1"; late++) {
     assert.ok(late < 100, "no verdict");
     lone.now = Math.max(lone.now, nextDeadline(lone.ring) + 300);
-    lone.tell({ type: "timer" });
+    lone.step({ type: "timer" });
   }
 });
 
@@ -332,7 +332,7 @@ function stalling(timers: number, timing: "auto" | "fast" = "auto"): LoneRing {
   const lone = new LoneRing({ timing });
   for (let i = 0; i < timers; i++) {
     lone.now = nextDeadline(lone.ring) + 200;
-    lone.tell({ type: "timer" });
+    lone.step({ type: "timer" });
   }
   return lone;
 }

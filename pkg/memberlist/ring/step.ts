@@ -1,10 +1,10 @@
 import type { Millis } from "#pkg/clock";
 import type { Dead, Endpoint, NodeName, PacketMessage, Suspect } from "../codec/messages.ts";
 import type { Effect, Event, Member } from "./events.ts";
-import { aliveOf, announce, deadOf, endSuspicions, hear, leave, mergeAlive, mergeDead, mergeSuspect } from "./merging.ts";
-import { addStall, goOnResting, type Strain } from "./overload.ts";
+import { aliveOf, announce, deadOf, endSuspicions, leave, mergeAlive, mergeDead, mergeSuspect, noteContact } from "./merging.ts";
+import { addStall, continueBackOff, type Overload } from "./overload.ts";
 import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed } from "./probing.ts";
-import { askLost, join, onExchangeEnd, onLostAck, onRequest, periodicPushPull } from "./push-pull.ts";
+import { join, onExchangeEnd, onReconnectAck, onRequest, periodicPushPull, reconnect } from "./push-pull.ts";
 import {
   isMember,
   memberOf,
@@ -13,8 +13,8 @@ import {
   ownMetadata,
   type Ring,
   type RingOptions,
+  sameBytes,
   sameEndpoint,
-  sameOctets,
 } from "./ring.ts";
 import { broadcastUser, gossip, sendDirect } from "./sending.ts";
 import { suspicionBounds, suspicionDueAt } from "./suspicion.ts";
@@ -22,7 +22,7 @@ import { pushPullInterval, type TimingName, timings } from "./timing.ts";
 
 /** A timer later than this means that the process did not run, and that packets have come in meanwhile... */
 const stallTolerance: Millis = 10;
-/** ...for which it takes so long, before it judges others by what it has not heard. */
+/** ...for which it takes so long, before it judges others by what it has not received. */
 const stallGrace: Millis = 20;
 
 /** A ring of this node alone. @throws {RangeError} when `encodeMetadata` does */
@@ -37,7 +37,7 @@ export function startRing(options: RingOptions, now: Millis): [Ring, Effect[]] {
 
 /**
  * Advances a ring by one event, in place. Answers every event in every state, and throws only what the event's own doc comment
- * says.
+ * names.
  * @returns what to do, in this order
  */
 export function step(ring: Ring, event: Event, now: Millis): Effect[] {
@@ -46,18 +46,18 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
       onTimer(ring, now);
       break;
     case "packet":
-      hear(ring, now);
+      noteContact(ring, now);
       for (const message of event.messages) onMessage(ring, message, event.from, now);
       break;
     case "sendFailed":
       onSendFailed(ring, event.messages, now);
       break;
     case "request":
-      hear(ring, now);
+      noteContact(ring, now);
       onRequest(ring, event.stream, event.from, event.message, now);
       break;
     case "exchanged":
-      hear(ring, now);
+      noteContact(ring, now);
       onExchangeEnd(ring, event.exchange, event.message, now);
       break;
     case "exchangeFailed":
@@ -86,7 +86,7 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
 /** When the next `timer` event is due; it may be in the past. */
 export function nextDeadline(ring: Ring): Millis {
   if (ring.resumeAt !== undefined) return ring.resumeAt;
-  let next = Math.min(ring.probeAt, ring.gossipAt, ring.pushPullAt, ring.askAt, ring.strain.watchAt);
+  let next = Math.min(ring.probeAt, ring.gossipAt, ring.pushPullAt, ring.reconnectAt, ring.overload.watchAt);
   for (const { indirectAt, verdictAt } of ring.probes.values()) next = Math.min(next, indirectAt, verdictAt);
   for (const suspicion of ring.suspicions.values()) next = Math.min(next, suspicionDueAt(suspicion));
   for (const { deadline } of ring.relays.values()) next = Math.min(next, deadline);
@@ -102,7 +102,7 @@ function onTimer(ring: Ring, now: Millis): void {
   const due = nextDeadline(ring);
   if (now < due) return; // Set before the deadline moved.
   if (now - due > stallTolerance) {
-    if (ring.options.timing === "auto") setStrain(ring, addStall(ring.strain, now - due, now));
+    if (ring.options.timing === "auto") setOverload(ring, addStall(ring.overload, now - due, now));
     if (ring.resumeAt === undefined) {
       ring.counters.stalls++;
       ring.resumeAt = now + stallGrace;
@@ -110,17 +110,17 @@ function onTimer(ring: Ring, now: Millis): void {
     }
   }
   ring.resumeAt = undefined;
-  setStrain(ring, goOnResting(ring.strain, now));
+  setOverload(ring, continueBackOff(ring.overload, now));
   doProbing(ring, now);
   endSuspicions(ring, now);
   if (now >= ring.gossipAt) gossip(ring, now);
   if (now >= ring.pushPullAt) periodicPushPull(ring, now);
-  if (now >= ring.askAt) askLost(ring, now);
+  if (now >= ring.reconnectAt) reconnect(ring, now);
 }
 
-function setStrain(ring: Ring, strain: Strain): void {
-  if ((strain.restUntil === undefined) !== (ring.strain.restUntil === undefined)) ring.timingStale = true;
-  ring.strain = strain;
+function setOverload(ring: Ring, overload: Overload): void {
+  if ((overload.backOffUntil === undefined) !== (ring.overload.backOffUntil === undefined)) ring.timingStale = true;
+  ring.overload = overload;
 }
 
 function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Millis): void {
@@ -133,7 +133,7 @@ function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Mill
       break;
     case "ack":
       onAck(ring, message, now);
-      onLostAck(ring, message, now);
+      onReconnectAck(ring, message, now);
       break;
     case "nack":
       onNack(ring, message);
@@ -172,7 +172,7 @@ function correct(ring: Ring, accusation: Suspect | Dead, from: Endpoint, now: Mi
 
 /**
  * Whether a node was a member all the time since another went, and not long ago. One that was not may come from behind a cut, where
- * the other lives: it must not be told of a death that never was, which it would believe.
+ * the other lives: it must not receive a death that never was, which it would believe.
  */
 function sawItGo({ order, timing, cutOffUntil }: Ring, witness: Endpoint, { status, since }: NodeRecord, now: Millis): boolean {
   if (status === "left") return true;
@@ -189,10 +189,10 @@ function takeEffects(ring: Ring, now: Millis): Effect[] {
   return effects;
 }
 
-/** Announces what this node says of itself, where that changed. */
+/** Announces the metadata of this node, where that changed. */
 function refreshMetadata(ring: Ring, now: Millis): void {
   const meta = ownMetadata(ring.metadata, isFastOffered(ring));
-  if (ring.leave === "none" && !sameOctets(meta, ring.self.meta)) announce(ring, meta, now);
+  if (ring.leave === "none" && !sameBytes(meta, ring.self.meta)) announce(ring, meta, now);
 }
 
 /** Keeps what runs, and brings forward what would wait longer than the new timing has it. */
@@ -207,13 +207,13 @@ function chooseTiming(ring: Ring, now: Millis): void {
   ring.probeAt = Math.min(ring.probeAt, now + ring.timing.probeInterval);
   if (ring.gossipAt !== Infinity) ring.gossipAt = Math.min(ring.gossipAt, now + ring.timing.gossipInterval);
   ring.pushPullAt = Math.min(ring.pushPullAt, now + random() * pushPullInterval(ring.timing, ring.order.length));
-  if (ring.askAt !== Infinity) ring.askAt = Math.min(ring.askAt, now + ring.timing.askInterval);
+  if (ring.reconnectAt !== Infinity) ring.reconnectAt = Math.min(ring.reconnectAt, now + ring.timing.reconnectInterval);
   ring.effects.push({ type: "timingChanged", timing: name, because });
 }
 
-function isFastOffered({ options: { timing }, order, strain }: Ring): boolean {
+function isFastOffered({ options: { timing }, order, overload }: Ring): boolean {
   if (timing !== "auto") return timing === "fast";
-  return strain.restUntil === undefined && !order.some((record) => isMember(record) && isSlow(record));
+  return overload.backOffUntil === undefined && !order.some((record) => isMember(record) && isSlow(record));
 }
 
 /** The first that does not offer the fast timing; where that is this node, the one that it finds too slow, or itself. */

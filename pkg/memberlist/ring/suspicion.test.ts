@@ -45,18 +45,18 @@ test("a confirmation after the shorter time is over ends the suspicion at once, 
   assert.equal(late?.deadline, 9000);
 });
 
-test("the accused is told a probe interval before the end", () => {
+test("the accused is notified a probe interval before the end", () => {
   assert.equal(suspicionDueAt(four), 24_000);
-  assert.equal(suspicionDueAt({ ...four, told: true }), 25_000);
+  assert.equal(suspicionDueAt({ ...four, notified: true }), 25_000);
 });
 
 for (const [name, silentSince, want] of [
   ["the silence, where that began later", 1500, [2500, 26_500]],
   ["all of its time, where it began in the silence", 500, [3000, 27_000]],
 ] as const)
-  test(`a suspicion gets back ${name}, and the accused is told again`, () => {
-    const extended = extendSuspicion({ ...four, told: true }, silentSince, 3000);
-    assert.deepEqual([extended.startedAt, extended.deadline, extended.told], [...want, false]);
+  test(`a suspicion gets back ${name}, and the accused is notified again`, () => {
+    const extended = extendSuspicion({ ...four, notified: true }, silentSince, 3000);
+    assert.deepEqual([extended.startedAt, extended.deadline, extended.notified], [...want, false]);
   });
 
 const { lan, fast } = timings;

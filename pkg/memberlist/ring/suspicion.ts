@@ -10,7 +10,7 @@ export interface SuspicionBounds {
   readonly max: Millis;
   /** Accusers beyond the first that bring it down to `min`. */
   readonly confirmations: number;
-  /** How long before its end the accused is told of it once more. */
+  /** How long before its end the accused is notified of it once more. */
   readonly notice: Millis;
 }
 
@@ -32,13 +32,13 @@ export interface Suspicion extends SuspicionBounds {
   readonly startedAt: Millis;
   readonly accusers: ReadonlySet<NodeName>;
   readonly deadline: Millis;
-  /** Whether the accused was told by this node, shortly before the deadline. */
-  readonly told: boolean;
+  /** Whether this node notified the accused, shortly before the deadline. */
+  readonly notified: boolean;
 }
 
 export function startSuspicion(from: NodeName, bounds: SuspicionBounds, now: Millis): Suspicion {
   const timeout = bounds.confirmations < 1 ? bounds.min : bounds.max;
-  return { ...bounds, startedAt: now, accusers: new Set([from]), deadline: now + timeout, told: false };
+  return { ...bounds, startedAt: now, accusers: new Set([from]), deadline: now + timeout, notified: false };
 }
 
 /** Whether one more accuser brings the deadline closer: it is not known already, and not enough accused. */
@@ -55,14 +55,14 @@ export function confirmSuspicion(suspicion: Suspicion, from: NodeName, now: Mill
   return { ...suspicion, accusers: new Set([...accusers, from]), deadline: Math.max(now, startedAt + timeout) };
 }
 
-/** Gives back the time since `silentSince`, in which the accused could not be heard. */
+/** Gives back the time since `silentSince`, in which nothing could be received from the accused. */
 export function extendSuspicion(suspicion: Suspicion, silentSince: Millis, now: Millis): Suspicion {
   const { startedAt, deadline } = suspicion;
   const silence = now - Math.max(silentSince, startedAt);
-  return { ...suspicion, startedAt: startedAt + silence, deadline: deadline + silence, told: false };
+  return { ...suspicion, startedAt: startedAt + silence, deadline: deadline + silence, notified: false };
 }
 
-/** When something is to be done about it: the accused is told, then declared dead. */
-export function suspicionDueAt({ told, deadline, notice }: Suspicion): Millis {
-  return told ? deadline : deadline - notice;
+/** When something is to be done about it: the accused is notified, then declared dead. */
+export function suspicionDueAt({ notified, deadline, notice }: Suspicion): Millis {
+  return notified ? deadline : deadline - notice;
 }

@@ -8,11 +8,11 @@ export interface Timing {
   readonly probeInterval: Millis;
   /** Between two probes while anybody is suspected: others may have failed along with it. */
   readonly alertInterval: Millis;
-  /** From a ping until others are asked to probe too... */
+  /** From a ping until indirect probes are sent... */
   readonly probeTimeout: Millis;
   /** ...and from then until the node is suspected. */
   readonly indirectTimeout: Millis;
-  /** How long one that is asked waits for the answer before it says that there is none. */
+  /** How long a relay waits for the ack before it sends a nack. */
   readonly relayTimeout: Millis;
   readonly indirectChecks: number;
   readonly retransmitMultiplier: number;
@@ -25,12 +25,12 @@ export interface Timing {
   readonly pushPullInterval: Millis;
   readonly gossipInterval: Millis;
   readonly gossipNodes: number;
-  /** How long the dead are remembered, and told. */
+  /** How long the dead are remembered, and receive gossip. */
   readonly gossipToTheDead: Millis;
-  /** Between two questions to members that failed whether they are back, at first... */
-  readonly askInterval: Millis;
-  /** ...and for each member that asks, where that is more. */
-  readonly askSpread: Millis;
+  /** Between two pings to members that failed, in case they are back, at first... */
+  readonly reconnectInterval: Millis;
+  /** ...and for each member that sends them, where that is more. */
+  readonly reconnectSpread: Millis;
 }
 
 /** HashiCorp's defaults for a local network, which MetalLB uses. */
@@ -51,18 +51,18 @@ const lan: Timing = {
   gossipInterval: 200,
   gossipNodes: 3,
   gossipToTheDead: 30_000,
-  askInterval: 5000,
-  askSpread: 400,
+  reconnectInterval: 5000,
+  reconnectSpread: 400,
 };
 
 /**
  * A dead node among 50 is known to all of them within a second: the first probe of it starts 74 ms later in the mean and at most 200
- * (see `probeNext`), it is suspected 150 ms after that, has 350 ms to refute, and the news takes up to 60 ms. A process that stalls for
+ * (see `probeNext`), it is suspected 150 ms after that, has 350 ms to refute, and the gossip takes up to 60 ms. A process that stalls for
  * less than 400 ms has refuted before anybody declares it dead; one that stalls for less than 140 ms is not even suspected. A node
  * sends 10 pings and 10 acks a second, in rings of any size, where `lan` has one of each. What an idle node costs is mostly how often
  * it wakes up, so that a ping counts as not answered when the next one falls due: that takes no timer of its own. The indirect timeout
  * leaves time for a relay's nack. The sides of a ring of up to 50 that was cut for up to a minute are one again within 0.9 s (`lan`:
- * 10 s), for which each node asks at most 4 times a second.
+ * 10 s), for which each node sends at most 4 pings a second.
  */
 const fast: Timing = {
   ...lan,
@@ -76,8 +76,8 @@ const fast: Timing = {
   suspicionFloor: 350,
   pushPullInterval: 10_000,
   gossipInterval: 20,
-  askInterval: 250,
-  askSpread: 20,
+  reconnectInterval: 250,
+  reconnectSpread: 20,
 };
 
 export const timings: Readonly<Record<TimingName, Timing>> = { lan, fast };
@@ -97,7 +97,7 @@ export function pushPullInterval(timing: Timing, nodes: number): Millis {
 }
 
 /**
- * When to compare views with somebody after a member has joined: what is told of it, some may miss, above all when many come at once.
+ * When to start a push/pull after a member has joined: some may miss its gossip, above all when many come at once.
  * Later than gossip takes, and at the fast pace still within a second; in large rings later, as the periodic exchanges are.
  */
 export function pullSoon(timing: Timing, nodes: number, random: Random): Millis {

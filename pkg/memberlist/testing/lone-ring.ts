@@ -56,30 +56,30 @@ export class LoneRing {
   /** A node that knows these as alive at incarnation 1, has nothing to gossip, and whose next probe is 1 s ahead. */
   static among(nodes: string, options: Partial<RingOptions> = {}): LoneRing {
     const lone = new LoneRing(options);
-    for (const node of nodes) lone.hear(alive(node, 1));
+    for (const node of nodes) lone.packet(alive(node, 1));
     lone.quieten();
     return lone;
   }
 
-  tell(event: Event): void {
+  step(event: Event): void {
     this.effects.push(...step(this.ring, event, this.now));
   }
 
-  hear(message: PacketMessage, from: Endpoint = at(200)): void {
-    this.tell({ type: "packet", from, messages: [message] });
+  packet(message: PacketMessage, from: Endpoint = at(200)): void {
+    this.step({ type: "packet", from, messages: [message] });
   }
 
   /** A view comes in on a stream. */
-  receive(states: readonly MemberState[], stream = 1): void {
+  pushPull(states: readonly MemberState[], stream = 1): void {
     const message = { type: "pushPull", join: false, states, userState: new Uint8Array() } as const;
-    this.tell({ type: "request", stream, from: at(200), message });
+    this.step({ type: "request", stream, from: at(200), message });
   }
 
   /** Runs timers, each at its deadline, until then. */
   advanceTo(now: Millis): void {
     for (let due = nextDeadline(this.ring); due <= now; due = nextDeadline(this.ring)) {
       this.now = Math.max(this.now, due);
-      this.tell({ type: "timer" });
+      this.step({ type: "timer" });
     }
     this.now = now;
   }

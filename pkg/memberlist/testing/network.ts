@@ -24,24 +24,24 @@ export class FakeNetwork {
     this.#hosts.set(key, events);
     const transport: Transport = {
       local,
-      send: (octets, to, done) => this.send(octets, local, to, done),
+      send: (bytes, to, done) => this.send(bytes, local, to, done),
       dial: (to) => this.dial(local, to),
       [Symbol.asyncDispose]: async () => void this.#hosts.delete(key),
     };
     return transport;
   };
 
-  send(octets: Uint8Array, from: SocketAddress, to: SocketAddress, done: (error: Error | null) => void): void {
+  send(bytes: Uint8Array, from: SocketAddress, to: SocketAddress, done: (error: Error | null) => void): void {
     const refused = this.unreachable.has(to.address);
     this.#clock.schedule("packet", this.#clock.now() + latency, () => {
       done(refused ? new Error("send ENETUNREACH") : null);
-      if (!refused) this.#hosts.get(keyOf(to))?.packet(octets, from);
+      if (!refused) this.#hosts.get(keyOf(to))?.packet(bytes, from);
     });
   }
 
   dial(from: SocketAddress, to: SocketAddress): Duplex {
     const [near, far] = duplexPair({ allowHalfOpen: true });
-    // Unlike sockets, the ends of a pair do not tell each other when they are destroyed.
+    // Unlike sockets, the ends of a pair do not notice when the other is destroyed.
     near.on("close", () => far.destroy());
     far.on("close", () => near.destroy());
     const host = this.#hosts.get(keyOf(to));

@@ -98,7 +98,7 @@ for (const [timing, packets] of [
 ] as const) {
   test(`a quiet ring at ${timing} timing sends ${packets} packets a second and node, and suspects nobody`, () => {
     const ring = ringOf(20, { seed: 1 }, timing);
-    ring.runFor(5000); // The join is still being told.
+    ring.runFor(5000); // The join is still being broadcast.
     const before = ring.packets;
     ring.runFor(60_000);
     const rate = (ring.packets - before) / 60 / 20;
@@ -131,11 +131,11 @@ for (const timing of ["auto", "lan"] as const) {
     `a process that stalls for less than ${timing === "lan" ? "4 s" : "400 ms"} is not declared dead at ${timing} timing`,
     3,
     (seed) => {
-      const [longest, pause] = timing === "lan" ? [4000, 10_000] : [400, 1000];
+      const [maxStall, pause] = timing === "lan" ? [4000, 10_000] : [400, 1000];
       const ring = ringOf(20, { seed }, timing);
       const random = seededRandom(seed);
       for (let i = 0; i < 20; i++) {
-        ring.stall(Math.floor(random() * 20), longest * (0.5 + random() / 2));
+        ring.stall(Math.floor(random() * 20), maxStall * (0.5 + random() / 2));
         ring.runFor(pause);
       }
       assert.deepEqual(seen(ring, "failed"), []);
@@ -178,7 +178,7 @@ for (const { timing, nodes, limit } of [
   forSeeds(name, 6, (seed, t) => {
     const cutOff = Array.from({ length: seed % 2 ? 1 : Math.floor(nodes / 2) }, (_, i) => i);
     const ring = ringOf(nodes, { seed }, timing);
-    ring.runFor(1000); // The join is still being told.
+    ring.runFor(1000); // The join is still being broadcast.
     ring.cutOff(cutOff);
     // Long enough that the others are dead to all; in the end, that they are forgotten.
     ring.runFor(timing === "lan" ? 60_000 : seed % 3 === 0 ? 55_000 : 2000 * seed);
@@ -284,7 +284,7 @@ test("a network that is too slow for the fast pace gets HashiCorp's, and the fas
   const [before, from] = [ring.packets, ring.observations.length];
   ring.runFor(60_000);
   assert.ok((ring.packets - before) / 60 / 8 < 3);
-  assert.ok(ring.observations.slice(from).every(({ change }) => change === "updated")); // Others tell that they are slow too.
+  assert.ok(ring.observations.slice(from).every(({ change }) => change === "updated")); // Others announce that they are slow too.
   ring.conditions = { latency: 0.1, jitter: 0.2, loss: 0, duplication: 0, lateness: 1 };
   ring.runFor(60_000);
   assert.deepEqual(paces(), ["fast"]);

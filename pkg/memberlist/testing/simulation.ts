@@ -23,11 +23,11 @@ const calm: Conditions = { latency: 0.1, jitter: 0.2, loss: 0, duplication: 0, l
 export interface SimulationOptions extends Partial<Conditions> {
   readonly seed: number;
   readonly carrier?: Carrier;
-  /** Told of each effect of a node, when it has been carried out. */
+  /** Called with each effect of a node, when it has been carried out. */
   readonly onEffect?: (node: number, effect: Effect) => void;
 }
 
-/** What some node said of a node, itself included. */
+/** A change of membership that some node emitted about a node, itself included. */
 export interface Observation {
   readonly at: Millis;
   readonly observer: number;
@@ -115,19 +115,19 @@ export class Simulation {
   }
 
   join(index: number, others: readonly number[]): void {
-    this.#tell(this.#node(index), { type: "join", join: this.#nextId++, endpoints: others.map(endpointOf) });
+    this.#deliver(this.#node(index), { type: "join", join: this.#nextId++, endpoints: others.map(endpointOf) });
   }
 
   leave(index: number): void {
-    this.#tell(this.#node(index), { type: "leave" });
+    this.#deliver(this.#node(index), { type: "leave" });
   }
 
   setMetadata(index: number, fields: ReadonlyMap<number, Uint8Array>): void {
-    this.#tell(this.#node(index), { type: "metadata", fields });
+    this.#deliver(this.#node(index), { type: "metadata", fields });
   }
 
   broadcast(index: number, topic: string, payload: Uint8Array): void {
-    this.#tell(this.#node(index), { type: "broadcast", topic, payload });
+    this.#deliver(this.#node(index), { type: "broadcast", topic, payload });
   }
 
   /** Runs `fn` at `at`, as a process of its own would. */
@@ -135,7 +135,7 @@ export class Simulation {
     this.#events.add(at, fn);
   }
 
-  /** Ends a node without a word, as a power cut does. */
+  /** Ends a node without a message, as a power cut does. */
   kill(index: number): void {
     const node = this.#node(index);
     node.ring = undefined;
@@ -154,8 +154,8 @@ export class Simulation {
     this.#events.add(this.#now + duration, () => {
       if (node.life !== life) return;
       node.stalled = false;
-      this.#tell(node, { type: "timer" });
-      for (const event of node.inbox.splice(0)) this.#tell(node, event);
+      this.#deliver(node, { type: "timer" });
+      for (const event of node.inbox.splice(0)) this.#deliver(node, event);
     });
   }
 
@@ -183,7 +183,7 @@ export class Simulation {
     return true;
   }
 
-  /** Whether all running nodes have the same view, and it is the truth: all that run, each as it says of itself. */
+  /** Whether all running nodes have the same view, and it is the truth: all that run, each with its own incarnation. */
   isConverged(): boolean {
     const selves = new Map(this.running.map((index) => [nameOf(index), this.ring(index).self]));
     return this.running.every((index) => {
@@ -216,7 +216,7 @@ export class Simulation {
     return this.#nodes[index];
   }
 
-  #tell(node: SimulatedNode, event: Event): void {
+  #deliver(node: SimulatedNode, event: Event): void {
     if (node.ring === undefined) return;
     if (!node.stalled) this.#carryOut(node, step(node.ring, event, this.#now));
     else if (event.type !== "timer") node.inbox.push(event);
@@ -237,7 +237,7 @@ export class Simulation {
     this.#events.add(at + this.#random() * this.conditions.lateness, () => {
       if (node.timerAt !== at) return;
       node.timerAt = Infinity;
-      this.#tell(node, { type: "timer" });
+      this.#deliver(node, { type: "timer" });
     });
   }
 
@@ -278,7 +278,7 @@ export class Simulation {
       if (this.#random() < loss) continue;
       const { life } = to;
       this.#events.add(this.#now + latency + this.#random() * jitter, () => {
-        if (to.life === life) this.#tell(to, { type: "packet", from: endpointOf(node.index), messages });
+        if (to.life === life) this.#deliver(to, { type: "packet", from: endpointOf(node.index), messages });
       });
     }
   }
@@ -289,7 +289,7 @@ export class Simulation {
     const stream = this.#nextId++;
     const finish = (event: Event) => {
       this.#streams.delete(stream);
-      if (node.life === life) this.#tell(node, event);
+      if (node.life === life) this.#deliver(node, event);
     };
     const fail = (reason: string) => finish({ type: "exchangeFailed", exchange, reason });
     this.#streams.set(stream, (reply) => {
@@ -306,7 +306,7 @@ export class Simulation {
     if (other?.ring === undefined || !this.#reaches(node, other)) return;
     const request = this.#carrier.stream(message, "dialler");
     this.#events.add(this.#now + 3 * this.conditions.latency, () => {
-      this.#tell(other, { type: "request", stream, from: endpointOf(node.index), message: request });
+      this.#deliver(other, { type: "request", stream, from: endpointOf(node.index), message: request });
     });
   }
 
