@@ -5,9 +5,9 @@ import { commonFlags } from "#pkg/process";
 export const flags = {
   ...commonFlags,
   "ml-secret-name": flag.text({
-    help: "name of the Secret with the key of the speakers' ring, which is made if it is missing; empty: none is made",
+    help: "name of the Secret with the key of the speakers' ring; it is created if it is missing; empty: none is created",
     env: "METALLB_ML_SECRET_NAME",
   }),
-  deployment: flag.text({ help: "name of the Deployment that owns the Secret", env: "METALLB_DEPLOYMENT" }),
-  "disable-epslices": flag.boolean({ help: "has no effect here: the controller reads no endpoints" }),
+  deployment: flag.text({ help: "name of the Deployment that owns that Secret", env: "METALLB_DEPLOYMENT" }),
+  "disable-epslices": flag.boolean({ help: "no effect; accepted because MetalLB's manifests may have it" }),
 } as const;

@@ -12,7 +12,7 @@ import { MemberlistSecret } from "./memberlist-secret.ts";
 import { createMetrics } from "./metrics.ts";
 
 await runDaemon({
-  usage: "ingot-controller: gives addresses to Services of type LoadBalancer, as a MetalLB ConfigMap says.",
+  usage: "ingot-controller: assigns addresses to Services of type LoadBalancer, as configured in a MetalLB ConfigMap.",
   flags,
   stopTimeoutMs: 9_500, // Within the 10 s that the Pod is given.
   async start(values, log) {

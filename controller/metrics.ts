@@ -5,7 +5,7 @@ import { KubernetesMetrics, pullGauge, type Registry } from "#pkg/metrics";
 export function createMetrics(registry: Registry, allocator: Pick<Allocator, "usage">): KubernetesMetrics {
   pullGauge(registry, {
     name: "metallb_allocator_addresses_total",
-    help: "Addresses that can be handed out, per pool.",
+    help: "Addresses that can be assigned, by pool.",
     labelNames: ["pool"],
     collect(add) {
       for (const { pool, total } of allocator.usage()) add({ pool }, total);
@@ -13,7 +13,7 @@ export function createMetrics(registry: Registry, allocator: Pick<Allocator, "us
   });
   pullGauge(registry, {
     name: "metallb_allocator_addresses_in_use_total",
-    help: "Addresses that Services hold, per pool.",
+    help: "Addresses that are assigned, by pool.",
     labelNames: ["pool"],
     collect(add) {
       for (const { pool, inUse } of allocator.usage()) add({ pool }, inUse);

@@ -4,14 +4,14 @@ import { commonFlags } from "#pkg/process";
 /** The flags and environment variables of MetalLB's speaker (v0.12), `--ignore-exclude-lb` of v0.14, and Ingot's own. */
 export const flags = {
   ...commonFlags,
-  host: flag.text({ help: "address on which metrics and health are served; default: all", env: "METALLB_HOST" }),
-  "node-name": flag.text({ help: "name of the node this speaker runs on", env: "METALLB_NODE_NAME" }),
+  host: flag.text({ help: "address of metrics, health and status over HTTP; default: all addresses", env: "METALLB_HOST" }),
+  "node-name": flag.text({ help: "name of the node that this speaker runs on", env: "METALLB_NODE_NAME" }),
   "ml-bindaddr": flag.text({
-    help: "this node's address in the speakers' ring; without it there is none",
+    help: "address of this node in the speakers' ring; empty: no ring",
     env: "METALLB_ML_BIND_ADDR",
   }),
   "ml-bindport": flag.integer({
-    help: "port of the speakers' ring",
+    help: "port of the speakers' ring, UDP and TCP",
     env: "METALLB_ML_BIND_PORT",
     fallback: 7946,
     min: 1,
@@ -23,26 +23,26 @@ export const flags = {
     fallback: "app=metallb,component=speaker",
   }),
   "ml-secret-key": flag.text({
-    help: "key of the speakers' ring; without it Ready Pods count instead",
+    help: "key of the speakers' ring; empty: no ring, the nodes with a Ready speaker Pod are active",
     env: "METALLB_ML_SECRET_KEY",
   }),
   "ml-timing": flag.choice({
-    help: "pace of the speakers' ring; auto: fast while every member offers it, else MetalLB's",
+    help: "pace of the speakers' ring; lan: MetalLB's; auto: fast if all members support it, else lan",
     fallback: "auto",
     choices: ["auto", "lan", "fast"] as const,
   }),
   "bgp-port": flag.integer({
-    help: "port on which BGP peers may connect, 179 as a rule; 0: none may, and passive ones never have a session",
+    help: "port on which BGP peers may connect, normally 179; 0: none may, and passive peers never have a session",
     fallback: 0,
     min: 0,
     max: 65535,
   }),
   "layer2-refresh": flag.duration({
-    help: "how often everyone is told again of each address that is announced, a quarter more or less; 0: never",
+    help: "how often gratuitous announcements of each address are repeated, give or take a quarter; 0: never",
     fallback: "60s",
   }),
   "ignore-exclude-lb": flag.boolean({
     help: "announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers",
   }),
-  "disable-epslices": flag.boolean({ help: "read Endpoints even where the API has EndpointSlices" }),
+  "disable-epslices": flag.boolean({ help: "read Endpoints instead of EndpointSlices" }),
 } as const;

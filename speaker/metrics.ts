@@ -7,7 +7,7 @@ import type { Speaker } from "./speaker.ts";
 export function registerAnnouncements(registry: Registry, node: string, { announcements }: Pick<Speaker, "announcements">): void {
   pullGauge(registry, {
     name: "metallb_speaker_announced",
-    help: "1 for each address that this node announces for a Service: what is wanted, not what routers or hosts have learned.",
+    help: "1 for each address that this node announces for a Service. It does not show what hosts and routers have learned.",
     labelNames: ["service", "protocol", "node", "ip"],
     collect(add) {
       for (const [service, { protocol, addresses }] of announcements)
@@ -20,7 +20,7 @@ export function registerAnnouncements(registry: Registry, node: string, { announ
 export function registerNodeWarnings(registry: Registry, checks: Pick<NodeChecks, "findings">): void {
   pullGauge(registry, {
     name: "ingot_speaker_node_warnings",
-    help: "What about this node may keep announced addresses from working, by check; the log and /readyz say it in words.",
+    help: "Warnings about this node, by check. /readyz and the log have the texts.",
     labelNames: ["check"],
     collect(add) {
       for (const check of checkNames) add({ check }, checks.findings.filter((finding) => finding.check === check).length);
@@ -31,9 +31,13 @@ export function registerNodeWarnings(registry: Registry, checks: Pick<NodeChecks
 /** The counters of the thread that answers, read when they are scraped. */
 export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counters">): void {
   const perAddress = [
-    { name: "requests_received", help: "Requests for an announced address.", field: "requestsReceived" },
-    { name: "responses_sent", help: "Answers to requests for an announced address.", field: "responsesSent" },
-    { name: "gratuitous_sent", help: "Unasked announcements of an address that came to this node.", field: "gratuitousSent" },
+    {
+      name: "requests_received",
+      help: "ARP requests and neighbour solicitations for an announced address.",
+      field: "requestsReceived",
+    },
+    { name: "responses_sent", help: "Replies to requests for an announced address.", field: "responsesSent" },
+    { name: "gratuitous_sent", help: "Gratuitous announcements of an address.", field: "gratuitousSent" },
   ] as const;
   for (const { name, help, field } of perAddress) {
     pullCounter(registry, {
@@ -66,10 +70,10 @@ export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counter
   const totals = [
     {
       name: "ingot_layer2_send_failures_total",
-      help: "Answers and announcements that could not be sent.",
+      help: "Replies and announcements that could not be sent.",
       field: "sendFailures",
     },
-    { name: "ingot_layer2_frames_dropped_total", help: "Frames lost because they came too fast to be read.", field: "dropped" },
+    { name: "ingot_layer2_frames_dropped_total", help: "Frames that were lost because they arrived too fast.", field: "dropped" },
   ] as const;
   for (const { name, help, field } of totals) {
     pullCounter(registry, {

@@ -12,22 +12,22 @@ export class KubernetesMetrics {
     this.updates = new Counter({
       name: "metallb_k8s_client_updates_total",
       registers,
-      help: "Changes of Kubernetes objects that were acted upon.",
+      help: "Changes of Kubernetes objects that were processed.",
     });
     this.updateErrors = new Counter({
       name: "metallb_k8s_client_update_errors_total",
       registers,
-      help: "Changes of Kubernetes objects that could not be acted upon.",
+      help: "Changes of Kubernetes objects that could not be processed.",
     });
     this.configLoaded = new Gauge({
       name: "metallb_k8s_client_config_loaded_bool",
       registers,
-      help: "1 once any configuration has been accepted.",
+      help: "1 if a configuration is in force.",
     });
     this.configStale = new Gauge({
       name: "metallb_k8s_client_config_stale_bool",
       registers,
-      help: "1 while an earlier configuration is in force because the latest was refused or is missing.",
+      help: "1 while the ConfigMap is missing or its configuration is refused.",
     });
   }
 

@@ -14,27 +14,27 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
     },
     {
       name: "metallb_bgp_announced_prefixes_total",
-      help: "Prefixes that the peer has been told and not been told to forget.",
+      help: "Prefixes that are advertised to the peer.",
       read: ({ routes }) => routes.announced,
     },
     {
       name: "metallb_bgp_pending_prefixes_total",
-      help: "Prefixes that the peer should know, whether or not it has been told; alert where it is told fewer for long.",
+      help: "Prefixes that the peer should have, advertised or not. Alert if fewer are advertised for long.",
       read: ({ routes }) => routes.wanted,
     },
     {
       name: "ingot_bgp_unsent_prefixes",
-      help: "Prefixes whose announcement or withdrawal waits to be sent.",
+      help: "Prefixes of which an advertisement or withdrawal waits to be sent.",
       read: ({ routes }) => routes.pending,
     },
     {
       name: "ingot_bgp_received_prefixes",
-      help: "Prefixes that the peer announced in this session; they are dropped.",
+      help: "Prefixes that the peer advertised in this session; they are dropped.",
       read: ({ session }) => session?.describe().prefixesReceived ?? 0,
     },
     {
       name: "ingot_bgp_unsendable_prefixes",
-      help: "Prefixes that the session cannot carry: its family was not agreed on, or there is no next hop for them.",
+      help: "Prefixes that the session cannot carry: the router does not offer their family, or they have no next hop.",
       read: ({ routes }) => routes.unsendable().reduce((sum, { prefixes }) => sum + prefixes, 0),
     },
   ];
@@ -54,10 +54,10 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
       help: "UPDATE messages sent to the peer.",
       read: ({ messagesSent }) => messagesSent.update,
     },
-    { name: "ingot_bgp_session_flaps_total", help: "Times that an established session ended.", read: ({ flaps }) => flaps },
+    { name: "ingot_bgp_session_flaps_total", help: "Established sessions that ended.", read: ({ flaps }) => flaps },
     {
       name: "ingot_bgp_hold_timer_expirations_total",
-      help: "Times that nothing came from the peer for the hold time.",
+      help: "Sessions that ended because nothing arrived for the hold time.",
       read: ({ holdTimerExpirations }) => holdTimerExpirations,
     },
   ];
@@ -110,13 +110,13 @@ export function registerBfd(registry: Registry, bfd: Pick<Bfd, "counters" | "ign
   const counters: { name: string; help: string; read: (counters: BfdSessionCounters) => number }[] = [
     { name: "control_packet_input", help: "BFD control packets received.", read: ({ controlIn }) => controlIn },
     { name: "control_packet_output", help: "BFD control packets sent.", read: ({ controlOut }) => controlOut },
-    { name: "echo_packet_input", help: "BFD echo packets of this side that came back.", read: ({ echoIn }) => echoIn },
+    { name: "echo_packet_input", help: "BFD echo packets that came back.", read: ({ echoIn }) => echoIn },
     { name: "echo_packet_output", help: "BFD echo packets sent.", read: ({ echoOut }) => echoOut },
     { name: "session_up_events", help: "Times that the BFD session came up.", read: ({ upEvents }) => upEvents },
     { name: "session_down_events", help: "Times that the BFD session went down.", read: ({ downEvents }) => downEvents },
     {
       name: "zebra_notifications",
-      help: "Times that BGP was told of a change of the BFD session; the name is that of FRR, where another daemon passes it on.",
+      help: "Changes of the BFD session that were reported to BGP; the name is FRR's.",
       read: ({ notifications }) => notifications,
     },
   ];
@@ -131,7 +131,7 @@ export function registerBfd(registry: Registry, bfd: Pick<Bfd, "counters" | "ign
     });
   pullCounter(registry, {
     name: "ingot_bfd_packets_ignored_total",
-    help: "BFD control packets that counted for no session, by reason.",
+    help: "BFD control packets that were ignored, by reason.",
     labelNames: ["reason"],
     collect(add) {
       const ignored = bfd.ignored();

@@ -21,7 +21,7 @@ export function registerConflicts(
   });
   pullGauge(registry, {
     name: "ingot_layer2_occupied_addresses",
-    help: "Addresses of pools that are announced by no node and given to no Service, because another host has them.",
+    help: "Addresses of pools that are not used because another host has them.",
     collect(add) {
       add({}, quarantine.describe().length);
     },

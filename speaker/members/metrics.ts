@@ -2,14 +2,14 @@ import type { Memberlist } from "#pkg/memberlist";
 import { Histogram, pullCounter, pullGauge, type Registry } from "#pkg/metrics";
 
 const counters = [
-  { name: "probes", help: "Members that were asked whether they are alive.", field: "probes" },
-  { name: "failed_probes", help: "Probes that nobody answered.", field: "failedProbes" },
+  { name: "probes", help: "Probes of other members.", field: "probes" },
+  { name: "failed_probes", help: "Probes without an answer.", field: "failedProbes" },
   { name: "suspicions", help: "Members that this node suspected.", field: "suspicions" },
-  { name: "refuted_suspicions", help: "Suspicions of this node that were false alarms.", field: "refuted" },
-  { name: "refutations", help: "Times that this node had to refute a suspicion of itself.", field: "refutations" },
+  { name: "refuted_suspicions", help: "Suspicions by this node that were refuted.", field: "refuted" },
+  { name: "refutations", help: "Suspicions of this node that it had to refute.", field: "refutations" },
   { name: "failures", help: "Members that failed.", field: "failures" },
-  { name: "packets_received", help: "Packets of the ring that came in.", field: "packetsReceived" },
-  { name: "packets_sent", help: "Packets of the ring that went out.", field: "packetsSent" },
+  { name: "packets_received", help: "Packets of the ring that were received.", field: "packetsReceived" },
+  { name: "packets_sent", help: "Packets of the ring that were sent.", field: "packetsSent" },
 ] as const;
 
 /** What the speakers' ring is like, as this node sees it. Counters are read when they are scraped. */
@@ -43,7 +43,7 @@ export function registerMemberlist(registry: Registry, memberlist: Memberlist): 
   });
   const roundTrips = new Histogram({
     name: "ingot_memberlist_round_trip_seconds",
-    help: "From a ping to its answer.",
+    help: "Time from a ping to its answer.",
     registers: [registry],
     buckets: [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5],
   });
