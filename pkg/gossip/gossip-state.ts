@@ -1,17 +1,19 @@
 import type { Address, Prefix } from "#pkg/net";
 import type { GossipEntry } from "./codec/entry-codec.ts";
-import { decodePage, encodePage, isPage, pageOf } from "./codec/ownership-codec.ts";
 import {
+  decodeOwned,
   decodeSubnets,
   decodeSummary,
+  encodeOwned,
   encodeSubnets,
   encodeSummary,
   interfaceKey,
   interfaceOf,
+  isOwnershipPage,
   type NodeSummary,
+  ownershipPageOf,
   summaryKey,
-} from "./codec/summary-codec.ts";
-import { GossipStore } from "./gossip-store.ts";
+} from "./codec/value-codec.ts";
 import { Ownerships } from "./ownerships.ts";
 
 /** Where a node can answer on layer 2, as it reports itself. */
@@ -22,214 +24,220 @@ export interface Reachability {
   readonly interfaces: ReadonlyMap<string, readonly Prefix[]>;
 }
 
-/** What is known otherwise than before. */
+/** What is different since gossip was merged. */
 export interface GossipChanges {
-  /** Who takes part, or where one of them can answer. */
+  /** Which nodes participate, or where one of them can answer. */
   readonly nodes: boolean;
-  /** Addresses that others claim than before, or whose owners are to be compared anew. */
+  /** Addresses with other owners than before, or whose owners are to be compared anew. */
   readonly addresses: readonly Address[];
 }
 
+/** The value that this node sets under a key of its own; empty: there is none any more. */
+export interface OwnEntry {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+interface ReportedNode {
+  summary: NodeSummary | undefined;
+  readonly interfaces: Map<string, readonly Prefix[]>;
+  /** Made of both when it is asked for. */
+  reachability: Reachability | undefined;
+}
+
 /**
- * What the speakers report of themselves: where they can answer, and which addresses they claim because they announce them. One
- * takes part once it has said that it does, until it fails; when it comes back, from when it has said so as the incarnation that it came
- * back with, or a later one.
+ * The meaning of what speakers gossip: where they can answer, and which addresses they own because they announce them. A node participates
+ * from when its summary says so until it fails; when it comes back, from when its summary is of the incarnation that it came back with, or
+ * of a later one. Fed by the entries of other nodes that a `GossipStore` merged; what this node reports are entries to set there.
  */
 export class GossipState {
   readonly #node: string;
-  readonly #store: GossipStore;
-  readonly #summaries = new Map<string, NodeSummary>(); // node -> what it says; of those that take part
-  readonly #since = new Map<string, number>(); // node -> the incarnation from which its word counts; infinite while it is failed
-  readonly #reachabilities = new Map<string, Reachability>(); // node -> where it can answer; those that were asked for
+  readonly #nodes = new Map<string, ReportedNode>(); // node -> what it reports
+  readonly #since = new Map<string, number>(); // node -> the incarnation from which its summary counts; infinite while it is failed
   readonly #ownerships = new Ownerships();
-  readonly #changedPages = new Set<string>(); // Of this node; not on the store yet.
-  #contestedByUncertainty: readonly Address[] = []; // Claimed by this node and others, when its viewUncertainty was told.
+  readonly #entries = new Map<string, Uint8Array>(); // key -> value; of this node, and not taken yet
+  readonly #changedPages = new Set<string>(); // Of this node; not among the entries yet.
+  #contested: readonly Address[] = []; // Owned by this node and others when its view uncertainty was reported.
   #answers = false;
   #viewUncertainty = 0;
   #incarnation = 0;
-  #participating = false;
+  #isParticipating = false;
 
   /** @param node this one */
   constructor(node: string) {
     this.#node = node;
-    this.#store = new GossipStore(node);
   }
 
   isParticipating(node: string): boolean {
-    return this.#summaries.has(node);
+    const incarnation = this.#nodes.get(node)?.summary?.incarnation;
+    return incarnation !== undefined && incarnation >= (this.#since.get(node) ?? 0);
   }
 
-  /** Where the node can answer; undefined while it does not take part. */
+  /** Where the node can answer; undefined while it does not participate. */
   reachability(node: string): Reachability | undefined {
-    const summary = this.#summaries.get(node);
-    if (summary === undefined) return undefined;
-    const known = this.#reachabilities.get(node);
-    if (known !== undefined) return known;
-    const interfaces = new Map<string, readonly Prefix[]>();
-    for (const { key, value } of this.#store.of(node).values()) {
-      const name = interfaceOf(key);
-      const subnets = name === undefined ? undefined : decodeSubnets(value);
-      if (name !== undefined && subnets !== undefined) interfaces.set(name, subnets);
-    }
-    const reachability = { answers: summary.answers, interfaces };
-    this.#reachabilities.set(node, reachability);
-    return reachability;
+    const reported = this.#nodes.get(node);
+    if (reported?.summary === undefined || !this.isParticipating(node)) return undefined;
+    reported.reachability ??= { answers: reported.summary.answers, interfaces: new Map(reported.interfaces) };
+    return reported.reachability;
   }
 
-  /** Nodes that take part and claim the address, in no order. */
+  /** Nodes that participate and own the address, in no order. */
   owners(address: string): readonly string[] {
     const all = this.#ownerships.of(address);
     return all.every((node) => this.isParticipating(node)) ? all : all.filter((node) => this.isParticipating(node));
   }
 
-  /** What the node has told of `setViewUncertainty`. */
+  /** What a node that participates has reported of `setViewUncertainty`. */
   viewUncertainty(node: string): number {
-    return this.#summaries.get(node)?.viewUncertainty ?? 0;
+    return this.isParticipating(node) ? (this.#nodes.get(node)?.summary?.viewUncertainty ?? 0) : 0;
   }
 
-  /** This node takes part from now on. */
+  /** This node participates from now on. */
   participate(): void {
-    this.#participating = true;
-    this.#setOwnSummary();
+    this.#isParticipating = true;
+    this.#reportSummary();
   }
 
   /** Where this node can answer. */
   setReachability({ answers, interfaces }: Reachability): void {
     this.#answers = answers;
-    for (const key of [...this.#store.of(this.#node).keys()]) {
-      const name = interfaceOf(key);
-      if (name !== undefined && !interfaces.has(name)) this.#store.set(key, new Uint8Array());
+    const own = this.#reported(this.#node);
+    for (const name of own.interfaces.keys()) if (!interfaces.has(name)) this.#entries.set(interfaceKey(name), new Uint8Array());
+    own.interfaces.clear();
+    for (const [name, subnets] of interfaces) {
+      own.interfaces.set(name, subnets);
+      this.#entries.set(interfaceKey(name), encodeSubnets(subnets));
     }
-    for (const [name, subnets] of interfaces) this.#store.set(interfaceKey(name), encodeSubnets(subnets));
-    this.#reachabilities.delete(this.#node);
-    this.#setOwnSummary();
+    own.reachability = undefined;
+    this.#reportSummary();
   }
 
-  /** This node announces the address, and claims it. */
+  /** This node announces the address, and owns it. */
   own(address: Address): void {
     if (this.#ownerships.has(this.#node, address)) return;
-    const page = pageOf(address);
+    const page = ownershipPageOf(address);
     this.#ownerships.add(this.#node, page, address);
     this.#changedPages.add(page);
   }
 
   release(address: Address): void {
     if (!this.#ownerships.has(this.#node, address)) return;
-    const page = pageOf(address);
+    const page = ownershipPageOf(address);
     this.#ownerships.remove(this.#node, page, address);
     this.#changedPages.add(page);
   }
 
   /**
-   * How much this node has to viewUncertainty its own view of the others, 0 to 65535: of two that claim one address, the one with less viewUncertainty keeps
-   * it. It is told when it makes a difference: with the next claim, or when the others have to hear of this node anew.
+   * How uncertain this node's view of the others is, 0 to 65535: of two that own one address, the one with the more certain view keeps it.
+   * Reported when it makes a difference: with the next change of ownership, or when the others need a new summary of this node.
    */
-  setViewUncertainty(viewUncertainty: number): void {
-    this.#viewUncertainty = viewUncertainty;
-    if (viewUncertainty === 0) this.#setOwnSummary();
+  setViewUncertainty(uncertainty: number): void {
+    this.#viewUncertainty = uncertainty;
+    if (uncertainty === 0) this.#reportSummary();
   }
 
-  /** This node's in the ring. It is greater than before when others may have taken this node for gone. */
+  /** This node's in the ring. It is greater than before when others may have declared this node dead. */
   setIncarnation(incarnation: number): void {
     if (incarnation === this.#incarnation) return;
     this.#incarnation = incarnation;
-    this.#setOwnSummary();
+    this.#reportSummary();
   }
 
-  /** A node failed. What it said does not hold until it has joined again. */
+  /** A node failed. What it reported does not count until it has joined again. */
   failed(node: string): void {
     this.#since.set(node, Infinity);
-    this.#summaries.delete(node);
   }
 
-  /** A node joined, perhaps again: what it says as this incarnation or a later one holds. */
+  /** A node joined, perhaps again: what it reports as this incarnation or a later one counts. */
   joined(node: string, incarnation: number): GossipChanges {
+    const before = this.isParticipating(node);
     this.#since.set(node, incarnation);
-    const summary = this.#store.of(node).get(summaryKey);
-    const touched = summary === undefined ? [] : this.#setSummary(summary);
-    if (touched === undefined) this.#reachabilities.delete(node);
-    return { nodes: touched === undefined, addresses: touched ?? [] };
+    const nodes = this.isParticipating(node) !== before;
+    return { nodes, addresses: [] };
   }
 
-  /** A node is gone for good, or has said that it goes. */
+  /** Nodes that failed and have not joined again. */
+  failedNodes(): string[] {
+    return [...this.#since].filter(([, since]) => since === Infinity).map(([node]) => node);
+  }
+
+  /** A node left, or is gone for good. */
   forget(node: string): void {
     this.#ownerships.clear(node);
-    this.#store.forget(node);
-    this.#summaries.delete(node);
-    this.#reachabilities.delete(node);
+    this.#nodes.delete(node);
     this.#since.delete(node);
   }
 
-  /** Takes in what another node sent: what it reports of itself, and what it has heard from others. */
-  merge(payload: Uint8Array): GossipChanges {
-    const addresses = new Map<string, Address>();
+  /** Takes in entries of other nodes that changed. */
+  merge(entries: Iterable<GossipEntry>): GossipChanges {
+    const addresses = new Map<string, Address>(); // text -> address
     let nodes = false;
-    for (const entry of this.#store.merge(payload)) {
-      const touched = isPage(entry.key) ? this.#setPage(entry) : entry.key === summaryKey ? this.#setSummary(entry) : undefined;
+    for (const entry of entries) {
+      const touched = this.#merge(entry);
       for (const address of touched ?? []) addresses.set(address.toString(), address);
-      if (touched === undefined) {
-        this.#reachabilities.delete(entry.node);
-        nodes = true;
-      }
+      nodes ||= touched === undefined;
     }
     return { nodes, addresses: [...addresses.values()] };
   }
 
-  /** What to send to the others since the last call. */
-  takeUpdates(): ReturnType<GossipStore["takeUpdates"]> {
-    this.#setOwnPages();
-    return this.#store.takeUpdates();
+  /** This node's entries that changed since the last call. */
+  takeEntries(): OwnEntry[] {
+    if (this.#changedPages.size > 0) this.#reportSummary();
+    for (const page of this.#changedPages) this.#entries.set(page, encodeOwned(this.#ownerships.page(this.#node, page).values()));
+    this.#changedPages.clear();
+    const entries = [...this.#entries].map(([key, value]) => ({ key, value }));
+    this.#entries.clear();
+    return entries;
   }
 
-  /** Addresses whose owners are to be compared anew since the last call, because this node has told its viewUncertainty. */
+  /** Addresses whose owners are to be compared anew since the last call, because this node has reported its view uncertainty. */
   takeContested(): readonly Address[] {
-    const doubted = this.#contestedByUncertainty;
-    this.#contestedByUncertainty = [];
-    return doubted;
+    const contested = this.#contested;
+    this.#contested = [];
+    return contested;
   }
 
-  /**
-   * All that is known of these nodes and of this one, to send to another. Also of those that failed: the other may be one of them, which
-   * has started again and has to outbid what it said before.
-   */
-  state(nodes: Iterable<string>): Uint8Array {
-    const failed = [...this.#since].filter(([, since]) => since === Infinity).map(([node]) => node);
-    return this.#store.state([...nodes, ...failed]);
+  /** @returns the addresses that are different; undefined when the node itself is */
+  #merge({ node, key, value }: GossipEntry): Address[] | undefined {
+    if (isOwnershipPage(key)) return this.#ownerships.set(node, key, decodeOwned(key, value));
+    const reported = this.#reported(node);
+    reported.reachability = undefined;
+    if (key === summaryKey) return this.#setSummary(node, reported, decodeSummary(value));
+    const name = interfaceOf(key);
+    if (name === undefined) return [];
+    const subnets = decodeSubnets(value);
+    if (subnets === undefined) reported.interfaces.delete(name);
+    else reported.interfaces.set(name, subnets);
+    return undefined;
   }
 
-  #setPage({ node, key, value }: GossipEntry): Address[] {
-    return this.#ownerships.set(node, key, decodePage(key, value));
-  }
-
-  /** @returns what is to be compared anew; undefined when another thing than the viewUncertainty changed */
-  #setSummary({ node, value }: GossipEntry): Address[] | undefined {
-    const before = this.#summaries.get(node);
-    const said = decodeSummary(value);
-    const now = said !== undefined && said.incarnation >= (this.#since.get(node) ?? 0) ? said : undefined;
-    if (now === undefined) this.#summaries.delete(node);
-    else this.#summaries.set(node, now);
+  #setSummary(node: string, reported: ReportedNode, summary: NodeSummary | undefined): Address[] | undefined {
+    const before = this.isParticipating(node) ? reported.summary : undefined;
+    reported.summary = summary;
+    const now = this.isParticipating(node) ? summary : undefined;
     if (before?.answers !== now?.answers) return undefined;
-    if (before?.viewUncertainty === now?.viewUncertainty) return [];
-    return this.#contested(node);
+    return before?.viewUncertainty === now?.viewUncertainty ? [] : this.#contestedBy(node);
   }
 
-  /** What a node claims that others claim as well. */
-  #contested(node: string): Address[] {
+  /** What a node owns that others own as well. */
+  #contestedBy(node: string): Address[] {
     return [...this.#ownerships.by(node)].filter((address) => this.#ownerships.of(address.toString()).length > 1);
   }
 
-  #setOwnSummary(): void {
-    if (!this.#participating) return;
-    const summary = { answers: this.#answers, viewUncertainty: this.#viewUncertainty, incarnation: this.#incarnation };
-    if (this.viewUncertainty(this.#node) !== this.#viewUncertainty) this.#contestedByUncertainty = this.#contested(this.#node);
-    this.#summaries.set(this.#node, summary);
-    this.#store.set(summaryKey, encodeSummary(summary));
+  #reportSummary(): void {
+    if (!this.#isParticipating) return;
+    if (this.viewUncertainty(this.#node) !== this.#viewUncertainty) this.#contested = this.#contestedBy(this.#node);
+    const own = this.#reported(this.#node);
+    own.summary = { answers: this.#answers, viewUncertainty: this.#viewUncertainty, incarnation: this.#incarnation };
+    own.reachability = undefined;
+    this.#entries.set(summaryKey, encodeSummary(own.summary));
   }
 
-  #setOwnPages(): void {
-    if (this.#changedPages.size === 0) return;
-    this.#setOwnSummary();
-    for (const page of this.#changedPages) this.#store.set(page, encodePage(this.#ownerships.page(this.#node, page).values()));
-    this.#changedPages.clear();
+  #reported(node: string): ReportedNode {
+    const known = this.#nodes.get(node);
+    if (known !== undefined) return known;
+    const reported = { summary: undefined, interfaces: new Map(), reachability: undefined };
+    this.#nodes.set(node, reported);
+    return reported;
   }
 }

@@ -1,6 +1,6 @@
 import { decodeEntries, encodeEntries, type GossipEntry } from "./codec/entry-codec.ts";
 
-/** Of one node, and nodes: far above what there is, so that a stranger's flood has an end. */
+/** Of one node, and nodes: far above what there is, so that a flood of them has an end. */
 const maxKeys = 4096;
 const maxNodes = 4096;
 const maxVersion = 0xffff_ffff;
@@ -17,7 +17,7 @@ export interface GossipUpdate {
 export class GossipStore {
   readonly #node: string;
   readonly #entries = new Map<string, Entries>(); // node -> its entries
-  readonly #updates = new Map<string, GossipEntry>(); // topic -> what the others have to be told
+  readonly #updates = new Map<string, GossipEntry>(); // topic -> entry to broadcast
   #version = 0;
 
   /** @param node this member's name */
@@ -26,36 +26,36 @@ export class GossipStore {
     this.#entries.set(node, new Map());
   }
 
-  /** Says this under the key, in place of what was said before; an empty value takes it away. The same again is no news. */
+  /** Sets an own entry, in place of the one before; an empty value takes it away. The same value again is no update. */
   set(key: string, value: Uint8Array): void {
     const before = this.of(this.#node).get(key)?.value ?? new Uint8Array();
-    if (!sameOctets(before, value)) this.#put({ node: this.#node, key, version: this.#next(), value });
+    if (!equalBytes(before, value)) this.#put({ node: this.#node, key, version: this.#next(), value });
   }
 
-  /** What a member says, by key; empty values are what it no longer says. */
+  /** The entries of a node by key; those with empty values are gone. */
   of(node: string): ReadonlyMap<string, GossipEntry> {
     return this.#entries.get(node) ?? new Map();
   }
 
-  /** Takes in what came from another member. @returns what is new; what is not in the form of entries is passed over */
+  /** Takes in what another member sent. @returns the entries of other nodes that are new; what is no entry is passed over */
   merge(payload: Uint8Array): GossipEntry[] {
     return (decodeEntries(payload) ?? []).filter((entry) => this.#merge(entry));
   }
 
-  /** What the others have to be told since the last call, one message for each entry. */
+  /** What to broadcast since the last call, one message for each entry: own ones, and those of others that came. */
   takeUpdates(): GossipUpdate[] {
-    const news = [...this.#updates].map(([topic, entry]) => ({ topic, payload: encodeEntries([entry]) }));
+    const updates = [...this.#updates].map(([topic, entry]) => ({ topic, payload: encodeEntries([entry]) }));
     this.#updates.clear();
-    return news;
+    return updates;
   }
 
-  /** All that these members and this one say, for a member that may have missed some of it; empty when nobody says anything. */
+  /** All entries of these nodes and of this one, for a member that may have missed some; empty when there are none. */
   state(nodes: Iterable<string>): Uint8Array {
     const entries = [...new Set([this.#node, ...nodes])].flatMap((node) => [...this.of(node).values()]);
     return entries.length === 0 ? new Uint8Array() : encodeEntries(entries);
   }
 
-  /** Forgets what a member said that will not be back. */
+  /** Forgets the entries of a node that will not be back. */
   forget(node: string): void {
     if (node !== this.#node) this.#entries.delete(node);
   }
@@ -72,10 +72,10 @@ export class GossipStore {
     return true;
   }
 
-  /** What somebody holds for this member's word is from an earlier life of it, unless it is known here. */
+  /** An own entry that is not known here is from an earlier life of this node. */
   #outbid({ key, version, value }: GossipEntry): void {
     const own = this.of(this.#node).get(key);
-    const known = own !== undefined && (version < own.version || (version === own.version && sameOctets(value, own.value)));
+    const known = own !== undefined && (version < own.version || (version === own.version && equalBytes(value, own.value)));
     if (known || version >= maxVersion) return;
     this.#version = Math.max(this.#version, version);
     this.#put({ node: this.#node, key, version: this.#next(), value: own?.value ?? new Uint8Array() });
@@ -97,6 +97,6 @@ export class GossipStore {
   }
 }
 
-function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((octet, index) => octet === b[index]);
 }

@@ -1,27 +1,26 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { GossipState } from "#pkg/gossip";
+import { GossipNode } from "#pkg/gossip/testing";
 import { Address } from "#pkg/net";
 import { type RebalancePolicy, StickyOwners } from "./sticky-owners.ts";
 
 const addresses = Array.from({ length: 20 }, (_, i) => new Address("IPv4", BigInt(0xc0000200 + i)));
 const [x = new Address("IPv4", 0n), y = x] = addresses;
 
-/** Nodes whose reports reach one another when `gossip` is called. */
+/** Nodes whose gossip reaches one another when `exchange` is called. */
 function nodes(...names: string[]) {
   const all = names.map((name) => {
-    const reports = new GossipState(name);
-    reports.participate();
-    return { name, reports, sticky: new StickyOwners(name, reports) };
+    const node = new GossipNode(name);
+    node.state.participate();
+    return { name, node, gossip: node.state, sticky: new StickyOwners(name, node.state) };
   });
-  const gossip = () => {
-    for (const { reports } of all)
-      for (const { payload } of reports.takeUpdates())
-        for (const other of all) if (other.reports !== reports) other.reports.merge(payload);
+  const exchange = () => {
+    for (const { node } of all)
+      for (const { payload } of node.takeUpdates()) for (const other of all) if (other.node !== node) other.node.merge(payload);
   };
-  gossip();
-  return { all, gossip, node: (name: string) => all.find((one) => one.name === name) ?? assert.fail(name) };
+  exchange();
+  return { all, exchange, node: (name: string) => all.find((one) => one.name === name) ?? assert.fail(name) };
 }
 
 /** Places all, as a speaker does. */
@@ -57,102 +56,54 @@ function claimsAside(sticky: StickyOwners, candidates: readonly string[]): [stri
 
 test("hearing of one node's claims first changes nothing about what is left", () => {
   const names = ["a", "b", "c", "d"];
-  const { all, gossip } = nodes(...names);
+  const { all, exchange } = nodes(...names);
   const [a, ...others] = all;
   const wanted = a && Object.fromEntries(claimsAside(a.sticky, names));
-  gossip(); // All that `a` took is claimed now.
+  exchange(); // All that `a` took is claimed now.
   for (const { sticky } of others) assert.deepEqual(Object.fromEntries(claimsAside(sticky, names)), wanted);
 });
 
 test("an owner keeps an address while it is a candidate, whoever joins", () => {
-  const { gossip, node } = nodes("a", "b", "c");
+  const { exchange, node } = nodes("a", "b", "c");
   const a = node("a").sticky;
   for (const address of addresses.slice(0, 4)) a.place(address, ["a"], undefined);
   a.settle("limit");
-  gossip();
+  exchange();
   const b = node("b").sticky;
   assert.equal(b.place(x, ["a", "b", "c"], undefined), "a");
   assert.equal(b.place(x, ["b", "c"], "a"), undefined);
   assert.deepEqual(b.settle("limit"), [x]);
 });
 
-test("of two claims the one with less doubt stands, and among equals the same one everywhere", () => {
-  for (const [doubtOfA, doubtOfB, wanted] of [
+test("of two owners the one whose view is more certain keeps the address, and among equals the same one everywhere", () => {
+  for (const [uncertaintyOfA, uncertaintyOfB, wanted] of [
     [9, 1, "b"],
     [0, 1, "a"],
     [0x8000, 0x7fff, "b"],
     [3, 3, undefined],
   ] as const) {
-    const { gossip, node, all } = nodes("a", "b");
-    for (const [name, doubt] of [
-      ["a", doubtOfA],
-      ["b", doubtOfB],
+    const { exchange, node, all } = nodes("a", "b");
+    for (const [name, uncertainty] of [
+      ["a", uncertaintyOfA],
+      ["b", uncertaintyOfB],
     ] as const) {
-      node(name).reports.setViewUncertainty(doubt);
-      node(name).reports.own(x);
+      node(name).gossip.setViewUncertainty(uncertainty);
+      node(name).gossip.own(x);
     }
-    gossip();
+    exchange();
     const owners = all.map(({ sticky }) => sticky.place(x, ["a", "b"], undefined));
     assert.equal(new Set(owners).size, 1, `${owners}`);
     if (wanted !== undefined) assert.equal(owners[0], wanted);
   }
 });
 
-test("claims of a node that failed do not count until it says that it takes part as the incarnation that joined again", () => {
-  const { gossip, node } = nodes("a", "b");
-  const a = node("a").reports;
-  const b = node("b").reports;
-  const seen = () => [b.owners(x.toString()), b.isParticipating("a")];
-  a.setIncarnation(5);
-  a.own(x);
-  gossip();
-  b.failed("a");
-  assert.deepEqual(seen(), [[], false]);
-  b.merge(a.state([])); // What was known already.
-  assert.deepEqual(seen(), [[], false]);
-  assert.deepEqual(b.joined("a", 6), { nodes: false, addresses: [] });
-  a.setIncarnation(6);
-  gossip();
-  assert.deepEqual(seen(), [["a"], true]);
-  b.failed("a");
-  a.setIncarnation(7);
-  gossip();
-  assert.deepEqual(seen(), [[], false], "it is not back");
-  assert.deepEqual(b.joined("a", 7), { nodes: true, addresses: [] });
-  assert.deepEqual(seen(), [["a"], true]);
-});
-
-test("a node that starts again after it failed takes part, and has to hear what it had claimed for that", () => {
-  const b = new GossipState("b");
-  const life = (incarnation: number) => {
-    const a = new GossipState("a");
-    a.setIncarnation(incarnation);
-    a.participate();
-    return a;
-  };
-  const first = life(1);
-  first.own(x);
-  first.takeUpdates();
-  b.merge(first.state([]));
-  b.failed("a");
-  const second = life(2);
-  b.joined("a", 2);
-  b.merge(second.state([]));
-  assert.equal(b.isParticipating("a"), false, "what it says is no later than what its first life said");
-  b.failed("a");
-  second.merge(b.state([])); // Nobody has it for a member.
-  b.joined("a", 2);
-  b.merge(second.state([]));
-  assert.deepEqual([b.isParticipating("a"), b.owners(x.toString())], [true, []]);
-});
-
 test("a node gives away what it has beyond two shares at once, and beyond its share and one at rest", () => {
-  const { all, gossip, node } = nodes("a", "b", "c", "d");
+  const { all, exchange, node } = nodes("a", "b", "c", "d");
   const names = all.map(({ name }) => name);
   const a = node("a");
-  const claimed = () => addresses.filter((address) => a.reports.owners(address.toString()).includes("a")).length;
+  const claimed = () => addresses.filter((address) => a.gossip.owners(address.toString()).includes("a")).length;
   place(a.sticky, ["a"]);
-  gossip();
+  exchange();
   place(a.sticky, ["a", "b"]);
   assert.equal(claimed(), 20, "two shares of two");
   for (const [policy, most] of [
@@ -171,9 +122,9 @@ test("a node gives away what it has beyond two shares at once, and beyond its sh
       "until others have claimed them",
     );
   }
-  gossip();
+  exchange();
   for (const { name, sticky } of all) if (name !== "a") place(sticky, names);
-  gossip();
+  exchange();
   const owners = all.map(({ sticky }) => [...place(sticky, names, "even").values()]);
   const held = (name: string) => owners[0]?.filter((owner) => owner === name).length ?? Number.NaN;
   assert.equal(held("a"), 6);
@@ -195,9 +146,9 @@ test("what is settled stands until something changes", () => {
 
 test("what a node has had by hash it claims, and others leave it that for a while", () => {
   const { node } = nodes("a", "b");
-  const { sticky, reports } = node("a");
+  const { sticky, gossip } = node("a");
   assert.equal(sticky.place(x, ["a", "b"], "a"), "a");
-  assert.deepEqual(reports.owners(x.toString()), ["a"]);
+  assert.deepEqual(gossip.owners(x.toString()), ["a"]);
   assert.equal(sticky.place(y, ["a", "b"], "b"), "b");
   assert.deepEqual(sticky.settle("hold"), []);
   assert.equal(sticky.place(y, ["a", "b"], "b"), "b");
@@ -205,12 +156,12 @@ test("what a node has had by hash it claims, and others leave it that for a whil
 
 test("while it is patient a node leaves what nobody has to those that are about to take part", () => {
   const { node } = nodes("a", "b");
-  const { sticky, reports } = node("a");
-  reports.failed("b"); // It is a member, and has not said so since.
+  const { sticky, gossip } = node("a");
+  gossip.failed("b"); // It is a member, and has not said so since.
   sticky.place(x, ["a", "b"], undefined);
   assert.deepEqual(sticky.settle("hold"), []);
   assert.deepEqual(sticky.settle("limit"), [x]);
-  assert.deepEqual(reports.owners(x.toString()), ["a"]);
+  assert.deepEqual(gossip.owners(x.toString()), ["a"]);
 });
 
 test("an address that goes with another one has its owner, where that may, and waits while there is none", () => {

@@ -1,5 +1,5 @@
 import type { FlagValues } from "#pkg/flags";
-import { GossipState, gossipVersion } from "#pkg/gossip";
+import { GossipState, GossipStore, gossipVersion } from "#pkg/gossip";
 import { defaultWire, Keyring, Memberlist, MetadataKey, metallbKey } from "#pkg/memberlist";
 import type { flags } from "../flags.ts";
 import { MacTable } from "./mac-table.ts";
@@ -7,7 +7,7 @@ import type { Members } from "./members.ts";
 import { PodMembers } from "./pod-members.ts";
 import { RingMembers, type RingMembersOptions } from "./ring-members.ts";
 
-export interface MembersChoice extends Omit<RingMembersOptions, "memberlist" | "gossipState" | "labels"> {
+export interface MembersChoice extends Omit<RingMembersOptions, "memberlist" | "gossipStore" | "gossipState" | "labels"> {
   readonly values: Pick<FlagValues<typeof flags>, "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-timing">;
   /** Whether this node can answer on layer 2. One that cannot is no member, because the others would leave addresses to it. */
   readonly canAnnounce: boolean;
@@ -27,6 +27,7 @@ export function chooseMembers(choice: MembersChoice): { members: Members; member
     return { members: new PodMembers({ cluster, namespace, labels, changed }) };
   }
   const wire = { ...defaultWire, keyring: new Keyring([metallbKey(secret)]) };
+  const gossipStore = new GossipStore(node);
   const gossipState = new GossipState(node);
   const metadata = new Map([
     [MetadataKey.gossip, Uint8Array.of(gossipVersion)],
@@ -41,10 +42,11 @@ export function chooseMembers(choice: MembersChoice): { members: Members; member
     clock,
     random,
     log,
-    userState: () => gossipState.state(memberlist.members().map(({ name }) => name)),
+    userState: () => gossipStore.state([...memberlist.members().map(({ name }) => name), ...gossipState.failedNodes()]),
   });
   const options = {
     memberlist,
+    gossipStore,
     gossipState,
     cluster,
     namespace,

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Millis, SimulatedClock } from "#pkg/clock";
-import { GossipState } from "#pkg/gossip";
+import { GossipState, GossipStore } from "#pkg/gossip";
+import { GossipNode } from "#pkg/gossip/testing";
 import type { Handlers, Informer, Pod } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { encodeMetadata, type JoinResult, type MemberlistEvent, type MemberView, MetadataKey } from "#pkg/memberlist";
@@ -21,6 +22,7 @@ function pod(node: string, address: string | undefined): Pod {
 class Bench {
   readonly clock = new SimulatedClock();
   readonly did: string[] = [];
+  readonly gossipStore = new GossipStore("node1");
   readonly gossipState = new GossipState("node1");
   ring: MemberView[] = [member("node1", "192.0.2.1", { self: true })];
   /** Joins that have not been answered. */
@@ -67,6 +69,7 @@ class Bench {
       namespace: "metallb-system",
       labels: "component=speaker",
       node: "node1",
+      gossipStore: this.gossipStore,
       gossipState: this.gossipState,
       gossipChanged: ({ nodes, addresses }) => this.did.push(`heard of ${nodes ? "nodes" : addresses}`),
       changed: () => this.did.push(`active ${this.members.active()}${this.members.synced ? "" : ", not synced"}`),
@@ -266,12 +269,12 @@ test("at the end it leaves, stays a second while the others take over, and what 
   assert.deepEqual(bench.take(), []);
 });
 
-/** A payload in which this node says that it takes part. */
-function saysSo(node: string): { gossipState: GossipState; payload: () => Uint8Array } {
-  const gossipState = new GossipState(node);
-  gossipState.setIncarnation(1);
-  gossipState.participate();
-  return { gossipState, payload: () => gossipState.state([]) };
+/** A node that participates. */
+function participant(name: string): GossipNode {
+  const node = new GossipNode(name);
+  node.state.setIncarnation(1);
+  node.state.participate();
+  return node;
 }
 
 test("what members tell is taken in, told, and passed on once", async () => {
@@ -279,10 +282,10 @@ test("what members tell is taken in, told, and passed on once", async () => {
   bench.members.start();
   await settled();
   bench.take();
-  const { payload } = saysSo("node2");
-  bench.hear(payload());
+  const node2 = participant("node2");
+  bench.hear(node2.payload());
   assert.deepEqual(bench.take(), ["broadcast node2 h", "heard of nodes"]);
-  bench.hear(payload());
+  bench.hear(node2.payload());
   bench.hear(Uint8Array.of(1, 2, 3));
   assert.deepEqual(bench.take(), []);
 });
@@ -303,22 +306,22 @@ test("a member that failed does not take part until it says so as the one that i
   const bench = new Bench();
   bench.members.start();
   await settled();
-  const { gossipState, payload } = saysSo("node2");
+  const node2 = participant("node2");
   bench.meet(member("node2", "192.0.2.2"));
-  bench.hear(payload());
+  bench.hear(node2.payload());
   bench.lose("node2");
-  bench.hear(payload());
+  bench.hear(node2.payload());
   assert.equal(bench.gossipState.isParticipating("node2"), false);
-  assert.equal(bench.gossipState.state(["node2"]).length > 0, true, "what it said is kept");
+  assert.equal(bench.gossipStore.state(["node2"]).length > 0, true, "what it said is kept");
   bench.meet(member("node2", "192.0.2.2", { incarnation: 2 }));
-  bench.hear(payload());
+  bench.hear(node2.payload());
   assert.equal(bench.gossipState.isParticipating("node2"), false);
-  gossipState.setIncarnation(2);
-  bench.hear(payload());
+  node2.state.setIncarnation(2);
+  bench.hear(node2.payload());
   assert.equal(bench.gossipState.isParticipating("node2"), true);
   bench.lose("node2");
-  gossipState.setIncarnation(3);
-  bench.hear(payload());
+  node2.state.setIncarnation(3);
+  bench.hear(node2.payload());
   assert.equal(bench.gossipState.isParticipating("node2"), false, "its word is here before itself");
   bench.take();
   bench.meet(member("node2", "192.0.2.2", { incarnation: 3 }));
@@ -327,7 +330,7 @@ test("a member that failed does not take part until it says so as the one that i
   bench.members.gossip.forget("node2");
   assert.equal(bench.gossipState.isParticipating("node2"), true, "the ring knows better than the API that it lives");
   bench.lose("node2", "left");
-  assert.equal(bench.gossipState.state(["node2"]).length, 0);
+  assert.equal(bench.gossipStore.state(["node2"]).length, 0);
 });
 
 test("members that do not say that they tell of themselves are silent", async () => {

@@ -1,6 +1,6 @@
 import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
-import type { GossipChanges, GossipState } from "#pkg/gossip";
-import { gossipVersion } from "#pkg/gossip";
+
+import { type GossipChanges, type GossipState, type GossipStore, gossipVersion } from "#pkg/gossip";
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import { decodeMetadata, type MemberEvent, type Memberlist, type MemberView, MetadataKey } from "#pkg/memberlist";
@@ -12,7 +12,8 @@ export interface RingMembersOptions {
     Memberlist,
     "start" | "join" | "leave" | "members" | "timing" | "onEvent" | "broadcast" | typeof Symbol.asyncDispose
   >;
-  /** What the speakers tell one another over it; its `state` of the members is the memberlist's user state. */
+  /** What the speakers gossip over it: entries, and their meaning. The store's `state` is the memberlist's user state. */
+  readonly gossipStore: GossipStore;
   readonly gossipState: GossipState;
   readonly cluster: Pick<Cluster, "informer">;
   readonly namespace: string;
@@ -73,7 +74,7 @@ export class RingMembers implements Members {
       forget: (node) => {
         if (this.#active.includes(node)) return; // It lives, whatever the API says.
         this.#viewUncertainty.forget(node);
-        gossipState.forget(node);
+        this.#forget(node);
       },
     };
     this.#viewUncertainty = new ViewUncertainty(clock, (uncertainty) => {
@@ -157,7 +158,7 @@ export class RingMembers implements Members {
     if (self) this.#isMember(member);
     else if (change === "failed") gossipState.failed(name);
     else if (change === "joined") this.#gossipChanged(gossipState.joined(name, incarnation));
-    else if (change === "left") gossipState.forget(name);
+    else if (change === "left") this.#forget(name);
     this.#update();
     if (self && change === "refuted") this.#reclaimSoon();
   }
@@ -169,9 +170,15 @@ export class RingMembers implements Members {
   }
 
   #hear(payload: Uint8Array): void {
-    const changes = this.#options.gossipState.merge(payload);
-    this.#flush(); // Passes the news on.
+    const { gossipStore, gossipState } = this.#options;
+    const changes = gossipState.merge(gossipStore.merge(payload));
+    this.#flush(); // Broadcasts what was new.
     this.#gossipChanged(changes);
+  }
+
+  #forget(node: string): void {
+    this.#options.gossipStore.forget(node);
+    this.#options.gossipState.forget(node);
   }
 
   #gossipChanged(changes: GossipChanges): void {
@@ -179,11 +186,11 @@ export class RingMembers implements Members {
   }
 
   #flush(): void {
-    const { memberlist, gossipState } = this.#options;
+    const { memberlist, gossipStore, gossipState } = this.#options;
     if (!this.#bound || this.#stopped) return;
-    for (const { topic, payload } of gossipState.takeUpdates()) memberlist.broadcast(topic, payload);
-    const doubted = gossipState.takeContested();
-    this.#gossipChanged({ nodes: false, addresses: doubted });
+    for (const { key, value } of gossipState.takeEntries()) gossipStore.set(key, value);
+    for (const { topic, payload } of gossipStore.takeUpdates()) memberlist.broadcast(topic, payload);
+    this.#gossipChanged({ nodes: false, addresses: gossipState.takeContested() });
   }
 
   /** It was cut off or stood still, and for itself it has owned its addresses all the while. */

@@ -7,7 +7,6 @@ import { address, amongOthers, Bench, eth0, gossipOf, loser, nodes, owner, pools
 function say(state: GossipState, claims: boolean): void {
   if (claims) state.own(address(x));
   else state.release(address(x));
-  state.takeUpdates();
 }
 
 const sticky = "{name: lan, protocol: layer2, l2-placement: sticky, addresses: [192.0.2.0/28]}";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
-import { type GossipChanges, GossipState, gossipVersion } from "#pkg/gossip";
+import { type GossipChanges, GossipState, GossipStore, gossipVersion } from "#pkg/gossip";
 import type { EndpointSlice, Pod, Service } from "#pkg/k8s";
 import { resources } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
@@ -26,6 +26,7 @@ interface Life {
   readonly members: RingMembers;
   readonly speaker: Speaker;
   readonly gossipState: GossipState;
+  readonly gossipStore: GossipStore;
   readonly wire: Set<string>;
   readonly listeners: Set<(event: MemberlistEvent) => void>;
   joinFinished: () => void;
@@ -146,8 +147,9 @@ export class PlacementCluster {
     return new Map([...this.#lives].map(([node, { wire }]) => [node, wire.size]));
   }
 
-  gossipState(node: number): GossipState {
-    return this.#life(node).gossipState;
+  /** All that the node has of these nodes' gossip. */
+  gossip(node: number, of: readonly number[]): Uint8Array {
+    return this.#life(node).gossipStore.state(of.map(nameOf));
   }
 
   speaker(node: number): Speaker {
@@ -162,6 +164,7 @@ export class PlacementCluster {
 
   /** @param known nodes whose Pods the API has */
   #begin(node: number, known: readonly number[]): void {
+    const gossipStore = new GossipStore(nameOf(node));
     const gossipState = new GossipState(nameOf(node));
     const cluster = new FakeCluster();
     const listeners = new Set<(event: MemberlistEvent) => void>();
@@ -222,6 +225,7 @@ export class PlacementCluster {
         },
         [Symbol.asyncDispose]: async () => {},
       },
+      gossipStore,
       gossipState,
       cluster,
       namespace: "n",
@@ -239,11 +243,11 @@ export class PlacementCluster {
       },
       reclaim: () => speaker.reclaim(),
     });
-    const life: Life = { members: ring, speaker, gossipState, wire, listeners, joinFinished: () => {} };
+    const life: Life = { members: ring, speaker, gossipState, gossipStore, wire, listeners, joinFinished: () => {} };
     this.#lives.set(node, life);
     this.simulation.start(node, {
       metadata: new Map([[MetadataKey.gossip, Uint8Array.of(gossipVersion)]]),
-      userState: () => gossipState.state(views().map(({ name }) => name)),
+      userState: () => gossipStore.state([...views().map(({ name }) => name), ...gossipState.failedNodes()]),
     });
     speaker.setConfig(this.#config);
     for (const addresses of this.#options.services) this.#serve(speaker, addresses);

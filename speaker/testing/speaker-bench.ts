@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { SimulatedClock } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
-import { GossipState } from "#pkg/gossip";
+import { GossipNode } from "#pkg/gossip/testing";
 import type { EndpointSlice, Service } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
@@ -137,12 +137,11 @@ export class Bench {
 
 /** The speakers of all nodes but this one take part, and can answer on eth0. */
 export function gossipOf(own: string, nodesWithoutGossip: readonly string[] = []) {
-  const others = nodes
-    .filter((node) => node !== own && !nodesWithoutGossip.includes(node))
-    .map((node) => ({ node, state: new GossipState(node) }));
-  const state = new GossipState(own);
+  const others = nodes.filter((node) => node !== own && !nodesWithoutGossip.includes(node)).map((node) => new GossipNode(node));
+  const node = new GossipNode(own);
+  const { state } = node;
   const gossip: Gossip = { state, nodesWithoutGossip: () => nodesWithoutGossip, flush: () => {}, forget: () => {} };
-  const hear = () => others.map((other) => state.merge(other.state.state([])));
+  const hear = () => others.map((other) => node.merge(other.payload()));
   for (const other of others) {
     other.state.participate();
     other.state.setReachability({ answers: true, interfaces: new Map([["eth0", []]]) });

@@ -1,4 +1,4 @@
-/** What one member says under one key. */
+/** The value that one node has set under one key. */
 export interface GossipEntry {
   readonly node: string;
   /** Octets, one per character. */
@@ -41,7 +41,7 @@ export function encodeEntries(entries: Iterable<GossipEntry>): Uint8Array {
 function putEntry(octets: number[], { key, version, value }: GossipEntry): void {
   const fits = key.length > 0 && key.length <= maxKeyOctets && value.length <= maxValueOctets;
   if (!fits || !Number.isInteger(version) || version < 0 || version > maxU32)
-    throw new RangeError(`Cannot encode a entry: key of ${key.length}, value of ${value.length} octets, version ${version}`);
+    throw new RangeError(`Cannot encode an entry: key of ${key.length}, value of ${value.length} octets, version ${version}`);
   octets.push(key.length, ...Buffer.from(key, "latin1"));
   octets.push(version >>> 24, (version >>> 16) & 0xff, (version >>> 8) & 0xff, version & 0xff);
   octets.push(value.length >>> 8, value.length & 0xff, ...value);

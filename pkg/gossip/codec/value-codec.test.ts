@@ -2,8 +2,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parseAddress, parsePrefix } from "#pkg/net";
-import { decodePage, encodePage, isPage, pageOf } from "./ownership-codec.ts";
-import { decodeSubnets, decodeSummary, encodeSubnets, encodeSummary, interfaceKey, interfaceOf } from "./summary-codec.ts";
+import {
+  decodeOwned,
+  decodeSubnets,
+  decodeSummary,
+  encodeOwned,
+  encodeSubnets,
+  encodeSummary,
+  interfaceKey,
+  interfaceOf,
+  isOwnershipPage,
+  ownershipPageOf,
+} from "./value-codec.ts";
 
 function address(text: string) {
   const parsed = parseAddress(text);
@@ -17,7 +27,7 @@ function prefixes(...texts: string[]) {
 
 const hex = (octets: Uint8Array) => Buffer.from(octets).toString("hex");
 
-test("a summary says whether its node answers, how much it doubts its view, and which incarnation of it says so", () => {
+test("a summary holds whether its node answers, how uncertain its view is, and its incarnation", () => {
   assert.equal(hex(encodeSummary({ answers: true, viewUncertainty: 0x8003, incarnation: 0xfedcba98 })), "01018003fedcba98");
   for (const summary of [
     { answers: false, viewUncertainty: 7, incarnation: 0 },
@@ -25,7 +35,7 @@ test("a summary says whether its node answers, how much it doubts its view, and 
   ])
     assert.deepEqual(decodeSummary(encodeSummary(summary)), summary);
   const later = Uint8Array.of(2, 1, 0, 0, 0, 0, 0, 3, 9);
-  assert.deepEqual(decodeSummary(later), { answers: true, viewUncertainty: 0, incarnation: 3 }, "a later version says more");
+  assert.deepEqual(decodeSummary(later), { answers: true, viewUncertainty: 0, incarnation: 3 }, "a later version has more");
   for (const none of [[], [1, 1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]])
     assert.equal(decodeSummary(Uint8Array.from(none)), undefined);
 });
@@ -36,7 +46,7 @@ test("subnets of an interface take as many octets as they have bits", () => {
   assert.deepEqual(decodeSubnets(encodeSubnets(subnets))?.map(String), subnets.map(String));
   assert.deepEqual(decodeSubnets(encodeSubnets([])), []);
   const many = Array.from({ length: 40 }, (_, i) => `2001:db8:0:${i.toString(16)}::/128`);
-  assert.equal(decodeSubnets(encodeSubnets(prefixes(...many)))?.length, 32, "as many as fit into a entry");
+  assert.equal(decodeSubnets(encodeSubnets(prefixes(...many)))?.length, 32, "as many as fit into an entry");
   assert.ok(encodeSubnets(prefixes(...many)).length <= 600);
 });
 
@@ -57,24 +67,24 @@ test("an interface's name is found in its key, and in no other", () => {
   for (const key of ["h", "i", "4abc"]) assert.equal(interfaceOf(key), undefined);
 });
 
-test("claims: a page has 256 addresses, and says its own alone", () => {
-  const page = pageOf(address("192.0.2.7"));
-  assert.equal(page, pageOf(address("192.0.2.255")));
-  assert.notEqual(page, pageOf(address("192.0.3.7")));
-  assert.ok([page, pageOf(address("2001:db8::1"))].every(isPage));
-  for (const key of ["h", "4ab", "4abcd", "5abc", "i6abc"]) assert.ok(!isPage(key), key);
-  assert.equal(hex(encodePage([address("192.0.2.7"), address("192.0.2.1")])), "0107");
+test("ownership: a page has 256 addresses, and lists its own alone", () => {
+  const page = ownershipPageOf(address("192.0.2.7"));
+  assert.equal(page, ownershipPageOf(address("192.0.2.255")));
+  assert.notEqual(page, ownershipPageOf(address("192.0.3.7")));
+  assert.ok([page, ownershipPageOf(address("2001:db8::1"))].every(isOwnershipPage));
+  for (const key of ["h", "4ab", "4abcd", "5abc", "i6abc"]) assert.ok(!isOwnershipPage(key), key);
+  assert.equal(hex(encodeOwned([address("192.0.2.7"), address("192.0.2.1")])), "0107");
 });
 
-test("claims: decoding undoes encoding, for few addresses and for many", () => {
+test("ownership: decoding undoes encoding, for few addresses and for many", () => {
   const octets = fc.uniqueArray(fc.nat({ max: 255 }), { maxLength: 256 });
   fc.assert(
     fc.property(octets, fc.constantFrom("198.51.100.", "2001:db8::ff:"), (last, start) => {
       const text = (octet: number) => start + (start.includes(":") ? octet.toString(16) : octet);
       const addresses = last.sort((a, b) => a - b).map((octet) => address(text(octet)));
-      const encoded = encodePage(addresses);
+      const encoded = encodeOwned(addresses);
       assert.ok(encoded.length <= 32);
-      assert.deepEqual(decodePage(pageOf(address(text(0))), encoded).map(String), addresses.map(String));
+      assert.deepEqual(decodeOwned(ownershipPageOf(address(text(0))), encoded).map(String), addresses.map(String));
     }),
   );
 });
@@ -86,7 +96,7 @@ test("arbitrary octets are decoded to something or nothing", () => {
       interfaceOf(key);
       for (const input of [octets, Uint8Array.of(1, ...octets)]) decodeSubnets(input);
       for (const page of ["4abc", `6${"a".repeat(15)}`, "6\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0"])
-        for (const claimed of decodePage(page, octets)) assert.equal(pageOf(claimed), page);
+        for (const owned of decodeOwned(page, octets)) assert.equal(ownershipPageOf(owned), page);
     }),
   );
 });

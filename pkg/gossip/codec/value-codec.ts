@@ -1,19 +1,22 @@
 import { Address, type Family, Prefix } from "#pkg/net";
 
-/** That a node takes part in placement, and what holds for all of it. */
+/** That a node participates, and what holds for all of it. */
 export interface NodeSummary {
   /** See `Reachability`. */
   readonly answers: boolean;
-  /** How much the node has to viewUncertainty its own view of the others; see `GossipState.setViewUncertainty`. 0 to 65535. */
+  /** How uncertain its view of the others is; see `GossipState.setViewUncertainty`. 0 to 65535. */
   readonly viewUncertainty: number;
-  /** The node's in the ring when it said this. 0 to 2^32 - 1. */
+  /** The node's in the ring when it reported this. 0 to 2^32 - 1. */
   readonly incarnation: number;
 }
 
 export const summaryKey = "h";
 const version = 1; // The first octet of a summary, to which later ones may add, and of an interface.
 const summaryOctets = 8; // version, answers, viewUncertainty in two, incarnation in four
-const maxSubnets = 32; // Of one interface. As many as fit into a entry.
+const maxSubnets = 32; // Of one interface. As many as fit into an entry.
+const bitmapOctets = 32;
+const v6Octets = 15;
+const v4Octets = 3;
 
 export function encodeSummary({ answers, viewUncertainty, incarnation }: NodeSummary): Uint8Array {
   const summary = Buffer.alloc(summaryOctets);
@@ -36,7 +39,7 @@ export function decodeSummary(value: Uint8Array): NodeSummary | undefined {
   };
 }
 
-/** The key under which a node says something of an interface. */
+/** The key under which a node reports an interface. */
 export function interfaceKey(name: string): string {
   return `i${Buffer.from(name, "utf8").toString("latin1")}`;
 }
@@ -71,7 +74,38 @@ export function decodeSubnets(value: Uint8Array): Prefix[] | undefined {
   return subnets;
 }
 
+/** Names the page that an address is on: its family, and its octets but for the last. One octet per character. */
+export function ownershipPageOf(address: Address): string {
+  const octets = address.toBytes();
+  return (address.family === "IPv4" ? "4" : "6") + Buffer.from(octets.subarray(0, -1)).toString("latin1");
+}
+
+export function isOwnershipPage(key: string): boolean {
+  return (key[0] === "4" && key.length === 1 + v4Octets) || (key[0] === "6" && key.length === 1 + v6Octets);
+}
+
+/** @param addresses of one page. @returns their last octets, ascending, or where that is shorter a bitmap of 32 octets, lowest first */
+export function encodeOwned(addresses: Iterable<Address>): Uint8Array {
+  const last = [...addresses].map(({ value }) => Number(value & 0xffn)).sort((a, b) => a - b);
+  if (last.length < bitmapOctets) return Uint8Array.from(last);
+  const bitmap = new Uint8Array(bitmapOctets);
+  for (const octet of last) bitmap[octet >> 3] = (bitmap[octet >> 3] ?? 0) | (1 << (octet & 7));
+  return bitmap;
+}
+
+/** The addresses on the page that `isOwnershipPage` says `key` names; none for what is longer than a page. */
+export function decodeOwned(key: string, value: Uint8Array): Address[] {
+  const family = key[0] === "4" ? "IPv4" : "IPv6";
+  const start = Buffer.from(key.slice(1), "latin1");
+  const octets = value.length < bitmapOctets ? [...new Set(value)] : value.length === bitmapOctets ? bitsOf(value) : [];
+  return octets.map((octet) => addressOf(family, Uint8Array.of(...start, octet)));
+}
+
+function bitsOf(bitmap: Uint8Array): number[] {
+  return Array.from({ length: 256 }, (_, octet) => octet).filter((octet) => ((bitmap[octet >> 3] ?? 0) >> (octet & 7)) & 1);
+}
+
 /** Other than `Address.fromBytes` it leaves an IPv4-mapped address in its family. @param octets as many as the family has */
-export function addressOf(family: Family, octets: Uint8Array): Address {
+function addressOf(family: Family, octets: Uint8Array): Address {
   return new Address(family, BigInt(`0x${Buffer.from(octets).toString("hex")}`));
 }
