@@ -27,6 +27,7 @@ const pure = [
     "pkg/bgp/codec/",
     "pkg/bgp/session/",
     "pkg/bgp/routes/",
+    "pkg/leader-election/protocol/",
     "speaker/bgp/routes/",
   ],
   /pkg\/layer2\/(answer|arp|mac|claim|claim-limiter|flood-watch|question|.*-responder|gratuitous|queue|eligibility|interface-state|.*-schedule)\.ts$/,

@@ -11,7 +11,7 @@ import {
   nextDeadline,
   startElection,
   step,
-} from "./election.ts";
+} from "./protocol/election.ts";
 
 export interface ElectorHandlers {
   /** This process leads from now on. */

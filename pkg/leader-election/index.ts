@@ -4,5 +4,4 @@
  * What differs: candidates follow the Lease by a watch, so that one that was given back is taken at once and standbys cost no requests.
  * `step` is the algorithm and does no I/O; `LeaderElector` watches, writes and keeps time. Times are `Clock` milliseconds.
  */
-export type { ElectionTimings } from "./election.ts";
-export { type ElectorHandlers, LeaderElector } from "./elector.ts";
+export { LeaderElector } from "./elector.ts";
