@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Allocator } from "#pkg/allocator";
 import { parseConfig } from "#pkg/config";
+import { service } from "#pkg/k8s/testing";
 import { annotations } from "#pkg/service";
 import { decide } from "./decide.ts";
-import { makeService, type ServiceSpec } from "./testing/world.ts";
+import type { ServiceSpec } from "./testing/world.ts";
 
 const pools = `
 address-pools:
@@ -240,33 +241,31 @@ for (const [about, table] of Object.entries(cases))
     test(`${about} ${name}`, () => {
       const allocator = new Allocator();
       allocator.setPools(parseConfig(pools).config?.pools ?? []);
-      for (const [other, otherSpec] of Object.entries(others))
-        decide(`default/${other}`, makeService(other, otherSpec), allocator);
-      const service = makeService("web", spec);
-      const decision = decide(service.key, service, allocator);
+      for (const [other, otherSpec] of Object.entries(others)) decide(`default/${other}`, service(other, otherSpec), allocator);
+      const web = service("web", spec);
+      const decision = decide(web.key, web, allocator);
       assert.equal(decision.status?.join(" "), status);
       assert.equal(decision.lost?.addresses.join(" "), lost);
       const told = decision.warning === undefined ? "" : `${decision.warning.reason}: ${decision.warning.message}`;
       assert.match(told, warning ?? /^$/);
 
       // Deciding again, before and after the status is written, changes nothing.
-      assert.deepEqual(decide(service.key, service, allocator).status, decision.status);
-      const written = { ...service, ingress: decision.status ?? service.ingress };
-      const again = decide(service.key, written, allocator);
+      assert.deepEqual(decide(web.key, web, allocator).status, decision.status);
+      const written = { ...web, ingress: decision.status ?? web.ingress };
+      const again = decide(web.key, written, allocator);
       assert.deepEqual([again.status, again.warning, again.lost], [decision.status, decision.warning, undefined]);
 
       // So does a restart.
       const restarted = new Allocator();
       restarted.setPools(parseConfig(pools).config?.pools ?? []);
-      for (const [other, otherSpec] of Object.entries(others))
-        decide(`default/${other}`, makeService(other, otherSpec), restarted);
-      assert.deepEqual(decide(service.key, written, restarted).status, decision.status);
+      for (const [other, otherSpec] of Object.entries(others)) decide(`default/${other}`, service(other, otherSpec), restarted);
+      assert.deepEqual(decide(web.key, written, restarted).status, decision.status);
     });
 
 test("a Service that is gone holds nothing", () => {
   const allocator = new Allocator();
   allocator.setPools(parseConfig(pools).config?.pools ?? []);
-  decide("default/web", makeService("web"), allocator);
+  decide("default/web", service("web"), allocator);
   assert.equal(decide("default/web", undefined, allocator).status, undefined);
   assert.equal(allocator.held("default/web"), undefined);
 });
@@ -274,9 +273,9 @@ test("a Service that is gone holds nothing", () => {
 test("an address that was given and not yet written is not lost to a status that is older", () => {
   const allocator = new Allocator();
   allocator.setPools(parseConfig(pools).config?.pools ?? []);
-  const service = makeService("web", { ingress: ["192.0.2.1"] });
-  decide("default/a", makeService("a"), allocator);
-  assert.deepEqual(decide("default/web", service, allocator).status, ["10.0.0.1"]);
+  const web = service("web", { ingress: ["192.0.2.1"] });
+  decide("default/a", service("a"), allocator);
+  assert.deepEqual(decide("default/web", web, allocator).status, ["10.0.0.1"]);
   decide("default/a", undefined, allocator);
-  assert.deepEqual(decide("default/web", service, allocator).status, ["10.0.0.1"]);
+  assert.deepEqual(decide("default/web", web, allocator).status, ["10.0.0.1"]);
 });

@@ -1,14 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Address, parseAddress } from "#pkg/net";
+import type { Address } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import type { AddressPlacement, Holder, Verdict } from "#pkg/placement";
 import { announcedHere, servedElsewhere } from "./node-facts.ts";
-
-function address(text: string): Address {
-  const parsed = parseAddress(text);
-  assert.ok(parsed);
-  return parsed;
-}
 
 const x = address("192.0.2.1");
 const announced: Verdict = { announced: true };

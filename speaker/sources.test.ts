@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ConfigMap, type EndpointSlice, type Node, resources, type Service } from "#pkg/k8s";
+import { resources } from "#pkg/k8s";
+import { configMap, endpointSlice, FakeCluster, node, service } from "#pkg/k8s/testing";
 import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { silentLog } from "#pkg/log";
 import { KubernetesMetrics, Registry } from "#pkg/metrics";
@@ -8,39 +9,14 @@ import { quarantineConfigMap } from "#pkg/quarantine";
 import type { Members, MembersDescription } from "./members/members.ts";
 import { Sources } from "./sources.ts";
 import { Speaker } from "./speaker.ts";
-import { FakeCluster } from "./testing/fake-cluster.ts";
 
 const namespace = "metallb-system";
 const lan = "address-pools: [{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}]";
 const elsewhere = "address-pools: [{name: lan, protocol: layer2, addresses: [198.51.100.0/28]}]";
 const x = "192.0.2.1";
 
-function meta(of: string, name: string) {
-  return { key: `${of}/${name}`, namespace: of, name, uid: name, resourceVersion: "1" };
-}
-
-function configMap(name: string, data: Record<string, string>): ConfigMap {
-  return { ...meta(namespace, name), data };
-}
-
-const web: Service = {
-  ...meta("default", "web"),
-  annotations: {},
-  type: "LoadBalancer",
-  loadBalancerClass: undefined,
-  clusterIPs: ["10.96.0.1"],
-  ports: [],
-  selector: {},
-  externalTrafficPolicy: "Cluster",
-  loadBalancerIP: "",
-  ingress: [x],
-};
-
-const slice: EndpointSlice = {
-  ...meta("default", "web-1"),
-  service: "default/web",
-  endpoints: [{ nodeName: "node1", ready: true }],
-};
+const web = service("web", { ingress: [x] });
+const slice = endpointSlice("web", { node1: true });
 
 class FakeMembers implements Members {
   readonly gossip = undefined;
@@ -124,8 +100,8 @@ class Bench {
     bench.sources.start();
     bench.services.see(web);
     bench.endpoints.see(slice);
-    if (config !== undefined) bench.config.see(configMap("config", { [configKey]: config }));
-    if (lastGood !== undefined) bench.status.see(configMap(statusConfigMap, { [lastGoodKey]: lastGood }));
+    if (config !== undefined) bench.config.see(configMap(`${namespace}/config`, { [configKey]: config }));
+    if (lastGood !== undefined) bench.status.see(configMap(`${namespace}/${statusConfigMap}`, { [lastGoodKey]: lastGood }));
     for (const part of parts) bench.sync(part);
     return bench;
   }
@@ -165,9 +141,9 @@ for (const last of everything)
 test("layer 2 is begun as soon as a configuration with a pool of its own is read, before this node is a member", () => {
   const bench = new Bench();
   bench.sources.start();
-  bench.config.see(configMap("config", { [configKey]: lan.replace("layer2", "bgp") }));
+  bench.config.see(configMap(`${namespace}/config`, { [configKey]: lan.replace("layer2", "bgp") }));
   assert.equal(bench.layer2Ahead, 0);
-  bench.config.see(configMap("config", { [configKey]: lan }));
+  bench.config.see(configMap(`${namespace}/config`, { [configKey]: lan }));
   assert.deepEqual([bench.layer2Ahead, bench.members.started], [1, false]);
 });
 
@@ -231,7 +207,7 @@ test("a configuration that is deleted leaves the announcements as they are, and 
   bench.config.forget("metallb-system/config");
   assert.deepEqual(bench.onWire, [x]);
   assert.equal(await bench.metric("config_stale_bool"), 1);
-  bench.config.see(configMap("config", { [configKey]: `${lan} # mended` }));
+  bench.config.see(configMap(`${namespace}/config`, { [configKey]: `${lan} # mended` }));
   assert.equal(await bench.metric("config_stale_bool"), 0);
   assert.equal(bench.sources.refused, undefined);
 });
@@ -260,20 +236,13 @@ test("changes of Services and endpoints reach the wire and are counted", async (
 
 test("labels of nodes reach the wire, and a node that is deleted has none", async () => {
   const bench = Bench.synced(`${lan.slice(0, -2)}, node-selectors: [{match-labels: {rack: a}}]}]`, undefined);
-  const node1 = (labels: Node["labels"]): Node => ({
-    ...meta("", "node1"),
-    key: "node1",
-    labels,
-    unschedulable: false,
-    deleting: false,
-  });
   assert.deepEqual(bench.onWire, []);
   const before = (await bench.metric("updates_total")) ?? 0;
-  bench.nodes.see(node1({ rack: "a" }));
+  bench.nodes.see(node("node1", { labels: { rack: "a" } }));
   assert.deepEqual(bench.onWire, [x]);
-  bench.nodes.see(node1({ rack: "b" }));
+  bench.nodes.see(node("node1", { labels: { rack: "b" } }));
   assert.deepEqual(bench.onWire, []);
-  bench.nodes.see(node1({ rack: "a" }));
+  bench.nodes.see(node("node1", { labels: { rack: "a" } }));
   assert.deepEqual(bench.onWire, [x]);
   bench.nodes.forget("node1");
   assert.deepEqual(bench.onWire, []);
@@ -292,21 +261,14 @@ test("it follows the API from its start to its disposal", () => {
 test("the routers' side hears of the configuration in force, and of this node alone", () => {
   const peer = "peers: [{my-asn: 1, peer-asn: 2, peer-address: 203.0.113.1}]";
   const bench = Bench.synced(`{${peer}}`, undefined);
-  const node = (name: string, unschedulable: boolean): Node => ({
-    ...meta("", name),
-    key: name,
-    labels: {},
-    unschedulable,
-    deleting: false,
-  });
-  bench.nodes.see(node("node1", true), node("node2", true));
+  bench.nodes.see(node("node1", { unschedulable: true }), node("node2", { unschedulable: true }));
   bench.nodes.forget("node1");
   assert.deepEqual(bench.bgp, ["config 1", "node true", "node undefined"]);
 });
 
 test("occupied addresses are told as they are, also before anything is announced", () => {
   const bench = Bench.synced(undefined, undefined, []);
-  bench.quarantine.see(configMap(quarantineConfigMap, { "192.0.2.1": "" }));
+  bench.quarantine.see(configMap(`${namespace}/${quarantineConfigMap}`, { "192.0.2.1": "" }));
   bench.quarantine.forget(`${namespace}/${quarantineConfigMap}`);
   assert.deepEqual(bench.occupied, [{ "192.0.2.1": "" }, {}]);
 });

@@ -2,21 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Service } from "#pkg/k8s";
+import { service } from "#pkg/k8s/testing";
+import { address } from "#pkg/net/testing";
 import { elect, type Labels } from "#pkg/placement";
-import {
-  address,
-  amongOthers,
-  Bench,
-  eth0,
-  excluded,
-  loser,
-  nodes,
-  owner,
-  pools,
-  service,
-  ssd,
-  x,
-} from "./testing/speaker-bench.ts";
+import { amongOthers, Bench, eth0, excluded, loser, nodes, owner, pools, ssd, x } from "./testing/speaker-bench.ts";
 
 const router = "{name: x, my-asn: 64512, peer-asn: 64513, peer-address: 203.0.113.1}";
 const rack = "node-selectors: [{match-labels: {rack: a}}]";
@@ -306,7 +295,8 @@ test("any order and repetition of events ends in the same place, with one owner 
         const bench = new Bench(node);
         bench.active = final.active;
         bench.speaker.setConfig(both);
-        for (const [key, { ingress, ...more }] of final.services) bench.speaker.setService(key, service(key, ingress, more));
+        for (const [key, { ingress, ...more }] of final.services)
+          bench.speaker.setService(key, service(key, { ingress, ...more }));
         for (const [node, labels] of final.labels) bench.speaker.setNode(node, labels);
         for (const [key, on] of final.on) bench.endpoints(key, Object.fromEntries(on.map((node) => [node, true])));
         bench.speaker.start();
@@ -323,7 +313,7 @@ test("any order and repetition of events ends in the same place, with one owner 
   function apply(bench: Bench, event: Event): void {
     if (event.type === "service") {
       const externalTrafficPolicy = event.local ? "Local" : "Cluster";
-      bench.speaker.setService(event.key, service(event.key, event.ingress, { externalTrafficPolicy }));
+      bench.speaker.setService(event.key, service(event.key, { ingress: event.ingress, externalTrafficPolicy }));
     } else if (event.type === "gone") bench.speaker.setService(event.key, undefined);
     else if (event.type === "endpoints") bench.endpoints(event.key, Object.fromEntries(event.on.map((node) => [node, true])));
     else if (event.type === "members") {

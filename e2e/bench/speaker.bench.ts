@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { PoolIndex, parseConfig } from "#pkg/config";
-import type { EndpointSlice, Service } from "#pkg/k8s";
+import type { EndpointSlice } from "#pkg/k8s";
+import { endpointSlice, service } from "#pkg/k8s/testing";
 import { createLog } from "#pkg/log";
 import { Speaker } from "../../speaker/speaker.ts";
 
@@ -16,28 +17,8 @@ const rounds = 5;
 const nodes = Array.from({ length: 50 }, (_, i) => `node-${String(i + 1).padStart(2, "0")}`);
 const self = "node-25";
 
-function meta(name: string, resourceVersion = "1") {
-  return { key: `default/${name}`, namespace: "default", name, uid: name, resourceVersion };
-}
-
-function service(i: number, ingress: string): Service {
-  return {
-    ...meta(`service-${i}`),
-    annotations: {},
-    type: "LoadBalancer",
-    loadBalancerClass: undefined,
-    clusterIPs: ["10.96.0.1"],
-    ports: [],
-    selector: {},
-    externalTrafficPolicy: "Cluster",
-    loadBalancerIP: "",
-    ingress: [ingress],
-  };
-}
-
 function slice(i: number, ready: boolean): EndpointSlice {
-  const endpoints = nodes.slice(0, 3).map((nodeName) => ({ nodeName, ready }));
-  return { ...meta(`service-${i}-slice`), service: `default/service-${i}`, endpoints };
+  return endpointSlice(`service-${i}`, Object.fromEntries(nodes.slice(0, 3).map((name) => [name, ready])));
 }
 
 function ownAddress(i: number): string {
@@ -76,7 +57,7 @@ class Bench {
     });
     this.speaker.setConfig(inForce);
     for (let i = 0; i < count; i++) {
-      this.speaker.setService(`default/service-${i}`, service(i, addressOf(i)));
+      this.speaker.setService(`default/service-${i}`, service(`service-${i}`, { ingress: [addressOf(i)] }));
       this.speaker.setEndpoints(`default/service-${i}-slice`, slice(i, true), undefined);
     }
   }

@@ -6,19 +6,13 @@ import { createServer } from "node:http";
 import { Bfd, type BfdStatus } from "#pkg/bfd";
 import { wallClock } from "#pkg/clock";
 import { createLog } from "#pkg/log";
-import { parseAddress } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import type { OurSession, StatusLine } from "./our-sessions.ts";
 import { profile } from "./profile.ts";
 
 function print(peer: string, { verdict, reason }: BfdStatus): void {
   const at = Math.round((performance.timeOrigin + performance.now()) * 1000);
   console.log(JSON.stringify({ at, peer, verdict, reason } satisfies StatusLine));
-}
-
-function address(text: string) {
-  const parsed = parseAddress(text);
-  if (parsed === undefined) throw new Error(`Cannot read address ${text}`);
-  return parsed;
 }
 
 /** Keeps this thread busy, with garbage to collect, in slices between which it hears of what has happened. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { address, port } from "#pkg/allocator/testing";
+import { port } from "#pkg/allocator/testing";
+import { address } from "#pkg/net/testing";
 import { describe, type Refusal } from "./index.ts";
 
 const at = { address: address("192.0.2.7"), holder: "default/web" };

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { address, pool } from "#pkg/allocator/testing";
+import { pool } from "#pkg/allocator/testing";
+import { address } from "#pkg/net/testing";
 import { Layout, type Span } from "./layout.ts";
 
 const manual = { autoAssign: false };

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { address, clash, Naive, pool, port, request } from "#pkg/allocator/testing";
+import { clash, Naive, pool, port, request } from "#pkg/allocator/testing";
 import type { Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import type { AddressRequest } from "#pkg/service";
 import { Allocator, type Refusal } from "./index.ts";
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { address, port, request } from "#pkg/allocator/testing";
+import { port, request } from "#pkg/allocator/testing";
+import { address } from "#pkg/net/testing";
 import type { AddressRequest } from "#pkg/service";
 import { conflict, termsOf } from "./sharing.ts";
 

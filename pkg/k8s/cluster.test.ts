@@ -2,30 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock";
+import { accessTo, advanceThrough, close, clusterAt, type Exchange, FakeApi, service, until } from "#pkg/k8s/testing";
 import { ApiError } from "./errors.ts";
-import type { Service } from "./objects.ts";
-import { accessTo, advanceThrough, close, clusterAt, type Exchange, FakeApi, until } from "./testing/fake-api.ts";
 
 const limit = { timeout: 20_000 };
 
-function service(name = "web"): Service {
-  return {
-    key: `ns/${name}`,
-    namespace: "ns",
-    name,
-    uid: `uid-${name}`,
-    resourceVersion: "7",
-    annotations: {},
-    type: "LoadBalancer",
-    loadBalancerClass: undefined,
-    clusterIPs: [],
-    ports: [],
-    selector: {},
-    externalTrafficPolicy: "Cluster",
-    loadBalancerIP: "",
-    ingress: [],
-  };
-}
+const web = service("ns/web", { resourceVersion: "7" });
 
 async function scene() {
   const api = await FakeApi.start();
@@ -36,7 +18,7 @@ async function scene() {
 
 test("an address is written by a patch that only this version of this Service takes", limit, async () => {
   await using s = await scene();
-  const writing = s.cluster.writeIngress(service(), ["192.0.2.1", "2001:db8::1"]);
+  const writing = s.cluster.writeIngress(web, ["192.0.2.1", "2001:db8::1"]);
   const request = await s.api.next();
   assert.equal(request.method, "PATCH");
   assert.equal(request.path, "/api/v1/namespaces/ns/services/web/status");
@@ -51,7 +33,7 @@ test("an address is written by a patch that only this version of this Service ta
 
 test("no address clears the status", limit, async () => {
   await using s = await scene();
-  const writing = s.cluster.writeIngress(service(), []);
+  const writing = s.cluster.writeIngress(web, []);
   const request = await s.api.next();
   assert.deepEqual((request.body as { status: object }).status, { loadBalancer: { ingress: null } });
   request.reply(200, {});
@@ -65,14 +47,14 @@ const outcomes = [
 for (const { status, reason, want } of outcomes)
   test(`a refusal with ${status} is the outcome ${want}`, limit, async () => {
     await using s = await scene();
-    const writing = s.cluster.writeIngress(service(), []);
+    const writing = s.cluster.writeIngress(web, []);
     (await s.api.next()).refuse(status, reason);
     assert.equal(await writing, want);
   });
 
 test("any other refusal is an error with what the server said, and is not repeated", limit, async () => {
   await using s = await scene();
-  const writing = s.cluster.writeIngress(service(), []);
+  const writing = s.cluster.writeIngress(web, []);
   (await s.api.next()).refuse(403, "Forbidden");
   await assert.rejects(writing, (error) => {
     assert.ok(error instanceof ApiError);
@@ -85,7 +67,7 @@ test("any other refusal is an error with what the server said, and is not repeat
 
 test("a page in place of a Status is quoted, but not at length", limit, async () => {
   await using s = await scene();
-  const writing = s.cluster.writeIngress(service(), []);
+  const writing = s.cluster.writeIngress(web, []);
   (await s.api.next()).reply(400, `<html>${"x".repeat(100_000)}`);
   await assert.rejects(writing, (error) => error instanceof ApiError && error.reason === "" && error.message.length < 400);
 });
@@ -106,7 +88,7 @@ const passing: { name: string; fail: (exchange: Exchange) => void }[] = [
 for (const { name, fail } of passing) {
   test(`a write is repeated after ${name}`, limit, async () => {
     await using s = await scene();
-    const writing = s.cluster.writeIngress(service(), []);
+    const writing = s.cluster.writeIngress(web, []);
     fail(await s.api.next());
     const done = advanceThrough(s.clock, "api retry", writing);
     (await s.api.next()).reply(200, {});
@@ -116,7 +98,7 @@ for (const { name, fail } of passing) {
   test(`a write gives up when ${name} does not end`, limit, async () => {
     await using s = await scene();
     let requests = 0;
-    const done = advanceThrough(s.clock, "api retry", s.cluster.writeIngress(service(), []));
+    const done = advanceThrough(s.clock, "api retry", s.cluster.writeIngress(web, []));
     let ended = false;
     const end = (): void => {
       ended = true;
@@ -142,7 +124,7 @@ for (const { header, least } of [
 ])
   test(`Retry-After: ${header} is kept to, within reason`, limit, async () => {
     await using s = await scene();
-    const writing = s.cluster.writeIngress(service(), []);
+    const writing = s.cluster.writeIngress(web, []);
     (await s.api.next()).refuse(429, "TooManyRequests", { "retry-after": header });
     const done = advanceThrough(s.clock, "api retry", writing);
     (await s.api.next()).reply(200, {});
@@ -152,7 +134,7 @@ for (const { header, least } of [
 
 test("a server that does not answer is given up", limit, async () => {
   await using s = await scene();
-  const writing = s.cluster.writeIngress(service(), []);
+  const writing = s.cluster.writeIngress(web, []);
   const silent = await s.api.next();
   const dropped = new Promise((resolve) => silent.response.on("close", resolve));
   s.clock.advanceBy(30_000);
@@ -164,10 +146,10 @@ test("a server that does not answer is given up", limit, async () => {
 
 test("a kept connection that the server closed is replaced without a wait", limit, async () => {
   await using s = await scene();
-  const first = s.cluster.writeIngress(service(), []);
+  const first = s.cluster.writeIngress(web, []);
   (await s.api.next()).reply(200, {});
   await first;
-  const second = s.cluster.writeIngress(service(), []);
+  const second = s.cluster.writeIngress(web, []);
   (await s.api.next()).drop();
   (await s.api.next()).reply(200, {});
   assert.equal(await second, "written");
@@ -176,7 +158,7 @@ test("a kept connection that the server closed is replaced without a wait", limi
 
 test("no more than 32 writes are under way, and each that ends lets the next one go", limit, async () => {
   await using s = await scene();
-  const writes = Array.from({ length: 40 }, (_, index) => s.cluster.writeIngress(service(`s${index}`), []));
+  const writes = Array.from({ length: 40 }, (_, index) => s.cluster.writeIngress(service(`ns/s${index}`), []));
   await until(() => s.api.waiting === 32);
   const first = await s.api.next();
   assert.equal(first.path, "/api/v1/namespaces/ns/services/s0/status");
@@ -189,10 +171,10 @@ test("no more than 32 writes are under way, and each that ends lets the next one
 
 test("disposal lets a write end, and refuses new ones", limit, async () => {
   await using s = await scene();
-  const writing = s.cluster.writeIngress(service(), []);
+  const writing = s.cluster.writeIngress(web, []);
   const request = await s.api.next();
   const disposed = s.cluster[Symbol.asyncDispose]();
-  await assert.rejects(s.cluster.writeIngress(service(), []), { name: "ApiError", reason: "Closed" });
+  await assert.rejects(s.cluster.writeIngress(web, []), { name: "ApiError", reason: "Closed" });
   request.reply(200, {});
   assert.equal(await writing, "written");
   await disposed;
@@ -200,7 +182,7 @@ test("disposal lets a write end, and refuses new ones", limit, async () => {
 
 test("disposal waits 5 s for a server that does not answer", limit, async () => {
   await using s = await scene();
-  const writing = s.cluster.writeIngress(service(), []);
+  const writing = s.cluster.writeIngress(web, []);
   await s.api.next();
   const disposed = s.cluster[Symbol.asyncDispose]();
   const failed = assert.rejects(writing, ApiError);

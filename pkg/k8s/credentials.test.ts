@@ -7,10 +7,9 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { TLSSocket } from "node:tls";
 import { SimulatedClock } from "#pkg/clock";
+import { accessTo, advanceThrough, clusterAt, FakeApi, LogLines, selfSigned, until } from "#pkg/k8s/testing";
 import type { Cluster } from "./cluster.ts";
 import { ApiError } from "./errors.ts";
-import { selfSigned } from "./testing/certificates.ts";
-import { accessTo, advanceThrough, clusterAt, FakeApi, LogLines, until } from "./testing/fake-api.ts";
 
 const limit = { timeout: 20_000 };
 let directory = "";

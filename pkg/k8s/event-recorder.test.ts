@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
+import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, LogLines, until } from "#pkg/k8s/testing";
 import { EventRecorder } from "./event-recorder.ts";
 import type { ObjectReference } from "./references.ts";
-import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, LogLines, until } from "./testing/fake-api.ts";
 
 const limit = { timeout: 20_000 };
 

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { SimulatedClock } from "#pkg/clock";
+import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, LogLines, until } from "#pkg/k8s/testing";
 import type { Informer, Scope } from "./informer.ts";
 import type { ConfigMap } from "./objects.ts";
 import { resources } from "./resources.ts";
-import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, LogLines, until } from "./testing/fake-api.ts";
 
 const limit = { timeout: 20_000 };
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { existsSync, readlinkSync } from "node:fs";
 import { test } from "node:test";
-import { type Family, families, parseAddress } from "#pkg/net";
+import { type Family, families } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import { SystemCallError } from "./error.ts";
 import { libc } from "./libc.ts";
 import { TcpSocket } from "./tcp-socket.ts";
@@ -33,10 +34,6 @@ for (const family of families)
       [255, 254, 0xc0],
     );
   });
-
-function address(text: string) {
-  return parseAddress(text) ?? assert.fail(text);
-}
 
 test("a failed call says what was attempted, and has the code of the system", () => {
   using socket = TcpSocket.open("IPv4");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Address, families, isFamily, parseAddress } from "#pkg/net";
-import { anyAddress } from "./arbitraries.ts";
+import { anyAddress } from "#pkg/net/testing";
 
 const accepted = [
   { text: "0.0.0.0", prints: "0.0.0.0" },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type Address, Prefix, parseAddress, parsePrefix } from "#pkg/net";
-import { anyAddress, borders } from "./arbitraries.ts";
+import { anyAddress, borders } from "#pkg/net/testing";
 
 const accepted = [
   { text: "192.0.2.0/24", prints: "192.0.2.0/24", first: "192.0.2.0", last: "192.0.2.255", size: 256n },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type Address, AddressRange, Prefix, parseAddress, parsePrefix, parseRange } from "#pkg/net";
-import { anyAddress, anyRange, borders } from "./arbitraries.ts";
+import { anyAddress, anyRange, borders } from "#pkg/net/testing";
 
 const accepted = [
   { text: "192.0.2.1-192.0.2.9", prints: "192.0.2.1-192.0.2.9", size: 9n },

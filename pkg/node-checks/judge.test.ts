@@ -1,24 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Address, AddressRange, parseAddress, parsePrefix, parseRange } from "#pkg/net";
+import { AddressRange, parseRange } from "#pkg/net";
+import { address, prefix } from "#pkg/net/testing";
 import type { Facts, Interface, Settings } from "./facts.ts";
 import { describe } from "./finding.ts";
 import { judge } from "./judge.ts";
 import type { Route } from "./route-codec.ts";
 
 const well: Settings = { rpFilter: 0, arpIgnore: 0, arpAnnounce: 0, disableIpv6: 0 };
-
-function address(text: string): Address {
-  const parsed = parseAddress(text);
-  assert.ok(parsed, text);
-  return parsed;
-}
-
-function prefix(text: string) {
-  const parsed = parsePrefix(text);
-  assert.ok(parsed, text);
-  return parsed;
-}
 
 /** An eligible interface. */
 function link(name: string, addresses: readonly string[], settings: Partial<Settings> = {}): Interface {

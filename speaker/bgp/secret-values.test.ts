@@ -1,15 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { resources, type Secret } from "#pkg/k8s";
+import { resources } from "#pkg/k8s";
+import { FakeCluster, secret } from "#pkg/k8s/testing";
 import { silentLog } from "#pkg/log";
-import { FakeCluster } from "../testing/fake-cluster.ts";
 import { SecretValues } from "./secret-values.ts";
 
 const namespace = "metallb-system";
-
-function secret(data: Record<string, string>): Secret {
-  return { key: `${namespace}/routers`, namespace, name: "routers", uid: "1", resourceVersion: "1", data };
-}
 
 function bench() {
   const cluster = new FakeCluster();
@@ -42,23 +38,23 @@ test("SecretValues: until there is a value, it says what is missing", () => {
   assert.equal(missing(), "Secret metallb-system/routers has not been read yet");
   informer.sync();
   assert.equal(missing(), "there is no Secret metallb-system/routers, or nothing in it");
-  informer.see(secret({ spare: "x", other: "y" }));
+  informer.see(secret(`${namespace}/routers`, { spare: "x", other: "y" }));
   assert.equal(missing(), 'Secret metallb-system/routers has no key "main", but spare, other');
 });
 
 test("SecretValues: a value is told as it changes, without the line break that files end with", () => {
   const { values, informer, told } = bench();
-  informer.see(secret({ main: "hunter2\n" }));
+  informer.see(secret(`${namespace}/routers`, { main: "hunter2\n" }));
   assert.equal(values.get(wanted), "hunter2");
-  informer.see(secret({ main: "hunter3\r\n" }));
+  informer.see(secret(`${namespace}/routers`, { main: "hunter3\r\n" }));
   assert.equal(values.get(wanted), "hunter3");
   assert.deepEqual(told, ["changed", "changed"]);
 });
 
 test("SecretValues: what is deleted by accident stays in use, and the log says so without the value", () => {
   const { values, informer, told } = bench();
-  informer.see(secret({ main: "hunter2", spare: "x" }));
-  informer.see(secret({ spare: "x" }));
+  informer.see(secret(`${namespace}/routers`, { main: "hunter2", spare: "x" }));
+  informer.see(secret(`${namespace}/routers`, { spare: "x" }));
   informer.forget("metallb-system/routers");
   assert.equal(values.get(wanted), "hunter2");
   const warning = (keys: string[]) =>

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
 import type { AddressSighting } from "#pkg/layer2";
-import { type Address, parseAddress } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import { elect } from "#pkg/placement";
 import { FakeLayer2 } from "../testing/fake-layer2.ts";
 import { AddressDefender, type DefendedAnnouncement } from "./address-defender.ts";
@@ -12,12 +12,6 @@ const winner = elect(["node1", "node2"], x) ?? "";
 const loser = winner === "node1" ? "node2" : "node1";
 const later: DefendedAnnouncement = { interfaces: [], conflictProbe: "strict", isFirst: false };
 const first: DefendedAnnouncement = { ...later, isFirst: true };
-
-function address(text: string): Address {
-  const parsed = parseAddress(text);
-  assert.ok(parsed);
-  return parsed;
-}
 
 function sighting(mac: string, kind: AddressSighting["kind"] = "announces"): AddressSighting {
   return { address: x, mac, kind, interface: "eth0", ownMac: "02:00:00:00:00:01" };

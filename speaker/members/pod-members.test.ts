@@ -1,29 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Pod, resources } from "#pkg/k8s";
-import { FakeCluster } from "../testing/fake-cluster.ts";
+import { FakeCluster, pod } from "#pkg/k8s/testing";
 import { activeNodes, PodMembers } from "./pod-members.ts";
 
-function pod(name: string, nodeName: string | undefined, ready = true): Pod {
-  return {
-    key: `metallb-system/${name}`,
-    namespace: "metallb-system",
-    name,
-    uid: name,
-    resourceVersion: "1",
-    nodeName,
-    podIPs: [],
-    ready,
-  };
+function podOn(nodeName: string | undefined, name: string, ready = true): Pod {
+  return pod(`metallb-system/${name}`, { nodeName, ready });
 }
 
 const cases: { name: string; pods: Pod[]; want: string[] }[] = [
-  { name: "the nodes of Ready Pods, sorted", pods: [pod("b", "node2"), pod("a", "node1")], want: ["node1", "node2"] },
-  { name: "not those of others", pods: [pod("a", "node1", false), pod("b", "node2")], want: ["node2"] },
-  { name: "not of one without a node", pods: [pod("a", undefined)], want: [] },
+  { name: "the nodes of Ready Pods, sorted", pods: [podOn("node2", "b"), podOn("node1", "a")], want: ["node1", "node2"] },
+  { name: "not those of others", pods: [podOn("node1", "a", false), podOn("node2", "b")], want: ["node2"] },
+  { name: "not of one without a node", pods: [podOn(undefined, "a")], want: [] },
   {
     name: "a node once, while one of its Pods is Ready",
-    pods: [pod("old", "node1", false), pod("new", "node1"), pod("more", "node1")],
+    pods: [podOn("node1", "old", false), podOn("node1", "new"), podOn("node1", "more")],
     want: ["node1"],
   },
 ];
@@ -49,11 +40,11 @@ function follow() {
 test("members change with the Pods that are Ready, and only then is it told", () => {
   const { pods, seen } = follow();
   assert.deepEqual(pods.scope, { namespace: "metallb-system", labelSelector: "component=speaker" });
-  pods.see(pod("a", "node1"));
-  pods.see(pod("b", "node2", false));
+  pods.see(podOn("node1", "a"));
+  pods.see(podOn("node2", "b", false));
   pods.sync();
-  pods.see(pod("b", "node2"));
-  pods.see(pod("b", "node2"));
+  pods.see(podOn("node2", "b"));
+  pods.see(podOn("node2", "b"));
   pods.forget("metallb-system/a");
   assert.deepEqual(seen, ["not synced: node1", "synced: node1", "synced: node1,node2", "synced: node2"]);
 });
@@ -67,12 +58,12 @@ test("that nobody is a member is told once, so that everything else can begin", 
 
 test("when no Pod is Ready any more the last ones stay members, so that an outage of the API takes no address off the network", () => {
   const { pods, seen, members } = follow();
-  pods.see(pod("a", "node1"), pod("b", "node2"));
+  pods.see(podOn("node1", "a"), podOn("node2", "b"));
   pods.sync();
   seen.length = 0;
-  pods.see(pod("a", "node1", false), pod("b", "node2", false));
+  pods.see(podOn("node1", "a", false), podOn("node2", "b", false));
   assert.deepEqual(members.active(), ["node2"]);
-  pods.see(pod("a", "node1"));
+  pods.see(podOn("node1", "a"));
   assert.deepEqual(members.active(), ["node1"]);
   assert.deepEqual(seen, ["synced: node2", "synced: node1"]);
 });

@@ -4,6 +4,7 @@ import { type Millis, SimulatedClock } from "#pkg/clock";
 import { GossipState, GossipStore } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
 import type { Handlers, Informer, Pod } from "#pkg/k8s";
+import { pod } from "#pkg/k8s/testing";
 import { silentLog } from "#pkg/log";
 import { encodeMetadata, type JoinResult, type MemberlistEvent, type MemberView, MetadataKey } from "#pkg/memberlist";
 import { RingMembers } from "./ring-members.ts";
@@ -12,10 +13,9 @@ function member(name: string, address: string, { self = false, incarnation = 1 }
   return { name, address, port: 7946, status: "alive", incarnation, meta: undefined, self, since: 0 };
 }
 
-function pod(node: string, address: string | undefined): Pod {
-  const name = `speaker-${node}`;
-  const meta = { key: `metallb-system/${name}`, namespace: "metallb-system", name, uid: name, resourceVersion: "1" };
-  return { ...meta, nodeName: node, podIPs: address === undefined ? [] : [address], ready: false };
+function podOf(node: string, address: string | undefined): Pod {
+  const podIPs = address === undefined ? [] : [address];
+  return pod(`metallb-system/speaker-${node}`, { nodeName: node, podIPs, ready: false });
 }
 
 /** A member on node1 with a ring and an API that do what the test says. */
@@ -144,20 +144,20 @@ async function settled(): Promise<void> {
   for (let turn = 0; turn < 10; turn++) await Promise.resolve();
 }
 
-const two = pod("node2", "192.0.2.2");
-const three = pod("node3", "192.0.2.3");
+const two = podOf("node2", "192.0.2.2");
+const three = podOf("node3", "192.0.2.3");
 
 async function started(...pods: Pod[]): Promise<Bench> {
   const bench = new Bench();
   bench.members.start();
-  bench.see(pod("node1", "192.0.2.1"), ...pods);
+  bench.see(podOf("node1", "192.0.2.1"), ...pods);
   await settled();
   await bench.advance(200);
   return bench;
 }
 
 test("it joins the Pods of the others, and counts on nobody before", async () => {
-  const bench = await started(two, three, pod("node4", undefined));
+  const bench = await started(two, three, podOf("node4", undefined));
   assert.deepEqual(bench.take(), ["follow Pods", "bound", "active node1, not synced", "join 192.0.2.2,192.0.2.3"]);
   bench.meet(member("node2", "192.0.2.2"), member("node3", "192.0.2.3"));
   await bench.answer();
@@ -221,7 +221,7 @@ test("a Pod that appears is joined, one that is a member already is not", async 
   await bench.answer();
   bench.take();
   bench.see(three);
-  bench.see(pod("node5", "192.0.2.5"));
+  bench.see(podOf("node5", "192.0.2.5"));
   await bench.advance(200);
   assert.deepEqual(bench.take(), ["join 192.0.2.3,192.0.2.5"]);
 });

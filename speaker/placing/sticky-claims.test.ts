@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { GossipState } from "#pkg/gossip";
-import { address, amongOthers, Bench, eth0, gossipOf, loser, nodes, owner, pools, x } from "../testing/speaker-bench.ts";
+import { address } from "#pkg/net/testing";
+import { amongOthers, Bench, eth0, gossipOf, loser, nodes, owner, pools, x } from "../testing/speaker-bench.ts";
 
 /** Another speaker claims the address from now on, or no longer. */
 function say(state: GossipState, claims: boolean): void {

@@ -2,15 +2,14 @@ import assert from "node:assert/strict";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
 import { type GossipChanges, GossipState, GossipStore, gossipVersion } from "#pkg/gossip";
-import type { EndpointSlice, Pod, Service } from "#pkg/k8s";
-import { resources } from "#pkg/k8s";
+import { type Pod, resources } from "#pkg/k8s";
+import { endpointSlice, FakeCluster, pod, service } from "#pkg/k8s/testing";
 import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
 import { type MemberlistEvent, type MemberView, MetadataKey } from "#pkg/memberlist";
 import { type Effect, type Member, members, nameOf, nodeNameText, Simulation } from "#pkg/memberlist/testing";
 import { RingMembers } from "../members/ring-members.ts";
 import { Speaker } from "../speaker.ts";
-import { FakeCluster } from "./fake-cluster.ts";
 
 export interface PlacementClusterOptions {
   readonly seed: number;
@@ -258,26 +257,9 @@ export class PlacementCluster {
 
   #serve(speaker: Speaker, ingress: readonly string[]): void {
     const [name = ""] = ingress;
-    const meta = { key: `default/${name}`, namespace: "default", name, uid: name, resourceVersion: "1" };
-    const service: Service = {
-      ...meta,
-      annotations: {},
-      type: "LoadBalancer",
-      loadBalancerClass: undefined,
-      clusterIPs: ["10.96.0.1"],
-      ports: [],
-      selector: {},
-      externalTrafficPolicy: "Cluster",
-      loadBalancerIP: "",
-      ingress,
-    };
-    const slice: EndpointSlice = {
-      ...meta,
-      key: `${meta.key}-1`,
-      service: meta.key,
-      endpoints: [{ nodeName: "any", ready: true }],
-    };
-    speaker.setService(service.key, service);
+    const key = `default/${name}`;
+    const slice = endpointSlice(key, { any: true });
+    speaker.setService(key, service(key, { ingress }));
     speaker.setEndpoints(slice.key, slice, undefined);
   }
 
@@ -319,9 +301,5 @@ function viewOf({ node, status, incarnation, meta, since }: Member, self: number
 }
 
 function podsOf(nodes: readonly number[]): Pod[] {
-  return nodes.map((node) => {
-    const name = nameOf(node);
-    const meta = { key: `n/${name}`, namespace: "n", name, uid: name, resourceVersion: "1" };
-    return { ...meta, nodeName: name, podIPs: [name], ready: true };
-  });
+  return nodes.map(nameOf).map((name) => pod(`n/${name}`, { nodeName: name, podIPs: [name] }));
 }

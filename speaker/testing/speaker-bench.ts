@@ -3,9 +3,10 @@ import { SimulatedClock } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
 import { GossipNode } from "#pkg/gossip/testing";
 import type { EndpointSlice, Service } from "#pkg/k8s";
+import { endpointSlice, service } from "#pkg/k8s/testing";
 import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
-import { parseAddress } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement";
 import type { Gossip } from "../members/members.ts";
 import { Speaker } from "../speaker.ts";
@@ -17,43 +18,10 @@ export const loser = nodes.find((node) => node !== owner) ?? "";
 export const ssd = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28], node-selectors: [{match-labels: {disk: ssd}}]}";
 export const excluded: Labels = { [excludeLabel]: "" };
 
-export function address(text: string) {
-  const parsed = parseAddress(text);
-  assert.ok(parsed);
-  return parsed;
-}
-
 export function pools(text = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}", peers = "") {
   const { config, problems } = parseConfig(`{peers: [${peers}], address-pools: [${text}]}`);
   assert.ok(config, JSON.stringify(problems));
   return { config, pools: new PoolIndex(config.pools) };
-}
-
-export function service(key: string, ingress: string[], more: Partial<Service> = {}): Service {
-  const [namespace = "", name = ""] = key.split("/");
-  return {
-    key,
-    namespace,
-    name,
-    uid: key,
-    resourceVersion: "1",
-    annotations: {},
-    type: "LoadBalancer",
-    loadBalancerClass: undefined,
-    clusterIPs: ["10.96.0.1"],
-    ports: [],
-    selector: {},
-    externalTrafficPolicy: "Cluster",
-    loadBalancerIP: "",
-    ingress,
-    ...more,
-  };
-}
-
-function slice(of: string, ready: Record<string, boolean>): EndpointSlice {
-  const [namespace = "", name = ""] = of.split("/");
-  const endpoints = Object.entries(ready).map(([nodeName, ready]) => ({ nodeName, ready }));
-  return { key: `${of}-1`, namespace, name: `${name}-1`, uid: `${of}-1`, resourceVersion: "1", service: of, endpoints };
 }
 
 /** A speaker, what it has on the wire, and what it told. */
@@ -115,12 +83,12 @@ export class Bench {
   }
 
   serve(key: string, ingress: string[], more: Partial<Service> = {}, ready: Record<string, boolean> = { node1: true }): void {
-    this.speaker.setService(key, service(key, ingress, more));
+    this.speaker.setService(key, service(key, { ingress, ...more }));
     this.endpoints(key, ready);
   }
 
   endpoints(key: string, ready: Record<string, boolean>): void {
-    const now = slice(key, ready);
+    const now = endpointSlice(key, ready);
     this.speaker.setEndpoints(now.key, now, this.#slices.get(now.key));
     this.#slices.set(now.key, now);
   }

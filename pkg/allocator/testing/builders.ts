@@ -1,6 +1,6 @@
 /** Short forms of pools and requests. */
 import type { Pool } from "#pkg/config";
-import { type Address, AddressRange, parseAddress, parsePrefix, parseRange } from "#pkg/net";
+import { AddressRange, parsePrefix, parseRange } from "#pkg/net";
 import type { AddressRequest, Port } from "#pkg/service";
 
 /** A layer-2 pool with auto-assign, of CIDRs and `first-last` ranges. */
@@ -34,12 +34,6 @@ export function request(service: string, rest: Partial<AddressRequest> = {}): Ad
     requestedPool: undefined,
     ...rest,
   };
-}
-
-export function address(text: string): Address {
-  const address = parseAddress(text);
-  if (address === undefined) throw new Error(`Cannot read address: ${text}`);
-  return address;
 }
 
 /** `80/TCP` */

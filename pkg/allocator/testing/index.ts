@@ -1,3 +1,3 @@
 /** Short forms of pools, requests and addresses, and the allocator's rules once more, written as plainly as they can be. */
-export { address, pool, port, request } from "./builders.ts";
+export { pool, port, request } from "./builders.ts";
 export { clash, Naive } from "./naive.ts";

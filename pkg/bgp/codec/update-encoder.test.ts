@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Address, type Family, type Prefix, parseAddress, parsePrefix } from "#pkg/net";
+import type { Address, Family, Prefix } from "#pkg/net";
+import { address, prefix } from "#pkg/net/testing";
 import type { UpdateSession } from "./attribute-rules.ts";
 import { MessageReader } from "./message-reader.ts";
 import { maxExtendedMessageLength, maxMessageLength, type PathAttributes, type Update } from "./messages.ts";
@@ -11,8 +12,6 @@ import { external, hex, internal, message } from "./testing/octets.ts";
 import { decodeUpdate } from "./update-decoder.ts";
 import { encodeAnnouncement, encodeAttributes, encodeEndOfRib, encodeWithdrawal } from "./update-encoder.ts";
 
-const address = (text: string) => parseAddress(text) ?? assert.fail(text);
-const prefix = (text: string) => parsePrefix(text) ?? assert.fail(text);
 const bare: PathAttributes = { origin: "incomplete", asPath: [], nextHops: [] };
 const bareOctets = "40010102 400200";
 

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#pkg/clock";
 import { Prefix } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import { encodeMessage } from "../codec/message-codec.ts";
 import { announce, attributes, Pair, type PairOptions } from "../testing/pair.ts";
-import { address, settings } from "../testing/settings.ts";
+import { settings } from "../testing/settings.ts";
 
 const few = 3;
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { address } from "#pkg/net/testing";
 import type { SessionSettings } from "../session/settings.ts";
-import { address, settings } from "../testing/settings.ts";
+import { settings } from "../testing/settings.ts";
 import { connectionWords } from "./tcp.ts";
 
 const cases: readonly [code: string, fields: Partial<SessionSettings>, words: string][] = [

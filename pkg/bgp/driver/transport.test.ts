@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import type { NetworkInterfaceInfo } from "node:os";
 import { test } from "node:test";
 import type { Family } from "#pkg/net";
-import { address, settings } from "../testing/settings.ts";
+import { address } from "#pkg/net/testing";
+import { settings } from "../testing/settings.ts";
 import { type Interfaces, routerIdOf, socketEnd } from "./transport.ts";
 
 function info(cidr: string): NetworkInterfaceInfo {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Address, Family } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import { nextHops, resolveAttributes } from "./route.ts";
-import { address, localEnd, route } from "./testing/fixtures.ts";
+import { localEnd, route } from "./testing/fixtures.ts";
 
 test("an eBGP session sends the own AS number and no preference", () => {
   const sent = resolveAttributes(route({ localPref: 300 }), localEnd(), false);

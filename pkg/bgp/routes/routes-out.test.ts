@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Family, Prefix } from "#pkg/net";
+import { address, prefix } from "#pkg/net/testing";
 import type { RouteAttributes } from "./route.ts";
 import { RoutesOut } from "./routes-out.ts";
-import { address, localEnd, negotiated, prefix, route } from "./testing/fixtures.ts";
+import { localEnd, negotiated, route } from "./testing/fixtures.ts";
 import { Listener } from "./testing/listener.ts";
 
 const plain = route();

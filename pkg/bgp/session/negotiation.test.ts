@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { address } from "#pkg/net/testing";
 import type { Capability, Open } from "../codec/messages.ts";
 import { ourId, theirCapabilities, theirId, theirOpen } from "../testing/lone-session.ts";
-import { address, settings } from "../testing/settings.ts";
+import { settings } from "../testing/settings.ts";
 import { keepalive, negotiate, offer } from "./negotiation.ts";
 import type { SessionSettings } from "./settings.ts";
 import { newSession, type Session } from "./state.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { address } from "#pkg/net/testing";
 import type { Capability, Message } from "../codec/messages.ts";
 import { keepalive, LoneSession, notification, ourId, refresh, summary, theirOpen, update } from "../testing/lone-session.ts";
-import { address } from "../testing/settings.ts";
 import type { Event } from "./events.ts";
 import { nextDeadline } from "./state.ts";
 

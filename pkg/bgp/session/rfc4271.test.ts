@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { address } from "#pkg/net/testing";
 import type { Open } from "../codec/messages.ts";
 import { keepalive, LoneSession, notification, ourId, summary, theirId, theirOpen, update } from "../testing/lone-session.ts";
-import { address } from "../testing/settings.ts";
 import type { Effect } from "./events.ts";
 import { describeReason } from "./reason.ts";
 import { isAgreed, type State } from "./state.ts";

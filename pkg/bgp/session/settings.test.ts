@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { address, settings } from "../testing/settings.ts";
+import { address } from "#pkg/net/testing";
+import { settings } from "../testing/settings.ts";
 import { needsRestart, type SessionSettings } from "./settings.ts";
 
 const changes: readonly [Partial<SessionSettings>, boolean][] = [

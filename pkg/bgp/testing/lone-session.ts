@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { type Millis, type Random, seededRandom } from "#pkg/clock";
+import { address } from "#pkg/net/testing";
 import type { Capability, Message, Notification, Open } from "../codec/messages.ts";
 import type { Effect, Event } from "../session/events.ts";
 import { step } from "../session/fsm.ts";
 import type { SessionSettings } from "../session/settings.ts";
 import { newSession, nextDeadline, type Session, type SessionOptions, type State, stateOf } from "../session/state.ts";
-import { address, settings } from "./settings.ts";
+import { settings } from "./settings.ts";
 
 export const ourId = address("192.0.2.1");
 export const theirId = address("192.0.2.2");

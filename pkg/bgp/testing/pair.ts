@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { type Clock, type Millis, SimulatedClock, seededRandom } from "#pkg/clock";
 import type { Fields, Log } from "#pkg/log";
 import { Address, Prefix } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import { PeerSession } from "../driver/peer-session.ts";
 import type { Transport } from "../driver/transport.ts";
 import type { RouteAttributes } from "../routes/route.ts";
 import { RoutesOut } from "../routes/routes-out.ts";
 import type { SessionSettings } from "../session/settings.ts";
-import { address, settings } from "./settings.ts";
+import { settings } from "./settings.ts";
 import { SimulatedNetwork } from "./simulated-network.ts";
 import { Stall } from "./stall.ts";
 

@@ -1,10 +1,5 @@
-import assert from "node:assert/strict";
-import { type Address, parseAddress } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import type { SessionSettings } from "../session/settings.ts";
-
-export function address(text: string): Address {
-  return parseAddress(text) ?? assert.fail(`${text} is not an address`);
-}
 
 /** AS 65001 at 192.0.2.1 to AS 65002 at 192.0.2.2, as a configuration without any optional field has it. */
 export function settings(fields: Partial<SessionSettings> = {}): SessionSettings {

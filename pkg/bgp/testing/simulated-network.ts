@@ -1,8 +1,8 @@
 import type { Clock, Millis } from "#pkg/clock";
 import type { Family } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import type { Connection, ConnectionEvents, Incoming, SocketEnd, Transport } from "../driver/transport.ts";
 import type { SessionSettings } from "../session/settings.ts";
-import { address } from "./settings.ts";
 
 const latency: Millis = 1;
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseAddress, parsePrefix } from "#pkg/net";
+import { parsePrefix } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import {
   decodeOwned,
   decodeSubnets,
@@ -14,12 +15,6 @@ import {
   isOwnershipPage,
   ownershipPageOf,
 } from "./value-codec.ts";
-
-function address(text: string) {
-  const parsed = parseAddress(text);
-  assert.ok(parsed);
-  return parsed;
-}
 
 function prefixes(...texts: string[]) {
   return texts.map((text) => parsePrefix(text) ?? assert.fail(text));

@@ -1,4 +1,5 @@
 /** ARP, and all that both protocols share, on a LAN of network namespaces, with the Linux kernel as the client. Run by `layer2.test.ts`. */
+
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { closeSync } from "node:fs";
@@ -7,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EtherType, etherTypeFilter, PacketSocket, ReceiveBatch, SendBatch, type TableLink } from "#pkg/linux";
 import { silentLog } from "#pkg/log";
 import type { Address } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "../arp.ts";
 import type { AddressSighting } from "../index.ts";
 import { Interfaces } from "../interfaces.ts";
@@ -14,7 +16,7 @@ import { broadcastMac, formatMac, type Mac } from "../mac.ts";
 import { Shared } from "../shared.ts";
 import { descriptors, netlinkDescriptors } from "./descriptors.ts";
 import { ip, Lan } from "./lan.ts";
-import { address, clientMac, mac, macText, started, statusOf, until } from "./support.ts";
+import { clientMac, mac, macText, started, statusOf, until } from "./support.ts";
 
 const virtual = address("192.0.2.100");
 // Not known to the client's kernel, so that no request of its own comes between.

@@ -1,8 +1,10 @@
 /** NDP on a LAN of network namespaces, with the Linux kernel as the client. Run by `layer2.test.ts`. */
+
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { address } from "#pkg/net/testing";
 import type { AddressSighting } from "../index.ts";
 import { formatMac, type Mac } from "../mac.ts";
 import {
@@ -17,7 +19,7 @@ import {
 } from "../ndp-codec.ts";
 import { unsolicited } from "../ndp-responder.ts";
 import { ip, Lan } from "./lan.ts";
-import { address, clientMac, mac, macText, started, until } from "./support.ts";
+import { clientMac, mac, macText, started, until } from "./support.ts";
 
 const virtual = address("2001:db8::100");
 // Not known to the client's kernel, so that no solicitation of its own comes between.

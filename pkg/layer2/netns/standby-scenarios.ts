@@ -1,13 +1,15 @@
 /** The time before anything is announced, and the beginning of the thread that answers, in a network namespace. Run by `layer2.test.ts`. */
+
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { closeSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { silentLog } from "#pkg/log";
+import { address } from "#pkg/net/testing";
 import { Layer2, type Layer2Options } from "../index.ts";
 import { descriptors, netlinkDescriptors } from "./descriptors.ts";
 import { ip, Lan } from "./lan.ts";
-import { address, macText, started, statusOf, until } from "./support.ts";
+import { macText, started, statusOf, until } from "./support.ts";
 
 const virtual = address("192.0.2.100");
 let lan: Lan;

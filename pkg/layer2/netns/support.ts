@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { silentLog } from "#pkg/log";
-import { type Address, parseAddress } from "#pkg/net";
 import { Layer2, type Layer2Options } from "../index.ts";
 import { type Mac, parseMac } from "../mac.ts";
 import { ip, type Lan } from "./lan.ts";
@@ -25,10 +24,6 @@ export function macText(name: string): string {
 
 export function mac(name: string): Mac {
   return parseMac(macText(name)) ?? assert.fail(`${name} has no MAC address`);
-}
-
-export function address(text: string): Address {
-  return parseAddress(text) ?? assert.fail(`${text} is not an address`);
 }
 
 export async function until(condition: () => boolean, milliseconds = 3000): Promise<void> {

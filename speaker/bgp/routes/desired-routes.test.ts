@@ -3,7 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { RouteAttributes } from "#pkg/bgp";
 import { type Config, parseConfig } from "#pkg/config";
-import { type Address, type Prefix, parseAddress, parsePrefix } from "#pkg/net";
+import { type Prefix, parseAddress, parsePrefix } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import type { Advertised, BgpRoute } from "#pkg/placement";
 import { DesiredRoutes } from "./desired-routes.ts";
 
@@ -19,11 +20,6 @@ function via(text: string, peers: readonly string[], order = 0): Advertised {
   const [advertisement] = advertisementsOf([text]);
   assert.ok(advertisement);
   return { advertisement, peers, order };
-}
-function address(text: string): Address {
-  const found = parseAddress(text);
-  assert.ok(found);
-  return found;
 }
 function route(prefix: string, through: Advertised, weight = 1): BgpRoute {
   const found = parsePrefix(prefix);

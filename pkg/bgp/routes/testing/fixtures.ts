@@ -1,18 +1,7 @@
-import { type Address, type Family, type Prefix, parseAddress, parsePrefix } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import type { Negotiated } from "../../session/state.ts";
 import type { LocalEnd, RouteAttributes } from "../route.ts";
-
-export function address(text: string): Address {
-  const found = parseAddress(text);
-  if (found === undefined) throw new Error(`No address: ${text}`);
-  return found;
-}
-
-export function prefix(text: string): Prefix {
-  const found = parsePrefix(text);
-  if (found === undefined) throw new Error(`No prefix: ${text}`);
-  return found;
-}
 
 export function route(differences: Partial<RouteAttributes> = {}): RouteAttributes {
   return {

@@ -1,0 +1,174 @@
+import { setImmediate } from "node:timers/promises";
+import { ApiError, type Cluster, type Handlers, type Informer, type ObjectMeta, type Resource, type Scope } from "#pkg/k8s";
+import type { EventRecorder } from "../event-recorder.ts";
+import type { Service } from "../objects.ts";
+import { configMap } from "./objects.ts";
+
+/** An informer that has seen what the test says. */
+export class FakeInformer<V extends ObjectMeta> implements Informer<V> {
+  readonly resource: Resource<V>;
+  readonly scope: Scope;
+  started = false;
+  disposed = false;
+  synced = false;
+  readonly #handlers: Handlers<V>;
+  readonly #objects = new Map<string, V>(); // key -> object
+
+  constructor(resource: Resource<V>, scope: Scope, handlers: Handlers<V>) {
+    this.resource = resource;
+    this.scope = scope;
+    this.#handlers = handlers;
+  }
+
+  start(): void {
+    this.started = true;
+  }
+
+  get(key: string): V | undefined {
+    return this.#objects.get(key);
+  }
+
+  values(): IterableIterator<V> {
+    return this.#objects.values();
+  }
+
+  get size(): number {
+    return this.#objects.size;
+  }
+
+  [Symbol.dispose](): void {
+    this.disposed = true;
+  }
+
+  /** These objects are now as they are here. */
+  see(...objects: V[]): void {
+    for (const object of objects) {
+      const before = this.#objects.get(object.key);
+      this.#objects.set(object.key, object);
+      this.#handlers.changed(object.key, object, before);
+    }
+  }
+
+  forget(key: string): void {
+    const before = this.#objects.get(key);
+    this.#objects.delete(key);
+    this.#handlers.changed(key, undefined, before);
+  }
+
+  /** The first list is complete. */
+  sync(): void {
+    this.synced = true;
+    this.#handlers.synced?.();
+  }
+}
+
+type Plural = "services" | "configmaps";
+
+/**
+ * The API as controller and speaker see it. A test either says what each informer sees (`of`), or stores objects, which informers
+ * learn of when they are delivered. All that is written into it, and every event, is a line of `transcript`.
+ */
+export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | "writeConfigMap">, Pick<EventRecorder, "record"> {
+  readonly transcript: string[] = [];
+  readonly informers: FakeInformer<ObjectMeta>[] = [];
+  /** Writes fail as they do when the API server is away. */
+  away = false;
+  /** Informers of these kinds learn nothing. */
+  readonly silent = new Set<Plural>();
+  /** Writes take until this is kept. */
+  gate: Promise<void> = Promise.resolve();
+  readonly #stored = new Map<string, ObjectMeta>(); // plural and key -> object
+  #version = 1;
+  #writesUnderWay = 0;
+
+  informer<V extends ObjectMeta>(resource: Resource<V>, scope: Scope, handlers: Handlers<V>): FakeInformer<V> {
+    const informer = new FakeInformer(resource, scope, handlers);
+    this.informers.push(informer as unknown as FakeInformer<ObjectMeta>);
+    return informer;
+  }
+
+  /** The one informer of a resource, or that of the one object with that name. */
+  of<V extends ObjectMeta>(resource: Resource<V>, name?: string): FakeInformer<V> {
+    const fieldSelector = name === undefined ? undefined : `metadata.name=${name}`;
+    const found = this.informers.find(
+      (one) => one.resource.plural === resource.plural && one.scope.fieldSelector === fieldSelector,
+    );
+    if (found === undefined) throw new Error(`Cannot find the informer of ${resource.plural} ${name ?? ""}: there is none`);
+    return found as unknown as FakeInformer<V>;
+  }
+
+  put(plural: Plural, object: ObjectMeta): void {
+    this.#stored.set(`${plural} ${object.key}`, { ...object, resourceVersion: `${++this.#version}` });
+  }
+
+  remove(plural: Plural, key: string): void {
+    this.#stored.delete(`${plural} ${key}`);
+  }
+
+  service(key: string): Service | undefined {
+    return this.#stored.get(`services ${key}`) as Service | undefined;
+  }
+
+  get busy(): boolean {
+    return this.#writesUnderWay > 0;
+  }
+
+  /** Informers catch up with what is stored. */
+  deliver(): void {
+    for (const informer of this.informers) {
+      const { started, disposed, synced, resource } = informer;
+      if (!started || disposed || this.silent.has(resource.plural as Plural)) continue;
+      const current = this.#matching(informer);
+      for (const { key } of [...informer.values()]) if (!current.has(key)) informer.forget(key);
+      informer.see(...[...current.values()].filter((object) => informer.get(object.key) !== object));
+      if (!synced) informer.sync();
+    }
+  }
+
+  writeIngress(service: Service, addresses: readonly string[]): Promise<"written" | "conflict" | "gone"> {
+    return this.#write(`status of ${service.key}`, () => {
+      const stored = this.service(service.key);
+      if (stored === undefined) return "gone";
+      if (stored.resourceVersion !== service.resourceVersion) {
+        this.transcript.push(`${service.key}: conflict`);
+        return "conflict";
+      }
+      this.transcript.push(`${service.key}: status ${addresses.join(" ") || "cleared"}`);
+      this.put("services", { ...stored, ingress: addresses } as Service);
+      return "written";
+    });
+  }
+
+  writeConfigMap(namespace: string, name: string, data: Readonly<Record<string, string>>): Promise<void> {
+    return this.#write(`ConfigMap ${name}`, () => {
+      this.transcript.push(`${namespace}/${name}: written`);
+      this.put("configmaps", configMap(`${namespace}/${name}`, data));
+    });
+  }
+
+  record(...[{ namespace, name }, type, reason, message]: Parameters<EventRecorder["record"]>): void {
+    this.transcript.push(`${namespace}/${name}: ${type} ${reason}: ${message}`);
+  }
+
+  async #write<T>(purpose: string, write: () => T): Promise<T> {
+    this.#writesUnderWay++;
+    try {
+      await this.gate;
+      await setImmediate();
+      if (this.away) throw new ApiError(`Cannot write ${purpose}`, 0, "Unreachable");
+      return write();
+    } finally {
+      this.#writesUnderWay--;
+    }
+  }
+
+  #matching({ resource, scope }: FakeInformer<ObjectMeta>): Map<string, ObjectMeta> {
+    const matches = [...this.#stored].filter(
+      ([key, { namespace, name }]) =>
+        key.startsWith(`${resource.plural} `) &&
+        (scope.namespace === undefined || scope.namespace === namespace) &&
+        (scope.fieldSelector === undefined || scope.fieldSelector === `metadata.name=${name}`),
+    );
+    return new Map(matches.map(([, object]) => [object.key, object]));
+  }
+}

@@ -1,0 +1,15 @@
+/** For tests: objects, a cluster whose informers see what a test says, and an API server that answers what a test says. */
+export { selfSigned } from "./certificates.ts";
+export {
+  accessTo,
+  advanceThrough,
+  advanceUntilRun,
+  close,
+  clusterAt,
+  type Exchange,
+  FakeApi,
+  LogLines,
+  until,
+} from "./fake-api.ts";
+export { FakeCluster, FakeInformer } from "./fake-cluster.ts";
+export { configMap, endpointSlice, node, pod, secret, service } from "./objects.ts";

@@ -1,0 +1,48 @@
+import type { ConfigMap, EndpointSlice, Node, ObjectMeta, Pod, Secret, Service } from "../objects.ts";
+
+/** `namespace/name`, or the name alone in the namespace `default`. */
+function meta(key: string, uid?: string): ObjectMeta {
+  const [namespace = "", name = ""] = key.includes("/") ? key.split("/") : ["default", key];
+  return { key: `${namespace}/${name}`, namespace, name, uid: uid ?? `uid-${name}`, resourceVersion: "1" };
+}
+
+/** A Service of type LoadBalancer with one IPv4 family and one port, which asks for nothing in particular. */
+export function service(key: string, fields: Partial<Service> = {}): Service {
+  return {
+    ...meta(key),
+    annotations: {},
+    type: "LoadBalancer",
+    loadBalancerClass: undefined,
+    clusterIPs: ["10.96.0.1"],
+    ports: [{ name: "", protocol: "TCP", port: 80 }],
+    selector: {},
+    externalTrafficPolicy: "Cluster",
+    loadBalancerIP: "",
+    ingress: [],
+    ...fields,
+  };
+}
+
+/** The one slice of a Service, with an endpoint on each node that is named: ready or not. */
+export function endpointSlice(of: string, ready: Readonly<Record<string, boolean>>): EndpointSlice {
+  const { namespace, name, key } = meta(of);
+  const endpoints = Object.entries(ready).map(([nodeName, isReady]) => ({ nodeName, ready: isReady }));
+  return { ...meta(`${namespace}/${name}-1`), service: key, endpoints };
+}
+
+export function node(name: string, fields: Partial<Node> = {}): Node {
+  return { ...meta(name), key: name, namespace: "", labels: {}, unschedulable: false, deleting: false, ...fields };
+}
+
+/** A Pod that is Ready, on no node. */
+export function pod(key: string, fields: Partial<Pod> = {}): Pod {
+  return { ...meta(key), nodeName: undefined, podIPs: [], ready: true, ...fields };
+}
+
+export function configMap(key: string, data: Readonly<Record<string, string>>): ConfigMap {
+  return { ...meta(key), data };
+}
+
+export function secret(key: string, data: Readonly<Record<string, string>>): Secret {
+  return { ...meta(key), data };
+}
