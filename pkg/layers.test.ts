@@ -54,7 +54,9 @@ interface Import {
 }
 
 function sources(): string[] {
-  return globSync("{controller,speaker,ctl,pkg}/**/*.ts", { cwd: root }).filter((file) => !/\.test\.ts$|\/testing\//.test(file));
+  return globSync("{controller,speaker,ctl,pkg}/**/*.ts", { cwd: root }).filter(
+    (file) => !/\.test\.ts$|\/(testing|netns)\//.test(file),
+  );
 }
 
 function imports(file: string): Import[] {
