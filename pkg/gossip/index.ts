@@ -8,6 +8,6 @@
  * values up to 600. Between the two only messages pass, so that the store may live in another thread: own entries down, entries that came
  * up. Both are pure. Not here: who is a member, and who announces what.
  */
-export { type GossipEntry, gossipVersion } from "./codec/entry-codec.ts";
-export { type GossipChanges, GossipState, type OwnEntry, type Reachability } from "./gossip-state.ts";
+export { gossipVersion } from "./codec/entry-codec.ts";
+export { type GossipChanges, GossipState, type Reachability } from "./gossip-state.ts";
 export { GossipStore, type GossipUpdate } from "./gossip-store.ts";

@@ -7,23 +7,25 @@
  */
 export {
   type Advertised,
-  type BgpPlacement,
   type BgpRoute,
+  type NodePeer,
+  nodePeers,
   type PoolAdvertisements,
   placeBgp,
   poolAdvertisements,
 } from "./bgp.ts";
-export { type Election, elect } from "./election.ts";
+export { elect } from "./election.ts";
 export {
   type Eligibility,
   eligibility,
   eligibleFor,
   excludeLabel,
+  hasInterface,
+  type KnownReachability,
   type Labels,
   type PoolNodes,
   poolNodes,
 } from "./eligibility.ts";
-export { type NodePeer, nodePeers } from "./node-peers.ts";
 export {
   type AddressPlacement,
   type Choose,
@@ -34,5 +36,4 @@ export {
   type Refusal,
   type Verdict,
 } from "./place.ts";
-export { hasInterface, type KnownReachability } from "./reachability.ts";
 export { StickyOwners } from "./sticky-owners.ts";

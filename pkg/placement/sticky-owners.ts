@@ -1,6 +1,6 @@
 import type { GossipState } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
-import { compareRank, rank } from "./rank.ts";
+import { compareRank, rank } from "./election.ts";
 
 /** While nodes come and go a node may have so many shares. One that has outlived half of the others has just two. */
 const maxShares = 2;
