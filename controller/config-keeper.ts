@@ -1,6 +1,6 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { type Config, parseConfig } from "#pkg/config";
-import { ApiError, type Cluster, type ConfigMap, configMapReference, type EventRecorder } from "#pkg/k8s";
+import { ApiError, type Cluster, type ConfigMap, configMapReference, type EventReason, type EventRecorder } from "#pkg/k8s";
 import { explain, type Holdings, LiveConfig, lastGoodKey, type State, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
@@ -92,7 +92,7 @@ export class ConfigKeeper {
     if (inForce !== undefined && inForce !== before.inForce) this.#options.inForce(inForce.config);
   }
 
-  #tell(type: "Normal" | "Warning", reason: string, message: string): void {
+  #tell(type: "Normal" | "Warning", reason: EventReason, message: string): void {
     if (this.#configMap !== undefined) this.#options.events.record(configMapReference(this.#configMap), type, reason, message);
   }
 

@@ -1,7 +1,15 @@
 #!/usr/bin/env node
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { serve } from "#pkg/http";
-import { connect, type EndpointSlice, EventRecorder, type Resource, type Service, serviceReference } from "#pkg/k8s";
+import {
+  connect,
+  type EndpointSlice,
+  type EventReason,
+  EventRecorder,
+  type Resource,
+  type Service,
+  serviceReference,
+} from "#pkg/k8s";
 import { Layer2, Layer2Error } from "#pkg/layer2";
 import { createRegistry, KubernetesMetrics } from "#pkg/metrics";
 import { NodeChecks } from "#pkg/node-checks";
@@ -72,7 +80,7 @@ await runDaemon({
     }
     const { bgp, bfd } = stack.use(await startBgp({ port: values["bgp-port"], node, cluster, namespace, clock, random, log }));
     const active = () => members.active();
-    const record = (service: Service, type: "Normal" | "Warning", reason: string, message: string) =>
+    const record = (service: Service, type: "Normal" | "Warning", reason: EventReason, message: string) =>
       events.record(serviceReference(service), type, reason, message);
     const conflicts = new Conflicts({
       cluster,

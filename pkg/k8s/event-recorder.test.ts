@@ -63,7 +63,7 @@ test("an event is created whole", limit, async () => {
 
 test("the same again updates its event, in order, and makes it anew when the server forgot it", limit, async () => {
   await using s = await Scene.open();
-  for (let times = 0; times < 3; times++) s.recorder.record(about("web"), "Warning", "Failed", "no address");
+  for (let times = 0; times < 3; times++) s.recorder.record(about("web"), "Warning", "AllocationFailed", "no address");
   const create = await s.api.next();
   const { name } = eventOf(create).metadata as { name: string };
   assert.equal(s.api.waiting, 0);
@@ -83,7 +83,7 @@ test("the same again updates its event, in order, and makes it anew when the ser
 
 test("events of objects without a namespace go where Kubernetes keeps them", limit, async () => {
   await using s = await Scene.open();
-  s.recorder.record(about("node", ""), "Normal", "Up", "m");
+  s.recorder.record(about("node", ""), "Normal", "ConfigLoaded", "m");
   const request = await s.api.next();
   assert.equal(request.path, "/api/v1/namespaces/default/events");
   request.reply(201, {});
@@ -91,7 +91,7 @@ test("events of objects without a namespace go where Kubernetes keeps them", lim
 
 test("a long message is cut to what the API takes", limit, async () => {
   await using s = await Scene.open();
-  s.recorder.record(about("web"), "Normal", "Long", "x".repeat(5000));
+  s.recorder.record(about("web"), "Normal", "ConfigStale", "x".repeat(5000));
   const request = await s.api.next();
   assert.equal(String(eventOf(request).message).length, 1024);
   request.reply(201, {});
@@ -99,7 +99,7 @@ test("a long message is cut to what the API takes", limit, async () => {
 
 test("events that are refused are dropped, which is said once, and so is the return", limit, async () => {
   await using s = await Scene.open();
-  for (const name of ["a", "b", "c"]) s.recorder.record(about(name), "Normal", "Up", "m");
+  for (const name of ["a", "b", "c"]) s.recorder.record(about(name), "Normal", "ConfigLoaded", "m");
   (await s.api.next()).refuse(403, "Forbidden");
   (await s.api.next()).refuse(403, "Forbidden");
   await until(() => s.log.lines.length > 0);
@@ -111,7 +111,7 @@ test("events that are refused are dropped, which is said once, and so is the ret
 
 test("an event whose creation was answered into the void is not an error", limit, async () => {
   await using s = await Scene.open();
-  s.recorder.record(about("a"), "Normal", "Up", "m");
+  s.recorder.record(about("a"), "Normal", "ConfigLoaded", "m");
   (await s.api.next()).drop();
   await until(() => s.clock.pending().includes("api retry"));
   advanceUntilRun(s.clock, "api retry");
@@ -122,7 +122,7 @@ test("an event whose creation was answered into the void is not an error", limit
 
 test("without a server the queue stays bounded, and recording neither waits nor throws", limit, async () => {
   await using s = await Scene.open();
-  for (let index = 0; index < 10_100; index++) s.recorder.record(about(`s${index}`), "Normal", "Up", "m");
+  for (let index = 0; index < 10_100; index++) s.recorder.record(about(`s${index}`), "Normal", "ConfigLoaded", "m");
   assert.deepEqual(s.log.lines, ["warn events are dropped"]);
   await until(() => s.api.waiting === 8);
   s.recorder[Symbol.asyncDispose]();
@@ -130,10 +130,10 @@ test("without a server the queue stays bounded, and recording neither waits nor 
 
 test("at the end what waits is written, for two seconds at most", limit, async () => {
   await using s = await Scene.open();
-  s.recorder.record(about("a"), "Normal", "Up", "m");
-  s.recorder.record(about("a"), "Normal", "Up", "n");
+  s.recorder.record(about("a"), "Normal", "ConfigLoaded", "m");
+  s.recorder.record(about("a"), "Normal", "ConfigLoaded", "n");
   const written = s.recorder[Symbol.asyncDispose]();
-  s.recorder.record(about("late"), "Normal", "Up", "m");
+  s.recorder.record(about("late"), "Normal", "ConfigLoaded", "m");
   (await s.api.next()).reply(201, {});
   await s.api.next();
   s.clock.advanceBy(2_000);

@@ -5,6 +5,26 @@ import { ApiError } from "./errors.ts";
 import { type CorrelatedEvent, EventCorrelator } from "./event-correlator.ts";
 import type { ObjectReference } from "./references.ts";
 
+/** Every reason of an Event; `docs/operations.md` says what each means. Names are MetalLB's where it has such an event. */
+export const eventReasons = [
+  "IPAllocated",
+  "AllocationFailed",
+  "LoadBalancerFailed",
+  "AddressPoolIgnored",
+  "ClearAssignment",
+  "nodeAssigned",
+  "noNodeSelected",
+  "nodeExcluded",
+  "noInterface",
+  "notInSubnet",
+  "addressConflict",
+  "addressConflictEnded",
+  "addressOccupied",
+  "ConfigLoaded",
+  "ConfigStale",
+] as const;
+export type EventReason = (typeof eventReasons)[number];
+
 export interface EventRecorderOptions {
   /** Shown by kubectl as the source. */
   readonly component: string;
@@ -41,7 +61,7 @@ export class EventRecorder implements AsyncDisposable {
   }
 
   /** Never blocks, never throws. */
-  record(about: ObjectReference, type: "Normal" | "Warning", reason: string, message: string): void {
+  record(about: ObjectReference, type: "Normal" | "Warning", reason: EventReason, message: string): void {
     if (this.#closed) return;
     const { clock } = this.#options;
     const shown = message.slice(0, mostMessageLength);

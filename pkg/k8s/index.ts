@@ -10,7 +10,7 @@
  */
 export { type Cluster, type ConnectOptions, connect } from "./cluster.ts";
 export { ApiError, CredentialsError } from "./errors.ts";
-export { EventRecorder, type EventRecorderOptions } from "./event-recorder.ts";
+export { type EventReason, EventRecorder, type EventRecorderOptions, eventReasons } from "./event-recorder.ts";
 export type { Handlers, Informer, Scope } from "./informer.ts";
 export type {
   ConfigMap,

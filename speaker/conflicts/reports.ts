@@ -1,4 +1,4 @@
-import type { Service } from "#pkg/k8s";
+import type { EventReason, Service } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import type { Conflict } from "./address-defender.ts";
@@ -9,7 +9,7 @@ export interface ConflictReportsOptions {
   readonly active: () => readonly string[];
   /** Those with the address in their status. */
   readonly services: (address: Address) => readonly Service[];
-  readonly record: (service: Service, type: "Normal" | "Warning", reason: string, message: string) => void;
+  readonly record: (service: Service, type: "Normal" | "Warning", reason: EventReason, message: string) => void;
   readonly log: Log;
 }
 
@@ -72,7 +72,7 @@ export class ConflictReports {
     return `two nodes announce ${address}, and ${who}; ${why}`;
   }
 
-  #record({ address }: Conflict, type: "Normal" | "Warning", reason: string, message: string): void {
+  #record({ address }: Conflict, type: "Normal" | "Warning", reason: EventReason, message: string): void {
     for (const service of this.#options.services(address)) this.#options.record(service, type, reason, message);
   }
 }
