@@ -106,7 +106,7 @@ for (const [kind, start] of Object.entries(peers)) {
             await using _ = await losePackets(us, directions);
             const { reason } = await ours.reaches(theirs, "failed");
             // Who hears nothing finds it; who is not heard is told.
-            assert.match(reason, directions[0] === "output" ? /^the peer says control detection time expired$/ : /^control/);
+            assert.match(reason, directions[0] === "output" ? /^the peer signals control detection time expired$/ : /^control/);
             await waitFor("the peer to be down", async () => !(await peer.isUp()));
           }
           await ours.reaches(theirs, "up");

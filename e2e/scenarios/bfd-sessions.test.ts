@@ -69,7 +69,7 @@ suite("BFD sessions with FRR", { skip: await routerRefusal("frr") }, () => {
     await ours.reaches(peer, "up");
     await bfdd.configure({ peer: theirEnd, settings: ["shutdown"] });
     const { reason } = await ours.reaches(peer, "adminDown");
-    assert.equal(reason, "the peer says administratively down");
+    assert.equal(reason, "the peer signals administratively down");
     await bfdd.configure({ peer: theirEnd, settings: ["no shutdown"] });
     await ours.reaches(peer, "up");
   });
@@ -108,7 +108,7 @@ suite("BFD sessions with FRR", { skip: await routerRefusal("frr") }, () => {
     await sleep(1_500);
     ours.process.kill("SIGCONT");
     const { reason } = await ours.passes(peer, "failed"); // FRR could not know.
-    assert.equal(reason, "the peer says control detection time expired");
+    assert.equal(reason, "the peer signals control detection time expired");
     await ours.reaches(peer, "up");
   });
 });

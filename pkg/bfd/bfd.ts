@@ -11,10 +11,10 @@ import {
   type Command,
   type IgnoredReason,
   ignoredReasons,
-  type Order,
   packetNames,
-  type Report,
+  type SessionConfig,
   SharedCounters,
+  type StatusMessage,
   totalNames,
   type WorkerStart,
 } from "./messages.ts";
@@ -64,7 +64,7 @@ export interface BfdSessionCounters {
   readonly echoOut: number;
   readonly upEvents: number;
   readonly downEvents: number;
-  /** How often a watcher was told of a change. */
+  /** Calls of watchers after a change. */
   readonly notifications: number;
 }
 
@@ -92,7 +92,7 @@ interface Entry {
 
 /**
  * Watches the paths to peers (RFC 5880). A thread of its own does it, so that nothing here delays a packet or makes a peer look silent;
- * one that dies is replaced and begins all sessions anew, which is told as `unknown`, not as a failure.
+ * a thread that dies is replaced and starts all sessions again; their verdict is `unknown` meanwhile, not `failed`.
  */
 export class Bfd implements AsyncDisposable {
   readonly #log: Log;
@@ -127,7 +127,7 @@ export class Bfd implements AsyncDisposable {
     const configure = (changed: BfdProfile): void => {
       if (isDeepStrictEqual(changed, entry.profile)) return;
       entry.profile = changed;
-      this.#send({ type: "set", order: orderOf(entry) });
+      this.#send({ type: "set", config: configOf(entry) });
     };
     configure(profile);
     return {
@@ -182,13 +182,13 @@ export class Bfd implements AsyncDisposable {
     }));
   }
 
-  /** Control packets that were taken for no session, since the process began. */
+  /** Control packets that matched no session, since the process began. */
   ignored(): Record<IgnoredReason, number> {
     const totals = this.#totals.all();
     return Object.fromEntries(ignoredReasons.map((reason) => [reason, totals[reason]])) as Record<IgnoredReason, number>;
   }
 
-  /** Tells the peers that it is meant so, and ends the thread. */
+  /** Takes all sessions administratively down, and ends the thread. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop();
     await this.#supervisor.stop();
@@ -225,20 +225,20 @@ export class Bfd implements AsyncDisposable {
       notifications: 0,
     };
     this.#entries.set(key, entry);
-    this.#send({ type: "set", order: orderOf(entry) });
+    this.#send({ type: "set", config: configOf(entry) });
     return entry;
   }
 
   #spawn(): Worker {
     if (this.#wake === undefined) throw new Error("Cannot start the BFD thread: it has no descriptor to wake it");
-    const orders = [...this.#entries.values()].map(orderOf);
-    const workerData: WorkerStart = { totals: this.#totals.memory, wake: this.#wake.fd, orders };
+    const configs = [...this.#entries.values()].map(configOf);
+    const workerData: WorkerStart = { totals: this.#totals.memory, wake: this.#wake.fd, configs };
     const worker = new Worker(workerFile(import.meta.url, "bfd-worker.js"), { name: "bfd", workerData });
-    worker.on("message", (report: Report) => this.#take(report));
+    worker.on("message", (report: StatusMessage) => this.#receive(report));
     return worker;
   }
 
-  #take(report: Report): void {
+  #receive(report: StatusMessage): void {
     for (const entry of this.#entries.values()) if (entry.id === report.id) this.#show(entry, report.view);
   }
 
@@ -294,7 +294,7 @@ function keyOf({ peer, local, interface: name, multihop }: BfdEnds): string {
   return `${multihop ? "multihop" : "single hop"} ${peer} ${local ?? ""} ${name ?? ""}`;
 }
 
-function orderOf({ ends, id, profile, counters }: Entry): Order {
+function configOf({ ends, id, profile, counters }: Entry): SessionConfig {
   return {
     id,
     multihop: ends.multihop,

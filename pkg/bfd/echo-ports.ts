@@ -7,7 +7,7 @@ import { decodeEcho, echoOctets, echoPort, encodeEcho } from "./codec/echo-codec
 // A peer may get another MAC address; a search for it costs some microseconds.
 const macKeptFor: Millis = 1000;
 // What is read in one go at most.
-const mostPackets = 256;
+const maxPackets = 256;
 
 /** Where echo packets of a session leave and come back. */
 export interface EchoPath {
@@ -18,7 +18,7 @@ export interface EchoPath {
 }
 
 /**
- * Sends echo packets to the MAC address of the peer although their IP address is this side's, and hears them come back, which the kernel
+ * Sends echo packets to the MAC address of the peer although their IP address is this side's, and receives them when they come back, which the kernel
  * would take for forged (RFC 5881, section 2). Sockets are open while in use: each sees all that arrives on its interface.
  */
 export class EchoPorts implements Disposable {
@@ -48,7 +48,7 @@ export class EchoPorts implements Disposable {
     for (const [key, socket] of this.#sockets) {
       if (ready !== "all" && !ready.includes(socket.fd)) continue;
       try {
-        for (let i = 0; i < mostPackets; i++) {
+        for (let i = 0; i < maxPackets; i++) {
           const packet = socket.receive();
           if (packet === undefined) break;
           const echo = decodeEcho(packet);

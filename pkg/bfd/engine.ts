@@ -6,30 +6,30 @@ import { type EchoPath, EchoPorts, whyNotForwarding } from "./echo-ports.ts";
 import {
   type Command,
   type IgnoredReason,
-  type Order,
   packetNames,
-  type Report,
+  type SessionConfig,
   SharedCounters,
+  type StatusMessage,
   totalNames,
   type WorkerStart,
 } from "./messages.ts";
-import { controlTtl, explain, familyOf, type Link, openLink, Ports, renewed } from "./ports.ts";
+import { controlTtl, explain, familyOf, openSessionSocket, Ports, renewed, type SessionSocket } from "./ports.ts";
 import { type Effect, type Event, step } from "./session/fsm.ts";
 import { equal, haveSamePeer, isForUs, isFromPeer } from "./session/matching.ts";
 import { newSession, nextAt, type Parameters, type Session, transmitInterval } from "./session/session.ts";
 import { describeSession, type SessionView, same } from "./session/status.ts";
 
 const retryAfter: Millis = 1000;
-// What says goodbye is sent so often, some milliseconds apart: nobody is there to repeat it later.
-const farewells = 3;
-const betweenFarewells: Millis = 5;
+// AdminDown is sent this often at the end, some milliseconds apart: nothing repeats it later.
+const finalPackets = 3;
+const finalPacketGap: Millis = 5;
 
 interface Entry {
-  order: Order;
+  config: SessionConfig;
   readonly counters: SharedCounters<(typeof packetNames)[number]>;
   session: Session;
   /** Undefined while a socket cannot be had; the session stands still then. */
-  link: Link | undefined;
+  socket: SessionSocket | undefined;
   /** Where its packets come from, as the last one came; undefined before the first. */
   path: EchoPath | undefined;
   /** When its next work is due: a deadline of the session, or the next try to open its sockets. */
@@ -38,8 +38,8 @@ interface Entry {
   endAt: Millis;
   /** The port to which the peer may send echo packets. */
   reflection: Disposable | undefined;
-  /** What keeps sockets from being had, packets from leaving or from being taken, and echoes from coming back. */
-  readonly problems: Partial<Record<"open" | "send" | "take" | "echo", string | undefined>>;
+  /** Why sockets cannot be opened, packets not sent or not accepted, and echoes do not come back. */
+  readonly problems: Partial<Record<"open" | "send" | "receive" | "echo", string | undefined>>;
   /** When the last packet could not be sent. */
   failedAt: Millis;
   reported: SessionView | undefined;
@@ -50,7 +50,7 @@ interface Entry {
  * that a packet that waited while the thread stood still has been in time. The thread is its own while it runs.
  */
 export class Engine implements Disposable {
-  readonly #channel: Channel<Command, Report>;
+  readonly #channel: Channel<Command, StatusMessage>;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #totals: SharedCounters<(typeof totalNames)[number]>;
@@ -61,7 +61,7 @@ export class Engine implements Disposable {
   readonly #byDiscriminator = new Map<number, Entry>(); // this side's -> entry
   readonly #poll = new PollSet();
 
-  constructor({ totals, wake, orders }: WorkerStart, channel: Channel<Command, Report>, clock: Clock, random: Random) {
+  constructor({ totals, wake, configs }: WorkerStart, channel: Channel<Command, StatusMessage>, clock: Clock, random: Random) {
     this.#channel = channel;
     this.#clock = clock;
     this.#random = random;
@@ -69,38 +69,38 @@ export class Engine implements Disposable {
     this.#wake = new EventFd(wake);
     this.#echoes = new EchoPorts(Math.floor(random() * 2 ** 32));
     this.#poll.watch([wake]);
-    for (const order of orders) this.#set(order, clock.now());
+    for (const config of configs) this.#set(config, clock.now());
   }
 
-  /** Works until the main thread says stop; then tells the peers that it was meant so. */
+  /** Runs until the main thread sets the stop flag; then takes all sessions administratively down. */
   run(): void {
-    while (this.#totals.get("stop") === 0) this.#turn();
-    this.#sayFarewell();
+    while (this.#totals.get("stop") === 0) this.#runOnce();
+    this.#disableAll();
   }
 
-  #turn(): void {
+  #runOnce(): void {
     let planned = Infinity;
     for (const entry of this.#entries.values()) planned = Math.min(planned, entry.nextAt);
     const ready = this.#poll.wait(planned - this.#clock.now());
     const now = this.#clock.now();
     const late = Math.max(0, now - planned);
-    if (ready.includes(this.#wake.fd)) this.#obey(now);
+    if (ready.includes(this.#wake.fd)) this.#receiveCommands(now);
     const arrived = now >= planned ? "all" : ready;
     this.#ports.drain(arrived, (datagram, purpose, socket) => {
       if (purpose === "echo") this.#reflect(datagram, socket);
-      else this.#take(datagram, purpose === "multihop", now);
+      else this.#receive(datagram, purpose === "multihop", now);
     });
-    this.#echoes.drain(arrived, (discriminator) => this.#takeEcho(discriminator, now));
+    this.#echoes.drain(arrived, (discriminator) => this.#receiveEcho(discriminator, now));
     if (now >= planned)
       for (const entry of this.#entries.values()) if (now >= entry.nextAt) this.#work(entry, { type: "timer", late }, now);
   }
 
-  #obey(now: Millis): void {
+  #receiveCommands(now: Millis): void {
     this.#wake.clear();
     for (let command = this.#channel.receive(); command !== undefined; command = this.#channel.receive())
       switch (command.type) {
         case "set":
-          this.#set(command.order, now);
+          this.#set(command.config, now);
           break;
         case "remove":
           this.#remove(command.id, now);
@@ -110,24 +110,24 @@ export class Engine implements Disposable {
       }
   }
 
-  #set(order: Order, now: Millis): void {
-    const known = this.#entries.get(order.id);
+  #set(config: SessionConfig, now: Millis): void {
+    const known = this.#entries.get(config.id);
     if (known !== undefined) {
-      known.order = order;
-      if (known.link !== undefined) this.#openReflection(known);
+      known.config = config;
+      if (known.socket !== undefined) this.#openReflection(known);
       this.#advance(known, { type: "configure", parameters: parametersOf(known) }, now);
       return;
     }
-    // One that says goodbye to the same peer would speak against the new one.
+    // A session to the same peer that still sends AdminDown would contradict the new one.
     for (const entry of this.#entries.values())
-      if (entry.endAt !== Infinity && haveSamePeer(entry.order, order)) this.#forget(entry);
-    const session = newSession(order.parameters, this.#newDiscriminator(), now);
-    const counters = new SharedCounters(packetNames, order.counters);
+      if (entry.endAt !== Infinity && haveSamePeer(entry.config, config)) this.#forget(entry);
+    const session = newSession(config.parameters, this.#newDiscriminator(), now);
+    const counters = new SharedCounters(packetNames, config.counters);
     const entry: Entry = {
-      order,
+      config,
       counters,
       session,
-      link: undefined,
+      socket: undefined,
       path: undefined,
       nextAt: now,
       endAt: Infinity,
@@ -136,14 +136,14 @@ export class Engine implements Disposable {
       failedAt: -Infinity,
       reported: undefined,
     };
-    this.#entries.set(order.id, entry);
+    this.#entries.set(config.id, entry);
     this.#byDiscriminator.set(session.discriminator, entry);
   }
 
   #remove(id: number, now: Millis): void {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
-    if (entry.link === undefined || entry.session.remote.discriminator === 0) {
+    if (entry.socket === undefined || entry.session.remote.discriminator === 0) {
       this.#forget(entry);
       return;
     }
@@ -153,9 +153,9 @@ export class Engine implements Disposable {
   }
 
   #forget(entry: Entry): void {
-    this.#entries.delete(entry.order.id);
+    this.#entries.delete(entry.config.id);
     this.#byDiscriminator.delete(entry.session.discriminator);
-    entry.link?.[Symbol.dispose]();
+    entry.socket?.[Symbol.dispose]();
     entry.reflection?.[Symbol.dispose]();
     this.#watch();
   }
@@ -163,19 +163,19 @@ export class Engine implements Disposable {
   /** What is due for an entry: the end, another try, or a deadline of its session. */
   #work(entry: Entry, event: Event, now: Millis): void {
     if (now >= entry.endAt) this.#forget(entry);
-    else if (entry.link !== undefined) this.#advance(entry, event, now);
+    else if (entry.socket !== undefined) this.#advance(entry, event, now);
     else if (this.#open(entry, now)) this.#advance(entry, { type: "configure", parameters: parametersOf(entry) }, now);
   }
 
   #open(entry: Entry, now: Millis): boolean {
-    const link = openLink(entry.order, this.#ports, this.#random);
-    if (typeof link === "string") {
-      entry.problems.open = link;
+    const socket = openSessionSocket(entry.config, this.#ports, this.#random);
+    if (typeof socket === "string") {
+      entry.problems.open = socket;
       entry.nextAt = now + retryAfter;
       this.#report(entry);
       return false;
     }
-    entry.link = link;
+    entry.socket = socket;
     entry.problems.open = undefined;
     this.#openReflection(entry);
     return true;
@@ -183,7 +183,7 @@ export class Engine implements Disposable {
 
   /** Opens or closes the port for the peer's echoes, as the parameters want it. */
   #openReflection(entry: Entry): void {
-    const { peer, parameters } = entry.order;
+    const { peer, parameters } = entry.config;
     const before = entry.reflection;
     entry.reflection = undefined;
     entry.problems.echo = undefined;
@@ -204,22 +204,22 @@ export class Engine implements Disposable {
     this.#poll.watch([this.#wake.fd, ...this.#ports.fds, ...this.#echoes.fds]);
   }
 
-  #take(datagram: ReceivedDatagram, multihop: boolean, now: Millis): void {
+  #receive(datagram: ReceivedDatagram, multihop: boolean, now: Millis): void {
     const found = this.#find(datagram, multihop);
     if (typeof found === "string") {
       this.#totals.add(found);
       return;
     }
     found.entry.counters.add("controlIn");
-    found.entry.problems.take = undefined;
+    found.entry.problems.receive = undefined;
     const { interfaceIndex, source, destination } = datagram;
-    const { order } = found.entry;
-    if (order.parameters.echoMs !== undefined)
+    const { config } = found.entry;
+    if (config.parameters.echoMs !== undefined)
       found.entry.path = { interfaceIndex, own: destination.slice(), peer: source.slice() };
     this.#advance(found.entry, { type: "packet", packet: found.packet }, now);
   }
 
-  #takeEcho(discriminator: number, now: Millis): void {
+  #receiveEcho(discriminator: number, now: Millis): void {
     const entry = this.#byDiscriminator.get(discriminator);
     if (entry === undefined) return;
     entry.counters.add("echoIn");
@@ -232,8 +232,8 @@ export class Engine implements Disposable {
    */
   #reflect({ ttl, bytes, source, sourcePort }: ReceivedDatagram, socket: UdpSocket): void {
     if (ttl !== controlTtl) return;
-    for (const { reflection, order } of this.#entries.values())
-      if (reflection !== undefined && equal(order.peer, source)) {
+    for (const { reflection, config } of this.#entries.values())
+      if (reflection !== undefined && equal(config.peer, source)) {
         try {
           socket.send(bytes, socketAddress(source, sourcePort));
         } catch (error) {
@@ -250,11 +250,11 @@ export class Engine implements Disposable {
     if (typeof packet === "string") return packet;
     const { yourDiscriminator } = packet;
     const entry = yourDiscriminator === 0 ? this.#findByWay(datagram, multihop) : this.#byDiscriminator.get(yourDiscriminator);
-    if (entry?.link === undefined || entry.order.multihop !== multihop) return "noSession";
-    if (!isFromPeer(entry.order, entry.link.interfaceIndex, datagram)) return "otherSource";
-    const { minimumTtl } = entry.order;
+    if (entry?.socket === undefined || entry.config.multihop !== multihop) return "noSession";
+    if (!isFromPeer(entry.config, entry.socket.interfaceIndex, datagram)) return "otherSource";
+    const { minimumTtl } = entry.config;
     if (multihop && datagram.ttl < minimumTtl) {
-      entry.problems.take = `the peer's packets come with TTL ${datagram.ttl}, below the profile's minimum-ttl of ${minimumTtl}`;
+      entry.problems.receive = `the peer's packets come with TTL ${datagram.ttl}, below the profile's minimum-ttl of ${minimumTtl}`;
       this.#report(entry);
       return "ttl";
     }
@@ -263,9 +263,9 @@ export class Engine implements Disposable {
 
   #findByWay(datagram: ReceivedDatagram, multihop: boolean): Entry | undefined {
     for (const entry of this.#entries.values()) {
-      const { order, link } = entry;
-      if (entry.endAt !== Infinity || order.multihop !== multihop) continue;
-      if (isForUs(order, datagram) && isFromPeer(order, link?.interfaceIndex, datagram)) return entry;
+      const { config, socket } = entry;
+      if (entry.endAt !== Infinity || config.multihop !== multihop) continue;
+      if (isForUs(config, datagram) && isFromPeer(config, socket?.interfaceIndex, datagram)) return entry;
     }
     return undefined;
   }
@@ -279,7 +279,7 @@ export class Engine implements Disposable {
       this.#watch();
     }
     for (const effect of effects) this.#carryOut(entry, effect, now);
-    if (entry.link !== undefined) entry.nextAt = Math.min(nextAt(session), entry.endAt);
+    if (entry.socket !== undefined) entry.nextAt = Math.min(nextAt(session), entry.endAt);
     this.#report(entry);
   }
 
@@ -300,18 +300,18 @@ export class Engine implements Disposable {
 
   /** A packet that cannot be sent is lost, as on any wire; the next is soon. */
   #send(entry: Entry, bytes: Uint8Array, now: Millis): void {
-    const { link, order } = entry;
-    if (link === undefined) return;
+    const { socket, config } = entry;
+    if (socket === undefined) return;
     try {
-      if (link.socket.send(bytes, link.destination)) entry.counters.add("controlOut");
+      if (socket.socket.send(bytes, socket.destination)) entry.counters.add("controlOut");
       if (now >= entry.failedAt + retryAfter) entry.problems.send = undefined;
     } catch (error) {
       this.#failed(entry, error, now);
-      entry.link = renewed(link, order);
+      entry.socket = renewed(socket, config);
     }
   }
 
-  /** Told until a second has passed without another failure, so that it is told once. */
+  /** The problem stays for a second after the last failure, so that it is reported once. */
   #failed(entry: Entry, error: unknown, now: Millis): void {
     if (!(error instanceof SystemCallError)) throw error;
     entry.problems.send = error.message;
@@ -331,10 +331,10 @@ export class Engine implements Disposable {
 
   #report(entry: Entry): void {
     const { problems } = entry;
-    const view = describeSession(entry.session, problems.open ?? problems.send ?? problems.take ?? problems.echo);
+    const view = describeSession(entry.session, problems.open ?? problems.send ?? problems.receive ?? problems.echo);
     if (entry.reported !== undefined && same(view, entry.reported)) return;
     entry.reported = view;
-    this.#channel.post({ id: entry.order.id, view });
+    this.#channel.post({ id: entry.config.id, view });
   }
 
   #newDiscriminator(): number {
@@ -344,11 +344,11 @@ export class Engine implements Disposable {
     }
   }
 
-  #sayFarewell(): void {
-    const told = [...this.#entries.values()].filter(({ session }) => session.remote.discriminator !== 0);
-    for (let i = 0; i < farewells; i++) {
-      if (i > 0) new PollSet().wait(betweenFarewells);
-      for (const entry of told) {
+  #disableAll(): void {
+    const known = [...this.#entries.values()].filter(({ session }) => session.remote.discriminator !== 0);
+    for (let i = 0; i < finalPackets; i++) {
+      if (i > 0) new PollSet().wait(finalPacketGap);
+      for (const entry of known) {
         const now = this.#clock.now();
         entry.session = { ...entry.session, sendAt: now };
         this.#advance(entry, { type: "disable" }, now);
@@ -357,15 +357,15 @@ export class Engine implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const { link } of this.#entries.values()) link?.[Symbol.dispose]();
+    for (const { socket } of this.#entries.values()) socket?.[Symbol.dispose]();
     this.#ports[Symbol.dispose]();
     this.#echoes[Symbol.dispose]();
   }
 }
 
 /** What is wanted, without promising to return echoes that would not come back. */
-function parametersOf({ order, reflection }: Entry): Parameters {
-  return reflection === undefined ? { ...order.parameters, echoReceiveMs: 0 } : order.parameters;
+function parametersOf({ config, reflection }: Entry): Parameters {
+  return reflection === undefined ? { ...config.parameters, echoReceiveMs: 0 } : config.parameters;
 }
 
 function isEchoing({ session }: Entry): boolean {

@@ -6,20 +6,20 @@ import type { SessionView } from "./session/status.ts";
 export const ignoredReasons = ["ttl", ...malformations, "noSession", "otherSource"] as const;
 export type IgnoredReason = (typeof ignoredReasons)[number];
 
-/** What the thread counts for all, and how it is told to stop. */
+/** What the thread counts for all sessions, and the flag that stops it. */
 export const totalNames = ["stop", ...ignoredReasons] as const;
 /** What the thread counts for each session. */
 export const packetNames = ["controlIn", "controlOut", "echoIn", "echoOut"] as const;
 
-/** A session to keep, as it goes to the thread. Addresses are octets in network order. */
-export interface Order {
+/** A session as the thread gets it. Addresses are octets in network config. */
+export interface SessionConfig {
   readonly id: number;
   readonly peer: Uint8Array;
   /** This side's address; the kernel's choice when undefined. */
   readonly local: Uint8Array | undefined;
   readonly interfaceName: string | undefined;
   readonly multihop: boolean;
-  /** What packets of a multihop session must come with at least. */
+  /** The minimum TTL of packets of a multihop session. */
   readonly minimumTtl: number;
   readonly parameters: Parameters;
   /** Of `packetNames`. */
@@ -30,18 +30,18 @@ export interface Order {
 export interface WorkerStart {
   /** Of `totalNames`. */
   readonly totals: SharedArrayBuffer;
-  /** The descriptor of the `EventFd` that says that there are commands, or that it is time to stop. */
+  /** The descriptor of the `EventFd` that is signalled for commands and for the stop. */
   readonly wake: number;
-  readonly orders: readonly Order[];
+  readonly configs: readonly SessionConfig[];
 }
 
 /** From the main thread to the worker. */
 export type Command =
   /** Begins the session of this id, or changes its parameters and smallest TTL. */
-  { readonly type: "set"; readonly order: Order } | { readonly type: "remove"; readonly id: number };
+  { readonly type: "set"; readonly config: SessionConfig } | { readonly type: "remove"; readonly id: number };
 
 /** From the worker to the main thread, whenever any of it is another. */
-export interface Report {
+export interface StatusMessage {
   readonly id: number;
   readonly view: SessionView;
 }

@@ -2,7 +2,7 @@ import type { Random } from "#pkg/clock";
 import { DatagramBatch, interfaceIndexOf, type ReceivedDatagram, SystemCallError, socketAddress, UdpSocket } from "#pkg/linux";
 import type { Family } from "#pkg/net";
 import { echoPort } from "./codec/echo-codec.ts";
-import type { Order } from "./messages.ts";
+import type { SessionConfig } from "./messages.ts";
 
 /** What a port is for: control packets (RFC 5881, section 4; RFC 5883, section 5), or others' echo packets. */
 export type Purpose = "singleHop" | "multihop" | "echo";
@@ -19,7 +19,7 @@ const trafficClass = 0xc0; // CS6, internetwork control: among what routers drop
 const keptOctets = 128; // A control packet has 24; an echo is its sender's own affair, and short.
 const batch = 64;
 // What is read in one go at most, so that a flood cannot keep the thread from sending.
-const mostBatches = 16;
+const maxBatches = 16;
 
 interface Port {
   readonly purpose: Purpose;
@@ -60,7 +60,7 @@ export class Ports implements Disposable {
   drain(ready: readonly number[] | "all", take: (datagram: ReceivedDatagram, purpose: Purpose, socket: UdpSocket) => void): void {
     for (const { socket, purpose } of this.#ports.values()) {
       if (ready !== "all" && !ready.includes(socket.fd)) continue;
-      for (let turn = 0; turn < mostBatches; turn++) {
+      for (let turn = 0; turn < maxBatches; turn++) {
         const count = socket.receive(this.#batch);
         for (let i = 0; i < count; i++) {
           const datagram = this.#batch.datagram(i);
@@ -89,8 +89,8 @@ export function openSender(family: Family, address: Uint8Array | undefined, inte
     }
 }
 
-/** What a session sends from and receives at. */
-export interface Link extends Disposable {
+/** The socket of a session, and where it sends. */
+export interface SessionSocket extends Disposable {
   readonly socket: UdpSocket;
   readonly destination: Uint8Array;
   /** 0 where the session is for no interface in particular. */
@@ -98,9 +98,9 @@ export interface Link extends Disposable {
 }
 
 /** @returns why it cannot be had now, in words */
-export function openLink(order: Order, ports: Ports, random: Random): Link | string {
-  const { peer, local, interfaceName } = order;
-  const purpose = purposeOf(order);
+export function openSessionSocket(config: SessionConfig, ports: Ports, random: Random): SessionSocket | string {
+  const { peer, local, interfaceName } = config;
+  const purpose = purposeOf(config);
   try {
     using stack = new DisposableStack();
     const interfaceIndex = interfaceName === undefined ? 0 : interfaceIndexOf(interfaceName);
@@ -115,18 +115,18 @@ export function openLink(order: Order, ports: Ports, random: Random): Link | str
   }
 }
 
-/** The same link, after another interface may have got the name. */
-export function renewed(link: Link, { peer, interfaceName, multihop }: Order): Link {
+/** The same socket, after another interface may have got the name. */
+export function renewed(socket: SessionSocket, { peer, interfaceName, multihop }: SessionConfig): SessionSocket {
   const interfaceIndex = interfaceName === undefined ? 0 : interfaceIndexOf(interfaceName);
-  if (interfaceIndex === undefined || interfaceIndex === link.interfaceIndex) return link;
-  return { ...link, interfaceIndex, destination: socketAddress(peer, portNumbers[purposeOf({ multihop })], interfaceIndex) };
+  if (interfaceIndex === undefined || interfaceIndex === socket.interfaceIndex) return socket;
+  return { ...socket, interfaceIndex, destination: socketAddress(peer, portNumbers[purposeOf({ multihop })], interfaceIndex) };
 }
 
 /** Why a port cannot be had, in words with what to do. Throws what is no refusal of the system. */
 export function explain(error: unknown, purpose: Purpose): string {
   if (!(error instanceof SystemCallError)) throw error;
   if (error.code !== "EADDRINUSE") return error.message;
-  const advice = "stop it there, or take bfd-profile off the peers";
+  const advice = "stop it there, or remove bfd-profile from the peers";
   return `${error.message}: another program on this node runs BFD on port ${portNumbers[purpose]}; ${advice}`;
 }
 
@@ -134,6 +134,6 @@ export function familyOf(address: Uint8Array): Family {
   return address.length === 4 ? "IPv4" : "IPv6";
 }
 
-function purposeOf({ multihop }: Pick<Order, "multihop">): Purpose {
+function purposeOf({ multihop }: Pick<SessionConfig, "multihop">): Purpose {
   return multihop ? "multihop" : "singleHop";
 }

@@ -10,7 +10,7 @@ import { BgpSpeaker } from "./bgp-speaker.ts";
 import type { BgpSession } from "./peer.ts";
 import type { NoValue } from "./secret-values.ts";
 
-/** A session of which the test says whether it is up; what is to be sent stays with the routes. */
+/** A session whose state is set by the test; what is to be sent stays with the routes. */
 class FakeSession implements BgpSession {
   readonly settings: SessionSettings[];
   readonly routes: RoutesOut;
@@ -19,8 +19,8 @@ class FakeSession implements BgpSession {
   readonly closed: string[] = [];
   started = false;
   established = false;
-  /** Times that it was told of changed routes. */
-  told = 0;
+  /** Calls of `routesChanged`. */
+  notified = 0;
 
   constructor(settings: SessionSettings, routes: RoutesOut, restarting: boolean) {
     this.restarting = restarting;
@@ -37,7 +37,7 @@ class FakeSession implements BgpSession {
   }
 
   routesChanged(): void {
-    this.told++;
+    this.notified++;
     if (this.established) this.take();
   }
 
@@ -169,14 +169,14 @@ test("no session begins before everything has been placed, and then it has the r
   assert.equal(bench.session(1).routes.pending, 1);
 });
 
-test("a session is told once of all that changed in a round, and only if something did", () => {
+test("a session is notified once of all that changed in a round, and only if something did", () => {
   const bench = Bench.started([router(1), router(2)]);
-  const before = [bench.session(1).told, bench.session(2).told];
+  const before = [bench.session(1).notified, bench.session(2).notified];
   bench.announce(1);
   bench.announce();
   bench.announce(1);
   bench.bgp.flush(true);
-  assert.deepEqual([bench.session(1).told, bench.session(2).told], [(before[0] ?? 0) + 1, before[1]]);
+  assert.deepEqual([bench.session(1).notified, bench.session(2).notified], [(before[0] ?? 0) + 1, before[1]]);
 });
 
 test("a change of the configuration begins and ends the sessions of the peers that it adds and removes, and no others", () => {
@@ -223,7 +223,7 @@ test("a session waits for its password, takes another one, and goes on without i
     ["Secret ns/s has not been read yet"],
   );
   bench.bgp.secretsChanged();
-  assert.equal(bench.logged.filter((line) => line.includes("peerWaits")).length, 1, "said once");
+  assert.equal(bench.logged.filter((line) => line.includes("peerWaits")).length, 1, "logged once");
   assert.equal(bench.watched.at(-1), "s");
   bench.secret = "hunter2";
   bench.bgp.secretsChanged();
@@ -247,7 +247,7 @@ for (const secret of ["", "é".repeat(41)])
     assert.match(bench.bgp.peers[0]?.waitsFor ?? "", /^a password of 1 to 80 octets: Secret s has \d+ under "password"$/);
   });
 
-test("while the node is cordoned or being deleted, peers that ask for it are told to prefer other nodes", () => {
+test("while the node is cordoned or being deleted, peers that ask for it prefer other nodes", () => {
   const bench = Bench.started([router(1, ", drain-when-cordoned: true"), router(2)], [1, 2]);
   for (const host of [1, 2]) bench.session(host).establish();
   /** How many messages each router is sent for it. */
@@ -270,13 +270,13 @@ test("leaving takes traffic away first, then the routes, then the session", asyn
   assert.deepEqual(
     bench.session(2).closed,
     ["administrativeShutdown the speaker of this node stops"],
-    "it has told nobody anything",
+    "it has advertised nothing",
   );
   bench.announce(1); // Nothing new; the state is still followed.
   bench.clock.advanceBy(4999);
-  assert.deepEqual([session.closed, session.routes.announced], [[], 1]);
+  assert.deepEqual([session.closed, session.routes.advertised], [[], 1]);
   bench.clock.advanceBy(1);
   await leaving;
   assert.deepEqual(session.closed, ["administrativeShutdown the speaker of this node stops"]);
-  assert.equal(session.routes.announced, 0);
+  assert.equal(session.routes.advertised, 0);
 });

@@ -36,15 +36,15 @@ const removals = {
 } as const;
 
 /**
- * Tells this node's routers which addresses it serves. The peers follow from the configuration and the node's labels; a change begins only
- * those sessions anew that cannot go on with it. No session begins before everything has been placed once: a router that kept routes while
- * this process was away drops those that it is not told again (RFC 4724).
+ * Advertises this node's addresses to its routers. The peers follow from the configuration and the node's labels; a change restarts only
+ * those sessions that cannot go on with it. No session starts before everything has been placed once: a router that kept routes while
+ * this process was away drops those that are not advertised again (RFC 4724).
  */
 export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
   readonly #options: BgpSpeakerOptions;
   readonly #desired = new DesiredRoutes(this);
   readonly #peers = new Map<string, BgpPeer>(); // key -> peer
-  readonly #changed = new Set<BgpPeer>(); // To be told when the present round is over.
+  readonly #changed = new Set<BgpPeer>(); // Notified at the end of the present round.
   readonly #closing = new Set<Promise<void>>();
   #configured: readonly Peer[] = [];
   #bfdProfiles: ReadonlyMap<string, BfdProfile> = new Map(); // name -> profile
@@ -69,7 +69,7 @@ export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
     this.#labels = node?.labels;
     const draining = node?.unschedulable === true || node?.deleting === true;
     if (draining !== this.#draining)
-      this.#options.log.info(draining ? "node is to be left" : "node is in use again", { event: "nodeChanged", draining });
+      this.#options.log.info(draining ? "node is being drained" : "node is in use again", { event: "nodeChanged", draining });
     this.#draining = draining;
     this.#apply("filteredByNodeSelector");
   }
@@ -92,10 +92,10 @@ export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
     this.#restarting = false;
   }
 
-  announce(key: string, prefix: Prefix, attributes: RouteAttributes): void {
+  advertise(key: string, prefix: Prefix, attributes: RouteAttributes): void {
     const peer = this.#peers.get(key);
     if (peer === undefined || this.#stopping) return;
-    peer.routes.announce(prefix, attributes);
+    peer.routes.advertise(prefix, attributes);
     this.#changed.add(peer);
   }
 
@@ -162,7 +162,7 @@ export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
       clock,
       newSession: (settings, routes) => newSession({ key, settings, routes, restarting }),
     });
-    for (const [prefix, attributes] of this.#desired.of(key)) peer.routes.announce(prefix, attributes);
+    for (const [prefix, attributes] of this.#desired.of(key)) peer.routes.advertise(prefix, attributes);
     this.#peers.set(key, peer);
     return peer;
   }

@@ -9,7 +9,7 @@ const messages = { open: 1, update: 2, notification: 0, keepalive: 3, routeRefre
 
 test("BGP has MetalLB's names and ours, one series a peer, and none for peers that are gone", async () => {
   const view = peerView({ state: "openSent", messagesSent: messages, prefixesReceived: 9, flaps: 4, holdTimerExpirations: 5 });
-  const routes = { announced: 6, wanted: 7, pending: 8, unsendable: () => [{ prefixes: 10 }, { prefixes: 1 }] };
+  const routes = { advertised: 6, wanted: 7, pending: 8, unsendable: () => [{ prefixes: 10 }, { prefixes: 1 }] };
   const peer = { key: "K", session: { established: false, describe: () => view }, routes } as unknown as BgpPeer;
   const waiting = { key: "W", session: undefined, routes: { ...routes, unsendable: () => [] } } as unknown as BgpPeer;
   let peers = [peer, waiting];

@@ -15,7 +15,7 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
     {
       name: "metallb_bgp_announced_prefixes_total",
       help: "Prefixes that are advertised to the peer.",
-      read: ({ routes }) => routes.announced,
+      read: ({ routes }) => routes.advertised,
     },
     {
       name: "metallb_bgp_pending_prefixes_total",

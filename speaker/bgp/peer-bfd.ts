@@ -3,7 +3,7 @@ import type { Bfd, BfdEnds, BfdStatus, BfdWatch } from "#pkg/bfd";
 import type { BfdProfile, Peer } from "#pkg/config";
 import { type Prefix, parsePrefix } from "#pkg/net";
 
-/** The path to one peer, watched where the configuration says how. */
+/** The path to one peer, watched where the configuration has a profile. */
 export class PeerBfd implements Disposable {
   readonly #bfd: Pick<Bfd, "watch">;
   readonly #onChange: (status: BfdStatus) => void;
@@ -42,7 +42,7 @@ export class PeerBfd implements Disposable {
 }
 
 /**
- * Between which ends BFD is spoken with a peer. It goes over several hops where the session may: as the configuration says for eBGP, and
+ * The ends of the BFD session with a peer. It is multihop where the BGP session may be: as the configuration says for eBGP, and
  * for iBGP with an address that is on none of the node's subnets.
  */
 export function bfdEnds(peer: Peer, subnets: readonly Prefix[]): BfdEnds {

@@ -7,33 +7,33 @@ import { BgpPeer, type BgpSession } from "./peer.ts";
 
 const profiles = "bfd-profiles: [{name: fast, transmit-interval: 50}, {name: slow}]";
 
-/** A peer whose session and whose BFD write down what they are told. */
+/** A peer whose session and whose BFD record their calls. */
 class Bench {
-  readonly told: string[] = [];
-  status: BfdStatus = { verdict: "unknown", reason: "the peer has not been heard yet" };
+  readonly calls: string[] = [];
+  status: BfdStatus = { verdict: "unknown", reason: "nothing has been received from the peer yet" };
   #onChange: (status: BfdStatus) => void = () => assert.fail("BFD is not watched");
   readonly #peer: BgpPeer;
 
   constructor(fields: string) {
     const session: BgpSession = {
       established: false,
-      start: () => this.told.push("start"),
-      configure: () => this.told.push("configure"),
+      start: () => this.calls.push("start"),
+      configure: () => this.calls.push("configure"),
       routesChanged: () => {},
       describe: () => assert.fail("nobody asks for it here"),
-      reset: (cease, text) => this.told.push(`reset ${cease}: ${text}`),
-      close: async (cease, text) => void this.told.push(`close ${cease}: ${text}`),
+      reset: (cease, text) => this.calls.push(`reset ${cease}: ${text}`),
+      close: async (cease, text) => void this.calls.push(`close ${cease}: ${text}`),
     };
     const watch = (ends: BfdEnds, profile: BfdProfile, onChange: (status: BfdStatus) => void) => {
-      this.told.push(`watch ${ends.peer} ${profile.name}`);
+      this.calls.push(`watch ${ends.peer} ${profile.name}`);
       this.#onChange = onChange;
       const status = () => this.status;
       return {
         get status() {
           return status();
         },
-        configure: (changed: BfdProfile) => this.told.push(`watch by ${changed.name}`),
-        [Symbol.dispose]: () => this.told.push("watch no more"),
+        configure: (changed: BfdProfile) => this.calls.push(`watch by ${changed.name}`),
+        [Symbol.dispose]: () => this.calls.push("watch no more"),
       };
     };
     const { peer } = read(fields);
@@ -73,43 +73,43 @@ const withBfd = ", bfd-profile: fast";
 const strict = ", bfd-profile: fast, bfd-strict: true";
 
 test("without a profile nothing is watched", () => {
-  assert.deepEqual(new Bench("").told, ["start"]);
+  assert.deepEqual(new Bench("").calls, ["start"]);
 });
 
 test("a session does not wait for BFD, which the peer may not speak", () => {
   const bench = new Bench(withBfd);
-  assert.deepEqual(bench.told, ["watch 192.0.2.1 fast", "start"]);
+  assert.deepEqual(bench.calls, ["watch 192.0.2.1 fast", "start"]);
   assert.equal(bench.waitsFor, undefined);
 });
 
-test("a path that fails ends the session with BFD Down, and what else BFD says does not", () => {
+test("a path that fails ends the session with BFD Down, and no other status does", () => {
   const bench = new Bench(withBfd);
   for (const verdict of ["up", "adminDown", "unknown"] as const) bench.becomes(verdict);
-  assert.deepEqual(bench.told.slice(2), []);
+  assert.deepEqual(bench.calls.slice(2), []);
   bench.becomes("failed", "control detection time expired");
-  assert.deepEqual(bench.told.slice(2), ["reset bfdDown: BFD: control detection time expired"]);
+  assert.deepEqual(bench.calls.slice(2), ["reset bfdDown: BFD: control detection time expired"]);
 });
 
-test("a strict session begins when BFD is up, says what it waits for, and ends until BFD is up again", () => {
+test("a strict session begins when BFD is up, shows what it waits for, and ends until BFD is up again", () => {
   const bench = new Bench(strict);
-  assert.deepEqual(bench.told, ["watch 192.0.2.1 fast"]);
-  assert.equal(bench.waitsFor, "BFD is not up, and bfd-strict is set: the peer has not been heard yet");
+  assert.deepEqual(bench.calls, ["watch 192.0.2.1 fast"]);
+  assert.equal(bench.waitsFor, "BFD is not up, and bfd-strict is set: nothing has been received from the peer yet");
   bench.becomes("adminDown");
-  assert.deepEqual(bench.told.slice(1), []);
+  assert.deepEqual(bench.calls.slice(1), []);
   bench.becomes("up");
-  assert.deepEqual([bench.told.slice(1), bench.waitsFor], [["start"], undefined]);
+  assert.deepEqual([bench.calls.slice(1), bench.waitsFor], [["start"], undefined]);
   bench.becomes("adminDown");
   bench.becomes("up");
-  assert.deepEqual(bench.told.slice(2), []);
+  assert.deepEqual(bench.calls.slice(2), []);
   bench.becomes("failed", "echo function failed");
   bench.becomes("up");
-  assert.deepEqual(bench.told.slice(2), ["close bfdDown: BFD: echo function failed", "start"]);
+  assert.deepEqual(bench.calls.slice(2), ["close bfdDown: BFD: echo function failed", "start"]);
 });
 
 test("a session that need not be strict any more begins at once", () => {
   const bench = new Bench(strict);
   bench.configure(withBfd);
-  assert.deepEqual(bench.told.slice(1), ["watch by fast", "start"]);
+  assert.deepEqual(bench.calls.slice(1), ["watch by fast", "start"]);
 });
 
 test("another profile changes the session that is watched; other ends and no profile end it; BGP goes on", () => {
@@ -117,12 +117,12 @@ test("another profile changes the session that is watched; other ends and no pro
   bench.configure(", bfd-profile: slow");
   bench.configure(", bfd-profile: slow, ebgp-multihop: true");
   bench.configure(", ebgp-multihop: true");
-  const watching = bench.told.filter((what) => what.startsWith("watch"));
+  const watching = bench.calls.filter((what) => what.startsWith("watch"));
   assert.deepEqual(watching, ["watch 192.0.2.1 fast", "watch by slow", "watch no more", "watch 192.0.2.1 slow", "watch no more"]);
 });
 
 test("a peer that goes is watched no more", async () => {
   const bench = new Bench(withBfd);
   await bench.close();
-  assert.deepEqual(bench.told.slice(2), ["watch no more", "close peerDeConfigured: gone"]);
+  assert.deepEqual(bench.calls.slice(2), ["watch no more", "close peerDeConfigured: gone"]);
 });

@@ -19,11 +19,11 @@ export interface BgpPeerOptions {
   readonly clock: Clock;
 }
 
-/** How long to wait until a peer has taken the last that it is told. */
-const farewellMs: Millis = 1_000;
-const lookAgainMs: Millis = 10;
+/** How long to wait until the peer has the last withdrawals. */
+const maxWithdrawMs: Millis = 1_000;
+const withdrawPollMs: Millis = 10;
 
-/** One router: what it should know, and the session by which it hears of it. */
+/** One router: its routes, and the session that advertises them. */
 export class BgpPeer {
   readonly key: string;
   readonly routes = new RoutesOut();
@@ -104,13 +104,17 @@ export class BgpPeer {
    * and when the peer has taken that, the session is closed.
    */
   async leave(withdrawAll: () => void): Promise<void> {
-    if (this.#session?.established && this.routes.announced > 0) {
+    if (this.#session?.established && this.routes.advertised > 0) {
       this.setLeaving(true);
       await this.#after(this.#peer.gracefulShutdownSeconds * 1000);
       withdrawAll();
       this.#session.routesChanged();
-      for (let waited = 0; waited < farewellMs && this.#session.established && this.routes.pending > 0; waited += lookAgainMs)
-        await this.#after(lookAgainMs);
+      for (
+        let waited = 0;
+        waited < maxWithdrawMs && this.#session.established && this.routes.pending > 0;
+        waited += withdrawPollMs
+      )
+        await this.#after(withdrawPollMs);
     }
     await this.close("administrativeShutdown", "the speaker of this node stops");
   }
@@ -158,7 +162,7 @@ export class BgpPeer {
   #after(ms: Millis): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const { clock } = this.#options;
-    clock.schedule("farewell", clock.now() + ms, resolve);
+    clock.schedule("BGP withdraw", clock.now() + ms, resolve);
     return promise;
   }
 }

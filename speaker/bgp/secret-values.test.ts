@@ -9,11 +9,11 @@ const namespace = "metallb-system";
 
 function bench() {
   const cluster = new FakeCluster();
-  const told: string[] = [];
-  const log = { ...silentLog, warn: (message: string, fields?: object) => told.push(`${message} ${JSON.stringify(fields)}`) };
-  const values = new SecretValues({ cluster, namespace, log, changed: () => told.push("changed") });
+  const calls: string[] = [];
+  const log = { ...silentLog, warn: (message: string, fields?: object) => calls.push(`${message} ${JSON.stringify(fields)}`) };
+  const values = new SecretValues({ cluster, namespace, log, changed: () => calls.push("changed") });
   values.watch(new Set(["routers"]));
-  return { cluster, told, values, informer: cluster.of(resources.secrets, "routers") };
+  return { cluster, calls, values, informer: cluster.of(resources.secrets, "routers") };
 }
 const wanted = { name: "routers", key: "main" };
 
@@ -29,7 +29,7 @@ test("SecretValues: only the Secrets that are wanted are watched, each for as lo
   assert.ok(cluster.informers.every(({ disposed }) => disposed));
 });
 
-test("SecretValues: until there is a value, it says what is missing", () => {
+test("SecretValues: until there is a value, what is missing is described", () => {
   const { values, informer } = bench();
   const missing = () => {
     const value = values.get(wanted);
@@ -42,22 +42,22 @@ test("SecretValues: until there is a value, it says what is missing", () => {
   assert.equal(missing(), 'Secret metallb-system/routers has no key "main", but spare, other');
 });
 
-test("SecretValues: a value is told as it changes, without the line break that files end with", () => {
-  const { values, informer, told } = bench();
+test("SecretValues: a changed value is reported, without the line break that files end with", () => {
+  const { values, informer, calls } = bench();
   informer.see(secret(`${namespace}/routers`, { main: "hunter2\n" }));
   assert.equal(values.get(wanted), "hunter2");
   informer.see(secret(`${namespace}/routers`, { main: "hunter3\r\n" }));
   assert.equal(values.get(wanted), "hunter3");
-  assert.deepEqual(told, ["changed", "changed"]);
+  assert.deepEqual(calls, ["changed", "changed"]);
 });
 
-test("SecretValues: what is deleted by accident stays in use, and the log says so without the value", () => {
-  const { values, informer, told } = bench();
+test("SecretValues: what is deleted by accident stays in use, and the log names it without the value", () => {
+  const { values, informer, calls } = bench();
   informer.see(secret(`${namespace}/routers`, { main: "hunter2", spare: "x" }));
   informer.see(secret(`${namespace}/routers`, { spare: "x" }));
   informer.forget("metallb-system/routers");
   assert.equal(values.get(wanted), "hunter2");
   const warning = (keys: string[]) =>
     `values of a Secret are gone, the last ones stay in use ${JSON.stringify({ event: "secretChanged", secret: "routers", keys })}`;
-  assert.deepEqual(told, ["changed", warning(["main"]), "changed", warning(["main", "spare"]), "changed"]);
+  assert.deepEqual(calls, ["changed", warning(["main"]), "changed", warning(["main", "spare"]), "changed"]);
 });

@@ -12,7 +12,7 @@ export interface RunningBgp extends AsyncDisposable {
   readonly bfd: Bfd;
 }
 
-/** Listens where peers may connect. No session begins before there are routes to tell of. */
+/** Listens where peers may connect. No session starts before there are routes. */
 export async function startBgp(options: BgpSessionsOptions & Omit<SecretValuesOptions, "changed">): Promise<RunningBgp> {
   await using stack = new AsyncDisposableStack();
   const { cluster, namespace, clock, log } = options;

@@ -28,7 +28,7 @@ export interface ControlPacket {
   readonly requiredMinEchoRx: Millis;
 }
 
-/** Why a packet was not taken, in the order in which RFC 5880, section 6.8.6 asks. */
+/** Why a packet was discarded, in the order of RFC 5880, section 6.8.6. */
 export const malformations = [
   "version",
   "length",

@@ -15,21 +15,21 @@ export type Event =
   /** A packet for this session, decoded and checked. */
   | { readonly type: "packet"; readonly packet: ControlPacket }
   /**
-   * Time has passed. `late` is for how long before `now` nobody was listening although it was time to, after which everything that
-   * had arrived was taken.
+   * Time has passed. `late` is for how long before `now` the thread was stalled past its deadline, after which everything that
+   * had arrived was received.
    */
   | { readonly type: "timer"; readonly late: Millis }
   /** An echo packet came back. */
   | { readonly type: "echo" }
   /** Other parameters are wanted; the session stays as it is. */
   | { readonly type: "configure"; readonly parameters: Parameters }
-  /** The session is of no more use (RFC 5880, section 6.8.16). It answers nothing any more, and goes on saying so. */
+  /** The session is administratively disabled (RFC 5880, section 6.8.16). It answers nothing any more, and goes on sending AdminDown. */
   | { readonly type: "disable" };
 
 export type Effect =
   | { readonly type: "send"; readonly packet: ControlPacket }
   | { readonly type: "sendEcho" }
-  /** `Session.diagnostic` says why. */
+  /** The reason is `Session.diagnostic`. */
   | { readonly type: "changed"; readonly from: State; readonly to: State };
 
 /** Where a state of the peer leads; absent: stay (RFC 5880, section 6.8.6). */
@@ -56,7 +56,7 @@ export function step(session: Session, event: Event, now: Millis, chance: number
   return [next, effects];
 }
 
-/** What the event itself says of the state, and of the peer. */
+/** What the event itself changes of the state and of the peer. */
 function react(session: Session, event: Event, now: Millis): Session {
   switch (event.type) {
     case "packet":
@@ -81,7 +81,7 @@ function react(session: Session, event: Event, now: Millis): Session {
 /** RFC 5880, section 6.8.6, from where the session has been found. */
 function receive(session: Session, packet: ControlPacket, now: Millis): Session {
   const { state, diagnostic, multiplier, desiredMinTx, demand, controlPlaneIndependent } = packet;
-  const heard: Session = {
+  const updated: Session = {
     ...session,
     remote: {
       state,
@@ -95,16 +95,18 @@ function receive(session: Session, packet: ControlPacket, now: Millis): Session 
       minEchoRx: packet.requiredMinEchoRx,
     },
     poll: packet.final ? pollAfterFinal[session.poll] : session.poll,
-    heardAt: now,
+    receivedAt: now,
     excused: false,
   };
   const to = onPeerState[session.state][state] ?? session.state;
-  return to === session.state ? heard : enter(heard, to, to === "down" ? Diagnostic.neighborSignaledDown : session.diagnostic);
+  return to === session.state
+    ? updated
+    : enter(updated, to, to === "down" ? Diagnostic.neighborSignaledDown : session.diagnostic);
 }
 
 const pollAfterFinal = { none: "none", running: "none", again: "running" } as const;
 
-/** RFC 5880, sections 6.8.4 and 6.8.5. Time in which nobody was listening is no silence of the peer, and excused once. */
+/** RFC 5880, sections 6.8.4 and 6.8.5. Time in which this thread was stalled does not count as silence of the peer, once. */
 function expire(session: Session, late: Millis, now: Millis): Session {
   const { echo, excused } = session;
   const silent = now >= session.detectAt;
@@ -116,7 +118,7 @@ function expire(session: Session, late: Millis, now: Millis): Session {
   }
   const wasAlive = session.state === "init" || session.state === "up";
   if (!silent) return enter(session, "down", Diagnostic.echoFailed);
-  // Nothing that this peer said holds any more: the next one may be another, that began anew.
+  // Forget what this peer sent: the next packet may come from one that restarted.
   const alone = { ...session, remote: unknownRemote };
   return wasAlive ? enter(alone, "down", Diagnostic.detectionTimeExpired) : alone;
 }
@@ -159,10 +161,10 @@ function detectAt(before: Session, session: Session, event: Event, now: Millis):
   if (session.remote.discriminator === 0) return Infinity;
   const time = detectionTime(session);
   if (event.type === "packet") return now + time;
-  return time === detectionTime(before) ? session.detectAt : session.heardAt + time;
+  return time === detectionTime(before) ? session.detectAt : session.receivedAt + time;
 }
 
-/** Sends what is due (RFC 5880, section 6.8.7), and tells when the next is. */
+/** Sends what is due (RFC 5880, section 6.8.7), and sets the next deadline. */
 function transmit(before: Session, session: Session, event: Event, now: Millis, chance: number, effects: Effect[]): Session {
   const jitter = (interval: Millis): Millis => interval * jitterFactor(session.parameters.multiplier, chance);
   let { sendAt, sentAt, echo } = session;
@@ -172,8 +174,8 @@ function transmit(before: Session, session: Session, event: Event, now: Millis, 
   else {
     const interval = transmitInterval(session);
     if (sendAt === Infinity || interval < transmitInterval(before)) sendAt = Math.min(sendAt, sentAt + jitter(interval));
-    // Whoever answered a poll has said what is new; one that polls still has to ask.
-    const news = saysOther(before, session) && (!polled || session.poll !== "none");
+    // An answer to a poll carries the news; a poll of our own still has to be sent.
+    const news = hasNews(before, session) && (!polled || session.poll !== "none");
     if (news || now >= sendAt) {
       effects.push({ type: "send", packet: controlPacket(session) });
       sentAt = now;
@@ -196,7 +198,7 @@ function maySend({ parameters, remote, state, poll }: Session): boolean {
 }
 
 /** Whether the peer has to learn of something at once. */
-function saysOther(before: Session, session: Session): boolean {
+function hasNews(before: Session, session: Session): boolean {
   return (
     before.state !== session.state ||
     before.diagnostic !== session.diagnostic ||
@@ -213,7 +215,7 @@ function controlPacket(session: Session): ControlPacket {
     state: session.state,
     poll: session.poll !== "none",
     final: false,
-    // This implementation ends with the process that speaks BGP: it says nothing of forwarding that goes on without it.
+    // This implementation ends with the process that speaks BGP: it promises no forwarding without it.
     controlPlaneIndependent: false,
     demand: false,
     multiplier: session.parameters.multiplier,

@@ -1,4 +1,4 @@
-import type { Order } from "../messages.ts";
+import type { SessionConfig } from "../messages.ts";
 
 /** How a packet came. */
 export interface Way {
@@ -8,17 +8,17 @@ export interface Way {
 }
 
 /** Whether a packet came from the peer, over the session's interface where it has one. */
-export function isFromPeer({ peer, interfaceName }: Order, interfaceIndex: number | undefined, way: Way): boolean {
+export function isFromPeer({ peer, interfaceName }: SessionConfig, interfaceIndex: number | undefined, way: Way): boolean {
   return equal(peer, way.source) && (interfaceName === undefined || interfaceIndex === way.interfaceIndex);
 }
 
 /** Whether a packet came to the session's own address, where it has one. */
-export function isForUs({ local }: Order, { destination }: Way): boolean {
+export function isForUs({ local }: SessionConfig, { destination }: Way): boolean {
   return local === undefined || equal(local, destination);
 }
 
-/** Whether the peer could take packets of the one for packets of the other. */
-export function haveSamePeer(a: Order, b: Order): boolean {
+/** Whether the peer could mistake packets of one for packets of the other. */
+export function haveSamePeer(a: SessionConfig, b: SessionConfig): boolean {
   return a.multihop === b.multihop && a.interfaceName === b.interfaceName && equal(a.peer, b.peer);
 }
 

@@ -14,7 +14,7 @@ suite("RFC 5880, section 6.1: overview", () => {
     const bench = new Bench({ passive: true });
     assert.equal(nextAt(bench.session), Infinity);
     assert.deepEqual(bench.wait(10_000), []);
-    const [answer] = sent(bench.hear({ state: "down", yourDiscriminator: 0 }));
+    const [answer] = sent(bench.receive({ state: "down", yourDiscriminator: 0 }));
     assert.deepEqual([answer?.state, answer?.yourDiscriminator], ["init", 9]);
   });
 
@@ -47,11 +47,11 @@ suite("RFC 5880, section 6.2: the state machine", () => {
   for (const { from, hears, to } of cases)
     test(`${from} that hears ${hears} is ${to}`, () => {
       const bench = new Bench();
-      if (from === "init") bench.hear({ state: "down" });
+      if (from === "init") bench.receive({ state: "down" });
       if (from === "up") bench.up();
       if (from === "adminDown") bench.up().on({ type: "disable" });
       assert.equal(bench.session.state, from);
-      const effects = bench.hear({ state: hears });
+      const effects = bench.receive({ state: hears });
       assert.equal(bench.session.state, to);
       const changes = effects.filter(({ type }) => type === "changed");
       assert.deepEqual(changes, from === to ? [] : [{ type: "changed", from, to }]);
@@ -59,7 +59,7 @@ suite("RFC 5880, section 6.2: the state machine", () => {
 
   test("a change of state is told at once, not at the next regular time", () => {
     const bench = new Bench().up();
-    const [news] = sent(bench.hear({ state: "down" }, bench.now + 1));
+    const [news] = sent(bench.receive({ state: "down" }, bench.now + 1));
     assert.deepEqual([news?.state, news?.diagnostic], ["down", Diagnostic.neighborSignaledDown]);
   });
 });
@@ -67,17 +67,17 @@ suite("RFC 5880, section 6.2: the state machine", () => {
 suite("RFC 5880, section 6.5: the poll sequence", () => {
   test("packets have the poll bit until one with the final bit comes", () => {
     const bench = new Bench();
-    bench.hear({ state: "down" });
-    const [polling] = sent(bench.hear({ state: "up" }));
+    bench.receive({ state: "down" });
+    const [polling] = sent(bench.receive({ state: "up" }));
     assert.deepEqual([polling?.poll, polling?.desiredMinTx], [true, 50]);
     assert.equal(sent(bench.wait(50))[0]?.poll, true);
-    bench.hear({ final: true });
+    bench.receive({ final: true });
     assert.equal(sent(bench.wait(100))[0]?.poll, false);
   });
 
   test("a poll is answered at once, and the answer does not poll", () => {
     const bench = new Bench().up();
-    const answers = sent(bench.hear({ poll: true }));
+    const answers = sent(bench.receive({ poll: true }));
     assert.deepEqual(
       answers.map(({ poll, final }) => ({ poll, final })),
       [{ poll: false, final: true }],
@@ -86,8 +86,8 @@ suite("RFC 5880, section 6.5: the poll sequence", () => {
 
   test("who polls and is polled sends both, one after the other", () => {
     const bench = new Bench();
-    bench.hear({ state: "down" });
-    const both = sent(bench.hear({ state: "up", poll: true }));
+    bench.receive({ state: "down" });
+    const both = sent(bench.receive({ state: "up", poll: true }));
     assert.deepEqual(
       both.map(({ poll, final }) => ({ poll, final })),
       [
@@ -102,15 +102,15 @@ suite("RFC 5880, section 6.5: the poll sequence", () => {
     const slower = (transmitMs: number) => bench.on({ type: "configure", parameters: { ...parameters, transmitMs } });
     slower(200);
     slower(400);
-    bench.hear({ final: true });
+    bench.receive({ final: true });
     assert.deepEqual([bench.session.poll, bench.session.transmitFloor], ["running", 50]);
-    bench.hear({ final: true });
+    bench.receive({ final: true });
     assert.deepEqual([bench.session.poll, bench.session.transmitFloor], ["none", 400]);
   });
 
   test("a final bit that nobody asked for ends nothing", () => {
     const bench = new Bench().up();
-    bench.hear({ final: true });
+    bench.receive({ final: true });
     assert.equal(bench.session.poll, "none");
   });
 });
@@ -118,22 +118,22 @@ suite("RFC 5880, section 6.5: the poll sequence", () => {
 suite("RFC 5880, section 6.6: demand mode of the peer", () => {
   test("periodic packets cease while both are up, polls are still answered, and changes still polled for", () => {
     const bench = new Bench().up();
-    bench.hear({ demand: true });
+    bench.receive({ demand: true });
     assert.deepEqual(sent(bench.wait(bench.now + 100)), []);
-    assert.equal(sent(bench.hear({ demand: true, poll: true }))[0]?.final, true);
+    assert.equal(sent(bench.receive({ demand: true, poll: true }))[0]?.final, true);
     const [poll] = sent(bench.on({ type: "configure", parameters: { ...parameters, transmitMs: 80 } }));
     assert.equal(poll?.poll, true);
     assert.equal(sent(bench.wait(bench.now + 80))[0]?.poll, true);
-    bench.hear({ demand: true, final: true });
+    bench.receive({ demand: true, final: true });
     assert.deepEqual(sent(bench.wait(bench.now + 100)), []);
   });
 
   test("they begin again when the peer wants them again, and when the session goes down", () => {
     const bench = new Bench().up();
-    bench.hear({ demand: true });
-    assert.equal(sent(bench.hear({}, bench.now + 60)).length, 1);
-    bench.hear({ demand: true });
-    assert.equal(sent(bench.hear({ demand: true, state: "down" }))[0]?.state, "down");
+    bench.receive({ demand: true });
+    assert.equal(sent(bench.receive({}, bench.now + 60)).length, 1);
+    bench.receive({ demand: true });
+    assert.equal(sent(bench.receive({ demand: true, state: "down" }))[0]?.state, "down");
     assert.equal(sent(bench.wait(bench.now + 1000)).length, 1);
   });
 });
@@ -148,8 +148,8 @@ suite("RFC 5880, section 6.8.1: state variables", () => {
   test("the peer's discriminator is forgotten after a detection time without a packet, in every state", () => {
     for (const state of ["down", "init", "up"] as const) {
       const bench = new Bench();
-      if (state === "down") bench.hear({ state: "adminDown", yourDiscriminator: 0 });
-      if (state === "init") bench.hear({ state: "down", yourDiscriminator: 0 });
+      if (state === "down") bench.receive({ state: "adminDown", yourDiscriminator: 0 });
+      if (state === "init") bench.receive({ state: "down", yourDiscriminator: 0 });
       if (state === "up") bench.up();
       assert.deepEqual([bench.session.state, bench.session.remote.discriminator], [state, 9]);
       bench.wait(bench.session.detectAt - 0.001);
@@ -164,7 +164,7 @@ suite("RFC 5880, section 6.8.2: timer negotiation", () => {
   test("packets leave no faster than the peer receives, and no faster than we want", () => {
     const bench = new Bench().up({ requiredMinRx: 30 });
     assert.equal(bench.session.sendAt - bench.session.sentAt, 50);
-    bench.hear({ requiredMinRx: 80 });
+    bench.receive({ requiredMinRx: 80 });
     bench.wait(bench.session.sendAt);
     assert.equal(bench.session.sendAt - bench.session.sentAt, 80);
   });
@@ -178,7 +178,7 @@ suite("RFC 5880, section 6.8.3: timer manipulation", () => {
     bench.wait(bench.session.sendAt);
     assert.equal(bench.session.sendAt - bench.session.sentAt, 750);
     bench.up();
-    bench.hear({ state: "down" });
+    bench.receive({ state: "down" });
     assert.equal(bench.session.desiredMinTx, 1000);
   });
 
@@ -187,7 +187,7 @@ suite("RFC 5880, section 6.8.3: timer manipulation", () => {
     const [poll] = sent(bench.on({ type: "configure", parameters: { ...parameters, transmitMs: 500 } }));
     assert.deepEqual([poll?.poll, poll?.desiredMinTx], [true, 500]);
     assert.equal(bench.session.sendAt - bench.now, 50);
-    bench.hear({ final: true });
+    bench.receive({ final: true });
     bench.wait(bench.session.sendAt);
     assert.equal(bench.session.sendAt - bench.now, 500);
   });
@@ -203,9 +203,9 @@ suite("RFC 5880, section 6.8.3: timer manipulation", () => {
     assert.equal(bench.session.detectAt - bench.now, 4 * 60);
     const [poll] = sent(bench.on({ type: "configure", parameters: { ...parameters, receiveMs: 45 } }));
     assert.deepEqual([poll?.poll, poll?.requiredMinRx], [true, 45]);
-    bench.hear();
+    bench.receive();
     assert.equal(bench.session.detectAt - bench.now, 4 * 60);
-    bench.hear({ final: true });
+    bench.receive({ final: true });
     assert.equal(bench.session.detectAt - bench.now, 4 * 45);
   });
 
@@ -223,7 +223,7 @@ suite("RFC 5880, section 6.8.3: timer manipulation", () => {
       const bench = new Bench({ receiveMs: 5000 }).up({ requiredMinRx: 5000 });
       bench.wait(bench.session.sendAt);
       const { sentAt } = bench.session;
-      assert.equal(sent(bench.hear({ requiredMinRx: 30 }, bench.now + after)).length, sendsNow ? 1 : 0);
+      assert.equal(sent(bench.receive({ requiredMinRx: 30 }, bench.now + after)).length, sendsNow ? 1 : 0);
       assert.equal(bench.session.sendAt, (sendsNow ? bench.now : sentAt) + 50);
     }
   });
@@ -248,7 +248,7 @@ suite("RFC 5880, section 6.8.4: calculating the detection time", () => {
   for (const from of ["init", "up"] as const)
     test(`when it passes in ${from}, the session goes down because of that`, () => {
       const bench = new Bench();
-      bench.hear({ state: "down" });
+      bench.receive({ state: "down" });
       if (from === "up") bench.up();
       assert.deepEqual(
         bench.wait(bench.session.detectAt - 0.01).filter(({ type }) => type === "changed"),
@@ -278,7 +278,7 @@ suite("RFC 5880, section 6.8.4: calculating the detection time", () => {
   test("a packet that comes after a stall makes the next stall excusable", () => {
     const bench = new Bench().up();
     bench.wait(bench.session.detectAt, 40);
-    bench.hear();
+    bench.receive();
     bench.wait(bench.session.detectAt, 40);
     assert.equal(bench.session.state, "up");
   });
@@ -288,22 +288,22 @@ suite("RFC 5880, section 6.8.6: reception", () => {
   test("going down because the peer says so has that for a reason", () => {
     for (const state of ["down", "adminDown"] as const) {
       const bench = new Bench().up();
-      bench.hear({ state });
+      bench.receive({ state });
       assert.equal(bench.session.diagnostic, Diagnostic.neighborSignaledDown);
     }
   });
 
   test("the reason of the last failure is told until the session is up again", () => {
     const bench = new Bench().up();
-    bench.hear({ state: "down" });
-    assert.equal(sent(bench.hear({ state: "down" }))[0]?.diagnostic, Diagnostic.neighborSignaledDown);
-    assert.equal(sent(bench.hear({ state: "init" }))[0]?.diagnostic, Diagnostic.none);
+    bench.receive({ state: "down" });
+    assert.equal(sent(bench.receive({ state: "down" }))[0]?.diagnostic, Diagnostic.neighborSignaledDown);
+    assert.equal(sent(bench.receive({ state: "init" }))[0]?.diagnostic, Diagnostic.none);
   });
 
   test("who is administratively down answers no poll", () => {
     const bench = new Bench().up();
     bench.on({ type: "disable" });
-    assert.deepEqual(bench.hear({ poll: true }), []);
+    assert.deepEqual(bench.receive({ poll: true }), []);
   });
 });
 
@@ -326,9 +326,9 @@ suite("RFC 5880, section 6.8.7: transmission", () => {
 
   test("a peer that wants no periodic packets gets none, but answers", () => {
     const bench = new Bench().up();
-    bench.hear({ requiredMinRx: 0 });
+    bench.receive({ requiredMinRx: 0 });
     assert.deepEqual(sent(bench.wait(bench.now + 100)), []);
-    assert.equal(sent(bench.hear({ requiredMinRx: 0, poll: true })).length, 1);
+    assert.equal(sent(bench.receive({ requiredMinRx: 0, poll: true })).length, 1);
   });
 
   test("what is sent is the session's", () => {
@@ -364,15 +364,15 @@ suite("RFC 5880, sections 6.4, 6.8.5, 6.8.8 and 6.8.9: the echo function", () =>
     assert.equal(new Bench({ echoMs: 20 }).up().session.echo.sendAt, Infinity);
     const bench = echoing();
     bench.on({ type: "echo" });
-    bench.hear({ requiredMinEchoRx: 0 });
+    bench.receive({ requiredMinEchoRx: 0 });
     assert.deepEqual(bench.session.echo, { sendAt: Infinity, detectAt: Infinity });
   });
 
   test("none is sent before both are up", () => {
     const bench = new Bench({ echoMs: 20 });
-    bench.hear({ state: "init", requiredMinEchoRx: 25 });
+    bench.receive({ state: "init", requiredMinEchoRx: 25 });
     assert.deepEqual([bench.session.state, bench.session.echo.sendAt], ["up", Infinity]);
-    assert.deepEqual(kinds(bench.hear({ requiredMinEchoRx: 25 })), ["sendEcho"]);
+    assert.deepEqual(kinds(bench.receive({ requiredMinEchoRx: 25 })), ["sendEcho"]);
   });
 
   test("once one has come back, control packets may be slow; the peer is asked by a poll", () => {
@@ -394,7 +394,7 @@ suite("RFC 5880, sections 6.4, 6.8.5, 6.8.8 and 6.8.9: the echo function", () =>
   test("one that never came back brings nothing down: control packets detect", () => {
     const bench = echoing();
     for (let i = 0; i < 100; i++) {
-      bench.hear({ requiredMinEchoRx: 25 }, bench.now + 40);
+      bench.receive({ requiredMinEchoRx: 25 }, bench.now + 40);
       bench.wait(bench.now);
     }
     assert.deepEqual([bench.session.state, bench.session.echo.detectAt], ["up", Infinity]);
@@ -402,7 +402,7 @@ suite("RFC 5880, sections 6.4, 6.8.5, 6.8.8 and 6.8.9: the echo function", () =>
 
   test("one that comes back late is of no session that is down", () => {
     const bench = echoing();
-    bench.hear({ state: "down" });
+    bench.receive({ state: "down" });
     bench.on({ type: "echo" });
     assert.equal(bench.session.echo.detectAt, Infinity);
   });

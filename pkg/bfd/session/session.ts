@@ -3,12 +3,12 @@ import type { BfdProfile } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { Diagnostic, type State } from "../codec/control-codec.ts";
 
-/** What is wanted of a session. Intervals are at least 10 ms. */
+/** The configured parameters of a session. Intervals are at least 10 ms. */
 export interface Parameters {
   readonly transmitMs: Millis;
   readonly receiveMs: Millis;
   readonly multiplier: number;
-  /** Says nothing before the peer does (RFC 5880, section 6.1). */
+  /** Sends nothing before the peer does (RFC 5880, section 6.1). */
   readonly passive: boolean;
   /** How often echo packets are sent at most; undefined for none. */
   readonly echoMs: Millis | undefined;
@@ -16,11 +16,11 @@ export interface Parameters {
   readonly echoReceiveMs: Millis;
 }
 
-/** What the last packet of the peer said. */
+/** The contents of the peer's last packet. */
 export interface Remote {
   readonly state: State;
   readonly diagnostic: Diagnostic;
-  /** 0: nothing was heard for a detection time. */
+  /** 0: nothing was received for a detection time. */
   readonly discriminator: number;
   readonly multiplier: number;
   readonly desiredMinTx: Millis;
@@ -47,7 +47,7 @@ export interface Session {
   readonly remote: Remote;
   /** A poll sequence (RFC 5880, section 6.5): none, one that runs, or one after which another is needed. */
   readonly poll: "none" | "running" | "again";
-  /** As this side says in its packets: bfd.DesiredMinTxInterval and bfd.RequiredMinRxInterval. */
+  /** As sent in packets: bfd.DesiredMinTxInterval and bfd.RequiredMinRxInterval. */
   readonly desiredMinTx: Millis;
   readonly requiredMinRx: Millis;
   /** The same two as they count here: what eases a duty counts only once the peer knows of it (RFC 5880, section 6.8.3). */
@@ -56,7 +56,7 @@ export interface Session {
   /** When the last packet left that was not the answer to a poll. */
   readonly sentAt: Millis;
   readonly sendAt: Millis;
-  readonly heardAt: Millis;
+  readonly receivedAt: Millis;
   readonly detectAt: Millis;
   /** Silence was excused once since the last packet, because nobody here was listening. */
   readonly excused: boolean;
@@ -81,7 +81,7 @@ export const unknownRemote: Remote = {
 
 export const noEcho: Echo = { sendAt: Infinity, detectAt: Infinity };
 
-/** A session that begins: down, and due to say so unless it is passive. `discriminator` is not 0, and no other session's here. */
+/** A new session: Down, and due to send unless it is passive. `discriminator` is not 0, and no other session's here. */
 export function newSession(parameters: Parameters, discriminator: number, now: Millis): Session {
   const desiredMinTx = Math.max(parameters.transmitMs, slowMs);
   return {
@@ -97,7 +97,7 @@ export function newSession(parameters: Parameters, discriminator: number, now: M
     detectFloor: parameters.receiveMs,
     sentAt: -Infinity,
     sendAt: parameters.passive ? Infinity : now,
-    heardAt: -Infinity,
+    receivedAt: -Infinity,
     detectAt: Infinity,
     excused: false,
     echo: noEcho,

@@ -168,7 +168,7 @@ test("a side that stands still for less than the other's detection time brings n
       const other = world.nodes[1 - which];
       assert.ok(other);
       // The other may have heard the last packet an interval ago.
-      const patience = other.session.detectAt - other.session.heardAt;
+      const patience = other.session.detectAt - other.session.receivedAt;
       const interval = patience / other.session.remote.multiplier;
       world.stall(which, Math.max(0, patience - interval - 6) * random());
       world.run(world.now + 2_000);
@@ -191,7 +191,7 @@ test("a side that stands still for long does not blame the other, which is up ag
 test("a path that is cut is found within the detection time on both sides, and used again when it heals", () => {
   forSeeds(100, (world) => {
     world.run(3_000 + world.between(0, 500));
-    const allowed = world.nodes.map(({ session }) => session.detectAt - session.heardAt);
+    const allowed = world.nodes.map(({ session }) => session.detectAt - session.receivedAt);
     const cutAt = world.now;
     world.network = { ...calm, loss: [1, 1] };
     world.run(cutAt + 10_000);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Diagnostic, type State } from "../codec/control-codec.ts";
 import { type BfdVerdict, statusAfter, unknownStatus } from "./status.ts";
 
-const up = { verdict: "up", reason: "both sides hear each other" } as const;
+const up = { verdict: "up", reason: "both sides receive each other's packets" } as const;
 const cases: {
   name: string;
   from: State;
@@ -39,7 +39,7 @@ const cases: {
     peer: "down",
     peerDiagnostic: Diagnostic.detectionTimeExpired,
     verdict: "failed",
-    reason: "the peer says control detection time expired",
+    reason: "the peer signals control detection time expired",
   },
   {
     name: "a peer that began anew",
@@ -48,7 +48,7 @@ const cases: {
     diagnostic: Diagnostic.neighborSignaledDown,
     peer: "down",
     verdict: "failed",
-    reason: "the peer says no diagnostic",
+    reason: "the peer signals no diagnostic",
   },
   {
     name: "a peer that gives the session up",
@@ -57,7 +57,7 @@ const cases: {
     diagnostic: Diagnostic.neighborSignaledDown,
     peer: "adminDown",
     verdict: "adminDown",
-    reason: "the peer says administratively down",
+    reason: "the peer signals administratively down",
   },
   { name: "this side gives it up", from: "up", to: "adminDown", verdict: "adminDown", reason: "this side gave the session up" },
   { name: "the way up says nothing", from: "down", to: "init", verdict: "unknown", reason: unknownStatus.reason },

@@ -22,8 +22,8 @@ export interface SessionView {
 }
 
 /**
- * What a session says of the path. `unknown`: nothing yet, the peer may not speak BFD at all; `up`; `failed`: it was up and no longer
- * is; `adminDown`: one side gave the session up, which says nothing of the path (RFC 5882, section 3.2).
+ * What a session means for the path. `unknown`: nothing yet, the peer may not speak BFD at all; `up`; `failed`: it was up and no longer
+ * is; `adminDown`: one side gave the session up, which means nothing for the path (RFC 5882, section 3.2).
  */
 export type BfdVerdict = "unknown" | "up" | "failed" | "adminDown";
 
@@ -33,27 +33,27 @@ export interface BfdStatus {
   readonly reason: string;
 }
 
-export const unknownStatus: BfdStatus = { verdict: "unknown", reason: "the peer has not been heard yet" };
+export const unknownStatus: BfdStatus = { verdict: "unknown", reason: "nothing has been received from the peer yet" };
 
-/** What a change of state says, after what was known `before`. */
+/** The status after a change of state. */
 export function statusAfter(
   before: BfdStatus,
   from: State,
   view: Pick<SessionView, "state" | "diagnostic" | "remoteState" | "remoteDiagnostic">,
 ): BfdStatus {
   const { state, diagnostic, remoteState, remoteDiagnostic } = view;
-  if (state === "up") return { verdict: "up", reason: "both sides hear each other" };
+  if (state === "up") return { verdict: "up", reason: "both sides receive each other's packets" };
   if (state === "adminDown") return { verdict: "adminDown", reason: "this side gave the session up" };
   if (from !== "up") return before; // On the way up, or back from there: nothing is known that was not before.
   if (diagnostic !== Diagnostic.neighborSignaledDown) return { verdict: "failed", reason: diagnosticText(diagnostic) };
-  const peerSays = `the peer says ${remoteState === "adminDown" ? "administratively down" : diagnosticText(remoteDiagnostic)}`;
-  return { verdict: remoteState === "adminDown" ? "adminDown" : "failed", reason: peerSays };
+  const peerSignals = `the peer signals ${remoteState === "adminDown" ? "administratively down" : diagnosticText(remoteDiagnostic)}`;
+  return { verdict: remoteState === "adminDown" ? "adminDown" : "failed", reason: peerSignals };
 }
 
-/** What is told of a session. `problem`: what keeps its packets from leaving or arriving here. */
+/** The view of a session. `problem`: why its packets cannot be sent or received here. */
 export function describeSession(session: Session, problem: string | undefined): SessionView {
   const { state, diagnostic, discriminator, remote, echo } = session;
-  const heard = remote.discriminator !== 0;
+  const received = remote.discriminator !== 0;
   return {
     state,
     diagnostic,
@@ -65,13 +65,13 @@ export function describeSession(session: Session, problem: string | undefined): 
     remoteMultiplier: remote.multiplier,
     remoteControlPlaneIndependent: remote.controlPlaneIndependent,
     remoteDemand: remote.demand,
-    transmitMs: heard ? transmitInterval(session) : 0,
-    detectionMs: heard ? detectionTime(session) : 0,
+    transmitMs: received ? transmitInterval(session) : 0,
+    detectionMs: received ? detectionTime(session) : 0,
     echo: echo.sendAt === Infinity ? "off" : echo.detectAt === Infinity ? "unanswered" : "active",
   };
 }
 
-/** Whether there is nothing new to tell. */
+/** Whether nothing has changed. */
 export function same(a: SessionView, b: SessionView): boolean {
   return (Object.keys(a) as (keyof SessionView)[]).every((key) => a[key] === b[key]);
 }

@@ -48,7 +48,7 @@ export class Bench {
     return effects;
   }
 
-  hear(changes: Partial<ControlPacket> = {}, at = this.now): Effect[] {
+  receive(changes: Partial<ControlPacket> = {}, at = this.now): Effect[] {
     return this.on({ type: "packet", packet: packet(changes) }, at);
   }
 
@@ -58,9 +58,9 @@ export class Bench {
 
   /** Brings the session up, with the poll that follows answered. */
   up(changes: Partial<ControlPacket> = {}): this {
-    this.hear({ ...changes, state: "down", yourDiscriminator: 0 });
-    this.hear({ ...changes, state: "up" });
-    this.hear({ ...changes, final: true });
+    this.receive({ ...changes, state: "down", yourDiscriminator: 0 });
+    this.receive({ ...changes, state: "up" });
+    this.receive({ ...changes, final: true });
     return this;
   }
 }

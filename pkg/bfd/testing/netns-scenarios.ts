@@ -51,11 +51,11 @@ function descriptorOf(port: number): number {
 
 test("watchers of the same ends share a session, which ends with the last of them", async () => {
   await using bfd = newBfd();
-  const heard: string[] = [];
-  const watch = (name: string) => bfd.watch(ends, fast, ({ verdict }: BfdStatus) => heard.push(`${name} ${verdict}`));
+  const verdicts: string[] = [];
+  const watch = (name: string) => bfd.watch(ends, fast, ({ verdict }: BfdStatus) => verdicts.push(`${name} ${verdict}`));
   const [one, two] = [watch("one"), watch("two")];
   await until(() => one.status.verdict === "up");
-  assert.deepEqual(heard, ["one up", "two up"]);
+  assert.deepEqual(verdicts, ["one up", "two up"]);
   const [counters, ...none] = bfd.counters();
   assert.deepEqual([counters?.peer, counters?.up, counters?.upEvents, counters?.notifications], ["127.0.0.1", true, 1, 2]);
   assert.deepEqual(none, []);
@@ -76,13 +76,13 @@ test("watchers of the same ends share a session, which ends with the last of the
 test("a thread that dies is replaced and begins its sessions anew, which is no failure of a path", async () => {
   const errors: string[] = [];
   await using bfd = newBfd({ ...silentLog, error: (message) => errors.push(message), with: () => silentLog });
-  const heard: string[] = [];
-  using watch = bfd.watch(ends, fast, ({ verdict }) => heard.push(verdict));
+  const verdicts: string[] = [];
+  using watch = bfd.watch(ends, fast, ({ verdict }) => verdicts.push(verdict));
   await until(() => watch.status.verdict === "up");
   const { length } = descriptors();
   closeSync(descriptorOf(3784)); // A broken invariant, as good as any.
-  await until(() => heard.length === 3);
-  assert.deepEqual(heard, ["up", "unknown", "up"]);
+  await until(() => verdicts.length === 3);
+  assert.deepEqual(verdicts, ["up", "unknown", "up"]);
   assert.deepEqual(errors, ["the thread that keeps BFD sessions died and is restarted"]);
   assert.ok(descriptors().length <= length, "what the dead thread had is left open");
 });

@@ -32,7 +32,7 @@ export interface MultiprotocolRoutes {
   readonly empty: boolean;
 }
 
-/** What the attributes of an UPDATE say, so far as they are well-formed. */
+/** The attributes of an UPDATE that are well-formed. */
 export interface Found {
   origin?: PathAttributes["origin"];
   asPath?: readonly AsPathSegment[];

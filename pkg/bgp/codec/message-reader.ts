@@ -11,7 +11,7 @@ export interface Frame {
 const none = new Uint8Array();
 
 /** The least octets of each type, header included (RFC 4271, sections 4.2 to 4.5). */
-const leastLength: Readonly<Record<number, number>> = {
+const minLength: Readonly<Record<number, number>> = {
   [MessageType.open]: 29,
   [MessageType.update]: 23,
   [MessageType.notification]: 21,
@@ -101,7 +101,7 @@ function checkedLength(message: Uint8Array, extendedMessage: boolean): number {
       MessageHeaderError.connectionNotSynchronized,
       "its marker is not all ones, so the peer's stream is out of step or is not BGP",
     );
-  const least = leastLength[type];
+  const least = minLength[type];
   const most = extendedMessage && !neverExtended.has(type) ? maxExtendedMessageLength : maxMessageLength;
   if (length < headerLength || length > most)
     throw fail(MessageHeaderError.badMessageLength, `its length is ${length}, wanted ${headerLength} to ${most}`, field);

@@ -52,7 +52,7 @@ export interface Update {
   readonly announced: readonly Prefix[];
   /** Undefined where nothing is announced. */
   readonly attributes: PathAttributes | undefined;
-  /** RFC 4724, section 2: this message says nothing but that the family is complete. */
+  /** RFC 4724, section 2: this message only marks the family as complete. */
   readonly endOfRib: AddressFamily | undefined;
   /** Families that the session does not carry, of which the message has routes all the same. */
   readonly ignored: readonly AddressFamily[];
@@ -60,7 +60,7 @@ export interface Update {
   readonly forgiven: readonly string[];
 }
 
-/** What is said of routes. Absent where the attribute is. */
+/** The attributes of routes. Absent where the attribute is. */
 export interface PathAttributes {
   readonly origin: "igp" | "egp" | "incomplete";
   readonly asPath: readonly AsPathSegment[];

@@ -4,7 +4,7 @@ import { Cease, MessageHeaderError, NotificationCode, NotificationError, notific
 
 /** The most octets of text in a Cease (RFC 9003, section 2). */
 const maxCommunicationLength = 255;
-const mostDataShown = 32;
+const maxDataShown = 32;
 
 /** Encodes a NOTIFICATION (RFC 4271, section 4.5). Data that would make it longer than 4,096 octets is cut, so that every peer takes it. */
 export function encodeNotification({ code, subcode, data }: Notification): Uint8Array {
@@ -53,7 +53,7 @@ export function hardReset({ code, subcode, data }: Notification): Notification {
   };
 }
 
-/** In words, for people: `Cease/Administrative Shutdown (6/2): "maintenance until noon"`. Data that says nothing in words is hexadecimal. */
+/** In words, for people: `Cease/Administrative Shutdown (6/2): "maintenance until noon"`. Other data is hexadecimal. */
 export function describeNotification(notification: Notification): string {
   const { code, subcode, data } = notification;
   if (code !== NotificationCode.cease || subcode !== Cease.hardReset || data.length < 2) return describeOne(notification);
@@ -66,8 +66,8 @@ function describeOne({ code, subcode, data }: Notification): string {
   const text = carriesText(code, subcode) ? decodeShutdownCommunication(data) : undefined;
   if (text !== undefined) return `${name}: ${JSON.stringify(text)}`;
   if (data.length === 0) return name;
-  const shown = Array.from(data.subarray(0, mostDataShown), (octet) => octet.toString(16).padStart(2, "0")).join("");
-  return `${name}: data ${shown}${data.length > mostDataShown ? `… of ${data.length} octets` : ""}`;
+  const shown = Array.from(data.subarray(0, maxDataShown), (octet) => octet.toString(16).padStart(2, "0")).join("");
+  return `${name}: data ${shown}${data.length > maxDataShown ? `… of ${data.length} octets` : ""}`;
 }
 
 function carriesText(code: number, subcode: number): boolean {

@@ -50,7 +50,7 @@ export function encodeOpen(open: Open): Uint8Array {
 
 /**
  * Decodes the body of an OPEN in both forms of its optional parameters. Whether the AS number and the identifier are those of the peer that
- * was expected is left to the session, and so is what capabilities say together.
+ * was expected is left to the session, and so is whether the capabilities fit together.
  * @throws {NotificationError} of RFC 4271, section 6.2: Unsupported Version Number (2/1) with the version to use, Bad BGP Identifier (2/3)
  *   for 0 (RFC 6286), Unsupported Optional Parameter (2/4), Unacceptable Hold Time (2/6) for 1 and 2 s, Unspecific (2/0) for what is malformed
  */
@@ -159,7 +159,7 @@ function writeGracefulRestart(value: Writer, { restarting, notification, timeSec
 
 /**
  * Decodes the value of a parameter of the OPEN: capabilities to its end (RFC 5492, section 4). Those of other codes are kept as `unknown`.
- * @param fault the error for a capability that is cut short, or whose length is not what its code wants; it is told in words what was found
+ * @param fault the error for a capability that is cut short, or whose length is not what its code wants; it gets what was found, in words
  */
 export function decodeCapabilities(octets: Uint8Array, fault: (found: string) => Error): Capability[] {
   const reader = new Reader(octets, fault);

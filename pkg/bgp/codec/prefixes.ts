@@ -2,7 +2,7 @@ import { Address, type Family, Prefix } from "#pkg/net";
 import { Reader } from "#pkg/octets";
 
 /** Octets of the longest prefix, with the octet for its length. */
-const mostOctetsOfOne: Record<Family, number> = { IPv4: 5, IPv6: 17 };
+const maxEncodedLength: Record<Family, number> = { IPv4: 5, IPv6: 17 };
 
 /**
  * Takes prefixes and encodes them (RFC 4271, section 4.3, and RFC 4760, section 5) until another one might not fit into `room` octets.
@@ -11,7 +11,7 @@ const mostOctetsOfOne: Record<Family, number> = { IPv4: 5, IPv6: 17 };
 export function packPrefixes(family: Family, prefixes: Iterator<Prefix>, room: number): Uint8Array {
   const octets = new Uint8Array(room);
   const view = new DataView(octets.buffer);
-  const most = mostOctetsOfOne[family];
+  const most = maxEncodedLength[family];
   let at = 0;
   while (at + most <= room) {
     const { done, value: prefix } = prefixes.next();
@@ -30,7 +30,7 @@ export function packPrefixes(family: Family, prefixes: Iterator<Prefix>, room: n
 
 /**
  * Decodes a field of prefixes to its end. Lengths are in bits; bits past the length are cleared, because the RFC calls their value irrelevant.
- * @param fault the error for a length that the family does not have, or a prefix cut short; it is told in words what was found
+ * @param fault the error for a length that the family does not have, or a prefix cut short; it gets what was found, in words
  */
 export function decodePrefixes(family: Family, field: Uint8Array, fault: (found: string) => Error): Prefix[] {
   const reader = new Reader(field, fault);

@@ -79,7 +79,7 @@ const section4: Case[] = [
   { rule: "4 one octet", attributes: `${all} 80`, want: "withdraw" },
   { rule: "4 'or fewer than four octets, if the Extended Length bit is set'", attributes: `${all} 90 04 00`, want: "withdraw" },
   {
-    rule: "4 the routes of an MP_REACH_NLRI cut short cannot be told (3 (j)): session reset",
+    rule: "4 the routes of an MP_REACH_NLRI cut short are unknown (3 (j)): session reset",
     attributes: `${all} ${mpReach.slice(0, -2)}`,
     want: { reset: ["3/1"] },
   },
@@ -288,7 +288,7 @@ test("2 'treat-as-withdraw': 'all routes carried in the UPDATE message' go, of b
   assert.deepEqual(forgiven, ["Cannot decode UPDATE: ORIGIN (1) is missing; its routes are treated as withdrawn"]);
 });
 
-test("8 what was forgiven is told for the log, each thing once", () => {
+test("8 what was forgiven is listed for the log, each error once", () => {
   const attributes = `${all} 40 05 04 00000064 40 06 01 00 ${origin.repeat(100)}`;
   assert.deepEqual(decodeUpdate(updateBody({ attributes, nlri: "08 0a" }), external).forgiven, [
     "LOCAL_PREF (5) from an external peer is discarded",

@@ -20,13 +20,13 @@ interface Attributes {
   readonly found: Readonly<Found>;
   readonly types: ReadonlySet<number>;
   /** The first error for which the routes are treated as withdrawn. */
-  readonly untrusted: NotificationError | undefined;
+  readonly withdrawError: NotificationError | undefined;
   readonly forgiven: readonly string[];
 }
 
 /**
- * Decodes the body of an UPDATE (RFC 4271, section 4.3; RFC 4760), and does what RFC 7606 says of its errors: an attribute is discarded,
- * or all routes of the message are treated as withdrawn, and `forgiven` says so; or the session ends. Attributes that this package does
+ * Decodes the body of an UPDATE (RFC 4271, section 4.3; RFC 4760), and handles its errors as RFC 7606 demands: an attribute is discarded,
+ * or all routes of the message are treated as withdrawn, and `forgiven` describes it; or the session ends. Attributes that this package does
  * not know are passed over, as are routes of families that the session does not carry.
  * @throws {NotificationError} of RFC 4271, section 6.3, for what RFC 7606 does not forgive
  */
@@ -37,9 +37,9 @@ export function decodeUpdate(body: Uint8Array, session: UpdateSession): Update {
   const nlri = reader.rest();
   const withdrawn = ipv4Prefixes(withdrawnField);
   const announced = ipv4Prefixes(nlri);
-  const { found, types, untrusted, forgiven } = readAttributes(field, nlri.length > 0, session);
+  const { found, types, withdrawError, forgiven } = readAttributes(field, nlri.length > 0, session);
   const reachable = nlri.length > 0 || found.announced?.empty === false;
-  if (untrusted !== undefined && !reachable && hasOtherThanMpUnreach(types)) throw untrusted;
+  if (withdrawError !== undefined && !reachable && hasOtherThanMpUnreach(types)) throw withdrawError;
 
   const ignored: AddressFamily[] = [];
   const carriesIpv4 = session.families.has("IPv4");
@@ -50,9 +50,9 @@ export function decodeUpdate(body: Uint8Array, session: UpdateSession): Update {
   const comes = [...(carriesIpv4 ? announced : []), ...(found.announced?.prefixes ?? [])];
   return {
     type: "update",
-    withdrawn: untrusted === undefined ? goes : [...goes, ...comes],
-    announced: untrusted === undefined ? comes : [],
-    attributes: untrusted === undefined && comes.length > 0 ? pathAttributes(found) : undefined,
+    withdrawn: withdrawError === undefined ? goes : [...goes, ...comes],
+    announced: withdrawError === undefined ? comes : [],
+    attributes: withdrawError === undefined && comes.length > 0 ? pathAttributes(found) : undefined,
     endOfRib: withdrawnField.length + nlri.length === 0 ? endOfRib(field, found.withdrawn, types) : undefined,
     ignored,
     forgiven,
@@ -82,15 +82,15 @@ function readAttributes(field: Uint8Array, hasNlri: boolean, session: UpdateSess
     readAttribute(attribute, session, found, errors, forgiven);
   }
   if (cut !== undefined) {
-    if (cut.type !== undefined && isMultiprotocol(cut.type)) throw cut.error; // Its routes cannot be told (RFC 7606, section 3 (j)).
+    if (cut.type !== undefined && isMultiprotocol(cut.type)) throw cut.error; // Which routes it had is unknown (RFC 7606, section 3 (j)).
     errors.push(cut.error);
     if (cut.type !== undefined) types.add(cut.type);
   }
   if (hasNlri || found.announced?.empty === false) errors.push(...missingAttributes(types, hasNlri));
-  const [untrusted] = errors;
+  const [withdrawError] = errors;
   for (const type of repeated) forgiven.push(`${attributeName(type)} is there more than once; all but the first are discarded`);
   for (const error of errors) forgiven.push(`${error.message}; its routes are treated as withdrawn`);
-  return { found, types, untrusted, forgiven };
+  return { found, types, withdrawError, forgiven };
 }
 
 function readAttribute(

@@ -9,7 +9,7 @@ const origins = { igp: 0, egp: 1, incomplete: 2 } as const;
 const none = new Uint8Array();
 
 /**
- * Encodes what is said of routes whatever their family: all but the next hops, which `encodeAnnouncement` adds. To be made once for all
+ * Encodes the attributes that do not depend on the family: all but the next hops, which `encodeAnnouncement` adds. Encoded once for all
  * messages that carry it. Attributes are in the order of their types, as RFC 4271, section 5, asks. A peer without four-octet AS numbers
  * gets AS_TRANS and AS4_PATH (RFC 6793, section 4.2.2).
  * @throws {RangeError} for a number that its field does not hold, and a segment of more than 255 AS numbers
@@ -43,7 +43,7 @@ export function encodeAttributes(attributes: PathAttributes, session: { readonly
  * need the peer's consent (RFC 8950).
  * @param attributes of `encodeAttributes`
  * @param nextHops one; or a global and a link-local IPv6 address (RFC 2545, section 3)
- * @param mostOctets of the whole message
+ * @param maxLength of the whole message
  * @throws {RangeError} when there is no prefix, or no room for one beside the attributes; for any other next hops
  */
 export function encodeAnnouncement(
@@ -51,12 +51,12 @@ export function encodeAnnouncement(
   nextHops: readonly Address[],
   family: Family,
   prefixes: Iterator<Prefix>,
-  mostOctets: number,
+  maxLength: number,
 ): Uint8Array {
   const hops = new Writer();
   for (const hop of nextHops) hops.put(hop.toBytes());
   const nextHop = hops.finish();
-  const room = mostOctets - headerLength - 4 - attributes.length;
+  const room = maxLength - headerLength - 4 - attributes.length;
   if (family === "IPv4" && nextHop.length === 4) {
     const withNextHop = insertNextHop(attributes, nextHop);
     const nlri = pack(family, prefixes, room - (withNextHop.length - attributes.length));
@@ -71,12 +71,12 @@ export function encodeAnnouncement(
 }
 
 /**
- * An UPDATE that withdraws as many of `prefixes` as fit, at least one; it takes no more than those. It says so of IPv4 in the field for
+ * An UPDATE that withdraws as many of `prefixes` as fit, at least one; it takes no more than those. IPv4 prefixes go into the field for
  * withdrawn routes, whatever the next hop was.
  * @throws {RangeError} when there is no prefix: the message would be an End-of-RIB
  */
-export function encodeWithdrawal(family: Family, prefixes: Iterator<Prefix>, mostOctets: number): Uint8Array {
-  const room = mostOctets - headerLength - 4;
+export function encodeWithdrawal(family: Family, prefixes: Iterator<Prefix>, maxLength: number): Uint8Array {
+  const room = maxLength - headerLength - 4;
   if (family === "IPv4") return encodeUpdate(pack(family, prefixes, room), [], none);
   const { afi, safi } = unicast[family];
   const mpUnreach = new Writer().u16(afi).u8(safi);
@@ -84,7 +84,7 @@ export function encodeWithdrawal(family: Family, prefixes: Iterator<Prefix>, mos
   return encodeUpdate(none, [mpAttribute(AttributeType.mpUnreachNlri, mpUnreach.finish())], none);
 }
 
-/** Says that the family is complete (RFC 4724, section 2). */
+/** Marks a family as complete (RFC 4724, section 2). */
 export function encodeEndOfRib(family: Family): Uint8Array {
   if (family === "IPv4") return encodeUpdate(none, [], none);
   const { afi, safi } = unicast[family];

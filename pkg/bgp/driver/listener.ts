@@ -4,7 +4,7 @@ import { SystemCallError, TcpSocket } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { Address, type Family, families, parseAddress } from "#pkg/net";
 import type { SessionSettings } from "../session/settings.ts";
-import { applyOptions, endOf, md5Key, mostHops, networkControl, TcpConnection } from "./tcp.ts";
+import { applyOptions, endOf, maxHopLimit, md5Key, networkControl, TcpConnection } from "./tcp.ts";
 import { type Incoming, isLinkLocal } from "./transport.ts";
 
 export interface ListenerOptions {
@@ -29,16 +29,16 @@ export class BgpListener implements Disposable {
   readonly #expected = new Map<string, Expected>(); // the peer's address, with its interface where it is link-local -> who waits for it
   readonly #listening = new Map<Family, Listening>();
   #port: number;
-  #strangers = 0;
+  #unknownPeers = 0;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#port = options.port;
   }
 
-  /** Connections from addresses that are no peer's. */
-  get strangers(): number {
-    return this.#strangers;
+  /** Connections from addresses of no peer. */
+  get unknownPeers(): number {
+    return this.#unknownPeers;
   }
 
   /** The one that it listens on. */
@@ -105,7 +105,7 @@ export class BgpListener implements Disposable {
     socket.reuseAddress();
     if (family === "IPv6") socket.ipv6Only();
     // Of the first answer, too, which leaves before it is known whose connection it is: a peer with GTSM takes no less.
-    socket.setHopLimit(mostHops);
+    socket.setHopLimit(maxHopLimit);
     socket.setTrafficClass(networkControl);
     for (const { peer } of this.#expected.values()) {
       const md5 = md5Key(peer);
@@ -122,8 +122,8 @@ export class BgpListener implements Disposable {
     const end = expected === undefined ? undefined : endOf(socket, expected.peer);
     if (remote === undefined || expected === undefined || end === undefined) {
       if (remote !== undefined && expected === undefined) {
-        this.#strangers++;
-        this.#options.log.debug("connection of a stranger closed", { op: "bgpAccept", from: socket.remoteAddress });
+        this.#unknownPeers++;
+        this.#options.log.debug("connection from an unknown address closed", { op: "bgpAccept", from: socket.remoteAddress });
       }
       socket.on("error", () => {}); // It is closed anyway.
       socket.destroy();
@@ -137,7 +137,7 @@ export class BgpListener implements Disposable {
         try {
           applyOptions(TcpSocket.of(descriptorOf(socket), remote.family), peer);
         } catch (error) {
-          socket.destroy(error instanceof Error ? error : undefined); // Told by `closed`.
+          socket.destroy(error instanceof Error ? error : undefined); // Reported by `closed`.
         }
         return connection;
       },

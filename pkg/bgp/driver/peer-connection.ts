@@ -5,8 +5,8 @@ import type { Connection, ConnectionEvents, SocketEnd } from "./transport.ts";
 /** How long a connection that was ended has to send what was written to it. */
 const lingerTime: Millis = 1_000;
 
-/** One connection of a session, and what has arrived on it. Once it is closed nothing is told any more. */
-export class Link {
+/** One TCP connection of a session with its message reader. After `close` it reports no more events. */
+export class PeerConnection {
   readonly reader = new MessageReader();
   readonly #connection: Connection;
   readonly #gone = Promise.withResolvers<void>();
@@ -25,10 +25,10 @@ export class Link {
         if (this.#open) events.received(octets);
       },
       closed: (because) => {
-        const told = !this.#open;
+        const wasOpen = this.#open;
         this.#open = false;
         this.#gone.resolve();
-        if (!told) events.closed(because);
+        if (wasOpen) events.closed(because);
       },
     });
   }
@@ -42,20 +42,20 @@ export class Link {
     return this.#open;
   }
 
-  write(octets: Uint8Array, taken: () => void): void {
+  write(octets: Uint8Array, written: () => void): void {
     this.#connection.write(octets, () => {
-      if (this.#open) taken();
+      if (this.#open) written();
     });
   }
 
-  /** Sends what was written, then ends. Resolves when that is done, or has taken too long. */
+  /** Sends what was written, then ends. Resolves when that is done, or the time is over. */
   async close(clock: Clock): Promise<void> {
     if (this.#open) {
       this.#open = false;
       if (this.#end === undefined) this.#connection.destroy();
       else this.#connection.end();
     }
-    using _timer = clock.schedule("BGP farewell", clock.now() + lingerTime, () => this.#connection.destroy());
+    using _timer = clock.schedule("BGP linger", clock.now() + lingerTime, () => this.#connection.destroy());
     await this.#gone.promise;
   }
 }

@@ -17,7 +17,7 @@ function settled(options: PairOptions = {}, count = few): Pair {
   return pair;
 }
 
-test("two sessions find each other, and one tells the other its routes", () => {
+test("two sessions find each other, and one advertises its routes to the other", () => {
   const pair = settled();
   assert.equal(pair.far.session.describe().prefixesReceived, few);
   const { session, state, messagesSent, prefixesAnnounced, prefixesPending } = pair.near.session.describe();
@@ -29,7 +29,7 @@ test("two sessions find each other, and one tells the other its routes", () => {
 });
 
 for (const from of ["192.0.2.1", "192.0.2.2"])
-  test(`a connection that breaks after any octet from ${from} is followed by another, on which everything is told again`, () => {
+  test(`a connection that breaks after any octet from ${from} is followed by another, on which everything is advertised again`, () => {
     for (let octets = 0; ; octets++) {
       const pair = new Pair({ seed: octets + 1 });
       announce(pair.near.routes, few);
@@ -147,15 +147,15 @@ test("of many routes only so many are handed to a connection that does not take 
   pair.network.freeze(true);
   announce(pair.near.routes, 50_000);
   pair.near.session.routesChanged();
-  const ahead = pair.near.routes.announced;
+  const ahead = pair.near.routes.advertised;
   assert.ok(ahead * 5 >= 50_000 && ahead * 5 <= 150_000, `${ahead} prefixes`);
   pair.clock.advanceBy(1_000);
   pair.near.session.routesChanged();
-  assert.equal(pair.near.routes.announced, ahead);
+  assert.equal(pair.near.routes.advertised, ahead);
   for (let i = 0; i < 100; i++) {
     const one = new Prefix(address("10.0.195.79"), 32);
     pair.near.routes.withdraw(one);
-    pair.near.routes.announce(one, attributes);
+    pair.near.routes.advertise(one, attributes);
     pair.near.session.routesChanged();
   }
   pair.network.freeze(false);
@@ -163,7 +163,7 @@ test("of many routes only so many are handed to a connection that does not take 
   assert.equal(pair.far.session.describe().prefixesReceived, few + (50_000 - few));
 });
 
-test("closing tells the peer why, and is over when the peer has closed too", async () => {
+test("closing sends the peer the reason, and is over when the peer has closed too", async () => {
   const pair = settled();
   const closed = pair.near.session.close("administrativeShutdown", "maintenance");
   pair.clock.advanceBy(10);
@@ -202,7 +202,7 @@ test("closing while it connects, or while it waits, leaves nothing", async () =>
   }
 });
 
-test("a failure is said once, as long as it is the same", () => {
+test("a failure is logged once, as long as it is the same", () => {
   const pair = new Pair({ near: { password: "secret" } });
   pair.network.refused = true;
   pair.start();
@@ -220,7 +220,7 @@ test("a failure is said once, as long as it is the same", () => {
   assert.equal(pair.near.session.describe().lastFailure, undefined);
 });
 
-test("a new session under other settings tells the peer, and follows at once", () => {
+test("a new session under other settings follows at once, and the peer is notified", () => {
   const pair = settled();
   const changed = { ...settings(), holdTimeSeconds: 30, keepaliveSeconds: 10 };
   pair.near.session.configure(changed);

@@ -20,47 +20,47 @@ import { step } from "../session/fsm.ts";
 import type { SessionSettings } from "../session/settings.ts";
 import { isAgreed, type Negotiated, newSession, nextDeadline, type Reason, type Session } from "../session/state.ts";
 import type { BgpListener } from "./listener.ts";
-import { Link } from "./peer-connection.ts";
+import { PeerConnection } from "./peer-connection.ts";
 import { newPeerCounters, type PeerView, peerView, sessionView, type Up } from "./peer-view.ts";
 import { SessionLog } from "./session-log.ts";
 import { type Incoming, routerIdOf, type SocketEnd, type Transport } from "./transport.ts";
 
-/** Where a session gets what it sends. */
-export type Routes = Pick<RoutesOut, "start" | "stop" | "refresh" | "next" | "pending" | "announced" | "unsendable">;
+/** Where a session gets its UPDATEs. */
+export type Routes = Pick<RoutesOut, "start" | "stop" | "refresh" | "next" | "pending" | "advertised" | "unsendable">;
 
 export interface PeerSessionOptions {
   readonly settings: SessionSettings;
   readonly routes: Routes;
   /** The node's name, for a router identifier where nothing else gives one. */
   readonly node: string;
-  /** A process before this one may have had a session with the peer: the first OPENs say so (RFC 4724, the R bit). */
+  /** A process before this one may have had a session with the peer: sets the R bit of the first OPENs (RFC 4724). */
   readonly restarting: boolean;
   /** What was announced stayed reachable while the process was away (RFC 4724, the F bit): the kernel forwards, not this process. */
   readonly forwardingPreserved: boolean;
   readonly transport: Transport;
-  /** Takes the peer's own connections; where there is none, the peer cannot connect. */
+  /** Accepts connections that the peer opens; without it the peer cannot connect. */
   readonly listener?: Pick<BgpListener, "expect"> | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
-/** Octets handed to a connection ahead of what the peer's side has taken. */
+/** Octets handed to a connection ahead of what the kernel has accepted. */
 const batchOctets = 1 << 16;
-/** A timer that runs later than that may have kept waiting what proves it wrong. */
+/** A timer later than this lets pending input be read first: it may prove the timer wrong. */
 const late: Millis = 100;
 const typeOffset = 18;
 const typeNames = new Map(Object.entries(MessageType).map(([name, number]) => [number as number, name as Message["type"]]));
 
-/** The session with one peer. Faults of the peer and of the network are logged and told by `describe`, never thrown. */
+/** The session with one peer. Faults of the peer and of the network are logged and shown by `describe`, never thrown. */
 export class PeerSession {
   readonly #options: PeerSessionOptions;
   readonly #log: SessionLog;
   readonly #counters = newPeerCounters();
-  readonly #links = new Map<number, Link>(); // connection -> its link
+  readonly #connections = new Map<number, PeerConnection>(); // connection -> its connection
   readonly #closing = new Set<Promise<void>>();
   readonly #waiting: { readonly event: Event; readonly incoming: Incoming | undefined }[] = [];
-  #telling = false;
+  #dispatching = false;
   #session: Session;
   #enteredAt: Millis;
   #up: Up | undefined;
@@ -77,12 +77,12 @@ export class PeerSession {
 
   start(): void {
     this.#expect();
-    this.#tell({ type: "start" });
+    this.#dispatch({ type: "start" });
   }
 
   /** Goes on with other settings: in the same session, or in a new one where they take that (`needsRestart`). */
   configure(settings: SessionSettings): void {
-    this.#tell({ type: "settings", settings });
+    this.#dispatch({ type: "settings", settings });
     if (this.#expecting !== undefined) this.#expect();
   }
 
@@ -95,19 +95,19 @@ export class PeerSession {
     return this.#up !== undefined;
   }
 
-  /** Ends what there is with a Cease and tries again, each time later if that happens often. `text` says why; see `close`. */
+  /** Closes an open session with a Cease and retries after the back-off. `text` is the reason; see `close`. */
   reset(cease: keyof typeof Cease, text: string): void {
-    this.#tell({ type: "reset", notification: ceaseOf(cease, text), because: text });
+    this.#dispatch({ type: "reset", notification: ceaseOf(cease, text), because: text });
   }
 
   /**
-   * Ends the session with a Cease (RFC 4486) until it is started again. The peer is told `text` (RFC 9003) where the subcode has room for
-   * it. Resolves when the peer has been told and has closed its side too, at the latest after a second.
+   * Ends the session with a Cease (RFC 4486) until it is started again. The NOTIFICATION carries `text` (RFC 9003) where the subcode has room for
+   * it. Resolves when it is sent and the peer has closed its side too, at the latest after a second.
    */
   async close(cease: keyof typeof Cease, text: string): Promise<void> {
     this.#expecting?.[Symbol.dispose]();
     this.#expecting = undefined;
-    this.#tell({ type: "stop", notification: ceaseOf(cease, text), because: text });
+    this.#dispatch({ type: "stop", notification: ceaseOf(cease, text), because: text });
     await Promise.all(this.#closing);
   }
 
@@ -124,12 +124,12 @@ export class PeerSession {
     return peerView(facts, clock.now());
   }
 
-  /** This side's end of what is established. */
+  /** This side's end of the established connection. */
   get #end(): SocketEnd | undefined {
-    return this.#up && this.#links.get(this.#up.connection)?.end;
+    return this.#up && this.#connections.get(this.#up.connection)?.end;
   }
 
-  /** Takes the peer's connections as the settings are now. */
+  /** Accepts the peer's connections under the present settings. */
   #expect(): void {
     const { listener, log } = this.#options;
     this.#expecting?.[Symbol.dispose]();
@@ -137,10 +137,10 @@ export class PeerSession {
     const { settings } = this.#session;
     try {
       this.#expecting = listener?.expect(settings, (incoming) => {
-        this.#tell({ type: "accepted", routerId: this.#routerId(incoming.end) }, incoming);
+        this.#dispatch({ type: "accepted", routerId: this.#routerId(incoming.end) }, incoming);
       });
     } catch (error) {
-      log.error("connections of the peer cannot be taken", { op: "bgpListen", error });
+      log.error("connections of the peer cannot be accepted", { op: "bgpListen", error });
     }
   }
 
@@ -148,10 +148,10 @@ export class PeerSession {
     return routerIdOf(this.#session.settings, end, this.#options.node);
   }
 
-  #tell(event: Event, incoming?: Incoming): void {
+  #dispatch(event: Event, incoming?: Incoming): void {
     this.#waiting.push({ event, incoming });
-    if (this.#telling) return;
-    this.#telling = true;
+    if (this.#dispatching) return;
+    this.#dispatching = true;
     try {
       for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
         const { clock, random } = this.#options;
@@ -160,7 +160,7 @@ export class PeerSession {
         for (const effect of effects) this.#carryOut(effect, next.incoming);
       }
     } finally {
-      this.#telling = false;
+      this.#dispatching = false;
     }
     this.#arm();
   }
@@ -173,7 +173,7 @@ export class PeerSession {
     const { clock } = this.#options;
     const fire = (): void => {
       this.#timer = undefined;
-      this.#tell({ type: "timer" });
+      this.#dispatch({ type: "timer" });
     };
     // After a stall what the peer sent in time is still to be read, and that happens before a timer that is set now.
     const look = (): void => {
@@ -188,7 +188,7 @@ export class PeerSession {
       case "dial":
         this.#open(effect.connection, (events) => this.#options.transport.dial(this.#session.settings, events));
         break;
-      case "take":
+      case "adopt":
         if (incoming !== undefined) this.#open(effect.connection, (events) => incoming.open(events), incoming.end);
         break;
       case "refuse":
@@ -198,8 +198,8 @@ export class PeerSession {
         this.#send(effect.connection, effect.message);
         break;
       case "close":
-        this.#close(this.#links.get(effect.connection));
-        this.#links.delete(effect.connection);
+        this.#close(this.#connections.get(effect.connection));
+        this.#connections.delete(effect.connection);
         break;
       case "established":
         this.#established(effect.connection, effect.negotiated);
@@ -235,58 +235,62 @@ export class PeerSession {
     if (type === "holdTimerExpired") this.#counters.holdTimerExpirations++;
   }
 
-  #open(id: number, open: ConstructorParameters<typeof Link>[0], end?: SocketEnd): void {
-    const link = new Link(
+  #open(id: number, open: ConstructorParameters<typeof PeerConnection>[0], end?: SocketEnd): void {
+    const connection = new PeerConnection(
       open,
       {
-        connected: (end) => this.#tell({ type: "connected", connection: id, routerId: this.#routerId(end) }),
-        received: (octets) => this.#receive(id, link, octets),
+        connected: (end) => this.#dispatch({ type: "connected", connection: id, routerId: this.#routerId(end) }),
+        received: (octets) => this.#receive(id, connection, octets),
         closed: (because) => {
-          this.#links.delete(id);
-          this.#tell({ type: "lost", connection: id, because });
+          this.#connections.delete(id);
+          this.#dispatch({ type: "lost", connection: id, because });
         },
       },
       end,
     );
-    this.#links.set(id, link);
+    this.#connections.set(id, connection);
   }
 
   #refuse({ notification, because }: Extract<Effect, { type: "refuse" }>, incoming: Incoming): void {
-    const link = new Link((events) => incoming.open(events), { connected() {}, received() {}, closed() {} }, incoming.end);
-    this.#write(link, notification, () => {});
-    this.#close(link);
+    const connection = new PeerConnection(
+      (events) => incoming.open(events),
+      { connected() {}, received() {}, closed() {} },
+      incoming.end,
+    );
+    this.#write(connection, notification, () => {});
+    this.#close(connection);
     this.#log.refused(because);
   }
 
-  #close(link: Link | undefined): void {
-    if (link === undefined) return;
-    const closing = link.close(this.#options.clock);
+  #close(connection: PeerConnection | undefined): void {
+    if (connection === undefined) return;
+    const closing = connection.close(this.#options.clock);
     this.#closing.add(closing);
     void closing.finally(() => this.#closing.delete(closing));
   }
 
-  #receive(id: number, link: Link, octets: Uint8Array): void {
-    link.reader.push(octets);
+  #receive(id: number, connection: PeerConnection, octets: Uint8Array): void {
+    connection.reader.push(octets);
     try {
-      while (link.open) {
-        const message = this.#nextMessage(id, link);
+      while (connection.open) {
+        const message = this.#nextMessage(id, connection);
         if (message === undefined) return;
         this.#counters.received[message.type]++;
         if (message.type === "notification")
           this.#counters.notificationReceived = { notification: message, at: this.#options.clock.now() };
-        this.#tell({ type: "message", connection: id, message });
+        this.#dispatch({ type: "message", connection: id, message });
       }
     } catch (error) {
       if (!(error instanceof NotificationError)) throw error;
-      this.#tell({ type: "malformed", connection: id, notification: error.notification, because: error.message });
+      this.#dispatch({ type: "malformed", connection: id, notification: error.notification, because: error.message });
     }
   }
 
   /** @throws {NotificationError} */
-  #nextMessage(id: number, link: Link): Message | undefined {
-    const connection = this.#session.connections.find((one) => one.id === id);
-    const negotiated = connection !== undefined && isAgreed(connection) ? connection.negotiated : undefined;
-    const frame = link.reader.next(negotiated?.extendedMessage ?? false);
+  #nextMessage(id: number, connection: PeerConnection): Message | undefined {
+    const state = this.#session.connections.find((one) => one.id === id);
+    const negotiated = state !== undefined && isAgreed(state) ? state.negotiated : undefined;
+    const frame = connection.reader.next(negotiated?.extendedMessage ?? false);
     return frame === undefined ? undefined : decodeMessage(frame, this.#updateSession(negotiated));
   }
 
@@ -297,21 +301,21 @@ export class PeerSession {
   }
 
   #send(id: number, message: Open | Keepalive | Notification): void {
-    const link = this.#links.get(id);
-    if (link === undefined) return; // It broke: what is written is lost anyway.
-    this.#write(link, message, () => this.#tell({ type: "taken", connection: id }));
+    const connection = this.#connections.get(id);
+    if (connection === undefined) return; // It broke: what is written is lost anyway.
+    this.#write(connection, message, () => this.#dispatch({ type: "written", connection: id }));
   }
 
-  #write(link: Link, message: Open | Keepalive | Notification, taken: () => void): void {
+  #write(connection: PeerConnection, message: Open | Keepalive | Notification, written: () => void): void {
     this.#counters.sent[message.type]++;
     if (message.type === "notification")
       this.#counters.notificationSent = { notification: message, at: this.#options.clock.now() };
-    link.write(encodeMessage(message), taken);
+    connection.write(encodeMessage(message), written);
   }
 
   #established(connection: number, negotiated: Negotiated): void {
-    const end = this.#links.get(connection)?.end;
-    if (end === undefined) return; // It broke: that is told next.
+    const end = this.#connections.get(connection)?.end;
+    if (end === undefined) return; // It broke: `lost` comes next.
     const { addresses, linkLocal } = end;
     const { myAsn, peerAsn } = this.#session.settings;
     this.#up = { connection, sending: false, prefixesReceived: 0, complete: new Set() };
@@ -319,7 +323,7 @@ export class PeerSession {
     this.#pump();
   }
 
-  /** Hands over as many messages as the connection may have ahead, and the next ones when these are taken. */
+  /** Hands over as many messages as the connection may have ahead, and the next ones when the kernel has accepted these. */
   #pump(): void {
     const up = this.#up;
     if (up === undefined || up.sending) return;
@@ -334,9 +338,9 @@ export class PeerSession {
     }
     if (messages.length === 0) return;
     up.sending = true;
-    this.#links.get(up.connection)?.write(Buffer.concat(messages), () => {
+    this.#connections.get(up.connection)?.write(Buffer.concat(messages), () => {
       up.sending = false;
-      this.#tell({ type: "taken", connection: up.connection });
+      this.#dispatch({ type: "written", connection: up.connection });
       if (this.#up === up) this.#pump();
     });
   }
@@ -353,7 +357,7 @@ export class PeerSession {
 
 function ceaseOf(name: keyof typeof Cease, text: string): Notification {
   const subcode = Cease[name];
-  const says = subcode === Cease.administrativeShutdown || subcode === Cease.administrativeReset;
-  const data = says ? encodeShutdownCommunication(text) : new Uint8Array();
+  const hasText = subcode === Cease.administrativeShutdown || subcode === Cease.administrativeReset;
+  const data = hasText ? encodeShutdownCommunication(text) : new Uint8Array();
   return { type: "notification", code: NotificationCode.cease, subcode, data };
 }

@@ -54,7 +54,7 @@ export interface SessionView extends Omit<Negotiated, "peerAsn" | "families"> {
   readonly localInterface: string | undefined;
   readonly routerId: Address;
   readonly families: readonly Family[];
-  /** The peer has told everything that it had when the session began (RFC 4724). */
+  /** Families whose End-of-RIB has arrived (RFC 4724). */
   readonly endOfRibReceived: readonly Family[];
 }
 
@@ -67,7 +67,7 @@ export interface PeerFacts {
   /** This side's end of what is established. */
   readonly end: SocketEnd | undefined;
   readonly counters: PeerCounters;
-  readonly routes: Pick<RoutesOut, "announced" | "pending" | "unsendable">;
+  readonly routes: Pick<RoutesOut, "advertised" | "pending" | "unsendable">;
 }
 
 export function peerView({ session, enteredAt, up, end, counters, routes }: PeerFacts, now: Millis): PeerView {
@@ -91,7 +91,7 @@ export function peerView({ session, enteredAt, up, end, counters, routes }: Peer
     session: sessionView(session, up, end),
     messagesReceived: { ...received },
     messagesSent: { ...sent },
-    prefixesAnnounced: routes.announced,
+    prefixesAnnounced: routes.advertised,
     prefixesPending: routes.pending,
     prefixesReceived: up?.prefixesReceived ?? 0,
     unsendable: routes.unsendable(),
@@ -143,11 +143,11 @@ export function newPeerCounters(): PeerCounters {
   };
 }
 
-/** What an established session has and loses. */
+/** What is kept for an established session only. */
 export interface Up {
   readonly connection: number;
-  /** Something is written and not yet taken. */
+  /** Something is written and not yet accepted by the kernel. */
   sending: boolean;
   prefixesReceived: number;
-  readonly complete: Set<Family>; // families of which the peer has told everything
+  readonly complete: Set<Family>; // families whose End-of-RIB has arrived
 }

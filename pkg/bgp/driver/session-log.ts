@@ -6,14 +6,14 @@ import { describeReason } from "../session/reason.ts";
 import type { Reason, Session } from "../session/state.ts";
 import { type PeerView, seconds } from "./peer-view.ts";
 
-// Reasons are few, but the peer has a part in their words.
+// Reasons are few, but the peer chooses a part of their text.
 const reasonsKept = 16;
 
-/** Says one line of each change of state. What fails again for the same reason is said once, and then to those who debug. */
+/** Logs each change of state once. A failure that repeats for the same reason is logged at debug after the first time. */
 export class SessionLog {
   readonly #log: Log;
-  readonly #said = new Set<string>(); // Why it failed, since a session was established.
-  #forgave = false; // In this session.
+  readonly #logged = new Set<string>(); // Why it failed, since a session was established.
+  #warnedOfUpdate = false; // In this session.
 
   constructor(log: Log) {
     this.#log = log;
@@ -33,8 +33,8 @@ export class SessionLog {
       retryInSeconds: retryAt === Infinity ? undefined : seconds(retryAt - now),
     };
     if (to === "established") {
-      this.#said.clear();
-      this.#forgave = false;
+      this.#logged.clear();
+      this.#warnedOfUpdate = false;
       this.#log.info("BGP session established", { ...fields, event: "sessionUp", ...agreement });
     } else if (from === "established") this.#down({ ...fields, event: "sessionDown" }, reason);
     else if (fields.reason !== undefined) this.#failed({ ...fields, event: "sessionFailed" }, fields.reason);
@@ -45,11 +45,11 @@ export class SessionLog {
     this.#log.debug("connection of the peer refused", { event: "connectionRefused", reason: because });
   }
 
-  /** Said once in a session: a peer may send the same error with every prefix. */
+  /** Warns once in a session: a peer may send the same error with every prefix. */
   forgiven(errors: readonly string[]): void {
-    const level = this.#forgave ? "debug" : "warn";
-    this.#log[level]("errors in an UPDATE of the peer were passed over", { event: "updateForgiven", errors });
-    this.#forgave = true;
+    const level = this.#warnedOfUpdate ? "debug" : "warn";
+    this.#log[level]("errors in an UPDATE of the peer are handled as RFC 7606 demands", { event: "updateForgiven", errors });
+    this.#warnedOfUpdate = true;
   }
 
   #down(fields: object, reason: Reason | undefined): void {
@@ -58,7 +58,7 @@ export class SessionLog {
   }
 
   #failed(fields: object, words: string): void {
-    this.#log[this.#said.has(words) ? "debug" : "warn"]("BGP session not established", { ...fields });
-    if (this.#said.size < reasonsKept) this.#said.add(words);
+    this.#log[this.#logged.has(words) ? "debug" : "warn"]("BGP session not established", { ...fields });
+    if (this.#logged.size < reasonsKept) this.#logged.add(words);
   }
 }

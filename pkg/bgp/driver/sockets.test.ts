@@ -28,7 +28,7 @@ function md5Refusal(): string | false {
 }
 const noMd5 = md5Refusal();
 
-/** What a connection told, and when it is next to be looked at. */
+/** The events of a connection, and when the next one comes. */
 class Recorder implements ConnectionEvents {
   end: SocketEnd | undefined;
   text = "";
@@ -46,7 +46,7 @@ class Recorder implements ConnectionEvents {
   }
 
   closed(because: string): void {
-    assert.equal(this.because, undefined, "told once");
+    assert.equal(this.because, undefined, "reported once");
     this.because = because;
     this.#change();
   }
@@ -66,7 +66,7 @@ function dial(fields: Partial<SessionSettings>): { connection: Connection; event
   return { events, connection: tcpTransport.dial(settings({ address: address("127.0.0.1"), ...fields }), events) };
 }
 
-/** Accepts the connections of one address and records what they tell. */
+/** Accepts the connections of one address and records their events. */
 async function listening(fields: Partial<SessionSettings> = {}) {
   const listener = new BgpListener({ port: 0, log: silentLog });
   await listener.start();
@@ -96,9 +96,9 @@ suite("connections of the system", { concurrency: false }, () => {
       await near.events.until(({ end }) => end !== undefined);
       assert.equal(`${near.events.end?.address} ${near.events.end?.interface}`, `${text} lo`);
       assert.equal(`${far.incoming.end.address}`, text);
-      const taken = Promise.withResolvers<void>();
-      near.connection.write(Buffer.from("over"), taken.resolve);
-      await taken.promise;
+      const written = Promise.withResolvers<void>();
+      near.connection.write(Buffer.from("over"), written.resolve);
+      await written.promise;
       far.connection.write(Buffer.from("and out"), ignore);
       await far.events.until(({ text }) => text === "over");
       await near.events.until(({ text }) => text === "and out");
@@ -184,7 +184,7 @@ suite("connections of the system", { concurrency: false }, () => {
   for (const [name, fields, words] of failures)
     test(`in words: ${name}`, { skip: fields.address?.family === "IPv6" && noIpv6 }, async () => {
       const { events } = dial(fields);
-      assert.equal(events.because, undefined, "nothing is told before the caller has the connection");
+      assert.equal(events.because, undefined, "nothing is reported before the caller has the connection");
       await events.until(({ because }) => because !== undefined);
       assert.match(events.because ?? "", words);
     });
@@ -206,7 +206,7 @@ suite("connections of the system", { concurrency: false }, () => {
     listener.expect(settings({ address: address("127.0.0.2") }), () => assert.fail("taken"));
     const { events } = dial({ port: listener.port });
     await events.until(({ because }) => because !== undefined);
-    assert.equal(listener.strangers, 1);
+    assert.equal(listener.unknownPeers, 1);
     assert.deepEqual(
       log.lines.map(({ level, fields }) => [level, fields.from]),
       [["debug", "127.0.0.1"]],

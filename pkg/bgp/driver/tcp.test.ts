@@ -3,14 +3,14 @@ import { test } from "node:test";
 import { address } from "#pkg/net/testing";
 import type { SessionSettings } from "../session/settings.ts";
 import { settings } from "../testing/settings.ts";
-import { connectionWords } from "./tcp.ts";
+import { describeConnectionError } from "./tcp.ts";
 
 const cases: readonly [code: string, fields: Partial<SessionSettings>, words: string][] = [
   ["ECONNREFUSED", {}, "connection refused: nothing accepts connections from this node on 192.0.2.2 port 179"],
   [
     "EHOSTUNREACH",
     {},
-    "192.0.2.2 is unreachable: it does not answer on its link, or a router or firewall on the way says so (EHOSTUNREACH)",
+    "192.0.2.2 is unreachable: it does not answer on its link, or a router or firewall on the way reports it (EHOSTUNREACH)",
   ],
   ["ENETUNREACH", {}, "there is no route to 192.0.2.2 (ENETUNREACH)"],
   ["ETIMEDOUT", {}, "192.0.2.2 does not answer any more (ETIMEDOUT)"],
@@ -30,5 +30,5 @@ const cases: readonly [code: string, fields: Partial<SessionSettings>, words: st
 
 for (const [code, fields, words] of cases)
   test(`${code}${Object.keys(fields).map((name) => ` with ${name}`)}: ${words}`, () => {
-    assert.equal(connectionWords(Object.assign(new Error("as it was"), { code }), settings(fields)), words);
+    assert.equal(describeConnectionError(Object.assign(new Error("as it was"), { code }), settings(fields)), words);
   });

@@ -16,13 +16,13 @@ export const tcpTransport: Transport = {
       socket.connect({ host: name === undefined ? `${address}` : `${address}%${name}`, port });
       return connection;
     } catch (error) {
-      process.nextTick(() => events.closed(connectionWords(error, peer)));
+      process.nextTick(() => events.closed(describeConnectionError(error, peer)));
       return stillborn;
     }
   },
 };
 
-/** @throws {Error} in words, {SystemCallError} for `connectionWords` */
+/** @throws {Error} in words, {SystemCallError} for `describeConnectionError` */
 function openSocket(peer: SessionSettings): Socket {
   const { address, sourceAddress, interface: name } = peer;
   const scope = name === undefined ? 0 : interfaceIndexOf(name);
@@ -52,21 +52,21 @@ export class TcpConnection implements Connection {
     let because = "this side closed the connection";
     socket.on("connect", () => {
       const end = endOf(socket, peer);
-      if (end !== undefined) events.connected(end); // Else it broke already, which is told next.
+      if (end !== undefined) events.connected(end); // Else it broke already, and `closed` comes next.
     });
     socket.on("data", (octets: Buffer) => events.received(octets));
     socket.on("end", () => {
       because = "the peer closed the connection";
     });
     socket.on("error", (error) => {
-      because = connectionWords(error, peer);
+      because = describeConnectionError(error, peer);
     });
     socket.on("close", () => events.closed(because));
   }
 
-  write(octets: Uint8Array, taken: () => void): void {
+  write(octets: Uint8Array, written: () => void): void {
     this.#socket.write(octets, (error) => {
-      if (error == null) taken();
+      if (error == null) written();
     });
   }
 
@@ -88,15 +88,15 @@ export function endOf(socket: Socket, peer: SessionSettings): SocketEnd | undefi
 
 /** Network control, as routers mark BGP (RFC 4594, section 3.2). */
 export const networkControl = 0xc0;
-export const mostHops = 255;
+export const maxHopLimit = 255;
 
-/** What the peer's configuration says of its connections, whoever begins them. @throws {SystemCallError} */
+/** Sets the configured options of a peer's connection, whichever side opened it. @throws {SystemCallError} */
 export function applyOptions(socket: TcpSocket, { ttl, ttlSecurityHops }: SessionSettings): void {
   socket.setTrafficClass(networkControl);
   if (ttl !== undefined) socket.setHopLimit(ttl);
   if (ttlSecurityHops === undefined) return;
-  socket.setHopLimit(mostHops);
-  socket.setMinimumHopLimit(mostHops + 1 - ttlSecurityHops);
+  socket.setHopLimit(maxHopLimit);
+  socket.setMinimumHopLimit(maxHopLimit + 1 - ttlSecurityHops);
 }
 
 /** The key of RFC 2385; undefined for none. */
@@ -104,14 +104,14 @@ export function md5Key({ password }: SessionSettings): Uint8Array | undefined {
   return password === undefined ? undefined : new TextEncoder().encode(password);
 }
 
-/** Why a connection could not be had, or ended, in words and with what may help. */
-export function connectionWords(error: unknown, { address, port, sourceAddress }: SessionSettings): string {
+/** Why a connection failed or ended, in words and with what may help. */
+export function describeConnectionError(error: unknown, { address, port, sourceAddress }: SessionSettings): string {
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
   switch (code) {
     case "ECONNREFUSED":
       return `connection refused: nothing accepts connections from this node on ${address} port ${port}`;
     case "EHOSTUNREACH":
-      return `${address} is unreachable: it does not answer on its link, or a router or firewall on the way says so (EHOSTUNREACH)`;
+      return `${address} is unreachable: it does not answer on its link, or a router or firewall on the way reports it (EHOSTUNREACH)`;
     case "ENETUNREACH":
       return `there is no route to ${address} (ENETUNREACH)`;
     case "ETIMEDOUT":

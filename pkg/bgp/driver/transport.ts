@@ -14,26 +14,26 @@ export interface SocketEnd {
   readonly linkLocal: Address | undefined;
 }
 
-/** What happens to a connection. Nothing is told before the caller has it. */
+/** Events of a connection. None comes before the caller has the connection. */
 export interface ConnectionEvents {
-  /** It is there. Not told of one that the peer began, because it is. */
+  /** It is established. Not reported for one that the peer opened. */
   connected(end: SocketEnd): void;
   /** `octets` may be kept. */
   received(octets: Uint8Array): void;
-  /** Always the last, and always told: it could not be had, the peer or the network ended it, or `end` or `destroy` did. In words. */
+  /** Always the last event: the connection failed, the peer or the network ended it, or `end` or `destroy` did. In words. */
   closed(because: string): void;
 }
 
 export interface Connection {
-  /** Sends what it can and keeps the rest; `taken` is called when the system has all of it, never if the connection breaks before. */
-  write(octets: Uint8Array, taken: () => void): void;
-  /** Tells the peer that nothing follows what was written, and waits until the peer says the same. */
+  /** Sends what it can and keeps the rest; `written` is called when the kernel has all of it, never if the connection breaks before. */
+  write(octets: Uint8Array, written: () => void): void;
+  /** Closes this direction after what was written, and waits until the peer closes the other. */
   end(): void;
   /** Ends it at once. */
   destroy(): void;
 }
 
-/** A connection that a peer began. */
+/** A connection that the peer opened. */
 export interface Incoming {
   readonly end: SocketEnd;
   /** Gives the connection to `events`. To be called once, at once. */
@@ -41,7 +41,7 @@ export interface Incoming {
 }
 
 export interface Transport {
-  /** Begins to connect to a peer. Whatever goes wrong is told by `closed`. */
+  /** Begins to connect to a peer. Failures are reported by `closed`. */
   dial(peer: SessionSettings, events: ConnectionEvents): Connection;
 }
 

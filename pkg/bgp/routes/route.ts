@@ -3,7 +3,7 @@ import { asTrans, maxTwoOctetAsn } from "../codec/as-path.ts";
 import type { LargeCommunity, PathAttributes } from "../codec/messages.ts";
 
 /**
- * What is to be said of a prefix, as the configuration has it. What depends on the session (AS_PATH, NEXT_HOP, whether LOCAL_PREF
+ * The attributes of a prefix as the configuration has them. What depends on the session (AS_PATH, NEXT_HOP, whether LOCAL_PREF
  * is sent) is added when it is encoded. Prefixes with equal attributes share one object: they are compared by identity, and
  * travel in the same messages.
  */
@@ -11,7 +11,7 @@ export interface RouteAttributes {
   /** Sent on iBGP sessions only; 0 where undefined, as MetalLB sends it, so that nodes of both are equally good paths. */
   readonly localPref: number | undefined;
   readonly med: number | undefined;
-  /** How often the own AS number is repeated in front, beyond what eBGP demands; nothing on iBGP, where it would look like a loop. */
+  /** How often the own AS number is prepended beyond what eBGP demands; never on iBGP, where it would look like a loop. */
   readonly asPathPrepend: number;
   /** RFC 1997, ascending. */
   readonly communities: readonly number[];
@@ -34,7 +34,7 @@ export interface LocalEnd {
   readonly linkLocal: Address | undefined;
 }
 
-/** RFC 8326, section 5: who hears it prefers every other path. */
+/** RFC 8326, section 5: the receiver prefers every other path. */
 const gracefulShutdown = 0xffff_0000;
 
 /**

@@ -20,7 +20,7 @@ function settled(
   end = localEnd(),
 ): { routes: RoutesOut; listener: Listener } {
   const routes = new RoutesOut();
-  for (const each of prefixes) routes.announce(each, plain);
+  for (const each of prefixes) routes.advertise(each, plain);
   routes.start(agreed, end);
   const listener = new Listener(agreed);
   listener.pull(routes);
@@ -36,8 +36,8 @@ function heard(routes: RoutesOut, listener: Listener): readonly string[] {
 
 test("a new session is told everything, then that each family is complete", () => {
   const routes = new RoutesOut();
-  for (const each of [one, six, two]) routes.announce(each, plain);
-  assert.deepEqual({ pending: routes.pending, announced: routes.announced }, { pending: 3, announced: 0 });
+  for (const each of [one, six, two]) routes.advertise(each, plain);
+  assert.deepEqual({ pending: routes.pending, announced: routes.advertised }, { pending: 3, announced: 0 });
   routes.start(negotiated(), localEnd());
   assert.deepEqual(heard(routes, new Listener(negotiated())), [
     `announce ${one} ${two}`,
@@ -45,7 +45,7 @@ test("a new session is told everything, then that each family is complete", () =
     `announce ${six}`,
     "end of IPv6",
   ]);
-  assert.deepEqual({ pending: routes.pending, announced: routes.announced }, { pending: 0, announced: 3 });
+  assert.deepEqual({ pending: routes.pending, announced: routes.advertised }, { pending: 0, announced: 3 });
 });
 
 test("without routes, a session is told that each family is complete", () => {
@@ -56,7 +56,7 @@ test("without routes, a session is told that each family is complete", () => {
 
 test("one change is one message with one prefix", () => {
   const { routes, listener } = settled([one, six]);
-  routes.announce(two, plain);
+  routes.advertise(two, plain);
   assert.deepEqual(heard(routes, listener), [`announce ${two}`]);
   routes.withdraw(one);
   assert.deepEqual(heard(routes, listener), [`withdraw ${one}`]);
@@ -67,7 +67,7 @@ test("one change is one message with one prefix", () => {
 
 test("withdrawals of all families go before any announcement", () => {
   const { routes, listener } = settled([one, six]);
-  routes.announce(two, plain);
+  routes.advertise(two, plain);
   routes.withdraw(six);
   routes.withdraw(one);
   assert.deepEqual(heard(routes, listener), [`withdraw ${one}`, `withdraw ${six}`, `announce ${two}`]);
@@ -76,22 +76,22 @@ test("withdrawals of all families go before any announcement", () => {
 test("prefixes with the same attributes travel together, others apart", () => {
   const { routes, listener } = settled([]);
   const other = route({ med: 5 });
-  routes.announce(one, plain);
-  routes.announce(prefix("198.51.100.3/32"), other);
-  routes.announce(two, plain);
+  routes.advertise(one, plain);
+  routes.advertise(prefix("198.51.100.3/32"), other);
+  routes.advertise(two, plain);
   assert.deepEqual(heard(routes, listener), [`announce ${one} ${two}`, "announce 198.51.100.3/32"]);
 });
 
 test("what is superseded before it is sent is never sent", () => {
   const { routes, listener } = settled([one]);
-  routes.announce(two, plain);
+  routes.advertise(two, plain);
   routes.withdraw(two);
   routes.withdraw(one);
-  routes.announce(one, plain);
+  routes.advertise(one, plain);
   assert.equal(routes.pending, 0);
   assert.deepEqual(heard(routes, listener), []);
-  routes.announce(one, route({ med: 1 }));
-  routes.announce(one, route({ med: 2 }));
+  routes.advertise(one, route({ med: 1 }));
+  routes.advertise(one, route({ med: 2 }));
   assert.deepEqual(heard(routes, listener), [`announce ${one}`]);
   assert.equal(listener.table.get(one.toString())?.med, 2);
 });
@@ -110,9 +110,9 @@ test("what changes during a refresh, and back, is still repeated, because the pe
   routes.refresh("IPv4");
   listener.pull(routes, 1);
   routes.withdraw(one);
-  routes.announce(one, plain);
-  routes.announce(two, route({ med: 1 }));
-  routes.announce(two, plain);
+  routes.advertise(one, plain);
+  routes.advertise(two, route({ med: 1 }));
+  routes.advertise(two, plain);
   listener.pull(routes);
   assert.deepEqual([...listener.table.keys()].sort(), [one, two].map(String));
 });
@@ -135,26 +135,26 @@ test("routes without a next hop stay here, until the configuration names one", (
   const { routes, listener } = settled([one, six], negotiated(), localEnd({ addresses }));
   assert.deepEqual(routes.unsendable(), [{ family: "IPv6", reason: "noNextHop", prefixes: 1 }]);
   const named = route({ nextHop: address("2001:db8::99") });
-  routes.announce(six, named);
+  routes.advertise(six, named);
   assert.deepEqual(heard(routes, listener), [`announce ${six}`]);
-  routes.announce(six, plain);
+  routes.advertise(six, plain);
   assert.deepEqual(heard(routes, listener), [`withdraw ${six}`]);
   assert.deepEqual(routes.unsendable(), [{ family: "IPv6", reason: "noNextHop", prefixes: 1 }]);
-  assert.equal(routes.announced, 1);
+  assert.equal(routes.advertised, 1);
   routes.stop();
   assert.deepEqual(routes.unsendable(), []);
 });
 
 test("when routes are about to go, all of them are told again with GRACEFUL_SHUTDOWN", () => {
   const { routes, listener } = settled([one, two]);
-  routes.announce(two, route({ communities: [1, 0xffff_ff01] }));
+  routes.advertise(two, route({ communities: [1, 0xffff_ff01] }));
   listener.pull(routes);
   routes.setLeaving(true);
   listener.pull(routes);
   assert.deepEqual(listener.table.get(one.toString())?.communities, [0xffff_0000]);
   assert.deepEqual(listener.table.get(two.toString())?.communities, [1, 0xffff_0000, 0xffff_ff01]);
   const late = prefix("198.51.100.9/32");
-  routes.announce(late, plain);
+  routes.advertise(late, plain);
   listener.pull(routes);
   assert.deepEqual(listener.table.get(late.toString())?.communities, [0xffff_0000]);
   routes.setLeaving(false);
@@ -167,7 +167,7 @@ test("the next session begins from nothing, and withdrawn prefixes are forgotten
   routes.withdraw(one);
   routes.stop();
   assert.deepEqual(
-    { pending: routes.pending, announced: routes.announced, next: routes.next() },
+    { pending: routes.pending, announced: routes.advertised, next: routes.next() },
     { pending: 1, announced: 0, next: undefined },
   );
   routes.start(negotiated(), localEnd());
@@ -177,7 +177,7 @@ test("the next session begins from nothing, and withdrawn prefixes are forgotten
 test("no message is longer than agreed", () => {
   for (const extendedMessage of [false, true]) {
     const routes = new RoutesOut();
-    for (let i = 0; i < 20_000; i++) routes.announce(prefix(`10.${i >> 8}.${i & 255}.0/24`), plain);
+    for (let i = 0; i < 20_000; i++) routes.advertise(prefix(`10.${i >> 8}.${i & 255}.0/24`), plain);
     const agreed = negotiated({ extendedMessage });
     routes.start(agreed, localEnd());
     const listener = new Listener(agreed);
@@ -217,7 +217,7 @@ test("whatever happens, the peer ends with what is wanted, and hears of no prefi
       let leaving = false;
       routes.start(agreed, end);
       for (const step of changes) {
-        if (step.type === "announce") routes.announce(step.prefix, step.route);
+        if (step.type === "announce") routes.advertise(step.prefix, step.route);
         if (step.type === "announce") wanted.set(step.prefix.toString(), step.route);
         if (step.type === "withdraw") routes.withdraw(step.prefix);
         if (step.type === "withdraw") wanted.delete(step.prefix.toString());
@@ -238,7 +238,7 @@ test("whatever happens, the peer ends with what is wanted, and hears of no prefi
       });
       const known = [...listener.table].map(([key, { med, communities }]) => [key, med, communities]);
       assert.deepEqual(known.sort(), expected.sort());
-      assert.deepEqual([routes.pending, routes.announced, routes.wanted], [0, carried.length, wanted.size]);
+      assert.deepEqual([routes.pending, routes.advertised, routes.wanted], [0, carried.length, wanted.size]);
       const left = wanted.size - carried.length;
       assert.deepEqual(routes.unsendable(), left === 0 ? [] : [{ family: "IPv6", reason: "noNextHop", prefixes: left }]);
       assert.deepEqual(

@@ -5,18 +5,18 @@ import { encodeAnnouncement, encodeAttributes, encodeEndOfRib, encodeWithdrawal 
 import type { Negotiated } from "../session/state.ts";
 import { type LocalEnd, nextHops, type RouteAttributes, resolveAttributes } from "./route.ts";
 
-/** One prefix: what the peer should know of it, and what it has been told. */
+/** One prefix: the route wanted, and the one advertised. */
 interface Entry {
   readonly prefix: Prefix;
   wanted: RouteAttributes | undefined;
-  told: RouteAttributes | undefined;
-  /** Where it waits to be sent. */
+  advertised: RouteAttributes | undefined;
+  /** The queue in which it waits. */
   queue: Set<Entry> | undefined;
-  /** It is wanted, and the session cannot carry it. */
+  /** It is wanted, but the session cannot carry it. */
   unsendable: boolean;
 }
 
-/** What a family has to send in a session, and where it stands. */
+/** What a family still has to send in a session. */
 interface FamilyQueue {
   readonly withdrawals: Set<Entry>;
   readonly announcements: Map<RouteAttributes, Set<Entry>>;
@@ -29,12 +29,12 @@ interface FamilyQueue {
 interface Session {
   readonly negotiated: Negotiated;
   readonly end: LocalEnd;
-  readonly mostOctets: number;
+  readonly maxLength: number;
   readonly queues: ReadonlyMap<Family, FamilyQueue>; // the families that both sides speak
   encoded: WeakMap<RouteAttributes, Uint8Array>;
 }
 
-/** In place of attributes that the peer knows and has to be told again. Equal to none that are wanted. */
+/** Stands for advertised attributes that must be sent again. Equal to none that are wanted. */
 const outdated: RouteAttributes = Object.freeze({
   localPref: undefined,
   med: undefined,
@@ -53,8 +53,8 @@ export interface Unsendable {
 }
 
 /**
- * The Adj-RIB-Out of one peer (RFC 4271, section 3.2): what it should know, kept as the difference to what it has been told. Nothing
- * is encoded before it is pulled by `next`, so what was superseded while the connection was slow is never sent. Announcements with the same
+ * The Adj-RIB-Out of one peer (RFC 4271, section 3.2): the wanted routes, and the difference to those advertised. Nothing is
+ * encoded before `next` pulls it, so what was superseded while the connection was slow is never sent. Announcements with the same
  * attributes travel together, and withdrawals before any of them. The cost of a change does not depend on how many prefixes there are.
  */
 export class RoutesOut {
@@ -62,16 +62,16 @@ export class RoutesOut {
   #session: Session | undefined;
   #leaving = false;
   #wanted = 0;
-  #told = 0;
+  #advertised = 0;
   #queued = 0;
   readonly #unsendable: Record<Family, number> = { IPv4: 0, IPv6: 0 };
 
   /** The last call for a prefix counts. */
-  announce(prefix: Prefix, attributes: RouteAttributes): void {
+  advertise(prefix: Prefix, attributes: RouteAttributes): void {
     const key = prefix.toString();
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      entry = { prefix, wanted: undefined, told: undefined, queue: undefined, unsendable: false };
+      entry = { prefix, wanted: undefined, advertised: undefined, queue: undefined, unsendable: false };
       this.#entries.set(key, entry);
     }
     if (entry.wanted === attributes) return;
@@ -94,26 +94,26 @@ export class RoutesOut {
     this.#leaving = leaving;
     if (this.#session === undefined) return;
     this.#session.encoded = new WeakMap();
-    for (const entry of this.#entries.values()) this.#tellAgain(entry);
+    for (const entry of this.#entries.values()) this.#readvertise(entry);
   }
 
-  /** A session is established: the peer knows nothing yet. */
+  /** A session is established: nothing is advertised yet. */
   start(negotiated: Negotiated, end: LocalEnd): void {
     this.stop();
     const queue = (): FamilyQueue => ({ withdrawals: new Set(), announcements: new Map(), refresh: undefined, incomplete: true });
     const queues = new Map(families.filter((family) => negotiated.families.has(family)).map((family) => [family, queue()]));
-    const mostOctets = negotiated.extendedMessage ? maxExtendedMessageLength : maxMessageLength;
-    this.#session = { negotiated, end, mostOctets, queues, encoded: new WeakMap() };
+    const maxLength = negotiated.extendedMessage ? maxExtendedMessageLength : maxMessageLength;
+    this.#session = { negotiated, end, maxLength, queues, encoded: new WeakMap() };
     for (const entry of this.#entries.values()) this.#enqueue(entry);
   }
 
-  /** The session has ended, and with it all that the peer knew. */
+  /** The session has ended: the peer has dropped all routes. */
   stop(): void {
     this.#session = undefined;
-    this.#told = 0;
+    this.#advertised = 0;
     this.#queued = 0;
     for (const [key, entry] of this.#entries) {
-      entry.told = undefined;
+      entry.advertised = undefined;
       entry.queue = undefined;
       this.#setUnsendable(entry, false);
       if (entry.wanted === undefined) this.#entries.delete(key);
@@ -124,16 +124,16 @@ export class RoutesOut {
   refresh(family: Family): void {
     const queue = this.#session?.queues.get(family);
     if (this.#session === undefined || queue === undefined) return;
-    for (const entry of this.#entries.values()) if (entry.prefix.family === family) this.#tellAgain(entry);
+    for (const entry of this.#entries.values()) if (entry.prefix.family === family) this.#readvertise(entry);
     if (this.#session.negotiated.enhancedRouteRefresh && !queue.incomplete) queue.refresh = "begin";
   }
 
-  /** The next message to send, whole; undefined when the peer knows everything. */
+  /** The next message to send, whole; undefined when all is advertised. */
   next(): Uint8Array | undefined {
     const session = this.#session;
     if (session === undefined) return undefined;
     for (const [family, { withdrawals }] of session.queues)
-      if (withdrawals.size > 0) return encodeWithdrawal(family, this.#withdrawn(withdrawals), session.mostOctets);
+      if (withdrawals.size > 0) return encodeWithdrawal(family, this.#withdrawn(withdrawals), session.maxLength);
     for (const [family, queue] of session.queues) {
       const message = this.#nextOf(family, queue, session);
       if (message !== undefined) return message;
@@ -141,19 +141,19 @@ export class RoutesOut {
     return undefined;
   }
 
-  /** Prefixes whose announcement or withdrawal the peer has not been sent. Without a session, all that it should know. */
+  /** Prefixes whose announcement or withdrawal waits to be sent; without a session, all that are wanted. */
   get pending(): number {
     return this.#session === undefined ? this.#wanted : this.#queued;
   }
 
-  /** Prefixes that the peer should know. */
+  /** Prefixes that should be advertised. */
   get wanted(): number {
     return this.#wanted;
   }
 
-  /** Prefixes that the peer has been sent. */
-  get announced(): number {
-    return this.#told;
+  /** Prefixes that are advertised. */
+  get advertised(): number {
+    return this.#advertised;
   }
 
   /** What this session cannot carry; empty without one. */
@@ -175,9 +175,9 @@ export class RoutesOut {
         queue.announcements.delete(attributes);
         continue;
       }
-      const { end, negotiated, mostOctets } = session;
+      const { end, negotiated, maxLength } = session;
       const hops = nextHops(attributes, family, end, negotiated.extendedNextHop);
-      return encodeAnnouncement(this.#encoded(attributes, session), hops, family, this.#announced(entries), mostOctets);
+      return encodeAnnouncement(this.#encoded(attributes, session), hops, family, this.#announced(entries), maxLength);
     }
     if (queue.refresh === "end") {
       queue.refresh = undefined;
@@ -197,44 +197,44 @@ export class RoutesOut {
     return octets;
   }
 
-  /** The prefixes of a queue; the peer knows each one that is taken. */
+  /** The prefixes of a queue; each one yielded counts as advertised. */
   *#announced(queue: Set<Entry>): Generator<Prefix> {
     for (const entry of queue) {
       this.#put(entry, undefined);
-      if (entry.told === undefined) this.#told++;
-      entry.told = entry.wanted;
+      if (entry.advertised === undefined) this.#advertised++;
+      entry.advertised = entry.wanted;
       yield entry.prefix;
     }
   }
 
-  /** The prefixes of a queue; the peer has forgotten each one that is taken. */
+  /** The prefixes of a queue; each one yielded counts as withdrawn. */
   *#withdrawn(queue: Set<Entry>): Generator<Prefix> {
     for (const entry of queue) {
       this.#put(entry, undefined);
-      this.#told--;
-      entry.told = undefined;
+      this.#advertised--;
+      entry.advertised = undefined;
       if (entry.wanted === undefined) this.#entries.delete(entry.prefix.toString());
       yield entry.prefix;
     }
   }
 
-  #tellAgain(entry: Entry): void {
-    if (entry.told === undefined) return;
-    entry.told = outdated;
+  #readvertise(entry: Entry): void {
+    if (entry.advertised === undefined) return;
+    entry.advertised = outdated;
     this.#enqueue(entry);
   }
 
-  /** Puts an entry where it belongs for what is wanted and what has been told. */
+  /** Puts an entry into the queue that its wanted and advertised routes ask for. */
   #enqueue(entry: Entry): void {
-    const { wanted, told, prefix } = entry;
+    const { wanted, advertised, prefix } = entry;
     const session = this.#session;
     const carried = session !== undefined && wanted !== undefined && sendable(prefix.family, wanted, session);
     this.#setUnsendable(entry, session !== undefined && wanted !== undefined && !carried);
     const withdrawals = session?.queues.get(prefix.family)?.withdrawals;
-    if (withdrawals === undefined || wanted === told) this.#put(entry, undefined);
+    if (withdrawals === undefined || wanted === advertised) this.#put(entry, undefined);
     else if (carried) this.#put(entry, this.#queueOf(entry, wanted));
-    else this.#put(entry, told === undefined ? undefined : withdrawals);
-    if (entry.wanted === undefined && entry.told === undefined) this.#entries.delete(prefix.toString());
+    else this.#put(entry, advertised === undefined ? undefined : withdrawals);
+    if (entry.wanted === undefined && entry.advertised === undefined) this.#entries.delete(prefix.toString());
   }
 
   #queueOf({ prefix }: Entry, attributes: RouteAttributes): Set<Entry> | undefined {

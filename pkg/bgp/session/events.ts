@@ -4,8 +4,8 @@ import type { SessionSettings } from "./settings.ts";
 import type { Negotiated, Reason, State } from "./state.ts";
 
 /**
- * What a session is told; the numbers are those of RFC 4271, section 8.1. Not among them: DelayOpen (12, 20), which waits for nothing that
- * this side wants, and invalid connections (15), which a listener knows before it knows the peer.
+ * Inputs of a session; the numbers are those of RFC 4271, section 8.1. Left out: DelayOpen (12, 20), which a speaker that only advertises
+ * does not need, and invalid connections (15), which the listener refuses before it knows the peer.
  */
 export type Event =
   /** 1, 3–7: whether passive is a setting, and damping is always on. */
@@ -14,41 +14,41 @@ export type Event =
   | { readonly type: "stop"; readonly notification: Notification; readonly because: string }
   /** 8, then 6: closes what is open, and tries again after the back-off. */
   | { readonly type: "reset"; readonly notification: Notification; readonly because: string }
-  /** Other settings; a session that cannot go on with them is begun anew at once. */
+  /** New settings; a session that cannot take them while it is open restarts at once. */
   | { readonly type: "settings"; readonly settings: SessionSettings }
-  /** 9–11, 13: see `nextDeadline`. Harmless when it is too soon. */
+  /** 9–11, 13: see `nextDeadline`. Harmless when early. */
   | { readonly type: "timer" }
-  /** 16: what was dialled is there. `routerId` is this side's. */
+  /** 16: the dialled connection is established. `routerId` is this side's. */
   | { readonly type: "connected"; readonly connection: number; readonly routerId: Address }
-  /** 14, 17: the peer connected. Answered by one `take` or `refuse`. */
+  /** 14, 17: the peer connected. Answered by one `adopt` or `refuse`. */
   | { readonly type: "accepted"; readonly routerId: Address }
-  /** 18: of any connection, in words. */
+  /** 18: a connection failed or closed; `because` is in words. */
   | { readonly type: "lost"; readonly connection: number; readonly because: string }
   /** 19, 24–27 and ROUTE-REFRESH. */
   | { readonly type: "message"; readonly connection: number; readonly message: Message }
-  /** 21, 22, 28: what arrived is no message, and this is the answer. */
+  /** 21, 22, 28: a message cannot be decoded; `notification` answers it. */
   | { readonly type: "malformed"; readonly connection: number; readonly notification: Notification; readonly because: string }
-  /** The peer's side has taken some of what was sent (RFC 9687). */
-  | { readonly type: "taken"; readonly connection: number };
+  /** The kernel has accepted some of what was sent (RFC 9687). */
+  | { readonly type: "written"; readonly connection: number };
 
-/** What a session wants done, in this order. */
+/** What the driver carries out, in this order. */
 export type Effect =
-  /** Connect; then tell `connected` or `lost`. */
+  /** Connect; then report `connected` or `lost`. */
   | { readonly type: "dial"; readonly connection: number }
-  /** What was just accepted is this connection. */
-  | { readonly type: "take"; readonly connection: number }
+  /** The connection just accepted gets this id. */
+  | { readonly type: "adopt"; readonly connection: number }
   | { readonly type: "refuse"; readonly notification: Notification; readonly because: string }
   | { readonly type: "send"; readonly connection: number; readonly message: Open | Keepalive | Notification }
-  /** What was sent is still to go out. Nothing is told of this connection after it. */
+  /** After what was sent has gone out. No event of this connection follows. */
   | { readonly type: "close"; readonly connection: number }
   /** Routes may be sent. */
   | { readonly type: "established"; readonly connection: number; readonly negotiated: Negotiated }
-  /** What was established is over. */
+  /** The established session is over. */
   | { readonly type: "down"; readonly reason: Reason }
   | { readonly type: "update"; readonly update: Update }
   /** The peer asks for all routes of a family. */
   | { readonly type: "refresh"; readonly family: Family }
   /** An attempt or a session failed. */
   | { readonly type: "failed"; readonly reason: Reason }
-  /** `reason`: of a failure that led here; undefined where it was none. */
+  /** `reason`: the failure that led here, if any. */
   | { readonly type: "transition"; readonly from: State; readonly to: State; readonly reason: Reason | undefined };

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { keepalive, LoneSession, notification, ourId, refresh, summary, theirOpen, update } from "../testing/lone-session.ts";
 import type { Event } from "./events.ts";
 import type { State } from "./state.ts";
 
 const cease = notification(6, 2);
-const told = (message: Extract<Event, { type: "message" }>["message"]): Event => ({ type: "message", connection: 1, message });
+const message = (message: Extract<Event, { type: "message" }>["message"]): Event => ({
+  type: "message",
+  connection: 1,
+  message,
+});
 const broken = (code: number, subcode: number): Event => ({
   type: "malformed",
   connection: 1,
@@ -13,7 +18,7 @@ const broken = (code: number, subcode: number): Event => ({
   because: "it is",
 });
 
-/** All of RFC 4271, section 8.1, that apply, and what is told besides, by its number where it has one. */
+/** All of RFC 4271, section 8.1, that apply, and the others, by its number where it has one. */
 const events: Readonly<Record<string, Event | "deadline">> = {
   "1 start": { type: "start" },
   "2 stop": { type: "stop", notification: cease, because: "maintenance" },
@@ -22,18 +27,18 @@ const events: Readonly<Record<string, Event | "deadline">> = {
   "16 connected": { type: "connected", connection: 1, routerId: ourId },
   "17 accepted": { type: "accepted", routerId: ourId },
   "18 lost": { type: "lost", connection: 1, because: "reset" },
-  "19 OPEN": told(theirOpen()),
+  "19 OPEN": message(theirOpen()),
   "21 bad header": broken(1, 1),
   "22 bad OPEN": broken(2, 1),
-  "22 OPEN of another AS": told(theirOpen({ asn: 65099, capabilities: [] })),
-  "24 NOTIFICATION of a version": told(notification(2, 1)),
-  "25 NOTIFICATION": told(notification(6, 4)),
-  "26 KEEPALIVE": told(keepalive),
-  "27 UPDATE": told(update),
+  "22 OPEN of another AS": message(theirOpen({ asn: 65099, capabilities: [] })),
+  "24 NOTIFICATION of a version": message(notification(2, 1)),
+  "25 NOTIFICATION": message(notification(6, 4)),
+  "26 KEEPALIVE": message(keepalive),
+  "27 UPDATE": message(update),
   "28 bad UPDATE": broken(3, 1),
-  "ROUTE-REFRESH": told(refresh),
+  "ROUTE-REFRESH": message(refresh),
   "timer too soon": { type: "timer" },
-  taken: { type: "taken", connection: 1 },
+  written: { type: "written", connection: 1 },
 };
 
 /** What is not here changes nothing. */
@@ -46,19 +51,19 @@ const table: Readonly<Record<State, Readonly<Record<string, readonly [to: State,
     "2 stop": ["idle", "close 1"],
     "9, 10, 11, 13 next deadline": ["active", "close 1, failed connectTimeout"],
     "16 connected": ["openSent", "send open"],
-    "17 accepted": ["openSent", "take 2, send open"],
+    "17 accepted": ["openSent", "adopt 2, send open"],
     "18 lost": ["active", "close 1, failed lost"],
   },
   active: {
     "2 stop": ["idle", ""],
     "9, 10, 11, 13 next deadline": ["connect", "dial 2"],
-    "17 accepted": ["openSent", "take 2, send open"],
+    "17 accepted": ["openSent", "adopt 2, send open"],
   },
   openSent: {
     "2 stop": ["idle", "send 6/2, close 1"],
     "8 reset": ["idle", "send 6/2, close 1, failed sent"],
     "9, 10, 11, 13 next deadline": ["idle", "send 4/0, close 1, failed holdTimerExpired"],
-    "17 accepted": ["openSent", "take 2, send open"],
+    "17 accepted": ["openSent", "adopt 2, send open"],
     "18 lost": ["active", "close 1, failed lost"],
     "19 OPEN": ["openConfirm", "send keepalive"],
     "21 bad header": ["idle", "send 1/1, close 1, failed sent"],
@@ -75,7 +80,7 @@ const table: Readonly<Record<State, Readonly<Record<string, readonly [to: State,
     "2 stop": ["idle", "send 6/2, close 1"],
     "8 reset": ["idle", "send 6/2, close 1, failed sent"],
     "9, 10, 11, 13 next deadline": ["openConfirm", "send keepalive"],
-    "17 accepted": ["openConfirm", "take 2, send open"],
+    "17 accepted": ["openConfirm", "adopt 2, send open"],
     "18 lost": ["idle", "close 1, failed lost"],
     "19 OPEN": ["idle", "send 5/2, close 1, failed sent"],
     "21 bad header": ["idle", "send 1/1, close 1, failed sent"],
@@ -92,7 +97,7 @@ const table: Readonly<Record<State, Readonly<Record<string, readonly [to: State,
     "2 stop": ["idle", "send 6/2, close 1, down sent"],
     "8 reset": ["idle", "send 6/2, close 1, down sent"],
     "9, 10, 11, 13 next deadline": ["established", "send keepalive"],
-    "17 accepted": ["established", "take 2, send open"],
+    "17 accepted": ["established", "adopt 2, send open"],
     "18 lost": ["idle", "close 1, down lost"],
     "19 OPEN": ["idle", "send 5/3, close 1, down sent"],
     "21 bad header": ["idle", "send 1/1, close 1, down sent"],
@@ -113,13 +118,24 @@ for (const state of Object.keys(table) as State[])
     test(`${state}, ${name}: ${to}${effects && `, ${effects}`}`, () => {
       const one = new LoneSession();
       one.reach(state);
-      const done = event === "deadline" ? one.next() : one.tell(event);
+      const done = event === "deadline" ? one.next() : one.dispatch(event);
       assert.deepEqual([one.state, summary(done)], [to, effects]);
       const transition = done.find((effect) => effect.type === "transition");
       assert.deepEqual(
         [transition?.from ?? state, transition?.to ?? state],
         [state, to],
-        "a change of state is told, and nothing else is",
+        "a change of state is reported, and nothing else is",
       );
     });
   }
+
+test("the table above the source has every state and event, and what the tests above show", () => {
+  const source = readFileSync(new URL("./fsm.ts", import.meta.url), "utf8");
+  const written = [...source.matchAll(/^ \* \| (.*) \|$/gm)].map(([, row = ""]) => row.split("|").map((cell) => cell.trim()));
+  const columns = Object.keys(table) as State[];
+  const rows = Object.entries(events).map(([name, event]) => [
+    name,
+    ...columns.map((state) => (event === "deadline" && state === "idle" ? "" : (table[state][name]?.[0] ?? ""))),
+  ]);
+  assert.deepEqual(written, [["", ...columns], ["---", ...columns.map(() => "---")], ...rows]);
+});

@@ -19,93 +19,120 @@ import {
   largeHoldTime,
   replace,
   sendHoldTime,
-  type Turn,
+  type Transition,
 } from "./transition.ts";
+
+/*
+ * The state after each event, with the event's numbers of RFC 4271, section 8.1. An empty cell: the event changes nothing.
+ *
+ * |                              | idle    | connect  | active   | openSent    | openConfirm | established |
+ * | ---                          | ---     | ---      | ---      | ---         | ---         | ---         |
+ * | 1 start                      | connect |          |          |             |             |             |
+ * | 2 stop                       |         | idle     | idle     | idle        | idle        | idle        |
+ * | 8 reset                      |         |          |          | idle        | idle        | idle        |
+ * | 9, 10, 11, 13 next deadline  |         | active   | connect  | idle        | openConfirm | established |
+ * | 16 connected                 |         | openSent |          |             |             |             |
+ * | 17 accepted                  | idle    | openSent | openSent | openSent    | openConfirm | established |
+ * | 18 lost                      |         | active   |          | active      | idle        | idle        |
+ * | 19 OPEN                      |         |          |          | openConfirm | idle        | idle        |
+ * | 21 bad header                |         |          |          | idle        | idle        | idle        |
+ * | 22 bad OPEN                  |         |          |          | idle        | idle        | idle        |
+ * | 22 OPEN of another AS        |         |          |          | idle        | idle        | idle        |
+ * | 24 NOTIFICATION of a version |         |          |          | idle        | idle        | idle        |
+ * | 25 NOTIFICATION              |         |          |          | idle        | idle        | idle        |
+ * | 26 KEEPALIVE                 |         |          |          | idle        | established |             |
+ * | 27 UPDATE                    |         |          |          | idle        | idle        | established |
+ * | 28 bad UPDATE                |         |          |          | idle        | idle        | idle        |
+ * | ROUTE-REFRESH                |         |          |          | idle        | idle        | established |
+ * | timer too soon               |         |          |          |             |             |             |
+ * | written                      |         |          |          |             |             |             |
+ */
 
 /**
  * Advances a session by one event (RFC 4271, section 8). Answers every event in every state, and never throws. Departures: an attempt to
  * connect that fails leads to Active, as with a DelayOpenTimer of 0, not to Idle, so that the peer may connect meanwhile; and the two
- * connections of a collision are one session, whose state is that of the one that is farther.
+ * connections of a collision are one session, whose state is that of the connection closest to Established.
  */
 export function step(session: Session, event: Event, now: Millis, random: Random): [Session, Effect[]] {
-  const turn: Turn = { session, effects: [], now, random };
-  handle(turn, event);
+  const transition: Transition = { session, effects: [], now, random };
+  handle(transition, event);
   const from = stateOf(session);
-  const to = stateOf(turn.session);
-  if (from !== to) turn.effects.push({ type: "transition", from, to, reason: reasonOf(turn.effects) });
-  return [turn.session, turn.effects];
+  const to = stateOf(transition.session);
+  if (from !== to) transition.effects.push({ type: "transition", from, to, reason: reasonOf(transition.effects) });
+  return [transition.session, transition.effects];
 }
 
 function reasonOf(effects: readonly Effect[]): Reason | undefined {
   return effects.findLast((effect) => effect.type === "down" || effect.type === "failed")?.reason;
 }
 
-function handle(turn: Turn, event: Event): void {
+function handle(transition: Transition, event: Event): void {
   switch (event.type) {
     case "start":
-      start(turn);
+      start(transition);
       break;
     case "stop":
-      endAll(turn, event.notification, event.because);
-      change(turn, { running: false, resting: false, retryAt: Infinity });
+      endAll(transition, event.notification, event.because);
+      change(transition, { running: false, idleHold: false, retryAt: Infinity });
       break;
     case "reset":
-      reset(turn, event.notification, event.because);
+      reset(transition, event.notification, event.because);
       break;
     case "settings":
-      adopt(turn, event.settings);
+      applySettings(transition, event.settings);
       break;
     case "timer":
-      timer(turn);
+      timer(transition);
       break;
     case "connected":
-      connected(turn, event.connection, event.routerId);
+      connected(transition, event.connection, event.routerId);
       break;
     case "accepted":
-      accepted(turn, event.routerId);
+      accepted(transition, event.routerId);
       break;
     case "lost":
-      lost(turn, event.connection, event.because);
+      lost(transition, event.connection, event.because);
       break;
     case "message":
-      received(turn, event.connection, event.message);
+      received(transition, event.connection, event.message);
       break;
     case "malformed":
-      malformed(turn, event.connection, event.notification, event.because);
+      malformed(transition, event.connection, event.notification, event.because);
       break;
-    case "taken":
-      taken(turn, event.connection);
+    case "written":
+      written(transition, event.connection);
       break;
     default:
       event satisfies never;
   }
 }
 
-function start(turn: Turn): void {
-  if (turn.session.running) return;
-  change(turn, { running: true, failures: 0 });
-  begin(turn);
+function start(transition: Transition): void {
+  if (transition.session.running) return;
+  change(transition, { running: true, failures: 0 });
+  begin(transition);
 }
 
-/** Ends everything on purpose. What was not established is not a failure. */
-function endAll(turn: Turn, notification: Notification, because: string): void {
-  for (const connection of turn.session.connections)
-    if (connection.state === "established") end(turn, connection, { type: "sent", notification, because }, notification);
-    else drop(turn, connection, notification);
+/** Ends all connections on purpose. One that was not established does not count as a failure. */
+function endAll(transition: Transition, notification: Notification, because: string): void {
+  for (const connection of transition.session.connections)
+    if (connection.state === "established") end(transition, connection, { type: "sent", notification, because }, notification);
+    else drop(transition, connection, notification);
 }
 
-function reset(turn: Turn, notification: Notification, because: string): void {
-  for (const connection of turn.session.connections)
-    if (connection.state !== "connect") fail(turn, connection, { type: "sent", notification, because }, "idle", notification);
+function reset(transition: Transition, notification: Notification, because: string): void {
+  for (const connection of transition.session.connections)
+    if (connection.state !== "connect")
+      fail(transition, connection, { type: "sent", notification, because }, "idle", notification);
 }
 
-function adopt(turn: Turn, settings: SessionSettings): void {
-  const { settings: before, running, connections, retryAt } = turn.session;
-  change(turn, { settings });
+function applySettings(transition: Transition, settings: SessionSettings): void {
+  const { settings: before, running, connections, retryAt } = transition.session;
+  change(transition, { settings });
   if (needsRestart(before, settings)) {
-    endAll(turn, cease(Cease.otherConfigurationChange), "the configuration of the peer changed");
-    change(turn, { failures: 0, plainOpen: false });
-    if (running) begin(turn);
+    endAll(transition, cease(Cease.otherConfigurationChange), "the configuration of the peer changed");
+    change(transition, { failures: 0, plainOpen: false });
+    if (running) begin(transition);
     return;
   }
   for (const connection of connections) {
@@ -113,54 +140,54 @@ function adopt(turn: Turn, settings: SessionSettings): void {
     const { negotiated } = connection;
     const keepaliveSeconds = keepalive(settings.keepaliveSeconds, negotiated.holdTimeSeconds);
     if (keepaliveSeconds !== negotiated.keepaliveSeconds)
-      replace(turn, { ...connection, negotiated: { ...negotiated, keepaliveSeconds }, keepaliveAt: turn.now }); // One more does no harm.
+      replace(transition, { ...connection, negotiated: { ...negotiated, keepaliveSeconds }, keepaliveAt: transition.now }); // One more does no harm.
   }
-  if (running && before.passive && !settings.passive && retryAt === Infinity) begin(turn);
+  if (running && before.passive && !settings.passive && retryAt === Infinity) begin(transition);
 }
 
-/** RFC 4271, section 8.2.2, TcpConnectionFails: 18. Until OPENs are exchanged the peer may connect at once instead. */
-function lost(turn: Turn, id: number, because: string): void {
-  const connection = connectionOf(turn, id);
+/** RFC 4271, section 8.2.2, TcpConnectionFails: 18. Before OPENs are exchanged the peer may connect at once instead. */
+function lost(transition: Transition, id: number, because: string): void {
+  const connection = connectionOf(transition, id);
   if (connection === undefined) return;
   const { state } = connection;
-  fail(turn, connection, { type: "lost", because, state }, isAgreed(connection) ? "idle" : "active");
+  fail(transition, connection, { type: "lost", because, state }, isAgreed(connection) ? "idle" : "active");
 }
 
-/** Does what is due: 9, 10, 11, 13. Late or repeated it is harmless. */
-export function timer(turn: Turn): void {
-  for (const { id } of turn.session.connections) {
-    const connection = connectionOf(turn, id); // The one before may have ended it.
-    if (connection !== undefined) onConnection(turn, connection);
+/** Runs the deadlines that are due: 9, 10, 11, 13. A late or repeated call is harmless. */
+function timer(transition: Transition): void {
+  for (const { id } of transition.session.connections) {
+    const connection = connectionOf(transition, id); // The one before may have ended it.
+    if (connection !== undefined) runDeadlines(transition, connection);
   }
-  if (turn.now >= turn.session.retryAt) begin(turn);
+  if (transition.now >= transition.session.retryAt) begin(transition);
 }
 
-function onConnection(turn: Turn, connection: Connection): void {
-  const { now } = turn;
-  if (now >= connection.holdAt) expire(turn, connection);
+function runDeadlines(transition: Transition, connection: Connection): void {
+  const { now } = transition;
+  if (now >= connection.holdAt) expire(transition, connection);
   else if (!isAgreed(connection)) return;
   else if (now >= connection.sendHoldAt) {
     const notification = errorOf(NotificationCode.sendHoldTimerExpired);
     const seconds = sendHoldTime(connection.negotiated.holdTimeSeconds * 1000) / 1000;
-    fail(turn, connection, { type: "sendHoldTimerExpired", seconds }, "idle", notification);
+    fail(transition, connection, { type: "sendHoldTimerExpired", seconds }, "idle", notification);
   } else if (now >= connection.keepaliveAt) {
-    const keepaliveAt = now + jittered(connection.negotiated.keepaliveSeconds, turn.random());
-    replace<Agreed>(turn, { ...connection, keepaliveAt });
-    turn.effects.push({ type: "send", connection: connection.id, message: { type: "keepalive" } });
+    const keepaliveAt = now + jittered(connection.negotiated.keepaliveSeconds, transition.random());
+    replace<Agreed>(transition, { ...connection, keepaliveAt });
+    transition.effects.push({ type: "send", connection: connection.id, message: { type: "keepalive" } });
   }
 }
 
-/** The wait for the peer is over: ConnectRetryTimer in Connect, HoldTimer in all others. */
-function expire(turn: Turn, connection: Connection): void {
+/** The peer did not answer in time: ConnectRetryTimer in Connect, HoldTimer in all other states. */
+function expire(transition: Transition, connection: Connection): void {
   if (connection.state === "connect") {
-    const { password, ttlSecurityHops } = turn.session.settings;
-    const hint = silence(password !== undefined, ttlSecurityHops !== undefined);
-    fail(turn, connection, { type: "connectTimeout", seconds: connectTimeout / 1000, hint }, "active");
+    const { password, ttlSecurityHops } = transition.session.settings;
+    const hint = timeoutHint(password !== undefined, ttlSecurityHops !== undefined);
+    fail(transition, connection, { type: "connectTimeout", seconds: connectTimeout / 1000, hint }, "active");
     return;
   }
   const seconds = holdTime(connection) / 1000;
   const { state } = connection;
-  fail(turn, connection, { type: "holdTimerExpired", seconds, state }, "idle", errorOf(NotificationCode.holdTimerExpired));
+  fail(transition, connection, { type: "holdTimerExpired", seconds, state }, "idle", errorOf(NotificationCode.holdTimerExpired));
 }
 
 function holdTime(connection: Opening | Agreed): number {
@@ -169,8 +196,8 @@ function holdTime(connection: Opening | Agreed): number {
     : largeHoldTime;
 }
 
-/** What keeps a peer that is there from answering: the kernels of both sides drop such packets without a word. */
-function silence(password: boolean, ttlSecurity: boolean): string | undefined {
+/** Settings that keep a live peer from answering: the kernels of both sides drop such packets silently. */
+function timeoutHint(password: boolean, ttlSecurity: boolean): string | undefined {
   const hints: string[] = [];
   if (password) hints.push("a password is configured, which may not be the peer's");
   if (ttlSecurity) hints.push("ttl-security is configured, and the peer may be farther away or not send with TTL 255");
@@ -181,9 +208,12 @@ function errorOf(code: number): Notification {
   return { type: "notification", code, subcode: 0, data: new Uint8Array() };
 }
 
-/** The peer's side has taken some of what was sent. */
-export function taken(turn: Turn, id: number): void {
-  const connection = connectionOf(turn, id);
+/** The kernel has accepted some of what was sent. */
+function written(transition: Transition, id: number): void {
+  const connection = connectionOf(transition, id);
   if (connection === undefined || !isAgreed(connection)) return;
-  replace<Agreed>(turn, { ...connection, sendHoldAt: turn.now + sendHoldTime(connection.negotiated.holdTimeSeconds * 1000) });
+  replace<Agreed>(transition, {
+    ...connection,
+    sendHoldAt: transition.now + sendHoldTime(connection.negotiated.holdTimeSeconds * 1000),
+  });
 }

@@ -78,15 +78,15 @@ export function negotiate(settings: SessionSettings, ours: Open, theirs: Open): 
 
 /** RFC 4271, section 10: at most a third of the hold time. 0 for never, where the session never expires. */
 export function keepalive(wantedSeconds: number, holdTimeSeconds: number): number {
-  const most = Math.floor(holdTimeSeconds / 3);
-  return wantedSeconds === 0 ? most : Math.min(wantedSeconds, most);
+  const max = Math.floor(holdTimeSeconds / 3);
+  return wantedSeconds === 0 ? max : Math.min(wantedSeconds, max);
 }
 
 function find<Type extends Capability["type"]>(open: Open, type: Type): Extract<Capability, { type: Type }> | undefined {
   return open.capabilities.find((one): one is Extract<Capability, { type: Type }> => one.type === type);
 }
 
-/** Who says nothing of families has IPv4 unicast (RFC 4760, section 1). */
+/** A peer that offers no family has IPv4 unicast (RFC 4760, section 1). */
 function familiesOf({ capabilities }: Open): ReadonlySet<Family> {
   const offered = capabilities.filter((one) => one.type === "multiprotocol");
   if (offered.length === 0) return new Set(["IPv4"]);

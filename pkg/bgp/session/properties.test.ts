@@ -34,17 +34,17 @@ const settingsChange = fc.record(
   },
   { requiredKeys: [] },
 );
-type Told =
+type Stimulus =
   | Exclude<Event, { type: "settings" }>
   | { readonly type: "configure"; readonly fields: Partial<LoneSession["session"]["settings"]> };
-const event: fc.Arbitrary<Told> = fc.oneof(
-  fc.constantFrom<Told>({ type: "start" }, { type: "timer" }, { type: "accepted", routerId: ourId }),
-  cease.map((notification): Told => ({ type: "stop", notification, because: "chance" })),
-  cease.map((notification): Told => ({ type: "reset", notification, because: "chance" })),
-  settingsChange.map((fields): Told => ({ type: "configure", fields })),
+const event: fc.Arbitrary<Stimulus> = fc.oneof(
+  fc.constantFrom<Stimulus>({ type: "start" }, { type: "timer" }, { type: "accepted", routerId: ourId }),
+  cease.map((notification): Stimulus => ({ type: "stop", notification, because: "chance" })),
+  cease.map((notification): Stimulus => ({ type: "reset", notification, because: "chance" })),
+  settingsChange.map((fields): Stimulus => ({ type: "configure", fields })),
   fc.record({ type: fc.constant("connected" as const), connection, routerId }),
   fc.record({ type: fc.constant("lost" as const), connection, because: fc.constant("chance") }),
-  fc.record({ type: fc.constant("taken" as const), connection }),
+  fc.record({ type: fc.constant("written" as const), connection }),
   fc.record({ type: fc.constant("malformed" as const), connection, notification: cease, because: fc.constant("chance") }),
   fc.record({ type: fc.constant("message" as const), connection, message }),
 );
@@ -53,18 +53,18 @@ const happening = fc.oneof(event, fc.constant("well"));
 const course = fc.array(fc.tuple(happening, fc.integer({ min: 0, max: 100_000 })), { maxLength: 60 });
 
 /** Tells an event and checks what holds after each. */
-function tell(one: LoneSession, told: Told): void {
+function apply(one: LoneSession, stimulus: Stimulus): void {
   const before = one.session.connections.map(({ id }) => id);
   const wasUp = one.state === "established";
   const effects =
-    told.type === "configure"
-      ? one.tell({ type: "settings", settings: { ...one.session.settings, ...told.fields } })
-      : one.tell(told);
-  const { connections, running, resting, retryAt } = one.session;
+    stimulus.type === "configure"
+      ? one.dispatch({ type: "settings", settings: { ...one.session.settings, ...stimulus.fields } })
+      : one.dispatch(stimulus);
+  const { connections, running, idleHold, retryAt } = one.session;
   const closed = effects
     .filter(({ type }) => type === "close")
     .map((effect) => (effect.type === "close" ? effect.connection : 0));
-  const begun = effects.flatMap((effect) => (effect.type === "dial" || effect.type === "take" ? [effect.connection] : []));
+  const begun = effects.flatMap((effect) => (effect.type === "dial" || effect.type === "adopt" ? [effect.connection] : []));
   const alive = connections.map(({ id }) => id);
   assert.deepEqual(
     [...before, ...begun].filter((id) => !closed.includes(id)).sort(),
@@ -75,16 +75,16 @@ function tell(one: LoneSession, told: Told): void {
   const downs = effects.filter(({ type }) => type === "down").length;
   const ups = effects.filter(({ type }) => type === "established").length;
   assert.equal(Number(wasUp) + ups - downs, Number(one.state === "established"), "established and down take turns");
-  if (told.type === "accepted") assert.match(summary(effects), /take|refuse/);
+  if (stimulus.type === "accepted") assert.match(summary(effects), /adopt|refuse/);
   const waits = connections.length > 0 || retryAt !== Infinity || one.session.settings.passive;
   assert.ok(
-    running ? waits && (!resting || retryAt !== Infinity) : connections.length === 0,
+    running ? waits && (!idleHold || retryAt !== Infinity) : connections.length === 0,
     "a session that runs waits for something",
   );
 }
 
 /** What happens next with a peer that is well: it answers each connection and each OPEN. */
-function well({ session }: LoneSession): Told {
+function well({ session }: LoneSession): Stimulus {
   const waiting = session.connections.find(({ state }) => state !== "established");
   if (waiting === undefined) return session.settings.passive ? { type: "accepted", routerId: ourId } : { type: "timer" };
   const { id: connection, state } = waiting;
@@ -92,12 +92,12 @@ function well({ session }: LoneSession): Told {
   return { type: "message", connection, message: state === "openSent" ? theirOpen() : keepalive };
 }
 
-function happen(one: LoneSession, what: Told | "well"): void {
-  tell(one, what === "well" ? well(one) : what);
+function happen(one: LoneSession, what: Stimulus | "well"): void {
+  apply(one, what === "well" ? well(one) : what);
 }
 
 function recover(one: LoneSession): void {
-  one.tell({ type: "start" });
+  one.dispatch({ type: "start" });
   for (let turn = 0; turn < 100 && one.state !== "established"; turn++) {
     if (one.session.connections.length === 0 && nextDeadline(one.session) !== Infinity) one.next();
     else happen(one, "well");
@@ -106,9 +106,9 @@ function recover(one: LoneSession): void {
 
 test("whatever happens in whatever order, it never throws, keeps what it promises, and finds back to a peer that is well", () => {
   fc.assert(
-    fc.property(course, (told) => {
+    fc.property(course, (stimuli) => {
       const one = new LoneSession();
-      for (const [what, wait] of told) {
+      for (const [what, wait] of stimuli) {
         happen(one, what);
         one.pass(wait);
       }
@@ -121,18 +121,18 @@ test("whatever happens in whatever order, it never throws, keeps what it promise
 
 test("a timer is harmless at any time, and after any stall", () => {
   fc.assert(
-    fc.property(course, fc.integer({ min: 1, max: 1_000_000 }), (told, stall) => {
+    fc.property(course, fc.integer({ min: 1, max: 1_000_000 }), (stimuli, stall) => {
       const one = new LoneSession();
-      one.tell({ type: "start" });
-      for (const [what, wait] of told) {
+      one.dispatch({ type: "start" });
+      for (const [what, wait] of stimuli) {
         happen(one, what);
         one.now += wait;
-        tell(one, { type: "timer" });
+        apply(one, { type: "timer" });
         const { session } = one;
-        if (nextDeadline(session) > one.now) assert.equal(summary(one.tell({ type: "timer" })), "", "what was due is done");
+        if (nextDeadline(session) > one.now) assert.equal(summary(one.dispatch({ type: "timer" })), "", "what was due is done");
       }
       one.now += stall;
-      tell(one, { type: "timer" });
+      apply(one, { type: "timer" });
       assert.ok(nextDeadline(one.session) > one.now);
     }),
   );

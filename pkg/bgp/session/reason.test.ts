@@ -29,9 +29,9 @@ const cases: readonly [Reason, string][] = [
   [{ type: "lost", because: "connection refused", state: "connect" }, "connection refused"],
   [
     { type: "lost", because: "the peer closed the connection", state: "openSent" },
-    "the peer closed the connection before its OPEN: it may not have this node as a neighbour, or rest after an error",
+    "the peer closed the connection before its OPEN: it may not have this node as a neighbour, or hold in Idle after an error",
   ],
-  [{ type: "peerRestarted" }, "the peer restarted: it opened a new session while the former seemed to be up"],
+  [{ type: "peerRestarted" }, "the peer restarted: it opened a new session while the previous one was established"],
 ];
 
 for (const [reason, want] of cases) test(`in words: ${want}`, () => assert.equal(describeReason(reason), want));

@@ -13,15 +13,15 @@ export function describeReason(reason: Reason): string {
     case "holdTimerExpired":
       return `hold timer expired: nothing received for ${reason.seconds} s${missing[reason.state] ?? ""}`;
     case "sendHoldTimerExpired":
-      return `send hold timer expired: the peer has taken nothing off the connection for ${reason.seconds} s`;
+      return `send hold timer expired: the peer has read nothing from the connection for ${reason.seconds} s`;
     case "connectTimeout":
       return `no answer to the connection within ${reason.seconds} s${reason.hint === undefined ? "" : `: ${reason.hint}`}`;
     case "lost":
       return reason.state === "openSent"
-        ? `${reason.because} before its OPEN: it may not have this node as a neighbour, or rest after an error`
+        ? `${reason.because} before its OPEN: it may not have this node as a neighbour, or hold in Idle after an error`
         : reason.because;
     case "peerRestarted":
-      return "the peer restarted: it opened a new session while the former seemed to be up";
+      return "the peer restarted: it opened a new session while the previous one was established";
     default:
       return reason satisfies never;
   }
@@ -32,16 +32,16 @@ const missing: Partial<Record<State, string>> = {
   openConfirm: ", not even its answer to the OPEN",
 };
 
-/** What a NOTIFICATION of the peer says about the two configurations, by its code and subcode. */
+/** What a NOTIFICATION of the peer means for the configuration, by code and subcode. */
 const hints: Readonly<Record<string, string>> = {
   "2/2": "it has another AS number for this node than my-asn",
   "2/3": "it has the same router identifier, or another neighbour has",
   "4/0": "it received nothing from this node within its hold time",
-  "6/3": "it has this node no longer as a neighbour",
-  "6/5": "it takes no session with this node now",
+  "6/3": "this node is not its neighbour any more",
+  "6/5": "it accepts no session with this node now",
 };
 
 function hint({ code, subcode }: Notification): string {
-  const words = hints[`${code}/${subcode}`];
-  return words === undefined ? "" : `; ${words}`;
+  const text = hints[`${code}/${subcode}`];
+  return text === undefined ? "" : `; ${text}`;
 }

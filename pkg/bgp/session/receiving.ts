@@ -2,59 +2,63 @@ import { type Message, MessageType, type Notification, unicastFamily } from "../
 import { Cease, FiniteStateMachineError, NotificationCode } from "../codec/notification-error.ts";
 import { opened } from "./opening.ts";
 import type { Agreed, Opening } from "./state.ts";
-import { change, connectionOf, drop, fail, replace, type Turn } from "./transition.ts";
+import { change, connectionOf, drop, fail, replace, type Transition } from "./transition.ts";
 
 /** A message of the peer, in order of RFC 4271, section 8.2.2: OpenSent, OpenConfirm, Established. */
-export function received(turn: Turn, id: number, message: Message): void {
-  const connection = connectionOf(turn, id);
+export function received(transition: Transition, id: number, message: Message): void {
+  const connection = connectionOf(transition, id);
   if (connection === undefined || connection.state === "connect") return;
   if (message.type === "notification") {
-    notified(turn, connection, message);
+    receiveNotification(transition, connection, message);
     return;
   }
   if (connection.state === "openSent") {
-    if (message.type === "open") opened(turn, connection, message);
-    else unexpected(turn, connection, message);
+    if (message.type === "open") opened(transition, connection, message);
+    else unexpected(transition, connection, message);
   } else if (connection.state === "openConfirm") {
-    if (message.type === "keepalive") establish(turn, connection);
-    else unexpected(turn, connection, message);
-  } else if (message.type === "open") unexpected(turn, connection, message);
-  else talk(turn, connection, message);
+    if (message.type === "keepalive") establish(transition, connection);
+    else unexpected(transition, connection, message);
+  } else if (message.type === "open") unexpected(transition, connection, message);
+  else receiveEstablished(transition, connection, message);
 }
 
 /** 24, 25. */
-function notified(turn: Turn, connection: Opening | Agreed, notification: Notification): void {
+function receiveNotification(transition: Transition, connection: Opening | Agreed, notification: Notification): void {
   const { code, subcode } = notification;
-  const chosen = code === NotificationCode.cease && subcode === Cease.connectionCollisionResolution;
+  const collided = code === NotificationCode.cease && subcode === Cease.connectionCollisionResolution;
   const rejected = code === NotificationCode.cease && subcode === Cease.connectionRejected;
-  if (chosen && turn.session.connections.length > 1)
-    drop(turn, connection); // The peer keeps the other connection.
-  // Two sides that both rest in Idle would reject each other's attempts for ever; in Active one lets the other in.
-  else fail(turn, connection, { type: "received", notification }, rejected ? "active" : "idle");
+  if (collided && transition.session.connections.length > 1)
+    drop(transition, connection); // The peer keeps the other connection.
+  // Two sides that both hold in Idle would reject each other's attempts for ever; in Active one lets the other in.
+  else fail(transition, connection, { type: "received", notification }, rejected ? "active" : "idle");
 }
 
-function establish(turn: Turn, connection: Agreed): void {
-  const { now, effects } = turn;
+function establish(transition: Transition, connection: Agreed): void {
+  const { now, effects } = transition;
   const { id, negotiated } = connection;
-  heard(turn, { ...connection, state: "established", enteredAt: now });
-  change(turn, { restarting: false, lastFailure: undefined });
+  restartHoldTimer(transition, { ...connection, state: "established", enteredAt: now });
+  change(transition, { restarting: false, lastFailure: undefined });
   effects.push({ type: "established", connection: id, negotiated });
 }
 
-function talk(turn: Turn, connection: Agreed, message: Exclude<Message, { type: "open" | "notification" }>): void {
-  heard(turn, connection);
+function receiveEstablished(
+  transition: Transition,
+  connection: Agreed,
+  message: Exclude<Message, { type: "open" | "notification" }>,
+): void {
+  restartHoldTimer(transition, connection);
   switch (message.type) {
     case "keepalive":
       break;
     case "update":
-      turn.effects.push({ type: "update", update: message });
+      transition.effects.push({ type: "update", update: message });
       break;
     case "routeRefresh": {
       const family = unicastFamily(message);
       const { routeRefresh, families } = connection.negotiated;
       // Marks (RFC 7313) are about the peer's routes, which are not kept; what was not agreed on is ignored (RFC 2918, section 4).
       if (message.subtype === "request" && routeRefresh && family !== undefined && families.has(family))
-        turn.effects.push({ type: "refresh", family });
+        transition.effects.push({ type: "refresh", family });
       break;
     }
     default:
@@ -63,12 +67,12 @@ function talk(turn: Turn, connection: Agreed, message: Exclude<Message, { type: 
 }
 
 /** Any message shows that the peer is there, not only those that RFC 4271 names. */
-function heard(turn: Turn, connection: Agreed): void {
-  replace(turn, { ...connection, holdAt: turn.now + (connection.negotiated.holdTimeSeconds * 1000 || Infinity) });
+function restartHoldTimer(transition: Transition, connection: Agreed): void {
+  replace(transition, { ...connection, holdAt: transition.now + (connection.negotiated.holdTimeSeconds * 1000 || Infinity) });
 }
 
 /** RFC 6608: a message that does not belong in the state. The data is its type. */
-function unexpected(turn: Turn, connection: Opening | Agreed, { type }: Message): void {
+function unexpected(transition: Transition, connection: Opening | Agreed, { type }: Message): void {
   const { inOpenSent, inOpenConfirm, inEstablished } = FiniteStateMachineError;
   const subcode = { openSent: inOpenSent, openConfirm: inOpenConfirm, established: inEstablished }[connection.state];
   const notification: Notification = {
@@ -78,7 +82,7 @@ function unexpected(turn: Turn, connection: Opening | Agreed, { type }: Message)
     data: Uint8Array.of(MessageType[type]),
   };
   const because = `${nameOf[type]} came in ${connection.state}`;
-  fail(turn, connection, { type: "sent", notification, because }, "idle", notification);
+  fail(transition, connection, { type: "sent", notification, because }, "idle", notification);
 }
 
 const nameOf = {
@@ -89,9 +93,9 @@ const nameOf = {
   routeRefresh: "a ROUTE-REFRESH",
 } as const satisfies Record<Message["type"], string>;
 
-/** What arrived is no message (RFC 4271, section 6): 21, 22, 28. */
-export function malformed(turn: Turn, id: number, notification: Notification, because: string): void {
-  const connection = connectionOf(turn, id);
+/** A message cannot be decoded (RFC 4271, section 6): 21, 22, 28. */
+export function malformed(transition: Transition, id: number, notification: Notification, because: string): void {
+  const connection = connectionOf(transition, id);
   if (connection !== undefined && connection.state !== "connect")
-    fail(turn, connection, { type: "sent", notification, because }, "idle", notification);
+    fail(transition, connection, { type: "sent", notification, because }, "idle", notification);
 }

@@ -9,7 +9,7 @@ import { isAgreed, type State } from "./state.ts";
 
 // In the order of RFC 4271, sections 6.2, 6.5, 6.8, 8.1.1 and 8.2.2, and of the RFCs that amend them.
 
-const accept = (one: LoneSession) => one.tell({ type: "accepted", routerId: ourId });
+const accept = (one: LoneSession) => one.dispatch({ type: "accepted", routerId: ourId });
 const sentOpen = (effects: readonly Effect[]): Open => {
   const sent = effects.find((effect) => effect.type === "send" && effect.message.type === "open");
   return sent?.type === "send" && sent.message.type === "open" ? sent.message : assert.fail("no OPEN was sent");
@@ -76,7 +76,7 @@ test("10: KEEPALIVEs are 75 to 100 % of their time apart, and differ", () => {
     const before = one.now;
     assert.equal(summary(one.next()), "send keepalive");
     if (i > 0) gaps.add(one.now - before);
-    one.tell({ type: "taken", connection: 1 });
+    one.dispatch({ type: "written", connection: 1 });
     one.message(1, keepalive);
   }
   assert.ok(Math.min(...gaps) >= 22_500 && Math.max(...gaps) <= 30_000 && gaps.size > 50);
@@ -123,7 +123,7 @@ test("6.8: what is still being connected is given up when the peer's connection 
   assert.equal(summary(one.message(2, theirOpen())), "close 1, send keepalive");
   one.message(2, keepalive);
   assert.equal(one.state, "established");
-  assert.equal(summary(one.tell({ type: "connected", connection: 1, routerId: ourId })), "", "it is not there any more");
+  assert.equal(summary(one.dispatch({ type: "connected", connection: 1, routerId: ourId })), "", "it is not there any more");
 });
 
 test("6.8: a connection that is established stays", () => {
@@ -176,7 +176,7 @@ test("8.2.1: what goes wrong on another connection is nothing to one that is est
   const one = new LoneSession();
   one.reach("established");
   accept(one);
-  one.tell({ type: "malformed", connection: 2, notification: notification(1, 1), because: "it is no BGP" });
+  one.dispatch({ type: "malformed", connection: 2, notification: notification(1, 1), because: "it is no BGP" });
   assert.deepEqual(
     [one.state, one.session.lastFailure, one.session.failures, one.session.retryAt],
     ["established", undefined, 0, Infinity],
@@ -185,9 +185,9 @@ test("8.2.1: what goes wrong on another connection is nothing to one that is est
 
 test("8.2.1: the peer's newer connection takes the place of one without an OPEN, and not of one with", () => {
   const one = new LoneSession({ passive: true });
-  one.tell({ type: "start" });
-  assert.equal(summary(accept(one)), "take 1, send open");
-  assert.equal(summary(accept(one)), "send 6/7, close 1, take 2, send open");
+  one.dispatch({ type: "start" });
+  assert.equal(summary(accept(one)), "adopt 1, send open");
+  assert.equal(summary(accept(one)), "send 6/7, close 1, adopt 2, send open");
   one.message(2, theirOpen());
   assert.equal(summary(accept(one)), "refuse 6/7");
   assert.equal(one.state, "openConfirm");
@@ -199,7 +199,7 @@ test("8.2.1: this side goes on connecting beside a connection of the peer that s
   accept(one);
   assert.equal(one.state, "openSent");
   assert.equal(summary(one.pass(1_000)), "dial 3");
-  one.tell({ type: "connected", connection: 3, routerId: ourId });
+  one.dispatch({ type: "connected", connection: 3, routerId: ourId });
   one.message(3, theirOpen());
   one.message(3, keepalive);
   assert.equal(one.state, "established");
@@ -207,11 +207,11 @@ test("8.2.1: this side goes on connecting beside a connection of the peer that s
 
 test("8.1.1: a passive session never connects, and takes the peer's connection", () => {
   const one = new LoneSession({ passive: true });
-  assert.equal(summary(one.tell({ type: "start" })), "");
+  assert.equal(summary(one.dispatch({ type: "start" })), "");
   assert.equal(one.state, "active");
   assert.equal(summary(one.pass(86_400_000)), "");
-  assert.equal(summary(accept(one)), "take 1, send open");
-  one.tell({ type: "lost", connection: 1, because: "reset" });
+  assert.equal(summary(accept(one)), "adopt 1, send open");
+  one.dispatch({ type: "lost", connection: 1, because: "reset" });
   assert.equal(one.state, "active");
   accept(one);
   one.message(2, notification(6, 4));
@@ -225,7 +225,7 @@ test("8.1.1: attempts that fail come ever later, from a second to two minutes, h
   one.reach("connect");
   const waits: number[] = [];
   for (let id = 1; id <= 12; id++) {
-    one.tell({ type: "lost", connection: id, because: "connection refused" });
+    one.dispatch({ type: "lost", connection: id, because: "connection refused" });
     const before = one.now;
     one.next();
     waits.push(one.now - before);
@@ -249,17 +249,17 @@ function waitAfter(lasted: number): number {
   const one = new LoneSession({}, {});
   one.reach("connect");
   for (let id = 1; id <= 9; id++) {
-    one.tell({ type: "lost", connection: id, because: "connection refused" });
+    one.dispatch({ type: "lost", connection: id, because: "connection refused" });
     one.next();
   }
-  one.tell({ type: "connected", connection: 10, routerId: ourId });
+  one.dispatch({ type: "connected", connection: 10, routerId: ourId });
   one.message(10, theirOpen());
   one.message(10, keepalive);
   for (let passed = 0; passed < lasted; passed += 30_000) {
     one.pass(Math.min(30_000, lasted - passed));
     one.message(10, keepalive);
   }
-  one.tell({ type: "lost", connection: 10, because: "reset" });
+  one.dispatch({ type: "lost", connection: 10, because: "reset" });
   const before = one.now;
   one.next();
   return one.now - before;
@@ -276,11 +276,11 @@ test("RFC 5492, section 3: a peer that refuses capabilities gets an OPEN without
     one.reach("openSent");
     one.message(1, notification(2, subcode));
     one.next();
-    const plain = sentOpen(one.tell({ type: "connected", connection: 2, routerId: ourId }));
+    const plain = sentOpen(one.dispatch({ type: "connected", connection: 2, routerId: ourId }));
     assert.deepEqual(plain.capabilities, []);
     one.message(2, notification(6, 5));
     one.next();
-    const full = sentOpen(one.tell({ type: "connected", connection: 3, routerId: ourId }));
+    const full = sentOpen(one.dispatch({ type: "connected", connection: 3, routerId: ourId }));
     assert.notEqual(full.capabilities.length, 0);
   }
 });
@@ -290,25 +290,25 @@ test("RFC 5492, section 3: a session without capabilities is kept as it is, and 
   one.reach("openSent");
   one.message(1, notification(2, 4));
   one.next();
-  one.tell({ type: "connected", connection: 2, routerId: ourId });
+  one.dispatch({ type: "connected", connection: 2, routerId: ourId });
   one.message(2, theirOpen({ capabilities: [] }));
   one.message(2, keepalive);
-  one.tell({ type: "lost", connection: 2, because: "reset" });
+  one.dispatch({ type: "lost", connection: 2, because: "reset" });
   one.next();
-  assert.deepEqual(sentOpen(one.tell({ type: "connected", connection: 3, routerId: ourId })).capabilities, []);
+  assert.deepEqual(sentOpen(one.dispatch({ type: "connected", connection: 3, routerId: ourId })).capabilities, []);
   one.message(3, theirOpen({ capabilities: [] }));
   one.message(3, keepalive);
   one.pass(60_000);
-  one.tell({ type: "lost", connection: 3, because: "reset" });
+  one.dispatch({ type: "lost", connection: 3, because: "reset" });
   one.next();
-  assert.notEqual(sentOpen(one.tell({ type: "connected", connection: 4, routerId: ourId })).capabilities.length, 0);
+  assert.notEqual(sentOpen(one.dispatch({ type: "connected", connection: 4, routerId: ourId })).capabilities.length, 0);
 });
 
 test("RFC 9687: a peer that takes nothing off the connection is closed, though it still talks", () => {
   const one = new LoneSession();
   one.reach("established");
   one.pass(20_000);
-  one.tell({ type: "taken", connection: 1 });
+  one.dispatch({ type: "written", connection: 1 });
   const until = one.now + 480_000;
   while (one.now + 10_000 < until) {
     one.pass(10_000);
@@ -316,48 +316,48 @@ test("RFC 9687: a peer that takes nothing off the connection is closed, though i
   }
   assert.equal(one.state, "established");
   assert.match(summary(one.pass(10_000)), /send 8\/0, close 1, down sendHoldTimerExpired$/);
-  assert.match(describeReason(one.session.lastDown?.reason ?? assert.fail()), /taken nothing off the connection for 480 s/);
+  assert.match(describeReason(one.session.lastDown?.reason ?? assert.fail()), /read nothing from the connection for 480 s/);
 });
 
 test("RFC 4724, section 3: the restarting bit is set until a session has been established", () => {
   const one = new LoneSession({}, { restarting: true });
   const restarting = (open: Open) => open.capabilities.find((each) => each.type === "gracefulRestart")?.restarting;
   one.reach("connect");
-  assert.equal(restarting(sentOpen(one.tell({ type: "connected", connection: 1, routerId: ourId }))), true);
-  one.tell({ type: "lost", connection: 1, because: "reset" });
+  assert.equal(restarting(sentOpen(one.dispatch({ type: "connected", connection: 1, routerId: ourId }))), true);
+  one.dispatch({ type: "lost", connection: 1, because: "reset" });
   one.next();
-  assert.equal(restarting(sentOpen(one.tell({ type: "connected", connection: 2, routerId: ourId }))), true);
+  assert.equal(restarting(sentOpen(one.dispatch({ type: "connected", connection: 2, routerId: ourId }))), true);
   one.message(2, theirOpen());
   one.message(2, keepalive);
-  one.tell({ type: "lost", connection: 2, because: "reset" });
+  one.dispatch({ type: "lost", connection: 2, because: "reset" });
   one.next();
-  assert.equal(restarting(sentOpen(one.tell({ type: "connected", connection: 3, routerId: ourId }))), false);
+  assert.equal(restarting(sentOpen(one.dispatch({ type: "connected", connection: 3, routerId: ourId }))), false);
 });
 
 test("what cannot go on under other settings begins anew at once, and the rest goes on", () => {
   const one = new LoneSession();
   one.reach("established");
   const { settings } = one.session;
-  assert.equal(summary(one.tell({ type: "settings", settings: { ...settings, connectTimeSeconds: 5 } })), "");
-  one.tell({ type: "settings", settings: { ...settings, keepaliveSeconds: 2 } });
-  assert.equal(summary(one.tell({ type: "timer" })), "send keepalive");
+  assert.equal(summary(one.dispatch({ type: "settings", settings: { ...settings, connectTimeSeconds: 5 } })), "");
+  one.dispatch({ type: "settings", settings: { ...settings, keepaliveSeconds: 2 } });
+  assert.equal(summary(one.dispatch({ type: "timer" })), "send keepalive");
   const before = one.now;
   one.next();
   assert.ok(one.now - before <= 2_000);
   const changed = { ...settings, holdTimeSeconds: 30 };
-  assert.equal(summary(one.tell({ type: "settings", settings: changed })), "send 6/6, close 1, down sent, dial 2");
+  assert.equal(summary(one.dispatch({ type: "settings", settings: changed })), "send 6/6, close 1, down sent, dial 2");
   assert.equal(one.state, "connect");
 });
 
 test("a session that is passive no longer connects at once", () => {
   const one = new LoneSession({ passive: true });
-  one.tell({ type: "start" });
-  assert.equal(summary(one.tell({ type: "settings", settings: { ...one.session.settings, passive: false } })), "dial 1");
+  one.dispatch({ type: "start" });
+  assert.equal(summary(one.dispatch({ type: "settings", settings: { ...one.session.settings, passive: false } })), "dial 1");
 });
 
 test("settings change nothing about a session that is stopped", () => {
   const one = new LoneSession();
-  assert.equal(summary(one.tell({ type: "settings", settings: { ...one.session.settings, port: 1179 } })), "");
+  assert.equal(summary(one.dispatch({ type: "settings", settings: { ...one.session.settings, port: 1179 } })), "");
   assert.deepEqual([one.state, one.session.settings.port], ["idle", 1179]);
 });
 

@@ -3,17 +3,17 @@ import type { Address, Family } from "#pkg/net";
 import type { Notification, Open } from "../codec/messages.ts";
 import type { SessionSettings } from "./settings.ts";
 
-/** RFC 4271, section 8.2.2, from the farthest from a session on. */
+/** RFC 4271, section 8.2.2, from Idle to Established. */
 export const states = ["idle", "active", "connect", "openSent", "openConfirm", "established"] as const;
 export type State = (typeof states)[number];
 
 interface OnConnection {
   /** Names the connection in events and effects; never used twice. */
   readonly id: number;
-  /** The peer connected, not this side. */
+  /** The peer opened it, not this side. */
   readonly incoming: boolean;
   readonly since: Millis;
-  /** When the wait for the peer ends: of the connection, the OPEN, or any message (HoldTimer); Infinity for never. */
+  /** Deadline of the peer: for the connection, the OPEN, or any message (HoldTimer); Infinity for never. */
   readonly holdAt: Millis;
 }
 
@@ -23,7 +23,7 @@ export interface Connecting extends OnConnection {
 
 export interface Opening extends OnConnection {
   readonly state: "openSent";
-  /** What this side has offered. */
+  /** The OPEN that this side sent. */
   readonly open: Open;
 }
 
@@ -31,36 +31,36 @@ export interface Agreed extends OnConnection {
   readonly state: "openConfirm" | "established";
   readonly open: Open;
   readonly negotiated: Negotiated;
-  /** Since when it is in `state`. */
+  /** When it entered `state`. */
   readonly enteredAt: Millis;
   readonly keepaliveAt: Millis;
-  /** RFC 9687: when the peer has taken nothing for too long. */
+  /** RFC 9687: when nothing has been written for too long. */
   readonly sendHoldAt: Millis;
 }
 
-/** RFC 4271, section 8.2.1: each connection has a state of its own until it is decided which one stays. */
+/** RFC 4271, section 8.2.1: each connection has its own state until the collision is resolved. */
 export type Connection = Connecting | Opening | Agreed;
 
-/** All of a session with one peer; data that can be printed. */
+/** The whole session with one peer; data that can be printed. */
 export interface Session {
   readonly settings: SessionSettings;
   /** Started, and not stopped since. */
   readonly running: boolean;
-  /** At most one that is agreed on, and besides it one of each direction. */
+  /** At most one in OpenConfirm or Established, and one of each direction beside it. */
   readonly connections: readonly Connection[];
   /** The largest id of a connection so far. */
   readonly lastConnection: number;
-  /** In Idle for a while after an error, when connections are refused too; otherwise Active while there is no connection. */
-  readonly resting: boolean;
-  /** When the rest is over or this side connects again: IdleHoldTimer and ConnectRetryTimer. */
+  /** After an error the session stays in Idle and refuses connections until `retryAt`; without it the state is Active. */
+  readonly idleHold: boolean;
+  /** IdleHoldTimer and ConnectRetryTimer: when this side connects again. */
   readonly retryAt: Millis;
   /** Attempts and sessions that failed since the last stable session. */
   readonly failures: number;
   /** The peer refused capabilities: the next OPEN has none (RFC 5492, section 3). */
   readonly plainOpen: boolean;
-  /** This process has not had a session with the peer yet, but one before it may have (RFC 4724, the R bit). */
+  /** This process has had no session with the peer yet; one before it may have had (RFC 4724, the R bit). */
   readonly restarting: boolean;
-  /** This side went on forwarding while the process was away (RFC 4724, the F bit). */
+  /** Forwarding went on while the process was down (RFC 4724, the F bit). */
   readonly forwardingPreserved: boolean;
   /** Why the last established session ended. */
   readonly lastDown: Ending | undefined;
@@ -99,7 +99,7 @@ export function newSession(options: SessionOptions): Session {
     running: false,
     connections: [],
     lastConnection: 0,
-    resting: false,
+    idleHold: false,
     retryAt: Infinity,
     failures: 0,
     plainOpen: false,
@@ -108,9 +108,9 @@ export function newSession(options: SessionOptions): Session {
   };
 }
 
-/** The state of the connection that is farthest. */
-export function stateOf({ running, resting, connections }: Session): State {
-  const alone: State = running && !resting ? "active" : "idle";
+/** The state of the connection closest to Established. */
+export function stateOf({ running, idleHold, connections }: Session): State {
+  const alone: State = running && !idleHold ? "active" : "idle";
   return connections.reduce<State>((most, { state }) => (states.indexOf(state) > states.indexOf(most) ? state : most), alone);
 }
 
@@ -126,7 +126,7 @@ export function isAgreed(connection: Connection): connection is Agreed {
   return connection.state === "openConfirm" || connection.state === "established";
 }
 
-/** What the OPENs of both sides agreed on. */
+/** What both OPENs agree on. */
 export interface Negotiated {
   readonly peerAsn: number;
   readonly peerRouterId: Address;

@@ -4,39 +4,39 @@ import { Cease, NotificationCode, OpenMessageError } from "../codec/notification
 import type { Effect } from "./events.ts";
 import { type Connection, isAgreed, type Reason, type Session } from "./state.ts";
 
-/** One step in the making: the session as it is by now, and what is to be done. */
-export interface Turn {
+/** One step under way: the session so far, and the effects so far. */
+export interface Transition {
   session: Session;
   readonly effects: Effect[];
   readonly now: Millis;
   readonly random: Random;
 }
 
-/** The connection of that id; undefined when it is gone, because what is told of it came too late. */
-export function connectionOf({ session }: Turn, id: number): Connection | undefined {
+/** The connection of that id; undefined when it is closed already and the event came late. */
+export function connectionOf({ session }: Transition, id: number): Connection | undefined {
   return session.connections.find((connection) => connection.id === id);
 }
 
-export function change(turn: Turn, fields: Partial<Session>): void {
-  turn.session = { ...turn.session, ...fields };
+export function change(transition: Transition, fields: Partial<Session>): void {
+  transition.session = { ...transition.session, ...fields };
 }
 
-/** Puts a connection in the place of the one with its id. */
-export function replace<Kind extends Connection>(turn: Turn, connection: Kind): Kind {
-  const connections = turn.session.connections.map((one) => (one.id === connection.id ? connection : one));
-  change(turn, { connections });
+/** Replaces the connection of the same id. */
+export function replace<Kind extends Connection>(transition: Transition, connection: Kind): Kind {
+  const connections = transition.session.connections.map((one) => (one.id === connection.id ? connection : one));
+  change(transition, { connections });
   return connection;
 }
 
-export function remove(turn: Turn, { id }: Connection): void {
-  change(turn, { connections: turn.session.connections.filter((connection) => connection.id !== id) });
+export function remove(transition: Transition, { id }: Connection): void {
+  change(transition, { connections: transition.session.connections.filter((connection) => connection.id !== id) });
 }
 
 /** A connection that takes longer is given up: the third repetition of its first packet has been lost too. */
 export const connectTimeout: Millis = 10_000;
 /** Until the OPEN has been answered (RFC 4271, section 8.2.2: a large value, 4 minutes is suggested). */
 export const largeHoldTime: Millis = 240_000;
-export const mostBackOff: Millis = 120_000;
+export const maxBackOff: Millis = 120_000;
 
 /** RFC 9687, section 6; never where the hold time is never. */
 export function sendHoldTime(holdTime: Millis): Millis {
@@ -56,53 +56,53 @@ export function jittered(seconds: number, chance: number): Millis {
   return seconds === 0 ? Infinity : seconds * 1000 * (0.75 + 0.25 * chance);
 }
 
-/** Ends a connection that failed nobody: another one stays in its place, or the session is stopped. */
-export function drop(turn: Turn, connection: Connection, notification?: Notification): void {
-  remove(turn, connection);
+/** Closes a connection without a failure: another one stays in its place, or the session is stopped. */
+export function drop(transition: Transition, connection: Connection, notification?: Notification): void {
+  remove(transition, connection);
   if (notification !== undefined && connection.state !== "connect")
-    turn.effects.push({ type: "send", connection: connection.id, message: notification });
-  turn.effects.push({ type: "close", connection: connection.id });
+    transition.effects.push({ type: "send", connection: connection.id, message: notification });
+  transition.effects.push({ type: "close", connection: connection.id });
 }
 
-/** Ends a connection and tells why; a session that was established is down. */
-export function end(turn: Turn, connection: Connection, reason: Reason, notification?: Notification): void {
-  const { now, effects } = turn;
-  drop(turn, connection, notification);
+/** Closes a connection and reports the reason; an established session is down. */
+export function end(transition: Transition, connection: Connection, reason: Reason, notification?: Notification): void {
+  const { now, effects } = transition;
+  drop(transition, connection, notification);
   const ending = { reason, at: now };
   if (connection.state === "established") {
     if (now - connection.enteredAt >= stableAfter(connection.negotiated.holdTimeSeconds * 1000))
-      change(turn, { failures: 0, plainOpen: false });
-    change(turn, { lastDown: ending });
+      change(transition, { failures: 0, plainOpen: false });
+    change(transition, { lastDown: ending });
     effects.push({ type: "down", reason });
     return;
   }
-  change(turn, { plainOpen: isPlainNext(turn, connection, reason) });
-  if (!turn.session.connections.some(isAgreed)) change(turn, { lastFailure: ending });
+  change(transition, { plainOpen: isPlainNext(transition, connection, reason) });
+  if (!transition.session.connections.some(isAgreed)) change(transition, { lastFailure: ending });
   effects.push({ type: "failed", reason });
 }
 
 /**
- * Ends a connection because of a fault. Unless another is agreed on, the next attempt waits for the back-off: in Active, where the peer
- * may connect meanwhile, or in Idle, where it may not (RFC 4271, section 8.1.1, DampPeerOscillations).
+ * Closes a connection because of a fault. Unless another is agreed on, the next attempt waits for the back-off: in Active, where the
+ * peer may connect meanwhile, or in Idle, where it may not (RFC 4271, section 8.1.1, DampPeerOscillations).
  */
 export function fail(
-  turn: Turn,
+  transition: Transition,
   connection: Connection,
   reason: Reason,
-  rest: "active" | "idle",
+  next: "active" | "idle",
   notification?: Notification,
 ): void {
-  end(turn, connection, reason, notification);
-  const { session, now, random } = turn;
+  end(transition, connection, reason, notification);
+  const { session, now, random } = transition;
   const { failures, connections, settings } = session;
   if (connections.some(isAgreed)) return;
-  const wait = backOff(failures, settings.connectTimeSeconds * 1000, mostBackOff, random);
-  const resting = rest === "idle" && connections.length === 0;
-  change(turn, { failures: failures + 1, resting, retryAt: now + wait });
+  const wait = backOff(failures, settings.connectTimeSeconds * 1000, maxBackOff, random);
+  const idleHold = next === "idle" && connections.length === 0;
+  change(transition, { failures: failures + 1, idleHold, retryAt: now + wait });
 }
 
-/** Whether the next OPEN goes without capabilities, after one attempt ended so. */
-function isPlainNext({ session }: Turn, connection: Connection, reason: Reason): boolean {
+/** Whether the next OPEN has no capabilities. */
+function isPlainNext({ session }: Transition, connection: Connection, reason: Reason): boolean {
   if (connection.state === "connect") return session.plainOpen;
   if (connection.open.capabilities.length === 0) return false; // It was not the capabilities.
   if (reason.type !== "received" || reason.notification.code !== NotificationCode.openMessage) return session.plainOpen;

@@ -62,14 +62,14 @@ export class LoneSession {
     return stateOf(this.session);
   }
 
-  tell(event: Event): Effect[] {
+  dispatch(event: Event): Effect[] {
     const [session, effects] = step(this.session, event, this.now, this.#random);
     this.session = session;
     return effects;
   }
 
   message(connection: number, message: Message): Effect[] {
-    return this.tell({ type: "message", connection, message });
+    return this.dispatch({ type: "message", connection, message });
   }
 
   /** Moves time to the next deadline. @returns what was done there */
@@ -77,7 +77,7 @@ export class LoneSession {
     const at = nextDeadline(this.session);
     assert.notEqual(at, Infinity, "nothing is waited for");
     this.now = Math.max(this.now, at);
-    return this.tell({ type: "timer" });
+    return this.dispatch({ type: "timer" });
   }
 
   /** Lets time pass, doing what is due on the way. */
@@ -93,13 +93,13 @@ export class LoneSession {
   reach(state: State): number {
     const steps: Record<Exclude<State, "idle">, () => void> = {
       active: () => {
-        this.tell({ type: "start" });
-        this.tell({ type: "lost", connection: 1, because: "connection refused" });
+        this.dispatch({ type: "start" });
+        this.dispatch({ type: "lost", connection: 1, because: "connection refused" });
       },
-      connect: () => this.tell({ type: "start" }),
+      connect: () => this.dispatch({ type: "start" }),
       openSent: () => {
-        this.tell({ type: "start" });
-        this.tell({ type: "connected", connection: 1, routerId: ourId });
+        this.dispatch({ type: "start" });
+        this.dispatch({ type: "connected", connection: 1, routerId: ourId });
       },
       openConfirm: () => {
         steps.openSent();
@@ -131,7 +131,7 @@ function summaryOf(effect: Effect): string {
       return `refuse ${effect.notification.code}/${effect.notification.subcode}`;
     case "close":
     case "dial":
-    case "take":
+    case "adopt":
       return `${effect.type} ${effect.connection}`;
     case "down":
     case "failed":

@@ -25,7 +25,7 @@ export const attributes: RouteAttributes = {
 /** Announces addresses from 10.0.0.0 on. */
 export function announce(routes: RoutesOut, count: number): void {
   const first = address("10.0.0.0").value;
-  for (let i = 0; i < count; i++) routes.announce(new Prefix(new Address("IPv4", first + BigInt(i)), 32), attributes);
+  for (let i = 0; i < count; i++) routes.advertise(new Prefix(new Address("IPv4", first + BigInt(i)), 32), attributes);
 }
 
 /** Keeps what is logged: `level message`, and the fields. */

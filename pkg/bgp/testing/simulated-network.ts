@@ -10,7 +10,7 @@ const latency: Millis = 1;
 export interface Faults {
   /** The connection breaks when so many octets of it have arrived. */
   breakAfter: number;
-  /** Nothing arrives, and nothing is taken. */
+  /** Nothing arrives, and writes do not complete. */
   frozen: boolean;
   /** How many octets arrive at once. */
   chunk: number;
@@ -102,7 +102,7 @@ class Pipe {
   readonly #names: Readonly<Record<Side, string>>;
   readonly #faults: Record<Side, Faults>;
   readonly #events: Partial<Record<Side, ConnectionEvents>> = {};
-  readonly #queues: Record<Side, { octets: Uint8Array; taken: () => void }[]> = { near: [], far: [] };
+  readonly #queues: Record<Side, { octets: Uint8Array; written: () => void }[]> = { near: [], far: [] };
   readonly #ended: Record<Side, boolean> = { near: false, far: false };
   readonly #arrived: Record<Side, number> = { near: 0, far: 0 };
   readonly #scheduled: Record<Side, boolean> = { near: false, far: false };
@@ -121,8 +121,8 @@ class Pipe {
   open(side: Side, events: ConnectionEvents): Connection {
     this.#events[side] = events;
     return {
-      write: (octets, taken) => {
-        this.#queues[side].push({ octets, taken });
+      write: (octets, written) => {
+        this.#queues[side].push({ octets, written });
         this.#move(side);
       },
       end: () => {
@@ -138,7 +138,7 @@ class Pipe {
 
   inject(from: string, octets: Uint8Array): void {
     const side = this.#names.near === from ? "near" : "far";
-    this.#queues[side].push({ octets, taken: () => {} });
+    this.#queues[side].push({ octets, written: () => {} });
     this.#move(side);
   }
 
@@ -154,7 +154,7 @@ class Pipe {
     this.close("far", "the connection broke");
   }
 
-  /** Tells a side, later, that the connection is gone. */
+  /** Reports to a side, later, that the connection is closed. */
   close(side: Side, because: string): void {
     this.#broken = true;
     this.onGone();
@@ -180,7 +180,7 @@ class Pipe {
     if (this.#broken || frozen) return;
     if (first === undefined) {
       if (this.#ended.near && this.#ended.far) this.break();
-      // As Node does it, a side that is told that nothing follows closes its own.
+      // As Node does it, a side whose peer has closed its direction closes its own.
       else if (this.#ended[from]) {
         this.#ended[other[from]] = true;
         this.#move(other[from]);
@@ -193,7 +193,7 @@ class Pipe {
     if (room < first.octets.length) queue[0] = { ...first, octets: first.octets.subarray(room) };
     else {
       queue.shift();
-      first.taken();
+      first.written();
     }
     if (piece.length > 0) this.#events[other[from]]?.received(piece);
     if (this.#arrived[from] >= breakAfter) this.break();

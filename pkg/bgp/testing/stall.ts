@@ -47,10 +47,10 @@ export class Stall implements Clock {
   }
 
   transport(inner: Transport): Transport {
-    const later = <Args extends unknown[]>(tell: (...args: Args) => void) => {
+    const later = <Args extends unknown[]>(deliver: (...args: Args) => void) => {
       return (...args: Args): void => {
-        if (this.now() < this.#until) this.#clock.schedule("arrived", this.#until, () => tell(...args));
-        else tell(...args);
+        if (this.now() < this.#until) this.#clock.schedule("arrived", this.#until, () => deliver(...args));
+        else deliver(...args);
       };
     };
     return {

@@ -6,13 +6,13 @@ import type { Family } from "#pkg/net";
 const bandwidthOfEndpoint = 125_000_000;
 
 /**
- * What an advertisement says of prefixes of a family. Equal attributes are one object for as long as anybody uses them, because routes
- * with the same object travel together, and one whose object stays is not told again.
+ * The attributes that an advertisement gives to prefixes of a family. Equal attributes are one object for as long as anybody uses them, because routes
+ * with the same object travel together, and one whose object stays is not advertised again.
  */
 export class Attributes {
-  readonly #texts = new WeakMap<BgpAdvertisement, Map<string, string>>(); // advertisement -> family and weight -> what it says
-  readonly #inUse = new Map<string, { readonly attributes: RouteAttributes; users: number }>(); // what is said -> attributes
-  readonly #keys = new WeakMap<RouteAttributes, string>(); // attributes -> what is said
+  readonly #texts = new WeakMap<BgpAdvertisement, Map<string, string>>(); // advertisement -> family and weight -> attributes as text
+  readonly #inUse = new Map<string, { readonly attributes: RouteAttributes; users: number }>(); // attributes as text -> attributes
+  readonly #keys = new WeakMap<RouteAttributes, string>(); // attributes -> attributes as text
 
   /** @param weight how many endpoints the routes stand for; without effect where the advertisement has no weight */
   acquire(advertisement: BgpAdvertisement, family: Family, weight: number): RouteAttributes {

@@ -27,40 +27,40 @@ function route(prefix: string, through: Advertised, weight = 1): BgpRoute {
   return { prefix: found, via: through, weight };
 }
 
-/** What peers know, and in words what they were told since it was last asked. */
+/** What peers know, and the changes since the last call. */
 class Peers {
   readonly known = new Map<string, RouteAttributes>(); // peer and prefix -> attributes
-  readonly #told: string[] = [];
+  readonly #changes: string[] = [];
 
-  announce(peer: string, prefix: Prefix, attributes: RouteAttributes): void {
+  advertise(peer: string, prefix: Prefix, attributes: RouteAttributes): void {
     const { localPref, med, linkBandwidth } = attributes;
     this.known.set(`${peer} ${prefix}`, attributes);
-    this.#told.push(`${peer} + ${prefix} ${localPref ?? "-"} ${med ?? "-"} ${(linkBandwidth ?? 0) / 125e6}`);
+    this.#changes.push(`${peer} + ${prefix} ${localPref ?? "-"} ${med ?? "-"} ${(linkBandwidth ?? 0) / 125e6}`);
   }
 
   withdraw(peer: string, prefix: Prefix): void {
-    assert.ok(this.known.delete(`${peer} ${prefix}`), "was never told");
-    this.#told.push(`${peer} - ${prefix}`);
+    assert.ok(this.known.delete(`${peer} ${prefix}`), "was never advertised");
+    this.#changes.push(`${peer} - ${prefix}`);
   }
 
-  told(): string[] {
-    return this.#told.splice(0);
+  changes(): string[] {
+    return this.#changes.splice(0);
   }
 }
 const a = address("198.51.100.1");
 const b = address("198.51.100.2");
 
-test("DesiredRoutes: a prefix lives while any address asks for it, and is told once", () => {
+test("DesiredRoutes: a prefix lives while any address asks for it, and is advertised once", () => {
   const peers = new Peers();
   const desired = new DesiredRoutes(peers);
   const all = via("{localpref: 5}", ["x", "y"]);
   desired.set(a, [route("198.51.100.0/24", all)]);
-  assert.deepEqual(peers.told(), ["x + 198.51.100.0/24 5 - 0", "y + 198.51.100.0/24 5 - 0"]);
+  assert.deepEqual(peers.changes(), ["x + 198.51.100.0/24 5 - 0", "y + 198.51.100.0/24 5 - 0"]);
   desired.set(b, [route("198.51.100.0/24", all)]);
   desired.set(a, []);
-  assert.deepEqual(peers.told(), []);
+  assert.deepEqual(peers.changes(), []);
   desired.set(b, []);
-  assert.deepEqual(peers.told(), ["x - 198.51.100.0/24", "y - 198.51.100.0/24"]);
+  assert.deepEqual(peers.changes(), ["x - 198.51.100.0/24", "y - 198.51.100.0/24"]);
 });
 
 test("DesiredRoutes: of several for one prefix and peer, the last in the configuration counts", () => {
@@ -69,9 +69,9 @@ test("DesiredRoutes: of several for one prefix and peer, the last in the configu
   const first = route("198.51.100.1/32", via("{localpref: 1}", ["x", "y"], 0));
   const last = route("198.51.100.1/32", via("{localpref: 2}", ["y"], 1));
   desired.set(a, [last, first]);
-  assert.deepEqual(peers.told(), ["x + 198.51.100.1/32 1 - 0", "y + 198.51.100.1/32 2 - 0"]);
+  assert.deepEqual(peers.changes(), ["x + 198.51.100.1/32 1 - 0", "y + 198.51.100.1/32 2 - 0"]);
   desired.set(a, [first]);
-  assert.deepEqual(peers.told(), ["y + 198.51.100.1/32 1 - 0"]);
+  assert.deepEqual(peers.changes(), ["y + 198.51.100.1/32 1 - 0"]);
 });
 
 test("DesiredRoutes: weights of the addresses in one prefix add up", () => {
@@ -83,7 +83,7 @@ test("DesiredRoutes: weights of the addresses in one prefix add up", () => {
   desired.set(a, [route("198.51.100.0/24", weighted, 1)]);
   desired.set(b, []);
   assert.deepEqual(
-    peers.told(),
+    peers.changes(),
     [2, 5, 4, 1].map((weight) => `x + 198.51.100.0/24 - - ${weight}`),
   );
 });
@@ -93,21 +93,21 @@ test("DesiredRoutes: without a weight, more endpoints are no news", () => {
   const desired = new DesiredRoutes(peers);
   const plain = via("{med: 1}", ["x"]);
   desired.set(a, [route("198.51.100.1/32", plain, 2)]);
-  peers.told();
+  peers.changes();
   desired.set(a, [route("198.51.100.1/32", plain, 3)]);
-  assert.deepEqual(peers.told(), []);
+  assert.deepEqual(peers.changes(), []);
 });
 
-test("DesiredRoutes: another configuration that says the same is no news", () => {
+test("DesiredRoutes: an equal configuration changes nothing", () => {
   const peers = new Peers();
   const desired = new DesiredRoutes(peers);
   const text = "{communities: [no-export, '1:2', 'large:1:2:3'], next-hop: 192.0.2.7}";
   desired.set(a, [route("198.51.100.1/32", via(text, ["x"]))]);
-  peers.told();
+  peers.changes();
   desired.set(a, [
     route("198.51.100.1/32", via("{communities: ['large:1:2:3', '1:2', no-export], next-hop: 192.0.2.7}", ["x"], 3)),
   ]);
-  assert.deepEqual(peers.told(), []);
+  assert.deepEqual(peers.changes(), []);
   const [attributes] = peers.known.values();
   assert.deepEqual(attributes, {
     localPref: undefined,
@@ -132,7 +132,7 @@ test("DesiredRoutes: each family has its next hop", () => {
   );
 });
 
-test("DesiredRoutes: whatever changes in whatever order, peers know what a fresh look at everything says", () => {
+test("DesiredRoutes: whatever changes in whatever order, peers get what a fresh computation yields", () => {
   const texts = ["{localpref: 1}", "{localpref: 2}", "{med: 1, weight: endpoints}", "{localpref: 1, communities: [no-export]}"];
   const reach = fc
     .tuple(fc.constantFrom(...texts), fc.uniqueArray(fc.constantFrom(...names), { minLength: 1 }), fc.nat(1000))
@@ -162,8 +162,8 @@ test("DesiredRoutes: whatever changes in whatever order, peers know what a fresh
         state.set(`${of}`, routes);
         desired.set(of, routes);
         assert.deepEqual(new Map([...peers.known].map(([key, one]) => [key, saying(one)])), naive([...state.values()].flat()));
-        const told = names.flatMap((peer) => [...desired.of(peer)].map(([prefix, one]) => [`${peer} ${prefix}`, one] as const));
-        assert.deepEqual(new Map(told), peers.known);
+        const all = names.flatMap((peer) => [...desired.of(peer)].map(([prefix, one]) => [`${peer} ${prefix}`, one] as const));
+        assert.deepEqual(new Map(all), peers.known);
         const objects = new Set(peers.known.values());
         assert.equal(
           new Set([...objects].map((one) => JSON.stringify(one))).size,
@@ -180,16 +180,16 @@ test("DesiredRoutes: whatever changes in whatever order, peers know what a fresh
 const saying = ({ localPref, med, communities, linkBandwidth }: RouteAttributes) =>
   JSON.stringify([localPref ?? null, med ?? null, communities.length, (linkBandwidth ?? 0) / 125e6]);
 
-/** peer and prefix -> what it should be told */
+/** peer and prefix -> what it should get */
 function naive(routes: readonly BgpRoute[]): Map<string, string> {
   const known = new Map<string, string>();
   for (const peer of names)
     for (const prefix of new Set(routes.map((one) => `${one.prefix}`))) {
-      const heard = routes.filter((one) => `${one.prefix}` === prefix && one.via.peers.includes(peer));
-      const last = heard.toSorted((one, other) => one.via.order - other.via.order).at(-1)?.via;
+      const asked = routes.filter((one) => `${one.prefix}` === prefix && one.via.peers.includes(peer));
+      const last = asked.toSorted((one, other) => one.via.order - other.via.order).at(-1)?.via;
       if (last === undefined) continue;
       const { localPref, med, communities, weightByEndpoints } = last.advertisement;
-      const weight = heard.filter((one) => one.via === last).reduce((sum, one) => sum + one.weight, 0);
+      const weight = asked.filter((one) => one.via === last).reduce((sum, one) => sum + one.weight, 0);
       const text = JSON.stringify([localPref ?? null, med ?? null, communities.length, weightByEndpoints ? weight : 0]);
       known.set(`${peer} ${prefix}`, text);
     }

@@ -3,9 +3,9 @@ import type { Address, Prefix } from "#pkg/net";
 import type { Advertised, BgpRoute } from "#pkg/placement";
 import { Attributes } from "./attributes.ts";
 
-/** What each peer, by its key, should know. Only changes are told: attributes that are equal are the same object. */
+/** Receives the routes of each peer, by its key. Only changes are passed on: attributes that are equal are the same object. */
 export interface RouteSink {
-  announce(peer: string, prefix: Prefix, attributes: RouteAttributes): void;
+  advertise(peer: string, prefix: Prefix, attributes: RouteAttributes): void;
   withdraw(peer: string, prefix: Prefix): void;
 }
 
@@ -16,8 +16,8 @@ interface Share {
   weight: number;
 }
 
-/** Peers that know the same of a prefix. */
-interface Told {
+/** Peers that get the same route of a prefix. */
+interface Advertisement {
   readonly peers: readonly string[];
   readonly attributes: RouteAttributes;
 }
@@ -27,12 +27,12 @@ interface Row {
   /** Few, and mostly one: a Map for each prefix is 2 MB at 10,000 of them. */
   shares: readonly Share[];
   /** No peer is in two of them. */
-  told: readonly Told[];
+  advertised: readonly Advertisement[];
 }
 
 /**
- * The routes that all addresses together ask for. A prefix lives while any address asks for it; a peer is told of it as the last
- * advertisement in the configuration says, with the weights of all addresses that this one is made for. Cost follows the routes of the
+ * The routes that all addresses together ask for. A prefix lives while any address asks for it; a peer gets it with the last
+ * advertisement in the configuration, with the weights of all addresses that this one is made for. Cost follows the routes of the
  * address that changed, not how many others there are, also within one prefix.
  */
 export class DesiredRoutes {
@@ -58,15 +58,15 @@ export class DesiredRoutes {
     for (const row of rows) this.#settle(row);
   }
 
-  /** What the peer has been told. */
+  /** The routes of a peer. */
   *of(peer: string): Iterable<readonly [Prefix, RouteAttributes]> {
-    for (const { prefix, told } of this.#rows.values())
-      for (const { peers, attributes } of told) if (peers.includes(peer)) yield [prefix, attributes];
+    for (const { prefix, advertised } of this.#rows.values())
+      for (const { peers, attributes } of advertised) if (peers.includes(peer)) yield [prefix, attributes];
   }
 
   #count({ prefix, via, weight }: BgpRoute, sign: 1 | -1): Row {
     const key = prefix.toString();
-    const row = this.#rows.get(key) ?? { prefix, shares: [], told: [] };
+    const row = this.#rows.get(key) ?? { prefix, shares: [], advertised: [] };
     this.#rows.set(key, row);
     let share = row.shares.find((each) => each.via === via);
     if (share === undefined) {
@@ -80,18 +80,18 @@ export class DesiredRoutes {
   }
 
   #settle(row: Row): void {
-    const before = row.told;
-    row.told = this.#resolve(row).slice(); // Of just its size: `flatMap` leaves room for 16 more.
-    this.#tell(row.prefix, row.told, before);
+    const before = row.advertised;
+    row.advertised = this.#resolve(row).slice(); // Of just its size: `flatMap` leaves room for 16 more.
+    this.#pass(row.prefix, row.advertised, before);
     for (const { attributes } of before) this.#attributes.release(attributes);
     if (row.shares.length === 0) this.#rows.delete(row.prefix.toString());
   }
 
-  #resolve({ prefix, shares }: Row): readonly Told[] {
-    const last = new Map<string, Advertised>(); // peer -> what it is told by
+  #resolve({ prefix, shares }: Row): readonly Advertisement[] {
+    const last = new Map<string, Advertised>(); // peer -> the advertisement that counts
     const inOrder = shares.toSorted((a, b) => a.via.order - b.via.order);
     for (const { via } of inOrder) for (const peer of via.peers) last.set(peer, via);
-    return inOrder.flatMap(({ via, weight }): Told[] => {
+    return inOrder.flatMap(({ via, weight }): Advertisement[] => {
       const peers = via.peers.every((peer) => last.get(peer) === via)
         ? via.peers
         : via.peers.filter((peer) => last.get(peer) === via);
@@ -100,11 +100,11 @@ export class DesiredRoutes {
     });
   }
 
-  #tell(prefix: Prefix, now: readonly Told[], before: readonly Told[]): void {
+  #pass(prefix: Prefix, now: readonly Advertisement[], before: readonly Advertisement[]): void {
     const known = new Map(before.flatMap(({ peers, attributes }) => peers.map((peer) => [peer, attributes] as const)));
     for (const { peers, attributes } of now)
       for (const peer of peers) {
-        if (known.get(peer) !== attributes) this.#sink.announce(peer, prefix, attributes);
+        if (known.get(peer) !== attributes) this.#sink.advertise(peer, prefix, attributes);
         known.delete(peer);
       }
     for (const peer of known.keys()) this.#sink.withdraw(peer, prefix);

@@ -1,4 +1,4 @@
-/** Anything that can be said in BGP, for the property tests. */
+/** Arbitrary messages, for the property tests. */
 
 import fc from "fast-check";
 import { Address, type Family, Prefix } from "#pkg/net";
