@@ -43,6 +43,8 @@ export interface Endpoint {
   readonly nodeName: string | undefined;
   /** True also where the API leaves it unset. */
   readonly ready: boolean;
+  /** It is terminating and serves until it is gone; absent otherwise. */
+  readonly draining?: boolean;
 }
 
 export interface Node extends ObjectMeta {

@@ -73,13 +73,16 @@ for (const { name, spec, want } of clusterIPs)
   test(`cluster addresses of a Service: ${name}`, () =>
     assert.deepEqual(project(resources.services, { metadata, spec }).clusterIPs, want));
 
-test("an EndpointSlice belongs to the Service in its label, and unset readiness counts as ready", () => {
+test("an EndpointSlice belongs to the Service in its label, unset readiness counts as ready, and one that drains is told from one that is down", () => {
   const raw = {
     metadata: { ...metadata, labels: { "kubernetes.io/service-name": "web" } },
     endpoints: [
       { addresses: ["10.1.0.1"], nodeName: "n1", conditions: { ready: true, serving: true } },
       { addresses: ["10.1.0.2"], nodeName: "n2", conditions: { ready: false } },
       { addresses: ["10.1.0.3"], conditions: {} },
+      { addresses: ["10.1.0.4"], nodeName: "n4", conditions: { ready: false, serving: true, terminating: true } },
+      { addresses: ["10.1.0.5"], nodeName: "n5", conditions: { ready: false, serving: false, terminating: true } },
+      { addresses: ["10.1.0.6"], nodeName: "n6", conditions: { ready: false, serving: true, terminating: false } },
     ],
     ports: [{ port: 80 }],
   };
@@ -90,6 +93,9 @@ test("an EndpointSlice belongs to the Service in its label, and unset readiness 
       { nodeName: "n1", ready: true },
       { nodeName: "n2", ready: false },
       { nodeName: undefined, ready: true },
+      { nodeName: "n4", ready: false, draining: true },
+      { nodeName: "n5", ready: false },
+      { nodeName: "n6", ready: false },
     ],
   });
   assert.equal(project(resources.endpointSlices, { metadata }).service, "");

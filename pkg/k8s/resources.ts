@@ -92,7 +92,9 @@ function projectEndpointSlice(raw: Fields, { key, namespace, name, uid, resource
     endpoints: compact(
       list(raw.endpoints).map((entry): Endpoint => {
         const { nodeName, conditions } = fields(entry);
-        return { nodeName: optionalText(nodeName), ready: fields(conditions).ready !== false };
+        const { ready, serving, terminating } = fields(conditions);
+        const endpoint = { nodeName: optionalText(nodeName), ready: ready !== false };
+        return !endpoint.ready && serving === true && terminating === true ? { ...endpoint, draining: true } : endpoint;
       }),
     ),
   };

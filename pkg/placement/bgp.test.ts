@@ -45,7 +45,11 @@ function placed(given: Given) {
       service,
       addresses: [address],
       externalTrafficPolicy: local ? "Local" : "Cluster",
-      endpoints: endpoints.map((text) => ({ nodeName: text.replace("!", ""), ready: !text.startsWith("!") })),
+      endpoints: endpoints.map((text) => ({
+        nodeName: text.replace(/^[!~]/, ""),
+        ready: !/^[!~]/.test(text),
+        draining: text.startsWith("~"),
+      })),
     }),
   );
   return placeBgp(address, all, advertisements);
@@ -60,6 +64,16 @@ const verdicts: { name: string; given: Given; want: (string | true)[] }[] = [
   { name: "under Cluster any ready endpoint is enough, wherever it is", given: {}, want: [true] },
   { name: "no endpoint", given: { holders: [{ endpoints: [] }] }, want: ["noReadyEndpoint"] },
   { name: "no ready endpoint", given: { holders: [{ endpoints: ["!node1"] }] }, want: ["noReadyEndpoint"] },
+  {
+    name: "one that drains counts when none is ready",
+    given: { holders: [{ local: true, endpoints: ["~node1", "!node2"] }] },
+    want: [true],
+  },
+  {
+    name: "one that drains does not count while another is ready elsewhere",
+    given: { holders: [{ local: true, endpoints: ["~node1", "node2"] }] },
+    want: ["noReadyEndpointOnNode"],
+  },
   { name: "under Local a ready endpoint here", given: { holders: [{ local: true, endpoints: ["node1"] }] }, want: [true] },
   {
     name: "under Local a ready endpoint elsewhere",

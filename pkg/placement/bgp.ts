@@ -1,7 +1,7 @@
 import { aggregationLength, type BgpAdvertisement, type Peer, type Pool } from "#pkg/config";
 import { type Address, Prefix } from "#pkg/net";
 import { type Eligibility, isSelected, type Labels } from "./eligibility.ts";
-import type { AddressPlacement, Holder, Verdict } from "./place.ts";
+import { type AddressPlacement, endpointsInUse, type Holder, type Verdict } from "./place.ts";
 
 /** A peer of this node, and what tells it from the others. */
 export interface NodePeer {
@@ -128,7 +128,7 @@ function routes(address: Address, weight: number, { advertised }: PoolAdvertisem
 }
 
 function judge({ endpoints, externalTrafficPolicy }: Holder, { node, eligibility, advertised }: PoolAdvertisements): Verdict {
-  const ready = endpoints.filter((endpoint) => endpoint.ready);
+  const ready = endpointsInUse(endpoints);
   if (ready.length === 0) return { announced: false, reason: "noReadyEndpoint" };
   if (eligibility !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };
   if (advertised.length === 0) return { announced: false, reason: "noPeer" };
@@ -137,5 +137,5 @@ function judge({ endpoints, externalTrafficPolicy }: Holder, { node, eligibility
 }
 
 function weightOf({ endpoints, externalTrafficPolicy }: Holder, node: string): number {
-  return externalTrafficPolicy === "Cluster" ? 1 : endpoints.filter(({ ready, nodeName }) => ready && nodeName === node).length;
+  return externalTrafficPolicy === "Cluster" ? 1 : endpointsInUse(endpoints).filter(({ nodeName }) => nodeName === node).length;
 }

@@ -73,7 +73,11 @@ function holder({ service = "default/web", addresses = [x], local = false, endpo
     service,
     addresses: addresses.map(ip),
     externalTrafficPolicy: local ? "Local" : "Cluster",
-    endpoints: endpoints.map((text) => ({ nodeName: text.replace("!", ""), ready: !text.startsWith("!") })),
+    endpoints: endpoints.map((text) => ({
+      nodeName: text.replace(/^[!~]/, ""),
+      ready: !/^[!~]/.test(text),
+      draining: text.startsWith("~"),
+    })),
   };
 }
 
@@ -93,6 +97,18 @@ const verdicts: {
     holders: [{ endpoints: ["!node1"] }],
     candidates: [],
     reasons: ["noReadyEndpoint"],
+  },
+  {
+    name: "under Local, where no endpoint is ready on any node, those that drain count",
+    holders: [{ local: true, endpoints: ["!node1", "~node2"] }],
+    candidates: ["node2"],
+    reasons: [true],
+  },
+  {
+    name: "under Local, one that drains does not count while another is ready",
+    holders: [{ local: true, endpoints: ["node1", "~node2"] }],
+    candidates: ["node1"],
+    reasons: [true],
   },
   { name: "no endpoint at all", holders: [{ endpoints: [] }], candidates: [], reasons: ["noReadyEndpoint"] },
   {

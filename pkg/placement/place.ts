@@ -7,6 +7,8 @@ import { eligibleFor, type PoolNodes } from "./eligibility.ts";
 export interface Endpoint {
   readonly nodeName: string | undefined;
   readonly ready: boolean;
+  /** It is terminating and serves until it is gone. */
+  readonly draining?: boolean;
 }
 
 /** A Service that has the address in its status. */
@@ -94,6 +96,15 @@ export function place(
   return { ...common, candidates, owner, chosen, verdicts };
 }
 
+/**
+ * Those that take traffic: the ready ones or, where none is left on any node, those that drain. kube-proxy passes packets on to these then
+ * (KEP-1669), so that the last Pod of a Service goes without a lost connection.
+ */
+export function endpointsInUse(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  const ready = endpoints.filter((endpoint) => endpoint.ready);
+  return ready.length > 0 ? ready : endpoints.filter(({ draining }) => draining === true);
+}
+
 function verdict(found: readonly string[] | Refusal, owner: string | undefined): Verdict {
   if ("reason" in found) return found;
   return owner !== undefined && found.includes(owner) ? { announced: true } : refusal("noReadyEndpointOnOwner");
@@ -102,7 +113,7 @@ function verdict(found: readonly string[] | Refusal, owner: string | undefined):
 /** Never empty: without a suitable node, the reason. @param within the eligible nodes that may announce this address */
 function suitableNodes(holder: Holder, nodes: PoolNodes, within: readonly string[]): readonly string[] | Refusal {
   const { active, eligible, excluded, withoutInterface, subnets } = nodes;
-  const ready = holder.endpoints.filter((endpoint) => endpoint.ready);
+  const ready = endpointsInUse(holder.endpoints);
   if (ready.length === 0) return refusal("noReadyEndpoint");
   if (active.length === 0) return refusal("noActiveSpeaker");
   const local = holder.externalTrafficPolicy === "Local" ? new Set(ready.map((endpoint) => endpoint.nodeName)) : undefined;
