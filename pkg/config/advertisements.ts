@@ -1,10 +1,10 @@
-import { type Address, type Family, families, type Prefix, parsePrefix } from "#pkg/net";
+import { type Address, type Family, families, isLinkLocal, type Prefix, parsePrefix } from "#pkg/net";
 import { aggregationLength } from "./aggregation-length.ts";
 import type { Budget } from "./can-meet.ts";
 import { readCommunities } from "./communities.ts";
 import type { BgpAdvertisement, Community } from "./config.ts";
 import { noSuchName } from "./nearest-name.ts";
-import { isLinkLocal, readAddress } from "./peer-path.ts";
+import { readAddress } from "./peer-path.ts";
 import { type Path, quote } from "./problem.ts";
 import type { RawAdvertisement, RawList } from "./raw.ts";
 import { warnOfRepeatedPrefixes } from "./repeated-prefixes.ts";

@@ -1,4 +1,4 @@
-import { type Address, parseAddress, parsePrefix } from "#pkg/net";
+import { type Address, isLinkLocal, parseAddress } from "#pkg/net";
 import type { Peer } from "./config.ts";
 import { isInterfaceName, notAnInterface } from "./interfaces.ts";
 import { type Path, quote } from "./problem.ts";
@@ -40,13 +40,6 @@ function readPeerAddress(text: string | undefined, path: Path, report: Report): 
   const advice = `write ${quote(`${beforeZone}`)}, and the interface in the field "interface"`;
   report.error(path, `must be an IP address without a zone, but is ${quote(`${text}`)}; ${advice}`);
   return undefined;
-}
-
-const linkLocal = parsePrefix("fe80::/10");
-
-/** Whether an address means something on one link only (RFC 4291, section 2.5.6). */
-export function isLinkLocal(address: Address): boolean {
-  return linkLocal?.contains(address) === true;
 }
 
 function readInterface(fields: RawPeer, address: Address | undefined, path: Path, report: Report): string | undefined {

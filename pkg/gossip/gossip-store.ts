@@ -1,3 +1,4 @@
+import { equalBytes } from "#pkg/net";
 import { decodeEntries, encodeEntries, type GossipEntry } from "./codec/entry-codec.ts";
 
 /** Of one node, and nodes: far above what there is, so that a flood of them has an end. */
@@ -95,8 +96,4 @@ export class GossipStore {
     this.#version = Math.min(this.#version + 1, maxVersion);
     return this.#version;
   }
-}
-
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, index) => octet === b[index]);
 }

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Arrival } from "#pkg/linux";
+import { broadcastMac, type Mac } from "#pkg/net";
 import { type IgnoredReason, ignoredReasons } from "./answer.ts";
 import { type ArpFrame, ArpOperation, decodeArp } from "./arp.ts";
 import { answerArp } from "./arp-responder.ts";
 import { capturedFrame, clientAddress, clientMac, ourAddress, ourMac, requestBytes } from "./fixtures.ts";
-import { broadcastMac, type Mac } from "./mac.ts";
 
 const announced = new Map([[ourAddress, "ours"]]);
 

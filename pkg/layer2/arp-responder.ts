@@ -1,7 +1,7 @@
 import type { Arrival } from "#pkg/linux";
+import { broadcastMac, type Mac } from "#pkg/net";
 import type { Answer } from "./answer.ts";
 import { type ArpFrame, ArpOperation, encodeArp } from "./arp.ts";
-import { broadcastMac, type Mac } from "./mac.ts";
 
 /**
  * Decides on a packet that came in on the interface with MAC address `mac`. `find` knows what is announced; an answer is written into

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { broadcastMac } from "#pkg/net";
 import { type ArpFrame, ArpOperation, arpFrameLength, decodeArp, encodeArp } from "./arp.ts";
 import { capturedFrame, clientAddress, clientMac, ourAddress, ourMac, request, requestBytes } from "./fixtures.ts";
-import { broadcastMac } from "./mac.ts";
 
 const reply = {
   destination: clientMac,

@@ -1,4 +1,4 @@
-import { getMac, type Mac, setMac } from "./mac.ts";
+import { getMac, type Mac, setMac } from "#pkg/net";
 
 export const ArpOperation = { request: 1, reply: 2 } as const;
 

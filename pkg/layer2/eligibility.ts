@@ -1,5 +1,5 @@
 import type { Link } from "#pkg/linux";
-import { parseMac } from "./mac.ts";
+import { parseMac } from "#pkg/net";
 
 /** Why an interface does not answer. `enslaved`: a bridge, bond or team speaks for it. */
 export type IneligibleReason = "loopback" | "notEthernet" | "noArp" | "noBroadcast" | "enslaved" | "down";

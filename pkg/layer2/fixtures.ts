@@ -1,7 +1,7 @@
 /** What the tests of this package share. */
 import { readFileSync } from "node:fs";
+import { broadcastMac } from "#pkg/net";
 import { type ArpFrame, ArpOperation, encodeArp } from "./arp.ts";
-import { broadcastMac } from "./mac.ts";
 import { multicastMac, type NeighborFrame, NeighborType, solicitedNodeGroup } from "./ndp-codec.ts";
 
 export const ourMac = 0x2a49d8186e16;

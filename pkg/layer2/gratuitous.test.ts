@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { broadcastMac } from "#pkg/net";
 import { decodeArp } from "./arp.ts";
 import { capturedFrame, ourAddress, ourAddress6, ourMac } from "./fixtures.ts";
 import { GratuitousSchedule, gratuitousFrames } from "./gratuitous.ts";
-import { broadcastMac } from "./mac.ts";
 
 const always = (): boolean => true;
 

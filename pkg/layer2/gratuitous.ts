@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
+import { broadcastMac, type Mac } from "#pkg/net";
 import { ArpOperation, encodeArp } from "./arp.ts";
-import { broadcastMac, type Mac } from "./mac.ts";
 import type { WireAddress } from "./messages.ts";
 import { encodeNeighbor } from "./ndp-codec.ts";
 import { unsolicited } from "./ndp-responder.ts";

@@ -1,8 +1,8 @@
 import type { Millis } from "#pkg/clock";
 import { SystemCallError, type TableLink } from "#pkg/linux";
+import { type Mac, parseMac } from "#pkg/net";
 import { eligibility, type IneligibleReason } from "./eligibility.ts";
 import { interfaceState } from "./interface-state.ts";
-import { type Mac, parseMac } from "./mac.ts";
 import type { InterfaceState, InterfaceStatus, WriteLog } from "./messages.ts";
 import { FrameMemory, Port } from "./port.ts";
 import type { Shared } from "./shared.ts";

@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import type { Fields } from "#pkg/log";
+import type { Mac } from "#pkg/net";
 import type { IneligibleReason } from "./eligibility.ts";
-import type { Mac } from "./mac.ts";
 import type { Row, SharedMemory } from "./shared.ts";
 import type { Sighting } from "./sighting.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { broadcastMac } from "#pkg/net";
 import { capturedFrame, clientAddress6, clientMac, ourAddress6, ourMac, solicitation } from "./fixtures.ts";
-import { broadcastMac } from "./mac.ts";
 import {
   allNodesGroup,
   decodeNeighbor,

@@ -1,4 +1,4 @@
-import { getMac, type Mac, setMac } from "./mac.ts";
+import { getMac, type Mac, setMac } from "#pkg/net";
 
 export const NeighborType = { solicitation: 135, advertisement: 136 } as const;
 export type NeighborType = (typeof NeighborType)[keyof typeof NeighborType];

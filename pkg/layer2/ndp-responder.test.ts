@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Arrival } from "#pkg/linux";
+import { broadcastMac } from "#pkg/net";
 import { type IgnoredReason, ignoredReasons } from "./answer.ts";
 import { capturedFrame, clientAddress6, clientMac, ourAddress6, ourMac, solicitation } from "./fixtures.ts";
-import { broadcastMac } from "./mac.ts";
 import {
   allNodesGroup,
   decodeNeighbor,

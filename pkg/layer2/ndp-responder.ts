@@ -1,6 +1,6 @@
 import type { Arrival } from "#pkg/linux";
+import { isUnicastMac, type Mac } from "#pkg/net";
 import type { Answer } from "./answer.ts";
-import { isUnicast, type Mac } from "./mac.ts";
 import {
   allNodesGroup,
   encodeNeighbor,
@@ -25,14 +25,14 @@ export function answerNeighbor<Announcement>(
   room?: Uint8Array,
 ): Answer<Announcement> {
   if (arrival === "outgoing" || asked.sourceMac === mac) return "own"; // The latter: a switch or a hairpin sent it back.
-  if (arrival === "otherHost" || (asked.destinationMac !== mac && isUnicast(asked.destinationMac))) return "notForUs";
+  if (arrival === "otherHost" || (asked.destinationMac !== mac && isUnicastMac(asked.destinationMac))) return "notForUs";
   if (asked.type !== NeighborType.solicitation) return "notRequest";
   if (asked.destination !== asked.target && !isMulticast(asked.destination)) return "notForUs";
   if (asked.source === asked.target) return "gratuitous";
   // A link-layer address to which nobody may send is no answer's destination; the frame came from somewhere all the same.
   const named = asked.linkLayerAddress;
-  const solicitor = named !== undefined && isUnicast(named) ? named : asked.sourceMac;
-  if (!isUnicast(solicitor)) return "malformed";
+  const solicitor = named !== undefined && isUnicastMac(named) ? named : asked.sourceMac;
+  if (!isUnicastMac(solicitor)) return "malformed";
   const announcement = find(asked.target);
   if (announcement === undefined) return "notAnnounced";
   const reply =

@@ -9,13 +9,12 @@ import {
   SystemCallError,
   type TableLink,
 } from "#pkg/linux";
-import { matchesInterface } from "#pkg/net";
+import { type Mac, matchesInterface, parseMac } from "#pkg/net";
 import type { Answer } from "./answer.ts";
 import { type ArpFrame, decodeArp } from "./arp.ts";
 import { answerArp } from "./arp-responder.ts";
 import { gratuitousFrames } from "./gratuitous.ts";
 import { Groups } from "./groups.ts";
-import { type Mac, parseMac } from "./mac.ts";
 import type { Announcement, WireAddress } from "./messages.ts";
 import { decodeNeighbor, type NeighborFrame, NeighborType, neighborFrameLength } from "./ndp-codec.ts";
 import { answerNeighbor } from "./ndp-responder.ts";

@@ -1,5 +1,5 @@
+import { broadcastMac, type Mac } from "#pkg/net";
 import { ArpOperation, encodeArp } from "./arp.ts";
-import { broadcastMac, type Mac } from "./mac.ts";
 import type { WireAddress } from "./messages.ts";
 import { encodeNeighbor, multicastMac, NeighborType, solicitedNodeGroup, unspecifiedAddress } from "./ndp-codec.ts";
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { broadcastMac } from "#pkg/net";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "./arp.ts";
 import {
   capturedFrame,
@@ -12,7 +13,6 @@ import {
   request,
   solicitation,
 } from "./fixtures.ts";
-import { broadcastMac } from "./mac.ts";
 import { decodeNeighbor, type NeighborFrame, NeighborType, unspecifiedAddress } from "./ndp-codec.ts";
 import { probeFrame, solicitationFrom } from "./probe.ts";
 import { type Sighting, sightingInArp, sightingInNeighbor } from "./sighting.ts";

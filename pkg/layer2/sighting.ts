@@ -1,5 +1,5 @@
+import { broadcastMac, type Mac } from "#pkg/net";
 import { type ArpFrame, ArpOperation } from "./arp.ts";
-import { broadcastMac, type Mac } from "./mac.ts";
 import type { WireAddress } from "./messages.ts";
 import { type NeighborFrame, NeighborType, unspecifiedAddress } from "./ndp-codec.ts";
 

@@ -1,4 +1,4 @@
-import { Address } from "#pkg/net";
+import { Address, formatMac } from "#pkg/net";
 
 /** A link, as RTM_NEWLINK describes it. */
 export interface Link {
@@ -140,7 +140,7 @@ function decodeLink(body: Uint8Array): Link | undefined {
     index,
     name,
     hardwareType: header.getUint16(2, true),
-    hardwareAddress: colonHex(attributes.get(LinkAttribute.address) ?? new Uint8Array(0)),
+    hardwareAddress: formatMac(attributes.get(LinkAttribute.address) ?? new Uint8Array(0)),
     up: (flags & LinkFlag.up) !== 0,
     broadcast: (flags & LinkFlag.broadcast) !== 0,
     loopback: (flags & LinkFlag.loopback) !== 0,
@@ -190,10 +190,6 @@ function text(bytes: Uint8Array | undefined): string | undefined {
   if (bytes === undefined) return undefined;
   const end = bytes.indexOf(0);
   return new TextDecoder().decode(bytes.subarray(0, end < 0 ? bytes.length : end));
-}
-
-function colonHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
 }
 
 function align(length: number): number {

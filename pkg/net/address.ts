@@ -69,6 +69,11 @@ export class Address {
   }
 }
 
+/** fe80::/10, which means something on one link only (RFC 4291, section 2.5.6). Not 169.254.0.0/16. */
+export function isLinkLocal({ family, value }: Address): boolean {
+  return family === "IPv6" && value >> 118n === 0x3fan;
+}
+
 /** Reads an address as Go's `net.ParseIP` does. @returns undefined for anything else: a zone, a port, a prefix, blanks, leading zeros */
 export function parseAddress(text: string): Address | undefined {
   if (text.includes(":")) {

@@ -1,10 +1,13 @@
 /**
- * IP addresses, prefixes and ranges of both families, as values. Text is only at the edges and reads and prints as Go's
+ * IP addresses, prefixes and ranges of both families, and MAC addresses, as values. Text is only at the edges and reads and prints as Go's
  * `net.IP` does: `::ffff:192.0.2.1` is the IPv4 address 192.0.2.1, IPv6 is printed as RFC 5952 says, octets have no leading
  * zeros, and zones are refused. Inside, an address is its family and a bigint, so that both families share one code path. Names of
  * interfaces, with wildcards, are compared here too.
  */
-export { Address, type Family, families, isFamily, parseAddress } from "./address.ts";
+
+export { Address, type Family, families, isFamily, isLinkLocal, parseAddress } from "./address.ts";
+export { equalBytes } from "./bytes.ts";
 export { matchesInterface } from "./interface-names.ts";
+export { broadcastMac, formatMac, getMac, isUnicastMac, type Mac, macBytes, macLength, parseMac, setMac } from "./mac.ts";
 export { Prefix, parsePrefix } from "./prefix.ts";
 export { AddressRange, parseRange, type RangeProblem } from "./range.ts";

@@ -27,5 +27,5 @@ export function poolOf({ pools }: Pick<Facts, "pools">, address: Address): strin
 
 /** fe80::/10, and ff00::/8 which the kernel has a route for on every interface. */
 function isLinkScoped({ family, value }: Address): boolean {
-  return family === "IPv6" && value >> 118n >= 0xfe80n >> 6n;
+  return family === "IPv6" && value >> 118n >= 0x3fan;
 }

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { InterfaceState } from "#pkg/layer2";
 import { decodeMetadata, type Memberlist, type MetadataFields, MetadataKey } from "#pkg/memberlist";
+import { formatMac, macBytes, macLength, parseMac } from "#pkg/net";
 
-const macOctets = 6;
 const maxMacs = 8;
 // Nodes come and go with autoscaling; who went that long ago is a foreign host.
 const maxNodes = 5_000;
@@ -16,7 +16,7 @@ export function macsOf(interfaces: readonly InterfaceState[]): Uint8Array {
   const inSubnets = answering.filter(({ addresses }) => addresses.some((address) => !address.startsWith("fe80:")));
   const ranked = [...inSubnets, ...answering];
   const macs = new Set(ranked.map(({ mac }) => mac));
-  return Uint8Array.from([...macs].slice(0, maxMacs).flatMap((mac) => mac.split(":").map((octet) => Number.parseInt(octet, 16))));
+  return Uint8Array.from([...macs].slice(0, maxMacs).flatMap((mac) => [...macBytes(parseMac(mac) ?? 0)]));
 }
 
 export type MacTableMember = Pick<Memberlist, "running" | "setMetadata" | "onEvent">;
@@ -78,9 +78,9 @@ export class MacTable {
 }
 
 /** What is left over of an incomplete one, and those above the most, are ignored. */
-function decodeMacs(octets: Uint8Array): string[] {
+function decodeMacs(bytes: Uint8Array): string[] {
   const macs: string[] = [];
-  for (let at = 0; at + macOctets <= octets.length && macs.length < maxMacs; at += macOctets)
-    macs.push([...octets.subarray(at, at + macOctets)].map((octet) => octet.toString(16).padStart(2, "0")).join(":"));
+  for (let at = 0; at + macLength <= bytes.length && macs.length < maxMacs; at += macLength)
+    macs.push(formatMac(bytes.subarray(at, at + macLength)));
   return macs;
 }

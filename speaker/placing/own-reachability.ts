@@ -1,7 +1,7 @@
 import type { Pool } from "#pkg/config";
 import type { Reachability } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
-import { matchesInterface, type Prefix, parsePrefix } from "#pkg/net";
+import { isLinkLocal, matchesInterface, type Prefix, parsePrefix } from "#pkg/net";
 
 /** Where this node can answer: what the others have to know of its interfaces, for these pools. */
 export function ownReachability(interfaces: readonly InterfaceState[], pools: readonly Pick<Pool, "interfaces">[]): Reachability {
@@ -21,8 +21,4 @@ function subnetsOf(addresses: readonly string[]): Prefix[] {
   const prefixes = addresses.flatMap((text) => parsePrefix(text) ?? []);
   const useful = prefixes.filter(({ address, length }) => length < address.bits && !isLinkLocal(address));
   return [...new Map(useful.map((prefix) => [prefix.toString(), prefix])).values()];
-}
-
-function isLinkLocal({ family, value }: Prefix["address"]): boolean {
-  return family === "IPv6" && value >> 118n === 0xfe80n >> 6n;
 }

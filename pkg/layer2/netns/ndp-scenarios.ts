@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { formatMac, type Mac } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import type { AddressSighting } from "../index.ts";
-import { formatMac, type Mac } from "../mac.ts";
 import {
   allNodesGroup,
   decodeNeighbor,

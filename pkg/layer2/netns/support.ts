@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { silentLog } from "#pkg/log";
+import { type Mac, parseMac } from "#pkg/net";
 import { Layer2, type Layer2Options } from "../index.ts";
-import { type Mac, parseMac } from "../mac.ts";
 import { ip, type Lan } from "./lan.ts";
 
 /** One whose thread runs. */

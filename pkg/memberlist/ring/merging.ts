@@ -1,4 +1,5 @@
 import type { Millis } from "#pkg/clock";
+import { equalBytes } from "#pkg/net";
 import type { Alive, Dead, MemberState, MemberStatus, NodeName, Suspect } from "../codec/messages.ts";
 import { randomIndex, swap } from "./choice.ts";
 import type { MemberEvent } from "./events.ts";
@@ -11,7 +12,6 @@ import {
   newRecord,
   offersFast,
   type Ring,
-  sameBytes,
   sameEndpoint,
   withPort,
 } from "./ring.ts";
@@ -57,7 +57,7 @@ function isReplaceable(ring: Ring, { status, since }: NodeRecord, now: Millis): 
 function mergeAliveSelf(ring: Ring, { incarnation, meta, versions }: Alive, now: Millis): void {
   const { self } = ring;
   if (incarnation < self.incarnation) return;
-  const same = sameBytes(meta, self.meta) && versions.every((version, i) => version === self.versions[i]);
+  const same = equalBytes(meta, self.meta) && versions.every((version, i) => version === self.versions[i]);
   if (incarnation > self.incarnation || !same) refute(ring, incarnation, now);
 }
 
@@ -65,7 +65,7 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   ring.suspicions.delete(record.node);
   broadcast(ring, alive, now);
   const before = record.status;
-  const metaChanged = !sameBytes(record.meta, alive.meta);
+  const metaChanged = !equalBytes(record.meta, alive.meta);
   record.incarnation = alive.incarnation;
   record.endpoint = alive.endpoint;
   record.versions = alive.versions;

@@ -1,4 +1,5 @@
 import type { Millis, Random } from "#pkg/clock";
+import { equalBytes } from "#pkg/net";
 import type { Endpoint, MemberState, MemberStatus, NodeName, Ping, Versions } from "../codec/messages.ts";
 import { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "../codec/metadata.ts";
 import type { Wire } from "../codec/wire.ts";
@@ -291,11 +292,7 @@ export function withPort(ring: Ring, endpoint: Endpoint): Endpoint {
   return endpoint.port === 0 ? { ...endpoint, port: ring.options.endpoint.port } : endpoint;
 }
 
-export function sameBytes(a: Uint8Array = new Uint8Array(), b: Uint8Array = new Uint8Array()): boolean {
-  return a.length === b.length && a.every((octet, i) => octet === b[i]);
-}
-
 /** Byte by byte, as peers do: 192.0.2.1 in 4 and in 16 bytes are two addresses. */
 export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
-  return a.port === b.port && sameBytes(a.address, b.address);
+  return a.port === b.port && equalBytes(a.address, b.address);
 }

@@ -1,21 +1,12 @@
 import type { Millis } from "#pkg/clock";
+import { equalBytes } from "#pkg/net";
 import type { Dead, Endpoint, NodeName, PacketMessage, Suspect } from "../codec/messages.ts";
 import type { Effect, Event, Member } from "./events.ts";
 import { aliveOf, announce, deadOf, endSuspicions, leave, mergeAlive, mergeDead, mergeSuspect, noteContact } from "./merging.ts";
 import { addStall, continueBackOff, type Overload } from "./overload.ts";
 import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed } from "./probing.ts";
 import { join, onExchangeEnd, onReconnectAck, onRequest, periodicPushPull, reconnect } from "./push-pull.ts";
-import {
-  isMember,
-  memberOf,
-  type NodeRecord,
-  newRing,
-  ownMetadata,
-  type Ring,
-  type RingOptions,
-  sameBytes,
-  sameEndpoint,
-} from "./ring.ts";
+import { isMember, memberOf, type NodeRecord, newRing, ownMetadata, type Ring, type RingOptions, sameEndpoint } from "./ring.ts";
 import { broadcastUser, gossip, sendDirect } from "./sending.ts";
 import { suspicionBounds, suspicionDueAt } from "./suspicion.ts";
 import { pushPullInterval, type TimingName, timings } from "./timing.ts";
@@ -192,7 +183,7 @@ function takeEffects(ring: Ring, now: Millis): Effect[] {
 /** Announces the metadata of this node, where that changed. */
 function refreshMetadata(ring: Ring, now: Millis): void {
   const meta = ownMetadata(ring.metadata, isFastOffered(ring));
-  if (ring.leave === "none" && !sameBytes(meta, ring.self.meta)) announce(ring, meta, now);
+  if (ring.leave === "none" && !equalBytes(meta, ring.self.meta)) announce(ring, meta, now);
 }
 
 /** Keeps what runs, and brings forward what would wait longer than the new timing has it. */
