@@ -1,5 +1,6 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { EventFd, PollSet, type ReceivedDatagram, SystemCallError, socketAddress, type UdpSocket } from "#pkg/linux";
+import { equalBytes } from "#pkg/net";
 import type { Channel } from "#pkg/threads";
 import { type ControlPacket, decodeControl, encodeControl } from "./codec/control-codec.ts";
 import { type EchoPath, EchoPorts, whyNotForwarding } from "./echo-ports.ts";
@@ -15,7 +16,7 @@ import {
 } from "./messages.ts";
 import { controlTtl, explain, familyOf, openSessionSocket, Ports, renewed, type SessionSocket } from "./ports.ts";
 import { type Effect, type Event, step } from "./session/fsm.ts";
-import { equal, haveSamePeer, isForUs, isFromPeer } from "./session/matching.ts";
+import { haveSamePeer, isForUs, isFromPeer } from "./session/matching.ts";
 import { newSession, nextAt, type Parameters, type Session, transmitInterval } from "./session/session.ts";
 import { describeSession, type SessionView, same } from "./session/status.ts";
 
@@ -233,7 +234,7 @@ export class Engine implements Disposable {
   #reflect({ ttl, bytes, source, sourcePort }: ReceivedDatagram, socket: UdpSocket): void {
     if (ttl !== controlTtl) return;
     for (const { reflection, config } of this.#entries.values())
-      if (reflection !== undefined && equal(config.peer, source)) {
+      if (reflection !== undefined && equalBytes(config.peer, source)) {
         try {
           socket.send(bytes, socketAddress(source, sourcePort));
         } catch (error) {

@@ -1,3 +1,4 @@
+import { equalBytes } from "#pkg/net";
 import type { SessionConfig } from "../messages.ts";
 
 /** How a packet came. */
@@ -9,19 +10,15 @@ export interface Way {
 
 /** Whether a packet came from the peer, over the session's interface where it has one. */
 export function isFromPeer({ peer, interfaceName }: SessionConfig, interfaceIndex: number | undefined, way: Way): boolean {
-  return equal(peer, way.source) && (interfaceName === undefined || interfaceIndex === way.interfaceIndex);
+  return equalBytes(peer, way.source) && (interfaceName === undefined || interfaceIndex === way.interfaceIndex);
 }
 
 /** Whether a packet came to the session's own address, where it has one. */
 export function isForUs({ local }: SessionConfig, { destination }: Way): boolean {
-  return local === undefined || equal(local, destination);
+  return local === undefined || equalBytes(local, destination);
 }
 
 /** Whether the peer could mistake packets of one for packets of the other. */
 export function haveSamePeer(a: SessionConfig, b: SessionConfig): boolean {
-  return a.multihop === b.multihop && a.interfaceName === b.interfaceName && equal(a.peer, b.peer);
-}
-
-export function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, i) => octet === b[i]);
+  return a.multihop === b.multihop && a.interfaceName === b.interfaceName && equalBytes(a.peer, b.peer);
 }

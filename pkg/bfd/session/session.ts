@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { BfdProfile } from "#pkg/config";
-import type { Address } from "#pkg/net";
+import { type Address, isLinkLocal } from "#pkg/net";
 import { Diagnostic, type State } from "../codec/control-codec.ts";
 
 /** The configured parameters of a session. Intervals are at least 10 ms. */
@@ -142,9 +142,4 @@ export function parametersOf(
     echoMs: echo ? profile.echoIntervalMs : undefined,
     echoReceiveMs: echo ? profile.echoIntervalMs : 0,
   };
-}
-
-/** fe80::/10 */
-function isLinkLocal({ family, value }: Address): boolean {
-  return family === "IPv6" && value >> 118n === 0x3fan;
 }

@@ -2,10 +2,10 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { SystemCallError, TcpSocket } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { Address, type Family, families, parseAddress } from "#pkg/net";
+import { Address, type Family, families, isLinkLocal, parseAddress } from "#pkg/net";
 import type { SessionSettings } from "../session/settings.ts";
 import { applyOptions, endOf, maxHopLimit, md5Key, networkControl, TcpConnection } from "./tcp.ts";
-import { type Incoming, isLinkLocal } from "./transport.ts";
+import type { Incoming } from "./transport.ts";
 
 export interface ListenerOptions {
   /** On all addresses of the node; 0 takes any that is free. */

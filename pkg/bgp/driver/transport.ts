@@ -1,6 +1,6 @@
 import type { NetworkInterfaceInfo } from "node:os";
 import { crc32 } from "node:zlib";
-import { Address, type Family, parseAddress, parsePrefix } from "#pkg/net";
+import { Address, type Family, isLinkLocal, parseAddress, parsePrefix } from "#pkg/net";
 import type { SessionSettings } from "../session/settings.ts";
 
 /** This side's end of a connection. */
@@ -48,11 +48,12 @@ export interface Transport {
 /** Interfaces by name, as `os.networkInterfaces` lists them. */
 export type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
-const linkLocal = [parsePrefix("fe80::/10"), parsePrefix("169.254.0.0/16")];
+const ipv4LinkLocal = parsePrefix("169.254.0.0/16");
 const loopback = [parsePrefix("127.0.0.0/8"), parsePrefix("::1/128")];
 
-export function isLinkLocal(address: Address): boolean {
-  return linkLocal.some((prefix) => prefix?.contains(address));
+/** Link-local addresses of both families (RFC 4291, RFC 3927). */
+function isOfOneLink(address: Address): boolean {
+  return isLinkLocal(address) || ipv4LinkLocal?.contains(address) === true;
 }
 
 /** @param name the interface, where `address` is link-local and several may have it */
@@ -62,18 +63,18 @@ export function socketEnd(address: Address, peer: Address, interfaces: Interface
   );
   const infos = own?.[1] ?? [];
   const addresses = new Map<Family, Address>();
-  if (!isLinkLocal(address)) addresses.set(address.family, address);
+  if (!isOfOneLink(address)) addresses.set(address.family, address);
   for (const info of infos) {
     const other = addressOf(info);
     if (!addresses.has(other.family) && isOfUseElsewhere(other)) addresses.set(other.family, other);
   }
-  const onLink = isLinkLocal(peer) || infos.some(({ cidr }) => cidr !== null && parsePrefix(cidr)?.contains(peer));
-  const link = infos.map(addressOf).find((each) => each.family === "IPv6" && isLinkLocal(each));
+  const onLink = isOfOneLink(peer) || infos.some(({ cidr }) => cidr !== null && parsePrefix(cidr)?.contains(peer));
+  const link = infos.map(addressOf).find((each) => isLinkLocal(each));
   return { address, interface: own?.[0], addresses, linkLocal: onLink ? link : undefined };
 }
 
 function isOfUseElsewhere(address: Address): boolean {
-  return !isLinkLocal(address) && !loopback.some((prefix) => prefix?.contains(address));
+  return !isOfOneLink(address) && !loopback.some((prefix) => prefix?.contains(address));
 }
 
 function addressOf({ address }: NetworkInterfaceInfo): Address {
