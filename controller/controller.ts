@@ -1,6 +1,15 @@
 import type { Allocator } from "#pkg/allocator";
 import type { Clock, Random } from "#pkg/clock";
-import { type Cluster, type ConfigMap, type EventRecorder, type Informer, resources, type Service } from "#pkg/k8s";
+import {
+  type Cluster,
+  type ConfigMap,
+  type EventRecorder,
+  type Informer,
+  Informers,
+  named,
+  resources,
+  type Service,
+} from "#pkg/k8s";
 import { statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
@@ -33,30 +42,22 @@ export class Controller implements AsyncDisposable {
   readonly #options: ControllerOptions;
   readonly #config: ConfigKeeper;
   readonly #serviceController: ServiceController;
+  readonly #informers: Informers;
   readonly #services: Informer<Service>;
-  readonly #configMap: Informer<ConfigMap>;
-  readonly #status: Informer<ConfigMap>;
-  readonly #quarantine: Informer<ConfigMap>;
   #working = false;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
     const { cluster, namespace } = options;
-    const synced = () => this.#synced();
-    const named = (name: string) => ({ namespace, fieldSelector: `metadata.name=${name}` });
-    this.#services = cluster.informer(resources.services, {}, { synced, changed: (key) => this.#serviceChanged(key) });
-    this.#configMap = cluster.informer(resources.configMaps, named(options.configMap), {
-      synced,
-      changed: (_key, now) => this.#config.configMapChanged(now),
-    });
-    this.#status = cluster.informer(resources.configMaps, named(statusConfigMap), {
-      synced,
-      changed: (_key, now) => this.#config.statusChanged(now),
-    });
-    this.#quarantine = cluster.informer(resources.configMaps, named(quarantineConfigMap), {
-      synced,
-      changed: (_key, now) => this.#serviceController.setOccupied(occupants(now)),
-    });
+    this.#informers = new Informers(cluster, () => this.#synced());
+    this.#services = this.#informers.follow("Services", resources.services, {}, (key) => this.#serviceChanged(key));
+    const followConfigMap = (name: string, changed: (now: ConfigMap | undefined) => void) =>
+      this.#informers.follow(`ConfigMap ${namespace}/${name}`, resources.configMaps, named(namespace, name), (_key, now) =>
+        changed(now),
+      );
+    followConfigMap(options.configMap, (now) => this.#config.configMapChanged(now));
+    followConfigMap(statusConfigMap, (now) => this.#config.statusChanged(now));
+    followConfigMap(quarantineConfigMap, (now) => this.#serviceController.setOccupied(occupants(now)));
     this.#serviceController = new ServiceController({
       ...options,
       services: this.#services,
@@ -74,19 +75,12 @@ export class Controller implements AsyncDisposable {
   }
 
   start(): void {
-    for (const informer of this.#informers) informer.start();
+    this.#informers.start();
   }
 
   /** What has to be seen before the work begins; empty once it has begun. */
   get missing(): readonly string[] {
-    const { namespace, configMap } = this.#options;
-    const needed = [
-      { what: "Services", informer: this.#services },
-      { what: `ConfigMap ${namespace}/${configMap}`, informer: this.#configMap },
-      { what: `ConfigMap ${namespace}/${statusConfigMap}`, informer: this.#status },
-      { what: `ConfigMap ${namespace}/${quarantineConfigMap}`, informer: this.#quarantine },
-    ];
-    return needed.filter(({ informer }) => !informer.synced).map(({ what }) => what);
+    return this.#informers.missing;
   }
 
   /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before the work has begun. */
@@ -96,13 +90,9 @@ export class Controller implements AsyncDisposable {
 
   /** Stops deciding; writes under way get 1 s. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const informer of this.#informers) informer[Symbol.dispose]();
+    this.#informers[Symbol.dispose]();
     const deadline = this.#options.clock.now() + drainMs;
     await Promise.all([this.#serviceController.close(deadline), this.#config.close(deadline)]);
-  }
-
-  get #informers(): readonly (Disposable & { start(): void })[] {
-    return [this.#configMap, this.#status, this.#quarantine, this.#services];
   }
 
   #synced(): void {

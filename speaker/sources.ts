@@ -4,7 +4,8 @@ import {
   type ConfigMap,
   type EndpointSlice,
   type Informer,
-  type Node,
+  Informers,
+  named,
   type Resource,
   resources,
   type Service,
@@ -45,56 +46,32 @@ export interface SourcesOptions {
 export class Sources implements Disposable {
   readonly #options: SourcesOptions;
   readonly #live: LiveConfig;
+  readonly #informers: Informers;
   readonly #services: Informer<Service>;
-  readonly #endpoints: Informer<EndpointSlice>;
-  readonly #nodes: Informer<Node>;
-  readonly #configMap: Informer<ConfigMap>;
-  readonly #status: Informer<ConfigMap>;
-  readonly #quarantine: Informer<ConfigMap>;
   #membersStarted = false;
   #started = false;
 
   constructor(options: SourcesOptions) {
     this.#options = options;
     const { cluster, namespace, speaker, bgp, metrics, log } = options;
-    const synced = () => this.check();
-    const named = (name: string) => ({ namespace, fieldSelector: `metadata.name=${name}` });
-    this.#services = cluster.informer(resources.services, {}, { synced, changed: (key, now) => this.#serviceChanged(key, now) });
-    this.#endpoints = cluster.informer(
-      options.endpoints,
-      {},
-      {
-        synced,
-        changed: (key, now, before) => {
-          metrics.updates.inc();
-          speaker.setEndpoints(key, now, before);
-        },
-      },
-    );
-    this.#nodes = cluster.informer(
-      resources.nodes,
-      {},
-      {
-        synced,
-        changed: (name, now) => {
-          metrics.updates.inc();
-          speaker.setNode(name, now?.labels);
-          if (name === options.node) bgp.setNode(now);
-        },
-      },
-    );
-    this.#configMap = cluster.informer(resources.configMaps, named(options.configMap), {
-      synced,
-      changed: (_key, now) => this.#live.configMapChanged(now?.data),
+    this.#informers = new Informers(cluster, () => this.check());
+    this.#services = this.#informers.follow("Services", resources.services, {}, (key, now) => this.#serviceChanged(key, now));
+    this.#informers.follow("endpoints", options.endpoints, {}, (key, now, before) => {
+      metrics.updates.inc();
+      speaker.setEndpoints(key, now, before);
     });
-    this.#status = cluster.informer(resources.configMaps, named(statusConfigMap), {
-      synced,
-      changed: (_key, now) => this.#live.lastGoodChanged(now?.data[lastGoodKey]),
+    this.#informers.follow("Nodes", resources.nodes, {}, (name, now) => {
+      metrics.updates.inc();
+      speaker.setNode(name, now?.labels);
+      if (name === options.node) bgp.setNode(now);
     });
-    this.#quarantine = cluster.informer(resources.configMaps, named(quarantineConfigMap), {
-      synced,
-      changed: (_key, now) => options.quarantine.set(now?.data ?? {}),
-    });
+    const followConfigMap = (name: string, changed: (now: ConfigMap | undefined) => void) =>
+      this.#informers.follow(`ConfigMap ${namespace}/${name}`, resources.configMaps, named(namespace, name), (_key, now) =>
+        changed(now),
+      );
+    followConfigMap(options.configMap, (now) => this.#live.configMapChanged(now?.data));
+    followConfigMap(statusConfigMap, (now) => this.#live.lastGoodChanged(now?.data[lastGoodKey]));
+    followConfigMap(quarantineConfigMap, (now) => options.quarantine.set(now?.data ?? {}));
     this.#live = new LiveConfig({
       parse: (text) => this.#parse(text),
       holdings: { services: () => this.#serviceKeys(), addresses: (service) => this.#addresses(service) },
@@ -104,12 +81,12 @@ export class Sources implements Disposable {
   }
 
   start(): void {
-    for (const informer of this.#informers) informer.start();
+    this.#informers.start();
   }
 
   /** To be called when the members have been seen for the first time. */
   check(): void {
-    if (!this.#membersStarted && this.#notSeen.length === 0) {
+    if (!this.#membersStarted && this.#informers.missing.length === 0) {
       // Not before: to the other members this node counts as one that can take addresses over.
       this.#membersStarted = true;
       this.#options.members.start();
@@ -123,24 +100,7 @@ export class Sources implements Disposable {
 
   /** What has to be seen before anything is announced; empty once it has been. */
   get missing(): readonly string[] {
-    return this.#options.members.synced ? this.#notSeen : [...this.#notSeen, "the other speakers"];
-  }
-
-  get #informers(): readonly (Disposable & { start(): void })[] {
-    return [this.#configMap, this.#status, this.#quarantine, this.#services, this.#endpoints, this.#nodes];
-  }
-
-  get #notSeen(): readonly string[] {
-    const { namespace, configMap } = this.#options;
-    const needed = [
-      { what: "Services", synced: this.#services.synced },
-      { what: "endpoints", synced: this.#endpoints.synced },
-      { what: "Nodes", synced: this.#nodes.synced },
-      { what: `ConfigMap ${namespace}/${configMap}`, synced: this.#configMap.synced },
-      { what: `ConfigMap ${namespace}/${statusConfigMap}`, synced: this.#status.synced },
-      { what: `ConfigMap ${namespace}/${quarantineConfigMap}`, synced: this.#quarantine.synced },
-    ];
-    return needed.filter(({ synced }) => !synced).map(({ what }) => what);
+    return this.#options.members.synced ? this.#informers.missing : [...this.#informers.missing, "the other speakers"];
   }
 
   /** Those of the configuration in force. */
@@ -159,7 +119,7 @@ export class Sources implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const informer of this.#informers) informer[Symbol.dispose]();
+    this.#informers[Symbol.dispose]();
   }
 
   #serviceChanged(key: string, now: Service | undefined): void {

@@ -12,6 +12,7 @@ export { type Cluster, type ConnectOptions, connect } from "./cluster.ts";
 export { ApiError, CredentialsError } from "./errors.ts";
 export { type EventReason, EventRecorder, type EventRecorderOptions, eventReasons } from "./event-recorder.ts";
 export type { Handlers, Informer, Scope } from "./informer.ts";
+export { Informers, named } from "./informers.ts";
 export type {
   ConfigMap,
   Endpoint,
