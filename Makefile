@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test e2e check build kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-speaker
+.PHONY: help demo lab test e2e check build docs kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-speaker
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ lab: node_modules ## Run that network and its API until Ctrl-C, to try things by
 	node e2e/demo-cluster/main.ts
 
 test: node_modules ## Run every test that needs no root
-	node --test --test-concurrency=3 '{pkg,controller,speaker,ctl,config-samples,manifests,e2e/apiserver,e2e/lab,e2e/demo-cluster,e2e/memberlist,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
+	node --test --test-concurrency=3 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,e2e/apiserver,e2e/lab,e2e/demo-cluster,e2e/memberlist,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
 
 e2e: node_modules ## Install everything in a real Kubernetes on this machine and use it (needs root)
 	node --test 'e2e/cluster/**/*.test.ts'
@@ -30,6 +30,9 @@ check: node_modules ## Check types, format and lint
 
 build: node_modules ## Bundle controller, speaker and ctl into dist/
 	node build.ts
+
+docs: node_modules ## Write the generated parts of docs/ anew
+	node docs/generate/main.ts
 
 kcp: node_modules ## Build the Kubernetes that e2e uses into .cache/ (needs Go and 5 GB)
 	node e2e/cluster/kcp.ts

@@ -40,5 +40,5 @@ function register<L extends string>(
     });
     return { name, help, type, aggregator: "sum", values: [...samples.values()] };
   };
-  registry.registerMetric({ name, help, labelNames, get } as unknown as Metric<L>);
+  registry.registerMetric({ name, help, type, labelNames, get } as unknown as Metric<L>);
 }

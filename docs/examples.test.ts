@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { loadAll } from "js-yaml";
+import { ApiServer, type ObjectInput } from "#e2e/apiserver";
+import { readInput } from "#pkg/config";
+import { type Block, blocks, pages, read, root } from "./testing/markdown.ts";
+
+const all = pages().flatMap(blocks);
+
+const languages = new Set(["", "yaml", "json", "mermaid", "bird", "frr"]);
+
+test("every block names a language that is known here, or none", () => {
+  assert.deepEqual(
+    all.filter(({ language }) => !languages.has(language)).map(({ place, language }) => `${place}: ${language}`),
+    [],
+  );
+});
+
+for (const { place, text } of all.filter(({ language }) => language === "yaml")) {
+  test(`${place}: the YAML can be used as it stands`, () => {
+    const documents = loadAll(text) as Record<string, unknown>[];
+    const isKustomization = documents.some((document) => "images" in document || "components" in document);
+    if (isKustomization) return; // For no server; the manifests have a test of their own.
+    if (documents.every((document) => document.kind === undefined)) {
+      assert.deepEqual(readInput(text).problems, []);
+      return;
+    }
+    const server = new ApiServer();
+    for (const object of documents) apply(server, object as unknown as ObjectInput);
+    if (documents.some(isConfiguration)) assert.deepEqual(readInput(text).problems, []);
+  });
+}
+
+function apply(server: ApiServer, object: ObjectInput): void {
+  const namespace = object.metadata.namespace;
+  if (namespace !== undefined && server.get({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } }) === undefined)
+    server.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+  server.create(object);
+}
+
+function isConfiguration({ kind, data }: Record<string, unknown>): boolean {
+  return kind === "ConfigMap" && data !== null && typeof data === "object" && "config" in data;
+}
+
+for (const { place, text } of all.filter(({ language }) => language === "json")) {
+  test(`${place}: the JSON can be read`, () => void JSON.parse(text));
+}
+
+const makefile = read("Makefile");
+const targets = new Set([...makefile.matchAll(/^([a-z0-9-]+):/gm)].map(([, name]) => name));
+const subcommands = new Set([...read("ctl/run.ts").matchAll(/\["([a-z-]+)", [a-z]\w*\]/g)].map(([, name]) => name));
+
+test("there are commands to look for", () => {
+  assert.ok(targets.has("demo") && subcommands.has("validate"));
+});
+
+/** What a reader is to type: blocks without a language, and code between backticks that begins like a command. */
+function commands(): { readonly place: string; readonly line: string }[] {
+  const typed = all.filter(({ language }) => language === "").flatMap(linesOf);
+  const named = pages().flatMap(({ file, text }) =>
+    text.split("\n").flatMap((line, index) => {
+      const spans = [...line.matchAll(/`((?:npx |sudo )?(?:make|ingotctl|node) [^`]+)`/g)];
+      return spans.map(([, span = ""]) => ({ place: `${file}:${index + 1}`, line: span }));
+    }),
+  );
+  return [...typed, ...named];
+}
+
+function linesOf({ place, text }: Block): { readonly place: string; readonly line: string }[] {
+  return text.split("\n").map((line) => ({ place, line: line.replace(/ # .*$/, "") }));
+}
+
+test("every `make` target that a page names is in the Makefile", () => {
+  const unknown = commands().filter(({ line }) =>
+    [...line.matchAll(/(?:^|[ &|])make ([a-z][a-z0-9-]*)/g)].some(([, target]) => !targets.has(target)),
+  );
+  assert.deepEqual(unknown, []);
+});
+
+test("every command of `ingotctl` that a page names is there", () => {
+  const unknown = commands().filter(({ line }) =>
+    [...line.matchAll(/(?:^|[ |])(?:npx )?(?:ingotctl|kubectl ingot) ([a-z-]+)/g)].some(
+      ([, name]) => name !== "help" && !subcommands.has(name),
+    ),
+  );
+  assert.deepEqual(unknown, []);
+});
+
+test("every file of the repository that a command names is there", () => {
+  const folders = /(?:^|[ ])((?:config-samples|manifests|e2e|pkg|docs|controller|speaker|ctl|\.ci)\/[\w./-]*)/g;
+  const missing = commands().flatMap(({ place, line }) =>
+    [...line.matchAll(folders)].filter(([, file = ""]) => !existsSync(join(root, file))).map(([, file]) => `${place}: ${file}`),
+  );
+  assert.deepEqual(missing, []);
+});
+
+/** Programs that read configurations of routers and say whether they are right. */
+const routers: Readonly<Record<string, { readonly command: string; readonly arguments: readonly string[] }>> = {
+  bird: { command: "bird", arguments: ["-p", "-c"] },
+  frr: { command: "vtysh", arguments: ["-C", "-f"] },
+};
+
+for (const { place, language, text } of all) {
+  const router = routers[language];
+  if (router === undefined) continue;
+  const missing = spawnSync(router.command, ["--help"]).error !== undefined;
+  test(`${place}: the configuration is right for ${language}`, {
+    skip: missing && `${router.command} is not installed`,
+  }, (context) => {
+    const folder = mkdtempSync(join(tmpdir(), "ingot-docs-"));
+    context.after(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "router.conf");
+    writeFileSync(file, text);
+    const { status, stdout, stderr } = spawnSync(router.command, [...router.arguments, file], { encoding: "utf8" });
+    assert.equal(status, 0, `${stdout}${stderr}`);
+  });
+}

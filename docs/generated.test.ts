@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { globSync } from "node:fs";
+import { test } from "node:test";
+import { metricNames } from "./generate/metrics.ts";
+import { generatedPages } from "./generate/pages.ts";
+import { codeSpans, pages, read, root } from "./testing/markdown.ts";
+
+for (const { file, now, wanted } of generatedPages()) {
+  test(`${file}: its generated parts are as \`make docs\` writes them`, () => assert.equal(now, wanted));
+}
+
+const sources = globSync("{controller,speaker,pkg}/**/*.ts", { cwd: root }).filter(
+  (file) => !/\.test\.ts$|\/testing\//.test(file),
+);
+
+test("every metric that the source names is in the tables", () => {
+  const known = new Set([...metricNames("controller"), ...metricNames("speaker")]);
+  const unknown = sources.flatMap((file) =>
+    [...read(file).matchAll(/name: [`"]((?:metallb|ingot)_[a-z0-9_]*(?:\$\{\w+\}[a-z0-9_]*)?)[`"]/g)]
+      .map(([, name = ""]) => name)
+      .filter((name) => ![...known].some((one) => new RegExp(`^${name.replace(/\$\{\w+\}/, ".+")}$`).test(one)))
+      .map((name) => `${file}: ${name}`),
+  );
+  assert.deepEqual(unknown, []);
+});
+
+test("every metric that a page names is there", () => {
+  const known = new Set([...metricNames("controller"), ...metricNames("speaker")]);
+  const unknown = pages()
+    .flatMap(codeSpans)
+    .flatMap(({ place, text }) => [...text.matchAll(/\b(?:metallb|ingot)_[a-z0-9_]+/g)].map(([name]) => ({ place, name })))
+    .filter(({ name }) => !known.has(name.replace(/_(bucket|count|sum)$/, "")));
+  assert.deepEqual(unknown, []);
+});

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { globSync } from "node:fs";
+import { test } from "node:test";
+import { eventReasons } from "#pkg/k8s";
+import { annotations, isAnnotation } from "#pkg/service";
+import { flags as controllerFlags } from "../controller/flags.ts";
+import { flags as speakerFlags } from "../speaker/flags.ts";
+import { codeSpans, page, pages, read, root, tableRows } from "./testing/markdown.ts";
+
+// What pages say of the program, held against it.
+
+const sources = globSync("{controller,speaker,ctl,pkg}/**/*.ts", { cwd: root }).filter(
+  (file) => !/\.test\.ts$|\/testing\//.test(file),
+);
+const source = sources.map(read).join("\n");
+
+test("the table of events has every reason that there is, and no other", () => {
+  const listed = tableRows(page("docs/operations.md"), "Events").map(([reason = ""]) => reason.replaceAll("`", ""));
+  assert.deepEqual(listed.toSorted(), [...eventReasons].toSorted());
+});
+
+test("every event reason that is quoted beside the word `event` is there", () => {
+  const known = new Set<string>(eventReasons);
+  const unknown = pages()
+    .flatMap(({ file, text }) => [...text.matchAll(/\bevents? `(\w+)`/gi)].map(([, reason = ""]) => ({ file, reason })))
+    .filter(({ reason }) => !known.has(reason));
+  assert.deepEqual(unknown, []);
+});
+
+test("every flag that a page names is one of ours, or of the program on its line", () => {
+  const own = new Set([...Object.keys(controllerFlags), ...Object.keys(speakerFlags), "help", "version", "output"]);
+  const unknown = pages()
+    .flatMap(codeSpans)
+    .filter(({ text }) => !/^(kubectl|docker|npm|npx|node|make|git|openssl|apt|bash) /.test(text))
+    .flatMap(({ place, text }) => [...text.matchAll(/(?:^|\s)--([a-z][a-z0-9-]*)/g)].map(([, name = ""]) => ({ place, name })))
+    .filter(({ name }) => !own.has(name));
+  assert.deepEqual(unknown, []);
+});
+
+test("every environment variable that a page names is read", () => {
+  const known = new Set(Object.values({ ...controllerFlags, ...speakerFlags }).map(({ env }) => env));
+  const unknown = pages()
+    .flatMap(codeSpans)
+    .flatMap(({ place, text }) => [...text.matchAll(/\bMETALLB_[A-Z_]+/g)].map(([name]) => ({ place, name })))
+    .filter(({ name }) => !known.has(name));
+  assert.deepEqual(unknown, []);
+});
+
+test("every annotation of ours that a page names is read", () => {
+  const unknown = pages()
+    .flatMap(({ file, text }) => [...text.matchAll(/\bmetallb\.(?:universe\.tf|io)\/[\w-]+/g)].map(([name]) => ({ file, name })))
+    .filter(({ name }) => !isAnnotation(name));
+  assert.deepEqual(unknown, []);
+  const described = read("docs/services.md");
+  for (const name of Object.values(annotations)) assert.ok(described.includes(`\`${name}:`), name);
+});
+
+test("every path that the HTTP server answers is in the table, and no other", () => {
+  const listed = tableRows(page("docs/operations.md"), "HTTP").map(([path = ""]) => path.replaceAll("`", ""));
+  const answered = new Set(
+    [...source.matchAll(/"(\/(?:metrics|healthz|readyz|v1\/[a-z/-]+))":? /g)].map(([, path = ""]) => path),
+  );
+  assert.deepEqual(listed.toSorted(), [...answered].toSorted());
+});
+
+test("every message in troubleshooting.md is one that the program writes", () => {
+  const unknown = tableRowsWithPlaces("docs/troubleshooting.md")
+    .flatMap(({ place, cell }) => [...cell.matchAll(/`([^`]+)`/g)].map(([, message = ""]) => ({ place, message })))
+    .filter(({ message }) => message.includes(" ") && !isCommand(message) && !isWritten(message));
+  assert.deepEqual(unknown, []);
+});
+
+/** The first cell of each row: what an operator sees. */
+function tableRowsWithPlaces(file: string): { readonly place: string; readonly cell: string }[] {
+  return read(file)
+    .split("\n")
+    .flatMap((line, index) =>
+      line.startsWith("| ") ? [{ place: `${file}:${index + 1}`, cell: line.split(" | ")[0] ?? "" }] : [],
+    );
+}
+
+function isCommand(text: string): boolean {
+  return /^(kubectl|arping|ndisc6) /.test(text);
+}
+
+const variable = "\u0000";
+const templates = withVariables(source.replaceAll(/["`] \+\s+["`]/g, ""));
+
+/** Source text with a mark in place of what is put into templates. */
+function withVariables(text: string): string {
+  const simpler = text.replaceAll(/\$\{[^{}]*\}/g, variable);
+  return simpler === text ? text : withVariables(simpler);
+}
+
+/** Whether the source has the text, in which words, or ends of words, may come out of variables. */
+function isWritten(message: string): boolean {
+  const words = message.replace(/^… | ?…$/g, "").split(" ");
+  const pattern = words.map((word) => `(?:${word.replaceAll(/[^\w]/g, "\\$&")}|\\S*${variable}\\S*)`).join(" ");
+  return [...templates.matchAll(new RegExp(pattern, "g"))].some(
+    ([found]) => found.split(" ").filter((word, index) => word === words[index]).length * 2 > words.length,
+  );
+}
+
+test("the README gives a reason for every dependency, and for no other", () => {
+  const { dependencies, devDependencies } = JSON.parse(read("package.json")) as Record<string, Record<string, string>>;
+  const listed = tableRows(page("README.md"), "Dependencies").flatMap(([names = ""]) => names.split(", "));
+  assert.deepEqual(listed.toSorted(), Object.keys({ ...dependencies, ...devDependencies }).toSorted());
+});
