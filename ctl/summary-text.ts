@@ -1,5 +1,5 @@
 import { type Config, countUsable, type LabelSelector } from "#pkg/config";
-import { printable } from "./printable.ts";
+import { maskControls } from "#pkg/text";
 
 /** Pools and peers as tables; nothing where there are none. */
 export function summaryText(config: Config): string {
@@ -32,7 +32,7 @@ function nodes(selectors: readonly LabelSelector[]): string {
 
 function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return "";
-  const cells = [heading, ...rows].map((row) => row.map(printable));
+  const cells = [heading, ...rows].map((row) => row.map(maskControls));
   const widths = heading.map((_, column) =>
     Math.min(
       40,

@@ -16,7 +16,7 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
     ],
     [
       { reason: "unknownPool", pool: "x", known: ["a", "b", "c", "d", "e", "f", "g"] },
-      'there is no pool "x", only "a", "b", "c", "d", "e" and 2 more; correct the annotation metallb.universe.tf/address-pool or add the pool',
+      'there is no pool "x", only "a", "b", "c", "d", "e", and 2 more; correct the annotation metallb.universe.tf/address-pool or add the pool',
     ],
   ],
   poolFull: [

@@ -1,9 +1,8 @@
 import type { Family } from "#pkg/net";
 import { annotations } from "#pkg/service";
+import { list } from "#pkg/text";
 import { portText } from "./sharing.ts";
 import type { Refusal } from "./types.ts";
-
-const mostListed = 5; // Kubernetes takes 1024 characters in an event.
 
 const advice: Record<Refusal["reason"], string> = {
   noPools: "add one under address-pools",
@@ -69,11 +68,6 @@ function finding(refusal: Refusal): string {
     default:
       return refusal satisfies never;
   }
-}
-
-function list(items: readonly string[]): string {
-  const shown = items.slice(0, mostListed).join(", ");
-  return items.length > mostListed ? `${shown} and ${items.length - mostListed} more` : shown;
 }
 
 function quoted(name: string): string {

@@ -1,4 +1,4 @@
-import { countUsableIn, isBuggy, type Pool, soundAt, soundBelow } from "#pkg/config";
+import { countUsableBelow, countUsableIn, isBuggyAddress, type Pool, usableAt } from "#pkg/config";
 import { Address, type AddressRange, type Family, families } from "#pkg/net";
 
 /** Where an address stands. `slot` is absent where the pool has the address but never hands it out. */
@@ -73,7 +73,10 @@ export class Layout {
     if (run === undefined || address.value > run.range.last.value) return undefined;
     const { pool, range, base } = run;
     if (!avoids(run)) return { pool, slot: base + address.value - range.first.value };
-    return { pool, slot: isBuggy(address) ? undefined : base + soundBelow(address.value) - soundBelow(range.first.value) };
+    return {
+      pool,
+      slot: isBuggyAddress(address) ? undefined : base + countUsableBelow(address.value) - countUsableBelow(range.first.value),
+    };
   }
 
   /** The address of a slot that `span` or `autoSpan` covers, its pool, and the index of its entry in the pool's list. */
@@ -81,7 +84,7 @@ export class Layout {
     const run = lastWhere(this.#runs, (run) => run.base <= slot);
     if (run === undefined) throw new RangeError(`Cannot find address: slot is ${slot}`);
     const { pool, entry, range, base } = run;
-    const value = avoids(run) ? soundAt(slot - base + soundBelow(range.first.value)) : slot - base + range.first.value;
+    const value = avoids(run) ? usableAt(slot - base + countUsableBelow(range.first.value)) : slot - base + range.first.value;
     return { pool, entry, address: new Address(range.family, value) };
   }
 

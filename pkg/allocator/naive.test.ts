@@ -9,7 +9,7 @@ import type { AddressRequest } from "#pkg/service";
 import { Allocator, type Refusal } from "./index.ts";
 
 const manual = { autoAssign: false };
-const sound = { avoidBuggyIPs: true };
+const noBuggy = { avoidBuggyIPs: true };
 const configurations: readonly (readonly Pool[])[] = [
   [
     pool("a", ["10.0.0.254-10.0.1.1", "fd00::/127"]),
@@ -19,7 +19,7 @@ const configurations: readonly (readonly Pool[])[] = [
   [
     pool("m", ["10.0.3.0/31", "fd03::/127"]),
     pool("b", ["10.0.2.0/30", "fd01::/126"]),
-    pool("a", ["10.0.0.254-10.0.1.1", "fd00::/127"], sound),
+    pool("a", ["10.0.0.254-10.0.1.1", "fd00::/127"], noBuggy),
   ],
   [
     pool("c", ["10.0.1.0/31", "10.0.0.254/31", "fd00::/127"]),
@@ -31,7 +31,7 @@ const configurations: readonly (readonly Pool[])[] = [
     pool("y", ["10.0.0.254-10.0.0.255", "fd00::/127"]),
     pool("z", ["10.0.2.0/30", "10.0.3.0/31", "fd01::/126", "fd03::/127"]),
   ],
-  [pool("a", ["10.0.0.254-10.0.1.1", "fd00::/127"], { ...manual, ...sound })],
+  [pool("a", ["10.0.0.254-10.0.1.1", "fd00::/127"], { ...manual, ...noBuggy })],
   [],
 ];
 const universe = [

@@ -5,17 +5,11 @@
  * no clock, no randomness. Which pool an address belongs to and which nodes a selector matches are answered here too.
  */
 
-export { aggregationLength } from "./aggregation-length.ts";
-export { isBuggy, soundAt, soundBelow } from "./buggy.ts";
-export { formatCommunity } from "./community.ts";
 export type {
   BfdProfile,
   BgpAdvertisement,
-  Community,
   Config,
   ConflictProbe,
-  L2Placement,
-  LabelExpression,
   LabelSelector,
   ParsedConfig,
   Peer,
@@ -24,9 +18,10 @@ export type {
   Protocol,
   SecretKey,
 } from "./config.ts";
-export { type ConfigMapKey, type Input, readInput } from "./input.ts";
-export { matchesSelector } from "./matches-selector.ts";
+export { type Input, readInput } from "./manifest.ts";
 export { parseConfig } from "./parse.ts";
-export { PoolIndex } from "./pool-index.ts";
-export { countUsable, countUsableIn } from "./pool-size.ts";
-export { formatProblem } from "./problem.ts";
+export { countUsable, countUsableBelow, countUsableIn, isBuggyAddress, PoolIndex, usableAt } from "./pool-addresses.ts";
+export { formatProblem } from "./problems.ts";
+export { aggregationLength } from "./rules/advertisements.ts";
+export { formatCommunity } from "./rules/communities.ts";
+export { matchesSelector } from "./rules/selectors.ts";

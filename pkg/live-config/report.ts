@@ -1,11 +1,11 @@
 import type { Problem } from "#pkg/config";
 import type { Log } from "#pkg/log";
+import { list } from "#pkg/text";
 import type { Verdict } from "./judge.ts";
 import { configKey } from "./words.ts";
 
 // Enough to see the pattern; the log of a cluster with thousands of Services must stay readable.
 const mostLines = 100;
-const mostInMessage = 5;
 
 /** Such as `address-pools[0].protocol at line 4, column 15: unknown protocol "layer3"`. */
 export function problemText({ path, line, column, message }: Problem): string {
@@ -18,10 +18,10 @@ export function explain(verdict: Exclude<Verdict, { type: "accepted" }>): string
     case "missing":
       return verdict.what === "configMap" ? "the ConfigMap does not exist" : `the ConfigMap has no key "${configKey}"`;
     case "invalid":
-      return shortened(errors(verdict.problems).map(problemText), "; ");
+      return list(errors(verdict.problems).map(problemText), "; ");
     case "strands": {
       const holders = [...verdict.stranded].map(([service, addresses]) => `${service} (${addresses.join(", ")})`);
-      return `no pool would be left for addresses in use by ${shortened(holders, ", ")}`;
+      return `no pool would be left for addresses in use by ${list(holders)}`;
     }
     default:
       return verdict satisfies never;
@@ -54,9 +54,4 @@ function errors(problems: readonly Problem[]): readonly Problem[] {
 
 function fields({ path, line, column, message }: Problem): Readonly<Record<string, unknown>> {
   return { path, line, column, error: message };
-}
-
-function shortened(items: readonly string[], separator: string): string {
-  const rest = items.length - mostInMessage;
-  return [...items.slice(0, mostInMessage), ...(rest > 0 ? [`and ${rest} more`] : [])].join(separator);
 }

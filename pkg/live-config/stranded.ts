@@ -1,4 +1,4 @@
-import { isBuggy, type Pool, type PoolIndex } from "#pkg/config";
+import { isBuggyAddress, type Pool, type PoolIndex } from "#pkg/config";
 import type { Address } from "#pkg/net";
 
 /** What each Service holds; Services without an address may be left out. */
@@ -19,5 +19,5 @@ export function strandedAddresses(addresses: readonly Address[], before: PoolInd
 /** The pool that can hand out an address. */
 function poolOf(pools: PoolIndex, address: Address): Pool | undefined {
   const pool = pools.find(address);
-  return pool?.avoidBuggyIPs && isBuggy(address) ? undefined : pool;
+  return pool?.avoidBuggyIPs && isBuggyAddress(address) ? undefined : pool;
 }

@@ -251,7 +251,7 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
       ],
     },
     want: [
-      "addresses 10.7.0.2, 10.7.0.3, 10.7.0.4, 10.7.0.5, 10.7.0.6, 2 more of pool far lie in no subnet of node1 (10.0.0.0/24): " +
+      "addresses 10.7.0.2, 10.7.0.3, 10.7.0.4, 10.7.0.5, 10.7.0.6, and 2 more of pool far lie in no subnet of node1 (10.0.0.0/24): " +
         "announced, but hosts for which such an address is not on their own LAN do not ask for it; use addresses of the LAN, give the " +
         "node an address in their subnet, or a route for them to the router",
       "address fd01::1 of pool six lies in no subnet of node1 (fd00::/64): announced, but hosts for which such an address is not on " +

@@ -1,2 +1,5 @@
-/** Sentences for people. Pure. */
-export { list } from "./list.ts";
+/**
+ * Text for people, in messages, logs and events: lists cut short, and what others wrote quoted so that it can neither flood a log nor pass
+ * for something else. Pure.
+ */
+export { escapeControls, list, maskControls, quote, shorten } from "./text.ts";

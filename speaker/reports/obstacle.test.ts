@@ -16,7 +16,7 @@ const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; wa
     policy: "Cluster",
     want:
       "192.0.2.1 of pool lan is announced by no node: each that could has the label " +
-      "node.kubernetes.io/exclude-from-external-load-balancers (a, b, c, d, e, 2 more); remove it from one of them, or give the " +
+      "node.kubernetes.io/exclude-from-external-load-balancers (a, b, c, d, e, and 2 more); remove it from one of them, or give the " +
       "speakers --ignore-exclude-lb",
   },
   {

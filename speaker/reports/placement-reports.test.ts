@@ -23,7 +23,7 @@ for (const { name, pools, gossip, want } of [
     pools: all,
     gossip: members("n1", "n2", "n3", "n4", "n5", "n6", "n7"),
     want:
-      "addresses of sticky, both do not stay where they are: the speakers on n1, n2, n3, n4, n5, 2 more are of another kind and choose " +
+      "addresses of sticky, both do not stay where they are: the speakers on n1, n2, n3, n4, n5, and 2 more are of another kind and choose " +
       "by hash; replace them, or take sticky out of l2-placement",
   },
 ])

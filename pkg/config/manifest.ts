@@ -1,0 +1,97 @@
+import { quote } from "#pkg/text";
+import type { ParsedConfig, Problem } from "./config.ts";
+import { limits } from "./limits.ts";
+import { checkLength, parsed, readDocuments, readText } from "./parse.ts";
+import { Problems } from "./problems.ts";
+import type { YamlMapping, YamlNode, YamlScalar } from "./yaml/node.ts";
+import { LineIndex, type Position, scalarOffsets } from "./yaml/offsets.ts";
+import { parseYaml } from "./yaml/tree.ts";
+
+/** What a user's file holds: the bare text of a configuration, or a ConfigMap with it inside. */
+export interface Input extends ParsedConfig {
+  /** The ConfigMap that was read, if it was one. */
+  readonly configMap?: ConfigMapKey;
+}
+
+/** Where a text lies in the cluster. Absent metadata is empty. */
+export interface ConfigMapKey {
+  readonly namespace: string;
+  readonly name: string;
+  readonly key: string;
+}
+
+/**
+ * Reads bare text like `parseConfig`, or the configuration inside the one ConfigMap among the YAML or JSON documents of a
+ * manifest: under the key `config`, or under its only key. Lines and columns are those of `text` itself: exact in block and
+ * quoted scalars. Paths are those inside the configuration, or empty.
+ */
+export function readInput(text: string): Input {
+  const problems = new Problems();
+  const lines = new LineIndex(text);
+  const outer = (): Problem[] => problems.list((offset) => lines.position(offset));
+  const documents = checkLength(text, limits.manifestLength, problems) ? parseYaml(text, problems) : undefined;
+  if (documents === undefined) return { problems: outer() };
+  if (!documents.some(isManifest)) {
+    const config = checkLength(text, limits.textLength, problems) ? readDocuments(documents, problems) : undefined;
+    return parsed(config, outer());
+  }
+  const found = findText(documents, problems);
+  if (found === undefined) return { problems: outer() };
+  const inner = new Problems();
+  const config = readText(found.node.text, inner);
+  const offsets = scalarOffsets(text, found.node.event, found.node.text);
+  const position = (offset: number): Position => lines.position(offsets?.[offset] ?? found.keyOffset);
+  return { ...parsed(config, [...outer(), ...inner.list(position)]), configMap: found.where };
+}
+
+interface FoundText {
+  readonly node: YamlScalar;
+  readonly keyOffset: number;
+  readonly where: ConfigMapKey;
+}
+
+function isManifest(document: YamlNode | undefined): document is YamlMapping {
+  return document?.kind === "mapping" && document.entries.has("kind");
+}
+
+function findText(documents: readonly (YamlNode | undefined)[], problems: Problems): FoundText | undefined {
+  const manifests = documents.filter(isManifest);
+  const configMaps = manifests.filter((manifest) => textOf(manifest, "kind") === "ConfigMap");
+  const named = configMaps.filter((configMap) => dataOf(configMap)?.entries.has("config"));
+  const candidates = named.length > 0 ? named : configMaps.filter((configMap) => dataOf(configMap)?.entries.size === 1);
+  const [configMap, second] = candidates;
+  const data = configMap && dataOf(configMap);
+  if (configMap === undefined || data === undefined) {
+    const kinds = manifests.map((manifest) => quote(textOf(manifest, "kind"))).slice(0, 10);
+    const message = `a manifest has to hold a ConfigMap with the key "config" under "data"; found kinds: ${kinds.join(", ")}`;
+    problems.errorAt(configMaps[0]?.offset ?? manifests[0]?.offset ?? 0, [], message);
+    return undefined;
+  }
+  if (second !== undefined) {
+    problems.errorAt(second.offset, [], "this is the second ConfigMap with a configuration; which one is meant?");
+    return undefined;
+  }
+  const key = data.entries.has("config") ? "config" : [...data.entries.keys()].join();
+  const entry = data.entries.get(key);
+  if (entry === undefined) return undefined;
+  if (key !== "config")
+    problems.warnAt(entry.offset, [], `the controller and the speakers read the key "config", not ${quote(key)}`);
+  const node = entry.value;
+  if (node.kind !== "scalar" || typeof node.value !== "string") {
+    problems.errorAt(entry.offset, [], `the value of ${quote(key)} has to be text; put a "|" after the colon`);
+    return undefined;
+  }
+  const metadata = configMap.entries.get("metadata")?.value;
+  const where = { namespace: textOf(metadata, "namespace"), name: textOf(metadata, "name"), key };
+  return { node, keyOffset: entry.offset, where };
+}
+
+function dataOf(configMap: YamlMapping): YamlMapping | undefined {
+  const data = configMap.entries.get("data")?.value;
+  return data?.kind === "mapping" ? data : undefined;
+}
+
+function textOf(node: YamlNode | undefined, field: string): string {
+  const value = node?.kind === "mapping" ? node.entries.get(field)?.value : undefined;
+  return value?.kind === "scalar" ? value.text : "";
+}

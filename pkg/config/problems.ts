@@ -1,0 +1,146 @@
+import { quote } from "#pkg/text";
+import type { Problem } from "./config.ts";
+import { limits } from "./limits.ts";
+import type { YamlNode } from "./yaml/node.ts";
+import type { Position } from "./yaml/offsets.ts";
+
+interface Finding {
+  readonly severity: Problem["severity"];
+  readonly path: Path;
+  readonly offset: number;
+  readonly message: string;
+}
+
+const collected = 5000; // Of each severity, so that no flood of warnings hides an error; more are only counted.
+
+/** Collects what is wrong with one text. */
+export class Problems {
+  readonly #findings: Record<Problem["severity"], Finding[]> = { error: [], warning: [] };
+  #total = 0;
+  #root: YamlNode | undefined;
+
+  /** Sets the values that paths lead through. */
+  read(root: YamlNode): void {
+    this.#root = root;
+  }
+
+  /** Refuses the value at `path`; where there is none, the innermost value around it. */
+  error(path: Path, message: string): void {
+    this.errorAt(this.#offset(path, "value"), path, message);
+  }
+
+  /** Refuses the field at the end of `path`. */
+  errorAtKey(path: Path, message: string): void {
+    this.errorAt(this.#offset(path, "key"), path, message);
+  }
+
+  warn(path: Path, message: string): void {
+    this.warnAt(this.#offset(path, "value"), path, message);
+  }
+
+  errorAt(offset: number, path: Path, message: string): void {
+    this.#add({ severity: "error", path: [...path], offset, message });
+  }
+
+  warnAt(offset: number, path: Path, message: string): void {
+    this.#add({ severity: "warning", path: [...path], offset, message });
+  }
+
+  /** In the order of the text; when there are too many, errors are kept over warnings and the last one says how many more. */
+  list(position: (offset: number) => Position): Problem[] {
+    const { error, warning } = this.#findings;
+    const byOffset = (a: Finding, b: Finding) => a.offset - b.offset;
+    const ranked = [...error.toSorted(byOffset), ...warning.toSorted(byOffset)];
+    const kept = (this.#total <= limits.problems ? ranked : ranked.slice(0, limits.problems - 1)).sort(byOffset);
+    const more = this.#total - kept.length;
+    if (more > 0) {
+      const severity = error.length > 0 ? "error" : "warning";
+      kept.push({ severity, path: [], offset: kept.at(-1)?.offset ?? 0, message: `${more} more problems are not listed` });
+    }
+    return kept.map(({ severity, path, offset, message }) => ({
+      severity,
+      path: formatPath(path),
+      ...position(offset),
+      message,
+    }));
+  }
+
+  #add(finding: Finding): void {
+    this.#total++;
+    const findings = this.#findings[finding.severity];
+    if (findings.length < collected) findings.push(finding);
+  }
+
+  #offset(path: Path, end: "key" | "value"): number {
+    let node = this.#root;
+    let offset = node?.offset ?? 0;
+    for (const [index, step] of path.entries()) {
+      if (typeof step === "number") node = node?.kind === "list" ? node.items[step] : undefined;
+      else {
+        const entry = node?.kind === "mapping" ? node.entries.get(step) : undefined;
+        if (entry !== undefined && end === "key" && index === path.length - 1) return entry.offset;
+        node = entry?.value;
+      }
+      if (node === undefined) break;
+      offset = node.offset;
+    }
+    return offset;
+  }
+}
+
+/** `line:column: severity: path: message`, as compilers write it; without the path where there is none. */
+export function formatProblem(problem: Problem): string {
+  const path = problem.path === "" ? "" : `${problem.path}: `;
+  return `${problem.line}:${problem.column}: ${problem.severity}: ${path}${problem.message}`;
+}
+
+/** Field names, map keys and positions in lists, from the root of the configuration. */
+export type Path = readonly (string | number)[];
+
+/** `address-pools[0].addresses[1]`; keys that are not plain words are quoted: `bgp-communities["a b"]`. */
+export function formatPath(path: Path): string {
+  let text = "";
+  for (const step of path) {
+    if (typeof step === "number") text += `[${step}]`;
+    else if (!/^[A-Za-z0-9_-]{1,60}$/.test(step)) text += `[${quote(step)}]`;
+    else text += text === "" ? step : `.${step}`;
+  }
+  return text;
+}
+
+/** What to say of a name that no entry of `list` has. */
+export function noSuchName(list: string, name: string, names: readonly string[]): string {
+  const near = nearestName(name, names);
+  return `no entry of ${list} is named ${quote(name)}${near === undefined ? "" : `; did you mean ${quote(near)}?`}`;
+}
+
+/** The one of `names` that a misspelt name most likely means, however it is cased and joined: `bfdProfile` is `bfd-profile`. */
+export function nearestName(wrong: string, names: readonly string[]): string | undefined {
+  if (wrong.length > 40 || names.length > 100) return undefined; // Too much work for a hint.
+  const wanted = normalize(wrong);
+  let nearest: string | undefined;
+  let least = Math.max(1, Math.floor(wanted.length / 3)) + 1; // More edits than this make another word.
+  for (const name of names) {
+    const edits = editDistance(wanted, normalize(name));
+    if (edits < least) [nearest, least] = [name, edits];
+  }
+  return nearest;
+}
+
+function normalize(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
+}
+
+/** How many characters have to be inserted, removed or replaced to turn `a` into `b` (Levenshtein). */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j); // Distances of a's first i characters to each start of b.
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replace, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

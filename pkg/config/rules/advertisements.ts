@@ -1,0 +1,145 @@
+import { type Address, type Family, families, isLinkLocal, type Prefix, parsePrefix } from "#pkg/net";
+import { quote } from "#pkg/text";
+import type { BgpAdvertisement, Community } from "../config.ts";
+import { noSuchName, type Path, type Problems } from "../problems.ts";
+import type { RawAdvertisement, RawList } from "../shape/raw.ts";
+import { formatCommunity, readCommunities } from "./communities.ts";
+import { readAddress } from "./peer-path.ts";
+import { type Budget, canMeet, readSelectors } from "./selectors.ts";
+
+/** What advertisements may refer to. */
+export interface Known {
+  readonly communities: ReadonlyMap<string, Community>; // alias -> community
+  /** Names. */
+  readonly peers: ReadonlySet<string>;
+}
+
+/** Reads `bgp-advertisements` of one pool; `entries` are the CIDRs of each of its addresses. None is one with the defaults. */
+export function readAdvertisements(
+  raw: RawList<RawAdvertisement>,
+  path: Path,
+  known: Known,
+  entries: readonly (readonly Prefix[])[],
+  budget: Budget,
+  problems: Problems,
+): readonly BgpAdvertisement[] {
+  const advertisements = new Map<number, BgpAdvertisement>(); // index -> advertisement
+  const narrowest = new Map(families.map((family) => [family, narrowestEntry(entries, family)])); // What bounds the lengths.
+  const seen = new Map<string, number>(); // text of the fields -> index
+  for (const [index, fields] of raw.entries()) {
+    if (fields === undefined) continue;
+    const here = [...path, index];
+    const text = JSON.stringify(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)));
+    const same = seen.get(text);
+    if (same !== undefined) problems.error(here, `repeats bgp-advertisements[${same}] of this pool`);
+    else seen.set(text, index);
+    const advertisement = readAdvertisement(fields, here, known, problems);
+    advertisements.set(index, advertisement);
+    for (const family of families) {
+      const bound = narrowest.get(family);
+      const length = aggregationLength(advertisement, family);
+      if (bound !== undefined && length < bound.length)
+        problems.error(
+          [...here, family === "IPv4" ? "aggregation-length" : "aggregation-length-v6"],
+          `/${length} would announce more than the pool holds, whose entry ${bound} allows no shorter one`,
+        );
+    }
+  }
+  const held = families.filter((family) => narrowest.get(family) !== undefined);
+  for (const family of held) warnOfRepeatedPrefixes(family, advertisements, path, budget, problems);
+  return advertisements.size === 0 ? [readAdvertisement({}, path, known, problems)] : [...advertisements.values()];
+}
+
+function readAdvertisement(fields: RawAdvertisement, path: Path, known: Known, problems: Problems): BgpAdvertisement {
+  return {
+    aggregationLength: fields["aggregation-length"] ?? 32,
+    aggregationLengthV6: fields["aggregation-length-v6"] ?? 128,
+    localPref: fields.localpref,
+    communities: readCommunities(fields.communities ?? [], [...path, "communities"], known.communities, problems),
+    med: fields.med,
+    asPathPrepend: fields["as-path-prepend"] ?? 0,
+    peers: readPeerNames(fields.peers ?? [], [...path, "peers"], known.peers, problems),
+    nodeSelectors: readSelectors(fields["node-selectors"] ?? [], [...path, "node-selectors"], problems),
+    nextHop: readNextHop(fields["next-hop"] || undefined, "IPv4", [...path, "next-hop"], problems),
+    nextHopV6: readNextHop(fields["next-hop-v6"] || undefined, "IPv6", [...path, "next-hop-v6"], problems),
+    weightByEndpoints: fields.weight === "endpoints",
+  };
+}
+
+function readPeerNames(raw: RawList<string>, path: Path, known: ReadonlySet<string>, problems: Problems): string[] {
+  const names = new Map<string, number>(); // name -> index
+  for (const [index, name] of raw.entries()) {
+    if (name === undefined) continue;
+    const here = [...path, index];
+    const same = names.get(name);
+    if (same !== undefined) problems.error(here, `${quote(name)} is already listed as peers[${same}]`);
+    else names.set(name, index);
+    if (!known.has(name)) problems.error(here, noSuchName("peers", name, [...known]));
+  }
+  return [...names.keys()];
+}
+
+function readNextHop(text: string | undefined, family: Family, path: Path, problems: Problems): Address | undefined {
+  const address = readAddress(text, path, problems);
+  if (address === undefined) return undefined;
+  const other = family === "IPv4" ? "next-hop-v6" : "next-hop";
+  if (address.family !== family)
+    problems.error(path, `must be an ${family} address, but is ${address}, which belongs in ${other}`);
+  else if (!canBeNextHop(address))
+    problems.error(path, `${address} cannot be a next hop: it must be the address of one router, valid on any link`);
+  else return address;
+  return undefined;
+}
+
+const noNextHops = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/127", "ff00::/8"].flatMap(
+  (text) => parsePrefix(text) ?? [],
+);
+
+function canBeNextHop(address: Address): boolean {
+  return !isLinkLocal(address) && !noNextHops.some((prefix) => prefix.contains(address));
+}
+
+/** Of the shortest prefix of each entry, the longest: an aggregate shorter than that announces addresses outside the pool. */
+function narrowestEntry(entries: readonly (readonly Prefix[])[], family: Family): Prefix | undefined {
+  let narrowest: Prefix | undefined;
+  for (const cidrs of entries) {
+    if (cidrs[0]?.family !== family) continue;
+    const shortest = cidrs.reduce((a, b) => (b.length < a.length ? b : a));
+    if (narrowest === undefined || shortest.length > narrowest.length) narrowest = shortest;
+  }
+  return narrowest;
+}
+
+/** Warns where a peer may hear of the same prefix by two advertisements of one pool, with attributes of which one set must lose. */
+export function warnOfRepeatedPrefixes(
+  family: Family,
+  advertisements: ReadonlyMap<number, BgpAdvertisement>, // index -> advertisement
+  path: Path,
+  budget: Budget,
+  problems: Problems,
+): void {
+  const earlier = new Map<number, { index: number; attributes: string; advertisement: BgpAdvertisement }[]>(); // length -> in order
+  for (const [index, advertisement] of advertisements) {
+    const length = aggregationLength(advertisement, family);
+    const attributes = attributesOf(advertisement, family);
+    const others = earlier.get(length) ?? [];
+    const other = others.findLast((one) => one.attributes !== attributes && canMeet(one.advertisement, advertisement, budget));
+    if (other !== undefined) {
+      const what = `announces the same ${family} /${length} prefixes as bgp-advertisements[${other.index}] of this pool`;
+      problems.warn([...path, index], `${what}, with other attributes; the last one wins`);
+    }
+    others.push({ index, attributes, advertisement });
+    earlier.set(length, others);
+  }
+}
+
+function attributesOf(advertisement: BgpAdvertisement, family: Family): string {
+  const { localPref, communities, med, asPathPrepend, nextHop, nextHopV6, weightByEndpoints } = advertisement;
+  const next = family === "IPv4" ? nextHop : nextHopV6;
+  return JSON.stringify([localPref ?? 0, communities.map(formatCommunity).sort(), med, asPathPrepend, next, weightByEndpoints]);
+}
+
+/** How long the announced prefixes of a family are. */
+export function aggregationLength(advertisement: BgpAdvertisement, family: Family): number {
+  return family === "IPv4" ? advertisement.aggregationLength : advertisement.aggregationLengthV6;
+}

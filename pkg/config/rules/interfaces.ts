@@ -1,0 +1,40 @@
+import { quote } from "#pkg/text";
+import type { Path, Problems } from "../problems.ts";
+import type { RawList } from "../shape/raw.ts";
+
+/** Reads `interfaces`: names in which `*` and `?` stand for characters. */
+export function readInterfaces(raw: RawList<string>, path: Path, problems: Problems): string[] {
+  const names: string[] = [];
+  for (const [index, name] of raw.entries()) {
+    if (name === undefined) continue;
+    if (!canMatch(name)) problems.error([...path, index], notAName(name));
+    else if (otherWildcards.test(name)) problems.warn([...path, index], asItStands(name));
+    names.push(name);
+  }
+  return names;
+}
+
+/** Whether it names one interface: without characters that stand for others. */
+export function isInterfaceName(name: string): boolean {
+  return canMatch(name) && !/[*?]/.test(name) && name !== "." && name !== "..";
+}
+
+export function notAnInterface(name: string): string {
+  return `no interface is named ${quote(name)}: at most ${nameOctets} octets, without blanks, "/", ":", "*" and "?"`;
+}
+
+const nameOctets = 15; // IFNAMSIZ of Linux, without the octet that ends it.
+const otherWildcards = /[[\]{}()^$|\\+]/;
+
+/** Whether an interface may have such a name (`dev_valid_name` of Linux). */
+function canMatch(name: string): boolean {
+  return !/[\s/:]/.test(name) && new TextEncoder().encode(name.replaceAll("*", "")).length <= nameOctets;
+}
+
+function notAName(name: string): string {
+  return `no interface has a name like ${quote(name)}: at most ${nameOctets} octets besides "*", without blanks, "/" and ":"`;
+}
+
+function asItStands(name: string): string {
+  return `only "*" and "?" stand for other characters, so that ${quote(name)} asks for the rest of it as it is written`;
+}

@@ -1,0 +1,71 @@
+import { type Address, isLinkLocal, parseAddress } from "#pkg/net";
+import { quote } from "#pkg/text";
+import type { Peer } from "../config.ts";
+import type { Path, Problems } from "../problems.ts";
+import type { RawPeer } from "../shape/raw.ts";
+import { isInterfaceName, notAnInterface } from "./interfaces.ts";
+
+type PeerPath = Pick<Peer, "interface" | "sourceAddress" | "ebgpMultihop" | "ttl" | "ttlSecurityHops"> & {
+  readonly address: Address | undefined;
+};
+
+/** Reads how a peer is reached: addresses, interface, and how far away it is. */
+export function readPeerPath(fields: RawPeer, path: Path, problems: Problems): PeerPath {
+  const address = readPeerAddress(fields["peer-address"], [...path, "peer-address"], problems);
+  const sourceAddress = readAddress(fields["source-address"] || undefined, [...path, "source-address"], problems);
+  if (address !== undefined && sourceAddress !== undefined && address.family !== sourceAddress.family)
+    problems.warn(
+      [...path, "source-address"],
+      `${sourceAddress} cannot reach the ${address.family} peer ${address}: the session will not come up`,
+    );
+  return {
+    address,
+    sourceAddress,
+    interface: readInterface(fields, address, path, problems),
+    ...readDistance(fields, path, problems),
+  };
+}
+
+export function readAddress(text: string | undefined, path: Path, problems: Problems): Address | undefined {
+  if (text === undefined) return undefined;
+  const address = parseAddress(text);
+  if (address === undefined) problems.error(path, `must be an IP address, but is ${quote(text)}`);
+  return address;
+}
+
+function readPeerAddress(text: string | undefined, path: Path, problems: Problems): Address | undefined {
+  const [beforeZone, zone, ...more] = text?.split("%") ?? [];
+  if (zone === undefined || more.length > 0 || parseAddress(beforeZone ?? "") === undefined)
+    return readAddress(text, path, problems);
+  const advice = `write ${quote(`${beforeZone}`)}, and the interface in the field "interface"`;
+  problems.error(path, `must be an IP address without a zone, but is ${quote(`${text}`)}; ${advice}`);
+  return undefined;
+}
+
+function readInterface(fields: RawPeer, address: Address | undefined, path: Path, problems: Problems): string | undefined {
+  const name = fields.interface || undefined;
+  const here = [...path, "interface"];
+  if (name !== undefined && !isInterfaceName(name)) problems.error(here, notAnInterface(name));
+  if (address === undefined) return name;
+  if (name === undefined && isLinkLocal(address))
+    problems.error(here, `required, but missing: the link-local ${address} may be behind any interface`);
+  if (name !== undefined && !isLinkLocal(address))
+    problems.errorAtKey(here, `only for a link-local peer-address, but that is ${address}, which routing finds`);
+  return name;
+}
+
+function readDistance(fields: RawPeer, path: Path, problems: Problems): Pick<Peer, "ebgpMultihop" | "ttl" | "ttlSecurityHops"> {
+  const ebgpMultihop = fields["ebgp-multihop"] ?? false;
+  const ttl = fields["ebgp-multihop-ttl"];
+  const ttlSecurityHops = fields["ttl-security"];
+  const asn = fields["my-asn"];
+  if (ebgpMultihop && asn !== undefined && asn === fields["peer-asn"])
+    problems.error([...path, "ebgp-multihop"], `only for eBGP, but my-asn and peer-asn are both ${asn}`);
+  if (ttl !== undefined && !ebgpMultihop) problems.errorAtKey([...path, "ebgp-multihop-ttl"], `needs "ebgp-multihop: true"`);
+  if (ttlSecurityHops !== undefined && ebgpMultihop)
+    problems.errorAtKey(
+      [...path, "ttl-security"],
+      "not together with ebgp-multihop: it says itself how far away the router may be",
+    );
+  return { ebgpMultihop, ttl, ttlSecurityHops };
+}

@@ -1,0 +1,82 @@
+import { parseDuration } from "#pkg/clock";
+import { quote } from "#pkg/text";
+import type { Path, Problems } from "../problems.ts";
+import type { RawPeer } from "../shape/raw.ts";
+
+export interface SessionTimes {
+  readonly holdTimeSeconds: number;
+  readonly keepaliveSeconds: number;
+  readonly connectTimeSeconds: number;
+  readonly gracefulRestartSeconds: number;
+  readonly gracefulShutdownSeconds: number;
+}
+
+const second = 1e9; // in nanoseconds
+const duration = 'a duration such as "90s" or "1m30s"';
+
+/** Reads all durations of a peer. */
+export function readSessionTimes(fields: RawPeer, path: Path, problems: Problems): SessionTimes {
+  const seconds = (field: TimeField, fallback: number, allowed: Allowed) =>
+    readSeconds(fields[field], fallback, allowed, [...path, field], problems);
+  return {
+    ...readHoldAndKeepalive(fields, path, problems),
+    connectTimeSeconds: seconds("connect-time", 1, { from: 1, to: 120 }),
+    gracefulRestartSeconds: seconds("graceful-restart-time", 120, { zero: true, from: 1, to: 4095 }), // 12 bits: RFC 4724, section 3.
+    gracefulShutdownSeconds: seconds("graceful-shutdown-time", 2, { from: 0, to: 600 }),
+  };
+}
+
+/** `hold-time` and `keepalive-time` (RFC 4271, section 4.2 and 4.4): what is below a second is cut off, as MetalLB does. */
+function readHoldAndKeepalive(fields: RawPeer, path: Path, problems: Problems) {
+  const holdTimeSeconds = readHoldTime(fields["hold-time"] || "90s", [...path, "hold-time"], problems);
+  const text = fields["keepalive-time"];
+  if (text === undefined || text === "") return { holdTimeSeconds, keepaliveSeconds: Math.floor(holdTimeSeconds / 3) };
+  return { holdTimeSeconds, keepaliveSeconds: readKeepalive(text, holdTimeSeconds, [...path, "keepalive-time"], problems) };
+}
+
+function readHoldTime(text: string, path: Path, problems: Problems): number {
+  const time = parseDuration(text);
+  const seconds = Math.trunc((time ?? 0) / second);
+  if (time === undefined) problems.error(path, `must be ${duration}, but is ${quote(text)}`);
+  else if (time !== 0 && (seconds < 3 || seconds > 65535))
+    problems.error(path, `must be 0s, or 3s to 65535s, but is ${quote(text)}`);
+  else return seconds;
+  return 65535; // Refused already: not also a cause to refuse the keepalive time.
+}
+
+function readKeepalive(text: string, holdTimeSeconds: number, path: Path, problems: Problems): number {
+  const time = parseDuration(text);
+  const seconds = Math.trunc((time ?? 0) / second);
+  if (time === undefined) problems.error(path, `must be ${duration}, but is ${quote(text)}`);
+  else if (seconds > holdTimeSeconds)
+    problems.error(path, `must not be above hold-time, which is ${holdTimeSeconds}s, but is ${quote(text)}`);
+  else if (seconds < 1 && !(time === 0 && holdTimeSeconds === 0))
+    problems.error(path, `must be at least 1s, or the session would end whenever hold-time has passed, but is ${quote(text)}`);
+  return seconds;
+}
+
+type TimeField = "connect-time" | "graceful-restart-time" | "graceful-shutdown-time";
+
+/** From and to are seconds; `zero` allows 0 too. */
+interface Allowed {
+  readonly zero?: boolean;
+  readonly from: number;
+  readonly to: number;
+}
+
+function readSeconds(
+  text: string | undefined,
+  fallback: number,
+  { zero, from, to }: Allowed,
+  path: Path,
+  problems: Problems,
+): number {
+  if (text === undefined || text === "") return fallback;
+  const time = parseDuration(text);
+  const seconds = (time ?? 0) / second;
+  if (time === undefined) problems.error(path, `must be ${duration}, but is ${quote(text)}`);
+  else if (!Number.isInteger(seconds) || !((seconds >= from && seconds <= to) || (zero === true && seconds === 0)))
+    problems.error(path, `must be whole seconds from ${from}s to ${to}s${zero ? ", or 0s" : ""}, but is ${quote(text)}`);
+  else return seconds;
+  return fallback;
+}

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Ajv } from "ajv";
+import fc from "fast-check";
+import { Problems } from "../problems.ts";
+import { parseYaml } from "../yaml/tree.ts";
+import { configSchema, type FieldSchema } from "./schema.ts";
+import { readShape } from "./shape.ts";
+
+// Strict: it also refuses a schema with keywords that it does not know, or that make no sense for the type.
+const validate = new Ajv({ allErrors: true, strict: true }).compile(configSchema);
+
+/** Values for a place in the configuration that mostly fit, and otherwise are beyond a bound or of another type. */
+function values(schema: FieldSchema): fc.Arbitrary<unknown> {
+  const other = fc.constantFrom<unknown>(
+    {},
+    [],
+    { name: "x" },
+    ["x"],
+    ...(schema.type === "string" ? [] : ["x", "", 7, 1e300, true]),
+  );
+  return fc.oneof({ arbitrary: fitting(schema), weight: 12 }, { arbitrary: other, weight: 1 });
+}
+
+function fitting(schema: FieldSchema): fc.Arbitrary<unknown> {
+  const { minimum = 0, maximum = 0, properties = {}, additionalProperties, items } = schema;
+  switch (schema.type) {
+    case "object": {
+      const fields = Object.entries(properties).map(([name, field]) => [name, values(field)] as const);
+      const known = fc.record(Object.fromEntries(fields), { requiredKeys: [] });
+      const rest = typeof additionalProperties === "object" ? values(additionalProperties) : fc.constant(1);
+      const others = fc.dictionary(fc.constantFrom("x", "names", "__proto__", "a/b~c", "toString"), rest, { maxKeys: 2 });
+      return fc
+        .tuple(known, fc.oneof({ weight: 5, arbitrary: fc.constant({}) }, others))
+        .map((parts) => Object.fromEntries(parts.flatMap(Object.entries)));
+    }
+    case "array":
+      return fc.array(items === undefined ? fc.constant("x") : values(items), { maxLength: 2 });
+    case "string":
+      return fc.constantFrom("", "x", "😀", ...(schema.enum ?? []));
+    case "integer":
+      return fc.constantFrom(minimum, maximum, minimum - 1, maximum + 1);
+    case "boolean":
+      return fc.boolean();
+  }
+}
+
+/** As `formatPath` has it. */
+function pathOf(error: { instancePath: string; params: Record<string, unknown> }): string {
+  const last = error.params.missingProperty ?? error.params.additionalProperty;
+  const steps = error.instancePath.split("/").slice(1);
+  const names = steps.map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"));
+  return JSON.stringify([...names, ...(last === undefined ? [] : [String(last)])]);
+}
+
+test("what does not fit is what a validator of JSON Schema says does not, at the same paths", () => {
+  const documents = fitting(configSchema);
+  fc.assert(
+    fc.property(documents, (document) => {
+      const found: string[] = [];
+      const problems = new Problems();
+      const [root] = parseYaml(JSON.stringify(document), problems) ?? [];
+      assert.ok(root);
+      problems.read(root);
+      problems.error = problems.errorAtKey = (path) => void found.push(JSON.stringify(path.map(String)));
+      readShape(root, problems);
+      validate(document);
+      assert.deepEqual(new Set(found), new Set(validate.errors?.map(pathOf)));
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,46 @@
+import { SCALAR_STYLE, type ScalarEvent } from "js-yaml";
+import { quote, shorten } from "#pkg/text";
+import { resolveScalar, type ScalarValue } from "./scalar.ts";
+
+/** A value of the text, with aliases and merge keys followed, so that the same node can sit in several places. */
+export type YamlNode = YamlScalar | YamlList | YamlMapping;
+
+export interface YamlScalar {
+  readonly kind: "scalar";
+  /** Where it begins; for an empty value, where its key or list does. */
+  readonly offset: number;
+  readonly text: string;
+  /** What the text stands for: always text when it is quoted. */
+  readonly value: ScalarValue;
+  readonly event: ScalarEvent;
+}
+
+export interface YamlList {
+  readonly kind: "list";
+  readonly offset: number;
+  readonly items: readonly YamlNode[];
+}
+
+export interface YamlMapping {
+  readonly kind: "mapping";
+  readonly offset: number;
+  readonly entries: ReadonlyMap<string, YamlEntry>; // key -> entry
+}
+
+export interface YamlEntry {
+  readonly offset: number;
+  readonly value: YamlNode;
+  /** Whether `<<` brought it here. */
+  readonly merged: boolean;
+}
+
+/** What a value is, for a message that refuses it. */
+export function describe(node: YamlNode): string {
+  if (node.kind === "list") return "a list";
+  if (node.kind === "mapping") return "a mapping";
+  if (node.value === null) return "empty";
+  if (typeof node.value !== "string") return shorten(node.text);
+  const unquoted = node.event.style === SCALAR_STYLE.PLAIN ? undefined : resolveScalar(node.text);
+  const quotesMatter = typeof unquoted === "number" || typeof unquoted === "boolean";
+  return `the text ${quote(node.text)}${quotesMatter ? " (quotes make it text)" : ""}`;
+}

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { escapeControls, list, maskControls, quote } from "#pkg/text";
+
+test("of many items the first five are listed, and how many more there are", () => {
+  assert.equal(list([]), "");
+  assert.equal(list(["a", 2, "c", "d", "e"]), "a, 2, c, d, e");
+  assert.equal(list(["a", "b", "c", "d", "e", "f", "g"]), "a, b, c, d, e, and 2 more");
+  assert.equal(list(["a", "b", "c", "d", "e", "f"], "; "), "a; b; c; d; e; and 1 more");
+});
+
+const quotes: { name: string; text: string; want: string }[] = [
+  { name: "stands in quotes", text: "a b", want: '"a b"' },
+  { name: "is cut after 60 characters", text: "x".repeat(61), want: `"${"x".repeat(60)}…"` },
+  { name: "stays on one line", text: "a\nb\r\u2028", want: '"a\\nb\\r\\u2028"' },
+  { name: "shows control characters of both sets", text: "\u001b[2J\u007f\u009b", want: '"\\u001b[2J\\u007f\\u009b"' },
+  { name: "shows what would reorder it", text: "\u202eabc\u2066\u200f\u061c", want: '"\\u202eabc\\u2066\\u200f\\u061c"' },
+  { name: "is not shown where it may be a password", text: "Password: x", want: '"…"' },
+];
+for (const { name, text, want } of quotes) test(`quoted text ${name}`, () => assert.equal(quote(text), want));
+
+test("escapes leave JSON as it is, and the text in it", () => {
+  const value = { text: "a\u0000\u007f\u0085\u202e\u2029é😀" };
+  const json = escapeControls(JSON.stringify(value));
+  assert.deepEqual(JSON.parse(json), value);
+  assert.doesNotMatch(json, /[\p{Cc}\u202e\u2029]/u);
+});
+
+test("masked text keeps its columns", () => assert.equal(maskControls("a\tb\u001bc\u202ed"), "a b·c·d"));

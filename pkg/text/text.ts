@@ -1,0 +1,30 @@
+// Both sets of control characters, which steer a terminal, and the marks that end a line or reorder what stands beside them (UAX #9).
+const control = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
+/** Control characters as `\u` escapes, as JSON has them: what is printed shows all of the text, and nothing but the text. */
+export function escapeControls(text: string): string {
+  return text.replace(control, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** Control characters as dots, so that every character keeps its column. */
+export function maskControls(text: string): string {
+  return text.replace(control, (character) => (character === "\t" ? " " : "·"));
+}
+
+/** Quotes what somebody wrote, for a message: on one line, at most 60 characters of it, and nothing near a password. */
+export function quote(found: string): string {
+  return /passw/i.test(found) ? '"…"' : escapeControls(JSON.stringify(shorten(found)));
+}
+
+/** At most 60 characters. */
+export function shorten(found: string): string {
+  return found.length > 60 ? `${found.slice(0, 60)}…` : found;
+}
+
+const maxListed = 5; // Kubernetes takes 1024 characters in an event.
+
+/** The items with commas between them; of many the first five, and how many more there are. */
+export function list(items: readonly { toString(): string }[], separator = ", "): string {
+  const more = items.length > maxListed ? [`and ${items.length - maxListed} more`] : [];
+  return [...items.slice(0, maxListed), ...more].join(separator);
+}
