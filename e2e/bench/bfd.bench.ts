@@ -4,15 +4,16 @@
  * - from the cut until it knows, which also depends on when the last packet came: with jitter 2 to 3 intervals before;
  * - from the last packet until it knows, less the detection time: how late the timer is;
  * - times that it took the peer for silent, without a cut, although a packet had come within the detection time; and times that it was
- *   down because none had, since bfdd at the other end has no real time on a busy machine, or because that said so.
+ *   down because none had, since bfdd at the other end has no real time on a busy machine, or because the peer signalled it.
  * Then what 100 sessions at 50 ms cost a processor, beside the bfdd at their other end. Needs root, since bfdd does; run it with
  * `node e2e/bench/bfd.bench.ts`. Times are milliseconds: least / median / most.
  */
 import { loadavg } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { Bfdd, every, losePackets, manySessions, OurSessions } from "#e2e/bfd";
+import { every, losePackets, manySessions, OurSessions } from "#e2e/bfd";
 import { type Host, Lab, type LabProcess, waitFor } from "#e2e/lab";
+import { Bfdd } from "#e2e/routers";
 import { ProcessUsage } from "./process-usage.ts";
 
 const { values } = parseArgs({
@@ -37,7 +38,7 @@ const frrPeer = (interval: number, from: number, to: number) => ({
 interface Down {
   /** Microseconds since 1970. */
   readonly at: number;
-  /** It heard nothing; otherwise the peer said so. */
+  /** It received nothing; otherwise the peer signalled it. */
   readonly silence: boolean;
 }
 
@@ -62,8 +63,8 @@ function packets(capture: LabProcess, from: string, before: number): number[] {
   return times.filter((at) => at < before);
 }
 
-/** The longest that no packet came shortly before an instant; one may have come since it was too late. */
-function longestSilence(times: readonly number[], at: number): number {
+/** The longest gap between packets shortly before an instant; one may have come since it was too late. */
+function maxSilence(times: readonly number[], at: number): number {
   const last = [...times.slice(-5), at];
   return Math.max(...last.map((time, i) => time - (last[i - 1] ?? time)));
 }
@@ -156,14 +157,14 @@ async function detection(): Promise<void> {
         const since = downs(interval).slice(before[i]?.[j]);
         const counted = uncaused.get(name);
         for (const { at, silence } of since.filter(({ at }) => at < begin)) {
-          const heard = silence && longestSilence(packets(capture, from, at), at) < multiplier * interval * 1000;
-          if (counted !== undefined) counted[heard ? "wrong" : "right"]++;
+          const received = silence && maxSilence(packets(capture, from, at), at) < multiplier * interval * 1000;
+          if (counted !== undefined) counted[received ? "wrong" : "right"]++;
         }
         const down = since.find(({ at }) => at >= begin)?.at;
         const last = packets(capture, from, down ?? 0).at(-1) ?? Number.NaN;
         const measured = measures.get(name)?.get(interval);
         if (down === undefined || measured === undefined) continue; // It was not up when the path was cut.
-        // The last packet may have left after the path was said to be cut: then it was cut later.
+        // The last packet may have left after the path was reported cut: then it was cut later.
         measured.fromCut.push((down - Math.max(begin, Math.min(end, last))) / 1000);
         measured.late.push((down - last) / 1000 - multiplier * interval);
       }
@@ -179,7 +180,7 @@ async function detection(): Promise<void> {
   }
   for (const [name, { wrong, right }] of uncaused)
     console.log(
-      `${name}, without a cut: down ${wrong} times although the peer was heard, ${right} times because it was not or said so`,
+      `${name}, without a cut: down ${wrong} times although the peer was received, ${right} times because it was not or said so`,
     );
 }
 

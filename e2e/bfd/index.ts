@@ -2,10 +2,8 @@
  * Both ends of BFD sessions in a lab: ours in a process of its own, FRR's bfdd, BIRD's, without any other protocol. bfdd runs only
  * where root runs the lab. Times are milliseconds, instants microseconds since 1970.
  */
-export { Bfdd, type BfddCounters, type BfddPeer, type BfddStatus } from "./bfdd.ts";
 export { BirdBfd } from "./bird-bfd.ts";
 export { type ManyEnds, type ManyOptions, type ManySessions, manySessions } from "./many-sessions.ts";
 export { type OurSession, OurSessions, type StatusLine } from "./our-sessions.ts";
-export { losePackets } from "./path-filter.ts";
+export { bfdRefusal, losePackets } from "./packet-loss.ts";
 export { every, profile } from "./profile.ts";
-export { bfdRefusal } from "./refusal.ts";

@@ -1,5 +1,5 @@
 import { type Host, type Lab, waitFor } from "#e2e/lab";
-import { Bfdd } from "./bfdd.ts";
+import { Bfdd } from "#e2e/routers";
 import { type OurSession, OurSessions } from "./our-sessions.ts";
 import { every } from "./profile.ts";
 

@@ -1,5 +1,5 @@
 /**
- * Our sessions in a process of their own, as JSON in its first argument says; its second may be `busy`. It prints each status with the time, in microseconds
+ * Our sessions in a process of their own, given as JSON in its first argument; its second may be `busy`. It prints each status with the time, in microseconds
  * since 1970, and answers over HTTP on 127.0.0.1, port 80: `/sessions`, `/counters`, `/configure?PEER&PROFILE` and `/remove?PEER`.
  */
 import { createServer } from "node:http";
@@ -15,7 +15,7 @@ function print(peer: string, { verdict, reason }: BfdStatus): void {
   console.log(JSON.stringify({ at, peer, verdict, reason } satisfies StatusLine));
 }
 
-/** Keeps this thread busy, with garbage to collect, in slices between which it hears of what has happened. */
+/** Keeps this thread busy, with garbage to collect, in slices between which it handles events. */
 function beBusy(live: readonly object[] = []): void {
   let next = live;
   for (const end = performance.now() + 20; performance.now() < end; )

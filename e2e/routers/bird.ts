@@ -1,9 +1,7 @@
 import type { LabProcess } from "#e2e/lab";
-import { birdConfiguration, birdProtocol } from "./bird-configuration.ts";
-import { parseBirdProtocols, parseBirdRoutes } from "./bird-output.ts";
+import { birdConfiguration, birdProtocol, parseBirdProtocols, parseBirdRoutes } from "./bird-dialect.ts";
 import type { RouterConfiguration } from "./configuration.ts";
-import { exchange } from "./control-socket.ts";
-import { Daemon } from "./daemon.ts";
+import { Daemon, exchange } from "./daemon.ts";
 import type { NeighbourStatus, Route } from "./router.ts";
 
 /** BIRD 2. Its routes go to the kernel. */
@@ -39,7 +37,7 @@ export class Bird extends Daemon {
     await this.command(`reload in ${this.#protocol(address)}`);
   }
 
-  /** The answer of BIRD's command line, without its codes. @throws {Error} with what BIRD says */
+  /** The answer of BIRD's command line, without its codes. @throws {Error} with BIRD's message */
   async command(line: string): Promise<string> {
     const received = await exchange(this.outside("control"), {
       request: `${line}\n`,

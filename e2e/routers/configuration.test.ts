@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { birdConfiguration } from "./bird-configuration.ts";
+import { birdConfiguration } from "./bird-dialect.ts";
 import type { Neighbour, RouterConfiguration } from "./configuration.ts";
-import { frrConfiguration } from "./frr-configuration.ts";
-import { gobgpConfiguration } from "./gobgp-configuration.ts";
-import { openbgpdConfiguration } from "./openbgpd-configuration.ts";
+import { frrConfiguration } from "./frr-dialect.ts";
+import { gobgpConfiguration } from "./gobgp-dialect.ts";
+import { openbgpdConfiguration } from "./openbgpd-dialect.ts";
 
 const dialects: Readonly<Record<string, (configuration: RouterConfiguration) => string>> = {
   FRR: frrConfiguration,
@@ -19,15 +19,15 @@ const withNeighbour = (neighbour: Partial<Neighbour>): RouterConfiguration => ({
   neighbours: [{ address: "10.0.0.2", asn: 65001, ...neighbour }],
 });
 
-const sayings: readonly {
+const renderings: readonly {
   what: string;
   neighbour: Partial<Neighbour>;
-  said: Readonly<Record<string, readonly string[] | RegExp>>;
+  lines: Readonly<Record<string, readonly string[] | RegExp>>;
 }[] = [
   {
     what: "a password, a short hold time and no connecting",
     neighbour: { password: "a-b", holdTimeSeconds: 3, passive: true },
-    said: {
+    lines: {
       FRR: ["password a-b", "timers 1 3", "neighbor 10.0.0.2 passive"],
       BIRD: ['password "a-b";', "hold time 3;", "keepalive time 1;", "passive on;"],
       GoBGP: ['auth-password = "a-b"', "hold-time = 3", "keepalive-interval = 1", "passive-mode = true"],
@@ -37,7 +37,7 @@ const sayings: readonly {
   {
     what: "TTL security for a neighbour on the link",
     neighbour: { ttlSecurityHops: 1 },
-    said: {
+    lines: {
       FRR: ["ttl-security hops 1"],
       BIRD: ["direct;", "ttl security on;"],
       GoBGP: ["[neighbors.ttl-security.config]", "ttl-min = 255"],
@@ -47,7 +47,7 @@ const sayings: readonly {
   {
     what: "TTL security over two hops",
     neighbour: { ttlSecurityHops: 2 },
-    said: {
+    lines: {
       FRR: ["ttl-security hops 2"],
       BIRD: ["multihop 2;", "ttl security on;"],
       GoBGP: ["ttl-min = 254"],
@@ -57,7 +57,7 @@ const sayings: readonly {
   {
     what: "a neighbour behind routers, of both families",
     neighbour: { multihop: 4, families: ["IPv4", "IPv6"] },
-    said: {
+    lines: {
       FRR: ["ebgp-multihop 4", "address-family ipv6 unicast\n  neighbor 10.0.0.2 activate"],
       BIRD: ["multihop 4;", "ipv4 { import all;", "ipv6 { import all;"],
       GoBGP: ["multihop-ttl = 4", '"ipv4-unicast"', '"ipv6-unicast"'],
@@ -67,7 +67,7 @@ const sayings: readonly {
   {
     what: "IPv6 next hops for IPv4",
     neighbour: { address: "fe80::2%eth0", families: ["IPv4"], extendedNextHop: true },
-    said: {
+    lines: {
       FRR: ["neighbor fe80::2 interface eth0", "neighbor fe80::2 capability extended-nexthop"],
       BIRD: ["neighbor fe80::2 as 65001;", 'interface "eth0";', "extended next hop on;"],
       GoBGP: ['neighbor-address = "fe80::2%eth0"', '"ipv4-unicast"'],
@@ -77,7 +77,7 @@ const sayings: readonly {
   {
     what: "AS numbers of two octets only, and no graceful restart",
     neighbour: { fourOctetAsn: false, gracefulRestart: false },
-    said: {
+    lines: {
       FRR: /four octets/,
       BIRD: ["enable as4 off;", "graceful restart off;"],
       GoBGP: /four octets/,
@@ -87,15 +87,15 @@ const sayings: readonly {
   {
     what: "BFD",
     neighbour: { bfd: { intervalMs: 50, multiplier: 3 } },
-    said: { FRR: ["bfd 3 50 50"], BIRD: ["bfd { interval 50 ms; multiplier 3; };"], GoBGP: /no BFD/, OpenBGPD: /no BFD/ },
+    lines: { FRR: ["bfd 3 50 50"], BIRD: ["bfd { interval 50 ms; multiplier 3; };"], GoBGP: /no BFD/, OpenBGPD: /no BFD/ },
   },
 ];
-for (const { what, neighbour, said } of sayings)
-  for (const [dialect, words] of Object.entries(said))
-    test(`${dialect} is told ${what}, or that is refused`, () => {
+for (const { what, neighbour, lines } of renderings)
+  for (const [dialect, expected] of Object.entries(lines))
+    test(`${dialect} is configured with ${what}, or that is refused`, () => {
       const render = () => dialects[dialect]?.(withNeighbour(neighbour)) ?? "";
-      if (words instanceof RegExp) assert.throws(render, words);
-      else for (const part of words) assert.ok(render().includes(part), `${part} in:\n${render()}`);
+      if (expected instanceof RegExp) assert.throws(render, expected);
+      else for (const part of expected) assert.ok(render().includes(part), `${part} in:\n${render()}`);
     });
 
 test("a password that a dialect cannot write is refused", () => {

@@ -1,6 +1,6 @@
 import type { Family } from "#pkg/net";
 
-/** What a router is to be told, whatever its dialect. A renderer throws RangeError for what its dialect cannot say. */
+/** The configuration of a router, whatever its dialect. A renderer throws RangeError for what its dialect lacks. */
 export interface RouterConfiguration {
   readonly asn: number;
   /** Dotted. */

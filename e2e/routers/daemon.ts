@@ -1,4 +1,5 @@
 import { mkdirSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { constants } from "node:os";
 import { type Exit, type Host, type Lab, type LabProcess, waitFor } from "#e2e/lab";
 import type { RouterConfiguration } from "./configuration.ts";
@@ -52,7 +53,7 @@ export abstract class Daemon implements Router {
 
   get process(): LabProcess {
     const last = this.#processes.at(-1);
-    if (last === undefined) throw new Error(`Cannot tell the process of ${this.name}: it has not been started`);
+    if (last === undefined) throw new Error(`Cannot give the process of ${this.name}: it has not been started`);
     return last;
   }
 
@@ -66,7 +67,7 @@ export abstract class Daemon implements Router {
 
   async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<Exit> {
     for (const each of this.#processes) signalGroup(each, signal === "SIGKILL" ? signal : "SIGCONT");
-    // The one that speaks BGP first: it says farewell while the others still listen.
+    // The one that speaks BGP first: it closes its sessions while the others still run.
     for (const each of this.#processes.toReversed()) await each.stop();
     return this.process.exited;
   }
@@ -83,6 +84,10 @@ export abstract class Daemon implements Router {
 
   protected get name(): string {
     return `${this.kind}-${this.host.name}`;
+  }
+
+  protected get place(): Place {
+    return this.#place;
   }
 
   protected get host(): Host {
@@ -121,3 +126,39 @@ export abstract class Daemon implements Router {
 function signalGroup({ pid, exit }: LabProcess, name: NodeJS.Signals): void {
   if (exit === undefined) process.kill(-pid, constants.signals[name]);
 }
+
+export interface Exchange {
+  /** Sent as soon as connected. */
+  readonly request: string;
+  /** Looks at the end of what has been received: whether the answer is complete, or what else is to be sent. */
+  readonly next: (received: Buffer) => "complete" | "incomplete" | { readonly send: string };
+}
+
+const timeoutMs = 5_000;
+
+/** Talks to a daemon over its Unix socket. @throws {Error} when it refuses, hangs up before it is done, or takes 5 s */
+export async function exchange(path: string, { request, next }: Exchange): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  let received = Buffer.alloc(0);
+  const chunks: Buffer[] = [];
+  const socket = connect({ path });
+  const fail = (why: string): void => reject(new Error(`Cannot ask ${JSON.stringify(request)} at ${path}: ${why}`));
+  socket.setTimeout(timeoutMs, () => fail(`no answer within ${timeoutMs} ms`));
+  socket.on("error", ({ message }) => fail(message));
+  socket.on("close", () => fail("the connection was closed"));
+  socket.on("data", (chunk) => {
+    chunks.push(chunk);
+    received = Buffer.concat([received.subarray(-tailBytes), chunk]);
+    const what = next(received);
+    if (what === "complete") resolve(Buffer.concat(chunks));
+    else if (what !== "incomplete") socket.write(what.send);
+  });
+  socket.write(request);
+  try {
+    return await promise;
+  } finally {
+    socket.destroy();
+  }
+}
+
+const tailBytes = 256; // Enough for the end of an answer in every protocol here; whole answers may have megabytes.

@@ -1,16 +1,9 @@
-import { existsSync } from "node:fs";
 import type { LabProcess } from "#e2e/lab";
 import { type RouterConfiguration, scoped } from "./configuration.ts";
-import { exchange } from "./control-socket.ts";
 import { Daemon } from "./daemon.ts";
-import { frrConfiguration, frrNeighbour } from "./frr-configuration.ts";
-import { parseFrrNeighbours, parseFrrRoutes } from "./frr-output.ts";
+import { frrConfiguration, frrNeighbour, parseFrrNeighbours, parseFrrRoutes } from "./frr-dialect.ts";
+import { FrrPrograms } from "./frr-programs.ts";
 import type { NeighbourStatus, Route } from "./router.ts";
-
-// Keeps what the daemons leave in /var/tmp to themselves.
-const ownVarTmp = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=1777 tmpfs /var/tmp && exec "$@"', "sh"];
-
-type Program = "zebra" | "bgpd" | "bfdd";
 
 /** FRR: bgpd, zebra, which gives its routes to the kernel, and where a neighbour asks for it bfdd. */
 export class Frr extends Daemon {
@@ -45,27 +38,21 @@ export class Frr extends Daemon {
     await this.command(`clear bgp ${scoped(address).ip} soft in`);
   }
 
-  /** What bgpd answers to lines of its command language, the answer to the last. @throws {Error} with what it says against one */
+  /** What bgpd answers to lines of its command language, the answer to the last. @throws {Error} with its answer to one that fails */
   async command(...lines: readonly string[]): Promise<string> {
-    return this.#tell("bgpd", lines);
+    return this.#programs.command("bgpd", ...lines);
   }
 
   protected async launch(configuration: RouterConfiguration): Promise<readonly LabProcess[]> {
-    const file = this.write("bgpd.conf", frrConfiguration(configuration));
-    await this.host.output(["chown", "-R", "frr:frr", this.inside("")]);
-    const programs: Program[] = configuration.neighbours.some(({ bfd }) => bfd !== undefined)
-      ? ["zebra", "bfdd", "bgpd"]
-      : ["zebra", "bgpd"];
-    const processes: LabProcess[] = [];
-    for (const program of programs) {
-      const process = await this.#spawn(program, program === "bgpd" ? file : "/dev/null");
-      processes.push(process);
-      // One that does not find zebra asks again after seconds only.
-      const ask = async () =>
-        program === "zebra" ? existsSync(this.outside("zserv.api")) : this.#tell(program, ["show version"]);
-      await this.answering(process, ask);
-    }
-    return processes;
+    const programs = this.#programs;
+    let file = "";
+    await programs.prepare(() => {
+      file = this.write("bgpd.conf", frrConfiguration(configuration));
+    });
+    const processes = [await programs.start("zebra")];
+    if (configuration.neighbours.some(({ bfd }) => bfd !== undefined)) processes.push(await programs.start("bfdd"));
+    const flags = configuration.kernel === false ? ["--no_kernel"] : [];
+    return [...processes, await programs.start("bgpd", { file, flags })];
   }
 
   protected async apply(after: RouterConfiguration, before: RouterConfiguration): Promise<void> {
@@ -82,39 +69,7 @@ export class Frr extends Daemon {
     await this.command("configure terminal", `router bgp ${this.configuration.asn}`, ...inside);
   }
 
-  async #spawn(program: Program, file: string): Promise<LabProcess> {
-    const flags = [
-      "-f",
-      file,
-      "-z",
-      this.inside("zserv.api"),
-      "--vty_socket",
-      this.inside(""),
-      "-i",
-      this.inside(`${program}.pid`),
-    ];
-    const noKernel = this.configuration.kernel === false ? ["--no_kernel"] : [];
-    const more = { zebra: [], bfdd: ["--bfdctl", this.inside("bfdd.sock")], bgpd: noKernel }[program];
-    const argv = [`/usr/lib/frr/${program}`, ...flags, ...more, "-P", "0", "--log", "stdout", "--log-level", "info"];
-    return this.host.spawn(`${program}-${this.host.name}`, [...ownVarTmp, ...argv]);
-  }
-
-  /** As vtysh does: lines that end with NUL, answers that end with three NULs and a status. */
-  async #tell(program: Program, lines: readonly string[]): Promise<string> {
-    const left = ["enable", ...lines];
-    let current = left.shift() ?? "";
-    const received = await exchange(this.outside(`${program}.vty`), {
-      request: `${current}\0`,
-      next: (end) => {
-        if (end.length < 4 || end.readUIntBE(end.length - 4, 3) !== 0) return "incomplete";
-        if (end.at(-1) !== 0 || left.length === 0) return "complete";
-        current = left.shift() ?? "";
-        return { send: `${current}\0` };
-      },
-    });
-    const answer = received.subarray(0, -4).toString();
-    const last = answer.slice(answer.lastIndexOf("\0") + 1);
-    if (received.at(-1) !== 0) throw new Error(`Cannot run ${JSON.stringify(current)} in ${program} of ${this.name}: ${last}`);
-    return last;
+  get #programs(): FrrPrograms {
+    return new FrrPrograms(this.place, this.inside("").slice(0, -1));
   }
 }

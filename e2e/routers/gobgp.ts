@@ -1,8 +1,7 @@
 import { type LabProcess, waitFor } from "#e2e/lab";
 import { familyOf, type RouterConfiguration } from "./configuration.ts";
 import { Daemon } from "./daemon.ts";
-import { gobgpConfiguration, gobgpFamily } from "./gobgp-configuration.ts";
-import { parseGobgpNeighbours, parseGobgpRoutes } from "./gobgp-output.ts";
+import { gobgpConfiguration, gobgpFamily, parseGobgpNeighbours, parseGobgpRoutes } from "./gobgp-dialect.ts";
 import type { NeighbourStatus, Route } from "./router.ts";
 
 /** GoBGP, without part in the kernel's routes. */
@@ -48,8 +47,8 @@ export class Gobgp extends Daemon {
     this.write("gobgpd.toml", gobgpConfiguration(after));
     const seen = this.process.lines.length;
     this.process.kill("SIGHUP");
-    const told = () => this.process.lines.slice(seen).some((line) => /level=info msg="(Add|Delete|Update)/.test(line));
-    await waitFor(`${this.name} to read its configuration`, told);
+    const isRead = () => this.process.lines.slice(seen).some((line) => /level=info msg="(Add|Delete|Update)/.test(line));
+    await waitFor(`${this.name} to read its configuration`, isRead);
   }
 
   async #ask(...words: readonly string[]): Promise<string> {

@@ -4,6 +4,7 @@
  * FRR and OpenBGPD change their user, so that they run only where root runs the lab.
  * Not covered: policies, VPNs, route reflection, what a router announces beyond its own networks.
  */
+export { Bfdd, type BfddCounters, type BfddPeer, type BfddStatus } from "./bfdd.ts";
 export { Bird } from "./bird.ts";
 export type { Neighbour, RouterConfiguration } from "./configuration.ts";
 export type { KernelRoute } from "./kernel-routes.ts";

@@ -2,8 +2,7 @@ import { mkdirSync } from "node:fs";
 import type { LabProcess } from "#e2e/lab";
 import type { RouterConfiguration } from "./configuration.ts";
 import { Daemon, type Place } from "./daemon.ts";
-import { openbgpdConfiguration } from "./openbgpd-configuration.ts";
-import { parseOpenbgpdNeighbours, parseOpenbgpdRoutes } from "./openbgpd-output.ts";
+import { openbgpdConfiguration, parseOpenbgpdNeighbours, parseOpenbgpdRoutes } from "./openbgpd-dialect.ts";
 import type { NeighbourStatus, Route } from "./router.ts";
 
 const chroot = "/run/openbgpd"; // The home of its user in /etc/passwd.

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { parseBirdProtocols, parseBirdRoutes } from "./bird-output.ts";
-import { parseFrrNeighbours, parseFrrRoutes } from "./frr-output.ts";
-import { parseGobgpNeighbours, parseGobgpRoutes } from "./gobgp-output.ts";
+import { parseBirdProtocols, parseBirdRoutes } from "./bird-dialect.ts";
+import { parseFrrNeighbours, parseFrrRoutes } from "./frr-dialect.ts";
+import { parseGobgpNeighbours, parseGobgpRoutes } from "./gobgp-dialect.ts";
 import { parseKernelRoutes } from "./kernel-routes.ts";
-import { parseOpenbgpdNeighbours, parseOpenbgpdRoutes } from "./openbgpd-output.ts";
+import { parseOpenbgpdNeighbours, parseOpenbgpdRoutes } from "./openbgpd-dialect.ts";
 import type { Route } from "./router.ts";
 
 const read = (name: string): string => readFileSync(new URL(`testdata/${name}`, import.meta.url), "utf8");
@@ -33,13 +33,13 @@ const tables = [
   { name: "BIRD", routes: birdRoutes(read("bird-ibgp.txt")).slice(0, 1), want: { ...ibgp, from: "neighbour1" } },
   { name: "GoBGP", routes: parseGobgpRoutes(read("gobgp-ibgp.json")), want: ibgp },
   {
-    name: "OpenBGPD, which tells neither MED 0 from none nor link bandwidths,",
+    name: "OpenBGPD, which reports neither MED 0 from none nor link bandwidths,",
     routes: parseOpenbgpdRoutes(read("openbgpd-ibgp.json")).slice(0, 1),
     want: { ...ibgp, med: undefined, linkBandwidth: undefined },
   },
 ];
 for (const { name, routes, want } of tables)
-  test(`${name} tells all attributes of a route, and nothing of its own network`, () => assert.deepEqual(routes, [want]));
+  test(`${name} reports all attributes of a route, and nothing of its own network`, () => assert.deepEqual(routes, [want]));
 
 const stale = [
   { name: "FRR", routes: parseFrrRoutes(read("frr-stale.json")) },
@@ -50,7 +50,7 @@ const stale = [
   },
 ];
 for (const { name, routes } of stale)
-  test(`${name} tells which routes it keeps for a neighbour that is away`, () => {
+  test(`${name} reports which routes it keeps for a neighbour that is away`, () => {
     const found = routes.map((route) => `${route.prefix} ${route.from} ${route.stale}`).sort();
     assert.deepEqual(found, [
       "192.0.2.1/32 10.0.0.8 false",
@@ -81,13 +81,13 @@ test("BIRD's further routes to a prefix, which it does not repeat, belong to it"
   );
 });
 
-test("IPv6 routes have their global next hop, and the link-local one where the router tells", () => {
+test("IPv6 routes have their global next hop, and the link-local one where the router reports it", () => {
   const of = (routes: Route[]): readonly string[] => routes.find(({ from }) => from === "10.0.0.9")?.nextHops ?? [];
   assert.deepEqual(of(parseFrrRoutes(read("frr-ibgp6.json"))), ["fd00::9", "fe80::ff:fe00:1"]);
   assert.deepEqual(of(parseGobgpRoutes(read("gobgp-ibgp6.json"))), ["fd00::9"]);
 });
 
-test("each router tells the state of its neighbours", () => {
+test("each router reports the state of its neighbours", () => {
   const one = { address: "10.0.0.8", state: "established", prefixes: 2 };
   const away = { ...one, address: "10.0.0.9", state: "idle" };
   const never = { address: "10.0.0.77", state: "active", prefixes: 0 };
@@ -105,7 +105,7 @@ test("each router tells the state of its neighbours", () => {
   assert.equal(gobgp.find(({ address }) => address === "10.0.0.8")?.seconds, 10);
 });
 
-test("BIRD tells the state of its BGP protocols, and which neighbours are to come back", () => {
+test("BIRD reports the state of its BGP protocols, and which neighbours are to come back", () => {
   const found = parseBirdProtocols(read("bird-protocols.txt"));
   assert.deepEqual(
     found.map(({ name, state, prefixes, restarting, lastError }) => [name, state, prefixes, restarting, lastError]),

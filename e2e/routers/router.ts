@@ -33,9 +33,9 @@ export interface NeighbourStatus {
   /** As in the configuration. */
   readonly address: string;
   readonly state: SessionState;
-  /** How long it has been in this state, in whole seconds; undefined where the router does not tell. */
+  /** How long it has been in this state, in whole seconds; undefined where the router does not report it. */
   readonly seconds: number | undefined;
-  /** In the router's words; undefined where it has none or does not tell. */
+  /** In the router's words; undefined where it has none or does not report it. */
   readonly lastError: string | undefined;
   /** How many prefixes it has received and kept. */
   readonly prefixes: number;
@@ -61,8 +61,51 @@ export interface Router extends AsyncDisposable {
   /** Stops the process where it is: the kernel still acknowledges, nobody reads. */
   freeze(): void;
   thaw(): void;
-  /** Ends it, by SIGKILL without a word to anyone. */
+  /** Ends it, by SIGKILL without a message to anyone. */
   stop(signal?: "SIGTERM" | "SIGKILL"): Promise<Exit>;
   /** Starts it again after `stop`. Resolves when it answers commands. */
   start(): Promise<void>;
+}
+
+const states: readonly SessionState[] = ["idle", "connect", "active", "openSent", "openConfirm", "established"];
+
+/** The state that a router prints, in whatever case. What only it knows (`Down`, `Close`) is idle to others. */
+export function sessionState(text: string): SessionState {
+  const lower = text.toLowerCase();
+  if (lower === "passive") return "active"; // BIRD's word for waiting only.
+  return states.find((state) => state.toLowerCase() === lower) ?? "idle";
+}
+
+// IANA's registry of well-known communities, by the letters of the names that routers print.
+const wellKnown: Readonly<Record<string, string>> = {
+  gracefulshutdown: "65535:0",
+  blackhole: "65535:666",
+  noexport: "65535:65281",
+  noadvertise: "65535:65282",
+  noexportsubconfed: "65535:65283",
+  localas: "65535:65283",
+  nopeer: "65535:65284",
+};
+
+/** The two numbers of a community that a router may print by name. */
+export function communityText(text: string): string {
+  return wellKnown[text.toLowerCase().replaceAll(/[^a-z]/g, "")] ?? text;
+}
+
+/** The number of a link-bandwidth extended community: a float in its last four octets. */
+export function float32(bits: number): number {
+  const view = new DataView(new ArrayBuffer(4));
+  view.setUint32(0, bits);
+  return view.getFloat32(0);
+}
+
+/** Of the two AS numbers' kinds, transitive or not (draft-ietf-idr-link-bandwidth). */
+export function isLinkBandwidth(type: number): boolean {
+  return (type & 0xbfff) === 0x0004;
+}
+
+export function originOf(text: string): Route["origin"] {
+  const lower = text.toLowerCase();
+  if (lower === "igp" || lower === "egp" || lower === "incomplete") return lower;
+  throw new Error(`Cannot read an origin: ${text}`);
 }

@@ -7,7 +7,7 @@ const kinds: readonly RouterKind[] = ["frr", "bird", "gobgp", "openbgpd"];
 
 const refusals = new Map(await Promise.all(kinds.map(async (kind) => [kind, await routerRefusal(kind, "bird")] as const)));
 
-suite("a router in a lab learns the networks of a neighbour, tells of both and takes commands", { concurrency: true }, () => {
+suite("a router in a lab learns the networks of a neighbour, reports both and takes commands", { concurrency: true }, () => {
   for (const kind of kinds)
     test(kind, { skip: refusals.get(kind) ?? false }, async () => {
       await using lab = await Lab.start();

@@ -98,7 +98,7 @@ address-pools:
     await pathsUp();
   });
 
-  test("a router that is still reached is told Cease/BFD Down", async () => {
+  test("a router that is still reached gets Cease/BFD Down", async () => {
     {
       await using _ = await losePackets(node.host, ["input"]);
       for (const placed of routers) {
@@ -129,7 +129,7 @@ address-pools:
     assert.deepEqual({ verdict, state, flaps }, { verdict: "unknown", state: "established", flaps: 0 });
   });
 
-  test("a strict session waits for BFD, says so, and begins when it is up", async () => {
+  test("a strict session waits for BFD, shows that, and starts when it is up", async () => {
     const [frr] = routers as [PlacedRouter];
     await frr.router.reload({ asn: routerAsn, routerId: frr.v4, neighbours: [{ address: node.addresses[0], asn: nodeAsn }] });
     await configure(100, { [frr.v4]: ", bfd-strict: true" });

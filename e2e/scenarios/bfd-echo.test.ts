@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { Bfdd, bfdRefusal, every, losePackets, OurSessions } from "#e2e/bfd";
+import { bfdRefusal, every, losePackets, OurSessions } from "#e2e/bfd";
 import { type Host, Lab, waitFor } from "#e2e/lab";
+import { Bfdd } from "#e2e/routers";
 
 const ends = {
   IPv4: { ours: "10.0.0.1", theirs: "10.0.0.2" },
@@ -83,7 +84,7 @@ suite("BFD echoes between us and FRR", { skip }, () => {
     assert.equal((await ours.describe(peer))?.session.detectionMs, 300);
   });
 
-  test("a node that does not forward does not offer to return echoes, and says why", async () => {
+  test("a node that does not forward does not offer to return echoes, and gives the reason", async () => {
     await us.sysctl({ "net.ipv4.ip_forward": 0 });
     await using both = await start("IPv4");
     const { bfdd, ours, peer, local } = both;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { Bfdd, BirdBfd, bfdRefusal, every, losePackets, OurSessions } from "#e2e/bfd";
+import { BirdBfd, bfdRefusal, every, losePackets, OurSessions } from "#e2e/bfd";
 import { type Host, Lab, waitFor } from "#e2e/lab";
+import { Bfdd } from "#e2e/routers";
 
 interface Ends {
   readonly ours: string;
@@ -105,7 +106,7 @@ for (const [kind, start] of Object.entries(peers)) {
           {
             await using _ = await losePackets(us, directions);
             const { reason } = await ours.reaches(theirs, "failed");
-            // Who hears nothing finds it; who is not heard is told.
+            // The side that receives nothing detects it; the other learns it from the peer.
             assert.match(reason, directions[0] === "output" ? /^the peer signals control detection time expired$/ : /^control/);
             await waitFor("the peer to be down", async () => !(await peer.isUp()));
           }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Bfdd, BirdBfd, every, OurSessions } from "#e2e/bfd";
+import { BirdBfd, every, OurSessions } from "#e2e/bfd";
 import { type Host, Lab, waitFor } from "#e2e/lab";
-import { routerRefusal } from "#e2e/routers";
+import { Bfdd, routerRefusal } from "#e2e/routers";
 
 const [local, peer] = ["10.0.0.1", "10.0.0.2"];
 const theirEnd = `${local} local-address ${peer} interface eth0`;
@@ -78,7 +78,7 @@ suite("BFD sessions with FRR", { skip: await routerRefusal("frr") }, () => {
     ["that is removed", (ours: OurSessions) => ours.remove(peer)],
     ["of a process that is stopped", (ours: OurSessions) => ours.process.stop()],
   ] as const)
-    test(`FRR is told that a session ${how} was ended on purpose`, async () => {
+    test(`FRR sees that a session ${how} was ended on purpose`, async () => {
       await using bfdd = await startFrr("transmit-interval 100", "receive-interval 100");
       await using ours = await OurSessions.start(us, [{ peer, local, settings: every(100) }]);
       await ours.reaches(peer, "up");
@@ -142,11 +142,11 @@ suite("BFD sessions with BIRD", { skip: await routerRefusal("bird") }, () => {
     assert.deepEqual(ours.statuses(), []);
   });
 
-  test("where another program has the port, sessions say so and take it when it is free", async () => {
+  test("where another program has the port, sessions report it and take it when it is free", async () => {
     const blocker = await BirdBfd.start(lab, us, "neighbor 10.0.0.9;");
     await using _ = await startBird();
     await using ours = await OurSessions.start(us, [{ peer, local, settings: every(100) }]);
-    const problem = await waitFor("the problem to be told", async () => (await ours.describe(peer))?.session.problem);
+    const problem = await waitFor("the problem to be reported", async () => (await ours.describe(peer))?.session.problem);
     assert.match(problem, /^Cannot open UDP port 3784 for IPv4: bind: EADDRINUSE, .* another program on this node runs BFD/);
     await blocker[Symbol.asyncDispose]();
     await ours.reaches(peer, "up");
@@ -164,11 +164,11 @@ suite("BFD sessions with BIRD", { skip: await routerRefusal("bird") }, () => {
     assert.equal((await ours.describe(peer))?.session.remoteDiscriminator, 0);
   });
 
-  test("a multihop session says which TTL it does not take", async () => {
+  test("a multihop session reports which TTL it refuses", async () => {
     const settings = every(100, { minimumTtl: 254 });
     await using ours = await OurSessions.start(us, [{ peer, local, multihop: true, settings }]);
     await using _ = await startBird(`multihop { interval 100 ms; };`, `neighbor ${local} local ${peer} multihop;`);
-    const problem = await waitFor("the problem to be told", async () => (await ours.describe(peer))?.session.problem);
+    const problem = await waitFor("the problem to be reported", async () => (await ours.describe(peer))?.session.problem);
     assert.equal(problem, "the peer's packets come with TTL 64, below the profile's minimum-ttl of 254");
     await ours.configure(peer, every(100, { minimumTtl: 60 }));
     await ours.reaches(peer, "up");

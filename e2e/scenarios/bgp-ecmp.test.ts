@@ -144,7 +144,7 @@ ${peers.join("")}address-pools:
     await service.delete();
   });
 
-  test("a speaker that is told to stop loses no packet: its routes are avoided, then withdrawn", async () => {
+  test("a speaker that is stopped loses no packet: its routes are avoided, then withdrawn", async () => {
     const all = nodes.map(({ name }) => name);
     const service = await network.cluster.expose("drained", all, { policy: "Local", protocols: ["UDP"] });
     const address = await service.address();

@@ -8,7 +8,7 @@ import { metric } from "./observe.ts";
 
 const routerAsn = 65010;
 
-/** What `/v1/bgp/peers` says of one session. */
+/** One session in `/v1/bgp/peers`. */
 interface Peer {
   readonly peer: string;
   readonly state: string;
@@ -130,7 +130,7 @@ ${more}`);
     await routesFrom(waiting, prefix, []);
   });
 
-  test("a wrong password, or none, keeps a session down and is said; a Secret may come later and change", async () => {
+  test("a wrong password, or none, keeps a session down and is reported; a Secret may come later and change", async () => {
     await configure({ secret: session(`peer-address: ${secret.v4}, password: wrong, connect-time: 1s, ${selected}`) });
     await failing(secret.v4, /password/);
     await configure({
@@ -139,7 +139,9 @@ ${more}`);
     const object = { apiVersion: "v1", kind: "Secret", metadata: { name: "router", namespace: "metallb-system" } };
     const write = (password: string) =>
       network.cluster.api.apply({ ...object, data: { password: Buffer.from(password).toString("base64") } });
-    await waitFor("the lack of the Secret to be told", async () => /there is no /.test((await view(secret.v4)).waitsFor ?? ""));
+    await waitFor("the lack of the Secret to be reported", async () =>
+      /there is no /.test((await view(secret.v4)).waitsFor ?? ""),
+    );
     await write("wrong-again");
     await waitFor("it to be taken", async () => (await view(secret.v4)).waitsFor === undefined);
     await write("right");
@@ -167,7 +169,7 @@ ${more}`);
   test("another AS number than the router's is refused with words at both ends", async () => {
     await configure({ small: `- {my-asn: ${nodeAsn}, peer-asn: 65099, peer-address: ${small.v4}, ${selected}}\n` });
     await failing(small.v4, /its AS number is 65010, wanted 65099/);
-    await waitFor("the router to say so", async () => {
+    await waitFor("the router to report it", async () => {
       const [neighbour] = await small.router.neighbours();
       return neighbour?.lastError === "Received: Bad peer AS";
     });
@@ -189,7 +191,7 @@ ${more}`);
     await routesFrom(small, prefix, [from(node)]);
     const before = await flaps();
     const updates = () => metric(node.speaker, "metallb_bgp_updates_total", { peer: `${small.v4}:179` });
-    const toldBefore = await updates();
+    const updatesBefore = await updates();
 
     await configure({ plain: session(`name: plain, peer-address: ${plain.v4}, connect-time: 2s, keepalive-time: 10s`) });
     await configure({}, "- {name: unrelated, protocol: bgp, auto-assign: false, addresses: [203.0.113.0/28]}\n");
@@ -201,7 +203,7 @@ ${more}`);
     });
     await routesFrom(small, prefix, []);
     assert.deepEqual(await flaps(), before, "no session has ended");
-    assert.equal(await updates(), (toldBefore ?? 0) + 1, "the other peer is told once: that the route is not for it");
+    assert.equal(await updates(), (updatesBefore ?? 0) + 1, "the other peer gets one UPDATE: the withdrawal");
 
     await configure({ plain: session(`name: plain, peer-address: ${plain.v4}, hold-time: 30s`) });
     await waitFor("the session to end", async () => (await view(plain.v4)).flaps === (before[plain.v4] ?? 0) + 1);
@@ -212,7 +214,7 @@ ${more}`);
     await configure();
   });
 
-  test("a disabled peer is told so and hears no more until it is enabled", async () => {
+  test("a disabled peer gets a Cease and no more until it is enabled", async () => {
     await routesFrom(plain, prefix, [from(node), from(other)]);
     await configure({ plain: session(`name: plain, peer-address: ${plain.v4}, disabled: true`) });
     await routesFrom(plain, prefix, []);

@@ -69,7 +69,7 @@ ${peers.join("")}address-pools:
   }
 
   // First, and before a new speaker: each end of a session makes it wait longer before the next.
-  test("a router that is killed or stopped hears everything when it is back", async () => {
+  test("a router that is killed or stopped gets everything when it is back", async () => {
     const service = await network.cluster.expose("again", ["node1"]);
     const prefix = `${await service.address()}/32`;
     for (const placed of routers) await routesFrom(placed, prefix, [node.addresses[0]]);
@@ -98,7 +98,7 @@ ${peers.join("")}address-pools:
     await node.speaker.start();
     for (const placed of routers)
       await waitFor(
-        `${placed.router.kind} to have heard the route again`,
+        `${placed.router.kind} to have the route again`,
         async () => (await routesTo(placed, prefix)).get(node.addresses[0])?.stale === false,
         { timeout: 60_000 },
       );
@@ -108,7 +108,7 @@ ${peers.join("")}address-pools:
     for (const placed of routers) await routesFrom(placed, prefix, []);
   });
 
-  test("a router that stands still is given up when the hold time is over, alone, and heard again", async () => {
+  test("a router that stands still is given up when the hold time is over, alone, and comes back", async () => {
     const service = await network.cluster.expose("patient", ["node1"]);
     const prefix = `${await service.address()}/32`;
     for (const placed of routers) await routesFrom(placed, prefix, [node.addresses[0]]);
@@ -132,14 +132,14 @@ ${peers.join("")}address-pools:
     await service.delete();
   });
 
-  test("a router that asks for everything again is told again", async () => {
+  test("a router that asks for everything gets it again", async () => {
     const service = await network.cluster.expose("asked", ["node1"]);
     const prefix = `${await service.address()}/32`;
     for (const placed of routers.filter(({ router }) => router.kind !== "gobgp")) {
       await routesFrom(placed, prefix, [node.addresses[0]]);
       const before = await metric(node.speaker, "metallb_bgp_updates_total", { peer: `${placed.v4}:179` });
       await placed.router.refresh(node.addresses[0]);
-      await waitFor(`${placed.router.kind} to be told again`, async () => {
+      await waitFor(`${placed.router.kind} to get it again`, async () => {
         const now = await metric(node.speaker, "metallb_bgp_updates_total", { peer: `${placed.v4}:179` });
         return (now ?? 0) > (before ?? 0);
       });

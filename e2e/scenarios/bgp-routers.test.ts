@@ -8,7 +8,7 @@ const kinds: readonly RouterKind[] = ["frr", "bird", "gobgp", "openbgpd"];
 /** Of four octets for the first of them, so that it is the node that has the smaller one. */
 const asnOf = (index: number): number => (index === 0 ? 4_200_000_001 : 65_010 + index);
 
-/** OpenBGPD is told in two octets and puts the true number together from AS_TRANS and AS4_PATH (RFC 6793). */
+/** OpenBGPD gets two octets and restores the number from AS_TRANS and AS4_PATH (RFC 6793). */
 const unnumberedAsn = (kind: RouterKind | undefined): number => (kind === "openbgpd" ? 4_200_000_099 : nodeAsn);
 
 const advertisements = `
@@ -21,7 +21,7 @@ const advertisements = `
     as-path-prepend: 2`;
 
 /** Four kinds of routers, each with an iBGP session over IPv4 with a password, one of eBGP over IPv6, and one over link-local addresses. */
-suite("four kinds of routers hear of an address", { skip: await routerRefusal(...kinds) }, () => {
+suite("four kinds of routers learn an address", { skip: await routerRefusal(...kinds) }, () => {
   let network: BgpNetwork;
   const routers: PlacedRouter[] = [];
   let own: { readonly v4: string; readonly v6: string; readonly linkLocal: string };
@@ -68,7 +68,7 @@ address-pools:
   after(() => network[Symbol.asyncDispose]());
 
   for (const [index, kind] of kinds.entries())
-    test(`${kind}: every session is up, and carries what the configuration says`, async () => {
+    test(`${kind}: every session is up, and carries what is configured`, async () => {
       const placed = routers[index] as PlacedRouter;
       await established(placed);
       const linkLocal = `${own.linkLocal}%eth0`;
@@ -76,19 +76,19 @@ address-pools:
       const unnumbered4 = kind === "frr" || kind === "bird" ? all : [own.v4, own.v6];
       const v4 = await routesFrom(placed, "198.51.100.1/32", unnumbered4);
       const v6 = await routesFrom(placed, "2001:db8:1::/128", all);
-      const told = (route: Route | undefined) => {
+      const received = (route: Route | undefined) => {
         assert.ok(route);
         const { asPath, origin, med, communities, largeCommunities, stale } = route;
         return { asPath, origin, med, communities: communities.toSorted(), largeCommunities, stale };
       };
       const both = { communities: ["65001:7", "65535:65281"], largeCommunities: ["65001:1:2"], origin: "incomplete", med: 20 };
       for (const routes of [v4, v6]) {
-        assert.deepEqual(told(routes.get(own.v4)), { ...both, asPath: [], stale: false });
+        assert.deepEqual(received(routes.get(own.v4)), { ...both, asPath: [], stale: false });
         assert.equal(routes.get(own.v4)?.localPref, 150, "iBGP carries it");
-        assert.deepEqual(told(routes.get(own.v6)), { ...both, asPath: [nodeAsn], stale: false });
+        assert.deepEqual(received(routes.get(own.v6)), { ...both, asPath: [nodeAsn], stale: false });
         assert.notEqual(routes.get(own.v6)?.localPref, 150, "eBGP does not");
       }
-      assert.deepEqual(told(v6.get(linkLocal)), { ...both, asPath: [unnumberedAsn(kind)], stale: false });
+      assert.deepEqual(received(v6.get(linkLocal)), { ...both, asPath: [unnumberedAsn(kind)], stale: false });
       assert.deepEqual(v4.get(own.v4)?.nextHops, [own.v4]);
       assert.deepEqual(v4.get(own.v6)?.nextHops, [own.v4]);
       assert.equal(v6.get(own.v4)?.nextHops[0], own.v6);
@@ -97,7 +97,7 @@ address-pools:
       const wide4 = await routesFrom(placed, "198.51.100.0/24", unnumbered4);
       const wide6 = await routesFrom(placed, "2001:db8:1::/64", all);
       for (const routes of [wide4, wide6]) {
-        assert.deepEqual(told(routes.get(own.v4)), {
+        assert.deepEqual(received(routes.get(own.v4)), {
           ...both,
           asPath: [],
           stale: false,

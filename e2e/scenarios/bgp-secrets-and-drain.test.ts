@@ -9,7 +9,7 @@ const routerAsn = 65010;
 const gracefulShutdown = "65535:0";
 const prefix = "198.51.100.1/32";
 
-/** What `/v1/bgp/peers` says, as far as it is looked at here. */
+/** What `/v1/bgp/peers` shows, as far as it is looked at here. */
 interface PeerState {
   readonly peer: string;
   readonly state?: string;
@@ -48,7 +48,7 @@ address-pools:
   });
   after(() => network[Symbol.asyncDispose]());
 
-  test("while the password is missing, that session alone waits, and says for what", async () => {
+  test("while the password is missing, that session alone waits, and shows for what", async () => {
     const waiting = await waitFor("the peer to wait", async () => (await peerOf(frr))?.waitsFor);
     assert.equal(waiting, "there is no Secret metallb-system/routers, or nothing in it");
     assert.match(
@@ -72,20 +72,20 @@ address-pools:
     assert.deepEqual([(await peerOf(frr))?.state, (await peerOf(frr))?.flaps], ["established", 0]);
   });
 
-  test("while the node is cordoned, routers that ask for it are told to prefer other nodes", async () => {
+  test("while the node is cordoned, routers that ask for it get GRACEFUL_SHUTDOWN", async () => {
     const cordon = (unschedulable: boolean) =>
       network.cluster.api.patch({ apiVersion: "v1", kind: "Node", metadata: { name: "node1" } }, { spec: { unschedulable } });
-    const told = (placed: PlacedRouter, communities: string[]) =>
-      waitFor(`${placed.router.kind} to hear [${communities}]`, async () => {
+    const received = (placed: PlacedRouter, communities: string[]) =>
+      waitFor(`${placed.router.kind} to get [${communities}]`, async () => {
         const route = (await routesFrom(placed, prefix, [node.addresses[0]])).get(node.addresses[0]);
         return route?.communities.join() === communities.join();
       });
-    await told(frr, []);
+    await received(frr, []);
     await cordon(true);
-    await told(frr, [gracefulShutdown]);
-    await told(bird, []);
+    await received(frr, [gracefulShutdown]);
+    await received(bird, []);
     await cordon(false);
-    await told(frr, []);
+    await received(frr, []);
     assert.deepEqual(
       (await peers()).map(({ flaps }) => flaps),
       [0, 0],

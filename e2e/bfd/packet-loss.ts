@@ -1,4 +1,6 @@
+import { accessSync, constants } from "node:fs";
 import type { Host } from "#e2e/lab";
+import { routerRefusal } from "#e2e/routers";
 
 /** Loses BFD packets on a host, in some directions, as a path does that fails without a link going down. */
 export async function losePackets(host: Host, directions: readonly ("input" | "output" | "forward")[]): Promise<AsyncDisposable> {
@@ -11,4 +13,14 @@ export async function losePackets(host: Host, directions: readonly ("input" | "o
       await host.output(["nft", "delete", "table", "inet", "lost"]);
     },
   };
+}
+
+/** Like `routerRefusal`, for what also loses packets on purpose. */
+export async function bfdRefusal(...kinds: readonly ("frr" | "bird")[]): Promise<string | false> {
+  try {
+    accessSync("/usr/sbin/nft", constants.X_OK);
+  } catch {
+    return "Cannot lose packets: /usr/sbin/nft is missing: install the Debian package nftables";
+  }
+  return routerRefusal(...kinds);
 }

@@ -1,8 +1,6 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { type Host, type Lab, type LabProcess, waitFor } from "#e2e/lab";
-
-// Keeps what the daemons leave in /var/tmp to themselves.
-const ownVarTmp = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=1777 tmpfs /var/tmp && exec "$@"', "sh"];
+import { writeFileSync } from "node:fs";
+import type { Host, Lab, LabProcess } from "#e2e/lab";
+import { FrrPrograms } from "./frr-programs.ts";
 
 /** A session of bfdd: what identifies it, as its `peer` command wants it, and its settings. */
 export interface BfddPeer {
@@ -12,7 +10,7 @@ export interface BfddPeer {
   readonly settings?: readonly string[];
 }
 
-/** What bfdd says of a session. */
+/** A session as bfdd reports it. */
 export interface BfddStatus {
   readonly peer: string;
   readonly status: "up" | "down" | "init" | "shutdown";
@@ -31,46 +29,36 @@ export interface BfddCounters {
   readonly "echo-packet-input": number;
 }
 
-/** FRR's bfdd, with the zebra that it needs, on a host of a lab. Only root may run it: it changes its user. */
+/** FRR's bfdd, with the zebra that it needs, on a host of a lab; no bgpd. */
 export class Bfdd implements AsyncDisposable {
   readonly process: LabProcess;
   readonly #zebra: LabProcess;
-  readonly #host: Host;
-  readonly #folder: string;
+  readonly #programs: FrrPrograms;
 
-  private constructor(host: Host, folder: string, processes: { zebra: LabProcess; bfdd: LabProcess }) {
-    this.#host = host;
-    this.#folder = folder;
+  private constructor(programs: FrrPrograms, processes: { zebra: LabProcess; bfdd: LabProcess }) {
+    this.#programs = programs;
     this.#zebra = processes.zebra;
     this.process = processes.bfdd;
   }
 
   static async start(lab: Lab, host: Host, peers: readonly BfddPeer[]): Promise<Bfdd> {
     const folder = `/run/bfdd-${host.name}`;
-    rmSync(lab.outside(folder), { recursive: true, force: true }); // What one that was killed left behind looks like one that listens.
-    mkdirSync(lab.outside(folder), { recursive: true });
+    const file = `${folder}/bfdd.conf`;
+    const programs = new FrrPrograms({ lab, host }, folder);
     const text = ["log timestamp precision 6", "debug bfd peer", "debug bfd zebra"].join("\n");
-    writeFileSync(lab.outside(`${folder}/bfdd.conf`), `${text}\n`);
-    await host.output(["chown", "-R", "frr:frr", folder]);
-    const spawn = (program: string, ...flags: readonly string[]) => {
-      const common = ["-z", `${folder}/zserv.api`, "--vty_socket", folder, "-i", `${folder}/${program}.pid`, "-P", "0"];
-      const argv = [`/usr/lib/frr/${program}`, ...common, ...flags, "--log", "stdout", "--log-level", "debug"];
-      return host.spawn(`${program}-${host.name}`, [...ownVarTmp, ...argv]);
-    };
-    const zebra = await spawn("zebra", "-f", "/dev/null");
-    await waitFor(`zebra on ${host.name}`, () => existsSync(lab.outside(`${folder}/zserv.api`)));
-    const bfdd = await spawn("bfdd", "-f", `${folder}/bfdd.conf`, "--bfdctl", `${folder}/bfdd.sock`);
-    const started = new Bfdd(host, folder, { zebra, bfdd });
+    await programs.prepare(() => writeFileSync(lab.outside(file), `${text}\n`));
+    const zebra = await programs.start("zebra", { logLevel: "debug" });
+    const bfdd = await programs.start("bfdd", { file, logLevel: "debug" });
+    const started = new Bfdd(programs, { zebra, bfdd });
     // A session on an interface that it does not know yet would never send anything; it learns of this one last.
     await bfdd.waitForLine(/add interface lo /);
     if (peers.length > 0) await started.configure(...peers);
     return started;
   }
 
-  /** The answer to lines of FRR's command language. @throws {CommandError} when the shell fails */
+  /** The answer to lines of FRR's command language. @throws {Error} with the answer to a line that fails */
   async command(...lines: readonly string[]): Promise<string> {
-    const flags = lines.flatMap((line) => ["-c", line]);
-    return this.#host.output(["vtysh", "--vty_socket", this.#folder, "-d", "bfdd", ...flags]);
+    return this.#programs.command("bfdd", ...lines);
   }
 
   /** Changes a session, or begins one. */
