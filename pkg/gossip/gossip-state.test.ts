@@ -10,6 +10,7 @@ test("what a node that failed owned does not count until it participates as the 
   const seen = () => [b.state.owners(x.toString()), b.state.isParticipating("a")];
   const exchange = () => b.merge(a.payload());
   a.state.participate();
+  b.join(a);
   a.state.setIncarnation(5);
   a.state.own(x);
   exchange();
@@ -17,7 +18,7 @@ test("what a node that failed owned does not count until it participates as the 
   assert.deepEqual(seen(), [[], false]);
   b.merge(a.payload()); // What was known already.
   assert.deepEqual(seen(), [[], false]);
-  assert.deepEqual(b.state.joined("a", 6), { nodes: false, addresses: [] });
+  assert.deepEqual(b.state.joined("a", 6, 1), { nodes: false, addresses: [] });
   a.state.setIncarnation(6);
   exchange();
   assert.deepEqual(seen(), [["a"], true]);
@@ -25,29 +26,41 @@ test("what a node that failed owned does not count until it participates as the 
   a.state.setIncarnation(7);
   exchange();
   assert.deepEqual(seen(), [[], false], "it is not back");
-  assert.deepEqual(b.state.joined("a", 7), { nodes: true, addresses: [] });
+  assert.deepEqual(b.state.joined("a", 7, 1), { nodes: true, addresses: [] });
   assert.deepEqual(seen(), [["a"], true]);
 });
 
-test("a node that starts again after it failed participates once it has received its earlier entries", () => {
+test("a node that starts again participates as soon as it says so, and owns what it says since", () => {
+  const y = new Address("IPv4", 0xc0000301n);
   const b = new GossipNode("b");
-  const life = (incarnation: number) => {
-    const a = new GossipNode("a");
+  const life = (life: number, incarnation: number) => {
+    const a = new GossipNode("a", life);
     a.state.setIncarnation(incarnation);
     a.state.participate();
     return a;
   };
-  const first = life(1);
+  const first = life(1, 5);
+  b.join({ name: "a", incarnation: 5 });
   first.state.own(x);
   b.merge(first.payload());
+  assert.deepEqual(b.state.owners(x.toString()), ["a"]);
   b.state.failed("a");
-  const second = life(2);
-  b.state.joined("a", 2);
+  const second = life(2, 1); // The ring has forgotten it meanwhile.
+  assert.deepEqual(b.join({ name: "a", incarnation: 1, life: 2 }), [{ nodes: true, addresses: [x] }]);
+  b.merge(first.payload());
+  assert.deepEqual([b.state.isParticipating("a"), b.state.owners(x.toString())], [false, []]);
+  second.state.own(y);
   b.merge(second.payload());
-  assert.equal(b.state.isParticipating("a"), false, "what it says is no later than what its first life said");
-  b.state.failed("a");
-  second.merge(b.payload("a")); // Nobody has it for a member.
-  b.state.joined("a", 2);
-  b.merge(second.payload());
-  assert.deepEqual([b.state.isParticipating("a"), b.state.owners(x.toString())], [true, []]);
+  assert.deepEqual([b.state.isParticipating("a"), b.state.owners(x.toString()), b.state.owners(y.toString())], [true, [], ["a"]]);
+});
+
+test("a member that starts again before it failed owns nothing until it says so", () => {
+  const [a, b] = [new GossipNode("a"), new GossipNode("b")];
+  b.join(a);
+  a.state.participate();
+  a.state.own(x);
+  b.merge(a.payload());
+  assert.deepEqual(b.state.restarted("a", 1), { nodes: false, addresses: [] });
+  assert.deepEqual(b.state.restarted("a", 2), { nodes: true, addresses: [x] });
+  assert.deepEqual([b.state.isParticipating("a"), b.state.owners(x.toString())], [false, []]);
 });

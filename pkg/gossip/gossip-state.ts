@@ -39,6 +39,8 @@ export interface OwnEntry {
 }
 
 interface ReportedNode {
+  /** See `GossipStore`. */
+  life: number;
   summary: NodeSummary | undefined;
   readonly interfaces: Map<string, readonly Prefix[]>;
   /** Made of both when it is asked for. */
@@ -145,20 +147,24 @@ export class GossipState {
 
   /** A node failed. What it reported does not count until it has joined again. */
   failed(node: string): void {
-    this.#since.set(node, Infinity);
+    if (this.#nodes.has(node)) this.#since.set(node, Infinity);
   }
 
-  /** A node joined, perhaps again: what it reports as this incarnation or a later one counts. */
-  joined(node: string, incarnation: number): GossipChanges {
+  /** A node joined, perhaps again: what it reports in this life, and as this incarnation or a later one, counts. */
+  joined(node: string, incarnation: number, life: number): GossipChanges {
     const before = this.isParticipating(node);
+    const changes = new ChangesBuilder();
+    if (life > this.#reported(node).life) this.#startLife(node, life, changes);
     this.#since.set(node, incarnation);
-    const nodes = this.isParticipating(node) !== before;
-    return { nodes, addresses: [] };
+    if (this.isParticipating(node) !== before) changes.nodes = true;
+    return changes.build();
   }
 
-  /** Nodes that failed and have not joined again. */
-  failedNodes(): string[] {
-    return [...this.#since].filter(([, since]) => since === Infinity).map(([node]) => node);
+  /** The process of a member is another one since it started again, so soon that it did not fail. */
+  restarted(node: string, life: number): GossipChanges {
+    const changes = new ChangesBuilder();
+    if (life > this.#reported(node).life) this.#startLife(node, life, changes);
+    return changes.build();
   }
 
   /** A node left, or is gone for good. */
@@ -170,14 +176,12 @@ export class GossipState {
 
   /** Takes in entries of other nodes that changed. */
   merge(entries: Iterable<GossipEntry>): GossipChanges {
-    const addresses = new Map<string, Address>(); // text -> address
-    let nodes = false;
+    const changes = new ChangesBuilder();
     for (const entry of entries) {
-      const touched = this.#merge(entry);
-      for (const address of touched ?? []) addresses.set(address.toString(), address);
-      nodes ||= touched === undefined;
+      if (entry.life !== this.#reported(entry.node).life) this.#startLife(entry.node, entry.life, changes);
+      this.#merge(entry, changes);
     }
-    return { nodes, addresses: [...addresses.values()] };
+    return changes.build();
   }
 
   /** This node's entries that changed since the last call. */
@@ -197,26 +201,36 @@ export class GossipState {
     return contested;
   }
 
-  /** @returns the addresses that are different; undefined when the node itself is */
-  #merge({ node, key, value }: GossipEntry): Address[] | undefined {
-    if (isOwnershipPage(key)) return this.#ownerships.set(node, key, decodeOwned(key, value));
+  #merge({ node, key, value }: GossipEntry, changes: ChangesBuilder): void {
     const reported = this.#reported(node);
-    reported.reachability = undefined;
-    if (key === summaryKey) return this.#setSummary(node, reported, decodeSummary(value));
     const name = interfaceOf(key);
-    if (name === undefined) return [];
-    const subnets = decodeSubnets(value);
-    if (subnets === undefined) reported.interfaces.delete(name);
-    else reported.interfaces.set(name, subnets);
-    return undefined;
+    if (isOwnershipPage(key)) changes.touch(this.#ownerships.set(node, key, decodeOwned(key, value)));
+    else if (key === summaryKey) this.#setSummary(node, reported, decodeSummary(value), changes);
+    else if (name !== undefined) {
+      const subnets = decodeSubnets(value);
+      if (subnets === undefined) reported.interfaces.delete(name);
+      else reported.interfaces.set(name, subnets);
+      reported.reachability = undefined;
+      changes.nodes = true;
+    }
   }
 
-  #setSummary(node: string, reported: ReportedNode, summary: NodeSummary | undefined): Address[] | undefined {
+  #setSummary(node: string, reported: ReportedNode, summary: NodeSummary | undefined, changes: ChangesBuilder): void {
     const before = this.isParticipating(node) ? reported.summary : undefined;
     reported.summary = summary;
+    reported.reachability = undefined;
     const now = this.isParticipating(node) ? summary : undefined;
-    if (before?.answers !== now?.answers) return undefined;
-    return before?.viewUncertainty === now?.viewUncertainty ? [] : this.#contestedBy(node);
+    if (before?.answers !== now?.answers) changes.nodes = true;
+    else if (before?.viewUncertainty !== now?.viewUncertainty) changes.touch(this.#contestedBy(node));
+  }
+
+  /** What the node reported in an earlier life no longer holds. */
+  #startLife(node: string, life: number, changes: ChangesBuilder): void {
+    const reported = this.#reported(node);
+    if (reported.summary !== undefined) changes.nodes = true;
+    changes.touch([...this.#ownerships.by(node)]);
+    this.#ownerships.clear(node);
+    this.#nodes.set(node, { life, summary: undefined, interfaces: new Map(), reachability: undefined });
   }
 
   /** What a node owns that others own as well. */
@@ -236,8 +250,21 @@ export class GossipState {
   #reported(node: string): ReportedNode {
     const known = this.#nodes.get(node);
     if (known !== undefined) return known;
-    const reported = { summary: undefined, interfaces: new Map(), reachability: undefined };
+    const reported = { life: 0, summary: undefined, interfaces: new Map(), reachability: undefined };
     this.#nodes.set(node, reported);
     return reported;
+  }
+}
+
+class ChangesBuilder {
+  nodes = false;
+  readonly #addresses = new Map<string, Address>(); // text -> address
+
+  touch(addresses: Iterable<Address>): void {
+    for (const address of addresses) this.#addresses.set(address.toString(), address);
+  }
+
+  build(): GossipChanges {
+    return { nodes: this.nodes, addresses: [...this.#addresses.values()] };
   }
 }

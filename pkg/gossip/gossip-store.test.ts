@@ -1,21 +1,43 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { encodeEntries } from "./codec/entry-codec.ts";
 import { GossipStore } from "./gossip-store.ts";
 
-const octets = (text: string) => new Uint8Array(Buffer.from(text));
-/** What `store` has of a node, as `key=value`. */
-function said(store: GossipStore, node: string): string[] {
-  return [...store.of(node).values()]
-    .filter(({ value }) => value.length > 0)
-    .map(({ key, value }) => `${key}=${Buffer.from(value)}`)
-    .sort();
-}
+const bytes = (text: string) => new Uint8Array(Buffer.from(text));
 const payloads = (store: GossipStore) => store.takeUpdates().map(({ payload }) => payload);
 
-test("what one posts another has, and passes on once", () => {
-  const [a, b, c] = [new GossipStore("a"), new GossipStore("b"), new GossipStore("c")];
-  a.set("k", octets("1"));
+/** A store whose members are `a`, `b` and `c`, and all of whose entries of others are looked at. */
+class Bench extends GossipStore {
+  readonly #entries = new Map<string, string>(); // node and key -> life and value
+
+  constructor(node: string, life = 1) {
+    super(node, life);
+    for (const other of ["a", "b", "c"]) this.joined(other, 0);
+  }
+
+  override merge(payload: Uint8Array, now = 0) {
+    const entries = super.merge(payload, now);
+    for (const { node, life, key, value } of entries) {
+      for (const [known, was] of this.#entries)
+        if (known.startsWith(`${node} `) && Number(was.split(" ")[0]) < life) this.#entries.delete(known);
+      this.#entries.set(`${node} ${key}`, `${life} ${Buffer.from(value)}`);
+    }
+    return entries;
+  }
+
+  /** What others have of a node, as `key=value`. */
+  of(node: string): string[] {
+    return [...this.#entries]
+      .filter(([key, value]) => key.startsWith(`${node} `) && !value.endsWith(" "))
+      .map(([key, value]) => `${key.slice(node.length + 1)}=${value.split(" ")[1]}`)
+      .sort();
+  }
+}
+
+test("what one sets another gets, and broadcasts once", () => {
+  const [a, b, c] = [new Bench("a"), new Bench("b"), new Bench("c")];
+  a.set("k", bytes("1"));
   const [payload = new Uint8Array(), ...more] = payloads(a);
   assert.deepEqual(more, []);
   assert.deepEqual(
@@ -24,59 +46,99 @@ test("what one posts another has, and passes on once", () => {
   );
   const [passedOn = new Uint8Array()] = payloads(b);
   c.merge(passedOn);
-  assert.deepEqual(said(c, "a"), ["k=1"]);
+  assert.deepEqual(c.of("a"), ["k=1"]);
   assert.deepEqual([b.merge(payload), payloads(b)], [[], []]);
 });
 
-test("the same again is no news", () => {
-  const a = new GossipStore("a");
-  a.set("k", octets("1"));
-  a.takeUpdates();
-  a.set("k", octets("1"));
-  a.set("none", octets(""));
+test("the same value again is no update, unless it is repeated for those that missed it", () => {
+  const [a, b] = [new Bench("a"), new Bench("b")];
+  a.set("k", bytes("1"));
+  for (const payload of payloads(a)) b.merge(payload);
+  a.set("k", bytes("1"));
+  a.set("none", bytes(""));
   assert.deepEqual(a.takeUpdates(), []);
+  a.set("k", bytes("1"), { repeated: true });
+  const [again = new Uint8Array()] = payloads(a);
+  assert.equal(b.merge(again).length, 1);
 });
 
-test("news that come late change nothing", () => {
-  const [a, b] = [new GossipStore("a"), new GossipStore("b")];
-  a.set("k", octets("1"));
+test("entries that come late change nothing", () => {
+  const [a, b] = [new Bench("a"), new Bench("b")];
+  a.set("k", bytes("1"));
   const early = payloads(a);
-  a.set("k", octets("2"));
+  a.set("k", bytes("2"));
   for (const payload of [...payloads(a), ...early]) b.merge(payload);
-  assert.deepEqual(said(b, "a"), ["k=2"]);
+  assert.deepEqual(b.of("a"), ["k=2"]);
 });
 
-test("one that starts again outbids what it said in its earlier life", () => {
-  const [b, c] = [new GossipStore("b"), new GossipStore("c")];
-  const before = new GossipStore("a");
-  for (const value of ["1", "2", "3"]) before.set("kept", octets(value));
-  before.set("gone", octets("4"));
+test("what a node set before it started again is void from when it is a member again", () => {
+  const [b, c] = [new Bench("b"), new Bench("c")];
+  const before = new Bench("a");
+  for (const value of ["1", "2", "3"]) before.set("kept", bytes(value));
+  before.set("gone", bytes("4"));
   for (const payload of payloads(before)) b.merge(payload);
-  const after = new GossipStore("a");
-  after.set("kept", octets("new"));
+  b.failed("a", 0);
+  b.joined("a", 2);
+  assert.deepEqual(b.state(), new Uint8Array());
+  const after = new Bench("a", 2);
+  after.set("kept", bytes("new"));
   for (const payload of payloads(after)) c.merge(payload);
-  c.merge(b.state(["a"]));
-  assert.deepEqual(said(c, "a"), ["gone=4", "kept=3"], "until it hears of it");
-  after.merge(c.state(["a"]));
-  for (const payload of payloads(after)) c.merge(payload);
-  assert.deepEqual(said(c, "a"), ["kept=new"]);
-  after.set("kept", octets("newer"));
-  for (const payload of payloads(after)) c.merge(payload);
-  assert.deepEqual(said(c, "a"), ["kept=newer"]);
+  c.merge(before.state());
+  assert.deepEqual(c.of("a"), ["kept=new"]);
 });
 
-test("a store says what is asked for, and forgets others alone", () => {
-  const a = new GossipStore("a");
-  assert.deepEqual(a.state([]), new Uint8Array());
-  const b = new GossipStore("b");
-  b.set("k", octets("1"));
-  a.merge(b.state([]));
-  assert.deepEqual(a.state(["c"]), new Uint8Array());
-  assert.deepEqual(a.state(["b"]), b.state([]));
-  a.set("k", octets("2"));
-  a.forget("b");
+test("a node whose clock was set back takes a later life than its earlier one", () => {
+  const [b, c] = [new Bench("b"), new Bench("c")];
+  const before = new Bench("a", 1000);
+  before.set("kept", bytes("1"));
+  before.set("gone", bytes("2"));
+  for (const payload of payloads(before)) for (const other of [b, c]) other.merge(payload);
+  const after = new Bench("a", 500);
+  after.set("kept", bytes("new"));
+  for (const payload of payloads(after)) c.merge(payload);
+  assert.deepEqual(c.of("a"), ["gone=2", "kept=1"], "until it hears of it");
+  after.merge(b.state());
+  for (const payload of payloads(after)) c.merge(payload);
+  assert.deepEqual(c.of("a"), ["kept=new"]);
+  assert.deepEqual([after.merge(after.state()), payloads(after)], [[], []], "its own entries are no surprise");
+});
+
+test("entries of a node that is no member wait until it is one, are not passed on, and are forgotten", () => {
+  const b = new GossipStore("b", 1);
+  const d = encodeEntries([{ node: "d", life: 7, key: "k", version: 1, value: bytes("1") }]);
+  assert.deepEqual(b.merge(d, 0), []);
+  assert.deepEqual([b.state(), b.takeUpdates(), b.nextDeadline], [new Uint8Array(), [], 60_000]);
+  assert.deepEqual(
+    b.joined("d", 7).map(({ key }) => key),
+    ["k"],
+  );
+  assert.deepEqual([b.state(), payloads(b), b.nextDeadline], [d, [d], Infinity]);
+  b.forget("d");
+  b.merge(d, 0);
+  assert.deepEqual([b.expire(59_999), b.expire(60_000), b.joined("d", 7)], [[], ["d"], []]);
+});
+
+test("entries of a member that failed are kept for ten minutes, also when its Node was deleted before", () => {
+  const [a, b, c] = [new Bench("a"), new Bench("b"), new Bench("c")];
+  a.set("k", bytes("1"));
+  for (const payload of payloads(a)) for (const other of [b, c]) other.merge(payload);
+  for (const other of [b, c]) other.failed("a", 0);
+  assert.equal(b.nextDeadline, 600_000);
+  assert.deepEqual([b.expire(599_999), b.expire(600_000)], [[], ["a"]]);
+  b.merge(c.state(), 600_000);
+  assert.deepEqual(b.state(), new Uint8Array(), "another that still has them does not bring them back");
+  c.joined("a", 1);
+  assert.equal(c.nextDeadline, Infinity);
+  assert.ok(c.state().length > 0);
+});
+
+test("a store forgets others alone, and holds as many nodes as a ring could have", () => {
+  const a = new Bench("a");
+  a.set("k", bytes("2"));
   a.forget("a");
-  assert.deepEqual([said(a, "a"), said(a, "b")], [["k=2"], []]);
+  assert.ok(a.state().length > 0);
+  for (let i = 0; i < 5000; i++) a.merge(encodeEntries([{ node: `n${i}`, life: 1, key: "k", version: 1, value: bytes("1") }]), 0);
+  assert.equal(a.expire(60_000).length, 4096 - 3);
 });
 
 test("entries that get lost, are repeated and overtake one another end in the same store everywhere once all have been compared", () => {
@@ -85,24 +147,33 @@ test("entries that get lost, are repeated and overtake one another end in the sa
     key: fc.constantFrom("x", "y"),
     value: fc.constantFrom("", "1", "2", "3"),
     restarts: fc.nat({ max: 9 }).map((chance) => chance === 0),
+    life: fc.nat({ max: 5 }),
     receivers: fc.array(fc.nat({ max: 2 }), { maxLength: 3 }),
   });
   const names = ["a", "b", "c"];
   fc.assert(
     fc.property(fc.array(act, { maxLength: 40 }), fc.array(fc.nat({ max: 2 }), { maxLength: 40 }), (acts, order) => {
-      const stores = names.map((name) => new GossipStore(name));
+      const stores = names.map((name) => new Bench(name));
+      const own = names.map(() => new Map<string, string>());
       const sent: Uint8Array[] = [];
-      for (const { who, key, value, restarts, receivers } of acts) {
-        if (restarts) stores[who] = new GossipStore(names[who] ?? "");
-        stores[who]?.set(key, octets(value));
+      for (const { who, key, value, restarts, life, receivers } of acts) {
+        if (restarts) {
+          stores[who] = new Bench(names[who] ?? "", life); // Its clock may be anywhere.
+          own[who]?.clear();
+        }
+        stores[who]?.set(key, bytes(value));
+        own[who]?.set(key, value);
         sent.push(...stores.flatMap((store) => payloads(store)));
         for (const other of receivers) stores[other]?.merge(sent[other % Math.max(1, sent.length)] ?? new Uint8Array());
       }
-      for (const who of order) stores[who]?.merge(stores[(who + 1) % 3]?.state(names) ?? new Uint8Array());
-      // All compare with all; what one outbids, the others have to hear.
-      for (let round = 0; round < 3; round++) for (const one of stores) for (const other of stores) one.merge(other.state(names));
-      for (const [index, name] of names.entries())
-        for (const store of stores) assert.deepEqual(said(store, name), said(stores[index] ?? store, name));
+      for (const who of order) stores[who]?.merge(stores[(who + 1) % 3]?.state() ?? new Uint8Array());
+      // All compare with all; an earlier life that one hears of makes it report anew.
+      for (let round = 0; round < 4; round++) for (const one of stores) for (const other of stores) one.merge(other.state());
+      for (const [index, name] of names.entries()) {
+        const said = [...(own[index] ?? [])].filter(([, value]) => value !== "").map(([key, value]) => `${key}=${value}`);
+        if (said.length > 0)
+          for (const store of stores) if (store !== stores[index]) assert.deepEqual(store.of(name), said.sort());
+      }
     }),
   );
 });

@@ -1,3 +1,4 @@
+import type { Millis } from "#pkg/clock";
 import { equalBytes } from "#pkg/net";
 import { decodeEntries, encodeEntries, type GossipEntry } from "./codec/entry-codec.ts";
 
@@ -5,8 +6,10 @@ import { decodeEntries, encodeEntries, type GossipEntry } from "./codec/entry-co
 const maxKeys = 4096;
 const maxNodes = 4096;
 const maxVersion = 0xffff_ffff;
-
-type Entries = Map<string, GossipEntry>; // key -> entry
+// A cut that heals finds most entries of the other side still there. They are not needed for what follows: they only make it shorter.
+const keepFailedMs: Millis = 10 * 60_000;
+// Gossip of a node may overtake that it is a member.
+const keepUnknownMs: Millis = 60_000;
 
 /** A message for all members; it replaces an earlier one on the same topic. */
 export interface GossipUpdate {
@@ -14,33 +17,88 @@ export interface GossipUpdate {
   readonly payload: Uint8Array;
 }
 
-/** The entries of all members as far as they are known here. */
+interface NodeEntries {
+  life: number;
+  readonly entries: Map<string, GossipEntry>; // key -> entry
+  /** Of no member: they are neither broadcast nor part of the state, so that what all forget is gone. */
+  isUnknown: boolean;
+  /** When they are forgotten; Infinity while the node is a member. */
+  keepUntil: Millis;
+}
+
+/**
+ * The entries of all members as far as they are known here. A node's life is the time at which its process started: entries of a later
+ * life replace all of an earlier one, so that what a node set before it started again counts only if it is set again. A process whose
+ * clock is behind that of an earlier life hears of that, and takes a later one.
+ */
 export class GossipStore {
   readonly #node: string;
-  readonly #entries = new Map<string, Entries>(); // node -> its entries
+  readonly #nodes = new Map<string, NodeEntries>(); // node -> its entries
   readonly #updates = new Map<string, GossipEntry>(); // topic -> entry to broadcast
   #version = 0;
 
-  /** @param node this member's name */
-  constructor(node: string) {
+  /**
+   * @param node this member's name
+   * @param life milliseconds since 1970 when this process started
+   */
+  constructor(node: string, life: number) {
     this.#node = node;
-    this.#entries.set(node, new Map());
+    this.#nodes.set(node, { life, entries: new Map(), isUnknown: false, keepUntil: Infinity });
   }
 
-  /** Sets an own entry, in place of the one before; an empty value takes it away. The same value again is no update. */
-  set(key: string, value: Uint8Array): void {
-    const before = this.of(this.#node).get(key)?.value ?? new Uint8Array();
-    if (!equalBytes(before, value)) this.#put({ node: this.#node, key, version: this.#next(), value });
+  /**
+   * Sets an own entry, in place of the one before; an empty value takes it away. The same value again is no update, unless it is to be
+   * `repeated` for those that missed it.
+   */
+  set(key: string, value: Uint8Array, { repeated = false } = {}): void {
+    const before = this.#own.entries.get(key)?.value ?? new Uint8Array();
+    if (repeated || !equalBytes(before, value)) this.#setOwn(key, value);
   }
 
-  /** The entries of a node by key; those with empty values are gone. */
-  of(node: string): ReadonlyMap<string, GossipEntry> {
-    return this.#entries.get(node) ?? new Map();
+  /** A member joined, perhaps again, or is another process. @returns its entries that count from now on */
+  joined(node: string, life: number): GossipEntry[] {
+    if (node === this.#node) return [];
+    const known = this.#nodes.get(node);
+    if (known === undefined) {
+      if (this.#nodes.size < maxNodes) this.#nodes.set(node, { life, entries: new Map(), isUnknown: false, keepUntil: Infinity });
+      return [];
+    }
+    known.keepUntil = Infinity;
+    if (life > known.life) known.entries.clear();
+    // A clock was set back; while there are entries of the later life, the node hears of them.
+    if (known.entries.size === 0) known.life = life;
+    if (!known.isUnknown) return [];
+    known.isUnknown = false;
+    for (const entry of known.entries.values()) this.#update(entry);
+    return [...known.entries.values()];
   }
 
-  /** Takes in what another member sent. @returns the entries of other nodes that are new; what is no entry is passed over */
-  merge(payload: Uint8Array): GossipEntry[] {
-    return (decodeEntries(payload) ?? []).filter((entry) => this.#merge(entry));
+  /** A member failed. Its entries are kept for a while. */
+  failed(node: string, now: Millis): void {
+    const known = this.#nodes.get(node);
+    if (known !== undefined && node !== this.#node) known.keepUntil = now + keepFailedMs;
+  }
+
+  /** Forgets the entries of a node that will not be back. */
+  forget(node: string): void {
+    if (node !== this.#node) this.#nodes.delete(node);
+  }
+
+  /** When entries are to be forgotten next. */
+  get nextDeadline(): Millis {
+    return this.#nodes.values().reduce((earliest, { keepUntil }) => Math.min(earliest, keepUntil), Infinity);
+  }
+
+  /** @returns the nodes whose entries are forgotten now */
+  expire(now: Millis): string[] {
+    const expired = [...this.#nodes].filter(([, { keepUntil }]) => keepUntil <= now).map(([node]) => node);
+    for (const node of expired) this.#nodes.delete(node);
+    return expired;
+  }
+
+  /** Takes in what another member sent. @returns the entries of other members that are new; what is no entry is passed over */
+  merge(payload: Uint8Array, now: Millis): GossipEntry[] {
+    return (decodeEntries(payload) ?? []).filter((entry) => this.#merge(entry, now));
   }
 
   /** What to broadcast since the last call, one message for each entry: own ones, and those of others that came. */
@@ -50,50 +108,64 @@ export class GossipStore {
     return updates;
   }
 
-  /** All entries of these nodes and of this one, for a member that may have missed some; empty when there are none. */
-  state(nodes: Iterable<string>): Uint8Array {
-    const entries = [...new Set([this.#node, ...nodes])].flatMap((node) => [...this.of(node).values()]);
+  /** All entries of members, for one that may have missed some; empty when there are none. */
+  state(): Uint8Array {
+    const entries = [...this.#nodes.values()].flatMap((node) => (node.isUnknown ? [] : [...node.entries.values()]));
     return entries.length === 0 ? new Uint8Array() : encodeEntries(entries);
   }
 
-  /** Forgets the entries of a node that will not be back. */
-  forget(node: string): void {
-    if (node !== this.#node) this.#entries.delete(node);
+  get #own(): NodeEntries {
+    const own = this.#nodes.get(this.#node);
+    if (own === undefined) throw new Error(`Cannot find the own entries of ${this.#node}`);
+    return own;
   }
 
-  #merge(entry: GossipEntry): boolean {
+  #merge(entry: GossipEntry, now: Millis): boolean {
     if (entry.node === this.#node) {
-      this.#outbid(entry);
+      this.#outlive(entry);
       return false;
     }
-    const its = this.#entries.get(entry.node);
-    const known = its?.get(entry.key);
-    if (known === undefined ? this.#isFull(its) : entry.version <= known.version) return false;
-    this.#put(entry);
+    const { node, life, key } = entry;
+    const its = this.#nodes.get(node) ?? this.#addUnknown(node, life, now);
+    if (its === undefined || life < its.life) return false;
+    if (life > its.life) {
+      its.life = life;
+      its.entries.clear();
+    }
+    const known = its.entries.get(key);
+    if (known === undefined ? its.entries.size >= maxKeys : entry.version <= known.version) return false;
+    its.entries.set(key, entry);
+    if (its.isUnknown) return false;
+    this.#update(entry);
     return true;
   }
 
-  /** An own entry that is not known here is from an earlier life of this node. */
-  #outbid({ key, version, value }: GossipEntry): void {
-    const own = this.of(this.#node).get(key);
-    const known = own !== undefined && (version < own.version || (version === own.version && equalBytes(value, own.value)));
-    if (known || version >= maxVersion) return;
-    this.#version = Math.max(this.#version, version);
-    this.#put({ node: this.#node, key, version: this.#next(), value: own?.value ?? new Uint8Array() });
+  #addUnknown(node: string, life: number, now: Millis): NodeEntries | undefined {
+    if (this.#nodes.size >= maxNodes) return undefined;
+    const its = { life, entries: new Map(), isUnknown: true, keepUntil: now + keepUnknownMs };
+    this.#nodes.set(node, its);
+    return its;
   }
 
-  #isFull(its: Entries | undefined): boolean {
-    return its === undefined ? this.#entries.size >= maxNodes : its.size >= maxKeys;
+  /** An own entry that is not known here was set by an earlier process, whatever the clocks say. */
+  #outlive({ life, key, version, value }: GossipEntry): void {
+    const own = this.#own;
+    const known = own.entries.get(key);
+    const isKnown =
+      known !== undefined && (version < known.version || (version === known.version && equalBytes(value, known.value)));
+    if (life < own.life || (life === own.life && isKnown)) return;
+    own.life = life + 1;
+    for (const { key, value } of [...own.entries.values()]) this.#setOwn(key, value);
   }
 
-  #put(entry: GossipEntry): void {
-    const its = this.#entries.get(entry.node) ?? new Map<string, GossipEntry>();
-    this.#entries.set(entry.node, its.set(entry.key, entry));
-    this.#updates.set(`${entry.node} ${entry.key}`, entry);
-  }
-
-  #next(): number {
+  #setOwn(key: string, value: Uint8Array): void {
     this.#version = Math.min(this.#version + 1, maxVersion);
-    return this.#version;
+    const entry = { node: this.#node, life: this.#own.life, key, version: this.#version, value };
+    this.#own.entries.set(key, entry);
+    this.#update(entry);
+  }
+
+  #update(entry: GossipEntry): void {
+    this.#updates.set(`${entry.node} ${entry.key}`, entry);
   }
 }

@@ -15,6 +15,7 @@ function nodes(...names: string[]) {
     node.state.participate();
     return { name, node, gossip: node.state, sticky: new StickyOwners(name, node.state) };
   });
+  for (const one of all) one.node.join(...all.filter((other) => other !== one));
   const exchange = () => {
     for (const { node } of all)
       for (const { payload } of node.takeUpdates()) for (const other of all) if (other.node !== node) other.node.merge(payload);

@@ -1,5 +1,6 @@
+import { wallClock } from "#pkg/clock";
 import type { FlagValues } from "#pkg/flags";
-import { GossipState, GossipStore, gossipVersion } from "#pkg/gossip";
+import { encodeOffer, GossipState, GossipStore } from "#pkg/gossip";
 import { defaultWire, Keyring, Memberlist, MetadataKey, metallbKey } from "#pkg/memberlist";
 import type { flags } from "../flags.ts";
 import { MacTable } from "./mac-table.ts";
@@ -27,10 +28,11 @@ export function chooseMembers(choice: MembersChoice): { members: Members; member
     return { members: new PodMembers({ cluster, namespace, labels, changed }) };
   }
   const wire = { ...defaultWire, keyring: new Keyring([metallbKey(secret)]) };
-  const gossipStore = new GossipStore(node);
+  const life = wallClock().getTime();
+  const gossipStore = new GossipStore(node, life);
   const gossipState = new GossipState(node);
   const metadata = new Map([
-    [MetadataKey.gossip, Uint8Array.of(gossipVersion)],
+    [MetadataKey.gossip, encodeOffer(life)],
     [MetadataKey.macs, macs],
   ]);
   const memberlist: Memberlist = new Memberlist({
@@ -42,7 +44,7 @@ export function chooseMembers(choice: MembersChoice): { members: Members; member
     clock,
     random,
     log,
-    userState: () => gossipStore.state([...memberlist.members().map(({ name }) => name), ...gossipState.failedNodes()]),
+    userState: () => gossipStore.state(),
   });
   const options = {
     memberlist,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Millis, SimulatedClock } from "#pkg/clock";
-import { GossipState, GossipStore } from "#pkg/gossip";
+import { encodeOffer, GossipState, GossipStore } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
 import type { Handlers, Informer, Pod } from "#pkg/k8s";
 import { pod } from "#pkg/k8s/testing";
@@ -22,7 +22,7 @@ function podOf(node: string, address: string | undefined): Pod {
 class Bench {
   readonly clock = new SimulatedClock();
   readonly did: string[] = [];
-  readonly gossipStore = new GossipStore("node1");
+  readonly gossipStore = new GossipStore("node1", 1);
   readonly gossipState = new GossipState("node1");
   ring: MemberView[] = [member("node1", "192.0.2.1", { self: true })];
   /** Joins that have not been answered. */
@@ -269,6 +269,9 @@ test("at the end it leaves, stays a second while the others take over, and what 
   assert.deepEqual(bench.take(), []);
 });
 
+/** What a member that gossips offers in its metadata. */
+const meta = encodeMetadata(new Map([[MetadataKey.gossip, encodeOffer(1)]]));
+
 /** A node that participates. */
 function participant(name: string): GossipNode {
   const node = new GossipNode(name);
@@ -281,6 +284,8 @@ test("what members tell is taken in, told, and passed on once", async () => {
   const bench = new Bench();
   bench.members.start();
   await settled();
+  bench.take();
+  bench.meet({ ...member("node2", "192.0.2.2"), meta });
   bench.take();
   const node2 = participant("node2");
   bench.hear(node2.payload());
@@ -307,13 +312,13 @@ test("a member that failed does not take part until it says so as the one that i
   bench.members.start();
   await settled();
   const node2 = participant("node2");
-  bench.meet(member("node2", "192.0.2.2"));
+  bench.meet({ ...member("node2", "192.0.2.2"), meta });
   bench.hear(node2.payload());
   bench.lose("node2");
   bench.hear(node2.payload());
   assert.equal(bench.gossipState.isParticipating("node2"), false);
-  assert.equal(bench.gossipStore.state(["node2"]).length > 0, true, "what it said is kept");
-  bench.meet(member("node2", "192.0.2.2", { incarnation: 2 }));
+  assert.equal(bench.gossipStore.state().length > 0, true, "what it said is kept");
+  bench.meet({ ...member("node2", "192.0.2.2", { incarnation: 2 }), meta });
   bench.hear(node2.payload());
   assert.equal(bench.gossipState.isParticipating("node2"), false);
   node2.state.setIncarnation(2);
@@ -324,20 +329,36 @@ test("a member that failed does not take part until it says so as the one that i
   bench.hear(node2.payload());
   assert.equal(bench.gossipState.isParticipating("node2"), false, "its word is here before itself");
   bench.take();
-  bench.meet(member("node2", "192.0.2.2", { incarnation: 3 }));
+  bench.meet({ ...member("node2", "192.0.2.2", { incarnation: 3 }), meta });
   assert.equal(bench.gossipState.isParticipating("node2"), true);
   assert.ok(bench.take().includes("heard of nodes"));
   bench.members.gossip.forget("node2");
   assert.equal(bench.gossipState.isParticipating("node2"), true, "the ring knows better than the API that it lives");
   bench.lose("node2", "left");
-  assert.equal(bench.gossipStore.state(["node2"]).length, 0);
+  assert.equal(bench.gossipStore.state().length, 0);
+});
+
+test("gossip of a member that died after its Node was deleted is forgotten, and others do not bring it back", async () => {
+  const bench = await started(two);
+  bench.meet({ ...member("node2", "192.0.2.2"), meta });
+  await bench.answer();
+  const payload = participant("node2").payload();
+  bench.hear(payload);
+  bench.members.gossip.forget("node2");
+  bench.lose("node2");
+  assert.ok(bench.gossipStore.state().length > 0);
+  for (let minute = 0; minute < 11; minute++) {
+    await bench.advance(60_000);
+    await bench.answer();
+  }
+  bench.hear(payload);
+  assert.equal(bench.gossipStore.state().length, 0);
 });
 
 test("members that do not say that they tell of themselves are silent", async () => {
   const bench = new Bench();
   bench.members.start();
   await settled();
-  const meta = encodeMetadata(new Map([[MetadataKey.gossip, Uint8Array.of(1)]]));
   bench.meet(member("node2", "192.0.2.2"), { ...member("node3", "192.0.2.3"), meta });
   assert.deepEqual(bench.members.gossip.nodesWithoutGossip(), ["node2"]);
   bench.take();

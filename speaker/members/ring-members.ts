@@ -1,6 +1,6 @@
 import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
 
-import { type GossipChanges, type GossipState, type GossipStore, gossipVersion } from "#pkg/gossip";
+import { decodeOffer, type GossipChanges, type GossipState, type GossipStore } from "#pkg/gossip";
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import { decodeMetadata, type MemberEvent, type Memberlist, type MemberView, MetadataKey } from "#pkg/memberlist";
@@ -152,15 +152,27 @@ export class RingMembers implements Members {
   }
 
   #memberChanged(change: MemberEvent["change"], member: MemberView): void {
-    const { gossipState } = this.#options;
-    const { name, self, incarnation } = member;
+    const { gossipStore, gossipState, clock } = this.#options;
+    const { name, self } = member;
     this.#viewUncertainty.memberChanged(change, name, self);
     if (self) this.#isMember(member);
-    else if (change === "failed") gossipState.failed(name);
-    else if (change === "joined") this.#gossipChanged(gossipState.joined(name, incarnation));
+    else if (change === "failed") {
+      gossipStore.failed(name, clock.now());
+      gossipState.failed(name);
+    } else if (change === "joined" || change === "updated") this.#joined(change, member);
     else if (change === "left") this.#forget(name);
     this.#update();
     if (self && change === "refuted") this.#reclaimSoon();
+  }
+
+  /** A member has joined, or started again so soon that it did not fail. One without gossip, of another kind, has no life. */
+  #joined(change: "joined" | "updated", { name, incarnation, meta }: MemberView): void {
+    const { gossipStore, gossipState } = this.#options;
+    const life = lifeOf(meta);
+    if (life === undefined) return;
+    this.#gossipChanged(change === "joined" ? gossipState.joined(name, incarnation, life) : gossipState.restarted(name, life));
+    this.#gossipChanged(gossipState.merge(gossipStore.joined(name, life)));
+    this.#flush();
   }
 
   /** This node is one, as this incarnation. Others that took it for gone wait for its word. */
@@ -170,8 +182,8 @@ export class RingMembers implements Members {
   }
 
   #hear(payload: Uint8Array): void {
-    const { gossipStore, gossipState } = this.#options;
-    const changes = gossipState.merge(gossipStore.merge(payload));
+    const { gossipStore, gossipState, clock } = this.#options;
+    const changes = gossipState.merge(gossipStore.merge(payload, clock.now()));
     this.#flush(); // Broadcasts what was new.
     this.#gossipChanged(changes);
   }
@@ -219,6 +231,7 @@ export class RingMembers implements Members {
   async #join(): Promise<void> {
     const { memberlist, clock } = this.#options;
     if (this.#joining || !this.#bound || !this.#pods.synced || this.#stopped) return;
+    for (const node of this.#options.gossipStore.expire(clock.now())) this.#options.gossipState.forget(node);
     this.#joining = true;
     const wanted = this.#unjoined();
     const { failures } = wanted.length > 0 ? await memberlist.join(wanted) : { failures: [] };
@@ -259,7 +272,7 @@ export class RingMembers implements Members {
     const { memberlist, changed, clock } = this.#options;
     const members = memberlist.members();
     const active = names(members);
-    const silent = names(members.filter((member) => !member.self && !tells(member)));
+    const silent = names(members.filter((member) => !member.self && lifeOf(member.meta) === undefined));
     if (active.join() === this.#active.join() && silent.join() === this.#nodesWithoutGossip.join()) return;
     this.#active = active;
     this.#nodesWithoutGossip = silent;
@@ -273,7 +286,7 @@ function names(members: readonly MemberView[]): string[] {
   return members.map(({ name }) => name).sort();
 }
 
-/** Whether a member tells of itself, as those do that run this program. */
-function tells({ meta }: MemberView): boolean {
-  return (decodeMetadata(meta)?.get(MetadataKey.gossip)?.[0] ?? 0) >= gossipVersion;
+/** Undefined for a member that sends no gossip, as those of another kind. */
+function lifeOf(meta: Uint8Array | undefined): number | undefined {
+  return decodeOffer(decodeMetadata(meta)?.get(MetadataKey.gossip));
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
-import { type GossipChanges, GossipState, GossipStore, gossipVersion } from "#pkg/gossip";
+import { encodeOffer, type GossipChanges, GossipState, GossipStore } from "#pkg/gossip";
 import { type Pod, resources } from "#pkg/k8s";
 import { endpointSlice, FakeCluster, pod, service } from "#pkg/k8s/testing";
 import type { InterfaceState } from "#pkg/layer2";
@@ -54,6 +54,7 @@ export class PlacementCluster {
   readonly #stalledUntil = new Map<number, Millis>();
   readonly #interfaces = new Map<number, readonly InterfaceState[]>();
   readonly #config;
+  #starts = 0; // No two processes start at the same time.
 
   constructor(options: PlacementClusterOptions) {
     this.#options = options;
@@ -146,9 +147,9 @@ export class PlacementCluster {
     return new Map([...this.#lives].map(([node, { wire }]) => [node, wire.size]));
   }
 
-  /** All that the node has of these nodes' gossip. */
-  gossip(node: number, of: readonly number[]): Uint8Array {
-    return this.#life(node).gossipStore.state(of.map(nameOf));
+  /** All gossip that the node has. */
+  gossip(node: number): Uint8Array {
+    return this.#life(node).gossipStore.state();
   }
 
   speaker(node: number): Speaker {
@@ -163,7 +164,8 @@ export class PlacementCluster {
 
   /** @param known nodes whose Pods the API has */
   #begin(node: number, known: readonly number[]): void {
-    const gossipStore = new GossipStore(nameOf(node));
+    const startedAt = Math.ceil(this.simulation.now) + this.#starts++;
+    const gossipStore = new GossipStore(nameOf(node), startedAt);
     const gossipState = new GossipState(nameOf(node));
     const cluster = new FakeCluster();
     const listeners = new Set<(event: MemberlistEvent) => void>();
@@ -245,8 +247,8 @@ export class PlacementCluster {
     const life: Life = { members: ring, speaker, gossipState, gossipStore, wire, listeners, joinFinished: () => {} };
     this.#lives.set(node, life);
     this.simulation.start(node, {
-      metadata: new Map([[MetadataKey.gossip, Uint8Array.of(gossipVersion)]]),
-      userState: () => gossipStore.state([...views().map(({ name }) => name), ...gossipState.failedNodes()]),
+      metadata: new Map([[MetadataKey.gossip, encodeOffer(startedAt)]]),
+      userState: () => gossipStore.state(),
     });
     speaker.setConfig(this.#config);
     for (const addresses of this.#options.services) this.#serve(speaker, addresses);

@@ -108,6 +108,7 @@ export function gossipOf(own: string, nodesWithoutGossip: readonly string[] = []
   const others = nodes.filter((node) => node !== own && !nodesWithoutGossip.includes(node)).map((node) => new GossipNode(node));
   const node = new GossipNode(own);
   const { state } = node;
+  node.join(...others);
   const gossip: Gossip = { state, nodesWithoutGossip: () => nodesWithoutGossip, flush: () => {}, forget: () => {} };
   const hear = () => others.map((other) => node.merge(other.payload()));
   for (const other of others) {

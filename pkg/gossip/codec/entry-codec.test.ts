@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { maxUserBytes } from "#pkg/memberlist";
-import { decodeEntries, encodeEntries, type GossipEntry } from "./entry-codec.ts";
+import { decodeEntries, decodeOffer, encodeEntries, encodeOffer, type GossipEntry } from "./entry-codec.ts";
 
 const octets = (max: number, min = 0) => fc.uint8Array({ minLength: min, maxLength: max });
 const entry: fc.Arbitrary<GossipEntry> = fc.record(
   {
     node: fc.stringMatching(/^[a-z0-9.-]{1,60}$/),
+    life: fc.constant(1_700_000_000_000),
     key: octets(32, 1).map((key) => Buffer.from(key).toString("latin1")),
     version: fc.nat({ max: 0xffff_ffff }),
     value: octets(600),
@@ -37,8 +38,11 @@ test("entries: arbitrary octets, also behind the prefix, are entries or nothing"
 });
 
 test("entries: what is cut short, or is another's message, is nothing", () => {
-  const whole = encodeEntries([{ node: "node1", key: "k", version: 7, value: Uint8Array.of(1, 2, 3) }]);
-  assert.equal(Buffer.from(whole).toString("hex"), "696e676f7401 056e6f646531 0001 016b 00000007 0003010203".replaceAll(" ", ""));
+  const whole = encodeEntries([{ node: "node1", life: 0x0102_0304_0506, key: "k", version: 7, value: Uint8Array.of(1, 2, 3) }]);
+  assert.equal(
+    Buffer.from(whole).toString("hex"),
+    "696e676f7402 056e6f646531 010203040506 0001 016b 00000007 0003010203".replaceAll(" ", ""),
+  );
   for (let length = 0; length < whole.length; length++)
     assert.deepEqual(decodeEntries(whole.subarray(0, length)), length === 6 ? [] : undefined, `${length} octets`);
   assert.equal(decodeEntries(Buffer.from("serf")), undefined);
@@ -48,8 +52,33 @@ test("entries: what is cut short, or is another's message, is nothing", () => {
 });
 
 test("entries: the longest fits into a user message, and a longer one is refused", () => {
-  const longest = { node: "n".repeat(253), key: "k".repeat(32), version: 0xffff_ffff, value: new Uint8Array(600) };
+  const longest = {
+    node: "n".repeat(253),
+    life: 2 ** 48 - 1,
+    key: "k".repeat(32),
+    version: 0xffff_ffff,
+    value: new Uint8Array(600),
+  };
   assert.ok(encodeEntries([longest]).length <= maxUserBytes);
-  for (const change of [{ node: "n".repeat(254) }, { key: "" }, { key: "k".repeat(33) }, { value: new Uint8Array(601) }])
+  for (const change of [
+    { node: "n".repeat(254) },
+    { life: 2 ** 48 },
+    { key: "" },
+    { key: "k".repeat(33) },
+    { value: new Uint8Array(601) },
+  ])
     assert.throws(() => encodeEntries([{ ...longest, ...change }]), RangeError);
+});
+
+test("an offer of gossip holds the life of a member, and is none of an older version", () => {
+  assert.equal(Buffer.from(encodeOffer(0x0102_0304_0506)).toString("hex"), "02010203040506");
+  assert.equal(decodeOffer(encodeOffer(1_700_000_000_000)), 1_700_000_000_000);
+  for (const none of [
+    undefined,
+    Uint8Array.of(),
+    Uint8Array.of(1),
+    Uint8Array.of(2, 0, 0, 0, 0, 1),
+    Uint8Array.of(1, 0, 0, 0, 0, 0, 1),
+  ])
+    assert.equal(decodeOffer(none), undefined);
 });

@@ -1,6 +1,8 @@
 /** The value that one node has set under one key. */
 export interface GossipEntry {
   readonly node: string;
+  /** Which of the node's processes has set it: see `GossipStore`. */
+  readonly life: number;
   /** Octets, one per character. */
   readonly key: string;
   readonly version: number;
@@ -8,22 +10,25 @@ export interface GossipEntry {
   readonly value: Uint8Array;
 }
 
-/** Of the format. A member that offers it understands this one and older ones. */
-export const gossipVersion = 1;
+/** Of the format. A member that offers it understands this one. */
+export const gossipVersion = 2;
 
 /** As the metadata of our members begins, so that messages of other applications are told from ours. */
 const prefix = Uint8Array.of(...new TextEncoder().encode("ingot"), gossipVersion);
+const lifeOctets = 6;
 const maxKeyOctets = 32;
 const maxValueOctets = 600;
 const maxNodeOctets = 253; // Of a Kubernetes node's name. With all of these a single entry still fits into a user message.
 const maxU32 = 0xffff_ffff;
+const maxLife = 2 ** (8 * lifeOctets) - 1;
 
 const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Encodes entries: after the prefix, for each node its name (one octet of length) and the number of its entries (two octets); of
- * each the key (one octet of length), the version (four octets) and the value (two octets of length). Integers are big-endian.
+ * Encodes entries: after the prefix, for each node its name (one octet of length), its life (six octets) and the number of its entries
+ * (two octets); of each the key (one octet of length), the version (four octets) and the value (two octets of length). Integers are
+ * big-endian. All entries of one node are of the same life.
  * @throws {RangeError} for what does not fit
  */
 export function encodeEntries(entries: Iterable<GossipEntry>): Uint8Array {
@@ -32,10 +37,18 @@ export function encodeEntries(entries: Iterable<GossipEntry>): Uint8Array {
     const name = textEncoder.encode(node);
     if (name.length > maxNodeOctets || its.length > 0xffff)
       throw new RangeError(`Cannot encode entries: ${its.length} of a node whose name has ${name.length} octets`);
-    octets.push(name.length, ...name, its.length >>> 8, its.length & 0xff);
+    octets.push(name.length, ...name, ...encodeLife(its[0]?.life ?? 0), its.length >>> 8, its.length & 0xff);
     for (const entry of its) putEntry(octets, entry);
   }
   return Uint8Array.from(octets);
+}
+
+/** @throws {RangeError} for what is none */
+function encodeLife(life: number): Uint8Array {
+  if (!Number.isInteger(life) || life < 0 || life > maxLife) throw new RangeError(`Cannot encode a life: ${life}`);
+  const octets = Buffer.alloc(lifeOctets);
+  octets.writeUIntBE(life, 0, lifeOctets);
+  return octets;
 }
 
 function putEntry(octets: number[], { key, version, value }: GossipEntry): void {
@@ -61,16 +74,17 @@ export function decodeEntries(octets: Uint8Array): GossipEntry[] | undefined {
   const integer = (width: number): number | undefined => take(width)?.reduce((value, octet) => value * 256 + octet, 0);
   while (at < octets.length) {
     const name = take(integer(1) ?? Infinity);
+    const life = integer(lifeOctets);
     const count = integer(2);
     const node = name && decodeName(name);
-    if (node === undefined || count === undefined) return undefined;
+    if (node === undefined || life === undefined || count === undefined) return undefined;
     for (let i = 0; i < count; i++) {
       const key = take(integer(1) ?? Infinity);
       const version = integer(4);
       const value = take(integer(2) ?? Infinity);
       if (key === undefined || version === undefined || value === undefined) return undefined;
       if (key.length === 0 || key.length > maxKeyOctets || value.length > maxValueOctets) return undefined;
-      entries.push({ node, key: Buffer.from(key).toString("latin1"), version, value: Uint8Array.from(value) });
+      entries.push({ node, life, key: Buffer.from(key).toString("latin1"), version, value: Uint8Array.from(value) });
     }
   }
   return entries;
@@ -83,4 +97,15 @@ function decodeName(octets: Uint8Array): string | undefined {
   } catch {
     return undefined; // No name of a node, and it could not be passed on as it came.
   }
+}
+
+/** What a member says of its gossip in its metadata: the newest version that it understands, and its life. */
+export function encodeOffer(life: number): Uint8Array {
+  return Uint8Array.of(gossipVersion, ...encodeLife(life));
+}
+
+/** @returns the member's life; undefined where it does not understand this version, or says nothing of it */
+export function decodeOffer(octets: Uint8Array | undefined): number | undefined {
+  if (octets === undefined || octets.length < 1 + lifeOctets || (octets[0] ?? 0) < gossipVersion) return undefined;
+  return octets.subarray(1, 1 + lifeOctets).reduce((value, octet) => value * 256 + octet, 0);
 }

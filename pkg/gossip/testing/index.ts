@@ -1,4 +1,5 @@
 /** For tests of what speakers gossip. */
+import type { Millis } from "#pkg/clock";
 import { type GossipChanges, GossipState, GossipStore, type GossipUpdate } from "#pkg/gossip";
 
 /** Both halves of one node's gossip, connected as a speaker connects them. */
@@ -7,9 +8,9 @@ export class GossipNode {
   readonly store: GossipStore;
   readonly state: GossipState;
 
-  constructor(name: string) {
+  constructor(name: string, life = 1) {
     this.name = name;
-    this.store = new GossipStore(name);
+    this.store = new GossipStore(name, life);
     this.state = new GossipState(name);
   }
 
@@ -19,14 +20,22 @@ export class GossipNode {
     return this.store.takeUpdates();
   }
 
-  /** All that it knows of itself and of these nodes, as it sends it to one that joins. */
-  payload(...nodes: readonly string[]): Uint8Array {
+  /** All that it knows, as it sends it to one that joins. */
+  payload(): Uint8Array {
     this.#flush();
-    return this.store.state(nodes);
+    return this.store.state();
   }
 
-  merge(payload: Uint8Array): GossipChanges {
-    return this.state.merge(this.store.merge(payload));
+  /** Others are members from now on. */
+  join(...others: readonly { readonly name: string; readonly incarnation?: number; readonly life?: number }[]): GossipChanges[] {
+    return others.map(({ name, incarnation = 0, life = 1 }) => {
+      this.state.merge(this.store.joined(name, life));
+      return this.state.joined(name, incarnation, life);
+    });
+  }
+
+  merge(payload: Uint8Array, now: Millis = 0): GossipChanges {
+    return this.state.merge(this.store.merge(payload, now));
   }
 
   #flush(): void {
