@@ -12,6 +12,7 @@ const pure = [
   ...[
     "pkg/allocator/",
     "pkg/gossip/",
+    "pkg/linux/codec/",
     "pkg/config/",
     "pkg/live-config/",
     "pkg/net/",
@@ -33,7 +34,6 @@ const pure = [
   /pkg\/layer2\/(answer|arp|mac|claim|claim-limiter|flood-watch|question|.*-responder|gratuitous|queue|eligibility|interface-state|.*-schedule)\.ts$/,
   /^speaker\/conflicts\/(conflict-defense|first-owner)\.ts$/,
   /pkg\/node-checks\/(judge|finding|subnets|setting)\.ts$/,
-  /pkg\/linux\/(filter|netlink|link-table)\.ts$/,
   /pkg\/[^/]+\/(.*-)?codec\.ts$/,
 ];
 /** Computation that Node happens to offer under `node:`. */

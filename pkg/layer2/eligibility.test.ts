@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Link } from "#pkg/linux";
+import type { NetworkInterface } from "#pkg/linux";
 import { eligibility } from "./eligibility.ts";
 
-const ethernet: Link = {
+const ethernet: NetworkInterface = {
   index: 2,
   name: "eth0",
   hardwareType: 1,
@@ -17,7 +17,7 @@ const ethernet: Link = {
   masterKind: undefined,
 };
 
-const cases: { name: string; link: Partial<Link>; want: ReturnType<typeof eligibility> }[] = [
+const cases: { name: string; link: Partial<NetworkInterface>; want: ReturnType<typeof eligibility> }[] = [
   { name: "an Ethernet interface", link: {}, want: "eligible" },
   { name: "one without a carrier, which may come at any moment", link: { running: false }, want: "eligible" },
   { name: "one in a VRF, which speaks for itself", link: { master: 9, masterKind: "vrf" }, want: "eligible" },

@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import { SystemCallError, type TableLink } from "#pkg/linux";
+import { SystemCallError, type TrackedInterface } from "#pkg/linux";
 import { type Mac, parseMac } from "#pkg/net";
 import { eligibility, type IneligibleReason } from "./eligibility.ts";
 import { interfaceState } from "./interface-state.ts";
@@ -11,7 +11,7 @@ const retryAfter: Millis = 1000;
 const protocols = ["ARP", "NDP"] as const; // A port answers both.
 
 interface Entry {
-  readonly link: TableLink;
+  readonly link: TrackedInterface;
   readonly port?: Port;
   /** Why an eligible link has no port. */
   readonly error?: SystemCallError;
@@ -52,7 +52,7 @@ export class Interfaces implements Disposable {
   }
 
   /** Makes the ports those of `links`. @returns the ports on which every address must be announced anew */
-  update(links: readonly TableLink[], now: Millis): Port[] {
+  update(links: readonly TrackedInterface[], now: Millis): Port[] {
     const current = new Map(links.map((link) => [link.index, link]));
     this.#macs = new Set(links.flatMap(({ hardwareAddress }) => parseMac(hardwareAddress) ?? []));
     for (const [index, { link: before, port }] of this.#entries) {
@@ -92,7 +92,7 @@ export class Interfaces implements Disposable {
     this.#entries.clear();
   }
 
-  #open(link: TableLink, before: SystemCallError | undefined, now: Millis): Port[] {
+  #open(link: TrackedInterface, before: SystemCallError | undefined, now: Millis): Port[] {
     try {
       const port = new Port(link, this.#shared, this.#memory);
       for (const protocol of protocols)
@@ -110,7 +110,7 @@ export class Interfaces implements Disposable {
   }
 
   /** Written once for as long as the error stays the same. */
-  #setFailed(link: TableLink, error: SystemCallError, before: SystemCallError | undefined, now: Millis): void {
+  #setFailed(link: TrackedInterface, error: SystemCallError, before: SystemCallError | undefined, now: Millis): void {
     if (error.message !== before?.message) {
       const fields = { op: "createResponder", interface: link.name, error: error.message };
       this.#log("error", "requests on interface cannot be answered, trying again", fields);
@@ -128,7 +128,7 @@ export class Interfaces implements Disposable {
   }
 }
 
-function status(link: TableLink, port: Port | undefined): InterfaceStatus {
+function status(link: TrackedInterface, port: Port | undefined): InterfaceStatus {
   if (port !== undefined) return "answering";
   const verdict = eligibility(link);
   return verdict === "eligible" ? "failing" : verdict;

@@ -1,13 +1,13 @@
 import type { Millis } from "#pkg/clock";
 import {
   decodeNetlink,
-  LinkTable,
-  type LinkTableEffect,
+  InterfaceTable,
+  type InterfaceTableEffect,
   NetlinkError,
   type NetlinkMessage,
   NetlinkSocket,
   SystemCallError,
-  type TableLink,
+  type TrackedInterface,
 } from "#pkg/linux";
 import type { WriteLog } from "./messages.ts";
 
@@ -19,7 +19,7 @@ const batch = 32;
 /** Knows the links of the namespace: from notifications at once, and from a full reading every 10 s in case one was lost. */
 export class LinkWatcher implements Disposable {
   readonly #socket = NetlinkSocket.open();
-  readonly #table = new LinkTable();
+  readonly #table = new InterfaceTable();
   readonly #log: WriteLog;
   #rescanAt: Millis = 0;
   #loaded = false;
@@ -40,7 +40,7 @@ export class LinkWatcher implements Disposable {
   }
 
   /** Reads what has arrived and starts a full reading when it is due. @returns the links if they changed since the last call that said so */
-  work(now: Millis): readonly TableLink[] | undefined {
+  work(now: Millis): readonly TrackedInterface[] | undefined {
     if (now >= this.#rescanAt) {
       this.#rescanAt = now + rescanEvery;
       this.#socket.send(this.#table.startDump());
@@ -48,7 +48,7 @@ export class LinkWatcher implements Disposable {
     for (let i = 0; i < batch && this.#receive(now); i++);
     if (!this.#loaded || this.#table.changes === this.#seen) return undefined;
     this.#seen = this.#table.changes;
-    return this.#table.links();
+    return this.#table.interfaces();
   }
 
   #receive(now: Millis): boolean {
@@ -78,7 +78,7 @@ export class LinkWatcher implements Disposable {
     }
   }
 
-  #carryOut(effect: LinkTableEffect, now: Millis): void {
+  #carryOut(effect: InterfaceTableEffect, now: Millis): void {
     switch (effect.type) {
       case "send":
         this.#socket.send(effect.request);

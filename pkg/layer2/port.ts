@@ -7,7 +7,7 @@ import {
   ReceiveBatch,
   SendBatch,
   SystemCallError,
-  type TableLink,
+  type TrackedInterface,
 } from "#pkg/linux";
 import { type Mac, matchesInterface, parseMac } from "#pkg/net";
 import type { Answer } from "./answer.ts";
@@ -67,13 +67,13 @@ export class Port implements Disposable {
   readonly #ndp: PacketSocket;
   readonly #groups: Groups;
   readonly #rows: Row[] = []; // Whose the frames to send are.
-  #link: TableLink;
+  #link: TrackedInterface;
   #mac: Mac;
   #burst = 0;
   #sendError: SystemCallError | undefined;
 
   /** @throws {SystemCallError} */
-  constructor(link: TableLink, shared: Shared, memory: FrameMemory) {
+  constructor(link: TrackedInterface, shared: Shared, memory: FrameMemory) {
     this.#link = link;
     this.#mac = macOf(link);
     this.#shared = shared;
@@ -90,7 +90,7 @@ export class Port implements Disposable {
     return [this.#arp.fd, this.#ndp.fd];
   }
 
-  get link(): TableLink {
+  get link(): TrackedInterface {
     return this.#link;
   }
 
@@ -118,7 +118,7 @@ export class Port implements Disposable {
    * Takes in what changed. @returns whether hosts on the link may now reach this machine at another MAC or behind another port of a
    * switch, or IPv6 begins here, before which the kernel has no groups, or other addresses are for a port of this name
    */
-  update(link: TableLink): boolean {
+  update(link: TrackedInterface): boolean {
     const before = this.#link;
     this.#link = link;
     this.#mac = macOf(link);
@@ -248,17 +248,17 @@ export class Port implements Disposable {
   }
 }
 
-function macOf(link: TableLink): Mac {
+function macOf(link: TrackedInterface): Mac {
   return parseMac(link.hardwareAddress) ?? 0; // Only Ethernet links are given a port, and they have one.
 }
 
-function hasIpv6(link: TableLink): boolean {
+function hasIpv6(link: TrackedInterface): boolean {
   return link.addresses.some(({ address }) => address.family === "IPv6");
 }
 
 const linkLocalPrefix = 0x3fan; // fe80::/10
 
-function linkLocalAddress(link: TableLink): bigint | undefined {
+function linkLocalAddress(link: TrackedInterface): bigint | undefined {
   return link.addresses.find(({ address }) => address.family === "IPv6" && address.value >> 118n === linkLocalPrefix)?.address
     .value;
 }

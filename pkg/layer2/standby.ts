@@ -1,5 +1,5 @@
 import type { Clock } from "#pkg/clock";
-import { EventFd, PollSet, type TableLink } from "#pkg/linux";
+import { EventFd, PollSet, type TrackedInterface } from "#pkg/linux";
 import { LinkWatcher } from "./link-watcher.ts";
 import type { WriteLog } from "./messages.ts";
 
@@ -24,7 +24,7 @@ export class Standby {
    * Calls `onLinks` with all links when each was read, and when they changed, until it is stopped. To be called once.
    * @throws {SystemCallError} when they cannot be watched
    */
-  async run(onLinks: (links: readonly TableLink[]) => void): Promise<void> {
+  async run(onLinks: (links: readonly TrackedInterface[]) => void): Promise<void> {
     try {
       using watcher = new LinkWatcher(this.#log);
       const poll = new PollSet();

@@ -1,6 +1,6 @@
 import { constants } from "node:os";
+import { getSystemErrorMessage, getSystemErrorName } from "node:util";
 import koffi from "koffi";
-import { SystemCallError } from "./error.ts";
 
 const library = koffi.load(null); // The libc that Node itself runs with, glibc or musl.
 const filterProgram = koffi.struct({ len: "uint16_t", filter: "void *" }); // struct sock_fprog
@@ -52,4 +52,21 @@ export function checkNonBlocking(call: string, attempted: string, result: number
   const errno = koffi.errno();
   if (errno === EAGAIN || errno === EINTR) return undefined; // Interrupted: poll says again that it is ready.
   throw new SystemCallError(call, errno, attempted);
+}
+
+/** A system call failed. `code` is the name of `errno`, such as `EPERM`; act on that, never on the message. */
+export class SystemCallError extends Error {
+  override readonly name = "SystemCallError";
+  readonly call: string;
+  readonly errno: number;
+  readonly code: string;
+
+  /** `attempted` completes "Cannot …". */
+  constructor(call: string, errno: number, attempted: string) {
+    const code = getSystemErrorName(-errno);
+    super(`Cannot ${attempted}: ${call}: ${code}, ${getSystemErrorMessage(-errno)}`);
+    this.call = call;
+    this.errno = errno;
+    this.code = code;
+  }
 }

@@ -6,7 +6,7 @@ const levelIpv6 = 41; // IPPROTO_IPV6
 const optionJoin = 20; // IPV6_JOIN_GROUP
 const optionLeave = 21; // IPV6_LEAVE_GROUP
 // The kernel keeps a socket's memberships within net.core.optmem_max, by default 20 KiB on older kernels: more than 300 of them.
-const mostOfOneSocket = 256;
+const maxPerSocket = 256;
 
 interface Socket {
   readonly fd: number;
@@ -31,7 +31,7 @@ export class MulticastMemberships implements Disposable {
   join(group: bigint): void {
     this.leave(group);
     const socket = this.#socketWithRoom();
-    const result = libc.setsockopt(socket.fd, levelIpv6, optionJoin, request(group, this.#interfaceIndex), requestOctets);
+    const result = libc.setsockopt(socket.fd, levelIpv6, optionJoin, request(group, this.#interfaceIndex), requestSize);
     check("setsockopt", `join a multicast group on interface ${this.#interfaceIndex}`, result);
     socket.members++;
     this.#joined.set(group, socket);
@@ -44,7 +44,7 @@ export class MulticastMemberships implements Disposable {
     this.#joined.delete(group);
     socket.members--;
     // It can only fail because the membership is gone already.
-    libc.setsockopt(socket.fd, levelIpv6, optionLeave, request(group, this.#interfaceIndex), requestOctets);
+    libc.setsockopt(socket.fd, levelIpv6, optionLeave, request(group, this.#interfaceIndex), requestSize);
   }
 
   [Symbol.dispose](): void {
@@ -54,7 +54,7 @@ export class MulticastMemberships implements Disposable {
   }
 
   #socketWithRoom(): Socket {
-    const known = this.#sockets.find(({ members }) => members < mostOfOneSocket);
+    const known = this.#sockets.find(({ members }) => members < maxPerSocket);
     if (known !== undefined) return known;
     const fd = check("socket", "open a socket for multicast groups", libc.socket(familyInet6, typeDatagram | flagCloseOnExec, 0));
     const socket = { fd, members: 0 };
@@ -63,11 +63,11 @@ export class MulticastMemberships implements Disposable {
   }
 }
 
-const requestOctets = 20;
+const requestSize = 20;
 
 /** struct ipv6_mreq: the group in network order, then the interface. */
 function request(group: bigint, interfaceIndex: number): Uint8Array {
-  const view = new DataView(new ArrayBuffer(requestOctets));
+  const view = new DataView(new ArrayBuffer(requestSize));
   view.setBigUint64(0, group >> 64n);
   view.setBigUint64(8, BigInt.asUintN(64, group));
   view.setInt32(16, interfaceIndex, true);

@@ -1,3 +1,4 @@
+import { decodeNeighbor, encodeNeighborRequest } from "./codec/netlink.ts";
 import { check, checkNonBlocking, flagCloseOnExec, flagNonBlocking, levelSocket, libc, optionReceiveBuffer } from "./libc.ts";
 
 const familyNetlink = 16; // AF_NETLINK
@@ -10,13 +11,13 @@ const addressLength = 12; // struct sockaddr_nl
 const senderOffset = 4; // nl_pid
 const flagTruncate = 0x20; // MSG_TRUNC: return the real length.
 // The kernel fills at most 32 KiB of a dump at once, and a notification about one link is far below that.
-const bufferOctets = 1 << 16;
-const receiveBufferOctets = 1 << 20;
+const bufferSize = 1 << 16;
+const receiveBufferSize = 1 << 20;
 
 /** Talks rtnetlink (rtnetlink(7)), and hears of what its groups tell. Never blocks for an answer. */
 export class NetlinkSocket implements Disposable {
   readonly fd: number;
-  readonly #buffer = new Uint8Array(bufferOctets);
+  readonly #buffer = new Uint8Array(bufferSize);
   readonly #address = new Uint8Array(addressLength);
   readonly #addressLength = new Uint32Array(1);
 
@@ -34,11 +35,7 @@ export class NetlinkSocket implements Disposable {
       const address = new Uint8Array(addressLength);
       address[0] = familyNetlink;
       check("bind", attempted, libc.bind(fd, address, addressLength));
-      check(
-        "setsockopt",
-        attempted,
-        libc.setsockopt(fd, levelSocket, optionReceiveBuffer, Int32Array.of(receiveBufferOctets), 4),
-      );
+      check("setsockopt", attempted, libc.setsockopt(fd, levelSocket, optionReceiveBuffer, Int32Array.of(receiveBufferSize), 4));
       for (const group of groups)
         check("setsockopt", attempted, libc.setsockopt(fd, levelNetlink, optionAddMembership, Int32Array.of(group), 4));
       return socket;
@@ -60,7 +57,7 @@ export class NetlinkSocket implements Disposable {
   receive(): Uint8Array | undefined {
     for (;;) {
       this.#addressLength[0] = addressLength;
-      const result = libc.recvfrom(this.fd, this.#buffer, bufferOctets, flagTruncate, this.#address, this.#addressLength);
+      const result = libc.recvfrom(this.fd, this.#buffer, bufferSize, flagTruncate, this.#address, this.#addressLength);
       const length = checkNonBlocking("recvfrom", "receive an rtnetlink message", result);
       if (length === undefined) return undefined;
       const sender = new DataView(this.#address.buffer).getUint32(senderOffset, true);
@@ -72,4 +69,35 @@ export class NetlinkSocket implements Disposable {
   [Symbol.dispose](): void {
     libc.close(this.fd);
   }
+}
+
+/** What the kernel knows of the link-layer addresses of its neighbours (RFC 826, RFC 4861). */
+export class Neighbors implements Disposable {
+  readonly #socket: NetlinkSocket;
+  #sequence = 0;
+
+  /** @throws {SystemCallError} */
+  constructor() {
+    this.#socket = NetlinkSocket.open({ groups: [] });
+  }
+
+  /** The MAC address of a neighbour, 6 bytes; undefined while the kernel has none. @throws {SystemCallError} */
+  find(interfaceIndex: number, address: Uint8Array): Uint8Array | undefined {
+    const sequence = ++this.#sequence;
+    this.#socket.send(encodeNeighborRequest(interfaceIndex, address, sequence)); // The answer is there when this returns.
+    for (let answer = this.#socket.receive(); answer !== undefined; answer = this.#socket.receive()) {
+      const mac = decodeNeighbor(answer, sequence);
+      if (mac !== undefined) return mac;
+    }
+    return undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]();
+  }
+}
+
+/** The index of the interface that has this name now; undefined when there is none. */
+export function interfaceIndexOf(name: string): number | undefined {
+  return libc.interfaceIndex(name) || undefined;
 }

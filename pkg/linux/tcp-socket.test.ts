@@ -3,8 +3,7 @@ import { existsSync, readlinkSync } from "node:fs";
 import { test } from "node:test";
 import { type Family, families } from "#pkg/net";
 import { address } from "#pkg/net/testing";
-import { SystemCallError } from "./error.ts";
-import { libc } from "./libc.ts";
+import { libc, SystemCallError } from "./libc.ts";
 import { TcpSocket } from "./tcp-socket.ts";
 
 const unsupported = new Map<Family, string>(); // family -> why it cannot be tried
@@ -44,11 +43,11 @@ test("a failed call says what was attempted, and has the code of the system", ()
   );
 });
 
-test("an MD5 key is of 1 to 80 octets", () => {
+test("an MD5 key is of 1 to 80 bytes", () => {
   using socket = TcpSocket.open("IPv4");
-  for (const octets of [0, 81])
-    assert.throws(() => socket.setMd5Key(address("192.0.2.1"), new Uint8Array(octets)), {
-      message: `Cannot set an MD5 key: it is of ${octets} octets, wanted 1 to 80`,
+  for (const length of [0, 81])
+    assert.throws(() => socket.setMd5Key(address("192.0.2.1"), new Uint8Array(length)), {
+      message: `Cannot set an MD5 key: it has ${length} bytes, wanted 1 to 80`,
     });
 });
 

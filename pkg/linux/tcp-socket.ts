@@ -15,10 +15,10 @@ const options = {
 } as const;
 const optionV6Only = 26; // IPV6_V6ONLY
 
-const md5Octets = 216; // struct tcp_md5sig
+const md5Size = 216; // struct tcp_md5sig
 const md5KeyLengthOffset = 130;
 const md5KeyOffset = 136;
-const mostKeyOctets = 80; // TCP_MD5SIG_MAXKEYLEN
+const maxKeySize = 80; // TCP_MD5SIG_MAXKEYLEN
 
 /**
  * What Node cannot set on a TCP socket, above all before it connects or listens. Node takes the descriptor for the rest
@@ -64,17 +64,17 @@ export class TcpSocket implements Disposable {
   }
 
   /**
-   * Signs what is sent to `peer`, and drops what comes from it unsigned or with another key (RFC 2385); 1 to 80 octets, undefined for no
+   * Signs what is sent to `peer`, and drops what comes from it unsigned or with another key (RFC 2385); 1 to 80 bytes, undefined for no
    * longer. A listener may have many. @throws {RangeError} for a key of another length, {SystemCallError} ENOPROTOOPT where the kernel lacks it
    */
   setMd5Key(peer: Address, key: Uint8Array | undefined): void {
-    if (key !== undefined && (key.length === 0 || key.length > mostKeyOctets))
-      throw new RangeError(`Cannot set an MD5 key: it is of ${key.length} octets, wanted 1 to ${mostKeyOctets}`);
-    const value = new Uint8Array(md5Octets);
+    if (key !== undefined && (key.length === 0 || key.length > maxKeySize))
+      throw new RangeError(`Cannot set an MD5 key: it has ${key.length} bytes, wanted 1 to ${maxKeySize}`);
+    const value = new Uint8Array(md5Size);
     value.set(socketAddress(peer.toBytes(), 0));
     value[md5KeyLengthOffset] = key?.length ?? 0;
     if (key !== undefined) value.set(key, md5KeyOffset);
-    check("setsockopt", `set the MD5 key for ${peer}`, libc.setsockopt(this.fd, levelTcp, optionMd5, value, md5Octets));
+    check("setsockopt", `set the MD5 key for ${peer}`, libc.setsockopt(this.fd, levelTcp, optionMd5, value, md5Size));
   }
 
   /** TTL or hop limit of what is sent, 1 to 255. @throws {SystemCallError} */

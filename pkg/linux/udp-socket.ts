@@ -1,5 +1,5 @@
-import type { DatagramBatch } from "./datagram-batch.ts";
 import { check, checkNonBlocking, flagCloseOnExec, flagNonBlocking, levelSocket, libc, optionReceiveBuffer } from "./libc.ts";
+import type { DatagramBatch } from "./message-batches.ts";
 
 const familyInet = 2; // AF_INET
 const familyInet6 = 10; // AF_INET6
@@ -22,11 +22,11 @@ const optionsOfFamily = {
   ],
 } as const;
 // What may come while nobody reads. The kernel doubles it and cuts it to net.core.rmem_max.
-const receiveBufferOctets = 1 << 20;
+const receiveBufferSize = 1 << 20;
 
 export interface UdpSocketOptions {
   readonly family: "IPv4" | "IPv6";
-  /** 4 or 16 octets in network order; any address of the machine when unset. */
+  /** 4 or 16 bytes in network order; any address of the machine when unset. */
   readonly address?: Uint8Array | undefined;
   /** For a link-local `address`; 0 otherwise. */
   readonly interfaceIndex?: number | undefined;
@@ -58,7 +58,7 @@ export class UdpSocket implements Disposable {
     try {
       const values = { on: 1, ttl, trafficClass };
       for (const { level, name, of } of optionsOfFamily[family]) set(socket.fd, level, name, values[of], attempted);
-      set(socket.fd, levelSocket, optionReceiveBuffer, receiveBufferOctets, attempted);
+      set(socket.fd, levelSocket, optionReceiveBuffer, receiveBufferSize, attempted);
       const local = socketAddress(address ?? new Uint8Array(family === "IPv4" ? 4 : 16), port, interfaceIndex);
       check("bind", attempted, libc.bind(socket.fd, local, local.length));
       return socket;

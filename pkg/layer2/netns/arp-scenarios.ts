@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { closeSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EtherType, etherTypeFilter, PacketSocket, ReceiveBatch, SendBatch, type TableLink } from "#pkg/linux";
+import { EtherType, etherTypeFilter, PacketSocket, ReceiveBatch, SendBatch, type TrackedInterface } from "#pkg/linux";
 import { silentLog } from "#pkg/log";
 import { type Address, broadcastMac, formatMac, type Mac } from "#pkg/net";
 import { address } from "#pkg/net/testing";
@@ -513,7 +513,7 @@ test("without the right to open packet sockets, start says which capability is m
 });
 
 /** A link as the kernel would tell of it. */
-function ethernet(index: number, changes: Partial<TableLink> = {}): TableLink {
+function ethernet(index: number, changes: Partial<TrackedInterface> = {}): TrackedInterface {
   return {
     index,
     name: `index${index}`,

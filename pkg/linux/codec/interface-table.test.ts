@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress } from "#pkg/net";
-import { LinkTable } from "./link-table.ts";
-import type { InterfaceAddress, Link, NetlinkMessage } from "./netlink.ts";
+import { InterfaceTable } from "./interface-table.ts";
+import type { InterfaceAddress, NetlinkMessage, NetworkInterface } from "./netlink.ts";
 
-const link: Link = {
+const networkInterface: NetworkInterface = {
   index: 2,
   name: "eth0",
   hardwareType: 1,
@@ -25,12 +25,12 @@ function address(interfaceIndex: number, text: string, prefixLength = 24): Inter
 }
 
 const notification = { sequence: 0, interrupted: false };
-const linkSet = (changes: Partial<Link> = {}): NetlinkMessage => ({
+const linkSet = (changes: Partial<NetworkInterface> = {}): NetlinkMessage => ({
   ...notification,
-  type: "linkSet",
-  link: { ...link, ...changes },
+  type: "interfaceSet",
+  networkInterface: { ...networkInterface, ...changes },
 });
-const linkDeleted: NetlinkMessage = { ...notification, type: "linkDeleted", link };
+const linkDeleted: NetlinkMessage = { ...notification, type: "interfaceDeleted", networkInterface };
 const addressSet = (index: number, text: string): NetlinkMessage => ({
   ...notification,
   type: "addressSet",
@@ -39,7 +39,7 @@ const addressSet = (index: number, text: string): NetlinkMessage => ({
 const sequenceOf = (request: Uint8Array): number => new DataView(request.buffer).getUint32(8, true);
 
 /** Runs a dump through to its end. @returns its last effect */
-function dump(table: LinkTable, links: NetlinkMessage[], addresses: NetlinkMessage[] = [], interrupted = false) {
+function dump(table: InterfaceTable, links: NetlinkMessage[], addresses: NetlinkMessage[] = [], interrupted = false) {
   let sequence = sequenceOf(table.startDump());
   for (const message of links) table.apply({ ...message, sequence });
   const next = table.apply({ type: "done", sequence, interrupted });
@@ -49,11 +49,11 @@ function dump(table: LinkTable, links: NetlinkMessage[], addresses: NetlinkMessa
   return table.apply({ type: "done", sequence, interrupted: false });
 }
 
-const summary = (table: LinkTable): string[] =>
-  table.links().map(({ name, addresses }) => `${name} ${addresses.map(({ address }) => address).join(",")}`);
+const summary = (table: InterfaceTable): string[] =>
+  table.interfaces().map(({ name, addresses }) => `${name} ${addresses.map(({ address }) => address).join(",")}`);
 
 test("a dump asks for links, then for addresses, and yields both, in order", () => {
-  const table = new LinkTable();
+  const table = new InterfaceTable();
   const links = [linkSet({ index: 3, name: "eth1" }), linkSet()];
   assert.deepEqual(dump(table, links, [addressSet(2, "192.0.2.2"), addressSet(2, "192.0.2.1")]), {
     type: "loaded",
@@ -63,7 +63,7 @@ test("a dump asks for links, then for addresses, and yields both, in order", () 
 });
 
 test("the same dump again changes nothing", () => {
-  const table = new LinkTable();
+  const table = new InterfaceTable();
   dump(table, [linkSet()], [addressSet(2, "192.0.2.1")]);
   const { changes } = table;
   dump(table, [linkSet()], [addressSet(2, "192.0.2.1")]);
@@ -71,9 +71,9 @@ test("the same dump again changes nothing", () => {
 });
 
 const changing: { name: string; message: NetlinkMessage; want: string[] }[] = [
-  { name: "a link that comes", message: linkSet({ index: 3, name: "eth1" }), want: ["eth0 192.0.2.1", "eth1 "] },
-  { name: "a link that changes", message: linkSet({ name: "lan0" }), want: ["lan0 192.0.2.1"] },
-  { name: "a link that goes, with its addresses", message: linkDeleted, want: [] },
+  { name: "an interface that comes", message: linkSet({ index: 3, name: "eth1" }), want: ["eth0 192.0.2.1", "eth1 "] },
+  { name: "an interface that changes", message: linkSet({ name: "lan0" }), want: ["lan0 192.0.2.1"] },
+  { name: "an interface that goes, with its addresses", message: linkDeleted, want: [] },
   { name: "an address that comes", message: addressSet(2, "192.0.2.9"), want: ["eth0 192.0.2.1,192.0.2.9"] },
   {
     name: "an address that goes",
@@ -83,7 +83,7 @@ const changing: { name: string; message: NetlinkMessage; want: string[] }[] = [
 ];
 for (const { name, message, want } of changing)
   test(`a notification tells of ${name}`, () => {
-    const table = new LinkTable();
+    const table = new InterfaceTable();
     dump(table, [linkSet()], [addressSet(2, "192.0.2.1")]);
     const { changes } = table;
     assert.equal(table.apply(message), undefined);
@@ -92,7 +92,7 @@ for (const { name, message, want } of changing)
   });
 
 test("what a complete dump does not mention is removed", () => {
-  const table = new LinkTable();
+  const table = new InterfaceTable();
   dump(table, [linkSet(), linkSet({ index: 3, name: "eth1" })], [addressSet(2, "192.0.2.1"), addressSet(2, "192.0.2.2")]);
   const { changes } = table;
   dump(table, [linkSet()], [addressSet(2, "192.0.2.2")]);
@@ -101,7 +101,7 @@ test("what a complete dump does not mention is removed", () => {
 });
 
 test("what a notification told during a dump stays, although the dump does not mention it", () => {
-  const table = new LinkTable();
+  const table = new InterfaceTable();
   dump(table, [linkSet()]);
   const sequence = sequenceOf(table.startDump());
   table.apply({ ...linkSet(), sequence });
@@ -114,16 +114,16 @@ test("what a notification told during a dump stays, although the dump does not m
 });
 
 test("an interrupted dump removes nothing and says that it is not complete", () => {
-  const table = new LinkTable();
+  const table = new InterfaceTable();
   dump(table, [linkSet(), linkSet({ index: 3, name: "eth1" })], [addressSet(2, "192.0.2.1")]);
   assert.deepEqual(dump(table, [linkSet()], [], true), { type: "loaded", complete: false });
   assert.deepEqual(summary(table), ["eth0 192.0.2.1", "eth1 "]);
 });
 
 test("an index that was deleted and given again is another generation", () => {
-  const table = new LinkTable();
+  const table = new InterfaceTable();
   dump(table, [linkSet()]);
-  const generation = (): number | undefined => table.links()[0]?.generation;
+  const generation = (): number | undefined => table.interfaces()[0]?.generation;
   const before = generation();
   table.apply(linkSet({ up: false }));
   assert.equal(generation(), before);
@@ -133,7 +133,7 @@ test("an index that was deleted and given again is another generation", () => {
 });
 
 test("a refused dump is told with its error; an acknowledgement and the error of an older request are not", () => {
-  const table = new LinkTable();
+  const table = new InterfaceTable();
   const old = sequenceOf(table.startDump());
   const sequence = sequenceOf(table.startDump());
   assert.equal(table.apply({ type: "error", sequence: old, errno: 16, interrupted: false }), undefined);
@@ -142,7 +142,7 @@ test("a refused dump is told with its error; an acknowledgement and the error of
 });
 
 test("the end of a dump that was given up ends nothing", () => {
-  const table = new LinkTable();
+  const table = new InterfaceTable();
   dump(table, [linkSet()]);
   const old = sequenceOf(table.startDump());
   table.startDump();

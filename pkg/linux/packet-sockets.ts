@@ -1,5 +1,3 @@
-import type { SystemCallError } from "./error.ts";
-import type { ReceiveBatch, SendBatch } from "./frame-batch.ts";
 import {
   check,
   checkNonBlocking,
@@ -10,7 +8,9 @@ import {
   levelSocket,
   libc,
   optionReceiveBuffer,
+  type SystemCallError,
 } from "./libc.ts";
+import type { ReceiveBatch, SendBatch } from "./message-batches.ts";
 
 export const EtherType = { ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd } as const;
 
@@ -23,12 +23,13 @@ export interface SendFailure {
 
 const familyPacket = 17; // AF_PACKET
 const typeRaw = 3; // SOCK_RAW
+const typeDatagram = 2; // SOCK_DGRAM
 const levelPacket = 263; // SOL_PACKET
 const optionAttachFilter = 26; // SO_ATTACH_FILTER
 const optionStatistics = 6; // PACKET_STATISTICS
 const addressLength = 20; // struct sockaddr_ll
 // What a burst may queue. The kernel doubles it and cuts it to net.core.rmem_max; that is some hundred small frames.
-const receiveBufferOctets = 1 << 20;
+const receiveBufferSize = 1 << 20;
 
 /** Sends and receives the Ethernet frames of one EtherType on one interface (packet(7)). Never blocks. */
 export class PacketSocket implements Disposable {
@@ -47,11 +48,10 @@ export class PacketSocket implements Disposable {
     // Protocol 0 receives nothing until the bind below names one.
     const socket = PacketSocket.#create(attempted);
     try {
-      const program = { len: filter.length / 8, filter };
-      check("setsockopt", attempted, libc.attachFilter(socket.fd, levelSocket, optionAttachFilter, program, filterProgramSize));
-      const size = Int32Array.of(receiveBufferOctets);
+      attachFilter(socket.fd, filter, attempted);
+      const size = Int32Array.of(receiveBufferSize);
       check("setsockopt", attempted, libc.setsockopt(socket.fd, levelSocket, optionReceiveBuffer, size, 4));
-      check("bind", attempted, libc.bind(socket.fd, packetAddress(interfaceIndex, etherType), addressLength));
+      check("bind", attempted, libc.bind(socket.fd, linkAddress(interfaceIndex, etherType), addressLength));
       return socket;
     } catch (error) {
       socket[Symbol.dispose]();
@@ -103,11 +103,86 @@ export class PacketSocket implements Disposable {
   }
 }
 
-/** struct sockaddr_ll for `bind`: family, protocol in network order, interface. */
-function packetAddress(interfaceIndex: number, etherType: number): Uint8Array {
+/** Sends and receives the packets of one EtherType on one interface, without their Ethernet headers (packet(7)). Never blocks. */
+export class CookedPacketSocket implements Disposable {
+  readonly fd: number;
+  readonly #interfaceIndex: number;
+  readonly #etherType: number;
+  readonly #room: Uint8Array;
+  readonly #address = new Uint8Array(addressLength);
+  readonly #addressLength = new Uint32Array(1);
+
+  private constructor(fd: number, interfaceIndex: number, etherType: number, size: number) {
+    this.fd = fd;
+    this.#interfaceIndex = interfaceIndex;
+    this.#etherType = etherType;
+    this.#room = new Uint8Array(size);
+  }
+
+  /**
+   * `filter` is a classic BPF program over the packet; `size` is the most that is kept of one.
+   * @throws {SystemCallError} EPERM without CAP_NET_RAW; ENODEV when the interface is gone
+   */
+  static open(interfaceIndex: number, etherType: number, filter: Uint8Array, size: number): CookedPacketSocket {
+    const attempted = `open a packet socket on interface ${interfaceIndex}`;
+    // Protocol 0 receives nothing until the bind below names one.
+    const fd = check("socket", attempted, libc.socket(familyPacket, typeDatagram | flagNonBlocking | flagCloseOnExec, 0));
+    const socket = new CookedPacketSocket(fd, interfaceIndex, etherType, size);
+    try {
+      attachFilter(fd, filter, attempted);
+      check("bind", attempted, libc.bind(fd, linkAddress(interfaceIndex, etherType), addressLength));
+      return socket;
+    } catch (error) {
+      socket[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Sends a packet to a MAC address. @returns false when the send queue is full, and it is lost @throws {SystemCallError} */
+  send(packet: Uint8Array, mac: Uint8Array): boolean {
+    const result = libc.sendto(
+      this.fd,
+      packet,
+      packet.length,
+      0,
+      linkAddress(this.#interfaceIndex, this.#etherType, mac),
+      addressLength,
+    );
+    return checkNonBlocking("sendto", "send a packet", result) !== undefined;
+  }
+
+  /**
+   * The next packet that came, a view valid until the next call; undefined when none is waiting.
+   * @throws {SystemCallError} ENETDOWN once after the interface went down or away
+   */
+  receive(): Uint8Array | undefined {
+    this.#addressLength[0] = addressLength;
+    const result = libc.recvfrom(this.fd, this.#room, this.#room.length, 0, this.#address, this.#addressLength);
+    const length = checkNonBlocking("recvfrom", "receive a packet", result);
+    return length === undefined ? undefined : this.#room.subarray(0, length);
+  }
+
+  [Symbol.dispose](): void {
+    libc.close(this.fd);
+  }
+}
+
+const noMac: Uint8Array = new Uint8Array();
+
+/** struct sockaddr_ll: family, protocol in network order, interface, and the MAC address with its length. */
+function linkAddress(interfaceIndex: number, etherType: number, mac = noMac): Uint8Array {
   const view = new DataView(new ArrayBuffer(addressLength));
   view.setUint16(0, familyPacket, true);
   view.setUint16(2, etherType);
   view.setInt32(4, interfaceIndex, true);
-  return new Uint8Array(view.buffer);
+  view.setUint8(11, mac.length);
+  const bytes = new Uint8Array(view.buffer);
+  bytes.set(mac, 12);
+  return bytes;
+}
+
+/** `filter` is a classic BPF program. */
+function attachFilter(fd: number, filter: Uint8Array, attempted: string): void {
+  const program = { len: filter.length / 8, filter };
+  check("setsockopt", attempted, libc.attachFilter(fd, levelSocket, optionAttachFilter, program, filterProgramSize));
 }

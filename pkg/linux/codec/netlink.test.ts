@@ -3,10 +3,18 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Address } from "#pkg/net";
-import { decodeNetlink, encodeDumpRequest, type InterfaceAddress, type Link, NetlinkError } from "./netlink.ts";
+import {
+  decodeNeighbor,
+  decodeNetlink,
+  encodeDumpRequest,
+  encodeNeighborRequest,
+  type InterfaceAddress,
+  NetlinkError,
+  type NetworkInterface,
+} from "./netlink.ts";
 
 function capture(name: string): Uint8Array[] {
-  const lines = readFileSync(new URL(`./testdata/${name}`, import.meta.url), "utf8")
+  const lines = readFileSync(new URL(`../testdata/${name}`, import.meta.url), "utf8")
     .trim()
     .split("\n");
   return lines.map((line) => new Uint8Array(Buffer.from(line, "hex")));
@@ -15,7 +23,7 @@ function capture(name: string): Uint8Array[] {
 const captured = capture("dump.hex").flatMap(decodeNetlink);
 
 test("a captured dump of links yields each link with its flags, MAC address and master", () => {
-  const links = captured.flatMap((message) => (message.type === "linkSet" ? [message.link] : []));
+  const links = captured.flatMap((message) => (message.type === "interfaceSet" ? [message.networkInterface] : []));
   const base = { broadcast: true, loopback: false, noArp: false, up: true, running: true, hardwareType: 1 };
   const free = { master: undefined, masterKind: undefined };
   assert.deepEqual(links, [
@@ -72,7 +80,9 @@ test("each captured dump ends with done, with the sequence of its request", () =
 test("a port that leaves its bridge is not a deleted link, although the bridge says RTM_DELLINK", () => {
   const messages = capture("port-leaves-bridge.hex").flatMap(decodeNetlink);
   assert.deepEqual(
-    messages.map((message) => (message.type === "linkSet" ? [message.link.name, message.link.masterKind] : message.type)),
+    messages.map((message) =>
+      message.type === "interfaceSet" ? [message.networkInterface.name, message.networkInterface.masterKind] : message.type,
+    ),
     [
       ["p0", "bridge"],
       ["p0", undefined],
@@ -83,9 +93,12 @@ test("a port that leaves its bridge is not a deleted link, although the bridge s
 });
 
 test("a request for a dump is what the kernel expects", () => {
-  const hex = (what: "links" | "addresses") => Buffer.from(encodeDumpRequest(what, 0x0102)).toString("hex");
+  const hex = (what: "interfaces" | "addresses") => Buffer.from(encodeDumpRequest(what, 0x0102)).toString("hex");
   // nlmsghdr, ifinfomsg, then IFLA_EXT_MASK = RTEXT_FILTER_SKIP_STATS; nlmsghdr, ifaddrmsg.
-  assert.equal(hex("links"), `28000000 1200 0103 02010000 00000000 ${"00".repeat(16)} 0800 1d00 08000000`.replaceAll(" ", ""));
+  assert.equal(
+    hex("interfaces"),
+    `28000000 1200 0103 02010000 00000000 ${"00".repeat(16)} 0800 1d00 08000000`.replaceAll(" ", ""),
+  );
   assert.equal(hex("addresses"), `18000000 1600 0103 02010000 00000000 ${"00".repeat(8)}`.replaceAll(" ", ""));
 });
 
@@ -94,8 +107,8 @@ const refused = [
   { name: "a length below the header's", hex: "0f000000 0300 0000 00000000 00000000" },
   { name: "a length above the datagram's", hex: "11000000 0300 0000 00000000 00000000" },
   { name: "an error without its number", hex: "12000000 0200 0000 00000000 00000000 ffff" },
-  { name: "a link cut short", hex: "18000000 1000 0000 00000000 00000000 0000000000000000" },
-  { name: "a link without a name", hex: `20000000 1000 0000 00000000 00000000 00000000 01000000 ${"00".repeat(8)}` },
+  { name: "an interface cut short", hex: "18000000 1000 0000 00000000 00000000 0000000000000000" },
+  { name: "an interface without a name", hex: `20000000 1000 0000 00000000 00000000 00000000 01000000 ${"00".repeat(8)}` },
   {
     name: "an attribute shorter than its header",
     hex: `24000000 1000 0000 00000000 00000000 00000000 01000000 ${"00".repeat(8)} 0300 0300`,
@@ -125,7 +138,7 @@ test("decodeNetlink leaves out what it does not know", () => {
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const name = fc.string({ minLength: 1, maxLength: 15, unit: "binary-ascii" }).filter((text) => !text.includes("\0"));
 const plain = { noNullPrototype: true };
-const link: fc.Arbitrary<Link> = fc.record(
+const networkInterface: fc.Arbitrary<NetworkInterface> = fc.record(
   {
     index: fc.integer({ min: 1, max: 0x7fff_ffff }),
     name,
@@ -156,15 +169,15 @@ const address: fc.Arbitrary<InterfaceAddress> = fc.record(
 
 test("property: decoding undoes encoding", () => {
   const message = fc.oneof(
-    fc.record({ type: fc.constantFrom("linkSet" as const, "linkDeleted" as const), link }, plain),
+    fc.record({ type: fc.constantFrom("interfaceSet" as const, "interfaceDeleted" as const), networkInterface }, plain),
     fc.record({ type: fc.constantFrom("addressSet" as const, "addressDeleted" as const), address }, plain),
   );
   fc.assert(
     fc.property(fc.array(fc.tuple(u32, message)), (messages) => {
       const datagram = Buffer.concat(
         messages.map(([sequence, message]) =>
-          "link" in message
-            ? encode(message.type === "linkSet" ? 16 : 17, sequence, encodeLink(message.link))
+          "networkInterface" in message
+            ? encode(message.type === "interfaceSet" ? 16 : 17, sequence, encodeLink(message.networkInterface))
             : encode(message.type === "addressSet" ? 20 : 21, sequence, encodeAddress(message.address)),
         ),
       );
@@ -202,21 +215,29 @@ function encode(type: number, sequence: number, body: Uint8Array): Uint8Array {
   return padded(Buffer.concat([header, body]));
 }
 
-function encodeLink(link: Link): Uint8Array {
+function encodeLink(networkInterface: NetworkInterface): Uint8Array {
   const header = Buffer.alloc(16);
-  header.writeUInt16LE(link.hardwareType, 2);
-  header.writeInt32LE(link.index, 4);
-  const flags = { 1: link.up, 2: link.broadcast, 8: link.loopback, 64: link.running, 128: link.noArp };
+  header.writeUInt16LE(networkInterface.hardwareType, 2);
+  header.writeInt32LE(networkInterface.index, 4);
+  const flags = {
+    1: networkInterface.up,
+    2: networkInterface.broadcast,
+    8: networkInterface.loopback,
+    64: networkInterface.running,
+    128: networkInterface.noArp,
+  };
   header.writeUInt32LE(
     Object.entries(flags).reduce((bits, [bit, set]) => bits | (set ? Number(bit) : 0), 0),
     8,
   );
   const attributes = [
-    attribute(3, Buffer.from(`${link.name}\0`)),
-    attribute(1, Buffer.from(link.hardwareAddress.replaceAll(":", ""), "hex")),
+    attribute(3, Buffer.from(`${networkInterface.name}\0`)),
+    attribute(1, Buffer.from(networkInterface.hardwareAddress.replaceAll(":", ""), "hex")),
   ];
-  if (link.master !== undefined) attributes.push(attribute(10, new Uint8Array(Uint32Array.of(link.master).buffer)));
-  if (link.masterKind !== undefined) attributes.push(attribute(18 | 0x8000, attribute(4, Buffer.from(`${link.masterKind}\0`))));
+  if (networkInterface.master !== undefined)
+    attributes.push(attribute(10, new Uint8Array(Uint32Array.of(networkInterface.master).buffer)));
+  if (networkInterface.masterKind !== undefined)
+    attributes.push(attribute(18 | 0x8000, attribute(4, Buffer.from(`${networkInterface.masterKind}\0`))));
   return Buffer.concat([header, ...attributes]);
 }
 
@@ -238,3 +259,33 @@ function attribute(type: number, value: Uint8Array): Uint8Array {
 function padded(bytes: Uint8Array): Uint8Array {
   return Buffer.concat([bytes, Buffer.alloc(-bytes.length & 3)]);
 }
+
+const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex.replaceAll(/\s/g, ""), "hex"));
+
+test("a request names the interface and the address", () => {
+  // What `ip neigh get 10.0.0.2 dev eth0` sends, as strace shows it, with another number.
+  const want = "24000000 1e00 0100 07000000 00000000 02000000 03000000 0000 00 00 08000100 0a000002";
+  assert.deepEqual(encodeNeighborRequest(3, Uint8Array.of(10, 0, 0, 2), 7), bytes(want));
+});
+
+const answer = "30000000 1c00 0000 07000000 00000000 02000000 03000000 0200 00 01 08000100 0a000002 0a000200 020000000002 0000";
+const error = "24000000 0200 0000 07000000 00000000 feffffff 24000000 1e000100 07000000 00000000";
+const cases = [
+  { name: "the answer has the link-layer address", hex: answer, want: "020000000002" },
+  { name: "the answer to another request is not the answer", hex: answer.replace("07000000", "08000000"), want: undefined },
+  { name: "an entry that is not resolved has none", hex: answer.replace("0a000200", "0a000300"), want: undefined },
+  { name: "an error is no answer", hex: error, want: undefined },
+  { name: "an attribute longer than the message is refused", hex: answer.replace("0a000200", "ff000200"), want: undefined },
+  { name: "an attribute shorter than its header is refused", hex: answer.replace("08000100", "00000100"), want: undefined },
+  { name: "a message cut short is refused", hex: answer.slice(0, 40), want: undefined },
+];
+for (const { name, hex, want } of cases)
+  test(`decodeNeighbor: ${name}`, () => {
+    const decoded = decodeNeighbor(bytes(hex), 7);
+    assert.equal(decoded && Buffer.from(decoded).toString("hex"), want);
+  });
+
+test("property: arbitrary bytes, and answers with arbitrary damage, raise nothing", () => {
+  const damaged = fc.tuple(fc.nat(47), fc.nat(255)).map(([at, octet]) => bytes(answer).with(at, octet));
+  fc.assert(fc.property(fc.oneof(fc.uint8Array({ maxLength: 100 }), damaged), (any) => void decodeNeighbor(any, 7)));
+});

@@ -1,13 +1,13 @@
-import { encodeDumpRequest, type InterfaceAddress, type Link, type NetlinkMessage } from "./netlink.ts";
+import { encodeDumpRequest, type InterfaceAddress, type NetlinkMessage, type NetworkInterface } from "./netlink.ts";
 
-/** A link with its addresses. `generation` differs when the index was given to another link meanwhile. */
-export interface TableLink extends Link {
+/** An interface with its addresses. `generation` differs when the index was given to another interface meanwhile. */
+export interface TrackedInterface extends NetworkInterface {
   readonly generation: number;
   readonly addresses: readonly InterfaceAddress[];
 }
 
-/** What the owner of the table must do. */
-export type LinkTableEffect =
+/** What the driver must do. */
+export type InterfaceTableEffect =
   | { readonly type: "send"; readonly request: Uint8Array }
   /** The dump has ended. `complete` is false when something changed meanwhile, so that it may have missed a part. */
   | { readonly type: "loaded"; readonly complete: boolean }
@@ -15,19 +15,19 @@ export type LinkTableEffect =
   | { readonly type: "failed"; readonly errno: number };
 
 interface Dump {
-  readonly what: "links" | "addresses";
+  readonly what: "interfaces" | "addresses";
   readonly sequence: number;
   readonly complete: boolean;
 }
 
 /**
- * The links and addresses of the namespace, kept by the kernel's messages: a dump tells all of them, notifications tell the changes.
+ * The interfaces and addresses of the namespace, kept by the kernel's messages: a dump has all of them, notifications have the changes.
  * Both come on one socket, in the kernel's order, so a later message is always the truer one. What a complete dump does not mention is
- * removed. Pure: the owner sends, receives and keeps the time.
+ * removed. The driver sends, receives and keeps the time.
  */
-export class LinkTable {
+export class InterfaceTable {
   // `mentioned` is the latest request at the time of the last message about the entry.
-  readonly #links = new Map<number, { link: Link; generation: number; mentioned: number }>(); // index -> link
+  readonly #interfaces = new Map<number, { networkInterface: NetworkInterface; generation: number; mentioned: number }>(); // index -> networkInterface
   readonly #addresses = new Map<string, { address: InterfaceAddress; mentioned: number }>(); // index, address, length -> address
   #dump: Dump | undefined;
   #sequence = 0;
@@ -41,19 +41,19 @@ export class LinkTable {
 
   /** Begins a dump. One that is under way is given up. @returns the request to send */
   startDump(): Uint8Array {
-    return this.#ask("links", true);
+    return this.#request("interfaces", true);
   }
 
   /** Takes in one message. */
-  apply(message: NetlinkMessage): LinkTableEffect | undefined {
+  apply(message: NetlinkMessage): InterfaceTableEffect | undefined {
     if (this.#dump?.sequence === message.sequence && message.interrupted) this.#dump = { ...this.#dump, complete: false };
     const dump = this.#dump?.sequence === message.sequence ? this.#dump : undefined;
     switch (message.type) {
-      case "linkSet":
-        this.#setLink(message.link);
+      case "interfaceSet":
+        this.#setInterface(message.networkInterface);
         return undefined;
-      case "linkDeleted":
-        this.#deleteLink(message.link.index);
+      case "interfaceDeleted":
+        this.#deleteInterface(message.networkInterface.index);
         return undefined;
       case "addressSet":
         this.#setAddress(message.address);
@@ -72,27 +72,27 @@ export class LinkTable {
     }
   }
 
-  /** Every link, lowest index first. */
-  links(): TableLink[] {
+  /** Every interface, lowest index first. */
+  interfaces(): TrackedInterface[] {
     const addresses = Map.groupBy(this.#addresses.values(), ({ address }) => address.interfaceIndex);
-    return [...this.#links.values()]
-      .map(({ link, generation }) => {
-        const own = addresses.get(link.index)?.map(({ address }) => address) ?? [];
-        return { ...link, generation, addresses: own.sort((a, b) => a.address.compare(b.address)) };
+    return [...this.#interfaces.values()]
+      .map(({ networkInterface, generation }) => {
+        const own = addresses.get(networkInterface.index)?.map(({ address }) => address) ?? [];
+        return { ...networkInterface, generation, addresses: own.sort((a, b) => a.address.compare(b.address)) };
       })
       .sort((a, b) => a.index - b.index);
   }
 
-  #ask(what: Dump["what"], complete: boolean): Uint8Array {
+  #request(what: Dump["what"], complete: boolean): Uint8Array {
     this.#dump = { what, sequence: ++this.#sequence, complete };
     return encodeDumpRequest(what, this.#sequence);
   }
 
-  #endDump({ what, sequence, complete }: Dump): LinkTableEffect {
+  #endDump({ what, sequence, complete }: Dump): InterfaceTableEffect {
     this.#dump = undefined;
-    if (what === "links") {
-      if (complete) for (const [index, { mentioned }] of this.#links) if (mentioned < sequence) this.#deleteLink(index);
-      return { type: "send", request: this.#ask("addresses", complete) };
+    if (what === "interfaces") {
+      if (complete) for (const [index, { mentioned }] of this.#interfaces) if (mentioned < sequence) this.#deleteInterface(index);
+      return { type: "send", request: this.#request("addresses", complete) };
     }
     if (complete)
       for (const [key, { mentioned }] of this.#addresses)
@@ -100,15 +100,15 @@ export class LinkTable {
     return { type: "loaded", complete };
   }
 
-  #setLink(link: Link): void {
-    const known = this.#links.get(link.index);
+  #setInterface(networkInterface: NetworkInterface): void {
+    const known = this.#interfaces.get(networkInterface.index);
     const generation = known?.generation ?? ++this.#generation;
-    this.#links.set(link.index, { link, generation, mentioned: this.#sequence });
-    if (known === undefined || !sameLink(known.link, link)) this.#changes++;
+    this.#interfaces.set(networkInterface.index, { networkInterface, generation, mentioned: this.#sequence });
+    if (known === undefined || !isSameInterface(known.networkInterface, networkInterface)) this.#changes++;
   }
 
-  #deleteLink(index: number): void {
-    if (!this.#links.delete(index)) return;
+  #deleteInterface(index: number): void {
+    if (!this.#interfaces.delete(index)) return;
     for (const [key, { address }] of this.#addresses) if (address.interfaceIndex === index) this.#addresses.delete(key);
     this.#changes++;
   }
@@ -124,6 +124,6 @@ function addressKey({ interfaceIndex, address, prefixLength }: InterfaceAddress)
   return `${interfaceIndex} ${address}/${prefixLength}`;
 }
 
-function sameLink(a: Link, b: Link): boolean {
-  return (Object.keys(a) as (keyof Link)[]).every((key) => a[key] === b[key]);
+function isSameInterface(a: NetworkInterface, b: NetworkInterface): boolean {
+  return (Object.keys(a) as (keyof NetworkInterface)[]).every((key) => a[key] === b[key]);
 }

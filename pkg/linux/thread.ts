@@ -1,0 +1,113 @@
+import { constants } from "node:os";
+import { check, checkNonBlocking, flagCloseOnExec, flagNonBlocking, libc, SystemCallError } from "./libc.ts";
+
+const one = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+/** Wakes a thread out of `poll` (eventfd(2)). The number is valid in every thread; the thread that created it disposes of it. */
+export class EventFd implements Disposable {
+  readonly fd: number;
+  readonly #counter = new Uint8Array(8);
+
+  /** Takes the number of an event descriptor that another thread created. */
+  constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  /** @throws {SystemCallError} */
+  static create(): EventFd {
+    return new EventFd(check("eventfd", "create an event descriptor", libc.eventfd(0, flagNonBlocking | flagCloseOnExec)));
+  }
+
+  /** Makes it readable; any number of signals before the next `clear` count as one. @throws {SystemCallError} */
+  signal(): void {
+    checkNonBlocking("write", "signal an event descriptor", libc.write(this.fd, one, one.length));
+  }
+
+  /** @throws {SystemCallError} */
+  clear(): void {
+    checkNonBlocking("read", "clear an event descriptor", libc.read(this.fd, this.#counter, this.#counter.length));
+  }
+
+  [Symbol.dispose](): void {
+    libc.close(this.fd);
+  }
+}
+
+const pollIn = 0x01;
+const pollInvalid = 0x20; // POLLNVAL
+const maxWait = 2 ** 31; // Milliseconds; a wait for ever is some of these.
+
+/** Waits until one of some descriptors is readable or in error (ppoll(2)). */
+export class PollSet {
+  #entries = new Int32Array(0); // struct pollfd: the descriptor, then 16 bits of wanted and 16 bits of returned events.
+  readonly #timeout = new BigInt64Array(2); // struct timespec: seconds, nanoseconds.
+
+  /** Replaces what is waited for. */
+  watch(fds: readonly number[]): void {
+    this.#entries = Int32Array.from(fds.flatMap((fd) => [fd, pollIn]));
+  }
+
+  /**
+   * Blocks the thread for at most `timeoutMilliseconds`, to the microsecond; a signal ends it early. @returns the descriptors that are
+   * ready
+   * @throws {SystemCallError} also for a descriptor that is not open, which would be ready for ever
+   */
+  wait(timeoutMilliseconds: number): number[] {
+    this.#setTimeout(timeoutMilliseconds);
+    const ready: number[] = [];
+    const result = libc.ppoll(this.#entries, this.#entries.length / 2, this.#timeout, null);
+    if (!checkNonBlocking("ppoll", "wait for sockets", result)) return ready; // None, or a signal.
+    for (let i = 0; i < this.#entries.length; i += 2) {
+      const [fd = -1, events = 0] = [this.#entries[i], this.#entries[i + 1]];
+      const returned = events >>> 16;
+      if (returned & pollInvalid) throw new SystemCallError("ppoll", constants.errno.EBADF, `wait for descriptor ${fd}`);
+      if (returned !== 0) ready.push(fd);
+    }
+    return ready;
+  }
+
+  /**
+   * Like `wait`, but blocks a thread of libuv's pool instead of this one. The descriptors stay open, and are not replaced, until it is
+   * over; Node does not exit before.
+   * @throws {SystemCallError} like `wait`
+   */
+  async waitAside(timeoutMilliseconds: number): Promise<number[]> {
+    this.#setTimeout(timeoutMilliseconds);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    libc.ppoll.async(this.#entries, this.#entries.length / 2, this.#timeout, null, resolve);
+    await promise;
+    return this.wait(0); // Why it failed there is not known here; what is ready, or not open, still is.
+  }
+
+  #setTimeout(milliseconds: number): void {
+    const microseconds = Math.ceil(Math.min(Math.max(0, milliseconds), maxWait) * 1000);
+    this.#timeout[0] = BigInt(Math.floor(microseconds / 1e6));
+    this.#timeout[1] = BigInt(microseconds % 1e6) * 1000n;
+  }
+}
+
+const ordinary = 0; // SCHED_OTHER
+const roundRobin = 2; // SCHED_RR
+const noPriority = 0; // struct sched_param: what is not real-time has none.
+const lowest = 1; // struct sched_param: of 1 to 99.
+const thisThread = [0, 0] as const; // PRIO_PROCESS of the caller, by which Linux means a thread.
+const nicest = -20;
+
+/**
+ * Lets this thread run before all that are not real-time (sched(7)), so that it is on time on a machine without time to spare. For work
+ * that is bounded: nothing else gets the time that it takes.
+ * @returns false where it may not, without CAP_SYS_NICE or a limit that allows it (RLIMIT_RTPRIO)
+ */
+export function becomeRealTime(): boolean {
+  return libc.setSchedule(libc.threadSelf(), roundRobin, Int32Array.of(lowest)) === 0;
+}
+
+/**
+ * Gives this thread the largest share of the machine's time (nice(7)), while others still get theirs; it is real-time no longer. For work
+ * that others can make more of.
+ * @returns false where it may not, without CAP_SYS_NICE or a limit that allows it (RLIMIT_NICE)
+ */
+export function becomeUrgent(): boolean {
+  const schedule = libc.setSchedule(libc.threadSelf(), ordinary, Int32Array.of(noPriority));
+  return schedule === 0 && libc.setPriority(...thisThread, nicest) === 0;
+}
