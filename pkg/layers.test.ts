@@ -40,7 +40,7 @@ const pure = [
 const pureNodeModules = new Set(["node:crypto", "node:zlib"]);
 /** Each foreign library has its home; YAML is the form of two things that people write. */
 const homes: Record<string, readonly string[]> = {
-  "@kubernetes/client-node": ["pkg/k8s/"],
+  "@kubernetes/client-node": ["ctl/"],
   koffi: ["pkg/linux/"],
   "js-yaml": ["pkg/config/", "pkg/k8s/"],
   "prom-client": ["pkg/metrics/"],

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
-import { Agent, request } from "node:https";
+import { Agent, type RequestOptions, request } from "node:https";
 import { text } from "node:stream/consumers";
-import { load } from "js-yaml";
+import { KubeConfig } from "@kubernetes/client-node";
 
 /** Any Kubernetes object. */
 export interface ApiObject {
@@ -24,28 +24,16 @@ export class ApiRefusal extends Error {
   }
 }
 
-interface Kubeconfig {
-  readonly clusters: [{ readonly cluster: { readonly "certificate-authority-data": string } }];
-  readonly users: [{ readonly user: { readonly "client-certificate-data": string; readonly "client-key-data": string } }];
-}
-
 /** What an administrator does to a cluster, by plain requests that are never repeated. */
 export class ApiClient implements Disposable {
-  readonly #agent: Agent;
+  readonly #kubeconfig = new KubeConfig();
   readonly #port: number;
+  #agent: Promise<Agent> | undefined;
 
   /** @param kubeconfig its text, for a user with a certificate @param port where the API is, on 127.0.0.1 */
   constructor(kubeconfig: string, port: number) {
-    const { clusters, users } = load(kubeconfig) as Kubeconfig;
-    const decoded = (data: string): Buffer => Buffer.from(data, "base64");
-    const [{ user }] = users;
+    this.#kubeconfig.loadFromString(kubeconfig);
     this.#port = port;
-    this.#agent = new Agent({
-      keepAlive: true,
-      ca: decoded(clusters[0].cluster["certificate-authority-data"]),
-      cert: decoded(user["client-certificate-data"]),
-      key: decoded(user["client-key-data"]),
-    });
   }
 
   /** Creates it or makes it what is given (server-side apply, with force). */
@@ -88,12 +76,22 @@ export class ApiClient implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#agent.destroy();
+    void this.#agent?.then((agent) => agent.destroy());
+  }
+
+  /** With connections that are kept, which the library's own agent does not. */
+  async #connect(): Promise<Agent> {
+    const options: RequestOptions = {};
+    await this.#kubeconfig.applyToHTTPSOptions(options);
+    const { ca, cert, key } = options;
+    return new Agent({ keepAlive: true, ca, cert, key });
   }
 
   async #call(method: string, path: string, contentType?: string, body?: object): Promise<ApiObject> {
     const headers = contentType === undefined ? {} : { "content-type": contentType };
-    const sent = request({ host: "127.0.0.1", port: this.#port, method, path, headers, agent: this.#agent, timeout: 5_000 });
+    this.#agent ??= this.#connect();
+    const agent = await this.#agent;
+    const sent = request({ host: "127.0.0.1", port: this.#port, method, path, headers, agent, timeout: 5_000 });
     sent.on("timeout", () => sent.destroy(new Error(`Cannot ${method} ${path}: the API server does not answer`)));
     sent.end(body === undefined ? undefined : JSON.stringify(body));
     const [response] = (await once(sent, "response")) as [IncomingMessage];

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect as connectTcp, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { TLSSocket } from "node:tls";
 import { SimulatedClock } from "#pkg/clock";
-import { accessTo, advanceThrough, clusterAt, FakeApi, LogLines, selfSigned, until } from "#pkg/k8s/testing";
+import { accessTo, advanceThrough, advanceUntilRun, clusterAt, FakeApi, LogLines, selfSigned, until } from "#pkg/k8s/testing";
 import type { Cluster } from "./cluster.ts";
 import { ApiError } from "./errors.ts";
 
@@ -122,6 +122,62 @@ echo '{"kind":"ExecCredential","status":{"token":"from the plugin"}}'
   await asked;
   assert.equal(lines().length, 2);
 });
+
+test("an exec plugin that hangs is killed with what it started, and the next run counts", limit, async () => {
+  await using api = await FakeApi.start();
+  const group = join(directory, "group");
+  const plugin = file(
+    "hanging",
+    `#!/bin/sh
+if [ -e ${group} ]; then echo '{"status":{"token":"second run"}}'; exit; fi
+echo $$ > ${group}
+sleep 1000 & wait
+`,
+  );
+  chmodSync(plugin, 0o755);
+  const clock = new SimulatedClock();
+  await using cluster = clusterAt(accessTo(api.url, { exec: { command: plugin } }), clock);
+  const asked = cluster.hasEndpointSlices();
+  await until(() => existsSync(group) && readFileSync(group, "utf8") !== "");
+  const pid = Number(readFileSync(group, "utf8"));
+  advanceUntilRun(clock, "credential plugin");
+  await until(() => !isAlive(-pid));
+  await until(() => clock.pending().includes("api retry"));
+  advanceUntilRun(clock, "api retry");
+  const request = await api.next();
+  assert.equal(request.headers.authorization, "Bearer second run");
+  request.reply(404, {});
+  await asked;
+});
+
+function isAlive(processGroup: number): boolean {
+  try {
+    process.kill(processGroup, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const badPlugins = [
+  { name: "fails", script: "echo no such role >&2; exit 3", says: /ended with exit code 3: no such role$/ },
+  { name: "prints no credentials", script: "echo '{}'", says: /printed no ExecCredential with a token or a certificate$/ },
+  { name: "prints without end", script: "yes", says: /printed more than 1048576 bytes$/ },
+];
+for (const { name, script, says } of badPlugins)
+  test(`an exec plugin that ${name} is an error that says so`, limit, async () => {
+    await using api = await FakeApi.start();
+    const plugin = file("bad", `#!/bin/sh\n${script}\n`);
+    chmodSync(plugin, 0o755);
+    const clock = new SimulatedClock();
+    await using cluster = clusterAt(accessTo(api.url, { exec: { command: plugin } }), clock);
+    const asked = advanceThrough(clock, "api retry", cluster.hasEndpointSlices());
+    await assert.rejects(asked, ({ message, cause }: Error) => {
+      assert.equal(message, "Cannot read credentials from the test");
+      assert.match((cause as Error).message, says);
+      return true;
+    });
+  });
 
 test("the server's certificate is checked against the authority, and the client's is shown", limit, async () => {
   await using api = await FakeApi.start({ cert: server.cert, key: server.key, requestCert: true, rejectUnauthorized: false });

@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
 import type { Agent, AgentOptions, OutgoingHttpHeaders } from "node:http";
-import type { AgentOptions as HttpsAgentOptions, RequestOptions } from "node:https";
-import { ExecAuth } from "@kubernetes/client-node/dist/exec_auth.js";
+import type { AgentOptions as HttpsAgentOptions } from "node:https";
 import type { Clock, Millis } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import type { Access, Material } from "./access.ts";
 import { ApiError } from "./errors.ts";
+import { ExecPlugin } from "./exec-plugin.ts";
 import { HttpAgent, HttpsAgent } from "./node-http.ts";
 
 /** What a request is sent with. */
@@ -17,7 +17,7 @@ export interface Identity {
 // As client-go: a service account's token is replaced in its file long before it expires.
 const rereadAfterMs = 60_000;
 // A server that refuses everybody must not make each refused request run the exec plugin again.
-const shortestRereadMs = 5_000;
+const minRereadMs = 5_000;
 // The kernel then probes a silent connection each second, ten times: a dead peer is noticed within 25 s.
 const keepAliveAfterMs = 15_000;
 
@@ -26,19 +26,20 @@ export class Credentials implements Disposable {
   readonly #access: Access;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #plugin: ExecPlugin | undefined;
   #identity: Identity | undefined;
   #readAt: Millis = 0;
   #stale = true;
   #reading: Promise<Identity> | undefined;
   #agent: Agent | undefined;
   #agentOptions = ""; // what #agent was made from
-  #exec = new ExecAuth();
   #failing = false;
 
   constructor(access: Access, options: { clock: Clock; log: Log }) {
     this.#access = access;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#plugin = access.exec === undefined ? undefined : new ExecPlugin(access, options.clock);
   }
 
   /** @throws {ApiError} status 0, when they cannot be had and never could; else the last good ones stay in use */
@@ -53,8 +54,8 @@ export class Credentials implements Disposable {
 
   /** To be called when the server does not know us (401). @returns whether there is a point in asking it once more */
   expire(): boolean {
-    if (this.#clock.now() - this.#readAt < shortestRereadMs) return false;
-    this.#exec = new ExecAuth(); // Which would go on using a token until it expires, also one that was revoked.
+    if (this.#clock.now() - this.#readAt < minRereadMs) return false;
+    this.#plugin?.forget(); // Its token may have been revoked long before it expires.
     this.#stale = true;
     return true;
   }
@@ -86,16 +87,12 @@ export class Credentials implements Disposable {
       ...(access.serverName !== undefined && { servername: access.serverName }),
       rejectUnauthorized: !access.skipVerify,
     };
-    const options: RequestOptions = { ...(cert && { cert }), ...(key && { key }) }; // A plugin may replace these.
-    if (access.exec !== undefined) await this.#exec.applyAuthentication({ name: "user", exec: withExecInfo(access) }, options);
-    const identity = { ...(options.cert && { cert: options.cert }), ...(options.key && { key: options.key }) };
+    const plugin = await this.#plugin?.credentials();
+    const clientCert = plugin?.certificate ?? cert;
+    const clientKey = plugin?.key ?? key;
     return {
-      agent: this.#agentFor({ ...tls, ...identity }),
-      headers: {
-        ...authorization(access, token?.toString("utf8").trim()),
-        ...(options.headers as OutgoingHttpHeaders | undefined),
-        ...copied(access.impersonate),
-      },
+      agent: this.#agentFor({ ...tls, ...(clientCert && { cert: clientCert }), ...(clientKey && { key: clientKey }) }),
+      headers: { ...authorization(access, plugin?.token ?? token?.toString("utf8").trim()), ...copied(access.impersonate) },
     };
   }
 
@@ -139,16 +136,4 @@ function copied(headers: Access["impersonate"]): OutgoingHttpHeaders {
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? value : [...value]]),
   );
-}
-
-/** Plugins expect KUBERNETES_EXEC_INFO, which the library does not set. */
-function withExecInfo(access: Access): unknown {
-  const { exec, server, authority } = access;
-  const ca =
-    authority !== undefined && "data" in authority ? { "certificate-authority-data": authority.data.toString("base64") } : {};
-  const cluster = { server: server.href, "insecure-skip-tls-verify": access.skipVerify, ...ca };
-  const spec = { interactive: false, ...(exec?.provideClusterInfo === true && { cluster }) };
-  const info = JSON.stringify({ apiVersion: exec?.apiVersion, kind: "ExecCredential", spec });
-  const env = Array.isArray(exec?.env) ? exec.env : [];
-  return { ...exec, env: [...env, { name: "KUBERNETES_EXEC_INFO", value: info }] };
 }

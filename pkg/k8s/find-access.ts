@@ -20,7 +20,7 @@ export function findAccess(
 ): Access {
   const access = find(kubeconfig, env, serviceAccount);
   const proxy = access.proxy ?? proxyFromEnvironment(access.server, env);
-  // Node has no SOCKS, and the library's brings 14 MB into every process, used or not.
+  // Node has no SOCKS.
   // Only its scheme is quoted, because a password may follow.
   if (proxy !== undefined && !(/^https?:/.test(proxy) && URL.canParse(proxy)))
     throw new CredentialsError(

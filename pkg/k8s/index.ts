@@ -2,9 +2,9 @@
  * The Kubernetes API: credentials, informers (list, then watch), the few writes that Ingot makes, and Events. JSON over HTTP/1.1
  * with kept connections; only the fields in use are kept of each object. Leaves out every other kind of object.
  *
- * Of `@kubernetes/client-node` only the module that runs exec plugins is loaded. All of it costs about 85 MB of memory, up to a
- * second, and 17 MB in a bundle, and its deserialisers copy every field of every object. So `auth-provider`
- * users are refused, and so are SOCKS proxies.
+ * Daemons do not load `@kubernetes/client-node`: it costs 85 MB of memory, up to a second, and 17 MB in a bundle, and its
+ * deserialisers copy every field of every object. They take service accounts, and kubeconfigs with a token, a certificate, a
+ * password or an exec plugin; `auth-provider` users and SOCKS proxies are refused.
  *
  * Times are `Clock` milliseconds; dates appear only in Events and in `Retry-After`.
  */

@@ -15,8 +15,7 @@ type Section = "contexts" | "clusters" | "users";
 
 /**
  * Reads the current context of a kubeconfig. Several files are merged as kubectl does: the first to name an entry, or the
- * current context, wins. The client library's own reader is not used because it loads every API class (see `index.ts`), and
- * ignores `tokenFile`.
+ * current context, wins.
  * @throws {CredentialsError} when a file cannot be read or the context is incomplete
  */
 export function readKubeconfig(paths: readonly string[]): Access {
@@ -69,7 +68,7 @@ function readCluster(entry: Entry, refuse: (found: string) => never) {
 
 function readUser(entry: Entry, refuse: (found: string) => never) {
   const user = entry.fields;
-  // Kubernetes 1.26 took most of them out of kubectl; the library's need all of its 17 MB.
+  // Kubernetes 1.26 took most of them out of kubectl.
   const provider = text(block(user["auth-provider"])?.name);
   if (provider !== "") refuse(`its user has auth-provider "${provider}"; give it a token, a certificate or an exec plugin`);
   const tokenFile = text(user.tokenFile);
