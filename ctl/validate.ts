@@ -7,10 +7,14 @@ import { summaryText } from "./summary-text.ts";
 
 const help = `Usage: ingotctl validate [-o text|json] [FILE|-]
 
-Checks a configuration: the bare text, or a manifest in YAML or JSON that holds one ConfigMap with it.
-Without FILE, or with "-", it is read from standard input. Nothing is asked of the cluster.
+Checks a configuration, and lists every problem with line and column. FILE is the text itself, or a manifest in YAML or
+JSON with one ConfigMap that holds it. Without FILE, or with "-", standard input is read. The cluster is not contacted.
 
   -o, --output FORMAT  text (the default) or json
+
+Examples:
+  ingotctl validate config.yaml
+  kubectl -n metallb-system get configmap config -o yaml | ingotctl validate -
 
 The exit status is 0 if the configuration is valid, 1 if it is not, and 2 if it could not be read.
 Warnings do not make it invalid.
@@ -29,7 +33,7 @@ The JSON is one object:
                           "bfdStrict", "ebgpMultihop", "ttl", "ttlSecurityHops", "passive", "disabled",
                           "gracefulRestartSeconds", "gracefulShutdownSeconds", "drainWhenCordoned", "nodeSelectors"}]}}
 
-Lines and columns count from 1. "addresses" is how many can be handed out: a number up to 2^53-1, above that a
+Lines and columns count from 1. "addresses" is how many can be assigned: a number up to 2^53-1, above that a
 decimal string. "summary" is null if the configuration is not valid.
 `;
 
