@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nearestName } from "./problems.ts";
-import { configSchema } from "./shape/schema.ts";
+import { schema } from "./shape/schema-check.generated.ts";
 
-const peer = Object.keys(configSchema.properties?.peers?.items?.properties ?? {});
+const peer = Object.keys(schema.definitions["peers-item"].properties);
 const cases: [wrong: string, want: string | undefined][] = [
   ["bfdProfile", "bfd-profile"],
   ["bfdprofile", "bfd-profile"],

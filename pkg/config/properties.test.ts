@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { dump } from "js-yaml";
 import { type Config, formatCommunity, type LabelSelector, type Pool, parseConfig, readInput } from "./index.ts";
-import { configSchema } from "./shape/schema.ts";
+import { schema } from "./shape/schema-check.generated.ts";
 
 /** Whatever the text: an answer, with a configuration exactly if nothing is an error, and every problem at a place in the text. */
 function checkAnswer(text: string): void {
@@ -22,7 +22,7 @@ function checkAnswer(text: string): void {
   }
 }
 
-const fields = [...JSON.stringify(configSchema).matchAll(/"([a-z0-9-]+)":\{"/g)].map(([, name]) => name ?? "");
+const fields = [...JSON.stringify(schema).matchAll(/"([a-z0-9-]+)":\{"/g)].map(([, name]) => name ?? "");
 const words = [
   "bgp",
   "layer2",

@@ -1,12 +1,12 @@
-import schema from "../schema.json" with { type: "json" };
+import { schema, validate } from "./schema-check.generated.ts";
 
 /** The part of JSON Schema (draft 7) that `schema.json` uses, each keyword for values of one type; `readShape` knows no other. */
 export interface FieldSchema {
   readonly type: "object" | "array" | "string" | "integer" | "boolean";
-  readonly properties?: Readonly<Record<string, FieldSchema>>; // field -> its schema
-  readonly additionalProperties?: false | FieldSchema;
+  readonly properties?: Readonly<Record<string, SchemaOrReference>>; // field -> its schema
+  readonly additionalProperties?: false | SchemaOrReference;
   readonly required?: readonly string[];
-  readonly items?: FieldSchema;
+  readonly items?: SchemaOrReference;
   readonly minItems?: number;
   readonly enum?: readonly string[];
   readonly minLength?: number;
@@ -14,7 +14,41 @@ export interface FieldSchema {
   readonly maximum?: number;
 }
 
-/** The schema of the whole configuration: the shapes, types and ranges; rules between fields are code. Without references. */
-export const configSchema: FieldSchema = JSON.parse(JSON.stringify(schema), (_key, value) =>
-  value?.$ref === "#/definitions/node-selector" ? schema.definitions["node-selector"] : value,
-);
+type SchemaOrReference = FieldSchema | { readonly $ref: string };
+
+/** The schema of the whole configuration: the shapes, types and ranges; rules between fields are code. */
+export const rootSchema = schema as FieldSchema;
+const definitions = schema.definitions as Readonly<Record<string, FieldSchema>>;
+
+/** The schema of a field, or of a key that maps may have; undefined where there is none of that name. */
+export function fieldSchema({ properties = {}, additionalProperties }: FieldSchema, name: string): FieldSchema | undefined {
+  const found = Object.hasOwn(properties, name) ? properties[name] : additionalProperties || undefined;
+  return found && resolved(found);
+}
+
+/** The schema of a list's items. */
+export function itemSchema({ items }: FieldSchema): FieldSchema | undefined {
+  return items && resolved(items);
+}
+
+function resolved(found: SchemaOrReference): FieldSchema {
+  const target = "$ref" in found ? definitions[found.$ref.replace("#/definitions/", "")] : found;
+  if (target === undefined) throw new Error(`Cannot read schema: no definition for ${JSON.stringify(found)}`);
+  return target;
+}
+
+/** A value that does not fit, as ajv has it. */
+export interface Misfit {
+  /** A JSON pointer (RFC 6901). */
+  readonly instancePath: string;
+  readonly keyword: string;
+  readonly params: { readonly missingProperty?: string; readonly additionalProperty?: string };
+}
+
+/** All that does not fit the schema, in the schema's order. */
+export function misfits(instance: unknown): readonly Misfit[] {
+  const check: { (value: unknown): boolean; errors?: readonly Misfit[] | null } = validate;
+  const found = check(instance) ? [] : (check.errors ?? []);
+  check.errors = null; // There may be very many, and ajv would keep them.
+  return found;
+}

@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Ajv } from "ajv";
 import fc from "fast-check";
 import { Problems } from "../problems.ts";
+import schema from "../schema.json" with { type: "json" };
+import { compiledFile, compileSchema } from "../testing/compile-schema.ts";
 import { parseYaml } from "../yaml/tree.ts";
-import { configSchema, type FieldSchema } from "./schema.ts";
+import { type FieldSchema, fieldSchema, itemSchema, rootSchema } from "./schema.ts";
 import { readShape } from "./shape.ts";
 
 // Strict: it also refuses a schema with keywords that it does not know, or that make no sense for the type.
-const validate = new Ajv({ allErrors: true, strict: true }).compile(configSchema);
+const validate = new Ajv({ allErrors: true, strict: true }).compile(schema);
 
 /** Values for a place in the configuration that mostly fit, and otherwise are beyond a bound or of another type. */
 function values(schema: FieldSchema): fc.Arbitrary<unknown> {
@@ -23,12 +26,14 @@ function values(schema: FieldSchema): fc.Arbitrary<unknown> {
 }
 
 function fitting(schema: FieldSchema): fc.Arbitrary<unknown> {
-  const { minimum = 0, maximum = 0, properties = {}, additionalProperties, items } = schema;
+  const { minimum = 0, maximum = 0, properties = {}, additionalProperties } = schema;
+  const items = itemSchema(schema);
   switch (schema.type) {
     case "object": {
-      const fields = Object.entries(properties).map(([name, field]) => [name, values(field)] as const);
+      const field = (name: string) => values(fieldSchema(schema, name) as FieldSchema);
+      const fields = Object.keys(properties).map((name) => [name, field(name)] as const);
       const known = fc.record(Object.fromEntries(fields), { requiredKeys: [] });
-      const rest = typeof additionalProperties === "object" ? values(additionalProperties) : fc.constant(1);
+      const rest = additionalProperties ? field("x") : fc.constant(1);
       const others = fc.dictionary(fc.constantFrom("x", "names", "__proto__", "a/b~c", "toString"), rest, { maxKeys: 2 });
       return fc
         .tuple(known, fc.oneof({ weight: 5, arbitrary: fc.constant({}) }, others))
@@ -45,6 +50,10 @@ function fitting(schema: FieldSchema): fc.Arbitrary<unknown> {
   }
 }
 
+test("the compiled schema is that of schema.json", () => {
+  assert.equal(readFileSync(compiledFile, "utf8"), compileSchema(), 'run "node pkg/config/testing/compile-schema.ts"');
+});
+
 /** As `formatPath` has it. */
 function pathOf(error: { instancePath: string; params: Record<string, unknown> }): string {
   const last = error.params.missingProperty ?? error.params.additionalProperty;
@@ -54,7 +63,7 @@ function pathOf(error: { instancePath: string; params: Record<string, unknown> }
 }
 
 test("what does not fit is what a validator of JSON Schema says does not, at the same paths", () => {
-  const documents = fitting(configSchema);
+  const documents = fitting(rootSchema);
   fc.assert(
     fc.property(documents, (document) => {
       const found: string[] = [];

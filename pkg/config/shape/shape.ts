@@ -3,70 +3,68 @@ import { limits, TooManyValues } from "../limits.ts";
 import { nearestName, type Path, type Problems } from "../problems.ts";
 import { describe, type YamlEntry, type YamlNode, type YamlScalar } from "../yaml/node.ts";
 import type { RawConfig } from "./raw.ts";
-import { configSchema, type FieldSchema } from "./schema.ts";
+import { type FieldSchema, fieldSchema, itemSchema, type Misfit, misfits, rootSchema } from "./schema.ts";
 
 /**
  * Reads the values as the types that the schema names, reports all that does not fit it, and leaves that out of the result.
  * Text is whatever was written, quoted or not; numbers and booleans have to be plain; empty fields are as if absent.
  */
 export function readShape(root: YamlNode, problems: Problems): RawConfig {
-  return (new Shape(problems).read(root, configSchema, []) ?? {}) as RawConfig;
+  const shape: { root: unknown } = { root: new InstanceReader().read(root, rootSchema) };
+  const refused = new Set<string>(); // JSON pointers of values: a second reason against one is no news.
+  for (const misfit of misfits(shape.root)) {
+    const place = locate(misfit.instancePath, root, shape);
+    if (misfit.params.missingProperty !== undefined)
+      problems.error([...place.path, misfit.params.missingProperty], "required, but missing");
+    else if (misfit.params.additionalProperty !== undefined) refuseField(place, misfit.params.additionalProperty, problems);
+    else if (!refused.has(misfit.instancePath)) {
+      refused.add(misfit.instancePath);
+      refuseValue(place, misfit, problems);
+    }
+  }
+  return (shape.root ?? {}) as RawConfig;
 }
+
+type Values = Record<string | number, unknown>;
 
 const noEntries: ReadonlyMap<string, YamlEntry> = new Map();
 
-/** Not by a library that compiles schemas: the program that it makes of this one would stay in memory, 13 MB in every process. */
-class Shape {
-  readonly #problems: Problems;
+/**
+ * Makes of the text's values what the schema is about. What is of another type than it wants becomes null, which no schema takes. Fields
+ * that it does not know are there, as null, so that they are found.
+ */
+class InstanceReader {
   #count = 0;
 
-  constructor(problems: Problems) {
-    this.#problems = problems;
-  }
-
-  /** @returns undefined for what does not fit, once it is reported */
-  read(node: YamlNode, schema: FieldSchema, path: Path): unknown {
+  read(node: YamlNode, schema: FieldSchema): unknown {
     if (++this.#count > limits.values) throw new TooManyValues(node.offset);
-    if (node.kind === "mapping" && schema.type === "object") return this.#mapping(node.entries, schema, path);
-    if (node.kind === "list" && schema.type === "array") return this.#list(node.items, schema, path);
-    const value = node.kind === "scalar" ? scalar(node, schema.type) : undefined;
-    return fits(value, schema) ? value : this.#refuse(node, schema, path);
+    if (node.kind === "mapping") return schema.type === "object" ? this.#mapping(node.entries, schema) : null;
+    if (node.kind === "list") return schema.type === "array" ? this.#list(node.items, schema) : null;
+    return scalar(node, schema.type);
   }
 
-  #mapping(entries: ReadonlyMap<string, YamlEntry>, schema: FieldSchema, path: Path): Record<string, unknown> {
-    for (const name of schema.required ?? []) {
-      const entry = entries.get(name);
-      if (entry === undefined || isEmpty(entry.value)) this.#problems.error([...path, name], "required, but missing");
-    }
-    const { properties = {}, additionalProperties } = schema;
-    const fields: Record<string, unknown> = Object.create(null); // No prototype: `__proto__` is a key like any other.
+  #mapping(entries: ReadonlyMap<string, YamlEntry>, schema: FieldSchema): Values {
+    const fields: Values = Object.create(null); // No prototype: `__proto__` is a key like any other.
+    const isMap = schema.properties === undefined;
     for (const [key, { value }] of entries) {
-      const known = Object.hasOwn(properties, key) ? properties[key] : undefined;
-      if (known !== undefined) {
-        if (!isEmpty(value)) fields[key] = this.read(value, known, [...path, key]);
-      } else if (additionalProperties) fields[key] = this.#item(value, additionalProperties, [...path, key]);
-      else this.#problems.errorAtKey([...path, key], unknownField(key, Object.keys(properties)));
+      const known = fieldSchema(schema, key);
+      if (known === undefined) fields[key] = null;
+      else if (isMap) fields[key] = this.#item(value, known);
+      else if (!isEmpty(value)) fields[key] = this.read(value, known);
     }
     return fields;
   }
 
-  #list(nodes: readonly YamlNode[], { items, minItems = 0 }: FieldSchema, path: Path): readonly unknown[] | undefined {
-    if (nodes.length < minItems) {
-      this.#problems.error(path, "must not be an empty list");
-      return undefined;
-    }
-    return nodes.map((node, index) => items && this.#item(node, items, [...path, index]));
+  #list(nodes: readonly YamlNode[], schema: FieldSchema): unknown[] {
+    const items = itemSchema(schema);
+    return nodes.map((node) => items && this.#item(node, items));
   }
 
   /** An empty value in a list or a map is the zero value of its type, as in yaml.v2: `match-labels: {worker: }` is common. */
-  #item(node: YamlNode, schema: FieldSchema, path: Path): unknown {
-    if (!isEmpty(node)) return this.read(node, schema, path);
-    if (schema.type === "object") return this.#mapping(noEntries, schema, path);
-    return fits("", schema) ? "" : this.#refuse(node, schema, path);
-  }
-
-  #refuse(node: YamlNode, schema: FieldSchema, path: Path): undefined {
-    this.#problems.error(path, mismatch(node, schema, path));
+  #item(node: YamlNode, schema: FieldSchema): unknown {
+    if (!isEmpty(node)) return this.read(node, schema);
+    if (schema.type === "object") return this.#mapping(noEntries, schema);
+    return schema.type === "string" ? "" : null;
   }
 }
 
@@ -77,31 +75,50 @@ function isEmpty(node: YamlNode): boolean {
 function scalar(node: YamlScalar, type: FieldSchema["type"]): unknown {
   if (type === "string") return node.text;
   // A number with a point is not taken for an integer even where it is one, because `1.0` as an AS number may mean 65536.
-  if (type === "integer" && node.text.includes(".")) return undefined;
-  return node.value;
+  return type === "integer" && node.text.includes(".") ? null : node.value;
 }
 
-function fits(value: unknown, schema: FieldSchema): boolean {
-  const { minLength = 0, minimum = -Infinity, maximum = Infinity } = schema;
-  switch (schema.type) {
-    case "string":
-      return typeof value === "string" && value.length >= minLength && (schema.enum === undefined || schema.enum.includes(value));
-    case "integer":
-      return typeof value === "number" && Number.isInteger(value) && value >= minimum && value <= maximum;
-    case "boolean":
-      return typeof value === "boolean";
-    default:
-      return false;
+/** One value: in the text, in the schema, and in the result, where it is `holder[key]`. */
+interface Place {
+  readonly path: Path;
+  readonly node: YamlNode;
+  readonly schema: FieldSchema;
+  readonly holder: Values;
+  readonly key: string | number;
+}
+
+function locate(pointer: string, root: YamlNode, shape: { root: unknown }): Place {
+  const path: (string | number)[] = [];
+  let place: Omit<Place, "path"> = { node: root, schema: rootSchema, holder: shape, key: "root" };
+  for (const escaped of pointer.split("/").slice(1)) {
+    const { node } = place;
+    const key = node.kind === "list" ? Number(escaped) : escaped.replaceAll("~1", "/").replaceAll("~0", "~");
+    const next = node.kind === "list" ? node.items[Number(key)] : node.kind === "mapping" && node.entries.get(String(key))?.value;
+    const schema = node.kind === "list" ? itemSchema(place.schema) : fieldSchema(place.schema, String(key));
+    if (!next || schema === undefined) throw new Error(`Cannot find value: no ${pointer} in the configuration`);
+    path.push(key);
+    place = { node: next, schema, holder: place.holder[place.key] as Values, key };
   }
+  return { path, ...place };
+}
+
+function refuseField({ path, schema, holder, key }: Place, name: string, problems: Problems): void {
+  problems.errorAtKey([...path, name], unknownField(name, Object.keys(schema.properties ?? {})));
+  delete (holder[key] as Values)[name];
+}
+
+function refuseValue({ path, node, schema, holder, key }: Place, { keyword }: Misfit, problems: Problems): void {
+  problems.error(path, keyword === "minItems" ? "must not be an empty list" : mismatch(node, schema, path));
+  holder[key] = undefined; // In a list it keeps its place, so that positions stay true.
 }
 
 /** What is wrong with a value that does not fit. */
-export function mismatch(node: YamlNode, schema: FieldSchema, path: Path): string {
+function mismatch(node: YamlNode, schema: FieldSchema, path: Path): string {
   return `must be ${allowed(schema)}, but is ${describe(node)}${valueHint(path, schema, node)}`;
 }
 
 /** @param known the fields that there are in its place */
-export function unknownField(name: string, known: readonly string[]): string {
+function unknownField(name: string, known: readonly string[]): string {
   return `unknown field ${quote(name)}; ${fieldHint(name, known)}`;
 }
 

@@ -1,0 +1,65 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { Ajv } from "ajv";
+import standalone from "ajv/dist/standalone/index.js";
+
+type Schema = Readonly<Record<string, unknown>>;
+
+const schemaFile = new URL("../schema.json", import.meta.url);
+/** Committed, so that neither a daemon nor a checkout needs a compiler to run; a test holds it to what `compileSchema` makes. */
+export const compiledFile = new URL("../shape/schema-check.generated.ts", import.meta.url);
+
+const forPeople: ReadonlySet<string> = new Set(["$schema", "title", "description", "default", "examples"]);
+
+/** `schema.json` as a module: the schema without what only people read, and the function that ajv makes of it. */
+export function compileSchema(): string {
+  const schema = withDefinitions(JSON.parse(readFileSync(schemaFile, "utf8")));
+  const ajv = new Ajv({
+    strict: true,
+    allErrors: true,
+    messages: false,
+    inlineRefs: false,
+    unicode: false, // Lengths are only compared with 1, so no code for surrogate pairs is needed.
+    logger: false,
+    code: { source: true, esm: true },
+  });
+  const code = standalone.default(ajv, ajv.compile(schema)).replace('"use strict";', "").replaceAll(";function ", ";\nfunction ");
+  return `// @ts-nocheck
+// Made of schema.json by "node pkg/config/testing/compile-schema.ts"; not to be edited.
+export const schema = ${JSON.stringify(schema)};
+${code.replace(/export default \w+;/, "")}
+`;
+}
+
+/** With a definition of its own for each object: a function for each instead of one large one, which takes a third of the memory. */
+function withDefinitions(schema: Schema): Schema {
+  const definitions: Record<string, unknown> = {};
+  const place = (name: string, value: Schema): Schema => {
+    const found = stripped(value, name, place);
+    if (found.type !== "object") return found;
+    definitions[name] = found;
+    return { $ref: `#/definitions/${name}` };
+  };
+  for (const [name, value] of Object.entries(schema.definitions as Schema)) place(name, value as Schema);
+  const { definitions: _, ...root } = schema;
+  return { ...stripped(root, "", place), definitions };
+}
+
+function stripped(schema: Schema, name: string, place: (name: string, value: Schema) => Schema): Schema {
+  const kept: Record<string, unknown> = {};
+  for (const [keyword, value] of Object.entries(schema)) {
+    if (forPeople.has(keyword)) continue;
+    if (keyword === "properties")
+      kept.properties = Object.fromEntries(
+        Object.entries(value as Schema).map(([field, type]) => [
+          field,
+          place(name === "" ? field : `${name}-${field}`, type as Schema),
+        ]),
+      );
+    else if (keyword === "items" || (keyword === "additionalProperties" && value !== false))
+      kept[keyword] = place(`${name}-item`, value as Schema);
+    else kept[keyword] = value;
+  }
+  return kept;
+}
+
+if (import.meta.main) writeFileSync(compiledFile, compileSchema());
