@@ -111,7 +111,7 @@ export class ConfigKeeper {
       return "done";
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      log.error("failed to keep the last good configuration", { op: "writeStatus", configMap: statusConfigMap, error });
+      log.error("failed to save the last good configuration", { op: "writeStatus", configMap: statusConfigMap, error });
       return "retry";
     }
   }

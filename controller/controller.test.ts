@@ -43,7 +43,7 @@ test("whatever of the record is not allowed is told, also where a part of it is"
   world.controller.start();
   const told = (await world.settle()).filter((line) => line.startsWith("default/web"));
   assert.deepEqual(told, [
-    'default/web: Warning ClearAssignment: Released ["fd00::9"]: address fd00::9 is in no pool; ask for another address or add this one to a pool',
+    'default/web: Warning ClearAssignment: Released ["fd00::9"]: address fd00::9 is in no pool; request another address or add this one to a pool',
     "default/web: status 10.0.0.1 fd00::1",
     'default/web: Normal IPAllocated: Assigned IP ["10.0.0.1" "fd00::1"]',
   ]);
@@ -216,7 +216,7 @@ test("what someone else puts into a status is taken over if it is allowed, and p
   world.change("a", { ingress: ["10.0.0.7"] });
   world.change("b", { ingress: ["192.0.2.1"] });
   assert.deepEqual(await world.settle(), [
-    'default/b: Warning ClearAssignment: Released ["192.0.2.1"]: address 192.0.2.1 is in no pool; ask for another address or add this one to a pool',
+    'default/b: Warning ClearAssignment: Released ["192.0.2.1"]: address 192.0.2.1 is in no pool; request another address or add this one to a pool',
     "default/b: status 10.0.0.1",
     'default/b: Normal IPAllocated: Assigned IP ["10.0.0.1"]',
   ]);

@@ -98,7 +98,7 @@ export class Controller implements AsyncDisposable {
   #synced(): void {
     if (this.#working || this.missing.length > 0) return;
     this.#working = true;
-    this.#options.log.info("synced, addresses can be given now", { event: "stateSynced", services: this.#services.size });
+    this.#options.log.info("synced, assigning addresses", { event: "stateSynced", services: this.#services.size });
     this.#config.start();
   }
 

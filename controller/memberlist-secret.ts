@@ -47,7 +47,7 @@ export class MemberlistSecret implements AsyncDisposable {
       const result = await cluster.createSecret(namespace, name, { secretkey }, owner);
       if (result === "created" && owner === undefined)
         log.warn("memberlist secret created without an owner, it will stay when Ingot is removed", { deployment });
-      else log.info("memberlist secret is there", { result });
+      else log.info("memberlist secret exists", { result });
       return "done";
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { configText, startWorld } from "./testing/world.ts";
 
 const config = configText("main 10.0.0.0-10.0.0.1");
-const who = "another host of the network has address 10.0.0.0 (02:00:00:00:00:42, seen on eth0 of node node1)";
+const who = "another host uses address 10.0.0.0 (02:00:00:00:00:42, seen on eth0 of node node1)";
 const advice =
-  "ask for another address or take it off that host: when nobody answers for it any more it can be had, within about a minute";
+  "request another address, or remove this one from that host; it can be assigned about a minute after nobody answers for it";
 
 test("a Service whose address another host has gets another one, and is told why", async () => {
   const world = await startWorld(config, { web: {} });

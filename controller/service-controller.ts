@@ -86,7 +86,7 @@ export class ServiceController {
     allocator.setOccupied(occupants);
     for (const [text, by] of occupants) {
       if (before.has(text)) continue;
-      log.warn("another host of the network has an address, which no service is given until it is free", {
+      log.warn("another host uses an address of a pool, it is not assigned until it is free", {
         event: "addressOccupied",
         ip: text,
         by,
@@ -183,7 +183,7 @@ export class ServiceController {
     const told = `${service.uid} ${warning.message}`; // One that was deleted and made again has to be told, too.
     if (this.#warnings.get(key) === told) return;
     this.#warnings.set(key, told);
-    this.#options.log.error("service does not have what it asks for", {
+    this.#options.log.error("service does not get what it requests", {
       op: "allocateIPs",
       service: key,
       error: warning.message,

@@ -93,7 +93,7 @@ export class Sources implements Disposable {
     }
     if (this.#started || this.missing.length > 0) return;
     this.#started = true;
-    this.#options.log.info("synced, addresses can be announced now", { event: "stateSynced", services: this.#services.size });
+    this.#options.log.info("synced, announcing addresses", { event: "stateSynced", services: this.#services.size });
     this.#live.start();
     this.#options.speaker.start();
   }

@@ -224,7 +224,7 @@ suite("an address that must be free is asked for before its first announcement",
     const theirs = await printer.link("eth0").mac();
     const { message } = await eventOf(cluster, "web", "addressOccupied", /172\.30\.0\.200 is not announced/);
     assert.ok(message.includes(theirs), message);
-    await eventOf(cluster, "web", "ClearAssignment", /another host of the network has address 172\.30\.0\.200/);
+    await eventOf(cluster, "web", "ClearAssignment", /another host uses address 172\.30\.0\.200/);
     await owner(cluster, "172.30.0.201");
     assert.match(await answer(cluster, "fd00:30::201"), /^web-\d on node\d$/);
     for (const address of ["172.30.0.200", "fd00:30::200"]) assert.deepEqual(await answering(cluster.client, address), [theirs]);
@@ -254,7 +254,7 @@ suite("an address that must be free is asked for before its first announcement",
     await cluster.controller.process.exited;
     await cluster.controller.start();
     const service = await cluster.expose("wanted", ["node1"], { spec: { loadBalancerIP: "172.30.0.200" } });
-    await eventOf(cluster, "wanted", "AllocationFailed", /another host of the network has address 172\.30\.0\.200/);
+    await eventOf(cluster, "wanted", "AllocationFailed", /another host uses address 172\.30\.0\.200/);
     assert.deepEqual(await service.addresses(), []);
     await cluster.lan.unplug(printer);
     await waitFor("the address to be free", async () => `${await service.addresses()}` === "172.30.0.200", { timeout: 100_000 });

@@ -427,7 +427,10 @@ test("a refusal by all pools has one reason for each, in the file's order", () =
       { reason: "poolFull", pool: "buggy", family: "IPv4", total: 0 },
     ],
   });
-  assert.match(unmet ? describe(unmet) : "", /^no pool can serve this Service: pool "manual" only serves .*; add addresses/);
+  assert.match(
+    unmet ? describe(unmet) : "",
+    /^no pool can serve this Service: pool "manual" is only for Services .*; add addresses/,
+  );
 });
 
 test("without pools every request is refused for that", () => {

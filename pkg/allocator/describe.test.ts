@@ -26,13 +26,13 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
     ],
     [
       { reason: "poolFull", pool: "a", family: "IPv4", total: 0 },
-      'pool "a" has no IPv4 address that avoid-buggy-ips leaves for use; add addresses to it or delete a Service that holds one',
+      'pool "a" has no IPv4 address besides those that avoid-buggy-ips excludes; add addresses to it or delete a Service that holds one',
     ],
   ],
   poolLacksFamily: [
     [
       { reason: "poolLacksFamily", pool: "a", family: "IPv6" },
-      'pool "a" has no IPv6 addresses; add addresses of that family to it or ask for another pool',
+      'pool "a" has no IPv6 addresses; add addresses of that family to it or request another pool',
     ],
   ],
   noPoolFits: [
@@ -44,68 +44,68 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
           { reason: "poolFull", pool: "b", family: "IPv4", total: 1 },
         ],
       },
-      'no pool can serve this Service: pool "a" only serves those who ask for it (auto-assign is false), pool "b" has no free IPv4 address (its only one is in use); add addresses to a pool or ask for a pool with the annotation metallb.universe.tf/address-pool',
+      'no pool can serve this Service: pool "a" is only for Services that request it (auto-assign is false), pool "b" has no free IPv4 address (its only one is in use); add addresses to a pool or request a pool with the annotation metallb.universe.tf/address-pool',
     ],
   ],
   autoAssignOff: [
     [
       { reason: "autoAssignOff", pool: "a" },
-      'pool "a" only serves those who ask for it (auto-assign is false); ask for it with the annotation metallb.universe.tf/address-pool',
+      'pool "a" is only for Services that request it (auto-assign is false); request it with the annotation metallb.universe.tf/address-pool',
     ],
   ],
   outsidePools: [
     [
       { reason: "outsidePools", address: at.address },
-      "address 192.0.2.7 is in no pool; ask for another address or add this one to a pool",
+      "address 192.0.2.7 is in no pool; request another address or add this one to a pool",
     ],
   ],
   buggyAddress: [
     [
       { reason: "buggyAddress", address: address("192.0.2.0"), pool: "a" },
-      'address 192.0.2.0 ends in .0 or .255, which avoid-buggy-ips keeps out of use in pool "a"; ask for another address',
+      'address 192.0.2.0 ends in .0 or .255, which avoid-buggy-ips keeps out of use in pool "a"; request another address',
     ],
   ],
   wrongPool: [
     [
       { reason: "wrongPool", address: at.address, pool: "a", wanted: "b" },
-      'address 192.0.2.7 is in pool "a", not in the requested pool "b"; ask for an address in that pool or remove the annotation metallb.universe.tf/address-pool',
+      'address 192.0.2.7 is in pool "a", not in the requested pool "b"; request an address in that pool or remove the annotation metallb.universe.tf/address-pool',
     ],
   ],
   severalPools: [
     [
       { reason: "severalPools", addresses: [at.address, address("fd00::7")], pools: ["a", "b"] },
-      'addresses 192.0.2.7 and fd00::7 are in different pools ("a" and "b"); ask for addresses of one pool',
+      'addresses 192.0.2.7 and fd00::7 are in different pools ("a" and "b"); request addresses of one pool',
     ],
   ],
   familyMismatch: [
     [
       { reason: "familyMismatch", wanted: ["IPv4", "IPv6"], found: ["IPv6"] },
-      "the Service is IPv4 and IPv6, but the addresses given are IPv6; give one address of each of its families",
+      "the Service is IPv4 and IPv6, but the requested addresses are IPv6; give one address of each of its families",
     ],
   ],
   occupied: [
     [
       { reason: "occupied", address: at.address, by: "02:00:00:00:00:42, seen on eth0 of node node1" },
-      "another host of the network has address 192.0.2.7 (02:00:00:00:00:42, seen on eth0 of node node1); ask for another address or take it off that host: when nobody answers for it any more it can be had, within about a minute",
+      "another host uses address 192.0.2.7 (02:00:00:00:00:42, seen on eth0 of node node1); request another address, or remove this one from that host; it can be assigned about a minute after nobody answers for it",
     ],
   ],
-  inUse: [[{ reason: "inUse", ...at }, `address 192.0.2.7 is in use by default/web; ask for another address ${oneKey}`]],
+  inUse: [[{ reason: "inUse", ...at }, `address 192.0.2.7 is in use by default/web; request another address ${oneKey}`]],
   sharingKeyMismatch: [
     [
       { reason: "sharingKeyMismatch", ...at, key: "k", holderKey: "l" },
-      `address 192.0.2.7 is in use by default/web under sharing key "l", not "k"; ask for another address ${oneKey}`,
+      `address 192.0.2.7 is in use by default/web under sharing key "l", not "k"; request another address ${oneKey}`,
     ],
   ],
   backendKeyMismatch: [
     [
       { reason: "backendKeyMismatch", ...at, key: "", holderKey: "app=web" },
-      'address 192.0.2.7 is in use by default/web for the local Pods of "app=web", not for the whole cluster; ask for another address, or give both Services one selector or the externalTrafficPolicy Cluster',
+      'address 192.0.2.7 is in use by default/web for the local Pods of "app=web", not for the whole cluster; request another address, or give both Services one selector or the externalTrafficPolicy Cluster',
     ],
   ],
   portClash: [
     [
       { reason: "portClash", ...at, port: port("80/TCP") },
-      "address 192.0.2.7 is in use by default/web, which has port 80/TCP there too; ask for another address or use another port",
+      "address 192.0.2.7 is in use by default/web, which has port 80/TCP there too; request another address or use another port",
     ],
   ],
 };

@@ -8,20 +8,20 @@ const advice: Record<Refusal["reason"], string> = {
   noPools: "add one under address-pools",
   unknownPool: `correct the annotation ${annotations.pool} or add the pool`,
   poolFull: "add addresses to it or delete a Service that holds one",
-  poolLacksFamily: "add addresses of that family to it or ask for another pool",
-  noPoolFits: `add addresses to a pool or ask for a pool with the annotation ${annotations.pool}`,
-  autoAssignOff: `ask for it with the annotation ${annotations.pool}`,
-  outsidePools: "ask for another address or add this one to a pool",
-  buggyAddress: "ask for another address",
-  wrongPool: `ask for an address in that pool or remove the annotation ${annotations.pool}`,
-  severalPools: "ask for addresses of one pool",
+  poolLacksFamily: "add addresses of that family to it or request another pool",
+  noPoolFits: `add addresses to a pool or request a pool with the annotation ${annotations.pool}`,
+  autoAssignOff: `request it with the annotation ${annotations.pool}`,
+  outsidePools: "request another address or add this one to a pool",
+  buggyAddress: "request another address",
+  wrongPool: `request an address in that pool or remove the annotation ${annotations.pool}`,
+  severalPools: "request addresses of one pool",
   familyMismatch: "give one address of each of its families",
   occupied:
-    "ask for another address or take it off that host: when nobody answers for it any more it can be had, within about a minute",
-  inUse: `ask for another address or set the annotation ${annotations.sharing} to one key on both Services`,
-  sharingKeyMismatch: `ask for another address or set the annotation ${annotations.sharing} to one key on both Services`,
-  backendKeyMismatch: "ask for another address, or give both Services one selector or the externalTrafficPolicy Cluster",
-  portClash: "ask for another address or use another port",
+    "request another address, or remove this one from that host; it can be assigned about a minute after nobody answers for it",
+  inUse: `request another address or set the annotation ${annotations.sharing} to one key on both Services`,
+  sharingKeyMismatch: `request another address or set the annotation ${annotations.sharing} to one key on both Services`,
+  backendKeyMismatch: "request another address, or give both Services one selector or the externalTrafficPolicy Cluster",
+  portClash: "request another address or use another port",
 };
 
 /** One plain sentence, without its first capital and full stop: what was found, and what to do about it. */
@@ -37,14 +37,14 @@ function finding(refusal: Refusal): string {
       return `there is no pool "${refusal.pool}", only ${list(refusal.known.map(quoted))}`;
     case "poolFull":
       if (refusal.total === 0)
-        return `pool "${refusal.pool}" has no ${refusal.family} address that avoid-buggy-ips leaves for use`;
+        return `pool "${refusal.pool}" has no ${refusal.family} address besides those that avoid-buggy-ips excludes`;
       return `pool "${refusal.pool}" has no free ${refusal.family} address (${allOf(refusal.total)} in use)`;
     case "poolLacksFamily":
       return `pool "${refusal.pool}" has no ${refusal.family} addresses`;
     case "noPoolFits":
       return `no pool can serve this Service: ${list(refusal.pools.map(finding))}`;
     case "autoAssignOff":
-      return `pool "${refusal.pool}" only serves those who ask for it (auto-assign is false)`;
+      return `pool "${refusal.pool}" is only for Services that request it (auto-assign is false)`;
     case "outsidePools":
       return `address ${refusal.address} is in no pool`;
     case "buggyAddress":
@@ -54,9 +54,9 @@ function finding(refusal: Refusal): string {
     case "severalPools":
       return `addresses ${refusal.addresses.join(" and ")} are in different pools (${refusal.pools.map(quoted).join(" and ")})`;
     case "familyMismatch":
-      return `the Service is ${familyNames(refusal.wanted)}, but the addresses given are ${familyNames(refusal.found)}`;
+      return `the Service is ${familyNames(refusal.wanted)}, but the requested addresses are ${familyNames(refusal.found)}`;
     case "occupied":
-      return `another host of the network has address ${refusal.address} (${refusal.by})`;
+      return `another host uses address ${refusal.address} (${refusal.by})`;
     case "inUse":
       return `address ${refusal.address} is in use by ${refusal.holder}`;
     case "sharingKeyMismatch":

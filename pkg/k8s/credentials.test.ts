@@ -55,7 +55,7 @@ test("a token file is read again after a minute, and its last token stays in use
     clock.advanceBy(60_000);
     assert.equal(await token(), "Bearer second");
   }
-  assert.deepEqual(log.lines, ["warn credentials could not be read again, the last ones stay in use"]);
+  assert.deepEqual(log.lines, ["warn cannot read credentials again, the last ones stay in use"]);
 });
 
 test("a server that no longer knows the token is asked again with what the file says now", limit, async () => {

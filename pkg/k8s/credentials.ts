@@ -71,7 +71,7 @@ export class Credentials implements Disposable {
     } catch (cause) {
       const error = new ApiError(`Cannot read credentials from ${this.#access.origin}`, 0, "Unreachable", { cause });
       if (this.#identity === undefined) throw error;
-      if (!this.#failing) this.#log.warn("credentials could not be read again, the last ones stay in use", { error });
+      if (!this.#failing) this.#log.warn("cannot read credentials again, the last ones stay in use", { error });
       this.#failing = true;
     }
     this.#stale = false;

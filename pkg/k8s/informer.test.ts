@@ -226,14 +226,14 @@ test("failures wait longer and longer, are logged once, and so is the return", l
     const full = Math.min(15_000, 200 * 2 ** attempt);
     assert.ok(wait >= full / 2 && wait <= full, `attempt ${attempt}: ${wait} ms`);
   }
-  assert.deepEqual(scene.log.lines, ["warn cannot follow the API, trying until it works"]);
+  assert.deepEqual(scene.log.lines, ["warn cannot watch the API, retrying"]);
   assert.match(String(scene.log.fields[0]?.error), /Cannot list configmaps: 500 .*Broken for the test/);
   list.reply(200, listOf("1", []));
   const watch = await scene.api.next();
   assert.equal(scene.log.lines.length, 1);
   watch.stream({ type: "ADDED", object: configMap("a", "2") });
   await until(() => scene.log.lines.length === 2);
-  assert.equal(scene.log.lines[1], "info following the API again");
+  assert.equal(scene.log.lines[1], "info watching the API again");
   watch.drop();
   const before = scene.clock.now();
   await scene.retry();
@@ -248,7 +248,7 @@ test("a watch that lives for a while without a word is a success too", limit, as
   next.stream();
   await until(() => scene.clock.pending().includes("configmaps healthy"));
   scene.clock.advanceBy(5_000);
-  assert.deepEqual(scene.log.lines, ["warn cannot follow the API, trying until it works", "info following the API again"]);
+  assert.deepEqual(scene.log.lines, ["warn cannot watch the API, retrying", "info watching the API again"]);
 });
 
 test("a watch that always ends at once is not asked for in a loop", limit, async () => {
@@ -261,7 +261,7 @@ test("a watch that always ends at once is not asked for in a loop", limit, async
     watch = await scene.retry();
   }
   assert.ok(scene.clock.now() > 10_000, `8 watches within ${scene.clock.now()} ms`);
-  assert.deepEqual(scene.log.lines, ["warn cannot follow the API, trying until it works"]);
+  assert.deepEqual(scene.log.lines, ["warn cannot watch the API, retrying"]);
 });
 
 test("Retry-After is waited for", limit, async () => {
@@ -286,7 +286,7 @@ for (const { name, line } of broken)
     watch.stream();
     watch.response.write(line);
     assert.equal((await scene.retry()).query.watch, undefined);
-    assert.deepEqual(scene.log.lines, ["warn cannot follow the API, trying until it works"]);
+    assert.deepEqual(scene.log.lines, ["warn cannot watch the API, retrying"]);
   });
 
 const notLists = [

@@ -147,15 +147,15 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     const usual = isExpired(error) && this.#failures === 0;
     if (isExpired(error)) this.#version = undefined;
     this.#failures++;
-    if (usual || this.#warned) this.#log.debug("cannot follow the API", { error, failures: this.#failures });
+    if (usual || this.#warned) this.#log.debug("cannot watch the API", { error, failures: this.#failures });
     else {
       this.#warned = true;
-      this.#log.warn("cannot follow the API, trying until it works", { error });
+      this.#log.warn("cannot watch the API, retrying", { error });
     }
   }
 
   #succeeded(): void {
-    if (this.#warned) this.#log.info("following the API again", { failures: this.#failures });
+    if (this.#warned) this.#log.info("watching the API again", { failures: this.#failures });
     this.#warned = false;
     this.#failures = 0;
   }
@@ -240,7 +240,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     } catch (error) {
       // Connections break; that is worth a warning only when the next one cannot be had.
       if (!healthy || !(error instanceof ApiError) || error.reason !== "Unreachable") throw error;
-      if (!this.#stopped) this.#log.debug("watch broke off", { error });
+      if (!this.#stopped) this.#log.debug("watch ended", { error });
     }
     if (!healthy) throw new ApiError(`Cannot ${request.purpose}: the watch ended at once`, 200, "Unreachable");
   }

@@ -52,7 +52,9 @@ test("every problem has a line of its own, and the decision is the last one", ()
   assert.deepEqual(lines({ type: "accepted", inForce, warnings: [warning] }, inForce), [
     ...["warn: configuration warning", "info: configuration loaded"],
   ]);
-  assert.deepEqual(lines({ type: "missing", what: "key" }, undefined), ["error: no configuration, nothing can be done"]);
+  assert.deepEqual(lines({ type: "missing", what: "key" }, undefined), [
+    "error: no configuration, no addresses are assigned or announced",
+  ]);
 });
 
 test("thousands of stranded Services do not make thousands of lines", () => {

@@ -44,7 +44,9 @@ export function logDecision(log: Log, { inForce, verdict }: { inForce: object | 
     for (const [service, ips] of [...verdict.stranded].slice(0, mostLines))
       log.error("configuration leaves no pool for an address in use", { event: "configError", service, ips });
   const message =
-    inForce === undefined ? "no configuration, nothing can be done" : "configuration refused, the previous one stays in force";
+    inForce === undefined
+      ? "no configuration, no addresses are assigned or announced"
+      : "configuration refused, the previous one stays in force";
   log.error(message, { event: "configStale", error: explain(verdict) });
 }
 

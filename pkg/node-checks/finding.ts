@@ -129,9 +129,8 @@ export function describe(finding: Finding): string {
     case "noInterface": {
       const { node, pool, wanted, interfaces } = finding;
       return (
-        `pool ${pool} is for interfaces named ${list(wanted)}, and of those that can answer ${node} has none of such a name ` +
-        `(${list(interfaces) || "it has none at all"}): its addresses are announced to nobody; correct interfaces of the pool, or let its ` +
-        "node-selectors choose other nodes"
+        `the interfaces of pool ${pool} (${list(wanted)}) match none of ${node} that can announce (${list(interfaces) || "it has none"}): ` +
+        "its addresses are not announced; correct the pool's interfaces, or select other nodes with its node-selectors"
       );
     }
     default:
@@ -175,8 +174,8 @@ function describeOutside({ node, pool, addresses, subnets }: OutsideSubnetsFindi
   const [what, lie] = addresses.length === 1 ? ["address", "lies"] : ["addresses", "lie"];
   return (
     `${what} ${list(addresses)} of pool ${pool} ${lie} in no subnet of ${node} (${list(subnets) || "it has none"}): ` +
-    "announced, but hosts for which such an address is not on their own LAN do not ask for it; use addresses of the LAN, give the node " +
-    "an address in their subnet, or a route for them to the router"
+    "hosts ask by ARP and NDP for addresses of their own subnet alone; use addresses of a subnet of the node, give the node an address in " +
+    "theirs, or add a route on the router"
   );
 }
 

@@ -251,12 +251,8 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
       ],
     },
     want: [
-      "addresses 10.7.0.2, 10.7.0.3, 10.7.0.4, 10.7.0.5, 10.7.0.6, and 2 more of pool far lie in no subnet of node1 (10.0.0.0/24): " +
-        "announced, but hosts for which such an address is not on their own LAN do not ask for it; use addresses of the LAN, give the " +
-        "node an address in their subnet, or a route for them to the router",
-      "address fd01::1 of pool six lies in no subnet of node1 (fd00::/64): announced, but hosts for which such an address is not on " +
-        "their own LAN do not ask for it; use addresses of the LAN, give the node an address in their subnet, or a route for them to " +
-        "the router",
+      "addresses 10.7.0.2, 10.7.0.3, 10.7.0.4, 10.7.0.5, 10.7.0.6, and 2 more of pool far lie in no subnet of node1 (10.0.0.0/24): hosts ask by ARP and NDP for addresses of their own subnet alone; use addresses of a subnet of the node, give the node an address in theirs, or add a route on the router",
+      "address fd01::1 of pool six lies in no subnet of node1 (fd00::/64): hosts ask by ARP and NDP for addresses of their own subnet alone; use addresses of a subnet of the node, give the node an address in theirs, or add a route on the router",
     ],
   },
   {
@@ -273,18 +269,14 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
       announced: announced("default", "10.0.0.200", "fd00::200", "fe80::2", "10.8.0.1"),
     },
     want: [
-      "addresses 10.8.0.1, fe80::2 of pool default lie in no subnet of node1 (10.0.0.0/24, fd00::/64): announced, but hosts for which " +
-        "such an address is not on their own LAN do not ask for it; use addresses of the LAN, give the node an address in their " +
-        "subnet, or a route for them to the router",
+      "addresses 10.8.0.1, fe80::2 of pool default lie in no subnet of node1 (10.0.0.0/24, fd00::/64): hosts ask by ARP and NDP for addresses of their own subnet alone; use addresses of a subnet of the node, give the node an address in theirs, or add a route on the router",
     ],
   },
   {
     name: "a node without any subnet",
     facts: { interfaces: [hidden("lo")], routes: [], announced: announced("default", "10.0.0.200") },
     want: [
-      "address 10.0.0.200 of pool default lies in no subnet of node1 (it has none): announced, but hosts for which such an address is " +
-        "not on their own LAN do not ask for it; use addresses of the LAN, give the node an address in their subnet, or a route for " +
-        "them to the router",
+      "address 10.0.0.200 of pool default lies in no subnet of node1 (it has none): hosts ask by ARP and NDP for addresses of their own subnet alone; use addresses of a subnet of the node, give the node an address in theirs, or add a route on the router",
     ],
   },
   {
@@ -294,8 +286,7 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
       interfaces: [...ordinary.interfaces, link("eth1", ["10.1.0.1/24"]), hidden("bond0")],
     },
     want: [
-      "pool default is for interfaces named eth7, bond*, and of those that can answer node1 has none of such a name (eth0, eth1): its " +
-        "addresses are announced to nobody; correct interfaces of the pool, or let its node-selectors choose other nodes",
+      "the interfaces of pool default (eth7, bond*) match none of node1 that can announce (eth0, eth1): its addresses are not announced; correct the pool's interfaces, or select other nodes with its node-selectors",
     ],
   },
   {
@@ -308,9 +299,7 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
     name: "an address in a subnet of another interface than its pool is for",
     facts: { ...limitedTo("eth1"), interfaces: [...ordinary.interfaces, link("eth1", ["10.1.0.1/24"])] },
     want: [
-      "addresses 10.0.0.200, fd00::200 of pool default lie in no subnet of node1 (10.1.0.0/24): announced, but hosts for which such an " +
-        "address is not on their own LAN do not ask for it; use addresses of the LAN, give the node an address in their subnet, or a " +
-        "route for them to the router",
+      "addresses 10.0.0.200, fd00::200 of pool default lie in no subnet of node1 (10.1.0.0/24): hosts ask by ARP and NDP for addresses of their own subnet alone; use addresses of a subnet of the node, give the node an address in theirs, or add a route on the router",
     ],
   },
 ];

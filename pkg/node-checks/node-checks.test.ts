@@ -138,7 +138,7 @@ test("what cannot be read is told once, leaves the findings, and is tried again"
   node.take();
   node.files.set(`${conf}/all/arp_ignore`, new FactsError("Cannot read"));
   node.clock.advanceBy(120_000);
-  assert.deepEqual(node.take(), ["error the settings of this node cannot be read, trying again FactsError: Cannot read"]);
+  assert.deepEqual(node.take(), ["error cannot read the settings of this node, retrying FactsError: Cannot read"]);
   assert.equal(node.checks.findings.length, 2);
   node.files.set(`${conf}/all/arp_ignore`, "1\n");
   node.clock.advanceBy(60_000);

@@ -76,7 +76,7 @@ export class NodeChecks implements Disposable {
       if (!(error instanceof FactsError)) throw error;
       const { message } = error;
       if (message !== this.#failure)
-        this.#options.log.error("the settings of this node cannot be read, trying again", { op: "nodeChecks", error });
+        this.#options.log.error("cannot read the settings of this node, retrying", { op: "nodeChecks", error });
       this.#failure = message;
       return; // What was found last stays.
     }

@@ -62,7 +62,7 @@ test("a start that fails exits with 1 and says why", async () => {
 test("a rejection that nobody handles exits with 1 and says where it came from", async () => {
   const { code, stdout } = await run(["--mode=rejection"]);
   assert.equal(code, 1);
-  assert.match(stdout, /unforeseen error.*out of the blue.*daemon\.ts/);
+  assert.match(stdout, /unexpected error.*out of the blue.*daemon\.ts/);
 });
 
 test("a bad command line exits with 2, on standard error", async () => {

@@ -27,7 +27,7 @@ export async function runDaemon<S extends FlagSet>(daemon: Daemon<S>): Promise<n
   if (parsed.type === "error") return print(process.stderr, `${parsed.message}\n`, 2);
   const log = createLog(parsed.values["log-level"] as LogLevel);
   const crash = (error: unknown) => {
-    log.error("unforeseen error, exiting", { op: "crash", error, stack: error instanceof Error ? error.stack : undefined });
+    log.error("unexpected error, exiting", { op: "crash", error, stack: error instanceof Error ? error.stack : undefined });
     process.exit(1);
   };
   process.on("uncaughtException", crash);
