@@ -26,7 +26,8 @@ test("koffi and its addon are found beside the bundles", () => {
 });
 
 test("the speaker's threads are bundled beside it", () => {
-  for (const name of ["layer2-worker.js", "bfd-worker.js"]) assert.ok(existsSync(join(directory, name)), name);
+  for (const name of ["layer2-worker.js", "bfd-worker.js", "memberlist-worker.js"])
+    assert.ok(existsSync(join(directory, name)), name);
 });
 
 test("no bundle has a character that takes Node two octets of memory for each of all", () => {

@@ -13,6 +13,7 @@ const entries: Record<string, string> = {
   // The speaker starts these as threads, from files beside its own.
   "layer2-worker": "pkg/layer2/worker.ts",
   "bfd-worker": "pkg/bfd/worker.ts",
+  "memberlist-worker": "pkg/memberlist/worker.ts",
 };
 
 /**

@@ -1,7 +1,9 @@
 /**
  * One of our members in a process of its own, with the flags, commands and lines of `peer/main.go`; beside those `--timing` (lan,
  * fast, auto), `--loss` (the part of arriving packets to lose, 0 to 1), `--user` (a text that goes with its view as user state) and the
- * commands `counters` and `broadcast LETTER` (a user message of that letter, as long as can be).
+ * commands `counters` and `broadcast LETTER` (a user message of that letter, as long as can be). With `--thread` the member is in a
+ * thread of its own, as in a speaker: then there is no loss and no user state, no `broadcast`, but `block MILLISECONDS`, in which the main
+ * thread does nothing else.
  */
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
@@ -12,11 +14,13 @@ import {
   Keyring,
   Memberlist,
   type MemberlistEvent,
+  MemberlistThread,
   type MemberView,
   type MetadataFields,
   maxUserBytes,
   type OpenTransport,
   openSockets,
+  type RingEvent,
 } from "#pkg/memberlist";
 import { type RingLine, type RingMember, textKey } from "./ring-process.ts";
 
@@ -31,6 +35,7 @@ const { values } = parseArgs({
     timing: { type: "string", default: "auto" },
     loss: { type: "string", default: "0" },
     user: { type: "string", default: "" },
+    thread: { type: "boolean", default: false },
   },
 });
 
@@ -46,6 +51,15 @@ function print(line: Omit<RingLine, "at">): void {
   console.log(JSON.stringify({ ...line, at: Math.round((performance.timeOrigin + performance.now()) * 1000) }));
 }
 
+const events: Record<Extract<MemberlistEvent, { type: "member" }>["change"], string> = {
+  joined: "join",
+  left: "leave",
+  failed: "leave",
+  updated: "update",
+  suspected: "suspect",
+  refuted: "refute",
+};
+
 /** Real sockets that lose a part of the packets that arrive, from 0 to 1; streams are left alone. */
 function lossySockets(loss: number, random: Random): OpenTransport {
   return (bind, events) =>
@@ -57,33 +71,31 @@ function lossySockets(loss: number, random: Random): OpenTransport {
     });
 }
 
-const events: Record<Extract<MemberlistEvent, { type: "member" }>["change"], string> = {
-  joined: "join",
-  left: "leave",
-  failed: "leave",
-  updated: "update",
-  suspected: "suspect",
-  refuted: "refute",
-};
-
 const { name, address, port, key, label, meta, timing, loss, user } = values;
-const member = new Memberlist({
-  name,
-  bind: { address, port: Number(port) },
-  wire: {
-    ...defaultWire,
-    keyring: key === "" ? undefined : new Keyring([Buffer.from(key, "hex")]),
-    label: Buffer.from(label),
-  },
-  metadata: metadata(meta),
-  userState: () => Buffer.from(user),
-  timing: timing === "lan" || timing === "fast" ? timing : "auto",
-  clock: new SystemClock(),
-  random: systemRandom,
-  log: createLog("debug", process.stderr),
-  openTransport: lossySockets(Number(loss), systemRandom),
-});
-member.onEvent((event) => {
+const bind = { address, port: Number(port) };
+const pace = timing === "lan" || timing === "fast" ? timing : "auto";
+const keys = key === "" ? [] : [Buffer.from(key, "hex")];
+const log = createLog("debug", process.stderr);
+
+function inThisThread(): Memberlist {
+  return new Memberlist({
+    name,
+    bind,
+    wire: { ...defaultWire, keyring: keys.length === 0 ? undefined : new Keyring(keys), label: Buffer.from(label) },
+    metadata: metadata(meta),
+    userState: () => Buffer.from(user),
+    timing: pace,
+    clock: new SystemClock(),
+    random: systemRandom,
+    log,
+    openTransport: lossySockets(Number(loss), systemRandom),
+  });
+}
+
+const member = values.thread
+  ? new MemberlistThread({ name, bind, keys, metadata: metadata(meta), timing: pace, log })
+  : inThisThread();
+member.onEvent((event: RingEvent | MemberlistEvent) => {
   if (event.type === "member") print({ event: events[event.change], member: describe(event.member) });
   if (event.type === "user") print({ event: `user ${Buffer.from(event.payload).toString().slice(0, 20)}` });
 });
@@ -102,8 +114,13 @@ async function run(command: string, argument: string): Promise<void> {
       return print({ event: "joined", joined, ...(error !== "" && { error }) });
     }
     case "broadcast":
-      member.broadcast("topic", Buffer.from(argument.repeat(maxUserBytes)));
+      if (member instanceof Memberlist) member.broadcast("topic", Buffer.from(argument.repeat(maxUserBytes)));
       return print({ event: "broadcast" });
+    case "block": {
+      const end = performance.now() + Number(argument);
+      while (performance.now() < end);
+      return print({ event: "blocked" });
+    }
     case "meta":
       member.setMetadata(metadata(argument));
       return print({ event: "metaSet" });

@@ -8,6 +8,6 @@
  * 600. Between the two only messages pass, so that the store may live in another thread: own entries down, entries that came
  * up. Both are pure. Not here: who is a member, and who announces what.
  */
-export { decodeOffer, encodeOffer } from "./codec/entry-codec.ts";
-export { type GossipChanges, GossipState, type Reachability } from "./gossip-state.ts";
+export { decodeOffer, encodeOffer, type GossipEntry } from "./codec/entry-codec.ts";
+export { type GossipChanges, GossipState, type OwnEntry, type Reachability } from "./gossip-state.ts";
 export { GossipStore, type GossipUpdate } from "./gossip-store.ts";

@@ -9,9 +9,10 @@ import type { MetadataFields } from "./codec/metadata.ts";
 import { decodePacket, encodePacket } from "./codec/packet.ts";
 import { encodeStream, StreamDecoder, type StreamEnd } from "./codec/stream.ts";
 import type { Wire } from "./codec/wire.ts";
-import { type MemberView, memberView, type NetworkCounters, newNetworkCounters } from "./member-view.ts";
+import { countRoundTrip, type MemberlistCounters, newNetworkCounters } from "./counters.ts";
+import { type MemberView, memberView } from "./member-view.ts";
 import type { Effect, Event, MemberEvent, Send } from "./ring/events.ts";
-import type { Ring, RingCounters } from "./ring/ring.ts";
+import type { Ring } from "./ring/ring.ts";
 import { members, nextDeadline, startRing, step } from "./ring/step.ts";
 import type { TimingName } from "./ring/timing.ts";
 import { RingLog } from "./ring-log.ts";
@@ -44,6 +45,8 @@ export interface MemberlistOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Called when an event has been handled, and counters may have changed. */
+  readonly onHandled?: () => void;
   /** The network; real sockets when unset. */
   readonly openTransport?: OpenTransport;
 }
@@ -52,17 +55,13 @@ export type MemberlistEvent =
   | { readonly type: "member"; readonly change: MemberEvent["change"]; readonly member: MemberView }
   | { readonly type: "timing"; readonly timing: TimingName }
   /** A user message, or user state that came with a view. */
-  | { readonly type: "user"; readonly payload: Uint8Array }
-  /** A ping to this member was answered directly and in time. */
-  | { readonly type: "roundTrip"; readonly member: string; readonly time: Millis };
+  | { readonly type: "user"; readonly payload: Uint8Array };
 
 export interface JoinResult {
   /** How many of the addresses are in one ring with this member now. */
   readonly joined: number;
   readonly failures: readonly { readonly address: string; readonly reason: string }[];
 }
-
-export type MemberlistCounters = Readonly<NetworkCounters & RingCounters>;
 
 type JoinFinished = Extract<Effect, { readonly type: "joinFinished" }>;
 
@@ -149,8 +148,9 @@ export class Memberlist implements AsyncDisposable {
 
   /** As they are now. */
   get counters(): MemberlistCounters {
-    const { problems, ...network } = this.#counters;
-    return { ...network, problems: { ...problems }, ...this.#started().ring.counters };
+    const { problems, roundTripBuckets, ...network } = this.#counters;
+    const { counters } = this.#started().ring;
+    return { ...network, roundTripBuckets: [...roundTripBuckets], problems: { ...problems }, ...counters };
   }
 
   /** Calls `listener` for each event from now on, until what is returned is disposed. */
@@ -248,6 +248,7 @@ export class Memberlist implements AsyncDisposable {
       this.#handling = false;
     }
     this.#arm();
+    this.#options.onHandled?.();
   }
 
   /** Sets the one timer, unless it runs early enough: one that finds nothing due costs less than setting it anew each time. */
@@ -299,9 +300,7 @@ export class Memberlist implements AsyncDisposable {
         this.#emit({ type: "user", payload: effect.payload });
         break;
       case "roundTrip":
-        this.#counters.roundTrips++;
-        this.#counters.roundTripMillis += effect.time;
-        this.#emit({ type: "roundTrip", member: nodeNameText(effect.node), time: effect.time });
+        countRoundTrip(this.#counters, effect.time);
         break;
       case "conflict":
       case "packetsLost":

@@ -4,5 +4,5 @@
  */
 export { Histogram, Registry } from "prom-client";
 export { KubernetesMetrics } from "./kubernetes.ts";
-export { type PulledMetric, pullCounter, pullGauge } from "./pulled.ts";
+export { type PulledHistogram, type PulledMetric, pullCounter, pullGauge, pullHistogram } from "./pulled.ts";
 export { createRegistry, metricsRoute } from "./registry.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createRegistry, KubernetesMetrics, metricsRoute, pullCounter, pullGauge, Registry } from "#pkg/metrics";
+import { createRegistry, KubernetesMetrics, metricsRoute, pullCounter, pullGauge, pullHistogram, Registry } from "#pkg/metrics";
 
 test("the metrics of both binaries have the names and types that alerts are written for, and begin at 0", async () => {
   const registry = new Registry();
@@ -60,4 +60,25 @@ peers 3
   );
   sessions = [];
   assert.doesNotMatch(await registry.metrics(), /peer=/);
+});
+
+test("a pulled histogram has cumulative buckets, a sum and a count", async () => {
+  const registry = new Registry();
+  pullHistogram(registry, {
+    name: "took_seconds",
+    help: "A histogram.",
+    bounds: [0.1, 1],
+    collect: () => ({ buckets: [2, 0, 1], sum: 5.25 }),
+  });
+  assert.equal(
+    await registry.metrics(),
+    `# HELP took_seconds A histogram.
+# TYPE took_seconds histogram
+took_seconds_bucket{le="0.1"} 2
+took_seconds_bucket{le="1"} 2
+took_seconds_bucket{le="+Inf"} 3
+took_seconds_sum 5.25
+took_seconds_count 3
+`,
+  );
 });

@@ -18,6 +18,32 @@ export function pullCounter<L extends string = never>(registry: Registry, metric
   register(registry, "counter", metric, (before, value) => before + value);
 }
 
+export interface PulledHistogram {
+  readonly name: string;
+  readonly help: string;
+  /** Upper bounds of the buckets, ascending; there is one more without a bound. */
+  readonly bounds: readonly number[];
+  /** How many values each bucket has, those of smaller ones not counted again, and the sum of all values. */
+  readonly collect: () => { readonly buckets: readonly number[]; readonly sum: number };
+}
+
+export function pullHistogram(registry: Registry, { name, help, bounds, collect }: PulledHistogram): void {
+  const get = async () => {
+    const { buckets, sum } = collect();
+    let count = 0;
+    const values = [...bounds, "+Inf"].map((le, index) => {
+      count += buckets[index] ?? 0;
+      return { metricName: `${name}_bucket`, labels: { le }, value: count };
+    });
+    const totals = [
+      { metricName: `${name}_sum`, labels: {}, value: sum },
+      { metricName: `${name}_count`, labels: {}, value: count },
+    ];
+    return { name, help, type: "histogram", aggregator: "sum", values: [...values, ...totals] };
+  };
+  registry.registerMetric({ name, help, labelNames: [], get } as unknown as Metric<string>);
+}
+
 interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   value: number;

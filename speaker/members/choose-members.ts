@@ -1,14 +1,14 @@
 import { wallClock } from "#pkg/clock";
 import type { FlagValues } from "#pkg/flags";
-import { encodeOffer, GossipState, GossipStore } from "#pkg/gossip";
-import { defaultWire, Keyring, Memberlist, MetadataKey, metallbKey } from "#pkg/memberlist";
+import { encodeOffer, GossipState } from "#pkg/gossip";
+import { MemberlistThread, MetadataKey, metallbKey } from "#pkg/memberlist";
 import type { flags } from "../flags.ts";
 import { MacTable } from "./mac-table.ts";
 import type { Members } from "./members.ts";
 import { PodMembers } from "./pod-members.ts";
 import { RingMembers, type RingMembersOptions } from "./ring-members.ts";
 
-export interface MembersChoice extends Omit<RingMembersOptions, "memberlist" | "gossipStore" | "gossipState" | "labels"> {
+export interface MembersChoice extends Omit<RingMembersOptions, "memberlist" | "gossipState" | "labels"> {
   readonly values: Pick<FlagValues<typeof flags>, "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-timing">;
   /** Whether this node can answer on layer 2. One that cannot is no member, because the others would leave addresses to it. */
   readonly canAnnounce: boolean;
@@ -17,7 +17,7 @@ export interface MembersChoice extends Omit<RingMembersOptions, "memberlist" | "
 }
 
 /** The speakers' ring where there is a key for it, else the readiness of their Pods. */
-export function chooseMembers(choice: MembersChoice): { members: Members; memberlist?: Memberlist; macTable?: MacTable } {
+export function chooseMembers(choice: MembersChoice): { members: Members; memberlist?: MemberlistThread; macTable?: MacTable } {
   const { values, cluster, namespace, node, canAnnounce, macs, changed, gossipChanged, reclaim, log, clock, random } = choice;
   const secret = values["ml-secret-key"];
   const bind = { address: values["ml-bindaddr"], port: values["ml-bindport"] };
@@ -27,28 +27,21 @@ export function chooseMembers(choice: MembersChoice): { members: Members; member
     log.info("speakers are counted by their ready Pods", { op: "startup", reason: without });
     return { members: new PodMembers({ cluster, namespace, labels, changed }) };
   }
-  const wire = { ...defaultWire, keyring: new Keyring([metallbKey(secret)]) };
-  const life = wallClock().getTime();
-  const gossipStore = new GossipStore(node, life);
   const gossipState = new GossipState(node);
   const metadata = new Map([
-    [MetadataKey.gossip, encodeOffer(life)],
+    [MetadataKey.gossip, encodeOffer(wallClock().getTime())],
     [MetadataKey.macs, macs],
   ]);
-  const memberlist: Memberlist = new Memberlist({
+  const memberlist = new MemberlistThread({
     name: node,
     bind,
-    wire,
+    keys: [metallbKey(secret)],
     metadata,
     timing: values["ml-timing"],
-    clock,
-    random,
     log,
-    userState: () => gossipStore.state(),
   });
   const options = {
     memberlist,
-    gossipStore,
     gossipState,
     cluster,
     namespace,

@@ -2,27 +2,27 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { InterfaceState } from "#pkg/layer2";
-import { encodeMetadata, type MemberlistEvent, type MetadataFields, MetadataKey } from "#pkg/memberlist";
+import { encodeMetadata, type MetadataFields, MetadataKey, type RingEvent } from "#pkg/memberlist";
 import { MacTable, macsOf } from "./mac-table.ts";
 
 /** A member of a ring, and what it says of itself. */
 class FakeMember {
   running = false;
   readonly said: MetadataFields[] = [];
-  #listener: (event: MemberlistEvent) => void = () => {};
+  #listener: (event: RingEvent) => void = () => {};
 
   setMetadata(fields: MetadataFields): void {
     assert.ok(this.running);
     this.said.push(fields);
   }
 
-  onEvent(listener: (event: MemberlistEvent) => void): Disposable {
+  onEvent(listener: (event: RingEvent) => void): Disposable {
     this.#listener = listener;
     return { [Symbol.dispose]: () => {} };
   }
 
   hear(name: string, meta: Uint8Array | undefined, self = false): void {
-    const member = { name, address: "192.0.2.1", port: 7946, status: "alive", incarnation: 1, meta, self, since: 0 } as const;
+    const member = { name, address: "192.0.2.1", port: 7946, status: "alive", incarnation: 1, meta, self } as const;
     this.#listener({ type: "member", change: "joined", member });
   }
 }

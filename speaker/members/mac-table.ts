@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { InterfaceState } from "#pkg/layer2";
-import { decodeMetadata, type Memberlist, type MetadataFields, MetadataKey } from "#pkg/memberlist";
+import { decodeMetadata, type MemberlistThread, type MetadataFields, MetadataKey } from "#pkg/memberlist";
 import { formatMac, macBytes, macLength, parseMac } from "#pkg/net";
 
 const maxMacs = 8;
@@ -19,7 +19,7 @@ export function macsOf(interfaces: readonly InterfaceState[]): Uint8Array {
   return Uint8Array.from([...macs].slice(0, maxMacs).flatMap((mac) => [...macBytes(parseMac(mac) ?? 0)]));
 }
 
-export type MacTableMember = Pick<Memberlist, "running" | "setMetadata" | "onEvent">;
+export type MacTableMember = Pick<MemberlistThread, "running" | "setMetadata" | "onEvent">;
 
 /** Which node's speaker a MAC address belongs to, by what the members of the ring say; also of those that are none any more. */
 export class MacTable {

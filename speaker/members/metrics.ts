@@ -1,5 +1,5 @@
-import type { Memberlist } from "#pkg/memberlist";
-import { Histogram, pullCounter, pullGauge, type Registry } from "#pkg/metrics";
+import { type MemberlistThread, roundTripBounds } from "#pkg/memberlist";
+import { pullCounter, pullGauge, pullHistogram, type Registry } from "#pkg/metrics";
 
 const counters = [
   { name: "probes", help: "Probes of other members.", field: "probes" },
@@ -13,7 +13,7 @@ const counters = [
 ] as const;
 
 /** What the speakers' ring is like, as this node sees it. Counters are read when they are scraped. */
-export function registerMemberlist(registry: Registry, memberlist: Memberlist): void {
+export function registerMemberlist(registry: Registry, memberlist: MemberlistThread): void {
   pullGauge(registry, {
     name: "ingot_memberlist_members",
     help: "Members of the speakers' ring, by state.",
@@ -41,13 +41,13 @@ export function registerMemberlist(registry: Registry, memberlist: Memberlist): 
       if (memberlist.running) for (const [reason, count] of Object.entries(memberlist.counters.problems)) add({ reason }, count);
     },
   });
-  const roundTrips = new Histogram({
+  pullHistogram(registry, {
     name: "ingot_memberlist_round_trip_seconds",
     help: "Time from a ping to its answer.",
-    registers: [registry],
-    buckets: [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5],
-  });
-  memberlist.onEvent((event) => {
-    if (event.type === "roundTrip") roundTrips.observe(event.time / 1000);
+    bounds: roundTripBounds.map((millis) => millis / 1000),
+    collect() {
+      const { roundTripBuckets, roundTripMillis } = memberlist.counters;
+      return { buckets: roundTripBuckets, sum: roundTripMillis / 1000 };
+    },
   });
 }

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Millis, SimulatedClock } from "#pkg/clock";
-import { encodeOffer, GossipState, GossipStore } from "#pkg/gossip";
+import { encodeOffer, GossipState } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
 import type { Handlers, Informer, Pod } from "#pkg/k8s";
 import { pod } from "#pkg/k8s/testing";
 import { silentLog } from "#pkg/log";
-import { encodeMetadata, type JoinResult, type MemberlistEvent, type MemberView, MetadataKey } from "#pkg/memberlist";
+import { encodeMetadata, GossipDelegate, type JoinResult, type MemberView, MetadataKey, type RingEvent } from "#pkg/memberlist";
 import { RingMembers } from "./ring-members.ts";
 
 function member(name: string, address: string, { self = false, incarnation = 1 } = {}): MemberView {
-  return { name, address, port: 7946, status: "alive", incarnation, meta: undefined, self, since: 0 };
+  return { name, address, port: 7946, status: "alive", incarnation, meta: undefined, self };
 }
 
 function podOf(node: string, address: string | undefined): Pod {
@@ -22,7 +22,16 @@ function podOf(node: string, address: string | undefined): Pod {
 class Bench {
   readonly clock = new SimulatedClock();
   readonly did: string[] = [];
-  readonly gossipStore = new GossipStore("node1", 1);
+  /** The gossip of the ring's thread. */
+  readonly delegate = new GossipDelegate({
+    node: "node1",
+    life: 1,
+    clock: this.clock,
+    canBroadcast: () => true,
+    broadcast: (topic) => this.did.push(`broadcast ${topic}`),
+    onEntries: (entries) => this.#listener?.({ type: "gossip", entries }),
+    onExpired: (nodes) => this.#listener?.({ type: "gossipExpired", nodes }),
+  });
   readonly gossipState = new GossipState("node1");
   ring: MemberView[] = [member("node1", "192.0.2.1", { self: true })];
   /** Joins that have not been answered. */
@@ -31,7 +40,7 @@ class Bench {
   leaves = true;
   #pods = new Map<string, Pod>();
   #handlers: Handlers<Pod> | undefined;
-  #listener: ((event: MemberlistEvent) => void) | undefined;
+  #listener: ((event: RingEvent) => void) | undefined;
   readonly members: RingMembers;
 
   constructor() {
@@ -56,7 +65,8 @@ class Bench {
         },
         members: () => this.ring,
         timing: "fast",
-        broadcast: (topic) => this.did.push(`broadcast ${topic}`),
+        setEntries: (entries) => this.delegate.set(entries),
+        forget: (node) => this.delegate.forget(node),
         onEvent: (listener) => {
           this.#listener = listener;
           return { [Symbol.dispose]() {} };
@@ -69,7 +79,6 @@ class Bench {
       namespace: "metallb-system",
       labels: "component=speaker",
       node: "node1",
-      gossipStore: this.gossipStore,
       gossipState: this.gossipState,
       gossipChanged: ({ nodes, addresses }) => this.did.push(`heard of ${nodes ? "nodes" : addresses}`),
       changed: () => this.did.push(`active ${this.members.active()}${this.members.synced ? "" : ", not synced"}`),
@@ -105,11 +114,14 @@ class Bench {
   /** These are the others in the ring now. */
   meet(...others: MemberView[]): void {
     this.ring = [member("node1", "192.0.2.1", { self: true }), ...others];
-    for (const one of others) this.#listener?.({ type: "member", change: "joined", member: one });
+    for (const member of others) {
+      this.#listener?.({ type: "member", change: "joined", member });
+      this.delegate.memberChanged("joined", member);
+    }
   }
 
   hear(payload: Uint8Array): void {
-    this.#listener?.({ type: "user", payload });
+    this.delegate.receive(payload);
   }
 
   lose(name: string, change: "failed" | "left" = "failed"): void {
@@ -117,6 +129,7 @@ class Bench {
     assert.ok(lost);
     this.ring = this.ring.filter((one) => one !== lost);
     this.#listener?.({ type: "member", change, member: lost });
+    this.delegate.memberChanged(change, lost);
   }
 
   /** The others accuse this node of being gone. */
@@ -317,7 +330,7 @@ test("a member that failed does not take part until it says so as the one that i
   bench.lose("node2");
   bench.hear(node2.payload());
   assert.equal(bench.gossipState.isParticipating("node2"), false);
-  assert.equal(bench.gossipStore.state().length > 0, true, "what it said is kept");
+  assert.equal(bench.delegate.state().length > 0, true, "what it said is kept");
   bench.meet({ ...member("node2", "192.0.2.2", { incarnation: 2 }), meta });
   bench.hear(node2.payload());
   assert.equal(bench.gossipState.isParticipating("node2"), false);
@@ -335,7 +348,7 @@ test("a member that failed does not take part until it says so as the one that i
   bench.members.gossip.forget("node2");
   assert.equal(bench.gossipState.isParticipating("node2"), true, "the ring knows better than the API that it lives");
   bench.lose("node2", "left");
-  assert.equal(bench.gossipStore.state().length, 0);
+  assert.equal(bench.delegate.state().length, 0);
 });
 
 test("gossip of a member that died after its Node was deleted is forgotten, and others do not bring it back", async () => {
@@ -346,13 +359,13 @@ test("gossip of a member that died after its Node was deleted is forgotten, and 
   bench.hear(payload);
   bench.members.gossip.forget("node2");
   bench.lose("node2");
-  assert.ok(bench.gossipStore.state().length > 0);
+  assert.ok(bench.delegate.state().length > 0);
   for (let minute = 0; minute < 11; minute++) {
     await bench.advance(60_000);
     await bench.answer();
   }
   bench.hear(payload);
-  assert.equal(bench.gossipStore.state().length, 0);
+  assert.equal(bench.delegate.state().length, 0);
 });
 
 test("members that do not say that they tell of themselves are silent", async () => {

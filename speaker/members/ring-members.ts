@@ -1,19 +1,17 @@
 import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
 
-import { decodeOffer, type GossipChanges, type GossipState, type GossipStore } from "#pkg/gossip";
+import type { GossipChanges, GossipState } from "#pkg/gossip";
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import { decodeMetadata, type MemberEvent, type Memberlist, type MemberView, MetadataKey } from "#pkg/memberlist";
+import { lifeOf, type MemberEvent, type MemberlistThread, type MemberView } from "#pkg/memberlist";
 import type { Gossip, Members, MembersDescription } from "./members.ts";
 import { ViewUncertainty } from "./view-uncertainty.ts";
 
 export interface RingMembersOptions {
   readonly memberlist: Pick<
-    Memberlist,
-    "start" | "join" | "leave" | "members" | "timing" | "onEvent" | "broadcast" | typeof Symbol.asyncDispose
+    MemberlistThread,
+    "start" | "join" | "leave" | "members" | "timing" | "onEvent" | "setEntries" | "forget" | typeof Symbol.asyncDispose
   >;
-  /** What the speakers gossip over it: entries, and their meaning. The store's `state` is the memberlist's user state. */
-  readonly gossipStore: GossipStore;
   readonly gossipState: GossipState;
   readonly cluster: Pick<Cluster, "informer">;
   readonly namespace: string;
@@ -66,7 +64,7 @@ export class RingMembers implements Members {
 
   constructor(options: RingMembersOptions) {
     this.#options = options;
-    const { cluster, namespace, labels, gossipState, clock } = options;
+    const { memberlist, cluster, namespace, labels, gossipState, clock } = options;
     this.gossip = {
       state: gossipState,
       nodesWithoutGossip: () => this.#nodesWithoutGossip,
@@ -74,7 +72,8 @@ export class RingMembers implements Members {
       forget: (node) => {
         if (this.#active.includes(node)) return; // It lives, whatever the API says.
         this.#viewUncertainty.forget(node);
-        this.#forget(node);
+        memberlist.forget(node);
+        gossipState.forget(node);
       },
     };
     this.#viewUncertainty = new ViewUncertainty(clock, (uncertainty) => {
@@ -127,7 +126,7 @@ export class RingMembers implements Members {
   }
 
   async #bind(): Promise<void> {
-    const { memberlist, log, clock, random } = this.#options;
+    const { memberlist, gossipState, log, clock, random } = this.#options;
     for (let attempt = 0; !this.#stopped; attempt++) {
       try {
         await memberlist.start();
@@ -144,7 +143,8 @@ export class RingMembers implements Members {
     memberlist.onEvent((event) => {
       if (this.#stopped) return;
       if (event.type === "member") this.#memberChanged(event.change, event.member);
-      if (event.type === "user") this.#hear(event.payload);
+      if (event.type === "gossip") this.#gossipChanged(gossipState.merge(event.entries));
+      if (event.type === "gossipExpired") for (const node of event.nodes) gossipState.forget(node);
     });
     for (const member of memberlist.members()) if (member.self) this.#isMember(member);
     this.#update();
@@ -152,27 +152,23 @@ export class RingMembers implements Members {
   }
 
   #memberChanged(change: MemberEvent["change"], member: MemberView): void {
-    const { gossipStore, gossipState, clock } = this.#options;
+    const { gossipState } = this.#options;
     const { name, self } = member;
     this.#viewUncertainty.memberChanged(change, name, self);
     if (self) this.#isMember(member);
-    else if (change === "failed") {
-      gossipStore.failed(name, clock.now());
-      gossipState.failed(name);
-    } else if (change === "joined" || change === "updated") this.#joined(change, member);
-    else if (change === "left") this.#forget(name);
+    else if (change === "failed") gossipState.failed(name);
+    else if (change === "joined" || change === "updated") this.#joined(change, member);
+    else if (change === "left") gossipState.forget(name);
     this.#update();
     if (self && change === "refuted") this.#reclaimSoon();
   }
 
   /** A member has joined, or started again so soon that it did not fail. One without gossip, of another kind, has no life. */
   #joined(change: "joined" | "updated", { name, incarnation, meta }: MemberView): void {
-    const { gossipStore, gossipState } = this.#options;
+    const { gossipState } = this.#options;
     const life = lifeOf(meta);
     if (life === undefined) return;
     this.#gossipChanged(change === "joined" ? gossipState.joined(name, incarnation, life) : gossipState.restarted(name, life));
-    this.#gossipChanged(gossipState.merge(gossipStore.joined(name, life)));
-    this.#flush();
   }
 
   /** This node is one, as this incarnation. Others that took it for gone wait for its word. */
@@ -181,27 +177,14 @@ export class RingMembers implements Members {
     this.#flush();
   }
 
-  #hear(payload: Uint8Array): void {
-    const { gossipStore, gossipState, clock } = this.#options;
-    const changes = gossipState.merge(gossipStore.merge(payload, clock.now()));
-    this.#flush(); // Broadcasts what was new.
-    this.#gossipChanged(changes);
-  }
-
-  #forget(node: string): void {
-    this.#options.gossipStore.forget(node);
-    this.#options.gossipState.forget(node);
-  }
-
   #gossipChanged(changes: GossipChanges): void {
     if (changes.nodes || changes.addresses.length > 0) this.#options.gossipChanged(changes);
   }
 
   #flush(): void {
-    const { memberlist, gossipStore, gossipState } = this.#options;
+    const { memberlist, gossipState } = this.#options;
     if (!this.#bound || this.#stopped) return;
-    for (const { key, value } of gossipState.takeEntries()) gossipStore.set(key, value);
-    for (const { topic, payload } of gossipStore.takeUpdates()) memberlist.broadcast(topic, payload);
+    memberlist.setEntries(gossipState.takeEntries());
     this.#gossipChanged({ nodes: false, addresses: gossipState.takeContested() });
   }
 
@@ -231,7 +214,6 @@ export class RingMembers implements Members {
   async #join(): Promise<void> {
     const { memberlist, clock } = this.#options;
     if (this.#joining || !this.#bound || !this.#pods.synced || this.#stopped) return;
-    for (const node of this.#options.gossipStore.expire(clock.now())) this.#options.gossipState.forget(node);
     this.#joining = true;
     const wanted = this.#unjoined();
     const { failures } = wanted.length > 0 ? await memberlist.join(wanted) : { failures: [] };
@@ -284,9 +266,4 @@ export class RingMembers implements Members {
 
 function names(members: readonly MemberView[]): string[] {
   return members.map(({ name }) => name).sort();
-}
-
-/** Undefined for a member that sends no gossip, as those of another kind. */
-function lifeOf(meta: Uint8Array | undefined): number | undefined {
-  return decodeOffer(decodeMetadata(meta)?.get(MetadataKey.gossip));
 }

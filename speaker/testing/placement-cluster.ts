@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
-import { encodeOffer, type GossipChanges, GossipState, GossipStore } from "#pkg/gossip";
+import { encodeOffer, type GossipChanges, GossipState } from "#pkg/gossip";
 import { type Pod, resources } from "#pkg/k8s";
 import { endpointSlice, FakeCluster, pod, service } from "#pkg/k8s/testing";
 import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
-import { type MemberlistEvent, type MemberView, MetadataKey } from "#pkg/memberlist";
+import { GossipDelegate, type MemberView, MetadataKey, type RingEvent } from "#pkg/memberlist";
 import { type Effect, type Member, members, nameOf, nodeNameText, Simulation } from "#pkg/memberlist/testing";
 import { RingMembers } from "../members/ring-members.ts";
 import { Speaker } from "../speaker.ts";
@@ -25,9 +25,10 @@ interface Life {
   readonly members: RingMembers;
   readonly speaker: Speaker;
   readonly gossipState: GossipState;
-  readonly gossipStore: GossipStore;
+  /** The gossip of the ring's thread. */
+  readonly delegate: GossipDelegate;
   readonly wire: Set<string>;
-  readonly listeners: Set<(event: MemberlistEvent) => void>;
+  readonly listeners: Set<(event: RingEvent) => void>;
   joinFinished: () => void;
 }
 
@@ -149,7 +150,7 @@ export class PlacementCluster {
 
   /** All gossip that the node has. */
   gossip(node: number): Uint8Array {
-    return this.#life(node).gossipStore.state();
+    return this.#life(node).delegate.state();
   }
 
   speaker(node: number): Speaker {
@@ -165,10 +166,9 @@ export class PlacementCluster {
   /** @param known nodes whose Pods the API has */
   #begin(node: number, known: readonly number[]): void {
     const startedAt = Math.ceil(this.simulation.now) + this.#starts++;
-    const gossipStore = new GossipStore(nameOf(node), startedAt);
     const gossipState = new GossipState(nameOf(node));
     const cluster = new FakeCluster();
-    const listeners = new Set<(event: MemberlistEvent) => void>();
+    const listeners = new Set<(event: RingEvent) => void>();
     const wire = new Set<string>();
     const views = () => members(this.simulation.ring(node)).map((member) => viewOf(member, node));
     const run = (at: Millis, fn: () => void) => this.#at(node, life, at, fn);
@@ -179,6 +179,21 @@ export class PlacementCluster {
         run(at, () => timer.signal.aborted || fn());
         return { [Symbol.dispose]: () => timer.abort() };
       },
+    };
+    const delegate = new GossipDelegate({
+      node: nameOf(node),
+      life: startedAt,
+      clock,
+      canBroadcast: () => true,
+      broadcast: (topic, payload) => {
+        this.octetsTold += payload.length;
+        this.simulation.broadcast(node, topic, payload);
+      },
+      onEntries: (entries) => emit({ type: "gossip", entries }),
+      onExpired: (nodes) => emit({ type: "gossipExpired", nodes }),
+    });
+    const emit = (event: RingEvent): void => {
+      for (const listener of listeners) listener(event);
     };
     const speaker: Speaker = new Speaker({
       node: nameOf(node),
@@ -214,10 +229,8 @@ export class PlacementCluster {
           this.simulation.leave(node);
           return true;
         },
-        broadcast: (topic, payload) => {
-          this.octetsTold += payload.length;
-          this.simulation.broadcast(node, topic, payload);
-        },
+        setEntries: (entries) => delegate.set(entries),
+        forget: (other) => delegate.forget(other),
         members: views,
         timing: "fast",
         onEvent: (listener) => {
@@ -226,7 +239,6 @@ export class PlacementCluster {
         },
         [Symbol.asyncDispose]: async () => {},
       },
-      gossipStore,
       gossipState,
       cluster,
       namespace: "n",
@@ -244,11 +256,11 @@ export class PlacementCluster {
       },
       reclaim: () => speaker.reclaim(),
     });
-    const life: Life = { members: ring, speaker, gossipState, gossipStore, wire, listeners, joinFinished: () => {} };
+    const life: Life = { members: ring, speaker, gossipState, delegate, wire, listeners, joinFinished: () => {} };
     this.#lives.set(node, life);
     this.simulation.start(node, {
       metadata: new Map([[MetadataKey.gossip, encodeOffer(startedAt)]]),
-      userState: () => gossipStore.state(),
+      userState: () => delegate.state(),
     });
     speaker.setConfig(this.#config);
     for (const addresses of this.#options.services) this.#serve(speaker, addresses);
@@ -284,11 +296,13 @@ export class PlacementCluster {
 
   #onEffect(node: number, effect: Effect): void {
     if (effect.type === "joinFinished") this.#lives.get(node)?.joinFinished();
-    const listeners = this.#lives.get(node)?.listeners ?? [];
-    for (const listener of listeners) {
-      if (effect.type === "user") listener(effect);
-      else if (effect.type === "member") listener({ type: "member", change: effect.change, member: viewOf(effect.member, node) });
-    }
+    const life = this.#lives.get(node);
+    if (effect.type === "user") life?.delegate.receive(effect.payload);
+    if (effect.type !== "member") return;
+    const { change } = effect;
+    const member = viewOf(effect.member, node);
+    for (const listener of life?.listeners ?? []) listener({ type: "member", change, member });
+    life?.delegate.memberChanged(change, member);
   }
 }
 
@@ -297,9 +311,9 @@ export function ethernet(name: string, addresses: readonly string[], running = t
   return { index: 2, name, mac: "02:00:00:00:00:01", status: "answering", running, addresses };
 }
 
-function viewOf({ node, status, incarnation, meta, since }: Member, self: number): MemberView {
+function viewOf({ node, status, incarnation, meta }: Member, self: number): MemberView {
   const name = nodeNameText(node);
-  return { name, address: name, port: 7946, status, incarnation, meta, self: name === nameOf(self), since };
+  return { name, address: name, port: 7946, status, incarnation, meta, self: name === nameOf(self) };
 }
 
 function podsOf(nodes: readonly number[]): Pod[] {

@@ -33,21 +33,19 @@ interface Key {
 
 /**
  * The keys of a ring, all for AES-GCM: 16, 24 or 32 octets for AES-128, 192 or 256. The first one seals; each of them opens. A
- * rotation is three keyrings on every node, one after the other: with the new key last, with it first, without the old one.
+ * rotation is three sets of keys on every node, one after the other: with the new key last, with it first, without the old one.
  */
 export class Keyring {
-  readonly #keys: readonly [Key, ...Key[]];
+  #keys: readonly [Key, ...Key[]];
 
   /** @throws {RangeError} for a key of another length, the same key twice, and no key at all */
   constructor(keys: readonly Uint8Array[]) {
-    const [primary, ...others] = keys.map((key) => {
-      if (![16, 24, 32].includes(key.length)) throw new RangeError(`Cannot use a key: it has ${key.length} octets`);
-      return { secret: createSecretKey(key), algorithm: `aes-${8 * key.length}-gcm` as CipherGCMTypes };
-    });
-    if (primary === undefined) throw new RangeError("Cannot make a keyring: there is no key");
-    this.#keys = [primary, ...others];
-    if (this.#keys.some(({ secret }, index) => this.#keys.findIndex((other) => other.secret.equals(secret)) !== index))
-      throw new RangeError("Cannot make a keyring: a key is there twice");
+    this.#keys = checked(keys);
+  }
+
+  /** Uses these keys from now on. @throws {RangeError} as the constructor does; then the keys stay as they were */
+  replace(keys: readonly Uint8Array[]): void {
+    this.#keys = checked(keys);
   }
 
   /**
@@ -96,6 +94,18 @@ export class Keyring {
     }
     throw new MemberlistError("wrongKey", `Cannot decrypt: none of ${this.#keys.length} keys fits`);
   }
+}
+
+function checked(keys: readonly Uint8Array[]): readonly [Key, ...Key[]] {
+  const [primary, ...others] = keys.map((key) => {
+    if (![16, 24, 32].includes(key.length)) throw new RangeError(`Cannot use a key: it has ${key.length} octets`);
+    return { secret: createSecretKey(key), algorithm: `aes-${8 * key.length}-gcm` as CipherGCMTypes };
+  });
+  if (primary === undefined) throw new RangeError("Cannot make a keyring: there is no key");
+  const all: readonly [Key, ...Key[]] = [primary, ...others];
+  if (all.some(({ secret }, index) => all.findIndex((other) => other.secret.equals(secret)) !== index))
+    throw new RangeError("Cannot make a keyring: a key is there twice");
+  return all;
 }
 
 /**

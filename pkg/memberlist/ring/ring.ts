@@ -186,19 +186,7 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     relays: new Map(),
     exchanges: new Map(),
     joins: new Map(),
-    counters: {
-      probes: 0,
-      indirectProbes: 0,
-      failedProbes: 0,
-      suspicions: 0,
-      refuted: 0,
-      refutations: 0,
-      failures: 0,
-      conflicts: 0,
-      pushPulls: 0,
-      pushPullsRefused: 0,
-      stalls: 0,
-    },
+    counters: newRingCounters(),
     metadata: options.metadata,
     timing: timings[options.timing === "auto" ? "fast" : options.timing], // Alone, so all members are as this one.
     timingStale: false,
@@ -217,6 +205,22 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     overload: noOverload,
     leave: "none",
     effects: [],
+  };
+}
+
+export function newRingCounters(): RingCounters {
+  return {
+    probes: 0,
+    indirectProbes: 0,
+    failedProbes: 0,
+    suspicions: 0,
+    refuted: 0,
+    refutations: 0,
+    failures: 0,
+    conflicts: 0,
+    pushPulls: 0,
+    pushPullsRefused: 0,
+    stalls: 0,
   };
 }
 

@@ -1,0 +1,99 @@
+import type { Clock } from "#pkg/clock";
+import { decodeOffer, type GossipEntry, GossipStore, type OwnEntry } from "#pkg/gossip";
+import { decodeMetadata, MetadataKey } from "./codec/metadata.ts";
+import type { MemberView } from "./member-view.ts";
+import type { MemberEvent } from "./ring/events.ts";
+
+export interface GossipDelegateOptions {
+  /** This member's name. */
+  readonly node: string;
+  /** See `GossipStore`. */
+  readonly life: number;
+  readonly clock: Clock;
+  /** Whether `broadcast` may be called; else what is to be broadcast waits for `flush`. */
+  readonly canBroadcast: () => boolean;
+  /** Broadcasts a user message in place of one on the same topic. */
+  readonly broadcast: (topic: string, payload: Uint8Array) => void;
+  /** Called with entries of other nodes that changed. */
+  readonly onEntries: (entries: readonly GossipEntry[]) => void;
+  /** Called with nodes whose entries are forgotten, because they failed long ago. */
+  readonly onExpired: (nodes: readonly string[]) => void;
+}
+
+/**
+ * What a member exchanges beside the ring's own messages: its gossip. As HashiCorp's delegates it provides the user state of a push/pull,
+ * and merges that of others. It needs nobody else to answer, so that it can live in the ring's thread.
+ */
+export class GossipDelegate implements Disposable {
+  readonly #options: GossipDelegateOptions;
+  readonly #store: GossipStore;
+  #expiry: Disposable | undefined;
+
+  constructor(options: GossipDelegateOptions) {
+    this.#options = options;
+    this.#store = new GossipStore(options.node, options.life);
+  }
+
+  [Symbol.dispose](): void {
+    this.#expiry?.[Symbol.dispose]();
+  }
+
+  /** Sets own entries. */
+  set(entries: Iterable<OwnEntry>): void {
+    for (const { key, value } of entries) this.#store.set(key, value);
+    this.flush();
+  }
+
+  /** A user message, or the user state of a push/pull. */
+  receive(payload: Uint8Array): void {
+    this.#merged(this.#store.merge(payload, this.#options.clock.now()));
+    this.#setExpiry();
+  }
+
+  /** To be called after the owner has seen the change itself: entries that count from now on follow it. */
+  memberChanged(change: MemberEvent["change"], { name, self, meta }: Pick<MemberView, "name" | "self" | "meta">): void {
+    if (self) return;
+    const life = lifeOf(meta);
+    if (change === "failed") this.#store.failed(name, this.#options.clock.now());
+    else if (change === "left") this.#store.forget(name);
+    else if ((change === "joined" || change === "updated") && life !== undefined) this.#merged(this.#store.joined(name, life));
+    this.#setExpiry();
+  }
+
+  /** The node is gone for good. */
+  forget(node: string): void {
+    this.#store.forget(node);
+  }
+
+  /** The user state of a push/pull: all entries of members. */
+  state(): Uint8Array {
+    return this.#store.state();
+  }
+
+  flush(): void {
+    if (!this.#options.canBroadcast()) return;
+    for (const { topic, payload } of this.#store.takeUpdates()) this.#options.broadcast(topic, payload);
+  }
+
+  #merged(entries: readonly GossipEntry[]): void {
+    this.flush(); // Own entries, and what is new of others, go on to the next.
+    if (entries.length > 0) this.#options.onEntries(entries);
+  }
+
+  #setExpiry(): void {
+    const { clock, onExpired } = this.#options;
+    const at = this.#store.nextDeadline;
+    if (this.#expiry !== undefined || at === Infinity) return; // One that is set finds out when the next is due.
+    this.#expiry = clock.schedule("forget gossip", at, () => {
+      this.#expiry = undefined;
+      const nodes = this.#store.expire(clock.now());
+      if (nodes.length > 0) onExpired(nodes);
+      this.#setExpiry();
+    });
+  }
+}
+
+/** The life of a member that understands our gossip; undefined for members of another kind. */
+export function lifeOf(meta: Uint8Array | undefined): number | undefined {
+  return decodeOffer(decodeMetadata(meta)?.get(MetadataKey.gossip));
+}

@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
+import { test } from "node:test";
+import { SimulatedClock, seededRandom } from "#pkg/clock";
+import { encodeOffer } from "#pkg/gossip";
+import { silentLog } from "#pkg/log";
+import { MetadataKey } from "./codec/metadata.ts";
+import { MemberlistThread, type RingWorker } from "./memberlist-thread.ts";
+import { FakeNetwork } from "./testing/network.ts";
+import { ThreadMember } from "./thread-member.ts";
+import type { Command, Report, WorkerStart } from "./thread-messages.ts";
+
+/** Threads that are none: messages take a turn of the event loop each way, as between real ones, and pass a structured clone. */
+class Harness implements AsyncDisposable {
+  readonly clock = new SimulatedClock();
+  readonly network = new FakeNetwork(this.clock);
+  readonly workers: FakeWorker[] = [];
+  readonly log: string[] = [];
+  readonly #threads = new AsyncDisposableStack();
+
+  thread(name: string): MemberlistThread {
+    const say = (level: string) => (message: string) => void this.log.push(`${name} ${level} ${message}`);
+    const log = { ...silentLog, info: say("info"), warn: say("warn"), error: say("error") };
+    return this.#threads.use(
+      new MemberlistThread({
+        name,
+        bind: { address: `192.0.2.${name.charCodeAt(0) - 96}`, port: 7946 },
+        keys: [Buffer.from("0123456789abcdef")],
+        metadata: new Map([[MetadataKey.gossip, encodeOffer(1)]]),
+        timing: "auto",
+        log,
+        clock: this.clock,
+        random: seededRandom(1),
+        spawn: (start) => {
+          const worker = new FakeWorker(start, this);
+          this.workers.push(worker);
+          return worker;
+        },
+      }),
+    );
+  }
+
+  async started(name: string): Promise<MemberlistThread> {
+    const thread = this.thread(name);
+    await thread.start();
+    return thread;
+  }
+
+  /** Lets so many milliseconds pass, with the turns that messages and streams take. */
+  async pass(millis: number): Promise<void> {
+    for (let passed = 0; passed < millis; passed += 10) {
+      this.clock.advanceBy(10);
+      await settled();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#threads.disposeAsync();
+  }
+}
+
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 4; turn++) await new Promise(setImmediate);
+}
+
+class FakeWorker extends EventEmitter implements RingWorker {
+  readonly #member: ThreadMember;
+  #ended = false;
+
+  constructor(start: WorkerStart, { clock, network }: Harness) {
+    super();
+    this.#member = new ThreadMember(start, {
+      post: (report: Report) => {
+        const received: Report = structuredClone(report);
+        setImmediate(() => this.#ended || this.emit("message", received));
+      },
+      clock,
+      random: seededRandom(2),
+      openTransport: network.open,
+    });
+  }
+
+  postMessage(command: Command): void {
+    const received = structuredClone(command);
+    setImmediate(() => this.#ended || this.#member.receive(received));
+  }
+
+  async terminate(): Promise<void> {
+    await this.end();
+  }
+
+  /** As when the thread dies: its sockets are closed, and nothing of it runs any more. */
+  async end(cause?: Error): Promise<void> {
+    this.#ended = true;
+    await this.#member[Symbol.asyncDispose]();
+    if (cause !== undefined) this.emit("error", cause);
+    this.emit("exit", 1);
+  }
+}
+
+function names(thread: MemberlistThread): string[] {
+  return thread
+    .members()
+    .map(({ name }) => name)
+    .sort();
+}
+
+test("members, timing, counters and gossip are those of the thread", async () => {
+  await using harness = new Harness();
+  const [a, b] = [await harness.started("a"), await harness.started("b")];
+  const events: string[] = [];
+  a.onEvent((event) => {
+    if (event.type === "member") events.push(`${event.change} ${event.member.name}`);
+    if (event.type === "gossip") events.push(...event.entries.map(({ node, key, value }) => `${node} ${key} ${value}`));
+  });
+  assert.deepEqual(await b.join(["192.0.2.1"]), { joined: 1, failures: [] });
+  b.setEntries([{ key: "h", value: Uint8Array.of(7) }]);
+  await harness.pass(1000);
+  assert.deepEqual([names(a), names(b), a.timing], [["a", "b"], ["a", "b"], "fast"]);
+  assert.deepEqual(events, ["joined b", "b h 7"]);
+  assert.ok(a.counters.roundTrips > 0);
+  assert.deepEqual(a.local, { address: "192.0.2.1", port: 7946 });
+  assert.deepEqual((await b.join(["192.0.2.9", "x"])).failures.length, 2);
+  assert.equal(await Promise.race([b.leave(5000), harness.pass(5000)]), true);
+  await harness.pass(100);
+  assert.deepEqual(events.slice(2), ["left b"]);
+  assert.deepEqual(names(a), ["a"]);
+});
+
+test("one that joins gets the gossip of all members with the push/pull", async () => {
+  await using harness = new Harness();
+  const [a, b] = [await harness.started("a"), await harness.started("b")];
+  await b.join(["192.0.2.1"]);
+  for (const one of [a, b]) one.setEntries([{ key: "h", value: Uint8Array.of(7) }]);
+  await harness.pass(1000);
+  const c = await harness.started("c");
+  const nodes: string[] = [];
+  c.onEvent((event) => event.type === "gossip" && nodes.push(...event.entries.map(({ node }) => node)));
+  await c.join(["192.0.2.1"]);
+  await settled();
+  assert.deepEqual(nodes.sort(), ["a", "b"]);
+});
+
+test("a port that is taken is an error of start, which can be tried again", async () => {
+  await using harness = new Harness();
+  const transport = await harness.network.open({ address: "192.0.2.1", port: 7946 }, { packet() {}, stream() {}, problem() {} });
+  const a = harness.thread("a");
+  await assert.rejects(a.start(), /Cannot listen for memberlist on 192.0.2.1 port 7946/);
+  assert.equal(a.running, false);
+  await transport[Symbol.asyncDispose]();
+  await a.start();
+  assert.deepEqual(names(a), ["a"]);
+});
+
+test("metadata that is too long is refused here, as in the ring", async () => {
+  await using harness = new Harness();
+  const a = await harness.started("a");
+  assert.throws(() => a.setMetadata(new Map([7, 8, 9].map((key) => [key, new Uint8Array(200)]))), RangeError);
+});
+
+test("a thread that dies is replaced: it joins the members that there were, with its gossip, and those gone meanwhile failed", async () => {
+  await using harness = new Harness();
+  const [a, b, c] = [await harness.started("a"), await harness.started("b"), await harness.started("c")];
+  const seen: string[] = [];
+  b.onEvent((event) => event.type === "gossip" && seen.push(...event.entries.map(({ value }) => `${value}`)));
+  const events: string[] = [];
+  a.onEvent((event) => event.type === "member" && events.push(`${event.change} ${event.member.name}`));
+  await b.join(["192.0.2.1"]);
+  await c.join(["192.0.2.1"]);
+  a.setEntries([{ key: "h", value: Uint8Array.of(1) }]);
+  await harness.pass(1000);
+  await harness.workers[0]?.end(new Error("out of memory"));
+  await c[Symbol.asyncDispose]();
+  a.setEntries([{ key: "h", value: Uint8Array.of(2) }]);
+  await harness.pass(5000);
+  assert.ok(harness.log.includes("a error the thread of the speakers' ring died and is restarted"));
+  assert.equal(harness.workers.length, 4);
+  assert.deepEqual(
+    [names(a), names(b)],
+    [
+      ["a", "b"],
+      ["a", "b"],
+    ],
+  );
+  assert.equal(seen.at(-1), "2");
+  assert.ok(events.includes("failed c"), `${events}`);
+});
+
+test("when the thread dies, who waits for it gets an answer", async () => {
+  await using harness = new Harness();
+  const a = await harness.started("a");
+  const joining = a.join(["192.0.2.2"]);
+  await harness.workers[0]?.end();
+  assert.deepEqual(await joining, { joined: 0, failures: [{ address: "192.0.2.2", reason: "the ring's thread died" }] });
+  assert.equal(await a.leave(1000), false);
+});

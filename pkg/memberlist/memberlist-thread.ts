@@ -1,0 +1,289 @@
+import { Worker } from "node:worker_threads";
+import { type Clock, type Millis, type Random, SystemClock, systemRandom } from "#pkg/clock";
+import type { OwnEntry } from "#pkg/gossip";
+import type { Log } from "#pkg/log";
+import { Supervisor, type Thread, workerFile } from "#pkg/threads";
+import type { MetadataFields } from "./codec/metadata.ts";
+import { type MemberlistCounters, SharedCounters } from "./counters.ts";
+import type { MemberView } from "./member-view.ts";
+import type { JoinResult } from "./memberlist.ts";
+import { ownMetadata } from "./ring/ring.ts";
+import type { TimingName } from "./ring/timing.ts";
+import type { Command, Report, RingEvent, WorkerStart } from "./thread-messages.ts";
+import type { SocketAddress } from "./transport.ts";
+
+export interface MemberlistThreadOptions {
+  /** Unique in the ring: the Kubernetes node's name. */
+  readonly name: string;
+  /** IP address and port, of UDP and TCP; port 0 takes any. */
+  readonly bind: SocketAddress;
+  /** The first encrypts, all decrypt; none: no encryption. */
+  readonly keys: readonly Uint8Array[];
+  readonly metadata: MetadataFields;
+  /** `auto`: fast as long as all members keep up with that, else as HashiCorp's defaults for a local network. */
+  readonly timing: TimingName | "auto";
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Starts a thread; a worker of Node's when unset. */
+  readonly spawn?: (start: WorkerStart) => RingWorker;
+}
+
+/** A thread of which this package uses so much. */
+export interface RingWorker extends Thread {
+  on(event: "error", listener: (cause: unknown) => void): unknown;
+  on(event: "exit", listener: (code: number) => void): unknown;
+  on(event: "message", listener: (report: Report) => void): unknown;
+  postMessage(command: Command): void;
+  terminate(): Promise<unknown>;
+}
+
+// Of the thread's own heap. It has a member for each node and their gossip: 2 MB in a ring of 100 with 10,000 addresses.
+const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
+const startRetryMs: Millis = 500;
+
+/**
+ * One member of a ring in a thread of its own, with its gossip: it answers pings and push/pulls while this thread is busy. What is read
+ * here is what the thread has reported so far. A thread that dies is followed by another, which joins the members that there were.
+ */
+export class MemberlistThread implements AsyncDisposable {
+  readonly #options: MemberlistThreadOptions;
+  readonly #clock: Clock;
+  readonly #supervisor: Supervisor<RingWorker>;
+  readonly #counters = SharedCounters.create();
+  readonly #listeners = new Set<(event: RingEvent) => void>();
+  readonly #requests = new Map<number, (report: Report | undefined) => void>(); // request -> who waits; undefined: the thread died
+  readonly #members = new Map<string, MemberView>(); // name -> member
+  readonly #entries = new Map<string, Uint8Array>(); // Own ones, for a thread that starts again: key -> value
+  #metadata: MetadataFields;
+  #keys: readonly Uint8Array[];
+  #lastRequest = 0;
+  #local: SocketAddress | undefined;
+  #timing: TimingName;
+  #disposed = false;
+
+  constructor(options: MemberlistThreadOptions) {
+    this.#options = options;
+    this.#metadata = options.metadata;
+    this.#keys = options.keys;
+    this.#timing = options.timing === "lan" ? "lan" : "fast";
+    this.#clock = options.clock ?? new SystemClock();
+    this.#supervisor = new Supervisor({
+      spawn: () => this.#spawn(),
+      onDeath: (cause, restartAfter) => this.#onDeath(cause, restartAfter),
+      clock: this.#clock,
+      random: options.random ?? systemRandom,
+    });
+  }
+
+  /** Binds, and is a ring of one from then on. @throws {Error} that names address, port and protocol, when they cannot be had */
+  async start(): Promise<void> {
+    if (this.#supervisor.thread === undefined) this.#supervisor.start();
+    await this.#start();
+  }
+
+  /** Whether it is on the network, or will be again once a thread that died has been replaced. */
+  get running(): boolean {
+    return this.#local !== undefined && !this.#disposed;
+  }
+
+  /** Where it is bound. @throws {Error} before it is */
+  get local(): SocketAddress {
+    if (this.#local === undefined) throw new Error("Cannot use a member: it is not on the network");
+    return this.#local;
+  }
+
+  /** All that are alive or suspect, this one included until it leaves. */
+  members(): MemberView[] {
+    return [...this.#members.values()];
+  }
+
+  /** At which pace it looks for failures now. */
+  get timing(): TimingName {
+    return this.#timing;
+  }
+
+  /** As they were half a second ago or later. */
+  get counters(): MemberlistCounters {
+    return this.#counters.read();
+  }
+
+  /** Calls `listener` for each event from now on, until what is returned is disposed. */
+  onEvent(listener: (event: RingEvent) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  /**
+   * Exchanges all that is known with each of these that is no member yet: `192.0.2.1`, `[2001:db8::1]:7946`; the port is this
+   * member's own where it is left out. What fails is in the result.
+   */
+  async join(addresses: readonly string[]): Promise<JoinResult> {
+    const report = await this.#request((request) => ({ type: "join", request, addresses }));
+    if (report?.type === "joined") return report.result;
+    return { joined: 0, failures: addresses.map((address) => ({ address, reason: "the ring's thread died" })) };
+  }
+
+  /** Replaces the metadata of this member. @throws {RangeError} when it is too long */
+  setMetadata(fields: MetadataFields): void {
+    ownMetadata(fields, true); // Throws where the ring would.
+    this.#metadata = fields;
+    this.#send({ type: "metadata", fields });
+  }
+
+  /** Sets own entries of the gossip. */
+  setEntries(entries: readonly OwnEntry[]): void {
+    if (entries.length === 0) return;
+    for (const { key, value } of entries) this.#entries.set(key, value);
+    this.#send({ type: "entries", entries });
+  }
+
+  /** Forgets the gossip of a node that is gone for good. */
+  forget(node: string): void {
+    this.#send({ type: "forget", node });
+  }
+
+  /** Encrypts with the first of these from now on, and decrypts with all. Not for a ring without encryption. */
+  setKeys(keys: readonly Uint8Array[]): void {
+    this.#keys = keys;
+    this.#send({ type: "keys", keys });
+  }
+
+  /**
+   * Broadcasts that this member leaves. It answers the others until it is disposed.
+   * @returns whether that was sent often enough before `timeout` milliseconds were over
+   */
+  async leave(timeout: Millis): Promise<boolean> {
+    const report = await this.#request((request) => ({ type: "leave", request, timeout }));
+    return report?.type === "left" && report.done;
+  }
+
+  /** Stops without a message: the others find out by probing, unless it left. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    const stopped = this.#supervisor.stop();
+    void this.#supervisor.thread?.terminate();
+    await stopped;
+    this.#abandonRequests();
+  }
+
+  #spawn(): RingWorker {
+    const { name, bind, timing, spawn } = this.#options;
+    const worker = (spawn ?? spawnWorker)({
+      name,
+      bind,
+      keys: this.#keys,
+      metadata: this.#metadata,
+      timing,
+      entries: [...this.#entries].map(([key, value]) => ({ key, value })),
+      counters: this.#counters.memory,
+    });
+    worker.on("message", (report) => this.#take(report));
+    return worker;
+  }
+
+  async #start(): Promise<void> {
+    const report = await this.#request((request) => ({ type: "start", request }));
+    if (report?.type === "notStarted") throw report.error;
+    if (report?.type !== "started") throw new Error("Cannot start a member: its thread died");
+  }
+
+  #onDeath(cause: unknown, restartAfterMs: Millis): void {
+    const fields = { op: "memberlist", error: cause, restartAfterMs };
+    this.#options.log.error("the thread of the speakers' ring died and is restarted", fields);
+    this.#abandonRequests();
+    if (this.#local !== undefined)
+      this.#clock.schedule("rejoin", this.#clock.now() + restartAfterMs, () => void this.#rejoin([...this.#members.values()]));
+  }
+
+  /** Takes part again. Members that it does not find any more have failed meanwhile. */
+  async #rejoin(before: readonly MemberView[]): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      if (this.#disposed) return;
+      this.#options.log.error("cannot take part in the speakers' ring, trying again", { op: "memberlist", error });
+      this.#clock.schedule("rejoin", this.#clock.now() + startRetryMs, () => void this.#rejoin(before));
+      return;
+    }
+    const others = before.filter(({ self }) => !self);
+    const found = new Set<string>();
+    using _joined = this.onEvent((event) => {
+      if (event.type === "member") found.add(event.member.name);
+    });
+    await this.join(others.map(({ address, port }) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`)));
+    for (const member of others)
+      if (!found.has(member.name) && this.#members.delete(member.name)) this.#emit({ type: "member", change: "failed", member });
+  }
+
+  #send(command: Command): void {
+    this.#supervisor.thread?.postMessage(command);
+  }
+
+  async #request(command: (request: number) => Command): Promise<Report | undefined> {
+    if (this.#supervisor.thread === undefined) return undefined;
+    const request = ++this.#lastRequest;
+    const { promise, resolve } = Promise.withResolvers<Report | undefined>();
+    this.#requests.set(request, resolve);
+    this.#send(command(request));
+    return await promise;
+  }
+
+  #abandonRequests(): void {
+    for (const resolve of this.#requests.values()) resolve(undefined);
+    this.#requests.clear();
+  }
+
+  #take(report: Report): void {
+    switch (report.type) {
+      case "member":
+        this.#memberChanged(report.change, report.member);
+        this.#emit(report);
+        break;
+      case "timing":
+        this.#timing = report.timing;
+        this.#emit(report);
+        break;
+      case "gossip":
+      case "gossipExpired":
+        this.#emit(report);
+        break;
+      case "log":
+        this.#options.log[report.level](report.message, report.fields);
+        break;
+      case "started":
+        this.#local = report.local;
+        this.#timing = report.timing;
+        for (const member of report.members) this.#take({ type: "member", change: "joined", member });
+        this.#answer(report);
+        break;
+      case "notStarted":
+      case "joined":
+      case "left":
+        this.#answer(report);
+        break;
+      default:
+        report satisfies never;
+    }
+  }
+
+  #answer(report: Extract<Report, { readonly request: number }>): void {
+    this.#requests.get(report.request)?.(report);
+    this.#requests.delete(report.request);
+  }
+
+  #memberChanged(change: Extract<RingEvent, { type: "member" }>["change"], member: MemberView): void {
+    if (change === "left" || change === "failed") this.#members.delete(member.name);
+    else this.#members.set(member.name, member);
+  }
+
+  #emit(event: RingEvent): void {
+    for (const listener of [...this.#listeners]) listener(event);
+  }
+}
+
+function spawnWorker(start: WorkerStart): RingWorker {
+  const file = workerFile(import.meta.url, "memberlist-worker.js");
+  return new Worker(file, { name: "memberlist", workerData: start, resourceLimits });
+}

@@ -1,0 +1,164 @@
+import type { Clock, Millis, Random } from "#pkg/clock";
+import { decodeOffer } from "#pkg/gossip";
+import type { Fields, Log } from "#pkg/log";
+import { Keyring } from "./codec/keyring.ts";
+import { MetadataKey } from "./codec/metadata.ts";
+import { defaultWire } from "./codec/wire.ts";
+import { SharedCounters } from "./counters.ts";
+import { GossipDelegate } from "./gossip-delegate.ts";
+import { Memberlist, type MemberlistEvent } from "./memberlist.ts";
+import type { Command, Report, WorkerStart } from "./thread-messages.ts";
+import type { OpenTransport } from "./transport.ts";
+
+export interface ThreadMemberOptions {
+  readonly post: (report: Report) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** The network; real sockets when unset. */
+  readonly openTransport?: OpenTransport;
+}
+
+/** How old the counters may be that the main thread reads. */
+const countersEvery: Millis = 500;
+
+/** A member with its gossip, as the main thread commands it. */
+export class ThreadMember implements AsyncDisposable {
+  readonly #post: (report: Report) => void;
+  readonly #clock: Clock;
+  readonly #keyring: Keyring | undefined;
+  readonly #member: Memberlist;
+  readonly #delegate: GossipDelegate;
+  readonly #counters: SharedCounters;
+  #started = false;
+  #countedAt: Millis = -Infinity;
+
+  constructor(start: WorkerStart, { post, clock, random, openTransport }: ThreadMemberOptions) {
+    this.#post = post;
+    this.#clock = clock;
+    this.#counters = new SharedCounters(start.counters);
+    this.#keyring = start.keys.length === 0 ? undefined : new Keyring(start.keys);
+    this.#member = new Memberlist({
+      name: start.name,
+      bind: start.bind,
+      wire: { ...defaultWire, keyring: this.#keyring },
+      metadata: start.metadata,
+      timing: start.timing,
+      userState: () => this.#delegate.state(),
+      onHandled: () => this.#count(),
+      clock,
+      random,
+      log: new ReportLog(post, {}),
+      ...(openTransport !== undefined && { openTransport }),
+    });
+    this.#delegate = new GossipDelegate({
+      node: start.name,
+      life: decodeOffer(start.metadata.get(MetadataKey.gossip)) ?? 0,
+      clock,
+      canBroadcast: () => this.#member.running,
+      broadcast: (topic, payload) => this.#member.broadcast(topic, payload),
+      onEntries: (entries) => post({ type: "gossip", entries }),
+      onExpired: (nodes) => post({ type: "gossipExpired", nodes }),
+    });
+    this.#delegate.set(start.entries);
+    this.#member.onEvent((event) => this.#onEvent(event));
+  }
+
+  receive(command: Command): void {
+    switch (command.type) {
+      case "start":
+        void this.#start(command.request);
+        break;
+      case "join":
+        void this.#member
+          .join(command.addresses)
+          .then((result) => this.#post({ type: "joined", request: command.request, result }));
+        break;
+      case "leave":
+        void this.#member.leave(command.timeout).then((done) => this.#post({ type: "left", request: command.request, done }));
+        break;
+      case "metadata":
+        this.#member.setMetadata(command.fields);
+        break;
+      case "entries":
+        this.#delegate.set(command.entries);
+        break;
+      case "forget":
+        this.#delegate.forget(command.node);
+        break;
+      case "keys":
+        this.#keyring?.replace(command.keys);
+        break;
+      default:
+        command satisfies never;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#delegate[Symbol.dispose]();
+    await this.#member[Symbol.asyncDispose]();
+  }
+
+  async #start(request: number): Promise<void> {
+    const member = this.#member;
+    try {
+      await member.start();
+    } catch (error) {
+      this.#post({ type: "notStarted", request, error: error as Error });
+      return;
+    }
+    this.#delegate.flush();
+    this.#started = true;
+    this.#post({ type: "started", request, local: member.local, members: member.members(), timing: member.timing });
+  }
+
+  #onEvent(event: MemberlistEvent): void {
+    if (event.type === "user") {
+      this.#delegate.receive(event.payload);
+      return;
+    }
+    if (this.#started) this.#post(event); // Before, all of it is in the report `started`.
+    if (event.type === "member") this.#delegate.memberChanged(event.change, event.member);
+  }
+
+  #count(): void {
+    const now = this.#clock.now();
+    if (now < this.#countedAt + countersEvery) return;
+    this.#countedAt = now;
+    this.#counters.write(this.#member.counters);
+  }
+}
+
+/** Hands lines to the main thread's log. */
+class ReportLog implements Log {
+  readonly #post: (report: Report) => void;
+  readonly #fields: Fields;
+
+  constructor(post: (report: Report) => void, fields: Fields) {
+    this.#post = post;
+    this.#fields = fields;
+  }
+
+  debug(message: string, fields?: Fields): void {
+    this.#write("debug", message, fields);
+  }
+
+  info(message: string, fields?: Fields): void {
+    this.#write("info", message, fields);
+  }
+
+  warn(message: string, fields?: Fields): void {
+    this.#write("warn", message, fields);
+  }
+
+  error(message: string, fields?: Fields): void {
+    this.#write("error", message, fields);
+  }
+
+  with(fields: Fields): Log {
+    return new ReportLog(this.#post, { ...this.#fields, ...fields });
+  }
+
+  #write(level: "debug" | "info" | "warn" | "error", message: string, fields: Fields | undefined): void {
+    this.#post({ type: "log", level, message, fields: { ...this.#fields, ...fields } });
+  }
+}

@@ -1,0 +1,59 @@
+import type { GossipEntry, OwnEntry } from "#pkg/gossip";
+import type { Fields } from "#pkg/log";
+import type { MetadataFields } from "./codec/metadata.ts";
+import type { MemberView } from "./member-view.ts";
+import type { JoinResult } from "./memberlist.ts";
+import type { MemberEvent } from "./ring/events.ts";
+import type { TimingName } from "./ring/timing.ts";
+import type { SocketAddress } from "./transport.ts";
+
+/** What the ring's thread is started with. */
+export interface WorkerStart {
+  readonly name: string;
+  readonly bind: SocketAddress;
+  readonly keys: readonly Uint8Array[];
+  readonly metadata: MetadataFields;
+  readonly timing: TimingName | "auto";
+  readonly entries: readonly OwnEntry[];
+  /** See `SharedCounters`. */
+  readonly counters: SharedArrayBuffer;
+}
+
+/** From the main thread to the ring's. Those with a `request` are answered by one report with the same. */
+export type Command =
+  | { readonly type: "start"; readonly request: number }
+  | { readonly type: "join"; readonly request: number; readonly addresses: readonly string[] }
+  | { readonly type: "leave"; readonly request: number; readonly timeout: number }
+  | { readonly type: "metadata"; readonly fields: MetadataFields }
+  | { readonly type: "entries"; readonly entries: readonly OwnEntry[] }
+  | { readonly type: "forget"; readonly node: string }
+  | { readonly type: "keys"; readonly keys: readonly Uint8Array[] };
+
+/** From the ring's thread to the main thread, in the order in which things happened. */
+export type Report =
+  | {
+      readonly type: "started";
+      readonly request: number;
+      readonly local: SocketAddress;
+      readonly members: readonly MemberView[];
+      readonly timing: TimingName;
+    }
+  | { readonly type: "notStarted"; readonly request: number; readonly error: Error }
+  | { readonly type: "joined"; readonly request: number; readonly result: JoinResult }
+  | { readonly type: "left"; readonly request: number; readonly done: boolean }
+  | RingEvent
+  | {
+      readonly type: "log";
+      readonly level: "debug" | "info" | "warn" | "error";
+      readonly message: string;
+      readonly fields: Fields;
+    };
+
+/** What happens in the ring. */
+export type RingEvent =
+  | { readonly type: "member"; readonly change: MemberEvent["change"]; readonly member: MemberView }
+  | { readonly type: "timing"; readonly timing: TimingName }
+  /** Entries of other nodes that changed. */
+  | { readonly type: "gossip"; readonly entries: readonly GossipEntry[] }
+  /** These nodes failed long ago, and their entries are forgotten. */
+  | { readonly type: "gossipExpired"; readonly nodes: readonly string[] };
