@@ -5,8 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { loadAll } from "js-yaml";
-import { ApiServer, type ObjectInput } from "#e2e/apiserver";
+import { ApiServer, type KubeObject, type ObjectInput } from "#e2e/apiserver";
+import { Allocator } from "#pkg/allocator";
 import { readInput } from "#pkg/config";
+import { resources } from "#pkg/k8s";
+import { readRequest } from "#pkg/service";
 import { type Block, blocks, pages, read, root } from "./testing/markdown.ts";
 
 const all = pages().flatMap(blocks);
@@ -30,16 +33,35 @@ for (const { place, text } of all.filter(({ language }) => language === "yaml"))
       return;
     }
     const server = new ApiServer();
-    for (const object of documents) apply(server, object as unknown as ObjectInput);
+    const allocator = new Allocator();
+    allocator.setPools(pools);
+    for (const object of documents) {
+      const created = apply(server, object as unknown as ObjectInput);
+      if (created.kind === "Service") assert.deepEqual(unmet(created, allocator), undefined);
+    }
     if (documents.some(isConfiguration)) assert.deepEqual(readInput(text).problems, []);
   });
 }
 
-function apply(server: ApiServer, object: ObjectInput): void {
+/** Those that the examples of Services take for granted. */
+const pools =
+  readInput(`address-pools:
+- {name: default, protocol: layer2, addresses: [192.168.1.240-192.168.1.250, 2001:db8::/120]}
+`).config?.pools ?? [];
+
+/** Why a Service gets no address. */
+function unmet(object: KubeObject, allocator: Allocator): unknown {
+  const { namespace = "", name, uid = "", resourceVersion = "" } = object.metadata;
+  const service = resources.services.project(object, { key: `${namespace}/${name}`, namespace, name, uid, resourceVersion });
+  const reading = readRequest(service);
+  return reading.type === "request" ? allocator.settle(reading.request).unmet : reading;
+}
+
+function apply(server: ApiServer, object: ObjectInput): KubeObject {
   const namespace = object.metadata.namespace;
   if (namespace !== undefined && server.get({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } }) === undefined)
     server.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
-  server.create(object);
+  return server.create(object);
 }
 
 function isConfiguration({ kind, data }: Record<string, unknown>): boolean {
