@@ -12,10 +12,10 @@ node_modules: package.json package-lock.json
 	npm install --no-save --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch node_modules
 
-demo: node_modules ## Show the whole of it at work, in a network made on this machine
+demo: node_modules ## Run a cluster in a network on this machine, and show a failover
 	node e2e/demo/main.ts
 
-lab: node_modules ## Run that network and its API until Ctrl-C, to try things by hand
+lab: node_modules ## Run that cluster until Ctrl-C, to try things by hand
 	node e2e/demo-cluster/main.ts
 
 test: node_modules ## Run every test that needs no root
@@ -37,7 +37,7 @@ docs: node_modules ## Write the generated parts of docs/ anew
 kcp: node_modules ## Build the Kubernetes that e2e uses into .cache/ (needs Go and 5 GB)
 	node e2e/cluster/kcp.ts
 
-bench-allocator: node_modules ## Measure giving and freeing addresses, beside a Map
+bench-allocator: node_modules ## Measure assigning and freeing addresses, beside a Map
 	node e2e/bench/allocator.bench.ts
 
 bench-arp: node_modules ## Measure answers to ARP and NDP, beside the kernel's own
@@ -61,7 +61,7 @@ bench-memberlist: node_modules ## Measure the speakers' ring, beside HashiCorp's
 bench-speaker: node_modules ## Measure placement at 10,000 Services and 50 nodes, beside bare hashing
 	node e2e/bench/speaker.bench.ts
 
-soak-bfd: node_modules ## Run 100 BFD sessions for 10 minutes beside a busy main thread
+soak-bfd: node_modules ## Keep 100 BFD sessions for 10 minutes beside a busy main thread
 	node e2e/bfd/soak.ts
 
 soak: node_modules ## Run the speakers' ring for 20 minutes under loss and stalls

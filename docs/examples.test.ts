@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -23,7 +23,9 @@ test("every block names a language that is known here, or none", () => {
   );
 });
 
-for (const { place, text } of all.filter(({ language }) => language === "yaml")) {
+const samples = globSync("config-samples/*.yaml", { cwd: root }).map((file) => ({ place: file, text: read(file) }));
+
+for (const { place, text } of [...all.filter(({ language }) => language === "yaml"), ...samples]) {
   test(`${place}: the YAML can be used as it stands`, () => {
     const documents = loadAll(text) as Record<string, unknown>[];
     const isKustomization = documents.some((document) => "images" in document || "components" in document);
@@ -47,6 +49,7 @@ for (const { place, text } of all.filter(({ language }) => language === "yaml"))
 const pools =
   readInput(`address-pools:
 - {name: default, protocol: layer2, addresses: [192.168.1.240-192.168.1.250, 2001:db8::/120]}
+- {name: public, protocol: layer2, auto-assign: false, addresses: [203.0.113.8/29]}
 `).config?.pools ?? [];
 
 /** Why a Service gets no address. */
@@ -101,6 +104,14 @@ test("every `make` target that a page names is in the Makefile", () => {
     [...line.matchAll(/(?:^|[ &|])make ([a-z][a-z0-9-]*)/g)].some(([, target]) => !targets.has(target)),
   );
   assert.deepEqual(unknown, []);
+});
+
+test("every benchmark of the Makefile is on the page of its figures", () => {
+  const figures = read("docs/performance.md");
+  assert.deepEqual(
+    [...targets].filter((target) => target?.startsWith("bench-") && !figures.includes(`\`make ${target}\``)),
+    [],
+  );
 });
 
 test("every command of `ingotctl` that a page names is there", () => {
