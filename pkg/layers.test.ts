@@ -30,9 +30,10 @@ const pure = [
     "pkg/bgp/routes/",
     "pkg/leader-election/protocol/",
     "speaker/bgp/routes/",
+    "speaker/core/",
   ],
   /pkg\/layer2\/(answer|arp|mac|claim|claim-limiter|flood-watch|question|.*-responder|gratuitous|queue|eligibility|interface-state|.*-schedule)\.ts$/,
-  /^speaker\/conflicts\/(conflict-defense|first-owner)\.ts$/,
+  /^speaker\/conflicts\/conflict-defense\.ts$/,
   /pkg\/node-checks\/(judge|finding|subnets|setting)\.ts$/,
   /pkg\/[^/]+\/(.*-)?codec\.ts$/,
 ];

@@ -4,8 +4,8 @@ import { ignoredReasons, type Layer2Counters } from "#pkg/layer2";
 import { Registry } from "#pkg/metrics";
 import { parseAddress } from "#pkg/net";
 import type { Finding } from "#pkg/node-checks";
+import { createState } from "./core/state.ts";
 import { registerAnnouncements, registerLayer2, registerNodeWarnings } from "./metrics.ts";
-import type { Announcement } from "./reports/service-reports.ts";
 
 /** The samples of a scrape, without comments, sorted. */
 async function scrape(registry: Registry): Promise<string[]> {
@@ -15,8 +15,9 @@ async function scrape(registry: Registry): Promise<string[]> {
 
 test("each announced address is a series, and none outlives its announcement", async () => {
   const registry = new Registry();
-  const announcements = new Map<string, Announcement>();
-  registerAnnouncements(registry, "node1", { announcements });
+  const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
+  const { announcements } = state.status;
+  registerAnnouncements(registry, state);
   assert.deepEqual(await scrape(registry), []);
   announcements.set("default/web", { protocol: "layer2", pool: "lan", addresses: ["192.0.2.1", "2001:db8::1"] });
   announcements.set("default/dns", { protocol: "layer2", pool: "lan", addresses: ["192.0.2.1"] });

@@ -1,16 +1,16 @@
 import { ignoredReasons, type Layer2 } from "#pkg/layer2";
 import { pullCounter, pullGauge, type Registry } from "#pkg/metrics";
 import { checkNames, type NodeChecks } from "#pkg/node-checks";
-import type { Speaker } from "./speaker.ts";
+import type { SpeakerState } from "./core/state.ts";
 
 /** What is announced from here, read when it is scraped, so that no series outlives its Service. */
-export function registerAnnouncements(registry: Registry, node: string, { announcements }: Pick<Speaker, "announcements">): void {
+export function registerAnnouncements(registry: Registry, { node, status }: Pick<SpeakerState, "node" | "status">): void {
   pullGauge(registry, {
     name: "metallb_speaker_announced",
     help: "1 for each address that this node announces for a Service. It does not show what hosts and routers have learned.",
     labelNames: ["service", "protocol", "node", "ip"],
     collect(add) {
-      for (const [service, { protocol, addresses }] of announcements)
+      for (const [service, { protocol, addresses }] of status.announcements)
         for (const ip of addresses) add({ service, protocol, node, ip }, 1);
     },
   });

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { endpointSlice, service } from "#pkg/k8s/testing";
 import type { Address } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import type { AddressPlacement, Holder, Verdict } from "#pkg/placement";
-import { announcedHere, servedElsewhere } from "./node-facts.ts";
+import { setService, setSlice } from "./core/services.ts";
+import { createState, type SpeakerState } from "./core/state.ts";
+import { announcedByLayer2, servedElsewhere } from "./node-facts.ts";
 
 const x = address("192.0.2.1");
 const announced: Verdict = { announced: true };
@@ -18,8 +21,17 @@ function holder(more: Partial<Holder> = {}): Holder {
   return { service: "default/web", addresses: [x], externalTrafficPolicy: "Cluster", endpoints, ...more };
 }
 
-function speaker(owned: readonly AddressPlacement[], holders: readonly Holder[]) {
-  return { announced: () => owned, holders: () => holders };
+/** Node1, which has placed these addresses. */
+function speaker(owned: readonly AddressPlacement[], holders: readonly Holder[]): SpeakerState {
+  const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
+  for (const each of owned) state.placements.set(each.address.toString(), each);
+  for (const { service: key, externalTrafficPolicy, endpoints } of holders) {
+    const ingress = owned.map(({ address }) => address.toString());
+    setService(state.services, key, service(key, { ingress, externalTrafficPolicy }));
+    const slice = endpointSlice(key, {});
+    setSlice(state.services, slice.key, { ...slice, endpoints }, undefined);
+  }
+  return state;
 }
 
 const endpoint = { nodeName: "node1", ready: true };
@@ -47,11 +59,11 @@ const cases = [
 ];
 for (const { name, holder, address: of = x, verdict, want } of cases) {
   test(`servedElsewhere: ${name}`, () => {
-    assert.equal(servedElsewhere(speaker([placement(of, verdict)], [holder]), "node1", "IPv4"), want);
+    assert.equal(servedElsewhere(speaker([placement(of, verdict)], [holder]), "IPv4"), want);
   });
 }
 
-test("announcedHere: addresses of layer 2 with their pools", () => {
+test("announcedByLayer2: addresses of layer 2 with their pools", () => {
   const routed: AddressPlacement = { ...placement(address("192.0.2.2")), protocol: "bgp" };
-  assert.deepEqual([...announcedHere(speaker([placement(x), routed], []))], [{ address: x, pool: "lan" }]);
+  assert.deepEqual([...announcedByLayer2(speaker([placement(x), routed], []))], [{ address: x, pool: "lan" }]);
 });

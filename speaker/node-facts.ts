@@ -1,11 +1,11 @@
 import type { Address, Family } from "#pkg/net";
-import type { Speaker } from "./speaker.ts";
+import { announcedHere } from "./core/placements.ts";
+import { holdersOf } from "./core/services.ts";
+import type { SpeakerState } from "./core/state.ts";
 
 /** The addresses that this node announces by layer 2, with their pools. */
-export function* announcedHere(
-  speaker: Pick<Speaker, "announced">,
-): Iterable<{ readonly address: Address; readonly pool: string }> {
-  for (const { address, pool, protocol } of speaker.announced())
+export function* announcedByLayer2(state: SpeakerState): Iterable<{ readonly address: Address; readonly pool: string }> {
+  for (const { address, pool, protocol } of announcedHere(state))
     if (protocol === "layer2" && pool !== undefined) yield { address, pool };
 }
 
@@ -13,21 +13,15 @@ export function* announcedHere(
  * A Service that this node announces under an address of the family and whose packets it has to pass on, because ready endpoints are
  * on other nodes or on none that is known. Under policy Local kube-proxy uses those of this node alone.
  */
-export function servedElsewhere(
-  speaker: Pick<Speaker, "announced" | "holders">,
-  node: string,
-  family: Family,
-): string | undefined {
-  for (const { address, verdicts } of speaker.announced()) {
+export function servedElsewhere(state: SpeakerState, family: Family): string | undefined {
+  for (const { address, verdicts } of announcedHere(state)) {
     if (address.family !== family) continue;
-    const found = speaker
-      .holders(address)
-      .find(
-        ({ service, externalTrafficPolicy, endpoints }) =>
-          verdicts.get(service)?.announced &&
-          externalTrafficPolicy === "Cluster" &&
-          endpoints.some(({ ready, nodeName }) => ready && nodeName !== node),
-      );
+    const found = holdersOf(state.services, address).find(
+      ({ service, externalTrafficPolicy, endpoints }) =>
+        verdicts.get(service)?.announced &&
+        externalTrafficPolicy === "Cluster" &&
+        endpoints.some(({ ready, nodeName }) => ready && nodeName !== state.node),
+    );
     if (found !== undefined) return found.service;
   }
   return undefined;

@@ -1,15 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Registry } from "#pkg/metrics";
+import { createState, type SpeakerState } from "./core/state.ts";
 import { type RoutesOptions, speakerRoutes } from "./routes.ts";
+
+function seen(isSynced: boolean): SpeakerState {
+  const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
+  state.status.placementWarning = "of pools";
+  state.members.isSynced = isSynced;
+  return state;
+}
 
 function ready(options: Partial<RoutesOptions>) {
   const route = speakerRoutes({
     registry: new Registry(),
-    sources: () => ({ missing: [], refused: undefined }),
+    sources: { missing: [], refused: undefined },
     failed: undefined,
     checks: { findings: [] },
-    speaker: { warnings: ["of pools"] },
+    state: seen(true),
     bgp: { peers: [], describe: () => [] },
     bfd: { warnings: () => ["of BFD"], describe: () => [] },
     members: { describe: () => ({ source: "pods", members: [] }) },
@@ -21,9 +29,15 @@ function ready(options: Partial<RoutesOptions>) {
 }
 
 const warnings = "warning: of pools\nwarning: of BFD\n";
-const refused = { sources: () => ({ missing: [], refused: "line 1" }) };
+const refused = { sources: { missing: [], refused: "line 1" } };
+const others = { sources: { missing: ["Nodes"], refused: undefined }, state: seen(false) };
 const cases: { name: string; options: Partial<RoutesOptions>; want: [number, string] }[] = [
-  { name: "before the API has answered", options: { sources: () => undefined }, want: [503, "waiting for the API\n"] },
+  {
+    name: "before the API has answered",
+    options: { sources: { missing: ["the API"], refused: undefined }, state: seen(false) },
+    want: [503, "waiting for the API\nwaiting for the other speakers\n"],
+  },
+  { name: "before all has been seen", options: others, want: [503, "waiting for Nodes\nwaiting for the other speakers\n"] },
   { name: "where it cannot announce on layer 2", options: { failed: "no packet socket" }, want: [503, "no packet socket\n"] },
   { name: "once all has been seen", options: {}, want: [200, "ready\n"] },
   { name: "with a configuration that is not used", options: refused, want: [200, "ready\nconfiguration not used: line 1\n"] },

@@ -5,30 +5,37 @@ import { describe, type NodeChecks } from "#pkg/node-checks";
 import { liveness, readiness } from "#pkg/process";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import type { Conflicts } from "./conflicts/conflicts.ts";
+import type { SpeakerState } from "./core/state.ts";
 import type { Members } from "./members/members.ts";
 import type { Sources } from "./sources.ts";
-import type { Speaker } from "./speaker.ts";
 
 export interface RoutesOptions {
   readonly registry: Registry;
-  /** Undefined until the API has answered. */
-  readonly sources: () => Pick<Sources, "missing" | "refused"> | undefined;
+  readonly sources: Pick<Sources, "missing" | "refused">;
   /** Why this node cannot announce on layer 2. */
   readonly failed: string | undefined;
   readonly checks: Pick<NodeChecks, "findings">;
-  readonly speaker: Pick<Speaker, "warnings">;
+  readonly state: Pick<SpeakerState, "status" | "members">;
   readonly bgp: Pick<BgpSpeaker, "peers" | "describe">;
   readonly bfd: Pick<Bfd, "warnings" | "describe">;
   readonly members: Pick<Members, "describe">;
   readonly conflicts: Pick<Conflicts, "describe">;
 }
 
-/** What a speaker tells by HTTP: whether it is well, and what it knows. */
+/** What has to be seen before anything is announced; empty once it has been. */
+export function whatIsMissing(
+  { missing }: Pick<Sources, "missing">,
+  { members }: Pick<SpeakerState, "members">,
+): readonly string[] {
+  return members.isSynced ? missing : [...missing, "the other speakers"];
+}
+
+/** What a speaker answers by HTTP: whether it is well, and what it knows. */
 export function speakerRoutes(options: RoutesOptions): Routes {
-  const { registry, sources, failed, checks, speaker, bgp, bfd, members, conflicts } = options;
+  const { registry, sources, failed, checks, state, bgp, bfd, members, conflicts } = options;
   const warnings = () => [
     ...checks.findings.map(describe),
-    ...speaker.warnings,
+    ...(state.status.placementWarning === undefined ? [] : [state.status.placementWarning]),
     ...bgp.peers.flatMap((peer) => peer.warnings),
     ...bfd.warnings(),
   ];
@@ -36,8 +43,7 @@ export function speakerRoutes(options: RoutesOptions): Routes {
     "/metrics": metricsRoute(registry),
     "/healthz": liveness,
     "/readyz": () => {
-      const { missing, refused } = sources() ?? { missing: ["the API"], refused: undefined };
-      return readiness({ missing, failed, refused, warnings: warnings() });
+      return readiness({ missing: whatIsMissing(sources, state), failed, refused: sources.refused, warnings: warnings() });
     },
     "/v1/members": () => json(members.describe()),
     "/v1/bgp/peers": () => json(bgp.describe()),

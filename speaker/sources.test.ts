@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SimulatedClock } from "#pkg/clock";
 import { resources } from "#pkg/k8s";
 import { configMap, endpointSlice, FakeCluster, node, service } from "#pkg/k8s/testing";
 import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { silentLog } from "#pkg/log";
 import { KubernetesMetrics, Registry } from "#pkg/metrics";
 import { quarantineConfigMap } from "#pkg/quarantine";
-import type { Members, MembersDescription } from "./members/members.ts";
+import type { SpeakerEffect } from "./core/effects.ts";
+import { createState } from "./core/state.ts";
+import { CoreRunner } from "./core-runner.ts";
+import { whatIsMissing } from "./routes.ts";
 import { Sources } from "./sources.ts";
-import { Speaker } from "./speaker.ts";
 
 const namespace = "metallb-system";
 const lan = "address-pools: [{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}]";
@@ -18,26 +21,6 @@ const x = "192.0.2.1";
 const web = service("web", { ingress: [x] });
 const slice = endpointSlice("web", { node1: true });
 
-class FakeMembers implements Members {
-  readonly gossip = undefined;
-  started = false;
-  synced = false;
-
-  start(): void {
-    this.started = true;
-  }
-
-  active(): readonly string[] {
-    return ["node1"];
-  }
-
-  describe(): MembersDescription {
-    return { source: "pods", members: [] };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {}
-}
-
 const everything = ["services", "endpoints", "nodes", "config", "status", "quarantine", "members"] as const;
 type Part = (typeof everything)[number];
 
@@ -46,58 +29,43 @@ class Bench {
   readonly cluster = new FakeCluster();
   readonly wire = new Set<string>();
   readonly registry = new Registry();
-  readonly members = new FakeMembers();
-  readonly occupied: Readonly<Record<string, string>>[] = []; // What the quarantine was told.
+  readonly occupied: Readonly<Record<string, string>>[] = []; // What the ConfigMap of conflicts had.
   readonly configured: string[] = []; // The addresses of the pools each time.
-  layer2Ahead = 0;
-  readonly speaker = new Speaker({
-    node: "node1",
-    log: silentLog,
-    active: () => this.members.active(),
-    announced: () => {},
-    wake: () => {},
-    gossip: () => undefined,
-    interfaces: () => [],
-    later: () => {},
-    ignoreExcludeLabel: false,
-    unannounced: () => {},
-    bgp: { setRoutes: () => {}, flush: () => {} },
-    layer2: {
-      announce: (address) => this.wire.add(address.toString()),
-      withdraw: (address) => this.wire.delete(address.toString()),
-      reannounce: () => {},
-    },
-  });
-  readonly bgp: string[] = []; // What it was told.
+  membersStarted = false;
+  layer2Prepared = 0;
+  readonly bgp: string[] = []; // The peers of this node, and whether it is draining.
+  readonly state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
+  readonly runner = new CoreRunner(new SimulatedClock());
   readonly sources = new Sources({
     cluster: this.cluster,
     namespace,
     configMap: "config",
-    endpoints: resources.endpointSlices,
-    members: this.members,
-    bgp: {
-      setConfig: ({ peers }) => this.bgp.push(`config ${peers.length}`),
-      setNode: (node) => this.bgp.push(`node ${node?.unschedulable}`),
+    emit: (event) => {
+      if (event.type === "quarantine") this.occupied.push(event.data);
+      if (event.type === "config") this.configured.push(event.config.pools.flatMap(({ cidrs }) => cidrs).join());
+      this.runner.dispatch(event);
     },
-    quarantine: { set: (data) => this.occupied.push(data) },
-    node: "node1",
-    speaker: this.speaker,
     metrics: new KubernetesMetrics(this.registry),
     log: silentLog,
-    layer2Ahead: () => this.layer2Ahead++,
-    configured: () => this.configured.push(this.sources.pools.flatMap(({ cidrs }) => cidrs).join()),
   });
   readonly services = this.cluster.of(resources.services);
-  readonly endpoints = this.cluster.of(resources.endpointSlices);
   readonly nodes = this.cluster.of(resources.nodes);
   readonly config = this.cluster.of(resources.configMaps, "config");
   readonly status = this.cluster.of(resources.configMaps, statusConfigMap);
   readonly quarantine = this.cluster.of(resources.configMaps, quarantineConfigMap);
 
+  constructor() {
+    this.runner.start(this.state, (effect) => this.#carryOut(effect));
+  }
+
+  get endpoints() {
+    return this.cluster.of(resources.endpointSlices);
+  }
+
   /** Has seen all that there is, in the order of `parts`. */
   static synced(config: string | undefined, lastGood: string | undefined, parts: readonly Part[] = everything): Bench {
     const bench = new Bench();
-    bench.sources.start();
+    bench.sources.start(resources.endpointSlices);
     bench.services.see(web);
     bench.endpoints.see(slice);
     if (config !== undefined) bench.config.see(configMap(`${namespace}/config`, { [configKey]: config }));
@@ -108,14 +76,26 @@ class Bench {
 
   sync(part: Part): void {
     if (part === "members") {
-      this.members.synced = true;
-      this.sources.check();
+      this.runner.dispatch({ type: "members", active: ["node1"], withoutGossip: [], isSynced: true });
     } else this[part].sync();
   }
 
+  get missing(): readonly string[] {
+    return whatIsMissing(this.sources, this.state);
+  }
+
   get onWire(): string[] {
-    this.speaker.reconcile();
+    this.runner.dispatch({ type: "continue" });
     return [...this.wire];
+  }
+
+  #carryOut(effect: SpeakerEffect): void {
+    if (effect.type === "announce") this.wire.add(effect.address.toString());
+    if (effect.type === "withdraw") this.wire.delete(effect.address.toString());
+    if (effect.type === "startMembers") this.membersStarted = true;
+    if (effect.type === "startConfig") this.sources.startConfig();
+    if (effect.type === "prepareLayer2") this.layer2Prepared++;
+    if (effect.type === "setPeers") this.bgp.push(`${effect.peers.peers.length} ${effect.peers.isDraining}`);
   }
 
   async metric(name: string): Promise<number | undefined> {
@@ -130,31 +110,33 @@ for (const last of everything)
       undefined,
       everything.filter((part) => part !== last),
     );
-    assert.equal(bench.sources.missing.length, 1);
-    assert.equal(bench.members.started, last === "members", "this node is a member as soon as it could own addresses");
+    assert.equal(bench.missing.length, 1);
+    assert.equal(bench.membersStarted, last === "members", "this node is a member as soon as it could own addresses");
     assert.deepEqual(bench.onWire, []);
     bench.sync(last);
-    assert.deepEqual(bench.sources.missing, []);
+    assert.deepEqual(bench.missing, []);
     assert.deepEqual(bench.onWire, [x]);
   });
 
 test("layer 2 is begun as soon as a configuration with a pool of its own is read, before this node is a member", () => {
   const bench = new Bench();
-  bench.sources.start();
+  bench.sources.start(resources.endpointSlices);
   bench.config.see(configMap(`${namespace}/config`, { [configKey]: lan.replace("layer2", "bgp") }));
-  assert.equal(bench.layer2Ahead, 0);
+  assert.equal(bench.layer2Prepared, 0);
   bench.config.see(configMap(`${namespace}/config`, { [configKey]: lan }));
-  assert.deepEqual([bench.layer2Ahead, bench.members.started], [1, false]);
+  assert.deepEqual([bench.layer2Prepared, bench.membersStarted], [1, false]);
 });
 
 test("what is missing is named as people know it", () => {
-  assert.deepEqual(new Bench().sources.missing, [
+  const bench = new Bench();
+  bench.sources.start(resources.endpointSlices);
+  assert.deepEqual(bench.missing, [
     "Services",
-    "endpoints",
     "Nodes",
     "ConfigMap metallb-system/config",
     "ConfigMap metallb-system/ingot-status",
     "ConfigMap metallb-system/ingot-conflicts",
+    "endpoints",
     "the other speakers",
   ]);
 });
@@ -252,7 +234,7 @@ test("labels of nodes reach the wire, and a node that is deleted has none", asyn
 test("it follows the API from its start to its disposal", () => {
   const bench = new Bench();
   assert.ok(bench.cluster.informers.every(({ started }) => !started));
-  bench.sources.start();
+  bench.sources.start(resources.endpointSlices);
   assert.ok(bench.cluster.informers.every(({ started, disposed }) => started && !disposed));
   bench.sources[Symbol.dispose]();
   assert.ok(bench.cluster.informers.every(({ disposed }) => disposed));
@@ -263,7 +245,7 @@ test("the routers' side hears of the configuration in force, and of this node al
   const bench = Bench.synced(`{${peer}}`, undefined);
   bench.nodes.see(node("node1", { unschedulable: true }), node("node2", { unschedulable: true }));
   bench.nodes.forget("node1");
-  assert.deepEqual(bench.bgp, ["config 1", "node true", "node undefined"]);
+  assert.deepEqual(bench.bgp, ["1 false", "1 true", "1 false"]);
 });
 
 test("occupied addresses are told as they are, also before anything is announced", () => {

@@ -9,7 +9,9 @@ import { PoolIndex, parseConfig } from "#pkg/config";
 import type { EndpointSlice } from "#pkg/k8s";
 import { endpointSlice, service } from "#pkg/k8s/testing";
 import { createLog } from "#pkg/log";
-import { Speaker } from "../../speaker/speaker.ts";
+import type { SpeakerEvent } from "../../speaker/core/events.ts";
+import { createState } from "../../speaker/core/state.ts";
+import { step } from "../../speaker/core/step.ts";
 
 const serviceCount = 10_000;
 const sharing = 1_000;
@@ -27,63 +29,53 @@ function ownAddress(i: number): string {
 
 /** A speaker that has seen everything and has nothing to do. */
 class Bench {
-  active: readonly string[] = nodes;
   /** The longest that the process was kept from anything else, in milliseconds. */
   longestTurn = 0;
-  #awake = false;
+  #isAwake = false;
+  readonly #state = createState({ node: self, ignoreExcludeLabel: false, hasRing: false });
+  readonly #log = createLog("error");
   readonly wire = new Set<string>();
-  readonly speaker: Speaker;
 
   constructor(addressOf: (i: number) => string, count: number) {
-    this.speaker = new Speaker({
-      node: self,
-      layer2: {
-        announce: (address) => this.wire.add(address.toString()),
-        reannounce: () => {},
-        withdraw: (address) => this.wire.delete(address.toString()),
-      },
-      bgp: { setRoutes: () => {}, flush: () => {} },
-      active: () => this.active,
-      gossip: () => undefined,
-      interfaces: () => [],
-      later: () => {},
-      ignoreExcludeLabel: false,
-      log: createLog("error"),
-      wake: () => {
-        this.#awake = true;
-      },
-      announced: () => {},
-      unannounced: () => {},
-    });
-    this.speaker.setConfig(inForce);
+    this.#dispatch({ type: "config", ...inForce });
+    this.#dispatch({ type: "members", active: nodes, withoutGossip: [], isSynced: true });
     for (let i = 0; i < count; i++) {
-      this.speaker.setService(`default/service-${i}`, service(`service-${i}`, { ingress: [addressOf(i)] }));
-      this.speaker.setEndpoints(`default/service-${i}-slice`, slice(i, true), undefined);
+      const key = `default/service-${i}`;
+      this.#dispatch({ type: "service", key, service: service(`service-${i}`, { ingress: [addressOf(i)] }) });
+      this.#dispatch({ type: "slice", key: `${key}-slice`, now: slice(i, true), before: undefined });
     }
   }
 
   start(): void {
-    this.speaker.start();
+    this.#dispatch({ type: "start" });
     this.settle();
   }
 
   members(active: readonly string[]): void {
-    this.active = active;
-    this.speaker.membersChanged();
+    this.#dispatch({ type: "members", active, withoutGossip: [], isSynced: true });
     this.settle();
   }
 
   endpoints(i: number, ready: boolean): void {
-    this.speaker.setEndpoints(`default/service-${i}-slice`, slice(i, ready), slice(i, !ready));
+    this.#dispatch({ type: "slice", key: `default/service-${i}-slice`, now: slice(i, ready), before: slice(i, !ready) });
     this.settle();
   }
 
   settle(): void {
-    while (this.#awake) {
-      this.#awake = false;
+    while (this.#isAwake) {
+      this.#isAwake = false;
       const start = performance.now();
-      this.speaker.reconcile();
+      this.#dispatch({ type: "continue" });
       this.longestTurn = Math.max(this.longestTurn, performance.now() - start);
+    }
+  }
+
+  #dispatch(event: SpeakerEvent): void {
+    for (const effect of step(this.#state, event, performance.now())) {
+      if (effect.type === "announce") this.wire.add(effect.address.toString());
+      else if (effect.type === "withdraw") this.wire.delete(effect.address.toString());
+      else if (effect.type === "wake") this.#isAwake = true;
+      else if (effect.type === "log") this.#log[effect.level](effect.message, effect.fields);
     }
   }
 }

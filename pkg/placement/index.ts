@@ -7,6 +7,7 @@
  */
 export {
   type Advertised,
+  type BgpPlacement,
   type BgpRoute,
   type NodePeer,
   nodePeers,

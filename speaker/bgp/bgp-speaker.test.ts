@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PeerView, RoutesOut, SessionSettings } from "#pkg/bgp";
 import { SimulatedClock } from "#pkg/clock";
-import { parseConfig, type SecretKey } from "#pkg/config";
+import { type Config, parseConfig, type SecretKey } from "#pkg/config";
 import { silentLog } from "#pkg/log";
 import { type Address, Prefix, parseAddress } from "#pkg/net";
-import type { Advertised } from "#pkg/placement";
+import { type Advertised, type Labels, nodePeers } from "#pkg/placement";
+import type { BgpPeers } from "../core/effects.ts";
+import type { NodeFields } from "../core/events.ts";
 import { BgpSpeaker } from "./bgp-speaker.ts";
 import type { BgpSession } from "./peer.ts";
 import type { NoValue } from "./secret-values.ts";
@@ -99,6 +101,9 @@ const rack = (name: string) => `, node-selectors: [{match-labels: {rack: ${name}
 class Bench {
   readonly sessions = new Map<string, FakeSession[]>(); // key -> all there ever were
   readonly clock = new SimulatedClock();
+  #config: Config | undefined;
+  #labels: Labels | undefined;
+  #isDraining = false;
   readonly logged: string[] = [];
   readonly watched: string[] = [];
   secret: string | NoValue = { missing: "Secret ns/s has not been read yet" };
@@ -121,10 +126,27 @@ class Bench {
     },
   });
 
+  setNode({ labels, unschedulable, deleting }: NodeFields): void {
+    this.#labels = labels;
+    this.#isDraining = unschedulable || deleting;
+    this.#setPeers("filteredByNodeSelector");
+  }
+
+  deleteNode(): void {
+    this.#labels = undefined;
+    this.#setPeers("filteredByNodeSelector");
+  }
+
+  #setPeers(whyRemoved: BgpPeers["whyRemoved"]): void {
+    const peers = nodePeers(this.#config?.peers ?? [], this.#labels);
+    this.bgp.setPeers({ peers, bfdProfiles: new Map(), isDraining: this.#isDraining, whyRemoved });
+  }
+
   configure(...peers: string[]): void {
     const { config, problems } = parseConfig(`peers: [${peers}]`);
     assert.ok(config, JSON.stringify(problems));
-    this.bgp.setConfig(config);
+    this.#config = config;
+    this.#setPeers("removedFromConfig");
   }
 
   /** With everything placed, and one address announced to these hosts. */
@@ -160,7 +182,7 @@ class Bench {
 test("no session begins before everything has been placed, and then it has the routes already", () => {
   const bench = new Bench();
   bench.configure(router(1));
-  bench.bgp.setNode({ labels: {}, unschedulable: false, deleting: false });
+  bench.setNode({ labels: {}, unschedulable: false, deleting: false });
   bench.announce(1);
   bench.bgp.flush(false);
   assert.equal(bench.sessions.size, 0);
@@ -204,13 +226,13 @@ test("a peer that comes back has its routes although nothing else changed", () =
 test("peers come and go with the labels of the node", () => {
   const bench = Bench.started([router(1, rack("a")), router(2, rack("b"))]);
   assert.deepEqual(bench.keys, []);
-  const node = (labels: Record<string, string>) => bench.bgp.setNode({ labels, unschedulable: false, deleting: false });
+  const node = (labels: Record<string, string>) => bench.setNode({ labels, unschedulable: false, deleting: false });
   node({ rack: "a" });
   assert.deepEqual(bench.keys, ["192.0.2.1:179"]);
   node({ rack: "b" });
   assert.deepEqual(bench.keys, ["192.0.2.2:179"]);
   assert.deepEqual(bench.session(1).closed, ["peerDeConfigured this node is no longer selected"]);
-  bench.bgp.setNode(undefined);
+  bench.deleteNode();
   assert.deepEqual(bench.keys, []);
 });
 
@@ -253,7 +275,7 @@ test("while the node is cordoned or being deleted, peers that ask for it prefer 
   /** How many messages each router is sent for it. */
   const sent = (unschedulable: boolean, deleting: boolean) => {
     for (const host of [1, 2]) bench.session(host).established = false; // It takes nothing by itself.
-    bench.bgp.setNode({ labels: {}, unschedulable, deleting });
+    bench.setNode({ labels: {}, unschedulable, deleting });
     return [1, 2].map((host) => bench.session(host).take());
   };
   assert.deepEqual(sent(true, false), [1, 0]);

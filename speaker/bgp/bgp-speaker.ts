@@ -1,12 +1,11 @@
 import type { Bfd } from "#pkg/bfd";
 import type { RouteAttributes, RoutesOut, SessionSettings } from "#pkg/bgp";
 import type { Clock } from "#pkg/clock";
-import type { BfdProfile, Config, Peer } from "#pkg/config";
-import type { Node } from "#pkg/k8s";
+import type { BfdProfile, Peer } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import type { Address, Prefix } from "#pkg/net";
-import { type BgpRoute, type Labels, nodePeers } from "#pkg/placement";
-import type { RouteAnnouncer } from "../announcers.ts";
+import type { BgpRoute } from "#pkg/placement";
+import type { BgpPeers } from "../core/effects.ts";
 import { BgpPeer, type BgpSession } from "./peer.ts";
 import { DesiredRoutes, type RouteSink } from "./routes/desired-routes.ts";
 import type { NoValue, SecretValues } from "./secret-values.ts";
@@ -30,26 +29,25 @@ export interface BgpSpeakerOptions {
 const passwordOctets = 80; // TCP_MD5SIG_MAXKEYLEN of Linux.
 
 /** Why a peer is none of this node's any longer, for the peer. */
-const removals = {
+const removals: Readonly<Record<BgpPeers["whyRemoved"], string>> = {
   removedFromConfig: "removed from the configuration",
   filteredByNodeSelector: "this node is no longer selected",
-} as const;
+};
 
 /**
- * Advertises this node's addresses to its routers. The peers follow from the configuration and the node's labels; a change restarts only
- * those sessions that cannot go on with it. No session starts before everything has been placed once: a router that kept routes while
- * this process was away drops those that are not advertised again (RFC 4724).
+ * Advertises this node's addresses to its routers. A change of the peers restarts only those sessions that cannot go on with it. No session
+ * starts before everything has been placed once: a router that kept routes while this process was away drops those that are not advertised
+ * again (RFC 4724).
  */
-export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
+export class BgpSpeaker implements RouteSink, AsyncDisposable {
   readonly #options: BgpSpeakerOptions;
   readonly #desired = new DesiredRoutes(this);
   readonly #peers = new Map<string, BgpPeer>(); // key -> peer
   readonly #changed = new Set<BgpPeer>(); // Notified at the end of the present round.
   readonly #closing = new Set<Promise<void>>();
-  #configured: readonly Peer[] = [];
+  #wanted: ReadonlyMap<string, Peer> = new Map(); // key -> peer
   #bfdProfiles: ReadonlyMap<string, BfdProfile> = new Map(); // name -> profile
-  #labels: Labels | undefined;
-  #draining = false;
+  #isDraining = false;
   #started = false;
   #restarting = true;
   #stopping = false;
@@ -58,20 +56,12 @@ export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
     this.#options = options;
   }
 
-  setConfig({ peers, bfdProfiles }: Pick<Config, "peers" | "bfdProfiles">): void {
-    this.#configured = peers;
+  /** The peers of this node, and no others. */
+  setPeers({ peers, bfdProfiles, isDraining, whyRemoved }: BgpPeers): void {
+    this.#wanted = new Map(peers.map(({ key, peer }) => [key, peer]));
     this.#bfdProfiles = bfdProfiles;
-    this.#apply("removedFromConfig");
-  }
-
-  /** This node; undefined when there is no Node object. */
-  setNode(node: Pick<Node, "labels" | "unschedulable" | "deleting"> | undefined): void {
-    this.#labels = node?.labels;
-    const draining = node?.unschedulable === true || node?.deleting === true;
-    if (draining !== this.#draining)
-      this.#options.log.info(draining ? "node is being drained" : "node is in use again", { event: "nodeChanged", draining });
-    this.#draining = draining;
-    this.#apply("filteredByNodeSelector");
+    this.#isDraining = isDraining;
+    this.#apply(whyRemoved);
   }
 
   /** A value of a Secret may be another one. */
@@ -131,10 +121,10 @@ export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
     for (const [prefix] of this.#desired.of(peer.key)) peer.routes.withdraw(prefix);
   }
 
-  #apply(whyRemoved: keyof typeof removals): void {
+  #apply(whyRemoved: BgpPeers["whyRemoved"]): void {
     if (!this.#started || this.#stopping) return;
     const { secrets } = this.#options;
-    const wanted = new Map(nodePeers(this.#configured, this.#labels).map(({ key, peer }) => [key, peer]));
+    const wanted = this.#wanted;
     secrets.watch(new Set([...wanted.values()].flatMap(({ passwordSecret }) => passwordSecret?.name ?? [])));
     for (const peer of this.#peers.values()) if (!wanted.has(peer.key)) this.#remove(peer, whyRemoved);
     for (const [key, settings] of wanted) {
@@ -146,7 +136,7 @@ export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
           peer: key,
           reason: password.missing,
         });
-      peer.setLeaving(this.#draining && settings.drainWhenCordoned);
+      peer.setLeaving(this.#isDraining && settings.drainWhenCordoned);
       const { bfdProfile } = settings;
       peer.configure(settings, password, bfdProfile === undefined ? undefined : this.#bfdProfiles.get(bfdProfile));
     }
@@ -167,7 +157,7 @@ export class BgpSpeaker implements RouteAnnouncer, RouteSink, AsyncDisposable {
     return peer;
   }
 
-  #remove(peer: BgpPeer, reason: keyof typeof removals): void {
+  #remove(peer: BgpPeer, reason: BgpPeers["whyRemoved"]): void {
     this.#options.log.info("peer deconfigured, closing BGP session", { event: "peerRemoved", peer: peer.key, reason });
     this.#peers.delete(peer.key);
     this.#changed.delete(peer);

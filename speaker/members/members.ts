@@ -1,27 +1,17 @@
-import type { GossipState } from "#pkg/gossip";
+import type { OwnEntry } from "#pkg/gossip";
 
 /** Which nodes have a working speaker: the ones that may own addresses. */
 export interface Members extends AsyncDisposable {
   /** To be called once this node could own addresses: from then on others may count on it. */
   start(): void;
-  /** False until the first answer is there; nothing is announced before. */
+  /** False until the first answer is there; nothing is announced before. With each change comes an event `members`. */
   readonly synced: boolean;
-  /** Node names, each once, sorted. */
-  active(): readonly string[];
-  /** How they gossip; undefined where they have no way to. */
-  readonly gossip: Gossip | undefined;
+  /** Reports this of this node to the others, in place of what was reported under the same keys before. */
+  setGossip(entries: readonly OwnEntry[]): void;
+  /** Forgets what a node has reported that will not be back. */
+  forgetGossip(node: string): void;
   /** For people: `/v1/members`. */
   describe(): MembersDescription;
-}
-
-export interface Gossip {
-  readonly state: GossipState;
-  /** Active members that send no gossip, because they are of another kind; sorted. */
-  nodesWithoutGossip(): readonly string[];
-  /** Broadcasts what changed since the last call. */
-  flush(): void;
-  /** There is no such node any more. */
-  forget(node: string): void;
 }
 
 export interface MembersDescription {

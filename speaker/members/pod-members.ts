@@ -1,4 +1,5 @@
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
+import type { MemberEvents } from "../core/events.ts";
 import type { Members, MembersDescription } from "./members.ts";
 
 /**
@@ -7,13 +8,17 @@ import type { Members, MembersDescription } from "./members.ts";
  * outage of it takes no address off the network.
  */
 export class PodMembers implements Members {
-  readonly gossip = undefined;
   readonly #pods: Informer<Pod>;
-  readonly #changed: () => void;
+  readonly #emit: (event: MemberEvents) => void;
   #active: readonly string[] = [];
 
-  constructor(options: { cluster: Pick<Cluster, "informer">; namespace: string; labels: string; changed: () => void }) {
-    this.#changed = options.changed;
+  constructor(options: {
+    cluster: Pick<Cluster, "informer">;
+    namespace: string;
+    labels: string;
+    emit: (event: MemberEvents) => void;
+  }) {
+    this.#emit = options.emit;
     this.#pods = options.cluster.informer(
       resources.pods,
       { namespace: options.namespace, labelSelector: options.labels },
@@ -29,9 +34,10 @@ export class PodMembers implements Members {
     return this.#pods.synced;
   }
 
-  active(): readonly string[] {
-    return this.#active;
-  }
+  /** There is no way to send any. */
+  setGossip(): void {}
+
+  forgetGossip(): void {}
 
   describe(): MembersDescription {
     const members = [...this.#pods.values()].map(({ nodeName, podIPs, ready }) => ({
@@ -49,7 +55,7 @@ export class PodMembers implements Members {
     const active = ready.length === 0 ? this.#active : ready;
     if (!force && active.join() === this.#active.join()) return;
     this.#active = active;
-    this.#changed();
+    this.#emit({ type: "members", active, withoutGossip: [], isSynced: this.#pods.synced });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

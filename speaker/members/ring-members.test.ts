@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Millis, SimulatedClock } from "#pkg/clock";
-import { encodeOffer, GossipState } from "#pkg/gossip";
+import { encodeOffer, type GossipState } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
 import type { Handlers, Informer, Pod } from "#pkg/k8s";
 import { pod } from "#pkg/k8s/testing";
 import { silentLog } from "#pkg/log";
 import { encodeMetadata, GossipDelegate, type JoinResult, type MemberView, MetadataKey, type RingEvent } from "#pkg/memberlist";
+import type { SpeakerEffect } from "../core/effects.ts";
+import type { MemberEvents } from "../core/events.ts";
+import { createState } from "../core/state.ts";
+import { CoreRunner } from "../core-runner.ts";
 import { RingMembers } from "./ring-members.ts";
 
 function member(name: string, address: string, { self = false, incarnation = 1 } = {}): MemberView {
@@ -27,16 +31,20 @@ class Bench {
     node: "node1",
     life: 1,
     clock: this.clock,
-    canBroadcast: () => true,
+    canBroadcast: () => this.isBound,
     broadcast: (topic) => this.did.push(`broadcast ${topic}`),
     onEntries: (entries) => this.#listener?.({ type: "gossip", entries }),
     onExpired: (nodes) => this.#listener?.({ type: "gossipExpired", nodes }),
   });
-  readonly gossipState = new GossipState("node1");
+  readonly state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: true });
+  readonly runner = new CoreRunner(this.clock);
+  active: readonly string[] = [];
+  withoutGossip: readonly string[] = [];
   ring: MemberView[] = [member("node1", "192.0.2.1", { self: true })];
   /** Joins that have not been answered. */
   readonly joins: PromiseWithResolvers<JoinResult>[] = [];
   bindFailures = 0;
+  isBound = false;
   leaves = true;
   #pods = new Map<string, Pod>();
   #handlers: Handlers<Pod> | undefined;
@@ -52,6 +60,8 @@ class Bench {
         start: async () => {
           if (this.bindFailures-- > 0) throw new Error("address in use");
           this.did.push("bound");
+          this.isBound = true;
+          this.delegate.flush();
         },
         join: (addresses) => {
           this.did.push(`join ${addresses}`);
@@ -79,14 +89,29 @@ class Bench {
       namespace: "metallb-system",
       labels: "component=speaker",
       node: "node1",
-      gossipState: this.gossipState,
-      gossipChanged: ({ nodes, addresses }) => this.did.push(`heard of ${nodes ? "nodes" : addresses}`),
-      changed: () => this.did.push(`active ${this.members.active()}${this.members.synced ? "" : ", not synced"}`),
-      reclaim: () => this.did.push("reclaim"),
+      emit: (event) => this.#receive(event),
       log: { ...silentLog, warn: say("warn"), error: say("error") },
       clock: this.clock,
       random: () => 0.5,
     });
+    this.runner.start(this.state, (effect) => this.#carryOut(effect));
+  }
+
+  /** What the members deliver goes to the core, whose gossip goes back. */
+  #receive(event: MemberEvents): void {
+    if (event.type === "members") {
+      this.active = event.active;
+      this.withoutGossip = event.withoutGossip;
+      this.did.push(`active ${event.active}${event.isSynced ? "" : ", not synced"}`);
+    }
+    if (event.type === "gossip") this.did.push(`heard of ${[...new Set(event.entries.map(({ node }) => node))]}`);
+    this.runner.dispatch(event);
+  }
+
+  #carryOut(effect: SpeakerEffect): void {
+    if (effect.type === "setGossip") this.members.setGossip(effect.entries);
+    if (effect.type === "forgetGossip") this.members.forgetGossip(effect.node);
+    if (effect.type === "log" && effect.fields.event === "reclaimed") this.did.push("reclaim");
   }
 
   #informer(handlers: Handlers<Pod>): Informer<Pod> {
@@ -102,6 +127,11 @@ class Bench {
       },
       [Symbol.dispose]: () => {},
     };
+  }
+
+  get gossip(): GossipState {
+    assert.ok(this.state.members.gossip);
+    return this.state.members.gossip;
   }
 
   see(...pods: Pod[]): void {
@@ -214,6 +244,7 @@ test("a node that was taken for gone reclaims its addresses, also after it has j
   await bench.advance(1);
   assert.deepEqual(bench.take(), ["reclaim"]);
   bench.accuse();
+  bench.runner[Symbol.dispose]();
   const ended = bench.members[Symbol.asyncDispose]();
   await settled();
   await bench.advance(5_000);
@@ -277,7 +308,7 @@ test("at the end it leaves, stays a second while the others take over, and what 
   await bench.advance(1);
   await ended;
   assert.deepEqual(bench.take(), ["off the network"]);
-  assert.deepEqual(bench.members.active(), ["node1", "node2"]);
+  assert.deepEqual(bench.active, ["node1", "node2"]);
   await bench.advance(120_000);
   assert.deepEqual(bench.take(), []);
 });
@@ -302,7 +333,7 @@ test("what members tell is taken in, told, and passed on once", async () => {
   bench.take();
   const node2 = participant("node2");
   bench.hear(node2.payload());
-  assert.deepEqual(bench.take(), ["broadcast node2 h", "heard of nodes"]);
+  assert.deepEqual(bench.take(), ["broadcast node2 h", "heard of node2"]);
   bench.hear(node2.payload());
   bench.hear(Uint8Array.of(1, 2, 3));
   assert.deepEqual(bench.take(), []);
@@ -310,8 +341,8 @@ test("what members tell is taken in, told, and passed on once", async () => {
 
 test("what was reported before the ring was there is told when it is, and again when others may have missed it", async () => {
   const bench = new Bench();
-  bench.gossipState.participate();
-  bench.members.gossip.flush();
+  bench.gossip.participate();
+  bench.runner.dispatch({ type: "timer" });
   assert.deepEqual(bench.take(), []);
   bench.members.start();
   await settled();
@@ -329,24 +360,23 @@ test("a member that failed does not take part until it says so as the one that i
   bench.hear(node2.payload());
   bench.lose("node2");
   bench.hear(node2.payload());
-  assert.equal(bench.gossipState.isParticipating("node2"), false);
+  assert.equal(bench.gossip.isParticipating("node2"), false);
   assert.equal(bench.delegate.state().length > 0, true, "what it said is kept");
   bench.meet({ ...member("node2", "192.0.2.2", { incarnation: 2 }), meta });
   bench.hear(node2.payload());
-  assert.equal(bench.gossipState.isParticipating("node2"), false);
+  assert.equal(bench.gossip.isParticipating("node2"), false);
   node2.state.setIncarnation(2);
   bench.hear(node2.payload());
-  assert.equal(bench.gossipState.isParticipating("node2"), true);
+  assert.equal(bench.gossip.isParticipating("node2"), true);
   bench.lose("node2");
   node2.state.setIncarnation(3);
   bench.hear(node2.payload());
-  assert.equal(bench.gossipState.isParticipating("node2"), false, "its word is here before itself");
+  assert.equal(bench.gossip.isParticipating("node2"), false, "its word is here before itself");
   bench.take();
   bench.meet({ ...member("node2", "192.0.2.2", { incarnation: 3 }), meta });
-  assert.equal(bench.gossipState.isParticipating("node2"), true);
-  assert.ok(bench.take().includes("heard of nodes"));
-  bench.members.gossip.forget("node2");
-  assert.equal(bench.gossipState.isParticipating("node2"), true, "the ring knows better than the API that it lives");
+  assert.equal(bench.gossip.isParticipating("node2"), true);
+  bench.runner.dispatch({ type: "node", name: "node2", node: undefined });
+  assert.equal(bench.gossip.isParticipating("node2"), true, "the ring knows better than the API that it lives");
   bench.lose("node2", "left");
   assert.equal(bench.delegate.state().length, 0);
 });
@@ -357,7 +387,7 @@ test("gossip of a member that died after its Node was deleted is forgotten, and 
   await bench.answer();
   const payload = participant("node2").payload();
   bench.hear(payload);
-  bench.members.gossip.forget("node2");
+  bench.runner.dispatch({ type: "node", name: "node2", node: undefined });
   bench.lose("node2");
   assert.ok(bench.delegate.state().length > 0);
   for (let minute = 0; minute < 11; minute++) {
@@ -373,9 +403,9 @@ test("members that do not say that they tell of themselves are silent", async ()
   bench.members.start();
   await settled();
   bench.meet(member("node2", "192.0.2.2"), { ...member("node3", "192.0.2.3"), meta });
-  assert.deepEqual(bench.members.gossip.nodesWithoutGossip(), ["node2"]);
+  assert.deepEqual(bench.withoutGossip, ["node2"]);
   bench.take();
   bench.meet({ ...member("node2", "192.0.2.2"), meta }, { ...member("node3", "192.0.2.3"), meta });
-  assert.deepEqual(bench.members.gossip.nodesWithoutGossip(), []);
+  assert.deepEqual(bench.withoutGossip, []);
   assert.deepEqual(bench.take(), ["active node1,node2,node3, not synced"], "the same members, and they are of another kind");
 });

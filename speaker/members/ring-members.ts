@@ -1,29 +1,23 @@
 import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
-
-import type { GossipChanges, GossipState } from "#pkg/gossip";
+import type { OwnEntry } from "#pkg/gossip";
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import { lifeOf, type MemberEvent, type MemberlistThread, type MemberView } from "#pkg/memberlist";
-import type { Gossip, Members, MembersDescription } from "./members.ts";
-import { ViewUncertainty } from "./view-uncertainty.ts";
+import type { MemberEvents } from "../core/events.ts";
+import type { Members, MembersDescription } from "./members.ts";
 
 export interface RingMembersOptions {
   readonly memberlist: Pick<
     MemberlistThread,
     "start" | "join" | "leave" | "members" | "timing" | "onEvent" | "setEntries" | "forget" | typeof Symbol.asyncDispose
   >;
-  readonly gossipState: GossipState;
   readonly cluster: Pick<Cluster, "informer">;
   readonly namespace: string;
   /** Selects the speakers' Pods, whose addresses are joined. */
   readonly labels: string;
   /** This node, whose own Pod is not joined. */
   readonly node: string;
-  readonly changed: () => void;
-  /** The others told something. */
-  readonly gossipChanged: (changes: GossipChanges) => void;
-  /** The others took this node for gone, and may have announced what it owns: hosts have to be told again. Every 5 s at most. */
-  readonly reclaim: () => void;
+  readonly emit: (event: MemberEvents) => void;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
@@ -39,17 +33,13 @@ const maxBindRetryMs: Millis = 10_000;
 const leaveMs: Millis = 1_000;
 // From when all know until the last of ten thousand addresses is announced by others. Until then this node has to answer for them.
 const handOverMs: Millis = 1_000;
-// As long as announcements are repeated.
-const reclaimEveryMs: Millis = 5_000;
 
 /**
  * Members by the speakers' own ring: who is alive is known in well under a second, without the API. The API only tells where
  * speakers are that are no members yet: they are joined when their Pods appear, and every minute.
  */
 export class RingMembers implements Members {
-  readonly gossip: Gossip;
   readonly #options: RingMembersOptions;
-  readonly #viewUncertainty: ViewUncertainty;
   readonly #pods: Informer<Pod>;
   readonly #unreachable = new Set<string>(); // addresses that could not be joined the last time
   #bound = false;
@@ -58,28 +48,11 @@ export class RingMembers implements Members {
   #joining = false;
   #nextJoin: { readonly at: Millis; readonly timer: Disposable } | undefined;
   #active: readonly string[] = [];
-  #nodesWithoutGossip: readonly string[] = [];
-  #nextReclaim: Disposable | undefined;
-  #reclaimedAt: Millis = -Infinity;
+  #withoutGossip: readonly string[] = [];
 
   constructor(options: RingMembersOptions) {
     this.#options = options;
-    const { memberlist, cluster, namespace, labels, gossipState, clock } = options;
-    this.gossip = {
-      state: gossipState,
-      nodesWithoutGossip: () => this.#nodesWithoutGossip,
-      flush: () => this.#flush(),
-      forget: (node) => {
-        if (this.#active.includes(node)) return; // It lives, whatever the API says.
-        this.#viewUncertainty.forget(node);
-        memberlist.forget(node);
-        gossipState.forget(node);
-      },
-    };
-    this.#viewUncertainty = new ViewUncertainty(clock, (uncertainty) => {
-      gossipState.setViewUncertainty(uncertainty);
-      this.#flush();
-    });
+    const { cluster, namespace, labels } = options;
     const soon = () => this.#joinAt(options.clock.now() + settleMs);
     this.#pods = cluster.informer(resources.pods, { namespace, labelSelector: labels }, { changed: soon, synced: soon });
   }
@@ -94,8 +67,12 @@ export class RingMembers implements Members {
     return this.#synced;
   }
 
-  active(): readonly string[] {
-    return this.#active;
+  setGossip(entries: readonly OwnEntry[]): void {
+    this.#options.memberlist.setEntries(entries);
+  }
+
+  forgetGossip(node: string): void {
+    this.#options.memberlist.forget(node);
   }
 
   describe(): MembersDescription {
@@ -111,10 +88,8 @@ export class RingMembers implements Members {
   async [Symbol.asyncDispose](): Promise<void> {
     const { memberlist, log, clock } = this.#options;
     this.#stopped = true;
-    this.#viewUncertainty[Symbol.dispose]();
     this.#pods[Symbol.dispose]();
     this.#nextJoin?.timer[Symbol.dispose]();
-    this.#nextReclaim?.[Symbol.dispose]();
     if (this.#bound && !(await memberlist.leave(leaveMs)))
       log.warn("left before all members were notified", { op: "memberlist" });
     if (this.#active.length > 1) {
@@ -126,7 +101,7 @@ export class RingMembers implements Members {
   }
 
   async #bind(): Promise<void> {
-    const { memberlist, gossipState, log, clock, random } = this.#options;
+    const { memberlist, log, clock, random } = this.#options;
     for (let attempt = 0; !this.#stopped; attempt++) {
       try {
         await memberlist.start();
@@ -143,61 +118,16 @@ export class RingMembers implements Members {
     memberlist.onEvent((event) => {
       if (this.#stopped) return;
       if (event.type === "member") this.#memberChanged(event.change, event.member);
-      if (event.type === "gossip") this.#gossipChanged(gossipState.merge(event.entries));
-      if (event.type === "gossipExpired") for (const node of event.nodes) gossipState.forget(node);
+      else if (event.type !== "timing") this.#options.emit(event);
     });
-    for (const member of memberlist.members()) if (member.self) this.#isMember(member);
-    this.#update();
+    for (const member of memberlist.members()) if (member.self) this.#memberChanged("joined", member);
     this.#joinAt(clock.now());
   }
 
   #memberChanged(change: MemberEvent["change"], member: MemberView): void {
-    const { gossipState } = this.#options;
-    const { name, self } = member;
-    this.#viewUncertainty.memberChanged(change, name, self);
-    if (self) this.#isMember(member);
-    else if (change === "failed") gossipState.failed(name);
-    else if (change === "joined" || change === "updated") this.#joined(change, member);
-    else if (change === "left") gossipState.forget(name);
+    const { name, incarnation, meta } = member;
+    this.#options.emit({ type: "member", change, node: name, incarnation, life: lifeOf(meta) });
     this.#update();
-    if (self && change === "refuted") this.#reclaimSoon();
-  }
-
-  /** A member has joined, or started again so soon that it did not fail. One without gossip, of another kind, has no life. */
-  #joined(change: "joined" | "updated", { name, incarnation, meta }: MemberView): void {
-    const { gossipState } = this.#options;
-    const life = lifeOf(meta);
-    if (life === undefined) return;
-    this.#gossipChanged(change === "joined" ? gossipState.joined(name, incarnation, life) : gossipState.restarted(name, life));
-  }
-
-  /** This node is one, as this incarnation. Others that took it for gone wait for its word. */
-  #isMember({ incarnation }: MemberView): void {
-    this.#options.gossipState.setIncarnation(incarnation);
-    this.#flush();
-  }
-
-  #gossipChanged(changes: GossipChanges): void {
-    if (changes.nodes || changes.addresses.length > 0) this.#options.gossipChanged(changes);
-  }
-
-  #flush(): void {
-    const { memberlist, gossipState } = this.#options;
-    if (!this.#bound || this.#stopped) return;
-    memberlist.setEntries(gossipState.takeEntries());
-    this.#gossipChanged({ nodes: false, addresses: gossipState.takeContested() });
-  }
-
-  /** It was cut off or stood still, and for itself it has owned its addresses all the while. */
-  #reclaimSoon(): void {
-    if (this.#stopped || this.#nextReclaim !== undefined) return;
-    const { clock, reclaim } = this.#options;
-    const at = Math.max(clock.now(), this.#reclaimedAt + reclaimEveryMs);
-    this.#nextReclaim = clock.schedule("reclaim addresses", at, () => {
-      this.#nextReclaim = undefined;
-      this.#reclaimedAt = clock.now();
-      reclaim();
-    });
   }
 
   /** Joins at `at`, unless that is to happen sooner already. */
@@ -227,7 +157,7 @@ export class RingMembers implements Members {
   #sync(): void {
     if (this.#synced || this.#stopped) return;
     this.#synced = true;
-    this.#options.changed();
+    this.#changed();
   }
 
   /** Addresses of speakers that are no members: one for each Pod, the one that members of MetalLB are bound to. */
@@ -249,16 +179,20 @@ export class RingMembers implements Members {
     for (const { address } of failures) this.#unreachable.add(address);
   }
 
+  #changed(): void {
+    this.#options.emit({ type: "members", active: this.#active, withoutGossip: this.#withoutGossip, isSynced: this.#synced });
+  }
+
   #update(): void {
     if (this.#stopped) return;
-    const { memberlist, changed, clock } = this.#options;
+    const { memberlist, clock } = this.#options;
     const members = memberlist.members();
     const active = names(members);
-    const silent = names(members.filter((member) => !member.self && lifeOf(member.meta) === undefined));
-    if (active.join() === this.#active.join() && silent.join() === this.#nodesWithoutGossip.join()) return;
+    const withoutGossip = names(members.filter((member) => !member.self && lifeOf(member.meta) === undefined));
+    if (active.join() === this.#active.join() && withoutGossip.join() === this.#withoutGossip.join()) return;
     this.#active = active;
-    this.#nodesWithoutGossip = silent;
-    changed();
+    this.#withoutGossip = withoutGossip;
+    this.#changed();
     // One that was met tells of all others; there is no need to wait until the unreachable ones have been tried.
     if (!this.#synced && active.length > 1) clock.schedule("memberlist met", clock.now() + metMs, () => this.#sync());
   }

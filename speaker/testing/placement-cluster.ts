@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
-import { encodeOffer, type GossipChanges, GossipState } from "#pkg/gossip";
+import { encodeOffer } from "#pkg/gossip";
 import { type Pod, resources } from "#pkg/k8s";
 import { endpointSlice, FakeCluster, pod, service } from "#pkg/k8s/testing";
 import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
 import { GossipDelegate, type MemberView, MetadataKey, type RingEvent } from "#pkg/memberlist";
 import { type Effect, type Member, members, nameOf, nodeNameText, Simulation } from "#pkg/memberlist/testing";
+import type { SpeakerEffect } from "../core/effects.ts";
+import { createState, type SpeakerState } from "../core/state.ts";
+import { CoreRunner } from "../core-runner.ts";
 import { RingMembers } from "../members/ring-members.ts";
-import { Speaker } from "../speaker.ts";
 
 export interface PlacementClusterOptions {
   readonly seed: number;
@@ -23,8 +25,8 @@ export interface PlacementClusterOptions {
 
 interface Life {
   readonly members: RingMembers;
-  readonly speaker: Speaker;
-  readonly gossipState: GossipState;
+  readonly state: SpeakerState;
+  readonly runner: CoreRunner;
   /** The gossip of the ring's thread. */
   readonly delegate: GossipDelegate;
   readonly wire: Set<string>;
@@ -41,7 +43,7 @@ export interface Move {
 }
 
 /**
- * Speakers with their ring in simulated time: the ring's protocol, `RingMembers`, `GossipState` and `Speaker` are the real ones; the API
+ * Speakers with their ring in simulated time: the ring's protocol, `RingMembers`, `GossipStore` and the core are the real ones; the API
  * tells all of them the same at once. One seed always gives the same course of events.
  */
 export class PlacementCluster {
@@ -73,6 +75,7 @@ export class PlacementCluster {
   /** Starts these speakers, for the first time or again, and lets them meet. */
   async start(...nodes: readonly number[]): Promise<void> {
     for (const node of nodes) this.#begin(node, [...this.simulation.running, ...nodes]);
+    await this.#settle();
     await this.pass(3000);
   }
 
@@ -105,7 +108,7 @@ export class PlacementCluster {
 
   setInterfaces(node: number, interfaces: readonly InterfaceState[]): void {
     this.#interfaces.set(node, interfaces);
-    this.#lives.get(node)?.speaker.interfacesChanged();
+    this.#lives.get(node)?.runner.dispatch({ type: "interfaces", interfaces });
   }
 
   /** Lets time pass, and what was promised be done between its steps. */
@@ -113,8 +116,13 @@ export class PlacementCluster {
     const end = this.simulation.now + duration;
     while (this.simulation.now < end) {
       this.simulation.runFor(Math.min(10, end - this.simulation.now));
-      for (let i = 0; i < 5; i++) await Promise.resolve();
+      await this.#settle();
     }
+  }
+
+  /** Lets what was promised be done. */
+  async #settle(): Promise<void> {
+    for (let i = 0; i < 5; i++) await Promise.resolve();
   }
 
   /** Who has each address on the wire. */
@@ -140,7 +148,9 @@ export class PlacementCluster {
   /** Nodes of which another one does not count on the word. */
   unheard(): string[] {
     const nodes = [...this.#lives.keys()].map(nameOf);
-    return nodes.filter((node) => [...this.#lives.values()].some(({ gossipState }) => !gossipState.isParticipating(node)));
+    return nodes.filter((node) =>
+      [...this.#lives.values()].some(({ state }) => state.members.gossip?.isParticipating(node) === false),
+    );
   }
 
   /** How many addresses each node has. */
@@ -153,8 +163,8 @@ export class PlacementCluster {
     return this.#life(node).delegate.state();
   }
 
-  speaker(node: number): Speaker {
-    return this.#life(node).speaker;
+  state(node: number): SpeakerState {
+    return this.#life(node).state;
   }
 
   #life(node: number): Life {
@@ -166,7 +176,6 @@ export class PlacementCluster {
   /** @param known nodes whose Pods the API has */
   #begin(node: number, known: readonly number[]): void {
     const startedAt = Math.ceil(this.simulation.now) + this.#starts++;
-    const gossipState = new GossipState(nameOf(node));
     const cluster = new FakeCluster();
     const listeners = new Set<(event: RingEvent) => void>();
     const wire = new Set<string>();
@@ -195,25 +204,8 @@ export class PlacementCluster {
     const emit = (event: RingEvent): void => {
       for (const listener of listeners) listener(event);
     };
-    const speaker: Speaker = new Speaker({
-      node: nameOf(node),
-      layer2: {
-        announce: (address) => this.#move(node, wire, address.toString(), true),
-        withdraw: (address) => this.#move(node, wire, address.toString(), false),
-        reannounce: () => {},
-      },
-      bgp: { setRoutes: () => {}, flush: () => {} },
-      active: () => ring.active(),
-      gossip: () => ring.gossip,
-      later: (delay, fn) => run(this.simulation.now + delay, fn),
-      interfaces: () => this.#interfaces.get(node) ?? [ethernet("eth0", [])],
-      ignoreExcludeLabel: false,
-      log: silentLog,
-      wake: () => run(this.simulation.now + this.#random(), () => speaker.reconcile()),
-      announced: () => {},
-      unannounced: () => {},
-    });
-    let started = false;
+    const state = createState({ node: nameOf(node), ignoreExcludeLabel: false, hasRing: true });
+    const runner = new CoreRunner(clock);
     const ring: RingMembers = new RingMembers({
       memberlist: {
         start: async () => {},
@@ -239,7 +231,6 @@ export class PlacementCluster {
         },
         [Symbol.asyncDispose]: async () => {},
       },
-      gossipState,
       cluster,
       namespace: "n",
       labels: "l",
@@ -247,34 +238,61 @@ export class PlacementCluster {
       log: silentLog,
       clock,
       random: this.#random,
-      gossipChanged: (changes: GossipChanges) => speaker.gossipChanged(changes),
-      changed: () => {
-        speaker.membersChanged();
-        if (started || !ring.synced) return;
-        started = true;
-        speaker.start();
-      },
-      reclaim: () => speaker.reclaim(),
+      emit: runner.dispatch,
     });
-    const life: Life = { members: ring, speaker, gossipState, delegate, wire, listeners, joinFinished: () => {} };
+    const life: Life = { members: ring, state, runner, delegate, wire, listeners, joinFinished: () => {} };
     this.#lives.set(node, life);
     this.simulation.start(node, {
       metadata: new Map([[MetadataKey.gossip, encodeOffer(startedAt)]]),
       userState: () => delegate.state(),
     });
-    speaker.setConfig(this.#config);
-    for (const addresses of this.#options.services) this.#serve(speaker, addresses);
-    ring.start();
+    runner.start(state, (effect) => this.#carryOut(node, life, effect, run));
+    runner.dispatch({ type: "interfaces", interfaces: this.#interfaces.get(node) ?? [ethernet("eth0", [])] });
+    runner.dispatch({ type: "config", ...this.#config });
+    for (const addresses of this.#options.services) this.#serve(runner, addresses);
+    runner.dispatch({ type: "clusterSynced" });
     cluster.of(resources.pods).synced = true;
     cluster.of(resources.pods).see(...podsOf(known));
   }
 
-  #serve(speaker: Speaker, ingress: readonly string[]): void {
+  #serve(runner: CoreRunner, ingress: readonly string[]): void {
     const [name = ""] = ingress;
     const key = `default/${name}`;
     const slice = endpointSlice(key, { any: true });
-    speaker.setService(key, service(key, { ingress }));
-    speaker.setEndpoints(slice.key, slice, undefined);
+    runner.dispatch({ type: "service", key, service: service(key, { ingress }) });
+    runner.dispatch({ type: "slice", key: slice.key, now: slice, before: undefined });
+  }
+
+  #carryOut(
+    node: number,
+    { members, runner, wire }: Life,
+    effect: SpeakerEffect,
+    run: (at: Millis, fn: () => void) => void,
+  ): void {
+    switch (effect.type) {
+      case "announce":
+        this.#move(node, wire, effect.address.toString(), true);
+        break;
+      case "withdraw":
+        this.#move(node, wire, effect.address.toString(), false);
+        break;
+      case "setGossip":
+        members.setGossip(effect.entries);
+        break;
+      case "forgetGossip":
+        members.forgetGossip(effect.node);
+        break;
+      case "startMembers":
+        members.start();
+        break;
+      case "startConfig":
+        runner.dispatch({ type: "start" });
+        break;
+      case "wake":
+        run(this.simulation.now + this.#random(), () => runner.dispatch({ type: "continue" }));
+        break;
+      default: // Neither logs nor routes are looked at.
+    }
   }
 
   #move(node: number, wire: Set<string>, address: string, on: boolean): void {

@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { SimulatedClock } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
+import { type GossipState, GossipStore } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
 import type { EndpointSlice, Service } from "#pkg/k8s";
 import { endpointSlice, service } from "#pkg/k8s/testing";
 import type { InterfaceState } from "#pkg/layer2";
-import { silentLog } from "#pkg/log";
 import { address } from "#pkg/net/testing";
 import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement";
-import type { Gossip } from "../members/members.ts";
-import { Speaker } from "../speaker.ts";
+import type { SpeakerEffect } from "../core/effects.ts";
+import { createState, type SpeakerState } from "../core/state.ts";
+import { CoreRunner } from "../core-runner.ts";
 
 export const nodes = ["node1", "node2", "node3"];
 export const x = "192.0.2.1";
@@ -24,99 +25,134 @@ export function pools(text = "{name: lan, protocol: layer2, addresses: [192.0.2.
   return { config, pools: new PoolIndex(config.pools) };
 }
 
-/** A speaker, what it has on the wire, and what it told. */
+/** The core of one speaker, what it has on the wire, and what it reports. */
 export class Bench {
   readonly wire = new Map<string, string>(); // address -> the interfaces it is announced on
-  readonly routes = new Map<string, string>(); // address -> its routes and the peers that hear of them
+  readonly routes = new Map<string, string>(); // address -> its routes and the peers that they are advertised to
   readonly flushed: boolean[] = []; // Whether all had been placed, each time.
-  readonly told: string[] = [];
+  readonly reported: string[] = []; // Log lines from info on, and Kubernetes events.
   readonly firsts: string[] = []; // Addresses of which it was said that no node had announced them.
-  active = nodes;
-  gossip: Gossip | undefined;
-  interfaces: readonly InterfaceState[] = [];
   readonly clock = new SimulatedClock();
+  readonly runner = new CoreRunner(this.clock);
+  readonly state: SpeakerState;
+  active = nodes;
   wakes = 0;
-  readonly speaker: Speaker;
   readonly #slices = new Map<string, EndpointSlice>();
 
-  constructor(node: string, ignoreExcludeLabel = false) {
-    const say = (message: string, fields: object) => this.told.push(`${message} ${JSON.stringify(fields)}`);
-    this.speaker = new Speaker({
-      node,
-      layer2: {
-        announce: (address, { interfaces, isFirst }) => {
-          this.wire.set(address.toString(), interfaces.join());
-          if (isFirst) this.firsts.push(address.toString());
-        },
-        withdraw: (address) => this.wire.delete(address.toString()),
-        reannounce: (address) => this.told.push(`announced again ${address}`),
-      },
-      bgp: {
-        setRoutes: (address, routes) => this.#routes(address.toString(), routes),
-        flush: (complete) => this.flushed.push(complete),
-      },
-      active: () => this.active,
-      gossip: () => this.gossip,
-      later: (delay, fn) => this.clock.schedule("later", this.clock.now() + delay, fn),
-      interfaces: () => this.interfaces,
-      ignoreExcludeLabel,
-      log: {
-        ...silentLog,
-        info: (message, fields) => say(message, fields ?? {}),
-        warn: (message, fields) => say(message, fields ?? {}),
-      },
-      wake: () => this.wakes++,
-      announced: (service) => this.told.push(`nodeAssigned ${service.key}`),
-      unannounced: (service, reason, message) => this.told.push(`${reason} ${service.key} ${message}`),
-    });
+  constructor(node: string, { ignoreExcludeLabel = false, hasRing = false } = {}) {
+    this.state = createState({ node, ignoreExcludeLabel, hasRing });
+    this.runner.start(this.state, (effect) => this.#carryOut(effect));
+    this.membersChanged();
   }
 
   /** In force, with one ready Service. */
   static announcing(node = owner, ignoreExcludeLabel = false): Bench {
-    const bench = new Bench(node, ignoreExcludeLabel);
-    bench.speaker.setConfig(pools());
+    const bench = new Bench(node, { ignoreExcludeLabel });
+    bench.setConfig(pools());
     bench.serve("default/web", [x]);
-    bench.speaker.start();
-    bench.speaker.reconcile();
-    bench.told.length = 0;
+    bench.start();
+    bench.proceed();
+    bench.reported.length = 0;
     return bench;
   }
 
+  setConfig({ config, pools: index }: ReturnType<typeof pools>): void {
+    this.runner.dispatch({ type: "config", config, pools: index });
+  }
+
   serve(key: string, ingress: string[], more: Partial<Service> = {}, ready: Record<string, boolean> = { node1: true }): void {
-    this.speaker.setService(key, service(key, { ingress, ...more }));
+    this.setService(key, service(key, { ingress, ...more }));
     this.endpoints(key, ready);
+  }
+
+  setService(key: string, service: Service | undefined): void {
+    this.runner.dispatch({ type: "service", key, service });
   }
 
   endpoints(key: string, ready: Record<string, boolean>): void {
     const now = endpointSlice(key, ready);
-    this.speaker.setEndpoints(now.key, now, this.#slices.get(now.key));
+    this.runner.dispatch({ type: "slice", key: now.key, now, before: this.#slices.get(now.key) });
     this.#slices.set(now.key, now);
   }
 
-  #routes(address: string, routes: readonly BgpRoute[]): void {
-    if (routes.length === 0) this.routes.delete(address);
-    else this.routes.set(address, routes.map(({ prefix, via }) => `${prefix} ${via.peers}`).join(", "));
+  setNode(name: string, labels: Labels | undefined): void {
+    const node = labels && { labels, unschedulable: false, deleting: false };
+    this.runner.dispatch({ type: "node", name, node });
+  }
+
+  /** These are active now, or else those of `active`. */
+  membersChanged(active = this.active, withoutGossip: readonly string[] = []): void {
+    this.active = active;
+    this.runner.dispatch({ type: "members", active, withoutGossip, isSynced: false });
+  }
+
+  setInterfaces(...interfaces: InterfaceState[]): void {
+    this.runner.dispatch({ type: "interfaces", interfaces });
+  }
+
+  /** All that announcements depend on has been seen. */
+  start(): void {
+    this.runner.dispatch({ type: "start" });
+  }
+
+  proceed(): void {
+    this.runner.dispatch({ type: "continue" });
+  }
+
+  /** Until nothing is left to do. */
+  settle(): void {
+    for (this.wakes = 1; this.wakes > 0; this.proceed()) this.wakes = 0;
   }
 
   get onWire(): string[] {
     return [...this.wire.keys()].sort();
   }
-}
 
-/** The speakers of all nodes but this one take part, and can answer on eth0. */
-export function gossipOf(own: string, nodesWithoutGossip: readonly string[] = []) {
-  const others = nodes.filter((node) => node !== own && !nodesWithoutGossip.includes(node)).map((node) => new GossipNode(node));
-  const node = new GossipNode(own);
-  const { state } = node;
-  node.join(...others);
-  const gossip: Gossip = { state, nodesWithoutGossip: () => nodesWithoutGossip, flush: () => {}, forget: () => {} };
-  const hear = () => others.map((other) => node.merge(other.payload()));
-  for (const other of others) {
-    other.state.participate();
-    other.state.setReachability({ answers: true, interfaces: new Map([["eth0", []]]) });
+  get gossip(): GossipState {
+    assert.ok(this.state.members.gossip);
+    return this.state.members.gossip;
   }
-  hear();
-  return { gossip, others, hear };
+
+  #carryOut(effect: SpeakerEffect): void {
+    switch (effect.type) {
+      case "announce":
+        this.wire.set(effect.address.toString(), effect.on.interfaces.join());
+        if (effect.on.isFirst) this.firsts.push(effect.address.toString());
+        break;
+      case "withdraw":
+        this.wire.delete(effect.address.toString());
+        break;
+      case "reannounce":
+        this.reported.push(`reannounced ${effect.address}`);
+        break;
+      case "setRoutes":
+        this.#setRoutes(effect.address.toString(), effect.routes);
+        break;
+      case "flushRoutes":
+        this.flushed.push(effect.complete);
+        break;
+      case "log":
+        if (effect.level !== "debug" && effect.fields.event !== "membersChanged")
+          this.reported.push(`${effect.message} ${JSON.stringify(effect.fields)}`);
+        break;
+      case "recordEvent":
+        this.reported.push(
+          effect.kind === "Normal"
+            ? `${effect.reason} ${effect.service.key}`
+            : `${effect.reason} ${effect.service.key} ${effect.message}`,
+        );
+        break;
+      case "wake":
+        this.wakes++;
+        break;
+      default: // Drivers' own affairs.
+    }
+  }
+
+  #setRoutes(address: string, routes: readonly BgpRoute[]): void {
+    if (routes.length === 0) this.routes.delete(address);
+    else this.routes.set(address, routes.map(({ prefix, via }) => `${prefix} ${via.peers}`).join(", "));
+  }
 }
 
 export const eth0: InterfaceState = {
@@ -128,18 +164,38 @@ export const eth0: InterfaceState = {
   addresses: [],
 };
 
-/** A speaker that takes part, with one Service. */
+/** The speakers of all nodes but this one participate, and can answer on eth0. `hear` delivers what they report to the bench. */
+export function gossipTo(bench: Bench, withoutGossip: readonly string[] = []) {
+  const others = nodes
+    .filter((node) => node !== bench.state.node && !withoutGossip.includes(node))
+    .map((node) => new GossipNode(node));
+  const store = new GossipStore(bench.state.node, 1);
+  for (const { name } of others) {
+    store.joined(name, 1);
+    bench.runner.dispatch({ type: "member", change: "joined", node: name, incarnation: 0, life: 1 });
+  }
+  const hear = () => {
+    for (const other of others) bench.runner.dispatch({ type: "gossip", entries: store.merge(other.payload(), 0) });
+  };
+  for (const { state } of others) {
+    state.participate();
+    state.setReachability({ answers: true, interfaces: new Map([["eth0", []]]) });
+  }
+  hear();
+  return { others, hear };
+}
+
+/** A speaker that participates, with one Service. */
 export function amongOthers(node: string, text: string) {
-  const bench = new Bench(node);
-  const ring = gossipOf(node);
-  bench.gossip = ring.gossip;
-  bench.interfaces = [eth0];
-  bench.speaker.setConfig(pools(text));
+  const bench = new Bench(node, { hasRing: true });
+  const ring = gossipTo(bench);
+  bench.setInterfaces(eth0);
+  bench.setConfig(pools(text));
   bench.serve("default/web", [x]);
-  bench.speaker.start();
+  bench.start();
   bench.clock.advanceBy(1000);
-  bench.speaker.reconcile();
-  bench.speaker.reconcile();
-  bench.told.length = 0;
+  bench.proceed();
+  bench.proceed();
+  bench.reported.length = 0;
   return { bench, ...ring };
 }

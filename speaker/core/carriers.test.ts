@@ -2,16 +2,19 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
 import { eth0 } from "../testing/speaker-bench.ts";
-import { CarrierHold } from "./carrier-hold.ts";
+import { countedInterfaces, nextCarrierAt, releaseCarriers } from "./carriers.ts";
+import type { Carriers } from "./state.ts";
 
 function held() {
   const clock = new SimulatedClock();
-  const over: number[] = [];
-  const hold = new CarrierHold(
-    (delay, fn) => clock.schedule("later", clock.now() + delay, fn),
-    () => over.push(clock.now()),
-  );
-  const see = (running: boolean, othersAnswer = true) => hold.apply([{ ...eth0, running }], othersAnswer)[0]?.running;
+  const over: number[] = []; // When an interface counted again.
+  const carriers: Carriers = { interfaces: [], lost: new Map(), heldUntil: new Map() };
+  const see = (running: boolean, canOthersAnswer = true) => {
+    carriers.interfaces = [{ ...eth0, running }];
+    const [counted] = countedInterfaces(carriers, canOthersAnswer, clock.now());
+    clock.schedule("carriers", nextCarrierAt(carriers), () => releaseCarriers(carriers, clock.now()) && over.push(clock.now()));
+    return counted?.running;
+  };
   return { clock, over, see };
 }
 

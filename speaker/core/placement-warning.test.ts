@@ -1,30 +1,31 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { placementWarning } from "./placement-reports.ts";
+import { placementWarning } from "./placement-warning.ts";
 
 const pool = (name: string, subnet: boolean, sticky: boolean) => ({ name, l2Placement: { subnet, sticky } });
 const all = [pool("hash", false, false), pool("subnet", true, false), pool("sticky", false, true), pool("both", true, true)];
-const members = (...nodesWithoutGossip: string[]) => ({ nodesWithoutGossip: () => nodesWithoutGossip });
 
-for (const { name, pools, gossip, want } of [
-  { name: "no ring, and nothing asked of it", pools: all.slice(0, 1), gossip: undefined, want: undefined },
+for (const { name, pools, hasRing, withoutGossip, want } of [
+  { name: "no ring, and nothing asked of it", pools: all.slice(0, 1), hasRing: false, withoutGossip: [], want: undefined },
   {
     name: "no ring",
     pools: all,
-    gossip: undefined,
+    hasRing: false,
+    withoutGossip: [],
     want:
       "l2-placement of subnet, sticky, both is without effect: it needs the speakers' ring; give the speakers its key " +
       "(METALLB_ML_SECRET_KEY) and an address for it (METALLB_ML_BIND_ADDR)",
   },
-  { name: "a ring of our own", pools: all, gossip: members(), want: undefined },
-  { name: "a mixed ring, and nothing stays", pools: all.slice(0, 2), gossip: members("n1"), want: undefined },
+  { name: "a ring of our own", pools: all, hasRing: true, withoutGossip: [], want: undefined },
+  { name: "a mixed ring, and nothing stays", pools: all.slice(0, 2), hasRing: true, withoutGossip: ["n1"], want: undefined },
   {
     name: "a mixed ring",
     pools: all,
-    gossip: members("n1", "n2", "n3", "n4", "n5", "n6", "n7"),
+    hasRing: true,
+    withoutGossip: ["n1", "n2", "n3", "n4", "n5", "n6", "n7"],
     want:
       "addresses of sticky, both do not stay where they are: the speakers on n1, n2, n3, n4, n5, and 2 more are of another kind and choose " +
       "by hash; replace them, or take sticky out of l2-placement",
   },
 ])
-  test(`placementWarning: ${name}`, () => assert.equal(placementWarning(pools, gossip), want));
+  test(`placementWarning: ${name}`, () => assert.equal(placementWarning(pools, hasRing, withoutGossip), want));

@@ -4,7 +4,7 @@ import { excludeLabel } from "#pkg/placement";
 import { amongOthers, Bench, eth0, excluded, loser, nodes, owner, pools, ssd, x } from "../testing/speaker-bench.ts";
 
 const withdrawals: { reason: string; change: (bench: Bench) => void }[] = [
-  { reason: "serviceDeleted", change: (bench) => bench.speaker.setService("default/web", undefined) },
+  { reason: "serviceDeleted", change: (bench) => bench.setService("default/web", undefined) },
   { reason: "notLoadBalancer", change: (bench) => bench.serve("default/web", [x], { type: "ClusterIP" }) },
   { reason: "noIPAllocated", change: (bench) => bench.serve("default/web", []) },
   { reason: "invalidIP", change: (bench) => bench.serve("default/web", ["nonsense"]) },
@@ -24,47 +24,46 @@ const withdrawals: { reason: string; change: (bench: Bench) => void }[] = [
   {
     reason: "notOwner",
     change: (bench) => {
-      bench.active = nodes.filter((node) => node !== owner);
-      bench.speaker.membersChanged();
+      bench.membersChanged(nodes.filter((node) => node !== owner));
     },
   },
-  { reason: "nodeExcluded", change: (bench) => bench.speaker.setNode(owner, excluded) },
+  { reason: "nodeExcluded", change: (bench) => bench.setNode(owner, excluded) },
   {
     reason: "nodeNotSelected",
     change: (bench) => {
-      bench.speaker.setNode(loser, { disk: "ssd" });
-      bench.speaker.setConfig(pools(ssd));
+      bench.setNode(loser, { disk: "ssd" });
+      bench.setConfig(pools(ssd));
     },
   },
-  { reason: "noNodeSelected", change: (bench) => bench.speaker.setConfig(pools(ssd)) },
+  { reason: "noNodeSelected", change: (bench) => bench.setConfig(pools(ssd)) },
   {
     reason: "ipNotAllowed",
-    change: (bench) => bench.speaker.setConfig(pools("{name: other, protocol: layer2, addresses: [198.51.100.0/28]}")),
+    change: (bench) => bench.setConfig(pools("{name: other, protocol: layer2, addresses: [198.51.100.0/28]}")),
   },
   {
     reason: "noPeer",
-    change: (bench) => bench.speaker.setConfig(pools("{name: lan, protocol: bgp, addresses: [192.0.2.0/28]}")),
+    change: (bench) => bench.setConfig(pools("{name: lan, protocol: bgp, addresses: [192.0.2.0/28]}")),
   },
 ];
 for (const { reason, change } of withdrawals) {
   test(`an address is withdrawn with the reason ${reason}`, () => {
     const bench = Bench.announcing();
     change(bench);
-    bench.speaker.reconcile();
+    bench.proceed();
     assert.deepEqual(bench.onWire, []);
-    assert.equal(bench.speaker.announcements.size, 0);
+    assert.equal(bench.state.status.announcements.size, 0);
     const line = `withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["${x}"],"reason":"${reason}"}`;
-    assert.ok(bench.told.includes(line), bench.told.join("\n"));
+    assert.ok(bench.reported.includes(line), bench.reported.join("\n"));
   });
 }
 
 test("an address that a Service changes for another is withdrawn and the new one announced, and both are told", () => {
   const bench = Bench.announcing();
-  bench.active = [owner];
+  bench.membersChanged([owner]);
   bench.serve("default/web", ["192.0.2.9"]);
-  bench.speaker.reconcile();
+  bench.proceed();
   assert.deepEqual(bench.onWire, ["192.0.2.9"]);
-  assert.deepEqual(bench.told, [
+  assert.deepEqual(bench.reported, [
     `withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["${x}"],"reason":"loadBalancerIPChanged"}`,
     'service has IP, announcing {"event":"serviceAnnounced","service":"default/web","ips":["192.0.2.9"],"pool":"lan","protocol":"layer2"}',
     "nodeAssigned default/web",
@@ -73,43 +72,42 @@ test("an address that a Service changes for another is withdrawn and the new one
 
 test("one of two addresses that goes is told with its own reason, and the other is not told again", () => {
   const bench = new Bench(owner);
-  bench.active = [owner];
-  bench.speaker.setConfig(pools("{name: lan, protocol: layer2, addresses: [192.0.2.1-192.0.2.2]}"));
+  bench.membersChanged([owner]);
+  bench.setConfig(pools("{name: lan, protocol: layer2, addresses: [192.0.2.1-192.0.2.2]}"));
   bench.serve("default/web", [x, "192.0.2.2"]);
-  bench.speaker.start();
-  bench.speaker.reconcile();
-  bench.told.length = 0;
-  bench.speaker.setConfig(pools(`{name: renamed, protocol: layer2, addresses: [${x}/32]}`));
-  bench.speaker.reconcile();
+  bench.start();
+  bench.proceed();
+  bench.reported.length = 0;
+  bench.setConfig(pools(`{name: renamed, protocol: layer2, addresses: [${x}/32]}`));
+  bench.proceed();
   assert.deepEqual(bench.onWire, [x]);
-  assert.deepEqual(bench.told, [
+  assert.deepEqual(bench.reported, [
     'withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["192.0.2.2"],"reason":"ipNotAllowed"}',
   ]);
-  assert.deepEqual(bench.speaker.announcements.get("default/web"), { protocol: "layer2", pool: "renamed", addresses: [x] });
+  assert.deepEqual(bench.state.status.announcements.get("default/web"), { protocol: "layer2", pool: "renamed", addresses: [x] });
 });
 
 test("that no node may announce a Service is said once, by one of the speakers, and again when it comes to that again", () => {
   const benches = nodes.map((node) => Bench.announcing(node));
-  const said = () => benches.flatMap((bench) => bench.told.filter((line) => / default\/web /.test(line)));
+  const said = () => benches.flatMap((bench) => bench.reported.filter((line) => / default\/web /.test(line)));
   const each = (change: (bench: Bench) => void) => {
     for (const bench of benches) {
       change(bench);
-      bench.speaker.reconcile();
+      bench.proceed();
     }
   };
-  for (const node of nodes) each((bench) => bench.speaker.setNode(node, excluded));
+  for (const node of nodes) each((bench) => bench.setNode(node, excluded));
   const message =
     `${x} of pool lan is announced by no node: each that could has the label ${excludeLabel} (node1, node2, node3); ` +
     "remove it from one of them, or give the speakers --ignore-exclude-lb";
   assert.deepEqual(said(), [`nodeExcluded default/web ${message}`]);
   each((bench) => bench.serve("default/web", [x], { resourceVersion: "2" }));
   each((bench) => {
-    bench.active = nodes.slice(1);
-    bench.speaker.membersChanged();
+    bench.membersChanged(nodes.slice(1));
   });
   assert.equal(said().length, 1);
-  each((bench) => bench.speaker.setNode("node2", {}));
-  each((bench) => bench.speaker.setNode("node2", excluded));
+  each((bench) => bench.setNode("node2", {}));
+  each((bench) => bench.setNode("node2", excluded));
   assert.deepEqual(said().slice(1), [`nodeExcluded default/web ${message.replace("node1, ", "")}`]);
 });
 
@@ -117,24 +115,22 @@ test("where no node has an interface of the pool one speaker says so, and the ot
   const text = "{name: lan, protocol: layer2, interfaces: [eth1], addresses: [192.0.2.0/28]}";
   const told = nodes.map((node) => {
     const { bench } = amongOthers(node, text);
-    bench.speaker.setConfig(pools()); // Said once more when it comes to that again.
-    bench.speaker.reconcile();
-    bench.told.length = 0;
-    bench.speaker.setConfig(pools(text));
-    bench.speaker.reconcile();
+    bench.setConfig(pools()); // Said once more when it comes to that again.
+    bench.proceed();
+    bench.reported.length = 0;
+    bench.setConfig(pools(text));
+    bench.proceed();
     assert.deepEqual(bench.onWire, []);
-    return bench.told.filter((line) => line.startsWith("noInterface default/web"));
+    return bench.reported.filter((line) => line.startsWith("noInterface default/web"));
   });
   assert.equal(told.flat().length, 1, told.join("\n"));
 });
 
 test("a node that can answer nowhere, and has lost sight of the others, does not say that no node announces a Service", () => {
   const { bench } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
-  bench.interfaces = [{ ...eth0, running: false }];
-  bench.speaker.interfacesChanged();
-  bench.active = [owner];
-  bench.speaker.membersChanged();
-  bench.speaker.reconcile();
+  bench.setInterfaces({ ...eth0, running: false });
+  bench.membersChanged([owner]);
+  bench.proceed();
   assert.deepEqual(bench.onWire, []);
-  assert.ok(!bench.told.some((line) => line.startsWith("noInterface")), bench.told.join("\n"));
+  assert.ok(!bench.reported.some((line) => line.startsWith("noInterface")), bench.reported.join("\n"));
 });

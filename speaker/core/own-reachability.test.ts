@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { InterfaceState } from "#pkg/layer2";
-import { ownReachability } from "./own-reachability.ts";
+import { ownReachability } from "./carriers.ts";
 
 function link(name: string, addresses: readonly string[], more: Partial<InterfaceState> = {}): InterfaceState {
   return { index: 1, name, mac: "02:00:00:00:00:01", status: "answering", running: true, addresses, ...more };

@@ -1,0 +1,82 @@
+import type { EventRecorder } from "#pkg/k8s";
+import { serviceReference } from "#pkg/k8s";
+import type { Layer2 } from "#pkg/layer2";
+import type { Log } from "#pkg/log";
+import type { NodeChecks } from "#pkg/node-checks";
+import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
+import type { AddressDefender } from "./conflicts/address-defender.ts";
+import type { SpeakerEffect } from "./core/effects.ts";
+import type { CoreRunner } from "./core-runner.ts";
+import { type MacTable, macsOf } from "./members/mac-table.ts";
+import type { Members } from "./members/members.ts";
+import type { Sources } from "./sources.ts";
+
+/** What carries out the core's effects. */
+export interface Drivers {
+  readonly runner: Pick<CoreRunner, "dispatch">;
+  readonly layer2: Pick<Layer2, "begin">;
+  readonly defender: Pick<AddressDefender, "announce" | "withdraw" | "reannounce">;
+  readonly bgp: Pick<BgpSpeaker, "setPeers" | "setRoutes" | "flush">;
+  readonly members: Pick<Members, "start" | "setGossip" | "forgetGossip">;
+  readonly macTable: Pick<MacTable, "setOwn"> | undefined;
+  readonly sources: Pick<Sources, "startConfig">;
+  readonly checks: Pick<NodeChecks, "changed">;
+  readonly events: Pick<EventRecorder, "record">;
+  readonly log: Log;
+}
+
+export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
+  const { runner, layer2, defender, bgp, members, macTable, sources, checks, events, log } = drivers;
+  switch (effect.type) {
+    case "prepareLayer2":
+      void layer2.begin();
+      break;
+    case "announce":
+      defender.announce(effect.address, effect.on);
+      break;
+    case "withdraw":
+      defender.withdraw(effect.address);
+      break;
+    case "reannounce":
+      defender.reannounce(effect.address);
+      break;
+    case "setPeers":
+      bgp.setPeers(effect.peers);
+      break;
+    case "setRoutes":
+      bgp.setRoutes(effect.address, effect.routes);
+      break;
+    case "flushRoutes":
+      bgp.flush(effect.complete);
+      break;
+    case "setGossip":
+      members.setGossip(effect.entries);
+      break;
+    case "forgetGossip":
+      members.forgetGossip(effect.node);
+      break;
+    case "log":
+      log[effect.level](effect.message, effect.fields);
+      break;
+    case "recordEvent":
+      events.record(serviceReference(effect.service), effect.kind, effect.reason, effect.message);
+      break;
+    case "startMembers":
+      members.start();
+      break;
+    case "startConfig":
+      sources.startConfig();
+      break;
+    case "publishInterfaces":
+      macTable?.setOwn(macsOf(effect.interfaces));
+      break;
+    case "checkNode":
+      checks.changed();
+      break;
+    case "wake":
+      setImmediate(() => runner.dispatch({ type: "continue" }));
+      break;
+    default:
+      effect satisfies never;
+  }
+}

@@ -1,0 +1,111 @@
+import type { Config, Pool } from "#pkg/config";
+import {
+  type AddressPlacement,
+  type BgpPlacement,
+  nodePeers,
+  type PoolAdvertisements,
+  place,
+  placeBgp,
+  poolAdvertisements,
+} from "#pkg/placement";
+import type { BgpPeers, SpeakerEffect } from "./effects.ts";
+import type { NodeFields } from "./events.ts";
+import { eligibilityOf } from "./nodes.ts";
+import type { Protocol } from "./protocol.ts";
+import type { SpeakerState } from "./state.ts";
+
+/** BGP: each node advertises what it can serve to its own peers. */
+export const bgp: Protocol = {
+  hasOwner: false,
+
+  place(state, { address, holders, pool }) {
+    return pool === undefined ? place(address, holders, undefined) : placeBgp(address, holders, advertisementsOf(state, pool));
+  },
+
+  apply(_state, { address, before }, now, effects) {
+    if (isByBgp(now)) effects.push({ type: "setRoutes", address, routes: now.routes });
+    else if (before?.protocol === "bgp") effects.push({ type: "setRoutes", address, routes: [] });
+  },
+
+  isAnnounced: (_state, { verdicts }) => verdicts.values().some(({ announced }) => announced),
+
+  settle: () => [],
+
+  flush(complete, effects) {
+    effects.push({ type: "flushRoutes", complete });
+  },
+};
+
+/** Another configuration is in force. */
+export function bgpConfigChanged(state: SpeakerState, config: Config, effects: SpeakerEffect[]): void {
+  const { bgp } = state;
+  bgp.advertisements.clear();
+  bgp.orders.clear();
+  let order = 0;
+  for (const pool of config.pools) {
+    bgp.orders.set(pool, order);
+    order += pool.advertisements.length;
+  }
+  setPeers(state, config, "removedFromConfig", effects);
+}
+
+/** This node is another than before. @returns the pools for which its labels make a difference */
+export function ownNodeChanged(state: SpeakerState, now: NodeFields | undefined, effects: SpeakerEffect[]): Pool[] {
+  const { bgp, config } = state;
+  const isDraining = now?.unschedulable === true || now?.deleting === true;
+  if (isDraining !== bgp.isDraining) {
+    const message = isDraining ? "node is being drained" : "node is in use again";
+    effects.push({ type: "log", level: "info", message, fields: { event: "nodeChanged", draining: isDraining } });
+  }
+  bgp.isDraining = isDraining;
+  if (config === undefined) return [];
+  setPeers(state, config.config, "filteredByNodeSelector", effects);
+  const before = new Map(bgp.advertisements);
+  bgp.advertisements.clear();
+  // Routes know the advertisement that they come from: an equal one would be another for all addresses.
+  const same = [...before].filter(([pool, advertisements]) => isSame(advertisements, advertisementsOf(state, pool)));
+  for (const [pool, advertisements] of same) bgp.advertisements.set(pool, advertisements);
+  return [...before.keys()].filter((pool) => bgp.advertisements.get(pool) !== before.get(pool));
+}
+
+function setPeers(
+  { node, nodes, bgp }: SpeakerState,
+  { peers, bfdProfiles }: Pick<Config, "peers" | "bfdProfiles">,
+  whyRemoved: BgpPeers["whyRemoved"],
+  effects: SpeakerEffect[],
+): void {
+  bgp.peers = nodePeers(peers, nodes.labels.get(node));
+  effects.push({ type: "setPeers", peers: { peers: bgp.peers, bfdProfiles, isDraining: bgp.isDraining, whyRemoved } });
+}
+
+/** What this node can do for a pool of protocol `bgp`. */
+function advertisementsOf(state: SpeakerState, pool: Pool): PoolAdvertisements {
+  const { node, nodes, bgp } = state;
+  const known = bgp.advertisements.get(pool);
+  if (known !== undefined) return known;
+  const advertisements = poolAdvertisements({
+    pool,
+    order: bgp.orders.get(pool) ?? 0,
+    node,
+    labels: nodes.labels.get(node),
+    eligibility: eligibilityOf(state, pool, node),
+    peers: bgp.peers,
+  });
+  bgp.advertisements.set(pool, advertisements);
+  return advertisements;
+}
+
+function isByBgp(placement: AddressPlacement): placement is BgpPlacement {
+  return placement.protocol === "bgp";
+}
+
+function isSame(a: PoolAdvertisements, b: PoolAdvertisements): boolean {
+  return (
+    a.eligibility === b.eligibility &&
+    a.advertised.length === b.advertised.length &&
+    a.advertised.every((one, index) => {
+      const other = b.advertised[index];
+      return one.order === other?.order && one.peers.join() === other.peers.join();
+    })
+  );
+}

@@ -1,0 +1,64 @@
+import type { Config, PoolIndex } from "#pkg/config";
+import type { GossipEntry } from "#pkg/gossip";
+import type { EndpointSlice, Node, Service } from "#pkg/k8s";
+import type { InterfaceState } from "#pkg/layer2";
+
+/** What drivers deliver. */
+export type SpeakerEvent =
+  | ClusterEvent
+  | MemberEvents
+  /** All interfaces of this node, whenever something about one of them changed. */
+  | { readonly type: "interfaces"; readonly interfaces: readonly InterfaceState[] }
+  /** A deadline is over: see `nextDeadline`. One that comes early or twice does nothing. */
+  | { readonly type: "timer" }
+  /** Asked for by the effect `wake`: some of what changed is to be placed. */
+  | { readonly type: "continue" };
+
+/** What the Kubernetes API has. */
+export type ClusterEvent =
+  | { readonly type: "service"; readonly key: string; readonly service: Service | undefined }
+  | {
+      readonly type: "slice";
+      readonly key: string;
+      readonly now: EndpointSlice | undefined;
+      readonly before: EndpointSlice | undefined;
+    }
+  /** Undefined when there is no such node. */
+  | { readonly type: "node"; readonly name: string; readonly node: NodeFields | undefined }
+  /** A configuration was read that may come into force. */
+  | { readonly type: "configRead"; readonly config: Config }
+  /** Another configuration is in force. */
+  | { readonly type: "config"; readonly config: Config; readonly pools: PoolIndex }
+  /** The data of the ConfigMap `ingot-conflicts`. */
+  | { readonly type: "quarantine"; readonly data: Readonly<Record<string, string>> }
+  /** All of this has been seen once. */
+  | { readonly type: "clusterSynced" }
+  /** And so have the members, and it is decided which configuration is in force. Nothing is announced before. */
+  | { readonly type: "start" };
+
+export type NodeFields = Pick<Node, "labels" | "unschedulable" | "deleting">;
+
+/** What the ring of speakers, or the readiness of their Pods, says of them. */
+export type MemberEvents =
+  | {
+      readonly type: "members";
+      /** Nodes with a working speaker, each once, sorted. */
+      readonly active: readonly string[];
+      /** Those of another kind, which send no gossip; sorted. */
+      readonly withoutGossip: readonly string[];
+      /** This node has met the others, or has found none. Before, it would take itself for the only one. */
+      readonly isSynced: boolean;
+    }
+  /** Something happened to one member of the ring. Of this node's own there is one when it is on the ring. */
+  | {
+      readonly type: "member";
+      readonly change: "joined" | "updated" | "suspected" | "refuted" | "failed" | "left";
+      readonly node: string;
+      readonly incarnation: number;
+      /** Which process of the node it is: see `GossipStore`. Undefined for a member that sends no gossip. */
+      readonly life: number | undefined;
+    }
+  /** What other nodes have reported of themselves since they last did. */
+  | { readonly type: "gossip"; readonly entries: readonly GossipEntry[] }
+  /** What these nodes have reported, which failed long ago, is no longer kept. */
+  | { readonly type: "gossipExpired"; readonly nodes: readonly string[] };

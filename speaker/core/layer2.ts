@@ -1,0 +1,68 @@
+import type { Address } from "#pkg/net";
+import { type AddressPlacement, type Holder, place } from "#pkg/placement";
+import type { SpeakerEffect } from "./effects.ts";
+import { nodesOf } from "./nodes.ts";
+import type { Placing, Protocol } from "./protocol.ts";
+import type { SpeakerState } from "./state.ts";
+import { notePlaced, settleSticky, stickyRule } from "./sticky.ts";
+
+/** ARP and NDP: each address has one owner, which answers for it. */
+export const layer2: Protocol = {
+  hasOwner: true,
+
+  place(state, { address, holders, pool, before }) {
+    const rule = stickyRule(state, address, pool, before?.owner);
+    return place(address, holders, pool && nodesOf(state, pool), before, rule);
+  },
+
+  apply(state, placing, now, effects) {
+    const { node, agenda } = state;
+    const { address, holders, pool, before } = placing;
+    const isFirst = isFirstOwner(state, placing, now);
+    if (now.owner === node && pool !== undefined) {
+      const { interfaces, conflictProbe } = pool;
+      effects.push({ type: "announce", address, on: { interfaces, conflictProbe, isFirst } });
+    }
+    if (now.owner !== node && before?.owner === node) effects.push({ type: "withdraw", address });
+    notePlaced(state, now, pool, effects);
+    if (now.owner !== before?.owner)
+      for (const follower of followers(address, holders)) agenda.addresses.set(follower.toString(), follower);
+  },
+
+  isAnnounced: ({ node }, { owner }) => owner === node,
+
+  settle: (state) => settleSticky(state),
+
+  flush() {},
+};
+
+/**
+ * Others took this node for gone, and may have announced what it has: every host is to hear of it again. Not what stays where it is:
+ * whoever announced that as well owns it too, and of these the one that keeps it reannounces it when the others have yielded.
+ */
+export function reannounceAll(
+  placements: Iterable<AddressPlacement>,
+  stays: (address: Address) => boolean,
+  effects: SpeakerEffect[],
+): void {
+  for (const { address, protocol } of placements)
+    if (protocol === "layer2" && !stays(address)) effects.push({ type: "reannounce", address });
+}
+
+/**
+ * Whether some node is to announce the address, and none has since a Service got it: only then may the network be probed for a host that
+ * has it, since later that would delay a succession. What Services held when this process began counts as announced. Every speaker keeps
+ * this by itself, from the same Services and elections.
+ */
+function isFirstOwner({ hadOwner }: SpeakerState, { address, holders }: Placing, { owner }: AddressPlacement): boolean {
+  const key = address.toString();
+  if (holders.length === 0) hadOwner.delete(key);
+  if (holders.length === 0 || owner === undefined || hadOwner.has(key)) return false;
+  hadOwner.add(key);
+  return true;
+}
+
+/** The addresses that go where this one goes. */
+function followers(address: Address, holders: readonly Holder[]): readonly Address[] {
+  return holders.flatMap(({ addresses }) => (addresses[0]?.equals(address) ? addresses.slice(1) : []));
+}

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Bench } from "../testing/speaker-bench.ts";
+import type { MemberEvents } from "./events.ts";
+import { viewUncertainty } from "./members.ts";
+
+type Change = Extract<MemberEvents, { readonly type: "member" }>["change"];
+
+/** The view of node `self`, of whose members something happens. */
+function bench() {
+  const one = new Bench("self", { hasRing: true });
+  one.membersChanged([]);
+  const happen = (change: Change, node: string) => one.runner.dispatch({ type: "member", change, node, incarnation: 1, life: 1 });
+  return { clock: one.clock, happen, forget: (node: string) => one.setNode(node, undefined), state: one.state };
+}
+
+test("each member that fails makes the view less certain, until some time after it is back", () => {
+  const { clock, happen, state } = bench();
+  for (const node of ["a", "b"]) happen("failed", node);
+  happen("joined", "a");
+  clock.advanceBy(9_000);
+  happen("joined", "b"); // Begins the wait anew: the cut may heal in parts.
+  clock.advanceBy(9_000);
+  assert.equal(viewUncertainty(state.members), 2);
+  clock.advanceBy(1_000);
+  assert.deepEqual([viewUncertainty(state.members), state.members.settledAt], [0, Infinity]);
+});
+
+test("one that fails again while it is waited for is lost", () => {
+  const { clock, happen, state } = bench();
+  for (const change of ["failed", "joined", "failed"] as const) happen(change, "a");
+  clock.advanceBy(10_000);
+  assert.equal(viewUncertainty(state.members), 1);
+});
+
+test("one that leaves, or whose Node is deleted, is not missed", () => {
+  const { happen, forget, state } = bench();
+  for (const node of ["a", "b"]) happen("failed", node);
+  happen("left", "a");
+  forget("b");
+  assert.equal(viewUncertainty(state.members), 0);
+  happen("suspected", "c");
+  happen("refuted", "c");
+  forget("c");
+  assert.deepEqual([viewUncertainty(state.members), state.members.settledAt], [0, Infinity]);
+});
+
+test("to have been suspected outweighs any number of lost members, for some time", () => {
+  const { clock, happen, state } = bench();
+  happen("failed", "a");
+  happen("refuted", "self");
+  assert.equal(viewUncertainty(state.members), 0x8001);
+  clock.advanceBy(10_000);
+  assert.equal(viewUncertainty(state.members), 1);
+});

@@ -1,0 +1,99 @@
+import type { Millis } from "#pkg/clock";
+import type { GossipChanges } from "#pkg/gossip";
+import type { Address } from "#pkg/net";
+import type { SpeakerEffect } from "./effects.ts";
+import type { MemberEvents } from "./events.ts";
+import type { SpeakerState } from "./state.ts";
+
+// After members came back: who owns what is settled long before, and until then it counts who had lost whom.
+const settledMs: Millis = 10_000;
+const suspectedUncertainty = 0x8000;
+const maxLostUncertainty = 0x7fff;
+// As long as announcements are repeated.
+const reclaimEveryMs: Millis = 5_000;
+const noChanges: GossipChanges = { nodes: false, addresses: [] };
+
+type MemberChange = Extract<MemberEvents, { readonly type: "member" }>;
+
+/** Something happened to one member of the ring. @returns what is known otherwise by its gossip */
+export function memberChanged(state: SpeakerState, event: MemberChange, now: Millis): GossipChanges {
+  const { members } = state;
+  const { gossip } = members;
+  if (gossip === undefined) return noChanges;
+  const { change, node, incarnation, life } = event;
+  const isSelf = node === state.node;
+  noteUncertainty(state, change, node, now);
+  if (isSelf) {
+    // Others that took this node for gone wait for its word.
+    gossip.setIncarnation(incarnation);
+    if (change === "refuted" && members.reclaimAt === Infinity)
+      members.reclaimAt = Math.max(now, members.reclaimedAt + reclaimEveryMs);
+    return noChanges;
+  }
+  if (change === "failed") gossip.failed(node);
+  else if (change === "left") gossip.forget(node);
+  else if (change === "joined" && life !== undefined) return gossip.joined(node, incarnation, life);
+  // It started again so soon that it did not fail.
+  else if (change === "updated" && life !== undefined) return gossip.restarted(node, life);
+  return noChanges;
+}
+
+/** There is no such node any more. One that is a member lives, whatever the API says. */
+export function forgetNode(state: SpeakerState, node: string, effects: SpeakerEffect[]): void {
+  const { members } = state;
+  if (members.active.includes(node)) return;
+  if (members.lost.delete(node)) members.gossip?.setViewUncertainty(viewUncertainty(members));
+  if (members.gossip === undefined) return;
+  members.gossip.forget(node);
+  effects.push({ type: "forgetGossip", node });
+}
+
+/** Those that are back, and that this node was suspected, no longer count. */
+export function membersSettled({ members }: SpeakerState): void {
+  members.settledAt = Infinity;
+  for (const node of members.back) members.lost.delete(node);
+  members.back.clear();
+  members.wasSuspected = false;
+  members.gossip?.setViewUncertainty(viewUncertainty(members));
+}
+
+/** The others took this node for gone: it was cut off or stood still, and for itself it has owned its addresses all the while. */
+export function reclaimed({ members }: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  members.reclaimAt = Infinity;
+  members.reclaimedAt = now;
+  const message = "the others took this node for gone, announcing again";
+  effects.push({ type: "log", level: "info", message, fields: { event: "reclaimed", nodes: members.active } });
+}
+
+/** Reports to the others what changed since the last call. @returns addresses whose owners are to be compared anew */
+export function flushGossip({ members: { gossip } }: SpeakerState, effects: SpeakerEffect[]): readonly Address[] {
+  if (gossip === undefined) return [];
+  const entries = gossip.takeEntries();
+  if (entries.length > 0) effects.push({ type: "setGossip", entries });
+  return gossip.takeContested();
+}
+
+/**
+ * How uncertain this node is of its own view of the ring (see `GossipState.setViewUncertainty`). Above all when the others suspected it:
+ * it may have stood still, and they have seen what it has not. Then by how many members failed and are not back: behind a cut that is
+ * most of them. Those that left or whose Node was deleted do not count.
+ */
+export function viewUncertainty({ wasSuspected, lost }: Pick<SpeakerState["members"], "wasSuspected" | "lost">): number {
+  return (wasSuspected ? suspectedUncertainty : 0) + Math.min(maxLostUncertainty, lost.size);
+}
+
+function noteUncertainty(state: SpeakerState, change: MemberChange["change"], node: string, now: Millis): void {
+  const { members } = state;
+  if (node === state.node && change === "refuted") {
+    members.wasSuspected = true;
+    members.settledAt = now + settledMs;
+  } else if (change === "failed") {
+    members.lost.add(node);
+    members.back.delete(node);
+  } else if (change === "joined" && members.lost.has(node)) {
+    members.back.add(node);
+    members.settledAt = now + settledMs;
+  } else if (change === "left") members.lost.delete(node);
+  else return;
+  members.gossip?.setViewUncertainty(viewUncertainty(members));
+}

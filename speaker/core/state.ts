@@ -1,0 +1,167 @@
+import type { Millis } from "#pkg/clock";
+import type { Config, Pool, PoolIndex, Protocol } from "#pkg/config";
+import { GossipState } from "#pkg/gossip";
+import type { InterfaceState } from "#pkg/layer2";
+import type { Address } from "#pkg/net";
+import type { AddressPlacement, Labels, NodePeer, PoolAdvertisements, PoolNodes, StickyOwners } from "#pkg/placement";
+import type { Obstacle } from "./obstacle.ts";
+import { noServices, type Services } from "./services.ts";
+
+/**
+ * All that a speaker knows and has decided, its deadlines among it. `step` changes it in place: a copy of the tables for each event would
+ * cost more than the event itself at 10,000 Services. Infinity is a deadline that is not set.
+ */
+export interface SpeakerState {
+  /** This node's name. */
+  readonly node: string;
+  /** Nodes that Kubernetes excludes from load balancers announce all the same. */
+  readonly ignoreExcludeLabel: boolean;
+  /** What the API has was seen once. */
+  isClusterSynced: boolean;
+  /** All that announcements depend on has been seen. */
+  isStarted: boolean;
+  config: { readonly config: Config; readonly pools: PoolIndex } | undefined;
+  /** Those of the configuration with protocol `layer2`. */
+  layer2Pools: readonly Pool[];
+  readonly services: Services;
+  readonly nodes: Nodes;
+  readonly members: Members;
+  readonly carriers: Carriers;
+  readonly agenda: Agenda;
+  readonly placements: Map<string, AddressPlacement>; // address that a Service has -> where it is announced
+  readonly hadOwner: Set<string>; // addresses of Services that some node has announced
+  readonly sticky: Sticky;
+  readonly bgp: BgpPools;
+  readonly status: AnnouncementStatus;
+}
+
+/** The labels of all nodes, and what follows from them and from where nodes can answer; kept until any of it changes. */
+export interface Nodes {
+  readonly labels: Map<string, Labels>; // node -> its labels
+  readonly pools: Map<Pool, PoolNodes>; // those that were asked for
+}
+
+/** The speakers of all nodes. */
+export interface Members {
+  /** Nodes with a working speaker, each once, sorted. */
+  active: readonly string[];
+  /** Those of another kind, which send no gossip; sorted. */
+  withoutGossip: readonly string[];
+  /** What the speakers report of themselves; undefined where there is no ring to send it over. */
+  readonly gossip: GossipState | undefined;
+  /** This node has met the others, or has found none. */
+  isSynced: boolean;
+  readonly lost: Set<string>; // nodes that failed
+  readonly back: Set<string>; // of these, nodes that have joined again
+  /** The others suspected this node. */
+  wasSuspected: boolean;
+  /** When those that are back, and the suspicion, no longer count. */
+  settledAt: Millis;
+  /** When addresses of this node are reannounced, because others took it for gone. */
+  reclaimAt: Millis;
+  reclaimedAt: Millis;
+}
+
+/** The interfaces of this node, and whose carrier went. */
+export interface Carriers {
+  interfaces: readonly InterfaceState[];
+  lost: Map<number, boolean>; // index of one without a carrier -> whether another node could answer since then
+  readonly heldUntil: Map<number, Millis>; // index of one whose carrier is back -> when it counts
+}
+
+/** What is still to be done: addresses to place, then, when all are placed, Services to report on. */
+export interface Agenda {
+  readonly addresses: Map<string, Address>; // text -> address to place
+  readonly services: Set<string>; // service keys
+  /** `wake` was asked for. */
+  isAwake: boolean;
+  /** All is placed, and the routes were flushed. */
+  isSettled: boolean;
+}
+
+/** Addresses of `sticky` pools stay at the node that has them. */
+export interface Sticky {
+  /** Undefined while they cannot: they are elected then. */
+  owners: StickyOwners | undefined;
+  readonly contested: Set<string>; // addresses of this node that another one owns too
+  /** Until then others are given time to own what they have, and to participate. */
+  holdUntil: Millis;
+  /** When it is seen whether the nodes have been the same for long. */
+  restAt: Millis;
+  /** They have not, since that was seen last. */
+  nodesChanged: boolean;
+  /** They have. */
+  isAtRest: boolean;
+}
+
+/** What this node can do for each pool of protocol `bgp`; kept until its peers, its labels or the pools are others. */
+export interface BgpPools {
+  readonly advertisements: Map<Pool, PoolAdvertisements>; // those that were asked for
+  readonly orders: Map<Pool, number>; // pool -> how many advertisements the pools before it have
+  /** Of this node. */
+  peers: readonly NodePeer[];
+  /** This node is cordoned or about to go. */
+  isDraining: boolean;
+}
+
+/** What was reported of Services. */
+export interface AnnouncementStatus {
+  readonly announcements: Map<string, Announcement>; // service key -> what this node announces
+  readonly obstacles: Map<string, Obstacle["reason"]>; // service key -> why no node may announce it
+  /** Why pools are not placed as they ask for. */
+  placementWarning: string | undefined;
+}
+
+/** What this node announces for one Service. */
+export interface Announcement {
+  readonly protocol: Protocol;
+  readonly pool: string;
+  readonly addresses: readonly string[];
+}
+
+export interface SpeakerOptions {
+  readonly node: string;
+  readonly ignoreExcludeLabel: boolean;
+  /** Whether there is a ring over which speakers report of themselves. */
+  readonly hasRing: boolean;
+}
+
+/** A speaker that has seen nothing. */
+export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOptions): SpeakerState {
+  return {
+    node,
+    ignoreExcludeLabel,
+    isClusterSynced: false,
+    isStarted: false,
+    config: undefined,
+    layer2Pools: [],
+    services: noServices(),
+    nodes: { labels: new Map(), pools: new Map() },
+    members: {
+      active: [],
+      withoutGossip: [],
+      gossip: hasRing ? new GossipState(node) : undefined,
+      isSynced: false,
+      lost: new Set(),
+      back: new Set(),
+      wasSuspected: false,
+      settledAt: Infinity,
+      reclaimAt: Infinity,
+      reclaimedAt: -Infinity,
+    },
+    carriers: { interfaces: [], lost: new Map(), heldUntil: new Map() },
+    agenda: { addresses: new Map(), services: new Set(), isAwake: false, isSettled: false },
+    placements: new Map(),
+    hadOwner: new Set(),
+    sticky: {
+      owners: undefined,
+      contested: new Set(),
+      holdUntil: Infinity,
+      restAt: Infinity,
+      nodesChanged: false,
+      isAtRest: false,
+    },
+    bgp: { advertisements: new Map(), orders: new Map(), peers: [], isDraining: false },
+    status: { announcements: new Map(), obstacles: new Map(), placementWarning: undefined },
+  };
+}

@@ -1,0 +1,231 @@
+import type { Millis } from "#pkg/clock";
+import type { GossipChanges, GossipEntry } from "#pkg/gossip";
+import { reportService } from "./announcement-status.ts";
+import { bgpConfigChanged, ownNodeChanged } from "./bgp.ts";
+import { countedInterfaces, nextCarrierAt, ownReachability, releaseCarriers } from "./carriers.ts";
+import type { SpeakerEffect } from "./effects.ts";
+import type { NodeFields, SpeakerEvent } from "./events.ts";
+import { reannounceAll } from "./layer2.ts";
+import { flushGossip, forgetNode, memberChanged, membersSettled, reclaimed } from "./members.ts";
+import { canOthersAnswer, reachabilityChanged, setLabels } from "./nodes.ts";
+import { checkPlacement } from "./placement-warning.ts";
+import { announcedHere, flushPlaced, hasWork, placeSome, takeServices, touch, touchOwned, touchPools } from "./placements.ts";
+import { addressesOf, setService, setSlice } from "./services.ts";
+import type { SpeakerState } from "./state.ts";
+import { holdSticky, isSticky, isStickyInForce, nextStickyAt, stickyNodesChanged, stickyTimer } from "./sticky.ts";
+
+/** When `timer` has something to do; Infinity without anything. */
+export function nextDeadline(state: SpeakerState): Millis {
+  const { settledAt, reclaimAt } = state.members;
+  return Math.min(settledAt, reclaimAt, nextStickyAt(state), nextCarrierAt(state.carriers));
+}
+
+/**
+ * Advances a speaker by one event; `state` is changed in place. Cost follows the addresses that something changed for: only a change of
+ * the members or of the configuration visits all of them, and one of a node's labels those of the pools that the node may announce since
+ * then, or no longer.
+ */
+export function step(state: SpeakerState, event: SpeakerEvent, now: Millis): SpeakerEffect[] {
+  const effects: SpeakerEffect[] = [];
+  react(state, event, now, effects);
+  if (!state.agenda.isAwake && hasWork(state)) {
+    state.agenda.isAwake = true;
+    effects.push({ type: "wake" });
+  }
+  return effects;
+}
+
+function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: SpeakerEffect[]): void {
+  switch (event.type) {
+    case "service":
+      touch(state, setService(state.services, event.key, event.service));
+      break;
+    case "slice":
+      touch(state, setSlice(state.services, event.key, event.now, event.before));
+      break;
+    case "node":
+      nodeChanged(state, event.name, event.node, effects);
+      break;
+    case "configRead":
+      if (event.config.pools.some(({ protocol }) => protocol === "layer2")) effects.push({ type: "prepareLayer2" });
+      break;
+    case "config":
+      configChanged(state, event, now, effects);
+      break;
+    case "quarantine":
+      return; // A driver's, for now.
+    case "clusterSynced":
+      state.isClusterSynced = true;
+      // Not before: to the other members this node counts as one that can take addresses over.
+      effects.push({ type: "startMembers" });
+      beginWhenSynced(state, effects);
+      break;
+    case "start":
+      start(state, now, effects);
+      break;
+    case "interfaces":
+      state.carriers.interfaces = event.interfaces;
+      effects.push({ type: "publishInterfaces", interfaces: event.interfaces }, { type: "checkNode" });
+      interfacesChanged(state, now, effects);
+      break;
+    case "members":
+      membersChanged(state, event, now, effects);
+      break;
+    case "member":
+      gossipChanged(state, memberChanged(state, event, now), now, effects);
+      flush(state, effects);
+      break;
+    case "gossip":
+      gossipReceived(state, event.entries, now, effects);
+      break;
+    case "gossipExpired":
+      for (const node of event.nodes) state.members.gossip?.forget(node);
+      break;
+    case "timer":
+      timer(state, now, effects);
+      break;
+    case "continue":
+      proceed(state, effects);
+      break;
+    default:
+      event satisfies never;
+  }
+}
+
+/** All has been seen that the first decision on the configuration takes. */
+function beginWhenSynced({ isClusterSynced, members, services }: SpeakerState, effects: SpeakerEffect[]): void {
+  if (!isClusterSynced || !members.isSynced) return;
+  const fields = { event: "stateSynced", services: services.rows.size };
+  effects.push({ type: "log", level: "info", message: "synced, announcing addresses", fields });
+  effects.push({ type: "startConfig" });
+}
+
+/** Until now the state was still arriving and nothing was announced; from now on it is whole. */
+function start(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  state.isStarted = true;
+  for (const service of state.services.rows.keys())
+    for (const address of addressesOf(state.services, service)) state.hadOwner.add(address.toString());
+  state.members.gossip?.participate();
+  interfacesChanged(state, now, effects);
+  nodesChanged(state, now, effects);
+  touchAll(state, now);
+}
+
+function configChanged(
+  state: SpeakerState,
+  { config, pools }: NonNullable<SpeakerState["config"]>,
+  now: Millis,
+  effects: SpeakerEffect[],
+): void {
+  state.config = { config, pools };
+  state.layer2Pools = config.pools.filter(({ protocol }) => protocol === "layer2");
+  bgpConfigChanged(state, config, effects);
+  state.nodes.pools.clear();
+  interfacesChanged(state, now, effects); // Pools ask for interfaces by name.
+  nodesChanged(state, now, effects);
+  touchAll(state, now);
+  effects.push({ type: "checkNode" });
+}
+
+function nodeChanged(state: SpeakerState, node: string, fields: NodeFields | undefined, effects: SpeakerEffect[]): void {
+  if (fields === undefined) forgetNode(state, node, effects);
+  const changed = setLabels(state, node, fields?.labels);
+  if (node === state.node) changed.push(...ownNodeChanged(state, fields, effects));
+  if (changed.length > 0) {
+    const fields = { event: "nodeChanged", node, pools: changed.map(({ name }) => name) };
+    effects.push({ type: "log", level: "info", message: "node may announce other pools than before", fields });
+    touchPools(state, changed);
+  }
+  flush(state, effects);
+}
+
+/** This node can answer elsewhere than before, perhaps. The others hear of it at once. */
+function interfacesChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  const { gossip } = state.members;
+  if (!state.isStarted || gossip === undefined) return;
+  const interfaces = countedInterfaces(state.carriers, canOthersAnswer(state), now);
+  gossip.setReachability(ownReachability(interfaces, state.layer2Pools));
+  flush(state, effects);
+  touchPools(state, reachabilityChanged(state));
+}
+
+function membersChanged(
+  state: SpeakerState,
+  { active, withoutGossip, isSynced }: Pick<SpeakerState["members"], "active" | "withoutGossip" | "isSynced">,
+  now: Millis,
+  effects: SpeakerEffect[],
+): void {
+  state.members.active = active;
+  state.members.withoutGossip = withoutGossip;
+  const fields = { event: "membersChanged", nodes: active };
+  effects.push({ type: "log", level: "info", message: "active speakers changed", fields });
+  nodesChanged(state, now, effects);
+  touchOwned(state);
+  const wasSynced = state.members.isSynced;
+  state.members.isSynced = isSynced;
+  if (!wasSynced) beginWhenSynced(state, effects);
+}
+
+/** Others are active or participate than before, or the configuration asks for something else. */
+function nodesChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  stickyNodesChanged(state, now);
+  checkPlacement(state, effects);
+}
+
+function gossipReceived(state: SpeakerState, entries: readonly GossipEntry[], now: Millis, effects: SpeakerEffect[]): void {
+  const { gossip } = state.members;
+  if (gossip === undefined) return;
+  gossipChanged(state, gossip.merge(entries), now, effects);
+  flush(state, effects);
+}
+
+function gossipChanged(state: SpeakerState, { nodes, addresses }: GossipChanges, now: Millis, effects: SpeakerEffect[]): void {
+  if (nodes) {
+    nodesChanged(state, now, effects);
+    touchPools(state, [...reachabilityChanged(state), ...state.layer2Pools.filter(isSticky)]);
+  }
+  touch(
+    state,
+    addresses.filter((address) => state.placements.has(address.toString())),
+  );
+}
+
+function timer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  const { members, carriers, config } = state;
+  if (stickyTimer(state, now)) touchPools(state, state.layer2Pools.filter(isSticky));
+  if (releaseCarriers(carriers, now)) interfacesChanged(state, now, effects);
+  if (now >= members.settledAt) membersSettled(state);
+  if (now >= members.reclaimAt) {
+    reclaimed(state, now, effects);
+    reannounceAll(announcedHere(state), (address) => isStickyInForce(state, config?.pools.find(address)), effects);
+  }
+  flush(state, effects);
+}
+
+/**
+ * Does some of what is to be done. What became of Services is reported when all is placed: where thousands of addresses move, logs and
+ * events take longer than everything else.
+ */
+function proceed(state: SpeakerState, effects: SpeakerEffect[]): void {
+  state.agenda.isAwake = false;
+  effects.push({ type: "checkNode" });
+  if (!state.isStarted || state.config === undefined) return;
+  const { pools } = state.config;
+  placeSome(state, pools, effects);
+  flush(state, effects);
+  if (flushPlaced(state, effects)) for (const service of takeServices(state)) reportService(state, service, pools, effects);
+}
+
+function flush(state: SpeakerState, effects: SpeakerEffect[]): void {
+  const contested = flushGossip(state, effects);
+  touch(
+    state,
+    contested.filter((address) => state.placements.has(address.toString())),
+  );
+}
+
+function touchAll(state: SpeakerState, now: Millis): void {
+  holdSticky(state, now);
+  state.agenda.isSettled = false;
+  for (const service of state.services.rows.keys()) touch(state, addressesOf(state.services, service));
+}
