@@ -54,7 +54,11 @@ export class ConfigKeeper {
   /** `ingot-status` changed. It is ours: it is read only to start from, and put right when someone else changes it. */
   statusChanged(now: ConfigMap | undefined): void {
     this.#recorded = now?.data[lastGoodKey];
-    if (!this.#started) this.#live.lastGoodChanged(this.#recorded);
+    if (!this.#started) {
+      this.#live.lastGoodChanged(this.#recorded);
+      // On a standby: alerts on a configuration that is not loaded are for the controller at work.
+      this.#options.metrics.showConfig({ loaded: this.#recorded !== undefined, stale: false });
+    }
     this.#recordIfNeeded();
   }
 
@@ -62,7 +66,7 @@ export class ConfigKeeper {
     this.#live.serviceChanged(service);
   }
 
-  /** Both ConfigMaps and every Service have been seen. */
+  /** Both ConfigMaps and every Service have been seen, and this controller is the one at work. */
   start(): void {
     this.#started = true;
     this.#live.start();

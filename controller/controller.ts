@@ -35,7 +35,7 @@ export interface ControllerOptions {
 const drainMs = 1_000;
 
 /**
- * The controller without its process. Follows Services and the two ConfigMaps, and begins to work when each of them has been seen
+ * The controller without its process. Follows Services and the ConfigMaps. Begins to work when it leads, and each of them has been seen
  * whole: no address is given before all that are taken are known.
  */
 export class Controller implements AsyncDisposable {
@@ -44,12 +44,13 @@ export class Controller implements AsyncDisposable {
   readonly #serviceController: ServiceController;
   readonly #informers: Informers;
   readonly #services: Informer<Service>;
+  #leading = false;
   #working = false;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
     const { cluster, namespace } = options;
-    this.#informers = new Informers(cluster, () => this.#synced());
+    this.#informers = new Informers(cluster, () => this.#begin());
     this.#services = this.#informers.follow("Services", resources.services, {}, (key) => this.#serviceChanged(key));
     const followConfigMap = (name: string, changed: (now: ConfigMap | undefined) => void) =>
       this.#informers.follow(`ConfigMap ${namespace}/${name}`, resources.configMaps, named(namespace, name), (_key, now) =>
@@ -78,7 +79,13 @@ export class Controller implements AsyncDisposable {
     this.#informers.start();
   }
 
-  /** What has to be seen before the work begins; empty once it has begun. */
+  /** This controller is the one at work, of all that there are. */
+  lead(): void {
+    this.#leading = true;
+    this.#begin();
+  }
+
+  /** What has to be seen before the work begins; empty once it can begin. */
   get missing(): readonly string[] {
     return this.#informers.missing;
   }
@@ -95,8 +102,8 @@ export class Controller implements AsyncDisposable {
     await Promise.all([this.#serviceController.close(deadline), this.#config.close(deadline)]);
   }
 
-  #synced(): void {
-    if (this.#working || this.missing.length > 0) return;
+  #begin(): void {
+    if (this.#working || !this.#leading || this.missing.length > 0) return;
     this.#working = true;
     this.#options.log.info("synced, assigning addresses", { event: "stateSynced", services: this.#services.size });
     this.#config.start();

@@ -9,5 +9,14 @@ export const flags = {
     env: "METALLB_ML_SECRET_NAME",
   }),
   deployment: flag.text({ help: "name of the Deployment that owns that Secret", env: "METALLB_DEPLOYMENT" }),
+  "leader-elect": flag.boolean({
+    help: "elect one controller of several by a Lease; with false it works alone, whatever others do",
+    fallback: true,
+  }),
+  "leader-elect-lease-duration": flag.duration({
+    help: "how long the leader may be silent before another controller takes over; it renews the Lease four times as often",
+    fallback: "4s",
+  }),
+  "leader-elect-resource-name": flag.text({ help: "name of the Lease", fallback: "ingot-controller" }),
   "disable-epslices": flag.boolean({ help: "no effect; accepted because MetalLB's manifests may have it" }),
 } as const;

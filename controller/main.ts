@@ -1,15 +1,19 @@
 #!/usr/bin/env node
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
+import { hostname } from "node:os";
 import { Allocator } from "#pkg/allocator";
 import { SystemClock, systemRandom } from "#pkg/clock";
+import type { FlagValues } from "#pkg/flags";
 import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
+import { LeaderElector } from "#pkg/leader-election";
 import { createRegistry, metricsRoute } from "#pkg/metrics";
 import { liveness, podNamespace, readiness, runDaemon } from "#pkg/process";
 import { Controller } from "./controller.ts";
 import { flags } from "./flags.ts";
 import { MemberlistSecret } from "./memberlist-secret.ts";
 import { createMetrics } from "./metrics.ts";
+import { Terms } from "./terms.ts";
 
 await runDaemon({
   usage: "ingot-controller: assigns addresses to Services of type LoadBalancer, as configured in a MetalLB ConfigMap.",
@@ -26,23 +30,48 @@ await runDaemon({
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-controller", log, clock }));
     const allocator = new Allocator();
     const registry = createRegistry();
-    const metrics = createMetrics(registry, allocator);
-    const common = { cluster, events, namespace, allocator, metrics, log, clock, random };
-    const controller = stack.use(new Controller({ ...common, configMap: values.config }));
+    const elector = values["leader-elect"]
+      ? stack.use(new LeaderElector({ ...electorOptions(values), cluster, namespace, log, clock }))
+      : alone;
+    const metrics = createMetrics(registry, allocator, elector);
+    const common = { events, namespace, allocator, metrics, log, clock, random };
+    const { informer } = cluster;
+    const fenced = { informer: informer.bind(cluster), ...cluster.fenced(() => elector.mayWrite) };
+    const terms = stack.use(
+      new Terms(() => new Controller({ ...common, cluster: fenced, configMap: values.config }), allocator, log),
+    );
     const routes = {
       "/metrics": metricsRoute(registry),
       "/healthz": liveness,
-      "/readyz": () => readiness(controller),
+      "/readyz": () => readiness(terms.controller),
     };
     const server = stack.use(await serve({ host: "", port: values.port, routes, log }));
     log.info("serving metrics and health", { op: "startup", port: server.port });
 
-    controller.start();
+    terms.start();
+    elector.start(terms);
     const secret = values["ml-secret-name"];
     if (secret !== "") {
       const owned = { name: secret, deployment: values.deployment };
-      stack.use(new MemberlistSecret({ ...common, ...owned, randomBytes })).start();
+      stack.use(new MemberlistSecret({ ...common, cluster, ...owned, randomBytes })).start();
     }
     return stack.move();
   },
 });
+
+/** For `--leader-elect=false`. */
+const alone: Pick<LeaderElector, "start" | "isLeader" | "mayWrite"> = {
+  start: ({ lead }) => lead(),
+  isLeader: true,
+  mayWrite: true,
+};
+
+function electorOptions(values: FlagValues<typeof flags>) {
+  const leaseMs = values["leader-elect-lease-duration"];
+  return {
+    name: values["leader-elect-resource-name"],
+    // As client-go's: a Pod's name comes again with the same container, this process does not.
+    identity: `${hostname()}_${randomUUID()}`,
+    timings: { leaseMs, renewDeadlineMs: leaseMs * 0.75, retryMs: leaseMs / 4 },
+  };
+}

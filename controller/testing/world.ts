@@ -93,17 +93,19 @@ export class World {
 
   #create(): Controller {
     const allocator = new Allocator();
-    return new Controller({
+    const controller = new Controller({
       cluster: this.cluster,
       events: this.cluster,
       namespace,
       configMap: "config",
       allocator,
-      metrics: createMetrics(this.registry, allocator),
+      metrics: createMetrics(this.registry, allocator, { isLeader: true }),
       log: silentLog,
       clock: this.clock,
       random: seededRandom(1),
     });
+    controller.lead();
+    return controller;
   }
 }
 

@@ -51,6 +51,13 @@ export class Allocator {
     return [];
   }
 
+  /** Forgets everything, as after a start. */
+  clear(): void {
+    this.#occupancy = new Occupancy(new Layout([]));
+    this.#holdings = new Map();
+    this.#occupants = new Map();
+  }
+
   /**
    * Other hosts of the network have these addresses (address as text -> who, as text), and no others: no Service is given one, and who
    * holds one may not keep it, which the next `adopt` or `settle` sees to.

@@ -48,10 +48,10 @@ export const flag = {
     expects: `a whole number from ${min} to ${max}`,
     read: (text) => (/^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined),
   }),
-  boolean: ({ help, env }: Common): Flag<boolean> => ({
+  boolean: ({ help, env, fallback = false }: Common & { fallback?: boolean }): Flag<boolean> => ({
     help,
     env,
-    fallback: false,
+    fallback,
     isBoolean: true,
     expects: "true or false",
     read: (text) => booleans[text],

@@ -64,8 +64,9 @@ function elector(lease: FakeLease, identity: string, clock: SimulatedClock) {
   const events: string[] = [];
   const handlers = { lead: () => events.push("lead"), lost: (reason: string) => events.push(`lost: ${reason}`) };
   const cluster = lease.cluster() as unknown as ConstructorParameters<typeof LeaderElector>[0]["cluster"];
-  const options = { cluster, namespace: "ns", name: "ingot-controller", identity, timings, handlers, log: silentLog, clock };
-  return { elector: new LeaderElector(options), events };
+  const options = { cluster, namespace: "ns", name: "ingot-controller", identity, timings, log: silentLog, clock };
+  const it = new LeaderElector(options);
+  return { elector: it, start: () => it.start(handlers), events };
 }
 
 /** Lets answers and watches arrive. */
@@ -76,9 +77,9 @@ async function settle(): Promise<void> {
 test("the first leads, and the second takes over as soon as the first has gone", async () => {
   const [lease, clock] = [new FakeLease(), new SimulatedClock()];
   const [a, b] = [elector(lease, "a", clock), elector(lease, "b", clock)];
-  a.elector.start();
+  a.start();
   await settle();
-  b.elector.start();
+  b.start();
   await settle();
   assert.deepEqual([a.elector.isLeader, b.elector.isLeader, b.elector.leader], [true, false, "a"]);
   for (let second = 1; second <= 10; second++) {
@@ -95,8 +96,8 @@ test("the first leads, and the second takes over as soon as the first has gone",
 
 test("a leader that the API is gone for stops within 3 s, and leads again when it is back", async () => {
   const [lease, clock] = [new FakeLease(), new SimulatedClock()];
-  const { elector: a, events } = elector(lease, "a", clock);
-  a.start();
+  const { elector: a, start, events } = elector(lease, "a", clock);
+  start();
   await settle();
   lease.refusal = 0;
   for (let second = 1; second <= 3; second++) {
@@ -116,14 +117,14 @@ test("without the right to the Lease a process leads alone, whether it may not r
   const [lease, clock] = [new FakeLease(), new SimulatedClock()];
   lease.refusal = 403;
   const unreadable = elector(lease, "a", clock);
-  unreadable.elector.start();
+  unreadable.start();
   await settle();
   assert.deepEqual([unreadable.events, unreadable.elector.mayWrite], [["lead"], true]);
   await unreadable.elector[Symbol.asyncDispose]();
 
   lease.refusal = undefined;
   const unwritable = elector(lease, "b", clock);
-  unwritable.elector.start();
+  unwritable.start();
   lease.refusal = 403;
   await settle();
   assert.deepEqual([unwritable.events, unwritable.elector.mayWrite], [["lead"], true]);

@@ -27,7 +27,6 @@ export interface ElectorOptions {
   readonly name: string;
   readonly identity: string;
   readonly timings: ElectionTimings;
-  readonly handlers: ElectorHandlers;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -42,6 +41,7 @@ export class LeaderElector implements AsyncDisposable {
   readonly #alarm: Alarm;
   readonly #informer: Informer<LeaseObject>;
   #election: Election;
+  #handlers: ElectorHandlers | undefined;
   #alone = false;
   #disposed = false;
   #writing: Promise<void> = Promise.resolve();
@@ -59,7 +59,8 @@ export class LeaderElector implements AsyncDisposable {
     );
   }
 
-  start(): void {
+  start(handlers: ElectorHandlers): void {
+    this.#handlers = handlers;
     void this.#begin();
   }
 
@@ -109,7 +110,7 @@ export class LeaderElector implements AsyncDisposable {
 
   #leadAlone(error: ApiError): void {
     if (this.#alone) return;
-    const { name, log, handlers } = this.#options;
+    const { name, log } = this.#options;
     this.#alone = true;
     this.#alarm[Symbol.dispose]();
     this.#informer[Symbol.dispose]();
@@ -118,7 +119,7 @@ export class LeaderElector implements AsyncDisposable {
       lease: name,
       error,
     });
-    if (this.#election.role !== "leader") handlers.lead();
+    if (this.#election.role !== "leader") this.#handlers?.lead();
   }
 
   #observed(): void {
@@ -138,18 +139,18 @@ export class LeaderElector implements AsyncDisposable {
   }
 
   #carryOut(effect: ElectionEffect): void {
-    const { handlers, log, name, identity } = this.#options;
+    const { log, name, identity } = this.#options;
     switch (effect.type) {
       case "write":
         this.#writing = this.#write(effect.record, effect.resourceVersion);
         break;
       case "lead":
         log.info("leading", { event: "leading", lease: name, identity });
-        handlers.lead();
+        this.#handlers?.lead();
         break;
       case "lost":
         log.warn("no longer leading", { event: "leadershipLost", lease: name, identity, reason: effect.reason });
-        handlers.lost(effect.reason);
+        this.#handlers?.lost(effect.reason);
         break;
       default:
         effect satisfies never;

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApiServer, type RequestRecord } from "#e2e/apiserver";
+
+// Real processes: what counts is who writes, also after a process stood still, whose timers are all late then.
+const main = new URL("main.ts", import.meta.url).pathname;
+const namespace = "metallb-system";
+const lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { namespace, name: "ingot-controller" } };
+const service = (name: string) => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { namespace: "default", name },
+  spec: { type: "LoadBalancer", ports: [{ port: 80 }] },
+});
+
+class Replicas implements AsyncDisposable {
+  readonly api: ApiServer;
+  readonly requests: RequestRecord[] = [];
+  readonly #directory = mkdtempSync(join(tmpdir(), "ingot-leadership-"));
+  readonly #children = new Map<string, ChildProcess>(); // name -> process
+
+  private constructor() {
+    this.api = new ApiServer({ onRequest: (request) => this.requests.push(request) });
+  }
+
+  static async start(): Promise<Replicas> {
+    const replicas = new Replicas();
+    const { api } = replicas;
+    await api.start();
+    api.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+    const config = "address-pools:\n- {name: main, protocol: layer2, addresses: [192.0.2.0/24]}\n";
+    api.create({ apiVersion: "v1", kind: "ConfigMap", metadata: { namespace, name: "config" }, data: { config } });
+    return replicas;
+  }
+
+  /** Starts a controller that is this user to the API. */
+  launch(user: string, args: readonly string[] = [], groups: readonly string[] = ["system:masters"]): ChildProcess {
+    const file = join(this.#directory, user);
+    writeFileSync(file, this.api.kubeconfig({ name: user, groups }));
+    const argv = [main, "--kubeconfig", file, `--namespace=${namespace}`, "--port=0", ...args];
+    const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "inherit"], env: {} });
+    this.#children.set(user, child);
+    return child;
+  }
+
+  /** Who wrote the status of Services since the `from`th request. */
+  writers(from = 0): string[] {
+    const writes = this.requests.slice(from).filter(({ resource, verb }) => resource === "services/status" && verb === "patch");
+    return [...new Set(writes.map(({ user }) => user))].sort();
+  }
+
+  /** Who wrote the Lease last. */
+  get holder(): string | undefined {
+    const held = (this.api.get(lease)?.spec as { holderIdentity?: string } | undefined)?.holderIdentity;
+    return held === undefined || held === "" ? undefined : this.requests.findLast((request) => isLeaseWrite(request))?.user;
+  }
+
+  address(name: string): string | undefined {
+    const status = this.api.get(service(name))?.status as { loadBalancer?: { ingress?: { ip: string }[] } } | undefined;
+    return status?.loadBalancer?.ingress?.[0]?.ip;
+  }
+
+  async create(name: string): Promise<string> {
+    this.api.create(service(name));
+    return await until(`an address of ${name}`, () => this.address(name));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children.values()) child.kill("SIGKILL");
+    await this.api[Symbol.asyncDispose]();
+    rmSync(this.#directory, { recursive: true });
+  }
+}
+
+function isLeaseWrite({ resource, verb, code }: RequestRecord): boolean {
+  return resource === "leases" && (verb === "patch" || verb === "create") && code >= 200 && code < 300;
+}
+
+async function until<T>(what: string, read: () => T | undefined): Promise<T> {
+  for (let waited = 0; waited < 30_000; waited += 20) {
+    const found = read();
+    if (found !== undefined) return found;
+    await sleep(20);
+  }
+  throw new Error(`Cannot see ${what}: waited for 30 s`);
+}
+
+test("of two controllers one works; when it stops the other goes on at once, and no address changes", {
+  timeout: 120_000,
+}, async () => {
+  await using replicas = await Replicas.start();
+  const a = replicas.launch("a");
+  await until("the Lease held by a", () => (replicas.holder === "a" ? true : undefined));
+  replicas.launch("b");
+  assert.equal(await replicas.create("first"), "192.0.2.0");
+  await until("b following Services", () =>
+    replicas.requests.find(({ user, resource }) => user === "b" && resource === "services"),
+  );
+  assert.deepEqual(replicas.writers(), ["a"]);
+
+  const from = replicas.requests.length;
+  a.kill("SIGTERM");
+  assert.deepEqual(await once(a, "exit"), [0, null]);
+  assert.equal(await replicas.create("second"), "192.0.2.1");
+  assert.deepEqual([replicas.address("first"), replicas.writers(from), replicas.holder], ["192.0.2.0", ["b"], "b"]);
+  const given = replicas.requests.filter((request) => isLeaseWrite(request) && request.user === "a").length;
+  assert.ok(given >= 2, "a took the Lease and gave it back");
+});
+
+test("a controller that was killed is replaced, and one that stood still finds out before it writes anything", {
+  timeout: 180_000,
+}, async () => {
+  await using replicas = await Replicas.start();
+  const a = replicas.launch("a", ["--leader-elect-lease-duration=2s"]);
+  await until("the Lease held by a", () => (replicas.holder === "a" ? true : undefined));
+  const b = replicas.launch("b", ["--leader-elect-lease-duration=2s"]);
+  assert.equal(await replicas.create("first"), "192.0.2.0");
+  await until("b following Services", () =>
+    replicas.requests.find(({ user, resource }) => user === "b" && resource === "services"),
+  );
+
+  a.kill("SIGSTOP");
+  await until("the Lease held by b", () => (replicas.holder === "b" ? true : undefined));
+  assert.equal(await replicas.create("second"), "192.0.2.1");
+  const from = replicas.requests.length;
+  replicas.api.create(service("third")); // Which a will learn of in the moment that it goes on.
+  a.kill("SIGCONT");
+  await until("an address of third", () => replicas.address("third"));
+  await sleep(1_000);
+  assert.deepEqual([replicas.writers(from), replicas.holder], [["b"], "b"]);
+  assert.deepEqual(
+    ["first", "second", "third"].map((name) => replicas.address(name)),
+    ["192.0.2.0", "192.0.2.1", "192.0.2.2"],
+  );
+
+  b.kill("SIGKILL");
+  await until("the Lease held by a again", () => (replicas.holder === "a" ? true : undefined));
+  assert.equal(await replicas.create("fourth"), "192.0.2.3");
+  assert.deepEqual(
+    ["first", "second", "third"].map((name) => replicas.address(name)),
+    ["192.0.2.0", "192.0.2.1", "192.0.2.2"],
+  );
+});
+
+test("a controller without the right to the Lease works alone", { timeout: 60_000 }, async () => {
+  await using replicas = await Replicas.start();
+  const rbac = "rbac.authorization.k8s.io";
+  const rules = [{ apiGroups: [""], resources: ["services", "services/status", "configmaps", "events"], verbs: ["*"] }];
+  replicas.api.create({ apiVersion: `${rbac}/v1`, kind: "ClusterRole", metadata: { name: "older" }, rules });
+  replicas.api.create({
+    apiVersion: `${rbac}/v1`,
+    kind: "ClusterRoleBinding",
+    metadata: { name: "older" },
+    roleRef: { apiGroup: rbac, kind: "ClusterRole", name: "older" },
+    subjects: [{ apiGroup: rbac, kind: "User", name: "a" }],
+  });
+  replicas.launch("a", [], []);
+  assert.equal(await replicas.create("first"), "192.0.2.0");
+  assert.equal(replicas.api.get(lease), undefined);
+  assert.deepEqual(
+    replicas.requests.filter(({ resource }) => resource === "leases").map(({ code }) => code),
+    [403],
+  );
+});

@@ -1,0 +1,62 @@
+import type { Allocator } from "#pkg/allocator";
+import type { Log } from "#pkg/log";
+import type { Controller } from "./controller.ts";
+
+/**
+ * One controller for each term of this process as the leader. It follows the API from the start, so that it knows all when its term
+ * begins. When the term ends another one takes its place, which knows nothing of what was decided in it: the next leader decides on
+ * its own, and what this process has not written does not count.
+ */
+export class Terms implements AsyncDisposable {
+  readonly #create: () => Controller;
+  readonly #allocator: Allocator;
+  readonly #log: Log;
+  #controller: Controller;
+  #isLeading = false;
+  #disposed = false;
+  #ending: Promise<void> | undefined;
+
+  /** @param create makes a controller that uses `allocator` */
+  constructor(create: () => Controller, allocator: Allocator, log: Log) {
+    this.#create = create;
+    this.#allocator = allocator;
+    this.#log = log;
+    this.#controller = create();
+  }
+
+  /** The one at work, or the next one. */
+  get controller(): Controller {
+    return this.#controller;
+  }
+
+  start(): void {
+    this.#controller.start();
+  }
+
+  lead(): void {
+    this.#isLeading = true;
+    if (this.#ending === undefined) this.#controller.lead();
+  }
+
+  lost(): void {
+    this.#isLeading = false;
+    this.#ending ??= this.#end();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    await this.#ending;
+    await this.#controller[Symbol.asyncDispose]();
+  }
+
+  async #end(): Promise<void> {
+    await this.#controller[Symbol.asyncDispose]();
+    if (this.#disposed) return;
+    this.#log.info("standing by", { event: "standingBy" });
+    this.#allocator.clear();
+    this.#controller = this.#create();
+    this.#controller.start();
+    this.#ending = undefined;
+    if (this.#isLeading) this.#controller.lead();
+  }
+}
