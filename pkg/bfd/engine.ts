@@ -304,7 +304,7 @@ export class Engine implements Disposable {
     const { socket, config } = entry;
     if (socket === undefined) return;
     try {
-      if (socket.socket.send(bytes, socket.destination)) entry.counters.add("controlOut");
+      if (socket.udp.send(bytes, socket.destination)) entry.counters.add("controlOut");
       if (now >= entry.failedAt + retryAfter) entry.problems.send = undefined;
     } catch (error) {
       this.#failed(entry, error, now);

@@ -91,7 +91,7 @@ export function openSender(family: Family, address: Uint8Array | undefined, inte
 
 /** The socket of a session, and where it sends. */
 export interface SessionSocket extends Disposable {
-  readonly socket: UdpSocket;
+  readonly udp: UdpSocket;
   readonly destination: Uint8Array;
   /** 0 where the session is for no interface in particular. */
   readonly interfaceIndex: number;
@@ -106,10 +106,10 @@ export function openSessionSocket(config: SessionConfig, ports: Ports, random: R
     const interfaceIndex = interfaceName === undefined ? 0 : interfaceIndexOf(interfaceName);
     if (interfaceIndex === undefined) return `there is no interface ${interfaceName}`;
     stack.use(ports.use(familyOf(peer), purpose));
-    const socket = stack.use(openSender(familyOf(peer), local, interfaceIndex, random));
+    const udp = stack.use(openSender(familyOf(peer), local, interfaceIndex, random));
     const destination = socketAddress(peer, portNumbers[purpose], interfaceIndex);
     const owned = stack.move();
-    return { socket, destination, interfaceIndex, [Symbol.dispose]: () => owned.dispose() };
+    return { udp, destination, interfaceIndex, [Symbol.dispose]: () => owned.dispose() };
   } catch (error) {
     return explain(error, purpose);
   }

@@ -50,3 +50,13 @@ test("BGP has MetalLB's names and ours, one series a peer, and none for peers th
   peers = [];
   assert.deepEqual(await samples(), []);
 });
+
+test("the label of an IPv6 peer has no brackets, as MetalLB with FRR writes it", async () => {
+  const registry = new Registry();
+  const session = { established: true, describe: () => peerView({}) };
+  const routes = { advertised: 0, wanted: 0, pending: 0, unsendable: () => [] };
+  const keys = ["[fc00::151]:179", "[fe80::1%eth0]:179", "192.0.2.1:179"];
+  registerBgp(registry, { peers: keys.map((key) => ({ key, session, routes }) as unknown as BgpPeer) });
+  const labels = [...(await registry.metrics()).matchAll(/peer="([^"]*)"/g)].map(([, label]) => label);
+  assert.deepEqual(new Set(labels), new Set(["fc00::151:179", "fe80::1%eth0:179", "192.0.2.1:179"]));
+});

@@ -44,7 +44,7 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
       help,
       labelNames: ["peer"],
       collect(add) {
-        for (const peer of bgp.peers) add({ peer: peer.key }, read(peer));
+        for (const peer of bgp.peers) add({ peer: label(peer.key) }, read(peer));
       },
     });
   }
@@ -67,7 +67,7 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
       help,
       labelNames: ["peer"],
       collect(add) {
-        for (const { key, session } of bgp.peers) add({ peer: key }, session === undefined ? 0 : read(session.describe()));
+        for (const { key, session } of bgp.peers) add({ peer: label(key) }, session === undefined ? 0 : read(session.describe()));
       },
     });
   pullGauge(registry, {
@@ -77,7 +77,7 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
     collect(add) {
       for (const { key, session } of bgp.peers) {
         const now = session?.describe().state;
-        for (const state of states) add({ peer: key, state }, Number(state === now));
+        for (const state of states) add({ peer: label(key), state }, Number(state === now));
       }
     },
   });
@@ -92,9 +92,14 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
       collect(add) {
         for (const { key, session } of bgp.peers)
           for (const [type, count] of Object.entries(session === undefined ? {} : read(session.describe())))
-            add({ peer: key, type }, count);
+            add({ peer: label(key), type }, count);
       },
     });
+}
+
+/** Address and port as MetalLB with FRR writes them: an IPv6 address has no brackets. */
+function label(key: string): string {
+  return key.replace(/^\[(.*)\]/, "$1");
 }
 
 /** BFD sessions under the names of MetalLB's FRR mode, read when they are scraped, so that no series outlives its session. */
