@@ -38,6 +38,8 @@ class FakeSession implements BgpSession {
     this.settings.push(settings);
   }
 
+  retry(): void {}
+
   routesChanged(): void {
     this.notified++;
     if (this.established) this.take();

@@ -22,6 +22,7 @@ class Bench {
       routesChanged: () => {},
       describe: () => assert.fail("nobody asks for it here"),
       reset: (cease, text) => this.calls.push(`reset ${cease}: ${text}`),
+      retry: () => this.calls.push("retry"),
       close: async (cease, text) => void this.calls.push(`close ${cease}: ${text}`),
     };
     const watch = (ends: BfdEnds, profile: BfdProfile, onChange: (status: BfdStatus) => void) => {
@@ -84,10 +85,17 @@ test("a session does not wait for BFD, which the peer may not speak", () => {
 
 test("a path that fails ends the session with BFD Down, and no other status does", () => {
   const bench = new Bench(withBfd);
-  for (const verdict of ["up", "adminDown", "unknown"] as const) bench.becomes(verdict);
+  for (const verdict of ["adminDown", "unknown"] as const) bench.becomes(verdict);
   assert.deepEqual(bench.calls.slice(2), []);
   bench.becomes("failed", "control detection time expired");
   assert.deepEqual(bench.calls.slice(2), ["reset bfdDown: BFD: control detection time expired"]);
+});
+
+test("BFD that comes up ends the back-off of BGP", () => {
+  const bench = new Bench(withBfd);
+  bench.becomes("failed", "control detection time expired");
+  bench.becomes("up");
+  assert.deepEqual(bench.calls.slice(3), ["retry"]);
 });
 
 test("a strict session begins when BFD is up, shows what it waits for, and ends until BFD is up again", () => {
@@ -99,7 +107,6 @@ test("a strict session begins when BFD is up, shows what it waits for, and ends 
   bench.becomes("up");
   assert.deepEqual([bench.calls.slice(1), bench.waitsFor], [["start"], undefined]);
   bench.becomes("adminDown");
-  bench.becomes("up");
   assert.deepEqual(bench.calls.slice(2), []);
   bench.becomes("failed", "echo function failed");
   bench.becomes("up");

@@ -9,7 +9,7 @@ import type { NoValue } from "./secret-values.ts";
 /** A session with one peer, which takes what it sends from the peer's routes. */
 export type BgpSession = Pick<
   PeerSession,
-  "start" | "configure" | "routesChanged" | "established" | "describe" | "reset" | "close"
+  "start" | "configure" | "routesChanged" | "established" | "describe" | "reset" | "retry" | "close"
 >;
 
 export interface BgpPeerOptions {
@@ -148,7 +148,9 @@ export class BgpPeer {
    */
   #pathChanged({ verdict, reason }: BfdStatus): void {
     if (verdict !== "failed") {
-      this.#begin();
+      if (verdict === "up" && this.#begun)
+        this.#session?.retry(); // The peer is back: no need to wait for the end of a back-off.
+      else this.#begin();
       return;
     }
     const because = `BFD: ${reason}`;

@@ -100,6 +100,11 @@ export class PeerSession {
     this.#dispatch({ type: "reset", notification: ceaseOf(cease, text), because: text });
   }
 
+  /** Tries again now instead of at the end of the back-off. */
+  retry(): void {
+    this.#dispatch({ type: "retry" });
+  }
+
   /**
    * Ends the session with a Cease (RFC 4486) until it is started again. The NOTIFICATION carries `text` (RFC 9003) where the subcode has room for
    * it. Resolves when it is sent and the peer has closed its side too, at the latest after a second.

@@ -14,6 +14,8 @@ export type Event =
   | { readonly type: "stop"; readonly notification: Notification; readonly because: string }
   /** 8, then 6: closes what is open, and tries again after the back-off. */
   | { readonly type: "reset"; readonly notification: Notification; readonly because: string }
+  /** Ends the back-off, if there is one: the path to the peer is up again. */
+  | { readonly type: "retry" }
   /** New settings; a session that cannot take them while it is open restarts at once. */
   | { readonly type: "settings"; readonly settings: SessionSettings }
   /** 9–11, 13: see `nextDeadline`. Harmless when early. */

@@ -31,6 +31,7 @@ import {
  * | 2 stop                       |         | idle     | idle     | idle        | idle        | idle        |
  * | 8 reset                      |         |          |          | idle        | idle        | idle        |
  * | 9, 10, 11, 13 next deadline  |         | active   | connect  | idle        | openConfirm | established |
+ * | retry                        |         |          | connect  |             |             |             |
  * | 16 connected                 |         | openSent |          |             |             |             |
  * | 17 accepted                  | idle    | openSent | openSent | openSent    | openConfirm | established |
  * | 18 lost                      |         | active   |          | active      | idle        | idle        |
@@ -78,6 +79,9 @@ function handle(transition: Transition, event: Event): void {
     case "reset":
       reset(transition, event.notification, event.because);
       break;
+    case "retry":
+      retry(transition);
+      break;
     case "settings":
       applySettings(transition, event.settings);
       break;
@@ -109,7 +113,7 @@ function handle(transition: Transition, event: Event): void {
 
 function start(transition: Transition): void {
   if (transition.session.running) return;
-  change(transition, { running: true, failures: 0 });
+  change(transition, { running: true, failures: 0, flaps: 0, hasBeenUp: false });
   begin(transition);
 }
 
@@ -126,12 +130,20 @@ function reset(transition: Transition, notification: Notification, because: stri
       fail(transition, connection, { type: "sent", notification, because }, "idle", notification);
 }
 
+/** Ends the back-off: there is a reason to believe that the peer answers again. */
+function retry(transition: Transition): void {
+  const { running, connections, retryAt } = transition.session;
+  if (!running || retryAt === Infinity || connections.some(isAgreed)) return;
+  change(transition, { failures: 0 });
+  begin(transition);
+}
+
 function applySettings(transition: Transition, settings: SessionSettings): void {
   const { settings: before, running, connections, retryAt } = transition.session;
   change(transition, { settings });
   if (needsRestart(before, settings)) {
     endAll(transition, cease(Cease.otherConfigurationChange), "the configuration of the peer changed");
-    change(transition, { failures: 0, plainOpen: false });
+    change(transition, { failures: 0, flaps: 0, hasBeenUp: false, plainOpen: false });
     if (running) begin(transition);
     return;
   }

@@ -5,7 +5,7 @@ import type { Open } from "../codec/messages.ts";
 import { keepalive, LoneSession, notification, ourId, summary, theirId, theirOpen, update } from "../testing/lone-session.ts";
 import type { Effect } from "./events.ts";
 import { describeReason } from "./reason.ts";
-import { isAgreed, type State } from "./state.ts";
+import { isAgreed, nextDeadline, type State } from "./state.ts";
 
 // In the order of RFC 4271, sections 6.2, 6.5, 6.8, 8.1.1 and 8.2.2, and of the RFCs that amend them.
 
@@ -244,30 +244,92 @@ test("8.1.1: the back-off grows from the peer's connect time", () => {
   assert.ok(one.now - before >= 10_000 && one.now - before <= 20_000);
 });
 
-/** How long it waits after a session that lasted for some time and ended because of an error, the tenth in a row. */
-function waitAfter(lasted: number): number {
-  const one = new LoneSession({}, {});
-  one.reach("connect");
-  for (let id = 1; id <= 9; id++) {
-    one.dispatch({ type: "lost", connection: id, because: "connection refused" });
+/** Brings the next session up, after `attempts` that fail. @returns its connection */
+function establish(one: LoneSession, attempts = 0): number {
+  if (one.state === "idle" && !one.session.running) one.reach("connect");
+  else if (one.state !== "connect") one.next();
+  for (; attempts > 0; attempts--) {
+    one.dispatch({ type: "lost", connection: one.session.lastConnection, because: "connection refused" });
     one.next();
   }
-  one.dispatch({ type: "connected", connection: 10, routerId: ourId });
-  one.message(10, theirOpen());
-  one.message(10, keepalive);
-  for (let passed = 0; passed < lasted; passed += 30_000) {
-    one.pass(Math.min(30_000, lasted - passed));
-    one.message(10, keepalive);
-  }
-  one.dispatch({ type: "lost", connection: 10, because: "reset" });
-  const before = one.now;
-  one.next();
-  return one.now - before;
+  const id = one.session.lastConnection;
+  one.dispatch({ type: "connected", connection: id, routerId: ourId });
+  one.message(id, theirOpen());
+  one.message(id, keepalive);
+  assert.equal(one.state, "established");
+  return id;
 }
 
-test("8.1.1: only a session that outlived the hold time by a minute makes the back-off begin anew", () => {
-  assert.ok(waitAfter(149_999) >= 60_000);
-  assert.ok(waitAfter(150_000) <= 1_000);
+/** How long it waits from now on. */
+function wait(one: LoneSession): number {
+  return nextDeadline(one.session) - one.now;
+}
+
+function assertWaits(one: LoneSession, [from, to]: readonly [number, number]): void {
+  const waits = wait(one);
+  assert.ok(waits >= from && waits <= to, `waits ${waits} ms, wanted ${from} to ${to}`);
+}
+
+const quick = [
+  [0, 0],
+  [500, 1_000],
+  [1_000, 2_000],
+  [2_000, 4_000],
+  [2_000, 4_000],
+] as const;
+
+test("after a Cease the session is tried again at once, then after 1, 2 and 4 s, however long it took to come up before", () => {
+  const one = new LoneSession();
+  one.message(establish(one, 9), notification(6, 4));
+  for (const [i, expected] of quick.entries()) {
+    if (i > 0) one.dispatch({ type: "lost", connection: one.session.lastConnection, because: "connection refused" });
+    assertWaits(one, expected);
+    one.next();
+  }
+});
+
+test("sessions that are closed again and again come back ever later, up to 4 s, until one outlives the hold time by a minute", () => {
+  const one = new LoneSession();
+  for (const expected of quick) {
+    one.message(establish(one), notification(6, 4));
+    assertWaits(one, expected);
+  }
+  const id = establish(one);
+  for (let passed = 0; passed < 150_000; passed += 30_000) {
+    one.pass(30_000);
+    one.message(id, keepalive);
+  }
+  one.message(id, notification(6, 4));
+  assertWaits(one, [0, 0]);
+});
+
+test("a session that this side ends because of the peer's messages is tried less and less often", () => {
+  const one = new LoneSession();
+  for (let full = 1_000; full <= 256_000; full *= 2) {
+    one.message(establish(one), theirOpen());
+    assertWaits(one, [Math.min(full, 120_000) / 2, Math.min(full, 120_000)]);
+  }
+});
+
+test("other settings and another start forget that a session was up", () => {
+  const one = new LoneSession();
+  establish(one);
+  one.dispatch({ type: "settings", settings: { ...one.session.settings, holdTimeSeconds: 30 } });
+  one.dispatch({ type: "lost", connection: one.session.lastConnection, because: "connection refused" });
+  assertWaits(one, [500, 1_000]);
+});
+
+test("a retry ends the back-off, and the next begins from its start", () => {
+  const one = new LoneSession();
+  one.reach("connect");
+  for (let id = 1; id <= 6; id++) {
+    one.dispatch({ type: "lost", connection: id, because: "connection refused" });
+    if (id < 6) one.next();
+  }
+  assertWaits(one, [16_000, 32_000]);
+  assert.equal(summary(one.dispatch({ type: "retry" })), "dial 7");
+  one.dispatch({ type: "lost", connection: 7, because: "connection refused" });
+  assertWaits(one, [500, 1_000]);
 });
 
 test("RFC 5492, section 3: a peer that refuses capabilities gets an OPEN without them, and for one attempt", () => {

@@ -54,8 +54,12 @@ export interface Session {
   readonly idleHold: boolean;
   /** IdleHoldTimer and ConnectRetryTimer: when this side connects again. */
   readonly retryAt: Millis;
-  /** Attempts and sessions that failed since the last stable session. */
+  /** Attempts that failed since the last session, and `flaps`: how far the back-off has grown. */
   readonly failures: number;
+  /** Sessions in a row that ended before they were stable. */
+  readonly flaps: number;
+  /** A session was established since the start, under these settings. */
+  readonly hasBeenUp: boolean;
   /** The peer refused capabilities: the next OPEN has none (RFC 5492, section 3). */
   readonly plainOpen: boolean;
   /** This process has had no session with the peer yet; one before it may have had (RFC 4724, the R bit). */
@@ -102,6 +106,8 @@ export function newSession(options: SessionOptions): Session {
     idleHold: false,
     retryAt: Infinity,
     failures: 0,
+    flaps: 0,
+    hasBeenUp: false,
     plainOpen: false,
     lastDown: undefined,
     lastFailure: undefined,

@@ -36,7 +36,10 @@ export function remove(transition: Transition, { id }: Connection): void {
 export const connectTimeout: Millis = 10_000;
 /** Until the OPEN has been answered (RFC 4271, section 8.2.2: a large value, 4 minutes is suggested). */
 export const largeHoldTime: Millis = 240_000;
+/** Between attempts at a session that was never established, or that this side ended because of a fault of the peer. */
 export const maxBackOff: Millis = 120_000;
+/** Between attempts at a session that the peer or the network ended, in connect times: at once, then after 1, 2, 4, 4, … of them. */
+const maxQuickRetry = 4;
 
 /** RFC 9687, section 6; never where the hold time is never. */
 export function sendHoldTime(holdTime: Millis): Millis {
@@ -70,9 +73,10 @@ export function end(transition: Transition, connection: Connection, reason: Reas
   drop(transition, connection, notification);
   const ending = { reason, at: now };
   if (connection.state === "established") {
-    if (now - connection.enteredAt >= stableAfter(connection.negotiated.holdTimeSeconds * 1000))
-      change(transition, { failures: 0, plainOpen: false });
-    change(transition, { lastDown: ending });
+    const isStable = now - connection.enteredAt >= stableAfter(connection.negotiated.holdTimeSeconds * 1000);
+    if (isStable) change(transition, { plainOpen: false });
+    const flaps = isStable ? 0 : transition.session.flaps;
+    change(transition, { lastDown: ending, failures: flaps, flaps: flaps + 1 });
     effects.push({ type: "down", reason });
     return;
   }
@@ -94,11 +98,21 @@ export function fail(
 ): void {
   end(transition, connection, reason, notification);
   const { session, now, random } = transition;
-  const { failures, connections, settings } = session;
+  const { failures, connections } = session;
   if (connections.some(isAgreed)) return;
-  const wait = backOff(failures, settings.connectTimeSeconds * 1000, maxBackOff, random);
+  const wait = retryDelay(session, reason, random);
   const idleHold = next === "idle" && connections.length === 0;
   change(transition, { failures: failures + 1, idleHold, retryAt: now + wait });
+}
+
+/** A peer that was there is back soon; one that never was, or that this side cannot live with, is tried less and less often. */
+function retryDelay({ failures, hasBeenUp, settings }: Session, reason: Reason, random: Random): Millis {
+  const connectTime = settings.connectTimeSeconds * 1000;
+  if (!hasBeenUp || reason.type === "sent") return backOff(failures, connectTime, maxBackOff, random);
+  const endedByOthers = reason.type === "received" || reason.type === "lost" || reason.type === "peerRestarted";
+  return failures === 0 && endedByOthers
+    ? 0
+    : backOff(Math.max(0, failures - 1), connectTime, maxQuickRetry * connectTime, random);
 }
 
 /** Whether the next OPEN has no capabilities. */
