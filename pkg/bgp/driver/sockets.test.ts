@@ -178,7 +178,7 @@ suite("connections of the system", { concurrency: false }, () => {
       { sourceAddress: address("::1") },
       /^source-address ::1 is IPv6, and the peer's address 127\.0\.0\.1 is not$/,
     ],
-    ["a password that is too long", { password: "x".repeat(81) }, /81 octets, wanted 1 to 80/],
+    ["a password that is too long", { password: "x".repeat(81) }, /81 bytes, wanted 1 to 80/],
     ["an interface that is not there", { address: address("fe80::1"), interface: "nonesuch" }, /no interface nonesuch/],
   ];
   for (const [name, fields, words] of failures)
