@@ -22,6 +22,7 @@ test("the table of events has every reason that there is, and no other", () => {
 test("every event reason that is quoted beside the word `event` is there", () => {
   const known = new Set<string>(eventReasons);
   const unknown = pages()
+    .filter(({ file }) => file !== "docs/architecture.md") // Which has events inside a process.
     .flatMap(({ file, text }) => [...text.matchAll(/\bevents? `(\w+)`/gi)].map(([, reason = ""]) => ({ file, reason })))
     .filter(({ reason }) => !known.has(reason));
   assert.deepEqual(unknown, []);
