@@ -1,5 +1,5 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
-import { type Config, parseConfig } from "#pkg/config";
+import type { Config } from "#pkg/config";
 import { ApiError, type Cluster, type ConfigMap, configMapReference, type EventReason, type EventRecorder } from "#pkg/k8s";
 import { explain, type Holdings, LiveConfig, lastGoodKey, type State, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
@@ -37,7 +37,7 @@ export class ConfigKeeper {
     this.#options = options;
     const { holdings, namespace, configMap, clock, random } = options;
     const log = options.log.with({ configMap: `${namespace}/${configMap}` });
-    this.#live = new LiveConfig({ parse: parseConfig, holdings, log, changed: (now, before) => this.#changed(now, before) });
+    this.#live = new LiveConfig({ holdings, log, changed: (now, before) => this.#changed(now, before) });
     this.#writes = new WorkQueue({ work: () => this.#record(), concurrency: 1, clock, random });
   }
 

@@ -1,4 +1,3 @@
-import { type ParsedConfig, parseConfig } from "#pkg/config";
 import {
   type Cluster,
   type ConfigMap,
@@ -49,11 +48,16 @@ export class Sources implements Disposable {
       this.#informers.follow(`ConfigMap ${namespace}/${name}`, resources.configMaps, named(namespace, name), (_key, now) =>
         changed(now),
       );
-    followConfigMap(options.configMap, (now) => this.#live.configMapChanged(now?.data));
-    followConfigMap(statusConfigMap, (now) => this.#live.lastGoodChanged(now?.data[lastGoodKey]));
+    followConfigMap(options.configMap, (now) => {
+      this.#live.configMapChanged(now?.data);
+      this.#lookAhead();
+    });
+    followConfigMap(statusConfigMap, (now) => {
+      this.#live.lastGoodChanged(now?.data[lastGoodKey]);
+      this.#lookAhead();
+    });
     followConfigMap(quarantineConfigMap, (now) => emit({ type: "quarantine", data: now?.data ?? {} }));
     this.#live = new LiveConfig({
-      parse: (text) => this.#parse(text),
       holdings: { services: () => this.#serviceKeys(), addresses: (service) => this.#addresses(service) },
       log,
       changed: (now, before) => this.#configChanged(now, before),
@@ -105,10 +109,9 @@ export class Sources implements Disposable {
     this.#live.serviceChanged(key);
   }
 
-  #parse(text: string): ParsedConfig {
-    const parsed = parseConfig(text);
-    if (parsed.config !== undefined) this.#options.emit({ type: "configRead", config: parsed.config });
-    return parsed;
+  /** What a configuration needs that may come into force is begun before it does. */
+  #lookAhead(): void {
+    for (const config of this.#live.usable) this.#options.emit({ type: "configRead", config });
   }
 
   #configChanged({ inForce, verdict }: State, before: State): void {

@@ -2,10 +2,10 @@
  * Which configuration is in force. The ConfigMap's text is only a candidate: it has to be there, be valid, and leave a pool for
  * every address that Services hold from the configuration before it; otherwise that one stays. The last accepted text is kept in
  * the ConfigMap `ingot-status`, so that the same rule holds across restarts, and so that every process comes to the same decision
- * from the same cluster. No I/O: what informers see goes in, a callback and log lines come out. Writing `ingot-status`, events and
+ * from the same cluster. Reads the texts itself. No I/O: what informers see goes in, a callback and log lines come out. Writing `ingot-status`, events and
  * metrics are the callers'.
  */
-export type { InForce, Stranded, Verdict } from "./judge.ts";
+export type { InForce, Stranded, Verdict } from "./candidate.ts";
+export { configKey, lastGoodKey, statusConfigMap } from "./candidate.ts";
+export { explain } from "./describe.ts";
 export { type Holdings, LiveConfig, type LiveConfigOptions, type State } from "./live-config.ts";
-export { explain } from "./report.ts";
-export { configKey, lastGoodKey, statusConfigMap } from "./words.ts";

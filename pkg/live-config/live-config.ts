@@ -1,10 +1,19 @@
-import type { ParsedConfig } from "#pkg/config";
+import type { Config } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
-import { type Candidate, type CandidateText, candidateText, findStranded, type InForce, judge, type Verdict } from "./judge.ts";
-import { explain, logDecision, problemText } from "./report.ts";
-import { strandedAddresses } from "./stranded.ts";
-import { configKey, statusConfigMap } from "./words.ts";
+import {
+  type Candidate,
+  type CandidateText,
+  configKey,
+  findStranded,
+  type InForce,
+  judge,
+  readCandidate,
+  statusConfigMap,
+  strandedAddresses,
+  type Verdict,
+} from "./candidate.ts";
+import { explain, logDecision, problemText } from "./describe.ts";
 
 /** What the caller knows of the addresses that Services hold now. */
 export interface Holdings {
@@ -22,7 +31,6 @@ export interface State {
 }
 
 export interface LiveConfigOptions {
-  readonly parse: (text: string) => ParsedConfig;
   readonly holdings: Holdings;
   /** Gets every decision, with each thing that is wrong with a refused candidate. */
   readonly log: Log;
@@ -61,6 +69,12 @@ export class LiveConfig {
   get refused(): string | undefined {
     const { verdict } = this.#state;
     return verdict === undefined || verdict.type === "accepted" ? undefined : explain(verdict);
+  }
+
+  /** Every configuration that is in force or may come into force: the ConfigMap's and the last good one, where they can be used. */
+  get usable(): readonly Config[] {
+    const candidate = this.#candidate.type === "text" ? this.#candidate : undefined;
+    return [candidate?.usable, this.#lastGood?.usable].flatMap((found) => found?.config ?? []);
   }
 
   /** The ConfigMap as it is now: its data, or undefined when there is none. */
@@ -151,7 +165,7 @@ export class LiveConfig {
   #parse(text: string): CandidateText {
     if (this.#candidate.type === "text" && this.#candidate.text === text) return this.#candidate;
     if (this.#lastGood?.text === text) return this.#lastGood;
-    return candidateText(text, this.#options.parse(text));
+    return readCandidate(text);
   }
 }
 

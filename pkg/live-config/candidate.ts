@@ -1,6 +1,12 @@
-import { type Config, type ParsedConfig, PoolIndex, type Problem } from "#pkg/config";
+import { type Config, isBuggyAddress, type Pool, PoolIndex, type Problem, parseConfig } from "#pkg/config";
 import type { Address } from "#pkg/net";
-import { type AddressesOf, strandedAddresses } from "./stranded.ts";
+
+/** Under this key of the ConfigMap `--config` is the configuration. */
+export const configKey = "config";
+/** The ConfigMap beside it in which the controller keeps what has to survive a restart. */
+export const statusConfigMap = "ingot-status";
+/** Under this key of `ingot-status` is the text of the last configuration that was accepted. */
+export const lastGoodKey = "last-good-config";
 
 /** What the ConfigMap offers. */
 export type Candidate = { readonly type: "missing"; readonly what: "configMap" | "key" } | CandidateText;
@@ -31,7 +37,9 @@ export type Verdict =
 /** Services that hold addresses which would have no pool, all of them: service key -> addresses. */
 export type Stranded = ReadonlyMap<string, readonly Address[]>;
 
-export function candidateText(text: string, { config, problems }: ParsedConfig): CandidateText {
+/** Reads a text that is offered as the configuration. */
+export function readCandidate(text: string): CandidateText {
+  const { config, problems } = parseConfig(text);
   return { type: "text", text, usable: config && { text, config, pools: new PoolIndex(config.pools) }, problems };
 }
 
@@ -58,4 +66,25 @@ export function judge(candidate: Candidate, stranded: Stranded): Verdict {
   const { usable, problems } = candidate;
   if (usable === undefined) return { type: "invalid", problems };
   return stranded.size > 0 ? { type: "strands", stranded } : { type: "accepted", inForce: usable, warnings: problems };
+}
+
+/** What each Service holds; Services without an address may be left out. */
+export type AddressesOf = Iterable<readonly [service: string, addresses: readonly Address[]]>;
+
+/**
+ * Those of one Service's addresses that would have no pool under `after`. Only addresses in a pool of `before` count, so that
+ * foreign ones block nothing. A Service holds addresses of one pool: where `after` would part them, all of them are stranded.
+ */
+export function strandedAddresses(addresses: readonly Address[], before: PoolIndex, after: PoolIndex): readonly Address[] {
+  const ours = addresses.filter((address) => poolOf(before, address) !== undefined);
+  const homeless = ours.filter((address) => poolOf(after, address) === undefined);
+  if (homeless.length > 0) return homeless;
+  const areApart = (pools: PoolIndex): boolean => new Set(ours.map((address) => poolOf(pools, address))).size > 1;
+  return !areApart(before) && areApart(after) ? ours : [];
+}
+
+/** The pool that can hand out an address. */
+function poolOf(pools: PoolIndex, address: Address): Pool | undefined {
+  const pool = pools.find(address);
+  return pool?.avoidBuggyIPs && isBuggyAddress(address) ? undefined : pool;
 }

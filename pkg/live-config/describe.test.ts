@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PoolIndex } from "#pkg/config";
 import { explain } from "#pkg/live-config";
+import { configOf } from "#pkg/live-config/testing";
 import type { Fields, Log } from "#pkg/log";
 import { Address } from "#pkg/net";
-import type { Verdict } from "./judge.ts";
-import { logDecision } from "./report.ts";
-import { poolsOf } from "./testing/pools.ts";
+import type { Verdict } from "./candidate.ts";
+import { logDecision } from "./describe.ts";
 
 const error = (line: number) => ({ severity: "error", path: "peers[0]", line, column: 2, message: "is wrong" }) as const;
 const warning = { severity: "warning", path: "", line: 9, column: 1, message: "is odd" } as const;
@@ -48,7 +48,7 @@ test("every problem has a line of its own, and the decision is the last one", ()
     ...["error: configuration leaves no pool for an address in use default/s0 0.0.0.0"],
     ...["error: configuration leaves no pool for an address in use default/s1 0.0.0.1", refused],
   ]);
-  const inForce = { text: "", config: poolsOf(""), pools: new PoolIndex([]) };
+  const inForce = { text: "", config: configOf(""), pools: new PoolIndex([]) };
   assert.deepEqual(lines({ type: "accepted", inForce, warnings: [warning] }, inForce), [
     ...["warn: configuration warning", "info: configuration loaded"],
   ]);

@@ -1,8 +1,7 @@
 import type { Problem } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import { list } from "#pkg/text";
-import type { Verdict } from "./judge.ts";
-import { configKey } from "./words.ts";
+import { configKey, type Verdict } from "./candidate.ts";
 
 // Enough to see the pattern; the log of a cluster with thousands of Services must stay readable.
 const mostLines = 100;

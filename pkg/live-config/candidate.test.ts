@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PoolIndex } from "#pkg/config";
+import { configOf } from "#pkg/live-config/testing";
 import { parseAddress } from "#pkg/net";
-import { strandedAddresses } from "./stranded.ts";
-import { poolsOf } from "./testing/pools.ts";
+import { strandedAddresses } from "./candidate.ts";
 
 const cases: { name: string; held: string; before: string; after: string; stranded: string }[] = [
   {
@@ -91,5 +91,5 @@ for (const { name, held, before, after, stranded } of cases) {
 }
 
 function index(text: string): PoolIndex {
-  return new PoolIndex(poolsOf(text).pools);
+  return new PoolIndex(configOf(text).pools);
 }
