@@ -60,7 +60,8 @@ await runDaemon({
     }
     const { bgp, bfd } = stack.use(await startBgp({ port: values["bgp-port"], node, cluster, namespace, clock, random, log }));
     const noRing = whyNoRing(values, failed === undefined);
-    if (noRing !== undefined) log.info("speakers are counted by their ready Pods", { op: "startup", reason: noRing });
+    if (noRing !== undefined)
+      log.info("no speakers' ring, nodes with a ready speaker Pod are active", { op: "startup", reason: noRing });
     const state = createState({ node, ignoreExcludeLabel: values["ignore-exclude-lb"], hasRing: noRing === undefined });
     const checks = stack.use(
       new NodeChecks({

@@ -203,7 +203,7 @@ export class MemberlistThread implements AsyncDisposable {
       await this.#start();
     } catch (error) {
       if (this.#disposed) return;
-      this.#options.log.error("cannot take part in the speakers' ring, trying again", { op: "memberlist", error });
+      this.#options.log.error("cannot open the port of the speakers' ring, retrying", { op: "memberlist", error });
       this.#clock.schedule("rejoin", this.#clock.now() + startRetryMs, () => void this.#rejoin(before));
       return;
     }

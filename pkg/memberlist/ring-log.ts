@@ -22,7 +22,7 @@ export class RingLog {
   changed(change: MemberEvent["change"], { name, address, self }: MemberView): void {
     const fields = { member: name, address };
     if (change === "refuted" && self) {
-      const advice = "look for loss in this node's network and for a lack of CPU: it was slow to answer";
+      const advice = "check this node's network for packet loss, and its CPU: it answered too late";
       this.#limited.warn("this member was suspected by others", name, { ...fields, advice });
     } else if (change === "failed") this.#log.warn("member failed", fields);
     else if (change === "joined" || change === "left") this.#log.info(`member ${change}`, fields);
@@ -31,7 +31,7 @@ export class RingLog {
 
   /** `because`: the member that keeps the ring from being fast; `self` where it is this one. */
   timingChanged(timing: string, because: string | undefined, self: boolean): void {
-    const advice = "look for a lack of CPU on this node, and at this process's limit: it does not run when it has to";
+    const advice = "check this node's CPU, and the CPU limit of this Pod: the process is not run in time";
     this.#log.info("memberlist timing changed", { timing, because, ...(self && { advice }) });
   }
 
@@ -43,11 +43,12 @@ export class RingLog {
     }
     const member = nodeNameText(trouble.node);
     if (trouble.type === "packetsLost") {
-      const advice = "let memberlist's port through for UDP too, in both directions";
+      const advice = "allow UDP on the ring's port, too, in both directions";
       this.#limited.warn("member answers over TCP alone", member, { member, advice });
     } else {
       const fields = { member, known: socketAddress(trouble.known), claimed: socketAddress(trouble.claimed) };
-      const advice = "look for two nodes of one name; a failed member's name is free for another address after a minute";
+      const advice =
+        "check for two nodes with one name; the name of a failed member can be used by another address after a minute";
       this.#limited.warn("member name is used twice", member, { ...fields, advice });
     }
   }
@@ -111,7 +112,7 @@ export class RateLimitedLog {
   }
 }
 
-const foreign = "look at what runs there: it does not speak like a speaker";
+const foreign = "check what runs there: it is no speaker";
 
 /** What to do about an address that sends such things. */
 export const problemAdvice: Readonly<Record<MemberlistProblem, string>> = {
@@ -120,7 +121,7 @@ export const problemAdvice: Readonly<Record<MemberlistProblem, string>> = {
   encrypted: "give this speaker the memberlist secret that the sender has",
   wrongKey: "give both speakers the same memberlist secret; they read it when they start",
   unknownVersion: foreign,
-  checksum: "look for damage in the network between the two nodes",
+  checksum: "check the network between the two nodes: packets are damaged",
   unsupported: foreign,
   tooLarge: foreign,
   malformed: foreign,

@@ -131,7 +131,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
       const peer = this.#peers.get(key) ?? this.#add(key, settings);
       const password = this.#password(settings);
       if (typeof password === "object" && peer.waitsFor !== password.missing)
-        this.#options.log.warn("the password of a peer is not known", {
+        this.#options.log.warn("BGP peer waits for its password", {
           event: "peerWaits",
           peer: key,
           reason: password.missing,

@@ -68,11 +68,11 @@ for (const { name, changes, want } of cases)
 test("and of its end, and of an address that is not announced for it", () => {
   assert.deepEqual(
     recorded((reports) => reports.ended(conflict)),
-    ["web: Normal addressConflictEnded: host 02:00:00:00:00:42 no longer sightings 192.0.2.1"],
+    ["web: Normal addressConflictEnded: host 02:00:00:00:00:42 no longer uses 192.0.2.1"],
   );
   assert.deepEqual(
     recorded((reports) => reports.ended({ ...conflict, node: "node2" })),
-    ['web: Normal addressConflictEnded: node "node2" (02:00:00:00:00:42) no longer sightings 192.0.2.1'],
+    ['web: Normal addressConflictEnded: node "node2" (02:00:00:00:00:42) no longer uses 192.0.2.1'],
   );
   assert.deepEqual(
     recorded((reports) => reports.occupied(conflict)),

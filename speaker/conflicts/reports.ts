@@ -24,18 +24,18 @@ export class ConflictReports {
   began(conflict: Conflict): void {
     const { log } = this.#options;
     const message = this.#describe(conflict);
-    log.warn("another host has an address of this node", { event: "addressConflict", ...fields(conflict), warning: message });
+    log.warn("another host uses an address of this node", { event: "addressConflict", ...fields(conflict), warning: message });
     this.#record(conflict, "Warning", "addressConflict", message);
   }
 
   ended(conflict: Conflict): void {
-    this.#options.log.info("another host no longer has an address of this node", {
+    this.#options.log.info("another host no longer uses an address of this node", {
       event: "addressConflictEnded",
       ...fields(conflict),
     });
     const { address, mac, node } = conflict;
     const who = node === undefined ? `host ${mac}` : `node "${node}" (${mac})`;
-    this.#record(conflict, "Normal", "addressConflictEnded", `${who} no longer sightings ${address}`);
+    this.#record(conflict, "Normal", "addressConflictEnded", `${who} no longer uses ${address}`);
   }
 
   /** The address is not announced, because a foreign host answered first. */
@@ -44,7 +44,7 @@ export class ConflictReports {
     const message =
       `${conflict.address} is not announced: a host, ${conflict.mac}, answers for it on ${conflict.interface} of node "${node}"; ` +
       "give that host another address";
-    log.warn("address is not announced, another host has it", { event: "addressOccupied", ...fields(conflict) });
+    log.warn("address is not announced, another host uses it", { event: "addressOccupied", ...fields(conflict) });
     this.#record(conflict, "Warning", "addressOccupied", message);
   }
 

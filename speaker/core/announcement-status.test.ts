@@ -98,8 +98,8 @@ test("that no node may announce a Service is said once, by one of the speakers, 
   };
   for (const node of nodes) each((bench) => bench.setNode(node, excluded));
   const message =
-    `${x} of pool lan is announced by no node: each that could has the label ${excludeLabel} (node1, node2, node3); ` +
-    "remove it from one of them, or give the speakers --ignore-exclude-lb";
+    `${x} of pool lan is announced by no node: every candidate has the label ${excludeLabel} (node1, node2, node3); ` +
+    "remove it from one of them, or run the speakers with --ignore-exclude-lb";
   assert.deepEqual(said(), [`nodeExcluded default/web ${message}`]);
   each((bench) => bench.serve("default/web", [x], { resourceVersion: "2" }));
   each((bench) => {

@@ -61,7 +61,7 @@ export function membersSettled({ members }: SpeakerState): void {
 export function reclaimed({ members }: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   members.reclaimAt = Infinity;
   members.reclaimedAt = now;
-  const message = "the others took this node for gone, announcing again";
+  const message = "other speakers took this node for dead, announcing again";
   effects.push({ type: "log", level: "info", message, fields: { event: "reclaimed", nodes: members.active } });
 }
 

@@ -15,9 +15,9 @@ const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; wa
     obstacle: { announced: false, reason: "nodeExcluded", nodes },
     policy: "Cluster",
     want:
-      "192.0.2.1 of pool lan is announced by no node: each that could has the label " +
-      "node.kubernetes.io/exclude-from-external-load-balancers (a, b, c, d, e, and 2 more); remove it from one of them, or give the " +
-      "speakers --ignore-exclude-lb",
+      "192.0.2.1 of pool lan is announced by no node: every candidate has the label " +
+      "node.kubernetes.io/exclude-from-external-load-balancers (a, b, c, d, e, and 2 more); remove it from one of them, or run the " +
+      "speakers with --ignore-exclude-lb",
   },
   {
     name: "none is selected",
@@ -40,8 +40,8 @@ const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; wa
     obstacle: { announced: false, reason: "noInterface", nodes: ["a", "b"] },
     policy: "Cluster",
     want:
-      "192.0.2.1 of pool lan is announced by no node: of the nodes that could, none has an interface for the pool that is up and has a " +
-      "carrier (a, b); see to their cables, or change the pool's interfaces",
+      "192.0.2.1 of pool lan is announced by no node: no candidate has an interface for the pool that is up and has a carrier " +
+      "(a, b); check their cables, or change the pool's interfaces",
   },
   {
     name: "none is in its subnet",
@@ -55,8 +55,8 @@ const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; wa
     },
     policy: "Cluster",
     want:
-      "192.0.2.1 of pool lan is announced by no node: the pool's l2-placement asks for a node with an address in the same subnet, and none " +
-      "of those that could has one (a: 198.51.100.0/24, b: none); use addresses of their subnets, or give a node an address in this one",
+      "192.0.2.1 of pool lan is announced by no node: the pool's l2-placement asks for a node with an address in the same subnet, and no " +
+      "candidate has one (a: 198.51.100.0/24, b: none); use addresses of their subnets, or give a node an address in this one",
   },
 ];
 for (const { name, obstacle, policy, want } of cases)

@@ -22,17 +22,17 @@ export function describeObstacle(
   switch (obstacle.reason) {
     case "nodeExcluded":
       return (
-        `${start}: each that could has the label ${excludeLabel} (${list(obstacle.nodes)}); ` +
-        "remove it from one of them, or give the speakers --ignore-exclude-lb"
+        `${start}: every candidate has the label ${excludeLabel} (${list(obstacle.nodes)}); ` +
+        "remove it from one of them, or run the speakers with --ignore-exclude-lb"
       );
     case "noInterface":
       return (
-        `${start}: of the nodes that could, none has an interface for the pool that is up and has a carrier (${list(obstacle.nodes)}); ` +
-        "see to their cables, or change the pool's interfaces"
+        `${start}: no candidate has an interface for the pool that is up and has a carrier (${list(obstacle.nodes)}); ` +
+        "check their cables, or change the pool's interfaces"
       );
     case "notInSubnet":
       return (
-        `${start}: the pool's l2-placement asks for a node with an address in the same subnet, and none of those that could has one ` +
+        `${start}: the pool's l2-placement asks for a node with an address in the same subnet, and no candidate has one ` +
         `(${list(obstacle.nodes.map(({ node, subnets }) => `${node}: ${subnets.join(" ") || "none"}`))}); ` +
         "use addresses of their subnets, or give a node an address in this one"
       );

@@ -3,22 +3,22 @@ import { list } from "#pkg/text";
 import type { SpeakerEffect } from "./effects.ts";
 import type { SpeakerState } from "./state.ts";
 
-/** The pools are others, or the nodes that send gossip: reports when pools are not placed as they ask for, and when they are again. */
+/** The pools are others, or the nodes that send gossip: reports when l2-placement of pools is not in effect, and when they are again. */
 export function checkPlacement({ layer2Pools, members, status }: SpeakerState, effects: SpeakerEffect[]): void {
   const warning = placementWarning(layer2Pools, members.gossip !== undefined, members.withoutGossip);
   if (warning === status.placementWarning) return;
   status.placementWarning = warning;
   if (warning === undefined) {
-    const message = "pools are placed as they ask for again";
+    const message = "l2-placement of pools is in effect again";
     effects.push({ type: "log", level: "info", message, fields: { event: "placementAsAsked" } });
   } else {
-    const message = "pools are not placed as they ask for";
+    const message = "l2-placement of pools is not in effect";
     effects.push({ type: "log", level: "warn", message, fields: { event: "placementNotAsAsked", warning } });
   }
 }
 
 /**
- * Why pools are not placed as they ask for, and what to do; undefined where they are. Where an address stays, and who is in which subnet,
+ * Why l2-placement of pools is not in effect, and what to do; undefined where they are. Where an address stays, and who is in which subnet,
  * speakers only know by gossip. One that sends none elects by hash among all, so that the others have to as well.
  */
 export function placementWarning(

@@ -108,7 +108,7 @@ export interface BgpPools {
 export interface AnnouncementStatus {
   readonly announcements: Map<string, Announcement>; // service key -> what this node announces
   readonly obstacles: Map<string, Obstacle["reason"]>; // service key -> why no node may announce it
-  /** Why pools are not placed as they ask for. */
+  /** Why l2-placement of pools is not in effect. */
   placementWarning: string | undefined;
 }
 

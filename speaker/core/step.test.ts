@@ -187,7 +187,7 @@ test("of two pools only the addresses of the one that asks for a label are place
   assert.deepEqual(bench.onWire, [x], "what is placed again is reannounced");
   assert.ok(
     bench.reported.includes(
-      `node may announce other pools than before {"event":"nodeChanged","node":"${owner}","pools":["lan"]}`,
+      `pools that a node may announce have changed {"event":"nodeChanged","node":"${owner}","pools":["lan"]}`,
     ),
   );
 });

@@ -133,7 +133,7 @@ function nodeChanged(state: SpeakerState, node: string, fields: NodeFields | und
   if (node === state.node) changed.push(...ownNodeChanged(state, fields, effects));
   if (changed.length > 0) {
     const fields = { event: "nodeChanged", node, pools: changed.map(({ name }) => name) };
-    effects.push({ type: "log", level: "info", message: "node may announce other pools than before", fields });
+    effects.push({ type: "log", level: "info", message: "pools that a node may announce have changed", fields });
     touchPools(state, changed);
   }
   flush(state, effects);

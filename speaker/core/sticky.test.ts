@@ -14,7 +14,7 @@ function say(state: GossipState, claims: boolean): void {
 function reclaim(bench: Bench): void {
   bench.state.members.reclaimAt = bench.clock.now();
   bench.runner.dispatch({ type: "timer" });
-  assert.match(bench.reported.shift() ?? "", /the others took this node for gone/);
+  assert.match(bench.reported.shift() ?? "", /other speakers took this node for dead/);
 }
 
 const sticky = "{name: lan, protocol: layer2, l2-placement: sticky, addresses: [192.0.2.0/28]}";

@@ -290,7 +290,7 @@ test("an address that cannot be bound is tried again", async () => {
   bench.bindFailures = 1;
   bench.members.start();
   await settled();
-  assert.deepEqual(bench.take(), ["follow Pods", "error cannot take part in the speakers' ring, trying again"]);
+  assert.deepEqual(bench.take(), ["follow Pods", "error cannot open the port of the speakers' ring, retrying"]);
   await bench.advance(500);
   assert.ok(bench.take().includes("bound"));
 });

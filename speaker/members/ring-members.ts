@@ -107,7 +107,7 @@ export class RingMembers implements Members {
         await memberlist.start();
         break;
       } catch (error) {
-        log.error("cannot take part in the speakers' ring, trying again", { op: "memberlist", error });
+        log.error("cannot open the port of the speakers' ring, retrying", { op: "memberlist", error });
         const { promise, resolve } = Promise.withResolvers<void>();
         clock.schedule("memberlist bind", clock.now() + backOff(attempt, firstBindRetryMs, maxBindRetryMs, random), resolve);
         await promise;
