@@ -1,6 +1,6 @@
 import { globSync } from "node:fs";
 import { join } from "node:path";
-import { KubernetesMetrics, Registry } from "#pkg/metrics";
+import { createRegistry, KubernetesMetrics, type Registry } from "#pkg/metrics";
 import { root } from "../testing/markdown.ts";
 
 type Program = "controller" | "speaker";
@@ -12,7 +12,7 @@ const registries = { controller: await registryOf("controller"), speaker: await 
 
 /** Runs whatever of a program defines metrics: the functions that its files called metrics export. */
 async function registryOf(program: Program): Promise<Registry> {
-  const registry = new Registry();
+  const registry = createRegistry();
   for (const file of globSync(`${program}/**/*metrics.ts`, { cwd: root }).sort()) {
     const exported = (await import(join(root, file))) as Record<string, unknown>;
     for (const [name, define] of Object.entries(exported))
@@ -48,5 +48,6 @@ export function metricsTable(program: Program): string {
 
 function described(program: Program): Described[] {
   const metrics = registries[program].getMetricsAsArray() as unknown as Described[];
-  return metrics.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const own = metrics.filter(({ name }) => !/^(process|nodejs)_/.test(name));
+  return own.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

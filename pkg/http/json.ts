@@ -1,6 +1,8 @@
+import { escapeControls } from "#pkg/text";
 import type { Route } from "./server.ts";
 
-/** An answer for people and programs alike: JSON, indented. */
+/** An answer for people and programs alike: JSON, indented, with control characters escaped. */
 export function json(value: unknown): Route {
-  return { status: 200, contentType: "application/json", body: `${JSON.stringify(value, undefined, 2)}\n` };
+  const lines = JSON.stringify(value, undefined, 2).split("\n"); // Of the indentation: in texts they are escaped.
+  return { status: 200, contentType: "application/json", body: `${lines.map(escapeControls).join("\n")}\n` };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Routes, serve } from "#pkg/http";
+import { json, type Routes, serve } from "#pkg/http";
 import { silentLog } from "#pkg/log";
 
 const routes: Routes = {
@@ -37,4 +37,8 @@ test("serve answers fixed paths", async (t) => {
 test("a port in use is refused by name", async () => {
   await using first = await serve(local);
   await assert.rejects(serve({ ...local, port: first.port }), { message: `Cannot listen for HTTP on 127.0.0.1:${first.port}` });
+});
+
+test("JSON shows control characters as escapes, and is indented", () => {
+  assert.equal(json({ name: "a\u001b[2J\u009b\u202eb\n" }).body, '{\n  "name": "a\\u001b[2J\\u009b\\u202eb\\n"\n}\n');
 });

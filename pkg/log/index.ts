@@ -1,5 +1,8 @@
 /**
  * Logs as JSON lines on standard output: `ts` (RFC 3339), `level`, `msg`, then fields (`event` or `op`, `error`, `service`,
  * `ips`, `pool`, `protocol`, …). Messages are constant; what varies is a field. Levels: all, debug, info, warn, error, none.
+ * Lines are bounded, control characters in them escaped. A log that cannot be written stops nothing: lines are lost, counted, and
+ * reported on standard error.
  */
-export { createLog, type Fields, isLogLevel, type Log, type LogLevel, logLevels, silentLog } from "./log.ts";
+export type { Fields } from "./format.ts";
+export { createLog, isLogLevel, type Log, type LogLevel, logLevels, lostLogLines, silentLog } from "./log.ts";

@@ -54,3 +54,27 @@ test("what is not shown is not made into text either", () => {
     [],
   );
 });
+
+test("a line is bounded, whatever is in it, and stays JSON", () => {
+  const long = "x".repeat(250_000);
+  const [text, many, deep] = lines("info", (log) => {
+    log.info("long text", { annotation: long, error: new Error(long) });
+    log.info("long list", { nodes: Array.from({ length: 5000 }, (_, i) => `node${i}`), set: new Set(Array(200).keys()) });
+    log.info("many fields", Object.fromEntries(Array.from({ length: 9000 }, (_, i) => [`field${i}`, '"'])));
+  });
+  assert.match(String(text?.annotation), /^x{1024}… \(250000 characters\)$/);
+  assert.match(String(text?.error), /^x{1024}… \(250000 characters\)$/);
+  assert.deepEqual([...((many?.nodes as string[] | undefined) ?? [])].slice(99), ["node99", "and 4900 more"]);
+  assert.deepEqual([...((many?.set as unknown[] | undefined) ?? [])].slice(99), [99, "and 100 more"]);
+  assert.ok(JSON.stringify(deep).length <= 16 << 10);
+  assert.equal(deep?.msg, "many fields");
+});
+
+test("no control character stands in a line as it is", () => {
+  const stream = new PassThrough();
+  const name = "a\u0000\u001b[2J\u007f\u009b\u2028\u202e\u2066b";
+  createLog("info", stream).info("service named", { name });
+  const line = String(stream.read());
+  assert.doesNotMatch(line.trimEnd(), /[\p{Cc}\u2028-\u202e\u2066-\u2069]/u);
+  assert.equal(JSON.parse(line).name, name);
+});

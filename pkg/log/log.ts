@@ -1,9 +1,9 @@
+import { type Fields, format, type Severity, severities } from "./format.ts";
+import { type LineStream, LineWriter } from "./line-writer.ts";
+
 /** What `--log-level` takes: `all` and `debug` show everything, `none` nothing. */
 export const logLevels = ["all", "debug", "info", "warn", "error", "none"] as const;
 export type LogLevel = (typeof logLevels)[number];
-
-/** What varies in a line. An `Error` is written as its message with those of its causes. */
-export type Fields = Readonly<Record<string, unknown>>;
 
 export interface Log {
   debug(message: string, fields?: Fields): void;
@@ -18,9 +18,6 @@ export function isLogLevel(text: string): text is LogLevel {
   return (logLevels as readonly string[]).includes(text);
 }
 
-const severities = ["debug", "info", "warn", "error"] as const;
-type Severity = (typeof severities)[number];
-
 const shown: Readonly<Record<LogLevel, readonly Severity[]>> = {
   all: severities,
   debug: severities,
@@ -30,20 +27,51 @@ const shown: Readonly<Record<LogLevel, readonly Severity[]>> = {
   none: [],
 };
 
-/** Writes to standard output, or to `stream`. */
-export function createLog(level: LogLevel, stream: NodeJS.WritableStream = process.stdout): Log {
-  return new LineLog(new Set(shown[level]), stream, {});
+/** Writes to standard output, or to `stream`. What goes wrong with writing ends or stops nothing. */
+export function createLog(level: LogLevel, stream?: LineStream): Log {
+  return new LineLog(new Set(shown[level]), stream === undefined ? standardOutput() : lineWriter(stream), {});
+}
+
+/** How many lines could not be written to standard output, for a metric. */
+export function lostLogLines(): number {
+  return output?.lost ?? 0;
+}
+
+let output: LineWriter | undefined;
+
+function standardOutput(): LineWriter {
+  output ??= lineWriter(process.stdout);
+  return output;
+}
+
+function lineWriter(stream: LineStream): LineWriter {
+  return new LineWriter(stream, {
+    lossBegan: (reason) => complain(format("error", "log lines are lost", { reason })),
+    lossEnded: ({ lines, reason }) => format("warn", "log lines were lost", { lines, reason }),
+  });
+}
+
+const complainEveryMs = 60_000;
+let complainedAt = -Infinity;
+
+/** On standard error, unless that is stuck too; once a minute where a reader is just too slow. */
+function complain(line: string): void {
+  const now = performance.now();
+  if (now - complainedAt < complainEveryMs || process.stderr.writableLength > 0) return;
+  if (complainedAt === -Infinity) process.stderr.on("error", () => {}); // Without a listener an error ends the process.
+  complainedAt = now;
+  process.stderr.write(`${line}\n`);
 }
 
 /** Each line goes straight to the stream: ten thousand come at once where as many Services do, and libraries keep megabytes of them. */
 class LineLog implements Log {
   readonly #shown: ReadonlySet<Severity>;
-  readonly #stream: NodeJS.WritableStream;
+  readonly #output: LineWriter;
   readonly #fields: Fields;
 
-  constructor(shown: ReadonlySet<Severity>, stream: NodeJS.WritableStream, fields: Fields) {
+  constructor(shown: ReadonlySet<Severity>, output: LineWriter, fields: Fields) {
     this.#shown = shown;
-    this.#stream = stream;
+    this.#output = output;
     this.#fields = fields;
   }
 
@@ -64,33 +92,13 @@ class LineLog implements Log {
   }
 
   with(fields: Fields): Log {
-    return new LineLog(this.#shown, this.#stream, { ...this.#fields, ...fields });
+    return new LineLog(this.#shown, this.#output, { ...this.#fields, ...fields });
   }
 
   #write(level: Severity, msg: string, fields: Fields | undefined): void {
     if (!this.#shown.has(level)) return;
-    const line = { ts: new Date().toISOString(), level, msg, ...this.#fields, ...fields };
-    this.#stream.write(`${JSON.stringify(line, printable)}\n`);
+    this.#output.write(format(level, msg, this.#fields, fields));
   }
-}
-
-function printable(_key: string, value: unknown): unknown {
-  if (value instanceof Error) return withCauses(value);
-  if (typeof value === "bigint") return value.toString();
-  if (value instanceof Map) return Object.fromEntries(value);
-  if (value instanceof Set) return [...value];
-  return value;
-}
-
-function withCauses(error: Error): string {
-  const messages = [error.message];
-  for (
-    let cause = error.cause;
-    cause !== undefined && messages.length < 8;
-    cause = cause instanceof Error ? cause.cause : undefined
-  )
-    messages.push(cause instanceof Error ? cause.message : String(cause));
-  return messages.join(": ");
 }
 
 /** Drops everything; for tests that do not look at logs. */

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { openSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
+import { test } from "node:test";
+
+const program = new URL("testing/many-lines.ts", import.meta.url).pathname;
+const full = openSync("/dev/full", "w");
+
+/** A process that writes lines, and says on standard error what became of them. */
+function start(lines: number, stdout: "pipe" | number) {
+  const child = spawn(process.execPath, [program, String(lines)], { stdio: ["pipe", stdout, "pipe"] });
+  const errors = createInterface({ input: child.stderr ?? assert.fail() })[Symbol.asyncIterator]();
+  const complaints: { msg: string; reason: string }[] = [];
+  const untilLine = async (field: string) => {
+    for (let next = await errors.next(); !next.done; next = await errors.next()) {
+      const line = JSON.parse(next.value);
+      if (field in line) return line;
+      complaints.push(line);
+    }
+    throw new Error(`Cannot find ${field} on standard error: it has ended`);
+  };
+  return {
+    child,
+    complaints,
+    /** All lines but the last one have been written. */
+    began: () => untilLine("waiting"),
+    /** The last line too. */
+    finish: async (): Promise<{ lost: number }> => {
+      child.stdin?.end();
+      return untilLine("lost");
+    },
+    [Symbol.dispose]: () => void child.kill("SIGKILL"),
+  };
+}
+
+const limit = { timeout: 60_000 };
+
+test("10,000 lines that come at once reach a slow reader, each and in order", limit, async () => {
+  using process = start(10_000, "pipe");
+  await process.began(); // Nobody has read any by then.
+  const output = text(process.child.stdout ?? assert.fail());
+  assert.deepEqual(await process.finish(), { lost: 0 });
+  const lines = (await output)
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const written = Array.from({ length: 10_000 }, (_, i) => i);
+  assert.deepEqual(
+    lines.slice(0, -1).map(({ i }) => i),
+    written,
+  );
+});
+
+test("a reader that is stuck costs lines, not memory or the process, and the log says so when it goes on", limit, async () => {
+  using process = start(60_000, "pipe");
+  const { waiting } = await process.began();
+  assert.ok(waiting < 5 << 20, `${waiting} bytes wait`);
+  const output = text(process.child.stdout ?? assert.fail());
+  const { lost } = await process.finish();
+  assert.ok(lost > 10_000, `${lost} lines lost`);
+  assert.deepEqual(
+    process.complaints.map(({ msg, reason }) => [msg, reason]),
+    [["log lines are lost", "nobody reads it"]],
+  );
+  const [said, last] = (await output)
+    .trim()
+    .split("\n")
+    .slice(-2)
+    .map((line) => JSON.parse(line));
+  assert.deepEqual([said.msg, said.lines, last.msg], ["log lines were lost", lost, "last"]);
+});
+
+test("a reader that is gone costs lines, not the process", limit, async () => {
+  using process = start(100, "pipe");
+  process.child.stdout?.destroy();
+  await process.began();
+  const { lost } = await process.finish();
+  assert.ok(lost > 0);
+  assert.equal(process.complaints.length, 1);
+  assert.match(process.complaints[0]?.reason ?? "", /EPIPE/);
+});
+
+test("a full disk costs lines, not the process", limit, async () => {
+  using process = start(100, full);
+  await process.began();
+  const { lost } = await process.finish();
+  assert.equal(lost, 101);
+  assert.equal(process.complaints.length, 1);
+  assert.match(process.complaints[0]?.reason ?? "", /ENOSPC/);
+});

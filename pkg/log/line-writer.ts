@@ -1,0 +1,92 @@
+import { fstatSync, writeSync } from "node:fs";
+
+/** A stream of the process such as `process.stdout`, or one of a test's. */
+export type LineStream = NodeJS.WritableStream & { readonly fd?: number; readonly writableLength?: number };
+
+/** What `LineWriter` says of lines that it lost. */
+export interface Loss {
+  readonly lines: number;
+  readonly reason: string;
+}
+
+export interface LineWriterOptions {
+  /** Lines begin to be lost. */
+  readonly lossBegan: (reason: string) => void;
+  /** @returns the line that takes the place of those that were lost, when one can be written again */
+  readonly lossEnded: (loss: Loss) => string;
+}
+
+// 20,000 lines of the usual length: a pipe takes 64 KiB, and 10,000 lines come at once where as many Services do.
+const maxWaitingBytes = 4 << 20;
+const lineFeed = Buffer.from("\n");
+
+/**
+ * Writes lines to where they may stop being taken: a disk that is full, a reader that is gone, slow or stuck. None of these stops
+ * or breaks the process, and memory is bounded: what cannot be written and cannot wait is lost and counted.
+ */
+export class LineWriter {
+  readonly #stream: LineStream;
+  readonly #options: LineWriterOptions;
+  /** The descriptor to write to at once; undefined for a pipe or socket, on which that would block. */
+  readonly #descriptor: number | undefined;
+  #broken: string | undefined; // why nothing more can be written
+  #torn = false; // The last line was cut short.
+  #lost = 0;
+  #lossBefore: Loss = { lines: 0, reason: "" }; // since the last line that was written
+
+  constructor(stream: LineStream, options: LineWriterOptions) {
+    this.#stream = stream;
+    this.#options = options;
+    this.#descriptor = descriptorOf(stream);
+    // Without a listener an error ends the process.
+    stream.on("error", (error: Error) => {
+      this.#broken = error.message;
+    });
+  }
+
+  /** Lines that were lost since the process began. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Never throws and never blocks on a reader. */
+  write(line: string): void {
+    const { lines } = this.#lossBefore;
+    const text = lines === 0 ? line : `${this.#options.lossEnded(this.#lossBefore)}\n${line}`;
+    const refusal = this.#descriptor === undefined ? this.#enqueue(`${text}\n`) : this.#put(this.#descriptor, `${text}\n`);
+    if (refusal !== undefined) this.#lose(refusal);
+    else if (lines > 0) this.#lossBefore = { lines: 0, reason: "" };
+  }
+
+  /** @returns why it cannot be done */
+  #enqueue(text: string): string | undefined {
+    if (this.#broken !== undefined) return this.#broken;
+    if ((this.#stream.writableLength ?? 0) > maxWaitingBytes) return "nobody reads it";
+    this.#stream.write(text);
+    return undefined;
+  }
+
+  #put(descriptor: number, text: string): string | undefined {
+    const line = Buffer.from(text);
+    try {
+      if (this.#torn) writeSync(descriptor, lineFeed);
+      const written = writeSync(descriptor, line);
+      this.#torn = written < line.length;
+      return this.#torn ? "only a part of a line could be written" : undefined;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  #lose(reason: string): void {
+    this.#lost++;
+    this.#lossBefore = { lines: this.#lossBefore.lines + 1, reason };
+    if (this.#lossBefore.lines === 1) this.#options.lossBegan(reason);
+  }
+}
+
+function descriptorOf({ fd }: LineStream): number | undefined {
+  if (fd === undefined) return undefined;
+  const kind = fstatSync(fd);
+  return kind.isFIFO() || kind.isSocket() ? undefined : fd;
+}

@@ -1,0 +1,19 @@
+/**
+ * For tests: writes as many lines as its argument says, all in one turn, then one more when standard input ends. What became of
+ * them is the last line on standard error.
+ */
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createLog, lostLogLines } from "#pkg/log";
+
+const log = createLog("info");
+for (let i = 0; i < Number(process.argv[2]); i++)
+  log.info("service has addresses", { i, service: `default/service-${i}`, ips: ["192.0.2.1"] });
+process.stderr.write(`${JSON.stringify({ waiting: process.stdout.writableLength })}\n`);
+process.stdin.resume();
+await once(process.stdin, "end");
+// What was lost is known, and a reader has read, when a few lines more have been tried.
+for (let turn = 0; turn < 100 && process.stdout.writableLength > 0; turn++) await sleep(10);
+log.info("last");
+await sleep(10);
+process.stderr.write(`${JSON.stringify({ lost: lostLogLines() })}\n`);
