@@ -1,19 +1,17 @@
 import type { Bfd } from "#pkg/bfd";
-import type { RouteAttributes, RoutesOut, SessionSettings } from "#pkg/bgp";
+import type { RouteAttributes } from "#pkg/bgp";
 import type { Clock } from "#pkg/clock";
 import type { BfdProfile, Peer } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import type { Address, Prefix } from "#pkg/net";
 import type { BgpRoute } from "#pkg/placement";
 import type { BgpPeers } from "../core/effects.ts";
-import { BgpPeer, type BgpSession } from "./peer.ts";
+import { BgpPeer, type BgpSession, type NewPeerSession } from "./peer.ts";
 import { DesiredRoutes, type RouteSink } from "./routes/desired-routes.ts";
 import type { NoValue, SecretValues } from "./secret-values.ts";
 
-export interface NewSession {
+export interface NewSession extends NewPeerSession {
   readonly key: string;
-  readonly settings: SessionSettings;
-  readonly routes: RoutesOut;
   /** The process before this one may have had it (RFC 4724). */
   readonly restarting: boolean;
 }
@@ -74,6 +72,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   }
 
   flush(complete: boolean): void {
+    for (const peer of this.#peers.values()) peer.addressesChanged();
     for (const peer of this.#changed) peer.session?.routesChanged();
     this.#changed.clear();
     if (!complete || this.#started) return;
@@ -150,7 +149,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
       key,
       bfd,
       clock,
-      newSession: (settings, routes) => newSession({ key, settings, routes, restarting }),
+      newSession: (session) => newSession({ key, restarting, ...session }),
     });
     for (const [prefix, attributes] of this.#desired.of(key)) peer.routes.advertise(prefix, attributes);
     this.#peers.set(key, peer);

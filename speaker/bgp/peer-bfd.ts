@@ -7,6 +7,7 @@ import { type Prefix, parsePrefix } from "#pkg/net";
 export class PeerBfd implements Disposable {
   readonly #bfd: Pick<Bfd, "watch">;
   readonly #onChange: (status: BfdStatus) => void;
+  #wanted: { readonly peer: Peer; readonly profile: BfdProfile } | undefined;
   #ends = "";
   #watch: BfdWatch | undefined;
 
@@ -15,31 +16,47 @@ export class PeerBfd implements Disposable {
     this.#onChange = onChange;
   }
 
-  /** Undefined where the path is not watched. */
+  /** Undefined where the path is not to be watched. */
   get status(): BfdStatus | undefined {
-    return this.#watch?.status;
+    return this.#watch?.status ?? (this.#wanted && notStarted);
   }
 
   /** Goes on with other settings in the same session, unless it is between other ends. */
   configure(peer: Peer, profile: BfdProfile | undefined): void {
-    if (profile === undefined) {
-      this[Symbol.dispose]();
-      return;
-    }
+    this.#wanted = profile && { peer, profile };
+    if (profile === undefined) this.#end();
+    else if (this.#watch !== undefined || peer.bfdStrict) this.start();
+  }
+
+  /**
+   * Starts the session where the path is to be watched, or moves it to other ends if the node has other addresses by now. To be called
+   * when BGP is established, not before: FRR binds its BFD session to the addresses of the TCP connection, and ends one that is up already
+   * together with BGP. Only a strict BGP session has to wait for BFD.
+   */
+  start(): void {
+    if (this.#wanted === undefined) return;
+    const { peer, profile } = this.#wanted;
     const ends = bfdEnds(peer, nodeSubnets());
     const text = JSON.stringify(ends);
     if (this.#watch === undefined || text !== this.#ends) {
-      this[Symbol.dispose]();
+      this.#end();
       this.#ends = text;
       this.#watch = this.#bfd.watch(ends, profile, this.#onChange);
     } else this.#watch.configure(profile);
   }
 
   [Symbol.dispose](): void {
+    this.#wanted = undefined;
+    this.#end();
+  }
+
+  #end(): void {
     this.#watch?.[Symbol.dispose]();
     this.#watch = undefined;
   }
 }
+
+const notStarted: BfdStatus = { verdict: "unknown", reason: "BFD starts when the BGP session is established" };
 
 /**
  * The ends of the BFD session with a peer. It is multihop where the BGP session may be: as the configuration says for eBGP, and

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { BfdEnds, BfdStatus } from "#pkg/bfd";
 import { SimulatedClock } from "#pkg/clock";
 import { type BfdProfile, parseConfig } from "#pkg/config";
-import { BgpPeer, type BgpSession } from "./peer.ts";
+import { BgpPeer, type BgpPeerOptions, type BgpSession } from "./peer.ts";
 
 const profiles = "bfd-profiles: [{name: fast, transmit-interval: 50}, {name: slow}]";
 
@@ -12,6 +12,7 @@ class Bench {
   readonly calls: string[] = [];
   status: BfdStatus = { verdict: "unknown", reason: "nothing has been received from the peer yet" };
   #onChange: (status: BfdStatus) => void = () => assert.fail("BFD is not watched");
+  #established: () => void = () => assert.fail("there is no session");
   readonly #peer: BgpPeer;
 
   constructor(fields: string) {
@@ -38,7 +39,11 @@ class Bench {
       };
     };
     const { peer } = read(fields);
-    this.#peer = new BgpPeer(peer, { key: "r", newSession: () => session, bfd: { watch }, clock: new SimulatedClock() });
+    const newSession: BgpPeerOptions["newSession"] = ({ onEstablished }) => {
+      this.#established = () => onEstablished?.();
+      return session;
+    };
+    this.#peer = new BgpPeer(peer, { key: "r", newSession, bfd: { watch }, clock: new SimulatedClock() });
     this.configure(fields);
   }
 
@@ -50,6 +55,11 @@ class Bench {
   becomes(verdict: BfdStatus["verdict"], reason = "r"): void {
     this.status = { verdict, reason };
     this.#onChange(this.status);
+  }
+
+  established(): this {
+    this.#established();
+    return this;
   }
 
   get waitsFor(): string | undefined {
@@ -74,17 +84,27 @@ const withBfd = ", bfd-profile: fast";
 const strict = ", bfd-profile: fast, bfd-strict: true";
 
 test("without a profile nothing is watched", () => {
-  assert.deepEqual(new Bench("").calls, ["start"]);
+  assert.deepEqual(new Bench("").established().calls, ["start"]);
 });
 
 test("a session does not wait for BFD, which the peer may not speak", () => {
   const bench = new Bench(withBfd);
-  assert.deepEqual(bench.calls, ["watch 192.0.2.1 fast", "start"]);
+  assert.deepEqual(bench.calls, ["start"]);
   assert.equal(bench.waitsFor, undefined);
 });
 
-test("a path that fails ends the session with BFD Down, and no other status does", () => {
+test("BFD starts when the session is established, and goes on from there: FRR ends one that was up before, and BGP with it", () => {
   const bench = new Bench(withBfd);
+  bench.configure(withBfd);
+  assert.deepEqual(bench.calls, ["start"]);
+  bench.established();
+  assert.deepEqual(bench.calls, ["start", "watch 192.0.2.1 fast"]);
+  bench.established();
+  assert.deepEqual(bench.calls.slice(2), ["watch by fast"]);
+});
+
+test("a path that fails ends the session with BFD Down, and no other status does", () => {
+  const bench = new Bench(withBfd).established();
   for (const verdict of ["adminDown", "unknown"] as const) bench.becomes(verdict);
   assert.deepEqual(bench.calls.slice(2), []);
   bench.becomes("failed", "control detection time expired");
@@ -92,7 +112,7 @@ test("a path that fails ends the session with BFD Down, and no other status does
 });
 
 test("BFD that comes up ends the back-off of BGP", () => {
-  const bench = new Bench(withBfd);
+  const bench = new Bench(withBfd).established();
   bench.becomes("failed", "control detection time expired");
   bench.becomes("up");
   assert.deepEqual(bench.calls.slice(3), ["retry"]);
@@ -120,7 +140,7 @@ test("a session that need not be strict any more begins at once", () => {
 });
 
 test("another profile changes the session that is watched; other ends and no profile end it; BGP goes on", () => {
-  const bench = new Bench(withBfd);
+  const bench = new Bench(withBfd).established();
   bench.configure(", bfd-profile: slow");
   bench.configure(", bfd-profile: slow, ebgp-multihop: true");
   bench.configure(", ebgp-multihop: true");
@@ -129,7 +149,7 @@ test("another profile changes the session that is watched; other ends and no pro
 });
 
 test("a peer that goes is watched no more", async () => {
-  const bench = new Bench(withBfd);
+  const bench = new Bench(withBfd).established();
   await bench.close();
   assert.deepEqual(bench.calls.slice(2), ["watch no more", "close peerDeConfigured: gone"]);
 });

@@ -1,6 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Bfd, BfdStatus } from "#pkg/bfd";
-import { type PeerSession, type PeerView, RoutesOut, type SessionSettings, type Unsendable } from "#pkg/bgp";
+import {
+  type PeerSession,
+  type PeerSessionOptions,
+  type PeerView,
+  RoutesOut,
+  type SessionSettings,
+  type Unsendable,
+} from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
 import type { BfdProfile, Peer } from "#pkg/config";
 import { PeerBfd } from "./peer-bfd.ts";
@@ -12,9 +19,13 @@ export type BgpSession = Pick<
   "start" | "configure" | "routesChanged" | "established" | "describe" | "reset" | "retry" | "close"
 >;
 
+export interface NewPeerSession extends Pick<PeerSessionOptions, "settings" | "onEstablished"> {
+  readonly routes: RoutesOut;
+}
+
 export interface BgpPeerOptions {
   readonly key: string;
-  readonly newSession: (settings: SessionSettings, routes: RoutesOut) => BgpSession;
+  readonly newSession: (session: NewPeerSession) => BgpSession;
   readonly bfd: Pick<Bfd, "watch">;
   readonly clock: Clock;
 }
@@ -57,6 +68,11 @@ export class BgpPeer {
     if (typeof password === "object") return;
     this.#adopt(settingsOf(peer, password));
     this.#begin();
+  }
+
+  /** The addresses of this node may be others: a session that waits for BFD may need it between other ends. */
+  addressesChanged(): void {
+    if (!this.#begun && this.#session !== undefined) this.#bfd.start();
   }
 
   /** Undefined without a session. */
@@ -129,7 +145,8 @@ export class BgpPeer {
   #adopt(settings: SessionSettings): void {
     if (isDeepStrictEqual(settings, this.#settings)) return;
     this.#settings = settings;
-    if (this.#session === undefined) this.#session = this.#options.newSession(settings, this.routes);
+    if (this.#session === undefined)
+      this.#session = this.#options.newSession({ settings, routes: this.routes, onEstablished: () => this.#bfd.start() });
     else this.#session.configure(settings);
   }
 

@@ -51,11 +51,10 @@ export class BgpSessions implements Disposable {
     }
   }
 
-  open({ key, settings, routes, restarting }: NewSession): BgpSession {
+  open({ key, restarting, ...session }: NewSession): BgpSession {
     const { node, clock, random, log } = this.#options;
     return new PeerSession({
-      settings,
-      routes,
+      ...session,
       node,
       restarting,
       clock,
@@ -63,7 +62,7 @@ export class BgpSessions implements Disposable {
       transport: tcpTransport,
       listener: this.#listener,
       // The kernel forwards, whatever becomes of this process; only after a boot had it ceased to.
-      forwardingPreserved: uptime() > settings.gracefulRestartSeconds,
+      forwardingPreserved: uptime() > session.settings.gracefulRestartSeconds,
       log: log.with({ peer: key }),
     });
   }

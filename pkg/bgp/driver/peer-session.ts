@@ -31,6 +31,8 @@ export type Routes = Pick<RoutesOut, "start" | "stop" | "refresh" | "next" | "pe
 export interface PeerSessionOptions {
   readonly settings: SessionSettings;
   readonly routes: Routes;
+  /** Called when a session is established. */
+  readonly onEstablished?: (() => void) | undefined;
   /** The node's name, for a router identifier where nothing else gives one. */
   readonly node: string;
   /** A process before this one may have had a session with the peer: sets the R bit of the first OPENs (RFC 4724). */
@@ -326,6 +328,7 @@ export class PeerSession {
     this.#up = { connection, sending: false, prefixesReceived: 0, complete: new Set() };
     this.#options.routes.start(negotiated, { asn: myAsn, internal: myAsn === peerAsn, addresses, linkLocal });
     this.#pump();
+    this.#options.onEstablished?.();
   }
 
   /** Hands over as many messages as the connection may have ahead, and the next ones when the kernel has accepted these. */
