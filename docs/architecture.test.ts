@@ -58,7 +58,15 @@ test("the diagram of BGP has the transitions of the table beside its source", ()
 });
 
 test("the diagram of BFD has the transitions that its state machine makes", () => {
-  const parameters = { transmitMs: 10, receiveMs: 10, multiplier: 3, passive: false, echoMs: undefined, echoReceiveMs: 0 };
+  const parameters = {
+    transmitMs: 10,
+    receiveMs: 10,
+    echoingReceiveMs: 10,
+    multiplier: 3,
+    passive: false,
+    echoMs: undefined,
+    echoReceiveMs: 0,
+  };
   const packet = (state: BfdState): ControlPacket => ({
     state,
     diagnostic: 0,

@@ -5,6 +5,7 @@ export function profile(settings: Partial<BfdProfile> = {}): BfdProfile {
   return {
     name: "test",
     receiveIntervalMs: 300,
+    hasReceiveInterval: settings.receiveIntervalMs !== undefined,
     transmitIntervalMs: 300,
     detectMultiplier: 3,
     echoIntervalMs: 50,

@@ -129,6 +129,8 @@ export interface LabelExpression {
 export interface BfdProfile {
   readonly name: string;
   readonly receiveIntervalMs: number;
+  /** The configuration gives `receive-interval`; otherwise it is the default. */
+  readonly hasReceiveInterval: boolean;
   readonly transmitIntervalMs: number;
   readonly detectMultiplier: number;
   readonly echoIntervalMs: number;

@@ -14,6 +14,7 @@ const anyParameters: fc.Arbitrary<Parameters> = fc.record(
   {
     transmitMs: fc.integer({ min: 10, max: 60_000 }),
     receiveMs: fc.integer({ min: 10, max: 60_000 }),
+    echoingReceiveMs: fc.integer({ min: 10, max: 60_000 }),
     multiplier: fc.integer({ min: 1, max: 255 }),
     passive: fc.boolean(),
     echoMs: fc.option(fc.integer({ min: 10, max: 60_000 }), { nil: undefined }),

@@ -134,7 +134,7 @@ function negotiate(before: Session, session: Session): Session {
   const desiredMinTx = up ? parameters.transmitMs : Math.max(parameters.transmitMs, slowMs);
   // While echoes come back, they detect, and control packets need not be fast.
   const echoing = up && session.echo.detectAt !== Infinity && echoInterval(session) !== undefined;
-  const requiredMinRx = echoing ? Math.max(parameters.receiveMs, slowMs) : parameters.receiveMs;
+  const requiredMinRx = echoing ? Math.max(parameters.receiveMs, parameters.echoingReceiveMs) : parameters.receiveMs;
   if (!up)
     return { ...session, desiredMinTx, requiredMinRx, transmitFloor: desiredMinTx, detectFloor: requiredMinRx, poll: "none" };
   const changed = desiredMinTx !== before.desiredMinTx || requiredMinRx !== before.requiredMinRx;

@@ -13,16 +13,18 @@ test("a profile's fields are the session's, and without them MetalLB's defaults"
   assert.deepEqual(parametersOf(profile(""), ends), {
     transmitMs: 300,
     receiveMs: 300,
+    echoingReceiveMs: 1000,
     multiplier: 3,
     passive: false,
     echoMs: undefined,
-    echoReceiveMs: 0,
+    echoReceiveMs: 50,
   });
   const fields =
     ", transmit-interval: 50, receive-interval: 60, detect-multiplier: 5, passive-mode: true, echo-mode: true, echo-interval: 70";
   assert.deepEqual(parametersOf(profile(fields), ends), {
     transmitMs: 50,
     receiveMs: 60,
+    echoingReceiveMs: 60,
     multiplier: 5,
     passive: true,
     echoMs: 70,

@@ -7,6 +7,8 @@ import { Diagnostic, type State } from "../codec/control-codec.ts";
 export interface Parameters {
   readonly transmitMs: Millis;
   readonly receiveMs: Millis;
+  /** While echoes come back the peer may send as slowly as this, where it is slower than `receiveMs`. */
+  readonly echoingReceiveMs: Millis;
   readonly multiplier: number;
   /** Sends nothing before the peer does (RFC 5880, section 6.1). */
   readonly passive: boolean;
@@ -127,19 +129,21 @@ export function nextAt({ sendAt, detectAt, echo }: Session): Millis {
 
 /**
  * What a profile means for a session. Echoes go over one hop (RFC 5883, section 3) and between addresses that are forwarded, which
- * link-local ones are not.
+ * link-local ones are not. The peer may send echoes whether or not this side does, as with FRR. While echoes detect, control packets slow
+ * down to one a second (RFC 5880, section 6.8.3), unless the profile gives an interval.
  */
 export function parametersOf(
   profile: BfdProfile,
   { peer, multihop }: { readonly peer: Address; readonly multihop: boolean },
 ): Parameters {
-  const echo = profile.echoMode && !multihop && !isLinkLocal(peer);
+  const canEcho = !multihop && !isLinkLocal(peer);
   return {
     transmitMs: profile.transmitIntervalMs,
     receiveMs: profile.receiveIntervalMs,
+    echoingReceiveMs: profile.hasReceiveInterval ? profile.receiveIntervalMs : Math.max(profile.receiveIntervalMs, slowMs),
     multiplier: profile.detectMultiplier,
     passive: profile.passiveMode,
-    echoMs: echo ? profile.echoIntervalMs : undefined,
-    echoReceiveMs: echo ? profile.echoIntervalMs : 0,
+    echoMs: canEcho && profile.echoMode ? profile.echoIntervalMs : undefined,
+    echoReceiveMs: canEcho ? profile.echoIntervalMs : 0,
   };
 }

@@ -118,6 +118,7 @@ class World {
 const parameters = (world: Random): Parameters => ({
   transmitMs: 10 + Math.floor(world() * 300),
   receiveMs: 10 + Math.floor(world() * 300),
+  echoingReceiveMs: 1000,
   multiplier: 2 + Math.floor(world() * 4),
   passive: false,
   echoMs: undefined,

@@ -5,6 +5,7 @@ import { newSession, type Parameters, type Session } from "../session/session.ts
 export const parameters: Parameters = {
   transmitMs: 50,
   receiveMs: 60,
+  echoingReceiveMs: 1000,
   multiplier: 3,
   passive: false,
   echoMs: undefined,

@@ -148,6 +148,7 @@ export function readBfdProfiles(raw: RawList<RawBfdProfile>, problems: Problems)
     profiles.set(name, {
       name,
       receiveIntervalMs: fields["receive-interval"] ?? 300,
+      hasReceiveInterval: fields["receive-interval"] !== undefined,
       transmitIntervalMs: fields["transmit-interval"] ?? 300,
       detectMultiplier: fields["detect-multiplier"] ?? 3,
       echoIntervalMs: fields["echo-interval"] ?? 50,

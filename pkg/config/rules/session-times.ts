@@ -50,8 +50,16 @@ function readKeepalive(text: string, holdTimeSeconds: number, path: Path, proble
   if (time === undefined) problems.error(path, `must be ${duration}, but is ${quote(text)}`);
   else if (seconds > holdTimeSeconds)
     problems.error(path, `must not be above hold-time, which is ${holdTimeSeconds}s, but is ${quote(text)}`);
-  else if (seconds < 1 && !(time === 0 && holdTimeSeconds === 0))
-    problems.error(path, `must be at least 1s, or the session would end whenever hold-time has passed, but is ${quote(text)}`);
+  else if (seconds < 0) problems.error(path, `must not be negative, but is ${quote(text)}`);
+  else if (seconds === 0 && holdTimeSeconds > 0) {
+    // MetalLB takes it with FRR, so it is no reason to refuse the configuration of a whole cluster.
+    const third = Math.floor(holdTimeSeconds / 3);
+    problems.warn(
+      path,
+      `${quote(text)} would end the session whenever hold-time has passed: keepalives are sent every ${third}s`,
+    );
+    return third;
+  }
   return seconds;
 }
 
