@@ -2,11 +2,13 @@ import { accessSync, constants } from "node:fs";
 import type { Host } from "#e2e/lab";
 import { routerRefusal } from "#e2e/routers";
 
-/** Loses BFD packets on a host, in some directions, as a path does that fails without a link going down. */
-export async function losePackets(host: Host, directions: readonly ("input" | "output" | "forward")[]): Promise<AsyncDisposable> {
-  const chains = directions.map(
-    (hook) => `chain ${hook} { type filter hook ${hook} priority 0; udp dport { 3784, 3785, 4784 } drop; };`,
-  );
+/** Loses packets on a host, those of BFD unless other matches are given, in some directions: a path that fails without a link going down. */
+export async function losePackets(
+  host: Host,
+  directions: readonly ("input" | "output" | "forward")[],
+  matches = "udp dport { 3784, 3785, 4784 }",
+): Promise<AsyncDisposable> {
+  const chains = directions.map((hook) => `chain ${hook} { type filter hook ${hook} priority 0; ${matches} drop; };`);
   await host.output(["nft", "-f", "-"], { input: `table inet lost {\n${chains.join("\n")}\n}\n` });
   return {
     [Symbol.asyncDispose]: async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { bfdRefusal, losePackets } from "#e2e/bfd";
 import type { DemoNode, Workload } from "#e2e/demo-cluster";
 import { waitFor } from "#e2e/lab";
@@ -64,12 +65,25 @@ address-pools:
       const neighbours = [{ address: node.addresses[0], asn: nodeAsn, bfd }];
       routers.push(await network.router(kind, index + 1, { asn: routerAsn, neighbours }));
     }
-    await configure(100);
+    {
+      // BGP comes up later than BFD could. FRR would then end both once, if BFD did not wait for BGP.
+      await using _ = await losePackets(node.host, ["input", "output"], "tcp dport 179 drop; tcp sport 179");
+      await configure(100);
+      await sleep(3_000);
+    }
     prefix = `${await (await network.cluster.expose("web", ["node1"])).address()}/32`;
     for (const placed of routers) await routesFrom(placed, prefix, [node.addresses[0]]);
     await pathsUp();
   });
   after(() => network?.[Symbol.asyncDispose]());
+
+  test("both come up once", async () => {
+    for (const placed of routers) {
+      assert.equal(await metric(node.speaker, "metallb_bfd_session_up_events", { peer: placed.v4 }), 1);
+      assert.equal(await metric(node.speaker, "metallb_bfd_session_down_events", { peer: placed.v4 }), 0);
+      assert.equal((await session(placed)).flaps, 0);
+    }
+  });
 
   test("another profile changes the sessions without a flap of either protocol", async () => {
     await configure(150);

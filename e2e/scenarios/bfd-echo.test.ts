@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { bfdRefusal, every, losePackets, OurSessions } from "#e2e/bfd";
 import { type Host, Lab, waitFor } from "#e2e/lab";
 import { Bfdd } from "#e2e/routers";
@@ -9,6 +10,8 @@ const ends = {
   IPv6: { ours: "fd00::1", theirs: "fd00::2" },
 } as const;
 const settings = every(100, { echoMode: true, echoIntervalMs: 50 });
+/** As a profile without `receive-interval`. */
+const withoutReceive = { ...settings, hasReceiveInterval: false };
 
 const skip = await bfdRefusal("frr");
 suite("BFD echoes between us and FRR", { skip }, () => {
@@ -25,7 +28,7 @@ suite("BFD echoes between us and FRR", { skip }, () => {
   });
   after(() => lab?.[Symbol.asyncDispose]());
 
-  const start = async (family: keyof typeof ends) => {
+  const start = async (family: keyof typeof ends, profile: typeof settings = settings) => {
     const { ours: local, theirs } = ends[family];
     await using stack = new AsyncDisposableStack();
     const peer = `${local} local-address ${theirs} interface eth0`;
@@ -34,14 +37,14 @@ suite("BFD echoes between us and FRR", { skip }, () => {
         { peer, settings: ["transmit-interval 100", "receive-interval 100", "echo-mode", "echo transmit-interval 50"] },
       ]),
     );
-    const ours = stack.use(await OurSessions.start(us, [{ peer: theirs, local, settings }]));
+    const ours = stack.use(await OurSessions.start(us, [{ peer: theirs, local, settings: profile }]));
     const owned = stack.move();
     return { bfdd, ours, peer: theirs, local, [Symbol.asyncDispose]: () => owned.disposeAsync() };
   };
 
   for (const family of ["IPv4", "IPv6"] as const)
     test(`${family}: both sides' echoes come back, and control packets become slow`, async () => {
-      await using both = await start(family);
+      await using both = await start(family, withoutReceive);
       const { bfdd, ours, peer, local } = both;
       await waitFor("echoes to be in use", async () => (await ours.describe(peer))?.session.echo === "active");
       await waitFor("FRR to send a control packet a second", async () => {
@@ -59,6 +62,23 @@ suite("BFD echoes between us and FRR", { skip }, () => {
         [{ upEvents: 1, downEvents: 0, echoes: true }],
       );
     });
+
+  test("a configured receive-interval is kept while echoing", async () => {
+    await using both = await start("IPv4");
+    const { ours, peer } = both;
+    await waitFor("echoes to be in use", async () => (await ours.describe(peer))?.session.echo === "active");
+    await sleep(1_500);
+    const session = (await ours.describe(peer))?.session;
+    assert.deepEqual([session?.echo, session?.detectionMs], ["active", 300]);
+  });
+
+  test("without echo-mode FRR may send echoes all the same, as often as the profile's echo-interval", async () => {
+    await using both = await start("IPv4", every(100, { echoMode: false }));
+    const { bfdd, ours, peer, local } = both;
+    await ours.reaches(peer, "up");
+    await waitFor("FRR to know", async () => (await bfdd.status(local))?.["remote-echo-receive-interval"] === 50);
+    await waitFor("FRR's echoes to come back", async () => ((await bfdd.counters(local))?.["echo-packet-input"] ?? 0) > 10);
+  });
 
   test("a path that loses echoes is down although control packets pass, and comes back on those alone", async () => {
     await using both = await start("IPv4");

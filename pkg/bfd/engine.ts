@@ -190,12 +190,13 @@ export class Engine implements Disposable {
     entry.problems.echo = undefined;
     if (parameters.echoReceiveMs > 0) {
       const family = familyOf(peer);
-      entry.problems.echo = whyNotForwarding(family);
+      let problem = whyNotForwarding(family);
       try {
-        if (entry.problems.echo === undefined) entry.reflection = this.#ports.use(family, "echo");
+        if (problem === undefined) entry.reflection = this.#ports.use(family, "echo");
       } catch (error) {
-        entry.problems.echo = explain(error, "echo");
+        problem = explain(error, "echo");
       }
+      if (parameters.echoMs !== undefined) entry.problems.echo = problem; // Otherwise nobody asked for echoes.
     }
     before?.[Symbol.dispose](); // Last, so that a port stays open that is still in use.
     this.#watch();
