@@ -16,7 +16,7 @@ import {
 } from "./messages.ts";
 import { controlTtl, explain, familyOf, openSessionSocket, Ports, renewed, type SessionSocket } from "./ports.ts";
 import { type Effect, type Event, step } from "./session/fsm.ts";
-import { haveSamePeer, isForUs, isFromPeer } from "./session/matching.ts";
+import { haveSamePeer, isForUs, isFromPeer, isOfSession } from "./session/matching.ts";
 import { newSession, nextAt, type Parameters, type Session, transmitInterval } from "./session/session.ts";
 import { describeSession, type SessionView, same } from "./session/status.ts";
 
@@ -31,6 +31,8 @@ interface Entry {
   session: Session;
   /** Undefined while a socket cannot be had; the session stands still then. */
   socket: SessionSocket | undefined;
+  /** The interface of the last packet over one hop; undefined before the first, and over several hops. */
+  arrivedOn: number | undefined;
   /** Where its packets come from, as the last one came; undefined before the first. */
   path: EchoPath | undefined;
   /** When its next work is due: a deadline of the session, or the next try to open its sockets. */
@@ -129,6 +131,7 @@ export class Engine implements Disposable {
       counters,
       session,
       socket: undefined,
+      arrivedOn: undefined,
       path: undefined,
       nextAt: now,
       endAt: Infinity,
@@ -216,6 +219,7 @@ export class Engine implements Disposable {
     found.entry.problems.receive = undefined;
     const { interfaceIndex, source, destination } = datagram;
     const { config } = found.entry;
+    if (!multihop) found.entry.arrivedOn = interfaceIndex;
     if (config.parameters.echoMs !== undefined)
       found.entry.path = { interfaceIndex, own: destination.slice(), peer: source.slice() };
     this.#advance(found.entry, { type: "packet", packet: found.packet }, now);
@@ -256,10 +260,13 @@ export class Engine implements Disposable {
     if (!isFromPeer(entry.config, entry.socket.interfaceIndex, datagram)) return "otherSource";
     const { minimumTtl } = entry.config;
     if (multihop && datagram.ttl < minimumTtl) {
-      entry.problems.receive = `the peer's packets come with TTL ${datagram.ttl}, below the profile's minimum-ttl of ${minimumTtl}`;
+      // While the session is up it has packets that are in order, and these are somebody else's.
+      if (entry.session.state !== "up")
+        entry.problems.receive = `the peer's packets come with TTL ${datagram.ttl}, below the profile's minimum-ttl of ${minimumTtl}`;
       this.#report(entry);
       return "ttl";
     }
+    if (!isOfSession(entry.session, packet, datagram, entry.arrivedOn)) return "otherDiscriminator";
     return { entry, packet };
   }
 

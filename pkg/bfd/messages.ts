@@ -3,7 +3,7 @@ import type { Parameters } from "./session/session.ts";
 import type { SessionView } from "./session/status.ts";
 
 /** Why a control packet counts for no session: what is wrong with it, or how it came. */
-export const ignoredReasons = ["ttl", ...malformations, "noSession", "otherSource"] as const;
+export const ignoredReasons = ["ttl", ...malformations, "noSession", "otherSource", "otherDiscriminator"] as const;
 export type IgnoredReason = (typeof ignoredReasons)[number];
 
 /** What the thread counts for all sessions, and the flag that stops it. */

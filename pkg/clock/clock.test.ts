@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { backOff, SimulatedClock, SystemClock, seededRandom } from "#pkg/clock";
+import { backOff, SimulatedClock, SystemClock, seededRandom, systemRandom } from "#pkg/clock";
 
 test("simulated time runs timers in the order of their deadlines, and those of one instant in the order they were set", () => {
   const clock = new SimulatedClock(100);
@@ -106,4 +106,15 @@ test("back-off doubles to its most, and chance takes at most half of it away", (
   const waits = (chance: number) => [0, 1, 2, 3, 50].map((attempt) => backOff(attempt, 100, 500, () => chance));
   assert.deepEqual(waits(0), [50, 100, 200, 250, 250]);
   assert.deepEqual(waits(1), [100, 200, 400, 500, 500]);
+});
+
+test("systemRandom is uniform in [0, 1), and does not draw from the predictable Math.random", (t) => {
+  t.mock.method(Math, "random", () => 0.5);
+  const numbers = Array.from({ length: 10_000 }, systemRandom);
+  assert.equal(new Set(numbers).size, numbers.length);
+  assert.ok(numbers.every((number) => number >= 0 && number < 1));
+  for (let tenth = 0; tenth < 10; tenth++) {
+    const count = numbers.filter((number) => Math.floor(number * 10) === tenth).length;
+    assert.ok(count > 850 && count < 1_150, `${count} between ${tenth / 10} and ${(tenth + 1) / 10}`);
+  }
 });

@@ -3,8 +3,19 @@ import type { Millis } from "./clock.ts";
 /** A source of chance: uniform in [0, 1). */
 export type Random = () => number;
 
-/** Chance that nobody can predict; for production drivers. */
-export const systemRandom: Random = Math.random;
+const drawn = new Uint32Array(512);
+let left = 0;
+
+/** Chance that nobody can predict, from the system's secure source; for production drivers. */
+export const systemRandom: Random = () => {
+  if (left === 0) {
+    crypto.getRandomValues(drawn); // Many at once: a call of it takes as long as 100 of the numbers.
+    left = drawn.length;
+  }
+  left -= 2;
+  const [high = 0, low = 0] = drawn.subarray(left, left + 2);
+  return (high * 2 ** 21 + (low >>> 11)) / 2 ** 53;
+};
 
 /** A repeatable source (mulberry32): the same seed gives the same sequence on every machine. */
 export function seededRandom(seed: number): Random {

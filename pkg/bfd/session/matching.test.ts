@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { suite, test } from "node:test";
+import type { ControlPacket } from "../codec/control-codec.ts";
 import type { SessionConfig } from "../messages.ts";
-import { haveSamePeer, isForUs, isFromPeer } from "./matching.ts";
+import { Bench, packet } from "../testing/bench.ts";
+import { haveSamePeer, isForUs, isFromPeer, isOfSession } from "./matching.ts";
 
 const [us, peer, other] = [Uint8Array.of(10, 0, 0, 1), Uint8Array.of(10, 0, 0, 2), Uint8Array.of(10, 0, 0, 3)];
 const config = (changes: Partial<SessionConfig> = {}): SessionConfig =>
@@ -21,6 +23,29 @@ test("a packet is ours whatever its destination, unless the session has an addre
   assert.ok(isForUs(config(), way));
   assert.ok(isForUs(config({ local: us }), way));
   assert.ok(!isForUs(config({ local: other }), way));
+});
+
+suite("RFC 5880, section 6.8.6: a packet without Your Discriminator", () => {
+  const bare = (changes: Partial<ControlPacket> = {}) => packet({ state: "down", yourDiscriminator: 0, ...changes });
+  const up = new Bench().up().session;
+
+  test("takes a session down that is up, if it has the peer's discriminator and came over the same interface", () => {
+    assert.ok(isOfSession(up, bare(), way, 2));
+    assert.ok(isOfSession(up, bare(), way, undefined), "over several hops the interface may change");
+  });
+
+  test("does nothing to it with another discriminator, or over another interface", () => {
+    assert.ok(!isOfSession(up, bare({ myDiscriminator: 10 }), way, 2));
+    assert.ok(!isOfSession(up, bare(), way, 3));
+    assert.ok(!isOfSession(up, bare({ state: "adminDown", myDiscriminator: 10 }), way, 2));
+  });
+
+  test("begins a session that is not up, whatever was known of the peer before", () => {
+    assert.ok(isOfSession(new Bench().session, bare({ myDiscriminator: 10 }), way, undefined));
+    const lost = new Bench().up();
+    lost.wait(lost.session.detectAt);
+    assert.ok(isOfSession(lost.session, bare({ myDiscriminator: 10 }), way, 3));
+  });
 });
 
 test("sessions have the same peer where neither hops nor interfaces tell them apart", () => {

@@ -1,12 +1,15 @@
 /** What of `Bfd` needs a network but no peer: a session with itself on the loopback interface comes up like any other. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { closeSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseConfig } from "#pkg/config";
 import { silentLog } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
+import { type ControlPacket, encodeControl } from "../codec/control-codec.ts";
 import { Bfd, type BfdStatus } from "../index.ts";
 
 execFileSync("ip", ["link", "set", "lo", "up"]);
@@ -93,6 +96,37 @@ test("a session for an interface that is not there says so, and begins when it c
   await until(() => bfd.warnings().length > 0);
   assert.deepEqual(bfd.warnings(), ["BFD session with 127.0.0.1: there is no interface late0"]);
   assert.equal(watch.status.verdict, "unknown");
+});
+
+test("forged Down packets from the peer's address do not take a session down", async () => {
+  await using bfd = newBfd();
+  const verdicts: string[] = [];
+  using watch = bfd.watch(ends, fast, ({ verdict }) => verdicts.push(verdict));
+  await until(() => watch.status.verdict === "up");
+  const socket = createSocket("udp4");
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  const down: ControlPacket = {
+    diagnostic: 0,
+    state: "down",
+    poll: false,
+    final: false,
+    controlPlaneIndependent: false,
+    demand: false,
+    multiplier: 3,
+    myDiscriminator: 0x666,
+    yourDiscriminator: 0,
+    desiredMinTx: 50,
+    requiredMinRx: 50,
+    requiredMinEchoRx: 0,
+  };
+  for (const ttl of [255, 64]) {
+    socket.setTTL(ttl);
+    for (let i = 0; i < 20; i++) socket.send(encodeControl(down), 3784, "127.0.0.1");
+    await until(() => bfd.ignored()[ttl === 255 ? "otherDiscriminator" : "ttl"] === 20);
+  }
+  socket.close();
+  assert.deepEqual(verdicts, ["up"]);
 });
 
 test("disposing ends the thread and closes every socket", async () => {
