@@ -13,7 +13,7 @@ async function gauges(world: World): Promise<string> {
   return `loaded ${await value("loaded")} stale ${await value("stale")}`;
 }
 
-test("an accepted change is told, recorded, and taken up by those who wait for it", async () => {
+test("an accepted change is an event, is kept on record, and is taken up by those who wait for it", async () => {
   const world = await startWorld(configText("main 10.0.0.0-10.0.0.0"), { a: {}, b: {} });
   world.config(ten);
   assert.deepEqual(await world.settle(), [
@@ -25,7 +25,7 @@ test("an accepted change is told, recorded, and taken up by those who wait for i
   assert.equal(await gauges(world), "loaded 1 stale 0");
 });
 
-test("an invalid change is told with its place, and the one before stays in force", async () => {
+test("an invalid change is an event with its place, and the one before stays in force", async () => {
   const world = await startWorld(ten);
   world.config(`${ten}  bogus: 1\n`);
   const [event, ...more] = await world.settle();

@@ -23,7 +23,7 @@ export interface ConfigKeeperOptions {
   readonly random: Random;
 }
 
-/** Puts configurations in force, tells their author what became of them, and keeps the last good one in the cluster. */
+/** Puts configurations in force, records events about what became of them, and keeps the last good one in the cluster. */
 export class ConfigKeeper {
   readonly #options: ConfigKeeperOptions;
   readonly #live: LiveConfig;
@@ -85,18 +85,18 @@ export class ConfigKeeper {
     if (verdict.type === "accepted") {
       // A configuration that was in force before this process started is no news.
       if (before.verdict !== undefined || verdict.inForce.text !== this.#recorded)
-        this.#tell("Normal", "ConfigLoaded", "configuration loaded");
+        this.#recordEvent("Normal", "ConfigLoaded", "configuration loaded");
       this.#live.lastGoodChanged(verdict.inForce.text);
     } else {
       const stays = inForce === undefined ? "there is none yet" : "the previous one stays in force";
-      this.#tell("Warning", "ConfigStale", `configuration not used, ${stays}: ${explain(verdict)}`);
+      this.#recordEvent("Warning", "ConfigStale", `configuration not used, ${stays}: ${explain(verdict)}`);
       if (inForce === undefined) none(`${explain(verdict)} (${namespace}/${configMap})`);
     }
     this.#recordIfNeeded();
     if (inForce !== undefined && inForce !== before.inForce) this.#options.inForce(inForce.config);
   }
 
-  #tell(type: "Normal" | "Warning", reason: EventReason, message: string): void {
+  #recordEvent(type: "Normal" | "Warning", reason: EventReason, message: string): void {
     if (this.#configMap !== undefined) this.#options.events.record(configMapReference(this.#configMap), type, reason, message);
   }
 

@@ -16,7 +16,7 @@ test("a new Service gets an address, its status and an event", async () => {
   ]);
 });
 
-test("the first configuration is recorded and its author told", async () => {
+test("the first configuration is kept on record, with an event", async () => {
   const world = new World();
   world.config(ten);
   world.controller.start();
@@ -36,13 +36,13 @@ test("addresses on record are adopted before any is given, whatever the order of
   assert.deepEqual(world.addresses("a", "z"), ["a=10.0.0.1", "z=10.0.0.0"]);
 });
 
-test("whatever of the record is not allowed is told, also where a part of it is", async () => {
+test("an event says what of the record is not allowed, also where a part of it is", async () => {
   const world = new World();
   world.config(configText("main 10.0.0.0-10.0.0.9 fd00::1-fd00::2"));
   world.service("web", { clusterIPs: ["10.96.0.1", "fd96::1"], ingress: ["10.0.0.1", "fd00::9"] });
   world.controller.start();
-  const told = (await world.settle()).filter((line) => line.startsWith("default/web"));
-  assert.deepEqual(told, [
+  const recorded = (await world.settle()).filter((line) => line.startsWith("default/web"));
+  assert.deepEqual(recorded, [
     'default/web: Warning ClearAssignment: Released ["fd00::9"]: address fd00::9 is in no pool; request another address or add this one to a pool',
     "default/web: status 10.0.0.1 fd00::1",
     'default/web: Normal IPAllocated: Assigned IP ["10.0.0.1" "fd00::1"]',
@@ -63,7 +63,7 @@ for (const late of ["services", "configmaps"] as const)
     assert.deepEqual([world.addresses("web"), world.controller.missing], [["web=10.0.0.0"], []]);
   });
 
-test("without any configuration Services keep what they have, and those without are told why", async () => {
+test("without any configuration Services keep what they have, and those without get an event that says why", async () => {
   const world = await startWorld(undefined, {
     old: { ingress: ["10.0.0.5"] },
     plain: { type: "ClusterIP" },
@@ -122,7 +122,7 @@ test("a Service of another load balancer class is never touched", async () => {
   assert.deepEqual(world.addresses("theirs", "ours"), ["theirs=192.0.2.1", "ours=10.0.0.0"]);
 });
 
-test("of two Services that ask for one address the second is told of the first, and gets it after it", async () => {
+test("of two Services that ask for one address the second gets an event that names the first, and the address after it", async () => {
   const world = await startWorld(ten, { first: { loadBalancerIP: "10.0.0.7" } });
   world.service("second", { annotations: { [annotations.addresses]: "10.0.0.7" } });
   const [event, ...more] = await world.settle();
@@ -133,19 +133,19 @@ test("of two Services that ask for one address the second is told of the first, 
   assert.deepEqual(world.addresses("second"), ["second=10.0.0.7"]);
 });
 
-test("a malformed annotation is told to its own Service and harms no other", async () => {
+test("a malformed annotation is an event on its own Service and harms no other", async () => {
   const world = await startWorld(ten, { well: {} });
   world.service("bad", { annotations: { [annotations.addresses]: "10.0.0.300" } });
   world.service("also-well");
-  const told = (await world.settle()).filter((line) => line.startsWith("default/bad"));
-  assert.deepEqual(told, [
+  const recorded = (await world.settle()).filter((line) => line.startsWith("default/bad"));
+  assert.deepEqual(recorded, [
     'default/bad: Warning AllocationFailed: Failed to allocate IP for "default/bad": ' +
       'invalid metallb.universe.tf/loadBalancerIPs "10.0.0.300": "10.0.0.300" is not an IP address',
   ]);
   assert.deepEqual(world.addresses("well", "bad", "also-well"), ["well=10.0.0.0", "bad=", "also-well=10.0.0.1"]);
 });
 
-test("the same verdict is told once, and again after it was another one in between", async () => {
+test("the same verdict is one event, and another after it was another one in between", async () => {
   const world = await startWorld(ten, { web: { annotations: { [annotations.pool]: "nowhere" } } });
   world.change("web", { selector: { app: "other" } });
   assert.deepEqual(await world.settle(), []);

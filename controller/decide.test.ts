@@ -227,7 +227,7 @@ const cases: Record<string, readonly Case[]> = {
     },
     { name: "gets the lowest address of the first pool with auto-assign", spec: {}, status: "10.0.0.0" },
     {
-      name: "is told which pools were tried",
+      name: "gets a warning that lists the pools that were tried",
       others: { a: { ingress: ["10.0.0.0"] }, b: { ingress: ["10.0.0.1"] } },
       spec: {},
       status: "",
@@ -246,8 +246,8 @@ for (const [about, table] of Object.entries(cases))
       const decision = decide(web.key, web, allocator);
       assert.equal(decision.status?.join(" "), status);
       assert.equal(decision.lost?.addresses.join(" "), lost);
-      const told = decision.warning === undefined ? "" : `${decision.warning.reason}: ${decision.warning.message}`;
-      assert.match(told, warning ?? /^$/);
+      const recorded = decision.warning === undefined ? "" : `${decision.warning.reason}: ${decision.warning.message}`;
+      assert.match(recorded, warning ?? /^$/);
 
       // Deciding again, before and after the status is written, changes nothing.
       assert.deepEqual(decide(web.key, web, allocator).status, decision.status);

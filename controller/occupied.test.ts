@@ -7,7 +7,7 @@ const who = "another host uses address 10.0.0.0 (02:00:00:00:00:42, seen on eth0
 const advice =
   "request another address, or remove this one from that host; it can be assigned about a minute after nobody answers for it";
 
-test("a Service whose address another host has gets another one, and is told why", async () => {
+test("a Service whose address another host has gets another one, and an event that says why", async () => {
   const world = await startWorld(config, { web: {} });
   world.occupied("10.0.0.0");
   assert.deepEqual(await world.settle(), [

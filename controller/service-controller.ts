@@ -7,8 +7,8 @@ import type { KubernetesMetrics } from "#pkg/metrics";
 import { type Address, parseAddress } from "#pkg/net";
 import { isOurs, readRequest } from "#pkg/service";
 import { type Decision, decide, keep, quotedList, type Warning } from "./decide.ts";
-import { isSameAllocation, type Tenure, tenureOf, topicsOf, vacantTopics, waitsOf } from "./topics.ts";
 import { WaitList } from "./wait-list.ts";
+import { type AllocationTerms, changedResources, freedResources, isSameAllocation, termsOf, waitsOf } from "./waits.ts";
 import { type Outcome, WorkQueue } from "./work-queue.ts";
 
 export interface ServiceControllerOptions {
@@ -30,14 +30,14 @@ const writesAtOnce = 32;
 
 /**
  * Gives Services their addresses: decides on each whenever it, the configuration or what it waits for has changed, writes its
- * status, and tells its owner what stands in the way. Does nothing until it is configured.
+ * status, and records events for its owner. Does nothing until it is configured.
  */
 export class ServiceController {
   readonly #options: ServiceControllerOptions;
   readonly #queue: WorkQueue;
   readonly #waiting = new WaitList();
-  readonly #terms = new Map<string, Tenure>(); // service -> the terms on which it shares what it holds
-  readonly #warnings = new Map<string, string>(); // service -> what its owner was last told, while it is true
+  readonly #terms = new Map<string, AllocationTerms>(); // service -> the terms on which it shares what it holds
+  readonly #warnings = new Map<string, string>(); // service -> the last warning, while it holds
   #occupants: ReadonlyMap<string, string> = new Map(); // address -> the host of the network that has it
   readonly #replaced = new Map<string, readonly string[]>(); // service -> the status that is being replaced, until that is seen
   #state: { readonly type: "idle" | "configured" } | { readonly type: "unconfigured"; readonly why: string } = { type: "idle" };
@@ -72,7 +72,7 @@ export class ServiceController {
     for (const { key } of all) this.#queue.add(key);
   }
 
-  /** There is no configuration at all, and this is why: Services that need an address are told. */
+  /** There is no configuration at all, and this is why: Services that need an address get an event. */
   unconfigure(why: string): void {
     this.#state = { type: "unconfigured", why };
     for (const { key } of this.#options.services.values()) this.#queue.add(key);
@@ -100,7 +100,8 @@ export class ServiceController {
       const address = parseAddress(text);
       const pool = address && allocator.poolOf(address);
       if (address === undefined || pool === undefined) continue;
-      for (const topic of vacantTopics(pool, address)) for (const waiting of this.#waiting.moved(topic)) this.changed(waiting);
+      for (const resource of freedResources(pool, address))
+        for (const waiting of this.#waiting.changed(resource)) this.changed(waiting);
     }
   }
 
@@ -122,9 +123,12 @@ export class ServiceController {
       this.#warn(key, service, service && missesConfiguration(service, this.#state.why));
       return "done";
     }
-    const before: Tenure = { ...(this.#terms.get(key) ?? tenureOf(undefined, undefined)), allocation: allocator.held(key) };
+    const before: AllocationTerms = {
+      ...(this.#terms.get(key) ?? termsOf(undefined, undefined)),
+      allocation: allocator.held(key),
+    };
     const decision = decide(key, service && this.#withoutReplaced(service), allocator);
-    this.#report(key, service, before.allocation, decision);
+    this.#recordDecision(key, service, before.allocation, decision);
     this.#wake(key, before, decision);
     const { status } = decision;
     const isWritten = service === undefined || status === undefined || isSameList(status, service.ingress);
@@ -143,18 +147,18 @@ export class ServiceController {
     return replaced !== undefined && isSameList(replaced, service.ingress) ? { ...service, ingress: [] } : service;
   }
 
-  #wake(key: string, before: Tenure, { request, allocation, unmet }: Decision): void {
-    const after = tenureOf(allocation, request);
+  #wake(key: string, before: AllocationTerms, { request, allocation, unmet }: Decision): void {
+    const after = termsOf(allocation, request);
     if (allocation !== undefined && after.sharingKey !== "") this.#terms.set(key, after);
     else this.#terms.delete(key);
     const next = this.#waiting.set(key, request === undefined || unmet === undefined ? [] : waitsOf(request, unmet));
     const isHeld = (address: Address) => this.#options.allocator.isHeld(address);
-    for (const topic of topicsOf(before, after, isHeld)) next.push(...this.#waiting.moved(topic));
+    for (const resource of changedResources(before, after, isHeld)) next.push(...this.#waiting.changed(resource));
     for (const waiting of next) if (waiting !== key) this.#queue.add(waiting);
   }
 
-  /** Tells the log what changed, and the Service's owner what is wrong. */
-  #report(key: string, service: Service | undefined, had: Allocation | undefined, decision: Decision): void {
+  /** Logs what changed, and records events about what is wrong. */
+  #recordDecision(key: string, service: Service | undefined, had: Allocation | undefined, decision: Decision): void {
     const { allocation, noRight, lost, warning } = decision;
     const log = this.#options.log.with({ service: key });
     if (!isSameAllocation(had, allocation)) {
@@ -174,15 +178,15 @@ export class ServiceController {
     this.#warn(key, service, warning);
   }
 
-  /** Says something once, and again only after it has changed in between. */
+  /** Logs a warning and records an event once, and again only after it has changed in between. */
   #warn(key: string, service: Service | undefined, warning: Warning | undefined): void {
     if (service === undefined || warning === undefined) {
       this.#warnings.delete(key);
       return;
     }
-    const told = `${service.uid} ${warning.message}`; // One that was deleted and made again has to be told, too.
-    if (this.#warnings.get(key) === told) return;
-    this.#warnings.set(key, told);
+    const last = `${service.uid} ${warning.message}`; // One that was deleted and made again gets its own event.
+    if (this.#warnings.get(key) === last) return;
+    this.#warnings.set(key, last);
     this.#options.log.error("service does not get what it requests", {
       op: "allocateIPs",
       service: key,

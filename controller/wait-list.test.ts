@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WaitList } from "./wait-list.ts";
 
-const pool = { topic: "pool", shape: "" };
-const address = { topic: "address", shape: "" };
+const pool = { resource: "pool", terms: "" };
+const address = { resource: "address", terms: "" };
 
-test("when something moves, the first in line of each shape is worth a try", () => {
+test("when something moves, the first in line of each terms is worth a try", () => {
   const list = new WaitList();
   for (const service of ["c", "a", "b"]) list.set(service, [pool]);
-  list.set("x", [{ topic: "pool", shape: "other" }]);
-  assert.deepEqual(list.moved("pool"), ["c", "x"]);
-  assert.deepEqual(list.moved("address"), []);
+  list.set("x", [{ resource: "pool", terms: "other" }]);
+  assert.deepEqual(list.changed("pool"), ["c", "x"]);
+  assert.deepEqual(list.changed("address"), []);
 });
 
 test("who waits on keeps the place, and nobody else is tried", () => {
@@ -18,7 +18,7 @@ test("who waits on keeps the place, and nobody else is tried", () => {
   list.set("a", [pool]);
   list.set("b", [pool]);
   assert.deepEqual(list.set("a", [pool, address]), []);
-  assert.deepEqual(list.moved("pool"), ["a"]);
+  assert.deepEqual(list.changed("pool"), ["a"]);
 });
 
 test("when the first one is served, or waits for something else, the next is worth a try", () => {
@@ -27,8 +27,8 @@ test("when the first one is served, or waits for something else, the next is wor
   assert.deepEqual(list.set("a", []), ["b"]);
   assert.deepEqual(list.set("b", [address]), ["c"]);
   assert.deepEqual(list.set("c", []), []);
-  assert.deepEqual(list.moved("pool"), []);
-  assert.deepEqual(list.moved("address"), ["b"]);
+  assert.deepEqual(list.changed("pool"), []);
+  assert.deepEqual(list.changed("address"), ["b"]);
 });
 
 test("who comes back is last in line", () => {
@@ -36,5 +36,5 @@ test("who comes back is last in line", () => {
   for (const service of ["a", "b"]) list.set(service, [pool]);
   list.set("a", []);
   list.set("a", [pool]);
-  assert.deepEqual(list.moved("pool"), ["b"]);
+  assert.deepEqual(list.changed("pool"), ["b"]);
 });

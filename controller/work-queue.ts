@@ -12,10 +12,10 @@ export interface WorkQueueOptions {
   readonly random: Random;
 }
 
-const firstRetryMs: Millis = 200;
-const lastRetryMs: Millis = 30_000;
+const minRetryMs: Millis = 200;
+const maxRetryMs: Millis = 30_000;
 // What is done in one go between other tasks of the process, such as reading from the API.
-const mostInOneGo = 200;
+const maxPerTurn = 200;
 
 /**
  * Works on keys in the order in which they were added. A key that waits is not added twice; one that is being worked on is never
@@ -68,7 +68,7 @@ export class WorkQueue {
   #start(): void {
     let started = 0;
     for (const key of this.#waiting) {
-      if (started++ === mostInOneGo || this.#working.size >= this.#options.concurrency) return;
+      if (started++ === maxPerTurn || this.#working.size >= this.#options.concurrency) return;
       this.#waiting.delete(key);
       this.#working.add(key);
       const outcome = this.#options.work(key);
@@ -89,7 +89,7 @@ export class WorkQueue {
   #retryLater(key: string): void {
     const { clock, random } = this.#options;
     const attempts = this.#retries.get(key)?.attempts ?? 0;
-    const at = clock.now() + backOff(attempts, firstRetryMs, lastRetryMs, random);
+    const at = clock.now() + backOff(attempts, minRetryMs, maxRetryMs, random);
     this.#retries.set(key, { attempts: attempts + 1, timer: clock.schedule("retry", at, () => this.add(key)) });
   }
 }

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { type Io, UsageError } from "./command.ts";
 import { run } from "./run.ts";
 
-const longestInput = 8 * 1024 * 1024; // In octets; no ConfigMap comes near, but a device or a wrong file would fill the memory.
+const maxInputBytes = 8 * 1024 * 1024; // In octets; no ConfigMap comes near, but a device or a wrong file would fill the memory.
 
 async function read(name: string, stream: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = [];
@@ -12,7 +12,7 @@ async function read(name: string, stream: AsyncIterable<Uint8Array>): Promise<st
     for await (const chunk of stream) {
       chunks.push(chunk);
       length += chunk.length;
-      if (length > longestInput) throw new UsageError(`cannot read ${name}: it is longer than ${longestInput} octets`);
+      if (length > maxInputBytes) throw new UsageError(`cannot read ${name}: it is longer than ${maxInputBytes} octets`);
     }
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks));
   } catch (error) {

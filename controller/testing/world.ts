@@ -67,7 +67,7 @@ export class World {
     return names.map((name) => `${name}=${this.cluster.service(`default/${name}`)?.ingress.join("+") ?? "gone"}`);
   }
 
-  /** Lets everything happen that happens without time passing. @returns what was written and told since the last time */
+  /** Lets everything happen that happens without time passing. @returns what was written and recorded since the last time */
   async settle(): Promise<string[]> {
     do {
       this.cluster.deliver();

@@ -116,7 +116,7 @@ test("a Service that becomes dual-stack moves where its pool has no address of t
   assert.deepEqual(inUse(allocator), { a: 0, b: 2 });
 });
 
-test("a Service that becomes dual-stack keeps its address where no pool has both, and hears why", () => {
+test("a Service that becomes dual-stack keeps its address where no pool has both, and learns why", () => {
   const allocator = withPools(pool("a", ["10.0.0.0/24"]), pool("b", ["fd01::/64"]));
   settle(allocator, "s/1");
   const settlement = allocator.settle(request("s/1", { families: both }));

@@ -2,8 +2,7 @@ import type { Pool } from "#pkg/config";
 import { type Address, type Family, parseAddress } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
 import { Layout } from "./layout.ts";
-import { type Holding, Occupancy } from "./occupancy.ts";
-import { type Terms, termsOf } from "./sharing.ts";
+import { type Holding, Occupancy, type Terms, termsOf } from "./occupancy.ts";
 import type { Allocation, PoolUsage, Refusal, Settlement, Stranded } from "./types.ts";
 
 /** Addresses of one pool, never none. */

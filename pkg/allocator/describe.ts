@@ -1,7 +1,7 @@
 import type { Family } from "#pkg/net";
 import { annotations } from "#pkg/service";
 import { list } from "#pkg/text";
-import { portText } from "./sharing.ts";
+import { portText } from "./occupancy.ts";
 import type { Refusal } from "./types.ts";
 
 const advice: Record<Refusal["reason"], string> = {

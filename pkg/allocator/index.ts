@@ -4,7 +4,7 @@
  * Reading Services and annotations is the part of `pkg/service`, writing status and events the controller's.
  *
  * Addresses are numbered in the order in which they are tried (`layout.ts`), and those in use are kept as intervals of such
- * numbers (`interval-set.ts`): giving and freeing take logarithmic time, and memory grows with what is held, never with a pool.
+ * numbers (`intervals.ts`): giving and freeing take logarithmic time, and memory grows with what is held, never with a pool.
  */
 export { Allocator } from "./allocator.ts";
 export { describe } from "./describe.ts";

@@ -1,6 +1,7 @@
-import { IntervalSet } from "./interval-set.ts";
+import type { Address } from "#pkg/net";
+import type { AddressRequest, Port } from "#pkg/service";
+import { IntervalSet } from "./intervals.ts";
 import type { Layout, Span } from "./layout.ts";
-import { conflict, portText, type Terms } from "./sharing.ts";
 import type { Allocation, Refusal } from "./types.ts";
 
 /** What one Service holds, and on what terms. */
@@ -12,14 +13,14 @@ export interface Holding {
 }
 
 /** Who is on a slot: one who does not share, or all who do, under one sharing key and one backend key. */
-type Tenants = Holding | Party;
+type Holders = Holding | Sharers;
 
-class Party {
+class Sharers {
   readonly holdings = new Set<Holding>();
   readonly ports = new Map<string, Holding>(); // port text -> who has it
 }
 
-/** The slots of all parties under one sharing key and one backend key. */
+/** The slots of all sharers under one sharing key and one backend key. */
 interface Group {
   readonly slots: IntervalSet;
   readonly ports: Map<string, IntervalSet>; // port text -> those of the slots where it is taken
@@ -30,7 +31,7 @@ export class Occupancy {
   readonly layout: Layout;
   readonly #used = new IntervalSet();
   readonly #occupied = new IntervalSet(); // Another host of the network has them.
-  readonly #tenants = new Map<bigint, Tenants>(); // slot -> who is on it
+  readonly #holders = new Map<bigint, Holders>(); // slot -> who is on it
   readonly #groups = new Map<string, Group>(); // sharing key and backend key -> slots
   readonly #inUse = new Map<string, number>(); // pool -> slots with a holder
 
@@ -43,22 +44,22 @@ export class Occupancy {
       const shares = holding.terms.sharingKey !== "";
       if (this.#used.add(slot)) {
         this.#count(holding, 1);
-        this.#tenants.set(slot, shares ? new Party() : holding);
+        this.#holders.set(slot, shares ? new Sharers() : holding);
       }
-      const tenants = this.#tenants.get(slot);
-      if (tenants instanceof Party && shares) this.#join(holding, slot, tenants);
-      else if (tenants !== holding) throw new Error(`Cannot put ${holding.terms.service} on slot ${slot}: it is in use`);
+      const holders = this.#holders.get(slot);
+      if (holders instanceof Sharers && shares) this.#join(holding, slot, holders);
+      else if (holders !== holding) throw new Error(`Cannot put ${holding.terms.service} on slot ${slot}: it is in use`);
     }
   }
 
   take(holding: Holding): void {
     for (const slot of holding.slots) {
-      const tenants = this.#tenants.get(slot);
-      if (tenants instanceof Party) {
-        this.#leave(holding, slot, tenants);
-        if (tenants.holdings.size > 0) continue;
+      const holders = this.#holders.get(slot);
+      if (holders instanceof Sharers) {
+        this.#leave(holding, slot, holders);
+        if (holders.holdings.size > 0) continue;
       }
-      this.#tenants.delete(slot);
+      this.#holders.delete(slot);
       this.#used.delete(slot);
       this.#count(holding, -1);
     }
@@ -74,13 +75,13 @@ export class Occupancy {
   }
 
   isHeld(slot: bigint): boolean {
-    return this.#tenants.has(slot);
+    return this.#holders.has(slot);
   }
 
   holders(slot: bigint): readonly Holding[] {
-    const tenants = this.#tenants.get(slot);
-    if (tenants === undefined) return [];
-    return tenants instanceof Party ? [...tenants.holdings] : [tenants];
+    const holders = this.#holders.get(slot);
+    if (holders === undefined) return [];
+    return holders instanceof Sharers ? [...holders.holdings] : [holders];
   }
 
   inUse(pool: string): number {
@@ -89,16 +90,16 @@ export class Occupancy {
 
   /** Why a Service on these terms may not be on a slot; undefined if it may. Does not walk those who share it. */
   conflict(terms: Terms, slot: bigint): Refusal | undefined {
-    const tenants = this.#tenants.get(slot);
-    if (!(tenants instanceof Party)) return tenants && conflictWith(tenants, terms, slot);
-    for (const other of tenants.holdings) {
+    const holders = this.#holders.get(slot);
+    if (!(holders instanceof Sharers)) return holders && conflictWith(holders, terms, slot);
+    for (const other of holders.holdings) {
       if (other.terms.service === terms.service) continue;
       if (other.terms.sharingKey !== terms.sharingKey || other.terms.backendKey !== terms.backendKey)
         return conflictWith(other, terms, slot);
       break; // The others agree with this one.
     }
     for (const port of terms.ports) {
-      const other = tenants.ports.get(portText(port));
+      const other = holders.ports.get(portText(port));
       const refusal = other && conflictWith(other, terms, slot);
       if (refusal !== undefined) return refusal;
     }
@@ -136,30 +137,30 @@ export class Occupancy {
     return undefined;
   }
 
-  #join(holding: Holding, slot: bigint, party: Party): void {
-    party.holdings.add(holding);
+  #join(holding: Holding, slot: bigint, sharers: Sharers): void {
+    sharers.holdings.add(holding);
     const key = groupKey(holding.terms);
     const group = this.#groups.get(key) ?? { slots: new IntervalSet(), ports: new Map<string, IntervalSet>() };
     this.#groups.set(key, group);
     group.slots.add(slot);
     for (const port of holding.terms.ports.map(portText)) {
-      party.ports.set(port, holding);
+      sharers.ports.set(port, holding);
       const taken = group.ports.get(port) ?? new IntervalSet();
       group.ports.set(port, taken);
       taken.add(slot);
     }
   }
 
-  #leave(holding: Holding, slot: bigint, party: Party): void {
+  #leave(holding: Holding, slot: bigint, sharers: Sharers): void {
     const key = groupKey(holding.terms);
     const group = this.#groups.get(key);
-    party.holdings.delete(holding);
+    sharers.holdings.delete(holding);
     for (const port of holding.terms.ports.map(portText)) {
-      party.ports.delete(port);
+      sharers.ports.delete(port);
       const taken = group?.ports.get(port);
       if (taken?.delete(slot) && taken.size === 0) group?.ports.delete(port);
     }
-    if (party.holdings.size > 0) return;
+    if (sharers.holdings.size > 0) return;
     group?.slots.delete(slot);
     if (group?.slots.size === 0) this.#groups.delete(key);
   }
@@ -178,4 +179,36 @@ function conflictWith(holding: Holding, terms: Terms, slot: bigint): Refusal | u
 /** No two pairs give the same text, whatever characters an annotation has. */
 function groupKey({ sharingKey, backendKey }: Terms): string {
   return `${sharingKey.length}:${sharingKey}${backendKey}`;
+}
+
+/** The part of a request that decides who may be on one address with whom. */
+export type Terms = Pick<AddressRequest, "service" | "sharingKey" | "backendKey" | "ports">;
+
+const noPorts: readonly Port[] = [];
+
+/** Only what later decisions need is kept: without a sharing key the ports never matter. */
+export function termsOf({ service, sharingKey, backendKey, ports }: AddressRequest): Terms {
+  return { service, sharingKey, backendKey, ports: sharingKey === "" ? noPorts : ports };
+}
+
+/** Such as `80/TCP`. */
+export function portText({ protocol, port }: Port): string {
+  return `${port}/${protocol}`;
+}
+
+/** Why a Service may not have `address` while `holder` has it too; nothing stands between a Service and itself. */
+export function conflict(terms: Terms, holder: Terms, address: Address): Refusal | undefined {
+  if (terms.service === holder.service) return undefined;
+  const found = { address, holder: holder.service };
+  if (terms.sharingKey === "" || holder.sharingKey === "") return { reason: "inUse", ...found };
+  if (terms.sharingKey !== holder.sharingKey)
+    return { reason: "sharingKeyMismatch", ...found, key: terms.sharingKey, holderKey: holder.sharingKey };
+  if (terms.backendKey !== holder.backendKey)
+    return { reason: "backendKeyMismatch", ...found, key: terms.backendKey, holderKey: holder.backendKey };
+  const port = terms.ports.find((wanted) => holder.ports.some((taken) => isSame(wanted, taken)));
+  return port && { reason: "portClash", ...found, port };
+}
+
+function isSame(a: Port, b: Port): boolean {
+  return a.port === b.port && a.protocol === b.protocol;
 }

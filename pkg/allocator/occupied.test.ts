@@ -28,7 +28,7 @@ test("it is passed over under other pools, too", () => {
   assert.equal(given(allocator, "s/1"), "192.0.2.1");
 });
 
-test("who asks for it is told who has it", () => {
+test("a Service that asks for it learns which host has it", () => {
   const wanted = address("192.0.2.0");
   const { allocation, unmet } = world("192.0.2.0").settle(request("s/1", { requestedAddresses: [wanted] }));
   assert.equal(allocation, undefined);

@@ -4,7 +4,7 @@ import { list } from "#pkg/text";
 import { configKey, type Verdict } from "./candidate.ts";
 
 // Enough to see the pattern; the log of a cluster with thousands of Services must stay readable.
-const mostLines = 100;
+const maxLines = 100;
 
 /** Such as `address-pools[0].protocol at line 4, column 15: unknown protocol "layer3"`. */
 export function problemText({ path, line, column, message }: Problem): string {
@@ -31,16 +31,16 @@ export function explain(verdict: Exclude<Verdict, { type: "accepted" }>): string
 export function logDecision(log: Log, { inForce, verdict }: { inForce: object | undefined; verdict: Verdict | undefined }): void {
   if (verdict === undefined) return;
   if (verdict.type === "accepted") {
-    for (const problem of verdict.warnings.slice(0, mostLines))
+    for (const problem of verdict.warnings.slice(0, maxLines))
       log.warn("configuration warning", { event: "configWarning", ...fields(problem) });
     log.info("configuration loaded", { event: "configLoaded" });
     return;
   }
   if (verdict.type === "invalid")
-    for (const problem of errors(verdict.problems).slice(0, mostLines))
+    for (const problem of errors(verdict.problems).slice(0, maxLines))
       log.error("configuration error", { event: "configError", ...fields(problem) });
   if (verdict.type === "strands")
-    for (const [service, ips] of [...verdict.stranded].slice(0, mostLines))
+    for (const [service, ips] of [...verdict.stranded].slice(0, maxLines))
       log.error("configuration leaves no pool for an address in use", { event: "configError", service, ips });
   const message =
     inForce === undefined

@@ -10,10 +10,10 @@ const narrow = configText("a 10.0.0.5-10.0.0.9");
 const other = configText("b 192.0.2.0-192.0.2.9");
 const invalid = "address-pools: 7";
 
-/** A cluster as one process sees it: what it is told, and what it makes of it. */
+/** A cluster as one process sees it: what it sees, and what it decides. */
 function setUp(initial: { holds?: Record<string, string>; config?: string; lastGood?: string; start?: boolean } = {}) {
   const holds = new Map(Object.entries(initial.holds ?? {})); // service -> addresses
-  const told: string[] = [];
+  const decisions: string[] = [];
   const live = new LiveConfig({
     holdings: {
       services: () => holds.keys(),
@@ -24,7 +24,7 @@ function setUp(initial: { holds?: Record<string, string>; config?: string; lastG
           .filter((address) => address !== undefined),
     },
     log: silentLog,
-    changed: () => told.push(print()),
+    changed: () => decisions.push(print()),
   });
   const print = () => {
     const { inForce, verdict } = live.state;
@@ -40,7 +40,7 @@ function setUp(initial: { holds?: Record<string, string>; config?: string; lastG
   if (initial.lastGood !== undefined) live.lastGoodChanged(initial.lastGood);
   if (initial.config !== undefined) config(initial.config);
   if (initial.start !== false) live.start();
-  return { live, config, hold, told };
+  return { live, config, hold, decisions };
 }
 
 const atStart: { name: string; holds?: Record<string, string>; config?: string; lastGood?: string; want: string }[] = [
@@ -91,31 +91,31 @@ const atStart: { name: string; holds?: Record<string, string>; config?: string; 
 ];
 for (const { name, want, ...initial } of atStart) {
   test(`at start: ${name}`, () => {
-    assert.deepEqual(setUp(initial).told, [want]);
+    assert.deepEqual(setUp(initial).decisions, [want]);
   });
 }
 
 test("nothing is decided before everything has been seen", () => {
-  const { live, told } = setUp({ config: wide, lastGood: narrow, start: false });
+  const { live, decisions } = setUp({ config: wide, lastGood: narrow, start: false });
   live.serviceChanged("s");
-  assert.deepEqual([live.state, told], [{ inForce: undefined, verdict: undefined }, []]);
+  assert.deepEqual([live.state, decisions], [{ inForce: undefined, verdict: undefined }, []]);
 });
 
 test("the order in which ConfigMap and last good configuration are seen does not matter", () => {
-  const { live, config, told } = setUp({ holds: { s: "10.0.0.1" }, start: false });
+  const { live, config, decisions } = setUp({ holds: { s: "10.0.0.1" }, start: false });
   config(narrow);
   live.lastGoodChanged(wide);
   live.start();
-  assert.deepEqual(told, [`${wide} | strands s=10.0.0.1`]);
+  assert.deepEqual(decisions, [`${wide} | strands s=10.0.0.1`]);
 });
 
 test("a refused change takes effect by itself when the last Service in its way goes", () => {
-  const { config, hold, told } = setUp({ config: wide, holds: { s: "10.0.0.1", t: "10.0.0.2" } });
-  told.length = 0;
+  const { config, hold, decisions } = setUp({ config: wide, holds: { s: "10.0.0.1", t: "10.0.0.2" } });
+  decisions.length = 0;
   config(narrow);
   hold("s", undefined);
   hold("t", "10.0.0.6");
-  assert.deepEqual(told, [`${wide} | strands s=10.0.0.1 t=10.0.0.2`, `${narrow} | accepted`]);
+  assert.deepEqual(decisions, [`${wide} | strands s=10.0.0.1 t=10.0.0.2`, `${narrow} | accepted`]);
 });
 
 test("a refused change is blocked also by Services that come later, and the list is kept up to date", () => {
@@ -128,30 +128,30 @@ test("a refused change is blocked also by Services that come later, and the list
 });
 
 test("a refused change that is taken back is accepted without having had an effect", () => {
-  const { live, config, told } = setUp({ config: wide, holds: { s: "10.0.0.1" } });
+  const { live, config, decisions } = setUp({ config: wide, holds: { s: "10.0.0.1" } });
   const before = live.inForce;
   config(other);
   config(wide);
-  assert.deepEqual(told, [`${wide} | accepted`, `${wide} | strands s=10.0.0.1`, `${wide} | accepted`]);
+  assert.deepEqual(decisions, [`${wide} | accepted`, `${wide} | strands s=10.0.0.1`, `${wide} | accepted`]);
   assert.equal(live.inForce, before);
 });
 
 test("a ConfigMap that is deleted, or loses its key, or turns invalid, changes nothing but the verdict", () => {
-  const { live, config, told } = setUp({ config: wide });
-  told.length = 0;
+  const { live, config, decisions } = setUp({ config: wide });
+  decisions.length = 0;
   config(undefined);
   live.configMapChanged({ "config.yaml": wide });
   config(invalid);
   config(`${invalid} `);
-  assert.deepEqual(told, [`${wide} | missing configMap`, `${wide} | missing key`, `${wide} | invalid`, `${wide} | invalid`]);
+  assert.deepEqual(decisions, [`${wide} | missing configMap`, `${wide} | missing key`, `${wide} | invalid`, `${wide} | invalid`]);
 });
 
 test("once accepted, Services are no reason to look again", () => {
-  const { config, hold, told } = setUp({ config: wide });
+  const { config, hold, decisions } = setUp({ config: wide });
   config(narrow);
-  told.length = 0;
+  decisions.length = 0;
   hold("s", "10.0.0.1");
-  assert.deepEqual(told, []);
+  assert.deepEqual(decisions, []);
 });
 
 test("the same text is read once, whichever way it comes", () => {
@@ -173,33 +173,33 @@ test("the same text is read once, whichever way it comes", () => {
 
 // The speaker watches what the controller decides from; it may see it in another order.
 test("a follower that accepts too early comes to the controller's decision when it sees the address", () => {
-  const { config, hold, told } = setUp({ lastGood: wide, config: wide });
-  told.length = 0;
+  const { config, hold, decisions } = setUp({ lastGood: wide, config: wide });
+  decisions.length = 0;
   config(narrow); // Here: accepted. The controller has seen s already, and refuses.
   hold("s", "10.0.0.1");
-  assert.deepEqual(told, [`${narrow} | accepted`, `${wide} | strands s=10.0.0.1`]);
+  assert.deepEqual(decisions, [`${narrow} | accepted`, `${wide} | strands s=10.0.0.1`]);
 });
 
 test("a follower that refuses too long is corrected by the controller's record", () => {
-  const { live, config, told } = setUp({ lastGood: wide, config: wide, holds: { s: "10.0.0.1" } });
-  told.length = 0;
+  const { live, config, decisions } = setUp({ lastGood: wide, config: wide, holds: { s: "10.0.0.1" } });
+  decisions.length = 0;
   config(narrow); // Here: refused. The controller has seen s go already.
   live.lastGoodChanged(narrow);
-  assert.deepEqual(told, [`${wide} | strands s=10.0.0.1`, `${narrow} | accepted`]);
+  assert.deepEqual(decisions, [`${wide} | strands s=10.0.0.1`, `${narrow} | accepted`]);
 });
 
 test("a record that is ahead of the ConfigMap does not flap", () => {
-  const { live, config, told } = setUp({ lastGood: wide, config: wide });
-  told.length = 0;
+  const { live, config, decisions } = setUp({ lastGood: wide, config: wide });
+  decisions.length = 0;
   live.lastGoodChanged(narrow);
   config(narrow);
-  assert.deepEqual(told, [`${narrow} | accepted`]);
+  assert.deepEqual(decisions, [`${narrow} | accepted`]);
 });
 
 test("a record that is deleted or damaged while running changes nothing", () => {
-  const { live, told } = setUp({ lastGood: wide, config: invalid });
-  told.length = 0;
+  const { live, decisions } = setUp({ lastGood: wide, config: invalid });
+  decisions.length = 0;
   live.lastGoodChanged(invalid);
   live.lastGoodChanged(undefined);
-  assert.deepEqual([live.inForce?.text, told], [wide, []]);
+  assert.deepEqual([live.inForce?.text, decisions], [wide, []]);
 });

@@ -3,21 +3,21 @@ import type { Address, Family } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
 import type { Wait } from "./wait-list.ts";
 
-/** What a Service holds and the terms on which others may join it. */
-export interface Tenure {
+/** What a Service holds and the terms on which others may share it. */
+export interface AllocationTerms {
   readonly allocation: Allocation | undefined;
   readonly sharingKey: string;
-  /** The other terms of sharing, as in `Wait.shape`; empty without a sharing key. */
-  readonly shape: string;
+  /** The other terms of sharing, as in `Wait.terms`; empty without a sharing key. */
+  readonly terms: string;
 }
 
-export function tenureOf(allocation: Allocation | undefined, request: AddressRequest | undefined): Tenure {
+export function termsOf(allocation: Allocation | undefined, request: AddressRequest | undefined): AllocationTerms {
   const sharingKey = request?.sharingKey ?? "";
-  return { allocation, sharingKey, shape: request === undefined || sharingKey === "" ? "" : shapeOf(request) };
+  return { allocation, sharingKey, terms: request === undefined || sharingKey === "" ? "" : termsText(request) };
 }
 
 /**
- * What has to move before a refused request is worth another try: an address or a full pool. Every other refusal waits for another
+ * What has to change before a refused request is worth another try: an address or a full pool. Every other refusal waits for another
  * configuration or another request, and both lead to a new decision anyway.
  */
 export function waitsOf(request: AddressRequest, refusal: Refusal): Wait[] {
@@ -37,38 +37,43 @@ export function waitsOf(request: AddressRequest, refusal: Refusal): Wait[] {
   }
 }
 
-/** An address that nobody holds suits whoever comes first. Joining others depends on the terms. */
+/** An address that nobody holds suits whoever comes first. Sharing depends on the terms. */
 function waits(request: AddressRequest, free: string, shared: string): Wait[] {
-  const waitForFree = { topic: free, shape: "" };
-  return request.sharingKey === "" ? [waitForFree] : [waitForFree, { topic: shared, shape: shapeOf(request) }];
+  const waitForFree = { resource: free, terms: "" };
+  return request.sharingKey === "" ? [waitForFree] : [waitForFree, { resource: shared, terms: termsText(request) }];
 }
 
-function shapeOf({ backendKey, ports }: AddressRequest): string {
+function termsText({ backendKey, ports }: AddressRequest): string {
   return [backendKey, ...ports.map(({ protocol, port }) => `${protocol}/${port}`).sort()].join(" ");
 }
 
-/** What moves when the tenure of one Service changes. `isHeld` tells of the time after. */
-export function topicsOf(before: Tenure, after: Tenure, isHeld: (address: Address) => boolean): Set<string> {
-  const topics = new Set<string>();
-  if (isSame(before, after)) return topics;
+/** What changes for others when one Service holds something else, or on other terms. `isHeld` is about the time after. */
+export function changedResources(
+  before: AllocationTerms,
+  after: AllocationTerms,
+  isHeld: (address: Address) => boolean,
+): Set<string> {
+  const resources = new Set<string>();
+  if (isSame(before, after)) return resources;
   for (const { allocation, sharingKey } of [before, after]) {
     if (allocation === undefined) continue;
     for (const address of allocation.addresses) {
       // Who asked for this very address comes before who would take any.
-      if (!isHeld(address)) topics.add(freeAddress(address)).add(freeInPool(allocation.pool, address.family));
-      else if (sharingKey !== "") topics.add(sharedAddress(address, sharingKey)).add(sharedInPool(allocation.pool, sharingKey));
+      if (!isHeld(address)) resources.add(freeAddress(address)).add(freeInPool(allocation.pool, address.family));
+      else if (sharingKey !== "")
+        resources.add(sharedAddress(address, sharingKey)).add(sharedInPool(allocation.pool, sharingKey));
     }
   }
-  return topics;
+  return resources;
 }
 
-/** What moves when an address that another host of the network had is free again. */
-export function vacantTopics(pool: string, address: Address): readonly string[] {
+/** What changes for others when an address that another host of the network had is free again. */
+export function freedResources(pool: string, address: Address): readonly string[] {
   return [freeAddress(address), freeInPool(pool, address.family)];
 }
 
-function isSame(a: Tenure, b: Tenure): boolean {
-  return a.sharingKey === b.sharingKey && a.shape === b.shape && isSameAllocation(a.allocation, b.allocation);
+function isSame(a: AllocationTerms, b: AllocationTerms): boolean {
+  return a.sharingKey === b.sharingKey && a.terms === b.terms && isSameAllocation(a.allocation, b.allocation);
 }
 
 export function isSameAllocation(a: Allocation | undefined, b: Allocation | undefined): boolean {
@@ -76,7 +81,7 @@ export function isSameAllocation(a: Allocation | undefined, b: Allocation | unde
   return a.pool === b.pool && a.addresses.join() === b.addresses.join();
 }
 
-// Names of pools may hold anything, so they are quoted: no topic can be read as another.
+// Names of pools may hold anything, so they are quoted: no resource can be read as another.
 function freeInPool(pool: string, family: Family): string {
   return `free ${family} in ${JSON.stringify(pool)}`;
 }
