@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
-import { Deadline } from "./deadline.ts";
 import { ApiError } from "./errors.ts";
 import type { Http, Request } from "./http.ts";
+import { Deadline } from "./http.ts";
 import { type Priority, Slots } from "./slots.ts";
 import type { Fields } from "./untrusted.ts";
 
@@ -12,8 +12,8 @@ const writesAtOnce = 32;
 const eventsAtOnce = 8;
 // With waits of 6 to 12 s in all, enough for an API server to restart.
 const attempts = 8;
-const firstRetryMs: Millis = 100;
-const longestRetryMs: Millis = 5_000;
+const minRetryMs: Millis = 100;
+const maxRetryMs: Millis = 5_000;
 const drainMs: Millis = 5_000;
 
 /** Calls of the API with the manners it asks for: few at once, repeated when the server is busy or away, and drained at the end. */
@@ -77,7 +77,7 @@ export class Api implements AsyncDisposable {
       } catch (error) {
         if (!(error instanceof ApiError) || !mayPass(error) || attempt + 1 === attempts) throw error;
         if (signal.aborted) throw closed(request, error);
-        const wait = backOff(attempt, firstRetryMs, longestRetryMs, this.#random);
+        const wait = backOff(attempt, minRetryMs, maxRetryMs, this.#random);
         await sleep(this.#clock, "api retry", Math.max(wait, error.retryAfterMs ?? 0), signal);
       }
     }

@@ -1,13 +1,12 @@
 import { type Clock, type Millis, type Random, wallClock } from "#pkg/clock";
 import type { Log } from "#pkg/log";
+import { findAccess } from "./access.ts";
 import { Api } from "./api.ts";
 import { Credentials } from "./credentials.ts";
 import { ApiError } from "./errors.ts";
-import { findAccess } from "./find-access.ts";
 import { Http } from "./http.ts";
 import { type Handlers, type Informer, ListWatch, type Scope } from "./informer.ts";
-import type { Lease, ObjectMeta, Service } from "./objects.ts";
-import type { OwnerReference } from "./references.ts";
+import type { Lease, ObjectMeta, OwnerReference, Service } from "./objects.ts";
 import { projectMeta, type Resource, resources } from "./resources.ts";
 import { type Fields, fields, list, text } from "./untrusted.ts";
 

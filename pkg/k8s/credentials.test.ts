@@ -93,7 +93,7 @@ test("a password and the impersonation are sent", limit, async () => {
   assert.equal(headers["impersonate-group"], "g, h");
 });
 
-test("an exec plugin gives the token and is told what it should know; a refused token makes it run again", limit, async () => {
+test("an exec plugin gives the token and gets KUBERNETES_EXEC_INFO; a refused token makes it run again", limit, async () => {
   await using api = await FakeApi.start();
   const runs = file("runs", "");
   const plugin = file(

@@ -6,7 +6,10 @@ import type { Log } from "#pkg/log";
 import type { Access, Material } from "./access.ts";
 import { ApiError } from "./errors.ts";
 import { ExecPlugin } from "./exec-plugin.ts";
-import { HttpAgent, HttpsAgent } from "./node-http.ts";
+
+// Not by an `import`, which costs 14 MB: see `http.ts`.
+const { Agent: HttpAgent } = process.getBuiltinModule("node:http");
+const { Agent: HttpsAgent } = process.getBuiltinModule("node:https");
 
 /** What a request is sent with. */
 export interface Identity {

@@ -1,6 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import { LruMap } from "./lru.ts";
-import type { ObjectReference } from "./references.ts";
+import type { ObjectReference } from "./objects.ts";
 
 /** Something that happened to an object. */
 export interface Occurrence {
@@ -42,7 +41,7 @@ interface Bucket {
 }
 
 // The limits of client-go's EventCorrelator, so that an operator finds the events of this project as dense as any other's.
-const mostRemembered = 4096;
+const maxRemembered = 4096;
 const similarBeforeCombined = 10;
 const similarWithinMs: Millis = 600_000;
 const burst = 25;
@@ -54,9 +53,9 @@ const refillMs: Millis = 300_000;
  * object may have 25 writes at once, then one each five minutes. Pure; memory is bounded.
  */
 export class EventCorrelator {
-  readonly #similar = new LruMap<string, Similar>(mostRemembered); // object, type, reason -> messages seen
-  readonly #observed = new LruMap<string, Observed>(mostRemembered); // object, type, reason, message -> its Event
-  readonly #buckets = new LruMap<string, Bucket>(mostRemembered); // object -> writes left
+  readonly #similar = new LruMap<string, Similar>(maxRemembered); // object, type, reason -> messages seen
+  readonly #observed = new LruMap<string, Observed>(maxRemembered); // object, type, reason, message -> its Event
+  readonly #buckets = new LruMap<string, Bucket>(maxRemembered); // object -> writes left
   #names = 0;
 
   /** @returns what to write, or undefined when the object has had its share */
@@ -109,4 +108,28 @@ export class EventCorrelator {
 
 function join(...parts: string[]): string {
   return parts.join("\n");
+}
+
+/** A map of at most `max` entries: the one that was neither read nor set for longest goes first. */
+class LruMap<K, V> {
+  readonly #entries = new Map<K, V>(); // least recently used first
+  readonly #max: number;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get(key: K): V | undefined {
+    const value = this.#entries.get(key);
+    if (value !== undefined) this.set(key, value);
+    return value;
+  }
+
+  set(key: K, value: V): void {
+    this.#entries.delete(key);
+    this.#entries.set(key, value);
+    if (this.#entries.size <= this.#max) return;
+    const oldest = this.#entries.keys().next();
+    if (oldest.done !== true) this.#entries.delete(oldest.value);
+  }
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
 import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, LogLines, until } from "#pkg/k8s/testing";
 import { EventRecorder } from "./event-recorder.ts";
-import type { ObjectReference } from "./references.ts";
+import type { ObjectReference } from "./objects.ts";
 
 const limit = { timeout: 20_000 };
 

@@ -3,7 +3,7 @@ import type { Log } from "#pkg/log";
 import type { Cluster } from "./cluster.ts";
 import { ApiError } from "./errors.ts";
 import { type CorrelatedEvent, EventCorrelator } from "./event-correlator.ts";
-import type { ObjectReference } from "./references.ts";
+import type { ObjectReference } from "./objects.ts";
 
 /** Every reason of an Event; `docs/operations.md` says what each means. Names are MetalLB's where it has such an event. */
 export const eventReasons = [
@@ -35,10 +35,10 @@ export interface EventRecorderOptions {
 }
 
 // Room for the first events of a whole cluster's Services; a few megabytes.
-const mostWaiting = 10_000;
+const maxWaiting = 10_000;
 // Writes of one object's events keep their order, those of different objects need none.
 const lanes = 8;
-const mostMessageLength = 1024; // Of events.k8s.io, which serves these too.
+const maxMessageLength = 1024; // Of events.k8s.io, which serves these too.
 const flushMs: Millis = 2_000;
 
 /**
@@ -64,11 +64,11 @@ export class EventRecorder implements AsyncDisposable {
   record(about: ObjectReference, type: "Normal" | "Warning", reason: EventReason, message: string): void {
     if (this.#closed) return;
     const { clock } = this.#options;
-    const shown = message.slice(0, mostMessageLength);
+    const shown = message.slice(0, maxMessageLength);
     const event = this.#correlator.correlate({ about, type, reason, message: shown, at: clock.now(), date: wallClock() });
     if (event === undefined) return;
-    if (this.#waiting < mostWaiting) this.#enqueue(event);
-    else this.#drop(`${mostWaiting} events are waiting`);
+    if (this.#waiting < maxWaiting) this.#enqueue(event);
+    else this.#drop(`${maxWaiting} events are waiting`);
   }
 
   /** Writes what waits, for at most 2 s. */

@@ -25,5 +25,5 @@ export type {
   Service,
   ServicePort,
 } from "./objects.ts";
-export { configMapReference, type ObjectReference, type OwnerReference, serviceReference } from "./references.ts";
+export { configMapReference, type ObjectReference, type OwnerReference, serviceReference } from "./objects.ts";
 export { type Resource, resources } from "./resources.ts";

@@ -52,7 +52,7 @@ class Scene implements AsyncDisposable {
     return [scene, watch];
   }
 
-  /** What the handlers were told since the last call. */
+  /** The calls of the handlers since the last time. */
   async saw(...lines: string[]): Promise<void> {
     await until(() => this.seen.length >= lines.length);
     assert.deepEqual(this.seen.splice(0), lines);
@@ -170,7 +170,7 @@ for (const { name, events, cut, from } of resumptions)
     });
 
 for (const how of ["status", "event"] as const)
-  test(`410 as ${how} lists again and tells only the differences`, limit, async () => {
+  test(`410 as ${how} lists again and reports only the differences`, limit, async () => {
     const same = configMap("same", "1");
     const [scene, watch] = await Scene.watching([
       same,

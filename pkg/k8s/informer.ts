@@ -2,9 +2,8 @@ import type { IncomingMessage } from "node:http";
 import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import type { Api } from "./api.ts";
-import { Deadline } from "./deadline.ts";
 import { ApiError } from "./errors.ts";
-import { chunks, type Request } from "./http.ts";
+import { chunks, Deadline, type Request } from "./http.ts";
 import { LineSplitter } from "./lines.ts";
 import type { ObjectMeta } from "./objects.ts";
 import { projectMeta, type Resource } from "./resources.ts";
@@ -39,16 +38,16 @@ export interface Informer<V> extends Disposable {
 
 // A page of kubectl's 500 lives long enough to be moved among V8's old objects, which takes 12 MB more at 10,000 Services.
 const pageSize = 200;
-const shortestWatchSeconds = 300;
-const longestWatchSeconds = 600;
+const minWatchSeconds = 300;
+const maxWatchSeconds = 600;
 // The server ends each watch after the time it was asked for; one that is not over by then is dead.
 const watchGraceMs: Millis = 30_000;
-// A watch that lives this long, or tells something, counts as a success.
+// A watch that lives this long, or sends something, counts as a success.
 const healthyAfterMs: Millis = 5_000;
-const firstRetryMs: Millis = 200;
-const longestRetryMs: Millis = 15_000;
+const minRetryMs: Millis = 200;
+const maxRetryMs: Millis = 15_000;
 // etcd takes objects up to 1.5 MiB; as JSON with escapes they grow.
-const mostLineBytes = 16 << 20;
+const maxLineBytes = 16 << 20;
 
 export interface InformerOptions {
   readonly api: Api;
@@ -136,7 +135,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
         retryAfter = error.retryAfterMs ?? 0;
         this.#failed(error);
       }
-      const wait = backOff(Math.max(0, this.#failures - 1), firstRetryMs, longestRetryMs, this.#random);
+      const wait = backOff(Math.max(0, this.#failures - 1), minRetryMs, maxRetryMs, this.#random);
       await sleep(this.#clock, `${this.#resource.plural} retry`, Math.max(wait, retryAfter), this.#stop.signal);
     }
   }
@@ -214,7 +213,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   }
 
   async #watch(version: string): Promise<void> {
-    const seconds = Math.round(shortestWatchSeconds + (longestWatchSeconds - shortestWatchSeconds) * this.#random());
+    const seconds = Math.round(minWatchSeconds + (maxWatchSeconds - minWatchSeconds) * this.#random());
     const query = new URLSearchParams({
       ...this.#selectors,
       watch: "true",
@@ -246,7 +245,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   }
 
   async *#lines(response: IncomingMessage): AsyncGenerator<string> {
-    const splitter = new LineSplitter(mostLineBytes);
+    const splitter = new LineSplitter(maxLineBytes);
     for await (const chunk of chunks(response, `watch ${this.#resource.plural}`)) {
       try {
         yield* splitter.push(chunk);

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { LineSplitter } from "./lines.ts";
 
-function split(chunks: readonly Buffer[], mostBytes = 1000): string[] {
-  const splitter = new LineSplitter(mostBytes);
+function split(chunks: readonly Buffer[], maxBytes = 1000): string[] {
+  const splitter = new LineSplitter(maxBytes);
   return chunks.flatMap((chunk) => [...splitter.push(chunk)]);
 }
 

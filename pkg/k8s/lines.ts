@@ -1,17 +1,17 @@
 /**
  * Cuts a stream of bytes into lines of UTF-8 text. A line may arrive in any number of pieces, cut anywhere, also inside a
- * character; memory is bounded by `mostBytes` and one chunk. What follows the last line feed is never returned: it was cut short.
+ * character; memory is bounded by `maxBytes` and one chunk. What follows the last line feed is never returned: it was cut short.
  */
 export class LineSplitter {
-  readonly #mostBytes: number;
+  readonly #maxBytes: number;
   #pieces: Buffer[] = [];
   #held = 0; // bytes in #pieces
 
-  constructor(mostBytes: number) {
-    this.#mostBytes = mostBytes;
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
   }
 
-  /** @throws {RangeError} when a line is longer than `mostBytes` */
+  /** @throws {RangeError} when a line is longer than `maxBytes` */
   *push(chunk: Buffer): Generator<string> {
     let start = 0;
     for (let end = chunk.indexOf(0x0a); end !== -1; end = chunk.indexOf(0x0a, start)) {
@@ -26,7 +26,7 @@ export class LineSplitter {
   #hold(piece: Buffer): void {
     if (piece.length === 0) return;
     this.#held += piece.length;
-    if (this.#held > this.#mostBytes) throw new RangeError(`Cannot read line: it is longer than ${this.#mostBytes} bytes`);
+    if (this.#held > this.#maxBytes) throw new RangeError(`Cannot read line: it is longer than ${this.#maxBytes} bytes`);
     this.#pieces.push(piece);
   }
 

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { findAccess } from "./access.ts";
 import { CredentialsError } from "./errors.ts";
-import { findAccess } from "./find-access.ts";
 
 class Directory implements Disposable {
   readonly path = mkdtempSync(join(tmpdir(), "ingot-k8s-"));
