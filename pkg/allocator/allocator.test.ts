@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { pool, port, request } from "#pkg/allocator/testing";
 import { address } from "#pkg/net/testing";
 import type { AddressRequest } from "#pkg/service";
-import { Allocator, describe, type Settlement } from "./index.ts";
+import { Allocator, describe } from "./index.ts";
+import type { Settlement } from "./types.ts";
 
 const both = ["IPv4", "IPv6"] as const;
 

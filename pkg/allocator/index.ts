@@ -8,4 +8,4 @@
  */
 export { Allocator } from "./allocator.ts";
 export { describe } from "./describe.ts";
-export type { Allocation, PoolUsage, Refusal, Settlement, Stranded } from "./types.ts";
+export type { Allocation, Refusal } from "./types.ts";

@@ -4,14 +4,12 @@
  * ranges are in `schema.json` (JSON Schema, for editors too); rules between fields are code, one file per concern. Pure: no I/O,
  * no clock, no randomness. Which pool an address belongs to and which nodes a selector matches are answered here too.
  */
-
 export type {
   BfdProfile,
   BgpAdvertisement,
   Config,
   ConflictProbe,
   LabelSelector,
-  ParsedConfig,
   Peer,
   Pool,
   Problem,

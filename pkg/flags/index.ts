@@ -3,4 +3,4 @@
  * `-port 7472`, `--flag` and `--flag=false` for booleans. A flag may take its default from an environment variable. No I/O: the
  * caller passes arguments and environment, prints, and exits.
  */
-export { type Flag, type FlagSet, type FlagValues, flag, type ParsedFlags, parseFlags } from "./flags.ts";
+export { type FlagSet, type FlagValues, flag, parseFlags } from "./flags.ts";

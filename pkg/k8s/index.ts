@@ -8,22 +8,11 @@
  *
  * Times are `Clock` milliseconds; dates appear only in Events and in `Retry-After`.
  */
-export { type Cluster, type ConnectOptions, connect } from "./cluster.ts";
-export { ApiError, CredentialsError } from "./errors.ts";
-export { type EventReason, EventRecorder, type EventRecorderOptions, eventReasons } from "./event-recorder.ts";
-export type { Handlers, Informer, Scope } from "./informer.ts";
+export { type Cluster, connect } from "./cluster.ts";
+export { ApiError } from "./errors.ts";
+export { type EventReason, EventRecorder, eventReasons } from "./event-recorder.ts";
+export type { Handlers, Informer } from "./informer.ts";
 export { Informers, named } from "./informers.ts";
-export type {
-  ConfigMap,
-  Endpoint,
-  EndpointSlice,
-  Lease,
-  Node,
-  ObjectMeta,
-  Pod,
-  Secret,
-  Service,
-  ServicePort,
-} from "./objects.ts";
-export { configMapReference, type ObjectReference, type OwnerReference, serviceReference } from "./objects.ts";
+export type { ConfigMap, Endpoint, EndpointSlice, Lease, Node, ObjectMeta, Pod, Secret, Service } from "./objects.ts";
+export { configMapReference, type OwnerReference, serviceReference } from "./objects.ts";
 export { type Resource, resources } from "./resources.ts";

@@ -5,4 +5,4 @@
  * reported on standard error.
  */
 export type { Fields } from "./format.ts";
-export { createLog, isLogLevel, type Log, type LogLevel, logLevels, lostLogLines, silentLog } from "./log.ts";
+export { createLog, type Log, type LogLevel, logLevels, lostLogLines, silentLog } from "./log.ts";

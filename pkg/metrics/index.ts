@@ -2,7 +2,7 @@
  * Prometheus metrics under the names that people's dashboards and alerts use (`metallb_…`), and the process's own. Each part of
  * the program defines its metrics beside the code that moves them; what both binaries share is here.
  */
-export { Histogram, Registry } from "prom-client";
+export { Registry } from "prom-client";
 export { KubernetesMetrics } from "./kubernetes.ts";
-export { type PulledHistogram, type PulledMetric, pullCounter, pullGauge, pullHistogram } from "./pulled.ts";
+export { pullCounter, pullGauge, pullHistogram } from "./pulled.ts";
 export { createRegistry, metricsRoute } from "./registry.ts";

@@ -4,10 +4,9 @@
  * zeros, and zones are refused. Inside, an address is its family and a bigint, so that both families share one code path. Names of
  * interfaces, with wildcards, are compared here too.
  */
-
 export { Address, type Family, families, isFamily, isLinkLocal, parseAddress } from "./address.ts";
 export { equalBytes } from "./bytes.ts";
 export { matchesInterface } from "./interface-names.ts";
 export { broadcastMac, formatMac, getMac, isUnicastMac, type Mac, macBytes, macLength, parseMac, setMac } from "./mac.ts";
 export { Prefix, parsePrefix } from "./prefix.ts";
-export { AddressRange, parseRange, type RangeProblem } from "./range.ts";
+export { AddressRange, parseRange } from "./range.ts";

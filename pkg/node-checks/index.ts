@@ -5,5 +5,5 @@
  * changes nothing. A warning stops no announcement: an operator may know better. Rules are pure functions from `Facts` to findings.
  * Not covered: firewalls, kube-proxy, policy routing, all but the first path of multipath routes, and addresses announced by BGP.
  */
-export { type CheckName, checkNames, describe, type Finding } from "./finding.ts";
-export { NodeChecks, type NodeChecksOptions } from "./node-checks.ts";
+export { checkNames, describe, type Finding } from "./finding.ts";
+export { NodeChecks } from "./node-checks.ts";

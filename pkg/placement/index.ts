@@ -30,7 +30,6 @@ export {
 export {
   type AddressPlacement,
   type Choose,
-  type Endpoint,
   type Holder,
   type NotAnnounced,
   place,

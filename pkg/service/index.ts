@@ -4,5 +4,5 @@
  * `pkg/allocator`'s to decide, who announces it `pkg/placement`'s.
  */
 export { annotations, isAnnotation, readAnnotation } from "./annotations.ts";
-export { type AddressRequest, type Port, type RequestReading, readRequest } from "./request.ts";
-export { isOurs, type NoAddresses, type NotOurs, recordedAddresses, type ServiceFields, whyNoAddresses } from "./service.ts";
+export { type AddressRequest, type Port, readRequest } from "./request.ts";
+export { isOurs, type NoAddresses, type NotOurs, recordedAddresses, whyNoAddresses } from "./service.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { annotations, isAnnotation, readRequest, type ServiceFields } from "#pkg/service";
+import { annotations, isAnnotation, readRequest } from "#pkg/service";
+import type { ServiceFields } from "./service.ts";
 
 function service(spec: Partial<ServiceFields> = {}): ServiceFields {
   return {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type NoAddresses, recordedAddresses, type ServiceFields, whyNoAddresses } from "#pkg/service";
+import { type NoAddresses, recordedAddresses, whyNoAddresses } from "#pkg/service";
+import type { ServiceFields } from "./service.ts";
 
 const web = {
   type: "LoadBalancer",

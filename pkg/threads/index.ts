@@ -3,5 +3,5 @@
  * their code, keeping one running, and how it hears of what is wanted. What threads tell one another is each package's own.
  */
 export { type Channel, mainThreadChannel } from "./channel.ts";
-export { Supervisor, type SupervisorOptions, type Thread } from "./supervisor.ts";
+export { Supervisor, type Thread } from "./supervisor.ts";
 export { workerFile } from "./worker-file.ts";

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
-import { ApiError, type Cluster, type Handlers, type Informer, type ObjectMeta, type Resource, type Scope } from "#pkg/k8s";
+import { ApiError, type Cluster, type Handlers, type Informer, type ObjectMeta, type Resource } from "#pkg/k8s";
 import type { EventRecorder } from "../event-recorder.ts";
+import type { Scope } from "../informer.ts";
 import type { Service } from "../objects.ts";
 import { configMap } from "./objects.ts";
 
