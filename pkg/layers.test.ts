@@ -33,7 +33,6 @@ const pure = [
     "speaker/core/",
   ],
   /pkg\/layer2\/(answer|arp|mac|claim|claim-limiter|flood-watch|question|.*-responder|gratuitous|queue|eligibility|interface-state|.*-schedule)\.ts$/,
-  /^speaker\/conflicts\/conflict-defense\.ts$/,
   /pkg\/node-checks\/(judge|finding|subnets|setting)\.ts$/,
   /pkg\/[^/]+\/(.*-)?codec\.ts$/,
 ];

@@ -4,21 +4,19 @@ import type { Layer2 } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import type { NodeChecks } from "#pkg/node-checks";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
-import type { AddressDefender } from "./conflicts/address-defender.ts";
 import type { SpeakerEffect } from "./core/effects.ts";
 import type { CoreRunner } from "./core-runner.ts";
-import { type MacTable, macsOf } from "./members/mac-table.ts";
 import type { Members } from "./members/members.ts";
+import type { OccupantsWriter } from "./occupants-writer.ts";
 import type { Sources } from "./sources.ts";
 
 /** What carries out the core's effects. */
 export interface Drivers {
   readonly runner: Pick<CoreRunner, "dispatch">;
-  readonly layer2: Pick<Layer2, "begin">;
-  readonly defender: Pick<AddressDefender, "announce" | "withdraw" | "reannounce">;
+  readonly layer2: Pick<Layer2, "begin" | "announce" | "listen" | "withdraw" | "reannounce" | "defend" | "probe">;
+  readonly occupants: Pick<OccupantsWriter, "write">;
   readonly bgp: Pick<BgpSpeaker, "setPeers" | "setRoutes" | "flush">;
-  readonly members: Pick<Members, "start" | "setGossip" | "forgetGossip">;
-  readonly macTable: Pick<MacTable, "setOwn"> | undefined;
+  readonly members: Pick<Members, "start" | "setInterfaces" | "setGossip" | "forgetGossip">;
   readonly sources: Pick<Sources, "startConfig">;
   readonly checks: Pick<NodeChecks, "changed">;
   readonly events: Pick<EventRecorder, "record">;
@@ -26,19 +24,31 @@ export interface Drivers {
 }
 
 export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
-  const { runner, layer2, defender, bgp, members, macTable, sources, checks, events, log } = drivers;
+  const { runner, layer2, occupants, bgp, members, sources, checks, events, log } = drivers;
   switch (effect.type) {
     case "prepareLayer2":
       void layer2.begin();
       break;
     case "announce":
-      defender.announce(effect.address, effect.on);
+      layer2.announce(effect.address, effect);
+      break;
+    case "listen":
+      layer2.listen(effect.address, effect);
       break;
     case "withdraw":
-      defender.withdraw(effect.address);
+      layer2.withdraw(effect.address);
       break;
     case "reannounce":
-      defender.reannounce(effect.address);
+      layer2.reannounce(effect.address);
+      break;
+    case "defend":
+      layer2.defend(effect.address);
+      break;
+    case "probe":
+      layer2.probe(effect.address, effect);
+      break;
+    case "writeOccupant":
+      occupants.write(effect.address, effect.occupant);
       break;
     case "setPeers":
       bgp.setPeers(effect.peers);
@@ -68,7 +78,7 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
       sources.startConfig();
       break;
     case "publishInterfaces":
-      macTable?.setOwn(macsOf(effect.interfaces));
+      members.setInterfaces(effect.interfaces);
       break;
     case "checkNode":
       checks.changed();

@@ -1,4 +1,4 @@
-import { Alarm, type Clock, EventQueue, type Millis } from "#pkg/clock";
+import { Alarm, type Clock, EventQueue, type Millis, type Random } from "#pkg/clock";
 import type { SpeakerEffect } from "./core/effects.ts";
 import type { SpeakerEvent } from "./core/events.ts";
 import type { SpeakerState } from "./core/state.ts";
@@ -24,9 +24,9 @@ export class CoreRunner implements Disposable {
   /** Where set, each input is kept here. */
   recording: CoreInput[] | undefined;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, random: Random) {
     this.#clock = clock;
-    this.#alarm = new Alarm(clock, "speaker", () => this.dispatch({ type: "timer" }));
+    this.#alarm = new Alarm(clock, "speaker", () => this.dispatch({ type: "timer", chance: random() }));
     this.#queue = new EventQueue(
       (event) => this.#step(event),
       () => this.#setAlarm(),

@@ -1,9 +1,10 @@
-import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
+import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
 import { ApiError, type Cluster, type EndpointSlice, type Resource, resources } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
+import type { Sources } from "./sources.ts";
 
 const firstRetryMs: Millis = 500;
-const longestRetryMs: Millis = 15_000;
+const maxRetryMs: Millis = 15_000;
 
 export interface EndpointsChoice {
   readonly cluster: Pick<Cluster, "hasEndpointSlices">;
@@ -14,8 +15,18 @@ export interface EndpointsChoice {
   readonly random: Random;
 }
 
+/** Starts the sources once the API has said where endpoints are. Until then the process is well, and can be stopped. */
+export function followEndpoints(choice: EndpointsChoice, sources: Pick<Sources, "start">): void {
+  void chooseEndpoints(choice).then(
+    (endpoints) => sources.start(endpoints),
+    (error: unknown) => {
+      if (!(error instanceof ApiError)) throw error; // The cluster was disposed of.
+    },
+  );
+}
+
 /**
- * Where this API tells which endpoints a Service has: EndpointSlices, or Endpoints before Kubernetes 1.21. Asks until it is told.
+ * Where this API has the endpoints of Services: EndpointSlices, or Endpoints before Kubernetes 1.21. Asks until it answers.
  * @throws {ApiError} `Closed` when the cluster is disposed of meanwhile
  */
 export async function chooseEndpoints({
@@ -32,9 +43,7 @@ export async function chooseEndpoints({
     } catch (error) {
       if (!(error instanceof ApiError) || error.reason === "Closed") throw error;
       log.warn("cannot ask the API for EndpointSlices, trying again", { op: "startup", error });
-      const { promise, resolve } = Promise.withResolvers<void>();
-      clock.schedule("endpoints choice", clock.now() + backOff(attempt, firstRetryMs, longestRetryMs, random), resolve);
-      await promise;
+      await sleep(clock, "endpoints choice", backOff(attempt, firstRetryMs, maxRetryMs, random));
     }
   }
 }

@@ -1,7 +1,36 @@
+import type { Bfd } from "#pkg/bfd";
 import { ignoredReasons, type Layer2 } from "#pkg/layer2";
-import { pullCounter, pullGauge, type Registry } from "#pkg/metrics";
+import type { MemberlistThread } from "#pkg/memberlist";
+import { createRegistry, KubernetesMetrics, pullCounter, pullGauge, type Registry } from "#pkg/metrics";
 import { checkNames, type NodeChecks } from "#pkg/node-checks";
+import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
+import { registerBfd, registerBgp } from "./bgp/metrics.ts";
+import { registerConflicts } from "./conflict-metrics.ts";
 import type { SpeakerState } from "./core/state.ts";
+import { registerMemberlist } from "./members/metrics.ts";
+
+export interface MetricsSources {
+  readonly state: SpeakerState;
+  readonly layer2: Pick<Layer2, "counters">;
+  readonly bgp: BgpSpeaker;
+  readonly bfd: Bfd;
+  readonly memberlist: MemberlistThread | undefined;
+  readonly checks: Pick<NodeChecks, "findings">;
+}
+
+/** All metrics of a speaker. */
+export function speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks }: MetricsSources) {
+  const registry = createRegistry();
+  const metrics = new KubernetesMetrics(registry);
+  registerAnnouncements(registry, state);
+  registerLayer2(registry, layer2);
+  registerBgp(registry, bgp);
+  registerBfd(registry, bfd);
+  registerConflicts(registry, state);
+  registerNodeWarnings(registry, checks);
+  if (memberlist !== undefined) registerMemberlist(registry, memberlist);
+  return { registry, metrics };
+}
 
 /** What is announced from here, read when it is scraped, so that no series outlives its Service. */
 export function registerAnnouncements(registry: Registry, { node, status }: Pick<SpeakerState, "node" | "status">): void {

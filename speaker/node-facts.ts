@@ -1,7 +1,31 @@
+import type { Clock } from "#pkg/clock";
+import type { Layer2 } from "#pkg/layer2";
+import type { Log } from "#pkg/log";
 import type { Address, Family } from "#pkg/net";
+import { NodeChecks } from "#pkg/node-checks";
 import { announcedHere } from "./core/placements.ts";
 import { holdersOf } from "./core/services.ts";
 import type { SpeakerState } from "./core/state.ts";
+
+export interface ChecksOptions {
+  readonly state: SpeakerState;
+  readonly layer2: Pick<Layer2, "interfaces">;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Checks of the node's settings, against what the core announces. */
+export function createChecks({ state, layer2, clock, log }: ChecksOptions): NodeChecks {
+  return new NodeChecks({
+    node: state.node,
+    log,
+    clock,
+    interfaces: () => layer2.interfaces(),
+    pools: () => state.config?.config.pools ?? [],
+    announced: () => announcedByLayer2(state),
+    forwarded: (family) => servedElsewhere(state, family),
+  });
+}
 
 /** The addresses that this node announces by layer 2, with their pools. */
 export function* announcedByLayer2(state: SpeakerState): Iterable<{ readonly address: Address; readonly pool: string }> {

@@ -21,7 +21,6 @@ function ready(options: Partial<RoutesOptions>) {
     bgp: { peers: [], describe: () => [] },
     bfd: { warnings: () => ["of BFD"], describe: () => [] },
     members: { describe: () => ({ source: "pods", members: [] }) },
-    conflicts: { describe: () => ({ conflicts: [], occupied: [] }) },
     ...options,
   })["/readyz"];
   assert.ok(route);

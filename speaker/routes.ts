@@ -4,7 +4,9 @@ import { metricsRoute, type Registry } from "#pkg/metrics";
 import { describe, type NodeChecks } from "#pkg/node-checks";
 import { liveness, readiness } from "#pkg/process";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
-import type { Conflicts } from "./conflicts/conflicts.ts";
+import { currentConflicts } from "./core/conflicts/address-defender.ts";
+import { describeConflict } from "./core/conflicts/conflict-reports.ts";
+import { describeOccupants } from "./core/conflicts/quarantine.ts";
 import type { SpeakerState } from "./core/state.ts";
 import type { Members } from "./members/members.ts";
 import type { Sources } from "./sources.ts";
@@ -15,11 +17,10 @@ export interface RoutesOptions {
   /** Why this node cannot announce on layer 2. */
   readonly failed: string | undefined;
   readonly checks: Pick<NodeChecks, "findings">;
-  readonly state: Pick<SpeakerState, "status" | "members">;
+  readonly state: Pick<SpeakerState, "status" | "members" | "conflicts">;
   readonly bgp: Pick<BgpSpeaker, "peers" | "describe">;
   readonly bfd: Pick<Bfd, "warnings" | "describe">;
   readonly members: Pick<Members, "describe">;
-  readonly conflicts: Pick<Conflicts, "describe">;
 }
 
 /** What has to be seen before anything is announced; empty once it has been. */
@@ -32,7 +33,7 @@ export function whatIsMissing(
 
 /** What a speaker answers by HTTP: whether it is well, and what it knows. */
 export function speakerRoutes(options: RoutesOptions): Routes {
-  const { registry, sources, failed, checks, state, bgp, bfd, members, conflicts } = options;
+  const { registry, sources, failed, checks, state, bgp, bfd, members } = options;
   const warnings = () => [
     ...checks.findings.map(describe),
     ...(state.status.placementWarning === undefined ? [] : [state.status.placementWarning]),
@@ -48,6 +49,6 @@ export function speakerRoutes(options: RoutesOptions): Routes {
     "/v1/members": () => json(members.describe()),
     "/v1/bgp/peers": () => json(bgp.describe()),
     "/v1/bfd/sessions": () => json(bfd.describe()),
-    "/v1/conflicts": () => json(conflicts.describe()),
+    "/v1/conflicts": () => json({ conflicts: currentConflicts(state).map(describeConflict), occupied: describeOccupants(state) }),
   };
 }

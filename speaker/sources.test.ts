@@ -35,7 +35,7 @@ class Bench {
   layer2Prepared = 0;
   readonly bgp: string[] = []; // The peers of this node, and whether it is draining.
   readonly state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
-  readonly runner = new CoreRunner(new SimulatedClock());
+  readonly runner = new CoreRunner(new SimulatedClock(), () => 0.5);
   readonly sources = new Sources({
     cluster: this.cluster,
     namespace,

@@ -22,8 +22,8 @@ export const bgp: Protocol = {
     return pool === undefined ? place(address, holders, undefined) : placeBgp(address, holders, advertisementsOf(state, pool));
   },
 
-  apply(_state, { address, before }, now, effects) {
-    if (isByBgp(now)) effects.push({ type: "setRoutes", address, routes: now.routes });
+  apply(_state, { address, before }, placed, _now, effects) {
+    if (isByBgp(placed)) effects.push({ type: "setRoutes", address, routes: placed.routes });
     else if (before?.protocol === "bgp") effects.push({ type: "setRoutes", address, routes: [] });
   },
 

@@ -1,10 +1,11 @@
-import type { BfdProfile, ConflictProbe } from "#pkg/config";
+import type { BfdProfile } from "#pkg/config";
 import type { OwnEntry } from "#pkg/gossip";
 import type { EventReason, Service } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Fields } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import type { BgpRoute, NodePeer } from "#pkg/placement";
+import type { Occupant } from "#pkg/quarantine";
 
 /** What drivers carry out, in this order. */
 export type SpeakerEffect =
@@ -23,23 +24,24 @@ export type SpeakerEffect =
   /** Deliver `continue` soon, after what else waits. */
   | { readonly type: "wake" };
 
-/** How an address is to be announced on layer 2. */
-export interface Layer2Announcement {
-  /** Globs for names of interfaces; none means all. */
-  readonly interfaces: readonly string[];
-  readonly conflictProbe: ConflictProbe;
-  /** No node has announced it since a Service got it. */
-  readonly isFirst: boolean;
-}
-
 export type Layer2Effect =
   /** Addresses may have to be announced soon. What that takes is begun before others leave addresses to this node. */
   | { readonly type: "prepareLayer2" }
-  /** May be repeated; the last one counts. */
-  | { readonly type: "announce"; readonly address: Address; readonly on: Layer2Announcement }
+  /** Answer for the address, or only watch for frames about it; on interfaces whose names match a glob, where there is any. */
+  | { readonly type: "announce" | "listen"; readonly address: Address; readonly interfaces: readonly string[] }
   | { readonly type: "withdraw"; readonly address: Address }
   /** Another node may have announced it too: every host is to hear of it once more. */
-  | { readonly type: "reannounce"; readonly address: Address };
+  | { readonly type: "reannounce"; readonly address: Address }
+  /** Send one gratuitous announcement (RFC 5227, section 2.4). */
+  | { readonly type: "defend"; readonly address: Address }
+  /** To the host with this MAC address; to all when unset. */
+  | { readonly type: "probe"; readonly address: Address; readonly to?: string; readonly fromOwnAddress?: boolean }
+  /** Write to the ConfigMap `ingot-conflicts` who has an address; undefined for nobody any more. */
+  | {
+      readonly type: "writeOccupant";
+      readonly address: Address;
+      readonly occupant: Omit<Occupant, "since"> | undefined;
+    };
 
 export type BgpEffect =
   /** These are this node's, and no others. */

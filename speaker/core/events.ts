@@ -1,7 +1,7 @@
 import type { Config, PoolIndex } from "#pkg/config";
 import type { GossipEntry } from "#pkg/gossip";
 import type { EndpointSlice, Node, Service } from "#pkg/k8s";
-import type { InterfaceState } from "#pkg/layer2";
+import type { AddressSighting, InterfaceState } from "#pkg/layer2";
 
 /** What drivers deliver. */
 export type SpeakerEvent =
@@ -9,8 +9,10 @@ export type SpeakerEvent =
   | MemberEvents
   /** All interfaces of this node, whenever something about one of them changed. */
   | { readonly type: "interfaces"; readonly interfaces: readonly InterfaceState[] }
-  /** A deadline is over: see `nextDeadline`. One that comes early or twice does nothing. */
-  | { readonly type: "timer" }
+  /** Another host uses, announces or probes an address that is announced or listened for. */
+  | { readonly type: "sighting"; readonly sighting: AddressSighting }
+  /** A deadline is over: see `nextDeadline`. One that comes early or twice does nothing. `chance` is uniform in [0, 1). */
+  | { readonly type: "timer"; readonly chance: number }
   /** Asked for by the effect `wake`: some of what changed is to be placed. */
   | { readonly type: "continue" };
 
@@ -57,6 +59,8 @@ export type MemberEvents =
       readonly incarnation: number;
       /** Which process of the node it is: see `GossipStore`. Undefined for a member that sends no gossip. */
       readonly life: number | undefined;
+      /** Of its interfaces that announce; undefined for a member that does not say. */
+      readonly macs: readonly string[] | undefined;
     }
   /** What other nodes have reported of themselves since they last did. */
   | { readonly type: "gossip"; readonly entries: readonly GossipEntry[] }

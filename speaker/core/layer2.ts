@@ -1,5 +1,6 @@
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, type Holder, place } from "#pkg/placement";
+import { announceAddress, reannounceAddress, withdrawAddress } from "./conflicts/address-defender.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import { nodesOf } from "./nodes.ts";
 import type { Placing, Protocol } from "./protocol.ts";
@@ -15,17 +16,17 @@ export const layer2: Protocol = {
     return place(address, holders, pool && nodesOf(state, pool), before, rule);
   },
 
-  apply(state, placing, now, effects) {
+  apply(state, placing, placed, now, effects) {
     const { node, agenda } = state;
     const { address, holders, pool, before } = placing;
-    const isFirst = isFirstOwner(state, placing, now);
-    if (now.owner === node && pool !== undefined) {
+    const isFirst = isFirstOwner(state, placing, placed);
+    if (placed.owner === node && pool !== undefined) {
       const { interfaces, conflictProbe } = pool;
-      effects.push({ type: "announce", address, on: { interfaces, conflictProbe, isFirst } });
+      announceAddress(state, address, { interfaces, conflictProbe, isFirst }, now, effects);
     }
-    if (now.owner !== node && before?.owner === node) effects.push({ type: "withdraw", address });
-    notePlaced(state, now, pool, effects);
-    if (now.owner !== before?.owner)
+    if (placed.owner !== node && before?.owner === node) withdrawAddress(state, address, effects);
+    if (notePlaced(state, placed, pool)) reannounceAddress(state, address, effects);
+    if (placed.owner !== before?.owner)
       for (const follower of followers(address, holders)) agenda.addresses.set(follower.toString(), follower);
   },
 
@@ -41,12 +42,13 @@ export const layer2: Protocol = {
  * whoever announced that as well owns it too, and of these the one that keeps it reannounces it when the others have yielded.
  */
 export function reannounceAll(
+  state: SpeakerState,
   placements: Iterable<AddressPlacement>,
   stays: (address: Address) => boolean,
   effects: SpeakerEffect[],
 ): void {
   for (const { address, protocol } of placements)
-    if (protocol === "layer2" && !stays(address)) effects.push({ type: "reannounce", address });
+    if (protocol === "layer2" && !stays(address)) reannounceAddress(state, address, effects);
 }
 
 /**

@@ -10,7 +10,8 @@ type Change = Extract<MemberEvents, { readonly type: "member" }>["change"];
 function bench() {
   const one = new Bench("self", { hasRing: true });
   one.membersChanged([]);
-  const happen = (change: Change, node: string) => one.runner.dispatch({ type: "member", change, node, incarnation: 1, life: 1 });
+  const happen = (change: Change, node: string) =>
+    one.runner.dispatch({ type: "member", change, node, incarnation: 1, life: 1, macs: undefined });
   return { clock: one.clock, happen, forget: (node: string) => one.setNode(node, undefined), state: one.state };
 }
 

@@ -3,6 +3,7 @@ import type { GossipChanges } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
 import type { SpeakerEffect } from "./effects.ts";
 import type { MemberEvents } from "./events.ts";
+import { learnMacs } from "./mac-table.ts";
 import type { SpeakerState } from "./state.ts";
 
 // After members came back: who owns what is settled long before, and until then it counts who had lost whom.
@@ -20,8 +21,9 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
   const { members } = state;
   const { gossip } = members;
   if (gossip === undefined) return noChanges;
-  const { change, node, incarnation, life } = event;
+  const { change, node, incarnation, life, macs } = event;
   const isSelf = node === state.node;
+  if (!isSelf && macs !== undefined) learnMacs(members.macs, node, macs);
   noteUncertainty(state, change, node, now);
   if (isSelf) {
     // Others that took this node for gone wait for its word.

@@ -1,3 +1,4 @@
+import type { Millis } from "#pkg/clock";
 import type { Pool, PoolIndex, Protocol as ProtocolName } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import type { AddressPlacement } from "#pkg/placement";
@@ -38,11 +39,11 @@ export function hasWork({ agenda, isStarted, config }: SpeakerState): boolean {
 }
 
 /** Places some of what is to be placed, each taken off as it comes. What they set off may put addresses on again. */
-export function placeSome(state: SpeakerState, pools: PoolIndex, effects: SpeakerEffect[]): void {
+export function placeSome(state: SpeakerState, pools: PoolIndex, now: Millis, effects: SpeakerEffect[]): void {
   const { agenda } = state;
   for (const [key, address] of agenda.addresses.entries().take(maxAtOnce)) {
     agenda.addresses.delete(key);
-    placeAddress(state, key, address, pools, effects);
+    placeAddress(state, key, address, pools, now, effects);
   }
   if (agenda.addresses.size === 0) for (const protocol of all) touch(state, protocol.settle(state));
 }
@@ -72,15 +73,22 @@ export function announcedHere(state: SpeakerState): IteratorObject<AddressPlacem
   return state.placements.values().filter((placement) => isAnnounced(state, placement));
 }
 
-function placeAddress(state: SpeakerState, key: string, address: Address, pools: PoolIndex, effects: SpeakerEffect[]): void {
+function placeAddress(
+  state: SpeakerState,
+  key: string,
+  address: Address,
+  pools: PoolIndex,
+  now: Millis,
+  effects: SpeakerEffect[],
+): void {
   const { placements, services, agenda } = state;
   const pool = pools.find(address);
   const before = placements.get(key);
   const placing: Placing = { address, holders: holdersOf(services, address), pool, before };
-  const now = protocols[pool?.protocol ?? "layer2"].place(state, placing);
+  const placed = protocols[pool?.protocol ?? "layer2"].place(state, placing);
   if (placing.holders.length === 0) placements.delete(key);
-  else placements.set(key, now);
-  for (const protocol of all) protocol.apply(state, placing, now, effects);
+  else placements.set(key, placed);
+  for (const protocol of all) protocol.apply(state, placing, placed, now, effects);
   for (const service of before?.verdicts.keys() ?? []) agenda.services.add(service);
-  for (const service of now.verdicts.keys()) agenda.services.add(service);
+  for (const service of placed.verdicts.keys()) agenda.services.add(service);
 }

@@ -1,3 +1,4 @@
+import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import type { AddressPlacement, Holder } from "#pkg/placement";
@@ -22,8 +23,8 @@ export interface Protocol {
   /** Of all nodes one announces an address, its owner. Otherwise each node announces by itself. */
   readonly hasOwner: boolean;
   place(state: SpeakerState, placing: Placing): AddressPlacement;
-  /** Announces, or withdraws, what is different now. `now` may be another protocol's, which has the address from now on. */
-  apply(state: SpeakerState, placing: Placing, now: AddressPlacement, effects: SpeakerEffect[]): void;
+  /** Announces, or withdraws, what is different now. `placed` may be another protocol's, which has the address from now on. */
+  apply(state: SpeakerState, placing: Placing, placed: AddressPlacement, now: Millis, effects: SpeakerEffect[]): void;
   /** Whether this node announces the address. */
   isAnnounced(state: SpeakerState, placement: AddressPlacement): boolean;
   /** All is placed, for the time being. @returns addresses to place again because of that */

@@ -1,9 +1,13 @@
 import type { Millis } from "#pkg/clock";
-import type { Config, Pool, PoolIndex, Protocol } from "#pkg/config";
+import type { Config, ConflictProbe, Pool, PoolIndex, Protocol } from "#pkg/config";
 import { GossipState } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Address } from "#pkg/net";
 import type { AddressPlacement, Labels, NodePeer, PoolAdvertisements, PoolNodes, StickyOwners } from "#pkg/placement";
+import type { Occupant } from "#pkg/quarantine";
+import type { ConflictDefense } from "./conflicts/conflict-defense.ts";
+import { Deadlines } from "./deadlines.ts";
+import type { MacTable } from "./mac-table.ts";
 import type { Obstacle } from "./obstacle.ts";
 import { noServices, type Services } from "./services.ts";
 
@@ -32,6 +36,7 @@ export interface SpeakerState {
   readonly hadOwner: Set<string>; // addresses of Services that some node has announced
   readonly sticky: Sticky;
   readonly bgp: BgpPools;
+  readonly conflicts: Conflicts;
   readonly status: AnnouncementStatus;
 }
 
@@ -51,6 +56,7 @@ export interface Members {
   readonly gossip: GossipState | undefined;
   /** This node has met the others, or has found none. */
   isSynced: boolean;
+  readonly macs: MacTable;
   readonly lost: Set<string>; // nodes that failed
   readonly back: Set<string>; // of these, nodes that have joined again
   /** The others suspected this node. */
@@ -104,6 +110,43 @@ export interface BgpPools {
   isDraining: boolean;
 }
 
+/** Other hosts that have addresses of pools. */
+export interface Conflicts {
+  readonly defended: Map<string, DefendedAddress>; // address that this node is to announce -> how it is
+  readonly deadlines: Deadlines; // of their defenses, by address
+  /** How many addresses this node leaves to other speakers. */
+  yielded: number;
+  /** Quarantined addresses. */
+  occupants: ReadonlyMap<string, Occupant>; // address -> who has it
+  readonly inspected: Map<string, Inspection>; // address -> how far it is probed whether somebody still has it
+  /** When the next inspection of quarantined addresses begins; -Infinity while that is not set, which the first timer does. */
+  inspectAt: Millis;
+}
+
+/** How an address is to be announced on layer 2. */
+export interface Layer2Announcement {
+  /** Globs for names of interfaces; none means all. */
+  readonly interfaces: readonly string[];
+  readonly conflictProbe: ConflictProbe;
+  /** No node has announced it since a Service got it. */
+  readonly isFirst: boolean;
+}
+
+export interface DefendedAddress {
+  readonly address: Address;
+  on: Layer2Announcement;
+  /** Undefined while the address is quarantined. */
+  defense: ConflictDefense | undefined;
+  /** Otherwise this node only listens. */
+  isAnnounced: boolean;
+}
+
+export interface Inspection {
+  readonly address: Address;
+  probes: number;
+  dueAt: Millis;
+}
+
 /** What was reported of Services. */
 export interface AnnouncementStatus {
   readonly announcements: Map<string, Announcement>; // service key -> what this node announces
@@ -142,6 +185,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       withoutGossip: [],
       gossip: hasRing ? new GossipState(node) : undefined,
       isSynced: false,
+      macs: { macs: new Map(), nodes: new Map() },
       lost: new Set(),
       back: new Set(),
       wasSuspected: false,
@@ -162,6 +206,14 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       isAtRest: false,
     },
     bgp: { advertisements: new Map(), orders: new Map(), peers: [], isDraining: false },
+    conflicts: {
+      defended: new Map(),
+      deadlines: new Deadlines(),
+      yielded: 0,
+      occupants: new Map(),
+      inspected: new Map(),
+      inspectAt: -Infinity,
+    },
     status: { announcements: new Map(), obstacles: new Map(), placementWarning: undefined },
   };
 }

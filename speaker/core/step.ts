@@ -3,6 +3,8 @@ import type { GossipChanges, GossipEntry } from "#pkg/gossip";
 import { reportService } from "./announcement-status.ts";
 import { bgpConfigChanged, ownNodeChanged } from "./bgp.ts";
 import { countedInterfaces, nextCarrierAt, ownReachability, releaseCarriers } from "./carriers.ts";
+import { defendSighted, defenseTimer, nodesReturned, occupiedChanged } from "./conflicts/address-defender.ts";
+import { inspectionTimer, inspectSighted, nextInspectionAt, setOccupants } from "./conflicts/quarantine.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import type { NodeFields, SpeakerEvent } from "./events.ts";
 import { reannounceAll } from "./layer2.ts";
@@ -17,7 +19,9 @@ import { holdSticky, isSticky, isStickyInForce, nextStickyAt, stickyNodesChanged
 /** When `timer` has something to do; Infinity without anything. */
 export function nextDeadline(state: SpeakerState): Millis {
   const { settledAt, reclaimAt } = state.members;
-  return Math.min(settledAt, reclaimAt, nextStickyAt(state), nextCarrierAt(state.carriers));
+  const { conflicts, carriers } = state;
+  const ofConflicts = Math.min(conflicts.deadlines.next, nextInspectionAt(conflicts));
+  return Math.min(settledAt, reclaimAt, nextStickyAt(state), nextCarrierAt(carriers), ofConflicts);
 }
 
 /**
@@ -53,7 +57,13 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       configChanged(state, event, now, effects);
       break;
     case "quarantine":
-      return; // A driver's, for now.
+      setOccupants(state, event.data, effects);
+      occupiedChanged(state, now, effects);
+      break;
+    case "sighting":
+      inspectSighted(state, event.sighting, effects);
+      defendSighted(state, event.sighting, now, effects);
+      break;
     case "clusterSynced":
       state.isClusterSynced = true;
       // Not before: to the other members this node counts as one that can take addresses over.
@@ -82,10 +92,10 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       for (const node of event.nodes) state.members.gossip?.forget(node);
       break;
     case "timer":
-      timer(state, now, effects);
+      timer(state, now, event.chance, effects);
       break;
     case "continue":
-      proceed(state, effects);
+      proceed(state, now, effects);
       break;
     default:
       event satisfies never;
@@ -155,12 +165,15 @@ function membersChanged(
   now: Millis,
   effects: SpeakerEffect[],
 ): void {
+  const before = new Set(state.members.active);
   state.members.active = active;
   state.members.withoutGossip = withoutGossip;
   const fields = { event: "membersChanged", nodes: active };
   effects.push({ type: "log", level: "info", message: "active speakers changed", fields });
   nodesChanged(state, now, effects);
   touchOwned(state);
+  const returned = active.filter((node) => !before.has(node));
+  if (returned.length > 0) nodesReturned(state, returned, now, effects);
   const wasSynced = state.members.isSynced;
   state.members.isSynced = isSynced;
   if (!wasSynced) beginWhenSynced(state, effects);
@@ -190,14 +203,16 @@ function gossipChanged(state: SpeakerState, { nodes, addresses }: GossipChanges,
   );
 }
 
-function timer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+function timer(state: SpeakerState, now: Millis, chance: number, effects: SpeakerEffect[]): void {
   const { members, carriers, config } = state;
   if (stickyTimer(state, now)) touchPools(state, state.layer2Pools.filter(isSticky));
   if (releaseCarriers(carriers, now)) interfacesChanged(state, now, effects);
+  defenseTimer(state, now, effects);
+  inspectionTimer(state, now, chance, effects);
   if (now >= members.settledAt) membersSettled(state);
   if (now >= members.reclaimAt) {
     reclaimed(state, now, effects);
-    reannounceAll(announcedHere(state), (address) => isStickyInForce(state, config?.pools.find(address)), effects);
+    reannounceAll(state, announcedHere(state), (address) => isStickyInForce(state, config?.pools.find(address)), effects);
   }
   flush(state, effects);
 }
@@ -206,12 +221,12 @@ function timer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void
  * Does some of what is to be done. What became of Services is reported when all is placed: where thousands of addresses move, logs and
  * events take longer than everything else.
  */
-function proceed(state: SpeakerState, effects: SpeakerEffect[]): void {
+function proceed(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   state.agenda.isAwake = false;
   effects.push({ type: "checkNode" });
   if (!state.isStarted || state.config === undefined) return;
   const { pools } = state.config;
-  placeSome(state, pools, effects);
+  placeSome(state, pools, now, effects);
   flush(state, effects);
   if (flushPlaced(state, effects)) for (const service of takeServices(state)) reportService(state, service, pools, effects);
 }

@@ -13,7 +13,7 @@ function say(state: GossipState, claims: boolean): void {
 /** Others took this node for gone, and it has found out. */
 function reclaim(bench: Bench): void {
   bench.state.members.reclaimAt = bench.clock.now();
-  bench.runner.dispatch({ type: "timer" });
+  bench.runner.dispatch({ type: "timer", chance: 0.5 });
   assert.match(bench.reported.shift() ?? "", /other speakers took this node for dead/);
 }
 

@@ -2,7 +2,6 @@ import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, type Choose, StickyOwners } from "#pkg/placement";
-import type { SpeakerEffect } from "./effects.ts";
 import type { SpeakerState } from "./state.ts";
 
 // For speakers that start together, or hear of a new configuration one after another.
@@ -66,26 +65,28 @@ export function stickyRule(
     first.equals(address) ? owners.place(address, candidates, before) : owners.follow(first, candidates);
 }
 
-/** The address was placed. Owns what this node has of what stays where it is, also while other speakers have it chosen by hash. */
+/**
+ * The address was placed. Owns what this node has of what stays where it is, also while other speakers have it chosen by hash.
+ * @returns whether every host is to hear of it again
+ */
 export function notePlaced(
   { node, members: { gossip }, sticky }: SpeakerState,
   { address, electionAddress, owner }: AddressPlacement,
   pool: Pool | undefined,
-  effects: SpeakerEffect[],
-): void {
-  if (gossip === undefined) return;
+): boolean {
+  if (gossip === undefined) return false;
   const key = address.toString();
   const stays = isSticky(pool) && electionAddress.equals(address);
   if (!stays) sticky.owners?.remove(address);
   if (!stays || owner !== node) {
     gossip.release(address);
     sticky.contested.delete(key);
-    return;
+    return false;
   }
   if (!sticky.owners?.isGivenAway(address)) gossip.own(address);
-  if (gossip.owners(key).length > 1) sticky.contested.add(key);
-  // Until now another announced it as well, and hosts may have believed that one last.
-  else if (sticky.contested.delete(key)) effects.push({ type: "reannounce", address });
+  if (gossip.owners(key).length <= 1) return sticky.contested.delete(key); // Hosts may have believed the other one last.
+  sticky.contested.add(key);
+  return false;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { OwnEntry } from "#pkg/gossip";
+import type { InterfaceState } from "#pkg/layer2";
 
 /** Which nodes have a working speaker: the ones that may own addresses. */
 export interface Members extends AsyncDisposable {
@@ -6,6 +7,8 @@ export interface Members extends AsyncDisposable {
   start(): void;
   /** False until the first answer is there; nothing is announced before. With each change comes an event `members`. */
   readonly synced: boolean;
+  /** All of this node's: the others know by their MAC addresses whose frames they see. */
+  setInterfaces(interfaces: readonly InterfaceState[]): void;
   /** Reports this of this node to the others, in place of what was reported under the same keys before. */
   setGossip(entries: readonly OwnEntry[]): void;
   /** Forgets what a node has reported that will not be back. */

@@ -6,7 +6,15 @@ import { GossipNode } from "#pkg/gossip/testing";
 import type { Handlers, Informer, Pod } from "#pkg/k8s";
 import { pod } from "#pkg/k8s/testing";
 import { silentLog } from "#pkg/log";
-import { encodeMetadata, GossipDelegate, type JoinResult, type MemberView, MetadataKey, type RingEvent } from "#pkg/memberlist";
+import {
+  encodeMetadata,
+  GossipDelegate,
+  type JoinResult,
+  type MemberView,
+  type MetadataFields,
+  MetadataKey,
+  type RingEvent,
+} from "#pkg/memberlist";
 import type { SpeakerEffect } from "../core/effects.ts";
 import type { MemberEvents } from "../core/events.ts";
 import { createState } from "../core/state.ts";
@@ -37,7 +45,7 @@ class Bench {
     onExpired: (nodes) => this.#listener?.({ type: "gossipExpired", nodes }),
   });
   readonly state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: true });
-  readonly runner = new CoreRunner(this.clock);
+  readonly runner = new CoreRunner(this.clock, () => 0.5);
   active: readonly string[] = [];
   withoutGossip: readonly string[] = [];
   ring: MemberView[] = [member("node1", "192.0.2.1", { self: true })];
@@ -45,6 +53,7 @@ class Bench {
   readonly joins: PromiseWithResolvers<JoinResult>[] = [];
   bindFailures = 0;
   isBound = false;
+  readonly published: MetadataFields[] = [];
   leaves = true;
   #pods = new Map<string, Pod>();
   #handlers: Handlers<Pod> | undefined;
@@ -55,6 +64,7 @@ class Bench {
     const say = (level: string) => (message: string, fields?: object) => {
       this.did.push(`${level} ${message}${fields !== undefined && "address" in fields ? ` ${fields.address}` : ""}`);
     };
+    const bench = this;
     this.members = new RingMembers({
       memberlist: {
         start: async () => {
@@ -77,6 +87,12 @@ class Bench {
         timing: "fast",
         setEntries: (entries) => this.delegate.set(entries),
         forget: (node) => this.delegate.forget(node),
+        get running() {
+          return bench.isBound;
+        },
+        setMetadata: (fields) => {
+          this.published.push(fields);
+        },
         onEvent: (listener) => {
           this.#listener = listener;
           return { [Symbol.dispose]() {} };
@@ -85,6 +101,7 @@ class Bench {
           this.did.push("off the network");
         },
       },
+      metadata: new Map([[MetadataKey.gossip, encodeOffer(1)]]),
       cluster: { informer: (_resource, _scope, handlers) => this.#informer(handlers as unknown as Handlers<Pod>) as never },
       namespace: "metallb-system",
       labels: "component=speaker",
@@ -342,7 +359,7 @@ test("what members tell is taken in, told, and passed on once", async () => {
 test("what was reported before the ring was there is told when it is, and again when others may have missed it", async () => {
   const bench = new Bench();
   bench.gossip.participate();
-  bench.runner.dispatch({ type: "timer" });
+  bench.runner.dispatch({ type: "timer", chance: 0.5 });
   assert.deepEqual(bench.take(), []);
   bench.members.start();
   await settled();
@@ -408,4 +425,26 @@ test("members that do not say that they tell of themselves are silent", async ()
   bench.meet({ ...member("node2", "192.0.2.2"), meta }, { ...member("node3", "192.0.2.3"), meta });
   assert.deepEqual(bench.withoutGossip, []);
   assert.deepEqual(bench.take(), ["active node1,node2,node3, not synced"], "the same members, and they are of another kind");
+});
+
+test("MAC addresses of members reach the core, whatever these say of them", async () => {
+  const bench = await started(two);
+  const fields = (macs: number[]) => encodeMetadata(new Map([[MetadataKey.macs, Uint8Array.from(macs)]]));
+  bench.meet({ ...member("node2", "192.0.2.2"), meta: fields([2, 0, 0, 0, 0, 2]) });
+  bench.meet({ ...member("node2", "192.0.2.2"), meta: undefined }); // A member of another kind of the same name.
+  bench.meet({ ...member("node3", "192.0.2.3"), meta: Uint8Array.of(1, 2, 3) });
+  assert.deepEqual([...bench.state.members.macs.nodes], [["02:00:00:00:00:02", "node2"]]);
+});
+
+test("its own MAC addresses are published beside all else when they change, and what changed before it was on the network, then", async () => {
+  const bench = new Bench();
+  const eth0 = { index: 2, name: "eth0", mac: "02:00:00:00:00:09", status: "answering", running: true, addresses: [] } as const;
+  bench.members.setInterfaces([]);
+  bench.members.setInterfaces([eth0]);
+  assert.deepEqual(bench.published, []);
+  bench.members.start();
+  await settled();
+  bench.members.setInterfaces([eth0]);
+  const gossip = [MetadataKey.gossip, encodeOffer(1)] as const;
+  assert.deepEqual(bench.published, [new Map([gossip, [MetadataKey.macs, Uint8Array.of(2, 0, 0, 0, 0, 9)]])]);
 });

@@ -1,16 +1,39 @@
 import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
 import type { OwnEntry } from "#pkg/gossip";
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
+import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
-import { lifeOf, type MemberEvent, type MemberlistThread, type MemberView } from "#pkg/memberlist";
+import {
+  decodeMetadata,
+  lifeOf,
+  type MemberEvent,
+  type MemberlistThread,
+  type MemberView,
+  type MetadataFields,
+  MetadataKey,
+} from "#pkg/memberlist";
+import { equalBytes } from "#pkg/net";
 import type { MemberEvents } from "../core/events.ts";
+import { decodeMacs, macsOf } from "./macs.ts";
 import type { Members, MembersDescription } from "./members.ts";
 
 export interface RingMembersOptions {
   readonly memberlist: Pick<
     MemberlistThread,
-    "start" | "join" | "leave" | "members" | "timing" | "onEvent" | "setEntries" | "forget" | typeof Symbol.asyncDispose
+    | "start"
+    | "join"
+    | "leave"
+    | "members"
+    | "timing"
+    | "onEvent"
+    | "setEntries"
+    | "forget"
+    | "running"
+    | "setMetadata"
+    | typeof Symbol.asyncDispose
   >;
+  /** What the member was made with. */
+  readonly metadata: MetadataFields;
   readonly cluster: Pick<Cluster, "informer">;
   readonly namespace: string;
   /** Selects the speakers' Pods, whose addresses are joined. */
@@ -41,6 +64,8 @@ const handOverMs: Millis = 1_000;
 export class RingMembers implements Members {
   readonly #options: RingMembersOptions;
   readonly #pods: Informer<Pod>;
+  #macs: Uint8Array;
+  #publishedMacs: Uint8Array;
   readonly #unreachable = new Set<string>(); // addresses that could not be joined the last time
   #bound = false;
   #synced = false;
@@ -52,7 +77,9 @@ export class RingMembers implements Members {
 
   constructor(options: RingMembersOptions) {
     this.#options = options;
-    const { cluster, namespace, labels } = options;
+    const { metadata, cluster, namespace, labels } = options;
+    this.#macs = metadata.get(MetadataKey.macs) ?? new Uint8Array();
+    this.#publishedMacs = this.#macs;
     const soon = () => this.#joinAt(options.clock.now() + settleMs);
     this.#pods = cluster.informer(resources.pods, { namespace, labelSelector: labels }, { changed: soon, synced: soon });
   }
@@ -65,6 +92,11 @@ export class RingMembers implements Members {
   /** True once this node has met the others, or has found none. Before, it would take itself for the only one. */
   get synced(): boolean {
     return this.#synced;
+  }
+
+  setInterfaces(interfaces: readonly InterfaceState[]): void {
+    this.#macs = macsOf(interfaces);
+    this.#publishMacs();
   }
 
   setGossip(entries: readonly OwnEntry[]): void {
@@ -120,14 +152,25 @@ export class RingMembers implements Members {
       if (event.type === "member") this.#memberChanged(event.change, event.member);
       else if (event.type !== "timing") this.#options.emit(event);
     });
-    for (const member of memberlist.members()) if (member.self) this.#memberChanged("joined", member);
+    for (const member of memberlist.members()) this.#memberChanged("joined", member);
     this.#joinAt(clock.now());
   }
 
   #memberChanged(change: MemberEvent["change"], member: MemberView): void {
-    const { name, incarnation, meta } = member;
-    this.#options.emit({ type: "member", change, node: name, incarnation, life: lifeOf(meta) });
+    const { name, self, incarnation, meta } = member;
+    if (self) this.#publishMacs();
+    const bytes = decodeMetadata(meta)?.get(MetadataKey.macs);
+    const macs = bytes && decodeMacs(bytes);
+    this.#options.emit({ type: "member", change, node: name, incarnation, life: lifeOf(meta), macs });
     this.#update();
+  }
+
+  /** At once, or when this node is on the network. */
+  #publishMacs(): void {
+    const { memberlist, metadata } = this.#options;
+    if (equalBytes(this.#macs, this.#publishedMacs) || !memberlist.running) return;
+    this.#publishedMacs = this.#macs;
+    memberlist.setMetadata(new Map([...metadata, [MetadataKey.macs, this.#macs]]));
   }
 
   /** Joins at `at`, unless that is to happen sooner already. */

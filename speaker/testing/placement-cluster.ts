@@ -205,7 +205,7 @@ export class PlacementCluster {
       for (const listener of listeners) listener(event);
     };
     const state = createState({ node: nameOf(node), ignoreExcludeLabel: false, hasRing: true });
-    const runner = new CoreRunner(clock);
+    const runner = new CoreRunner(clock, this.#random);
     const ring: RingMembers = new RingMembers({
       memberlist: {
         start: async () => {},
@@ -223,6 +223,8 @@ export class PlacementCluster {
         },
         setEntries: (entries) => delegate.set(entries),
         forget: (other) => delegate.forget(other),
+        running: true,
+        setMetadata: () => {},
         members: views,
         timing: "fast",
         onEvent: (listener) => {
@@ -231,6 +233,7 @@ export class PlacementCluster {
         },
         [Symbol.asyncDispose]: async () => {},
       },
+      metadata: new Map(),
       cluster,
       namespace: "n",
       labels: "l",

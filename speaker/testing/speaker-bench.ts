@@ -33,7 +33,7 @@ export class Bench {
   readonly reported: string[] = []; // Log lines from info on, and Kubernetes events.
   readonly firsts: string[] = []; // Addresses of which it was said that no node had announced them.
   readonly clock = new SimulatedClock();
-  readonly runner = new CoreRunner(this.clock);
+  readonly runner = new CoreRunner(this.clock, () => 0.5);
   readonly state: SpeakerState;
   active = nodes;
   wakes = 0;
@@ -116,11 +116,13 @@ export class Bench {
   #carryOut(effect: SpeakerEffect): void {
     switch (effect.type) {
       case "announce":
-        this.wire.set(effect.address.toString(), effect.on.interfaces.join());
-        if (effect.on.isFirst) this.firsts.push(effect.address.toString());
+        this.wire.set(effect.address.toString(), effect.interfaces.join());
         break;
       case "withdraw":
         this.wire.delete(effect.address.toString());
+        break;
+      case "probe": // The first of three.
+        this.firsts.push(effect.address.toString());
         break;
       case "reannounce":
         this.reported.push(`reannounced ${effect.address}`);
@@ -172,7 +174,7 @@ export function gossipTo(bench: Bench, withoutGossip: readonly string[] = []) {
   const store = new GossipStore(bench.state.node, 1);
   for (const { name } of others) {
     store.joined(name, 1);
-    bench.runner.dispatch({ type: "member", change: "joined", node: name, incarnation: 0, life: 1 });
+    bench.runner.dispatch({ type: "member", change: "joined", node: name, incarnation: 0, life: 1, macs: undefined });
   }
   const hear = () => {
     for (const other of others) bench.runner.dispatch({ type: "gossip", entries: store.merge(other.payload(), 0) });

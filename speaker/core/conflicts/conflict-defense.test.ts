@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { type Beginning, ConflictDefense, type DefenseEffect, type Sighting } from "./conflict-defense.ts";
+import {
+  type Beginning,
+  type ConflictDefense,
+  conflictsOf,
+  createDefense,
+  type DefenseEffect,
+  type DefenseEvent,
+  nextDefenseAt,
+  type Sighting,
+  stepDefense,
+} from "./conflict-defense.ts";
 
 const foreign = "02:00:00:00:00:99";
 const speaker = "02:00:00:00:00:02";
@@ -38,22 +48,26 @@ class Bench {
   readonly answers = new Map<string, Sighting>();
 
   constructor(beginning: Beginning) {
-    this.defense = new ConflictDefense(beginning, 0, () => 1000);
+    this.defense = createDefense(beginning, 0);
     this.until(0);
   }
 
   until(end: number): this {
-    while (this.defense.nextAt <= end) {
-      this.now = Math.max(this.now, this.defense.nextAt);
-      this.#carryOut(this.defense.tick(this.now));
+    while (nextDefenseAt(this.defense) <= end) {
+      this.now = Math.max(this.now, nextDefenseAt(this.defense));
+      this.step({ type: "timer" });
     }
     this.now = end;
     return this;
   }
 
   sight(sighting: Sighting): this {
-    this.#carryOut(this.defense.handleSighting(sighting, this.now));
+    this.step({ type: "sighting", sighting });
     return this;
+  }
+
+  step(event: DefenseEvent): void {
+    this.#carryOut(stepDefense(this.defense, event, this.now, 1000));
   }
 
   take(): string[] {
@@ -99,6 +113,75 @@ suite("an address begins", () => {
   });
 });
 
+/** What each event does in each stage, as the table beside `stepDefense` has it: the stage after it, and the effects. */
+const bench = {
+  probing: () => new Bench("probeFirst"),
+  announced: () => new Bench("announce"),
+  yielded: () => {
+    const yielded = new Bench("announce").sight(bySpeaker("announces", { preferred: true }));
+    yielded.answers.set(speaker, bySpeaker("uses", { preferred: true }));
+    return yielded.until(300);
+  },
+  occupied: () => new Bench("probeFirst").sight(sighting("uses")),
+} as const;
+const events = {
+  foreignUses: { type: "sighting", sighting: sighting("uses") },
+  foreignProbes: { type: "sighting", sighting: sighting("probes") },
+  speakerAnnounces: { type: "sighting", sighting: bySpeaker("announces", { preferred: true }) },
+  speakerProbes: { type: "sighting", sighting: bySpeaker("probes", { preferred: true }) },
+  nodeReturned: { type: "nodeReturned", node: "node2" },
+  timer: { type: "timer" },
+} as const satisfies Record<string, DefenseEvent>;
+const began = `conflictBegan ${foreign}`;
+const wanted = `wanted ${foreign}`;
+const table: Record<keyof typeof bench, Record<keyof typeof events, [stage: string, ...effects: string[]]>> = {
+  probing: {
+    foreignUses: ["occupied", `occupied ${foreign}`],
+    foreignProbes: ["occupied", `occupied ${foreign}`],
+    speakerAnnounces: ["probing"],
+    speakerProbes: ["probing"],
+    nodeReturned: ["probing"],
+    timer: ["probing", "probe all"],
+  },
+  announced: {
+    foreignUses: ["announced", began, "defend"],
+    foreignProbes: ["announced", wanted],
+    speakerAnnounces: ["announced"],
+    speakerProbes: ["announced"],
+    nodeReturned: ["announced"],
+    timer: ["announced"],
+  },
+  yielded: {
+    foreignUses: ["yielded", began],
+    foreignProbes: ["yielded", wanted],
+    speakerAnnounces: ["yielded"],
+    speakerProbes: ["yielded"],
+    nodeReturned: ["yielded"],
+    timer: ["yielded", `probe ${speaker}`],
+  },
+  occupied: {
+    foreignUses: ["occupied"],
+    foreignProbes: ["occupied"],
+    speakerAnnounces: ["occupied"],
+    speakerProbes: ["occupied"],
+    nodeReturned: ["occupied"],
+    timer: ["occupied"],
+  },
+};
+suite("states and events", () => {
+  for (const stage of Object.keys(table) as (keyof typeof table)[])
+    for (const event of Object.keys(events) as (keyof typeof events)[])
+      test(`${stage}: ${event}`, () => {
+        const one = bench[stage]();
+        assert.equal(one.defense.stage, stage);
+        one.now = Math.min(nextDefenseAt(one.defense), one.now + 60_000);
+        one.take();
+        one.step(events[event]);
+        const effects = one.take().map((line) => line.replace(/^\d+: /, ""));
+        assert.deepEqual([one.defense.stage, ...effects], table[stage][event]);
+      });
+});
+
 suite("against a foreign host (RFC 5227, section 2.4)", () => {
   test("the first sighting is defended at once, and others once in ten seconds, however many come", () => {
     const bench = new Bench("announce").until(1000);
@@ -121,7 +204,7 @@ suite("against a foreign host (RFC 5227, section 2.4)", () => {
     bench.answers.set(foreign, sighting("uses"));
     bench.until(100_000);
     assert.deepEqual(
-      bench.defense.conflicts.map(({ mac }) => mac),
+      conflictsOf(bench.defense).map(({ mac }) => mac),
       [foreign],
     );
     assert.ok(bench.take().includes(`90000: probe ${foreign} fromOwnAddress`));
@@ -131,7 +214,7 @@ suite("against a foreign host (RFC 5227, section 2.4)", () => {
       .take()
       .filter((line) => line.includes("conflict"));
     assert.deepEqual(gone, [`140000: conflictEnded ${foreign}`]);
-    assert.equal(bench.defense.nextAt, Infinity);
+    assert.equal(nextDefenseAt(bench.defense), Infinity);
   });
 
   test("one that only probes is no conflict", () => {
@@ -142,7 +225,7 @@ suite("against a foreign host (RFC 5227, section 2.4)", () => {
   test("of a storm with a new MAC address each four are remembered", () => {
     const bench = new Bench("announce");
     for (let i = 0; i < 1000; i++) bench.sight(sighting("uses", { mac: `mac ${i}` }));
-    assert.equal(bench.defense.conflicts.length, 4);
+    assert.equal(conflictsOf(bench.defense).length, 4);
     assert.equal(bench.take().filter((line) => line.endsWith("defend")).length, 1);
   });
 });
@@ -216,7 +299,7 @@ suite("against another speaker that this node does not see in the ring", () => {
     bench.sight(answer).until(20_000);
     assert.equal(bench.defense.stage, "announced");
     assert.deepEqual(
-      bench.defense.conflicts.map(({ node, followed }) => [node, followed]),
+      conflictsOf(bench.defense).map(({ node, followed }) => [node, followed]),
       [["node2", false]],
     );
   });
@@ -232,7 +315,7 @@ suite("against another speaker that this node does not see in the ring", () => {
     bench.sight(bySpeaker("announces", { preferred: true })).until(20_400);
     bench.take();
     bench.answers.clear();
-    bench.defense.nodeReturned("node2", 20_400);
+    bench.step({ type: "nodeReturned", node: "node2" });
     assert.deepEqual(bench.until(30_000).take(), [
       `20700: probe ${speaker}`,
       "20900: conflictEnded node2 followed",
@@ -282,12 +365,12 @@ test("property: whatever is sighted and when, defences keep ten seconds apart, a
         const bench = new Bench(beginning);
         for (const { wait, kind, by, mac } of all) {
           bench.until(bench.now + wait).sight(sighting(kind, { by, mac }));
-          assert.ok(bench.defense.nextAt > bench.now);
+          assert.ok(nextDefenseAt(bench.defense) > bench.now);
         }
         bench.until(bench.now + 100_000);
         const defences = bench.lines.filter((line) => line.endsWith("defend")).map((line) => Number.parseInt(line, 10));
         for (const [i, at] of defences.slice(1).entries()) assert.ok(at - (defences[i] ?? 0) >= 10_000);
-        assert.deepEqual(bench.defense.stage === "occupied" ? [] : bench.defense.conflicts, []);
+        assert.deepEqual(bench.defense.stage === "occupied" ? [] : conflictsOf(bench.defense), []);
       },
     ),
   );

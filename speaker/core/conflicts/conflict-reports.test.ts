@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Service } from "#pkg/k8s";
-import { silentLog } from "#pkg/log";
-import { type Address, parseAddress } from "#pkg/net";
+import { service } from "#pkg/k8s/testing";
+import { address } from "#pkg/net/testing";
+import type { SpeakerEffect } from "../effects.ts";
+import { setService } from "../services.ts";
+import { createState, type SpeakerState } from "../state.ts";
 import type { Conflict } from "./address-defender.ts";
-import { ConflictReports } from "./reports.ts";
+import { reportBegan, reportEnded, reportOccupied } from "./conflict-reports.ts";
 
 const conflict: Conflict = {
-  address: parseAddress("192.0.2.1") as Address,
+  address: address("192.0.2.1"),
   mac: "02:00:00:00:00:42",
   ownMac: "02:00:00:00:00:01",
   interface: "eth0",
@@ -15,24 +17,21 @@ const conflict: Conflict = {
   followed: false,
 };
 
-function recorded(report: (reports: ConflictReports) => void): string[] {
-  const lines: string[] = [];
-  const services = ["web", "dns"].map((name) => ({ name }) as Service);
-  report(
-    new ConflictReports({
-      node: "node1",
-      active: () => ["node1", "node3"],
-      services: () => services,
-      log: silentLog,
-      record: ({ name }, type, reason, message) => lines.push(`${name}: ${type} ${reason}: ${message}`),
-    }),
+function recorded(report: (state: SpeakerState, effects: SpeakerEffect[]) => void): string[] {
+  const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: true });
+  state.members.active = ["node1", "node3"];
+  for (const name of ["web", "dns"]) setService(state.services, `default/${name}`, service(name, { ingress: ["192.0.2.1"] }));
+  const effects: SpeakerEffect[] = [];
+  report(state, effects);
+  const lines = effects.flatMap((effect) =>
+    effect.type === "recordEvent" ? [`${effect.service.name}: ${effect.kind} ${effect.reason}: ${effect.message}`] : [],
   );
   assert.deepEqual(
     lines.map((line) => line.replace("dns", "web")),
-    Array(2).fill(lines[0]),
+    Array(2).fill(lines[0]?.replace("dns", "web")),
     "every Service on the address gets one",
   );
-  return lines.slice(0, 1);
+  return lines.slice(1);
 }
 
 const here = 'node "node1" (02:00:00:00:00:01 on eth0)';
@@ -61,21 +60,21 @@ const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
 ];
 for (const { name, changes, want } of cases)
   test(`the owner of a Service reads of ${name}, with both MAC addresses and what to do`, () => {
-    const lines = recorded((reports) => reports.began({ ...conflict, ...changes }));
+    const lines = recorded((state, effects) => reportBegan(state, { ...conflict, ...changes }, effects));
     assert.deepEqual(lines, [`web: Warning addressConflict: ${want}`]);
   });
 
 test("and of its end, and of an address that is not announced for it", () => {
   assert.deepEqual(
-    recorded((reports) => reports.ended(conflict)),
+    recorded((state, effects) => reportEnded(state, conflict, effects)),
     ["web: Normal addressConflictEnded: host 02:00:00:00:00:42 no longer uses 192.0.2.1"],
   );
   assert.deepEqual(
-    recorded((reports) => reports.ended({ ...conflict, node: "node2" })),
+    recorded((state, effects) => reportEnded(state, { ...conflict, node: "node2" }, effects)),
     ['web: Normal addressConflictEnded: node "node2" (02:00:00:00:00:42) no longer uses 192.0.2.1'],
   );
   assert.deepEqual(
-    recorded((reports) => reports.occupied(conflict)),
+    recorded((state, effects) => reportOccupied(state, conflict, effects)),
     [
       'web: Warning addressOccupied: 192.0.2.1 is not announced: a host, 02:00:00:00:00:42, answers for it on eth0 of node "node1"; give that host another address',
     ],

@@ -1,0 +1,83 @@
+import type { EventReason } from "#pkg/k8s";
+import type { Address } from "#pkg/net";
+import type { SpeakerEffect } from "../effects.ts";
+import { holdersOf } from "../services.ts";
+import type { SpeakerState } from "../state.ts";
+import type { Rival } from "./conflict-defense.ts";
+
+// Address conflicts, as log lines, and as events on the Services concerned.
+
+interface Conflict extends Rival {
+  readonly address: Address;
+}
+
+export function reportBegan(state: SpeakerState, conflict: Conflict, effects: SpeakerEffect[]): void {
+  const message = describe(state, conflict);
+  const fields = { event: "addressConflict", ...fieldsOf(conflict), warning: message };
+  effects.push({ type: "log", level: "warn", message: "another host uses an address of this node", fields });
+  record(state, conflict, "Warning", "addressConflict", message, effects);
+}
+
+export function reportEnded(state: SpeakerState, conflict: Conflict, effects: SpeakerEffect[]): void {
+  const fields = { event: "addressConflictEnded", ...fieldsOf(conflict) };
+  effects.push({ type: "log", level: "info", message: "another host no longer uses an address of this node", fields });
+  const { address, mac, node } = conflict;
+  const who = node === undefined ? `host ${mac}` : `node "${node}" (${mac})`;
+  record(state, conflict, "Normal", "addressConflictEnded", `${who} no longer uses ${address}`, effects);
+}
+
+/** The address is not announced, because a foreign host answered first. */
+export function reportOccupied(state: SpeakerState, conflict: Conflict, effects: SpeakerEffect[]): void {
+  const message =
+    `${conflict.address} is not announced: a host, ${conflict.mac}, answers for it on ${conflict.interface} of node "${state.node}"; ` +
+    "give that host another address";
+  const fields = { event: "addressOccupied", ...fieldsOf(conflict) };
+  effects.push({ type: "log", level: "warn", message: "address is not announced, another host uses it", fields });
+  record(state, conflict, "Warning", "addressOccupied", message, effects);
+}
+
+/** A host that probes first takes no for an answer: nothing is wrong, but whoever looks for it finds this line. */
+export function reportWanted(conflict: Conflict, effects: SpeakerEffect[]): void {
+  const fields = { event: "addressWanted", ...fieldsOf(conflict) };
+  effects.push({ type: "log", level: "debug", message: "a host probed an address of this node", fields });
+}
+
+/** As `/v1/conflicts` has it. */
+export function describeConflict({ address, mac, node, interface: name, ownMac, followed }: Conflict) {
+  const other = { mac, ...(node !== undefined && { node }) };
+  return { address: address.toString(), other, ownMac, interface: name, owner: followed ? "other" : "self" };
+}
+
+function describe({ node, members }: SpeakerState, conflict: Conflict): string {
+  const { address, mac, node: other, interface: name, ownMac, followed } = conflict;
+  const here = `node "${node}" (${ownMac} on ${name})`;
+  if (other === undefined)
+    return (
+      `a host that is no speaker, ${mac}, uses ${address} too, which ${here} announces: clients may reach either; ` +
+      "give that host another address, or the Service"
+    );
+  const who = followed ? `${here} leaves it to node "${other}" (${mac})` : `${here} keeps it, not node "${other}" (${mac})`;
+  const why = members.active.includes(other)
+    ? "they see each other: either that node's kernel has the address (kube-proxy in IPVS mode needs strictARP: true), or they see the " +
+      "cluster differently, which the logs of both speakers show"
+    : "they are cut off from one another: let UDP and TCP of the speakers' ring (port 7946) pass between the nodes";
+  return `two nodes announce ${address}, and ${who}; ${why}`;
+}
+
+function record(
+  { services }: SpeakerState,
+  { address }: Conflict,
+  kind: "Normal" | "Warning",
+  reason: EventReason,
+  message: string,
+  effects: SpeakerEffect[],
+): void {
+  for (const { service: key } of holdersOf(services, address)) {
+    const service = services.rows.get(key)?.service;
+    if (service !== undefined) effects.push({ type: "recordEvent", service, kind, reason, message });
+  }
+}
+
+function fieldsOf({ address, mac, node, interface: name, ownMac, followed }: Conflict): Record<string, unknown> {
+  return { ip: address, mac, ownMac, interface: name, ...(node !== undefined && { node, owner: followed ? "other" : "self" }) };
+}

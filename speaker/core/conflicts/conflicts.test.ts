@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Registry } from "#pkg/metrics";
+import { registerConflicts } from "../../conflict-metrics.ts";
+import { ConflictBench, first, later, x } from "../../testing/conflict-bench.ts";
+import { currentConflicts, withdrawAddress } from "./address-defender.ts";
+import { describeConflict } from "./conflict-reports.ts";
+import { describeOccupants } from "./quarantine.ts";
+
+const mac = "02:00:00:00:00:42";
+const ownMac = "02:00:00:00:00:01";
+
+test("an address that a host answers for is reported and quarantined, and announced when it leaves quarantine", () => {
+  const bench = new ConflictBench("node1", ["node1"]);
+  bench.announce(first);
+  bench.sight(mac, "uses");
+  assert.deepEqual(bench.recorded, ["web: addressOccupied"]);
+  assert.deepEqual(bench.written, [`${x} {"mac":"${mac}","node":"node1","interface":"eth0"}`]);
+  bench.setOccupants({ [x.toString()]: JSON.stringify({ mac, node: "node1" }) });
+  assert.deepEqual(
+    describeOccupants(bench.state).map(({ address, mac }) => [address, mac]),
+    [[x.toString(), mac]],
+  );
+  bench.clock.advanceBy(5_000);
+  assert.ok(!bench.take().includes(`announce ${x}`));
+  bench.setOccupants({});
+  bench.clock.advanceBy(5_000);
+  assert.ok(bench.take().includes(`announce ${x}`));
+});
+
+test("another host that has an address of this node is reported, described and a series", async () => {
+  const bench = new ConflictBench("node1", ["node1"]);
+  const registry = new Registry();
+  registerConflicts(registry, bench.state);
+  bench.announce({ ...later, conflictProbe: "off" });
+  bench.sight(mac);
+  assert.deepEqual(bench.recorded, ["web: addressConflict"]);
+  const found = currentConflicts(bench.state).map(describeConflict);
+  assert.deepEqual(found, [{ address: x.toString(), other: { mac }, ownMac, interface: "eth0", owner: "self" }]);
+  const series = async () => (await registry.metrics()).split("\n").filter((line) => line.startsWith("ingot_"));
+  const occupied = "ingot_layer2_occupied_addresses 0";
+  assert.deepEqual(await series(), [`ingot_layer2_conflict{ip="${x}",mac="${mac}",node="",owner="self"} 1`, occupied]);
+  bench.run((effects) => withdrawAddress(bench.state, x, effects));
+  assert.deepEqual(await series(), [occupied]);
+  assert.equal(bench.recorded.at(-1), "web: addressConflictEnded");
+});

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { elect } from "#pkg/placement";
+import { ConflictBench, x } from "../../testing/conflict-bench.ts";
+import { describeOccupants } from "./quarantine.ts";
+
+const nodes = ["node1", "node2"];
+const inspector = elect(nodes, x) ?? "";
+const other = nodes.find((node) => node !== inspector) ?? "";
+
+test("an address counts as another host's as soon and as long as the ConfigMap says so", () => {
+  const bench = new ConflictBench("node1");
+  bench.setOccupants({ "192.0.2.1": "" });
+  assert.deepEqual(
+    describeOccupants(bench.state).map(({ address }) => address),
+    ["192.0.2.1"],
+  );
+  bench.setOccupants({});
+  assert.deepEqual(describeOccupants(bench.state), []);
+});
+
+test("each minute one speaker probes three times, and takes it out when nobody answers", () => {
+  const bench = new ConflictBench(inspector);
+  bench.setOccupants({ "192.0.2.1": "" });
+  bench.clock.advanceBy(59_000);
+  assert.deepEqual(bench.take(), []);
+  bench.clock.advanceBy(2_000);
+  assert.deepEqual(bench.take(), [`listen ${x}`, ...Array(3).fill(`probe all for ${x}`), `withdraw ${x}`]);
+  assert.deepEqual(bench.written, [`${x} free`]);
+});
+
+test("it stays in while somebody answers, and one that only probes too does not count", () => {
+  const bench = new ConflictBench(inspector);
+  bench.announce();
+  bench.setOccupants({ "192.0.2.1": "" });
+  bench.take();
+  for (let minute = 1; minute <= 3; minute++) {
+    bench.clock.advanceTo(60_000 * minute);
+    bench.sight("foreign", "probes");
+    assert.deepEqual(bench.take(), [`listen ${x}`, `probe all for ${x}`], "what something else listens for is not withdrawn");
+    bench.sight("foreign", "uses");
+    bench.clock.advanceBy(1000);
+    assert.deepEqual(bench.take(), []);
+  }
+  assert.deepEqual(bench.written, []);
+});
+
+test("the node that saw the host probes, as long as it is there", () => {
+  const [seer, elected] = [new ConflictBench(other), new ConflictBench(inspector)];
+  for (const bench of [seer, elected]) {
+    bench.setOccupants({ "192.0.2.1": JSON.stringify({ node: other }) });
+    bench.clock.advanceTo(60_000);
+  }
+  assert.deepEqual([seer.take().length, elected.take().length], [2, 0]);
+});
+
+test("another node does not probe, and the elected one stops when somebody took it out", () => {
+  const idle = new ConflictBench(other);
+  idle.setOccupants({ "192.0.2.1": "" });
+  idle.clock.advanceBy(600_000);
+  assert.deepEqual(idle.take(), []);
+  const bench = new ConflictBench(inspector);
+  bench.setOccupants({ "192.0.2.1": "" });
+  bench.clock.advanceTo(60_000);
+  bench.setOccupants({});
+  bench.clock.advanceBy(10_000);
+  assert.deepEqual(bench.take(), [`listen ${x}`, `probe all for ${x}`, `withdraw ${x}`]);
+  assert.deepEqual(bench.written, []);
+});
+
+test("after its end nothing is probed", () => {
+  const bench = new ConflictBench(inspector);
+  bench.setOccupants({ "192.0.2.1": "" });
+  bench.runner[Symbol.dispose]();
+  bench.clock.advanceBy(600_000);
+  assert.deepEqual(bench.take(), []);
+});

@@ -1,0 +1,97 @@
+import type { Millis } from "#pkg/clock";
+import type { AddressSighting } from "#pkg/layer2";
+import { type Address, parseAddress } from "#pkg/net";
+import { elect } from "#pkg/placement";
+import { decodeQuarantine, type Occupant } from "#pkg/quarantine";
+import type { SpeakerEffect } from "../effects.ts";
+import type { SpeakerState } from "../state.ts";
+import type { Rival } from "./conflict-defense.ts";
+
+// Quarantined addresses, which foreign hosts have, from the ConfigMap `ingot-conflicts`: no speaker announces them, and the controller
+// assigns them to no Service. The speaker that sees such a host writes the entry. It probes the address each minute (if it is gone, an
+// elected speaker does) and removes the entry when nobody answers.
+
+const inspectEvery: Millis = 60_000;
+const probes = 3;
+const probeInterval: Millis = 200;
+// A host that answers for every address must not fill the ConfigMap.
+const maxEntries = 1_000;
+
+/** The ConfigMap's data as it is now. */
+export function setOccupants(state: SpeakerState, data: Readonly<Record<string, string>>, effects: SpeakerEffect[]): void {
+  const { conflicts } = state;
+  conflicts.occupants = decodeQuarantine(data);
+  for (const [key, { address }] of conflicts.inspected)
+    if (!conflicts.occupants.has(key)) endInspection(state, key, address, effects);
+}
+
+/** A foreign host has an address that was to be announced. */
+export function quarantine(
+  { node, conflicts }: SpeakerState,
+  { address, mac, interface: name }: Rival & { readonly address: Address },
+  effects: SpeakerEffect[],
+): void {
+  if (conflicts.occupants.size < maxEntries) {
+    effects.push({ type: "writeOccupant", address, occupant: { mac, node, interface: name } });
+    return;
+  }
+  const fields = { op: "writeConflicts", ip: address, maxEntries };
+  effects.push({ type: "log", level: "error", message: "address is quarantined on this node only: too many entries", fields });
+}
+
+/** A host that uses an address that is being probed still has it. */
+export function inspectSighted(state: SpeakerState, { address, kind }: AddressSighting, effects: SpeakerEffect[]): void {
+  const key = address.toString();
+  if (kind !== "probes" && state.conflicts.inspected.has(key)) endInspection(state, key, address, effects);
+}
+
+export function nextInspectionAt({ inspectAt, inspected }: SpeakerState["conflicts"]): Millis {
+  let at = inspectAt;
+  for (const { dueAt } of inspected.values()) at = Math.min(at, dueAt);
+  return at;
+}
+
+export function inspectionTimer(state: SpeakerState, now: Millis, chance: number, effects: SpeakerEffect[]): void {
+  const { conflicts } = state;
+  if (now >= conflicts.inspectAt) {
+    if (conflicts.inspectAt !== -Infinity) inspect(state, now, effects);
+    conflicts.inspectAt = now + inspectEvery * (0.75 + chance / 2); // Not all speakers at the same time.
+  }
+  for (const [key, inspection] of conflicts.inspected) {
+    if (now < inspection.dueAt) continue;
+    const { address } = inspection;
+    if (inspection.probes < probes) {
+      inspection.probes++;
+      inspection.dueAt = now + probeInterval;
+      effects.push({ type: "probe", address });
+      continue;
+    }
+    endInspection(state, key, address, effects);
+    const fields = { event: "addressFree", ip: address };
+    effects.push({ type: "log", level: "info", message: "quarantine ended: nobody answers for the address any more", fields });
+    effects.push({ type: "writeOccupant", address, occupant: undefined });
+  }
+}
+
+/** The body of `/v1/conflicts` has these. */
+export function describeOccupants({ conflicts }: Pick<SpeakerState, "conflicts">): (Occupant & { readonly address: string })[] {
+  return [...conflicts.occupants].map(([address, occupant]) => ({ address, ...occupant }));
+}
+
+function inspect({ node, members: { active }, conflicts, config }: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  for (const [key, { node: seenBy }] of conflicts.occupants) {
+    const address = parseAddress(key);
+    if (address === undefined || conflicts.inspected.has(key)) continue;
+    // The node that saw the host is on its network.
+    const inspector = active.includes(seenBy) ? seenBy : elect(active, address);
+    if (inspector !== node) continue;
+    conflicts.inspected.set(key, { address, probes: 0, dueAt: now });
+    effects.push({ type: "listen", address, interfaces: config?.pools.find(address)?.interfaces ?? [] });
+  }
+}
+
+/** What is to be announced from here goes on being watched. */
+function endInspection({ conflicts }: SpeakerState, key: string, address: Address, effects: SpeakerEffect[]): void {
+  conflicts.inspected.delete(key);
+  if (!conflicts.defended.has(key)) effects.push({ type: "withdraw", address });
+}

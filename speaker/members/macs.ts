@@ -1,0 +1,24 @@
+import type { InterfaceState } from "#pkg/layer2";
+import { formatMac, macBytes, macLength, parseMac } from "#pkg/net";
+
+const maxMacs = 8;
+
+/**
+ * The MAC addresses that a node tells the others, as `MetadataKey.macs` has them: of the interfaces that announce, at most eight. Those
+ * in subnets come first: next to them a node may have a hundred that lead to its own Pods.
+ */
+export function macsOf(interfaces: readonly InterfaceState[]): Uint8Array {
+  const answering = interfaces.filter(({ status }) => status === "answering");
+  const inSubnets = answering.filter(({ addresses }) => addresses.some((address) => !address.startsWith("fe80:")));
+  const ranked = [...inSubnets, ...answering];
+  const macs = new Set(ranked.map(({ mac }) => mac));
+  return Uint8Array.from([...macs].slice(0, maxMacs).flatMap((mac) => [...macBytes(parseMac(mac) ?? 0)]));
+}
+
+/** `MetadataKey.macs` of a member. What is left over of an incomplete one, and those above the most, are ignored. */
+export function decodeMacs(bytes: Uint8Array): string[] {
+  const macs: string[] = [];
+  for (let at = 0; at + macLength <= bytes.length && macs.length < maxMacs; at += macLength)
+    macs.push(formatMac(bytes.subarray(at, at + macLength)));
+  return macs;
+}

@@ -1,0 +1,115 @@
+import { SimulatedClock } from "#pkg/clock";
+import { service } from "#pkg/k8s/testing";
+import type { AddressSighting } from "#pkg/layer2";
+import { address } from "#pkg/net/testing";
+import { announceAddress } from "../core/conflicts/address-defender.ts";
+import type { SpeakerEffect } from "../core/effects.ts";
+import { learnMacs } from "../core/mac-table.ts";
+import { setService } from "../core/services.ts";
+import { createState, type Layer2Announcement, type SpeakerState } from "../core/state.ts";
+import { CoreRunner } from "../core-runner.ts";
+
+export const x = address("192.0.2.1");
+
+/** An announcement that is not the first of its address, and the first one, which has to be free. */
+export const later: Layer2Announcement = { interfaces: [], conflictProbe: "strict", isFirst: false };
+export const first: Layer2Announcement = { ...later, isFirst: true };
+
+const notes: Readonly<Record<string, string>> = {
+  addressConflict: "began",
+  addressConflictEnded: "ended",
+  addressOccupied: "occupied",
+  addressWanted: "wanted",
+};
+
+/** One speaker's core, and one address. The MAC address of a node is its name; `foreign` is none's. */
+export class ConflictBench {
+  readonly clock = new SimulatedClock();
+  readonly runner = new CoreRunner(this.clock, () => 0.5);
+  readonly state: SpeakerState;
+  /** What came to the wire, a line for each frame or change. */
+  readonly lines: string[] = [];
+  /** What was logged about whom. */
+  readonly reported: string[] = [];
+  /** Kubernetes events, as `service: reason`. */
+  readonly recorded: string[] = [];
+  /** The addresses that were written as occupied, or as free. */
+  readonly written: string[] = [];
+
+  constructor(node: string, active = ["node1", "node2"]) {
+    this.state = createState({ node, ignoreExcludeLabel: false, hasRing: true });
+    for (const other of ["node1", "node2"]) learnMacs(this.state.members.macs, other, [other]);
+    setService(this.state.services, "default/web", service("web", { ingress: [x.toString()] }));
+    this.runner.start(this.state, (effect) => this.#carryOut(effect));
+    this.membersChanged(...active);
+    this.runner.dispatch({ type: "timer", chance: 0.5 });
+  }
+
+  announce(on: Layer2Announcement = later): void {
+    this.run((effects) => announceAddress(this.state, x, on, this.clock.now(), effects));
+  }
+
+  /** Carries out what a part of the core does by itself. */
+  run(work: (effects: SpeakerEffect[]) => void): void {
+    const effects: SpeakerEffect[] = [];
+    work(effects);
+    for (const effect of effects) this.#carryOut(effect);
+    this.runner.dispatch({ type: "timer", chance: 0.5 }); // Deadlines may be others.
+  }
+
+  sight(mac: string, kind: AddressSighting["kind"] = "announces"): void {
+    const sighting = { address: x, mac, kind, interface: "eth0", ownMac: "02:00:00:00:00:01" };
+    this.runner.dispatch({ type: "sighting", sighting });
+  }
+
+  /** It sights another node announcing the address, and whoever is probed answers. */
+  sightFrom(mac: string): void {
+    this.sight(mac);
+    for (let i = 0; i < 3000; i += 100) {
+      this.clock.advanceBy(100);
+      if (this.lines.at(-1) === `probe ${mac} for ${x}`) this.sight(mac, "uses");
+    }
+  }
+
+  membersChanged(...active: string[]): void {
+    this.runner.dispatch({ type: "members", active, withoutGossip: [], isSynced: true });
+  }
+
+  /** The ConfigMap's data. */
+  setOccupants(data: Readonly<Record<string, string>>): void {
+    this.runner.dispatch({ type: "quarantine", data });
+  }
+
+  take(): string[] {
+    return this.lines.splice(0);
+  }
+
+  #carryOut(effect: SpeakerEffect): void {
+    switch (effect.type) {
+      case "announce":
+        this.lines.push(`announce ${effect.address}${effect.interfaces.length > 0 ? ` on ${effect.interfaces}` : ""}`);
+        break;
+      case "listen":
+      case "withdraw":
+      case "defend":
+      case "reannounce":
+        this.lines.push(`${effect.type} ${effect.address}`);
+        break;
+      case "probe":
+        this.lines.push(`probe ${effect.to ?? "all"} for ${effect.address}`);
+        break;
+      case "writeOccupant":
+        this.written.push(`${effect.address} ${effect.occupant === undefined ? "free" : JSON.stringify(effect.occupant)}`);
+        break;
+      case "recordEvent":
+        this.recorded.push(`${effect.service.name}: ${effect.reason}`);
+        break;
+      case "log": {
+        const note = notes[String(effect.fields.event)];
+        if (note !== undefined) this.reported.push(`${note} ${effect.fields.mac}`);
+        break;
+      }
+      default: // Not about conflicts.
+    }
+  }
+}
