@@ -141,7 +141,11 @@ export class NotificationError extends Error {
   readonly data: Uint8Array;
 
   constructor(code: number, subcode: number, message: string, data: Uint8Array = new Uint8Array(), options?: ErrorOptions) {
+    // No stack trace: it would cost more than all of the message, and the peer decides how often that happens.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message, options);
+    Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.subcode = subcode;
     this.data = data.slice();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { UpdateSession } from "./attribute-rules.ts";
+import { NotificationError } from "./notification-error.ts";
 import { external, internal, mandatory, notification, updateBody } from "./testing/octets.ts";
 import { decodeUpdate } from "./update-decoder.ts";
 
@@ -295,4 +296,10 @@ test("8 what was forgiven is listed for the log, each error once", () => {
     "Cannot decode UPDATE: ATOMIC_AGGREGATE (6) has a length of 1, wanted 0; it is discarded",
     "ORIGIN (1) is there more than once; all but the first are discarded",
   ]);
+});
+
+test("an error of the peer costs no stack trace: the peer decides how often there is one", () => {
+  const error = new NotificationError(3, 1, "Cannot decode UPDATE: it is malformed");
+  assert.equal(error.stack, "NotificationError: Cannot decode UPDATE: it is malformed");
+  assert.ok(new Error("any other").stack?.includes("    at "));
 });

@@ -5,30 +5,45 @@ import type { Connection, ConnectionEvents, SocketEnd } from "./transport.ts";
 /** How long a connection that was ended has to send what was written to it. */
 const lingerTime: Millis = 1_000;
 
-/** One TCP connection of a session with its message reader. After `close` it reports no more events. */
+/** What is read in one turn of the event loop: some 5 ms of the messages that take longest. */
+const maxTurnOctets = 1 << 14;
+
+/**
+ * One TCP connection of a session with its message reader. What arrives is reported in slices, one in each turn of the event loop, and
+ * the peer has to wait meanwhile (TCP's flow control). After `close` it reports no more events.
+ */
 export class PeerConnection {
   readonly reader = new MessageReader();
   readonly #connection: Connection;
+  readonly #events: ConnectionEvents;
+  readonly #clock: Clock;
   readonly #gone = Promise.withResolvers<void>();
   #open = true;
+  #isPaused = false;
+  #unread: Uint8Array = new Uint8Array();
+  #closedBecause: string | undefined;
   #end: SocketEnd | undefined;
 
   /** @param end of a connection that is there already */
-  constructor(open: (events: ConnectionEvents) => Connection, events: ConnectionEvents, end?: SocketEnd) {
+  constructor(open: (events: ConnectionEvents) => Connection, events: ConnectionEvents, clock: Clock, end?: SocketEnd) {
     this.#end = end;
+    this.#events = events;
+    this.#clock = clock;
     this.#connection = open({
       connected: (end) => {
         this.#end = end;
         if (this.#open) events.connected(end);
       },
       received: (octets) => {
-        if (this.#open) events.received(octets);
+        if (!this.#open) return;
+        const isReading = this.#unread.length > 0;
+        this.#unread = isReading ? Buffer.concat([this.#unread, octets]) : octets;
+        if (!isReading) this.#read();
       },
       closed: (because) => {
-        const wasOpen = this.#open;
-        this.#open = false;
+        this.#closedBecause = because;
         this.#gone.resolve();
-        if (wasOpen) events.closed(because);
+        if (this.#unread.length === 0) this.#reportClosed();
       },
     });
   }
@@ -48,14 +63,41 @@ export class PeerConnection {
     });
   }
 
+  /** Reports the next slice, and the rest in later turns. */
+  #read(): void {
+    const slice = this.#unread.subarray(0, maxTurnOctets);
+    this.#unread = this.#unread.subarray(slice.length);
+    const { length } = this.#unread; // Also while the slice is read: more may arrive then.
+    if (length > 0) {
+      if (!this.#isPaused) this.#connection.pause();
+      this.#isPaused = true;
+      this.#clock.schedule("BGP read", this.#clock.now(), () => {
+        if (this.#open) this.#read();
+      });
+    }
+    this.#events.received(slice);
+    if (length > 0) return;
+    if (this.#closedBecause !== undefined) this.#reportClosed();
+    else if (this.#isPaused) this.#connection.resume();
+    this.#isPaused = false;
+  }
+
+  #reportClosed(): void {
+    const wasOpen = this.#open;
+    this.#open = false;
+    if (wasOpen && this.#closedBecause !== undefined) this.#events.closed(this.#closedBecause);
+  }
+
   /** Sends what was written, then ends. Resolves when that is done, or the time is over. */
-  async close(clock: Clock): Promise<void> {
+  async close(): Promise<void> {
     if (this.#open) {
       this.#open = false;
+      this.#unread = new Uint8Array();
+      this.#connection.resume(); // The end of what the peer sends is read too, or there is no end.
       if (this.#end === undefined) this.#connection.destroy();
       else this.#connection.end();
     }
-    using _timer = clock.schedule("BGP linger", clock.now() + lingerTime, () => this.#connection.destroy());
+    using _timer = this.#clock.schedule("BGP linger", this.#clock.now() + lingerTime, () => this.#connection.destroy());
     await this.#gone.promise;
   }
 }

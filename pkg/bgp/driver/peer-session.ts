@@ -253,6 +253,7 @@ export class PeerSession {
           this.#dispatch({ type: "lost", connection: id, because });
         },
       },
+      this.#options.clock,
       end,
     );
     this.#connections.set(id, connection);
@@ -262,6 +263,7 @@ export class PeerSession {
     const connection = new PeerConnection(
       (events) => incoming.open(events),
       { connected() {}, received() {}, closed() {} },
+      this.#options.clock,
       incoming.end,
     );
     this.#write(connection, notification, () => {});
@@ -271,7 +273,7 @@ export class PeerSession {
 
   #close(connection: PeerConnection | undefined): void {
     if (connection === undefined) return;
-    const closing = connection.close(this.#options.clock);
+    const closing = connection.close();
     this.#closing.add(closing);
     void closing.finally(() => this.#closing.delete(closing));
   }

@@ -41,7 +41,7 @@ function openSocket(peer: SessionSettings): Socket {
   return stream;
 }
 
-const stillborn: Connection = { write() {}, end() {}, destroy() {} };
+const stillborn: Connection = { write() {}, pause() {}, resume() {}, end() {}, destroy() {} };
 
 /** A connection on a socket of Node. */
 export class TcpConnection implements Connection {
@@ -68,6 +68,14 @@ export class TcpConnection implements Connection {
     this.#socket.write(octets, (error) => {
       if (error == null) written();
     });
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
   }
 
   end(): void {

@@ -27,6 +27,9 @@ export interface ConnectionEvents {
 export interface Connection {
   /** Sends what it can and keeps the rest; `written` is called when the kernel has all of it, never if the connection breaks before. */
   write(octets: Uint8Array, written: () => void): void;
+  /** Reports nothing that arrives until `resume`. */
+  pause(): void;
+  resume(): void;
   /** Closes this direction after what was written, and waits until the peer closes the other. */
   end(): void;
   /** Ends it at once. */

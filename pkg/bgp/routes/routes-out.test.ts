@@ -105,6 +105,18 @@ test("a refresh repeats what the peer knows, between marks where both sides use 
   assert.deepEqual(heard(marked.routes, marked.listener), ["refresh beginning IPv6", `announce ${six}`, "refresh end IPv6"]);
 });
 
+test("a refresh waits until the queue is empty, and counts once however often it is asked for", () => {
+  const { routes, listener } = settled([one], negotiated({ enhancedRouteRefresh: true }));
+  routes.advertise(two, plain);
+  for (let i = 0; i < 3_000; i++) routes.refresh("IPv4");
+  assert.deepEqual(heard(routes, listener), [
+    `announce ${two}`,
+    "refresh beginning IPv4",
+    `announce ${one} ${two}`,
+    "refresh end IPv4",
+  ]);
+});
+
 test("what changes during a refresh, and back, is still repeated, because the peer takes the rest for gone", () => {
   const { routes, listener } = settled([one, two], negotiated({ enhancedRouteRefresh: true }));
   routes.refresh("IPv4");

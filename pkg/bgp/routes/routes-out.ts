@@ -22,6 +22,8 @@ interface FamilyQueue {
   readonly announcements: Map<RouteAttributes, Set<Entry>>;
   /** Between the marks of RFC 7313: `begin` is to be sent before the next announcement, `end` when all have gone. */
   refresh: "begin" | "end" | undefined;
+  /** The peer has asked for all routes again, which waits until everything else is sent. */
+  refreshWanted: boolean;
   /** End-of-RIB is still owed (RFC 4724, section 2). */
   incomplete: boolean;
 }
@@ -100,7 +102,13 @@ export class RoutesOut {
   /** A session is established: nothing is advertised yet. */
   start(negotiated: Negotiated, end: LocalEnd): void {
     this.stop();
-    const queue = (): FamilyQueue => ({ withdrawals: new Set(), announcements: new Map(), refresh: undefined, incomplete: true });
+    const queue = (): FamilyQueue => ({
+      withdrawals: new Set(),
+      announcements: new Map(),
+      refresh: undefined,
+      refreshWanted: false,
+      incomplete: true,
+    });
     const queues = new Map(families.filter((family) => negotiated.families.has(family)).map((family) => [family, queue()]));
     const maxLength = negotiated.extendedMessage ? maxExtendedMessageLength : maxMessageLength;
     this.#session = { negotiated, end, maxLength, queues, encoded: new WeakMap() };
@@ -120,12 +128,13 @@ export class RoutesOut {
     }
   }
 
-  /** The peer asks for everything of a family once more (RFC 2918; marked as RFC 7313 says where both sides do that). */
+  /**
+   * The peer asks for everything of a family once more (RFC 2918; marked as RFC 7313 says where both sides do that). It is sent once after
+   * what waits already, however often the peer asks meanwhile.
+   */
   refresh(family: Family): void {
     const queue = this.#session?.queues.get(family);
-    if (this.#session === undefined || queue === undefined) return;
-    for (const entry of this.#entries.values()) if (entry.prefix.family === family) this.#readvertise(entry);
-    if (this.#session.negotiated.enhancedRouteRefresh && !queue.incomplete) queue.refresh = "begin";
+    if (queue !== undefined) queue.refreshWanted = true;
   }
 
   /** The next message to send, whole; undefined when all is advertised. */
@@ -183,9 +192,15 @@ export class RoutesOut {
       queue.refresh = undefined;
       return encodeRouteRefresh(family, "end");
     }
-    if (!queue.incomplete) return undefined;
-    queue.incomplete = false;
-    return encodeEndOfRib(family);
+    if (queue.incomplete) {
+      queue.incomplete = false;
+      return encodeEndOfRib(family);
+    }
+    if (!queue.refreshWanted) return undefined;
+    queue.refreshWanted = false;
+    for (const entry of this.#entries.values()) if (entry.prefix.family === family) this.#readvertise(entry);
+    if (session.negotiated.enhancedRouteRefresh) queue.refresh = "begin";
+    return this.#nextOf(family, queue, session);
   }
 
   #encoded(attributes: RouteAttributes, session: Session): Uint8Array {

@@ -4,7 +4,7 @@ import { Cease, NotificationCode } from "../codec/notification-error.ts";
 import type { Effect, Event } from "./events.ts";
 import { keepalive } from "./negotiation.ts";
 import { accepted, begin, connected } from "./opening.ts";
-import { malformed, received } from "./receiving.ts";
+import { malformed, received, serveRefresh } from "./receiving.ts";
 import { needsRestart, type SessionSettings } from "./settings.ts";
 import { type Agreed, type Connection, isAgreed, type Opening, type Reason, type Session, stateOf } from "./state.ts";
 import {
@@ -182,7 +182,8 @@ function runDeadlines(transition: Transition, connection: Connection): void {
     const notification = errorOf(NotificationCode.sendHoldTimerExpired);
     const seconds = sendHoldTime(connection.negotiated.holdTimeSeconds * 1000) / 1000;
     fail(transition, connection, { type: "sendHoldTimerExpired", seconds }, "idle", notification);
-  } else if (now >= connection.keepaliveAt) {
+  } else if (connection.refreshWanted.some((family) => now >= connection.refreshAt[family])) serveRefresh(transition, connection);
+  else if (now >= connection.keepaliveAt) {
     const keepaliveAt = now + jittered(connection.negotiated.keepaliveSeconds, transition.random());
     replace<Agreed>(transition, { ...connection, keepaliveAt });
     transition.effects.push({ type: "send", connection: connection.id, message: { type: "keepalive" } });

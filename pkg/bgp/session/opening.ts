@@ -97,6 +97,9 @@ export function opened(transition: Transition, connection: Opening, open: Open):
     holdAt: now + (holdTime || largeHoldTime), // Even without a hold time the OPEN must be confirmed.
     keepaliveAt: now + jittered(keepaliveSeconds, random()),
     sendHoldAt: now + sendHoldTime(holdTime),
+    refreshWanted: [],
+    refreshAt: { IPv4: now, IPv6: now },
+    workUntil: now,
   });
   change(transition, { idleHold: false, retryAt: Infinity });
   effects.push({ type: "send", connection: connection.id, message: { type: "keepalive" } });

@@ -1,8 +1,10 @@
+import type { Millis } from "#pkg/clock";
+import type { Family } from "#pkg/net";
 import { type Message, MessageType, type Notification, unicastFamily } from "../codec/messages.ts";
 import { Cease, FiniteStateMachineError, NotificationCode } from "../codec/notification-error.ts";
 import { opened } from "./opening.ts";
 import type { Agreed, Opening } from "./state.ts";
-import { change, connectionOf, drop, fail, replace, type Transition } from "./transition.ts";
+import { cease, change, connectionOf, drop, fail, replace, type Transition } from "./transition.ts";
 
 /** A message of the peer, in order of RFC 4271, section 8.2.2: OpenSent, OpenConfirm, Established. */
 export function received(transition: Transition, id: number, message: Message): void {
@@ -46,7 +48,15 @@ function receiveEstablished(
   connection: Agreed,
   message: Exclude<Message, { type: "open" | "notification" }>,
 ): void {
-  restartHoldTimer(transition, connection);
+  const { now } = transition;
+  const workUntil = Math.max(connection.workUntil, now) + workOf(message);
+  if (workUntil - now > maxWork) {
+    const notification = cease(Cease.outOfResources);
+    const because = "the peer sends more messages than a speaker has time for";
+    fail(transition, connection, { type: "sent", notification, because }, "idle", notification);
+    return;
+  }
+  const counted = restartHoldTimer(transition, { ...connection, workUntil });
   switch (message.type) {
     case "keepalive":
       break;
@@ -58,7 +68,7 @@ function receiveEstablished(
       const { routeRefresh, families } = connection.negotiated;
       // Marks (RFC 7313) are about the peer's routes, which are not kept; what was not agreed on is ignored (RFC 2918, section 4).
       if (message.subtype === "request" && routeRefresh && family !== undefined && families.has(family))
-        transition.effects.push({ type: "refresh", family });
+        wantRefresh(transition, counted, family);
       break;
     }
     default:
@@ -66,9 +76,46 @@ function receiveEstablished(
   }
 }
 
+/**
+ * What a session may cost before it ends: some full tables of the Internet, one after another, or 40,000 messages of the other kinds. The
+ * work comes off at one unit a millisecond, which is more than the shortest keepalive time makes.
+ */
+export const maxWork = 20_000_000;
+
+/** The work of a message in units, roughly the microseconds of an UPDATE; the others have no reason to come often. */
+function workOf(message: Message): number {
+  if (message.type !== "update") return 500;
+  return 1 + message.announced.length + message.withdrawn.length + 100 * message.forgiven.length;
+}
+
+/** A peer that asks often gets its routes once for all that it has asked meanwhile. */
+const minRefreshInterval: Millis = 5_000;
+
+function wantRefresh(transition: Transition, connection: Agreed, family: Family): void {
+  if (connection.refreshWanted.includes(family)) return;
+  const wanting = replace(transition, { ...connection, refreshWanted: [...connection.refreshWanted, family] });
+  serveRefresh(transition, wanting);
+}
+
+/** Sends all routes again of the families that the peer has asked for, where it has not had them just now. */
+export function serveRefresh(transition: Transition, connection: Agreed): void {
+  const { now, effects } = transition;
+  const due = connection.refreshWanted.filter((family) => now >= connection.refreshAt[family]);
+  const refreshWanted = connection.refreshWanted.filter((family) => !due.includes(family));
+  const refreshAt = { ...connection.refreshAt };
+  for (const family of due) {
+    refreshAt[family] = now + minRefreshInterval;
+    effects.push({ type: "refresh", family });
+  }
+  replace(transition, { ...connection, refreshWanted, refreshAt });
+}
+
 /** Any message shows that the peer is there, not only those that RFC 4271 names. */
-function restartHoldTimer(transition: Transition, connection: Agreed): void {
-  replace(transition, { ...connection, holdAt: transition.now + (connection.negotiated.holdTimeSeconds * 1000 || Infinity) });
+function restartHoldTimer(transition: Transition, connection: Agreed): Agreed {
+  return replace(transition, {
+    ...connection,
+    holdAt: transition.now + (connection.negotiated.holdTimeSeconds * 1000 || Infinity),
+  });
 }
 
 /** RFC 6608: a message that does not belong in the state. The data is its type. */

@@ -36,6 +36,11 @@ export interface Agreed extends OnConnection {
   readonly keepaliveAt: Millis;
   /** RFC 9687: when nothing has been written for too long. */
   readonly sendHoldAt: Millis;
+  /** Families whose routes the peer has asked for again, and when it may have those of each. */
+  readonly refreshWanted: readonly Family[];
+  readonly refreshAt: Readonly<Record<Family, Millis>>;
+  /** When the work that the peer's messages make is done, at one unit a millisecond. */
+  readonly workUntil: Millis;
 }
 
 /** RFC 4271, section 8.2.1: each connection has its own state until the collision is resolved. */
@@ -123,9 +128,13 @@ export function stateOf({ running, idleHold, connections }: Session): State {
 /** When `step` wants a `timer`; Infinity for never. */
 export function nextDeadline({ connections, retryAt }: Session): Millis {
   return connections.reduce(
-    (soonest, one) => Math.min(soonest, one.holdAt, isAgreed(one) ? Math.min(one.keepaliveAt, one.sendHoldAt) : Infinity),
+    (soonest, one) => Math.min(soonest, one.holdAt, isAgreed(one) ? agreedDeadline(one) : Infinity),
     retryAt,
   );
+}
+
+function agreedDeadline({ keepaliveAt, sendHoldAt, refreshWanted, refreshAt }: Agreed): Millis {
+  return Math.min(keepaliveAt, sendHoldAt, ...refreshWanted.map((family) => refreshAt[family]));
 }
 
 export function isAgreed(connection: Connection): connection is Agreed {

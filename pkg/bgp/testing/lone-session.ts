@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Millis, type Random, seededRandom } from "#pkg/clock";
 import { address } from "#pkg/net/testing";
-import type { Capability, Message, Notification, Open } from "../codec/messages.ts";
+import type { Capability, Message, Notification, Open, Update } from "../codec/messages.ts";
 import type { Effect, Event } from "../session/events.ts";
 import { step } from "../session/fsm.ts";
 import type { SessionSettings } from "../session/settings.ts";
@@ -36,7 +36,7 @@ export function notification(code: number, subcode: number): Notification {
 }
 
 export const keepalive: Message = { type: "keepalive" };
-export const update: Message = {
+export const update: Update = {
   type: "update",
   withdrawn: [],
   announced: [],

@@ -104,6 +104,7 @@ class Pipe {
   readonly #events: Partial<Record<Side, ConnectionEvents>> = {};
   readonly #queues: Record<Side, { octets: Uint8Array; written: () => void }[]> = { near: [], far: [] };
   readonly #ended: Record<Side, boolean> = { near: false, far: false };
+  readonly #paused: Record<Side, boolean> = { near: false, far: false };
   readonly #arrived: Record<Side, number> = { near: 0, far: 0 };
   readonly #scheduled: Record<Side, boolean> = { near: false, far: false };
   #broken = false;
@@ -124,6 +125,13 @@ class Pipe {
       write: (octets, written) => {
         this.#queues[side].push({ octets, written });
         this.#move(side);
+      },
+      pause: () => {
+        this.#paused[side] = true;
+      },
+      resume: () => {
+        this.#paused[side] = false;
+        this.#move(other[side]);
       },
       end: () => {
         this.#ended[side] = true;
@@ -177,7 +185,7 @@ class Pipe {
     const { frozen, chunk, breakAfter } = this.#faults[from];
     const queue = this.#queues[from];
     const [first] = queue;
-    if (this.#broken || frozen) return;
+    if (this.#broken || frozen || this.#paused[other[from]]) return;
     if (first === undefined) {
       if (this.#ended.near && this.#ended.far) this.break();
       // As Node does it, a side whose peer has closed its direction closes its own.

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { prefix } from "#pkg/net/testing";
+import type { Message } from "../codec/messages.ts";
+import { keepalive, LoneSession, refresh, summary, update } from "../testing/lone-session.ts";
+import { describeReason } from "./reason.ts";
+
+function established(): LoneSession {
+  const one = new LoneSession();
+  one.reach("established");
+  return one;
+}
+
+test("ROUTE-REFRESH in masses is answered once, and once more every 5 s", () => {
+  const one = established();
+  const refreshes = () => Array.from({ length: 2_849 }, () => summary(one.message(1, refresh))).join("");
+  assert.equal(refreshes(), "refresh IPv4");
+  assert.equal(refreshes(), "");
+  const late = one.pass(4_999);
+  assert.ok(!summary(late).includes("refresh"), summary(late));
+  assert.match(summary(one.pass(1)), /^refresh IPv4$/);
+  assert.equal(summary(one.pass(5_000)), "", "what was not asked for again is not sent again");
+  assert.equal(refreshes(), "refresh IPv4");
+});
+
+test("each family has its refresh", () => {
+  const one = established();
+  const ask = (afi: number) => summary(one.message(1, { type: "routeRefresh", afi, safi: 1, subtype: "request" }));
+  assert.deepEqual([ask(1), ask(2), ask(1), ask(2)], ["refresh IPv4", "refresh IPv6", "", ""]);
+  assert.equal(summary(one.pass(5_000)), "refresh IPv4, refresh IPv6");
+});
+
+/** How many messages the session takes in one instant. */
+function capacity(message: Message): number {
+  const one = established();
+  for (let count = 1; count <= 100_000; count++) {
+    const effects = summary(one.message(1, message));
+    if (one.state === "established") continue;
+    assert.equal(effects, `send 6/8, close 1, down sent`);
+    assert.match(describeReason(one.session.lastDown?.reason ?? assert.fail()), /Out of Resources.*more messages than/);
+    return count - 1;
+  }
+  assert.fail("100,000 messages did not end the session");
+}
+
+test("a flood ends the session with Cease/Out of Resources", () => {
+  const thousand = Array.from({ length: 1_000 }, () => prefix("192.0.2.0/24"));
+  assert.equal(capacity(keepalive), 40_000);
+  assert.ok(Math.abs(capacity(refresh) - 40_000) < 2);
+  assert.ok(Math.abs(capacity({ ...update, announced: thousand }) - 20_000) < 100);
+  const forgiven = ["an attribute is malformed", "another one is"];
+  assert.ok(capacity({ ...update, withdrawn: [prefix("192.0.2.0/24")], forgiven }) < 100_000);
+});
+
+test("a full table of the Internet, and KEEPALIVEs as often as may be, are no flood", () => {
+  const one = established();
+  const packed = { ...update, announced: Array.from({ length: 10 }, () => prefix("192.0.2.0/24")) };
+  for (let count = 0; count < 120_000; count++) one.message(1, packed);
+  assert.equal(one.state, "established");
+  for (let second = 0; second < 100_000; second += 0.75) {
+    one.now += 750;
+    one.message(1, keepalive);
+  }
+  assert.equal(one.state, "established");
+  assert.ok(one.session.connections.every((each) => "workUntil" in each && each.workUntil <= one.now + 500));
+});
