@@ -13,6 +13,8 @@ const pure = [
     "pkg/allocator/",
     "pkg/gossip/",
     "pkg/linux/codec/",
+    "pkg/layer2/frames/",
+    "pkg/layer2/engine/",
     "pkg/config/",
     "pkg/live-config/",
     "pkg/net/",
@@ -32,7 +34,6 @@ const pure = [
     "speaker/bgp/routes/",
     "speaker/core/",
   ],
-  /pkg\/layer2\/(answer|arp|mac|claim|claim-limiter|flood-watch|question|.*-responder|gratuitous|queue|eligibility|interface-state|.*-schedule)\.ts$/,
   /pkg\/node-checks\/(judge|finding|subnets|setting)\.ts$/,
   /pkg\/[^/]+\/(.*-)?codec\.ts$/,
 ];

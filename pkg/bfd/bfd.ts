@@ -1,11 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
-import { Worker } from "node:worker_threads";
-import { type Millis, SystemClock, systemRandom } from "#pkg/clock";
+import type { Millis } from "#pkg/clock";
 import type { BfdProfile } from "#pkg/config";
-import { EventFd } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
-import { Supervisor, workerFile } from "#pkg/threads";
+import { SharedCounters, WorkerThread, workerFile } from "#pkg/threads";
 import { diagnosticText } from "./codec/control-codec.ts";
 import {
   type Command,
@@ -13,9 +11,7 @@ import {
   ignoredReasons,
   packetNames,
   type SessionConfig,
-  SharedCounters,
   type StatusMessage,
-  totalNames,
   type WorkerStart,
 } from "./messages.ts";
 import { parametersOf } from "./session/session.ts";
@@ -97,20 +93,20 @@ interface Entry {
 export class Bfd implements AsyncDisposable {
   readonly #log: Log;
   readonly #date: () => Date;
-  readonly #totals = new SharedCounters(totalNames);
+  readonly #ignored = new SharedCounters(ignoredReasons);
   readonly #entries = new Map<string, Entry>(); // ends as text -> entry
-  readonly #supervisor: Supervisor<Worker>;
-  #wake: EventFd | undefined; // From the first watch on.
+  readonly #thread: WorkerThread<WorkerStart, Command, StatusMessage>; // Runs from the first watch on.
   #lastId = 0;
 
   constructor({ log, date }: BfdOptions) {
     this.#log = log;
     this.#date = date;
-    this.#supervisor = new Supervisor({
-      spawn: () => this.#spawn(),
+    this.#thread = new WorkerThread({
+      name: "bfd",
+      file: workerFile(import.meta.url, "bfd-worker.js"),
+      start: () => ({ ignored: this.#ignored.memory, configs: [...this.#entries.values()].map(configOf) }),
+      onMessage: (message) => this.#receive(message),
       onDeath: (cause, restartAfter) => this.#onDeath(cause, restartAfter),
-      clock: new SystemClock(),
-      random: systemRandom,
     });
   }
 
@@ -119,7 +115,7 @@ export class Bfd implements AsyncDisposable {
    * watch the same ends, the profile that was given last counts.
    */
   watch(ends: BfdEnds, profile: BfdProfile, onChange: OnChange): BfdWatch {
-    this.#start();
+    this.#thread.start();
     const key = keyOf(ends);
     const entry = this.#entries.get(key) ?? this.#add(key, ends, profile);
     const watcher: OnChange = (status) => onChange(status); // The same function may watch twice.
@@ -127,7 +123,7 @@ export class Bfd implements AsyncDisposable {
     const configure = (changed: BfdProfile): void => {
       if (isDeepStrictEqual(changed, entry.profile)) return;
       entry.profile = changed;
-      this.#send({ type: "set", config: configOf(entry) });
+      this.#thread.send({ type: "set", config: configOf(entry) });
     };
     configure(profile);
     return {
@@ -138,7 +134,7 @@ export class Bfd implements AsyncDisposable {
       [Symbol.dispose]: () => {
         if (!entry.watchers.delete(watcher) || entry.watchers.size > 0) return;
         this.#entries.delete(key);
-        this.#send({ type: "remove", id: entry.id });
+        this.#thread.send({ type: "remove", id: entry.id });
       },
     };
   }
@@ -184,31 +180,13 @@ export class Bfd implements AsyncDisposable {
 
   /** Control packets that matched no session, since the process began. */
   ignored(): Record<IgnoredReason, number> {
-    const totals = this.#totals.all();
-    return Object.fromEntries(ignoredReasons.map((reason) => [reason, totals[reason]])) as Record<IgnoredReason, number>;
+    return this.#ignored.all();
   }
 
   /** Takes all sessions administratively down, and ends the thread. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop();
-    await this.#supervisor.stop();
-    process.off("exit", this.#stop);
-    this.#wake?.[Symbol.dispose]();
-    this.#wake = undefined;
+    await this.#thread[Symbol.asyncDispose]();
   }
-
-  #start(): void {
-    if (this.#wake !== undefined) return;
-    this.#wake = EventFd.create();
-    process.on("exit", this.#stop);
-    this.#supervisor.start();
-  }
-
-  /** Also run when the process exits: Node waits for its threads, and this one would sleep on. */
-  readonly #stop = (): void => {
-    this.#totals.add("stop");
-    this.#wake?.signal();
-  };
 
   #add(key: string, ends: BfdEnds, profile: BfdProfile): Entry {
     const entry: Entry = {
@@ -225,17 +203,8 @@ export class Bfd implements AsyncDisposable {
       notifications: 0,
     };
     this.#entries.set(key, entry);
-    this.#send({ type: "set", config: configOf(entry) });
+    this.#thread.send({ type: "set", config: configOf(entry) });
     return entry;
-  }
-
-  #spawn(): Worker {
-    if (this.#wake === undefined) throw new Error("Cannot start the BFD thread: it has no descriptor to wake it");
-    const configs = [...this.#entries.values()].map(configOf);
-    const workerData: WorkerStart = { totals: this.#totals.memory, wake: this.#wake.fd, configs };
-    const worker = new Worker(workerFile(import.meta.url, "bfd-worker.js"), { name: "bfd", workerData });
-    worker.on("message", (report: StatusMessage) => this.#receive(report));
-    return worker;
   }
 
   #receive(report: StatusMessage): void {
@@ -282,11 +251,6 @@ export class Bfd implements AsyncDisposable {
       entry.view = undefined;
       this.#setStatus(entry, { verdict: "unknown", reason: "the thread that keeps BFD sessions died and is being restarted" });
     }
-  }
-
-  #send(command: Command): void {
-    this.#supervisor.thread?.postMessage(command);
-    this.#wake?.signal();
   }
 }
 

@@ -1,17 +1,16 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
-import { EventFd, PollSet, type ReceivedDatagram, SystemCallError, socketAddress, type UdpSocket } from "#pkg/linux";
+import { PollSet, type ReceivedDatagram, SystemCallError, socketAddress, type UdpSocket } from "#pkg/linux";
 import { equalBytes } from "#pkg/net";
-import type { Channel } from "#pkg/threads";
+import { type MainThread, SharedCounters } from "#pkg/threads";
 import { type ControlPacket, decodeControl, encodeControl } from "./codec/control-codec.ts";
 import { type EchoPath, EchoPorts, whyNotForwarding } from "./echo-ports.ts";
 import {
   type Command,
   type IgnoredReason,
+  ignoredReasons,
   packetNames,
   type SessionConfig,
-  SharedCounters,
   type StatusMessage,
-  totalNames,
   type WorkerStart,
 } from "./messages.ts";
 import { controlTtl, explain, familyOf, openSessionSocket, Ports, renewed, type SessionSocket } from "./ports.ts";
@@ -53,31 +52,29 @@ interface Entry {
  * that a packet that waited while the thread stood still has been in time. The thread is its own while it runs.
  */
 export class Engine implements Disposable {
-  readonly #channel: Channel<Command, StatusMessage>;
+  readonly #main: MainThread<WorkerStart, Command, StatusMessage>;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #totals: SharedCounters<(typeof totalNames)[number]>;
-  readonly #wake: EventFd; // The main thread's.
+  readonly #ignored: SharedCounters<IgnoredReason>;
   readonly #ports = new Ports();
   readonly #echoes: EchoPorts;
   readonly #entries = new Map<number, Entry>(); // id -> entry
   readonly #byDiscriminator = new Map<number, Entry>(); // this side's -> entry
   readonly #poll = new PollSet();
 
-  constructor({ totals, wake, configs }: WorkerStart, channel: Channel<Command, StatusMessage>, clock: Clock, random: Random) {
-    this.#channel = channel;
+  constructor(main: MainThread<WorkerStart, Command, StatusMessage>, clock: Clock, random: Random) {
+    this.#main = main;
     this.#clock = clock;
     this.#random = random;
-    this.#totals = new SharedCounters(totalNames, totals);
-    this.#wake = new EventFd(wake);
+    this.#ignored = new SharedCounters(ignoredReasons, main.start.ignored);
     this.#echoes = new EchoPorts(Math.floor(random() * 2 ** 32));
-    this.#poll.watch([wake]);
-    for (const config of configs) this.#set(config, clock.now());
+    this.#poll.watch([main.wakeFd]);
+    for (const config of main.start.configs) this.#set(config, clock.now());
   }
 
   /** Runs until the main thread sets the stop flag; then takes all sessions administratively down. */
   run(): void {
-    while (this.#totals.get("stop") === 0) this.#runOnce();
+    while (!this.#main.hasStopped()) this.#runOnce();
     this.#disableAll();
   }
 
@@ -87,7 +84,7 @@ export class Engine implements Disposable {
     const ready = this.#poll.wait(planned - this.#clock.now());
     const now = this.#clock.now();
     const late = Math.max(0, now - planned);
-    if (ready.includes(this.#wake.fd)) this.#receiveCommands(now);
+    if (ready.includes(this.#main.wakeFd)) this.#receiveCommands(now);
     const arrived = now >= planned ? "all" : ready;
     this.#ports.drain(arrived, (datagram, purpose, socket) => {
       if (purpose === "echo") this.#reflect(datagram, socket);
@@ -99,8 +96,8 @@ export class Engine implements Disposable {
   }
 
   #receiveCommands(now: Millis): void {
-    this.#wake.clear();
-    for (let command = this.#channel.receive(); command !== undefined; command = this.#channel.receive())
+    this.#main.clearWake();
+    for (let command = this.#main.receive(); command !== undefined; command = this.#main.receive())
       switch (command.type) {
         case "set":
           this.#set(command.config, now);
@@ -206,13 +203,13 @@ export class Engine implements Disposable {
   }
 
   #watch(): void {
-    this.#poll.watch([this.#wake.fd, ...this.#ports.fds, ...this.#echoes.fds]);
+    this.#poll.watch([this.#main.wakeFd, ...this.#ports.fds, ...this.#echoes.fds]);
   }
 
   #receive(datagram: ReceivedDatagram, multihop: boolean, now: Millis): void {
     const found = this.#find(datagram, multihop);
     if (typeof found === "string") {
-      this.#totals.add(found);
+      this.#ignored.add(found);
       return;
     }
     found.entry.counters.add("controlIn");
@@ -343,7 +340,7 @@ export class Engine implements Disposable {
     const view = describeSession(entry.session, problems.open ?? problems.send ?? problems.receive ?? problems.echo);
     if (entry.reported !== undefined && same(view, entry.reported)) return;
     entry.reported = view;
-    this.#channel.post({ id: entry.config.id, view });
+    this.#main.post({ id: entry.config.id, view });
   }
 
   #newDiscriminator(): number {

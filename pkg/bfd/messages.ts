@@ -6,8 +6,6 @@ import type { SessionView } from "./session/status.ts";
 export const ignoredReasons = ["ttl", ...malformations, "noSession", "otherSource", "otherDiscriminator"] as const;
 export type IgnoredReason = (typeof ignoredReasons)[number];
 
-/** What the thread counts for all sessions, and the flag that stops it. */
-export const totalNames = ["stop", ...ignoredReasons] as const;
 /** What the thread counts for each session. */
 export const packetNames = ["controlIn", "controlOut", "echoIn", "echoOut"] as const;
 
@@ -28,10 +26,8 @@ export interface SessionConfig {
 
 /** What a thread starts with. */
 export interface WorkerStart {
-  /** Of `totalNames`. */
-  readonly totals: SharedArrayBuffer;
-  /** The descriptor of the `EventFd` that is signalled for commands and for the stop. */
-  readonly wake: number;
+  /** Of `ignoredReasons`. */
+  readonly ignored: SharedArrayBuffer;
   readonly configs: readonly SessionConfig[];
 }
 
@@ -44,30 +40,4 @@ export type Command =
 export interface StatusMessage {
   readonly id: number;
   readonly view: SessionView;
-}
-
-/** Named numbers in memory that two threads share: one counts, the other reads without asking, and they outlive the thread that counts. */
-export class SharedCounters<Name extends string> {
-  readonly memory: SharedArrayBuffer;
-  readonly #names: readonly Name[];
-  readonly #values: BigInt64Array;
-
-  /** `memory` is that of the same names on the other side; new and all 0 when unset. */
-  constructor(names: readonly Name[], memory?: SharedArrayBuffer) {
-    this.#names = names;
-    this.memory = memory ?? new SharedArrayBuffer(names.length * BigInt64Array.BYTES_PER_ELEMENT);
-    this.#values = new BigInt64Array(this.memory);
-  }
-
-  add(name: Name): void {
-    Atomics.add(this.#values, this.#names.indexOf(name), 1n);
-  }
-
-  get(name: Name): number {
-    return Number(Atomics.load(this.#values, this.#names.indexOf(name)));
-  }
-
-  all(): Record<Name, number> {
-    return Object.fromEntries(this.#names.map((name) => [name, this.get(name)])) as Record<Name, number>;
-  }
 }

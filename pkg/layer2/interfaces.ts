@@ -1,32 +1,37 @@
 import type { Millis } from "#pkg/clock";
 import { SystemCallError, type TrackedInterface } from "#pkg/linux";
 import { type Mac, parseMac } from "#pkg/net";
-import { eligibility, type IneligibleReason } from "./eligibility.ts";
-import { interfaceState } from "./interface-state.ts";
-import type { InterfaceState, InterfaceStatus, WriteLog } from "./messages.ts";
-import { FrameMemory, Port } from "./port.ts";
-import type { Shared } from "./shared.ts";
+import {
+  eligibility,
+  type IneligibleReason,
+  type InterfaceState,
+  type InterfaceStatus,
+  interfaceState,
+} from "./engine/interface-state.ts";
+import { FrameMemory, InterfaceSocket } from "./interface-socket.ts";
+import type { WriteLog } from "./messages.ts";
+import type { SharedMemory } from "./shared-memory.ts";
 
 const retryAfter: Millis = 1000;
-const protocols = ["ARP", "NDP"] as const; // A port answers both.
+const protocols = ["ARP", "NDP"] as const; // Each socket answers both.
 
 interface Entry {
-  readonly link: TrackedInterface;
-  readonly port?: Port;
-  /** Why an eligible link has no port. */
+  readonly networkInterface: TrackedInterface;
+  readonly socket?: InterfaceSocket;
+  /** Why an eligible interface has no socket. */
   readonly error?: SystemCallError;
 }
 
-/** The interfaces of the namespace, with a port on each that is eligible. One that fails is tried again and leaves the others alone. */
+/** The interfaces of the namespace, with a socket on each that is eligible. One that fails is tried again; the others go on. */
 export class Interfaces implements Disposable {
-  readonly #shared: Shared;
+  readonly #shared: SharedMemory;
   readonly #log: WriteLog;
   readonly #memory = new FrameMemory();
   readonly #entries = new Map<number, Entry>(); // interface index -> entry
   #macs: ReadonlySet<Mac> = new Set();
   #retryAt: Millis = Infinity;
 
-  constructor(shared: Shared, log: WriteLog) {
+  constructor(shared: SharedMemory, log: WriteLog) {
     this.#shared = shared;
     this.#log = log;
   }
@@ -36,100 +41,105 @@ export class Interfaces implements Disposable {
     return this.#retryAt;
   }
 
-  /** The MAC addresses of all interfaces, also of those that do not answer: what has one of them as its sender is from this node. */
+  /** The MAC addresses of all interfaces, also of those that do not answer: frames from one of them are of this node. */
   get macs(): ReadonlySet<Mac> {
     return this.#macs;
   }
 
-  ports(): Port[] {
-    return [...this.#entries.values()].flatMap(({ port }) => port ?? []);
+  sockets(): InterfaceSocket[] {
+    return [...this.#entries.values()].flatMap(({ socket }) => socket ?? []);
   }
 
-  report(): InterfaceState[] {
+  states(): InterfaceState[] {
     return [...this.#entries.values()]
-      .sort((a, b) => a.link.index - b.link.index)
-      .map(({ link, port, error }) => interfaceState(link, status(link, port), error));
+      .sort((a, b) => a.networkInterface.index - b.networkInterface.index)
+      .map(({ networkInterface, socket, error }) => interfaceState(networkInterface, status(networkInterface, socket), error));
   }
 
-  /** Makes the ports those of `links`. @returns the ports on which every address must be announced anew */
-  update(links: readonly TrackedInterface[], now: Millis): Port[] {
-    const current = new Map(links.map((link) => [link.index, link]));
-    this.#macs = new Set(links.flatMap(({ hardwareAddress }) => parseMac(hardwareAddress) ?? []));
-    for (const [index, { link: before, port }] of this.#entries) {
-      const link = current.get(index);
-      const reason = link === undefined || link.generation !== before.generation ? "gone" : eligibility(link);
+  /** Makes the sockets those of `interfaces`. @returns the sockets on which every address must be announced anew */
+  update(interfaces: readonly TrackedInterface[], now: Millis): InterfaceSocket[] {
+    const current = new Map(interfaces.map((networkInterface) => [networkInterface.index, networkInterface]));
+    this.#macs = new Set(interfaces.flatMap(({ hardwareAddress }) => parseMac(hardwareAddress) ?? []));
+    for (const [index, { networkInterface: before, socket }] of this.#entries) {
+      const networkInterface = current.get(index);
+      const reason =
+        networkInterface === undefined || networkInterface.generation !== before.generation
+          ? "gone"
+          : eligibility(networkInterface);
       if (reason === "eligible") continue;
-      if (port !== undefined) this.#close(port, reason);
+      if (socket !== undefined) this.#close(socket, reason);
       this.#entries.delete(index);
     }
-    const anew: Port[] = [];
-    for (const link of links) {
-      const { port, error } = this.#entries.get(link.index) ?? {};
-      if (port !== undefined) {
-        if (port.update(link)) anew.push(port);
-        this.#entries.set(link.index, { link, port });
-      } else if (eligibility(link) === "eligible") anew.push(...this.#open(link, error, now));
-      else this.#entries.set(link.index, { link });
+    const anew: InterfaceSocket[] = [];
+    for (const networkInterface of interfaces) {
+      const { socket, error } = this.#entries.get(networkInterface.index) ?? {};
+      if (socket !== undefined) {
+        if (socket.update(networkInterface)) anew.push(socket);
+        this.#entries.set(networkInterface.index, { networkInterface, socket });
+      } else if (eligibility(networkInterface) === "eligible") anew.push(...this.#open(networkInterface, error, now));
+      else this.#entries.set(networkInterface.index, { networkInterface });
     }
     return anew;
   }
 
   /** Opens what failed, when it is time. @returns like `update` */
-  retry(now: Millis): Port[] {
+  retry(now: Millis): InterfaceSocket[] {
     if (now < this.#retryAt) return [];
     this.#retryAt = Infinity;
-    return [...this.#entries.values()].flatMap(({ link, error }) => (error === undefined ? [] : this.#open(link, error, now)));
+    return [...this.#entries.values()].flatMap(({ networkInterface, error }) =>
+      error === undefined ? [] : this.#open(networkInterface, error, now),
+    );
   }
 
-  /** Gives up a port that is of no more use, until the next try. */
-  fail(port: Port, error: SystemCallError, now: Millis): void {
-    this.#close(port, "failed");
-    this.#setFailed(port.link, error, undefined, now);
+  /** Gives up a socket that is of no more use, until the next try. */
+  fail(socket: InterfaceSocket, error: SystemCallError, now: Millis): void {
+    this.#close(socket, "failed");
+    this.#setFailed(socket.interface, error, undefined, now);
   }
 
   [Symbol.dispose](): void {
-    for (const port of this.ports()) port[Symbol.dispose]();
+    for (const socket of this.sockets()) socket[Symbol.dispose]();
     this.#entries.clear();
   }
 
-  #open(link: TrackedInterface, before: SystemCallError | undefined, now: Millis): Port[] {
+  #open(networkInterface: TrackedInterface, before: SystemCallError | undefined, now: Millis): InterfaceSocket[] {
     try {
-      const port = new Port(link, this.#shared, this.#memory);
+      const socket = new InterfaceSocket(networkInterface, this.#shared, this.#memory);
       for (const protocol of protocols)
         this.#log("info", `created ${protocol} responder for interface`, {
           event: `create${protocol}Responder`,
-          interface: link.name,
+          interface: networkInterface.name,
         });
-      this.#entries.set(link.index, { link, port });
-      return [port];
+      this.#entries.set(networkInterface.index, { networkInterface, socket });
+      return [socket];
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
-      this.#setFailed(link, error, before, now);
+      this.#setFailed(networkInterface, error, before, now);
       return [];
     }
   }
 
   /** Written once for as long as the error stays the same. */
-  #setFailed(link: TrackedInterface, error: SystemCallError, before: SystemCallError | undefined, now: Millis): void {
+  #setFailed(networkInterface: TrackedInterface, error: SystemCallError, before: SystemCallError | undefined, now: Millis): void {
     if (error.message !== before?.message) {
-      const fields = { op: "createResponder", interface: link.name, error: error.message };
+      const fields = { op: "createResponder", interface: networkInterface.name, error: error.message };
       this.#log("error", "requests on interface cannot be answered, trying again", fields);
     }
-    this.#entries.set(link.index, { link, error });
+    this.#entries.set(networkInterface.index, { networkInterface, error });
     this.#retryAt = Math.min(this.#retryAt, now + retryAfter);
   }
 
-  #close(port: Port, reason: IneligibleReason | "gone" | "failed"): void {
+  #close(socket: InterfaceSocket, reason: IneligibleReason | "gone" | "failed"): void {
     for (const protocol of protocols) {
-      const fields = { event: `delete${protocol}Responder`, interface: port.link.name, reason };
+      const fields = { event: `delete${protocol}Responder`, interface: socket.interface.name, reason };
       this.#log("info", `deleted ${protocol} responder for interface`, fields);
     }
-    port[Symbol.dispose]();
+    socket[Symbol.dispose]();
   }
 }
 
-function status(link: TrackedInterface, port: Port | undefined): InterfaceStatus {
-  if (port !== undefined) return "answering";
-  const verdict = eligibility(link);
+function status(networkInterface: TrackedInterface, socket: InterfaceSocket | undefined): InterfaceStatus {
+  if (socket !== undefined) return "answering";
+  const verdict = eligibility(networkInterface);
   return verdict === "eligible" ? "failing" : verdict;
 }

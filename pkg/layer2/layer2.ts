@@ -1,16 +1,16 @@
 import { isDeepStrictEqual } from "node:util";
-import { Worker } from "node:worker_threads";
-import { type Millis, SystemClock, systemRandom } from "#pkg/clock";
-import { EventFd, PacketSocket, SystemCallError } from "#pkg/linux";
+import { type Millis, SystemClock } from "#pkg/clock";
+import { PacketSocket, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { Address, formatMac, parseMac } from "#pkg/net";
-import { Supervisor, workerFile } from "#pkg/threads";
-import type { IgnoredReason } from "./answer.ts";
-import { idleStates } from "./interface-state.ts";
-import type { Announcement, Command, InterfaceState, Report, WireAddress, WorkerStart, WriteLog } from "./messages.ts";
-import { type Row, Shared } from "./shared.ts";
-import type { SightingKind } from "./sighting.ts";
-import { Standby } from "./standby.ts";
+import { WorkerThread, workerFile } from "#pkg/threads";
+import { type InterfaceState, idleStates } from "./engine/interface-state.ts";
+import { type IgnoredReason, ignoredReasons } from "./frames/answers.ts";
+import type { WireAddress } from "./frames/arp.ts";
+import type { SightingKind } from "./frames/sightings.ts";
+import { Standby } from "./interface-watcher.ts";
+import type { Announcement, Command, StatusMessage, WorkerStart, WriteLog } from "./messages.ts";
+import { type Row, SharedMemory } from "./shared-memory.ts";
 
 /** Nothing can be announced from this process at all. */
 export class Layer2Error extends Error {
@@ -19,20 +19,20 @@ export class Layer2Error extends Error {
 
 export interface Layer2Options {
   readonly log: Log;
-  /** Each address is announced again about every so often, after what was told when it came; 60 s when unset, never when 0. */
+  /** Each address is announced again about this often, after its first announcements; 60 s when unset, never when 0. */
   readonly refreshMs?: Millis;
   /** Called with all interfaces whenever something about one of them changed. */
   readonly onInterfaces?: (interfaces: readonly InterfaceState[]) => void;
-  /** Called when another machine sightings an address that is announced or listened for: some times a second at most for each. */
+  /** Called for frames of other hosts about an address that is announced or watched: a few per second at most for each. */
   readonly onSighting?: (sighting: AddressSighting) => void;
 }
 
-/** That another machine has an address, or would have it. MAC addresses are hexadecimal octets with colons between. */
+/** Another host uses, announces or probes an address. MAC addresses are hexadecimal bytes with colons between. */
 export interface AddressSighting {
   readonly address: Address;
   readonly mac: string;
   readonly kind: SightingKind;
-  /** The interface of this node that heard it, and its MAC address. */
+  /** The interface of this node that received the frame, and its MAC address. */
   readonly interface: string;
   readonly ownMac: string;
 }
@@ -55,7 +55,7 @@ export interface AddressCounters {
   readonly responsesSent: number;
   /** Frames: each announcement is, on each interface, two of ARP or one of NDP. */
   readonly gratuitousSent: number;
-  /** Frames of other machines that said that the address is theirs, while it was announced or listened for. */
+  /** Frames of other hosts that use or announce the address, while it was announced or watched. */
   readonly sightings: number;
 }
 
@@ -72,38 +72,37 @@ interface Entry {
   state: "announced" | "silent" | "withdrawn";
 }
 
-/** Whom to ask, and how. */
+/** Where a probe goes, and from where. */
 export interface ProbeOptions {
-  /** The MAC address of one machine; everyone when unset. */
+  /** The MAC address of one host; everyone when unset. */
   readonly to?: string;
   /**
-   * The answer shall reach this node alone. Otherwise it is asked without an address, as one does who looks for duplicates, and what
-   * is answered for IPv6 tells every host where the address is.
+   * The probe has a source address, so that the answer reaches this node alone. A probe without one is a duplicate address detection for
+   * IPv6, whose answer goes to all hosts.
    */
   readonly fromOwnAddress?: boolean;
 }
 
 /**
- * Announces addresses on the interfaces of the node that can (see `eligibility`), on each or on some by name: answers requests for
- * them, and tells everyone at once when an address comes, or when an interface does, and again from time to time. A thread of its own
- * does it, so that nothing here delays an answer; one that dies is replaced and goes on with the same addresses. It begins with the
- * first address, or before when asked to; until then the interfaces are watched, and no more.
+ * Announces addresses on the interfaces of the node that can (see `eligibility`), on all or on some by name: answers requests for them, and
+ * sends gratuitous announcements when an address or an interface comes, and again from time to time. A thread of its own does it, so that
+ * nothing here delays an answer; one that dies is replaced and goes on with the same addresses. The thread starts with the first address,
+ * or before when asked to; until then only the interfaces are watched.
  */
 export class Layer2 implements AsyncDisposable {
   readonly #log: Log;
   readonly #refreshMs: Millis;
   readonly #onInterfaces: (interfaces: readonly InterfaceState[]) => void;
   readonly #onSighting: (sighting: AddressSighting) => void;
-  readonly #shared = Shared.create();
+  readonly #shared = SharedMemory.create();
   readonly #entries = new Map<string, Entry>(); // address -> entry, for every address ever announced
   readonly #clock = new SystemClock();
-  readonly #supervisor: Supervisor<Worker>;
-  #wake: EventFd | undefined;
+  readonly #thread: WorkerThread<WorkerStart, Command, StatusMessage>;
   #standby: Standby | undefined;
   #standbyEnded: Promise<void> | undefined;
   #phase: "new" | "watching" | "answering" | "disposed" = "new";
   readonly #answering = Promise.withResolvers<void>();
-  #silent = false;
+  #onlyAnswers = false;
   #interfaces: readonly InterfaceState[] = [];
 
   constructor({ log, refreshMs = 60_000, onInterfaces = () => {}, onSighting = () => {} }: Layer2Options) {
@@ -111,11 +110,12 @@ export class Layer2 implements AsyncDisposable {
     this.#refreshMs = refreshMs;
     this.#onInterfaces = onInterfaces;
     this.#onSighting = onSighting;
-    this.#supervisor = new Supervisor({
-      spawn: () => this.#spawn(),
+    this.#thread = new WorkerThread({
+      name: "layer2",
+      file: workerFile(import.meta.url, "layer2-worker.js"),
+      start: () => this.#threadStart(),
+      onMessage: (message) => this.#receive(message),
       onDeath: (cause, restartAfter) => this.#onDeath(cause, restartAfter),
-      clock: this.#clock,
-      random: systemRandom,
     });
   }
 
@@ -126,14 +126,14 @@ export class Layer2 implements AsyncDisposable {
   async start(): Promise<void> {
     try {
       PacketSocket.probe();
-      this.#wake = EventFd.create();
+      this.#thread.open();
       this.#standby = new Standby(this.#writeLog, this.#clock);
+      process.on("exit", this.#stopStandby);
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
       const hint = error.code === "EPERM" ? "the process needs the capability NET_RAW" : "packet sockets are not available";
       throw new Layer2Error(`Cannot announce addresses on layer 2: ${hint}`, { cause: error });
     }
-    process.on("exit", this.#stop);
     try {
       await this.#watch(this.#standby);
       if (this.#phase === "disposed") throw new Error("disposed before it was ready");
@@ -146,67 +146,68 @@ export class Layer2 implements AsyncDisposable {
   }
 
   /**
-   * Starts the thread, unless it runs. The first address does so too, and is answered for when it is up, some 50 ms later: to be called
-   * ahead where that is too late. Does nothing before `start` has succeeded. @returns when the thread answers, or the end has come
+   * Starts the thread, unless it runs. The first address does so too, and is answered for when it is up, some 50 ms later: call this
+   * earlier where that is too late. Does nothing before `start` has succeeded. @returns when the thread answers, or this is disposed
    */
   begin(): Promise<void> {
     if (this.#phase === "watching") {
       this.#phase = "answering";
-      // The thread tells of all interfaces as soon as it has read them itself, so nothing is missed in between.
+      // The thread posts all interfaces as soon as it has read them itself, so nothing is missed in between.
       this.#standby?.stop();
-      this.#supervisor.start();
+      this.#thread.start();
     }
     return this.#answering.promise;
   }
 
   /**
-   * Answers for `address` from now on, on these interfaces alone, and tells everyone there; does nothing when that is so already. On
-   * others, where it was announced before, it is answered for until the thread has read this.
+   * Answers for `address` from now on, on these interfaces alone, and announces it there; does nothing when that is so already. On other
+   * interfaces, where it was announced before, it is answered for until the thread has read this.
    */
   announce(address: Address, { interfaces = [] }: AnnounceOptions = {}): void {
     this.#put(address, "announced", interfaces);
   }
 
-  /** Answers nothing for `address`, from the return of this call on, but tells `onSighting` of others that sighting it. */
+  /** Does not answer for `address`, from the return of this call on, but reports sightings of it. */
   listen(address: Address, { interfaces = [] }: AnnounceOptions = {}): void {
     this.#put(address, "silent", interfaces);
   }
 
-  /** Neither answers for `address` nor listens any more, from the return of this call on. */
+  /** Neither answers for `address` nor reports sightings of it, from the return of this call on. */
   withdraw(address: Address): void {
     const entry = this.#entries.get(address.toString());
     if (entry === undefined || entry.state === "withdrawn") return;
     entry.state = "withdrawn";
     this.#shared.setAnnounced(entry.row, false);
-    this.#send({ type: "withdraw", announcement: announcement(entry) });
+    this.#thread.send({ type: "withdraw", announcement: announcement(entry) });
   }
 
-  /** Tells everyone from the beginning of `address` or else of all that is announced: after others may have announced it too. */
+  /** Sends all announcements of `address`, or of all that is announced, again: other hosts may have announced it too. */
   reannounce(address?: Address): void {
     const entries = address === undefined ? this.#entries.values() : [this.#entries.get(address.toString())];
     for (const entry of entries)
-      if (entry?.state === "announced") this.#send({ type: "announce", announcement: announcement(entry) });
+      if (entry?.state === "announced") this.#thread.send({ type: "announce", announcement: announcement(entry) });
   }
 
-  /** Tells everyone once where an address is that is announced, against one who says otherwise (RFC 5227, section 2.4). */
+  /** Sends one gratuitous announcement of an announced address, against a host that uses it too (RFC 5227, section 2.4). */
   defend(address: Address): void {
-    this.#send({ type: "defend", address: wireAddress(address) });
+    this.#thread.send({ type: "defend", address: wireAddress(address) });
   }
 
-  /** Asks who has an address that is announced or listened for. Who does is told to `onSighting`. */
+  /** Probes an address that is announced or watched. Answers are reported as sightings. */
   probe(address: Address, { to, fromOwnAddress = false }: ProbeOptions = {}): void {
     const mac = to === undefined ? undefined : parseMac(to);
-    this.#send({ type: "probe", address: wireAddress(address), ...(mac !== undefined && { to: mac }), fromOwnAddress });
+    this.#thread.send({ type: "probe", address: wireAddress(address), ...(mac !== undefined && { to: mac }), fromOwnAddress });
   }
 
-  /** Goes on answering, and tells nobody unasked any more: others take over, and what they tell is to stand. */
+  /** Answers on, but sends no announcements any more: other speakers take over, and theirs are to stand. */
   stopAnnouncing(): void {
-    this.#silent = true;
-    this.#send({ type: "stopAnnouncing" });
+    this.#onlyAnswers = true;
+    this.#thread.send({ type: "stopAnnouncing" });
   }
 
   counters(): Layer2Counters {
     const shared = this.#shared;
+    const totals = shared.totals.all();
     return {
       addresses: [...this.#entries.values()].map(({ address, row }) => ({
         address,
@@ -215,9 +216,9 @@ export class Layer2 implements AsyncDisposable {
         gratuitousSent: shared.row(row, "gratuitous"),
         sightings: shared.row(row, "sightings"),
       })),
-      ignored: shared.ignored(),
-      sendFailures: shared.total("sendFailures"),
-      dropped: shared.total("dropped"),
+      ignored: Object.fromEntries(ignoredReasons.map((reason) => [reason, totals[reason]])) as Record<IgnoredReason, number>,
+      sendFailures: totals.sendFailures,
+      dropped: totals.dropped,
     };
   }
 
@@ -230,25 +231,19 @@ export class Layer2 implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#phase = "disposed";
     this.#answering.resolve();
-    this.#stop();
-    await Promise.all([this.#standbyEnded, this.#supervisor.stop()]);
-    process.off("exit", this.#stop);
-    this.#wake?.[Symbol.dispose]();
-    this.#wake = undefined;
+    this.#standby?.stop();
+    await Promise.all([this.#standbyEnded, this.#thread[Symbol.asyncDispose]()]);
+    process.off("exit", this.#stopStandby);
   }
 
-  /** Also run when the process exits: Node waits for its threads, and these would sleep on. */
-  readonly #stop = (): void => {
-    this.#standby?.stop();
-    this.#shared.addTotal("stop");
-    this.#wake?.signal();
-  };
+  /** Also run when the process exits: Node waits for the thread of libuv's pool that the standby uses. */
+  readonly #stopStandby = (): void => this.#standby?.stop();
 
   /** Resolves when the interfaces are known. Goes on until the thread begins, which it does early should this fail later. */
   #watch(standby: Standby): Promise<void> {
     const known = Promise.withResolvers<void>();
-    const watching = standby.run((links) => {
-      this.#setInterfaces(idleStates(links));
+    const watching = standby.run((interfaces) => {
+      this.#setInterfaces(idleStates(interfaces));
       known.resolve();
     });
     const failed = (error: unknown): void => {
@@ -264,35 +259,30 @@ export class Layer2 implements AsyncDisposable {
 
   readonly #writeLog: WriteLog = (level, message, fields) => this.#log[level](message, fields);
 
-  #spawn(): Worker {
-    if (this.#wake === undefined) throw new Error("Cannot start the layer 2 thread: it has no descriptor to wake it");
+  #threadStart(): WorkerStart {
     const entries = [...this.#entries.values()].filter(({ state }) => state !== "withdrawn");
-    const workerData: WorkerStart = {
-      memory: this.#shared.memory,
-      wake: this.#wake.fd,
+    return {
+      memory: this.#shared.buffers,
       announced: entries.map(announcement),
-      silent: this.#silent,
+      onlyAnswers: this.#onlyAnswers,
       refreshMs: this.#refreshMs,
     };
-    const worker = new Worker(workerFile(import.meta.url, "layer2-worker.js"), { name: "layer2", workerData });
-    worker.on("message", (report: Report) => this.#take(report));
-    return worker;
   }
 
-  #take(report: Report): void {
-    switch (report.type) {
+  #receive(message: StatusMessage): void {
+    switch (message.type) {
       case "interfaces":
         this.#answering.resolve();
-        this.#setInterfaces(report.interfaces);
+        this.#setInterfaces(message.interfaces);
         break;
       case "sighting":
-        this.#onSighting(publicSighting(report));
+        this.#onSighting(publicSighting(message));
         break;
       case "log":
-        this.#writeLog(report.level, report.message, report.fields);
+        this.#writeLog(message.level, message.message, message.fields);
         break;
       default:
-        report satisfies never;
+        message satisfies never;
     }
   }
 
@@ -303,9 +293,7 @@ export class Layer2 implements AsyncDisposable {
       restartAfterMs: restartAfter,
     });
     const error = "the thread that answers died and is being restarted";
-    this.#setInterfaces(
-      this.#interfaces.map((report) => (report.status === "answering" ? { ...report, status: "failing", error } : report)),
-    );
+    this.#setInterfaces(this.#interfaces.map((one) => (one.status === "answering" ? { ...one, status: "failing", error } : one)));
   }
 
   #setInterfaces(interfaces: readonly InterfaceState[]): void {
@@ -322,7 +310,7 @@ export class Layer2 implements AsyncDisposable {
     this.#shared.setAnnounced(entry.row, state === "announced");
     if (this.#phase === "watching")
       void this.begin(); // Which takes this address along.
-    else this.#send({ type: "announce", announcement: announcement(entry) });
+    else this.#thread.send({ type: "announce", announcement: announcement(entry) });
   }
 
   #entry(address: Address): Entry {
@@ -332,11 +320,6 @@ export class Layer2 implements AsyncDisposable {
     const entry: Entry = { address, row: this.#shared.addRow(), interfaces: [], state: "withdrawn" };
     this.#entries.set(key, entry);
     return entry;
-  }
-
-  #send(command: Command): void {
-    this.#supervisor.thread?.postMessage(command);
-    this.#wake?.signal();
   }
 }
 
@@ -352,7 +335,7 @@ function publicSighting({
   sighting: { address, mac, kind },
   interface: name,
   own,
-}: Extract<Report, { type: "sighting" }>): AddressSighting {
+}: Extract<StatusMessage, { type: "sighting" }>): AddressSighting {
   const family = typeof address === "bigint" ? "IPv6" : "IPv4";
   return { address: new Address(family, BigInt(address)), mac: formatMac(mac), kind, interface: name, ownMac: formatMac(own) };
 }

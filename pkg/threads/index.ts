@@ -1,7 +1,8 @@
 /**
- * Threads that wait in the kernel instead of Node's event loop, so that whatever the main thread does delays nothing of theirs: finding
- * their code, keeping one running, and how it hears of what is wanted. What threads tell one another is each package's own.
+ * Threads that wait in the kernel instead of Node's event loop, so that a busy main thread delays none of their work: both ends of one,
+ * its restart after a death, its end with the process, and counters that both ends see. The messages are each package's own.
  */
-export { type Channel, mainThreadChannel } from "./channel.ts";
+export { type MainThread, mainThread } from "./main-thread.ts";
+export { SharedCounters } from "./shared-counters.ts";
 export { Supervisor, type Thread } from "./supervisor.ts";
-export { workerFile } from "./worker-file.ts";
+export { WorkerThread, workerFile } from "./worker-thread.ts";

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { NetworkInterface } from "#pkg/linux";
+import { eligibility } from "./interface-state.ts";
+
+const ethernet: NetworkInterface = {
+  index: 2,
+  name: "eth0",
+  hardwareType: 1,
+  hardwareAddress: "02:00:00:00:00:01",
+  up: true,
+  broadcast: true,
+  loopback: false,
+  noArp: false,
+  running: true,
+  master: undefined,
+  masterKind: undefined,
+};
+
+const cases: { name: string; link: Partial<NetworkInterface>; want: ReturnType<typeof eligibility> }[] = [
+  { name: "an Ethernet interface", link: {}, want: "eligible" },
+  { name: "one without a carrier, which may come at any moment", link: { running: false }, want: "eligible" },
+  { name: "one in a VRF, which speaks for itself", link: { master: 9, masterKind: "vrf" }, want: "eligible" },
+  { name: "the loopback interface", link: { loopback: true, hardwareType: 772, broadcast: false }, want: "loopback" },
+  { name: "a tunnel", link: { hardwareType: 65534, hardwareAddress: "", broadcast: false, noArp: true }, want: "notEthernet" },
+  { name: "InfiniBand", link: { hardwareType: 32, hardwareAddress: Array(20).fill("00").join(":") }, want: "notEthernet" },
+  { name: "Ethernet without a MAC address", link: { hardwareAddress: "" }, want: "notEthernet" },
+  { name: "one with ARP off", link: { noArp: true }, want: "noArp" },
+  { name: "one without broadcast", link: { broadcast: false }, want: "noBroadcast" },
+  { name: "a port of a bridge", link: { master: 9, masterKind: "bridge" }, want: "enslaved" },
+  { name: "a member of a bond", link: { master: 9, masterKind: "bond" }, want: "enslaved" },
+  { name: "one with a master of an unknown kind", link: { master: 9 }, want: "enslaved" },
+  { name: "one that is down", link: { up: false, running: false }, want: "down" },
+  {
+    name: "a port of a bridge that is down: what lasts comes first",
+    link: { up: false, master: 9, masterKind: "bridge" },
+    want: "enslaved",
+  },
+];
+for (const { name, link, want } of cases)
+  test(`eligibility of ${name}: ${want}`, () => {
+    assert.equal(eligibility({ ...ethernet, ...link }), want);
+  });

@@ -1,0 +1,61 @@
+import type { NetworkInterface, TrackedInterface } from "#pkg/linux";
+import { parseMac } from "#pkg/net";
+
+const ethernet = 1; // ARPHRD_ETHER
+
+/** Why an interface does not answer. `enslaved`: a bridge, bond or team speaks for it. */
+export type IneligibleReason = "loopback" | "notEthernet" | "noArp" | "noBroadcast" | "enslaved" | "down";
+
+/** `answering`: also where nothing is announced yet; `failing`: it cannot answer, and is tried again; otherwise why it must not. */
+export type InterfaceStatus = "answering" | "failing" | IneligibleReason;
+
+/** An interface of this node. */
+export interface InterfaceState {
+  readonly index: number;
+  readonly name: string;
+  /** Hexadecimal bytes with colons between. */
+  readonly mac: string;
+  readonly status: InterfaceStatus;
+  /** Why it is failing. */
+  readonly error?: string;
+  /** It has a carrier and is operational (RFC 2863). Without a carrier it answers as soon as it has one. */
+  readonly running: boolean;
+  /** `address/length` as text, IPv4 first. */
+  readonly addresses: readonly string[];
+}
+
+/**
+ * Whether addresses are announced on an interface. A missing carrier is no reason against it: it may come at any moment. Nor is a VRF,
+ * which is a routing table and leaves the interface its frames; every other master takes them.
+ */
+export function eligibility(one: NetworkInterface): "eligible" | IneligibleReason {
+  if (one.loopback) return "loopback";
+  if (one.hardwareType !== ethernet || parseMac(one.hardwareAddress) === undefined) return "notEthernet";
+  if (one.noArp) return "noArp";
+  if (!one.broadcast) return "noBroadcast";
+  if (one.master !== undefined && one.masterKind !== "vrf") return "enslaved";
+  return one.up ? "eligible" : "down";
+}
+
+/** An interface with this status; `error` says why it is failing. */
+export function interfaceState(one: TrackedInterface, status: InterfaceStatus, error?: Error): InterfaceState {
+  return {
+    index: one.index,
+    name: one.name,
+    mac: one.hardwareAddress,
+    status,
+    ...(error && { error: error.message }),
+    running: one.running,
+    addresses: one.addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
+  };
+}
+
+/** The interfaces while nothing is announced on them, by index. */
+export function idleStates(interfaces: readonly TrackedInterface[]): InterfaceState[] {
+  return [...interfaces].sort((a, b) => a.index - b.index).map((one) => interfaceState(one, idleStatus(one)));
+}
+
+function idleStatus(one: NetworkInterface): InterfaceStatus {
+  const verdict = eligibility(one);
+  return verdict === "eligible" ? "answering" : verdict;
+}

@@ -1,0 +1,62 @@
+import type { Millis } from "#pkg/clock";
+import type { WireAddress } from "../frames/arp.ts";
+
+/*
+ * What a flood of frames may cost. Callers pass the time, which never goes back.
+ */
+
+const windowMs: Millis = 1000;
+// About a tenth of a core.
+const maxFrames = 20_000;
+
+/**
+ * Whether so many frames arrive that answering them takes a good part of a core: from the moment when more than 20,000 came within a
+ * second, until a second brings at most half of that.
+ */
+export class FloodWatch {
+  #flooded = false;
+  #frames = 0; // In this window.
+  #until: Millis = -Infinity;
+
+  get flooded(): boolean {
+    return this.#flooded;
+  }
+
+  /** Counts frames. @returns whether `flooded` has changed */
+  add(frames: number, now: Millis): boolean {
+    const before = this.#flooded;
+    if (now >= this.#until) {
+      // A window ends when the next frames come, however late.
+      if (now >= this.#until + windowMs || this.#frames <= maxFrames / 2) this.#flooded = false;
+      this.#until = now + windowMs;
+      this.#frames = 0;
+    }
+    this.#frames += frames;
+    if (this.#frames > maxFrames) this.#flooded = true;
+    return this.#flooded !== before;
+  }
+}
+
+// Several hosts may use one address, each may be probed, and the answers have to come through.
+const maxPerAddress = 8;
+const maxSightings = 1000;
+
+/** How many sightings per second are reported to the main thread: the rest of a storm costs a look at each frame and no more. */
+export class SightingLimiter {
+  readonly #reported = new Map<WireAddress, number>(); // address -> sightings reported in this window
+  #total = 0;
+  #until: Millis = -Infinity;
+
+  allows(address: WireAddress, now: Millis): boolean {
+    if (now >= this.#until) {
+      this.#until = now + windowMs;
+      this.#total = 0;
+      this.#reported.clear();
+    }
+    const reported = this.#reported.get(address) ?? 0;
+    if (reported >= maxPerAddress || this.#total >= maxSightings) return false;
+    this.#reported.set(address, reported + 1);
+    this.#total++;
+    return true;
+  }
+}

@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { broadcastMac } from "#pkg/net";
+import {
+  capturedFrame,
+  clientAddress,
+  clientAddress6,
+  clientMac,
+  ourAddress,
+  ourAddress6,
+  request,
+  solicitation,
+} from "../testing/frames.ts";
+import { probeFrame, solicitationFrom } from "./announcements.ts";
+import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "./arp.ts";
+import { decodeNeighbor, type NeighborFrame, NeighborType, unspecifiedAddress } from "./ndp.ts";
+import { type Sighting, sightingInArp, sightingInNeighbor } from "./sightings.ts";
+
+const other = 0x020000000009;
+
+const inArp: { name: string; changes: Partial<ArpFrame>; want: Sighting | undefined }[] = [
+  {
+    name: "a request is from one who has its address",
+    changes: {},
+    want: { address: clientAddress, mac: clientMac, kind: "uses" },
+  },
+  {
+    name: "a reply is, too",
+    changes: { operation: ArpOperation.reply },
+    want: { address: clientAddress, mac: clientMac, kind: "uses" },
+  },
+  {
+    name: "the sender by ARP counts, not the one that sent the frame",
+    changes: { source: other },
+    want: { address: clientAddress, mac: clientMac, kind: "uses" },
+  },
+  {
+    name: "an announcement, as a request",
+    changes: { senderAddress: ourAddress },
+    want: { address: ourAddress, mac: clientMac, kind: "announces" },
+  },
+  {
+    name: "an announcement, as a reply",
+    changes: { senderAddress: ourAddress, operation: ArpOperation.reply },
+    want: { address: ourAddress, mac: clientMac, kind: "announces" },
+  },
+  { name: "a probe only asks", changes: { senderAddress: 0 }, want: { address: ourAddress, mac: clientMac, kind: "probes" } },
+  { name: "a reply from no address", changes: { senderAddress: 0, operation: ArpOperation.reply }, want: undefined },
+  { name: "another operation", changes: { operation: 25 }, want: undefined },
+  { name: "a sender without a MAC address", changes: { senderMac: 0 }, want: undefined },
+  { name: "a sender that is everyone", changes: { senderMac: broadcastMac }, want: undefined },
+  {
+    name: "a cluster of hosts that answers with the MAC address of its group",
+    changes: { senderMac: 0x03bfc0000201, operation: ArpOperation.reply },
+    want: { address: clientAddress, mac: 0x03bfc0000201, kind: "uses" },
+  },
+];
+for (const { name, changes, want } of inArp) test(`ARP: ${name}`, () => assert.deepEqual(sightingInArp(request(changes)), want));
+
+const advertised = { type: NeighborType.advertisement };
+const inNdp: { name: string; changes: Partial<NeighborFrame>; want: Sighting | undefined }[] = [
+  {
+    name: "a solicitation is from one who has its source",
+    changes: {},
+    want: { address: clientAddress6, mac: clientMac, kind: "uses" },
+  },
+  {
+    name: "without an option the frame tells who",
+    changes: { linkLayerAddress: undefined, sourceMac: other },
+    want: { address: clientAddress6, mac: other, kind: "uses" },
+  },
+  {
+    name: "one that looks for duplicates only asks",
+    changes: { source: unspecifiedAddress, linkLayerAddress: undefined },
+    want: { address: ourAddress6, mac: clientMac, kind: "probes" },
+  },
+  {
+    name: "an advertisement that answers is from one who has its target",
+    changes: { ...advertised, solicited: true },
+    want: { address: ourAddress6, mac: clientMac, kind: "uses" },
+  },
+  {
+    name: "one that nobody asked for announces",
+    changes: advertised,
+    want: { address: ourAddress6, mac: clientMac, kind: "announces" },
+  },
+  {
+    name: "the option counts, not the one that sent the frame",
+    changes: { ...advertised, sourceMac: other },
+    want: { address: ourAddress6, mac: clientMac, kind: "announces" },
+  },
+  { name: "one whose sender has no MAC address", changes: { ...advertised, linkLayerAddress: 0 }, want: undefined },
+];
+for (const { name, changes, want } of inNdp)
+  test(`NDP: ${name}`, () => assert.deepEqual(sightingInNeighbor(solicitation(changes)), want));
+
+test("what the Linux kernel sends when it gets an address, looks for duplicates and defends", () => {
+  const arp = decodeArp(capturedFrame("kernel-gratuitous-request"));
+  assert.ok(arp);
+  assert.deepEqual(sightingInArp(arp), { address: arp.senderAddress, mac: arp.senderMac, kind: "announces" });
+  const kinds = ["kernel-duplicate-detection", "kernel-defence", "kernel-unsolicited-advertisement"].map((name) => {
+    const frame = decodeNeighbor(capturedFrame(name, "ndp.hex"));
+    return frame && sightingInNeighbor(frame)?.kind;
+  });
+  assert.deepEqual(kinds, ["probes", "announces", "announces"]);
+});
+
+test("a question of ours sightings nothing, whether to all or to one", () => {
+  for (const to of [undefined, other]) {
+    const arp = decodeArp(probeFrame(clientMac, ourAddress, to));
+    assert.deepEqual(arp && sightingInArp(arp), { address: ourAddress, mac: clientMac, kind: "probes" });
+    assert.equal(arp?.destination, to ?? broadcastMac);
+    const ndp = decodeNeighbor(probeFrame(clientMac, ourAddress6, to));
+    assert.deepEqual(ndp && sightingInNeighbor(ndp), { address: ourAddress6, mac: clientMac, kind: "probes" });
+  }
+  const open = decodeNeighbor(solicitationFrom(clientAddress6, clientMac, ourAddress6, other));
+  assert.deepEqual(open, solicitation({ destinationMac: other }));
+});
+
+test("property: whatever decodes is a sighting of somebody, or none", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 42, maxLength: 42 }), (bytes) => {
+      const valid = encodeArp(request());
+      valid.set(bytes.subarray(20), 20); // From the operation on.
+      const frame = decodeArp(valid);
+      const sighting = frame && sightingInArp(frame);
+      if (sighting !== undefined) assert.ok(sighting.mac > 0 && sighting.mac < broadcastMac);
+    }),
+  );
+});

@@ -1,0 +1,218 @@
+/** Interfaces that come, go and change under the announcements. Run by `layer2.test.ts`. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { TrackedInterface } from "#pkg/linux";
+import type { Address, Mac } from "#pkg/net";
+import { encodeArp } from "../frames/arp.ts";
+import { Interfaces } from "../interfaces.ts";
+import { SharedMemory } from "../shared-memory.ts";
+import { ip, Lan } from "./lan.ts";
+import { gratuitous, mac, macText, quiet, requestFor, started, statusOf, until, virtual } from "./support.ts";
+
+let lan: Lan;
+
+before(async () => {
+  lan = await Lan.start();
+  await lan.join("lan0", "host0", "192.0.2.2/24");
+});
+
+after(() => lan[Symbol.dispose]());
+
+test("an interface that is removed and made again at once is answered on, and the address announced anew", async () => {
+  await using layer2 = await started();
+  layer2.announce(virtual);
+  const before = macText("lan0");
+  for (let i = 0; i < 5; i++) {
+    ip("link delete lan0");
+    await lan.join("lan0", "host0", "192.0.2.2/24");
+  }
+  assert.notEqual(macText("lan0"), before);
+  assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+  await until(() => layer2.interfaces().find(({ name }) => name === "lan0")?.mac === macText("lan0"));
+});
+
+test("an interface that takes the index of another is answered on, even if nothing was seen in between", async () => {
+  const shared = SharedMemory.create();
+  using interfaces = new Interfaces(shared, () => {});
+  const index = Number.parseInt(ip("-o link show dev lan0"), 10);
+  assert.equal(interfaces.update([ethernet(index)], 0).length, 1);
+  ip("link delete lan0");
+  ip(`link add lan0 index ${index} type veth peer name host0 netns ${lan.pid}`);
+  ip("link set lan0 up");
+  await lan.adopt("host0", "192.0.2.2/24");
+  const [socket] = interfaces.update([ethernet(index, { generation: 2 })], 0);
+  await lan.call("send", "host0", [encodeArp(await requestFor(lan, quiet))]);
+  for (const fd of socket?.fds ?? []) socket?.serve(fd, { find: () => undefined, sight: () => {} });
+  assert.ok(shared.totals.get("notAnnounced") >= 1);
+});
+
+test("an interface that cannot be opened is tried again every second, logged once, and leaves the others alone", async () => {
+  const lines: string[] = [];
+  using interfaces = new Interfaces(SharedMemory.create(), (level, message) => lines.push(`${level}: ${message}`));
+  const lan0 = Number.parseInt(ip("-o link show dev lan0"), 10);
+  const missing = 4242;
+  const opened = interfaces.update([ethernet(missing), ethernet(lan0)], 0);
+  assert.deepEqual(
+    opened.map(({ interface: { index } }) => index),
+    [lan0],
+  );
+  const statuses = () => interfaces.states().map(({ status, error }) => [status, error]);
+  const why = `Cannot open a packet socket on interface ${missing}: bind: ENODEV, no such device`;
+  assert.deepEqual(statuses(), [
+    ["answering", undefined],
+    ["failing", why],
+  ]);
+  assert.equal(interfaces.nextAt, 1000);
+  assert.deepEqual(interfaces.retry(999), []);
+  assert.deepEqual(interfaces.retry(1000), []);
+  assert.deepEqual(lines, [
+    "error: requests on interface cannot be answered, trying again",
+    "info: created ARP responder for interface",
+    "info: created NDP responder for interface",
+  ]);
+  ip(`link add late0 index ${missing} type veth peer name late1`);
+  using _ = { [Symbol.dispose]: () => ip("link delete late0") };
+  assert.deepEqual(
+    interfaces.retry(2000).map(({ interface: { index } }) => index),
+    [missing],
+  );
+  assert.deepEqual(statuses(), [
+    ["answering", undefined],
+    ["answering", undefined],
+  ]);
+  assert.equal(interfaces.nextAt, Infinity);
+});
+
+test("an interface that goes down and up is answered on, and one whose MAC address changes answers with the new one and says so", async () => {
+  await using layer2 = await started();
+  layer2.announce(virtual);
+  ip("link set lan0 down");
+  await until(() => statusOf(layer2, "lan0") === "down");
+  ip("link set lan0 up");
+  assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+  await lan.call("listen", "host0");
+  ip("link set lan0 address 02:00:00:00:00:77");
+  const seen = await gratuitous(lan, 500);
+  assert.ok(seen.some(({ frame }) => frame.senderMac === 0x020000000077));
+  assert.equal(await lan.call("resolve", "192.0.2.100"), "02:00:00:00:00:77");
+});
+
+test("an interface that gets its carrier back announces anew, and has not tried without", async () => {
+  await using layer2 = await started();
+  await lan.call("run", "ip", "link", "set", "host0", "down");
+  await until(() => layer2.interfaces().find(({ name }) => name === "lan0")?.running === false);
+  layer2.announce(quiet);
+  await sleep(100);
+  await lan.call("run", "ip", "link", "set", "host0", "up");
+  await until(() => layer2.counters().addresses[0]?.gratuitousSent === 2);
+  assert.equal(layer2.counters().sendFailures, 0);
+  await lan.call("listen", "host0"); // The client's socket would tell once that its interface was down, also when it sends.
+});
+
+test("a port of a bridge is not answered on, and its bridge is", async () => {
+  await using layer2 = await started();
+  layer2.announce(virtual);
+  ip("link add bridge0 type bridge");
+  ip("link set bridge0 address 02:00:00:00:00:88 up");
+  ip("link set lan0 master bridge0");
+  await until(() => statusOf(layer2, "lan0") === "enslaved" && statusOf(layer2, "bridge0") === "answering");
+  await until(() => layer2.interfaces().find(({ name }) => name === "bridge0")?.running === true);
+  assert.equal(await lan.call("resolve", "192.0.2.100"), "02:00:00:00:00:88");
+  ip("link set lan0 nomaster");
+  ip("link delete bridge0");
+  await until(() => statusOf(layer2, "lan0") === "answering");
+  assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+});
+
+test("every interface answers with its own MAC address", async () => {
+  await lan.join("lan1", "host1", "198.51.100.2/24");
+  using _ = { [Symbol.dispose]: () => ip("link delete lan1") };
+  await using layer2 = await started();
+  layer2.announce(quiet);
+  const macs: (Mac | undefined)[] = [];
+  for (const name of ["host0", "host1"]) {
+    const answer = await lan.call("request", name, await requestFor(lan, quiet), 1000);
+    macs.push(answer?.reply.senderMac);
+  }
+  assert.deepEqual(macs, [mac("lan0"), mac("lan1")]);
+});
+
+test("an address for some interfaces is answered for and announced on these alone, and on others once it is for those", async () => {
+  await lan.join("lan1", "host1", "198.51.100.2/24");
+  using _ = { [Symbol.dispose]: () => ip("link delete lan1") };
+  await using layer2 = await started();
+  await until(() => statusOf(layer2, "lan1") === "answering");
+  const request = await requestFor(lan, quiet);
+  const answered = async () => {
+    const answers = [await lan.call("request", "host0", request, 200), await lan.call("request", "host1", request, 200)];
+    return answers.map((answer) => answer !== undefined);
+  };
+  const sent = () => layer2.counters().addresses[0]?.gratuitousSent;
+  layer2.announce(quiet, { interfaces: ["nope", "?an1"] });
+  await until(() => sent() === 2);
+  assert.deepEqual(await answered(), [false, true]);
+  assert.equal(layer2.counters().ignored.notAnnounced, 1);
+  layer2.announce(quiet, { interfaces: ["lan*"] });
+  await until(() => (sent() ?? 0) >= 6);
+  assert.deepEqual(await answered(), [true, true]);
+  layer2.announce(quiet, { interfaces: ["lan0"] });
+  await lan.call("listen", "host1");
+  assert.deepEqual(await answered(), [true, false]);
+  assert.deepEqual(await gratuitous(lan, 1500, "host1"), [], "what was begun there has ended");
+  layer2.announce(quiet);
+  assert.deepEqual(await answered(), [true, true]);
+});
+
+test("an interface that gets another name while it is up has all addresses announced anew, those of its new name", () => {
+  using interfaces = new Interfaces(SharedMemory.create(), () => {});
+  const index = Number.parseInt(ip("-o link show dev lan0"), 10);
+  const announcement = { address: Number(quiet.value), row: 0, interfaces: ["wan*"], silent: false };
+  const named = (name: string) => interfaces.update([ethernet(index, { name })], 0).map((port) => port.isFor(announcement));
+  assert.deepEqual(named("lan0"), [false]);
+  assert.deepEqual(named("lan0"), []);
+  assert.deepEqual(named("wan0"), [true]);
+});
+
+test("an interface that gets another name answers for the addresses of that name, as one does that comes later", async () => {
+  await lan.join("lan1", "host1", "198.51.100.2/24");
+  await using layer2 = await started();
+  layer2.announce(quiet, { interfaces: ["late*"] });
+  layer2.announce(virtual, { interfaces: ["lan1"] });
+  const asks = async (target: Address) => lan.call("request", "host1", await requestFor(lan, target), 200);
+  const sent = () => layer2.counters().addresses[0]?.gratuitousSent ?? 0;
+  await until(() => statusOf(layer2, "lan1") === "answering");
+  assert.deepEqual([await asks(quiet), (await asks(virtual)) !== undefined], [undefined, true]);
+  ip("link set lan1 down"); // Linux before 6.2 renames no link that is up.
+  ip("link set lan1 name late1");
+  ip("link set late1 up");
+  await until(() => sent() > 0);
+  assert.deepEqual([(await asks(quiet)) !== undefined, await asks(virtual)], [true, undefined]);
+  ip("link delete late1");
+  await until(() => statusOf(layer2, "late1") === undefined);
+  const before = sent();
+  await lan.join("late2", "host1", "198.51.100.2/24");
+  using _ = { [Symbol.dispose]: () => ip("link delete late2") };
+  await until(() => sent() > before);
+  assert.ok(await asks(quiet));
+});
+
+/** An interface as the kernel describes it. */
+function ethernet(index: number, changes: Partial<TrackedInterface> = {}): TrackedInterface {
+  return {
+    index,
+    name: `index${index}`,
+    hardwareType: 1,
+    hardwareAddress: "02:00:00:00:00:01",
+    up: true,
+    broadcast: true,
+    loopback: false,
+    noArp: false,
+    running: true,
+    master: undefined,
+    masterKind: undefined,
+    generation: 1,
+    addresses: [],
+    ...changes,
+  };
+}

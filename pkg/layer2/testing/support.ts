@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { silentLog } from "#pkg/log";
+import { type Address, broadcastMac, type Mac, parseMac } from "#pkg/net";
+import { address } from "#pkg/net/testing";
+import { type ArpFrame, ArpOperation, decodeArp } from "../frames/arp.ts";
+import { Layer2, type Layer2Options } from "../layer2.ts";
+import { ip, type Lan } from "./lan.ts";
+
+/** What the scenarios share. */
+
+/** One whose thread runs. */
+export async function started(options: Partial<Layer2Options> = {}): Promise<Layer2> {
+  const layer2 = new Layer2({ log: silentLog, ...options });
+  await layer2.start();
+  await layer2.begin();
+  return layer2;
+}
+
+export function statusOf(layer2: Layer2, interfaceName: string): string | undefined {
+  return layer2.interfaces().find(({ name }) => name === interfaceName)?.status;
+}
+
+export function macText(name: string): string {
+  return JSON.parse(ip(`-json link show dev ${name}`))[0].address;
+}
+
+export function mac(name: string): Mac {
+  return parseMac(macText(name)) ?? assert.fail(`${name} has no MAC address`);
+}
+
+export async function until(condition: () => boolean, milliseconds = 3000): Promise<void> {
+  for (const end = performance.now() + milliseconds; !condition(); await sleep(5))
+    if (performance.now() > end) assert.fail(`not within ${milliseconds} ms: ${condition}`);
+}
+
+/** The MAC address of an interface of the client. */
+export async function clientMac(lan: Lan, name: string): Promise<Mac> {
+  const [link] = JSON.parse(await lan.call("run", "ip", "-json", "link", "show", "dev", name));
+  return parseMac(link.address) ?? assert.fail(`${name} has no MAC address`);
+}
+
+/** Those that are open in this process. */
+export function descriptors(): string[] {
+  return readdirSync("/proc/self/fd");
+}
+
+/** Those of this process's netlink sockets. */
+export function netlinkDescriptors(): number[] {
+  const inodes = readFileSync("/proc/self/net/netlink", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).at(-1));
+  return descriptors().flatMap((fd) => {
+    try {
+      const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1];
+      return inode !== undefined && inodes.includes(inode) ? [Number(fd)] : [];
+    } catch {
+      return []; // The descriptor that read the directory.
+    }
+  });
+}
+
+export const virtual = address("192.0.2.100");
+// Not known to the client's kernel, so that no request of its own comes between.
+export const quiet = address("192.0.2.101");
+
+/** The client's broadcast request for an address, with `changes`. */
+export async function requestFor(lan: Lan, target: Address, changes: Partial<ArpFrame> = {}): Promise<ArpFrame> {
+  const client = await clientMac(lan, "host0");
+  return {
+    destination: broadcastMac,
+    source: client,
+    operation: ArpOperation.request,
+    senderMac: client,
+    senderAddress: Number(address("192.0.2.2").value),
+    targetMac: 0,
+    targetAddress: Number(target.value),
+    ...changes,
+  };
+}
+
+/** The announcements that the client sees in the next `milliseconds`. */
+export async function gratuitous(lan: Lan, milliseconds: number, name = "host0"): Promise<{ at: number; frame: ArpFrame }[]> {
+  const seen = await lan.call("collect", name, milliseconds);
+  return seen.flatMap(({ at, frame: bytes }) => {
+    const frame = decodeArp(bytes);
+    return frame !== undefined && frame.senderAddress === frame.targetAddress ? [{ at, frame }] : [];
+  });
+}
