@@ -14,7 +14,7 @@ export interface AuthenticatorOptions {
 
 export const anonymous: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
 
-/** Tells who makes a request: from a bearer token, else from the client's certificate. */
+/** Finds out who makes a request: from a bearer token, else from the client's certificate. */
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
 

@@ -11,6 +11,8 @@
  * are checked only where it relies on them, `kubectl explain` has nothing to say), answer in protobuf (it reads what kubectl creates with), serve custom resources, webhooks or old
  * API versions, check RBAC for escalation, wait for a Pod's grace period, or track field owners other than those who apply. Kinds and
  * their peculiarities are in `resources.ts` and `kinds/`, lists that merge by key in `lists.ts`.
+ *
+ * Its scope is frozen: nothing is added that no scenario needs.
  */
 export { ApiError } from "./api-error.ts";
 export type { Credential } from "./certificates.ts";

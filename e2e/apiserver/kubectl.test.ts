@@ -16,7 +16,7 @@ const [command = "kubectl", ...leading] = (process.env.KUBECTL ?? "kubectl").spl
 const missing = spawnSync(command, [...leading, "version", "--client"]).status !== 0;
 const options = missing ? { skip: `no ${command}: put kubectl into PATH, or set KUBECTL to its command line` } : {};
 
-const longestRunMilliseconds = 60_000; // So that a kubectl that hangs fails its test, and goes.
+const maxRunMilliseconds = 60_000; // So that a kubectl that hangs fails its test, and goes.
 
 interface Outcome {
   readonly code: number;
@@ -43,7 +43,7 @@ class Cluster implements AsyncDisposable {
     const child = execFile(
       command,
       this.#arguments(args),
-      { env: this.#environment(as), timeout: longestRunMilliseconds },
+      { env: this.#environment(as), timeout: maxRunMilliseconds },
       (error, stdout, stderr) =>
         resolve({ code: typeof error?.code === "number" ? error.code : error === null ? 0 : -1, stdout, stderr }),
     );
@@ -68,7 +68,7 @@ class Cluster implements AsyncDisposable {
     const child = spawn(command, this.#arguments(args), {
       env: this.#environment(),
       stdio: ["ignore", "pipe", "inherit"],
-      timeout: longestRunMilliseconds,
+      timeout: maxRunMilliseconds,
     });
     this.#children.push(child);
     return createInterface(child.stdout)[Symbol.asyncIterator]();

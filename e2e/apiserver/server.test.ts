@@ -375,7 +375,7 @@ test("a watch from before the history gets a 410, whether by age or by compactio
   assert.equal((await compacted.next())?.object.code, 410);
 });
 
-test("a watch or list from the future is told to wait", async () => {
+test("a watch or list from the future has to wait", async () => {
   await using started = await start();
   const answer = await started.client.get(`${configMaps}?resourceVersion=99999`);
   assert.equal(answer.code, 504);
@@ -424,7 +424,7 @@ test("a paused server is unreachable, and comes back on its port with its state"
   assert.deepEqual(names((await client.get(configMaps)).body), ["a", "meanwhile"]);
 });
 
-test("injected faults befall the requests they match, as often as told", async () => {
+test("injected faults befall the requests they match, as often as asked for", async () => {
   const clock = new SimulatedClock();
   await using started = await start({ clock });
   const { server, client } = started;

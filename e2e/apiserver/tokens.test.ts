@@ -28,7 +28,7 @@ for (const { name, forge } of forged) {
   });
 }
 
-test("user names of ServiceAccounts are told from others", () => {
+test("user names of ServiceAccounts are recognised", () => {
   assert.deepEqual(serviceAccountOf("system:serviceaccount:ns:a"), { namespace: "ns", name: "a" });
   assert.equal(serviceAccountOf("system:serviceaccount:ns"), undefined);
   assert.equal(serviceAccountOf("alice"), undefined);

@@ -1,6 +1,6 @@
 /**
- * The client of `failover-many.ts`, a process on a host of its lab: hears who announces which IPv4 address, and asks for those that it
- * has heard of by ARP, one each millisecond. Prints what is new as lines of JSON.
+ * The client of `failover-many.ts`, a process on a host of its lab: receives who announces which IPv4 address, and asks for those that it
+ * has received by ARP, one each millisecond. Prints what is new as lines of JSON.
  */
 import { ArpAsker, monotonicNow } from "./arp-asker.ts";
 
@@ -13,18 +13,18 @@ export type Line =
 
 if (import.meta.main) {
   const asker = new ArpAsker("eth0");
-  const heard = new Map<string, string>(); // address -> MAC address
+  const received = new Map<string, string>(); // address -> MAC address
   let tick = 0;
   const print = (line: Line): void => console.log(JSON.stringify(line));
   setInterval(() => {
     const at = monotonicNow();
-    const moved = asker.listen().filter(({ address, mac }) => heard.get(address) !== mac);
-    for (const { address, mac } of moved) heard.set(address, mac);
+    const moved = asker.listen().filter(({ address, mac }) => received.get(address) !== mac);
+    for (const { address, mac } of moved) received.set(address, mac);
     for (const [mac, addresses] of Map.groupBy(moved, ({ mac }) => mac))
       print({ type: "moved", at, mac, addresses: addresses.map(({ address }) => address) });
     const unanswered = asker.takeUnanswered();
     if (unanswered.length > 0) print({ type: "unanswered", at: unanswered });
-    const address = [...heard.keys()][tick++ % heard.size]; // None before the first.
+    const address = [...received.keys()][tick++ % received.size]; // None before the first.
     if (address !== undefined) asker.ask(address);
   }, 1);
 }

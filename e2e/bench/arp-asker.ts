@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { EtherType, etherTypeFilter, PacketSocket, ReceiveBatch, SendBatch } from "#pkg/linux";
 import { parseAddress } from "#pkg/net";
 
-/** An unasked announcement that was heard. */
+/** A gratuitous announcement that was received. */
 export interface Announced {
   readonly address: string;
   readonly mac: string;
@@ -20,7 +20,7 @@ export function monotonicNow(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** Asks by ARP as a host would that has never heard of an address, and hears announcements. To be polled with `listen`. */
+/** Asks by ARP as a host would that does not know an address, and receives announcements. To be polled with `listen`. */
 export class ArpAsker implements Disposable {
   readonly #socket: PacketSocket;
   readonly #toSend = new SendBatch(1, 60);

@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { every, losePackets, manySessions, OurSessions } from "#e2e/bfd";
 import { type Host, Lab, type LabProcess, waitFor } from "#e2e/lab";
 import { Bfdd } from "#e2e/routers";
-import { ProcessUsage } from "./process-usage.ts";
+import { ProcessUsage } from "./measure.ts";
 
 const { values } = parseArgs({
   options: { runs: { type: "string", default: "20" }, sessions: { type: "string", default: "100" } },

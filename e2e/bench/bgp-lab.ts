@@ -5,7 +5,7 @@ import { load } from "js-yaml";
 import { ApiClient, type Reference } from "#e2e/demo-cluster";
 import { type Host, Lab, type LabProcess, type Switch } from "#e2e/lab";
 import { Bird, type RouterConfiguration } from "#e2e/routers";
-import { ProcessUsage } from "./process-usage.ts";
+import { ProcessUsage } from "./measure.ts";
 
 export const nodeAddress = "172.30.0.11";
 export const nodeAsn = 65001;

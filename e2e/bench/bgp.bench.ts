@@ -14,7 +14,7 @@ import { Address, Prefix, parseAddress } from "#pkg/net";
 import { build } from "../../build.ts";
 import { BgpLab, type Measured, nodeAsn, routerAsn, serviceReference } from "./bgp-lab.ts";
 import { spread } from "./failover-common.ts";
-import type { ProcessUsage } from "./process-usage.ts";
+import type { ProcessUsage } from "./measure.ts";
 
 const changes = 200;
 const manyPeers = 20;

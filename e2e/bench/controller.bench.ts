@@ -14,8 +14,7 @@ import { SystemClock, systemRandom } from "#pkg/clock";
 import { connect, resources } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { build } from "../../build.ts";
-import { MeasuredProcess } from "./controller-process.ts";
-import { quantile } from "./quantile.ts";
+import { MeasuredProcess, quantile } from "./measure.ts";
 
 const atOnce = 32;
 const repeats = 50;

@@ -1,6 +1,6 @@
 import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
 import { type LabProcess, waitFor } from "#e2e/lab";
-import { quantile } from "./quantile.ts";
+import { quantile } from "./measure.ts";
 
 interface MembersAnswer {
   readonly timing?: string;

@@ -107,7 +107,7 @@ class Bench implements AsyncDisposable {
     await sleep(settleMs);
     await client.stop();
     const [summary] = linesOf<Line, "summary">(client, "summary");
-    if (summary === undefined) throw new Error("Cannot tell what was lost: the client ended without a word");
+    if (summary === undefined) throw new Error("Cannot count what was lost: the client ended without a word");
     const [stream = []] = this.#addresses.map((address) => summary.lost[address] ?? []);
     const lost = stream.filter((at) => at > failedAt && at < mendedAt);
     const start = lost[0] ?? failedAt;

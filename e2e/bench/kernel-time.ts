@@ -20,7 +20,7 @@ export function stampArrivals(fd: number): void {
 
 /** When the packet arrived that was last received from the socket, by `kernelNow`: without the time until this process ran again. */
 export function arrivedAt(fd: number): number {
-  if (ioctl(fd, getStamp, time) !== 0) throw new Error("Cannot tell when a packet arrived: the kernel has not noted it");
+  if (ioctl(fd, getStamp, time) !== 0) throw new Error("Cannot find out when a packet arrived: the kernel has not noted it");
   return microseconds();
 }
 

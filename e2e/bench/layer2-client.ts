@@ -1,4 +1,4 @@
-/** The client of `layer2.bench.ts`, in a network namespace of its own: asks for addresses, and tells how it went. */
+/** The client of `layer2.bench.ts`, in a network namespace of its own: probes addresses, and prints how it went. */
 import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EtherType, etherTypeFilter, icmpv6Filter, PacketSocket, PollSet, ReceiveBatch, SendBatch } from "#pkg/linux";

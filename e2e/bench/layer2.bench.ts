@@ -12,7 +12,7 @@ import { Layer2 } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
 import type { Call, client, Protocol, Question } from "./layer2-client.ts";
-import { quantile } from "./quantile.ts";
+import { quantile } from "./measure.ts";
 
 type Client = typeof client;
 
@@ -131,7 +131,10 @@ function print(protocol: Protocol, load: string, { kernel, ingot }: Awaited<Retu
     "CPU µs each",
   ]);
   row("  kernel", [...columns.map((column) => kernel[column].toFixed(0)), "(client's)"]);
-  row("  Ingot", [...columns.map((column) => ingot[column].toFixed(0)), load === "idle" ? ingot.cpu.toFixed(1) : "(not told)"]);
+  row("  Ingot", [
+    ...columns.map((column) => ingot[column].toFixed(0)),
+    load === "idle" ? ingot.cpu.toFixed(1) : "(not measured)",
+  ]);
   row(
     "  ratio",
     columns.map((column) => (ingot[column] / kernel[column]).toFixed(2)),

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { build } from "../../build.ts";
 import { run } from "./command.ts";
 
 export interface ImageOptions {
@@ -47,4 +48,34 @@ export async function writeImageArchive(file: string, { tag, root, entrypoint = 
 async function tar(file: string, directory: string, members: readonly string[]): Promise<void> {
   const same = ["--owner=0", "--group=0", "--numeric-owner", "--mtime=@0", "--sort=name"];
   await run(["tar", ...same, "-C", directory, "-cf", file, ...members]);
+}
+
+/**
+ * Builds the project and writes its image as a docker archive, laid out as the Dockerfile's, with no container engine and no
+ * registry: the Node that runs this, the shared libraries it is linked with here, and the bundles.
+ */
+export async function writeIngotImage(file: string, tag: string): Promise<void> {
+  const root = await mkdtemp(`${file}.root.`);
+  try {
+    const bundles = join(root, "ingot");
+    await build(bundles);
+    const addon = `@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`;
+    const libraries = await Promise.all([process.execPath, join(bundles, "node_modules", addon)].map(librariesOf));
+    await copyInto(root, process.execPath, "/usr/local/bin/node");
+    for (const library of new Set(libraries.flat())) await copyInto(root, library, library);
+    await writeImageArchive(file, { tag, root, entrypoint: ["node", "--enable-source-maps"], user: "65534:65534" });
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+/** Absolute paths, the loader among them, as `ldd` prints them: `libc.so.6 => /lib/…/libc.so.6 (0x…)` or `/lib64/ld-… (0x…)`. */
+async function librariesOf(binary: string): Promise<string[]> {
+  const lines = await run(["ldd", binary]);
+  return [...lines.matchAll(/(?:=>|^)\s+(\/\S+) \(/gm)].map((match) => String(match[1]));
+}
+
+async function copyInto(root: string, file: string, path: string): Promise<void> {
+  await mkdir(join(root, dirname(path)), { recursive: true });
+  await copyFile(file, join(root, path));
 }

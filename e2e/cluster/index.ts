@@ -6,8 +6,7 @@
  */
 export { CommandError, type RunOptions } from "./command.ts";
 export type { ApiRequest } from "./control-plane.ts";
-export { type ImageOptions, writeImageArchive } from "./image.ts";
-export { writeIngotImage } from "./ingot-image.ts";
+export { type ImageOptions, writeImageArchive, writeIngotImage } from "./image.ts";
 export { findKcp } from "./kcp.ts";
 export { Host } from "./lan.ts";
 export { RealCluster, type RealClusterOptions } from "./real-cluster.ts";

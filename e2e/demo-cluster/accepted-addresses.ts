@@ -51,7 +51,7 @@ async function ip(version: 4 | 6, lines: readonly string[]): Promise<void> {
     if (error === null) resolve();
     else reject(new Error(`Cannot change routes (${lines.join("; ")}): ${stderr.trim()}`, { cause: error }));
   });
-  child.stdin?.on("error", () => {}); // It may end before it has read all; its status tells.
+  child.stdin?.on("error", () => {}); // It may end before it has read all; its status says so.
   child.stdin?.end(lines.map((line) => `${line}\n`).join(""));
   await promise;
 }

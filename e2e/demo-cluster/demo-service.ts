@@ -102,7 +102,7 @@ export class DemoService {
     };
   }
 
-  /** One after the other, so that the last one written tells the latest. */
+  /** One after the other, so that the last one written is the latest. */
   #writeSlices(): Promise<void> {
     this.#writing = this.#writing.catch(() => {}).then(() => this.#applySlices());
     return this.#writing;

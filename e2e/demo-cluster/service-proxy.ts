@@ -6,10 +6,9 @@ import { SystemClock, systemRandom } from "#pkg/clock";
 import { connect } from "#pkg/k8s";
 import { createLog, type Fields } from "#pkg/log";
 import { AcceptedAddresses } from "./accepted-addresses.ts";
+import { TcpForwarder, UdpForwarder } from "./forwarders.ts";
 import { type Forward, forwarding } from "./forwarding.ts";
 import { proxiedServices, proxiedSlices } from "./proxied.ts";
-import { TcpForwarder } from "./tcp-forwarder.ts";
-import { UdpForwarder } from "./udp-forwarder.ts";
 
 const { values } = parseArgs({ options: { "node-name": { type: "string" }, kubeconfig: { type: "string" } } });
 const node = values["node-name"] ?? "";

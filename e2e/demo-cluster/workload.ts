@@ -43,7 +43,7 @@ export class Workload implements AsyncDisposable {
 
   /** The running process, or the last one. */
   get process(): LabProcess {
-    if (this.#process === undefined) throw new Error(`Cannot tell the process of ${this.name}: it has not been started`);
+    if (this.#process === undefined) throw new Error(`Cannot get the process of ${this.name}: it has not been started`);
     return this.#process;
   }
 
@@ -124,7 +124,7 @@ export class Workload implements AsyncDisposable {
       await api.patch({ apiVersion: "v1", kind: "Pod", metadata: { name, namespace } }, { status }, "status");
       this.#reported = state;
     } catch {
-      // The API is away, maybe on purpose. It is told as soon as it is back.
+      // The API is away, maybe on purpose. It gets it as soon as it is back.
     }
   }
 

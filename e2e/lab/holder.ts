@@ -98,7 +98,7 @@ export class Holder implements AsyncDisposable {
     this.#wrappers.add(wrapper);
     wrapper.once("close", () => this.#wrappers.delete(wrapper));
     const gateway = wrapper.stdio[3] as Duplex;
-    gateway.on("error", () => {}); // It ends with its process; the exit status tells.
+    gateway.on("error", () => {}); // It ends with its process; the exit status says why.
     let complaint = "";
     const listen = (data: Buffer): void => {
       complaint += data;

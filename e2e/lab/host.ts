@@ -1,8 +1,13 @@
 import type { Socket } from "node:net";
-import { get, type HttpAnswer } from "./http.ts";
-import type { Ground } from "./lab.ts";
-import { CommandError, type CommandResult, type LabProcess, type RunOptions, type SpawnOptions } from "./process.ts";
-import { type Published, Relay } from "./relay.ts";
+import {
+  CommandError,
+  type CommandResult,
+  type LabNamespaces,
+  type LabProcess,
+  type RunOptions,
+  type SpawnOptions,
+} from "./process.ts";
+import { get, type HttpAnswer, type Published, Relay } from "./relay.ts";
 import type { Switch } from "./switch.ts";
 
 export interface HostOptions {
@@ -46,14 +51,14 @@ const settings: Readonly<Record<string, number>> = {
 /** A computer: a network namespace and the processes in it. */
 export class Host {
   readonly name: string;
-  readonly #ground: Ground;
+  readonly #namespaces: LabNamespaces;
   readonly #forwarding: boolean;
   #relay: Promise<Relay> | undefined;
   #interfaces = 0;
 
   /** For `Lab.host`. */
-  constructor(ground: Ground, name: string, { forwarding = false }: HostOptions) {
-    this.#ground = ground;
+  constructor(namespaces: LabNamespaces, name: string, { forwarding = false }: HostOptions) {
+    this.#namespaces = namespaces;
     this.name = name;
     this.#forwarding = forwarding;
   }
@@ -61,7 +66,7 @@ export class Host {
   /** For `Lab.host`. */
   async start(): Promise<void> {
     const forward = this.#forwarding ? 1 : 0;
-    await this.#ground.ip(undefined, [`netns add ${this.name}`]);
+    await this.#namespaces.ip(undefined, [`netns add ${this.name}`]);
     await this.sysctl({ ...settings, "net.ipv4.ip_forward": forward, "net.ipv6.conf.all.forwarding": forward });
     await this.ip("link set lo up");
   }
@@ -98,7 +103,7 @@ export class Host {
 
   /** Runs lines of `ip -batch`, such as `addr add 192.0.2.1/32 dev lo`. @throws {CommandError} at the first that fails */
   async ip(...lines: readonly string[]): Promise<void> {
-    await this.#ground.ip(this.name, lines);
+    await this.#namespaces.ip(this.name, lines);
   }
 
   /** Writes kernel settings by their dotted names. */
@@ -109,7 +114,7 @@ export class Host {
 
   /** Runs a command to its end, whatever its status. @throws {CommandError} when it takes too long */
   async run(argv: readonly string[], options?: RunOptions): Promise<CommandResult> {
-    return this.#ground.run(this.name, argv, options);
+    return this.#namespaces.run(this.name, argv, options);
   }
 
   /** The standard output of a command. @throws {CommandError} when it fails or takes too long */
@@ -121,7 +126,7 @@ export class Host {
 
   /** Starts a process. `node` is the Node that runs us. */
   async spawn(name: string, argv: readonly string[], options?: SpawnOptions): Promise<LabProcess> {
-    return this.#ground.spawn(this.name, name, argv, options);
+    return this.#namespaces.spawn(this.name, name, argv, options);
   }
 
   /** Makes a TCP connection from this host. @throws {Error} with the `code` that connecting failed with there, such as ECONNREFUSED */
@@ -141,16 +146,16 @@ export class Host {
 
   /** The shell command that enters this host from a terminal of the same user. */
   get nsenter(): string {
-    return this.#ground.nsenter(this.name);
+    return this.#namespaces.nsenter(this.name);
   }
 
   #startedRelay(): Promise<Relay> {
-    this.#relay ??= Relay.start(this, this.#ground.outside);
+    this.#relay ??= Relay.start(this, this.#namespaces.outside);
     return this.#relay;
   }
 
   #nextMac(): string {
-    const number = this.#ground.number().toString(16).padStart(4, "0");
+    const number = this.#namespaces.number().toString(16).padStart(4, "0");
     return `02:00:00:00:${number.slice(0, 2)}:${number.slice(2)}`;
   }
 }

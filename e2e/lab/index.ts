@@ -6,10 +6,9 @@
  * Not covered: VLANs, netem, packet filters. Times are milliseconds.
  */
 export type { Attachment, Host, HostOptions, Link } from "./host.ts";
-export type { HttpAnswer } from "./http.ts";
 export { Lab, type LabOptions } from "./lab.ts";
 export { CommandError, type CommandResult, type Exit, type LabProcess, type RunOptions, type SpawnOptions } from "./process.ts";
 export { LabRefused } from "./refusal.ts";
-export type { Published } from "./relay.ts";
+export type { HttpAnswer, Published } from "./relay.ts";
 export type { Switch } from "./switch.ts";
 export { type WaitOptions, waitFor } from "./wait-for.ts";

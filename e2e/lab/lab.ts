@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Holder } from "./holder.ts";
 import { Host, type HostOptions } from "./host.ts";
-import { CommandError, LabProcess, type RunOptions, result, type SpawnOptions } from "./process.ts";
+import { CommandError, type LabNamespaces, LabProcess, type RunOptions, result, type SpawnOptions } from "./process.ts";
 import { LabRefused } from "./refusal.ts";
 import { Switch } from "./switch.ts";
 
@@ -11,29 +11,17 @@ export interface LabOptions {
   readonly logs?: string;
 }
 
-/** What hosts and switches ask of their lab; `netns` names a host's namespace, undefined is the one of all switches. */
-export interface Ground {
-  run(netns: string | undefined, argv: readonly string[], options?: RunOptions): ReturnType<typeof result>;
-  spawn(netns: string, name: string, argv: readonly string[], options?: SpawnOptions): Promise<LabProcess>;
-  /** Runs lines of `ip -batch`. @throws {CommandError} when one fails; the ones before it have been done */
-  ip(netns: string | undefined, lines: readonly string[]): Promise<void>;
-  nsenter(netns: string): string;
-  outside(file: string): string;
-  /** 1, 2, 3, … for names of ports and for MAC addresses. */
-  number(): number;
-}
-
 /** A network of its own, until it is disposed or this process ends. */
 export class Lab implements AsyncDisposable {
   readonly #holder: Holder;
   readonly #logs: string | undefined;
-  readonly #ground: Ground;
+  readonly #namespaces: LabNamespaces;
   #last = 0;
 
   private constructor(holder: Holder, logs: string | undefined) {
     this.#holder = holder;
     this.#logs = logs;
-    this.#ground = {
+    this.#namespaces = {
       run: (netns, argv, options) => this.#run(netns, argv, options),
       spawn: (netns, name, argv, options) => this.#spawn(netns, name, argv, options),
       ip: (netns, lines) => this.#ip(netns, lines),
@@ -67,14 +55,14 @@ export class Lab implements AsyncDisposable {
 
   /** An Ethernet switch that floods multicast and blocks nothing. */
   async switch(name: string): Promise<Switch> {
-    const lan = new Switch(this.#ground, checked(name));
+    const lan = new Switch(this.#namespaces, checked(name));
     await lan.start();
     return lan;
   }
 
   /** A computer with a loopback interface and no other yet; a router when it forwards. */
   async host(name: string, options: HostOptions = {}): Promise<Host> {
-    const host = new Host(this.#ground, checked(name), options);
+    const host = new Host(this.#namespaces, checked(name), options);
     await host.start();
     return host;
   }

@@ -69,8 +69,8 @@ suite("two hosts on a switch", async () => {
   });
 
   test("a switch does not change a port that it does not have", async () => {
-    const stranger = await lab.host("stranger");
-    await assert.rejects(lan.unplug(stranger), { message: "Cannot change the port of stranger: it is not attached to lan" });
+    const loner = await lab.host("loner");
+    await assert.rejects(lan.unplug(loner), { message: "Cannot change the port of loner: it is not attached to lan" });
   });
 
   test("the lab ends", async () => {

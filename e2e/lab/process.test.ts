@@ -64,7 +64,7 @@ suite("a process on a host", async () => {
     assert.deepEqual(readFileSync(join(logs, "talker.log"), "utf8").trim().split("\n").sort(), ["first", "second"]);
   });
 
-  test("takes signals by a process id that counts here, and tells how it ended", async () => {
+  test("takes signals by a process id that counts here, and knows how it ended", async () => {
     const sleeper = await host.spawn("sleeper", ["sleep", "1000"]);
     await waitFor("it to be what was asked for", () => readFileSync(`/proc/${sleeper.pid}/comm`, "latin1") === "sleep\n");
     assert.equal(sleeper.exit, undefined);

@@ -175,3 +175,15 @@ function signal(pid: number, name: NodeJS.Signals): boolean {
     return false; // It has ended in this moment.
   }
 }
+
+/** What hosts and switches use of their lab; `netns` names a host's namespace, undefined is the one of all switches. */
+export interface LabNamespaces {
+  run(netns: string | undefined, argv: readonly string[], options?: RunOptions): ReturnType<typeof result>;
+  spawn(netns: string, name: string, argv: readonly string[], options?: SpawnOptions): Promise<LabProcess>;
+  /** Runs lines of `ip -batch`. @throws {CommandError} when one fails; the ones before it have been done */
+  ip(netns: string | undefined, lines: readonly string[]): Promise<void>;
+  nsenter(netns: string): string;
+  outside(file: string): string;
+  /** 1, 2, 3, … for names of ports and for MAC addresses. */
+  number(): number;
+}

@@ -1,21 +1,24 @@
-import type { Host } from "./host.ts";
-import type { Ground } from "./lab.ts";
+import type { LabNamespaces } from "./process.ts";
+
+interface Host {
+  readonly name: string;
+}
 
 /** A bridge in the namespace of all switches, which has no addresses. Hosts connect with `Host.attach`. */
 export class Switch {
   readonly name: string;
-  readonly #ground: Ground;
+  readonly #namespaces: LabNamespaces;
   readonly #ports = new Map<Host, string[]>(); // host -> its ports
 
   /** For `Lab.switch`. */
-  constructor(ground: Ground, name: string) {
-    this.#ground = ground;
+  constructor(namespaces: LabNamespaces, name: string) {
+    this.#namespaces = namespaces;
     this.name = name;
   }
 
   /** For `Lab.switch`. */
   async start(): Promise<void> {
-    await this.#ground.ip(undefined, [
+    await this.#namespaces.ip(undefined, [
       `link add ${this.name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
       `link set ${this.name} up`,
     ]);
@@ -23,8 +26,8 @@ export class Switch {
 
   /** For `Host.attach`: a cable from a new port here to a new interface there; the port is on, the interface is not. */
   async connect(host: Host, netns: string, interfaceName: string, mac: string): Promise<void> {
-    const port = `port${this.#ground.number()}`;
-    await this.#ground.ip(undefined, [
+    const port = `port${this.#namespaces.number()}`;
+    await this.#namespaces.ip(undefined, [
       `link add ${port} type veth peer name ${interfaceName} address ${mac} netns ${netns}`,
       `link set ${port} master ${this.name} up alias "${host.name} ${interfaceName}"`,
     ]);
@@ -54,7 +57,7 @@ export class Switch {
   async #each(host: Host, change: string): Promise<void> {
     const ports = this.#ports.get(host);
     if (ports === undefined) throw new Error(`Cannot change the port of ${host.name}: it is not attached to ${this.name}`);
-    await this.#ground.ip(
+    await this.#namespaces.ip(
       undefined,
       ports.map((port) => `link set ${port} ${change}`),
     );

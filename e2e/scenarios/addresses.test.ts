@@ -87,7 +87,7 @@ suite("who gets which address", { skip: await Lab.refusal() }, () => {
     await udp.delete();
   });
 
-  test("two Services that ask for one address: the second is told who has it", async () => {
+  test("two Services that ask for one address: an event on the second says who holds it", async () => {
     await applyService(cluster, "first", { spec: { loadBalancerIP: "172.30.0.201" } });
     await assigned(cluster, "first");
     await applyService(cluster, "second", { spec: { loadBalancerIP: "172.30.0.201" } });
@@ -97,7 +97,7 @@ suite("who gets which address", { skip: await Lab.refusal() }, () => {
     assert.deepEqual(await assigned(cluster, "second"), ["172.30.0.201"]);
   });
 
-  test("a pool that is full: the one that waits is told, and gets the first address that is freed", async () => {
+  test("a pool that is full: the one that waits has an event, and gets the first address that is freed", async () => {
     for (const name of ["one", "two", "three"]) {
       await applyService(cluster, name);
       await assigned(cluster, name);
@@ -136,7 +136,7 @@ suite("who gets which address", { skip: await Lab.refusal() }, () => {
     }
   });
 
-  test("a malformed annotation is told to its owner, and hinders nobody else", async () => {
+  test("a malformed annotation is an event on its Service, and hinders nobody else", async () => {
     await applyService(cluster, "malformed", { annotations: { [annotation("loadBalancerIPs")]: "172.30.0.300" } });
     await eventOf(cluster, "malformed", "AllocationFailed", /172\.30\.0\.300/);
     await applyService(cluster, "sound");
@@ -145,7 +145,7 @@ suite("who gets which address", { skip: await Lab.refusal() }, () => {
     assert.deepEqual(
       warnings.map(({ count }) => count),
       [1],
-      "told once",
+      "one event",
     );
   });
 

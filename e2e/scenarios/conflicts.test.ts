@@ -61,7 +61,7 @@ async function answeringNodes(cluster: DemoCluster, address: string): Promise<st
   return names.flat().join();
 }
 
-/** A host that has the address as its own, and tells nobody unless it is made to speak. */
+/** A host that has the address as its own, and announces it only when it is made to. */
 async function foreignHost(cluster: DemoCluster, name: string, lan: Switch, ...addresses: string[]): Promise<Host> {
   const host = await cluster.lab.host(name);
   await host.attach(lan, { addresses });
@@ -74,7 +74,7 @@ async function speak(host: Host, to: string): Promise<void> {
   await host.connect(to, 9).catch(() => {}); // Refused, which is enough.
 }
 
-suite("a host that has an address of ours is seen, told off and reported", { skip }, () => {
+suite("a host that has an address of ours is seen, defended against and reported", { skip }, () => {
   let cluster: DemoCluster;
   let address = "";
   let address6 = "";
@@ -218,7 +218,7 @@ suite("an address that must be free is asked for before its first announcement",
   });
   after(() => cluster[Symbol.asyncDispose]());
 
-  test("a Service whose address a host has gets another one, is told why, and nobody announces the first", async () => {
+  test("a Service whose address a host has gets another one with an event that says why, and nobody announces the first", async () => {
     const service = await cluster.expose("web", ["node1", "node2", "node3"], { families: ["IPv4", "IPv6"] });
     await waitFor("other addresses", async () => `${await service.addresses()}` === "172.30.0.201,fd00:30::201");
     const theirs = await printer.link("eth0").mac();

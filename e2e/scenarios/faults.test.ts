@@ -19,7 +19,7 @@ suite("when parts of the cluster fail the rest works", { skip: await Lab.refusal
   test("while the API server is away for a minute announcements go on, and nothing flaps when it is back", async () => {
     const before = await owner(cluster, address);
     const link = cluster.controlPlane.link("eth0");
-    const told = cluster.nodes.map(({ speaker }) => speaker.process.lines.length);
+    const logged = cluster.nodes.map(({ speaker }) => speaker.process.lines.length);
     await link.down();
     await sleep(60_000); // Long enough for connections to be given up, and tried again and again.
     assert.equal((await owner(cluster, address)).name, before.name);
@@ -33,7 +33,7 @@ suite("when parts of the cluster fail the rest works", { skip: await Lab.refusal
     });
     assert.ok(node);
     for (const [index, { speaker }] of cluster.nodes.entries()) {
-      const since = speaker.process.lines.slice(told[index]);
+      const since = speaker.process.lines.slice(logged[index]);
       assert.deepEqual(
         since.filter((line) => /serviceWithdrawn|membersChanged/.test(line)),
         [],

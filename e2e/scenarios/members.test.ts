@@ -33,7 +33,7 @@ suite("the speakers' ring says who is alive", { skip: await Lab.refusal() }, () 
   });
   after(() => cluster[Symbol.asyncDispose]());
 
-  test("every speaker knows all of them, at the fast pace, and tells in its metrics", async () => {
+  test("every speaker knows all of them, at the fast pace, and shows them in its metrics", async () => {
     for (const node of cluster.nodes) {
       await waitFor(`${node.name} to know all`, async () => (await active(node)) === "node1,node2,node3");
       await waitFor(`${node.name} to be fast`, async () => (await members(node)).timing === "fast");
@@ -89,18 +89,20 @@ suite("the speakers' ring says who is alive", { skip: await Lab.refusal() }, () 
     first.speaker.process.kill("SIGSTOP");
     await waitFor("another node to answer", async () => (await learnedNode(cluster, address))?.name !== first.name);
     first.speaker.process.kill("SIGCONT");
-    await waitFor("hosts to be told", async () => (await learnedNode(cluster, address))?.name === first.name, { timeout: 5_000 });
+    await waitFor("hosts to learn it", async () => (await learnedNode(cluster, address))?.name === first.name, {
+      timeout: 5_000,
+    });
   });
 
   test("a speaker with another key is refused, and named once", async () => {
     const [node] = cluster.nodes;
     assert.ok(node);
-    const stranger = await cluster.lab.host("stranger");
-    await stranger.attach(cluster.lan, { addresses: ["172.30.0.77/24"] });
-    const flags = ["--kubeconfig=/run/speaker.conf", "--namespace=metallb-system", "--node-name=stranger"];
+    const foreign = await cluster.lab.host("foreign");
+    await foreign.attach(cluster.lan, { addresses: ["172.30.0.77/24"] });
+    const flags = ["--kubeconfig=/run/speaker.conf", "--namespace=metallb-system", "--node-name=foreign"];
     const ring = ["--ml-bindaddr=172.30.0.77", "--ml-secret-key=some other secret than theirs"];
     const program = new URL("../../speaker/main.ts", import.meta.url).pathname;
-    await using other = await stranger.spawn("stranger", [process.execPath, program, ...flags, ...ring]);
+    await using other = await foreign.spawn("foreign", [process.execPath, program, ...flags, ...ring]);
     await other.waitForLine(/cannot join a speaker/, { timeout: 30_000 });
     const refused = await waitFor("a refusal in the log", () =>
       node.speaker.process.lines.filter((line) => /refused.*172\.30\.0\.77/.test(line)),

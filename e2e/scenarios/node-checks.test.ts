@@ -24,7 +24,7 @@ suite("a speaker warns of what keeps addresses from working on its node", { skip
 
   let looks = 0;
 
-  /** Settings change without a word: makes the speaker look, by a change that it is told of. */
+  /** The kernel does not notify of changed settings: makes the speaker look, by an address more on `lo`. */
   async function look(): Promise<void> {
     await node.host.ip(`addr add 127.0.1.${++looks}/8 dev lo`);
   }

@@ -45,7 +45,7 @@ export async function learnedNode(cluster: DemoCluster, address: string): Promis
   return (await learned(cluster, address))?.node;
 }
 
-/** Makes the client forget what it has learned, asks, and tells who answers. */
+/** Makes the client forget what it has learned, probes, and returns who answers. */
 export async function owner(cluster: DemoCluster, address: string): Promise<DemoNode> {
   return waitFor(`a node to answer for ${address}`, async () => {
     await cluster.client.run(["ip", "neigh", "flush", "to", address]);

@@ -43,7 +43,7 @@ suite("a client on the LAN reaches a Service", { skip: await Lab.refusal() }, ()
     assert.equal(await answer(cluster, address), "local-1 on node3");
     await service.serveFrom(await cluster.startBackends("local", ["node1"]));
     await waitFor("the client to get its answer from node1", async () => (await answer(cluster, address)) === "local-1 on node1");
-    assert.equal((await learnedNode(cluster, address))?.name, "node1", "the client was told by a gratuitous announcement");
+    assert.equal((await learnedNode(cluster, address))?.name, "node1", "the client learned from a gratuitous announcement");
     await service.delete();
   });
 

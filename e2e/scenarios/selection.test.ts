@@ -86,7 +86,7 @@ suite("labels and interfaces choose where an address is announced", { skip: awai
     await service.delete();
   });
 
-  test("a node that is excluded from load balancers hands over and takes back, and where all are the Service is told", async () => {
+  test("a node that is excluded from load balancers hands over and takes back, and where all are the Service has an event", async () => {
     const service = await cluster.expose("web", ["node1", "node2", "node3"]);
     const address = await service.address();
     const first = await owner(cluster, address);

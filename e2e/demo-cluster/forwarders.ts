@@ -1,15 +1,49 @@
-import { createSocket, type Socket } from "node:dgram";
+import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
-import { isIPv6 } from "node:net";
+import { connect, createServer, isIPv6, type Server, type Socket as TcpSocket } from "node:net";
 import type { Clock, Millis } from "#pkg/clock";
 import type { Target } from "./forwarding.ts";
 
+/** Passes TCP connections on, to the targets in turn. */
+export class TcpForwarder implements Disposable {
+  targets: readonly Target[];
+  readonly #server: Server;
+  #turn = 0;
+
+  constructor(targets: readonly Target[]) {
+    this.targets = targets;
+    this.#server = createServer({ allowHalfOpen: true }, (client) => this.#forward(client));
+  }
+
+  async listen({ address, port }: Target): Promise<void> {
+    this.#server.listen(port, address);
+    await once(this.#server, "listening");
+  }
+
+  /** Takes no new connections; those that there are go on, as they do when kube-proxy forgets a Service. */
+  [Symbol.dispose](): void {
+    this.#server.close();
+  }
+
+  #forward(client: TcpSocket): void {
+    const target = this.targets[this.#turn++ % this.targets.length];
+    if (target === undefined) {
+      client.destroy();
+      return;
+    }
+    const server = connect({ host: target.address, port: target.port, allowHalfOpen: true });
+    client.on("error", () => {}).once("close", () => server.destroy());
+    server.on("error", () => {}).once("close", () => client.destroy());
+    client.pipe(server).pipe(client);
+  }
+}
+
 const idleMs: Millis = 30_000;
-const mostFlows = 1_000;
+const maxFlows = 1_000;
 
 interface Flow {
   readonly target: Target;
-  readonly upstream: Socket;
+  readonly upstream: UdpSocket;
   expiry: Disposable;
 }
 
@@ -18,7 +52,7 @@ export class UdpForwarder implements Disposable {
   readonly #clock: Clock;
   readonly #flows = new Map<string, Flow>(); // client's address and port -> its flow, the longest known first
   #targets: readonly Target[];
-  #socket: Socket | undefined;
+  #socket: UdpSocket | undefined;
   #turn = 0;
 
   constructor(targets: readonly Target[], clock: Clock) {
@@ -59,7 +93,7 @@ export class UdpForwarder implements Disposable {
     const target = this.#targets[this.#turn++ % this.#targets.length];
     if (target === undefined) return undefined;
     const [oldest] = this.#flows.keys();
-    if (this.#flows.size >= mostFlows && oldest !== undefined) this.#drop(oldest);
+    if (this.#flows.size >= maxFlows && oldest !== undefined) this.#drop(oldest);
     const upstream = socketFor(target.address);
     upstream.on("message", (data) => this.#socket?.send(data, client.port, client.address, () => {}));
     const flow = { target, upstream, expiry: this.#expiry(key) };
@@ -80,6 +114,6 @@ export class UdpForwarder implements Disposable {
   }
 }
 
-function socketFor(address: string): Socket {
+function socketFor(address: string): UdpSocket {
   return createSocket(isIPv6(address) ? "udp6" : "udp4");
 }
