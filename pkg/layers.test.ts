@@ -13,6 +13,7 @@ const pure = [
     "pkg/allocator/",
     "pkg/gossip/",
     "pkg/linux/codec/",
+    "pkg/node-checks/rules/",
     "pkg/layer2/frames/",
     "pkg/layer2/engine/",
     "pkg/config/",
@@ -34,7 +35,6 @@ const pure = [
     "speaker/bgp/routes/",
     "speaker/core/",
   ],
-  /pkg\/node-checks\/(judge|finding|subnets|setting)\.ts$/,
   /pkg\/[^/]+\/(.*-)?codec\.ts$/,
 ];
 /** Computation that Node happens to offer under `node:`. */

@@ -1,9 +1,10 @@
 /**
  * What about a node makes it drop the traffic that announcing an address brings to it, or makes others answer for the address too:
  * settings of the kernel (Documentation/networking/ip-sysctl.rst), addresses of interfaces, and routes of the main table. Reads them
- * from /proc of the process's own network namespace, on changes and every minute, because settings tell nobody when they change;
+ * from /proc of the process's own network namespace, on changes and every minute, because the kernel sends no notification when settings change;
  * changes nothing. A warning stops no announcement: an operator may know better. Rules are pure functions from `Facts` to findings.
  * Not covered: firewalls, kube-proxy, policy routing, all but the first path of multipath routes, and addresses announced by BGP.
  */
-export { checkNames, describe, type Finding } from "./finding.ts";
+
 export { NodeChecks } from "./node-checks.ts";
+export { checkNames, describe, type Finding } from "./rules/findings.ts";

@@ -4,8 +4,8 @@ import { SimulatedClock } from "#pkg/clock";
 import { parseConfig } from "#pkg/config";
 import type { InterfaceState } from "#pkg/layer2";
 import { type Fields, type Log, silentLog } from "#pkg/log";
-import { FactsError } from "./facts-error.ts";
 import { NodeChecks } from "./node-checks.ts";
+import { FactsError } from "./rules/facts.ts";
 
 const eth0: InterfaceState = {
   index: 2,
@@ -130,7 +130,7 @@ test("an interface that goes while it is looked at has no findings", () => {
   assert.deepEqual(node.checks.findings, []);
 });
 
-test("what cannot be read is told once, leaves the findings, and is tried again", () => {
+test("what cannot be read is logged once, leaves the findings, and is tried again", () => {
   const node = new Node();
   node.interfaces = [eth0, ipvs];
   node.checks.start();

@@ -3,12 +3,11 @@ import type { Clock, Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
-import { type Family, families } from "#pkg/net";
-import { collectInterface, collectRoutes, type ReadProc, readNumber } from "./collect.ts";
-import type { Announced, Facts } from "./facts.ts";
-import { FactsError } from "./facts-error.ts";
-import { describe, type Finding, identity } from "./finding.ts";
-import { judge } from "./judge.ts";
+import { type Family, families, parseAddress, parsePrefix } from "#pkg/net";
+import { type Announced, type Facts, FactsError, type Interface, type InterfaceAddress, type Settings } from "./rules/facts.ts";
+import { describe, type Finding, identity, kubeProxyIpvs } from "./rules/findings.ts";
+import { judge } from "./rules/judge.ts";
+import { decodeIpv4Routes, decodeIpv6Routes, type Route } from "./rules/route-codec.ts";
 
 const settleMs: Millis = 1_000; // What is being set up in several steps is looked at when it is done.
 const recheckMs: Millis = 60_000; // Settings of the kernel change without a word.
@@ -137,4 +136,45 @@ function readProc(path: string): string | undefined {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new FactsError(`Cannot read /proc/${path}`, { cause: error });
   }
+}
+
+/** The text of a file of /proc, given by its path there; undefined if there is none. */
+export type ReadProc = (path: string) => string | undefined;
+
+/** What is known of an interface; without settings when it has just gone. */
+export function collectInterface(read: ReadProc, { name, status, addresses }: InterfaceState): Interface {
+  if (name === kubeProxyIpvs) return { name, eligible: false, addresses: [], settings: undefined };
+  const eligible = status === "answering" || status === "failing";
+  const parsed = addresses.flatMap(interfaceAddresses);
+  const wanted = eligible && parsed.some(({ address }) => address.family === "IPv4");
+  return { name, eligible, addresses: parsed, settings: wanted ? collectSettings(read, name) : undefined };
+}
+
+/** The main tables of both families. */
+export function collectRoutes(read: ReadProc): Route[] {
+  return [...decodeIpv4Routes(read("net/route") ?? ""), ...decodeIpv6Routes(read("net/ipv6_route") ?? "")];
+}
+
+function collectSettings(read: ReadProc, name: string): Settings | undefined {
+  const effective = (setting: string): number | undefined => {
+    const [own, all] = [name, "all"].map((where) => readNumber(read, `sys/net/ipv4/conf/${where}/${setting}`));
+    return own === undefined || all === undefined ? undefined : Math.max(own, all);
+  };
+  const [rpFilter, arpIgnore, arpAnnounce] = ["rp_filter", "arp_ignore", "arp_announce"].map(effective);
+  if (rpFilter === undefined || arpIgnore === undefined || arpAnnounce === undefined) return undefined;
+  // A kernel without IPv6, or a link too small for it, has no such setting.
+  return { rpFilter, arpIgnore, arpAnnounce, disableIpv6: readNumber(read, `sys/net/ipv6/conf/${name}/disable_ipv6`) ?? 0 };
+}
+
+/** @returns undefined if there is no such file */
+export function readNumber(read: ReadProc, path: string): number | undefined {
+  const text = read(path);
+  return text === undefined ? undefined : Number(text);
+}
+
+/** None for an IPv4-mapped IPv6 address, which is of no use on a LAN. */
+function interfaceAddresses(text: string): InterfaceAddress[] {
+  const address = parseAddress(text.split("/")[0] ?? "");
+  const prefix = parsePrefix(text);
+  return address === undefined || prefix === undefined ? [] : [{ address, prefix }];
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { AddressRange, parseRange } from "#pkg/net";
 import { address, prefix } from "#pkg/net/testing";
 import type { Facts, Interface, Settings } from "./facts.ts";
-import { describe } from "./finding.ts";
+import { describe } from "./findings.ts";
 import { judge } from "./judge.ts";
 import type { Route } from "./route-codec.ts";
 
@@ -256,7 +256,7 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
     ],
   },
   {
-    name: "a route without a gateway tells a subnet too; its own address, a gateway's network, groups and links do not",
+    name: "a route without a gateway gives a subnet too; its own address, a gateway's network, groups and links do not",
     facts: {
       interfaces: [link("eth0", ["10.0.0.1/32", "fd00::1/128", "fe80::1/64"])],
       routes: [

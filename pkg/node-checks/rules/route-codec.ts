@@ -1,7 +1,7 @@
 import { Address, Prefix } from "#pkg/net";
-import { FactsError } from "./facts-error.ts";
+import { FactsError } from "./facts.ts";
 
-/** A route of the main table that leads somewhere. Of a multipath route the kernel tells IPv4 users the first path alone. */
+/** A route of the main table that leads somewhere. Of a multipath route the kernel shows IPv4 users the first path alone. */
 export interface Route {
   readonly prefix: Prefix;
   readonly interface: string;

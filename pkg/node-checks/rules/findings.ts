@@ -1,8 +1,7 @@
 import type { Address, Family, Prefix } from "#pkg/net";
 import { list } from "#pkg/text";
-import { setting } from "./setting.ts";
 
-/** Every check there is, in the order in which findings are told. */
+/** Every check there is, in the order in which findings are listed. */
 export const checkNames = [
   "rpFilter",
   "strictArp",
@@ -159,7 +158,7 @@ function describeStrictArp({ holder, setting: name, wanted, interfaces }: Strict
 }
 
 function describeForwarding({ family, service }: ForwardingOffFinding): string {
-  // A kernel that forwards ignores router advertisements unless it is told otherwise, and its default route would expire.
+  // A kernel that forwards ignores router advertisements unless it is configured otherwise, and its default route would expire.
   const [name, aside] =
     family === "IPv4"
       ? ["net.ipv4.ip_forward", ""]
@@ -181,3 +180,11 @@ function describeOutside({ node, pool, addresses, subnets }: OutsideSubnetsFindi
 
 /** The interface on which kube-proxy in mode IPVS keeps the addresses of all Services. */
 export const kubeProxyIpvs = "kube-ipvs0";
+
+/**
+ * A setting of an interface as sysctl(8) and sysctl.d(5) take it: `net.ipv4.conf.eth0.rp_filter=2`. Dots that belong to the name of the
+ * interface, such as a VLAN's, are written as slashes there.
+ */
+export function setting(family: "ipv4" | "ipv6", interfaceName: string, name: string, value: number): string {
+  return `net.${family}.conf.${interfaceName.replaceAll(".", "/")}.${name}=${value}`;
+}

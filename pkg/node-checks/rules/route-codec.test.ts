@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FactsError } from "./facts-error.ts";
+import { FactsError } from "./facts.ts";
 import { decodeIpv4Routes, decodeIpv6Routes, type Route } from "./route-codec.ts";
 
 // As Linux 6.18 wrote it, without the blanks at the ends of lines.

@@ -1,4 +1,4 @@
-import { type Family, families, matchesInterface } from "#pkg/net";
+import { type Address, AddressRange, type Family, families, matchesInterface, type Prefix } from "#pkg/net";
 import type { Facts, Interface } from "./facts.ts";
 import {
   type AddressBoundFinding,
@@ -10,9 +10,8 @@ import {
   type OutsideSubnetsFinding,
   type RpFilterFinding,
   type StrictArpFinding,
-} from "./finding.ts";
+} from "./findings.ts";
 import type { Route } from "./route-codec.ts";
-import { poolIn, poolOf, subnetsOf } from "./subnets.ts";
 
 /** All that is to be warned of, in the order of `checkNames`. */
 export function judge(facts: Facts): Finding[] {
@@ -61,7 +60,7 @@ const arpSettings = [
 
 /**
  * The kernel answers ARP for each of its addresses on every interface, also for those of `kube-ipvs0` or `lo` that are not meant for
- * the LAN, unless it is told not to. IPv6 is different: there it answers for the addresses of the interface only.
+ * the LAN, unless it is configured not to. IPv6 is different: there it answers for the addresses of the interface only.
  */
 function* strictArp(facts: Facts): Iterable<StrictArpFinding> {
   if (poolIn(facts, "IPv4") === undefined) return;
@@ -81,7 +80,7 @@ function holdsPoolAddresses(facts: Facts, { name, eligible, addresses }: Interfa
   return !eligible && addresses.some(({ address }) => address.family === "IPv4" && poolOf(facts, address) !== undefined);
 }
 
-/** On an eligible interface the kernel answers for its addresses whatever it is told, and so it does on every node that has them. */
+/** On an eligible interface the kernel answers for its addresses whatever its settings, and so it does on every node that has them. */
 function* addressBound(facts: Facts): Iterable<AddressBoundFinding> {
   for (const { name, addresses } of eligible(facts))
     for (const { address, prefix } of addresses) {
@@ -113,7 +112,7 @@ function ipv6Disabled(facts: Facts): Ipv6DisabledFinding[] {
     .map(({ name }) => ({ check: "ipv6Disabled", interface: name, pool }));
 }
 
-/** Of the subnets on the interfaces where the pool is announced; where it is on none, that is what is to be told. */
+/** Of the subnets on the interfaces where the pool is announced; where it is on none, that is the finding. */
 function* outsideSubnets(facts: Facts): Iterable<OutsideSubnetsFinding> {
   const { node } = facts;
   for (const [pool, announced] of Map.groupBy(facts.announced, ({ pool }) => pool)) {
@@ -155,4 +154,33 @@ function bestRoute({ routes }: Facts, wanted: (route: Route) => boolean): Route 
   return routes
     .filter(wanted)
     .reduce<Route | undefined>((best, one) => (best && best.metric <= one.metric ? best : one), undefined);
+}
+
+/**
+ * The subnets whose hosts are on the LAN of an interface: those of its addresses, and those that a route without a gateway leads to,
+ * because an address that came by DHCPv6 says nothing of its subnet. Without those for groups and links, which hold nobody's addresses.
+ */
+export function subnetsOf({ routes }: Pick<Facts, "routes">, { name, addresses }: Interface): Prefix[] {
+  const onLink = routes.filter((route) => route.interface === name && !route.gateway).map(({ prefix }) => prefix);
+  const all = [...addresses.map(({ prefix }) => prefix), ...onLink].filter(
+    (prefix) => prefix.length > 0 && prefix.length < prefix.address.bits && !isLinkScoped(prefix.address),
+  );
+  return [...new Map(all.map((prefix) => [prefix.toString(), prefix])).values()];
+}
+
+/** The name of a pool that has addresses in the subnet, or in any of the family when only that is given. */
+export function poolIn({ pools }: Pick<Facts, "pools">, where: Prefix | Family): string | undefined {
+  const range = typeof where === "string" ? undefined : AddressRange.ofPrefix(where);
+  return pools.find(({ ranges }) => ranges.some((one) => (range === undefined ? one.family === where : one.overlaps(range))))
+    ?.name;
+}
+
+/** The name of the pool that an address is in. */
+export function poolOf({ pools }: Pick<Facts, "pools">, address: Address): string | undefined {
+  return pools.find(({ ranges }) => ranges.some((range) => range.contains(address)))?.name;
+}
+
+/** fe80::/10, and ff00::/8 which the kernel has a route for on every interface. */
+function isLinkScoped({ family, value }: Address): boolean {
+  return family === "IPv6" && value >> 118n >= 0x3fan;
 }
