@@ -45,6 +45,8 @@ const homes: Record<string, readonly string[]> = {
   koffi: ["pkg/linux/"],
   "js-yaml": ["pkg/config/", "pkg/k8s/"],
   "prom-client": ["pkg/metrics/"],
+  winston: ["pkg/log/"],
+  "winston-transport": ["pkg/log/"],
 };
 
 interface Import {

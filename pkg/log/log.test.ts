@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { PassThrough } from "node:stream";
+import { PassThrough, Writable } from "node:stream";
 import { test } from "node:test";
 import { createLog, type Log, type LogLevel } from "#pkg/log";
 
@@ -77,4 +77,14 @@ test("no control character stands in a line as it is", () => {
   const line = String(stream.read());
   assert.doesNotMatch(line.trimEnd(), /[\p{Cc}\u2028-\u202e\u2066-\u2069]/u);
   assert.equal(JSON.parse(line).name, name);
+});
+
+test("10,000 lines that come at once are passed on within their calls, so that nothing piles up before the stream", () => {
+  let written = 0;
+  const stream = new Writable({ write: (_chunk, _encoding, done) => done(void written++) });
+  const log = createLog("info", stream);
+  for (let line = 1; line <= 10_000; line++) {
+    log.info("service has addresses", { line });
+    assert.equal(written, line);
+  }
 });

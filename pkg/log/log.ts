@@ -1,3 +1,5 @@
+import { createLogger as createWinston, type Logger, format as winstonFormat } from "winston";
+import Transport from "winston-transport";
 import { type Fields, format, type Severity, severities } from "./format.ts";
 import { type LineStream, LineWriter } from "./line-writer.ts";
 
@@ -29,19 +31,20 @@ const shown: Readonly<Record<LogLevel, readonly Severity[]>> = {
 
 /** Writes to standard output, or to `stream`. What goes wrong with writing ends or stops nothing. */
 export function createLog(level: LogLevel, stream?: LineStream): Log {
-  return new LineLog(new Set(shown[level]), stream === undefined ? standardOutput() : lineWriter(stream), {});
+  const output = stream === undefined ? standardOutput() : lineWriter(stream);
+  return new LeveledLog(new Set(shown[level]), winstonLogger(output), {});
 }
 
 /** How many lines could not be written to standard output, for a metric. */
 export function lostLogLines(): number {
-  return output?.lost ?? 0;
+  return standard?.lost ?? 0;
 }
 
-let output: LineWriter | undefined;
+let standard: LineWriter | undefined;
 
 function standardOutput(): LineWriter {
-  output ??= lineWriter(process.stdout);
-  return output;
+  standard ??= lineWriter(process.stdout);
+  return standard;
 }
 
 function lineWriter(stream: LineStream): LineWriter {
@@ -63,15 +66,39 @@ function complain(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** Each line goes straight to the stream: ten thousand come at once where as many Services do, and libraries keep megabytes of them. */
-class LineLog implements Log {
-  readonly #shown: ReadonlySet<Severity>;
+/**
+ * Its own transports keep what cannot be written, without a bound: ten thousand lines come at once where as many Services do. Ours
+ * passes each line on before the call returns.
+ */
+function winstonLogger(output: LineWriter): Logger {
+  const line = winstonFormat.printf(({ level, message, fields }) => format(level as Severity, String(message), fields as Fields));
+  return createWinston({ level: "debug", format: line, transports: [new LineTransport(output)] });
+}
+
+const formatted = Symbol.for("message"); // Where winston keeps what the format made.
+
+class LineTransport extends Transport {
   readonly #output: LineWriter;
+
+  constructor(output: LineWriter) {
+    super();
+    this.#output = output;
+  }
+
+  override log(info: Readonly<Record<symbol, string>>, done: () => void): void {
+    this.#output.write(info[formatted] ?? "");
+    done();
+  }
+}
+
+class LeveledLog implements Log {
+  readonly #shown: ReadonlySet<Severity>;
+  readonly #logger: Logger;
   readonly #fields: Fields;
 
-  constructor(shown: ReadonlySet<Severity>, output: LineWriter, fields: Fields) {
+  constructor(shown: ReadonlySet<Severity>, logger: Logger, fields: Fields) {
     this.#shown = shown;
-    this.#output = output;
+    this.#logger = logger;
     this.#fields = fields;
   }
 
@@ -92,12 +119,12 @@ class LineLog implements Log {
   }
 
   with(fields: Fields): Log {
-    return new LineLog(this.#shown, this.#output, { ...this.#fields, ...fields });
+    return new LeveledLog(this.#shown, this.#logger, { ...this.#fields, ...fields });
   }
 
-  #write(level: Severity, msg: string, fields: Fields | undefined): void {
-    if (!this.#shown.has(level)) return;
-    this.#output.write(format(level, msg, this.#fields, fields));
+  /** Winston formats first and looks at the level then, which costs more than the line. */
+  #write(level: Severity, message: string, fields: Fields | undefined): void {
+    if (this.#shown.has(level)) this.#logger.log({ level, message, fields: { ...this.#fields, ...fields } });
   }
 }
 
