@@ -2,9 +2,9 @@ import type { FlagSet } from "#pkg/flags";
 
 /** Markdown: a row for each flag. */
 export function flagsTable(flags: FlagSet): string {
-  const rows = Object.entries(flags).map(([name, { help, env, fallback, standard, isBoolean, expects }]) => {
+  const rows = Object.entries(flags).map(([name, { help, env, fallback, standard, expects }]) => {
     const text = standard ?? fallback;
-    const value = isBoolean || text === "" ? "" : `\`${text}\``;
+    const value = text === "" ? "" : `\`${text}\``;
     const choices = expects.startsWith("one of") ? ` (${expects})` : "";
     return `| \`--${name}\` | ${env === undefined ? "" : `\`${env}\``} | ${value} | ${help}${choices} |`;
   });

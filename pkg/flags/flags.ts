@@ -133,7 +133,7 @@ function helpText(usage: string, flags: FlagSet): string {
   const rows = Object.entries(flags).map(([name, { help, env, fallback, standard: text, isBoolean, expects }]) => {
     const value = isBoolean ? "" : ` ${placeholder(expects)}`;
     const from = env === undefined ? "" : `; environment: ${env}`;
-    const standard = fallback === "" || isBoolean ? "" : `; default: ${text ?? fallback}`;
+    const standard = fallback === "" || fallback === false ? "" : `; default: ${text ?? fallback}`;
     const allowed = expects.startsWith("one of") ? `; ${expects}` : "";
     return `  --${name}${value}\n        ${help}${allowed}${standard}${from}`;
   });
