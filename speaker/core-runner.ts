@@ -21,7 +21,7 @@ export class CoreRunner implements Disposable {
   readonly #early: SpeakerEvent[] = [];
   #running: { readonly state: SpeakerState; readonly carryOut: (effect: SpeakerEffect) => void } | undefined;
   #isStopped = false;
-  /** Where set, each input is kept here. */
+  /** Where set, each input is added here. */
   recording: CoreInput[] | undefined;
 
   constructor(clock: Clock, random: Random) {

@@ -12,11 +12,10 @@ import { followEndpoints } from "./endpoints.ts";
 import { flags } from "./flags.ts";
 import { createMembers, whyNoRing } from "./members/create-members.ts";
 import { speakerMetrics } from "./metrics.ts";
-import { createChecks } from "./node-facts.ts";
+import { createChecks, startLayer2 } from "./node-facts.ts";
 import { OccupantsWriter } from "./occupants-writer.ts";
 import { speakerRoutes } from "./routes.ts";
 import { Sources } from "./sources.ts";
-import { startLayer2 } from "./start-layer2.ts";
 
 await runDaemon({
   usage: "ingot-speaker: announces the addresses of Services from the node that it runs on.",

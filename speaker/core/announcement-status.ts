@@ -1,13 +1,13 @@
 import type { PoolIndex } from "#pkg/config";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, elect, type NotAnnounced } from "#pkg/placement";
+import { type AddressPlacement, elect, excludeLabel, type NotAnnounced, type Refusal } from "#pkg/placement";
 import type { NoAddresses } from "#pkg/service";
+import { list } from "#pkg/text";
 import type { SpeakerEffect } from "./effects.ts";
 import { type NotHere, reachabilityOf, whyNotHere } from "./nodes.ts";
-import { describeObstacle, isObstacle, type Obstacle } from "./obstacle.ts";
 import { isAnnounced, protocols } from "./placements.ts";
 import { addressesOf, whyWithoutAddresses } from "./services.ts";
-import type { Announcement, SpeakerState } from "./state.ts";
+import type { Announcement, ObstacleReason, SpeakerState } from "./state.ts";
 
 type Withdrawal = NotAnnounced | NoAddresses | NotHere | "serviceDeleted" | "loadBalancerIPChanged";
 
@@ -111,4 +111,46 @@ function withdrawal(state: SpeakerState, key: string, addresses: readonly string
 /** The addresses of `one` that `other` does not have. */
 function missingFrom(other: Announcement | undefined, one: Announcement | undefined): readonly string[] {
   return (one?.addresses ?? []).filter((address) => !other?.addresses.includes(address));
+}
+
+/** Why no node at all may announce an address, although there are speakers and endpoints. */
+export type Obstacle = Refusal & { readonly reason: ObstacleReason };
+
+const obstacleReasons: readonly ObstacleReason[] = ["noNodeSelected", "nodeExcluded", "noInterface", "notInSubnet"];
+
+function isObstacle(refusal: Refusal): refusal is Obstacle {
+  return obstacleReasons.some((reason) => reason === refusal.reason);
+}
+
+/** For the owner of the Service: what is not announced, why, and what to change. */
+export function describeObstacle(
+  { address, pool }: Pick<AddressPlacement, "address" | "pool">,
+  obstacle: Obstacle,
+  policy: "Cluster" | "Local",
+): string {
+  const start = `${address} of pool ${pool} is announced by no node`;
+  const wanted =
+    policy === "Local" ? "a running speaker and, for externalTrafficPolicy Local, a ready endpoint" : "a running speaker";
+  switch (obstacle.reason) {
+    case "nodeExcluded":
+      return (
+        `${start}: every candidate has the label ${excludeLabel} (${list(obstacle.nodes)}); ` +
+        "remove it from one of them, or run the speakers with --ignore-exclude-lb"
+      );
+    case "noInterface":
+      return (
+        `${start}: no candidate has an interface for the pool that is up and has a carrier (${list(obstacle.nodes)}); ` +
+        "check their cables, or change the pool's interfaces"
+      );
+    case "notInSubnet":
+      return (
+        `${start}: the pool's l2-placement asks for a node with an address in the same subnet, and no candidate has one ` +
+        `(${list(obstacle.nodes.map(({ node, subnets }) => `${node}: ${subnets.join(" ") || "none"}`))}); ` +
+        "use addresses of their subnets, or give a node an address in this one"
+      );
+    case "noNodeSelected":
+      return `${start}: the pool's node-selectors match none that has ${wanted}; change them or the labels of nodes`;
+    default:
+      return obstacle satisfies never;
+  }
 }

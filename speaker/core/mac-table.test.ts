@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { learnMacs, type MacTable, nodeOfMac } from "./mac-table.ts";
+import { learnMacs, nodeOfMac } from "./members.ts";
+import type { MacTable } from "./state.ts";
 
 const [two, three] = ["02:00:00:00:00:02", "02:00:00:00:00:03"];
 

@@ -3,8 +3,7 @@ import type { GossipChanges } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
 import type { SpeakerEffect } from "./effects.ts";
 import type { MemberEvents } from "./events.ts";
-import { learnMacs } from "./mac-table.ts";
-import type { SpeakerState } from "./state.ts";
+import type { MacTable, SpeakerState } from "./state.ts";
 
 // After members came back: who owns what is settled long before, and until then it counts who had lost whom.
 const settledMs: Millis = 10_000;
@@ -12,6 +11,8 @@ const suspectedUncertainty = 0x8000;
 const maxLostUncertainty = 0x7fff;
 // As long as announcements are repeated.
 const reclaimEveryMs: Millis = 5_000;
+// Nodes come and go with autoscaling; who went that long ago is a foreign host.
+const maxNodesOfMacs = 5_000;
 const noChanges: GossipChanges = { nodes: false, addresses: [] };
 
 type MemberChange = Extract<MemberEvents, { readonly type: "member" }>;
@@ -98,4 +99,23 @@ function noteUncertainty(state: SpeakerState, change: MemberChange["change"], no
   } else if (change === "left") members.lost.delete(node);
   else return;
   members.gossip?.setViewUncertainty(viewUncertainty(members));
+}
+
+/** Undefined for a foreign host, and for this node. */
+export function nodeOfMac({ nodes }: MacTable, mac: string): string | undefined {
+  return nodes.get(mac);
+}
+
+/** A member says that these are its MAC addresses. */
+export function learnMacs(table: MacTable, node: string, macs: readonly string[]): void {
+  forgetMacs(table, node); // The latest is the last.
+  table.macs.set(node, macs);
+  for (const mac of macs) table.nodes.set(mac, node);
+  const [oldest] = table.macs.keys();
+  if (table.macs.size > maxNodesOfMacs && oldest !== undefined) forgetMacs(table, oldest);
+}
+
+function forgetMacs({ macs, nodes }: MacTable, node: string): void {
+  for (const mac of macs.get(node) ?? []) if (nodes.get(mac) === node) nodes.delete(mac);
+  macs.delete(node);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress, parsePrefix } from "#pkg/net";
-import { describeObstacle, type Obstacle } from "./obstacle.ts";
+import { describeObstacle, type Obstacle } from "./announcement-status.ts";
 
 const address = parseAddress("192.0.2.1");
 assert.ok(address);

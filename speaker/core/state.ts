@@ -7,8 +7,6 @@ import type { AddressPlacement, Labels, NodePeer, PoolAdvertisements, PoolNodes,
 import type { Occupant } from "#pkg/quarantine";
 import type { ConflictDefense } from "./conflicts/conflict-defense.ts";
 import { Deadlines } from "./deadlines.ts";
-import type { MacTable } from "./mac-table.ts";
-import type { Obstacle } from "./obstacle.ts";
 import { noServices, type Services } from "./services.ts";
 
 /**
@@ -66,6 +64,12 @@ export interface Members {
   /** When addresses of this node are reannounced, because others took it for gone. */
   reclaimAt: Millis;
   reclaimedAt: Millis;
+}
+
+/** Which node's speaker a MAC address belongs to, by what the members of the ring say; also of those that are none any more. */
+export interface MacTable {
+  readonly macs: Map<string, readonly string[]>; // node -> its MAC addresses
+  readonly nodes: Map<string, string>; // MAC address -> node
 }
 
 /** The interfaces of this node, and whose carrier went. */
@@ -150,10 +154,13 @@ export interface Inspection {
 /** What was reported of Services. */
 export interface AnnouncementStatus {
   readonly announcements: Map<string, Announcement>; // service key -> what this node announces
-  readonly obstacles: Map<string, Obstacle["reason"]>; // service key -> why no node may announce it
+  readonly obstacles: Map<string, ObstacleReason>; // service key -> why no node may announce it
   /** Why l2-placement of pools is not in effect. */
   placementWarning: string | undefined;
 }
+
+/** Why no node at all may announce an address, although there are speakers and endpoints. */
+export type ObstacleReason = "noNodeSelected" | "nodeExcluded" | "noInterface" | "notInSubnet";
 
 /** What this node announces for one Service. */
 export interface Announcement {

@@ -4,7 +4,7 @@ import type { AddressSighting } from "#pkg/layer2";
 import { address } from "#pkg/net/testing";
 import { announceAddress } from "../core/conflicts/address-defender.ts";
 import type { SpeakerEffect } from "../core/effects.ts";
-import { learnMacs } from "../core/mac-table.ts";
+import { learnMacs } from "../core/members.ts";
 import { setService } from "../core/services.ts";
 import { createState, type Layer2Announcement, type SpeakerState } from "../core/state.ts";
 import { CoreRunner } from "../core-runner.ts";

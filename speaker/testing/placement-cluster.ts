@@ -10,7 +10,7 @@ import { GossipDelegate, type MemberView, MetadataKey, type RingEvent } from "#p
 import { type Effect, type Member, members, nameOf, nodeNameText, Simulation } from "#pkg/memberlist/testing";
 import type { SpeakerEffect } from "../core/effects.ts";
 import { createState, type SpeakerState } from "../core/state.ts";
-import { CoreRunner } from "../core-runner.ts";
+import { type CoreInput, CoreRunner } from "../core-runner.ts";
 import { RingMembers } from "../members/ring-members.ts";
 
 export interface PlacementClusterOptions {
@@ -21,6 +21,13 @@ export interface PlacementClusterOptions {
   readonly pools: string;
   /** Addresses of each Service, the first of which it is named for; all have ready endpoints everywhere. */
   readonly services: readonly (readonly string[])[];
+}
+
+/** What one speaker's core got, and what it answered. */
+export interface Recording {
+  readonly node: string;
+  readonly inputs: readonly CoreInput[];
+  readonly effects: readonly SpeakerEffect[];
 }
 
 interface Life {
@@ -49,11 +56,14 @@ export interface Move {
 export class PlacementCluster {
   readonly simulation: Simulation;
   readonly moves: Move[] = [];
+  /** Of every speaker that was started since `record`. */
+  readonly recordings: Recording[] = [];
   /** Octets of user messages that nodes made, each once however often it is passed on. */
   octetsTold = 0;
   readonly #options: PlacementClusterOptions;
   readonly #random: Random;
   readonly #lives = new Map<number, Life>(); // node -> its process
+  #isRecording = false;
   readonly #stalledUntil = new Map<number, Millis>();
   readonly #interfaces = new Map<number, readonly InterfaceState[]>();
   readonly #config;
@@ -70,6 +80,11 @@ export class PlacementCluster {
     const { config, problems } = parseConfig(`address-pools:\n${options.pools}`);
     assert.ok(config, JSON.stringify(problems));
     this.#config = { config, pools: new PoolIndex(config.pools) };
+  }
+
+  /** Keeps what cores get and answer from their start on. */
+  record(): void {
+    this.#isRecording = true;
   }
 
   /** Starts these speakers, for the first time or again, and lets them meet. */
@@ -249,7 +264,15 @@ export class PlacementCluster {
       metadata: new Map([[MetadataKey.gossip, encodeOffer(startedAt)]]),
       userState: () => delegate.state(),
     });
-    runner.start(state, (effect) => this.#carryOut(node, life, effect, run));
+    const effects: SpeakerEffect[] = [];
+    if (this.#isRecording) {
+      runner.recording = [];
+      this.recordings.push({ node: nameOf(node), inputs: runner.recording, effects });
+    }
+    runner.start(state, (effect) => {
+      if (this.#isRecording) effects.push(effect);
+      this.#carryOut(node, life, effect, run);
+    });
     runner.dispatch({ type: "interfaces", interfaces: this.#interfaces.get(node) ?? [ethernet("eth0", [])] });
     runner.dispatch({ type: "config", ...this.#config });
     for (const addresses of this.#options.services) this.#serve(runner, addresses);

@@ -4,7 +4,7 @@ import type { AddressSighting } from "#pkg/layer2";
 import type { Address } from "#pkg/net";
 import { elect } from "#pkg/placement";
 import type { SpeakerEffect } from "../effects.ts";
-import { nodeOfMac } from "../mac-table.ts";
+import { nodeOfMac } from "../members.ts";
 import type { DefendedAddress, Layer2Announcement, SpeakerState } from "../state.ts";
 import {
   type Beginning,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Registry } from "#pkg/metrics";
-import { registerConflicts } from "../../conflict-metrics.ts";
+import { registerConflicts } from "../../metrics.ts";
 import { ConflictBench, first, later, x } from "../../testing/conflict-bench.ts";
 import { currentConflicts, withdrawAddress } from "./address-defender.ts";
 import { describeConflict } from "./conflict-reports.ts";
