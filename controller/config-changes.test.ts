@@ -100,6 +100,17 @@ test("a change that comes at one moment with the deletion of the Service in its 
   assert.equal(await gauges(world), "loaded 1 stale 0");
 });
 
+test("a status that somebody wrote does not let a change part the addresses that the Service was given", async () => {
+  const dual = configText("a 10.0.0.0-10.0.0.9 fd00::-fd00::9", "b 10.1.0.0-10.1.0.9");
+  const parted = configText("a 10.0.0.0-10.0.0.9", "c fd00::-fd00::9", "b 10.1.0.0-10.1.0.9");
+  const world = await startWorld(dual, { web: { clusterIPs: ["10.96.0.1", "fd96::1"] } });
+  world.change("web", { ingress: ["10.1.0.1", "fd00::"] });
+  world.config(parted);
+  const written = await world.settle();
+  assert.match(written.join("\n"), /ConfigStale: .*default\/web \(10\.0\.0\.0, fd00::\)/);
+  assert.deepEqual([world.addresses("web"), await gauges(world)], [["web=10.0.0.0+fd00::"], "loaded 1 stale 1"]);
+});
+
 test("foreign addresses do not stand in the way of a change", async () => {
   const world = await startWorld(ten, { theirs: { loadBalancerClass: "x/y", ingress: ["10.0.0.3"] } });
   world.config(upper);

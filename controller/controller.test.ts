@@ -122,6 +122,16 @@ test("a Service of another load balancer class is never touched", async () => {
   assert.deepEqual(world.addresses("theirs", "ours"), ["theirs=192.0.2.1", "ours=10.0.0.0"]);
 });
 
+test("a host name that somebody wrote beside the address is removed", async () => {
+  const world = await startWorld(ten, { web: {} });
+  world.change("web", { hasHostnames: true });
+  assert.deepEqual((await world.settle()).slice(-2), [
+    "default/web: status 10.0.0.0",
+    'default/web: Normal IPAllocated: Assigned IP ["10.0.0.0"]',
+  ]);
+  assert.equal(world.cluster.service("default/web")?.hasHostnames, false);
+});
+
 test("of two Services that ask for one address the second gets an event that names the first, and the address after it", async () => {
   const world = await startWorld(ten, { first: { loadBalancerIP: "10.0.0.7" } });
   world.service("second", { annotations: { [annotations.addresses]: "10.0.0.7" } });

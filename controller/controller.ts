@@ -68,7 +68,7 @@ export class Controller implements AsyncDisposable {
       ...options,
       holdings: {
         services: () => this.#serviceKeys(),
-        addresses: (service) => this.#heldBy(service),
+        of: (service) => this.#heldBy(service),
       },
       inForce: ({ pools }) => this.#serviceController.configure(pools),
       none: (why) => this.#serviceController.unconfigure(why),
@@ -119,12 +119,10 @@ export class Controller implements AsyncDisposable {
   }
 
   /** By its status and by what it was given since; both count, because the second will be the first in a moment. */
-  #heldBy(key: string): readonly Address[] {
+  #heldBy(key: string): readonly (readonly Address[])[] {
     const service = this.#services.get(key);
     if (service === undefined) return [];
-    const recorded = recordedAddresses(service);
-    const held = this.#options.allocator.held(key)?.addresses ?? [];
-    return [...recorded, ...held.filter((address) => !recorded.some((other) => other.equals(address)))];
+    return [recordedAddresses(service), this.#options.allocator.held(key)?.addresses ?? []];
   }
 }
 

@@ -131,7 +131,8 @@ export class ServiceController {
     this.#recordDecision(key, service, before.allocation, decision);
     this.#wake(key, before, decision);
     const { status } = decision;
-    const isWritten = service === undefined || status === undefined || isSameList(status, service.ingress);
+    const isWritten =
+      service === undefined || status === undefined || (isSameList(status, service.ingress) && !service.hasHostnames);
     if (isWritten) this.#replaced.delete(key);
     else this.#replaced.set(key, service.ingress);
     decided(key); // Which may put another configuration in force.

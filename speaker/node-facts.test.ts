@@ -18,7 +18,7 @@ function placement(of: Address, verdict: Verdict = announced): AddressPlacement 
 
 function holder(more: Partial<Holder> = {}): Holder {
   const endpoints = [{ nodeName: "node2", ready: true }];
-  return { service: "default/web", addresses: [x], externalTrafficPolicy: "Cluster", endpoints, ...more };
+  return { service: "default/web", addresses: [x], isAllowed: true, externalTrafficPolicy: "Cluster", endpoints, ...more };
 }
 
 /** Node1, which has placed these addresses. */

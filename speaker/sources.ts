@@ -58,7 +58,7 @@ export class Sources implements Disposable {
     });
     followConfigMap(quarantineConfigMap, (now) => emit({ type: "quarantine", data: now?.data ?? {} }));
     this.#live = new LiveConfig({
-      holdings: { services: () => this.#serviceKeys(), addresses: (service) => this.#addresses(service) },
+      holdings: { services: () => this.#serviceKeys(), of: (service) => this.#held(service) },
       log,
       changed: (now, before) => this.#configChanged(now, before),
     });
@@ -128,8 +128,8 @@ export class Sources implements Disposable {
     for (const { key } of this.#services.values()) yield key;
   }
 
-  #addresses(key: string): readonly Address[] {
+  #held(key: string): readonly (readonly Address[])[] {
     const service = this.#services.get(key);
-    return service === undefined ? [] : recordedAddresses(service);
+    return service === undefined ? [] : [recordedAddresses(service)];
   }
 }

@@ -1,4 +1,4 @@
-import type { Pool } from "#pkg/config";
+import { type Pool, placeTogether } from "#pkg/config";
 import { type Address, type Family, parseAddress } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
 import { Layout } from "./layout.ts";
@@ -252,25 +252,25 @@ export class Allocator {
   }
 }
 
-/** Finds addresses in pools; the first that can be handed out decides in which one all have to be. */
+/** Finds addresses in pools, by `placeTogether`. */
 function place(layout: Layout, addresses: readonly Address[]) {
-  let pool: Pool | undefined;
-  const spots: Spot[] = [];
-  const refused: { readonly address: Address; readonly refusal: Refusal }[] = [];
-  for (const address of addresses) {
-    const found = layout.locate(address);
-    const slot = found?.slot;
-    if (found === undefined) refused.push({ address, refusal: { reason: "outsidePools", address } });
-    else if (slot === undefined) refused.push({ address, refusal: { reason: "buggyAddress", address, pool: found.pool.name } });
-    else if (pool !== undefined && pool !== found.pool) {
-      const both = [...spots.map((spot) => spot.address), address];
-      refused.push({ address, refusal: { reason: "severalPools", addresses: both, pools: [pool.name, found.pool.name] } });
-    } else {
-      pool = found.pool;
-      spots.push({ address, slot });
-    }
-  }
-  return { choice: pool && { pool, spots }, refused };
+  const { pool, held, refused } = placeTogether(addresses, (address) => layout.locate(address)?.pool);
+  const spots = held.map((address) => ({ address, slot: slotOf(layout, address) }));
+  const refusal = ({ address, reason, pool: other }: (typeof refused)[number]): Refusal => {
+    if (reason === "outsidePools" || other === undefined) return { reason: "outsidePools", address };
+    if (reason === "buggyAddress" || pool === undefined) return { reason: "buggyAddress", address, pool: other.name };
+    return { reason, addresses: [...held, address], pools: [pool.name, other.name] };
+  };
+  return {
+    choice: pool && { pool, spots },
+    refused: refused.map((each) => ({ address: each.address, refusal: refusal(each) })),
+  };
+}
+
+function slotOf(layout: Layout, address: Address): bigint {
+  const slot = layout.locate(address)?.slot;
+  if (slot === undefined) throw new Error(`Cannot hold ${address}: it has no slot`);
+  return slot;
 }
 
 function holdingOf(terms: Terms, { pool, spots }: Choice): Holding {

@@ -18,7 +18,15 @@ export type {
 } from "./config.ts";
 export { type Input, readInput } from "./manifest.ts";
 export { parseConfig } from "./parse.ts";
-export { countUsable, countUsableBelow, countUsableIn, isBuggyAddress, PoolIndex, usableAt } from "./pool-addresses.ts";
+export {
+  countUsable,
+  countUsableBelow,
+  countUsableIn,
+  isBuggyAddress,
+  PoolIndex,
+  placeTogether,
+  usableAt,
+} from "./pool-addresses.ts";
 export { formatProblem } from "./problems.ts";
 export { aggregationLength } from "./rules/advertisements.ts";
 export { formatCommunity } from "./rules/communities.ts";

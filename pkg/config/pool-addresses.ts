@@ -22,6 +22,45 @@ export class PoolIndex {
     const last = this.#ranges[low - 1];
     return last?.range.contains(address) ? last.pool : undefined;
   }
+
+  /** See `placeTogether`. */
+  place(addresses: readonly Address[]): PlacedAddresses {
+    return placeTogether(addresses, (address) => this.find(address));
+  }
+}
+
+/** Which of its addresses a Service may hold at once. */
+export interface PlacedAddresses {
+  /** The pool of `held`. */
+  readonly pool: Pool | undefined;
+  readonly held: readonly Address[];
+  readonly refused: readonly {
+    readonly address: Address;
+    readonly reason: "outsidePools" | "buggyAddress" | "severalPools";
+    /** The pool that it is in. */
+    readonly pool: Pool | undefined;
+  }[];
+}
+
+/**
+ * The one rule on which addresses of a Service go together: all are in the pool of the first that can be handed out. The allocator adopts
+ * by it, a configuration is refused by it, and speakers announce by it, so that they cannot disagree.
+ */
+export function placeTogether(addresses: readonly Address[], poolOf: (address: Address) => Pool | undefined): PlacedAddresses {
+  let first: Pool | undefined;
+  const held: Address[] = [];
+  const refused: PlacedAddresses["refused"][number][] = [];
+  for (const address of addresses) {
+    const pool = poolOf(address);
+    if (pool === undefined) refused.push({ address, reason: "outsidePools", pool });
+    else if (pool.avoidBuggyIPs && isBuggyAddress(address)) refused.push({ address, reason: "buggyAddress", pool });
+    else if (first !== undefined && first !== pool) refused.push({ address, reason: "severalPools", pool });
+    else {
+      first = pool;
+      held.push(address);
+    }
+  }
+  return { pool: first, held, refused };
 }
 
 /** How many addresses the pool can hand out: all, less those that `avoid-buggy-ips` holds back. */

@@ -24,6 +24,8 @@ export interface Service extends ObjectMeta {
   readonly loadBalancerIP: string;
   /** `ip` of each `status.loadBalancer.ingress`; entries with only a host name are left out. */
   readonly ingress: readonly string[];
+  /** There are entries with only a host name, which nobody here writes. */
+  readonly hasHostnames: boolean;
 }
 
 export interface ServicePort {

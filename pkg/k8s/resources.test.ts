@@ -60,6 +60,7 @@ test("a Service keeps what decides about it", () => {
     externalTrafficPolicy: "Local",
     loadBalancerIP: "192.0.2.9",
     ingress: ["192.0.2.1"],
+    hasHostnames: true,
   });
 });
 

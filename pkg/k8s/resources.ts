@@ -65,6 +65,7 @@ function projectService(raw: Fields, { key, namespace, name, uid, resourceVersio
     externalTrafficPolicy: spec.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
     loadBalancerIP: text(spec.loadBalancerIP),
     ingress: texts(list(status.ingress).map((entry) => fields(entry).ip)),
+    hasHostnames: list(status.ingress).some((entry) => text(fields(entry).ip) === ""),
   };
 }
 

@@ -1,4 +1,4 @@
-import { type Config, isBuggyAddress, type Pool, PoolIndex, type Problem, parseConfig } from "#pkg/config";
+import { type Config, PoolIndex, type Problem, parseConfig } from "#pkg/config";
 import type { Address } from "#pkg/net";
 
 /** Under this key of the ConfigMap `--config` is the configuration. */
@@ -27,6 +27,17 @@ export interface InForce {
   readonly pools: PoolIndex;
 }
 
+/** What the caller knows of the addresses that Services hold now. */
+export interface Holdings {
+  /** Keys of all Services that may hold any. */
+  services(): Iterable<string>;
+  /**
+   * Sets of addresses that the Service holds together: by its status and, where that is not the same yet, by what it was given last. None
+   * for a Service that does not exist.
+   */
+  of(service: string): readonly (readonly Address[])[];
+}
+
 /** What became of the candidate. All but `accepted` leave the configuration before it in force, which is then stale. */
 export type Verdict =
   | { readonly type: "accepted"; readonly inForce: InForce; readonly warnings: readonly Problem[] }
@@ -47,14 +58,14 @@ export function readCandidate(text: string): CandidateText {
 export function findStranded(
   candidate: Candidate,
   previous: InForce | undefined,
-  held: AddressesOf,
+  holdings: Holdings,
 ): Map<string, readonly Address[]> {
   const all = new Map<string, readonly Address[]>();
   const after = candidate.type === "text" ? candidate.usable : undefined;
   // Its own text strands nothing, and is what is looked at most often: skip the walk over all Services.
   if (after === undefined || previous === undefined || previous.text === after.text) return all;
-  for (const [service, addresses] of held) {
-    const stranded = strandedAddresses(addresses, previous.pools, after.pools);
+  for (const service of holdings.services()) {
+    const stranded = strandedBy(holdings.of(service), previous.pools, after.pools);
     if (stranded.length > 0) all.set(service, stranded);
   }
   return all;
@@ -68,23 +79,21 @@ export function judge(candidate: Candidate, stranded: Stranded): Verdict {
   return stranded.size > 0 ? { type: "strands", stranded } : { type: "accepted", inForce: usable, warnings: problems };
 }
 
-/** What each Service holds; Services without an address may be left out. */
-export type AddressesOf = Iterable<readonly [service: string, addresses: readonly Address[]]>;
-
 /**
- * Those of one Service's addresses that would have no pool under `after`. Only addresses in a pool of `before` count, so that
- * foreign ones block nothing. A Service holds addresses of one pool: where `after` would part them, all of them are stranded.
+ * Those of one Service's addresses that would have no pool under `after`. Only what it may hold under `before` counts, so that foreign
+ * addresses, and a status that somebody wrote, block nothing. Where `after` would part the addresses, all of them are stranded.
  */
 export function strandedAddresses(addresses: readonly Address[], before: PoolIndex, after: PoolIndex): readonly Address[] {
-  const ours = addresses.filter((address) => poolOf(before, address) !== undefined);
-  const homeless = ours.filter((address) => poolOf(after, address) === undefined);
-  if (homeless.length > 0) return homeless;
-  const areApart = (pools: PoolIndex): boolean => new Set(ours.map((address) => poolOf(pools, address))).size > 1;
-  return !areApart(before) && areApart(after) ? ours : [];
+  const { held } = before.place(addresses);
+  const { refused } = after.place(held);
+  const homeless = refused.filter(({ reason }) => reason !== "severalPools").map(({ address }) => address);
+  return homeless.length > 0 || refused.length === 0 ? homeless : held;
 }
 
-/** The pool that can hand out an address. */
-function poolOf(pools: PoolIndex, address: Address): Pool | undefined {
-  const pool = pools.find(address);
-  return pool?.avoidBuggyIPs && isBuggyAddress(address) ? undefined : pool;
+/** The same of all sets that a Service holds, each by itself: one that somebody wrote into its status excuses no other. */
+export function strandedBy(sets: readonly (readonly Address[])[], before: PoolIndex, after: PoolIndex): readonly Address[] {
+  const stranded = new Map<string, Address>(); // text -> address
+  for (const addresses of sets)
+    for (const address of strandedAddresses(addresses, before, after)) stranded.set(address.toString(), address);
+  return [...stranded.values()];
 }

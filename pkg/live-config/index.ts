@@ -5,6 +5,6 @@
  * from the same cluster. Reads the texts itself. No I/O: what informers see goes in, a callback and log lines come out. Writing `ingot-status`, events and
  * metrics are the callers'.
  */
-export { configKey, lastGoodKey, statusConfigMap } from "./candidate.ts";
+export { configKey, type Holdings, lastGoodKey, statusConfigMap } from "./candidate.ts";
 export { explain } from "./describe.ts";
-export { type Holdings, LiveConfig, type State } from "./live-config.ts";
+export { LiveConfig, type State } from "./live-config.ts";

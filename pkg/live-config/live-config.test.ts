@@ -12,16 +12,18 @@ const invalid = "address-pools: 7";
 
 /** A cluster as one process sees it: what it sees, and what it decides. */
 function setUp(initial: { holds?: Record<string, string>; config?: string; lastGood?: string; start?: boolean } = {}) {
-  const holds = new Map(Object.entries(initial.holds ?? {})); // service -> addresses
+  const holds = new Map(Object.entries(initial.holds ?? {})); // service -> addresses, or several sets of them
   const decisions: string[] = [];
   const live = new LiveConfig({
     holdings: {
       services: () => holds.keys(),
-      addresses: (service) =>
-        (holds.get(service) ?? "")
-          .split(" ")
-          .map(parseAddress)
-          .filter((address) => address !== undefined),
+      of: (service) =>
+        (holds.get(service) ?? "").split(" or ").map((set) =>
+          set
+            .split(" ")
+            .map(parseAddress)
+            .filter((address) => address !== undefined),
+        ),
     },
     log: silentLog,
     changed: () => decisions.push(print()),
@@ -73,6 +75,20 @@ const atStart: { name: string; holds?: Record<string, string>; config?: string; 
     config: narrow,
     holds: { s: "10.0.0.1", t: "10.0.0.2", u: "10.0.0.7", v: "" },
     want: `${wide} | strands s=10.0.0.1 t=10.0.0.2`,
+  },
+  {
+    name: "a status of other pools excuses nothing that was given, which a change would part",
+    lastGood: configText("a 10.0.0.0-10.0.0.9 fd00::-fd00::9; b 10.1.0.0-10.1.0.9"),
+    config: configText("a 10.0.0.0-10.0.0.9; c fd00::-fd00::9; b 10.1.0.0-10.1.0.9"),
+    holds: { s: "10.1.0.1 fd00::1 or 10.0.0.1 fd00::1" },
+    want: `${configText("a 10.0.0.0-10.0.0.9 fd00::-fd00::9; b 10.1.0.0-10.1.0.9")} | strands s=10.0.0.1+fd00::1`,
+  },
+  {
+    name: "a status of two pools holds the addresses of the first, and blocks no change of the other",
+    lastGood: configText("a 10.0.0.0-10.0.0.9; b fd00::-fd00::9"),
+    config: narrow,
+    holds: { s: "10.0.0.7 fd00::1" },
+    want: `${narrow} | accepted`,
   },
   {
     name: "foreign addresses do not block a change",

@@ -6,22 +6,15 @@ import {
   type CandidateText,
   configKey,
   findStranded,
+  type Holdings,
   type InForce,
   judge,
   readCandidate,
   statusConfigMap,
-  strandedAddresses,
+  strandedBy,
   type Verdict,
 } from "./candidate.ts";
 import { explain, logDecision, problemText } from "./describe.ts";
-
-/** What the caller knows of the addresses that Services hold now. */
-export interface Holdings {
-  /** Keys of all Services that may hold any. */
-  services(): Iterable<string>;
-  /** Empty for a Service that holds none or does not exist. */
-  addresses(service: string): readonly Address[];
-}
 
 export interface State {
   /** Undefined while there has never been a usable configuration. */
@@ -110,7 +103,7 @@ export class LiveConfig {
   serviceChanged(service: string): void {
     const candidate = this.#candidate.type === "text" ? this.#candidate.usable : undefined;
     if (candidate === undefined || this.#previous === undefined || !this.#isOpen()) return;
-    const stranded = strandedAddresses(this.#options.holdings.addresses(service), this.#previous.pools, candidate.pools);
+    const stranded = strandedBy(this.#options.holdings.of(service), this.#previous.pools, candidate.pools);
     if (stranded.length > 0) this.#stranded.set(service, stranded);
     else this.#stranded.delete(service);
     this.#conclude(false);
@@ -135,7 +128,7 @@ export class LiveConfig {
 
   #judge(candidateChanged: boolean): void {
     if (!this.#started) return;
-    this.#stranded = findStranded(this.#candidate, this.#previous, this.#held());
+    this.#stranded = findStranded(this.#candidate, this.#previous, this.#options.holdings);
     this.#conclude(candidateChanged);
   }
 
@@ -149,10 +142,6 @@ export class LiveConfig {
     if (sameConfig && !candidateChanged && verdict.type === before.verdict?.type) return;
     logDecision(this.#options.log, this.#state);
     this.#options.changed(this.#state, before);
-  }
-
-  *#held(): Iterable<readonly [string, readonly Address[]]> {
-    for (const service of this.#options.holdings.services()) yield [service, this.#options.holdings.addresses(service)];
   }
 
   #read(data: Readonly<Record<string, string>> | undefined): Candidate {

@@ -44,6 +44,7 @@ function placed(given: Given) {
     ({ service = "default/web", local = false, endpoints = ["node2"] }): Holder => ({
       service,
       addresses: [address],
+      isAllowed: true,
       externalTrafficPolicy: local ? "Local" : "Cluster",
       endpoints: endpoints.map((text) => ({
         nodeName: text.replace(/^[!~]/, ""),

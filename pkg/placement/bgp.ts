@@ -127,7 +127,11 @@ function routes(address: Address, weight: number, { advertised }: PoolAdvertisem
   });
 }
 
-function judge({ endpoints, externalTrafficPolicy }: Holder, { node, eligibility, advertised }: PoolAdvertisements): Verdict {
+function judge(
+  { isAllowed, endpoints, externalTrafficPolicy }: Holder,
+  { node, eligibility, advertised }: PoolAdvertisements,
+): Verdict {
+  if (!isAllowed) return { announced: false, reason: "ipNotAllowed" };
   const ready = endpointsInUse(endpoints);
   if (ready.length === 0) return { announced: false, reason: "noReadyEndpoint" };
   if (eligibility !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };

@@ -52,6 +52,7 @@ interface Given {
   readonly addresses?: string[];
   readonly local?: boolean;
   /** `node` is a ready endpoint on it, `!node` one that is not ready. */
+  readonly isAllowed?: boolean;
   readonly endpoints?: string[];
 }
 /** The pool among active nodes with these labels. */
@@ -68,10 +69,17 @@ function on(
     (node) => reachability[node] ?? "notReported",
   );
 }
-function holder({ service = "default/web", addresses = [x], local = false, endpoints = ["node1"] }: Given): Holder {
+function holder({
+  service = "default/web",
+  addresses = [x],
+  isAllowed = true,
+  local = false,
+  endpoints = ["node1"],
+}: Given): Holder {
   return {
     service,
     addresses: addresses.map(ip),
+    isAllowed,
     externalTrafficPolicy: local ? "Local" : "Cluster",
     endpoints: endpoints.map((text) => ({
       nodeName: text.replace(/^[!~]/, ""),
@@ -91,6 +99,12 @@ const verdicts: {
   candidates: string[];
   reasons: (string | true)[];
 }[] = [
+  {
+    name: "a Service whose first address is in another pool may not have this one",
+    holders: [{ isAllowed: false }],
+    candidates: [],
+    reasons: ["ipNotAllowed"],
+  },
   { name: "under Cluster every active speaker is a candidate", holders: [{}], candidates: nodes, reasons: [true] },
   {
     name: "endpoints that are not ready do not count",

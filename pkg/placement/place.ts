@@ -17,13 +17,15 @@ export interface Holder {
   readonly service: string;
   /** All its addresses; a dual-stack Service's follow the first. */
   readonly addresses: readonly Address[];
+  /** Whether it may hold this address beside its others, which all have to be of one pool. */
+  readonly isAllowed: boolean;
   readonly externalTrafficPolicy: "Cluster" | "Local";
   readonly endpoints: readonly Endpoint[];
 }
 
 /** Why a Service's address is not announced by anyone, or not for this Service. */
 export type NotAnnounced =
-  /** The address is in no pool of the configuration in force. */
+  /** The address is in no pool of the configuration in force, or not in the pool of the Service's first one. */
   | "ipNotAllowed"
   | "noReadyEndpoint"
   /** `externalTrafficPolicy: Local`, and no node has both a ready endpoint and an active speaker. */
@@ -112,6 +114,7 @@ function verdict(found: readonly string[] | Refusal, owner: string | undefined):
 
 /** Never empty: without a suitable node, the reason. @param within the eligible nodes that may announce this address */
 function suitableNodes(holder: Holder, nodes: PoolNodes, within: readonly string[]): readonly string[] | Refusal {
+  if (!holder.isAllowed) return refusal("ipNotAllowed");
   const { active, eligible, excluded, withoutInterface, subnets } = nodes;
   const ready = endpointsInUse(holder.endpoints);
   if (ready.length === 0) return refusal("noReadyEndpoint");

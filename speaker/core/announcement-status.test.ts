@@ -57,6 +57,18 @@ for (const { reason, change } of withdrawals) {
   });
 }
 
+test("of a status with addresses of two pools only those of the first one's pool are announced, as the controller judges", () => {
+  const bench = Bench.announcing();
+  bench.setConfig(
+    pools(
+      "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}, {name: other, protocol: layer2, addresses: [198.51.100.0/28]}",
+    ),
+  );
+  bench.serve("default/web", ["198.51.100.1", x]);
+  bench.proceed();
+  assert.ok(!bench.onWire.includes(x), bench.onWire.join());
+});
+
 test("an address that a Service changes for another is withdrawn and the new one announced, and both are told", () => {
   const bench = Bench.announcing();
   bench.membersChanged([owner]);

@@ -84,11 +84,24 @@ function placeAddress(
   const { placements, services, agenda } = state;
   const pool = pools.find(address);
   const before = placements.get(key);
-  const placing: Placing = { address, holders: holdersOf(services, address), pool, before };
+  const placing: Placing = {
+    address,
+    holders: holdersOf(services, address).map((holder) => ({
+      ...holder,
+      isAllowed: isAllowed(holder.addresses, address, pools),
+    })),
+    pool,
+    before,
+  };
   const placed = protocols[pool?.protocol ?? "layer2"].place(state, placing);
   if (placing.holders.length === 0) placements.delete(key);
   else placements.set(key, placed);
   for (const protocol of all) protocol.apply(state, placing, placed, now, effects);
   for (const service of before?.verdicts.keys() ?? []) agenda.services.add(service);
   for (const service of placed.verdicts.keys()) agenda.services.add(service);
+}
+
+/** Whether a Service with these addresses may hold this one of them; the controller judges by the same rule. */
+function isAllowed(addresses: readonly Address[], address: Address, pools: PoolIndex): boolean {
+  return pools.place(addresses).held.some((held) => held.equals(address));
 }

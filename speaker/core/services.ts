@@ -63,7 +63,7 @@ export function whyWithoutAddresses({ rows }: Services, key: string): NoAddresse
 }
 
 /** The Services with this address in their status, by key, so that the answer does not depend on the order of events. */
-export function holdersOf(services: Services, address: Address): readonly Holder[] {
+export function holdersOf(services: Services, address: Address): readonly Omit<Holder, "isAllowed">[] {
   const keys = services.holders.get(address.toString()) ?? [];
   return keys.flatMap((key) => {
     const service = services.rows.get(key)?.service;

@@ -135,7 +135,7 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
         return "conflict";
       }
       this.transcript.push(`${service.key}: status ${addresses.join(" ") || "cleared"}`);
-      this.put("services", { ...stored, ingress: addresses } as Service);
+      this.put("services", { ...stored, ingress: addresses, hasHostnames: false } as Service);
       return "written";
     });
   }

@@ -18,6 +18,7 @@ export function service(key: string, fields: Partial<Service> = {}): Service {
     selector: {},
     externalTrafficPolicy: "Cluster",
     loadBalancerIP: "",
+    hasHostnames: false,
     ingress: [],
     ...fields,
   };
