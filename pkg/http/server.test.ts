@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { connect, type Socket } from "node:net";
 import { test } from "node:test";
-import { json, type Routes, serve } from "#pkg/http";
+import { setImmediate } from "node:timers/promises";
+import { SimulatedClock } from "#pkg/clock";
+import { type HttpServer, httpLimits, json, type Route, type Routes, serve } from "#pkg/http";
 import { silentLog } from "#pkg/log";
 
 const routes: Routes = {
@@ -41,4 +44,177 @@ test("a port in use is refused by name", async () => {
 
 test("JSON shows control characters as escapes, and is indented", () => {
   assert.equal(json({ name: "a\u001b[2J\u009b\u202eb\n" }).body, '{\n  "name": "a\\u001b[2J\\u009b\\u202eb\\n"\n}\n');
+});
+
+const limit = { timeout: 30_000 };
+const request = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/** A server whose time only the test moves, with one page. */
+class Scene implements AsyncDisposable {
+  readonly clock = new SimulatedClock();
+  readonly #server: HttpServer;
+  readonly #clients: Client[] = [];
+
+  static async start(page: () => Route | Promise<Route>): Promise<Scene> {
+    const clock = new SimulatedClock();
+    return new Scene(clock, await serve({ ...local, routes: { "/page": page }, clock }));
+  }
+
+  private constructor(clock: SimulatedClock, server: HttpServer) {
+    this.clock = clock;
+    this.#server = server;
+  }
+
+  async connect(): Promise<Client> {
+    const client = new Client(this.#server.port);
+    this.#clients.push(client);
+    await this.until(() => client.isConnected);
+    return client;
+  }
+
+  /** Lets I/O happen, and what is due now. */
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) {
+      this.clock.advanceBy(0);
+      await setImmediate();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients) client.socket.destroy();
+    await this.#server[Symbol.asyncDispose]();
+  }
+}
+
+class Client {
+  readonly socket: Socket;
+  isConnected = false;
+  isClosed = false;
+  received = "";
+
+  constructor(port: number) {
+    this.socket = connect(port, "127.0.0.1", () => {
+      this.isConnected = true;
+    });
+    this.socket.on("data", (chunk) => {
+      this.received += chunk.toString("latin1");
+    });
+    this.socket.on("error", () => {});
+    this.socket.on("close", () => {
+      this.isClosed = true;
+    });
+  }
+
+  get answers(): number {
+    return this.received.split("HTTP/1.1 200").length - 1;
+  }
+}
+
+const ok = (body: string): Route => ({ status: 200, contentType: "text/plain", body });
+
+test("of requests that a client sends ahead one at a time is answered", limit, async () => {
+  let [asked, underWay, most] = [0, 0, 0];
+  await using scene = await Scene.start(async () => {
+    asked++;
+    most = Math.max(most, ++underWay);
+    await setImmediate();
+    underWay--;
+    return ok("x".repeat(10_000));
+  });
+  const client = await scene.connect();
+  client.socket.write(request.repeat(1_000));
+  await scene.until(() => client.answers === 1_000);
+  assert.deepEqual([asked, most], [1_000, 1]);
+});
+
+test("requests that are sent ahead wait in the socket while nobody takes the answers", limit, async () => {
+  let asked = 0;
+  const page = Buffer.alloc(8 << 20, "x");
+  await using scene = await Scene.start(() => {
+    asked++;
+    return { status: 200, contentType: "text/plain", body: page };
+  });
+  const client = await scene.connect();
+  client.socket.pause();
+  client.socket.write(request.repeat(10_000));
+  for (let turn = 0; turn < 200; turn++) {
+    scene.clock.advanceBy(0);
+    await setImmediate();
+  }
+  assert.equal(asked, 1);
+  scene.clock.advanceBy(httpLimits.answerMs);
+  client.socket.resume();
+  await scene.until(() => client.isClosed);
+  assert.equal(asked, 1);
+});
+
+test("when there are 64 connections the oldest idle one makes room for a new one", limit, async () => {
+  const answer = Promise.withResolvers<Route>();
+  await using scene = await Scene.start(() => answer.promise);
+  const busy = await scene.connect();
+  busy.socket.write(request);
+  const idle: Client[] = [];
+  while (idle.length < httpLimits.connections - 1) idle.push(await scene.connect());
+  const late = await scene.connect();
+  late.socket.write(request);
+  await scene.until(() => idle[0]?.isClosed === true);
+  answer.resolve(ok("late\n"));
+  await scene.until(() => late.answers === 1 && busy.answers === 1);
+  assert.deepEqual(
+    idle.slice(1).filter(({ isClosed }) => isClosed),
+    [],
+  );
+});
+
+test("600 connections that never end their request do not keep another one from its answer", limit, async () => {
+  await using scene = await Scene.start(() => ok("here\n"));
+  const slow: Client[] = [];
+  for (let i = 0; i < 600; i++) {
+    const client = await scene.connect();
+    client.socket.write("GET /page HTTP/1.1\r\nX: ");
+    slow.push(client);
+  }
+  const client = await scene.connect();
+  client.socket.write(request);
+  await scene.until(() => client.answers === 1);
+  await scene.until(() => slow.filter(({ isClosed }) => !isClosed).length < httpLimits.connections);
+});
+
+test("a request whose head does not end within 5 s ends the connection, however often a byte comes", limit, async () => {
+  await using scene = await Scene.start(() => ok("here\n"));
+  const client = await scene.connect();
+  client.socket.write("GET /page HTTP/1.1\r\nX: ");
+  for (let ms = 0; ms < httpLimits.headMs; ms += 500) {
+    assert.equal(client.isClosed, false);
+    client.socket.write("y");
+    for (let turn = 0; turn < 5; turn++) await setImmediate();
+    scene.clock.advanceBy(500);
+  }
+  await scene.until(() => client.isClosed);
+});
+
+test("a connection without a request is closed after two minutes, and serves until then", limit, async () => {
+  await using scene = await Scene.start(() => ok("here\n"));
+  const client = await scene.connect();
+  for (let scrape = 1; scrape <= 3; scrape++) {
+    client.socket.write(request);
+    await scene.until(() => client.answers === scrape);
+    scene.clock.advanceBy(httpLimits.idleMs - 1);
+  }
+  scene.clock.advanceBy(1);
+  await scene.until(() => client.isClosed);
+});
+
+test("what is no request is refused, and its connection closed", limit, async () => {
+  await using scene = await Scene.start(() => ok("here\n"));
+  for (const [sent, status] of [
+    ["hello\r\n\r\n", "400 Bad Request"],
+    [`GET /page HTTP/1.1\r\nX: ${"y".repeat(20_000)}`, "431 Request Header Fields Too Large"],
+    ["POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "413 Content Too Large"],
+  ] as const) {
+    const client = await scene.connect();
+    client.socket.write(sent);
+    await scene.until(() => client.isClosed);
+    assert.ok(client.received.startsWith(`HTTP/1.1 ${status}\r\n`), client.received);
+  }
 });

@@ -1,57 +1,249 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { Alarm, type Clock, type Millis, SystemClock, wallClock } from "#pkg/clock";
 import type { Log } from "#pkg/log";
-
-// An `import` of node:http reads all that it exports. One of these is `WebSocket`, for which Node loads its `fetch`: 14 MB unused.
-const { createServer } = process.getBuiltinModule("node:http");
+import { escapeControls } from "#pkg/text";
+import { decodeRequest, type Request } from "./request-codec.ts";
 
 /** What a path answers. */
 export interface Route {
   readonly status: number;
   readonly contentType: string;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 export type Routes = Readonly<Record<string, () => Route | Promise<Route>>>; // path -> answer
+
+/** An answer for people and programs alike: JSON, indented, with control characters escaped. */
+export function json(value: unknown): Route {
+  const lines = JSON.stringify(value, undefined, 2).split("\n"); // Of the indentation: in texts they are escaped.
+  return { status: 200, contentType: "application/json", body: `${lines.map(escapeControls).join("\n")}\n` };
+}
 
 export interface HttpServer extends AsyncDisposable {
   /** The port in use; that of the operating system's choice if 0 was asked for. */
   readonly port: number;
 }
 
-/** Listens on `host` (empty: every address) and `port`. @throws {Error} that names the address, when it cannot be listened on */
-export async function serve(options: { host: string; port: number; routes: Routes; log: Log }): Promise<HttpServer> {
-  const { host, port, routes, log } = options;
-  const server = createServer((request, response) => {
-    answer(request, response, routes).catch((error: unknown) => {
-      log.error("request failed", { op: "http", path: request.url, error });
-      if (!response.headersSent) send(response, { status: 500, contentType: "text/plain", body: "internal error\n" });
-      else response.destroy();
-    });
-  });
+export interface ServeOptions {
+  /** Empty: every address. */
+  readonly host: string;
+  readonly port: number;
+  readonly routes: Routes;
+  readonly log: Log;
+  readonly clock?: Clock;
+}
+
+/** Limits of the port, which everybody in the cluster's network can reach. */
+export const httpLimits = {
+  connections: 64,
+  /** From the connection, or the first byte of a later request, to the end of its head. */
+  headMs: 5_000 as Millis,
+  /** Until an answer has been taken. */
+  answerMs: 30_000 as Millis,
+  /** Between requests of one connection. */
+  idleMs: 120_000 as Millis,
+} as const;
+
+// New connections that one turn of the event loop may bring.
+const backlog = 64;
+// An answer is passed on in pieces, between which others have their turn.
+const pieceBytes = 128 << 10;
+// What HTTP does at a stretch, and then how long it leaves the process to the rest: a third of the main thread at most.
+const turnMs: Millis = 4;
+const restFactor = 2;
+
+const reasons: Readonly<Record<number, string>> = {
+  200: "OK",
+  400: "Bad Request",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  413: "Content Too Large",
+  431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+  505: "HTTP Version Not Supported",
+};
+
+/** Listens. @throws {Error} that names the address, when it cannot be listened on */
+export async function serve(options: ServeOptions): Promise<HttpServer> {
+  const { host, port, routes, log, clock = new SystemClock() } = options;
+  const connections = new Connections(routes, log, clock);
+  const server = createServer({ noDelay: true }, (socket) => connections.add(socket));
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) => reject(new Error(`Cannot listen for HTTP on ${host || "*"}:${port}`, { cause })));
-    server.listen({ port, ...(host === "" ? {} : { host }) }, resolve);
+    server.listen({ port, backlog, ...(host === "" ? {} : { host }) }, resolve);
   });
+  server.on("error", (error) => log.error("cannot accept HTTP connections", { op: "http", error }));
   return {
     port: (server.address() as AddressInfo).port,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
+      connections[Symbol.dispose]();
       await new Promise((resolve) => server.close(resolve));
     },
   };
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, routes: Routes): Promise<void> {
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    response.setHeader("Allow", "GET, HEAD");
-    return send(response, { status: 405, contentType: "text/plain", body: "method not allowed\n" });
-  }
-  const path = (request.url ?? "").split("?")[0] ?? "";
-  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  if (route === undefined) return send(response, { status: 404, contentType: "text/plain", body: "not found\n" });
-  send(response, await route());
+interface Connection {
+  readonly socket: Socket;
+  readonly deadline: Alarm;
+  /** What was received and not yet read; at most one chunk beyond the longest head, because nothing is received while an answer is due. */
+  received: Buffer;
+  /** `ready`: there may be a request to read or a piece to send. `ending`: all is sent, and what still comes is dropped. */
+  state: "receiving" | "ready" | "answering" | "sending" | "ending" | "closed";
+  /** The rest of the answer. */
+  answer: readonly Buffer[];
+  keepAlive: boolean;
 }
 
-function send(response: ServerResponse, { status, contentType, body }: Route): void {
-  response.writeHead(status, { "Content-Type": contentType, "Content-Length": Buffer.byteLength(body) }).end(body);
+/**
+ * All connections, in turns that are short. One request of a connection is answered at a time: those that a client sends ahead wait in
+ * its socket. When there are too many connections the oldest one without a request goes first.
+ */
+class Connections implements Disposable {
+  readonly #routes: Routes;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #open = new Set<Connection>(); // the oldest first
+  readonly #ready = new Set<Connection>();
+  readonly #turn: Alarm;
+  #restUntil: Millis = 0;
+
+  constructor(routes: Routes, log: Log, clock: Clock) {
+    this.#routes = routes;
+    this.#log = log;
+    this.#clock = clock;
+    this.#turn = new Alarm(clock, "HTTP", () => this.#work());
+  }
+
+  add(socket: Socket): void {
+    if (this.#open.size >= httpLimits.connections) {
+      const connections = [...this.#open];
+      this.#close(connections.find(({ state }) => state === "receiving") ?? connections[0]);
+    }
+    const deadline = new Alarm(this.#clock, "HTTP connection", () => this.#close(connection));
+    const connection: Connection = {
+      socket,
+      deadline,
+      received: Buffer.alloc(0),
+      state: "receiving",
+      answer: [],
+      keepAlive: true,
+    };
+    this.#open.add(connection);
+    deadline.set(this.#clock.now() + httpLimits.headMs);
+    socket.on("error", () => {}); // It closes then.
+    socket.on("close", () => this.#close(connection));
+    socket.on("data", (chunk) => this.#receive(connection, chunk));
+    socket.on("drain", () => this.#makeReady(connection));
+  }
+
+  [Symbol.dispose](): void {
+    this.#turn[Symbol.dispose]();
+    for (const connection of [...this.#open]) this.#close(connection);
+  }
+
+  #close(connection: Connection | undefined): void {
+    if (connection === undefined || connection.state === "closed") return;
+    connection.state = "closed";
+    connection.deadline[Symbol.dispose]();
+    this.#open.delete(connection);
+    this.#ready.delete(connection);
+    connection.socket.destroy();
+  }
+
+  #receive(connection: Connection, chunk: Buffer): void {
+    if (connection.state === "ending") return;
+    const { received } = connection;
+    connection.received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
+    connection.socket.pause();
+    this.#makeReady(connection);
+  }
+
+  #makeReady(connection: Connection): void {
+    if (connection.state !== "receiving" && connection.state !== "sending") return;
+    connection.state = "ready";
+    this.#ready.add(connection);
+    this.#turn.setNoLater(Math.max(this.#clock.now(), this.#restUntil));
+  }
+
+  /** Each in turn, until the time is up. */
+  #work(): void {
+    const start = this.#clock.now();
+    for (const connection of this.#ready) {
+      this.#ready.delete(connection); // It may be added again, behind the others.
+      if (connection.answer.length > 0) this.#send(connection);
+      else this.#read(connection);
+      if (this.#clock.now() - start >= turnMs) break;
+    }
+    const now = this.#clock.now();
+    this.#restUntil = now + restFactor * (now - start);
+    if (this.#ready.size > 0) this.#turn.set(this.#restUntil);
+  }
+
+  #read(connection: Connection): void {
+    const now = this.#clock.now();
+    const reading = decodeRequest(connection.received);
+    if (reading === undefined) {
+      if (connection.received.length === 0) connection.deadline.set(now + httpLimits.idleMs);
+      else connection.deadline.setNoLater(now + httpLimits.headMs); // However often a byte comes.
+      connection.state = "receiving";
+      connection.socket.resume();
+      return;
+    }
+    connection.state = "answering";
+    connection.deadline.set(now + httpLimits.answerMs);
+    if (reading.type === "refused") {
+      connection.keepAlive = false;
+      this.#answer(connection, text(reading.status, reasons[reading.status] ?? ""), true);
+      return;
+    }
+    connection.received = connection.received.subarray(reading.length);
+    connection.keepAlive = reading.keepAlive;
+    const answered = (route: Route) => this.#answer(connection, route, reading.method !== "HEAD");
+    this.#route(reading).then(answered, (error: unknown) => {
+      this.#log.error("request failed", { op: "http", path: reading.path, error });
+      answered(text(500, "internal error"));
+    });
+  }
+
+  async #route({ method, path }: Request): Promise<Route> {
+    if (method !== "GET" && method !== "HEAD") return text(405, "method not allowed");
+    const route = Object.hasOwn(this.#routes, path) ? this.#routes[path] : undefined;
+    return route === undefined ? text(404, "not found") : await route();
+  }
+
+  #answer(connection: Connection, { status, contentType, body }: Route, withBody: boolean): void {
+    if (connection.state !== "answering") return;
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    const head = [
+      `HTTP/1.1 ${status} ${reasons[status] ?? ""}`,
+      `Date: ${wallClock().toUTCString()}`,
+      `Content-Type: ${contentType}`,
+      `Content-Length: ${bytes.length}`,
+      ...(status === 405 ? ["Allow: GET, HEAD"] : []),
+      `Connection: ${connection.keepAlive ? "keep-alive" : "close"}`,
+    ];
+    connection.answer = [Buffer.from(`${head.join("\r\n")}\r\n\r\n`, "latin1"), ...(withBody && bytes.length > 0 ? [bytes] : [])];
+    connection.state = "sending";
+    this.#makeReady(connection);
+  }
+
+  /** A piece of the answer. After the last one comes the next request, or the end. */
+  #send(connection: Connection): void {
+    const { socket, keepAlive } = connection;
+    const [first = Buffer.alloc(0), ...rest] = connection.answer;
+    const piece = first.subarray(0, pieceBytes);
+    connection.answer = piece.length < first.length ? [first.subarray(pieceBytes), ...rest] : rest;
+    connection.state = "sending";
+    const isTaken = socket.write(piece);
+    if (connection.answer.length === 0 && !keepAlive) {
+      connection.state = "ending";
+      connection.deadline.setNoLater(this.#clock.now() + httpLimits.answerMs);
+      socket.end();
+      socket.resume();
+    } else if (isTaken) this.#makeReady(connection); // Else when it has drained.
+  }
+}
+
+function text(status: number, body: string): Route {
+  return { status, contentType: "text/plain", body: `${body.toLowerCase()}\n` };
 }

@@ -24,8 +24,9 @@ test("a scrape is text as Prometheus reads it, with the process's own metrics", 
   const { status, contentType, body } = await metricsRoute(createRegistry())();
   assert.equal(status, 200);
   assert.equal(contentType, "text/plain; version=0.0.4; charset=utf-8");
-  assert.match(body, /^process_resident_memory_bytes \d+$/m);
-  assert.ok(body.endsWith("\n"));
+  const text = String(body);
+  assert.match(text, /^process_resident_memory_bytes \d+$/m);
+  assert.ok(text.endsWith("\n"));
 });
 
 test("a pulled metric has the series there are when it is scraped, and each once", async () => {
