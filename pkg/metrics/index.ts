@@ -4,5 +4,6 @@
  */
 export { Registry } from "prom-client";
 export { KubernetesMetrics } from "./kubernetes.ts";
+export { metricsRoute } from "./page.ts";
 export { pullCounter, pullGauge, pullHistogram } from "./pulled.ts";
-export { createRegistry, metricsRoute } from "./registry.ts";
+export { createRegistry } from "./registry.ts";

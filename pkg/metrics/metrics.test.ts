@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SimulatedClock } from "#pkg/clock";
 import { createRegistry, KubernetesMetrics, metricsRoute, pullCounter, pullGauge, pullHistogram, Registry } from "#pkg/metrics";
 
 test("the metrics of both binaries have the names and types that alerts are written for, and begin at 0", async () => {
@@ -82,4 +83,80 @@ took_seconds_sum 5.25
 took_seconds_count 3
 `,
   );
+});
+
+/** A registry with as many series as 10,000 Services make. */
+function manySeries(collected: () => void = () => {}): Registry {
+  const registry = new Registry();
+  for (const name of ["announced", "received"])
+    pullGauge(registry, {
+      name,
+      help: "One series for each address.",
+      labelNames: ["ip", "node"],
+      collect: (add) => {
+        collected();
+        for (let i = 0; i < 10_000; i++) add({ ip: `10.0.${i >> 8}.${i & 255}`, node: '"a\\b"\n' }, i / 2);
+      },
+    });
+  return registry;
+}
+
+test("a page is made at most once a second, and shared by all who ask meanwhile", async () => {
+  const clock = new SimulatedClock();
+  let collected = 0;
+  const route = metricsRoute(
+    manySeries(() => collected++),
+    clock,
+  );
+  const pages = await Promise.all(Array.from({ length: 600 }, route));
+  assert.equal(new Set(pages.map(({ body }) => body)).size, 1);
+  clock.advanceBy(999);
+  assert.equal((await route()).body, pages[0]?.body);
+  assert.equal(collected, 2);
+  clock.advanceBy(1);
+  await route();
+  assert.equal(collected, 4);
+});
+
+test("a page is made in many turns of the event loop", async () => {
+  let turns = 0;
+  let isMade = false;
+  const count = (): void => {
+    turns++;
+    if (!isMade) setImmediate(count);
+  };
+  setImmediate(count);
+  await metricsRoute(manySeries())();
+  isMade = true;
+  assert.ok(turns > 20, `${turns} turns`);
+});
+
+test("a page that is made in slices has every line as the library writes it", async () => {
+  const registry = manySeries();
+  pullGauge(registry, {
+    name: "limits",
+    help: "Backslash \\ and\nline feed.",
+    labelNames: ["which"],
+    collect: (add) => {
+      for (const value of [Infinity, -Infinity, 1e21, 0.1, -0]) add({ which: String(value) }, value);
+    },
+  });
+  assert.equal(String((await metricsRoute(registry)()).body), await registry.metrics());
+});
+
+test("a page that cannot be made is an error, and the next one is tried a second later", async () => {
+  const clock = new SimulatedClock();
+  const registry = new Registry();
+  let fails = true;
+  const collect = (add: (labels: object, value: number) => void) => {
+    if (fails) throw new Error("not yet");
+    add({}, 1);
+  };
+  pullGauge(registry, { name: "up", help: "One series.", collect });
+  const route = metricsRoute(registry, clock);
+  await assert.rejects(route(), /not yet/);
+  fails = false;
+  await assert.rejects(route(), /not yet/);
+  clock.advanceBy(1_000);
+  assert.match(String((await route()).body), /^up 1$/m);
 });

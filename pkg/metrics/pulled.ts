@@ -44,9 +44,19 @@ export function pullHistogram(registry: Registry, { name, help, bounds, collect 
   registry.registerMetric({ name, help, labelNames: [], get } as unknown as Metric<string>);
 }
 
-interface Sample {
+export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
-  value: number;
+  readonly value: number;
+}
+
+/** What a registry holds for a pulled metric: what the library asks of a metric, and the samples alone. */
+export interface Pulled {
+  readonly name: string;
+  readonly help: string;
+  readonly type: "gauge" | "counter";
+  readonly labelNames: readonly string[];
+  readonly samples: () => Iterable<Sample>;
+  readonly get: () => Promise<object>;
 }
 
 /** The library's own metrics would keep all series from one scrape to the next, which costs megabytes at 10,000 Services. */
@@ -56,15 +66,17 @@ function register<L extends string>(
   { name, help, labelNames = [], collect }: PulledMetric<L>,
   combine: (before: number, value: number) => number,
 ): void {
-  const get = async () => {
-    const samples = new Map<string, Sample>(); // label values -> sample
+  const samples = () => {
+    const found = new Map<string, { labels: Readonly<Record<string, string>>; value: number }>(); // label values -> sample
     collect((labels, value) => {
       const key = labelNames.map((label) => labels[label]).join("\0");
-      const sample = samples.get(key);
-      if (sample === undefined) samples.set(key, { labels, value });
+      const sample = found.get(key);
+      if (sample === undefined) found.set(key, { labels, value });
       else sample.value = combine(sample.value, value);
     });
-    return { name, help, type, aggregator: "sum", values: [...samples.values()] };
+    return found.values();
   };
-  registry.registerMetric({ name, help, type, labelNames, get } as unknown as Metric<L>);
+  const get = async () => ({ name, help, type, aggregator: "sum", values: [...samples()] });
+  const pulled: Pulled = { name, help, type, labelNames, samples, get };
+  registry.registerMetric(pulled as unknown as Metric<L>);
 }

@@ -1,5 +1,4 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
-import type { Route } from "#pkg/http";
 import { lostLogLines } from "#pkg/log";
 import { pullCounter } from "./pulled.ts";
 
@@ -14,9 +13,4 @@ export function createRegistry(): Registry {
     collect: (add) => add({}, lostLogLines()),
   });
   return registry;
-}
-
-/** The answer of `/metrics`, in the Prometheus text format. */
-export function metricsRoute(registry: Registry): () => Promise<Route> {
-  return async () => ({ status: 200, contentType: registry.contentType, body: await registry.metrics() });
 }
