@@ -34,7 +34,7 @@ export class BgpLab implements AsyncDisposable {
   readonly #lan: Switch;
   readonly #node: Host;
   readonly #stack: AsyncDisposableStack;
-  #routers = 0;
+  #hosts = 0;
 
   private constructor(parts: { api: ApiClient; lab: Lab; lan: Switch; node: Host }, stack: AsyncDisposableStack) {
     this.api = parts.api;
@@ -75,11 +75,11 @@ export class BgpLab implements AsyncDisposable {
     await this.api.apply({ apiVersion: "v1", kind: "ConfigMap", metadata, data: { config } });
   }
 
-  /** Starts the speaker of a bundle with the manifest's flags. */
-  async startSpeaker(bundle: string): Promise<Measured> {
+  /** Starts the speaker of a bundle with the manifest's flags. @param nodeFlags more of them, for Node */
+  async startSpeaker(bundle: string, nodeFlags: readonly string[] = []): Promise<Measured> {
     const manifest = load(readFileSync(new URL("../../manifests/base/speaker.yaml", import.meta.url), "utf8")) as Manifest;
     const [{ command, args }] = manifest.spec.template.spec.containers;
-    const argv = [...command.slice(0, -1), join(bundle, "speaker.js"), `--kubeconfig=${kubeconfig}`, ...args];
+    const argv = [...command.slice(0, -1), ...nodeFlags, join(bundle, "speaker.js"), `--kubeconfig=${kubeconfig}`, ...args];
     const env = { METALLB_NODE_NAME: "node1", METALLB_NAMESPACE: "metallb-system", METALLB_HOST: nodeAddress };
     const started = performance.now();
     return measured(await this.#node.spawn("speaker", argv, { env }), started);
@@ -97,12 +97,18 @@ export class BgpLab implements AsyncDisposable {
     return measured(sender.process, started);
   }
 
-  /** A new host with a BIRD that waits for the node. */
-  async startRouter(): Promise<{ readonly bird: Bird; readonly address: string }> {
-    const number = ++this.#routers;
+  /** A new host on the switch. */
+  async host(): Promise<{ readonly host: Host; readonly address: string }> {
+    const number = ++this.#hosts;
     const address = `172.30.1.${number}`;
     const host = await this.#lab.host(`router${number}`);
     await host.attach(this.#lan, { addresses: [`${address}/16`] });
+    return { host, address };
+  }
+
+  /** A new host with a BIRD that waits for the node. */
+  async startRouter(): Promise<{ readonly bird: Bird; readonly address: string }> {
+    const { host, address } = await this.host();
     const neighbours = [{ address: nodeAddress, asn: nodeAsn, passive: true }];
     const configuration: RouterConfiguration = { asn: routerAsn, routerId: address, kernel: false, neighbours };
     const bird = this.#stack.use(new Bird({ lab: this.#lab, host }, configuration));

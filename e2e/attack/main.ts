@@ -1,0 +1,24 @@
+/**
+ * Attacks a speaker in a network of namespaces, one scene after another, and prints for each what was tried, for how long and what it did:
+ * `node e2e/attack/main.ts [NAME…]`, all of them without a name. Exits with 1 when a speaker did what no attack may make it do. Needs root
+ * where a scene needs FRR.
+ */
+import { bfdForgedDown } from "./bfd-forged-down.ts";
+import { routeRefresh } from "./route-refresh.ts";
+import type { Scene } from "./scene.ts";
+import { updateFlood } from "./update-flood.ts";
+
+const scenes: readonly Scene[] = [routeRefresh, updateFlood, bfdForgedDown];
+
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => !scenes.some((scene) => scene.name === name));
+if (unknown.length > 0)
+  throw new Error(`Cannot run ${unknown.join(", ")}: the scenes are ${scenes.map(({ name }) => name).join(", ")}`);
+
+for (const scene of scenes) {
+  if (names.length > 0 && !names.includes(scene.name)) continue;
+  console.log(`${scene.name}\n  tried: ${scene.tried}`);
+  const { seconds, effect, holds } = await scene.run();
+  console.log(`  for:   ${seconds.toFixed(1)} s\n  did:   ${effect}\n  ${holds ? "holds" : "DOES NOT HOLD"}`);
+  if (!holds) process.exitCode = 1;
+}

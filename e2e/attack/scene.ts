@@ -1,0 +1,16 @@
+/** One attack on a running speaker: what is tried, and what has to stay as it was. */
+export interface Scene {
+  readonly name: string;
+  /** One sentence: who sends what, how much of it. */
+  readonly tried: string;
+  run(): Promise<Outcome>;
+}
+
+export interface Outcome {
+  /** For how long the attack went on. */
+  readonly seconds: number;
+  /** What it did, measured. */
+  readonly effect: string;
+  /** Nothing happened that must not happen. */
+  readonly holds: boolean;
+}
