@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test e2e check build docs kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-speaker
+.PHONY: help demo lab test e2e attack check build docs kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-speaker bench-stalls
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: node_modules ## Run every test that needs no root
 
 e2e: node_modules ## Install everything in a real Kubernetes on this machine and use it (needs root)
 	node --test 'e2e/cluster/**/*.test.ts'
+
+attack: node_modules ## Attack speakers in a network on this machine, and print what it does (needs root)
+	node e2e/attack/main.ts
 
 check: node_modules ## Check types, format and lint
 	tsc
@@ -60,6 +63,9 @@ bench-memberlist: node_modules ## Measure the speakers' ring, beside HashiCorp's
 
 bench-speaker: node_modules ## Measure placement at 10,000 Services and 50 nodes, beside bare hashing
 	node e2e/bench/speaker.bench.ts
+
+bench-stalls: node_modules ## Measure how long the main thread is busy at a stretch under floods (needs the package bird2)
+	node e2e/bench/stalls.bench.ts
 
 soak-bfd: node_modules ## Keep 100 BFD sessions for 10 minutes beside a busy main thread
 	node e2e/bfd/soak.ts
