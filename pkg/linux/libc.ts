@@ -18,8 +18,8 @@ export const libc = {
   recvfrom: library.func("intptr_t recvfrom(int fd, void *bytes, size_t length, int flags, void *address, void *addressLength)"),
   sendto: library.func("intptr_t sendto(int fd, void *bytes, size_t length, int flags, void *address, uint32_t addressLength)"),
   ppoll: library.func("int ppoll(void *fds, ulong count, void *timeout, void *signals)"),
-  threadSelf: library.func("ulong pthread_self()"),
-  setSchedule: library.func("int pthread_setschedparam(ulong thread, int policy, void *parameters)"),
+  // sched_setscheduler, which musl has no function for.
+  setScheduler: library.func("syscall", "intptr_t", ["intptr_t", "int", "int", "void *"]),
   setPriority: library.func("int setpriority(int which, uint who, int priority)"),
   interfaceIndex: library.func("uint if_nametoindex(const char *name)"),
   eventfd: library.func("int eventfd(uint32_t initial, int flags)"),

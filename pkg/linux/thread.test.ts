@@ -83,6 +83,22 @@ test("a thread that may become urgent is, and one that may not stays as it is", 
   assert.deepEqual(seen("becomeUrgent", ordinary), { may: false, policy: 0, nice: 0 });
 });
 
+test("another thread becomes real-time by its number", () => {
+  const script = `const { Worker } = require("node:worker_threads");
+  const worker = new Worker(
+    'const fs = require("fs"); const post = (x) => require("worker_threads").parentPort.postMessage(x);' +
+    'post(Number(fs.readlinkSync("/proc/thread-self").split("/").at(-1)));' +
+    'require("worker_threads").parentPort.once("message", () => {})', { eval: true });
+  worker.once("message", async (thread) => {
+    const may = (await import("#pkg/linux")).becomeRealTime(thread);
+    const policy = (of) => Number(require("node:fs").readFileSync(of + "/stat", "utf8").split(") ")[1].split(" ")[38]);
+    console.log(JSON.stringify([may, policy("/proc/self/task/" + thread), policy("/proc/thread-self")]));
+    process.exit();
+  });`;
+  const [may, its, own] = JSON.parse(execFileSync(process.execPath, ["--eval", script], { encoding: "utf8" }));
+  assert.deepEqual([its, own], [may ? 2 : 0, 0]);
+});
+
 test("a thread may be real-time and urgent in turn", () => {
   const { may, policy, nice } = seen(["becomeRealTime", "becomeUrgent"]);
   assert.deepEqual({ policy, nice }, { policy: 0, nice: may ? -20 : 0 });

@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { type Clock, type Millis, type Random, SystemClock, systemRandom } from "#pkg/clock";
 import type { OwnEntry } from "#pkg/gossip";
+import { becomeRealTime } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { Supervisor, type Thread, workerFile } from "#pkg/threads";
 import type { MetadataFields } from "./codec/metadata.ts";
@@ -249,6 +250,10 @@ export class MemberlistThread implements AsyncDisposable {
       case "gossipExpired":
         this.#emit(report);
         break;
+      case "thread":
+        // Where it may not, it is on time as long as the machine has time.
+        if (report.thread !== undefined) becomeRealTime(report.thread);
+        break;
       case "log":
         this.#options.log[report.level](report.message, report.fields);
         break;
@@ -285,5 +290,6 @@ export class MemberlistThread implements AsyncDisposable {
 
 function spawnWorker(start: WorkerStart): RingWorker {
   const file = workerFile(import.meta.url, "memberlist-worker.js");
-  return new Worker(file, { name: "memberlist", workerData: start, resourceLimits });
+  // Without flags of the process, of which the source map would take a megabyte.
+  return new Worker(file, { name: "memberlist", workerData: start, resourceLimits, execArgv: [] });
 }

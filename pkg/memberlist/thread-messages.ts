@@ -39,6 +39,8 @@ export type Report =
       readonly timing: TimingName;
     }
   | { readonly type: "notStarted"; readonly request: number; readonly error: Error }
+  /** First of all: its number in the kernel. */
+  | { readonly type: "thread"; readonly thread: number | undefined }
   | { readonly type: "joined"; readonly request: number; readonly result: JoinResult }
   | { readonly type: "left"; readonly request: number; readonly done: boolean }
   | RingEvent
