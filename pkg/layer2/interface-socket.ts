@@ -10,11 +10,12 @@ import {
   type TrackedInterface,
 } from "#pkg/linux";
 import { isLinkLocal, type Mac, matchesInterface, parseMac } from "#pkg/net";
+import { canReachHosts } from "./engine/interface-state.ts";
 import { gratuitousFrames, probeFrame, solicitationFrom } from "./frames/announcements.ts";
 import { type Answer, answerArp, answerNeighbor } from "./frames/answers.ts";
 import { type ArpFrame, decodeArp, type WireAddress } from "./frames/arp.ts";
 import { decodeNeighbor, type NeighborFrame, NeighborType, neighborFrameLength } from "./frames/ndp.ts";
-import { type Sighting, sightingInArp, sightingInNeighbor } from "./frames/sightings.ts";
+import { type IgnoredSighting, type Sighting, sightingInArp, sightingInNeighbor } from "./frames/sightings.ts";
 import type { Announcement } from "./messages.ts";
 import { MulticastGroups } from "./multicast-groups.ts";
 import type { Row, SharedMemory } from "./shared-memory.ts";
@@ -37,13 +38,13 @@ export interface AddressBook {
   /** The announcement of an address. */
   find(address: WireAddress): Announcement | undefined;
   /** A host, which may be this one, uses an address, which may be anybody's. */
-  sight(sighting: Sighting, socket: InterfaceSocket): void;
+  sight(sighting: Sighting | IgnoredSighting, socket: InterfaceSocket): void;
 }
 
 /** How a protocol reads frames. */
 interface Protocol<Packet, Address extends WireAddress> {
   decode(frame: Uint8Array): Packet | undefined;
-  sighting(packet: Packet): Sighting | undefined;
+  sighting(packet: Packet): Sighting | IgnoredSighting | undefined;
   answer(
     packet: Packet,
     arrival: Arrival,
@@ -113,14 +114,16 @@ export class InterfaceSocket implements Disposable {
 
   /**
    * Takes in what changed. @returns whether hosts on the link may now reach this machine at another MAC or behind another port of a
-   * switch, or IPv6 begins here, before which the kernel has no groups, or other addresses are for an interface of this name
+   * switch, or hosts come behind it, or IPv6 begins here, before which the kernel has no groups, or other addresses are for an interface of this name
    */
   update(one: TrackedInterface): boolean {
     const before = this.#interface;
     this.#interface = one;
     this.#mac = macOf(one);
     const moved = before.hardwareAddress !== one.hardwareAddress || (!before.running && one.running);
-    return moved || (!hasIpv6(before) && hasIpv6(one)) || before.name !== one.name;
+    return (
+      moved || (!canReachHosts(before) && canReachHosts(one)) || (!hasIpv6(before) && hasIpv6(one)) || before.name !== one.name
+    );
   }
 
   /**
@@ -132,10 +135,13 @@ export class InterfaceSocket implements Disposable {
     return fd === this.#arp.fd ? this.#serve(this.#arp, arp, book) : this.#serve(this.#ndp, ndp, book);
   }
 
-  /** Announces the address to every host on the link. Without a carrier there is none: all is announced when it comes back. */
-  announce({ address, row }: Announcement): void {
+  /**
+   * Announces the address to every host on the link. Without a carrier there is none: all is announced when it comes back. Where only a Pod
+   * can be, the address is announced only if it is for interfaces by name.
+   */
+  announce({ address, row, interfaces }: Announcement): void {
     if (typeof address === "bigint") this.#groups.add(address);
-    if (!this.#interface.running) return;
+    if (!this.#interface.running || (interfaces.length === 0 && !canReachHosts(this.#interface))) return;
     for (const frame of gratuitousFrames(this.#mac, address)) this.#push(frame, row);
     this.#send(typeof address === "bigint" ? this.#ndp : this.#arp, "gratuitous");
   }

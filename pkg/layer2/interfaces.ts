@@ -2,6 +2,7 @@ import type { Millis } from "#pkg/clock";
 import { SystemCallError, type TrackedInterface } from "#pkg/linux";
 import { type Mac, parseMac } from "#pkg/net";
 import {
+  canReachHosts,
   eligibility,
   type IneligibleReason,
   type InterfaceState,
@@ -106,7 +107,7 @@ export class Interfaces implements Disposable {
     try {
       const socket = new InterfaceSocket(networkInterface, this.#shared, this.#memory);
       for (const protocol of protocols)
-        this.#log("info", `created ${protocol} responder for interface`, {
+        this.#log(canReachHosts(networkInterface) ? "info" : "debug", `created ${protocol} responder for interface`, {
           event: `create${protocol}Responder`,
           interface: networkInterface.name,
         });
@@ -132,7 +133,7 @@ export class Interfaces implements Disposable {
   #close(socket: InterfaceSocket, reason: IneligibleReason | "gone" | "failed"): void {
     for (const protocol of protocols) {
       const fields = { event: `delete${protocol}Responder`, interface: socket.interface.name, reason };
-      this.#log("info", `deleted ${protocol} responder for interface`, fields);
+      this.#log(canReachHosts(socket.interface) ? "info" : "debug", `deleted ${protocol} responder for interface`, fields);
     }
     socket[Symbol.dispose]();
   }

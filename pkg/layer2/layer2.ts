@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { type Millis, SystemClock } from "#pkg/clock";
+import { type Clock, type Millis, SystemClock } from "#pkg/clock";
 import { PacketSocket, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { Address, formatMac, parseMac } from "#pkg/net";
@@ -25,6 +25,7 @@ export interface Layer2Options {
   readonly onInterfaces?: (interfaces: readonly InterfaceState[]) => void;
   /** Called for frames of other hosts about an address that is announced or watched: a few per second at most for each. */
   readonly onSighting?: (sighting: AddressSighting) => void;
+  readonly clock?: Clock;
 }
 
 /** Another host uses, announces or probes an address. MAC addresses are hexadecimal bytes with colons between. */
@@ -37,9 +38,9 @@ export interface AddressSighting {
   readonly ownMac: string;
 }
 
-/** All of them only grow, for as long as the process lives. */
+/** Counts only grow while an address is known. */
 export interface Layer2Counters {
-  /** Every address that was announced since the start, also if it no longer is. */
+  /** Every address that is announced or watched, or was in the last five minutes. */
   readonly addresses: readonly AddressCounters[];
   /** Frames that were not answered. */
   readonly ignored: Readonly<Record<IgnoredReason, number>>;
@@ -70,7 +71,12 @@ interface Entry {
   readonly row: Row;
   interfaces: readonly string[];
   state: "announced" | "silent" | "withdrawn";
+  /** Infinity while it is not withdrawn. */
+  forgetAt: Millis;
 }
+
+// Long enough for the last counts to be scraped.
+const forgetAfter: Millis = 5 * 60_000;
 
 /** Where a probe goes, and from where. */
 export interface ProbeOptions {
@@ -95,19 +101,27 @@ export class Layer2 implements AsyncDisposable {
   readonly #onInterfaces: (interfaces: readonly InterfaceState[]) => void;
   readonly #onSighting: (sighting: AddressSighting) => void;
   readonly #shared = SharedMemory.create();
-  readonly #entries = new Map<string, Entry>(); // address -> entry, for every address ever announced
-  readonly #clock = new SystemClock();
+  readonly #entries = new Map<string, Entry>(); // address -> entry, until some minutes after it was withdrawn
+  readonly #clock: Clock;
   readonly #thread: WorkerThread<WorkerStart, Command, StatusMessage>;
   #standby: Standby | undefined;
   #standbyEnded: Promise<void> | undefined;
   #phase: "new" | "watching" | "answering" | "disposed" = "new";
   readonly #answering = Promise.withResolvers<void>();
   #onlyAnswers = false;
+  #forgetAt: Millis = Infinity; // When the next address is forgotten.
   #interfaces: readonly InterfaceState[] = [];
 
-  constructor({ log, refreshMs = 60_000, onInterfaces = () => {}, onSighting = () => {} }: Layer2Options) {
+  constructor({
+    log,
+    refreshMs = 60_000,
+    onInterfaces = () => {},
+    onSighting = () => {},
+    clock = new SystemClock(),
+  }: Layer2Options) {
     this.#log = log;
     this.#refreshMs = refreshMs;
+    this.#clock = clock;
     this.#onInterfaces = onInterfaces;
     this.#onSighting = onSighting;
     this.#thread = new WorkerThread({
@@ -177,6 +191,8 @@ export class Layer2 implements AsyncDisposable {
     const entry = this.#entries.get(address.toString());
     if (entry === undefined || entry.state === "withdrawn") return;
     entry.state = "withdrawn";
+    entry.forgetAt = this.#clock.now() + forgetAfter;
+    this.#forgetAt = Math.min(this.#forgetAt, entry.forgetAt);
     this.#shared.setAnnounced(entry.row, false);
     this.#thread.send({ type: "withdraw", announcement: announcement(entry) });
   }
@@ -206,6 +222,7 @@ export class Layer2 implements AsyncDisposable {
   }
 
   counters(): Layer2Counters {
+    this.#forget();
     const shared = this.#shared;
     const totals = shared.totals.all();
     return {
@@ -306,6 +323,7 @@ export class Layer2 implements AsyncDisposable {
     const entry = this.#entry(address);
     if (entry.state === state && isDeepStrictEqual(entry.interfaces, interfaces)) return;
     entry.state = state;
+    entry.forgetAt = Infinity;
     entry.interfaces = interfaces;
     this.#shared.setAnnounced(entry.row, state === "announced");
     if (this.#phase === "watching")
@@ -313,11 +331,25 @@ export class Layer2 implements AsyncDisposable {
     else this.#thread.send({ type: "announce", announcement: announcement(entry) });
   }
 
+  /** Forgets what was withdrawn some minutes ago. Its row is free for another address: the thread has long read that it was withdrawn. */
+  #forget(): void {
+    const now = this.#clock.now();
+    if (now < this.#forgetAt) return;
+    this.#forgetAt = Infinity;
+    for (const [key, { row, forgetAt }] of this.#entries)
+      if (forgetAt > now) this.#forgetAt = Math.min(this.#forgetAt, forgetAt);
+      else {
+        this.#entries.delete(key);
+        this.#shared.freeRow(row);
+      }
+  }
+
   #entry(address: Address): Entry {
     const key = address.toString();
     const known = this.#entries.get(key);
     if (known !== undefined) return known;
-    const entry: Entry = { address, row: this.#shared.addRow(), interfaces: [], state: "withdrawn" };
+    this.#forget();
+    const entry: Entry = { address, row: this.#shared.addRow(), interfaces: [], state: "withdrawn", forgetAt: Infinity };
     this.#entries.set(key, entry);
     return entry;
   }

@@ -5,7 +5,7 @@ import type { MainThread } from "#pkg/threads";
 import { FloodWatch, SightingLimiter } from "./engine/limits.ts";
 import { GratuitousSchedule, RefreshSchedule } from "./engine/schedules.ts";
 import type { WireAddress } from "./frames/arp.ts";
-import type { Sighting } from "./frames/sightings.ts";
+import type { IgnoredSighting, Sighting } from "./frames/sightings.ts";
 import type { AddressBook, InterfaceSocket } from "./interface-socket.ts";
 import { InterfaceWatcher } from "./interface-watcher.ts";
 import { Interfaces } from "./interfaces.ts";
@@ -175,9 +175,14 @@ export class AnswerLoop implements AddressBook, Disposable {
   }
 
   /** A frame of this node, by another interface of it or sent back by a switch, is no sighting. */
-  sight(sighting: Sighting, socket: InterfaceSocket): void {
+  sight(sighting: Sighting | IgnoredSighting, socket: InterfaceSocket): void {
     const announcement = this.#announced.get(sighting.address);
-    if (announcement === undefined || !socket.isFor(announcement) || this.#interfaces.macs.has(sighting.mac)) return;
+    if (announcement === undefined || !socket.isFor(announcement)) return;
+    if ("ignored" in sighting) {
+      this.#shared.totals.add(sighting.ignored);
+      return;
+    }
+    if (this.#interfaces.macs.has(sighting.mac)) return;
     if (sighting.kind !== "probes") this.#shared.addToRow(announcement.row, "sightings");
     if (this.#sightings.allows(sighting.address, this.#clock.now()))
       this.#main.post({ type: "sighting", sighting, interface: socket.interface.name, own: socket.mac });

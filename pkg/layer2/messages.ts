@@ -34,8 +34,10 @@ export type Command =
   /** Only answer from now on. */
   | { readonly type: "stopAnnouncing" };
 
+type LogLevel = "debug" | "info" | "warn" | "error";
+
 /** Writes a line to the log of the main thread. Errors are passed as text. */
-export type WriteLog = (level: "info" | "warn" | "error", message: string, fields: Fields) => void;
+export type WriteLog = (level: LogLevel, message: string, fields: Fields) => void;
 
 /** From the worker to the main thread. */
 export type StatusMessage =
@@ -43,4 +45,4 @@ export type StatusMessage =
   | { readonly type: "interfaces"; readonly interfaces: readonly InterfaceState[] }
   /** Of an address that is announced or watched; `own` is the MAC address of the interface that received the frame. */
   | { readonly type: "sighting"; readonly sighting: Sighting; readonly interface: string; readonly own: Mac }
-  | { readonly type: "log"; readonly level: "info" | "warn" | "error"; readonly message: string; readonly fields: Fields };
+  | { readonly type: "log"; readonly level: LogLevel; readonly message: string; readonly fields: Fields };

@@ -22,3 +22,13 @@ test("what one side counts and flags, the other reads, also in rows added later"
   assert.equal(main.totals.get("dropped"), 7);
   assert.equal(main.totals.get("notAnnounced"), 1);
 });
+
+test("a row that is free is used again, with its counters at 0", () => {
+  const shared = SharedMemory.create();
+  const row = shared.addRow();
+  shared.addToRow(row, "requests");
+  shared.freeRow(row);
+  assert.equal(shared.addRow(), row);
+  assert.equal(shared.row(row, "requests"), 0);
+  assert.notEqual(shared.addRow(), row);
+});

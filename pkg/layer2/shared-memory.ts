@@ -27,6 +27,7 @@ export class SharedMemory {
   readonly buffers: SharedBuffers;
   readonly totals: SharedCounters<(typeof totalNames)[number]>;
   readonly #rows: BigInt64Array; // Follows the length of its buffer.
+  readonly #free: Row[] = [];
   #used = 0;
 
   constructor(buffers: SharedBuffers) {
@@ -41,12 +42,20 @@ export class SharedMemory {
     return new SharedMemory({ totals: new SharedCounters(totalNames).memory, rows });
   }
 
-  /** A row for one more address, for ever. @throws {RangeError} above two million */
+  /** A row for one more address, with all counters 0. @throws {RangeError} above two million */
   addRow(): Row {
     const { rows } = this.buffers;
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
     const row = this.#used++;
     if ((row + 1) * fieldsPerRow > this.#rows.length) rows.grow(Math.min(rows.byteLength * 2, rows.maxByteLength));
     return row;
+  }
+
+  /** The row may be another address's from now on. */
+  freeRow(row: Row): void {
+    for (let field = 0; field < fieldsPerRow; field++) Atomics.store(this.#rows, row * fieldsPerRow + field, 0n);
+    this.#free.push(row);
   }
 
   setAnnounced(row: Row, announced: boolean): void {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { NetworkInterface } from "#pkg/linux";
-import { eligibility } from "./interface-state.ts";
+import { address } from "#pkg/net/testing";
+import { canReachHosts, eligibility } from "./interface-state.ts";
 
 const ethernet: NetworkInterface = {
   index: 2,
@@ -14,6 +15,7 @@ const ethernet: NetworkInterface = {
   noArp: false,
   running: true,
   master: undefined,
+  kind: undefined,
   masterKind: undefined,
 };
 
@@ -40,4 +42,26 @@ const cases: { name: string; link: Partial<NetworkInterface>; want: ReturnType<t
 for (const { name, link, want } of cases)
   test(`eligibility of ${name}: ${want}`, () => {
     assert.equal(eligibility({ ...ethernet, ...link }), want);
+  });
+
+const addressed: { name: string; kind: string | undefined; addresses: string[]; want: boolean }[] = [
+  { name: "a network card without an address", kind: undefined, addresses: [], want: true },
+  { name: "a VLAN without an address", kind: "vlan", addresses: [], want: true },
+  {
+    name: "a veth that is a node's only interface, with an address in a subnet",
+    kind: "veth",
+    addresses: ["192.0.2.1/24"],
+    want: true,
+  },
+  { name: "a veth with an IPv6 subnet", kind: "veth", addresses: ["fe80::1/64", "2001:db8::1/64"], want: true },
+  { name: "a veth to a Pod", kind: "veth", addresses: ["fe80::ecee:eeff:feee:eeee/64"], want: false },
+  { name: "a veth to a Pod with a gateway address of its own", kind: "veth", addresses: ["169.254.1.1/32"], want: false },
+];
+for (const { name, kind, addresses, want } of addressed)
+  test(`hosts ${want ? "can" : "cannot"} be behind ${name}`, () => {
+    const parsed = addresses.map((text) => {
+      const [first = "", length] = text.split("/");
+      return { interfaceIndex: 2, address: address(first), prefixLength: Number(length) };
+    });
+    assert.equal(canReachHosts({ ...ethernet, kind, generation: 1, addresses: parsed }), want);
   });

@@ -1,5 +1,5 @@
 import type { NetworkInterface, TrackedInterface } from "#pkg/linux";
-import { parseMac } from "#pkg/net";
+import { isLinkLocal, parseMac } from "#pkg/net";
 
 const ethernet = 1; // ARPHRD_ETHER
 
@@ -35,6 +35,15 @@ export function eligibility(one: NetworkInterface): "eligible" | IneligibleReaso
   if (!one.broadcast) return "noBroadcast";
   if (one.master !== undefined && one.masterKind !== "vrf") return "enslaved";
   return one.up ? "eligible" : "down";
+}
+
+/**
+ * Whether a LAN with other hosts can be behind an interface. One end of a veth pair without an address in a subnet leads to a Pod (Calico's
+ * `cali*` and the like): it is answered on, but announcements go nowhere, and a node may have hundreds of them.
+ */
+export function canReachHosts({ kind, addresses }: TrackedInterface): boolean {
+  if (kind !== "veth") return true;
+  return addresses.some(({ address, prefixLength }) => prefixLength < address.bits && !isLinkLocal(address));
 }
 
 /** An interface with this status; `error` says why it is failing. */

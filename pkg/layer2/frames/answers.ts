@@ -13,9 +13,19 @@ import {
 
 /**
  * Why a frame is not answered. `own`: this machine sent it. `notForUs`: sent to another host, to a group of others, or in a
- * VLAN that the interface is not in. `gratuitous`: its sender announces its own address.
+ * VLAN that the interface is not in. `gratuitous`: its sender announces its own address. `senderNotUnicast`: its sender has a broadcast or multicast
+ * address, or none; `senderMismatch`: it uses an announced address, and the Ethernet header names another sender than the packet does.
  */
-export const ignoredReasons = ["malformed", "own", "notForUs", "notRequest", "gratuitous", "notAnnounced"] as const;
+export const ignoredReasons = [
+  "malformed",
+  "own",
+  "notForUs",
+  "notRequest",
+  "gratuitous",
+  "senderNotUnicast",
+  "senderMismatch",
+  "notAnnounced",
+] as const;
 export type IgnoredReason = (typeof ignoredReasons)[number];
 
 /** The answer to a frame, to be sent as it is, and the announced address it is for; or why there is none. */
@@ -39,6 +49,7 @@ export function answerArp<Announcement>(
   if (arrival === "otherHost" || (request.destination !== broadcastMac && request.destination !== mac)) return "notForUs";
   if (request.operation !== ArpOperation.request) return "notRequest";
   if (request.senderAddress === request.targetAddress) return "gratuitous";
+  if (!isUnicastMac(request.senderMac)) return "senderNotUnicast";
   const announcement = find(request.targetAddress);
   if (announcement === undefined) return "notAnnounced";
   const reply = {

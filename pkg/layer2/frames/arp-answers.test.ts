@@ -54,6 +54,13 @@ const ignored: { name: string; frame: Uint8Array; arrival?: Arrival; want: Ignor
   { name: "a reply", frame: requestBytes({ operation: ArpOperation.reply }), want: "notRequest" },
   { name: "an unknown operation", frame: requestBytes({ operation: 25 }), want: "notRequest" },
   { name: "a frame to another machine", frame: requestBytes({ destination: 0x020000000009 }), want: "notForUs" },
+  {
+    name: "a sender that is everyone",
+    frame: requestBytes({ senderMac: broadcastMac, source: broadcastMac }),
+    want: "senderNotUnicast",
+  },
+  { name: "a sender that is a group", frame: requestBytes({ senderMac: 0x03bfc0000201 }), want: "senderNotUnicast" },
+  { name: "a sender without a MAC address", frame: requestBytes({ senderMac: 0 }), want: "senderNotUnicast" },
   { name: "a frame to a group", frame: requestBytes({ destination: 0x01005e000001 }), arrival: "multicast", want: "notForUs" },
   { name: "a broadcast in a VLAN that the machine does not know", frame: requestBytes(), arrival: "otherHost", want: "notForUs" },
   { name: "a frame that this machine sent", frame: requestBytes(), arrival: "outgoing", want: "own" },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { broadcastMac } from "#pkg/net";
+import { broadcastMac, isUnicastMac } from "#pkg/net";
 import {
   capturedFrame,
   clientAddress,
@@ -15,11 +15,13 @@ import {
 import { probeFrame, solicitationFrom } from "./announcements.ts";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "./arp.ts";
 import { decodeNeighbor, type NeighborFrame, NeighborType, unspecifiedAddress } from "./ndp.ts";
-import { type Sighting, sightingInArp, sightingInNeighbor } from "./sightings.ts";
+import { type IgnoredSighting, type Sighting, sightingInArp, sightingInNeighbor } from "./sightings.ts";
 
 const other = 0x020000000009;
 
-const inArp: { name: string; changes: Partial<ArpFrame>; want: Sighting | undefined }[] = [
+const notUnicast = { address: clientAddress, ignored: "senderNotUnicast" } as const;
+
+const inArp: { name: string; changes: Partial<ArpFrame>; want: Sighting | IgnoredSighting | undefined }[] = [
   {
     name: "a request is from one who has its address",
     changes: {},
@@ -31,9 +33,9 @@ const inArp: { name: string; changes: Partial<ArpFrame>; want: Sighting | undefi
     want: { address: clientAddress, mac: clientMac, kind: "uses" },
   },
   {
-    name: "the sender by ARP counts, not the one that sent the frame",
+    name: "a sender that the Ethernet header does not name is ignored",
     changes: { source: other },
-    want: { address: clientAddress, mac: clientMac, kind: "uses" },
+    want: { address: clientAddress, ignored: "senderMismatch" },
   },
   {
     name: "an announcement, as a request",
@@ -45,33 +47,37 @@ const inArp: { name: string; changes: Partial<ArpFrame>; want: Sighting | undefi
     changes: { senderAddress: ourAddress, operation: ArpOperation.reply },
     want: { address: ourAddress, mac: clientMac, kind: "announces" },
   },
-  { name: "a probe only asks", changes: { senderAddress: 0 }, want: { address: ourAddress, mac: clientMac, kind: "probes" } },
+  {
+    name: "a probe has no address yet",
+    changes: { senderAddress: 0 },
+    want: { address: ourAddress, mac: clientMac, kind: "probes" },
+  },
   { name: "a reply from no address", changes: { senderAddress: 0, operation: ArpOperation.reply }, want: undefined },
   { name: "another operation", changes: { operation: 25 }, want: undefined },
-  { name: "a sender without a MAC address", changes: { senderMac: 0 }, want: undefined },
-  { name: "a sender that is everyone", changes: { senderMac: broadcastMac }, want: undefined },
+  { name: "a sender without a MAC address", changes: { senderMac: 0 }, want: notUnicast },
+  { name: "a sender that is everyone", changes: { senderMac: broadcastMac, source: broadcastMac }, want: notUnicast },
   {
     name: "a cluster of hosts that answers with the MAC address of its group",
     changes: { senderMac: 0x03bfc0000201, operation: ArpOperation.reply },
-    want: { address: clientAddress, mac: 0x03bfc0000201, kind: "uses" },
+    want: notUnicast,
   },
 ];
 for (const { name, changes, want } of inArp) test(`ARP: ${name}`, () => assert.deepEqual(sightingInArp(request(changes)), want));
 
 const advertised = { type: NeighborType.advertisement };
-const inNdp: { name: string; changes: Partial<NeighborFrame>; want: Sighting | undefined }[] = [
+const inNdp: { name: string; changes: Partial<NeighborFrame>; want: Sighting | IgnoredSighting | undefined }[] = [
   {
     name: "a solicitation is from one who has its source",
     changes: {},
     want: { address: clientAddress6, mac: clientMac, kind: "uses" },
   },
   {
-    name: "without an option the frame tells who",
+    name: "without an option the Ethernet header names the sender",
     changes: { linkLayerAddress: undefined, sourceMac: other },
     want: { address: clientAddress6, mac: other, kind: "uses" },
   },
   {
-    name: "one that looks for duplicates only asks",
+    name: "duplicate address detection is a probe",
     changes: { source: unspecifiedAddress, linkLayerAddress: undefined },
     want: { address: ourAddress6, mac: clientMac, kind: "probes" },
   },
@@ -81,16 +87,20 @@ const inNdp: { name: string; changes: Partial<NeighborFrame>; want: Sighting | u
     want: { address: ourAddress6, mac: clientMac, kind: "uses" },
   },
   {
-    name: "one that nobody asked for announces",
+    name: "an unsolicited one announces",
     changes: advertised,
     want: { address: ourAddress6, mac: clientMac, kind: "announces" },
   },
   {
-    name: "the option counts, not the one that sent the frame",
+    name: "an option that the Ethernet header does not agree with is ignored",
     changes: { ...advertised, sourceMac: other },
-    want: { address: ourAddress6, mac: clientMac, kind: "announces" },
+    want: { address: ourAddress6, ignored: "senderMismatch" },
   },
-  { name: "one whose sender has no MAC address", changes: { ...advertised, linkLayerAddress: 0 }, want: undefined },
+  {
+    name: "one whose sender has no MAC address",
+    changes: { ...advertised, linkLayerAddress: 0 },
+    want: { address: ourAddress6, ignored: "senderNotUnicast" },
+  },
 ];
 for (const { name, changes, want } of inNdp)
   test(`NDP: ${name}`, () => assert.deepEqual(sightingInNeighbor(solicitation(changes)), want));
@@ -101,12 +111,13 @@ test("what the Linux kernel sends when it gets an address, looks for duplicates 
   assert.deepEqual(sightingInArp(arp), { address: arp.senderAddress, mac: arp.senderMac, kind: "announces" });
   const kinds = ["kernel-duplicate-detection", "kernel-defence", "kernel-unsolicited-advertisement"].map((name) => {
     const frame = decodeNeighbor(capturedFrame(name, "ndp.hex"));
-    return frame && sightingInNeighbor(frame)?.kind;
+    const sighting = frame && sightingInNeighbor(frame);
+    return sighting !== undefined && "kind" in sighting ? sighting.kind : sighting;
   });
   assert.deepEqual(kinds, ["probes", "announces", "announces"]);
 });
 
-test("a question of ours sightings nothing, whether to all or to one", () => {
+test("a probe of ours is a probe to others, whether to all or to one", () => {
   for (const to of [undefined, other]) {
     const arp = decodeArp(probeFrame(clientMac, ourAddress, to));
     assert.deepEqual(arp && sightingInArp(arp), { address: ourAddress, mac: clientMac, kind: "probes" });
@@ -118,14 +129,15 @@ test("a question of ours sightings nothing, whether to all or to one", () => {
   assert.deepEqual(open, solicitation({ destinationMac: other }));
 });
 
-test("property: whatever decodes is a sighting of somebody, or none", () => {
+test("property: whatever decodes is a sighting of one host, or ignored", () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 42, maxLength: 42 }), (bytes) => {
       const valid = encodeArp(request());
       valid.set(bytes.subarray(20), 20); // From the operation on.
+      valid.set(bytes.subarray(22, 28), 6); // The Ethernet header agrees.
       const frame = decodeArp(valid);
       const sighting = frame && sightingInArp(frame);
-      if (sighting !== undefined) assert.ok(sighting.mac > 0 && sighting.mac < broadcastMac);
+      if (sighting !== undefined && "mac" in sighting) assert.ok(isUnicastMac(sighting.mac));
     }),
   );
 });

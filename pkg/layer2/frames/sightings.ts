@@ -1,4 +1,4 @@
-import { broadcastMac, type Mac } from "#pkg/net";
+import { isUnicastMac, type Mac } from "#pkg/net";
 import { type ArpFrame, ArpOperation, type WireAddress } from "./arp.ts";
 import { type NeighborFrame, NeighborType, unspecifiedAddress } from "./ndp.ts";
 
@@ -15,16 +15,26 @@ export interface Sighting {
   readonly kind: SightingKind;
 }
 
+/** A frame that would be a sighting of the address, but does not count: see `IgnoredReason`. */
+export interface IgnoredSighting {
+  readonly address: WireAddress;
+  readonly ignored: "senderNotUnicast" | "senderMismatch";
+}
+
 /**
  * The sighting in an ARP packet: its sender has the sender address (RFC 5227, section 2.4), in requests as in replies; without one it
- * probes the target (section 2.1.1). @returns undefined where there is no such address, or no host that could have it
+ * probes the target (section 2.1.1). @returns undefined where there is no such address
  */
-export function sightingInArp({ operation, senderMac, senderAddress, targetAddress }: ArpFrame): Sighting | undefined {
+export function sightingInArp({
+  source,
+  operation,
+  senderMac,
+  senderAddress,
+  targetAddress,
+}: ArpFrame): Sighting | IgnoredSighting | undefined {
   if (operation !== ArpOperation.request && operation !== ArpOperation.reply) return undefined;
-  if (!isSomebody(senderMac)) return undefined;
-  if (senderAddress !== 0)
-    return { address: senderAddress, mac: senderMac, kind: senderAddress === targetAddress ? "announces" : "uses" };
-  return operation === ArpOperation.request ? { address: targetAddress, mac: senderMac, kind: "probes" } : undefined;
+  if (senderAddress !== 0) return from(source, senderMac, senderAddress, senderAddress === targetAddress ? "announces" : "uses");
+  return operation === ArpOperation.request ? from(source, senderMac, targetAddress, "probes") : undefined;
 }
 
 /**
@@ -32,16 +42,16 @@ export function sightingInArp({ operation, senderMac, senderAddress, targetAddre
  * its source, or without one detects duplicates of its target (section 5.4.3). The link-layer address is the one in the option, else the
  * frame's.
  */
-export function sightingInNeighbor(frame: NeighborFrame): Sighting | undefined {
+export function sightingInNeighbor(frame: NeighborFrame): Sighting | IgnoredSighting {
   const mac = frame.linkLayerAddress ?? frame.sourceMac;
-  if (!isSomebody(mac)) return undefined;
   if (frame.type === NeighborType.advertisement)
-    return { address: frame.target, mac, kind: frame.solicited ? "uses" : "announces" };
-  if (frame.source === unspecifiedAddress) return { address: frame.target, mac, kind: "probes" };
-  return { address: frame.source, mac, kind: "uses" };
+    return from(frame.sourceMac, mac, frame.target, frame.solicited ? "uses" : "announces");
+  if (frame.source === unspecifiedAddress) return from(frame.sourceMac, mac, frame.target, "probes");
+  return from(frame.sourceMac, mac, frame.source, "uses");
 }
 
-/** Groups count: a cluster of hosts may answer with one (RFC 1812, section 3.3.2, knows of it, and forbids it). */
-function isSomebody(mac: Mac): boolean {
-  return mac !== 0 && mac !== broadcastMac;
+/** `mac` is what the packet names as its sender, which the Ethernet header has to agree with. A group's is no host's (RFC 1812, section 3.3.2). */
+function from(source: Mac, mac: Mac, address: WireAddress, kind: SightingKind): Sighting | IgnoredSighting {
+  if (!isUnicastMac(mac)) return { address, ignored: "senderNotUnicast" };
+  return mac === source ? { address, mac, kind } : { address, ignored: "senderMismatch" };
 }

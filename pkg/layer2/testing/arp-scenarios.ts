@@ -165,9 +165,14 @@ test("frames of other hosts about an address are reported and counted, this node
   const announcement = (senderMac: Mac) => requestFor(lan, quiet, { source: senderMac, senderMac, senderAddress: target });
   const foreignHost = 0x020000000042;
   await lan.call("send", "host0", [encodeArp(await announcement(mac("lan0")))]); // As if a switch had sent it back.
+  const from = { source: foreignHost, senderMac: foreignHost };
   await lan.call("send", "host0", [encodeArp(await requestFor(lan, virtual, { senderAddress: target, senderMac: foreignHost }))]);
-  await lan.call("send", "host0", [encodeArp(await requestFor(lan, quiet, { senderAddress: 0, senderMac: foreignHost }))]);
+  await lan.call("send", "host0", [encodeArp(await announcement(broadcastMac))]);
+  await lan.call("send", "host0", [encodeArp(await requestFor(lan, virtual, { ...from, senderAddress: target }))]);
+  await lan.call("send", "host0", [encodeArp(await requestFor(lan, quiet, { ...from, senderAddress: 0 }))]);
   await until(() => sightings.length === 2);
+  const { senderMismatch, senderNotUnicast } = layer2.counters().ignored;
+  assert.deepEqual([senderMismatch, senderNotUnicast], [1, 1]);
   const common = { address: quiet, mac: "02:00:00:00:00:42", interface: "lan0", ownMac: macText("lan0") };
   assert.deepEqual(sightings, [
     { ...common, kind: "uses" },

@@ -39,6 +39,7 @@ test("an interface that takes the index of another is answered on, even if nothi
   assert.equal(interfaces.update([ethernet(index)], 0).length, 1);
   ip("link delete lan0");
   ip(`link add lan0 index ${index} type veth peer name host0 netns ${lan.pid}`);
+  ip("address add 203.0.113.1/24 dev lan0");
   ip("link set lan0 up");
   await lan.adopt("host0", "192.0.2.2/24");
   const [socket] = interfaces.update([ethernet(index, { generation: 2 })], 0);
@@ -210,6 +211,7 @@ function ethernet(index: number, changes: Partial<TrackedInterface> = {}): Track
     noArp: false,
     running: true,
     master: undefined,
+    kind: undefined,
     masterKind: undefined,
     generation: 1,
     addresses: [],

@@ -36,6 +36,7 @@ export class Lan implements Disposable {
   /** Joins interface `name` here with `peer` at the client, both up; the client has the addresses, each with its prefix length. */
   async join(name: string, peer: string, ...addresses: readonly string[]): Promise<void> {
     ip(`link add ${name} type veth peer name ${peer} netns ${this.pid}`);
+    ip(`address add 203.0.113.1/24 dev ${name}`); // A veth without one would be taken for a Pod's.
     ip(`link set ${name} up`);
     await this.adopt(peer, ...addresses);
   }

@@ -15,6 +15,7 @@ const networkInterface: NetworkInterface = {
   noArp: false,
   running: true,
   master: undefined,
+  kind: undefined,
   masterKind: undefined,
 };
 

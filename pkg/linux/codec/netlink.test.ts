@@ -25,7 +25,7 @@ const captured = capture("dump.hex").flatMap(decodeNetlink);
 test("a captured dump of links yields each link with its flags, MAC address and master", () => {
   const links = captured.flatMap((message) => (message.type === "interfaceSet" ? [message.networkInterface] : []));
   const base = { broadcast: true, loopback: false, noArp: false, up: true, running: true, hardwareType: 1 };
-  const free = { master: undefined, masterKind: undefined };
+  const free = { master: undefined, kind: undefined, masterKind: undefined };
   assert.deepEqual(links, [
     {
       ...base,
@@ -37,14 +37,15 @@ test("a captured dump of links yields each link with its flags, MAC address and 
       broadcast: false,
       loopback: true,
     },
-    { ...base, ...free, index: 2, name: "br0", hardwareAddress: "72:de:df:41:dd:52", running: false },
-    { ...base, ...free, index: 3, name: "p1", hardwareAddress: "56:0d:e9:70:7d:28", noArp: true },
-    { ...base, index: 4, name: "p0", hardwareAddress: "72:de:df:41:dd:52", master: 2, masterKind: "bridge" },
+    { ...base, ...free, index: 2, name: "br0", kind: "bridge", hardwareAddress: "72:de:df:41:dd:52", running: false },
+    { ...base, ...free, index: 3, name: "p1", kind: "veth", hardwareAddress: "56:0d:e9:70:7d:28", noArp: true },
+    { ...base, index: 4, name: "p0", kind: "veth", hardwareAddress: "72:de:df:41:dd:52", master: 2, masterKind: "bridge" },
     {
       ...base,
       ...free,
       index: 5,
       name: "tun0",
+      kind: "tun",
       hardwareType: 65534,
       hardwareAddress: "",
       broadcast: false,
@@ -152,6 +153,7 @@ const networkInterface: fc.Arbitrary<NetworkInterface> = fc.record(
     noArp: fc.boolean(),
     running: fc.boolean(),
     master: fc.option(u32, { nil: undefined }),
+    kind: fc.option(name, { nil: undefined }),
     masterKind: fc.option(name, { nil: undefined }),
   },
   plain,
@@ -236,8 +238,11 @@ function encodeLink(networkInterface: NetworkInterface): Uint8Array {
   ];
   if (networkInterface.master !== undefined)
     attributes.push(attribute(10, new Uint8Array(Uint32Array.of(networkInterface.master).buffer)));
-  if (networkInterface.masterKind !== undefined)
-    attributes.push(attribute(18 | 0x8000, attribute(4, Buffer.from(`${networkInterface.masterKind}\0`))));
+  const information = [
+    ...(networkInterface.kind === undefined ? [] : [attribute(1, Buffer.from(`${networkInterface.kind}\0`))]),
+    ...(networkInterface.masterKind === undefined ? [] : [attribute(4, Buffer.from(`${networkInterface.masterKind}\0`))]),
+  ];
+  if (information.length > 0) attributes.push(attribute(18 | 0x8000, Buffer.concat(information)));
   return Buffer.concat([header, ...attributes]);
 }
 

@@ -16,6 +16,8 @@ export interface NetworkInterface {
   readonly running: boolean;
   /** The index of the interface it is enslaved to. */
   readonly master: number | undefined;
+  /** What it is, where it is not hardware: such as `veth`, `bridge`, `vlan`. */
+  readonly kind: string | undefined;
   /** What the master is, such as `bridge`, `bond`, `team` or `vrf`, when the kernel says. */
   readonly masterKind: string | undefined;
 }
@@ -55,7 +57,7 @@ const MessageType = {
 } as const;
 const LinkFlag = { up: 0x1, broadcast: 0x2, loopback: 0x8, running: 0x40, noArp: 0x80 } as const;
 const LinkAttribute = { address: 1, name: 3, master: 10, linkInfo: 18, extensionMask: 29 } as const;
-const masterKindAttribute = 4; // IFLA_INFO_SLAVE_KIND
+const InfoAttribute = { kind: 1, masterKind: 4 } as const; // IFLA_INFO_KIND, IFLA_INFO_SLAVE_KIND
 const AddressAttribute = { address: 1, local: 2 } as const;
 const NeighborAttribute = { destination: 1, linkLayerAddress: 2 } as const;
 const familyInet = 2;
@@ -180,7 +182,8 @@ function decodeInterface(body: Uint8Array): NetworkInterface | undefined {
   const flags = header.getUint32(8, true);
   const name = text(attributes.get(LinkAttribute.name));
   if (index <= 0 || name === undefined) throw new NetlinkError(`Cannot decode interface: index is ${index}, name is ${name}`);
-  const information = attributes.get(LinkAttribute.linkInfo);
+  const linkInfo = attributes.get(LinkAttribute.linkInfo);
+  const information = linkInfo && decodeAttributes(linkInfo);
   const master = attributes.get(LinkAttribute.master);
   return {
     index,
@@ -193,7 +196,8 @@ function decodeInterface(body: Uint8Array): NetworkInterface | undefined {
     noArp: (flags & LinkFlag.noArp) !== 0,
     running: (flags & LinkFlag.running) !== 0,
     master: master && fixed(master, 4, "master").getUint32(0, true),
-    masterKind: information && text(decodeAttributes(information).get(masterKindAttribute)),
+    kind: text(information?.get(InfoAttribute.kind)),
+    masterKind: text(information?.get(InfoAttribute.masterKind)),
   };
 }
 
