@@ -19,7 +19,7 @@ lab: node_modules ## Run that cluster until Ctrl-C, to try things by hand
 	node e2e/demo-cluster/main.ts
 
 test: node_modules ## Run every test that needs no root
-	node --test --test-concurrency=3 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,e2e/apiserver,e2e/lab,e2e/demo-cluster,e2e/memberlist,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
+	node --test --test-concurrency=3 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,e2e/simulation,e2e/apiserver,e2e/lab,e2e/demo-cluster,e2e/memberlist,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
 
 e2e: node_modules ## Install everything in a real Kubernetes on this machine and use it (needs root)
 	node --test 'e2e/cluster/**/*.test.ts'

@@ -16,7 +16,7 @@ export interface Drivers {
   readonly layer2: Pick<Layer2, "begin" | "announce" | "listen" | "withdraw" | "reannounce" | "defend" | "probe">;
   readonly occupants: Pick<OccupantsWriter, "write">;
   readonly bgp: Pick<BgpSpeaker, "setPeers" | "setRoutes" | "flush">;
-  readonly members: Pick<Members, "start" | "setInterfaces" | "setGossip" | "forgetGossip">;
+  readonly members: Pick<Members, "start" | "setInterfaces" | "setGossip" | "forgetGossip" | "pullGossip">;
   readonly sources: Pick<Sources, "startConfig">;
   readonly checks: Pick<NodeChecks, "changed">;
   readonly events: Pick<EventRecorder, "record">;
@@ -64,6 +64,9 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
       break;
     case "forgetGossip":
       members.forgetGossip(effect.node);
+      break;
+    case "pullGossip":
+      members.pullGossip(effect.node);
       break;
     case "log":
       log[effect.level](effect.message, effect.fields);

@@ -143,6 +143,54 @@ for (const loss of [0, 0.1])
     });
   }
 
+for (const seed of seeds) {
+  const lag = (loss: number) => new PlacementCluster({ seed, loss, pools: pools("sticky"), services, apiLag: 3000 });
+
+  test(`sticky: a Service of both families whose addresses change their order keeps both, whenever speakers see that (seed ${seed})`, async () => {
+    const four = lag(0.1);
+    await four.start(0, 1, 2, 3);
+    const before = four.owner();
+    for (let round = 0; round < 3; round++) {
+      for (const [name, { ingress }] of four.services()) four.setService(name, { ingress: ingress.toReversed() });
+      await four.pass(2000);
+    }
+    await four.pass(8000);
+    assert.deepEqual(moved(before, four.owner()), []);
+    for (const [first = "", second] of services) {
+      four.setService(first, { ingress: [second ?? first], localTo: [1, 2] });
+      await four.pass(300);
+      four.setService(first, { ingress: second === undefined ? [first] : [second, first], localTo: [2, 3] });
+    }
+    await four.pass(8000);
+    for (const [address, node] of four.owner()) assert.ok(node === 2 || node === 3, address);
+  });
+
+  test(`sticky: a node that is back after the ring has forgotten it takes nothing back (seed ${seed})`, async () => {
+    const five = lag(0.1);
+    await five.start(0, 1, 2, 3, 4);
+    five.kill(2);
+    await five.pass(40_000);
+    const without = five.owner();
+    five.moves.length = 0;
+    await five.start(2);
+    await five.pass(10_000);
+    assert.deepEqual([moved(without, five.owner()), five.moves], [[], []]);
+  });
+
+  test(`sticky: three parts agree when they are one again (seed ${seed})`, async () => {
+    const six = lag(0.1);
+    await six.start(0, 1, 2, 3, 4, 5);
+    six.simulation.cutOff([0, 1]);
+    six.simulation.cutOff([2]);
+    await six.pass(25_000);
+    six.simulation.heal();
+    await six.pass(6000);
+    const owner = six.owner();
+    await six.pass(15_000);
+    assert.deepEqual(moved(owner, six.owner()), []);
+  });
+}
+
 test("sticky: whatever happens, there is one owner of each address when it is quiet, and it stays", async (t) => {
   for (const seed of [11, 12, 13, 14]) {
     const random = seededRandom(seed);

@@ -36,6 +36,8 @@ export interface GossipChanges {
 export interface OwnEntry {
   readonly key: string;
   readonly value: Uint8Array;
+  /** To be broadcast also where it is the one before, for those that missed it. */
+  readonly repeated?: boolean;
 }
 
 interface ReportedNode {
@@ -59,6 +61,7 @@ export class GossipState {
   readonly #ownerships = new Ownerships();
   readonly #entries = new Map<string, Uint8Array>(); // key -> value; of this node, and not taken yet
   readonly #changedPages = new Set<string>(); // Of this node; not among the entries yet.
+  readonly #repeated = new Set<string>(); // keys of entries of this node to be broadcast once more
   #contested: readonly Address[] = []; // Owned by this node and others when its view uncertainty was reported.
   #answers = false;
   #viewUncertainty = 0;
@@ -129,6 +132,14 @@ export class GossipState {
     this.#changedPages.add(page);
   }
 
+  /** Reports once more that this node owns the address, since another node seems not to know. */
+  repeat(address: Address): void {
+    if (!this.#ownerships.has(this.#node, address)) return;
+    const page = ownershipPageOf(address);
+    this.#changedPages.add(page);
+    this.#repeated.add(page).add(summaryKey);
+  }
+
   /**
    * How uncertain this node's view of the others is, 0 to 65535: of two that own one address, the one with the more certain view keeps it.
    * Reported when it makes a difference: with the next change of ownership, or when the others need a new summary of this node.
@@ -189,8 +200,9 @@ export class GossipState {
     if (this.#changedPages.size > 0) this.#reportSummary();
     for (const page of this.#changedPages) this.#entries.set(page, encodeOwned(this.#ownerships.page(this.#node, page).values()));
     this.#changedPages.clear();
-    const entries = [...this.#entries].map(([key, value]) => ({ key, value }));
+    const entries = [...this.#entries].map(([key, value]) => ({ key, value, repeated: this.#repeated.has(key) }));
     this.#entries.clear();
+    this.#repeated.clear();
     return entries;
   }
 

@@ -50,7 +50,7 @@ export class GossipStore {
    * Sets an own entry, in place of the one before; an empty value takes it away. The same value again is no update, unless it is to be
    * `repeated` for those that missed it.
    */
-  set(key: string, value: Uint8Array, { repeated = false } = {}): void {
+  set(key: string, value: Uint8Array, { repeated = false }: { readonly repeated?: boolean | undefined } = {}): void {
     const before = this.#own.entries.get(key)?.value ?? new Uint8Array();
     if (repeated || !equalBytes(before, value)) this.#setOwn(key, value);
   }

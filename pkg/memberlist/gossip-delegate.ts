@@ -40,7 +40,7 @@ export class GossipDelegate implements Disposable {
 
   /** Sets own entries. */
   set(entries: Iterable<OwnEntry>): void {
-    for (const { key, value } of entries) this.#store.set(key, value);
+    for (const { key, value, repeated } of entries) this.#store.set(key, value, { repeated });
     this.flush();
   }
 

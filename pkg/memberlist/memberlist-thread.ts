@@ -144,6 +144,11 @@ export class MemberlistThread implements AsyncDisposable {
     this.#send({ type: "forget", node });
   }
 
+  /** Exchanges all gossip with a member, some of whose may not have arrived here. */
+  pull(node: string): void {
+    this.#send({ type: "pull", node });
+  }
+
   /** Encrypts with the first of these from now on, and decrypts with all. Not for a ring without encryption. */
   setKeys(keys: readonly Uint8Array[]): void {
     this.#keys = keys;

@@ -196,6 +196,12 @@ export class Memberlist implements AsyncDisposable {
     this.#handle({ type: "broadcast", topic, payload });
   }
 
+  /** Exchanges all that is known with a member at once; nothing when it is none any more. */
+  pull(name: string): void {
+    this.#started();
+    this.#handle({ type: "pull", node: nodeName(name) });
+  }
+
   /**
    * Broadcasts that this member leaves. It answers the others until it is disposed.
    * @returns whether that was sent often enough before `timeout` milliseconds were over

@@ -85,6 +85,9 @@ export class ThreadMember implements AsyncDisposable {
       case "forget":
         this.#delegate.forget(command.node);
         break;
+      case "pull":
+        if (this.#member.running) this.#member.pull(command.node);
+        break;
       case "keys":
         this.#keyring?.replace(command.keys);
         break;

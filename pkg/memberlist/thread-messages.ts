@@ -27,6 +27,7 @@ export type Command =
   | { readonly type: "metadata"; readonly fields: MetadataFields }
   | { readonly type: "entries"; readonly entries: readonly OwnEntry[] }
   | { readonly type: "forget"; readonly node: string }
+  | { readonly type: "pull"; readonly node: string }
   | { readonly type: "keys"; readonly keys: readonly Uint8Array[] };
 
 /** From the ring's thread to the main thread, in the order in which things happened. */

@@ -1,79 +1,122 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { Millis } from "#pkg/clock";
 import { GossipNode } from "#pkg/gossip/testing";
 import { Address } from "#pkg/net";
-import { type RebalancePolicy, StickyOwners } from "./sticky-owners.ts";
+import { StickyOwners } from "./sticky-owners.ts";
 
 const addresses = Array.from({ length: 20 }, (_, i) => new Address("IPv4", BigInt(0xc0000200 + i)));
 const [x = new Address("IPv4", 0n), y = x] = addresses;
 
+/** One node's addresses that stay, and its gossip. */
+class Bench {
+  readonly name: string;
+  readonly gossip: GossipNode;
+  readonly sticky: StickyOwners;
+  now: Millis = 0;
+
+  constructor(name: string) {
+    this.name = name;
+    this.gossip = new GossipNode(name);
+    this.gossip.state.participate();
+    this.sticky = new StickyOwners(name, this.gossip.state);
+  }
+
+  /** Places all that the map names, and settles; then places what that changed. */
+  place(
+    candidates: readonly string[],
+    which: readonly Address[] = addresses,
+    firsts = new Map<Address, Address>(),
+  ): (string | undefined)[] {
+    const placeOne = (address: Address) =>
+      this.sticky.place({ address, first: firsts.get(address) ?? address, candidates, before: undefined }, this.now);
+    for (const address of which) placeOne(address);
+    this.sticky.settle(this.now);
+    return which.map(placeOne);
+  }
+
+  /** Time passes. @returns where the addresses are then */
+  wait(
+    duration: Millis,
+    candidates: readonly string[],
+    which: readonly Address[] = addresses,
+    firsts = new Map<Address, Address>(),
+  ) {
+    const end = this.now + duration;
+    for (;;) {
+      this.now = Math.min(end, this.sticky.nextDeadline);
+      this.sticky.timer(this.now);
+      const placed = this.place(candidates, which, firsts);
+      if (this.now >= end) return placed;
+    }
+  }
+
+  owned(): Address[] {
+    return addresses.filter((address) => this.gossip.state.owners(address.toString()).includes(this.name));
+  }
+}
+
 /** Nodes whose gossip reaches one another when `exchange` is called. */
 function nodes(...names: string[]) {
-  const all = names.map((name) => {
-    const node = new GossipNode(name);
-    node.state.participate();
-    return { name, node, gossip: node.state, sticky: new StickyOwners(name, node.state) };
-  });
-  for (const one of all) one.node.join(...all.filter((other) => other !== one));
+  const all = names.map((name) => new Bench(name));
+  const gossips = all.map(({ gossip }) => gossip);
+  for (const one of gossips) one.join(...gossips.filter((other) => other !== one));
   const exchange = () => {
-    for (const { node } of all)
-      for (const { payload } of node.takeUpdates()) for (const other of all) if (other.node !== node) other.node.merge(payload);
+    for (const one of gossips)
+      for (const { payload } of one.takeUpdates()) for (const other of gossips) if (other !== one) other.merge(payload);
   };
   exchange();
   return { all, exchange, node: (name: string) => all.find((one) => one.name === name) ?? assert.fail(name) };
-}
-
-/** Places all, as a speaker does. */
-function place(
-  sticky: StickyOwners,
-  candidates: readonly string[],
-  policy: RebalancePolicy = "limit",
-): Map<string, string | undefined> {
-  for (const address of addresses) sticky.place(address, candidates, undefined);
-  sticky.settle(policy);
-  return new Map(addresses.map((address) => [address.toString(), sticky.place(address, candidates, undefined)]));
 }
 
 test("who knows the same chooses the same, and nobody takes more than a share", () => {
   const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 9 });
   fc.assert(
     fc.property(names, (candidates) => {
-      const { all } = nodes(...candidates);
-      const owners = all.map(({ sticky }) => Object.fromEntries(claimsAside(sticky, candidates)));
-      for (const other of owners) assert.deepEqual(other, owners[0]);
-      const held = Map.groupBy(Object.values(owners[0] ?? {}), (owner) => owner);
-      for (const [, its] of held) assert.ok(its.length <= Math.ceil(addresses.length / candidates.length));
+      const { all, exchange } = nodes(...candidates);
+      for (const one of all) one.place(candidates);
+      const shares = all.map((one) => one.owned());
+      assert.equal(shares.flat().length, addresses.length, "each at one node");
+      for (const share of shares) assert.ok(share.length <= Math.ceil(addresses.length / candidates.length));
+      exchange();
+      for (const one of all) assert.deepEqual(one.place(candidates), all[0]?.place(candidates));
     }),
   );
 });
 
-/** What is chosen, as `settle` tells it. */
-function claimsAside(sticky: StickyOwners, candidates: readonly string[]): [string, string | undefined][] {
-  for (const address of addresses) sticky.place(address, candidates, undefined);
-  sticky.settle("limit");
-  return addresses.map((address) => [address.toString(), sticky.follow(address, candidates)]);
-}
-
-test("hearing of one node's claims first changes nothing about what is left", () => {
+test("gossip of one node's addresses that comes first changes nothing about what is left", () => {
   const names = ["a", "b", "c", "d"];
-  const { all, exchange } = nodes(...names);
-  const [a, ...others] = all;
-  const wanted = a && Object.fromEntries(claimsAside(a.sticky, names));
-  exchange(); // All that `a` took is claimed now.
-  for (const { sticky } of others) assert.deepEqual(Object.fromEntries(claimsAside(sticky, names)), wanted);
+  const together = nodes(...names);
+  for (const one of together.all) one.place(names);
+  const apart = nodes(...names);
+  for (const one of apart.all) {
+    one.place(names);
+    apart.exchange();
+  }
+  for (const name of names) assert.deepEqual(apart.node(name).owned(), together.node(name).owned());
 });
 
 test("an owner keeps an address while it is a candidate, whoever joins", () => {
   const { exchange, node } = nodes("a", "b", "c");
-  const a = node("a").sticky;
-  for (const address of addresses.slice(0, 4)) a.place(address, ["a"], undefined);
-  a.settle("limit");
+  node("a").place(["a"], addresses.slice(0, 4));
   exchange();
-  const b = node("b").sticky;
-  assert.equal(b.place(x, ["a", "b", "c"], undefined), "a");
-  assert.equal(b.place(x, ["b", "c"], "a"), undefined);
-  assert.deepEqual(b.settle("limit"), [x]);
+  assert.deepEqual(node("b").place(["a", "b", "c"], [x]), ["a"]);
+});
+
+test("what nobody takes that was expected to is taken by the next in turn", () => {
+  const { all } = nodes("a", "b", "c");
+  const names = ["a", "b", "c"];
+  // None of them hears of the others: each expects them to take what is theirs.
+  for (const one of all) {
+    one.place(names);
+    assert.ok(one.owned().length <= 7);
+    one.wait(700, names);
+    const after = one.owned().length;
+    assert.ok(after > 7 && after < 20, `${after}`);
+    one.wait(1400, names);
+    assert.equal(one.owned().length, 20);
+  }
 });
 
 test("of two owners the one whose view is more certain keeps the address, and among equals the same one everywhere", () => {
@@ -88,93 +131,161 @@ test("of two owners the one whose view is more certain keeps the address, and am
       ["a", uncertaintyOfA],
       ["b", uncertaintyOfB],
     ] as const) {
-      node(name).gossip.setViewUncertainty(uncertainty);
-      node(name).gossip.own(x);
+      node(name).gossip.state.setViewUncertainty(uncertainty);
+      node(name).place([name], [x]);
     }
     exchange();
-    const owners = all.map(({ sticky }) => sticky.place(x, ["a", "b"], undefined));
+    const owners = all.map((one) => one.place(["a", "b"], [x])[0]);
     assert.equal(new Set(owners).size, 1, `${owners}`);
     if (wanted !== undefined) assert.equal(owners[0], wanted);
+    assert.equal(all.filter((one) => one.owned().length === 1).length, 1);
+    exchange();
+    for (const one of all) {
+      one.place(["a", "b"], [x]);
+      assert.deepEqual(one.sticky.takeRegained(), one.name === owners[0] ? [x] : []);
+    }
   }
 });
 
-test("a node gives away what it has beyond two shares at once, and beyond its share and one at rest", () => {
+test("the one that keeps an address reports that again until the others have released it", () => {
+  const { exchange, node } = nodes("a", "b");
+  const [a, b] = [node("a"), node("b")];
+  b.gossip.state.setViewUncertainty(1);
+  for (const one of [a, b]) one.place([one.name], [x]);
+  a.gossip.takeUpdates(); // Gets lost.
+  exchange();
+  a.place(["a", "b"], [x]);
+  a.gossip.takeUpdates(); // What it has from the other.
+  a.wait(499, ["a", "b"], [x]);
+  assert.deepEqual(a.gossip.takeUpdates(), []);
+  a.wait(1, ["a", "b"], [x]);
+  exchange();
+  assert.deepEqual(b.place(["a", "b"], [x]), ["a"]);
+  exchange();
+  a.place(["a", "b"], [x]);
+  assert.equal(a.sticky.nextDeadline, Infinity);
+});
+
+test("an owner that is no candidate releases the address; where others know that first they give it time to", () => {
+  const { exchange, node } = nodes("a", "b");
+  const [a, b] = [node("a"), node("b")];
+  a.place(["a", "b"], [x]);
+  b.place(["a", "b"], [x]);
+  const [owner, other] = a.owned().length === 1 ? [a, b] : [b, a];
+  exchange();
+  assert.deepEqual(other.place([other.name], [x]), [undefined]);
+  assert.deepEqual(other.wait(3999, [other.name], [x]), [undefined]);
+  assert.deepEqual(other.wait(1, [other.name], [x]), [other.name]);
+  assert.deepEqual(owner.place([other.name], [x]), [other.name]);
+  assert.deepEqual(owner.owned(), []);
+});
+
+test("a node gives away what it has beyond two shares at once, and beyond its share and one when the nodes have been the same for long", () => {
   const { all, exchange, node } = nodes("a", "b", "c", "d");
   const names = all.map(({ name }) => name);
   const a = node("a");
-  const claimed = () => addresses.filter((address) => a.gossip.owners(address.toString()).includes("a")).length;
-  place(a.sticky, ["a"]);
+  a.place(["a"]);
   exchange();
-  place(a.sticky, ["a", "b"]);
-  assert.equal(claimed(), 20, "two shares of two");
-  for (const [policy, most] of [
-    ["hold", 10],
-    ["limit", 10],
-    ["even", 6],
-  ] as const) {
-    if (policy !== "even") a.sticky.nodesChanged();
-    place(a.sticky, names, policy);
-    assert.equal(claimed(), most, policy);
-    assert.equal(addresses.filter((address) => a.sticky.isGivenAway(address)).length, 20 - most, policy);
-    assert.ok(
-      place(a.sticky, names, policy)
-        .values()
-        .every((owner) => owner === "a"),
-      "until others have claimed them",
-    );
-  }
+  a.place(["a", "b"]);
+  assert.equal(a.owned().length, 20, "two shares of two");
+  a.sticky.nodesChanged(a.now);
+  assert.ok(
+    a.place(names).every((announcer) => announcer === "a"),
+    "it announces until others own them",
+  );
+  assert.equal(a.owned().length, 10);
+  assert.ok(a.wait(3999, names).every((announcer) => announcer === "a"));
+  a.wait(1, names);
+  assert.equal(a.owned().length, 20, "nobody took them");
+  a.sticky.nodesChanged(a.now);
+  a.place(names);
+  assert.equal(a.owned().length, 10);
   exchange();
-  for (const { name, sticky } of all) if (name !== "a") place(sticky, names);
+  for (const one of all) one.place(names);
   exchange();
-  const owners = all.map(({ sticky }) => [...place(sticky, names, "even").values()]);
-  const held = (name: string) => owners[0]?.filter((owner) => owner === name).length ?? Number.NaN;
-  assert.equal(held("a"), 6);
-  for (const name of ["b", "c", "d"]) assert.ok(held(name) <= 5);
-  for (const other of owners) assert.deepEqual(other, owners[0]);
-  assert.ok(addresses.every((address) => !a.sticky.isGivenAway(address)));
+  for (const one of all) one.place(names);
+  assert.deepEqual(a.owned().length, 10);
+  a.wait(5 * 60_000, names);
+  assert.equal(a.owned().length, 6);
+  exchange();
+  for (const one of all) one.place(names);
+  exchange();
+  const announcers = all.map((one) => one.place(names));
+  for (const other of announcers) assert.deepEqual(other, announcers[0]);
+  for (const name of ["b", "c", "d"]) assert.ok(node(name).owned().length <= 5);
 });
 
 test("what is settled stands until something changes", () => {
   const { node } = nodes("a", "b", "c");
-  const { sticky } = node("a");
-  const placed = place(sticky, ["a", "b", "c"]);
-  const others = new Set(placed.values());
-  assert.ok(others.size > 1, "some go to others, which have not claimed them");
-  for (const address of addresses)
-    assert.equal(sticky.place(address, ["a", "b", "c"], undefined), placed.get(address.toString()));
-  assert.deepEqual(sticky.settle("limit"), []);
+  const a = node("a");
+  const names = ["a", "b", "c"];
+  const placed = a.place(names);
+  assert.ok(new Set(placed).size > 1, "some go to others, which do not own them yet");
+  assert.deepEqual(a.place(names), placed);
+  assert.equal(a.sticky.isSettled, true);
 });
 
-test("what a node has had by hash it claims, and others leave it that for a while", () => {
+test("what a node has had by hash it owns at once, and others leave it that for a while", () => {
   const { node } = nodes("a", "b");
   const { sticky, gossip } = node("a");
-  assert.equal(sticky.place(x, ["a", "b"], "a"), "a");
-  assert.deepEqual(gossip.owners(x.toString()), ["a"]);
-  assert.equal(sticky.place(y, ["a", "b"], "b"), "b");
-  assert.deepEqual(sticky.settle("hold"), []);
-  assert.equal(sticky.place(y, ["a", "b"], "b"), "b");
+  const candidates = ["a", "b"];
+  sticky.hold(0);
+  assert.equal(sticky.place({ address: x, first: x, candidates, before: "a" }, 0), "a");
+  assert.deepEqual(gossip.state.owners(x.toString()), ["a"]);
+  assert.equal(sticky.place({ address: y, first: y, candidates, before: "b" }, 0), "b");
+  assert.deepEqual(sticky.settle(0), []);
+  assert.equal(sticky.place({ address: y, first: y, candidates, before: "b" }, 999), "b");
 });
 
-test("while it is patient a node leaves what nobody has to those that are about to take part", () => {
+test("while it holds, a node leaves what nobody has to those that are about to participate", () => {
+  const { exchange, node } = nodes("a", "b");
+  const a = node("a");
+  exchange();
+  a.gossip.state.failed("b");
+  a.gossip.state.joined("b", 1, 1); // It is a member again, and has not said so since.
+  a.sticky.hold(0);
+  assert.deepEqual(a.place(["a", "b"], [x]), [undefined]);
+  assert.deepEqual(a.wait(999, ["a", "b"], [x]), [undefined]);
+  assert.deepEqual(a.wait(1, ["a", "b"], [x]), ["a"]);
+});
+
+test("a second address goes to the node that has the first, whatever order speakers see them in, and alone where that may not", () => {
+  const firsts = [new Map([[y, x]]), new Map([[x, y]])];
+  for (const [i = 0, j = 0] of [
+    [0, 0],
+    [0, 1],
+    [1, 0],
+  ]) {
+    const { all, exchange, node } = nodes("a", "b");
+    const names = ["a", "b"];
+    const [a, b] = [node("a"), node("b")];
+    a.place(names, [x, y], firsts[i]);
+    b.place(names, [x, y], firsts[j]);
+    exchange();
+    for (const one of all) one.wait(5000, names, [x, y], firsts[0]);
+    exchange();
+    for (const one of all) one.wait(5000, names, [x, y], firsts[0]);
+    exchange();
+    const placed = all.map((one) => one.place(names, [x, y], firsts[0]));
+    assert.deepEqual(placed[0], placed[1]);
+    assert.equal(placed[0]?.[0], placed[0]?.[1]);
+    assert.equal(a.owned().length + b.owned().length, 2);
+  }
   const { node } = nodes("a", "b");
-  const { sticky, gossip } = node("a");
-  gossip.failed("b"); // It is a member, and has not said so since.
-  sticky.place(x, ["a", "b"], undefined);
-  assert.deepEqual(sticky.settle("hold"), []);
-  assert.deepEqual(sticky.settle("limit"), [x]);
-  assert.deepEqual(gossip.owners(x.toString()), ["a"]);
+  const a = node("a");
+  a.place(["b"], [x]);
+  assert.equal(a.sticky.place({ address: y, first: x, candidates: ["a"], before: undefined }, 0), undefined);
+  a.sticky.settle(0);
+  assert.deepEqual(a.owned(), [y]);
 });
 
-test("an address that goes with another one has its owner, where that may, and waits while there is none", () => {
-  const { node } = nodes("a", "b", "c");
-  const { sticky } = node("a");
-  sticky.place(x, ["a", "b"], undefined);
-  assert.equal(sticky.follow(x, ["a", "b"]), undefined);
-  sticky.settle("limit");
-  const owner = sticky.follow(x, ["a", "b"]);
-  assert.ok(owner === "a" || owner === "b");
-  assert.equal(sticky.follow(x, ["c"]), "c");
-  sticky.remove(x);
-  assert.ok(["b", "c"].includes(sticky.follow(x, ["b", "c"]) ?? ""), "without the first one");
-  assert.equal(sticky.follow(x, []), undefined);
+test("an address that is placed by another rule is no longer owned by this one", () => {
+  const { node } = nodes("a");
+  const a = node("a");
+  a.place(["a"], [x]);
+  a.sticky.remove(x);
+  assert.deepEqual(a.owned(), []);
+  a.place(["a"], [x]);
+  assert.deepEqual(a.place([], [x]), [undefined]);
+  assert.deepEqual(a.owned(), []);
 });

@@ -1,211 +1,429 @@
-import type { GossipState } from "#pkg/gossip";
+import type { Millis } from "#pkg/clock";
 import type { Address } from "#pkg/net";
 import { compareRank, rank } from "./election.ts";
+import { StickyPace } from "./sticky-pace.ts";
 
-/** While nodes come and go a node may have so many shares. One that has outlived half of the others has just two. */
-const maxShares = 2;
+/** What is known of the speakers by their gossip; what this node owns goes there too. */
+export interface OwnershipGossip {
+  isParticipating(node: string): boolean;
+  /** Nodes that participate and own the address, this one included. */
+  owners(address: string): readonly string[];
+  /** How uncertain a node's view of the others is, as it has reported. */
+  viewUncertainty(node: string): number;
+  own(address: Address): void;
+  release(address: Address): void;
+  /** Reports once more that this node owns the address. */
+  repeat(address: Address): void;
+}
 
-/** How `settle` goes about it. */
-export type RebalancePolicy =
-  /** Leaves alone what another node has had, which is about to claim it, and what may go to nodes that are about to take part. */
-  | "hold"
-  /** Gives away what this node has beyond two shares. */
-  | "limit"
-  /** The nodes have been the same for long: gives away what this node has beyond its share and one more. */
-  | "even";
+/** An address of a pool whose addresses stay where they are. */
+export interface StickyAddress {
+  readonly address: Address;
+  /** The address that it goes with, if it may: the first one of its Services, or itself. */
+  readonly first: Address;
+  /** Nodes that may announce it. */
+  readonly candidates: readonly string[];
+  /** Who announced it until now, by this rule or another one. */
+  readonly before: string | undefined;
+}
 
 interface Unit {
   readonly address: Address;
-  /** Those that take part. */
-  readonly candidates: readonly string[];
-  /** There are others, which do not take part yet. */
-  readonly awaitsMore: boolean;
-  readonly owner: string | undefined;
-  /** By the owner. */
-  readonly claimed: boolean;
+  readonly key: string;
+  /** Text of the address that it goes with. */
+  first: string;
+  /** Those that participate. */
+  candidates: readonly string[];
+  /** There are others, which do not participate yet. */
+  awaitsMore: boolean;
+  /** All nodes that own it. */
+  owners: readonly string[];
+  /** The owner that keeps it; undefined while no candidate owns it. */
+  keeper: string | undefined;
+  /** The keeper; without one the node that is expected to become it, or this one where it has given the address away. */
+  announcer: string | undefined;
+  /** This node owned it, and announces it until another node owns it. */
+  isGivenAway: boolean;
+  /** Since when there is no keeper. */
+  openSince: Millis;
+  /** Since when this node keeps it while another one, which may have it too, keeps the address that it goes with. */
+  apartSince: Millis;
+  /** When it is reported once more that this node owns it, because others that do have not released it; Infinity while there are none. */
+  repeatAt: Millis;
+  repeatMs: Millis;
 }
 
+// Between two candidates that could take an address which the one before does not take. Gossip takes a tenth of it.
+const stepMs: Millis = 700;
+const maxSteps = 3;
+// Of a hundred entries of gossip one misses a node here or there: what the other node has is asked of itself before its turn is over.
+const pullMs: Millis = 350;
+const pullEveryMs: Millis = 1_000;
+// Speakers see what changes in the API up to some seconds apart: so long an owner may not know that it is no candidate.
+const graceMs: Millis = 4_000;
+// From when an address is given away until this node keeps it after all.
+const giveAwayMs: Millis = 4_000;
+const firstRepeatMs: Millis = 500;
+const maxRepeatMs: Millis = 10_000;
+/** While nodes come and go a node may have so many shares. One that has outlived half of the others has just two. */
+const maxShares = 2;
+
 /**
- * Who announces the addresses that stay where they are. The owner of an address claims it, and all leave it that as long as it is a
- * candidate. Of several claimants, as there are after a cut has healed, the one that has to doubt its view least has it; among equals
- * the lowest rank. What nobody claims goes to the candidate of the lowest rank that has less than its share: n addresses in all, divided
- * by the address's candidates, rounded up. That depends on nothing but claims and candidates, so that all speakers that know the same
- * agree; and as long as the claims of one node are heard together, hearing of some changes nothing about the others. Nodes that come
- * back take nothing. A node gives away what it has too much of, at once beyond two shares, and beyond its share and one more when the
- * nodes have been the same for long: it withdraws its claim, and announces the address until it hears of the next one's.
+ * Who announces the addresses that stay where they are. The node that announces an address owns it, which it gossips, and all leave it that
+ * as long as it is a candidate. All else is for speakers that do not know the same:
+ *
+ * - Of several owners, as there are after a cut has healed, the one with the most certain view keeps the address; among equals the one of
+ *   the lowest rank. The others release it, and the one that keeps it reports that again until they have.
+ * - An owner that is no candidate releases the address. Where others know sooner that it is none, they give it time to.
+ * - What nobody owns is taken by one candidate, the same by all that know the same: that which has the first address of the Service, else
+ *   the one of the lowest rank with less than its share (n addresses in all, divided by the candidates, rounded up). Where that one does
+ *   not take it, the next ones do in turn: no address is at nobody because each speaker expects another one to take it.
+ * - Nodes that come back take nothing. A node gives away what it has too much of, at once beyond two shares, and beyond its share and one
+ *   more when the nodes have been the same for long, and a second address of a Service whose first one another node keeps. It releases
+ *   such an address, and announces it until another node owns it, or owns it again when none does.
  */
 export class StickyOwners {
   readonly #node: string;
-  readonly #reports: Pick<GossipState, "owners" | "isParticipating" | "viewUncertainty" | "own" | "release">;
+  readonly #gossip: OwnershipGossip;
+  readonly #pace = new StickyPace();
   readonly #units = new Map<string, Unit>(); // address -> unit
-  readonly #open = new Set<string>(); // Addresses that no candidate claims.
-  readonly #held = new Map<string, Set<string>>(); // node -> addresses that it has by claims
-  #taking = new WeakMap<readonly string[], readonly string[]>(); // candidates -> those that take part
-  #changed = false; // Since it was settled.
-  #policy: RebalancePolicy = "limit"; // In which it was settled last.
+  readonly #open = new Set<Unit>(); // those without a keeper
+  readonly #kept = new Map<string, Set<Unit>>(); // node -> what it keeps and does not go with another address
+  readonly #firsts = new Set<Unit>(); // those that go with no other address
+  readonly #followers = new Map<string, Set<Unit>>(); // address -> others that go with it
+  readonly #apart = new Set<Unit>(); // those with `apartSince`
+  readonly #contested = new Set<Unit>(); // those with `repeatAt`
+  #participants = new WeakMap<readonly string[], readonly string[]>(); // candidates -> those that participate
+  #regained: Address[] = [];
+  readonly #toPull = new Set<string>(); // nodes
+  readonly #pulledAt = new Map<string, Millis>(); // node -> when it was last among these
+  #isSettled = true;
+  #nextDueAt: Millis = Infinity;
 
-  /** @param node this one, which claims what comes to it */
-  constructor(node: string, reports: Pick<GossipState, "owners" | "isParticipating" | "viewUncertainty" | "own" | "release">) {
+  /** @param node this one */
+  constructor(node: string, gossip: OwnershipGossip) {
     this.#node = node;
-    this.#reports = reports;
+    this.#gossip = gossip;
   }
 
-  /** Other nodes take part than before; every address is about to be placed again. */
-  nodesChanged(): void {
-    this.#taking = new WeakMap();
+  /** Other nodes participate than before; every address is about to be placed again. */
+  nodesChanged(now: Millis): void {
+    this.#participants = new WeakMap();
+    this.#pulledAt.clear();
+    this.#pace.nodesChanged(now);
+    this.#isSettled = false;
   }
 
-  /**
-   * @param before who had the address until now, by this rule or another one
-   * @returns the owner; of what nobody claims the one that had it, as long as it is a candidate, until `settle`
-   */
-  place(address: Address, all: readonly string[], before: string | undefined): string | undefined {
+  /** Gives other speakers time to own what they have, and to participate. */
+  hold(now: Millis): void {
+    this.#pace.hold(now);
+  }
+
+  /** When `timer` has something to do. */
+  get nextDeadline(): Millis {
+    return Math.min(this.#nextDueAt, this.#pace.nextDeadline);
+  }
+
+  /** What is due is done by `settle`. */
+  timer(now: Millis): void {
+    const isDue = now >= this.#nextDueAt;
+    if (isDue) this.#nextDueAt = Infinity; // `settle` finds it again, and what is due next.
+    if (this.#pace.timer(now) || isDue) this.#isSettled = false;
+  }
+
+  /** Whether `settle` has something to do. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  /** @returns who announces it; while nobody owns it the node that had it, as long as it is a candidate, until `settle` */
+  place({ address, first, candidates: all, before }: StickyAddress, now: Millis): string | undefined {
+    if (all.length === 0) {
+      this.remove(address);
+      return undefined;
+    }
     const key = address.toString();
     const known = this.#units.get(key);
-    const candidates = all.length === 0 ? [] : this.#takingPart(all);
+    const candidates = this.#participating(all);
+    const owners = this.#gossip.owners(key);
+    const firstKey = first.equals(address) ? key : first.toString();
     const awaitsMore = candidates.length < all.length;
-    const claimant = this.#strongest(key, candidates);
-    if (known !== undefined && isSame(known, candidates, awaitsMore, claimant)) return known.owner;
-    this.remove(address);
-    this.#changed = true;
-    if (all.length === 0) return undefined;
-    const hadByHash = known === undefined && before === this.#node && claimant === undefined && candidates.includes(before);
-    if (hadByHash) this.#reports.own(address); // It is not to move for staying.
-    const claiming = hadByHash ? before : claimant;
-    const owner = claiming ?? candidates.find((node) => node === before);
-    this.#set(key, { address, candidates, awaitsMore, owner, claimed: claiming !== undefined });
-    return owner;
+    if (known !== undefined && known.first === firstKey && known.awaitsMore === awaitsMore)
+      if (isEqual(known.candidates, candidates) && isEqual(known.owners, owners))
+        if (known.keeper === this.#keeper(firstKey, candidates, owners)) return known.announcer;
+    const unit = known ?? newUnit(address, key);
+    this.#unindex(unit);
+    Object.assign(unit, { first: firstKey, candidates, awaitsMore, owners });
+    unit.keeper = this.#keeper(firstKey, candidates, owners);
+    const hadElsewise = known === undefined && unit.keeper === undefined && before === this.#node && candidates.includes(before);
+    if (hadElsewise)
+      this.#own(unit); // It is not to move for staying.
+    else if (unit.keeper !== this.#node && owners.includes(this.#node)) this.#release(unit);
+    this.#keeperChanged(unit, known === undefined ? before : known.announcer, now);
+    this.#index(unit, now);
+    return unit.announcer;
   }
 
-  /** The address is placed by another rule, or not at all. */
+  /** The address is placed by another rule, or not at all. This node does not own it. */
   remove(address: Address): void {
-    const key = address.toString();
-    const unit = this.#units.get(key);
-    if (unit === undefined) return;
-    this.#changed = true;
-    if (unit.owner !== undefined) this.#held.get(unit.owner)?.delete(key);
-    this.#units.delete(key);
-    this.#open.delete(key);
-  }
-
-  /** This node announces the address until the next one claims it, and claims it no longer. */
-  isGivenAway(address: Address): boolean {
+    this.#gossip.release(address);
     const unit = this.#units.get(address.toString());
-    return unit !== undefined && unit.owner === this.#node && !unit.claimed;
+    if (unit === undefined) return;
+    this.#unindex(unit);
+    this.#units.delete(unit.key);
+    this.#isSettled = false;
   }
 
   /**
-   * The owner of an address that goes with another one: that one's owner where it may, else the candidate of the lowest rank; undefined
-   * while that is not chosen.
+   * Takes what this node is to have, gives away what is too much, and does what is due. To be called when all is placed: which nodes have
+   * room for more depends on that.
+   * @returns the addresses with another announcer than before
    */
-  follow(first: Address, all: readonly string[]): string | undefined {
-    const key = first.toString();
-    const unit = this.#units.get(key);
-    if (unit !== undefined && (unit.owner === undefined || all.includes(unit.owner))) return unit.owner;
-    return this.#takingPart(all).toSorted((a, b) => compareRank(key, a, b))[0];
+  settle(now: Millis): Address[] {
+    if (this.#isSettled) return [];
+    this.#nextDueAt = Infinity;
+    if (this.#pace.policy !== "hold") this.#giveAway(now);
+    for (const unit of [...this.#apart]) if (now >= unit.apartSince + graceMs) this.#giveOneAway(unit, now);
+    for (const unit of this.#contested) if (now >= unit.repeatAt) this.#repeat(unit, now);
+    const changed = this.#takeOpen(now);
+    for (const { apartSince, repeatAt } of this.#apart) if (repeatAt === Infinity) this.#due(apartSince + graceMs);
+    for (const { repeatAt } of this.#contested) this.#due(repeatAt);
+    this.#isSettled = true;
+    return changed;
   }
 
-  /**
-   * Gives away what is too much, chooses for all that nobody claims, and claims what comes to this node.
-   * @returns the addresses with another owner than before
-   */
-  settle(policy: RebalancePolicy): Address[] {
-    if (!this.#changed && policy === this.#policy) return [];
-    this.#changed = false;
-    this.#policy = policy;
-    this.#giveAway(policy);
-    const units = [...this.#open].flatMap((key) => this.#units.get(key) ?? []);
-    units.sort((a, b) => a.address.compare(b.address));
-    const held = new Map([...this.#held].map(([node, { size }]) => [node, size]));
+  /** Addresses that another node owned as well until it released them: hosts may have believed that one last. */
+  takeRegained(): readonly Address[] {
+    const regained = this.#regained;
+    this.#regained = [];
+    return regained;
+  }
+
+  /** Nodes whose gossip may not have arrived here: they are expected to own what nobody seems to own, or the other way round. */
+  takePulls(): readonly string[] {
+    const nodes = [...this.#toPull];
+    this.#toPull.clear();
+    return nodes;
+  }
+
+  #takeOpen(now: Millis): Address[] {
+    const units = [...this.#open].sort((a, b) => Number(isFollower(a)) - Number(isFollower(b)) || a.address.compare(b.address));
+    const held = new Map([...this.#kept].map(([node, { size }]) => [node, size]));
+    const chosenFor = new Map<string, string>(); // address -> who is to have it
     const changed: Address[] = [];
     for (const unit of units) {
-      if (policy === "hold" && (unit.owner === undefined ? unit.awaitsMore : unit.owner !== this.#node)) continue;
-      const owner = this.#choose(unit, held);
-      held.set(owner, (held.get(owner) ?? 0) + 1);
-      const claimed = owner === this.#node;
-      if (claimed) this.#reports.own(unit.address);
-      else if (unit.owner === this.#node) continue; // It answers until the other one does.
-      if (owner !== unit.owner) changed.push(unit.address);
-      this.#set(unit.address.toString(), { ...unit, owner, claimed });
+      const chosen = this.#choose(unit, held, chosenFor.get(unit.first));
+      if (chosen === undefined) continue;
+      chosenFor.set(unit.key, chosen);
+      if (!isFollower(unit)) held.set(chosen, (held.get(chosen) ?? 0) + 1);
+      if (this.#isHeld(unit)) continue;
+      const before = unit.announcer;
+      const takeAt = unit.candidates.includes(this.#node) ? unit.openSince + this.#wait(unit, chosen) : Infinity;
+      this.#unindex(unit);
+      if (now >= takeAt) this.#own(unit);
+      else if (!unit.isGivenAway) unit.announcer = chosen === this.#node ? undefined : chosen;
+      this.#keeperChanged(unit, unit.announcer, now);
+      this.#index(unit, now);
+      if (unit.keeper === undefined) this.#await(unit, chosen, takeAt, now);
+      if (unit.announcer !== before) changed.push(unit.address);
     }
     return changed;
   }
 
+  #await({ owners: [owner] }: Unit, chosen: string, takeAt: Millis, now: Millis): void {
+    const other = owner ?? chosen;
+    const isPulled = other === this.#node || now >= takeAt - pullMs;
+    this.#due(isPulled ? takeAt : takeAt - pullMs);
+    if (!isPulled || other === this.#node || now < (this.#pulledAt.get(other) ?? -Infinity) + pullEveryMs) return;
+    this.#toPull.add(other);
+    this.#pulledAt.set(other, now);
+  }
+
+  /** How long this node waits for others to take what nobody keeps. */
+  #wait({ candidates, first, owners, isGivenAway }: Unit, chosen: string): Millis {
+    const grace = owners.length > 0 ? graceMs : 0;
+    if (isGivenAway) return grace + giveAwayMs;
+    if (chosen === this.#node) return grace;
+    const ahead = candidates.filter((node) => node !== chosen && compareRank(first, node, this.#node) < 0).length;
+    return grace + stepMs * Math.min(ahead + 1, maxSteps);
+  }
+
+  /** Whether others are still given time: the one that had it to own it, or those that do not participate yet to do so. */
+  #isHeld({ announcer, awaitsMore }: Unit): boolean {
+    if (this.#pace.policy !== "hold") return false;
+    return announcer === undefined ? awaitsMore : announcer !== this.#node;
+  }
+
   /** What this node is meant to have least goes first. Others have room: they have less than one share on average. */
-  #giveAway(policy: RebalancePolicy): void {
-    const own = this.#held.get(this.#node);
+  #giveAway(now: Millis): void {
+    const own = this.#kept.get(this.#node);
     if (own === undefined) return;
     const isTooMuch = ({ candidates }: Unit) => {
       const share = this.#share(candidates);
-      return own.size > (policy === "even" ? share + 1 : maxShares * share);
+      return own.size > (this.#pace.policy === "even" ? share + 1 : maxShares * share);
     };
-    const ranked: { readonly unit: Unit; readonly rank: number }[] = [];
-    for (const key of own) {
-      const unit = this.#units.get(key);
-      if (unit !== undefined && isTooMuch(unit)) ranked.push({ unit, rank: rank(this.#node, key) });
-    }
+    const ranked = [...own].filter(isTooMuch).map((unit) => ({ unit, rank: rank(this.#node, unit.key) }));
     for (const { unit } of ranked.sort((a, b) => b.rank - a.rank)) {
       if (!isTooMuch(unit)) continue;
-      this.#reports.release(unit.address);
-      this.#set(unit.address.toString(), { ...unit, claimed: false });
+      this.#giveOneAway(unit, now);
+      for (const follower of this.#followers.get(unit.key) ?? [])
+        if (follower.keeper === this.#node) this.#giveOneAway(follower, now);
     }
   }
 
-  /** There is one with less than its share: else they had more than there are. */
-  #choose({ address, candidates }: Unit, held: ReadonlyMap<string, number>): string {
-    const key = address.toString();
+  #giveOneAway(unit: Unit, now: Millis): void {
+    if (unit.owners.length > 1) return; // First the others release it.
+    this.#unindex(unit);
+    this.#release(unit);
+    unit.isGivenAway = true;
+    this.#keeperChanged(unit, this.#node, now);
+    this.#index(unit, now);
+  }
+
+  #repeat(unit: Unit, now: Millis): void {
+    this.#gossip.repeat(unit.address);
+    unit.repeatAt = now + unit.repeatMs;
+    unit.repeatMs = Math.min(2 * unit.repeatMs, maxRepeatMs);
+  }
+
+  /**
+   * Who is to have an address that nobody keeps; undefined without candidates. Where no address has more candidates than another, there is
+   * one with less than its share: else they had more than there are.
+   */
+  #choose(unit: Unit, held: ReadonlyMap<string, number>, chosenForFirst: string | undefined): string | undefined {
+    const { key, first, candidates } = unit;
+    const together = isFollower(unit)
+      ? [chosenForFirst ?? this.#units.get(first)?.keeper]
+      : [...(this.#followers.get(key) ?? [])].map(({ keeper }) => keeper);
+    for (const node of together) if (node !== undefined && candidates.includes(node)) return node;
     const share = this.#share(candidates);
-    let best: { readonly node: string; readonly rank: number } | undefined;
-    for (const node of candidates) {
-      if ((held.get(node) ?? 0) >= share) continue;
-      const found = { node, rank: rank(node, key) };
-      if (best === undefined || found.rank < best.rank || (found.rank === best.rank && node < best.node)) best = found;
-    }
-    if (best === undefined) throw new Error(`Cannot choose an owner of ${key}: each of ${candidates.length} has its share`);
-    return best.node;
+    const withRoom = isFollower(unit) ? candidates : candidates.filter((node) => (held.get(node) ?? 0) < share);
+    return lowest(first, withRoom.length > 0 ? withRoom : candidates);
   }
 
   #share(candidates: readonly string[]): number {
-    return Math.ceil(this.#units.size / candidates.length);
+    return Math.ceil(this.#firsts.size / candidates.length);
   }
 
-  #strongest(address: string, candidates: readonly string[]): string | undefined {
-    const claimants = this.#reports.owners(address).filter((node) => candidates.includes(node));
-    if (claimants.length < 2) return claimants[0];
-    const doubt = (node: string) => this.#reports.viewUncertainty(node);
-    return claimants.sort((a, b) => doubt(a) - doubt(b) || compareRank(address, a, b))[0];
+  /** Of the owners that are candidates the one that the others yield to. */
+  #keeper(first: string, candidates: readonly string[], owners: readonly string[]): string | undefined {
+    if (owners.length === 0) return undefined;
+    const able = owners.filter((node) => candidates.includes(node));
+    if (able.length < 2) return able[0];
+    const uncertainty = (node: string) => this.#gossip.viewUncertainty(node);
+    return able.sort((a, b) => uncertainty(a) - uncertainty(b) || compareRank(first, a, b))[0];
   }
 
-  #set(key: string, unit: Unit): void {
-    const before = this.#units.get(key);
-    if (before?.owner !== undefined) this.#held.get(before.owner)?.delete(key);
-    this.#units.set(key, unit);
-    if (!unit.claimed || unit.owner === undefined) {
-      this.#open.add(key);
-      return;
-    }
-    this.#open.delete(key);
-    const held = this.#held.get(unit.owner);
-    if (held === undefined) this.#held.set(unit.owner, new Set([key]));
-    else held.add(key);
+  #own(unit: Unit): void {
+    this.#gossip.own(unit.address);
+    unit.owners = [...unit.owners.filter((node) => node !== this.#node), this.#node];
+    unit.keeper = this.#node;
   }
 
-  /** Those that take part; where none does, one of them is about to. */
-  #takingPart(all: readonly string[]): readonly string[] {
-    const known = this.#taking.get(all);
+  #release(unit: Unit): void {
+    this.#gossip.release(unit.address);
+    unit.owners = unit.owners.filter((node) => node !== this.#node);
+    if (unit.keeper === this.#node) unit.keeper = undefined;
+  }
+
+  /** What follows from the keeper and the owners. @param before who announced it until now, or is expected to */
+  #keeperChanged(unit: Unit, before: string | undefined, now: Millis): void {
+    const { keeper, owners, candidates } = unit;
+    const isContested = keeper === this.#node && owners.length > 1;
+    if (unit.repeatAt !== Infinity && keeper === this.#node && !isContested) this.#regained.push(unit.address);
+    if (!isContested) unit.repeatMs = firstRepeatMs;
+    if (isContested !== (unit.repeatAt !== Infinity)) unit.repeatAt = isContested ? now + firstRepeatMs : Infinity;
+    unit.isGivenAway &&= keeper === undefined && candidates.includes(this.#node);
+    unit.openSince = keeper === undefined ? Math.min(unit.openSince, now) : Infinity;
+    const mayAnnounce = (node: string) => candidates.includes(node) && (node !== this.#node || unit.isGivenAway);
+    unit.announcer = keeper ?? (unit.isGivenAway ? this.#node : before !== undefined && mayAnnounce(before) ? before : undefined);
+    this.#due(unit.repeatAt);
+  }
+
+  #index(unit: Unit, now: Millis): void {
+    this.#units.set(unit.key, unit);
+    this.#isSettled = false;
+    if (isFollower(unit)) addTo(this.#followers, unit.first, unit);
+    else this.#firsts.add(unit);
+    if (unit.keeper === undefined) this.#open.add(unit);
+    else if (!isFollower(unit)) addTo(this.#kept, unit.keeper, unit);
+    if (unit.repeatAt !== Infinity) this.#contested.add(unit);
+    this.#watchApart(unit, now);
+    for (const follower of this.#followers.get(unit.key) ?? []) this.#watchApart(follower, now);
+  }
+
+  #unindex(unit: Unit): void {
+    this.#open.delete(unit);
+    this.#firsts.delete(unit);
+    this.#contested.delete(unit);
+    this.#apart.delete(unit);
+    if (unit.keeper !== undefined) this.#kept.get(unit.keeper)?.delete(unit);
+    const followers = this.#followers.get(unit.first);
+    followers?.delete(unit);
+    if (followers?.size === 0) this.#followers.delete(unit.first);
+  }
+
+  /** Not given away before all speakers see the same in the API: else two addresses could each go to where the other one was. */
+  #watchApart(unit: Unit, now: Millis): void {
+    const first = isFollower(unit) ? this.#units.get(unit.first)?.keeper : undefined;
+    const isApart = unit.keeper === this.#node && first !== undefined && first !== this.#node && unit.candidates.includes(first);
+    unit.apartSince = isApart ? Math.min(unit.apartSince, now) : Infinity;
+    if (isApart) this.#apart.add(unit);
+    else this.#apart.delete(unit);
+  }
+
+  #due(at: Millis): void {
+    this.#nextDueAt = Math.min(this.#nextDueAt, at);
+  }
+
+  /** Those that participate; where none does, one of them is about to. */
+  #participating(all: readonly string[]): readonly string[] {
+    const known = this.#participants.get(all);
     if (known !== undefined) return known;
-    const some = all.filter((node) => this.#reports.isParticipating(node));
-    const taking = some.length === 0 || some.length === all.length ? all : some;
-    this.#taking.set(all, taking);
-    return taking;
+    const some = all.filter((node) => this.#gossip.isParticipating(node));
+    const participants = some.length === 0 || some.length === all.length ? all : some;
+    this.#participants.set(all, participants);
+    return participants;
   }
 }
 
-/** Nothing that the choice depends on has changed for the unit, so that what was settled stands. */
-function isSame(unit: Unit, candidates: readonly string[], awaitsMore: boolean, claimant: string | undefined): boolean {
-  if ((unit.claimed ? unit.owner : undefined) !== claimant || unit.awaitsMore !== awaitsMore) return false;
-  const { candidates: before } = unit;
-  return (
-    before === candidates || (before.length === candidates.length && before.every((node, index) => node === candidates[index]))
-  );
+function newUnit(address: Address, key: string): Unit {
+  return {
+    address,
+    key,
+    first: key,
+    candidates: [],
+    awaitsMore: false,
+    owners: [],
+    keeper: undefined,
+    announcer: undefined,
+    isGivenAway: false,
+    openSince: Infinity,
+    apartSince: Infinity,
+    repeatAt: Infinity,
+    repeatMs: firstRepeatMs,
+  };
+}
+
+function isFollower({ key, first }: Unit): boolean {
+  return key !== first;
+}
+
+function lowest(address: string, nodes: readonly string[]): string | undefined {
+  let best: { readonly node: string; readonly rank: number } | undefined;
+  for (const node of nodes) {
+    const found = { node, rank: rank(node, address) };
+    if (best === undefined || found.rank < best.rank || (found.rank === best.rank && node < best.node)) best = found;
+  }
+  return best?.node;
+}
+
+function addTo(sets: Map<string, Set<Unit>>, key: string, unit: Unit): void {
+  const set = sets.get(key);
+  if (set === undefined) sets.set(key, new Set([unit]));
+  else set.add(unit);
+}
+
+function isEqual(a: readonly string[], b: readonly string[]): boolean {
+  return a === b || (a.length === b.length && a.every((node, index) => node === b[index]));
 }

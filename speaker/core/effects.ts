@@ -64,7 +64,9 @@ export type GossipEffect =
   /** Report this of this node to all others, in place of what was reported under the same keys before. */
   | { readonly type: "setGossip"; readonly entries: readonly OwnEntry[] }
   /** What the node has reported is of no use any more. */
-  | { readonly type: "forgetGossip"; readonly node: string };
+  | { readonly type: "forgetGossip"; readonly node: string }
+  /** Some of what the member has reported may not have arrived here: exchange all gossip with it. */
+  | { readonly type: "pullGossip"; readonly node: string };
 
 export type ReportEffect =
   | {

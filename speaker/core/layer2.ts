@@ -1,5 +1,5 @@
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, type Holder, place } from "#pkg/placement";
+import { type AddressPlacement, place } from "#pkg/placement";
 import { announceAddress, reannounceAddress, withdrawAddress } from "./conflicts/address-defender.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import { nodesOf } from "./nodes.ts";
@@ -11,28 +11,27 @@ import { notePlaced, settleSticky, stickyRule } from "./sticky.ts";
 export const layer2: Protocol = {
   hasOwner: true,
 
-  place(state, { address, holders, pool, before }) {
-    const rule = stickyRule(state, address, pool, before?.owner);
+  place(state, placing, now) {
+    const { address, holders, pool, before } = placing;
+    const rule = stickyRule(state, placing, now);
     return place(address, holders, pool && nodesOf(state, pool), before, rule);
   },
 
   apply(state, placing, placed, now, effects) {
-    const { node, agenda } = state;
-    const { address, holders, pool, before } = placing;
+    const { node } = state;
+    const { address, pool, before } = placing;
     const isFirst = isFirstOwner(state, placing, placed);
     if (placed.owner === node && pool !== undefined) {
       const { interfaces, conflictProbe } = pool;
       announceAddress(state, address, { interfaces, conflictProbe, isFirst }, now, effects);
     }
     if (placed.owner !== node && before?.owner === node) withdrawAddress(state, address, effects);
-    if (notePlaced(state, placed, pool)) reannounceAddress(state, address, effects);
-    if (placed.owner !== before?.owner)
-      for (const follower of followers(address, holders)) agenda.addresses.set(follower.toString(), follower);
+    for (const regained of notePlaced(state, placed, pool)) reannounceAddress(state, regained, effects);
   },
 
   isAnnounced: ({ node }, { owner }) => owner === node,
 
-  settle: (state) => settleSticky(state),
+  settle: (state, now) => settleSticky(state, now),
 
   flush() {},
 };
@@ -62,9 +61,4 @@ function isFirstOwner({ hadOwner }: SpeakerState, { address, holders }: Placing,
   if (holders.length === 0 || owner === undefined || hadOwner.has(key)) return false;
   hadOwner.add(key);
   return true;
-}
-
-/** The addresses that go where this one goes. */
-function followers(address: Address, holders: readonly Holder[]): readonly Address[] {
-  return holders.flatMap(({ addresses }) => (addresses[0]?.equals(address) ? addresses.slice(1) : []));
 }

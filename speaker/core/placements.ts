@@ -8,6 +8,7 @@ import { layer2 } from "./layer2.ts";
 import type { Placing, Protocol } from "./protocol.ts";
 import { holdersOf } from "./services.ts";
 import type { SpeakerState } from "./state.ts";
+import { isStickyUnsettled } from "./sticky.ts";
 
 export const protocols: Readonly<Record<ProtocolName, Protocol>> = { layer2, bgp };
 const all = Object.values(protocols);
@@ -33,9 +34,10 @@ export function touchOwned(state: SpeakerState): void {
 }
 
 /** Whether there is something to do, and it can be done. */
-export function hasWork({ agenda, isStarted, config }: SpeakerState): boolean {
+export function hasWork(state: SpeakerState): boolean {
+  const { agenda, isStarted, config } = state;
   if (!isStarted || config === undefined) return false;
-  return !agenda.isSettled || agenda.addresses.size + agenda.services.size > 0;
+  return !agenda.isSettled || agenda.addresses.size + agenda.services.size > 0 || isStickyUnsettled(state);
 }
 
 /** Places some of what is to be placed, each taken off as it comes. What they set off may put addresses on again. */
@@ -45,7 +47,7 @@ export function placeSome(state: SpeakerState, pools: PoolIndex, now: Millis, ef
     agenda.addresses.delete(key);
     placeAddress(state, key, address, pools, now, effects);
   }
-  if (agenda.addresses.size === 0) for (const protocol of all) touch(state, protocol.settle(state));
+  if (agenda.addresses.size === 0) for (const protocol of all) touch(state, protocol.settle(state, now));
 }
 
 /** What was placed can be sent now. @returns whether that was all */
@@ -93,7 +95,7 @@ function placeAddress(
     pool,
     before,
   };
-  const placed = protocols[pool?.protocol ?? "layer2"].place(state, placing);
+  const placed = protocols[pool?.protocol ?? "layer2"].place(state, placing, now);
   if (placing.holders.length === 0) placements.delete(key);
   else placements.set(key, placed);
   for (const protocol of all) protocol.apply(state, placing, placed, now, effects);

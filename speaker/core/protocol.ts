@@ -22,13 +22,13 @@ export interface Placing {
 export interface Protocol {
   /** Of all nodes one announces an address, its owner. Otherwise each node announces by itself. */
   readonly hasOwner: boolean;
-  place(state: SpeakerState, placing: Placing): AddressPlacement;
+  place(state: SpeakerState, placing: Placing, now: Millis): AddressPlacement;
   /** Announces, or withdraws, what is different now. `placed` may be another protocol's, which has the address from now on. */
   apply(state: SpeakerState, placing: Placing, placed: AddressPlacement, now: Millis, effects: SpeakerEffect[]): void;
   /** Whether this node announces the address. */
   isAnnounced(state: SpeakerState, placement: AddressPlacement): boolean;
   /** All is placed, for the time being. @returns addresses to place again because of that */
-  settle(state: SpeakerState): readonly Address[];
+  settle(state: SpeakerState, now: Millis): readonly Address[];
   /** Some addresses have been placed. `complete`: all that is known. */
   flush(complete: boolean, effects: SpeakerEffect[]): void;
 }

@@ -93,15 +93,6 @@ export interface Agenda {
 export interface Sticky {
   /** Undefined while they cannot: they are elected then. */
   owners: StickyOwners | undefined;
-  readonly contested: Set<string>; // addresses of this node that another one owns too
-  /** Until then others are given time to own what they have, and to participate. */
-  holdUntil: Millis;
-  /** When it is seen whether the nodes have been the same for long. */
-  restAt: Millis;
-  /** They have not, since that was seen last. */
-  nodesChanged: boolean;
-  /** They have. */
-  isAtRest: boolean;
 }
 
 /** What this node can do for each pool of protocol `bgp`; kept until its peers, its labels or the pools are others. */
@@ -204,14 +195,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
     agenda: { addresses: new Map(), services: new Set(), isAwake: false, isSettled: false },
     placements: new Map(),
     hadOwner: new Set(),
-    sticky: {
-      owners: undefined,
-      contested: new Set(),
-      holdUntil: Infinity,
-      restAt: Infinity,
-      nodesChanged: false,
-      isAtRest: false,
-    },
+    sticky: { owners: undefined },
     bgp: { advertisements: new Map(), orders: new Map(), peers: [], isDraining: false },
     conflicts: {
       defended: new Map(),

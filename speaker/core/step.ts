@@ -14,7 +14,7 @@ import { checkPlacement } from "./placement-warning.ts";
 import { announcedHere, flushPlaced, hasWork, placeSome, takeServices, touch, touchOwned, touchPools } from "./placements.ts";
 import { addressesOf, setService, setSlice } from "./services.ts";
 import type { SpeakerState } from "./state.ts";
-import { holdSticky, isSticky, isStickyInForce, nextStickyAt, stickyNodesChanged, stickyTimer } from "./sticky.ts";
+import { holdSticky, isSticky, isStickyInForce, nextStickyAt, stickyNodesChanged, stickyPulls, stickyTimer } from "./sticky.ts";
 
 /** When `timer` has something to do; Infinity without anything. */
 export function nextDeadline(state: SpeakerState): Millis {
@@ -205,7 +205,7 @@ function gossipChanged(state: SpeakerState, { nodes, addresses }: GossipChanges,
 
 function timer(state: SpeakerState, now: Millis, chance: number, effects: SpeakerEffect[]): void {
   const { members, carriers, config } = state;
-  if (stickyTimer(state, now)) touchPools(state, state.layer2Pools.filter(isSticky));
+  stickyTimer(state, now);
   if (releaseCarriers(carriers, now)) interfacesChanged(state, now, effects);
   defenseTimer(state, now, effects);
   inspectionTimer(state, now, chance, effects);
@@ -227,6 +227,7 @@ function proceed(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
   if (!state.isStarted || state.config === undefined) return;
   const { pools } = state.config;
   placeSome(state, pools, now, effects);
+  for (const node of stickyPulls(state)) effects.push({ type: "pullGossip", node });
   flush(state, effects);
   if (flushPlaced(state, effects)) for (const service of takeServices(state)) reportService(state, service, pools, effects);
 }

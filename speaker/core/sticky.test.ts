@@ -34,6 +34,8 @@ test("sticky: what another claims is left to it, and what it no longer claims go
   bench.gossip.setIncarnation(2);
   claim(true);
   assert.deepEqual(bench.onWire, []);
+  for (const { name } of others)
+    bench.runner.dispatch({ type: "member", change: "failed", node: name, incarnation: 0, life: 1, macs: undefined });
   bench.membersChanged([owner]);
   bench.proceed();
   bench.proceed();

@@ -13,6 +13,8 @@ export interface Members extends AsyncDisposable {
   setGossip(entries: readonly OwnEntry[]): void;
   /** Forgets what a node has reported that will not be back. */
   forgetGossip(node: string): void;
+  /** Exchanges all gossip with a member, some of whose may not have arrived. */
+  pullGossip(node: string): void;
   /** For people: `/v1/members`. */
   describe(): MembersDescription;
 }

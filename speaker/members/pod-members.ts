@@ -41,6 +41,8 @@ export class PodMembers implements Members {
 
   forgetGossip(): void {}
 
+  pullGossip(): void {}
+
   describe(): MembersDescription {
     const members = [...this.#pods.values()].map(({ nodeName, podIPs, ready }) => ({
       node: nodeName ?? "",

@@ -87,6 +87,7 @@ class Bench {
         timing: "fast",
         setEntries: (entries) => this.delegate.set(entries),
         forget: (node) => this.delegate.forget(node),
+        pull: (node) => this.did.push(`pull ${node}`),
         get running() {
           return bench.isBound;
         },

@@ -28,6 +28,7 @@ export interface RingMembersOptions {
     | "onEvent"
     | "setEntries"
     | "forget"
+    | "pull"
     | "running"
     | "setMetadata"
     | typeof Symbol.asyncDispose
@@ -105,6 +106,10 @@ export class RingMembers implements Members {
 
   forgetGossip(node: string): void {
     this.#options.memberlist.forget(node);
+  }
+
+  pullGossip(node: string): void {
+    this.#options.memberlist.pull(node);
   }
 
   describe(): MembersDescription {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
 import { encodeOffer } from "#pkg/gossip";
-import { type Pod, resources } from "#pkg/k8s";
+import { type EndpointSlice, type Pod, resources } from "#pkg/k8s";
 import { endpointSlice, FakeCluster, pod, service } from "#pkg/k8s/testing";
 import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
@@ -19,8 +19,18 @@ export interface PlacementClusterOptions {
   readonly loss?: number;
   /** The text of `address-pools`. */
   readonly pools: string;
-  /** Addresses of each Service, the first of which it is named for; all have ready endpoints everywhere. */
+  /** Addresses of each Service, which is named for the first of them; all have ready endpoints everywhere. */
   readonly services: readonly (readonly string[])[];
+  /** How late a speaker sees at most what changes in the API: each object at another time, and each speaker at its own. */
+  readonly apiLag?: Millis;
+}
+
+/** A Service as the API has it. */
+export interface SimulatedService {
+  /** The addresses in its status, in order. */
+  readonly ingress: readonly string[];
+  /** The nodes with a ready endpoint; undefined: on each, and `externalTrafficPolicy` is `Cluster`. */
+  readonly localTo?: readonly number[] | undefined;
 }
 
 /** What one speaker's core got, and what it answered. */
@@ -38,7 +48,9 @@ interface Life {
   readonly delegate: GossipDelegate;
   readonly wire: Set<string>;
   readonly listeners: Set<(event: RingEvent) => void>;
-  joinFinished: () => void;
+  readonly joins: (() => void)[];
+  readonly seen: Map<string, number>; // object -> its version that the speaker has seen
+  readonly slices: Map<string, EndpointSlice>; // Service -> its slice that the speaker has seen
 }
 
 /** An address that was put on the wire by a node, or taken off. */
@@ -66,6 +78,10 @@ export class PlacementCluster {
   #isRecording = false;
   readonly #stalledUntil = new Map<number, Millis>();
   readonly #interfaces = new Map<number, readonly InterfaceState[]>();
+  readonly #services = new Map<string, { readonly service: SimulatedService; readonly version: number }>(); // name -> what the API has
+  readonly #withoutApi = new Set<number>(); // nodes whose speaker does not reach the API
+  /** When each speaker will have seen all that the API has. */
+  apiSettledAt: Millis = 0;
   readonly #config;
   #starts = 0; // No two processes start at the same time.
 
@@ -80,6 +96,7 @@ export class PlacementCluster {
     const { config, problems } = parseConfig(`address-pools:\n${options.pools}`);
     assert.ok(config, JSON.stringify(problems));
     this.#config = { config, pools: new PoolIndex(config.pools) };
+    for (const ingress of options.services) this.#services.set(ingress[0] ?? "", { service: { ingress }, version: 0 });
   }
 
   /** Keeps what cores get and answer from their start on. */
@@ -126,6 +143,50 @@ export class PlacementCluster {
     this.#lives.get(node)?.runner.dispatch({ type: "interfaces", interfaces });
   }
 
+  /** Changes a Service in the API, and what it has for endpoints. Each speaker sees the two some time later. */
+  setService(name: string, service: SimulatedService): void {
+    const version = (this.#services.get(name)?.version ?? 0) + 1;
+    this.#services.set(name, { service, version });
+    for (const node of this.#lives.keys()) this.#deliver(node, name, version);
+  }
+
+  /** The speaker on the node sees no change in the API, until it is given back. */
+  takeApi(node: number): void {
+    this.#withoutApi.add(node);
+  }
+
+  giveApi(node: number): void {
+    if (!this.#withoutApi.delete(node) || !this.#lives.has(node)) return;
+    for (const [name, { version }] of this.#services) this.#deliver(node, name, version);
+  }
+
+  services(): Map<string, SimulatedService> {
+    return new Map([...this.#services].map(([name, { service }]) => [name, service]));
+  }
+
+  /** Nodes that run and on which, as far as the API has it, the Service may be announced. */
+  candidates({ localTo }: SimulatedService): number[] {
+    return [...this.#lives.keys()].filter((node) => localTo?.includes(node) ?? true);
+  }
+
+  /** What each speaker knows of an address, for when something is wrong. */
+  explain(address: string): string {
+    const lines = [...this.#lives].map(([node, { state, wire }]) => {
+      const { gossip, active } = state.members;
+      const owners = gossip?.owners(address).map((owner) => `${owner} (${gossip.viewUncertainty(owner)})`);
+      const waiting = active.filter((other) => gossip?.isParticipating(other) === false);
+      const placement = state.placements.get(address);
+      const on = wire.has(address) ? "announces it" : "does not announce it";
+      return `node-${node} ${on}, owners ${owners}, active ${active}, of these not participating ${waiting}, candidates ${placement?.candidates}, at ${placement?.owner}`;
+    });
+    return lines.join("\n");
+  }
+
+  /** Whether the members agree on who is one. */
+  isConverged(): boolean {
+    return this.simulation.isConverged();
+  }
+
   /** Lets time pass, and what was promised be done between its steps. */
   async pass(duration: Millis): Promise<void> {
     const end = this.simulation.now + duration;
@@ -142,8 +203,10 @@ export class PlacementCluster {
 
   /** Who has each address on the wire. */
   owners(): Map<string, number[]> {
-    const owners = new Map<string, number[]>(this.#options.services.flat().map((address) => [address, []]));
-    for (const [node, { wire }] of this.#lives) for (const address of wire) owners.get(address)?.push(node);
+    const addresses = [...this.#services.values()].flatMap(({ service }) => service.ingress);
+    const owners = new Map<string, number[]>(addresses.map((address) => [address, []]));
+    for (const [node, { wire }] of this.#lives)
+      for (const address of wire) owners.set(address, [...(owners.get(address) ?? []), node]);
     return owners;
   }
 
@@ -199,9 +262,13 @@ export class PlacementCluster {
     const clock: Clock = {
       now: () => this.simulation.now,
       schedule: (_name, at, fn) => {
-        const timer = new AbortController();
-        run(at, () => timer.signal.aborted || fn());
-        return { [Symbol.dispose]: () => timer.abort() };
+        let isCancelled = false;
+        run(at, () => isCancelled || fn());
+        return {
+          [Symbol.dispose]: () => {
+            isCancelled = true;
+          },
+        };
       },
     };
     const delegate = new GossipDelegate({
@@ -224,10 +291,10 @@ export class PlacementCluster {
     const ring: RingMembers = new RingMembers({
       memberlist: {
         start: async () => {},
-        join: async () => {
-          const others = this.simulation.running.filter((other) => other !== node);
+        join: async (addresses) => {
+          const others = addresses.map((address) => Number(address.slice(nameOf(0).length - 1)));
           const { promise, resolve } = Promise.withResolvers<void>();
-          life.joinFinished = resolve;
+          life.joins.push(resolve);
           this.simulation.join(node, others);
           await promise;
           return { joined: others.length, failures: [] };
@@ -238,6 +305,7 @@ export class PlacementCluster {
         },
         setEntries: (entries) => delegate.set(entries),
         forget: (other) => delegate.forget(other),
+        pull: (other) => this.simulation.pull(node, other),
         running: true,
         setMetadata: () => {},
         members: views,
@@ -258,7 +326,17 @@ export class PlacementCluster {
       random: this.#random,
       emit: runner.dispatch,
     });
-    const life: Life = { members: ring, state, runner, delegate, wire, listeners, joinFinished: () => {} };
+    const life: Life = {
+      members: ring,
+      state,
+      runner,
+      delegate,
+      wire,
+      listeners,
+      joins: [],
+      seen: new Map(),
+      slices: new Map(),
+    };
     this.#lives.set(node, life);
     this.simulation.start(node, {
       metadata: new Map([[MetadataKey.gossip, encodeOffer(startedAt)]]),
@@ -275,18 +353,40 @@ export class PlacementCluster {
     });
     runner.dispatch({ type: "interfaces", interfaces: this.#interfaces.get(node) ?? [ethernet("eth0", [])] });
     runner.dispatch({ type: "config", ...this.#config });
-    for (const addresses of this.#options.services) this.#serve(runner, addresses);
+    for (const name of this.#services.keys()) for (const kind of ["service", "slice"] as const) this.#see(life, kind, name);
     runner.dispatch({ type: "clusterSynced" });
     cluster.of(resources.pods).synced = true;
     cluster.of(resources.pods).see(...podsOf(known));
   }
 
-  #serve(runner: CoreRunner, ingress: readonly string[]): void {
-    const [name = ""] = ingress;
+  /** Shows a speaker the Service and its slice, each at its time, unless it has seen a later version by then. */
+  #deliver(node: number, name: string, version: number): void {
+    const life = this.#life(node);
+    for (const kind of ["service", "slice"] as const) {
+      const at = this.simulation.now + this.#random() * (this.#options.apiLag ?? 0);
+      this.apiSettledAt = Math.max(this.apiSettledAt, at);
+      this.#at(node, life, at, () => {
+        if (!this.#withoutApi.has(node) && (life.seen.get(`${kind} ${name}`) ?? -1) < version) this.#see(life, kind, name);
+      });
+    }
+  }
+
+  /** Shows a speaker what the API has now. */
+  #see({ runner, seen, slices }: Life, kind: "service" | "slice", name: string): void {
+    const known = this.#services.get(name);
+    if (known === undefined) return;
+    const { ingress, localTo } = known.service;
     const key = `default/${name}`;
-    const slice = endpointSlice(key, { any: true });
-    runner.dispatch({ type: "service", key, service: service(key, { ingress }) });
-    runner.dispatch({ type: "slice", key: slice.key, now: slice, before: undefined });
+    seen.set(`${kind} ${name}`, known.version);
+    if (kind === "service") {
+      const externalTrafficPolicy = localTo === undefined ? "Cluster" : "Local";
+      runner.dispatch({ type: "service", key, service: service(key, { ingress, externalTrafficPolicy }) });
+      return;
+    }
+    const nodes = localTo?.map(nameOf) ?? ["any"];
+    const now = endpointSlice(key, Object.fromEntries(nodes.map((node) => [node, true])));
+    runner.dispatch({ type: "slice", key: now.key, now, before: slices.get(name) });
+    slices.set(name, now);
   }
 
   #carryOut(
@@ -307,6 +407,9 @@ export class PlacementCluster {
         break;
       case "forgetGossip":
         members.forgetGossip(effect.node);
+        break;
+      case "pullGossip":
+        members.pullGossip(effect.node);
         break;
       case "startMembers":
         members.start();
@@ -339,7 +442,7 @@ export class PlacementCluster {
   }
 
   #onEffect(node: number, effect: Effect): void {
-    if (effect.type === "joinFinished") this.#lives.get(node)?.joinFinished();
+    if (effect.type === "joinFinished") this.#lives.get(node)?.joins.shift()?.();
     const life = this.#lives.get(node);
     if (effect.type === "user") life?.delegate.receive(effect.payload);
     if (effect.type !== "member") return;

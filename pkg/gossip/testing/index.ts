@@ -39,6 +39,6 @@ export class GossipNode {
   }
 
   #flush(): void {
-    for (const { key, value } of this.state.takeEntries()) this.store.set(key, value);
+    for (const { key, value, repeated } of this.state.takeEntries()) this.store.set(key, value, { repeated });
   }
 }

@@ -17,6 +17,8 @@ export type Event =
   | { readonly type: "exchangeFailed"; readonly exchange: number; readonly reason: string }
   /** Answered by one `joinFinished` for the same `join`. */
   | { readonly type: "join"; readonly join: number; readonly endpoints: readonly Endpoint[] }
+  /** Exchange all that is known with the member at once, beside the periodic exchanges with members by chance. */
+  | { readonly type: "pull"; readonly node: NodeName }
   /** Followed by `leaveFinished`, once for all that came before it. The ring goes on answering until it is dropped. */
   | { readonly type: "leave" }
   /** Our own metadata changes. `step` throws a RangeError when `encodeMetadata` does. */

@@ -219,3 +219,16 @@ test("a user message in a packet is emitted", () => {
   lone.packet({ type: "user", payload: Uint8Array.of(7) });
   assert.deepEqual(lone.effects, [{ type: "user", payload: Uint8Array.of(7) }]);
 });
+
+test("a view is exchanged at once with a member that is asked for, and with nobody else", () => {
+  const lone = new LoneRing();
+  lone.pushPull([state("a", 1), state("b", 1, { status: "dead" })]);
+  lone.take("exchange");
+  for (const node of ["b", "c", lone.ring.self.node]) lone.step({ type: "pull", node });
+  assert.deepEqual(lone.take("exchange"), []);
+  lone.step({ type: "pull", node: "a" });
+  assert.deepEqual(
+    lone.take("exchange").map(({ to, message }) => [to, message.type === "pushPull" && message.join]),
+    [[at(97), false]],
+  );
+});

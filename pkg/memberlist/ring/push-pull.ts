@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import type { Ack, Endpoint, MemberState, PushPull, StreamMessage, Versions } from "../codec/messages.ts";
+import type { Ack, Endpoint, MemberState, NodeName, PushPull, StreamMessage, Versions } from "../codec/messages.ts";
 import { chooseRandom } from "./choice.ts";
 import { mergeStates } from "./merging.ts";
 import { onStreamAck } from "./probing.ts";
@@ -49,6 +49,13 @@ function goOnJoining(ring: Ring, id: number, now: Millis): void {
   if (join.underway > 0) return;
   ring.joins.delete(id);
   ring.effects.push({ type: "joinFinished", join: id, joined: join.joined, failures: join.failures });
+}
+
+/** Exchanges views with a member; nothing when it is none any more. */
+export function pull(ring: Ring, node: NodeName, now: Millis): void {
+  const member = ring.order.find((record) => record.node === node && isMember(record));
+  if (member !== undefined && member.node !== ring.self.node)
+    openPushPull(ring, { type: "pushPull", to: member.endpoint }, member.endpoint, now);
 }
 
 /** Sends this node's view, and merges the one that comes back. */

@@ -5,7 +5,7 @@ import type { Effect, Event, Member } from "./events.ts";
 import { aliveOf, announce, deadOf, endSuspicions, leave, mergeAlive, mergeDead, mergeSuspect, noteContact } from "./merging.ts";
 import { addStall, continueBackOff, type Overload } from "./overload.ts";
 import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed } from "./probing.ts";
-import { join, onExchangeEnd, onReconnectAck, onRequest, periodicPushPull, reconnect } from "./push-pull.ts";
+import { join, onExchangeEnd, onReconnectAck, onRequest, periodicPushPull, pull, reconnect } from "./push-pull.ts";
 import { isMember, memberOf, type NodeRecord, newRing, ownMetadata, type Ring, type RingOptions, sameEndpoint } from "./ring.ts";
 import { broadcastUser, gossip, sendDirect } from "./sending.ts";
 import { suspicionBounds, suspicionDueAt } from "./suspicion.ts";
@@ -56,6 +56,9 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
       break;
     case "join":
       join(ring, event.join, event.endpoints, now);
+      break;
+    case "pull":
+      pull(ring, event.node, now);
       break;
     case "leave":
       leave(ring, now);

@@ -1,5 +1,5 @@
 import { type Millis, type Random, seededRandom } from "#pkg/clock";
-import type { Endpoint, StreamMessage } from "../codec/messages.ts";
+import { type Endpoint, nodeName, type StreamMessage } from "../codec/messages.ts";
 import type { Effect, Event, MemberEvent } from "../ring/events.ts";
 import type { Ring, RingOptions } from "../ring/ring.ts";
 import { members, nextDeadline, startRing, step } from "../ring/step.ts";
@@ -60,6 +60,7 @@ export class Simulation {
   readonly #nodes: SimulatedNode[] = [];
   /** Nodes reach those of their own group; group 0 while the network is whole. */
   readonly #groups = new Map<number, number>(); // node -> group
+  readonly #deaf = new Set<string>(); // two nodes, the second of which receives nothing of the first
   readonly #streams = new Map<number, (message: StreamMessage | undefined) => void>(); // stream -> how to answer it
   #nextId = 0;
   #now: Millis = 0;
@@ -118,6 +119,11 @@ export class Simulation {
     this.#deliver(this.#node(index), { type: "join", join: this.#nextId++, endpoints: others.map(endpointOf) });
   }
 
+  /** @param name of the member whose view is exchanged */
+  pull(index: number, name: string): void {
+    this.#deliver(this.#node(index), { type: "pull", node: nodeName(name) });
+  }
+
   leave(index: number): void {
     this.#deliver(this.#node(index), { type: "leave" });
   }
@@ -165,8 +171,14 @@ export class Simulation {
     for (const node of nodes) this.#groups.set(node, group);
   }
 
+  /** What these nodes send does not arrive at those, but the other way round it does. */
+  cutOneWay(from: readonly number[], to: readonly number[]): void {
+    for (const sender of from) for (const receiver of to) this.#deaf.add(`${sender} ${receiver}`);
+  }
+
   heal(): void {
     this.#groups.clear();
+    this.#deaf.clear();
   }
 
   runFor(duration: Millis): void {
@@ -315,7 +327,7 @@ export class Simulation {
   }
 
   #reaches(from: SimulatedNode, to: SimulatedNode): boolean {
-    return this.#groups.get(from.index) === this.#groups.get(to.index);
+    return this.#groups.get(from.index) === this.#groups.get(to.index) && !this.#deaf.has(`${from.index} ${to.index}`);
   }
 }
 
