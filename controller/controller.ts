@@ -51,7 +51,7 @@ export class Controller implements AsyncDisposable {
     this.#options = options;
     const { cluster, namespace } = options;
     this.#informers = new Informers(cluster, () => this.#begin());
-    this.#services = this.#informers.follow("Services", resources.services, {}, (key) => this.#serviceChanged(key));
+    this.#services = this.#informers.follow("Services", resources.services, {}, (...change) => this.#serviceChanged(...change));
     const followConfigMap = (name: string, changed: (now: ConfigMap | undefined) => void) =>
       this.#informers.follow(`ConfigMap ${namespace}/${name}`, resources.configMaps, named(namespace, name), (_key, now) =>
         changed(now),
@@ -109,9 +109,9 @@ export class Controller implements AsyncDisposable {
     this.#config.start();
   }
 
-  #serviceChanged(key: string): void {
+  #serviceChanged(key: string, now: Service | undefined, before: Service | undefined): void {
     this.#config.serviceChanged(key);
-    this.#serviceController.changed(key);
+    this.#serviceController.serviceChanged(key, now, before);
   }
 
   *#serviceKeys(): Iterable<string> {

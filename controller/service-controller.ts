@@ -1,12 +1,13 @@
 import { type Allocation, type Allocator, describe } from "#pkg/allocator";
 import type { Clock, Millis, Random } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
-import { ApiError, type Cluster, type EventRecorder, type Informer, type Service, serviceReference } from "#pkg/k8s";
+import { type Cluster, type EventRecorder, type Informer, type Service, serviceReference } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import { type Address, parseAddress } from "#pkg/net";
 import { isOurs, readRequest } from "#pkg/service";
 import { type Decision, decide, keep, quotedList, type Warning } from "./decide.ts";
+import { StatusWriter } from "./status-writer.ts";
 import { WaitList } from "./wait-list.ts";
 import { type AllocationTerms, changedResources, freedResources, isSameAllocation, termsOf, waitsOf } from "./waits.ts";
 import { type Outcome, WorkQueue } from "./work-queue.ts";
@@ -39,12 +40,13 @@ export class ServiceController {
   readonly #terms = new Map<string, AllocationTerms>(); // service -> the terms on which it shares what it holds
   readonly #warnings = new Map<string, string>(); // service -> the last warning, while it holds
   #occupants: ReadonlyMap<string, string> = new Map(); // address -> the host of the network that has it
-  readonly #replaced = new Map<string, readonly string[]>(); // service -> the status that is being replaced, until that is seen
+  readonly #statuses: StatusWriter;
   #state: { readonly type: "idle" | "configured" } | { readonly type: "unconfigured"; readonly why: string } = { type: "idle" };
 
   constructor(options: ServiceControllerOptions) {
     this.#options = options;
     const { clock, random } = options;
+    this.#statuses = new StatusWriter(options);
     this.#queue = new WorkQueue({ work: (key) => this.#work(key), concurrency: writesAtOnce, clock, random });
   }
 
@@ -67,7 +69,7 @@ export class ServiceController {
     // What is on record is taken before anything new is given, in an order that is the same after every start.
     for (const service of all) {
       const read = readRequest(service);
-      if (read.type !== "notOurs") keep(read.request, this.#withoutReplaced(service), allocator);
+      if (read.type !== "notOurs") keep(read.request, this.#statuses.withoutReplaced(service), allocator);
     }
     for (const { key } of all) this.#queue.add(key);
   }
@@ -106,6 +108,13 @@ export class ServiceController {
   }
 
   /** A Service appeared, changed or went. */
+  serviceChanged(key: string, now: Service | undefined, before: Service | undefined): void {
+    const held = this.#options.allocator.held(key)?.addresses ?? [];
+    this.#statuses.seen(key, now, before, held.map(String));
+    this.changed(key);
+  }
+
+  /** A Service is to be decided on again. */
   changed(key: string): void {
     if (this.#state.type !== "idle") this.#queue.add(key);
   }
@@ -127,25 +136,12 @@ export class ServiceController {
       ...(this.#terms.get(key) ?? termsOf(undefined, undefined)),
       allocation: allocator.held(key),
     };
-    const decision = decide(key, service && this.#withoutReplaced(service), allocator);
+    const decision = decide(key, service && this.#statuses.withoutReplaced(service), allocator);
     this.#recordDecision(key, service, before.allocation, decision);
     this.#wake(key, before, decision);
-    const { status } = decision;
-    const isWritten =
-      service === undefined || status === undefined || (isSameList(status, service.ingress) && !service.hasHostnames);
-    if (isWritten) this.#replaced.delete(key);
-    else this.#replaced.set(key, service.ingress);
+    const outcome = this.#statuses.put(key, service, decision.status);
     decided(key); // Which may put another configuration in force.
-    return isWritten ? "done" : this.#write(service, status);
-  }
-
-  /**
-   * A status that is being replaced goes on being seen for a while. It must not count as one that someone wrote: that would give
-   * the addresses that replace it to the next one who wants them.
-   */
-  #withoutReplaced(service: Service): Service {
-    const replaced = this.#replaced.get(service.key);
-    return replaced !== undefined && isSameList(replaced, service.ingress) ? { ...service, ingress: [] } : service;
+    return outcome;
   }
 
   #wake(key: string, before: AllocationTerms, { request, allocation, unmet }: Decision): void {
@@ -195,31 +191,9 @@ export class ServiceController {
     });
     this.#options.events.record(serviceReference(service), "Warning", warning.reason, warning.message);
   }
-
-  async #write(service: Service, addresses: readonly string[]): Promise<Outcome> {
-    const { cluster, events, metrics } = this.#options;
-    const log = this.#options.log.with({ op: "updateServiceStatus", service: service.key, ips: addresses });
-    try {
-      const result = await cluster.writeIngress(service, addresses);
-      log.debug("service status write ended", { result });
-      if (result === "written" && addresses.length > 0)
-        events.record(serviceReference(service), "Normal", "IPAllocated", `Assigned IP ${quotedList(addresses)}`);
-      // After a conflict the newer object is on its way, and decided on as soon as it is here.
-      return result === "conflict" ? "retry" : "done";
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      metrics.updateErrors.inc();
-      log.error("failed to update service status", { error });
-      return "retry";
-    }
-  }
 }
 
 function missesConfiguration(service: Service, why: string): Warning | undefined {
   if (service.ingress.length > 0 || !isOurs(service)) return undefined;
   return { reason: "AllocationFailed", message: `Failed to allocate IP for "${service.key}": there is no configuration: ${why}` };
-}
-
-function isSameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((text, index) => text === b[index]);
 }

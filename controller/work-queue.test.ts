@@ -130,3 +130,65 @@ test("closing does not wait longer than its deadline, nor at all when nothing is
   clock.advanceBy(1000);
   await closing;
 });
+
+test("a namespace whose work does not end leaves places for the others", async () => {
+  const { queue, run, end } = setUp(32);
+  for (let i = 0; i < 200; i++) queue.add(`slow/${i}`);
+  assert.equal(run().length, 16);
+  queue.add("other/a");
+  queue.add("third/a");
+  assert.deepEqual(run(), ["other/a", "third/a"]);
+  assert.deepEqual(await end("other/a"), []);
+  queue.add("other/b");
+  assert.deepEqual(run(), ["other/b"]);
+});
+
+test("namespaces take turns", async () => {
+  const { queue, run, end } = setUp(1);
+  for (const key of ["x/1", "x/2", "x/3", "y/1", "z/1"]) queue.add(key);
+  const order = run();
+  for (let i = 0; i < 4; i++) order.push(...(await end(order.at(-1) ?? "")));
+  assert.deepEqual(order, ["x/1", "y/1", "z/1", "x/2", "x/3"]);
+});
+
+test("what fails gives its place up at once", async () => {
+  const { queue, run, end } = setUp(1);
+  queue.add("x/1");
+  queue.add("x/2");
+  assert.deepEqual(run(), ["x/1"]);
+  assert.deepEqual(await end("x/1", "retry"), ["x/2"]);
+});
+
+test("while nothing can be reached one key at a time is tried, later each time, and all when it can", async () => {
+  const { queue, clock, run, end } = setUp(4);
+  for (const key of ["w/1", "x/1", "y/1", "z/1"]) queue.add(key);
+  const first = run();
+  for (const key of first) assert.deepEqual(await end(key, "unavailable"), []);
+  const waits: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    const before = clock.now();
+    clock.advanceToNext();
+    const [key, ...more] = run();
+    assert.deepEqual(more, []);
+    waits.push(clock.now() - before);
+    await end(key ?? "", "unavailable");
+  }
+  assert.deepEqual(waits, [200, 400, 800]);
+  clock.advanceToNext();
+  const [key] = run();
+  assert.equal((await end(key ?? "")).length, 3);
+});
+
+test("an instant that work asks for is waited for, unless the key is added before", async () => {
+  const { queue, clock, run, end } = setUp();
+  queue.add("a");
+  run();
+  await end("a", { at: 5_000 });
+  clock.advanceBy(4_999);
+  assert.deepEqual(run(), []);
+  clock.advanceBy(1);
+  assert.deepEqual(run(), ["a"]);
+  await end("a", { at: 10_000 });
+  queue.add("a");
+  assert.deepEqual(run(), ["a"]);
+});

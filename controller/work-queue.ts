@@ -1,7 +1,10 @@
 import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
 
-/** `retry`: not done, through no fault of the key's; try again later. */
-export type Outcome = "done" | "retry";
+/**
+ * `retry`: not done, perhaps through a fault of the key's own; try it again later. `unavailable`: what all keys need cannot be reached; until
+ * it can, one key at a time is tried, and seldom. `at`: not done, and not to be tried before then.
+ */
+export type Outcome = "done" | "retry" | "unavailable" | { readonly at: Millis };
 
 export interface WorkQueueOptions {
   /** Must not fail: an error that it throws, or rejects with, is not caught here. */
@@ -17,17 +20,26 @@ const maxRetryMs: Millis = 30_000;
 // What is done in one go between other tasks of the process, such as reading from the API.
 const maxPerTurn = 200;
 
+/** The keys of one namespace: what is before the first "/" of each, all of them where there is none. */
+interface Namespace {
+  readonly waiting: Set<string>;
+  working: number;
+}
+
 /**
- * Works on keys in the order in which they were added. A key that waits is not added twice; one that is being worked on is never
- * worked on a second time beside it, but once more afterwards. Adding a key that failed ends the wait for its next try.
+ * Works on keys in the order in which they were added, the namespaces taking turns. A key that waits is not added twice; one that is being
+ * worked on is never worked on a second time beside it, but once more afterwards. Adding a key that failed ends the wait for its next try.
+ * A key that fails gives its place up, and no namespace takes more places than are left for the others, so that one whose work is slow or
+ * fails does not hold up the rest.
  */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
-  readonly #waiting = new Set<string>();
+  readonly #namespaces = new Map<string, Namespace>(); // those with keys that wait or are worked on, in turn
   readonly #working = new Set<string>();
   readonly #again = new Set<string>(); // added while being worked on
   readonly #retries = new Map<string, { attempts: number; timer: Disposable | undefined }>(); // key -> failures in a row
   #scheduled: Disposable | undefined;
+  #unavailable: { readonly attempts: number; readonly until: Millis } | undefined;
   #closed = false;
   #idle: (() => void) | undefined;
 
@@ -39,7 +51,7 @@ export class WorkQueue {
     if (this.#closed) return;
     this.#retries.get(key)?.timer?.[Symbol.dispose]();
     if (this.#working.has(key)) this.#again.add(key);
-    else this.#waiting.add(key);
+    else this.#namespace(key).waiting.add(key);
     this.#schedule();
   }
 
@@ -55,10 +67,18 @@ export class WorkQueue {
     await promise;
   }
 
+  #namespace(key: string): Namespace {
+    const name = namespaceOf(key);
+    const namespace = this.#namespaces.get(name) ?? { waiting: new Set(), working: 0 };
+    this.#namespaces.set(name, namespace);
+    return namespace;
+  }
+
   #schedule(): void {
-    if (this.#scheduled !== undefined || this.#closed || this.#waiting.size === 0) return;
-    if (this.#working.size >= this.#options.concurrency) return;
-    this.#scheduled = this.#options.clock.schedule("work queue", this.#options.clock.now(), () => {
+    if (this.#scheduled !== undefined || this.#closed || this.#next() === undefined) return;
+    const now = this.#options.clock.now();
+    const at = Math.max(now, this.#unavailable?.until ?? now);
+    this.#scheduled = this.#options.clock.schedule(at > now ? "work queue pause" : "work queue", at, () => {
       this.#scheduled = undefined;
       this.#start();
       this.#schedule();
@@ -66,30 +86,70 @@ export class WorkQueue {
   }
 
   #start(): void {
-    let started = 0;
-    for (const key of this.#waiting) {
-      if (started++ === maxPerTurn || this.#working.size >= this.#options.concurrency) return;
-      this.#waiting.delete(key);
+    for (let started = 0; started < maxPerTurn; started++) {
+      const next = this.#next();
+      if (next === undefined) return;
+      const [name, namespace, key] = next;
+      this.#namespaces.delete(name); // To the end: the others come first.
+      this.#namespaces.set(name, namespace);
+      namespace.waiting.delete(key);
+      namespace.working++;
       this.#working.add(key);
       const outcome = this.#options.work(key);
-      if (typeof outcome === "string") this.#finish(key, outcome);
-      else void outcome.then((late) => this.#finish(key, late));
+      if (outcome instanceof Promise) void outcome.then((late) => this.#finish(key, late));
+      else this.#finish(key, outcome);
     }
+  }
+
+  /** The key that is to be worked on next, if there is one and a place for it. */
+  #next(): [name: string, namespace: Namespace, key: string] | undefined {
+    const free = (this.#unavailable === undefined ? this.#options.concurrency : 1) - this.#working.size;
+    if (free <= 0) return undefined;
+    for (const [name, namespace] of this.#namespaces) {
+      const [key] = namespace.waiting;
+      if (key !== undefined && namespace.working < Math.max(2, free)) return [name, namespace, key];
+    }
+    return undefined;
   }
 
   #finish(key: string, outcome: Outcome): void {
     this.#working.delete(key);
+    const namespace = this.#namespace(key);
+    namespace.working--;
     if (this.#working.size === 0) this.#idle?.();
     if (outcome === "done") this.#retries.delete(key);
-    if (this.#again.delete(key)) this.#waiting.add(key);
-    else if (outcome === "retry" && !this.#closed) this.#retryLater(key);
+    if (outcome === "unavailable") this.#pause();
+    else this.#resume();
+    if (this.#again.delete(key) || (outcome === "unavailable" && !this.#closed)) namespace.waiting.add(key);
+    else if (outcome !== "done" && !this.#closed) this.#retryLater(key, typeof outcome === "object" ? outcome.at : undefined);
+    if (namespace.waiting.size === 0 && namespace.working === 0) this.#namespaces.delete(namespaceOf(key));
     this.#schedule();
   }
 
-  #retryLater(key: string): void {
+  #pause(): void {
+    const { clock, random } = this.#options;
+    const now = clock.now();
+    if (this.#unavailable !== undefined && now < this.#unavailable.until) return; // Many fail at once.
+    const attempts = this.#unavailable?.attempts ?? 0;
+    this.#unavailable = { attempts: attempts + 1, until: now + backOff(attempts, minRetryMs, maxRetryMs, random) };
+  }
+
+  #resume(): void {
+    if (this.#unavailable === undefined) return;
+    this.#unavailable = undefined;
+    this.#scheduled?.[Symbol.dispose]();
+    this.#scheduled = undefined;
+  }
+
+  #retryLater(key: string, notBefore?: Millis): void {
     const { clock, random } = this.#options;
     const attempts = this.#retries.get(key)?.attempts ?? 0;
-    const at = clock.now() + backOff(attempts, minRetryMs, maxRetryMs, random);
-    this.#retries.set(key, { attempts: attempts + 1, timer: clock.schedule("retry", at, () => this.add(key)) });
+    const at = notBefore ?? clock.now() + backOff(attempts, minRetryMs, maxRetryMs, random);
+    const failures = notBefore === undefined ? attempts + 1 : attempts;
+    this.#retries.set(key, { attempts: failures, timer: clock.schedule("retry", at, () => this.add(key)) });
   }
+}
+
+function namespaceOf(key: string): string {
+  return key.slice(0, Math.max(0, key.indexOf("/")));
 }

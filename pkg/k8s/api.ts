@@ -11,7 +11,7 @@ import type { Fields } from "./untrusted.ts";
 const writesAtOnce = 32;
 const eventsAtOnce = 8;
 // With waits of 6 to 12 s in all, enough for an API server to restart.
-const attempts = 8;
+const maxAttempts = 8;
 const minRetryMs: Millis = 100;
 const maxRetryMs: Millis = 5_000;
 const drainMs: Millis = 5_000;
@@ -48,10 +48,14 @@ export class Api implements AsyncDisposable {
     return await this.#http.json(request, deadline.signal);
   }
 
-  /** Repeats what may succeed the next time, so `request` has to bear being carried out twice. @throws {ApiError} */
-  call(request: Request, priority: Priority = "urgent"): Promise<Fields> {
+  /**
+   * Repeats what may succeed the next time, so `request` has to bear being carried out twice.
+   * @param attempts 1 for those who do their own waiting, and then keep no place while they do
+   * @throws {ApiError}
+   */
+  call(request: Request, priority: Priority = "urgent", attempts = maxAttempts): Promise<Fields> {
     if (this.#closing.signal.aborted) return Promise.reject(closed(request));
-    const call = this.#slots.run(priority, () => this.#persist(request));
+    const call = this.#slots.run(priority, () => this.#persist(request, attempts));
     this.#underWay.add(call);
     const done = (): void => void this.#underWay.delete(call);
     call.then(done, done);
@@ -68,7 +72,7 @@ export class Api implements AsyncDisposable {
   }
 
   /** A call keeps its place while it waits, so that a busy server is asked for less. */
-  async #persist(request: Request): Promise<Fields> {
+  async #persist(request: Request, attempts: number): Promise<Fields> {
     const { signal } = request.method === "GET" ? this.#closing : this.#closed;
     for (let attempt = 0; ; attempt++) {
       if (request.permitted?.() === false) throw notPermitted(request);

@@ -36,8 +36,8 @@ interface LeaseWrite extends Pick<Lease, "holder" | "durationSeconds" | "transit
 const mergePatch = "application/merge-patch+json";
 
 /**
- * One Kubernetes API. Every method that returns a promise repeats its request for up to 12 s while the server is busy or away,
- * then throws `ApiError`; the outcomes that are expected are values.
+ * One Kubernetes API. Every method that returns a promise repeats its request for up to 12 s while the server is busy or away, unless it
+ * says otherwise, then throws `ApiError`; the outcomes that are expected are values.
  */
 export class Cluster implements AsyncDisposable {
   readonly #credentials: Credentials;
@@ -73,19 +73,20 @@ export class Cluster implements AsyncDisposable {
   async writeIngress(
     service: Service,
     addresses: readonly string[],
-    permitted?: () => boolean,
+    { permitted, attempts }: { readonly permitted?: () => boolean; readonly attempts?: number } = {},
   ): Promise<"written" | "conflict" | "gone"> {
     const { namespace, name, uid, resourceVersion } = service;
     const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip }));
     try {
-      await this.#api.call({
+      const request = {
         method: "PATCH",
         path: `${namespaced(namespace, "services", name)}/status`,
         purpose: `write the status of service ${service.key}`,
         contentType: mergePatch,
         body: { metadata: { uid, resourceVersion }, status: { loadBalancer: { ingress } } },
         ...(permitted && { permitted }),
-      });
+      } as const;
+      await this.#api.call(request, "urgent", attempts);
       return "written";
     } catch (error) {
       if (isStatus(error, 409)) return "conflict";
@@ -118,10 +119,13 @@ export class Cluster implements AsyncDisposable {
     if (created === undefined) await this.#api.call(patch);
   }
 
-  /** These writes, each of which is given up before its next attempt once `permitted` answers false. */
+  /**
+   * These writes, each of which is given up before its next attempt once `permitted` answers false. A status is written in one attempt:
+   * there are many, and one that fails is not to keep others waiting.
+   */
   fenced(permitted: () => boolean): Pick<Cluster, "writeIngress" | "writeConfigMap"> {
     return {
-      writeIngress: (service, addresses) => this.writeIngress(service, addresses, permitted),
+      writeIngress: (service, addresses) => this.writeIngress(service, addresses, { permitted, attempts: 1 }),
       writeConfigMap: (namespace, name, data) => this.writeConfigMap(namespace, name, data, permitted),
     };
   }

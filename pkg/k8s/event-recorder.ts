@@ -11,6 +11,8 @@ export const eventReasons = [
   "AllocationFailed",
   "LoadBalancerFailed",
   "AddressPoolIgnored",
+  "StatusOverwritten",
+  "StatusUpdateFailed",
   "ClearAssignment",
   "nodeAssigned",
   "noNodeSelected",

@@ -74,6 +74,8 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
   readonly informers: FakeInformer<ObjectMeta>[] = [];
   /** Writes fail as they do when the API server is away. */
   away = false;
+  /** Writes about these objects fail: key -> error. */
+  readonly refused = new Map<string, ApiError>();
   /** Informers of these kinds learn nothing. */
   readonly silent = new Set<Plural>();
   /** Writes take until this is kept. */
@@ -128,6 +130,8 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
 
   writeIngress(service: Service, addresses: readonly string[]): Promise<"written" | "conflict" | "gone"> {
     return this.#write(`status of ${service.key}`, () => {
+      const refusal = this.refused.get(service.key);
+      if (refusal !== undefined) throw refusal;
       const stored = this.service(service.key);
       if (stored === undefined) return "gone";
       if (stored.resourceVersion !== service.resourceVersion) {

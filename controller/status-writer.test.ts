@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ApiError } from "#pkg/k8s";
+import { configText, startWorld } from "./testing/world.ts";
+
+const ten = configText("main 10.0.0.0-10.0.0.9");
+const refusals: { name: string; error: ApiError; isEvent: boolean }[] = [
+  { name: "invalid", error: new ApiError("Cannot write: status is invalid", 422, "Invalid"), isEvent: true },
+  { name: "forbidden by a policy", error: new ApiError("Cannot write: denied by policy x", 403, "Forbidden"), isEvent: true },
+  {
+    name: "forbidden by RBAC",
+    error: new ApiError('Cannot write: User "u" cannot patch resource "services/status"', 403, "Forbidden"),
+    isEvent: false,
+  },
+  { name: "a fault of the server", error: new ApiError("Cannot write: boom", 500, "InternalError"), isEvent: false },
+];
+for (const { name, error, isEvent } of refusals) {
+  test(`a status that is refused as ${name} is ${isEvent ? "one event" : "no event"} on its Service, and written once it is not`, async () => {
+    const world = await startWorld(ten);
+    world.cluster.refused.set("default/web", error);
+    world.service("web");
+    const events: string[] = [];
+    for (let i = 0; i < 10; i++) {
+      events.push(...(await world.settle()).filter((line) => line.includes("StatusUpdateFailed")));
+      world.clock.advanceToNext();
+    }
+    const message = `The API server refuses the status with the assigned addresses: ${error.message}`;
+    assert.deepEqual(events, isEvent ? [`default/web: Warning StatusUpdateFailed: ${message}`] : []);
+    world.cluster.refused.clear();
+    world.clock.advanceBy(60_000);
+    await world.settle();
+    assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
+  });
+}
+
+test("a status that is refused time and again keeps no other Service waiting", async () => {
+  const services = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`bad${i}`, {}]));
+  const world = await startWorld(ten);
+  const error = new ApiError("Cannot write: boom", 500, "InternalError");
+  for (const name of Object.keys(services)) {
+    world.cluster.refused.set(`default/${name}`, error);
+    world.service(name);
+  }
+  await world.settle();
+  world.service("web");
+  await world.settle();
+  assert.deepEqual(world.addresses("web"), ["web=10.0.0.8"]);
+});
+
+test("a status that another controller overwrites without end is restored ever later, and events say so", async () => {
+  const world = await startWorld(ten, { web: {} });
+  const lines: string[] = [];
+  const restored = () => lines.filter((line) => line === "default/web: status 10.0.0.0").length;
+  for (const end = world.clock.now() + 10_000; world.clock.now() < end; ) {
+    world.change("web", { ingress: ["192.0.2.9"] });
+    lines.push(...(await world.settle()));
+    for (let i = 0; i < 1000 && world.addresses("web")[0] !== "web=10.0.0.0" && world.clock.now() < end; i++) {
+      world.clock.advanceBy(10);
+      lines.push(...(await world.settle()));
+    }
+  }
+  assert.ok(restored() >= 3 && restored() <= 8, `${restored()} times`);
+  const events = lines.filter((line) => line.includes("StatusOverwritten"));
+  assert.match(
+    events[0] ?? "",
+    /Another controller overwrote the status with \["192\.0\.2\.9"\]; it is set to \["10\.0\.0\.0"\] again in/,
+  );
+  world.clock.advanceBy(300_000);
+  await world.settle();
+  assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
+});
+
+test("a status that was overwritten once is restored at once, without an event", async () => {
+  const world = await startWorld(ten, { web: {} });
+  world.change("web", { ingress: ["192.0.2.9"] });
+  assert.deepEqual(
+    (await world.settle()).filter((line) => /StatusOverwritten|status/.test(line)),
+    ["default/web: status 10.0.0.0"],
+  );
+});
+
+test("a Service that asks for one pool and the other in turn is not taken for one whose status others write", async () => {
+  const pools = configText("main 10.0.0.0-10.0.0.9", "gold 10.0.1.0-10.0.1.9");
+  const world = await startWorld(pools, { web: {} });
+  const lines: string[] = [];
+  for (const pool of ["gold", "main", "gold", "main", "gold"]) {
+    world.change("web", { annotations: { "metallb.io/address-pool": pool } });
+    lines.push(...(await world.settle()));
+  }
+  assert.deepEqual(
+    lines.filter((line) => line.includes("StatusOverwritten")),
+    [],
+  );
+  assert.deepEqual(world.addresses("web"), ["web=10.0.1.0"]);
+});

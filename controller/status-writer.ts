@@ -1,0 +1,148 @@
+import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
+import { ApiError, type Cluster, type EventRecorder, type Service, serviceReference } from "#pkg/k8s";
+import type { Log } from "#pkg/log";
+import type { KubernetesMetrics } from "#pkg/metrics";
+import { isOurs } from "#pkg/service";
+import { quotedList } from "./decide.ts";
+import type { Outcome } from "./work-queue.ts";
+
+export interface StatusWriterOptions {
+  readonly cluster: Pick<Cluster, "writeIngress">;
+  readonly events: Pick<EventRecorder, "record">;
+  readonly metrics: Pick<KubernetesMetrics, "updateErrors">;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** A status that others overwrite again and again. */
+interface Contest {
+  /** How often it was overwritten, and when last. */
+  readonly count: number;
+  readonly at: Millis;
+  /** Not before then it is written again. */
+  readonly until: Millis;
+}
+
+const minContestMs: Millis = 1_000;
+const maxContestMs: Millis = 300_000;
+const contestMemoryMs: Millis = 600_000; // A status that was left alone for so long is contested from the start.
+
+/**
+ * Writes the status of Services. Knows which of them are on their way, so that a status that is still seen but already replaced is not
+ * taken for one that somebody wrote. One that somebody else overwrites is restored, at once the first time and then ever later, so that two
+ * controllers that do not agree cost the API little.
+ */
+export class StatusWriter {
+  readonly #options: StatusWriterOptions;
+  readonly #replaced = new Map<string, readonly string[]>(); // service -> the status that is being replaced, until that is seen
+  readonly #written = new Map<string, readonly string[]>(); // service -> what was written last, until that is seen
+  readonly #overwritten = new Set<string>(); // services whose status somebody else has replaced since
+  readonly #contests = new Map<string, Contest>(); // service -> contest
+  readonly #refusals = new Map<string, string>(); // service -> why its status was refused last
+
+  constructor(options: StatusWriterOptions) {
+    this.#options = options;
+  }
+
+  /** The Service as it is now and was before. @param held the status that it is to have */
+  seen(key: string, now: Service | undefined, before: Service | undefined, held: readonly string[]): void {
+    if (now === undefined) {
+      for (const known of [this.#replaced, this.#written, this.#overwritten, this.#contests, this.#refusals]) known.delete(key);
+      return;
+    }
+    const written = this.#written.get(key);
+    if (written !== undefined && isSameList(written, now.ingress)) this.#written.delete(key);
+    else if (before !== undefined && isOurs(now) && hasStatus(before, held) && !hasStatus(now, held)) this.#overwritten.add(key);
+  }
+
+  /** Without a status that is being replaced: the addresses in it are given up, and whoever gets them must not lose them again. */
+  withoutReplaced(service: Service): Service {
+    const replaced = this.#replaced.get(service.key);
+    return replaced !== undefined && isSameList(replaced, service.ingress) ? { ...service, ingress: [] } : service;
+  }
+
+  /** Makes this the Service's status, where it is not that already; `undefined` leaves it alone. */
+  put(key: string, service: Service | undefined, status: readonly string[] | undefined): Outcome | Promise<Outcome> {
+    const isOverwritten = this.#overwritten.delete(key);
+    if (service === undefined || status === undefined || hasStatus(service, status)) {
+      this.#replaced.delete(key);
+      return "done";
+    }
+    this.#replaced.set(key, service.ingress);
+    if (isOverwritten) this.#contest(service, status);
+    const { until = 0 } = this.#contests.get(key) ?? {};
+    return until > this.#options.clock.now() ? { at: until } : this.#write(service, status);
+  }
+
+  #contest(service: Service, status: readonly string[]): void {
+    const { clock, random, log, events } = this.#options;
+    const now = clock.now();
+    const last = this.#contests.get(service.key);
+    const count = last === undefined || now - last.at > contestMemoryMs ? 1 : last.count + 1;
+    const wait = count === 1 ? 0 : backOff(count - 2, minContestMs, maxContestMs, random);
+    this.#contests.set(service.key, { count, at: now, until: now + wait });
+    log.warn("service status was overwritten", {
+      op: "updateServiceStatus",
+      service: service.key,
+      found: service.ingress,
+      ips: status,
+      retryAfterMs: wait,
+    });
+    if (count === 1) return; // Once may be a slip of the hand.
+    const message =
+      `Another controller overwrote the status with ${quotedList(service.ingress)}; it is set to ${quotedList(status)} again in ` +
+      `${(wait / 1000).toFixed(1)} s. Run one controller only, or give the Service the load balancer class of the other one`;
+    events.record(serviceReference(service), "Warning", "StatusOverwritten", message);
+  }
+
+  async #write(service: Service, addresses: readonly string[]): Promise<Outcome> {
+    const { cluster, events, metrics } = this.#options;
+    const { key } = service;
+    const log = this.#options.log.with({ op: "updateServiceStatus", service: key, ips: addresses });
+    this.#written.set(key, addresses);
+    try {
+      const result = await cluster.writeIngress(service, addresses);
+      log.debug("service status write ended", { result });
+      this.#refusals.delete(key);
+      if (result !== "written" && this.#written.get(key) === addresses) this.#written.delete(key);
+      if (result === "written" && addresses.length > 0)
+        events.record(serviceReference(service), "Normal", "IPAllocated", `Assigned IP ${quotedList(addresses)}`);
+      // After a conflict the newer object is on its way, and decided on as soon as it is here.
+      return result === "conflict" ? "retry" : "done";
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (this.#written.get(key) === addresses) this.#written.delete(key);
+      metrics.updateErrors.inc();
+      log.error("failed to update service status", { error });
+      if (isUnavailable(error)) return "unavailable";
+      if (isRefusal(error)) this.#recordRefusal(service, error);
+      return "retry";
+    }
+  }
+
+  #recordRefusal(service: Service, { message }: ApiError): void {
+    if (this.#refusals.get(service.key) === message) return;
+    this.#refusals.set(service.key, message);
+    const text = `The API server refuses the status with the assigned addresses: ${message.slice(0, 800)}`;
+    this.#options.events.record(serviceReference(service), "Warning", "StatusUpdateFailed", text);
+  }
+}
+
+/** Nothing can be written, whatever it is. */
+function isUnavailable({ status, reason }: ApiError): boolean {
+  return reason === "Unreachable" || status === 429 || status === 503 || status === 504;
+}
+
+/** Invalid, or forbidden by an admission policy: a next attempt ends the same way. What RBAC forbids concerns all Services and none. */
+function isRefusal({ status, message }: ApiError): boolean {
+  return status === 422 || status === 400 || (status === 403 && !/cannot (patch|update) resource/.test(message));
+}
+
+function hasStatus({ ingress, hasHostnames }: Service, status: readonly string[]): boolean {
+  return isSameList(ingress, status) && !hasHostnames;
+}
+
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, index) => text === b[index]);
+}
