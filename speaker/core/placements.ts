@@ -24,13 +24,14 @@ export function touch({ agenda }: SpeakerState, addresses: Iterable<Address>): v
 export function touchPools(state: SpeakerState, pools: readonly Pool[]): void {
   if (pools.length === 0) return;
   const names = new Set(pools.map(({ name }) => name));
-  for (const { pool, address } of state.placements.values()) if (pool !== undefined && names.has(pool)) touch(state, [address]);
+  for (const [key, { pool, address }] of state.placements)
+    if (pool !== undefined && names.has(pool)) state.agenda.addresses.set(key, address);
 }
 
 /** Those whose owner depends on which nodes are active. */
 export function touchOwned(state: SpeakerState): void {
-  for (const { address, protocol } of state.placements.values())
-    if (protocol === undefined || protocols[protocol].hasOwner) touch(state, [address]);
+  for (const [key, { address, protocol }] of state.placements)
+    if (protocol === undefined || protocols[protocol].hasOwner) state.agenda.addresses.set(key, address);
 }
 
 /** Whether there is something to do, and it can be done. */
