@@ -11,6 +11,10 @@ function seen(isSynced: boolean): SpeakerState {
   return state;
 }
 
+function membersWith(problem: string | undefined): RoutesOptions["members"] {
+  return { problem, describe: () => ({ source: "pods", members: [] }) };
+}
+
 function ready(options: Partial<RoutesOptions>) {
   const route = speakerRoutes({
     registry: new Registry(),
@@ -20,7 +24,7 @@ function ready(options: Partial<RoutesOptions>) {
     state: seen(true),
     bgp: { peers: [], describe: () => [] },
     bfd: { warnings: () => ["of BFD"], describe: () => [] },
-    members: { describe: () => ({ source: "pods", members: [] }) },
+    members: membersWith(undefined),
     ...options,
   })["/readyz"];
   assert.ok(route);
@@ -37,6 +41,11 @@ const cases: { name: string; options: Partial<RoutesOptions>; want: [number, str
     want: [503, "waiting for the API\nwaiting for the other speakers\n"],
   },
   { name: "before all has been seen", options: others, want: [503, "waiting for Nodes\nwaiting for the other speakers\n"] },
+  {
+    name: "while no other speaker can be reached",
+    options: { state: seen(false), members: membersWith("port 7946 must be open") },
+    want: [503, "waiting for the other speakers: port 7946 must be open\n"],
+  },
   { name: "where it cannot announce on layer 2", options: { failed: "no packet socket" }, want: [503, "no packet socket\n"] },
   { name: "once all has been seen", options: {}, want: [200, "ready\n"] },
   { name: "with a configuration that is not used", options: refused, want: [200, "ready\nconfiguration not used: line 1\n"] },

@@ -20,15 +20,17 @@ export interface RoutesOptions {
   readonly state: Pick<SpeakerState, "status" | "members" | "conflicts">;
   readonly bgp: Pick<BgpSpeaker, "peers" | "describe">;
   readonly bfd: Pick<Bfd, "warnings" | "describe">;
-  readonly members: Pick<Members, "describe">;
+  readonly members: Pick<Members, "describe" | "problem">;
 }
 
 /** What has to be seen before anything is announced; empty once it has been. */
 export function whatIsMissing(
   { missing }: Pick<Sources, "missing">,
   { members }: Pick<SpeakerState, "members">,
+  { problem }: Pick<Members, "problem">,
 ): readonly string[] {
-  return members.isSynced ? missing : [...missing, "the other speakers"];
+  if (members.isSynced) return missing;
+  return [...missing, `the other speakers${problem === undefined ? "" : `: ${problem}`}`];
 }
 
 /** What a speaker answers by HTTP: whether it is well, and what it knows. */
@@ -44,7 +46,12 @@ export function speakerRoutes(options: RoutesOptions): Routes {
     "/metrics": metricsRoute(registry),
     "/healthz": liveness,
     "/readyz": () => {
-      return readiness({ missing: whatIsMissing(sources, state), failed, refused: sources.refused, warnings: warnings() });
+      return readiness({
+        missing: whatIsMissing(sources, state, members),
+        failed,
+        refused: sources.refused,
+        warnings: warnings(),
+      });
     },
     "/v1/members": () => json(members.describe()),
     "/v1/bgp/peers": () => json(bgp.describe()),

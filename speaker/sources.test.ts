@@ -81,7 +81,7 @@ class Bench {
   }
 
   get missing(): readonly string[] {
-    return whatIsMissing(this.sources, this.state);
+    return whatIsMissing(this.sources, this.state, { problem: undefined });
   }
 
   get onWire(): string[] {

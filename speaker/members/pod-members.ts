@@ -34,6 +34,8 @@ export class PodMembers implements Members {
     return this.#pods.synced;
   }
 
+  readonly problem = undefined;
+
   setInterfaces(): void {}
 
   /** There is no way to send any. */

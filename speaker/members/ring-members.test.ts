@@ -289,7 +289,8 @@ test("a Pod that appears is joined, one that is a member already is not", async 
 });
 
 test("one that cannot be joined is said once, and tried every minute", async () => {
-  const bench = await started(two);
+  const bench = await started({ ...two, ready: true }, three);
+  bench.meet(member("node3", "192.0.2.3"));
   const failures = [{ address: "192.0.2.2", reason: "refused" }];
   await bench.answer(failures);
   bench.take();
@@ -301,6 +302,42 @@ test("one that cannot be joined is said once, and tried every minute", async () 
   await bench.advance(60_000);
   await bench.answer(failures);
   assert.deepEqual(bench.take(), ["join 192.0.2.2", "join 192.0.2.2", "warn cannot join a speaker 192.0.2.2"]);
+});
+
+test("one that sees Ready speakers and can join none does not count as synced, says which port has to be open, and tries again soon", async () => {
+  const ready = { ...two, ready: true };
+  const bench = await started(ready, three);
+  const failures = [
+    { address: "192.0.2.2", reason: "timed out" },
+    { address: "192.0.2.3", reason: "refused" },
+  ];
+  await bench.answer(failures);
+  assert.equal(bench.state.members.isSynced, false);
+  const want =
+    "none of those that are Ready can be joined (node2 at 192.0.2.2: timed out); TCP and UDP port 7946 must be open between all nodes";
+  assert.equal(bench.members.problem, want);
+  assert.deepEqual(
+    bench.take().filter((line) => line.startsWith("warn")),
+    ["warn cannot join a speaker 192.0.2.2"],
+    "a Pod that is starting or being replaced is no reason to warn",
+  );
+  await bench.advance(1_000);
+  await bench.answer(failures);
+  await bench.advance(2_000);
+  bench.meet(member("node2", "192.0.2.2"));
+  await bench.answer(failures.slice(1));
+  assert.deepEqual([bench.state.members.isSynced, bench.members.problem], [true, undefined]);
+});
+
+test("one that can join none counts as the only one when their Pods are not Ready any more", async () => {
+  const ready = { ...two, ready: true };
+  const bench = await started(ready);
+  await bench.answer([{ address: "192.0.2.2", reason: "refused" }]);
+  assert.equal(bench.state.members.isSynced, false);
+  bench.see(two);
+  await bench.advance(200);
+  await bench.answer([{ address: "192.0.2.2", reason: "refused" }]);
+  assert.equal(bench.state.members.isSynced, true);
 });
 
 test("an address that cannot be bound is tried again", async () => {

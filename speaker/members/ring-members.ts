@@ -5,6 +5,7 @@ import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import {
   decodeMetadata,
+  type JoinResult,
   lifeOf,
   type MemberEvent,
   type MemberlistThread,
@@ -13,6 +14,7 @@ import {
   MetadataKey,
 } from "#pkg/memberlist";
 import { equalBytes } from "#pkg/net";
+import { list } from "#pkg/text";
 import type { MemberEvents } from "../core/events.ts";
 import { decodeMacs, macsOf } from "./macs.ts";
 import type { Members, MembersDescription } from "./members.ts";
@@ -47,11 +49,16 @@ export interface RingMembersOptions {
   readonly random: Random;
 }
 
+type JoinFailure = JoinResult["failures"][number];
+
 const rejoinEveryMs: Millis = 60_000;
 // Several Pods come and go at once: joining is begun when the last of them has been seen.
 const settleMs: Millis = 200;
 // Between meeting one member and counting on its word. It may be as new as this one, and know as little.
 const metMs: Millis = 500;
+// While no speaker can be joined although some are Ready.
+const firstJoinRetryMs: Millis = 1_000;
+const maxJoinRetryMs: Millis = 10_000;
 const firstBindRetryMs: Millis = 500;
 const maxBindRetryMs: Millis = 10_000;
 const leaveMs: Millis = 1_000;
@@ -70,6 +77,8 @@ export class RingMembers implements Members {
   readonly #unreachable = new Set<string>(); // addresses that could not be joined the last time
   #bound = false;
   #synced = false;
+  #attempts = 0; // To join, so far.
+  #problem: string | undefined;
   #stopped = false;
   #joining = false;
   #nextJoin: { readonly at: Millis; readonly timer: Disposable } | undefined;
@@ -93,6 +102,11 @@ export class RingMembers implements Members {
   /** True once this node has met the others, or has found none. Before, it would take itself for the only one. */
   get synced(): boolean {
     return this.#synced;
+  }
+
+  /** Why it is not synced, and what to do, where that takes somebody. */
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   setInterfaces(interfaces: readonly InterfaceState[]): void {
@@ -190,40 +204,62 @@ export class RingMembers implements Members {
   }
 
   async #join(): Promise<void> {
-    const { memberlist, clock } = this.#options;
+    const { memberlist, clock, random } = this.#options;
     if (this.#joining || !this.#bound || !this.#pods.synced || this.#stopped) return;
     this.#joining = true;
     const wanted = this.#unjoined();
-    const { failures } = wanted.length > 0 ? await memberlist.join(wanted) : { failures: [] };
+    const { failures } = wanted.size > 0 ? await memberlist.join([...wanted.keys()].sort()) : { failures: [] };
     this.#joining = false;
     if (this.#stopped) return;
     this.#logFailures(wanted, failures);
-    this.#sync();
-    this.#joinAt(clock.now() + rejoinEveryMs);
+    if (!this.#synced) this.#problem = this.#whyAlone(wanted, failures);
+    if (this.#problem === undefined) this.#sync();
+    const retryMs = backOff(this.#attempts++, firstJoinRetryMs, maxJoinRetryMs, random);
+    this.#joinAt(clock.now() + (this.#synced ? rejoinEveryMs : retryMs));
+  }
+
+  /**
+   * Others announce, and this node, which has just started, cannot reach them: what it announced would have two owners.
+   * @returns what to do about that, if it is so
+   */
+  #whyAlone(wanted: ReadonlyMap<string, Pod>, failures: readonly JoinFailure[]): string | undefined {
+    if (this.#active.length > 1) return undefined;
+    const ready = failures.filter(({ address }) => wanted.get(address)?.ready);
+    if (ready.length === 0) return undefined;
+    const port = this.#options.memberlist.members().find(({ self }) => self)?.port;
+    const which = ready.map(({ address, reason }) => `${wanted.get(address)?.nodeName} at ${address}: ${reason}`);
+    return `none of those that are Ready can be joined (${list(which)}); TCP and UDP port ${port} must be open between all nodes`;
   }
 
   #sync(): void {
     if (this.#synced || this.#stopped) return;
     this.#synced = true;
+    this.#problem = undefined;
     this.#changed();
   }
 
-  /** Addresses of speakers that are no members: one for each Pod, the one that members of MetalLB are bound to. */
-  #unjoined(): string[] {
+  /** Speakers that are no members, by their addresses: one for each Pod, the one that members of MetalLB are bound to. */
+  #unjoined(): ReadonlyMap<string, Pod> {
     const known = new Set(this.#options.memberlist.members().map(({ address }) => address));
-    const addresses = new Set<string>();
-    for (const { nodeName, podIPs } of this.#pods.values()) {
-      const [address] = podIPs;
-      if (address !== undefined && nodeName !== this.#options.node && !known.has(address)) addresses.add(address);
+    const pods = new Map<string, Pod>(); // address -> Pod
+    for (const pod of this.#pods.values()) {
+      const [address] = pod.podIPs;
+      if (address !== undefined && pod.nodeName !== this.#options.node && !known.has(address)) pods.set(address, pod);
     }
-    return [...addresses].sort();
+    return pods;
   }
 
-  /** One line when an address cannot be joined, not one every minute. */
-  #logFailures(wanted: readonly string[], failures: readonly { readonly address: string; readonly reason: string }[]): void {
-    for (const { address, reason } of failures)
-      if (!this.#unreachable.has(address)) this.#options.log.warn("cannot join a speaker", { op: "memberlist", address, reason });
-    for (const address of wanted) this.#unreachable.delete(address);
+  /** One line when an address cannot be joined, not one every minute. A Pod that is starting or being replaced is no reason to warn. */
+  #logFailures(wanted: ReadonlyMap<string, Pod>, failures: readonly JoinFailure[]): void {
+    const { log } = this.#options;
+    for (const { address, reason } of failures) {
+      if (this.#unreachable.has(address)) continue;
+      const { nodeName: node, ready = false } = wanted.get(address) ?? {};
+      const fields = { op: "memberlist", address, node, reason };
+      if (ready) log.warn("cannot join a speaker", fields);
+      else log.info("cannot join a speaker whose Pod is not Ready", fields);
+    }
+    for (const address of wanted.keys()) this.#unreachable.delete(address);
     for (const { address } of failures) this.#unreachable.add(address);
   }
 
