@@ -26,6 +26,10 @@ export const flags = {
     help: "key of the speakers' ring; empty: no ring, the nodes with a Ready speaker Pod are active",
     env: "METALLB_ML_SECRET_KEY",
   }),
+  "ml-secret-name": flag.text({
+    help: "name of the Secret with that key, which is followed so that the key can be changed; empty: a restart reads it",
+    env: "METALLB_ML_SECRET_NAME",
+  }),
   "ml-timing": flag.choice({
     help: "pace of the speakers' ring; lan: MetalLB's; auto: fast if all members support it, else lan",
     fallback: "auto",

@@ -8,11 +8,15 @@ import type { flags } from "../flags.ts";
 import { macsOf } from "./macs.ts";
 import type { Members } from "./members.ts";
 import { PodMembers } from "./pod-members.ts";
+import { RingKeys } from "./ring-keys.ts";
 import { RingMembers, type RingMembersOptions } from "./ring-members.ts";
 
-type RingFlags = Pick<FlagValues<typeof flags>, "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-timing">;
+type RingFlags = Pick<
+  FlagValues<typeof flags>,
+  "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-secret-name" | "ml-timing"
+>;
 
-export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | "metadata" | "labels"> {
+export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | "metadata" | "keys" | "labels"> {
   readonly values: RingFlags;
   /** Why there is none: see `whyNoRing`. */
   readonly noRing: string | undefined;
@@ -39,7 +43,12 @@ export function createMembers(options: MembersOptions): { members: Members; memb
     timing: values["ml-timing"],
     log,
   });
-  const members = new RingMembers({ memberlist, metadata, cluster, namespace, labels, node, emit, log, clock, random });
+  const secretName = values["ml-secret-name"];
+  const keys =
+    secretName === ""
+      ? undefined
+      : new RingKeys({ memberlist, first: secret, cluster, namespace, secret: secretName, log, clock });
+  const members = new RingMembers({ memberlist, keys, metadata, cluster, namespace, labels, node, emit, log, clock, random });
   return { memberlist, members };
 }
 

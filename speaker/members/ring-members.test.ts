@@ -102,6 +102,7 @@ class Bench {
           this.did.push("off the network");
         },
       },
+      keys: undefined,
       metadata: new Map([[MetadataKey.gossip, encodeOffer(1)]]),
       cluster: { informer: (_resource, _scope, handlers) => this.#informer(handlers as unknown as Handlers<Pod>) as never },
       namespace: "metallb-system",

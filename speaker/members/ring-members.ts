@@ -18,6 +18,7 @@ import { list } from "#pkg/text";
 import type { MemberEvents } from "../core/events.ts";
 import { decodeMacs, macsOf } from "./macs.ts";
 import type { Members, MembersDescription } from "./members.ts";
+import type { RingKeys } from "./ring-keys.ts";
 
 export interface RingMembersOptions {
   readonly memberlist: Pick<
@@ -37,6 +38,8 @@ export interface RingMembersOptions {
   >;
   /** What the member was made with. */
   readonly metadata: MetadataFields;
+  /** Undefined where the key stays what it was at the start. */
+  readonly keys: Pick<RingKeys, "start" | typeof Symbol.dispose> | undefined;
   readonly cluster: Pick<Cluster, "informer">;
   readonly namespace: string;
   /** Selects the speakers' Pods, whose addresses are joined. */
@@ -95,6 +98,7 @@ export class RingMembers implements Members {
   }
 
   start(): void {
+    this.#options.keys?.start();
     this.#pods.start();
     void this.#bind();
   }
@@ -139,6 +143,7 @@ export class RingMembers implements Members {
   async [Symbol.asyncDispose](): Promise<void> {
     const { memberlist, log, clock } = this.#options;
     this.#stopped = true;
+    this.#options.keys?.[Symbol.dispose]();
     this.#pods[Symbol.dispose]();
     this.#nextJoin?.timer[Symbol.dispose]();
     if (this.#bound && !(await memberlist.leave(leaveMs)))

@@ -316,6 +316,7 @@ export class PlacementCluster {
         },
         [Symbol.asyncDispose]: async () => {},
       },
+      keys: undefined,
       metadata: new Map(),
       cluster,
       namespace: "n",

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SimulatedClock } from "#pkg/clock";
+import { resources } from "#pkg/k8s";
+import { FakeCluster, secret } from "#pkg/k8s/testing";
+import { type Log, silentLog } from "#pkg/log";
+import { metallbKey } from "#pkg/memberlist";
+import { RingKeys } from "./ring-keys.ts";
+
+const hour = 60 * 60_000;
+
+function bench() {
+  const cluster = new FakeCluster();
+  const clock = new SimulatedClock();
+  const logged: string[] = [];
+  const names = new Map(["first", "second", "third", "fourth"].map((text) => [metallbKey(text).join(), text]));
+  /** The keys that the ring has, the one in use first. */
+  let ring: readonly string[] = ["first"];
+  let changes = 0;
+  const note = (level: string) => (message: string, fields?: object) =>
+    void logged.push(`${level} ${message} ${JSON.stringify(fields)}`);
+  const log: Log = { ...silentLog, info: note("info"), warn: note("warn") };
+  const keys = new RingKeys({
+    memberlist: {
+      setKeys: (now) => {
+        changes++;
+        ring = now.map((key) => names.get(key.join()) ?? "unknown");
+      },
+    },
+    first: "first",
+    cluster,
+    namespace: "metallb-system",
+    secret: "memberlist",
+    log,
+    clock,
+  });
+  keys.start();
+  const informer = cluster.of(resources.secrets, "memberlist");
+  const see = (data: Record<string, string>) => informer.see(secret("metallb-system/memberlist", data));
+  return { keys, clock, logged, see, informer, ring: () => ring, changes: () => changes };
+}
+
+test("a new key of the ring is accepted at once, used after 10 s, and the one before accepted for an hour", () => {
+  const { clock, see, ring, changes, logged } = bench();
+  see({ secretkey: "first" });
+  assert.equal(changes(), 0, "the key that it was started with");
+  see({ secretkey: "second" });
+  assert.deepEqual(ring(), ["first", "second"]);
+  clock.advanceBy(9_999);
+  assert.deepEqual(ring(), ["first", "second"]);
+  clock.advanceBy(1);
+  assert.deepEqual(ring(), ["second", "first"]);
+  clock.advanceBy(hour - 1);
+  assert.deepEqual(ring(), ["second", "first"]);
+  clock.advanceBy(1);
+  assert.deepEqual([ring(), clock.pending()], [["second"], []]);
+  assert.ok(!/first|second/.test(logged.join().replaceAll("the new key", "")), "keys are never logged");
+});
+
+test("a key that the Secret has as the old one is accepted for as long as it is there", () => {
+  const { clock, see, ring } = bench();
+  see({ secretkey: "first", "secretkey-old": "second" });
+  assert.deepEqual(ring(), ["first", "second"], "as one that starts in the midst of it");
+  clock.advanceBy(2 * hour);
+  assert.deepEqual(ring(), ["first", "second"]);
+  see({ secretkey: "first" });
+  assert.deepEqual(ring(), ["first"]);
+});
+
+test("a Secret that is changed again and again, or back, leaves no speaker out", () => {
+  const { clock, see, ring } = bench();
+  see({ secretkey: "second" });
+  see({ secretkey: "third" });
+  assert.deepEqual(ring(), ["first", "third", "second"], "others may use the second by now");
+  see({ secretkey: "first" });
+  clock.advanceBy(10_000);
+  assert.deepEqual(ring(), ["first", "second", "third"]);
+  for (let i = 0; i < 100; i++) see({ secretkey: `key ${i}` });
+  assert.ok(ring().length <= 6, `${ring().length} keys`);
+});
+
+test("when the Secret is deleted, or its key, the last one stays in use, with a warning", () => {
+  const { clock, see, informer, ring, logged } = bench();
+  see({ secretkey: "second" });
+  clock.advanceBy(10_000);
+  see({});
+  informer.forget("metallb-system/memberlist");
+  assert.deepEqual(ring(), ["second", "first"]);
+  assert.equal(logged.filter((line) => line.startsWith("warn")).length, 2);
+});
+
+test("texts whose first 16 bytes are the same are one key", () => {
+  const { see, changes } = bench();
+  see({ secretkey: "first", "secretkey-old": "first" });
+  assert.equal(changes(), 0);
+});

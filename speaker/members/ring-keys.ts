@@ -1,0 +1,102 @@
+import { Alarm, type Clock, type Millis } from "#pkg/clock";
+import { type Cluster, type Informer, named, resources, type Secret } from "#pkg/k8s";
+import type { Log } from "#pkg/log";
+import { type MemberlistThread, metallbKey } from "#pkg/memberlist";
+
+export interface RingKeysOptions {
+  readonly memberlist: Pick<MemberlistThread, "setKeys">;
+  /** The key that this process was started with, as the Secret had it then. */
+  readonly first: string;
+  readonly cluster: Pick<Cluster, "informer">;
+  readonly namespace: string;
+  /** Name of the Secret. */
+  readonly secret: string;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** Under which the Secret has the ring's key, and one that members may use still. */
+const keyName = "secretkey";
+const oldKeyName = "secretkey-old";
+// By then every speaker whose view of the API is fresh accepts the new key.
+const useAfterMs: Millis = 10_000;
+// A speaker whose view of the API is older than that is cut off until it sees the Secret again.
+const acceptReplacedMs: Millis = 60 * 60_000;
+// However often the Secret is changed.
+const maxReplaced = 4;
+
+/**
+ * Follows the Secret with the ring's key, so that it can be replaced while the ring runs: a new key is accepted at once and used after 10 s,
+ * and the one before is accepted for an hour. When the Secret is deleted, the last key stays. Keys are never logged.
+ */
+export class RingKeys implements Disposable {
+  readonly #options: RingKeysOptions;
+  readonly #informer: Informer<Secret>;
+  readonly #alarm: Alarm;
+  readonly #replaced = new Map<string, Millis>(); // key that was used -> until when it is accepted
+  #used: string;
+  #next: { readonly key: string; readonly at: Millis } | undefined;
+  #alsoAccepted = ""; // as the Secret asks for
+  #set: string; // what the ring has, as one text
+
+  constructor(options: RingKeysOptions) {
+    const { first, cluster, namespace, secret, clock } = options;
+    this.#options = options;
+    this.#used = first;
+    this.#set = ringKeys([first]).join();
+    this.#alarm = new Alarm(clock, "ring keys", () => this.#settle());
+    this.#informer = cluster.informer(resources.secrets, named(namespace, secret), {
+      changed: (_key, now) => this.#changed(now?.data ?? {}),
+    });
+  }
+
+  start(): void {
+    this.#informer.start();
+  }
+
+  [Symbol.dispose](): void {
+    this.#informer[Symbol.dispose]();
+    this.#alarm[Symbol.dispose]();
+  }
+
+  #changed(data: Readonly<Record<string, string>>): void {
+    const { log, clock, secret } = this.#options;
+    const { [keyName]: key = "", [oldKeyName]: old = "" } = data;
+    this.#alsoAccepted = old;
+    if (key === "")
+      log.warn("the Secret of the speakers' ring has no key, the last one stays in use", { op: "memberlist", secret });
+    else if (key !== (this.#next?.key ?? this.#used)) {
+      const now = clock.now();
+      if (this.#next !== undefined) this.#replaced.set(this.#next.key, now + acceptReplacedMs); // Others may use it already.
+      this.#next = { key, at: now + useAfterMs };
+      log.info("the speakers' ring accepts a new key", { op: "memberlist", secret });
+    }
+    this.#settle();
+  }
+
+  #settle(): void {
+    const { memberlist, log, clock, secret } = this.#options;
+    const now = clock.now();
+    if (this.#next !== undefined && now >= this.#next.at) {
+      this.#replaced.set(this.#used, now + acceptReplacedMs);
+      this.#used = this.#next.key;
+      this.#next = undefined;
+      log.info("the speakers' ring uses the new key", { op: "memberlist", secret });
+    }
+    for (const [key, until] of this.#replaced) if (until <= now || key === this.#used) this.#replaced.delete(key);
+    for (const oldest of [...this.#replaced.keys()].slice(0, -maxReplaced)) this.#replaced.delete(oldest);
+    const keys = ringKeys([this.#used, this.#next?.key ?? "", this.#alsoAccepted, ...this.#replaced.keys()]);
+    if (keys.join() !== this.#set) {
+      this.#set = keys.join();
+      memberlist.setKeys(keys);
+    }
+    this.#alarm.set(Math.min(this.#next?.at ?? Infinity, ...this.#replaced.values()));
+  }
+}
+
+/** The keys of these texts, each once: of a text the first 16 bytes count. Empty texts are none. */
+function ringKeys(texts: readonly string[]): Uint8Array[] {
+  const keys = new Map<string, Uint8Array>(); // as text -> key
+  for (const text of texts) if (text !== "") keys.set(metallbKey(text).join(), metallbKey(text));
+  return [...keys.values()];
+}
