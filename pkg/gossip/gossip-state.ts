@@ -1,20 +1,24 @@
 import type { Address, Prefix } from "#pkg/net";
+import { AddressSets } from "./address-sets.ts";
 import type { GossipEntry } from "./codec/entry-codec.ts";
 import {
-  decodeOwned,
+  type AddressSetName,
+  decodePage,
   decodeSubnets,
   decodeSummary,
-  encodeOwned,
+  encodePage,
   encodeSubnets,
   encodeSummary,
   interfaceKey,
   interfaceOf,
-  isOwnershipPage,
   type NodeSummary,
-  ownershipPageOf,
+  pageKey,
+  setOf,
   summaryKey,
 } from "./codec/value-codec.ts";
-import { Ownerships } from "./ownerships.ts";
+
+// Far more than hosts send frames of in good faith; so many pages of gossip at most.
+const maxAsked = 256;
 
 /** Where a node can answer on layer 2, as it reports itself. */
 export interface Reachability {
@@ -30,6 +34,8 @@ export interface GossipChanges {
   readonly nodes: boolean;
   /** Addresses with other owners than before, or whose owners are to be compared anew. */
   readonly addresses: readonly Address[];
+  /** Addresses that others ask about, or no longer, and those of which a node says otherwise than before whether it announces them. */
+  readonly asked: readonly Address[];
 }
 
 /** The value that this node sets under a key of its own; empty: there is none any more. */
@@ -58,7 +64,11 @@ export class GossipState {
   readonly #node: string;
   readonly #nodes = new Map<string, ReportedNode>(); // node -> what it reports
   readonly #since = new Map<string, number>(); // node -> the incarnation from which its summary counts; infinite while it is failed
-  readonly #ownerships = new Ownerships();
+  readonly #sets: Readonly<Record<AddressSetName, AddressSets>> = {
+    owned: new AddressSets(),
+    asked: new AddressSets(),
+    announced: new AddressSets(),
+  };
   readonly #entries = new Map<string, Uint8Array>(); // key -> value; of this node, and not taken yet
   readonly #changedPages = new Set<string>(); // Of this node; not among the entries yet.
   readonly #repeated = new Set<string>(); // keys of entries of this node to be broadcast once more
@@ -86,10 +96,19 @@ export class GossipState {
     return reported.reachability;
   }
 
-  /** Nodes that participate and own the address, in no order. */
+  /** Nodes that participate and own the address, this one included, in no order. */
   owners(address: string): readonly string[] {
-    const all = this.#ownerships.of(address);
-    return all.every((node) => this.isParticipating(node)) ? all : all.filter((node) => this.isParticipating(node));
+    return this.#participantsWith("owned", address);
+  }
+
+  /** Nodes that participate and ask who announces the address. */
+  askers(address: string): readonly string[] {
+    return this.#participantsWith("asked", address);
+  }
+
+  /** Nodes that participate and report that they announce the address: because another one asks, or their view of the API is old. */
+  announcers(address: string): readonly string[] {
+    return this.#participantsWith("announced", address);
   }
 
   /** What a node that participates has reported of `setViewUncertainty`. */
@@ -119,23 +138,33 @@ export class GossipState {
 
   /** This node announces the address, and owns it. */
   own(address: Address): void {
-    if (this.#ownerships.has(this.#node, address)) return;
-    const page = ownershipPageOf(address);
-    this.#ownerships.add(this.#node, page, address);
-    this.#changedPages.add(page);
+    this.#put("owned", address, true);
   }
 
   release(address: Address): void {
-    if (!this.#ownerships.has(this.#node, address)) return;
-    const page = ownershipPageOf(address);
-    this.#ownerships.remove(this.#node, page, address);
-    this.#changedPages.add(page);
+    this.#put("owned", address, false);
+  }
+
+  /**
+   * Asks the others whether they announce the address, or no longer: only a member that says so in the ring announces it, whatever frames
+   * are seen on the wire. At most 256 at a time. @returns whether that is asked now
+   */
+  ask(address: Address, isAsked: boolean): boolean {
+    const { asked } = this.#sets;
+    if (isAsked && !asked.has(this.#node, address) && asked.size(this.#node) >= maxAsked) return false;
+    this.#put("asked", address, isAsked);
+    return isAsked;
+  }
+
+  /** Reports that this node announces the address, or no longer. Meant for few: those that others ask about. */
+  setAnnounced(address: Address, isAnnounced: boolean): void {
+    this.#put("announced", address, isAnnounced);
   }
 
   /** Reports once more that this node owns the address, since another node seems not to know. */
   repeat(address: Address): void {
-    if (!this.#ownerships.has(this.#node, address)) return;
-    const page = ownershipPageOf(address);
+    if (!this.#sets.owned.has(this.#node, address)) return;
+    const page = pageKey("owned", address);
     this.#changedPages.add(page);
     this.#repeated.add(page).add(summaryKey);
   }
@@ -180,7 +209,7 @@ export class GossipState {
 
   /** A node left, or is gone for good. */
   forget(node: string): void {
-    this.#ownerships.clear(node);
+    for (const set of Object.values(this.#sets)) set.clear(node);
     this.#nodes.delete(node);
     this.#since.delete(node);
   }
@@ -198,7 +227,10 @@ export class GossipState {
   /** This node's entries that changed since the last call. */
   takeEntries(): OwnEntry[] {
     if (this.#changedPages.size > 0) this.#reportSummary();
-    for (const page of this.#changedPages) this.#entries.set(page, encodeOwned(this.#ownerships.page(this.#node, page).values()));
+    for (const page of this.#changedPages) {
+      const set = this.#sets[setOf(page) ?? "owned"];
+      this.#entries.set(page, encodePage(set.page(this.#node, page).values()));
+    }
     this.#changedPages.clear();
     const entries = [...this.#entries].map(([key, value]) => ({ key, value, repeated: this.#repeated.has(key) }));
     this.#entries.clear();
@@ -216,7 +248,8 @@ export class GossipState {
   #merge({ node, key, value }: GossipEntry, changes: ChangesBuilder): void {
     const reported = this.#reported(node);
     const name = interfaceOf(key);
-    if (isOwnershipPage(key)) changes.touch(this.#ownerships.set(node, key, decodeOwned(key, value)));
+    const set = setOf(key);
+    if (set !== undefined) changes.touch(set, this.#sets[set].set(node, key, decodePage(key, value)));
     else if (key === summaryKey) this.#setSummary(node, reported, decodeSummary(value), changes);
     else if (name !== undefined) {
       const subnets = decodeSubnets(value);
@@ -233,21 +266,38 @@ export class GossipState {
     reported.reachability = undefined;
     const now = this.isParticipating(node) ? summary : undefined;
     if (before?.answers !== now?.answers) changes.nodes = true;
-    else if (before?.viewUncertainty !== now?.viewUncertainty) changes.touch(this.#contestedBy(node));
+    else if (before?.viewUncertainty !== now?.viewUncertainty) changes.touch("owned", this.#contestedBy(node));
   }
 
   /** What the node reported in an earlier life no longer holds. */
   #startLife(node: string, life: number, changes: ChangesBuilder): void {
     const reported = this.#reported(node);
     if (reported.summary !== undefined) changes.nodes = true;
-    changes.touch([...this.#ownerships.by(node)]);
-    this.#ownerships.clear(node);
+    for (const name of Object.keys(this.#sets) as AddressSetName[]) {
+      changes.touch(name, this.#sets[name].by(node));
+      this.#sets[name].clear(node);
+    }
     this.#nodes.set(node, { life, summary: undefined, interfaces: new Map(), reachability: undefined });
   }
 
   /** What a node owns that others own as well. */
   #contestedBy(node: string): Address[] {
-    return [...this.#ownerships.by(node)].filter((address) => this.#ownerships.of(address.toString()).length > 1);
+    const { owned } = this.#sets;
+    return [...owned.by(node)].filter((address) => owned.of(address.toString()).length > 1);
+  }
+
+  #participantsWith(set: AddressSetName, address: string): readonly string[] {
+    const all = this.#sets[set].of(address);
+    return all.every((node) => this.isParticipating(node)) ? all : all.filter((node) => this.isParticipating(node));
+  }
+
+  #put(name: AddressSetName, address: Address, isIn: boolean): void {
+    const set = this.#sets[name];
+    if (set.has(this.#node, address) === isIn) return;
+    const page = pageKey(name, address);
+    if (isIn) set.add(this.#node, page, address);
+    else set.remove(this.#node, page, address);
+    this.#changedPages.add(page);
   }
 
   #reportSummary(): void {
@@ -271,12 +321,14 @@ export class GossipState {
 class ChangesBuilder {
   nodes = false;
   readonly #addresses = new Map<string, Address>(); // text -> address
+  readonly #asked = new Map<string, Address>(); // text -> address
 
-  touch(addresses: Iterable<Address>): void {
-    for (const address of addresses) this.#addresses.set(address.toString(), address);
+  touch(set: AddressSetName, addresses: Iterable<Address>): void {
+    const touched = set === "owned" ? this.#addresses : this.#asked;
+    for (const address of addresses) touched.set(address.toString(), address);
   }
 
   build(): GossipChanges {
-    return { nodes: this.nodes, addresses: [...this.#addresses.values()] };
+    return { nodes: this.nodes, addresses: [...this.#addresses.values()], asked: [...this.#asked.values()] };
   }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Bench } from "../testing/speaker-bench.ts";
+import { address } from "#pkg/net/testing";
+import { amongOthers, Bench, owner, x } from "../testing/speaker-bench.ts";
 import type { MemberEvents } from "./events.ts";
 import { viewUncertainty } from "./members.ts";
 
@@ -53,4 +54,22 @@ test("to have been suspected outweighs any number of lost members, for some time
   assert.equal(viewUncertainty(state.members), 0x8001);
   clock.advanceBy(10_000);
   assert.equal(viewUncertainty(state.members), 1);
+});
+
+test("while another node asks about an address, this one reports whether it announces it", () => {
+  const { bench, others, hear } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
+  const [asker] = others;
+  assert.ok(asker);
+  const announcers = () => bench.gossip.announcers(x);
+  for (const isAsked of [true, false, true]) {
+    asker.state.ask(address(x), isAsked);
+    hear();
+    assert.deepEqual(announcers(), isAsked ? [owner] : []);
+  }
+  bench.endpoints("default/web", {});
+  bench.proceed();
+  assert.deepEqual([bench.onWire, announcers()], [[], []]);
+  bench.endpoints("default/web", { node1: true });
+  bench.proceed();
+  assert.deepEqual([bench.onWire, announcers()], [[x], [owner]]);
 });

@@ -13,7 +13,7 @@ const maxLostUncertainty = 0x7fff;
 const reclaimEveryMs: Millis = 5_000;
 // Nodes come and go with autoscaling; who went that long ago is a foreign host.
 const maxNodesOfMacs = 5_000;
-const noChanges: GossipChanges = { nodes: false, addresses: [] };
+const noChanges: GossipChanges = { nodes: false, addresses: [], asked: [] };
 
 type MemberChange = Extract<MemberEvents, { readonly type: "member" }>;
 
@@ -66,6 +66,14 @@ export function reclaimed({ members }: SpeakerState, now: Millis, effects: Speak
   members.reclaimedAt = now;
   const message = "other speakers took this node for dead, announcing again";
   effects.push({ type: "log", level: "info", message, fields: { event: "reclaimed", nodes: members.active } });
+}
+
+/** Reports whether this node announces the address, while another one asks. */
+export function reportAnnounced({ node, members: { gossip }, conflicts }: SpeakerState, address: Address): void {
+  if (gossip === undefined) return;
+  const key = address.toString();
+  const isAsked = gossip.askers(key).some((asker) => asker !== node);
+  gossip.setAnnounced(address, isAsked && conflicts.defended.get(key)?.isAnnounced === true);
 }
 
 /** Reports to the others what changed since the last call. @returns addresses whose owners are to be compared anew */

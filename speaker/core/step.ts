@@ -8,7 +8,7 @@ import { inspectionTimer, inspectSighted, nextInspectionAt, setOccupants } from 
 import type { SpeakerEffect } from "./effects.ts";
 import type { NodeFields, SpeakerEvent } from "./events.ts";
 import { reannounceAll } from "./layer2.ts";
-import { flushGossip, forgetNode, memberChanged, membersSettled, reclaimed } from "./members.ts";
+import { flushGossip, forgetNode, memberChanged, membersSettled, reclaimed, reportAnnounced } from "./members.ts";
 import { canOthersAnswer, reachabilityChanged, setLabels } from "./nodes.ts";
 import { checkPlacement } from "./placement-warning.ts";
 import { announcedHere, flushPlaced, hasWork, placeSome, takeServices, touch, touchOwned, touchPools } from "./placements.ts";
@@ -192,7 +192,13 @@ function gossipReceived(state: SpeakerState, entries: readonly GossipEntry[], no
   flush(state, effects);
 }
 
-function gossipChanged(state: SpeakerState, { nodes, addresses }: GossipChanges, now: Millis, effects: SpeakerEffect[]): void {
+function gossipChanged(
+  state: SpeakerState,
+  { nodes, addresses, asked }: GossipChanges,
+  now: Millis,
+  effects: SpeakerEffect[],
+): void {
+  for (const address of asked) reportAnnounced(state, address);
   if (nodes) {
     nodesChanged(state, now, effects);
     touchPools(state, [...reachabilityChanged(state), ...state.layer2Pools.filter(isSticky)]);

@@ -4,16 +4,16 @@ import fc from "fast-check";
 import { parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import {
-  decodeOwned,
+  decodePage,
   decodeSubnets,
   decodeSummary,
-  encodeOwned,
+  encodePage,
   encodeSubnets,
   encodeSummary,
   interfaceKey,
   interfaceOf,
-  isOwnershipPage,
-  ownershipPageOf,
+  pageKey,
+  setOf,
 } from "./value-codec.ts";
 
 function prefixes(...texts: string[]) {
@@ -63,12 +63,13 @@ test("an interface's name is found in its key, and in no other", () => {
 });
 
 test("ownership: a page has 256 addresses, and lists its own alone", () => {
-  const page = ownershipPageOf(address("192.0.2.7"));
-  assert.equal(page, ownershipPageOf(address("192.0.2.255")));
-  assert.notEqual(page, ownershipPageOf(address("192.0.3.7")));
-  assert.ok([page, ownershipPageOf(address("2001:db8::1"))].every(isOwnershipPage));
-  for (const key of ["h", "4ab", "4abcd", "5abc", "i6abc"]) assert.ok(!isOwnershipPage(key), key);
-  assert.equal(hex(encodeOwned([address("192.0.2.7"), address("192.0.2.1")])), "0107");
+  const page = pageKey("owned", address("192.0.2.7"));
+  assert.equal(page, pageKey("owned", address("192.0.2.255")));
+  assert.notEqual(page, pageKey("owned", address("192.0.3.7")));
+  for (const set of ["owned", "asked", "announced"] as const)
+    for (const text of ["192.0.2.7", "2001:db8::1"]) assert.equal(setOf(pageKey(set, address(text))), set);
+  for (const key of ["h", "4ab", "4abcd", "5abc", "i6abc", "q4ab", "a", "a5abc"]) assert.equal(setOf(key), undefined, key);
+  assert.equal(hex(encodePage([address("192.0.2.7"), address("192.0.2.1")])), "0107");
 });
 
 test("ownership: decoding undoes encoding, for few addresses and for many", () => {
@@ -77,9 +78,10 @@ test("ownership: decoding undoes encoding, for few addresses and for many", () =
     fc.property(octets, fc.constantFrom("198.51.100.", "2001:db8::ff:"), (last, start) => {
       const text = (octet: number) => start + (start.includes(":") ? octet.toString(16) : octet);
       const addresses = last.sort((a, b) => a - b).map((octet) => address(text(octet)));
-      const encoded = encodeOwned(addresses);
+      const encoded = encodePage(addresses);
       assert.ok(encoded.length <= 32);
-      assert.deepEqual(decodeOwned(ownershipPageOf(address(text(0))), encoded).map(String), addresses.map(String));
+      for (const set of ["owned", "asked"] as const)
+        assert.deepEqual(decodePage(pageKey(set, address(text(0))), encoded).map(String), addresses.map(String));
     }),
   );
 });
@@ -91,7 +93,7 @@ test("arbitrary octets are decoded to something or nothing", () => {
       interfaceOf(key);
       for (const input of [octets, Uint8Array.of(1, ...octets)]) decodeSubnets(input);
       for (const page of ["4abc", `6${"a".repeat(15)}`, "6\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0"])
-        for (const owned of decodeOwned(page, octets)) assert.equal(ownershipPageOf(owned), page);
+        for (const owned of decodePage(page, octets)) assert.equal(pageKey("owned", owned), page);
     }),
   );
 });

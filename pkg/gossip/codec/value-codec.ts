@@ -74,18 +74,27 @@ export function decodeSubnets(value: Uint8Array): Prefix[] | undefined {
   return subnets;
 }
 
-/** Names the page that an address is on: its family, and its octets but for the last. One octet per character. */
-export function ownershipPageOf(address: Address): string {
+/** What a node reports of addresses: it owns them, asks who announces them, or announces them while somebody asks. */
+export type AddressSetName = "owned" | "asked" | "announced";
+
+const setPrefixes: Readonly<Record<AddressSetName, string>> = { owned: "", asked: "q", announced: "a" };
+
+/** The key of the page of a set that an address is on: the family, and the address's octets but for the last, one per character. */
+export function pageKey(set: AddressSetName, address: Address): string {
   const octets = address.toBytes();
-  return (address.family === "IPv4" ? "4" : "6") + Buffer.from(octets.subarray(0, -1)).toString("latin1");
+  return setPrefixes[set] + (address.family === "IPv4" ? "4" : "6") + Buffer.from(octets.subarray(0, -1)).toString("latin1");
 }
 
-export function isOwnershipPage(key: string): boolean {
-  return (key[0] === "4" && key.length === 1 + v4Octets) || (key[0] === "6" && key.length === 1 + v6Octets);
+/** Which set a key is of; undefined for a key of something else. */
+export function setOf(key: string): AddressSetName | undefined {
+  const set = key[0] === "q" ? "asked" : key[0] === "a" ? "announced" : "owned";
+  const page = key.slice(setPrefixes[set].length);
+  const isPage = (page[0] === "4" && page.length === 1 + v4Octets) || (page[0] === "6" && page.length === 1 + v6Octets);
+  return isPage ? set : undefined;
 }
 
 /** @param addresses of one page. @returns their last octets, ascending, or where that is shorter a bitmap of 32 octets, lowest first */
-export function encodeOwned(addresses: Iterable<Address>): Uint8Array {
+export function encodePage(addresses: Iterable<Address>): Uint8Array {
   const last = [...addresses].map(({ value }) => Number(value & 0xffn)).sort((a, b) => a - b);
   if (last.length < bitmapOctets) return Uint8Array.from(last);
   const bitmap = new Uint8Array(bitmapOctets);
@@ -93,10 +102,11 @@ export function encodeOwned(addresses: Iterable<Address>): Uint8Array {
   return bitmap;
 }
 
-/** The addresses on the page that `isOwnershipPage` says `key` names; none for what is longer than a page. */
-export function decodeOwned(key: string, value: Uint8Array): Address[] {
-  const family = key[0] === "4" ? "IPv4" : "IPv6";
-  const start = Buffer.from(key.slice(1), "latin1");
+/** The addresses on the page with a key that `setOf` knows; none for what is longer than a page. */
+export function decodePage(key: string, value: Uint8Array): Address[] {
+  const page = key.slice(setPrefixes[setOf(key) ?? "owned"].length);
+  const family = page[0] === "4" ? "IPv4" : "IPv6";
+  const start = Buffer.from(page.slice(1), "latin1");
   const octets = value.length < bitmapOctets ? [...new Set(value)] : value.length === bitmapOctets ? bitsOf(value) : [];
   return octets.map((octet) => addressOf(family, Uint8Array.of(...start, octet)));
 }

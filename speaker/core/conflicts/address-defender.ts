@@ -4,7 +4,7 @@ import type { AddressSighting } from "#pkg/layer2";
 import type { Address } from "#pkg/net";
 import { elect } from "#pkg/placement";
 import type { SpeakerEffect } from "../effects.ts";
-import { nodeOfMac } from "../members.ts";
+import { nodeOfMac, reportAnnounced } from "../members.ts";
 import type { DefendedAddress, Layer2Announcement, SpeakerState } from "../state.ts";
 import {
   type Beginning,
@@ -44,7 +44,7 @@ export function announceAddress(
   const known = defended.get(address.toString());
   if (known !== undefined) {
     known.on = on;
-    putOnWire(known, effects);
+    putOnWire(state, known, effects);
     return;
   }
   const entry: DefendedAddress = { address, on, defense: undefined, isAnnounced: false };
@@ -59,6 +59,7 @@ export function withdrawAddress(state: SpeakerState, address: Address, effects: 
   defended.delete(address.toString());
   drop(state, entry, effects);
   effects.push({ type: "withdraw", address });
+  reportAnnounced(state, address);
 }
 
 /** Hosts may have learned another MAC address. An address that this node has yielded stays so. */
@@ -111,7 +112,7 @@ export function currentConflicts({ conflicts }: Pick<SpeakerState, "conflicts">)
 function begin(state: SpeakerState, entry: DefendedAddress, beginning: Beginning, now: Millis, effects: SpeakerEffect[]): void {
   if (state.conflicts.occupants.has(entry.address.toString())) {
     entry.isAnnounced = false;
-    putOnWire(entry, effects);
+    putOnWire(state, entry, effects);
     return;
   }
   entry.defense = createDefense(beginning, now);
@@ -146,11 +147,11 @@ function translate(state: SpeakerState, entry: DefendedAddress, effect: DefenseE
     case "announce":
       if (entry.isAnnounced) effects.push({ type: "reannounce", address });
       entry.isAnnounced = true;
-      putOnWire(entry, effects);
+      putOnWire(state, entry, effects);
       break;
     case "listen":
       entry.isAnnounced = false;
-      putOnWire(entry, effects);
+      putOnWire(state, entry, effects);
       break;
     case "defend":
       effects.push({ type: "defend", address });
@@ -176,8 +177,10 @@ function translate(state: SpeakerState, entry: DefendedAddress, effect: DefenseE
   }
 }
 
-function putOnWire({ address, on: { interfaces }, isAnnounced }: DefendedAddress, effects: SpeakerEffect[]): void {
-  effects.push({ type: isAnnounced ? "announce" : "listen", address, interfaces });
+function putOnWire(state: SpeakerState, entry: DefendedAddress, effects: SpeakerEffect[]): void {
+  const { address, isAnnounced } = entry;
+  effects.push({ type: isAnnounced ? "announce" : "listen", address, interfaces: entry.on.interfaces });
+  reportAnnounced(state, address);
 }
 
 function speakerOf(
