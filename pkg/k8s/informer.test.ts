@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { SimulatedClock } from "#pkg/clock";
 import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, LogLines, until } from "#pkg/k8s/testing";
@@ -209,6 +210,77 @@ test("a watch without an answer, and one that falls silent, are given up and res
   assert.ok(lasted >= asked && lasted <= 640, `${lasted} s, asked for ${asked} s`);
   assert.equal((await scene.retry()).query.resourceVersion, "101");
 });
+
+/** Moves time to when an attempt is due, in steps shorter than the wait for it. @returns how long that was, in seconds */
+async function untilRetry(scene: Scene): Promise<number> {
+  const started = scene.clock.now();
+  while (!scene.clock.pending().includes("configmaps retry")) {
+    scene.clock.advanceBy(50);
+    await setImmediate();
+  }
+  return (scene.clock.now() - started) / 1000;
+}
+
+test(
+  "where the server sends bookmarks, a watch without any for 150 s was of a version of the future: the state is listed again",
+  limit,
+  async () => {
+    const [scene, first] = await Scene.watching([configMap("a", "99")]);
+    await using _ = scene;
+    first.stream({ type: "BOOKMARK", object: { metadata: { resourceVersion: "150" } } });
+    await until(() => scene.clock.pending().includes("configmaps silence"));
+    first.drop();
+    // etcd is restored: its versions begin again at 50, and a watch from 150 is answered by nothing.
+    const silent = await scene.retry();
+    assert.equal(silent.query.resourceVersion, "150");
+    silent.stream();
+    await until(() => scene.clock.pending().includes("configmaps healthy"));
+    const lasted = await untilRetry(scene);
+    assert.ok(lasted >= 150, `${lasted} s`);
+    const list = await scene.retry();
+    assert.equal(list.query.watch, undefined);
+    list.reply(200, listOf("60", [configMap("a", "55", "restored")]));
+    await scene.saw("ns/a ->99", "synced", "ns/a 99>55");
+    assert.equal((await scene.api.next()).query.resourceVersion, "60");
+  },
+);
+
+test("a watch that gets bookmarks lives as long as it was asked for, and is resumed", limit, async () => {
+  const [scene, watch] = await Scene.watching();
+  await using _ = scene;
+  const bookmark = { type: "BOOKMARK", object: { metadata: { resourceVersion: "150" } } };
+  watch.stream(bookmark);
+  for (let minute = 0; minute < 4; minute++) {
+    await until(() => scene.clock.pending().includes("configmaps silence"));
+    for (let turn = 0; turn < 20; turn++) await setImmediate();
+    scene.clock.advanceBy(60_000);
+    watch.send(bookmark);
+    for (let turn = 0; turn < 20; turn++) await setImmediate();
+  }
+  assert.deepEqual(scene.clock.pending().includes("configmaps retry"), false);
+  watch.end();
+  assert.equal((await scene.retry()).query.resourceVersion, "150");
+});
+
+test("where the server sends no bookmarks, a watch that was silent to its end is followed by a list", limit, async () => {
+  const [scene, silent] = await Scene.watching();
+  await using _ = scene;
+  silent.stream();
+  await until(() => scene.clock.pending().includes("configmaps healthy"));
+  await untilRetry(scene);
+  assert.equal((await scene.retry()).query.watch, undefined);
+});
+
+for (const [status, reason] of [
+  [504, "Too large resource version"],
+  [400, "BadRequest"],
+] as const)
+  test(`a server that refuses the version (${status}) is asked for a list`, limit, async () => {
+    const [scene, watch] = await Scene.watching();
+    await using _ = scene;
+    watch.refuse(status, reason);
+    assert.equal((await scene.retry()).query.watch, undefined);
+  });
 
 test("failures wait longer and longer, are logged once, and so is the return", limit, async () => {
   await using scene = await Scene.open();

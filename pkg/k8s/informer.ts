@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
+import { Alarm, backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import type { Api } from "./api.ts";
 import { ApiError } from "./errors.ts";
@@ -42,6 +42,8 @@ const minWatchSeconds = 300;
 const maxWatchSeconds = 600;
 // The server ends each watch after the time it was asked for; one that is not over by then is dead.
 const watchGraceMs: Millis = 30_000;
+// Servers send a bookmark each minute, but for a version of the future, as one is after etcd was restored, they send nothing at all.
+const maxSilenceMs: Millis = 150_000;
 // A watch that lives this long, or sends something, counts as a success.
 const healthyAfterMs: Millis = 5_000;
 const minRetryMs: Millis = 200;
@@ -75,6 +77,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   #started = false;
   #synced = false;
   #version: string | undefined; // of the last event; undefined: list first
+  #hasBookmarks = false; // This server sends them.
   #failures = 0; // since the last success
   #warned = false; // about this streak of failures
 
@@ -144,7 +147,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     if (this.#stopped) return;
     // Coming back too late for the versions in between is usual after a pause.
     const usual = isExpired(error) && this.#failures === 0;
-    if (isExpired(error)) this.#version = undefined;
+    if (isExpired(error) || isUnknownVersion(error)) this.#version = undefined;
     this.#failures++;
     if (usual || this.#warned) this.#log.debug("cannot watch the API", { error, failures: this.#failures });
     else {
@@ -224,6 +227,15 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     const request = this.#request("watch", query);
     using deadline = new Deadline(this.#clock, seconds * 1000 + watchGraceMs, "the watch did not end", this.#stop.signal);
     const response = await this.#api.open(request, deadline.signal);
+    const start = this.#clock.now();
+    let lastLineAt = start;
+    let isEmpty = true;
+    using silence = new Alarm(this.#clock, `${this.#resource.plural} silence`, () => {
+      const silentAt = lastLineAt + maxSilenceMs;
+      if (this.#clock.now() < silentAt) silence.set(silentAt);
+      else if (this.#hasBookmarks) response.destroy(new Error("nothing came, not even a bookmark"));
+    });
+    silence.set(start + maxSilenceMs);
     let healthy = false;
     const succeed = (): void => {
       if (!healthy) this.#succeeded();
@@ -233,6 +245,8 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     try {
       for await (const line of this.#lines(response)) {
         if (this.#stopped) return;
+        lastLineAt = this.#clock.now();
+        isEmpty = false;
         this.#apply(line);
         succeed();
       }
@@ -241,7 +255,16 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       if (!healthy || !(error instanceof ApiError) || error.reason !== "Unreachable") throw error;
       if (!this.#stopped) this.#log.debug("watch ended", { error });
     }
+    this.#listAfterSilence(this.#clock.now() - (this.#hasBookmarks ? lastLineAt : start), isEmpty);
     if (!healthy) throw new ApiError(`Cannot ${request.purpose}: the watch ended at once`, 200, "Unreachable");
+  }
+
+  /** No change cannot be told from a version that the server has not reached: then only a new list says what there is. */
+  #listAfterSilence(silentMs: Millis, isEmpty: boolean): void {
+    const isSilent = this.#hasBookmarks ? silentMs >= maxSilenceMs : isEmpty && silentMs >= minWatchSeconds * 1000;
+    if (!isSilent || this.#stopped) return;
+    this.#log.debug("watch was silent, listing again", { silentMs });
+    this.#version = undefined;
   }
 
   async *#lines(response: IncomingMessage): AsyncGenerator<string> {
@@ -266,6 +289,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
         return;
       case "BOOKMARK":
         this.#version = text(metadata.resourceVersion) || this.#version;
+        this.#hasBookmarks = true;
         return;
       case "ERROR": {
         const { message, code, reason } = fields(object);
@@ -325,4 +349,9 @@ function sameVersion(a: ObjectMeta, b: ObjectMeta): boolean {
 /** The server no longer has the versions asked for. */
 function isExpired(error: ApiError): boolean {
   return error.status === 410 || error.reason === "Expired";
+}
+
+/** The server cannot make anything of the version, for example because it lies in its future. */
+function isUnknownVersion(error: ApiError): boolean {
+  return error.status === 400 || /too large resource version/i.test(error.message);
 }
