@@ -10,6 +10,8 @@ import { Allocator } from "#pkg/allocator";
 import { readInput } from "#pkg/config";
 import { resources } from "#pkg/k8s";
 import { readRequest } from "#pkg/service";
+import type { Io } from "../ctl/command.ts";
+import { run } from "../ctl/run.ts";
 import { type Block, blocks, pages, read, root } from "./testing/markdown.ts";
 
 const all = pages().flatMap(blocks);
@@ -129,6 +131,23 @@ test("every file of the repository that a command names is there", () => {
     [...line.matchAll(folders)].filter(([, file = ""]) => !existsSync(join(root, file))).map(([, file]) => `${place}: ${file}`),
   );
   assert.deepEqual(missing, []);
+});
+
+test("configuration.md shows what `ingotctl validate` prints", async () => {
+  const shown = all.find(({ place, text }) => place.startsWith("docs/configuration.md") && text.startsWith("c.yaml:"))?.text;
+  const configuration = "address-pools:\n- name: a\n  protocol: layer3\n  addresses: [192.0.2.0/24]\n";
+  let printed = "";
+  const io: Io = {
+    readFile: async () => configuration,
+    readStdin: async () => "",
+    stdinIsTerminal: true,
+    out: (text) => {
+      printed += text;
+    },
+    err: () => {},
+  };
+  await run(["validate", "c.yaml"], io);
+  assert.equal(printed, shown);
 });
 
 /** Programs that read configurations of routers and say whether they are right. */
