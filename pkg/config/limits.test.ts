@@ -70,6 +70,16 @@ const refused: { name: string; text: string; want: string }[] = [
     want: '1:1: error: a: unknown field "a"; the fields here are address-pools, peers, bgp-communities, bfd-profiles',
   },
   {
+    name: "aliases of a long text",
+    text: `bgp-communities: {a: &a ${"x".repeat(100_000)}}\npeers: [${"{password: *a},".repeat(100)}]`,
+    want: `1:25: error: the text stands for more than ${limits.characters} characters`,
+  },
+  {
+    name: "aliases of a long key",
+    text: `bfd-profiles: [&a {${"x".repeat(100_000)}: 1},${"*a,".repeat(100)}]`,
+    want: `1:100022: error: the text stands for more than ${limits.characters} characters`,
+  },
+  {
     name: "merges of merges",
     text: `address-pools:\n- &a {${many(2000, (i) => `k${i}: 1, `)}}\n${"- <<: *a\n".repeat(200)}`,
     want: `75:3: error: ${tooManyValues}`,

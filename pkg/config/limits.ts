@@ -11,6 +11,8 @@ export const limits = {
   structure: 250_000,
   /** Values after aliases and merge keys are followed. */
   values: 150_000,
+  /** Characters of all keys and values after aliases and merge keys are followed. */
+  characters: 2 * 1024 * 1024,
   /** Collections inside one another. */
   depth: 50,
   /** CIDRs of all pools together. A range of IPv6 addresses alone can need 254. */
@@ -22,13 +24,13 @@ export const limits = {
 } as const;
 
 /** Aliases or merge keys make the text stand for more than is worth reading. */
-export class TooManyValues extends Error {
-  override readonly name = "TooManyValues";
+export class TooLarge extends Error {
+  override readonly name = "TooLarge";
   /** Where in the text the limit was reached. */
   readonly offset: number;
 
-  constructor(offset: number) {
-    super(`the text stands for more than ${limits.values} values`);
+  constructor(offset: number, limit: number, what: "values" | "characters") {
+    super(`the text stands for more than ${limit} ${what}`);
     this.offset = offset;
   }
 }

@@ -1,5 +1,5 @@
 import type { Config, ParsedConfig } from "./config.ts";
-import { limits, TooManyValues } from "./limits.ts";
+import { limits, TooLarge } from "./limits.ts";
 import { Problems } from "./problems.ts";
 import { readAliases } from "./rules/communities.ts";
 import { peerNames, readBfdProfiles, readPeers } from "./rules/peers.ts";
@@ -56,7 +56,7 @@ export function readDocuments(documents: readonly (YamlNode | undefined)[], prob
     const known = { communities: aliases, peers: peerNames(raw.peers ?? []) };
     return { pools: readPools(raw["address-pools"] ?? [], known, problems), peers, bfdProfiles };
   } catch (error) {
-    if (!(error instanceof TooManyValues)) throw error;
+    if (!(error instanceof TooLarge)) throw error;
     problems.errorAt(error.offset, [], error.message);
     return undefined;
   }

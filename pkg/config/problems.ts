@@ -8,10 +8,13 @@ interface Finding {
   readonly severity: Problem["severity"];
   readonly path: Path;
   readonly offset: number;
-  readonly message: string;
+  readonly message: Message;
 }
 
-const collected = 5000; // Of each severity, so that no flood of warnings hides an error; more are only counted.
+/** A text, or what makes it where that takes time: few of many problems are listed. */
+type Message = string | (() => string);
+
+const byOffset = (a: Finding, b: Finding) => a.offset - b.offset;
 
 /** Collects what is wrong with one text. */
 export class Problems {
@@ -25,31 +28,30 @@ export class Problems {
   }
 
   /** Refuses the value at `path`; where there is none, the innermost value around it. */
-  error(path: Path, message: string): void {
+  error(path: Path, message: Message): void {
     this.errorAt(this.#offset(path, "value"), path, message);
   }
 
   /** Refuses the field at the end of `path`. */
-  errorAtKey(path: Path, message: string): void {
+  errorAtKey(path: Path, message: Message): void {
     this.errorAt(this.#offset(path, "key"), path, message);
   }
 
-  warn(path: Path, message: string): void {
+  warn(path: Path, message: Message): void {
     this.warnAt(this.#offset(path, "value"), path, message);
   }
 
-  errorAt(offset: number, path: Path, message: string): void {
+  errorAt(offset: number, path: Path, message: Message): void {
     this.#add({ severity: "error", path: [...path], offset, message });
   }
 
-  warnAt(offset: number, path: Path, message: string): void {
+  warnAt(offset: number, path: Path, message: Message): void {
     this.#add({ severity: "warning", path: [...path], offset, message });
   }
 
   /** In the order of the text; when there are too many, errors are kept over warnings and the last one says how many more. */
   list(position: (offset: number) => Position): Problem[] {
     const { error, warning } = this.#findings;
-    const byOffset = (a: Finding, b: Finding) => a.offset - b.offset;
     const ranked = [...error.toSorted(byOffset), ...warning.toSorted(byOffset)];
     const kept = (this.#total <= limits.problems ? ranked : ranked.slice(0, limits.problems - 1)).sort(byOffset);
     const more = this.#total - kept.length;
@@ -61,14 +63,16 @@ export class Problems {
       severity,
       path: formatPath(path),
       ...position(offset),
-      message,
+      message: typeof message === "string" ? message : message(),
     }));
   }
 
+  /** Of each severity, so that no flood of warnings hides an error, those that come first in the text are kept, and more are counted. */
   #add(finding: Finding): void {
     this.#total++;
     const findings = this.#findings[finding.severity];
-    if (findings.length < collected) findings.push(finding);
+    findings.push(finding);
+    if (findings.length >= 10 * limits.problems) findings.sort(byOffset).length = limits.problems;
   }
 
   #offset(path: Path, end: "key" | "value"): number {
@@ -109,14 +113,14 @@ export function formatPath(path: Path): string {
 }
 
 /** What to say of a name that no entry of `list` has. */
-export function noSuchName(list: string, name: string, names: readonly string[]): string {
-  const near = nearestName(name, names);
+export function noSuchName(list: string, name: string, names: Iterable<string>): string {
+  const near = nearestName(name, [...names]);
   return `no entry of ${list} is named ${quote(name)}${near === undefined ? "" : `; did you mean ${quote(near)}?`}`;
 }
 
 /** The one of `names` that a misspelt name most likely means, however it is cased and joined: `bfdProfile` is `bfd-profile`. */
 export function nearestName(wrong: string, names: readonly string[]): string | undefined {
-  if (wrong.length > 40 || names.length > 100) return undefined; // Too much work for a hint.
+  if (wrong.length > 40 || names.length > 50) return undefined; // Too much work for a hint.
   const wanted = normalize(wrong);
   let nearest: string | undefined;
   let least = Math.max(1, Math.floor(wanted.length / 3)) + 1; // More edits than this make another word.

@@ -74,7 +74,7 @@ function readPeerNames(raw: RawList<string>, path: Path, known: ReadonlySet<stri
     const same = names.get(name);
     if (same !== undefined) problems.error(here, `${quote(name)} is already listed as peers[${same}]`);
     else names.set(name, index);
-    if (!known.has(name)) problems.error(here, noSuchName("peers", name, [...known]));
+    if (!known.has(name)) problems.error(here, () => noSuchName("peers", name, known));
   }
   return [...names.keys()];
 }
@@ -110,6 +110,12 @@ function narrowestEntry(entries: readonly (readonly Prefix[])[], family: Family)
   return narrowest;
 }
 
+interface Announced {
+  readonly index: number;
+  readonly attributes: string;
+  readonly advertisement: BgpAdvertisement;
+}
+
 /** Warns where a peer may hear of the same prefix by two advertisements of one pool, with attributes of which one set must lose. */
 export function warnOfRepeatedPrefixes(
   family: Family,
@@ -118,12 +124,12 @@ export function warnOfRepeatedPrefixes(
   budget: Budget,
   problems: Problems,
 ): void {
-  const earlier = new Map<number, { index: number; attributes: string; advertisement: BgpAdvertisement }[]>(); // length -> in order
+  const earlier = new Map<number, Announced[]>(); // length -> in order
   for (const [index, advertisement] of advertisements) {
     const length = aggregationLength(advertisement, family);
     const attributes = attributesOf(advertisement, family);
     const others = earlier.get(length) ?? [];
-    const other = others.findLast((one) => one.attributes !== attributes && canMeet(one.advertisement, advertisement, budget));
+    const other = lastThatMeets(others, attributes, advertisement, budget);
     if (other !== undefined) {
       const what = `announces the same ${family} /${length} prefixes as bgp-advertisements[${other.index}] of this pool`;
       problems.warn([...path, index], `${what}, with other attributes; the last one wins`);
@@ -131,6 +137,21 @@ export function warnOfRepeatedPrefixes(
     others.push({ index, attributes, advertisement });
     earlier.set(length, others);
   }
+}
+
+/** The last of `others` that one peer may hear of beside this one, with other attributes. Once the budget is spent only the very last is looked at. */
+function lastThatMeets(
+  others: readonly Announced[],
+  attributes: string,
+  advertisement: BgpAdvertisement,
+  budget: Budget,
+): Announced | undefined {
+  for (let i = others.length - 1; i >= 0; i--) {
+    const other = others[i];
+    if (other?.attributes !== attributes && other && canMeet(other.advertisement, advertisement, budget)) return other;
+    if (--budget.comparisons < 0) return undefined;
+  }
+  return undefined;
 }
 
 function attributesOf(advertisement: BgpAdvertisement, family: Family): string {

@@ -95,7 +95,7 @@ function readBfd(
   if (bfdStrict && name === undefined)
     problems.error([...path, "bfd-strict"], "needs a bfd-profile, without which there is no BFD");
   if (name === undefined || profiles.has(name)) return { bfdProfile: name, bfdStrict };
-  problems.error([...path, "bfd-profile"], noSuchName("bfd-profiles", name, [...profiles.keys()]));
+  problems.error([...path, "bfd-profile"], () => noSuchName("bfd-profiles", name, profiles.keys()));
   return { bfdProfile: undefined, bfdStrict };
 }
 

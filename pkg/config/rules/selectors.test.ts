@@ -109,7 +109,19 @@ test("canMeet: agrees with a look at all labels that a node could have", () => {
 test("canMeet: once the budget is spent, all can", () => {
   const [one, other] = advertisements([`{${selecting(rack("a"))}}`, `{${selecting(rack("b"))}}`]);
   assert.ok(one && other);
-  const budget = { comparisons: 20 };
+  const budget = { comparisons: 7 };
   assert.equal(canMeet(one, other, budget), false);
   assert.equal(canMeet(one, other, budget), true);
+});
+
+test("canMeet: what selectors ask of a label is gathered once, however often they are compared", () => {
+  const values = Array.from({ length: 100 }, (_, i) => `v${i}`);
+  const [one, other] = advertisements([
+    `{${selecting(rack(...values), notRack(...values))}}`,
+    `{localpref: 1, ${selecting("{match-labels: {zone: a}}")}}`,
+  ]);
+  assert.ok(one && other);
+  const budget = { comparisons: 1000 };
+  for (let i = 0; i < 100; i++) assert.equal(canMeet(one, other, budget), true);
+  assert.equal(budget.comparisons, 1000 - 100 * 3);
 });

@@ -108,25 +108,51 @@ export function canBeSelectedByBoth(a: readonly LabelSelector[], b: readonly Lab
 
 /** Whether there are labels that both selectors match. Labels do not depend on one another, so each is looked at by itself. */
 function canBothMatch(a: LabelSelector, b: LabelSelector, budget: Budget): boolean {
-  const all = [conditions(a), conditions(b)].flat();
-  return [...Map.groupBy(all, ({ key }) => key)].every(([key, those]) => {
-    const named = new Set(those.flatMap(({ values }) => values));
-    const other = unlike(named);
-    budget.comparisons -= (named.size + 2) * (those.length + named.size);
+  const [one, other] = [conditionsOf(a), conditionsOf(b)];
+  const [fewer, more] = one.byLabel.size < other.byLabel.size ? [one, other] : [other, one];
+  budget.comparisons -= 1 + fewer.byLabel.size;
+  if (budget.comparisons < 0) return true;
+  if (!one.canMatch || !other.canMatch) return false;
+  for (const [label, those] of fewer.byLabel) {
+    const others = more.byLabel.get(label);
+    if (others === undefined) continue;
+    const all = [...those, ...others];
+    budget.comparisons -= all.reduce((sum, { values }) => sum + 1 + values.length, 0);
     if (budget.comparisons < 0) return true;
-    const selector = { matchLabels: new Map(), matchExpressions: those };
-    return matchesSelector(selector, {}) || [...named, other].some((value) => matchesSelector(selector, { [key]: value }));
-  });
+    if (!canHold(all)) return false;
+  }
+  return true;
 }
 
-function conditions({ matchLabels, matchExpressions }: LabelSelector): LabelSelector["matchExpressions"] {
-  const equal = [...matchLabels].map(([key, value]) => ({ key, operator: "In" as const, values: [value] }));
-  return [...equal, ...matchExpressions];
+interface Conditions {
+  readonly byLabel: ReadonlyMap<string, readonly LabelExpression[]>; // label -> all that is asked of it
+  /** Whether there are labels that match at all. */
+  readonly canMatch: boolean;
 }
 
-/** A value that is none of these. */
-function unlike(values: ReadonlySet<string>): string {
-  let value = "x";
-  while (values.has(value)) value += "x";
-  return value;
+const known = new WeakMap<LabelSelector, Conditions>();
+
+function conditionsOf(selector: LabelSelector): Conditions {
+  const found = known.get(selector);
+  if (found !== undefined) return found;
+  const equal = [...selector.matchLabels].map(([key, value]) => ({ key, operator: "In" as const, values: [value] }));
+  const byLabel = Map.groupBy([...equal, ...selector.matchExpressions], ({ key }) => key);
+  const conditions = { byLabel, canMatch: byLabel.values().every(canHold) };
+  known.set(selector, conditions);
+  return conditions;
+}
+
+/** Whether a label can meet all of these conditions on it, by one of its values or by being absent. */
+function canHold(conditions: readonly LabelExpression[]): boolean {
+  let allowed: ReadonlySet<string> | undefined; // Any value while undefined.
+  const excluded = new Set<string>();
+  let canBeAbsent = true;
+  let canBePresent = true;
+  for (const { operator, values } of conditions) {
+    if (operator === "In") allowed = new Set(allowed === undefined ? values : values.filter((value) => allowed?.has(value)));
+    if (operator === "In" || operator === "Exists") canBeAbsent = false;
+    if (operator === "NotIn") for (const value of values) excluded.add(value);
+    if (operator === "DoesNotExist") canBePresent = false;
+  }
+  return canBeAbsent || (canBePresent && (allowed === undefined || allowed.values().some((value) => !excluded.has(value))));
 }

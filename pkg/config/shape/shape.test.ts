@@ -54,6 +54,10 @@ test("the compiled schema is that of schema.json", () => {
   assert.equal(readFileSync(compiledFile, "utf8"), compileSchema(), 'run "node pkg/config/testing/compile-schema.ts"');
 });
 
+test("the compiled schema takes time in proportion to the problems that it finds", () => {
+  assert.doesNotMatch(compileSchema(), /vErrors\.concat/, "each part would copy the problems of all before it");
+});
+
 /** As `formatPath` has it. */
 function pathOf(error: { instancePath: string; params: Record<string, unknown> }): string {
   const last = error.params.missingProperty ?? error.params.additionalProperty;

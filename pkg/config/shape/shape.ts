@@ -1,5 +1,5 @@
 import { quote } from "#pkg/text";
-import { limits, TooManyValues } from "../limits.ts";
+import { limits, TooLarge } from "../limits.ts";
 import { nearestName, type Path, type Problems } from "../problems.ts";
 import { describe, type YamlEntry, type YamlNode, type YamlScalar } from "../yaml/node.ts";
 import type { RawConfig } from "./raw.ts";
@@ -34,10 +34,12 @@ const noEntries: ReadonlyMap<string, YamlEntry> = new Map();
  * that it does not know are there, as null, so that they are found.
  */
 class InstanceReader {
-  #count = 0;
+  #values = 0;
+  #characters = 0;
 
   read(node: YamlNode, schema: FieldSchema): unknown {
-    if (++this.#count > limits.values) throw new TooManyValues(node.offset);
+    if (++this.#values > limits.values) throw new TooLarge(node.offset, limits.values, "values");
+    if (node.kind === "scalar") this.#charge(node, node.text);
     if (node.kind === "mapping") return schema.type === "object" ? this.#mapping(node.entries, schema) : null;
     if (node.kind === "list") return schema.type === "array" ? this.#list(node.items, schema) : null;
     return scalar(node, schema.type);
@@ -47,6 +49,7 @@ class InstanceReader {
     const fields: Values = Object.create(null); // No prototype: `__proto__` is a key like any other.
     const isMap = schema.properties === undefined;
     for (const [key, { value }] of entries) {
+      this.#charge(value, key);
       const known = fieldSchema(schema, key);
       if (known === undefined) fields[key] = null;
       else if (isMap) fields[key] = this.#item(value, known);
@@ -58,6 +61,11 @@ class InstanceReader {
   #list(nodes: readonly YamlNode[], schema: FieldSchema): unknown[] {
     const items = itemSchema(schema);
     return nodes.map((node) => items && this.#item(node, items));
+  }
+
+  #charge({ offset }: YamlNode, text: string): void {
+    this.#characters += text.length;
+    if (this.#characters > limits.characters) throw new TooLarge(offset, limits.characters, "characters");
   }
 
   /** An empty value in a list or a map is the zero value of its type, as in yaml.v2: `match-labels: {worker: }` is common. */
@@ -103,12 +111,12 @@ function locate(pointer: string, root: YamlNode, shape: { root: unknown }): Plac
 }
 
 function refuseField({ path, schema, holder, key }: Place, name: string, problems: Problems): void {
-  problems.errorAtKey([...path, name], unknownField(name, Object.keys(schema.properties ?? {})));
+  problems.errorAtKey([...path, name], () => unknownField(name, Object.keys(schema.properties ?? {})));
   delete (holder[key] as Values)[name];
 }
 
 function refuseValue({ path, node, schema, holder, key }: Place, { keyword }: Misfit, problems: Problems): void {
-  problems.error(path, keyword === "minItems" ? "must not be an empty list" : mismatch(node, schema, path));
+  problems.error(path, () => (keyword === "minItems" ? "must not be an empty list" : mismatch(node, schema, path)));
   holder[key] = undefined; // In a list it keeps its place, so that positions stay true.
 }
 

@@ -11,7 +11,7 @@ import {
   YAMLException,
 } from "js-yaml";
 import { quote } from "#pkg/text";
-import { limits, TooManyValues } from "../limits.ts";
+import { limits, TooLarge } from "../limits.ts";
 import type { Problems } from "../problems.ts";
 import { joinFlowLines } from "./flow-lines.ts";
 import { describe, type YamlEntry, type YamlList, type YamlMapping, type YamlNode, type YamlScalar } from "./node.ts";
@@ -33,7 +33,7 @@ export function parseYaml(source: string, problems: Problems): (YamlNode | undef
   } catch (error) {
     if (error instanceof YAMLException && error.mark !== undefined) {
       problems.errorAt(Math.min(error.mark.position, source.length), [], `not valid YAML: ${error.reason}`);
-    } else if (error instanceof TooManyValues) problems.errorAt(error.offset, [], error.message);
+    } else if (error instanceof TooLarge) problems.errorAt(error.offset, [], error.message);
     else throw error;
     return undefined;
   }
@@ -129,7 +129,7 @@ class Composer {
 
   #charge(offset: number, values: number): void {
     this.#values += values;
-    if (this.#values > limits.values) throw new TooManyValues(offset);
+    if (this.#values > limits.values) throw new TooLarge(offset, limits.values, "values");
   }
 
   #inside<T>(step: string | number, read: () => T): T {
