@@ -1,30 +1,37 @@
 import { setImmediate } from "node:timers/promises";
 import type { Registry } from "prom-client";
-import { type Clock, type Millis, SystemClock } from "#pkg/clock";
+import { type Clock, type Millis, SystemClock, sleep } from "#pkg/clock";
 import type { Route } from "#pkg/http";
 import type { Pulled, Sample } from "./pulled.ts";
 
-const maxAgeMs: Millis = 1_000;
+const intervalMs: Millis = 1_000;
 // A page of 10,000 Services has some 50,000 lines, which take 100 ms in all.
 const linesAtOnce = 500;
 
-/** The answer of `/metrics`, in the Prometheus text format: made at most once a second, in slices, for all who ask meanwhile. */
+/**
+ * The answer of `/metrics`, in the Prometheus text format: made at most once a second, in slices, for all who ask meanwhile. Every value is
+ * read after the request came: who asks within a second of a page gets the next one, which is made when that second is over.
+ */
 export function metricsRoute(registry: Registry, clock: Clock = new SystemClock()): () => Promise<Route> {
-  let page: Promise<Route> | undefined;
+  let page: Promise<unknown> = Promise.resolve();
   let madeAt: Millis = -Infinity;
+  let next: Promise<Route> | undefined; // Not begun.
   const make = async (): Promise<Route> => {
+    await page;
+    const wait = madeAt + intervalMs - clock.now();
+    if (wait > 0) await sleep(clock, "metrics page", wait);
+    next = undefined;
+    const made = render(registry);
+    page = made.catch(() => {});
     try {
-      return { status: 200, contentType: registry.contentType, body: await render(registry) };
+      return { status: 200, contentType: registry.contentType, body: await made };
     } finally {
       madeAt = clock.now();
     }
   };
   return () => {
-    if (page === undefined || clock.now() - madeAt >= maxAgeMs) {
-      madeAt = Infinity; // While it is being made.
-      page = make();
-    }
-    return page;
+    next ??= make();
+    return next;
   };
 }
 
