@@ -65,6 +65,8 @@ export interface JoinResult {
 
 type JoinFinished = Extract<Effect, { readonly type: "joinFinished" }>;
 
+const timerSlack: Millis = 5;
+
 interface Running {
   readonly ring: Ring;
   readonly transport: Transport;
@@ -257,11 +259,13 @@ export class Memberlist implements AsyncDisposable {
     this.#options.onHandled?.();
   }
 
-  /** Sets the one timer, unless it runs early enough: one that finds nothing due costs less than setting it anew each time. */
+  /** Sets the one timer, unless it runs early enough and not much too early: to wake up for nothing costs more than to set it anew. */
   #arm(): void {
     const at = this.#running === undefined ? Infinity : nextDeadline(this.#running.ring);
-    if (at >= (this.#timer?.at ?? Infinity)) return;
+    if (this.#timer !== undefined && at >= this.#timer.at && at <= this.#timer.at + timerSlack) return;
     this.#timer?.scheduled[Symbol.dispose]();
+    this.#timer = undefined;
+    if (at === Infinity) return;
     const fire = (): void => {
       this.#timer = undefined;
       this.#handle({ type: "timer" });

@@ -41,6 +41,19 @@ export function placeOf(node: NodeName): number {
   return (hash ^ (hash >>> 13)) >>> 0;
 }
 
+/** Whether `self` is the neighbour of `record`: no other that is eligible stands between the two. */
+export function isNeighbourOf<T extends { readonly place: number }>(
+  self: T,
+  record: T,
+  records: readonly T[],
+  eligible: (record: T) => boolean,
+): boolean {
+  const distance = (self.place - record.place) >>> 0;
+  return !records.some(
+    (other) => other !== self && other !== record && (other.place - record.place) >>> 0 < distance && eligible(other),
+  );
+}
+
 /** Of those that are eligible, the one whose place follows that of `self`; after the last comes the first. */
 export function neighbourOf<T extends { readonly place: number }>(
   self: T,

@@ -80,7 +80,7 @@ test("an answer leads to a comparison of views at once, and only the first answe
     lone.take("exchange").map(({ to, message }) => [to, message.type]),
     [[endpointOf("a"), "pushPull"]],
   );
-  assert.deepEqual(pinged(lone, lone.now + 500), []); // Time for them to refute.
+  assert.deepEqual(pinged(lone, lone.now + 350), []); // Time for them to refute.
   assert.ok(pinged(lone, lone.now + 500).length > 0);
 });
 
@@ -131,11 +131,11 @@ test("the verdict of a node that receives nothing stays with it", () => {
 
 test("one that is suspected while the node receives nothing has all of its time once it receives again", () => {
   const lone = LoneRing.among("ab", { timing: "fast" });
-  lone.advanceTo(500);
+  lone.advanceTo(250);
   assert.equal(lone.view("a"), "suspect 1");
   lone.packet(alive("b", 2));
-  lone.advanceTo(840);
+  lone.advanceTo(395);
   assert.equal(lone.view("a"), "suspect 1");
-  lone.advanceTo(860);
+  lone.advanceTo(405);
   assert.equal(lone.view("a"), "dead 1");
 });

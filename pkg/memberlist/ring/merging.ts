@@ -16,7 +16,7 @@ import {
   withPort,
 } from "./ring.ts";
 import { broadcast, finishLeave, sendToNode } from "./sending.ts";
-import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionBounds, suspicionDueAt } from "./suspicion.ts";
+import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionBounds, suspicionDueAt, wantsAccuser } from "./suspicion.ts";
 import { pullSoon } from "./timing.ts";
 
 /** Merges an alive message. */
@@ -63,6 +63,7 @@ function mergeAliveSelf(ring: Ring, { incarnation, meta, versions }: Alive, now:
 
 function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): void {
   ring.suspicions.delete(record.node);
+  ring.unanswered.delete(record.node);
   broadcast(ring, alive, now);
   const before = record.status;
   const metaChanged = !equalBytes(record.meta, alive.meta);
@@ -109,7 +110,23 @@ export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis): void {
   ring.suspicions.set(record.node, startSuspicion(suspect.from, suspicionBounds(ring.timing, ring.order.length), now));
   if (suspect.from !== ring.self.node) considerChecking(ring, record.node);
   ring.counters.suspicions++;
+  if (suspect.from === ring.self.node) ring.gossipAt = now; // Nobody else begins at this instant.
   emitChange(ring, "suspected", record);
+  confirmUnanswered(ring, record, now);
+}
+
+/** How long this node's own finding that another does not answer holds. */
+const unansweredHolds: Millis = 500;
+
+/** Confirms a suspicion of others by what this node found out when it pinged for them. */
+export function confirmUnanswered(ring: Ring, { node, incarnation }: NodeRecord, now: Millis): void {
+  const suspicion = ring.suspicions.get(node);
+  const at = ring.unanswered.get(node);
+  if (suspicion === undefined || at === undefined) return;
+  ring.unanswered.delete(node);
+  const from = ring.self.node;
+  if (now - at <= unansweredHolds && wantsAccuser(suspicion, from))
+    mergeSuspect(ring, { type: "suspect", node, incarnation, from }, now);
 }
 
 /** Merges a dead message: the node left, or its suspicion timed out. */
@@ -117,6 +134,7 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
   const record = ring.records.get(dead.node);
   if (record === undefined || dead.incarnation < record.incarnation) return;
   ring.suspicions.delete(dead.node);
+  ring.unanswered.delete(dead.node);
   if (!isMember(record)) return;
   if (record === ring.self && ring.leave === "none") {
     refute(ring, dead.incarnation, now); // Also when it seems to come from us: it is the echo of an old leave.
@@ -163,7 +181,7 @@ export function endSuspicions(ring: Ring, now: Millis): void {
 
 /** Whether nothing was received for as long as a suspicion lasts: then this node is more likely to be cut off than all others dead. */
 function isCutOff({ lastContactAt, timing, order }: Ring, now: Millis): boolean {
-  return now - lastContactAt > suspicionBounds(timing, order.length).min;
+  return now - lastContactAt > suspicionBounds(timing, order.length).min + timing.cutOffSlack;
 }
 
 /** Notes that something was received. Suspicions do not count the time in which this node was cut off. */
@@ -206,6 +224,7 @@ function refute(ring: Ring, accused: number, now: Millis): void {
   changeLocalHealth(ring, 1);
   ring.counters.refutations++;
   broadcast(ring, aliveOf(self), now);
+  ring.gossipAt = now; // Others may be about to declare it dead.
   emitChange(ring, "refuted", self);
 }
 

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { NodeName, PacketMessage, Ping } from "../codec/messages.ts";
 import { alive, at, dead, endpointOf, LoneRing, suspect } from "../testing/lone-ring.ts";
 import type { Send } from "./events.ts";
+import { sameEndpoint } from "./ring.ts";
 
 /** Runs until the next probe begins. @returns its ping */
 function beginProbe(lone: LoneRing): Ping {
@@ -234,11 +235,11 @@ test("a probe without an answer holds up none of the others, and nobody is probe
 
 test("while anybody is suspected, members are probed at the alert interval", () => {
   const lone = LoneRing.among("abc", { timing: "fast" });
-  lone.advanceTo(100);
-  assert.equal(lone.ring.probeAt, 200);
+  lone.advanceTo(110);
+  assert.equal(lone.ring.probeAt, 220);
   lone.packet(suspect("a", 1, "z"));
-  lone.advanceTo(200);
-  assert.equal(lone.ring.probeAt, 250);
+  lone.advanceTo(220);
+  assert.equal(lone.ring.probeAt, 270);
 });
 
 test("an answer on a stream alone spares the node, and says that packets are lost", () => {
@@ -424,4 +425,47 @@ test("in a large ring, of those that hear of a suspicion about twelve check it",
   const nodes = String.fromCharCode(...Array.from({ length: 99 }, (_, i) => 97 + i));
   const checks = (chance: number) => accused(nodes, chance).ring.toCheck.size;
   assert.deepEqual([checks(0.119), checks(0.121)], [1, 0]);
+});
+
+test("a node that did not answer this one for another is accused by this one too, as soon as the other suspects it", () => {
+  const lone = LoneRing.among("abcd", { timing: "fast" });
+  const request = {
+    type: "indirectPing",
+    sequence: 7,
+    node: "a",
+    target: endpointOf("a"),
+    nack: true,
+    source: undefined,
+  } as const;
+  lone.packet(request, endpointOf("b"));
+  lone.advanceTo(lone.now + 45);
+  lone.take("send");
+  lone.packet(suspect("a", 1, "b"));
+  assert.deepEqual([...(lone.ring.suspicions.get("a")?.accusers ?? [])], ["b", "self"]);
+});
+
+test("a suspicion is confirmed when the ping for another times out, and not once the node has refuted", () => {
+  const lone = LoneRing.among("abcd", { timing: "fast" });
+  const request = {
+    type: "indirectPing",
+    sequence: 7,
+    node: "a",
+    target: endpointOf("a"),
+    nack: true,
+    source: undefined,
+  } as const;
+  lone.packet(request, endpointOf("b"));
+  lone.packet(suspect("a", 1, "b"));
+  lone.advanceTo(lone.now + 45);
+  assert.deepEqual([...(lone.ring.suspicions.get("a")?.accusers ?? [])], ["b", "self"]);
+  lone.packet(alive("a", 2));
+  lone.packet(suspect("a", 2, "c"));
+  assert.deepEqual([...(lone.ring.suspicions.get("a")?.accusers ?? [])], ["c"]);
+});
+
+test("one that accuses this node gets the refutation at once", () => {
+  const lone = LoneRing.among("ab", { timing: "fast" });
+  lone.packet(suspect("self", 1, "b"), endpointOf("b"));
+  const sent = lone.sends().filter(({ to }) => sameEndpoint(to, endpointOf("b")));
+  assert.deepEqual(sent.flatMap(({ messages }) => messages.map(({ type }) => type)).slice(0, 1), ["alive"]);
 });

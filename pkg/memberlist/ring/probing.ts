@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
-import type { Ack, Endpoint, IndirectPing, Nack, PacketMessage, Ping } from "../codec/messages.ts";
-import { chooseRandom, neighbourOf, shuffle } from "./choice.ts";
-import { deadOf, mergeSuspect } from "./merging.ts";
+import type { Ack, Endpoint, IndirectPing, Nack, NodeName, PacketMessage, Ping } from "../codec/messages.ts";
+import { chooseRandom, isNeighbourOf, neighbourOf, shuffle } from "./choice.ts";
+import { confirmUnanswered, deadOf, mergeSuspect } from "./merging.ts";
 import {
   changeLocalHealth,
   isMember,
@@ -19,7 +19,7 @@ import { wantsAccuser } from "./suspicion.ts";
 import { timings } from "./timing.ts";
 
 /** An answer that takes longer would take too long for the fast timing in an indirect probe... */
-const slowAnswer: Millis = timings.fast.indirectTimeout / 2;
+const slowAnswer: Millis = 25;
 /** ...and so many in a row are the network's fault, not that of a process that stalled. */
 const slowProbesTolerated = 9;
 /** Of one that was slow: one quick answer among many slow ones would make the ring alternate. */
@@ -32,15 +32,17 @@ export function isSlow({ slowProbes }: NodeRecord): boolean {
 
 /** Does what of the probes, our own and those for others, is due. */
 export function doProbing(ring: Ring, now: Millis): void {
-  for (const [sequence, { to, sequence: theirs, nack, deadline }] of ring.relays) {
+  for (const [sequence, { node, to, sequence: theirs, nack, deadline }] of ring.relays) {
     if (now < deadline) continue;
     ring.relays.delete(sequence);
+    noteUnanswered(ring, node, now);
     if (nack) sendDirect(ring, to, { type: "nack", sequence: theirs });
   }
   for (const probe of ring.probes.values()) {
     if (now >= probe.indirectAt) probeIndirectly(ring, probe, now);
     if (now >= probe.verdictAt) judge(ring, probe, now);
   }
+  if (ring.awaitedPing !== undefined && now >= ring.awaitedPing.dueAt) probeSilent(ring, ring.awaitedPing.node, now);
   if (now >= ring.probeAt) {
     const interval = ring.suspicions.size > 0 ? ring.timing.alertInterval : ring.timing.probeInterval;
     ring.probeAt = Math.max(ring.probeAt, now - interval) + interval; // Of the ticks missed in a stall, one is made up for.
@@ -51,15 +53,18 @@ export function doProbing(ring: Ring, now: Millis): void {
 }
 
 /**
- * Probes the neighbour and the next node in the order, by turns: each node is probed by somebody every second interval, and by
- * everybody now and then. Those that are being probed are passed over, so that one that does not answer hides nobody.
+ * Probes the neighbour, and now and then the next node in the order: each node is probed by somebody in most intervals, and by everybody
+ * in the long run. Those that are being probed are passed over, so that one that does not answer hides nobody.
  */
 function probeNext(ring: Ring, now: Millis): void {
+  const { othersEvery, othersBeside } = ring.timing;
+  ring.othersIn = Math.min(ring.othersIn, othersEvery) - 1;
+  const isOthersTurn = ring.othersIn <= 0;
+  if (isOthersTurn) ring.othersIn = othersEvery;
   const isFree = (record: NodeRecord) => record.status === "alive" && !isBeingProbed(ring, record);
-  const neighbour = ring.neighbourNext ? neighbourOf(ring.self, ring.order, isFree) : undefined;
-  ring.neighbourNext = !ring.neighbourNext;
-  if (neighbour === undefined) probeInOrder(ring, now);
-  else startProbe(ring, neighbour, now);
+  const neighbour = isOthersTurn && !othersBeside ? undefined : neighbourOf(ring.self, ring.order, isFree);
+  if (neighbour !== undefined) startProbe(ring, neighbour, now);
+  if (neighbour === undefined || isOthersTurn) probeInOrder(ring, now);
 }
 
 /** Goes on from where it was in the order, and comes round to its beginning once. */
@@ -165,20 +170,37 @@ function judge(ring: Ring, probe: Probe, now: Millis): void {
   mergeSuspect(ring, { type: "suspect", node, incarnation, from: ring.self.node }, now);
 }
 
-export function onPing(ring: Ring, ping: Ping, from: Endpoint): void {
+export function onPing(ring: Ring, ping: Ping, from: Endpoint, now: Millis): void {
   if (ping.node !== "" && ping.node !== ring.self.node) return; // For who was here before us.
   const to = replyTo(ping, from);
   const sender = ping.source === undefined ? undefined : ring.records.get(ping.source.node);
   // It does not know that it was declared dead: send it that, so that it refutes at once.
   if (sender?.status === "dead" && sameEndpoint(sender.endpoint, to)) sendDirect(ring, to, deadOf(ring, sender));
   sendDirect(ring, to, { type: "ack", sequence: ping.sequence, payload: undefined });
+  if (sender !== undefined) awaitPing(ring, sender, now);
+}
+
+/** How late a ping may be. */
+const pingTolerance: Millis = 15;
+
+/** At the fast pace a ping from the one whose neighbour this node is comes in each interval: that tells of it as much as a probe. */
+function awaitPing(ring: Ring, record: NodeRecord, now: Millis): void {
+  if (ring.timing !== timings.fast || !isNeighbourOf(ring.self, record, ring.order, isMember)) return;
+  ring.awaitedPing = { node: record.node, dueAt: now + ring.timing.probeInterval + pingTolerance };
+}
+
+/** A ping is overdue: it may be lost, or the sender dead. */
+function probeSilent(ring: Ring, node: NodeName, now: Millis): void {
+  ring.awaitedPing = undefined;
+  const record = ring.records.get(node);
+  if (record?.status === "alive" && ring.timing === timings.fast && !isBeingProbed(ring, record)) startProbe(ring, record, now);
 }
 
 /** Pings a node for another. */
 export function onIndirectPing(ring: Ring, ping: IndirectPing, from: Endpoint, now: Millis): void {
   const sequence = nextSequence(ring);
   const deadline = now + ring.timing.relayTimeout;
-  ring.relays.set(sequence, { to: replyTo(ping, from), sequence: ping.sequence, nack: ping.nack, deadline });
+  ring.relays.set(sequence, { node: ping.node, to: replyTo(ping, from), sequence: ping.sequence, nack: ping.nack, deadline });
   sendDirect(ring, withPort(ring, ping.target), ownPing(ring, sequence, ping.node));
 }
 
@@ -228,4 +250,12 @@ export function nextToCheck({ toCheck, suspicions, records, self }: Ring): NodeR
     if (suspicion !== undefined && wantsAccuser(suspicion, self.node)) return records.get(node);
   }
   return undefined;
+}
+
+/** A node did not answer this one for another: that confirms a suspicion that there is, or that follows soon. */
+function noteUnanswered(ring: Ring, node: NodeName, now: Millis): void {
+  const record = ring.records.get(node);
+  if (record === undefined || !isMember(record)) return;
+  ring.unanswered.set(node, now);
+  confirmUnanswered(ring, record, now);
 }

@@ -67,6 +67,7 @@ export interface Probe {
 
 /** A node being pinged for another. */
 export interface Relay {
+  readonly node: NodeName;
   readonly to: Endpoint;
   readonly sequence: number; // The other's.
   readonly nack: boolean;
@@ -126,6 +127,8 @@ export interface Ring {
   /** Those that have not been answered. */
   readonly probes: Map<number, Probe>; // our sequence number -> probe
   readonly relays: Map<number, Relay>; // our sequence number -> who waits for the ack
+  /** Nodes that did not answer this one when it pinged them for others: it confirms a suspicion without a probe of its own. */
+  readonly unanswered: Map<NodeName, Millis>; // node -> when
   readonly exchanges: Map<number, ExchangePurpose>;
   readonly joins: Map<number, Join>;
   readonly counters: RingCounters;
@@ -141,8 +144,10 @@ export interface Ring {
   /** Where in the order the next probe looks first. */
   probeIndex: number;
   probeAt: Millis;
-  /** Whether the next probe is the neighbour's. */
-  neighbourNext: boolean;
+  /** Whose neighbour this node is, and when the next ping from there is overdue. */
+  awaitedPing: { readonly node: NodeName; readonly dueAt: Millis } | undefined;
+  /** Intervals until the next node in the order is probed, beside or instead of the neighbour. */
+  othersIn: number;
   /** Infinity while there is nothing to gossip. */
   gossipAt: Millis;
   pushPullAt: Millis;
@@ -184,6 +189,7 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     broadcasts: new BroadcastQueue(),
     probes: new Map(),
     relays: new Map(),
+    unanswered: new Map(),
     exchanges: new Map(),
     joins: new Map(),
     counters: newRingCounters(),
@@ -195,7 +201,8 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     localHealth: 0,
     probeIndex: 0,
     probeAt: Infinity,
-    neighbourNext: true,
+    awaitedPing: undefined,
+    othersIn: 2,
     gossipAt: Infinity,
     pushPullAt: Infinity,
     reconnectAt: Infinity,
@@ -246,7 +253,8 @@ export function newRecord(
   };
 }
 
-const timingVersion = 1;
+/** The second one is twice as fast as the first. */
+const timingVersion = 2;
 
 export function ownMetadata(fields: MetadataFields, offer: boolean): Uint8Array {
   return encodeMetadata(offer ? new Map([...fields, [MetadataKey.timing, Uint8Array.of(timingVersion)]]) : fields);

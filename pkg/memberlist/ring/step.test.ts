@@ -4,7 +4,7 @@ import { decodeMetadata, encodeMetadata, MetadataKey } from "../codec/metadata.t
 import { alive, at, dead, endpointOf, LoneRing, state, suspect } from "../testing/lone-ring.ts";
 import { members, nextDeadline } from "./step.ts";
 
-const offer = encodeMetadata(new Map([[MetadataKey.timing, Uint8Array.of(1)]]));
+const offer = encodeMetadata(new Map([[MetadataKey.timing, Uint8Array.of(2)]]));
 
 test("start: the node announces itself at incarnation 1 and joins its own ring", () => {
   const lone = new LoneRing();

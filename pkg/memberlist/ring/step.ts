@@ -81,6 +81,7 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
 export function nextDeadline(ring: Ring): Millis {
   if (ring.resumeAt !== undefined) return ring.resumeAt;
   let next = Math.min(ring.probeAt, ring.gossipAt, ring.pushPullAt, ring.reconnectAt, ring.overload.watchAt);
+  next = Math.min(next, ring.awaitedPing?.dueAt ?? Infinity);
   for (const { indirectAt, verdictAt } of ring.probes.values()) next = Math.min(next, indirectAt, verdictAt);
   for (const suspicion of ring.suspicions.values()) next = Math.min(next, suspicionDueAt(suspicion));
   for (const { deadline } of ring.relays.values()) next = Math.min(next, deadline);
@@ -120,7 +121,7 @@ function setOverload(ring: Ring, overload: Overload): void {
 function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Millis): void {
   switch (message.type) {
     case "ping":
-      onPing(ring, message, from);
+      onPing(ring, message, from, now);
       break;
     case "indirectPing":
       onIndirectPing(ring, message, from, now);
@@ -138,10 +139,12 @@ function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Mill
     case "suspect":
       correct(ring, message, from, now);
       mergeSuspect(ring, message, now);
+      answerAccusation(ring, message, from);
       break;
     case "dead":
       correct(ring, message, from, now);
       mergeDead(ring, message, now);
+      answerAccusation(ring, message, from);
       break;
     case "user":
       ring.effects.push(message);
@@ -162,6 +165,12 @@ function correct(ring: Ring, accusation: Suspect | Dead, from: Endpoint, now: Mi
   if (record.status === "alive" && incarnation < record.incarnation) sendDirect(ring, from, aliveOf(record));
   else if (type === "suspect" && !isMember(record) && sawItGo(ring, from, record, now))
     sendDirect(ring, from, deadOf(ring, record));
+}
+
+/** One that accuses this node, which has just refuted that, shall know first: gossip takes longer. */
+function answerAccusation(ring: Ring, { node, incarnation }: Suspect | Dead, from: Endpoint): void {
+  const { self, leave } = ring;
+  if (node === self.node && leave === "none" && incarnation === self.incarnation - 1) sendDirect(ring, from, aliveOf(self));
 }
 
 /**

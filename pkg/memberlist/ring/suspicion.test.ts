@@ -77,9 +77,9 @@ for (const [nodes, min, max, confirmations] of [
   });
 }
 
-test("at the fast pace a suspect has 350 ms to refute in rings of up to 153 nodes", () => {
-  assert.equal(suspicionBounds(fast, 3).min, 350);
-  assert.equal(suspicionBounds(fast, 153).min, 350);
-  assert.equal(suspicionBounds(fast, 1000).min, 480);
-  assert.equal(suspicionBounds(fast, 50).max, 2100);
+test("at the fast pace a suspect has 150 ms to refute in rings of up to 75 nodes", () => {
+  assert.equal(suspicionBounds(fast, 3).min, 150);
+  assert.equal(suspicionBounds(fast, 75).min, 150);
+  assert.equal(suspicionBounds(fast, 1000).min, 240);
+  assert.equal(suspicionBounds(fast, 50).max, 900);
 });

@@ -23,7 +23,7 @@ export function suspicionBounds(timing: Timing, nodes: number): SuspicionBounds 
     min,
     max: timing.suspicionMaxMultiplier * min,
     confirmations: nodes - 2 < wanted ? 0 : wanted,
-    notice: timing.suspicionUnit,
+    notice: timing.suspicionNotice,
   };
 }
 
