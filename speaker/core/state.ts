@@ -111,6 +111,12 @@ export interface Conflicts {
   readonly deadlines: Deadlines; // of their defenses, by address
   /** How many addresses this node leaves to other speakers. */
   yielded: number;
+  /** Until when addresses are left to nodes that failed. */
+  readonly yields: Map<string, Millis>; // node that failed -> until when
+  /** What the members are asked about, because one of them may announce it too. */
+  readonly asked: Map<string, Address>; // address as text -> address
+  /** Entries that this node has written, until they are among the occupants. */
+  readonly written: Map<string, string>; // address -> MAC address of its occupant
   /** Quarantined addresses. */
   occupants: ReadonlyMap<string, Occupant>; // address -> who has it
   readonly inspected: Map<string, Inspection>; // address -> how far it is probed whether somebody still has it
@@ -130,8 +136,7 @@ export interface Layer2Announcement {
 export interface DefendedAddress {
   readonly address: Address;
   on: Layer2Announcement;
-  /** Undefined while the address is quarantined. */
-  defense: ConflictDefense | undefined;
+  readonly defense: ConflictDefense;
   /** Otherwise this node only listens. */
   isAnnounced: boolean;
 }
@@ -201,6 +206,9 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       defended: new Map(),
       deadlines: new Deadlines(),
       yielded: 0,
+      yields: new Map(),
+      asked: new Map(),
+      written: new Map(),
       occupants: new Map(),
       inspected: new Map(),
       inspectAt: -Infinity,

@@ -3,7 +3,14 @@ import type { GossipChanges, GossipEntry } from "#pkg/gossip";
 import { reportService } from "./announcement-status.ts";
 import { bgpConfigChanged, ownNodeChanged } from "./bgp.ts";
 import { countedInterfaces, nextCarrierAt, ownReachability, releaseCarriers } from "./carriers.ts";
-import { defendSighted, defenseTimer, nodesReturned, occupiedChanged } from "./conflicts/address-defender.ts";
+import {
+  announcersChanged,
+  askedMembersChanged,
+  defendSighted,
+  defenseTimer,
+  nodesReturned,
+  occupiedChanged,
+} from "./conflicts/address-defender.ts";
 import { inspectionTimer, inspectSighted, nextInspectionAt, setOccupants } from "./conflicts/quarantine.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import type { NodeFields, SpeakerEvent } from "./events.ts";
@@ -63,6 +70,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
     case "sighting":
       inspectSighted(state, event.sighting, effects);
       defendSighted(state, event.sighting, now, effects);
+      flush(state, effects);
       break;
     case "clusterSynced":
       state.isClusterSynced = true;
@@ -83,6 +91,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       break;
     case "member":
       gossipChanged(state, memberChanged(state, event, now), now, effects);
+      askedMembersChanged(state, now, effects);
       flush(state, effects);
       break;
     case "gossip":
@@ -174,6 +183,7 @@ function membersChanged(
   touchOwned(state);
   const returned = active.filter((node) => !before.has(node));
   if (returned.length > 0) nodesReturned(state, returned, now, effects);
+  askedMembersChanged(state, now, effects);
   const wasSynced = state.members.isSynced;
   state.members.isSynced = isSynced;
   if (!wasSynced) beginWhenSynced(state, effects);
@@ -199,6 +209,7 @@ function gossipChanged(
   effects: SpeakerEffect[],
 ): void {
   for (const address of asked) reportAnnounced(state, address);
+  announcersChanged(state, asked, now, effects);
   if (nodes) {
     nodesChanged(state, now, effects);
     touchPools(state, [...reachabilityChanged(state), ...state.layer2Pools.filter(isSticky)]);

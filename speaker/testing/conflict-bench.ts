@@ -1,4 +1,5 @@
 import { SimulatedClock } from "#pkg/clock";
+import type { OwnEntry } from "#pkg/gossip";
 import { service } from "#pkg/k8s/testing";
 import type { AddressSighting } from "#pkg/layer2";
 import { address } from "#pkg/net/testing";
@@ -35,6 +36,9 @@ export class ConflictBench {
   readonly recorded: string[] = [];
   /** The addresses that were written as occupied, or as free. */
   readonly written: string[] = [];
+  #peer: ConflictBench | undefined;
+  readonly #gossip: OwnEntry[] = []; // Not sent yet.
+  #version = 0;
 
   constructor(node: string, active = ["node1", "node2"]) {
     this.state = createState({ node, ignoreExcludeLabel: false, hasRing: true });
@@ -57,8 +61,8 @@ export class ConflictBench {
     this.runner.dispatch({ type: "timer", chance: 0.5 }); // Deadlines may be others.
   }
 
-  sight(mac: string, kind: AddressSighting["kind"] = "announces"): void {
-    const sighting = { address: x, mac, kind, interface: "eth0", ownMac: "02:00:00:00:00:01" };
+  sight(mac: string, kind: AddressSighting["kind"] = "announces", address = x): void {
+    const sighting = { address, mac, kind, interface: "eth0", ownMac: "02:00:00:00:00:01" };
     this.runner.dispatch({ type: "sighting", sighting });
   }
 
@@ -69,6 +73,36 @@ export class ConflictBench {
       this.clock.advanceBy(100);
       if (this.lines.at(-1) === `probe ${mac} for ${x}`) this.sight(mac, "uses");
     }
+  }
+
+  /** The gossip of this speaker goes to the other one, and back. */
+  static connect(one: ConflictBench, other: ConflictBench): void {
+    one.#peer = other;
+    other.#peer = one;
+    for (const bench of [one, other]) bench.runner.dispatch({ type: "timer", chance: 0.5 });
+  }
+
+  /** Each answers what the other has probed last, if it announces the address. */
+  static answerProbes(one: ConflictBench, other: ConflictBench): void {
+    for (const [prober, prey] of [
+      [one, other],
+      [other, one],
+    ] as const)
+      if (
+        prober.take().includes(`probe ${prey.state.node} for ${x}`) &&
+        prey.state.conflicts.defended.get(x.toString())?.isAnnounced
+      )
+        prober.sight(prey.state.node, "uses");
+  }
+
+  participate(): void {
+    this.state.members.gossip?.participate();
+  }
+
+  /** A member fails. */
+  lose(node: string): void {
+    this.runner.dispatch({ type: "member", change: "failed", node, incarnation: 1, life: 1, macs: undefined });
+    this.membersChanged(...this.state.members.active.filter((other) => other !== node));
   }
 
   membersChanged(...active: string[]): void {
@@ -82,6 +116,14 @@ export class ConflictBench {
 
   take(): string[] {
     return this.lines.splice(0);
+  }
+
+  #send(): void {
+    const peer = this.#peer;
+    if (peer === undefined) return;
+    const { node } = this.state;
+    const entries = this.#gossip.splice(0).map(({ key, value }) => ({ node, key, value, version: ++this.#version, life: 1 }));
+    if (entries.length > 0) peer.runner.dispatch({ type: "gossip", entries });
   }
 
   #carryOut(effect: SpeakerEffect): void {
@@ -103,6 +145,10 @@ export class ConflictBench {
         break;
       case "recordEvent":
         this.recorded.push(`${effect.service.name}: ${effect.reason}`);
+        break;
+      case "setGossip":
+        this.#gossip.push(...effect.entries);
+        this.#send();
         break;
       case "log": {
         const note = notes[String(effect.fields.event)];

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
+import type { AddressSighting } from "#pkg/layer2";
+import { address } from "#pkg/net/testing";
 import { elect } from "#pkg/placement";
 import { ConflictBench, first, x } from "../../testing/conflict-bench.ts";
-import { currentConflicts, reannounceAddress, withdrawAddress } from "./address-defender.ts";
+import { announceAddress, currentConflicts, reannounceAddress, withdrawAddress } from "./address-defender.ts";
+import { describeConflict } from "./conflict-reports.ts";
 
 const winner = elect(["node1", "node2"], x) ?? "";
 const loser = winner === "node1" ? "node2" : "node1";
@@ -39,13 +43,44 @@ test("what is known to be another host's is not announced, also by a successor, 
   const bench = new ConflictBench("node1");
   bench.setOccupants({ [x.toString()]: "" });
   bench.announce();
-  bench.clock.advanceBy(60_000);
-  assert.deepEqual(bench.take(), [`listen ${x}`]);
+  bench.sight("foreign", "uses");
+  bench.clock.advanceBy(59_000);
+  assert.ok(!bench.take().includes(`announce ${x}`));
   bench.setOccupants({});
   bench.clock.advanceBy(1000);
   assert.deepEqual(bench.take().at(-1), `announce ${x}`);
+});
+
+test("an entry that says so alone, which any speaker's token can write, keeps no address from being announced", () => {
+  const bench = new ConflictBench("node1");
   bench.setOccupants({ [x.toString()]: "" });
-  assert.deepEqual(bench.take(), [`listen ${x}`]);
+  bench.announce();
+  bench.clock.advanceBy(1000);
+  assert.deepEqual(bench.take().at(-1), `announce ${x}`);
+  for (let i = 0; i < 10; i++) {
+    bench.setOccupants({});
+    bench.setOccupants({ [x.toString()]: JSON.stringify({ mac: "foreign", node: "node2" }) });
+    bench.clock.advanceBy(60_000);
+  }
+  assert.ok(!bench.take().some((line) => line.startsWith("listen") || line.startsWith("withdraw")));
+});
+
+test("a host that answers every probe keeps three addresses from being announced, and no more, and is reported", () => {
+  const bench = new ConflictBench("node1");
+  const addresses = Array.from({ length: 8 }, (_, i) => address(`192.0.2.${i + 10}`));
+  for (const one of addresses) {
+    bench.run((effects) => announceAddress(bench.state, one, first, bench.clock.now(), effects));
+    bench.sight("foreign", "uses", one);
+  }
+  bench.clock.advanceBy(1000);
+  const announced = bench.take().filter((line) => line.startsWith("announce "));
+  assert.deepEqual(
+    announced.sort(),
+    addresses.slice(3).map((one) => `announce ${one}`),
+  );
+  assert.deepEqual(bench.reported, [...Array(3).fill("occupied foreign"), ...Array(5).fill("began foreign")]);
+  const [conflict] = currentConflicts(bench.state).map(describeConflict);
+  assert.deepEqual(conflict?.other, { mac: "foreign", answersForMany: true });
 });
 
 test("of two nodes that do not see each other one stops answering, the other does not, and the first is back once the ring is whole", () => {
@@ -54,7 +89,7 @@ test("of two nodes that do not see each other one stops answering, the other doe
     [wins, loser],
     [loses, winner],
   ] as const) {
-    bench.membersChanged(bench.state.node);
+    bench.lose(other);
     bench.announce();
     bench.clock.advanceBy(10_000);
     bench.sightFrom(other);
@@ -98,4 +133,103 @@ test("a node that leaves defends nothing", () => {
   bench.runner[Symbol.dispose]();
   bench.sight("foreign");
   assert.deepEqual(bench.reported, []);
+});
+
+const frames = fc.array(
+  fc.record({
+    wait: fc.constantFrom(0, 100, 200, 1000, 20_000),
+    mac: fc.constantFrom("node1", winner, loser, "foreign", "another"),
+    kind: fc.constantFrom<AddressSighting["kind"]>("announces", "uses", "probes"),
+  }),
+  { maxLength: 60 },
+);
+type Frame = typeof frames extends fc.Arbitrary<readonly (infer One)[]> ? One : never;
+
+/** Sends the frames, and answers every probe in the name of whom it goes to. @returns how long the address was announced by nobody */
+function attack(bench: ConflictBench, sequence: readonly Frame[]): number {
+  let silent = 0;
+  const advance = (wait: number): void => {
+    for (let left = wait; left > 0; left -= 100) {
+      const before = bench.state.conflicts.defended.get(x.toString())?.isAnnounced;
+      bench.clock.advanceBy(100);
+      if (before === false) silent += 100;
+      const [, to] =
+        bench
+          .take()
+          .at(-1)
+          ?.match(/^probe (\S+)/) ?? [];
+      if (to !== undefined) bench.sight(to === "all" ? "foreign" : to, "uses");
+    }
+  };
+  for (const { wait, mac, kind } of sequence) {
+    advance(wait);
+    bench.sight(mac, kind);
+  }
+  advance(60_000);
+  return silent;
+}
+
+test("property: no sequence of frames silences an owner, whatever the names they come in", () => {
+  fc.assert(
+    fc.property(fc.constantFrom("off", "report"), fc.boolean(), frames, (conflictProbe, isFirst, sequence) => {
+      const bench = new ConflictBench(loser); // Of the two, the other is preferred.
+      bench.announce({ interfaces: [], conflictProbe, isFirst });
+      assert.equal(attack(bench, sequence), 0);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("property: in the name of a node that failed frames silence an owner for two minutes at most", () => {
+  fc.assert(
+    fc.property(frames, frames, (before, after) => {
+      const bench = new ConflictBench(loser);
+      bench.announce();
+      bench.lose(winner);
+      const silent = attack(bench, before) + attack(bench, after);
+      assert.ok(silent <= 120_000 + 1_000, `${silent} ms`);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test("a node that failed is left the address for two minutes once, and again only when it failed again", () => {
+  const bench = new ConflictBench(loser);
+  bench.announce();
+  const storm = (): number => attack(bench, Array(200).fill({ wait: 1000, mac: winner, kind: "announces" }));
+  const near = (ms: number): boolean => ms > 100_000 && ms <= 121_000;
+  bench.lose(winner);
+  assert.ok(near(storm()));
+  assert.equal(storm(), 0);
+  bench.membersChanged("node1", "node2");
+  bench.lose(winner);
+  assert.ok(near(storm()));
+});
+
+test("two members that both announce an address agree over the ring, and the one that is left goes on when the other withdraws", () => {
+  const [wins, loses] = [new ConflictBench(winner), new ConflictBench(loser)];
+  const both = [wins, loses];
+  for (const bench of both) {
+    bench.participate();
+    bench.announce();
+  }
+  ConflictBench.connect(wins, loses);
+  for (const [bench, other] of [
+    [wins, loser],
+    [loses, winner],
+  ] as const)
+    bench.sight(other);
+  const announced = () => both.map(({ state }) => state.conflicts.defended.get(x.toString())?.isAnnounced);
+  for (let i = 0; i < 100; i++) {
+    for (const bench of both) bench.clock.advanceBy(100);
+    ConflictBench.answerProbes(wins, loses);
+  }
+  assert.deepEqual(announced(), [true, false]);
+  wins.run((effects) => withdrawAddress(wins.state, x, effects));
+  ConflictBench.answerProbes(wins, loses);
+  assert.deepEqual(announced(), [undefined, true]);
+  assert.deepEqual(
+    both.map(({ state }) => state.conflicts.asked.size),
+    [0, 0],
+  );
 });

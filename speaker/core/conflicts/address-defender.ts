@@ -8,17 +8,17 @@ import { nodeOfMac, reportAnnounced } from "../members.ts";
 import type { DefendedAddress, Layer2Announcement, SpeakerState } from "../state.ts";
 import {
   type Beginning,
+  type ConflictDefense,
   conflictsOf,
   createDefense,
   type DefenseEffect,
   type DefenseEvent,
   nextDefenseAt,
-  type OtherSpeaker,
-  type Rival,
   stepDefense,
 } from "./conflict-defense.ts";
 import { reportBegan, reportEnded, reportOccupied, reportWanted } from "./conflict-reports.ts";
 import { quarantine } from "./quarantine.ts";
+import type { OtherSpeaker, Rival } from "./rivals.ts";
 
 // Announces what this node is to announce, and keeps one owner for each address on the wire: takes in sightings of other hosts, and lets one
 // `ConflictDefense` for each address decide whether to announce, defend or yield.
@@ -27,6 +27,11 @@ export interface Conflict extends Rival {
   readonly address: Address;
 }
 
+// How long this node leaves addresses to a node that failed in its sight, and that may live behind a cut of the ring: once for each failure.
+// After that it announces them again, for anybody can answer in the name of a node that is dead.
+const maxYield: Millis = 120_000;
+// A host may have some addresses of a pool. One that answers for more answers for everything, and its answers keep no address back.
+const maxOccupiedByOneHost = 3;
 const minProbeInterval: Millis = 1000;
 // With thousands of addresses at other speakers while the ring is cut, each is probed less often.
 const maxProbesPerSecond = 500;
@@ -47,9 +52,11 @@ export function announceAddress(
     putOnWire(state, known, effects);
     return;
   }
-  const entry: DefendedAddress = { address, on, defense: undefined, isAnnounced: false };
+  const beginning = on.isFirst ? beginnings[on.conflictProbe] : "announce";
+  const defense = createDefense(beginning, now, state.conflicts.occupants.has(address.toString()));
+  const entry: DefendedAddress = { address, on, defense, isAnnounced: false };
   defended.set(address.toString(), entry);
-  begin(state, entry, on.isFirst ? beginnings[on.conflictProbe] : "announce", now, effects);
+  advance(state, entry, { type: "timer" }, now, effects);
 }
 
 export function withdrawAddress(state: SpeakerState, address: Address, effects: SpeakerEffect[]): void {
@@ -71,12 +78,15 @@ export function reannounceAddress({ conflicts }: SpeakerState, address: Address,
 export function defendSighted(state: SpeakerState, sighting: AddressSighting, now: Millis, effects: SpeakerEffect[]): void {
   const entry = state.conflicts.defended.get(sighting.address.toString());
   if (entry === undefined) return;
-  advance(state, entry, { type: "sighting", sighting: { ...sighting, by: speakerOf(state, sighting) } }, now, effects);
+  const by = speakerOf(state, sighting, now);
+  const answersForMany = isOccupantOfMany(state, sighting);
+  advance(state, entry, { type: "sighting", sighting: { ...sighting, by, answersForMany } }, now, effects);
 }
 
 /** These nodes are members again. */
 export function nodesReturned(state: SpeakerState, nodes: readonly string[], now: Millis, effects: SpeakerEffect[]): void {
-  const { defended, deadlines } = state.conflicts;
+  const { defended, deadlines, yields } = state.conflicts;
+  for (const node of nodes) yields.delete(node);
   for (const [key, entry] of defended) {
     if (!deadlines.has(key)) continue; // No rivals.
     for (const node of nodes) advance(state, entry, { type: "nodeReturned", node }, now, effects);
@@ -85,13 +95,30 @@ export function nodesReturned(state: SpeakerState, nodes: readonly string[], now
 
 /** Addresses entered or left quarantine. */
 export function occupiedChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
-  const { defended, occupants } = state.conflicts;
+  const { defended, occupants, written } = state.conflicts;
+  for (const key of occupants.keys()) written.delete(key);
   for (const [key, entry] of defended) {
-    const isOccupied = occupants.has(key);
-    if (isOccupied === (entry.defense === undefined)) continue;
-    drop(state, entry, effects);
-    begin(state, entry, "probeFirst", now, effects);
+    const isQuarantined = occupants.has(key);
+    if (isQuarantined !== entry.defense.isQuarantined) advance(state, entry, { type: "quarantine", isQuarantined }, now, effects);
   }
+}
+
+/** Other members than before may say that they announce these addresses. */
+export function announcersChanged(
+  state: SpeakerState,
+  addresses: Iterable<Address>,
+  now: Millis,
+  effects: SpeakerEffect[],
+): void {
+  for (const address of addresses) {
+    const entry = state.conflicts.defended.get(address.toString());
+    if (entry?.defense.isAsked) advance(state, entry, { type: "announcers", nodes: announcers(state, address) }, now, effects);
+  }
+}
+
+/** Members came, went or failed: the word of those that are none any more is void. */
+export function askedMembersChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  announcersChanged(state, [...state.conflicts.asked.values()], now, effects);
 }
 
 export function defenseTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
@@ -105,38 +132,27 @@ export function defenseTimer(state: SpeakerState, now: Millis, effects: SpeakerE
 /** Conflicts that began and did not end. */
 export function currentConflicts({ conflicts }: Pick<SpeakerState, "conflicts">): Conflict[] {
   return [...conflicts.defended.values()].flatMap(({ address, defense }) =>
-    defense === undefined ? [] : conflictsOf(defense).map((rival) => ({ ...rival, address })),
+    conflictsOf(defense).map((rival) => ({ ...rival, address })),
   );
 }
 
-function begin(state: SpeakerState, entry: DefendedAddress, beginning: Beginning, now: Millis, effects: SpeakerEffect[]): void {
-  if (state.conflicts.occupants.has(entry.address.toString())) {
-    entry.isAnnounced = false;
-    putOnWire(state, entry, effects);
-    return;
-  }
-  entry.defense = createDefense(beginning, now);
-  advance(state, entry, { type: "timer" }, now, effects);
-}
-
-function drop(state: SpeakerState, entry: DefendedAddress, effects: SpeakerEffect[]): void {
-  const { address, defense } = entry;
-  if (defense === undefined) return;
+function drop(state: SpeakerState, { address, defense }: DefendedAddress, effects: SpeakerEffect[]): void {
+  const { conflicts } = state;
   for (const rival of conflictsOf(defense)) reportEnded(state, { ...rival, address }, effects);
-  if (defense.stage === "yielded") state.conflicts.yielded--;
-  state.conflicts.deadlines.set(address.toString(), Infinity);
-  entry.defense = undefined;
+  if (defense.stage === "yielded") conflicts.yielded--;
+  if (defense.isAsked) ask(state, address, false);
+  conflicts.deadlines.set(address.toString(), Infinity);
 }
 
 function advance(state: SpeakerState, entry: DefendedAddress, event: DefenseEvent, now: Millis, effects: SpeakerEffect[]): void {
   const { conflicts } = state;
   const { address, defense } = entry;
-  if (defense === undefined) return;
   const before = defense.stage;
   const probeEvery = Math.max(minProbeInterval, (conflicts.yielded / maxProbesPerSecond) * 1000);
   const its = stepDefense(defense, event, now, probeEvery);
   if (before === "yielded") conflicts.yielded--;
   if (defense.stage === "yielded") conflicts.yielded++;
+  if (before !== "yielded" && defense.stage === "yielded") noteYields(state, defense);
   for (const effect of its) translate(state, entry, effect, effects);
   conflicts.deadlines.set(address.toString(), nextDefenseAt(defense));
 }
@@ -158,6 +174,10 @@ function translate(state: SpeakerState, entry: DefendedAddress, effect: DefenseE
       break;
     case "probe":
       effects.push({ ...effect, address });
+      break;
+    case "ask":
+    case "stopAsking":
+      ask(state, address, effect.type === "ask");
       break;
     case "conflictBegan":
       reportBegan(state, { ...effect.rival, address }, effects);
@@ -183,14 +203,46 @@ function putOnWire(state: SpeakerState, entry: DefendedAddress, effects: Speaker
   reportAnnounced(state, address);
 }
 
-function speakerOf(
-  { node: self, members, placements }: SpeakerState,
-  { mac, address }: AddressSighting,
-): OtherSpeaker | undefined {
+function speakerOf(state: SpeakerState, { mac, address }: AddressSighting, now: Millis): OtherSpeaker | undefined {
+  const { node: self, members, placements, conflicts } = state;
   const node = nodeOfMac(members.macs, mac);
-  if (node === undefined) return undefined;
+  if (node === undefined) {
+    if (members.withoutGossip.length === 0) return undefined;
+    return { node, active: true, preferred: false, yieldUntil: -Infinity };
+  }
   // Both speakers come to the same answer, whatever else they see of the cluster.
   const electionAddress = placements.get(address.toString())?.electionAddress ?? address;
   const preferred = elect([self, node], electionAddress) === node;
-  return { node, active: members.active.includes(node), preferred };
+  const active = members.active.includes(node);
+  const lostUntil = members.lost.has(node) ? (conflicts.yields.get(node) ?? now + maxYield) : -Infinity;
+  const saidUntil = announcers(state, address).includes(node) ? Infinity : -Infinity;
+  return { node, active, preferred, yieldUntil: active ? saidUntil : lostUntil };
+}
+
+/** Active members that say over the ring that they announce the address. */
+function announcers({ node: self, members: { gossip, active } }: SpeakerState, address: Address): string[] {
+  const nodes = gossip?.announcers(address.toString()) ?? [];
+  return nodes.filter((node) => node !== self && active.includes(node));
+}
+
+/** Asks over the ring who announces the address, or no longer. */
+function ask({ members, conflicts }: SpeakerState, address: Address, isAsked: boolean): void {
+  members.gossip?.ask(address, isAsked);
+  if (isAsked) conflicts.asked.set(address.toString(), address);
+  else conflicts.asked.delete(address.toString());
+}
+
+/** From the first address that is left to a node that failed, the time runs in which any is. */
+function noteYields({ conflicts: { yields } }: SpeakerState, { rivals }: ConflictDefense): void {
+  for (const { node, phase, followUntil } of rivals.values())
+    if (node !== undefined && phase === "followed" && followUntil !== Infinity && !yields.has(node))
+      yields.set(node, followUntil);
+}
+
+function isOccupantOfMany({ conflicts }: SpeakerState, { mac, address }: AddressSighting): boolean {
+  const own = address.toString();
+  const others = new Set<string>();
+  for (const [key, occupant] of conflicts.occupants) if (occupant.mac === mac && key !== own) others.add(key);
+  for (const [key, writtenMac] of conflicts.written) if (writtenMac === mac && key !== own) others.add(key);
+  return others.size >= maxOccupiedByOneHost;
 }

@@ -9,20 +9,22 @@ import {
   type DefenseEffect,
   type DefenseEvent,
   nextDefenseAt,
-  type Sighting,
   stepDefense,
 } from "./conflict-defense.ts";
+import type { Sighting } from "./rivals.ts";
 
 const foreign = "02:00:00:00:00:99";
 const speaker = "02:00:00:00:00:02";
 const seen = { interface: "eth0", ownMac: "02:00:00:00:00:01" };
 
 function sighting(kind: Sighting["kind"], changes: Partial<Sighting> = {}): Sighting {
-  return { ...seen, mac: foreign, kind, by: undefined, ...changes };
+  return { ...seen, mac: foreign, kind, by: undefined, answersForMany: false, ...changes };
 }
 
-function bySpeaker(kind: Sighting["kind"], by: { preferred: boolean; active?: boolean }): Sighting {
-  return sighting(kind, { mac: speaker, by: { node: "node2", active: false, ...by } });
+/** By another speaker: unless `active`, one that failed, and to which this node may yield for long. */
+function bySpeaker(kind: Sighting["kind"], by: { preferred: boolean; active?: boolean; yieldUntil?: number }): Sighting {
+  const { active = false, yieldUntil = active ? -Infinity : 1e9 } = by;
+  return sighting(kind, { mac: speaker, by: { node: "node2", active, preferred: by.preferred, yieldUntil } });
 }
 
 function print(effect: DefenseEffect): string {
@@ -47,8 +49,8 @@ class Bench {
   /** What answers a probe to this MAC address. */
   readonly answers = new Map<string, Sighting>();
 
-  constructor(beginning: Beginning) {
-    this.defense = createDefense(beginning, 0);
+  constructor(beginning: Beginning, isQuarantined = false) {
+    this.defense = createDefense(beginning, 0, isQuarantined);
     this.until(0);
   }
 
@@ -130,6 +132,8 @@ const events = {
   speakerAnnounces: { type: "sighting", sighting: bySpeaker("announces", { preferred: true }) },
   speakerProbes: { type: "sighting", sighting: bySpeaker("probes", { preferred: true }) },
   nodeReturned: { type: "nodeReturned", node: "node2" },
+  announcers: { type: "announcers", nodes: ["node2"] },
+  quarantine: { type: "quarantine", isQuarantined: true },
   timer: { type: "timer" },
 } as const satisfies Record<string, DefenseEvent>;
 const began = `conflictBegan ${foreign}`;
@@ -141,6 +145,8 @@ const table: Record<keyof typeof bench, Record<keyof typeof events, [stage: stri
     speakerAnnounces: ["probing"],
     speakerProbes: ["probing"],
     nodeReturned: ["probing"],
+    announcers: ["probing"],
+    quarantine: ["probing"],
     timer: ["probing", "probe all"],
   },
   announced: {
@@ -149,6 +155,8 @@ const table: Record<keyof typeof bench, Record<keyof typeof events, [stage: stri
     speakerAnnounces: ["announced"],
     speakerProbes: ["announced"],
     nodeReturned: ["announced"],
+    announcers: ["announced"],
+    quarantine: ["announced"],
     timer: ["announced"],
   },
   yielded: {
@@ -157,6 +165,8 @@ const table: Record<keyof typeof bench, Record<keyof typeof events, [stage: stri
     speakerAnnounces: ["yielded"],
     speakerProbes: ["yielded"],
     nodeReturned: ["yielded"],
+    announcers: ["yielded"],
+    quarantine: ["yielded"],
     timer: ["yielded", `probe ${speaker}`],
   },
   occupied: {
@@ -165,7 +175,9 @@ const table: Record<keyof typeof bench, Record<keyof typeof events, [stage: stri
     speakerAnnounces: ["occupied"],
     speakerProbes: ["occupied"],
     nodeReturned: ["occupied"],
-    timer: ["occupied"],
+    announcers: ["occupied"],
+    quarantine: ["occupied"],
+    timer: ["probing", "probe all"],
   },
 };
 suite("states and events", () => {
@@ -324,17 +336,136 @@ suite("against another speaker that this node does not see in the ring", () => {
   });
 });
 
+suite("against a node that failed, or whoever answers in its name", () => {
+  const until = 130_000;
+  const theirs = (kind: Sighting["kind"]) => bySpeaker(kind, { preferred: true, yieldUntil: until });
+
+  test("the address is left for a bounded time, and not again", () => {
+    const bench = new Bench("announce").until(10_000);
+    bench.answers.set(speaker, theirs("announces"));
+    bench.sight(theirs("announces")).until(129_000);
+    assert.equal(bench.defense.stage, "yielded");
+    bench.take();
+    bench.until(130_000);
+    const back = bench.take().slice(-2);
+    assert.deepEqual(back, ["130000: announce", "130000: conflictBegan node2"]);
+    for (let at = 130_000; at <= 600_000; at += 1000) bench.sight(theirs("announces")).until(at);
+    assert.ok(!bench.take().some((line) => line.endsWith("listen")));
+  });
+
+  test("a node whose failure this one did not see is left nothing", () => {
+    const left = bySpeaker("announces", { preferred: true, yieldUntil: -Infinity });
+    const bench = new Bench("announce").until(10_000);
+    bench.answers.set(speaker, left);
+    for (let at = 10_000; at <= 60_000; at += 1000) bench.sight(left).until(at);
+    assert.ok(!bench.take().some((line) => line.endsWith("listen")));
+  });
+});
+
+suite("against a host that may be a speaker's", () => {
+  const unknown = { node: undefined, active: true, preferred: false, yieldUntil: -Infinity };
+  const mac = "02:00:00:00:00:77";
+
+  test("an address that moves is no conflict, and one that goes on using it is", () => {
+    const bench = new Bench("announce")
+      .until(10_000)
+      .sight(sighting("announces", { mac, by: unknown }))
+      .until(60_000);
+    assert.ok(!bench.take().some((line) => line.includes("conflict")));
+    bench.answers.set(mac, sighting("uses", { mac, by: unknown }));
+    bench.sight(sighting("announces", { mac, by: unknown })).until(63_000);
+    assert.deepEqual(bench.take(), [`62000: probe ${mac}`, `62000: conflictBegan ${mac}`, "62000: defend"]);
+  });
+
+  test("its answers keep no address from being announced", () => {
+    const bench = new Bench("probeFirst").sight(sighting("uses", { mac, by: unknown })).until(1000);
+    assert.equal(bench.defense.stage, "announced");
+  });
+});
+
+suite("an address that is quarantined", () => {
+  test("is announced all the same when no host answers here", () => {
+    const bench = new Bench("announce", true).until(1000);
+    assert.deepEqual(bench.take(), ["0: listen", "0: probe all", "200: probe all", "400: probe all", "600: announce"]);
+  });
+
+  test("is not announced while a host answers here, and each minute it is probed again", () => {
+    const bench = new Bench("announce", true).sight(sighting("uses")).until(60_100).sight(sighting("uses"));
+    assert.deepEqual(bench.take(), ["0: listen", "0: probe all", `0: occupied ${foreign}`, "60000: probe all"]);
+    bench.until(120_000);
+    assert.deepEqual(bench.take(), ["120100: probe all"].slice(1));
+    assert.equal(bench.until(122_000).defense.stage, "announced");
+  });
+
+  test("goes on being announced until a host is seen here", () => {
+    const bench = new Bench("announce").until(10_000);
+    bench.take();
+    bench.step({ type: "quarantine", isQuarantined: true });
+    bench.until(20_000);
+    assert.deepEqual(bench.take(), ["10000: probe all", "10200: probe all", "10400: probe all"]);
+    bench.sight(sighting("uses"));
+    assert.deepEqual(bench.take(), ["20000: listen", `20000: occupied ${foreign}`]);
+  });
+
+  test("stops being announced at once where the host is known, and is back when the entry is gone and nobody answers", () => {
+    const bench = new Bench("announce").until(10_000).sight(sighting("uses"));
+    bench.take();
+    bench.step({ type: "quarantine", isQuarantined: true });
+    assert.deepEqual(bench.take(), ["10000: listen", `10000: conflictEnded ${foreign}`, `10000: occupied ${foreign}`]);
+    bench.step({ type: "quarantine", isQuarantined: false });
+    assert.equal(bench.until(11_000).take().at(-1), "10600: announce");
+  });
+
+  test("is not kept back by a host that answers for many addresses", () => {
+    const bench = new Bench("probeFirst").sight(sighting("uses", { answersForMany: true })).until(1000);
+    assert.deepEqual(bench.take(), [
+      "0: listen",
+      "0: probe all",
+      `0: conflictBegan ${foreign}`,
+      "200: probe all",
+      "400: probe all",
+      "600: announce",
+    ]);
+  });
+});
+
 suite("against another speaker of the ring", () => {
   test("an address that moves is no conflict: there are two seconds to learn of it", () => {
     const bench = new Bench("announce").until(10_000).sight(bySpeaker("announces", { preferred: true, active: true }));
     assert.deepEqual(bench.until(11_999).take(), ["0: announce"]);
   });
 
-  test("one that still announces it then has it or not by the same rule", () => {
+  test("one that still announces it then is asked over the ring, and is left the address as long as it says that it announces it", () => {
     const theirs = bySpeaker("announces", { preferred: true, active: true });
     const bench = new Bench("announce").until(10_000);
     bench.answers.set(speaker, theirs);
     bench.sight(theirs).until(12_500);
+    assert.deepEqual(bench.take(), ["0: announce", `12000: probe ${speaker}`, "12000: ask"]);
+    bench.step({ type: "announcers", nodes: ["node2"] });
+    assert.deepEqual(bench.take(), ["12500: listen", "12500: conflictBegan node2 followed"]);
+    assert.deepEqual(bench.until(600_000).take(), [], "no frame is needed for that, and none ends it");
+    bench.step({ type: "announcers", nodes: [] });
+    assert.deepEqual(bench.take(), ["600000: conflictEnded node2 followed", "600000: announce", "600000: stopAsking"]);
+  });
+
+  test("one that does not say so is not left the address, whatever frames say and however often", () => {
+    const theirs = bySpeaker("announces", { preferred: true, active: true });
+    const bench = new Bench("announce").until(10_000);
+    bench.answers.set(speaker, theirs);
+    for (let at = 10_000; at <= 600_000; at += 100) bench.sight(theirs).until(at);
+    const lines = bench.take();
+    assert.ok(!lines.some((line) => line.endsWith("listen")));
+    assert.ok(lines.includes("15000: conflictBegan node2"));
+    assert.ok(lines.filter((line) => line.endsWith("ask")).length <= 10, "questions cost gossip");
+  });
+
+  test("one that says so late is left the address with its next answer", () => {
+    const theirs = bySpeaker("announces", { preferred: true, active: true });
+    const bench = new Bench("announce").until(10_000);
+    bench.answers.set(speaker, theirs);
+    bench.sight(theirs).until(16_000);
+    bench.answers.set(speaker, bySpeaker("uses", { preferred: true, active: true, yieldUntil: Infinity }));
+    bench.until(26_000);
     assert.equal(bench.defense.stage, "yielded");
   });
 
@@ -353,9 +484,17 @@ suite("against another speaker of the ring", () => {
 
 test("property: whatever is sighted and when, defences keep ten seconds apart, and a timer is always later or there is work", () => {
   const kinds = fc.constantFrom<Sighting["kind"]>("announces", "uses", "probes");
-  const by = fc.option(fc.record({ node: fc.constantFrom("node2", "node3"), active: fc.boolean(), preferred: fc.boolean() }), {
-    nil: undefined,
-  });
+  const by = fc.option(
+    fc.record({
+      node: fc.constantFrom("node2", "node3", undefined),
+      active: fc.boolean(),
+      preferred: fc.boolean(),
+      yieldUntil: fc.constantFrom(-Infinity, 50_000),
+    }),
+    {
+      nil: undefined,
+    },
+  );
   const sightings = fc.record({ wait: fc.nat(3000), kind: kinds, by, mac: fc.constantFrom(foreign, speaker, "other") });
   fc.assert(
     fc.property(

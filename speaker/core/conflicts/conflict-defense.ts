@@ -1,34 +1,18 @@
 import type { Millis } from "#pkg/clock";
+import {
+  enter,
+  foreignRival,
+  hasRoom,
+  type OtherSpeaker,
+  type Rival,
+  type RivalState,
+  type Rivals,
+  rivalOf,
+  type Sighting,
+} from "./rivals.ts";
 
 /** How an announcement begins: at once; at once with probes beside it; or after probes that nobody answered. */
 export type Beginning = "announce" | "announceAndProbe" | "probeFirst";
-
-/** The speaker that sent a sighted frame. `preferred`: of the two nodes, the election gives the address to that one. */
-export interface OtherSpeaker {
-  readonly node: string;
-  /** A member of the ring by this node's view. */
-  readonly active: boolean;
-  readonly preferred: boolean;
-}
-
-/** A frame in which another host uses, announces or probes the address. */
-export interface Sighting {
-  readonly mac: string;
-  /** See `SightingKind` in `pkg/layer2`. */
-  readonly kind: "announces" | "uses" | "probes";
-  readonly interface: string;
-  readonly ownMac: string;
-  /** Undefined for a foreign host. */
-  readonly by: OtherSpeaker | undefined;
-}
-
-/** Another host that has the address too. */
-export interface Rival extends Pick<Sighting, "mac" | "interface" | "ownMac"> {
-  /** Its speaker's, if it has one. */
-  readonly node: string | undefined;
-  /** It keeps the address, and this node does not answer meanwhile. */
-  readonly followed: boolean;
-}
 
 export type DefenseEffect =
   /** Start announcing, or announce once more from the first frame. */
@@ -38,29 +22,13 @@ export type DefenseEffect =
   /** Send one gratuitous announcement. */
   | { readonly type: "defend" }
   | { readonly type: "probe"; readonly to?: string; readonly fromOwnAddress?: boolean }
+  /** Ask the members over the ring whether they announce the address, or no longer. */
+  | { readonly type: "ask" | "stopAsking" }
   | { readonly type: "conflictBegan" | "conflictEnded"; readonly rival: Rival }
   /** A foreign host answered before the first announcement. */
   | { readonly type: "occupied"; readonly rival: Rival }
   /** A foreign host probes the address, and gets an answer. */
   | { readonly type: "wanted"; readonly rival: Rival };
-
-/** `suspected`: to be probed; `probed`: may answer until `dueAt`; `kept`: this node keeps the address; `followed`: the other does. */
-type Phase = "suspected" | "probed" | "kept" | "followed";
-
-interface RivalState {
-  readonly node: string | undefined;
-  readonly since: Millis;
-  sighting: Sighting;
-  phase: Phase;
-  dueAt: Millis;
-  /** It announced the address since this node last did. A kernel that merely holds the address only answers. */
-  announces: boolean;
-  /** When it last probed the address, as a speaker that yielded to this node does. */
-  probedAt: Millis;
-  /** `conflictBegan` was emitted. */
-  reported: boolean;
-  unanswered: number;
-}
 
 // RFC 5227 waits 4 to 7 s in all (section 2.1.1), because a port of a switch may come up that late. A node's has long
 // been up, and hosts answer within milliseconds: three probes make up for loss.
@@ -72,17 +40,25 @@ const defendEvery: Millis = 10_000;
 const graceOfActive: Millis = 2_000;
 const graceOfLost: Millis = 300;
 const answerWithin: Millis = 200;
+// Gossip reaches all members within a second, and the answer comes back the same way.
+const sayWithin: Millis = 3_000;
+// Each question is gossip to all members.
+const askEvery: Millis = 60_000;
 // A burst of announcements lasts this long. Another within it would add nothing.
 const announceEvery: Millis = 5_000;
 const maxUnanswered = 3;
 const forgetAfter: Millis = 10_000;
-// More are a storm, not hosts.
-const maxRivals = 4;
+// An occupied address is probed again, whatever becomes of the ConfigMap that says so.
+const reprobeEvery: Millis = 60_000;
 
 export type DefenseEvent =
   | { readonly type: "sighting"; readonly sighting: Sighting }
   /** The node is a member of the ring again: both nodes will agree on the owner within moments. */
   | { readonly type: "nodeReturned"; readonly node: string }
+  /** These active members, and no others, say over the ring that they announce the address. */
+  | { readonly type: "announcers"; readonly nodes: readonly string[] }
+  /** An entry of `ingot-conflicts` says that a foreign host has the address, or none does any more. */
+  | { readonly type: "quarantine"; readonly isQuarantined: boolean }
   /** Time has passed. The first one starts. */
   | { readonly type: "timer" };
 
@@ -91,9 +67,14 @@ export type DefenseStage = "probing" | "announced" | "yielded" | "occupied";
 
 /** See `stepDefense`. Changed in place, as all that the speaker's state holds. */
 export interface ConflictDefense {
-  readonly isAnnouncedFirst: boolean;
-  readonly rivals: Map<string, RivalState>; // MAC address -> rival
+  isAnnouncedFirst: boolean;
+  readonly rivals: Rivals;
   stage: DefenseStage;
+  /** The members are asked whether they announce the address. */
+  isAsked: boolean;
+  isQuarantined: boolean;
+  /** The MAC address that keeps the address from being announced; kept while that is probed again. */
+  occupiedBy: string | undefined;
   probesLeft: number;
   probeAt: Millis;
   announcedAt: Millis;
@@ -101,13 +82,17 @@ export interface ConflictDefense {
   defendAt: Millis;
 }
 
-/** The defense of an address that this node is to announce from now on. */
-export function createDefense(beginning: Beginning, now: Millis): ConflictDefense {
+/** The defense of an address that this node is to announce from now on. One that is quarantined is probed first. */
+export function createDefense(beginning: Beginning, now: Millis, isQuarantined = false): ConflictDefense {
+  const begin = isQuarantined ? "probeFirst" : beginning;
   return {
-    isAnnouncedFirst: beginning !== "probeFirst",
+    isAnnouncedFirst: begin !== "probeFirst",
     rivals: new Map(),
     stage: "probing",
-    probesLeft: beginning === "announce" ? 0 : probes,
+    isAsked: false,
+    isQuarantined,
+    occupiedBy: undefined,
+    probesLeft: begin === "announce" ? 0 : probes,
     probeAt: now,
     announcedAt: -Infinity,
     defendedAt: -Infinity,
@@ -131,21 +116,35 @@ export function conflictsOf({ rivals }: ConflictDefense): Rival[] {
  * Conflict defense (RFC 5227) for one address that this node is to announce. No I/O: sightings, time and changes of the ring go in, effects
  * come out in order. `probeEvery` is the current interval between probes of a speaker that keeps the address.
  *
+ * Anybody on the LAN can send frames in anybody's name. So frames alone silence no owner:
+ *
  * - A foreign host: this node sends one gratuitous announcement per 10 s while the host is there (section 2.4 (c): clients rely on the
  *   address, so it is not given up), and probes it to learn when it is gone. If a foreign host answers the probes before the first
- *   announcement, the address is not announced at all.
- * - Another speaker that announces the address too, and still answers for it after a grace period, does so because the two do not see each
- *   other or see the cluster differently. The one that the election prefers keeps the address. The other stops answering, probes it from
- *   time to time, and takes the address back when the probes go unanswered. So one owner is left on the wire, without a message between them.
+ *   announcement, the address is not announced, and probed again each minute; the answers of a host that answers for many addresses do not
+ *   count. An entry of `ingot-conflicts` alone stops no announcement: the host has to be seen by this node too.
+ * - A member of the ring that announces the address too, and still answers for it after a grace period, sees the cluster differently. Then
+ *   this node asks over the ring, where nobody can speak for another, who announces the address. If the member says that it does, the one of
+ *   the two that the election prefers keeps the address, and the other stops answering until the member no longer says so.
+ * - A node that failed as a member while this node saw it may live behind a cut of the ring, and cannot be asked. Of the two the one that
+ *   the election prefers keeps the address, and the other probes it from time to time and takes the address back when the probes go
+ *   unanswered, or when it may no longer yield: see `OtherSpeaker.yieldUntil`.
  *
- * | stage     | foreign host uses it      | foreign host probes it | speaker announces or uses it | speaker probes it | node returned       | timer                         |
- * |-----------|---------------------------|------------------------|------------------------------|-------------------|---------------------|-------------------------------|
- * | probing   | occupied                  | occupied               | suspected, probed after grace| note it           | -                   | probe; after three: announce  |
- * | announced | defend, at most once a 10 s | wanted               | suspected; still answers and preferred: yield | report it | probe it soon | probe suspects, defend    |
- * | yielded   | report, and probe it      | wanted                 | it is still there            | note it           | probe it once more  | probe it; unanswered: announce |
- * | occupied  | -                         | -                      | -                            | -                 | -                   | -                             |
+ * | stage     | foreign host uses it      | foreign host probes it | speaker announces or uses it | speaker probes it | member says it announces it | timer                          |
+ * |-----------|---------------------------|------------------------|------------------------------|-------------------|---------------------|--------------------------------|
+ * | probing   | occupied                  | occupied               | suspected, probed after grace | note it          | -                   | probe; after three: announce   |
+ * | announced | defend, at most once a 10 s; quarantined: occupied | wanted | suspected; answers and preferred: ask, yield | report it | asked: yield | probe suspects, defend |
+ * | yielded   | report, and probe it      | wanted                 | it is still there            | note it           | no longer: announce | probe it; unanswered, or too long: announce |
+ * | occupied  | -                         | -                      | -                            | -                 | -                   | probe again                    |
  */
 export function stepDefense(defense: ConflictDefense, event: DefenseEvent, now: Millis, probeEvery: Millis): DefenseEffect[] {
+  const effects = react(defense, event, now, probeEvery);
+  const isAsked = shouldAsk(defense);
+  if (isAsked !== defense.isAsked) effects.push({ type: isAsked ? "ask" : "stopAsking" });
+  defense.isAsked = isAsked;
+  return effects;
+}
+
+function react(defense: ConflictDefense, event: DefenseEvent, now: Millis, probeEvery: Millis): DefenseEffect[] {
   switch (event.type) {
     case "sighting": {
       const { sighting } = event;
@@ -156,11 +155,22 @@ export function stepDefense(defense: ConflictDefense, event: DefenseEvent, now: 
     case "nodeReturned":
       nodeReturned(defense, event.node, now);
       return [];
+    case "announcers":
+      return announcersChanged(defense, event.nodes, now);
+    case "quarantine":
+      return quarantineChanged(defense, event.isQuarantined, now);
     case "timer":
       return tick(defense, now, probeEvery);
     default:
       return event satisfies never;
   }
+}
+
+/** Until another speaker has answered, and as long as it is followed for its word. */
+function shouldAsk({ rivals }: ConflictDefense): boolean {
+  return [...rivals.values()].some(
+    ({ phase, followUntil }) => phase === "asked" || (phase === "followed" && followUntil === Infinity),
+  );
 }
 
 function tick(defense: ConflictDefense, now: Millis, probeEvery: Millis): DefenseEffect[] {
@@ -175,14 +185,46 @@ function nodeReturned({ rivals }: ConflictDefense, node: string, now: Millis): v
     if (rival.node !== node) continue;
     if (rival.phase === "followed") {
       rival.unanswered = maxUnanswered - 1;
+      rival.followUntil = Math.min(rival.followUntil, now + graceOfActive); // From then on it can be asked.
       rival.dueAt = Math.min(rival.dueAt, now + graceOfLost);
     } else if (rival.phase === "kept") rival.dueAt = Math.min(rival.dueAt, now + graceOfLost + answerWithin);
   }
 }
 
+function announcersChanged(defense: ConflictDefense, nodes: readonly string[], now: Millis): DefenseEffect[] {
+  const effects: DefenseEffect[] = [];
+  for (const rival of [...defense.rivals.values()]) {
+    if (rival.node === undefined) continue;
+    const announces = nodes.includes(rival.node);
+    // Only one that is preferred is asked.
+    if (announces && rival.phase === "asked") effects.push(...follow(defense, rival, Infinity, Infinity));
+    else if (!announces && rival.phase === "followed" && rival.followUntil === Infinity)
+      effects.push(...leave(defense, rival), ...resume(defense, now));
+  }
+  return effects;
+}
+
+function quarantineChanged(defense: ConflictDefense, isQuarantined: boolean, now: Millis): DefenseEffect[] {
+  defense.isQuarantined = isQuarantined;
+  if (!isQuarantined) {
+    if (defense.stage === "occupied") defense.probeAt = now;
+    return [];
+  }
+  if (defense.stage !== "announced") return [];
+  const host = [...defense.rivals.values()].find(({ kind, sighting }) => kind === "foreign" && !sighting.answersForMany);
+  if (host !== undefined) return occupy(defense, host.sighting, now);
+  defense.probesLeft = probes;
+  defense.probeAt = now;
+  return [];
+}
+
 function probe(defense: ConflictDefense, now: Millis): DefenseEffect[] {
   const effects: DefenseEffect[] = [];
-  if (defense.stage === "probing" && defense.isAnnouncedFirst) effects.push(...announce(defense, now));
+  if (defense.stage === "occupied") {
+    defense.stage = "probing";
+    defense.isAnnouncedFirst = false;
+    defense.probesLeft = probes;
+  } else if (defense.stage === "probing" && defense.isAnnouncedFirst) effects.push(...announce(defense, now));
   else if (defense.stage === "probing" && defense.probesLeft === probes) effects.push({ type: "listen" });
   if (defense.probesLeft > 0) {
     defense.probesLeft--;
@@ -194,22 +236,26 @@ function probe(defense: ConflictDefense, now: Millis): DefenseEffect[] {
 }
 
 function sightedForeignHost(defense: ConflictDefense, sighting: Sighting, now: Millis): DefenseEffect[] {
-  if (defense.stage === "probing") {
-    // A probe counts too: both hosts want the address (RFC 5227, section 2.1.1).
-    defense.stage = "occupied";
-    defense.probeAt = Infinity;
-    defense.rivals.clear();
-    return [{ type: "occupied", rival: foreignRival(sighting) }];
-  }
+  // While the address is probed, a probe counts too: both hosts want the address (RFC 5227, section 2.1.1).
+  const counts = defense.stage === "probing" || (defense.isQuarantined && sighting.kind !== "probes");
+  if (counts && defense.stage !== "yielded" && !sighting.answersForMany) return occupy(defense, sighting, now);
   if (sighting.kind === "probes") return [{ type: "wanted", rival: foreignRival(sighting) }];
   const known = defense.rivals.get(sighting.mac);
-  if (known === undefined && defense.rivals.size >= maxRivals) return [];
-  const rival = known ?? enter(defense, sighting, undefined, "kept", now, now + defendEvery);
+  if (known === undefined && !hasRoom(defense.rivals, "foreign")) return [];
+  const rival = known ?? enter(defense.rivals, sighting, "foreign", "kept", now, now + defendEvery);
   rival.sighting = sighting;
   rival.unanswered = 0;
-  const effects = reportOnce(rival);
-  if (now >= defense.defendedAt + defendEvery) effects.push(...defend(defense, now));
-  else defense.defendAt = defense.defendedAt + defendEvery;
+  return [...reportOnce(rival), ...defendSoon(defense, now)];
+}
+
+function occupy(defense: ConflictDefense, sighting: Sighting, now: Millis): DefenseEffect[] {
+  const effects: DefenseEffect[] = defense.stage === "announced" ? [{ type: "listen" }] : [];
+  for (const rival of [...defense.rivals.values()]) effects.push(...leave(defense, rival));
+  defense.stage = "occupied";
+  defense.probeAt = now + reprobeEvery;
+  defense.defendAt = Infinity;
+  if (defense.occupiedBy !== sighting.mac) effects.push({ type: "occupied", rival: foreignRival(sighting) });
+  defense.occupiedBy = sighting.mac;
   return effects;
 }
 
@@ -220,8 +266,13 @@ function sightedSpeaker(
   now: Millis,
   probeEvery: Millis,
 ): DefenseEffect[] {
+  const isIdentified = by.node !== undefined;
+  if (!isIdentified && sighting.kind === "probes") return [{ type: "wanted", rival: foreignRival(sighting) }];
   const grace = by.active ? graceOfActive : graceOfLost;
-  const rival = defense.rivals.get(sighting.mac) ?? enter(defense, sighting, by.node, "suspected", now, now + grace);
+  const kind = isIdentified ? "speaker" : "unidentified";
+  const known = defense.rivals.get(sighting.mac);
+  if (known === undefined && !hasRoom(defense.rivals, kind)) return [];
+  const rival = known ?? enter(defense.rivals, sighting, kind, "suspected", now, now + grace);
   rival.sighting = sighting;
   if (sighting.kind === "probes") {
     // A speaker that yielded to this node probes it. A single probe may have another cause.
@@ -248,15 +299,36 @@ function confirmed(
   probeEvery: Millis,
 ): DefenseEffect[] {
   if (!rival.announces || !by.preferred) {
-    const effects = [...reportOnce(rival), ...(rival.announces ? reannounce(defense, now) : [])];
-    rival.phase = "kept";
-    rival.dueAt = now + forgetAfter;
+    const effects = keep(rival, now);
+    if (rival.announces) effects.push(...(rival.kind === "speaker" ? reannounce(defense, now) : defendSoon(defense, now)));
     rival.announces = false;
     return effects;
   }
+  if (by.yieldUntil === Infinity) return follow(defense, rival, Infinity, Infinity);
+  if (by.yieldUntil > now) return follow(defense, rival, Math.min(now + probeEvery, by.yieldUntil), by.yieldUntil);
+  if (!by.active || now < rival.askAt) return refuse(defense, rival, now);
+  rival.phase = "asked";
+  rival.askAt = now + askEvery;
+  rival.dueAt = now + sayWithin;
+  return [];
+}
+
+/** This node keeps the address from a preferred speaker that did not say that it announces it, and announces it once: a burst would set off another. */
+function refuse(defense: ConflictDefense, rival: RivalState, now: Millis): DefenseEffect[] {
+  return [...keep(rival, now), ...defendSoon(defense, now)];
+}
+
+function keep(rival: RivalState, now: Millis): DefenseEffect[] {
+  rival.phase = "kept";
+  rival.dueAt = now + forgetAfter;
+  return reportOnce(rival);
+}
+
+function follow(defense: ConflictDefense, rival: RivalState, dueAt: Millis, until: Millis): DefenseEffect[] {
   rival.phase = "followed";
   rival.unanswered = 0;
-  rival.dueAt = now + probeEvery;
+  rival.dueAt = dueAt;
+  rival.followUntil = until;
   defense.probeAt = Infinity;
   const wasOnAir = defense.stage === "announced";
   defense.stage = "yielded";
@@ -265,13 +337,15 @@ function confirmed(
 
 function due(defense: ConflictDefense, rival: RivalState, now: Millis, probeEvery: Millis): DefenseEffect[] {
   const { mac } = rival.sighting;
-  if (rival.node === undefined) return dueForeignHost(defense, rival, now);
+  if (rival.kind === "foreign") return dueForeignHost(defense, rival, now);
   switch (rival.phase) {
     case "suspected":
     case "kept":
       rival.phase = "probed";
       rival.dueAt = now + answerWithin;
       return [{ type: "probe", to: mac }];
+    case "asked":
+      return refuse(defense, rival, now);
     case "probed": {
       // It has stopped answering. Hosts may still have its MAC address in their tables.
       const effects = rival.announces ? reannounce(defense, now) : [];
@@ -283,8 +357,14 @@ function due(defense: ConflictDefense, rival: RivalState, now: Millis, probeEver
     }
     case "followed": {
       if (rival.unanswered >= maxUnanswered) return [...leave(defense, rival), ...resume(defense, now)];
+      if (now >= rival.followUntil) {
+        rival.phase = "kept";
+        rival.dueAt = now + forgetAfter;
+        rival.reported = false; // It is another conflict: this node has the address again.
+        return [...resume(defense, now), ...reportOnce(rival)];
+      }
       rival.unanswered++;
-      rival.dueAt = now + (rival.unanswered === maxUnanswered ? answerWithin : probeEvery);
+      rival.dueAt = Math.min(now + (rival.unanswered === maxUnanswered ? answerWithin : probeEvery), rival.followUntil);
       return [{ type: "probe", to: mac }];
     }
     default:
@@ -302,12 +382,13 @@ function dueForeignHost(defense: ConflictDefense, rival: RivalState, now: Millis
 
 function resume(defense: ConflictDefense, now: Millis): DefenseEffect[] {
   const follows = [...defense.rivals.values()].some(({ phase }) => phase === "followed");
-  return follows ? [] : announce(defense, now);
+  return follows || defense.stage !== "yielded" ? [] : announce(defense, now);
 }
 
 function announce(defense: ConflictDefense, now: Millis): DefenseEffect[] {
   defense.stage = "announced";
   defense.announcedAt = now;
+  defense.occupiedBy = undefined;
   return [{ type: "announce" }];
 }
 
@@ -315,34 +396,18 @@ function reannounce(defense: ConflictDefense, now: Millis): DefenseEffect[] {
   return defense.stage === "announced" && now >= defense.announcedAt + announceEvery ? announce(defense, now) : [];
 }
 
+/** Now, or as soon as the last defense was ten seconds ago. */
+function defendSoon(defense: ConflictDefense, now: Millis): DefenseEffect[] {
+  if (now >= defense.defendedAt + defendEvery) return defend(defense, now);
+  defense.defendAt = defense.defendedAt + defendEvery;
+  return [];
+}
+
 function defend(defense: ConflictDefense, now: Millis): DefenseEffect[] {
   defense.defendAt = Infinity;
   if (defense.stage !== "announced") return [];
   defense.defendedAt = now;
   return [{ type: "defend" }];
-}
-
-function enter(
-  defense: ConflictDefense,
-  sighting: Sighting,
-  node: string | undefined,
-  phase: Phase,
-  now: Millis,
-  dueAt: Millis,
-): RivalState {
-  const rival: RivalState = {
-    node,
-    since: now,
-    sighting,
-    phase,
-    dueAt,
-    announces: false,
-    probedAt: -Infinity,
-    reported: false,
-    unanswered: 0,
-  };
-  defense.rivals.set(sighting.mac, rival);
-  return rival;
 }
 
 function reportOnce(rival: RivalState): DefenseEffect[] {
@@ -354,12 +419,4 @@ function reportOnce(rival: RivalState): DefenseEffect[] {
 function leave(defense: ConflictDefense, rival: RivalState): DefenseEffect[] {
   defense.rivals.delete(rival.sighting.mac);
   return rival.reported ? [{ type: "conflictEnded", rival: rivalOf(rival) }] : [];
-}
-
-function foreignRival({ mac, interface: name, ownMac }: Sighting): Rival {
-  return { mac, interface: name, ownMac, node: undefined, followed: false };
-}
-
-function rivalOf({ node, phase, sighting: { mac, interface: name, ownMac } }: RivalState): Rival {
-  return { mac, interface: name, ownMac, node, followed: phase === "followed" };
 }

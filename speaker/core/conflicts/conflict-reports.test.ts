@@ -13,6 +13,8 @@ const conflict: Conflict = {
   mac: "02:00:00:00:00:42",
   ownMac: "02:00:00:00:00:01",
   interface: "eth0",
+  kind: "foreign",
+  answersForMany: false,
   node: undefined,
   followed: false,
 };
@@ -55,7 +57,7 @@ const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
   {
     name: "a speaker of the same ring",
     changes: { node: "node3" },
-    want: `two nodes announce 192.0.2.1, and ${here} keeps it, not node "node3" (02:00:00:00:00:42); they see each other: either that node's kernel has the address (kube-proxy in IPVS mode needs strictARP: true), or they see the cluster differently, which the logs of both speakers show`,
+    want: `two nodes announce 192.0.2.1, and ${here} keeps it, not node "node3" (02:00:00:00:00:42); they see each other: either that node's kernel has the address (kube-proxy in IPVS mode needs strictARP: true), or they see the cluster differently, which the logs of both speakers show, or a host on the LAN sends in that node's name`,
   },
 ];
 for (const { name, changes, want } of cases)

@@ -3,7 +3,7 @@ import type { Address } from "#pkg/net";
 import type { SpeakerEffect } from "../effects.ts";
 import { holdersOf } from "../services.ts";
 import type { SpeakerState } from "../state.ts";
-import type { Rival } from "./conflict-defense.ts";
+import type { Rival } from "./rivals.ts";
 
 // Address conflicts, as log lines, and as events on the Services concerned.
 
@@ -43,14 +43,24 @@ export function reportWanted(conflict: Conflict, effects: SpeakerEffect[]): void
 }
 
 /** As `/v1/conflicts` has it. */
-export function describeConflict({ address, mac, node, interface: name, ownMac, followed }: Conflict) {
-  const other = { mac, ...(node !== undefined && { node }) };
+export function describeConflict({ address, mac, node, interface: name, ownMac, followed, answersForMany }: Conflict) {
+  const other = { mac, ...(node !== undefined && { node }), ...(answersForMany && { answersForMany }) };
   return { address: address.toString(), other, ownMac, interface: name, owner: followed ? "other" : "self" };
 }
 
 function describe({ node, members }: SpeakerState, conflict: Conflict): string {
-  const { address, mac, node: other, interface: name, ownMac, followed } = conflict;
+  const { address, mac, node: other, interface: name, ownMac, followed, kind, answersForMany } = conflict;
   const here = `node "${node}" (${ownMac} on ${name})`;
+  if (answersForMany)
+    return (
+      `a host, ${mac}, answers for ${address} and for several other addresses: its answers keep no more addresses from being announced, and ` +
+      `${here} announces this one; look for proxy ARP on that host, or take these addresses out of the pool`
+    );
+  if (kind === "unidentified")
+    return (
+      `a host, ${mac}, uses ${address} too, which ${here} announces: it is a node of these, whose speakers do not report their MAC ` +
+      `addresses, or no node: ${members.withoutGossip.join(", ")}; if it is no node, give that host another address, or the Service`
+    );
   if (other === undefined)
     return (
       `a host that is no speaker, ${mac}, uses ${address} too, which ${here} announces: clients may reach either; ` +
@@ -59,7 +69,7 @@ function describe({ node, members }: SpeakerState, conflict: Conflict): string {
   const who = followed ? `${here} leaves it to node "${other}" (${mac})` : `${here} keeps it, not node "${other}" (${mac})`;
   const why = members.active.includes(other)
     ? "they see each other: either that node's kernel has the address (kube-proxy in IPVS mode needs strictARP: true), or they see the " +
-      "cluster differently, which the logs of both speakers show"
+      "cluster differently, which the logs of both speakers show, or a host on the LAN sends in that node's name"
     : "they are cut off from one another: let UDP and TCP of the speakers' ring (port 7946) pass between the nodes";
   return `two nodes announce ${address}, and ${who}; ${why}`;
 }

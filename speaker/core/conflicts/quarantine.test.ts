@@ -31,16 +31,14 @@ test("each minute one speaker probes three times, and takes it out when nobody a
 
 test("it stays in while somebody answers, and one that only probes too does not count", () => {
   const bench = new ConflictBench(inspector);
-  bench.announce();
   bench.setOccupants({ "192.0.2.1": "" });
-  bench.take();
   for (let minute = 1; minute <= 3; minute++) {
     bench.clock.advanceTo(60_000 * minute);
     bench.sight("foreign", "probes");
-    assert.deepEqual(bench.take(), [`listen ${x}`, `probe all for ${x}`], "what something else listens for is not withdrawn");
+    assert.deepEqual(bench.take(), [`listen ${x}`, `probe all for ${x}`]);
     bench.sight("foreign", "uses");
     bench.clock.advanceBy(1000);
-    assert.deepEqual(bench.take(), []);
+    assert.deepEqual(bench.take(), [`withdraw ${x}`]);
   }
   assert.deepEqual(bench.written, []);
 });
@@ -74,4 +72,17 @@ test("after its end nothing is probed", () => {
   bench.runner[Symbol.dispose]();
   bench.clock.advanceBy(600_000);
   assert.deepEqual(bench.take(), []);
+});
+
+test("a speaker that announces the address does not count as a host that has it, and goes on announcing", () => {
+  const bench = new ConflictBench(inspector);
+  bench.announce();
+  bench.setOccupants({ "192.0.2.1": "" });
+  bench.clock.advanceTo(59_000);
+  bench.take();
+  bench.clock.advanceTo(60_000);
+  bench.sight(other, "uses");
+  bench.clock.advanceBy(1_000);
+  assert.deepEqual(bench.take(), Array(3).fill(`probe all for ${x}`));
+  assert.deepEqual(bench.written, [`${x} free`]);
 });

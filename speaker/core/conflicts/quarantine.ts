@@ -4,8 +4,9 @@ import { type Address, parseAddress } from "#pkg/net";
 import { elect } from "#pkg/placement";
 import { decodeQuarantine, type Occupant } from "#pkg/quarantine";
 import type { SpeakerEffect } from "../effects.ts";
+import { nodeOfMac } from "../members.ts";
 import type { SpeakerState } from "../state.ts";
-import type { Rival } from "./conflict-defense.ts";
+import type { Rival } from "./rivals.ts";
 
 // Quarantined addresses, which foreign hosts have, from the ConfigMap `ingot-conflicts`: no speaker announces them, and the controller
 // assigns them to no Service. The speaker that sees such a host writes the entry. It probes the address each minute (if it is gone, an
@@ -31,7 +32,10 @@ export function quarantine(
   { address, mac, interface: name }: Rival & { readonly address: Address },
   effects: SpeakerEffect[],
 ): void {
-  if (conflicts.occupants.size < maxEntries) {
+  const key = address.toString();
+  if (conflicts.occupants.get(key)?.mac === mac) return;
+  if (conflicts.occupants.size + conflicts.written.size < maxEntries) {
+    conflicts.written.set(key, mac);
     effects.push({ type: "writeOccupant", address, occupant: { mac, node, interface: name } });
     return;
   }
@@ -39,10 +43,11 @@ export function quarantine(
   effects.push({ type: "log", level: "error", message: "address is quarantined on this node only: too many entries", fields });
 }
 
-/** A host that uses an address that is being probed still has it. */
-export function inspectSighted(state: SpeakerState, { address, kind }: AddressSighting, effects: SpeakerEffect[]): void {
+/** A foreign host that uses an address that is being probed still has it. A speaker may announce it meanwhile, having seen no host. */
+export function inspectSighted(state: SpeakerState, { address, kind, mac }: AddressSighting, effects: SpeakerEffect[]): void {
   const key = address.toString();
-  if (kind !== "probes" && state.conflicts.inspected.has(key)) endInspection(state, key, address, effects);
+  if (kind !== "probes" && nodeOfMac(state.members.macs, mac) === undefined && state.conflicts.inspected.has(key))
+    endInspection(state, key, address, effects);
 }
 
 export function nextInspectionAt({ inspectAt, inspected }: SpeakerState["conflicts"]): Millis {
@@ -69,6 +74,7 @@ export function inspectionTimer(state: SpeakerState, now: Millis, chance: number
     endInspection(state, key, address, effects);
     const fields = { event: "addressFree", ip: address };
     effects.push({ type: "log", level: "info", message: "quarantine ended: nobody answers for the address any more", fields });
+    conflicts.written.delete(key);
     effects.push({ type: "writeOccupant", address, occupant: undefined });
   }
 }
@@ -86,7 +92,8 @@ function inspect({ node, members: { active }, conflicts, config }: SpeakerState,
     const inspector = active.includes(seenBy) ? seenBy : elect(active, address);
     if (inspector !== node) continue;
     conflicts.inspected.set(key, { address, probes: 0, dueAt: now });
-    effects.push({ type: "listen", address, interfaces: config?.pools.find(address)?.interfaces ?? [] });
+    if (!conflicts.defended.has(key))
+      effects.push({ type: "listen", address, interfaces: config?.pools.find(address)?.interfaces ?? [] });
   }
 }
 

@@ -1,0 +1,107 @@
+import type { Millis } from "#pkg/clock";
+
+/** The speaker that sent a sighted frame, as far as its MAC address says. Anybody on the LAN can send such a frame. */
+export interface OtherSpeaker {
+  /** Undefined where it may be a member's that does not report its MAC addresses. */
+  readonly node: string | undefined;
+  /** A member of the ring by this node's view. */
+  readonly active: boolean;
+  /** Of the two nodes, the election gives the address to that one. */
+  readonly preferred: boolean;
+  /**
+   * Until when this node may yield to it. Infinity: it says over the ring that it announces the address, which nobody else can. Another time: it failed as a
+   * member in sight of this node, so that it may live behind a cut of the ring. -Infinity: never.
+   */
+  readonly yieldUntil: Millis;
+}
+
+/** A frame in which another host uses, announces or probes the address. */
+export interface Sighting {
+  readonly mac: string;
+  /** See `SightingKind` in `pkg/layer2`. */
+  readonly kind: "announces" | "uses" | "probes";
+  readonly interface: string;
+  readonly ownMac: string;
+  /** Undefined for a foreign host. */
+  readonly by: OtherSpeaker | undefined;
+  /** The host answers for so many addresses that its answers count no longer. */
+  readonly answersForMany: boolean;
+}
+
+/** `speaker`: of a node of this cluster; `unidentified`: of one that does not report its MAC addresses, or foreign; `foreign`: no speaker's. */
+export type RivalKind = "speaker" | "unidentified" | "foreign";
+
+/** Another host that has the address too. */
+export interface Rival extends Pick<Sighting, "mac" | "interface" | "ownMac" | "answersForMany"> {
+  readonly kind: RivalKind;
+  /** Its speaker's, if it has one. */
+  readonly node: string | undefined;
+  /** It keeps the address, and this node does not answer meanwhile. */
+  readonly followed: boolean;
+}
+
+/**
+ * `suspected`: to be probed; `probed`: may answer until `dueAt`; `asked`: may say over the ring until `dueAt` that it announces the address; `kept`: this
+ * node keeps the address; `followed`: the other does.
+ */
+export type Phase = "suspected" | "probed" | "asked" | "kept" | "followed";
+
+export interface RivalState {
+  readonly kind: RivalKind;
+  readonly node: string | undefined;
+  readonly since: Millis;
+  sighting: Sighting;
+  phase: Phase;
+  dueAt: Millis;
+  /** It announced the address since this node last did. A kernel that merely holds the address only answers. */
+  announces: boolean;
+  /** When it last probed the address, as a speaker that yielded to this node does. */
+  probedAt: Millis;
+  /** When it may be asked again whether it announces the address. */
+  askAt: Millis;
+  /** Until when it is followed: see `OtherSpeaker.yieldUntil`. */
+  followUntil: Millis;
+  /** `conflictBegan` was emitted. */
+  reported: boolean;
+  unanswered: number;
+}
+
+export type Rivals = Map<string, RivalState>; // MAC address -> rival
+
+// More are a storm, not hosts.
+const maxHosts = 4;
+const maxSpeakers = 8;
+
+/** Whether another host may be remembered beside these. */
+export function hasRoom(rivals: Rivals, kind: RivalKind): boolean {
+  const isSpeaker = kind === "speaker";
+  const alike = [...rivals.values()].filter((rival) => (rival.kind === "speaker") === isSpeaker);
+  return alike.length < (isSpeaker ? maxSpeakers : maxHosts);
+}
+
+export function enter(rivals: Rivals, sighting: Sighting, kind: RivalKind, phase: Phase, now: Millis, dueAt: Millis): RivalState {
+  const rival: RivalState = {
+    kind,
+    node: sighting.by?.node,
+    since: now,
+    sighting,
+    phase,
+    dueAt,
+    announces: false,
+    probedAt: -Infinity,
+    askAt: -Infinity,
+    followUntil: -Infinity,
+    reported: false,
+    unanswered: 0,
+  };
+  rivals.set(sighting.mac, rival);
+  return rival;
+}
+
+export function foreignRival({ mac, interface: name, ownMac, answersForMany }: Sighting): Rival {
+  return { mac, interface: name, ownMac, answersForMany, kind: "foreign", node: undefined, followed: false };
+}
+
+export function rivalOf({ kind, node, phase, sighting: { mac, interface: name, ownMac, answersForMany } }: RivalState): Rival {
+  return { mac, interface: name, ownMac, answersForMany, kind, node, followed: phase === "followed" };
+}
