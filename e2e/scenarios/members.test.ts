@@ -47,6 +47,32 @@ suite("the speakers' ring says who is alive", { skip: await Lab.refusal() }, () 
     }
   });
 
+  test("the ring's key is changed while it runs, no address moves, and a speaker that starts with the new key is a member", async () => {
+    const first = await owner(cluster, address);
+    const encode = (text: string) => Buffer.from(text).toString("base64");
+    const metadata = { name: "memberlist", namespace: "metallb-system" };
+    const before = await cluster.api.get({ apiVersion: "v1", kind: "Secret", metadata });
+    const { secretkey: old = "" } = (before?.data ?? {}) as Record<string, string>;
+    const data = { secretkey: encode("another key of the ring"), "secretkey-old": old };
+    await cluster.api.apply({ apiVersion: "v1", kind: "Secret", metadata, data });
+    for (const { speaker } of cluster.nodes) await speaker.process.waitForLine(/the speakers' ring uses the new key/);
+    await cluster.api.apply({
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata,
+      data: { secretkey: data.secretkey, "secretkey-old": "" },
+    });
+    for (const node of cluster.nodes) assert.equal(await active(node), "node1,node2,node3");
+    assert.equal((await owner(cluster, address)).name, first.name);
+    const [last] = cluster.nodes.filter(({ name }) => name !== first.name);
+    assert.ok(last);
+    await last.speaker.stop();
+    await last.speaker.start();
+    await waitFor("the speaker to be ready again", () => last.speaker.ready(), { timeout: 60_000 });
+    for (const node of cluster.nodes)
+      await waitFor(`${node.name} to know all again`, async () => (await active(node)) === "node1,node2,node3");
+  });
+
   test("a speaker that is killed while the API server is away is succeeded all the same", async () => {
     const first = await owner(cluster, address);
     await cluster.controlPlane.link("eth0").down();
