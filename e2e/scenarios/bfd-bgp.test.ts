@@ -79,7 +79,8 @@ address-pools:
 
   test("both come up once", async () => {
     for (const placed of routers) {
-      assert.equal(await metric(node.speaker, "metallb_bfd_session_up_events", { peer: placed.v4 }), 1);
+      const peer = placed.v4;
+      await waitFor("BFD to count it", async () => (await metric(node.speaker, "metallb_bfd_session_up_events", { peer })) === 1);
       assert.equal(await metric(node.speaker, "metallb_bfd_session_down_events", { peer: placed.v4 }), 0);
       assert.equal((await session(placed)).flaps, 0);
     }

@@ -16,7 +16,7 @@ import {
 import { controlTtl, explain, familyOf, openSessionSocket, Ports, renewed, type SessionSocket } from "./ports.ts";
 import { type Effect, type Event, step } from "./session/fsm.ts";
 import { haveSamePeer, isForUs, isFromPeer, isOfSession } from "./session/matching.ts";
-import { newSession, nextAt, type Parameters, type Session, transmitInterval } from "./session/session.ts";
+import { newSession, nextDeadline, type Parameters, type Session, transmitInterval } from "./session/session.ts";
 import { describeSession, type SessionView, same } from "./session/status.ts";
 
 const retryAfter: Millis = 1000;
@@ -285,7 +285,7 @@ export class Engine implements Disposable {
       this.#watch();
     }
     for (const effect of effects) this.#carryOut(entry, effect, now);
-    if (entry.socket !== undefined) entry.nextAt = Math.min(nextAt(session), entry.endAt);
+    if (entry.socket !== undefined) entry.nextAt = Math.min(nextDeadline(session), entry.endAt);
     this.#report(entry);
   }
 

@@ -1,13 +1,20 @@
 import assert from "node:assert/strict";
+import { syncBuiltinESMExports } from "node:module";
+import os from "node:os";
 import { test } from "node:test";
+import type { Bfd } from "#pkg/bfd";
 import { parseConfig } from "#pkg/config";
 import { parsePrefix } from "#pkg/net";
-import { bfdEnds } from "./peer-bfd.ts";
+import { bfdEnds, PeerBfd } from "./peer-bfd.ts";
 
 const subnets = ["192.0.2.0/24", "2001:db8::/64"].map((text) => parsePrefix(text) ?? assert.fail(text));
 const cases = [
   { name: "eBGP is over one hop", peer: "peer-asn: 2, peer-address: 192.0.2.1", multihop: false },
-  { name: "eBGP with a stranger is over one hop, as BGP is", peer: "peer-asn: 2, peer-address: 198.51.100.1", multihop: false },
+  {
+    name: "eBGP with an address of no subnet is over one hop, as BGP is",
+    peer: "peer-asn: 2, peer-address: 198.51.100.1",
+    multihop: false,
+  },
   { name: "multihop eBGP is over several", peer: "peer-asn: 2, peer-address: 192.0.2.1, ebgp-multihop: true", multihop: true },
   { name: "iBGP on a subnet of the node is over one hop", peer: "peer-asn: 1, peer-address: '2001:db8::1'", multihop: false },
   { name: "iBGP with another address is over several", peer: "peer-asn: 1, peer-address: 198.51.100.1", multihop: true },
@@ -20,3 +27,33 @@ for (const { name, peer, multihop } of cases)
     const ends = bfdEnds(parsed, subnets);
     assert.deepEqual(ends, { peer: parsed.address, local: parsed.sourceAddress, interface: undefined, multihop });
   });
+
+test("a session moves to other ends when the node has other addresses", (t) => {
+  const { config } = parseConfig(
+    "peers: [{my-asn: 1, peer-asn: 1, peer-address: 192.0.2.1, bfd-strict: true, bfd-profile: p}]\nbfd-profiles: [{name: p}]",
+  );
+  const [peer] = config?.peers ?? [];
+  const profile = config?.bfdProfiles.get("p");
+  assert.ok(peer && profile);
+  let cidrs: string[] = [];
+  t.mock.method(os, "networkInterfaces", () => ({ eth0: cidrs.map((cidr) => ({ cidr })) }));
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  const calls: string[] = [];
+  const watch: Bfd["watch"] = ({ multihop }) => {
+    const hops = multihop ? "several hops" : "one hop";
+    calls.push(hops);
+    return { status: { verdict: "unknown", reason: "" }, configure() {}, [Symbol.dispose]: () => calls.push(`not ${hops}`) };
+  };
+  const bfd = new PeerBfd({ watch }, () => {});
+  bfd.configure(peer, profile);
+  bfd.start();
+  assert.deepEqual(calls, ["several hops"], "before the node has its address");
+  cidrs = ["192.0.2.9/24"];
+  bfd.start();
+  bfd.start();
+  assert.deepEqual(calls, ["several hops", "not several hops", "one hop"]);
+});

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { decodeControl, encodeControl, states } from "../codec/control-codec.ts";
 import { packet, parameters } from "../testing/bench.ts";
 import { type Event, step } from "./fsm.ts";
-import { newSession, nextAt, type Parameters } from "./session.ts";
+import { newSession, nextDeadline, type Parameters } from "./session.ts";
 
 const anyInterval = fc.oneof(
   fc.constant(0),
@@ -57,7 +57,7 @@ test("property: whatever happens, what is due is done, packets can be sent, and 
       let session = newSession({ ...parameters, ...first }, 7, 0);
       let now = 0;
       for (const [event, when, chance] of history) {
-        const due = nextAt(session);
+        const due = nextDeadline(session);
         now = when === "due" ? Math.max(now, due === Infinity ? now : due) : now + when;
         const [next, effects] = step(session, event, now, chance);
         const sent = effects.flatMap((effect) => (effect.type === "send" ? effect.packet : []));
@@ -67,7 +67,7 @@ test("property: whatever happens, what is due is done, packets can be sent, and 
           assert.notEqual(typeof decodeControl(encodeControl(each)), "string");
         }
         // A thread that is woken by a deadline that stays would never rest.
-        if (event.type === "timer") assert.ok(nextAt(next) > now, `${nextAt(next)} is not after ${now}`);
+        if (event.type === "timer") assert.ok(nextDeadline(next) > now, `${nextDeadline(next)} is not after ${now}`);
         assert.equal(effects.filter(({ type }) => type === "changed").length, next.state === session.state ? 0 : 1);
         session = next;
       }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { Diagnostic, type State } from "../codec/control-codec.ts";
 import { Bench, packet, parameters, sent } from "../testing/bench.ts";
-import { nextAt } from "./session.ts";
+import { nextDeadline } from "./session.ts";
 
 suite("RFC 5880, section 6.1: overview", () => {
   test("a system in the active role sends at once, whether or not it has heard anything", () => {
@@ -12,7 +12,7 @@ suite("RFC 5880, section 6.1: overview", () => {
 
   test("a system in the passive role does not begin, and answers when it is spoken to", () => {
     const bench = new Bench({ passive: true });
-    assert.equal(nextAt(bench.session), Infinity);
+    assert.equal(nextDeadline(bench.session), Infinity);
     assert.deepEqual(bench.wait(10_000), []);
     const [answer] = sent(bench.receive({ state: "down", yourDiscriminator: 0 }));
     assert.deepEqual([answer?.state, answer?.yourDiscriminator], ["init", 9]);
@@ -21,7 +21,7 @@ suite("RFC 5880, section 6.1: overview", () => {
   test("a passive system falls silent again once the peer has", () => {
     const bench = new Bench({ passive: true }).up();
     bench.wait(bench.now + 240);
-    assert.equal(nextAt(bench.session), Infinity);
+    assert.equal(nextDeadline(bench.session), Infinity);
   });
 });
 

@@ -123,7 +123,7 @@ export function echoInterval({ parameters, remote }: Session): Millis | undefine
 }
 
 /** When `step` has something to do for time alone. */
-export function nextAt({ sendAt, detectAt, echo }: Session): Millis {
+export function nextDeadline({ sendAt, detectAt, echo }: Session): Millis {
   return Math.min(sendAt, detectAt, echo.sendAt, echo.detectAt);
 }
 

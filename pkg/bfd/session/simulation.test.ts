@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { type Random, seededRandom } from "#pkg/clock";
 import { decodeControl, diagnosticText, encodeControl } from "../codec/control-codec.ts";
 import { type Effect, type Event, step } from "./fsm.ts";
-import { newSession, nextAt, type Parameters, type Session } from "./session.ts";
+import { newSession, nextDeadline, type Parameters, type Session } from "./session.ts";
 
 interface Network {
   /** The part of all packets that is lost, by the number of the sender. */
@@ -89,16 +89,16 @@ class World {
   }
 
   #nextOf(node: Node): number {
-    const due = node.queue.length > 0 ? this.now : nextAt(node.session) - node.offset;
+    const due = node.queue.length > 0 ? this.now : nextDeadline(node.session) - node.offset;
     return Math.max(due, node.stalledUntil);
   }
 
   /** As the engine does: first what has arrived, then what is due. */
   #work(node: Node): void {
     const which = node === this.nodes[0] ? 0 : 1;
-    const late = Math.max(0, this.now + node.offset - nextAt(node.session));
+    const late = Math.max(0, this.now + node.offset - nextDeadline(node.session));
     for (const event of node.queue.splice(0)) this.apply(which, event);
-    if (this.now + node.offset >= nextAt(node.session)) this.apply(which, { type: "timer", late });
+    if (this.now + node.offset >= nextDeadline(node.session)) this.apply(which, { type: "timer", late });
   }
 
   #carryOut(node: Node, effect: Effect): void {

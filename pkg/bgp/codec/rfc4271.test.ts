@@ -105,3 +105,9 @@ test("4.3 an UPDATE withdraws and announces at once", () => {
   assert.deepEqual(update.attributes?.nextHops.map(String), ["192.0.2.1"]);
   assert.deepEqual(update.attributes?.asPath, [{ type: "sequence", asns: [65_001] }]);
 });
+
+test("4.3 a message full of short prefixes is decoded to few objects: 65,000 of 0.0.0.0/0 must not take long", () => {
+  const { announced } = decodeUpdate(updateBody({ attributes: all, nlri: "00".repeat(60_000) }), external);
+  assert.equal(announced.length, 60_000);
+  assert.equal(new Set(announced).size, 1);
+});
