@@ -30,26 +30,26 @@ function bench() {
   return { clock, connection, events: events ?? assert.fail(), done };
 }
 
-test("what arrives at once is reported in slices of 16 KiB, one in a turn, while the peer waits", () => {
+test("what arrives at once is reported in slices of 8 KiB, one in a turn, while the peer waits", () => {
   const { clock, events, done } = bench();
-  events.received(new Uint8Array(40_000));
-  assert.deepEqual(done(), ["pause", "16384"]);
+  events.received(new Uint8Array(20_000));
+  assert.deepEqual(done(), ["pause", "8192"]);
   clock.advanceToNext();
-  assert.deepEqual(done(), ["16384"]);
+  assert.deepEqual(done(), ["8192"]);
   events.received(new Uint8Array(100));
   clock.advanceToNext();
-  assert.deepEqual(done(), ["7332", "resume"]);
-  events.received(new Uint8Array(16_384));
-  assert.deepEqual(done(), ["16384"]);
+  assert.deepEqual(done(), ["3716", "resume"]);
+  events.received(new Uint8Array(8_192));
+  assert.deepEqual(done(), ["8192"]);
 });
 
 test("a connection that ends meanwhile is reported as closed after its last slice", () => {
   const { clock, events, done } = bench();
-  events.received(new Uint8Array(20_000));
+  events.received(new Uint8Array(10_000));
   events.closed("the peer closed the connection");
-  assert.deepEqual(done(), ["pause", "16384"]);
+  assert.deepEqual(done(), ["pause", "8192"]);
   clock.advanceToNext();
-  assert.deepEqual(done(), ["3616", "the peer closed the connection"]);
+  assert.deepEqual(done(), ["1808", "the peer closed the connection"]);
 });
 
 test("after close nothing more is reported, and the rest of what arrives is read for the end of it", async () => {
