@@ -59,7 +59,7 @@ export class PeerBfd implements Disposable {
 const notStarted: BfdStatus = { verdict: "unknown", reason: "BFD starts when the BGP session is established" };
 
 /**
- * The ends of the BFD session with a peer. It is multihop where the BGP session may be: as the configuration says for eBGP, and
+ * The ends of the BFD session with a peer. It is multihop where the BGP session may be: as configured for eBGP, and
  * for iBGP with an address that is on none of the node's subnets.
  */
 export function bfdEnds(peer: Peer, subnets: readonly Prefix[]): BfdEnds {

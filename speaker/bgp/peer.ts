@@ -116,7 +116,7 @@ export class BgpPeer {
   }
 
   /**
-   * Takes traffic away before the routes go: they stay out as the last resort for as long as the configuration says, then are withdrawn,
+   * Takes traffic away before the routes go: they stay out as the last resort for the configured time, then are withdrawn,
    * and when the peer has taken that, the session is closed.
    */
   async leave(withdrawAll: () => void): Promise<void> {

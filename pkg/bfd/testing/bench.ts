@@ -12,7 +12,7 @@ export const parameters: Parameters = {
   echoReceiveMs: 0,
 };
 
-/** What a peer says that has learned of our discriminator, 7, and is up. */
+/** A packet of a peer that knows our discriminator, 7, and is up. */
 export function packet(changes: Partial<ControlPacket> = {}): ControlPacket {
   return {
     diagnostic: Diagnostic.none,
@@ -31,7 +31,7 @@ export function packet(changes: Partial<ControlPacket> = {}): ControlPacket {
   };
 }
 
-/** A session, number 7, that a test moves by hand. Packets leave as late as jitter allows, unless a test says otherwise. */
+/** A session, number 7, that a test moves by hand. Packets leave as late as jitter allows, unless a test sets another chance. */
 export class Bench {
   session: Session;
   now = 0;

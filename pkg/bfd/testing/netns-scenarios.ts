@@ -90,7 +90,7 @@ test("a thread that dies is replaced and begins its sessions anew, which is no f
   assert.ok(descriptors().length <= length, "what the dead thread had is left open");
 });
 
-test("a session for an interface that is not there says so, and begins when it comes", async () => {
+test("a session for an interface that does not exist reports that, and begins when it exists", async () => {
   await using bfd = newBfd();
   using watch = bfd.watch({ ...ends, interface: "late0" }, fast, () => {});
   await until(() => bfd.warnings().length > 0);

@@ -10,7 +10,7 @@ export interface Frame {
 
 const none = new Uint8Array();
 
-/** The least octets of each type, header included (RFC 4271, sections 4.2 to 4.5). */
+/** The minimum length of each type, header included (RFC 4271, sections 4.2 to 4.5). */
 const minLength: Readonly<Record<number, number>> = {
   [MessageType.open]: 29,
   [MessageType.update]: 23,
@@ -101,16 +101,15 @@ function checkedLength(message: Uint8Array, extendedMessage: boolean): number {
       MessageHeaderError.connectionNotSynchronized,
       "its marker is not all ones, so the peer's stream is out of step or is not BGP",
     );
-  const least = minLength[type];
-  const most = extendedMessage && !neverExtended.has(type) ? maxExtendedMessageLength : maxMessageLength;
-  if (length < headerLength || length > most)
-    throw fail(MessageHeaderError.badMessageLength, `its length is ${length}, wanted ${headerLength} to ${most}`, field);
-  if (least === undefined)
-    throw fail(MessageHeaderError.badMessageType, `its type is ${type}, wanted 1 to 5`, Uint8Array.of(type));
-  if (length < least || (type === MessageType.keepalive && length !== least))
+  const min = minLength[type];
+  const max = extendedMessage && !neverExtended.has(type) ? maxExtendedMessageLength : maxMessageLength;
+  if (length < headerLength || length > max)
+    throw fail(MessageHeaderError.badMessageLength, `its length is ${length}, wanted ${headerLength} to ${max}`, field);
+  if (min === undefined) throw fail(MessageHeaderError.badMessageType, `its type is ${type}, wanted 1 to 5`, Uint8Array.of(type));
+  if (length < min || (type === MessageType.keepalive && length !== min))
     throw fail(
       MessageHeaderError.badMessageLength,
-      `its length is ${length}, type ${type} wants ${least}${type === MessageType.keepalive ? "" : " or more"}`,
+      `its length is ${length}, type ${type} wants ${min}${type === MessageType.keepalive ? "" : " or more"}`,
       field,
     );
   return length;

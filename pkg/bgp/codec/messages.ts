@@ -127,7 +127,7 @@ export function unicastFamily({ afi, safi }: AddressFamily): Family | undefined 
 export const headerLength = 19;
 export const markerLength = 16;
 
-/** The most octets of a message: of each one, and of what RFC 8654 extends. */
+/** The maximum length of a message, and of those that RFC 8654 extends. */
 export const maxMessageLength = 4_096;
 export const maxExtendedMessageLength = 65_535;
 

@@ -2,14 +2,14 @@ import { Reader } from "#pkg/octets";
 import { encodeFrame, headerLength, MessageType, maxMessageLength, type Notification } from "./messages.ts";
 import { Cease, MessageHeaderError, NotificationCode, NotificationError, notificationName } from "./notification-error.ts";
 
-/** The most octets of text in a Cease (RFC 9003, section 2). */
+/** The maximum octets of text in a Cease (RFC 9003, section 2). */
 const maxCommunicationLength = 255;
 const maxDataShown = 32;
 
 /** Encodes a NOTIFICATION (RFC 4271, section 4.5). Data that would make it longer than 4,096 octets is cut, so that every peer takes it. */
 export function encodeNotification({ code, subcode, data }: Notification): Uint8Array {
-  const most = maxMessageLength - headerLength - 2;
-  return encodeFrame(MessageType.notification, Uint8Array.of(code, subcode), data.subarray(0, most));
+  const max = maxMessageLength - headerLength - 2;
+  return encodeFrame(MessageType.notification, Uint8Array.of(code, subcode), data.subarray(0, max));
 }
 
 /**

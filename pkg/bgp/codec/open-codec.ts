@@ -79,7 +79,7 @@ function decodeParameters(length: number, octets: Uint8Array, malformed: (found:
   if (extended) reader.take(1);
   const announced = extended ? reader.u16() : length;
   if (announced !== reader.remaining)
-    throw malformed(`its optional parameters are said to be ${announced} octets and are ${reader.remaining}`);
+    throw malformed(`its optional parameters should be ${announced} octets, but are ${reader.remaining}`);
   const capabilities: Capability[] = [];
   while (reader.remaining > 0) {
     const type = reader.u8();

@@ -11,9 +11,9 @@ const maxEncodedLength: Record<Family, number> = { IPv4: 5, IPv6: 17 };
 export function packPrefixes(family: Family, prefixes: Iterator<Prefix>, room: number): Uint8Array {
   const octets = new Uint8Array(room);
   const view = new DataView(octets.buffer);
-  const most = maxEncodedLength[family];
+  const max = maxEncodedLength[family];
   let at = 0;
-  while (at + most <= room) {
+  while (at + max <= room) {
     const { done, value: prefix } = prefixes.next();
     if (done) break;
     octets[at] = prefix.length;
@@ -63,7 +63,7 @@ function address(family: Family, octets: Uint8Array): Address {
   return ipv6Address(whole);
 }
 
-/** From 16 octets. Unlike text, the wire tells the families apart: an IPv4-mapped address stays IPv6. */
+/** From 16 octets. Unlike text, the wire keeps the families apart: an IPv4-mapped address stays IPv6. */
 export function ipv6Address(octets: Uint8Array): Address {
   const view = new DataView(octets.buffer, octets.byteOffset, 16);
   return new Address("IPv6", (view.getBigUint64(0) << 64n) | view.getBigUint64(8));

@@ -13,7 +13,7 @@ const one = prefix("198.51.100.1/32");
 const two = prefix("198.51.100.2/32");
 const six = prefix("2001:db8:1::/64");
 
-/** A session that knows all of `prefixes`, and what is said from then on. */
+/** A session that knows all of `prefixes`, and what is sent from then on. */
 function settled(
   prefixes: readonly Prefix[],
   agreed = negotiated(),
@@ -24,14 +24,14 @@ function settled(
   routes.start(agreed, end);
   const listener = new Listener(agreed);
   listener.pull(routes);
-  listener.heard.length = 0;
+  listener.received.length = 0;
   return { routes, listener };
 }
 
-function heard(routes: RoutesOut, listener: Listener): readonly string[] {
-  listener.heard.length = 0;
+function received(routes: RoutesOut, listener: Listener): readonly string[] {
+  listener.received.length = 0;
   listener.pull(routes);
-  return listener.heard;
+  return listener.received;
 }
 
 test("a new session is told everything, then that each family is complete", () => {
@@ -39,7 +39,7 @@ test("a new session is told everything, then that each family is complete", () =
   for (const each of [one, six, two]) routes.advertise(each, plain);
   assert.deepEqual({ pending: routes.pending, announced: routes.advertised }, { pending: 3, announced: 0 });
   routes.start(negotiated(), localEnd());
-  assert.deepEqual(heard(routes, new Listener(negotiated())), [
+  assert.deepEqual(received(routes, new Listener(negotiated())), [
     `announce ${one} ${two}`,
     "end of IPv4",
     `announce ${six}`,
@@ -51,18 +51,18 @@ test("a new session is told everything, then that each family is complete", () =
 test("without routes, a session is told that each family is complete", () => {
   const { routes } = settled([]);
   routes.start(negotiated(), localEnd());
-  assert.deepEqual(heard(routes, new Listener(negotiated())), ["end of IPv4", "end of IPv6"]);
+  assert.deepEqual(received(routes, new Listener(negotiated())), ["end of IPv4", "end of IPv6"]);
 });
 
 test("one change is one message with one prefix", () => {
   const { routes, listener } = settled([one, six]);
   routes.advertise(two, plain);
-  assert.deepEqual(heard(routes, listener), [`announce ${two}`]);
+  assert.deepEqual(received(routes, listener), [`announce ${two}`]);
   routes.withdraw(one);
-  assert.deepEqual(heard(routes, listener), [`withdraw ${one}`]);
+  assert.deepEqual(received(routes, listener), [`withdraw ${one}`]);
   routes.withdraw(six);
-  assert.deepEqual(heard(routes, listener), [`withdraw ${six}`]);
-  assert.deepEqual(heard(routes, listener), []);
+  assert.deepEqual(received(routes, listener), [`withdraw ${six}`]);
+  assert.deepEqual(received(routes, listener), []);
 });
 
 test("withdrawals of all families go before any announcement", () => {
@@ -70,7 +70,7 @@ test("withdrawals of all families go before any announcement", () => {
   routes.advertise(two, plain);
   routes.withdraw(six);
   routes.withdraw(one);
-  assert.deepEqual(heard(routes, listener), [`withdraw ${one}`, `withdraw ${six}`, `announce ${two}`]);
+  assert.deepEqual(received(routes, listener), [`withdraw ${one}`, `withdraw ${six}`, `announce ${two}`]);
 });
 
 test("prefixes with the same attributes travel together, others apart", () => {
@@ -79,7 +79,7 @@ test("prefixes with the same attributes travel together, others apart", () => {
   routes.advertise(one, plain);
   routes.advertise(prefix("198.51.100.3/32"), other);
   routes.advertise(two, plain);
-  assert.deepEqual(heard(routes, listener), [`announce ${one} ${two}`, "announce 198.51.100.3/32"]);
+  assert.deepEqual(received(routes, listener), [`announce ${one} ${two}`, "announce 198.51.100.3/32"]);
 });
 
 test("what is superseded before it is sent is never sent", () => {
@@ -89,27 +89,27 @@ test("what is superseded before it is sent is never sent", () => {
   routes.withdraw(one);
   routes.advertise(one, plain);
   assert.equal(routes.pending, 0);
-  assert.deepEqual(heard(routes, listener), []);
+  assert.deepEqual(received(routes, listener), []);
   routes.advertise(one, route({ med: 1 }));
   routes.advertise(one, route({ med: 2 }));
-  assert.deepEqual(heard(routes, listener), [`announce ${one}`]);
+  assert.deepEqual(received(routes, listener), [`announce ${one}`]);
   assert.equal(listener.table.get(one.toString())?.med, 2);
 });
 
 test("a refresh repeats what the peer knows, between marks where both sides use them", () => {
   const { routes, listener } = settled([one, six]);
   routes.refresh("IPv4");
-  assert.deepEqual(heard(routes, listener), [`announce ${one}`]);
+  assert.deepEqual(received(routes, listener), [`announce ${one}`]);
   const marked = settled([one, six], negotiated({ enhancedRouteRefresh: true }));
   marked.routes.refresh("IPv6");
-  assert.deepEqual(heard(marked.routes, marked.listener), ["refresh beginning IPv6", `announce ${six}`, "refresh end IPv6"]);
+  assert.deepEqual(received(marked.routes, marked.listener), ["refresh beginning IPv6", `announce ${six}`, "refresh end IPv6"]);
 });
 
 test("a refresh waits until the queue is empty, and counts once however often it is asked for", () => {
   const { routes, listener } = settled([one], negotiated({ enhancedRouteRefresh: true }));
   routes.advertise(two, plain);
   for (let i = 0; i < 3_000; i++) routes.refresh("IPv4");
-  assert.deepEqual(heard(routes, listener), [
+  assert.deepEqual(received(routes, listener), [
     `announce ${two}`,
     "refresh beginning IPv4",
     `announce ${one} ${two}`,
@@ -132,10 +132,10 @@ test("what changes during a refresh, and back, is still repeated, because the pe
 test("a refresh of a family that the session does not carry is nothing", () => {
   const { routes, listener } = settled([one, six], negotiated({ families: new Set<Family>(["IPv4"]) }));
   routes.refresh("IPv6");
-  assert.deepEqual(heard(routes, listener), []);
+  assert.deepEqual(received(routes, listener), []);
 });
 
-test("routes of a family that was not agreed on stay here, and it is told how many", () => {
+test("routes of a family that was not agreed on stay here, and are counted", () => {
   const { routes, listener } = settled([one, six], negotiated({ families: new Set<Family>(["IPv4"]) }));
   assert.deepEqual([...listener.table.keys()], [one.toString()]);
   assert.equal(routes.pending, 0);
@@ -148,16 +148,16 @@ test("routes without a next hop stay here, until the configuration names one", (
   assert.deepEqual(routes.unsendable(), [{ family: "IPv6", reason: "noNextHop", prefixes: 1 }]);
   const named = route({ nextHop: address("2001:db8::99") });
   routes.advertise(six, named);
-  assert.deepEqual(heard(routes, listener), [`announce ${six}`]);
+  assert.deepEqual(received(routes, listener), [`announce ${six}`]);
   routes.advertise(six, plain);
-  assert.deepEqual(heard(routes, listener), [`withdraw ${six}`]);
+  assert.deepEqual(received(routes, listener), [`withdraw ${six}`]);
   assert.deepEqual(routes.unsendable(), [{ family: "IPv6", reason: "noNextHop", prefixes: 1 }]);
   assert.equal(routes.advertised, 1);
   routes.stop();
   assert.deepEqual(routes.unsendable(), []);
 });
 
-test("when routes are about to go, all of them are told again with GRACEFUL_SHUTDOWN", () => {
+test("when routes are about to go, all of them are sent again with GRACEFUL_SHUTDOWN", () => {
   const { routes, listener } = settled([one, two]);
   routes.advertise(two, route({ communities: [1, 0xffff_ff01] }));
   listener.pull(routes);
@@ -183,7 +183,7 @@ test("the next session begins from nothing, and withdrawn prefixes are forgotten
     { pending: 1, announced: 0, next: undefined },
   );
   routes.start(negotiated(), localEnd());
-  assert.deepEqual(heard(routes, new Listener(negotiated())), [`announce ${two}`, "end of IPv4", "end of IPv6"]);
+  assert.deepEqual(received(routes, new Listener(negotiated())), [`announce ${two}`, "end of IPv4", "end of IPv6"]);
 });
 
 test("no message is longer than agreed", () => {
@@ -195,11 +195,11 @@ test("no message is longer than agreed", () => {
     const listener = new Listener(agreed);
     listener.pull(routes);
     assert.equal(listener.table.size, 20_000);
-    assert.ok(listener.heard.length < (extendedMessage ? 5 : 25), `${listener.heard.length} messages`);
+    assert.ok(listener.received.length < (extendedMessage ? 5 : 25), `${listener.received.length} messages`);
   }
 });
 
-test("whatever happens, the peer ends with what is wanted, and hears of no prefix that it does not need to hear of", () => {
+test("whatever happens, the peer ends with what is wanted, and gets no prefix that it does not need", () => {
   const attributes = [
     plain,
     route({ med: 1 }),
@@ -254,7 +254,7 @@ test("whatever happens, the peer ends with what is wanted, and hears of no prefi
       const left = wanted.size - carried.length;
       assert.deepEqual(routes.unsendable(), left === 0 ? [] : [{ family: "IPv6", reason: "noNextHop", prefixes: left }]);
       assert.deepEqual(
-        listener.heard.filter((line) => line.startsWith("unknown")),
+        listener.received.filter((line) => line.startsWith("unknown")),
         [],
       );
       assert.equal(routes.next(), undefined);

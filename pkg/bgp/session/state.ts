@@ -122,7 +122,10 @@ export function newSession(options: SessionOptions): Session {
 /** The state of the connection closest to Established. */
 export function stateOf({ running, idleHold, connections }: Session): State {
   const alone: State = running && !idleHold ? "active" : "idle";
-  return connections.reduce<State>((most, { state }) => (states.indexOf(state) > states.indexOf(most) ? state : most), alone);
+  return connections.reduce<State>(
+    (furthest, { state }) => (states.indexOf(state) > states.indexOf(furthest) ? state : furthest),
+    alone,
+  );
 }
 
 /** When `step` wants a `timer`; Infinity for never. */

@@ -106,20 +106,20 @@ export class Pair {
     return [this.near, this.far].every(({ session, routes }) => session.established && routes.pending === 0);
   }
 
-  /** Runs until a condition holds. @returns how long that took. @throws {AssertionError} when it takes longer than `most` */
-  until(condition: () => boolean, most: Millis, what: string): Millis {
+  /** Runs until a condition holds. @returns how long that took. @throws {AssertionError} when it takes longer than `max` */
+  until(condition: () => boolean, max: Millis, what: string): Millis {
     const began = this.clock.now();
     while (!condition()) {
       assert.ok(this.clock.advanceToNext(), `nothing happens any more before ${what}`);
-      if (this.clock.now() - began > most) assert.fail(`not within ${most} ms: ${what}; ${this.print()}`);
+      if (this.clock.now() - began > max) assert.fail(`not within ${max} ms: ${what}; ${this.print()}`);
     }
     return this.clock.now() - began;
   }
 
   /** Runs until both are established and know all, and what was sent has arrived. */
-  settle(most: Millis = 5_000): void {
+  settle(max: Millis = 5_000): void {
     do {
-      this.until(() => this.settled, most, "both are established and know all");
+      this.until(() => this.settled, max, "both are established and know all");
       this.clock.advanceBy(100);
     } while (!this.settled);
   }

@@ -5,11 +5,11 @@ import type { PathAttributes, RouteRefresh, Update } from "../../codec/messages.
 import type { Negotiated } from "../../session/state.ts";
 import type { RoutesOut } from "../routes-out.ts";
 
-/** The other end of a session: keeps what it is told as a router does, marks of RFC 7313 and End-of-RIB included. */
+/** The other end of a session: keeps what it receives as a router does, marks of RFC 7313 and End-of-RIB included. */
 export class Listener {
-  readonly table = new Map<string, PathAttributes>(); // prefix -> what was said last
+  readonly table = new Map<string, PathAttributes>(); // prefix -> the last attributes
   /** One line for each message. */
-  readonly heard: string[] = [];
+  readonly received: string[] = [];
   readonly #negotiated: Negotiated;
   readonly #stale = new Set<string>();
 
@@ -17,17 +17,17 @@ export class Listener {
     this.#negotiated = negotiated;
   }
 
-  /** Takes up to `most` messages. @returns whether there may be more */
-  pull(routes: RoutesOut, most = Number.POSITIVE_INFINITY): boolean {
-    for (let taken = 0; taken < most; taken++) {
+  /** Takes up to `max` messages. @returns whether there may be more */
+  pull(routes: RoutesOut, max = Number.POSITIVE_INFINITY): boolean {
+    for (let pulled = 0; pulled < max; pulled++) {
       const message = routes.next();
       if (message === undefined) return false;
-      this.#hear(message);
+      this.#receive(message);
     }
     return true;
   }
 
-  #hear(octets: Uint8Array): void {
+  #receive(octets: Uint8Array): void {
     const { extendedMessage } = this.#negotiated;
     const reader = new MessageReader();
     reader.push(octets);
@@ -41,18 +41,18 @@ export class Listener {
 
   #update({ withdrawn, announced, attributes, endOfRib, forgiven }: Update): void {
     if (forgiven.length > 0) throw new Error(forgiven.join("; "));
-    for (const prefix of withdrawn) if (!this.table.delete(prefix.toString())) this.heard.push(`unknown ${prefix}`);
+    for (const prefix of withdrawn) if (!this.table.delete(prefix.toString())) this.received.push(`unknown ${prefix}`);
     for (const prefix of announced) {
       if (attributes !== undefined) this.table.set(prefix.toString(), attributes);
       this.#stale.delete(prefix.toString());
     }
-    if (withdrawn.length > 0) this.heard.push(`withdraw ${withdrawn.join(" ")}`);
-    if (announced.length > 0) this.heard.push(`announce ${announced.join(" ")}`);
-    if (endOfRib !== undefined) this.heard.push(`end of ${family(endOfRib.afi)}`);
+    if (withdrawn.length > 0) this.received.push(`withdraw ${withdrawn.join(" ")}`);
+    if (announced.length > 0) this.received.push(`announce ${announced.join(" ")}`);
+    if (endOfRib !== undefined) this.received.push(`end of ${family(endOfRib.afi)}`);
   }
 
   #refresh({ afi, subtype }: RouteRefresh): void {
-    this.heard.push(`refresh ${subtype} ${family(afi)}`);
+    this.received.push(`refresh ${subtype} ${family(afi)}`);
     const those = [...this.table.keys()].filter((prefix) => prefix.includes(":") === (afi === 2));
     if (subtype === "beginning") for (const prefix of those) this.#stale.add(prefix);
     if (subtype === "end") for (const prefix of this.#stale) this.table.delete(prefix);
