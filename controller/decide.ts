@@ -2,6 +2,7 @@ import { type Allocation, type Allocator, describe, type Refusal } from "#pkg/al
 import type { Service } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
 import { type AddressRequest, annotations, type NotOurs, readAnnotation, readRequest, recordedAddresses } from "#pkg/service";
+import { quote } from "#pkg/text";
 
 /** Something that the Service's owner has to know, for as long as it is true. */
 export interface Warning {
@@ -101,7 +102,7 @@ function unmetWarning(
   if (allocation !== undefined && isOnlyAboutPool(request, refusal)) {
     const message =
       `requested addresses win over the annotation ${readAnnotation(service.annotations, annotations.pool)?.name}: ` +
-      `${quotedList(request.requestedAddresses)} is in pool "${allocation.pool}", not in "${request.requestedPool}"`;
+      `${quotedList(request.requestedAddresses)} is in pool ${quote(allocation.pool)}, not in ${quote(request.requestedPool ?? "")}`;
     return { reason: "AddressPoolIgnored", message };
   }
   const kept = allocation === undefined ? "" : `; ${keeps(allocation)}`;

@@ -3,6 +3,7 @@ import { ApiError, type Cluster, type EventRecorder, type Service, serviceRefere
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import { isOurs } from "#pkg/service";
+import { shorten } from "#pkg/text";
 import { quotedList } from "./decide.ts";
 import type { Outcome } from "./work-queue.ts";
 
@@ -91,7 +92,7 @@ export class StatusWriter {
     });
     if (count === 1) return; // Once may be a slip of the hand.
     const message =
-      `Another controller overwrote the status with ${quotedList(service.ingress)}; it is set to ${quotedList(status)} again in ` +
+      `Another controller overwrote the status with ${quotedList(service.ingress.slice(0, 2).map(shorten))}; it is set to ${quotedList(status)} again in ` +
       `${(wait / 1000).toFixed(1)} s. Run one controller only, or give the Service the load balancer class of the other one`;
     events.record(serviceReference(service), "Warning", "StatusOverwritten", message);
   }

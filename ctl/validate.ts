@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { type Input, readInput } from "#pkg/config";
+import { escapeControls } from "#pkg/text";
 import { type Command, Exit, type Io, UsageError } from "./command.ts";
 import { problemText } from "./problem-text.ts";
 import { summarize } from "./summary.ts";
@@ -67,7 +68,8 @@ function parseOptions(args: readonly string[]) {
 
 function json({ config, problems }: Input): string {
   const summary = config === undefined ? null : summarize(config);
-  return `${JSON.stringify({ valid: config !== undefined, problems, summary }, null, 2)}\n`;
+  const lines = JSON.stringify({ valid: config !== undefined, problems, summary }, null, 2).split("\n"); // Of the indentation.
+  return `${lines.map(escapeControls).join("\n")}\n`;
 }
 
 function report(name: string, text: string, { config, problems, configMap }: Input): string {

@@ -120,3 +120,8 @@ test("a refusal by thousands of pools fits into an event", () => {
   );
   assert.ok(describe({ reason: "noPoolFits", pools }).length < 900);
 });
+
+test("what a tenant wrote is quoted, and at most 60 characters of it", () => {
+  const text = describe({ reason: "unknownPool", pool: `\u202e\u0085${"x".repeat(250_000)}`, known: ["a"] });
+  assert.match(text, /^there is no pool "\\u202e\\u0085x{58}…", only "a";/);
+});

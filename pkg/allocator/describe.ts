@@ -1,6 +1,6 @@
 import type { Family } from "#pkg/net";
 import { annotations } from "#pkg/service";
-import { list } from "#pkg/text";
+import { list, quote } from "#pkg/text";
 import { portText } from "./occupancy.ts";
 import type { Refusal } from "./types.ts";
 
@@ -34,25 +34,25 @@ function finding(refusal: Refusal): string {
     case "noPools":
       return "the configuration has no address pools";
     case "unknownPool":
-      return `there is no pool "${refusal.pool}", only ${list(refusal.known.map(quoted))}`;
+      return `there is no pool ${quote(refusal.pool)}, only ${list(refusal.known.map(quote))}`;
     case "poolFull":
       if (refusal.total === 0)
-        return `pool "${refusal.pool}" has no ${refusal.family} address besides those that avoid-buggy-ips excludes`;
-      return `pool "${refusal.pool}" has no free ${refusal.family} address (${allOf(refusal.total)} in use)`;
+        return `pool ${quote(refusal.pool)} has no ${refusal.family} address besides those that avoid-buggy-ips excludes`;
+      return `pool ${quote(refusal.pool)} has no free ${refusal.family} address (${allOf(refusal.total)} in use)`;
     case "poolLacksFamily":
-      return `pool "${refusal.pool}" has no ${refusal.family} addresses`;
+      return `pool ${quote(refusal.pool)} has no ${refusal.family} addresses`;
     case "noPoolFits":
       return `no pool can serve this Service: ${list(refusal.pools.map(finding))}`;
     case "autoAssignOff":
-      return `pool "${refusal.pool}" is only for Services that request it (auto-assign is false)`;
+      return `pool ${quote(refusal.pool)} is only for Services that request it (auto-assign is false)`;
     case "outsidePools":
       return `address ${refusal.address} is in no pool`;
     case "buggyAddress":
-      return `address ${refusal.address} ends in .0 or .255, which avoid-buggy-ips keeps out of use in pool "${refusal.pool}"`;
+      return `address ${refusal.address} ends in .0 or .255, which avoid-buggy-ips keeps out of use in pool ${quote(refusal.pool)}`;
     case "wrongPool":
-      return `address ${refusal.address} is in pool "${refusal.pool}", not in the requested pool "${refusal.wanted}"`;
+      return `address ${refusal.address} is in pool ${quote(refusal.pool)}, not in the requested pool ${quote(refusal.wanted)}`;
     case "severalPools":
-      return `addresses ${refusal.addresses.join(" and ")} are in different pools (${refusal.pools.map(quoted).join(" and ")})`;
+      return `addresses ${refusal.addresses.join(" and ")} are in different pools (${refusal.pools.map(quote).join(" and ")})`;
     case "familyMismatch":
       return `the Service is ${familyNames(refusal.wanted)}, but the requested addresses are ${familyNames(refusal.found)}`;
     case "occupied":
@@ -60,7 +60,7 @@ function finding(refusal: Refusal): string {
     case "inUse":
       return `address ${refusal.address} is in use by ${refusal.holder}`;
     case "sharingKeyMismatch":
-      return `address ${refusal.address} is in use by ${refusal.holder} under sharing key "${refusal.holderKey}", not "${refusal.key}"`;
+      return `address ${refusal.address} is in use by ${refusal.holder} under sharing key ${quote(refusal.holderKey)}, not ${quote(refusal.key)}`;
     case "backendKeyMismatch":
       return `address ${refusal.address} is in use by ${refusal.holder} for ${backend(refusal.holderKey)}, not for ${backend(refusal.key)}`;
     case "portClash":
@@ -68,10 +68,6 @@ function finding(refusal: Refusal): string {
     default:
       return refusal satisfies never;
   }
-}
-
-function quoted(name: string): string {
-  return `"${name}"`;
 }
 
 function familyNames(families: readonly Family[]): string {
@@ -83,5 +79,5 @@ function allOf(total: number): string {
 }
 
 function backend(key: string): string {
-  return key === "" ? "the whole cluster" : `the local Pods of "${key}"`;
+  return key === "" ? "the whole cluster" : `the local Pods of ${quote(key)}`;
 }

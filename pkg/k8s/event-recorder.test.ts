@@ -140,3 +140,11 @@ test("at the end what waits is written, for two seconds at most", limit, async (
   await written;
   assert.equal(s.api.waiting, 0);
 });
+
+test("an event shows what others wrote without letting it steer a terminal, and at most 1 KiB of it", limit, async () => {
+  await using s = await Scene.open();
+  s.recorder.record(about("web"), "Warning", "AllocationFailed", `no pool \u202e\u009b2J${"x".repeat(2000)}`);
+  const { message } = eventOf(await s.api.next());
+  assert.match(String(message), /^no pool \\u202e\\u009b2Jx+$/);
+  assert.equal(String(message).length, 1024);
+});

@@ -1,5 +1,6 @@
 import { type Clock, type Millis, sleep, wallClock } from "#pkg/clock";
 import type { Log } from "#pkg/log";
+import { escapeControls } from "#pkg/text";
 import type { Cluster } from "./cluster.ts";
 import { ApiError } from "./errors.ts";
 import { type CorrelatedEvent, EventCorrelator } from "./event-correlator.ts";
@@ -66,7 +67,7 @@ export class EventRecorder implements AsyncDisposable {
   record(about: ObjectReference, type: "Normal" | "Warning", reason: EventReason, message: string): void {
     if (this.#closed) return;
     const { clock } = this.#options;
-    const shown = message.slice(0, maxMessageLength);
+    const shown = escapeControls(message.slice(0, maxMessageLength)).slice(0, maxMessageLength);
     const event = this.#correlator.correlate({ about, type, reason, message: shown, at: clock.now(), date: wallClock() });
     if (event === undefined) return;
     if (this.#waiting < maxWaiting) this.#enqueue(event);

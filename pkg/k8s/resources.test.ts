@@ -64,6 +64,16 @@ test("a Service keeps what decides about it", () => {
   });
 });
 
+test("of what anybody may write into a Service 1 KiB is kept of each value", () => {
+  const long = `${"x".repeat(1023)}é${"y".repeat(250_000)}`;
+  const raw = { metadata: { ...metadata, annotations: { "metallb.io/address-pool": long } }, spec: { loadBalancerIP: long } };
+  const service = project(resources.services, raw);
+  assert.deepEqual(
+    [service.annotations, service.loadBalancerIP],
+    [{ "metallb.io/address-pool": long.slice(0, 1024) }, long.slice(0, 1024)],
+  );
+});
+
 const clusterIPs = [
   { name: "the list", spec: { clusterIP: "10.0.0.1", clusterIPs: ["10.0.0.2"] }, want: ["10.0.0.2"] },
   { name: "the single one of servers before 1.20", spec: { clusterIP: "10.0.0.1" }, want: ["10.0.0.1"] },

@@ -56,14 +56,14 @@ function projectService(raw: Fields, { key, namespace, name, uid, resourceVersio
     name,
     uid,
     resourceVersion,
-    annotations: textMap(fields(raw.metadata).annotations, isAnnotation),
+    annotations: textMap(fields(raw.metadata).annotations, isAnnotation, short),
     type: text(spec.type),
     loadBalancerClass: optionalText(spec.loadBalancerClass),
     clusterIPs: clusterIPs(spec),
     ports: compact(list(spec.ports).flatMap(projectPort)),
     selector: textMap(spec.selector),
     externalTrafficPolicy: spec.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
-    loadBalancerIP: text(spec.loadBalancerIP),
+    loadBalancerIP: short(text(spec.loadBalancerIP)),
     ingress: texts(list(status.ingress).map((entry) => fields(entry).ip)),
     hasHostnames: list(status.ingress).some((entry) => text(fields(entry).ip) === ""),
   };
@@ -163,9 +163,21 @@ function isDeleting(metadata: Fields): boolean {
 const noTexts: Readonly<Record<string, string>> = Object.freeze({});
 const noItems: readonly never[] = Object.freeze([]);
 
-function textMap(raw: unknown, wanted: (name: string) => boolean = () => true): Readonly<Record<string, string>> {
-  const kept = Object.entries(fields(raw)).filter(
-    (entry): entry is [string, string] => typeof entry[1] === "string" && wanted(entry[0]),
+const maxShort = 1024;
+
+/** Cut after 1 KiB, which no value needs that is of use: anybody may write up to 256 KiB into the annotations of a Service. */
+function short(value: string): string {
+  if (value.length <= maxShort) return value;
+  return Buffer.from(value.slice(0, maxShort)).toString(); // A slice alone would keep the whole text in memory.
+}
+
+function textMap(
+  raw: unknown,
+  wanted: (name: string) => boolean = () => true,
+  keep: (value: string) => string = (value) => value,
+): Readonly<Record<string, string>> {
+  const kept = Object.entries(fields(raw)).flatMap(([name, value]): [string, string][] =>
+    typeof value === "string" && wanted(name) ? [[name, keep(value)]] : [],
   );
   return kept.length === 0 ? noTexts : Object.fromEntries(kept);
 }

@@ -91,6 +91,12 @@ const malformed: { name: string; spec: Partial<ServiceFields>; problem: RegExp }
   },
   { name: "a blank annotation", spec: requesting(" "), problem: /" ": "" is not an IP address$/ },
   { name: "a comma too many", spec: requesting("192.0.2.1,"), problem: /"" is not an IP address$/ },
+  {
+    name: "a long annotation with control characters",
+    spec: requesting(`\u202e\u009b${"x".repeat(1000)}`),
+    problem:
+      /^invalid metallb\.universe\.tf\/loadBalancerIPs "\\u202e\\u009bx{58}…": "\\u202e\\u009bx{58}…" is not an IP address$/,
+  },
   { name: "two addresses of one family", spec: requesting("192.0.2.1,192.0.2.2"), problem: /more than one IPv4 address$/ },
 ];
 for (const { name, spec, problem } of malformed) {

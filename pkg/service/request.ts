@@ -1,4 +1,5 @@
 import { type Address, type Family, parseAddress } from "#pkg/net";
+import { quote } from "#pkg/text";
 import { annotations, readAnnotation } from "./annotations.ts";
 import { type NotOurs, type ServiceFields, whyNotOurs } from "./service.ts";
 
@@ -54,20 +55,20 @@ export function readRequest(service: ServiceFields): RequestReading {
 function requestedAddresses({ annotations: given, loadBalancerIP }: ServiceFields): readonly Address[] | string {
   const { name, value } = readAnnotation(given, annotations.addresses) ?? { name: annotations.addresses, value: "" };
   if (value !== "" && loadBalancerIP !== "")
-    return `service can not have both ${name} ("${value}") and spec.loadBalancerIP ("${loadBalancerIP}")`;
+    return `service can not have both ${name} (${quote(value)}) and spec.loadBalancerIP (${quote(loadBalancerIP)})`;
   if (value !== "") return readList(name, value);
   if (loadBalancerIP === "") return [];
   const address = parseAddress(loadBalancerIP);
-  return address === undefined ? `invalid spec.loadBalancerIP "${loadBalancerIP}": not an IP address` : [address];
+  return address === undefined ? `invalid spec.loadBalancerIP ${quote(loadBalancerIP)}: not an IP address` : [address];
 }
 
 function readList(name: string, list: string): readonly Address[] | string {
   const addresses: Address[] = [];
   for (const text of list.split(",").map((part) => part.trim())) {
     const address = parseAddress(text);
-    if (address === undefined) return `invalid ${name} "${list}": "${text}" is not an IP address`;
+    if (address === undefined) return `invalid ${name} ${quote(list)}: ${quote(text)} is not an IP address`;
     if (addresses.some(({ family }) => family === address.family))
-      return `invalid ${name} "${list}": more than one ${address.family} address`;
+      return `invalid ${name} ${quote(list)}: more than one ${address.family} address`;
     addresses.push(address);
   }
   return addresses;
