@@ -15,7 +15,7 @@ export interface EndpointsChoice {
   readonly random: Random;
 }
 
-/** Starts the sources once the API has said where endpoints are. Until then the process is well, and can be stopped. */
+/** Starts the sources once it is known where the API has endpoints. Until then the process is alive, and can be stopped. */
 export function followEndpoints(choice: EndpointsChoice, sources: Pick<Sources, "start">): void {
   void chooseEndpoints(choice).then(
     (endpoints) => sources.start(endpoints),

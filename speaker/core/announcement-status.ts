@@ -80,7 +80,7 @@ function obstacles(
   const placement = placements.get(address.toString());
   const verdict = placement?.verdicts.get(key);
   if (placement === undefined || verdict === undefined || verdict.announced || !isObstacle(verdict)) return [];
-  // Where each node judges by itself, it cannot say that none announces.
+  // Where each node judges by itself, none knows that no node announces.
   if (placement.protocol !== undefined && !protocols[placement.protocol].hasOwner) return [];
   return [{ placement, obstacle: verdict }];
 }

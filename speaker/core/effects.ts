@@ -30,7 +30,7 @@ export type Layer2Effect =
   /** Answer for the address, or only watch for frames about it; on interfaces whose names match a glob, where there is any. */
   | { readonly type: "announce" | "listen"; readonly address: Address; readonly interfaces: readonly string[] }
   | { readonly type: "withdraw"; readonly address: Address }
-  /** Another node may have announced it too: every host is to hear of it once more. */
+  /** Announce once more from the first frame: another node may have announced it too. */
   | { readonly type: "reannounce"; readonly address: Address }
   /** Send one gratuitous announcement (RFC 5227, section 2.4). */
   | { readonly type: "defend"; readonly address: Address }

@@ -40,7 +40,7 @@ export type ClusterEvent =
 
 export type NodeFields = Pick<Node, "labels" | "unschedulable" | "deleting">;
 
-/** What the ring of speakers, or the readiness of their Pods, says of them. */
+/** Which speakers there are, by their ring or by the readiness of their Pods, and what they report of themselves. */
 export type MemberEvents =
   | {
       readonly type: "members";
@@ -59,7 +59,7 @@ export type MemberEvents =
       readonly incarnation: number;
       /** Which process of the node it is: see `GossipStore`. Undefined for a member that sends no gossip. */
       readonly life: number | undefined;
-      /** Of its interfaces that announce; undefined for a member that does not say. */
+      /** Of its interfaces that announce; undefined for a member that does not publish them. */
       readonly macs: readonly string[] | undefined;
     }
   /** What other nodes have reported of themselves since they last did. */

@@ -37,7 +37,7 @@ export const layer2: Protocol = {
 };
 
 /**
- * Others took this node for gone, and may have announced what it has: every host is to hear of it again. Not what stays where it is:
+ * Others took this node for dead, and may have announced what it has: it is announced again. Not what stays where it is:
  * whoever announced that as well owns it too, and of these the one that keeps it reannounces it when the others have yielded.
  */
 export function reannounceAll(

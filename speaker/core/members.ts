@@ -27,7 +27,7 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
   if (!isSelf && macs !== undefined) learnMacs(members.macs, node, macs);
   noteUncertainty(state, change, node, now);
   if (isSelf) {
-    // Others that took this node for gone wait for its word.
+    // Others that took this node for dead wait for gossip of this incarnation.
     gossip.setIncarnation(incarnation);
     if (change === "refuted" && members.reclaimAt === Infinity)
       members.reclaimAt = Math.max(now, members.reclaimedAt + reclaimEveryMs);
@@ -41,7 +41,7 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
   return noChanges;
 }
 
-/** There is no such node any more. One that is a member lives, whatever the API says. */
+/** There is no such node any more. One that is a member lives, whatever the API has. */
 export function forgetNode(state: SpeakerState, node: string, effects: SpeakerEffect[]): void {
   const { members } = state;
   if (members.active.includes(node)) return;
@@ -114,7 +114,7 @@ export function nodeOfMac({ nodes }: MacTable, mac: string): string | undefined 
   return nodes.get(mac);
 }
 
-/** A member says that these are its MAC addresses. */
+/** A member has published its MAC addresses. */
 export function learnMacs(table: MacTable, node: string, macs: readonly string[]): void {
   forgetMacs(table, node); // The latest is the last.
   table.macs.set(node, macs);

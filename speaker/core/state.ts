@@ -66,7 +66,7 @@ export interface Members {
   reclaimedAt: Millis;
 }
 
-/** Which node's speaker a MAC address belongs to, by what the members of the ring say; also of those that are none any more. */
+/** Which node's speaker a MAC address belongs to, as the members of the ring have published; also of those that are none any more. */
 export interface MacTable {
   readonly macs: Map<string, readonly string[]>; // node -> its MAC addresses
   readonly nodes: Map<string, string>; // MAC address -> node

@@ -158,7 +158,7 @@ function nodeChanged(state: SpeakerState, node: string, fields: NodeFields | und
   flush(state, effects);
 }
 
-/** This node can answer elsewhere than before, perhaps. The others hear of it at once. */
+/** This node may be able to answer on other interfaces than before. The others are informed at once. */
 function interfacesChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   const { gossip } = state.members;
   if (!state.isStarted || gossip === undefined) return;

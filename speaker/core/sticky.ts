@@ -53,7 +53,7 @@ export function stickyRule(
 
 /**
  * The address was placed. What this node has of what stays where it is it owns, also while other speakers have it elected.
- * @returns addresses that every host is to hear of again
+ * @returns addresses that are to be reannounced
  */
 export function notePlaced(
   { node, members: { gossip }, sticky: { owners } }: SpeakerState,

@@ -57,7 +57,7 @@ export class PodMembers implements Members {
 
   #update(force = false): void {
     const ready = activeNodes(this.#pods.values());
-    // Not even this one is Ready, and yet it runs: so it looks when the API returns before it has heard of any kubelet again.
+    // Not even this one is Ready, and yet it runs: so it looks when the API returns before kubelets have reported to it again.
     const active = ready.length === 0 ? this.#active : ready;
     if (!force && active.join() === this.#active.join()) return;
     this.#active = active;

@@ -57,7 +57,7 @@ type JoinFailure = JoinResult["failures"][number];
 const rejoinEveryMs: Millis = 60_000;
 // Several Pods come and go at once: joining is begun when the last of them has been seen.
 const settleMs: Millis = 200;
-// Between meeting one member and counting on its word. It may be as new as this one, and know as little.
+// Between meeting one member and counting on its view. It may be as new as this one, and know as little.
 const metMs: Millis = 500;
 // While no speaker can be joined although some are Ready.
 const firstJoinRetryMs: Millis = 1_000;
@@ -69,8 +69,8 @@ const leaveMs: Millis = 1_000;
 const handOverMs: Millis = 1_000;
 
 /**
- * Members by the speakers' own ring: who is alive is known in well under a second, without the API. The API only tells where
- * speakers are that are no members yet: they are joined when their Pods appear, and every minute.
+ * Members by the speakers' own ring: who is alive is known in well under a second, without the API. The API only has the addresses of
+ * speakers that are no members yet: they are joined when their Pods appear, and every minute.
  */
 export class RingMembers implements Members {
   readonly #options: RingMembersOptions;
@@ -282,7 +282,7 @@ export class RingMembers implements Members {
     this.#active = active;
     this.#withoutGossip = withoutGossip;
     this.#changed();
-    // One that was met tells of all others; there is no need to wait until the unreachable ones have been tried.
+    // One that was met sends its view of all others; there is no need to wait until the unreachable ones have been tried.
     if (!this.#synced && active.length > 1) clock.schedule("memberlist met", clock.now() + metMs, () => this.#sync());
   }
 }
