@@ -1,6 +1,9 @@
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cp, mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import * as esbuild from "esbuild";
 
 const project = import.meta.dirname;
@@ -54,9 +57,37 @@ async function copyKoffi(to: string): Promise<void> {
   const modules = join(project, "node_modules");
   const loaded = (source: string) => !/\/(vendor|doc|lib)$/.test(source) && /(\.(c?js|json|node)|\/[^.]*)$/.test(source);
   const addons = (await readdir(join(modules, "@koromix"))).filter((name) => name.startsWith("koffi-linux-"));
-  if (addons.length === 0) throw new Error("Cannot build: node_modules/@koromix has no koffi addon for Linux; run npm install");
+  if (addons.length === 0) throw new Error("Cannot build: node_modules/@koromix has no koffi addon for Linux; run npm ci");
   for (const name of ["koffi", ...addons.map((addon) => join("@koromix", addon))])
     await cp(join(modules, name), join(to, name), { recursive: true, filter: loaded });
 }
 
-if (import.meta.main) await build(join(project, "dist"));
+/**
+ * Writes what the bundles and the image consist of, as the lock file has it (CycloneDX). npm would leave out what a development
+ * dependency needs too, so it sees a project without any.
+ */
+export async function writeSbom(file: string): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), "ingot-sbom-"));
+  try {
+    const { devDependencies: _, ...manifest } = JSON.parse(await readFile(join(project, "package.json"), "utf8"));
+    const lock = JSON.parse(await readFile(join(project, "package-lock.json"), "utf8"));
+    const packages = Object.entries(lock.packages as Record<string, { dev?: boolean }>).filter(([, { dev }]) => dev !== true);
+    const { devDependencies: __, ...root } = lock.packages[""];
+    await writeFile(join(directory, "package.json"), JSON.stringify(manifest));
+    await writeFile(
+      join(directory, "package-lock.json"),
+      JSON.stringify({ ...lock, packages: { ...Object.fromEntries(packages), "": root } }),
+    );
+    const args = ["sbom", "--package-lock-only", "--sbom-format=cyclonedx", "--loglevel=error"];
+    const { stdout } = await promisify(execFile)("npm", args, { cwd: directory, maxBuffer: 1 << 24 });
+    await writeFile(file, stdout);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+if (import.meta.main) {
+  const dist = join(project, "dist");
+  await build(dist);
+  await writeSbom(join(dist, "sbom.cdx.json"));
+}

@@ -1,5 +1,6 @@
 import { type FlagSet, type FlagValues, parseFlags } from "#pkg/flags";
 import { createLog, type Log, type LogLevel } from "#pkg/log";
+import { machineProblem } from "./environment.ts";
 
 export interface Running extends AsyncDisposable {
   /** What comes first when the daemon is to stop, while all else still runs. Ends by itself: no timeout ends it. */
@@ -32,6 +33,11 @@ export async function runDaemon<S extends FlagSet>(daemon: Daemon<S>): Promise<n
   };
   process.on("uncaughtException", crash);
   process.on("unhandledRejection", crash);
+  const problem = machineProblem();
+  if (problem !== undefined) {
+    log.error("cannot run on this machine", { op: "startup", problem });
+    process.exit(1);
+  }
   const stopping = firstSignal();
   let running: Running;
   try {
