@@ -111,8 +111,8 @@ export interface Conflicts {
   readonly deadlines: Deadlines; // of their defenses, by address
   /** How many addresses this node leaves to other speakers. */
   yielded: number;
-  /** Until when addresses are left to nodes that failed. */
-  readonly yields: Map<string, Millis>; // node that failed -> until when
+  /** When addresses were last left to nodes that failed. */
+  readonly yields: Map<string, Yield>; // node -> its last
   /** What the members are asked about, because one of them may announce it too. */
   readonly asked: Map<string, Address>; // address as text -> address
   /** Entries that this node has written, until they are among the occupants. */
@@ -131,6 +131,13 @@ export interface Layer2Announcement {
   readonly conflictProbe: ConflictProbe;
   /** No node has announced it since a Service got it. */
   readonly isFirst: boolean;
+}
+
+/** Addresses are left to a node that failed, without its word. */
+export interface Yield {
+  readonly until: Millis;
+  /** It has been a member again since. */
+  hasReturned: boolean;
 }
 
 export interface DefendedAddress {

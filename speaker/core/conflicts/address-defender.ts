@@ -5,7 +5,7 @@ import type { Address } from "#pkg/net";
 import { elect } from "#pkg/placement";
 import type { SpeakerEffect } from "../effects.ts";
 import { nodeOfMac, reportAnnounced } from "../members.ts";
-import type { DefendedAddress, Layer2Announcement, SpeakerState } from "../state.ts";
+import type { DefendedAddress, Layer2Announcement, SpeakerState, Yield } from "../state.ts";
 import {
   type Beginning,
   type ConflictDefense,
@@ -27,9 +27,11 @@ export interface Conflict extends Rival {
   readonly address: Address;
 }
 
-// How long this node leaves addresses to a node that failed in its sight, and that may live behind a cut of the ring: once for each failure.
-// After that it announces them again, for anybody can answer in the name of a node that is dead.
+// How long this node leaves addresses to a node that failed in its sight, and that may live behind a cut of the ring: once for each failure,
+// and not again within ten minutes, for whoever takes a node's MAC address at the switches can make it fail. After that this node announces
+// them again: anybody can answer in the name of a node that is dead.
 const maxYield: Millis = 120_000;
+const minYieldGap: Millis = 600_000;
 // A host may have some addresses of a pool. One that answers for more answers for everything, and its answers keep no address back.
 const maxOccupiedByOneHost = 3;
 const minProbeInterval: Millis = 1000;
@@ -86,7 +88,10 @@ export function defendSighted(state: SpeakerState, sighting: AddressSighting, no
 /** These nodes are members again. */
 export function nodesReturned(state: SpeakerState, nodes: readonly string[], now: Millis, effects: SpeakerEffect[]): void {
   const { defended, deadlines, yields } = state.conflicts;
-  for (const node of nodes) yields.delete(node);
+  for (const node of nodes) {
+    const yielded = yields.get(node);
+    if (yielded !== undefined) yielded.hasReturned = true;
+  }
   for (const [key, entry] of defended) {
     if (!deadlines.has(key)) continue; // No rivals.
     for (const node of nodes) advance(state, entry, { type: "nodeReturned", node }, now, effects);
@@ -214,7 +219,7 @@ function speakerOf(state: SpeakerState, { mac, address }: AddressSighting, now: 
   const electionAddress = placements.get(address.toString())?.electionAddress ?? address;
   const preferred = elect([self, node], electionAddress) === node;
   const active = members.active.includes(node);
-  const lostUntil = members.lost.has(node) ? (conflicts.yields.get(node) ?? now + maxYield) : -Infinity;
+  const lostUntil = members.lost.has(node) ? yieldUntil(conflicts.yields.get(node), now) : -Infinity;
   const saidUntil = announcers(state, address).includes(node) ? Infinity : -Infinity;
   return { node, active, preferred, yieldUntil: active ? saidUntil : lostUntil };
 }
@@ -232,11 +237,17 @@ function ask({ members, conflicts }: SpeakerState, address: Address, isAsked: bo
   else conflicts.asked.delete(address.toString());
 }
 
+/** Until when addresses may be left to a node that failed. */
+function yieldUntil(last: Yield | undefined, now: Millis): Millis {
+  const isOther = last === undefined || (last.hasReturned && now >= last.until + minYieldGap);
+  return isOther ? now + maxYield : last.until;
+}
+
 /** From the first address that is left to a node that failed, the time runs in which any is. */
 function noteYields({ conflicts: { yields } }: SpeakerState, { rivals }: ConflictDefense): void {
-  for (const { node, phase, followUntil } of rivals.values())
-    if (node !== undefined && phase === "followed" && followUntil !== Infinity && !yields.has(node))
-      yields.set(node, followUntil);
+  for (const { node, phase, followUntil: until } of rivals.values())
+    if (node !== undefined && phase === "followed" && until !== Infinity && yields.get(node)?.until !== until)
+      yields.set(node, { until, hasReturned: false });
 }
 
 function isOccupantOfMany({ conflicts }: SpeakerState, { mac, address }: AddressSighting): boolean {
