@@ -282,12 +282,13 @@ export class PeerSession {
     connection.reader.push(octets);
     try {
       while (connection.open) {
-        const message = this.#nextMessage(id, connection);
-        if (message === undefined) return;
+        const next = this.#nextMessage(id, connection);
+        if (next === undefined) return;
+        const { message } = next;
         this.#counters.received[message.type]++;
         if (message.type === "notification")
           this.#counters.notificationReceived = { notification: message, at: this.#options.clock.now() };
-        this.#dispatch({ type: "message", connection: id, message });
+        this.#dispatch({ type: "message", connection: id, ...next });
       }
     } catch (error) {
       if (!(error instanceof NotificationError)) throw error;
@@ -296,11 +297,12 @@ export class PeerSession {
   }
 
   /** @throws {NotificationError} */
-  #nextMessage(id: number, connection: PeerConnection): Message | undefined {
+  #nextMessage(id: number, connection: PeerConnection): { message: Message; octets: number } | undefined {
     const state = this.#session.connections.find((one) => one.id === id);
     const negotiated = state !== undefined && isAgreed(state) ? state.negotiated : undefined;
     const frame = connection.reader.next(negotiated?.extendedMessage ?? false);
-    return frame === undefined ? undefined : decodeMessage(frame, this.#updateSession(negotiated));
+    if (frame === undefined) return undefined;
+    return { message: decodeMessage(frame, this.#updateSession(negotiated)), octets: frame.body.length };
   }
 
   #updateSession(negotiated: Negotiated | undefined): UpdateSession {

@@ -26,8 +26,8 @@ export type Event =
   | { readonly type: "accepted"; readonly routerId: Address }
   /** 18: a connection failed or closed; `because` is in words. */
   | { readonly type: "lost"; readonly connection: number; readonly because: string }
-  /** 19, 24–27 and ROUTE-REFRESH. */
-  | { readonly type: "message"; readonly connection: number; readonly message: Message }
+  /** 19, 24–27 and ROUTE-REFRESH; `octets` is the length of its body. */
+  | { readonly type: "message"; readonly connection: number; readonly message: Message; readonly octets: number }
   /** 21, 22, 28: a message cannot be decoded; `notification` answers it. */
   | { readonly type: "malformed"; readonly connection: number; readonly notification: Notification; readonly because: string }
   /** The kernel has accepted some of what was sent (RFC 9687). */

@@ -10,6 +10,7 @@ const message = (message: Extract<Event, { type: "message" }>["message"]): Event
   type: "message",
   connection: 1,
   message,
+  octets: 0,
 });
 const broken = (code: number, subcode: number): Event => ({
   type: "malformed",

@@ -98,7 +98,7 @@ function handle(transition: Transition, event: Event): void {
       lost(transition, event.connection, event.because);
       break;
     case "message":
-      received(transition, event.connection, event.message);
+      received(transition, event.connection, event.message, event.octets);
       break;
     case "malformed":
       malformed(transition, event.connection, event.notification, event.because);

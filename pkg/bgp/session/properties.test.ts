@@ -46,7 +46,7 @@ const event: fc.Arbitrary<Stimulus> = fc.oneof(
   fc.record({ type: fc.constant("lost" as const), connection, because: fc.constant("chance") }),
   fc.record({ type: fc.constant("written" as const), connection }),
   fc.record({ type: fc.constant("malformed" as const), connection, notification: cease, because: fc.constant("chance") }),
-  fc.record({ type: fc.constant("message" as const), connection, message }),
+  fc.record({ type: fc.constant("message" as const), connection, octets: fc.nat({ max: 65_516 }), message }),
 );
 /** Half of the time the peer does what it should, or chance would hardly ever establish a session. */
 const happening = fc.oneof(event, fc.constant("well"));
@@ -89,7 +89,7 @@ function well({ session }: LoneSession): Stimulus {
   if (waiting === undefined) return session.settings.passive ? { type: "accepted", routerId: ourId } : { type: "timer" };
   const { id: connection, state } = waiting;
   if (state === "connect") return { type: "connected", connection, routerId: ourId };
-  return { type: "message", connection, message: state === "openSent" ? theirOpen() : keepalive };
+  return { type: "message", connection, octets: 0, message: state === "openSent" ? theirOpen() : keepalive };
 }
 
 function happen(one: LoneSession, what: Stimulus | "well"): void {

@@ -7,7 +7,7 @@ import type { Agreed, Opening } from "./state.ts";
 import { cease, change, connectionOf, drop, fail, replace, type Transition } from "./transition.ts";
 
 /** A message of the peer, in order of RFC 4271, section 8.2.2: OpenSent, OpenConfirm, Established. */
-export function received(transition: Transition, id: number, message: Message): void {
+export function received(transition: Transition, id: number, message: Message, octets: number): void {
   const connection = connectionOf(transition, id);
   if (connection === undefined || connection.state === "connect") return;
   if (message.type === "notification") {
@@ -21,7 +21,7 @@ export function received(transition: Transition, id: number, message: Message): 
     if (message.type === "keepalive") establish(transition, connection);
     else unexpected(transition, connection, message);
   } else if (message.type === "open") unexpected(transition, connection, message);
-  else receiveEstablished(transition, connection, message);
+  else receiveEstablished(transition, connection, message, octets);
 }
 
 /** 24, 25. */
@@ -47,9 +47,10 @@ function receiveEstablished(
   transition: Transition,
   connection: Agreed,
   message: Exclude<Message, { type: "open" | "notification" }>,
+  octets: number,
 ): void {
   const { now } = transition;
-  const workUntil = Math.max(connection.workUntil, now) + workOf(message);
+  const workUntil = Math.max(connection.workUntil, now) + workOf(message, octets);
   if (workUntil - now > maxWork) {
     const notification = cease(Cease.outOfResources);
     const because = "the peer sends more messages than a speaker has time for";
@@ -77,15 +78,14 @@ function receiveEstablished(
 }
 
 /**
- * What a session may cost before it ends: some full tables of the Internet, one after another, or 40,000 messages of the other kinds. The
- * work comes off at one unit a millisecond, which is more than the shortest keepalive time makes.
+ * What a session may cost at once before it ends: 160 MB of UPDATEs, which is several full tables of the Internet, or 40,000 messages of the
+ * other kinds. The work comes off at one unit a millisecond, which is more than the shortest keepalive time makes.
  */
-export const maxWork = 20_000_000;
+const maxWork = 20_000_000;
 
-/** The work of a message in units, roughly the microseconds of an UPDATE; the others have no reason to come often. */
-function workOf(message: Message): number {
-  if (message.type !== "update") return 500;
-  return 1 + message.announced.length + message.withdrawn.length + 100 * message.forgiven.length;
+/** The work of a message in units. An UPDATE costs by its length, and more by its errors; the others have no reason to come often. */
+function workOf(message: Message, octets: number): number {
+  return message.type === "update" ? 1 + octets / 8 + 100 * message.forgiven.length : 500;
 }
 
 /** A peer that asks often gets its routes once for all that it has asked meanwhile. */

@@ -68,8 +68,8 @@ export class LoneSession {
     return effects;
   }
 
-  message(connection: number, message: Message): Effect[] {
-    return this.dispatch({ type: "message", connection, message });
+  message(connection: number, message: Message, octets = 0): Effect[] {
+    return this.dispatch({ type: "message", connection, message, octets });
   }
 
   /** Moves time to the next deadline. @returns what was done there */
