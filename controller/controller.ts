@@ -58,7 +58,7 @@ export class Controller implements AsyncDisposable {
       );
     followConfigMap(options.configMap, (now) => this.#config.configMapChanged(now));
     followConfigMap(statusConfigMap, (now) => this.#config.statusChanged(now));
-    followConfigMap(quarantineConfigMap, (now) => this.#serviceController.setOccupied(occupants(now)));
+    followConfigMap(quarantineConfigMap, (now) => this.#serviceController.setOccupied(decodeQuarantine(now?.data ?? {})));
     this.#serviceController = new ServiceController({
       ...options,
       services: this.#services,
@@ -124,14 +124,4 @@ export class Controller implements AsyncDisposable {
     if (service === undefined) return [];
     return [recordedAddresses(service), this.#options.allocator.held(key)?.addresses ?? []];
   }
-}
-
-/** Address -> who has it, in words. */
-function occupants(configMap: ConfigMap | undefined): ReadonlyMap<string, string> {
-  const found = new Map<string, string>();
-  for (const [address, { mac, node, interface: name }] of decodeQuarantine(configMap?.data ?? {})) {
-    const seen = node === "" ? "" : `, seen on ${name} of node ${node}`;
-    found.set(address, `${mac || "an unknown MAC address"}${seen}`);
-  }
-  return found;
 }

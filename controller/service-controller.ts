@@ -5,8 +5,10 @@ import { type Cluster, type EventRecorder, type Informer, type Service, serviceR
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import { type Address, parseAddress } from "#pkg/net";
+import type { Occupant } from "#pkg/quarantine";
 import { isOurs, readRequest } from "#pkg/service";
 import { type Decision, decide, keep, quotedList, type Warning } from "./decide.ts";
+import { heedOccupants } from "./occupants.ts";
 import { StatusWriter } from "./status-writer.ts";
 import { WaitList } from "./wait-list.ts";
 import { type AllocationTerms, changedResources, freedResources, isSameAllocation, termsOf, waitsOf } from "./waits.ts";
@@ -26,6 +28,8 @@ export interface ServiceControllerOptions {
   readonly random: Random;
 }
 
+const newMs: Millis = 30_000;
+
 // What hides the round trip to the API server; more would only wait there, and be decided on too early.
 const writesAtOnce = 32;
 
@@ -39,7 +43,10 @@ export class ServiceController {
   readonly #waiting = new WaitList();
   readonly #terms = new Map<string, AllocationTerms>(); // service -> the terms on which it shares what it holds
   readonly #warnings = new Map<string, string>(); // service -> the last warning, while it holds
-  #occupants: ReadonlyMap<string, string> = new Map(); // address -> the host of the network that has it
+  readonly #assignedAt = new Map<string, Millis>(); // service -> when it was given what it holds; in order, without old ones
+  #reported: ReadonlyMap<string, Occupant> = new Map(); // address -> the host of the network that has it, as speakers report
+  #occupants: ReadonlyMap<string, string> = new Map(); // address -> the same in words, of those that count
+  #strictPools: ReadonlySet<string> = new Set();
   readonly #statuses: StatusWriter;
   #state: { readonly type: "idle" | "configured" } | { readonly type: "unconfigured"; readonly why: string } = { type: "idle" };
 
@@ -65,12 +72,14 @@ export class ServiceController {
     for (const { service, address } of stranded)
       throw new Error(`Cannot change pools: ${service} holds ${address}, which would be in none`);
     this.#state = { type: "configured" };
+    this.#strictPools = new Set(pools.filter(isStrict).map(({ name }) => name));
     const all = [...services.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
     // What is on record is taken before anything new is given, in an order that is the same after every start.
     for (const service of all) {
       const read = readRequest(service);
       if (read.type !== "notOurs") keep(read.request, this.#statuses.withoutReplaced(service), allocator);
     }
+    this.#heedOccupants();
     for (const { key } of all) this.#queue.add(key);
   }
 
@@ -80,13 +89,26 @@ export class ServiceController {
     for (const { key } of this.#options.services.values()) this.#queue.add(key);
   }
 
-  /** Other hosts of the network have these addresses, and no others (address -> who, as text). */
-  setOccupied(occupants: ReadonlyMap<string, string>): void {
+  /** Speakers report that other hosts of the network have these addresses, and no others (address -> who). */
+  setOccupied(reported: ReadonlyMap<string, Occupant>): void {
+    this.#reported = reported;
+    if (this.#state.type === "configured") this.#heedOccupants();
+  }
+
+  /**
+   * An address that a Service has had for longer stays with it, whatever is reported of it: a report needs no more than the token of one
+   * speaker. Under `strict` the speakers probe an address when it is announced first, so that a report comes soon after it was assigned.
+   */
+  #heedOccupants(): void {
     const { allocator, log } = this.#options;
     const before = this.#occupants;
-    this.#occupants = occupants;
-    allocator.setOccupied(occupants);
-    for (const [text, by] of occupants) {
+    this.#occupants = heedOccupants(this.#reported, before, (address, counts) => {
+      const pool = allocator.poolOf(address);
+      if (pool === undefined || !this.#strictPools.has(pool)) return false;
+      return counts || allocator.holders(address).every((service) => this.#isNew(service));
+    });
+    allocator.setOccupied(this.#occupants);
+    for (const [text, by] of this.#occupants) {
       if (before.has(text)) continue;
       log.warn("another host uses an address of a pool, it is not assigned until it is free", {
         event: "addressOccupied",
@@ -97,13 +119,29 @@ export class ServiceController {
       for (const holder of address === undefined ? [] : allocator.holders(address)) this.changed(holder);
     }
     for (const text of before.keys()) {
-      if (occupants.has(text)) continue;
+      if (this.#occupants.has(text)) continue;
       log.info("address is free again", { event: "addressFree", ip: text });
       const address = parseAddress(text);
       const pool = address && allocator.poolOf(address);
       if (address === undefined || pool === undefined) continue;
       for (const resource of freedResources(pool, address))
         for (const waiting of this.#waiting.changed(resource)) this.changed(waiting);
+    }
+  }
+
+  #isNew(service: string): boolean {
+    const since = this.#assignedAt.get(service);
+    return since !== undefined && this.#options.clock.now() - since < newMs;
+  }
+
+  /** Keeps the instants of the last assignments alone. */
+  #assigned(service: string): void {
+    const now = this.#options.clock.now();
+    this.#assignedAt.delete(service);
+    this.#assignedAt.set(service, now);
+    for (const [first, at] of this.#assignedAt) {
+      if (now - at < newMs) break;
+      this.#assignedAt.delete(first);
     }
   }
 
@@ -138,10 +176,18 @@ export class ServiceController {
     };
     const decision = decide(key, service && this.#statuses.withoutReplaced(service), allocator);
     this.#recordDecision(key, service, before.allocation, decision);
+    if (!isSameAllocation(before.allocation, decision.allocation)) this.#allocationChanged(key, before.allocation);
     this.#wake(key, before, decision);
     const outcome = this.#statuses.put(key, service, decision.status);
     decided(key); // Which may put another configuration in force.
     return outcome;
+  }
+
+  /** An address that is given up may be one that another host has. */
+  #allocationChanged(key: string, before: Allocation | undefined): void {
+    if (this.#options.allocator.held(key) === undefined) this.#assignedAt.delete(key);
+    else this.#assigned(key);
+    if (before?.addresses.some((address) => this.#reported.has(address.toString()))) this.#heedOccupants();
   }
 
   #wake(key: string, before: AllocationTerms, { request, allocation, unmet }: Decision): void {
@@ -191,6 +237,10 @@ export class ServiceController {
     });
     this.#options.events.record(serviceReference(service), "Warning", warning.reason, warning.message);
   }
+}
+
+function isStrict({ protocol, conflictProbe }: Pool): boolean {
+  return protocol === "layer2" && conflictProbe === "strict";
 }
 
 function missesConfiguration(service: Service, why: string): Warning | undefined {

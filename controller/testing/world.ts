@@ -40,7 +40,7 @@ export class World {
     this.cluster.put("configmaps", configMap(`${namespace}/${statusConfigMap}`, { [lastGoodKey]: text }));
   }
 
-  /** Other hosts of the network have these addresses, and no others. */
+  /** Other hosts of the network have these addresses, and no others, as node1 reports. */
   occupied(...addresses: string[]): void {
     const occupant = { mac: "02:00:00:00:00:42", node: "node1", interface: "eth0", since: "" };
     const data = Object.fromEntries(addresses.map((address) => [address, encodeQuarantine(occupant)]));
