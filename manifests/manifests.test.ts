@@ -42,8 +42,21 @@ const base = join(import.meta.dirname, "base");
 const { resources: files } = load(readFileSync(join(base, "kustomization.yaml"), "utf8")) as { resources: string[] };
 const manifests = files.flatMap((file) => loadAll(readFileSync(join(base, file), "utf8")) as Manifest[]);
 
-function find(kind: string, name: string): Manifest {
-  const found = manifests.filter((manifest) => manifest.kind === kind && manifest.metadata.name === name);
+/** The objects of a component, which has each of its files in its kustomization. */
+function component(name: string): Manifest[] {
+  const folder = join(import.meta.dirname, "components", name);
+  const { kind, resources } = load(readFileSync(join(folder, "kustomization.yaml"), "utf8")) as {
+    kind: string;
+    resources: string[];
+  };
+  assert.equal(kind, "Component");
+  const others = readdirSync(folder).filter((file) => file !== "kustomization.yaml");
+  assert.deepEqual(others.sort(), [...resources].sort());
+  return resources.flatMap((file) => loadAll(readFileSync(join(folder, file), "utf8")) as Manifest[]);
+}
+
+function find(kind: string, name: string, among: readonly Manifest[] = manifests): Manifest {
+  const found = among.filter((manifest) => manifest.kind === kind && manifest.metadata.name === name);
   assert.equal(found.length, 1, `${kind} ${name} is there once`);
   return found[0] as Manifest;
 }
@@ -117,7 +130,7 @@ for (const name of ["controller", "speaker"] as const) {
     assert.equal(container.securityContext.readOnlyRootFilesystem, true);
     assert.equal(container.securityContext.allowPrivilegeEscalation, false);
     assert.deepEqual(Object.keys(container.resources.requests), ["cpu", "memory"]);
-    assert.equal(container.resources.limits?.cpu, undefined);
+    assert.deepEqual(container.resources.limits, { memory: "1Gi" });
   });
 }
 
@@ -211,10 +224,12 @@ const requests: { who: "controller" | "speaker"; may: string[]; mayNot: string[]
       "list pods metallb-system",
       "watch pods metallb-system",
       "patch configmaps metallb-system ingot-conflicts",
-      "list secrets metallb-system routers",
-      "watch secrets metallb-system routers",
+      "list secrets metallb-system memberlist",
+      "watch secrets metallb-system memberlist",
     ],
     mayNot: [
+      "list secrets metallb-system routers",
+      "watch secrets metallb-system routers",
       "patch services/status *",
       "create configmaps metallb-system",
       "patch configmaps metallb-system ingot-status",
@@ -230,17 +245,45 @@ for (const { who, may, mayNot } of requests) {
   for (const request of mayNot) test(`${who} may not ${request}`, () => assert.equal(allowed(who, request), false));
 }
 
+test("with the component for BGP passwords the speaker may follow Secrets of the namespace, and no more", () => {
+  const all = [...manifests, ...component("bgp-passwords")];
+  for (const verb of ["list", "watch"]) assert.equal(allowed("speaker", `${verb} secrets metallb-system routers`, all), true);
+  for (const request of ["get secrets metallb-system routers", "patch secrets metallb-system routers", "list secrets *"])
+    assert.equal(allowed("speaker", request, all), false, request);
+  assert.equal(allowed("controller", "watch secrets metallb-system routers", all), false);
+});
+
+test("the network policies name every port of the Pods, and let only routers in from anywhere", () => {
+  interface Policy {
+    readonly podSelector: { matchLabels: object };
+    readonly ingress: { from?: object[]; ports: { port: number; protocol?: string }[] }[];
+  }
+  for (const name of ["controller", "speaker"] as const) {
+    const { podSelector, ingress } = find("NetworkPolicy", name, component("network-policy")).spec as unknown as Policy;
+    assert.deepEqual(podSelector.matchLabels, { app: "metallb", component: name });
+    const text = ({ port, protocol = "TCP" }: { port: number; protocol?: string }) => `${protocol} ${port}`;
+    const limited = ingress.filter(({ from }) => from !== undefined).flatMap(({ ports }) => ports.map(text));
+    const { ports } = workload(name).container;
+    assert.deepEqual(
+      limited,
+      ports.map(({ containerPort: port, protocol = "TCP" }) => text({ port, protocol })),
+    );
+    const open = ingress.filter(({ from }) => from === undefined).flatMap(({ ports }) => ports.map(text));
+    assert.deepEqual(open, name === "speaker" ? ["TCP 179", "UDP 3784", "UDP 3785", "UDP 4784"] : []);
+  }
+});
+
 /** As the API server's RBAC decides. */
-function allowed(account: string, request: string): boolean {
+function allowed(account: string, request: string, installed: readonly Manifest[] = manifests): boolean {
   const [verb, target, namespace, objectName] = request.split(" ");
   assert.ok(verb && target && namespace);
   const [, group = "", resource] = /^(?:([a-z0-9.]*)\/(?!status$))?(.+)$/.exec(target) ?? [];
   assert.ok(resource);
-  return manifests.some(({ kind, metadata, roleRef, subjects = [] }) => {
+  return installed.some(({ kind, metadata, roleRef, subjects = [] }) => {
     const here = kind === "ClusterRoleBinding" || (kind === "RoleBinding" && metadata.namespace === namespace);
     if (!here || !roleRef) return false;
     const bound = subjects.some((subject) => subject.kind === "ServiceAccount" && subject.name === account);
-    return bound && (find(roleRef.kind, roleRef.name).rules ?? []).some(grants);
+    return bound && (find(roleRef.kind, roleRef.name, installed).rules ?? []).some(grants);
   });
   function grants({ apiGroups, resources, resourceNames, verbs }: Rule): boolean {
     const named = resourceNames === undefined || (objectName !== undefined && resourceNames.includes(objectName));

@@ -23,12 +23,14 @@ export interface PodTemplate {
   readonly spec: { readonly serviceAccountName: string; readonly containers: readonly [Container] };
 }
 
-const base = new URL("../../manifests/base/", import.meta.url);
+const folders = ["base", "components/bgp-passwords"].map((folder) => new URL(`../../manifests/${folder}/`, import.meta.url));
 
-/** All objects of `manifests/base`, in the order in which they can be created. */
+/** All objects of `manifests/base` and of the component for BGP passwords, in the order in which they can be created. */
 export function baseManifests(): readonly ApiObject[] {
-  const { resources } = load(readFileSync(new URL("kustomization.yaml", base), "utf8")) as { resources: string[] };
-  return resources.flatMap((file) => loadAll(readFileSync(new URL(file, base), "utf8")) as ApiObject[]);
+  return folders.flatMap((folder) => {
+    const { resources } = load(readFileSync(new URL("kustomization.yaml", folder), "utf8")) as { resources: string[] };
+    return resources.flatMap((file) => loadAll(readFileSync(new URL(file, folder), "utf8")) as ApiObject[]);
+  });
 }
 
 /** The Pod template of a Deployment or DaemonSet among them. */
