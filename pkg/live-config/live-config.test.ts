@@ -204,6 +204,23 @@ test("a follower that refuses too long is corrected by the controller's record",
   assert.deepEqual(decisions, [`${wide} | strands s=10.0.0.1`, `${narrow} | accepted`]);
 });
 
+for (const { name, second, want } of [
+  { name: "invalid", second: invalid, want: `${wide} | invalid` },
+  { name: "one that strands an address", second: narrow, want: `${wide} | strands s=10.0.0.1` },
+  { name: "a deletion", second: undefined, want: `${wide} | missing configMap` },
+])
+  test(`of two quick changes, the second of them ${name}, a follower does not keep the first, which the controller never saw`, () => {
+    const both = configText("a 10.0.0.0-10.0.0.9; b 192.0.2.0-192.0.2.9");
+    const { live, config, decisions } = setUp({ lastGood: wide, config: wide, holds: { s: "10.0.0.1" } });
+    decisions.length = 0;
+    config(both);
+    config(second);
+    assert.deepEqual(decisions, [`${both} | accepted`, want]);
+    // One that did see it has it on record.
+    live.lastGoodChanged(both);
+    assert.equal(live.inForce?.text, both);
+  });
+
 test("a record that is ahead of the ConfigMap does not flap", () => {
   const { live, config, decisions } = setUp({ lastGood: wide, config: wide });
   decisions.length = 0;

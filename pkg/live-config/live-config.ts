@@ -75,7 +75,8 @@ export class LiveConfig {
     const candidate = this.#read(data);
     if (isSame(candidate, this.#candidate)) return;
     this.#candidate = candidate;
-    this.#previous = this.#state.inForce ?? this.#lastGood?.usable;
+    // What is in force here may be a change that whoever writes the record never saw, because the next one came at once.
+    this.#previous = this.#lastGood?.usable ?? this.#state.inForce;
     this.#judge(true);
   }
 
