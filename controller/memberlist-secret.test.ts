@@ -8,9 +8,9 @@ import { MemberlistSecret } from "./memberlist-secret.ts";
 
 const deployment: OwnerReference = { apiVersion: "apps/v1", kind: "Deployment", name: "controller", uid: "u" };
 
-/** What is asked of the API, which refuses the first `refusals` requests. */
-async function run(options: { deployment: string; exists?: boolean; refusals?: number }): Promise<unknown[]> {
-  const { exists = false } = options;
+/** What is asked of the API, which refuses the first `refusals` requests, until it has been asked `times` for a Secret. */
+async function run(options: { deployment: string; exists?: boolean; refusals?: number; times?: number }): Promise<unknown[]> {
+  const { exists = false, times = 1 } = options;
   let { refusals = 0 } = options;
   const asked: unknown[] = [];
   const refuse = () => {
@@ -39,7 +39,7 @@ async function run(options: { deployment: string; exists?: boolean; refusals?: n
   });
   secret.start();
   do await setImmediate();
-  while (clock.advanceToNext());
+  while (asked.length < times && clock.advanceToNext());
   return asked;
 }
 
@@ -56,6 +56,11 @@ for (const name of ["", "gone"])
 
 test("one that exists is enough", async () => {
   assert.equal((await run({ deployment: "controller", exists: true })).length, 1);
+});
+
+test("one that is deleted is made again", async () => {
+  const made = await run({ deployment: "controller", times: 3 });
+  assert.deepEqual(made, Array(3).fill(["metallb-system", "memberlist", data, deployment]));
 });
 
 test("what the API refuses is tried again until it works", async () => {

@@ -1,4 +1,4 @@
-import type { Clock, Random } from "#pkg/clock";
+import type { Clock, Millis, Random } from "#pkg/clock";
 import { ApiError, type Cluster } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import { type Outcome, WorkQueue } from "./work-queue.ts";
@@ -16,12 +16,17 @@ export interface MemberlistSecretOptions {
 }
 
 const drainMs = 1_000;
+const lookEveryMs: Millis = 30_000; // By creating it: that needs no right to read or watch Secrets.
 const keyBytes = 16; // AES-128, as MetalLB makes it; speakers take the key from this text.
 
-/** Makes the key of the speakers' ring, unless there is one. The API refusing it is no reason to stop giving addresses: it is tried again. */
+/**
+ * Makes the key of the speakers' ring, whenever there is none: it may be deleted, and speakers that start need it. The API refusing it is no
+ * reason to stop giving addresses: it is tried again.
+ */
 export class MemberlistSecret implements AsyncDisposable {
   readonly #options: MemberlistSecretOptions;
   readonly #queue: WorkQueue;
+  #isKnown = false;
 
   constructor(options: MemberlistSecretOptions) {
     this.#options = options;
@@ -39,7 +44,7 @@ export class MemberlistSecret implements AsyncDisposable {
   }
 
   async #create(): Promise<Outcome> {
-    const { cluster, namespace, name, deployment, randomBytes } = this.#options;
+    const { cluster, namespace, name, deployment, randomBytes, clock } = this.#options;
     const log = this.#options.log.with({ op: "createMemberlistSecret", secret: name });
     try {
       const owner = deployment === "" ? undefined : await cluster.deploymentOwner(namespace, deployment);
@@ -47,8 +52,9 @@ export class MemberlistSecret implements AsyncDisposable {
       const result = await cluster.createSecret(namespace, name, { secretkey }, owner);
       if (result === "created" && owner === undefined)
         log.warn("memberlist secret created without an owner, it will stay when Ingot is removed", { deployment });
-      else log.info("memberlist secret exists", { result });
-      return "done";
+      else if (result === "created" || !this.#isKnown) log.info("memberlist secret exists", { result });
+      this.#isKnown = true;
+      return { at: clock.now() + lookEveryMs };
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       log.error("failed to create the memberlist secret", { error });
