@@ -7,9 +7,15 @@ export interface NetworkCounters {
   packetsSent: number;
   bytesReceived: number; // Of packets, without the headers of UDP and IP.
   bytesSent: number;
+  /** Packets of sources that are not known, beyond those that are looked at. */
+  packetsDropped: number;
+  /** Packets that came before. */
+  packetsReplayed: number;
   /** Packets that this machine refused to send. */
   sendFailures: number;
   streamsAccepted: number;
+  /** Streams closed to make room for others. */
+  streamsEvicted: number;
   streamsDialled: number;
   /** Pings answered directly and in time, and the milliseconds that all of them took. */
   roundTrips: number;
@@ -31,8 +37,11 @@ export function newNetworkCounters(): NetworkCounters {
     packetsSent: 0,
     bytesReceived: 0,
     bytesSent: 0,
+    packetsDropped: 0,
+    packetsReplayed: 0,
     sendFailures: 0,
     streamsAccepted: 0,
+    streamsEvicted: 0,
     streamsDialled: 0,
     roundTrips: 0,
     roundTripMillis: 0,

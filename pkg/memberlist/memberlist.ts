@@ -11,6 +11,7 @@ import { encodeStream, StreamDecoder, type StreamEnd } from "./codec/stream.ts";
 import type { Wire } from "./codec/wire.ts";
 import { countRoundTrip, type MemberlistCounters, newNetworkCounters } from "./counters.ts";
 import { type MemberView, memberView } from "./member-view.ts";
+import { PacketGuard } from "./packet-guard.ts";
 import type { Effect, Event, MemberEvent, Send } from "./ring/events.ts";
 import type { Ring } from "./ring/ring.ts";
 import { members, nextDeadline, startRing, step } from "./ring/step.ts";
@@ -79,6 +80,7 @@ export class Memberlist implements AsyncDisposable {
   readonly #nonces = new Nonces(randomBytes);
   readonly #counters = newNetworkCounters();
   readonly #streams: IncomingStreams;
+  readonly #guard: PacketGuard;
   readonly #listeners = new Set<(event: MemberlistEvent) => void>();
   readonly #joins = new Map<number, (result: JoinFinished) => void>(); // join -> who waits for it
   readonly #left = Promise.withResolvers<void>();
@@ -98,12 +100,15 @@ export class Memberlist implements AsyncDisposable {
       throw new RangeError(`Cannot make a member bound to ${bind.address}: it needs an address to advertise`);
     this.#options = options;
     this.#log = new RingLog(log, clock);
+    this.#guard = new PacketGuard(wire);
     this.#streams = new IncomingStreams({
       wire,
       clock,
+      isKnown: (address) => this.#guard.isKnown(address),
       encode: (message) => this.#encodeStream(message, "listener"),
       onRequest: (stream, from, message) => this.#handle({ type: "request", stream, from: endpoint(from), message }),
       onProblem: (from, error) => this.#refuse(from, "TCP", error),
+      onEvicted: () => void this.#counters.streamsEvicted++,
     });
   }
 
@@ -172,7 +177,10 @@ export class Memberlist implements AsyncDisposable {
     for (const text of addresses) {
       const address = parseSocketAddress(text, port);
       if (address === undefined) failures.push({ address: text, reason: "it is not an IP address, with or without a port" });
-      else endpoints.push(endpoint(address));
+      else {
+        this.#guard.know(address.address);
+        endpoints.push(endpoint(address));
+      }
     }
     const join = this.#lastJoin++;
     const { promise, resolve } = Promise.withResolvers<JoinFinished>();
@@ -237,7 +245,16 @@ export class Memberlist implements AsyncDisposable {
   #receive(bytes: Uint8Array, from: SocketAddress): void {
     this.#counters.packetsReceived++;
     this.#counters.bytesReceived += bytes.length;
+    if (!this.#guard.admits(bytes, from.address, this.#options.clock.now())) {
+      this.#counters.packetsDropped++;
+      return;
+    }
+    if (this.#guard.isReplay(bytes)) {
+      this.#counters.packetsReplayed++;
+      return;
+    }
     const { messages, problems } = decodePacket(bytes, this.#options.wire);
+    if (messages.length > 0) this.#guard.accept(bytes, from.address);
     for (const problem of problems) this.#refuse(from, "UDP", problem);
     if (messages.length > 0) this.#handle({ type: "packet", from: endpoint(from), messages });
   }
@@ -289,6 +306,8 @@ export class Memberlist implements AsyncDisposable {
         break;
       case "member": {
         const member = memberView(effect.member, ring.self.node);
+        if (effect.change === "joined")
+          this.#guard.setMembers(ring.order.map((record) => socketAddress(record.endpoint).address));
         this.#log.changed(effect.change, member);
         this.#emit({ type: "member", change: effect.change, member });
         break;

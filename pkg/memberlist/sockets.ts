@@ -8,8 +8,8 @@ import type { SocketAddress, Transport, TransportEvents } from "./transport.ts";
 const maxPortAttempts = 10;
 
 /**
- * Opens one UDP socket and one TCP listener on the same address and port; port 0 means any. Connections beyond 128 at once are
- * closed at once.
+ * Opens one UDP socket and one TCP listener on the same address and port; port 0 means any. Connections beyond 1,024 at
+ * once are closed at once.
  * @throws {Error} that names address, port and protocol, when it cannot be had
  */
 export async function openSockets(bind: SocketAddress, events: TransportEvents): Promise<Transport> {
@@ -100,8 +100,8 @@ function unmapped({ address, port }: SocketAddress): SocketAddress {
   return { address: address.startsWith("::ffff:") && isIPv4(address.slice(7)) ? address.slice(7) : address, port };
 }
 
-// Everything a member wants over TCP is over within seconds, and every member dials one other every 30 s.
-const maxConnectionsAtOnce = 128;
+// Above what the receiver keeps: it decides which ones are closed.
+const maxConnectionsAtOnce = 1024;
 
 /** @returns a listening server; @throws {Error} that names address and port */
 export async function listenTcp({ address, port }: SocketAddress): Promise<Server> {

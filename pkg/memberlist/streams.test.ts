@@ -17,13 +17,16 @@ const ack: StreamMessage = { type: "ack", sequence: 7, payload: undefined };
 const from = { address: "192.0.2.7", port: 40_000 };
 
 /** Answers every ping, and closes on everything else. */
-function harness(wire: Wire) {
+function harness(wire: Wire, known: ReadonlySet<string> = new Set([from.address])) {
   const clock = new SimulatedClock();
   const problems: string[] = [];
   const requests: StreamMessage[] = [];
+  const evicted: string[] = [];
   const streams: IncomingStreams = new IncomingStreams({
     wire,
     clock,
+    isKnown: (address) => known.has(address),
+    onEvicted: ({ address }) => void evicted.push(address),
     encode: (message) => encodeStream(message, wire, { from: "listener", nonce }),
     onRequest: (stream, _from, message) => {
       requests.push(message);
@@ -32,14 +35,14 @@ function harness(wire: Wire) {
     },
     onProblem: (peer, { reason }) => problems.push(`${peer.address} ${reason}`),
   });
-  const dial = (): Duplex => {
+  const dial = (source: { address: string; port: number } = from): Duplex => {
     const [near, far] = duplexPair({ allowHalfOpen: true });
     near.on("error", () => {});
     far.on("close", () => near.destroy()); // As a connection does.
-    streams.accept(far, from);
+    streams.accept(far, source);
     return near;
   };
-  return { clock, problems, requests, streams, dial };
+  return { clock, problems, requests, streams, evicted, dial };
 }
 
 /** What comes back until the other end closes. */
@@ -88,11 +91,11 @@ for (const [kind, wire] of [
   });
 }
 
-test("plaintext where encryption is wanted gets an error reply, which is encrypted", async () => {
+test("plaintext where encryption is wanted is closed at its first byte, without a reply", async () => {
   const { dial, problems, requests } = harness(encrypted);
   const near = dial();
-  near.write(encodeStream(ping, defaultWire, { from: "dialler", nonce }));
-  assert.deepEqual(await answer(near, encrypted), { type: "error", message: "plaintext" });
+  near.write(encodeStream(ping, defaultWire, { from: "dialler", nonce }).subarray(0, 1));
+  assert.equal((await buffer(near)).length, 0);
   assert.deepEqual([problems, requests], [["192.0.2.7 plaintext"], []]);
 });
 
@@ -152,14 +155,50 @@ test("all streams together hold 64 MiB at most", async () => {
   const frame = Buffer.alloc(5 + length - 1); // It never becomes complete.
   frame[0] = 10;
   frame.writeUInt32BE(length, 1);
-  const all = Array.from({ length: 4 }, dial);
+  const all = Array.from({ length: 4 }, () => dial());
   for (const near of all.slice(0, 3)) await new Promise((resolve) => near.write(frame, resolve));
   assert.deepEqual(problems, []);
   const last = all[3] ?? assert.fail();
   last.write(frame);
-  await once(last, "close");
+  await Promise.race(all.map((near) => once(near, "close")));
   assert.deepEqual(problems, ["192.0.2.7 tooLarge"]);
-  assert.equal(all[0]?.destroyed, false);
+  assert.equal(all.filter(({ destroyed }) => destroyed).length, 1);
+});
+
+test("a source that is not known has a second for its request, however slowly it comes", async () => {
+  const { clock, dial } = harness(encrypted, new Set());
+  const near = dial();
+  near.write(Uint8Array.of(10));
+  const closed = once(near, "close");
+  clock.advanceBy(999);
+  assert.equal(near.destroyed, false);
+  clock.advanceBy(1);
+  await closed;
+});
+
+test("600 idle connections of one source, or of as many, stop neither a member nor one that joins", async () => {
+  const request = encodeStream(ping, encrypted, { from: "dialler", nonce });
+  for (const sources of [1, 600]) {
+    const { dial, evicted, requests } = harness(encrypted);
+    for (let i = 0; i < 600; i++) dial({ address: `198.51.${(i % sources) >> 8}.${(i % sources) & 255}`, port: 1 });
+    assert.ok(evicted.length >= 600 - 64, `${evicted.length} of 600 made room`);
+    for (const source of [from, { address: "203.0.113.1", port: 1 }]) {
+      const near = dial(source);
+      near.write(request);
+      assert.deepEqual(await answer(near, encrypted), ack);
+    }
+    assert.equal(requests.length, 2);
+  }
+});
+
+test("idle connections of a member's address take the reserve of no other member", async () => {
+  const other = { address: "192.0.2.8", port: 1 };
+  const { dial, evicted } = harness(encrypted, new Set([from.address, other.address]));
+  for (let i = 0; i < 600; i++) dial();
+  assert.deepEqual([evicted.length, new Set(evicted).size], [600 - 8, 1]);
+  const near = dial(other);
+  near.write(encodeStream(ping, encrypted, { from: "dialler", nonce }));
+  assert.deepEqual(await answer(near, encrypted), ack);
 });
 
 const request = Buffer.from("request");

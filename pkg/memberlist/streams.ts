@@ -6,35 +6,53 @@ import { StreamDecoder, type StreamResult } from "./codec/stream.ts";
 import type { Wire } from "./codec/wire.ts";
 import type { SocketAddress } from "./transport.ts";
 
-/** For a whole request, and again for its reply to be taken. */
+/** For a whole request of a known source, and for a reply to be taken. */
 const timeout: Millis = 10_000;
+/** For a whole request of anybody else. */
+const unknownTimeout: Millis = 1000;
+// Everything a member wants over TCP is over within seconds, and every member dials one other every 10 s.
+const maxStreams = 128;
+/** Of sources that are not known; the others are a reserve for those that are. */
+const maxUnknownStreams = 64;
+const maxStreamsOfSource = 8;
 // A frame is authentic only once it is complete, so anybody can make us keep that much: not on every connection at once.
-const maxReceived = 64 * 1024 * 1024;
+const maxHeld = 64 * 1024 * 1024;
 
 export interface IncomingStreamsOptions {
   readonly wire: Wire;
   readonly clock: Clock;
+  /** Whether the source is a member, or may become one: it has the reserve of streams, and more time. */
+  readonly isKnown: (address: string) => boolean;
   /** Encodes what is sent back. */
   readonly encode: (message: StreamMessage) => Uint8Array;
   /** To be answered by `reply` or `close` with the same number. */
   readonly onRequest: (stream: number, from: SocketAddress, message: StreamMessage) => void;
   readonly onProblem: (from: SocketAddress, error: MemberlistError) => void;
+  /** A stream was closed to make room for others. */
+  readonly onEvicted: (from: SocketAddress) => void;
 }
 
 interface Incoming {
   readonly stream: Duplex;
   readonly from: SocketAddress;
+  readonly isKnown: boolean;
   readonly decoder: StreamDecoder;
-  received: number; // Octets.
+  hasData: boolean;
+  /** There was a request that could be understood: with keys, it is authentic. */
+  isComplete: boolean;
+  held: number; // Bytes.
   timer: Disposable;
 }
 
-/** Streams that others opened: each brings one request and takes one reply, within 10 s each. */
+/**
+ * Streams that others opened: each brings one request and takes one reply. Who cannot be told from an attacker yet, as no request of it is
+ * complete, has a second, few streams for each source, and no part in the reserve for known sources; the oldest make room for new ones.
+ */
 export class IncomingStreams {
   readonly #options: IncomingStreamsOptions;
-  readonly #open = new Map<number, Incoming>(); // number -> stream
+  readonly #open = new Map<number, Incoming>(); // number -> stream, the oldest first
   #last = 0;
-  #received = 0; // Octets, on all that are open.
+  #held = 0; // Bytes, by all that are open.
 
   constructor(options: IncomingStreamsOptions) {
     this.#options = options;
@@ -42,14 +60,25 @@ export class IncomingStreams {
 
   accept(stream: Duplex, from: SocketAddress): void {
     const number = ++this.#last;
-    const decoder = new StreamDecoder(this.#options.wire, "dialler");
-    const incoming: Incoming = { stream, from, decoder, received: 0, timer: this.#deadline(stream) };
+    const { wire } = this.#options;
+    const isKnown = this.#options.isKnown(from.address);
+    this.#makeRoom(from, isKnown);
+    const incoming: Incoming = {
+      stream,
+      from,
+      isKnown,
+      decoder: new StreamDecoder(wire, "dialler"),
+      hasData: false,
+      isComplete: false,
+      held: 0,
+      timer: this.#deadline(stream, isKnown ? timeout : unknownTimeout),
+    };
     this.#open.set(number, incoming);
     stream.on("data", (piece: Buffer) => this.#take(number, incoming, piece));
     stream.on("end", () => {
-      if (incoming.received === 0)
+      if (!incoming.hasData)
         stream.destroy(); // A health check, maybe.
-      else this.#settle(number, incoming, decoder.end());
+      else this.#settle(number, incoming, incoming.decoder.end());
     });
     stream.on("error", () => {}); // It closes.
     stream.on("close", () => this.#forget(number, incoming));
@@ -60,7 +89,7 @@ export class IncomingStreams {
     const incoming = this.#open.get(number);
     if (incoming === undefined) return;
     incoming.timer[Symbol.dispose]();
-    incoming.timer = this.#deadline(incoming.stream);
+    incoming.timer = this.#deadline(incoming.stream, incoming.isComplete ? timeout : unknownTimeout);
     // Only this half, and what still arrives is read and dropped: to close with input unread would tear the reply away.
     incoming.stream.end(this.#options.encode(message));
   }
@@ -69,36 +98,68 @@ export class IncomingStreams {
     this.#open.get(number)?.stream.destroy();
   }
 
-  #take(number: number, incoming: Incoming, piece: Buffer): void {
-    incoming.received += piece.length;
-    this.#received += piece.length;
-    if (this.#received > maxReceived) {
-      const text = `Cannot read a stream: all of them together hold ${this.#received} bytes`;
-      this.#settle(number, incoming, { type: "error", error: new MemberlistError("tooLarge", text), answer: false });
-    } else this.#settle(number, incoming, incoming.decoder.push(piece));
+  /** Closes the oldest streams without a request of those that have as many as they may. */
+  #makeRoom({ address }: SocketAddress, isKnown: boolean): void {
+    const candidates = [...this.#open].filter(([, { isComplete }]) => !isComplete);
+    const ofSource = candidates.filter(([, { from }]) => from.address === address);
+    const unknown = candidates.filter(([, one]) => !one.isKnown);
+    if (ofSource.length >= maxStreamsOfSource) this.#evict(ofSource[0]);
+    else if (!isKnown && unknown.length >= maxUnknownStreams) this.#evict(unknown[0]);
+    else if (this.#open.size >= maxStreams) this.#evict(unknown[0] ?? candidates[0] ?? [...this.#open][0]);
   }
 
-  #settle(number: number, { stream, from }: Incoming, result: StreamResult | undefined): void {
-    if (result === undefined) return;
+  #evict(entry: readonly [number, Incoming] | undefined): void {
+    if (entry === undefined) return;
+    const [number, incoming] = entry;
+    this.#forget(number, incoming);
+    incoming.stream.destroy();
+    this.#options.onEvicted(incoming.from);
+  }
+
+  #take(number: number, incoming: Incoming, piece: Buffer): void {
+    if (!this.#open.has(number)) return;
+    incoming.hasData = true;
+    const result = incoming.decoder.push(piece);
+    this.#held += incoming.decoder.held - incoming.held;
+    incoming.held = incoming.decoder.held;
+    if (this.#held > maxHeld) this.#evictLargest();
+    this.#settle(number, incoming, result);
+  }
+
+  /** Of those without a request, unknown ones first. */
+  #evictLargest(): void {
+    const all = [...this.#open].filter(([, { isComplete }]) => !isComplete);
+    const [largest] = all.sort(([, a], [, b]) => Number(a.isKnown) - Number(b.isKnown) || b.held - a.held);
+    if (largest === undefined) return;
+    const [, { from }] = largest;
+    const text = `Cannot read a stream: all of them together hold ${this.#held} bytes`;
+    this.#options.onProblem(from, new MemberlistError("tooLarge", text));
+    this.#evict(largest);
+  }
+
+  #settle(number: number, incoming: Incoming, result: StreamResult | undefined): void {
+    if (result === undefined || !this.#open.has(number)) return;
+    const { stream, from } = incoming;
     if (result.type === "message") {
+      incoming.isComplete = true;
       for (const problem of result.problems) this.#options.onProblem(from, problem);
       this.#options.onRequest(number, from, result.message);
       return;
     }
     this.#options.onProblem(from, result.error);
-    if (result.answer) this.reply(number, { type: "error", message: result.error.reason });
+    // Who does not even encrypt is answered nothing: it could not read the answer, and would keep its stream until it has it.
+    if (result.answer && result.error.reason !== "plaintext") this.reply(number, { type: "error", message: result.error.reason });
     else stream.destroy();
   }
 
   #forget(number: number, incoming: Incoming): void {
     incoming.timer[Symbol.dispose]();
-    this.#received -= incoming.received;
-    this.#open.delete(number);
+    if (this.#open.delete(number)) this.#held -= incoming.held;
   }
 
-  #deadline(stream: Duplex): Disposable {
+  #deadline(stream: Duplex, after: Millis): Disposable {
     const { clock } = this.#options;
-    return clock.schedule("incoming stream", clock.now() + timeout, () => stream.destroy());
+    return clock.schedule("incoming stream", clock.now() + after, () => stream.destroy());
   }
 }
 

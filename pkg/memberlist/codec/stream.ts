@@ -77,6 +77,11 @@ export class StreamDecoder {
     return this.#input.octets.length < this.#needed ? undefined : this.#finish(() => this.#advance());
   }
 
+  /** Bytes of memory that it takes for what has arrived. */
+  get held(): number {
+    return this.#input.held;
+  }
+
   /** The other end has sent all. Undefined if there was a result already; else an error, as the message is not complete. */
   end(): StreamResult | undefined {
     if (this.#ended) return undefined;
@@ -194,6 +199,11 @@ class GrowingInput implements Input {
     }
     this.#memory.set(piece, at);
     this.octets = this.#memory.subarray(0, length);
+  }
+
+  /** Bytes of memory. */
+  get held(): number {
+    return this.#memory.length;
   }
 
   clear(): void {

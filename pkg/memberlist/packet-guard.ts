@@ -1,0 +1,111 @@
+import type { Millis } from "#pkg/clock";
+import { maxSealOverhead, nonceLength } from "./codec/keyring.ts";
+import { MessageType } from "./codec/messages.ts";
+import type { Wire } from "./codec/wire.ts";
+
+/** Packets a second of sources that are not known, or that cannot be what they should be: to decrypt, to count and to log them. */
+const looksPerSecond = 200;
+const rememberedNonces = 65_536;
+const maxSources = 4096;
+
+/**
+ * Looks at packets before they are decrypted, which costs some 10 µs each, and longer where it fails. Known sources come first: members,
+ * addresses that were to be joined, and whoever has sent something authentic. For all others there is a budget. And a packet that came
+ * before is not worth another look: the last 64k nonces are remembered, so that what was captured and is sent again does nothing.
+ */
+export class PacketGuard {
+  readonly #wire: Wire;
+  readonly #members = new Set<string>(); // addresses
+  readonly #others = new Set<string>(); // Addresses; the oldest are forgotten first.
+  readonly #nonces = new Nonces64k();
+  #looks = looksPerSecond;
+  #refilledAt: Millis = -Infinity;
+
+  constructor(wire: Wire) {
+    this.#wire = wire;
+  }
+
+  /** All members now. */
+  setMembers(addresses: Iterable<string>): void {
+    this.#members.clear();
+    for (const address of addresses) this.#members.add(address);
+  }
+
+  /** Somebody who may become a member. */
+  know(address: string): void {
+    this.#others.delete(address);
+    this.#others.add(address);
+    const [oldest] = this.#others;
+    if (this.#others.size > maxSources && oldest !== undefined) this.#others.delete(oldest);
+  }
+
+  isKnown(address: string): boolean {
+    return this.#members.has(address) || this.#others.has(address);
+  }
+
+  /** Whether to decode a packet. What is not decoded is dropped without a trace but in a counter. */
+  admits(packet: Uint8Array, address: string, now: Millis): boolean {
+    if (this.#isPlausible(packet) && this.isKnown(address)) return true;
+    const passed = Math.max(0, now - this.#refilledAt);
+    this.#looks = Math.min(looksPerSecond, this.#looks + (passed * looksPerSecond) / 1000);
+    this.#refilledAt = now;
+    if (this.#looks < 1) return false;
+    this.#looks--;
+    return true;
+  }
+
+  /** Whether this very packet has come before. */
+  isReplay(packet: Uint8Array): boolean {
+    return this.#isSealed() && this.#nonces.has(packet, this.#nonceAt());
+  }
+
+  /** The packet was authentic. */
+  accept(packet: Uint8Array, address: string): void {
+    if (!this.#isSealed()) return;
+    this.#nonces.add(packet, this.#nonceAt());
+    if (!this.isKnown(address)) this.know(address);
+  }
+
+  #isPlausible(packet: Uint8Array): boolean {
+    const { label } = this.#wire;
+    const at = label.length === 0 ? 0 : 2 + label.length;
+    if (at > 0 && (packet[0] !== MessageType.label || packet[1] !== label.length)) return false;
+    if (!this.#isSealed()) return packet.length > at;
+    const version = packet[at];
+    return (version === 0 || version === 1) && packet.length - at >= maxSealOverhead[version];
+  }
+
+  #isSealed(): boolean {
+    return this.#wire.keyring !== undefined && this.#wire.verifyIncoming;
+  }
+
+  #nonceAt(): number {
+    const { label } = this.#wire;
+    return (label.length === 0 ? 0 : 2 + label.length) + 1;
+  }
+}
+
+/** A table with one place for each nonce, in which the next that has the same place takes it: 0.8 MB, touched as it fills. */
+class Nonces64k {
+  readonly #table = new Uint32Array(3 * rememberedNonces);
+
+  has(packet: Uint8Array, at: number): boolean {
+    if (packet.length < at + nonceLength) return false;
+    const { words, place } = locate(packet, at);
+    // An empty place looks like a nonce of zeros, which nobody draws.
+    return words.some((word) => word !== 0) && words.every((word, index) => this.#table[place + index] === word);
+  }
+
+  add(packet: Uint8Array, at: number): void {
+    const { words, place } = locate(packet, at);
+    this.#table.set(words, place);
+  }
+}
+
+function locate(packet: Uint8Array, at: number): { words: readonly [number, number, number]; place: number } {
+  const view = new DataView(packet.buffer, packet.byteOffset + at, nonceLength);
+  const words = [view.getUint32(0), view.getUint32(4), view.getUint32(8)] as const;
+  // Ours count in the last word; those of others are chance throughout.
+  const hash = (Math.imul(words[0], 0x9e37_79b1) ^ Math.imul(words[1], 0x85eb_ca6b) ^ words[2]) >>> 0;
+  return { words, place: 3 * (hash % rememberedNonces) };
+}
