@@ -1,5 +1,5 @@
 import type { EventRecorder } from "#pkg/k8s";
-import { serviceReference } from "#pkg/k8s";
+import { nodeReference, serviceReference } from "#pkg/k8s";
 import type { Layer2 } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import type { NodeChecks } from "#pkg/node-checks";
@@ -73,6 +73,9 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
       break;
     case "recordEvent":
       events.record(serviceReference(effect.service), effect.kind, effect.reason, effect.message);
+      break;
+    case "recordNodeEvent":
+      events.record(nodeReference(effect.node), effect.kind, effect.reason, effect.message);
       break;
     case "startMembers":
       members.start();

@@ -6,6 +6,7 @@ import { Layer2 } from "#pkg/layer2";
 import { podNamespace, runDaemon } from "#pkg/process";
 import { startBgp } from "./bgp/start-bgp.ts";
 import { carryOut } from "./carry-out.ts";
+import { viewAgeSeconds } from "./core/api-view.ts";
 import { createState } from "./core/state.ts";
 import { CoreRunner } from "./core-runner.ts";
 import { followEndpoints } from "./endpoints.ts";
@@ -56,9 +57,10 @@ await runDaemon({
     stack.use(runner);
     const state = createState({ node, ignoreExcludeLabel: values["ignore-exclude-lb"], hasRing: noRing === undefined });
     const checks = stack.use(createChecks({ state, layer2, clock, log }));
-    const { registry, metrics } = speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks });
+    const viewAge = () => viewAgeSeconds(state, clock.now());
+    const { registry, metrics } = speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks, viewAge });
     const sources = stack.use(new Sources({ ...common, configMap: values.config, metrics, emit }));
-    const routes = speakerRoutes({ registry, sources, failed, checks, state, bgp, bfd, members });
+    const routes = speakerRoutes({ registry, sources, failed, checks, state, bgp, bfd, members, viewAge });
     stack.use(await serve({ host: values.host, port: values.port, routes, log }));
 
     const drivers = { runner, layer2, occupants, bgp, members, sources, checks, events, log };

@@ -16,10 +16,12 @@ export interface MetricsSources {
   readonly bfd: Bfd;
   readonly memberlist: MemberlistThread | undefined;
   readonly checks: Pick<NodeChecks, "findings">;
+  /** See `viewAgeSeconds`. */
+  readonly viewAge: () => number;
 }
 
 /** All metrics of a speaker. */
-export function speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks }: MetricsSources) {
+export function speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks, viewAge }: MetricsSources) {
   const registry = createRegistry();
   const metrics = new KubernetesMetrics(registry);
   registerAnnouncements(registry, state);
@@ -28,6 +30,7 @@ export function speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks }: 
   registerBfd(registry, bfd);
   registerConflicts(registry, state);
   registerNodeWarnings(registry, checks);
+  registerApiView(registry, viewAge);
   if (memberlist !== undefined) registerMemberlist(registry, memberlist);
   return { registry, metrics };
 }
@@ -41,6 +44,17 @@ export function registerAnnouncements(registry: Registry, { node, status }: Pick
     collect(add) {
       for (const [service, { protocol, addresses }] of status.announcements)
         for (const ip of addresses) add({ service, protocol, node, ip }, 1);
+    },
+  });
+}
+
+/** How old this speaker's view of the API is. */
+export function registerApiView(registry: Registry, viewAge: () => number): void {
+  pullGauge(registry, {
+    name: "ingot_speaker_api_view_age_seconds",
+    help: "For how long this speaker has not seen what changes in the API; 0 while it does.",
+    collect(add) {
+      add({}, viewAge());
     },
   });
 }

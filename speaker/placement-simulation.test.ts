@@ -253,6 +253,28 @@ test("sticky: while a member tells nothing of itself addresses are placed by has
   assert.equal(sticky.state(0).status.placementWarning, undefined);
 });
 
+for (const placement of ["hash", "sticky"])
+  test(`${placement}: a speaker that lost the API alone keeps what it has, and what it cannot know of is at others`, async () => {
+    const four = new PlacementCluster({ seed: 1, loss: 0.1, pools: pools(placement), services, apiLag: 1000 });
+    for (const [first = ""] of services.slice(0, 9)) four.setService(first, { ingress: [first], localTo: [0, 1, 2, 3] });
+    await four.start(0, 1, 2, 3);
+    const before = four.owner();
+    four.takeApi(1);
+    await four.pass(75_000);
+    const local = new Set(services.slice(0, 9).map(([first]) => first));
+    for (const [address, node] of before)
+      if (!local.has(address) || node !== 1) assert.equal(four.owner().get(address), node, address);
+    for (const address of local) if (placement === "hash") assert.notEqual(four.owner().get(address ?? ""), 1, address);
+    const news = Array.from({ length: 9 }, (_, i) => `192.0.2.${200 + i}`);
+    for (const address of news) four.setService(address, { ingress: [address] });
+    for (const address of local) four.setService(address ?? "", { ingress: [address ?? ""], localTo: [0, 2] });
+    await four.pass(9_000);
+    for (const address of [...news, ...local]) assert.notEqual(four.owner().get(address ?? ""), 1, address);
+    four.giveApi(1);
+    await four.pass(15_000);
+    for (const [address, node] of four.owner()) if (local.has(address)) assert.ok(node === 0 || node === 2, address);
+  });
+
 const wired = (node: number, running = true) => [
   ethernet("eth0", [`10.0.0.${node + 1}/24`, "fe80::1/64"]),
   ethernet("eth1", node % 2 === 0 ? ["192.0.2.250/24", "2001:db8::fa/64"] : ["198.51.100.250/24"], running),

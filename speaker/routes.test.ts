@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { Registry } from "#pkg/metrics";
 import { createState, type SpeakerState } from "./core/state.ts";
 import { type RoutesOptions, speakerRoutes } from "./routes.ts";
+import { Bench, gossipTo } from "./testing/speaker-bench.ts";
 
 function seen(isSynced: boolean): SpeakerState {
   const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
@@ -25,10 +26,24 @@ function ready(options: Partial<RoutesOptions>) {
     bgp: { peers: [], describe: () => [] },
     bfd: { warnings: () => ["of BFD"], describe: () => [] },
     members: membersWith(undefined),
+    viewAge: () => 0,
     ...options,
   })["/readyz"];
   assert.ok(route);
   return route();
+}
+
+/** Another node's view is current, and this one's is old. */
+function outdated(): SpeakerState {
+  const one = new Bench("node1", { hasRing: true });
+  const { hear } = gossipTo(one);
+  hear();
+  one.start();
+  one.state.members.isSynced = true;
+  one.state.status.placementWarning = "of pools";
+  one.runner.dispatch({ type: "apiLost", since: 0 });
+  one.clock.advanceBy(75_000);
+  return one.state;
 }
 
 const warnings = "warning: of pools\nwarning: of BFD\n";
@@ -48,6 +63,16 @@ const cases: { name: string; options: Partial<RoutesOptions>; want: [number, str
   },
   { name: "where it cannot announce on layer 2", options: { failed: "no packet socket" }, want: [503, "no packet socket\n"] },
   { name: "once all has been seen", options: {}, want: [200, "ready\n"] },
+  {
+    name: "while this speaker alone does not reach the API",
+    options: { state: outdated(), viewAge: () => 75 },
+    want: [503, "waiting for the API, which was not reached for 75 s and other speakers reach\n"],
+  },
+  {
+    name: "while no speaker reaches the API",
+    options: { viewAge: () => 75 },
+    want: [200, "ready\nwarning: the API has not been reached for 75 s\n"],
+  },
   { name: "with a configuration that is not used", options: refused, want: [200, "ready\nconfiguration not used: line 1\n"] },
 ];
 for (const { name, options, want } of cases) {

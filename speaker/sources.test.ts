@@ -254,3 +254,14 @@ test("occupied addresses are told as they are, also before anything is announced
   bench.quarantine.forget(`${namespace}/${quarantineConfigMap}`);
   assert.deepEqual(bench.occupied, [{ "192.0.2.1": "" }, {}]);
 });
+
+test("the view is as old as what has been followed for the longest time without seeing what changes", () => {
+  const bench = new Bench();
+  const lostSince = () => bench.state.apiView.lostSince;
+  bench.nodes.lose(3000);
+  bench.services.lose(2000);
+  bench.nodes.lose(undefined);
+  assert.equal(lostSince(), 2000);
+  bench.services.lose(undefined);
+  assert.equal(lostSince(), Infinity);
+});

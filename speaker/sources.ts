@@ -38,7 +38,11 @@ export class Sources implements Disposable {
   constructor(options: SourcesOptions) {
     this.#options = options;
     const { cluster, namespace, metrics, emit, log } = options;
-    this.#informers = new Informers(cluster, () => this.#check());
+    this.#informers = new Informers(
+      cluster,
+      () => this.#check(),
+      () => emit({ type: "apiLost", since: this.#informers.lostSince ?? Infinity }),
+    );
     this.#services = this.#informers.follow("Services", resources.services, {}, (key, now) => this.#serviceChanged(key, now));
     this.#informers.follow("Nodes", resources.nodes, {}, (name, node) => {
       metrics.updates.inc();

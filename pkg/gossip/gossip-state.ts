@@ -75,6 +75,7 @@ export class GossipState {
   #contested: readonly Address[] = []; // Owned by this node and others when its view uncertainty was reported.
   #answers = false;
   #viewUncertainty = 0;
+  #isViewOld = false;
   #incarnation = 0;
   #isParticipating = false;
 
@@ -86,6 +87,11 @@ export class GossipState {
   isParticipating(node: string): boolean {
     const incarnation = this.#nodes.get(node)?.summary?.incarnation;
     return incarnation !== undefined && incarnation >= (this.#since.get(node) ?? 0);
+  }
+
+  /** Whether the node participated as an earlier incarnation: what it reports since then may have got lost. */
+  isAwaited(node: string): boolean {
+    return this.#nodes.get(node)?.summary !== undefined && !this.isParticipating(node);
   }
 
   /** Where the node can answer; undefined while it does not participate. */
@@ -114,6 +120,11 @@ export class GossipState {
   /** What a node that participates has reported of `setViewUncertainty`. */
   viewUncertainty(node: string): number {
     return this.isParticipating(node) ? (this.#nodes.get(node)?.summary?.viewUncertainty ?? 0) : 0;
+  }
+
+  /** Whether a node that participates has reported that its view of the API is old. */
+  isViewOld(node: string): boolean {
+    return this.isParticipating(node) && this.#nodes.get(node)?.summary?.isViewOld === true;
   }
 
   /** This node participates from now on. */
@@ -176,6 +187,21 @@ export class GossipState {
   setViewUncertainty(uncertainty: number): void {
     this.#viewUncertainty = uncertainty;
     if (uncertainty === 0) this.#reportSummary();
+  }
+
+  /**
+   * Whether this node's view of the API is old: it does not see what changes. It goes on with what it announces, which is to be reported
+   * some time before (`setAnnounced`) and is repeated now; the others leave it just that.
+   */
+  setViewOld(isOld: boolean): void {
+    if (isOld === this.#isViewOld) return;
+    this.#isViewOld = isOld;
+    for (const address of isOld ? this.#sets.announced.by(this.#node) : []) {
+      const page = pageKey("announced", address);
+      this.#changedPages.add(page);
+      this.#repeated.add(page);
+    }
+    this.#reportSummary();
   }
 
   /** This node's in the ring. It is greater than before when others may have declared this node dead. */
@@ -265,7 +291,7 @@ export class GossipState {
     reported.summary = summary;
     reported.reachability = undefined;
     const now = this.isParticipating(node) ? summary : undefined;
-    if (before?.answers !== now?.answers) changes.nodes = true;
+    if (before?.answers !== now?.answers || before?.isViewOld !== now?.isViewOld) changes.nodes = true;
     else if (before?.viewUncertainty !== now?.viewUncertainty) changes.touch("owned", this.#contestedBy(node));
   }
 
@@ -304,7 +330,12 @@ export class GossipState {
     if (!this.#isParticipating) return;
     if (this.viewUncertainty(this.#node) !== this.#viewUncertainty) this.#contested = this.#contestedBy(this.#node);
     const own = this.#reported(this.#node);
-    own.summary = { answers: this.#answers, viewUncertainty: this.#viewUncertainty, incarnation: this.#incarnation };
+    own.summary = {
+      answers: this.#answers,
+      isViewOld: this.#isViewOld,
+      viewUncertainty: this.#viewUncertainty,
+      incarnation: this.#incarnation,
+    };
     own.reachability = undefined;
     this.#entries.set(summaryKey, encodeSummary(own.summary));
   }

@@ -23,6 +23,7 @@ export const eventReasons = [
   "addressConflict",
   "addressConflictEnded",
   "addressOccupied",
+  "apiViewOld",
   "ConfigLoaded",
   "ConfigStale",
 ] as const;

@@ -23,6 +23,7 @@ class Scene implements AsyncDisposable {
   readonly clock = new SimulatedClock();
   readonly log = new LogLines();
   readonly seen: string[] = [];
+  readonly reached: (number | undefined)[] = []; // `lostSince` each time
   readonly api: FakeApi;
   readonly informer: Informer<ConfigMap>;
   readonly #cluster;
@@ -36,6 +37,7 @@ class Scene implements AsyncDisposable {
         this.seen.push(`${key} ${before?.resourceVersion ?? "-"}>${now?.resourceVersion ?? "-"}`);
       },
       synced: () => this.seen.push("synced"),
+      reached: () => this.reached.push(this.informer.lostSince),
     });
     this.informer.start();
   }
@@ -310,6 +312,25 @@ test("failures wait longer and longer, are logged once, and so is the return", l
   const before = scene.clock.now();
   await scene.retry();
   assert.ok(scene.clock.now() - before <= 200, "the wait starts again from the shortest");
+});
+
+test("it is said since when changes are not seen, from the first failure to the next success", limit, async () => {
+  const [scene, watch] = await Scene.watching();
+  await using _ = scene;
+  watch.stream();
+  await until(() => scene.clock.pending().includes("configmaps healthy"));
+  scene.clock.advanceBy(20_000);
+  watch.drop();
+  const lost = await scene.retry();
+  assert.deepEqual(scene.reached, [], "connections break");
+  const since = scene.clock.now();
+  lost.refuse(503, "Unavailable");
+  (await scene.retry()).refuse(503, "Unavailable");
+  const back = await scene.retry();
+  assert.deepEqual(scene.reached, [since]);
+  back.stream({ type: "ADDED", object: configMap("a", "101") });
+  await until(() => scene.reached.length === 2);
+  assert.deepEqual([scene.reached, scene.informer.lostSince], [[since, undefined], undefined]);
 });
 
 test("a watch that lives for a while without a word is a success too", limit, async () => {

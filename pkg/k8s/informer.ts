@@ -24,12 +24,16 @@ export interface Handlers<V> {
   changed(key: string, now: V | undefined, before: V | undefined): void;
   /** The first list is complete: every object there was has been passed to `changed`. */
   synced?(): void;
+  /** `lostSince` is another. */
+  reached?(): void;
 }
 
 /** The current objects of one resource, followed as they change. Nothing happens before `start`, nor after disposal. */
 export interface Informer<V> extends Disposable {
   start(): void;
   readonly synced: boolean;
+  /** Since when it has not seen what changes, because the API is out of reach; undefined while it does. */
+  readonly lostSince: Millis | undefined;
   /** `key` as in `ObjectMeta`. */
   get(key: string): V | undefined;
   values(): IterableIterator<V>;
@@ -80,6 +84,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   #hasBookmarks = false; // This server sends them.
   #failures = 0; // since the last success
   #warned = false; // about this streak of failures
+  #lostSince: Millis | undefined;
 
   constructor(resource: Resource<V>, scope: Scope, handlers: Handlers<V>, options: InformerOptions) {
     this.#resource = resource;
@@ -98,6 +103,10 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
 
   get synced(): boolean {
     return this.#synced;
+  }
+
+  get lostSince(): Millis | undefined {
+    return this.#lostSince;
   }
 
   get size(): number {
@@ -149,6 +158,10 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     const usual = isExpired(error) && this.#failures === 0;
     if (isExpired(error) || isUnknownVersion(error)) this.#version = undefined;
     this.#failures++;
+    if (!usual && this.#lostSince === undefined) {
+      this.#lostSince = this.#clock.now();
+      this.#handlers.reached?.();
+    }
     if (usual || this.#warned) this.#log.debug("cannot watch the API", { error, failures: this.#failures });
     else {
       this.#warned = true;
@@ -160,6 +173,9 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     if (this.#warned) this.#log.info("watching the API again", { failures: this.#failures });
     this.#warned = false;
     this.#failures = 0;
+    if (this.#lostSince === undefined) return;
+    this.#lostSince = undefined;
+    this.#handlers.reached?.();
   }
 
   /** @returns the version of the whole list */

@@ -103,6 +103,11 @@ export function serviceReference(service: Service): ObjectReference {
   return reference("Service", service);
 }
 
+/** As kubelets refer to their Node, so that its description lists the events. */
+export function nodeReference(name: string): ObjectReference {
+  return { apiVersion: "v1", kind: "Node", namespace: "", name, uid: name, resourceVersion: "" };
+}
+
 export function configMapReference(configMap: ConfigMap): ObjectReference {
   return reference("ConfigMap", configMap);
 }

@@ -47,6 +47,7 @@ class FakeLease {
               handlers.synced?.();
             });
           },
+          lostSince: undefined,
           get synced() {
             return synced;
           },

@@ -35,6 +35,8 @@ export interface PoolNodes {
   readonly excluded: readonly string[];
   /** May announce it, and have none. */
   readonly withoutInterface: readonly string[];
+  /** Eligible nodes whose view of the API is old; none where that holds for all of them. */
+  readonly outdated: readonly string[];
   /** The subnets of the eligible ones that say theirs, where the pool asks for these; else empty. */
   readonly subnets: ReadonlyMap<string, readonly Prefix[]>; // node -> subnets on interfaces of the pool
 }
@@ -44,6 +46,7 @@ export function poolNodes(
   active: readonly string[],
   eligibilityOf: (node: string) => Eligibility,
   reachabilityOf: (node: string) => KnownReachability,
+  isViewOld: (node: string) => boolean,
 ): PoolNodes {
   const eligibilities = new Map(active.map((node) => [node, eligibilityOf(node)])); // node -> eligibility
   const those = (wanted: Eligibility) => active.filter((node) => eligibilities.get(node) === wanted);
@@ -55,7 +58,9 @@ export function poolNodes(
     const reachability = reachabilityOf(node);
     if (typeof reachability !== "string") subnets.set(node, subnetsFor(pool, reachability));
   }
-  return { pool, active, eligible, excluded: those("excluded"), withoutInterface, subnets };
+  const old = eligible.filter(isViewOld);
+  const outdated = old.length < eligible.length ? old : [];
+  return { pool, active, eligible, excluded: those("excluded"), withoutInterface, outdated, subnets };
 }
 
 /** The eligible nodes that have the address in a subnet, or do not say theirs; all of them where the pool does not ask for that. */

@@ -34,6 +34,7 @@ export {
   type NotAnnounced,
   place,
   type Refusal,
+  type ReportedAnnouncers,
   type Verdict,
 } from "./place.ts";
 export { StickyOwners } from "./sticky-owners.ts";

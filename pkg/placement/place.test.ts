@@ -61,12 +61,14 @@ function on(
   active = nodes,
   labels: Readonly<Record<string, Labels>> = {},
   reachability: Readonly<Record<string, KnownReachability>> = {},
+  old: readonly string[] = [],
 ) {
   return poolNodes(
     pool,
     active,
     (node) => eligibility(pool, labels[node], false),
     (node) => reachability[node] ?? "notReported",
+    (node) => old.includes(node),
   );
 }
 function holder({

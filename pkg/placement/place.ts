@@ -60,6 +60,16 @@ export type Refusal =
 /** Which of the candidates announces an address; undefined without candidates, or while that is not settled. */
 export type Choose = (candidates: readonly string[], electionAddress: Address) => string | undefined;
 
+/** What nodes report of an address themselves. It matters where some have an old view of the API. */
+export interface ReportedAnnouncers {
+  /** This node; undefined where nobody's view counts for more. */
+  readonly node: string | undefined;
+  /** Nodes that report that they announce the address. */
+  readonly announcers: readonly string[];
+}
+
+const noneReported: ReportedAnnouncers = { node: undefined, announcers: [] };
+
 /** Where one address is announced, the same on every node. */
 export interface AddressPlacement extends Election {
   readonly address: Address;
@@ -81,6 +91,7 @@ export function place(
   nodes: PoolNodes | undefined,
   before?: AddressPlacement,
   choose?: Choose,
+  reported: ReportedAnnouncers = noneReported,
 ): AddressPlacement {
   const pool = nodes?.pool;
   const common = { address, electionAddress: electionAddress(address, holders), pool: pool?.name, protocol: pool?.protocol };
@@ -88,7 +99,7 @@ export function place(
   if (nodes === undefined)
     return { ...nowhere, verdicts: new Map(holders.map(({ service }) => [service, refusal("ipNotAllowed")])) };
   const within = eligibleFor(nodes, address);
-  const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(holder, nodes, within)])); // service key -> nodes or refusal
+  const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(holder, nodes, within, reported)])); // service key -> nodes or refusal
   const candidates = agreed([...suitable.values()].flatMap((found) => ("reason" in found ? [] : [found])));
   const { electionAddress: first } = common;
   const chosen = choose !== undefined;
@@ -113,7 +124,12 @@ function verdict(found: readonly string[] | Refusal, owner: string | undefined):
 }
 
 /** Never empty: without a suitable node, the reason. @param within the eligible nodes that may announce this address */
-function suitableNodes(holder: Holder, nodes: PoolNodes, within: readonly string[]): readonly string[] | Refusal {
+function suitableNodes(
+  holder: Holder,
+  nodes: PoolNodes,
+  within: readonly string[],
+  reported: ReportedAnnouncers,
+): readonly string[] | Refusal {
   if (!holder.isAllowed) return refusal("ipNotAllowed");
   const { active, eligible, excluded, withoutInterface, subnets } = nodes;
   const ready = endpointsInUse(holder.endpoints);
@@ -122,13 +138,31 @@ function suitableNodes(holder: Holder, nodes: PoolNodes, within: readonly string
   const local = holder.externalTrafficPolicy === "Local" ? new Set(ready.map((endpoint) => endpoint.nodeName)) : undefined;
   const among = (nodes: readonly string[]) => (local === undefined ? nodes : nodes.filter((node) => local.has(node)));
   const suitable = among(within);
-  if (suitable.length > 0) return suitable;
+  if (suitable.length > 0) return withoutOutdated(suitable, nodes.outdated, local !== undefined, reported);
   if (among(active).length === 0) return refusal("noReadyEndpointOnActiveNode");
   const outside = among(eligible).map((node) => ({ node, subnets: subnets.get(node) ?? [] }));
   if (outside.length > 0) return { announced: false, reason: "notInSubnet", nodes: outside };
   for (const [reason, those] of [["noInterface", among(withoutInterface)] as const, ["nodeExcluded", among(excluded)] as const])
     if (those.length > 0) return { announced: false, reason, nodes: those };
   return refusal("noNodeSelected");
+}
+
+/**
+ * A node with an old view of the API does not know of new Services, nor which nodes have ready endpoints. The others leave it what it
+ * announces, but for `Local` Services. It leaves to them what they announce, and takes nothing new.
+ */
+function withoutOutdated(
+  suitable: readonly string[],
+  outdated: readonly string[],
+  isLocal: boolean,
+  { node, announcers }: ReportedAnnouncers,
+): readonly string[] {
+  if (outdated.length === 0) return suitable;
+  const isFresh = (other: string) => !outdated.includes(other);
+  const others = announcers.filter(isFresh);
+  if (node !== undefined && !isFresh(node) && others.length > 0) return others;
+  const left = suitable.filter((other) => isFresh(other) || (announcers.includes(other) && (!isLocal || other === node)));
+  return left.length > 0 ? left : suitable;
 }
 
 function refusal(reason: Exclude<NotAnnounced, "nodeExcluded" | "noInterface" | "notInSubnet">): Refusal {

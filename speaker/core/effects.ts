@@ -75,6 +75,14 @@ export type ReportEffect =
       readonly message: string;
       readonly fields: Fields;
     }
+  /** A Kubernetes event on a Node. */
+  | {
+      readonly type: "recordNodeEvent";
+      readonly node: string;
+      readonly kind: "Normal" | "Warning";
+      readonly reason: EventReason;
+      readonly message: string;
+    }
   /** A Kubernetes event on a Service. */
   | {
       readonly type: "recordEvent";

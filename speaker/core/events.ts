@@ -1,3 +1,4 @@
+import type { Millis } from "#pkg/clock";
 import type { Config, PoolIndex } from "#pkg/config";
 import type { GossipEntry } from "#pkg/gossip";
 import type { EndpointSlice, Node, Service } from "#pkg/k8s";
@@ -33,6 +34,8 @@ export type ClusterEvent =
   | { readonly type: "config"; readonly config: Config; readonly pools: PoolIndex }
   /** The data of the ConfigMap `ingot-conflicts`. */
   | { readonly type: "quarantine"; readonly data: Readonly<Record<string, string>> }
+  /** Since when changes in the API are not seen, or Infinity when they are. */
+  | { readonly type: "apiLost"; readonly since: Millis }
   /** All of this has been seen once. */
   | { readonly type: "clusterSynced" }
   /** And so have the members, and it is decided which configuration is in force. Nothing is announced before. */

@@ -2,6 +2,7 @@ import type { Address } from "#pkg/net";
 import { type AddressPlacement, place } from "#pkg/placement";
 import { announceAddress, reannounceAddress, withdrawAddress } from "./conflicts/address-defender.ts";
 import type { SpeakerEffect } from "./effects.ts";
+import { reportedAnnouncers } from "./members.ts";
 import { nodesOf } from "./nodes.ts";
 import type { Placing, Protocol } from "./protocol.ts";
 import type { SpeakerState } from "./state.ts";
@@ -14,7 +15,9 @@ export const layer2: Protocol = {
   place(state, placing, now) {
     const { address, holders, pool, before } = placing;
     const rule = stickyRule(state, placing, now);
-    return place(address, holders, pool && nodesOf(state, pool), before, rule);
+    const nodes = pool && nodesOf(state, pool);
+    const reported = nodes !== undefined && nodes.outdated.length > 0 ? reportedAnnouncers(state, address) : undefined;
+    return place(address, holders, nodes, before, rule, reported);
   },
 
   apply(state, placing, placed, now, effects) {

@@ -1,6 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import type { GossipChanges } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
+import type { ReportedAnnouncers } from "#pkg/placement";
 import type { SpeakerEffect } from "./effects.ts";
 import type { MemberEvents } from "./events.ts";
 import type { MacTable, SpeakerState } from "./state.ts";
@@ -13,6 +14,9 @@ const maxLostUncertainty = 0x7fff;
 const reclaimEveryMs: Millis = 5_000;
 // Nodes come and go with autoscaling; who went that long ago is a foreign host.
 const maxNodesOfMacs = 5_000;
+// What a node reports when it is back is broadcast as soon as it knows; to a cut that is about to heal, perhaps.
+const pullAfterMs: Millis = 500;
+const pullEveryMs: Millis = 2_000;
 const noChanges: GossipChanges = { nodes: false, addresses: [], asked: [] };
 
 type MemberChange = Extract<MemberEvents, { readonly type: "member" }>;
@@ -35,7 +39,10 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
   }
   if (change === "failed") gossip.failed(node);
   else if (change === "left") gossip.forget(node);
-  else if (change === "joined" && life !== undefined) return gossip.joined(node, incarnation, life);
+  else if (change === "joined" && life !== undefined) {
+    members.awaited.set(node, now + pullAfterMs);
+    return gossip.joined(node, incarnation, life);
+  }
   // It started again so soon that it did not fail.
   else if (change === "updated" && life !== undefined) return gossip.restarted(node, life);
   return noChanges;
@@ -49,6 +56,23 @@ export function forgetNode(state: SpeakerState, node: string, effects: SpeakerEf
   if (members.gossip === undefined) return;
   members.gossip.forget(node);
   effects.push({ type: "forgetGossip", node });
+}
+
+/** When gossip of a member is pulled next. */
+export function nextPullAt({ members }: SpeakerState): Millis {
+  return members.awaited.values().reduce((earliest, at) => Math.min(earliest, at), Infinity);
+}
+
+/** Pulls the gossip of members that are back and whose report of that has not arrived. */
+export function pullAwaited({ members: { active, awaited, gossip } }: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  for (const [node, at] of awaited) {
+    if (now < at) continue;
+    if (!active.includes(node) || !gossip?.isAwaited(node)) awaited.delete(node);
+    else {
+      awaited.set(node, now + pullEveryMs);
+      effects.push({ type: "pullGossip", node });
+    }
+  }
 }
 
 /** Those that are back, and that this node was suspected, no longer count. */
@@ -68,12 +92,21 @@ export function reclaimed({ members }: SpeakerState, now: Millis, effects: Speak
   effects.push({ type: "log", level: "info", message, fields: { event: "reclaimed", nodes: members.active } });
 }
 
-/** Reports whether this node announces the address, while another one asks. */
-export function reportAnnounced({ node, members: { gossip }, conflicts }: SpeakerState, address: Address): void {
+/** Reports whether this node announces the address, while another one asks, or has an old view and announces it, or this one's is. */
+export function reportAnnounced({ node, members, apiView, conflicts }: SpeakerState, address: Address): void {
+  const { gossip } = members;
   if (gossip === undefined) return;
   const key = address.toString();
   const isAsked = gossip.askers(key).some((asker) => asker !== node);
-  gossip.setAnnounced(address, isAsked && conflicts.defended.get(key)?.isAnnounced === true);
+  const isSuccession = gossip.announcers(key).some((other) => other !== node && gossip.isViewOld(other));
+  const isAnnounced = conflicts.defended.get(key)?.isAnnounced === true;
+  gossip.setAnnounced(address, isAnnounced && (isAsked || isSuccession || apiView.isReporting));
+}
+
+/** What the members report of who announces the address. */
+export function reportedAnnouncers({ node, members: { gossip } }: SpeakerState, address: Address): ReportedAnnouncers {
+  const key = address.toString();
+  return { node, announcers: gossip === undefined ? [] : [...gossip.announcers(key), ...gossip.owners(key)] };
 }
 
 /** Reports to the others what changed since the last call. @returns addresses whose owners are to be compared anew */

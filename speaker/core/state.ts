@@ -35,7 +35,21 @@ export interface SpeakerState {
   readonly sticky: Sticky;
   readonly bgp: BgpPools;
   readonly conflicts: Conflicts;
+  readonly apiView: ApiView;
   readonly status: AnnouncementStatus;
+}
+
+/** How old this node's view of the API is. */
+export interface ApiView {
+  /** Since when it does not see what changes; Infinity while it does. */
+  lostSince: Millis;
+  /** The others know that the view is old. */
+  isOld: boolean;
+  readonly oldElsewhere: Set<string>; // other nodes that report an old view
+  /** The others know what this node announces. */
+  isReporting: boolean;
+  /** When the next of these is decided. */
+  dueAt: Millis;
 }
 
 /** The labels of all nodes, and what follows from them and from where nodes can answer; kept until any of it changes. */
@@ -61,6 +75,7 @@ export interface Members {
   wasSuspected: boolean;
   /** When those that are back, and the suspicion, no longer count. */
   settledAt: Millis;
+  readonly awaited: Map<string, Millis>; // node that joined again -> when its gossip is pulled, if it does not participate by then
   /** When addresses of this node are reannounced, because others took it for gone. */
   reclaimAt: Millis;
   reclaimedAt: Millis;
@@ -200,6 +215,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       back: new Set(),
       wasSuspected: false,
       settledAt: Infinity,
+      awaited: new Map(),
       reclaimAt: Infinity,
       reclaimedAt: -Infinity,
     },
@@ -209,6 +225,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
     hadOwner: new Set(),
     sticky: { owners: undefined },
     bgp: { advertisements: new Map(), orders: new Map(), peers: [], isDraining: false },
+    apiView: { lostSince: Infinity, isOld: false, oldElsewhere: new Set(), isReporting: false, dueAt: Infinity },
     conflicts: {
       defended: new Map(),
       deadlines: new Deadlines(),

@@ -1,6 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import type { GossipChanges, GossipEntry } from "#pkg/gossip";
 import { reportService } from "./announcement-status.ts";
+import { apiLost, apiViewTimer, noteOldViews } from "./api-view.ts";
 import { bgpConfigChanged, ownNodeChanged } from "./bgp.ts";
 import { countedInterfaces, nextCarrierAt, ownReachability, releaseCarriers } from "./carriers.ts";
 import {
@@ -15,7 +16,16 @@ import { inspectionTimer, inspectSighted, nextInspectionAt, setOccupants } from 
 import type { SpeakerEffect } from "./effects.ts";
 import type { NodeFields, SpeakerEvent } from "./events.ts";
 import { reannounceAll } from "./layer2.ts";
-import { flushGossip, forgetNode, memberChanged, membersSettled, reclaimed, reportAnnounced } from "./members.ts";
+import {
+  flushGossip,
+  forgetNode,
+  memberChanged,
+  membersSettled,
+  nextPullAt,
+  pullAwaited,
+  reclaimed,
+  reportAnnounced,
+} from "./members.ts";
 import { canOthersAnswer, reachabilityChanged, setLabels } from "./nodes.ts";
 import { checkPlacement } from "./placement-warning.ts";
 import { announcedHere, flushPlaced, hasWork, placeSome, takeServices, touch, touchOwned, touchPools } from "./placements.ts";
@@ -26,9 +36,17 @@ import { holdSticky, isSticky, isStickyInForce, nextStickyAt, stickyNodesChanged
 /** When `timer` has something to do; Infinity without anything. */
 export function nextDeadline(state: SpeakerState): Millis {
   const { settledAt, reclaimAt } = state.members;
-  const { conflicts, carriers } = state;
+  const { conflicts, carriers, apiView } = state;
   const ofConflicts = Math.min(conflicts.deadlines.next, nextInspectionAt(conflicts));
-  return Math.min(settledAt, reclaimAt, nextStickyAt(state), nextCarrierAt(carriers), ofConflicts);
+  return Math.min(
+    settledAt,
+    reclaimAt,
+    nextPullAt(state),
+    nextStickyAt(state),
+    nextCarrierAt(carriers),
+    ofConflicts,
+    apiView.dueAt,
+  );
 }
 
 /**
@@ -70,6 +88,11 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
     case "sighting":
       inspectSighted(state, event.sighting, effects);
       defendSighted(state, event.sighting, now, effects);
+      flush(state, effects);
+      break;
+    case "apiLost":
+      apiLost(state, event.since, now, effects);
+      touchPools(state, reachabilityChanged(state));
       flush(state, effects);
       break;
     case "clusterSynced":
@@ -210,7 +233,12 @@ function gossipChanged(
 ): void {
   for (const address of asked) reportAnnounced(state, address);
   announcersChanged(state, asked, now, effects);
+  touch(
+    state,
+    asked.filter((address) => state.placements.has(address.toString())),
+  );
   if (nodes) {
+    noteOldViews(state, effects);
     nodesChanged(state, now, effects);
     touchPools(state, [...reachabilityChanged(state), ...state.layer2Pools.filter(isSticky)]);
   }
@@ -226,6 +254,11 @@ function timer(state: SpeakerState, now: Millis, chance: number, effects: Speake
   if (releaseCarriers(carriers, now)) interfacesChanged(state, now, effects);
   defenseTimer(state, now, effects);
   inspectionTimer(state, now, chance, effects);
+  if (now >= state.apiView.dueAt) {
+    apiViewTimer(state, now, effects);
+    touchPools(state, reachabilityChanged(state));
+  }
+  pullAwaited(state, now, effects);
   if (now >= members.settledAt) membersSettled(state);
   if (now >= members.reclaimAt) {
     reclaimed(state, now, effects);

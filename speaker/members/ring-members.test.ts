@@ -139,6 +139,7 @@ class Bench {
     return {
       start: () => this.did.push("follow Pods"),
       synced: true,
+      lostSince: undefined,
       get: (key) => pods().get(key),
       values: () => pods().values(),
       get size() {

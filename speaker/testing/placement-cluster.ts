@@ -153,10 +153,12 @@ export class PlacementCluster {
   /** The speaker on the node sees no change in the API, until it is given back. */
   takeApi(node: number): void {
     this.#withoutApi.add(node);
+    this.#life(node).runner.dispatch({ type: "apiLost", since: this.simulation.now });
   }
 
   giveApi(node: number): void {
     if (!this.#withoutApi.delete(node) || !this.#lives.has(node)) return;
+    this.#life(node).runner.dispatch({ type: "apiLost", since: Infinity });
     for (const [name, { version }] of this.#services) this.#deliver(node, name, version);
   }
 

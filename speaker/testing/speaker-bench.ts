@@ -144,6 +144,9 @@ export class Bench {
             : `${effect.reason} ${effect.service.key} ${effect.message}`,
         );
         break;
+      case "recordNodeEvent":
+        this.reported.push(`${effect.reason} Node ${effect.node} ${effect.message}`);
+        break;
       case "wake":
         this.wakes++;
         break;

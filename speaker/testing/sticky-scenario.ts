@@ -30,6 +30,8 @@ export class StickyScenario {
   readonly #wrongSince = new Map<string, Millis>(); // address -> since when it is not where it should be
   #isCut = false;
   #calmSince: Millis = 0;
+  /** Since when all know that all participate, which makes them give away what they have too much of. */
+  #completeSince: Millis = 0;
 
   constructor(seed: number) {
     this.#random = seededRandom(seed);
@@ -154,7 +156,8 @@ export class StickyScenario {
     while (simulation.now - this.#calmSince < handOverMs + restMs) {
       const problem = await this.#pass(100);
       if (problem !== undefined) return problem;
-      const move = this.#cluster.moves.find(({ at }) => at > Math.max(this.#calmSince + handOverMs, began));
+      const restSince = Math.max(this.#calmSince, this.#completeSince) + handOverMs;
+      const move = this.#cluster.moves.find(({ at }) => at > Math.max(restSince, began));
       if (move !== undefined)
         return `${move.address} moved while nothing happened, at ${move.at} ms\n${this.#cluster.explain(move.address)}`;
       if (simulation.now - began > convergenceMs + 2 * handOverMs) return `members do not agree: ${simulation.describe()}`;
@@ -178,6 +181,7 @@ export class StickyScenario {
     const stalled = [...this.#stalledUntil.values()].some((until) => until > now);
     const calm = !this.#isCut && !stalled && now >= this.#cluster.apiSettledAt && this.#withoutCarrier.size === 0;
     if (!calm || !this.#cluster.isConverged()) this.#calmSince = now;
+    if (this.#cluster.unheard().length > 0) this.#completeSince = now;
     const should = new Map<string, readonly number[]>(); // address -> nodes that may have it
     for (const service of this.#cluster.services().values())
       for (const address of service.ingress) should.set(address, this.#cluster.candidates(service));

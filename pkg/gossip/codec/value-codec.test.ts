@@ -23,14 +23,21 @@ function prefixes(...texts: string[]) {
 const hex = (octets: Uint8Array) => Buffer.from(octets).toString("hex");
 
 test("a summary holds whether its node answers, how uncertain its view is, and its incarnation", () => {
-  assert.equal(hex(encodeSummary({ answers: true, viewUncertainty: 0x8003, incarnation: 0xfedcba98 })), "01018003fedcba98");
+  assert.equal(
+    hex(encodeSummary({ answers: true, isViewOld: false, viewUncertainty: 0x8003, incarnation: 0xfedcba98 })),
+    "01018003fedcba98",
+  );
   for (const summary of [
-    { answers: false, viewUncertainty: 7, incarnation: 0 },
-    { answers: true, viewUncertainty: 0xffff, incarnation: 0xffff_ffff },
+    { answers: false, isViewOld: true, viewUncertainty: 7, incarnation: 0 },
+    { answers: true, isViewOld: true, viewUncertainty: 0xffff, incarnation: 0xffff_ffff },
   ])
     assert.deepEqual(decodeSummary(encodeSummary(summary)), summary);
   const later = Uint8Array.of(2, 1, 0, 0, 0, 0, 0, 3, 9);
-  assert.deepEqual(decodeSummary(later), { answers: true, viewUncertainty: 0, incarnation: 3 }, "a later version has more");
+  assert.deepEqual(
+    decodeSummary(later),
+    { answers: true, isViewOld: false, viewUncertainty: 0, incarnation: 3 },
+    "a later version has more",
+  );
   for (const none of [[], [1, 1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]])
     assert.equal(decodeSummary(Uint8Array.from(none)), undefined);
 });

@@ -4,6 +4,8 @@ import { Address, type Family, Prefix } from "#pkg/net";
 export interface NodeSummary {
   /** See `Reachability`. */
   readonly answers: boolean;
+  /** Its view of the API is old. */
+  readonly isViewOld: boolean;
   /** How uncertain its view of the others is; see `GossipState.setViewUncertainty`. 0 to 65535. */
   readonly viewUncertainty: number;
   /** The node's in the ring when it reported this. 0 to 2^32 - 1. */
@@ -12,16 +14,18 @@ export interface NodeSummary {
 
 export const summaryKey = "h";
 const version = 1; // The first octet of a summary, to which later ones may add, and of an interface.
-const summaryOctets = 8; // version, answers, viewUncertainty in two, incarnation in four
+const summaryOctets = 8; // version, bits, viewUncertainty in two, incarnation in four
+const answersBit = 1;
+const oldViewBit = 2;
 const maxSubnets = 32; // Of one interface. As many as fit into an entry.
 const bitmapOctets = 32;
 const v6Octets = 15;
 const v4Octets = 3;
 
-export function encodeSummary({ answers, viewUncertainty, incarnation }: NodeSummary): Uint8Array {
+export function encodeSummary({ answers, isViewOld, viewUncertainty, incarnation }: NodeSummary): Uint8Array {
   const summary = Buffer.alloc(summaryOctets);
   summary.writeUInt8(version, 0);
-  summary.writeUInt8(answers ? 1 : 0, 1);
+  summary.writeUInt8((answers ? answersBit : 0) | (isViewOld ? oldViewBit : 0), 1);
   summary.writeUInt16BE(viewUncertainty, 2);
   summary.writeUInt32BE(incarnation, 4);
   return summary;
@@ -33,7 +37,8 @@ export function decodeSummary(value: Uint8Array): NodeSummary | undefined {
   const summary = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   if (summary.readUInt8(0) < version) return undefined;
   return {
-    answers: (summary.readUInt8(1) & 1) === 1,
+    answers: (summary.readUInt8(1) & answersBit) !== 0,
+    isViewOld: (summary.readUInt8(1) & oldViewBit) !== 0,
     viewUncertainty: summary.readUInt16BE(2),
     incarnation: summary.readUInt32BE(4),
   };

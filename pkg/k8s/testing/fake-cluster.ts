@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import type { Millis } from "#pkg/clock";
 import { ApiError, type Cluster, type Handlers, type Informer, type ObjectMeta, type Resource } from "#pkg/k8s";
 import type { EventRecorder } from "../event-recorder.ts";
 import type { Scope } from "../informer.ts";
@@ -12,6 +13,7 @@ export class FakeInformer<V extends ObjectMeta> implements Informer<V> {
   started = false;
   disposed = false;
   synced = false;
+  lostSince: Millis | undefined;
   readonly #handlers: Handlers<V>;
   readonly #objects = new Map<string, V>(); // key -> object
 
@@ -54,6 +56,12 @@ export class FakeInformer<V extends ObjectMeta> implements Informer<V> {
     const before = this.#objects.get(key);
     this.#objects.delete(key);
     this.#handlers.changed(key, undefined, before);
+  }
+
+  /** The API is out of reach since then, or undefined: reached again. */
+  lose(since: Millis | undefined): void {
+    this.lostSince = since;
+    this.#handlers.reached?.();
   }
 
   /** The first list is complete. */
