@@ -194,3 +194,23 @@ test("when the thread dies, who waits for it gets an answer", async () => {
   assert.deepEqual(await joining, { joined: 0, failures: [{ address: "192.0.2.2", reason: "the ring's thread died" }] });
   assert.equal(await a.leave(1000), false);
 });
+
+test("keys are rotated while the ring runs: the new one is accepted, then used, then the old one goes", async () => {
+  await using harness = new Harness();
+  const threads = [await harness.started("a"), await harness.started("b")];
+  const [a, b] = threads;
+  assert.ok(a && b);
+  await b.join(["192.0.2.1"]);
+  await harness.pass(1000);
+  const [old, next] = [Buffer.from("0123456789abcdef"), Buffer.from("fedcba9876543210")];
+  for (const keys of [[old, next], [next, old], [next]])
+    for (const thread of threads) {
+      thread.setKeys(keys);
+      await harness.pass(500);
+    }
+  await harness.pass(1000);
+  for (const thread of threads) {
+    const { problems, suspicions } = thread.counters;
+    assert.deepEqual([names(thread), problems.wrongKey, suspicions], [["a", "b"], 0, 0]);
+  }
+});

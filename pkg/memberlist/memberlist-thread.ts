@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { type Clock, type Millis, type Random, SystemClock, systemRandom } from "#pkg/clock";
+import { type Clock, type Millis, type Random, SystemClock, systemRandom, wallClock } from "#pkg/clock";
 import type { OwnEntry } from "#pkg/gossip";
 import { becomeRealTime } from "#pkg/linux";
 import type { Log } from "#pkg/log";
@@ -42,6 +42,8 @@ export interface RingWorker extends Thread {
 // Of the thread's own heap. It has a member for each node and their gossip: 2 MB in a ring of 100 with 10,000 addresses.
 const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
 const startRetryMs: Millis = 500;
+// Incarnations begin with the seconds since then: what was captured of an earlier life is about a lesser one. 32 bits last until 2156.
+const incarnationEpoch = Date.UTC(2020, 0, 1);
 
 /**
  * One member of a ring in a thread of its own, with its gossip: it answers pings and push/pulls while this thread is busy. What is read
@@ -180,6 +182,7 @@ export class MemberlistThread implements AsyncDisposable {
       name,
       bind,
       keys: this.#keys,
+      firstIncarnation: Math.floor((wallClock().getTime() - incarnationEpoch) / 1000),
       metadata: this.#metadata,
       timing,
       entries: [...this.#entries].map(([key, value]) => ({ key, value })),

@@ -37,6 +37,8 @@ export interface MemberlistOptions {
   readonly advertiseAddress?: string | undefined;
   /** Encryption and label, the same on all members. */
   readonly wire: Wire;
+  /** See `RingOptions`; 1 when unset. */
+  readonly firstIncarnation?: number;
   /** The metadata of this member. */
   readonly metadata?: MetadataFields;
   /** What goes to others with this member's view of the ring, as it is now; nothing when unset. */
@@ -114,7 +116,8 @@ export class Memberlist implements AsyncDisposable {
 
   /** Binds, and is a ring of one from then on. @throws {Error} that names address, port and protocol, when they cannot be had */
   async start(): Promise<void> {
-    const { name, bind, advertiseAddress, wire, metadata, userState, timing, clock, random, openTransport } = this.#options;
+    const { name, bind, advertiseAddress, wire, firstIncarnation, metadata, userState, timing, clock, random, openTransport } =
+      this.#options;
     const transport = await (openTransport ?? openSockets)(bind, {
       packet: (bytes, from) => this.#receive(bytes, from),
       stream: (stream, from) => {
@@ -125,8 +128,18 @@ export class Memberlist implements AsyncDisposable {
     });
     const { address, port } = transport.local;
     const self = endpoint({ address: advertiseAddress ?? address, port });
-    const options = { node: nodeName(name), endpoint: self, wire, metadata: metadata ?? new Map(), timing, deadNodeReclaim: 0 };
-    const [ring, effects] = startRing({ ...options, userState, random }, clock.now());
+    const options = {
+      node: nodeName(name),
+      endpoint: self,
+      wire,
+      metadata: metadata ?? new Map(),
+      timing,
+      firstIncarnation: firstIncarnation ?? 1,
+      deadNodeReclaim: 0,
+      userState,
+      random,
+    };
+    const [ring, effects] = startRing(options, clock.now());
     this.#running = { ring, transport };
     for (const effect of effects) this.#carryOut(effect, this.#running);
     this.#arm();

@@ -41,6 +41,7 @@ export class ThreadMember implements AsyncDisposable {
       name: start.name,
       bind: start.bind,
       wire: { ...defaultWire, keyring: this.#keyring },
+      firstIncarnation: start.firstIncarnation,
       metadata: start.metadata,
       timing: start.timing,
       userState: () => this.#delegate.state(),

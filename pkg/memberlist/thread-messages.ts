@@ -12,6 +12,7 @@ export interface WorkerStart {
   readonly name: string;
   readonly bind: SocketAddress;
   readonly keys: readonly Uint8Array[];
+  readonly firstIncarnation: number;
   readonly metadata: MetadataFields;
   readonly timing: TimingName | "auto";
   readonly entries: readonly OwnEntry[];

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Keyring } from "../codec/keyring.ts";
 import type { MemberState, PacketMessage } from "../codec/messages.ts";
+import { encodeMetadata } from "../codec/metadata.ts";
+import { defaultWire, type Wire } from "../codec/wire.ts";
 import { alive, at, dead, LoneRing, state, suspect, versions } from "../testing/lone-ring.ts";
 import { maxU32 } from "./ring.ts";
 
@@ -321,4 +324,55 @@ test("a suspect is notified directly before it is declared dead, once", () => {
   assert.deepEqual(lone.sends(), []);
   lone.advanceTo(3999);
   assert.deepEqual(lone.sends(), [{ type: "send", to: at(97), messages: [suspect("a", 1, "self")], checksum: true }]);
+});
+
+const encrypted: Wire = { ...defaultWire, keyring: new Keyring([new Uint8Array(16)]) };
+const ours = encodeMetadata(new Map());
+
+/** A ring with keys in which a speaker of ours died, or left, at incarnation 5. */
+function without(gone: PacketMessage): LoneRing {
+  const lone = new LoneRing({ wire: encrypted });
+  lone.packet(alive("a", 5, { meta: ours }));
+  lone.packet(gone);
+  lone.quieten();
+  return lone;
+}
+
+for (const [name, gone] of [
+  ["died", dead("a", 5, "b")],
+  ["left", dead("a", 5, "a")],
+] as const) {
+  test(`a speaker that ${name} may come back at another address at once, with a greater incarnation`, () => {
+    const lone = without(gone);
+    lone.packet(alive("a", 6, { meta: ours, endpoint: at(9) }));
+    assert.deepEqual([lone.view("a"), lone.record("a").endpoint], ["alive 6", at(9)]);
+  });
+
+  test(`what was captured of an earlier life of a speaker that ${name} does nothing`, () => {
+    const lone = without(gone);
+    for (const message of [
+      alive("a", 4, { meta: ours, endpoint: at(9) }),
+      alive("a", 5, { meta: ours, endpoint: at(9) }),
+      alive("a", 5, { meta: ours }),
+    ])
+      lone.packet(message);
+    assert.notEqual(lone.record("a").status, "alive");
+    lone.packet(alive("a", 9, { meta: ours }));
+    for (const message of [suspect("a", 8, "b"), dead("a", 8, "b"), dead("a", 8, "a")]) lone.packet(message);
+    assert.equal(lone.view("a"), "alive 9");
+  });
+}
+
+test("a member of another kind that died does not come back at another address at once, as its incarnation proves nothing", () => {
+  const lone = without(dead("a", 5, "b"));
+  lone.packet(alive("a", 6, { endpoint: at(9) }));
+  assert.equal(lone.view("a"), "dead 5");
+});
+
+test("a node begins with the incarnation that it is given, and its earlier life's leave and suspicions do not concern it", () => {
+  const lone = new LoneRing({ firstIncarnation: 1000 });
+  assert.equal(lone.view("self"), "alive 1000");
+  lone.effects = [];
+  for (const message of [dead("self", 999, "self"), suspect("self", 999, "b"), dead("self", 7, "b")]) lone.packet(message);
+  assert.deepEqual([lone.view("self"), lone.changes()], ["alive 1000", []]);
 });

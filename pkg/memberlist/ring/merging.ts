@@ -1,6 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { equalBytes } from "#pkg/net";
 import type { Alive, Dead, MemberState, MemberStatus, NodeName, Suspect } from "../codec/messages.ts";
+import { decodeMetadata } from "../codec/metadata.ts";
 import { randomIndex, swap } from "./choice.ts";
 import type { MemberEvent } from "./events.ts";
 import {
@@ -31,7 +32,7 @@ export function mergeAlive(ring: Ring, alive: Alive, now: Millis): void {
     record = newRecord(alive.node, endpoint, alive.versions, alive.meta, now);
     addRecord(ring, record);
   } else if (!sameEndpoint(record.endpoint, endpoint)) {
-    if (!isReplaceable(ring, record, now)) {
+    if (!isReplaceable(ring, record, alive, now)) {
       ring.counters.conflicts++;
       ring.effects.push({ type: "conflict", node: record.node, known: record.endpoint, claimed: endpoint });
       return;
@@ -49,9 +50,22 @@ function addRecord(ring: Ring, record: NodeRecord): void {
   swap(ring.order, ring.order.length - 1, randomIndex(ring.options.random, ring.order.length));
 }
 
-function isReplaceable(ring: Ring, { status, since }: NodeRecord, now: Millis): boolean {
-  const { deadNodeReclaim } = ring.options;
-  return status === "left" || (status === "dead" && deadNodeReclaim > 0 && now - since > deadNodeReclaim);
+/**
+ * Whether a node may come back at another address. One of ours whose incarnation is greater may at once when it is dead: the key proves
+ * that it is a speaker, and its incarnation that it started later. One of ours whose incarnation is not may never: that was captured.
+ */
+function isReplaceable(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): boolean {
+  const { deadNodeReclaim, wire } = ring.options;
+  const { status, since, incarnation } = record;
+  const isLater = alive.incarnation > incarnation;
+  if (isOurs(record) && isOurs(alive) && !isLater) return false;
+  if (status !== "dead") return status === "left";
+  if (wire.keyring !== undefined && isLater && isOurs(alive)) return true;
+  return deadNodeReclaim > 0 && now - since > deadNodeReclaim;
+}
+
+function isOurs({ meta }: Pick<NodeRecord, "meta">): boolean {
+  return decodeMetadata(meta) !== undefined;
 }
 
 function mergeAliveSelf(ring: Ring, { incarnation, meta, versions }: Alive, now: Millis): void {
@@ -198,7 +212,7 @@ export function noteContact(ring: Ring, now: Millis): void {
 export function announce(ring: Ring, meta: Uint8Array | undefined, now: Millis): void {
   const { self } = ring;
   const first = self.incarnation === 0;
-  self.incarnation++;
+  self.incarnation = first ? ring.options.firstIncarnation : self.incarnation + 1;
   self.meta = meta;
   self.offersFast = offersFast(meta);
   if (first) setStatus(self, "alive", now);

@@ -334,11 +334,11 @@ test("an impostor that uses a dead node's name is not told: it would refute in v
   assert.deepEqual(kinds(lone.sends()), ["ack to 9"]);
 });
 
-/** `self` is asked to ping 98 for 50, who calls it number 77. */
+/** `self` is asked to ping 98 for member `a`, which calls it number 77. */
 function relay(nack: boolean): LoneRing {
   const lone = LoneRing.among("a");
   lone.ring.probeAt = Infinity;
-  lone.packet({ type: "indirectPing", sequence: 77, node: "b", target: at(98, 0), nack, source: undefined }, at(50));
+  lone.packet({ type: "indirectPing", sequence: 77, node: "b", target: at(98, 0), nack, source: undefined }, endpointOf("a"));
   const ping = { type: "ping", sequence: 1, node: "b", source };
   assert.deepEqual(lone.sends(), [{ type: "send", to: at(98), messages: [ping], checksum: false }]);
   return lone;
@@ -347,7 +347,7 @@ function relay(nack: boolean): LoneRing {
 test("an indirect ping is passed on under a number of our own, and its ack under the asker's, once", () => {
   const lone = relay(true);
   lone.packet(ack(1), at(98));
-  assert.deepEqual(lone.sends(), [{ type: "send", to: at(50), messages: [ack(77)], checksum: false }]);
+  assert.deepEqual(lone.sends(), [{ type: "send", to: endpointOf("a"), messages: [ack(77)], checksum: false }]);
   lone.packet(ack(1), at(98));
   lone.advanceTo(500);
   assert.deepEqual(lone.sends(), []);
@@ -359,7 +359,7 @@ test("a nack is sent at the probe timeout to those who want one", () => {
   assert.deepEqual(lone.sends(), []);
   lone.advanceTo(500);
   const nack = { type: "nack", sequence: 77 };
-  assert.deepEqual(lone.sends(), [{ type: "send", to: at(50), messages: [nack], checksum: false }]);
+  assert.deepEqual(lone.sends(), [{ type: "send", to: endpointOf("a"), messages: [nack], checksum: false }]);
   lone.packet(ack(1), at(98));
   assert.deepEqual(lone.sends(), []);
 });
@@ -369,6 +369,25 @@ test("no nack is sent to those who want none", () => {
   lone.advanceTo(500);
   assert.deepEqual(lone.sends(), []);
   assert.equal(lone.ring.relays.size, 0);
+});
+
+test("an indirect ping of one that is no member is ignored, and so is one whose ack would go to one that is none", () => {
+  const lone = LoneRing.among("a");
+  lone.ring.probeAt = Infinity;
+  const request = { type: "indirectPing", sequence: 77, node: "b", target: at(98), nack: true } as const;
+  lone.packet({ ...request, source: undefined }, at(50));
+  lone.packet({ ...request, source: { ...at(50), node: "a" } }, endpointOf("a"));
+  assert.deepEqual([lone.sends(), lone.ring.relays.size], [[], 0]);
+});
+
+test("for one member at most 64 indirect pings are on their way at once", () => {
+  const lone = LoneRing.among("ab");
+  lone.ring.probeAt = Infinity;
+  for (let sequence = 0; sequence < 100; sequence++)
+    lone.packet({ type: "indirectPing", sequence, node: "c", target: at(98), nack: false, source: undefined }, endpointOf("a"));
+  assert.equal(lone.ring.relays.size, 64);
+  lone.packet({ type: "indirectPing", sequence: 1, node: "c", target: at(98), nack: false, source: undefined }, endpointOf("b"));
+  assert.equal(lone.ring.relays.size, 65);
 });
 
 /** The suspects that a node pings at its next tick: it tells them so in the same packet. */

@@ -196,11 +196,23 @@ function probeSilent(ring: Ring, node: NodeName, now: Millis): void {
   if (record?.status === "alive" && ring.timing === timings.fast && !isBeingProbed(ring, record)) startProbe(ring, record, now);
 }
 
-/** Pings a node for another. */
+/** At once, for one member: as many as there are members that it may suspect together. */
+const maxRelaysOfMember = 64;
+
+/** Pings a node for another member. Who is none could have this node send packets to anybody. */
 export function onIndirectPing(ring: Ring, ping: IndirectPing, from: Endpoint, now: Millis): void {
+  const to = replyTo(ping, from);
+  if (!ring.order.some((record) => isMember(record) && sameEndpoint(record.endpoint, to))) return;
+  if (
+    ring.relays
+      .values()
+      .filter((relay) => sameEndpoint(relay.to, to))
+      .toArray().length >= maxRelaysOfMember
+  )
+    return;
   const sequence = nextSequence(ring);
   const deadline = now + ring.timing.relayTimeout;
-  ring.relays.set(sequence, { node: ping.node, to: replyTo(ping, from), sequence: ping.sequence, nack: ping.nack, deadline });
+  ring.relays.set(sequence, { node: ping.node, to, sequence: ping.sequence, nack: ping.nack, deadline });
   sendDirect(ring, withPort(ring, ping.target), ownPing(ring, sequence, ping.node));
 }
 

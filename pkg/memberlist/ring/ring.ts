@@ -26,6 +26,8 @@ export interface RingOptions {
   readonly timing: TimingName | "auto";
   /** What goes with this node's view to others, as it is now; nothing when unset. */
   readonly userState?: (() => Uint8Array) | undefined;
+  /** Greater than any of an earlier life of this node, so that nothing that was sent about that counts any more. */
+  readonly firstIncarnation: number;
   /** After how long a dead node's name may be taken by another address; 0: when it is forgotten. */
   readonly deadNodeReclaim: Millis;
   readonly random: Random;

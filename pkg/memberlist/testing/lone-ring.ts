@@ -48,6 +48,7 @@ export class LoneRing {
       wire: defaultWire,
       metadata: new Map(),
       timing: "lan",
+      firstIncarnation: 1,
       deadNodeReclaim: 0,
     } as const;
     [this.ring, this.effects] = startRing({ ...defaults, random: seededRandom(1), ...options }, 0);

@@ -97,6 +97,7 @@ export class Simulation {
         wire: this.#carrier.wire,
         metadata: new Map(),
         timing: "auto",
+        firstIncarnation: 1,
         deadNodeReclaim: 0,
         random: this.#random,
         ...options,
