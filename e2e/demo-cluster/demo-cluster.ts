@@ -4,7 +4,7 @@ import { type Host, Lab, type LabProcess, type Published, type Switch } from "#e
 import { ApiClient } from "./api-client.ts";
 import { Backend } from "./backend.ts";
 import { backendPort, DemoService, type ServiceOptions } from "./demo-service.ts";
-import { baseManifests, podTemplate, without } from "./manifests.ts";
+import { baseManifests, changed, podTemplate } from "./manifests.ts";
 import { Workload } from "./workload.ts";
 
 export interface DemoClusterOptions {
@@ -107,12 +107,13 @@ export class DemoCluster implements AsyncDisposable {
 
     const workloads = async (kind: string, component: "controller" | "speaker", more: readonly string[] = []) => {
       const base = podTemplate(manifests, kind, component);
-      const template = without(base, {
+      const template = changed(base, {
+        more,
         ...(!ring && { variable: "METALLB_ML_SECRET_KEY" }),
         ...(honourExcludeLabel && { argument: "--ignore-exclude-lb" }),
       });
       const file = await serviceAccountKubeconfig(lab, api, kubeconfig, template.spec.serviceAccountName);
-      const argv = ["node", path(`../../${component}/main.ts`), `--kubeconfig=${file}`, ...more];
+      const argv = ["node", path(`../../${component}/main.ts`), `--kubeconfig=${file}`];
       return (name: string, host: Host, number: number): Workload =>
         stack.use(new Workload({ api, name, namespace, template, argv, host, node: host.name, addresses: addressesOf(number) }));
     };

@@ -40,11 +40,20 @@ export function podTemplate(manifests: readonly ApiObject[], kind: string, name:
   return (workload.spec as { template: PodTemplate }).template;
 }
 
-/** The same without one variable of its container's environment, or one of its arguments. */
-export function without(template: PodTemplate, { variable, argument }: { variable?: string; argument?: string }): PodTemplate {
+interface Changes {
+  /** A variable of the container's environment that is left out. */
+  readonly variable?: string;
+  /** An argument that is left out. */
+  readonly argument?: string;
+  /** Arguments that come last, so that they win. */
+  readonly more?: readonly string[];
+}
+
+/** The same with other environment and arguments of its container. */
+export function changed(template: PodTemplate, { variable, argument, more = [] }: Changes): PodTemplate {
   const [container] = template.spec.containers;
   const env = (container.env ?? []).filter(({ name }) => name !== variable);
-  const args = (container.args ?? []).filter((text) => text !== argument);
+  const args = (container.args ?? []).filter((text) => text !== argument).concat(more);
   return { ...template, spec: { ...template.spec, containers: [{ ...container, env, args }] } };
 }
 

@@ -10,7 +10,7 @@ suite("when parts of the cluster fail the rest works", { skip: await Lab.refusal
   let cluster: DemoCluster;
   let address: string;
   before(async () => {
-    cluster = await startCluster({ nodes: 2 });
+    cluster = await startCluster({ nodes: 2, speakerArguments: ["--log-level=debug"] });
     address = await (await cluster.expose("web", ["node1", "node2"])).address();
     await owner(cluster, address);
   });
