@@ -114,7 +114,7 @@ test("what nobody takes that was expected to is taken by the next in turn", () =
     one.wait(700, names);
     const after = one.owned().length;
     assert.ok(after > 7 && after < 20, `${after}`);
-    one.wait(1400, names);
+    one.wait(700, names);
     assert.equal(one.owned().length, 20);
   }
 });

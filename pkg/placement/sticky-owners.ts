@@ -2,6 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { Address } from "#pkg/net";
 import { compareRank, rank } from "./election.ts";
 import { StickyPace } from "./sticky-pace.ts";
+import { firstRepeatMs, isFollower, newUnit, type Unit } from "./sticky-unit.ts";
 
 /** What is known of the speakers by their gossip; what this node owns goes there too. */
 export interface OwnershipGossip {
@@ -27,32 +28,6 @@ export interface StickyAddress {
   readonly before: string | undefined;
 }
 
-interface Unit {
-  readonly address: Address;
-  readonly key: string;
-  /** Text of the address that it goes with. */
-  first: string;
-  /** Those that participate. */
-  candidates: readonly string[];
-  /** There are others, which do not participate yet. */
-  awaitsMore: boolean;
-  /** All nodes that own it. */
-  owners: readonly string[];
-  /** The owner that keeps it; undefined while no candidate owns it. */
-  keeper: string | undefined;
-  /** The keeper; without one the node that is expected to become it, or this one where it has given the address away. */
-  announcer: string | undefined;
-  /** This node owned it, and announces it until another node owns it. */
-  isGivenAway: boolean;
-  /** Since when there is no keeper. */
-  openSince: Millis;
-  /** Since when this node keeps it while another one, which may have it too, keeps the address that it goes with. */
-  apartSince: Millis;
-  /** When it is reported once more that this node owns it, because others that do have not released it; Infinity while there are none. */
-  repeatAt: Millis;
-  repeatMs: Millis;
-}
-
 // Between two candidates that could take an address which the one before does not take. Gossip takes a tenth of it.
 const stepMs: Millis = 700;
 const maxSteps = 3;
@@ -63,8 +38,9 @@ const pullEveryMs: Millis = 1_000;
 const graceMs: Millis = 4_000;
 // From when an address is given away until this node keeps it after all.
 const giveAwayMs: Millis = 4_000;
-const firstRepeatMs: Millis = 500;
 const maxRepeatMs: Millis = 10_000;
+// Each time it misses one node in some hundred.
+const repeatsMs: Millis = 4_000;
 /** While nodes come and go a node may have so many shares. One that has outlived half of the others has just two. */
 const maxShares = 2;
 
@@ -92,7 +68,7 @@ export class StickyOwners {
   readonly #firsts = new Set<Unit>(); // those that go with no other address
   readonly #followers = new Map<string, Set<Unit>>(); // address -> others that go with it
   readonly #apart = new Set<Unit>(); // those with `apartSince`
-  readonly #contested = new Set<Unit>(); // those with `repeatAt`
+  readonly #repeated = new Set<Unit>(); // those with `repeatAt`
   #participants = new WeakMap<readonly string[], readonly string[]>(); // candidates -> those that participate
   #regained: Address[] = [];
   readonly #toPull = new Set<string>(); // nodes
@@ -184,10 +160,10 @@ export class StickyOwners {
     this.#nextDueAt = Infinity;
     if (this.#pace.policy !== "hold") this.#giveAway(now);
     for (const unit of [...this.#apart]) if (now >= unit.apartSince + graceMs) this.#giveOneAway(unit, now);
-    for (const unit of this.#contested) if (now >= unit.repeatAt) this.#repeat(unit, now);
+    for (const unit of this.#repeated) if (now >= unit.repeatAt) this.#repeat(unit, now);
     const changed = this.#takeOpen(now);
-    for (const { apartSince, repeatAt } of this.#apart) if (repeatAt === Infinity) this.#due(apartSince + graceMs);
-    for (const { repeatAt } of this.#contested) this.#due(repeatAt);
+    for (const { apartSince, isContested } of this.#apart) if (!isContested) this.#due(apartSince + graceMs);
+    for (const { repeatAt } of this.#repeated) this.#due(repeatAt);
     this.#isSettled = true;
     return changed;
   }
@@ -220,7 +196,7 @@ export class StickyOwners {
       const before = unit.announcer;
       const takeAt = unit.candidates.includes(this.#node) ? unit.openSince + this.#wait(unit, chosen) : Infinity;
       this.#unindex(unit);
-      if (now >= takeAt) this.#own(unit);
+      if (now >= takeAt) this.#take(unit, chosen, now);
       else if (!unit.isGivenAway) unit.announcer = chosen === this.#node ? undefined : chosen;
       this.#keeperChanged(unit, unit.announcer, now);
       this.#index(unit, now);
@@ -230,13 +206,25 @@ export class StickyOwners {
     return changed;
   }
 
+  /** Where another node was to take it, either may not know of the other yet: both report it again. */
+  #take(unit: Unit, chosen: string, now: Millis): void {
+    this.#own(unit);
+    if (chosen === this.#node) return;
+    unit.insteadOf = chosen;
+    unit.repeatAt = now + firstRepeatMs;
+  }
+
   #await({ owners: [owner] }: Unit, chosen: string, takeAt: Millis, now: Millis): void {
     const other = owner ?? chosen;
     const isPulled = other === this.#node || now >= takeAt - pullMs;
     this.#due(isPulled ? takeAt : takeAt - pullMs);
-    if (!isPulled || other === this.#node || now < (this.#pulledAt.get(other) ?? -Infinity) + pullEveryMs) return;
-    this.#toPull.add(other);
-    this.#pulledAt.set(other, now);
+    if (isPulled) this.#pull(other, now);
+  }
+
+  #pull(node: string, now: Millis): void {
+    if (node === this.#node || now < (this.#pulledAt.get(node) ?? -Infinity) + pullEveryMs) return;
+    this.#toPull.add(node);
+    this.#pulledAt.set(node, now);
   }
 
   /** How long this node waits for others to take what nobody keeps. */
@@ -249,8 +237,8 @@ export class StickyOwners {
   }
 
   /** Whether others are still given time: the one that had it to own it, or those that do not participate yet to do so. */
-  #isHeld({ announcer, awaitsMore }: Unit): boolean {
-    if (this.#pace.policy !== "hold") return false;
+  #isHeld({ announcer, awaitsMore, wasKept }: Unit): boolean {
+    if (this.#pace.policy !== "hold" || wasKept) return false;
     return announcer === undefined ? awaitsMore : announcer !== this.#node;
   }
 
@@ -282,8 +270,11 @@ export class StickyOwners {
 
   #repeat(unit: Unit, now: Millis): void {
     this.#gossip.repeat(unit.address);
-    unit.repeatAt = now + unit.repeatMs;
+    if (unit.insteadOf !== undefined) this.#pull(unit.insteadOf, now);
     unit.repeatMs = Math.min(2 * unit.repeatMs, maxRepeatMs);
+    if (unit.repeatMs >= repeatsMs) unit.insteadOf = undefined;
+    unit.repeatAt = unit.isContested || unit.insteadOf !== undefined ? now + unit.repeatMs : Infinity;
+    if (unit.repeatAt === Infinity) this.#repeated.delete(unit);
   }
 
   /**
@@ -330,9 +321,14 @@ export class StickyOwners {
   #keeperChanged(unit: Unit, before: string | undefined, now: Millis): void {
     const { keeper, owners, candidates } = unit;
     const isContested = keeper === this.#node && owners.length > 1;
-    if (unit.repeatAt !== Infinity && keeper === this.#node && !isContested) this.#regained.push(unit.address);
-    if (!isContested) unit.repeatMs = firstRepeatMs;
-    if (isContested !== (unit.repeatAt !== Infinity)) unit.repeatAt = isContested ? now + firstRepeatMs : Infinity;
+    if (unit.isContested && keeper === this.#node && !isContested) this.#regained.push(unit.address);
+    if (keeper !== this.#node) unit.insteadOf = undefined;
+    const isRepeated = isContested || unit.insteadOf !== undefined;
+    if (isContested !== unit.isContested || !isRepeated) unit.repeatMs = firstRepeatMs;
+    if (!isRepeated) unit.repeatAt = Infinity;
+    else if (unit.repeatAt === Infinity || isContested !== unit.isContested) unit.repeatAt = now + firstRepeatMs;
+    unit.isContested = isContested;
+    unit.wasKept ||= keeper !== undefined;
     unit.isGivenAway &&= keeper === undefined && candidates.includes(this.#node);
     unit.openSince = keeper === undefined ? Math.min(unit.openSince, now) : Infinity;
     const mayAnnounce = (node: string) => candidates.includes(node) && (node !== this.#node || unit.isGivenAway);
@@ -347,7 +343,7 @@ export class StickyOwners {
     else this.#firsts.add(unit);
     if (unit.keeper === undefined) this.#open.add(unit);
     else if (!isFollower(unit)) addTo(this.#kept, unit.keeper, unit);
-    if (unit.repeatAt !== Infinity) this.#contested.add(unit);
+    if (unit.repeatAt !== Infinity) this.#repeated.add(unit);
     this.#watchApart(unit, now);
     for (const follower of this.#followers.get(unit.key) ?? []) this.#watchApart(follower, now);
   }
@@ -355,7 +351,7 @@ export class StickyOwners {
   #unindex(unit: Unit): void {
     this.#open.delete(unit);
     this.#firsts.delete(unit);
-    this.#contested.delete(unit);
+    this.#repeated.delete(unit);
     this.#apart.delete(unit);
     if (unit.keeper !== undefined) this.#kept.get(unit.keeper)?.delete(unit);
     const followers = this.#followers.get(unit.first);
@@ -385,28 +381,6 @@ export class StickyOwners {
     this.#participants.set(all, participants);
     return participants;
   }
-}
-
-function newUnit(address: Address, key: string): Unit {
-  return {
-    address,
-    key,
-    first: key,
-    candidates: [],
-    awaitsMore: false,
-    owners: [],
-    keeper: undefined,
-    announcer: undefined,
-    isGivenAway: false,
-    openSince: Infinity,
-    apartSince: Infinity,
-    repeatAt: Infinity,
-    repeatMs: firstRepeatMs,
-  };
-}
-
-function isFollower({ key, first }: Unit): boolean {
-  return key !== first;
 }
 
 function lowest(address: string, nodes: readonly string[]): string | undefined {

@@ -79,6 +79,8 @@ export class StickyScenario {
     else this.#cluster.kill(node);
     await this.#pass(away);
     void this.#cluster.start(node);
+    this.#calmSince = this.#cluster.simulation.now;
+    this.#completeSince = this.#calmSince;
     this.#cluster.setInterfaces(node, this.#interfaces(node));
   }
 

@@ -1,0 +1,63 @@
+import type { Millis } from "#pkg/clock";
+import type { Address } from "#pkg/net";
+
+export const firstRepeatMs: Millis = 500;
+
+/** What `StickyOwners` knows of one address. */
+export interface Unit {
+  readonly address: Address;
+  readonly key: string;
+  /** Text of the address that it goes with. */
+  first: string;
+  /** Those that participate. */
+  candidates: readonly string[];
+  /** There are others, which do not participate yet. */
+  awaitsMore: boolean;
+  /** All nodes that own it. */
+  owners: readonly string[];
+  /** The owner that keeps it; undefined while no candidate owns it. */
+  keeper: string | undefined;
+  /** The keeper; without one the node that is expected to become it, or this one where it has given the address away. */
+  announcer: string | undefined;
+  /** This node owned it, and announces it until another node owns it. */
+  isGivenAway: boolean;
+  /** Since when there is no keeper. */
+  openSince: Millis;
+  /** Since when this node keeps it while another one, which may have it too, keeps the address that it goes with. */
+  apartSince: Millis;
+  /** A candidate has owned it since it was placed here. */
+  wasKept: boolean;
+  /** This node keeps it, and others have not released it. */
+  isContested: boolean;
+  /** The node that was to take it, which this one did in its stead. It may have, unseen. */
+  insteadOf: string | undefined;
+  /** When it is reported once more that this node owns it, for others that may not know. */
+  repeatAt: Millis;
+  repeatMs: Millis;
+}
+
+export function newUnit(address: Address, key: string): Unit {
+  return {
+    address,
+    key,
+    first: key,
+    candidates: [],
+    awaitsMore: false,
+    owners: [],
+    keeper: undefined,
+    announcer: undefined,
+    isGivenAway: false,
+    openSince: Infinity,
+    apartSince: Infinity,
+    wasKept: false,
+    isContested: false,
+    insteadOf: undefined,
+    repeatAt: Infinity,
+    repeatMs: firstRepeatMs,
+  };
+}
+
+/** Whether it goes with another address. */
+export function isFollower({ key, first }: Unit): boolean {
+  return key !== first;
+}
