@@ -4,11 +4,12 @@
  * where a scene needs FRR.
  */
 import { bfdForgedDown } from "./bfd-forged-down.ts";
+import { ringGarbage, ringIdleConnections, ringReplay } from "./ring.ts";
 import { routeRefresh } from "./route-refresh.ts";
 import type { Scene } from "./scene.ts";
 import { updateFlood } from "./update-flood.ts";
 
-const scenes: readonly Scene[] = [routeRefresh, updateFlood, bfdForgedDown];
+const scenes: readonly Scene[] = [routeRefresh, updateFlood, bfdForgedDown, ringIdleConnections, ringGarbage, ringReplay];
 
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !scenes.some((scene) => scene.name === name));

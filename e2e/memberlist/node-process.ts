@@ -1,10 +1,11 @@
 /**
  * One of our members in a process of its own, with the flags, commands and lines of `peer/main.go`; beside those `--timing` (lan,
- * fast, auto), `--loss` (the part of arriving packets to lose, 0 to 1), `--user` (a text that goes with its view as user state) and the
+ * fast, auto), `--loss` (the part of arriving packets to lose, 0 to 1), `--user` (a text that goes with its view as user state), `--capture` (a file for the packets that arrive, in hex) and the
  * commands `counters` and `broadcast LETTER` (a user message of that letter, as long as can be). With `--thread` the member is in a
  * thread of its own, as in a speaker: then there is no loss and no user state, no `broadcast`, but `block MILLISECONDS`, in which the main
  * thread does nothing else.
  */
+import { appendFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { type Random, SystemClock, systemRandom } from "#pkg/clock";
@@ -36,6 +37,7 @@ const { values } = parseArgs({
     loss: { type: "string", default: "0" },
     user: { type: "string", default: "" },
     thread: { type: "boolean", default: false },
+    capture: { type: "string", default: "" },
   },
 });
 
@@ -60,12 +62,16 @@ const events: Record<Extract<MemberlistEvent, { type: "member" }>["change"], str
   refuted: "refute",
 };
 
-/** Real sockets that lose a part of the packets that arrive, from 0 to 1; streams are left alone. */
-function lossySockets(loss: number, random: Random): OpenTransport {
+/**
+ * Real sockets that lose a part of the packets that arrive, from 0 to 1; streams are left alone.
+ * @param capture a file for all packets that arrive, each as a line of hex
+ */
+function lossySockets(loss: number, random: Random, capture: string): OpenTransport {
   return (bind, events) =>
     openSockets(bind, {
       ...events,
       packet: (bytes, from) => {
+        if (capture !== "") appendFileSync(capture, `${Buffer.from(bytes).toString("hex")}\n`);
         if (random() >= loss) events.packet(bytes, from);
       },
     });
@@ -88,7 +94,7 @@ function inThisThread(): Memberlist {
     clock: new SystemClock(),
     random: systemRandom,
     log,
-    openTransport: lossySockets(Number(loss), systemRandom),
+    openTransport: lossySockets(Number(loss), systemRandom, values.capture),
   });
 }
 

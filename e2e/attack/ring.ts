@@ -1,0 +1,200 @@
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { readFile, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { LargeRing, RingProcess as Ring, type RingProcess } from "#e2e/memberlist";
+import type { Scene } from "./scene.ts";
+
+// Rings of processes on loopback, whose addresses are anybody's to send from.
+const key = "30313233343536373839616263646566";
+const flags = ["--timing=fast", "--thread"];
+const lostEvents = ["leave", "suspect", "refute"];
+
+/** Another address of the loopback network that a node is in. */
+function beside({ address }: RingProcess, last: number): string {
+  return address.replace(/\d+$/, String(last));
+}
+
+/** What members lost or suspected since they had printed so many lines. */
+function losses(ring: LargeRing, from: readonly number[]): string[] {
+  return ring.nodes.flatMap(({ name, lines }, index) =>
+    lines
+      .slice(from[index])
+      .filter(({ event }) => lostEvents.includes(event))
+      .map(({ event, member }) => `${name}: ${event} ${member?.name}`),
+  );
+}
+
+function isLoss(event: string): boolean {
+  return event.includes(": leave ");
+}
+
+function describe(events: readonly string[]): string {
+  const losses = events.filter(isLoss).length;
+  return `${losses} members lost, ${events.length - losses} times suspected or refuted`;
+}
+
+/** Opens connections that say nothing, and opens another for each that is closed. @returns how to end that */
+function holdIdle(target: RingProcess, from: string, count: number): () => number {
+  const sockets = new Set<ReturnType<typeof connect>>();
+  let opened = 0;
+  let ended = false;
+  const open = (): void => {
+    if (ended) return;
+    opened++;
+    const socket = connect({ host: target.address, port: target.port, localAddress: from });
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      sockets.delete(socket);
+      setTimeout(open, 10);
+    });
+  };
+  for (let index = 0; index < count; index++) open();
+  return () => {
+    ended = true;
+    for (const socket of sockets) socket.destroy();
+    return opened;
+  };
+}
+
+const idleConnections = 600;
+
+export const ringIdleConnections: Scene = {
+  name: "ring-idle-connections",
+  tried: `a host without the key holds ${idleConnections} TCP connections to port 7946 of a member, and opens each again that is closed; then a speaker joins there`,
+  async run() {
+    const startedAt = performance.now();
+    await using ring = await LargeRing.start("ingot", 3, { key, flags });
+    const [first] = ring.nodes;
+    if (first === undefined) throw new Error("Cannot attack: the ring is empty");
+    const from = ring.nodes.map(({ lines }) => lines.length);
+    const end = holdIdle(first, beside(first, 200), idleConnections);
+    await sleep(2000);
+    await using late = await Ring.start("ingot", { name: "late", address: beside(first, 100), port: first.port, key, flags });
+    const joiningAt = performance.now();
+    const joined = await late.join(first).then(
+      () => true,
+      () => false,
+    );
+    const took = performance.now() - joiningAt;
+    await sleep(3000);
+    const members = (await late.members()).length;
+    const opened = end();
+    const lost = losses(ring, from);
+    return {
+      seconds: (performance.now() - startedAt) / 1000,
+      effect: `${opened} connections opened; the speaker ${joined ? `joined in ${took.toFixed(0)} ms` : "could not join"} and sees ${members} of 4 members; ${describe(lost)}`,
+      holds: joined && members === 4 && !lost.some(isLoss),
+    };
+  },
+};
+
+const garbageSeconds = 10;
+const garbagePerSecond = 40_000;
+
+/** Sends packets at a rate for a while. @returns how many */
+async function flood(sockets: readonly Socket[], to: RingProcess, seconds: number): Promise<number> {
+  const startedAt = performance.now();
+  const packet = Buffer.alloc(120, 1);
+  let sent = 0;
+  for (let elapsed = 0; elapsed < seconds; elapsed = (performance.now() - startedAt) / 1000) {
+    for (; sent < elapsed * garbagePerSecond; sent++) {
+      packet.writeUInt32BE(sent, 3); // Another nonce.
+      sockets[sent % sockets.length]?.send(packet, to.port, to.address);
+    }
+    await sleep(1);
+  }
+  return sent;
+}
+
+async function bound(address: string): Promise<Socket> {
+  const socket = createSocket("udp4");
+  socket.on("error", () => {});
+  socket.bind(0, address);
+  await once(socket, "listening");
+  return socket;
+}
+
+export const ringGarbage: Scene = {
+  name: "ring-garbage",
+  tried: `hosts without the key send a member ${garbagePerSecond.toLocaleString("en")} packets/s that look encrypted, first from 50 addresses of their own, then in the name of another member`,
+  async run() {
+    await using ring = await LargeRing.start("ingot", 3, { key, flags });
+    const [first, second] = ring.nodes;
+    if (first === undefined || second === undefined) throw new Error("Cannot attack: the ring is empty");
+    const from = ring.nodes.map(({ lines }) => lines.length);
+    const strangers = await Promise.all(Array.from({ length: 50 }, (_, index) => bound(beside(first, 150 + index))));
+    const member = await bound(second.address);
+    const startedAt = performance.now();
+    const sent = (await flood(strangers, first, garbageSeconds)) + (await flood([member], first, garbageSeconds));
+    const seconds = (performance.now() - startedAt) / 1000;
+    await sleep(1000);
+    const { packetsReceived, packetsDropped, problems } = await first.counters();
+    for (const socket of [...strangers, member]) socket.close();
+    const lost = losses(ring, from);
+    return {
+      seconds,
+      effect: `${sent} packets sent, ${packetsReceived} read, ${packetsDropped} of them not looked at, ${problems.wrongKey} decrypted in vain; ${describe(lost)}`,
+      holds: !lost.some(isLoss),
+    };
+  },
+};
+
+const replaySeconds = 10;
+
+export const ringReplay: Scene = {
+  name: "ring-replay",
+  tried: "a host sends every member all packets again that a member received while another left, came back and was suspected",
+  async run() {
+    const capture = join(tmpdir(), `ingot-ring-${process.pid}.capture`);
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => rm(capture, { force: true }));
+    const ring = stack.use(await LargeRing.start("ingot", 3, { key, flags }));
+    const [first, , third] = ring.nodes;
+    if (first === undefined || third === undefined) throw new Error("Cannot attack: the ring is empty");
+    const witness = { name: "witness", address: beside(first, 100), port: first.port, key };
+    const captured = stack.use(await Ring.start("ingot", { ...witness, flags: ["--timing=fast", `--capture=${capture}`] }));
+    await captured.join(first);
+    await sleep(1000);
+    await third.request("leave", "left");
+    await third.kill();
+    await sleep(1000);
+    const { name, address, port } = third;
+    const again = stack.use(await Ring.start("ingot", { name, address, port, key, flags }));
+    await again.join(first);
+    ring.nodes[2] = again;
+    await sleep(2000);
+    await captured.request("leave", "left");
+    await captured.kill();
+    await sleep(1000);
+    const from = ring.nodes.map(({ lines }) => lines.length);
+    const packets = (await readFile(capture, "utf8"))
+      .trim()
+      .split("\n")
+      .map((line) => Buffer.from(line, "hex"));
+    const attacker = await bound(beside(first, 200));
+    const startedAt = performance.now();
+    let sent = 0;
+    for (; (performance.now() - startedAt) / 1000 < replaySeconds; await sleep(20))
+      for (const node of ring.nodes)
+        for (let index = 0; index < 10; index++, sent++)
+          attacker.send(packets[sent % packets.length] ?? "", node.port, node.address);
+    await sleep(1000);
+    const counters = await Promise.all(ring.nodes.map((node) => node.counters()));
+    attacker.close();
+    const lost = losses(ring, from);
+    const seen = ring.nodes.map(({ lines }, index) =>
+      lines.slice(from[index]).map(({ event, member }) => `${event} ${member?.name}`),
+    );
+    const changes = seen.flat().filter((event) => !event.startsWith("counters") && !event.startsWith("members"));
+    return {
+      seconds: (performance.now() - startedAt) / 1000,
+      effect: `${sent} packets sent, of ${packets.length} captured; ${counters.reduce((sum, { packetsReplayed }) => sum + packetsReplayed, 0)} were known; ${describe(lost)}; members changed: ${[...new Set(changes)].join(", ") || "none"}`,
+      holds: changes.length === 0,
+    };
+  },
+};
