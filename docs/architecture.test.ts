@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { type State as BfdState, states as bfdStates, type ControlPacket } from "../pkg/bfd/codec/control-codec.ts";
 import { step } from "../pkg/bfd/session/fsm.ts";
 import { newSession } from "../pkg/bfd/session/session.ts";
-import { codeSpans, page, prose, read, root } from "./testing/markdown.ts";
+import { codeSpans, page, prose, read, root } from "./generate/markdown.ts";
 
 const architecture = page("docs/architecture.md");
 

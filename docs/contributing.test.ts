@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, globSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { page, read, root, tableRows } from "./testing/markdown.ts";
+import { page, read, root, tableRows } from "./generate/markdown.ts";
 
 const contributing = page("CONTRIBUTING.md");
 const named = tableRows(contributing, "Find your way").flatMap(([folders = ""]) =>

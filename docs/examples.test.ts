@@ -12,7 +12,7 @@ import { resources } from "#pkg/k8s";
 import { readRequest } from "#pkg/service";
 import type { Io } from "../ctl/command.ts";
 import { run } from "../ctl/run.ts";
-import { type Block, blocks, pages, read, root } from "./testing/markdown.ts";
+import { type Block, blocks, pages, read, root } from "./generate/markdown.ts";
 
 const all = pages().flatMap(blocks);
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { globSync } from "node:fs";
 import { test } from "node:test";
+import { codeSpans, pages, read, root } from "./generate/markdown.ts";
 import { metricNames } from "./generate/metrics.ts";
 import { generatedPages } from "./generate/pages.ts";
-import { codeSpans, pages, read, root } from "./testing/markdown.ts";
 
 for (const { file, now, wanted } of generatedPages()) {
   test(`${file}: its generated parts are as \`make docs\` writes them`, () => assert.equal(now, wanted));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, statSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
-import { anchors, links, page, pages, root } from "./testing/markdown.ts";
+import { anchors, links, page, pages, root } from "./generate/markdown.ts";
 
 for (const one of pages()) {
   test(`${one.file}: every link leads to a file and heading that is there`, () => {

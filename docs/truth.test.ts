@@ -5,7 +5,7 @@ import { eventReasons } from "#pkg/k8s";
 import { annotations, isAnnotation } from "#pkg/service";
 import { flags as controllerFlags } from "../controller/flags.ts";
 import { flags as speakerFlags } from "../speaker/flags.ts";
-import { codeSpans, page, pages, read, root, tableRows } from "./testing/markdown.ts";
+import { codeSpans, page, pages, read, root, tableRows } from "./generate/markdown.ts";
 
 // What pages say of the program, held against it.
 

@@ -1,7 +1,7 @@
 /** Writes the generated parts of the documentation anew: `make docs`. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../testing/markdown.ts";
+import { root } from "./markdown.ts";
 import { generatedPages } from "./pages.ts";
 
 for (const { file, wanted } of generatedPages()) writeFileSync(join(root, file), wanted);

@@ -1,7 +1,7 @@
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { createRegistry, KubernetesMetrics, type Registry } from "#pkg/metrics";
-import { root } from "../testing/markdown.ts";
+import { root } from "./markdown.ts";
 
 type Program = "controller" | "speaker";
 

@@ -1,9 +1,9 @@
 import { flags as controllerFlags } from "../../controller/flags.ts";
 import schema from "../../pkg/config/schema.json" with { type: "json" };
 import { flags as speakerFlags } from "../../speaker/flags.ts";
-import { read } from "../testing/markdown.ts";
 import { configurationTables, type Schema } from "./configuration.ts";
 import { flagsTable } from "./flags.ts";
+import { read } from "./markdown.ts";
 import { metricsTable } from "./metrics.ts";
 
 /** What stands between `<!-- begin NAME` and `<!-- end NAME` of a page. */

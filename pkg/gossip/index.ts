@@ -10,4 +10,4 @@
  */
 export { decodeOffer, encodeOffer, type GossipEntry } from "./codec/entry-codec.ts";
 export { type GossipChanges, GossipState, type OwnEntry, type Reachability } from "./gossip-state.ts";
-export { GossipStore, type GossipUpdate } from "./gossip-store.ts";
+export { GossipStore } from "./gossip-store.ts";

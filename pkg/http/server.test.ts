@@ -3,8 +3,9 @@ import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock";
-import { type HttpServer, httpLimits, json, type Route, type Routes, serve } from "#pkg/http";
+import { json, type Route, type Routes, serve } from "#pkg/http";
 import { silentLog } from "#pkg/log";
+import { type HttpServer, httpLimits } from "./server.ts";
 
 const routes: Routes = {
   "/healthz": () => ({ status: 200, contentType: "text/plain", body: "ok\n" }),

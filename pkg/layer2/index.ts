@@ -7,12 +7,5 @@
  * drops neighbour messages that have one; RFC 6980 has fragments ignored, and no host sends any other. Times are `Clock` milliseconds.
  */
 export type { InterfaceState } from "./engine/interface-state.ts";
-export { type IgnoredReason, ignoredReasons } from "./frames/answers.ts";
-export {
-  type AddressSighting,
-  type AnnounceOptions,
-  Layer2,
-  type Layer2Counters,
-  Layer2Error,
-  type ProbeOptions,
-} from "./layer2.ts";
+export { ignoredReasons } from "./frames/answers.ts";
+export { type AddressSighting, Layer2, type Layer2Counters, Layer2Error } from "./layer2.ts";

@@ -5,7 +5,7 @@ import { parseConfig } from "#pkg/config";
 import type { InterfaceState } from "#pkg/layer2";
 import { type Fields, type Log, silentLog } from "#pkg/log";
 import { NodeChecks } from "./node-checks.ts";
-import { FactsError } from "./rules/facts.ts";
+import { FactsError } from "./rules/route-codec.ts";
 
 const eth0: InterfaceState = {
   index: 2,

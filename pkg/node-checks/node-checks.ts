@@ -4,10 +4,10 @@ import type { Pool } from "#pkg/config";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import { type Family, families, parseAddress, parsePrefix } from "#pkg/net";
-import { type Announced, type Facts, FactsError, type Interface, type InterfaceAddress, type Settings } from "./rules/facts.ts";
+import type { Announced, Facts, Interface, InterfaceAddress, Settings } from "./rules/facts.ts";
 import { describe, type Finding, identity, kubeProxyIpvs } from "./rules/findings.ts";
 import { judge } from "./rules/judge.ts";
-import { decodeIpv4Routes, decodeIpv6Routes, type Route } from "./rules/route-codec.ts";
+import { decodeIpv4Routes, decodeIpv6Routes, FactsError, type Route } from "./rules/route-codec.ts";
 
 const settleMs: Millis = 1_000; // What is being set up in several steps is looked at when it is done.
 const recheckMs: Millis = 60_000; // Settings of the kernel change without a word.

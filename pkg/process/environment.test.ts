@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { machineProblem, podNamespace } from "#pkg/process";
+import { podNamespace } from "#pkg/process";
+import { machineProblem } from "./environment.ts";
 
 test("the namespace that is given wins, else the Pod's own is taken, else it says how to give one", () => {
   const directory = mkdtempSync(join(tmpdir(), "ingot-namespace-test-"));

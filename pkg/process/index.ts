@@ -1,4 +1,4 @@
 /** The life of a daemon, the same for both binaries: command line, log, start, health, signals, orderly stop, exit code. */
 export { runDaemon } from "./daemon.ts";
-export { commonFlags, machineProblem, podNamespace } from "./environment.ts";
+export { commonFlags, podNamespace } from "./environment.ts";
 export { liveness, readiness } from "./health.ts";

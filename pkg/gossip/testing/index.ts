@@ -1,6 +1,7 @@
 /** For tests of what speakers gossip. */
 import type { Millis } from "#pkg/clock";
-import { type GossipChanges, GossipState, GossipStore, type GossipUpdate } from "#pkg/gossip";
+import { type GossipChanges, GossipState, GossipStore } from "#pkg/gossip";
+import type { GossipUpdate } from "../gossip-store.ts";
 
 /** Both halves of one node's gossip, connected as a speaker connects them. */
 export class GossipNode {

@@ -45,8 +45,3 @@ export interface Settings {
   readonly arpAnnounce: number;
   readonly disableIpv6: number;
 }
-
-/** What /proc says of this node could not be read, or is not what the kernel writes there. */
-export class FactsError extends Error {
-  override readonly name = "FactsError";
-}

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FactsError } from "./facts.ts";
-import { decodeIpv4Routes, decodeIpv6Routes, type Route } from "./route-codec.ts";
+import { decodeIpv4Routes, decodeIpv6Routes, FactsError, type Route } from "./route-codec.ts";
 
 // As Linux 6.18 wrote it, without the blanks at the ends of lines.
 const ipv4 = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT

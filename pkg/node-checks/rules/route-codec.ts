@@ -1,5 +1,9 @@
 import { Address, Prefix } from "#pkg/net";
-import { FactsError } from "./facts.ts";
+
+/** What /proc says of this node could not be read, or is not what the kernel writes there. */
+export class FactsError extends Error {
+  override readonly name = "FactsError";
+}
 
 /** A route of the main table that leads somewhere. Of a multipath route the kernel shows IPv4 users the first path alone. */
 export interface Route {
