@@ -91,13 +91,18 @@ export const client = {
   },
 
   /** Has the kernel send to an address. @returns the MAC address that it found; undefined after a second */
-  async resolve(address: string): Promise<string | undefined> {
+  async resolve(address: string, patienceMs = 1000): Promise<string | undefined> {
     client.run("ip", "neigh", "flush", "to", address);
     const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
-    socket.send("x", 9, address);
     let found: string | undefined;
-    for (const start = performance.now(); found === undefined && performance.now() < start + 1000; await sleep(10))
+    let sentAt = -Infinity;
+    for (const start = performance.now(); found === undefined && performance.now() < start + patienceMs; await sleep(10)) {
+      if (performance.now() >= sentAt + 1000) {
+        socket.send("x", 9, address);
+        sentAt = performance.now();
+      }
       found = /lladdr (\S+)/.exec(client.run("ip", "neigh", "show", "to", address))?.[1];
+    }
     socket.close();
     return found;
   },

@@ -65,7 +65,7 @@ test("an address that was announced before the start is answered for", async () 
   await using layer2 = new Layer2({ log: silentLog });
   layer2.announce(virtual);
   await layer2.start();
-  assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+  assert.equal(await lan.call("resolve", "192.0.2.100", 10_000), macText("lan0")); // The thread begins meanwhile.
 });
 
 test("an address that was withdrawn while the thread began is not answered for", async () => {
