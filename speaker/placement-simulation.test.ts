@@ -61,7 +61,7 @@ for (const loss of [0, 0.1])
       five.moves.length = 0;
       await five.start(dead);
       await five.pass(15_000);
-      assert.deepEqual([five.moves, moved(after, five.owner()), five.unheard()], [[], [], []]);
+      assert.deepEqual([five.moves, moved(after, five.owner()), five.notParticipating()], [[], [], []]);
     });
 
     test(`sticky: when nodes have been the same for long none has more than its share and one, and no address is unanswered meanwhile (${name})`, async () => {
@@ -102,7 +102,7 @@ for (const loss of [0, 0.1])
       await five.pass(10_000);
       assert.deepEqual(moved(others, five.owner()), []);
       await five.pass(15_000);
-      assert.deepEqual([moved(others, five.owner()), five.unheard()], [[], []]);
+      assert.deepEqual([moved(others, five.owner()), five.notParticipating()], [[], []]);
     });
 
     test(`sticky: two halves agree when they are one again, and no address goes to a third (${name})`, async () => {
@@ -228,16 +228,16 @@ test("sticky: whatever happens, there is one owner of each address when it is qu
     const owner = six.owner();
     six.moves.length = 0;
     await six.pass(30_000);
-    assert.deepEqual([six.moves, moved(owner, six.owner()), six.unheard()], [[], [], []]);
+    assert.deepEqual([six.moves, moved(owner, six.owner()), six.notParticipating()], [[], [], []]);
   }
 });
 
-test("sticky: while a member tells nothing of itself addresses are placed by hash, and from then on they stay", async () => {
+test("sticky: while a member sends no gossip addresses are placed by hash, and from then on they stay", async () => {
   const hash = cluster(1, 0, "hash");
   const sticky = cluster(1);
   for (const one of [hash, sticky]) {
     await one.start(0, 1, 2);
-    one.startStranger(3);
+    one.startForeign(3);
     await one.pass(3000);
   }
   assert.deepEqual(sticky.owners(), hash.owners());
@@ -265,11 +265,11 @@ for (const placement of ["hash", "sticky"])
     for (const [address, node] of before)
       if (!local.has(address) || node !== 1) assert.equal(four.owner().get(address), node, address);
     for (const address of local) if (placement === "hash") assert.notEqual(four.owner().get(address ?? ""), 1, address);
-    const news = Array.from({ length: 9 }, (_, i) => `192.0.2.${200 + i}`);
-    for (const address of news) four.setService(address, { ingress: [address] });
+    const added = Array.from({ length: 9 }, (_, i) => `192.0.2.${200 + i}`);
+    for (const address of added) four.setService(address, { ingress: [address] });
     for (const address of local) four.setService(address ?? "", { ingress: [address ?? ""], localTo: [0, 2] });
     await four.pass(9_000);
-    for (const address of [...news, ...local]) assert.notEqual(four.owner().get(address ?? ""), 1, address);
+    for (const address of [...added, ...local]) assert.notEqual(four.owner().get(address ?? ""), 1, address);
     four.giveApi(1);
     await four.pass(15_000);
     for (const [address, node] of four.owner()) if (local.has(address)) assert.ok(node === 0 || node === 2, address);
@@ -316,7 +316,7 @@ test("an owner whose interface loses its carrier hands over at once; by hash it 
   }
 });
 
-test("ten thousand sticky addresses: what nodes tell is small, and follows what changed", async (t) => {
+test("ten thousand sticky addresses: what nodes broadcast is small, and follows what changed", async (t) => {
   const many = Array.from({ length: 10_000 }, (_, i) => [`10.1.${i >> 8}.${i & 255}`]);
   const text = "- {name: lan, protocol: layer2, l2-placement: sticky, addresses: [10.1.0.0/16]}\n";
   const five = new PlacementCluster({ seed: 1, pools: text, services: many });
@@ -327,12 +327,12 @@ test("ten thousand sticky addresses: what nodes tell is small, and follows what 
   const state = five.gossip(0).length;
   t.diagnostic(`${state} octets of state`);
   assert.ok(state < 10_000, `${state} octets of state`);
-  five.octetsTold = 0;
+  five.octetsBroadcast = 0;
   five.kill(4);
   await five.pass(3000);
   const after = five.owner();
   assert.equal(moved(before, after).length, 2000);
   assert.deepEqual([...five.loads().values()], Array(4).fill(2500));
-  t.diagnostic(`${five.octetsTold} octets told by four nodes of 2,000 addresses that moved`);
-  assert.ok(five.octetsTold < 100_000, `${five.octetsTold} octets`);
+  t.diagnostic(`${five.octetsBroadcast} octets broadcast by four nodes of 2,000 addresses that moved`);
+  assert.ok(five.octetsBroadcast < 100_000, `${five.octetsBroadcast} octets`);
 });

@@ -30,7 +30,7 @@ test("what a node that failed owned does not count until it participates as the 
   assert.deepEqual(seen(), [["a"], true]);
 });
 
-test("a node that starts again participates as soon as it says so, and owns what it says since", () => {
+test("a node that starts again participates as soon as it reports that, and owns what it reports since", () => {
   const y = new Address("IPv4", 0xc0000301n);
   const b = new GossipNode("b");
   const life = (life: number, incarnation: number) => {
@@ -54,7 +54,7 @@ test("a node that starts again participates as soon as it says so, and owns what
   assert.deepEqual([b.state.isParticipating("a"), b.state.owners(x.toString()), b.state.owners(y.toString())], [true, [], ["a"]]);
 });
 
-test("a member that starts again before it failed owns nothing until it says so", () => {
+test("a member that starts again before it failed owns nothing until it reports it", () => {
   const [a, b] = [new GossipNode("a"), new GossipNode("b")];
   b.join(a);
   a.state.participate();
@@ -65,7 +65,7 @@ test("a member that starts again before it failed owns nothing until it says so"
   assert.deepEqual([b.state.isParticipating("a"), b.state.owners(x.toString())], [false, []]);
 });
 
-test("a node that asks who announces an address hears it from those that do, as long as they are members", () => {
+test("a node that asks who announces an address receives it from those that do, as long as they are members", () => {
   const [a, b] = [new GossipNode("a"), new GossipNode("b")];
   a.join(b);
   b.join(a);

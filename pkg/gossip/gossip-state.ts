@@ -34,7 +34,7 @@ export interface GossipChanges {
   readonly nodes: boolean;
   /** Addresses with other owners than before, or whose owners are to be compared anew. */
   readonly addresses: readonly Address[];
-  /** Addresses that others ask about, or no longer, and those of which a node says otherwise than before whether it announces them. */
+  /** Addresses that others ask about, or no longer, and those that a node reports to announce, or no longer. */
   readonly asked: readonly Address[];
 }
 
@@ -57,7 +57,7 @@ interface ReportedNode {
 
 /**
  * The meaning of what speakers gossip: where they can answer, and which addresses they own because they announce them. A node participates
- * from when its summary says so until it fails; when it comes back, from when its summary is of the incarnation that it came back with, or
+ * from when it reports a summary until it fails; when it comes back, from when its summary is of the incarnation that it came back with, or
  * of a later one. Fed by the entries of other nodes that a `GossipStore` merged; what this node reports are entries to set there.
  */
 export class GossipState {
@@ -157,7 +157,7 @@ export class GossipState {
   }
 
   /**
-   * Asks the others whether they announce the address, or no longer: only a member that says so in the ring announces it, whatever frames
+   * Asks the others whether they announce the address, or no longer: only a member that reports so in the ring announces it, whatever frames
    * are seen on the wire. At most 256 at a time. @returns whether that is asked now
    */
   ask(address: Address, isAsked: boolean): boolean {

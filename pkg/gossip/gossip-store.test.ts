@@ -96,7 +96,7 @@ test("a node whose clock was set back takes a later life than its earlier one", 
   const after = new Bench("a", 500);
   after.set("kept", bytes("new"));
   for (const payload of payloads(after)) c.merge(payload);
-  assert.deepEqual(c.of("a"), ["gone=2", "kept=1"], "until it hears of it");
+  assert.deepEqual(c.of("a"), ["gone=2", "kept=1"], "until it receives them");
   after.merge(b.state());
   for (const payload of payloads(after)) c.merge(payload);
   assert.deepEqual(c.of("a"), ["kept=new"]);
@@ -167,12 +167,12 @@ test("entries that get lost, are repeated and overtake one another end in the sa
         for (const other of receivers) stores[other]?.merge(sent[other % Math.max(1, sent.length)] ?? new Uint8Array());
       }
       for (const who of order) stores[who]?.merge(stores[(who + 1) % 3]?.state() ?? new Uint8Array());
-      // All compare with all; an earlier life that one hears of makes it report anew.
+      // All compare with all; an earlier life that one receives makes it report anew.
       for (let round = 0; round < 4; round++) for (const one of stores) for (const other of stores) one.merge(other.state());
       for (const [index, name] of names.entries()) {
-        const said = [...(own[index] ?? [])].filter(([, value]) => value !== "").map(([key, value]) => `${key}=${value}`);
-        if (said.length > 0)
-          for (const store of stores) if (store !== stores[index]) assert.deepEqual(store.of(name), said.sort());
+        const wanted = [...(own[index] ?? [])].filter(([, value]) => value !== "").map(([key, value]) => `${key}=${value}`);
+        if (wanted.length > 0)
+          for (const store of stores) if (store !== stores[index]) assert.deepEqual(store.of(name), wanted.sort());
       }
     }),
   );

@@ -29,7 +29,7 @@ interface NodeEntries {
 /**
  * The entries of all members as far as they are known here. A node's life is the time at which its process started: entries of a later
  * life replace all of an earlier one, so that what a node set before it started again counts only if it is set again. A process whose
- * clock is behind that of an earlier life hears of that, and takes a later one.
+ * clock is behind that of an earlier life receives entries of that, and takes a later one.
  */
 export class GossipStore {
   readonly #node: string;
@@ -65,7 +65,7 @@ export class GossipStore {
     }
     known.keepUntil = Infinity;
     if (life > known.life) known.entries.clear();
-    // A clock was set back; while there are entries of the later life, the node hears of them.
+    // A clock was set back; while there are entries of the later life, the node receives them.
     if (known.entries.size === 0) known.life = life;
     if (!known.isUnknown) return [];
     known.isUnknown = false;

@@ -1,5 +1,5 @@
 /**
- * What the speakers of a ring tell one another of themselves, such as the subnets that they are in and the addresses that they own. Two
+ * What the speakers of a ring report of themselves to one another, such as the subnets that they are in and the addresses that they own. Two
  * halves: `GossipStore` keeps entries, without knowing their meaning, and `GossipState` is their meaning.
  *
  * Each node sets entries under keys of its own, and every node gets all of them. An entry is one register with one writer (as in

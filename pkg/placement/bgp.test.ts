@@ -24,7 +24,7 @@ interface Given {
   readonly address?: string;
   readonly holders?: { service?: string; local?: boolean; endpoints?: string[] }[];
 }
-/** What node1 says; `node` is a ready endpoint on it, `!node` one that is not ready. */
+/** What node1 advertises; `node` is a ready endpoint on it, `!node` one that is not ready. */
 function placed(given: Given) {
   const { config: from = config([peer("x")]), ignoreExcludeLabel = false, holders = [{}] } = given;
   const labels = "labels" in given ? given.labels : {};

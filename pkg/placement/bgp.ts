@@ -3,7 +3,7 @@ import { type Address, Prefix } from "#pkg/net";
 import { type Eligibility, isSelected, type Labels } from "./eligibility.ts";
 import { type AddressPlacement, endpointsInUse, type Holder, type Verdict } from "./place.ts";
 
-/** A peer of this node, and what tells it from the others. */
+/** A peer of this node, and what distinguishes it from the others. */
 export interface NodePeer {
   /** `address:port` as MetalLB labels its metrics; with the interface and the source address where they are configured. */
   readonly key: string;
@@ -11,7 +11,7 @@ export interface NodePeer {
 }
 
 /**
- * The peers that a node has sessions with, in the order of the file. Of several with the same key, which one router cannot tell apart,
+ * The peers that a node has sessions with, in the order of the file. Of several with the same key, which one router cannot distinguish,
  * it is the first. @param labels see `eligibility`
  */
 export function nodePeers(peers: readonly Peer[], labels: Labels | undefined): readonly NodePeer[] {
@@ -31,7 +31,7 @@ function peerKey({ address, interface: device, port, sourceAddress }: Peer): str
 /** An advertisement that this node makes. */
 export interface Advertised {
   readonly advertisement: BgpAdvertisement;
-  /** Keys of the peers that hear of it; never none. */
+  /** Keys of the peers that it is made to; never none. */
   readonly peers: readonly string[];
   /** Its place among all advertisements of the configuration: of several for one prefix and peer, the last one counts. */
   readonly order: number;
@@ -56,7 +56,7 @@ export interface BgpRoute {
   readonly weight: number;
 }
 
-/** What this node says of one address. `owner` and `candidates` are empty: each node announces by itself. */
+/** What this node advertises for one address. `owner` and `candidates` are empty: each node announces by itself. */
 export interface BgpPlacement extends AddressPlacement {
   readonly routes: readonly BgpRoute[];
 }
@@ -116,7 +116,7 @@ export function placeBgp(address: Address, holders: readonly Holder[], advertise
   };
 }
 
-// One for all of the many addresses of a speaker, which keeps what is said of each.
+// One for all of the many addresses of a speaker, which keeps the verdicts for each.
 const none: readonly never[] = [];
 const announced: Verdict = { announced: true };
 

@@ -11,7 +11,7 @@ export const excludeLabel = "node.kubernetes.io/exclude-from-external-load-balan
 export type Eligibility = "eligible" | "excluded" | "notSelected";
 
 /**
- * @param labels undefined while there is no Node object. Nobody can tell then whether a selector matches, also one that asks for the
+ * @param labels undefined while there is no Node object. Nobody knows then whether a selector matches, also one that asks for the
  * absence of a label: so the node may announce just the pools that take all nodes.
  */
 export function eligibility(pool: Pool, labels: Labels | undefined, ignoreExcludeLabel: boolean): Eligibility {
@@ -37,7 +37,7 @@ export interface PoolNodes {
   readonly withoutInterface: readonly string[];
   /** Eligible nodes whose view of the API is old; none where that holds for all of them. */
   readonly outdated: readonly string[];
-  /** The subnets of the eligible ones that say theirs, where the pool asks for these; else empty. */
+  /** The subnets of the eligible ones that report theirs, where the pool asks for these; else empty. */
   readonly subnets: ReadonlyMap<string, readonly Prefix[]>; // node -> subnets on interfaces of the pool
 }
 
@@ -63,7 +63,7 @@ export function poolNodes(
   return { pool, active, eligible, excluded: those("excluded"), withoutInterface, outdated, subnets };
 }
 
-/** The eligible nodes that have the address in a subnet, or do not say theirs; all of them where the pool does not ask for that. */
+/** The eligible nodes that have the address in a subnet, or do not report theirs; all of them where the pool does not ask for that. */
 export function eligibleFor({ eligible, subnets }: PoolNodes, address: Address): readonly string[] {
   if (subnets.size === 0) return eligible;
   const within = eligible.filter((node) => subnets.get(node)?.some((subnet) => subnet.contains(address)) ?? true);
@@ -71,8 +71,8 @@ export function eligibleFor({ eligible, subnets }: PoolNodes, address: Address):
 }
 
 /**
- * Of one that never says (a speaker of another kind, or all where there is no ring): `notReported`, and it may announce everything, because
- * it does so whatever others think. Of one that has not said it yet: `pending`, and it may announce what any node could.
+ * Of one that never reports (a speaker of another kind, or all where there is no ring): `notReported`, and it may announce everything,
+ * because it does so whatever others think. Of one that has not reported yet: `pending`, and it may announce what any node could.
  */
 export type KnownReachability = Reachability | "notReported" | "pending";
 

@@ -188,7 +188,7 @@ const verdicts: {
     reasons: ["nodeExcluded"],
   },
   {
-    name: "an endpoint that is not ready is told before a node that is excluded",
+    name: "an endpoint that is not ready is the reason before a node that is excluded",
     holders: [{ endpoints: ["!node1"] }],
     active: ["node1"],
     labels: { node1: { [excludeLabel]: "" } },
@@ -203,7 +203,7 @@ const verdicts: {
     reasons: [true],
   },
   {
-    name: "only nodes with an interface of the pool, and those that never say",
+    name: "only nodes with an interface of the pool, and those that never report",
     holders: [{}],
     pool: { ...layer2, interfaces: ["eth1", "bond*"] },
     reachability: { node1: at("eth0"), node2: at("bond7") },
@@ -211,7 +211,7 @@ const verdicts: {
     reasons: [true],
   },
   {
-    name: "a node that has not said it yet may announce a pool for all interfaces",
+    name: "a node that has not reported yet may announce a pool for all interfaces",
     holders: [{}],
     reachability: { node1: "pending" },
     candidates: nodes,
@@ -243,7 +243,7 @@ const verdicts: {
     reasons: ["noInterface"],
   },
   {
-    name: "placed by subnets, only nodes that have the address in one, and those that never say",
+    name: "placed by subnets, only nodes that have the address in one, and those that never report",
     holders: [{}],
     pool: bySubnet,
     active: [...nodes, "node4"],
@@ -349,7 +349,7 @@ const eligibilities: { name: string; pool?: Pool; labels: Labels | undefined; ig
 for (const { name, pool, labels, ignored, want } of eligibilities)
   test(`eligibility: ${name}`, () => assert.equal(eligibility(pool ?? layer2, labels, ignored ?? false), want));
 
-test("place: Services that can share no node go to one of them, and the other is told", () => {
+test("place: Services that can share no node go to one of them, and the other has a reason", () => {
   const a = holder({ service: "default/a", local: true, endpoints: ["node1"] });
   const b = holder({ service: "default/b", local: true, endpoints: ["node2"] });
   const placed = place(ip(x), [a, b], on());

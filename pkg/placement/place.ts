@@ -43,7 +43,7 @@ export type NotAnnounced =
   | "noReadyEndpointOnOwner"
   /** Of protocol `bgp`: this node has none, and `externalTrafficPolicy` is `Local`. */
   | "noReadyEndpointOnNode"
-  /** Of protocol `bgp`: no peer of this node hears of any advertisement that it makes for the pool. */
+  /** Of protocol `bgp`: no advertisement of this node for the pool has a peer. */
   | "noPeer";
 
 export type Verdict = { readonly announced: true } | Refusal;

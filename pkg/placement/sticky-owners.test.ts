@@ -107,7 +107,7 @@ test("an owner keeps an address while it is a candidate, whoever joins", () => {
 test("what nobody takes that was expected to is taken by the next in turn", () => {
   const { all } = nodes("a", "b", "c");
   const names = ["a", "b", "c"];
-  // None of them hears of the others: each expects them to take what is theirs.
+  // None of them receives what the others report: each expects them to take what is theirs.
   for (const one of all) {
     one.place(names);
     assert.ok(one.owned().length <= 7);
@@ -242,7 +242,7 @@ test("while it holds, a node leaves what nobody has to those that are about to p
   const a = node("a");
   exchange();
   a.gossip.state.failed("b");
-  a.gossip.state.joined("b", 1, 1); // It is a member again, and has not said so since.
+  a.gossip.state.joined("b", 1, 1); // It is a member again, and has not reported since.
   a.sticky.hold(0);
   assert.deepEqual(a.place(["a", "b"], [x]), [undefined]);
   assert.deepEqual(a.wait(999, ["a", "b"], [x]), [undefined]);

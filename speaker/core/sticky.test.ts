@@ -4,9 +4,9 @@ import type { GossipState } from "#pkg/gossip";
 import { address } from "#pkg/net/testing";
 import { amongOthers, Bench, eth0, gossipTo, loser, nodes, owner, pools, x } from "../testing/speaker-bench.ts";
 
-/** Another speaker claims the address from now on, or no longer. */
-function say(state: GossipState, claims: boolean): void {
-  if (claims) state.own(address(x));
+/** Another speaker owns the address from now on, or no longer. */
+function setOwned(state: GossipState, isOwned: boolean): void {
+  if (isOwned) state.own(address(x));
   else state.release(address(x));
 }
 
@@ -19,20 +19,20 @@ function reclaim(bench: Bench): void {
 
 const sticky = "{name: lan, protocol: layer2, l2-placement: sticky, addresses: [192.0.2.0/28]}";
 
-test("sticky: what another claims is left to it, and what it no longer claims goes to one of those that take part", () => {
+test("sticky: what another owns is left to it, and what it no longer owns goes to one of those that participate", () => {
   const { bench, others, hear } = amongOthers(owner, sticky);
   const [other] = others;
   assert.ok(other);
   assert.equal(bench.state.status.placementWarning, undefined);
-  const claim = (claims: boolean) => {
-    say(other.state, claims);
+  const own = (isOwned: boolean) => {
+    setOwned(other.state, isOwned);
     hear();
     bench.proceed();
     bench.proceed();
   };
-  bench.gossip.setViewUncertainty(1); // So that the other's claim counts for more.
+  bench.gossip.setViewUncertainty(1); // So that the other keeps it.
   bench.gossip.setIncarnation(2);
-  claim(true);
+  own(true);
   assert.deepEqual(bench.onWire, []);
   for (const { name } of others)
     bench.runner.dispatch({ type: "member", change: "failed", node: name, incarnation: 0, life: 1, macs: undefined });
@@ -41,11 +41,11 @@ test("sticky: what another claims is left to it, and what it no longer claims go
   bench.proceed();
   assert.deepEqual(bench.onWire, [x], "it takes over from one that is gone");
   bench.membersChanged(nodes);
-  claim(false);
+  own(false);
   assert.deepEqual(bench.onWire, [x], "and keeps it");
 });
 
-test("sticky: a speaker rests while the one that it leaves an address to has not claimed it", () => {
+test("sticky: a speaker rests while the one that it leaves an address to does not own it yet", () => {
   for (const node of nodes) {
     const { bench } = amongOthers(node, sticky);
     bench.proceed();
@@ -55,7 +55,7 @@ test("sticky: a speaker rests while the one that it leaves an address to has not
   }
 });
 
-test("sticky: the one that keeps an address which another claimed as well tells everyone when that one has yielded", () => {
+test("sticky: the one that keeps an address which another owned as well reannounces it when that one has released it", () => {
   const { bench, others, hear } = amongOthers(owner, sticky);
   bench.membersChanged([owner]);
   bench.proceed();
@@ -65,17 +65,17 @@ test("sticky: the one that keeps an address which another claimed as well tells 
   const [other] = others;
   assert.ok(other);
   other.state.setViewUncertainty(5);
-  const news = (claims: boolean) => {
-    say(other.state, claims);
+  const own = (isOwned: boolean) => {
+    setOwned(other.state, isOwned);
     hear();
     bench.proceed();
   };
-  news(true);
+  own(true);
   bench.reported.length = 0;
   assert.deepEqual(bench.onWire, [x]);
   reclaim(bench);
-  assert.deepEqual(bench.reported, [], "not while two claim it");
-  news(false);
+  assert.deepEqual(bench.reported, [], "not while two own it");
+  own(false);
   assert.deepEqual(bench.reported, [`reannounced ${x}`]);
 });
 
@@ -85,7 +85,7 @@ test("by hash a speaker that others took for gone announces all again", () => {
   assert.deepEqual(bench.reported, [`reannounced ${x}`]);
 });
 
-test("sticky: while a member tells nothing the owner is elected, and that is said once", () => {
+test("sticky: while a member sends no gossip the owner is elected, and that is logged once", () => {
   for (const node of nodes) {
     const bench = new Bench(node, { hasRing: true });
     bench.membersChanged(nodes, [loser]);

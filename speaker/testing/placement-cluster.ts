@@ -62,8 +62,8 @@ export interface Move {
 }
 
 /**
- * Speakers with their ring in simulated time: the ring's protocol, `RingMembers`, `GossipStore` and the core are the real ones; the API
- * tells all of them the same at once. One seed always gives the same course of events.
+ * Speakers with their ring in simulated time: the ring's protocol, `RingMembers`, `GossipStore` and the core are the real ones. Each sees
+ * what the API has at its own time. One seed always gives the same course of events.
  */
 export class PlacementCluster {
   readonly simulation: Simulation;
@@ -71,7 +71,7 @@ export class PlacementCluster {
   /** Of every speaker that was started since `record`. */
   readonly recordings: Recording[] = [];
   /** Octets of user messages that nodes made, each once however often it is passed on. */
-  octetsTold = 0;
+  octetsBroadcast = 0;
   readonly #options: PlacementClusterOptions;
   readonly #random: Random;
   readonly #lives = new Map<number, Life>(); // node -> its process
@@ -111,8 +111,8 @@ export class PlacementCluster {
     await this.pass(3000);
   }
 
-  /** A member of another kind, which says nothing of itself. */
-  startStranger(node: number): void {
+  /** A member of another kind, which sends no gossip. */
+  startForeign(node: number): void {
     this.simulation.start(node);
     this.simulation.join(
       node,
@@ -225,8 +225,8 @@ export class PlacementCluster {
     return new Map(entries);
   }
 
-  /** Nodes of which another one does not count on the word. */
-  unheard(): string[] {
+  /** Nodes that do not participate, as another one sees it. */
+  notParticipating(): string[] {
     const nodes = [...this.#lives.keys()].map(nameOf);
     return nodes.filter((node) =>
       [...this.#lives.values()].some(({ state }) => state.members.gossip?.isParticipating(node) === false),
@@ -279,7 +279,7 @@ export class PlacementCluster {
       clock,
       canBroadcast: () => true,
       broadcast: (topic, payload) => {
-        this.octetsTold += payload.length;
+        this.octetsBroadcast += payload.length;
         this.simulation.broadcast(node, topic, payload);
       },
       onEntries: (entries) => emit({ type: "gossip", entries }),

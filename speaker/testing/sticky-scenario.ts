@@ -183,7 +183,7 @@ export class StickyScenario {
     const stalled = [...this.#stalledUntil.values()].some((until) => until > now);
     const calm = !this.#isCut && !stalled && now >= this.#cluster.apiSettledAt && this.#withoutCarrier.size === 0;
     if (!calm || !this.#cluster.isConverged()) this.#calmSince = now;
-    if (this.#cluster.unheard().length > 0) this.#completeSince = now;
+    if (this.#cluster.notParticipating().length > 0) this.#completeSince = now;
     const should = new Map<string, readonly number[]>(); // address -> nodes that may have it
     for (const service of this.#cluster.services().values())
       for (const address of service.ingress) should.set(address, this.#cluster.candidates(service));

@@ -13,7 +13,7 @@ export interface GossipEntry {
 /** Of the format. A member that offers it understands this one. */
 export const gossipVersion = 2;
 
-/** As the metadata of our members begins, so that messages of other applications are told from ours. */
+/** As the metadata of our members begins, so that messages of other applications are not taken for ours. */
 const prefix = Uint8Array.of(...new TextEncoder().encode("ingot"), gossipVersion);
 const lifeOctets = 6;
 const maxKeyOctets = 32;
@@ -99,12 +99,12 @@ function decodeName(octets: Uint8Array): string | undefined {
   }
 }
 
-/** What a member says of its gossip in its metadata: the newest version that it understands, and its life. */
+/** What the metadata of a member has of its gossip: the newest version that it understands, and its life. */
 export function encodeOffer(life: number): Uint8Array {
   return Uint8Array.of(gossipVersion, ...encodeLife(life));
 }
 
-/** @returns the member's life; undefined where it does not understand this version, or says nothing of it */
+/** @returns the member's life; undefined where it does not understand this version */
 export function decodeOffer(octets: Uint8Array | undefined): number | undefined {
   if (octets === undefined || octets.length < 1 + lifeOctets || (octets[0] ?? 0) < gossipVersion) return undefined;
   return octets.subarray(1, 1 + lifeOctets).reduce((value, octet) => value * 256 + octet, 0);
