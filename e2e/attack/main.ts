@@ -3,13 +3,14 @@
  * `node e2e/attack/main.ts [NAME…]`, all of them without a name. Exits with 1 when a speaker did what no attack may make it do. Needs root
  * where a scene needs FRR.
  */
+import { arpForged } from "./arp-forged.ts";
 import { bfdForgedDown } from "./bfd-forged-down.ts";
 import { ringGarbage, ringIdleConnections, ringReplay } from "./ring.ts";
 import { routeRefresh } from "./route-refresh.ts";
 import type { Scene } from "./scene.ts";
 import { updateFlood } from "./update-flood.ts";
 
-const scenes: readonly Scene[] = [routeRefresh, updateFlood, bfdForgedDown, ringIdleConnections, ringGarbage, ringReplay];
+const scenes: readonly Scene[] = [routeRefresh, updateFlood, bfdForgedDown, arpForged, ringIdleConnections, ringGarbage, ringReplay];
 
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !scenes.some((scene) => scene.name === name));
