@@ -184,7 +184,7 @@ export class AnswerLoop implements AddressBook, Disposable {
     }
     if (this.#interfaces.macs.has(sighting.mac)) return;
     if (sighting.kind !== "probes") this.#shared.addToRow(announcement.row, "sightings");
-    if (this.#sightings.allows(sighting.address, this.#clock.now()))
+    if (this.#sightings.allows(sighting.address, sighting.mac, this.#clock.now()))
       this.#main.post({ type: "sighting", sighting, interface: socket.interface.name, own: socket.mac });
   }
 

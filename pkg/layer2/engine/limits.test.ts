@@ -35,7 +35,7 @@ test("a flood that ended is over with the next frame", () => {
 test("of each address eight sightings a second are reported, whatever others do", () => {
   const limiter = new SightingLimiter();
   const allowed = (address: number, now: number) =>
-    Array.from({ length: 20 }, () => limiter.allows(address, now)).filter(Boolean);
+    Array.from({ length: 20 }, (_, mac) => limiter.allows(address, mac, now)).filter(Boolean);
   assert.equal(allowed(1, 0).length, 8);
   assert.equal(allowed(2, 500).length, 8);
   assert.equal(allowed(1, 999).length, 0);
@@ -45,8 +45,14 @@ test("of each address eight sightings a second are reported, whatever others do"
 test("of all addresses together a thousand sightings a second are reported, and no more is remembered", () => {
   const limiter = new SightingLimiter();
   const reported = (now: number) =>
-    Array.from({ length: 50_000 }, (_, address) => limiter.allows(address, now)).filter(Boolean).length;
+    Array.from({ length: 50_000 }, (_, address) => limiter.allows(address, 1, now)).filter(Boolean).length;
   assert.equal(reported(0), 1000);
   assert.equal(reported(1), 0);
   assert.equal(reported(60_000), 1000);
+});
+
+test("a host that sends without end leaves room for the answers of others", () => {
+  const limiter = new SightingLimiter();
+  const storm = Array.from({ length: 1000 }, () => limiter.allows(1, 0x42, 0)).filter(Boolean);
+  assert.deepEqual([storm.length, limiter.allows(1, 0x43, 500), limiter.allows(1, 0x44, 500)], [4, true, true]);
 });

@@ -1,4 +1,5 @@
 import type { Millis } from "#pkg/clock";
+import type { Mac } from "#pkg/net";
 import type { WireAddress } from "../frames/arp.ts";
 
 /*
@@ -37,25 +38,27 @@ export class FloodWatch {
   }
 }
 
-// Several hosts may use one address, each may be probed, and the answers have to come through.
+// Several hosts may use one address, each may be probed, and the answers have to come through beside one that sends without end.
+const maxPerHost = 4;
 const maxPerAddress = 8;
 const maxSightings = 1000;
 
 /** How many sightings per second are reported to the main thread: the rest of a storm costs a look at each frame and no more. */
 export class SightingLimiter {
-  readonly #reported = new Map<WireAddress, number>(); // address -> sightings reported in this window
+  readonly #reported = new Map<WireAddress, Mac[]>(); // address -> the hosts of the sightings reported in this window
   #total = 0;
   #until: Millis = -Infinity;
 
-  allows(address: WireAddress, now: Millis): boolean {
+  allows(address: WireAddress, mac: Mac, now: Millis): boolean {
     if (now >= this.#until) {
       this.#until = now + windowMs;
       this.#total = 0;
       this.#reported.clear();
     }
-    const reported = this.#reported.get(address) ?? 0;
-    if (reported >= maxPerAddress || this.#total >= maxSightings) return false;
-    this.#reported.set(address, reported + 1);
+    if (this.#total >= maxSightings) return false;
+    const reported = this.#reported.get(address) ?? [];
+    if (reported.length >= maxPerAddress || reported.filter((one) => one === mac).length >= maxPerHost) return false;
+    if (reported.push(mac) === 1) this.#reported.set(address, reported);
     this.#total++;
     return true;
   }
