@@ -10,7 +10,15 @@ import { routeRefresh } from "./route-refresh.ts";
 import type { Scene } from "./scene.ts";
 import { updateFlood } from "./update-flood.ts";
 
-const scenes: readonly Scene[] = [routeRefresh, updateFlood, bfdForgedDown, arpForged, ringIdleConnections, ringGarbage, ringReplay];
+const scenes: readonly Scene[] = [
+  routeRefresh,
+  updateFlood,
+  bfdForgedDown,
+  arpForged,
+  ringIdleConnections,
+  ringGarbage,
+  ringReplay,
+];
 
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !scenes.some((scene) => scene.name === name));
