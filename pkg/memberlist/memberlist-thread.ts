@@ -3,7 +3,7 @@ import { type Clock, type Millis, type Random, SystemClock, systemRandom, wallCl
 import type { OwnEntry } from "#pkg/gossip";
 import { becomeRealTime } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { Supervisor, type Thread, workerFile } from "#pkg/threads";
+import { hurryGarbageCollection, Supervisor, type Thread, workerFile } from "#pkg/threads";
 import type { MetadataFields } from "./codec/metadata.ts";
 import { type MemberlistCounters, SharedCounters } from "./counters.ts";
 import type { MemberView } from "./member-view.ts";
@@ -260,7 +260,7 @@ export class MemberlistThread implements AsyncDisposable {
         break;
       case "thread":
         // Where it may not, it is on time as long as the machine has time.
-        if (report.thread !== undefined) becomeRealTime(report.thread);
+        if (report.thread !== undefined && becomeRealTime(report.thread)) hurryGarbageCollection();
         break;
       case "log":
         this.#options.log[report.level](report.message, report.fields);

@@ -110,7 +110,10 @@ export class Memberlist implements AsyncDisposable {
       encode: (message) => this.#encodeStream(message, "listener"),
       onRequest: (stream, from, message) => this.#handle({ type: "request", stream, from: endpoint(from), message }),
       onProblem: (from, error) => this.#refuse(from, "TCP", error),
-      onEvicted: () => void this.#counters.streamsEvicted++,
+      onEvicted: ({ address }) => {
+        this.#counters.streamsEvicted++;
+        this.#log.evicted(address);
+      },
     });
   }
 
@@ -259,7 +262,7 @@ export class Memberlist implements AsyncDisposable {
     this.#counters.packetsReceived++;
     this.#counters.bytesReceived += bytes.length;
     if (!this.#guard.admits(bytes, from.address, this.#options.clock.now())) {
-      this.#counters.packetsDropped++;
+      if (this.#counters.packetsDropped++ === 0 || this.#counters.packetsDropped % 1024 === 0) this.#log.flooded();
       return;
     }
     if (this.#guard.isReplay(bytes)) {

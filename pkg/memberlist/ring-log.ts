@@ -64,6 +64,18 @@ export class RingLog {
     this.#limited.warn("memberlist packet was not sent", peer, { peer, error });
   }
 
+  /** More came from hosts that are no members than this one looks at. */
+  flooded(): void {
+    const advice = "look who sends to memberlist's port: only speakers have to reach it";
+    this.#limited.warn("memberlist packets of unknown hosts are dropped", "packets", { advice });
+  }
+
+  /** There were as many connections as may be. */
+  evicted(peer: string): void {
+    const advice = "look who connects to memberlist's port: only speakers have to reach it";
+    this.#limited.warn("memberlist connections without a request are closed for others", "connections", { peer, advice });
+  }
+
   socketFailed(error: Error): void {
     this.#limited.warn("memberlist socket failed", error.message, { error });
   }

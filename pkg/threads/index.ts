@@ -2,6 +2,8 @@
  * Threads that wait in the kernel instead of Node's event loop, so that a busy main thread delays none of their work: both ends of one,
  * its restart after a death, its end with the process, and counters that both ends see. The messages are each package's own.
  */
+
+export { hurryGarbageCollection } from "./collector-threads.ts";
 export { type MainThread, mainThread } from "./main-thread.ts";
 export { SharedCounters } from "./shared-counters.ts";
 export { Supervisor, type Thread } from "./supervisor.ts";
