@@ -109,6 +109,12 @@ export class ConflictBench {
     this.runner.dispatch({ type: "members", active, withoutGossip: [], isSynced: true });
   }
 
+  /** Members of another kind, which report nothing. */
+  setWithoutGossip(...withoutGossip: string[]): void {
+    const { active } = this.state.members;
+    this.runner.dispatch({ type: "members", active, withoutGossip, isSynced: true });
+  }
+
   /** The ConfigMap's data. */
   setOccupants(data: Readonly<Record<string, string>>): void {
     this.runner.dispatch({ type: "quarantine", data });

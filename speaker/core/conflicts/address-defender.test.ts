@@ -239,3 +239,18 @@ test("two members that both announce an address agree over the ring, and the one
     [0, 0],
   );
 });
+
+test("addresses that move to this node from a MetalLB speaker are no conflicts, and one that such a speaker keeps is", () => {
+  const bench = new ConflictBench("node1");
+  bench.setWithoutGossip("node3");
+  const addresses = Array.from({ length: 300 }, (_, i) => address(`198.51.${100 + Math.floor(i / 200)}.${i % 200}`));
+  for (const one of addresses) {
+    bench.run((effects) => announceAddress(bench.state, one, first, bench.clock.now(), effects));
+    bench.sight("foreign", "announces", one); // Until it has learned of it.
+  }
+  bench.clock.advanceBy(60_000);
+  assert.deepEqual([bench.reported, bench.written], [[], []]);
+  bench.announce();
+  bench.sightFrom("foreign");
+  assert.deepEqual(bench.reported, ["began foreign"]);
+});

@@ -22,6 +22,7 @@ const conflict: Conflict = {
 function recorded(report: (state: SpeakerState, effects: SpeakerEffect[]) => void): string[] {
   const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: true });
   state.members.active = ["node1", "node3"];
+  state.members.withoutGossip = ["node4"];
   for (const name of ["web", "dns"]) setService(state.services, `default/${name}`, service(name, { ingress: ["192.0.2.1"] }));
   const effects: SpeakerEffect[] = [];
   report(state, effects);
@@ -43,6 +44,16 @@ const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
     name: "a foreign host",
     changes: {},
     want: `a host that is no speaker, 02:00:00:00:00:42, uses 192.0.2.1 too, which ${here} announces: clients may reach either; give that host another address, or the Service`,
+  },
+  {
+    name: "a foreign host that answers for many addresses",
+    changes: { answersForMany: true },
+    want: `a host, 02:00:00:00:00:42, answers for 192.0.2.1 and for several other addresses: its answers keep no more addresses from being announced, and ${here} announces this one; look for proxy ARP on that host, or take these addresses out of the pool`,
+  },
+  {
+    name: "a host that may be a MetalLB speaker's",
+    changes: { kind: "unidentified" },
+    want: `a host, 02:00:00:00:00:42, uses 192.0.2.1 too, which ${here} announces: it is a node of these, whose speakers do not report their MAC addresses, or no node: node4; if it is no node, give that host another address, or the Service`,
   },
   {
     name: "a speaker that this node leaves the address to",
