@@ -47,6 +47,23 @@ suite("the speakers' ring says who is alive", { skip: await Lab.refusal() }, () 
     }
   });
 
+  test("a rollout of speakers is nothing that anybody is warned of", async () => {
+    for (const node of cluster.nodes) {
+      await node.speaker.stop();
+      await node.speaker.start();
+      await waitFor("the speaker to be ready again", () => node.speaker.ready(), { timeout: 60_000 });
+    }
+    await Promise.all(
+      cluster.nodes.map((node) => waitFor("all to be known", async () => (await active(node)) === "node1,node2,node3")),
+    );
+    const warnings = cluster.nodes.flatMap(({ name, speaker }) =>
+      speaker.process.lines
+        .filter((line) => /"level":"(warn|error)"/.test(line) && !line.includes("nodeWarning")) // The lab's nodes do not forward.
+        .map((line) => `${name}: ${line}`),
+    );
+    assert.deepEqual(warnings, []);
+  });
+
   test("the ring's key is changed while it runs, no address moves, and a speaker that starts with the new key is a member", async () => {
     const first = await owner(cluster, address);
     const encode = (text: string) => Buffer.from(text).toString("base64");
@@ -55,7 +72,8 @@ suite("the speakers' ring says who is alive", { skip: await Lab.refusal() }, () 
     const { secretkey: old = "" } = (before?.data ?? {}) as Record<string, string>;
     const data = { secretkey: encode("another key of the ring"), "secretkey-old": old };
     await cluster.api.apply({ apiVersion: "v1", kind: "Secret", metadata, data });
-    for (const { speaker } of cluster.nodes) await speaker.process.waitForLine(/the speakers' ring uses the new key/);
+    for (const { speaker } of cluster.nodes)
+      await speaker.process.waitForLine(/the speakers' ring uses the new key/, { timeout: 30_000 });
     await cluster.api.apply({
       apiVersion: "v1",
       kind: "Secret",

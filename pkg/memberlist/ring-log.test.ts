@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
 import { type Fields, silentLog } from "#pkg/log";
-import { RateLimitedLog } from "./ring-log.ts";
+import { RateLimitedLog, RingLog } from "./ring-log.ts";
 
 const minute = 60_000;
 
@@ -44,4 +44,25 @@ test("a flood from forged addresses writes 256 lines in 10 minutes, and later on
   clock.advanceBy(10 * minute);
   log.warn("refused", "192.0.2.7", { peer: "192.0.2.7" });
   assert.equal(lines.at(-1)?.peer, "192.0.2.7");
+});
+
+test("a member that has just started refutes what others had on record of the process before it: nobody is warned of that", () => {
+  const clock = new SimulatedClock(1_000);
+  const lines: string[] = [];
+  const note = (level: string) => (message: string) => void lines.push(`${level} ${message}`);
+  const log = { ...silentLog, info: note("info"), warn: note("warn") };
+  const ring = new RingLog({ ...log, with: () => ({ ...log, with: () => silentLog }) }, clock);
+  const self = {
+    name: "node1",
+    address: "192.0.2.1",
+    port: 7946,
+    status: "alive",
+    incarnation: 2,
+    meta: undefined,
+    self: true,
+  } as const;
+  ring.changed("refuted", self);
+  clock.advanceBy(10_000);
+  ring.changed("refuted", self);
+  assert.deepEqual(lines, ["info others knew an earlier process of this member", "warn this member was suspected by others"]);
 });

@@ -9,19 +9,28 @@ import { socketAddress } from "./transport.ts";
 /** What can go wrong with one peer time and again. */
 type Trouble = Extract<Effect, { readonly type: "conflict" | "packetsLost" | "exchangeProblem" }>;
 
+// One that starts again refutes what others have on record of the process before it, also when that left in an orderly way.
+const newFor: Millis = 10_000;
+
 /** What a ring's operator reads: each change of membership, and each cause of trouble once with what to do about it. */
 export class RingLog {
   readonly #log: Log;
   readonly #limited: RateLimitedLog;
+  readonly #clock: Clock;
+  readonly #startedAt: Millis;
 
   constructor(log: Log, clock: Clock) {
+    this.#clock = clock;
+    this.#startedAt = clock.now();
     this.#log = log.with({ op: "memberlist" });
     this.#limited = new RateLimitedLog(this.#log, clock);
   }
 
   changed(change: MemberEvent["change"], { name, address, self }: MemberView): void {
     const fields = { member: name, address };
-    if (change === "refuted" && self) {
+    if (change === "refuted" && self && this.#clock.now() < this.#startedAt + newFor)
+      this.#log.info("others knew an earlier process of this member", fields);
+    else if (change === "refuted" && self) {
       const advice = "check this node's network for packet loss, and its CPU: it answered too late";
       this.#limited.warn("this member was suspected by others", name, { ...fields, advice });
     } else if (change === "failed") this.#log.warn("member failed", fields);

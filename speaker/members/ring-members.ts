@@ -147,7 +147,7 @@ export class RingMembers implements Members {
     this.#pods[Symbol.dispose]();
     this.#nextJoin?.timer[Symbol.dispose]();
     if (this.#bound && !(await memberlist.leave(leaveMs)))
-      log.warn("left before all members were notified", { op: "memberlist" });
+      log.info("left before all members were notified", { op: "memberlist" });
     if (this.#active.length > 1) {
       const { promise, resolve } = Promise.withResolvers<void>();
       clock.schedule("hand over", clock.now() + handOverMs, resolve);
