@@ -1,3 +1,4 @@
+import { spawn, spawnSync } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { readFile, rm } from "node:fs/promises";
@@ -38,7 +39,7 @@ function describe(events: readonly string[]): string {
 }
 
 /** Opens connections that say nothing, and opens another for each that is closed. @returns how to end that */
-function holdIdle(target: RingProcess, from: string, count: number): () => number {
+function holdIdle(target: Pick<RingProcess, "address" | "port">, from: string, count: number): () => number {
   const sockets = new Set<ReturnType<typeof connect>>();
   let opened = 0;
   let ended = false;
@@ -63,6 +64,42 @@ function holdIdle(target: RingProcess, from: string, count: number): () => numbe
 
 const idleConnections = 600;
 
+/** The same against Serf, which has HashiCorp's library inside: what becomes of an agent that joins. Undefined where it is not installed. */
+async function serfUnderIdle(network: RingProcess): Promise<string | undefined> {
+  if (spawnSync("serf", ["version"]).error !== undefined) return undefined;
+  await using stack = new AsyncDisposableStack();
+  const agent = (name: string, last: number, ...more: string[]) => {
+    const address = beside(network, last);
+    const secret = Buffer.from(key, "hex").toString("base64");
+    const flags = [
+      `-node=${name}`,
+      `-bind=${address}:7946`,
+      `-rpc-addr=${address}:7373`,
+      `-encrypt=${secret}`,
+      "-retry-interval=1s",
+    ];
+    const child = spawn("serf", ["agent", ...flags, ...more], { stdio: ["ignore", "pipe", "ignore"] });
+    const output = { text: "" };
+    child.stdout.on("data", (piece) => (output.text += piece));
+    stack.defer(async () => {
+      child.kill("SIGKILL");
+      await once(child, "close");
+    });
+    return output;
+  };
+  const target = { address: beside(network, 50), port: 7946 };
+  agent("first", 50);
+  await sleep(2000);
+  const end = holdIdle(target, beside(network, 200), idleConnections);
+  stack.defer(() => void end());
+  await sleep(2000);
+  const joiningAt = performance.now();
+  const output = agent("late", 51, `-retry-join=${target.address}:7946`);
+  while (!output.text.includes("EventMemberJoin: first") && performance.now() - joiningAt < 15_000) await sleep(20);
+  const joined = output.text.includes("EventMemberJoin: first");
+  return joined ? `joins in ${(performance.now() - joiningAt).toFixed(0)} ms, its start included` : "does not join within 15 s";
+}
+
 export const ringIdleConnections: Scene = {
   name: "ring-idle-connections",
   tried: `a host without the key holds ${idleConnections} TCP connections to port 7946 of a member, and opens each again that is closed; then a speaker joins there`,
@@ -85,9 +122,11 @@ export const ringIdleConnections: Scene = {
     const members = (await late.members()).length;
     const opened = end();
     const lost = losses(ring, from);
+    const seconds = (performance.now() - startedAt) / 1000;
+    const serf = await serfUnderIdle(first);
     return {
-      seconds: (performance.now() - startedAt) / 1000,
-      effect: `${opened} connections opened; the speaker ${joined ? `joined in ${took.toFixed(0)} ms` : "could not join"} and sees ${members} of 4 members; ${describe(lost)}`,
+      seconds,
+      effect: `${opened} connections opened; the speaker ${joined ? `joined in ${took.toFixed(0)} ms` : "could not join"} and sees ${members} of 4 members; ${describe(lost)}; ${serf === undefined ? "Serf is not installed" : `an agent of Serf ${serf}`}`,
       holds: joined && members === 4 && !lost.some(isLoss),
     };
   },

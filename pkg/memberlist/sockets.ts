@@ -8,7 +8,7 @@ import type { SocketAddress, Transport, TransportEvents } from "./transport.ts";
 const maxPortAttempts = 10;
 
 /**
- * Opens one UDP socket and one TCP listener on the same address and port; port 0 means any. Connections beyond 1,024 at
+ * Opens one UDP socket and one TCP listener on the same address and port; port 0 means any. Connections beyond 2,048 at
  * once are closed at once.
  * @throws {Error} that names address, port and protocol, when it cannot be had
  */
@@ -101,7 +101,7 @@ function unmapped({ address, port }: SocketAddress): SocketAddress {
 }
 
 // Above what the receiver keeps: it decides which ones are closed.
-const maxConnectionsAtOnce = 1024;
+const maxConnectionsAtOnce = 2048;
 
 /** @returns a listening server; @throws {Error} that names address and port */
 export async function listenTcp({ address, port }: SocketAddress): Promise<Server> {

@@ -176,29 +176,45 @@ test("a source that is not known has a second for its request, however slowly it
   await closed;
 });
 
-test("600 idle connections of one source, or of as many, stop neither a member nor one that joins", async () => {
-  const request = encodeStream(ping, encrypted, { from: "dialler", nonce });
-  for (const sources of [1, 600]) {
+const request600 = encodeStream(ping, encrypted, { from: "dialler", nonce });
+
+for (const [connections, sources] of [
+  [600, 1],
+  [600, 600],
+  [3000, 1],
+  [3000, 3000],
+] as const)
+  test(`${connections} idle connections of ${sources} sources stop neither a member nor one that joins`, async () => {
     const { dial, evicted, requests } = harness(encrypted);
-    for (let i = 0; i < 600; i++) dial({ address: `198.51.${(i % sources) >> 8}.${(i % sources) & 255}`, port: 1 });
-    assert.ok(evicted.length >= 600 - 64, `${evicted.length} of 600 made room`);
+    for (let i = 0; i < connections; i++) dial({ address: `198.51.${(i % sources) >> 8}.${(i % sources) & 255}`, port: 1 });
+    assert.equal(evicted.length, Math.max(0, connections - 1024));
     for (const source of [from, { address: "203.0.113.1", port: 1 }]) {
       const near = dial(source);
-      near.write(request);
+      near.write(request600);
       assert.deepEqual(await answer(near, encrypted), ack);
     }
     assert.equal(requests.length, 2);
-  }
+  });
+
+test("idle connections of a member's address take the reserve of no other member, and go after their time", async () => {
+  const other = { address: "192.0.2.8", port: 1 };
+  const { clock, dial, evicted } = harness(encrypted, new Set([from.address, other.address]));
+  const idle = Array.from({ length: 600 }, () => dial());
+  const near = dial(other);
+  near.write(request600);
+  assert.deepEqual([await answer(near, encrypted), evicted], [ack, []]);
+  clock.advanceBy(10_000);
+  await new Promise(setImmediate);
+  assert.ok(idle.every(({ destroyed }) => destroyed));
 });
 
-test("idle connections of a member's address take the reserve of no other member", async () => {
-  const other = { address: "192.0.2.8", port: 1 };
-  const { dial, evicted } = harness(encrypted, new Set([from.address, other.address]));
-  for (let i = 0; i < 600; i++) dial();
-  assert.deepEqual([evicted.length, new Set(evicted).size], [600 - 8, 1]);
-  const near = dial(other);
-  near.write(encodeStream(ping, encrypted, { from: "dialler", nonce }));
-  assert.deepEqual(await answer(near, encrypted), ack);
+test("of one source the eight newest connections are read", async () => {
+  const { dial, requests } = harness(encrypted);
+  const all = Array.from({ length: 10 }, () => dial({ address: "203.0.113.1", port: 1 }));
+  for (const near of all) near.write(request600);
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  assert.equal(requests.length, 8);
 });
 
 const request = Buffer.from("request");

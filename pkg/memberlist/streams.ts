@@ -11,10 +11,12 @@ const timeout: Millis = 10_000;
 /** For a whole request of anybody else. */
 const unknownTimeout: Millis = 1000;
 // Everything a member wants over TCP is over within seconds, and every member dials one other every 10 s.
-const maxStreams = 128;
+const maxServed = 128;
 /** Of sources that are not known; the others are a reserve for those that are. */
-const maxUnknownStreams = 64;
-const maxStreamsOfSource = 8;
+const maxUnknownServed = 64;
+const maxServedOfSource = 8;
+// Those beyond are not read until their time is over: to close them at once would only have them opened again, which costs more.
+const maxOpen = 1024;
 // A frame is authentic only once it is complete, so anybody can make us keep that much: not on every connection at once.
 const maxHeld = 64 * 1024 * 1024;
 
@@ -28,7 +30,7 @@ export interface IncomingStreamsOptions {
   /** To be answered by `reply` or `close` with the same number. */
   readonly onRequest: (stream: number, from: SocketAddress, message: StreamMessage) => void;
   readonly onProblem: (from: SocketAddress, error: MemberlistError) => void;
-  /** A stream was closed to make room for others. */
+  /** A stream was closed to make room for others, as there were far too many. */
   readonly onEvicted: (from: SocketAddress) => void;
 }
 
@@ -37,6 +39,8 @@ interface Incoming {
   readonly from: SocketAddress;
   readonly isKnown: boolean;
   readonly decoder: StreamDecoder;
+  /** Whether it is read. */
+  isServed: boolean;
   hasData: boolean;
   /** There was a request that could be understood: with keys, it is authentic. */
   isComplete: boolean;
@@ -46,7 +50,7 @@ interface Incoming {
 
 /**
  * Streams that others opened: each brings one request and takes one reply. Who cannot be told from an attacker yet, as no request of it is
- * complete, has a second, few streams for each source, and no part in the reserve for known sources; the oldest make room for new ones.
+ * complete, has a second, few streams for each source, and no part in the reserve for known sources; the oldest are not read any more when new ones come.
  */
 export class IncomingStreams {
   readonly #options: IncomingStreamsOptions;
@@ -68,6 +72,7 @@ export class IncomingStreams {
       from,
       isKnown,
       decoder: new StreamDecoder(wire, "dialler"),
+      isServed: true,
       hasData: false,
       isComplete: false,
       held: 0,
@@ -98,14 +103,17 @@ export class IncomingStreams {
     this.#open.get(number)?.stream.destroy();
   }
 
-  /** Closes the oldest streams without a request of those that have as many as they may. */
+  /** Takes the oldest stream without a request out of service where those for such a source have as many as they may. */
   #makeRoom({ address }: SocketAddress, isKnown: boolean): void {
-    const candidates = [...this.#open].filter(([, { isComplete }]) => !isComplete);
-    const ofSource = candidates.filter(([, { from }]) => from.address === address);
-    const unknown = candidates.filter(([, one]) => !one.isKnown);
-    if (ofSource.length >= maxStreamsOfSource) this.#evict(ofSource[0]);
-    else if (!isKnown && unknown.length >= maxUnknownStreams) this.#evict(unknown[0]);
-    else if (this.#open.size >= maxStreams) this.#evict(unknown[0] ?? candidates[0] ?? [...this.#open][0]);
+    const served = [...this.#open.values()].filter(({ isComplete, isServed }) => isServed && !isComplete);
+    const ofSource = served.filter(({ from }) => from.address === address);
+    const unknown = served.filter((one) => !one.isKnown);
+    if (ofSource.length >= maxServedOfSource) suspend(ofSource[0]);
+    else if (!isKnown && unknown.length >= maxUnknownServed) suspend(unknown[0]);
+    else if (served.length >= maxServed) suspend(unknown[0] ?? served[0]);
+    if (this.#open.size < maxOpen) return;
+    const open = [...this.#open];
+    this.#evict(open.find(([, { isServed }]) => !isServed) ?? open.find(([, one]) => !one.isKnown) ?? open[0]);
   }
 
   #evict(entry: readonly [number, Incoming] | undefined): void {
@@ -161,6 +169,12 @@ export class IncomingStreams {
     const { clock } = this.#options;
     return clock.schedule("incoming stream", clock.now() + after, () => stream.destroy());
   }
+}
+
+function suspend(incoming: Incoming | undefined): void {
+  if (incoming === undefined) return;
+  incoming.isServed = false;
+  incoming.stream.pause();
 }
 
 /**

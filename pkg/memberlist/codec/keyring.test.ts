@@ -35,11 +35,12 @@ test("property: opening undoes sealing, and the length is known before", () => {
   );
 });
 
-test("property: no octet can be changed", () => {
+test("property: no octet can be changed but the version, which the protocol does not authenticate", () => {
   fc.assert(
     fc.property(anyVersion, fc.nat(), fc.integer({ min: 1, max: 255 }), (version, at, change) => {
       const sealed = keyring.seal(text, version, nonce, none);
       const offset = at % sealed.length;
+      fc.pre(offset !== 0 || change !== 1); // Padded or not, it opens: what comes out is checked as a message.
       sealed[offset] = (sealed[offset] ?? 0) ^ change;
       assert.throws(() => keyring.open(sealed, none), { name: "MemberlistError" });
     }),
