@@ -172,9 +172,8 @@ export class GossipState {
     this.#put("announced", address, isAnnounced);
   }
 
-  /** Reports once more that this node owns the address, since another node seems not to know. */
+  /** Reports once more whether this node owns the address, since another node may not know. */
   repeat(address: Address): void {
-    if (!this.#sets.owned.has(this.#node, address)) return;
     const page = pageKey("owned", address);
     this.#changedPages.add(page);
     this.#repeated.add(page).add(summaryKey);

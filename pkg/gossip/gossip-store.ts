@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import { equalBytes } from "#pkg/net";
 import { decodeEntries, encodeEntries, type GossipEntry } from "./codec/entry-codec.ts";
 
-/** Of one node, and nodes: far above what there is, so that a flood of them has an end. */
+/** Of one node, and nodes beside the members: far above what there is, so that a flood of them has an end. */
 const maxKeys = 4096;
 const maxNodes = 4096;
 const maxVersion = 0xffff_ffff;
@@ -60,7 +60,7 @@ export class GossipStore {
     if (node === this.#node) return [];
     const known = this.#nodes.get(node);
     if (known === undefined) {
-      if (this.#nodes.size < maxNodes) this.#nodes.set(node, { life, entries: new Map(), isUnknown: false, keepUntil: Infinity });
+      this.#nodes.set(node, { life, entries: new Map(), isUnknown: false, keepUntil: Infinity });
       return [];
     }
     known.keepUntil = Infinity;

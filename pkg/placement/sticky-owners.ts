@@ -13,7 +13,7 @@ export interface OwnershipGossip {
   viewUncertainty(node: string): number;
   own(address: Address): void;
   release(address: Address): void;
-  /** Reports once more that this node owns the address. */
+  /** Reports once more whether this node owns the address. */
   repeat(address: Address): void;
 }
 
@@ -38,9 +38,9 @@ const pullEveryMs: Millis = 1_000;
 const graceMs: Millis = 4_000;
 // From when an address is given away until this node keeps it after all.
 const giveAwayMs: Millis = 4_000;
-const maxRepeatMs: Millis = 10_000;
-// Each time it misses one node in some hundred.
-const repeatsMs: Millis = 4_000;
+const maxRepeatMs: Millis = 4_000;
+// A cut in one direction may hide from two nodes what each of them does.
+const compareMs: Millis = 30_000;
 /** While nodes come and go a node may have so many shares. One that has outlived half of the others has just two. */
 const maxShares = 2;
 
@@ -85,7 +85,7 @@ export class StickyOwners {
   /** Other nodes participate than before; every address is about to be placed again. */
   nodesChanged(now: Millis): void {
     this.#participants = new WeakMap();
-    this.#pulledAt.clear();
+    for (const [node, at] of this.#pulledAt) if (now >= at + pullEveryMs) this.#pulledAt.delete(node);
     this.#pace.nodesChanged(now);
     this.#isSettled = false;
   }
@@ -134,7 +134,10 @@ export class StickyOwners {
     const hadElsewise = known === undefined && unit.keeper === undefined && before === this.#node && candidates.includes(before);
     if (hadElsewise)
       this.#own(unit); // It is not to move for staying.
-    else if (unit.keeper !== this.#node && owners.includes(this.#node)) this.#release(unit);
+    else if (unit.keeper !== this.#node && owners.includes(this.#node)) {
+      this.#release(unit);
+      this.#compare(unit, unit.keeper, now);
+    }
     this.#keeperChanged(unit, known === undefined ? before : known.announcer, now);
     this.#index(unit, now);
     return unit.announcer;
@@ -206,11 +209,17 @@ export class StickyOwners {
     return changed;
   }
 
-  /** Where another node was to take it, either may not know of the other yet: both report it again. */
   #take(unit: Unit, chosen: string, now: Millis): void {
     this.#own(unit);
-    if (chosen === this.#node) return;
-    unit.insteadOf = chosen;
+    if (chosen !== this.#node) this.#compare(unit, chosen, now);
+  }
+
+  /** Reports what it did with the address for some time again, and pulls what the other one did. */
+  #compare(unit: Unit, counterpart: string | undefined, now: Millis): void {
+    if (counterpart === undefined) return;
+    unit.counterpart = counterpart;
+    unit.compareUntil = now + compareMs;
+    unit.repeatMs = firstRepeatMs;
     unit.repeatAt = now + firstRepeatMs;
   }
 
@@ -270,10 +279,10 @@ export class StickyOwners {
 
   #repeat(unit: Unit, now: Millis): void {
     this.#gossip.repeat(unit.address);
-    if (unit.insteadOf !== undefined) this.#pull(unit.insteadOf, now);
+    if (now >= unit.compareUntil) unit.counterpart = undefined;
+    if (unit.counterpart !== undefined) this.#pull(unit.counterpart, now);
     unit.repeatMs = Math.min(2 * unit.repeatMs, maxRepeatMs);
-    if (unit.repeatMs >= repeatsMs) unit.insteadOf = undefined;
-    unit.repeatAt = unit.isContested || unit.insteadOf !== undefined ? now + unit.repeatMs : Infinity;
+    unit.repeatAt = unit.isContested || unit.counterpart !== undefined ? now + unit.repeatMs : Infinity;
     if (unit.repeatAt === Infinity) this.#repeated.delete(unit);
   }
 
@@ -322,11 +331,10 @@ export class StickyOwners {
     const { keeper, owners, candidates } = unit;
     const isContested = keeper === this.#node && owners.length > 1;
     if (unit.isContested && keeper === this.#node && !isContested) this.#regained.push(unit.address);
-    if (keeper !== this.#node) unit.insteadOf = undefined;
-    const isRepeated = isContested || unit.insteadOf !== undefined;
-    if (isContested !== unit.isContested || !isRepeated) unit.repeatMs = firstRepeatMs;
-    if (!isRepeated) unit.repeatAt = Infinity;
-    else if (unit.repeatAt === Infinity || isContested !== unit.isContested) unit.repeatAt = now + firstRepeatMs;
+    if (isContested && !unit.isContested) {
+      unit.repeatMs = firstRepeatMs;
+      unit.repeatAt = now + firstRepeatMs;
+    } else if (!isContested && unit.counterpart === undefined) unit.repeatAt = Infinity;
     unit.isContested = isContested;
     unit.wasKept ||= keeper !== undefined;
     unit.isGivenAway &&= keeper === undefined && candidates.includes(this.#node);

@@ -29,9 +29,11 @@ export interface Unit {
   wasKept: boolean;
   /** This node keeps it, and others have not released it. */
   isContested: boolean;
-  /** The node that was to take it, which this one did in its stead. It may have, unseen. */
-  insteadOf: string | undefined;
-  /** When it is reported once more that this node owns it, for others that may not know. */
+  /** The node that this one took it instead of, or released it to. Either may not know yet what the other did. */
+  counterpart: string | undefined;
+  /** Until when the two compare what they know. */
+  compareUntil: Millis;
+  /** When it is reported once more whether this node owns it, for others that may not know. */
   repeatAt: Millis;
   repeatMs: Millis;
 }
@@ -51,7 +53,8 @@ export function newUnit(address: Address, key: string): Unit {
     apartSince: Infinity,
     wasKept: false,
     isContested: false,
-    insteadOf: undefined,
+    counterpart: undefined,
+    compareUntil: -Infinity,
     repeatAt: Infinity,
     repeatMs: firstRepeatMs,
   };

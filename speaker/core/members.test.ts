@@ -48,6 +48,20 @@ test("one that leaves, or whose Node is deleted, is not missed", () => {
   assert.deepEqual([viewUncertainty(state.members), state.members.settledAt], [0, Infinity]);
 });
 
+test("one whose Node was deleted while it was a member is forgotten when it dies", () => {
+  const { bench, others } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
+  const [gone, kept] = others.map(({ name }) => name);
+  assert.ok(gone !== undefined && kept !== undefined);
+  const happen = (change: Change, node: string) =>
+    bench.runner.dispatch({ type: "member", change, node, incarnation: 1, life: 1, macs: undefined });
+  for (const node of [gone, kept]) bench.setNode(node, undefined);
+  bench.setNode(kept, {}); // It is there again.
+  for (const node of [gone, kept]) happen("failed", node);
+  assert.equal(viewUncertainty(bench.state.members), 1);
+  for (const node of [gone, kept]) happen("joined", node);
+  assert.deepEqual([bench.gossip.isAwaited(gone), bench.gossip.isAwaited(kept)], [false, true]);
+});
+
 test("to have been suspected outweighs any number of lost members, for some time", () => {
   const { clock, happen, state } = bench();
   happen("failed", "a");

@@ -51,10 +51,22 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
 /** There is no such node any more. One that is a member lives, whatever the API has. */
 export function forgetNode(state: SpeakerState, node: string, effects: SpeakerEffect[]): void {
   const { members } = state;
-  if (members.active.includes(node)) return;
+  if (members.active.includes(node)) {
+    members.deleted.add(node);
+    return;
+  }
   if (members.lost.delete(node)) members.gossip?.setViewUncertainty(viewUncertainty(members));
   if (members.gossip === undefined) return;
   members.gossip.forget(node);
+  effects.push({ type: "forgetGossip", node });
+}
+
+/** A member failed or left. It is gone for good where its Node was deleted before. */
+export function forgetDeleted(state: SpeakerState, node: string, effects: SpeakerEffect[]): void {
+  const { members } = state;
+  if (!members.deleted.delete(node)) return;
+  if (members.lost.delete(node)) members.gossip?.setViewUncertainty(viewUncertainty(members));
+  members.gossip?.forget(node);
   effects.push({ type: "forgetGossip", node });
 }
 

@@ -69,6 +69,7 @@ export interface Members {
   /** This node has met the others, or has found none. */
   isSynced: boolean;
   readonly macs: MacTable;
+  readonly deleted: Set<string>; // members whose Node was deleted
   readonly lost: Set<string>; // nodes that failed
   readonly back: Set<string>; // of these, nodes that have joined again
   /** The others suspected this node. */
@@ -211,6 +212,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       gossip: hasRing ? new GossipState(node) : undefined,
       isSynced: false,
       macs: { macs: new Map(), nodes: new Map() },
+      deleted: new Set(),
       lost: new Set(),
       back: new Set(),
       wasSuspected: false,

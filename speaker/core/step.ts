@@ -18,6 +18,7 @@ import type { NodeFields, SpeakerEvent } from "./events.ts";
 import { reannounceAll } from "./layer2.ts";
 import {
   flushGossip,
+  forgetDeleted,
   forgetNode,
   memberChanged,
   membersSettled,
@@ -114,6 +115,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       break;
     case "member":
       gossipChanged(state, memberChanged(state, event, now), now, effects);
+      if (event.change === "failed" || event.change === "left") forgetDeleted(state, event.node, effects);
       askedMembersChanged(state, now, effects);
       flush(state, effects);
       break;
@@ -171,6 +173,7 @@ function configChanged(
 
 function nodeChanged(state: SpeakerState, node: string, fields: NodeFields | undefined, effects: SpeakerEffect[]): void {
   if (fields === undefined) forgetNode(state, node, effects);
+  else state.members.deleted.delete(node);
   const changed = setLabels(state, node, fields?.labels);
   if (node === state.node) changed.push(...ownNodeChanged(state, fields, effects));
   if (changed.length > 0) {
