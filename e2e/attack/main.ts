@@ -5,6 +5,7 @@
  */
 import { arpForged } from "./arp-forged.ts";
 import { bfdForgedDown } from "./bfd-forged-down.ts";
+import { http } from "./http.ts";
 import { ringGarbage, ringIdleConnections, ringReplay } from "./ring.ts";
 import { routeRefresh } from "./route-refresh.ts";
 import type { Scene } from "./scene.ts";
@@ -18,6 +19,7 @@ const scenes: readonly Scene[] = [
   ringIdleConnections,
   ringGarbage,
   ringReplay,
+  http,
 ];
 
 const names = process.argv.slice(2);

@@ -47,7 +47,7 @@ test("JSON shows control characters as escapes, and is indented", () => {
   assert.equal(json({ name: "a\u001b[2J\u009b\u202eb\n" }).body, '{\n  "name": "a\\u001b[2J\\u009b\\u202eb\\n"\n}\n');
 });
 
-const limit = { timeout: 30_000 };
+const limit = { timeout: 10_000 };
 const request = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /** A server whose time only the test moves, with one page. */
@@ -66,8 +66,8 @@ class Scene implements AsyncDisposable {
     this.#server = server;
   }
 
-  async connect(): Promise<Client> {
-    const client = new Client(this.#server.port);
+  async connect(from = "127.0.0.1"): Promise<Client> {
+    const client = new Client(this.#server.port, from);
     this.#clients.push(client);
     await this.until(() => client.isConnected);
     return client;
@@ -93,8 +93,8 @@ class Client {
   isClosed = false;
   received = "";
 
-  constructor(port: number) {
-    this.socket = connect(port, "127.0.0.1", () => {
+  constructor(port: number, localAddress: string) {
+    this.socket = connect({ port, host: "127.0.0.1", localAddress }, () => {
       this.isConnected = true;
     });
     this.socket.on("data", (chunk) => {
@@ -165,6 +165,29 @@ test("when there are 64 connections the oldest idle one makes room for a new one
     idle.slice(1).filter(({ isClosed }) => isClosed),
     [],
   );
+});
+
+test("a host that keeps all connections at work gets no more, and another host gets in at its expense", limit, async () => {
+  const answer = Promise.withResolvers<Route>();
+  let asked = 0;
+  await using scene = await Scene.start(() => {
+    asked++;
+    return answer.promise;
+  });
+  const busy: Client[] = [];
+  while (busy.length < httpLimits.connections) {
+    const client = await scene.connect();
+    client.socket.write(request);
+    busy.push(client);
+  }
+  await scene.until(() => asked === busy.length);
+  const more = await scene.connect();
+  await scene.until(() => more.isClosed);
+  const other = await scene.connect("127.0.0.2");
+  other.socket.write(request);
+  await scene.until(() => busy[0]?.isClosed === true);
+  answer.resolve(ok("here\n"));
+  await scene.until(() => other.answers === 1 && busy.slice(1).every(({ answers }) => answers === 1));
 });
 
 test("600 connections that never end their request do not keep another one from its answer", limit, async () => {

@@ -37,8 +37,8 @@ export const httpLimits = {
   connections: 64,
   /** From the connection, or the first byte of a later request, to the end of its head. */
   headMs: 5_000 as Millis,
-  /** Until an answer has been taken. */
-  answerMs: 30_000 as Millis,
+  /** Until an answer has been taken: each holds a page, of some megabytes where there are many Services. */
+  answerMs: 10_000 as Millis,
   /** Between requests of one connection. */
   idleMs: 120_000 as Millis,
 } as const;
@@ -96,7 +96,7 @@ interface Connection {
 
 /**
  * All connections, in turns that are short. One request of a connection is answered at a time: those that a client sends ahead wait in
- * its socket. When there are too many connections the oldest one without a request goes first.
+ * its socket.
  */
 class Connections implements Disposable {
   readonly #routes: Routes;
@@ -115,9 +115,9 @@ class Connections implements Disposable {
   }
 
   add(socket: Socket): void {
-    if (this.#open.size >= httpLimits.connections) {
-      const connections = [...this.#open];
-      this.#close(connections.find(({ state }) => state === "receiving") ?? connections[0]);
+    if (this.#open.size >= httpLimits.connections && !this.#makeRoom(socket)) {
+      socket.destroy();
+      return;
     }
     const deadline = new Alarm(this.#clock, "HTTP connection", () => this.#close(connection));
     const connection: Connection = {
@@ -134,6 +134,21 @@ class Connections implements Disposable {
     socket.on("close", () => this.#close(connection));
     socket.on("data", (chunk) => this.#receive(connection, chunk));
     socket.on("drain", () => this.#makeReady(connection));
+  }
+
+  /**
+   * Closes a connection of whoever has most of them, so that nobody keeps others out: the oldest idle one, else the oldest.
+   * @returns false where the new one is of the same host, and all that it has are at work
+   */
+  #makeRoom({ remoteAddress }: Socket): boolean {
+    const counts = new Map<string | undefined, number>([[remoteAddress, 1]]); // remote address -> connections, the new one too
+    for (const { socket } of this.#open) counts.set(socket.remoteAddress, (counts.get(socket.remoteAddress) ?? 0) + 1);
+    const [largest] = [...counts].reduce((most, other) => (other[1] > most[1] ? other : most));
+    const theirs = [...this.#open].filter(({ socket }) => socket.remoteAddress === largest);
+    const idle = theirs.find(({ state }) => state === "receiving");
+    if (idle === undefined && largest === remoteAddress) return false;
+    this.#close(idle ?? theirs[0]);
+    return true;
   }
 
   [Symbol.dispose](): void {
