@@ -20,7 +20,7 @@ export interface ServiceControllerOptions {
   /** Has seen every Service once. */
   readonly services: Pick<Informer<Service>, "get" | "values">;
   readonly allocator: Allocator;
-  /** Told after each decision, which may have changed what the Service holds. */
+  /** Called after each decision, which may have changed what the Service holds. */
   readonly decided: (service: string) => void;
   readonly metrics: Pick<KubernetesMetrics, "updates" | "updateErrors">;
   readonly log: Log;
@@ -28,6 +28,7 @@ export interface ServiceControllerOptions {
   readonly random: Random;
 }
 
+// From an assignment until speakers have seen it, probed the address and reported: some seconds.
 const newMs: Millis = 30_000;
 
 // What hides the round trip to the API server; more would only wait there, and be decided on too early.
