@@ -138,7 +138,7 @@ suite("the speakers' ring says who is alive", { skip: await Lab.refusal() }, () 
     });
   });
 
-  test("a speaker with another key is refused, and named once", async () => {
+  test("a speaker with another key is refused and named once, and announces nothing beside those that it cannot join", async () => {
     const [node] = cluster.nodes;
     assert.ok(node);
     const foreign = await cluster.lab.host("foreign");
@@ -153,6 +153,11 @@ suite("the speakers' ring says who is alive", { skip: await Lab.refusal() }, () 
     );
     assert.equal(refused.filter((line) => line.includes("wrongKey")).length, 1, refused.join("\n"));
     assert.equal(await active(node), "node1,node2,node3");
+    await sleep(2_000); // It tries to join again.
+    assert.deepEqual(
+      other.lines.filter((line) => /"event":"(stateSynced|serviceAnnounced)"/.test(line)),
+      [],
+    );
   });
 });
 

@@ -7,6 +7,7 @@ import { address } from "#pkg/net/testing";
 import { elect, type Labels } from "#pkg/placement";
 import { amongOthers, Bench, eth0, excluded, loser, nodes, owner, pools, ssd, x } from "../testing/speaker-bench.ts";
 import { announcedHere } from "./placements.ts";
+import { nextDeadline, step } from "./step.ts";
 
 const router = "{name: x, my-asn: 64512, peer-asn: 64513, peer-address: 203.0.113.1}";
 const rack = "node-selectors: [{match-labels: {rack: a}}]";
@@ -373,4 +374,22 @@ test("a node that nobody can succeed announces as soon as its carrier is there a
     bench.proceed();
     assert.deepEqual(bench.onWire, running ? [x] : []);
   }
+});
+
+test("a timer that comes early or twice does nothing, and one that comes late does what was due", () => {
+  const { bench } = amongOthers(owner, "{name: lan, protocol: layer2, l2-placement: sticky, addresses: [192.0.2.0/28]}");
+  bench.settle();
+  bench.setInterfaces({ ...eth0, running: false });
+  bench.setInterfaces(eth0);
+  bench.settle();
+  const due = nextDeadline(bench.state);
+  assert.ok(Number.isFinite(due) && due > bench.clock.now());
+  for (let i = 0; i < 10; i++) {
+    const effects = step(bench.state, { type: "timer", chance: 0.5 }, bench.clock.now());
+    assert.deepEqual([effects, nextDeadline(bench.state)], [[], due]);
+  }
+  assert.equal(bench.gossip.reachability(owner)?.answers, false);
+  step(bench.state, { type: "timer", chance: 0.5 }, due + 60_000);
+  assert.equal(bench.gossip.reachability(owner)?.answers, true);
+  assert.ok(nextDeadline(bench.state) > due);
 });
