@@ -2,7 +2,7 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { Alarm, type Clock, type Millis, SystemClock, wallClock } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import { escapeControls } from "#pkg/text";
-import { decodeRequest, type Request } from "./request-codec.ts";
+import { decodeRequest, type Request } from "./codec/request-codec.ts";
 
 /** What a path answers. */
 export interface Route {

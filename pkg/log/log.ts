@@ -16,10 +16,6 @@ export interface Log {
   with(fields: Fields): Log;
 }
 
-export function isLogLevel(text: string): text is LogLevel {
-  return (logLevels as readonly string[]).includes(text);
-}
-
 const shown: Readonly<Record<LogLevel, readonly Severity[]>> = {
   all: severities,
   debug: severities,

@@ -11,7 +11,6 @@ export const checkNames = [
   "outsideSubnets",
   "noInterface",
 ] as const;
-export type CheckName = (typeof checkNames)[number];
 
 /** The kernel drops packets of clients, inside or beyond a subnet of the interface, because its route to them leaves by another one. */
 export interface RpFilterFinding {
