@@ -1,3 +1,5 @@
+import { type ParseArgsConfig, parseArgs } from "node:util";
+
 /** One subcommand of `ingotctl`. */
 export interface Command {
   /** One line for the list of commands. */
@@ -24,4 +26,17 @@ export const Exit = { ok: 0, invalid: 1, usage: 2 } as const;
 /** The command cannot do what was asked: its arguments or files are at fault. The message is for the person who typed it. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
+}
+
+/** Reads the arguments of the command `name`. @throws {UsageError} for an option that there is not, or that lacks its value */
+export function parseOptions<const T extends NonNullable<ParseArgsConfig["options"]>>(
+  name: string,
+  args: readonly string[],
+  options: T,
+) {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message}; see "ingotctl help ${name}"`, { cause: error });
+  }
 }

@@ -1,8 +1,6 @@
 import packageJson from "../package.json" with { type: "json" };
 import { type Command, Exit, type Io, UsageError } from "./command.ts";
-import { validate } from "./validate.ts";
-
-const commands: ReadonlyMap<string, Command> = new Map([["validate", validate]]); // name -> command
+import { commands } from "./commands.ts";
 
 /** Runs `ingotctl` with these arguments. @returns the exit status */
 export async function run(args: readonly string[], io: Io): Promise<number> {

@@ -1,7 +1,6 @@
-import { parseArgs } from "node:util";
 import { type Input, readInput } from "#pkg/config";
 import { escapeControls } from "#pkg/text";
-import { type Command, Exit, type Io, UsageError } from "./command.ts";
+import { type Command, Exit, type Io, parseOptions, UsageError } from "../command.ts";
 import { problemText } from "./problem-text.ts";
 import { summarize } from "./summary.ts";
 import { summaryText } from "./summary-text.ts";
@@ -51,19 +50,11 @@ async function run(args: readonly string[], io: Io): Promise<number> {
 }
 
 function parse(args: readonly string[]): { output: "text" | "json"; file: string | undefined } {
-  const { values, positionals } = parseOptions(args);
+  const { values, positionals } = parseOptions("validate", args, { output: { type: "string", short: "o" } });
   const output = values.output ?? "text";
   if (output !== "text" && output !== "json") throw new UsageError(`the output is text or json, not ${JSON.stringify(output)}`);
   if (positionals.length > 1) throw new UsageError(`validate takes one file, not ${positionals.length}`);
   return { output, file: positionals[0] };
-}
-
-function parseOptions(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: { output: { type: "string", short: "o" } }, allowPositionals: true });
-  } catch (error) {
-    throw new UsageError(`${(error as Error).message}; see "ingotctl help validate"`, { cause: error });
-  }
 }
 
 function json({ config, problems }: Input): string {

@@ -1,0 +1,5 @@
+import type { Command } from "./command.ts";
+import { validate } from "./validate/validate.ts";
+
+/** Every command, by name, in the order in which help lists them. Each is a file that exports its `Command`. */
+export const commands: ReadonlyMap<string, Command> = new Map([["validate", validate]]);
