@@ -112,7 +112,7 @@ test("a status that somebody wrote does not let a change part the addresses that
 });
 
 test("foreign addresses do not stand in the way of a change", async () => {
-  const world = await startWorld(ten, { theirs: { loadBalancerClass: "x/y", ingress: ["10.0.0.3"] } });
+  const world = await startWorld(ten, { theirs: { isClaimed: false, ingress: ["10.0.0.3"] } });
   world.config(upper);
   await world.settle();
   assert.equal(await gauges(world), "loaded 1 stale 0");

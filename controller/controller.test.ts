@@ -67,7 +67,7 @@ test("without any configuration Services keep what they have, and those without 
   const world = await startWorld(undefined, {
     old: { ingress: ["10.0.0.5"] },
     plain: { type: "ClusterIP" },
-    theirs: { loadBalancerClass: "x/y" },
+    theirs: { isClaimed: false },
   });
   world.service("new");
   assert.deepEqual(await world.settle(), [
@@ -115,7 +115,7 @@ test("a Service that is a load balancer no more loses its status, and its addres
 });
 
 test("a Service of another load balancer class is never touched", async () => {
-  const world = await startWorld(ten, { theirs: { loadBalancerClass: "example.com/lb", ingress: ["10.0.0.0"] } });
+  const world = await startWorld(ten, { theirs: { isClaimed: false, ingress: ["10.0.0.0"] } });
   world.service("ours");
   world.change("theirs", { ingress: ["192.0.2.1"] });
   await world.settle();

@@ -9,13 +9,14 @@ import {
   named,
   resources,
   type Service,
+  servicesOf,
 } from "#pkg/k8s";
 import { statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import type { Address } from "#pkg/net";
 import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
-import { recordedAddresses } from "#pkg/service";
+import { type LoadBalancerClasses, recordedAddresses } from "#pkg/service";
 import { ConfigKeeper } from "./config-keeper.ts";
 import { ServiceController } from "./service-controller.ts";
 
@@ -25,6 +26,7 @@ export interface ControllerOptions {
   readonly namespace: string;
   /** Name of the ConfigMap with the configuration. */
   readonly configMap: string;
+  readonly classes: LoadBalancerClasses;
   readonly allocator: Allocator;
   readonly metrics: KubernetesMetrics;
   readonly log: Log;
@@ -49,9 +51,9 @@ export class Controller implements AsyncDisposable {
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    const { cluster, namespace } = options;
+    const { cluster, namespace, classes } = options;
     this.#informers = new Informers(cluster, () => this.#begin());
-    this.#services = this.#informers.follow("Services", resources.services, {}, (...change) => this.#serviceChanged(...change));
+    this.#services = this.#informers.follow("Services", servicesOf(classes), {}, (...change) => this.#serviceChanged(...change));
     const followConfigMap = (name: string, changed: (now: ConfigMap | undefined) => void) =>
       this.#informers.follow(`ConfigMap ${namespace}/${name}`, resources.configMaps, named(namespace, name), (_key, now) =>
         changed(now),

@@ -222,7 +222,7 @@ const cases: Record<string, readonly Case[]> = {
     { name: "without cluster addresses has no status", spec: { clusterIPs: [], ingress: ["10.0.0.1"] }, status: "" },
     {
       name: "of another class has a status that is not ours to write",
-      spec: { loadBalancerClass: "x/y", ingress: ["10.0.0.1"] },
+      spec: { isClaimed: false, ingress: ["10.0.0.1"] },
       status: undefined,
     },
     { name: "gets the lowest address of the first pool with auto-assign", spec: {}, status: "10.0.0.0" },

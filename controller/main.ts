@@ -9,6 +9,7 @@ import { connect, EventRecorder } from "#pkg/k8s";
 import { LeaderElector } from "#pkg/leader-election";
 import { createRegistry, metricsRoute } from "#pkg/metrics";
 import { liveness, podNamespace, readiness, runDaemon } from "#pkg/process";
+import { readClasses } from "#pkg/service";
 import { Controller } from "./controller.ts";
 import { flags } from "./flags.ts";
 import { MemberlistSecret } from "./memberlist-secret.ts";
@@ -24,6 +25,7 @@ await runDaemon({
     const clock = new SystemClock();
     const random = systemRandom;
     const namespace = podNamespace(values.namespace);
+    const classes = readClasses(values["lb-class"], values["lb-class-default"]);
     log.info("controller starting", { op: "startup", namespace, configMap: values.config, node: process.version });
 
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-controller", log, clock, random }));
@@ -38,7 +40,7 @@ await runDaemon({
     const { informer } = cluster;
     const fenced = { informer: informer.bind(cluster), ...cluster.fenced(() => elector.mayWrite) };
     const terms = stack.use(
-      new Terms(() => new Controller({ ...common, cluster: fenced, configMap: values.config }), allocator, log),
+      new Terms(() => new Controller({ ...common, cluster: fenced, configMap: values.config, classes }), allocator, log),
     );
     const routes = {
       "/metrics": metricsRoute(registry),

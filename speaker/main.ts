@@ -4,6 +4,7 @@ import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
 import { Layer2 } from "#pkg/layer2";
 import { podNamespace, runDaemon } from "#pkg/process";
+import { readClasses } from "#pkg/service";
 import { startBgp } from "./bgp/start-bgp.ts";
 import { carryOut } from "./carry-out.ts";
 import { viewAgeSeconds } from "./core/api-view.ts";
@@ -29,6 +30,7 @@ await runDaemon({
     const namespace = podNamespace(values.namespace);
     const node = values["node-name"];
     if (node === "") throw new Error("Cannot tell which node this is: give --node-name or METALLB_NODE_NAME");
+    const classes = readClasses(values["lb-class"], values["lb-class-default"]);
     log.info("speaker starting", { op: "startup", namespace, configMap: values.config, node });
 
     // The drivers. What they deliver before the core is started waits for it.
@@ -59,7 +61,7 @@ await runDaemon({
     const checks = stack.use(createChecks({ state, layer2, clock, log }));
     const viewAge = () => viewAgeSeconds(state, clock.now());
     const { registry, metrics } = speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks, viewAge });
-    const sources = stack.use(new Sources({ ...common, configMap: values.config, metrics, emit }));
+    const sources = stack.use(new Sources({ ...common, configMap: values.config, classes, metrics, emit }));
     const routes = speakerRoutes({ registry, sources, failed, checks, state, bgp, bfd, members, viewAge });
     stack.use(await serve({ host: values.host, port: values.port, routes, log }));
 

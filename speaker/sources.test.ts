@@ -7,6 +7,7 @@ import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { silentLog } from "#pkg/log";
 import { KubernetesMetrics, Registry } from "#pkg/metrics";
 import { quarantineConfigMap } from "#pkg/quarantine";
+import { classlessOnly } from "#pkg/service";
 import type { SpeakerEffect } from "./core/effects.ts";
 import { createState } from "./core/state.ts";
 import { CoreRunner } from "./core-runner.ts";
@@ -40,6 +41,7 @@ class Bench {
     cluster: this.cluster,
     namespace,
     configMap: "config",
+    classes: classlessOnly,
     emit: (event) => {
       if (event.type === "quarantine") this.occupied.push(event.data);
       if (event.type === "config") this.configured.push(event.config.pools.flatMap(({ cidrs }) => cidrs).join());

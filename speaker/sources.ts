@@ -8,13 +8,14 @@ import {
   type Resource,
   resources,
   type Service,
+  servicesOf,
 } from "#pkg/k8s";
 import { LiveConfig, lastGoodKey, type State, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import type { Address } from "#pkg/net";
 import { quarantineConfigMap } from "#pkg/quarantine";
-import { recordedAddresses } from "#pkg/service";
+import { type LoadBalancerClasses, recordedAddresses } from "#pkg/service";
 import type { ClusterEvent } from "./core/events.ts";
 
 export interface SourcesOptions {
@@ -22,6 +23,7 @@ export interface SourcesOptions {
   readonly namespace: string;
   /** Name of the ConfigMap with the configuration. */
   readonly configMap: string;
+  readonly classes: LoadBalancerClasses;
   readonly emit: (event: ClusterEvent) => void;
   readonly metrics: KubernetesMetrics;
   readonly log: Log;
@@ -37,13 +39,13 @@ export class Sources implements Disposable {
 
   constructor(options: SourcesOptions) {
     this.#options = options;
-    const { cluster, namespace, metrics, emit, log } = options;
+    const { cluster, namespace, classes, metrics, emit, log } = options;
     this.#informers = new Informers(
       cluster,
       () => this.#check(),
       () => emit({ type: "apiLost", since: this.#informers.lostSince ?? Infinity }),
     );
-    this.#services = this.#informers.follow("Services", resources.services, {}, (key, now) => this.#serviceChanged(key, now));
+    this.#services = this.#informers.follow("Services", servicesOf(classes), {}, (key, now) => this.#serviceChanged(key, now));
     this.#informers.follow("Nodes", resources.nodes, {}, (name, node) => {
       metrics.updates.inc();
       emit({ type: "node", name, node });

@@ -7,6 +7,7 @@ import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { silentLog } from "#pkg/log";
 import { Registry } from "#pkg/metrics";
 import { encodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
+import { classlessOnly } from "#pkg/service";
 import { Controller } from "../controller.ts";
 import { createMetrics } from "../metrics.ts";
 
@@ -98,6 +99,7 @@ export class World {
       events: this.cluster,
       namespace,
       configMap: "config",
+      classes: classlessOnly,
       allocator,
       metrics: createMetrics(this.registry, allocator, { isLeader: true }),
       log: silentLog,

@@ -31,6 +31,18 @@ test("an address is written by a patch that only this version of this Service ta
   assert.equal(await writing, "written");
 });
 
+test("what a status has besides about an address that stays is kept", limit, async () => {
+  await using s = await scene();
+  const details = { ipMode: "Proxy", ports: [{ port: 80, protocol: "TCP" }] };
+  const ingressDetails = { "192.0.2.1": details, "192.0.2.9": { ports: [] } };
+  const writing = s.cluster.writeIngress({ ...web, ingressDetails }, ["192.0.2.1", "192.0.2.2"]);
+  const request = await s.api.next();
+  const ingress = [{ ip: "192.0.2.1", ...details }, { ip: "192.0.2.2" }];
+  assert.deepEqual((request.body as { status: object }).status, { loadBalancer: { ingress } });
+  request.reply(200, {});
+  await writing;
+});
+
 test("no address clears the status", limit, async () => {
   await using s = await scene();
   const writing = s.cluster.writeIngress(web, []);

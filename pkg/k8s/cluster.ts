@@ -66,7 +66,8 @@ export class Cluster implements AsyncDisposable {
   }
 
   /**
-   * Writes the addresses into the status of exactly this version of the Service; none clears them.
+   * Writes the addresses into the status of exactly this version of the Service; none clears them. What the status has besides about
+   * an address that stays is kept.
    * @returns `conflict` when it has changed since, or was made anew, or when the answer to an attempt that worked was lost; `gone`
    * when it was deleted
    */
@@ -76,7 +77,7 @@ export class Cluster implements AsyncDisposable {
     { permitted, attempts }: { readonly permitted?: () => boolean; readonly attempts?: number } = {},
   ): Promise<"written" | "conflict" | "gone"> {
     const { namespace, name, uid, resourceVersion } = service;
-    const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip }));
+    const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip, ...service.ingressDetails[ip] }));
     try {
       const request = {
         method: "PATCH",

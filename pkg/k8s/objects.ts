@@ -14,7 +14,8 @@ export interface Service extends ObjectMeta {
   /** Only those that `pkg/service` reads, under their whole names. */
   readonly annotations: Readonly<Record<string, string>>;
   readonly type: string;
-  readonly loadBalancerClass: string | undefined;
+  /** Its load balancer class, or that it has none, is one that is served here. */
+  readonly isClaimed: boolean;
   /** `spec.clusterIPs`, else `spec.clusterIP`; without `None` and empty ones. */
   readonly clusterIPs: readonly string[];
   readonly ports: readonly ServicePort[];
@@ -24,8 +25,16 @@ export interface Service extends ObjectMeta {
   readonly loadBalancerIP: string;
   /** `ip` of each `status.loadBalancer.ingress`; entries with only a host name are left out. */
   readonly ingress: readonly string[];
+  /** What entries have besides an address: `ports`, and an `ipMode` that is not the API server's default. Address -> fields. */
+  readonly ingressDetails: Readonly<Record<string, IngressDetails>>;
   /** There are entries with only a host name, which nobody here writes. */
   readonly hasHostnames: boolean;
+}
+
+/** Fields of `status.loadBalancer.ingress[]` that nobody here sets, as the API has them. */
+export interface IngressDetails {
+  readonly ipMode?: string;
+  readonly ports?: readonly unknown[];
 }
 
 export interface ServicePort {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { ObjectMeta } from "./objects.ts";
-import { projectMeta, type Resource, resources } from "./resources.ts";
+import { projectMeta, type Resource, resources, servicesOf } from "./resources.ts";
 import { fields } from "./untrusted.ts";
 
 const metadata = { namespace: "ns", name: "x", uid: "u", resourceVersion: "7", managedFields: [{ manager: "m" }] };
@@ -33,7 +33,6 @@ test("a Service keeps what decides about it", () => {
     metadata: { ...metadata, annotations },
     spec: {
       type: "LoadBalancer",
-      loadBalancerClass: "c",
       clusterIP: "10.0.0.1",
       clusterIPs: ["10.0.0.1", "fd00::1"],
       ports: [
@@ -50,7 +49,7 @@ test("a Service keeps what decides about it", () => {
     ...meta,
     annotations: { "metallb.universe.tf/address-pool": "p" },
     type: "LoadBalancer",
-    loadBalancerClass: "c",
+    isClaimed: true,
     clusterIPs: ["10.0.0.1", "fd00::1"],
     ports: [
       { name: "http", protocol: "TCP", port: 80 },
@@ -60,6 +59,7 @@ test("a Service keeps what decides about it", () => {
     externalTrafficPolicy: "Local",
     loadBalancerIP: "192.0.2.9",
     ingress: ["192.0.2.1"],
+    ingressDetails: {},
     hasHostnames: true,
   });
 });
@@ -72,6 +72,28 @@ test("of what anybody may write into a Service 1 KiB is kept of each value", () 
     [service.annotations, service.loadBalancerIP],
     [{ "metallb.io/address-pool": long.slice(0, 1024) }, long.slice(0, 1024)],
   );
+});
+
+test("a Service is claimed by its load balancer class", () => {
+  const classes = { name: "example.com/lb", isDefault: false };
+  const claimed = (spec: object) => project(servicesOf(classes), { metadata, spec }).isClaimed;
+  assert.deepEqual(
+    [claimed({ loadBalancerClass: "example.com/lb" }), claimed({ loadBalancerClass: "c" }), claimed({})],
+    [true, false, false],
+  );
+  assert.equal(project(resources.services, { metadata, spec: { loadBalancerClass: "c" } }).isClaimed, false);
+});
+
+test("of a status is kept what is more than an address that the node serves itself", () => {
+  const ports = [{ port: 80, protocol: "TCP", error: "example.com/Busy" }];
+  const ingress = [
+    { ip: "192.0.2.1", ipMode: "VIP", ports: [] },
+    { ip: "2001:DB8::1", ipMode: "Proxy", ports },
+    { ip: "192.0.2.2", ports },
+    { hostname: "h", ports },
+  ];
+  const { ingressDetails } = project(resources.services, { metadata, status: { loadBalancer: { ingress } } });
+  assert.deepEqual(ingressDetails, { "2001:db8::1": { ipMode: "Proxy", ports }, "192.0.2.2": { ports } });
 });
 
 const clusterIPs = [

@@ -1,8 +1,10 @@
-import { isAnnotation } from "#pkg/service";
+import { parseAddress } from "#pkg/net";
+import { claimsClass, classlessOnly, isAnnotation, type LoadBalancerClasses } from "#pkg/service";
 import type {
   ConfigMap,
   Endpoint,
   EndpointSlice,
+  IngressDetails,
   Lease,
   Node,
   ObjectMeta,
@@ -22,8 +24,13 @@ export interface Resource<V extends ObjectMeta> {
   project(raw: Fields, meta: ObjectMeta): V;
 }
 
+/** Services, each with whether it is of one of these load balancer classes. */
+export function servicesOf(classes: LoadBalancerClasses): Resource<Service> {
+  return { api: "/api/v1", plural: "services", project: (raw, meta) => projectService(raw, meta, classes) };
+}
+
 export const resources = {
-  services: { api: "/api/v1", plural: "services", project: projectService },
+  services: servicesOf(classlessOnly),
   endpointSlices: { api: "/apis/discovery.k8s.io/v1", plural: "endpointslices", project: projectEndpointSlice },
   endpoints: { api: "/api/v1", plural: "endpoints", project: projectEndpoints },
   nodes: { api: "/api/v1", plural: "nodes", project: projectNode },
@@ -47,7 +54,11 @@ export function projectMeta(raw: unknown): ObjectMeta | undefined {
   return { key: namespace === "" ? name : `${namespace}/${name}`, namespace, name, uid, resourceVersion };
 }
 
-function projectService(raw: Fields, { key, namespace, name, uid, resourceVersion }: ObjectMeta): Service {
+function projectService(
+  raw: Fields,
+  { key, namespace, name, uid, resourceVersion }: ObjectMeta,
+  classes: LoadBalancerClasses,
+): Service {
   const spec = fields(raw.spec);
   const status = fields(fields(raw.status).loadBalancer);
   return {
@@ -58,15 +69,28 @@ function projectService(raw: Fields, { key, namespace, name, uid, resourceVersio
     resourceVersion,
     annotations: textMap(fields(raw.metadata).annotations, isAnnotation, short),
     type: text(spec.type),
-    loadBalancerClass: optionalText(spec.loadBalancerClass),
+    isClaimed: claimsClass(classes, optionalText(spec.loadBalancerClass)),
     clusterIPs: clusterIPs(spec),
     ports: compact(list(spec.ports).flatMap(projectPort)),
     selector: textMap(spec.selector),
     externalTrafficPolicy: spec.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
     loadBalancerIP: short(text(spec.loadBalancerIP)),
     ingress: texts(list(status.ingress).map((entry) => fields(entry).ip)),
+    ingressDetails: ingressDetails(list(status.ingress).map(fields)),
     hasHostnames: list(status.ingress).some((entry) => text(fields(entry).ip) === ""),
   };
+}
+
+function ingressDetails(entries: readonly Fields[]): Readonly<Record<string, IngressDetails>> {
+  let found: Record<string, IngressDetails> | undefined;
+  for (const { ip, ipMode, ports } of entries) {
+    const mode = text(ipMode);
+    const isPlain = (mode === "" || mode === "VIP") && list(ports).length === 0;
+    if (isPlain || text(ip) === "") continue;
+    const details = { ...(mode !== "" && { ipMode: mode }), ...(list(ports).length > 0 && { ports: list(ports) }) };
+    found = { ...found, [parseAddress(text(ip))?.toString() ?? text(ip)]: details };
+  }
+  return found ?? noDetails;
 }
 
 function clusterIPs(spec: Fields): readonly string[] {
@@ -161,6 +185,7 @@ function isDeleting(metadata: Fields): boolean {
 
 // Most objects have no annotations of ours, no ingress, or no selector: they share one empty value.
 const noTexts: Readonly<Record<string, string>> = Object.freeze({});
+const noDetails: Readonly<Record<string, IngressDetails>> = Object.freeze({});
 const noItems: readonly never[] = Object.freeze([]);
 
 const maxShort = 1024;

@@ -12,6 +12,10 @@ export const commonFlags = {
   }),
   kubeconfig: flag.text({ help: "path of a kubeconfig; needed only outside a cluster" }),
   port: flag.integer({ help: "port of metrics, health and status over HTTP", fallback: 7472, min: 0, max: 65535 }),
+  "lb-class": flag.text({
+    help: "load balancer class whose Services are served, instead of those without a class; empty: only those without; the same for controller and speakers",
+  }),
+  "lb-class-default": flag.boolean({ help: "with --lb-class, serve Services without a class too" }),
   "log-level": flag.choice({ help: "how much is logged", fallback: "info", choices: logLevels }),
   "enable-pprof": flag.boolean({ help: "no effect; accepted because MetalLB's manifests may have it" }),
 } as const;

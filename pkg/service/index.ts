@@ -5,4 +5,14 @@
  */
 export { annotations, isAnnotation, readAnnotation } from "./annotations.ts";
 export { type AddressRequest, type Port, readRequest } from "./request.ts";
-export { isOurs, type NoAddresses, type NotOurs, recordedAddresses, whyNoAddresses } from "./service.ts";
+export {
+  claimsClass,
+  classlessOnly,
+  isOurs,
+  type LoadBalancerClasses,
+  type NoAddresses,
+  type NotOurs,
+  readClasses,
+  recordedAddresses,
+  whyNoAddresses,
+} from "./service.ts";

@@ -8,7 +8,7 @@ function service(spec: Partial<ServiceFields> = {}): ServiceFields {
     key: "default/web",
     annotations: {},
     type: "LoadBalancer",
-    loadBalancerClass: undefined,
+    isClaimed: true,
     clusterIPs: ["10.96.0.1"],
     ports: [{ protocol: "TCP", port: 80 }],
     selector: {},
@@ -118,7 +118,7 @@ const others: { name: string; spec: Partial<ServiceFields>; want: object }[] = [
   },
   {
     name: "of another load balancer class is foreign",
-    spec: { loadBalancerClass: "example.com/lb" },
+    spec: { isClaimed: false },
     want: { type: "notOurs", why: "otherLoadBalancerClass" },
   },
 ];

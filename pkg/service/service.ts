@@ -1,4 +1,5 @@
 import { type Address, parseAddress } from "#pkg/net";
+import { quote } from "#pkg/text";
 
 /** What is read of a Service object; `pkg/k8s` keeps these fields and more. */
 export interface ServiceFields {
@@ -6,7 +7,8 @@ export interface ServiceFields {
   readonly key: string;
   readonly annotations: Readonly<Record<string, string>>;
   readonly type: string;
-  readonly loadBalancerClass: string | undefined;
+  /** Its `spec.loadBalancerClass`, or that it has none, is `claimsClass` of the classes that are served here. */
+  readonly isClaimed: boolean;
   readonly clusterIPs: readonly string[];
   readonly ports: readonly { readonly protocol: string; readonly port: number }[];
   readonly selector: Readonly<Record<string, string>>;
@@ -23,16 +25,51 @@ export type NotOurs = "notLoadBalancer" | "otherLoadBalancerClass" | "noClusterI
 /** Why a Service has no address on record. */
 export type NoAddresses = NotOurs | "noIPAllocated" | "invalidIP";
 
-type Right = Pick<ServiceFields, "type" | "loadBalancerClass" | "clusterIPs">;
+type Right = Pick<ServiceFields, "type" | "isClaimed" | "clusterIPs">;
+
+/** The load balancer classes that are served here, by the flags `--lb-class` and `--lb-class-default`. */
+export interface LoadBalancerClasses {
+  /** The one class, if any. */
+  readonly name: string | undefined;
+  /** Services without a class too. */
+  readonly isDefault: boolean;
+}
+
+/** As without either flag. */
+export const classlessOnly: LoadBalancerClasses = { name: undefined, isDefault: true };
+
+/**
+ * Reads the flags as MetalLB 0.13 and later do: with a class, Services without one are left to others unless `isDefault` says otherwise.
+ * @throws {Error} for a name that no Service can have
+ */
+export function readClasses(name: string, isDefault: boolean): LoadBalancerClasses {
+  if (name === "") return classlessOnly;
+  if (!isLabelKey(name))
+    throw new Error(`Cannot serve the load balancer class ${quote(name)}: it must be such as example.com/lb or lb`);
+  return { name, isDefault };
+}
+
+/** Kubernetes' contract for the field: an implementation that was not asked for by name leaves the Service alone. */
+export function claimsClass(classes: LoadBalancerClasses, loadBalancerClass: string | undefined): boolean {
+  return loadBalancerClass === undefined ? classes.isDefault : loadBalancerClass === classes.name;
+}
+
+/** What the API server accepts in `spec.loadBalancerClass`: a qualified name, in the form of a label's key. */
+function isLabelKey(text: string): boolean {
+  const [name = "", prefix, ...more] = text.split("/").reverse();
+  const isPrefix =
+    prefix === undefined ||
+    (/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(prefix) && prefix.length <= 253);
+  return more.length === 0 && isPrefix && name.length <= 63 && /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/.test(name);
+}
 
 export function isOurs(service: Right): boolean {
   return whyNotOurs(service) === undefined;
 }
 
-export function whyNotOurs({ type, loadBalancerClass, clusterIPs }: Right): NotOurs | undefined {
+export function whyNotOurs({ type, isClaimed, clusterIPs }: Right): NotOurs | undefined {
   if (type !== "LoadBalancer") return "notLoadBalancer";
-  // Kubernetes' contract for the field: an implementation that was not asked for by name leaves the Service alone.
-  if (loadBalancerClass !== undefined) return "otherLoadBalancerClass";
+  if (!isClaimed) return "otherLoadBalancerClass";
   return clusterIPs.some((text) => parseAddress(text) !== undefined) ? undefined : "noClusterIPs";
 }
 

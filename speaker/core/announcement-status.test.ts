@@ -12,7 +12,7 @@ const withdrawals: { reason: string; change: (bench: Bench) => void }[] = [
   { reason: "invalidIP", change: (bench) => bench.serve("default/web", ["nonsense"]) },
   {
     reason: "otherLoadBalancerClass",
-    change: (bench) => bench.serve("default/web", [x], { loadBalancerClass: "example.com/other" }),
+    change: (bench) => bench.serve("default/web", [x], { isClaimed: false }),
   },
   { reason: "noReadyEndpoint", change: (bench) => bench.endpoints("default/web", { node1: false }) },
   {
