@@ -64,6 +64,8 @@ export interface Node extends ObjectMeta {
   readonly unschedulable: boolean;
   /** It is being deleted. */
   readonly deleting: boolean;
+  /** Keys of its taints. */
+  readonly taints: readonly string[];
 }
 
 export interface Pod extends ObjectMeta {

@@ -158,13 +158,18 @@ test("a Node keeps its labels, and whether it is to be left", () => {
   const addresses = [{ type: "InternalIP", address: "192.0.2.7" }];
   const raw = { metadata: { ...metadata, namespace: "", labels: { zone: "a" } }, status: { addresses } };
   const node = { ...meta, key: "x", namespace: "", labels: { zone: "a" } };
-  assert.deepEqual(project(resources.nodes, raw), { ...node, unschedulable: false, deleting: false });
+  assert.deepEqual(project(resources.nodes, raw), { ...node, unschedulable: false, deleting: false, taints: [] });
   const left = {
     ...raw,
     metadata: { ...raw.metadata, deletionTimestamp: "2026-01-01T00:00:00Z" },
-    spec: { unschedulable: true },
+    spec: { unschedulable: true, taints: [{ key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" }, { key: 7 }] },
   };
-  assert.deepEqual(project(resources.nodes, left), { ...node, unschedulable: true, deleting: true });
+  assert.deepEqual(project(resources.nodes, left), {
+    ...node,
+    unschedulable: true,
+    deleting: true,
+    taints: ["node.kubernetes.io/unschedulable"],
+  });
 });
 
 const ready = [

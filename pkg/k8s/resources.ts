@@ -140,11 +140,13 @@ function projectEndpoints(raw: Fields, meta: ObjectMeta): EndpointSlice {
 
 function projectNode(raw: Fields, meta: ObjectMeta): Node {
   const metadata = fields(raw.metadata);
+  const spec = fields(raw.spec);
   return {
     ...meta,
     labels: textMap(metadata.labels),
-    unschedulable: fields(raw.spec).unschedulable === true,
+    unschedulable: spec.unschedulable === true,
     deleting: isDeleting(metadata),
+    taints: texts(list(spec.taints).map((taint) => fields(taint).key)),
   };
 }
 

@@ -134,6 +134,7 @@ function judge(
   if (!isAllowed) return { announced: false, reason: "ipNotAllowed" };
   const ready = endpointsInUse(endpoints);
   if (ready.length === 0) return { announced: false, reason: "noReadyEndpoint" };
+  if (eligibility === "outOfService") return { announced: false, reason: "noActiveSpeaker" };
   if (eligibility !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };
   if (advertised.length === 0) return { announced: false, reason: "noPeer" };
   const here = externalTrafficPolicy === "Cluster" || ready.some(({ nodeName }) => nodeName === node);

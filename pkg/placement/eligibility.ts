@@ -7,14 +7,30 @@ export type Labels = Readonly<Record<string, string>>; // label -> value
 /** A node with this label, whatever its value, takes no traffic of load balancers (Kubernetes, well-known labels). */
 export const excludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
 
-/** Whether a node may announce the addresses of a pool. `notSelected`: no selector matches it; else `excluded`: it has the label. */
-export type Eligibility = "eligible" | "excluded" | "notSelected";
+/**
+ * A node with this taint is shut down, as whoever set it has made sure (KEP-2268): its Pods were deleted by force. It counts as one without
+ * a speaker, even while its own is still thought to work.
+ */
+export const outOfServiceTaint = "node.kubernetes.io/out-of-service";
+
+/**
+ * Whether a node may announce the addresses of a pool. `outOfService`: it has the taint; else `notSelected`: no selector matches it; else
+ * `excluded`: it has the label.
+ */
+export type Eligibility = "eligible" | "excluded" | "notSelected" | "outOfService";
 
 /**
  * @param labels undefined while there is no Node object. Nobody knows then whether a selector matches, also one that asks for the
  * absence of a label: so the node may announce just the pools that take all nodes.
+ * @param taints their keys
  */
-export function eligibility(pool: Pool, labels: Labels | undefined, ignoreExcludeLabel: boolean): Eligibility {
+export function eligibility(
+  pool: Pool,
+  labels: Labels | undefined,
+  ignoreExcludeLabel: boolean,
+  taints: readonly string[] = [],
+): Eligibility {
+  if (taints.includes(outOfServiceTaint)) return "outOfService";
   if (!isSelected(pool.nodeSelectors, labels)) return "notSelected";
   return labels !== undefined && Object.hasOwn(labels, excludeLabel) && !ignoreExcludeLabel ? "excluded" : "eligible";
 }
@@ -30,6 +46,8 @@ export interface PoolNodes {
   readonly pool: Pool;
   /** All of them. The order of these lists is the same. */
   readonly active: readonly string[];
+  /** Those that are not out of service. */
+  readonly inService: readonly string[];
   /** May announce the pool, and have an interface for it. */
   readonly eligible: readonly string[];
   readonly excluded: readonly string[];
@@ -52,6 +70,7 @@ export function poolNodes(
   const those = (wanted: Eligibility) => active.filter((node) => eligibilities.get(node) === wanted);
   const may = those("eligible");
   const eligible = may.filter((node) => hasInterface(pool, reachabilityOf(node)));
+  const inService = active.filter((node) => eligibilities.get(node) !== "outOfService");
   const withoutInterface = may.filter((node) => !eligible.includes(node));
   const subnets = new Map<string, readonly Prefix[]>();
   for (const node of pool.l2Placement.subnet ? eligible : []) {
@@ -60,7 +79,7 @@ export function poolNodes(
   }
   const old = eligible.filter(isViewOld);
   const outdated = old.length < eligible.length ? old : [];
-  return { pool, active, eligible, excluded: those("excluded"), withoutInterface, outdated, subnets };
+  return { pool, active, inService, eligible, excluded: those("excluded"), withoutInterface, outdated, subnets };
 }
 
 /** The eligible nodes that have the address in a subnet, or do not report theirs; all of them where the pool does not ask for that. */

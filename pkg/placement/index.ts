@@ -24,6 +24,7 @@ export {
   hasInterface,
   type KnownReachability,
   type Labels,
+  outOfServiceTaint,
   type PoolNodes,
   poolNodes,
 } from "./eligibility.ts";

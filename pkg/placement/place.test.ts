@@ -11,6 +11,7 @@ import {
   type Holder,
   type KnownReachability,
   type Labels,
+  outOfServiceTaint,
   place,
   poolNodes,
 } from "#pkg/placement";
@@ -62,11 +63,12 @@ function on(
   labels: Readonly<Record<string, Labels>> = {},
   reachability: Readonly<Record<string, KnownReachability>> = {},
   old: readonly string[] = [],
+  gone: readonly string[] = [],
 ) {
   return poolNodes(
     pool,
     active,
-    (node) => eligibility(pool, labels[node], false),
+    (node) => eligibility(pool, labels[node], false, gone.includes(node) ? [outOfServiceTaint] : []),
     (node) => reachability[node] ?? "notReported",
     (node) => old.includes(node),
   );
@@ -98,6 +100,7 @@ const verdicts: {
   active?: string[];
   labels?: Readonly<Record<string, Labels>>;
   reachability?: Readonly<Record<string, KnownReachability>>;
+  gone?: string[]; // Nodes out of service.
   candidates: string[];
   reasons: (string | true)[];
 }[] = [
@@ -186,6 +189,27 @@ const verdicts: {
     labels: { node2: { disk: "ssd", [excludeLabel]: "true" } },
     candidates: [],
     reasons: ["nodeExcluded"],
+  },
+  {
+    name: "a node out of service is no candidate",
+    holders: [{}],
+    gone: ["node2"],
+    candidates: ["node1", "node3"],
+    reasons: [true],
+  },
+  {
+    name: "where all nodes are out of service no speaker is active",
+    holders: [{}],
+    gone: nodes,
+    candidates: [],
+    reasons: ["noActiveSpeaker"],
+  },
+  {
+    name: "Local: the only node with an endpoint is out of service",
+    holders: [{ local: true, endpoints: ["node1"] }],
+    gone: ["node1"],
+    candidates: [],
+    reasons: ["noReadyEndpointOnActiveNode"],
   },
   {
     name: "an endpoint that is not ready is the reason before a node that is excluded",
@@ -282,9 +306,13 @@ const verdicts: {
     reasons: [true, true],
   },
 ];
-for (const { name, holders, pool, active, labels, reachability, candidates, reasons } of verdicts) {
+for (const { name, holders, pool, active, labels, reachability, gone, candidates, reasons } of verdicts) {
   test(`place: ${name}`, () => {
-    const placed = place(ip(x), holders.map(holder), pool === null ? undefined : on(pool, active, labels, reachability));
+    const placed = place(
+      ip(x),
+      holders.map(holder),
+      pool === null ? undefined : on(pool, active, labels, reachability, [], gone),
+    );
     assert.deepEqual(placed.candidates, candidates);
     assert.equal(placed.owner, elect(candidates, ip(x)));
     assert.deepEqual(
@@ -322,7 +350,14 @@ test("place: where an owner is chosen nobody is elected, and the next election d
   assert.deepEqual([open.owner, open.candidates], [undefined, nodes]);
 });
 
-const eligibilities: { name: string; pool?: Pool; labels: Labels | undefined; ignored?: boolean; want: string }[] = [
+const eligibilities: {
+  name: string;
+  pool?: Pool;
+  labels: Labels | undefined;
+  ignored?: boolean;
+  taints?: string[];
+  want: string;
+}[] = [
   { name: "a node of which nothing is known, without selectors", labels: undefined, want: "eligible" },
   { name: "a node of which nothing is known, with selectors", pool: selective, labels: undefined, want: "notSelected" },
   {
@@ -345,9 +380,12 @@ const eligibilities: { name: string; pool?: Pool; labels: Labels | undefined; ig
   { name: "an excluded node that is not selected", pool: selective, labels: { [excludeLabel]: "" }, want: "notSelected" },
   { name: "an excluded node", labels: { [excludeLabel]: "" }, want: "excluded" },
   { name: "an excluded node, where that is ignored", labels: { [excludeLabel]: "" }, ignored: true, want: "eligible" },
+  { name: "a node out of service", labels: {}, taints: ["a", outOfServiceTaint], want: "outOfService" },
+  { name: "a node out of service that has no labels yet", labels: undefined, taints: [outOfServiceTaint], want: "outOfService" },
+  { name: "a node with other taints", labels: {}, taints: ["node.kubernetes.io/unschedulable"], want: "eligible" },
 ];
-for (const { name, pool, labels, ignored, want } of eligibilities)
-  test(`eligibility: ${name}`, () => assert.equal(eligibility(pool ?? layer2, labels, ignored ?? false), want));
+for (const { name, pool, labels, ignored, taints, want } of eligibilities)
+  test(`eligibility: ${name}`, () => assert.equal(eligibility(pool ?? layer2, labels, ignored ?? false, taints), want));
 
 test("place: Services that can share no node go to one of them, and the other has a reason", () => {
   const a = holder({ service: "default/a", local: true, endpoints: ["node1"] });

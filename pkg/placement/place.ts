@@ -131,15 +131,15 @@ function suitableNodes(
   reported: ReportedAnnouncers,
 ): readonly string[] | Refusal {
   if (!holder.isAllowed) return refusal("ipNotAllowed");
-  const { active, eligible, excluded, withoutInterface, subnets } = nodes;
+  const { inService, eligible, excluded, withoutInterface, subnets } = nodes;
   const ready = endpointsInUse(holder.endpoints);
   if (ready.length === 0) return refusal("noReadyEndpoint");
-  if (active.length === 0) return refusal("noActiveSpeaker");
+  if (inService.length === 0) return refusal("noActiveSpeaker");
   const local = holder.externalTrafficPolicy === "Local" ? new Set(ready.map((endpoint) => endpoint.nodeName)) : undefined;
   const among = (nodes: readonly string[]) => (local === undefined ? nodes : nodes.filter((node) => local.has(node)));
   const suitable = among(within);
   if (suitable.length > 0) return withoutOutdated(suitable, nodes.outdated, local !== undefined, reported);
-  if (among(active).length === 0) return refusal("noReadyEndpointOnActiveNode");
+  if (among(inService).length === 0) return refusal("noReadyEndpointOnActiveNode");
   const outside = among(eligible).map((node) => ({ node, subnets: subnets.get(node) ?? [] }));
   if (outside.length > 0) return { announced: false, reason: "notInSubnet", nodes: outside };
   for (const [reason, those] of [["noInterface", among(withoutInterface)] as const, ["nodeExcluded", among(excluded)] as const])

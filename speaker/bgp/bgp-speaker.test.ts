@@ -128,7 +128,7 @@ class Bench {
     },
   });
 
-  setNode({ labels, unschedulable, deleting }: NodeFields): void {
+  setNode({ labels, unschedulable, deleting }: Omit<NodeFields, "taints">): void {
     this.#labels = labels;
     this.#isDraining = unschedulable || deleting;
     this.#setPeers("filteredByNodeSelector");

@@ -41,7 +41,7 @@ export type ClusterEvent =
   /** And so have the members, and it is decided which configuration is in force. Nothing is announced before. */
   | { readonly type: "start" };
 
-export type NodeFields = Pick<Node, "labels" | "unschedulable" | "deleting">;
+export type NodeFields = Pick<Node, "labels" | "unschedulable" | "deleting" | "taints">;
 
 /** Which speakers there are, by their ring or by the readiness of their Pods, and what they report of themselves. */
 export type MemberEvents =

@@ -6,16 +6,17 @@ import {
   eligibleFor,
   hasInterface,
   type KnownReachability,
-  type Labels,
   type PoolNodes,
   poolNodes,
 } from "#pkg/placement";
+import type { NodeFields } from "./events.ts";
 import type { SpeakerState } from "./state.ts";
 
 /** Why a node does not announce what another one does. */
 export type NotHere =
   | "notOwner"
   | "nodeExcluded"
+  | "nodeOutOfService"
   /** The pool's node selectors match other nodes, and not this one. */
   | "nodeNotSelected"
   | "noInterface"
@@ -24,15 +25,21 @@ export type NotHere =
 const whyNot: Readonly<Record<Exclude<Eligibility, "eligible">, NotHere>> = {
   excluded: "nodeExcluded",
   notSelected: "nodeNotSelected",
+  outOfService: "nodeOutOfService",
 };
 
 /** Undefined: there is no such node. @returns the pools that another set of nodes may announce now */
-export function setLabels(state: SpeakerState, node: string, labels: Labels | undefined): Pool[] {
+export function setNode(state: SpeakerState, node: string, fields: NodeFields | undefined): Pool[] {
   const { nodes } = state;
   const pools = [...nodes.pools].filter(([, { active }]) => active.includes(node)).map(([pool]) => pool);
   const before = pools.map((pool) => eligibilityOf(state, pool, node));
-  if (labels === undefined) nodes.labels.delete(node);
-  else nodes.labels.set(node, labels);
+  if (fields === undefined) {
+    nodes.labels.delete(node);
+    nodes.taints.delete(node);
+  } else {
+    nodes.labels.set(node, fields.labels);
+    nodes.taints.set(node, fields.taints);
+  }
   const changed = pools.filter((pool, index) => eligibilityOf(state, pool, node) !== before[index]);
   for (const pool of changed) nodes.pools.delete(pool);
   return changed;
@@ -66,7 +73,7 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
 }
 
 export function eligibilityOf({ nodes, ignoreExcludeLabel }: SpeakerState, pool: Pool, node: string): Eligibility {
-  return eligibility(pool, nodes.labels.get(node), ignoreExcludeLabel);
+  return eligibility(pool, nodes.labels.get(node), ignoreExcludeLabel, nodes.taints.get(node));
 }
 
 /** Where the node can answer, as far as it has reported. */
@@ -94,6 +101,7 @@ export function whyNotHere(state: SpeakerState, pool: Pool, address: Address): N
 function isSame(a: PoolNodes, b: PoolNodes): boolean {
   return (
     equalTexts(a.active, b.active) &&
+    equalTexts(a.inService, b.inService) &&
     equalTexts(a.eligible, b.eligible) &&
     equalTexts(a.excluded, b.excluded) &&
     equalTexts(a.withoutInterface, b.withoutInterface) &&

@@ -52,9 +52,10 @@ export interface ApiView {
   dueAt: Millis;
 }
 
-/** The labels of all nodes, and what follows from them and from where nodes can answer; kept until any of it changes. */
+/** Labels and taints of all nodes, and what follows from them and from where nodes can answer; kept until any of it changes. */
 export interface Nodes {
   readonly labels: Map<string, Labels>; // node -> its labels
+  readonly taints: Map<string, readonly string[]>; // node -> keys of its taints
   readonly pools: Map<Pool, PoolNodes>; // those that were asked for
 }
 
@@ -205,7 +206,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
     config: undefined,
     layer2Pools: [],
     services: noServices(),
-    nodes: { labels: new Map(), pools: new Map() },
+    nodes: { labels: new Map(), taints: new Map(), pools: new Map() },
     members: {
       active: [],
       withoutGossip: [],

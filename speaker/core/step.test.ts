@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { Service } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
 import { address } from "#pkg/net/testing";
-import { elect, type Labels } from "#pkg/placement";
+import { elect, type Labels, outOfServiceTaint } from "#pkg/placement";
 import { amongOthers, Bench, eth0, excluded, loser, nodes, owner, pools, ssd, x } from "../testing/speaker-bench.ts";
 import { announcedHere } from "./placements.ts";
 import { nextDeadline, step } from "./step.ts";
@@ -155,6 +155,32 @@ test("an owner that is excluded is succeeded by the next, and succeeds it when i
   assert.equal(after.reported.at(-1), "nodeAssigned default/web");
   label({});
   assert.deepEqual([before.onWire, after.onWire], [[x], []]);
+});
+
+test("an owner that is out of service is succeeded by the next, though it is still a member of the ring", () => {
+  const successor = elect(
+    nodes.filter((node) => node !== owner),
+    address(x),
+  );
+  const benches = [Bench.announcing(owner), Bench.announcing(successor)];
+  const onWire = (taints: readonly string[]) =>
+    benches.map((bench) => {
+      bench.setNode(owner, {}, taints);
+      bench.proceed();
+      return bench.onWire;
+    });
+  assert.deepEqual(onWire([outOfServiceTaint]), [[], [x]]);
+  assert.deepEqual(onWire([]), [[x], []]);
+});
+
+test("a node that is out of service announces nothing by BGP", () => {
+  const bench = Bench.announcing(owner);
+  bench.setConfig(pools(routed, router));
+  bench.proceed();
+  assert.equal(bench.routes.size, 1);
+  bench.setNode(owner, {}, [outOfServiceTaint]);
+  bench.proceed();
+  assert.deepEqual([...bench.routes], []);
 });
 
 test("where the label is ignored an excluded node goes on", () => {

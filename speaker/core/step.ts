@@ -27,7 +27,7 @@ import {
   reclaimed,
   reportAnnounced,
 } from "./members.ts";
-import { canOthersAnswer, reachabilityChanged, setLabels } from "./nodes.ts";
+import { canOthersAnswer, reachabilityChanged, setNode } from "./nodes.ts";
 import { checkPlacement } from "./placement-warning.ts";
 import { announcedHere, flushPlaced, hasWork, placeSome, takeServices, touch, touchOwned, touchPools } from "./placements.ts";
 import { addressesOf, setService, setSlice } from "./services.ts";
@@ -174,7 +174,7 @@ function configChanged(
 function nodeChanged(state: SpeakerState, node: string, fields: NodeFields | undefined, effects: SpeakerEffect[]): void {
   if (fields === undefined) forgetNode(state, node, effects);
   else state.members.deleted.delete(node);
-  const changed = setLabels(state, node, fields?.labels);
+  const changed = setNode(state, node, fields);
   if (node === state.node) changed.push(...ownNodeChanged(state, fields, effects));
   if (changed.length > 0) {
     const fields = { event: "nodeChanged", node, pools: changed.map(({ name }) => name) };

@@ -75,8 +75,8 @@ export class Bench {
     this.#slices.set(now.key, now);
   }
 
-  setNode(name: string, labels: Labels | undefined): void {
-    const node = labels && { labels, unschedulable: false, deleting: false };
+  setNode(name: string, labels: Labels | undefined, taints: readonly string[] = []): void {
+    const node = labels && { labels, unschedulable: false, deleting: false, taints };
     this.runner.dispatch({ type: "node", name, node });
   }
 

@@ -33,7 +33,7 @@ export function endpointSlice(of: string, ready: Readonly<Record<string, boolean
 }
 
 export function node(name: string, fields: Partial<Node> = {}): Node {
-  return { ...meta(name), key: name, namespace: "", labels: {}, unschedulable: false, deleting: false, ...fields };
+  return { ...meta(name), key: name, namespace: "", labels: {}, unschedulable: false, deleting: false, taints: [], ...fields };
 }
 
 /** A Pod that is Ready, on no node. */
