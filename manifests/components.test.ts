@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { before, test } from "node:test";
+import { loadAll } from "js-yaml";
+import { choices, render, renderChoices } from "./render.ts";
+
+interface Kubernetes {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly data?: Readonly<Record<string, string>>;
+  readonly spec?: {
+    readonly replicas?: number;
+    readonly minAvailable?: number;
+    readonly template: {
+      readonly metadata: { readonly annotations?: object };
+      readonly spec: { readonly affinity?: object; readonly containers: readonly [Container] };
+    };
+  };
+}
+interface Container {
+  readonly image: string;
+  readonly args: readonly string[];
+  readonly securityContext: { readonly capabilities: { readonly add: readonly string[] } };
+}
+type Objects = readonly Kubernetes[];
+
+const image = { name: "registry.example.com/ingot", tag: "1.2.3" };
+const kubectl = process.env.KUBECTL || "kubectl";
+const skip = spawnSync(kubectl, ["kustomize", "--help"]).status !== 0 && "kubectl is missing: install it, or name it in KUBECTL";
+
+const has = (objects: Objects, kind: string, name: string) =>
+  objects.some((object) => object.kind === kind && object.metadata.name === name);
+
+function podOf(objects: Objects, name: "controller" | "speaker") {
+  const workload = objects.find(({ kind, metadata }) => /^(Deployment|DaemonSet)$/.test(kind) && metadata.name === name);
+  assert.ok(workload?.spec);
+  const { template, replicas } = workload.spec;
+  return { template, replicas, container: template.spec.containers[0] };
+}
+
+const capability = (objects: Objects, name: string) =>
+  podOf(objects, "speaker").container.securityContext.capabilities.add.includes(name);
+
+/** What each component does: holds with it, alone and among others, and not without. */
+const effects: Readonly<Record<string, (objects: Objects) => boolean>> = {
+  "bgp-passwords": (objects) => has(objects, "Role", "bgp-passwords") && has(objects, "RoleBinding", "bgp-passwords"),
+  "frr-alongside": (objects) => podOf(objects, "speaker").container.args.includes("--bgp-port=1179"),
+  ha: (objects) =>
+    podOf(objects, "controller").replicas === 2 &&
+    podOf(objects, "controller").template.spec.affinity !== undefined &&
+    has(objects, "PodDisruptionBudget", "controller"),
+  namespaces: (objects) =>
+    has(objects, "ClusterRole", "metallb-system:namespaces") && has(objects, "ClusterRoleBinding", "metallb-system:namespaces"),
+  "net-admin": (objects) => capability(objects, "NET_ADMIN"),
+  "network-policy": (objects) => has(objects, "NetworkPolicy", "controller") && has(objects, "NetworkPolicy", "speaker"),
+  prometheus: (objects) =>
+    [
+      "Service controller-metrics",
+      "ServiceMonitor metallb-controller",
+      "PodMonitor metallb-speaker",
+      "PrometheusRule metallb",
+    ].every((object) => has(objects, ...(object.split(" ") as [string, string]))) &&
+    podOf(objects, "speaker").template.metadata.annotations === undefined &&
+    podOf(objects, "controller").template.metadata.annotations === undefined,
+  restricted: (objects) => !capability(objects, "SYS_NICE") && capability(objects, "NET_RAW"),
+};
+const names = Object.keys(effects);
+
+test("every component is tested here", () => {
+  assert.deepEqual(readdirSync(join(import.meta.dirname, "components")).sort(), names.toSorted());
+});
+
+let base: Objects;
+before(async () => {
+  if (!skip) base = await rendered([]);
+});
+
+for (const name of names) {
+  test(`${name}: does what it is for, and nothing to what others do`, { skip }, async () => {
+    const objects = await rendered([name]);
+    assert.deepEqual(
+      names.filter((one) => effects[one]?.(objects)),
+      [name],
+    );
+    assert.deepEqual(
+      names.filter((one) => effects[one]?.(base)),
+      [],
+    );
+    for (const { kind, metadata } of base) assert.ok(has(objects, kind, metadata.name), `${kind} ${metadata.name} stays`);
+    for (const { kind, metadata } of objects)
+      assert.ok(metadata.namespace === "metallb-system" || /^(Cluster|Namespace$)/.test(kind), `${kind} ${metadata.name}`);
+  });
+}
+
+test("any two components, in both orders, do together what each does alone", { skip }, async () => {
+  for (const first of names)
+    for (const second of names) {
+      if (first === second) continue;
+      const objects = await rendered([first, second]);
+      assert.deepEqual(
+        names.filter((one) => effects[one]?.(objects)),
+        names.filter((one) => one === first || one === second),
+      );
+    }
+});
+
+test("all components work on top of one another", { skip }, async () => {
+  for (const all of [names, names.toReversed()]) {
+    const objects = await rendered(all);
+    assert.deepEqual(
+      names.filter((one) => effects[one]?.(objects)),
+      names,
+    );
+  }
+});
+
+test("a file is rendered for each choice, with the image", { skip }, async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), "ingot-choices-"));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const files = await renderChoices(directory, image);
+  assert.deepEqual(readdirSync(directory), files.toSorted());
+  for (const name of Object.values(choices).flat()) assert.ok(names.includes(name), name);
+  for (const name of ["controller", "speaker"] as const)
+    assert.equal(podOf(base, name).container.image, "registry.example.com/ingot:1.2.3");
+});
+
+test("an unknown component is refused with kustomize's words", { skip }, async () => {
+  await assert.rejects(render(["no-such"], image), /^Error: Cannot render the manifests with no-such: .*no-such/s);
+});
+
+async function rendered(components: readonly string[]): Promise<Objects> {
+  return loadAll(await render(components, image)) as Kubernetes[];
+}
