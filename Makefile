@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test e2e attack check build docs kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-speaker bench-stalls
+.PHONY: help demo lab test e2e attack check build docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-speaker bench-stalls
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ docs: node_modules ## Write the generated parts of docs/ anew
 
 kcp: node_modules ## Build the Kubernetes that e2e uses into .cache/ (needs Go and 5 GB)
 	node e2e/cluster/kcp.ts
+
+helm: node_modules ## Build the Helm that tests of the chart use into .cache/ (needs Go)
+	node e2e/cluster/helm.ts
 
 bench-allocator: node_modules ## Measure assigning and freeing addresses, beside a Map
 	node e2e/bench/allocator.bench.ts

@@ -63,6 +63,7 @@ const effects: Readonly<Record<string, (objects: Objects) => boolean>> = {
       "PodMonitor metallb-speaker",
       "PrometheusRule metallb",
     ].every((object) => has(objects, ...(object.split(" ") as [string, string]))) &&
+    has(objects, "ConfigMap", "ingot-dashboard") &&
     podOf(objects, "speaker").template.metadata.annotations === undefined &&
     podOf(objects, "controller").template.metadata.annotations === undefined,
   restricted: (objects) => !capability(objects, "SYS_NICE") && capability(objects, "NET_RAW"),

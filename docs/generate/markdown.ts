@@ -25,7 +25,9 @@ export interface Link {
 
 /** Every page of documentation. */
 export function pages(): Page[] {
-  const files = globSync(["*.md", "docs/**/*.md", "config-samples/*.md", "manifests/**/*.md"], { cwd: root }).sort();
+  const files = globSync(["*.md", "docs/**/*.md", "config-samples/*.md", "manifests/**/*.md", "charts/*/*.md"], {
+    cwd: root,
+  }).sort();
   return files.map((file) => ({ file, text: read(file) }));
 }
 

@@ -6,6 +6,7 @@
  */
 export { CommandError, type RunOptions } from "./command.ts";
 export type { ApiRequest } from "./control-plane.ts";
+export { helmIsMissing, installedHelm } from "./helm.ts";
 export { type ImageOptions, writeImageArchive, writeIngotImage } from "./image.ts";
 export { findKcp } from "./kcp.ts";
 export { Host } from "./lan.ts";

@@ -1,0 +1,243 @@
+import assert from "node:assert/strict";
+import { execFile, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { promisify } from "node:util";
+import { load, loadAll } from "js-yaml";
+import { helmIsMissing, installedHelm } from "#e2e/cluster";
+import { chart, packageChart } from "./chart.ts";
+import { render } from "./render.ts";
+
+interface Kubernetes {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+}
+type Values = Readonly<Record<string, unknown>>;
+
+const helm = (await installedHelm()) ?? "";
+const kubectl = spawnSync(process.env.KUBECTL || "kubectl", ["kustomize", "--help"]).status === 0;
+const skip = helm === "" && helmIsMissing;
+const skipEqual = skip || (!kubectl && "kubectl is missing: install it, or name it in KUBECTL");
+const image = { name: "registry.example.com/ingot", tag: "1.2.3" };
+const folder = mkdtempSync(join(tmpdir(), "ingot-chart-"));
+after(() => rmSync(folder, { recursive: true }));
+
+const file = (name: string) => readFileSync(join(import.meta.dirname, "..", name), "utf8");
+
+test("chart, manifests and package have one version", () => {
+  const { version } = JSON.parse(file("package.json"));
+  const { version: chartVersion, appVersion } = load(file("charts/ingot/Chart.yaml")) as Record<string, unknown>;
+  const { images } = load(file("manifests/kustomization.yaml")) as { images: { newTag: string }[] };
+  assert.deepEqual([chartVersion, appVersion, images[0]?.newTag], [version, version, version]);
+});
+
+test("the schema knows every value that has a default, and gives none a type of its own", () => {
+  const schema = JSON.parse(file("charts/ingot/values.schema.json"));
+  const unknown: string[] = [];
+  const visit = (value: unknown, known: Record<string, unknown> | undefined, path: string): void => {
+    const resolved = known?.$ref === undefined ? known : schema.definitions[String(known.$ref).split("/").at(-1) ?? ""];
+    if (resolved === undefined) unknown.push(path);
+    const properties = resolved?.properties as Record<string, Record<string, unknown>> | undefined;
+    if (properties === undefined || value === null || typeof value !== "object") return;
+    for (const [key, inner] of Object.entries(value)) visit(inner, properties[key], `${path}.${key}`);
+  };
+  visit(load(file("charts/ingot/values.yaml")), schema, "");
+  assert.deepEqual(unknown, []);
+});
+
+test("helm lint finds nothing", { skip }, async () => {
+  await run(["lint", "--strict", chart]);
+});
+
+const everything: Values = {
+  controller: { replicas: 2 },
+  speaker: { realTime: false, netAdmin: true },
+  rbac: { bgpPasswords: true, namespaces: true },
+  networkPolicy: { enabled: true },
+  prometheus: {
+    serviceAccount: "prometheus-k8s",
+    namespace: "monitoring",
+    serviceMonitor: { enabled: true },
+    podMonitor: { enabled: true, jobLabel: "" },
+    prometheusRule: { enabled: true },
+    dashboard: { enabled: true },
+  },
+};
+const choices: readonly { readonly name: string; readonly components: readonly string[]; readonly values: Values }[] = [
+  { name: "the base", components: [], values: { prometheus: { scrapeAnnotations: true } } },
+  {
+    name: "the component frr-alongside",
+    components: ["frr-alongside"],
+    values: { speaker: { bgpPort: 1179 }, prometheus: { scrapeAnnotations: true } },
+  },
+  {
+    name: "all others", // The chart's network policy follows the port; that of the component is to be edited.
+    components: ["ha", "net-admin", "restricted", "bgp-passwords", "namespaces", "network-policy", "prometheus"],
+    values: everything,
+  },
+];
+for (const { name, components, values } of choices) {
+  test(`the chart makes the objects of ${name}, under the names of MetalLB's chart`, { skip: skipEqual }, async () => {
+    const ours = loadAll(await render(components, image)) as Kubernetes[];
+    const theirs = await template({ ...values, image: { repository: image.name, tag: image.tag } });
+    const withoutNamespace = ours.filter(({ kind }) => kind !== "Namespace"); // Helm makes it with --create-namespace.
+    assert.deepEqual(canonical(theirs), canonical(withoutNamespace));
+  });
+}
+
+test("objects have the names and selectors of MetalLB's chart, for an upgrade in place", { skip }, async () => {
+  const names = async (release: string, values: Values = {}) =>
+    (await template(values, release)).filter(({ kind }) => kind === "DaemonSet").map(({ metadata }) => metadata.name);
+  assert.deepEqual(await names("metallb"), ["metallb-speaker"]);
+  assert.deepEqual(await names("lb"), ["lb-metallb-speaker"]);
+  assert.deepEqual(await names("ingot"), ["ingot-speaker"]);
+  assert.deepEqual(await names("lb", { nameOverride: "addresses" }), ["lb-addresses-speaker"]);
+  assert.deepEqual(await names("lb", { fullnameOverride: "x" }), ["x-speaker"]);
+  const daemonSet = (await template({})).find(({ kind }) => kind === "DaemonSet") as unknown as { spec: { selector: object } };
+  const matchLabels = {
+    "app.kubernetes.io/name": "metallb",
+    "app.kubernetes.io/instance": "metallb",
+    "app.kubernetes.io/component": "speaker",
+  };
+  assert.deepEqual(daemonSet.spec.selector, { matchLabels });
+});
+
+test("the configuration is in the release, or in a ConfigMap of yours", { skip }, async () => {
+  const configInline = { "address-pools": [{ name: "a", protocol: "layer2", addresses: ["192.0.2.0/24"] }] };
+  const configMaps = async (values: Values) =>
+    (await template(values)).filter(({ kind, metadata }) => kind === "ConfigMap" && metadata.name !== "ingot-conflicts");
+  const [made] = (await configMaps({ configInline })) as unknown as { metadata: { name: string }; data: { config: string } }[];
+  assert.equal(made?.metadata.name, "metallb");
+  assert.deepEqual(load(made?.data.config ?? ""), configInline);
+  assert.deepEqual(await configMaps({ existingConfigMap: "mine" }), []);
+  const text = JSON.stringify(await template({ existingConfigMap: "mine" }));
+  assert.equal(text.match(/--config=mine/g)?.length, 2);
+});
+
+test("values of MetalLB's chart that mean nothing here are taken, and the notes say so", { skip }, async () => {
+  const values = {
+    psp: { create: true },
+    speaker: {
+      frr: { enabled: true, logLevel: "informational", image: { repository: "quay.io/frrouting/frr", tag: "stable_7.5" } },
+    },
+  };
+  assert.deepEqual(await template(values), await template({}));
+  const notes = await run(["install", "metallb", chart, "--dry-run=client", "-n", "metallb-system", ...valuesArgs(values)]);
+  assert.match(notes, /psp\.create changes nothing/);
+  assert.match(notes, /speaker\.frr changes nothing/);
+});
+
+test("without the ring nobody asks for its key", { skip }, async () => {
+  const text = JSON.stringify(await template({ speaker: { memberlist: { enabled: false } } }));
+  assert.doesNotMatch(text, /memberlist|secrets|METALLB_ML_(BIND|SECRET)/);
+  assert.match(text, /METALLB_ML_LABELS/); // By which speakers find one another's Pods.
+});
+
+test("alerts are taken or left, with labels and thresholds of one's own", { skip }, async () => {
+  const prometheusRule = {
+    enabled: true,
+    additionalLabels: { release: "kube-prometheus" },
+    staleConfig: { enabled: false },
+    bgpSessionDown: { labels: { severity: "page" } },
+    addressPoolUsage: { thresholds: [{ percent: 60, labels: { severity: "info" } }] },
+    own: { enabled: false },
+    extraAlerts: [{ alert: "Mine", expr: "up == 0" }],
+  };
+  const rule = (await template({ prometheus: { prometheusRule } })).find(({ kind }) => kind === "PrometheusRule") as unknown as {
+    metadata: { labels: Record<string, string> };
+    spec: { groups: { rules: { alert: string; expr: string; labels?: object }[] }[] };
+  };
+  assert.equal(rule.metadata.labels.release, "kube-prometheus");
+  const rules = rule.spec.groups.flatMap(({ rules }) => rules);
+  assert.deepEqual(
+    rules.map(({ alert }) => alert),
+    [
+      ...["MetalLBConfigNotLoaded", "MetalLBAddressPoolExhausted", "MetalLBAddressPoolUsage60Percent"],
+      ...["MetalLBBGPSessionDown", "Mine"],
+    ],
+  );
+  assert.ok(rules[2]?.expr.endsWith("> 60"));
+  assert.deepEqual(rules[3]?.labels, { severity: "page" });
+});
+
+const refused: readonly { readonly values: Values; readonly says: RegExp }[] = [
+  { values: { speakers: {} }, says: /additional properties 'speakers' not allowed/ },
+  { values: { controller: { replica: 2 } }, says: /at '\/controller': additional properties 'replica' not allowed/ },
+  { values: { speaker: { logLevel: "loud" } }, says: /at '\/speaker\/logLevel': value must be one of 'all', 'debug'/ },
+  { values: { prometheus: { metricsPort: 70_000 } }, says: /at '\/prometheus\/metricsPort': maximum: got 70,?000, want 65,?535/ },
+  { values: { loadBalancerClass: { default: true } }, says: /at '\/loadBalancerClass/ },
+  { values: { controller: { replicas: 0 } }, says: /at '\/controller\/replicas': minimum: got 0, want 1/ },
+  { values: { configInline: "address-pools: []" }, says: /at '\/configInline': got string, want object/ },
+  {
+    values: { speaker: { image: { repository: "quay.io/metallb/speaker" } } },
+    says: /speaker\.image\.repository is quay\.io\/metallb\/speaker, MetalLB's image/,
+  },
+  { values: { prometheus: { podMonitor: { enabled: true } } }, says: /prometheus\.serviceAccount is needed with a monitor/ },
+];
+for (const { values, says } of refused) {
+  test(`refused: ${JSON.stringify(values)}`, { skip }, async () => {
+    await assert.rejects(template(values), says);
+  });
+}
+
+test("the package holds what the folder does, links followed, and is the same each time", { skip }, async () => {
+  const [first, second] = [await packageChart(join(folder, "a")), await packageChart(join(folder, "b"))];
+  const packed = join(folder, "a", first);
+  assert.deepEqual(readFileSync(packed), readFileSync(join(folder, "b", second)));
+  const values = valuesArgs(everything);
+  assert.equal(
+    await run(["template", "metallb", packed, "-n", "metallb-system", ...values]),
+    await run(["template", "metallb", chart, "-n", "metallb-system", ...values]),
+  );
+  assert.match(await run(["show", "chart", packed]), /^name: ingot$/m);
+  assert.ok(existsSync(packed));
+});
+
+async function template(values: Values, release = "metallb"): Promise<Kubernetes[]> {
+  const args = ["template", release, chart, "--namespace", "metallb-system", ...valuesArgs(values)];
+  return loadAll(await run(args)).filter((object) => object !== null && object !== undefined) as Kubernetes[];
+}
+
+function valuesArgs(values: Values): string[] {
+  const path = join(folder, "values.json");
+  writeFileSync(path, JSON.stringify(values));
+  return ["--values", path];
+}
+
+async function run(args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(helm, [...args], { maxBuffer: 1 << 24, env: { ...process.env, HOME: folder } });
+  return stdout;
+}
+
+/** Objects by kind and name, under the names and labels of the manifests, whichever they have. */
+function canonical(objects: readonly Kubernetes[]): Record<string, unknown> {
+  const named = objects.map((object) => {
+    const { labels: _, ...metadata } = renamed(object.metadata) as Record<string, unknown>;
+    return [`${object.kind} ${metadata.name}`, { ...(renamed(object) as object), metadata }];
+  });
+  assert.equal(new Set(named.map(([key]) => key)).size, named.length);
+  return Object.fromEntries(named);
+}
+
+function renamed(value: unknown): unknown {
+  if (typeof value === "string") return renamedText(value);
+  if (Array.isArray(value)) return value.map(renamed);
+  if (value === null || typeof value !== "object") return value;
+  const { "app.kubernetes.io/name": name, "app.kubernetes.io/instance": instance, ...rest } = value as Record<string, unknown>;
+  if (name !== undefined && instance !== undefined) {
+    const { "app.kubernetes.io/component": component, ...others } = rest;
+    return { app: name, component, ...others };
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, renamed(inner)]));
+}
+
+function renamedText(text: string): string {
+  return text
+    .replace(/^metallb-prometheus$/, "prometheus-k8s")
+    .replace(/^metallb:/, "metallb-system:")
+    .replace(/^metallb-(?!system)/, "")
+    .replace(/^--config=metallb$/, "--config=config")
+    .replace(/^app\.kubernetes\.io\/name=metallb,app\.kubernetes\.io\/component=/, "app=metallb,component=");
+}
