@@ -260,7 +260,14 @@ for (const placement of ["hash", "sticky"])
     await four.start(0, 1, 2, 3);
     const before = four.owner();
     four.takeApi(1);
-    await four.pass(75_000);
+    await four.pass(4_000);
+    const soon = Array.from({ length: 9 }, (_, i) => `192.0.2.${100 + i}`);
+    for (const address of soon) four.setService(address, { ingress: [address] });
+    await four.pass(2_000);
+    for (const [address, node] of four.owner())
+      if (soon.includes(address)) assert.notEqual(node, 1, address);
+      else assert.equal(node, before.get(address), `${address}: nothing moves`);
+    await four.pass(60_000);
     const local = new Set(services.slice(0, 9).map(([first]) => first));
     for (const [address, node] of before)
       if (!local.has(address) || node !== 1) assert.equal(four.owner().get(address), node, address);
@@ -274,6 +281,42 @@ for (const placement of ["hash", "sticky"])
     await four.pass(15_000);
     for (const [address, node] of four.owner()) if (local.has(address)) assert.ok(node === 0 || node === 2, address);
   });
+
+test("bgp: a speaker that lost the API alone leaves Local Services to those that announce them, and all keep theirs when it is lost to all", async () => {
+  const [first, second, third] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"] as const;
+  const routed = `- {name: routed, protocol: bgp, addresses: [192.0.2.0/24]}
+peers: [{peer-address: 192.0.2.254, peer-asn: 64512, my-asn: 64512}]
+`;
+  const four = new PlacementCluster({ seed: 1, loss: 0.1, pools: routed, services: [[first], [second], [third]], apiLag: 1000 });
+  const local = (nodes: readonly number[]) => {
+    for (const ip of [first, second]) four.setService(ip, { ingress: [ip], localTo: nodes });
+  };
+  const seen = () => [first, second, third].map((address) => four.routedAt(address).join(""));
+  local([1, 2]);
+  four.setService(second, { ingress: [second], localTo: [1] });
+  await four.start(0, 1, 2, 3);
+  assert.deepEqual(seen(), ["12", "1", "0123"]);
+  four.takeApi(1);
+  await four.pass(55_000);
+  assert.deepEqual(seen(), ["12", "1", "0123"], "it may be back");
+  await four.pass(10_000);
+  assert.deepEqual(seen(), ["2", "1", "0123"], "what nobody else announces stays");
+  local([0, 3]);
+  await four.pass(5_000);
+  assert.deepEqual(seen(), ["03", "03", "0123"]);
+  four.kill(0);
+  four.kill(3);
+  await four.pass(5_000);
+  assert.deepEqual(seen(), ["1", "1", "12"], "no other route is left");
+  four.giveApi(1);
+  await four.pass(3_000);
+  assert.deepEqual(seen(), ["", "", "12"]);
+  local([1, 2]);
+  await four.pass(2_000);
+  for (const node of [1, 2]) four.takeApi(node);
+  await four.pass(120_000);
+  assert.deepEqual(seen(), ["12", "12", "12"]);
+});
 
 const wired = (node: number, running = true) => [
   ethernet("eth0", [`10.0.0.${node + 1}/24`, "fe80::1/64"]),

@@ -97,3 +97,43 @@ test("a node asks about 256 addresses at a time", () => {
   assert.equal(a.state.ask(x, false), false);
   assert.equal(a.state.ask(addresses[0] ?? x, true), true);
 });
+
+test("a view that is not current counts when all has arrived that its node announces, in whatever order", () => {
+  const [a, b] = [new GossipNode("a"), new GossipNode("b")];
+  b.join(a);
+  a.state.participate();
+  b.merge(a.payload());
+  a.takeUpdates();
+  const y = new Address("IPv4", 0xc0000301n);
+  for (const address of [x, y]) a.state.setAnnounced(address, true);
+  a.state.setView("behind");
+  const [summary, ...pages] = a.takeUpdates();
+  assert.ok(summary);
+  assert.match(summary.topic, / h$/);
+  for (const { payload } of pages) assert.equal(b.merge(payload).nodes, false);
+  assert.equal(b.merge(summary.payload).nodes, true);
+  assert.equal(b.state.view("a"), "behind");
+  const c = new GossipNode("c");
+  c.join(a);
+  c.merge(summary.payload);
+  for (const { payload } of pages.slice(1)) c.merge(payload);
+  assert.equal(c.state.view("a"), "current", "a page got lost");
+  assert.deepEqual(
+    c
+      .merge(pages[0]?.payload ?? new Uint8Array())
+      .asked.map(String)
+      .toSorted(),
+    [x, y].map(String),
+  );
+  assert.equal(c.state.view("a"), "behind");
+  a.state.setAnnounced(y, false);
+  a.state.setView("old");
+  for (const { payload } of a.takeUpdates().toReversed()) {
+    c.merge(payload);
+    assert.notEqual(c.state.view("a"), "current", "it has been known since");
+  }
+  assert.equal(c.state.view("a"), "old");
+  a.state.setView("current");
+  for (const { payload } of a.takeUpdates()) c.merge(payload);
+  assert.equal(c.state.view("a"), "current");
+});

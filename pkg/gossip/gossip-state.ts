@@ -15,6 +15,7 @@ import {
   pageKey,
   setOf,
   summaryKey,
+  type View,
 } from "./codec/value-codec.ts";
 
 // Far more than hosts send frames of in good faith; so many pages of gossip at most.
@@ -50,6 +51,8 @@ interface ReportedNode {
   /** See `GossipStore`. */
   life: number;
   summary: NodeSummary | undefined;
+  /** All has arrived that it announced when it reported that its view is not current. */
+  isAnnouncedKnown: boolean;
   readonly interfaces: Map<string, readonly Prefix[]>;
   /** Made of both when it is asked for. */
   reachability: Reachability | undefined;
@@ -75,7 +78,7 @@ export class GossipState {
   #contested: readonly Address[] = []; // Owned by this node and others when its view uncertainty was reported.
   #answers = false;
   #viewUncertainty = 0;
-  #isViewOld = false;
+  #view: View = "current";
   #incarnation = 0;
   #isParticipating = false;
 
@@ -112,7 +115,7 @@ export class GossipState {
     return this.#participantsWith("asked", address);
   }
 
-  /** Nodes that participate and report that they announce the address: because another one asks, or their view of the API is old. */
+  /** Nodes that participate and report that they announce the address: because another one asks, or a view of the API is not current. */
   announcers(address: string): readonly string[] {
     return this.#participantsWith("announced", address);
   }
@@ -122,9 +125,10 @@ export class GossipState {
     return this.isParticipating(node) ? (this.#nodes.get(node)?.summary?.viewUncertainty ?? 0) : 0;
   }
 
-  /** Whether a node that participates has reported that its view of the API is old. */
-  isViewOld(node: string): boolean {
-    return this.isParticipating(node) && this.#nodes.get(node)?.summary?.isViewOld === true;
+  /** How a node that participates sees what changes in the API. It counts as current until all has arrived that it announces. */
+  view(node: string): View {
+    const reported = this.#nodes.get(node);
+    return reported?.isAnnouncedKnown && this.isParticipating(node) ? (reported.summary?.view ?? "current") : "current";
   }
 
   /** This node participates from now on. */
@@ -189,13 +193,13 @@ export class GossipState {
   }
 
   /**
-   * Whether this node's view of the API is old: it does not see what changes. It goes on with what it announces, which is to be reported
-   * some time before (`setAnnounced`) and is repeated now; the others leave it just that.
+   * How this node sees what changes in the API. While it is not current it goes on with what it announces, which is to be reported with it
+   * (`setAnnounced`); the others leave it just that. What it reports of both is repeated, since all of it is to arrive.
    */
-  setViewOld(isOld: boolean): void {
-    if (isOld === this.#isViewOld) return;
-    this.#isViewOld = isOld;
-    for (const address of isOld ? this.#sets.announced.by(this.#node) : []) {
+  setView(view: View): void {
+    if (view === this.#view) return;
+    this.#view = view;
+    for (const address of view === "current" ? [] : this.#sets.announced.by(this.#node)) {
       const page = pageKey("announced", address);
       this.#changedPages.add(page);
       this.#repeated.add(page);
@@ -245,6 +249,7 @@ export class GossipState {
     for (const entry of entries) {
       if (entry.life !== this.#reported(entry.node).life) this.#startLife(entry.node, entry.life, changes);
       this.#merge(entry, changes);
+      this.#checkAnnounced(entry.node, changes);
     }
     return changes.build();
   }
@@ -290,8 +295,21 @@ export class GossipState {
     reported.summary = summary;
     reported.reachability = undefined;
     const now = this.isParticipating(node) ? summary : undefined;
-    if (before?.answers !== now?.answers || before?.isViewOld !== now?.isViewOld) changes.nodes = true;
+    if (before?.view !== now?.view) changes.touch("announced", this.#sets.announced.by(node));
+    if (before?.answers !== now?.answers || before?.view !== now?.view) changes.nodes = true;
     else if (before?.viewUncertainty !== now?.viewUncertainty) changes.touch("owned", this.#contestedBy(node));
+  }
+
+  /** Entries overtake one another: a view that is not current counts from when it is known what else the node announces. */
+  #checkAnnounced(node: string, changes: ChangesBuilder): void {
+    const reported = this.#reported(node);
+    const { summary } = reported;
+    if (summary === undefined || summary.view === "current") reported.isAnnouncedKnown = false;
+    else if (!reported.isAnnouncedKnown && (this.#sets.announced.size(node) & 0xffff) === summary.announced) {
+      reported.isAnnouncedKnown = true;
+      changes.nodes = true;
+      changes.touch("announced", this.#sets.announced.by(node));
+    }
   }
 
   /** What the node reported in an earlier life no longer holds. */
@@ -302,7 +320,7 @@ export class GossipState {
       changes.touch(name, this.#sets[name].by(node));
       this.#sets[name].clear(node);
     }
-    this.#nodes.set(node, { life, summary: undefined, interfaces: new Map(), reachability: undefined });
+    this.#nodes.set(node, newNode(life));
   }
 
   /** What a node owns that others own as well. */
@@ -331,10 +349,12 @@ export class GossipState {
     const own = this.#reported(this.#node);
     own.summary = {
       answers: this.#answers,
-      isViewOld: this.#isViewOld,
+      view: this.#view,
+      announced: this.#view === "current" ? 0 : this.#sets.announced.size(this.#node) & 0xffff,
       viewUncertainty: this.#viewUncertainty,
       incarnation: this.#incarnation,
     };
+    own.isAnnouncedKnown = true;
     own.reachability = undefined;
     this.#entries.set(summaryKey, encodeSummary(own.summary));
   }
@@ -342,10 +362,14 @@ export class GossipState {
   #reported(node: string): ReportedNode {
     const known = this.#nodes.get(node);
     if (known !== undefined) return known;
-    const reported = { life: 0, summary: undefined, interfaces: new Map(), reachability: undefined };
+    const reported = newNode(0);
     this.#nodes.set(node, reported);
     return reported;
   }
+}
+
+function newNode(life: number): ReportedNode {
+  return { life, summary: undefined, isAnnouncedKnown: false, interfaces: new Map(), reachability: undefined };
 }
 
 class ChangesBuilder {

@@ -9,5 +9,6 @@
  * up. Both are pure. Not here: who is a member, and who announces what.
  */
 export { decodeOffer, encodeOffer, type GossipEntry } from "./codec/entry-codec.ts";
+export type { View } from "./codec/value-codec.ts";
 export { type GossipChanges, GossipState, type OwnEntry, type Reachability } from "./gossip-state.ts";
 export { GossipStore } from "./gossip-store.ts";

@@ -21,8 +21,6 @@ export interface Identity {
 const rereadAfterMs = 60_000;
 // A server that refuses everybody must not make each refused request run the exec plugin again.
 const minRereadMs = 5_000;
-// The kernel then probes a silent connection each second, ten times: a dead peer is noticed within 25 s.
-const keepAliveAfterMs = 15_000;
 
 /** Turns an `Access` into what requests need, and keeps that fresh: tokens, certificates and plugins are read again as they age. */
 export class Credentials implements Disposable {
@@ -113,7 +111,6 @@ export class Credentials implements Disposable {
 function newAgent({ server, proxy }: Access, tls: HttpsAgentOptions): Agent {
   const options: AgentOptions = {
     keepAlive: true,
-    keepAliveMsecs: keepAliveAfterMs,
     scheduling: "lifo", // So that the connections of a burst fall idle, and the server closes them.
     ...(proxy !== undefined && { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }),
   };

@@ -22,6 +22,8 @@ export interface Request {
   readonly permitted?: () => boolean;
 }
 
+// The kernel asks for a sign of life when a connection has been silent for 2 s, three times: a watch does not wait longer on a dead path.
+const keepAlive = { enable: true, initialDelay: 2_000, interval: 1_000, count: 3 };
 // The API server gives up on a request after 60 s by itself.
 const wholeAnswerMs: Millis = 60_000;
 const firstByteMs: Millis = 30_000;
@@ -103,6 +105,7 @@ export class Http {
     const send = this.#server.protocol === "https:" ? requestHttps : requestHttp;
     const url = new URL(this.#server.pathname.replace(/\/$/, "") + request.path, this.#server);
     const outgoing = send(url, { method: request.method, headers, agent: identity.agent });
+    outgoing.on("socket", (socket) => socket.setKeepAlive(keepAlive));
     outgoing.end(body);
     return outgoing;
   }

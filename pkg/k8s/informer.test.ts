@@ -333,6 +333,21 @@ test("it is said since when changes are not seen, from the first failure to the 
   assert.deepEqual([scene.reached, scene.informer.lostSince], [[since, undefined], undefined]);
 });
 
+test("a watch that is not answered within 2 s does not see what changes since it was asked for", limit, async () => {
+  const [scene, watch] = await Scene.watching();
+  await using _ = scene;
+  const since = scene.clock.now();
+  scene.clock.advanceBy(1_999);
+  assert.deepEqual(scene.reached, []);
+  scene.clock.advanceBy(1);
+  assert.deepEqual(scene.reached, [since]);
+  watch.stream({ type: "ADDED", object: configMap("a", "101") });
+  await until(() => scene.reached.length === 2);
+  assert.equal(scene.informer.lostSince, undefined);
+  scene.clock.advanceBy(2_000);
+  assert.equal(scene.reached.length, 2);
+});
+
 test("a watch that lives for a while without a word is a success too", limit, async () => {
   const [scene, watch] = await Scene.watching();
   await using _ = scene;

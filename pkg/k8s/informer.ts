@@ -48,6 +48,8 @@ const maxWatchSeconds = 600;
 const watchGraceMs: Millis = 30_000;
 // Servers send a bookmark each minute, but for a version of the future, as one is after etcd was restored, they send nothing at all.
 const maxSilenceMs: Millis = 150_000;
+// The server answers at once, and sends what changes later. One that does not is out of reach, though its answer is awaited for longer.
+const slowAnswerMs: Millis = 2_000;
 // A watch that lives this long, or sends something, counts as a success.
 const healthyAfterMs: Millis = 5_000;
 const minRetryMs: Millis = 200;
@@ -158,15 +160,18 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     const usual = isExpired(error) && this.#failures === 0;
     if (isExpired(error) || isUnknownVersion(error)) this.#version = undefined;
     this.#failures++;
-    if (!usual && this.#lostSince === undefined) {
-      this.#lostSince = this.#clock.now();
-      this.#handlers.reached?.();
-    }
+    if (!usual) this.#lost(this.#clock.now());
     if (usual || this.#warned) this.#log.debug("cannot watch the API", { error, failures: this.#failures });
     else {
       this.#warned = true;
       this.#log.warn("cannot watch the API, retrying", { error });
     }
+  }
+
+  #lost(since: Millis): void {
+    if (this.#stopped || this.#lostSince !== undefined) return;
+    this.#lostSince = since;
+    this.#handlers.reached?.();
   }
 
   #succeeded(): void {
@@ -242,7 +247,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     });
     const request = this.#request("watch", query);
     using deadline = new Deadline(this.#clock, seconds * 1000 + watchGraceMs, "the watch did not end", this.#stop.signal);
-    const response = await this.#api.open(request, deadline.signal);
+    const response = await this.#open(request, deadline.signal);
     const start = this.#clock.now();
     let lastLineAt = start;
     let isEmpty = true;
@@ -273,6 +278,12 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     }
     this.#listAfterSilence(this.#clock.now() - (this.#hasBookmarks ? lastLineAt : start), isEmpty);
     if (!healthy) throw new ApiError(`Cannot ${request.purpose}: the watch ended at once`, 200, "Unreachable");
+  }
+
+  async #open(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
+    const start = this.#clock.now();
+    using _ = this.#clock.schedule(`${this.#resource.plural} answer`, start + slowAnswerMs, () => this.#lost(start));
+    return await this.#api.open(request, signal);
   }
 
   /** No change cannot be told from a version that the server has not reached: then only a new list says what there is. */

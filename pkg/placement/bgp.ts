@@ -59,6 +59,12 @@ export interface BgpRoute {
 /** What this node advertises for one address. `owner` and `candidates` are empty: each node announces by itself. */
 export interface BgpPlacement extends AddressPlacement {
   readonly routes: readonly BgpRoute[];
+  /** As far as this node sees, it has a ready endpoint of a `Local` Service on the address. */
+  readonly isLocalHere: boolean;
+}
+
+export function isByBgp(placement: AddressPlacement): placement is BgpPlacement {
+  return placement.protocol === "bgp";
 }
 
 export interface PoolAdvertisementsOptions {
@@ -95,14 +101,23 @@ function recipients({ peers: names }: BgpAdvertisement, peers: readonly NodePeer
 /**
  * What this node announces by BGP for one address: under `Cluster` when any endpoint is ready, under `Local` when this node has one,
  * whatever other nodes do. The route is there while any of the Services on the address wants it.
+ * @param isLocalElsewhere this node's view of the API is old, and nodes with a current one announce the address: these know where endpoints
+ * are. A route of this node could lead to none, where routers share traffic between nodes
  */
-export function placeBgp(address: Address, holders: readonly Holder[], advertisements: PoolAdvertisements): BgpPlacement {
+export function placeBgp(
+  address: Address,
+  holders: readonly Holder[],
+  advertisements: PoolAdvertisements,
+  isLocalElsewhere = false,
+): BgpPlacement {
   const verdicts = new Map<string, Verdict>();
   let weight = 0;
+  let isLocalHere = false;
   for (const holder of holders) {
-    const verdict = judge(holder, advertisements);
+    const verdict = judge(holder, advertisements, isLocalElsewhere);
     verdicts.set(holder.service, verdict);
     if (verdict.announced) weight += weightOf(holder, advertisements.node);
+    if (verdict.announced || verdict.reason === "apiViewOld") isLocalHere ||= holder.externalTrafficPolicy === "Local";
   }
   return {
     address,
@@ -113,6 +128,7 @@ export function placeBgp(address: Address, holders: readonly Holder[], advertise
     protocol: "bgp",
     verdicts,
     routes: weight > 0 ? routes(address, weight, advertisements) : none,
+    isLocalHere,
   };
 }
 
@@ -130,6 +146,7 @@ function routes(address: Address, weight: number, { advertised }: PoolAdvertisem
 function judge(
   { isAllowed, endpoints, externalTrafficPolicy }: Holder,
   { node, eligibility, advertised }: PoolAdvertisements,
+  isLocalElsewhere: boolean,
 ): Verdict {
   if (!isAllowed) return { announced: false, reason: "ipNotAllowed" };
   const ready = endpointsInUse(endpoints);
@@ -137,8 +154,9 @@ function judge(
   if (eligibility === "outOfService") return { announced: false, reason: "noActiveSpeaker" };
   if (eligibility !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };
   if (advertised.length === 0) return { announced: false, reason: "noPeer" };
-  const here = externalTrafficPolicy === "Cluster" || ready.some(({ nodeName }) => nodeName === node);
-  return here ? announced : { announced: false, reason: "noReadyEndpointOnNode" };
+  if (externalTrafficPolicy === "Cluster") return announced;
+  if (!ready.some(({ nodeName }) => nodeName === node)) return { announced: false, reason: "noReadyEndpointOnNode" };
+  return isLocalElsewhere ? { announced: false, reason: "apiViewOld" } : announced;
 }
 
 function weightOf({ endpoints, externalTrafficPolicy }: Holder, node: string): number {

@@ -1,5 +1,5 @@
 import { type LabelSelector, matchesSelector, type Pool } from "#pkg/config";
-import type { Reachability } from "#pkg/gossip";
+import type { Reachability, View } from "#pkg/gossip";
 import { type Address, matchesInterface, type Prefix } from "#pkg/net";
 
 export type Labels = Readonly<Record<string, string>>; // label -> value
@@ -53,7 +53,9 @@ export interface PoolNodes {
   readonly excluded: readonly string[];
   /** May announce it, and have none. */
   readonly withoutInterface: readonly string[];
-  /** Eligible nodes whose view of the API is old; none where that holds for all of them. */
+  /** Eligible nodes whose view of the API is not current; none where that holds for all of them. */
+  readonly behind: readonly string[];
+  /** Those of them whose view is old. */
   readonly outdated: readonly string[];
   /** The subnets of the eligible ones that report theirs, where the pool asks for these; else empty. */
   readonly subnets: ReadonlyMap<string, readonly Prefix[]>; // node -> subnets on interfaces of the pool
@@ -64,7 +66,7 @@ export function poolNodes(
   active: readonly string[],
   eligibilityOf: (node: string) => Eligibility,
   reachabilityOf: (node: string) => KnownReachability,
-  isViewOld: (node: string) => boolean,
+  viewOf: (node: string) => View,
 ): PoolNodes {
   const eligibilities = new Map(active.map((node) => [node, eligibilityOf(node)])); // node -> eligibility
   const those = (wanted: Eligibility) => active.filter((node) => eligibilities.get(node) === wanted);
@@ -77,9 +79,10 @@ export function poolNodes(
     const reachability = reachabilityOf(node);
     if (typeof reachability !== "string") subnets.set(node, subnetsFor(pool, reachability));
   }
-  const old = eligible.filter(isViewOld);
-  const outdated = old.length < eligible.length ? old : [];
-  return { pool, active, inService, eligible, excluded: those("excluded"), withoutInterface, outdated, subnets };
+  const notCurrent = eligible.filter((node) => viewOf(node) !== "current");
+  const behind = notCurrent.length < eligible.length ? notCurrent : [];
+  const outdated = behind.filter((node) => viewOf(node) === "old");
+  return { pool, active, inService, eligible, excluded: those("excluded"), withoutInterface, behind, outdated, subnets };
 }
 
 /** The eligible nodes that have the address in a subnet, or do not report theirs; all of them where the pool does not ask for that. */

@@ -7,8 +7,8 @@
  */
 export {
   type Advertised,
-  type BgpPlacement,
   type BgpRoute,
+  isByBgp,
   type NodePeer,
   nodePeers,
   type PoolAdvertisements,

@@ -62,7 +62,6 @@ function on(
   active = nodes,
   labels: Readonly<Record<string, Labels>> = {},
   reachability: Readonly<Record<string, KnownReachability>> = {},
-  old: readonly string[] = [],
   gone: readonly string[] = [],
 ) {
   return poolNodes(
@@ -70,7 +69,7 @@ function on(
     active,
     (node) => eligibility(pool, labels[node], false, gone.includes(node) ? [outOfServiceTaint] : []),
     (node) => reachability[node] ?? "notReported",
-    (node) => old.includes(node),
+    () => "current",
   );
 }
 function holder({
@@ -308,11 +307,7 @@ const verdicts: {
 ];
 for (const { name, holders, pool, active, labels, reachability, gone, candidates, reasons } of verdicts) {
   test(`place: ${name}`, () => {
-    const placed = place(
-      ip(x),
-      holders.map(holder),
-      pool === null ? undefined : on(pool, active, labels, reachability, [], gone),
-    );
+    const placed = place(ip(x), holders.map(holder), pool === null ? undefined : on(pool, active, labels, reachability, gone));
     assert.deepEqual(placed.candidates, candidates);
     assert.equal(placed.owner, elect(candidates, ip(x)));
     assert.deepEqual(

@@ -44,7 +44,9 @@ export type NotAnnounced =
   /** Of protocol `bgp`: this node has none, and `externalTrafficPolicy` is `Local`. */
   | "noReadyEndpointOnNode"
   /** Of protocol `bgp`: no advertisement of this node for the pool has a peer. */
-  | "noPeer";
+  | "noPeer"
+  /** Of protocol `bgp` and `Local`: this node does not see which endpoints are left, and nodes that do announce it. */
+  | "apiViewOld";
 
 export type Verdict = { readonly announced: true } | Refusal;
 
@@ -60,7 +62,7 @@ export type Refusal =
 /** Which of the candidates announces an address; undefined without candidates, or while that is not settled. */
 export type Choose = (candidates: readonly string[], electionAddress: Address) => string | undefined;
 
-/** What nodes report of an address themselves. It matters where some have an old view of the API. */
+/** What nodes report of an address themselves. It matters where the view of the API of some is not current. */
 export interface ReportedAnnouncers {
   /** This node; undefined where nobody's view counts for more. */
   readonly node: string | undefined;
@@ -138,7 +140,7 @@ function suitableNodes(
   const local = holder.externalTrafficPolicy === "Local" ? new Set(ready.map((endpoint) => endpoint.nodeName)) : undefined;
   const among = (nodes: readonly string[]) => (local === undefined ? nodes : nodes.filter((node) => local.has(node)));
   const suitable = among(within);
-  if (suitable.length > 0) return withoutOutdated(suitable, nodes.outdated, local !== undefined, reported);
+  if (suitable.length > 0) return withoutUnaware(suitable, nodes, local !== undefined, reported);
   if (among(inService).length === 0) return refusal("noReadyEndpointOnActiveNode");
   const outside = among(eligible).map((node) => ({ node, subnets: subnets.get(node) ?? [] }));
   if (outside.length > 0) return { announced: false, reason: "notInSubnet", nodes: outside };
@@ -148,20 +150,21 @@ function suitableNodes(
 }
 
 /**
- * A node with an old view of the API does not know of new Services, nor which nodes have ready endpoints. The others leave it what it
- * announces, but for `Local` Services. It leaves to them what they announce, and takes nothing new.
+ * A node whose view of the API is not current does not know of new Services, nor which nodes have ready endpoints. The others leave it what
+ * it announces, but for `Local` Services when its view is old. It leaves to them what they announce, and takes nothing new.
  */
-function withoutOutdated(
+function withoutUnaware(
   suitable: readonly string[],
-  outdated: readonly string[],
+  { behind, outdated }: Pick<PoolNodes, "behind" | "outdated">,
   isLocal: boolean,
   { node, announcers }: ReportedAnnouncers,
 ): readonly string[] {
-  if (outdated.length === 0) return suitable;
-  const isFresh = (other: string) => !outdated.includes(other);
-  const others = announcers.filter(isFresh);
-  if (node !== undefined && !isFresh(node) && others.length > 0) return others;
-  const left = suitable.filter((other) => isFresh(other) || (announcers.includes(other) && (!isLocal || other === node)));
+  if (behind.length === 0) return suitable;
+  const isCurrent = (other: string) => !behind.includes(other);
+  const others = announcers.filter(isCurrent);
+  if (node !== undefined && !isCurrent(node) && others.length > 0) return others;
+  const keeps = (other: string) => announcers.includes(other) && (!isLocal || other === node || !outdated.includes(other));
+  const left = suitable.filter((other) => isCurrent(other) || keeps(other));
   return left.length > 0 ? left : suitable;
 }
 

@@ -1,41 +1,38 @@
 import type { Millis } from "#pkg/clock";
+import type { View } from "#pkg/gossip";
+import { isByBgp } from "#pkg/placement";
+import { reportAnnounced } from "./announcers.ts";
 import type { SpeakerEffect } from "./effects.ts";
-import { reportAnnounced } from "./members.ts";
 import type { SpeakerState } from "./state.ts";
 
-// Longer than a restart of the API server, and than all of them in turn behind one address.
-const reportAfterMs: Millis = 60_000;
-// For gossip, lost packets included: who learns that a view is old is to know what that node announces.
-const reportAheadMs: Millis = 10_000;
-const totalMs = reportAfterMs + reportAheadMs;
+// Until then others wait for what a new Service is at this node. Longer than it takes to connect again.
+const behindAfterMs: Millis = 2_000;
+// Longer than a restart of the API server, and than all of them in turn behind one address: until then it keeps its `Local` Services.
+const oldAfterMs: Millis = 60_000;
+// For the others to announce what this node does not have any more.
+const reportAfterwardsMs: Millis = 10_000;
 
 /** Changes in the API are not seen since `since`; Infinity: they are seen again. */
 export function apiLost(state: SpeakerState, since: Millis, now: Millis, effects: SpeakerEffect[]): void {
-  const { apiView, members } = state;
+  const { apiView } = state;
   apiView.lostSince = since;
-  if (since !== Infinity) {
-    apiView.dueAt = apiView.isReporting ? since + totalMs : since + reportAfterMs;
-    return;
-  }
-  apiView.dueAt = apiView.isReporting ? now + reportAheadMs : Infinity;
-  if (!apiView.isOld) return;
-  apiView.isOld = false;
-  members.gossip?.setViewOld(false);
-  effects.push({ type: "log", level: "info", message: "view of the API is current again", fields: { event: "apiViewCurrent" } });
+  if (since === Infinity) {
+    apiView.dueAt = apiView.isReporting ? now + reportAfterwardsMs : Infinity;
+    setView(state, "current", now, effects);
+  } else apiView.dueAt = apiView.view === "current" ? since + behindAfterMs : since + oldAfterMs;
 }
 
 export function apiViewTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
-  const { apiView, members, conflicts } = state;
+  const { apiView } = state;
   if (now < apiView.dueAt) return;
   const isLost = apiView.lostSince !== Infinity;
-  if (isLost === apiView.isReporting) {
-    apiView.dueAt = Infinity;
-    if (isLost) viewIsOld(state, now, effects);
-    return;
+  const isOld = isLost && now >= apiView.lostSince + oldAfterMs;
+  apiView.dueAt = isLost && !isOld ? apiView.lostSince + oldAfterMs : Infinity;
+  if (apiView.isReporting !== isLost) {
+    apiView.isReporting = isLost;
+    reportAll(state);
   }
-  apiView.isReporting = isLost;
-  apiView.dueAt = isLost ? apiView.lostSince + totalMs : Infinity;
-  if (members.gossip !== undefined) for (const { address } of conflicts.defended.values()) reportAnnounced(state, address);
+  if (isLost) setView(state, isOld ? "old" : "behind", now, effects);
 }
 
 /** Other nodes report that their view is old, or no longer. One of those that see what changes records an event of it. */
@@ -43,13 +40,13 @@ export function noteOldViews(state: SpeakerState, effects: SpeakerEffect[]): voi
   const { node, members, apiView } = state;
   const { active, gossip } = members;
   if (gossip === undefined) return;
-  const recorder = active.find((other) => gossip.isParticipating(other) && !gossip.isViewOld(other));
+  const recorder = active.find((other) => gossip.isParticipating(other) && gossip.view(other) === "current");
   for (const other of active) {
-    if (other === node || gossip.isViewOld(other) === apiView.oldElsewhere.has(other)) continue;
+    if (other === node || (gossip.view(other) === "old") === apiView.oldElsewhere.has(other)) continue;
     if (apiView.oldElsewhere.delete(other)) continue;
     apiView.oldElsewhere.add(other);
     if (recorder !== node) continue;
-    const message = `the speaker on node "${other}" has not reached the API for ${totalMs / 1000} s: others announce new Services, and take over its Services with externalTrafficPolicy Local; look for network policies, and at the network between it and the API`;
+    const message = `the speaker on node "${other}" has not reached the API for ${oldAfterMs / 1000} s: others announce new Services, and take over its Services with externalTrafficPolicy Local; look for network policies, and at the network between it and the API`;
     effects.push({ type: "recordNodeEvent", node: other, kind: "Warning", reason: "apiViewOld", message });
   }
 }
@@ -60,7 +57,8 @@ export function isOutdated({
   members: { gossip, active },
   apiView,
 }: Pick<SpeakerState, "node" | "members" | "apiView">): boolean {
-  return apiView.isOld && active.some((other) => other !== node && gossip?.isParticipating(other) && !gossip.isViewOld(other));
+  if (apiView.view !== "old" || gossip === undefined) return false;
+  return active.some((other) => other !== node && gossip.isParticipating(other) && gossip.view(other) === "current");
 }
 
 /** How old the view is in seconds; 0 while changes are seen. */
@@ -68,11 +66,27 @@ export function viewAgeSeconds({ apiView }: Pick<SpeakerState, "apiView">, now: 
   return apiView.lostSince === Infinity ? 0 : Math.max(0, Math.floor((now - apiView.lostSince) / 1000));
 }
 
-function viewIsOld(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
-  state.apiView.isOld = true;
-  state.members.gossip?.setViewOld(true);
+function setView(state: SpeakerState, view: View, now: Millis, effects: SpeakerEffect[]): void {
+  const { apiView, members } = state;
+  const before = apiView.view;
+  if (view === before) return;
+  apiView.view = view;
+  members.gossip?.setView(view);
+  if (before === "old") {
+    const fields = { event: "apiViewCurrent" };
+    effects.push({ type: "log", level: "info", message: "view of the API is current again", fields });
+  }
+  if (view !== "old") return;
   const fields = { event: "apiViewOld", seconds: viewAgeSeconds(state, now) };
   const message =
     "view of the API is old: speakers that reach it announce new Services, and take over those with externalTrafficPolicy Local";
   effects.push({ type: "log", level: "warn", message, fields });
+}
+
+/** Others are to know all that this node announces where its view matters, or no longer. */
+function reportAll(state: SpeakerState): void {
+  if (state.members.gossip === undefined) return;
+  for (const { address } of state.conflicts.defended.values()) reportAnnounced(state, address);
+  for (const placement of state.placements.values())
+    if (isByBgp(placement) && placement.isLocalHere) reportAnnounced(state, placement.address);
 }

@@ -1,13 +1,6 @@
 import type { Config, Pool } from "#pkg/config";
-import {
-  type AddressPlacement,
-  type BgpPlacement,
-  nodePeers,
-  type PoolAdvertisements,
-  place,
-  placeBgp,
-  poolAdvertisements,
-} from "#pkg/placement";
+import { isByBgp, nodePeers, type PoolAdvertisements, place, placeBgp, poolAdvertisements } from "#pkg/placement";
+import { isAnnouncedByCurrent, reportAnnounced } from "./announcers.ts";
 import type { BgpPeers, SpeakerEffect } from "./effects.ts";
 import type { NodeFields } from "./events.ts";
 import { eligibilityOf } from "./nodes.ts";
@@ -19,12 +12,15 @@ export const bgp: Protocol = {
   hasOwner: false,
 
   place(state, { address, holders, pool }) {
-    return pool === undefined ? place(address, holders, undefined) : placeBgp(address, holders, advertisementsOf(state, pool));
+    if (pool === undefined) return place(address, holders, undefined);
+    return placeBgp(address, holders, advertisementsOf(state, pool), isAnnouncedByCurrent(state, address));
   },
 
-  apply(_state, { address, before }, placed, _now, effects) {
+  apply(state, { address, before }, placed, _now, effects) {
     if (isByBgp(placed)) effects.push({ type: "setRoutes", address, routes: placed.routes });
     else if (before?.protocol === "bgp") effects.push({ type: "setRoutes", address, routes: [] });
+    else return;
+    reportAnnounced(state, address);
   },
 
   isAnnounced: (_state, { verdicts }) => verdicts.values().some(({ announced }) => announced),
@@ -93,10 +89,6 @@ function advertisementsOf(state: SpeakerState, pool: Pool): PoolAdvertisements {
   });
   bgp.advertisements.set(pool, advertisements);
   return advertisements;
-}
-
-function isByBgp(placement: AddressPlacement): placement is BgpPlacement {
-  return placement.protocol === "bgp";
 }
 
 function isSame(a: PoolAdvertisements, b: PoolAdvertisements): boolean {

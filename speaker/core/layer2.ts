@@ -1,8 +1,8 @@
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, place } from "#pkg/placement";
+import { reportedAnnouncers } from "./announcers.ts";
 import { announceAddress, reannounceAddress, withdrawAddress } from "./conflicts/address-defender.ts";
 import type { SpeakerEffect } from "./effects.ts";
-import { reportedAnnouncers } from "./members.ts";
 import { nodesOf } from "./nodes.ts";
 import type { Placing, Protocol } from "./protocol.ts";
 import type { SpeakerState } from "./state.ts";
@@ -16,7 +16,7 @@ export const layer2: Protocol = {
     const { address, holders, pool, before } = placing;
     const rule = stickyRule(state, placing, now);
     const nodes = pool && nodesOf(state, pool);
-    const reported = nodes !== undefined && nodes.outdated.length > 0 ? reportedAnnouncers(state, address) : undefined;
+    const reported = nodes !== undefined && nodes.behind.length > 0 ? reportedAnnouncers(state, address) : undefined;
     return place(address, holders, nodes, before, rule, reported);
   },
 

@@ -1,7 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { GossipChanges } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
-import type { ReportedAnnouncers } from "#pkg/placement";
 import type { SpeakerEffect } from "./effects.ts";
 import type { MemberEvents } from "./events.ts";
 import type { MacTable, SpeakerState } from "./state.ts";
@@ -102,23 +101,6 @@ export function reclaimed({ members }: SpeakerState, now: Millis, effects: Speak
   members.reclaimedAt = now;
   const message = "other speakers took this node for dead, announcing again";
   effects.push({ type: "log", level: "info", message, fields: { event: "reclaimed", nodes: members.active } });
-}
-
-/** Reports whether this node announces the address, while another one asks, or has an old view and announces it, or this one's is. */
-export function reportAnnounced({ node, members, apiView, conflicts }: SpeakerState, address: Address): void {
-  const { gossip } = members;
-  if (gossip === undefined) return;
-  const key = address.toString();
-  const isAsked = gossip.askers(key).some((asker) => asker !== node);
-  const isSuccession = gossip.announcers(key).some((other) => other !== node && gossip.isViewOld(other));
-  const isAnnounced = conflicts.defended.get(key)?.isAnnounced === true;
-  gossip.setAnnounced(address, isAnnounced && (isAsked || isSuccession || apiView.isReporting));
-}
-
-/** What the members report of who announces the address. */
-export function reportedAnnouncers({ node, members: { gossip } }: SpeakerState, address: Address): ReportedAnnouncers {
-  const key = address.toString();
-  return { node, announcers: gossip === undefined ? [] : [...gossip.announcers(key), ...gossip.owners(key)] };
 }
 
 /** Reports to the others what changed since the last call. @returns addresses whose owners are to be compared anew */

@@ -66,7 +66,7 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
     active,
     (node) => eligibilityOf(state, pool, node),
     (node) => reachabilityOf(state, node),
-    (node) => state.members.gossip?.isViewOld(node) === true,
+    (node) => state.members.gossip?.view(node) ?? "current",
   );
   state.nodes.pools.set(pool, nodes);
   return nodes;
@@ -105,6 +105,7 @@ function isSame(a: PoolNodes, b: PoolNodes): boolean {
     equalTexts(a.eligible, b.eligible) &&
     equalTexts(a.excluded, b.excluded) &&
     equalTexts(a.withoutInterface, b.withoutInterface) &&
+    equalTexts(a.behind, b.behind) &&
     equalTexts(a.outdated, b.outdated) &&
     a.subnets.size === b.subnets.size &&
     a.subnets.entries().every(([node, subnets]) => equalPrefixes(subnets, b.subnets.get(node)))

@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import type { Pool, PoolIndex, Protocol as ProtocolName } from "#pkg/config";
 import type { Address } from "#pkg/net";
-import type { AddressPlacement } from "#pkg/placement";
+import { type AddressPlacement, isByBgp } from "#pkg/placement";
 import { bgp } from "./bgp.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import { layer2 } from "./layer2.ts";
@@ -32,6 +32,12 @@ export function touchPools(state: SpeakerState, pools: readonly Pool[]): void {
 export function touchOwned(state: SpeakerState): void {
   for (const [key, { address, protocol }] of state.placements)
     if (protocol === undefined || protocols[protocol].hasOwner) state.agenda.addresses.set(key, address);
+}
+
+/** Those that others with a current view may announce in this node's stead. */
+export function touchLocal(state: SpeakerState): void {
+  for (const [key, placement] of state.placements)
+    if (isByBgp(placement) && placement.isLocalHere) state.agenda.addresses.set(key, placement.address);
 }
 
 /** Whether there is something to do, and it can be done. */

@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { Config, ConflictProbe, Pool, PoolIndex, Protocol } from "#pkg/config";
-import { GossipState } from "#pkg/gossip";
+import { GossipState, type View } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Address } from "#pkg/net";
 import type { AddressPlacement, Labels, NodePeer, PoolAdvertisements, PoolNodes, StickyOwners } from "#pkg/placement";
@@ -43,10 +43,10 @@ export interface SpeakerState {
 export interface ApiView {
   /** Since when it does not see what changes; Infinity while it does. */
   lostSince: Millis;
-  /** The others know that the view is old. */
-  isOld: boolean;
+  /** As the others know it. */
+  view: View;
   readonly oldElsewhere: Set<string>; // other nodes that report an old view
-  /** The others know what this node announces. */
+  /** The others are to know what this node announces. */
   isReporting: boolean;
   /** When the next of these is decided. */
   dueAt: Millis;
@@ -228,7 +228,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
     hadOwner: new Set(),
     sticky: { owners: undefined },
     bgp: { advertisements: new Map(), orders: new Map(), peers: [], isDraining: false },
-    apiView: { lostSince: Infinity, isOld: false, oldElsewhere: new Set(), isReporting: false, dueAt: Infinity },
+    apiView: { lostSince: Infinity, view: "current", oldElsewhere: new Set(), isReporting: false, dueAt: Infinity },
     conflicts: {
       defended: new Map(),
       deadlines: new Deadlines(),

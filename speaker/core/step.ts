@@ -1,6 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import type { GossipChanges, GossipEntry } from "#pkg/gossip";
 import { reportService } from "./announcement-status.ts";
+import { reportAnnounced } from "./announcers.ts";
 import { apiLost, apiViewTimer, noteOldViews } from "./api-view.ts";
 import { bgpConfigChanged, ownNodeChanged } from "./bgp.ts";
 import { countedInterfaces, nextCarrierAt, ownReachability, releaseCarriers } from "./carriers.ts";
@@ -25,11 +26,20 @@ import {
   nextPullAt,
   pullAwaited,
   reclaimed,
-  reportAnnounced,
 } from "./members.ts";
 import { canOthersAnswer, reachabilityChanged, setNode } from "./nodes.ts";
 import { checkPlacement } from "./placement-warning.ts";
-import { announcedHere, flushPlaced, hasWork, placeSome, takeServices, touch, touchOwned, touchPools } from "./placements.ts";
+import {
+  announcedHere,
+  flushPlaced,
+  hasWork,
+  placeSome,
+  takeServices,
+  touch,
+  touchLocal,
+  touchOwned,
+  touchPools,
+} from "./placements.ts";
 import { addressesOf, setService, setSlice } from "./services.ts";
 import type { SpeakerState } from "./state.ts";
 import { holdSticky, isSticky, isStickyInForce, nextStickyAt, stickyNodesChanged, stickyPulls, stickyTimer } from "./sticky.ts";
@@ -93,7 +103,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       break;
     case "apiLost":
       apiLost(state, event.since, now, effects);
-      touchPools(state, reachabilityChanged(state));
+      viewsChanged(state);
       flush(state, effects);
       break;
     case "clusterSynced":
@@ -207,12 +217,19 @@ function membersChanged(
   effects.push({ type: "log", level: "info", message: "active speakers changed", fields });
   nodesChanged(state, now, effects);
   touchOwned(state);
+  if (state.apiView.isReporting) touchLocal(state);
   const returned = active.filter((node) => !before.has(node));
   if (returned.length > 0) nodesReturned(state, returned, now, effects);
   askedMembersChanged(state, now, effects);
   const wasSynced = state.members.isSynced;
   state.members.isSynced = isSynced;
   if (!wasSynced) beginWhenSynced(state, effects);
+}
+
+/** This node, or another one, sees what changes in the API, or no longer, or can answer elsewhere than before. */
+function viewsChanged(state: SpeakerState): void {
+  touchPools(state, reachabilityChanged(state));
+  if (state.apiView.isReporting) touchLocal(state);
 }
 
 /** Others are active or participate than before, or the configuration asks for something else. */
@@ -243,7 +260,8 @@ function gossipChanged(
   if (nodes) {
     noteOldViews(state, effects);
     nodesChanged(state, now, effects);
-    touchPools(state, [...reachabilityChanged(state), ...state.layer2Pools.filter(isSticky)]);
+    viewsChanged(state);
+    touchPools(state, state.layer2Pools.filter(isSticky));
   }
   touch(
     state,
@@ -259,7 +277,7 @@ function timer(state: SpeakerState, now: Millis, chance: number, effects: Speake
   inspectionTimer(state, now, chance, effects);
   if (now >= state.apiView.dueAt) {
     apiViewTimer(state, now, effects);
-    touchPools(state, reachabilityChanged(state));
+    viewsChanged(state);
   }
   pullAwaited(state, now, effects);
   if (now >= members.settledAt) membersSettled(state);

@@ -17,7 +17,7 @@ export interface PlacementClusterOptions {
   readonly seed: number;
   /** Of packets, of 1. */
   readonly loss?: number;
-  /** The text of `address-pools`. */
+  /** The text of `address-pools`, and of what follows. */
   readonly pools: string;
   /** Addresses of each Service, which is named for the first of them; all have ready endpoints everywhere. */
   readonly services: readonly (readonly string[])[];
@@ -47,6 +47,7 @@ interface Life {
   /** The gossip of the ring's thread. */
   readonly delegate: GossipDelegate;
   readonly wire: Set<string>;
+  readonly routed: Set<string>; // addresses that it has routes for
   readonly listeners: Set<(event: RingEvent) => void>;
   readonly joins: (() => void)[];
   readonly seen: Map<string, number>; // object -> its version that the speaker has seen
@@ -212,6 +213,11 @@ export class PlacementCluster {
     return owners;
   }
 
+  /** Nodes with a route for the address. */
+  routedAt(address: string): number[] {
+    return [...this.#lives].filter(([, { routed }]) => routed.has(address)).map(([node]) => node);
+  }
+
   /** The one that has each address. @throws {AssertionError} where it is not one */
   owner(): Map<string, number> {
     const entries = [...this.owners()].map(([address, nodes]) => {
@@ -259,6 +265,7 @@ export class PlacementCluster {
     const cluster = new FakeCluster();
     const listeners = new Set<(event: RingEvent) => void>();
     const wire = new Set<string>();
+    const routed = new Set<string>();
     const views = () => members(this.simulation.ring(node)).map((member) => viewOf(member, node));
     const run = (at: Millis, fn: () => void) => this.#at(node, life, at, fn);
     const clock: Clock = {
@@ -335,6 +342,7 @@ export class PlacementCluster {
       runner,
       delegate,
       wire,
+      routed,
       listeners,
       joins: [],
       seen: new Map(),
@@ -394,7 +402,7 @@ export class PlacementCluster {
 
   #carryOut(
     node: number,
-    { members, runner, wire }: Life,
+    { members, runner, wire, routed }: Life,
     effect: SpeakerEffect,
     run: (at: Millis, fn: () => void) => void,
   ): void {
@@ -404,6 +412,10 @@ export class PlacementCluster {
         break;
       case "withdraw":
         this.#move(node, wire, effect.address.toString(), false);
+        break;
+      case "setRoutes":
+        if (effect.routes.length > 0) routed.add(effect.address.toString());
+        else routed.delete(effect.address.toString());
         break;
       case "setGossip":
         members.setGossip(effect.entries);
@@ -423,7 +435,7 @@ export class PlacementCluster {
       case "wake":
         run(this.simulation.now + this.#random(), () => runner.dispatch({ type: "continue" }));
         break;
-      default: // Neither logs nor routes are looked at.
+      default: // Logs are not looked at.
     }
   }
 

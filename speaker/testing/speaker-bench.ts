@@ -191,11 +191,11 @@ export function gossipTo(bench: Bench, withoutGossip: readonly string[] = []) {
 }
 
 /** A speaker that participates, with one Service. */
-export function amongOthers(node: string, text: string) {
+export function amongOthers(node: string, text: string, peers = "") {
   const bench = new Bench(node, { hasRing: true });
   const ring = gossipTo(bench);
   bench.setInterfaces(eth0);
-  bench.setConfig(pools(text));
+  bench.setConfig(pools(text, peers));
   bench.serve("default/web", [x]);
   bench.start();
   bench.clock.advanceBy(1000);

@@ -12,6 +12,7 @@ import {
   encodeSummary,
   interfaceKey,
   interfaceOf,
+  type NodeSummary,
   pageKey,
   setOf,
 } from "./value-codec.ts";
@@ -24,20 +25,21 @@ const hex = (octets: Uint8Array) => Buffer.from(octets).toString("hex");
 
 test("a summary holds whether its node answers, how uncertain its view is, and its incarnation", () => {
   assert.equal(
-    hex(encodeSummary({ answers: true, isViewOld: false, viewUncertainty: 0x8003, incarnation: 0xfedcba98 })),
-    "01018003fedcba98",
+    hex(encodeSummary({ answers: true, view: "current", announced: 0, viewUncertainty: 0x8003, incarnation: 0xfedcba98 })),
+    "01018003fedcba980000",
   );
-  for (const summary of [
-    { answers: false, isViewOld: true, viewUncertainty: 7, incarnation: 0 },
-    { answers: true, isViewOld: true, viewUncertainty: 0xffff, incarnation: 0xffff_ffff },
-  ])
-    assert.deepEqual(decodeSummary(encodeSummary(summary)), summary);
+  const summaries: readonly NodeSummary[] = [
+    { answers: false, view: "behind", announced: 300, viewUncertainty: 7, incarnation: 0 },
+    { answers: true, view: "old", announced: 0xffff, viewUncertainty: 0xffff, incarnation: 0xffff_ffff },
+  ];
+  for (const summary of summaries) assert.deepEqual(decodeSummary(encodeSummary(summary)), summary);
   const later = Uint8Array.of(2, 1, 0, 0, 0, 0, 0, 3, 9);
   assert.deepEqual(
     decodeSummary(later),
-    { answers: true, isViewOld: false, viewUncertainty: 0, incarnation: 3 },
-    "a later version has more",
+    { answers: true, view: "current", announced: 0, viewUncertainty: 0, incarnation: 3 },
+    "a later version has more, an earlier one less",
   );
+  assert.equal(decodeSummary(Uint8Array.of(1, 3, 0, 0, 0, 0, 0, 3))?.view, "old");
   for (const none of [[], [1, 1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]])
     assert.equal(decodeSummary(Uint8Array.from(none)), undefined);
 });

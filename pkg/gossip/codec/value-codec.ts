@@ -1,11 +1,15 @@
 import { Address, type Family, Prefix } from "#pkg/net";
 
+/** How a node sees what changes in the API: `behind`, it does not for some seconds; `old`, for long. */
+export type View = "current" | "behind" | "old";
+
 /** That a node participates, and what holds for all of it. */
 export interface NodeSummary {
   /** See `Reachability`. */
   readonly answers: boolean;
-  /** Its view of the API is old. */
-  readonly isViewOld: boolean;
+  readonly view: View;
+  /** How many addresses it reports that it announces, while its view is not current: 0 to 65535, of more the remainder. */
+  readonly announced: number;
   /** How uncertain its view of the others is; see `GossipState.setViewUncertainty`. 0 to 65535. */
   readonly viewUncertainty: number;
   /** The node's in the ring when it reported this. 0 to 2^32 - 1. */
@@ -14,34 +18,43 @@ export interface NodeSummary {
 
 export const summaryKey = "h";
 const version = 1; // The first octet of a summary, to which later ones may add, and of an interface.
-const summaryOctets = 8; // version, bits, viewUncertainty in two, incarnation in four
+const minSummaryOctets = 8; // version, bits, viewUncertainty in two, incarnation in four
+const summaryOctets = 10; // then `announced` in two
 const answersBit = 1;
-const oldViewBit = 2;
+const viewBits: Readonly<Record<View, number>> = { current: 0, behind: 4, old: 6 };
+const allViewBits = 6;
 const maxSubnets = 32; // Of one interface. As many as fit into an entry.
 const bitmapOctets = 32;
 const v6Octets = 15;
 const v4Octets = 3;
 
-export function encodeSummary({ answers, isViewOld, viewUncertainty, incarnation }: NodeSummary): Uint8Array {
+export function encodeSummary({ answers, view, announced, viewUncertainty, incarnation }: NodeSummary): Uint8Array {
   const summary = Buffer.alloc(summaryOctets);
   summary.writeUInt8(version, 0);
-  summary.writeUInt8((answers ? answersBit : 0) | (isViewOld ? oldViewBit : 0), 1);
+  summary.writeUInt8((answers ? answersBit : 0) | viewBits[view], 1);
   summary.writeUInt16BE(viewUncertainty, 2);
   summary.writeUInt32BE(incarnation, 4);
+  summary.writeUInt16BE(announced & 0xffff, 8);
   return summary;
 }
 
 /** Undefined for what is none. */
 export function decodeSummary(value: Uint8Array): NodeSummary | undefined {
-  if (value.length < summaryOctets) return undefined;
+  if (value.length < minSummaryOctets) return undefined;
   const summary = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   if (summary.readUInt8(0) < version) return undefined;
   return {
     answers: (summary.readUInt8(1) & answersBit) !== 0,
-    isViewOld: (summary.readUInt8(1) & oldViewBit) !== 0,
+    view: viewOf(summary.readUInt8(1) & allViewBits),
+    announced: summary.length < summaryOctets ? 0 : summary.readUInt16BE(8),
     viewUncertainty: summary.readUInt16BE(2),
     incarnation: summary.readUInt32BE(4),
   };
+}
+
+function viewOf(bits: number): View {
+  if (bits === 0) return "current";
+  return bits === viewBits.behind ? "behind" : "old";
 }
 
 /** The key under which a node reports an interface. */

@@ -3,8 +3,9 @@ import type { ConflictProbe } from "#pkg/config";
 import type { AddressSighting } from "#pkg/layer2";
 import type { Address } from "#pkg/net";
 import { elect } from "#pkg/placement";
+import { reportAnnounced } from "../announcers.ts";
 import type { SpeakerEffect } from "../effects.ts";
-import { nodeOfMac, reportAnnounced } from "../members.ts";
+import { nodeOfMac } from "../members.ts";
 import type { DefendedAddress, Layer2Announcement, SpeakerState, Yield } from "../state.ts";
 import {
   type Beginning,
