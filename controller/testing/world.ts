@@ -43,8 +43,14 @@ export class World {
 
   /** Other hosts of the network have these addresses, and no others, as node1 reports. */
   occupied(...addresses: string[]): void {
-    const occupant = { mac: "02:00:00:00:00:42", node: "node1", interface: "eth0", since: "" };
-    const data = Object.fromEntries(addresses.map((address) => [address, encodeQuarantine(occupant)]));
+    this.occupiedBy(() => "node1", ...addresses);
+  }
+
+  /** @param nodeOf the node that reports the address with this index */
+  occupiedBy(nodeOf: (index: number) => string, ...addresses: string[]): void {
+    const occupant = { mac: "02:00:00:00:00:42", interface: "eth0", since: "" };
+    const entry = (address: string, i: number) => [address, encodeQuarantine({ ...occupant, node: nodeOf(i) })];
+    const data = Object.fromEntries(addresses.map(entry));
     this.cluster.put("configmaps", configMap(`${namespace}/${quarantineConfigMap}`, data));
   }
 

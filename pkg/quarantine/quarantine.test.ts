@@ -24,3 +24,16 @@ test("what someone wrote by hand counts by its key", () => {
 test("property: any data is read without an error", () => {
   fc.assert(fc.property(fc.dictionary(fc.string(), fc.string()), (data) => void decodeQuarantine(data)));
 });
+
+test("of entries that somebody made up the first 1,000 count, and little of each", () => {
+  const value = JSON.stringify({
+    mac: "m".repeat(1000),
+    node: "n".repeat(1000),
+    interface: "i".repeat(1000),
+    since: "s".repeat(1000),
+  });
+  const data = Object.fromEntries(Array.from({ length: 30_000 }, (_, i) => [`10.0.${i >> 8}.${i & 255}`, value]));
+  const occupants = decodeQuarantine(data);
+  assert.equal(occupants.size, 1000);
+  for (const texts of occupants.values()) for (const text of Object.values(texts)) assert.ok(text.length <= 253);
+});

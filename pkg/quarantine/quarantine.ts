@@ -13,6 +13,10 @@ export interface Occupant {
   readonly since: string;
 }
 
+/** Far more than hosts have addresses of pools. Whoever may write the ConfigMap could make many more up. */
+export const maxOccupants = 1_000;
+const maxText = 253; // Of a name in Kubernetes.
+
 /** A key may have no colons. */
 export function quarantineKey(address: Address): string {
   return address.toString().replaceAll(":", "_");
@@ -22,10 +26,14 @@ export function encodeQuarantine(occupant: Occupant): string {
   return JSON.stringify(occupant);
 }
 
-/** Reads the ConfigMap's data: address as text -> who has it. A key that is no address is ignored, a value that cannot be read is empty. */
+/**
+ * Reads the ConfigMap's data: address as text -> who has it. A key that is no address is ignored, a value that cannot be read is empty. Of
+ * more than `maxOccupants` the first in the data count.
+ */
 export function decodeQuarantine(data: Readonly<Record<string, string>>): Map<string, Occupant> {
   const occupants = new Map<string, Occupant>();
   for (const [key, value] of Object.entries(data)) {
+    if (occupants.size === maxOccupants) break;
     const address = parseAddress(key.replaceAll("_", ":"));
     if (address !== undefined) occupants.set(address.toString(), decodeOccupant(value));
   }
@@ -47,5 +55,5 @@ function fields(value: string): Partial<Record<keyof Occupant, unknown>> {
 }
 
 function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
+  return typeof value === "string" ? value.slice(0, maxText) : "";
 }

@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { AddressSighting } from "#pkg/layer2";
 import { type Address, parseAddress } from "#pkg/net";
 import { elect } from "#pkg/placement";
-import { decodeQuarantine, type Occupant } from "#pkg/quarantine";
+import { decodeQuarantine, maxOccupants, type Occupant } from "#pkg/quarantine";
 import type { SpeakerEffect } from "../effects.ts";
 import { nodeOfMac } from "../members.ts";
 import type { SpeakerState } from "../state.ts";
@@ -15,8 +15,6 @@ import type { Rival } from "./rivals.ts";
 const inspectEvery: Millis = 60_000;
 const probes = 3;
 const probeInterval: Millis = 200;
-// A host that answers for every address must not fill the ConfigMap.
-const maxEntries = 1_000;
 
 /** The ConfigMap's data as it is now. */
 export function setOccupants(state: SpeakerState, data: Readonly<Record<string, string>>, effects: SpeakerEffect[]): void {
@@ -34,12 +32,13 @@ export function quarantine(
 ): void {
   const key = address.toString();
   if (conflicts.occupants.get(key)?.mac === mac) return;
-  if (conflicts.occupants.size + conflicts.written.size < maxEntries) {
+  // A host that answers for every address must not fill the ConfigMap.
+  if (conflicts.occupants.size + conflicts.written.size < maxOccupants) {
     conflicts.written.set(key, mac);
     effects.push({ type: "writeOccupant", address, occupant: { mac, node, interface: name } });
     return;
   }
-  const fields = { op: "writeConflicts", ip: address, maxEntries };
+  const fields = { op: "writeConflicts", ip: address, maxEntries: maxOccupants };
   effects.push({ type: "log", level: "error", message: "address is quarantined on this node only: too many entries", fields });
 }
 
