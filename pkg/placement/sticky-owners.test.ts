@@ -279,6 +279,35 @@ test("a second address goes to the node that has the first, whatever order speak
   assert.deepEqual(a.owned(), [y]);
 });
 
+test("a node that gave an address away asks the one that is to take it soon, and each second, for both announce it meanwhile", () => {
+  const { node, exchange } = nodes("a", "b");
+  const names = ["a", "b"];
+  const [a, b] = [node("a"), node("b")];
+  a.place(["a"], [y]);
+  b.place(["b"], [x]);
+  exchange();
+  const together = new Map([[y, x]]);
+  for (const one of [a, b]) one.place(names, [x, y], together);
+  assert.deepEqual(a.wait(4000, names, [x, y], together), ["b", "a"]);
+  assert.deepEqual([a.owned(), a.sticky.takePulls()], [[], []], "it has given it away just now");
+  // What b reports does not arrive.
+  const pulls = [350, 650, 350, 1000].map((duration) => {
+    assert.deepEqual(a.wait(duration, names, [x, y], together), ["b", "a"]);
+    return a.sticky.takePulls();
+  });
+  assert.deepEqual(pulls, [["b"], [], ["b"], ["b"]]);
+  exchange();
+  b.place(names, [x, y], together);
+  exchange();
+  assert.deepEqual(
+    [a.place(names, [x, y], together), b.owned()],
+    [
+      ["b", "b"],
+      [x, y],
+    ],
+  );
+});
+
 test("an address that is placed by another rule is no longer owned by this one", () => {
   const { node } = nodes("a");
   const a = node("a");

@@ -223,11 +223,14 @@ export class StickyOwners {
     unit.repeatAt = now + firstRepeatMs;
   }
 
-  #await({ owners: [owner] }: Unit, chosen: string, takeAt: Millis, now: Millis): void {
+  #await({ owners: [owner], isGivenAway, openSince }: Unit, chosen: string, takeAt: Millis, now: Millis): void {
     const other = owner ?? chosen;
-    const isPulled = other === this.#node || now >= takeAt - pullMs;
-    this.#due(isPulled ? takeAt : takeAt - pullMs);
-    if (isPulled) this.#pull(other, now);
+    // Until this node knows that another one has what it gave away, both announce it.
+    const pullAt = isGivenAway ? openSince + pullMs : takeAt - pullMs;
+    const isDue = now >= pullAt;
+    const again = isGivenAway ? now + pullEveryMs : Infinity;
+    this.#due(other === this.#node ? takeAt : isDue ? Math.min(takeAt, again) : pullAt);
+    if (isDue) this.#pull(other, now);
   }
 
   #pull(node: string, now: Millis): void {

@@ -28,6 +28,8 @@ export class StickyScenario {
   readonly #stalledUntil = new Map<number, Millis>();
   readonly #withoutCarrier = new Set<number>();
   readonly #wrongSince = new Map<string, Millis>(); // address -> since when it is not where it should be
+  /** Of the first that is killed: in one course of fifty, because minutes take long to simulate. */
+  #isLong: boolean;
   #isCut = false;
   #calmSince: Millis = 0;
   /** Since when all know that all participate, which makes them give away what they have too much of. */
@@ -35,6 +37,7 @@ export class StickyScenario {
 
   constructor(seed: number) {
     this.#random = seededRandom(seed);
+    this.#isLong = seed % 50 === 0;
     this.#nodes = 3 + this.#pick(maxNodes - 2);
     const services = Array.from({ length: 8 }, (_, i) => (i % 2 === 0 ? [v4(i), v6(i)] : [i % 4 === 1 ? v4(i) : v6(i)]));
     const loss = [0, 0.05, 0.1][this.#pick(3)] ?? 0;
@@ -73,7 +76,7 @@ export class StickyScenario {
     const node = this.#running();
     if (node === undefined || this.#cluster.simulation.running.length < 2) return;
     const orderly = this.#pick(4) === 0;
-    const away = this.#pick(5) === 0 ? 31_000 + this.#pick(10_000) : this.#pick(this.#pick(2) === 0 ? 300 : 5000);
+    const away = this.#away();
     this.#done.push(`${orderly ? "stop" : "kill"} ${node} for ${away}`);
     if (orderly) await this.#cluster.stop(node);
     else this.#cluster.kill(node);
@@ -82,6 +85,16 @@ export class StickyScenario {
     this.#calmSince = this.#cluster.simulation.now;
     this.#completeSince = this.#calmSince;
     this.#cluster.setInterfaces(node, this.#interfaces(node));
+  }
+
+  /** For how long a process is gone: while nobody has noticed, some seconds, longer than the ring remembers it, or than its gossip is kept. */
+  #away(): Millis {
+    if (this.#isLong) {
+      this.#isLong = false;
+      return 60_000 + this.#pick(600_000);
+    }
+    if (this.#pick(5) === 0) return 31_000 + this.#pick(10_000);
+    return this.#pick(this.#pick(2) === 0 ? 300 : 5000);
   }
 
   async #cut(): Promise<void> {
