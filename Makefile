@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test e2e attack check build docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-speaker bench-stalls
+.PHONY: help demo lab test e2e attack check build image debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-speaker bench-stalls
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,9 +22,10 @@ lab: node_modules ## Run that cluster until Ctrl-C, to try things by hand
 	node e2e/demo-cluster/main.ts
 
 test: node_modules ## Run every test that needs no root
-	node --test --test-concurrency=3 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,e2e/simulation,e2e/apiserver,e2e/lab,e2e/demo-cluster,e2e/memberlist,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
+	node --test --test-concurrency=3 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,release,e2e/simulation,e2e/apiserver,e2e/lab,e2e/demo-cluster,e2e/memberlist,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
 
 e2e: node_modules ## Install everything in a real Kubernetes on this machine and use it (needs root)
+	node e2e/cluster/ingot-image.ts
 	node --test 'e2e/cluster/**/*.test.ts'
 
 attack: node_modules ## Attack speakers in a network on this machine, and print what it does (needs root)
@@ -34,8 +35,14 @@ check: node_modules ## Check types, format and lint
 	tsc
 	biome check .
 
-build: node_modules ## Bundle controller, speaker and ctl into dist/, with the list of what they consist of
+build: node_modules ## Bundle controller, speaker and ctl into dist/ingot/
 	node build.ts
+
+image: node_modules ## Write the image for amd64 and arm64 into dist/, as IMAGE=registry.example.com/ingot or localhost/ingot
+	node release/image.ts
+
+debian-lock: node_modules ## Take what the image has of Debian as Debian has it now (needs apt-get)
+	node release/debian-lock.ts
 
 docs: node_modules ## Write the generated parts of docs/ anew
 	node docs/generate/main.ts

@@ -1,9 +1,6 @@
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { promisify } from "node:util";
+import { cp, mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import * as esbuild from "esbuild";
 
 const project = import.meta.dirname;
@@ -22,17 +19,19 @@ const entries: Record<string, string> = {
 /**
  * Makes `directory` anew: each entry as one file with its source map, and koffi, whose native addon cannot be inside a bundle.
  * It runs wherever it is copied, with nothing around it but Node.
+ * @param modules the `node_modules` that has koffi's addon for the machine that it is to run on
  * @throws {Error} for an entry or an addon that is missing; esbuild has printed what else is wrong
  */
-export async function build(directory: string): Promise<void> {
+export async function build(directory: string, modules = join(project, "node_modules")): Promise<void> {
   for (const entry of Object.values(entries))
     if (!existsSync(join(project, entry))) throw new Error(`Cannot build: ${entry} is missing`);
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
-  await esbuild.build({
+  const { outputFiles } = await esbuild.build({
     absWorkingDir: project,
     entryPoints: entries,
-    outdir: directory,
+    outdir: "dist/ingot", // Source maps have paths from there, whatever the directory is, so that equal sources give equal files.
+    write: false,
     bundle: true,
     platform: "node",
     target: "node24",
@@ -48,46 +47,26 @@ export async function build(directory: string): Promise<void> {
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
     logLevel: "warning",
   });
+  for (const { path, contents } of outputFiles) await writeFile(join(directory, basename(path)), contents);
   await writeFile(join(directory, "package.json"), '{ "type": "module" }\n'); // Else a package.json above it would decide.
-  await copyKoffi(join(directory, "node_modules"));
+  await copyKoffi(modules, join(directory, "node_modules"));
 }
 
-/** Only what is loaded: koffi's package also holds its C++ source. The addon is there for the architectures that npm installed. */
-async function copyKoffi(to: string): Promise<void> {
-  const modules = join(project, "node_modules");
-  const loaded = (source: string) => !/\/(vendor|doc|lib)$/.test(source) && /(\.(c?js|json|node)|\/[^.]*)$/.test(source);
+/** Only what is loaded with glibc: koffi's package also holds its C++ source, and the addon's one for musl. */
+async function copyKoffi(modules: string, to: string): Promise<void> {
   const addons = (await readdir(join(modules, "@koromix"))).filter((name) => name.startsWith("koffi-linux-"));
-  if (addons.length === 0) throw new Error("Cannot build: node_modules/@koromix has no koffi addon for Linux; run npm ci");
-  for (const name of ["koffi", ...addons.map((addon) => join("@koromix", addon))])
-    await cp(join(modules, name), join(to, name), { recursive: true, filter: loaded });
-}
-
-/**
- * Writes what the bundles and the image consist of, as the lock file has it (CycloneDX). npm would leave out what a development
- * dependency needs too, so it sees a project without any.
- */
-export async function writeSbom(file: string): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), "ingot-sbom-"));
-  try {
-    const { devDependencies: _, ...manifest } = JSON.parse(await readFile(join(project, "package.json"), "utf8"));
-    const lock = JSON.parse(await readFile(join(project, "package-lock.json"), "utf8"));
-    const packages = Object.entries(lock.packages as Record<string, { dev?: boolean }>).filter(([, { dev }]) => dev !== true);
-    const { devDependencies: __, ...root } = lock.packages[""];
-    await writeFile(join(directory, "package.json"), JSON.stringify(manifest));
-    await writeFile(
-      join(directory, "package-lock.json"),
-      JSON.stringify({ ...lock, packages: { ...Object.fromEntries(packages), "": root } }),
-    );
-    const args = ["sbom", "--package-lock-only", "--sbom-format=cyclonedx", "--loglevel=error"];
-    const { stdout } = await promisify(execFile)("npm", args, { cwd: directory, maxBuffer: 1 << 24 });
-    await writeFile(file, stdout);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
+  if (addons.length === 0) throw new Error(`Cannot build: ${modules}/@koromix has no koffi addon for Linux; run npm ci`);
+  const files = ["package.json", "LICENSE.txt", "index.js", "src/koffi/index.js", "src/koffi/src/static.js"].map((file) =>
+    join("koffi", file),
+  );
+  for (const addon of addons) {
+    const binary = join(addon.replace("koffi-linux-", "linux_"), "koffi.node");
+    files.push(...["package.json", "index.js", binary].map((file) => join("@koromix", addon, file)));
+  }
+  for (const file of files) {
+    await mkdir(dirname(join(to, file)), { recursive: true });
+    await cp(join(modules, file), join(to, file));
   }
 }
 
-if (import.meta.main) {
-  const dist = join(project, "dist");
-  await build(dist);
-  await writeSbom(join(dist, "sbom.cdx.json"));
-}
+if (import.meta.main) await build(join(project, "dist/ingot"));

@@ -26,7 +26,7 @@ interface Import {
   readonly names: readonly string[];
 }
 
-const files = globSync("{controller,speaker,ctl,pkg,e2e,docs,manifests,config-samples}/**/*.ts", { cwd: root });
+const files = globSync("{controller,speaker,ctl,pkg,e2e,docs,manifests,config-samples,release}/**/*.ts", { cwd: root });
 const texts = new Map(files.map((file) => [file, readFileSync(join(root, file), "utf8")])); // file -> text
 const imports = [...texts].flatMap(([file, text]) => importsOf(file, text));
 

@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { after, test } from "node:test";
-import { findKcp, RealCluster, writeIngotImage } from "#e2e/cluster";
+import { buildIngotImage, findKcp, ingotImage as image, RealCluster } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 
-const image = { name: "localhost/ingot", tag: "e2e" };
 const namespace = "metallb-system";
 const minute = { timeout: 60_000, every: 250 };
 
@@ -54,9 +53,7 @@ after(() => cleanup.disposeAsync());
 
 step("a current Kubernetes takes the manifests with no warning", async () => {
   cluster = cleanup.use(await RealCluster.start({ nodes: 2, kcp: await findKcp() }));
-  const archive = join(cluster.directory, "ingot.tar");
-  await writeIngotImage(archive, `${image.name}:${image.tag}`);
-  await cluster.loadImage(archive);
+  await cluster.loadImage(await buildIngotImage());
   const overlay = {
     resources: [relative(cluster.directory, resolve(import.meta.dirname, "../../manifests"))],
     images: [{ name: "ingot", newName: image.name, newTag: image.tag }],

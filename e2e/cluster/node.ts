@@ -19,7 +19,7 @@ export interface NodeOptions {
   /** Below which Pods' cgroups are made; the node's alone, because a kubelet removes those of Pods that it does not know. */
   readonly cgroup: string;
   readonly snapshotter: "overlayfs" | "native";
-  /** A docker archive with the image `pauseImage`. */
+  /** An archive with the image `pauseImage`. */
   readonly pauseArchive: string;
 }
 
@@ -78,7 +78,7 @@ export async function startNode(options: NodeOptions): Promise<void> {
   ]);
 }
 
-/** Loads a docker archive into a node's containerd. */
+/** Loads an archive with an image into a node's containerd. */
 export async function importImage({ host, directory, snapshotter }: NodeOptions, archive: string): Promise<void> {
   const ctr = ["ctr", "--address", socketOf(join(directory, host.name)), "--namespace", "k8s.io"];
   await host.run([...ctr, "images", "import", "--snapshotter", snapshotter, archive], { timeoutMs: 120_000 });

@@ -2,9 +2,11 @@ import { constants } from "node:fs";
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { waitFor } from "#e2e/lab";
+import { architectures } from "../../release/debian.ts";
+import { nodeArchitecture } from "../../release/modules.ts";
+import { writeArchive } from "../../release/oci.ts";
 import type { CommandError, RunOptions } from "./command.ts";
 import { type ApiRequest, apiServerUrl, readAuditLog, startApiServer, startControllers } from "./control-plane.ts";
-import { writeImageArchive } from "./image.ts";
 import { createLan, type Host, type Lan } from "./lan.ts";
 import { importImage, type NodeOptions, pauseImage, startNode } from "./node.ts";
 import { Pki } from "./pki.ts";
@@ -80,7 +82,7 @@ export class RealCluster implements AsyncDisposable {
     return this.#controlPlane.run([this.#kcp, "kubectl", "--kubeconfig", this.kubeconfig, ...args], options);
   }
 
-  /** Loads a docker archive, such as `writeImageArchive` makes, into every node. */
+  /** Loads an archive with an image, such as `buildIngotImage` or `make image` makes, into every node. */
   async loadImage(archive: string): Promise<void> {
     await Promise.all(this.#nodes.map((node) => importImage(node, archive)));
   }
@@ -141,6 +143,8 @@ async function writePauseImage(directory: string, kcp: string): Promise<string> 
   await mkdir(root);
   await copyFile(kcp, join(root, "kcp"), constants.COPYFILE_FICLONE);
   const archive = join(directory, "pause.tar");
-  await writeImageArchive(archive, { tag: pauseImage, root, entrypoint: ["/kcp", "pause"] });
+  const architecture = architectures.find((each) => nodeArchitecture(each) === process.arch) ?? "amd64";
+  const platform = { architecture, layers: [root], config: { Entrypoint: ["/kcp", "pause"] } };
+  await writeArchive(archive, { name: pauseImage, platforms: [platform], createdSeconds: 0, compression: "none" });
   return archive;
 }

@@ -12,6 +12,8 @@ const programs: Readonly<Record<string, string>> = {
   runc: "runc",
   iptables: "iptables",
   conntrack: "conntrack",
+  buildah: "buildah",
+  mmdebstrap: "mmdebstrap",
 };
 
 /** @throws {Error} that names all that the machine lacks for a cluster, and how to get it */
