@@ -145,6 +145,7 @@ test("validate -o json: what is valid has a summary, without passwords", async (
           port: 179,
           myAsn: 1,
           peerAsn: 2,
+          families: ["IPv4", "IPv6"],
           sourceAddress: null,
           routerId: null,
           holdTimeSeconds: 90,

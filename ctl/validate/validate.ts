@@ -28,13 +28,13 @@ The JSON is one object:
                           "advertisements": [{"aggregationLength", "aggregationLengthV6", "localPref", "communities",
                                               "med", "asPathPrepend", "peers", "nodeSelectors", "nextHop", "nextHopV6",
                                               "weightByEndpoints"}]}],
-               "peers": [{"name", "address", "interface", "port", "myAsn", "peerAsn", "sourceAddress", "routerId",
+               "peers": [{"name", "address", "interface", "port", "myAsn", "peerAsn", "families", "sourceAddress", "routerId",
                           "holdTimeSeconds", "keepaliveSeconds", "connectTimeSeconds", "passwordSecret", "bfdProfile",
                           "bfdStrict", "ebgpMultihop", "ttl", "ttlSecurityHops", "passive", "disabled",
                           "gracefulRestartSeconds", "gracefulShutdownSeconds", "drainWhenCordoned", "nodeSelectors"}]}}
 
 Lines and columns count from 1. "addresses" is how many can be assigned: a number up to 2^53-1, above that a
-decimal string. "summary" is null if the configuration is not valid.
+decimal string. "peerAsn" is a number or "external". "summary" is null if the configuration is not valid.
 `;
 
 export const validate: Command = { summary: "Check a configuration", help, run };

@@ -3,6 +3,7 @@ export interface Schema {
   readonly type?: string;
   readonly description?: string;
   readonly default?: unknown;
+  readonly anyOf?: readonly Schema[];
   readonly enum?: readonly string[];
   readonly examples?: readonly string[];
   readonly minimum?: number;
@@ -59,6 +60,7 @@ function valueText(schema: Schema, path: string): string {
     const name = schema.$ref.replace("#/definitions/", "");
     return `[${name}](#${anchor(definitionTitle(name))})`;
   }
+  if (schema.anyOf !== undefined) return schema.anyOf.map((each) => valueText(each, path)).join(", ");
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${value}\``).join(", ");
   switch (schema.type) {
     case "array":

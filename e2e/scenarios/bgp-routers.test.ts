@@ -8,6 +8,9 @@ const kinds: readonly RouterKind[] = ["frr", "bird", "gobgp", "openbgpd"];
 /** Of four octets for the first of them, so that it is the node that has the smaller one. */
 const asnOf = (index: number): number => (index === 0 ? 4_200_000_001 : 65_010 + index);
 
+/** Whether it takes IPv6 next hops for IPv4, without which a session of link-local addresses has nothing for IPv4. */
+const unnumbered = (kind: RouterKind): boolean => kind === "frr" || kind === "bird";
+
 /** OpenBGPD gets two octets and restores the number from AS_TRANS and AS4_PATH (RFC 6793). */
 const unnumberedAsn = (kind: RouterKind | undefined): number => (kind === "openbgpd" ? 4_200_000_099 : nodeAsn);
 
@@ -35,24 +38,31 @@ suite("four kinds of routers learn an address", { skip: await routerRefusal(...k
     const families = ["IPv4", "IPv6"] as const;
     for (const [index, kind] of kinds.entries()) {
       const asn = asnOf(index);
-      // Without IPv6 next hops for IPv4 there is nothing for IPv4 in a session of link-local addresses.
-      const unnumbered: Partial<Neighbour> =
-        kind === "frr" || kind === "bird" ? { families, extendedNextHop: true } : { fourOctetAsn: kind !== "openbgpd" };
+      const linkLocal: Partial<Neighbour> = unnumbered(kind)
+        ? { families, extendedNextHop: true }
+        : { fourOctetAsn: kind !== "openbgpd" };
       routers.push(
         await network.router(kind, index + 1, {
           asn,
           neighbours: [
             { address: v4, asn, families, password: "correct-horse" },
             { address: v6, asn: nodeAsn, families, ttlSecurityHops: 1 },
-            { address: `${own.linkLocal}%eth0`, asn: unnumberedAsn(kind), ...unnumbered },
+            { address: `${own.linkLocal}%eth0`, asn: unnumberedAsn(kind), ...linkLocal },
           ],
         }),
       );
     }
+    await configure("[ipv4, ipv6]");
+    await network.cluster.expose("web", ["node1"], { families: ["IPv4", "IPv6"] });
+  });
+  after(() => network[Symbol.asyncDispose]());
+
+  /** @param families of the sessions of eBGP over IPv6 */
+  async function configure(families: string): Promise<void> {
     const peers = routers.map(
       ({ v4, v6, linkLocal }, index) => `
-- {name: v4-${index}, my-asn: ${asnOf(index)}, peer-asn: ${asnOf(index)}, peer-address: ${v4}, password: correct-horse}
-- {name: v6-${index}, my-asn: ${nodeAsn}, peer-asn: ${asnOf(index)}, peer-address: "${v6}", ttl-security: 1}
+- {name: v4-${index}, my-asn: ${asnOf(index)}, peer-asn: internal, peer-address: ${v4}, password: correct-horse}
+- {name: v6-${index}, my-asn: ${nodeAsn}, peer-asn: external, peer-address: "${v6}", ttl-security: 1, families: ${families}}
 - {name: ll-${index}, my-asn: ${unnumberedAsn(kinds[index])}, peer-asn: ${asnOf(index)}, peer-address: "${linkLocal}", interface: eth0}`,
     );
     await network.cluster.configure(`bgp-communities: {mine: "65001:7"}
@@ -63,9 +73,7 @@ address-pools:
   avoid-buggy-ips: true
   addresses: [198.51.100.0/24, "2001:db8:1::/64"]${advertisements}
 `);
-    await network.cluster.expose("web", ["node1"], { families: ["IPv4", "IPv6"] });
-  });
-  after(() => network[Symbol.asyncDispose]());
+  }
 
   for (const [index, kind] of kinds.entries())
     test(`${kind}: every session is up, and carries what is configured`, async () => {
@@ -73,7 +81,7 @@ address-pools:
       await established(placed);
       const linkLocal = `${own.linkLocal}%eth0`;
       const all = [own.v4, own.v6, linkLocal];
-      const unnumbered4 = kind === "frr" || kind === "bird" ? all : [own.v4, own.v6];
+      const unnumbered4 = unnumbered(kind) ? all : [own.v4, own.v6];
       const v4 = await routesFrom(placed, "198.51.100.1/32", unnumbered4);
       const v6 = await routesFrom(placed, "2001:db8:1::/128", all);
       const received = (route: Route | undefined) => {
@@ -108,4 +116,15 @@ address-pools:
         assert.deepEqual(routes.get(own.v6)?.asPath, [nodeAsn, nodeAsn, nodeAsn]);
       }
     });
+
+  test("a session carries the families that are chosen for it, whatever the router offers", async () => {
+    await configure("[ipv4]");
+    const linkLocal = `${own.linkLocal}%eth0`;
+    for (const placed of routers) {
+      await routesFrom(placed, "2001:db8:1::/128", [own.v4, linkLocal]);
+      const all = [own.v4, own.v6, ...(unnumbered(placed.router.kind) ? [linkLocal] : [])];
+      await routesFrom(placed, "198.51.100.1/32", all);
+      await established(placed);
+    }
+  });
 });

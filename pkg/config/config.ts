@@ -1,4 +1,4 @@
-import type { Address, AddressRange, Prefix } from "#pkg/net";
+import type { Address, AddressRange, Family, Prefix } from "#pkg/net";
 
 /** A whole, checked configuration: everything in it can be used as it stands. Lists are in the order of the file. */
 export interface Config {
@@ -72,7 +72,10 @@ export interface Peer {
   /** Unique among peers. */
   readonly name: string | undefined;
   readonly myAsn: number;
-  readonly peerAsn: number;
+  /** `external` for any but `myAsn`; `internal` of the text is `myAsn` here. */
+  readonly peerAsn: number | "external";
+  /** The families of routes that the session carries; one or two. */
+  readonly families: readonly Family[];
   readonly address: Address;
   /** The interface behind which a link-local `address` is; undefined for any other address. */
   readonly interface: string | undefined;

@@ -34,6 +34,7 @@ peers:
   my-asn: 64512
   peer-asn: 4294967295
   peer-address: 2001:db8::1
+  families: [ipv6]
   source-address: 2001:db8::2
   peer-port: 1179
   hold-time: 1m30s
@@ -157,6 +158,7 @@ address-pools:
       name: "spine",
       myAsn: 64512,
       peerAsn: 4294967295,
+      families: ["IPv6"],
       address: "2001:db8::1",
       interface: undefined,
       sourceAddress: "2001:db8::2",
@@ -208,6 +210,7 @@ test("parseConfig: what is absent has the documented defaults", () => {
     name: undefined,
     myAsn: 64512,
     peerAsn: 64513,
+    families: ["IPv4", "IPv6"],
     address: "",
     interface: undefined,
     sourceAddress: undefined,
@@ -747,7 +750,34 @@ const refused: { name: string; text: string; want: string[] }[] = [
     text: "peers: [{my-asn: 0, peer-asn: 4294967296, peer-address: ::1}]",
     want: [
       "1:18: error: peers[0].my-asn: must be a whole number from 1 to 4294967295, but is 0",
-      "1:31: error: peers[0].peer-asn: must be a whole number from 1 to 4294967295, but is 4294967296",
+      '1:31: error: peers[0].peer-asn: must be a whole number from 1 to 4294967295, or "internal" or "external", but is 4294967296',
+    ],
+  },
+  {
+    name: "a peer's AS number that is neither a number nor a word for one",
+    text: `peers:${["extrenal", '"64512"', "yes", "1.10", "[1]"].map((asn) => `\n- {my-asn: 1, peer-asn: ${asn}, peer-address: ::1}`).join("")}`,
+    want: [
+      ["2:25", 'the text "extrenal"; did you mean "external"?'],
+      ["3:25", 'the text "64512" (quotes make it text)'],
+      ["4:25", "yes"],
+      ["5:25", "1.10; AS 1.10 in the dotted notation is 65546"],
+      ["6:25", "a list"],
+    ].map(
+      ([place, found], i) =>
+        `${place}: error: peers[${i}].peer-asn: must be a whole number from 1 to 4294967295, or "internal" or "external", but is ${found}`,
+    ),
+  },
+  {
+    name: "eBGP over several hops with an internal peer",
+    text: "peers: [{my-asn: 1, peer-asn: internal, peer-address: ::1, ebgp-multihop: true}]",
+    want: ["1:75: error: peers[0].ebgp-multihop: only for eBGP, but peer-asn is internal"],
+  },
+  {
+    name: "families of a peer that there are not, or twice",
+    text: peer("  families: [ipv4, ipv5, ipv4]"),
+    want: [
+      '5:20: error: peers[0].families[1]: must be "ipv4" or "ipv6", but is the text "ipv5"; did you mean "ipv4"?',
+      '5:26: error: peers[0].families[2]: "ipv4" is already listed as families[0]',
     ],
   },
   {
@@ -1045,4 +1075,25 @@ test("parseConfig: communities are refused beyond what one UPDATE holds", () => 
   assert.deepEqual(problemsOf(communities(976)), [
     "5:38: error: address-pools[0].bgp-advertisements[0].communities: these 976 communities take 3908 octets, but a BGP UPDATE has room for 3904",
   ]);
+});
+
+test("a peer's AS number may be a word, and its families are those that it names, or both", () => {
+  const peers = [
+    "peer-asn: 2",
+    "peer-asn: internal, families: []",
+    "peer-asn: external, families: [ipv6, ipv4]",
+    "peer-asn: 1, families: [ipv6]",
+  ];
+  const { config } = parseConfig(
+    `peers:${peers.map((fields, i) => `\n- {my-asn: 1, peer-address: ::${i}, ${fields}}`).join("")}`,
+  );
+  assert.deepEqual(
+    config?.peers.map(({ peerAsn, families }) => [peerAsn, families.join()]),
+    [
+      [2, "IPv4,IPv6"],
+      [1, "IPv4,IPv6"],
+      ["external", "IPv4,IPv6"],
+      [1, "IPv6"],
+    ],
+  );
 });

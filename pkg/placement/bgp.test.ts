@@ -57,7 +57,7 @@ function placed(given: Given) {
 }
 const reasons = (given: Given) => [...placed(given).verdicts.values()].map((one) => (one.announced ? true : one.reason));
 const routes = (given: Given) =>
-  placed(given).routes.map(({ prefix, via }) => `${prefix} ${via.advertisement.localPref} ${via.peers}`);
+  placed(given).routes.map(({ prefix, via }) => `${prefix} ${via.advertisement.localPref} ${via.peers[prefix.family]}`);
 const key = "192.0.2.1:179";
 const excluded = { [excludeLabel]: "" };
 
@@ -138,6 +138,15 @@ test("placeBgp: one route for each advertisement that this node makes, to the pe
     `2001:db8::/64 2 ${y}`,
     `2001:db8::7/128 5 ${key},${y}`,
   ]);
+});
+
+test("placeBgp: a peer gets routes of its families alone, and a Service whose family no peer takes is told so", () => {
+  const peers = [peer("x", ", families: [ipv4]"), peer("y", "", "192.0.2.2"), peer("z", ", families: [ipv6]", "192.0.2.3")];
+  const given = { config: config(peers, ["{localpref: 1}"]) };
+  assert.deepEqual(routes(given), [`198.51.100.7/32 1 ${key},192.0.2.2:179`]);
+  assert.deepEqual(routes({ ...given, address: "2001:db8::7" }), ["2001:db8::7/128 1 192.0.2.2:179,192.0.2.3:179"]);
+  const only = { config: config([peer("x", ", families: [ipv4]")]), address: "2001:db8::7" };
+  assert.deepEqual([routes(only), reasons(only)], [[], ["noPeer"]]);
 });
 
 const weights: { name: string; holders: Given["holders"] & {}; want: number[] }[] = [

@@ -1,5 +1,5 @@
 import { aggregationLength, type BgpAdvertisement, type Peer, type Pool } from "#pkg/config";
-import { type Address, Prefix } from "#pkg/net";
+import { type Address, type Family, Prefix } from "#pkg/net";
 import { type Eligibility, isSelected, type Labels } from "./eligibility.ts";
 import { type AddressPlacement, endpointsInUse, type Holder, type Verdict } from "./place.ts";
 
@@ -31,8 +31,8 @@ function peerKey({ address, interface: device, port, sourceAddress }: Peer): str
 /** An advertisement that this node makes. */
 export interface Advertised {
   readonly advertisement: BgpAdvertisement;
-  /** Keys of the peers that it is made to; never none. */
-  readonly peers: readonly string[];
+  /** Keys of the peers that it is made to, by the family of the route; not none of both. */
+  readonly peers: Readonly<Record<Family, readonly string[]>>;
   /** Its place among all advertisements of the configuration: of several for one prefix and peer, the last one counts. */
   readonly order: number;
 }
@@ -89,13 +89,17 @@ export function poolAdvertisements({
 }: PoolAdvertisementsOptions): PoolAdvertisements {
   const advertised = pool.advertisements
     .map((advertisement, index) => ({ advertisement, peers: recipients(advertisement, peers), order: order + index }))
-    .filter((each) => each.peers.length > 0 && isSelected(each.advertisement.nodeSelectors, labels));
+    .filter(
+      (each) =>
+        (each.peers.IPv4.length > 0 || each.peers.IPv6.length > 0) && isSelected(each.advertisement.nodeSelectors, labels),
+    );
   return { pool, node, eligibility, advertised };
 }
 
-function recipients({ peers: names }: BgpAdvertisement, peers: readonly NodePeer[]): readonly string[] {
+function recipients({ peers: names }: BgpAdvertisement, peers: readonly NodePeer[]): Advertised["peers"] {
   const those = names.length === 0 ? peers : peers.filter(({ peer }) => peer.name !== undefined && names.includes(peer.name));
-  return those.map(({ key }) => key);
+  const of = (family: Family) => those.filter(({ peer }) => peer.families.includes(family)).map(({ key }) => key);
+  return { IPv4: of("IPv4"), IPv6: of("IPv6") };
 }
 
 /**
@@ -114,7 +118,7 @@ export function placeBgp(
   let weight = 0;
   let isLocalHere = false;
   for (const holder of holders) {
-    const verdict = judge(holder, advertisements, isLocalElsewhere);
+    const verdict = judge(address.family, holder, advertisements, isLocalElsewhere);
     verdicts.set(holder.service, verdict);
     if (verdict.announced) weight += weightOf(holder, advertisements.node);
     if (verdict.announced || verdict.reason === "apiViewOld") isLocalHere ||= holder.externalTrafficPolicy === "Local";
@@ -137,13 +141,18 @@ const none: readonly never[] = [];
 const announced: Verdict = { announced: true };
 
 function routes(address: Address, weight: number, { advertised }: PoolAdvertisements): readonly BgpRoute[] {
-  return advertised.map((via) => {
+  return advertised.filter(isFor(address.family)).map((via) => {
     const prefix = new Prefix(address, aggregationLength(via.advertisement, address.family));
     return { prefix, via, weight };
   });
 }
 
+function isFor(family: Family): (advertised: Advertised) => boolean {
+  return ({ peers }) => peers[family].length > 0;
+}
+
 function judge(
+  family: Family,
   { isAllowed, endpoints, externalTrafficPolicy }: Holder,
   { node, eligibility, advertised }: PoolAdvertisements,
   isLocalElsewhere: boolean,
@@ -153,7 +162,7 @@ function judge(
   if (ready.length === 0) return { announced: false, reason: "noReadyEndpoint" };
   if (eligibility === "outOfService") return { announced: false, reason: "noActiveSpeaker" };
   if (eligibility !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };
-  if (advertised.length === 0) return { announced: false, reason: "noPeer" };
+  if (!advertised.some(isFor(family))) return { announced: false, reason: "noPeer" };
   if (externalTrafficPolicy === "Cluster") return announced;
   if (!ready.some(({ nodeName }) => nodeName === node)) return { announced: false, reason: "noReadyEndpointOnNode" };
   return isLocalElsewhere ? { announced: false, reason: "apiViewOld" } : announced;

@@ -165,7 +165,7 @@ class Bench {
       parseConfig("address-pools: [{name: a, protocol: bgp, addresses: [198.51.100.0/24]}]").config?.pools[0]?.advertisements ??
       [];
     assert.ok(advertisement);
-    const via: Advertised = { advertisement, peers: hosts.map((host) => `192.0.2.${host}:179`), order: 0 };
+    const via: Advertised = { advertisement, peers: { IPv4: hosts.map((host) => `192.0.2.${host}:179`), IPv6: [] }, order: 0 };
     this.bgp.setRoutes(a, hosts.length === 0 ? [] : [{ prefix: new Prefix(a, 32), via, weight: 1 }]);
   }
 

@@ -187,11 +187,12 @@ export class BgpPeer {
 }
 
 function settingsOf(peer: Peer, password: string | undefined): SessionSettings {
-  const { myAsn, peerAsn, address, port, interface: device, sourceAddress, routerId, passive, ttl, ttlSecurityHops } = peer;
-  const { holdTimeSeconds, keepaliveSeconds, connectTimeSeconds, gracefulRestartSeconds } = peer;
+  const { myAsn, peerAsn, families, address, port, interface: device, sourceAddress, routerId, passive } = peer;
+  const { ttl, ttlSecurityHops, holdTimeSeconds, keepaliveSeconds, connectTimeSeconds, gracefulRestartSeconds } = peer;
   return {
     myAsn,
     peerAsn,
+    families,
     address,
     port,
     interface: device,

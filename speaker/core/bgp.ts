@@ -1,4 +1,5 @@
 import type { Config, Pool } from "#pkg/config";
+import { families } from "#pkg/net";
 import { isByBgp, nodePeers, type PoolAdvertisements, place, placeBgp, poolAdvertisements } from "#pkg/placement";
 import { isAnnouncedByCurrent, reportAnnounced } from "./announcers.ts";
 import type { BgpPeers, SpeakerEffect } from "./effects.ts";
@@ -97,7 +98,7 @@ function isSame(a: PoolAdvertisements, b: PoolAdvertisements): boolean {
     a.advertised.length === b.advertised.length &&
     a.advertised.every((one, index) => {
       const other = b.advertised[index];
-      return one.order === other?.order && one.peers.join() === other.peers.join();
+      return one.order === other?.order && families.every((family) => one.peers[family].join() === other.peers[family].join());
     })
   );
 }

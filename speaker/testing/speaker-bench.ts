@@ -156,7 +156,7 @@ export class Bench {
 
   #setRoutes(address: string, routes: readonly BgpRoute[]): void {
     if (routes.length === 0) this.routes.delete(address);
-    else this.routes.set(address, routes.map(({ prefix, via }) => `${prefix} ${via.peers}`).join(", "));
+    else this.routes.set(address, routes.map(({ prefix, via }) => `${prefix} ${via.peers[prefix.family]}`).join(", "));
   }
 }
 

@@ -21,7 +21,8 @@ export interface PeerView {
   readonly peer: string;
   readonly interface: string | undefined;
   readonly myAsn: number;
-  readonly peerAsn: number;
+  /** What the configuration says; once a session is agreed on, of `external` the number. */
+  readonly peerAsn: number | "external";
   readonly passive: boolean;
   readonly state: State;
   readonly stateSeconds: number;
@@ -79,7 +80,7 @@ export function peerView({ session, enteredAt, up, end, counters, routes }: Peer
     peer: `${settings.address}:${settings.port}`,
     interface: settings.interface,
     myAsn: settings.myAsn,
-    peerAsn: settings.peerAsn,
+    peerAsn: session.connections.find(isAgreed)?.negotiated.peerAsn ?? settings.peerAsn,
     passive: settings.passive,
     state: stateOf(session),
     stateSeconds: seconds(now - enteredAt),

@@ -51,6 +51,18 @@ test("an OPEN offers all that this side can do", () => {
   });
 });
 
+test("an OPEN offers no family that is not chosen", () => {
+  const { capabilities } = ours({ families: ["IPv6"] });
+  assert.deepEqual(
+    capabilities.filter(({ type }) => type === "multiprotocol"),
+    [ipv6],
+  );
+  const restart = capabilities.find((one) => one.type === "gracefulRestart");
+  assert.deepEqual(restart?.families, [{ afi: 2, safi: 1, forwardingPreserved: true }]);
+  const overIpv6 = ours({ address: address("2001:db8::2"), families: ["IPv6"] }).capabilities;
+  assert.ok(overIpv6.every(({ type }) => type !== "extendedNextHop"));
+});
+
 test("RFC 6793: an AS number of more than two octets is AS_TRANS in the OPEN's field", () => {
   assert.equal(ours({ myAsn: 65535 }).asn, 65535);
   const open = ours({ myAsn: 65536 });
@@ -115,6 +127,13 @@ const agreements: readonly { name: string; fields?: Partial<SessionSettings>; op
     name: "no hold time, because one side wants none",
     open: { holdTimeSeconds: 0 },
     want: { holdTimeSeconds: 0, keepaliveSeconds: 0 },
+  },
+  { name: "only the family that this side has chosen", fields: { families: ["IPv4"] }, open: {}, want: { families: ["IPv4"] } },
+  {
+    name: "any other AS number where the peer is external",
+    fields: { peerAsn: "external" },
+    open: { asn: 65003, capabilities: [] },
+    want: { peerAsn: 65003 },
   },
   { name: "the same identifier in another AS", open: { routerId: ourId }, want: { peerRouterId: ourId } },
   {
@@ -188,6 +207,27 @@ const refusals: readonly {
     because: "its router identifier is 192.0.2.1, as this side's: both need one of their own within an AS (RFC 6286)",
   },
   {
+    name: "this side's AS number where the peer is external",
+    fields: { peerAsn: "external" },
+    open: { asn: 65001, capabilities: [] },
+    subcode: 2,
+    because: "its AS number is 65001, wanted any but this side's",
+  },
+  {
+    name: "AS 0 where the peer is external (RFC 7607)",
+    fields: { peerAsn: "external" },
+    open: { capabilities: [{ type: "fourOctetAsn", asn: 0 }] },
+    subcode: 2,
+    because: "its AS number is 0, wanted any but this side's",
+  },
+  {
+    name: "a family that this side has not chosen alone",
+    fields: { families: ["IPv6"] },
+    open: { capabilities: [ipv4] },
+    subcode: 7,
+    because: "it does not offer IPv6 unicast",
+  },
+  {
     name: "no family in common",
     open: { capabilities: [{ type: "multiprotocol", afi: 25, safi: 70 }] },
     subcode: 7,
@@ -206,6 +246,13 @@ test("RFC 5492, section 5: Unsupported Capability names what is wanted", () => {
   const result = negotiate(settings(), ours(), theirOpen({ capabilities: [{ type: "multiprotocol", afi: 25, safi: 70 }] }));
   assert.ok("because" in result);
   assert.equal(Buffer.from(result.notification.data).toString("hex"), "010400010001" + "010400020001");
+});
+
+test("a session without capabilities carries IPv4, so that one for IPv6 alone cannot do without", () => {
+  const plain = offer(session({ families: ["IPv6"] }, { plainOpen: true }), ourId);
+  const result = negotiate(settings({ families: ["IPv6"] }), plain, theirOpen());
+  assert.ok("because" in result);
+  assert.equal(Buffer.from(result.notification.data).toString("hex"), "010400020001");
 });
 
 test("KEEPALIVEs come at least three times in the hold time, and no rarer than wanted", () => {

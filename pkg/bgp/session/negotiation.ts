@@ -1,4 +1,4 @@
-import { type Address, type Family, families } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
 import { asTrans, maxTwoOctetAsn } from "../codec/as-path.ts";
 import { Afi, type Capability, type Notification, type Open, unicast, unicastFamily } from "../codec/messages.ts";
 import { NotificationCode, OpenMessageError } from "../codec/notification-error.ts";
@@ -16,7 +16,7 @@ export function offer(session: Session, routerId: Address): Open {
 }
 
 function capabilitiesOf({ settings, restarting, forwardingPreserved }: Session): Capability[] {
-  const { myAsn, address, gracefulRestartSeconds } = settings;
+  const { myAsn, address, families, gracefulRestartSeconds } = settings;
   const capabilities: Capability[] = [
     ...families.map((family) => ({ type: "multiprotocol" as const, ...unicast[family] })),
     { type: "routeRefresh" },
@@ -25,7 +25,7 @@ function capabilitiesOf({ settings, restarting, forwardingPreserved }: Session):
     { type: "extendedMessage" },
   ];
   // Of use only where this side may have no IPv4 address to give.
-  if (address.family === "IPv6")
+  if (address.family === "IPv6" && families.includes("IPv4"))
     capabilities.push({ type: "extendedNextHop", families: [{ ...unicast.IPv4, nextHopAfi: Afi.ipv6 }] });
   if (gracefulRestartSeconds > 0)
     capabilities.push({
@@ -49,20 +49,26 @@ export interface Disagreement {
 export function negotiate(settings: SessionSettings, ours: Open, theirs: Open): Negotiated | Disagreement {
   const both = <Type extends Capability["type"]>(type: Type) =>
     find(ours, type) !== undefined && find(theirs, type) !== undefined;
-  const { peerAsn, keepaliveSeconds } = settings;
-  const asn = find(theirs, "fourOctetAsn")?.asn ?? theirs.asn; // RFC 6793, section 4.1.
-  if (asn !== peerAsn) return disagree(OpenMessageError.badPeerAs, `its AS number is ${asn}, wanted ${peerAsn}`);
-  if (settings.myAsn === peerAsn && theirs.routerId.equals(ours.routerId))
+  const { myAsn, peerAsn, families, keepaliveSeconds } = settings;
+  const asn = asnOf(theirs);
+  if (peerAsn === "external" ? asn === myAsn || asn === 0 : asn !== peerAsn) {
+    const wanted = peerAsn === "external" ? "any but this side's" : peerAsn;
+    return disagree(OpenMessageError.badPeerAs, `its AS number is ${asn}, wanted ${wanted}`);
+  }
+  if (myAsn === asn && theirs.routerId.equals(ours.routerId))
     return disagree(
       OpenMessageError.badBgpIdentifier,
       `its router identifier is ${theirs.routerId}, as this side's: both need one of their own within an AS (RFC 6286)`,
     );
   const common = families.filter((family) => familiesOf(ours).has(family) && familiesOf(theirs).has(family));
-  if (common.length === 0)
-    return disagree(OpenMessageError.unsupportedCapability, "it offers neither IPv4 nor IPv6 unicast", wantedFamilies);
+  if (common.length === 0) {
+    const because =
+      families.length > 1 ? "it offers neither IPv4 nor IPv6 unicast" : `it does not offer ${families.join()} unicast`;
+    return disagree(OpenMessageError.unsupportedCapability, because, wanted(families));
+  }
   const holdTimeSeconds = Math.min(ours.holdTimeSeconds, theirs.holdTimeSeconds);
   return {
-    peerAsn,
+    peerAsn: asn,
     peerRouterId: theirs.routerId,
     holdTimeSeconds,
     keepaliveSeconds: keepalive(keepaliveSeconds, holdTimeSeconds),
@@ -74,6 +80,11 @@ export function negotiate(settings: SessionSettings, ours: Open, theirs: Open): 
     extendedNextHop: takesIpv6NextHops(ours) && takesIpv6NextHops(theirs),
     gracefulRestart: both("gracefulRestart"),
   };
+}
+
+/** RFC 6793, section 4.1. */
+export function asnOf(open: Open): number {
+  return find(open, "fourOctetAsn")?.asn ?? open.asn;
 }
 
 /** RFC 4271, section 10: at most a third of the hold time. 0 for never, where the session never expires. */
@@ -102,7 +113,9 @@ function takesIpv6NextHops({ capabilities }: Open): boolean {
 }
 
 /** RFC 5492, section 5: the capabilities without which there is no session, encoded as in an OPEN. */
-const wantedFamilies = families.flatMap((family) => [1, 4, 0, unicast[family].afi, 0, unicast[family].safi]);
+function wanted(families: readonly Family[]): readonly number[] {
+  return families.flatMap((family) => [1, 4, 0, unicast[family].afi, 0, unicast[family].safi]);
+}
 
 function disagree(subcode: number, because: string, data: readonly number[] = []): Disagreement {
   const code = NotificationCode.openMessage;

@@ -1,7 +1,7 @@
 import type { Address } from "#pkg/net";
 import type { Open } from "../codec/messages.ts";
 import { Cease } from "../codec/notification-error.ts";
-import { negotiate, offer } from "./negotiation.ts";
+import { asnOf, negotiate, offer } from "./negotiation.ts";
 import { type Agreed, isAgreed, type Opening } from "./state.ts";
 import {
   cease,
@@ -110,7 +110,7 @@ export function opened(transition: Transition, connection: Opening, open: Open):
  * the router with the higher identifier, or with the higher AS number where the identifiers are equal (RFC 4271, section 6.8; RFC 6286,
  * section 2.3). One that is established stays, except that a peer which restarts gracefully has forgotten it (RFC 4724, section 4.2).
  */
-function wins(transition: Transition, connection: Opening, { routerId }: Open): boolean {
+function wins(transition: Transition, connection: Opening, open: Open): boolean {
   const other = transition.session.connections.find(isAgreed);
   if (other === undefined) return true;
   if (other.state === "established") {
@@ -119,8 +119,7 @@ function wins(transition: Transition, connection: Opening, { routerId }: Open): 
     end(transition, other, { type: "peerRestarted" });
     return true;
   }
-  const { myAsn, peerAsn } = transition.session.settings;
-  const higher = connection.open.routerId.compare(routerId) || myAsn - peerAsn;
+  const higher = connection.open.routerId.compare(open.routerId) || transition.session.settings.myAsn - asnOf(open);
   if (higher > 0 === connection.incoming) return false;
   drop(transition, other, collision);
   return true;

@@ -7,6 +7,8 @@ import { needsRestart, type SessionSettings } from "./settings.ts";
 const changes: readonly [Partial<SessionSettings>, boolean][] = [
   [{ myAsn: 65009 }, true],
   [{ peerAsn: 65009 }, true],
+  [{ peerAsn: "external" }, true],
+  [{ families: ["IPv4"] }, true],
   [{ address: address("192.0.2.9") }, true],
   [{ port: 1179 }, true],
   [{ interface: "eth0" }, true],

@@ -1,9 +1,12 @@
-import type { Address } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
 
 /** One peer, as the configuration has it. */
 export interface SessionSettings {
   readonly myAsn: number;
-  readonly peerAsn: number;
+  /** `external` for any but `myAsn`. */
+  readonly peerAsn: number | "external";
+  /** What this side offers; one or both. */
+  readonly families: readonly Family[];
   readonly address: Address;
   readonly port: number;
   /** The interface behind which a link-local `address` is; undefined for any other address. */
@@ -34,6 +37,7 @@ export interface SessionSettings {
 const takesEffect: Readonly<Record<keyof SessionSettings, "at once" | "in a new session">> = {
   myAsn: "in a new session",
   peerAsn: "in a new session",
+  families: "in a new session",
   address: "in a new session",
   port: "in a new session",
   interface: "in a new session",

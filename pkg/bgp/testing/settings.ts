@@ -1,3 +1,4 @@
+import { families } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import type { SessionSettings } from "../session/settings.ts";
 
@@ -6,6 +7,7 @@ export function settings(fields: Partial<SessionSettings> = {}): SessionSettings
   return {
     myAsn: 65001,
     peerAsn: 65002,
+    families,
     address: address("192.0.2.2"),
     port: 179,
     interface: undefined,

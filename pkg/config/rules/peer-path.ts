@@ -59,8 +59,11 @@ function readDistance(fields: RawPeer, path: Path, problems: Problems): Pick<Pee
   const ttl = fields["ebgp-multihop-ttl"];
   const ttlSecurityHops = fields["ttl-security"];
   const asn = fields["my-asn"];
-  if (ebgpMultihop && asn !== undefined && asn === fields["peer-asn"])
+  const peerAsn = fields["peer-asn"];
+  if (ebgpMultihop && asn !== undefined && asn === peerAsn)
     problems.error([...path, "ebgp-multihop"], `only for eBGP, but my-asn and peer-asn are both ${asn}`);
+  if (ebgpMultihop && peerAsn === "internal")
+    problems.error([...path, "ebgp-multihop"], "only for eBGP, but peer-asn is internal");
   if (ttl !== undefined && !ebgpMultihop) problems.errorAtKey([...path, "ebgp-multihop-ttl"], `needs "ebgp-multihop: true"`);
   if (ttlSecurityHops !== undefined && ebgpMultihop)
     problems.errorAtKey(

@@ -1,4 +1,4 @@
-import { type Address, parseAddress } from "#pkg/net";
+import { type Address, type Family, families, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { BfdProfile, LabelSelector, Peer, SecretKey } from "../config.ts";
 import { limits } from "../limits.ts";
@@ -53,12 +53,13 @@ export function peerNames(raw: RawList<RawPeer>): ReadonlySet<string> {
 /** @returns undefined, with the reason reported, when what identifies the peer is missing */
 function readPeer(fields: RawPeer, path: Path, profiles: ReadonlyMap<string, BfdProfile>, problems: Problems): Peer | undefined {
   const myAsn = fields["my-asn"];
-  const peerAsn = fields["peer-asn"];
+  const peerAsn = fields["peer-asn"] === "internal" ? myAsn : fields["peer-asn"];
   const { address, ...way } = readPeerPath(fields, path, problems);
   const rest = {
     name: fields.name,
     port: fields["peer-port"] || 179,
     ...way,
+    families: readFamilies(fields.families ?? [], [...path, "families"], problems),
     ...readSessionTimes(fields, path, problems),
     routerId: readRouterId(fields["router-id"] || undefined, [...path, "router-id"], problems),
     nodeSelectors: readSelectors(fields["node-selectors"] ?? [], [...path, "node-selectors"], problems),
@@ -74,6 +75,15 @@ function readPeer(fields: RawPeer, path: Path, profiles: ReadonlyMap<string, Bfd
       "the router has to connect to the speakers, which listen only when started with --bgp-port",
     );
   return myAsn === undefined || peerAsn === undefined || address === undefined ? undefined : { myAsn, peerAsn, address, ...rest };
+}
+
+/** In one order, so that peers which differ in it are the same. */
+function readFamilies(raw: RawList<"ipv4" | "ipv6">, path: Path, problems: Problems): readonly Family[] {
+  for (const [index, name] of raw.entries())
+    if (name !== undefined && raw.indexOf(name) < index)
+      problems.error([...path, index], `${quote(name)} is already listed as families[${raw.indexOf(name)}]`);
+  const named = families.filter((family) => raw.includes(family === "IPv4" ? "ipv4" : "ipv6"));
+  return named.length === 0 ? families : named;
 }
 
 function readRouterId(text: string | undefined, path: Path, problems: Problems): Address | undefined {

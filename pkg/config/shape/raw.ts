@@ -42,7 +42,8 @@ export interface RawAdvertisement {
 export interface RawPeer {
   readonly name?: string;
   readonly "my-asn"?: number;
-  readonly "peer-asn"?: number;
+  readonly "peer-asn"?: number | "internal" | "external";
+  readonly families?: RawList<"ipv4" | "ipv6">;
   readonly "peer-address"?: string;
   readonly interface?: string;
   readonly "source-address"?: string;

@@ -2,7 +2,10 @@ import { schema, validate } from "./schema-check.generated.ts";
 
 /** The part of JSON Schema (draft 7) that `schema.json` uses, each keyword for values of one type; `readShape` knows no other. */
 export interface FieldSchema {
-  readonly type: "object" | "array" | "string" | "integer" | "boolean";
+  /** Absent from one with `anyOf`. */
+  readonly type?: "object" | "array" | "string" | "integer" | "boolean";
+  /** A number, or one of some words: an `integer`, and a `string` with `enum`. */
+  readonly anyOf?: readonly FieldSchema[];
   readonly properties?: Readonly<Record<string, SchemaOrReference>>; // field -> its schema
   readonly additionalProperties?: false | SchemaOrReference;
   readonly required?: readonly string[];

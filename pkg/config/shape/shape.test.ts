@@ -28,6 +28,7 @@ function values(schema: FieldSchema): fc.Arbitrary<unknown> {
 function fitting(schema: FieldSchema): fc.Arbitrary<unknown> {
   const { minimum = 0, maximum = 0, properties = {}, additionalProperties } = schema;
   const items = itemSchema(schema);
+  if (schema.anyOf !== undefined) return fc.oneof(...schema.anyOf.map(fitting));
   switch (schema.type) {
     case "object": {
       const field = (name: string) => values(fieldSchema(schema, name) as FieldSchema);
@@ -48,6 +49,7 @@ function fitting(schema: FieldSchema): fc.Arbitrary<unknown> {
     case "boolean":
       return fc.boolean();
   }
+  throw new Error("Cannot make values: the schema has neither a type nor alternatives");
 }
 
 test("the compiled schema is that of schema.json", () => {

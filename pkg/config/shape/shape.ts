@@ -42,7 +42,7 @@ class InstanceReader {
     if (node.kind === "scalar") this.#charge(node, node.text);
     if (node.kind === "mapping") return schema.type === "object" ? this.#mapping(node.entries, schema) : null;
     if (node.kind === "list") return schema.type === "array" ? this.#list(node.items, schema) : null;
-    return scalar(node, schema.type);
+    return scalar(node, schema);
   }
 
   #mapping(entries: ReadonlyMap<string, YamlEntry>, schema: FieldSchema): Values {
@@ -80,10 +80,11 @@ function isEmpty(node: YamlNode): boolean {
   return node.kind === "scalar" && node.value === null;
 }
 
-function scalar(node: YamlScalar, type: FieldSchema["type"]): unknown {
+function scalar(node: YamlScalar, { type, anyOf }: FieldSchema): unknown {
   if (type === "string") return node.text;
   // A number with a point is not taken for an integer even where it is one, because `1.0` as an AS number may mean 65536.
-  return type === "integer" && node.text.includes(".") ? null : node.value;
+  if (type === "integer" || anyOf !== undefined) return node.text.includes(".") ? null : node.value;
+  return node.value;
 }
 
 /** One value: in the text, in the schema, and in the result, where it is `holder[key]`. */
@@ -136,6 +137,7 @@ function fieldHint(name: string, known: readonly string[]): string {
 }
 
 function allowed(schema: FieldSchema): string {
+  if (schema.anyOf !== undefined) return schema.anyOf.map(allowed).join(", or ");
   if (schema.enum !== undefined) return schema.enum.map(quote).join(" or ");
   switch (schema.type) {
     case "object":
@@ -149,14 +151,14 @@ function allowed(schema: FieldSchema): string {
     case "boolean":
       return "true or false";
   }
+  throw new Error("Cannot say what is allowed: the schema has neither a type nor alternatives");
 }
 
 function valueHint(path: Path, schema: FieldSchema, node: YamlNode): string {
   if (node.kind !== "scalar") return "";
-  if (schema.enum !== undefined) {
-    const near = nearestName(node.text, schema.enum);
-    return near === undefined ? "" : `; did you mean ${quote(near)}?`;
-  }
+  const words = [schema, ...(schema.anyOf ?? [])].flatMap((each) => each.enum ?? []);
+  const near = nearestName(node.text, words);
+  if (near !== undefined) return `; did you mean ${quote(near)}?`;
   const asdot = /^(\d{1,5})\.(\d{1,5})$/.exec(node.text);
   if (asdot === null || !String(path.at(-1)).endsWith("-asn")) return "";
   const number = Number(asdot[1]) * 65536 + Number(asdot[2]); // RFC 5396, section 2.

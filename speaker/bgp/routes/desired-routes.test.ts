@@ -19,7 +19,7 @@ function advertisementsOf(texts: readonly string[]) {
 function via(text: string, peers: readonly string[], order = 0): Advertised {
   const [advertisement] = advertisementsOf([text]);
   assert.ok(advertisement);
-  return { advertisement, peers, order };
+  return { advertisement, peers: { IPv4: peers, IPv6: peers }, order };
 }
 function route(prefix: string, through: Advertised, weight = 1): BgpRoute {
   const found = parsePrefix(prefix);
@@ -185,7 +185,7 @@ function naive(routes: readonly BgpRoute[]): Map<string, string> {
   const known = new Map<string, string>();
   for (const peer of names)
     for (const prefix of new Set(routes.map((one) => `${one.prefix}`))) {
-      const asked = routes.filter((one) => `${one.prefix}` === prefix && one.via.peers.includes(peer));
+      const asked = routes.filter((one) => `${one.prefix}` === prefix && one.via.peers.IPv4.includes(peer));
       const last = asked.toSorted((one, other) => one.via.order - other.via.order).at(-1)?.via;
       if (last === undefined) continue;
       const { localPref, med, communities, weightByEndpoints } = last.advertisement;

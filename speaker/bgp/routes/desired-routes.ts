@@ -90,11 +90,10 @@ export class DesiredRoutes {
   #resolve({ prefix, shares }: Row): readonly Advertisement[] {
     const last = new Map<string, Advertised>(); // peer -> the advertisement that counts
     const inOrder = shares.toSorted((a, b) => a.via.order - b.via.order);
-    for (const { via } of inOrder) for (const peer of via.peers) last.set(peer, via);
+    for (const { via } of inOrder) for (const peer of via.peers[prefix.family]) last.set(peer, via);
     return inOrder.flatMap(({ via, weight }): Advertisement[] => {
-      const peers = via.peers.every((peer) => last.get(peer) === via)
-        ? via.peers
-        : via.peers.filter((peer) => last.get(peer) === via);
+      const all = via.peers[prefix.family];
+      const peers = all.every((peer) => last.get(peer) === via) ? all : all.filter((peer) => last.get(peer) === via);
       if (peers.length === 0) return [];
       return [{ peers, attributes: this.#attributes.acquire(via.advertisement, prefix.family, weight) }];
     });
