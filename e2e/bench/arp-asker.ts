@@ -26,14 +26,17 @@ export class ArpAsker implements Disposable {
   readonly #toSend = new SendBatch(1, 60);
   readonly #received = new ReceiveBatch(64, 60);
   readonly #open = new Map<number, number>(); // sender address -> when it asked
+  readonly #onReply: (request: number, mac: string) => void;
   #asked = 0;
 
-  constructor(interfaceName: string) {
+  /** @param onReply hears of every answer to the request that `ask` returned; of several, if there are several */
+  constructor(interfaceName: string, onReply: (request: number, mac: string) => void = () => {}) {
+    this.#onReply = onReply;
     const link = execFileSync("ip", ["-o", "link", "show", "dev", interfaceName], { encoding: "utf8" });
     this.#socket = PacketSocket.open(Number.parseInt(link, 10), EtherType.arp, etherTypeFilter(EtherType.arp, 60));
   }
 
-  ask(address: string): void {
+  ask(address: string): number {
     const sender = senders + (this.#asked++ & 0xffffff);
     const target = Buffer.from(parseAddress(address)?.toBytes() ?? []).toString("hex");
     const header = ["ffffffffffff", mac, "0806", "000108000604", "0001"].join("");
@@ -42,6 +45,7 @@ export class ArpAsker implements Disposable {
     this.#toSend.push(Buffer.from(header + body, "hex"));
     this.#open.set(sender, monotonicNow());
     this.#socket.send(this.#toSend);
+    return sender;
   }
 
   /** Takes in what has arrived. @returns the announcements */
@@ -53,7 +57,10 @@ export class ArpAsker implements Disposable {
       for (let i = 0; i < count; i++) {
         const frame = Buffer.from(this.#received.frame(i).frame);
         const [operation, sender, target] = [frame.readUInt16BE(20), frame.readUInt32BE(28), frame.readUInt32BE(38)];
-        if (operation === replyOperation && now - (this.#open.get(target) ?? now) <= lateMs) this.#open.delete(target);
+        if (operation === replyOperation) {
+          if (now - (this.#open.get(target) ?? now) <= lateMs) this.#open.delete(target);
+          this.#onReply(target, frame.toString("hex", 22, 28));
+        }
         if (operation === requestOperation && sender === target)
           announced.push({ address: frame.subarray(28, 32).join("."), mac: frame.toString("hex", 22, 28) });
       }

@@ -1,5 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { waitFor } from "#e2e/lab";
+import type { RunOptions } from "./command.ts";
+import type { Daemon } from "./daemon.ts";
 import type { Host } from "./lan.ts";
 import type { Pki } from "./pki.ts";
 
@@ -15,6 +18,18 @@ export interface ApiRequest {
   readonly resource: string;
   readonly status: number;
 }
+
+const etcdUrl = "http://127.0.0.1:2379";
+
+const compactScript = `
+const ask = async (path, body) => {
+  const response = await fetch(process.argv[1] + path, { method: "POST", body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(path + ": " + await response.text());
+  return await response.json();
+};
+const { header } = await ask("/v3/kv/range", { key: "AA==" });
+await ask("/v3/kv/compaction", { revision: header.revision, physical: true });
+`;
 
 const auditPolicy = {
   apiVersion: "audit.k8s.io/v1",
@@ -40,44 +55,93 @@ export async function readAuditLog(directory: string): Promise<ApiRequest[]> {
   });
 }
 
-/** Starts etcd and the API server. It answers some seconds later. @returns kubeconfig of an administrator */
-export async function startApiServer(host: Host, kcp: string, directory: string, pki: Pki): Promise<string> {
-  const server = await pki.issue("apiserver", "/CN=kube-apiserver", [
-    "IP:127.0.0.1",
-    `IP:${host.ipv4}`,
-    "IP:10.96.0.1", // The Service `kubernetes`.
-    "DNS:localhost",
-    "DNS:kubernetes.default.svc",
-  ]);
-  const admin = await pki.issue("admin", "/O=system:masters/CN=admin", ["DNS:admin"]);
-  const policy = join(directory, "audit-policy.json");
-  await writeFile(policy, JSON.stringify(auditPolicy));
-  host.daemon("etcd", [
-    ...[kcp, "etcd", "--data-dir", join(directory, "etcd"), "--unsafe-no-fsync"],
-    ...["--listen-client-urls", "http://127.0.0.1:2379", "--advertise-client-urls", "http://127.0.0.1:2379"],
-    ...["--listen-peer-urls", "http://127.0.0.1:2380"],
-  ]);
-  host.daemon("kube-apiserver", [
-    ...[kcp, "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379", `--service-cluster-ip-range=${serviceCidrs}`],
-    ...["--bind-address=0.0.0.0", "--secure-port=6443", `--advertise-address=${host.ipv4}`],
-    ...[`--tls-cert-file=${server.certificate}`, `--tls-private-key-file=${server.key}`, `--client-ca-file=${pki.caCertificate}`],
-    ...[`--service-account-key-file=${pki.serviceAccountKey}`, `--service-account-signing-key-file=${pki.serviceAccountKey}`],
-    ...["--service-account-issuer=https://kubernetes.default.svc", "--authorization-mode=Node,RBAC", "--allow-privileged=true"],
-    ...[`--audit-policy-file=${policy}`, `--audit-log-path=${join(directory, "audit.jsonl")}`],
-    // Logs and exec reach a kubelet by its address: no node's name resolves here.
-    ...["--kubelet-preferred-address-types=InternalIP"],
-    ...[`--kubelet-client-certificate=${admin.certificate}`, `--kubelet-client-key=${admin.key}`],
-  ]);
-  return pki.kubeconfig("admin", apiServerUrl(host), admin);
-}
+/** etcd, API server, controller manager and scheduler, on a host of their own. */
+export class ControlPlane {
+  readonly host: Host;
+  /** Of an administrator. */
+  readonly kubeconfig: string;
+  readonly #kcp: string;
+  readonly #pki: Pki;
+  readonly #apiServer: Daemon;
 
-/** Starts what needs an API server that answers: it would give up soon. */
-export function startControllers(host: Host, kcp: string, pki: Pki, kubeconfig: string): void {
-  host.daemon("kube-controller-manager", [
-    ...[kcp, "kube-controller-manager", "--kubeconfig", kubeconfig, "--leader-elect=false", "--use-service-account-credentials"],
-    ...["--service-account-private-key-file", pki.serviceAccountKey, "--root-ca-file", pki.caCertificate],
-  ]);
-  host.daemon("kube-scheduler", [kcp, "kube-scheduler", "--kubeconfig", kubeconfig, "--leader-elect=false"]);
+  private constructor(host: Host, kcp: string, pki: Pki, kubeconfig: string, apiServer: Daemon) {
+    this.host = host;
+    this.kubeconfig = kubeconfig;
+    this.#kcp = kcp;
+    this.#pki = pki;
+    this.#apiServer = apiServer;
+  }
+
+  /** Starts etcd and the API server, which answers some seconds later. */
+  static async start(host: Host, kcp: string, directory: string, pki: Pki): Promise<ControlPlane> {
+    const server = await pki.issue("apiserver", "/CN=kube-apiserver", [
+      "IP:127.0.0.1",
+      `IP:${host.ipv4}`,
+      "IP:10.96.0.1", // The Service `kubernetes`.
+      "DNS:localhost",
+      "DNS:kubernetes.default.svc",
+    ]);
+    const admin = await pki.issue("admin", "/O=system:masters/CN=admin", ["DNS:admin"]);
+    const policy = join(directory, "audit-policy.json");
+    await writeFile(policy, JSON.stringify(auditPolicy));
+    host.daemon("etcd", [
+      ...[kcp, "etcd", "--data-dir", join(directory, "etcd"), "--unsafe-no-fsync"],
+      ...["--listen-client-urls", etcdUrl, "--advertise-client-urls", etcdUrl],
+      ...["--listen-peer-urls", "http://127.0.0.1:2380"],
+    ]);
+    const apiServer = host.daemon("kube-apiserver", [
+      ...[kcp, "kube-apiserver", `--etcd-servers=${etcdUrl}`, `--service-cluster-ip-range=${serviceCidrs}`],
+      ...["--bind-address=0.0.0.0", "--secure-port=6443", `--advertise-address=${host.ipv4}`],
+      ...[
+        `--tls-cert-file=${server.certificate}`,
+        `--tls-private-key-file=${server.key}`,
+        `--client-ca-file=${pki.caCertificate}`,
+      ],
+      ...[`--service-account-key-file=${pki.serviceAccountKey}`, `--service-account-signing-key-file=${pki.serviceAccountKey}`],
+      ...["--service-account-issuer=https://kubernetes.default.svc", "--authorization-mode=Node,RBAC", "--allow-privileged=true"],
+      ...[`--audit-policy-file=${policy}`, `--audit-log-path=${join(directory, "audit.jsonl")}`],
+      // Logs and exec reach a kubelet by its address: no node's name resolves here.
+      ...["--kubelet-preferred-address-types=InternalIP"],
+      ...[`--kubelet-client-certificate=${admin.certificate}`, `--kubelet-client-key=${admin.key}`],
+    ]);
+    return new ControlPlane(host, kcp, pki, await pki.kubeconfig("admin", apiServerUrl(host), admin), apiServer);
+  }
+
+  /** Starts what needs an API server that answers: it would give up soon. */
+  startControllers(): void {
+    const { host, kubeconfig } = this;
+    host.daemon("kube-controller-manager", [
+      ...[this.#kcp, "kube-controller-manager", "--kubeconfig", kubeconfig, "--leader-elect=false"],
+      ...["--use-service-account-credentials", "--root-ca-file", this.#pki.caCertificate],
+      ...["--service-account-private-key-file", this.#pki.serviceAccountKey],
+      ...["--node-monitor-grace-period=12s", "--node-monitor-period=2s"],
+    ]);
+    host.daemon("kube-scheduler", [this.#kcp, "kube-scheduler", "--kubeconfig", kubeconfig, "--leader-elect=false"]);
+  }
+
+  /** Runs kubectl as an administrator; paths have to be absolute. @returns what it printed. @throws {CommandError} */
+  kubectl(args: readonly string[], options?: RunOptions): Promise<string> {
+    return this.host.run([this.#kcp, "kubectl", "--kubeconfig", this.kubeconfig, ...args], options);
+  }
+
+  async isReady(): Promise<void> {
+    await waitFor("the API server", () => this.kubectl(["get", "--raw", "/readyz"]), { timeout: 60_000, every: 200 });
+  }
+
+  async stopApiServer(): Promise<void> {
+    await this.#apiServer.stop("SIGKILL");
+  }
+
+  /** Resolves when it answers. */
+  async startApiServer(): Promise<void> {
+    this.#apiServer.start();
+    await this.isReady();
+  }
+
+  /** Makes etcd forget all versions of objects but the present ones. */
+  async compact(): Promise<void> {
+    await this.host.run([process.execPath, "--input-type=module", "-e", compactScript, etcdUrl]);
+  }
 }
 
 export function apiServerUrl(controlPlane: Host): string {

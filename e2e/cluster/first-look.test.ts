@@ -83,7 +83,7 @@ step("a client on the LAN is answered, and knows the MAC address of the node tha
   assert.ok(name, said);
   const answer = await waitFor("an answer", () => cluster.client.get(`http://${address}/`), minute);
   assert.deepEqual(answer, { status: 200, body: "hello\n" });
-  assert.equal(await cluster.client.neighbour(address), await cluster.node(name).mac());
+  assert.equal(await cluster.client.neighbour(address), await cluster.node(name).host.mac());
 });
 
 step("the processes have what the manifests grant, and no more", async () => {

@@ -2,8 +2,9 @@
  * A real Kubernetes on one machine, for tests: etcd, API server, controller manager and scheduler on a host of their own, and nodes
  * with containerd, kubelet and kube-proxy, all dual-stack on one LAN with a client. Every host is a network namespace. A cluster
  * shares nothing with another or with the machine, and leaves nothing behind, however it ends.
- * Needs root, containerd, runc, the CNI plugins in /usr/lib/cni, iptables, conntrack, iproute2 and openssl; for the image buildah and
- * mmdebstrap. There is no cluster DNS.
+ * Nodes can be killed in parts or whole, and moved; the control plane can be stopped. `scenarios/` are the tests that do so, with a client
+ * that sends all the while and a BGP router.
+ * Needs root and the Debian packages that `requirements.ts` names. There is no cluster DNS.
  */
 export { CommandError, type RunOptions } from "./command.ts";
 export type { ApiRequest } from "./control-plane.ts";
@@ -11,4 +12,5 @@ export { helmIsMissing, installedHelm } from "./helm.ts";
 export { buildIngotImage, ingotImage } from "./ingot-image.ts";
 export { findKcp } from "./kcp.ts";
 export { Host } from "./lan.ts";
+export type { ClusterNode, NodeProgram } from "./node.ts";
 export { RealCluster, type RealClusterOptions } from "./real-cluster.ts";

@@ -1,4 +1,5 @@
 import type { RunOptions } from "./command.ts";
+import type { Daemon } from "./daemon.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 const fetchScript = `
@@ -10,15 +11,19 @@ console.log(JSON.stringify({ status: response.status, body: await response.text(
 export class Host {
   readonly name: string;
   /** On `eth0`, as is `ipv6`. */
-  readonly ipv4: string;
-  readonly ipv6: string;
+  get ipv4(): string {
+    return `172.30.0.${this.#number}`;
+  }
+  get ipv6(): string {
+    return `fd00:30::${this.#number}`;
+  }
   readonly #sandbox: Sandbox;
+  #number: number;
 
   constructor(sandbox: Sandbox, name: string, number: number) {
     this.#sandbox = sandbox;
     this.name = name;
-    this.ipv4 = `172.30.0.${number}`;
-    this.ipv6 = `fd00:30::${number}`;
+    this.#number = number;
   }
 
   /** Runs a command to its end in this host's network; paths have to be absolute. See `run`. */
@@ -38,8 +43,15 @@ export class Host {
   }
 
   /** Starts what runs until the cluster goes. Its output is kept with the cluster's logs. */
-  daemon(name: string, command: readonly string[]): void {
-    this.#sandbox.daemon(this.name, name, command);
+  daemon(name: string, command: readonly string[]): Daemon {
+    return this.#sandbox.daemon(this.name, name, command);
+  }
+
+  /** Gives it the addresses of that number instead of its own. Its routes, and those by way of it, are gone then: see `setRoutes`. */
+  async move(number: number): Promise<void> {
+    this.#number = number;
+    const addresses = [`${this.ipv4}/24`, `${this.ipv6}/64 nodad`].map((address) => `ip addr add ${address} dev eth0`);
+    await this.run(["sh", "-ec", ["ip addr flush dev eth0 scope global", ...addresses].join("\n")]);
   }
 
   /** The MAC address of `eth0`, in lower case with colons. */
@@ -52,8 +64,10 @@ export class Host {
 export interface Lan {
   /** Where the control plane runs; also the nodes' default gateway. */
   readonly controlPlane: Host;
-  /** An ordinary machine: it has no routes but those of the LAN. */
+  /** An ordinary machine: beside the LAN it reaches `routedPrefix`, by way of the router. */
   readonly client: Host;
+  /** It forwards packets. */
+  readonly router: Host;
   /** `node1`, `node2`, … */
   readonly nodes: readonly Host[];
 }
@@ -63,14 +77,19 @@ export function podPrefixes(node: number): { ipv4: string; ipv6: string } {
   return { ipv4: `10.244.${node}.0/24`, ipv6: `fd00:244:${node}::/64` };
 }
 
-/** Makes a switch with a host for the control plane, a client and the nodes, which have routes to each other's Pods. */
+/** Addresses outside the LAN, which the client looks for behind the router. */
+export const routedPrefix = "198.51.100.0/24";
+
+/** Makes a switch with a host for the control plane, a client, a router and the nodes, which have routes to each other's Pods. */
 export async function createLan(sandbox: Sandbox, nodeCount: number): Promise<Lan> {
   const controlPlane = new Host(sandbox, "cp", 1);
+  const router = new Host(sandbox, "router", 2);
   const client = new Host(sandbox, "client", 100);
   const nodes = Array.from({ length: nodeCount }, (_, i) => new Host(sandbox, `node${i + 1}`, 11 + i));
+  const lan = { controlPlane, client, router, nodes };
 
   const script = ["ip link add lan type bridge", "ip link set lan up"];
-  for (const { name, ipv4, ipv6 } of [controlPlane, client, ...nodes]) {
+  for (const { name, ipv4, ipv6 } of [controlPlane, client, router, ...nodes]) {
     const ip = `ip -n ${name}`;
     script.push(
       `ip netns add ${name}`,
@@ -83,23 +102,31 @@ export async function createLan(sandbox: Sandbox, nodeCount: number): Promise<La
     );
   }
   const forward = "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding";
-  for (const { name } of nodes) {
-    script.push(
-      `nsenter --net=/run/netns/${name} sh -ec '${forward}'`,
-      `ip -n ${name} route add default via ${controlPlane.ipv4}`,
-      `ip -n ${name} route add default via ${controlPlane.ipv6}`,
-    );
-  }
+  for (const { name } of [router, ...nodes]) script.push(`nsenter --net=/run/netns/${name} sh -ec '${forward}'`);
+  // Its clients are on the link of its next hops, where it would tell them to take the direct way.
+  const redirects = "for each in all eth0; do echo 0 > /proc/sys/net/ipv4/conf/$each/send_redirects; done";
+  script.push(`nsenter --net=/run/netns/${router.name} sh -ec '${redirects}'`);
+  script.push(`ip -n ${client.name} route add ${routedPrefix} via ${router.ipv4}`);
+  await sandbox.run(undefined, ["sh", "-ec", script.join("\n")]);
+  await setRoutes(sandbox, lan);
+  return lan;
+}
+
+/** Gives all nodes their default gateway, and everybody the routes to the nodes' Pods. */
+export async function setRoutes(sandbox: Sandbox, { controlPlane, nodes }: Lan): Promise<void> {
+  const script = nodes.flatMap(({ name }) => [
+    `ip -n ${name} route replace default via ${controlPlane.ipv4}`,
+    `ip -n ${name} route replace default via ${controlPlane.ipv6}`,
+  ]);
   for (const [i, to] of nodes.entries()) {
     const pods = podPrefixes(i + 1);
     for (const from of [controlPlane, ...nodes]) {
       if (from === to) continue;
       script.push(
-        `ip -n ${from.name} route add ${pods.ipv4} via ${to.ipv4}`,
-        `ip -n ${from.name} route add ${pods.ipv6} via ${to.ipv6}`,
+        `ip -n ${from.name} route replace ${pods.ipv4} via ${to.ipv4}`,
+        `ip -n ${from.name} route replace ${pods.ipv6} via ${to.ipv6}`,
       );
     }
   }
   await sandbox.run(undefined, ["sh", "-ec", script.join("\n")]);
-  return { controlPlane, client, nodes };
 }

@@ -6,9 +6,10 @@ import { architectures } from "../../release/debian.ts";
 import { nodeArchitecture } from "../../release/modules.ts";
 import { writeArchive } from "../../release/oci.ts";
 import type { CommandError, RunOptions } from "./command.ts";
-import { type ApiRequest, apiServerUrl, readAuditLog, startApiServer, startControllers } from "./control-plane.ts";
-import { createLan, type Host, type Lan } from "./lan.ts";
-import { importImage, type NodeOptions, pauseImage, startNode } from "./node.ts";
+import { type ApiRequest, apiServerUrl, ControlPlane, readAuditLog } from "./control-plane.ts";
+import { createLan, type Host, type Lan, setRoutes } from "./lan.ts";
+import { ClusterNode } from "./node.ts";
+import { type NodeOptions, pauseImage } from "./node-files.ts";
 import { Pki } from "./pki.ts";
 import { checkRequirements } from "./requirements.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -17,36 +18,37 @@ export interface RealClusterOptions {
   readonly nodes: number;
   /** Path of the Kubernetes binary; see `findKcp`. */
   readonly kcp: string;
+  /** Of kube-proxy; iptables unless given. */
+  readonly proxyMode?: NodeOptions["proxyMode"];
 }
 
 export class RealCluster implements AsyncDisposable {
+  readonly controlPlane: ControlPlane;
   readonly client: Host;
-  readonly nodes: readonly Host[];
+  /** Between the client and `routedPrefix`. */
+  readonly router: Host;
+  readonly nodes: readonly ClusterNode[];
   /** For files of the tests' own: it goes with the cluster, however that ends. */
   readonly directory: string;
   /** Of an administrator; good on the hosts of the LAN. */
   readonly kubeconfig: string;
   readonly #sandbox: Sandbox;
-  readonly #kcp: string;
-  readonly #controlPlane: Host;
-  readonly #nodes: readonly NodeOptions[];
 
-  private constructor(sandbox: Sandbox, kcp: string, lan: Lan, kubeconfig: string, nodes: readonly NodeOptions[]) {
+  private constructor(sandbox: Sandbox, lan: Lan, controlPlane: ControlPlane, nodes: readonly ClusterNode[]) {
     this.#sandbox = sandbox;
     this.directory = sandbox.directory;
-    this.#kcp = kcp;
-    this.#controlPlane = lan.controlPlane;
-    this.#nodes = nodes;
+    this.controlPlane = controlPlane;
     this.client = lan.client;
-    this.nodes = lan.nodes;
-    this.kubeconfig = kubeconfig;
+    this.router = lan.router;
+    this.nodes = nodes;
+    this.kubeconfig = controlPlane.kubeconfig;
   }
 
   /**
    * Resolves when every node is Ready and the namespace `default` takes Pods.
    * @throws {Error} with what the machine lacks, or with the end of the logs; nothing is left behind
    */
-  static async start({ nodes: nodeCount, kcp }: RealClusterOptions): Promise<RealCluster> {
+  static async start({ nodes: nodeCount, kcp, proxyMode = "iptables" }: RealClusterOptions): Promise<RealCluster> {
     checkRequirements();
     await using stack = new AsyncDisposableStack();
     const sandbox = stack.use(await Sandbox.start());
@@ -55,16 +57,22 @@ export class RealCluster implements AsyncDisposable {
       await mkdir(join(directory, "pki"));
       const pki = await Pki.create(join(directory, "pki"));
       const lan = await createLan(sandbox, nodeCount);
-      const kubeconfig = await startApiServer(lan.controlPlane, kcp, directory, pki);
+      const controlPlane = await ControlPlane.start(lan.controlPlane, kcp, directory, pki);
       const pauseArchive = await writePauseImage(directory, kcp);
       const snapshotter = await chooseSnapshotter(sandbox);
       const server = apiServerUrl(lan.controlPlane);
-      const common = { kcp, directory, pki, server, snapshotter, pauseArchive };
-      const nodes: NodeOptions[] = [];
-      for (const host of lan.nodes)
-        nodes.push({ ...common, host, number: nodes.length + 1, cgroup: await sandbox.createCgroup(host.name) });
-      const cluster = new RealCluster(sandbox, kcp, lan, kubeconfig, nodes);
-      await Promise.all([...nodes.map(startNode), cluster.#startControllers(pki)]);
+      const common = { kcp, directory, pki, server, snapshotter, pauseArchive, proxyMode };
+      const nodes: ClusterNode[] = [];
+      for (const [index, host] of lan.nodes.entries()) {
+        const cgroup = await sandbox.createCgroup(host.name);
+        nodes.push(new ClusterNode({ ...common, host, number: index + 1, cgroup, setRoutes: () => setRoutes(sandbox, lan) }));
+      }
+      const cluster = new RealCluster(sandbox, lan, controlPlane, nodes);
+      const startControllers = async () => {
+        await controlPlane.isReady();
+        controlPlane.startControllers();
+      };
+      await Promise.all([...nodes.map((node) => node.start()), startControllers()]);
       const names = lan.nodes.map(({ name }) => `node/${name}`);
       // A namespace takes no Pods before it has its ServiceAccount.
       const created = () => cluster.kubectl(["get", "serviceaccount/default", ...names]);
@@ -79,15 +87,15 @@ export class RealCluster implements AsyncDisposable {
 
   /** Runs kubectl as an administrator; paths have to be absolute. @returns what it printed. @throws {CommandError} */
   kubectl(args: readonly string[], options?: RunOptions): Promise<string> {
-    return this.#controlPlane.run([this.#kcp, "kubectl", "--kubeconfig", this.kubeconfig, ...args], options);
+    return this.controlPlane.kubectl(args, options);
   }
 
   /** Loads an archive with an image, such as `buildIngotImage` or `make image` makes, into every node. */
   async loadImage(archive: string): Promise<void> {
-    await Promise.all(this.#nodes.map((node) => importImage(node, archive)));
+    await Promise.all(this.nodes.map((node) => node.load(archive)));
   }
 
-  node(name: string): Host {
+  node(name: string): ClusterNode {
     const node = this.nodes.find((node) => node.name === name);
     if (node === undefined)
       throw new Error(`Cannot find node ${name}: there are ${this.nodes.map(({ name }) => name).join(", ")}`);
@@ -99,7 +107,7 @@ export class RealCluster implements AsyncDisposable {
     return readAuditLog(this.directory);
   }
 
-  /** For the message of a failure: what there is in `namespaces`, what happened, and the end of the Pods' logs. */
+  /** For the message of a failure: what there is in `namespaces`, what happened, and the end of the logs. */
   async report(namespaces: readonly string[]): Promise<string> {
     const show = async (args: readonly string[]) => {
       const output = await this.kubectl(args).catch((error: CommandError) => error.message);
@@ -113,17 +121,12 @@ export class RealCluster implements AsyncDisposable {
       const pods = await this.kubectl(["-n", namespace, "get", "pods", "-o", "name"]);
       for (const pod of pods.split("\n").filter(Boolean)) parts.push(await show(["-n", namespace, "logs", pod, "--tail=40"]));
     }
+    parts.push(await this.#sandbox.logs());
     return parts.join("\n");
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#sandbox[Symbol.asyncDispose]();
-  }
-
-  async #startControllers(pki: Pki): Promise<void> {
-    const ready = () => this.kubectl(["get", "--raw", "/readyz"]);
-    await waitFor("the API server", ready, { timeout: 60_000, every: 200 });
-    startControllers(this.#controlPlane, this.#kcp, pki, this.kubeconfig);
   }
 }
 

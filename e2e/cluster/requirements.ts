@@ -14,6 +14,9 @@ const programs: Readonly<Record<string, string>> = {
   conntrack: "conntrack",
   buildah: "buildah",
   mmdebstrap: "mmdebstrap",
+  nft: "nftables",
+  bird: "bird2",
+  arping: "arping",
 };
 
 /** @throws {Error} that names all that the machine lacks for a cluster, and how to get it */

@@ -1,12 +1,12 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, writeSync } from "node:fs";
 import { mkdtemp, readdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { type RunOptions, run } from "./command.ts";
+import { Daemon } from "./daemon.ts";
 
 // The first process in the namespaces. It ends, and with it every other, when standard input does.
 const inside = `
@@ -84,14 +84,10 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** Starts what runs until the sandbox goes; its output is in `directory`, in a file of that name with `.log`. */
-  daemon(host: string, name: string, command: readonly string[]): void {
-    const log = openSync(join(this.directory, `${name}.log`), "a");
-    const child = spawn("nsenter", [...this.#enter(host), ...command], { stdio: ["ignore", log, log] });
-    child.on("exit", (code, signal) => {
-      writeSync(log, `ended: ${signal ?? `exit status ${code}`}\n`);
-      closeSync(log);
-    });
-    child.unref();
+  daemon(host: string, name: string, command: readonly string[]): Daemon {
+    const daemon = new Daemon(join(this.directory, `${name}.log`), ["nsenter", ...this.#enter(host), ...command]);
+    daemon.start();
+    return daemon;
   }
 
   /** Makes a cgroup, in every hierarchy. @returns its path in each */

@@ -6,6 +6,7 @@
  */
 export { Bfdd, type BfddCounters, type BfddPeer, type BfddStatus } from "./bfdd.ts";
 export { Bird } from "./bird.ts";
+export { birdConfiguration, parseBirdRoutes } from "./bird-dialect.ts";
 export type { Neighbour, RouterConfiguration } from "./configuration.ts";
 export type { KernelRoute } from "./kernel-routes.ts";
 export type { NeighbourStatus, Route, Router, RouterKind, SessionState } from "./router.ts";

@@ -1,0 +1,50 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+
+/** A program that runs until it is stopped, at the latest with its sandbox, and can be started again. */
+export class Daemon {
+  /** Its output, of all its runs. */
+  readonly log: string;
+  readonly #command: readonly string[];
+  #child: ChildProcess | undefined;
+
+  /** @param command begins with `nsenter`, which runs the program as its child */
+  constructor(log: string, command: readonly string[]) {
+    this.log = log;
+    this.#command = command;
+  }
+
+  start(): void {
+    if (this.#isRunning) throw new Error(`Cannot start ${this.#command.join(" ").slice(0, 200)}: it runs`);
+    const output = openSync(this.log, "a");
+    const [file = "", ...args] = this.#command;
+    const child = spawn(file, args, { stdio: ["ignore", output, output] });
+    child.on("exit", (code, signal) => {
+      writeSync(output, `ended: ${signal ?? `exit status ${code}`}\n`);
+      closeSync(output);
+    });
+    child.unref();
+    this.#child = child;
+  }
+
+  /** Sends it a signal. */
+  signal(name: NodeJS.Signals): void {
+    const { pid } = this.#child ?? {};
+    if (pid === undefined || !this.#isRunning) return;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
+    for (const each of [...children.map(Number), ...(name === "SIGCONT" ? [pid] : [])]) process.kill(each, name); // It stops with its child.
+  }
+
+  /** Ends it and waits for that; nothing when it has ended. */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
+    if (this.#child === undefined || !this.#isRunning) return;
+    const exited = once(this.#child, "exit");
+    this.signal(signal);
+    await exited;
+  }
+
+  get #isRunning(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+}

@@ -1,0 +1,61 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { waitFor } from "#e2e/lab";
+import { birdConfiguration, parseBirdRoutes, type Route } from "#e2e/routers";
+import { type InstalledCluster, minute } from "./installed.ts";
+
+const asn = 64500;
+export const nodeAsn = 64501;
+
+/** The peer for the ConfigMap. */
+export const peer = `
+peers:
+  - peer-address: 172.30.0.2
+    peer-asn: ${asn}
+    my-asn: ${nodeAsn}
+    hold-time: 6s
+    drain-when-cordoned: true
+`;
+
+/** BIRD on the cluster's router. It gives its routes to the kernel, which shares out flows among all that are as good. */
+export class BorderRouter {
+  readonly #on: InstalledCluster;
+  readonly #control: string;
+
+  private constructor(on: InstalledCluster, control: string) {
+    this.#on = on;
+    this.#control = control;
+  }
+
+  /** @param hosts numbers in the LAN that nodes may have */
+  static async start(on: InstalledCluster, hosts: readonly number[]): Promise<BorderRouter> {
+    const { router, directory } = on.cluster;
+    const [file, control] = [join(directory, "bird.conf"), join(directory, "bird.ctl")];
+    const neighbours = hosts.map((number) => ({
+      address: `172.30.0.${number}`,
+      asn: nodeAsn,
+      passive: true,
+      holdTimeSeconds: 6,
+    }));
+    await writeFile(file, birdConfiguration({ asn, routerId: router.ipv4, neighbours, multipath: 16 }));
+    router.daemon("bird", ["bird", "-f", "-c", file, "-s", control, "-P", join(directory, "bird.pid")]);
+    return new BorderRouter(on, control);
+  }
+
+  async routes(address: string): Promise<readonly Pick<Route, "nextHops" | "communities">[]> {
+    const lines = await this.#on.cluster.router.run(["birdc", "-v", "-s", this.#control, "show route all"]);
+    const text = lines.replace(/^(?:\d{4}[- ]| {5})/gm, "");
+    return parseBirdRoutes(text).filter(({ prefix }) => prefix === `${address}/32`);
+  }
+
+  /** Waits until the next hops for an address are these nodes. */
+  async learns(address: string, nodes: readonly string[]): Promise<void> {
+    const wanted = nodes.map((name) => this.#on.cluster.node(name).host.ipv4).sort();
+    const isLearned = async () => {
+      const found = (await this.routes(address)).flatMap(({ nextHops }) => nextHops).sort();
+      if (found.join() !== wanted.join()) throw new Error(`its next hops are ${found.join() || "none"}`);
+      return true;
+    };
+    await waitFor(`routes to ${address} by way of ${nodes.join()}`, isLearned, minute);
+  }
+}

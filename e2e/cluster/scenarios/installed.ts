@@ -1,0 +1,237 @@
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
+import { buildIngotImage, findKcp, ingotImage as image, RealCluster, type RealClusterOptions } from "#e2e/cluster";
+import { waitFor } from "#e2e/lab";
+import type { Streamed, StreamedTo } from "./stream.ts";
+
+export const namespace = "metallb-system";
+export const minute = { timeout: 60_000, every: 250 };
+
+// Answers packets and requests with the name of its node.
+const echo = `
+const node = process.env.NODE_NAME;
+require("http").createServer((_, answer) => answer.end(node)).listen(8080, "::");
+const socket = require("dgram").createSocket("udp6");
+socket.on("message", (data, { port, address }) => socket.send(node + " " + data, port, address)).bind(9000);
+`;
+
+export const config = `
+address-pools:
+  - name: lan
+    protocol: layer2
+    addresses: [172.30.0.200-172.30.0.219]
+`;
+
+interface Metadata {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly uid?: string;
+}
+
+/** An object of the API, as far as tests look at it. */
+export interface ApiObject {
+  readonly metadata: Metadata;
+  readonly spec?: Readonly<Record<string, unknown>>;
+  readonly status?: Readonly<Record<string, unknown>>;
+}
+
+/** A real Kubernetes with what `manifests/` installs, and a Deployment `web` of Pods on different nodes that echo. */
+export class InstalledCluster implements AsyncDisposable {
+  readonly cluster: RealCluster;
+  #streams = 0;
+
+  private constructor(cluster: RealCluster) {
+    this.cluster = cluster;
+  }
+
+  /** Nothing of ours is installed yet: see `install` and `deploy`. */
+  static async start(options: Omit<RealClusterOptions, "kcp">): Promise<InstalledCluster> {
+    await using stack = new AsyncDisposableStack();
+    const cluster = stack.use(await RealCluster.start({ ...options, kcp: await findKcp() }));
+    await cluster.loadImage(await buildIngotImage());
+    stack.move();
+    return new InstalledCluster(cluster);
+  }
+
+  /** Applies the manifests, and components of them by name, and the ConfigMap; resolves when all is ready. */
+  async install(configuration = config, components: readonly string[] = []): Promise<void> {
+    await this.applyManifests(components);
+    await this.configure(configuration);
+    await this.rolledOut("deployment/controller", "daemonset/speaker");
+  }
+
+  async applyManifests(components: readonly string[] = []): Promise<void> {
+    const manifests = resolve(import.meta.dirname, "../../../manifests");
+    const path = (name: string) => relative(this.cluster.directory, join(manifests, name));
+    const overlay = {
+      resources: [path("")],
+      components: components.map((name) => path(join("components", name))),
+      images: [{ name: "ingot", newName: image.name, newTag: image.tag }],
+    };
+    await writeFile(join(this.cluster.directory, "kustomization.yaml"), JSON.stringify(overlay));
+    await this.kubectl("apply", "--warnings-as-errors", "-k", this.cluster.directory);
+  }
+
+  async configure(text: string): Promise<void> {
+    await this.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "config", namespace }, data: { config: text } });
+  }
+
+  /** Runs the Pods of `web`, each on a node of its own. */
+  async deploy(replicas: number): Promise<void> {
+    const container = {
+      name: "web",
+      image: `${image.name}:${image.tag}`,
+      command: ["node", "-e", echo],
+      env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }],
+      readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
+    };
+    const spread = {
+      maxSkew: 1,
+      topologyKey: "kubernetes.io/hostname",
+      whenUnsatisfiable: "ScheduleAnyway",
+      labelSelector: { matchLabels: { app: "web" } },
+    };
+    await this.apply({
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "web", namespace: "default" },
+      spec: {
+        replicas,
+        strategy: { rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } },
+        selector: { matchLabels: { app: "web" } },
+        template: {
+          metadata: { labels: { app: "web" } },
+          spec: { terminationGracePeriodSeconds: 0, topologySpreadConstraints: [spread], containers: [container] },
+        },
+      },
+    });
+    await this.kubectl("rollout", "status", "deployment/web", "--timeout=60s");
+  }
+
+  /** Makes a Service of type LoadBalancer for `web`. @returns its address */
+  async serve(name: string, more: object = {}): Promise<string> {
+    const ports = [
+      { name: "http", port: 80, targetPort: 8080, protocol: "TCP" },
+      { name: "echo", port: 9000, targetPort: 9000, protocol: "UDP" },
+    ];
+    const spec = { type: "LoadBalancer", selector: { app: "web" }, ports, ...more };
+    await this.apply({ apiVersion: "v1", kind: "Service", metadata: { name, namespace: "default" }, spec });
+    return await waitFor(`an address of ${name}`, () => this.addressOf(name), minute);
+  }
+
+  kubectl(...args: string[]): Promise<string> {
+    return this.cluster.kubectl(args, { timeoutMs: 120_000 });
+  }
+
+  async apply(object: object): Promise<void> {
+    await this.cluster.kubectl(["apply", "-f", "-"], { input: JSON.stringify(object) });
+  }
+
+  /** Objects of a kind, such as `pods`, by further arguments of `kubectl get`. */
+  async get(kind: string, ...args: string[]): Promise<readonly ApiObject[]> {
+    return JSON.parse(await this.kubectl("get", kind, "-o", "json", ...args)).items;
+  }
+
+  async rolledOut(...names: string[]): Promise<void> {
+    for (const name of names) await this.kubectl("-n", namespace, "rollout", "status", name, "--timeout=90s");
+  }
+
+  addressOf(name: string): Promise<string> {
+    return this.kubectl("get", "service", name, "-o", "jsonpath={.status.loadBalancer.ingress[*].ip}");
+  }
+
+  /** The addresses of all Services that have some. */
+  async addresses(): Promise<Readonly<Record<string, string>>> {
+    const column =
+      '{range .items[?(@.spec.type=="LoadBalancer")]}{.metadata.name}={.status.loadBalancer.ingress[*].ip}{"\\n"}{end}';
+    const lines = await this.kubectl("get", "services", "-o", `jsonpath=${column}`);
+    return Object.fromEntries(
+      lines
+        .trim()
+        .split("\n")
+        .map((line) => line.split("=")),
+    );
+  }
+
+  /** Messages of the events of an object, oldest first. */
+  async events(kind: string, name: string, reason: string): Promise<string[]> {
+    const selector = `involvedObject.kind=${kind},involvedObject.name=${name},reason=${reason}`;
+    const range = '{range .items[*]}{.message}{"\\n"}{end}';
+    return (await this.kubectl("get", "events", `--field-selector=${selector}`, "-o", `jsonpath=${range}`)).trim().split("\n");
+  }
+
+  /** The node whose MAC address the client's ARP request is answered with, and nobody else's. */
+  async owner(address: string): Promise<string> {
+    const printed = await this.cluster.client.run(["sh", "-c", 'arping -c 3 -w 300000 -i eth0 "$0" || true', address]);
+    const macs = new Set([...printed.matchAll(/ from ([0-9a-f:]{17}) /g)].map(([, mac]) => mac));
+    assert.equal(macs.size, 1, `${address} is answered for by ${macs.size} hosts: ${printed}`);
+    return await this.#nodeOf([...macs][0] ?? "");
+  }
+
+  async #nodeOf(mac: string): Promise<string> {
+    for (const node of this.cluster.nodes) if ((await node.host.mac()) === mac) return node.name;
+    throw new Error(`Cannot find the node with MAC address ${mac}`);
+  }
+
+  /** Waits until another node than this answers for the address. @returns which */
+  async ownerOtherThan(node: string, address: string): Promise<string> {
+    const other = async () => {
+      const owner = await this.owner(address);
+      return owner === node ? undefined : owner;
+    };
+    return await waitFor(`another owner of ${address} than ${node}`, other, minute);
+  }
+
+  /** Waits until the client has an HTTP answer. @returns the node of the Pod that gave it */
+  async answer(address: string): Promise<string> {
+    const answer = () => this.cluster.client.get(`http://${address}/`);
+    return (await waitFor(`an answer from ${address}`, answer, minute)).body;
+  }
+
+  async ready(node: string, status: "True" | "Unknown" = "True"): Promise<void> {
+    await this.kubectl("wait", `--for=condition=Ready=${status}`, "--timeout=90s", `node/${node}`);
+  }
+
+  /** The Pod of a DaemonSet or Deployment on a node, by the label `component`. */
+  async podOn(node: string, component: "speaker" | "controller"): Promise<string> {
+    const selector = [`--field-selector=spec.nodeName=${node}`, "-l", `component=${component}`];
+    const pods = await this.get("pods", "-n", namespace, ...selector);
+    return pods[0]?.metadata.name ?? "";
+  }
+
+  /**
+   * Sends packets to Services every 5 ms while `act` runs, from when all have answered.
+   * @param targets name -> address
+   * @returns what became of them; owners are nodes
+   */
+  async streaming(targets: Readonly<Record<string, string>>, act: () => Promise<void>): Promise<Streamed> {
+    const program = [process.execPath, resolve(import.meta.dirname, "stream.ts")];
+    const names = Object.entries(targets).map(([name, address]) => `${name}=${address}`);
+    const stream = this.cluster.client.daemon(`stream${++this.#streams}`, [...program, ...names]);
+    const lines = async () => (await readFile(stream.log, "utf8")).split("\n");
+    try {
+      await waitFor("the stream of packets", async () => (await lines()).includes("streaming"), minute);
+      await act();
+    } finally {
+      await stream.stop("SIGTERM");
+    }
+    const report = (await lines()).find((line) => line.startsWith("{"));
+    if (report === undefined) throw new Error(`Cannot read the report of the client: ${(await lines()).join("\n")}`);
+    const streamed: Record<string, StreamedTo> = JSON.parse(report);
+    const named = Object.entries(streamed).map(async ([name, to]) => {
+      const owners = await Promise.all(to.arp.owners.map((mac) => this.#nodeOf(mac)));
+      return [name, { ...to, arp: { ...to.arp, owners } }] as const;
+    });
+    return Object.fromEntries(await Promise.all(named));
+  }
+
+  /** For the message of a failure. */
+  report(): Promise<string> {
+    return this.cluster.report([namespace, "default"]);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.cluster[Symbol.asyncDispose]();
+  }
+}

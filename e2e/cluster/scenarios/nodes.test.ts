@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { waitFor } from "#e2e/lab";
+import { BorderRouter, peer } from "./border-router.ts";
+import { config, InstalledCluster, minute, namespace } from "./installed.ts";
+import { steps } from "./steps.ts";
+import type { Streamed } from "./stream.ts";
+
+// What happens to nodes, and what clients and a router see of it.
+const all = ["node1", "node2", "node3"];
+const routed = `
+  - name: routed
+    protocol: bgp
+    auto-assign: false
+    addresses: [198.51.100.0/24]
+`;
+const gracefulShutdown = "65535:0"; // RFC 8326.
+
+let router: BorderRouter;
+let web: string;
+let local: string;
+let far: string;
+
+const step = steps(async () => {
+  const on = await InstalledCluster.start({ nodes: 3 });
+  router = await BorderRouter.start(on, [11, 12, 13, 31]);
+  await on.deploy(2);
+  await on.install(`${peer}${config}${routed}`);
+  return on;
+});
+
+step("Services on layer 2 and by BGP are reached from outside, and the router knows all nodes", async (on) => {
+  web = await on.serve("web");
+  local = await on.serve("local", { externalTrafficPolicy: "Local" });
+  far = await on.serve("far", { loadBalancerIP: "198.51.100.7" });
+  await router.learns(far, all);
+  for (const address of [web, local, far]) await on.answer(address);
+  assert.equal(await on.answer(local), await on.owner(local));
+});
+
+step("a kubelet, a containerd that are killed and started again cost no packet and move no address", async (on) => {
+  const owner = await on.owner(web);
+  const before = await on.get("pods", "-n", namespace);
+  const streamed = await on.streaming({ web, far }, async () => {
+    for (const program of ["kubelet", "containerd"] as const) {
+      await on.cluster.node(owner).kill(program);
+      await on.cluster.node(owner).revive(program);
+    }
+    await on.ready(owner);
+  });
+  assertNothingLost(streamed);
+  assert.equal(await on.owner(web), owner);
+  assert.deepEqual(names(await on.get("pods", "-n", namespace)), names(before));
+});
+
+step("a speaker that is evicted hands over, and its node announces again when there is a new one", async (on) => {
+  const owner = await on.owner(web);
+  const pod = await on.podOn(owner, "speaker");
+  const streamed = await on.streaming({ web, far }, async () => {
+    const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: pod, namespace } };
+    const path = `/api/v1/namespaces/${namespace}/pods/${pod}/eviction`;
+    await on.cluster.kubectl(["create", "--raw", path, "-f", "-"], { input: JSON.stringify(eviction) });
+    await waitFor(`the end of ${pod}`, async () => (await on.podOn(owner, "speaker")) !== pod, minute);
+    await on.rolledOut("daemonset/speaker");
+    await waitFor(`${web} at ${owner} again`, async () => (await on.owner(web)) === owner, minute);
+  });
+  print("speaker evicted", streamed);
+  const owners = streamed.web?.arp.owners ?? [];
+  assert.deepEqual([owners.length, owners[0], owners.at(-1)], [3, owner, owner], `${owners}`);
+  assertNothingLost(streamed);
+  await router.learns(far, all);
+});
+
+step(
+  "a node that is drained keeps answering, its routes ask to be avoided, and Local Services leave with their Pods",
+  async (on) => {
+    const node = await on.owner(local);
+    const isAvoided = async () =>
+      (await router.routes(far)).some(
+        ({ nextHops, communities }) =>
+          nextHops.includes(on.cluster.node(node).host.ipv4) && communities.includes(gracefulShutdown),
+      );
+    const streamed = await on.streaming({ far }, async () => {
+      await on.kubectl("drain", node, "--ignore-daemonsets", "--timeout=60s");
+      await waitFor("routes with the community", isAvoided, minute);
+      const successor = await on.ownerOtherThan(node, local);
+      assert.equal(await on.answer(local), successor);
+    });
+    print("drained", streamed);
+    assertNothingLost(streamed);
+    await on.kubectl("uncordon", node);
+    await waitFor("routes without the community", async () => !(await isAvoided()), minute);
+    assert.deepEqual(await on.addresses(), { web, local, far });
+  },
+);
+
+step("a node that is NotReady keeps its addresses while its speaker works, but for those of Local Services", async (on) => {
+  const node = await on.owner(local);
+  const owner = await on.owner(web);
+  const streamed = await on.streaming({ web, far }, async () => {
+    await on.cluster.node(node).kill("kubelet");
+    await on.ready(node, "Unknown");
+    assert.equal(await on.answer(local), await on.ownerOtherThan(node, local));
+  });
+  assertNothingLost(streamed);
+  assert.equal(await on.owner(web), owner);
+  await on.cluster.node(node).revive("kubelet");
+  await on.ready(node);
+});
+
+step("the taint out-of-service counts as the word that a node is gone", async (on) => {
+  const node = await on.owner(web);
+  const taint = "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute";
+  await on.kubectl("taint", "node", node, taint);
+  await on.ownerOtherThan(node, web);
+  await router.learns(
+    far,
+    all.filter((name) => name !== node),
+  );
+  await on.kubectl("taint", "node", node, `${taint}-`);
+  await waitFor(`${web} at ${node} again`, async () => (await on.owner(web)) === node, minute);
+  await router.learns(far, all);
+});
+
+step("a node without power is replaced at once, and takes part again after its reboot", async (on) => {
+  const node = await on.owner(web);
+  const others = all.filter((name) => name !== node);
+  const streamed = await on.streaming({ web, far }, async () => {
+    await on.cluster.node(node).powerOff();
+    await on.ownerOtherThan(node, web);
+    await router.learns(far, others);
+    await on.ready(node, "Unknown");
+  });
+  print("power cut", streamed);
+  await on.cluster.node(node).powerOn();
+  await on.ready(node);
+  await on.rolledOut("daemonset/speaker");
+  await waitFor(`${web} at ${node} again`, async () => (await on.owner(web)) === node, minute);
+  await router.learns(far, all);
+  assert.deepEqual(await on.addresses(), { web, local, far });
+});
+
+step("a node that is deleted and comes back at another address is one of the speakers again", async (on) => {
+  const node = await on.owner(web);
+  await on.cluster.node(node).powerOff();
+  await on.kubectl("delete", "node", node);
+  const successor = await on.ownerOtherThan(node, web);
+  await on.answer(web);
+  await on.cluster.node(node).powerOn(31);
+  await waitFor("the node", () => on.kubectl("get", "node", node), minute);
+  await on.ready(node);
+  await waitFor(`${web} at ${node} again`, async () => (await on.owner(web)) === node, minute);
+  assert.notEqual(successor, node);
+  await on.answer(web);
+  await router.learns(far, all);
+  assert.deepEqual(await on.addresses(), { web, local, far });
+});
+
+function names(pods: readonly { metadata: { name: string } }[]): string[] {
+  return pods.map(({ metadata }) => metadata.name).sort();
+}
+
+function assertNothingLost(streamed: Streamed): void {
+  for (const [name, { lost, sent, gaps }] of Object.entries(streamed))
+    assert.equal(lost, 0, `${name}: ${lost} of ${sent} packets lost, in gaps of ${gaps.join()} ms`);
+}
+
+function print(what: string, streamed: Streamed): void {
+  for (const [name, { sent, lost, gaps, arp }] of Object.entries(streamed))
+    console.log(
+      `${what}: ${name}: ${lost} of ${sent} packets lost, in gaps of ${gaps.join()} ms; ` +
+        `${arp.unanswered} of ${arp.asked} ARP requests unanswered, ${arp.answeredByTwo} answered by two`,
+    );
+}
