@@ -1,5 +1,5 @@
 import type { Allocator } from "#pkg/allocator";
-import { KubernetesMetrics, pullGauge, type Registry } from "#pkg/metrics";
+import { KubernetesMetrics, pullGauge, pullSeries, type Registry } from "#pkg/metrics";
 
 /** Everything that the controller measures. How full the pools are is asked for when it is read. */
 export function createMetrics(
@@ -15,20 +15,20 @@ export function createMetrics(
       add({}, elector.isLeader ? 1 : 0);
     },
   });
-  pullGauge(registry, {
+  pullSeries(registry, "gauge", {
     name: "metallb_allocator_addresses_total",
     help: "Addresses that can be assigned, by pool.",
     labelNames: ["pool"],
-    collect(add) {
-      for (const { pool, total } of allocator.usage()) add({ pool }, total);
+    *series() {
+      for (const { pool, total } of allocator.usage()) yield [{ pool }, total];
     },
   });
-  pullGauge(registry, {
+  pullSeries(registry, "gauge", {
     name: "metallb_allocator_addresses_in_use_total",
     help: "Addresses that are assigned, by pool.",
     labelNames: ["pool"],
-    collect(add) {
-      for (const { pool, inUse } of allocator.usage()) add({ pool }, inUse);
+    *series() {
+      for (const { pool, inUse } of allocator.usage()) yield [{ pool }, inUse];
     },
   });
   return new KubernetesMetrics(registry);

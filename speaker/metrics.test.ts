@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ignoredReasons, type Layer2Counters } from "#pkg/layer2";
+import { type AddressCounters, ignoredReasons, type Layer2Counters } from "#pkg/layer2";
 import { Registry } from "#pkg/metrics";
 import { parseAddress } from "#pkg/net";
 import type { Finding } from "#pkg/node-checks";
@@ -59,15 +59,12 @@ test("the counters of layer 2 are read at each scrape, and not added up", async 
   const address = parseAddress("192.0.2.1");
   assert.ok(address);
   const ignored = Object.fromEntries(ignoredReasons.map((reason, index) => [reason, index])) as Layer2Counters["ignored"];
-  let counters: Layer2Counters = { addresses: [], ignored, sendFailures: 0, dropped: 0 };
-  registerLayer2(registry, { counters: () => counters });
+  let counters: Layer2Counters = { ignored, sendFailures: 0, dropped: 0 };
+  const addresses: AddressCounters[] = [];
+  registerLayer2(registry, { counters: () => counters, addressCounters: () => addresses });
   await scrape(registry);
-  counters = {
-    ...counters,
-    addresses: [{ address, requestsReceived: 3, responsesSent: 2, gratuitousSent: 10, sightings: 6 }],
-    sendFailures: 4,
-    dropped: 5,
-  };
+  counters = { ...counters, sendFailures: 4, dropped: 5 };
+  addresses.push({ address, requestsReceived: 3, responsesSent: 2, gratuitousSent: 10, sightings: 6 });
   const want = [
     'metallb_layer2_requests_received{ip="192.0.2.1"} 3',
     'ingot_layer2_conflicts_total{ip="192.0.2.1"} 6',

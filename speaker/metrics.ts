@@ -1,7 +1,7 @@
 import type { Bfd } from "#pkg/bfd";
 import { ignoredReasons, type Layer2 } from "#pkg/layer2";
 import type { MemberlistThread } from "#pkg/memberlist";
-import { createRegistry, KubernetesMetrics, pullCounter, pullGauge, type Registry } from "#pkg/metrics";
+import { createRegistry, KubernetesMetrics, pullCounter, pullGauge, pullSeries, type Registry } from "#pkg/metrics";
 import { checkNames, type NodeChecks } from "#pkg/node-checks";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import { registerBfd, registerBgp } from "./bgp/metrics.ts";
@@ -11,7 +11,7 @@ import { registerMemberlist } from "./members/metrics.ts";
 
 export interface MetricsSources {
   readonly state: SpeakerState;
-  readonly layer2: Pick<Layer2, "counters">;
+  readonly layer2: Pick<Layer2, "counters" | "addressCounters">;
   readonly bgp: BgpSpeaker;
   readonly bfd: Bfd;
   readonly memberlist: MemberlistThread | undefined;
@@ -37,13 +37,15 @@ export function speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks, vi
 
 /** What is announced from here, read when it is scraped, so that no series outlives its Service. */
 export function registerAnnouncements(registry: Registry, { node, status }: Pick<SpeakerState, "node" | "status">): void {
-  pullGauge(registry, {
+  pullSeries(registry, "gauge", {
     name: "metallb_speaker_announced",
     help: "1 for each address that this node announces for a Service. It does not show what hosts and routers have learned.",
     labelNames: ["service", "protocol", "node", "ip"],
-    collect(add) {
-      for (const [service, { protocol, addresses }] of status.announcements)
-        for (const ip of addresses) add({ service, protocol, node, ip }, 1);
+    *series() {
+      for (const service of [...status.announcements.keys()]) {
+        const { protocol, addresses } = status.announcements.get(service) ?? { protocol: "", addresses: [] };
+        for (const ip of addresses) yield [{ service, protocol, node, ip }, 1];
+      }
     },
   });
 }
@@ -72,7 +74,7 @@ export function registerNodeWarnings(registry: Registry, checks: Pick<NodeChecks
 }
 
 /** The counters of the thread that answers, read when they are scraped. */
-export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counters">): void {
+export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counters" | "addressCounters">): void {
   const perAddress = [
     {
       name: "requests_received",
@@ -83,22 +85,22 @@ export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counter
     { name: "gratuitous_sent", help: "Gratuitous announcements of an address.", field: "gratuitousSent" },
   ] as const;
   for (const { name, help, field } of perAddress) {
-    pullCounter(registry, {
+    pullSeries(registry, "counter", {
       name: `metallb_layer2_${name}`,
       help,
       labelNames: ["ip"],
-      collect(add) {
-        for (const counters of layer2.counters().addresses) add({ ip: counters.address.toString() }, counters[field]);
+      *series() {
+        for (const counters of layer2.addressCounters()) yield [{ ip: counters.address.toString() }, counters[field]];
       },
     });
   }
-  pullCounter(registry, {
+  pullSeries(registry, "counter", {
     name: "ingot_layer2_conflicts_total",
     help: "Frames from other hosts that use or announce an address of this node.",
     labelNames: ["ip"],
-    collect(add) {
-      for (const { address, sightings } of layer2.counters().addresses)
-        if (sightings > 0) add({ ip: address.toString() }, sightings);
+    *series() {
+      for (const { address, sightings } of layer2.addressCounters())
+        if (sightings > 0) yield [{ ip: address.toString() }, sightings];
     },
   });
   pullCounter(registry, {

@@ -9,6 +9,8 @@ export interface Route {
   readonly status: number;
   readonly contentType: string;
   readonly body: string | Buffer;
+  /** Called once, when nobody needs the body any more: it has been sent, or never will be. */
+  readonly release?: () => void;
 }
 export type Routes = Readonly<Record<string, () => Route | Promise<Route>>>; // path -> answer
 
@@ -91,6 +93,8 @@ interface Connection {
   state: "receiving" | "ready" | "answering" | "sending" | "ending" | "closed";
   /** The rest of the answer. */
   answer: readonly Buffer[];
+  /** Of the answer, until its last piece is on its way. */
+  release: (() => void) | undefined;
   keepAlive: boolean;
 }
 
@@ -126,12 +130,16 @@ class Connections implements Disposable {
       received: Buffer.alloc(0),
       state: "receiving",
       answer: [],
+      release: undefined,
       keepAlive: true,
     };
     this.#open.add(connection);
     deadline.set(this.#clock.now() + httpLimits.headMs);
     socket.on("error", () => {}); // It closes then.
-    socket.on("close", () => this.#close(connection));
+    socket.on("close", () => {
+      this.#close(connection);
+      connection.release?.(); // Not before: the kernel may still be given some of it.
+    });
     socket.on("data", (chunk) => this.#receive(connection, chunk));
     socket.on("drain", () => this.#makeReady(connection));
   }
@@ -226,8 +234,13 @@ class Connections implements Disposable {
     return route === undefined ? text(404, "not found") : await route();
   }
 
-  #answer(connection: Connection, { status, contentType, body }: Route, withBody: boolean): void {
-    if (connection.state !== "answering") return;
+  #answer(connection: Connection, route: Route, withBody: boolean): void {
+    if (connection.state !== "answering") {
+      route.release?.();
+      return;
+    }
+    const { status, contentType, body } = route;
+    connection.release = route.release;
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     const head = [
       `HTTP/1.1 ${status} ${reasons[status] ?? ""}`,
@@ -249,8 +262,10 @@ class Connections implements Disposable {
     const piece = first.subarray(0, pieceBytes);
     connection.answer = piece.length < first.length ? [first.subarray(pieceBytes), ...rest] : rest;
     connection.state = "sending";
-    const isTaken = socket.write(piece);
-    if (connection.answer.length === 0 && !keepAlive) {
+    const isLast = connection.answer.length === 0;
+    const isTaken = socket.write(piece, isLast ? connection.release : undefined);
+    if (isLast) connection.release = undefined;
+    if (isLast && !keepAlive) {
       connection.state = "ending";
       connection.deadline.setNoLater(this.#clock.now() + httpLimits.answerMs);
       socket.end();

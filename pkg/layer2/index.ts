@@ -8,4 +8,4 @@
  */
 export type { InterfaceState } from "./engine/interface-state.ts";
 export { ignoredReasons } from "./frames/answers.ts";
-export { type AddressSighting, Layer2, type Layer2Counters, Layer2Error } from "./layer2.ts";
+export { type AddressCounters, type AddressSighting, Layer2, type Layer2Counters, Layer2Error } from "./layer2.ts";

@@ -30,7 +30,7 @@ suite("layer 2 on a LAN of network namespaces", { skip, concurrency: true }, () 
 test("an address is counted for five minutes after it is withdrawn, and no longer", async () => {
   const clock = new SimulatedClock();
   await using layer2 = new Layer2({ log: silentLog, clock });
-  const counted = () => layer2.counters().addresses.map(({ address }) => `${address}`);
+  const counted = () => [...layer2.addressCounters()].map(({ address }) => `${address}`);
   for (let i = 1; i <= 3; i++) layer2.announce(address(`192.0.2.${i}`));
   layer2.withdraw(address("192.0.2.1"));
   clock.advanceBy(60_000);

@@ -40,8 +40,6 @@ export interface AddressSighting {
 
 /** Counts only grow while an address is known. */
 export interface Layer2Counters {
-  /** Every address that is announced or watched, or was in the last five minutes. */
-  readonly addresses: readonly AddressCounters[];
   /** Frames that were not answered. */
   readonly ignored: Readonly<Record<IgnoredReason, number>>;
   /** Replies and announcements that could not be sent. */
@@ -222,21 +220,33 @@ export class Layer2 implements AsyncDisposable {
   }
 
   counters(): Layer2Counters {
+    const totals = this.#shared.totals.all();
+    return {
+      ignored: Object.fromEntries(ignoredReasons.map((reason) => [reason, totals[reason]])) as Record<IgnoredReason, number>,
+      sendFailures: totals.sendFailures,
+      dropped: totals.dropped,
+    };
+  }
+
+  /**
+   * Every address that is announced or watched, or was in the last five minutes; each once, as it is when it is its turn, however much
+   * changes meanwhile.
+   */
+  *addressCounters(): Iterable<AddressCounters> {
     this.#forget();
     const shared = this.#shared;
-    const totals = shared.totals.all();
-    return {
-      addresses: [...this.#entries.values()].map(({ address, row }) => ({
+    for (const key of [...this.#entries.keys()]) {
+      const entry = this.#entries.get(key);
+      if (entry === undefined) continue;
+      const { address, row } = entry;
+      yield {
         address,
         requestsReceived: shared.row(row, "requests"),
         responsesSent: shared.row(row, "responses"),
         gratuitousSent: shared.row(row, "gratuitous"),
         sightings: shared.row(row, "sightings"),
-      })),
-      ignored: Object.fromEntries(ignoredReasons.map((reason) => [reason, totals[reason]])) as Record<IgnoredReason, number>,
-      sendFailures: totals.sendFailures,
-      dropped: totals.dropped,
-    };
+      };
+    }
   }
 
   /** As they were last seen; none before `start`. */

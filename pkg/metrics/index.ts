@@ -5,5 +5,5 @@
 export { Registry } from "prom-client";
 export { KubernetesMetrics } from "./kubernetes.ts";
 export { metricsRoute } from "./page.ts";
-export { pullCounter, pullGauge, pullHistogram } from "./pulled.ts";
+export { pullCounter, pullGauge, pullHistogram, pullSeries } from "./pulled.ts";
 export { createRegistry } from "./registry.ts";

@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock";
-import { createRegistry, KubernetesMetrics, metricsRoute, pullCounter, pullGauge, pullHistogram, Registry } from "#pkg/metrics";
+import {
+  createRegistry,
+  KubernetesMetrics,
+  metricsRoute,
+  pullCounter,
+  pullGauge,
+  pullHistogram,
+  pullSeries,
+  Registry,
+} from "#pkg/metrics";
 
 test("the metrics of both binaries have the names and types that alerts are written for, and begin at 0", async () => {
   const registry = new Registry();
@@ -87,16 +96,19 @@ took_seconds_count 3
 });
 
 /** A registry with as many series as 10,000 Services make. */
-function manySeries(collected: () => void = () => {}): Registry {
+function manySeries(collected: () => void = () => {}, read: () => void = () => {}): Registry {
   const registry = new Registry();
   for (const name of ["announced", "received"])
-    pullGauge(registry, {
+    pullSeries(registry, "gauge", {
       name,
       help: "One series for each address.",
       labelNames: ["ip", "node"],
-      collect: (add) => {
+      *series() {
         collected();
-        for (let i = 0; i < 10_000; i++) add({ ip: `10.0.${i >> 8}.${i & 255}`, node: '"a\\b"\n' }, i / 2);
+        for (let i = 0; i < 10_000; i++) {
+          read();
+          yield [{ ip: `10.0.${i >> 8}.${i & 255}`, node: '"a\\b"\n' }, i / 2];
+        }
       },
     });
   return registry;
@@ -155,17 +167,65 @@ test("who asks while a page is being made gets the next one", async () => {
   assert.equal(series.collected, 4);
 });
 
-test("a page is made in many turns of the event loop", async () => {
-  let turns = 0;
+test("no turn of the event loop reads more than 250 series", async () => {
+  let [inTurn, most, all] = [0, 0, 0];
   let isMade = false;
-  const count = (): void => {
-    turns++;
-    if (!isMade) globalThis.setImmediate(count);
+  const turn = (): void => {
+    inTurn = 0;
+    if (!isMade) globalThis.setImmediate(turn);
   };
-  globalThis.setImmediate(count);
-  await metricsRoute(manySeries())();
+  globalThis.setImmediate(turn);
+  const read = (): void => {
+    all++;
+    most = Math.max(most, ++inTurn);
+  };
+  await metricsRoute(manySeries(undefined, read))();
   isMade = true;
-  assert.ok(turns > 20, `${turns} turns`);
+  assert.deepEqual([all, most], [20_000, 250]);
+});
+
+test("a page that everybody has given back is written over, and no other", async () => {
+  const clock = new SimulatedClock();
+  const route = metricsRoute(manySeries(), clock);
+  const scrape = async () => {
+    clock.advanceBy(1_000);
+    const [one, other] = await Promise.all([route(), route()]);
+    return { memory: (one.body as Buffer).buffer, text: String(one.body), one, other };
+  };
+  const first = await scrape();
+  first.one.release?.();
+  const second = await scrape();
+  assert.notEqual(second.memory, first.memory);
+  assert.equal(second.text, first.text);
+  first.other.release?.();
+  const third = await scrape();
+  assert.equal(third.memory, first.memory);
+  assert.equal(third.text, second.text);
+  assert.equal(String(second.other.body), second.text);
+});
+
+test("what is made and gone while a page is made breaks no line, and is there at most once", async () => {
+  const registry = new Registry();
+  const services = new Map(Array.from({ length: 1_000 }, (_, i) => [`s${i}`, i]));
+  pullSeries(registry, "gauge", {
+    name: "announced",
+    help: "One series for each Service.",
+    labelNames: ["service"],
+    *series() {
+      for (const service of [...services.keys()]) {
+        const value = services.get(service);
+        if (value !== undefined) yield [{ service }, value];
+      }
+    },
+  });
+  const page = metricsRoute(registry)();
+  await setImmediate();
+  for (let i = 0; i < 1_000; i += 2) services.delete(`s${i}`);
+  for (let i = 0; i < 1_000; i += 4) services.set(`s${i}`, i);
+  const lines = String((await page).body).split("\n");
+  const series = lines.filter((line) => line.startsWith("announced"));
+  assert.equal(new Set(series).size, series.length);
+  assert.ok(series.length >= 500 && series.every((line) => /^announced\{service="s\d+"\} \d+$/.test(line)));
 });
 
 test("a page that is made in slices has every line as the library writes it", async () => {

@@ -1,6 +1,9 @@
 import type { Metric, Registry } from "prom-client";
 
-/** A metric whose samples are read when it is scraped: no series outlives what it describes, and nothing keeps it up to date in between. */
+/**
+ * A metric of few series, which are read when it is scraped, all at once: no series outlives what it describes, and nothing keeps it up
+ * to date in between.
+ */
 export interface PulledMetric<L extends string> {
   readonly name: string;
   readonly help: string;
@@ -11,11 +14,13 @@ export interface PulledMetric<L extends string> {
 }
 
 export function pullGauge<L extends string = never>(registry: Registry, metric: PulledMetric<L>): void {
-  register(registry, "gauge", metric, (_, value) => value);
+  const { name, help, labelNames = [] } = metric;
+  register(registry, "gauge", { name, help, labelNames, series: () => combined(metric, (_, value) => value) });
 }
 
 export function pullCounter<L extends string = never>(registry: Registry, metric: PulledMetric<L>): void {
-  register(registry, "counter", metric, (before, value) => before + value);
+  const { name, help, labelNames = [] } = metric;
+  register(registry, "counter", { name, help, labelNames, series: () => combined(metric, (before, value) => before + value) });
 }
 
 export interface PulledHistogram {
@@ -44,39 +49,57 @@ export function pullHistogram(registry: Registry, { name, help, bounds, collect 
   registry.registerMetric({ name, help, labelNames: [], get } as unknown as Metric<string>);
 }
 
-export interface Sample {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
+export interface SeriesMetric<L extends string> {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: readonly L[];
+  /**
+   * Yields each series, once: what reads it takes a few at a time, and lets the process do other things in between. So it has to stand
+   * that what it reads changes meanwhile.
+   */
+  readonly series: () => Iterable<Series<L>>;
 }
 
-/** What a registry holds for a pulled metric: what the library asks of a metric, and the samples alone. */
+type Series<L extends string> = readonly [labels: Readonly<Record<L, string>>, value: number];
+
+/** A metric with a series for each address, Service or pool, of which there may be thousands. */
+export function pullSeries<L extends string>(registry: Registry, type: "gauge" | "counter", metric: SeriesMetric<L>): void {
+  register(registry, type, metric);
+}
+
+/** What a registry holds for a pulled metric: what the library asks of a metric, and its series alone. */
 export interface Pulled {
   readonly name: string;
   readonly help: string;
   readonly type: "gauge" | "counter";
   readonly labelNames: readonly string[];
-  readonly samples: () => Iterable<Sample>;
+  readonly series: () => Iterable<Series<string>>;
   readonly get: () => Promise<object>;
+}
+
+/** All series, those that are added twice as one. */
+function* combined<L extends string>(
+  { labelNames = [], collect }: PulledMetric<L>,
+  combine: (before: number, value: number) => number,
+): Iterable<Series<L>> {
+  const found = new Map<string, [labels: Readonly<Record<L, string>>, value: number]>(); // label values -> series
+  collect((labels, value) => {
+    const key = labelNames.map((label) => labels[label]).join("\0");
+    const known = found.get(key);
+    if (known === undefined) found.set(key, [labels, value]);
+    else known[1] = combine(known[1], value);
+  });
+  yield* found.values();
 }
 
 /** The library's own metrics would keep all series from one scrape to the next, which costs megabytes at 10,000 Services. */
 function register<L extends string>(
   registry: Registry,
   type: "gauge" | "counter",
-  { name, help, labelNames = [], collect }: PulledMetric<L>,
-  combine: (before: number, value: number) => number,
+  { name, help, labelNames, series }: SeriesMetric<L>,
 ): void {
-  const samples = () => {
-    const found = new Map<string, { labels: Readonly<Record<string, string>>; value: number }>(); // label values -> sample
-    collect((labels, value) => {
-      const key = labelNames.map((label) => labels[label]).join("\0");
-      const sample = found.get(key);
-      if (sample === undefined) found.set(key, { labels, value });
-      else sample.value = combine(sample.value, value);
-    });
-    return found.values();
-  };
-  const get = async () => ({ name, help, type, aggregator: "sum", values: [...samples()] });
-  const pulled: Pulled = { name, help, type, labelNames, samples, get };
+  const values = () => Array.from(series(), ([labels, value]) => ({ labels, value }));
+  const get = async () => ({ name, help, type, aggregator: "sum", values: values() });
+  const pulled: Pulled = { name, help, type, labelNames, series, get };
   registry.registerMetric(pulled as unknown as Metric<L>);
 }

@@ -72,7 +72,8 @@ test("requests are answered by the rules, to the sender, from the interface", as
     };
     assert.deepEqual(answer?.reply, answered ? want : undefined, name);
   }
-  const { addresses, ignored, sendFailures } = layer2.counters();
+  const addresses = [...layer2.addressCounters()];
+  const { ignored, sendFailures } = layer2.counters();
   const [counted] = addresses;
   assert.deepEqual([counted?.requestsReceived, counted?.responsesSent, sendFailures], [4, 4, 0]);
   assert.deepEqual([ignored.notAnnounced, ignored.notForUs, ignored.gratuitous], [1, 1, 1]);
@@ -88,7 +89,7 @@ test("frames that are cut short, nonsense or of a foreign VLAN are counted and c
   const tagged = new Uint8Array([...good.subarray(0, 12), 0x81, 0x00, 0x00, 0x05, ...good.subarray(12)]);
   await lan.call("send", "host0", [...short, nonsense, tagged]);
   await until(() => layer2.counters().ignored.malformed === 4 && layer2.counters().ignored.notForUs === 1);
-  assert.equal(layer2.counters().addresses[0]?.requestsReceived, 0);
+  assert.equal([...layer2.addressCounters()][0]?.requestsReceived, 0);
   assert.ok(await lan.call("request", "host0", request, 1000));
 });
 
@@ -116,12 +117,12 @@ test("an address is announced at once, then every 1.1 s for 5 s, as a request an
       targetAddress: Number(virtual.value),
     });
   for (const [i, at] of starts.slice(1).entries()) assert.ok(at - (starts[i] ?? 0) > 900, `turns come too close: ${starts}`);
-  assert.equal(layer2.counters().addresses[0]?.gratuitousSent, seen.length);
+  assert.equal([...layer2.addressCounters()][0]?.gratuitousSent, seen.length);
 });
 
 test("what is announced is announced again from the beginning on request, and what is withdrawn is not", async () => {
   await using layer2 = await started();
-  const sent = () => layer2.counters().addresses.map(({ gratuitousSent }) => gratuitousSent);
+  const sent = () => [...layer2.addressCounters()].map(({ gratuitousSent }) => gratuitousSent);
   layer2.announce(quiet);
   layer2.announce(virtual);
   await until(() => sent().every((frames) => frames === 2));
@@ -133,7 +134,7 @@ test("what is announced is announced again from the beginning on request, and wh
 
 test("one that stopped announcing answers on", async () => {
   await using layer2 = await started({ refreshMs: 100 });
-  const announced = () => layer2.counters().addresses.reduce((sum, { gratuitousSent }) => sum + gratuitousSent, 0);
+  const announced = () => [...layer2.addressCounters()].reduce((sum, { gratuitousSent }) => sum + gratuitousSent, 0);
   layer2.announce(virtual);
   await until(() => announced() >= 4); // Those of the beginning, and a refresh.
   layer2.stopAnnouncing();
@@ -150,7 +151,7 @@ test("a withdrawn address is announced no more", async () => {
   await using layer2 = await started();
   layer2.announce(virtual);
   layer2.announce(quiet);
-  await until(() => layer2.counters().addresses.every(({ gratuitousSent }) => gratuitousSent === 2));
+  await until(() => [...layer2.addressCounters()].every(({ gratuitousSent }) => gratuitousSent === 2));
   layer2.withdraw(virtual);
   await lan.call("listen", "host0");
   const senders = (await gratuitous(lan, 1500)).map(({ frame }) => frame.senderAddress);
@@ -180,7 +181,7 @@ test("frames of other hosts about an address are reported and counted, this node
   ]);
   const storm = await announcement(foreignHost);
   await lan.call("send", "host0", Array(500).fill(encodeArp(storm)));
-  await until(() => layer2.counters().addresses[0]?.sightings === 501);
+  await until(() => [...layer2.addressCounters()][0]?.sightings === 501);
   assert.ok(sightings.length < 40, `${sightings.length} reported`);
   assert.ok(await lan.call("request", "host0", await requestFor(lan, quiet), 1000));
 });
@@ -213,7 +214,7 @@ test("an address that is listened for is neither answered for nor announced, and
 
 test("one defence is one announcement, and what is announced again alone leaves the others", async () => {
   await using layer2 = await started();
-  const sent = () => layer2.counters().addresses.map(({ gratuitousSent }) => gratuitousSent);
+  const sent = () => [...layer2.addressCounters()].map(({ gratuitousSent }) => gratuitousSent);
   layer2.announce(quiet);
   layer2.announce(virtual);
   await sleep(5200);
@@ -238,13 +239,14 @@ test("a main thread that is busy delays no answer", async () => {
 test("a flood of requests is answered or counted, frame by frame, and an ordinary request after it is answered", async () => {
   await using layer2 = await started();
   layer2.announce(quiet);
-  await until(() => layer2.counters().addresses[0]?.gratuitousSent === 2);
+  await until(() => [...layer2.addressCounters()][0]?.gratuitousSent === 2);
   const request = await requestFor(lan, quiet);
   const flood = 20_000;
   await lan.call("send", "host0", Array(flood).fill(encodeArp(request)));
   assert.ok(await lan.call("request", "host0", request, 5000));
   const counts = () => {
-    const { addresses, sendFailures } = layer2.counters();
+    const addresses = [...layer2.addressCounters()];
+    const { sendFailures } = layer2.counters();
     return { received: addresses[0]?.requestsReceived ?? 0, done: (addresses[0]?.responsesSent ?? 0) + sendFailures };
   };
   await until(() => counts().received === counts().done);
@@ -305,7 +307,7 @@ test("ten thousand addresses are announced while requests are answered", async (
   for (let i = 0; i < 10_000; i++) layer2.announce(address(`203.0.${i >> 8}.${i & 255}`));
   const { microseconds = Infinity } = (await lan.call("request", "host0", request, 1000)) ?? {};
   assert.ok(microseconds < 500_000, `answered after ${microseconds} µs`);
-  await until(() => layer2.counters().addresses.every(({ gratuitousSent }) => gratuitousSent >= 2), 10_000);
+  await until(() => [...layer2.addressCounters()].every(({ gratuitousSent }) => gratuitousSent >= 2), 10_000);
 });
 
 test("a thread that dies is replaced, keeps the addresses and the counters, and leaves no descriptor behind", async () => {
@@ -313,7 +315,7 @@ test("a thread that dies is replaced, keeps the addresses and the counters, and 
   const log = { ...silentLog, error: (message: string) => errors.push(message) };
   await using layer2 = await started({ log });
   layer2.announce(virtual);
-  await until(() => layer2.counters().addresses[0]?.gratuitousSent === 2);
+  await until(() => [...layer2.addressCounters()][0]?.gratuitousSent === 2);
   const open = descriptors().length;
   const netlink = netlinkDescriptors();
   assert.equal(netlink.length, 1);
@@ -321,7 +323,7 @@ test("a thread that dies is replaced, keeps the addresses and the counters, and 
   await until(() => errors.includes("the thread that answers on layer 2 died and is restarted"));
   await until(() => statusOf(layer2, "lan0") === "answering");
   assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
-  assert.ok((layer2.counters().addresses[0]?.gratuitousSent ?? 0) >= 4);
+  assert.ok(([...layer2.addressCounters()][0]?.gratuitousSent ?? 0) >= 4);
   assert.equal(descriptors().length, open);
 });
 

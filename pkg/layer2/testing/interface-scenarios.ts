@@ -106,7 +106,7 @@ test("an interface that gets its carrier back announces anew, and has not tried 
   layer2.announce(quiet);
   await sleep(100);
   await lan.call("run", "ip", "link", "set", "host0", "up");
-  await until(() => layer2.counters().addresses[0]?.gratuitousSent === 2);
+  await until(() => [...layer2.addressCounters()][0]?.gratuitousSent === 2);
   assert.equal(layer2.counters().sendFailures, 0);
   await lan.call("listen", "host0"); // The client's socket would tell once that its interface was down, also when it sends.
 });
@@ -149,7 +149,7 @@ test("an address for some interfaces is answered for and announced on these alon
     const answers = [await lan.call("request", "host0", request, 200), await lan.call("request", "host1", request, 200)];
     return answers.map((answer) => answer !== undefined);
   };
-  const sent = () => layer2.counters().addresses[0]?.gratuitousSent;
+  const sent = () => [...layer2.addressCounters()][0]?.gratuitousSent;
   layer2.announce(quiet, { interfaces: ["nope", "?an1"] });
   await until(() => sent() === 2);
   assert.deepEqual(await answered(), [false, true]);
@@ -181,7 +181,7 @@ test("an interface that gets another name answers for the addresses of that name
   layer2.announce(quiet, { interfaces: ["late*"] });
   layer2.announce(virtual, { interfaces: ["lan1"] });
   const asks = async (target: Address) => lan.call("request", "host1", await requestFor(lan, target), 200);
-  const sent = () => layer2.counters().addresses[0]?.gratuitousSent ?? 0;
+  const sent = () => [...layer2.addressCounters()][0]?.gratuitousSent ?? 0;
   await until(() => statusOf(layer2, "lan1") === "answering");
   assert.deepEqual([await asks(quiet), (await asks(virtual)) !== undefined], [undefined, true]);
   ip("link set lan1 down"); // Linux before 6.2 renames no link that is up.

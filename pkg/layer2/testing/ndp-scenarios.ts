@@ -58,7 +58,7 @@ test("the kernel of a client that checks whether the neighbour is still there, b
   await lan.call("run", "ip", "neigh", "replace", "2001:db8::100", "lladdr", macText("lan0"), "nud", "probe", "dev", "host0");
   for (const end = performance.now() + 3000; (await state()) !== "REACHABLE" && performance.now() < end; await sleep(20));
   assert.equal(await state(), "REACHABLE");
-  assert.equal(layer2.counters().addresses[0]?.responsesSent, 1);
+  assert.equal([...layer2.addressCounters()][0]?.responsesSent, 1);
 });
 
 const toSelf = (ours: Mac) => ({ destinationMac: ours, destination: quiet.value });
@@ -86,7 +86,8 @@ test("solicitations are answered by the rules, to the sender, from the interface
     };
     assert.deepEqual(answer?.reply, answered ? want : undefined, name);
   }
-  const { addresses, ignored, sendFailures } = layer2.counters();
+  const addresses = [...layer2.addressCounters()];
+  const { ignored, sendFailures } = layer2.counters();
   assert.deepEqual([addresses[0]?.requestsReceived, addresses[0]?.responsesSent, sendFailures], [5, 5, 0]);
   assert.deepEqual([ignored.notAnnounced, ignored.notForUs, ignored.gratuitous], [1, 1, 1]);
 });
@@ -102,7 +103,8 @@ test("what is malformed is counted and changes nothing, and what has an extensio
   const advertised = encodeNeighbor(unsolicited(solicitation.sourceMac, foreign.value));
   await lan.call("send", "host0", [...malformed, extension, advertised]);
   assert.ok(await lan.call("solicit", "host0", solicitation, 1000));
-  const { ignored, addresses } = layer2.counters();
+  const { ignored } = layer2.counters();
+  const addresses = [...layer2.addressCounters()];
   assert.deepEqual([ignored.malformed, ignored.notRequest, addresses[0]?.requestsReceived], [4, 1, 1]);
 });
 
@@ -157,12 +159,11 @@ test("frames of other hosts about an address are reported, and a probe from an o
     { ...mine, kind: "announces" },
     { ...mine, kind: "uses" },
   ]);
-  const counters = layer2.counters();
   assert.deepEqual(
-    counters.addresses.map(({ sightings }) => sightings),
+    [...layer2.addressCounters()].map(({ sightings }) => sightings),
     [1, 3],
   );
-  assert.equal(counters.ignored.senderMismatch, 1);
+  assert.equal(layer2.counters().ignored.senderMismatch, 1);
 });
 
 test("an address that comes is announced at once, then every 1.1 s for 5 s, and a client that had it elsewhere follows", async () => {
@@ -178,7 +179,7 @@ test("an address that comes is announced at once, then every 1.1 s for 5 s, and 
   );
   for (const [i, { at }] of seen.slice(1).entries()) assert.ok(at - (seen[i]?.at ?? 0) > 900, "turns come too close");
   assert.equal((await neighbour("2001:db8::100"))?.lladdr, macText("lan0"));
-  assert.equal(layer2.counters().addresses[0]?.gratuitousSent, 5);
+  assert.equal([...layer2.addressCounters()][0]?.gratuitousSent, 5);
 });
 
 test("an announced address is announced again from time to time, a withdrawn one and one without a refresh are not", async () => {
@@ -203,7 +204,7 @@ test("the group of an address is joined once for all that share it, reported to 
   assert.deepEqual(joined(), []);
   layer2.announce(virtual);
   layer2.announce(sharing);
-  await until(() => layer2.counters().addresses.every(({ gratuitousSent }) => gratuitousSent > 0));
+  await until(() => [...layer2.addressCounters()].every(({ gratuitousSent }) => gratuitousSent > 0));
   assert.deepEqual(joined(), ["ff02::1:ff00:100"]);
   assert.ok(
     (await reports(1500)).some((report) => names(report, group)),
@@ -244,7 +245,7 @@ test("more groups than one socket may join are joined, and all are left in the e
 });
 
 test("a carrier that comes back has the groups reported and the addresses announced again", async () => {
-  const sent = () => layer2.counters().addresses[0]?.gratuitousSent ?? 0;
+  const sent = () => [...layer2.addressCounters()][0]?.gratuitousSent ?? 0;
   await using layer2 = await started();
   layer2.announce(quiet);
   await until(() => sent() > 0);
@@ -283,7 +284,7 @@ test("an interface that goes down and up, or loses IPv6 for a while, is in the g
 test("an interface whose MAC address changes answers with the new one and says so", async () => {
   await using layer2 = await started();
   layer2.announce(virtual);
-  await until(() => layer2.counters().addresses[0]?.gratuitousSent === 1);
+  await until(() => [...layer2.addressCounters()][0]?.gratuitousSent === 1);
   await lan.call("listen", "host0");
   ip("link set lan0 address 02:00:00:00:00:77");
   assert.ok((await announced(500)).some(({ frame }) => frame.linkLayerAddress === 0x020000000077));
@@ -298,7 +299,8 @@ test("a flood of solicitations is answered or counted, frame by frame, and an or
   await lan.call("send", "host0", Array(flood).fill(encodeNeighbor(solicitation)));
   assert.ok(await lan.call("solicit", "host0", solicitation, 5000));
   const counts = () => {
-    const { addresses, sendFailures } = layer2.counters();
+    const addresses = [...layer2.addressCounters()];
+    const { sendFailures } = layer2.counters();
     return { received: addresses[0]?.requestsReceived ?? 0, done: (addresses[0]?.responsesSent ?? 0) + sendFailures };
   };
   await until(() => counts().received === counts().done);

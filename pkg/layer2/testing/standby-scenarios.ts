@@ -97,7 +97,7 @@ test("one that fell silent before the thread began announces nothing, and answer
   layer2.announce(virtual);
   await layer2.begin();
   assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
-  assert.equal(layer2.counters().addresses[0]?.gratuitousSent, 0);
+  assert.equal([...layer2.addressCounters()][0]?.gratuitousSent, 0);
 });
 
 test("interfaces that can no longer be watched are logged, and the thread takes over", async () => {
