@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { build } from "esbuild";
 
 const program = new URL("testing/daemon.ts", import.meta.url).pathname;
 
@@ -12,8 +16,8 @@ interface Ended {
 }
 
 /** Runs the daemon; each time a line with `when` is printed, sends the next signal. */
-async function run(args: string[], when?: string, signals: NodeJS.Signals[] = []): Promise<Ended> {
-  const child: ChildProcess = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+async function run(args: string[], when?: string, signals: NodeJS.Signals[] = [], file = [program]): Promise<Ended> {
+  const child: ChildProcess = spawn(process.execPath, [...file, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
   let stderr = "";
   const pending = [...signals];
@@ -63,6 +67,30 @@ test("a rejection that nobody handles exits with 1 and says where it came from",
   const { code, stdout } = await run(["--mode=rejection"]);
   assert.equal(code, 1);
   assert.match(stdout, /unexpected error.*out of the blue.*daemon\.ts/);
+});
+
+test("of a bundle the stack of a crash names the source, and no error before it parses the source map", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "ingot-daemon-test-"));
+  try {
+    const bundle = join(directory, "daemon.mjs");
+    await build({
+      entryPoints: [program],
+      outfile: bundle,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      sourcemap: true,
+      external: ["koffi"],
+      banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    });
+    const crashed = await run(["--mode=rejection"], undefined, [], ["--enable-source-maps", bundle]);
+    assert.match(crashed.stdout, /unexpected error.*out of the blue.*testing\/daemon\.ts/);
+    const caught = await run(["--mode=error"], '"started"', ["SIGTERM"], ["--enable-source-maps", bundle]);
+    assert.match(caught.stdout, /"caught".*Error: expected\\n {4}at .*daemon\.mjs/);
+    assert.doesNotMatch(caught.stdout, /daemon\.ts/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test("a bad command line exits with 2, on standard error", async () => {

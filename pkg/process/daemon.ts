@@ -1,6 +1,7 @@
 import { type FlagSet, type FlagValues, parseFlags } from "#pkg/flags";
 import { createLog, type Log, type LogLevel } from "#pkg/log";
 import { machineProblem } from "./environment.ts";
+import { deferSourceMaps, useSourceMaps } from "./source-maps.ts";
 
 export interface Running extends AsyncDisposable {
   /** What comes first when the daemon is to stop, while all else still runs. Ends by itself: no timeout ends it. */
@@ -26,8 +27,10 @@ export async function runDaemon<S extends FlagSet>(daemon: Daemon<S>): Promise<n
   const parsed = parseFlags(daemon.usage, daemon.flags, process.argv.slice(2), process.env);
   if (parsed.type === "help") return print(process.stdout, parsed.text, 0);
   if (parsed.type === "error") return print(process.stderr, `${parsed.message}\n`, 2);
+  deferSourceMaps();
   const log = createLog(parsed.values["log-level"] as LogLevel);
   const crash = (error: unknown) => {
+    useSourceMaps();
     log.error("unexpected error, exiting", { op: "crash", error, stack: error instanceof Error ? error.stack : undefined });
     process.exit(1);
   };

@@ -3,7 +3,11 @@ import { logLevels } from "#pkg/log";
 import { runDaemon } from "#pkg/process";
 
 const flags = {
-  mode: flag.choice({ help: "how it behaves", fallback: "well", choices: ["well", "stubborn", "broken", "rejection"] as const }),
+  mode: flag.choice({
+    help: "how it behaves",
+    fallback: "well",
+    choices: ["well", "stubborn", "broken", "rejection", "error"] as const,
+  }),
   "log-level": flag.choice({ help: "how much is logged", fallback: "info", choices: logLevels }),
 };
 
@@ -14,6 +18,7 @@ await runDaemon({
   async start({ mode }, log) {
     if (mode === "broken") throw new Error("no kubeconfig");
     if (mode === "rejection") void Promise.reject(new Error("out of the blue"));
+    if (mode === "error") log.info("caught", { error: new Error("expected").stack });
     const alive = setInterval(() => {}, 1000);
     log.info("started");
     return {
