@@ -123,9 +123,9 @@ test("of requests that a client sends ahead one at a time is answered", limit, a
     return ok("x".repeat(10_000));
   });
   const client = await scene.connect();
-  client.socket.write(request.repeat(1_000));
-  await scene.until(() => client.answers === 1_000);
-  assert.deepEqual([asked, most], [1_000, 1]);
+  client.socket.write(request.repeat(300));
+  await scene.until(() => client.answers === 300);
+  assert.deepEqual([asked, most], [300, 1]);
 });
 
 test("requests that are sent ahead wait in the socket while nobody takes the answers", limit, async () => {
