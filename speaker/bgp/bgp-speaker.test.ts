@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import type { PeerView, RoutesOut, SessionSettings } from "#pkg/bgp";
-import { SimulatedClock } from "#pkg/clock";
+import { Listener, localEnd, negotiated } from "#pkg/bgp/testing";
+import { Portions, SimulatedClock } from "#pkg/clock";
 import { type Config, parseConfig, type SecretKey } from "#pkg/config";
 import { silentLog } from "#pkg/log";
 import { type Address, Prefix, parseAddress } from "#pkg/net";
@@ -120,6 +122,7 @@ class Bench {
       get: (_key: SecretKey) => this.secret,
     },
     bfd: { watch: () => assert.fail("no peer has a BFD profile here") },
+    portions: new Portions(this.clock, 4),
     clock: this.clock,
     log: {
       ...silentLog,
@@ -303,4 +306,102 @@ test("leaving takes traffic away first, then the routes, then the session", asyn
   await leaving;
   assert.deepEqual(session.closed, ["administrativeShutdown the speaker of this node stops"]);
   assert.equal(session.routes.advertised, 0);
+});
+
+/** An address of many, announced to these hosts with this MED. */
+function advertise(bench: Bench, index: number, hosts: readonly number[], med = 100): void {
+  const address = ip(`10.0.${index >> 8}.${index & 255}`);
+  const advertisement = metrics.get(med) ?? assert.fail(`no advertisement of ${med}`);
+  const via: Advertised = { advertisement, peers: hosts.map((host) => `192.0.2.${host}:179`), order: 0 };
+  bench.bgp.setRoutes(address, hosts.length === 0 ? [] : [{ prefix: new Prefix(address, 32), via, weight: 1 }]);
+}
+const metrics = new Map(
+  [100, 200].map((med) => {
+    const text = `address-pools: [{name: a, protocol: bgp, addresses: [10.0.0.0/8], bgp-advertisements: [{med: ${med}}]}]`;
+    const [advertisement] = parseConfig(text).config?.pools[0]?.advertisements ?? [];
+    return [med, advertisement ?? assert.fail(text)];
+  }),
+);
+
+test("a turn of the event loop gives peers 4,000 routes at most, and a session starts when its peer has all of them", () => {
+  const hosts = Array.from({ length: 20 }, (_, index) => index + 1);
+  const bench = new Bench();
+  bench.configure(...hosts.map((host) => router(host)));
+  bench.setNode({ labels: {}, unschedulable: false, deleting: false });
+  for (let index = 0; index < 2_500; index++) advertise(bench, index, hosts);
+  const given = () => bench.bgp.peers.map(({ routes }) => routes.wanted);
+  const sum = () => given().reduce((total, wanted) => total + wanted, 0);
+  const before = sum();
+  bench.bgp.flush(true);
+  for (let last = before, turns = 0; last < 50_000; turns++) {
+    assert.ok(sum() - last <= 4_000, `${sum() - last} in turn ${turns}`);
+    const complete = given().filter((wanted) => wanted === 2_500).length;
+    assert.ok(bench.sessions.size <= complete, `${bench.sessions.size} sessions, ${complete} peers with all routes`);
+    last = sum();
+    bench.clock.advanceToNext();
+  }
+  bench.clock.advanceBy(0);
+  assert.ok(hosts.every((host) => bench.session(host).started));
+});
+
+test("whatever changes while a peer gets its routes, it has in the end those that it should have, and the same with a peer removed and added again", () => {
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ type: fc.constant("turn" as const) }) },
+    fc.record({
+      type: fc.constant("routes" as const),
+      index: fc.nat(2_499),
+      hosts: fc.constantFrom([], [1], [1, 2]),
+      med: fc.constantFrom(100, 200),
+    }),
+    fc.record({ type: fc.constant("peers" as const), hosts: fc.constantFrom([1], [2], [1, 2]) }),
+    fc.record({ type: fc.constant("drain" as const), draining: fc.boolean() }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
+      const drained = ", drain-when-cordoned: true";
+      const bench = new Bench();
+      const wanted = new Map<number, { hosts: readonly number[]; med: number }>(); // address -> its routes
+      let peers: readonly number[] = [1, 2];
+      let draining = false;
+      bench.configure(...peers.map((host) => router(host, drained)));
+      bench.setNode({ labels: {}, unschedulable: false, deleting: false });
+      for (let index = 0; index < 2_500; index++) {
+        wanted.set(index, { hosts: [1, 2], med: 100 });
+        advertise(bench, index, [1, 2]);
+      }
+      bench.bgp.flush(true);
+      for (const each of steps) {
+        if (each.type === "turn") bench.clock.advanceToNext();
+        if (each.type === "routes") {
+          wanted.set(each.index, each);
+          advertise(bench, each.index, each.hosts, each.med);
+          bench.bgp.flush(true);
+        }
+        if (each.type === "peers") {
+          peers = each.hosts;
+          bench.configure(...peers.map((host) => router(host, drained)));
+        }
+        if (each.type === "drain") {
+          draining = each.draining;
+          bench.setNode({ labels: {}, unschedulable: draining, deleting: false });
+        }
+      }
+      bench.clock.advanceBy(0);
+      for (const host of peers) {
+        const session = bench.session(host);
+        assert.equal(session.started, true);
+        const listener = new Listener(negotiated());
+        session.routes.start(negotiated(), localEnd());
+        listener.pull(session.routes);
+        const expected = [...wanted].filter(([, { hosts }]) => hosts.includes(host));
+        assert.deepEqual(
+          [...listener.table]
+            .map(([prefix, { med, communities }]) => [prefix, med, communities?.includes(0xffff_0000) ?? false])
+            .sort(),
+          expected.map(([index, { med }]) => [`10.0.${index >> 8}.${index & 255}/32`, med, draining]).sort(),
+        );
+      }
+    }),
+    { numRuns: 30 },
+  );
 });

@@ -1,6 +1,6 @@
 import type { Bfd } from "#pkg/bfd";
 import type { RouteAttributes } from "#pkg/bgp";
-import type { Clock } from "#pkg/clock";
+import type { Clock, Portions } from "#pkg/clock";
 import type { BfdProfile, Peer } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import type { Address, Prefix } from "#pkg/net";
@@ -20,10 +20,13 @@ export interface BgpSpeakerOptions {
   readonly newSession: (session: NewSession) => BgpSession;
   readonly secrets: Pick<SecretValues, "watch" | "get">;
   readonly bfd: Pick<Bfd, "watch">;
+  /** What concerns all routes of a peer is done in them, some routes in each. */
+  readonly portions: Pick<Portions, "do">;
   readonly clock: Clock;
   readonly log: Log;
 }
 
+const routesAtOnce = 1_000;
 const passwordOctets = 80; // TCP_MD5SIG_MAXKEYLEN of Linux.
 
 /** Why a peer is none of this node's any longer, for the peer. */
@@ -34,14 +37,15 @@ const removals: Readonly<Record<BgpPeers["whyRemoved"], string>> = {
 
 /**
  * Advertises this node's addresses to its routers. A change of the peers restarts only those sessions that cannot go on with it. No session
- * starts before everything has been placed once: a router that kept routes while this process was away drops those that are not advertised
- * again (RFC 4724).
+ * starts before everything has been placed once, and the peer has all its routes: a router that kept routes while this process was away
+ * drops those that are not advertised again (RFC 4724).
  */
 export class BgpSpeaker implements RouteSink, AsyncDisposable {
   readonly #options: BgpSpeakerOptions;
   readonly #desired = new DesiredRoutes(this);
   readonly #peers = new Map<string, BgpPeer>(); // key -> peer
   readonly #changed = new Set<BgpPeer>(); // Notified at the end of the present round.
+  readonly #filling = new Set<BgpPeer>(); // They have not got all their routes yet.
   readonly #closing = new Set<Promise<void>>();
   #wanted: ReadonlyMap<string, Peer> = new Map(); // key -> peer
   #bfdProfiles: ReadonlyMap<string, BfdProfile> = new Map(); // name -> profile
@@ -116,8 +120,26 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     await Promise.all(this.#closing);
   }
 
-  #withdrawAll(peer: BgpPeer): void {
-    for (const [prefix] of this.#desired.of(peer.key)) peer.routes.withdraw(prefix);
+  #withdrawAll(peer: BgpPeer): Promise<void> {
+    return new Promise((resolve) => this.#walk(peer, (prefix) => peer.routes.withdraw(prefix), resolve));
+  }
+
+  /** Visits the routes that a peer should have, in portions, also those that are new meanwhile; unless it is removed. */
+  #walk(peer: BgpPeer, visit: (prefix: Prefix, attributes: RouteAttributes) => void, done: () => void): void {
+    const routes = this.#desired.of(peer.key)[Symbol.iterator]();
+    const portion = (): void => {
+      if (this.#peers.get(peer.key) !== peer) return;
+      for (let visited = 0; visited < routesAtOnce; visited++) {
+        const next = routes.next();
+        if (next.done) {
+          done();
+          return;
+        }
+        visit(...next.value);
+      }
+      this.#options.portions.do(portion);
+    };
+    this.#options.portions.do(portion);
   }
 
   #apply(whyRemoved: BgpPeers["whyRemoved"]): void {
@@ -128,17 +150,21 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     for (const peer of this.#peers.values()) if (!wanted.has(peer.key)) this.#remove(peer, whyRemoved);
     for (const [key, settings] of wanted) {
       const peer = this.#peers.get(key) ?? this.#add(key, settings);
-      const password = this.#password(settings);
-      if (typeof password === "object" && peer.waitsFor !== password.missing)
-        this.#options.log.warn("BGP peer waits for its password", {
-          event: "peerWaits",
-          peer: key,
-          reason: password.missing,
-        });
-      peer.setLeaving(this.#isDraining && settings.drainWhenCordoned);
-      const { bfdProfile } = settings;
-      peer.configure(settings, password, bfdProfile === undefined ? undefined : this.#bfdProfiles.get(bfdProfile));
+      if (!this.#filling.has(peer)) this.#configure(peer, settings);
     }
+  }
+
+  #configure(peer: BgpPeer, settings: Peer): void {
+    const password = this.#password(settings);
+    if (typeof password === "object" && peer.waitsFor !== password.missing)
+      this.#options.log.warn("BGP peer waits for its password", {
+        event: "peerWaits",
+        peer: peer.key,
+        reason: password.missing,
+      });
+    peer.setLeaving(this.#isDraining && settings.drainWhenCordoned);
+    const { bfdProfile } = settings;
+    peer.configure(settings, password, bfdProfile === undefined ? undefined : this.#bfdProfiles.get(bfdProfile));
   }
 
   #add(key: string, settings: Peer): BgpPeer {
@@ -151,8 +177,14 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
       clock,
       newSession: (session) => newSession({ key, restarting, ...session }),
     });
-    for (const [prefix, attributes] of this.#desired.of(key)) peer.routes.advertise(prefix, attributes);
     this.#peers.set(key, peer);
+    this.#filling.add(peer);
+    const fill = (prefix: Prefix, attributes: RouteAttributes) => peer.routes.advertise(prefix, attributes);
+    this.#walk(peer, fill, () => {
+      this.#filling.delete(peer);
+      const wanted = this.#wanted.get(key); // It may have got other settings meanwhile.
+      if (wanted !== undefined && !this.#stopping) this.#configure(peer, wanted);
+    });
     return peer;
   }
 
@@ -160,6 +192,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     this.#options.log.info("peer deconfigured, closing BGP session", { event: "peerRemoved", peer: peer.key, reason });
     this.#peers.delete(peer.key);
     this.#changed.delete(peer);
+    this.#filling.delete(peer);
     this.#close(peer.close("peerDeConfigured", removals[reason]));
   }
 

@@ -119,11 +119,11 @@ export class BgpPeer {
    * Takes traffic away before the routes go: they stay out as the last resort for the configured time, then are withdrawn,
    * and when the peer has taken that, the session is closed.
    */
-  async leave(withdrawAll: () => void): Promise<void> {
+  async leave(withdrawAll: () => Promise<void>): Promise<void> {
     if (this.#session?.established && this.routes.advertised > 0) {
       this.setLeaving(true);
       await this.#after(this.#peer.gracefulShutdownSeconds * 1000);
-      withdrawAll();
+      await withdrawAll();
       this.#session.routesChanged();
       for (
         let waited = 0;

@@ -1,10 +1,13 @@
 import { uptime } from "node:os";
 import { Bfd } from "#pkg/bfd";
 import { BgpListener, PeerSession, type PeerSessionOptions, tcpTransport } from "#pkg/bgp";
-import { wallClock } from "#pkg/clock";
+import { Portions, wallClock } from "#pkg/clock";
 import { BgpSpeaker, type NewSession } from "./bgp-speaker.ts";
 import type { BgpSession } from "./peer.ts";
 import { SecretValues, type SecretValuesOptions } from "./secret-values.ts";
+
+// Each is a thousand routes of a peer or a batch of messages to it, and takes 2 ms at most.
+const portionsPerTurn = 4;
 
 /** What speaks with this node's routers. Disposing of it ends all sessions. */
 export interface RunningBgp extends AsyncDisposable {
@@ -13,19 +16,23 @@ export interface RunningBgp extends AsyncDisposable {
 }
 
 /** Listens where peers may connect. No session starts before there are routes. */
-export async function startBgp(options: BgpSessionsOptions & Omit<SecretValuesOptions, "changed">): Promise<RunningBgp> {
+export async function startBgp(
+  options: Omit<BgpSessionsOptions, "portions"> & Omit<SecretValuesOptions, "changed">,
+): Promise<RunningBgp> {
   await using stack = new AsyncDisposableStack();
   const { cluster, namespace, clock, log } = options;
-  const sessions = stack.use(new BgpSessions(options));
+  const portions = stack.use(new Portions(clock, portionsPerTurn));
+  const sessions = stack.use(new BgpSessions({ ...options, portions }));
   await sessions.start();
   const secrets = stack.use(new SecretValues({ cluster, namespace, log, changed: () => bgp.secretsChanged() }));
   const bfd = stack.use(new Bfd({ log, date: wallClock }));
-  const bgp = stack.use(new BgpSpeaker({ newSession: (session) => sessions.open(session), secrets, bfd, clock, log }));
+  const newSession = (session: NewSession) => sessions.open(session);
+  const bgp = stack.use(new BgpSpeaker({ newSession, secrets, bfd, portions, clock, log }));
   const running = stack.move();
   return { bgp, bfd, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-export interface BgpSessionsOptions extends Pick<PeerSessionOptions, "node" | "clock" | "random" | "log"> {
+export interface BgpSessionsOptions extends Pick<PeerSessionOptions, "node" | "portions" | "clock" | "random" | "log"> {
   /** Where peers may connect; 0 for nowhere. */
   readonly port: number;
 }
@@ -52,11 +59,12 @@ export class BgpSessions implements Disposable {
   }
 
   open({ key, restarting, ...session }: NewSession): BgpSession {
-    const { node, clock, random, log } = this.#options;
+    const { node, portions, clock, random, log } = this.#options;
     return new PeerSession({
       ...session,
       node,
       restarting,
+      portions,
       clock,
       random,
       transport: tcpTransport,

@@ -188,7 +188,7 @@ test("the next session begins from nothing, and withdrawn prefixes are forgotten
 
 test("no message is longer than agreed", () => {
   for (const extendedMessage of [false, true]) {
-    const routes = new RoutesOut();
+    const routes = new RoutesOut({ entriesAtOnce: 20_000 });
     for (let i = 0; i < 20_000; i++) routes.advertise(prefix(`10.${i >> 8}.${i & 255}.0/24`), plain);
     const agreed = negotiated({ extendedMessage });
     routes.start(agreed, localEnd());
@@ -197,6 +197,56 @@ test("no message is longer than agreed", () => {
     assert.equal(listener.table.size, 20_000);
     assert.ok(listener.received.length < (extendedMessage ? 5 : 25), `${listener.received.length} messages`);
   }
+});
+
+test("what concerns all routes is found out a thousand at a time, while messages are pulled", () => {
+  let looks = 0;
+  const counted: RouteAttributes = {
+    ...plain,
+    get nextHop() {
+      looks++;
+      return undefined;
+    },
+  };
+  const took = (act: () => unknown): number => {
+    looks = 0;
+    act();
+    return looks;
+  };
+  const routes = new RoutesOut();
+  for (let i = 0; i < 10_000; i++) routes.advertise(prefix(`10.${i >> 8}.${i & 255}.0/24`), counted);
+  const pullAll = (): number => {
+    let most = 0;
+    do
+      most = Math.max(
+        most,
+        took(() => routes.next()),
+      );
+    while (routes.pending > 0 || routes.next() !== undefined);
+    return most;
+  };
+  assert.equal(
+    took(() => routes.start(negotiated(), localEnd())),
+    0,
+  );
+  assert.equal(routes.pending, 10_000);
+  // For each message also the next hop and the attributes that it has.
+  const most = 1_000 + 10;
+  assert.ok(pullAll() <= most);
+  assert.deepEqual([routes.pending, routes.advertised], [0, 10_000]);
+  assert.equal(
+    took(() => routes.setLeaving(true)),
+    0,
+  );
+  assert.equal(routes.pending, 10_000);
+  assert.ok(pullAll() <= most);
+  assert.equal(
+    took(() => routes.refresh("IPv4")),
+    0,
+  );
+  assert.ok(took(() => routes.next()) <= most);
+  assert.ok(routes.pending > 8_000);
+  assert.ok(pullAll() <= most);
 });
 
 test("whatever happens, the peer ends with what is wanted, and gets no prefix that it does not need", () => {
@@ -219,45 +269,52 @@ test("whatever happens, the peer ends with what is wanted, and gets no prefix th
     fc.record({ type: fc.constant("leaving" as const), leaving: fc.boolean() }),
     fc.record({ type: fc.constant("restart" as const) }),
   );
+  const entriesAtOnce = fc.constantFrom(1, 2, 1_000);
   fc.assert(
-    fc.property(fc.array(change, { maxLength: 60 }), fc.boolean(), fc.boolean(), (changes, enhancedRouteRefresh, onlyIpv4) => {
-      const agreed = negotiated({ enhancedRouteRefresh });
-      const end = onlyIpv4 ? localEnd({ addresses: new Map([["IPv4" as const, address("192.0.2.10")]]) }) : localEnd();
-      const routes = new RoutesOut();
-      const wanted = new Map<string, RouteAttributes>(); // prefix -> what the peer should know
-      let listener = new Listener(agreed);
-      let leaving = false;
-      routes.start(agreed, end);
-      for (const step of changes) {
-        if (step.type === "announce") routes.advertise(step.prefix, step.route);
-        if (step.type === "announce") wanted.set(step.prefix.toString(), step.route);
-        if (step.type === "withdraw") routes.withdraw(step.prefix);
-        if (step.type === "withdraw") wanted.delete(step.prefix.toString());
-        if (step.type === "pull") listener.pull(routes, step.most);
-        if (step.type === "refresh") routes.refresh(step.family);
-        if (step.type === "leaving") routes.setLeaving(step.leaving);
-        if (step.type === "leaving") leaving = step.leaving;
-        if (step.type !== "restart") continue;
-        routes.stop();
+    fc.property(
+      fc.array(change, { maxLength: 60 }),
+      fc.boolean(),
+      fc.boolean(),
+      entriesAtOnce,
+      (changes, enhancedRouteRefresh, onlyIpv4, entriesAtOnce) => {
+        const agreed = negotiated({ enhancedRouteRefresh });
+        const end = onlyIpv4 ? localEnd({ addresses: new Map([["IPv4" as const, address("192.0.2.10")]]) }) : localEnd();
+        const routes = new RoutesOut({ entriesAtOnce });
+        const wanted = new Map<string, RouteAttributes>(); // prefix -> what the peer should know
+        let listener = new Listener(agreed);
+        let leaving = false;
         routes.start(agreed, end);
-        listener = new Listener(agreed);
-      }
-      listener.pull(routes);
-      const carried = [...wanted].filter(([key, { nextHop }]) => !onlyIpv4 || !key.includes(":") || nextHop !== undefined);
-      const expected = carried.map(([key, { med, communities }]) => {
-        const sent = leaving ? [...communities, 0xffff_0000] : communities;
-        return [key, med, sent.length > 0 ? sent : undefined];
-      });
-      const known = [...listener.table].map(([key, { med, communities }]) => [key, med, communities]);
-      assert.deepEqual(known.sort(), expected.sort());
-      assert.deepEqual([routes.pending, routes.advertised, routes.wanted], [0, carried.length, wanted.size]);
-      const left = wanted.size - carried.length;
-      assert.deepEqual(routes.unsendable(), left === 0 ? [] : [{ family: "IPv6", reason: "noNextHop", prefixes: left }]);
-      assert.deepEqual(
-        listener.received.filter((line) => line.startsWith("unknown")),
-        [],
-      );
-      assert.equal(routes.next(), undefined);
-    }),
+        for (const step of changes) {
+          if (step.type === "announce") routes.advertise(step.prefix, step.route);
+          if (step.type === "announce") wanted.set(step.prefix.toString(), step.route);
+          if (step.type === "withdraw") routes.withdraw(step.prefix);
+          if (step.type === "withdraw") wanted.delete(step.prefix.toString());
+          if (step.type === "pull") listener.pull(routes, step.most);
+          if (step.type === "refresh") routes.refresh(step.family);
+          if (step.type === "leaving") routes.setLeaving(step.leaving);
+          if (step.type === "leaving") leaving = step.leaving;
+          if (step.type !== "restart") continue;
+          routes.stop();
+          routes.start(agreed, end);
+          listener = new Listener(agreed);
+        }
+        listener.pull(routes);
+        const carried = [...wanted].filter(([key, { nextHop }]) => !onlyIpv4 || !key.includes(":") || nextHop !== undefined);
+        const expected = carried.map(([key, { med, communities }]) => {
+          const sent = leaving ? [...communities, 0xffff_0000] : communities;
+          return [key, med, sent.length > 0 ? sent : undefined];
+        });
+        const known = [...listener.table].map(([key, { med, communities }]) => [key, med, communities]);
+        assert.deepEqual(known.sort(), expected.sort());
+        assert.deepEqual([routes.pending, routes.advertised, routes.wanted], [0, carried.length, wanted.size]);
+        const left = wanted.size - carried.length;
+        assert.deepEqual(routes.unsendable(), left === 0 ? [] : [{ family: "IPv6", reason: "noNextHop", prefixes: left }]);
+        assert.deepEqual(
+          listener.received.filter((line) => line.startsWith("unknown")),
+          [],
+        );
+        assert.equal(routes.next(), undefined);
+      },
+    ),
   );
 });

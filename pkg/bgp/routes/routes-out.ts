@@ -36,6 +36,18 @@ interface Session {
   encoded: WeakMap<RouteAttributes, Uint8Array>;
 }
 
+/** A walk over all entries, a step at a time; what changes meanwhile is right whether or not the walk has been there. */
+interface Sweep {
+  readonly entries: Iterator<Entry>;
+  /** Entries that it has not come to. */
+  left: number;
+  /** Routes of these that are advertised are to be sent once more. */
+  readonly readvertise: ReadonlySet<Family>;
+}
+
+// Entries that a sweep comes to between two messages: enough to fill one.
+const entriesAtOnce = 1_000;
+
 /** Stands for advertised attributes that must be sent again. Equal to none that are wanted. */
 const outdated: RouteAttributes = Object.freeze({
   localPref: undefined,
@@ -57,16 +69,24 @@ export interface Unsendable {
 /**
  * The Adj-RIB-Out of one peer (RFC 4271, section 3.2): the wanted routes, and the difference to those advertised. Nothing is
  * encoded before `next` pulls it, so what was superseded while the connection was slow is never sent. Announcements with the same
- * attributes travel together, and withdrawals before any of them. The cost of a change does not depend on how many prefixes there are.
+ * attributes travel together, and withdrawals before any of them. The cost of a change does not depend on how many prefixes there are;
+ * what concerns all of them is found out while messages are pulled, some for each.
  */
 export class RoutesOut {
   readonly #entries = new Map<string, Entry>(); // prefix -> entry
+  readonly #entriesAtOnce: number;
   #session: Session | undefined;
+  #sweep: Sweep | undefined;
   #leaving = false;
   #wanted = 0;
   #advertised = 0;
   #queued = 0;
   readonly #unsendable: Record<Family, number> = { IPv4: 0, IPv6: 0 };
+
+  /** @param options how many prefixes are looked at for each message, where it concerns all of them */
+  constructor(options: { readonly entriesAtOnce?: number } = {}) {
+    this.#entriesAtOnce = options.entriesAtOnce ?? entriesAtOnce;
+  }
 
   /** The last call for a prefix counts. */
   advertise(prefix: Prefix, attributes: RouteAttributes): void {
@@ -96,12 +116,12 @@ export class RoutesOut {
     this.#leaving = leaving;
     if (this.#session === undefined) return;
     this.#session.encoded = new WeakMap();
-    for (const entry of this.#entries.values()) this.#readvertise(entry);
+    this.#startSweep(families);
   }
 
   /** A session is established: nothing is advertised yet. */
   start(negotiated: Negotiated, end: LocalEnd): void {
-    this.stop();
+    if (this.#session !== undefined) this.stop();
     const queue = (): FamilyQueue => ({
       withdrawals: new Set(),
       announcements: new Map(),
@@ -112,12 +132,13 @@ export class RoutesOut {
     const queues = new Map(families.filter((family) => negotiated.families.has(family)).map((family) => [family, queue()]));
     const maxLength = negotiated.extendedMessage ? maxExtendedMessageLength : maxMessageLength;
     this.#session = { negotiated, end, maxLength, queues, encoded: new WeakMap() };
-    for (const entry of this.#entries.values()) this.#enqueue(entry);
+    this.#startSweep([]);
   }
 
   /** The session has ended: the peer has dropped all routes. */
   stop(): void {
     this.#session = undefined;
+    this.#sweep = undefined;
     this.#advertised = 0;
     this.#queued = 0;
     for (const [key, entry] of this.#entries) {
@@ -137,10 +158,11 @@ export class RoutesOut {
     if (queue !== undefined) queue.refreshWanted = true;
   }
 
-  /** The next message to send, whole; undefined when all is advertised. */
+  /** The next message to send, whole; undefined when there is none yet, and `pending` is 0 when all is advertised. */
   next(): Uint8Array | undefined {
     const session = this.#session;
     if (session === undefined) return undefined;
+    if (this.#queued < this.#entriesAtOnce) this.#sweepSome();
     for (const [family, { withdrawals }] of session.queues)
       if (withdrawals.size > 0) return encodeWithdrawal(family, this.#withdrawn(withdrawals), session.maxLength);
     for (const [family, queue] of session.queues) {
@@ -150,9 +172,12 @@ export class RoutesOut {
     return undefined;
   }
 
-  /** Prefixes whose announcement or withdrawal waits to be sent; without a session, all that are wanted. */
+  /**
+   * Prefixes whose announcement or withdrawal waits to be sent, and those of which it is not known yet; without a session, all that are
+   * wanted.
+   */
   get pending(): number {
-    return this.#session === undefined ? this.#wanted : this.#queued;
+    return this.#session === undefined ? this.#wanted : this.#queued + (this.#sweep?.left ?? 0);
   }
 
   /** Prefixes that should be advertised. */
@@ -188,6 +213,7 @@ export class RoutesOut {
       const hops = nextHops(attributes, family, end, negotiated.extendedNextHop);
       return encodeAnnouncement(this.#encoded(attributes, session), hops, family, this.#announced(entries), maxLength);
     }
+    if (this.#sweep !== undefined) return undefined;
     if (queue.refresh === "end") {
       queue.refresh = undefined;
       return encodeRouteRefresh(family, "end");
@@ -198,7 +224,8 @@ export class RoutesOut {
     }
     if (!queue.refreshWanted) return undefined;
     queue.refreshWanted = false;
-    for (const entry of this.#entries.values()) if (entry.prefix.family === family) this.#readvertise(entry);
+    this.#startSweep([family]);
+    this.#sweepSome();
     if (session.negotiated.enhancedRouteRefresh) queue.refresh = "begin";
     return this.#nextOf(family, queue, session);
   }
@@ -233,10 +260,26 @@ export class RoutesOut {
     }
   }
 
-  #readvertise(entry: Entry): void {
-    if (entry.advertised === undefined) return;
-    entry.advertised = outdated;
-    this.#enqueue(entry);
+  /** What an earlier sweep did not come to is done by this one. */
+  #startSweep(readvertise: readonly Family[]): void {
+    const { size } = this.#entries;
+    const both = new Set([...(this.#sweep?.readvertise ?? []), ...readvertise]);
+    this.#sweep = size === 0 ? undefined : { entries: this.#entries.values(), left: size, readvertise: both };
+  }
+
+  #sweepSome(): void {
+    const sweep = this.#sweep;
+    if (sweep === undefined) return;
+    for (let step = 0; step < this.#entriesAtOnce; step++) {
+      const { done, value: entry } = sweep.entries.next();
+      if (done) {
+        this.#sweep = undefined;
+        return;
+      }
+      sweep.left = Math.max(1, sweep.left - 1); // Entries come and go: it is not over before its end.
+      if (entry.advertised !== undefined && sweep.readvertise.has(entry.prefix.family)) entry.advertised = outdated;
+      this.#enqueue(entry);
+    }
   }
 
   /** Puts an entry into the queue that its wanted and advertised routes ask for. */

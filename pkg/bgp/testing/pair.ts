@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Clock, type Millis, SimulatedClock, seededRandom } from "#pkg/clock";
+import { type Clock, type Millis, Portions, SimulatedClock, seededRandom } from "#pkg/clock";
 import type { Fields, Log } from "#pkg/log";
 import { Address, Prefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
@@ -139,6 +139,7 @@ export class Pair {
       restarting: false,
       forwardingPreserved: true,
       log,
+      portions: new Portions(clock, 4),
       clock,
       transport,
       listener: listens ? network.listener(own) : undefined,

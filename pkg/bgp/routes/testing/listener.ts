@@ -21,6 +21,7 @@ export class Listener {
   pull(routes: RoutesOut, max = Number.POSITIVE_INFINITY): boolean {
     for (let pulled = 0; pulled < max; pulled++) {
       const message = routes.next();
+      if (message === undefined && routes.pending > 0) continue; // Routes have been looked at, and none of them was to be sent.
       if (message === undefined) return false;
       this.#receive(message);
     }

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Portions, SimulatedClock } from "#pkg/clock";
+
+test("so many portions are done in a turn, everybody's in turn", () => {
+  const clock = new SimulatedClock();
+  const portions = new Portions(clock, 3);
+  const done: string[] = [];
+  const work = (name: string, count: number): void => {
+    portions.do(() => {
+      done.push(name);
+      if (count > 1) work(name, count - 1);
+    });
+  };
+  work("a", 4);
+  work("b", 3);
+  assert.deepEqual(done.splice(0), ["a", "a", "a"]);
+  clock.advanceToNext();
+  assert.deepEqual(done.splice(0), ["a", "b", "b"]);
+  clock.advanceToNext();
+  assert.deepEqual(done.splice(0), ["b"]);
+  clock.advanceToNext();
+  work("c", 1);
+  assert.deepEqual(done.splice(0), ["c"]);
+});
+
+test("a portion that fails is its caller's error, and the others are done", () => {
+  const clock = new SimulatedClock();
+  const portions = new Portions(clock, 1);
+  let done = 0;
+  const fail = (): void => {
+    throw new Error("no");
+  };
+  assert.throws(() => portions.do(fail), /no/);
+  portions.do(fail);
+  portions.do(() => done++);
+  assert.throws(() => clock.advanceBy(0), /no/);
+  clock.advanceBy(0);
+  assert.equal(done, 1);
+});
+
+test("nothing is done after disposal", () => {
+  const clock = new SimulatedClock();
+  const portions = new Portions(clock, 1);
+  let done = 0;
+  for (let i = 0; i < 3; i++) portions.do(() => done++);
+  portions[Symbol.dispose]();
+  clock.advanceBy(1_000);
+  assert.equal(done, 1);
+});

@@ -1,0 +1,46 @@
+import { Alarm } from "./alarm.ts";
+import type { Clock } from "./clock.ts";
+
+/**
+ * Keeps turns of the event loop short where many have much to do at once: of the portions into which they cut their work, so many are done
+ * in a turn, at once where possible, and the others in the order in which they came.
+ */
+export class Portions implements Disposable {
+  readonly #clock: Clock;
+  readonly #perTurn: number;
+  readonly #waiting: (() => void)[] = [];
+  readonly #nextTurn: Alarm;
+  #left: number;
+
+  /** @param perTurn how many portions are done in a turn */
+  constructor(clock: Clock, perTurn: number) {
+    this.#clock = clock;
+    this.#perTurn = perTurn;
+    this.#left = perTurn;
+    this.#nextTurn = new Alarm(clock, "next portions", () => this.#work());
+  }
+
+  /** Does one portion, now or in a later turn. Who has more to do asks again, and is behind the others then. */
+  do(portion: () => void): void {
+    this.#nextTurn.setNoLater(this.#clock.now());
+    if (this.#left === 0 || this.#waiting.length > 0) {
+      this.#waiting.push(portion);
+      return;
+    }
+    this.#left--;
+    portion();
+  }
+
+  /** What waits is dropped. */
+  [Symbol.dispose](): void {
+    this.#waiting.length = 0;
+    this.#nextTurn[Symbol.dispose]();
+  }
+
+  #work(): void {
+    const count = Math.min(this.#waiting.length, this.#perTurn);
+    this.#left = this.#perTurn - count;
+    if (count > 0) this.#nextTurn.setNoLater(this.#clock.now());
+    for (let done = 0; done < count; done++) this.#waiting.shift()?.();
+  }
+}
