@@ -29,8 +29,8 @@ test("koffi and its addon are found beside the bundles", () => {
   assert.equal(execFileSync(process.execPath, args, { cwd: directory, encoding: "utf8" }), "true\n");
 });
 
-test("the speaker's threads are bundled beside it", () => {
-  for (const name of ["layer2-worker.js", "bfd-worker.js", "memberlist-worker.js"])
+test("the threads are bundled beside the programs", () => {
+  for (const name of ["config-worker.js", "layer2-worker.js", "bfd-worker.js", "memberlist-worker.js"])
     assert.ok(existsSync(join(directory, name)), name);
 });
 

@@ -10,7 +10,8 @@ const entries: Record<string, string> = {
   controller: "controller/main.ts",
   speaker: "speaker/main.ts",
   ingotctl: "ctl/main.ts",
-  // The speaker starts these as threads, from files beside its own.
+  // Controller and speaker start these as threads, from files beside their own.
+  "config-worker": "pkg/config-reader/worker.ts",
   "layer2-worker": "pkg/layer2/worker.ts",
   "bfd-worker": "pkg/bfd/worker.ts",
   "memberlist-worker": "pkg/memberlist/worker.ts",

@@ -1,5 +1,6 @@
-import type { Clock, Millis, Random } from "#pkg/clock";
+import { type Clock, type Millis, Portions, type Random } from "#pkg/clock";
 import type { Config } from "#pkg/config";
+import { ConfigReader } from "#pkg/config-reader";
 import { ApiError, type Cluster, type ConfigMap, configMapReference, type EventReason, type EventRecorder } from "#pkg/k8s";
 import { explain, type Holdings, LiveConfig, lastGoodKey, type State, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
@@ -23,10 +24,15 @@ export interface ConfigKeeperOptions {
   readonly random: Random;
 }
 
+// Each looks at some hundred Services, which takes 2 ms at most.
+const portionsPerTurn = 4;
+
 /** Puts configurations in force, records events about what became of them, and keeps the last good one in the cluster. */
 export class ConfigKeeper {
   readonly #options: ConfigKeeperOptions;
   readonly #live: LiveConfig;
+  readonly #reader: ConfigReader;
+  readonly #portions: Portions;
   readonly #writes: WorkQueue;
   /** The ConfigMap, or when it is gone, what it last was. */
   #configMap: ConfigMap | undefined;
@@ -37,7 +43,15 @@ export class ConfigKeeper {
     this.#options = options;
     const { holdings, namespace, configMap, clock, random } = options;
     const log = options.log.with({ configMap: `${namespace}/${configMap}` });
-    this.#live = new LiveConfig({ holdings, log, changed: (now, before) => this.#changed(now, before) });
+    this.#reader = new ConfigReader(log);
+    this.#portions = new Portions(clock, portionsPerTurn);
+    this.#live = new LiveConfig({
+      reader: this.#reader,
+      portions: this.#portions,
+      holdings,
+      log,
+      changed: (now, before) => this.#changed(now, before),
+    });
     this.#writes = new WorkQueue({ work: () => this.#record(), concurrency: 1, clock, random });
   }
 
@@ -74,6 +88,8 @@ export class ConfigKeeper {
 
   /** Resolves when the write under way has ended, or at `deadline`. */
   close(deadline: Millis): Promise<void> {
+    this.#reader[Symbol.dispose]();
+    this.#portions[Symbol.dispose]();
     return this.#writes.close(deadline);
   }
 

@@ -48,6 +48,7 @@ class Bench {
       this.runner.dispatch(event);
     },
     metrics: new KubernetesMetrics(this.registry),
+    clock: new SimulatedClock(),
     log: silentLog,
   });
   readonly services = this.cluster.of(resources.services);

@@ -1,3 +1,5 @@
+import { type Clock, Portions } from "#pkg/clock";
+import { ConfigReader } from "#pkg/config-reader";
 import {
   type Cluster,
   type ConfigMap,
@@ -26,20 +28,26 @@ export interface SourcesOptions {
   readonly classes: LoadBalancerClasses;
   readonly emit: (event: ClusterEvent) => void;
   readonly metrics: KubernetesMetrics;
+  readonly clock: Clock;
   readonly log: Log;
 }
+
+// Each looks at some hundred Services, which takes 2 ms at most.
+const portionsPerTurn = 4;
 
 /** Follows all that the API has of what announcements depend on, and decides which configuration is in force. */
 export class Sources implements Disposable {
   readonly #options: SourcesOptions;
   readonly #live: LiveConfig;
+  readonly #reader: ConfigReader;
+  readonly #portions: Portions;
   readonly #informers: Informers;
   readonly #services: Informer<Service>;
   #phase: "new" | "started" | "synced" | "disposed" = "new";
 
   constructor(options: SourcesOptions) {
     this.#options = options;
-    const { cluster, namespace, classes, metrics, emit, log } = options;
+    const { cluster, namespace, classes, metrics, emit, clock, log } = options;
     this.#informers = new Informers(
       cluster,
       () => this.#check(),
@@ -54,19 +62,19 @@ export class Sources implements Disposable {
       this.#informers.follow(`ConfigMap ${namespace}/${name}`, resources.configMaps, named(namespace, name), (_key, now) =>
         changed(now),
       );
-    followConfigMap(options.configMap, (now) => {
-      this.#live.configMapChanged(now?.data);
-      this.#lookAhead();
-    });
-    followConfigMap(statusConfigMap, (now) => {
-      this.#live.lastGoodChanged(now?.data[lastGoodKey]);
-      this.#lookAhead();
-    });
+    followConfigMap(options.configMap, (now) => this.#live.configMapChanged(now?.data));
+    followConfigMap(statusConfigMap, (now) => this.#live.lastGoodChanged(now?.data[lastGoodKey]));
     followConfigMap(quarantineConfigMap, (now) => emit({ type: "quarantine", data: now?.data ?? {} }));
+    this.#reader = new ConfigReader(log);
+    this.#portions = new Portions(clock, portionsPerTurn);
     this.#live = new LiveConfig({
+      reader: this.#reader,
+      portions: this.#portions,
       holdings: { services: () => this.#serviceKeys(), of: (service) => this.#held(service) },
       log,
       changed: (now, before) => this.#configChanged(now, before),
+      // What a configuration needs that may come into force is begun before it does.
+      wasRead: (config) => emit({ type: "configRead", config }),
     });
   }
 
@@ -101,6 +109,8 @@ export class Sources implements Disposable {
   [Symbol.dispose](): void {
     this.#phase = "disposed";
     this.#informers[Symbol.dispose]();
+    this.#reader[Symbol.dispose]();
+    this.#portions[Symbol.dispose]();
   }
 
   #check(): void {
@@ -113,11 +123,6 @@ export class Sources implements Disposable {
     this.#options.metrics.updates.inc();
     this.#options.emit({ type: "service", key, service });
     this.#live.serviceChanged(key);
-  }
-
-  /** What a configuration needs that may come into force is begun before it does. */
-  #lookAhead(): void {
-    for (const config of this.#live.usable) this.#options.emit({ type: "configRead", config });
   }
 
   #configChanged({ inForce, verdict }: State, before: State): void {

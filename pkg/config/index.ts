@@ -10,6 +10,7 @@ export type {
   Config,
   ConflictProbe,
   LabelSelector,
+  ParsedConfig,
   Peer,
   Pool,
   Problem,
@@ -31,3 +32,4 @@ export { formatProblem } from "./problems.ts";
 export { aggregationLength } from "./rules/advertisements.ts";
 export { formatCommunity } from "./rules/communities.ts";
 export { matchesSelector } from "./rules/selectors.ts";
+export { Assembly, type Token, takeApart } from "./tokens.ts";

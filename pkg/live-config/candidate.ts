@@ -1,4 +1,4 @@
-import { type Config, PoolIndex, type Problem, parseConfig } from "#pkg/config";
+import { type Config, type ParsedConfig, PoolIndex, type Problem } from "#pkg/config";
 import type { Address } from "#pkg/net";
 
 /** Under this key of the ConfigMap `--config` is the configuration. */
@@ -48,27 +48,15 @@ export type Verdict =
 /** Services that hold addresses which would have no pool, all of them: service key -> addresses. */
 export type Stranded = ReadonlyMap<string, readonly Address[]>;
 
-/** Reads a text that is offered as the configuration. */
-export function readCandidate(text: string): CandidateText {
-  const { config, problems } = parseConfig(text);
+/** A text that is offered as the configuration, and what it says. */
+export function candidateText(text: string, { config, problems }: ParsedConfig): CandidateText {
   return { type: "text", text, usable: config && { text, config, pools: new PoolIndex(config.pools) }, problems };
 }
 
-/** What is in the way of a candidate that would replace `previous`. */
-export function findStranded(
-  candidate: Candidate,
-  previous: InForce | undefined,
-  holdings: Holdings,
-): Map<string, readonly Address[]> {
-  const all = new Map<string, readonly Address[]>();
+/** Whether Services can be in the way of a candidate that would replace `previous`. Its own text strands nothing. */
+export function mayStrand(candidate: Candidate, previous: InForce | undefined): boolean {
   const after = candidate.type === "text" ? candidate.usable : undefined;
-  // Its own text strands nothing, and is what is looked at most often: skip the walk over all Services.
-  if (after === undefined || previous === undefined || previous.text === after.text) return all;
-  for (const service of holdings.services()) {
-    const stranded = strandedBy(holdings.of(service), previous.pools, after.pools);
-    if (stranded.length > 0) all.set(service, stranded);
-  }
-  return all;
+  return after !== undefined && previous !== undefined && previous.text !== after.text;
 }
 
 /** Decides on a candidate, given what is in its way. */

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
+import { Portions, SimulatedClock } from "#pkg/clock";
+import { type ParsedConfig, parseConfig } from "#pkg/config";
 import { LiveConfig } from "#pkg/live-config";
 import { configText } from "#pkg/live-config/testing";
 import { silentLog } from "#pkg/log";
@@ -11,10 +14,24 @@ const other = configText("b 192.0.2.0-192.0.2.9");
 const invalid = "address-pools: 7";
 
 /** A cluster as one process sees it: what it sees, and what it decides. */
-function setUp(initial: { holds?: Record<string, string>; config?: string; lastGood?: string; start?: boolean } = {}) {
+function setUp(
+  initial: { holds?: Record<string, string>; config?: string; lastGood?: string; start?: boolean; later?: true } = {},
+) {
   const holds = new Map(Object.entries(initial.holds ?? {})); // service -> addresses, or several sets of them
   const decisions: string[] = [];
+  const clock = new SimulatedClock();
+  const read: string[] = []; // Texts.
+  const reading: { readonly text: string; readonly finish: () => void }[] = [];
   const live = new LiveConfig({
+    reader: {
+      read(text: string, done: (parsed: ParsedConfig) => void) {
+        const finish = () => done(parseConfig(text));
+        read.push(text);
+        if (initial.later === undefined) finish();
+        else reading.push({ text, finish });
+      },
+    },
+    portions: new Portions(clock, initial.later ? 1 : Infinity),
     holdings: {
       services: () => holds.keys(),
       of: (service) =>
@@ -42,7 +59,7 @@ function setUp(initial: { holds?: Record<string, string>; config?: string; lastG
   if (initial.lastGood !== undefined) live.lastGoodChanged(initial.lastGood);
   if (initial.config !== undefined) config(initial.config);
   if (initial.start !== false) live.start();
-  return { live, config, hold, decisions };
+  return { live, config, hold, decisions, clock, read, reading };
 }
 
 const atStart: { name: string; holds?: Record<string, string>; config?: string; lastGood?: string; want: string }[] = [
@@ -171,20 +188,13 @@ test("once accepted, Services are no reason to look again", () => {
 });
 
 test("the same text is read once, whichever way it comes", () => {
-  const { live, config, hold } = setUp({ lastGood: wide, config: wide, holds: { s: "10.0.0.1" } });
-  const [first, same] = live.usable;
-  assert.equal(same, first);
+  const { live, config, hold, read } = setUp({ lastGood: wide, config: wide, holds: { s: "10.0.0.1" } });
   config(narrow);
-  const [second, still] = live.usable;
-  assert.deepEqual([still === first, second === first], [true, false]);
   hold("s", "10.0.0.2");
   hold("s", "10.0.0.6");
   live.lastGoodChanged(narrow);
   config(narrow);
-  assert.deepEqual(
-    live.usable.map((config) => config === second),
-    [true, true],
-  );
+  assert.deepEqual(read, [wide, narrow]);
 });
 
 // The speaker watches what the controller decides from; it may see it in another order.
@@ -235,4 +245,92 @@ test("a record that is deleted or damaged while running changes nothing", () => 
   live.lastGoodChanged(invalid);
   live.lastGoodChanged(undefined);
   assert.deepEqual([live.inForce?.text, decisions], [wide, []]);
+});
+
+test("while a text is being read, what is decided stays; of several that come meanwhile only the last is read", () => {
+  const { live, config, decisions, clock, read, reading } = setUp({ config: wide, start: false, later: true });
+  live.start();
+  live.lastGoodChanged(wide);
+  assert.deepEqual([decisions, live.refused], [[], undefined]);
+  reading.shift()?.finish();
+  clock.advanceBy(0);
+  assert.deepEqual(decisions.splice(0), [`${wide} | accepted`]);
+  for (const text of [narrow, other, invalid]) config(text);
+  assert.deepEqual([decisions, live.inForce?.text], [[], wide]);
+  reading.shift()?.finish();
+  config(wide);
+  reading.shift()?.finish();
+  clock.advanceBy(0);
+  assert.deepEqual([decisions, read], [[], [wide, narrow, invalid]]);
+});
+
+test("the first decision waits for every text that was seen before it, and no deletion leaves it waiting", () => {
+  for (const config of [undefined, {}]) {
+    const { live, decisions, clock, reading } = setUp({ config: narrow, lastGood: wide, start: false, later: true });
+    live.start();
+    reading.shift()?.finish();
+    clock.advanceBy(0);
+    assert.deepEqual(decisions, []);
+    live.configMapChanged(config);
+    reading.shift()?.finish();
+    clock.advanceBy(0);
+    assert.deepEqual(decisions, [`${wide} | missing ${config === undefined ? "configMap" : "key"}`]);
+  }
+});
+
+test("Services are looked at 500 at a time, and those that change meanwhile are seen", () => {
+  const holds = Object.fromEntries(Array.from({ length: 2_000 }, (_, i) => [`s${i}`, "10.0.0.5"]));
+  const { live, config, hold, decisions, clock, reading } = setUp({ lastGood: wide, holds, start: false, later: true });
+  config(wide);
+  live.start();
+  while (reading.length > 0) reading.shift()?.finish();
+  clock.advanceBy(0);
+  decisions.length = 0;
+  config(narrow);
+  reading.shift()?.finish();
+  for (let portion = 2; portion <= 4; portion++) {
+    assert.deepEqual(decisions, []);
+    clock.advanceToNext();
+  }
+  hold("s0", "10.0.0.1");
+  hold("s1999", "10.0.0.2");
+  hold("s1999", undefined);
+  assert.deepEqual(decisions, []);
+  clock.advanceBy(0);
+  assert.deepEqual(decisions, [`${wide} | strands s0=10.0.0.1`]);
+});
+
+test("however long texts and Services take, the decision in the end is the one that is made when they take no time", () => {
+  const texts = [wide, narrow, other];
+  const event = fc.oneof(
+    fc.record({ type: fc.constant("config" as const), text: fc.constantFrom(...texts, invalid, undefined) }),
+    fc.record({ type: fc.constant("lastGood" as const), text: fc.constantFrom(...texts) }),
+    fc.record({
+      type: fc.constant("hold" as const),
+      service: fc.constantFrom("s", "t"),
+      address: fc.constantFrom("10.0.0.1", "10.0.0.6", "192.0.2.1", undefined),
+    }),
+    fc.record({ type: fc.constant("read" as const) }),
+    fc.record({ type: fc.constant("turn" as const) }),
+  );
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 20 }), (events) => {
+      const atOnce = setUp({ lastGood: wide, config: wide });
+      const later = setUp({ lastGood: wide, config: wide, later: true });
+      for (const each of events) {
+        for (const { live, config, hold } of [atOnce, later]) {
+          if (each.type === "config") config(each.text);
+          if (each.type === "lastGood") live.lastGoodChanged(each.text);
+          if (each.type === "hold") hold(each.service, each.address);
+        }
+        if (each.type === "read") later.reading.shift()?.finish();
+        if (each.type === "turn") later.clock.advanceToNext();
+      }
+      while (later.reading.length > 0) later.reading.shift()?.finish();
+      later.clock.advanceBy(0);
+      const last = ({ live }: ReturnType<typeof setUp>) => [live.inForce?.text, live.state.verdict?.type, live.refused];
+      assert.deepEqual(last(later), last(atOnce));
+    }),
+    { numRuns: 500 },
+  );
 });

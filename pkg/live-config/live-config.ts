@@ -1,15 +1,16 @@
-import type { Config } from "#pkg/config";
+import type { Portions } from "#pkg/clock";
+import type { Config, ParsedConfig } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import {
   type Candidate,
   type CandidateText,
+  candidateText,
   configKey,
-  findStranded,
   type Holdings,
   type InForce,
   judge,
-  readCandidate,
+  mayStrand,
   statusConfigMap,
   strandedBy,
   type Verdict,
@@ -24,25 +25,39 @@ export interface State {
 }
 
 export interface LiveConfigOptions {
+  /** Reads texts, one after another, each at once or later. */
+  readonly reader: { read(text: string, done: (parsed: ParsedConfig) => void): void };
+  /** Services are looked at in them, some in each. */
+  readonly portions: Pick<Portions, "do">;
   readonly holdings: Holdings;
   /** Gets every decision, with each thing that is wrong with a refused candidate. */
   readonly log: Log;
   /** Called when another configuration is in force, or the ConfigMap got another verdict. */
   readonly changed: (now: State, before: State) => void;
+  /** Called with every configuration that may come into force, before it does. */
+  readonly wasRead?: (config: Config) => void;
 }
+
+const servicesAtOnce = 500;
 
 /**
  * Keeps the decision up to date. Feed it what informers see, call `start` once each of them has seen everything, and go on
- * feeding. A candidate that strands addresses is judged again with every Service that changes, at a cost that does not depend on
- * how many there are, and takes effect by itself when nothing is in its way any more.
+ * feeding. A text that takes long to read, and Services that take long to be looked at, leave what is decided as it is meanwhile. A
+ * candidate that strands addresses is judged again with every Service that changes, at a cost that does not depend on how many there are,
+ * and takes effect by itself when nothing is in its way any more.
  */
 export class LiveConfig {
   readonly #options: LiveConfigOptions;
   #candidate: Candidate = { type: "missing", what: "configMap" };
   #lastGood: CandidateText | undefined;
+  /** Texts that wait to be read, and what is to be done with them. */
+  readonly #unread: { candidate?: string; lastGood?: string } = {};
+  #isReading = false;
   /** What the candidate would replace. */
   #previous: InForce | undefined;
   #stranded = new Map<string, readonly Address[]>(); // service key -> addresses in the candidate's way
+  /** The look at all Services that is under way. */
+  #judging: { readonly candidateChanged: boolean } | undefined;
   #state: State = { inForce: undefined, verdict: undefined };
   #started = false;
 
@@ -64,20 +79,16 @@ export class LiveConfig {
     return verdict === undefined || verdict.type === "accepted" ? undefined : explain(verdict);
   }
 
-  /** Every configuration that is in force or may come into force: the ConfigMap's and the last good one, where they can be used. */
-  get usable(): readonly Config[] {
-    const candidate = this.#candidate.type === "text" ? this.#candidate : undefined;
-    return [candidate?.usable, this.#lastGood?.usable].flatMap((found) => found?.config ?? []);
-  }
-
   /** The ConfigMap as it is now: its data, or undefined when there is none. */
   configMapChanged(data: Readonly<Record<string, string>> | undefined): void {
-    const candidate = this.#read(data);
-    if (isSame(candidate, this.#candidate)) return;
-    this.#candidate = candidate;
-    // What is in force here may be a change that whoever writes the record never saw, because the next one came at once.
-    this.#previous = this.#lastGood?.usable ?? this.#state.inForce;
-    this.#judge(true);
+    const text = data?.[configKey];
+    delete this.#unread.candidate;
+    if (text === undefined) this.#setCandidate({ type: "missing", what: data === undefined ? "configMap" : "key" });
+    else if (this.#candidate.type !== "text" || text !== this.#candidate.text) {
+      this.#unread.candidate = text;
+      this.#read();
+    }
+    this.#decideFirst();
   }
 
   /**
@@ -85,35 +96,27 @@ export class LiveConfig {
    * that cannot be read (any more) counts as none.
    */
   lastGoodChanged(text: string | undefined): void {
+    delete this.#unread.lastGood;
     if (text === this.#lastGood?.text) return;
-    this.#lastGood = text === undefined ? undefined : this.#parse(text);
-    const lastGood = this.#lastGood?.usable;
-    if (lastGood !== undefined) {
-      this.#previous = lastGood;
-      this.#judge(false);
-    } else if (text !== undefined) {
-      this.#options.log.error("last good configuration cannot be read", {
-        event: "lastGoodUnusable",
-        configMap: statusConfigMap,
-        problem: this.#lastGood?.problems.map(problemText)[0],
-      });
+    if (text === undefined) this.#lastGood = undefined;
+    else {
+      this.#unread.lastGood = text;
+      this.#read();
     }
+    this.#decideFirst();
   }
 
   /** A Service appeared, changed or went, or holds other addresses. */
   serviceChanged(service: string): void {
-    const candidate = this.#candidate.type === "text" ? this.#candidate.usable : undefined;
-    if (candidate === undefined || this.#previous === undefined || !this.#isOpen()) return;
-    const stranded = strandedBy(this.#options.holdings.of(service), this.#previous.pools, candidate.pools);
-    if (stranded.length > 0) this.#stranded.set(service, stranded);
-    else this.#stranded.delete(service);
-    this.#conclude(false);
+    if (!mayStrand(this.#candidate, this.#previous) || (this.#judging === undefined && !this.#isOpen())) return;
+    this.#look(service);
+    if (this.#judging === undefined) this.#conclude(false);
   }
 
   /** Everything has been seen once: makes the first decision. */
   start(): void {
     this.#started = true;
-    this.#judge(true);
+    this.#decideFirst();
   }
 
   /**
@@ -127,10 +130,45 @@ export class LiveConfig {
     return verdict?.type === "accepted" && lastGood !== undefined && lastGood.text !== inForce?.text;
   }
 
+  /** The first decision is on everything that has been seen until `start`. */
+  get #canDecideFirst(): boolean {
+    return this.#started && this.#unread.candidate === undefined && this.#unread.lastGood === undefined;
+  }
+
+  #decideFirst(): void {
+    if (this.#state.verdict === undefined && this.#judging === undefined) this.#judge(true);
+  }
+
+  /** Looks at all Services, then concludes. Those that change meanwhile are looked at when they do. */
   #judge(candidateChanged: boolean): void {
-    if (!this.#started) return;
-    this.#stranded = findStranded(this.#candidate, this.#previous, this.#options.holdings);
-    this.#conclude(candidateChanged);
+    if (this.#state.verdict === undefined && !this.#canDecideFirst) return;
+    const judging = { candidateChanged: candidateChanged || (this.#judging?.candidateChanged ?? false) };
+    this.#judging = judging;
+    this.#stranded = new Map();
+    const { holdings, portions } = this.#options;
+    const services = mayStrand(this.#candidate, this.#previous) ? holdings.services()[Symbol.iterator]() : [].values();
+    const portion = (): void => {
+      for (let looked = 0; looked < servicesAtOnce; looked++) {
+        if (this.#judging !== judging) return;
+        const { done, value: service } = services.next();
+        if (done) {
+          this.#judging = undefined;
+          this.#conclude(judging.candidateChanged);
+          return;
+        }
+        this.#look(service);
+      }
+      portions.do(portion);
+    };
+    portions.do(portion);
+  }
+
+  #look(service: string): void {
+    const after = this.#candidate.type === "text" ? this.#candidate.usable : undefined;
+    if (after === undefined || this.#previous === undefined) return;
+    const stranded = strandedBy(this.#options.holdings.of(service), this.#previous.pools, after.pools);
+    if (stranded.length > 0) this.#stranded.set(service, stranded);
+    else this.#stranded.delete(service);
   }
 
   #conclude(candidateChanged: boolean): void {
@@ -145,17 +183,48 @@ export class LiveConfig {
     this.#options.changed(this.#state, before);
   }
 
-  #read(data: Readonly<Record<string, string>> | undefined): Candidate {
-    if (data === undefined) return { type: "missing", what: "configMap" };
-    const text = data[configKey];
-    return text === undefined ? { type: "missing", what: "key" } : this.#parse(text);
+  /** Reads what is unread, the newest of each kind, one after the other. */
+  #read(): void {
+    const { candidate, lastGood } = this.#unread;
+    const text = candidate ?? lastGood;
+    if (this.#isReading || text === undefined) return;
+    this.#isReading = true;
+    const done = (found: CandidateText): void => {
+      this.#isReading = false;
+      if (found.usable !== undefined) this.#options.wasRead?.(found.usable.config);
+      if (this.#unread.candidate === text) this.#setCandidate(found);
+      if (this.#unread.lastGood === text) this.#setLastGood(found);
+      this.#decideFirst();
+      this.#read();
+    };
+    // The last good text and the candidate are mostly the same one.
+    const known = [this.#candidate, this.#lastGood].find((one) => one?.type === "text" && one.text === text);
+    if (known?.type === "text") done(known);
+    else this.#options.reader.read(text, (parsed) => done(candidateText(text, parsed)));
   }
 
-  /** The last good text and the candidate are mostly the same one: read it once. */
-  #parse(text: string): CandidateText {
-    if (this.#candidate.type === "text" && this.#candidate.text === text) return this.#candidate;
-    if (this.#lastGood?.text === text) return this.#lastGood;
-    return readCandidate(text);
+  #setCandidate(candidate: Candidate): void {
+    delete this.#unread.candidate;
+    if (isSame(candidate, this.#candidate)) return;
+    this.#candidate = candidate;
+    // What is in force here may be a change that whoever writes the record never saw, because the next one came at once.
+    this.#previous = this.#lastGood?.usable ?? this.#state.inForce;
+    this.#judge(true);
+  }
+
+  #setLastGood(found: CandidateText): void {
+    delete this.#unread.lastGood;
+    this.#lastGood = found;
+    if (found.usable !== undefined) {
+      this.#previous = found.usable;
+      this.#judge(false);
+    } else {
+      this.#options.log.error("last good configuration cannot be read", {
+        event: "lastGoodUnusable",
+        configMap: statusConfigMap,
+        problem: found.problems.map(problemText)[0],
+      });
+    }
   }
 }
 

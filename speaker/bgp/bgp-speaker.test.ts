@@ -312,7 +312,8 @@ test("leaving takes traffic away first, then the routes, then the session", asyn
 function advertise(bench: Bench, index: number, hosts: readonly number[], med = 100): void {
   const address = ip(`10.0.${index >> 8}.${index & 255}`);
   const advertisement = metrics.get(med) ?? assert.fail(`no advertisement of ${med}`);
-  const via: Advertised = { advertisement, peers: hosts.map((host) => `192.0.2.${host}:179`), order: 0 };
+  const peers = { IPv4: hosts.map((host) => `192.0.2.${host}:179`), IPv6: [] };
+  const via: Advertised = { advertisement, peers, order: 0 };
   bench.bgp.setRoutes(address, hosts.length === 0 ? [] : [{ prefix: new Prefix(address, 32), via, weight: 1 }]);
 }
 const metrics = new Map(

@@ -1,0 +1,13 @@
+/** Reads one configuration, and sends it in pieces, each when it is asked for. */
+import { parentPort, workerData } from "node:worker_threads";
+import { parseConfig, takeApart } from "#pkg/config";
+
+// What the main thread puts together in 1 to 2 ms.
+const pieceLength = 2_000;
+
+const port = parentPort;
+if (port === null) throw new Error("Cannot read a configuration: this is the main thread");
+const pieces = takeApart(parseConfig(workerData as string), pieceLength);
+const send = (): void => port.postMessage(pieces.next().value);
+port.on("message", send);
+send();
