@@ -44,7 +44,7 @@ test("a ConfigMap that is deleted leaves its configuration in force", async () =
   const world = await startWorld(ten);
   world.config(undefined);
   assert.deepEqual(await world.settle(), [
-    `${config}: Warning ConfigStale: configuration not used, the previous one stays in force: the ConfigMap does not exist`,
+    `${config}: Warning ConfigStale: configuration not used, the previous one stays in force: the ConfigMap does not exist. Deleting the configuration turns nothing off`,
   ]);
   world.service("web");
   await world.settle();

@@ -105,7 +105,8 @@ export class ConfigKeeper {
       this.#live.lastGoodChanged(verdict.inForce.text);
     } else {
       const stays = inForce === undefined ? "there is none yet" : "the previous one stays in force";
-      this.#recordEvent("Warning", "ConfigStale", `configuration not used, ${stays}: ${explain(verdict)}`);
+      const deleted = verdict.type === "missing" && inForce !== undefined ? ". Deleting the configuration turns nothing off" : "";
+      this.#recordEvent("Warning", "ConfigStale", `configuration not used, ${stays}: ${explain(verdict)}${deleted}`);
       if (inForce === undefined) none(`${explain(verdict)} (${namespace}/${configMap})`);
     }
     this.#recordIfNeeded();

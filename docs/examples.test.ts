@@ -17,7 +17,7 @@ import { type Block, blocks, pages, read, root } from "./generate/markdown.ts";
 
 const all = pages().flatMap(blocks);
 
-const languages = new Set(["", "yaml", "json", "mermaid", "bird", "frr"]);
+const languages = new Set(["", "sh", "yaml", "json", "mermaid", "bird", "frr"]);
 
 test("every block names a language that is known here, or none", () => {
   assert.deepEqual(
@@ -32,7 +32,8 @@ for (const { place, text } of [...all.filter(({ language }) => language === "yam
   test(`${place}: the YAML can be used as it stands`, () => {
     const documents = loadAll(text) as Record<string, unknown>[];
     const isKustomization = documents.some((document) => "images" in document || "components" in document);
-    if (isKustomization) return; // For no server; the manifests have a test of their own.
+    const isValues = documents.some((document) => "configInline" in document);
+    if (isKustomization || isValues) return; // For no server; the manifests and the chart have tests of their own.
     if (documents.every((document) => document.kind === undefined)) {
       assert.deepEqual(readInput(text).problems, []);
       return;
@@ -87,7 +88,7 @@ test("there are commands to look for", () => {
 
 /** What a reader is to type: blocks without a language, and code between backticks that begins like a command. */
 function commands(): { readonly place: string; readonly line: string }[] {
-  const typed = all.filter(({ language }) => language === "").flatMap(linesOf);
+  const typed = all.filter(({ language }) => language === "" || language === "sh").flatMap(linesOf);
   const named = pages().flatMap(({ file, text }) =>
     text.split("\n").flatMap((line, index) => {
       const spans = [...line.matchAll(/`((?:npx |sudo )?(?:make|ingotctl|node) [^`]+)`/g)];

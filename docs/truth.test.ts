@@ -32,7 +32,7 @@ test("every flag that a page names is one of ours, or of the program on its line
   const own = new Set([...Object.keys(controllerFlags), ...Object.keys(speakerFlags), "help", "version", "output"]);
   const unknown = pages()
     .flatMap(codeSpans)
-    .filter(({ text }) => !/^(kubectl|docker|npm|npx|node|make|git|openssl|apt|bash) /.test(text))
+    .filter(({ text }) => !/^(kubectl|docker|helm|npm|npx|node|make|git|openssl|apt|bash) /.test(text))
     .flatMap(({ place, text }) => [...text.matchAll(/(?:^|\s)--([a-z][a-z0-9-]*)/g)].map(([, name = ""]) => ({ place, name })))
     .filter(({ name }) => !own.has(name));
   assert.deepEqual(unknown, []);

@@ -1,0 +1,365 @@
+import assert from "node:assert/strict";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { after, test } from "node:test";
+import { findKcp, helmIsMissing, installedHelm, RealCluster } from "#e2e/cluster";
+import { waitFor } from "#e2e/lab";
+import { type Block, blocks, page, prose } from "../../docs/generate/markdown.ts";
+import { packageChart } from "../../manifests/chart.ts";
+import { renderChoices } from "../../manifests/render.ts";
+import { writeImage } from "../../release/image.ts";
+
+// What docs/install.md and docs/upgrade.md have people type, typed on a real cluster, and what comes of it.
+const image = { name: "localhost/ingot", tag: "0.1.0" };
+const namespace = "metallb-system";
+const minute = { timeout: 60_000, every: 250 };
+
+/** What readers replace by their own. */
+const own: readonly (readonly [string, string])[] = [
+  ["192.168.1.240-192.168.1.250", "172.30.0.200-172.30.0.210"],
+  ["registry.example.com/ingot", image.name],
+  [" NODE ", " node2 "],
+];
+
+const pages = ["docs/install.md", "docs/upgrade.md"].map(page);
+const helm = await installedHelm();
+const done = new Set<string>(); // places of blocks that were run
+
+let cluster: RealCluster; // The first step starts it.
+let folder: string; // In which everything is typed.
+let failed = false;
+const cleanup = new AsyncDisposableStack();
+after(() => cleanup.disposeAsync());
+
+step("the release's files are written, and the image imported as the page says", async () => {
+  const kcp = await findKcp();
+  cluster = cleanup.use(await RealCluster.start({ nodes: 2, kcp }));
+  folder = join(cluster.directory, "release");
+  const bin = join(cluster.directory, "bin");
+  await mkdir(folder);
+  await mkdir(bin);
+  await symlink(kcp, join(bin, "kubectl"));
+  if (helm !== undefined) await symlink(helm, join(bin, "helm"));
+  process.env.KUBECTL = join(bin, "kubectl");
+  await renderChoices(folder, image);
+  await packageChart(folder);
+  await symlink(resolve(import.meta.dirname, "../.."), join(folder, "ingot"));
+  await writeImage(join(folder, "ingot-0.1.0-image.tar"), `${image.name}:${image.tag}`);
+  for (const { name } of cluster.nodes) {
+    const socket = join(cluster.directory, name, "containerd.sock");
+    await writeFile(join(bin, "ctr"), `#!/bin/sh\nexec /usr/bin/ctr --address ${socket} "$@"\n`, { mode: 0o755 });
+    await type("docs/install.md", "The image");
+  }
+});
+
+step("kubectl: applied, configured, and a Service answers", async () => {
+  await type("docs/install.md", "kubectl");
+  await type("docs/install.md", "See that it works", 0);
+  assert.deepEqual(await answer("hello"), "hello\n");
+  await type("docs/install.md", "See that it works", 1);
+});
+
+step("Kustomize: two controllers on two nodes, and the Service keeps its address", async () => {
+  await serve("kept");
+  const address = await addressOf("kept");
+  await type("docs/install.md", "Kustomize");
+  await rolledOut("controller", "speaker");
+  const nodes = await kubectl(
+    "-n",
+    namespace,
+    "get",
+    "pods",
+    "-l",
+    "component=controller",
+    "-o",
+    "jsonpath={.items[*].spec.nodeName}",
+  );
+  assert.deepEqual(nodes.split(" ").sort(), ["node1", "node2"]);
+  assert.equal(await addressOf("kept"), address);
+});
+
+step("an upgrade and the way back change no address", async () => {
+  const address = await addressOf("kept");
+  await run("sed -i s/--log-level=info/--log-level=debug/ ingot.yaml"); // Something that is another in the next version.
+  await type("docs/upgrade.md", "Upgrade", 0);
+  await type("docs/upgrade.md", "Upgrade", 2);
+  await type("docs/upgrade.md", "Way back", 0);
+  await rolledOut("controller", "speaker");
+  assert.equal(await addressOf("kept"), address);
+  assert.equal(await answer("kept"), "hello\n");
+});
+
+step("a node that is turned off announces nothing, and does again when it is turned on", async () => {
+  await type("docs/upgrade.md", "A node", 0);
+  await speakersOn(["node1"]);
+  assert.equal(await answer("kept"), "hello\n");
+  assert.equal(await cluster.client.neighbour(await addressOf("kept")), await macOf("node1"));
+  await type("docs/upgrade.md", "A node", 1);
+  await speakersOn(["node1", "node2"]);
+});
+
+step("a pool that selects no node is announced by none, and gives no address unasked", async () => {
+  const [off] = yamlOf("docs/upgrade.md", "A pool");
+  await configure(off?.text ?? "");
+  await silent("kept");
+  await apply(service("unasked"));
+  await waitFor("the refusal", () => eventOf("service", "unasked", "AllocationFailed"), minute);
+  await kubectl("delete", "service", "unasked");
+  await kubectl("apply", "-f", join(folder, "config.yaml"));
+  assert.equal(await answer("kept"), "hello\n");
+});
+
+step("deleting the configuration turns nothing off, and an event says so", async () => {
+  const address = await addressOf("kept");
+  await kubectl("-n", namespace, "delete", "configmap", "config");
+  const message = await waitFor("the event", () => eventOf("configmap", "config", "ConfigStale", namespace), minute);
+  assert.match(message, /the ConfigMap does not exist\. Deleting the configuration turns nothing off/);
+  await kubectl("-n", namespace, "rollout", "restart", "deployment/controller", "daemonset/speaker");
+  await rolledOut("controller", "speaker");
+  assert.equal(await addressOf("kept"), address);
+  assert.equal(await answer("kept"), "hello\n");
+  await kubectl("apply", "-f", join(folder, "config.yaml"));
+});
+
+step("everything off: nothing is assigned or announced, and no status changes; on again, all is as before", async () => {
+  const address = await addressOf("kept");
+  await type("docs/upgrade.md", "Everything", 0);
+  await speakersOn([]);
+  await silent("kept");
+  await apply(service("waiting"));
+  assert.equal(await addressOf("kept"), address);
+  assert.equal(await ingressOf("waiting"), "");
+  await type("docs/upgrade.md", "Everything", 1);
+  await rolledOut("controller", "speaker");
+  assert.equal(await answer("kept"), "hello\n");
+  await waitFor("an address", () => ingressOf("waiting"), minute);
+});
+
+step(
+  "uninstalled, Services keep the addresses in their status, and nothing of ours is left but what the page names",
+  async () => {
+    const address = await addressOf("kept");
+    await type("docs/upgrade.md", "Uninstall", 0);
+    assert.equal(await addressOf("kept"), address);
+    const left = await kubectl("get", "clusterrole,clusterrolebinding,namespace", "-o", "name");
+    assert.doesNotMatch(left, /metallb/);
+    await silent("kept");
+  },
+);
+
+step(
+  "Helm: installed with its namespace, and the Service has the address that it had",
+  async () => {
+    const address = await ingressOf("kept");
+    await type("docs/install.md", "Helm");
+    assert.equal(await answer("kept"), "hello\n");
+    assert.equal(await addressOf("kept"), address);
+  },
+  helm === undefined && helmIsMissing,
+);
+
+step(
+  "Helm: upgraded and rolled back, no address changes",
+  async () => {
+    const address = await addressOf("kept");
+    await type("docs/upgrade.md", "Upgrade", 1);
+    await type("docs/upgrade.md", "Way back", 1);
+    assert.equal(await addressOf("kept"), address);
+    assert.equal(await answer("kept"), "hello\n");
+    await run("helm lint ingot-0.1.0.tgz");
+    assert.match(await run("helm history metallb --namespace metallb-system"), /Rollback to 1/);
+    await assert.rejects(
+      run("helm upgrade metallb ingot-0.1.0.tgz --namespace metallb-system --values values.yaml --set speaker.tolerations=all"),
+      /at '\/speaker\/tolerations': got string, want array/,
+    );
+  },
+  helm === undefined && helmIsMissing,
+);
+
+step(
+  "Helm: uninstalled, what stays is what the page names",
+  async () => {
+    const address = await addressOf("kept");
+    await type("docs/upgrade.md", "Uninstall", 1);
+    assert.equal(await addressOf("kept"), address);
+    const left = async () => {
+      const names = await kubectl(
+        "-n",
+        namespace,
+        "get",
+        "all,configmap,secret,lease,role,rolebinding,serviceaccount",
+        "-o",
+        "name",
+      );
+      const own = names.split("\n").filter((name) => name !== "" && !/kube-root-ca|serviceaccount\/default/.test(name));
+      assert.deepEqual(own.sort(), ["configmap/ingot-status", "lease.coordination.k8s.io/ingot-controller"]);
+      return true;
+    };
+    await waitFor("Kubernetes to collect what belonged to the release", left, minute);
+    assert.doesNotMatch(await kubectl("get", "clusterrole,clusterrolebinding", "-o", "name"), /metallb/);
+  },
+  helm === undefined && helmIsMissing,
+);
+
+test("every command of the pages has been run, or is named here as one that cannot be", {
+  skip: helm === undefined && helmIsMissing,
+}, (t) => {
+  if (failed) return t.skip("an earlier step failed");
+  const commands = pages.flatMap(blocks).filter(({ language }) => language === "sh" || language === "");
+  const left = commands.filter(({ place }) => !done.has(place)).map(({ text }) => text.trim().split("\n").at(-1));
+  assert.deepEqual(left, [
+    "skopeo copy --all oci-archive:ingot-0.1.0-image.tar docker://registry.example.com/ingot:0.1.0", // There is no registry.
+    "disable: [servicelb]", // A configuration of k3s.
+    "helm upgrade metallb ingot-0.1.0.tgz --namespace metallb-system --values values.yaml --wait", // There is no release of MetalLB's chart.
+  ]);
+});
+
+/** A test that is skipped once one before it has failed, because it would only fail of the same cause. */
+function step(claim: string, body: () => Promise<void>, skip: string | false = false): void {
+  test(claim, { skip }, async (t) => {
+    if (failed) return t.skip("an earlier step failed");
+    try {
+      await body();
+    } catch (error) {
+      failed = true;
+      if (cluster) console.error(await cluster.report([namespace, "default"]));
+      throw error;
+    }
+  });
+}
+
+/** Blocks under a heading, up to the next one. */
+function under(file: string, heading: string): Block[] {
+  const one = page(file);
+  const lines = prose(one);
+  const from = lines.findIndex((line) => line.replace(/^#+ /, "") === heading && line.startsWith("#"));
+  assert.notEqual(from, -1, `${file} has no heading ${heading}`);
+  const next = lines.findIndex((line, index) => index > from && /^#+ /.test(line));
+  const to = next === -1 ? lines.length : next;
+  return blocks(one).filter(({ place }) => {
+    const line = Number(place.split(":")[1]);
+    return line > from && line <= to;
+  });
+}
+
+function yamlOf(file: string, heading: string): Block[] {
+  return under(file, heading).filter(({ language }) => language === "yaml");
+}
+
+/** Writes the files under a heading, then types the commands: all of them, or those of one block, counted from 0. */
+async function type(file: string, heading: string, which?: number): Promise<void> {
+  for (const { text } of yamlOf(file, heading)) {
+    const name = /^# (\S+\.yaml)\n/.exec(text)?.[1];
+    if (name !== undefined) await writeFile(join(folder, name), asOwn(text));
+  }
+  const commands = under(file, heading).filter(({ language }) => language === "sh");
+  const chosen = which === undefined ? commands : commands.slice(which, which + 1);
+  assert.ok(chosen.length > 0, `${file} has no such commands under ${heading}`);
+  for (const { place, text } of chosen) {
+    await run(asOwn(text));
+    done.add(place);
+  }
+}
+
+function asOwn(text: string): string {
+  return own.reduce((changed, [theirs, ours]) => changed.replaceAll(theirs, ours), text);
+}
+
+/** Runs commands in the folder, as an administrator on a host of the cluster's network. */
+function run(script: string): Promise<string> {
+  const path = `${join(cluster.directory, "bin")}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+  const environment = [`PATH=${path}`, `KUBECONFIG=${cluster.kubeconfig}`, `HOME=${cluster.directory}`];
+  const shell = ["env", ...environment, "bash", "-euo", "pipefail", "-c", `cd ${folder}\n${script}`];
+  return cluster.client.run(shell, { timeoutMs: 180_000 });
+}
+
+function kubectl(...args: string[]): Promise<string> {
+  return cluster.kubectl(args, { timeoutMs: 120_000 });
+}
+
+async function apply(object: object): Promise<void> {
+  await cluster.kubectl(["apply", "-f", "-"], { input: JSON.stringify(object) });
+}
+
+function configure(config: string): Promise<void> {
+  return apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "config", namespace }, data: { config: asOwn(config) } });
+}
+
+function service(name: string): object {
+  const spec = { type: "LoadBalancer", selector: { app: "web" }, ports: [{ port: 80, targetPort: 8080 }] };
+  return { apiVersion: "v1", kind: "Service", metadata: { name, namespace: "default" }, spec };
+}
+
+/** Pods that answer, and a Service for them. */
+async function serve(name: string): Promise<void> {
+  const program = 'http.createServer((_, answer) => answer.end("hello\\n")).listen(8080)';
+  await kubectl("create", "deployment", "web", `--image=${image.name}:${image.tag}`, "--", "node", "-e", program);
+  await apply(service(name));
+  await waitFor("an address", () => ingressOf(name), minute);
+}
+
+async function rolledOut(...names: string[]): Promise<void> {
+  for (const name of names) {
+    const kind = name === "speaker" ? "daemonset" : "deployment";
+    await kubectl("-n", namespace, "rollout", "status", `${kind}/${name}`, "--timeout=90s");
+  }
+}
+
+async function speakersOn(nodes: readonly string[]): Promise<void> {
+  const names = async () => {
+    const found = await kubectl(
+      "-n",
+      namespace,
+      "get",
+      "pods",
+      "-l",
+      "component=speaker",
+      "-o",
+      "jsonpath={.items[*].spec.nodeName}",
+    );
+    assert.deepEqual(found.split(" ").filter(Boolean).sort(), nodes);
+    return true;
+  };
+  await waitFor(`speakers on ${nodes.join(", ") || "no node"} alone`, names, minute);
+  if (nodes.length > 0) await rolledOut("speaker");
+}
+
+function ingressOf(name: string): Promise<string> {
+  return kubectl("get", "service", name, "-o", "jsonpath={.status.loadBalancer.ingress[*].ip}");
+}
+
+async function addressOf(name: string): Promise<string> {
+  const address = await ingressOf(name);
+  assert.match(address, /^172\.30\.0\.2\d\d$/);
+  return address;
+}
+
+/** What the Service answers to a client that knows no MAC address for it. */
+async function answer(name: string): Promise<string> {
+  const address = await addressOf(name);
+  const get = async () => {
+    await cluster.client.run(["ip", "neigh", "flush", "to", address]);
+    return (await cluster.client.get(`http://${address}/`)).body;
+  };
+  return waitFor(`an answer of ${name}`, get, minute);
+}
+
+async function silent(name: string): Promise<void> {
+  const address = await addressOf(name);
+  const isSilent = async () => {
+    await cluster.client.run(["ip", "neigh", "flush", "to", address]);
+    await assert.rejects(cluster.client.get(`http://${address}/`));
+    return (await cluster.client.neighbour(address)) === undefined;
+  };
+  await waitFor("silence", isSilent, minute);
+}
+
+async function macOf(node: string): Promise<string> {
+  return cluster.node(node).mac();
+}
+
+function eventOf(kind: string, name: string, reason: string, where = "default"): Promise<string> {
+  const kinds: Record<string, string> = { service: "Service", configmap: "ConfigMap" };
+  const selector = `involvedObject.kind=${kinds[kind]},involvedObject.name=${name},reason=${reason}`;
+  return kubectl("-n", where, "get", "events", `--field-selector=${selector}`, "-o", "jsonpath={.items[-1:].message}");
+}
