@@ -355,7 +355,7 @@ async function silent(name: string): Promise<void> {
 }
 
 async function macOf(node: string): Promise<string> {
-  return cluster.node(node).mac();
+  return cluster.node(node).host.mac();
 }
 
 function eventOf(kind: string, name: string, reason: string, where = "default"): Promise<string> {

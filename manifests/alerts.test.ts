@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { dump, load } from "js-yaml";
+import { metricNames } from "../docs/generate/metrics.ts";
+
+interface Rule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly labels: { readonly severity: string };
+  readonly annotations: { readonly message: string };
+}
+interface Panel {
+  readonly id: number;
+  readonly title: string;
+  readonly type: string;
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
+  readonly targets?: readonly { readonly expr: string }[];
+}
+
+const folder = join(import.meta.dirname, "components/prometheus");
+const { spec } = load(readFileSync(join(folder, "rules.yaml"), "utf8")) as { spec: { groups: { rules: Rule[] }[] } };
+const rules = spec.groups.flatMap(({ rules }) => rules);
+const dashboard = JSON.parse(readFileSync(join(folder, "dashboard.json"), "utf8")) as { panels: Panel[] };
+const skip = spawnSync("promtool", ["--version"]).status !== 0 && "promtool is missing: on Debian, apt-get install prometheus";
+
+/** What an alert is tried on, as promtool writes series: one sample a minute, for an hour and a half. */
+interface Case {
+  readonly fires: Readonly<Record<string, string>>;
+  readonly silent: Readonly<Record<string, string>>;
+}
+const controller = 'namespace="metallb-system",pod="controller-1"';
+const speaker = 'namespace="metallb-system",pod="speaker-1"';
+const other = 'namespace="metallb-system",pod="speaker-2"';
+const pool = (inUse: number) => ({
+  [`metallb_allocator_addresses_in_use_total{${controller},pool="a"}`]: `${inUse}x90`,
+  [`metallb_allocator_addresses_total{${controller},pool="a"}`]: "100x90",
+});
+/** A gauge that is bad for a while before the hour, beside one that is well. */
+const gauge = (metric: string, bad: number, well: number, labels = ""): Case => ({
+  fires: { [`${metric}{${speaker}${labels}}`]: `${bad}x90` },
+  silent: { [`${metric}{${speaker}${labels}}`]: `${well}x90` },
+});
+const counter = (metric: string, bad: string, well: string, labels = ""): Case => ({
+  fires: { [`${metric}{${speaker}${labels}}`]: bad },
+  silent: { [`${metric}{${speaker}${labels}}`]: well },
+});
+const leaders = (first: number, second: number) => ({
+  [`ingot_controller_leader{${controller}}`]: `${first}x90`,
+  'ingot_controller_leader{namespace="metallb-system",pod="controller-2"}': `${second}x90`,
+});
+const ring = (first: number, second: number) => ({
+  [`ingot_memberlist_members{${speaker},state="alive"}`]: `${first}x90`,
+  [`ingot_memberlist_members{${other},state="alive"}`]: `${second}x90`,
+});
+const prefixes = (announced: number) => ({
+  [`metallb_bgp_announced_prefixes_total{${speaker},peer="192.0.2.1:179"}`]: `${announced}x90`,
+  [`metallb_bgp_pending_prefixes_total{${speaker},peer="192.0.2.1:179"}`]: "10x90",
+});
+
+const cases: Readonly<Record<string, Case>> = {
+  MetalLBStaleConfig: gauge("metallb_k8s_client_config_stale_bool", 1, 0),
+  MetalLBConfigNotLoaded: gauge("metallb_k8s_client_config_loaded_bool", 0, 1),
+  MetalLBAddressPoolExhausted: { fires: pool(100), silent: pool(99) },
+  MetalLBAddressPoolUsage75Percent: { fires: pool(76), silent: pool(75) },
+  MetalLBAddressPoolUsage85Percent: { fires: pool(86), silent: pool(85) },
+  MetalLBAddressPoolUsage95Percent: { fires: pool(96), silent: pool(95) },
+  MetalLBBGPSessionDown: gauge("metallb_bgp_session_up", 0, 1, ',peer="192.0.2.1:179"'),
+  IngotNoLeader: { fires: leaders(0, 0), silent: leaders(1, 0) },
+  IngotSeveralLeaders: { fires: leaders(1, 1), silent: leaders(0, 1) },
+  IngotControllerWriteErrors: counter("metallb_k8s_client_update_errors_total", "0+2x90", "0x45 1x45"),
+  IngotBGPRoutesMissing: { fires: prefixes(9), silent: prefixes(10) },
+  IngotBGPSessionFlapping: counter("ingot_bgp_session_flaps_total", "0+1x90", "0x50 1x40", ',peer="192.0.2.1:179"'),
+  IngotBFDSessionDown: gauge("metallb_bfd_session_up", 0, 1, ',peer="192.0.2.1:179"'),
+  IngotAddressConflict: {
+    fires: gauge("ingot_layer2_conflict", 1, 0, ',ip="192.0.2.7",mac="02:00:00:00:00:01",node="",owner="self"').fires,
+    silent: {}, // A conflict that has ended has no series.
+  },
+  IngotAddressesOccupied: gauge("ingot_layer2_occupied_addresses", 2, 0),
+  IngotRingSplit: { fires: ring(3, 2), silent: ring(3, 3) },
+  IngotRingUnsteady: counter("ingot_memberlist_refutations_total", "0+1x90", "0x50 2x40"),
+  IngotOldApiView: gauge("ingot_speaker_api_view_age_seconds", 61, 60),
+  IngotNodeWarning: gauge("ingot_speaker_node_warnings", 1, 0, ',check="strictArp"'),
+  IngotSendFailures: counter("ingot_layer2_send_failures_total", "0+1x90", "5x90"),
+  IngotLogLinesLost: counter("ingot_log_lines_lost_total", "0x30 7x60", "7x90"),
+};
+
+test("there is a case for every alert, and each name is there once", () => {
+  assert.deepEqual(
+    rules.map(({ alert }) => alert),
+    Object.keys(cases),
+  );
+});
+
+test("promtool finds nothing wrong with the rules", { skip }, (t) => {
+  promtool(t, ["check", "rules", "--lint=all", "--lint-fatal", "rules.yaml"], {});
+});
+
+for (const [alert, { fires, silent }] of Object.entries(cases)) {
+  test(`${alert} fires, and its message has no gap`, { skip }, (t) => {
+    const rule = rules.find((rule) => rule.alert === alert);
+    const query = `count(ALERTS{alertname="${alert}",alertstate="firing",severity="${rule?.labels.severity}"})`;
+    promtool(t, ["test", "rules", "test.yaml"], tests(fires, query, 1));
+    const labels = new Set(Object.keys(fires).flatMap((series) => [...series.matchAll(/(\w+)="/g)].map(([, name]) => name)));
+    const used = [...(rule?.annotations.message ?? "").matchAll(/\$labels\.(\w+)/g)].map(([, name]) => name);
+    const kept = /^(?:sum|max) by \(([^)]*)\)/.exec(rule?.expr ?? "")?.[1]?.split(", ");
+    assert.deepEqual(
+      used.filter((name) => !labels.has(name) || kept?.includes(String(name)) === false),
+      [],
+    );
+  });
+
+  test(`${alert} is silent when there is no cause`, { skip }, (t) => {
+    promtool(t, ["test", "rules", "test.yaml"], tests(silent, `count(ALERTS{alertname="${alert}"}) or vector(0)`, 0));
+  });
+}
+
+/** A file for promtool: what a query gives after an hour of these series. */
+function tests(series: Readonly<Record<string, string>>, expr: string, value: number): object {
+  return {
+    rule_files: ["rules.yaml"],
+    evaluation_interval: "1m",
+    tests: [
+      {
+        interval: "1m",
+        input_series: Object.entries(series).map(([series, values]) => ({ series, values: values.replace(/^(\d+)x/, "$1+0x") })),
+        promql_expr_test: [{ expr, eval_time: "60m", exp_samples: [{ labels: "{}", value }] }],
+      },
+    ],
+  };
+}
+
+function promtool(t: { after(fn: () => void): void }, args: readonly string[], file: object): void {
+  const cwd = mkdtempSync(join(tmpdir(), "ingot-alerts-"));
+  t.after(() => rmSync(cwd, { recursive: true }));
+  writeFileSync(join(cwd, "rules.yaml"), dump(spec));
+  writeFileSync(join(cwd, "test.yaml"), dump(file));
+  const { status, stdout, stderr } = spawnSync("promtool", [...args], { cwd, encoding: "utf8" });
+  assert.equal(status, 0, `${stdout}${stderr}`);
+}
+
+const known = new Set(["controller", "speaker"].flatMap((program) => metricNames(program as "controller" | "speaker")));
+
+test("every metric of an alert or of the dashboard is there", () => {
+  const expressions = [
+    ...rules.map(({ expr }) => expr),
+    ...dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
+  ];
+  const named = expressions.flatMap((expr) => [...expr.matchAll(/\b(?:metallb|ingot)_[a-z0-9_]+/g)].map(([name]) => name));
+  assert.ok(named.length > 40);
+  assert.deepEqual(
+    named.filter((name) => !known.has(name) && !known.has(name.replace(/_(bucket|count|sum)$/, ""))),
+    [],
+  );
+});
+
+test("every query of the dashboard is one that Prometheus reads", { skip }, (t) => {
+  const rules = dashboard.panels.flatMap(({ id, targets = [] }) =>
+    targets.map(({ expr }, index) => ({
+      record: `panel:${id}:${index}`,
+      expr: expr.replaceAll("$__rate_interval", "5m").replaceAll("$namespace", "metallb-system"),
+    })),
+  );
+  const cwd = mkdtempSync(join(tmpdir(), "ingot-dashboard-"));
+  t.after(() => rmSync(cwd, { recursive: true }));
+  writeFileSync(join(cwd, "rules.yaml"), dump({ groups: [{ name: "dashboard", rules }] }));
+  const { status, stdout, stderr } = spawnSync("promtool", ["check", "rules", join(cwd, "rules.yaml")], { encoding: "utf8" });
+  assert.equal(status, 0, `${stdout}${stderr}`);
+});
+
+test("no panel of the dashboard covers another or stands out of the grid of 24 columns", () => {
+  const { panels } = dashboard;
+  assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length);
+  for (const { gridPos: a, title } of panels) {
+    assert.ok(a.x >= 0 && a.x + a.w <= 24, title);
+    const covered = panels.filter(
+      ({ gridPos: b }) => a !== b && a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h,
+    );
+    assert.deepEqual(
+      covered.map(({ title }) => title),
+      [],
+      title,
+    );
+  }
+});
