@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiServer, type RequestRecord } from "#e2e/apiserver";
+import { type Clock, SystemClock } from "#pkg/clock";
 
 // Real processes: what counts is who writes, also after a process stood still, whose timers are all late then.
 const main = new URL("main.ts", import.meta.url).pathname;
@@ -22,11 +23,22 @@ const service = (name: string) => ({
 class Replicas implements AsyncDisposable {
   readonly api: ApiServer;
   readonly requests: RequestRecord[] = [];
+  /** What the API does late, since a fault asks for it. */
+  readonly late: (() => void)[] = [];
   readonly #directory = mkdtempSync(join(tmpdir(), "ingot-leadership-"));
   readonly #children = new Map<string, ChildProcess>(); // name -> process
 
   private constructor() {
-    this.api = new ApiServer({ onRequest: (request) => this.requests.push(request) });
+    const real = new SystemClock();
+    const clock: Clock = {
+      now: () => real.now(),
+      schedule: (name, at, fn) => {
+        if (name !== "fault") return real.schedule(name, at, fn);
+        this.late.push(fn);
+        return { [Symbol.dispose]: () => {} };
+      },
+    };
+    this.api = new ApiServer({ clock, onRequest: (request) => this.requests.push(request) });
   }
 
   static async start(): Promise<Replicas> {
@@ -39,11 +51,16 @@ class Replicas implements AsyncDisposable {
     return replicas;
   }
 
-  /** Starts a controller that is this user to the API. */
-  launch(user: string, args: readonly string[] = [], groups: readonly string[] = ["system:masters"]): ChildProcess {
+  /** Starts a controller that is this user to the API. @param node arguments of Node */
+  launch(
+    user: string,
+    args: readonly string[] = [],
+    groups: readonly string[] = ["system:masters"],
+    node: readonly string[] = [],
+  ): ChildProcess {
     const file = join(this.#directory, user);
     writeFileSync(file, this.api.kubeconfig({ name: user, groups }));
-    const argv = [main, "--kubeconfig", file, `--namespace=${namespace}`, "--port=0", ...args];
+    const argv = [...node, main, "--kubeconfig", file, `--namespace=${namespace}`, "--port=0", ...args];
     const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "inherit"], env: {} });
     this.#children.set(user, child);
     return child;
@@ -51,8 +68,25 @@ class Replicas implements AsyncDisposable {
 
   /** Who wrote the status of Services since the `from`th request. */
   writers(from = 0): string[] {
-    const writes = this.requests.slice(from).filter(({ resource, verb }) => resource === "services/status" && verb === "patch");
-    return [...new Set(writes.map(({ user }) => user))].sort();
+    return [...new Set(this.statusWrites(from).map(({ user }) => user))].sort();
+  }
+
+  statusWrites(from = 0): RequestRecord[] {
+    return this.requests.slice(from).filter(({ resource, verb }) => resource === "services/status" && verb === "patch");
+  }
+
+  /** These users may do what a controller of an earlier version does, and have no right to the Lease. */
+  grantEarlierRights(...users: readonly string[]): void {
+    const rbac = "rbac.authorization.k8s.io";
+    const rules = [{ apiGroups: [""], resources: ["services", "services/status", "configmaps", "events"], verbs: ["*"] }];
+    this.api.create({ apiVersion: `${rbac}/v1`, kind: "ClusterRole", metadata: { name: "older" }, rules });
+    this.api.create({
+      apiVersion: `${rbac}/v1`,
+      kind: "ClusterRoleBinding",
+      metadata: { name: "older" },
+      roleRef: { apiGroup: rbac, kind: "ClusterRole", name: "older" },
+      subjects: users.map((name) => ({ apiGroup: rbac, kind: "User", name })),
+    });
   }
 
   /** Who wrote the Lease last. */
@@ -150,16 +184,7 @@ test("a controller that was killed is replaced, and one that stood still finds o
 
 test("a controller without the right to the Lease works alone", { timeout: 60_000 }, async () => {
   await using replicas = await Replicas.start();
-  const rbac = "rbac.authorization.k8s.io";
-  const rules = [{ apiGroups: [""], resources: ["services", "services/status", "configmaps", "events"], verbs: ["*"] }];
-  replicas.api.create({ apiVersion: `${rbac}/v1`, kind: "ClusterRole", metadata: { name: "older" }, rules });
-  replicas.api.create({
-    apiVersion: `${rbac}/v1`,
-    kind: "ClusterRoleBinding",
-    metadata: { name: "older" },
-    roleRef: { apiGroup: rbac, kind: "ClusterRole", name: "older" },
-    subjects: [{ apiGroup: rbac, kind: "User", name: "a" }],
-  });
+  replicas.grantEarlierRights("a");
   replicas.launch("a", [], []);
   assert.equal(await replicas.create("first"), "192.0.2.0");
   assert.equal(replicas.api.get(lease), undefined);
@@ -167,4 +192,120 @@ test("a controller without the right to the Lease works alone", { timeout: 60_00
     replicas.requests.filter(({ resource }) => resource === "leases").map(({ code }) => code),
     [403],
   );
+});
+
+test("two controllers without the right to the Lease agree on each Service, and then leave it alone", {
+  timeout: 120_000,
+}, async () => {
+  await using replicas = await Replicas.start();
+  replicas.grantEarlierRights("a", "b");
+  for (const user of ["a", "b"]) replicas.launch(user, [], []);
+  await replicas.create("first");
+  const names = Array.from({ length: 40 }, (_, i) => `s${i}`);
+  for (const name of names) replicas.api.create(service(name));
+  for (const name of names) await until(`an address of ${name}`, () => replicas.address(name));
+  await sleep(2_000);
+  const addresses = names.map((name) => replicas.address(name));
+  assert.equal(new Set(addresses).size, names.length);
+  const from = replicas.requests.length;
+  await sleep(2_000);
+  assert.deepEqual([replicas.writers(from), names.map((name) => replicas.address(name))], [[], addresses]);
+});
+
+test("two controllers without the right to the Lease and with other pools contest a status ever more seldom, which an event says", {
+  timeout: 120_000,
+}, async () => {
+  await using replicas = await Replicas.start();
+  replicas.grantEarlierRights("a", "b");
+  const config = "address-pools:\n- {name: other, protocol: layer2, addresses: [198.51.100.0/24]}\n";
+  replicas.api.create({ apiVersion: "v1", kind: "ConfigMap", metadata: { namespace, name: "other" }, data: { config } });
+  replicas.launch("a", [], []);
+  replicas.launch("b", ["--config=other"], []);
+  for (const user of ["a", "b"])
+    await until(`${user} at work`, () =>
+      replicas.requests.find((request) => request.user === user && request.resource === "events"),
+    );
+  replicas.api.create(service("contested"));
+  await until("a write of each", () => (replicas.writers().length === 2 ? true : undefined));
+  await sleep(10_000);
+  const writes = replicas.statusWrites().length;
+  assert.ok(writes <= 20, `${writes} writes`);
+  const events = replicas.api.list("v1", "Event") as readonly { readonly reason?: string; readonly message?: string }[];
+  const contested = events.filter(({ reason }) => reason === "StatusOverwritten");
+  assert.match(contested[0]?.message ?? "", /Run one controller only/);
+});
+
+test("a write that began before the Lease was lost, and arrives when another controller leads, changes nothing", {
+  timeout: 180_000,
+}, async () => {
+  await using replicas = await Replicas.start();
+  const a = replicas.launch("a", ["--leader-elect-lease-duration=2s"]);
+  await until("the Lease held by a", () => (replicas.holder === "a" ? true : undefined));
+  assert.equal(await replicas.create("first"), "192.0.2.0");
+  replicas.launch("b", ["--leader-elect-lease-duration=2s"]);
+  await until("b following Services", () =>
+    replicas.requests.find(({ user, resource }) => user === "b" && resource === "services"),
+  );
+  replicas.api.inject({
+    times: 1,
+    matches: ({ user, url, method }) => user.name === "a" && method === "PATCH" && url.includes("/services/second/status"),
+    effect: { type: "delay", for: 0 },
+  });
+  replicas.api.create(service("second"));
+  const [arrive] = await until("the write of a", () => (replicas.late.length > 0 ? replicas.late : undefined));
+  a.kill("SIGSTOP");
+  replicas.api.create(service("another")); // In the order of their names it is before the one that a decided on.
+  const addresses = () => ["first", "another", "second"].map((name) => replicas.address(name));
+  await until("an address of each", () => (addresses().includes(undefined) ? undefined : true));
+  const before = addresses();
+  arrive?.();
+  const late = await until("the answer to a", () =>
+    replicas.statusWrites().find(({ user, url }) => user === "a" && /second/.test(url)),
+  );
+  assert.equal(late.code, 409);
+  a.kill("SIGCONT");
+  await sleep(1_000);
+  assert.deepEqual([addresses(), new Set(before).size, replicas.holder], [before, 3, "b"]);
+});
+
+// By SIGUSR2 the date is an hour later, by SIGHUP two hours earlier.
+const unsteadyDate = `data:text/javascript,${encodeURIComponent(`
+  const RealDate = Date;
+  let offset = 0;
+  process.on("SIGUSR2", () => { offset += 3_600_000; });
+  process.on("SIGHUP", () => { offset -= 7_200_000; });
+  globalThis.Date = class extends RealDate {
+    constructor(...args) {
+      if (args.length === 0) super(RealDate.now() + offset);
+      else super(...args);
+    }
+    static now() { return RealDate.now() + offset; }
+  };
+`)}`;
+
+test("a leader whose date jumps goes on, and a standby whose date jumps takes nothing over", { timeout: 120_000 }, async () => {
+  await using replicas = await Replicas.start();
+  const node = ["--import", unsteadyDate];
+  const launch = (user: string) => replicas.launch(user, ["--leader-elect-lease-duration=2s"], ["system:masters"], node);
+  const a = launch("a");
+  await until("the Lease held by a", () => (replicas.holder === "a" ? true : undefined));
+  const b = launch("b");
+  await until("b following Services", () =>
+    replicas.requests.find(({ user, resource }) => user === "b" && resource === "services"),
+  );
+  const from = replicas.requests.length;
+  for (const [i, [controller, signal]] of (
+    [
+      [a, "SIGUSR2"],
+      [a, "SIGHUP"],
+      [b, "SIGUSR2"],
+      [b, "SIGHUP"],
+    ] as const
+  ).entries()) {
+    controller.kill(signal);
+    await sleep(1_000);
+    assert.equal(await replicas.create(`s${i}`), `192.0.2.${i}`);
+  }
+  await sleep(3_000);
+  assert.deepEqual([replicas.writers(from), replicas.holder], [["a"], "a"]);
 });

@@ -5,6 +5,7 @@ import type { AddressSighting } from "#pkg/layer2";
 import { address } from "#pkg/net/testing";
 import { elect } from "#pkg/placement";
 import { ConflictBench, first, x } from "../../testing/conflict-bench.ts";
+import { learnMacs } from "../members.ts";
 import { announceAddress, currentConflicts, reannounceAddress, withdrawAddress } from "./address-defender.ts";
 import { describeConflict } from "./conflict-reports.ts";
 
@@ -177,6 +178,34 @@ test("property: no sequence of frames silences an owner, whatever the names they
       assert.equal(attack(bench, sequence), 0);
     }),
     { numRuns: 200 },
+  );
+});
+
+test("property: nor do frames while members leave, join again, and are of another kind", () => {
+  const happenings: Readonly<Record<string, (bench: ConflictBench) => void>> = {
+    leave: (bench) => {
+      bench.runner.dispatch({ type: "member", change: "left", node: winner, incarnation: 1, life: 1, macs: undefined });
+      bench.membersChanged(loser);
+    },
+    join: (bench) => {
+      bench.runner.dispatch({ type: "member", change: "joined", node: winner, incarnation: 2, life: 2, macs: [winner] });
+      bench.membersChanged("node1", "node2");
+    },
+    "MetalLB's comes": (bench) => bench.setWithoutGossip("node3"),
+    "MetalLB's goes": (bench) => bench.setWithoutGossip(),
+    "another has the MAC address": (bench) => learnMacs(bench.state.members.macs, "node3", [winner]),
+  };
+  const names = fc.constantFrom(...Object.keys(happenings));
+  fc.assert(
+    fc.property(fc.array(fc.tuple(names, frames), { maxLength: 6 }), (courses) => {
+      const bench = new ConflictBench(loser);
+      bench.announce();
+      for (const [name, sequence] of courses) {
+        happenings[name]?.(bench);
+        assert.equal(attack(bench, sequence), 0, name);
+      }
+    }),
+    { numRuns: 100 },
   );
 });
 
