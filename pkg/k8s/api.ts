@@ -33,8 +33,8 @@ export class Api implements AsyncDisposable {
   }
 
   /** One attempt, for those who do their own waiting. @throws {ApiError} */
-  get(request: Request, signal: AbortSignal): Promise<Fields> {
-    return this.#http.json(request, signal);
+  get(request: Request, signal: AbortSignal, maxBytes?: number): Promise<Fields> {
+    return this.#http.json(request, signal, maxBytes);
   }
 
   /** One attempt, whose answer is read as it comes. @throws {ApiError} */

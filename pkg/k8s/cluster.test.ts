@@ -77,6 +77,14 @@ test("any other refusal is an error with what the server said, and is not repeat
   });
 });
 
+test("a write by one that may lose the lead is one attempt, and keeps no place while it waits for the next", limit, async () => {
+  await using s = await scene();
+  const writing = s.cluster.fenced(() => true).writeIngress(web, []);
+  (await s.api.next()).refuse(500, "InternalError");
+  await assert.rejects(writing, (error) => error instanceof ApiError && error.status === 500);
+  assert.deepEqual(s.clock.pending(), []);
+});
+
 test("a page in place of a Status is quoted, but not at length", limit, async () => {
   await using s = await scene();
   const writing = s.cluster.writeIngress(web, []);

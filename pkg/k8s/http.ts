@@ -46,18 +46,18 @@ export class Http {
     this.#userAgent = options.userAgent;
   }
 
-  /** Sends a request and reads the whole answer. @throws {ApiError} for anything but a success with a JSON object */
-  async json(request: Request, signal: AbortSignal): Promise<Fields> {
+  /**
+   * Sends a request and reads the whole answer.
+   * @throws {ApiError} for anything but a success with a JSON object; `TooLarge` where it has more than `maxBytes`
+   */
+  async json(request: Request, signal: AbortSignal, maxBytes = maxAnswerBytes): Promise<Fields> {
     using deadline = new Deadline(this.#clock, wholeAnswerMs, "no whole answer", signal);
     const response = await this.open(request, deadline.signal);
-    const { text, whole } = await read(response, request.purpose, maxAnswerBytes);
-    const body = whole ? parseJson(text) : undefined;
+    const { text, whole } = await read(response, request.purpose, maxBytes);
+    if (!whole) throw new ApiError(`Cannot ${request.purpose}: the answer has more than ${maxBytes >> 20} MiB`, 200, "TooLarge");
+    const body = parseJson(text);
     if (typeof body === "object" && body !== null) return fields(body);
-    throw new ApiError(
-      `Cannot ${request.purpose}: the answer is not a JSON object of a usable size`,
-      response.statusCode ?? 0,
-      "Malformed",
-    );
+    throw new ApiError(`Cannot ${request.purpose}: the answer is not a JSON object`, response.statusCode ?? 0, "Malformed");
   }
 
   /** Sends a request. @returns the answer once its headers are here @throws {ApiError} for anything but a success */

@@ -102,6 +102,49 @@ test("a list is read page by page, then watched from its version", limit, async 
   );
 });
 
+test("a page that is too large is asked for again in smaller ones, and later ones are larger again", limit, async () => {
+  await using scene = await Scene.open();
+  const huge = "x".repeat(1 << 20);
+  const several = (first: number, count: number) =>
+    Array.from({ length: count }, (_, i) => configMap(`c${first + i}`, `${first + i}`, huge));
+  const asked: (string | undefined)[][] = [];
+  const serve = async (...answer: Parameters<typeof listOf>) => {
+    const exchange = await scene.api.next();
+    asked.push([exchange.query.limit, exchange.query.continue]);
+    exchange.reply(200, listOf(...answer));
+  };
+  await serve("7", several(0, 20), "a");
+  await serve("7", several(0, 9), "a");
+  await serve("7", several(0, 3), "a");
+  await serve("7", several(3, 6), "b");
+  await serve("7", several(9, 9), "c");
+  await serve("7", several(9, 2), "c");
+  await serve("7", several(11, 1));
+  await until(() => scene.informer.synced);
+  assert.equal(scene.informer.size, 12);
+  assert.deepEqual(asked, [
+    ["200", undefined],
+    ["25", undefined],
+    ["4", undefined],
+    ["8", "a"],
+    ["16", "b"],
+    ["2", "b"],
+    ["4", "c"],
+  ]);
+  assert.equal((await scene.api.next()).query.watch, "true");
+});
+
+test("one object that is larger than a page is read all the same", limit, async () => {
+  await using scene = await Scene.open();
+  for (const limit of ["200", "25", "4", "1"]) {
+    const exchange = await scene.api.next();
+    assert.equal(exchange.query.limit, limit);
+    exchange.reply(200, listOf("7", [configMap("c", "1", "x".repeat(9 << 20))]));
+  }
+  await until(() => scene.informer.synced);
+  assert.equal(scene.informer.size, 1);
+});
+
 test("nothing is asked before the start, and starting twice is a mistake", limit, async () => {
   await using api = await FakeApi.start();
   await using cluster = clusterAt(accessTo(api.url));

@@ -42,6 +42,8 @@ export interface Informer<V> extends Disposable {
 
 // A page of kubectl's 500 lives long enough to be moved among V8's old objects, which takes 12 MB more at 10,000 Services.
 const pageSize = 200;
+// Far above such a page. But 200 objects may have 300 MB, if somebody means to stop whoever lists them.
+const maxPageBytes = 8 << 20;
 const minWatchSeconds = 300;
 const maxWatchSeconds = 600;
 // The server ends each watch after the time it was asked for; one that is not over by then is dead.
@@ -196,9 +198,15 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       });
       let page: Fields;
       try {
-        page = await this.#api.get(this.#request("list", query), this.#stop.signal);
+        const maxBytes = limit === undefined || limit === 1 ? undefined : maxPageBytes;
+        page = await this.#api.get(this.#request("list", query), this.#stop.signal, maxBytes);
       } catch (error) {
-        if (!(error instanceof ApiError) || !isExpired(error) || next === "") throw error;
+        if (!(error instanceof ApiError)) throw error;
+        if (limit !== undefined && limit > 1 && error.reason === "TooLarge") {
+          limit = Math.ceil(limit / 8);
+          continue;
+        }
+        if (!isExpired(error) || next === "") throw error;
         // The pages took longer than the server keeps versions. In one piece the list cannot expire.
         this.#log.debug("list expired between pages, listing in one piece", { listed: listed.size });
         listed.clear();
@@ -210,6 +218,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       if ((page.items !== null && !Array.isArray(page.items)) || text(resourceVersion) === "")
         throw new ApiError(`Cannot list ${this.#resource.plural}: the answer is not a list`, 200, "Malformed");
       this.#addAll(listed, list(page.items));
+      if (limit !== undefined) limit = Math.min(2 * limit, pageSize);
       next = text(more);
       if (next === "") {
         this.#replace(listed);

@@ -18,7 +18,9 @@ export interface Service extends ObjectMeta {
   readonly isClaimed: boolean;
   /** `spec.clusterIPs`, else `spec.clusterIP`; without `None` and empty ones. */
   readonly clusterIPs: readonly string[];
+  /** At most `maxPorts` and one more. */
   readonly ports: readonly ServicePort[];
+  /** Of a large one a digest, which tells it from others. */
   readonly selector: Readonly<Record<string, string>>;
   readonly externalTrafficPolicy: "Cluster" | "Local";
   /** `spec.loadBalancerIP`; empty when unset. */

@@ -74,6 +74,18 @@ test("of what anybody may write into a Service 1 KiB is kept of each value", () 
   );
 });
 
+test("of a selector of any size 1 KiB is kept or a digest that tells it from others, and of ports 1,001", () => {
+  const selector = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`key${i}`, `value${i}`]));
+  const ports = Array.from({ length: 20_000 }, (_, i) => ({ port: i + 1 }));
+  const selectorOf = (spec: object) => project(resources.services, { metadata, spec }).selector;
+  const kept = selectorOf({ selector });
+  assert.deepEqual(Object.keys(kept), ["sha256"]);
+  assert.deepEqual(selectorOf({ selector: Object.fromEntries(Object.entries(selector).toReversed()) }), kept, "in any order");
+  assert.notDeepEqual(selectorOf({ selector: { ...selector, key0: "other" } }), kept);
+  assert.deepEqual(selectorOf({ selector: { app: "x".repeat(63) } }), { app: "x".repeat(63) });
+  assert.equal(project(resources.services, { metadata, spec: { ports } }).ports.length, 1001);
+});
+
 test("a Service is claimed by its load balancer class", () => {
   const classes = { name: "example.com/lb", isDefault: false };
   const claimed = (spec: object) => project(servicesOf(classes), { metadata, spec }).isClaimed;

@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import { parseAddress } from "#pkg/net";
-import { claimsClass, classlessOnly, isAnnotation, type LoadBalancerClasses } from "#pkg/service";
+import { claimsClass, classlessOnly, isAnnotation, type LoadBalancerClasses, maxPorts } from "#pkg/service";
 import type {
   ConfigMap,
   Endpoint,
@@ -71,8 +72,12 @@ function projectService(
     type: text(spec.type),
     isClaimed: claimsClass(classes, optionalText(spec.loadBalancerClass)),
     clusterIPs: clusterIPs(spec),
-    ports: compact(list(spec.ports).flatMap(projectPort)),
-    selector: textMap(spec.selector),
+    ports: compact(
+      list(spec.ports)
+        .slice(0, maxPorts + 1)
+        .flatMap(projectPort),
+    ),
+    selector: shortMap(textMap(spec.selector)),
     externalTrafficPolicy: spec.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
     loadBalancerIP: short(text(spec.loadBalancerIP)),
     ingress: texts(list(status.ingress).map((entry) => fields(entry).ip)),
@@ -196,6 +201,13 @@ const maxShort = 1024;
 function short(value: string): string {
   if (value.length <= maxShort) return value;
   return Buffer.from(value.slice(0, maxShort)).toString(); // A slice alone would keep the whole text in memory.
+}
+
+/** The API bounds neither how many keys a selector has nor how many ports there are, but for the 1.5 MB of an object in etcd. */
+function shortMap(map: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const entries = Object.entries(map);
+  if (entries.reduce((size, [key, value]) => size + key.length + value.length, 0) <= maxShort) return map;
+  return { sha256: createHash("sha256").update(JSON.stringify(entries.sort())).digest("hex") };
 }
 
 function textMap(

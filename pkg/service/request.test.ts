@@ -23,6 +23,7 @@ function requesting(addresses: string): Partial<ServiceFields> {
   return { annotations: { [annotations.addresses]: addresses } };
 }
 
+const portsUpTo = (last: number) => Array.from({ length: last }, (_, i) => ({ name: "", protocol: "TCP", port: i + 1 }));
 const requests: { name: string; spec: Partial<ServiceFields>; want: object }[] = [
   {
     name: "asks for nothing in particular",
@@ -53,6 +54,16 @@ const requests: { name: string; spec: Partial<ServiceFields>; want: object }[] =
   { name: "asks for a pool", spec: { annotations: { [annotations.pool]: "gold" } }, want: { requestedPool: "gold" } },
   { name: "takes an empty pool for none", spec: { annotations: { [annotations.pool]: "" } }, want: { requestedPool: undefined } },
   { name: "shares under a key", spec: { annotations: { [annotations.sharing]: "k" } }, want: { sharingKey: "k" } },
+  {
+    name: "shares with 1,000 ports",
+    spec: { annotations: { [annotations.sharing]: "k" }, ports: portsUpTo(1000) },
+    want: { sharingKey: "k" },
+  },
+  {
+    name: "shares with nobody with more, since which is not kept",
+    spec: { annotations: { [annotations.sharing]: "k" }, ports: portsUpTo(1001) },
+    want: { sharingKey: "" },
+  },
   {
     name: "has its sorted selector as backend key under Local",
     spec: { externalTrafficPolicy: "Local", selector: { b: "2", a: "1" } },

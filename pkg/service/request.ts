@@ -3,6 +3,9 @@ import { quote } from "#pkg/text";
 import { annotations, readAnnotation } from "./annotations.ts";
 import { type NotOurs, type ServiceFields, whyNotOurs } from "./service.ts";
 
+/** Of one Service that shares its address. More than anybody needs who has a port for each call of a telephone system. */
+export const maxPorts = 1_000;
+
 /** What a Service asks for: everything an allocation depends on, and nothing else. */
 export interface AddressRequest {
   /** `namespace/name`. */
@@ -10,7 +13,7 @@ export interface AddressRequest {
   /** Of `spec.clusterIPs`, in that order; one or two, each once. */
   readonly families: readonly Family[];
   readonly ports: readonly Port[];
-  /** Of the annotation `allow-shared-ip`; empty when the Service shares with nobody. */
+  /** Of the annotation `allow-shared-ip`; empty when the Service shares with nobody, as one with more than `maxPorts` does. */
   readonly sharingKey: string;
   /** The selector as a sorted label string under `externalTrafficPolicy: Local`, else empty. Services on one address must agree on it. */
   readonly backendKey: string;
@@ -39,8 +42,8 @@ export function readRequest(service: ServiceFields): RequestReading {
   const request: AddressRequest = {
     service: service.key,
     families: [...new Set(service.clusterIPs.flatMap((text) => parseAddress(text)?.family ?? []))],
-    ports: service.ports.map(({ protocol, port }) => ({ protocol, port })),
-    sharingKey: readAnnotation(service.annotations, annotations.sharing)?.value ?? "",
+    ports: service.ports.slice(0, maxPorts).map(({ protocol, port }) => ({ protocol, port })),
+    sharingKey: service.ports.length > maxPorts ? "" : (readAnnotation(service.annotations, annotations.sharing)?.value ?? ""),
     backendKey: service.externalTrafficPolicy === "Local" ? labelString(service.selector) : "",
     requestedAddresses: [],
     requestedPool: readAnnotation(service.annotations, annotations.pool)?.value || undefined,
