@@ -65,6 +65,20 @@ test("a member that starts again before it failed owns nothing until it reports 
   assert.deepEqual([b.state.isParticipating("a"), b.state.owners(x.toString())], [false, []]);
 });
 
+test("what a node owned in an earlier life is void from the first entry of the next one, whatever else is known of it by then", () => {
+  const b = new GossipNode("b");
+  const [first, second] = [new GossipNode("a", 1), new GossipNode("a", 2)];
+  b.join(first);
+  first.state.participate();
+  first.state.own(x);
+  b.merge(first.payload());
+  second.state.participate();
+  assert.deepEqual(b.merge(second.payload()), { nodes: true, addresses: [x], asked: [] });
+  assert.deepEqual([b.state.isParticipating("a"), b.state.owners(x.toString())], [true, []]);
+  b.merge(first.payload());
+  assert.deepEqual(b.state.owners(x.toString()), []);
+});
+
 test("a node that asks who announces an address receives it from those that do, as long as they are members", () => {
   const [a, b] = [new GossipNode("a"), new GossipNode("b")];
   a.join(b);
