@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Clock, Millis, Random } from "#pkg/clock";
+import { Alarm, type Clock, type Millis, type Random } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
 import { Nonces } from "./codec/keyring.ts";
@@ -68,8 +68,6 @@ export interface JoinResult {
 
 type JoinFinished = Extract<Effect, { readonly type: "joinFinished" }>;
 
-const timerSlack: Millis = 5;
-
 interface Running {
   readonly ring: Ring;
   readonly transport: Transport;
@@ -81,6 +79,7 @@ export class Memberlist implements AsyncDisposable {
   readonly #log: RingLog;
   readonly #nonces = new Nonces(randomBytes);
   readonly #counters = newNetworkCounters();
+  readonly #alarm: Alarm;
   readonly #streams: IncomingStreams;
   readonly #guard: PacketGuard;
   readonly #listeners = new Set<(event: MemberlistEvent) => void>();
@@ -90,7 +89,6 @@ export class Memberlist implements AsyncDisposable {
   #handling = false;
   #lastJoin = 0;
   #running: Running | undefined;
-  #timer: { readonly at: Millis; readonly scheduled: Disposable } | undefined;
 
   /** @throws {RangeError} for an address that is none, and when none is left to advertise */
   constructor(options: MemberlistOptions) {
@@ -102,6 +100,7 @@ export class Memberlist implements AsyncDisposable {
       throw new RangeError(`Cannot make a member bound to ${bind.address}: it needs an address to advertise`);
     this.#options = options;
     this.#log = new RingLog(log, clock);
+    this.#alarm = new Alarm(clock, "memberlist", () => this.#handle({ type: "timer" }));
     this.#guard = new PacketGuard(wire);
     this.#streams = new IncomingStreams({
       wire,
@@ -246,8 +245,7 @@ export class Memberlist implements AsyncDisposable {
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
-    this.#timer?.scheduled[Symbol.dispose]();
-    this.#timer = undefined;
+    this.#alarm[Symbol.dispose]();
     for (const [join, resolve] of this.#joins) resolve({ type: "joinFinished", join, joined: 0, failures: [] });
     this.#joins.clear();
     await running.transport[Symbol.asyncDispose]();
@@ -292,18 +290,9 @@ export class Memberlist implements AsyncDisposable {
     this.#options.onHandled?.();
   }
 
-  /** Sets the one timer, unless it runs early enough and not much too early: to wake up for nothing costs more than to set it anew. */
+  /** An alarm that is too early finds nothing due: Node wakes up for timers that are cleared all the same. */
   #arm(): void {
-    const at = this.#running === undefined ? Infinity : nextDeadline(this.#running.ring);
-    if (this.#timer !== undefined && at >= this.#timer.at && at <= this.#timer.at + timerSlack) return;
-    this.#timer?.scheduled[Symbol.dispose]();
-    this.#timer = undefined;
-    if (at === Infinity) return;
-    const fire = (): void => {
-      this.#timer = undefined;
-      this.#handle({ type: "timer" });
-    };
-    this.#timer = { at, scheduled: this.#options.clock.schedule("memberlist", at, fire) };
+    if (this.#running !== undefined) this.#alarm.setNoLater(nextDeadline(this.#running.ring));
   }
 
   #carryOut(effect: Effect, { ring, transport }: Running): void {

@@ -41,29 +41,34 @@ export function placeOf(node: NodeName): number {
   return (hash ^ (hash >>> 13)) >>> 0;
 }
 
-/** Whether `self` is the neighbour of `record`: no other that is eligible stands between the two. */
-export function isNeighbourOf<T extends { readonly place: number }>(
-  self: T,
-  record: T,
-  records: readonly T[],
-  eligible: (record: T) => boolean,
-): boolean {
-  const distance = (self.place - record.place) >>> 0;
-  return !records.some(
-    (other) => other !== self && other !== record && (other.place - record.place) >>> 0 < distance && eligible(other),
-  );
+/** Of those that are eligible, the one whose place follows that of `self`; after the last comes the first. */
+export function neighbourOf<T extends Placed>(self: T, records: readonly T[], eligible: (record: T) => boolean): T | undefined {
+  return nearest(self, records, eligible, (record) => (record.place - self.place) >>> 0);
 }
 
-/** Of those that are eligible, the one whose place follows that of `self`; after the last comes the first. */
-export function neighbourOf<T extends { readonly place: number }>(
+/** The one whose neighbour `self` is. */
+export function neighbourBefore<T extends Placed>(
   self: T,
   records: readonly T[],
   eligible: (record: T) => boolean,
 ): T | undefined {
+  return nearest(self, records, eligible, (record) => (self.place - record.place) >>> 0);
+}
+
+interface Placed {
+  readonly place: number;
+}
+
+function nearest<T>(
+  self: T,
+  records: readonly T[],
+  eligible: (record: T) => boolean,
+  distanceTo: (record: T) => number,
+): T | undefined {
   let nearest: T | undefined;
   let least = Infinity;
   for (const record of records) {
-    const distance = (record.place - self.place) >>> 0;
+    const distance = distanceTo(record);
     if (record === self || distance >= least || !eligible(record)) continue;
     nearest = record;
     least = distance;

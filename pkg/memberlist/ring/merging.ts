@@ -124,7 +124,10 @@ export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis): void {
   ring.suspicions.set(record.node, startSuspicion(suspect.from, suspicionBounds(ring.timing, ring.order.length), now));
   if (suspect.from !== ring.self.node) considerChecking(ring, record.node);
   ring.counters.suspicions++;
-  if (suspect.from === ring.self.node) ring.gossipAt = now; // Nobody else begins at this instant.
+  if (suspect.from === ring.self.node) {
+    ring.gossipAt = now; // Nobody else begins at this instant.
+    if (ring.timing.heartbeats) sendToNode(ring, record, [suspect]); // By gossip alone it may know only after others have waited for long.
+  }
   emitChange(ring, "suspected", record);
   confirmUnanswered(ring, record, now);
 }

@@ -1,6 +1,8 @@
 import type { Millis } from "#pkg/clock";
+import { decodeHeartbeat } from "../codec/heartbeat.ts";
 import type { Ack, Endpoint, IndirectPing, Nack, NodeName, PacketMessage, Ping } from "../codec/messages.ts";
-import { chooseRandom, isNeighbourOf, neighbourOf, shuffle } from "./choice.ts";
+import { chooseRandom, neighbourOf, shuffle } from "./choice.ts";
+import { countedLateness, heartbeatInterval, onHeartbeat, sendHeartbeat, takeOverdue } from "./heartbeat.ts";
 import { confirmUnanswered, deadOf, mergeSuspect } from "./merging.ts";
 import {
   changeLocalHealth,
@@ -16,7 +18,6 @@ import {
 } from "./ring.ts";
 import { sendDirect, sendToNode } from "./sending.ts";
 import { wantsAccuser } from "./suspicion.ts";
-import { timings } from "./timing.ts";
 
 /** An answer that takes longer would take too long for the fast timing in an indirect probe... */
 const slowAnswer: Millis = 25;
@@ -28,6 +29,11 @@ const quickProbesWanted = 3;
 /** Whether a node cannot be reached as quickly as the fast timing needs it. */
 export function isSlow({ slowProbes }: NodeRecord): boolean {
   return slowProbes > slowProbesTolerated;
+}
+
+/** Whether its last answer took long, so that it has to be seen whether that goes on. */
+function isDoubtful(record: NodeRecord): boolean {
+  return record.slowProbes > 0 && !isSlow(record);
 }
 
 /** Does what of the probes, our own and those for others, is due. */
@@ -42,29 +48,38 @@ export function doProbing(ring: Ring, now: Millis): void {
     if (now >= probe.indirectAt) probeIndirectly(ring, probe, now);
     if (now >= probe.verdictAt) judge(ring, probe, now);
   }
-  if (ring.awaitedPing !== undefined && now >= ring.awaitedPing.dueAt) probeSilent(ring, ring.awaitedPing.node, now);
-  if (now >= ring.probeAt) {
-    const interval = ring.suspicions.size > 0 ? ring.timing.alertInterval : ring.timing.probeInterval;
-    ring.probeAt = Math.max(ring.probeAt, now - interval) + interval; // Of the ticks missed in a stall, one is made up for.
-    const suspect = nextToCheck(ring);
-    if (suspect !== undefined && !isBeingProbed(ring, suspect)) startProbe(ring, suspect, now);
-    probeNext(ring, now);
-  }
+  probeSilent(ring, now);
+  if (now >= ring.probeAt) tick(ring, now);
+}
+
+function tick(ring: Ring, now: Millis): void {
+  const interval = ring.suspicions.size > 0 ? ring.timing.alertInterval : heartbeatInterval(ring);
+  ring.probeAt = Math.min(now, Math.max(ring.probeAt, now - interval)) + interval; // Of those missed in a stall, one is made up for.
+  const suspect = nextToCheck(ring);
+  if (suspect !== undefined && !isBeingProbed(ring, suspect)) startProbe(ring, suspect, now);
+  probeNext(ring, now);
 }
 
 /**
- * Probes the neighbour, and now and then the next node in the order: each node is probed by somebody in most intervals, and by everybody
- * in the long run. Those that are being probed are passed over, so that one that does not answer hides nobody.
+ * Sends the neighbour a heartbeat or probes it, and now and then probes the next node in the order: each node is heard of by somebody in
+ * most intervals, and by everybody in the long run. Those that are being probed are passed over, so that one that does not answer hides nobody.
  */
 function probeNext(ring: Ring, now: Millis): void {
-  const { othersEvery, othersBeside } = ring.timing;
+  const { othersEvery, heartbeats } = ring.timing;
   ring.othersIn = Math.min(ring.othersIn, othersEvery) - 1;
   const isOthersTurn = ring.othersIn <= 0;
   if (isOthersTurn) ring.othersIn = othersEvery;
   const isFree = (record: NodeRecord) => record.status === "alive" && !isBeingProbed(ring, record);
-  const neighbour = isOthersTurn && !othersBeside ? undefined : neighbourOf(ring.self, ring.order, isFree);
+  if (heartbeats) {
+    sendHeartbeat(ring);
+    const doubtful = ring.order.find((record) => isFree(record) && isDoubtful(record));
+    if (doubtful !== undefined) startProbe(ring, doubtful, now);
+  }
+  // Those that fail with a member that is suspected may have been the ones to await each other's heartbeats.
+  const isNeighboursTurn = heartbeats ? ring.suspicions.size > 0 : !isOthersTurn;
+  const neighbour = isNeighboursTurn ? neighbourOf(ring.self, ring.order, isFree) : undefined;
   if (neighbour !== undefined) startProbe(ring, neighbour, now);
-  if (neighbour === undefined || isOthersTurn) probeInOrder(ring, now);
+  if (isOthersTurn || (isNeighboursTurn && neighbour === undefined)) probeInOrder(ring, now);
 }
 
 /** Goes on from where it was in the order, and comes round to its beginning once. */
@@ -97,11 +112,12 @@ function forgetGone(ring: Ring, now: Millis): void {
   ring.order.splice(0, Infinity, ...kept);
 }
 
-function startProbe(ring: Ring, record: NodeRecord, now: Millis): void {
+/** @param waited how much of its time is over already */
+function startProbe(ring: Ring, record: NodeRecord, now: Millis, waited: Millis = 0): void {
   const { node, incarnation, endpoint, status } = record;
   const sequence = nextSequence(ring);
   const indirectAt = now + ring.timing.probeTimeout;
-  const indirectTimeout = ring.timing.indirectTimeout + ring.timing.suspicionUnit * ring.localHealth; // An unwell node gives others more time.
+  const indirectTimeout = ring.timing.indirectTimeout - waited + ring.timing.suspicionUnit * ring.localHealth; // An unwell node gives others more time.
   ring.probes.set(sequence, {
     sequence,
     node,
@@ -170,30 +186,26 @@ function judge(ring: Ring, probe: Probe, now: Millis): void {
   mergeSuspect(ring, { type: "suspect", node, incarnation, from: ring.self.node }, now);
 }
 
-export function onPing(ring: Ring, ping: Ping, from: Endpoint, now: Millis): void {
+export function onPing(ring: Ring, ping: Ping, from: Endpoint): void {
   if (ping.node !== "" && ping.node !== ring.self.node) return; // For who was here before us.
   const to = replyTo(ping, from);
   const sender = ping.source === undefined ? undefined : ring.records.get(ping.source.node);
   // It does not know that it was declared dead: send it that, so that it refutes at once.
   if (sender?.status === "dead" && sameEndpoint(sender.endpoint, to)) sendDirect(ring, to, deadOf(ring, sender));
   sendDirect(ring, to, { type: "ack", sequence: ping.sequence, payload: undefined });
-  if (sender !== undefined) awaitPing(ring, sender, now);
 }
 
-/** How late a ping may be. */
-const pingTolerance: Millis = 15;
-
-/** At the fast pace a ping from the one whose neighbour this node is comes in each interval: that tells of it as much as a probe. */
-function awaitPing(ring: Ring, record: NodeRecord, now: Millis): void {
-  if (ring.timing !== timings.fast || !isNeighbourOf(ring.self, record, ring.order, isMember)) return;
-  ring.awaitedPing = { node: record.node, dueAt: now + ring.timing.probeInterval + pingTolerance };
+/** A heartbeat is overdue: it may be lost, or the sender dead. */
+function probeSilent(ring: Ring, now: Millis): void {
+  const record = takeOverdue(ring, now);
+  if (record?.status === "alive" && !isBeingProbed(ring, record)) startProbe(ring, record, now, countedLateness);
 }
 
-/** A ping is overdue: it may be lost, or the sender dead. */
-function probeSilent(ring: Ring, node: NodeName, now: Millis): void {
-  ring.awaitedPing = undefined;
+/** Probes one that accuses this node, wrongly: it may be that it hears nobody, while what it sends still arrives. */
+export function probeAccuser(ring: Ring, node: NodeName, now: Millis): void {
   const record = ring.records.get(node);
-  if (record?.status === "alive" && ring.timing === timings.fast && !isBeingProbed(ring, record)) startProbe(ring, record, now);
+  if (ring.timing.heartbeats && record?.status === "alive" && record !== ring.self && !isBeingProbed(ring, record))
+    startProbe(ring, record, now);
 }
 
 /** At once, for one member: as many as there are members that it may suspect together. */
@@ -216,7 +228,8 @@ export function onIndirectPing(ring: Ring, ping: IndirectPing, from: Endpoint, n
   sendDirect(ring, withPort(ring, ping.target), ownPing(ring, sequence, ping.node));
 }
 
-export function onAck(ring: Ring, { sequence }: Ack, now: Millis): void {
+export function onAck(ring: Ring, ack: Ack, now: Millis): void {
+  const { sequence } = ack;
   const relay = ring.relays.get(sequence);
   const probe = ring.probes.get(sequence);
   if (relay !== undefined) {
@@ -229,6 +242,9 @@ export function onAck(ring: Ring, { sequence }: Ack, now: Millis): void {
     noteTime(ring, probe, time);
     if (indirectAt !== Infinity) ring.effects.push({ type: "roundTrip", node, time });
     changeLocalHealth(ring, -1);
+  } else {
+    const heartbeat = decodeHeartbeat(ack);
+    if (heartbeat !== undefined && onHeartbeat(ring, heartbeat, now)) tick(ring, now);
   }
 }
 

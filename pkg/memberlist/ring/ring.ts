@@ -1,5 +1,6 @@
 import type { Millis, Random } from "#pkg/clock";
 import { equalBytes } from "#pkg/net";
+import type { Heartbeat } from "../codec/heartbeat.ts";
 import type { Endpoint, MemberState, MemberStatus, NodeName, Ping, Versions } from "../codec/messages.ts";
 import { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "../codec/metadata.ts";
 import type { Wire } from "../codec/wire.ts";
@@ -146,8 +147,14 @@ export interface Ring {
   /** Where in the order the next probe looks first. */
   probeIndex: number;
   probeAt: Millis;
-  /** Whose neighbour this node is, and when the next ping from there is overdue. */
-  awaitedPing: { readonly node: NodeName; readonly dueAt: Millis } | undefined;
+  readonly heartbeats: {
+    /** How many this node has sent. */
+    sent: number;
+    /** Whether this node is the first by place. */
+    leads: boolean;
+    /** Whose neighbour this node is, the last heartbeat from there, and when the next is overdue. */
+    awaited: { readonly node: NodeName; readonly latest: Heartbeat | undefined; readonly dueAt: Millis } | undefined;
+  };
   /** Intervals until the next node in the order is probed, beside or instead of the neighbour. */
   othersIn: number;
   /** Infinity while there is nothing to gossip. */
@@ -203,7 +210,7 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     localHealth: 0,
     probeIndex: 0,
     probeAt: Infinity,
-    awaitedPing: undefined,
+    heartbeats: { sent: 0, leads: true, awaited: undefined },
     othersIn: 2,
     gossipAt: Infinity,
     pushPullAt: Infinity,
@@ -255,8 +262,8 @@ export function newRecord(
   };
 }
 
-/** The second one is twice as fast as the first. */
-const timingVersion = 2;
+/** The second one is twice as fast as the first; the third has heartbeats. */
+const timingVersion = 3;
 
 export function ownMetadata(fields: MetadataFields, offer: boolean): Uint8Array {
   return encodeMetadata(offer ? new Map([...fields, [MetadataKey.timing, Uint8Array.of(timingVersion)]]) : fields);

@@ -4,7 +4,7 @@ import { decodeMetadata, encodeMetadata, MetadataKey } from "../codec/metadata.t
 import { alive, at, dead, endpointOf, LoneRing, state, suspect } from "../testing/lone-ring.ts";
 import { members, nextDeadline } from "./step.ts";
 
-const offer = encodeMetadata(new Map([[MetadataKey.timing, Uint8Array.of(2)]]));
+const offer = encodeMetadata(new Map([[MetadataKey.timing, Uint8Array.of(3)]]));
 
 test("start: the node announces itself at incarnation 1 and joins its own ring", () => {
   const lone = new LoneRing();
@@ -240,7 +240,7 @@ function slowly(answers: number, timing: "auto" | "fast" = "auto"): LoneRing {
 
 /** Waits for a probe and answers it. */
 function answer(lone: LoneRing, time: number): void {
-  while (lone.probe === undefined) lone.advanceTo(nextDeadline(lone.ring));
+  while (lone.probe === undefined) lone.advanceTo(Math.max(lone.now, nextDeadline(lone.ring)));
   const { sequence } = lone.probe;
   lone.now += time;
   lone.packet({ type: "ack", sequence, payload: undefined });

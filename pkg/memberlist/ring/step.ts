@@ -2,9 +2,10 @@ import type { Millis } from "#pkg/clock";
 import { equalBytes } from "#pkg/net";
 import type { Dead, Endpoint, NodeName, PacketMessage, Suspect } from "../codec/messages.ts";
 import type { Effect, Event, Member } from "./events.ts";
+import { awaitHeartbeats } from "./heartbeat.ts";
 import { aliveOf, announce, deadOf, endSuspicions, leave, mergeAlive, mergeDead, mergeSuspect, noteContact } from "./merging.ts";
 import { addStall, continueBackOff, type Overload } from "./overload.ts";
-import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed } from "./probing.ts";
+import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed, probeAccuser } from "./probing.ts";
 import { join, onExchangeEnd, onReconnectAck, onRequest, periodicPushPull, pull, reconnect } from "./push-pull.ts";
 import { isMember, memberOf, type NodeRecord, newRing, ownMetadata, type Ring, type RingOptions, sameEndpoint } from "./ring.ts";
 import { broadcastUser, gossip, sendDirect } from "./sending.ts";
@@ -81,7 +82,7 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
 export function nextDeadline(ring: Ring): Millis {
   if (ring.resumeAt !== undefined) return ring.resumeAt;
   let next = Math.min(ring.probeAt, ring.gossipAt, ring.pushPullAt, ring.reconnectAt, ring.overload.watchAt);
-  next = Math.min(next, ring.awaitedPing?.dueAt ?? Infinity);
+  next = Math.min(next, ring.heartbeats.awaited?.dueAt ?? Infinity);
   for (const { indirectAt, verdictAt } of ring.probes.values()) next = Math.min(next, indirectAt, verdictAt);
   for (const suspicion of ring.suspicions.values()) next = Math.min(next, suspicionDueAt(suspicion));
   for (const { deadline } of ring.relays.values()) next = Math.min(next, deadline);
@@ -121,7 +122,7 @@ function setOverload(ring: Ring, overload: Overload): void {
 function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Millis): void {
   switch (message.type) {
     case "ping":
-      onPing(ring, message, from, now);
+      onPing(ring, message, from);
       break;
     case "indirectPing":
       onIndirectPing(ring, message, from, now);
@@ -139,7 +140,7 @@ function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Mill
     case "suspect":
       correct(ring, message, from, now);
       mergeSuspect(ring, message, now);
-      answerAccusation(ring, message, from);
+      if (answerAccusation(ring, message, from)) probeAccuser(ring, message.from, now);
       break;
     case "dead":
       correct(ring, message, from, now);
@@ -167,10 +168,12 @@ function correct(ring: Ring, accusation: Suspect | Dead, from: Endpoint, now: Mi
     sendDirect(ring, from, deadOf(ring, record));
 }
 
-/** One that accuses this node, which has just refuted that, shall know first: gossip takes longer. */
-function answerAccusation(ring: Ring, { node, incarnation }: Suspect | Dead, from: Endpoint): void {
+/** One that accuses this node, which has just refuted that, shall know first: gossip takes longer. @returns whether it has */
+function answerAccusation(ring: Ring, { node, incarnation }: Suspect | Dead, from: Endpoint): boolean {
   const { self, leave } = ring;
-  if (node === self.node && leave === "none" && incarnation === self.incarnation - 1) sendDirect(ring, from, aliveOf(self));
+  const hasRefuted = node === self.node && leave === "none" && incarnation === self.incarnation - 1;
+  if (hasRefuted) sendDirect(ring, from, aliveOf(self));
+  return hasRefuted;
 }
 
 /**
@@ -202,14 +205,18 @@ function refreshMetadata(ring: Ring, now: Millis): void {
 function chooseTiming(ring: Ring, now: Millis): void {
   refreshMetadata(ring, now);
   ring.timingStale = false;
-  const { timing: wanted, random } = ring.options;
+  const { timing: wanted } = ring.options;
   const because = wanted === "auto" ? holdsBack(ring) : undefined;
   const name: TimingName = wanted !== "auto" ? wanted : because === undefined ? "fast" : "lan";
-  if (name === ring.timing.name) return;
+  if (name !== ring.timing.name) changeTiming(ring, name, because, now);
+  awaitHeartbeats(ring, now);
+}
+
+function changeTiming(ring: Ring, name: TimingName, because: NodeName | undefined, now: Millis): void {
   ring.timing = timings[name];
   ring.probeAt = Math.min(ring.probeAt, now + ring.timing.probeInterval);
   if (ring.gossipAt !== Infinity) ring.gossipAt = Math.min(ring.gossipAt, now + ring.timing.gossipInterval);
-  ring.pushPullAt = Math.min(ring.pushPullAt, now + random() * pushPullInterval(ring.timing, ring.order.length));
+  ring.pushPullAt = Math.min(ring.pushPullAt, now + ring.options.random() * pushPullInterval(ring.timing, ring.order.length));
   if (ring.reconnectAt !== Infinity) ring.reconnectAt = Math.min(ring.reconnectAt, now + ring.timing.reconnectInterval);
   ring.effects.push({ type: "timingChanged", timing: name, because });
 }

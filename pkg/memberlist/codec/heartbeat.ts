@@ -1,0 +1,31 @@
+import { Reader, Writer } from "./memberlist-error.ts";
+import type { Ack, NodeName } from "./messages.ts";
+
+/** What a member tells its neighbour at the fast pace. Of two from one node the later has the greater `life`, or else `count`. */
+export interface Heartbeat {
+  readonly node: NodeName;
+  /** The incarnation with which this life of the node began. */
+  readonly life: number;
+  /** How many it has sent in this life. */
+  readonly count: number;
+}
+
+/** No probe has this number, so that a member that knows no heartbeats takes one for an ack that is late. */
+const sequence = 0;
+const version = 1;
+const headerLength = 9;
+
+/** An ack that answers nothing, with a payload: a version, life and count of 32 bits, then the node's name. */
+export function encodeHeartbeat({ node, life, count }: Heartbeat): Ack {
+  const payload = new Writer().u8(version).u32(life).u32(count).latin1(node).finish();
+  return { type: "ack", sequence, payload };
+}
+
+/** @returns undefined for any other ack */
+export function decodeHeartbeat({ sequence: number, payload }: Ack): Heartbeat | undefined {
+  if (number !== sequence || payload === undefined || payload.length <= headerLength || payload[0] !== version) return undefined;
+  const reader = new Reader(payload, 1);
+  const [life, count] = [reader.u32(), reader.u32()];
+  const name = reader.rest();
+  return { node: Buffer.from(name.buffer, name.byteOffset, name.length).toString("latin1"), life, count };
+}
