@@ -6,6 +6,7 @@
 import { arpForged } from "./arp-forged.ts";
 import { bfdForgedDown } from "./bfd-forged-down.ts";
 import { http } from "./http.ts";
+import { overload } from "./overload.ts";
 import { ringGarbage, ringIdleConnections, ringReplay } from "./ring.ts";
 import { routeRefresh } from "./route-refresh.ts";
 import type { Scene } from "./scene.ts";
@@ -20,6 +21,7 @@ const scenes: readonly Scene[] = [
   ringGarbage,
   ringReplay,
   http,
+  overload,
 ];
 
 const names = process.argv.slice(2);

@@ -18,6 +18,8 @@ export interface DemoClusterOptions {
   readonly honourExcludeLabel?: boolean;
   /** For the speakers, beyond those of the manifests. */
   readonly speakerArguments?: readonly string[];
+  /** For Node, before the speakers' program. */
+  readonly speakerNodeArguments?: readonly string[];
   /** Folder for what the processes print. */
   readonly logs?: string;
 }
@@ -85,6 +87,7 @@ export class DemoCluster implements AsyncDisposable {
     ring = true,
     honourExcludeLabel = false,
     speakerArguments = [],
+    speakerNodeArguments = [],
     logs,
   }: DemoClusterOptions = {}): Promise<DemoCluster> {
     await using stack = new AsyncDisposableStack();
@@ -113,7 +116,8 @@ export class DemoCluster implements AsyncDisposable {
         ...(honourExcludeLabel && { argument: "--ignore-exclude-lb" }),
       });
       const file = await serviceAccountKubeconfig(lab, api, kubeconfig, template.spec.serviceAccountName);
-      const argv = ["node", path(`../../${component}/main.ts`), `--kubeconfig=${file}`];
+      const forNode = component === "speaker" ? speakerNodeArguments : [];
+      const argv = ["node", ...forNode, path(`../../${component}/main.ts`), `--kubeconfig=${file}`];
       return (name: string, host: Host, number: number): Workload =>
         stack.use(new Workload({ api, name, namespace, template, argv, host, node: host.name, addresses: addressesOf(number) }));
     };
