@@ -7,21 +7,19 @@ import { type LabProcess, waitFor } from "#e2e/lab";
 import type { Bird } from "#e2e/routers";
 import { build } from "../../build.ts";
 import { BgpLab, type Measured, nodeAsn, routerAsn } from "../bench/bgp-lab.ts";
+import { type LongestTurn, longestTurns, probeFlag } from "../bench/turns.ts";
 
 export const routeCount = 10_000;
 /** What a turn of the main thread may take, in milliseconds of its own. */
 export const maxTurn = 25;
 
-/** The configuration of the speaker, with these routers. */
-export function configuration(addresses: readonly string[]): string {
-  const peers = addresses.map((peer) => `- {peer-address: ${peer}, peer-asn: ${routerAsn}, my-asn: ${nodeAsn}}\n`);
-  return `peers:\n${peers.join("")}address-pools:\n- {name: main, protocol: bgp, addresses: [10.0.0.0/8]}\n`;
-}
+const mainPool = "- {name: main, protocol: bgp, addresses: [10.0.0.0/8]}\n";
 
-/** The longest turns of a thread in a time, in milliseconds: by the clock, and what the thread itself used of it. */
-export interface LongestTurn {
-  readonly wall: number;
-  readonly cpu: number;
+/** The configuration of the speaker, with these routers and pools. */
+export function configuration(addresses: readonly string[], pools = mainPool): string {
+  const fields = `peer-asn: ${routerAsn}, my-asn: ${nodeAsn}, drain-when-cordoned: true`;
+  const peers = addresses.map((peer) => `- {peer-address: ${peer}, ${fields}}\n`);
+  return `peers:\n${peers.join("")}address-pools:\n${pools}`;
 }
 
 /** What a hostile router does. */
@@ -36,16 +34,29 @@ export interface Flood {
 export class RoutesLab implements AsyncDisposable {
   readonly lab: BgpLab;
   readonly speaker: Measured;
+  /** Where the bundles are. */
+  readonly bundles: string;
   readonly #hostile: ReadonlyMap<Flood, LabProcess>;
   readonly #bird: Bird;
+  /** Of all routers. */
+  readonly addresses: readonly string[];
   readonly #stack: AsyncDisposableStack;
 
   private constructor(
-    parts: { lab: BgpLab; speaker: Measured; hostile: ReadonlyMap<Flood, LabProcess>; bird: Bird },
+    parts: {
+      lab: BgpLab;
+      speaker: Measured;
+      bundles: string;
+      addresses: readonly string[];
+      hostile: ReadonlyMap<Flood, LabProcess>;
+      bird: Bird;
+    },
     stack: AsyncDisposableStack,
   ) {
     this.lab = parts.lab;
     this.speaker = parts.speaker;
+    this.bundles = parts.bundles;
+    this.addresses = parts.addresses;
     this.#hostile = parts.hostile;
     this.#bird = parts.bird;
     this.#stack = stack;
@@ -72,11 +83,10 @@ export class RoutesLab implements AsyncDisposable {
     }
     await lab.create("s", { count: routeCount, first: "10.1.0.0" });
     await lab.configure(configuration(addresses));
-    const probe = fileURLToPath(new URL("../bench/turn-probe.ts", import.meta.url));
-    const speaker = stack.use(await lab.startSpeaker(folder, [`--import=${probe}`]));
+    const speaker = stack.use(await lab.startSpeaker(folder, [probeFlag]));
     for (const router of hostile.values())
       await router.waitForLine(new RegExp(`^established ${routeCount}$`), { timeout: 60_000 });
-    const routes = new RoutesLab({ lab, speaker, hostile, bird }, stack.move());
+    const routes = new RoutesLab({ lab, speaker, bundles: folder, addresses, hostile, bird }, stack.move());
     await waitFor("BIRD to have all routes", async () => (await routes.routesElsewhere()) === routeCount, { timeout: 30_000 });
     await sleep(2_000);
     return routes;
@@ -90,23 +100,8 @@ export class RoutesLab implements AsyncDisposable {
 
   /** The longest turn of the speaker's main thread while something goes on, and three seconds more. */
   async watch(attack: () => Promise<void>): Promise<LongestTurn> {
-    await this.#turns(1);
-    const from = this.speaker.process.lines.length;
-    await attack();
-    await this.#turns(3);
-    const turns = this.speaker.process.lines.slice(from).flatMap((line) => {
-      const [, wall, cpu] = /^longest turn ([\d.]+) ms, ([\d.]+) ms of it$/.exec(line) ?? [];
-      return wall === undefined ? [] : { wall: Number(wall), cpu: Number(cpu) };
-    });
-    return turns.reduce((longest, turn) => (turn.cpu > longest.cpu ? turn : longest), { wall: 0, cpu: 0 });
-  }
-
-  /** Waits until the probe has printed so often; it prints once a second, or when the thread is free again. */
-  async #turns(count: number): Promise<void> {
-    const { process } = this.speaker;
-    const from = process.lines.length;
-    const printed = () => process.lines.slice(from).filter((line) => line.startsWith("longest turn")).length;
-    await waitFor("the speaker's main thread to be free", () => printed() >= count, { timeout: 120_000 });
+    const [longest] = await longestTurns([this.speaker.process], attack);
+    return longest ?? { wall: 0, cpu: 0 };
   }
 
   /** Lets the router of a flood send it once. Resolves when all is written, or the speaker has closed the session. */

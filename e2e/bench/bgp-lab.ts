@@ -75,14 +75,37 @@ export class BgpLab implements AsyncDisposable {
     await this.api.apply({ apiVersion: "v1", kind: "ConfigMap", metadata, data: { config } });
   }
 
+  /** Changes many objects as `api-flood.ts` does. */
+  async flood(mode: "endpoints" | "nodes" | "requests" | "recreate", count: number): Promise<void> {
+    const argv = ["node", path("api-flood.ts"), kubeconfig, `${apiPort}`, mode, `${count}`];
+    const flood = await this.#node.spawn(`flood-${mode}`, argv);
+    await flood.waitForLine(/^flooded$/, { timeout: 300_000 });
+  }
+
   /** Starts the speaker of a bundle with the manifest's flags. @param nodeFlags more of them, for Node */
-  async startSpeaker(bundle: string, nodeFlags: readonly string[] = []): Promise<Measured> {
-    const manifest = load(readFileSync(new URL("../../manifests/base/speaker.yaml", import.meta.url), "utf8")) as Manifest;
+  startSpeaker(bundle: string, nodeFlags: readonly string[] = []): Promise<Measured> {
+    return this.#start("speaker", bundle, nodeFlags, { METALLB_NODE_NAME: "node1", METALLB_HOST: nodeAddress });
+  }
+
+  /** Starts the controller of a bundle beside it, on another port. */
+  startController(bundle: string, nodeFlags: readonly string[] = []): Promise<Measured> {
+    return this.#start("controller", bundle, [...nodeFlags], {}, ["--port=7473"]);
+  }
+
+  async #start(
+    name: "speaker" | "controller",
+    bundle: string,
+    nodeFlags: readonly string[],
+    variables: Readonly<Record<string, string>>,
+    flags: readonly string[] = [],
+  ): Promise<Measured> {
+    const manifest = load(readFileSync(new URL(`../../manifests/base/${name}.yaml`, import.meta.url), "utf8")) as Manifest;
     const [{ command, args }] = manifest.spec.template.spec.containers;
-    const argv = [...command.slice(0, -1), ...nodeFlags, join(bundle, "speaker.js"), `--kubeconfig=${kubeconfig}`, ...args];
-    const env = { METALLB_NODE_NAME: "node1", METALLB_NAMESPACE: "metallb-system", METALLB_HOST: nodeAddress };
+    const program = [...command.slice(0, -1), ...nodeFlags, join(bundle, `${name}.js`)];
+    const env = { METALLB_NAMESPACE: "metallb-system", ...variables };
     const started = performance.now();
-    return measured(await this.#node.spawn("speaker", argv, { env }), started);
+    const argv = [...program, `--kubeconfig=${kubeconfig}`, ...args, ...flags];
+    return measured(await this.#node.spawn(name, argv, { env }), started);
   }
 
   /** Starts a BIRD on the node that announces these, in the speaker's place. */
