@@ -205,3 +205,77 @@ test("the record is written when the API is back", async () => {
   world.clock.advanceBy(60_000);
   assert.deepEqual(await world.settle(), [`${status}: written`]);
 });
+
+/** 3,000 Services that have addresses, and what is done with the allocator from then on. */
+async function startCrowd() {
+  const addressOf = (index: number) => `10.0.${index >> 8}.${index & 255}`;
+  const services = Object.fromEntries(Array.from({ length: 3_000 }, (_, i) => [`s${i}`, { ingress: [addressOf(i)] }]));
+  const world = await startWorld(configText("lan 10.0.0.0-10.0.255.255"), services);
+  const calls = { adopt: 0, settle: 0 };
+  const { allocator } = world;
+  for (const name of ["adopt", "settle"] as const) {
+    const call = allocator[name].bind(allocator) as (...given: unknown[]) => ReturnType<typeof allocator.adopt>;
+    Object.assign(allocator, {
+      [name]: (...given: unknown[]) => {
+        calls[name]++;
+        return call(...given);
+      },
+    });
+  }
+  return { world, calls, addressOf };
+}
+
+test("other pools are put in force for 2,000 Services a turn at most, and nothing is decided before all have been looked at", async () => {
+  const { world, calls } = await startCrowd();
+  world.config(configText("other 10.0.0.0-10.0.255.255"));
+  world.cluster.deliver();
+  for (let before = 0; before < 3_000; before = calls.adopt) {
+    world.clock.advanceToNext();
+    assert.ok(calls.adopt - before <= 2_000, `${calls.adopt - before} in a turn`);
+    assert.ok(calls.settle === 0 || before >= 3_000, `${calls.settle} settled after ${before} were adopted`);
+  }
+  await world.settle();
+  assert.equal(await world.metric("metallb_allocator_addresses_in_use_total", { pool: "other" }), 3_000);
+});
+
+test("whatever happens to Services while other pools are put in force, no address is given twice or kept by who is gone", async () => {
+  const changes: ((world: World) => void)[] = [
+    (world) => world.delete("s7"),
+    (world) => world.service("s7", { ingress: ["10.0.0.7"] }),
+    (world) => world.delete("s2999"),
+    (world) => world.service("late", { ingress: ["10.0.11.183"] }), // What s2999 had.
+    (world) => world.service("new"),
+    (world) => world.change("s8", { ingress: ["10.0.0.9"] }),
+    (world) => world.config(configText("third 10.0.0.0-10.0.255.255")),
+    (world) => world.config(undefined),
+    (world) => world.config("address-pools: 7"),
+  ];
+  for (let first = 0; first < changes.length; first++) {
+    const { world } = await startCrowd();
+    world.config(configText("other 10.0.0.0-10.0.255.255"));
+    world.cluster.deliver();
+    for (let step = 0; step < changes.length; step++) {
+      changes[(first + step) % changes.length]?.(world);
+      world.cluster.deliver();
+      world.clock.advanceToNext();
+    }
+    await world.settle();
+    const holders = new Map<string, string>(); // address -> Service
+    for (const name of ["late", "new", ...Array.from({ length: 3_000 }, (_, i) => `s${i}`)]) {
+      const service = world.cluster.service(`default/${name}`);
+      if (service === undefined) continue;
+      const [address] = service.ingress;
+      assert.ok(address !== undefined, service.key);
+      assert.deepEqual(
+        [holders.get(address), String(world.allocator.held(service.key)?.addresses)],
+        [undefined, address],
+        service.key,
+      );
+      holders.set(address, service.key);
+    }
+    const inUse = await Promise.all(
+      ["lan", "other", "third"].map((name) => world.metric("metallb_allocator_addresses_in_use_total", { pool: name })),
+    );
+    assert.ok(inUse.includes(holders.size), `${inUse} of ${holders.size}`);
+  }
+});

@@ -1,4 +1,4 @@
-import { type Clock, type Millis, Portions, type Random } from "#pkg/clock";
+import type { Clock, Millis, Portions, Random } from "#pkg/clock";
 import type { Config } from "#pkg/config";
 import { ConfigReader } from "#pkg/config-reader";
 import { ApiError, type Cluster, type ConfigMap, configMapReference, type EventReason, type EventRecorder } from "#pkg/k8s";
@@ -19,20 +19,18 @@ export interface ConfigKeeperOptions {
   /** There is none, and this is why. */
   readonly none: (why: string) => void;
   readonly metrics: Pick<KubernetesMetrics, "showConfig">;
+  /** What concerns all Services is done in them, for some hundred in each. */
+  readonly portions: Pick<Portions, "do">;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
 }
-
-// Each looks at some hundred Services, which takes 2 ms at most.
-const portionsPerTurn = 4;
 
 /** Puts configurations in force, records events about what became of them, and keeps the last good one in the cluster. */
 export class ConfigKeeper {
   readonly #options: ConfigKeeperOptions;
   readonly #live: LiveConfig;
   readonly #reader: ConfigReader;
-  readonly #portions: Portions;
   readonly #writes: WorkQueue;
   /** The ConfigMap, or when it is gone, what it last was. */
   #configMap: ConfigMap | undefined;
@@ -44,10 +42,9 @@ export class ConfigKeeper {
     const { holdings, namespace, configMap, clock, random } = options;
     const log = options.log.with({ configMap: `${namespace}/${configMap}` });
     this.#reader = new ConfigReader(log);
-    this.#portions = new Portions(clock, portionsPerTurn);
     this.#live = new LiveConfig({
       reader: this.#reader,
-      portions: this.#portions,
+      portions: options.portions,
       holdings,
       log,
       changed: (now, before) => this.#changed(now, before),
@@ -89,7 +86,6 @@ export class ConfigKeeper {
   /** Resolves when the write under way has ended, or at `deadline`. */
   close(deadline: Millis): Promise<void> {
     this.#reader[Symbol.dispose]();
-    this.#portions[Symbol.dispose]();
     return this.#writes.close(deadline);
   }
 

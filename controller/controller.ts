@@ -1,5 +1,5 @@
 import type { Allocator } from "#pkg/allocator";
-import type { Clock, Random } from "#pkg/clock";
+import { type Clock, Portions, type Random } from "#pkg/clock";
 import {
   type Cluster,
   type ConfigMap,
@@ -35,6 +35,8 @@ export interface ControllerOptions {
 }
 
 const drainMs = 1_000;
+// Each takes some 2 ms.
+const portionsPerTurn = 4;
 
 /**
  * The controller without its process. Follows Services and the ConfigMaps. Begins to work when it leads, and each of them has been seen
@@ -45,13 +47,16 @@ export class Controller implements AsyncDisposable {
   readonly #config: ConfigKeeper;
   readonly #serviceController: ServiceController;
   readonly #informers: Informers;
+  readonly #portions: Portions;
   readonly #services: Informer<Service>;
   #leading = false;
   #working = false;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    const { cluster, namespace, classes } = options;
+    const { cluster, namespace, classes, clock } = options;
+    const portions = new Portions(clock, portionsPerTurn);
+    this.#portions = portions;
     this.#informers = new Informers(cluster, () => this.#begin());
     this.#services = this.#informers.follow("Services", servicesOf(classes), {}, (...change) => this.#serviceChanged(...change));
     const followConfigMap = (name: string, changed: (now: ConfigMap | undefined) => void) =>
@@ -63,11 +68,13 @@ export class Controller implements AsyncDisposable {
     followConfigMap(quarantineConfigMap, (now) => this.#serviceController.setOccupied(decodeQuarantine(now?.data ?? {})));
     this.#serviceController = new ServiceController({
       ...options,
+      portions,
       services: this.#services,
       decided: (service) => this.#config.serviceChanged(service),
     });
     this.#config = new ConfigKeeper({
       ...options,
+      portions,
       holdings: {
         services: () => this.#serviceKeys(),
         of: (service) => this.#heldBy(service),
@@ -100,6 +107,7 @@ export class Controller implements AsyncDisposable {
   /** Stops deciding; writes under way get 1 s. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#informers[Symbol.dispose]();
+    this.#portions[Symbol.dispose]();
     const deadline = this.#options.clock.now() + drainMs;
     await Promise.all([this.#serviceController.close(deadline), this.#config.close(deadline)]);
   }

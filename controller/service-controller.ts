@@ -1,5 +1,5 @@
 import { type Allocation, type Allocator, describe } from "#pkg/allocator";
-import type { Clock, Millis, Random } from "#pkg/clock";
+import type { Clock, Millis, Portions, Random } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import { type Cluster, type EventRecorder, type Informer, type Service, serviceReference } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
@@ -23,6 +23,8 @@ export interface ServiceControllerOptions {
   /** Called after each decision, which may have changed what the Service holds. */
   readonly decided: (service: string) => void;
   readonly metrics: Pick<KubernetesMetrics, "updates" | "updateErrors">;
+  /** What concerns all Services is done in them, for some hundred in each. */
+  readonly portions: Pick<Portions, "do">;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
@@ -30,6 +32,8 @@ export interface ServiceControllerOptions {
 
 // From an assignment until speakers have seen it, probed the address and reported: some seconds.
 const newMs: Millis = 30_000;
+
+const servicesAtOnce = 500;
 
 // What hides the round trip to the API server; more would only wait there, and be decided on too early.
 const writesAtOnce = 32;
@@ -49,6 +53,7 @@ export class ServiceController {
   #occupants: ReadonlyMap<string, string> = new Map(); // address -> the same in words, of those that count
   #strictPools: ReadonlySet<string> = new Set();
   readonly #statuses: StatusWriter;
+  #configuring: Iterator<undefined, void> | undefined; // The rest of the steps to other pools.
   #state: { readonly type: "idle" | "configured" } | { readonly type: "unconfigured"; readonly why: string } = { type: "idle" };
 
   constructor(options: ServiceControllerOptions) {
@@ -58,34 +63,62 @@ export class ServiceController {
     this.#queue = new WorkQueue({ work: (key) => this.#work(key), concurrency: writesAtOnce, clock, random });
   }
 
-  /** Addresses may be given from these pools. @throws {Error} when an address in use is in none of them, which is to be ruled out before */
+  /**
+   * Addresses may be given from these pools, once all Services have been looked at; until then none is decided on. An error is thrown then when
+   * an address in use is in none of them, which is to be ruled out before.
+   */
   configure(pools: readonly Pool[]): void {
-    const { allocator, services } = this.#options;
-    let stranded = allocator.setPools(pools);
+    const { portions } = this.#options;
+    const steps = this.#configure(pools);
+    this.#configuring = steps;
+    this.#queue.pause();
+    const portion = (): void => {
+      if (this.#configuring !== steps) return;
+      if (steps.next().done) {
+        this.#configuring = undefined;
+        this.#queue.resume();
+      } else portions.do(portion);
+    };
+    portions.do(portion);
+  }
+
+  /** A step for some hundred Services each. */
+  *#configure(pools: readonly Pool[]): Generator<undefined, void> {
+    const { allocator, services, log } = this.#options;
+    let stranded = yield* allocator.replacePools(pools);
     if (stranded.length > 0) {
       // Services that are gone, but have not been decided on since, hold nothing any more.
       for (const { service, address } of stranded) {
         if (services.get(service) !== undefined || !allocator.release(service)) continue;
-        this.#options.log.info("service deleted", { event: "serviceDeleted", service, ips: [address] });
+        log.info("service deleted", { event: "serviceDeleted", service, ips: [address] });
       }
-      stranded = allocator.setPools(pools);
+      stranded = yield* allocator.replacePools(pools);
     }
     for (const { service, address } of stranded)
       throw new Error(`Cannot change pools: ${service} holds ${address}, which would be in none`);
-    this.#state = { type: "configured" };
     this.#strictPools = new Set(pools.filter(isStrict).map(({ name }) => name));
-    const all = [...services.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+    const keys = Array.from(services.values(), ({ key }) => key).sort();
+    let looked = 0;
     // What is on record is taken before anything new is given, in an order that is the same after every start.
-    for (const service of all) {
+    for (const key of keys) {
+      if (++looked % servicesAtOnce === 0) yield;
+      const service = services.get(key);
+      if (service === undefined) continue; // It has gone meanwhile.
       const read = readRequest(service);
       if (read.type !== "notOurs") keep(read.request, this.#statuses.withoutReplaced(service), allocator);
     }
+    this.#state = { type: "configured" };
     this.#heedOccupants();
-    for (const { key } of all) this.#queue.add(key);
+    for (const { key } of services.values()) {
+      if (++looked % servicesAtOnce === 0) yield;
+      this.#queue.add(key);
+    }
   }
 
   /** There is no configuration at all, and this is why: Services that need an address get an event. */
   unconfigure(why: string): void {
+    this.#configuring = undefined;
+    this.#queue.resume();
     this.#state = { type: "unconfigured", why };
     for (const { key } of this.#options.services.values()) this.#queue.add(key);
   }
@@ -155,11 +188,12 @@ export class ServiceController {
 
   /** A Service is to be decided on again. */
   changed(key: string): void {
-    if (this.#state.type !== "idle") this.#queue.add(key);
+    if (this.#state.type !== "idle" || this.#configuring !== undefined) this.#queue.add(key);
   }
 
   /** Stops deciding. Resolves when the writes under way have ended, or at `deadline`. */
   close(deadline: Millis): Promise<void> {
+    this.#configuring = undefined;
     return this.#queue.close(deadline);
   }
 

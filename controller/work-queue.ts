@@ -40,6 +40,7 @@ export class WorkQueue {
   readonly #retries = new Map<string, { attempts: number; timer: Disposable | undefined }>(); // key -> failures in a row
   #scheduled: Disposable | undefined;
   #unavailable: { readonly attempts: number; readonly until: Millis } | undefined;
+  #paused = false;
   #closed = false;
   #idle: (() => void) | undefined;
 
@@ -52,6 +53,18 @@ export class WorkQueue {
     this.#retries.get(key)?.timer?.[Symbol.dispose]();
     if (this.#working.has(key)) this.#again.add(key);
     else this.#namespace(key).waiting.add(key);
+    this.#schedule();
+  }
+
+  /** Starts nothing until `resume`. What is being worked on goes on. */
+  pause(): void {
+    this.#paused = true;
+    this.#scheduled?.[Symbol.dispose]();
+    this.#scheduled = undefined;
+  }
+
+  resume(): void {
+    this.#paused = false;
     this.#schedule();
   }
 
@@ -75,7 +88,7 @@ export class WorkQueue {
   }
 
   #schedule(): void {
-    if (this.#scheduled !== undefined || this.#closed || this.#next() === undefined) return;
+    if (this.#scheduled !== undefined || this.#paused || this.#closed || this.#next() === undefined) return;
     const now = this.#options.clock.now();
     const at = Math.max(now, this.#unavailable?.until ?? now);
     this.#scheduled = this.#options.clock.schedule(at > now ? "work queue pause" : "work queue", at, () => {
@@ -87,7 +100,7 @@ export class WorkQueue {
 
   #start(): void {
     for (let started = 0; started < maxPerTurn; started++) {
-      const next = this.#next();
+      const next = this.#paused ? undefined : this.#next(); // What is worked on may put another configuration in force.
       if (next === undefined) return;
       const [name, namespace, key] = next;
       this.#namespaces.delete(name); // To the end: the others come first.

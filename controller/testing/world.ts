@@ -29,6 +29,7 @@ export class World {
   readonly cluster = new FakeCluster();
   readonly clock = new SimulatedClock();
   registry = new Registry();
+  allocator = new Allocator();
   controller = this.#create();
 
   /** The ConfigMap as it is from now on; undefined deletes it. */
@@ -89,6 +90,7 @@ export class World {
   async restart(): Promise<void> {
     await this.controller[Symbol.asyncDispose]();
     this.registry = new Registry();
+    this.allocator = new Allocator();
     this.controller = this.#create();
     this.controller.start();
   }
@@ -99,7 +101,7 @@ export class World {
   }
 
   #create(): Controller {
-    const allocator = new Allocator();
+    const { allocator } = this;
     const controller = new Controller({
       cluster: this.cluster,
       events: this.cluster,

@@ -16,6 +16,8 @@ interface Spot {
   readonly slot: bigint;
 }
 
+const holdingsAtOnce = 500;
+
 /**
  * Knows which Service holds which address, and decides who gets which. The same calls in the same order give the same answers.
  *
@@ -32,10 +34,18 @@ export class Allocator {
    * than one, nothing changes and every such address is returned, by Service. Takes time for the pools and all holdings.
    */
   setPools(pools: readonly Pool[]): Stranded[] {
+    const steps = this.replacePools(pools);
+    for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
+  }
+
+  /** The same in steps, between which no Service may get, keep or lose anything. Nothing changes before the last one. */
+  *replacePools(pools: readonly Pool[]): Generator<undefined, Stranded[]> {
+    let looked = 0;
     const occupancy = new Occupancy(new Layout(pools));
     const holdings = new Map<string, Holding>();
     const stranded: Stranded[] = [];
     for (const [service, { terms, allocation }] of this.#holdings) {
+      if (++looked % holdingsAtOnce === 0) yield;
       const { choice, refused } = place(occupancy.layout, allocation.addresses);
       for (const { address, refusal } of refused) stranded.push({ service, address, refusal });
       if (choice === undefined || stranded.length > 0) continue;
