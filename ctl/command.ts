@@ -21,7 +21,8 @@ export interface Io {
   err(text: string): void;
 }
 
-export const Exit = { ok: 0, invalid: 1, usage: 2 } as const;
+/** `losses`: there is a result, which lacks something. */
+export const Exit = { ok: 0, invalid: 1, usage: 2, losses: 3 } as const;
 
 /** The command cannot do what was asked: its arguments or files are at fault. The message is for the person who typed it. */
 export class UsageError extends Error {

@@ -1,33 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Exit, type Io, UsageError } from "./command.ts";
-import { run } from "./run.ts";
+import { Exit } from "./command.ts";
+import { ingotctl } from "./testing/ingotctl.ts";
 
 const valid = "address-pools:\n- {name: a, protocol: layer2, addresses: [192.0.2.0/24], avoid-buggy-ips: yes}\n";
 const invalid = "address-pools:\n- {name: a, protocol: layer3, addresses: [192.0.2.0/24]}\n";
-
-/** Runs `ingotctl` with files and standard input that exist only here. */
-async function ingotctl(args: string, given: { files?: Record<string, string>; stdin?: string } = {}) {
-  let out = "";
-  let err = "";
-  const readFile = async (path: string) => {
-    const text = given.files?.[path];
-    if (text === undefined) throw new UsageError(`cannot read ${path}: not there`);
-    return text;
-  };
-  const io: Io = {
-    readFile,
-    readStdin: async () => given.stdin ?? "",
-    stdinIsTerminal: given.stdin === undefined,
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-  };
-  return { status: await run(args.split(" ").filter(Boolean), io), out, err };
-}
 
 test("validate: a valid file is summed up in a table", async () => {
   const { status, out, err } = await ingotctl("validate c.yaml", { files: { "c.yaml": valid } });

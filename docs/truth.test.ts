@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { eventReasons } from "#pkg/k8s";
 import { annotations, isAnnotation } from "#pkg/service";
 import { flags as controllerFlags } from "../controller/flags.ts";
+import { commands as subcommands } from "../ctl/commands.ts";
 import { flags as speakerFlags } from "../speaker/flags.ts";
 import { codeSpans, page, pages, read, root, tableRows } from "./generate/markdown.ts";
 
@@ -29,7 +30,10 @@ test("every event reason that is quoted beside the word `event` is there", () =>
 });
 
 test("every flag that a page names is one of ours, or of the program on its line", () => {
-  const own = new Set([...Object.keys(controllerFlags), ...Object.keys(speakerFlags), "help", "version", "output"]);
+  const options = [...subcommands.values()].flatMap(({ help }) =>
+    [...help.matchAll(/--([a-z][a-z0-9-]*)/g)].map(([, name]) => name ?? ""),
+  );
+  const own = new Set([...Object.keys(controllerFlags), ...Object.keys(speakerFlags), ...options, "help", "version"]);
   const unknown = pages()
     .flatMap(codeSpans)
     .filter(({ text }) => !/^(kubectl|docker|helm|npm|npx|node|make|git|openssl|apt|bash) /.test(text))

@@ -16,6 +16,7 @@ const pure = [
   "pkg/layer2/frames/",
   "pkg/layer2/engine/",
   "pkg/config/",
+  "pkg/convert/",
   "pkg/live-config/",
   "pkg/net/",
   "pkg/octets/",
@@ -41,7 +42,7 @@ const pureNodeModules = new Set(["node:crypto", "node:zlib"]);
 const homes: Record<string, readonly string[]> = {
   "@kubernetes/client-node": ["ctl/"],
   koffi: ["pkg/linux/"],
-  "js-yaml": ["pkg/config/", "pkg/k8s/"],
+  "js-yaml": ["pkg/config/", "pkg/convert/", "pkg/k8s/"],
   "prom-client": ["pkg/metrics/"],
   winston: ["pkg/log/"],
   "winston-transport": ["pkg/log/"],

@@ -12,7 +12,7 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 const order = [
   ["clock", "net", "octets", "text"],
   ["config", "flags", "gossip", "linux", "log", "quarantine", "service"],
-  ["allocator", "config-reader", "http", "k8s", "live-config", "placement", "threads"],
+  ["allocator", "config-reader", "convert", "http", "k8s", "live-config", "placement", "threads"],
   ["bfd", "bgp", "layer2", "leader-election", "memberlist", "metrics", "process"],
   ["node-checks"],
 ] as const satisfies readonly (readonly string[])[];

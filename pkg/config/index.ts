@@ -17,8 +17,8 @@ export type {
   Protocol,
   SecretKey,
 } from "./config.ts";
-export { type Input, readInput } from "./manifest.ts";
-export { parseConfig } from "./parse.ts";
+export { type Input, parseManifest, readInput } from "./manifest.ts";
+export { parseConfig, readFields } from "./parse.ts";
 export {
   countUsable,
   countUsableBelow,
@@ -28,8 +28,11 @@ export {
   placeTogether,
   usableAt,
 } from "./pool-addresses.ts";
-export { formatProblem } from "./problems.ts";
+export { formatProblem, Problems } from "./problems.ts";
 export { aggregationLength } from "./rules/advertisements.ts";
 export { formatCommunity } from "./rules/communities.ts";
 export { matchesSelector } from "./rules/selectors.ts";
+export type { RawConfig } from "./shape/raw.ts";
 export { Assembly, type Token, takeApart } from "./tokens.ts";
+export type { YamlMapping, YamlNode } from "./yaml/node.ts";
+export { LineIndex } from "./yaml/offsets.ts";

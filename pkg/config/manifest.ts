@@ -9,6 +9,8 @@ import { parseYaml } from "./yaml/tree.ts";
 
 /** What a user's file holds: the bare text of a configuration, or a ConfigMap with it inside. */
 export interface Input extends ParsedConfig {
+  /** The configuration's own text; absent when nothing can be read. */
+  readonly text?: string;
   /** The ConfigMap that was read, if it was one. */
   readonly configMap?: ConfigMapKey;
 }
@@ -20,6 +22,11 @@ export interface ConfigMapKey {
   readonly key: string;
 }
 
+/** The documents of a manifest, of which an empty one is undefined. @returns undefined, with the reason reported, when it cannot be read */
+export function parseManifest(text: string, problems: Problems): (YamlNode | undefined)[] | undefined {
+  return checkLength(text, limits.manifestLength, problems) ? parseYaml(text, problems) : undefined;
+}
+
 /**
  * Reads bare text like `parseConfig`, or the configuration inside the one ConfigMap among the YAML or JSON documents of a
  * manifest: under the key `config`, or under its only key. Lines and columns are those of `text` itself: exact in block and
@@ -29,11 +36,11 @@ export function readInput(text: string): Input {
   const problems = new Problems();
   const lines = new LineIndex(text);
   const outer = (): Problem[] => problems.list((offset) => lines.position(offset));
-  const documents = checkLength(text, limits.manifestLength, problems) ? parseYaml(text, problems) : undefined;
+  const documents = parseManifest(text, problems);
   if (documents === undefined) return { problems: outer() };
   if (!documents.some(isManifest)) {
     const config = checkLength(text, limits.textLength, problems) ? readDocuments(documents, problems) : undefined;
-    return parsed(config, outer());
+    return { ...parsed(config, outer()), text };
   }
   const found = findText(documents, problems);
   if (found === undefined) return { problems: outer() };
@@ -41,7 +48,7 @@ export function readInput(text: string): Input {
   const config = readText(found.node.text, inner);
   const offsets = scalarOffsets(text, found.node.event, found.node.text);
   const position = (offset: number): Position => lines.position(offsets?.[offset] ?? found.keyOffset);
-  return { ...parsed(config, [...outer(), ...inner.list(position)]), configMap: found.where };
+  return { ...parsed(config, [...outer(), ...inner.list(position)]), configMap: found.where, text: found.node.text };
 }
 
 interface FoundText {

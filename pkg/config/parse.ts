@@ -4,6 +4,7 @@ import { Problems } from "./problems.ts";
 import { readAliases } from "./rules/communities.ts";
 import { peerNames, readBfdProfiles, readPeers } from "./rules/peers.ts";
 import { readPools } from "./rules/pools.ts";
+import type { RawConfig } from "./shape/raw.ts";
 import { readShape } from "./shape/shape.ts";
 import type { YamlNode } from "./yaml/node.ts";
 import { LineIndex } from "./yaml/offsets.ts";
@@ -38,6 +39,13 @@ export function readText(text: string, problems: Problems): Config | undefined {
 export function checkLength(text: string, limit: number, problems: Problems): boolean {
   if (text.length > limit) problems.errorAt(0, [], `the text has ${text.length} characters, but at most ${limit} are read`);
   return text.length <= limit;
+}
+
+/** What the text of a configuration says, field by field as it is written. For text that `parseConfig` accepts. */
+export function readFields(text: string): RawConfig {
+  const problems = new Problems();
+  const root = parseYaml(text, problems)?.[0];
+  return root === undefined ? {} : readShape(root, problems);
 }
 
 /** MetalLB reads the first document and does not look at others; they are worth a warning. */

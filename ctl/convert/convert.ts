@@ -1,0 +1,71 @@
+import { type Conversion, convert, type Source, type SourceProblem } from "#pkg/convert";
+import { type Command, Exit, type Io, parseOptions, UsageError } from "../command.ts";
+import { problemText } from "../validate/problem-text.ts";
+
+const help = `Usage: ingotctl convert [OPTIONS] [FILE|-]...
+
+Converts the configuration of a load balancer into that of another one, and prints it:
+
+  a ConfigMap for Ingot or MetalLB 0.12          -> MetalLB's custom resources (0.15 and later)
+  MetalLB's custom resources (0.13 and later)    -> a ConfigMap for Ingot
+  OpenELB's Eip, BgpPeer, BgpConf                -> a ConfigMap for Ingot
+  PureLB's ServiceGroup                          -> a ConfigMap for Ingot
+
+Each FILE holds objects in YAML or JSON: several documents, and Lists as "kubectl get -o yaml" prints them. Give all files of
+one configuration at once. Without FILE, or with "-", standard input is read. The cluster is not contacted.
+
+What the result cannot say is listed in the comment on top of it. Read it, and change the result where it matters.
+
+  -n, --namespace NAME  the namespace of the objects that count, where there are several; of the result
+      --prefer NAME     layer2 or bgp: what a pool becomes that MetalLB announces in both ways
+
+Examples:
+  kubectl -n metallb-system get ipaddresspools,l2advertisements,bgpadvertisements,bgppeers,bfdprofiles,communities \\
+    -o yaml | ingotctl convert > config.yaml
+  kubectl -n metallb-system get configmap config -o yaml | ingotctl convert > metallb.yaml
+  kubectl get eips,bgppeers.network.kubesphere.io,bgpconfs -o yaml | ingotctl convert > config.yaml
+
+The exit status is 0 if the result says all that the source does, 3 if something is lost, 1 if there is no result because
+of problems, which are listed with line and column, and 2 if the arguments or files cannot be used.
+`;
+
+export const convertCommand: Command = { summary: "Convert a configuration", help, run };
+
+async function run(args: readonly string[], io: Io): Promise<number> {
+  const { values, positionals } = parseOptions("convert", args, {
+    namespace: { type: "string", short: "n" },
+    prefer: { type: "string" },
+  });
+  const { namespace, prefer } = values;
+  if (prefer !== undefined && prefer !== "layer2" && prefer !== "bgp")
+    throw new UsageError(`a pool is layer2 or bgp, not ${JSON.stringify(prefer)}`);
+  const sources = await readSources(positionals, io);
+  return print(convert(sources, { namespace, prefer }), sources, io);
+}
+
+async function readSources(files: readonly string[], io: Io): Promise<Source[]> {
+  if (files.length === 0 && io.stdinIsTerminal) throw new UsageError(`name a file, or pipe it in; see "ingotctl help convert"`);
+  if (files.filter((file) => file === "-").length > 1)
+    throw new UsageError(`standard input can be read only once, but "-" is there twice`);
+  const sources: Source[] = [];
+  for (const file of files.length === 0 ? ["-"] : files)
+    sources.push(file === "-" ? { name: "<stdin>", text: await io.readStdin() } : { name: file, text: await io.readFile(file) });
+  return sources;
+}
+
+function print({ text, losses, problems }: Conversion, sources: readonly Source[], io: Io): number {
+  const lines = new Map(sources.map(({ name, text }) => [name, text.split(/\r\n|\n|\r/)])); // source -> its lines
+  for (const problem of problems) io.err(problemText(problem.source, problem, lineOf(problem, lines)));
+  if (text === undefined) {
+    io.err("not converted\n");
+    return Exit.invalid;
+  }
+  io.out(text);
+  if (losses.length === 0) return Exit.ok;
+  io.err(`converted; ${losses.length === 1 ? "one thing is" : `${losses.length} things are`} lost: see the comment on top\n`);
+  return Exit.losses;
+}
+
+function lineOf({ source, line }: SourceProblem, lines: ReadonlyMap<string, readonly string[]>): string {
+  return lines.get(source)?.[line - 1] ?? "";
+}

@@ -1,0 +1,292 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ConvertOptions } from "./convert.ts";
+import { converted, l2, metallb, peer, pool } from "./testing/converted.ts";
+
+const toConfigMap: {
+  name: string;
+  text: string;
+  options?: Partial<ConvertOptions>;
+  want: string;
+  losses?: RegExp[];
+  notes?: RegExp[];
+}[] = [
+  {
+    name: "pools come in the order of their priority, then by name",
+    text: `${pool("b", "192.0.2.0/28")}${pool("z", "192.0.2.16/28", ", serviceAllocation: {priority: 2}")}${pool("x", "192.0.2.32/28", ", serviceAllocation: {priority: 1}")}${pool("a", "192.0.2.48/28", ", serviceAllocation: {priority: 0}")}${l2}`,
+    want: `address-pools:
+- name: x
+  addresses:
+  - 192.0.2.32/28
+  protocol: layer2
+- name: z
+  addresses:
+  - 192.0.2.16/28
+  protocol: layer2
+- name: a
+  addresses:
+  - 192.0.2.48/28
+  protocol: layer2
+- name: b
+  addresses:
+  - 192.0.2.0/28
+  protocol: layer2
+`,
+  },
+  {
+    name: "a pool for some namespaces does not become one for all",
+    text: `${pool("a", "192.0.2.0/28", ", serviceAllocation: {namespaces: [team]}")}${l2}`,
+    want: "address-pools:\n- name: a\n  addresses:\n  - 192.0.2.0/28\n  auto-assign: false\n  protocol: layer2\n",
+    losses: [/^IPAddressPool "a": spec\.serviceAllocation keeps the pool to some namespaces/],
+  },
+  {
+    name: "a pool that no advertisement selects is announced by nobody",
+    text: pool("a", "192.0.2.0/28"),
+    want: `address-pools:
+- name: a
+  addresses:
+  - 192.0.2.0/28
+  protocol: layer2
+  node-selectors:
+  - match-expressions:
+    - key: kubernetes.io/os
+      operator: Exists
+    - key: kubernetes.io/os
+      operator: DoesNotExist
+`,
+    notes: [/nothing announces it/],
+  },
+  {
+    name: "advertisements select pools by label",
+    text: `${metallb("IPAddressPool", "a", "{addresses: [192.0.2.0/28]}", ", labels: {for: lan}")}${pool("b", "192.0.2.16/28")}${metallb("L2Advertisement", "l2", "{ipAddressPoolSelectors: [{matchLabels: {for: lan}}], interfaces: [eth0], nodeSelectors: [{matchLabels: {rack: a}}]}")}${metallb("BGPAdvertisement", "bgp", "{ipAddressPools: [b]}")}`,
+    want: `address-pools:
+- name: a
+  addresses:
+  - 192.0.2.0/28
+  protocol: layer2
+  node-selectors:
+  - match-labels:
+      rack: a
+  interfaces:
+  - eth0
+- name: b
+  addresses:
+  - 192.0.2.16/28
+  protocol: bgp
+`,
+  },
+  {
+    name: "a pool that is announced in both ways becomes what is preferred",
+    text: `${pool("a", "192.0.2.0/28")}${l2}${metallb("BGPAdvertisement", "bgp", "{}")}`,
+    options: { prefer: "bgp" },
+    want: "address-pools:\n- name: a\n  addresses:\n  - 192.0.2.0/28\n  protocol: bgp\n",
+    losses: [/^IPAddressPool "a": is announced by layer 2 and by BGP; here by BGP alone$/],
+  },
+  {
+    name: "every field of a peer",
+    text:
+      metallb(
+        "BGPPeer",
+        "tor",
+        "{myASN: 64512, localASN: 64999, dynamicASN: external, peerAddress: '2001:db8::1', sourceAddress: '2001:db8::2', peerPort: 1179, holdTime: 30s, keepaliveTime: 10s, connectTime: 30s, routerID: 192.0.2.9, passwordSecret: {name: s}, bfdProfile: fast, ebgpMultiHop: true, dualStackAddressFamily: false, nodeSelectors: [{matchExpressions: [{key: rack, operator: Exists}]}]}",
+      ) + metallb("BFDProfile", "fast", "{receiveInterval: 50, echoMode: true}"),
+    want: `peers:
+- name: tor
+  my-asn: 64999
+  peer-asn: external
+  peer-address: 2001:db8::1
+  families:
+  - ipv6
+  source-address: 2001:db8::2
+  peer-port: 1179
+  hold-time: 30s
+  keepalive-time: 10s
+  connect-time: 30s
+  router-id: 192.0.2.9
+  node-selectors:
+  - match-expressions:
+    - key: rack
+      operator: Exists
+  password-secret:
+    name: s
+  bfd-profile: fast
+  ebgp-multihop: true
+  graceful-restart-time: 0s
+bfd-profiles:
+- name: fast
+  receive-interval: 50
+  echo-mode: true
+`,
+    notes: [/Secret s: apply the component bgp-passwords/, /localASN 64999 is my-asn here/, /graceful-restart-time: 0s/],
+  },
+  {
+    name: "a keepalive time alone gives the hold time of FRR",
+    text: metallb(
+      "BGPPeer",
+      "tor",
+      "{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, keepaliveTime: 20s, enableGracefulRestart: true, disableMP: false}",
+    ),
+    want: "peers:\n- name: tor\n  my-asn: 1\n  peer-asn: 2\n  peer-address: 192.0.2.1\n  hold-time: 60s\n  keepalive-time: 20s\n",
+  },
+  {
+    name: "a peer in a VRF is kept, without a session",
+    text: peer(", vrf: red"),
+    want: "peers:\n- name: tor\n  my-asn: 64512\n  peer-asn: 64513\n  peer-address: 192.0.2.1\n  hold-time: 90s\n  disabled: true\n",
+    losses: [/^BGPPeer "tor": spec\.vrf "red" is not supported/],
+  },
+  {
+    name: "a peer without an address is left out, and out of advertisements",
+    text: `${metallb("BGPPeer", "un", "{myASN: 1, peerASN: 2, interface: eth0}")}${peer("")}${pool("a", "192.0.2.0/28")}${metallb("BGPAdvertisement", "bgp", "{peers: [un, tor, nobody]}")}`,
+    want: `peers:
+- name: tor
+  my-asn: 64512
+  peer-asn: 64513
+  peer-address: 192.0.2.1
+  hold-time: 90s
+address-pools:
+- name: a
+  addresses:
+  - 192.0.2.0/28
+  protocol: bgp
+  bgp-advertisements:
+  - peers:
+    - tor
+`,
+    losses: [/^BGPPeer "un": .*the peer is left out$/, /^BGPAdvertisement "bgp": spec\.peers names "nobody"/],
+  },
+  {
+    name: "the form of 0.13, and communities by name",
+    text: `${metallb("AddressPool", "old", "{protocol: bgp, addresses: [192.0.2.0/28], autoAssign: false, bgpAdvertisements: [{aggregationLength: 28, communities: [mine]}]}")}${metallb("Community", "c", "{communities: [{name: mine, value: '64512:1'}]}")}`,
+    want: `bgp-communities:
+  mine: '64512:1'
+address-pools:
+- name: old
+  protocol: bgp
+  addresses:
+  - 192.0.2.0/28
+  auto-assign: false
+  bgp-advertisements:
+  - aggregation-length: 28
+    communities:
+    - mine
+`,
+  },
+  {
+    name: "a List, as kubectl prints it, with fields of a release to come",
+    text: JSON.stringify({
+      apiVersion: "v1",
+      kind: "List",
+      items: [
+        {
+          apiVersion: "metallb.io/v1beta1",
+          kind: "IPAddressPool",
+          metadata: { name: "a" },
+          spec: { addresses: ["192.0.2.0/28"], color: "blue" },
+          status: { assignedIPv4: 1 },
+        },
+        { apiVersion: "metallb.io/v1beta1", kind: "L2Advertisement", metadata: { name: "a" } },
+        { apiVersion: "metallb.io/v1beta1", kind: "ServiceL2Status", metadata: { name: "l2-x" }, status: {} },
+        { apiVersion: "v1", kind: "Namespace", metadata: { name: "metallb-system" } },
+      ],
+    }),
+    want: "address-pools:\n- name: a\n  addresses:\n  - 192.0.2.0/28\n  protocol: layer2\n",
+    losses: [/^IPAddressPool "a": spec\.color is not known here$/],
+  },
+  {
+    name: "OpenELB: the default Eip is for all, others have to be asked for",
+    text: `apiVersion: network.kubesphere.io/v1alpha2
+kind: Eip
+metadata: {name: lan, annotations: {eip.openelb.kubesphere.io/is-default-eip: "true"}}
+spec: {address: 192.0.2.10-192.0.2.20, protocol: layer2, interface: eth0}
+---
+apiVersion: network.kubesphere.io/v1alpha2
+kind: Eip
+metadata: {name: wan}
+spec: {address: 198.51.100.0/24, priority: -1, namespaces: [web]}
+---
+apiVersion: network.kubesphere.io/v1alpha2
+kind: BgpConf
+metadata: {name: default}
+spec: {as: 65001}
+---
+apiVersion: network.kubesphere.io/v1alpha2
+kind: BgpPeer
+metadata: {name: tor}
+spec: {conf: {peerAs: 65002, neighborAddress: 192.0.2.1}, timers: {config: {holdTime: "30"}}}
+`,
+    want: `peers:
+- name: tor
+  my-asn: 65001
+  peer-asn: 65002
+  peer-address: 192.0.2.1
+  families:
+  - ipv4
+  hold-time: 30s
+  graceful-restart-time: 0s
+address-pools:
+- name: wan
+  protocol: bgp
+  addresses:
+  - 198.51.100.0/24
+  auto-assign: false
+- name: lan
+  protocol: layer2
+  addresses:
+  - 192.0.2.10-192.0.2.20
+  interfaces:
+  - eth0
+`,
+    losses: [/^Eip "wan": spec\.namespaces/],
+    notes: [/^Services need no annotation here/],
+  },
+  {
+    name: "PureLB: groups on the LAN follow subnets, remote ones are announced by BGP",
+    text: `apiVersion: purelb.io/v1
+kind: ServiceGroup
+metadata: {name: default, namespace: purelb}
+spec: {local: {v4pool: {subnet: 192.0.2.0/24, pool: 192.0.2.10-192.0.2.20}}}
+---
+apiVersion: purelb.io/v2
+kind: ServiceGroup
+metadata: {name: far, namespace: purelb}
+spec: {remote: {v4pools: [{subnet: 198.51.100.0/24, pool: 198.51.100.0/24, aggregation: /32}]}}
+---
+apiVersion: purelb.io/v2
+kind: ServiceGroup
+metadata: {name: ipam, namespace: purelb}
+spec: {external: {provider: netbox}}
+`,
+    want: `address-pools:
+- name: default
+  addresses:
+  - 192.0.2.10-192.0.2.20
+  protocol: layer2
+  l2-placement: subnet
+- name: far
+  addresses:
+  - 198.51.100.0/24
+  auto-assign: false
+  protocol: bgp
+`,
+    losses: [/^ServiceGroup "far": spec\.remote puts addresses/, /^ServiceGroup "ipam": spec\.external/],
+    notes: [/purelb\.io\/service-group/, /--lb-class=purelb/],
+  },
+];
+for (const { name, text, options, want, losses = [], notes } of toConfigMap) {
+  test(`to a ConfigMap: ${name}`, () => {
+    const result = converted(text, options);
+    assert.deepEqual(
+      result.problems.filter((problem) => problem.includes("error:")),
+      [],
+    );
+    assert.equal(result.config, want);
+    assert.equal(result.losses.length, losses.length, JSON.stringify(result.losses));
+    for (const [index, loss] of losses.entries()) assert.match(result.losses[index] ?? "", loss);
+    for (const note of notes ?? [])
+      assert.ok(
+        result.notes.some((text) => note.test(text)),
+        `${note}: ${result.notes}`,
+      );
+    for (const line of [...result.losses, ...result.notes]) assert.ok(result.text?.includes(`# - ${line}\n`), line);
+  });
+}

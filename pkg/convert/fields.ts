@@ -1,0 +1,81 @@
+import type { YamlNode } from "#pkg/config";
+import { quote } from "#pkg/text";
+import type { SourceText } from "./report.ts";
+
+/** The part of OpenAPI 3 that the schemas of custom resources here use. */
+export interface Schema {
+  readonly type: "object" | "array" | "string" | "integer" | "boolean";
+  readonly properties?: Readonly<Record<string, Schema>>; // field -> its schema
+  readonly required?: readonly string[];
+  /** Of an object without `properties`: what each of its values is. */
+  readonly additionalProperties?: Schema;
+  readonly items?: Schema;
+  readonly enum?: readonly string[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minLength?: number;
+  readonly maxItems?: number;
+}
+
+type Step = string | number;
+type Path = readonly Step[];
+
+/** Where a value is read. */
+export interface Reading {
+  readonly source: SourceText;
+  /** Is told of each field that the schema does not have: of a newer release, or misspelt. */
+  readonly unknown: (path: Path) => void;
+}
+
+/**
+ * Reads a value as its schema says; absent, and null, is undefined. Reports what does not fit as an error with its place, and leaves it out.
+ * Never throws, whatever the text.
+ */
+export function readValue(node: YamlNode, schema: Schema, path: Path, reading: Reading): unknown {
+  if (node.kind === "scalar" && node.value === null) return undefined;
+  const refuse = (wanted: string): undefined => {
+    const found = node.kind === "scalar" ? quote(node.text) : node.kind === "list" ? "a list" : "a mapping";
+    reading.source.problems.errorAt(node.offset, path, `must be ${wanted}, but is ${found}`);
+    return undefined;
+  };
+  switch (schema.type) {
+    case "object":
+      return node.kind === "mapping" ? readObject(node, schema, path, reading) : refuse("a mapping");
+    case "array": {
+      if (node.kind !== "list") return refuse("a list");
+      const { items, maxItems = Infinity } = schema;
+      if (node.items.length > maxItems) return refuse(`a list of at most ${maxItems}`);
+      if (items === undefined) return [];
+      return node.items
+        .map((item, index) => readValue(item, items, [...path, index], reading))
+        .filter((item) => item !== undefined);
+    }
+    case "string":
+      if (node.kind !== "scalar") return refuse("text");
+      if (schema.enum !== undefined && !schema.enum.includes(node.text)) return refuse(schema.enum.map(quote).join(" or "));
+      return node.text.length < (schema.minLength ?? 0) ? refuse("text that is not empty") : node.text;
+    case "integer": {
+      const { minimum = -Infinity, maximum = Infinity } = schema;
+      const value = node.kind === "scalar" ? node.value : undefined;
+      const fits = typeof value === "number" && Number.isInteger(value) && value >= minimum && value <= maximum;
+      return fits ? value : refuse(`a whole number from ${minimum} to ${maximum}`);
+    }
+    case "boolean":
+      return node.kind === "scalar" && typeof node.value === "boolean" ? node.value : refuse("true or false");
+  }
+}
+
+function readObject(node: YamlNode & { kind: "mapping" }, schema: Schema, path: Path, reading: Reading): object {
+  const { properties, additionalProperties, required = [] } = schema;
+  const fields: Record<string, unknown> = Object.create(null); // No prototype: `__proto__` is a key like any other.
+  for (const [name, { value }] of node.entries) {
+    const known =
+      properties === undefined ? additionalProperties : Object.hasOwn(properties, name) ? properties[name] : undefined;
+    const read = known === undefined ? undefined : readValue(value, known, [...path, name], reading);
+    if (read !== undefined) fields[name] = read;
+    if (known === undefined && properties !== undefined) reading.unknown([...path, name]);
+  }
+  for (const name of required)
+    if (!node.entries.has(name)) reading.source.problems.errorAt(node.offset, [...path, name], "required, but missing");
+  return fields;
+}

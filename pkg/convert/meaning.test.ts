@@ -1,0 +1,332 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { dump, loadAll } from "js-yaml";
+import { type BgpAdvertisement, type Config, formatCommunity, matchesSelector, type Pool, readInput } from "#pkg/config";
+import { convert } from "./index.ts";
+import type { BgpSpec, L2Spec, PoolSpec } from "./metallb/schemas.ts";
+import { anyMatches, type Selector } from "./selectors.ts";
+
+// What peers and nodes are told by a configuration, in both forms, must not change by a conversion.
+
+type Labels = Readonly<Record<string, string>>;
+interface Resource<T> {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly labels?: Labels };
+  readonly spec: Partial<T>;
+}
+
+const options = { namespace: undefined, prefer: undefined };
+const nodes: readonly Labels[] = [
+  {},
+  { rack: "a" },
+  { rack: "b" },
+  { zone: "x" },
+  { rack: "a", zone: "x" },
+  { rack: "c", zone: "y" },
+];
+const peerNames = ["p1", "p2", "p3"];
+
+function converted(text: string): string {
+  const { text: made, problems } = convert([{ name: "given", text }], options);
+  assert.ok(made, JSON.stringify(problems));
+  return made;
+}
+
+function configOf(text: string): Config {
+  const { config, problems } = readInput(text);
+  assert.ok(config, JSON.stringify(problems));
+  return config;
+}
+
+/** peer, family and length -> the route's attributes, on a node with these labels; MetalLB unites all advertisements that apply. */
+function toldByMetallb(objects: readonly Resource<BgpSpec>[], pool: Resource<PoolSpec>, labels: Labels): Map<string, string> {
+  const told = new Map<string, { communities: Set<string>; localPref: number }>();
+  const families = familiesOf(pool.spec.addresses ?? []);
+  for (const { kind, spec } of objects) {
+    if (kind !== "BGPAdvertisement" || !isFor(spec, pool)) continue;
+    if (spec.nodeSelectors?.length && !anyMatches(spec.nodeSelectors, labels)) continue;
+    for (const peer of spec.peers?.length ? spec.peers : peerNames)
+      for (const family of families) {
+        const length = family === "IPv4" ? (spec.aggregationLength ?? 32) : (spec.aggregationLengthV6 ?? 128);
+        const route = told.get(`${peer} ${family}/${length}`) ?? { communities: new Set(), localPref: 0 };
+        for (const community of spec.communities ?? []) route.communities.add(community);
+        route.localPref = Math.max(route.localPref, spec.localPref ?? 0);
+        told.set(`${peer} ${family}/${length}`, route);
+      }
+  }
+  return new Map([...told].map(([key, { communities, localPref }]) => [key, `${[...communities].sort()} ${localPref}`]));
+}
+
+/** The same here, where the last entry that applies counts alone. */
+function toldByConfig(pool: Pool | undefined, labels: Labels): Map<string, string> {
+  const told = new Map<string, string>();
+  if (pool === undefined || pool.protocol !== "bgp") return told;
+  for (const {
+    aggregationLength,
+    aggregationLengthV6,
+    communities,
+    localPref = 0,
+    peers,
+    nodeSelectors,
+  } of pool.advertisements) {
+    if (nodeSelectors.length > 0 && !nodeSelectors.some((selector) => matchesSelector(selector, labels))) continue;
+    for (const peer of peers.length > 0 ? peers : peerNames)
+      for (const family of new Set(pool.ranges.map((range) => range.family))) {
+        const length = family === "IPv4" ? aggregationLength : aggregationLengthV6;
+        told.set(`${peer} ${family}/${length}`, `${communities.map(formatCommunity).sort()} ${localPref}`);
+      }
+  }
+  return told;
+}
+
+function familiesOf(addresses: readonly string[]): Set<"IPv4" | "IPv6"> {
+  return new Set(addresses.map((text) => (text.includes(":") ? "IPv6" : "IPv4")));
+}
+
+function isFor(spec: Partial<L2Spec | BgpSpec>, { metadata }: Resource<PoolSpec>): boolean {
+  const { ipAddressPools = [], ipAddressPoolSelectors = [] } = spec;
+  if (ipAddressPools.length === 0 && ipAddressPoolSelectors.length === 0) return true;
+  return ipAddressPools.includes(metadata.name) || anyMatches(ipAddressPoolSelectors, metadata.labels ?? {});
+}
+
+const sorted = (map: ReadonlyMap<string, string>) => Object.fromEntries([...map].sort());
+
+const label = fc.constantFrom<Labels>({ rack: "a" }, { rack: "b" }, { zone: "x" }, { rack: "a", zone: "x" });
+const expression = fc.constantFrom(
+  { key: "rack", operator: "In" as const, values: ["a", "b"] },
+  { key: "rack", operator: "NotIn" as const, values: ["a"] },
+  { key: "zone", operator: "Exists" as const },
+  { key: "zone", operator: "DoesNotExist" as const },
+);
+const selector: fc.Arbitrary<Selector> = fc.oneof(
+  label.map((matchLabels) => ({ matchLabels })),
+  expression.map((one) => ({ matchExpressions: [one] })),
+);
+const selectors: fc.Arbitrary<Selector[]> = fc.oneof(
+  { weight: 2, arbitrary: fc.constant<Selector[]>([]) },
+  fc.uniqueArray(selector, { minLength: 1, maxLength: 2, selector: JSON.stringify }),
+);
+const some = (names: readonly string[]) => fc.uniqueArray(fc.constantFrom(...names), { maxLength: 2 });
+const communities = some(["64512:1", "64512:2", "large:1:2:3"]);
+/** MetalLB takes one preference for all advertisements of a length. */
+const lengths = fc.constantFrom({ ipv4: 32, ipv6: 128, localPref: 0 }, { ipv4: 28, ipv6: 124, localPref: 100 });
+const addresses = fc.constantFrom(["198.51.100.0/24"], ["2001:db8::/112"], ["198.51.100.0/24", "2001:db8::/112"]);
+
+const object = (kind: string, version: string, name: string, spec: object, labels?: Labels) => ({
+  apiVersion: `metallb.io/${version}`,
+  kind,
+  metadata: { namespace: "metallb-system", name, ...(labels && { labels }) },
+  spec,
+});
+const peers = peerNames.map((name, index) =>
+  object("BGPPeer", "v1beta2", name, {
+    myASN: 64512,
+    peerASN: 64513,
+    peerAddress: `192.0.2.${index + 1}`,
+    dualStackAddressFamily: true,
+  }),
+);
+
+const bgpAdvertisement = fc
+  .record({ lengths, communities, peers: some(peerNames), nodeSelectors: selectors, by: fc.nat(3) })
+  .map((given) => {
+    const { ipv4, ipv6, localPref } = given.lengths;
+    const reach = [
+      { ipAddressPools: ["main"] },
+      { ipAddressPoolSelectors: [{ matchLabels: { of: "main" } }] },
+      {},
+      { ipAddressPools: ["other"] },
+    ];
+    const { communities, peers, nodeSelectors } = given;
+    return {
+      aggregationLength: ipv4,
+      aggregationLengthV6: ipv6,
+      localPref,
+      communities,
+      peers,
+      nodeSelectors,
+      ...reach[given.by],
+    };
+  });
+
+test("peers are told by the ConfigMap what MetalLB's BGPAdvertisements together told them", () => {
+  fc.assert(
+    fc.property(addresses, fc.array(bgpAdvertisement, { maxLength: 4 }), (addresses, specs) => {
+      const pool = object("IPAddressPool", "v1beta1", "main", { addresses }, { of: "main" });
+      const advertisements = specs.map((spec, index) => object("BGPAdvertisement", "v1beta1", `adv${index}`, spec));
+      const config = configOf(converted([...peers, pool, ...advertisements].map((each) => dump(each)).join("---\n")));
+      for (const labels of nodes)
+        assert.deepEqual(
+          sorted(toldByConfig(config.pools[0], labels)),
+          sorted(toldByMetallb(advertisements as Resource<BgpSpec>[], pool as Resource<PoolSpec>, labels)),
+          JSON.stringify(labels),
+        );
+    }),
+    { numRuns: 300 },
+  );
+});
+
+const entry = fc.record({ lengths, communities, peers: some(peerNames), nodeSelectors: selectors }).map((given) => ({
+  "aggregation-length": given.lengths.ipv4,
+  "aggregation-length-v6": given.lengths.ipv6,
+  ...(given.lengths.localPref > 0 && { localpref: given.lengths.localPref }),
+  communities: given.communities,
+  peers: given.peers,
+  "node-selectors": given.nodeSelectors.map(({ matchLabels = {}, matchExpressions = [] }) => ({
+    "match-labels": matchLabels,
+    "match-expressions": matchExpressions,
+  })),
+}));
+
+test("peers are told by BGPAdvertisements what the last entry of the ConfigMap told them", () => {
+  const listed = peerNames.map((name, index) => ({ name, "my-asn": 1, "peer-asn": 2, "peer-address": `192.0.2.${index + 1}` }));
+  fc.assert(
+    fc.property(
+      addresses,
+      fc.uniqueArray(entry, { minLength: 1, maxLength: 4, selector: JSON.stringify }),
+      (addresses, entries) => {
+        const pool = { name: "main", protocol: "bgp", addresses, "bgp-advertisements": entries };
+        const text = dump({ peers: listed, "address-pools": [pool] }, { noRefs: true });
+        if (readInput(text).config === undefined) return; // The same advertisement twice.
+        const objects = loadAll(converted(text)) as Resource<object>[];
+        const made = objects.find(({ kind }) => kind === "IPAddressPool") as Resource<PoolSpec>;
+        for (const labels of nodes)
+          assert.deepEqual(
+            sorted(toldByMetallb(objects as Resource<BgpSpec>[], made, labels)),
+            sorted(toldByConfig(configOf(text).pools[0], labels)),
+            JSON.stringify(labels),
+          );
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+const l2Advertisement = fc.record({ nodeSelectors: selectors, interfaces: some(["eth0", "eth1"]) });
+
+test("nodes and interfaces that announce a pool on layer 2 are the same, or it is said that they are not", () => {
+  fc.assert(
+    fc.property(fc.array(l2Advertisement, { minLength: 1, maxLength: 3 }), (specs) => {
+      const pool = object("IPAddressPool", "v1beta1", "main", { addresses: ["192.0.2.0/24"] });
+      const advertisements = specs.map((spec, index) => object("L2Advertisement", "v1beta1", `adv${index}`, spec));
+      const text = [pool, ...advertisements].map((each) => dump(each)).join("---\n");
+      const { text: made, losses } = convert([{ name: "given", text }], options);
+      const [found] = configOf(made ?? "").pools;
+      assert.ok(found);
+      if (losses.length > 0) return;
+      for (const labels of nodes) {
+        const those = specs.filter(({ nodeSelectors }) => nodeSelectors.length === 0 || anyMatches(nodeSelectors, labels));
+        const wanted = those.some(({ interfaces }) => interfaces.length === 0)
+          ? "all"
+          : [...new Set(those.flatMap((one) => one.interfaces))].sort().join();
+        const isSelected: boolean =
+          found.nodeSelectors.length === 0 || found.nodeSelectors.some((each) => matchesSelector(each, labels));
+        assert.equal(isSelected ? found.interfaces.toSorted().join() || "all" : "", wanted, JSON.stringify(labels));
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+/** What a round trip has to bring back, whatever the order of selectors and the way in which defaults are written. */
+function essence({ pools, peers, bfdProfiles }: Config): unknown {
+  const nodes = (selectors: Pool["nodeSelectors"]) =>
+    selectors.map(({ matchLabels, matchExpressions }) => JSON.stringify([[...matchLabels].sort(), matchExpressions])).sort();
+  const advertisement = ({ communities, nodeSelectors, peers, ...rest }: BgpAdvertisement) =>
+    JSON.stringify({
+      ...rest,
+      communities: communities.map(formatCommunity).sort(),
+      nodes: nodes(nodeSelectors),
+      peers: peers.toSorted(),
+    });
+  return JSON.parse(
+    JSON.stringify({
+      pools: pools
+        .map(({ nodeSelectors, advertisements, interfaces, ...rest }) => ({
+          ...rest,
+          nodes: nodes(nodeSelectors),
+          interfaces: interfaces.toSorted(),
+          advertisements: advertisements.map(advertisement).sort(),
+        }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+      peers: peers.map(({ nodeSelectors, ...rest }) => ({ ...rest, nodes: nodes(nodeSelectors) })),
+      bfdProfiles: [...bfdProfiles.values()].map(({ hasReceiveInterval: _, ...rest }) => rest),
+    }),
+  );
+}
+
+const peer = fc.record(
+  {
+    "peer-asn": fc.constantFrom<number | string>(64513, 4200000000, "internal", "external"),
+    families: fc.constantFrom(["ipv4"], ["ipv4", "ipv6"]),
+    "source-address": fc.constant("192.0.2.100"),
+    "peer-port": fc.constantFrom(179, 1179),
+    "hold-time": fc.constantFrom("30s", "1m30s", "0s"),
+    "connect-time": fc.constantFrom("1s", "120s"),
+    "router-id": fc.constant("192.0.2.7"),
+    password: fc.constantFrom("yes", "1:30", "a b", "#x"),
+    "bfd-profile": fc.constant("fast"),
+    "graceful-restart-time": fc.constantFrom("0s", "120s"),
+    "node-selectors": fc.constant([{ "match-labels": { rack: "a" } }]),
+  },
+  { requiredKeys: ["peer-asn"] },
+);
+const profile = fc.record(
+  {
+    "receive-interval": fc.integer({ min: 10, max: 60000 }),
+    "detect-multiplier": fc.integer({ min: 2, max: 255 }),
+    "echo-mode": fc.boolean(),
+    "minimum-ttl": fc.integer({ min: 1, max: 254 }),
+  },
+  { requiredKeys: [] },
+);
+const common = { "auto-assign": fc.boolean(), "avoid-buggy-ips": fc.boolean() };
+const poolOf = (index: number) =>
+  fc.oneof(
+    fc.record({
+      ...common,
+      protocol: fc.constant("layer2"),
+      addresses: fc.constantFrom([`10.${index}.0.0/24`, `fd00:${index}::/120`], [`10.${index}.0.3-10.${index}.0.9`]),
+      interfaces: some(["eth0", "bond0.100"]),
+      "node-selectors": fc.constantFrom(
+        [],
+        [{ "match-labels": { rack: "a" } }, { "match-expressions": [{ key: "zone", operator: "Exists" }] }],
+      ),
+    }),
+    fc.record({
+      ...common,
+      protocol: fc.constant("bgp"),
+      addresses: fc.constant([`10.${index}.0.0/24`, `fd00:${index}::/112`]),
+      "bgp-advertisements": fc.constantFrom(
+        [],
+        [{ communities: ["alias", "64512:7"], localpref: 5 }],
+        [{ peers: ["peer0"] }, { "aggregation-length": 26, "aggregation-length-v6": 120, communities: ["large:1:2:3"] }],
+      ),
+    }),
+  );
+
+test("ConfigMap, custom resources and ConfigMap again is the same configuration, on what both can say", () => {
+  const given = fc.tuple(fc.array(peer, { minLength: 1, maxLength: 3 }), profile, poolOf(1), poolOf(2));
+  fc.assert(
+    fc.property(given, ([peers, profile, ...pools]) => {
+      const text = dump({
+        peers: peers.map((fields, index) => ({
+          name: `peer${index}`,
+          "my-asn": 64512,
+          "peer-address": `192.0.2.${index + 1}`,
+          ...fields,
+        })),
+        "bfd-profiles": [{ name: "fast", ...profile }],
+        "bgp-communities": { alias: "64512:9" },
+        "address-pools": pools.map((fields, index) => ({ name: `pool${index}`, ...fields })),
+      });
+      const there = convert([{ name: "given", text }], options);
+      assert.deepEqual([there.problems.filter(({ severity }) => severity === "error"), there.losses], [[], []]);
+      const back = convert([{ name: "there", text: there.text ?? "" }], options);
+      assert.deepEqual(back.losses, []);
+      assert.deepEqual(essence(configOf(back.text ?? "")), essence(configOf(text)));
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,53 @@
+import { quote } from "#pkg/text";
+import { type ManifestObject, ofOneNamespace, readSpec, refuse, title } from "../objects.ts";
+import type { Report } from "../report.ts";
+import { convertBfdProfile, convertPeer } from "./from-peers.ts";
+import { convertPools, type PoolOptions } from "./from-pools.ts";
+import { type CommunitySpec, schemas } from "./schemas.ts";
+
+/** Kinds of MetalLB's group that only report what it does. */
+const statusKinds: ReadonlySet<string> = new Set(["ConfigurationState", "ServiceL2Status", "ServiceBGPStatus"]);
+
+export interface FromMetallbOptions extends Pick<PoolOptions, "prefer"> {
+  readonly namespace: string | undefined;
+}
+
+/** The configuration that MetalLB's custom resources make, in the ConfigMap's grammar. */
+export function fromMetallb(
+  all: readonly ManifestObject[],
+  { namespace: wanted, prefer }: FromMetallbOptions,
+  report: Report,
+): { readonly namespace: string; readonly config: object } {
+  const { namespace, objects } = ofOneNamespace(all, wanted, report);
+  for (const object of objects)
+    if (!Object.hasOwn(schemas, object.kind) && !statusKinds.has(object.kind))
+      report.lose(title(object), "this kind is not known here");
+  const peers = objects.filter(({ kind }) => kind === "BGPPeer").map((object) => convertPeer(object, report));
+  const profiles = objects.filter(({ kind }) => kind === "BFDProfile").map((object) => convertBfdProfile(object, report));
+  const communities = aliases(objects, report);
+  const pools = convertPools(objects, { prefer, peers }, report);
+  const entries = peers.flatMap(({ entry }) => entry ?? []);
+  return {
+    namespace,
+    config: {
+      ...(entries.length > 0 && { peers: entries }),
+      ...(profiles.length > 0 && { "bfd-profiles": profiles }),
+      ...(communities.size > 0 && { "bgp-communities": Object.fromEntries(communities) }),
+      ...(pools.length > 0 && { "address-pools": pools }),
+    },
+  };
+}
+
+function aliases(objects: readonly ManifestObject[], report: Report): ReadonlyMap<string, string> {
+  const found = new Map<string, string>(); // name -> community
+  for (const object of objects.filter(({ kind }) => kind === "Community")) {
+    const { communities = [] } = readSpec<CommunitySpec>(object, schemas.Community, report);
+    for (const [index, { name, value }] of communities.entries()) {
+      const path = ["spec", "communities", index];
+      if (!name || !value) refuse(object, path, "needs a name and a value");
+      else if (found.has(name)) refuse(object, [...path, "name"], `there is another community ${quote(name)}`);
+      else found.set(name, value);
+    }
+  }
+  return found;
+}

@@ -1,0 +1,137 @@
+import { parseDuration } from "#pkg/clock";
+import { type Family, isLinkLocal, parseAddress } from "#pkg/net";
+import { quote } from "#pkg/text";
+import { type ManifestObject, readSpec, refuse, title } from "../objects.ts";
+import type { Report } from "../report.ts";
+import { nodesOf, toConfigSelectors } from "../selectors.ts";
+import { type BfdSpec, type PeerSpec, schemas } from "./schemas.ts";
+
+/** A BGPPeer as an entry of `peers`. */
+export interface ConvertedPeer {
+  readonly name: string;
+  /** Undefined where there can be none: `peers` of advertisements then leave it out. */
+  readonly entry: object | undefined;
+  /** It is not known whether MetalLB sends routes of this family too: that depends on its release. */
+  readonly uncertain: Family | undefined;
+}
+
+export function convertPeer(object: ManifestObject, report: Report): ConvertedPeer {
+  const spec = readSpec<PeerSpec>(object, schemas.BGPPeer, report);
+  const what = title(object);
+  const none = { name: object.name, entry: undefined, uncertain: undefined };
+  const address = parseAddress(spec.peerAddress ?? "");
+  if (!spec.peerAddress) {
+    if (spec.interface)
+      report.lose(
+        what,
+        `spec.interface ${quote(spec.interface)}: a session without an address of the router (unnumbered) is not supported; the peer is left out`,
+      );
+    else refuse(object, ["spec", "peerAddress"], "needs a peerAddress");
+    return none;
+  }
+  if (address === undefined) {
+    refuse(object, ["spec", "peerAddress"], `must be an IP address, but is ${quote(spec.peerAddress)}`);
+    return none;
+  }
+  if (isLinkLocal(address)) {
+    report.lose(
+      what,
+      `spec.peerAddress ${address}: a link-local address needs the router's interface, which MetalLB does not know; the peer is left out`,
+    );
+    return none;
+  }
+  if (spec.peerASN && spec.dynamicASN !== undefined)
+    refuse(object, ["spec", "dynamicASN"], "has peerASN and dynamicASN; which one is meant?");
+  if (!spec.peerASN && spec.dynamicASN === undefined) refuse(object, ["spec"], "needs a peerASN or a dynamicASN");
+  const { families, uncertain } = familiesOf(spec, address.family);
+  const entry = {
+    name: object.name,
+    "my-asn": spec.localASN ?? spec.myASN,
+    "peer-asn": spec.dynamicASN ?? spec.peerASN,
+    "peer-address": spec.peerAddress,
+    ...(families.length < 2 && { families: families.map((family) => family.toLowerCase()) }),
+    ...(spec.sourceAddress && { "source-address": spec.sourceAddress }),
+    ...(spec.peerPort && spec.peerPort !== 179 && { "peer-port": spec.peerPort }),
+    ...times(object, spec, report),
+    ...(spec.routerID && { "router-id": spec.routerID }),
+    ...selected(spec),
+    ...(spec.password && { password: spec.password }),
+    ...secret(what, spec, report),
+    ...(spec.bfdProfile && { "bfd-profile": spec.bfdProfile }),
+    ...(spec.ebgpMultiHop && { "ebgp-multihop": true }),
+    ...(spec.enableGracefulRestart !== true && { "graceful-restart-time": "0s" }),
+    ...disabled(what, spec, report),
+  };
+  if (spec.localASN !== undefined)
+    report.note(`${what}: localASN ${spec.localASN} is my-asn here; myASN ${spec.myASN} is not needed.`);
+  if (spec.enableGracefulRestart !== true)
+    report.note(
+      "Peers without enableGracefulRestart have graceful-restart-time: 0s. Without that line routers keep routes while a speaker restarts.",
+    );
+  return { name: object.name, entry, uncertain };
+}
+
+/**
+ * The families that MetalLB activates in the session. The API server fills in `dualStackAddressFamily` from 0.15 on, where only the
+ * session's own family is active without it, and `disableMP` from 0.14.4 on, where both are; in a file that a person wrote neither may be.
+ */
+function familiesOf({ dualStackAddressFamily, disableMP }: Partial<PeerSpec>, own: Family) {
+  const both: Family[] = ["IPv4", "IPv6"];
+  if (dualStackAddressFamily === true) return { families: both, uncertain: undefined };
+  if (dualStackAddressFamily === false || disableMP === true) return { families: [own], uncertain: undefined };
+  if (disableMP === false) return { families: both, uncertain: undefined };
+  return { families: [own], uncertain: both.find((family) => family !== own) };
+}
+
+function times(object: ManifestObject, { holdTime, keepaliveTime, connectTime }: Partial<PeerSpec>, report: Report): object {
+  const what = title(object);
+  const fields: Record<string, string> = {};
+  const keepalive = keepaliveTime ? parseDuration(keepaliveTime) : undefined;
+  if (holdTime) fields["hold-time"] = holdTime;
+  else if (keepalive !== undefined && keepalive > 0) fields["hold-time"] = `${Math.floor((keepalive / 1e9) * 3)}s`;
+  else report.note("Peers without holdTime have 90s. MetalLB offered 180s with FRR, 90s without.");
+  if (keepaliveTime) fields["keepalive-time"] = keepaliveTime;
+  const seconds = connectTime ? (parseDuration(connectTime) ?? Number.NaN) / 1e9 : undefined;
+  if (seconds !== undefined && !(seconds >= 1))
+    refuse(object, ["spec", "connectTime"], `must be a duration from 1s, but is ${quote(connectTime ?? "")}`);
+  else if (seconds !== undefined) {
+    fields["connect-time"] = `${Math.min(120, Math.ceil(seconds))}s`;
+    if (seconds > 120) report.lose(what, `spec.connectTime ${quote(connectTime ?? "")} is cut to 120s`);
+  }
+  return fields;
+}
+
+function selected({ nodeSelectors }: Partial<PeerSpec>): object {
+  const selectors = toConfigSelectors(nodesOf(nodeSelectors));
+  return selectors === undefined ? {} : { "node-selectors": selectors };
+}
+
+function secret(what: string, { passwordSecret }: Partial<PeerSpec>, report: Report): object {
+  if (!passwordSecret?.name) return {};
+  report.note(`${what}: speakers have to be allowed to read Secret ${passwordSecret.name}: apply the component bgp-passwords.`);
+  return { "password-secret": { name: passwordSecret.name } };
+}
+
+function disabled(what: string, { vrf }: Partial<PeerSpec>, report: Report): object {
+  if (!vrf) return {};
+  report.lose(what, `spec.vrf ${quote(vrf)} is not supported: the peer is disabled, so that no session begins outside the VRF`);
+  return { disabled: true };
+}
+
+export function convertBfdProfile(object: ManifestObject, report: Report): object {
+  const spec = readSpec<BfdSpec>(object, schemas.BFDProfile, report);
+  const names: Record<keyof BfdSpec, string> = {
+    receiveInterval: "receive-interval",
+    transmitInterval: "transmit-interval",
+    detectMultiplier: "detect-multiplier",
+    echoInterval: "echo-interval",
+    echoMode: "echo-mode",
+    passiveMode: "passive-mode",
+    minimumTtl: "minimum-ttl",
+  };
+  const fields = Object.entries(names).flatMap(([field, name]) => {
+    const value = spec[field as keyof BfdSpec];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { name: object.name, ...Object.fromEntries(fields) };
+}

@@ -1,0 +1,140 @@
+import { type BgpAdvertisement, formatCommunity, type Pool } from "#pkg/config";
+import { quote } from "#pkg/text";
+import type { Report } from "../report.ts";
+import { complement, intersect, type Nodes, nodesOfConfig, toSelectors } from "../selectors.ts";
+import type { BgpSpec } from "./schemas.ts";
+
+/** What the text says of an advertisement besides what it means. */
+export interface WrittenAdvertisement {
+  readonly communities?: readonly (string | undefined)[];
+}
+
+/** An advertisement for some peers; undefined for all. */
+interface Part {
+  readonly peers: readonly string[] | undefined;
+  readonly nodes: Nodes;
+}
+
+/**
+ * The `spec`s of BGPAdvertisements that tell every peer what the pool's entries do. Here the last entry for a prefix, peer and node counts
+ * alone, with MetalLB all count together: from an earlier one, peers and nodes that a later one reaches are taken out.
+ * @param peers every peer that is converted: name here -> name there
+ */
+export function bgpSpecs(
+  pool: Pool,
+  poolName: string,
+  written: readonly (WrittenAdvertisement | undefined)[],
+  peers: ReadonlyMap<string, string>,
+  report: Report,
+): Partial<BgpSpec>[] {
+  return pool.advertisements.flatMap((advertisement, index) => {
+    const what = `pool ${quote(pool.name)}, bgp-advertisements[${index}]`;
+    if (advertisement.aggregationLength === 0 || advertisement.aggregationLengthV6 === 0) {
+      report.lose(what, "an aggregation length of 0: MetalLB takes 1 and more; it is left out");
+      return [];
+    }
+    tellLosses(advertisement, what, report);
+    const later = pool.advertisements.slice(index + 1).filter((other) => overlaps(pool, advertisement, other, what, report));
+    const communities = communitiesOf(advertisement, written[index]);
+    return partsOf(advertisement, later, peers, what, report).map(({ peers: names, nodes }) => {
+      const selectors = toSelectors(nodes);
+      return {
+        ipAddressPools: [poolName],
+        ...(advertisement.aggregationLength !== 32 && { aggregationLength: advertisement.aggregationLength }),
+        ...(advertisement.aggregationLengthV6 !== 128 && { aggregationLengthV6: advertisement.aggregationLengthV6 }),
+        ...(advertisement.localPref !== undefined && { localPref: advertisement.localPref }),
+        ...(communities.length > 0 && { communities }),
+        ...(names !== undefined && { peers: names.map((name) => peers.get(name) ?? name) }),
+        ...(selectors !== undefined && { nodeSelectors: selectors }),
+      };
+    });
+  });
+}
+
+/** As written, where that is a name from `bgp-communities`; MetalLB does not know the well-known names. */
+function communitiesOf({ communities }: BgpAdvertisement, written: WrittenAdvertisement | undefined): string[] {
+  const numbers = communities.map(formatCommunity);
+  const texts = written?.communities ?? [];
+  return numbers.map((number, index) => {
+    const text = texts.length === numbers.length ? texts[index] : undefined;
+    return text !== undefined && !wellKnown.has(text) ? text : number;
+  });
+}
+
+const wellKnown: ReadonlySet<string> = new Set([
+  "graceful-shutdown",
+  "blackhole",
+  "no-export",
+  "no-advertise",
+  "no-export-subconfed",
+  "no-peer",
+]);
+
+function overlaps(pool: Pool, one: BgpAdvertisement, other: BgpAdvertisement, what: string, report: Report): boolean {
+  const has = (family: string) => pool.ranges.some((range) => range.family === family);
+  const same4 = has("IPv4") && one.aggregationLength === other.aggregationLength;
+  const same6 = has("IPv6") && one.aggregationLengthV6 === other.aggregationLengthV6;
+  if (same4 !== same6 && has("IPv4") && has("IPv6"))
+    report.lose(
+      what,
+      "a later entry makes the same prefixes of one family alone: where both apply, MetalLB makes those of the later one only",
+    );
+  return same4 || same6;
+}
+
+function partsOf(
+  { peers: named, nodeSelectors }: BgpAdvertisement,
+  later: readonly BgpAdvertisement[],
+  known: ReadonlyMap<string, string>,
+  what: string,
+  report: Report,
+): Part[] {
+  const own = nodesOfConfig(nodeSelectors);
+  const names = named.length === 0 ? [...known.keys()] : named.filter((name) => known.has(name));
+  if (named.length > 0 && names.length === 0) {
+    report.lose(what, "none of its peers is there; it is left out");
+    return [];
+  }
+  if (names.length === 0) return [{ peers: undefined, nodes: own }];
+  const byNodes = new Map<string, { readonly nodes: Nodes; readonly names: string[] }>(); // nodes as text -> peers
+  for (const name of names) {
+    const nodes = nodesLeft(
+      own,
+      later.filter(({ peers }) => peers.length === 0 || peers.includes(name)),
+    );
+    if (nodes === undefined)
+      report.lose(what, `too many selectors exclude nodes for peer ${quote(name)}: it counts together with later entries`);
+    const key = JSON.stringify(nodes ?? own);
+    const same = byNodes.get(key) ?? { nodes: nodes ?? own, names: [] };
+    same.names.push(name);
+    byNodes.set(key, same);
+  }
+  return [...byNodes.values()]
+    .filter(({ nodes }) => nodes.length > 0)
+    .map((part) => ({
+      nodes: part.nodes,
+      peers: named.length === 0 && part.names.length === known.size ? undefined : part.names,
+    }));
+}
+
+/** Those of an entry for which none of the later ones counts. */
+function nodesLeft(own: Nodes, later: readonly BgpAdvertisement[]): Nodes | undefined {
+  let left: Nodes | undefined = own;
+  for (const { nodeSelectors } of later) {
+    const others = complement(nodesOfConfig(nodeSelectors));
+    left = left && others && intersect(left, others);
+  }
+  return left;
+}
+
+function tellLosses(advertisement: BgpAdvertisement, what: string, report: Report): void {
+  const { med, asPathPrepend, nextHop, nextHopV6, weightByEndpoints } = advertisement;
+  const lost: [boolean, string][] = [
+    [med !== undefined, `med ${med}`],
+    [asPathPrepend > 0, `as-path-prepend ${asPathPrepend}`],
+    [nextHop !== undefined, `next-hop ${nextHop}`],
+    [nextHopV6 !== undefined, `next-hop-v6 ${nextHopV6}`],
+    [weightByEndpoints, "weight: endpoints"],
+  ];
+  for (const [isLost, field] of lost) if (isLost) report.lose(what, `${field}: MetalLB has nothing like it`);
+}

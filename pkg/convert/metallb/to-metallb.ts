@@ -1,0 +1,172 @@
+import type { Config, Pool, RawConfig } from "#pkg/config";
+import type { AddressRange } from "#pkg/net";
+import { quote } from "#pkg/text";
+import type { Report } from "../report.ts";
+import { nodesOfConfig, toSelectors } from "../selectors.ts";
+import { bgpSpecs } from "./to-bgp-advertisements.ts";
+import { bfdSpec, peerSpec } from "./to-peers.ts";
+
+/** An object of MetalLB's, ready to be written. */
+export interface CustomResource {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace: string };
+  readonly spec: object;
+}
+
+/**
+ * The custom resources of MetalLB 0.15 and later that a configuration is.
+ * @param config what it means @param raw what its text says, of the same lists
+ */
+export function toMetallb(config: Config, raw: RawConfig, namespace: string, report: Report): CustomResource[] {
+  const objects: CustomResource[] = [];
+  const add = (kind: string, version: string, name: string, spec: object) =>
+    objects.push({ apiVersion: `metallb.io/${version}`, kind, metadata: { name, namespace }, spec });
+  const communities = Object.entries(raw["bgp-communities"] ?? {}).map(([name, value]) => ({ name, value }));
+  if (communities.length > 0) add("Community", "v1beta1", "communities", { communities });
+
+  const profileNames = new Names("BFD profile", [...config.bfdProfiles.keys()], report);
+  const bfdProfiles = new Map([...config.bfdProfiles.keys()].map((name) => [name, profileNames.of(name)]));
+  for (const [name, profile] of config.bfdProfiles) add("BFDProfile", "v1beta1", bfdProfiles.get(name) ?? name, bfdSpec(profile));
+
+  const peers = convertPeers(config, raw, namespace, bfdProfiles, report);
+  for (const { name, spec } of peers.made) add("BGPPeer", "v1beta2", name, spec);
+
+  const named = config.pools.map(({ name }) => name);
+  const poolNames = new Names("pool", named, report);
+  const advertisementNames = new Names("advertisement", [], report);
+  for (const [index, pool] of config.pools.entries()) {
+    const name = poolNames.of(pool.name);
+    if (name !== pool.name)
+      report.note(`Services that ask for pool ${quote(pool.name)} by annotation have to ask for ${quote(name)}.`);
+    add("IPAddressPool", "v1beta1", name, poolSpec(pool));
+    tellLosses(pool, report);
+    if (pool.protocol === "layer2") add("L2Advertisement", "v1beta1", name, layer2Spec(pool, name, report));
+    else
+      for (const spec of bgpSpecs(pool, name, raw["address-pools"]?.[index]?.["bgp-advertisements"] ?? [], peers.names, report))
+        add("BGPAdvertisement", "v1beta1", advertisementNames.fresh(name), spec);
+  }
+  if (config.pools.filter(({ autoAssign }) => autoAssign).length > 1)
+    report.note(
+      "MetalLB tries pools in no certain order; spec.serviceAllocation.priority gives them one, and keeps them to the Services that it names.",
+    );
+  return objects;
+}
+
+function convertPeers(
+  config: Config,
+  raw: RawConfig,
+  namespace: string,
+  bfdProfiles: ReadonlyMap<string, string>,
+  report: Report,
+) {
+  const peerNames = new Names(
+    "peer",
+    config.peers.flatMap(({ name }) => name ?? []),
+    report,
+  );
+  const names = new Map<string, string>(); // name here, or a stand-in -> name there
+  const made: { readonly name: string; readonly spec: object }[] = [];
+  for (const [index, peer] of config.peers.entries()) {
+    const what = peer.name === undefined ? `peers[${index}]` : `peer ${quote(peer.name)}`;
+    const spec = peerSpec(peer, raw.peers?.[index] ?? {}, { what, namespace, bfdProfiles }, report);
+    if (spec === undefined) continue;
+    const name = peer.name === undefined ? peerNames.fresh("peer") : peerNames.of(peer.name);
+    names.set(peer.name ?? `peers[${index}]`, name);
+    made.push({ name, spec });
+  }
+  const asns = new Set(config.peers.filter(({ disabled }) => !disabled).map(({ myAsn }) => myAsn));
+  if (asns.size > 1)
+    report.lose("peers", `have ${asns.size} values of my-asn: with FRR, all peers of one node need the same (or localASN)`);
+  return { names, made };
+}
+
+function poolSpec({ ranges, autoAssign, avoidBuggyIPs }: Pool): object {
+  return {
+    addresses: ranges.map(rangeText),
+    ...(!autoAssign && { autoAssign: false }),
+    ...(avoidBuggyIPs && { avoidBuggyIPs: true }),
+  };
+}
+
+function rangeText(range: AddressRange): string {
+  const [prefix, ...more] = range.toPrefixes();
+  return prefix !== undefined && more.length === 0 ? `${prefix}` : `${range}`;
+}
+
+function layer2Spec({ name, nodeSelectors, interfaces }: Pool, poolName: string, report: Report): object {
+  const globs = interfaces.filter((pattern) => /[*?]/.test(pattern));
+  if (globs.length > 0)
+    report.lose(
+      `pool ${quote(name)}`,
+      `interfaces ${globs.map(quote).join(", ")}: MetalLB takes whole names only; ${globs.length === interfaces.length ? "every interface is used" : "these are left out"}`,
+    );
+  const exact = interfaces.filter((pattern) => !globs.includes(pattern));
+  const selectors = toSelectors(nodesOfConfig(nodeSelectors));
+  return {
+    ipAddressPools: [poolName], // Without it, it would be for every pool, those for BGP too.
+    ...(selectors !== undefined && { nodeSelectors: selectors }),
+    ...(exact.length > 0 && { interfaces: exact }),
+  };
+}
+
+function tellLosses({ name, protocol, l2Placement, conflictProbe }: Pool, report: Report): void {
+  if (protocol !== "layer2") return;
+  const placement = [...(l2Placement.sticky ? ["sticky"] : []), ...(l2Placement.subnet ? ["subnet"] : [])].join("-");
+  if (placement !== "") report.lose(`pool ${quote(name)}`, `l2-placement ${placement}: MetalLB chooses nodes by hash alone`);
+  if (conflictProbe !== "report") report.lose(`pool ${quote(name)}`, `conflict-probe ${conflictProbe}: MetalLB does not probe`);
+}
+
+/** Names of one kind as Kubernetes takes them (RFC 1123), each once. */
+class Names {
+  readonly #what: string;
+  readonly #report: Report;
+  readonly #names = new Map<string, string>(); // name here -> name there
+  readonly #taken = new Set<string>();
+
+  /** @param all every name that there is; those that Kubernetes takes stay as they are */
+  constructor(what: string, all: readonly string[], report: Report) {
+    this.#what = what;
+    this.#report = report;
+    for (const name of all)
+      if (accepted(name) === name) {
+        this.#names.set(name, name);
+        this.#taken.add(name);
+      }
+  }
+
+  of(name: string): string {
+    const known = this.#names.get(name);
+    if (known !== undefined) return known;
+    const chosen = this.fresh(accepted(name) || accepted(this.#what));
+    this.#names.set(name, chosen);
+    this.#report.lose(
+      `${this.#what} ${quote(name)}`,
+      `its name becomes ${quote(chosen)}: Kubernetes takes a-z, 0-9, "-" and "."`,
+    );
+    return chosen;
+  }
+
+  /** A name that no other has: this one, or this one with a number. */
+  fresh(wanted: string): string {
+    let name = wanted;
+    for (let number = 2; this.#taken.has(name); number++) name = `${wanted}-${number}`;
+    this.#taken.add(name);
+    return name;
+  }
+}
+
+const maxName = 200; // Of 253, so that a number fits behind it.
+
+/** The nearest name that Kubernetes takes; empty where nothing is left. */
+function accepted(name: string): string {
+  const parts = name
+    .slice(0, maxName)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9.-]+/g, "-")
+    .split(".");
+  return parts
+    .map((part) => part.replaceAll(/^-+|-+$/g, ""))
+    .filter(Boolean)
+    .join(".");
+}

@@ -1,0 +1,103 @@
+import type { BfdProfile, Peer } from "#pkg/config";
+import { quote } from "#pkg/text";
+import type { Report } from "../report.ts";
+import { nodesOfConfig, toSelectors } from "../selectors.ts";
+import type { BfdSpec, PeerSpec } from "./schemas.ts";
+
+type Fields<T> = { -readonly [K in keyof T]?: T[K] };
+
+/** What the text says besides what it means. */
+export interface WrittenPeer {
+  readonly "peer-asn"?: number | "internal" | "external";
+  readonly "keepalive-time"?: string;
+  readonly "connect-time"?: string;
+}
+
+/** A peer as the `spec` of a BGPPeer; undefined where there can be none. @param what the peer, as messages name it */
+export function peerSpec(
+  peer: Peer,
+  written: WrittenPeer,
+  { what, namespace, bfdProfiles }: { what: string; namespace: string; bfdProfiles: ReadonlyMap<string, string> },
+  report: Report,
+): Fields<PeerSpec> | undefined {
+  if (peer.disabled) {
+    report.lose(what, "disabled: it is left out");
+    return undefined;
+  }
+  if (peer.port > 16384) {
+    report.lose(what, `peer-port ${peer.port}: MetalLB takes at most 16384; the peer is left out`);
+    return undefined;
+  }
+  const spec: Fields<PeerSpec> = { myASN: peer.myAsn };
+  if (written["peer-asn"] === "internal" || written["peer-asn"] === "external") spec.dynamicASN = written["peer-asn"];
+  else if (peer.peerAsn !== "external") spec.peerASN = peer.peerAsn;
+  if (peer.interface === undefined) spec.peerAddress = `${peer.address}`;
+  else {
+    spec.interface = peer.interface;
+    report.lose(
+      what,
+      `peer-address ${peer.address}: MetalLB finds the router behind ${peer.interface} itself, if that sends router advertisements`,
+    );
+  }
+  if (peer.sourceAddress !== undefined) spec.sourceAddress = `${peer.sourceAddress}`;
+  if (peer.port !== 179) spec.peerPort = peer.port;
+  spec.holdTime = `${peer.holdTimeSeconds}s`; // Always: MetalLB's own default is FRR's.
+  if (written["keepalive-time"]) spec.keepaliveTime = `${peer.keepaliveSeconds}s`;
+  if (written["connect-time"]) spec.connectTime = `${peer.connectTimeSeconds}s`;
+  if (peer.routerId !== undefined) spec.routerID = `${peer.routerId}`;
+  const selectors = toSelectors(nodesOfConfig(peer.nodeSelectors));
+  if (selectors !== undefined) spec.nodeSelectors = selectors;
+  if (peer.password !== undefined) spec.password = peer.password;
+  if (peer.passwordSecret !== undefined) spec.passwordSecret = secretOf(peer.passwordSecret, namespace, what, report);
+  const profile = peer.bfdProfile === undefined ? undefined : bfdProfiles.get(peer.bfdProfile);
+  if (profile !== undefined) spec.bfdProfile = profile;
+  if (peer.gracefulRestartSeconds > 0) spec.enableGracefulRestart = true;
+  if (peer.ebgpMultihop) spec.ebgpMultiHop = true;
+  spec.dualStackAddressFamily = peer.families.length > 1; // Always: releases differ in what it is without.
+  tellLosses(peer, what, report);
+  return spec;
+}
+
+function secretOf({ name, key }: NonNullable<Peer["passwordSecret"]>, namespace: string, what: string, report: Report) {
+  if (key !== "password")
+    report.lose(what, `password-secret.key ${quote(key)}: MetalLB reads the key "password"; copy the value there`);
+  report.note(
+    `${what}: MetalLB takes Secret ${name} only with the type kubernetes.io/basic-auth, which cannot be changed: make it anew.`,
+  );
+  return { name, namespace };
+}
+
+function tellLosses(peer: Peer, what: string, report: Report): void {
+  const lost: [boolean, string][] = [
+    [peer.bfdStrict, "bfd-strict"],
+    [peer.ttlSecurityHops !== undefined, `ttl-security ${peer.ttlSecurityHops}`],
+    [peer.ttl !== undefined, `ebgp-multihop-ttl ${peer.ttl}`],
+    [peer.passive, "passive"],
+    [peer.drainWhenCordoned, "drain-when-cordoned"],
+    [
+      peer.gracefulRestartSeconds > 0 && peer.gracefulRestartSeconds !== 120,
+      `graceful-restart-time ${peer.gracefulRestartSeconds}s (it is on, with FRR's 120s)`,
+    ],
+    [peer.gracefulShutdownSeconds !== 2, `graceful-shutdown-time ${peer.gracefulShutdownSeconds}s`],
+    [
+      peer.families.length === 1 && peer.families[0] !== peer.address.family,
+      `families: only ${peer.families} in a session over ${peer.address.family}`,
+    ],
+  ];
+  for (const [isLost, field] of lost) if (isLost) report.lose(what, `${field}: MetalLB has nothing like it`);
+  if (peer.families.length === 1 && peer.families[0] === peer.address.family)
+    report.note(`${what}: MetalLB before 0.15 carries the other family too, unless the peer has disableMP: true.`);
+}
+
+export function bfdSpec(profile: BfdProfile): BfdSpec {
+  const { receiveIntervalMs, transmitIntervalMs, detectMultiplier, echoIntervalMs, echoMode, passiveMode, minimumTtl } = profile;
+  return {
+    receiveInterval: receiveIntervalMs,
+    transmitInterval: transmitIntervalMs,
+    detectMultiplier,
+    echoInterval: echoIntervalMs,
+    echoMode,
+    passiveMode,
+    minimumTtl,
+  };
+}

@@ -1,0 +1,132 @@
+import { parseManifest, type YamlMapping, type YamlNode } from "#pkg/config";
+import { list, quote } from "#pkg/text";
+import { readValue, type Schema } from "./fields.ts";
+import type { Report, SourceText } from "./report.ts";
+
+/** One object of a manifest. */
+export interface ManifestObject {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly name: string;
+  /** Empty where none is given. */
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly node: YamlMapping;
+  readonly source: SourceText;
+}
+
+/** How messages name an object. */
+export function title({ kind, name }: Pick<ManifestObject, "kind" | "name">): string {
+  return `${kind} ${quote(name)}`;
+}
+
+const texts: Schema = { type: "object", additionalProperties: { type: "string" } };
+const metadataSchema: Schema = {
+  type: "object",
+  required: ["name"],
+  properties: { name: { type: "string", minLength: 1 }, namespace: { type: "string" }, labels: texts, annotations: texts },
+};
+
+/** Every object of the sources, in order; Lists are followed. What has no kind is refused. */
+export function readObjects(sources: readonly SourceText[]): ManifestObject[] {
+  return sources.flatMap((source) => {
+    const documents = parseManifest(source.text, source.problems) ?? [];
+    return documents.flatMap((document) => (document === undefined ? [] : objectsIn(document, source)));
+  });
+}
+
+function objectsIn(node: YamlNode, source: SourceText): ManifestObject[] {
+  const kind = field(node, "kind");
+  if (node.kind !== "mapping" || kind === "") {
+    source.problems.errorAt(
+      node.offset,
+      [],
+      `must be an object of Kubernetes with "kind", but is ${node.kind === "mapping" ? "without one" : `a ${node.kind}`}`,
+    );
+    return [];
+  }
+  const items = node.entries.get("items")?.value;
+  if (kind.endsWith("List") && items !== undefined)
+    return items.kind === "list" ? items.items.flatMap((item) => objectIn(item, kind, source)) : [];
+  return objectIn(node, "", source);
+}
+
+/** @param listKind the kind of the List around it, whose items may have none of their own */
+function objectIn(node: YamlNode, listKind: string, source: SourceText): ManifestObject[] {
+  if (node.kind !== "mapping") {
+    source.problems.errorAt(node.offset, [], `must be an object of Kubernetes, but is a ${node.kind}`);
+    return [];
+  }
+  const [version = "", group = ""] = field(node, "apiVersion").split("/").reverse();
+  const kind = field(node, "kind") || listKind.replace(/List$/, "");
+  const metadata = node.entries.get("metadata")?.value;
+  const read = metadata && readValue(metadata, metadataSchema, ["metadata"], { source, unknown: () => {} });
+  const { name = "", namespace = "", labels = {}, annotations = {} } = (read ?? {}) as Partial<ManifestObject>;
+  if (metadata === undefined) source.problems.errorAt(node.offset, ["metadata"], "required, but missing");
+  return name === "" ? [] : [{ group, version, kind, name, namespace, labels, annotations, node, source }];
+}
+
+function field(node: YamlNode, name: string): string {
+  const value = node.kind === "mapping" ? node.entries.get(name)?.value : undefined;
+  return value?.kind === "scalar" ? value.text : "";
+}
+
+/** The object's `spec`, as the schema says. Fields that the schema does not have are losses. */
+export function readSpec<T>(object: ManifestObject, schema: Schema, report: Report): Partial<T> {
+  const spec = object.node.entries.get("spec")?.value;
+  if (spec === undefined) {
+    if (schema.required !== undefined) object.source.problems.errorAt(object.node.offset, ["spec"], "required, but missing");
+    return {};
+  }
+  const unknown = (path: readonly (string | number)[]) => report.lose(title(object), `${path.join(".")} is not known here`);
+  return (readValue(spec, schema, ["spec"], { source: object.source, unknown }) ?? {}) as Partial<T>;
+}
+
+/** Refuses the object's field, with its place. */
+export function refuse(object: ManifestObject, path: readonly (string | number)[], message: string): void {
+  let node: YamlNode = object.node;
+  for (const step of path) {
+    const next: YamlNode | undefined =
+      node.kind === "mapping"
+        ? node.entries.get(String(step))?.value
+        : node.kind === "list"
+          ? node.items[Number(step)]
+          : undefined;
+    if (next === undefined) break;
+    node = next;
+  }
+  object.source.problems.errorAt(node.offset, path, `${title(object)}: ${message}`);
+}
+
+/**
+ * Those objects that one installation reads: the ones in the namespace that is given, or in the only one that there is.
+ * @returns the namespace, and them
+ */
+export function ofOneNamespace(
+  objects: readonly ManifestObject[],
+  wanted: string | undefined,
+  report: Report,
+): { readonly namespace: string; readonly objects: readonly ManifestObject[] } {
+  const namespaces = [...new Set(objects.map(({ namespace }) => namespace).filter((name) => name !== ""))];
+  const namespace = wanted ?? namespaces[0] ?? "metallb-system";
+  const others = objects.filter((object) => object.namespace !== "" && object.namespace !== namespace);
+  const [other] = others;
+  if (other !== undefined && wanted === undefined)
+    refuse(
+      other,
+      ["metadata", "namespace"],
+      `the objects are in several namespaces, ${list(namespaces.map(quote))}; choose one with --namespace`,
+    );
+  else if (other !== undefined)
+    report.note(`${others.length} objects are in other namespaces than ${quote(namespace)} and are left out.`);
+  const those = objects.filter((object) => !others.includes(object));
+  const seen = new Set<string>(); // kind and name
+  for (const object of those) {
+    const key = `${object.kind}/${object.name}`;
+    if (seen.has(key)) refuse(object, ["metadata", "name"], "there is another one of this kind and name above");
+    seen.add(key);
+  }
+  return { namespace, objects: those };
+}

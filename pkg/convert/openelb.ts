@@ -1,0 +1,229 @@
+import { isLinkLocal, parseAddress } from "#pkg/net";
+import { quote } from "#pkg/text";
+import type { Schema } from "./fields.ts";
+import { type ManifestObject, readSpec, refuse, title } from "./objects.ts";
+import type { Report } from "./report.ts";
+import { nodesOf, type Selector, toConfigSelectors } from "./selectors.ts";
+
+const text: Schema = { type: "string" };
+const flag: Schema = { type: "boolean" };
+const number: Schema = { type: "integer", minimum: 0, maximum: 4294967295 };
+const config = (properties: Readonly<Record<string, Schema>>): Schema => ({
+  type: "object",
+  properties: { config: { type: "object", properties } },
+});
+
+interface EipSpec {
+  readonly address: string;
+  readonly protocol: "bgp" | "layer2" | "vip";
+  readonly interface: string;
+  readonly disable: boolean;
+  readonly priority: number;
+  readonly namespaces: readonly string[];
+  readonly namespaceSelector: Readonly<Record<string, string>>;
+}
+
+/** Eip of `network.kubesphere.io/v1alpha2`. */
+const eip: Schema = {
+  type: "object",
+  required: ["address"],
+  properties: {
+    address: text,
+    protocol: { type: "string", enum: ["bgp", "layer2", "vip"] },
+    interface: text,
+    disable: flag,
+    priority: { type: "integer" },
+    namespaces: { type: "array", items: text },
+    namespaceSelector: { type: "object", additionalProperties: text },
+    usingKnownIPs: flag,
+  },
+};
+
+interface PeerSpec {
+  readonly conf: {
+    readonly peerAs?: number;
+    readonly localAs?: number;
+    readonly neighborAddress?: string;
+    readonly neighborInterface?: string;
+    readonly authPassword?: string;
+    readonly adminDown?: boolean;
+    readonly vrf?: string;
+    readonly description?: string;
+  };
+  readonly timers: {
+    readonly config?: { readonly holdTime?: string; readonly keepaliveInterval?: string; readonly connectRetry?: string };
+  };
+  readonly transport: { readonly passiveMode?: boolean; readonly remotePort?: number; readonly localAddress?: string };
+  readonly ebgpMultihop: { readonly enabled?: boolean; readonly multihopTtl?: number };
+  readonly gracefulRestart: { readonly enabled?: boolean; readonly restartTime?: number };
+  readonly afiSafis: readonly { readonly config?: { readonly family?: { readonly afi?: string } } }[];
+  readonly nodeSelector: Selector;
+}
+
+/** BgpPeer: GoBGP's own form. Fields that are not here are reported as lost. */
+const bgpPeer: Schema = {
+  type: "object",
+  properties: {
+    conf: {
+      type: "object",
+      properties: {
+        peerAs: number,
+        localAs: number,
+        neighborAddress: text,
+        neighborInterface: text,
+        authPassword: text,
+        adminDown: flag,
+        vrf: text,
+        description: text,
+      },
+    },
+    timers: config({ holdTime: text, keepaliveInterval: text, connectRetry: text }),
+    transport: {
+      type: "object",
+      properties: { passiveMode: flag, remotePort: { ...number, maximum: 65535 }, localAddress: text },
+    },
+    ebgpMultihop: { type: "object", properties: { enabled: flag, multihopTtl: { ...number, maximum: 255 } } },
+    gracefulRestart: { type: "object", properties: { enabled: flag, restartTime: number } },
+    afiSafis: {
+      type: "array",
+      items: config({ family: { type: "object", properties: { afi: text, safi: text } }, enabled: flag }),
+    },
+    nodeSelector: {
+      type: "object",
+      properties: {
+        matchLabels: { type: "object", additionalProperties: text },
+        matchExpressions: {
+          type: "array",
+          items: {
+            type: "object",
+            required: ["key", "operator"],
+            properties: {
+              key: text,
+              operator: { type: "string", enum: ["In", "NotIn", "Exists", "DoesNotExist"] },
+              values: { type: "array", items: text },
+            },
+          },
+        },
+      },
+    },
+  },
+};
+
+const bgpConf: Schema = { type: "object", properties: { as: number, routerId: text, listenPort: { ...number, maximum: 65535 } } };
+
+const defaultEip = "eip.openelb.kubesphere.io/is-default-eip";
+
+/** The configuration that OpenELB's Eips, BgpPeers and BgpConf make, in the ConfigMap's grammar. */
+export function fromOpenelb(objects: readonly ManifestObject[], report: Report): object {
+  const of = (kind: string) => objects.filter((object) => object.kind === kind);
+  for (const object of objects)
+    if (!["Eip", "BgpPeer", "BgpConf"].includes(object.kind)) report.lose(title(object), "this kind is not known here");
+  const [conf] = of("BgpConf").map((object) => readSpec<{ as: number; routerId: string }>(object, bgpConf, report));
+  const peers = of("BgpPeer").flatMap((object) => peer(object, conf ?? {}, report));
+  const pools = of("Eip")
+    .map((object) => ({ object, spec: readSpec<EipSpec>(object, eip, report) }))
+    .sort((a, b) => (a.spec.priority ?? 0) - (b.spec.priority ?? 0) || (a.object.name < b.object.name ? -1 : 1))
+    .map(({ object, spec }) => pool(object, spec, report));
+  if (pools.length > 0)
+    report.note(
+      "Services need no annotation here. Those with eip.openelb.kubesphere.io/v1alpha2 ask for that pool with metallb.universe.tf/address-pool; OpenELB's own annotations are not read.",
+    );
+  return { ...(peers.length > 0 && { peers }), ...(pools.length > 0 && { "address-pools": pools }) };
+}
+
+function pool(object: ManifestObject, spec: Partial<EipSpec>, report: Report): object {
+  const what = title(object);
+  const { namespaces = [], namespaceSelector = {}, protocol = "bgp", disable = false } = spec;
+  const isBound = namespaces.length > 0 || Object.keys(namespaceSelector).length > 0;
+  if (isBound)
+    report.lose(
+      what,
+      "spec.namespaces, spec.namespaceSelector: pools do not prefer namespaces here; Services ask for it with the annotation metallb.universe.tf/address-pool",
+    );
+  if (disable) report.lose(what, "spec.disable: it has auto-assign: false here, and Services may still ask for it");
+  if (protocol === "vip") report.lose(what, "spec.protocol vip: a speaker answers ARP and NDP here, without keepalived");
+  const isDefault = object.annotations[defaultEip] === "true" && !isBound && !disable;
+  return {
+    name: object.name,
+    protocol: protocol === "bgp" ? "bgp" : "layer2",
+    addresses: [spec.address ?? ""],
+    ...(!isDefault && { "auto-assign": false }),
+    ...(protocol !== "bgp" && interfacesOf(what, spec.interface, report)),
+  };
+}
+
+function interfacesOf(what: string, name: string | undefined, report: Report): object {
+  if (!name) return {};
+  if (!name.startsWith("can_reach:")) return { interfaces: [name] };
+  report.lose(what, `spec.interface ${quote(name)}: name the interfaces here; every interface is used`);
+  return {};
+}
+
+function peer(object: ManifestObject, conf: { readonly as?: number; readonly routerId?: string }, report: Report): object[] {
+  const spec = readSpec<PeerSpec>(object, bgpPeer, report);
+  const what = title(object);
+  const { peerAs, localAs = conf.as, neighborAddress = "", neighborInterface, authPassword, adminDown, vrf } = spec.conf ?? {};
+  const address = parseAddress(neighborAddress);
+  if (address === undefined || isLinkLocal(address)) {
+    if (neighborAddress === "" && neighborInterface)
+      report.lose(
+        what,
+        "spec.conf.neighborInterface: a session without an address of the router is not supported; the peer is left out",
+      );
+    else
+      refuse(
+        object,
+        ["spec", "conf", "neighborAddress"],
+        `must be an IP address that is not link-local, but is ${quote(neighborAddress)}`,
+      );
+    return [];
+  }
+  if (!localAs) refuse(object, ["spec", "conf"], "needs localAs, or a BgpConf with as");
+  if (!peerAs) refuse(object, ["spec", "conf"], "needs peerAs");
+  if (vrf) report.lose(what, `spec.conf.vrf ${quote(vrf)} is not supported: the peer is disabled`);
+  const { holdTime, keepaliveInterval, connectRetry } = spec.timers?.config ?? {};
+  const selectors = toConfigSelectors(nodesOf(spec.nodeSelector && [spec.nodeSelector]));
+  const families = familiesOf(spec.afiSafis);
+  const { passiveMode, remotePort, localAddress } = spec.transport ?? {};
+  if (connectRetry)
+    report.lose(what, `spec.timers.config.connectRetry ${quote(connectRetry)}: the wait begins with 1 s and grows here`);
+  if (passiveMode) report.note(`${what} is passive: give the speakers --bgp-port.`);
+  return [
+    {
+      name: object.name,
+      "my-asn": localAs,
+      "peer-asn": peerAs,
+      "peer-address": neighborAddress,
+      ...(families.length === 1 && { families }),
+      ...(remotePort && remotePort !== 179 && { "peer-port": remotePort }),
+      ...(localAddress && { "source-address": localAddress }),
+      ...(holdTime && { "hold-time": seconds(holdTime) }),
+      ...(keepaliveInterval && { "keepalive-time": seconds(keepaliveInterval) }),
+      ...(conf.routerId && { "router-id": conf.routerId }),
+      ...(authPassword && { password: authPassword }),
+      ...(selectors && { "node-selectors": selectors }),
+      ...(spec.ebgpMultihop?.enabled && { "ebgp-multihop": true }),
+      ...(spec.ebgpMultihop?.enabled && spec.ebgpMultihop.multihopTtl && { "ebgp-multihop-ttl": spec.ebgpMultihop.multihopTtl }),
+      ...(passiveMode && { passive: true }),
+      ...((adminDown || vrf) && { disabled: true }),
+      ...restart(spec.gracefulRestart),
+    },
+  ];
+}
+
+/** GoBGP offers IPv4 alone where nothing is said. */
+function familiesOf(afiSafis: PeerSpec["afiSafis"] = []): string[] {
+  const named = afiSafis.map(({ config }) => config?.family?.afi ?? "AFI_IP");
+  if (named.length === 0) return ["ipv4"];
+  return [...(named.includes("AFI_IP") ? ["ipv4"] : []), ...(named.includes("AFI_IP6") ? ["ipv6"] : [])];
+}
+
+function restart({ enabled, restartTime }: PeerSpec["gracefulRestart"] = {}): object {
+  if (!enabled) return { "graceful-restart-time": "0s" };
+  return restartTime ? { "graceful-restart-time": `${restartTime}s` } : {};
+}
+
+/** GoBGP's times are numbers of seconds, as text. */
+function seconds(time: string): string {
+  return /^\d+$/.test(time) ? `${time}s` : time;
+}

@@ -1,0 +1,129 @@
+import { quote } from "#pkg/text";
+import type { Schema } from "./fields.ts";
+import { type ManifestObject, ofOneNamespace, readSpec, refuse, title } from "./objects.ts";
+import type { Report } from "./report.ts";
+
+const text: Schema = { type: "string" };
+const flag: Schema = { type: "boolean" };
+
+interface Range {
+  readonly pool?: string;
+  readonly subnet?: string;
+  readonly aggregation?: string;
+}
+
+interface Ranges extends Range {
+  readonly v4pool?: Range;
+  readonly v6pool?: Range;
+  readonly v4pools?: readonly Range[];
+  readonly v6pools?: readonly Range[];
+  readonly multiPool?: boolean;
+  readonly balancePools?: boolean;
+}
+
+const range: Schema = { type: "object", properties: { pool: text, subnet: text, aggregation: text } };
+const ranges: Schema = {
+  type: "object",
+  properties: {
+    ...range.properties,
+    v4pool: range,
+    v6pool: range,
+    v4pools: { type: "array", items: range },
+    v6pools: { type: "array", items: range },
+    multiPool: flag,
+    balancePools: flag,
+    skipIPv6DAD: flag,
+  },
+};
+const anything: Schema = { type: "object", additionalProperties: text };
+
+interface GroupSpec {
+  readonly local: Ranges;
+  readonly remote: Ranges;
+  readonly external: object;
+  readonly netbox: object;
+}
+
+/** ServiceGroup of `purelb.io`, v1 and v2. */
+const serviceGroup: Schema = {
+  type: "object",
+  properties: { local: ranges, remote: ranges, external: anything, netbox: anything },
+};
+
+/** The pools that PureLB's ServiceGroups make, in the ConfigMap's grammar. */
+export function fromPurelb(all: readonly ManifestObject[], namespace: string | undefined, report: Report): object {
+  const { objects } = ofOneNamespace(all, namespace ?? all.find((object) => object.namespace !== "")?.namespace, report);
+  for (const object of objects)
+    if (object.kind !== "ServiceGroup")
+      report.lose(
+        title(object),
+        object.kind === "LBNodeAgent" ? "what nodes do with addresses is decided by pools here" : "this kind is not known here",
+      );
+  const groups = objects.filter(({ kind }) => kind === "ServiceGroup");
+  const pools = groups
+    .flatMap((object) => pool(object, report))
+    .sort((a, b) => Number(b.name === "default") - Number(a.name === "default"));
+  if (pools.length > 0)
+    report.note(
+      "Services with the annotation purelb.io/service-group ask for that pool with metallb.universe.tf/address-pool; purelb.io/addresses is metallb.universe.tf/loadBalancerIPs, purelb.io/allow-shared-ip is metallb.universe.tf/allow-shared-ip.",
+    );
+  if (pools.length > 0)
+    report.note(
+      "Services of the load balancer class purelb.io/purelbv2 are served with --lb-class=purelb.io/purelbv2 (and --lb-class-default).",
+    );
+  return pools.length > 0 ? { "address-pools": pools } : {};
+}
+
+function pool(object: ManifestObject, report: Report): { readonly name: string }[] {
+  const spec = readSpec<GroupSpec>(object, serviceGroup, report);
+  const what = title(object);
+  const kinds = (["local", "remote", "external", "netbox"] as const).filter((kind) => spec[kind] !== undefined);
+  const [kind, ...more] = kinds;
+  if (kind === undefined || more.length > 0) {
+    refuse(object, ["spec"], `needs one of local, remote, external and netbox, but has ${kinds.join(" and ") || "none"}`);
+    return [];
+  }
+  if (kind === "external" || kind === "netbox") {
+    report.lose(what, `spec.${kind}: addresses from an IPAM are not supported; the pool is left out`);
+    return [];
+  }
+  const given = spec[kind] ?? {};
+  if (given.multiPool) report.lose(what, `spec.${kind}.multiPool: a Service gets one address of each family here`);
+  if (given.balancePools) report.lose(what, `spec.${kind}.balancePools: the lowest free address is taken here`);
+  const every = [given, ...listed(given.v4pool), ...listed(given.v6pool), ...(given.v4pools ?? []), ...(given.v6pools ?? [])];
+  const those = every.filter(({ pool }) => pool !== undefined);
+  if (those.length === 0) refuse(object, ["spec", kind], "has no pool of addresses");
+  const common = {
+    name: object.name,
+    addresses: those.map(({ pool }) => pool),
+    ...(object.name !== "default" && { "auto-assign": false }),
+  };
+  if (kind === "local") return [{ ...common, protocol: "layer2", "l2-placement": "subnet" } as { name: string }];
+  report.lose(
+    what,
+    "spec.remote puts addresses on an interface of every node, for a routing daemon; here speakers announce them to BGP peers, which have to be configured",
+  );
+  return [{ ...common, protocol: "bgp", ...aggregation(what, those, report) } as { name: string }];
+}
+
+function listed(one: Range | undefined): Range[] {
+  return one === undefined ? [] : [one];
+}
+
+/** The prefix length that the kernel's route of each address has: `/24`, or by default that of the subnet. */
+function aggregation(what: string, ranges: readonly Range[], report: Report): object {
+  const lengths = { "aggregation-length": new Set<number>(), "aggregation-length-v6": new Set<number>() };
+  for (const { pool = "", subnet = "", aggregation = "default" } of ranges) {
+    const length = Number((aggregation === "default" || aggregation === "" ? subnet : aggregation).split("/")[1]);
+    lengths[pool.includes(":") ? "aggregation-length-v6" : "aggregation-length"].add(length);
+  }
+  const fields: Record<string, number> = {};
+  for (const [field, found] of Object.entries(lengths)) {
+    const [length, ...others] = found;
+    if (others.length > 0)
+      report.lose(what, `aggregation differs between its ranges: every address has a route of its own (${quote(field)})`);
+    else if (length !== undefined && Number.isInteger(length) && length < (field.endsWith("v6") ? 128 : 32))
+      fields[field] = length;
+  }
+  return Object.keys(fields).length === 0 ? {} : { "bgp-advertisements": [fields] };
+}
