@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-arm64 e2e attack check build image debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-speaker bench-stalls
+.PHONY: help demo lab test test-arm64 e2e attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-speaker bench-stalls
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ build: node_modules ## Bundle controller, speaker and ctl into dist/ingot/
 
 image: node_modules ## Write the image for amd64 and arm64 into dist/, as IMAGE=registry.example.com/ingot or localhost/ingot
 	node release/image.ts
+
+release: node_modules ## Write what is released into dist/: image, manifests, chart, ingotctl, checksums; IMAGE as above (needs kubectl)
+	node release/main.ts
 
 debian-lock: node_modules ## Take what the image has of Debian as Debian has it now (needs apt-get)
 	node release/debian-lock.ts

@@ -32,4 +32,7 @@ const io: Io = {
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error; // A reader such as `head` may leave early.
 });
-process.exitCode = await run(process.argv.slice(2), io);
+// Not awaited here: as one executable file it is a CommonJS module.
+run(process.argv.slice(2), io).then((status) => {
+  process.exitCode = status;
+});

@@ -1,0 +1,72 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { renderChoices } from "../manifests/render.ts";
+import { architectures } from "./debian.ts";
+import { writeExecutable } from "./executable.ts";
+import { readVersion, writeImage } from "./image.ts";
+import { writeSbom } from "./sbom.ts";
+import { writeTarGz } from "./tar.ts";
+
+const project = join(import.meta.dirname, "..");
+
+/**
+ * Writes all that is released into `directory`, anew: the image, manifests and chart that name it, `ingotctl` for each architecture,
+ * what all that consists of, and checksums. Needs kubectl; see `render`.
+ * @param repository of the image, such as `registry.example.com/ingot`
+ * @returns the files' names
+ * @throws {Error} where the CHANGELOG does not say what this version is
+ */
+export async function release(directory: string, repository: string): Promise<string[]> {
+  const version = await readVersion();
+  const changes = await readFile(join(project, "CHANGELOG.md"), "utf8");
+  if (!changes.includes(`\n## ${version}\n`)) throw new Error(`Cannot release: CHANGELOG.md has no section "## ${version}"`);
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true });
+  await renderChoices(directory, { name: repository, tag: version });
+  await writeChart(join(directory, `ingot-chart-${version}.tgz`), repository);
+  await writeSbom(join(directory, `ingot-${version}.cdx.json`), architectures);
+  await writeImage(join(directory, `ingot-${version}-image.tar`), `${repository}:${version}`);
+  for (const architecture of architectures) {
+    const parts = await mkdtemp(join(directory, "ingotctl-"));
+    await writeExecutable(join(parts, "ingotctl"), architecture);
+    await symlink("ingotctl", join(parts, "kubectl-ingot"));
+    await cp(join(project, "LICENSE"), join(parts, "LICENSE"));
+    await writeTarGz(join(directory, `ingotctl-${version}-linux-${architecture}.tar.gz`), parts);
+    await rm(parts, { recursive: true });
+  }
+  const files = (await readdir(directory)).sort();
+  const lines = await Promise.all(files.map(async (file) => `${await checksum(join(directory, file))}  ${file}\n`));
+  await writeFile(join(directory, "SHA256SUMS"), lines.join(""));
+  return [...files, "SHA256SUMS"];
+}
+
+/** The chart, which then takes the image from `repository` unless its values say otherwise. */
+async function writeChart(file: string, repository: string): Promise<void> {
+  const parts = await mkdtemp(`${file}.`);
+  try {
+    const chart = join(parts, "ingot"); // Helm wants one directory of the chart's name.
+    await cp(join(project, "charts/ingot"), chart, { recursive: true });
+    const values = join(chart, "values.yaml");
+    const text = await readFile(values, "utf8");
+    const named = text.replace(/^ {2}repository: ingot( #.*)?$/m, `  repository: ${repository}`);
+    if (named === text) throw new Error(`Cannot release the chart: ${values} has no image.repository "ingot" to replace`);
+    await writeFile(values, named);
+    await writeTarGz(file, parts);
+  } finally {
+    await rm(parts, { recursive: true, force: true });
+  }
+}
+
+async function checksum(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(file), hash);
+  return hash.digest("hex");
+}
+
+if (import.meta.main) {
+  const directory = resolve(project, process.argv[2] ?? "dist");
+  for (const file of await release(directory, process.env.IMAGE || "localhost/ingot")) console.log(join(directory, file));
+}
