@@ -127,7 +127,7 @@ test("a page that is too large is asked for again in smaller ones, and later one
     ["25", undefined],
     ["4", undefined],
     ["8", "a"],
-    ["16", "b"],
+    ["15", "b"],
     ["2", "b"],
     ["4", "c"],
   ]);

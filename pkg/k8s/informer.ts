@@ -189,6 +189,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   async #list(): Promise<string> {
     const listed = new Map<string, V>();
     let limit: number | undefined = pageSize;
+    let largest = pageSize; // Large objects may be few.
     let next = "";
     for (;;) {
       const query = new URLSearchParams({
@@ -203,6 +204,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (limit !== undefined && limit > 1 && error.reason === "TooLarge") {
+          largest = Math.ceil(limit / 2);
           limit = Math.ceil(limit / 8);
           continue;
         }
@@ -218,7 +220,8 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       if ((page.items !== null && !Array.isArray(page.items)) || text(resourceVersion) === "")
         throw new ApiError(`Cannot list ${this.#resource.plural}: the answer is not a list`, 200, "Malformed");
       this.#addAll(listed, list(page.items));
-      if (limit !== undefined) limit = Math.min(2 * limit, pageSize);
+      largest = Math.min(largest + 1, pageSize);
+      if (limit !== undefined) limit = Math.min(2 * limit, largest);
       next = text(more);
       if (next === "") {
         this.#replace(listed);
