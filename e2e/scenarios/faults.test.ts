@@ -44,6 +44,31 @@ suite("when parts of the cluster fail the rest works", { skip: await Lab.refusal
     await later.delete();
   });
 
+  test("new Services are at other nodes some seconds after packets between one node and the API are dropped without a word", async (t) => {
+    const [cut, other] = cluster.nodes;
+    assert.ok(cut && other);
+    const first = await owner(cluster, address);
+    const drop = "chain output { type filter hook output priority 0; tcp dport 6443 drop; }";
+    await cut.host.output(["nft", "-f", "-"], {
+      input: `table inet api {\n${drop}\n}\n`,
+    });
+    await sleep(10_000); // Until the kernel gives the connections up, and the speaker has tried again.
+    const names = Array.from({ length: 8 }, (_, i) => `new${i}`);
+    const added = await Promise.all(names.map((name) => cluster.expose(name, [other.name])));
+    const addresses = await Promise.all(added.map((service) => service.address()));
+    const began = performance.now();
+    for (const one of addresses) assert.equal((await owner(cluster, one)).name, other.name);
+    t.diagnostic(`all eight were answered ${Math.round(performance.now() - began)} ms later`);
+    assert.equal((await owner(cluster, address)).name, first.name, "what was announced stays");
+    await cut.host.output(["nft", "delete", "table", "inet", "api"]);
+    await waitFor(
+      "some of them to be where the election has them",
+      async () => (await Promise.all(addresses.map((one) => owner(cluster, one)))).includes(cut),
+      { timeout: 60_000 },
+    );
+    for (const service of added) await service.delete();
+  });
+
   test("a speaker without NET_RAW says so, stays unready, and owns nothing", async () => {
     const [node] = cluster.nodes;
     assert.ok(node);
