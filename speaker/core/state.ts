@@ -137,8 +137,19 @@ export interface Conflicts {
   /** Quarantined addresses. */
   occupants: ReadonlyMap<string, Occupant>; // address -> who has it
   readonly inspected: Map<string, Inspection>; // address -> how far it is probed whether somebody still has it
+  readonly reports: ConflictReports;
   /** When the next inspection of quarantined addresses begins; -Infinity while that is not set, which the first timer does. */
   inspectAt: Millis;
+}
+
+/** What was logged and recorded of conflicts. */
+export interface ConflictReports {
+  /** How many more may be at `at`; not whole, because it grows with time. */
+  left: number;
+  at: Millis;
+  /** It was said that there are more. */
+  isExhausted: boolean;
+  readonly began: Set<string>; // address and MAC address of those that were reported, and did not end
 }
 
 /** How an address is to be announced on layer 2. */
@@ -238,6 +249,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       written: new Map(),
       occupants: new Map(),
       inspected: new Map(),
+      reports: { left: Infinity, at: 0, isExhausted: false, began: new Set() },
       inspectAt: -Infinity,
     },
     status: { announcements: new Map(), obstacles: new Map(), placementWarning: undefined },

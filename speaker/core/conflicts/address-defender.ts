@@ -159,11 +159,17 @@ function advance(state: SpeakerState, entry: DefendedAddress, event: DefenseEven
   if (before === "yielded") conflicts.yielded--;
   if (defense.stage === "yielded") conflicts.yielded++;
   if (before !== "yielded" && defense.stage === "yielded") noteYields(state, defense);
-  for (const effect of its) translate(state, entry, effect, effects);
+  for (const effect of its) translate(state, entry, effect, now, effects);
   conflicts.deadlines.set(address.toString(), nextDefenseAt(defense));
 }
 
-function translate(state: SpeakerState, entry: DefendedAddress, effect: DefenseEffect, effects: SpeakerEffect[]): void {
+function translate(
+  state: SpeakerState,
+  entry: DefendedAddress,
+  effect: DefenseEffect,
+  now: Millis,
+  effects: SpeakerEffect[],
+): void {
   const { address } = entry;
   switch (effect.type) {
     case "announce":
@@ -186,13 +192,13 @@ function translate(state: SpeakerState, entry: DefendedAddress, effect: DefenseE
       ask(state, address, effect.type === "ask");
       break;
     case "conflictBegan":
-      reportBegan(state, { ...effect.rival, address }, effects);
+      reportBegan(state, { ...effect.rival, address }, now, effects);
       break;
     case "conflictEnded":
       reportEnded(state, { ...effect.rival, address }, effects);
       break;
     case "occupied":
-      reportOccupied(state, { ...effect.rival, address }, effects);
+      reportOccupied(state, { ...effect.rival, address }, now, effects);
       quarantine(state, { ...effect.rival, address }, effects);
       break;
     case "wanted":

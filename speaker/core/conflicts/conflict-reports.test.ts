@@ -73,23 +73,48 @@ const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
 ];
 for (const { name, changes, want } of cases)
   test(`the owner of a Service reads of ${name}, with both MAC addresses and what to do`, () => {
-    const lines = recorded((state, effects) => reportBegan(state, { ...conflict, ...changes }, effects));
+    const lines = recorded((state, effects) => reportBegan(state, { ...conflict, ...changes }, 0, effects));
     assert.deepEqual(lines, [`web: Warning addressConflict: ${want}`]);
   });
 
+function ended(state: SpeakerState, its: Conflict, effects: SpeakerEffect[]): void {
+  reportBegan(state, its, 0, []);
+  reportEnded(state, its, effects);
+}
+
 test("and of its end, and of an address that is not announced for it", () => {
   assert.deepEqual(
-    recorded((state, effects) => reportEnded(state, conflict, effects)),
+    recorded((state, effects) => ended(state, conflict, effects)),
     ["web: Normal addressConflictEnded: host 02:00:00:00:00:42 no longer uses 192.0.2.1"],
   );
   assert.deepEqual(
-    recorded((state, effects) => reportEnded(state, { ...conflict, node: "node2" }, effects)),
+    recorded((state, effects) => ended(state, { ...conflict, node: "node2" }, effects)),
     ['web: Normal addressConflictEnded: node "node2" (02:00:00:00:00:42) no longer uses 192.0.2.1'],
   );
   assert.deepEqual(
-    recorded((state, effects) => reportOccupied(state, conflict, effects)),
+    recorded((state, effects) => reportOccupied(state, conflict, 0, effects)),
     [
       'web: Warning addressOccupied: 192.0.2.1 is not announced: a host, 02:00:00:00:00:42, answers for it on eth0 of node "node1"; give that host another address',
     ],
   );
+});
+
+test("of a flood of conflicts 200 are reported at once, then one in five seconds, and of each of these its end", () => {
+  const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: true });
+  const flood = (from: number, now: number) => {
+    const effects: SpeakerEffect[] = [];
+    const its = Array.from({ length: 1000 }, (_, i) => ({ ...conflict, mac: `02:00:00:00:${from}:${i}` }));
+    for (const one of its) reportBegan(state, one, now, effects);
+    const began = effects.length;
+    for (const one of its) reportEnded(state, one, effects);
+    return [
+      began,
+      effects.length - began,
+      effects.filter((effect) => JSON.stringify(effect).includes("conflictsNotReported")).length,
+    ];
+  };
+  assert.deepEqual(flood(0, 0), [201, 200, 1]);
+  assert.deepEqual(flood(1, 50_000), [10, 10, 0]);
+  assert.deepEqual(flood(2, 3_600_000), [201, 200, 1]);
+  assert.equal(state.conflicts.reports.began.size, 0);
 });

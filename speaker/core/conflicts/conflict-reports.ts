@@ -1,3 +1,4 @@
+import type { Millis } from "#pkg/clock";
 import type { EventReason } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
 import type { SpeakerEffect } from "../effects.ts";
@@ -11,14 +12,23 @@ interface Conflict extends Rival {
   readonly address: Address;
 }
 
-export function reportBegan(state: SpeakerState, conflict: Conflict, effects: SpeakerEffect[]): void {
+// Anybody on the LAN can send frames about each address in the name of ever other hosts. Of a flood so many are reported at once, and then
+// one in a while; `/v1/conflicts` and the metrics have all that there are.
+const maxReports = 200;
+const reportEveryMs: Millis = 5_000;
+
+export function reportBegan(state: SpeakerState, conflict: Conflict, now: Millis, effects: SpeakerEffect[]): void {
+  if (!mayReport(state, now, effects)) return;
+  state.conflicts.reports.began.add(keyOf(conflict));
   const message = describe(state, conflict);
   const fields = { event: "addressConflict", ...fieldsOf(conflict), warning: message };
   effects.push({ type: "log", level: "warn", message: "another host uses an address of this node", fields });
   record(state, conflict, "Warning", "addressConflict", message, effects);
 }
 
+/** Of one whose beginning was reported. */
 export function reportEnded(state: SpeakerState, conflict: Conflict, effects: SpeakerEffect[]): void {
+  if (!state.conflicts.reports.began.delete(keyOf(conflict))) return;
   const fields = { event: "addressConflictEnded", ...fieldsOf(conflict) };
   effects.push({ type: "log", level: "info", message: "another host no longer uses an address of this node", fields });
   const { address, mac, node } = conflict;
@@ -27,7 +37,8 @@ export function reportEnded(state: SpeakerState, conflict: Conflict, effects: Sp
 }
 
 /** The address is not announced, because a foreign host answered first. */
-export function reportOccupied(state: SpeakerState, conflict: Conflict, effects: SpeakerEffect[]): void {
+export function reportOccupied(state: SpeakerState, conflict: Conflict, now: Millis, effects: SpeakerEffect[]): void {
+  if (!mayReport(state, now, effects)) return;
   const message =
     `${conflict.address} is not announced: a host, ${conflict.mac}, answers for it on ${conflict.interface} of node "${state.node}"; ` +
     "give that host another address";
@@ -46,6 +57,26 @@ export function reportWanted(conflict: Conflict, effects: SpeakerEffect[]): void
 export function describeConflict({ address, mac, node, interface: name, ownMac, followed, answersForMany }: Conflict) {
   const other = { mac, ...(node !== undefined && { node }), ...(answersForMany && { answersForMany }) };
   return { address: address.toString(), other, ownMac, interface: name, owner: followed ? "other" : "self" };
+}
+
+function mayReport({ conflicts: { reports } }: SpeakerState, now: Millis, effects: SpeakerEffect[]): boolean {
+  reports.left = Math.min(maxReports, reports.left + (now - reports.at) / reportEveryMs);
+  reports.at = now;
+  if (reports.left >= 1) {
+    reports.left--;
+    if (reports.left > maxReports / 2) reports.isExhausted = false;
+    return true;
+  }
+  if (reports.isExhausted) return false;
+  reports.isExhausted = true;
+  const message =
+    "too many conflicts to report each, see /v1/conflicts: a host uses many addresses, or sends in the name of many hosts";
+  effects.push({ type: "log", level: "warn", message, fields: { event: "conflictsNotReported" } });
+  return false;
+}
+
+function keyOf({ address, mac }: Conflict): string {
+  return `${address} ${mac}`;
 }
 
 function describe({ node, members }: SpeakerState, conflict: Conflict): string {
