@@ -6,6 +6,7 @@ import { checkNames, type NodeChecks } from "#pkg/node-checks";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import { registerBfd, registerBgp } from "./bgp/metrics.ts";
 import { currentConflicts } from "./core/conflicts/address-defender.ts";
+import { wasReported } from "./core/conflicts/conflict-reports.ts";
 import type { SpeakerState } from "./core/state.ts";
 import { registerMemberlist } from "./members/metrics.ts";
 
@@ -131,14 +132,14 @@ export function registerLayer2(registry: Registry, layer2: Pick<Layer2, "counter
   }
 }
 
-/** Current conflicts, read at each scrape. */
+/** Current conflicts that were reported, read at each scrape: of a flood in the name of ever other hosts each would be a series. */
 export function registerConflicts(registry: Registry, state: Pick<SpeakerState, "conflicts">): void {
   pullGauge(registry, {
     name: "ingot_layer2_conflict",
     help: "1 for each other host that has an address of this node: node is empty if it is no speaker; owner says which of the two keeps the address.",
     labelNames: ["ip", "mac", "node", "owner"],
     collect(add) {
-      for (const { address, mac, node = "", followed } of currentConflicts(state))
+      for (const { address, mac, node = "", followed } of currentConflicts(state).filter((one) => wasReported(state, one)))
         add({ ip: address.toString(), mac, node, owner: followed ? "other" : "self" }, 1);
     },
   });

@@ -13,7 +13,7 @@ interface Conflict extends Rival {
 }
 
 // Anybody on the LAN can send frames about each address in the name of ever other hosts. Of a flood so many are reported at once, and then
-// one in a while; `/v1/conflicts` and the metrics have all that there are.
+// one in a while; `/v1/conflicts` has all that there are.
 const maxReports = 200;
 const reportEveryMs: Millis = 5_000;
 
@@ -59,6 +59,14 @@ export function describeConflict({ address, mac, node, interface: name, ownMac, 
   return { address: address.toString(), other, ownMac, interface: name, owner: followed ? "other" : "self" };
 }
 
+/** Whether the beginning of a conflict was reported, and not its end. */
+export function wasReported(
+  { conflicts }: Pick<SpeakerState, "conflicts">,
+  conflict: Pick<Conflict, "address" | "mac">,
+): boolean {
+  return conflicts.reports.began.has(keyOf(conflict));
+}
+
 function mayReport({ conflicts: { reports } }: SpeakerState, now: Millis, effects: SpeakerEffect[]): boolean {
   reports.left = Math.min(maxReports, reports.left + (now - reports.at) / reportEveryMs);
   reports.at = now;
@@ -75,7 +83,7 @@ function mayReport({ conflicts: { reports } }: SpeakerState, now: Millis, effect
   return false;
 }
 
-function keyOf({ address, mac }: Conflict): string {
+function keyOf({ address, mac }: Pick<Conflict, "address" | "mac">): string {
   return `${address} ${mac}`;
 }
 

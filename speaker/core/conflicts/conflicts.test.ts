@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Registry } from "#pkg/metrics";
+import { address } from "#pkg/net/testing";
 import { registerConflicts } from "../../metrics.ts";
 import { ConflictBench, first, later, x } from "../../testing/conflict-bench.ts";
-import { currentConflicts, withdrawAddress } from "./address-defender.ts";
+import { announceAddress, currentConflicts, withdrawAddress } from "./address-defender.ts";
 import { describeConflict } from "./conflict-reports.ts";
 import { describeOccupants } from "./quarantine.ts";
 
@@ -43,4 +44,17 @@ test("another host that has an address of this node is reported, described and a
   bench.run((effects) => withdrawAddress(bench.state, x, effects));
   assert.deepEqual(await series(), [occupied]);
   assert.equal(bench.recorded.at(-1), "web: addressConflictEnded");
+});
+
+test("of a flood of conflicts as many are series as are reported, and /v1/conflicts has all", async () => {
+  const bench = new ConflictBench("node1", ["node1"]);
+  const registry = new Registry();
+  registerConflicts(registry, bench.state);
+  for (let i = 0; i < 250; i++) {
+    const own = address(`198.51.100.${i}`);
+    bench.run((effects) => announceAddress(bench.state, own, later, bench.clock.now(), effects));
+    bench.sight(mac, "announces", own);
+  }
+  const series = (await registry.metrics()).split("\n").filter((line) => line.startsWith("ingot_layer2_conflict{"));
+  assert.deepEqual([currentConflicts(bench.state).length, series.length], [250, 200]);
 });
