@@ -61,8 +61,22 @@ class Scene implements AsyncDisposable {
     assert.deepEqual(this.seen.splice(0), lines);
   }
 
-  /** Moves time to the next attempt. */
+  /** Moves time to the next attempt, and answers the question before it, if any, at which version the API is. */
   async retry(): Promise<Exchange> {
+    const exchange = await this.#nextAttempt();
+    if (exchange.query.limit !== "1") return exchange;
+    exchange.reply(200, listOf("1000000", []));
+    return this.api.next();
+  }
+
+  /** The question at which version the API is. */
+  async question(): Promise<Exchange> {
+    const exchange = await this.#nextAttempt();
+    assert.equal(exchange.query.limit, "1");
+    return exchange;
+  }
+
+  async #nextAttempt(): Promise<Exchange> {
     await until(() => this.clock.pending().includes("configmaps retry"));
     advanceUntilRun(this.clock, "configmaps retry");
     return this.api.next();
@@ -326,6 +340,38 @@ for (const [status, reason] of [
     watch.refuse(status, reason);
     assert.equal((await scene.retry()).query.watch, undefined);
   });
+
+test(
+  "an API that was restored from a backup is listed anew, and an object of the same version may be another one",
+  limit,
+  async () => {
+    const [scene, watch] = await Scene.watching([configMap("a", "90"), configMap("b", "95", "was")]);
+    await using _ = scene;
+    await scene.saw("ns/a ->90", "ns/b ->95", "synced");
+    watch.end();
+    (await scene.question()).reply(200, listOf("97", []));
+    const list = await scene.api.next();
+    assert.equal(list.query.limit, "200");
+    list.reply(200, listOf("97", [configMap("a", "90"), configMap("b", "95", "is")]));
+    await scene.saw("ns/b 95>95");
+    assert.equal(scene.informer.get("ns/b")?.data.value, "is");
+  },
+);
+
+test("an API that was out of reach for long is listed anew: it may have been restored and have caught up", limit, async () => {
+  const [scene, watch] = await Scene.watching([configMap("a", "90")]);
+  await using _ = scene;
+  watch.end();
+  (await scene.question()).reply(503, {});
+  const began = scene.clock.now();
+  for (;;) {
+    const exchange = await scene.retry();
+    if (exchange.query.limit === "200") break;
+    exchange.reply(503, {});
+    assert.ok(scene.clock.now() - began < 120_000, "it is listed");
+  }
+  assert.ok(scene.clock.now() - began >= 30_000);
+});
 
 test("failures wait longer and longer, are logged once, and so is the return", limit, async () => {
   await using scene = await Scene.open();

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { isDeepStrictEqual } from "node:util";
 import { Alarm, backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import type { Api } from "./api.ts";
@@ -48,10 +49,14 @@ const minWatchSeconds = 300;
 const maxWatchSeconds = 600;
 // The server ends each watch after the time it was asked for; one that is not over by then is dead.
 const watchGraceMs: Millis = 30_000;
+// And one that ends no earlier than that before its time has ended as it should.
+const earlyMs: Millis = 2_000;
 // Servers send a bookmark each minute, but for a version of the future, as one is after etcd was restored, they send nothing at all.
 const maxSilenceMs: Millis = 150_000;
 // The server answers at once, and sends what changes later. One that does not is out of reach, though its answer is awaited for longer.
 const slowAnswerMs: Millis = 2_000;
+// Longer than that out of reach, the API may have been restored from a backup and have written as many versions as it lost.
+const maxLostMs: Millis = 30_000;
 // A watch that lives this long, or sends something, counts as a success.
 const healthyAfterMs: Millis = 5_000;
 const minRetryMs: Millis = 200;
@@ -86,6 +91,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   #synced = false;
   #version: string | undefined; // of the last event; undefined: list first
   #hasBookmarks = false; // This server sends them.
+  #wasCutShort = false; // The last watch ended before its time.
   #failures = 0; // since the last success
   #warned = false; // about this streak of failures
   #lostSince: Millis | undefined;
@@ -144,6 +150,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     while (!this.#stopped) {
       let retryAfter: Millis = 0;
       try {
+        if (this.#version !== undefined && (await this.#mayHaveGoneBack(this.#version))) this.#version = undefined;
         this.#version ??= await this.#list();
         await this.#watch(this.#version);
       } catch (error) {
@@ -154,6 +161,21 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       const wait = backOff(Math.max(0, this.#failures - 1), minRetryMs, maxRetryMs, this.#random);
       await sleep(this.#clock, `${this.#resource.plural} retry`, Math.max(wait, retryAfter), this.#stop.signal);
     }
+  }
+
+  /**
+   * Whether the API may have been restored from a backup since the last watch, which ended before its time: what was written since then may
+   * have versions of before, and a watch would never send it.
+   */
+  async #mayHaveGoneBack(version: string): Promise<boolean> {
+    if (this.#lostSince !== undefined && this.#clock.now() - this.#lostSince >= maxLostMs) return true;
+    if (!this.#wasCutShort) return false;
+    const request = this.#request("list", new URLSearchParams({ ...this.#selectors, limit: "1" }));
+    const page = await this.#soon(() => this.#api.get(request, this.#stop.signal));
+    this.#wasCutShort = false;
+    const now = text(fields(page.metadata).resourceVersion);
+    // Versions are numbers of etcd; where they are not, nothing can be said.
+    return /^\d+$/.test(now) && /^\d+$/.test(version) && BigInt(now) < BigInt(version);
   }
 
   #failed(error: ApiError): void {
@@ -233,10 +255,6 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   /** Takes over a whole list; what went comes before what came, so that what was held is free by then. */
   #replace(listed: Map<string, V>): void {
     const before = this.#objects;
-    for (const [key, object] of listed) {
-      const held = before.get(key);
-      if (held !== undefined && sameVersion(held, object)) listed.set(key, held);
-    }
     this.#objects = listed;
     for (const [key, object] of before) if (!listed.has(key)) this.#changed(key, undefined, object);
     for (const [key, object] of listed) {
@@ -258,8 +276,9 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       timeoutSeconds: `${seconds}`,
     });
     const request = this.#request("watch", query);
+    this.#wasCutShort = true;
     using deadline = new Deadline(this.#clock, seconds * 1000 + watchGraceMs, "the watch did not end", this.#stop.signal);
-    const response = await this.#open(request, deadline.signal);
+    const response = await this.#soon(() => this.#api.open(request, deadline.signal));
     const start = this.#clock.now();
     let lastLineAt = start;
     let isEmpty = true;
@@ -288,14 +307,16 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       if (!healthy || !(error instanceof ApiError) || error.reason !== "Unreachable") throw error;
       if (!this.#stopped) this.#log.debug("watch ended", { error });
     }
+    if (this.#clock.now() - start >= seconds * 1000 - earlyMs) this.#wasCutShort = false;
     this.#listAfterSilence(this.#clock.now() - (this.#hasBookmarks ? lastLineAt : start), isEmpty);
     if (!healthy) throw new ApiError(`Cannot ${request.purpose}: the watch ended at once`, 200, "Unreachable");
   }
 
-  async #open(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
+  /** What is not answered soon shows that the API is out of reach. */
+  async #soon<T>(answer: () => Promise<T>): Promise<T> {
     const start = this.#clock.now();
     using _ = this.#clock.schedule(`${this.#resource.plural} answer`, start + slowAnswerMs, () => this.#lost(start));
-    return await this.#api.open(request, signal);
+    return await answer();
   }
 
   /** No change cannot be told from a version that the server has not reached: then only a new list says what there is. */
@@ -367,9 +388,15 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     for (const item of items) {
       const meta = projectMeta(item);
       if (meta === undefined) skipped++;
-      else listed.set(meta.key, this.#resource.project(fields(item), meta));
+      else listed.set(meta.key, this.#unlessHeld(this.#resource.project(fields(item), meta)));
     }
     if (skipped > 0) this.#log.warn("malformed objects skipped", { objects: skipped });
+  }
+
+  /** The same version can be another object after the API was restored from a backup. */
+  #unlessHeld(object: V): V {
+    const held = this.#objects.get(object.key);
+    return held !== undefined && isDeepStrictEqual(held, object) ? held : object;
   }
 
   #changed(key: string, now: V | undefined, before: V | undefined): void {

@@ -11,6 +11,8 @@ const timings = { leaseMs: 4_000, renewDeadlineMs: 3_000, retryMs: 1_000 };
 class FakeLease {
   lease: Lease | undefined;
   refusal: number | undefined;
+  /** What the watch shows for good, as it does when it waits for a version of the future. */
+  stuck: Lease | undefined;
   readonly #watchers = new Set<Handlers<Lease>>();
   #version = 0;
 
@@ -51,7 +53,7 @@ class FakeLease {
           get synced() {
             return synced;
           },
-          get: () => this.lease,
+          get: () => this.stuck ?? this.lease,
           values: () => [].values(),
           size: 0,
           [Symbol.dispose]: () => void this.#watchers.delete(handlers),
@@ -112,6 +114,26 @@ test("a leader that the API is gone for stops within 3 s, and leads again when i
   await settle();
   assert.deepEqual(events.slice(2), ["lead"]);
   await a[Symbol.asyncDispose]();
+});
+
+test("a Lease that is older than what was seen of it, as after the API was restored, is held again within two attempts", async () => {
+  const [lease, clock] = [new FakeLease(), new SimulatedClock()];
+  const a = elector(lease, "a", clock);
+  a.start();
+  await settle();
+  const restored = lease.lease;
+  for (let second = 1; second <= 5; second++) {
+    clock.advanceBy(1_000);
+    await settle();
+  }
+  lease.stuck = lease.lease;
+  lease.lease = restored;
+  for (let second = 1; second <= 2; second++) {
+    clock.advanceBy(1_000);
+    await settle();
+  }
+  assert.deepEqual([a.elector.mayWrite, a.events], [true, ["lead"]]);
+  assert.notEqual(lease.lease, restored);
 });
 
 test("without the right to the Lease a process leads alone, whether it may not read it or not write it", async () => {

@@ -161,7 +161,10 @@ export class LeaderElector implements AsyncDisposable {
     const { cluster, namespace, name, timings, log } = this.#options;
     try {
       const result = await cluster.writeLease(namespace, name, record, resourceVersion, timings.renewDeadlineMs);
-      this.#queue.push(result === "conflict" ? { type: "conflict" } : { type: "written", lease: result });
+      if (result !== "conflict") return this.#queue.push({ type: "written", lease: result });
+      this.#queue.push({ type: "conflict" });
+      // Not to be left to the watch: after the API was restored from a backup it waits for versions of the future.
+      this.#queue.push({ type: "observed", lease: await cluster.readLease(namespace, name) });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 403) this.#leadAlone(error);
