@@ -299,3 +299,17 @@ test("thousands wait for one address, and each that is freed costs two tries", a
   assert.equal(((await world.metric("metallb_k8s_client_updates_total")) ?? 0) - before, 4);
   assert.deepEqual(world.addresses("w0", "w1"), ["w0=10.0.0.0", "w1="]);
 });
+
+test("a Service that stopped to allow sharing while no controller looked leaves the address to those that did not", async () => {
+  const sharing = { annotations: { "metallb.universe.tf/allow-shared-ip": "k" } };
+  const port = (number: number) => ({ ports: [{ name: "", protocol: "TCP", port: number }] });
+  const world = await startWorld(configText("p 10.0.0.0/30"), {
+    a: { ...sharing, ...port(80) },
+    b: { ...sharing, ...port(81) },
+  });
+  assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.0", "b=10.0.0.0"]);
+  world.change("a", { annotations: {} });
+  await world.restart();
+  await world.settle();
+  assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.1", "b=10.0.0.0"]);
+});

@@ -99,14 +99,17 @@ export class ServiceController {
     this.#strictPools = new Set(pools.filter(isStrict).map(({ name }) => name));
     const keys = Array.from(services.values(), ({ key }) => key).sort();
     let looked = 0;
-    // What is on record is taken before anything new is given, in an order that is the same after every start.
-    for (const key of keys) {
-      if (++looked % servicesAtOnce === 0) yield;
-      const service = services.get(key);
-      if (service === undefined) continue; // It has gone meanwhile.
-      const read = readRequest(service);
-      if (read.type !== "notOurs") keep(read.request, this.#statuses.withoutReplaced(service), allocator);
-    }
+    // What is on record is taken before anything new is given, in an order that is the same after every start. Services that share an address
+    // come first: one of them that no longer allows it, since nobody looked, leaves it to the others.
+    for (const shares of [true, false])
+      for (const key of keys) {
+        if (++looked % servicesAtOnce === 0) yield;
+        const service = services.get(key);
+        if (service === undefined) continue; // It has gone meanwhile.
+        const read = readRequest(service);
+        if (read.type === "notOurs" || (read.request.sharingKey !== "") !== shares) continue;
+        keep(read.request, this.#statuses.withoutReplaced(service), allocator);
+      }
     this.#state = { type: "configured" };
     this.#heedOccupants();
     for (const { key } of services.values()) {
