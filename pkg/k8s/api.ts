@@ -1,8 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
 import { ApiError } from "./errors.ts";
-import type { Http, Request } from "./http.ts";
-import { Deadline } from "./http.ts";
+import { Deadline, type HttpClient, type Request } from "./http.ts";
 import { type Priority, Slots } from "./slots.ts";
 import type { Fields } from "./untrusted.ts";
 
@@ -18,7 +17,7 @@ const drainMs: Millis = 5_000;
 
 /** Calls of the API with the manners it asks for: few at once, repeated when the server is busy or away, and drained at the end. */
 export class Api implements AsyncDisposable {
-  readonly #http: Http;
+  readonly #http: HttpClient;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #slots = new Slots(writesAtOnce, eventsAtOnce);
@@ -26,7 +25,7 @@ export class Api implements AsyncDisposable {
   readonly #closed = new AbortController(); // Ends writes too.
   readonly #underWay = new Set<Promise<unknown>>();
 
-  constructor(http: Http, options: { clock: Clock; random: Random }) {
+  constructor(http: HttpClient, options: { clock: Clock; random: Random }) {
     this.#http = http;
     this.#clock = options.clock;
     this.#random = options.random;

@@ -4,7 +4,7 @@ import { findAccess } from "./access.ts";
 import { Api } from "./api.ts";
 import { Credentials } from "./credentials.ts";
 import { ApiError } from "./errors.ts";
-import { Http } from "./http.ts";
+import { Http, type HttpClient } from "./http.ts";
 import { type Handlers, type Informer, ListWatch, type Scope } from "./informer.ts";
 import type { Lease, ObjectMeta, OwnerReference, Service } from "./objects.ts";
 import { projectMeta, type Resource, resources } from "./resources.ts";
@@ -40,12 +40,12 @@ const mergePatch = "application/merge-patch+json";
  * says otherwise, then throws `ApiError`; the outcomes that are expected are values.
  */
 export class Cluster implements AsyncDisposable {
-  readonly #credentials: Credentials;
+  readonly #credentials: Disposable;
   readonly #api: Api;
-  readonly #options: ConnectOptions;
+  readonly #options: Pick<ConnectOptions, "log" | "clock" | "random">;
   readonly #informers = new Set<Disposable>();
 
-  constructor(credentials: Credentials, http: Http, options: ConnectOptions) {
+  constructor(credentials: Disposable, http: HttpClient, options: Pick<ConnectOptions, "log" | "clock" | "random">) {
     this.#credentials = credentials;
     this.#api = new Api(http, options);
     this.#options = options;

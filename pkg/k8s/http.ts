@@ -32,6 +32,9 @@ const maxAnswerBytes = 1 << 28;
 const maxRefusalBytes = 1 << 16;
 const maxRetryAfterMs: Millis = 30_000;
 
+/** One attempt of a request; see `Http`. */
+export type HttpClient = Pick<Http, "json" | "open">;
+
 /** HTTP to one API server: no redirects, no retries but one for a kept connection that was closed under the request. */
 export class Http {
   readonly #server: URL;

@@ -368,9 +368,9 @@ test("an API that was out of reach for long is listed anew: it may have been res
     const exchange = await scene.retry();
     if (exchange.query.limit === "200") break;
     exchange.reply(503, {});
-    assert.ok(scene.clock.now() - began < 120_000, "it is listed");
+    assert.ok(scene.clock.now() - began < 200_000, "it is listed");
   }
-  assert.ok(scene.clock.now() - began >= 30_000);
+  assert.ok(scene.clock.now() - began >= 60_000);
 });
 
 test("failures wait longer and longer, are logged once, and so is the return", limit, async () => {

@@ -56,7 +56,7 @@ const maxSilenceMs: Millis = 150_000;
 // The server answers at once, and sends what changes later. One that does not is out of reach, though its answer is awaited for longer.
 const slowAnswerMs: Millis = 2_000;
 // Longer than that out of reach, the API may have been restored from a backup and have written as many versions as it lost.
-const maxLostMs: Millis = 30_000;
+const maxLostMs: Millis = 60_000;
 // A watch that lives this long, or sends something, counts as a success.
 const healthyAfterMs: Millis = 5_000;
 const minRetryMs: Millis = 200;

@@ -1,5 +1,8 @@
 /** What tests need of BGP: the codec, for a router of their own, and one that keeps the routes that it is told. */
 export { decodeMessage, encodeMessage, encodeRouteRefresh } from "../codec/message-codec.ts";
 export { MessageReader } from "../codec/message-reader.ts";
+export type { Connection, ConnectionEvents, Transport } from "../driver/transport.ts";
 export { localEnd, negotiated } from "../routes/testing/fixtures.ts";
 export { Listener } from "../routes/testing/listener.ts";
+export { SimulatedNetwork } from "./simulated-network.ts";
+export { SimulatedRouter } from "./simulated-router.ts";

@@ -177,6 +177,11 @@ export class Simulation {
     for (const sender of from) for (const receiver of to) this.#deaf.add(`${sender} ${receiver}`);
   }
 
+  /** Whether what one node sends arrives at the other. */
+  reaches(from: number, to: number): boolean {
+    return this.#reaches(this.#node(from), this.#node(to));
+  }
+
   heal(): void {
     this.#groups.clear();
     this.#deaf.clear();

@@ -1,0 +1,224 @@
+import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
+import type { Millis } from "#pkg/clock";
+import { ApiError } from "#pkg/k8s";
+import type { HttpClient, Request } from "#pkg/k8s/testing";
+import type { Change, Given, KubernetesApi, RawObject, Selection } from "./kubernetes-api.ts";
+import type { SimulatedProcess, Time } from "./simulated-process.ts";
+
+/** What stands between processes and the API. Chances are of 1. */
+export interface ApiWeather {
+  /** One way, at most; each request its own. */
+  latencyMs: Millis;
+  /** How much later a watch gets what changed, at most; in order, each watch its own. */
+  watchLagMs: Millis;
+  /** Of a request to be refused with 429, 500 or 503 before anything is done. */
+  refusals: number;
+  /** Of a write to be carried out, and its answer to be lost. */
+  lostAnswers: number;
+}
+
+type Answer = Awaited<ReturnType<HttpClient["json"]>>;
+
+const connectTimeoutMs: Millis = 30_000;
+const bookmarkMs: Millis = 60_000;
+
+/**
+ * The way of one process to the API, with what can happen on it. Watches end, lag and break as they do over a network; writes may be carried out
+ * without an answer.
+ */
+export class ApiConnection implements HttpClient {
+  readonly #api: KubernetesApi;
+  readonly #process: SimulatedProcess;
+  readonly #time: Time;
+  readonly #weather: ApiWeather;
+  readonly #streams = new Set<WatchStream>();
+  #isCut = false;
+
+  constructor(api: KubernetesApi, process: SimulatedProcess, time: Time, weather: ApiWeather) {
+    this.#api = api;
+    this.#process = process;
+    this.#time = time;
+    this.#weather = weather;
+  }
+
+  /** Nothing passes until it is mended. Watches notice nothing; what they miss comes then, unless the server has ended them. */
+  set isCut(cut: boolean) {
+    this.#isCut = cut;
+    if (!cut) for (const stream of this.#streams) stream.flush();
+  }
+
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+
+  /** Watches break, as when a proxy between restarts. */
+  breakWatches(): void {
+    for (const stream of [...this.#streams]) stream.break();
+  }
+
+  json(request: Request, signal: AbortSignal): Promise<Answer> {
+    return this.#exchange(request, signal, () => this.#answer(request));
+  }
+
+  open(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
+    return this.#exchange(request, signal, () => this.#watch(request, signal));
+  }
+
+  #exchange<T>(request: Request, signal: AbortSignal, serve: () => T): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const unreachable = (cause: unknown) => reject(new ApiError(`Cannot ${request.purpose}`, 0, "Unreachable", { cause }));
+    signal.addEventListener("abort", () => unreachable(signal.reason), { once: true });
+    if (signal.aborted) unreachable(signal.reason);
+    const giveUp = () => this.#process.at(this.#time.now + connectTimeoutMs, () => unreachable("no answer"));
+    this.#time.schedule(this.#time.now + this.#latency(), () => {
+      if (!this.#process.isRunning || signal.aborted) return;
+      if (this.#isCut) return giveUp();
+      const refusal = this.#chance(this.#weather.refusals) ? [429, 500, 503][Math.floor(this.#process.random() * 3)] : undefined;
+      let answer: () => void;
+      if (refusal !== undefined) answer = () => reject(new ApiError(`Cannot ${request.purpose}: busy`, refusal, ""));
+      else
+        try {
+          const value = serve();
+          answer = () => resolve(value);
+        } catch (error) {
+          answer = () => reject(error);
+        }
+      if (request.method !== "GET" && this.#chance(this.#weather.lostAnswers)) return giveUp();
+      this.#process.at(this.#time.now + this.#latency(), () => (this.#isCut ? giveUp() : answer()));
+    });
+    return promise;
+  }
+
+  #answer({ method, path, body }: Request): Answer {
+    const { selection, subresource } = parsePath(path);
+    const { plural, namespace, name } = selection;
+    const key = namespace === undefined ? `${name}` : `${namespace}/${name}`;
+    const given = (body ?? {}) as Given;
+    if (method === "POST") return this.#api.create(plural, namespace, given);
+    if (method === "PATCH") return this.#api.patch(plural, key, given, subresource === "status" ? "status" : "all");
+    if (name !== undefined && !path.includes("fieldSelector=")) {
+      const found = this.#api.get(plural, key);
+      if (found === undefined) throw new ApiError(`${plural} ${key} not found`, 404, "NotFound");
+      return found;
+    }
+    return { metadata: { resourceVersion: `${this.#api.version}` }, items: this.#api.list(selection) };
+  }
+
+  #watch({ path }: Request, signal: AbortSignal): IncomingMessage {
+    const { selection, query } = parsePath(path);
+    const lag = this.#process.random() * this.#weather.watchLagMs;
+    const deliver = (fn: () => void) => this.#process.at(this.#time.now + this.#latency() + lag, fn);
+    const stream = new WatchStream(
+      deliver,
+      () => this.#isCut,
+      () => this.#streams.delete(stream),
+    );
+    const after = Number(query.get("resourceVersion"));
+    const watch = this.#api.watch(
+      selection,
+      after,
+      (change) => stream.send(lineOf(change)),
+      () => stream.end(),
+    );
+    this.#streams.add(stream);
+    stream.response.on("close", () => {
+      watch[Symbol.dispose]();
+      this.#streams.delete(stream);
+    });
+    signal.addEventListener("abort", () => stream.response.destroy(signal.reason as Error), { once: true });
+    const endsAt = this.#time.now + Number(query.get("timeoutSeconds")) * 1000;
+    this.#time.schedule(endsAt, () => stream.end());
+    const bookmark = () => {
+      if (!this.#streams.has(stream)) return;
+      // One that waits for a version of the future gets none.
+      if (after <= this.#api.version) stream.send(bookmarkLine(this.#api.version));
+      this.#time.schedule(this.#time.now + bookmarkMs, bookmark);
+    };
+    this.#time.schedule(this.#time.now + bookmarkMs, bookmark);
+    return stream.response;
+  }
+
+  #latency(): Millis {
+    return this.#process.random() * this.#weather.latencyMs;
+  }
+
+  #chance(of: number): boolean {
+    return of > 0 && this.#process.random() < of;
+  }
+}
+
+/** The lines of a watch on their way: in order, and late. */
+class WatchStream {
+  readonly response: IncomingMessage;
+  readonly #readable: Readable;
+  readonly #deliver: (fn: () => void) => void;
+  readonly #isCut: () => boolean;
+  readonly #gone: () => void;
+  readonly #waiting: (() => void)[] = [];
+  #isOver = false;
+
+  constructor(deliver: (fn: () => void) => void, isCut: () => boolean, gone: () => void) {
+    this.#readable = new Readable({ read: () => {} });
+    this.#readable.on("error", () => {}); // Whoever reads it sees it there.
+    this.response = Object.assign(this.#readable, { statusCode: 200 }) as unknown as IncomingMessage;
+    this.#deliver = deliver;
+    this.#isCut = isCut;
+    this.#gone = gone;
+  }
+
+  send(line: string): void {
+    this.#add(() => this.#readable.push(line));
+  }
+
+  end(): void {
+    this.#add(() => {
+      this.#readable.push(null);
+      this.#gone();
+    });
+    this.#isOver = true;
+  }
+
+  break(): void {
+    this.#gone();
+    this.#deliver(() => this.#readable.destroy(new Error("the connection broke")));
+  }
+
+  /** What waited because of a cut is on its way again. */
+  flush(): void {
+    this.#deliver(() => this.#work());
+  }
+
+  #add(fn: () => void): void {
+    if (this.#isOver) return;
+    this.#waiting.push(fn);
+    this.#deliver(() => this.#work());
+  }
+
+  #work(): void {
+    if (this.#isCut()) return;
+    for (const fn of this.#waiting.splice(0)) if (!this.#readable.destroyed) fn();
+  }
+}
+
+function lineOf({ type, object }: Change): string {
+  return `${JSON.stringify({ type, object })}\n`;
+}
+
+function bookmarkLine(version: number): string {
+  const object: RawObject = { metadata: { name: "", uid: "", resourceVersion: `${version}` } };
+  return `${JSON.stringify({ type: "BOOKMARK", object })}\n`;
+}
+
+function parsePath(path: string): { selection: Selection; subresource: string | undefined; query: URLSearchParams } {
+  const [pathname = "", search = ""] = path.split("?");
+  const query = new URLSearchParams(search);
+  const parts = pathname
+    .split("/")
+    .slice(pathname.startsWith("/api/") ? 3 : 4)
+    .map(decodeURIComponent);
+  const namespace = parts[0] === "namespaces" ? parts[1] : undefined;
+  const [plural = "", name, subresource] = namespace === undefined ? parts : parts.slice(2);
+  const selected = query.get("fieldSelector")?.replace("metadata.name=", "");
+  return { selection: { plural, namespace, name: name ?? selected }, subresource, query };
+}

@@ -1,0 +1,63 @@
+import type { Clock, Millis, Random } from "#pkg/clock";
+
+/** Simulated time, and what is to happen in it. */
+export interface Time {
+  readonly now: Millis;
+  /** Runs `fn` then, or at once where that is over. */
+  schedule(at: Millis, fn: () => void): void;
+}
+
+/** One process: it can stand still and end. Its clock is its own, since each machine counts from its own boot. */
+export class SimulatedProcess {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly #time: Time;
+  #stalledUntil: Millis = -Infinity;
+  #isRunning = true;
+
+  /** @param bootedAt where its clock begins, as an offset to simulated time */
+  constructor(name: string, time: Time, random: Random, bootedAt: Millis) {
+    this.name = name;
+    this.#time = time;
+    this.random = random;
+    this.clock = {
+      now: () => this.#time.now - bootedAt,
+      schedule: (_name, at, fn) => {
+        let isCancelled = false;
+        this.at(at + bootedAt, () => isCancelled || fn());
+        return {
+          [Symbol.dispose]: () => {
+            isCancelled = true;
+          },
+        };
+      },
+    };
+  }
+
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
+  get isStalled(): boolean {
+    return this.#time.now < this.#stalledUntil;
+  }
+
+  /** Runs `fn` in the process at this simulated time, or when it goes on; never once it has ended. */
+  at(at: Millis, fn: () => void): void {
+    this.#time.schedule(Math.max(at, this.#stalledUntil, this.#time.now), () => {
+      if (!this.#isRunning) return;
+      if (this.isStalled) this.at(at, fn);
+      else fn();
+    });
+  }
+
+  stall(duration: Millis): void {
+    this.#stalledUntil = Math.max(this.#stalledUntil, this.#time.now + duration);
+  }
+
+  /** Ends it without a word. */
+  kill(): void {
+    this.#isRunning = false;
+  }
+}

@@ -1,0 +1,158 @@
+import type { Clock, Millis } from "#pkg/clock";
+import { address } from "#pkg/net/testing";
+import { decodeMessage, encodeMessage } from "../codec/message-codec.ts";
+import { MessageReader } from "../codec/message-reader.ts";
+import type { Message, Open } from "../codec/messages.ts";
+import type { Connection } from "../driver/transport.ts";
+import { settings } from "./settings.ts";
+import type { SimulatedNetwork } from "./simulated-network.ts";
+
+const asn = 65002;
+const session = { internal: false, families: new Set(["IPv4", "IPv6"] as const), fourOctetAsn: true, extendedNextHop: false };
+
+/** What a router keeps of one neighbour. */
+interface Neighbor {
+  connection: Connection | undefined;
+  lastHeard: Millis;
+  holdMs: Millis;
+  /** It may come back, as it offered (RFC 4724), until then. */
+  restartMs: Millis;
+  staleUntil: Millis;
+  readonly routes: Map<string, boolean>; // prefix -> whether it is stale
+}
+
+/**
+ * A router in simulated time that takes routes and sends none: hold timers, and graceful restart as a receiver (RFC 4271, 4724).
+ * It believes what it is sent.
+ */
+export class SimulatedRouter {
+  readonly #clock: Clock;
+  readonly #neighbors = new Map<string, Neighbor>(); // name -> neighbour
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Takes connections that come over this network. @param name of the neighbour at its other end @param own this end's address */
+  listen(name: string, network: SimulatedNetwork, own: string): void {
+    network.listener(own).expect(settings(), ({ open }) => {
+      const neighbor = this.#neighbor(name);
+      const before = neighbor.connection;
+      if (before !== undefined) {
+        this.#lost(neighbor, before);
+        before.destroy();
+      }
+      const reader = new MessageReader();
+      const connection: Connection = open({
+        connected: () => {},
+        received: (octets) => {
+          if (neighbor.connection !== connection) return;
+          neighbor.lastHeard = this.#clock.now();
+          reader.push(octets);
+          for (let frame = reader.next(false); frame !== undefined; frame = reader.next(false))
+            this.#receive(neighbor, connection, decodeMessage(frame, session));
+        },
+        closed: () => this.#lost(neighbor, connection),
+      });
+      neighbor.connection = connection;
+      neighbor.lastHeard = this.#clock.now();
+      connection.write(encodeMessage(ownOpen), () => {});
+      this.#watch(neighbor, connection);
+    });
+  }
+
+  /** Prefix -> the neighbours that it leads through, sorted; those that are stale count. */
+  routes(): Map<string, string[]> {
+    const routes = new Map<string, string[]>();
+    for (const [name, neighbor] of this.#neighbors)
+      for (const prefix of neighbor.routes.keys()) routes.set(prefix, [...(routes.get(prefix) ?? []), name].sort());
+    return routes;
+  }
+
+  #neighbor(name: string): Neighbor {
+    const found = this.#neighbors.get(name);
+    if (found !== undefined) return found;
+    const added = { connection: undefined, lastHeard: 0, holdMs: 9_000, restartMs: 0, staleUntil: Infinity, routes: new Map() };
+    this.#neighbors.set(name, added);
+    return added;
+  }
+
+  #receive(neighbor: Neighbor, connection: Connection, message: Message): void {
+    switch (message.type) {
+      case "open": {
+        const restart = message.capabilities.find(({ type }) => type === "gracefulRestart");
+        neighbor.restartMs = restart?.type === "gracefulRestart" ? restart.timeSeconds * 1000 : 0;
+        neighbor.holdMs = message.holdTimeSeconds * 1000;
+        neighbor.staleUntil = Infinity;
+        connection.write(encodeMessage({ type: "keepalive" }), () => {});
+        break;
+      }
+      case "update":
+        for (const prefix of message.withdrawn) neighbor.routes.delete(`${prefix}`);
+        for (const prefix of message.announced) neighbor.routes.set(`${prefix}`, false);
+        if (message.endOfRib !== undefined) dropStale(neighbor, message.endOfRib.afi === 1 ? "IPv4" : "IPv6");
+        break;
+      case "notification":
+        neighbor.routes.clear();
+        this.#close(neighbor, connection);
+        break;
+      default: // Keepalives only show that it is there.
+    }
+  }
+
+  /** Sends keepalives, and ends a session of which nothing was heard for its hold time. */
+  #watch(neighbor: Neighbor, connection: Connection): void {
+    if (neighbor.connection !== connection) return;
+    const now = this.#clock.now();
+    if (now - neighbor.lastHeard >= neighbor.holdMs) {
+      this.#lost(neighbor, connection);
+      connection.destroy();
+      return;
+    }
+    connection.write(encodeMessage({ type: "keepalive" }), () => {});
+    this.#clock.schedule("router", now + 1_000, () => this.#watch(neighbor, connection));
+  }
+
+  #lost(neighbor: Neighbor, connection: Connection): void {
+    if (neighbor.connection !== connection) return;
+    neighbor.connection = undefined;
+    if (neighbor.restartMs === 0) neighbor.routes.clear();
+    for (const prefix of neighbor.routes.keys()) neighbor.routes.set(prefix, true);
+    const until = this.#clock.now() + neighbor.restartMs;
+    neighbor.staleUntil = until;
+    this.#clock.schedule("router", until, () => {
+      if (neighbor.staleUntil === until) neighbor.routes.clear();
+    });
+  }
+
+  #close(neighbor: Neighbor, connection: Connection): void {
+    neighbor.connection = undefined;
+    connection.destroy();
+  }
+}
+
+function dropStale(neighbor: Neighbor, family: "IPv4" | "IPv6"): void {
+  for (const [prefix, isStale] of neighbor.routes)
+    if (isStale && prefix.includes(":") === (family === "IPv6")) neighbor.routes.delete(prefix);
+}
+
+const ownOpen: Open = {
+  type: "open",
+  version: 4,
+  asn,
+  holdTimeSeconds: 9,
+  routerId: address("192.0.2.254"),
+  capabilities: [
+    { type: "multiprotocol", afi: 1, safi: 1 },
+    { type: "multiprotocol", afi: 2, safi: 1 },
+    { type: "routeRefresh" },
+    { type: "fourOctetAsn", asn },
+    {
+      type: "gracefulRestart",
+      restarting: false,
+      notification: false,
+      timeSeconds: 0,
+      families: [],
+    },
+  ],
+};
