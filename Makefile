@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-arm64 e2e attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-speaker bench-stalls
+.PHONY: help demo lab test test-arm64 e2e simulate attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-speaker bench-stalls
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ test-arm64: node_modules ## Run what depends on the processor for arm64, with th
 e2e: node_modules ## Install everything in a real Kubernetes on this machine and use it (needs root)
 	node e2e/cluster/ingot-image.ts
 	node --test 'e2e/cluster/**/*.test.ts'
+
+simulate: SEEDS ?= 1000
+simulate: FROM ?= 1
+simulate: node_modules ## Simulate clusters and sticky placement under faults drawn by seeds (SEEDS=1000 FROM=1)
+	CLUSTER_SEEDS=$(SEEDS) CLUSTER_FROM=$(FROM) STICKY_SEEDS=$(SEEDS) STICKY_FROM=$(FROM) node --test 'e2e/simulation/*.test.ts'
 
 attack: node_modules ## Attack speakers in a network on this machine, and print what it does (needs root)
 	node e2e/attack/main.ts

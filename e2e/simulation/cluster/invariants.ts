@@ -28,7 +28,9 @@ export class Invariants {
     const [was, is] = [ingressOf(before), ingressOf(object)];
     if (was.join() === is.join()) return;
     cluster.note(`${key} has ${is.join(" and ") || "no address"}`);
-    if (was.length > 0 && !this.#touched.has(key))
+    // One that waits for the address it asks for keeps what it has until then.
+    const isWish = is.join() === cluster.services.get(object.metadata.name)?.wanted;
+    if (was.length > 0 && !this.#touched.has(key) && !isWish)
       this.#found(cluster, `${key} had ${was} and has ${is}, although nobody changed it`);
     this.#touched.delete(key);
     this.#checkHolders(cluster);
@@ -115,7 +117,8 @@ export class Invariants {
     const agreed = cluster.ring.isConverged();
     const owners = cluster.owners();
     for (const [address, nodes] of owners) {
-      const bad = agreed && nodes.length > 1 && nodes.every((node) => !cluster.speakers.get(node)?.process.isStalled);
+      const hear = nodes.every((from) => nodes.every((to) => from === to || cluster.ring.reaches(from, to)));
+      const bad = agreed && hear && nodes.length > 1 && nodes.every((node) => !cluster.speakers.get(node)?.process.isStalled);
       if (!bad) this.#twiceSince.delete(address);
       else if (!this.#twiceSince.has(address)) this.#twiceSince.set(address, cluster.now);
       const since = this.#twiceSince.get(address);

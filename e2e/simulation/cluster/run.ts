@@ -147,7 +147,10 @@ class Course {
         break;
       case "restore": {
         const backup = this.#backups.findLast(({ at }) => at <= cluster.now - act.age);
-        if (backup !== undefined) cluster.restore(backup.backup, backup.services);
+        if (backup === undefined) break;
+        // Whoever is cut off meanwhile, and finds as many versions as were lost, cannot know: see docs/operations.md.
+        for (const { connection } of [...cluster.speakers.values(), ...cluster.controllers.values()]) connection.isCut = false;
+        cluster.restore(backup.backup, backup.services);
         break;
       }
       case "weather":
