@@ -36,6 +36,7 @@ export class GossipStore {
   readonly #nodes = new Map<string, NodeEntries>(); // node -> its entries
   readonly #updates = new Map<string, GossipEntry>(); // topic -> entry to broadcast
   #version = 0;
+  #digest: number | undefined; // Until something changes.
 
   /**
    * @param node this member's name
@@ -58,6 +59,7 @@ export class GossipStore {
   /** A member joined, perhaps again, or is another process. @returns its entries that count from now on */
   joined(node: string, life: number): GossipEntry[] {
     if (node === this.#node) return [];
+    this.#digest = undefined;
     const known = this.#nodes.get(node);
     if (known === undefined) {
       this.#nodes.set(node, { life, entries: new Map(), isUnknown: false, keepUntil: Infinity });
@@ -76,11 +78,13 @@ export class GossipStore {
   /** A member failed. Its entries are kept for a while. */
   failed(node: string, now: Millis): void {
     const known = this.#nodes.get(node);
+    this.#digest = undefined;
     if (known !== undefined && node !== this.#node) known.keepUntil = now + keepFailedMs;
   }
 
   /** Forgets the entries of a node that will not be back. */
   forget(node: string): void {
+    this.#digest = undefined;
     if (node !== this.#node) this.#nodes.delete(node);
   }
 
@@ -91,6 +95,7 @@ export class GossipStore {
 
   /** @returns the nodes whose entries are forgotten now */
   expire(now: Millis): string[] {
+    this.#digest = undefined;
     const expired = [...this.#nodes].filter(([, { keepUntil }]) => keepUntil <= now).map(([node]) => node);
     for (const node of expired) this.#nodes.delete(node);
     return expired;
@@ -114,6 +119,17 @@ export class GossipStore {
     return entries.length === 0 ? new Uint8Array() : encodeEntries(entries);
   }
 
+  /** 32 bits of which entries there are of members, the same where two stores have the same. */
+  digest(): number {
+    if (this.#digest !== undefined) return this.#digest;
+    let digest = 0;
+    for (const { entries, isUnknown, keepUntil } of this.#nodes.values())
+      if (!isUnknown && keepUntil === Infinity)
+        for (const { node, life, key, version } of entries.values()) digest += hashOf(`${node} ${key} ${life} ${version}`);
+    this.#digest = digest >>> 0;
+    return this.#digest;
+  }
+
   get #own(): NodeEntries {
     const own = this.#nodes.get(this.#node);
     if (own === undefined) throw new Error(`Cannot find the own entries of ${this.#node}`);
@@ -131,10 +147,12 @@ export class GossipStore {
     if (life > its.life) {
       its.life = life;
       its.entries.clear();
+      this.#digest = undefined;
     }
     const known = its.entries.get(key);
     if (known === undefined ? its.entries.size >= maxKeys : entry.version <= known.version) return false;
     its.entries.set(key, entry);
+    this.#digest = undefined;
     if (its.isUnknown) return false;
     this.#update(entry);
     return true;
@@ -162,10 +180,19 @@ export class GossipStore {
     this.#version = Math.min(this.#version + 1, maxVersion);
     const entry = { node: this.#node, life: this.#own.life, key, version: this.#version, value };
     this.#own.entries.set(key, entry);
+    this.#digest = undefined;
     this.#update(entry);
   }
 
   #update(entry: GossipEntry): void {
     this.#updates.set(`${entry.node} ${entry.key}`, entry);
   }
+}
+
+/** FNV-1a, mixed once more, so that sums of hashes of similar texts differ. */
+function hashOf(text: string): number {
+  let hash = 0x811c_9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
+  return (hash ^ (hash >>> 13)) >>> 0;
 }

@@ -70,6 +70,11 @@ export class GossipDelegate implements Disposable {
     return this.#store.state();
   }
 
+  /** Of the entries of members. */
+  digest(): number {
+    return this.#store.digest();
+  }
+
   flush(): void {
     if (!this.#options.canBroadcast()) return;
     for (const { topic, payload } of this.#store.takeUpdates()) this.#options.broadcast(topic, payload);

@@ -43,6 +43,8 @@ export interface MemberlistOptions {
   readonly metadata?: MetadataFields;
   /** What goes to others with this member's view of the ring, as it is now; nothing when unset. */
   readonly userState?: (() => Uint8Array) | undefined;
+  /** See `RingOptions`. */
+  readonly userDigest?: (() => number) | undefined;
   /** `auto`: fast as long as all members keep up with that, else as HashiCorp's defaults for a local network. */
   readonly timing: TimingName | "auto";
   readonly clock: Clock;
@@ -118,8 +120,9 @@ export class Memberlist implements AsyncDisposable {
 
   /** Binds, and is a ring of one from then on. @throws {Error} that names address, port and protocol, when they cannot be had */
   async start(): Promise<void> {
-    const { name, bind, advertiseAddress, wire, firstIncarnation, metadata, userState, timing, clock, random, openTransport } =
+    const { name, bind, advertiseAddress, wire, firstIncarnation, metadata, timing, clock, random, openTransport } =
       this.#options;
+    const { userState, userDigest } = this.#options;
     const transport = await (openTransport ?? openSockets)(bind, {
       packet: (bytes, from) => this.#receive(bytes, from),
       stream: (stream, from) => {
@@ -139,6 +142,7 @@ export class Memberlist implements AsyncDisposable {
       firstIncarnation: firstIncarnation ?? 1,
       deadNodeReclaim: 0,
       userState,
+      userDigest,
       random,
     };
     const [ring, effects] = startRing(options, clock.now());

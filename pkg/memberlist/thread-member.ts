@@ -45,6 +45,7 @@ export class ThreadMember implements AsyncDisposable {
       metadata: start.metadata,
       timing: start.timing,
       userState: () => this.#delegate.state(),
+      userDigest: () => this.#delegate.digest(),
       onHandled: () => this.#count(),
       clock,
       random,

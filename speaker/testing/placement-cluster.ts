@@ -352,6 +352,7 @@ export class PlacementCluster {
     this.simulation.start(node, {
       metadata: new Map([[MetadataKey.gossip, encodeOffer(startedAt)]]),
       userState: () => delegate.state(),
+      userDigest: () => delegate.digest(),
     });
     const effects: SpeakerEffect[] = [];
     if (this.#isRecording) {

@@ -9,10 +9,10 @@ const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 
 test("property: decoding undoes encoding, by way of the packet's message too", () => {
   fc.assert(
-    fc.property(fc.string({ minLength: 1, unit: "binary" }).map(nodeName), u32, u32, (node, life, count) => {
-      const message = decodeMessage(encodeMessage(encodeHeartbeat({ node, life, count })));
+    fc.property(fc.string({ minLength: 1, unit: "binary" }).map(nodeName), u32, u32, u32, (node, life, count, digest) => {
+      const message = decodeMessage(encodeMessage(encodeHeartbeat({ node, life, count, digest })));
       assert.ok(message.type === "ack");
-      assert.deepEqual(decodeHeartbeat(message), { node, life, count });
+      assert.deepEqual(decodeHeartbeat(message), { node, life, count, digest });
     }),
   );
 });
@@ -21,16 +21,16 @@ test("property: arbitrary octets in an ack are a heartbeat or none, and raise no
   fc.assert(
     fc.property(fc.uint8Array(), (payload) => {
       const heartbeat = decodeHeartbeat({ type: "ack", sequence: 0, payload });
-      assert.equal(heartbeat !== undefined, payload.length > 9 && payload[0] === 1);
+      assert.equal(heartbeat !== undefined, payload.length > 13 && payload[0] === 1);
     }),
   );
 });
 
-const payload = Uint8Array.from(encodeHeartbeat({ node: "a", life: 1, count: 2 }).payload ?? []);
+const payload = Uint8Array.from(encodeHeartbeat({ node: "a", life: 1, count: 2, digest: 3 }).payload ?? []);
 for (const [name, ack] of [
   ["the answer to a ping", { sequence: 1, payload }],
   ["without payload", { sequence: 0, payload: undefined }],
-  ["without a name", { sequence: 0, payload: payload.subarray(0, 9) }],
+  ["without a name", { sequence: 0, payload: payload.subarray(0, 13) }],
   ["of another version", { sequence: 0, payload: Uint8Array.of(2, ...payload.subarray(1)) }],
 ] as const)
   test(`an ack ${name} is no heartbeat`, () => assert.equal(decodeHeartbeat({ type: "ack", ...ack }), undefined));

@@ -8,16 +8,18 @@ export interface Heartbeat {
   readonly life: number;
   /** How many it has sent in this life. */
   readonly count: number;
+  /** 32 bits of all that it knows of members, and of their gossip; the same where two know the same. */
+  readonly digest: number;
 }
 
 /** No probe has this number, so that a member that knows no heartbeats takes one for an ack that is late. */
 const sequence = 0;
 const version = 1;
-const headerLength = 9;
+const headerLength = 13;
 
-/** An ack that answers nothing, with a payload: a version, life and count of 32 bits, then the node's name. */
-export function encodeHeartbeat({ node, life, count }: Heartbeat): Ack {
-  const payload = new Writer().u8(version).u32(life).u32(count).latin1(node).finish();
+/** An ack that answers nothing, with a payload: a version, life, count and digest of 32 bits, then the node's name. */
+export function encodeHeartbeat({ node, life, count, digest }: Heartbeat): Ack {
+  const payload = new Writer().u8(version).u32(life).u32(count).u32(digest).latin1(node).finish();
   return { type: "ack", sequence, payload };
 }
 
@@ -25,7 +27,7 @@ export function encodeHeartbeat({ node, life, count }: Heartbeat): Ack {
 export function decodeHeartbeat({ sequence: number, payload }: Ack): Heartbeat | undefined {
   if (number !== sequence || payload === undefined || payload.length <= headerLength || payload[0] !== version) return undefined;
   const reader = new Reader(payload, 1);
-  const [life, count] = [reader.u32(), reader.u32()];
+  const [life, count, digest] = [reader.u32(), reader.u32(), reader.u32()];
   const name = reader.rest();
-  return { node: Buffer.from(name.buffer, name.byteOffset, name.length).toString("latin1"), life, count };
+  return { node: Buffer.from(name.buffer, name.byteOffset, name.length).toString("latin1"), life, count, digest };
 }

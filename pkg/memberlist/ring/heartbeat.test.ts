@@ -11,8 +11,8 @@ function among(nodes: string): { lone: LoneRing; before: string } {
   return { lone, before: lone.ring.heartbeats.awaited?.node ?? assert.fail("it awaits nobody") };
 }
 
-function beat(lone: LoneRing, node: string, count: number, life = 1): void {
-  lone.packet(encodeHeartbeat({ node, life, count }));
+function beat(lone: LoneRing, node: string, count: number, life = 1, digest = 0): void {
+  lone.packet(encodeHeartbeat({ node, life, count, digest }));
 }
 
 /** Who is pinged until then. */
@@ -30,7 +30,7 @@ test("in each interval the neighbour gets one heartbeat, each with a greater num
   const beats = lone.sends().map(({ to, messages: [first] }) => ({ to, beat: first?.type === "ack" && decodeHeartbeat(first) }));
   assert.deepEqual(
     beats.map(({ beat }) => beat),
-    Array.from({ length: 10 }, (_, i) => ({ node: "self", life: 1, count: i + 1 })),
+    Array.from({ length: 10 }, (_, i) => ({ node: "self", life: 1, count: i + 1, digest: lone.ring.heartbeats.members })),
   );
   assert.equal(new Set(beats.map(({ to }) => to)).size, 1);
 });
@@ -158,4 +158,42 @@ test("one whose last answer took long is probed in each interval, until an answe
   assert.deepEqual(pinged(lone, 2 * interval), ["a"]);
   lone.packet({ type: "ack", sequence: lone.ring.sequence, payload: undefined });
   assert.deepEqual(pinged(lone, 400), []);
+});
+
+test("ten heartbeats in a row that show the same difference lead to one comparison of views; another difference to another", () => {
+  const { lone, before } = among("ab");
+  let count = 0;
+  const pulls = (beats: number, digest: number) => {
+    lone.effects = [];
+    for (let i = 0; i < beats; i++) beat(lone, before, ++count, 1, digest);
+    return lone.take("exchange").map(({ message }) => message.type);
+  };
+  const { members } = lone.ring.heartbeats;
+  assert.deepEqual(pulls(30, members), []);
+  assert.deepEqual(pulls(9, 1), []);
+  assert.deepEqual(pulls(9, 2), []);
+  assert.deepEqual(pulls(1, 2), ["pushPull"]);
+  assert.deepEqual(pulls(30, 2), []);
+  assert.deepEqual(pulls(1, members), []);
+  assert.deepEqual(pulls(10, 2), ["pushPull"]);
+});
+
+test("the digest is that of members and incarnations and of gossip, in whatever order they came, and not of suspicions", () => {
+  const digests = [
+    [alive("a", 1), alive("b", 2)],
+    [alive("b", 2), alive("a", 1)],
+    [alive("a", 1), alive("b", 2), suspect("b", 2, "a")],
+    [alive("a", 1), alive("b", 2), alive("c", 1), dead("c", 1, "a")],
+    [alive("a", 1), alive("b", 3)],
+    [alive("a", 1)],
+  ].map((messages) => {
+    const lone = new LoneRing({ timing: "fast" });
+    for (const message of messages) lone.packet(message);
+    return lone.ring.heartbeats.members;
+  });
+  const [first] = digests;
+  assert.deepEqual(
+    digests.map((digest) => digest === first),
+    [true, true, true, true, false, false],
+  );
 });

@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { encodeHeartbeat, type Heartbeat } from "../codec/heartbeat.ts";
+import type { NodeName } from "../codec/messages.ts";
 import { neighbourBefore, neighbourOf } from "./choice.ts";
 import { isMember, maxU32, type NodeRecord, type Ring } from "./ring.ts";
 import { sendDirect } from "./sending.ts";
@@ -25,7 +26,8 @@ export function sendHeartbeat(ring: Ring): void {
   if (neighbour === undefined || ring.leave === "announced") return;
   heartbeats.sent = (heartbeats.sent + 1) % maxU32;
   const { node } = self;
-  sendDirect(ring, neighbour.endpoint, encodeHeartbeat({ node, life: options.firstIncarnation, count: heartbeats.sent }));
+  const heartbeat = { node, life: options.firstIncarnation, count: heartbeats.sent, digest: digestOf(ring) };
+  sendDirect(ring, neighbour.endpoint, encodeHeartbeat(heartbeat));
 }
 
 /**
@@ -38,6 +40,7 @@ export function onHeartbeat(ring: Ring, heartbeat: Heartbeat, now: Millis): bool
   const { latest } = awaited;
   if (latest !== undefined && !isLater(heartbeat, latest)) return false;
   ring.heartbeats.awaited = { node: awaited.node, latest: heartbeat, dueAt: nextDue(ring, now) };
+  compare(ring, heartbeat.digest);
   return ring.probeAt > now && ring.probeAt - now <= catchUp;
 }
 
@@ -49,9 +52,10 @@ function nextDue({ timing }: Ring, now: Millis): Millis {
   return now + timing.probeInterval + tolerance;
 }
 
-/** Awaits heartbeats of the one whose neighbour this node is now; to be called when members or the timing have changed. */
+/** Awaits heartbeats of the one whose neighbour this node is now; to be called when anything about members or the timing has changed. */
 export function awaitHeartbeats(ring: Ring, now: Millis): void {
   const { self, order, timing, heartbeats } = ring;
+  heartbeats.members = digestOfMembers(order);
   heartbeats.leads = !order.some((record) => isMember(record) && record.place < self.place);
   const node = timing.heartbeats ? neighbourBefore(self, order, isMember)?.node : undefined;
   if (node === heartbeats.awaited?.node) return;
@@ -64,4 +68,39 @@ export function takeOverdue(ring: Ring, now: Millis): NodeRecord | undefined {
   if (awaited === undefined || now < awaited.dueAt) return undefined;
   ring.heartbeats.awaited = { ...awaited, dueAt: nextDue(ring, now) };
   return ring.records.get(awaited.node);
+}
+
+/** So many heartbeats in a row that show the same difference: what makes it is not news on its way, which is with all in less time. */
+const differencesTolerated = 10;
+
+/** Two that differ, and go on doing so, have missed something: the news of a join, say, which is sent only so many times. */
+function compare(ring: Ring, theirs: number): void {
+  const ours = digestOf(ring);
+  const { difference } = ring.heartbeats;
+  if (theirs === ours) ring.heartbeats.difference = undefined;
+  else if (difference?.theirs === theirs && difference.ours === ours) difference.times++;
+  else ring.heartbeats.difference = { theirs, ours, times: 1 };
+}
+
+/** The one to compare views with. Once for each difference: two may differ for good, as where one alone reaches a third. */
+export function takeDiffering({ heartbeats }: Ring): NodeName | undefined {
+  if (heartbeats.difference?.times !== differencesTolerated) return undefined;
+  heartbeats.difference.times++;
+  return heartbeats.awaited?.node;
+}
+
+function digestOf({ heartbeats, options }: Ring): number {
+  return (heartbeats.members + (options.userDigest?.() ?? 0)) >>> 0;
+}
+
+/** Not of who is suspected, which changes by itself. */
+function digestOfMembers(order: readonly NodeRecord[]): number {
+  let digest = 0;
+  for (const record of order) if (isMember(record)) digest += mixed(record.place ^ Math.imul(record.incarnation, 0x9e37_79b1));
+  return digest >>> 0;
+}
+
+function mixed(hash: number): number {
+  const half = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
+  return (half ^ (half >>> 13)) >>> 0;
 }

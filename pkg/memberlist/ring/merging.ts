@@ -86,6 +86,7 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   record.versions = alive.versions;
   record.meta = alive.meta;
   record.offersFast = offersFast(alive.meta);
+  ring.timingStale = true; // Also where nothing is emitted: the incarnation is another.
   if (before !== "alive") setStatus(record, "alive", now);
   if (before === "dead" || before === "left") {
     record.slowProbes = 0;

@@ -27,6 +27,8 @@ export interface RingOptions {
   readonly timing: TimingName | "auto";
   /** What goes with this node's view to others, as it is now; nothing when unset. */
   readonly userState?: (() => Uint8Array) | undefined;
+  /** 32 bits of a digest of that, the same on two nodes that know the same of all members; 0 when unset. */
+  readonly userDigest?: (() => number) | undefined;
   /** Greater than any of an earlier life of this node, so that nothing that was sent about that counts any more. */
   readonly firstIncarnation: number;
   /** After how long a dead node's name may be taken by another address; 0: when it is forgotten. */
@@ -152,6 +154,10 @@ export interface Ring {
     sent: number;
     /** Whether this node is the first by place. */
     leads: boolean;
+    /** Digest of all members and their incarnations. */
+    members: number;
+    /** Between the digest of the one whose neighbour this node is and its own, and how often it was seen in a row. */
+    difference: { readonly theirs: number; readonly ours: number; times: number } | undefined;
     /** Whose neighbour this node is, the last heartbeat from there, and when the next is overdue. */
     awaited: { readonly node: NodeName; readonly latest: Heartbeat | undefined; readonly dueAt: Millis } | undefined;
   };
@@ -210,7 +216,7 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     localHealth: 0,
     probeIndex: 0,
     probeAt: Infinity,
-    heartbeats: { sent: 0, leads: true, awaited: undefined },
+    heartbeats: { sent: 0, leads: true, members: 0, difference: undefined, awaited: undefined },
     othersIn: 2,
     gossipAt: Infinity,
     pushPullAt: Infinity,

@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import { equalBytes } from "#pkg/net";
 import type { Dead, Endpoint, NodeName, PacketMessage, Suspect } from "../codec/messages.ts";
 import type { Effect, Event, Member } from "./events.ts";
-import { awaitHeartbeats } from "./heartbeat.ts";
+import { awaitHeartbeats, takeDiffering } from "./heartbeat.ts";
 import { aliveOf, announce, deadOf, endSuspicions, leave, mergeAlive, mergeDead, mergeSuspect, noteContact } from "./merging.ts";
 import { addStall, continueBackOff, type Overload } from "./overload.ts";
 import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed, probeAccuser } from "./probing.ts";
@@ -127,10 +127,13 @@ function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Mill
     case "indirectPing":
       onIndirectPing(ring, message, from, now);
       break;
-    case "ack":
+    case "ack": {
       onAck(ring, message, now);
       onReconnectAck(ring, message, now);
+      const differing = takeDiffering(ring);
+      if (differing !== undefined) pull(ring, differing, now);
       break;
+    }
     case "nack":
       onNack(ring, message);
       break;

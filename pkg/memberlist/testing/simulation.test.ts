@@ -6,7 +6,7 @@ import { defaultWire } from "../codec/wire.ts";
 import { members } from "../ring/step.ts";
 import type { TimingName } from "../ring/timing.ts";
 import { encodedCarrier } from "./carrier.ts";
-import { type Observation, Simulation, type SimulationOptions } from "./simulation.ts";
+import { nameOf, type Observation, Simulation, type SimulationOptions } from "./simulation.ts";
 
 // Each course of events is a subtest that is named by its seed, which is all that it takes to run it again.
 
@@ -265,6 +265,46 @@ for (const { timing, nodes, limit } of [
     assert.deepEqual(seen(ring, "failed"), []);
   });
 }
+
+for (const [shape, from, to] of [
+  ["from one to the others", [1], [0, 2, 3, 4]],
+  ["from the others to one", [0, 2, 3, 4], [1]],
+  ["between two halves", [0, 1], [2, 3, 4]],
+] as const)
+  forSeeds(
+    `a ring that was cut in one direction, ${shape}, for longer than the dead are remembered, agrees within 2 s`,
+    10,
+    (seed) => {
+      const ring = ringOf(5, { seed, loss: 0.1 });
+      ring.runFor(1000);
+      ring.cutOneWay(from, to);
+      ring.runFor(35_000);
+      ring.kill(3); // It knows nobody that it does not hear of now.
+      ring.runFor(1000);
+      ring.start(3);
+      ring.join(3, [0, 1, 2, 4]);
+      ring.runFor(5000);
+      ring.heal();
+      assertConverges(ring, 2000);
+    },
+  );
+
+test("who missed all that was sent of a member learns of it within a second and a half, by the digest in heartbeats", () => {
+  const ring = ringOf(5, { seed: 1 });
+  ring.runFor(5000);
+  const { records, order, heartbeats } = ring.ring(4);
+  const [name] = [...records.keys()].filter((node) => node !== nameOf(4) && node !== heartbeats.awaited?.node);
+  assert.ok(name);
+  records.delete(name);
+  order.splice(
+    order.findIndex(({ node }) => node === name),
+    1,
+  );
+  ring.setMetadata(4, new Map([[9, Uint8Array.of(1)]])); // So that it looks at what there is.
+  assert.ok(!ring.isConverged());
+  for (const index of ring.running) ring.ring(index).pushPullAt = Infinity;
+  assertConverges(ring, 1500);
+});
 
 test("a network that was cut for so long that the dead are forgotten comes together by a join", () => {
   const ring = ringOf(6, { seed: 1 });
