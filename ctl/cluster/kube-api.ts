@@ -1,0 +1,118 @@
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { request as plainRequest } from "node:http";
+import { type RequestOptions, request } from "node:https";
+import { KubeConfig } from "@kubernetes/client-node";
+import { escapeControls } from "#pkg/text";
+import { UsageError } from "../command.ts";
+
+export interface KubeApiOptions {
+  /** Path of a kubeconfig; undefined: as kubectl finds it. */
+  readonly kubeconfig: string | undefined;
+  /** Of the kubeconfig; undefined: the current one. */
+  readonly context: string | undefined;
+}
+
+/** What the API server answered to a request to read. */
+export type Answer =
+  | { readonly type: "found"; readonly value: unknown }
+  /** There is no such object, or no such kind. */
+  | { readonly type: "absent" }
+  /** It may not be read, or could not be. */
+  | { readonly type: "unread"; readonly why: string };
+
+const timeoutMs = 15_000;
+const maxAnswerBytes = 256 * 1024 * 1024;
+
+/** Reads from a cluster with the rights of the person who asks. Writes nothing. */
+export class KubeApi {
+  readonly #kubeconfig = new KubeConfig();
+  readonly #server: URL;
+
+  /** @throws {UsageError} when there are no credentials, or not this context */
+  constructor({ kubeconfig, context }: KubeApiOptions) {
+    try {
+      if (kubeconfig === undefined) this.#kubeconfig.loadFromDefault();
+      else this.#kubeconfig.loadFromFile(kubeconfig);
+      if (context !== undefined) this.#kubeconfig.setCurrentContext(context);
+    } catch (error) {
+      throw new UsageError(`cannot read the kubeconfig: ${(error as Error).message}`, { cause: error });
+    }
+    const cluster = this.#kubeconfig.getCurrentCluster();
+    if (cluster === null)
+      throw new UsageError(
+        `the kubeconfig has no ${context === undefined ? "current context" : `context ${JSON.stringify(context)}`} with a cluster`,
+      );
+    this.#server = new URL(cluster.server);
+  }
+
+  /** Such as `https://192.0.2.1:6443`. */
+  get server(): string {
+    return this.#server.origin;
+  }
+
+  /** An object, or what else has one path. @param path with a leading slash */
+  async read(path: string): Promise<Answer> {
+    try {
+      const options: RequestOptions = {};
+      await this.#kubeconfig.applyToHTTPSOptions(options);
+      const base = this.#server.pathname.replace(/\/$/, "");
+      const send = this.#server.protocol === "http:" ? plainRequest : request;
+      const sent = send(new URL(base + path, this.#server), {
+        ...options,
+        headers: { ...options.headers, accept: "application/json" },
+        timeout: timeoutMs,
+      });
+      sent.on("timeout", () => sent.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
+      sent.end();
+      const [response] = (await once(sent, "response")) as [IncomingMessage];
+      return answer(response.statusCode ?? 0, await body(response));
+    } catch (error) {
+      return { type: "unread", why: oneLine((error as Error).message || String(error)) };
+    }
+  }
+
+  /** Every object of a kind, in pages. */
+  async list(path: string): Promise<Answer> {
+    const items: unknown[] = [];
+    for (let next = ""; ; ) {
+      const page = await this.read(`${path}?limit=500${next === "" ? "" : `&continue=${encodeURIComponent(next)}`}`);
+      if (page.type !== "found") return page;
+      const { items: some, metadata } = page.value as { items?: unknown; metadata?: { continue?: unknown } };
+      if (Array.isArray(some)) for (const item of some) items.push(item);
+      const more = metadata?.continue;
+      if (typeof more !== "string" || more === "" || more === next) return { type: "found", value: items };
+      next = more;
+    }
+  }
+}
+
+async function body(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response) {
+    length += (chunk as Buffer).length;
+    if (length > maxAnswerBytes) throw new Error(`the answer is longer than ${maxAnswerBytes} octets`);
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function answer(status: number, text: string): Answer {
+  if (status === 404) return { type: "absent" };
+  if (status === 200) return { type: "found", value: JSON.parse(text) };
+  return { type: "unread", why: `${status} ${oneLine(message(text))}` };
+}
+
+function message(text: string): string {
+  try {
+    const { message } = JSON.parse(text);
+    return typeof message === "string" ? message : text;
+  } catch {
+    return text;
+  }
+}
+
+function oneLine(text: string): string {
+  return escapeControls(text.length > 300 ? `${text.slice(0, 300)}…` : text);
+}

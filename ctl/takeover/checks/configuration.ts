@@ -1,0 +1,139 @@
+import { Allocator, describe } from "#pkg/allocator";
+import { type Config, formatProblem, readInput } from "#pkg/config";
+import { resources } from "#pkg/k8s";
+import { claimsClass, type LoadBalancerClasses, readRequest, recordedAddresses } from "#pkg/service";
+import { list, maskControls, quote } from "#pkg/text";
+import { type ClusterView, fields, keyOf, metadata, type Raw, text } from "../view.ts";
+import type { Finding } from "./finding.ts";
+
+/** The ConfigMap's text, read as controller and speakers read it. */
+export function checkConfiguration(view: ClusterView): { readonly findings: Finding[]; readonly config: Config | undefined } {
+  const where = `ConfigMap ${view.namespace}/config`;
+  const findings: Finding[] = [];
+  const data = fields(view.configMap?.data);
+  const source = text(data.config);
+  if (view.configMap === undefined || source === "") {
+    if (!view.unread.some(({ what }) => what === where))
+      findings.push({
+        severity: view.groups.has("metallb.io") ? "note" : "error",
+        check: "configuration",
+        found:
+          view.configMap === undefined
+            ? "there is no ConfigMap with a configuration"
+            : 'the ConfigMap has nothing under the key "config"',
+        where,
+        advice: view.groups.has("metallb.io")
+          ? "convert the custom resources first"
+          : "Services keep their addresses, but get none; create it before you install",
+      });
+    return { findings, config: undefined };
+  }
+  const { config, problems } = readInput(source);
+  for (const problem of problems)
+    findings.push({
+      severity: problem.severity,
+      check: "configuration",
+      found: maskControls(formatProblem(problem)),
+      where: `${where}, key config`,
+      advice:
+        problem.severity === "error"
+          ? "correct it: until then the configuration is refused as a whole"
+          : "see whether it is meant so",
+    });
+  if (config !== undefined) findings.push(...differences(config, view, where));
+  return { findings, config };
+}
+
+/** What the same text does that it did not do under MetalLB 0.12. */
+function differences(config: Config, view: ClusterView, where: string): Finding[] {
+  const findings: Finding[] = [];
+  const differs = (found: string, advice: string) =>
+    findings.push({ severity: "warning", check: "meaning", found, where, advice });
+  const byBgp = config.pools.filter(({ protocol }) => protocol === "bgp");
+  const isFrr = view.speakers.some(runsFrr);
+  const withIpv6 = byBgp.filter(({ ranges }) => ranges.some(({ family }) => family === "IPv6")).map(({ name }) => quote(name));
+  if (withIpv6.length > 0 && !isFrr)
+    differs(
+      `BGP announces IPv6 addresses too, which MetalLB 0.12 does not: pools ${list(withIpv6)}`,
+      "give peers that are not to hear of them families: [ipv4], once the last MetalLB Pod is gone",
+    );
+  const endless = config.peers.filter(({ holdTimeSeconds }) => holdTimeSeconds > 0);
+  if (endless.length > 0 && !isFrr && byBgp.length > 0)
+    findings.push({
+      severity: "note",
+      check: "meaning",
+      found: `BGP sessions end when nothing arrives for the hold time (${list([...new Set(endless.map(({ holdTimeSeconds }) => `${holdTimeSeconds} s`))])}); MetalLB 0.12 does not look at it`,
+      where,
+      advice: "nothing, unless a router sends no KEEPALIVEs",
+    });
+  const automatic = config.pools.filter(({ autoAssign }) => autoAssign).map(({ name }) => quote(name));
+  if (automatic.length > 1)
+    findings.push({
+      severity: "note",
+      check: "meaning",
+      found: `new Services get addresses of the first pool with a free one, in the order of the file: ${list(automatic)}; MetalLB 0.12 tries them at random`,
+      where,
+      advice: "put the pool first that is to be used first",
+    });
+  return findings;
+}
+
+function runsFrr(speaker: Raw): boolean {
+  return JSON.stringify(speaker).includes('"METALLB_BGP_TYPE","value":"frr"');
+}
+
+/** Services whose address or load balancer would be another one. */
+export function checkServices(view: ClusterView, config: Config | undefined, classes: LoadBalancerClasses): Finding[] {
+  const findings: Finding[] = [];
+  const allocator = new Allocator();
+  if (config !== undefined) allocator.setPools(config.pools);
+  const ofType = view.services.filter(({ spec }) => text(fields(spec).type) === "LoadBalancer");
+  for (const raw of ofType) {
+    const where = `Service ${keyOf(raw)}`;
+    const loadBalancerClass = text(fields(raw.spec).loadBalancerClass) || undefined;
+    if (!claimsClass(classes, loadBalancerClass)) {
+      findings.push({
+        severity: "warning",
+        check: "class",
+        found: `it has ${loadBalancerClass === undefined ? "no load balancer class" : `the load balancer class ${quote(loadBalancerClass)}`}, which is not served; MetalLB 0.12 serves every class`,
+        where,
+        advice: `give controller and speakers --lb-class=${loadBalancerClass ?? "NAME"} --lb-class-default`,
+      });
+      continue;
+    }
+    if (config !== undefined) findings.push(...checkAddresses(raw, where, allocator));
+  }
+  return findings;
+}
+
+function checkAddresses(raw: Raw, where: string, allocator: Allocator): Finding[] {
+  const { namespace, name } = metadata(raw);
+  const service = {
+    ...resources.services.project(raw, { key: `${namespace}/${name}`, namespace, name, uid: "", resourceVersion: "" }),
+    isClaimed: true,
+  };
+  const reading = readRequest(service);
+  const recorded = recordedAddresses(service);
+  if (service.hasHostnames)
+    return [
+      {
+        severity: "error",
+        check: "foreign",
+        found: "its status has a host name: another load balancer writes it",
+        where,
+        advice: "stop that one, or give the Service its load balancer class",
+      },
+    ];
+  if (reading.type === "notOurs" || recorded.length === 0) return [];
+  const { unmet } = allocator.adopt(reading.request, recorded);
+  if (unmet === undefined) return [];
+  return [
+    {
+      severity: "error",
+      check: "address",
+      found: `it would not keep ${recorded.join(", ")}: ${describe(unmet)}`,
+      where,
+      advice: "change the pools, or the Service, so that it may keep the address",
+    },
+  ];
+}

@@ -1,0 +1,10 @@
+/** Something about the cluster that matters when Ingot takes over. */
+export interface Finding {
+  /** `error`: solve it first. `warning`: something is different afterwards. `note`: good to know. */
+  readonly severity: "error" | "warning" | "note";
+  /** Which check found it; for programs. */
+  readonly check: string;
+  readonly found: string;
+  readonly where: string;
+  readonly advice: string;
+}

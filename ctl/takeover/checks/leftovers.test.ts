@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import type { Answer } from "../../cluster/kube-api.ts";
+import { readView } from "../view.ts";
+import { checkAlerts, checkLeftovers, metrics } from "./leftovers.ts";
+
+/** A cluster with these answers, and nothing else. */
+function view(answers: Readonly<Record<string, unknown>>) {
+  const read = async (path: string): Promise<Answer> =>
+    path in answers ? { type: "found", value: answers[path] } : { type: "absent" };
+  return readView({ read, list: read }, "metallb-system");
+}
+
+const groups = (...names: string[]) => ({ "/apis": { groups: names.map((name) => ({ name })) } });
+
+test("the metrics with MetalLB's prefix are those of the page", () => {
+  const page = readFileSync(new URL("../../../docs/operations.md", import.meta.url), "utf8");
+  assert.deepEqual([...metrics].sort(), [...new Set(page.match(/\bmetallb_[a-z0-9_]+/g))].sort());
+});
+
+test("rules that ask for metrics that there are not are found", async () => {
+  const rule = (name: string, expr: string) => ({
+    metadata: { namespace: "monitoring", name },
+    spec: { groups: [{ rules: [{ alert: "A", expr }] }] },
+  });
+  const rules = [
+    rule("good", "metallb_bgp_session_up == 0"),
+    rule("bad", "metallb_bgp_opens_sent > 1 and metallb_bgp_session_up"),
+  ];
+  const findings = checkAlerts(
+    await view({ ...groups("monitoring.coreos.com"), "/apis/monitoring.coreos.com/v1/prometheusrules": rules }),
+  );
+  assert.deepEqual(
+    findings.map(({ where, found }) => [where, found]),
+    [["PrometheusRule monitoring/bad", "asks for metrics that there are not: metallb_bgp_opens_sent"]],
+  );
+});
+
+test("custom resources and webhooks of MetalLB's are found, and convert is named", async () => {
+  const webhook = (name: string, group: string) => ({ metadata: { name }, webhooks: [{ rules: [{ apiGroups: [group] }] }] });
+  const findings = checkLeftovers(
+    await view({
+      ...groups("metallb.io", "apps"),
+      "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations": [
+        webhook("metallb-webhook-configuration", "metallb.io"),
+        webhook("other", "apps"),
+      ],
+    }),
+  );
+  assert.deepEqual(
+    findings.map(({ severity, where }) => `${severity} ${where}`),
+    ["error API group metallb.io", "error ValidatingWebhookConfiguration metallb-webhook-configuration"],
+  );
+  assert.match(findings[0]?.advice ?? "", /ingotctl convert/);
+});
+
+test("PodSecurityPolicies of MetalLB's are found, and no others", async () => {
+  const policy = (name: string, labels: object) => ({ metadata: { name, labels } });
+  const policies = [policy("speaker", { app: "metallb" }), policy("controller", {}), policy("restricted", {})];
+  const findings = checkLeftovers(await view({ ...groups(), "/apis/policy/v1beta1/podsecuritypolicies": policies }));
+  assert.deepEqual(
+    findings.map(({ where }) => where),
+    ["PodSecurityPolicy speaker"],
+  );
+});
+
+test("objects of any shape do no harm", async () => {
+  const junk = [
+    null,
+    1,
+    "x",
+    [],
+    {},
+    { metadata: null, spec: 7, webhooks: "x", rules: [null] },
+    { spec: { groups: [{ rules: [{ expr: 1 }] }] } },
+  ];
+  const odd = await view({
+    "/apis": { groups: [...junk, { name: "monitoring.coreos.com" }] },
+    "/apis/monitoring.coreos.com/v1/prometheusrules": junk,
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations": junk,
+    "/apis/policy/v1beta1/podsecuritypolicies": junk,
+  });
+  assert.deepEqual([checkAlerts(odd), checkLeftovers(odd)], [[], []]);
+});

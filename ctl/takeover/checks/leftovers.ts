@@ -1,0 +1,166 @@
+import { list, quote } from "#pkg/text";
+import { type ClusterView, containersOf, fields, keyOf, listOf, metadata, type Raw, templateOf, text } from "../view.ts";
+import type { Finding } from "./finding.ts";
+
+/** Metrics with MetalLB's prefix that there are here too. A test holds the list to docs/operations.md. */
+export const metrics: ReadonlySet<string> = new Set([
+  "metallb_allocator_addresses_in_use_total",
+  "metallb_allocator_addresses_total",
+  "metallb_bfd_control_packet_input",
+  "metallb_bfd_control_packet_output",
+  "metallb_bfd_echo_packet_input",
+  "metallb_bfd_echo_packet_output",
+  "metallb_bfd_session_down_events",
+  "metallb_bfd_session_up",
+  "metallb_bfd_session_up_events",
+  "metallb_bfd_zebra_notifications",
+  "metallb_bgp_announced_prefixes_total",
+  "metallb_bgp_pending_prefixes_total",
+  "metallb_bgp_session_up",
+  "metallb_bgp_updates_total",
+  "metallb_k8s_client_config_loaded_bool",
+  "metallb_k8s_client_config_stale_bool",
+  "metallb_k8s_client_update_errors_total",
+  "metallb_k8s_client_updates_total",
+  "metallb_layer2_gratuitous_sent",
+  "metallb_layer2_requests_received",
+  "metallb_layer2_responses_sent",
+  "metallb_speaker_announced",
+]);
+
+/** Names of MetalLB's that Prometheus rules ask for, and that nothing answers afterwards. */
+export function checkAlerts({ prometheusRules }: ClusterView): Finding[] {
+  return prometheusRules.flatMap((rule) => {
+    const rules = listOf(fields(rule.spec).groups).flatMap((group) => listOf(group.rules));
+    const unknown = new Set(
+      rules.flatMap(({ expr }) => text(expr).match(/\bmetallb_[a-z0-9_]+/g) ?? []).filter((name) => !metrics.has(name)),
+    );
+    if (unknown.size === 0) return [];
+    const found = `asks for metrics that there are not: ${list([...unknown])}`;
+    return [
+      {
+        severity: "warning",
+        check: "alerts",
+        found,
+        where: `PrometheusRule ${keyOf(rule)}`,
+        advice: "see docs/operations.md for the metrics, or use the component prometheus",
+      } satisfies Finding,
+    ];
+  });
+}
+
+/** What MetalLB 0.13 and later leave in the API, and what current Kubernetes does not know any more. */
+export function checkLeftovers(view: ClusterView): Finding[] {
+  const findings: Finding[] = [];
+  if (view.groups.has("metallb.io"))
+    findings.push({
+      severity: "error",
+      check: "custom-resources",
+      found: "MetalLB's custom resources are installed, which its releases from 0.13 on are configured by",
+      where: "API group metallb.io",
+      advice:
+        "convert them with ingotctl convert, and go by docs/migrate-from-metallb.md, from MetalLB 0.13 and later; or delete the definitions if they are left over",
+    });
+  for (const webhook of view.webhooks.filter(isMetallbs))
+    findings.push({
+      severity: "error",
+      check: "webhook",
+      found: "a webhook of MetalLB's refuses changes of its objects once its controller is gone",
+      where: `ValidatingWebhookConfiguration ${metadata(webhook).name}`,
+      advice: "delete it when MetalLB is stopped",
+    });
+  for (const policy of view.podSecurityPolicies.filter(
+    (policy) => ["controller", "speaker"].includes(metadata(policy).name) && metadata(policy).labels.app === "metallb",
+  ))
+    findings.push({
+      severity: "warning",
+      check: "pod-security-policy",
+      found: "a PodSecurityPolicy, which Kubernetes 1.25 removes",
+      where: `PodSecurityPolicy ${metadata(policy).name}`,
+      advice: "delete it after the move; remove it from your own kustomization",
+    });
+  for (const role of view.clusterRoles)
+    if (listOf(role.rules).some(({ resources }) => Array.isArray(resources) && resources.includes("podsecuritypolicies")))
+      findings.push({
+        severity: "note",
+        check: "pod-security-policy",
+        found: "a right to use PodSecurityPolicies, which kubectl apply takes away",
+        where: `ClusterRole ${metadata(role).name}`,
+        advice: "remove it from your own kustomization",
+      });
+  return findings;
+}
+
+function isMetallbs(webhook: Raw): boolean {
+  return listOf(webhook.webhooks).some(({ rules }) =>
+    listOf(rules).some(({ apiGroups }) => Array.isArray(apiGroups) && apiGroups.includes("metallb.io")),
+  );
+}
+
+/** MetalLB's own Deployment and DaemonSet, where they differ from what takes their place. */
+export function checkWorkloads(view: ClusterView): Finding[] {
+  const findings: Finding[] = [];
+  const all = [...view.controllers, ...view.speakers];
+  const read = !view.unread.some(({ what }) => what === "Deployments" || what === "DaemonSets");
+  if (all.length === 0 && read)
+    findings.push({
+      severity: "note",
+      check: "workloads",
+      found: "no Deployment or DaemonSet of MetalLB's",
+      where: `namespace ${view.namespace}`,
+      advice: "nothing: Ingot is installed, and takes nothing over",
+    });
+  for (const workload of all) {
+    const { name } = metadata(workload);
+    const where = `${view.controllers.includes(workload) ? "Deployment" : "DaemonSet"} ${keyOf(workload)}`;
+    const differs = (found: string, advice: string, severity: Finding["severity"] = "warning") =>
+      findings.push({ severity, check: "workloads", found, where, advice });
+    if (!["controller", "speaker"].includes(name))
+      differs(
+        `its name is not that of MetalLB's manifests: ingot.yaml would put another one beside it`,
+        "it comes from a Helm chart: upgrade the release to Ingot's chart",
+        "error",
+      );
+    const template = templateOf(workload);
+    for (const argument of argumentsOf(template)) {
+      const [flag = "", value = ""] = argument.replace(/^--?/, "").split("=");
+      const usual = expected[flag];
+      if (usual !== undefined && value !== "" && value !== usual)
+        differs(`runs with --${flag}=${value}, and the manifests have ${usual}`, "give Ingot the same in your kustomization");
+    }
+    if (JSON.stringify(template).includes('"METALLB_BGP_TYPE","value":"frr"'))
+      differs(
+        "BGP is spoken by FRR in the speaker's Pod: its sessions end, and Ingot's begin",
+        "nothing; routers need multipath, so that other nodes keep the traffic",
+      );
+    const labels = Object.keys(fields(template.nodeSelector)).filter(
+      (label) => label !== "kubernetes.io/os" && label !== "beta.kubernetes.io/os",
+    );
+    if (labels.length > 0)
+      differs(
+        `runs on some nodes only, by nodeSelector ${list(labels.map(quote))}`,
+        "give Ingot the same nodeSelector in your kustomization",
+      );
+    const known = new Set(["node-role.kubernetes.io/master", "node-role.kubernetes.io/control-plane"]);
+    const tolerated = listOf(template.tolerations)
+      .map(({ key }) => text(key) || "everything")
+      .filter((key) => !known.has(key));
+    if (tolerated.length > 0)
+      differs(
+        `tolerates taints that the manifests do not: ${list(tolerated.map(quote))}`,
+        "give Ingot the same tolerations in your kustomization",
+      );
+    const images = containersOf(template).map(({ image }) => text(image));
+    differs(`runs ${list(images)}`, "keep the name: rollout undo brings it back", "note");
+  }
+  return findings;
+}
+
+/** What the manifests give controller and speaker. */
+const expected: Readonly<Record<string, string>> = { config: "config", port: "7472", namespace: "metallb-system" };
+
+function argumentsOf(template: Raw): string[] {
+  return listOf(template.containers).flatMap(({ args }) =>
+    Array.isArray(args) ? args.filter((arg): arg is string => typeof arg === "string") : [],
+  );
+}

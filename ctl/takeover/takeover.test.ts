@@ -1,0 +1,311 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, suite, test } from "node:test";
+import { ApiServer, type ObjectInput } from "#e2e/apiserver";
+import { Exit } from "../command.ts";
+import { ingotctl } from "../testing/ingotctl.ts";
+import type { Finding } from "./checks/finding.ts";
+import type { Unread } from "./view.ts";
+
+const namespace = "metallb-system";
+const labels = (component: string) => ({ app: "metallb", component });
+const workload = (kind: string, name: string, spec: object, more: object = {}): ObjectInput => ({
+  apiVersion: "apps/v1",
+  kind,
+  metadata: { namespace, name, labels: labels(name) },
+  spec: { selector: { matchLabels: labels(name) }, template: { metadata: { labels: labels(name) }, spec }, ...more },
+});
+const container = (image: string, more: object = {}) => ({ name: "c", image, ...more });
+const config = (text: string): ObjectInput => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { namespace, name: "config" },
+  data: { config: text },
+});
+const service = (name: string, spec: object, ip?: string): ObjectInput => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { namespace: "default", name },
+  spec: { type: "LoadBalancer", ports: [{ port: 80 }], ...spec },
+  ...(ip !== undefined && { status: { loadBalancer: { ingress: [{ ip }] } } }),
+});
+const pod = (name: string, spec: object, metadata: object = {}): ObjectInput => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { namespace: "kube-system", name, ...metadata },
+  spec: { nodeName: "node1", ...spec },
+});
+const kubeProxy = (text: string): ObjectInput => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { namespace: "kube-system", name: "kube-proxy" },
+  data: { "config.conf": text },
+});
+
+const lan = "address-pools: [{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}]\n";
+const plain = [
+  config(lan),
+  kubeProxy("mode: iptables\n"),
+  workload("Deployment", "controller", {
+    containers: [container("quay.io/metallb/controller:v0.12.1", { args: ["--port=7472", "--config=config"] })],
+  }),
+  workload("DaemonSet", "speaker", { hostNetwork: true, containers: [container("quay.io/metallb/speaker:v0.12.1")] }),
+  service("web", {}, "192.0.2.1"),
+  pod(
+    "speaker-x",
+    { hostNetwork: true, containers: [container("quay.io/metallb/speaker:v0.12.1", { ports: [{ containerPort: 7472 }] })] },
+    { namespace, ownerReferences: [{ apiVersion: "apps/v1", kind: "DaemonSet", name: "speaker", uid: "u" }] },
+  ),
+];
+
+interface Output {
+  readonly findings: readonly Finding[];
+  readonly unread: readonly Unread[];
+}
+
+suite("takeover --check", () => {
+  const directory = mkdtempSync(join(tmpdir(), "ingot-takeover-"));
+  const kubeconfig = join(directory, "kubeconfig");
+  let server: ApiServer;
+  after(() => rmSync(directory, { recursive: true }));
+
+  /** What is found in a cluster with these objects. */
+  async function check(objects: readonly ObjectInput[], args = "", as?: Parameters<ApiServer["kubeconfig"]>[0]) {
+    server = new ApiServer();
+    await using _ = server;
+    await server.start();
+    for (const name of [namespace, "default", "kube-system"])
+      if (server.get({ apiVersion: "v1", kind: "Namespace", metadata: { name } }) === undefined)
+        server.create({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
+    for (const object of objects) server.create(object);
+    writeFileSync(kubeconfig, server.kubeconfig(as));
+    const { status, out, err } = await ingotctl(`takeover --check -o json --kubeconfig ${kubeconfig} ${args}`);
+    assert.equal(err, "");
+    return { status, ...(JSON.parse(out) as Output) };
+  }
+
+  const told = (findings: readonly Finding[]) =>
+    findings
+      .filter(({ severity }) => severity !== "note")
+      .map(({ severity, check, where, found }) => `${severity} ${check}: ${where}: ${found}`);
+
+  test("a plain MetalLB 0.12 needs nothing", async () => {
+    const { status, findings, unread } = await check(plain);
+    assert.deepEqual([status, told(findings), unread], [Exit.ok, [], []]);
+    assert.deepEqual(
+      findings.map(({ check, where }) => `${check} ${where}`),
+      ["workloads Deployment metallb-system/controller", "workloads DaemonSet metallb-system/speaker"],
+    );
+  });
+
+  const found: { name: string; objects: readonly ObjectInput[]; args?: string; want: readonly RegExp[]; status?: number }[] = [
+    {
+      name: "no configuration",
+      objects: plain.slice(1),
+      want: [/^error configuration: ConfigMap metallb-system\/config: there is no ConfigMap with a configuration$/],
+    },
+    {
+      name: "a configuration with an error",
+      objects: [config("address-pools: [{name: a, protocol: layer3, addresses: [192.0.2.0/28]}]\n"), ...plain.slice(1)],
+      want: [
+        /^error configuration: ConfigMap metallb-system\/config, key config: 1:37: error: address-pools\[0\]\.protocol: must be/,
+      ],
+    },
+    {
+      name: "IPv6 that would be announced by BGP from now on",
+      objects: [
+        config(`${lan}`.replace("layer2", "bgp").replace("192.0.2.0/28", "192.0.2.0/28, '2001:db8::/120'")),
+        ...plain.slice(1),
+      ],
+      want: [/^warning meaning: .*BGP announces IPv6 addresses too.*"lan"$/],
+      status: Exit.losses,
+    },
+    {
+      name: "a Service that would lose its address",
+      objects: [...plain, service("elsewhere", {}, "203.0.113.1")],
+      want: [/^error address: Service default\/elsewhere: it would not keep 203\.0\.113\.1: /],
+    },
+    {
+      name: "a Service with a class that is not served",
+      objects: [...plain, service("classy", { loadBalancerClass: "example.com/lb" }, "192.0.2.2")],
+      want: [/^warning class: Service default\/classy: it has the load balancer class "example\.com\/lb"/],
+      status: Exit.losses,
+    },
+    {
+      name: "a Service without a class, where only one class is to be served",
+      objects: plain,
+      args: "--lb-class example.com/lb",
+      want: [/^warning class: Service default\/web: it has no load balancer class/],
+      status: Exit.losses,
+    },
+    {
+      name: "another user of a port, on the host's network and by hostPort",
+      objects: [
+        ...plain,
+        pod(
+          "exporter-1",
+          { hostNetwork: true, containers: [container("exporter", { ports: [{ containerPort: 7472 }, { containerPort: 80 }] })] },
+          { ownerReferences: [{ apiVersion: "apps/v1", kind: "DaemonSet", name: "exporter", uid: "u" }] },
+        ),
+        pod(
+          "exporter-2",
+          { nodeName: "node2", hostNetwork: true, containers: [container("exporter", { ports: [{ containerPort: 7472 }] })] },
+          { ownerReferences: [{ apiVersion: "apps/v1", kind: "DaemonSet", name: "exporter", uid: "u" }] },
+        ),
+        pod("gossip", {
+          containers: [container("serf", { ports: [{ containerPort: 1, hostPort: 7946 }, { containerPort: 179 }] })],
+        }),
+      ],
+      want: [
+        /^error ports: DaemonSet kube-system\/exporter, on nodes node1, node2: uses port 7472/,
+        /^error ports: Pod kube-system\/gossip, on node node1: uses port 7946/,
+      ],
+    },
+    {
+      name: "IPVS without strictARP",
+      objects: [
+        ...plain.filter(({ metadata }) => metadata.name !== "kube-proxy"),
+        kubeProxy("mode: ipvs\nipvs:\n  strictARP: false\n"),
+      ],
+      want: [/^error kube-proxy: .*without strictARP/],
+    },
+    {
+      name: "ServiceLB of k3s",
+      objects: [
+        ...plain,
+        pod(
+          "svclb-web-1a2b",
+          { containers: [container("rancher/klipper-lb:v0.4")] },
+          { labels: { "svccontroller.k3s.cattle.io/svcname": "web" } },
+        ),
+      ],
+      want: [/^error load-balancer: Pod kube-system\/svclb-web-1a2b: ServiceLB of k3s/],
+    },
+    {
+      name: "another load balancer",
+      objects: [
+        ...plain,
+        {
+          ...workload("DaemonSet", "kube-vip", { containers: [container("ghcr.io/kube-vip/kube-vip:v1.0")] }),
+          metadata: { namespace: "kube-system", name: "kube-vip" },
+        } as ObjectInput,
+      ],
+      want: [/^error load-balancer: DaemonSet kube-system\/kube-vip: kube-vip is another load balancer/],
+    },
+    {
+      name: "MetalLB's DaemonSet with other arguments and places than ours",
+      objects: [
+        ...plain.filter(({ kind }) => kind !== "DaemonSet"),
+        workload("DaemonSet", "speaker", {
+          nodeSelector: { "kubernetes.io/os": "linux", edge: "true" },
+          tolerations: [{ key: "gpu", operator: "Exists" }],
+          containers: [
+            container("quay.io/metallb/speaker:v0.12.1", {
+              args: ["--config=other"],
+              env: [{ name: "METALLB_BGP_TYPE", value: "frr" }],
+            }),
+          ],
+        }),
+      ],
+      want: [/--config=other, and the manifests have config$/, /spoken by FRR/, /nodeSelector "edge"$/, /taints .*"gpu"$/],
+      status: Exit.losses,
+    },
+    {
+      name: "a right to use PodSecurityPolicies is a note alone",
+      objects: [
+        ...plain,
+        {
+          apiVersion: "rbac.authorization.k8s.io/v1",
+          kind: "ClusterRole",
+          metadata: { name: "metallb-system:speaker" },
+          rules: [{ apiGroups: ["policy"], resources: ["podsecuritypolicies"], verbs: ["use"] }],
+        },
+      ],
+      want: [],
+      status: Exit.ok,
+    },
+  ];
+  for (const { name, objects, args, want, status = Exit.invalid } of found) {
+    test(`finds ${name}`, async () => {
+      const { findings, ...rest } = await check(objects, args);
+      assert.equal(rest.status, status);
+      const lines = told(findings);
+      assert.equal(lines.length, want.length, lines.join("\n"));
+      for (const pattern of want)
+        assert.ok(
+          lines.some((line) => pattern.test(line)),
+          `${pattern}: ${lines.join("\n")}`,
+        );
+      for (const { advice } of findings) assert.ok(advice.length > 5);
+    });
+  }
+
+  test("says what may not be read, and looks at the rest", async () => {
+    const role = (rules: object[]): ObjectInput[] => [
+      { apiVersion: "rbac.authorization.k8s.io/v1", kind: "ClusterRole", metadata: { name: "viewer" }, rules } as ObjectInput,
+      {
+        apiVersion: "rbac.authorization.k8s.io/v1",
+        kind: "ClusterRoleBinding",
+        metadata: { name: "viewer" },
+        roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "viewer" },
+        subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "jane" }],
+      } as ObjectInput,
+    ];
+    const rules = [
+      { apiGroups: [""], resources: ["services"], verbs: ["list"] },
+      { nonResourceURLs: ["/version", "/apis"], verbs: ["get"] },
+    ];
+    const { status, unread, findings } = await check([...plain, ...role(rules)], "", { name: "jane", groups: [] });
+    assert.equal(status, Exit.losses);
+    const what = unread.map(({ what }) => what);
+    for (const part of [
+      "ConfigMap metallb-system/config",
+      "Pods",
+      "Deployments",
+      "DaemonSets",
+      "ConfigMap kube-system/kube-proxy",
+    ])
+      assert.ok(what.includes(part), part);
+    assert.match(unread[0]?.why ?? "", /^403 .*cannot/);
+    assert.deepEqual(told(findings), [], "what was not read is not called missing");
+  });
+
+  test("text has a line for each finding, what to do about it, and a sum", async () => {
+    server = new ApiServer();
+    await using _ = server;
+    await server.start();
+    writeFileSync(kubeconfig, server.kubeconfig());
+    const { status, out } = await ingotctl(`takeover --check --kubeconfig ${kubeconfig}`);
+    assert.equal(status, Exit.invalid);
+    assert.match(
+      out,
+      /^error: ConfigMap metallb-system\/config: there is no ConfigMap with a configuration\n {2}-> .*\n[\s\S]*1 errors, 0 warnings, \d notes\n$/,
+    );
+  });
+
+  const misused: { args: string; says: RegExp }[] = [
+    { args: "takeover", says: /takeover only looks: give --check/ },
+    { args: "takeover --check now", says: /takes no arguments, but there is "now"/ },
+    { args: "takeover --check -o yaml", says: /the output is text or json/ },
+    { args: "takeover --check --kubeconfig /nonexistent", says: /cannot read the kubeconfig: ENOENT/ },
+    { args: `takeover --check --context nowhere --kubeconfig ${kubeconfig}`, says: /no context "nowhere"/ },
+  ];
+  for (const { args, says } of misused)
+    test(`ingotctl ${args.replace(kubeconfig, "FILE")}: is a usage error`, async () => {
+      const { status, out, err } = await ingotctl(args);
+      assert.deepEqual([status, out], [Exit.usage, ""]);
+      assert.match(err, says);
+    });
+
+  test("a cluster that does not answer is a usage error that names it", async () => {
+    const text = new ApiServer();
+    await text.start();
+    writeFileSync(kubeconfig, text.kubeconfig());
+    await text[Symbol.asyncDispose]();
+    const { status, err } = await ingotctl(`takeover --check --kubeconfig ${kubeconfig}`);
+    assert.equal(status, Exit.usage);
+    assert.match(err, /cannot reach https:\/\/[^ ]+: .*ECONNREFUSED/);
+  });
+});

@@ -1,0 +1,106 @@
+import { readClasses } from "#pkg/service";
+import { escapeControls } from "#pkg/text";
+import { type Command, Exit, type Io, parseOptions, UsageError } from "../command.ts";
+import { checkConfiguration, checkServices } from "./checks/configuration.ts";
+import type { Finding } from "./checks/finding.ts";
+import { checkAlerts, checkLeftovers, checkWorkloads } from "./checks/leftovers.ts";
+import { checkKubeProxy, checkOtherLoadBalancers, checkPorts } from "./checks/node.ts";
+import { type ClusterView, type Reader, readView, type Unread } from "./view.ts";
+
+const help = `Usage: ingotctl takeover --check [OPTIONS]
+
+Looks at a cluster with MetalLB, and says what would be different, or in the way, if Ingot took its place. It only reads, with
+your own rights; what it may not read it names, and leaves out.
+
+      --check            is required: nothing else is done by this command
+  -n, --namespace NAME   of MetalLB; metallb-system by default
+      --lb-class NAME    the load balancer class that Ingot is going to serve, as its flag of that name
+      --lb-class-default with --lb-class: Services without a class too
+      --kubeconfig FILE  by default as kubectl finds it
+      --context NAME     of the kubeconfig; by default the current one
+  -o, --output FORMAT    text (the default) or json
+
+It looks at the ConfigMap (errors, and fields that mean something else than to MetalLB 0.12), Services (load balancer class,
+addresses that would not be kept), MetalLB's Deployment and DaemonSet, ports of other Pods on the nodes, kube-proxy, other
+load balancers, custom resources and webhooks of MetalLB's, PodSecurityPolicies, and Prometheus rules.
+
+The exit status is 0 if nothing needs your attention, 1 if there is an error, which is to be solved first, 3 if there are only
+warnings or something could not be read, and 2 if the arguments are wrong or the cluster cannot be reached.
+
+The JSON is one object:
+
+  {"server", "namespace",
+   "findings": [{"severity": "error"|"warning"|"note", "check", "found", "where", "advice"}],
+   "unread": [{"what", "why"}]}
+`;
+
+export const takeover: Command = { summary: "Look at a cluster before Ingot takes over", help, run };
+
+async function run(args: readonly string[], io: Io): Promise<number> {
+  const { values, positionals } = parseOptions("takeover", args, {
+    check: { type: "boolean" },
+    namespace: { type: "string", short: "n" },
+    "lb-class": { type: "string" },
+    "lb-class-default": { type: "boolean" },
+    kubeconfig: { type: "string" },
+    context: { type: "string" },
+    output: { type: "string", short: "o" },
+  });
+  const { output = "text", namespace = "metallb-system", kubeconfig, context } = values;
+  if (positionals.length > 0) throw new UsageError(`takeover takes no arguments, but there is ${JSON.stringify(positionals[0])}`);
+  if (values.check !== true)
+    throw new UsageError(
+      "takeover only looks: give --check. The move itself is done with kubectl, by docs/migrate-from-metallb.md",
+    );
+  if (output !== "text" && output !== "json") throw new UsageError(`the output is text or json, not ${JSON.stringify(output)}`);
+  const { KubeApi } = await import("../cluster/kube-api.ts"); // The client library takes half a second to load.
+  const api = new KubeApi({ kubeconfig, context });
+  const version = await api.read("/version");
+  if (version.type === "unread") throw new UsageError(`cannot reach ${api.server}: ${version.why}`);
+  const { findings, unread } = await check(api, namespace, values["lb-class"] ?? "", values["lb-class-default"] ?? false);
+  io.out(output === "json" ? json({ server: api.server, namespace, findings, unread }) : report(api.server, findings, unread));
+  return statusOf(findings, unread);
+}
+
+async function check(reader: Reader, namespace: string, lbClass: string, isDefault: boolean) {
+  const classes = usable(() => readClasses(lbClass, isDefault));
+  const view: ClusterView = await readView(reader, namespace);
+  const { findings, config } = checkConfiguration(view);
+  const all = [
+    ...findings,
+    ...checkServices(view, config, classes),
+    ...checkWorkloads(view),
+    ...checkLeftovers(view),
+    ...checkPorts(view),
+    ...checkKubeProxy(view),
+    ...checkOtherLoadBalancers(view),
+    ...checkAlerts(view),
+  ];
+  const order: readonly Finding["severity"][] = ["error", "warning", "note"];
+  return { findings: all.sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity)), unread: view.unread };
+}
+
+function usable<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error });
+  }
+}
+
+function statusOf(findings: readonly Finding[], unread: readonly Unread[]): number {
+  if (findings.some(({ severity }) => severity === "error")) return Exit.invalid;
+  return unread.length > 0 || findings.some(({ severity }) => severity === "warning") ? Exit.losses : Exit.ok;
+}
+
+function json(value: object): string {
+  return `${JSON.stringify(value, null, 2).split("\n").map(escapeControls).join("\n")}\n`;
+}
+
+function report(server: string, findings: readonly Finding[], unread: readonly Unread[]): string {
+  const lines = findings.flatMap(({ severity, found, where, advice }) => [`${severity}: ${where}: ${found}`, `  -> ${advice}`]);
+  const missing = unread.map(({ what, why }) => `not read: ${what}: ${why}`);
+  const count = (severity: Finding["severity"]) => findings.filter((finding) => finding.severity === severity).length;
+  const sum = `${server}: ${count("error")} errors, ${count("warning")} warnings, ${count("note")} notes${unread.length > 0 ? `, ${unread.length} not read` : ""}`;
+  return `${[...lines, ...missing, sum].map(escapeControls).join("\n")}\n`;
+}
