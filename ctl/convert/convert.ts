@@ -1,6 +1,7 @@
 import { type Conversion, convert, type Source, type SourceProblem } from "#pkg/convert";
 import { type Command, Exit, type Io, parseOptions, UsageError } from "../command.ts";
 import { problemText } from "../validate/problem-text.ts";
+import { origins, readFromCluster } from "./from-cluster.ts";
 
 const help = `Usage: ingotctl convert [OPTIONS] [FILE|-]...
 
@@ -12,16 +13,21 @@ Converts the configuration of a load balancer into that of another one, and prin
   PureLB's ServiceGroup                          -> a ConfigMap for Ingot
 
 Each FILE holds objects in YAML or JSON: several documents, and Lists as "kubectl get -o yaml" prints them. Give all files of
-one configuration at once. Without FILE, or with "-", standard input is read. The cluster is not contacted.
+one configuration at once. Without FILE, or with "-", standard input is read. With --cluster, the objects are read from a
+cluster instead, with your own rights.
 
 What the result cannot say is listed in the comment on top of it. Read it, and change the result where it matters.
 
   -n, --namespace NAME  the namespace of the objects that count, where there are several; of the result
+      --cluster NAME    read the configuration of metallb (its custom resources), openelb or purelb, or the configmap
+      --kubeconfig FILE with --cluster; by default as kubectl finds it
+      --context NAME    of the kubeconfig; by default the current one
       --prefer NAME     layer2 or bgp: what a pool becomes that MetalLB announces in both ways
 
 Examples:
   kubectl -n metallb-system get ipaddresspools,l2advertisements,bgpadvertisements,bgppeers,bfdprofiles,communities \\
     -o yaml | ingotctl convert > config.yaml
+  ingotctl convert --cluster metallb > config.yaml
   kubectl -n metallb-system get configmap config -o yaml | ingotctl convert > metallb.yaml
   kubectl get eips,bgppeers.network.kubesphere.io,bgpconfs -o yaml | ingotctl convert > config.yaml
 
@@ -35,12 +41,35 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseOptions("convert", args, {
     namespace: { type: "string", short: "n" },
     prefer: { type: "string" },
+    cluster: { type: "string" },
+    kubeconfig: { type: "string" },
+    context: { type: "string" },
   });
   const { namespace, prefer } = values;
   if (prefer !== undefined && prefer !== "layer2" && prefer !== "bgp")
     throw new UsageError(`a pool is layer2 or bgp, not ${JSON.stringify(prefer)}`);
-  const sources = await readSources(positionals, io);
+  const sources =
+    values.cluster === undefined ? await readSources(positionals, io) : await readCluster(values.cluster, positionals, values);
   return print(convert(sources, { namespace, prefer }), sources, io);
+}
+
+interface ClusterOptions {
+  readonly namespace?: string;
+  readonly kubeconfig?: string;
+  readonly context?: string;
+}
+
+async function readCluster(
+  name: string,
+  files: readonly string[],
+  { namespace, kubeconfig, context }: ClusterOptions,
+): Promise<Source[]> {
+  const origin = origins.find((one) => one === name);
+  if (origin === undefined)
+    throw new UsageError(`a cluster has the configuration of ${origins.join(", ")}, not of ${JSON.stringify(name)}`);
+  if (files.length > 0) throw new UsageError("name files, or --cluster, not both");
+  const { KubeApi } = await import("../cluster/kube-api.ts"); // The client library takes half a second to load.
+  return await readFromCluster(new KubeApi({ kubeconfig, context }), origin, namespace);
 }
 
 async function readSources(files: readonly string[], io: Io): Promise<Source[]> {

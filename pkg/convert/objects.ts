@@ -49,18 +49,26 @@ function objectsIn(node: YamlNode, source: SourceText): ManifestObject[] {
   }
   const items = node.entries.get("items")?.value;
   if (kind.endsWith("List") && items !== undefined)
-    return items.kind === "list" ? items.items.flatMap((item) => objectIn(item, kind, source)) : [];
-  return objectIn(node, "", source);
+    return items.kind === "list"
+      ? items.items.flatMap((item) => objectIn(item, { kind, apiVersion: field(node, "apiVersion") }, source))
+      : [];
+  return objectIn(node, noList, source);
 }
 
-/** @param listKind the kind of the List around it, whose items may have none of their own */
-function objectIn(node: YamlNode, listKind: string, source: SourceText): ManifestObject[] {
+const noList = { kind: "", apiVersion: "" };
+
+/** @param around the List, which says what its items are where these do not, as in answers of the API server */
+function objectIn(
+  node: YamlNode,
+  around: { readonly kind: string; readonly apiVersion: string },
+  source: SourceText,
+): ManifestObject[] {
   if (node.kind !== "mapping") {
     source.problems.errorAt(node.offset, [], `must be an object of Kubernetes, but is a ${node.kind}`);
     return [];
   }
-  const [version = "", group = ""] = field(node, "apiVersion").split("/").reverse();
-  const kind = field(node, "kind") || listKind.replace(/List$/, "");
+  const [version = "", group = ""] = (field(node, "apiVersion") || around.apiVersion).split("/").reverse();
+  const kind = field(node, "kind") || around.kind.replace(/List$/, "");
   const metadata = node.entries.get("metadata")?.value;
   const read = metadata && readValue(metadata, metadataSchema, ["metadata"], { source, unknown: () => {} });
   const { name = "", namespace = "", labels = {}, annotations = {} } = (read ?? {}) as Partial<ManifestObject>;
