@@ -16,6 +16,8 @@ export interface DemoClusterOptions {
   readonly ring?: boolean;
   /** Whether nodes that Kubernetes excludes from load balancers announce nothing; the manifests do not ask for that. */
   readonly honourExcludeLabel?: boolean;
+  /** For the controller, beyond those of the manifests. */
+  readonly controllerArguments?: readonly string[];
   /** For the speakers, beyond those of the manifests. */
   readonly speakerArguments?: readonly string[];
   /** For Node, before the speakers' program. */
@@ -86,6 +88,7 @@ export class DemoCluster implements AsyncDisposable {
     configuration = demoConfiguration,
     ring = true,
     honourExcludeLabel = false,
+    controllerArguments = [],
     speakerArguments = [],
     speakerNodeArguments = [],
     logs,
@@ -121,7 +124,7 @@ export class DemoCluster implements AsyncDisposable {
       return (name: string, host: Host, number: number): Workload =>
         stack.use(new Workload({ api, name, namespace, template, argv, host, node: host.name, addresses: addressesOf(number) }));
     };
-    const controller = (await workloads("Deployment", "controller"))("controller", controlPlane, 1);
+    const controller = (await workloads("Deployment", "controller", controllerArguments))("controller", controlPlane, 1);
     await controller.start();
     const speakerOn = await workloads("DaemonSet", "speaker", speakerArguments);
     const nodes = await Promise.all(
