@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock";
-import { json, type Route, type Routes, serve } from "#pkg/http";
+import { type Route, type Routes, serve } from "#pkg/http";
 import { silentLog } from "#pkg/log";
 import { type HttpServer, httpLimits } from "./server.ts";
 
@@ -41,10 +41,6 @@ test("serve answers fixed paths", async (t) => {
 test("a port in use is refused by name", async () => {
   await using first = await serve(local);
   await assert.rejects(serve({ ...local, port: first.port }), { message: `Cannot listen for HTTP on 127.0.0.1:${first.port}` });
-});
-
-test("JSON shows control characters as escapes, and is indented", () => {
-  assert.equal(json({ name: "a\u001b[2J\u009b\u202eb\n" }).body, '{\n  "name": "a\\u001b[2J\\u009b\\u202eb\\n"\n}\n');
 });
 
 const limit = { timeout: 10_000 };

@@ -1,7 +1,6 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { Alarm, type Clock, type Millis, SystemClock, wallClock } from "#pkg/clock";
 import type { Log } from "#pkg/log";
-import { escapeControls } from "#pkg/text";
 import { decodeRequest, type Request } from "./codec/request-codec.ts";
 
 /** What a path answers. */
@@ -13,12 +12,6 @@ export interface Route {
   readonly release?: () => void;
 }
 export type Routes = Readonly<Record<string, () => Route | Promise<Route>>>; // path -> answer
-
-/** An answer for people and programs alike: JSON, indented, with control characters escaped. */
-export function json(value: unknown): Route {
-  const lines = JSON.stringify(value, undefined, 2).split("\n"); // Of the indentation: in texts they are escaped.
-  return { status: 200, contentType: "application/json", body: `${lines.map(escapeControls).join("\n")}\n` };
-}
 
 export interface HttpServer extends AsyncDisposable {
   /** The port in use; that of the operating system's choice if 0 was asked for. */

@@ -197,6 +197,28 @@ test("watch events change, add and remove objects", limit, async () => {
   assert.equal(scene.informer.get("ns/b"), undefined);
 });
 
+test("of changes that come all at once no more than 64 are seen in a turn of the event loop, in their order", limit, async () => {
+  const [scene, watch] = await Scene.watching();
+  await using _ = scene;
+  await scene.saw("synced");
+  let most = 0;
+  let before = 0;
+  const turn = (): void => {
+    most = Math.max(most, scene.seen.length - before);
+    before = scene.seen.length;
+    if (before < 1_000) globalThis.setImmediate(turn);
+  };
+  turn();
+  const versions = Array.from({ length: 1_000 }, (_, i) => `${101 + i}`);
+  watch.stream(...versions.map((version) => ({ type: "ADDED", object: configMap(`c${version}`, version) })));
+  await until(() => scene.seen.length === 1_000);
+  assert.deepEqual(
+    scene.seen,
+    versions.map((version) => `ns/c${version} ->${version}`),
+  );
+  assert.ok(most <= 64, `${most} in a turn`);
+});
+
 const resumptions = [
   { name: "the last event", events: [{ type: "ADDED", object: configMap("a", "101") }], from: "101" },
   {

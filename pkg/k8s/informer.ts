@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { Alarm, backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
 import type { Log } from "#pkg/log";
@@ -63,6 +64,8 @@ const minRetryMs: Millis = 200;
 const maxRetryMs: Millis = 15_000;
 // etcd takes objects up to 1.5 MiB; as JSON with escapes they grow.
 const maxLineBytes = 16 << 20;
+// What comes at once is seen in several turns of the event loop: each line may be 100 µs of work for whoever follows.
+const maxLinesAtOnce = 64;
 
 export interface InformerOptions {
   readonly api: Api;
@@ -329,9 +332,13 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
 
   async *#lines(response: IncomingMessage): AsyncGenerator<string> {
     const splitter = new LineSplitter(maxLineBytes);
+    let lines = 0;
     for await (const chunk of chunks(response, `watch ${this.#resource.plural}`)) {
       try {
-        yield* splitter.push(chunk);
+        for (const line of splitter.push(chunk)) {
+          if (++lines % maxLinesAtOnce === 0) await setImmediate();
+          yield line;
+        }
       } catch (cause) {
         throw this.#unusable("a line is too long", 200, "Malformed", cause);
       }
