@@ -225,13 +225,13 @@ async function startCrowd() {
   return { world, calls, addressOf };
 }
 
-test("other pools are put in force for 2,000 Services a turn at most, and nothing is decided before all have been looked at", async () => {
+test("other pools are put in force for 1,000 Services a turn at most, and nothing is decided before all have been looked at", async () => {
   const { world, calls } = await startCrowd();
   world.config(configText("other 10.0.0.0-10.0.255.255"));
   world.cluster.deliver();
   for (let before = 0; before < 3_000; before = calls.adopt) {
     world.clock.advanceToNext();
-    assert.ok(calls.adopt - before <= 2_000, `${calls.adopt - before} in a turn`);
+    assert.ok(calls.adopt - before <= 1_000, `${calls.adopt - before} in a turn`);
     assert.ok(calls.settle === 0 || before >= 3_000, `${calls.settle} settled after ${before} were adopted`);
   }
   await world.settle();

@@ -36,7 +36,7 @@ export interface ControllerOptions {
 
 const drainMs = 1_000;
 // Each takes some 2 ms.
-const portionsPerTurn = 4;
+const portionsPerTurn = 2;
 
 /**
  * The controller without its process. Follows Services and the ConfigMaps. Begins to work when it leads, and each of them has been seen

@@ -98,11 +98,8 @@ test("a session for an interface that does not exist reports that, and begins wh
   assert.equal(watch.status.verdict, "unknown");
 });
 
-test("forged Down packets from the peer's address do not take a session down", async () => {
-  await using bfd = newBfd();
-  const verdicts: string[] = [];
-  using watch = bfd.watch(ends, fast, ({ verdict }) => verdicts.push(verdict));
-  await until(() => watch.status.verdict === "up");
+/** Sends so many Down packets that do not know the session, as anybody at the peer's address can. */
+async function forgeDown(port: number, ttl: number, count: number): Promise<void> {
   const socket = createSocket("udp4");
   socket.bind(0, "127.0.0.1");
   await once(socket, "listening");
@@ -120,13 +117,32 @@ test("forged Down packets from the peer's address do not take a session down", a
     requiredMinRx: 50,
     requiredMinEchoRx: 0,
   };
-  for (const ttl of [255, 64]) {
-    socket.setTTL(ttl);
-    for (let i = 0; i < 20; i++) socket.send(encodeControl(down), 3784, "127.0.0.1");
-    await until(() => bfd.ignored()[ttl === 255 ? "otherDiscriminator" : "ttl"] === 20);
-  }
+  socket.setTTL(ttl);
+  for (let i = 0; i < count; i++) await new Promise((resolve) => socket.send(encodeControl(down), port, "127.0.0.1", resolve));
   socket.close();
+}
+
+test("forged Down packets from the peer's address do not take a session down", async () => {
+  await using bfd = newBfd();
+  const verdicts: string[] = [];
+  using watch = bfd.watch(ends, fast, ({ verdict }) => verdicts.push(verdict));
+  await until(() => watch.status.verdict === "up");
+  await forgeDown(3784, 255, 20);
+  await until(() => bfd.ignored().otherDiscriminator === 20);
+  await forgeDown(3784, 64, 20);
+  await until(() => bfd.ignored().ttl === 20);
   assert.deepEqual(verdicts, ["up"]);
+});
+
+test("over routers, what comes from farther away than minimum-ttl allows does not count", async () => {
+  await using bfd = newBfd();
+  using watch = bfd.watch({ ...ends, multihop: true }, fast, () => {});
+  await until(() => watch.status.verdict === "up");
+  await forgeDown(4784, 254, 20);
+  await until(() => bfd.ignored().otherDiscriminator === 20);
+  assert.equal(bfd.ignored().ttl, 0);
+  await forgeDown(4784, 253, 20);
+  await until(() => bfd.ignored().ttl === 20);
 });
 
 test("disposing ends the thread and closes every socket", async () => {
