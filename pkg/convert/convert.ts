@@ -47,14 +47,15 @@ export function convert(sources: readonly Source[], options: ConvertOptions): Co
   return { text: failed ? undefined : text, losses: report.losses, notes: report.notes, problems: [...problems(), ...checked] };
 }
 
+const defaultNamespace = "metallb-system";
+
 /** The name of the source of problems in what was made. */
 const result = "<result>";
 
 function toConfigMap(group: string, objects: readonly ManifestObject[], options: ConvertOptions, report: Report) {
   if (group === "metallb.io") return fromMetallb(objects, options, report);
-  const namespace = "metallb-system";
-  if (group === "purelb.io") return { namespace, config: fromPurelb(objects, options.namespace, report) };
-  return { namespace, config: fromOpenelb(objects, report) };
+  if (group === "purelb.io") return { namespace: defaultNamespace, config: fromPurelb(objects, options.namespace, report) };
+  return { namespace: options.namespace ?? defaultNamespace, config: fromOpenelb(objects, report) };
 }
 
 function manifest(namespace: string, config: object): string {
@@ -86,7 +87,7 @@ function convertConfigMap(source: SourceText, { namespace: wanted }: ConvertOpti
   const input = readInput(source.text);
   const problems = input.problems.map((problem: Problem) => ({ source: source.name, ...problem }));
   if (input.config === undefined || input.text === undefined) return { text: undefined, losses: [], notes: [], problems };
-  const namespace = wanted ?? (input.configMap?.namespace || "metallb-system");
+  const namespace = wanted ?? (input.configMap?.namespace || defaultNamespace);
   const objects = toMetallb(input.config, readFields(input.text), namespace, report);
   const text = `${report.header("a ConfigMap")}${objects.map((object) => dump(object, style)).join("---\n")}`;
   return { text, losses: report.losses, notes: report.notes, problems: [...problems, ...check(text)] };

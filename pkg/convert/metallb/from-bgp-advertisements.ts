@@ -33,7 +33,7 @@ export function convertBgpAdvertisements(
   report: Report,
 ): object[] {
   const there = peers.filter(({ entry }) => entry !== undefined).map(({ name }) => name);
-  const gone = new Set(peers.filter(({ entry }) => entry === undefined).map(({ name }) => name));
+  const known = new Set(peers.map(({ name }) => name));
   const groups = Map.groupBy(advertisements, (each) => lengthsKey(each, families));
   warnOfOverlap([...groups.values()], families, report);
   return [...groups.values()].flatMap((group) => {
@@ -48,9 +48,8 @@ export function convertBgpAdvertisements(
     }
     for (const { what, peers: named = [] } of group)
       for (const name of named)
-        if (!there.includes(name) && !gone.has(name))
-          report.lose(what, `spec.peers names ${quote(name)}, which is no BGPPeer; it is left out`);
-    if (there.length === 0 && gone.size === 0) return combine(group, undefined, report);
+        if (!known.has(name)) report.lose(what, `spec.peers names ${quote(name)}, which is no BGPPeer; it is left out`);
+    if (known.size === 0) return combine(group, undefined, report);
     return [...byPeers.values()].flatMap(({ together, names }) => {
       const isForAll = names.length === there.length && together.some(({ peers }) => peers === undefined);
       return combine(together, isForAll ? undefined : names, report);

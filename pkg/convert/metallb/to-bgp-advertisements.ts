@@ -1,4 +1,5 @@
 import { type BgpAdvertisement, formatCommunity, type Pool } from "#pkg/config";
+import type { Family } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { Report } from "../report.ts";
 import { complement, intersect, type Nodes, nodesOfConfig, toSelectors } from "../selectors.ts";
@@ -27,6 +28,8 @@ export function bgpSpecs(
   peers: ReadonlyMap<string, string>,
   report: Report,
 ): Partial<BgpSpec>[] {
+  const has = (family: Family) => pool.ranges.some((range) => range.family === family);
+  const families = { ipv4: has("IPv4"), ipv6: has("IPv6") };
   return pool.advertisements.flatMap((advertisement, index) => {
     const what = `pool ${quote(pool.name)}, bgp-advertisements[${index}]`;
     if (advertisement.aggregationLength === 0 || advertisement.aggregationLengthV6 === 0) {
@@ -34,7 +37,7 @@ export function bgpSpecs(
       return [];
     }
     tellLosses(advertisement, what, report);
-    const later = pool.advertisements.slice(index + 1).filter((other) => overlaps(pool, advertisement, other, what, report));
+    const later = pool.advertisements.slice(index + 1).filter((other) => overlaps(families, advertisement, other, what, report));
     const communities = communitiesOf(advertisement, written[index]);
     return partsOf(advertisement, later, peers, what, report).map(({ peers: names, nodes }) => {
       const selectors = toSelectors(nodes);
@@ -70,11 +73,16 @@ const wellKnown: ReadonlySet<string> = new Set([
   "no-peer",
 ]);
 
-function overlaps(pool: Pool, one: BgpAdvertisement, other: BgpAdvertisement, what: string, report: Report): boolean {
-  const has = (family: string) => pool.ranges.some((range) => range.family === family);
-  const same4 = has("IPv4") && one.aggregationLength === other.aggregationLength;
-  const same6 = has("IPv6") && one.aggregationLengthV6 === other.aggregationLengthV6;
-  if (same4 !== same6 && has("IPv4") && has("IPv6"))
+function overlaps(
+  { ipv4, ipv6 }: { readonly ipv4: boolean; readonly ipv6: boolean },
+  one: BgpAdvertisement,
+  other: BgpAdvertisement,
+  what: string,
+  report: Report,
+): boolean {
+  const same4 = ipv4 && one.aggregationLength === other.aggregationLength;
+  const same6 = ipv6 && one.aggregationLengthV6 === other.aggregationLengthV6;
+  if (same4 !== same6 && ipv4 && ipv6)
     report.lose(
       what,
       "a later entry makes the same prefixes of one family alone: where both apply, MetalLB makes those of the later one only",
@@ -117,8 +125,12 @@ function partsOf(
     }));
 }
 
-/** Those of an entry for which none of the later ones counts. */
+const maxLater = 64; // Entries that one has to give way to: more make selectors that nobody reads.
+
+/** Those of an entry for which none of the later ones counts. @returns undefined when that takes too many selectors */
 function nodesLeft(own: Nodes, later: readonly BgpAdvertisement[]): Nodes | undefined {
+  if (later.some(({ nodeSelectors }) => nodeSelectors.length === 0)) return [];
+  if (later.length > maxLater) return undefined;
   let left: Nodes | undefined = own;
   for (const { nodeSelectors } of later) {
     const others = complement(nodesOfConfig(nodeSelectors));
