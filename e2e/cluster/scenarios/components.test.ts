@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
+import { waitFor } from "#e2e/lab";
+import { InstalledCluster, minute, namespace } from "./installed.ts";
+import { steps } from "./steps.ts";
+
+// Each component of the manifests on a real API server, alone and on top of all others.
+const manifests = resolve(import.meta.dirname, "../../../manifests");
+const all = readdirSync(join(manifests, "components")).sort();
+
+/** What the Prometheus Operator defines, as far as our objects use it; a field that is not here is refused. */
+const monitoring = {
+  ServiceMonitor: { selector: "object", endpoints: "list" },
+  PodMonitor: { selector: "object", podMetricsEndpoints: "list" },
+  PrometheusRule: { groups: "list" },
+} as const;
+
+const step = steps(async () => {
+  const on = await InstalledCluster.start({ nodes: 2 });
+  await on.deploy(2);
+  await on.install();
+  for (const [kind, fields] of Object.entries(monitoring)) await on.apply(customResource(kind, fields));
+  const names = Object.keys(monitoring).map((kind) => `crd/${kind.toLowerCase()}s.monitoring.coreos.com`);
+  await on.kubectl("wait", "--for=condition=Established", "--timeout=30s", ...names);
+  return on;
+});
+
+step("the API server takes each component alone, with every field known to it", async (on) => {
+  for (const component of all) await dryRun(on, [component]);
+});
+
+step("it takes all of them together, in either order", async (on) => {
+  await dryRun(on, all);
+  await dryRun(on, all.toReversed());
+});
+
+step("a component that sets an unknown field is refused, so the dry run can fail", async (on) => {
+  const unknown = {
+    target: { kind: "DaemonSet", name: "speaker" },
+    patch: '[{"op": "add", "path": "/spec/nonsense", "value": 1}]',
+  };
+  await assert.rejects(dryRun(on, all, [unknown]), /unknown field.*nonsense|nonsense.*field not declared/s);
+});
+
+step("all of them are applied over the base, and a Service keeps its address and answers", async (on) => {
+  const address = await on.serve("web");
+  await on.install(undefined, all);
+  assert.equal(await on.addressOf("web"), address);
+  await on.answer(address);
+});
+
+step("ha: two controllers on two nodes, of which one leads, and another goes on when it is deleted", async (on) => {
+  const pods = await on.get("pods", "-n", namespace, "-l", "component=controller");
+  assert.deepEqual(pods.map(({ spec }) => spec?.nodeName).sort(), ["node1", "node2"]);
+  const leader = async () =>
+    (await on.kubectl("-n", namespace, "get", "lease", "ingot-controller", "-o", "jsonpath={.spec.holderIdentity}")).split(
+      "_",
+    )[0];
+  const before = await leader();
+  assert.ok(pods.some(({ metadata }) => metadata.name === before));
+  await on.kubectl("-n", namespace, "delete", "pod", String(before));
+  await waitFor("another leader", async () => (await leader()) !== before && (await leader()), minute);
+  await on.serve("after");
+  await on.rolledOut("deployment/controller");
+});
+
+step("ha: a drain waits while the other controller is not ready", async (on) => {
+  const allowed = async () =>
+    on.kubectl("-n", namespace, "get", "poddisruptionbudget", "controller", "-o", "jsonpath={.status.disruptionsAllowed}");
+  await waitFor("the budget", async () => (await allowed()) === "1", minute);
+  await on.kubectl("-n", namespace, "scale", "deployment/controller", "--replicas=1");
+  await waitFor("the budget", async () => (await allowed()) === "0", minute);
+  await on.kubectl("-n", namespace, "scale", "deployment/controller", "--replicas=2");
+});
+
+step("restricted and net-admin: speakers have NET_RAW and NET_ADMIN and nothing else", async (on) => {
+  const script = "process.stdout.write(/CapEff:\\s+(\\S+)/.exec(fs.readFileSync('/proc/1/status'))[1])";
+  const capabilities = await on.kubectl("-n", namespace, "exec", "daemonset/speaker", "--", "node", "-e", script);
+  const [netAdmin, netRaw] = [1n << 12n, 1n << 13n];
+  assert.equal(BigInt(`0x${capabilities}`), netAdmin | netRaw);
+});
+
+step("frr-alongside: the speaker leaves port 179 to others and listens on 1179", async (on) => {
+  const listening = await on.cluster.node("node1").host.run(["ss", "-Hltn"]);
+  assert.match(listening, /[:\]]1179\s/);
+  assert.doesNotMatch(listening, /[:\]]179\s/);
+});
+
+step("bgp-passwords, namespaces, prometheus: each account may what it has to, and no more", async (on) => {
+  const may = async (account: string, ...request: string[]) => {
+    const answer = await on.kubectl("auth", "can-i", ...request, `--as=system:serviceaccount:${account}`).catch(String);
+    return answer.trim() === "yes";
+  };
+  const speaker = `${namespace}:speaker`;
+  const prometheus = "monitoring:prometheus-k8s";
+  assert.equal(await may(speaker, "watch", "secrets", "-n", namespace), true);
+  assert.equal(await may(speaker, "watch", "secrets", "-n", "default"), false);
+  assert.equal(await may(speaker, "watch", "namespaces"), true);
+  assert.equal(await may(`${namespace}:controller`, "list", "namespaces"), true);
+  assert.equal(await may(speaker, "delete", "namespaces"), false);
+  for (const resource of ["pods", "services", "endpoints", "endpointslices.discovery.k8s.io"])
+    assert.equal(await may(prometheus, "list", resource, "-n", namespace), true, resource);
+  assert.equal(await may(prometheus, "list", "secrets", "-n", namespace), false);
+});
+
+step("prometheus: what the monitors select is there, on the port that they name", async (on) => {
+  const endpoints = await on.get("endpointslices", "-n", namespace, "-l", "kubernetes.io/service-name=controller-metrics");
+  const { ports } = endpoints[0] as unknown as { ports: { name: string; port: number }[] };
+  assert.deepEqual(
+    ports.map(({ name, port }) => ({ name, port })),
+    [{ name: "monitoring", port: 7472 }],
+  );
+  const service = await on.get("services", "-n", namespace, "-l", "app=metallb,component=controller");
+  assert.deepEqual(
+    service.map(({ metadata }) => metadata.name),
+    ["controller-metrics"],
+  );
+  const board = await on.kubectl("-n", namespace, "get", "configmap", "ingot-dashboard", "-o", "jsonpath={.data.ingot\\.json}");
+  assert.equal(JSON.parse(board).title, "Ingot");
+});
+
+step("the API server refused nothing that controller and speakers asked for", async (on) => {
+  const own = (await on.cluster.requests()).filter(({ user }) => user.startsWith(`system:serviceaccount:${namespace}:`));
+  assert.ok(own.length > 0);
+  assert.deepEqual(
+    own.filter(({ status }) => status === 401 || status === 403),
+    [],
+  );
+});
+
+/** Has the API server look at the manifests with these components, as it does before it stores them. */
+async function dryRun(on: InstalledCluster, components: readonly string[], patches: readonly object[] = []): Promise<void> {
+  const folder = on.cluster.directory;
+  const path = (name: string) => relative(folder, join(manifests, name));
+  const overlay = { resources: [path("")], components: components.map((name) => path(join("components", name))), patches };
+  await writeFile(join(folder, "kustomization.yaml"), JSON.stringify(overlay));
+  const strict = ["--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts", "--warnings-as-errors"];
+  await on.kubectl("apply", ...strict, "-k", folder);
+}
+
+function customResource(kind: string, fields: Readonly<Record<string, "object" | "list">>): object {
+  const anything = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
+  const properties = Object.fromEntries(
+    Object.entries(fields).map(([name, type]) => [name, type === "list" ? { type: "array", items: anything } : anything]),
+  );
+  const spec = { type: "object", required: Object.keys(fields), properties };
+  const singular = kind.toLowerCase();
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${singular}s.monitoring.coreos.com` },
+    spec: {
+      group: "monitoring.coreos.com",
+      names: { kind, singular, plural: `${singular}s`, listKind: `${kind}List` },
+      scope: "Namespaced",
+      versions: [
+        { name: "v1", served: true, storage: true, schema: { openAPIV3Schema: { type: "object", properties: { spec } } } },
+      ],
+    },
+  };
+}
