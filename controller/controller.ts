@@ -13,11 +13,11 @@ import {
 } from "#pkg/k8s";
 import { statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
-import type { KubernetesMetrics } from "#pkg/metrics";
 import type { Address } from "#pkg/net";
 import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import { type LoadBalancerClasses, recordedAddresses } from "#pkg/service";
 import { ConfigKeeper } from "./config-keeper.ts";
+import type { ControllerMetrics } from "./metrics.ts";
 import { ServiceController } from "./service-controller.ts";
 
 export interface ControllerOptions {
@@ -28,7 +28,7 @@ export interface ControllerOptions {
   readonly configMap: string;
   readonly classes: LoadBalancerClasses;
   readonly allocator: Allocator;
-  readonly metrics: KubernetesMetrics;
+  readonly metrics: ControllerMetrics;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;

@@ -3,11 +3,11 @@ import type { Clock, Millis, Portions, Random } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import { type Cluster, type EventRecorder, type Informer, type Service, serviceReference } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import type { KubernetesMetrics } from "#pkg/metrics";
 import { type Address, parseAddress } from "#pkg/net";
 import type { Occupant } from "#pkg/quarantine";
 import { isOurs, readRequest } from "#pkg/service";
 import { type Decision, decide, keep, quotedList, type Warning } from "./decide.ts";
+import type { ControllerMetrics } from "./metrics.ts";
 import { heedOccupants } from "./occupants.ts";
 import { StatusWriter } from "./status-writer.ts";
 import { WaitList } from "./wait-list.ts";
@@ -22,7 +22,7 @@ export interface ServiceControllerOptions {
   readonly allocator: Allocator;
   /** Called after each decision, which may have changed what the Service holds. */
   readonly decided: (service: string) => void;
-  readonly metrics: Pick<KubernetesMetrics, "updates" | "updateErrors">;
+  readonly metrics: Pick<ControllerMetrics, "updates" | "updateErrors" | "allocation" | "statusWrite">;
   /** What concerns all Services is done in them, for some hundred in each. */
   readonly portions: Pick<Portions, "do">;
   readonly log: Log;
@@ -52,6 +52,7 @@ export class ServiceController {
   #reported: ReadonlyMap<string, Occupant> = new Map(); // address -> the host of the network that has it, as speakers report
   #occupants: ReadonlyMap<string, string> = new Map(); // address -> the same in words, of those that count
   #strictPools: ReadonlySet<string> = new Set();
+  readonly #waitingSince = new Map<string, Millis>(); // service without addresses -> when that was seen
   readonly #statuses: StatusWriter;
   #configuring: Iterator<undefined, void> | undefined; // The rest of the steps to other pools.
   #state: { readonly type: "idle" | "configured" } | { readonly type: "unconfigured"; readonly why: string } = { type: "idle" };
@@ -186,7 +187,21 @@ export class ServiceController {
   serviceChanged(key: string, now: Service | undefined, before: Service | undefined): void {
     const held = this.#options.allocator.held(key)?.addresses ?? [];
     this.#statuses.seen(key, now, before, held.map(String));
+    this.#measureWait(key, now);
     this.changed(key);
+  }
+
+  /** A standby measures nothing, but knows since when a Service waits. */
+  #measureWait(key: string, now: Service | undefined): void {
+    const { clock, metrics } = this.#options;
+    const since = this.#waitingSince.get(key);
+    if (now !== undefined && isOurs(now) && now.ingress.length === 0) {
+      if (since === undefined) this.#waitingSince.set(key, clock.now());
+    } else if (since !== undefined) {
+      this.#waitingSince.delete(key);
+      if (now !== undefined && isOurs(now) && this.#state.type === "configured")
+        metrics.allocation.observe((clock.now() - since) / 1000);
+    }
   }
 
   /** A Service is to be decided on again. */

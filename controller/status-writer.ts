@@ -1,16 +1,16 @@
 import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
 import { ApiError, type Cluster, type EventRecorder, type Service, serviceReference } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import type { KubernetesMetrics } from "#pkg/metrics";
 import { isOurs } from "#pkg/service";
 import { shorten } from "#pkg/text";
 import { quotedList } from "./decide.ts";
+import type { ControllerMetrics } from "./metrics.ts";
 import type { Outcome } from "./work-queue.ts";
 
 export interface StatusWriterOptions {
   readonly cluster: Pick<Cluster, "writeIngress">;
   readonly events: Pick<EventRecorder, "record">;
-  readonly metrics: Pick<KubernetesMetrics, "updateErrors">;
+  readonly metrics: Pick<ControllerMetrics, "updateErrors" | "statusWrite">;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
@@ -98,12 +98,14 @@ export class StatusWriter {
   }
 
   async #write(service: Service, addresses: readonly string[]): Promise<Outcome> {
-    const { cluster, events, metrics } = this.#options;
+    const { cluster, events, metrics, clock } = this.#options;
     const { key } = service;
     const log = this.#options.log.with({ op: "updateServiceStatus", service: key, ips: addresses });
     this.#written.set(key, addresses);
     try {
+      const begunAt = clock.now();
       const result = await cluster.writeIngress(service, addresses);
+      metrics.statusWrite.observe((clock.now() - begunAt) / 1000);
       log.debug("service status write ended", { result });
       this.#refusals.delete(key);
       if (result !== "written" && this.#written.get(key) === addresses) this.#written.delete(key);

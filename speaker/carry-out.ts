@@ -7,6 +7,7 @@ import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import type { SpeakerEffect } from "./core/effects.ts";
 import type { CoreRunner } from "./core-runner.ts";
 import type { Members } from "./members/members.ts";
+import type { SpeakerTimings } from "./metrics.ts";
 import type { OccupantsWriter } from "./occupants-writer.ts";
 import type { Sources } from "./sources.ts";
 
@@ -20,11 +21,12 @@ export interface Drivers {
   readonly sources: Pick<Sources, "startConfig">;
   readonly checks: Pick<NodeChecks, "changed">;
   readonly events: Pick<EventRecorder, "record">;
+  readonly timings: SpeakerTimings;
   readonly log: Log;
 }
 
 export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
-  const { runner, layer2, occupants, bgp, members, sources, checks, events, log } = drivers;
+  const { runner, layer2, occupants, bgp, members, sources, checks, events, timings, log } = drivers;
   switch (effect.type) {
     case "prepareLayer2":
       void layer2.begin();
@@ -76,6 +78,13 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
       break;
     case "recordNodeEvent":
       events.record(nodeReference(effect.node), effect.kind, effect.reason, effect.message);
+      break;
+    case "tookOver":
+      timings.takeovers.inc({ cause: effect.cause });
+      if (effect.cause === "failed") timings.failover.observe(effect.afterMs / 1000);
+      break;
+    case "converged":
+      timings.convergence.observe(effect.afterMs / 1000);
       break;
     case "startMembers":
       members.start();

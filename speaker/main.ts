@@ -60,12 +60,12 @@ await runDaemon({
     const state = createState({ node, ignoreExcludeLabel: values["ignore-exclude-lb"], hasRing: noRing === undefined });
     const checks = stack.use(createChecks({ state, layer2, clock, log }));
     const viewAge = () => viewAgeSeconds(state, clock.now());
-    const { registry, metrics } = speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks, viewAge });
+    const { registry, metrics, timings } = speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks, viewAge });
     const sources = stack.use(new Sources({ ...common, configMap: values.config, classes, metrics, emit }));
     const routes = speakerRoutes({ registry, sources, failed, checks, state, bgp, bfd, members, viewAge });
     stack.use(await serve({ host: values.host, port: values.port, routes, log }));
 
-    const drivers = { runner, layer2, occupants, bgp, members, sources, checks, events, log };
+    const drivers = { runner, layer2, occupants, bgp, members, sources, checks, events, timings, log };
     runner.start(state, (effect) => carryOut(drivers, effect));
     checks.start();
     followEndpoints({ ...common, disableSlices: values["disable-epslices"] }, sources);

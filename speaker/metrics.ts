@@ -1,7 +1,16 @@
 import type { Bfd } from "#pkg/bfd";
 import { ignoredReasons, type Layer2 } from "#pkg/layer2";
 import type { MemberlistThread } from "#pkg/memberlist";
-import { createRegistry, KubernetesMetrics, pullCounter, pullGauge, pullSeries, type Registry } from "#pkg/metrics";
+import {
+  Counter,
+  createRegistry,
+  Histogram,
+  KubernetesMetrics,
+  pullCounter,
+  pullGauge,
+  pullSeries,
+  type Registry,
+} from "#pkg/metrics";
 import { checkNames, type NodeChecks } from "#pkg/node-checks";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import { registerBfd, registerBgp } from "./bgp/metrics.ts";
@@ -21,6 +30,13 @@ export interface MetricsSources {
   readonly viewAge: () => number;
 }
 
+/** Durations that the core has measured. */
+export interface SpeakerTimings {
+  readonly takeovers: Counter;
+  readonly failover: Histogram;
+  readonly convergence: Histogram;
+}
+
 /** All metrics of a speaker. */
 export function speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks, viewAge }: MetricsSources) {
   const registry = createRegistry();
@@ -33,7 +49,31 @@ export function speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks, vi
   registerNodeWarnings(registry, checks);
   registerApiView(registry, viewAge);
   if (memberlist !== undefined) registerMemberlist(registry, memberlist);
-  return { registry, metrics };
+  return { registry, metrics, timings: registerTimings(registry) };
+}
+
+export function registerTimings(registry: Registry): SpeakerTimings {
+  const registers = [registry];
+  const takeovers = new Counter({
+    name: "ingot_layer2_takeovers_total",
+    help: "Addresses that this node announces and another one did before: that one failed, left, or lives and the address moved.",
+    labelNames: ["cause"],
+    registers,
+  });
+  for (const cause of ["failed", "left", "moved"]) takeovers.inc({ cause }, 0); // So that the first one is an increase.
+  const failover = new Histogram({
+    name: "ingot_layer2_failover_seconds",
+    help: "Time from when a failed node was suspected first until this one announces an address of it.",
+    buckets: [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30],
+    registers,
+  });
+  const convergence = new Histogram({
+    name: "ingot_speaker_config_convergence_seconds",
+    help: "Time from when another configuration is in force until every address is placed under it.",
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  return { takeovers, failover, convergence };
 }
 
 /** What is announced from here, read when it is scraped, so that no series outlives its Service. */

@@ -1,3 +1,4 @@
+import type { Millis } from "#pkg/clock";
 import type { BfdProfile } from "#pkg/config";
 import type { OwnEntry } from "#pkg/gossip";
 import type { EventReason, Service } from "#pkg/k8s";
@@ -13,6 +14,7 @@ export type SpeakerEffect =
   | BgpEffect
   | GossipEffect
   | ReportEffect
+  | MeasuredEffect
   /** The others may count on this node from now on. */
   | { readonly type: "startMembers" }
   /** Decide which configuration is in force, then deliver `start`. */
@@ -67,6 +69,17 @@ export type GossipEffect =
   | { readonly type: "forgetGossip"; readonly node: string }
   /** Some of what the member has reported may not have arrived here: exchange all gossip with it. */
   | { readonly type: "pullGossip"; readonly node: string };
+
+/** How long something took, as this node has seen it. */
+export type MeasuredEffect =
+  /**
+   * This node announces an address that another one owned. `failed`: `afterMs` since that one was suspected first; `left`: since it said
+   * that it goes; `moved`: it lives, and the address is placed otherwise for another reason.
+   */
+  | { readonly type: "tookOver"; readonly cause: "failed" | "left"; readonly afterMs: Millis }
+  | { readonly type: "tookOver"; readonly cause: "moved" }
+  /** All addresses are placed under a configuration that came into force this long ago. */
+  | { readonly type: "converged"; readonly afterMs: Millis };
 
 export type ReportEffect =
   | {

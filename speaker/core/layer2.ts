@@ -1,8 +1,9 @@
+import type { Millis } from "#pkg/clock";
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, place } from "#pkg/placement";
 import { reportedAnnouncers } from "./announcers.ts";
 import { announceAddress, reannounceAddress, withdrawAddress } from "./conflicts/address-defender.ts";
-import type { SpeakerEffect } from "./effects.ts";
+import type { MeasuredEffect, SpeakerEffect } from "./effects.ts";
 import { nodesOf } from "./nodes.ts";
 import type { Placing, Protocol } from "./protocol.ts";
 import type { SpeakerState } from "./state.ts";
@@ -27,6 +28,7 @@ export const layer2: Protocol = {
     if (placed.owner === node && pool !== undefined) {
       const { interfaces, conflictProbe } = pool;
       announceAddress(state, address, { interfaces, conflictProbe, isFirst }, now, effects);
+      if (before?.owner !== undefined && before.owner !== node) effects.push(takenOver(state, before.owner, now));
     }
     if (placed.owner !== node && before?.owner === node) withdrawAddress(state, address, effects);
     for (const regained of notePlaced(state, placed, pool)) reannounceAddress(state, regained, effects);
@@ -38,6 +40,12 @@ export const layer2: Protocol = {
 
   flush() {},
 };
+
+function takenOver({ members }: SpeakerState, from: string, now: Millis): MeasuredEffect {
+  const missing = members.missing.get(from);
+  if (missing === undefined || members.active.includes(from)) return { type: "tookOver", cause: "moved" };
+  return { type: "tookOver", cause: missing.cause, afterMs: now - missing.since };
+}
 
 /**
  * Others took this node for dead, and may have announced what it has: it is announced again. Not what stays where it is:

@@ -3,7 +3,7 @@ import type { GossipChanges } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
 import type { SpeakerEffect } from "./effects.ts";
 import type { MemberEvents } from "./events.ts";
-import type { MacTable, SpeakerState } from "./state.ts";
+import type { MacTable, MissingMember, SpeakerState } from "./state.ts";
 
 // After members came back: who owns what is settled long before, and until then it counts who had lost whom.
 const settledMs: Millis = 10_000;
@@ -29,6 +29,7 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
   const isSelf = node === state.node;
   if (!isSelf && macs !== undefined) learnMacs(members.macs, node, macs);
   noteUncertainty(state, change, node, now);
+  noteMissing(members.missing, change, node, now);
   if (isSelf) {
     // Others that took this node for dead wait for gossip of this incarnation.
     gossip.setIncarnation(incarnation);
@@ -54,6 +55,7 @@ export function forgetNode(state: SpeakerState, node: string, effects: SpeakerEf
     members.deleted.add(node);
     return;
   }
+  members.missing.delete(node);
   if (members.lost.delete(node)) members.gossip?.setViewUncertainty(viewUncertainty(members));
   if (members.gossip === undefined) return;
   members.gossip.forget(node);
@@ -67,6 +69,13 @@ export function forgetDeleted(state: SpeakerState, node: string, effects: Speake
   if (members.lost.delete(node)) members.gossip?.setViewUncertainty(viewUncertainty(members));
   members.gossip?.forget(node);
   effects.push({ type: "forgetGossip", node });
+}
+
+/** Since when a member that may lose its addresses has not been heard of. */
+function noteMissing(missing: Map<string, MissingMember>, change: MemberChange["change"], node: string, now: Millis): void {
+  if (change === "left") missing.set(node, { since: now, cause: "left" });
+  else if (change !== "suspected" && change !== "failed") missing.delete(node);
+  else if (!missing.has(node)) missing.set(node, { since: now, cause: "failed" });
 }
 
 /** When gossip of a member is pulled next. */

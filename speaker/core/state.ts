@@ -77,10 +77,18 @@ export interface Members {
   wasSuspected: boolean;
   /** When those that are back, and the suspicion, no longer count. */
   settledAt: Millis;
+  readonly missing: Map<string, MissingMember>; // node that is suspected, failed or left -> since when
   readonly awaited: Map<string, Millis>; // node that joined again -> when its gossip is pulled, if it does not participate by then
   /** When addresses of this node are reannounced, because others took it for gone. */
   reclaimAt: Millis;
   reclaimedAt: Millis;
+}
+
+/** Without a word of this member. */
+export interface MissingMember {
+  /** When it was suspected first, or left. */
+  readonly since: Millis;
+  readonly cause: "failed" | "left";
 }
 
 /** Which node's speaker a MAC address belongs to, as the members of the ring have published; also of those that are none any more. */
@@ -104,6 +112,8 @@ export interface Agenda {
   isAwake: boolean;
   /** All is placed, and the routes were flushed. */
   isSettled: boolean;
+  /** When the configuration changed under which not all is placed; Infinity for none. */
+  configuredAt: Millis;
 }
 
 /** Addresses of `sticky` pools stay at the node that has them. */
@@ -227,6 +237,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       deleted: new Set(),
       lost: new Set(),
       back: new Set(),
+      missing: new Map(),
       wasSuspected: false,
       settledAt: Infinity,
       awaited: new Map(),
@@ -234,7 +245,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       reclaimedAt: -Infinity,
     },
     carriers: { interfaces: [], lost: new Map(), heldUntil: new Map() },
-    agenda: { addresses: new Map(), services: new Set(), isAwake: false, isSettled: false },
+    agenda: { addresses: new Map(), services: new Set(), isAwake: false, isSettled: false, configuredAt: Infinity },
     placements: new Map(),
     hadOwner: new Set(),
     sticky: { owners: undefined },

@@ -178,6 +178,7 @@ function configChanged(
   interfacesChanged(state, now, effects); // Pools ask for interfaces by name.
   nodesChanged(state, now, effects);
   touchAll(state, now);
+  if (state.isStarted) state.agenda.configuredAt = Math.min(state.agenda.configuredAt, now);
   effects.push({ type: "checkNode" });
 }
 
@@ -300,7 +301,15 @@ function proceed(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
   placeSome(state, pools, now, effects);
   for (const node of stickyPulls(state)) effects.push({ type: "pullGossip", node });
   flush(state, effects);
-  if (flushPlaced(state, effects)) for (const service of takeServices(state)) reportService(state, service, pools, effects);
+  if (!flushPlaced(state, effects)) return;
+  converged(state, now, effects);
+  for (const service of takeServices(state)) reportService(state, service, pools, effects);
+}
+
+function converged({ agenda }: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  if (agenda.configuredAt === Infinity) return;
+  effects.push({ type: "converged", afterMs: now - agenda.configuredAt });
+  agenda.configuredAt = Infinity;
 }
 
 function flush(state: SpeakerState, effects: SpeakerEffect[]): void {

@@ -8,7 +8,7 @@ import { endpointSlice, service } from "#pkg/k8s/testing";
 import type { InterfaceState } from "#pkg/layer2";
 import { address } from "#pkg/net/testing";
 import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement";
-import type { SpeakerEffect } from "../core/effects.ts";
+import type { MeasuredEffect, SpeakerEffect } from "../core/effects.ts";
 import { createState, type SpeakerState } from "../core/state.ts";
 import { CoreRunner } from "../core-runner.ts";
 
@@ -32,6 +32,7 @@ export class Bench {
   readonly flushed: boolean[] = []; // Whether all had been placed, each time.
   readonly reported: string[] = []; // Log lines from info on, and Kubernetes events.
   readonly firsts: string[] = []; // Addresses of which it was said that no node had announced them.
+  readonly measured: MeasuredEffect[] = [];
   readonly clock = new SimulatedClock();
   readonly runner = new CoreRunner(this.clock, () => 0.5);
   readonly state: SpeakerState;
@@ -146,6 +147,10 @@ export class Bench {
         break;
       case "recordNodeEvent":
         this.reported.push(`${effect.reason} Node ${effect.node} ${effect.message}`);
+        break;
+      case "tookOver":
+      case "converged":
+        this.measured.push(effect);
         break;
       case "wake":
         this.wakes++;

@@ -17,6 +17,7 @@ import { createState, type SpeakerState } from "../../../speaker/core/state.ts";
 import { CoreRunner } from "../../../speaker/core-runner.ts";
 import { macsOf } from "../../../speaker/members/macs.ts";
 import { RingMembers } from "../../../speaker/members/ring-members.ts";
+import { registerTimings } from "../../../speaker/metrics.ts";
 import { OccupantsWriter } from "../../../speaker/occupants-writer.ts";
 import { Sources } from "../../../speaker/sources.ts";
 import type { ApiConnection } from "./api-connection.ts";
@@ -146,6 +147,7 @@ export class SpeakerProcess {
         record: (about: { namespace: string; name: string }, _type: string, reason: string, message: string) =>
           process.isRunning && record(`${process.name}: ${about.namespace}/${about.name}: ${reason}: ${message}`),
       },
+      timings: registerTimings(new Registry()),
       log,
     };
     this.#runner.start(this.state, (effect) => {
