@@ -213,6 +213,18 @@ suite("takeover --check", () => {
       status: Exit.losses,
     },
     {
+      name: "speakers that are not ready",
+      objects: [
+        ...plain.filter(({ kind }) => kind !== "DaemonSet"),
+        {
+          ...workload("DaemonSet", "speaker", { containers: [container("quay.io/metallb/speaker:v0.12.1")] }),
+          status: { desiredNumberScheduled: 3, numberReady: 2 },
+        } as ObjectInput,
+      ],
+      want: [/^warning workloads: DaemonSet metallb-system\/speaker: 2 of 3 Pods are ready/],
+      status: Exit.losses,
+    },
+    {
       name: "a right to use PodSecurityPolicies is a note alone",
       objects: [
         ...plain,

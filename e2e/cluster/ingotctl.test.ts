@@ -90,6 +90,8 @@ suite("ingotctl on a real API server", () => {
         ],
       },
     );
+    const scheduled = "--for=jsonpath={.status.desiredNumberScheduled}=1";
+    await cluster.kubectl(["-n", namespace, "wait", scheduled, "daemonset/speaker", "--timeout=30s"]);
     const { status, findings, unread } = await check();
     assert.deepEqual([status, unread], ["1", []]);
     const told = findings.filter(({ severity }) => severity !== "note").map(({ check, where }) => `${check} ${where}`);
@@ -97,6 +99,7 @@ suite("ingotctl on a real API server", () => {
       "class Service default/classy",
       `ports Pod default/serf, on node ${cluster.nodes[0]?.name}`,
       "webhook ValidatingWebhookConfiguration metallb-webhook-configuration",
+      "workloads DaemonSet metallb-system/speaker", // Its image cannot be pulled.
     ]);
   });
 

@@ -150,6 +150,12 @@ export function checkWorkloads(view: ClusterView): Finding[] {
         `tolerates taints that the manifests do not: ${list(tolerated.map(quote))}`,
         "give Ingot the same tolerations in your kustomization",
       );
+    const { desiredNumberScheduled, numberReady } = fields(workload.status);
+    if (typeof desiredNumberScheduled === "number" && desiredNumberScheduled > Number(numberReady ?? 0))
+      differs(
+        `${numberReady ?? 0} of ${desiredNumberScheduled} Pods are ready: the roll-out replaces those that are not first, and stops where a new one does not become ready`,
+        "see what is wrong with them before the move",
+      );
     const images = containersOf(template).map(({ image }) => text(image));
     differs(`runs ${list(images)}`, "keep the name: rollout undo brings it back", "note");
   }
