@@ -31,6 +31,9 @@ export function isSlow({ slowProbes }: NodeRecord): boolean {
   return slowProbes > slowProbesTolerated;
 }
 
+/** Intervals between probes of one whose last answer took long: more often would add to the load where processes lack processor time. */
+const doubtsEvery = 4;
+
 /** Whether its last answer took long, so that it has to be seen whether that goes on. */
 function isDoubtful(record: NodeRecord): boolean {
   return record.slowProbes > 0 && !isSlow(record);
@@ -72,7 +75,8 @@ function probeNext(ring: Ring, now: Millis): void {
   const isFree = (record: NodeRecord) => record.status === "alive" && !isBeingProbed(ring, record);
   if (heartbeats) {
     sendHeartbeat(ring);
-    const doubtful = ring.order.find((record) => isFree(record) && isDoubtful(record));
+    const isDoubtsTurn = ring.othersIn % doubtsEvery === 0;
+    const doubtful = isDoubtsTurn ? ring.order.find((record) => isFree(record) && isDoubtful(record)) : undefined;
     if (doubtful !== undefined) startProbe(ring, doubtful, now);
   }
   // Those that fail with a member that is suspected may have been the ones to await each other's heartbeats.
@@ -201,11 +205,11 @@ function probeSilent(ring: Ring, now: Millis): void {
   if (record?.status === "alive" && !isBeingProbed(ring, record)) startProbe(ring, record, now, countedLateness);
 }
 
-/** Probes one that accuses this node, wrongly: it may be that it hears nobody, while what it sends still arrives. */
+/** Probes the neighbour that accuses this node, wrongly: it may be that it hears nobody, while what it sends still arrives. */
 export function probeAccuser(ring: Ring, node: NodeName, now: Millis): void {
-  const record = ring.records.get(node);
-  if (ring.timing.heartbeats && record?.status === "alive" && record !== ring.self && !isBeingProbed(ring, record))
-    startProbe(ring, record, now);
+  const neighbour = ring.timing.heartbeats ? neighbourOf(ring.self, ring.order, isMember) : undefined;
+  if (neighbour?.node === node && neighbour.status === "alive" && !isBeingProbed(ring, neighbour))
+    startProbe(ring, neighbour, now);
 }
 
 /** At once, for one member: as many as there are members that it may suspect together. */
