@@ -217,6 +217,22 @@ test("of one source the eight newest connections are read", async () => {
   assert.equal(requests.length, 8);
 });
 
+test("of sources that are not known the 64 newest connections are read, and those of members beside them", async () => {
+  const members = new Set(Array.from({ length: 60 }, (_, i) => `192.0.2.${i}`));
+  const { dial, requests } = harness(encrypted, members);
+  const strangers = Array.from({ length: 70 }, (_, i) => dial({ address: `198.51.100.${i}`, port: 1 }));
+  const known = [...members].map((address) => dial({ address, port: 1 }));
+  const readOf = async (all: readonly Duplex[]) => {
+    const before = requests.length;
+    for (const near of all) near.write(request600);
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    return requests.length - before;
+  };
+  assert.equal(await readOf(strangers), 64);
+  assert.equal(await readOf(known), 60);
+});
+
 const request = Buffer.from("request");
 const reply = encodeStream(ack, defaultWire, { from: "listener", nonce });
 
