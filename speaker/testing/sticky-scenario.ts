@@ -17,8 +17,8 @@ const convergenceMs: Millis = 75_000;
 
 /**
  * Some speakers with sticky addresses, and at random what can happen to them: kills and returns after seconds and after more than the
- * ring remembers, cuts in two and three parts and in one direction, stalls, carriers that go, lost packets, and changes in the API that
- * each speaker sees at its own time. One seed always gives the same course of events.
+ * ring remembers, cuts in two and three parts and in one direction, stalls, carriers that go, lost packets, speakers that lose the API, and
+ * changes in it that each speaker sees at its own time. One seed always gives the same course of events.
  */
 export class StickyScenario {
   readonly #random: Random;
@@ -64,6 +64,7 @@ export class StickyScenario {
       () => this.#cut(),
       () => this.#stall(),
       () => this.#carrier(),
+      () => this.#loseApi(),
       () => this.#change(),
       () => this.#change(),
       () => this.#change(),
@@ -140,6 +141,20 @@ export class StickyScenario {
       this.#cluster.setInterfaces(node, this.#interfaces(node));
       await this.#pass(length);
     }
+  }
+
+  /** One speaker, or several, see no change in the API for some time. */
+  async #loseApi(): Promise<void> {
+    const nodes = this.#some(this.#cluster.simulation.running);
+    const length = this.#pick(6) === 0 ? 60_000 + this.#pick(30_000) : this.#pick(10_000);
+    this.#done.push(`no API on ${nodes} for ${length}`);
+    for (const node of nodes) this.#cluster.takeApi(node);
+    this.#isCut = true;
+    await this.#pass(this.#pick(length));
+    await this.#change();
+    await this.#pass(length);
+    for (const node of nodes) this.#cluster.giveApi(node);
+    this.#isCut = false;
   }
 
   /** Something about a Service is different in the API. */
