@@ -33,7 +33,7 @@ export interface SourcesOptions {
 }
 
 // Each looks at some hundred Services, which takes 2 ms at most.
-const portionsPerTurn = 4;
+const portionsPerTurn = 2;
 
 /** Follows all that the API has of what announcements depend on, and decides which configuration is in force. */
 export class Sources implements Disposable {

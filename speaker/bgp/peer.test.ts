@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { syncBuiltinESMExports } from "node:module";
+import os from "node:os";
 import { test } from "node:test";
 import type { BfdEnds, BfdStatus } from "#pkg/bfd";
 import { SimulatedClock } from "#pkg/clock";
@@ -15,7 +17,10 @@ class Bench {
   #established: () => void = () => assert.fail("there is no session");
   readonly #peer: BgpPeer;
 
-  constructor(fields: string) {
+  readonly #peerAsn: number;
+
+  constructor(fields: string, peerAsn = 64513) {
+    this.#peerAsn = peerAsn;
     const session: BgpSession = {
       established: false,
       start: () => this.calls.push("start"),
@@ -38,7 +43,7 @@ class Bench {
         [Symbol.dispose]: () => this.calls.push("watch no more"),
       };
     };
-    const { peer } = read(fields);
+    const { peer } = read(fields, peerAsn);
     const newSession: BgpPeerOptions["newSession"] = ({ onEstablished }) => {
       this.#established = () => onEstablished?.();
       return session;
@@ -48,7 +53,7 @@ class Bench {
   }
 
   configure(fields: string): void {
-    const { peer, profile } = read(fields);
+    const { peer, profile } = read(fields, this.#peerAsn);
     this.#peer.configure(peer, undefined, profile);
   }
 
@@ -62,6 +67,10 @@ class Bench {
     return this;
   }
 
+  addressesChanged(): void {
+    this.#peer.addressesChanged();
+  }
+
   get waitsFor(): string | undefined {
     return this.#peer.waitsFor;
   }
@@ -71,9 +80,9 @@ class Bench {
   }
 }
 
-function read(fields: string) {
+function read(fields: string, peerAsn: number) {
   const { config, problems } = parseConfig(
-    `peers: [{my-asn: 64512, peer-asn: 64513, peer-address: 192.0.2.1${fields}}]\n${profiles}`,
+    `peers: [{my-asn: 64512, peer-asn: ${peerAsn}, peer-address: 192.0.2.1${fields}}]\n${profiles}`,
   );
   const [peer] = config?.peers ?? [];
   assert.ok(config && peer, JSON.stringify(problems));
@@ -131,6 +140,22 @@ test("a strict session begins when BFD is up, shows what it waits for, and ends 
   bench.becomes("failed", "echo function failed");
   bench.becomes("up");
   assert.deepEqual(bench.calls.slice(2), ["close bfdDown: BFD: echo function failed", "start"]);
+});
+
+test("a session that waits for BFD gets it between other ends when the node has other addresses", (t) => {
+  let cidrs: string[] = [];
+  t.mock.method(os, "networkInterfaces", () => ({ eth0: cidrs.map((cidr) => ({ cidr })) }));
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  const bench = new Bench(strict, 64512); // Within an AS the peer may be several hops away.
+  bench.addressesChanged();
+  assert.deepEqual(bench.calls.splice(0), ["watch 192.0.2.1 fast", "watch by fast"]);
+  cidrs = ["192.0.2.9/24"];
+  bench.addressesChanged();
+  assert.deepEqual(bench.calls, ["watch no more", "watch 192.0.2.1 fast"]);
 });
 
 test("a session that need not be strict any more begins at once", () => {

@@ -50,10 +50,12 @@ export function reachabilityChanged(state: SpeakerState): Pool[] {
   const known = state.nodes.pools;
   const before = [...known];
   known.clear();
-  const changed = before.filter(([pool, nodes]) => !isSame(nodesOf(state, pool), nodes));
-  // Addresses share the lists of candidates, by which placement sees that nothing is different.
-  for (const [pool, nodes] of before) if (!changed.some(([other]) => other === pool)) known.set(pool, nodes);
-  return changed.map(([pool]) => pool);
+  const changed: Pool[] = [];
+  for (const [pool, nodes] of before) {
+    if (!isSame(nodesOf(state, pool), nodes)) changed.push(pool);
+    else known.set(pool, nodes); // Addresses share the lists of candidates, by which placement sees that nothing is different.
+  }
+  return changed;
 }
 
 /** The nodes with a speaker, by what they may do for the pool. */
