@@ -12,24 +12,54 @@ export interface LongestTurn {
 
 /** The longest turns of the main thread of processes with the probe, while something goes on, and three seconds more. */
 export async function longestTurns(processes: readonly LabProcess[], act: () => Promise<void>): Promise<LongestTurn[]> {
-  await Promise.all(processes.map((process) => printed(process, 1)));
-  const from = processes.map(({ lines }) => lines.length);
-  await act();
-  await Promise.all(processes.map((process) => printed(process, 3)));
-  return processes.map(({ lines }, index) => longest(lines.slice(from[index])));
+  const readers = processes.map((process) => new ProbeReader(process));
+  await Promise.all(readers.map((reader) => reader.wait(1)));
+  for (const reader of readers) reader.forget();
+  // Of what a process prints only the last lines are kept.
+  const reading = setInterval(() => {
+    for (const reader of readers) reader.read();
+  }, 250);
+  try {
+    await act();
+    await Promise.all(readers.map((reader) => reader.wait(3)));
+  } finally {
+    clearInterval(reading);
+  }
+  return readers.map(({ longest }) => longest);
 }
 
-function longest(lines: readonly string[]): LongestTurn {
-  const turns = lines.flatMap((line) => {
-    const [, wall, cpu] = /^longest turn ([\d.]+) ms, ([\d.]+) ms of it$/.exec(line) ?? [];
-    return wall === undefined ? [] : { wall: Number(wall), cpu: Number(cpu) };
-  });
-  return turns.reduce((most, turn) => (turn.cpu > most.cpu ? turn : most), { wall: 0, cpu: 0 });
-}
+/** Reads what the probe prints once a second, or when the thread is free again. */
+class ProbeReader {
+  readonly #process: LabProcess;
+  #number = 0; // Of the last line that was read.
+  longest: LongestTurn = { wall: 0, cpu: 0 };
 
-/** Waits until the probe has printed so often; it prints once a second, or when the thread is free again. */
-async function printed(process: LabProcess, count: number): Promise<void> {
-  const from = process.lines.length;
-  const have = () => process.lines.slice(from).filter((line) => line.startsWith("longest turn")).length;
-  await waitFor("the main thread to be free", () => have() >= count, { timeout: 120_000 });
+  constructor(process: LabProcess) {
+    this.#process = process;
+  }
+
+  forget(): void {
+    this.read();
+    this.longest = { wall: 0, cpu: 0 };
+  }
+
+  read(): void {
+    for (const line of this.#process.lines) {
+      const [, wall, cpu, number] = /^longest turn ([\d.]+) ms, ([\d.]+) ms of it, (\d+)$/.exec(line) ?? [];
+      if (number === undefined || Number(number) <= this.#number) continue;
+      this.#number = Number(number);
+      if (Number(cpu) > this.longest.cpu) this.longest = { wall: Number(wall), cpu: Number(cpu) };
+    }
+  }
+
+  /** Until the probe has printed so many lines more. */
+  async wait(count: number): Promise<void> {
+    this.read();
+    const until = this.#number + count;
+    const isDone = () => {
+      this.read();
+      return this.#number >= until;
+    };
+    await waitFor("the main thread to be free", isDone, { timeout: 120_000 });
+  }
 }
