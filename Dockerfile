@@ -28,5 +28,5 @@ LABEL org.opencontainers.image.title="Ingot" \
 ENV PATH=/usr/local/bin
 WORKDIR /ingot
 USER 65534:65534
-ENTRYPOINT ["node", "--enable-source-maps"]
+ENTRYPOINT ["node"]
 CMD ["ingotctl.js", "help"]

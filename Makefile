@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-arm64 e2e simulate attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-speaker bench-stalls
+.PHONY: help demo lab test test-arm64 e2e simulate attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-memory bench-speaker bench-stalls
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ bench-failover: node_modules ## Measure failover on layer 2, and what it costs a
 
 bench-memberlist: node_modules ## Measure the speakers' ring, beside HashiCorp's memberlist (needs Go)
 	node e2e/bench/memberlist.bench.ts
+
+bench-memory: node_modules ## Measure the memory of controller and speaker at rest, as the image runs them
+	node e2e/bench/memory.bench.ts
 
 bench-speaker: node_modules ## Measure placement at 10,000 Services and 50 nodes, beside bare hashing
 	node e2e/bench/speaker.bench.ts

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { load, loadAll } from "js-yaml";
+import { readLastStage } from "../release/dockerfile.ts";
 
 interface Rule {
   readonly apiGroups: string[];
@@ -115,8 +116,8 @@ for (const name of ["controller", "speaker"] as const) {
     assert.equal(container.name, name);
     assert.equal(container.image, "ingot");
     const space = name === "controller" ? 8 : 2;
-    const flags = ["--enable-source-maps", `--max-semi-space-size=${space}`];
-    assert.deepEqual(container.command, ["node", ...flags, `/ingot/${name}.js`]);
+    const { Entrypoint = [], WorkingDir } = readLastStage(readFileSync("Dockerfile", "utf8"), {}).config;
+    assert.deepEqual(container.command, [...Entrypoint, `--max-semi-space-size=${space}`, `${WorkingDir}/${name}.js`]);
     const common = ["--port=7472", "--config=config", "--log-level=info"];
     assert.deepEqual(container.args, name === "speaker" ? [...common, "--ignore-exclude-lb"] : common);
     assert.deepEqual(container.ports[0], { name: "monitoring", containerPort: 7472 });

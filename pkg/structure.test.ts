@@ -10,7 +10,7 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 
 /** From the bottom up: a package imports only from the rows below its own. */
 const order = [
-  ["clock", "net", "octets", "text"],
+  ["clock", "heap", "net", "octets", "text"],
   ["config", "flags", "gossip", "linux", "log", "quarantine", "service"],
   ["allocator", "config-reader", "convert", "http", "k8s", "live-config", "placement", "threads"],
   ["bfd", "bgp", "layer2", "leader-election", "memberlist", "metrics", "process"],

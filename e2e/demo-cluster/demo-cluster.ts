@@ -22,6 +22,8 @@ export interface DemoClusterOptions {
   readonly speakerArguments?: readonly string[];
   /** For Node, before the speakers' program. */
   readonly speakerNodeArguments?: readonly string[];
+  /** Folder with bundles, which then run with the manifests' command, as they do in the image; the sources when unset. */
+  readonly bundles?: string;
   /** Folder for what the processes print. */
   readonly logs?: string;
 }
@@ -91,6 +93,7 @@ export class DemoCluster implements AsyncDisposable {
     controllerArguments = [],
     speakerArguments = [],
     speakerNodeArguments = [],
+    bundles,
     logs,
   }: DemoClusterOptions = {}): Promise<DemoCluster> {
     await using stack = new AsyncDisposableStack();
@@ -120,7 +123,10 @@ export class DemoCluster implements AsyncDisposable {
       });
       const file = await serviceAccountKubeconfig(lab, api, kubeconfig, template.spec.serviceAccountName);
       const forNode = component === "speaker" ? speakerNodeArguments : [];
-      const argv = ["node", ...forNode, path(`../../${component}/main.ts`), `--kubeconfig=${file}`];
+      const command = template.spec.containers[0].command ?? [];
+      const program =
+        bundles === undefined ? [path(`../../${component}/main.ts`)] : [...command.slice(1, -1), `${bundles}/${component}.js`];
+      const argv = ["node", ...forNode, ...program, `--kubeconfig=${file}`];
       return (name: string, host: Host, number: number): Workload =>
         stack.use(new Workload({ api, name, namespace, template, argv, host, node: host.name, addresses: addressesOf(number) }));
     };

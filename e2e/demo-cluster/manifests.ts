@@ -5,6 +5,8 @@ import type { ApiObject } from "./api-client.ts";
 /** The one container of each of the project's workloads, as far as it says how to run the process. */
 export interface Container {
   readonly name: string;
+  /** Node, its flags, the program. */
+  readonly command?: readonly string[];
   readonly args?: readonly string[];
   readonly env?: readonly EnvironmentVariable[];
 }

@@ -1,7 +1,8 @@
 /** The thread that keeps the sessions: it waits in the kernel, never in its event loop, so it is stopped through shared memory. */
 import { SystemClock, systemRandom } from "#pkg/clock";
+import { trimHeap } from "#pkg/heap";
 import { becomeRealTime } from "#pkg/linux";
-import { mainThread, trimHeap } from "#pkg/threads";
+import { mainThread } from "#pkg/threads";
 import { Engine } from "./engine.ts";
 
 becomeRealTime(); // Where it may not, it is on time as long as the machine has time.

@@ -6,7 +6,7 @@ import { readlinkSync } from "node:fs";
 import { basename } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { SystemClock, systemRandom } from "#pkg/clock";
-import { trimHeap } from "#pkg/threads";
+import { trimHeap } from "#pkg/heap";
 import { ThreadMember } from "./thread-member.ts";
 import type { Command, Report, WorkerStart } from "./thread-messages.ts";
 

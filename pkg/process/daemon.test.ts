@@ -83,9 +83,9 @@ test("of a bundle the stack of a crash names the source, and no error before it 
       external: ["koffi"],
       banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
     });
-    const crashed = await run(["--mode=rejection"], undefined, [], ["--enable-source-maps", bundle]);
+    const crashed = await run(["--mode=rejection"], undefined, [], [bundle]);
     assert.match(crashed.stdout, /unexpected error.*out of the blue.*testing\/daemon\.ts/);
-    const caught = await run(["--mode=error"], '"started"', ["SIGTERM"], ["--enable-source-maps", bundle]);
+    const caught = await run(["--mode=error"], '"started"', ["SIGTERM"], [bundle]);
     assert.match(caught.stdout, /"caught".*Error: expected\\n {4}at .*daemon\.mjs/);
     assert.doesNotMatch(caught.stdout, /daemon\.ts/);
   } finally {

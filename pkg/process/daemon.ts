@@ -1,7 +1,8 @@
 import { type FlagSet, type FlagValues, parseFlags } from "#pkg/flags";
+import { trimHeap } from "#pkg/heap";
 import { createLog, type Log, type LogLevel } from "#pkg/log";
 import { machineProblem } from "./environment.ts";
-import { deferSourceMaps, useSourceMaps } from "./source-maps.ts";
+import { inSource } from "./source-maps.ts";
 
 export interface Running extends AsyncDisposable {
   /** What comes first when the daemon is to stop, while all else still runs. Ends by itself: no timeout ends it. */
@@ -27,11 +28,10 @@ export async function runDaemon<S extends FlagSet>(daemon: Daemon<S>): Promise<n
   const parsed = parseFlags(daemon.usage, daemon.flags, process.argv.slice(2), process.env);
   if (parsed.type === "help") return print(process.stdout, parsed.text, 0);
   if (parsed.type === "error") return print(process.stderr, `${parsed.message}\n`, 2);
-  deferSourceMaps();
   const log = createLog(parsed.values["log-level"] as LogLevel);
   const crash = (error: unknown) => {
-    useSourceMaps();
-    log.error("unexpected error, exiting", { op: "crash", error, stack: error instanceof Error ? error.stack : undefined });
+    const stack = error instanceof Error && error.stack !== undefined ? inSource(error.stack) : undefined;
+    log.error("unexpected error, exiting", { op: "crash", error, stack });
     process.exit(1);
   };
   process.on("uncaughtException", crash);
@@ -49,6 +49,7 @@ export async function runDaemon<S extends FlagSet>(daemon: Daemon<S>): Promise<n
     log.error("cannot start", { op: "startup", error });
     process.exit(1);
   }
+  trimHeap("last-resort");
   log.info("stopping", { op: "shutdown", signal: await stopping });
   await running.leave?.();
   const timeout = setTimeout(() => {

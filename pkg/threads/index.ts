@@ -7,5 +7,4 @@ export { hurryGarbageCollection } from "./collector-threads.ts";
 export { type MainThread, mainThread } from "./main-thread.ts";
 export { SharedCounters } from "./shared-counters.ts";
 export { Supervisor, type Thread } from "./supervisor.ts";
-export { trimHeap } from "./trim-heap.ts";
 export { WorkerThread, workerFile } from "./worker-thread.ts";
