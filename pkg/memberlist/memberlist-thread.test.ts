@@ -152,6 +152,15 @@ test("a port that is taken is an error of start, which can be tried again", asyn
   assert.deepEqual(names(a), ["a"]);
 });
 
+test("incarnations begin with the seconds since 2020, so that they are greater than those of an earlier life", async () => {
+  await using harness = new Harness();
+  const secondsSince2020 = () => (Date.now() - Date.UTC(2020, 0, 1)) / 1000;
+  const before = Math.floor(secondsSince2020());
+  const thread = await harness.started("a");
+  const [{ incarnation } = { incarnation: 0 }] = thread.members();
+  assert.ok(incarnation >= before && incarnation <= secondsSince2020(), `${incarnation}`);
+});
+
 test("metadata that is too long is refused here, as in the ring", async () => {
   await using harness = new Harness();
   const a = await harness.started("a");

@@ -233,6 +233,16 @@ test("of sources that are not known the 64 newest connections are read, and thos
   assert.equal(await readOf(known), 60);
 });
 
+test("of all sources together the 128 newest connections are read", async () => {
+  const members = Array.from({ length: 130 }, (_, i) => `192.0.2.${i}`);
+  const { dial, requests } = harness(encrypted, new Set(members));
+  const all = members.map((address) => dial({ address, port: 1 }));
+  for (const near of all) near.write(request600);
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  assert.equal(requests.length, 128);
+});
+
 const request = Buffer.from("request");
 const reply = encodeStream(ack, defaultWire, { from: "listener", nonce });
 
