@@ -2,9 +2,18 @@ import type { Clock, Millis, Portions, Random } from "#pkg/clock";
 import type { Config } from "#pkg/config";
 import { ConfigReader } from "#pkg/config-reader";
 import { ApiError, type Cluster, type ConfigMap, configMapReference, type EventReason, type EventRecorder } from "#pkg/k8s";
-import { explain, type Holdings, LiveConfig, lastGoodKey, type State, statusConfigMap } from "#pkg/live-config";
+import {
+  configurationVerdict,
+  explain,
+  type Holdings,
+  LiveConfig,
+  lastGoodKey,
+  type State,
+  statusConfigMap,
+} from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
+import type { Dated } from "#pkg/verdict";
 import { type Outcome, WorkQueue } from "./work-queue.ts";
 
 export interface ConfigKeeperOptions {
@@ -26,6 +35,10 @@ export interface ConfigKeeperOptions {
   readonly random: Random;
 }
 
+export interface ConfigStatus extends Dated<Millis> {
+  readonly inForce: Config | undefined;
+}
+
 /** Puts configurations in force, records events about what became of them, and keeps the last good one in the cluster. */
 export class ConfigKeeper {
   readonly #options: ConfigKeeperOptions;
@@ -36,9 +49,11 @@ export class ConfigKeeper {
   #configMap: ConfigMap | undefined;
   #recorded: string | undefined; // the text in the status ConfigMap
   #started = false;
+  #since: Millis;
 
   constructor(options: ConfigKeeperOptions) {
     this.#options = options;
+    this.#since = options.clock.now();
     const { holdings, namespace, configMap, clock, random } = options;
     const log = options.log.with({ configMap: `${namespace}/${configMap}` });
     this.#reader = new ConfigReader(log);
@@ -55,6 +70,12 @@ export class ConfigKeeper {
   /** Why the ConfigMap's configuration is not the one in force. */
   get refused(): string | undefined {
     return this.#live.refused;
+  }
+
+  /** What is in force, what is the case with the ConfigMap's, and since when. */
+  get status(): ConfigStatus {
+    const { state } = this.#live;
+    return { inForce: state.inForce?.config, verdict: configurationVerdict(state), since: this.#since };
   }
 
   configMapChanged(now: ConfigMap | undefined): void {
@@ -91,6 +112,7 @@ export class ConfigKeeper {
 
   #changed(now: State, before: State): void {
     const { inForce, verdict } = now;
+    this.#since = this.#options.clock.now();
     if (verdict === undefined) return;
     const { metrics, none, namespace, configMap } = this.#options;
     metrics.showConfig({ loaded: inForce !== undefined, stale: verdict.type !== "accepted" });

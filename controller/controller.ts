@@ -1,5 +1,6 @@
-import type { Allocator } from "#pkg/allocator";
-import { type Clock, Portions, type Random } from "#pkg/clock";
+import type { Allocation, Allocator, PoolUsage } from "#pkg/allocator";
+import { type Clock, type Millis, Portions, type Random } from "#pkg/clock";
+import type { Protocol } from "#pkg/config";
 import {
   type Cluster,
   type ConfigMap,
@@ -16,7 +17,8 @@ import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
 import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import { type LoadBalancerClasses, recordedAddresses } from "#pkg/service";
-import { ConfigKeeper } from "./config-keeper.ts";
+import type { Dated } from "#pkg/verdict";
+import { ConfigKeeper, type ConfigStatus } from "./config-keeper.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { ServiceController } from "./service-controller.ts";
 
@@ -32,6 +34,15 @@ export interface ControllerOptions {
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
+}
+
+export interface ServiceStatus extends Dated<Millis> {
+  readonly service: Service;
+  readonly allocation: Allocation | undefined;
+}
+
+export interface PoolStatus extends PoolUsage, Dated<Millis> {
+  readonly protocol: Protocol | undefined;
 }
 
 const drainMs = 1_000;
@@ -102,6 +113,34 @@ export class Controller implements AsyncDisposable {
   /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before the work has begun. */
   get refused(): string | undefined {
     return this.#config.refused;
+  }
+
+  /** Whether it decides: it leads, and has seen all. */
+  get isWorking(): boolean {
+    return this.#working;
+  }
+
+  /** Services of type LoadBalancer with what they hold and what is the case with them; of one, or of all. None before the work began. */
+  *services(only?: string): Iterable<ServiceStatus> {
+    const one = only === undefined ? undefined : this.#services.get(only);
+    const those = only === undefined ? this.#services.values() : one === undefined ? [] : [one];
+    if (!this.#working) return;
+    for (const service of those) {
+      if (service.type !== "LoadBalancer") continue;
+      const allocation = this.#options.allocator.held(service.key);
+      yield { service, allocation, ...this.#serviceController.verdictOn(service) };
+    }
+  }
+
+  /** The pools in force, in their order; none before the work began. */
+  *pools(): Iterable<PoolStatus> {
+    if (!this.#working) return;
+    const protocols = new Map(this.#config.status.inForce?.pools.map(({ name, protocol }) => [name, protocol]));
+    for (const pool of this.#serviceController.pools()) yield { ...pool, protocol: protocols.get(pool.pool) };
+  }
+
+  get configuration(): ConfigStatus {
+    return this.#config.status;
   }
 
   /** Stops deciding; writes under way get 1 s. */

@@ -1,13 +1,16 @@
-import { type Allocation, type Allocator, describe, type Refusal } from "#pkg/allocator";
+import { type Allocation, type Allocator, describe, facts, finding, type Refusal } from "#pkg/allocator";
 import type { Service } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
 import { type AddressRequest, annotations, type NotOurs, readAnnotation, readRequest, recordedAddresses } from "#pkg/service";
 import { quote } from "#pkg/text";
+import { type Fact, type Verdict, verdict } from "#pkg/verdict";
 
 /** Something that the Service's owner has to know, for as long as it is true. */
 export interface Warning {
   readonly reason: "AllocationFailed" | "LoadBalancerFailed" | "AddressPoolIgnored";
+  /** Of the event. */
   readonly message: string;
+  readonly verdict: Verdict;
 }
 
 /** Where a Service stands. */
@@ -87,9 +90,15 @@ export function keep(request: AddressRequest, service: Service, allocator: Alloc
 }
 
 function malformedWarning(key: string, problem: string, allocation: Allocation | undefined): Warning {
-  return allocation === undefined
-    ? { reason: "AllocationFailed", message: `Failed to allocate IP for "${key}": ${problem}` }
-    : { reason: "LoadBalancerFailed", message: `invalid requested loadbalancer IPs: ${problem}; ${keeps(allocation)}` };
+  const given = { state: stateWith(allocation), message: `${problem}${kept(allocation)}` };
+  return {
+    reason: allocation === undefined ? "AllocationFailed" : "LoadBalancerFailed",
+    message:
+      allocation === undefined
+        ? `Failed to allocate IP for "${key}": ${problem}`
+        : `invalid requested loadbalancer IPs: ${problem}${kept(allocation)}`,
+    verdict: verdict("service", "malformedRequest", given),
+  };
 }
 
 function unmetWarning(
@@ -99,14 +108,38 @@ function unmetWarning(
   allocation: Allocation | undefined,
 ): Warning | undefined {
   if (refusal === undefined) return undefined;
+  const evidence = [...requestFacts(request), ...facts(refusal)];
   if (allocation !== undefined && isOnlyAboutPool(request, refusal)) {
     const message =
       `requested addresses win over the annotation ${readAnnotation(service.annotations, annotations.pool)?.name}: ` +
       `${quotedList(request.requestedAddresses)} is in pool ${quote(allocation.pool)}, not in ${quote(request.requestedPool ?? "")}`;
-    return { reason: "AddressPoolIgnored", message };
+    return {
+      reason: "AddressPoolIgnored",
+      message,
+      verdict: verdict("service", refusal.reason, { state: "Degraded", message, evidence }),
+    };
   }
-  const kept = allocation === undefined ? "" : `; ${keeps(allocation)}`;
-  return { reason: "AllocationFailed", message: `Failed to allocate IP for "${request.service}": ${describe(refusal)}${kept}` };
+  const message = `${finding(refusal)}${kept(allocation)}`;
+  return {
+    reason: "AllocationFailed",
+    message: `Failed to allocate IP for "${request.service}": ${describe(refusal)}${kept(allocation)}`,
+    verdict: verdict("service", refusal.reason, { state: stateWith(allocation), message, evidence }),
+  };
+}
+
+function stateWith(allocation: Allocation | undefined): "Degraded" | "Pending" {
+  return allocation === undefined ? "Pending" : "Degraded";
+}
+
+/** What the Service asks for, as far as it asks for something in particular. */
+function requestFacts({ families, requestedAddresses, requestedPool, sharingKey }: AddressRequest): Fact[] {
+  const asked: readonly (readonly [name: string, value: string])[] = [
+    ["families", families.join(", ")],
+    ["requested addresses", requestedAddresses.join(", ")],
+    ["requested pool", requestedPool ?? ""],
+    ["sharing key", sharingKey],
+  ];
+  return asked.filter(([, value]) => value !== "").map(([name, value]) => ({ name, value, source: "Service" }));
 }
 
 /** The requested addresses were given; only the pool that was named besides is another, or does not exist. */
@@ -114,8 +147,8 @@ function isOnlyAboutPool({ requestedAddresses }: AddressRequest, { reason }: Ref
   return requestedAddresses.length > 0 && (reason === "wrongPool" || reason === "unknownPool");
 }
 
-function keeps({ addresses }: Allocation): string {
-  return `it keeps ${quotedList(addresses)}`;
+function kept(allocation: Allocation | undefined): string {
+  return allocation === undefined ? "" : `; it keeps ${quotedList(allocation.addresses)}`;
 }
 
 /** `["192.0.2.1" "fd00::1"]`, as MetalLB has always put it into events. */

@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { Allocator } from "#pkg/allocator";
+import { guarded, TokenAccess } from "#pkg/api-access";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import type { FlagValues } from "#pkg/flags";
 import { serve } from "#pkg/http";
@@ -10,6 +11,7 @@ import { LeaderElector } from "#pkg/leader-election";
 import { createRegistry, metricsRoute } from "#pkg/metrics";
 import { liveness, podNamespace, readiness, runDaemon } from "#pkg/process";
 import { readClasses } from "#pkg/service";
+import { controllerApi } from "./api.ts";
 import { Controller } from "./controller.ts";
 import { flags } from "./flags.ts";
 import { MemberlistSecret } from "./memberlist-secret.ts";
@@ -42,12 +44,14 @@ await runDaemon({
     const terms = stack.use(
       new Terms(() => new Controller({ ...common, cluster: fenced, configMap: values.config, classes }), allocator, log),
     );
+    const tokens = new TokenAccess({ cluster, clock, log });
     const routes = {
       "/metrics": metricsRoute(registry),
       "/healthz": liveness,
       "/readyz": () => readiness(terms.controller),
+      ...controllerApi({ controller: () => terms.controller, clock }),
     };
-    const server = stack.use(await serve({ host: "", port: values.port, routes, log }));
+    const server = stack.use(await serve({ host: "", port: values.port, routes: guarded(routes, values, tokens), log }));
     log.info("serving metrics and health", { op: "startup", port: server.port });
 
     terms.start();

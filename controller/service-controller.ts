@@ -1,4 +1,4 @@
-import { type Allocation, type Allocator, describe } from "#pkg/allocator";
+import { type Allocation, type Allocator, describe, type PoolUsage } from "#pkg/allocator";
 import type { Clock, Millis, Portions, Random } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import { type Cluster, type EventRecorder, type Informer, type Service, serviceReference } from "#pkg/k8s";
@@ -6,10 +6,13 @@ import type { Log } from "#pkg/log";
 import { type Address, parseAddress } from "#pkg/net";
 import type { Occupant } from "#pkg/quarantine";
 import { isOurs, readRequest } from "#pkg/service";
+import { type Dated, verdict } from "#pkg/verdict";
 import { type Decision, decide, keep, quotedList, type Warning } from "./decide.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { heedOccupants } from "./occupants.ts";
 import { StatusWriter } from "./status-writer.ts";
+import { PoolVerdicts } from "./verdicts/pool-verdicts.ts";
+import { ServiceVerdicts } from "./verdicts/service-verdicts.ts";
 import { WaitList } from "./wait-list.ts";
 import { type AllocationTerms, changedResources, freedResources, isSameAllocation, termsOf, waitsOf } from "./waits.ts";
 import { type Outcome, WorkQueue } from "./work-queue.ts";
@@ -55,12 +58,16 @@ export class ServiceController {
   readonly #waitingSince = new Map<string, Millis>(); // service without addresses -> when that was seen
   readonly #statuses: StatusWriter;
   #configuring: Iterator<undefined, void> | undefined; // The rest of the steps to other pools.
+  readonly #verdicts: ServiceVerdicts;
+  readonly #pools: PoolVerdicts;
   #state: { readonly type: "idle" | "configured" } | { readonly type: "unconfigured"; readonly why: string } = { type: "idle" };
 
   constructor(options: ServiceControllerOptions) {
     this.#options = options;
     const { clock, random } = options;
     this.#statuses = new StatusWriter(options);
+    this.#verdicts = new ServiceVerdicts(clock);
+    this.#pools = new PoolVerdicts(options.allocator, clock);
     this.#queue = new WorkQueue({ work: (key) => this.#work(key), concurrency: writesAtOnce, clock, random });
   }
 
@@ -146,6 +153,7 @@ export class ServiceController {
       return counts || allocator.holders(address).every((service) => this.#isNew(service));
     });
     allocator.setOccupied(this.#occupants);
+    this.#pools.allChanged();
     for (const [text, by] of this.#occupants) {
       if (before.has(text)) continue;
       log.warn("another host uses an address of a pool, it is not assigned until it is free", {
@@ -181,6 +189,16 @@ export class ServiceController {
       if (now - at < newMs) break;
       this.#assignedAt.delete(first);
     }
+  }
+
+  /** What is the case with a Service of type LoadBalancer. */
+  verdictOn(service: Service): Dated<Millis> {
+    return this.#verdicts.of(service, this.#options.allocator.held(service.key), this.#statuses.problemOf(service.key));
+  }
+
+  /** What is the case with each pool of the configuration in force, in its order. */
+  *pools(): Iterable<PoolUsage & Dated<Millis>> {
+    for (const usage of this.#options.allocator.usage()) yield Object.assign(usage, this.#pools.of(usage));
   }
 
   /** A Service appeared, changed or went. */
@@ -220,7 +238,9 @@ export class ServiceController {
     metrics.updates.inc();
     const service = services.get(key);
     if (this.#state.type === "unconfigured") {
-      this.#warn(key, service, service && missesConfiguration(service, this.#state.why));
+      const warning = service && missesConfiguration(service, this.#state.why);
+      this.#verdicts.decided(key, service, warning?.verdict, false);
+      this.#warn(key, service, service?.ingress.length === 0 ? warning : undefined);
       return "done";
     }
     const before: AllocationTerms = {
@@ -229,7 +249,9 @@ export class ServiceController {
     };
     const decision = decide(key, service && this.#statuses.withoutReplaced(service), allocator);
     this.#recordDecision(key, service, before.allocation, decision);
-    if (!isSameAllocation(before.allocation, decision.allocation)) this.#allocationChanged(key, before.allocation);
+    const isNew = !isSameAllocation(before.allocation, decision.allocation);
+    if (isNew) this.#allocationChanged(key, before.allocation);
+    this.#verdicts.decided(key, service, decision.warning?.verdict, isNew);
     this.#wake(key, before, decision);
     const outcome = this.#statuses.put(key, service, decision.status);
     decided(key); // Which may put another configuration in force.
@@ -238,8 +260,10 @@ export class ServiceController {
 
   /** An address that is given up may be one that another host has. */
   #allocationChanged(key: string, before: Allocation | undefined): void {
-    if (this.#options.allocator.held(key) === undefined) this.#assignedAt.delete(key);
+    const after = this.#options.allocator.held(key);
+    if (after === undefined) this.#assignedAt.delete(key);
     else this.#assigned(key);
+    for (const pool of new Set([before?.pool, after?.pool])) if (pool !== undefined) this.#pools.changed(pool);
     if (before?.addresses.some((address) => this.#reported.has(address.toString()))) this.#heedOccupants();
   }
 
@@ -297,6 +321,11 @@ function isStrict({ protocol, conflictProbe }: Pool): boolean {
 }
 
 function missesConfiguration(service: Service, why: string): Warning | undefined {
-  if (service.ingress.length > 0 || !isOurs(service)) return undefined;
-  return { reason: "AllocationFailed", message: `Failed to allocate IP for "${service.key}": there is no configuration: ${why}` };
+  if (!isOurs(service)) return undefined;
+  const message = `there is no configuration: ${why}`;
+  return {
+    reason: "AllocationFailed",
+    message: `Failed to allocate IP for "${service.key}": ${message}`,
+    verdict: verdict("service", "noConfiguration", { message }),
+  };
 }

@@ -3,6 +3,7 @@ import { ApiError, type Cluster, type EventRecorder, type Service, serviceRefere
 import type { Log } from "#pkg/log";
 import { isOurs } from "#pkg/service";
 import { shorten } from "#pkg/text";
+import { type Dated, type Verdict, verdict } from "#pkg/verdict";
 import { quotedList } from "./decide.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import type { Outcome } from "./work-queue.ts";
@@ -21,6 +22,8 @@ interface Contest {
   /** How often it was overwritten, and when last. */
   readonly count: number;
   readonly at: Millis;
+  /** Since when it is more than a slip of the hand. */
+  readonly since: Millis;
   /** Not before then it is written again. */
   readonly until: Millis;
 }
@@ -40,7 +43,7 @@ export class StatusWriter {
   readonly #written = new Map<string, readonly string[]>(); // service -> what was written last, until that is seen
   readonly #overwritten = new Set<string>(); // services whose status somebody else has replaced since
   readonly #contests = new Map<string, Contest>(); // service -> contest
-  readonly #refusals = new Map<string, string>(); // service -> why its status was refused last
+  readonly #refusals = new Map<string, Dated<Millis>>(); // service -> why its status was refused last
 
   constructor(options: StatusWriterOptions) {
     this.#options = options;
@@ -76,13 +79,23 @@ export class StatusWriter {
     return until > this.#options.clock.now() ? { at: until } : this.#write(service, status);
   }
 
+  /** What is wrong with the Service's status, and since when. */
+  problemOf(key: string): Dated<Millis> | undefined {
+    const refused = this.#refusals.get(key);
+    const contest = this.#contests.get(key);
+    if (refused !== undefined || contest === undefined) return refused;
+    const isOver = contest.count === 1 || this.#options.clock.now() - contest.at > contestMemoryMs;
+    return isOver ? undefined : { verdict: overwritten(contest.count), since: contest.since };
+  }
+
   #contest(service: Service, status: readonly string[]): void {
     const { clock, random, log, events } = this.#options;
     const now = clock.now();
     const last = this.#contests.get(service.key);
     const count = last === undefined || now - last.at > contestMemoryMs ? 1 : last.count + 1;
     const wait = count === 1 ? 0 : backOff(count - 2, minContestMs, maxContestMs, random);
-    this.#contests.set(service.key, { count, at: now, until: now + wait });
+    const since = count > 2 && last !== undefined ? last.since : now;
+    this.#contests.set(service.key, { count, at: now, since, until: now + wait });
     log.warn("service status was overwritten", {
       op: "updateServiceStatus",
       service: service.key,
@@ -125,11 +138,17 @@ export class StatusWriter {
   }
 
   #recordRefusal(service: Service, { message }: ApiError): void {
-    if (this.#refusals.get(service.key) === message) return;
-    this.#refusals.set(service.key, message);
-    const text = `The API server refuses the status with the assigned addresses: ${message.slice(0, 800)}`;
-    this.#options.events.record(serviceReference(service), "Warning", "StatusUpdateFailed", text);
+    const { clock, events } = this.#options;
+    const refused = `the API server refuses the status with the assigned addresses: ${message.slice(0, 800)}`;
+    if (this.#refusals.get(service.key)?.verdict.message === refused) return;
+    this.#refusals.set(service.key, { verdict: verdict("service", "statusRefused", { message: refused }), since: clock.now() });
+    events.record(serviceReference(service), "Warning", "StatusUpdateFailed", `T${refused.slice(1)}`);
   }
+}
+
+function overwritten(count: number): Verdict {
+  const message = `another controller overwrote the status ${count} times, and it is set again and again`;
+  return verdict("service", "statusOverwritten", { message });
 }
 
 /** Nothing can be written, whatever it is. */

@@ -24,6 +24,7 @@ const pure = [
   "pkg/service/",
   "pkg/quarantine/",
   "pkg/text/",
+  "pkg/verdict/",
   "pkg/memberlist/codec/",
   "pkg/memberlist/ring/",
   "pkg/bfd/codec/",
@@ -38,11 +39,11 @@ const pure = [
 ];
 /** Computation that Node happens to offer under `node:`. */
 const pureNodeModules = new Set(["node:crypto", "node:zlib"]);
-/** Each foreign library has its home; YAML is the form of two things that people write. */
+/** Each foreign library has its home; YAML is the form of two things that people write, and of what they ask for. */
 const homes: Record<string, readonly string[]> = {
   "@kubernetes/client-node": ["ctl/"],
   koffi: ["pkg/linux/"],
-  "js-yaml": ["pkg/config/", "pkg/convert/", "pkg/k8s/"],
+  "js-yaml": ["pkg/config/", "pkg/convert/", "pkg/k8s/", "ctl/"],
   "prom-client": ["pkg/metrics/"],
   winston: ["pkg/log/"],
   "winston-transport": ["pkg/log/"],

@@ -12,8 +12,9 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 const order = [
   ["clock", "heap", "net", "octets", "text"],
   ["config", "flags", "gossip", "linux", "log", "quarantine", "service"],
+  ["verdict"],
   ["allocator", "config-reader", "convert", "http", "k8s", "live-config", "placement", "threads"],
-  ["bfd", "bgp", "layer2", "leader-election", "memberlist", "metrics", "process"],
+  ["api-access", "bfd", "bgp", "layer2", "leader-election", "memberlist", "metrics", "process"],
   ["node-checks"],
 ] as const satisfies readonly (readonly string[])[];
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env node
+import { guarded, TokenAccess } from "#pkg/api-access";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
 import { Layer2 } from "#pkg/layer2";
 import { podNamespace, runDaemon } from "#pkg/process";
 import { readClasses } from "#pkg/service";
+import { speakerApi } from "./api.ts";
 import { startBgp } from "./bgp/start-bgp.ts";
 import { carryOut } from "./carry-out.ts";
 import { viewAgeSeconds } from "./core/api-view.ts";
@@ -15,8 +17,9 @@ import { flags } from "./flags.ts";
 import { createMembers, whyNoRing } from "./members/create-members.ts";
 import { speakerMetrics } from "./metrics.ts";
 import { createChecks, startLayer2 } from "./node-facts.ts";
+import { ObjectVerdicts } from "./object-verdicts.ts";
 import { OccupantsWriter } from "./occupants-writer.ts";
-import { speakerRoutes } from "./routes.ts";
+import { nodeFactsOf, speakerRoutes } from "./routes.ts";
 import { Sources } from "./sources.ts";
 
 await runDaemon({
@@ -62,12 +65,19 @@ await runDaemon({
     const viewAge = () => viewAgeSeconds(state, clock.now());
     const { registry, metrics, timings } = speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks, viewAge });
     const sources = stack.use(new Sources({ ...common, configMap: values.config, classes, metrics, emit }));
-    const routes = speakerRoutes({ registry, sources, failed, checks, state, bgp, bfd, members, viewAge });
-    stack.use(await serve({ host: values.host, port: values.port, routes, log }));
+    const nodeFacts = () => nodeFactsOf({ sources, state, members, failed, checks, bfd, viewAge });
+    const objects = stack.use(new ObjectVerdicts({ state, nodeFacts, clock }));
+    const tokens = new TokenAccess({ cluster, clock, log });
+    const routes = {
+      ...speakerRoutes({ registry, sources, failed, checks, state, bgp, bfd, members, viewAge }),
+      ...speakerApi({ state, sources, objects, bgp, bfd, members, clock }),
+    };
+    stack.use(await serve({ host: values.host, port: values.port, routes: guarded(routes, values, tokens), log }));
 
     const drivers = { runner, layer2, occupants, bgp, members, sources, checks, events, timings, log };
     runner.start(state, (effect) => carryOut(drivers, effect));
     checks.start();
+    objects.start();
     followEndpoints({ ...common, disableSlices: values["disable-epslices"] }, sources);
     return Object.assign(stack.move(), { leave: () => bgp.leave() });
   },

@@ -13,7 +13,7 @@ function seen(isSynced: boolean): SpeakerState {
 }
 
 function membersWith(problem: string | undefined): RoutesOptions["members"] {
-  return { problem, describe: () => ({ source: "pods", members: [] }) };
+  return { problem };
 }
 
 function ready(options: Partial<RoutesOptions>) {
@@ -23,14 +23,14 @@ function ready(options: Partial<RoutesOptions>) {
     failed: undefined,
     checks: { findings: [] },
     state: seen(true),
-    bgp: { peers: [], describe: () => [] },
-    bfd: { warnings: () => ["of BFD"], describe: () => [] },
+    bgp: { peers: [] },
+    bfd: { warnings: () => ["of BFD"] },
     members: membersWith(undefined),
     viewAge: () => 0,
     ...options,
   })["/readyz"];
   assert.ok(route);
-  return route();
+  return route({ query: new URLSearchParams(), host: "", authorization: "", from: "127.0.0.1", isLocal: true });
 }
 
 /** Another node's view is current, and this one's is old. */

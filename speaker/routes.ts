@@ -1,19 +1,14 @@
 import type { Bfd } from "#pkg/bfd";
-import { json, type Routes } from "#pkg/http";
+import type { Routes } from "#pkg/http";
 import { metricsRoute, type Registry } from "#pkg/metrics";
-import { describe, type NodeChecks } from "#pkg/node-checks";
+import { describe, findingVerdict, type NodeChecks } from "#pkg/node-checks";
 import { liveness, readiness } from "#pkg/process";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import { isOutdated } from "./core/api-view.ts";
-import { currentConflicts } from "./core/conflicts/address-defender.ts";
-import { describeConflict } from "./core/conflicts/conflict-reports.ts";
-import { describeOccupants } from "./core/conflicts/quarantine.ts";
 import type { SpeakerState } from "./core/state.ts";
+import { minOldSeconds, type NodeFacts } from "./core/verdicts/node-verdict.ts";
 import type { Members } from "./members/members.ts";
 import type { Sources } from "./sources.ts";
-
-// A restart of the API server is no matter.
-const minOldSeconds = 60;
 
 export interface RoutesOptions {
   readonly registry: Registry;
@@ -21,10 +16,10 @@ export interface RoutesOptions {
   /** Why this node cannot announce on layer 2. */
   readonly failed: string | undefined;
   readonly checks: Pick<NodeChecks, "findings">;
-  readonly state: Pick<SpeakerState, "node" | "status" | "members" | "conflicts" | "apiView">;
-  readonly bgp: Pick<BgpSpeaker, "peers" | "describe">;
-  readonly bfd: Pick<Bfd, "warnings" | "describe">;
-  readonly members: Pick<Members, "describe" | "problem">;
+  readonly state: Pick<SpeakerState, "node" | "status" | "members" | "apiView">;
+  readonly bgp: Pick<BgpSpeaker, "peers">;
+  readonly bfd: Pick<Bfd, "warnings">;
+  readonly members: Pick<Members, "problem">;
   /** See `viewAgeSeconds`. */
   readonly viewAge: () => number;
 }
@@ -44,7 +39,7 @@ function outdated(state: RoutesOptions["state"], viewAge: number): readonly stri
   return isOutdated(state) ? [`the API, which was not reached for ${viewAge} s and other speakers reach`] : [];
 }
 
-/** What a speaker answers by HTTP: whether it is well, and what it knows. */
+/** What everybody may ask a speaker: whether it is well, and what it measures. */
 export function speakerRoutes(options: RoutesOptions): Routes {
   const { registry, sources, failed, checks, state, bgp, bfd, members, viewAge } = options;
   const warnings = () => [
@@ -65,9 +60,17 @@ export function speakerRoutes(options: RoutesOptions): Routes {
         warnings: warnings(),
       });
     },
-    "/v1/members": () => json(members.describe()),
-    "/v1/bgp/peers": () => json(bgp.describe()),
-    "/v1/bfd/sessions": () => json(bfd.describe()),
-    "/v1/conflicts": () => json({ conflicts: currentConflicts(state).map(describeConflict), occupied: describeOccupants(state) }),
+  };
+}
+
+/** The same for the verdict on this node. */
+export function nodeFactsOf(options: Omit<RoutesOptions, "registry" | "bgp">): NodeFacts {
+  const { sources, state, members, failed, checks, bfd, viewAge } = options;
+  return {
+    missing: whatIsMissing(sources, state, members),
+    failed,
+    findings: checks.findings.map(findingVerdict),
+    bfdWarnings: bfd.warnings(),
+    viewAge: viewAge(),
   };
 }

@@ -1,4 +1,5 @@
-import { type Clock, Portions } from "#pkg/clock";
+import { type Clock, type Millis, Portions } from "#pkg/clock";
+import type { Config } from "#pkg/config";
 import { ConfigReader } from "#pkg/config-reader";
 import {
   type Cluster,
@@ -12,12 +13,13 @@ import {
   type Service,
   servicesOf,
 } from "#pkg/k8s";
-import { LiveConfig, lastGoodKey, type State, statusConfigMap } from "#pkg/live-config";
+import { configurationVerdict, LiveConfig, lastGoodKey, type State, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import type { Address } from "#pkg/net";
 import { quarantineConfigMap } from "#pkg/quarantine";
 import { type LoadBalancerClasses, recordedAddresses } from "#pkg/service";
+import type { Dated } from "#pkg/verdict";
 import type { ClusterEvent } from "./core/events.ts";
 
 export interface SourcesOptions {
@@ -32,6 +34,10 @@ export interface SourcesOptions {
   readonly log: Log;
 }
 
+export interface ConfigStatus extends Dated<Millis> {
+  readonly inForce: Config | undefined;
+}
+
 // Each looks at some hundred Services, which takes 2 ms at most.
 const portionsPerTurn = 2;
 
@@ -43,10 +49,12 @@ export class Sources implements Disposable {
   readonly #portions: Portions;
   readonly #informers: Informers;
   readonly #services: Informer<Service>;
+  #configSince: Millis;
   #phase: "new" | "started" | "synced" | "disposed" = "new";
 
   constructor(options: SourcesOptions) {
     this.#options = options;
+    this.#configSince = options.clock.now();
     const { cluster, namespace, classes, metrics, emit, clock, log } = options;
     this.#informers = new Informers(
       cluster,
@@ -106,6 +114,12 @@ export class Sources implements Disposable {
     return this.#live.refused;
   }
 
+  /** What is in force, what is the case with the ConfigMap's, and since when. */
+  get configuration(): ConfigStatus {
+    const { state } = this.#live;
+    return { inForce: state.inForce?.config, verdict: configurationVerdict(state), since: this.#configSince };
+  }
+
   [Symbol.dispose](): void {
     this.#phase = "disposed";
     this.#informers[Symbol.dispose]();
@@ -126,7 +140,8 @@ export class Sources implements Disposable {
   }
 
   #configChanged({ inForce, verdict }: State, before: State): void {
-    const { metrics, emit } = this.#options;
+    const { metrics, emit, clock } = this.#options;
+    this.#configSince = clock.now();
     const accepted = verdict?.type === "accepted";
     metrics.updates.inc();
     if (!accepted) metrics.updateErrors.inc();

@@ -5,6 +5,7 @@ import { configurationTables, type Schema } from "./configuration.ts";
 import { flagsTable } from "./flags.ts";
 import { read } from "./markdown.ts";
 import { metricsTable } from "./metrics.ts";
+import { causesTables, statesTable } from "./verdicts.ts";
 
 /** What stands between `<!-- begin NAME` and `<!-- end NAME` of a page. */
 interface Section {
@@ -19,6 +20,8 @@ const sections: readonly Section[] = [
   { file: "docs/operations.md", name: "flags of the speaker", text: () => flagsTable(speakerFlags) },
   { file: "docs/operations.md", name: "metrics of the controller", text: () => metricsTable("controller") },
   { file: "docs/operations.md", name: "metrics of the speaker", text: () => metricsTable("speaker") },
+  { file: "docs/verdicts.md", name: "states", text: statesTable },
+  { file: "docs/verdicts.md", name: "causes", text: causesTables },
 ];
 
 /** The pages with generated parts: as they are, and as they have to be. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Exit, type Host, type LabProcess, waitFor } from "#e2e/lab";
 import type { ApiClient } from "./api-client.ts";
 import { environment, type PodTemplate } from "./manifests.ts";
+import { assertDescribed } from "./openapi.ts";
 
 export interface WorkloadOptions {
   readonly api: ApiClient;
@@ -75,10 +76,11 @@ export class Workload implements AsyncDisposable {
     return conditions.some(({ type, status }) => type === "Ready" && status === "True");
   }
 
-  /** GET from its metrics server, by its own host. */
+  /** GET from its HTTP server, on loopback of its own host. What it answers under `/v1` has to be as docs/openapi.yaml says. */
   async get(path: string): Promise<{ status: number; body: string }> {
-    const { host, addresses } = this.#options;
-    return host.get(`http://${addresses[0]}:${metricsPort}${path}`, { timeout: 1_000 });
+    const answer = await this.#options.host.get(`http://127.0.0.1:${metricsPort}${path}`, { timeout: 1_000 });
+    if (path.startsWith("/v1/") && answer.status === 200) assertDescribed(path, answer.body);
+    return answer;
   }
 
   /** Asks the process to end, and waits until it has. */

@@ -1,5 +1,5 @@
 import { type Pool, placeTogether } from "#pkg/config";
-import { type Address, type Family, parseAddress } from "#pkg/net";
+import { type Address, type Family, families, parseAddress } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
 import { Layout } from "./layout.ts";
 import { type Holding, Occupancy, type Terms, termsOf } from "./occupancy.ts";
@@ -132,11 +132,21 @@ export class Allocator {
 
   /** One entry per pool, in the file's order. */
   *usage(): Iterable<PoolUsage> {
+    for (const pool of this.#occupancy.layout.pools) yield this.#usageOf(pool);
+  }
+
+  usageOf(name: string): PoolUsage | undefined {
+    const pool = this.#occupancy.layout.pool(name);
+    return pool && this.#usageOf(pool);
+  }
+
+  #usageOf(pool: Pool): PoolUsage {
     const { layout } = this.#occupancy;
-    for (const pool of layout.pools) {
-      const total = Number(layout.size(pool, "IPv4") + layout.size(pool, "IPv6"));
-      yield { pool: pool.name, total, inUse: this.#occupancy.inUse(pool.name) };
-    }
+    const total = Number(layout.size(pool, "IPv4") + layout.size(pool, "IPv6"));
+    const full = families.filter(
+      (family) => pool.ranges.some((range) => range.family === family) && !this.#occupancy.hasFree(layout.span(pool, family)),
+    );
+    return { pool: pool.name, total, inUse: this.#occupancy.inUse(pool.name), full };
   }
 
   #install(request: AddressRequest, choice: Choice | undefined, unmet: Refusal | undefined): Settlement {

@@ -1,35 +1,19 @@
-import type { Family } from "#pkg/net";
-import { annotations } from "#pkg/service";
+import type { Address, Family } from "#pkg/net";
+import type { Port } from "#pkg/service";
 import { list, quote } from "#pkg/text";
+import { causes, type Fact } from "#pkg/verdict";
 import { portText } from "./occupancy.ts";
 import type { Refusal } from "./types.ts";
 
-const advice: Record<Refusal["reason"], string> = {
-  noPools: "add one under address-pools",
-  unknownPool: `correct the annotation ${annotations.pool} or add the pool`,
-  poolFull: "add addresses to it or delete a Service that holds one",
-  poolLacksFamily: "add addresses of that family to it or request another pool",
-  noPoolFits: `add addresses to a pool or request a pool with the annotation ${annotations.pool}`,
-  autoAssignOff: `request it with the annotation ${annotations.pool}`,
-  outsidePools: "request another address or add this one to a pool",
-  buggyAddress: "request another address",
-  wrongPool: `request an address in that pool or remove the annotation ${annotations.pool}`,
-  severalPools: "request addresses of one pool",
-  familyMismatch: "give one address of each of its families",
-  occupied:
-    "request another address, or remove this one from that host; it can be assigned about a minute after nobody answers for it",
-  inUse: `request another address or set the annotation ${annotations.sharing} to one key on both Services`,
-  sharingKeyMismatch: `request another address or set the annotation ${annotations.sharing} to one key on both Services`,
-  backendKeyMismatch: "request another address, or give both Services one selector or the externalTrafficPolicy Cluster",
-  portClash: "request another address or use another port",
-};
+const maxFacts = 20;
 
 /** One plain sentence, without its first capital and full stop: what was found, and what to do about it. */
 export function describe(refusal: Refusal): string {
-  return `${finding(refusal)}; ${advice[refusal.reason]}`;
+  return `${finding(refusal)}; ${causes.service[refusal.reason].next}`;
 }
 
-function finding(refusal: Refusal): string {
+/** The first half of `describe`: what was found. */
+export function finding(refusal: Refusal): string {
   switch (refusal.reason) {
     case "noPools":
       return "the configuration has no address pools";
@@ -68,6 +52,22 @@ function finding(refusal: Refusal): string {
     default:
       return refusal satisfies never;
   }
+}
+
+/** What was found as facts, by the names of the refusal's fields; of many pools the first ones. */
+export function facts(refusal: Refusal): Fact[] {
+  const source = "allocator";
+  if (refusal.reason === "noPoolFits")
+    return refusal.pools.slice(0, maxFacts).map((inner) => ({ name: "pool", value: finding(inner), source }));
+  const { reason: _, ...found } = refusal;
+  return Object.entries(found as Record<string, FactValue>).map(([name, value]) => ({ name, value: factText(value), source }));
+}
+
+type FactValue = string | number | Address | Port | readonly (string | Address)[];
+
+function factText(value: FactValue): string {
+  if (typeof value === "object" && "port" in value) return portText(value);
+  return Array.isArray(value) ? value.join(", ") : value.toString();
 }
 
 function familyNames(families: readonly Family[]): string {

@@ -7,5 +7,5 @@
  * numbers (`intervals.ts`): giving and freeing take logarithmic time, and memory grows with what is held, never with a pool.
  */
 export { Allocator } from "./allocator.ts";
-export { describe } from "./describe.ts";
-export type { Allocation, Refusal } from "./types.ts";
+export { describe, facts, finding } from "./describe.ts";
+export type { Allocation, PoolUsage, Refusal } from "./types.ts";

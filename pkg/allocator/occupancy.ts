@@ -113,6 +113,11 @@ export class Occupancy {
     return this.#lowestShareable(terms, { start: span.start, end: free }) ?? free;
   }
 
+  /** Whether nobody has some slot of it: neither a Service nor another host. */
+  hasFree(span: Span): boolean {
+    return this.#nextFree(span.start) < span.end;
+  }
+
   #nextFree(from: bigint): bigint {
     for (let at = from; ; ) {
       const unused = this.#used.nextAbsent(at);

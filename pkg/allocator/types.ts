@@ -32,6 +32,8 @@ export interface PoolUsage {
   readonly total: number;
   /** Addresses held by at least one Service. */
   readonly inUse: number;
+  /** Families of which it has addresses, and none that is free. */
+  readonly full: readonly Family[];
 }
 
 /** Why an address, a pool or the whole request was refused. Every field names what was found. */

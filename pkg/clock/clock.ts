@@ -36,3 +36,8 @@ export class SystemClock implements Clock {
 export function wallClock(): Date {
   return new Date();
 }
+
+/** An instant as ISO 8601, by the present difference between the clock and the date. */
+export function dateOf(clock: Pick<Clock, "now">, at: Millis): string {
+  return new Date(wallClock().getTime() - (clock.now() - at)).toISOString();
+}

@@ -4,7 +4,7 @@
  * deadline, events one at a time, much work in portions, back-off, durations as Go writes them. Tests use `SimulatedClock` and a seeded `Random`.
  */
 export { Alarm, sleep } from "./alarm.ts";
-export { type Clock, type Millis, SystemClock, wallClock } from "./clock.ts";
+export { type Clock, dateOf, type Millis, SystemClock, wallClock } from "./clock.ts";
 export { parseDuration } from "./duration.ts";
 export { EventQueue } from "./event-queue.ts";
 export { Portions } from "./portions.ts";

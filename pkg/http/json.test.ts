@@ -45,6 +45,25 @@ test("of a long list a turn of the event loop makes a part, and of several lists
   for (const { body } of answers) assert.equal(JSON.parse(String(body)).services.length, 5_000);
 });
 
+test("of a list what was left out takes its turn too", async () => {
+  let [inTurn, most, isDone] = [0, 0, false];
+  const turn = (): void => {
+    inTurn = 0;
+    if (!isDone) globalThis.setImmediate(turn);
+  };
+  globalThis.setImmediate(turn);
+  function* few() {
+    for (let i = 0; i < 9_000; i++) {
+      most = Math.max(most, ++inTurn);
+      yield i % 3_000 === 0 ? i : undefined;
+    }
+  }
+  const { body } = await json({ found: few() });
+  isDone = true;
+  assert.deepEqual(JSON.parse(String(body)), { found: [0, 3_000, 6_000] });
+  assert.ok(most <= 2_000, `${most} in a turn`);
+});
+
 test("a list that cannot be made is an error, and the next answer is made all the same", async () => {
   function* broken() {
     yield 1;

@@ -9,7 +9,8 @@ let last: Promise<unknown> = Promise.resolve();
 
 /**
  * An answer for people and programs alike: JSON, indented, with control characters escaped. It is made in slices, one answer after another,
- * however many are asked for. An iterable is a list, whose items are asked for as they are due.
+ * however many are asked for. An iterable is a list, whose items are asked for as they are due; one that is undefined was looked at and is
+ * left out.
  */
 export function json(value: unknown): Promise<Route> {
   const made = last.then(() => render(value));
@@ -43,6 +44,10 @@ function* print(value: unknown, line: string): Generator<string, void> {
   if (isIterable(plain)) {
     yield "[";
     for (const item of plain) {
+      if (item === undefined) {
+        yield "";
+        continue;
+      }
       yield `${separator}${inner}`;
       yield* print(item, inner);
       separator = ",";

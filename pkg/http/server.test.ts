@@ -43,6 +43,22 @@ test("a port in use is refused by name", async () => {
   await assert.rejects(serve({ ...local, port: first.port }), { message: `Cannot listen for HTTP on 127.0.0.1:${first.port}` });
 });
 
+test("who listens on one address of the machine is found on loopback too, and knows who asks from there", async () => {
+  const asked: string[] = [];
+  const seen: Routes = {
+    "/who": ({ from, isLocal, query, host }) => {
+      asked.push(`${from} ${isLocal} ${query.get("a")} ${host}`);
+      return { status: 401, contentType: "text/plain", body: "who?\n" };
+    },
+  };
+  await using server = await serve({ ...local, host: "127.0.0.2", routes: seen });
+  for (const host of ["127.0.0.1", "127.0.0.2"]) {
+    const answer = await fetch(`http://${host}:${server.port}/who?a=b`);
+    assert.deepEqual([answer.status, answer.headers.get("www-authenticate")], [401, "Bearer"]);
+  }
+  assert.deepEqual(asked, [`127.0.0.1 true b 127.0.0.1:${server.port}`, `127.0.0.1 true b 127.0.0.2:${server.port}`]);
+});
+
 const limit = { timeout: 10_000 };
 const request = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
 

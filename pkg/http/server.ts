@@ -1,4 +1,4 @@
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { Alarm, type Clock, type Millis, SystemClock, wallClock } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import { decodeRequest, type Request } from "./codec/request-codec.ts";
@@ -11,7 +11,17 @@ export interface Route {
   /** Called once, when nobody needs the body any more: it has been sent, or never will be. */
   readonly release?: () => void;
 }
-export type Routes = Readonly<Record<string, () => Route | Promise<Route>>>; // path -> answer
+/** What a client asks. */
+export interface Asked extends Pick<Request, "host" | "authorization"> {
+  readonly query: URLSearchParams;
+  /** The address of who asks. */
+  readonly from: string;
+  /** That is this host: of the process, or of its Pod. */
+  readonly isLocal: boolean;
+}
+
+export type Handler = (asked: Asked) => Route | Promise<Route>;
+export type Routes = Readonly<Record<string, Handler>>; // path -> answer
 
 export interface HttpServer extends AsyncDisposable {
   /** The port in use; that of the operating system's choice if 0 was asked for. */
@@ -49,32 +59,56 @@ const restFactor = 2;
 const reasons: Readonly<Record<number, string>> = {
   200: "OK",
   400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
   413: "Content Too Large",
+  429: "Too Many Requests",
   431: "Request Header Fields Too Large",
   500: "Internal Server Error",
   503: "Service Unavailable",
   505: "HTTP Version Not Supported",
 };
 
-/** Listens. @throws {Error} that names the address, when it cannot be listened on */
+/**
+ * Listens, and where `host` is one address of the machine also on loopback, where `kubectl port-forward` arrives.
+ * @throws {Error} that names the address, when `host` cannot be listened on
+ */
 export async function serve(options: ServeOptions): Promise<HttpServer> {
   const { host, port, routes, log, clock = new SystemClock() } = options;
   const connections = new Connections(routes, log, clock);
+  const first = await listen(host, port, connections, log);
+  const servers = [first];
+  const { port: chosen } = first.address() as AddressInfo;
+  if (!alsoLoopback.has(host)) {
+    try {
+      servers.push(await listen(loopback, chosen, connections, log));
+    } catch (error) {
+      log.warn("HTTP is not answered on loopback, where kubectl port-forward arrives", { op: "http", error });
+    }
+  }
+  return {
+    port: chosen,
+    async [Symbol.asyncDispose]() {
+      connections[Symbol.dispose]();
+      await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+    },
+  };
+}
+
+const loopback = "127.0.0.1";
+/** Who listens there is found on loopback. */
+const alsoLoopback: ReadonlySet<string> = new Set(["", "0.0.0.0", "::", loopback, "localhost"]);
+
+async function listen(host: string, port: number, connections: Connections, log: Log): Promise<Server> {
   const server = createServer({ noDelay: true }, (socket) => connections.add(socket));
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) => reject(new Error(`Cannot listen for HTTP on ${host || "*"}:${port}`, { cause })));
     server.listen({ port, backlog, ...(host === "" ? {} : { host }) }, resolve);
   });
   server.on("error", (error) => log.error("cannot accept HTTP connections", { op: "http", error }));
-  return {
-    port: (server.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      connections[Symbol.dispose]();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  return server;
 }
 
 interface Connection {
@@ -215,16 +249,18 @@ class Connections implements Disposable {
     connection.received = connection.received.subarray(reading.length);
     connection.keepAlive = reading.keepAlive;
     const answered = (route: Route) => this.#answer(connection, route, reading.method !== "HEAD");
-    this.#route(reading).then(answered, (error: unknown) => {
+    this.#route(reading, connection.socket).then(answered, (error: unknown) => {
       this.#log.error("request failed", { op: "http", path: reading.path, error });
       answered(text(500, "internal error"));
     });
   }
 
-  async #route({ method, path }: Request): Promise<Route> {
+  async #route({ method, path, query, host, authorization }: Request, { remoteAddress }: Socket): Promise<Route> {
     if (method !== "GET" && method !== "HEAD") return text(405, "method not allowed");
     const route = Object.hasOwn(this.#routes, path) ? this.#routes[path] : undefined;
-    return route === undefined ? text(404, "not found") : await route();
+    if (route === undefined) return text(404, "not found");
+    const from = remoteAddress ?? "";
+    return await route({ query: new URLSearchParams(query), host, authorization, from, isLocal: isLoopback(from) });
   }
 
   #answer(connection: Connection, route: Route, withBody: boolean): void {
@@ -241,6 +277,7 @@ class Connections implements Disposable {
       `Content-Type: ${contentType}`,
       `Content-Length: ${bytes.length}`,
       ...(status === 405 ? ["Allow: GET, HEAD"] : []),
+      ...(status === 401 ? ["WWW-Authenticate: Bearer"] : []),
       `Connection: ${connection.keepAlive ? "keep-alive" : "close"}`,
     ];
     connection.answer = [Buffer.from(`${head.join("\r\n")}\r\n\r\n`, "latin1"), ...(withBody && bytes.length > 0 ? [bytes] : [])];
@@ -265,6 +302,10 @@ class Connections implements Disposable {
       socket.resume();
     } else if (isTaken) this.#makeReady(connection); // Else when it has drained.
   }
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || /^(::ffff:)?127\./.test(address);
 }
 
 function text(status: number, body: string): Route {

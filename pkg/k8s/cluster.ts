@@ -8,6 +8,7 @@ import { Http, type HttpClient } from "./http.ts";
 import { type Handlers, type Informer, ListWatch, type Scope } from "./informer.ts";
 import type { Lease, ObjectMeta, OwnerReference, Service } from "./objects.ts";
 import { projectMeta, type Resource, resources } from "./resources.ts";
+import { isAllowed, pathReview, reviewedUser, type TokenUser, tokenReview } from "./reviews.ts";
 import { type Fields, fields, list, text } from "./untrusted.ts";
 
 export interface ConnectOptions {
@@ -33,6 +34,7 @@ interface LeaseWrite extends Pick<Lease, "holder" | "durationSeconds" | "transit
   readonly acquires: boolean;
 }
 
+const reviewMs: Millis = 5_000; // Somebody waits for the answer.
 const mergePatch = "application/merge-patch+json";
 
 /**
@@ -216,6 +218,16 @@ export class Cluster implements AsyncDisposable {
     const path = namespaced(namespace, "events", name);
     const request = { method: "PATCH", path, purpose: "update event", contentType: mergePatch, body: change } as const;
     return (await unless(404, this.#api.call(request, "background"))) !== undefined;
+  }
+
+  /** Who bears the token; one attempt, of 5 s at most. @returns undefined for a token of nobody */
+  async reviewToken(token: string): Promise<TokenUser | undefined> {
+    return reviewedUser(await this.#api.once(tokenReview(token), reviewMs));
+  }
+
+  /** Whether the user may `get` the path, as a nonResourceURL; one attempt, of 5 s at most. */
+  async reviewPath(user: TokenUser, path: string): Promise<boolean> {
+    return isAllowed(await this.#api.once(pathReview(user, path), reviewMs));
   }
 
   /** Stops the informers, ends reads, gives writes under way 5 s, and closes all connections. */

@@ -16,3 +16,4 @@ export { Informers, named } from "./informers.ts";
 export type { ConfigMap, Endpoint, EndpointSlice, Lease, Node, ObjectMeta, Pod, Secret, Service } from "./objects.ts";
 export { configMapReference, nodeReference, type OwnerReference, serviceReference } from "./objects.ts";
 export { type Resource, resources, servicesOf } from "./resources.ts";
+export type { TokenUser } from "./reviews.ts";

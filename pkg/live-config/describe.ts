@@ -1,10 +1,12 @@
 import type { Problem } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import { list } from "#pkg/text";
-import { configKey, type Verdict } from "./candidate.ts";
+import { type CauseOf, type Fact, type Verdict as Judgement, verdict } from "#pkg/verdict";
+import { configKey, type InForce, type Verdict } from "./candidate.ts";
 
 // Enough to see the pattern; the log of a cluster with thousands of Services must stay readable.
 const maxLines = 100;
+const maxFacts = 20;
 
 /** Such as `address-pools[0].protocol at line 4, column 15: unknown protocol "layer3"`. */
 export function problemText({ path, line, column, message }: Problem): string {
@@ -24,6 +26,49 @@ export function explain(verdict: Exclude<Verdict, { type: "accepted" }>): string
     }
     default:
       return verdict satisfies never;
+  }
+}
+
+/** See `State` of the live configuration. */
+interface Decided {
+  readonly inForce: InForce | undefined;
+  readonly verdict: Verdict | undefined;
+}
+
+type Refused = Exclude<Verdict, { type: "accepted" }>;
+
+/** What is the case with the ConfigMap's configuration. */
+export function configurationVerdict({ inForce, verdict: decided }: Decided): Judgement {
+  if (decided === undefined) return verdict("configuration", "undecided");
+  if (decided.type === "accepted") {
+    const evidence = decided.warnings.map((problem) => ({ name: "warning", value: problemText(problem), source: "ConfigMap" }));
+    return verdict("configuration", "inForce", { evidence: evidence.slice(0, maxFacts) });
+  }
+  const state = inForce === undefined ? "Pending" : "Degraded";
+  const stays = inForce === undefined ? "there is none in force" : "the last good one stays in force";
+  const message = `the configuration is not used, ${stays}: ${explain(decided)}`;
+  return verdict("configuration", causeOf(decided), { state, message, evidence: factsOf(decided) });
+}
+
+function causeOf(decided: Refused): CauseOf<"configuration"> {
+  if (decided.type !== "missing") return decided.type;
+  return decided.what === "configMap" ? "configMapMissing" : "keyMissing";
+}
+
+function factsOf(decided: Refused): Fact[] {
+  switch (decided.type) {
+    case "missing":
+      return [];
+    case "invalid": {
+      const found = errors(decided.problems).slice(0, maxFacts);
+      return found.map((problem) => ({ name: "error", value: problemText(problem), source: "ConfigMap" }));
+    }
+    case "strands": {
+      const holders = [...decided.stranded].slice(0, maxFacts);
+      return holders.map(([service, addresses]) => ({ name: service, value: addresses.join(", "), source: "Services" }));
+    }
+    default:
+      return decided satisfies never;
   }
 }
 

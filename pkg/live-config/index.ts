@@ -6,5 +6,6 @@
  * metrics are the callers'.
  */
 export { configKey, type Holdings, lastGoodKey, statusConfigMap } from "./candidate.ts";
-export { explain } from "./describe.ts";
+export { configurationVerdict, explain } from "./describe.ts";
+export { fingerprint } from "./fingerprint.ts";
 export { LiveConfig, type State } from "./live-config.ts";

@@ -7,4 +7,4 @@
  */
 
 export { NodeChecks } from "./node-checks.ts";
-export { checkNames, describe, type Finding } from "./rules/findings.ts";
+export { checkNames, describe, type Finding, findingVerdict } from "./rules/findings.ts";

@@ -16,6 +16,16 @@ export const commonFlags = {
     help: "load balancer class whose Services are served, instead of those without a class; empty: only those without; the same for controller and speakers",
   }),
   "lb-class-default": flag.boolean({ help: "with --lb-class, serve Services without a class too" }),
+  "api-auth": flag.choice({
+    help: "who may read /v1; loopback: whoever asks from this host, as by kubectl port-forward; token: also who bears a token of the cluster with the right to get the path",
+    fallback: "loopback",
+    choices: ["loopback", "token"] as const,
+  }),
+  "metrics-auth": flag.choice({
+    help: "who may read /metrics; none: everybody; token: as with --api-auth=token",
+    fallback: "none",
+    choices: ["none", "token"] as const,
+  }),
   "log-level": flag.choice({ help: "how much is logged", fallback: "info", choices: logLevels }),
   "enable-pprof": flag.boolean({ help: "no effect; accepted because MetalLB's manifests may have it" }),
 } as const;

@@ -15,4 +15,5 @@ export {
   readClasses,
   recordedAddresses,
   whyNoAddresses,
+  whyNotOurs,
 } from "./service.ts";

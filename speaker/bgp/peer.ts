@@ -1,16 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Bfd, BfdStatus } from "#pkg/bfd";
-import {
-  type PeerSession,
-  type PeerSessionOptions,
-  type PeerView,
-  RoutesOut,
-  type SessionSettings,
-  type Unsendable,
-} from "#pkg/bgp";
+import { type PeerSession, type PeerSessionOptions, RoutesOut, type SessionSettings } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
 import type { BfdProfile, Peer } from "#pkg/config";
 import { PeerBfd } from "./peer-bfd.ts";
+import { type PeerWait, peerVerdict, sessionWarnings } from "./peer-verdict.ts";
 import type { NoValue } from "./secret-values.ts";
 
 /** A session with one peer, which takes what it sends from the peer's routes. */
@@ -82,14 +76,28 @@ export class BgpPeer {
 
   /** What has to be there before there is a session with these settings, in words. */
   get waitsFor(): string | undefined {
-    if (this.#waitsForPassword !== undefined) return this.#waitsForPassword;
+    return this.#wait?.what;
+  }
+
+  get #wait(): PeerWait | undefined {
+    if (this.#waitsForPassword !== undefined) return { for: "password", what: this.#waitsForPassword };
     if (this.#session === undefined || this.#begun) return undefined;
-    return `BFD is not up, and bfd-strict is set: ${this.#bfd.status?.reason}`;
+    return { for: "bfd", what: `BFD is not up, and bfd-strict is set: ${this.#bfd.status?.reason}` };
+  }
+
+  /** What is the case with the peer, and for how many seconds. */
+  get verdict(): ReturnType<typeof peerVerdict> {
+    const view = this.#session?.describe();
+    return peerVerdict(this.key, { wait: this.#wait, view, bfd: this.#bfd.status, leaving: this.#leaving });
+  }
+
+  get isEstablished(): boolean {
+    return this.#session?.established === true;
   }
 
   /** What keeps the peer from hearing of this node's addresses, in sentences. */
   get warnings(): readonly string[] {
-    return bgpWarnings(this.key, this.waitsFor, this.#session?.describe());
+    return sessionWarnings(this.key, this.#wait, this.#session?.describe());
   }
 
   /** For people and programs; printed as JSON. */
@@ -207,21 +215,4 @@ function settingsOf(peer: Peer, password: string | undefined): SessionSettings {
     gracefulRestartSeconds,
     password: password ?? peer.password,
   };
-}
-
-/** What keeps one peer from hearing of this node's addresses, each in a sentence with what to do where that is known. */
-export function bgpWarnings(key: string, waitsFor: string | undefined, view: PeerView | undefined): string[] {
-  if (waitsFor !== undefined) return [`BGP session with ${key} waits: ${waitsFor}`];
-  if (view === undefined) return [];
-  if (view.state === "established") return view.unsendable.map((one) => `BGP session with ${key} cannot carry ${describe(one)}`);
-  const why = view.lastFailure ?? view.lastDown;
-  return why === undefined ? [] : [`BGP session with ${key} is not up: ${why.what}`];
-}
-
-function describe({ family, reason, prefixes }: Unsendable): string {
-  const what = `${prefixes} ${family} prefix${prefixes === 1 ? "" : "es"}`;
-  if (reason === "familyNotNegotiated")
-    return `${what}: the router does not offer ${family} unicast; enable it there for this neighbour`;
-  const field = family === "IPv4" ? "next-hop" : "next-hop-v6";
-  return `${what}: the interface of the session has no ${family} address; give it one, or the advertisement a ${field}`;
 }

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PeerView } from "#pkg/bgp";
-import { bgpWarnings } from "./peer.ts";
+import { sessionWarnings } from "./peer-verdict.ts";
 import { peerView } from "./testing/peer-view.ts";
 
-const past = (what: string) => ({ what, secondsAgo: 1 });
+const past = (what: string) => ({ reason: "lost" as const, what, secondsAgo: 1 });
 const start = "BGP session with K";
 
 const cases: { name: string; waitsFor?: string; view?: Partial<PeerView>; want: string[] }[] = [
@@ -39,4 +39,7 @@ const cases: { name: string; waitsFor?: string; view?: Partial<PeerView>; want: 
   },
 ];
 for (const { name, waitsFor, view: part, want } of cases)
-  test(`bgpWarnings: ${name}`, () => assert.deepEqual(bgpWarnings("K", waitsFor, part && peerView(part)), want));
+  test(`sessionWarnings: ${name}`, () => {
+    const wait = waitsFor === undefined ? undefined : { for: "password" as const, what: waitsFor };
+    assert.deepEqual(sessionWarnings("K", wait, part && peerView(part)), want);
+  });

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress, parsePrefix } from "#pkg/net";
 import { excludeLabel } from "#pkg/placement";
+import { sentence } from "#pkg/verdict";
 import { amongOthers, Bench, eth0, excluded, loser, nodes, owner, pools, ssd, x } from "../testing/speaker-bench.ts";
-import { describeObstacle, type Obstacle } from "./announcement-status.ts";
+import { type Obstacle, obstacleVerdict } from "./verdicts/refusals.ts";
 
 const withdrawals: { reason: string; change: (bench: Bench) => void }[] = [
   { reason: "serviceDeleted", change: (bench) => bench.setService("default/web", undefined) },
@@ -206,4 +207,4 @@ const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; wa
   },
 ];
 for (const { name, obstacle, policy, want } of cases)
-  test(`describeObstacle: ${name}`, () => assert.equal(describeObstacle(placement, obstacle, policy), want));
+  test(`obstacleVerdict: ${name}`, () => assert.equal(sentence(obstacleVerdict(placement, obstacle, policy)), want));

@@ -1,13 +1,14 @@
 import type { PoolIndex } from "#pkg/config";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, elect, excludeLabel, type NotAnnounced, type Refusal } from "#pkg/placement";
+import { type AddressPlacement, elect, type NotAnnounced } from "#pkg/placement";
 import type { NoAddresses } from "#pkg/service";
-import { list } from "#pkg/text";
+import { sentence } from "#pkg/verdict";
 import type { SpeakerEffect } from "./effects.ts";
 import { type NotHere, reachabilityOf, whyNotHere } from "./nodes.ts";
 import { isAnnounced, protocols } from "./placements.ts";
 import { addressesOf, whyWithoutAddresses } from "./services.ts";
-import type { Announcement, ObstacleReason, SpeakerState } from "./state.ts";
+import type { Announcement, SpeakerState } from "./state.ts";
+import { isObstacle, type Obstacle, obstacleVerdict } from "./verdicts/refusals.ts";
 
 type Withdrawal = NotAnnounced | NoAddresses | NotHere | "serviceDeleted" | "loadBalancerIPChanged";
 
@@ -66,7 +67,7 @@ function reportObstacle(state: SpeakerState, key: string, effects: SpeakerEffect
   // One that can answer nowhere is cut off, as when its only cable is pulled: the others know better, and nobody gets its event anyway.
   const reachability = reachabilityOf(state, node);
   if (reason === "noInterface" && typeof reachability === "object" && !reachability.answers) return;
-  const message = describeObstacle(placement, obstacle, service.externalTrafficPolicy);
+  const message = sentence(obstacleVerdict(placement, obstacle, service.externalTrafficPolicy));
   const fields = { event: "serviceNotAnnounced", service: key, reason, warning: message };
   effects.push({ type: "log", level: "warn", message: "no node may announce the service", fields });
   effects.push({ type: "recordEvent", service, kind: "Warning", reason, message });
@@ -111,46 +112,4 @@ function withdrawal(state: SpeakerState, key: string, addresses: readonly string
 /** The addresses of `one` that `other` does not have. */
 function missingFrom(other: Announcement | undefined, one: Announcement | undefined): readonly string[] {
   return (one?.addresses ?? []).filter((address) => !other?.addresses.includes(address));
-}
-
-/** Why no node at all may announce an address, although there are speakers and endpoints. */
-export type Obstacle = Refusal & { readonly reason: ObstacleReason };
-
-const obstacleReasons: readonly ObstacleReason[] = ["noNodeSelected", "nodeExcluded", "noInterface", "notInSubnet"];
-
-function isObstacle(refusal: Refusal): refusal is Obstacle {
-  return obstacleReasons.some((reason) => reason === refusal.reason);
-}
-
-/** For the owner of the Service: what is not announced, why, and what to change. */
-export function describeObstacle(
-  { address, pool }: Pick<AddressPlacement, "address" | "pool">,
-  obstacle: Obstacle,
-  policy: "Cluster" | "Local",
-): string {
-  const start = `${address} of pool ${pool} is announced by no node`;
-  const wanted =
-    policy === "Local" ? "a running speaker and, for externalTrafficPolicy Local, a ready endpoint" : "a running speaker";
-  switch (obstacle.reason) {
-    case "nodeExcluded":
-      return (
-        `${start}: every candidate has the label ${excludeLabel} (${list(obstacle.nodes)}); ` +
-        "remove it from one of them, or run the speakers with --ignore-exclude-lb"
-      );
-    case "noInterface":
-      return (
-        `${start}: no candidate has an interface for the pool that is up and has a carrier (${list(obstacle.nodes)}); ` +
-        "check their cables, or change the pool's interfaces"
-      );
-    case "notInSubnet":
-      return (
-        `${start}: the pool's l2-placement asks for a node with an address in the same subnet, and no candidate has one ` +
-        `(${list(obstacle.nodes.map(({ node, subnets }) => `${node}: ${subnets.join(" ") || "none"}`))}); ` +
-        "use addresses of their subnets, or give a node an address in this one"
-      );
-    case "noNodeSelected":
-      return `${start}: the pool's node-selectors match none that has ${wanted}; change them or the labels of nodes`;
-    default:
-      return obstacle satisfies never;
-  }
 }

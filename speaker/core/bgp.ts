@@ -76,7 +76,7 @@ function setPeers(
 }
 
 /** What this node can do for a pool of protocol `bgp`. */
-function advertisementsOf(state: SpeakerState, pool: Pool): PoolAdvertisements {
+export function advertisementsOf(state: SpeakerState, pool: Pool): PoolAdvertisements {
   const { node, nodes, bgp } = state;
   const known = bgp.advertisements.get(pool);
   if (known !== undefined) return known;

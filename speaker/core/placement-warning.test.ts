@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { placementWarning } from "./placement-warning.ts";
+import { sentence } from "#pkg/verdict";
+import { placementProblem } from "./placement-warning.ts";
 
 const pool = (name: string, subnet: boolean, sticky: boolean) => ({ name, l2Placement: { subnet, sticky } });
 const all = [pool("hash", false, false), pool("subnet", true, false), pool("sticky", false, true), pool("both", true, true)];
@@ -28,4 +29,7 @@ for (const { name, pools, hasRing, withoutGossip, want } of [
       "by hash; replace them, or take sticky out of l2-placement",
   },
 ])
-  test(`placementWarning: ${name}`, () => assert.equal(placementWarning(pools, hasRing, withoutGossip), want));
+  test(`placementProblem: ${name}`, () => {
+    const problem = placementProblem(pools, hasRing, withoutGossip);
+    assert.equal(problem && sentence(problem), want);
+  });

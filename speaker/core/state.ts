@@ -196,6 +196,8 @@ export interface Inspection {
 export interface AnnouncementStatus {
   readonly announcements: Map<string, Announcement>; // service key -> what this node announces
   readonly obstacles: Map<string, ObstacleReason>; // service key -> why no node may announce it
+  /** Service key -> owner of its first address, or why it is not announced, and since when. */
+  readonly since: Map<string, { readonly code: string; readonly at: Millis }>;
   /** Why l2-placement of pools is not in effect. */
   placementWarning: string | undefined;
 }
@@ -263,6 +265,6 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       reports: { left: Infinity, at: 0, isExhausted: false, began: new Set() },
       inspectAt: -Infinity,
     },
-    status: { announcements: new Map(), obstacles: new Map(), placementWarning: undefined },
+    status: { announcements: new Map(), obstacles: new Map(), since: new Map(), placementWarning: undefined },
   };
 }

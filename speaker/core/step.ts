@@ -43,6 +43,7 @@ import {
 import { addressesOf, setService, setSlice } from "./services.ts";
 import type { SpeakerState } from "./state.ts";
 import { holdSticky, isSticky, isStickyInForce, nextStickyAt, stickyNodesChanged, stickyPulls, stickyTimer } from "./sticky.ts";
+import { noteSince } from "./verdicts/address-verdict.ts";
 
 /** When `timer` has something to do; Infinity without anything. */
 export function nextDeadline(state: SpeakerState): Millis {
@@ -303,7 +304,10 @@ function proceed(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
   flush(state, effects);
   if (!flushPlaced(state, effects)) return;
   converged(state, now, effects);
-  for (const service of takeServices(state)) reportService(state, service, pools, effects);
+  for (const service of takeServices(state)) {
+    reportService(state, service, pools, effects);
+    noteSince(state, service, now);
+  }
 }
 
 function converged({ agenda }: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {

@@ -4,7 +4,7 @@ import type { Message, Notification } from "../codec/messages.ts";
 import { describeNotification } from "../codec/notification-codec.ts";
 import type { RoutesOut, Unsendable } from "../routes/routes-out.ts";
 import { describeReason } from "../session/reason.ts";
-import { isAgreed, type Negotiated, type Session, type State, stateOf } from "../session/state.ts";
+import { type Ending, isAgreed, type Negotiated, type Reason, type Session, type State, stateOf } from "../session/state.ts";
 import type { SocketEnd } from "./transport.ts";
 
 export type MessageCounters = Readonly<Record<Message["type"], number>>;
@@ -13,6 +13,11 @@ export type MessageCounters = Readonly<Record<Message["type"], number>>;
 export interface Past {
   readonly what: string;
   readonly secondsAgo: number;
+}
+
+/** Why a session, or an attempt at one, ended. */
+export interface Ended extends Past {
+  readonly reason: Reason["type"];
 }
 
 /** A session as people see it; printed as JSON. */
@@ -29,9 +34,9 @@ export interface PeerView {
   /** Until this side tries again; undefined while it does not wait for that. */
   readonly retryInSeconds: number | undefined;
   /** Why the last established session ended. */
-  readonly lastDown: Past | undefined;
+  readonly lastDown: Ended | undefined;
   /** Why the last attempt failed; undefined since a session was established. */
-  readonly lastFailure: Past | undefined;
+  readonly lastFailure: Ended | undefined;
   readonly notificationReceived: Past | undefined;
   readonly notificationSent: Past | undefined;
   /** What is agreed on; undefined without a session. */
@@ -85,8 +90,8 @@ export function peerView({ session, enteredAt, up, end, counters, routes }: Peer
     state: stateOf(session),
     stateSeconds: seconds(now - enteredAt),
     retryInSeconds: retryAt === Infinity ? undefined : seconds(Math.max(0, retryAt - now)),
-    lastDown: past(lastDown, ({ reason }) => describeReason(reason)),
-    lastFailure: past(lastFailure, ({ reason }) => describeReason(reason)),
+    lastDown: ended(lastDown, now),
+    lastFailure: ended(lastFailure, now),
     notificationReceived: past(notificationReceived, ({ notification }) => describeNotification(notification)),
     notificationSent: past(notificationSent, ({ notification }) => describeNotification(notification)),
     session: sessionView(session, up, end),
@@ -99,6 +104,12 @@ export function peerView({ session, enteredAt, up, end, counters, routes }: Peer
     flaps,
     holdTimerExpirations,
   };
+}
+
+function ended(ending: Ending | undefined, now: Millis): Ended | undefined {
+  if (ending === undefined) return undefined;
+  const { reason, at } = ending;
+  return { reason: reason.type, what: describeReason(reason), secondsAgo: seconds(now - at) };
 }
 
 export function sessionView({ connections }: Session, up: Up | undefined, end: SocketEnd | undefined): SessionView | undefined {

@@ -6,23 +6,31 @@ import { decodeRequest } from "./request-codec.ts";
 const get = (head: string) => decodeRequest(Buffer.from(head.replaceAll("\n", "\r\n"), "latin1"));
 const host = "Host: node1:7472\n\n";
 
-const accepted: { name: string; head: string; method?: string; path: string; keepAlive?: boolean }[] = [
+const accepted: { name: string; head: string; method?: string; path: string; keepAlive?: boolean; more?: object }[] = [
   { name: "GET of a path", head: `GET /metrics HTTP/1.1\n${host}`, path: "/metrics" },
-  { name: "a query, which is left out", head: `GET /readyz?verbose HTTP/1.1\n${host}`, path: "/readyz" },
+  { name: "a query", head: `GET /v1/a?b=c?d HTTP/1.1\n${host}`, path: "/v1/a", more: { query: "b=c?d" } },
   { name: "the absolute form", head: `GET http://node1:7472/healthz HTTP/1.1\n${host}`, path: "/healthz" },
-  { name: "the absolute form without a path", head: `GET http://node1?q HTTP/1.1\n${host}`, path: "/" },
+  { name: "the absolute form without a path", head: `GET http://node1?q HTTP/1.1\n${host}`, path: "/", more: { query: "q" } },
   { name: "HEAD", head: `HEAD / HTTP/1.1\n${host}`, method: "HEAD", path: "/" },
   { name: "a method that nothing here takes", head: `OPTIONS * HTTP/1.1\n${host}`, method: "OPTIONS", path: "*" },
   { name: "an empty line before", head: `\nGET / HTTP/1.1\n${host}`, path: "/" },
   { name: "a body of nothing", head: `GET / HTTP/1.1\nContent-Length: 0\n${host}`, path: "/" },
   { name: "a connection to be closed", head: `GET / HTTP/1.1\nConnection: foo, Close\n${host}`, path: "/", keepAlive: false },
-  { name: "HTTP/1.0 without Host", head: "GET / HTTP/1.0\n\n", path: "/", keepAlive: false },
-  { name: "HTTP/1.0 that is kept", head: "GET / HTTP/1.0\nConnection: keep-alive\n\n", path: "/" },
+  { name: "HTTP/1.0 without Host", head: "GET / HTTP/1.0\n\n", path: "/", keepAlive: false, more: { host: "" } },
+  { name: "HTTP/1.0 that is kept", head: "GET / HTTP/1.0\nConnection: keep-alive\n\n", path: "/", more: { host: "" } },
+  {
+    name: "a token",
+    head: `GET / HTTP/1.1\nAuthorization: Bearer abc\n${host}`,
+    path: "/",
+    more: { authorization: "Bearer abc" },
+  },
   { name: "octets beyond ASCII in a value", head: `GET / HTTP/1.1\nX-Name: \xe4\n${host}`, path: "/" },
 ];
-for (const { name, head, method = "GET", path, keepAlive = true } of accepted)
+for (const { name, head, method = "GET", path, keepAlive = true, more } of accepted)
   test(`a request is read: ${name}`, () => {
-    assert.deepEqual(get(head), { type: "request", method, path, keepAlive, length: head.replaceAll("\n", "\r\n").length });
+    const length = head.replaceAll("\n", "\r\n").length;
+    const rest = { query: "", host: "node1:7472", authorization: "", keepAlive, length };
+    assert.deepEqual(get(head), Object.assign({ type: "request", method, path }, rest, more));
   });
 
 const refused: { name: string; head: string; status: number }[] = [
@@ -31,6 +39,7 @@ const refused: { name: string; head: string; status: number }[] = [
   { name: "HTTP/2 by prior knowledge", head: "PRI * HTTP/2.0\n\n", status: 505 },
   { name: "no Host", head: "GET / HTTP/1.1\n\n", status: 400 },
   { name: "two Hosts", head: `GET / HTTP/1.1\nHost: a\n${host}`, status: 400 },
+  { name: "two tokens", head: `GET / HTTP/1.1\nAuthorization: a\nAuthorization: b\n${host}`, status: 400 },
   { name: "a folded line", head: `GET / HTTP/1.1\nX: a\n b\n${host}`, status: 400 },
   { name: "a blank before the colon", head: `GET / HTTP/1.1\nX : a\n${host}`, status: 400 },
   { name: "a control character in a value", head: `GET / HTTP/1.1\nX: a\u0000\n${host}`, status: 400 },

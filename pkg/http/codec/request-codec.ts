@@ -3,6 +3,12 @@ export interface Request {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
+  /** Behind the question mark; empty without one. */
+  readonly query: string;
+  /** The header `Host`; empty without one. */
+  readonly host: string;
+  /** The header `Authorization`; empty without one. */
+  readonly authorization: string;
   /** The client may send another request on this connection. */
   readonly keepAlive: boolean;
   /** Its length in bytes; what follows is the next request. */
@@ -38,18 +44,21 @@ export function decodeRequest(bytes: Buffer): Request | Refusal | undefined {
     if (name === undefined || value === undefined) return { type: "refused", status: 400 };
     const key = name.toLowerCase();
     const before = headers.get(key);
-    if (before !== undefined && (key === "host" || key === "content-length")) return { type: "refused", status: 400 };
+    if (before !== undefined && (key === "host" || key === "content-length" || key === "authorization"))
+      return { type: "refused", status: 400 };
     headers.set(key, before === undefined ? value.trim() : `${before}, ${value.trim()}`);
   }
   if (version !== "1.0" && !headers.has("host")) return { type: "refused", status: 400 }; // Section 3.2.
   if (headers.has("transfer-encoding") || (headers.get("content-length") ?? "0") !== "0") return { type: "refused", status: 413 };
   const connection = (headers.get("connection") ?? "").toLowerCase();
   const keepAlive = version === "1.0" ? /\bkeep-alive\b/.test(connection) : !/\bclose\b/.test(connection);
-  return { type: "request", method, path: pathOf(target), keepAlive, length: start + end + 4 };
+  const { path, query } = readTarget(target);
+  const [host = "", authorization = ""] = [headers.get("host"), headers.get("authorization")];
+  return { type: "request", method, path, query, host, authorization, keepAlive, length: start + end + 4 };
 }
 
-/** Of a target in origin form, or in the absolute form that servers have to take (section 3.2.2). */
-function pathOf(target: string): string {
-  const origin = target.replace(/^https?:\/\/[^/?]*/i, "");
-  return origin.split("?")[0] || "/";
+/** A target in origin form, or in the absolute form that servers have to take (section 3.2.2). */
+function readTarget(target: string): Pick<Request, "path" | "query"> {
+  const [path = "", ...query] = target.replace(/^https?:\/\/[^/?]*/i, "").split("?");
+  return { path: path || "/", query: query.join("?") };
 }

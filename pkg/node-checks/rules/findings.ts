@@ -1,5 +1,6 @@
 import type { Address, Family, Prefix } from "#pkg/net";
 import { list } from "#pkg/text";
+import { causes, sentence, type Verdict, verdict } from "#pkg/verdict";
 
 /** Every check there is, in the order in which findings are listed. */
 export const checkNames = [
@@ -103,6 +104,36 @@ export function identity(finding: Finding): string {
 
 /** One line for an operator: what was found and where, what comes of it, and what to change. */
 export function describe(finding: Finding): string {
+  return sentence(findingVerdict(finding));
+}
+
+export function findingVerdict(finding: Finding): Verdict {
+  const { check } = finding;
+  const source = "kernel of the node";
+  const evidence = Object.entries(finding)
+    .filter(([name]) => name !== "check")
+    .map(([name, value]) => ({ name, value: factText(value), source }));
+  return verdict("node", check, { ...wordsOf(finding), evidence });
+}
+
+type FactValue = string | number | Address | Prefix | readonly (string | Address | Prefix | InterfaceSetting)[];
+type InterfaceSetting = StrictArpFinding["interfaces"][number];
+
+function factText(value: FactValue): string {
+  if (!Array.isArray(value)) return value.toString();
+  return list(
+    value.map((one: string | Address | Prefix | InterfaceSetting) => (isSetting(one) ? `${one.value} on ${one.name}` : one)),
+  );
+}
+
+function isSetting(one: string | Address | Prefix | InterfaceSetting): one is InterfaceSetting {
+  return typeof one === "object" && "value" in one && "name" in one;
+}
+
+/** `message`: what was found and where, and what comes of it; `next`: what to change. */
+type Words = Pick<Verdict, "message" | "next">;
+
+function wordsOf(finding: Finding): Words {
   switch (finding.check) {
     case "rpFilter":
       return describeRpFilter(finding);
@@ -110,40 +141,46 @@ export function describe(finding: Finding): string {
       return describeStrictArp(finding);
     case "addressBound": {
       const { address, prefixLength, pool, interface: name } = finding;
-      return (
-        `${address} of pool ${pool} is bound to ${name}: the kernel answers for it whichever node announces it; ` +
-        `ip addr del ${address}/${prefixLength} dev ${name}, or take the address out of the pool`
-      );
+      return {
+        message: `${address} of pool ${pool} is bound to ${name}: the kernel answers for it whichever node announces it`,
+        next: `ip addr del ${address}/${prefixLength} dev ${name}, or take the address out of the pool`,
+      };
     }
     case "forwardingOff":
       return describeForwarding(finding);
     case "ipv6Disabled": {
       const { interface: name, pool } = finding;
-      const remedy = setting("ipv6", name, "disable_ipv6", 0);
-      return `IPv6 is off on ${name}, and pool ${pool} has IPv6 addresses: packets for them are dropped; set ${remedy}`;
+      return {
+        message: `IPv6 is off on ${name}, and pool ${pool} has IPv6 addresses: packets for them are dropped`,
+        next: `set ${setting("ipv6", name, "disable_ipv6", 0)}`,
+      };
     }
     case "outsideSubnets":
       return describeOutside(finding);
     case "noInterface": {
       const { node, pool, wanted, interfaces } = finding;
-      return (
-        `the interfaces of pool ${pool} (${list(wanted)}) match none of ${node} that can announce (${list(interfaces) || "it has none"}): ` +
-        "its addresses are not announced; correct the pool's interfaces, or select other nodes with its node-selectors"
-      );
+      return {
+        message:
+          `the interfaces of pool ${pool} (${list(wanted)}) match none of ${node} that can announce (${list(interfaces) || "it has none"}): ` +
+          "its addresses are not announced",
+        next: causes.node.noInterface.next,
+      };
     }
     default:
       return finding satisfies never;
   }
 }
 
-function describeRpFilter({ interface: name, subnet, clients, leavesBy }: RpFilterFinding): string {
-  return (
-    `rp_filter is strict on ${name}, and replies to clients ${clients} ${subnet} leave by ${leavesBy}: ` +
-    `what these clients send to ${name} is dropped; set ${setting("ipv4", name, "rp_filter", 2)}`
-  );
+function describeRpFilter({ interface: name, subnet, clients, leavesBy }: RpFilterFinding): Words {
+  return {
+    message:
+      `rp_filter is strict on ${name}, and replies to clients ${clients} ${subnet} leave by ${leavesBy}: ` +
+      `what these clients send to ${name} is dropped`,
+    next: `set ${setting("ipv4", name, "rp_filter", 2)}`,
+  };
 }
 
-function describeStrictArp({ holder, setting: name, wanted, interfaces }: StrictArpFinding): string {
+function describeStrictArp({ holder, setting: name, wanted, interfaces }: StrictArpFinding): Words {
   const trouble =
     name === "arp_ignore"
       ? "the kernel answers ARP for these whichever node announces them"
@@ -153,28 +190,34 @@ function describeStrictArp({ holder, setting: name, wanted, interfaces }: Strict
   const settings = [setting("ipv4", "all", name, wanted), ...own].join(" ");
   const kubeProxy = holder === kubeProxyIpvs ? " (strictARP: true in kube-proxy's configuration)" : "";
   const where = list(interfaces.map(({ name, value }) => `${value} on ${name}`));
-  return `${holder} holds addresses of Services, and ${name} is ${where}: ${trouble}; set ${settings}${kubeProxy}`;
+  return {
+    message: `${holder} holds addresses of Services, and ${name} is ${where}: ${trouble}`,
+    next: `set ${settings}${kubeProxy}`,
+  };
 }
 
-function describeForwarding({ family, service }: ForwardingOffFinding): string {
+function describeForwarding({ family, service }: ForwardingOffFinding): Words {
   // A kernel that forwards ignores router advertisements unless it is configured otherwise, and its default route would expire.
   const [name, aside] =
     family === "IPv4"
       ? ["net.ipv4.ip_forward", ""]
       : ["net.ipv6.conf.all.forwarding", ", with accept_ra=2 on an interface that has its routes from router advertisements"];
-  return (
-    `${name} is 0, and Service ${service}, which is announced from here, has endpoints on other nodes: ` +
-    `packets for them are dropped; set ${name}=1${aside}`
-  );
+  return {
+    message:
+      `${name} is 0, and Service ${service}, which is announced from here, has endpoints on other nodes: ` +
+      "packets for them are dropped",
+    next: `set ${name}=1${aside}`,
+  };
 }
 
-function describeOutside({ node, pool, addresses, subnets }: OutsideSubnetsFinding): string {
+function describeOutside({ node, pool, addresses, subnets }: OutsideSubnetsFinding): Words {
   const [what, lie] = addresses.length === 1 ? ["address", "lies"] : ["addresses", "lie"];
-  return (
-    `${what} ${list(addresses)} of pool ${pool} ${lie} in no subnet of ${node} (${list(subnets) || "it has none"}): ` +
-    "hosts ask by ARP and NDP for addresses of their own subnet alone; use addresses of a subnet of the node, give the node an address in " +
-    "theirs, or add a route on the router"
-  );
+  return {
+    message:
+      `${what} ${list(addresses)} of pool ${pool} ${lie} in no subnet of ${node} (${list(subnets) || "it has none"}): ` +
+      "hosts ask by ARP and NDP for addresses of their own subnet alone",
+    next: causes.node.outsideSubnets.next,
+  };
 }
 
 /** The interface on which kube-proxy in mode IPVS keeps the addresses of all Services. */

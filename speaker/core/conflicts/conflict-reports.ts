@@ -1,6 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import type { EventReason } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
+import { type Fact, sentence, type Verdict, verdict } from "#pkg/verdict";
 import type { SpeakerEffect } from "../effects.ts";
 import { holdersOf } from "../services.ts";
 import type { SpeakerState } from "../state.ts";
@@ -20,7 +21,7 @@ const reportEveryMs: Millis = 5_000;
 export function reportBegan(state: SpeakerState, conflict: Conflict, now: Millis, effects: SpeakerEffect[]): void {
   if (!mayReport(state, now, effects)) return;
   state.conflicts.reports.began.add(keyOf(conflict));
-  const message = describe(state, conflict);
+  const message = sentence(conflictVerdict(state, conflict));
   const fields = { event: "addressConflict", ...fieldsOf(conflict), warning: message };
   effects.push({ type: "log", level: "warn", message: "another host uses an address of this node", fields });
   record(state, conflict, "Warning", "addressConflict", message, effects);
@@ -39,12 +40,20 @@ export function reportEnded(state: SpeakerState, conflict: Conflict, effects: Sp
 /** The address is not announced, because a foreign host answered first. */
 export function reportOccupied(state: SpeakerState, conflict: Conflict, now: Millis, effects: SpeakerEffect[]): void {
   if (!mayReport(state, now, effects)) return;
-  const message =
-    `${conflict.address} is not announced: a host, ${conflict.mac}, answers for it on ${conflict.interface} of node "${state.node}"; ` +
-    "give that host another address";
+  const message = sentence(occupiedVerdict(state, conflict));
   const fields = { event: "addressOccupied", ...fieldsOf(conflict) };
   effects.push({ type: "log", level: "warn", message: "address is not announced, another host uses it", fields });
   record(state, conflict, "Warning", "addressOccupied", message, effects);
+}
+
+/** A foreign host has the address that this node was to announce. */
+export function occupiedVerdict(
+  { node }: Pick<SpeakerState, "node">,
+  { address, mac, interface: name }: Pick<Conflict, "address" | "mac" | "interface">,
+): Verdict {
+  const evidence = [{ name: "other MAC address", value: mac, source: `ARP and NDP on ${name}` }];
+  const message = `${address} is not announced: a host, ${mac}, answers for it on ${name} of node "${node}"`;
+  return verdict("service", "addressOccupied", { message, evidence });
 }
 
 /** A host that probes first takes no for an answer: nothing is wrong, but whoever looks for it finds this line. */
@@ -87,30 +96,45 @@ function keyOf({ address, mac }: Pick<Conflict, "address" | "mac">): string {
   return `${address} ${mac}`;
 }
 
-function describe({ node, members }: SpeakerState, conflict: Conflict): string {
+/** What another host that has the address too means for it. */
+export function conflictVerdict({ node, members }: SpeakerState, conflict: Conflict): Verdict {
   const { address, mac, node: other, interface: name, ownMac, followed, kind, answersForMany } = conflict;
+  const evidence = frameFacts(conflict);
   const here = `node "${node}" (${ownMac} on ${name})`;
   if (answersForMany)
-    return (
-      `a host, ${mac}, answers for ${address} and for several other addresses: its answers keep no more addresses from being announced, and ` +
-      `${here} announces this one; look for proxy ARP on that host, or take these addresses out of the pool`
-    );
+    return verdict("service", "answersForMany", {
+      evidence,
+      message:
+        `a host, ${mac}, answers for ${address} and for several other addresses: its answers keep no more addresses from being announced, and ` +
+        `${here} announces this one`,
+    });
   if (kind === "unidentified")
-    return (
-      `a host, ${mac}, uses ${address} too, which ${here} announces: it is a node of these, whose speakers do not report their MAC ` +
-      `addresses, or no node: ${members.withoutGossip.join(", ")}; if it is no node, give that host another address, or the Service`
-    );
+    return verdict("service", "unidentifiedHost", {
+      evidence,
+      message:
+        `a host, ${mac}, uses ${address} too, which ${here} announces: it is a node of these, whose speakers do not report their MAC ` +
+        `addresses, or no node: ${members.withoutGossip.join(", ")}`,
+    });
   if (other === undefined)
-    return (
-      `a host that is no speaker, ${mac}, uses ${address} too, which ${here} announces: clients may reach either; ` +
-      "give that host another address, or the Service"
-    );
+    return verdict("service", "addressConflict", {
+      evidence,
+      message: `a host that is no speaker, ${mac}, uses ${address} too, which ${here} announces: clients may reach either`,
+    });
   const who = followed ? `${here} leaves it to node "${other}" (${mac})` : `${here} keeps it, not node "${other}" (${mac})`;
   const why = members.active.includes(other)
     ? "they see each other: either that node's kernel has the address (kube-proxy in IPVS mode needs strictARP: true), or they see the " +
       "cluster differently, which the logs of both speakers show, or a host on the LAN sends in that node's name"
     : "they are cut off from one another: let UDP and TCP of the speakers' ring (port 7946) pass between the nodes";
-  return `two nodes announce ${address}, and ${who}; ${why}`;
+  return verdict("service", "twoOwners", { message: `two nodes announce ${address}, and ${who}`, evidence, next: why });
+}
+
+function frameFacts({ mac, interface: name, ownMac, node }: Conflict): Fact[] {
+  const source = `ARP and NDP on ${name}`;
+  const facts = [
+    { name: "other MAC address", value: mac, source },
+    { name: "own MAC address", value: ownMac, source },
+  ];
+  return node === undefined ? facts : [...facts, { name: "node of the other", value: node, source: "ring" }];
 }
 
 function record(

@@ -1,0 +1,55 @@
+import type { Allocator, PoolUsage } from "#pkg/allocator";
+import type { Clock, Millis } from "#pkg/clock";
+import { type Dated, type Fact, verdict } from "#pkg/verdict";
+
+interface Entry {
+  readonly full: string; // Families that have no free address.
+  readonly since: Millis;
+}
+
+/** How full the pools are, and since when. */
+export class PoolVerdicts {
+  readonly #allocator: Pick<Allocator, "usage" | "usageOf">;
+  readonly #clock: Clock;
+  #entries = new Map<string, Entry>(); // pool -> entry
+
+  constructor(allocator: Pick<Allocator, "usage" | "usageOf">, clock: Clock) {
+    this.#allocator = allocator;
+    this.#clock = clock;
+  }
+
+  /** The pools are others, or any of them may be fuller. */
+  allChanged(): void {
+    const before = this.#entries;
+    this.#entries = new Map();
+    for (const usage of this.#allocator.usage()) this.#note(usage, before.get(usage.pool));
+  }
+
+  /** A Service took or gave up an address of the pool. */
+  changed(pool: string): void {
+    const usage = this.#allocator.usageOf(pool);
+    if (usage !== undefined) this.#note(usage, this.#entries.get(pool));
+  }
+
+  of(usage: PoolUsage): Dated<Millis> {
+    const since = this.#entries.get(usage.pool)?.since ?? this.#clock.now();
+    return { verdict: describe(usage), since };
+  }
+
+  #note({ pool, full }: PoolUsage, before: Entry | undefined): void {
+    const now = full.join();
+    if (before?.full !== now) this.#entries.set(pool, { full: now, since: this.#clock.now() });
+    else this.#entries.set(pool, before);
+  }
+}
+
+function describe({ pool, total, inUse, full }: PoolUsage) {
+  const evidence: Fact[] = [
+    { name: "total", value: `${total}`, source: "configuration" },
+    { name: "in use", value: `${inUse}`, source: "allocator" },
+  ];
+  if (full.length === 0)
+    return verdict("pool", "available", { message: `${inUse} of ${total} addresses of pool ${pool} are in use`, evidence });
+  const message = `pool ${pool} has no free ${full.join(" and no free ")} address: ${inUse} of ${total} are in use`;
+  return verdict("pool", "full", { message, evidence });
+}

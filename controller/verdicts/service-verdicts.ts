@@ -1,0 +1,57 @@
+import type { Allocation } from "#pkg/allocator";
+import type { Clock, Millis } from "#pkg/clock";
+import type { Service } from "#pkg/k8s";
+import { whyNotOurs } from "#pkg/service";
+import { type Dated, type Verdict, verdict, worst } from "#pkg/verdict";
+
+interface Entry {
+  /** Undefined while nothing is wrong. */
+  readonly problem: Verdict | undefined;
+  readonly since: Millis;
+}
+
+/** What the controller's decisions mean for each Service, and since when. What is not wrong is not kept in words: that is most of it. */
+export class ServiceVerdicts {
+  readonly #clock: Clock;
+  readonly #entries = new Map<string, Entry>(); // key of a Service of type LoadBalancer -> the last decision
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** @param isNew it holds something else than before */
+  decided(key: string, service: Service | undefined, problem: Verdict | undefined, isNew: boolean): void {
+    if (service?.type !== "LoadBalancer") {
+      this.#entries.delete(key);
+      return;
+    }
+    const before = this.#entries.get(key);
+    const isSame =
+      before !== undefined && !isNew && before.problem?.cause === problem?.cause && before.problem?.state === problem?.state;
+    this.#entries.set(key, { problem, since: isSame ? before.since : this.#clock.now() });
+  }
+
+  /** @param allocation what it holds @param ofStatus what is wrong with its status */
+  of(service: Service, allocation: Allocation | undefined, ofStatus: Dated<Millis> | undefined): Dated<Millis> {
+    const { problem, since } = this.#entries.get(service.key) ?? { problem: undecided, since: this.#clock.now() };
+    const why = whyNotOurs(service);
+    if (why !== undefined) return { verdict: verdict("service", why), since };
+    const decided: Dated<Millis> = { verdict: problem ?? assigned(allocation), since };
+    return ofStatus === undefined ? decided : { ...worstOf(decided, ofStatus) };
+  }
+}
+
+const undecided = verdict("service", "undecided");
+
+function worstOf(one: Dated<Millis>, other: Dated<Millis>): Dated<Millis> {
+  return worst([one.verdict, other.verdict]) === one.verdict ? one : other;
+}
+
+function assigned(allocation: Allocation | undefined): Verdict {
+  if (allocation === undefined) return undecided;
+  const { pool, addresses } = allocation;
+  return verdict("service", "assigned", {
+    message: `${addresses.join(" and ")} of pool ${pool} ${addresses.length === 1 ? "is" : "are"} assigned`,
+    evidence: [{ name: "pool", value: pool, source: "allocator" }],
+  });
+}

@@ -1,0 +1,89 @@
+import { createHash } from "node:crypto";
+import type { Clock, Millis } from "#pkg/clock";
+import { ApiError, type Cluster } from "#pkg/k8s";
+import type { Log } from "#pkg/log";
+
+/** `tooMany`: others were tried from there; `unavailable`: the API server does not tell. */
+export type Access = "allowed" | "unknownToken" | "forbidden" | "tooMany" | "unavailable";
+
+export interface TokenAccessOptions {
+  readonly cluster: Pick<Cluster, "reviewToken" | "reviewPath">;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+// As kube-rbac-proxy has it by default, or less: a right that is taken away is still there for so long.
+const allowedMs: Millis = 60_000;
+const refusedMs: Millis = 10_000;
+const unavailableMs: Millis = 1_000;
+const maxKept = 1_000;
+/** Each is two requests to the API server. */
+export const maxReviews = { perSecond: 50, perSecondOfOneSource: 5, atOnce: 8 } as const;
+
+interface Kept {
+  readonly access: Promise<Access>;
+  until: Millis;
+}
+
+/** Asks the API server who may ask, and keeps its answers for a while. Of tokens only hashes are kept. */
+export class TokenAccess {
+  readonly #options: TokenAccessOptions;
+  readonly #kept = new Map<string, Kept>(); // hash of a token, and path -> answer; the oldest first
+  readonly #tried = new Map<string, number>(); // source -> reviews in this second
+  #second: Millis = -Infinity; // Its beginning.
+  #inSecond = 0;
+  #underWay = 0;
+
+  constructor(options: TokenAccessOptions) {
+    this.#options = options;
+  }
+
+  /** @param from the address of who asks */
+  decide(token: string, path: string, from: string): Promise<Access> {
+    const now = this.#options.clock.now();
+    const key = `${createHash("sha256").update(token).digest("base64")} ${path}`;
+    const known = this.#kept.get(key);
+    if (known !== undefined && now < known.until) return known.access;
+    if (!this.#admit(from, now)) return Promise.resolve("tooMany");
+    const kept: Kept = { access: this.#review(token, path), until: Infinity };
+    this.#kept.delete(key);
+    this.#kept.set(key, kept);
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > maxKept && oldest !== undefined) this.#kept.delete(oldest);
+    void kept.access.then((access) => {
+      const keepMs = access === "allowed" ? allowedMs : access === "unavailable" ? unavailableMs : refusedMs;
+      kept.until = this.#options.clock.now() + keepMs;
+    });
+    return kept.access;
+  }
+
+  #admit(from: string, now: Millis): boolean {
+    if (now - this.#second >= 1_000) {
+      this.#second = now;
+      this.#inSecond = 0;
+      this.#tried.clear();
+    }
+    const ofSource = this.#tried.get(from) ?? 0;
+    const { perSecond, perSecondOfOneSource, atOnce } = maxReviews;
+    if (this.#inSecond >= perSecond || ofSource >= perSecondOfOneSource || this.#underWay >= atOnce) return false;
+    this.#inSecond++;
+    this.#tried.set(from, ofSource + 1);
+    return true;
+  }
+
+  async #review(token: string, path: string): Promise<Access> {
+    const { cluster, log } = this.#options;
+    this.#underWay++;
+    try {
+      const user = await cluster.reviewToken(token);
+      if (user === undefined) return "unknownToken";
+      return (await cluster.reviewPath(user, path)) ? "allowed" : "forbidden";
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      log.error("cannot ask the API server whether a request is allowed", { op: "http", path, error });
+      return "unavailable";
+    } finally {
+      this.#underWay--;
+    }
+  }
+}

@@ -1,0 +1,16 @@
+import { createHash } from "node:crypto";
+import type { Config } from "#pkg/config";
+
+/**
+ * Sixteen hexadecimal digits, the same for configurations that say the same. Passwords are left out, so that nobody can try some
+ * by it.
+ */
+export function fingerprint(config: Config): string {
+  return createHash("sha256").update(JSON.stringify(config, plain)).digest("hex").slice(0, 16);
+}
+
+function plain(key: string, value: unknown): unknown {
+  if (key === "password") return undefined;
+  if (typeof value === "bigint") return value.toString();
+  return value instanceof Map ? [...value] : value;
+}

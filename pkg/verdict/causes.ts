@@ -1,0 +1,22 @@
+import type { Cause } from "./cause.ts";
+import { configurationCauses } from "./causes/configuration.ts";
+import { nodeCauses } from "./causes/node.ts";
+import { peerCauses } from "./causes/peer.ts";
+import { poolCauses } from "./causes/pool.ts";
+import { serviceCauses } from "./causes/service.ts";
+
+/** Every cause of every verdict: kind -> code -> row. Codes are for programs: they are not renamed. */
+export const causes = {
+  service: serviceCauses,
+  pool: poolCauses,
+  node: nodeCauses,
+  peer: peerCauses,
+  configuration: configurationCauses,
+} as const satisfies Readonly<Record<string, Readonly<Record<string, Cause>>>>;
+
+/** What there are verdicts on. Those on addresses are of kind `service`. */
+export type Kind = keyof typeof causes;
+
+export const kinds = Object.keys(causes) as Kind[];
+
+export type CauseOf<K extends Kind> = keyof (typeof causes)[K] & string;

@@ -1,0 +1,38 @@
+import type { Cause } from "../cause.ts";
+
+/** Where nothing has ever been in force, nothing is assigned or announced. */
+const isRefused = ["Degraded", "Pending"] as const;
+
+/** Of the configuration, by each process. */
+export const configurationCauses = {
+  inForce: {
+    states: ["Ready"],
+    means: "The ConfigMap's configuration is in force.",
+    next: "",
+  },
+  undecided: {
+    states: ["Pending"],
+    means: "The process has not seen all that the decision takes.",
+    next: "wait; if it stays so, see its /readyz",
+  },
+  configMapMissing: {
+    states: isRefused,
+    means: "The ConfigMap does not exist.",
+    next: "create it",
+  },
+  keyMissing: {
+    states: isRefused,
+    means: "The ConfigMap has no key `config`.",
+    next: "name the key config",
+  },
+  invalid: {
+    states: isRefused,
+    means: "The text has errors, which the message lists with line and column. The last good configuration stays in force.",
+    next: "correct them; ingotctl validate lists all",
+  },
+  strands: {
+    states: isRefused,
+    means: "Services hold addresses that would have no pool. The last good configuration stays in force.",
+    next: "put these addresses back into a pool, or move the Services first; the configuration is then accepted by itself",
+  },
+} as const satisfies Readonly<Record<string, Cause>>;

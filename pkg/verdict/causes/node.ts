@@ -1,0 +1,87 @@
+import type { Cause } from "../cause.ts";
+
+const isDegraded = ["Degraded"] as const;
+
+/** Of nodes, each by its own speaker; the rows from rpFilter on are checks of the node's settings. */
+export const nodeCauses = {
+  ready: {
+    states: ["Ready"],
+    means: "The speaker does its work, and nothing about the node is in its way.",
+    next: "",
+  },
+  waiting: {
+    states: ["Pending"],
+    means: "The speaker has not seen everything that announcements depend on, and announces nothing.",
+    next: "see its log; if it waits for the other speakers, open the ring's port between the nodes",
+  },
+  layer2Unavailable: {
+    states: ["Pending"],
+    means: "The speaker cannot announce on layer 2. BGP is not concerned.",
+    next: "add the capability NET_RAW to the container",
+  },
+  apiViewOld: {
+    states: ["Pending"],
+    means: "The speaker does not reach the API, and other speakers do: they announce what is new.",
+    next: "look for network policies, and at the network between the node and the API",
+  },
+  apiUnreachable: {
+    states: isDegraded,
+    means: "The speaker does not reach the API, and as far as it knows no other one does. It goes on announcing what it knows.",
+    next: "see to the API server, and to the network between the node and it",
+  },
+  draining: {
+    states: isDegraded,
+    means: "The node is cordoned or about to go. Peers with drain-when-cordoned prefer other nodes.",
+    next: "kubectl uncordon, when the node is to be used again",
+  },
+  excluded: {
+    states: isDegraded,
+    means: "A label excludes the node from load balancers: it announces nothing.",
+    next: "remove the label node.kubernetes.io/exclude-from-external-load-balancers, or run the speakers with --ignore-exclude-lb",
+  },
+  outOfService: {
+    states: isDegraded,
+    means: "The node has the taint node.kubernetes.io/out-of-service: others take over its addresses.",
+    next: "remove the taint when the node is well",
+  },
+  bfd: {
+    states: isDegraded,
+    means: "BFD packets cannot be sent or received on the node.",
+    next: "stop the other program that has the port, or take bfd-profile off the peers",
+  },
+  rpFilter: {
+    states: isDegraded,
+    means: "The kernel drops packets of clients, because its route to them leaves by another interface (reverse path filter).",
+    next: "set rp_filter of the interface to 2",
+  },
+  strictArp: {
+    states: isDegraded,
+    means: "The kernel answers ARP for addresses that kube-proxy holds on the node, whoever announces them.",
+    next: "set strictARP: true for kube-proxy, or arp_ignore and arp_announce as the message says",
+  },
+  addressBound: {
+    states: isDegraded,
+    means: "An address of a pool is on an interface of the node, whose kernel answers for it.",
+    next: "remove the address from the interface, or take it out of the pool",
+  },
+  forwardingOff: {
+    states: isDegraded,
+    means: "The kernel does not forward packets, and a Service that is announced from the node has endpoints on other nodes.",
+    next: "set net.ipv4.ip_forward or net.ipv6.conf.all.forwarding to 1",
+  },
+  ipv6Disabled: {
+    states: isDegraded,
+    means: "The kernel drops all IPv6 packets on an interface, while a pool has IPv6 addresses.",
+    next: "set disable_ipv6 of the interface to 0",
+  },
+  outsideSubnets: {
+    states: isDegraded,
+    means: "Announced addresses are in no subnet of the node: hosts do not ask for them.",
+    next: "use addresses of a subnet of the node, give the node an address in theirs, or add a route on the router",
+  },
+  noInterface: {
+    states: isDegraded,
+    means: "The interfaces of a pool match none of the node.",
+    next: "correct the pool's interfaces, or select other nodes with its node-selectors",
+  },
+} as const satisfies Readonly<Record<string, Cause>>;

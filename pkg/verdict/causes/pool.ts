@@ -1,0 +1,50 @@
+import type { Cause } from "../cause.ts";
+
+/** Of pools of addresses: as the controller gives them out, and as speakers announce them. */
+export const poolCauses = {
+  available: {
+    states: ["Ready"],
+    means: "Addresses of the pool are free, and some node may announce them.",
+    next: "",
+  },
+  full: {
+    states: ["Degraded"],
+    means: "No address of the pool is free. Services that have one are not concerned.",
+    next: "add addresses to the pool, or delete Services that hold one",
+  },
+  noActiveSpeaker: {
+    states: ["Pending"],
+    means: "No speaker is active.",
+    next: "see why the speakers are not ready",
+  },
+  noNodeSelected: {
+    states: ["Pending"],
+    means: "The pool's node-selectors match no node with a running speaker.",
+    next: "change them or the labels of nodes",
+  },
+  nodeExcluded: {
+    states: ["Pending"],
+    means: "The nodes that the pool selects are excluded from load balancers by a label.",
+    next: "remove it from one of them, or run the speakers with --ignore-exclude-lb",
+  },
+  noInterface: {
+    states: ["Pending"],
+    means: "No node that may announce the pool has an interface for it that is up and has a carrier.",
+    next: "check their cables, or change the pool's interfaces",
+  },
+  noPeer: {
+    states: ["NotOurs"],
+    means: "The node has no peer for an advertisement of this pool of protocol bgp.",
+    next: "see node-selectors of peers and advertisements, if this node is to announce the pool",
+  },
+  placementNeedsRing: {
+    states: ["Degraded"],
+    means: "The l2-placement of the pool is without effect, because the speakers have no ring.",
+    next: "give the speakers its key (METALLB_ML_SECRET_KEY) and an address for it (METALLB_ML_BIND_ADDR)",
+  },
+  otherSpeakers: {
+    states: ["Degraded"],
+    means: "Addresses of the pool do not stay where they are, because speakers of another kind choose by hash.",
+    next: "replace them, or take sticky out of l2-placement",
+  },
+} as const satisfies Readonly<Record<string, Cause>>;

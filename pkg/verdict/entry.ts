@@ -1,0 +1,21 @@
+import type { Kind } from "./causes.ts";
+import type { Dated, Verdict } from "./verdict.ts";
+
+/** A verdict as `/v1` has it. */
+export interface VerdictAnswer extends Verdict {
+  /** ISO 8601; by this process, so never before it began. */
+  readonly since: string;
+}
+
+/** One of `/v1/verdicts`. */
+export interface VerdictEntry extends VerdictAnswer {
+  readonly kind: Kind | "address";
+  /** Of a Service `namespace/name`; of an address its text; of a peer its key. */
+  readonly name: string;
+  /** Of an address: the Service that has it. */
+  readonly service?: string;
+}
+
+export function answer<Instant>({ verdict, since }: Dated<Instant>, dateOf: (since: Instant) => string): VerdictAnswer {
+  return { ...verdict, since: dateOf(since) };
+}

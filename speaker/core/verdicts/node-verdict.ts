@@ -1,0 +1,58 @@
+import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
+import { list } from "#pkg/text";
+import { type Verdict, verdict } from "#pkg/verdict";
+import { isOutdated } from "../api-view.ts";
+import type { SpeakerState } from "../state.ts";
+
+/** What is known of a node besides the core's state. */
+export interface NodeFacts {
+  /** What has to be seen before anything is announced. */
+  readonly missing: readonly string[];
+  /** Why it cannot announce on layer 2. */
+  readonly failed: string | undefined;
+  /** Of the checks of its settings. */
+  readonly findings: readonly Verdict[];
+  /** What keeps BFD from working. */
+  readonly bfdWarnings: readonly string[];
+  /** See `viewAgeSeconds`. */
+  readonly viewAge: number;
+}
+
+// A restart of the API server is no matter.
+export const minOldSeconds = 60;
+
+/** All that is the case with this node, the worst first; one verdict at least. */
+export function nodeVerdicts(
+  state: Pick<SpeakerState, "node" | "members" | "apiView" | "nodes" | "bgp" | "ignoreExcludeLabel">,
+  facts: NodeFacts,
+): readonly [Verdict, ...Verdict[]] {
+  const { node, nodes, bgp, ignoreExcludeLabel } = state;
+  const { missing, failed, findings, bfdWarnings, viewAge } = facts;
+  const found: Verdict[] = [];
+  if (missing.length > 0) {
+    const evidence = missing.map((value) => ({ name: "waits for", value, source: "speaker" }));
+    found.push(verdict("node", "waiting", { message: `the speaker on ${node} waits for ${list(missing)}`, evidence }));
+  }
+  if (failed !== undefined)
+    found.push(verdict("node", "layer2Unavailable", { message: `${node} cannot announce on layer 2: ${failed}` }));
+  if (isOutdated(state) || viewAge >= minOldSeconds) found.push(apiVerdict(node, isOutdated(state), viewAge));
+  if (!ignoreExcludeLabel && nodes.labels.get(node)?.[excludeLabel] !== undefined)
+    found.push(verdict("node", "excluded", { message: `${node} has the label ${excludeLabel}: it announces nothing` }));
+  if (nodes.taints.get(node)?.includes(outOfServiceTaint))
+    found.push(
+      verdict("node", "outOfService", { message: `${node} has the taint ${outOfServiceTaint}: others take over its addresses` }),
+    );
+  if (bgp.isDraining) found.push(verdict("node", "draining", { message: `${node} is cordoned or about to go` }));
+  found.push(...findings);
+  for (const message of bfdWarnings) found.push(verdict("node", "bfd", { message }));
+  const worstFirst = [...found.filter(({ state }) => state === "Pending"), ...found.filter(({ state }) => state !== "Pending")];
+  const [first, ...rest] = worstFirst;
+  return first === undefined ? [verdict("node", "ready", { message: `the speaker on ${node} does its work` })] : [first, ...rest];
+}
+
+function apiVerdict(node: string, isOutdated: boolean, viewAge: number): Verdict {
+  const evidence = [{ name: "seconds without the API", value: `${viewAge}`, source: "API" }];
+  const message = `the speaker on ${node} has not reached the API for ${viewAge} s`;
+  if (isOutdated) return verdict("node", "apiViewOld", { message: `${message}, and other speakers reach it`, evidence });
+  return verdict("node", "apiUnreachable", { message, evidence });
+}

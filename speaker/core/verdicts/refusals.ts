@@ -1,0 +1,108 @@
+import type { AddressPlacement, Refusal } from "#pkg/placement";
+import { excludeLabel } from "#pkg/placement";
+import { list } from "#pkg/text";
+import { type Fact, type Verdict, verdict } from "#pkg/verdict";
+import type { ObstacleReason } from "../state.ts";
+
+type Policy = "Cluster" | "Local";
+type Placed = Pick<AddressPlacement, "address" | "pool" | "protocol" | "owner">;
+
+/** Why no node at all may announce an address, although there are speakers and endpoints. */
+export type Obstacle = Refusal & { readonly reason: ObstacleReason };
+
+const obstacleReasons: readonly ObstacleReason[] = ["noNodeSelected", "nodeExcluded", "noInterface", "notInSubnet"];
+
+export function isObstacle(refusal: Refusal): refusal is Obstacle {
+  return obstacleReasons.some((reason) => reason === refusal.reason);
+}
+
+/** Why the address is not announced for a Service. By BGP each node answers for itself. */
+export function refusalVerdict(placed: Placed, refusal: Refusal, policy: Policy, node: string): Verdict {
+  const { address, protocol, owner } = placed;
+  const isByBgp = protocol === "bgp";
+  switch (refusal.reason) {
+    case "ipNotAllowed":
+      return verdict("service", refusal.reason, {
+        message: `${address} is in no pool of the configuration in force, or not in the pool of the Service's first address`,
+      });
+    case "noReadyEndpoint":
+      return verdict("service", refusal.reason, { message: `no endpoint is ready, so that ${address} is announced by no node` });
+    case "noReadyEndpointOnActiveNode":
+      return verdict("service", refusal.reason, {
+        message: `no node with a running speaker has a ready endpoint, as externalTrafficPolicy Local asks for: ${address} is announced by no node`,
+      });
+    case "noActiveSpeaker":
+      return verdict("service", refusal.reason, { message: `no speaker is active that could announce ${address}` });
+    case "noReadyEndpointOnOwner":
+      return verdict("service", refusal.reason, {
+        message: `${owner} announces ${address}, which the Service shares, and has none of its ready endpoints (externalTrafficPolicy Local)`,
+        evidence: [{ name: "owner", value: `${owner}`, source: "placement" }],
+      });
+    case "noReadyEndpointOnNode":
+      return verdict("service", refusal.reason, {
+        message: `${node} has no ready endpoint, and externalTrafficPolicy is Local: it does not announce ${address}`,
+      });
+    case "noPeer":
+      return verdict("service", refusal.reason, {
+        message: `${node} has no peer for an advertisement of pool ${placed.pool}: it does not announce ${address}`,
+      });
+    case "apiViewOld":
+      return verdict("service", refusal.reason, {
+        message: `${node} has an old view of the API, and leaves ${address} to nodes that reach it (externalTrafficPolicy Local)`,
+      });
+    case "nodeExcluded":
+      if (!isByBgp) return obstacleVerdict(placed, refusal, policy);
+      return verdict("service", refusal.reason, {
+        message: `${node} has the label ${excludeLabel}, or is not selected by pool ${placed.pool}: it does not announce ${address}`,
+      });
+    case "noNodeSelected":
+    case "noInterface":
+    case "notInSubnet":
+      return obstacleVerdict(placed, refusal as Obstacle, policy);
+    default:
+      return refusal satisfies never;
+  }
+}
+
+/** For the owner of the Service: what is not announced, and why no node may. */
+export function obstacleVerdict(
+  { address, pool }: Pick<AddressPlacement, "address" | "pool">,
+  obstacle: Obstacle,
+  policy: Policy,
+): Verdict {
+  const start = `${address} of pool ${pool} is announced by no node`;
+  switch (obstacle.reason) {
+    case "nodeExcluded":
+      return verdict("service", obstacle.reason, {
+        message: `${start}: every candidate has the label ${excludeLabel} (${list(obstacle.nodes)})`,
+        evidence: nodeFacts(obstacle.nodes, "Nodes"),
+      });
+    case "noInterface":
+      return verdict("service", obstacle.reason, {
+        message: `${start}: no candidate has an interface for the pool that is up and has a carrier (${list(obstacle.nodes)})`,
+        evidence: nodeFacts(obstacle.nodes, "ring"),
+      });
+    case "notInSubnet": {
+      const subnets = obstacle.nodes.map(({ node, subnets }) => `${node}: ${subnets.join(" ") || "none"}`);
+      return verdict("service", obstacle.reason, {
+        message:
+          `${start}: the pool's l2-placement asks for a node with an address in the same subnet, and no candidate has one ` +
+          `(${list(subnets)})`,
+        evidence: [{ name: "subnets of candidates", value: list(subnets), source: "ring" }],
+      });
+    }
+    case "noNodeSelected": {
+      const wanted =
+        policy === "Local" ? "a running speaker and, for externalTrafficPolicy Local, a ready endpoint" : "a running speaker";
+      return verdict("service", obstacle.reason, {
+        message: `${start}: the pool's node-selectors match none that has ${wanted}`,
+      });
+    }
+    default:
+      return obstacle satisfies never;
+  }
+}
+
+function nodeFacts(nodes: readonly string[], source: string): Fact[] {
+  return [{ name: "candidates", value: list(nodes), source }];
+}

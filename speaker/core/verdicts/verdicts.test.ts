@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { AddressSighting } from "#pkg/layer2";
+import { address } from "#pkg/net/testing";
+import { excludeLabel } from "#pkg/placement";
+import { verdict } from "#pkg/verdict";
+import { amongOthers, Bench, excluded, loser, nodes, owner, pools, ssd, x } from "../../testing/speaker-bench.ts";
+import { type Sessions, serviceView } from "./address-verdict.ts";
+import { type NodeFacts, nodeVerdicts } from "./node-verdict.ts";
+import { poolVerdict } from "./pool-verdict.ts";
+
+const noSessions: Sessions = new Map();
+
+/** `STATE CAUSE: MESSAGE` of a Service. */
+function on(bench: Bench, key = "default/web", sessions = noSessions): string {
+  const view = serviceView(bench.state, key, sessions, 0);
+  return view === undefined ? "none" : `${view.verdict.state} ${view.verdict.cause}: ${view.verdict.message}`;
+}
+
+function started(text: string, serve: (bench: Bench) => void, node = owner, peers = ""): Bench {
+  const bench = new Bench(node);
+  bench.setConfig(pools(text, peers));
+  serve(bench);
+  bench.start();
+  bench.settle();
+  return bench;
+}
+
+const lan = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}";
+
+test("the owner announces the address, and the others say who does", () => {
+  assert.equal(on(Bench.announcing(owner)), `Announced announced: ${owner} announces ${x} of pool lan by layer 2`);
+  const elsewhere = Bench.announcing(loser);
+  assert.equal(on(elsewhere), `Announced notOwner: ${owner} announces ${x}`);
+  const view = serviceView(elsewhere.state, "default/web", noSessions, 0);
+  assert.deepEqual(
+    view?.addresses[0]?.verdict.evidence.map(({ name, value }) => `${name}: ${value}`),
+    [`owner: ${owner}`, `candidates: ${nodes.join(", ")}`, `${loser}: it could announce the address, and is not its owner`],
+  );
+});
+
+const cases: { name: string; text?: string; serve: (bench: Bench) => void; says: RegExp }[] = [
+  { name: "no address", serve: (bench) => bench.serve("default/web", []), says: /^Pending noIPAllocated: / },
+  { name: "a status that is no address", serve: (bench) => bench.serve("default/web", ["x"]), says: /^Pending invalidIP: / },
+  {
+    name: "another class",
+    serve: (bench) => bench.serve("default/web", [x], { isClaimed: false }),
+    says: /^NotOurs otherLoadBalancerClass: /,
+  },
+  {
+    name: "an address in no pool",
+    serve: (bench) => bench.serve("default/web", ["10.0.0.1"]),
+    says: /^Pending ipNotAllowed: 10\.0\.0\.1 /,
+  },
+  {
+    name: "no ready endpoint",
+    serve: (bench) => bench.serve("default/web", [x], {}, { node1: false }),
+    says: /^Pending noReadyEndpoint: no endpoint is ready/,
+  },
+  {
+    name: "Local without a speaker where the endpoints are",
+    serve: (bench) => bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { node9: true }),
+    says: /^Pending noReadyEndpointOnActiveNode: /,
+  },
+  { name: "no selected node", text: ssd, serve: (bench) => bench.serve("default/web", [x]), says: /^Pending noNodeSelected: / },
+  {
+    name: "excluded nodes alone",
+    serve: (bench) => {
+      for (const node of nodes) bench.setNode(node, excluded);
+      bench.serve("default/web", [x]);
+    },
+    says: /^Pending nodeExcluded: .*every candidate has the label .*\(node1, node2, node3\)$/,
+  },
+  {
+    name: "no speaker",
+    serve: (bench) => {
+      bench.membersChanged([]);
+      bench.serve("default/web", [x]);
+    },
+    says: /^Pending noActiveSpeaker: /,
+  },
+];
+for (const { name, text = lan, serve, says } of cases)
+  test(`the verdict on a Service with ${name}`, () => assert.match(on(started(text, serve)), says));
+
+test("before anything is placed the verdict says so, and there is none on what there is not", () => {
+  const bench = new Bench(owner);
+  bench.setConfig(pools(lan));
+  bench.serve("default/web", [x]);
+  assert.match(on(bench), /^Pending notPlaced: /);
+  assert.equal(on(bench, "default/none"), "none");
+});
+
+test("a verdict is since the owner became the owner, not since the last change of the Service", () => {
+  const bench = Bench.announcing(owner);
+  const since = () => serviceView(bench.state, "default/web", noSessions, 0)?.since;
+  assert.equal(since(), 0);
+  bench.clock.advanceBy(7_000);
+  bench.serve("default/web", [x], { annotations: { note: "other" } });
+  bench.settle();
+  assert.equal(since(), 0);
+  bench.endpoints("default/web", { node1: false });
+  bench.settle();
+  assert.equal(since(), 7_000);
+});
+
+test("another host with the address degrades it, and names the host", () => {
+  const bench = Bench.announcing(owner);
+  const mac = "02:00:00:00:00:99";
+  bench.clock.advanceBy(3_000);
+  const sighting: AddressSighting = { address: address(x), kind: "uses", mac, interface: "eth0", ownMac: "02:00:00:00:00:01" };
+  for (let i = 0; i < 3; i++) {
+    bench.runner.dispatch({ type: "sighting", sighting });
+    bench.clock.advanceBy(1_000);
+  }
+  assert.match(on(bench), /^Degraded addressConflict: a host that is no speaker, 02:00:00:00:00:99, uses 192\.0\.2\.1 too/);
+});
+
+const peer = "{my-asn: 1, peer-asn: 2, peer-address: 10.0.0.1}, {my-asn: 1, peer-asn: 2, peer-address: 10.0.0.2}";
+const bgpPool = "{name: b, protocol: bgp, addresses: [192.0.2.0/28]}";
+
+test("by BGP an address is announced by the sessions that are established", () => {
+  const bench = started(bgpPool, (one) => one.serve("default/web", [x]), "node1", peer);
+  const sessions = (first: boolean, second: boolean): Sessions =>
+    new Map([
+      ["10.0.0.1:179", { established: first, since: 1_000 }],
+      ["10.0.0.2:179", { established: second, since: 2_000 }],
+    ]);
+  const up = (first: boolean, second: boolean) => on(bench, "default/web", sessions(first, second));
+  assert.match(
+    up(true, true),
+    /^Announced announced: node1 announces 192\.0\.2\.1 of pool b by BGP to 10\.0\.0\.1:179, 10\.0\.0\.2:179$/,
+  );
+  assert.match(up(true, false), /^Degraded someSessionsDown: .* and not to 10\.0\.0\.2:179$/);
+  assert.match(up(false, false), /^Pending noSession: /);
+  assert.equal(serviceView(bench.state, "default/web", sessions(false, false), 0)?.since, 2_000);
+  assert.match(on(started(bgpPool, (one) => one.serve("default/web", [x]), "node1")), /^Pending noPeer: /);
+  const local = (one: Bench) => one.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { node2: true });
+  assert.match(on(started(bgpPool, local, "node1", peer)), /^Pending noReadyEndpointOnNode: node1 has no ready endpoint/);
+});
+
+test("a pool is available where some node may announce it", () => {
+  const of = (bench: Bench) => {
+    const [pool] = bench.state.config?.config.pools ?? [];
+    assert.ok(pool);
+    const { state, cause, message } = poolVerdict(bench.state, pool);
+    return `${state} ${cause}: ${message}`;
+  };
+  const nothing = () => {};
+  const excludeAll = (bench: Bench) => {
+    for (const node of nodes) bench.setNode(node, excluded);
+  };
+  assert.match(of(started(lan, nothing)), /^Ready available: 3 nodes may announce pool lan by layer 2: node1, node2, node3$/);
+  assert.match(of(started(ssd, nothing)), /^Pending noNodeSelected: no node may announce pool lan/);
+  assert.match(of(started(lan, (bench) => bench.membersChanged([]))), /^Pending noActiveSpeaker: /);
+  assert.match(of(started(lan, excludeAll)), /^Pending nodeExcluded: /);
+  const sticky = "{name: s, protocol: layer2, addresses: [192.0.2.0/28], l2-placement: sticky}";
+  assert.match(of(started(sticky, nothing)), /^Degraded placementNeedsRing: /);
+  assert.match(of(amongOthers(owner, sticky).bench), /^Ready available: /);
+  assert.match(of(started(bgpPool, nothing, "node1", peer)), /^Ready available: node1 may announce pool b by BGP to /);
+  assert.match(of(started(bgpPool, nothing, "node1")), /^NotOurs noPeer: /);
+});
+
+test("of all that is the case with a node the worst comes first", () => {
+  const well: NodeFacts = { missing: [], failed: undefined, findings: [], bfdWarnings: [], viewAge: 0 };
+  const bench = Bench.announcing("node1");
+  const causes = (facts: Partial<NodeFacts>) => nodeVerdicts(bench.state, { ...well, ...facts }).map(({ cause }) => cause);
+  assert.deepEqual(causes({}), ["ready"]);
+  assert.deepEqual(causes({ findings: [verdict("node", "rpFilter")], failed: "no socket" }), ["layer2Unavailable", "rpFilter"]);
+  assert.deepEqual(causes({ viewAge: 75, bfdWarnings: ["port in use"], missing: ["Nodes"] }), [
+    "waiting",
+    "apiUnreachable",
+    "bfd",
+  ]);
+  bench.setNode("node1", { [excludeLabel]: "" });
+  assert.deepEqual(causes({}), ["excluded"]);
+});
