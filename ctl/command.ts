@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
+import type { ClusterOptions, Processes } from "./cluster/processes.ts";
 
 /** One subcommand of `ingotctl`. */
 export interface Command {
@@ -10,6 +11,13 @@ export interface Command {
   run(args: readonly string[], io: Io): Promise<number>;
 }
 
+/** What standard output can show. */
+export interface Screen {
+  /** Characters in a line; undefined where it is no terminal, and nothing is cut off. */
+  readonly columns: number | undefined;
+  readonly hasColor: boolean;
+}
+
 /** What commands know of the outside, so that tests can stand in for it. */
 export interface Io {
   /** @throws {UsageError} when it cannot be read */
@@ -19,9 +27,22 @@ export interface Io {
   readonly stdinIsTerminal: boolean;
   out(text: string): void;
   err(text: string): void;
+  /** Standard output, where it is a terminal. */
+  readonly screen: Screen;
+  readonly cluster: ClusterAccess;
+  now(): Date;
+  sleep(ms: number): Promise<void>;
 }
 
-/** `losses`: there is a result, which lacks something. */
+/** The way to the user's cluster. */
+export interface ClusterAccess {
+  /** @throws {UsageError} where it cannot be reached */
+  connect(options: ClusterOptions): Promise<Processes>;
+  /** The namespace of the kubeconfig's context. */
+  namespace(options: ClusterOptions): Promise<string>;
+}
+
+/** `invalid`: what was asked about is not valid, or not there; `losses`: there is a result, which lacks something. */
 export const Exit = { ok: 0, invalid: 1, usage: 2, losses: 3 } as const;
 
 /** The command cannot do what was asked: its arguments or files are at fault. The message is for the person who typed it. */

@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 import { createReadStream } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { wallClock } from "#pkg/clock";
 import { type Io, UsageError } from "./command.ts";
 import { run } from "./run.ts";
 
@@ -27,6 +29,17 @@ const io: Io = {
   stdinIsTerminal: process.stdin.isTTY === true,
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
+  screen: {
+    columns: process.stdout.isTTY === true ? process.stdout.columns : undefined,
+    hasColor: process.stdout.isTTY === true && process.stdout.hasColors() && process.env.NO_COLOR === undefined,
+  },
+  // Loading the client takes some 100 ms, and some of the commands do without.
+  cluster: {
+    connect: async (options) => (await import("./cluster/connect.ts")).connect(options),
+    namespace: async (options) => (await import("./cluster/connect.ts")).defaultNamespace(options),
+  },
+  now: wallClock,
+  sleep: (ms) => sleep(ms),
 };
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

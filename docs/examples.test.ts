@@ -10,9 +10,9 @@ import { Allocator } from "#pkg/allocator";
 import { readInput } from "#pkg/config";
 import { resources } from "#pkg/k8s";
 import { readRequest } from "#pkg/service";
-import type { Io } from "../ctl/command.ts";
 import { commands as subcommands } from "../ctl/commands.ts";
 import { run } from "../ctl/run.ts";
+import { fakeIo } from "../ctl/testing/ingotctl.ts";
 import { type Block, blocks, pages, read, root } from "./generate/markdown.ts";
 
 const all = pages().flatMap(blocks);
@@ -137,18 +137,9 @@ test("every file of the repository that a command names is there", () => {
 test("configuration.md shows what `ingotctl validate` prints", async () => {
   const shown = all.find(({ place, text }) => place.startsWith("docs/configuration.md") && text.startsWith("c.yaml:"))?.text;
   const configuration = "address-pools:\n- name: a\n  protocol: layer3\n  addresses: [192.0.2.0/24]\n";
-  let printed = "";
-  const io: Io = {
-    readFile: async () => configuration,
-    readStdin: async () => "",
-    stdinIsTerminal: true,
-    out: (text) => {
-      printed += text;
-    },
-    err: () => {},
-  };
+  const io = fakeIo({ files: { "c.yaml": configuration } });
   await run(["validate", "c.yaml"], io);
-  assert.equal(printed, shown);
+  assert.equal(io.printed.out, shown);
 });
 
 /** Programs that read configurations of routers and say whether they are right. */

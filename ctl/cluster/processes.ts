@@ -1,0 +1,64 @@
+/** One controller or speaker: a Pod. */
+export interface Target {
+  readonly program: "controller" | "speaker";
+  readonly pod: string;
+  /** The node that it runs on; empty while it is on none. */
+  readonly node: string;
+  /** Why there is nobody to be asked, as the Pod's status says. */
+  readonly notRunning: string | undefined;
+}
+
+/** The processes of one cluster, asked through the API server. */
+export interface Processes extends AsyncDisposable {
+  readonly targets: readonly Target[];
+  /** @returns the body of a GET, parsed @throws {Error} that says why there is none */
+  get(target: Target, path: string): Promise<unknown>;
+}
+
+export interface ClusterOptions {
+  readonly kubeconfig: string | undefined;
+  readonly context: string | undefined;
+  /** Of controller and speakers. */
+  readonly systemNamespace: string;
+}
+
+export interface Answer<T> {
+  readonly target: Target;
+  readonly body: T;
+}
+
+export interface Unreachable {
+  readonly target: Target;
+  readonly why: string;
+}
+
+export interface Answers<T> {
+  readonly answers: readonly Answer<T>[];
+  readonly unreachable: readonly Unreachable[];
+}
+
+// Each is a connection to the API server; kubectl opens as many at a time as people have patience for.
+const atOnce = 16;
+
+/** Asks those of one program, or all, some at a time. Whoever does not answer keeps nobody else from it. */
+export async function askAll<T>(processes: Processes, path: string, program?: Target["program"]): Promise<Answers<T>> {
+  const waiting = processes.targets.filter((target) => program === undefined || target.program === program);
+  const answers: Answer<T>[] = [];
+  const unreachable: Unreachable[] = [];
+  const work = async (): Promise<void> => {
+    for (let target = waiting.shift(); target !== undefined; target = waiting.shift()) {
+      if (target.notRunning !== undefined) unreachable.push({ target, why: target.notRunning });
+      else
+        try {
+          answers.push({ target, body: (await processes.get(target, path)) as T });
+        } catch (error) {
+          unreachable.push({ target, why: (error as Error).message });
+        }
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  const order = new Map(processes.targets.map((target, place) => [target, place]));
+  const byPlace = (one: { target: Target }, other: { target: Target }) =>
+    (order.get(one.target) ?? 0) - (order.get(other.target) ?? 0);
+  return { answers: answers.sort(byPlace), unreachable: unreachable.sort(byPlace) };
+}

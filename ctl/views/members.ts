@@ -1,0 +1,30 @@
+import type { MembersAnswer } from "../cluster/answers.ts";
+import { clusterCommand } from "../cluster/cluster-command.ts";
+import { table } from "../cluster/output.ts";
+import { askAll } from "../cluster/processes.ts";
+
+export const members = clusterCommand({
+  name: "members",
+  summary: "Which speakers see which others",
+  usage: "",
+  takes: 0,
+  help: "Lists for each speaker how many others it sees, and whom it does not see that answers here.",
+  async find({ processes, screen }) {
+    const { answers, unreachable } = await askAll<MembersAnswer>(processes, "/v1/members", "speaker");
+    const known = answers.map(({ target }) => target.node);
+    const all = answers.map(({ target: { node }, body: { source, timing, members: seen } }) => {
+      const active = seen.filter((one) => one.active).map((one) => one.node);
+      return { node, source, timing, sees: active, misses: known.filter((other) => !active.includes(other)) };
+    });
+    const rows = all.map(({ node, source, timing, sees, misses }) => [
+      node,
+      source,
+      timing ?? "-",
+      `${sees.length}`,
+      misses.join(",") || "none",
+    ]);
+    const text =
+      rows.length === 0 ? "no speaker answers\n" : table(["NODE", "SOURCE", "TIMING", "SEES", "DOES NOT SEE"], rows, screen);
+    return { value: { members: all }, text, unreachable };
+  },
+});

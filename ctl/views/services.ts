@@ -1,0 +1,54 @@
+import { isProblem } from "#pkg/verdict";
+import { askServices } from "../cluster/ask-services.ts";
+import { clusterCommand } from "../cluster/cluster-command.ts";
+import type { MergedService } from "../cluster/merge.ts";
+import { age, table } from "../cluster/output.ts";
+
+export const services = clusterCommand({
+  name: "services",
+  summary: "Services, their addresses and what is the case with them",
+  usage: "",
+  takes: 0,
+  own: ["all-namespaces", "problems"],
+  help: `Lists Services of type LoadBalancer with one verdict each, by the controller and all speakers. The causes are in docs/verdicts.md;
+"ingotctl explain svc/NAME" says more.`,
+  async find({ processes, namespace, allNamespaces, problems, isWide, screen, now }) {
+    const { services: all, unreachable } = await askServices(processes);
+    const chosen = all.filter(
+      ({ service, verdict }) => (allNamespaces || service.startsWith(`${namespace}/`)) && (!problems || isProblem(verdict)),
+    );
+    const heading = [
+      "NAMESPACE",
+      "NAME",
+      "STATE",
+      "ADDRESSES",
+      "POOL",
+      "NODES",
+      "SINCE",
+      "CAUSE",
+      ...(isWide ? ["MESSAGE"] : []),
+    ];
+    const rows = chosen.map((one) => row(one, now, isWide));
+    const none = problems ? "nothing is wrong with any Service" : "there is no Service of type LoadBalancer";
+    const text =
+      chosen.length === 0 ? `${none}${allNamespaces ? "" : ` in namespace ${namespace}`}\n` : table(heading, rows, screen);
+    return { value: { services: chosen }, text, unreachable };
+  },
+});
+
+function row({ service, addresses, verdict }: MergedService, now: Date, isWide: boolean): string[] {
+  const [namespace = "", name = ""] = service.split("/");
+  const nodes = [...new Set(addresses.flatMap((one) => one.nodes))];
+  const pools = [...new Set(addresses.map(({ pool }) => pool ?? "-"))];
+  return [
+    namespace,
+    name,
+    verdict.state,
+    addresses.map(({ address }) => address).join(",") || "-",
+    pools.join(",") || "-",
+    nodes.length > 3 ? `${nodes.length} nodes` : nodes.join(",") || "-",
+    age(verdict.since, now),
+    verdict.cause,
+    ...(isWide ? [verdict.message] : []),
+  ];
+}

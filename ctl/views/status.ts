@@ -1,0 +1,78 @@
+import { isProblem } from "#pkg/verdict";
+import type { ConfigurationAnswer, VerdictAnswer, VerdictsAnswer } from "../cluster/answers.ts";
+import { askServices } from "../cluster/ask-services.ts";
+import { clusterCommand } from "../cluster/cluster-command.ts";
+import { age, table } from "../cluster/output.ts";
+import { askAll } from "../cluster/processes.ts";
+
+const maxProblems = 20;
+
+interface Problem {
+  readonly about: string;
+  readonly verdict: VerdictAnswer;
+}
+
+export const status = clusterCommand({
+  name: "status",
+  summary: "All processes, which configuration they have, and what is wrong",
+  usage: "",
+  takes: 0,
+  help: `Lists the processes with the configuration that each has in force, as a hash: all should have the same. Then how many Services
+are in which state, and what is wrong with anything, of many things the first ${maxProblems}.`,
+  async find({ processes, screen, now }) {
+    const [{ answers, unreachable }, others, { services }] = await Promise.all([
+      askAll<ConfigurationAnswer>(processes, "/v1/configuration"),
+      askAll<VerdictsAnswer>(processes, "/v1/verdicts?problems&service=-"), // No Service has this name.
+      askServices(processes),
+    ]);
+    const rows = answers.map(({ target: { program, node, pod }, body: { version, leader, hash, verdict } }) => [
+      program,
+      node,
+      pod,
+      version,
+      hash ?? "none",
+      age(verdict.since, now),
+      leader === undefined ? verdict.state : leader ? `${verdict.state}, leads` : "stands by",
+    ]);
+    const counts = Map.groupBy(services, ({ verdict }) => verdict.state);
+    const states = Object.fromEntries([...counts].map(([state, those]) => [state, those.length]));
+    const problems = worstFirst([
+      ...others.answers.flatMap(({ target, body }) =>
+        body.verdicts.filter(isProblem).map(({ kind, name, ...verdict }) => ({
+          about: `${kind} ${name}${kind === "node" ? "" : ` by ${target.node}`}`,
+          verdict,
+        })),
+      ),
+      ...services
+        .filter(({ verdict }) => isProblem(verdict))
+        .map(({ service, verdict }) => ({ about: `svc ${service}`, verdict })),
+    ]);
+    const hashes = new Set(answers.map(({ body }) => body.hash));
+    const text = [
+      table(["PROGRAM", "NODE", "POD", "VERSION", "CONFIGURATION", "SINCE", "STATE"], rows, screen),
+      hashes.size > 1 ? "\nNot all have the same configuration in force.\n" : "",
+      `\nServices: ${
+        Object.entries(states)
+          .map(([state, count]) => `${count} ${state}`)
+          .join(", ") || "none"
+      }\n`,
+      problemsText(problems, screen),
+    ].join("");
+    const value = { processes: answers.map(({ target, body }) => Object.assign({}, target, body)), services: states, problems };
+    return { value, text, unreachable };
+  },
+});
+
+function worstFirst(problems: readonly Problem[]): Problem[] {
+  const isPending = ({ verdict }: Problem) => (verdict.state === "Pending" ? 0 : 1);
+  return problems.toSorted((a, b) => isPending(a) - isPending(b));
+}
+
+function problemsText(problems: readonly Problem[], screen: Parameters<typeof table>[2]): string {
+  if (problems.length === 0) return "\nNothing is wrong.\n";
+  const rows = problems
+    .slice(0, maxProblems)
+    .map(({ about, verdict: { state, cause, message } }) => [about, state, cause, message]);
+  const more = problems.length > maxProblems ? `and ${problems.length - maxProblems} more\n` : "";
+  return `\n${table(["PROBLEM", "STATE", "CAUSE", "MESSAGE"], rows, screen)}${more}`;
+}

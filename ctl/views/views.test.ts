@@ -1,0 +1,299 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { load } from "js-yaml";
+import { type CauseOf, type VerdictDetails, verdict } from "#pkg/verdict";
+import { Exit } from "../command.ts";
+import { run } from "../run.ts";
+import { ingotctl as ctl, fakeIo, type Given } from "../testing/ingotctl.ts";
+import { type Answers, fakeProcesses } from "../testing/processes.ts";
+
+const now = new Date("2026-01-02T03:04:05Z");
+const since = "2026-01-02T03:01:00.000Z";
+
+const dated = (cause: CauseOf<"service">, details: VerdictDetails = {}) => ({ ...verdict("service", cause, details), since });
+const announces = (node: string, address: string) =>
+  dated("announced", { message: `${node} announces ${address} of pool lan by layer 2` });
+const placed = (address: string, owner: string, by: string) => ({
+  address,
+  pool: "lan",
+  protocol: "layer2",
+  owner,
+  candidates: ["n1", "n2"],
+  announced: owner === by,
+  verdict: owner === by ? announces(by, address) : dated("notOwner", { message: `${owner} announces ${address}` }),
+});
+const service = (key: string, ...addresses: { verdict: object }[]) => ({
+  service: key,
+  addresses,
+  verdict: addresses[0]?.verdict,
+});
+const self = (program: string, more: object) => ({ program, version: "1.0.0", ...more });
+const inForce = { ...verdict("configuration", "inForce"), since };
+
+const refused = dated("poolFull", {
+  message: 'pool "lan" has no free IPv4 address (all 1 are in use)',
+  evidence: [{ name: "pool", value: "lan", source: "allocator" }],
+});
+const controller: Answers = {
+  "/v1/services": self("controller", {
+    leader: true,
+    services: [
+      { service: "default/web", pool: "lan", addresses: ["192.0.2.1"], verdict: dated("assigned") },
+      { service: "default/full", pool: null, addresses: [], verdict: refused },
+      { service: "shop/cart", pool: "lan", addresses: ["192.0.2.2"], verdict: dated("assigned") },
+      { service: "shop/far", pool: "far", addresses: ["203.0.113.1"], verdict: dated("assigned") },
+    ],
+  }),
+  "/v1/pools": self("controller", {
+    leader: true,
+    pools: [
+      {
+        pool: "lan",
+        protocol: "layer2",
+        total: 2,
+        inUse: 2,
+        full: ["IPv4"],
+        verdict: { ...verdict("pool", "full", { message: "pool lan is full" }), since },
+      },
+    ],
+  }),
+  "/v1/configuration": self("controller", { leader: true, hash: "0123456789abcdef", verdict: inForce }),
+  "/v1/verdicts": self("controller", { verdicts: [] }),
+};
+
+const noEndpoint = dated("noReadyEndpoint", { message: "no endpoint is ready, so that 192.0.2.2 is announced by no node" });
+const byBgp = (by: string) => ({
+  address: "203.0.113.1",
+  pool: "far",
+  protocol: "bgp",
+  owner: null,
+  candidates: [],
+  announced: by === "n2",
+  verdict: by === "n2" ? announces("n2", "203.0.113.1") : dated("noReadyEndpointOnNode", { message: "n1 has no ready endpoint" }),
+});
+function speaker(node: string): Answers {
+  const stuck = { ...placed("192.0.2.2", "n1", node), owner: null, announced: false, verdict: noEndpoint };
+  const empty = { service: "default/full", addresses: [], verdict: dated("noIPAllocated") };
+  const all = [
+    service("default/web", placed("192.0.2.1", "n2", node)),
+    service("shop/cart", stuck),
+    empty,
+    service("shop/far", byBgp(node)),
+  ];
+  const rpFilter = { ...verdict("node", "rpFilter", { message: "rp_filter is strict on eth0" }), since };
+  const ready = { ...verdict("node", "ready", { message: `the speaker on ${node} does its work` }), since };
+  const verdicts = node === "n1" ? [rpFilter] : [ready];
+  const peer = {
+    kind: "peer",
+    name: "10.0.0.1:179",
+    ...verdict("peer", "connectTimeout", { message: "no answer within 5 s" }),
+    since,
+  };
+  return {
+    "/v1/services": self("speaker", { node, services: all }),
+    "/v1/services?problems": self("speaker", {
+      node,
+      services: all.filter((one) => (one.verdict as { state: string }).state !== "Announced"),
+    }),
+    "/v1/pools": self("speaker", {
+      node,
+      pools: [
+        {
+          pool: "lan",
+          protocol: "layer2",
+          verdict: { ...verdict("pool", "available", { message: "2 nodes may announce it" }), since },
+        },
+      ],
+    }),
+    "/v1/configuration": self("speaker", { node, hash: "0123456789abcdef", verdict: inForce }),
+    "/v1/node": self("speaker", { node, verdicts }),
+    "/v1/verdicts": self("speaker", { node, verdicts: [...verdicts.map((one) => ({ kind: "node", name: node, ...one })), peer] }),
+    "/v1/members": {
+      source: "memberlist",
+      timing: "fast",
+      members: ["n1", "n2"].map((name) => ({
+        node: name,
+        addresses: [],
+        status: "alive",
+        active: node === name || node === "n1",
+      })),
+    },
+  };
+}
+const cluster = { "controller-n1": controller, "speaker-n1": speaker("n1"), "speaker-n2": speaker("n2") };
+
+function ingotctl(args: string, given: Given = {}) {
+  return ctl(args, Object.assign({ processes: fakeProcesses(cluster), now }, given));
+}
+
+const golden: { args: string; out: string[]; status?: number }[] = [
+  {
+    args: "services -A",
+    out: [
+      "NAMESPACE  NAME  STATE      ADDRESSES    POOL  NODES  SINCE  CAUSE",
+      "default    full  Pending    -            -     -      3m     poolFull",
+      "default    web   Announced  192.0.2.1    lan   n2     3m     announced",
+      "shop       cart  Pending    192.0.2.2    lan   -      3m     noReadyEndpoint",
+      "shop       far   Announced  203.0.113.1  far   n2     3m     announced",
+    ],
+  },
+  {
+    args: "services --problems",
+    out: [
+      "NAMESPACE  NAME  STATE    ADDRESSES  POOL  NODES  SINCE  CAUSE",
+      "default    full  Pending  -          -     -      3m     poolFull",
+    ],
+  },
+  { args: "services -n none", out: ["there is no Service of type LoadBalancer in namespace none"] },
+  {
+    args: "explain svc/full",
+    out: [
+      "Service default/full: Pending (poolFull) for 3m",
+      '  pool "lan" has no free IPv4 address (all 1 are in use)',
+      "  To do: add addresses to it or delete a Service that holds one",
+      "  - pool: lan (allocator)",
+    ],
+  },
+  {
+    args: "explain 192.0.2.1",
+    out: [
+      "Address 192.0.2.1 of Service default/web: Announced (announced) for 3m",
+      "  n2 announces 192.0.2.1 of pool lan by layer 2",
+    ],
+  },
+  {
+    args: "explain node/n1",
+    out: ["Node n1: Degraded (rpFilter) for 3m", "  rp_filter is strict on eth0", "  To do: set rp_filter of the interface to 2"],
+  },
+  {
+    args: "explain pool/lan",
+    out: [
+      "Pool lan: Degraded (full) for 3m",
+      "  pool lan is full",
+      "  To do: add addresses to the pool, or delete Services that hold one",
+    ],
+  },
+  { args: "explain svc/shop/none", out: ["there is no Service shop/none of type LoadBalancer"], status: Exit.invalid },
+  { args: "owner 192.0.2.1", out: ["n2"] },
+  { args: "owner 192.0.2.2", out: [], status: Exit.invalid },
+  {
+    args: "pools",
+    out: ["POOL  PROTOCOL  IN-USE  TOTAL  STATE     SINCE  CAUSE", "lan   layer2    2       2      Degraded  3m     full"],
+  },
+  {
+    args: "nodes",
+    out: [
+      "NODE  STATE     SINCE  CAUSE     MESSAGE",
+      "n1    Degraded  3m     rpFilter  rp_filter is strict on eth0",
+      "n2    Ready     3m     ready     the speaker on n2 does its work",
+    ],
+  },
+  {
+    args: "peers",
+    out: [
+      "PEER          NODE  STATE    SINCE  CAUSE           MESSAGE",
+      "10.0.0.1:179  n1    Pending  3m     connectTimeout  no answer within 5 s",
+      "10.0.0.1:179  n2    Pending  3m     connectTimeout  no answer within 5 s",
+    ],
+  },
+  {
+    args: "members",
+    out: [
+      "NODE  SOURCE      TIMING  SEES  DOES NOT SEE",
+      "n1    memberlist  fast    2     none",
+      "n2    memberlist  fast    1     n1",
+    ],
+  },
+  {
+    args: "status",
+    out: [
+      "PROGRAM     NODE  POD            VERSION  CONFIGURATION     SINCE  STATE",
+      "controller  n1    controller-n1  1.0.0    0123456789abcdef  3m     Ready, leads",
+      "speaker     n1    speaker-n1     1.0.0    0123456789abcdef  3m     Ready",
+      "speaker     n2    speaker-n2     1.0.0    0123456789abcdef  3m     Ready",
+      "",
+      "Services: 2 Pending, 2 Announced",
+      "",
+      "PROBLEM                  STATE     CAUSE            MESSAGE",
+      "peer 10.0.0.1:179 by n1  Pending   connectTimeout   no answer within 5 s",
+      "peer 10.0.0.1:179 by n2  Pending   connectTimeout   no answer within 5 s",
+      'svc default/full         Pending   poolFull         pool "lan" has no free IPv4 address (all 1 are in use)',
+      "svc shop/cart            Pending   noReadyEndpoint  no endpoint is ready, so that 192.0.2.2 is announced by no node",
+      "node n1                  Degraded  rpFilter         rp_filter is strict on eth0",
+    ],
+  },
+];
+for (const { args, out: lines, status: want = Exit.ok } of golden)
+  test(`ingotctl ${args}`, async () => {
+    const { status, out, err } = await ingotctl(args);
+    assert.equal(out, lines.map((line) => `${line}\n`).join(""));
+    assert.deepEqual([status, err], [want, ""]);
+  });
+
+test("who does not answer is named, and the rest is shown", async () => {
+  const away = { ...cluster, "speaker-n2": { "/v1/services": new Error("the connection was closed") }, "speaker-n3": {} };
+  const processes = fakeProcesses(away, { "speaker-n3": "the Pod is Pending: ImagePullBackOff" });
+  const { status, out, err } = await ingotctl("services", { processes });
+  assert.equal(status, Exit.losses);
+  assert.match(out, /\ndefault +web +Announced +192\.0\.2\.1 +lan +n2 /);
+  const lines = [
+    "speaker-n2 on n2 is not among these: it has no /v1/services",
+    "speaker-n3 on n3 is not among these: the Pod is Pending: ImagePullBackOff",
+  ];
+  assert.match(err, /speaker-n2 on n2 is not among these: the connection was closed\n/);
+  assert.ok(err.includes(lines[1] ?? ""), err);
+});
+
+test("without any speaker a Service that has its address is assigned, and no more is said", async () => {
+  const { status, out } = await ingotctl("services", { processes: fakeProcesses({ "controller-n1": controller }) });
+  assert.equal(status, Exit.ok);
+  assert.match(out, /\ndefault +web +Assigned +192\.0\.2\.1 +lan +- +3m +assigned\n/);
+});
+
+test("JSON and YAML have the same, and name who did not answer", async () => {
+  const json = await ingotctl("explain svc/full -o json");
+  const yaml = await ingotctl("explain svc/full --output=yaml");
+  const { verdicts, unreachable } = JSON.parse(json.out);
+  assert.deepEqual(load(yaml.out), { verdicts, unreachable });
+  assert.deepEqual([verdicts[0].verdict.cause, unreachable], ["poolFull", []]);
+});
+
+test("on a terminal states are coloured and the last column ends where the line does", async () => {
+  const { out } = await ingotctl("nodes", { columns: 48, hasColor: true });
+  assert.ok(out.includes("\u001b[33mDegraded\u001b[39m"), out);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are what is taken away.
+  for (const line of out.replaceAll(/\u001b\[\d+m/g, "").split("\n")) assert.ok(line.length <= 48, line);
+});
+
+test("nothing that a process says can steer the terminal", async () => {
+  const evil = { ...verdict("node", "ready", { message: "\u001b[2J\u202e" }), since };
+  const processes = fakeProcesses({ "speaker-n1": { "/v1/node": self("speaker", { node: "\u001b]0;x", verdicts: [evil] }) } });
+  for (const args of ["nodes", "nodes -o json", "nodes -o yaml"]) {
+    const { out } = await ingotctl(args, { processes });
+    assert.ok(!out.includes("\u001b") && !out.includes("\u202e"), args);
+  }
+});
+
+const misused: { args: string; says: RegExp }[] = [
+  { args: "explain", says: /explain takes one argument, not 0/ },
+  { args: "explain nonsense", says: /it is no IP address, nor svc\/NAME/ },
+  { args: "owner nonsense", says: /"nonsense" is no IP address/ },
+  { args: "services -o table", says: /the output is json, yaml or wide, not "table"/ },
+  { args: "pools --problems", says: /pools has no option --problems/ },
+  { args: "pools extra", says: /pools takes no argument, not 1/ },
+];
+for (const { args, says } of misused)
+  test(`ingotctl ${args}: is a usage error`, async () => {
+    const { status, out, err } = await ingotctl(args);
+    assert.deepEqual([status, out], [Exit.usage, ""]);
+    assert.match(err, says);
+  });
+
+test("a cluster that cannot be reached, or without Pods, is said to be so", async () => {
+  const none = fakeIo();
+  assert.equal(await run(["status"], none), Exit.usage);
+  assert.match(none.printed.err, /cannot ask the cluster/);
+  const empty = await ingotctl("status", { processes: fakeProcesses({}) });
+  assert.equal(empty.status, Exit.usage);
+  assert.match(empty.err, /there is no Pod of a controller or speaker in namespace metallb-system/);
+});
