@@ -46,6 +46,10 @@ const capability = (objects: Objects, name: string) =>
 
 /** What each component does: holds with it, alone and among others, and not without. */
 const effects: Readonly<Record<string, (objects: Objects) => boolean>> = {
+  "api-auth": (objects) =>
+    (["controller", "speaker"] as const).every((name) => podOf(objects, name).container.args.includes("--api-auth=token")) &&
+    has(objects, "ClusterRoleBinding", "metallb-system:api-auth") &&
+    ["api-reader", "metrics-reader"].every((name) => has(objects, "ClusterRole", `metallb-system:${name}`)),
   "bgp-passwords": (objects) => has(objects, "Role", "bgp-passwords") && has(objects, "RoleBinding", "bgp-passwords"),
   "frr-alongside": (objects) => podOf(objects, "speaker").container.args.includes("--bgp-port=1179"),
   ha: (objects) =>
