@@ -16,6 +16,8 @@ const maxNodesOfMacs = 5_000;
 // What a node reports when it is back is broadcast as soon as it knows; to a cut that is about to heal, perhaps.
 const pullAfterMs: Millis = 500;
 const pullEveryMs: Millis = 2_000;
+// MetalLB's manifests give a speaker that has left the ring 2 s; a busy node takes longer to end it.
+const leavingMs: Millis = 10_000;
 const noChanges: GossipChanges = { nodes: false, addresses: [], asked: [] };
 
 type MemberChange = Extract<MemberEvents, { readonly type: "member" }>;
@@ -76,6 +78,11 @@ function noteMissing(missing: Map<string, MissingMember>, change: MemberChange["
   if (change === "left") missing.set(node, { since: now, cause: "left" });
   else if (change !== "suspected" && change !== "failed") missing.delete(node);
   else if (!missing.has(node)) missing.set(node, { since: now, cause: "failed" });
+}
+
+/** These are the members that send no gossip now. */
+export function noteStrangers({ members }: SpeakerState, withoutGossip: readonly string[], now: Millis): void {
+  if (members.withoutGossip.some((node) => !withoutGossip.includes(node))) members.strangersUntil = now + leavingMs;
 }
 
 /** When gossip of a member is pulled next. */

@@ -65,6 +65,8 @@ export interface Members {
   active: readonly string[];
   /** Those of another kind, which send no gossip; sorted. */
   withoutGossip: readonly string[];
+  /** Until when a host that nobody knows may be the speaker of one that has just left: MetalLB's leaves before it stops answering. */
+  strangersUntil: Millis;
   /** What the speakers report of themselves; undefined where there is no ring to send it over. */
   readonly gossip: GossipState | undefined;
   /** This node has met the others, or has found none. */
@@ -233,6 +235,7 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
     members: {
       active: [],
       withoutGossip: [],
+      strangersUntil: -Infinity,
       gossip: hasRing ? new GossipState(node) : undefined,
       isSynced: false,
       macs: { macs: new Map(), nodes: new Map() },

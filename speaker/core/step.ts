@@ -24,6 +24,7 @@ import {
   memberChanged,
   membersSettled,
   nextPullAt,
+  noteStrangers,
   pullAwaited,
   reclaimed,
 } from "./members.ts";
@@ -214,6 +215,7 @@ function membersChanged(
 ): void {
   const before = new Set(state.members.active);
   state.members.active = active;
+  noteStrangers(state, withoutGossip, now);
   state.members.withoutGossip = withoutGossip;
   const fields = { event: "membersChanged", nodes: active };
   effects.push({ type: "log", level: "info", message: "active speakers changed", fields });

@@ -283,3 +283,16 @@ test("addresses that move to this node from a MetalLB speaker are no conflicts, 
   bench.sightFrom("foreign");
   assert.deepEqual(bench.reported, ["began foreign"]);
 });
+
+test("a MetalLB speaker that has left the ring and still answers for some seconds is no conflict, and one that goes on is", () => {
+  const bench = new ConflictBench("node1");
+  bench.setWithoutGossip("node3");
+  bench.announce();
+  bench.setWithoutGossip();
+  bench.sight("foreign", "uses");
+  assert.deepEqual(bench.reported, [], "it has just left");
+  bench.clock.advanceBy(60_000);
+  assert.deepEqual(bench.reported, [], "it was not seen again");
+  bench.sightFrom("foreign");
+  assert.deepEqual(bench.reported, ["began foreign"]);
+});

@@ -219,7 +219,7 @@ function speakerOf(state: SpeakerState, { mac, address }: AddressSighting, now: 
   const { node: self, members, placements, conflicts } = state;
   const node = nodeOfMac(members.macs, mac);
   if (node === undefined) {
-    if (members.withoutGossip.length === 0) return undefined;
+    if (members.withoutGossip.length === 0 && now >= members.strangersUntil) return undefined;
     return { node, active: true, preferred: false, yieldUntil: -Infinity };
   }
   // Both speakers come to the same answer, whatever else they see of the cluster.

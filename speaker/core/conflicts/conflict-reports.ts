@@ -108,7 +108,7 @@ export function conflictVerdict({ node, members }: SpeakerState, conflict: Confl
         `a host, ${mac}, answers for ${address} and for several other addresses: its answers keep no more addresses from being announced, and ` +
         `${here} announces this one`,
     });
-  if (kind === "unidentified")
+  if (kind === "unidentified" && members.withoutGossip.length > 0)
     return verdict("service", "unidentifiedHost", {
       evidence,
       message:
