@@ -60,14 +60,14 @@ export class ControlPlane {
   readonly host: Host;
   /** Of an administrator. */
   readonly kubeconfig: string;
-  readonly #kcp: string;
+  readonly kcp: string;
   readonly #pki: Pki;
   readonly #apiServer: Daemon;
 
   private constructor(host: Host, kcp: string, pki: Pki, kubeconfig: string, apiServer: Daemon) {
     this.host = host;
     this.kubeconfig = kubeconfig;
-    this.#kcp = kcp;
+    this.kcp = kcp;
     this.#pki = pki;
     this.#apiServer = apiServer;
   }
@@ -111,17 +111,17 @@ export class ControlPlane {
   startControllers(): void {
     const { host, kubeconfig } = this;
     host.daemon("kube-controller-manager", [
-      ...[this.#kcp, "kube-controller-manager", "--kubeconfig", kubeconfig, "--leader-elect=false"],
+      ...[this.kcp, "kube-controller-manager", "--kubeconfig", kubeconfig, "--leader-elect=false"],
       ...["--use-service-account-credentials", "--root-ca-file", this.#pki.caCertificate],
       ...["--service-account-private-key-file", this.#pki.serviceAccountKey],
       ...["--node-monitor-grace-period=12s", "--node-monitor-period=2s"],
     ]);
-    host.daemon("kube-scheduler", [this.#kcp, "kube-scheduler", "--kubeconfig", kubeconfig, "--leader-elect=false"]);
+    host.daemon("kube-scheduler", [this.kcp, "kube-scheduler", "--kubeconfig", kubeconfig, "--leader-elect=false"]);
   }
 
   /** Runs kubectl as an administrator; paths have to be absolute. @returns what it printed. @throws {CommandError} */
   kubectl(args: readonly string[], options?: RunOptions): Promise<string> {
-    return this.host.run([this.#kcp, "kubectl", "--kubeconfig", this.kubeconfig, ...args], options);
+    return this.host.run([this.kcp, "kubectl", "--kubeconfig", this.kubeconfig, ...args], options);
   }
 
   async isReady(): Promise<void> {

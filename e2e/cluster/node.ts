@@ -8,6 +8,8 @@ import { cniConfig, containerdConfig, kubeletConfig, type NodeOptions, socketOf 
 
 export type NodeProgram = "containerd" | "kubelet" | "kube-proxy";
 
+const killPod = `find /sys/fs/cgroup -path "*$0*" -name cgroup.procs -exec cat {} + | sort -u | xargs kill -9`;
+
 // All that belongs to the node's Pods: their processes, and the shims around these, which know the node by containerd's socket.
 const killAll = `
 find /sys/fs/cgroup -path "*$0/*" -name cgroup.procs -exec cat {} + | sort -u | xargs -r kill -9
@@ -31,13 +33,14 @@ true
 export class ClusterNode {
   readonly host: Host;
   readonly #options: NodeOptions;
-  readonly #directory: string;
+  /** Of its files. */
+  readonly directory: string;
   readonly #daemons = new Map<NodeProgram, Daemon>(); // those that were started
 
   constructor(options: NodeOptions) {
     this.#options = options;
     this.host = options.host;
-    this.#directory = join(options.directory, options.host.name);
+    this.directory = join(options.directory, options.host.name);
   }
 
   get name(): string {
@@ -47,7 +50,7 @@ export class ClusterNode {
   /** Starts all three. The node becomes Ready some seconds after the API server answers. */
   async start(): Promise<void> {
     const { host, kcp, pki, server, snapshotter, proxyMode } = this.#options;
-    const directory = this.#directory;
+    const directory = this.directory;
     await mkdir(join(directory, "cni"), { recursive: true });
     await writeFile(join(directory, "cni", "10-pods.conflist"), JSON.stringify(cniConfig(directory, this.#options.number)));
     await writeFile(join(directory, "containerd.toml"), containerdConfig(directory, snapshotter));
@@ -91,24 +94,29 @@ export class ClusterNode {
 
   /** Loads an archive with an image into containerd. */
   async load(archive: string): Promise<void> {
-    const ctr = ["ctr", "--address", socketOf(this.#directory), "--namespace", "k8s.io"];
+    const ctr = ["ctr", "--address", socketOf(this.directory), "--namespace", "k8s.io"];
     await this.host.run([...ctr, "images", "import", "--snapshotter", this.#options.snapshotter, archive], {
       timeoutMs: 120_000,
     });
+  }
+
+  /** Kills all processes of a Pod. @param uid its */
+  async killPod(uid: string): Promise<void> {
+    await this.host.run(["sh", "-ec", killPod, `${this.#options.cgroup}/*pod${uid}/`]);
   }
 
   /** Pulls the plug: the link goes down, and every process ends at once. What is on the disk stays. */
   async powerOff(): Promise<void> {
     await this.host.run(["ip", "link", "set", "eth0", "down"]);
     for (const program of this.#daemons.keys()) await this.kill(program);
-    await this.host.run(["sh", "-c", killAll, this.#options.cgroup, socketOf(this.#directory)]);
+    await this.host.run(["sh", "-c", killAll, this.#options.cgroup, socketOf(this.directory)]);
     this.#daemons.clear();
   }
 
   /** Starts it again with nothing in memory. @param number moves it to the addresses of that number */
   async powerOn(number?: number): Promise<void> {
     const { host } = this;
-    await host.run(["sh", "-c", forget, this.#directory]);
+    await host.run(["sh", "-c", forget, this.directory]);
     if (number !== undefined) await host.move(number);
     await host.run(["ip", "link", "set", "eth0", "up"]);
     await host.run(["ip", "addr", "replace", `${host.ipv6}/64`, "dev", "eth0", "nodad"]); // It went with the link.
@@ -121,7 +129,7 @@ export class ClusterNode {
   }
 
   async #answers(): Promise<void> {
-    const version = () => this.host.run(["ctr", "--address", socketOf(this.#directory), "version"]);
+    const version = () => this.host.run(["ctr", "--address", socketOf(this.directory), "version"]);
     await waitFor(`containerd of ${this.name}`, version, { timeout: 30_000, every: 100 });
   }
 }

@@ -15,6 +15,7 @@ import { checkRequirements } from "./requirements.ts";
 import { Sandbox } from "./sandbox.ts";
 
 export interface RealClusterOptions {
+  /** With none there are just etcd and the API server. */
   readonly nodes: number;
   /** Path of the Kubernetes binary; see `findKcp`. */
   readonly kcp: string;
@@ -32,6 +33,8 @@ export class RealCluster implements AsyncDisposable {
   readonly directory: string;
   /** Of an administrator; good on the hosts of the LAN. */
   readonly kubeconfig: string;
+  /** Path of the Kubernetes binary. */
+  readonly kcp: string;
   readonly #sandbox: Sandbox;
 
   private constructor(sandbox: Sandbox, lan: Lan, controlPlane: ControlPlane, nodes: readonly ClusterNode[]) {
@@ -42,6 +45,7 @@ export class RealCluster implements AsyncDisposable {
     this.router = lan.router;
     this.nodes = nodes;
     this.kubeconfig = controlPlane.kubeconfig;
+    this.kcp = controlPlane.kcp;
   }
 
   /**
@@ -68,21 +72,27 @@ export class RealCluster implements AsyncDisposable {
         nodes.push(new ClusterNode({ ...common, host, number: index + 1, cgroup, setRoutes: () => setRoutes(sandbox, lan) }));
       }
       const cluster = new RealCluster(sandbox, lan, controlPlane, nodes);
-      const startControllers = async () => {
-        await controlPlane.isReady();
-        controlPlane.startControllers();
-      };
-      await Promise.all([...nodes.map((node) => node.start()), startControllers()]);
-      const names = lan.nodes.map(({ name }) => `node/${name}`);
-      // A namespace takes no Pods before it has its ServiceAccount.
-      const created = () => cluster.kubectl(["get", "serviceaccount/default", ...names]);
-      await waitFor("the nodes to register", created, { timeout: 60_000, every: 200 });
-      await cluster.kubectl(["wait", "--for=condition=Ready", "--timeout=60s", ...names], { timeoutMs: 70_000 });
+      if (nodeCount > 0) await cluster.#startNodes();
+      else await controlPlane.isReady();
       stack.move();
       return cluster;
     } catch (cause) {
       throw new Error(`Cannot start a cluster\n${await sandbox.logs()}`, { cause });
     }
+  }
+
+  async #startNodes(): Promise<void> {
+    const { controlPlane, nodes } = this;
+    const startControllers = async () => {
+      await controlPlane.isReady();
+      controlPlane.startControllers();
+    };
+    await Promise.all([...nodes.map((node) => node.start()), startControllers()]);
+    const names = nodes.map(({ name }) => `node/${name}`);
+    // A namespace takes no Pods before it has its ServiceAccount.
+    const created = () => this.kubectl(["get", "serviceaccount/default", ...names]);
+    await waitFor("the nodes to register", created, { timeout: 60_000, every: 200 });
+    await this.kubectl(["wait", "--for=condition=Ready", "--timeout=60s", ...names], { timeoutMs: 70_000 });
   }
 
   /** Runs kubectl as an administrator; paths have to be absolute. @returns what it printed. @throws {CommandError} */

@@ -7,13 +7,15 @@ import { type InstalledCluster, minute } from "./installed.ts";
 const asn = 64500;
 export const nodeAsn = 64501;
 
-/** The peer for the ConfigMap. */
-export const peer = `
+/** The peer for the ConfigMap, in what MetalLB knows too. */
+export const metallbPeer = `
 peers:
   - peer-address: 172.30.0.2
     peer-asn: ${asn}
     my-asn: ${nodeAsn}
-    hold-time: 6s
+    hold-time: 20s
+`;
+export const peer = `${metallbPeer.trimEnd()}
     drain-when-cordoned: true
 `;
 
@@ -35,7 +37,7 @@ export class BorderRouter {
       address: `172.30.0.${number}`,
       asn: nodeAsn,
       passive: true,
-      holdTimeSeconds: 6,
+      holdTimeSeconds: 20,
     }));
     await writeFile(file, birdConfiguration({ asn, routerId: router.ipv4, neighbours, multipath: 16 }));
     router.daemon("bird", ["bird", "-f", "-c", file, "-s", control, "-P", join(directory, "bird.pid")]);

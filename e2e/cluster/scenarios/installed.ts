@@ -4,23 +4,37 @@ import { join, relative, resolve } from "node:path";
 import { buildIngotImage, findKcp, ingotImage as image, RealCluster, type RealClusterOptions } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import type { Streamed, StreamedTo } from "./stream.ts";
+import { echoDeployment } from "./workload.ts";
 
 export const namespace = "metallb-system";
 export const minute = { timeout: 60_000, every: 250 };
-
-// Answers packets and requests with the name of its node.
-const echo = `
-const node = process.env.NODE_NAME;
-require("http").createServer((_, answer) => answer.end(node)).listen(8080, "::");
-const socket = require("dgram").createSocket("udp6");
-socket.on("message", (data, { port, address }) => socket.send(node + " " + data, port, address)).bind(9000);
-`;
 
 export const config = `
 address-pools:
   - name: lan
     protocol: layer2
     addresses: [172.30.0.200-172.30.0.219]
+`;
+
+/** Behind the router. */
+export const routedPool = `
+  - name: routed
+    protocol: bgp
+    auto-assign: false
+    addresses: [198.51.100.0/24]
+`;
+
+// Edits it as often as it is told, one edit after the other.
+const editScript = `
+const [url, ...bodies] = [process.argv[1], ...require("fs").readFileSync(0, "utf8").split("\\n")];
+const headers = { "content-type": "application/merge-patch+json" };
+(async () => {
+  for (const body of bodies) {
+    const response = await fetch(url, { method: "PATCH", headers, body });
+    if (!response.ok) throw new Error(await response.text());
+    await response.arrayBuffer();
+  }
+})();
 `;
 
 interface Metadata {
@@ -34,6 +48,11 @@ export interface ApiObject {
   readonly metadata: Metadata;
   readonly spec?: Readonly<Record<string, unknown>>;
   readonly status?: Readonly<Record<string, unknown>>;
+}
+
+interface PodObject {
+  readonly metadata: { readonly uid: string };
+  readonly spec: { readonly nodeName: string };
 }
 
 /** A real Kubernetes with what `manifests/` installs, and a Deployment `web` of Pods on different nodes that echo. */
@@ -56,12 +75,14 @@ export class InstalledCluster implements AsyncDisposable {
 
   /** Applies the manifests, and components of them by name, and the ConfigMap; resolves when all is ready. */
   async install(configuration = config, components: readonly string[] = []): Promise<void> {
-    await this.applyManifests(components);
+    await this.writeOverlay(components);
+    await this.kubectl("apply", "--warnings-as-errors", "-k", this.cluster.directory);
     await this.configure(configuration);
     await this.rolledOut("deployment/controller", "daemonset/speaker");
   }
 
-  async applyManifests(components: readonly string[] = []): Promise<void> {
+  /** Writes `kustomization.yaml` into the cluster's directory. */
+  async writeOverlay(components: readonly string[] = []): Promise<void> {
     const manifests = resolve(import.meta.dirname, "../../../manifests");
     const path = (name: string) => relative(this.cluster.directory, join(manifests, name));
     const overlay = {
@@ -70,42 +91,29 @@ export class InstalledCluster implements AsyncDisposable {
       images: [{ name: "ingot", newName: image.name, newTag: image.tag }],
     };
     await writeFile(join(this.cluster.directory, "kustomization.yaml"), JSON.stringify(overlay));
-    await this.kubectl("apply", "--warnings-as-errors", "-k", this.cluster.directory);
   }
 
   async configure(text: string): Promise<void> {
     await this.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "config", namespace }, data: { config: text } });
   }
 
+  /** Edits the ConfigMap that often, as fast as the API server takes it. @param text of each edit, counted from 1 */
+  async editConfig(count: number, text: (edit: number) => string): Promise<void> {
+    const { controlPlane, kubeconfig, kcp } = this.cluster;
+    const proxy = controlPlane.host.daemon("proxy", [kcp, "kubectl", "--kubeconfig", kubeconfig, "proxy", "--port=8001"]);
+    try {
+      const url = `http://127.0.0.1:8001/api/v1/namespaces/${namespace}/configmaps/config`;
+      await waitFor("kubectl proxy", () => controlPlane.host.get(url));
+      const edits = Array.from({ length: count }, (_, index) => JSON.stringify({ data: { config: text(index + 1) } }));
+      await controlPlane.host.run([process.execPath, "-e", editScript, url], { input: edits.join("\n") });
+    } finally {
+      await proxy.stop();
+    }
+  }
+
   /** Runs the Pods of `web`, each on a node of its own. */
   async deploy(replicas: number): Promise<void> {
-    const container = {
-      name: "web",
-      image: `${image.name}:${image.tag}`,
-      command: ["node", "-e", echo],
-      env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }],
-      readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
-    };
-    const spread = {
-      maxSkew: 1,
-      topologyKey: "kubernetes.io/hostname",
-      whenUnsatisfiable: "ScheduleAnyway",
-      labelSelector: { matchLabels: { app: "web" } },
-    };
-    await this.apply({
-      apiVersion: "apps/v1",
-      kind: "Deployment",
-      metadata: { name: "web", namespace: "default" },
-      spec: {
-        replicas,
-        strategy: { rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } },
-        selector: { matchLabels: { app: "web" } },
-        template: {
-          metadata: { labels: { app: "web" } },
-          spec: { terminationGracePeriodSeconds: 0, topologySpreadConstraints: [spread], containers: [container] },
-        },
-      },
-    });
+    await this.apply(echoDeployment(replicas));
     await this.kubectl("rollout", "status", "deployment/web", "--timeout=60s");
   }
 
@@ -154,11 +162,12 @@ export class InstalledCluster implements AsyncDisposable {
     );
   }
 
-  /** Messages of the events of an object, oldest first. */
+  /** Messages of the events of an object. */
   async events(kind: string, name: string, reason: string): Promise<string[]> {
     const selector = `involvedObject.kind=${kind},involvedObject.name=${name},reason=${reason}`;
     const range = '{range .items[*]}{.message}{"\\n"}{end}';
-    return (await this.kubectl("get", "events", `--field-selector=${selector}`, "-o", `jsonpath=${range}`)).trim().split("\n");
+    const lines = await this.kubectl("get", "events", `--field-selector=${selector}`, "-o", `jsonpath=${range}`);
+    return lines.split("\n").filter((line) => line !== "");
   }
 
   /** The node whose MAC address the client's ARP request is answered with, and nobody else's. */
@@ -198,6 +207,16 @@ export class InstalledCluster implements AsyncDisposable {
     const selector = [`--field-selector=spec.nodeName=${node}`, "-l", `component=${component}`];
     const pods = await this.get("pods", "-n", namespace, ...selector);
     return pods[0]?.metadata.name ?? "";
+  }
+
+  /** Kills all processes of a Pod of ours; its kubelet starts them again. */
+  async killPod(name: string): Promise<void> {
+    const pod = await this.#pod(name);
+    await this.cluster.node(pod.spec.nodeName).killPod(pod.metadata.uid);
+  }
+
+  async #pod(name: string): Promise<PodObject> {
+    return JSON.parse(await this.kubectl("-n", namespace, "get", "pod", name, "-o", "json"));
   }
 
   /**

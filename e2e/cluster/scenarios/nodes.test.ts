@@ -1,18 +1,12 @@
 import assert from "node:assert/strict";
 import { waitFor } from "#e2e/lab";
 import { BorderRouter, peer } from "./border-router.ts";
-import { config, InstalledCluster, minute, namespace } from "./installed.ts";
+import { config, InstalledCluster, minute, namespace, routedPool } from "./installed.ts";
+import { assertNothingLost, print } from "./packets.ts";
 import { steps } from "./steps.ts";
-import type { Streamed } from "./stream.ts";
 
 // What happens to nodes, and what clients and a router see of it.
 const all = ["node1", "node2", "node3"];
-const routed = `
-  - name: routed
-    protocol: bgp
-    auto-assign: false
-    addresses: [198.51.100.0/24]
-`;
 const gracefulShutdown = "65535:0"; // RFC 8326.
 
 let router: BorderRouter;
@@ -24,7 +18,7 @@ const step = steps(async () => {
   const on = await InstalledCluster.start({ nodes: 3 });
   router = await BorderRouter.start(on, [11, 12, 13, 31]);
   await on.deploy(2);
-  await on.install(`${peer}${config}${routed}`);
+  await on.install(`${peer}${config}${routedPool}`);
   return on;
 });
 
@@ -157,17 +151,4 @@ step("a node that is deleted and comes back at another address is one of the spe
 
 function names(pods: readonly { metadata: { name: string } }[]): string[] {
   return pods.map(({ metadata }) => metadata.name).sort();
-}
-
-function assertNothingLost(streamed: Streamed): void {
-  for (const [name, { lost, sent, gaps }] of Object.entries(streamed))
-    assert.equal(lost, 0, `${name}: ${lost} of ${sent} packets lost, in gaps of ${gaps.join()} ms`);
-}
-
-function print(what: string, streamed: Streamed): void {
-  for (const [name, { sent, lost, gaps, arp }] of Object.entries(streamed))
-    console.log(
-      `${what}: ${name}: ${lost} of ${sent} packets lost, in gaps of ${gaps.join()} ms; ` +
-        `${arp.unanswered} of ${arp.asked} ARP requests unanswered, ${arp.answeredByTwo} answered by two`,
-    );
 }

@@ -12,6 +12,8 @@ export type Streamed = Readonly<Record<string, StreamedTo>>; // name -> what bec
 export interface StreamedTo {
   readonly sent: number;
   readonly lost: number;
+  /** Of these, those that were not sent within a second of another node's becoming the owner. */
+  readonly stray: number;
   /** Milliseconds between the packets around each run of lost ones. */
   readonly gaps: readonly number[];
   /** How many answers came from Pods of each node. */
@@ -28,6 +30,7 @@ export interface StreamedTo {
 const everyMs = 5;
 const arpEvery = 4; // packets
 const lateMs = 500;
+const nearPackets = 200;
 
 class Stream implements Disposable {
   readonly name: string;
@@ -36,7 +39,7 @@ class Stream implements Disposable {
   readonly #unanswered = new Set<number>();
   readonly #nodes: Record<string, number> = {};
   readonly #asker: ArpAsker | undefined;
-  readonly #asked = new Map<number, Set<string>>(); // request -> MAC addresses that answered
+  readonly #asked = new Map<number, { readonly packet: number; readonly macs: Set<string> }>(); // request -> when, and who answered
   #sent = 0;
   #answered = false;
 
@@ -59,13 +62,14 @@ class Stream implements Disposable {
 
   send(): void {
     this.#unanswered.add(this.#sent);
-    if (this.#asker !== undefined && this.#sent % arpEvery === 0) this.#asked.set(this.#asker.ask(this.#address), new Set());
+    if (this.#asker !== undefined && this.#sent % arpEvery === 0)
+      this.#asked.set(this.#asker.ask(this.#address), { packet: this.#sent, macs: new Set() });
     this.#socket.send(`${this.#sent++}`, 9000, this.#address, () => {}); // What cannot be sent is not answered either.
   }
 
   /** An answer by ARP, to any stream's request. */
   replied(request: number, mac: string): void {
-    this.#asked.get(request)?.add(mac);
+    this.#asked.get(request)?.macs.add(mac);
   }
 
   report(): StreamedTo {
@@ -76,14 +80,19 @@ class Stream implements Disposable {
       gaps.push((gaps.pop() ?? 0) + everyMs);
     }
     const answers = [...this.#asked.values()];
-    const single = answers.flatMap((macs) => (macs.size === 1 ? [...macs] : []));
+    const single = answers.flatMap(({ packet, macs }) => (macs.size === 1 ? [{ packet, mac: [...macs].join() }] : []));
+    const changes = single.flatMap(({ packet, mac }, index) => {
+      const before = single[index - 1];
+      return before === undefined || before.mac === mac ? [] : [{ from: before.packet - nearPackets, to: packet + nearPackets }];
+    });
+    const stray = lost.filter((packet) => !changes.some(({ from, to }) => packet >= from && packet <= to)).length;
     const arp = {
       asked: answers.length,
-      unanswered: answers.filter(({ size }) => size === 0).length,
-      answeredByTwo: answers.filter(({ size }) => size > 1).length,
-      owners: single.filter((mac, index) => mac !== single[index - 1]).map((mac) => mac.replace(/..(?!$)/g, "$&:")),
+      unanswered: answers.filter(({ macs }) => macs.size === 0).length,
+      answeredByTwo: answers.filter(({ macs }) => macs.size > 1).length,
+      owners: single.filter(({ mac }, index) => mac !== single[index - 1]?.mac).map(({ mac }) => mac.replace(/..(?!$)/g, "$&:")),
     };
-    return { sent: this.#sent, lost: lost.length, gaps, nodes: this.#nodes, arp };
+    return { sent: this.#sent, lost: lost.length, stray, gaps, nodes: this.#nodes, arp };
   }
 
   [Symbol.dispose](): void {

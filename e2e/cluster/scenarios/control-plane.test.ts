@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { waitFor } from "#e2e/lab";
+import { BorderRouter, peer } from "./border-router.ts";
+import { config, InstalledCluster, minute, namespace, routedPool } from "./installed.ts";
+import { assertNothingLost, print } from "./packets.ts";
+import { steps } from "./steps.ts";
+
+// What happens to the control plane and to what it holds of ours, and what clients and a router see of it.
+const all = ["node1", "node2"];
+/** How long the API server is away. Set INGOT_E2E_API_OUTAGE=300 for the five minutes that it is promised for. */
+const outageSeconds = Number(process.env.INGOT_E2E_API_OUTAGE ?? 15);
+
+let router: BorderRouter;
+let web: string;
+let far: string;
+
+const step = steps(async () => {
+  const on = await InstalledCluster.start({ nodes: 2 });
+  router = await BorderRouter.start(on, [11, 12]);
+  await on.deploy(2);
+  await on.install(`${peer}${config}${routedPool}`);
+  return on;
+});
+
+step("rolling the DaemonSet and the Deployment costs no packet, on layer 2 or by BGP, and changes no address", async (on) => {
+  web = await on.serve("web");
+  far = await on.serve("far", { loadBalancerIP: "198.51.100.7" });
+  await router.learns(far, all);
+  for (const address of [web, far]) await on.answer(address);
+  const streamed = await on.streaming({ web, far }, async () => {
+    await on.kubectl("-n", namespace, "rollout", "restart", "daemonset/speaker", "deployment/controller");
+    await on.rolledOut("daemonset/speaker", "deployment/controller");
+  });
+  print("rolled", streamed);
+  assertNothingLost(streamed);
+  await router.learns(far, all);
+  assert.deepEqual(await on.addresses(), { web, far });
+});
+
+step("of two controllers the other one goes on when the leader is stopped, and when it is killed", async (on) => {
+  await on.kubectl("-n", namespace, "scale", "deployment/controller", "--replicas=2");
+  await on.rolledOut("deployment/controller");
+  const successorOf = (leader: string) =>
+    waitFor(`another leader than ${leader}`, async () => {
+      const now = await holder(on);
+      return now !== leader && now;
+    });
+  const stopped = await holder(on);
+  await on.kubectl("-n", namespace, "delete", "pod", stopped, "--wait=false");
+  const killed = await successorOf(stopped);
+  const afterStop = await on.serve("after-stop");
+  await on.killPod(killed);
+  await successorOf(killed);
+  const afterKill = await on.serve("after-kill");
+  assert.deepEqual(await on.addresses(), { web, far, "after-stop": afterStop, "after-kill": afterKill });
+  assert.equal(new Set([web, far, afterStop, afterKill]).size, 4);
+  await on.kubectl("delete", "service", "after-stop", "after-kill");
+  await on.kubectl("-n", namespace, "scale", "deployment/controller", "--replicas=1");
+  await on.rolledOut("deployment/controller");
+});
+
+step(
+  `without API server for ${outageSeconds} s nothing moves, and what etcd has forgotten meanwhile is listed anew`,
+  async (on) => {
+    const owner = await on.owner(web);
+    const { controlPlane } = on.cluster;
+    let from = 0;
+    const streamed = await on.streaming({ web, far }, async () => {
+      await on.kubectl("annotate", "service", "web", "touched=true"); // So that the speakers' versions are not the last ones.
+      await controlPlane.stopApiServer();
+      await sleep(outageSeconds * 1000);
+      await controlPlane.compact();
+      from = (await on.cluster.requests()).length;
+      await controlPlane.startApiServer();
+      const late = await on.serve("late");
+      await on.answer(late);
+      await on.kubectl("delete", "service", "late");
+    });
+    print("API server down", streamed);
+    assertNothingLost(streamed);
+    assert.equal(await on.owner(web), owner);
+    await router.learns(far, all);
+    const requests = (await on.cluster.requests()).slice(from);
+    const relisted = requests.filter(
+      ({ user, verb, resource }) => user.endsWith(":speaker") && `${verb} ${resource}` === "list services",
+    );
+    assert.ok(relisted.length >= all.length, `speakers listed Services ${relisted.length} times`);
+  },
+);
+
+step("controller and speakers whose tokens are no longer good work again when their kubelets have new ones", async (on) => {
+  const accounts = ["serviceaccount/controller", "serviceaccount/speaker"];
+  const owner = await on.owner(web);
+  const pods = ["deployment/controller", ...(await Promise.all(all.map((node) => on.podOn(node, "speaker"))))];
+  const isRefused = async () => {
+    const logs = await Promise.all(pods.map((pod) => on.kubectl("-n", namespace, "logs", pod, "--since=60s")));
+    return logs.every((log) => /\b401\b|Unauthorized/.test(log));
+  };
+  const streamed = await on.streaming({ web, far }, async () => {
+    await on.kubectl("-n", namespace, "delete", ...accounts); // A token is for one account, whatever its name.
+    await on.kubectl("apply", "-k", on.cluster.directory);
+    await on.cluster.controlPlane.stopApiServer(); // Open watches would go on.
+    await on.cluster.controlPlane.startApiServer();
+    await waitFor("the refusal of the old tokens", isRefused, { ...minute, every: 1000 });
+    for (const node of on.cluster.nodes) {
+      await node.kill("kubelet"); // It asks for new ones when it starts.
+      await node.revive("kubelet");
+    }
+    await on.answer(await on.serve("late"));
+    await on.kubectl("delete", "service", "late");
+  });
+  print("tokens refused", streamed);
+  assertNothingLost(streamed);
+  assert.equal(await on.owner(web), owner);
+  assert.deepEqual(await on.addresses(), { web, far });
+});
+
+step("the key of the ring is changed as docs/operations.md says, and no address moves", async (on) => {
+  const owner = await on.owner(web);
+  const data = "jsonpath={.data.secretkey}";
+  const old = Buffer.from(await on.kubectl("-n", namespace, "get", "secret", "memberlist", "-o", data), "base64").toString();
+  const streamed = await on.streaming({ web, far }, async () => {
+    const patch = { stringData: { secretkey: "a new key of mine", "secretkey-old": old } };
+    await on.kubectl("-n", namespace, "patch", "secret", "memberlist", "-p", JSON.stringify(patch));
+    for (const node of all) {
+      const log = async () => await on.kubectl("-n", namespace, "logs", await on.podOn(node, "speaker"));
+      const isUsed = async () => (await log()).includes("the speakers' ring uses the new key");
+      await waitFor(`the new key on ${node}`, isUsed, { ...minute, every: 1000 });
+    }
+  });
+  assertNothingLost(streamed);
+  assert.deepEqual(streamed.web?.arp.owners.length, 1);
+  assert.equal(await on.owner(web), owner);
+});
+
+step("a ConfigMap that is edited 1,000 times within a minute ends as the last edit says", async (on) => {
+  const from = (await on.cluster.requests()).length;
+  const streamed = await on.streaming({ web, far }, async () => {
+    await on.editConfig(1_000, (edit) => `${peer}${config}${routedPool}${extraPool(edit)}`);
+    assert.equal(await on.serve("last", { loadBalancerIP: "192.0.2.232" }), "192.0.2.232"); // 1,000 modulo 256.
+  });
+  print("1,000 edits", streamed);
+  assertNothingLost(streamed);
+  await on.kubectl("delete", "service", "last");
+  assert.deepEqual(await on.addresses(), { web, far });
+  const ours = (await on.cluster.requests())
+    .slice(from)
+    .filter(({ user }) => user.startsWith(`system:serviceaccount:${namespace}:`));
+  const writes = ours.filter(({ verb }) => verb === "patch" || verb === "create");
+  const count = (resource: string) => writes.filter((request) => request.resource === resource).length;
+  console.log(`1,000 edits: ${count("configmaps")} writes of ingot-status, ${count("services/status")} of statuses`);
+  assert.ok(count("configmaps") <= 1_000 && count("services/status") <= 3, "nothing is written that no edit asked for");
+});
+
+step("when the namespace is deleted and made again, Services have the addresses that they had", async (on) => {
+  await on.kubectl("delete", "namespace", namespace);
+  assert.deepEqual(await on.addresses(), { web, far });
+  await router.learns(far, []);
+  await on.install(`${peer}${config}${routedPool}`);
+  await router.learns(far, all);
+  await on.answer(web);
+  await on.owner(web);
+  assert.deepEqual(await on.addresses(), { web, far });
+});
+
+step("the API server refused nothing that controller and speakers asked for", async (on) => {
+  const own = (await on.cluster.requests()).filter(({ user }) => user.startsWith(`system:serviceaccount:${namespace}:`));
+  assert.deepEqual(
+    own.filter(({ status }) => status === 403),
+    [],
+  );
+});
+
+function extraPool(edit: number): string {
+  return `  - {name: extra, protocol: layer2, auto-assign: false, addresses: [192.0.2.${edit % 256}/32]}\n`;
+}
+
+/** The Pod of the controller that leads. */
+async function holder(on: InstalledCluster): Promise<string> {
+  const identity = "jsonpath={.spec.holderIdentity}";
+  return (await on.kubectl("-n", namespace, "get", "lease", "ingot-controller", "-o", identity)).split("_")[0] ?? "";
+}

@@ -1,0 +1,41 @@
+import { ingotImage as image } from "#e2e/cluster";
+
+// Answers packets and requests with the name of its node.
+const echo = `
+const node = process.env.NODE_NAME;
+require("http").createServer((_, answer) => answer.end(node)).listen(8080, "::");
+const socket = require("dgram").createSocket("udp6");
+socket.on("message", (data, { port, address }) => socket.send(node + " " + data, port, address)).bind(9000);
+`;
+
+/** The Deployment `web`. */
+export function echoDeployment(replicas: number): object {
+  const container = {
+    name: "web",
+    image: `${image.name}:${image.tag}`,
+    command: ["node", "-e", echo],
+    env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }],
+    readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
+    resources: { requests: { cpu: "500m" } }, // Without any it stands still while others start.
+  };
+  const spread = {
+    maxSkew: 1,
+    topologyKey: "kubernetes.io/hostname",
+    whenUnsatisfiable: "ScheduleAnyway",
+    labelSelector: { matchLabels: { app: "web" } },
+  };
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: "web", namespace: "default" },
+    spec: {
+      replicas,
+      strategy: { rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } },
+      selector: { matchLabels: { app: "web" } },
+      template: {
+        metadata: { labels: { app: "web" } },
+        spec: { terminationGracePeriodSeconds: 0, topologySpreadConstraints: [spread], containers: [container] },
+      },
+    },
+  };
+}
