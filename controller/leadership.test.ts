@@ -182,6 +182,37 @@ test("a controller that was killed is replaced, and one that stood still finds o
   );
 });
 
+test("a leader that is cut off from the API is replaced by one that is not, and writes nothing when it is back", {
+  timeout: 120_000,
+}, async () => {
+  await using replicas = await Replicas.start();
+  replicas.launch("a", ["--leader-elect-lease-duration=2s"]);
+  await until("the Lease held by a", () => (replicas.holder === "a" ? true : undefined));
+  replicas.launch("b", ["--leader-elect-lease-duration=2s"]);
+  await until("b following Services", () =>
+    replicas.requests.find(({ user, resource }) => user === "b" && resource === "services"),
+  );
+  assert.equal(await replicas.create("first"), "192.0.2.0");
+  assert.deepEqual(replicas.writers(), ["a"]);
+
+  let from = replicas.requests.length;
+  {
+    using _ = replicas.api.inject({ times: Infinity, matches: ({ user }) => user.name === "a", effect: { type: "disconnect" } });
+    assert.equal(await replicas.create("second"), "192.0.2.1"); // A watch of a's is open all the while: it sees the Service too.
+    assert.equal(replicas.holder, "b");
+    const written = replicas.statusWrites(from).filter(({ code }) => code === 200);
+    assert.deepEqual(
+      written.map(({ user }) => user),
+      ["b"],
+    );
+    from = replicas.requests.length;
+  }
+  assert.equal(await replicas.create("third"), "192.0.2.2");
+  await sleep(1_000);
+  assert.deepEqual([replicas.writers(from), replicas.holder], [["b"], "b"]);
+  assert.deepEqual([replicas.address("first"), replicas.address("second")], ["192.0.2.0", "192.0.2.1"]);
+});
+
 test("a controller without the right to the Lease works alone", { timeout: 60_000 }, async () => {
   await using replicas = await Replicas.start();
   replicas.grantEarlierRights("a");
