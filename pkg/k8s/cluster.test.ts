@@ -85,6 +85,16 @@ test("a write by one that may lose the lead is one attempt, and keeps no place w
   assert.deepEqual(s.clock.pending(), []);
 });
 
+test("the object that a write is answered with is not read, and a page in its place is no success", limit, async () => {
+  await using s = await scene();
+  const writing = s.cluster.writeIngress(web, []);
+  (await s.api.next()).reply(200, `{"metadata":${"[".repeat(100_000)}`, { "content-type": "application/json" });
+  assert.equal(await writing, "written");
+  const intercepted = s.cluster.writeIngress(web, [], { attempts: 1 });
+  (await s.api.next()).reply(200, "<html>", { "content-type": "text/html" });
+  await assert.rejects(intercepted, (error) => error instanceof ApiError && error.reason === "Malformed");
+});
+
 test("a page in place of a Status is quoted, but not at length", limit, async () => {
   await using s = await scene();
   const writing = s.cluster.writeIngress(web, []);

@@ -87,6 +87,7 @@ export class Cluster implements AsyncDisposable {
         purpose: `write the status of service ${service.key}`,
         contentType: mergePatch,
         body: { metadata: { uid, resourceVersion }, status: { loadBalancer: { ingress } } },
+        ignoreAnswer: true,
         ...(permitted && { permitted }),
       } as const;
       await this.#api.call(request, "urgent", attempts);
@@ -210,13 +211,15 @@ export class Cluster implements AsyncDisposable {
   async createEvent(namespace: string, event: Readonly<Record<string, unknown>>): Promise<void> {
     const path = namespaced(namespace, "events");
     // One that exists was created by an attempt whose answer was lost: names are never used twice.
-    await unless(409, this.#api.call({ method: "POST", path, purpose: "create event", body: event }, "background"));
+    const request = { method: "POST", path, purpose: "create event", body: event, ignoreAnswer: true } as const;
+    await unless(409, this.#api.call(request, "background"));
   }
 
   /** For `EventRecorder`: merges `change` into an Event, giving way to all other calls. @returns false when it is gone */
   async patchEvent(namespace: string, name: string, change: Readonly<Record<string, unknown>>): Promise<boolean> {
     const path = namespaced(namespace, "events", name);
-    const request = { method: "PATCH", path, purpose: "update event", contentType: mergePatch, body: change } as const;
+    const purpose = "update event";
+    const request = { method: "PATCH", path, purpose, contentType: mergePatch, body: change, ignoreAnswer: true } as const;
     return (await unless(404, this.#api.call(request, "background"))) !== undefined;
   }
 

@@ -18,6 +18,8 @@ export interface Request {
   readonly body?: unknown;
   /** Of the body; JSON unless said otherwise. */
   readonly contentType?: string;
+  /** Nobody wants to know what a success answers, which for a write is the whole object. */
+  readonly ignoreAnswer?: boolean;
   /** Asked before each attempt: false ends the call, because another process may be at work now. */
   readonly permitted?: () => boolean;
 }
@@ -50,12 +52,13 @@ export class Http {
   }
 
   /**
-   * Sends a request and reads the whole answer.
+   * Sends a request and reads the whole answer; `{}` for one that is ignored.
    * @throws {ApiError} for anything but a success with a JSON object; `TooLarge` where it has more than `maxBytes`
    */
   async json(request: Request, signal: AbortSignal, maxBytes = maxAnswerBytes): Promise<Fields> {
     using deadline = new Deadline(this.#clock, wholeAnswerMs, "no whole answer", signal);
     const response = await this.open(request, deadline.signal);
+    if (request.ignoreAnswer && isJson(response)) return await discard(response, request.purpose);
     const { text, whole } = await read(response, request.purpose, maxBytes);
     if (!whole) throw new ApiError(`Cannot ${request.purpose}: the answer has more than ${maxBytes >> 20} MiB`, 200, "TooLarge");
     const body = parseJson(text);
@@ -129,6 +132,17 @@ export async function* chunks(response: IncomingMessage, purpose: string): Async
   } catch (cause) {
     throw new ApiError(`Cannot ${purpose}: the answer broke off`, 0, "Unreachable", { cause });
   }
+}
+
+/** An API server says so; what comes from anything on the way to it is looked at. */
+function isJson({ headers }: IncomingMessage): boolean {
+  return headers["content-type"]?.startsWith("application/json") === true;
+}
+
+/** Lets an answer pass, so that its connection can be used again. */
+async function discard(response: IncomingMessage, purpose: string): Promise<Fields> {
+  for await (const _ of chunks(response, purpose));
+  return {};
 }
 
 /** Reads until `maxBytes`. */
