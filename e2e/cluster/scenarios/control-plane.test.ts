@@ -103,15 +103,15 @@ step("controller and speakers whose tokens are no longer good work again when th
     await on.cluster.controlPlane.stopApiServer(); // Open watches would go on.
     await on.cluster.controlPlane.startApiServer();
     await waitFor("the refusal of the old tokens", isRefused, { ...minute, every: 1000 });
-    for (const node of on.cluster.nodes) {
-      await node.kill("kubelet"); // It asks for new ones when it starts.
-      await node.revive("kubelet");
-    }
-    await on.answer(await on.serve("late"));
-    await on.kubectl("delete", "service", "late");
   });
   print("tokens refused", streamed);
   assertNothingLost(streamed);
+  for (const node of on.cluster.nodes) {
+    await node.kill("kubelet"); // It asks for new ones when it starts, and has its Pods as not ready for a moment.
+    await node.revive("kubelet");
+  }
+  await on.answer(await on.serve("late"));
+  await on.kubectl("delete", "service", "late");
   assert.equal(await on.owner(web), owner);
   assert.deepEqual(await on.addresses(), { web, far });
 });

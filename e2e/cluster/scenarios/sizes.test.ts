@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { waitFor } from "#e2e/lab";
+import { InstalledCluster, minute, namespace } from "./installed.ts";
+import { assertNothingLost, print } from "./packets.ts";
+import { steps } from "./steps.ts";
+
+// The smallest cluster, with kube-proxy in its other mode, and one of ten nodes.
+const alone = steps(async () => {
+  const on = await InstalledCluster.start({ nodes: 1, proxyMode: "nftables" });
+  await on.deploy(1);
+  await on.install();
+  return on;
+});
+
+alone("on a single node, with kube-proxy in nftables mode, Services are reached, Local ones too", async (on) => {
+  const [web, local] = [await on.serve("web"), await on.serve("local", { externalTrafficPolicy: "Local" })];
+  for (const address of [web, local]) {
+    assert.equal(await on.answer(address), "node1");
+    assert.equal(await on.owner(address), "node1");
+  }
+  assert.match(await on.cluster.node("node1").host.run(["nft", "list", "tables"]), /kube-proxy/);
+});
+
+alone("a client that knows the node loses nothing while its only speaker is replaced", async (on) => {
+  const { web = "", local = "" } = await on.addresses();
+  const streamed = await on.streaming({ web, local }, async () => {
+    await on.kubectl("-n", namespace, "rollout", "restart", "daemonset/speaker", "deployment/controller");
+    await on.rolledOut("daemonset/speaker", "deployment/controller");
+  });
+  print("rolled on a single node", streamed);
+  assertNothingLost(streamed);
+  assert.equal(await on.owner(web), "node1");
+});
+
+const large = steps(async () => {
+  const on = await InstalledCluster.start({ nodes: 10 });
+  await on.deploy(3);
+  await on.install();
+  return on;
+});
+
+large("on ten nodes each of twelve addresses has one owner, and several nodes have some", async (on) => {
+  const owners = new Set<string>();
+  for (let count = 1; count <= 12; count++) {
+    const address = await on.serve(`web${count}`);
+    owners.add(await waitFor(`an owner of ${address}`, () => on.owner(address), minute));
+  }
+  assert.ok(owners.size >= 3, `owners: ${[...owners].join()}`);
+});
+
+large("when one of ten nodes dies, the others have its addresses, and it gets them back", async (on) => {
+  const addresses = await on.addresses();
+  const before = await ownersOf(on, addresses);
+  const [name = "", node = ""] = Object.entries(before)[0] ?? [];
+  await on.cluster.node(node).powerOff();
+  await on.ownerOtherThan(node, String(addresses[name]));
+  const during = await ownersOf(on, addresses);
+  for (const [each, owner] of Object.entries(before))
+    if (owner !== node) assert.equal(during[each], owner, "it has no reason to move");
+  await on.cluster.node(node).powerOn();
+  const isBack = async () => assert.deepEqual(await ownersOf(on, addresses), before) === undefined;
+  await waitFor("the owners as before", isBack, { ...minute, timeout: 120_000 });
+  assert.deepEqual(await on.addresses(), addresses);
+});
+
+async function ownersOf(on: InstalledCluster, addresses: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+  const owners: Record<string, string> = {};
+  for (const [name, address] of Object.entries(addresses)) owners[name] = await on.owner(address);
+  return owners;
+}
