@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-arm64 e2e simulate attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-memory bench-speaker bench-stalls
+.PHONY: help demo lab test test-arm64 e2e simulate attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,7 +76,7 @@ bench-bfd: node_modules ## Measure how soon BFD finds a cut path, beside FRR (ne
 bench-bgp: node_modules ## Measure routes on their way to a router, beside BIRD (needs the package bird2)
 	node e2e/bench/bgp.bench.ts
 
-bench-controller: node_modules ## Measure the controller at 10,000 Services, beside a plain client
+bench-controller: node_modules ## Measure the controller at 10,000 Services, beside a bare client (needs root and what e2e needs)
 	node e2e/bench/controller.bench.ts
 
 bench-failover: node_modules ## Measure failover on layer 2, and what it costs a stream of packets
@@ -90,6 +90,9 @@ bench-memory: node_modules ## Measure the memory of controller and speaker at re
 
 bench-speaker: node_modules ## Measure placement at 10,000 Services and 50 nodes, beside bare hashing
 	node e2e/bench/speaker.bench.ts
+
+bench-speaker-api: node_modules ## Measure what a speaker costs the API server (needs root and what e2e needs)
+	node e2e/bench/speaker-api.bench.ts
 
 bench-stalls: node_modules ## Measure how long the main thread is busy at a stretch under floods (needs the package bird2)
 	node e2e/bench/stalls.bench.ts

@@ -1,105 +1,74 @@
 /**
- * How fast the controller gives addresses, and what it costs: the bundled process, with the flags of the manifest, against the
- * tests' API server as another process on the same machine. Beside each figure stand MetalLB v0.12.1's, where it was measured, and
- * a bound from the same run: a plain client that creates the same Services and writes the same statuses, with nobody deciding.
- * Run it with `node e2e/bench/controller.bench.ts`; it takes about two minutes.
+ * How fast the controller gives addresses, and what it costs: the bundled process, with the flags of the manifest, against a real API
+ * server and etcd on the same machine. Beside the figures stands a bound from the same run: a bare client that makes the same writes, as
+ * many at once, with nobody deciding. Run it as root with `node e2e/bench/controller.bench.ts`; it takes some minutes.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { load } from "js-yaml";
-import { ApiClient, type Reference } from "#e2e/demo-cluster";
+import { readAuditLog } from "#e2e/cluster";
 import { SystemClock, systemRandom } from "#pkg/clock";
-import { connect, resources } from "#pkg/k8s";
+import { connect, resources, type Service } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { build } from "../../build.ts";
 import { MeasuredProcess, quantile } from "./measure.ts";
+import { BareClient, type RealApi, realApi, runBesideRealApi } from "./real-api.ts";
 
-const atOnce = 32;
+// As the controller's own.
+const [writesAtOnce, eventsAtOnce] = [32, 8];
 const repeats = 50;
 const idleSeconds = 10;
-const directory = mkdtempSync(join(tmpdir(), "ingot-bench-"));
+const services = "/api/v1/namespaces/default/services";
 
 const service = (name: string) => ({
   apiVersion: "v1",
   kind: "Service",
   metadata: { namespace: "default", name },
-  spec: { type: "LoadBalancer", ports: [{ port: 80 }], selector: { app: name } },
+  // Without node ports, of which there are just 2,768.
+  spec: { type: "LoadBalancer", allocateLoadBalancerNodePorts: false, ports: [{ port: 80 }], selector: { app: name } },
 });
-const reference = (name: string): Reference => ({ apiVersion: "v1", kind: "Service", metadata: { namespace: "default", name } });
 const names = (kind: string, count: number) => Array.from({ length: count }, (_, i) => `${kind}-${i}`);
 
-/** An API server with nothing in it, and a client that sees when Services have addresses. */
-class Api implements AsyncDisposable {
-  readonly kubeconfig: string;
-  readonly client: ApiClient;
-  readonly #process: MeasuredProcess;
-  readonly #watcher: AsyncDisposable;
+/** Sees which Services have addresses. */
+class Watcher implements AsyncDisposable {
+  readonly #cluster: AsyncDisposable;
   readonly #served = new Set<string>();
-  #awaited: { readonly names: Set<string>; readonly resolve: () => void } | undefined;
+  #awaited: { readonly missing: Set<string>; readonly enough: number; readonly resolve: () => void } | undefined;
 
-  static async start(): Promise<Api> {
-    const kubeconfig = join(directory, `kubeconfig-${performance.now()}`);
-    const options = ["--port=0", `--kubeconfig=${kubeconfig}`, "--node-ports=1-65535", "--history=100000"];
-    const server = new MeasuredProcess(["e2e/apiserver/main.ts", ...options]);
-    const [, port] = await server.line(/^listening on .*:(\d+)/);
-    const api = new Api(server, kubeconfig, Number(port));
-    await api.client.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: "metallb-system" } });
-    return api;
-  }
-
-  private constructor(server: MeasuredProcess, kubeconfig: string, port: number) {
-    this.#process = server;
-    this.kubeconfig = kubeconfig;
-    this.client = new ApiClient(readFileSync(kubeconfig, "utf8"), port);
+  constructor(kubeconfig: string) {
     const options = { kubeconfig, userAgent: "bench", log: silentLog, clock: new SystemClock(), random: systemRandom };
     const cluster = connect(options);
-    cluster
-      .informer(
-        resources.services,
-        {},
-        { changed: (_, now) => now !== undefined && now.ingress.length > 0 && this.#see(now.name) },
-      )
-      .start();
-    this.#watcher = cluster;
+    const changed = (key: string, now: Service | undefined): void => {
+      const name = key.replace("default/", "");
+      if (now === undefined || now.ingress.length === 0) this.#served.delete(name);
+      else this.#served.add(name);
+      const { missing, enough, resolve } = this.#awaited ?? {};
+      if (missing === undefined || !this.#served.has(name) || !missing.delete(name)) return;
+      if (missing.size <= (enough ?? 0)) resolve?.();
+    };
+    cluster.informer(resources.services, {}, { changed }).start();
+    this.#cluster = cluster;
   }
 
-  /** Runs `act`, then waits until each of these Services, or `count` of them, has an address. @returns seconds */
-  async untilServed(services: readonly string[], act: () => Promise<unknown>, count = services.length): Promise<number> {
-    const missing = new Set(services.filter((name) => !this.#served.has(name)));
+  /** Does something, then waits until each of these Services, or `count` of them, has an address. @returns seconds */
+  async untilServed(wanted: readonly string[], act: () => Promise<unknown>, count = wanted.length): Promise<number> {
+    const missing = new Set(wanted.filter((name) => !this.#served.has(name)));
     const { promise, resolve } = Promise.withResolvers<void>();
-    const enough = missing.size - count;
-    this.#awaited = { names: missing, resolve: () => missing.size <= enough && resolve() };
+    this.#awaited = { missing, enough: missing.size - count, resolve };
     const start = performance.now();
     await act();
     await promise;
     return (performance.now() - start) / 1000;
   }
 
-  create(services: readonly string[]): Promise<void> {
-    return inParallel(services, (name) => this.client.apply(service(name)));
-  }
-
-  /** Writes what a controller would. */
-  give(services: readonly string[]): Promise<void> {
-    const status = { loadBalancer: { ingress: [{ ip: "192.0.2.1" }] } };
-    return inParallel(services, (name) => this.client.patch(reference(name), { status }, "status"));
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#watcher[Symbol.asyncDispose]();
-    this.client[Symbol.dispose]();
-    await this.#process[Symbol.asyncDispose]();
-  }
-
-  #see(name: string): void {
-    this.#served.add(name);
-    if (this.#awaited?.names.delete(name)) this.#awaited.resolve();
+    await this.#cluster[Symbol.asyncDispose]();
   }
 }
 
-async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
+async function inParallel<T>(atOnce: number, items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
   const rest = items.values();
   await Promise.all(
     Array.from({ length: atOnce }, async () => {
@@ -108,100 +77,89 @@ async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<unk
   );
 }
 
-interface Latencies {
-  readonly p50: number; // milliseconds
-  readonly p99: number;
-}
-
-/** Does something again and again, each time for the next of these. `act` answers with seconds. */
-async function latencies(act: (index: number) => Promise<number>): Promise<Latencies> {
+async function latencies(act: (index: number) => Promise<number>): Promise<string> {
   const seconds: number[] = [];
   for (let index = 0; index < repeats; index++) seconds.push(await act(index));
-  return { p50: quantile(seconds, 0.5) * 1000, p99: quantile(seconds, 0.99) * 1000 };
+  return [0.5, 0.99].map((part) => (quantile(seconds, part) * 1000).toFixed(1)).join(" / ");
 }
 
-interface Bound {
-  readonly all: number; // seconds
-  readonly oneMore: Latencies;
-  readonly freed: Latencies;
-}
-
-/** The same work of the API server for the same Services, done by a client that knows all the answers. */
-async function measureBound(count: number): Promise<Bound> {
-  await using api = await Api.start();
-  const [all, more, waiting] = [names("service", count), names("more", repeats), names("waiting", repeats)];
-  const seconds = await api.untilServed(all, async () => {
-    await api.create(all);
-    await api.give(all);
+/** The same writes for the same Services, by a client that knows all the answers. @returns seconds */
+async function measureBound({ kubeconfigs }: RealApi, watcher: Watcher, all: readonly string[]) {
+  using client = new BareClient(kubeconfigs.admin, writesAtOnce);
+  const put = (ingress: object[] | null) => (name: string) =>
+    client.send("PATCH", `${services}/${name}/status`, { status: { loadBalancer: { ingress } } });
+  const statuses = await watcher.untilServed(all, () => inParallel(writesAtOnce, all, put([{ ip: "192.0.2.1" }])));
+  const start = performance.now();
+  await inParallel(eventsAtOnce, all, async (name) => {
+    const involvedObject = { apiVersion: "v1", kind: "Service", namespace: "default", name };
+    const event = {
+      metadata: { generateName: `${name}.` },
+      involvedObject,
+      type: "Normal",
+      reason: "IPAllocated",
+      message: name,
+    };
+    await client.send("POST", "/api/v1/namespaces/default/events", event);
   });
-  const oneMore = await latencies((index) => {
-    const one = more.slice(index, index + 1);
-    return api.untilServed(one, async () => {
-      await api.create(one);
-      await api.give(one);
-    });
-  });
-  await api.create(waiting);
-  const freed = await latencies((index) => {
-    const one = waiting.slice(index, index + 1);
-    return api.untilServed(one, async () => {
-      await api.client.delete(reference(`service-${index}`));
-      await api.give(one);
-    });
-  });
-  return { all: seconds, oneMore, freed };
+  const events = (performance.now() - start) / 1000;
+  await inParallel(writesAtOnce, all, put(null));
+  return { statuses, events };
 }
 
-function row(what: string, ours: string, bound = "", metallb = ""): void {
-  console.log(`${what.padEnd(46)} ${ours.padStart(18)} ${bound.padStart(20)} ${metallb.padStart(10)}`);
-}
-
-const ratio = (figure: number, bound: number) => `${(figure / bound).toFixed(1)} × ${bound.toFixed(1)}`;
+const row = (what: string, ours: string, bound = "") =>
+  console.log(`${what.padEnd(58)} ${ours.padStart(14)} ${bound.padStart(16)}`);
+const ratio = (figure: number, bound: number) => `${(figure / bound).toFixed(2)} × ${bound.toFixed(2)}`;
 const megabytes = ({ now, peak }: { now: number; peak: number }) => `${now.toFixed(0)} (${peak.toFixed(0)})`;
 
-function rowOfLatencies(what: string, { p50, p99 }: Latencies, bound: Latencies): void {
-  row(`  ${what}, p50, ms`, p50.toFixed(1), ratio(p50, bound.p50));
-  row(`  ${what}, p99, ms`, p99.toFixed(1), ratio(p99, bound.p99));
-}
+async function measure(api: RealApi, count: number, command: readonly string[]): Promise<void> {
+  const { kubeconfigs, directory } = api;
+  await using watcher = new Watcher(kubeconfigs.admin);
+  using client = new BareClient(kubeconfigs.admin, writesAtOnce);
+  const create = (names: readonly string[]) =>
+    inParallel(writesAtOnce, names, (name) => client.send("POST", services, service(name)));
+  const [all, more, waiting] = [names(`of-${count}`, count), names("more", repeats), names("waiting", repeats)];
+  await create(all);
+  const bound = await measureBound(api, watcher, all);
 
-async function measure(
-  count: number,
-  controllerCommand: readonly string[],
-  metallb?: readonly [string, string, string],
-): Promise<void> {
-  const bound = await measureBound(count);
-  await using api = await Api.start();
-  const [all, more, waiting] = [names("service", count), names("more", repeats), names("waiting", repeats)];
-  const last = 1 + count + repeats; // With the first one, which shows that the controller is at work.
-  const pool = `10.0.0.1-10.0.${last >> 8}.${last & 255}`;
-  await api.client.apply({
-    apiVersion: "v1",
-    kind: "ConfigMap",
-    metadata: { namespace: "metallb-system", name: "config" },
-    data: { config: `address-pools: [{name: main, protocol: layer2, addresses: [${pool}]}]` },
-  });
-  const options = [`--kubeconfig=${api.kubeconfig}`, "--namespace=metallb-system", "--port=0"];
-  await using controller = new MeasuredProcess([...controllerCommand, ...options]);
-  const working = controller.line(/"msg":"addresses assigned"/);
-  await api.untilServed(["first"], () => api.create(["first"]));
-  await working;
+  const options = [`--kubeconfig=${kubeconfigs.controller}`, "--namespace=metallb-system", "--port=0"];
+  await using controller = new MeasuredProcess([...command, ...options]);
+  await controller.line(/"event":"stateSynced"/);
+  await sleep(2_000); // Every Service has the event that there is no configuration.
+  const from = (await readAuditLog(directory)).length;
 
-  console.log(`${count} Services`.padEnd(46), "Ingot".padStart(18), "× plain client".padStart(20), "MetalLB".padStart(10));
-  row("  before them, MB resident (peak)", megabytes(controller.usage.megabytes));
+  console.log(`\n${`${count} waiting Services`.padEnd(58)} ${"Ingot".padStart(14)} ${"× bare client".padStart(16)}`);
+  row("  before they are served, MB resident (peak)", megabytes(controller.usage.megabytes));
   let cpu = controller.usage.cpuSeconds;
-  const seconds = await api.untilServed(all, () => api.create(all));
-  row("  created, until all have addresses, s", seconds.toFixed(2), ratio(seconds, bound.all), metallb?.[0]);
-  row("  CPU of the controller for that, s", (controller.usage.cpuSeconds - cpu).toFixed(2), "", metallb?.[1]);
-  row("  MB resident (peak)", megabytes(controller.usage.megabytes), "", metallb?.[2]);
+  const last = count + repeats;
+  const pool = `10.0.0.1-10.0.${last >> 8}.${last & 255}`;
+  const config = `address-pools: [{name: main, protocol: layer2, addresses: [${pool}]}]`;
+  const configMap = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "config" }, data: { config } };
+  const maps = "/api/v1/namespaces/metallb-system/configmaps";
+  const start = performance.now();
+  const seconds = await watcher.untilServed(all, () => client.send("POST", maps, configMap));
+  row("  from the configuration until all have addresses, s", seconds.toFixed(2), ratio(seconds, bound.statuses));
+  const requests = async () =>
+    (await readAuditLog(directory)).slice(from).filter(({ user }) => user === "system:serviceaccount:metallb-system:controller");
+  const eventsOf = async () => (await requests()).filter(({ resource }) => resource === "events").length;
+  for (let seen = -1; seen !== (await eventsOf()); await sleep(1_000)) seen = await eventsOf(); // Written in the background.
+  const total = (performance.now() - start) / 1000 - 1; // Before the last second nothing was written.
+  row("  until all events are written, too, s", total.toFixed(2), ratio(total, bound.statuses + bound.events));
+  row("  CPU of the controller for all that, s", (controller.usage.cpuSeconds - cpu).toFixed(2));
+  row("  MB resident (peak)", megabytes(controller.usage.megabytes));
+  const writes = Map.groupBy(await requests(), ({ verb, resource }) => `${verb} ${resource}`);
+  for (const [what, { length }] of writes) if (length > 20) row(`  requests per Service: ${what}`, (length / count).toFixed(3));
+
   const oneMore = await latencies((index) => {
     const one = more.slice(index, index + 1);
-    return api.untilServed(one, () => api.create(one));
+    return watcher.untilServed(one, () => create(one));
   });
-  rowOfLatencies("one more, until it has its address", oneMore, bound.oneMore);
-  await api.create(waiting);
-  const freed = await latencies((index) => api.untilServed(waiting, () => api.client.delete(reference(`service-${index}`)), 1));
-  rowOfLatencies("one deleted, until a waiting one has it", freed, bound.freed);
-  await sleep(5_000); // Events are written in the background.
+  row("  one more, until it has its address, p50 / p99, ms", oneMore);
+  await create(waiting);
+  const freed = await latencies((index) =>
+    watcher.untilServed(waiting, () => client.send("DELETE", `${services}/${all[index]}`, {}), 1),
+  );
+  row("  one deleted, until a waiting one has it, p50 / p99, ms", freed);
+  await sleep(5_000);
   row("  MB resident (peak), 5 s later", megabytes(controller.usage.megabytes));
   cpu = controller.usage.cpuSeconds;
   await sleep(idleSeconds * 1000);
@@ -212,14 +170,17 @@ interface Deployment {
   readonly spec: { readonly template: { readonly spec: { readonly containers: [{ readonly command: string[] }] } } };
 }
 
-try {
-  const dist = join(directory, "dist");
-  await build(dist);
-  const manifest = load(readFileSync(new URL("../../manifests/base/controller.yaml", import.meta.url), "utf8")) as Deployment;
-  const [, ...flags] = manifest.spec.template.spec.containers[0].command.slice(0, -1);
-  const command = [...flags, join(dist, "controller.js")];
-  await measure(1_000, command, ["398", "3.4", "45"]);
-  await measure(10_000, command);
-} finally {
-  rmSync(directory, { recursive: true });
+const api = realApi();
+if (api === undefined) for (const count of ["1000", "10000"]) await runBesideRealApi(import.meta.filename, count);
+else {
+  const directory = mkdtempSync(join(tmpdir(), "ingot-bench-"));
+  try {
+    const dist = join(directory, "dist");
+    await build(dist);
+    const manifest = load(readFileSync(new URL("../../manifests/base/controller.yaml", import.meta.url), "utf8")) as Deployment;
+    const [, ...flags] = manifest.spec.template.spec.containers[0].command.slice(0, -1);
+    await measure(api, Number(process.argv[3]), [...flags, join(dist, "controller.js")]);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 }

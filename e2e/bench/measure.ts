@@ -58,8 +58,12 @@ export class MeasuredProcess implements AsyncDisposable {
     throw new Error(`Cannot find ${pattern} in the output: it has ended`);
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   get usage(): ProcessUsage {
-    return new ProcessUsage(this.#child.pid ?? 0);
+    return new ProcessUsage(this.pid);
   }
 
   /** Asks it to stop, and waits for that. */
