@@ -94,7 +94,7 @@ step("controller and speakers whose tokens are no longer good work again when th
   const owner = await on.owner(web);
   const pods = ["deployment/controller", ...(await Promise.all(all.map((node) => on.podOn(node, "speaker"))))];
   const isRefused = async () => {
-    const logs = await Promise.all(pods.map((pod) => on.kubectl("-n", namespace, "logs", pod, "--since=60s")));
+    const logs = await Promise.all(pods.map((pod) => on.kubectl("-n", namespace, "logs", pod)));
     return logs.every((log) => /\b401\b|Unauthorized/.test(log));
   };
   const streamed = await on.streaming({ web, far }, async () => {
