@@ -65,11 +65,21 @@ class FakeLease {
 
 function elector(lease: FakeLease, identity: string, clock: SimulatedClock) {
   const events: string[] = [];
+  const logged: string[] = [];
+  const note = (message: string) => void logged.push(message);
   const handlers = { lead: () => events.push("lead"), lost: (reason: string) => events.push(`lost: ${reason}`) };
   const cluster = lease.cluster() as unknown as ConstructorParameters<typeof LeaderElector>[0]["cluster"];
-  const options = { cluster, namespace: "ns", name: "ingot-controller", identity, timings, log: silentLog, clock };
+  const options = {
+    cluster,
+    namespace: "ns",
+    name: "ingot-controller",
+    identity,
+    timings,
+    log: { ...silentLog, info: note, warn: note },
+    clock,
+  };
   const it = new LeaderElector(options);
-  return { elector: it, start: () => it.start(handlers), events };
+  return { elector: it, start: () => it.start(handlers), events, logged };
 }
 
 /** Lets answers and watches arrive. */
@@ -99,7 +109,7 @@ test("the first leads, and the second takes over as soon as the first has gone",
 
 test("a leader that the API is gone for stops within 3 s, and leads again when it is back", async () => {
   const [lease, clock] = [new FakeLease(), new SimulatedClock()];
-  const { elector: a, start, events } = elector(lease, "a", clock);
+  const { elector: a, start, events, logged } = elector(lease, "a", clock);
   start();
   await settle();
   lease.refusal = 0;
@@ -113,6 +123,8 @@ test("a leader that the API is gone for stops within 3 s, and leads again when i
   clock.advanceBy(1_000);
   await settle();
   assert.deepEqual(events.slice(2), ["lead"]);
+  const ofLease = logged.filter((message) => message.includes("Lease"));
+  assert.deepEqual(ofLease, ["cannot write the Lease, trying again", "the Lease can be written again"]);
   await a[Symbol.asyncDispose]();
 });
 

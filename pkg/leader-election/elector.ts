@@ -44,6 +44,7 @@ export class LeaderElector implements AsyncDisposable {
   #handlers: ElectorHandlers | undefined;
   #alone = false;
   #disposed = false;
+  #failures = 0; // of writes, since the last that succeeded
   #writing: Promise<void> = Promise.resolve();
 
   constructor(options: ElectorOptions) {
@@ -161,6 +162,9 @@ export class LeaderElector implements AsyncDisposable {
     const { cluster, namespace, name, timings, log } = this.#options;
     try {
       const result = await cluster.writeLease(namespace, name, record, resourceVersion, timings.renewDeadlineMs);
+      if (this.#failures > 0)
+        log.info("the Lease can be written again", { op: "leaderElection", lease: name, failures: this.#failures });
+      this.#failures = 0;
       if (result !== "conflict") return this.#queue.push({ type: "written", lease: result });
       this.#queue.push({ type: "conflict" });
       // Not to be left to the watch: after the API was restored from a backup it waits for versions of the future.
@@ -169,7 +173,9 @@ export class LeaderElector implements AsyncDisposable {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 403) this.#leadAlone(error);
       else {
-        log.warn("cannot write the Lease, trying again", { op: "leaderElection", lease: name, error });
+        const again = { op: "leaderElection", lease: name, error };
+        if (this.#failures++ === 0) log.warn("cannot write the Lease, trying again", again);
+        else log.debug("cannot write the Lease, trying again", again);
         this.#queue.push({ type: "failed" });
       }
     }
