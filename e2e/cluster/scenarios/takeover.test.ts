@@ -55,6 +55,7 @@ function takeOver(binaries: string): void {
     });
     print("taken over", streamed);
     await assertKept(on, streamed);
+    for (const name of Object.keys(addresses)) assert.deepEqual(await on.events("Service", name, "addressConflict"), []);
     assert.match(await images(on), /^(localhost\/ingot:e2e ?)+$/);
   });
 
@@ -74,7 +75,6 @@ function takeOver(binaries: string): void {
     assert.deepEqual(await on.addresses(), addresses);
     await router.learns(String(addresses.far), all);
     for (const [name, address] of Object.entries(addresses)) {
-      assert.deepEqual(await on.events("Service", name, "addressConflict"), []);
       if (name !== "far") await on.owner(address);
       await on.answer(address);
     }
