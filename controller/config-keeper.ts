@@ -14,6 +14,7 @@ import {
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
 import type { Dated } from "#pkg/verdict";
+import { maxSummaryBytes, noSummary, roomBeside } from "./status-summary.ts";
 import { type Outcome, WorkQueue } from "./work-queue.ts";
 
 export interface ConfigKeeperOptions {
@@ -27,6 +28,8 @@ export interface ConfigKeeperOptions {
   readonly inForce: (config: Config) => void;
   /** There is none, and this is why. */
   readonly none: (why: string) => void;
+  /** The ConfigMap got another verdict, or another configuration is in force. */
+  readonly changed: () => void;
   readonly metrics: Pick<KubernetesMetrics, "showConfig">;
   /** What concerns all Services is done in them, for some hundred in each. */
   readonly portions: Pick<Portions, "do">;
@@ -129,6 +132,7 @@ export class ConfigKeeper {
     }
     this.#recordIfNeeded();
     if (inForce !== undefined && inForce !== before.inForce) this.#options.inForce(inForce.config);
+    this.#options.changed();
   }
 
   #recordEvent(type: "Normal" | "Warning", reason: EventReason, message: string): void {
@@ -145,7 +149,9 @@ export class ConfigKeeper {
     const text = this.#live.inForce?.text;
     if (text === undefined || text === this.#recorded) return "done";
     try {
-      await cluster.writeConfigMap(namespace, statusConfigMap, { [lastGoodKey]: text });
+      // The record comes first: a summary that leaves it no room goes, and is written again when it fits.
+      const others = roomBeside(text) < maxSummaryBytes ? noSummary : {};
+      await cluster.writeConfigMap(namespace, statusConfigMap, { ...others, [lastGoodKey]: text });
       this.#recorded = text;
       return "done";
     } catch (error) {

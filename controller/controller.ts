@@ -21,6 +21,7 @@ import type { Dated } from "#pkg/verdict";
 import { ConfigKeeper, type ConfigStatus } from "./config-keeper.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { ServiceController } from "./service-controller.ts";
+import { StatusKeeper } from "./status-keeper.ts";
 
 export interface ControllerOptions {
   readonly cluster: Pick<Cluster, "informer" | "writeIngress" | "writeConfigMap">;
@@ -59,6 +60,7 @@ export class Controller implements AsyncDisposable {
   readonly #serviceController: ServiceController;
   readonly #informers: Informers;
   readonly #portions: Portions;
+  readonly #status: StatusKeeper;
   readonly #services: Informer<Service>;
   #leading = false;
   #working = false;
@@ -75,13 +77,19 @@ export class Controller implements AsyncDisposable {
         changed(now),
       );
     followConfigMap(options.configMap, (now) => this.#config.configMapChanged(now));
-    followConfigMap(statusConfigMap, (now) => this.#config.statusChanged(now));
+    followConfigMap(statusConfigMap, (now) => {
+      this.#config.statusChanged(now);
+      this.#status.seen(now?.data ?? {});
+    });
     followConfigMap(quarantineConfigMap, (now) => this.#serviceController.setOccupied(decodeQuarantine(now?.data ?? {})));
     this.#serviceController = new ServiceController({
       ...options,
       portions,
       services: this.#services,
-      decided: (service) => this.#config.serviceChanged(service),
+      decided: (service) => {
+        this.#config.serviceChanged(service);
+        this.#status.changed();
+      },
     });
     this.#config = new ConfigKeeper({
       ...options,
@@ -92,7 +100,9 @@ export class Controller implements AsyncDisposable {
       },
       inForce: ({ pools }) => this.#serviceController.configure(pools),
       none: (why) => this.#serviceController.unconfigure(why),
+      changed: () => this.#status.changed(),
     });
+    this.#status = new StatusKeeper({ ...options, portions, of: this });
   }
 
   start(): void {
@@ -147,6 +157,7 @@ export class Controller implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#informers[Symbol.dispose]();
     this.#portions[Symbol.dispose]();
+    this.#status[Symbol.dispose]();
     const deadline = this.#options.clock.now() + drainMs;
     await Promise.all([this.#serviceController.close(deadline), this.#config.close(deadline)]);
   }

@@ -10,8 +10,9 @@ import { encodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import { classlessOnly } from "#pkg/service";
 import { Controller } from "../controller.ts";
 import { createMetrics } from "../metrics.ts";
+import { summaryKeys } from "../status-summary.ts";
 
-const namespace = "metallb-system";
+export const namespace = "metallb-system";
 
 export type ServiceSpec = Partial<Omit<Service, "key" | "namespace" | "name">>;
 
@@ -75,7 +76,10 @@ export class World {
     return names.map((name) => `${name}=${this.cluster.service(`default/${name}`)?.ingress.join("+") ?? "gone"}`);
   }
 
-  /** Lets everything happen that happens without time passing. @returns what was written and recorded since the last time */
+  /**
+   * Lets everything happen that happens without time passing.
+   * @returns what was written and recorded since the last time, but for summaries of the status
+   */
   async settle(): Promise<string[]> {
     do {
       this.cluster.deliver();
@@ -83,7 +87,8 @@ export class World {
       await setImmediate();
       this.cluster.deliver();
     } while (this.cluster.busy || this.clock.pending().includes("work queue"));
-    return this.cluster.transcript.splice(0);
+    const lines = this.cluster.transcript.splice(0).filter((line) => !line.endsWith(`written ${summaryKeys.join(", ")}`));
+    return lines.map((line) => line.replace(/: written .*/, ": written"));
   }
 
   /** The process ends and another one starts; all that it knew is lost. */

@@ -120,6 +120,10 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
     return this.#stored.get(`services ${key}`) as Service | undefined;
   }
 
+  configMap(key: string): ReturnType<typeof configMap> | undefined {
+    return this.#stored.get(`configmaps ${key}`) as ReturnType<typeof configMap> | undefined;
+  }
+
   get busy(): boolean {
     return this.#writesUnderWay > 0;
   }
@@ -152,10 +156,14 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
     });
   }
 
-  writeConfigMap(namespace: string, name: string, data: Readonly<Record<string, string>>): Promise<void> {
+  writeConfigMap(namespace: string, name: string, data: Readonly<Record<string, string | null>>): Promise<void> {
     return this.#write(`ConfigMap ${name}`, () => {
-      this.transcript.push(`${namespace}/${name}: written`);
-      this.put("configmaps", configMap(`${namespace}/${name}`, data));
+      this.transcript.push(`${namespace}/${name}: written ${Object.keys(data).join(", ")}`);
+      const before = this.configMap(`${namespace}/${name}`);
+      const merged = Object.entries<string | null>({ ...before?.data, ...data }).flatMap(([key, value]) =>
+        value === null ? [] : [[key, value] as const],
+      );
+      this.put("configmaps", configMap(`${namespace}/${name}`, Object.fromEntries(merged)));
     });
   }
 

@@ -1,0 +1,123 @@
+import type { Config, Peer, Protocol } from "#pkg/config";
+import { fingerprint } from "#pkg/live-config";
+import { escapeControls } from "#pkg/text";
+import { type Dated, isProblem, type Verdict } from "#pkg/verdict";
+
+// Of all texts together. A ConfigMap may have 1 MiB of data, and the last good configuration is in the same one.
+export const maxSummaryBytes = 256 << 10;
+const maxDataBytes = (1 << 20) - (8 << 10);
+/** Of Services; how many more there are is said. */
+export const maxProblems = 1_000;
+const maxPools = 200;
+const maxPeers = 200;
+const maxTextLength = 500;
+
+export interface PoolInUse extends Dated<number> {
+  readonly pool: string;
+  readonly protocol: Protocol | undefined;
+  /** How many addresses it has, and how many of them Services have. */
+  readonly total: number;
+  readonly inUse: number;
+}
+
+/** A Service with which something is wrong. */
+export interface Problem extends Dated<number> {
+  readonly service: string;
+}
+
+export interface ConfigurationInForce extends Dated<number> {
+  readonly inForce: Config | undefined;
+}
+
+export interface Summarized {
+  readonly configuration: ConfigurationInForce;
+  readonly pools: Iterable<PoolInUse>;
+  readonly problems: readonly Problem[];
+  /** How many Services with problems there are. */
+  readonly problemCount: number;
+  readonly dateOf: (at: number) => string;
+}
+
+/** Keys of `ingot-status`, beside the last good configuration. */
+export const summaryKeys = ["configuration", "pools", "peers", "problems"] as const;
+export type Summary = Readonly<Record<(typeof summaryKeys)[number], string>>;
+
+/** In place of one that there is no room for. */
+export const noSummary: Readonly<Record<keyof Summary, null>> = { configuration: null, pools: null, peers: null, problems: null };
+
+/** How many octets a summary may have beside this last good configuration. */
+export function roomBeside(lastGood: string): number {
+  return Math.max(0, Math.min(maxSummaryBytes, maxDataBytes - Buffer.byteLength(lastGood)));
+}
+
+/**
+ * What is the case in the cluster as the controller sees it, for people who read `kubectl get configmap ingot-status -o yaml`: each text is
+ * YAML. Lists are cut where they get long, the Services with problems where all would have more than `maxBytes`.
+ * @returns undefined where there is no room even for the rest
+ */
+export function summarize(of: Summarized, maxBytes: number): Summary | undefined {
+  const { configuration, pools, problems, problemCount, dateOf } = of;
+  const { inForce } = configuration;
+  const first = {
+    configuration: entry({
+      ...(inForce !== undefined && { hash: fingerprint(inForce) }),
+      ...said(configuration, dateOf),
+      evidence: configuration.verdict.evidence.map(({ name, value }) => `${name}: ${value}`),
+    }),
+    pools: listed([...pools], maxPools, ({ pool, protocol, total, inUse, verdict, since }) => {
+      return { pool, protocol, total, inUse, ...(isProblem(verdict) && said({ verdict, since }, dateOf)) };
+    }),
+    peers: listed(inForce?.peers ?? [], maxPeers, describePeer),
+  };
+  let left = maxBytes - Object.values(first).reduce((sum, text) => sum + Buffer.byteLength(text), 0) - 100;
+  const items: string[] = [];
+  for (const { service, ...dated } of [...problems].sort((a, b) => (a.service < b.service ? -1 : 1))) {
+    const item = `- ${indented(entry({ service, ...said(dated, dateOf) }))}`;
+    left -= Buffer.byteLength(item);
+    if (left < 0) break;
+    items.push(item);
+  }
+  const summary = { ...first, problems: closed(items, problemCount) };
+  return left < 0 && items.length === 0 ? undefined : summary;
+}
+
+function said({ verdict, since }: Dated<number>, dateOf: (at: number) => string) {
+  const { state, cause, message, next }: Verdict = verdict;
+  return { state, cause, since: dateOf(since), message, ...(next !== "" && { next }) };
+}
+
+function describePeer({ name, address, peerAsn, disabled }: Peer) {
+  return { ...(name !== undefined && { name }), address: address.toString(), asn: peerAsn, ...(disabled && { disabled }) };
+}
+
+function listed<T>(items: readonly T[], max: number, describe: (item: T) => Readonly<Record<string, unknown>>): string {
+  return closed(
+    items.slice(0, max).map((item) => `- ${indented(entry(describe(item)))}`),
+    items.length,
+  );
+}
+
+function closed(items: readonly string[], count: number): string {
+  return (items.length === 0 ? "[]\n" : items.join("")) + (count > items.length ? `# and ${count - items.length} more\n` : "");
+}
+
+/** One line for each field. A text in JSON is one in YAML, and on one line. */
+function entry(fields: Readonly<Record<string, unknown>>): string {
+  return Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}: ${scalar(value)}\n`)
+    .join("");
+}
+
+function indented(text: string): string {
+  return `${text.trimEnd().replaceAll("\n", "\n  ")}\n`;
+}
+
+function scalar(value: unknown): string {
+  if (Array.isArray(value)) return value.length === 0 ? "[]" : value.map((item) => `\n- ${scalar(item)}`).join("");
+  if (typeof value !== "string") return JSON.stringify(value);
+  const text = value.length > maxTextLength ? `${value.slice(0, maxTextLength)}…` : value;
+  return /^[A-Za-z][A-Za-z0-9/-]*$/.test(text) && !/^(y|n|yes|no|on|off|true|false|null)$/i.test(text)
+    ? text
+    : escapeControls(JSON.stringify(text));
+}
