@@ -2,7 +2,8 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-arm64 e2e simulate attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
+.PHONY: churn help demo lab test test-arm64 e2e simulate fuzz mutation chaos attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
+.PHONY: dashboard screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,26 +22,46 @@ demo: node_modules ## Run a cluster in a network on this machine, and show a fai
 lab: node_modules ## Run that cluster until Ctrl-C, to try things by hand
 	node e2e/demo-cluster/main.ts
 
+dashboard: node_modules ## Serve the dashboard of that cluster, for a browser on this machine
+	@kubeconfig=$$(ls -t .cache/lab/*/kubeconfig 2>/dev/null | head -n 1); \
+	[ -n "$$kubeconfig" ] || { echo "There is no cluster: run make lab in another terminal first"; exit 1; }; \
+	exec node ctl/main.ts dashboard --kubeconfig "$$kubeconfig"
+
 test: node_modules ## Run every test that needs no root
-	node --test --test-concurrency=3 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,release,e2e/simulation,e2e/apiserver,e2e/lab,e2e/demo-cluster,e2e/memberlist,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
+	node --test --test-concurrency=3 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,release,e2e/simulation,e2e/apiserver,e2e/lab,e2e/chaos,e2e/demo-cluster,e2e/fuzz,e2e/memberlist,e2e/mutation,e2e/ownership,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
 
 test-arm64: node_modules ## Run what depends on the processor for arm64, with the image's files (needs qemu-aarch64-static)
 	node --test 'e2e/arm64/**/*.test.ts'
 
 e2e: node_modules ## Install everything in a real Kubernetes on this machine and use it (needs root)
 	node e2e/cluster/ingot-image.ts
-	node --test 'e2e/cluster/**/*.test.ts'
+	node e2e/cluster/release-files.ts
+	node --test --test-concurrency=2 'e2e/cluster/**/*.test.ts' 'e2e/dashboard/**/*.test.ts'
+
+screenshots: node_modules ## Take the pictures of docs/dashboard.md anew (needs the packages chromium and bird2)
+	node e2e/dashboard/screenshots.ts
 
 simulate: SEEDS ?= 1000
 simulate: FROM ?= 1
 simulate: node_modules ## Simulate clusters and sticky placement under faults drawn by seeds (SEEDS=1000 FROM=1)
 	CLUSTER_SEEDS=$(SEEDS) CLUSTER_FROM=$(FROM) STICKY_SEEDS=$(SEEDS) STICKY_FROM=$(FROM) node --test 'e2e/simulation/*.test.ts'
 
+fuzz: TIME ?= 60
+fuzz: node_modules ## Fuzz every parser for TIME=60 seconds of processor time, or one of them (TARGET=bgp)
+	TIME=$(TIME) TARGET=$(TARGET) SEED=$(SEED) KEEP=$(KEEP) node e2e/fuzz/main.ts
+
+mutation: node_modules ## Break the source in small ways, one after another, and see that tests notice
+	ONLY='$(ONLY)' node e2e/mutation/main.ts
+
+chaos: node_modules ## Break things on real processes by SEED for MINUTES=5, maybe BESIDE=another-commit (needs bird2; faketime for clocks)
+	SEED=$(SEED) MINUTES=$(MINUTES) BESIDE=$(BESIDE) node e2e/chaos/main.ts
+
 attack: node_modules ## Attack speakers in a network on this machine, and print what it does (needs root)
 	node e2e/attack/main.ts
 
 check: node_modules ## Check types, format and lint
 	tsc
+	tsc --project ctl/dashboard/page
 	biome check .
 
 build: node_modules ## Bundle controller, speaker and ctl into dist/ingot/
@@ -82,10 +103,16 @@ bench-controller: node_modules ## Measure the controller at 10,000 Services, bes
 bench-failover: node_modules ## Measure failover on layer 2, and what it costs a stream of packets
 	node e2e/bench/failover.bench.ts
 
+bench-ingotctl: node_modules ## Measure ingotctl at 10,000 Services, beside kubectl get services (needs kubectl)
+	node e2e/bench/ingotctl.bench.ts
+
+bench-interface: node_modules ## Measure addresses in a node's kernel, and their way by OSPF (needs the package bird2)
+	node e2e/bench/interface.bench.ts
+
 bench-memberlist: node_modules ## Measure the speakers' ring, beside HashiCorp's memberlist (needs Go)
 	node e2e/bench/memberlist.bench.ts
 
-bench-memory: node_modules ## Measure the memory of controller and speaker at rest, as the image runs them
+bench-memory: node_modules ## Measure memory and processor time of controller and speaker at rest, as the image runs them
 	node e2e/bench/memory.bench.ts
 
 bench-speaker: node_modules ## Measure placement at 10,000 Services and 50 nodes, beside bare hashing
@@ -96,6 +123,9 @@ bench-speaker-api: node_modules ## Measure what a speaker costs the API server (
 
 bench-stalls: node_modules ## Measure how long the main thread is busy at a stretch under floods (needs the package bird2)
 	node e2e/bench/stalls.bench.ts
+
+churn: node_modules ## Delete and make 10,000 Services for MINUTES=8, and see that nothing grows (needs the package bird2)
+	node e2e/bench/churn.ts --minutes=$(or $(MINUTES),8)
 
 soak-bfd: node_modules ## Keep 100 BFD sessions for 10 minutes beside a busy main thread
 	node e2e/bfd/soak.ts

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -23,6 +26,37 @@ for (const name of ["controller", "speaker", "ingotctl"]) {
   });
 }
 
+test("the bundled ingotctl has the page of its dashboard inside", async () => {
+  const pod = { metadata: { name: "controller", labels: { app: "metallb", component: "controller" } }, spec: {}, status: {} };
+  const api = createServer((_, response) => {
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify({ kind: "PodList", apiVersion: "v1", metadata: {}, items: [pod] }));
+  }).listen(0, "127.0.0.1");
+  await once(api, "listening");
+  const kubeconfig = join(directory, "kubeconfig");
+  const clusters = [
+    {
+      name: "a",
+      cluster: { server: `http://127.0.0.1:${(api.address() as AddressInfo).port}`, "insecure-skip-tls-verify": true },
+    },
+  ];
+  const contexts = [{ name: "a", context: { cluster: "a", user: "a" } }];
+  writeFileSync(kubeconfig, JSON.stringify({ clusters, contexts, users: [{ name: "a", user: {} }], "current-context": "a" }));
+  const program = spawn(process.execPath, ["ingotctl.js", "dashboard", "--kubeconfig", kubeconfig], { cwd: directory });
+  try {
+    const [printed] = await Promise.race([once(program.stdout, "data"), once(program.stderr, "data")]);
+    const [url] = /http:\S+/.exec(`${printed}`) ?? assert.fail(`${printed}`);
+    const files = await Promise.all(["", "app.js", "app.css"].map(async (file) => (await fetch(`${url}${file}`)).text()));
+    assert.match(files[0] ?? "", /<div id="app">/);
+    for (const file of files.slice(1)) assert.ok(file.length > 1_000, file);
+  } finally {
+    program.kill("SIGINT");
+    await once(program, "exit");
+    api.close();
+    api.closeAllConnections();
+  }
+});
+
 test("koffi and its addon are found beside the bundles", () => {
   const script = 'import koffi from "koffi"; console.log(koffi.load("libc.so.6").func("int getpid()")() === process.pid)';
   const args = ["--input-type=module", "-e", script];
@@ -30,8 +64,8 @@ test("koffi and its addon are found beside the bundles", () => {
 });
 
 test("the threads are bundled beside the programs", () => {
-  for (const name of ["config-worker.js", "layer2-worker.js", "bfd-worker.js", "memberlist-worker.js"])
-    assert.ok(existsSync(join(directory, name)), name);
+  for (const name of ["config", "layer2", "bfd", "memberlist", "controller-checkpoint", "speaker-checkpoint"])
+    assert.ok(existsSync(join(directory, `${name}-worker.js`)), name);
 });
 
 test("no bundle has a character that takes Node two octets of memory for each of all", () => {

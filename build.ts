@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import * as esbuild from "esbuild";
+import { embedPage } from "./ctl/dashboard/bundle.ts";
 
 const project = import.meta.dirname;
 
@@ -11,6 +12,8 @@ const entries: Record<string, string> = {
   speaker: "speaker/main.ts",
   ingotctl: "ctl/main.ts",
   // Controller and speaker start these as threads, from files beside their own.
+  "controller-checkpoint-worker": "controller/checkpoint-worker.ts",
+  "speaker-checkpoint-worker": "speaker/checkpoint-worker.ts",
   "config-worker": "pkg/config-reader/worker.ts",
   "layer2-worker": "pkg/layer2/worker.ts",
   "bfd-worker": "pkg/bfd/worker.ts",
@@ -44,6 +47,7 @@ export async function build(directory: string, modules = join(project, "node_mod
     charset: "ascii",
     sourcesContent: false,
     external: ["koffi"],
+    plugins: [embedPage],
     // CommonJS packages inside an ES module still call `require` for Node's own modules.
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
     logLevel: "warning",

@@ -66,8 +66,8 @@ test("nodes-and-interfaces.yaml: one pool is for nodes with a label and for some
   assert.deepEqual(dmz?.interfaces, ["bond1", "enp5s0f?"]);
 });
 
-test("placement.yaml: one pool by subnets, one that stays, and one that does both on some interfaces", () => {
-  const [racks, telephony, storage] = configOf("placement.yaml").pools;
+test("placement.yaml: one pool by subnets, one that stays, one for preferred nodes, and one that does both on some interfaces", () => {
+  const [racks, telephony, edge, storage] = configOf("placement.yaml").pools;
   assert.deepEqual(
     [racks, telephony, storage].map((pool) => pool?.l2Placement),
     [
@@ -77,6 +77,15 @@ test("placement.yaml: one pool by subnets, one that stays, and one that does bot
     ],
   );
   assert.deepEqual(storage?.interfaces, ["storage*"]);
+  const [preferred] = edge?.preferredNodes ?? [];
+  assert.ok(preferred && matchesSelector(preferred.selector, { edge: "true" }));
+  assert.equal(preferred.weight, 100);
+});
+
+test("protocols.yaml: one pool by both protocols, and one by none", () => {
+  const [uplinks, cloud] = configOf("protocols.yaml").pools;
+  assert.deepEqual([uplinks?.protocols, cloud?.protocols], [["layer2", "bgp"], []]);
+  assert.equal(servicesOf("protocols.yaml")[0]?.metadata.annotations?.["metallb.universe.tf/address-pool"], cloud?.name);
 });
 
 test("bgp-policy.yaml: the routers' advertisements are apart, and the password is in the Secret that it names", () => {

@@ -1,21 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { asked, textOf } from "#pkg/http/testing";
 import { controllerApi } from "./api.ts";
 import { configText, startWorld, type World } from "./testing/world.ts";
 
 async function ask(world: World, path: string): Promise<Record<string, unknown>> {
   const [name = "", query = ""] = path.split("?");
-  const route = controllerApi({ controller: () => world.controller, clock: world.clock })[name];
+  const route = controllerApi({ controller: () => world.controller, recorder: world.recorder, clock: world.clock })[name];
   assert.ok(route, path);
-  const { status, contentType, body } = await route({
-    query: new URLSearchParams(query),
-    host: "",
-    authorization: "",
-    from: "127.0.0.1",
-    isLocal: true,
-  });
-  assert.deepEqual([status, contentType], [200, "application/json"]);
-  return JSON.parse(body.toString());
+  const found = await route(asked(query));
+  assert.deepEqual([found.status, found.contentType], [200, "application/json"]);
+  return JSON.parse(textOf(found));
 }
 
 const names = (listed: unknown) => (listed as { kind?: string; name: string }[]).map(({ kind, name }) => `${kind} ${name}`);
@@ -44,16 +39,33 @@ test("/v1/verdicts has all that the controller decides on, and the problems alon
   });
 });
 
-test("/v1/pools says how full each is", async () => {
+test("/v1/pools says how full each is, and which addresses it has", async () => {
   const world = await startWorld(configText("a 10.0.0.0-10.0.0.1", "b 10.1.0.0/32"), { one: {} });
   const pools = (await ask(world, "/v1/pools")).pools as Record<string, unknown>[];
   assert.deepEqual(
-    pools.map(({ pool, protocol, total, inUse, full }) => [pool, protocol, total, inUse, full]),
+    pools.map(({ pool, protocol, total, inUse, full, ranges, avoidBuggyIPs }) => [
+      pool,
+      protocol,
+      total,
+      inUse,
+      full,
+      ranges,
+      avoidBuggyIPs,
+    ]),
     [
-      ["a", "layer2", 2, 1, []],
-      ["b", "layer2", 1, 0, []],
+      ["a", "layer2", 2, 1, [], ["10.0.0.0-10.0.0.1"], false],
+      ["b", "layer2", 1, 0, [], ["10.1.0.0-10.1.0.0"], false],
     ],
   );
+});
+
+test("/v1/pools says what is kept for whom", async () => {
+  const text = `address-pools:
+- {name: a, protocol: layer2, addresses: [10.0.0.0/29], reserved: [10.0.0.1, {addresses: [10.0.0.2], namespace: shop}]}
+`;
+  const world = await startWorld(text, {});
+  const [pool] = (await ask(world, "/v1/pools")).pools as { reserved: unknown }[];
+  assert.deepEqual(pool?.reserved, [{ ranges: ["10.0.0.1-10.0.0.1"] }, { ranges: ["10.0.0.2-10.0.0.2"], namespace: "shop" }]);
 });
 
 test("/v1/configuration has a hash that a password does not change", async () => {

@@ -1,21 +1,25 @@
+import { poolsOf } from "#pkg/allocator";
+import { commonInputs } from "#pkg/assignment";
 import { type Clock, dateOf } from "#pkg/clock";
-import { type Asked, json, type Routes } from "#pkg/http";
+import { type Asked, json, OneLine, type Routes } from "#pkg/http";
 import { fingerprint } from "#pkg/live-config";
-import { answer, isProblem, type VerdictEntry } from "#pkg/verdict";
+import { describeRecording, findEntries, type Recorder } from "#pkg/recorder";
+import { answer, brief, isProblem, type VerdictEntry } from "#pkg/verdict";
 import packageJson from "../package.json" with { type: "json" };
 import type { Controller } from "./controller.ts";
 
 export interface ApiOptions {
   /** The one at work, or the next one. */
   readonly controller: () => Pick<Controller, "isWorking" | "missing" | "services" | "pools" | "configuration">;
+  readonly recorder: Recorder;
   readonly clock: Clock;
 }
 
 /**
  * What a controller answers under `/v1`. One that stands by has decided nothing: it says so, and lists nothing.
- * `?problems` leaves out what is well, `?service=NAMESPACE/NAME` all other Services.
+ * `?problems` leaves out what is well, `?service=NAMESPACE/NAME` all other Services, `?brief` of Services what a list does not show.
  */
-export function controllerApi({ controller, clock }: ApiOptions): Routes {
+export function controllerApi({ controller, recorder, clock }: ApiOptions): Routes {
   const date = (at: number) => dateOf(clock, at);
   const self = () => ({ program: "controller", version: packageJson.version, leader: controller().isWorking });
 
@@ -25,19 +29,36 @@ export function controllerApi({ controller, clock }: ApiOptions): Routes {
         yield undefined;
         continue;
       }
-      const { pool = null, addresses = [] } = allocation ?? {};
+      const pool = allocation === undefined ? null : poolsOf(allocation).join(",");
+      const addresses = allocation?.addresses ?? [];
       yield { service: service.key, pool, addresses: addresses.map(String), verdict: answer({ verdict, since }, date) };
     }
   }
 
+  function* briefServices(asked: Asked) {
+    for (const one of services(asked)) yield one && new OneLine({ ...one, verdict: brief(one.verdict) });
+  }
+
   function* pools() {
-    for (const { pool, protocol, total, inUse, full, verdict, since } of controller().pools())
-      yield { pool, protocol, total, inUse, full, verdict: answer({ verdict, since }, date) };
+    for (const { ranges, reservations, verdict, since, ...usage } of controller().pools()) {
+      const { pool, protocol, total, inUse, full, avoidBuggyIPs } = usage;
+      const reserved = reservations.map(({ ranges, holder: { type: _, ...holder } }) => ({
+        ranges: ranges.map(String),
+        ...holder,
+      }));
+      const addresses = { ranges: ranges.map(String), reserved, avoidBuggyIPs };
+      yield { pool, protocol, total, inUse, full, ...addresses, verdict: answer({ verdict, since }, date) };
+    }
   }
 
   const configuration = () => {
-    const { inForce, verdict, since } = controller().configuration;
-    return { hash: inForce === undefined ? null : fingerprint(inForce), verdict: answer({ verdict, since }, date) };
+    const { inForce, inForceSince, seen, verdict, since } = controller().configuration;
+    return {
+      hash: inForce === undefined ? null : fingerprint(inForce),
+      inForceSince: inForceSince === undefined ? null : date(inForceSince),
+      seen: seen ?? null,
+      verdict: answer({ verdict, since }, date),
+    };
   };
 
   function* verdicts(asked: Asked): Iterable<VerdictEntry | undefined> {
@@ -47,10 +68,20 @@ export function controllerApi({ controller, clock }: ApiOptions): Routes {
     for (const one of services(asked)) yield one && { kind: "service", name: one.service, ...one.verdict };
   }
 
+  const recording = ({ query }: Asked) => {
+    const about = query.get("about");
+    const entries = about === null ? describeRecording(recorder) : { found: findEntries(recorder, about, commonInputs, date) };
+    return { ...self(), options: {}, epoch: date(0), ...entries };
+  };
+
   return {
-    "/v1/verdicts": (asked) => json({ ...self(), verdicts: verdicts(asked) }),
-    "/v1/services": (asked) => json({ ...self(), services: services(asked) }),
-    "/v1/pools": () => json({ ...self(), pools: pools() }),
-    "/v1/configuration": () => json({ ...self(), missing: controller().missing, ...configuration() }),
+    "/v1/recorder": json(recording),
+    "/v1/verdicts": json((asked) => ({ ...self(), verdicts: verdicts(asked) })),
+    "/v1/services": json((asked) => ({
+      ...self(),
+      services: asked.query.has("brief") ? briefServices(asked) : services(asked),
+    })),
+    "/v1/pools": json(() => ({ ...self(), pools: pools() })),
+    "/v1/configuration": json(() => ({ ...self(), missing: controller().missing, ...configuration() })),
   };
 }

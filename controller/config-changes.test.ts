@@ -211,10 +211,10 @@ async function startCrowd() {
   const addressOf = (index: number) => `10.0.${index >> 8}.${index & 255}`;
   const services = Object.fromEntries(Array.from({ length: 3_000 }, (_, i) => [`s${i}`, { ingress: [addressOf(i)] }]));
   const world = await startWorld(configText("lan 10.0.0.0-10.0.255.255"), services);
-  const calls = { adopt: 0, settle: 0 };
+  const calls = { restore: 0, settle: 0 };
   const { allocator } = world;
-  for (const name of ["adopt", "settle"] as const) {
-    const call = allocator[name].bind(allocator) as (...given: unknown[]) => ReturnType<typeof allocator.adopt>;
+  for (const name of ["restore", "settle"] as const) {
+    const call = allocator[name].bind(allocator) as (...given: unknown[]) => ReturnType<typeof allocator.restore>;
     Object.assign(allocator, {
       [name]: (...given: unknown[]) => {
         calls[name]++;
@@ -229,10 +229,10 @@ test("other pools are put in force for 1,000 Services a turn at most, and nothin
   const { world, calls } = await startCrowd();
   world.config(configText("other 10.0.0.0-10.0.255.255"));
   world.cluster.deliver();
-  for (let before = 0; before < 3_000; before = calls.adopt) {
+  for (let before = 0; before < 3_000; before = calls.restore) {
     world.clock.advanceToNext();
-    assert.ok(calls.adopt - before <= 1_000, `${calls.adopt - before} in a turn`);
-    assert.ok(calls.settle === 0 || before >= 3_000, `${calls.settle} settled after ${before} were adopted`);
+    assert.ok(calls.restore - before <= 1_000, `${calls.restore - before} in a turn`);
+    assert.ok(calls.settle === 0 || before >= 3_000, `${calls.settle} settled after ${before} were looked at`);
   }
   await world.settle();
   assert.equal(await world.metric("metallb_allocator_addresses_in_use_total", { pool: "other" }), 3_000);

@@ -1,5 +1,5 @@
 import type { Clock, Millis, Portions, Random } from "#pkg/clock";
-import type { Config } from "#pkg/config";
+import type { Config, ParsedConfig } from "#pkg/config";
 import { ConfigReader } from "#pkg/config-reader";
 import { ApiError, type Cluster, type ConfigMap, configMapReference, type EventReason, type EventRecorder } from "#pkg/k8s";
 import {
@@ -8,12 +8,18 @@ import {
   type Holdings,
   LiveConfig,
   lastGoodKey,
+  mayRenumber,
+  renumberAnnotation,
   type State,
+  type Stranded,
   statusConfigMap,
+  strandedText,
 } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
+import { list } from "#pkg/text";
 import type { Dated } from "#pkg/verdict";
+import type { Namespaces } from "./namespaces.ts";
 import { maxSummaryBytes, noSummary, roomBeside } from "./status-summary.ts";
 import { type Outcome, WorkQueue } from "./work-queue.ts";
 
@@ -24,8 +30,9 @@ export interface ConfigKeeperOptions {
   /** Name of the ConfigMap with the configuration. */
   readonly configMap: string;
   readonly holdings: Holdings;
-  /** Another configuration is in force. */
-  readonly inForce: (config: Config) => void;
+  readonly namespaces: Pick<Namespaces, "labels" | "whenKnown">;
+  /** Another configuration is in force; it may leave no pool for addresses in use. */
+  readonly inForce: (config: Config, mayRenumber: boolean) => void;
   /** There is none, and this is why. */
   readonly none: (why: string) => void;
   /** The ConfigMap got another verdict, or another configuration is in force. */
@@ -40,6 +47,10 @@ export interface ConfigKeeperOptions {
 
 export interface ConfigStatus extends Dated<Millis> {
   readonly inForce: Config | undefined;
+  /** Since when; undefined while there is none. */
+  readonly inForceSince: Millis | undefined;
+  /** Which version of the ConfigMap this process has seen last; undefined where it has seen none. */
+  readonly seen: string | undefined;
 }
 
 /** Puts configurations in force, records events about what became of them, and keeps the last good one in the cluster. */
@@ -53,15 +64,18 @@ export class ConfigKeeper {
   #recorded: string | undefined; // the text in the status ConfigMap
   #started = false;
   #since: Millis;
+  #inForceSince: Millis | undefined;
+  #seen: string | undefined; // the ConfigMap's resource version
 
   constructor(options: ConfigKeeperOptions) {
     this.#options = options;
     this.#since = options.clock.now();
-    const { holdings, namespace, configMap, clock, random } = options;
+    const { holdings, namespaces, namespace, configMap, clock, random } = options;
     const log = options.log.with({ configMap: `${namespace}/${configMap}` });
     this.#reader = new ConfigReader(log);
     this.#live = new LiveConfig({
-      reader: this.#reader,
+      reader: { read: (text, done) => this.#read(text, done) },
+      namespaceLabels: () => namespaces.labels,
       portions: options.portions,
       holdings,
       log,
@@ -78,12 +92,20 @@ export class ConfigKeeper {
   /** What is in force, what is the case with the ConfigMap's, and since when. */
   get status(): ConfigStatus {
     const { state } = this.#live;
-    return { inForce: state.inForce?.config, verdict: configurationVerdict(state), since: this.#since };
+    const { config } = state.inForce ?? {};
+    const verdict = configurationVerdict(state);
+    return { inForce: config, inForceSince: this.#inForceSince, seen: this.#seen, verdict, since: this.#since };
+  }
+
+  /** In force here or, on a standby, at the leader as it recorded it. */
+  get known(): Config | undefined {
+    return this.#live.known?.config;
   }
 
   configMapChanged(now: ConfigMap | undefined): void {
     this.#configMap = now ?? this.#configMap;
-    this.#live.configMapChanged(now?.data);
+    this.#seen = now?.resourceVersion;
+    this.#live.configMapChanged(now?.data, mayRenumber(now?.annotations));
   }
 
   /** `ingot-status` changed. It is ours: it is read only to start from, and put right when someone else changes it. */
@@ -95,6 +117,11 @@ export class ConfigKeeper {
       this.#options.metrics.showConfig({ loaded: this.#recorded !== undefined, stale: false });
     }
     this.#recordIfNeeded();
+  }
+
+  /** Namespaces have been seen for the first time, or cannot be any more. */
+  namespaceLabelsChanged(): void {
+    this.#live.namespaceLabelsChanged();
   }
 
   serviceChanged(service: string): void {
@@ -113,6 +140,14 @@ export class ConfigKeeper {
     return this.#writes.close(deadline);
   }
 
+  /** Also looks what namespaces there are, where the configuration asks for it. */
+  #read(text: string, done: (parsed: ParsedConfig) => void): void {
+    this.#reader.read(text, (parsed) => {
+      if (parsed.namespaceLabels === undefined) done(parsed);
+      else this.#options.namespaces.whenKnown(() => done(parsed));
+    });
+  }
+
   #changed(now: State, before: State): void {
     const { inForce, verdict } = now;
     this.#since = this.#options.clock.now();
@@ -122,20 +157,30 @@ export class ConfigKeeper {
     if (verdict.type === "accepted") {
       // A configuration that was in force before this process started is no news.
       if (before.verdict !== undefined || verdict.inForce.text !== this.#recorded)
-        this.#recordEvent("Normal", "ConfigLoaded", "configuration loaded");
+        this.recordEvent("Normal", "ConfigLoaded", `configuration loaded${givenUp(verdict.stranded)}`);
       this.#live.lastGoodChanged(verdict.inForce.text);
     } else {
       const stays = inForce === undefined ? "there is none yet" : "the previous one stays in force";
       const deleted = verdict.type === "missing" && inForce !== undefined ? ". Deleting the configuration turns nothing off" : "";
-      this.#recordEvent("Warning", "ConfigStale", `configuration not used, ${stays}: ${explain(verdict)}${deleted}`);
+      this.recordEvent("Warning", "ConfigStale", `configuration not used, ${stays}: ${explain(verdict)}${deleted}`);
       if (inForce === undefined) none(`${explain(verdict)} (${namespace}/${configMap})`);
     }
     this.#recordIfNeeded();
-    if (inForce !== undefined && inForce !== before.inForce) this.#options.inForce(inForce.config);
+    if (inForce !== undefined && inForce !== before.inForce) {
+      this.#inForceSince = this.#since;
+      this.#options.inForce(inForce.config, mayRenumber(this.#configMap?.annotations));
+    }
     this.#options.changed();
   }
 
-  #recordEvent(type: "Normal" | "Warning", reason: EventReason, message: string): void {
+  /** Addresses are reserved for others than who holds them, and stay where they are. */
+  reservedElsewhere(held: readonly string[]): void {
+    const message = `reserved addresses stay with the Services that hold them: ${list(held, "; ")}`;
+    this.recordEvent("Normal", "ReservedAddressHeld", message);
+  }
+
+  /** Records an event about the configuration. */
+  recordEvent(type: "Normal" | "Warning", reason: EventReason, message: string): void {
     if (this.#configMap !== undefined) this.#options.events.record(configMapReference(this.#configMap), type, reason, message);
   }
 
@@ -160,4 +205,8 @@ export class ConfigKeeper {
       return "retry";
     }
   }
+}
+
+function givenUp(stranded: Stranded): string {
+  return stranded.size === 0 ? "" : `; these get other addresses, as ${renumberAnnotation} allows: ${strandedText(stranded)}`;
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { resources } from "#pkg/k8s";
 import { annotations } from "#pkg/service";
 import { configText, startWorld, World } from "./testing/world.ts";
 
@@ -312,4 +313,20 @@ test("a Service that stopped to allow sharing while no controller looked leaves 
   await world.restart();
   await world.settle();
   assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.1", "b=10.0.0.0"]);
+});
+
+test("one that leads while it has lost sight of something begins when it sees it as it is now", async () => {
+  const world = new World();
+  const informer = world.cluster.of(resources.configMaps, "config");
+  informer.lose(1);
+  world.config(configText("old 10.0.0.0-10.0.0.1"));
+  world.service("a", { ingress: ["10.0.1.0"] });
+  world.controller.start();
+  assert.deepEqual(await world.settle(), []);
+  assert.equal(world.controller.isWorking, false);
+  world.config(configText("new 10.0.1.0-10.0.1.1"));
+  world.cluster.deliver();
+  informer.lose(undefined);
+  await world.settle();
+  assert.deepEqual([world.controller.isWorking, world.addresses("a")], [true, ["a=10.0.1.0"]]);
 });

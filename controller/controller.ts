@@ -1,6 +1,7 @@
-import type { Allocation, Allocator, PoolUsage } from "#pkg/allocator";
+import type { Allocation, PoolUsage } from "#pkg/allocator";
+import type { RecordedAllocator } from "#pkg/assignment";
 import { type Clock, type Millis, Portions, type Random } from "#pkg/clock";
-import type { Protocol } from "#pkg/config";
+import { formatProtocols, type Pool } from "#pkg/config";
 import {
   type Cluster,
   type ConfigMap,
@@ -12,25 +13,29 @@ import {
   type Service,
   servicesOf,
 } from "#pkg/k8s";
-import { statusConfigMap } from "#pkg/live-config";
+import { type HeldTogether, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
-import type { Address } from "#pkg/net";
 import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
-import { type LoadBalancerClasses, recordedAddresses } from "#pkg/service";
+import { asksFor, type LoadBalancerClasses, mayHoldSeveral, recordedAddresses } from "#pkg/service";
 import type { Dated } from "#pkg/verdict";
 import { ConfigKeeper, type ConfigStatus } from "./config-keeper.ts";
 import type { ControllerMetrics } from "./metrics.ts";
+import { Namespaces } from "./namespaces.ts";
+import { NetboxKeeper } from "./netbox-keeper.ts";
 import { ServiceController } from "./service-controller.ts";
 import { StatusKeeper } from "./status-keeper.ts";
+import type { Trial } from "./webhook/review.ts";
 
 export interface ControllerOptions {
   readonly cluster: Pick<Cluster, "informer" | "writeIngress" | "writeConfigMap">;
+  /** No other controller can lead yet. `cluster` asks it before each write by itself. */
+  readonly mayWrite: () => boolean;
   readonly events: Pick<EventRecorder, "record">;
   readonly namespace: string;
   /** Name of the ConfigMap with the configuration. */
   readonly configMap: string;
   readonly classes: LoadBalancerClasses;
-  readonly allocator: Allocator;
+  readonly allocator: RecordedAllocator;
   readonly metrics: ControllerMetrics;
   readonly log: Log;
   readonly clock: Clock;
@@ -43,7 +48,11 @@ export interface ServiceStatus extends Dated<Millis> {
 }
 
 export interface PoolStatus extends PoolUsage, Dated<Millis> {
-  readonly protocol: Protocol | undefined;
+  /** As the configuration in force has it, in one text. */
+  readonly protocol: string | undefined;
+  readonly ranges: Pool["ranges"];
+  readonly reservations: Pool["reservations"];
+  readonly avoidBuggyIPs: boolean;
 }
 
 const drainMs = 1_000;
@@ -60,8 +69,10 @@ export class Controller implements AsyncDisposable {
   readonly #serviceController: ServiceController;
   readonly #informers: Informers;
   readonly #portions: Portions;
+  readonly #netbox: NetboxKeeper;
   readonly #status: StatusKeeper;
   readonly #services: Informer<Service>;
+  readonly #namespaces: Namespaces;
   #leading = false;
   #working = false;
 
@@ -70,8 +81,22 @@ export class Controller implements AsyncDisposable {
     const { cluster, namespace, classes, clock } = options;
     const portions = new Portions(clock, portionsPerTurn);
     this.#portions = portions;
-    this.#informers = new Informers(cluster, () => this.#begin());
-    this.#services = this.#informers.follow("Services", servicesOf(classes), {}, (...change) => this.#serviceChanged(...change));
+    this.#informers = new Informers(
+      cluster,
+      () => this.#begin(),
+      () => this.#begin(),
+    );
+    this.#namespaces = new Namespaces({
+      cluster,
+      changed: (...change) => this.#serviceController.namespaceChanged(...change),
+      known: () => {
+        this.#config.namespaceLabelsChanged();
+        this.#serviceController.allChanged();
+      },
+    });
+    this.#services = this.#informers.follow("Services", servicesOf(classes, "labels"), {}, (...change) =>
+      this.#serviceChanged(...change),
+    );
     const followConfigMap = (name: string, changed: (now: ConfigMap | undefined) => void) =>
       this.#informers.follow(`ConfigMap ${namespace}/${name}`, resources.configMaps, named(namespace, name), (_key, now) =>
         changed(now),
@@ -86,10 +111,22 @@ export class Controller implements AsyncDisposable {
       ...options,
       portions,
       services: this.#services,
-      decided: (service) => {
+      decided: (service, unmet) => {
+        this.#netbox.decided(service, unmet);
         this.#config.serviceChanged(service);
         this.#status.changed();
       },
+      reservedElsewhere: (held) => this.#config.reservedElsewhere(held),
+    });
+    this.#netbox = new NetboxKeeper({
+      ...options,
+      services: this.#services,
+      held: (service) => options.allocator.held(service)?.addresses ?? [],
+      onChange: (pools) => {
+        this.#serviceController.setIpam(pools);
+        this.#status.changed();
+      },
+      onProblem: (pool, problem) => this.#netboxProblem(pool, problem),
     });
     this.#config = new ConfigKeeper({
       ...options,
@@ -98,7 +135,11 @@ export class Controller implements AsyncDisposable {
         services: () => this.#serviceKeys(),
         of: (service) => this.#heldBy(service),
       },
-      inForce: ({ pools }) => this.#serviceController.configure(pools),
+      namespaces: this.#namespaces,
+      inForce: (config, mayRenumber) => {
+        this.#serviceController.configure(config, mayRenumber);
+        this.#netbox.configure(config.pools);
+      },
       none: (why) => this.#serviceController.unconfigure(why),
       changed: () => this.#status.changed(),
     });
@@ -145,8 +186,19 @@ export class Controller implements AsyncDisposable {
   /** The pools in force, in their order; none before the work began. */
   *pools(): Iterable<PoolStatus> {
     if (!this.#working) return;
-    const protocols = new Map(this.#config.status.inForce?.pools.map(({ name, protocol }) => [name, protocol]));
-    for (const pool of this.#serviceController.pools()) yield { ...pool, protocol: protocols.get(pool.pool) };
+    const configured = new Map(this.#config.status.inForce?.pools.map((pool) => [pool.name, pool]));
+    for (const usage of this.#serviceController.pools()) {
+      const { protocols, ranges = [], reservations = [], avoidBuggyIPs = false } = configured.get(usage.pool) ?? {};
+      yield { ...usage, protocol: protocols && formatProtocols(protocols), ranges, reservations, avoidBuggyIPs };
+    }
+  }
+
+  /** What another configuration can be tried on; undefined before all has been seen. */
+  get trial(): Trial | undefined {
+    if (this.missing.length > 0) return undefined;
+    const { occupants: occupied } = this.#serviceController;
+    const { namespaces } = this.#options.allocator;
+    return { config: this.#config.known, services: [...this.#services.values()], occupied, namespaces };
   }
 
   get configuration(): ConfigStatus {
@@ -156,14 +208,18 @@ export class Controller implements AsyncDisposable {
   /** Stops deciding; writes under way get 1 s. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#informers[Symbol.dispose]();
+    this.#namespaces[Symbol.dispose]();
     this.#portions[Symbol.dispose]();
     this.#status[Symbol.dispose]();
+    this.#netbox[Symbol.dispose]();
     const deadline = this.#options.clock.now() + drainMs;
     await Promise.all([this.#serviceController.close(deadline), this.#config.close(deadline)]);
   }
 
   #begin(): void {
-    if (this.#working || !this.#leading || this.missing.length > 0) return;
+    // On a standby that has lost sight of one of them it may be of before: with an old ConfigMap it would undo what was changed since.
+    const isCurrent = this.missing.length === 0 && this.#informers.lostSince === undefined;
+    if (this.#working || !this.#leading || !isCurrent) return;
     this.#working = true;
     this.#options.log.info("synced, assigning addresses", { event: "stateSynced", services: this.#services.size });
     this.#config.start();
@@ -174,14 +230,32 @@ export class Controller implements AsyncDisposable {
     this.#serviceController.serviceChanged(key, now, before);
   }
 
+  #netboxProblem(pool: string, problem: string | undefined): void {
+    const { log } = this.#options;
+    if (problem === undefined) {
+      log.info("NetBox is as it should be again", { event: "ipamWorking", pool });
+      return;
+    }
+    log.warn("a pool's records in NetBox cannot be kept", { event: "ipamFailing", pool, error: problem });
+    this.#config.recordEvent("Warning", "ipamFailing", `Pool ${JSON.stringify(pool)}: ${problem}`);
+  }
+
   *#serviceKeys(): Iterable<string> {
     for (const { key } of this.#services.values()) yield key;
   }
 
   /** By its status and by what it was given since; both count, because the second will be the first in a moment. */
-  #heldBy(key: string): readonly (readonly Address[])[] {
+  #heldBy(key: string): readonly HeldTogether[] {
+    const { allocator } = this.#options;
     const service = this.#services.get(key);
     if (service === undefined) return [];
-    return [recordedAddresses(service), this.#options.allocator.held(key)?.addresses ?? []];
+    return [
+      {
+        addresses: recordedAddresses(service),
+        mayHoldSeveral: mayHoldSeveral(service),
+        asksFor: (address, pool) => asksFor(service, address, pool.name),
+      },
+      { addresses: allocator.held(key)?.addresses ?? [], mayHoldSeveral: allocator.mayHoldSeveral(key) },
+    ];
   }
 }

@@ -18,5 +18,15 @@ export const flags = {
     fallback: "4s",
   }),
   "leader-elect-resource-name": flag.text({ help: "name of the Lease", fallback: "ingot-controller" }),
+  "webhook-port": flag.integer({
+    help: "TCP port on which changes of the configuration are checked for the API server (admission webhook); 0: none",
+    fallback: 0,
+    min: 0,
+    max: 65535,
+  }),
+  "webhook-name": flag.text({
+    help: "name of the webhook's Service, Secret and ValidatingWebhookConfiguration",
+    fallback: "ingot-webhook",
+  }),
   "disable-epslices": flag.boolean({ help: "no effect; accepted because MetalLB's manifests may have it" }),
 } as const;

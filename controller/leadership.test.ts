@@ -105,6 +105,15 @@ class Replicas implements AsyncDisposable {
     return await until(`an address of ${name}`, () => this.address(name));
   }
 
+  /** Resolves when nobody has written the status of a Service for that long. */
+  async rest(milliseconds: number): Promise<void> {
+    for (;;) {
+      const from = this.requests.length;
+      await sleep(milliseconds);
+      if (this.statusWrites(from).length === 0) return;
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of this.#children.values()) child.kill("SIGKILL");
     await this.api[Symbol.asyncDispose]();
@@ -240,7 +249,7 @@ test("two controllers without the right to the Lease agree on each Service, and 
     "an address of its own for each",
     () => new Set(names.map((name) => replicas.address(name))).size === names.length || undefined,
   );
-  await sleep(2_000);
+  await replicas.rest(2_000);
   const addresses = names.map((name) => replicas.address(name));
   const from = replicas.requests.length;
   await sleep(2_000);

@@ -1,15 +1,17 @@
 #!/usr/bin/env node
 import { randomBytes, randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { Allocator } from "#pkg/allocator";
 import { guarded, TokenAccess } from "#pkg/api-access";
+import { RecordedAllocator, recordLine } from "#pkg/assignment";
+import { Checkpoints } from "#pkg/checkpoints";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import type { FlagValues } from "#pkg/flags";
 import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
 import { LeaderElector } from "#pkg/leader-election";
 import { createRegistry, metricsRoute } from "#pkg/metrics";
-import { liveness, podNamespace, readiness, runDaemon } from "#pkg/process";
+import { HeapTrimmer, liveness, podNamespace, readiness, runDaemon } from "#pkg/process";
+import { Recorder } from "#pkg/recorder";
 import { readClasses } from "#pkg/service";
 import { controllerApi } from "./api.ts";
 import { Controller } from "./controller.ts";
@@ -17,6 +19,7 @@ import { flags } from "./flags.ts";
 import { MemberlistSecret } from "./memberlist-secret.ts";
 import { createMetrics } from "./metrics.ts";
 import { Terms } from "./terms.ts";
+import { startWebhook } from "./webhook/start-webhook.ts";
 
 await runDaemon({
   usage: "ingot-controller: assigns addresses to Services of type LoadBalancer, as configured in a MetalLB ConfigMap.",
@@ -32,7 +35,9 @@ await runDaemon({
 
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-controller", log, clock, random }));
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-controller", log, clock }));
-    const allocator = new Allocator();
+    const checkpoints = stack.use(new Checkpoints({ program: "controller", main: import.meta.url, options: {}, log }));
+    const recorder = new Recorder({ makeCheckpoint: checkpoints.make });
+    const allocator = new RecordedAllocator((input, decisions) => recorder.add(recordLine(clock.now(), input, decisions)));
     const registry = createRegistry();
     const elector = values["leader-elect"]
       ? stack.use(new LeaderElector({ ...electorOptions(values), cluster, namespace, log, clock }))
@@ -40,19 +45,26 @@ await runDaemon({
     const metrics = createMetrics(registry, allocator, elector);
     const common = { events, namespace, allocator, metrics, log, clock, random };
     const { informer } = cluster;
-    const fenced = { informer: informer.bind(cluster), ...cluster.fenced(() => elector.mayWrite) };
+    const mayWrite = () => elector.mayWrite;
+    const fenced = { informer: informer.bind(cluster), ...cluster.fenced(mayWrite) };
     const terms = stack.use(
-      new Terms(() => new Controller({ ...common, cluster: fenced, configMap: values.config, classes }), allocator, log),
+      new Terms(
+        () => new Controller({ ...common, cluster: fenced, mayWrite, configMap: values.config, classes }),
+        allocator,
+        log,
+      ),
     );
     const tokens = new TokenAccess({ cluster, clock, log });
     const routes = {
       "/metrics": metricsRoute(registry),
       "/healthz": liveness,
       "/readyz": () => readiness(terms.controller),
-      ...controllerApi({ controller: () => terms.controller, clock }),
+      ...controllerApi({ controller: () => terms.controller, recorder, clock }),
     };
     const server = stack.use(await serve({ host: "", port: values.port, routes: guarded(routes, values, tokens), log }));
     log.info("serving metrics and health", { op: "startup", port: server.port });
+
+    startWebhook({ ...common, cluster, values, terms, elector, stack });
 
     terms.start();
     elector.start(terms);
@@ -61,6 +73,7 @@ await runDaemon({
       const owned = { name: secret, deployment: values.deployment };
       stack.use(new MemberlistSecret({ ...common, cluster, ...owned, randomBytes })).start();
     }
+    stack.use(new HeapTrimmer(clock));
     return stack.move();
   },
 });

@@ -4,7 +4,7 @@ import { Histogram, KubernetesMetrics, pullGauge, pullSeries, type Registry } fr
 /** Everything that the controller measures. How full the pools are is asked for when it is read. */
 export function createMetrics(
   registry: Registry,
-  allocator: Pick<Allocator, "usage">,
+  allocator: Pick<Allocator, "usage" | "quotaUsage">,
   elector: { readonly isLeader: boolean },
 ): ControllerMetrics {
   pullGauge(registry, {
@@ -29,6 +29,49 @@ export function createMetrics(
     labelNames: ["pool"],
     *series() {
       for (const { pool, inUse } of allocator.usage()) yield [{ pool }, inUse];
+    },
+  });
+  pullSeries(registry, "gauge", {
+    name: "ingot_allocator_addresses_reserved",
+    help: "Addresses that are reserved for Services or namespaces, by pool. They are among those that can be assigned.",
+    labelNames: ["pool"],
+    *series() {
+      for (const { pool, reserved } of allocator.usage()) if (reserved > 0) yield [{ pool }, reserved];
+    },
+  });
+  pullSeries(registry, "gauge", {
+    name: "ingot_allocator_addresses_not_allowed",
+    help: "Addresses whose Services keep them, though they would not be given them now, by pool.",
+    labelNames: ["pool"],
+    *series() {
+      for (const { pool, notAllowed } of allocator.usage()) yield [{ pool }, notAllowed];
+    },
+  });
+  pullSeries(registry, "gauge", {
+    name: "ingot_quota_used",
+    help: "What counts towards a quota: ipv4 and ipv6 are addresses, services are Services. Of namespaces that hold something; none where they are counted together.",
+    labelNames: ["quota", "namespace", "resource"],
+    *series() {
+      for (const { quota, namespace = "", resource, used } of allocator.quotaUsage())
+        yield [{ quota, namespace, resource }, used];
+    },
+  });
+  pullSeries(registry, "gauge", {
+    name: "ingot_quota_limit",
+    help: "What a quota allows, for each namespace that holds something.",
+    labelNames: ["quota", "namespace", "resource"],
+    *series() {
+      for (const { quota, namespace = "", resource, limit } of allocator.quotaUsage())
+        yield [{ quota, namespace, resource }, limit];
+    },
+  });
+  pullSeries(registry, "gauge", {
+    name: "ingot_quota_exceeded",
+    help: "1 where more is held than a quota allows, because it was held before. Nothing is taken away.",
+    labelNames: ["quota", "namespace", "resource"],
+    *series() {
+      for (const { quota, namespace = "", resource, used, limit } of allocator.quotaUsage())
+        yield [{ quota, namespace, resource }, used > limit ? 1 : 0];
     },
   });
   return new ControllerMetrics(registry);

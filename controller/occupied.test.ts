@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { annotations } from "#pkg/service";
 import { configText, startWorld } from "./testing/world.ts";
 
 const reporting = configText("main 10.0.0.0-10.0.0.1");
@@ -104,4 +105,17 @@ test("when it is free it goes to one that waits for any", async () => {
   world.occupied();
   await world.settle();
   assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.0", "b=10.0.0.1"]);
+});
+
+test("of several addresses the one that another host has is replaced, and one that the Service had before stays", async () => {
+  const strict = (text: string) => `${text}  conflict-probe: strict\n`;
+  const two = `${strict(configText("main 10.0.0.0-10.0.0.1"))}${strict(configText("gold 10.0.1.0-10.0.1.1")).replace("address-pools:\n", "")}`;
+  const world = await startWorld(two, { web: { annotations: { [annotations.pool]: "main" } } });
+  world.clock.advanceBy(30_000);
+  world.change("web", { annotations: { [annotations.pool]: "main,gold" } });
+  await world.settle();
+  assert.deepEqual(world.addresses("web"), ["web=10.0.0.0+10.0.1.0"]);
+  world.occupied("10.0.0.0", "10.0.1.0");
+  await world.settle();
+  assert.deepEqual(world.addresses("web"), ["web=10.0.0.0+10.0.1.1"]);
 });

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { assignmentCore } from "#pkg/assignment";
 import { type Random, seededRandom } from "#pkg/clock";
+import { assertReplays } from "#pkg/recorder/testing";
 import { annotations } from "#pkg/service";
 import { configText, type ServiceSpec, startWorld, type World } from "./testing/world.ts";
 
@@ -105,7 +107,7 @@ function clashes(world: World): string[] {
 }
 
 for (let seed = 1; seed <= 60; seed++)
-  test(`whatever happens, no address is given twice, nobody is forgotten, and a restart changes nothing: seed ${seed}`, async () => {
+  test(`whatever happens, no address is given twice, nobody is forgotten, a restart changes nothing, and what was recorded is decided again alike: seed ${seed}`, async () => {
     const random = seededRandom(seed);
     const world = await startWorld(configs[0]);
     const story = new Story(random, world);
@@ -117,6 +119,7 @@ for (let seed = 1; seed <= 60; seed++)
       for (const name of names) if (world.cluster.service(`default/${name}`) !== undefined) world.change(name, {});
       await world.settle();
       assert.deepEqual(world.addresses(...names), settled, "nobody could have had something and was not woken");
+      assertReplays(assignmentCore, {}, [...world.recorder.lines()].flat(), random);
       await world.restart();
       await world.settle();
       assert.deepEqual(world.addresses(...names), settled);

@@ -1,20 +1,30 @@
-import { type Allocation, type Allocator, describe, type PoolUsage } from "#pkg/allocator";
+import { type Allocation, describe, type IpamPool, isFor, type PoolUsage, poolsOf, type Refusal } from "#pkg/allocator";
+import { type Decision, type Keeping, keepAll, quotedList, type RecordedAllocator, type Warning } from "#pkg/assignment";
 import type { Clock, Millis, Portions, Random } from "#pkg/clock";
-import type { Pool } from "#pkg/config";
+import { type Config, hasOwners, type Pool } from "#pkg/config";
 import { type Cluster, type EventRecorder, type Informer, type Service, serviceReference } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
-import { type Address, parseAddress } from "#pkg/net";
+import { type Address, families, parseAddress } from "#pkg/net";
 import type { Occupant } from "#pkg/quarantine";
-import { isOurs, readRequest } from "#pkg/service";
+import { isOurs } from "#pkg/service";
 import { type Dated, verdict } from "#pkg/verdict";
-import { type Decision, decide, keep, quotedList, type Warning } from "./decide.ts";
+import { GivenUp } from "./given-up.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { heedOccupants } from "./occupants.ts";
 import { StatusWriter } from "./status-writer.ts";
 import { PoolVerdicts } from "./verdicts/pool-verdicts.ts";
 import { ServiceVerdicts } from "./verdicts/service-verdicts.ts";
 import { WaitList } from "./wait-list.ts";
-import { type AllocationTerms, changedResources, freedResources, isSameAllocation, termsOf, waitsOf } from "./waits.ts";
+import {
+  type AllocationTerms,
+  changedResources,
+  freedOf,
+  freedResources,
+  freeInPool,
+  isSameAllocation,
+  termsOf,
+  waitsOf,
+} from "./waits.ts";
 import { type Outcome, WorkQueue } from "./work-queue.ts";
 
 export interface ServiceControllerOptions {
@@ -22,9 +32,11 @@ export interface ServiceControllerOptions {
   readonly events: Pick<EventRecorder, "record">;
   /** Has seen every Service once. */
   readonly services: Pick<Informer<Service>, "get" | "values">;
-  readonly allocator: Allocator;
-  /** Called after each decision, which may have changed what the Service holds. */
-  readonly decided: (service: string) => void;
+  readonly allocator: RecordedAllocator;
+  /** Called after each decision, which may have changed what the Service holds, with why it did not get what it asks for. */
+  readonly decided: (service: string, unmet: Refusal | undefined) => void;
+  /** Called with texts about addresses that are reserved for others than who holds them, if there are any in other pools. */
+  readonly reservedElsewhere: (held: readonly string[]) => void;
   readonly metrics: Pick<ControllerMetrics, "updates" | "updateErrors" | "allocation" | "statusWrite">;
   /** What concerns all Services is done in them, for some hundred in each. */
   readonly portions: Pick<Portions, "do">;
@@ -51,11 +63,14 @@ export class ServiceController {
   readonly #waiting = new WaitList();
   readonly #terms = new Map<string, AllocationTerms>(); // service -> the terms on which it shares what it holds
   readonly #warnings = new Map<string, string>(); // service -> the last warning, while it holds
-  readonly #assignedAt = new Map<string, Millis>(); // service -> when it was given what it holds; in order, without old ones
+  readonly #kept = new Map<string, string>(); // service -> the same of what it keeps and would not be given now
+  readonly #assignedAt = new Map<string, Millis>(); // service and address -> when it was given that; in order, without old ones
   #reported: ReadonlyMap<string, Occupant> = new Map(); // address -> the host of the network that has it, as speakers report
+  #ipam: readonly IpamPool[] = [];
   #occupants: ReadonlyMap<string, string> = new Map(); // address -> the same in words, of those that count
   #strictPools: ReadonlySet<string> = new Set();
   readonly #waitingSince = new Map<string, Millis>(); // service without addresses -> when that was seen
+  readonly #givenUp: GivenUp;
   readonly #statuses: StatusWriter;
   #configuring: Iterator<undefined, void> | undefined; // The rest of the steps to other pools.
   readonly #verdicts: ServiceVerdicts;
@@ -64,20 +79,24 @@ export class ServiceController {
 
   constructor(options: ServiceControllerOptions) {
     this.#options = options;
-    const { clock, random } = options;
-    this.#statuses = new StatusWriter(options);
+    const { allocator, clock, random } = options;
+    this.#givenUp = new GivenUp({
+      held: (service) => allocator.held(service)?.addresses ?? [],
+      retry: (service) => this.changed(service),
+    });
+    this.#statuses = new StatusWriter({ ...options, givenUp: this.#givenUp });
     this.#verdicts = new ServiceVerdicts(clock);
     this.#pools = new PoolVerdicts(options.allocator, clock);
     this.#queue = new WorkQueue({ work: (key) => this.#work(key), concurrency: writesAtOnce, clock, random });
   }
 
   /**
-   * Addresses may be given from these pools, once all Services have been looked at; until then none is decided on. An error is thrown then when
-   * an address in use is in none of them, which is to be ruled out before.
+   * Addresses may be given from these pools, once all Services have been looked at; until then none is decided on. Where an address in use is
+   * in none of them its Service gives it up if it `mayRenumber`, or else an error is thrown then: that is to be ruled out before.
    */
-  configure(pools: readonly Pool[]): void {
+  configure(config: Pick<Config, "pools" | "quotas">, mayRenumber = false): void {
     const { portions } = this.#options;
-    const steps = this.#configure(pools);
+    const steps = this.#configure(config, mayRenumber);
     this.#configuring = steps;
     this.#queue.pause();
     const portion = (): void => {
@@ -91,39 +110,63 @@ export class ServiceController {
   }
 
   /** A step for some hundred Services each. */
-  *#configure(pools: readonly Pool[]): Generator<undefined, void> {
+  *#configure({ pools, quotas }: Pick<Config, "pools" | "quotas">, mayRenumber: boolean): Generator<undefined, void> {
     const { allocator, services, log } = this.#options;
-    let stranded = yield* allocator.replacePools(pools);
+    let stranded = yield* allocator.replacePools(pools, quotas);
     if (stranded.length > 0) {
       // Services that are gone, but have not been decided on since, hold nothing any more.
       for (const { service, address } of stranded) {
-        if (services.get(service) !== undefined || !allocator.release(service)) continue;
-        log.info("service deleted", { event: "serviceDeleted", service, ips: [address] });
+        if (services.get(service) !== undefined) {
+          if (mayRenumber) allocator.giveUp(service, address);
+        } else if (allocator.release(service)) log.info("service deleted", { event: "serviceDeleted", service, ips: [address] });
       }
-      stranded = yield* allocator.replacePools(pools);
+      stranded = yield* allocator.replacePools(pools, quotas);
     }
     for (const { service, address } of stranded)
       throw new Error(`Cannot change pools: ${service} holds ${address}, which would be in none`);
     this.#strictPools = new Set(pools.filter(isStrict).map(({ name }) => name));
-    const keys = Array.from(services.values(), ({ key }) => key).sort();
+    const status = this.#state.type === "configured" ? "written" : "recorded";
+    const keys = Array.from(services.values(), ({ key }) => key);
+    const current = (key: string) => {
+      const service = services.get(key);
+      return service && this.#statuses.withoutReplaced(service);
+    };
     let looked = 0;
-    // What is on record is taken before anything new is given, in an order that is the same after every start. Services that share an address
-    // come first: one of them that no longer allows it, since nobody looked, leaves it to the others.
-    for (const shares of [true, false])
-      for (const key of keys) {
-        if (++looked % servicesAtOnce === 0) yield;
-        const service = services.get(key);
-        if (service === undefined) continue; // It has gone meanwhile.
-        const read = readRequest(service);
-        if (read.type === "notOurs" || (read.request.sharingKey !== "") !== shares) continue;
-        keep(read.request, this.#statuses.withoutReplaced(service), allocator);
-      }
+    for (const _ of keepAll(keys, current, allocator, status)) if (++looked % servicesAtOnce === 0) yield;
     this.#state = { type: "configured" };
     this.#heedOccupants();
+    const elsewhere: string[] = [];
     for (const { key } of services.values()) {
       if (++looked % servicesAtOnce === 0) yield;
+      this.#givenUp.look(key, services.get(key));
       this.#queue.add(key);
+      if (allocator.hasReserved)
+        for (const address of allocator.held(key)?.addresses ?? []) {
+          const holder = allocator.reservedFor(address);
+          if (holder !== undefined && !isFor(holder, key)) elsewhere.push(`${address} with ${key}`);
+        }
     }
+    if (elsewhere.length > 0) this.#options.reservedElsewhere(elsewhere);
+  }
+
+  /**
+   * A namespace has these labels, or none that are known. If that is news, its Services are decided on again, and those that are counted
+   * with them; else no configuration has asked for them so far.
+   */
+  namespaceChanged(name: string, labels: Readonly<Record<string, string>> | undefined, isNews: boolean): void {
+    const { allocator, services } = this.#options;
+    const before = allocator.quotasOf(name);
+    const isRecounted = allocator.setNamespace(name, labels);
+    if (!isNews) return;
+    for (const { key, namespace } of services.values()) if (namespace === name) this.changed(key);
+    if (!isRecounted) return;
+    for (const counter of new Set([...before, ...allocator.quotasOf(name)]))
+      for (const waiting of this.#waiting.changed(freedOf(counter))) this.changed(waiting);
+  }
+
+  /** All Services are to be decided on again. */
+  allChanged(): void {
+    for (const { key } of this.#options.services.values()) this.changed(key);
   }
 
   /** There is no configuration at all, and this is why: Services that need an address get an event. */
@@ -150,7 +193,7 @@ export class ServiceController {
     this.#occupants = heedOccupants(this.#reported, before, (address, counts) => {
       const pool = allocator.poolOf(address);
       if (pool === undefined || !this.#strictPools.has(pool)) return false;
-      return counts || allocator.holders(address).every((service) => this.#isNew(service));
+      return counts || allocator.holders(address).every((service) => this.#isNew(service, address));
     });
     allocator.setOccupied(this.#occupants);
     this.#pools.allChanged();
@@ -167,28 +210,58 @@ export class ServiceController {
     for (const text of before.keys()) {
       if (this.#occupants.has(text)) continue;
       log.info("address is free again", { event: "addressFree", ip: text });
-      const address = parseAddress(text);
-      const pool = address && allocator.poolOf(address);
-      if (address === undefined || pool === undefined) continue;
-      for (const resource of freedResources(pool, address))
-        for (const waiting of this.#waiting.changed(resource)) this.changed(waiting);
+      this.#freed(text);
     }
   }
 
-  #isNew(service: string): boolean {
-    const since = this.#assignedAt.get(service);
+  /** Others do not use the address any more. */
+  #freed(text: string): void {
+    const address = parseAddress(text);
+    const pool = address && this.#options.allocator.poolOf(address);
+    if (address === undefined || pool === undefined) return;
+    for (const resource of freedResources(pool, address, this.#options.allocator))
+      for (const waiting of this.#waiting.changed(resource)) this.changed(waiting);
+  }
+
+  /** What IPAMs say of their pools, and of no others. */
+  setIpam(pools: readonly IpamPool[]): void {
+    const { allocator } = this.#options;
+    const before = this.#ipam;
+    this.#ipam = pools;
+    allocator.setIpam(pools);
+    this.#pools.allChanged();
+    for (const { pool, foreign, granted, exhausted } of before) {
+      const now = pools.find((each) => each.pool === pool);
+      for (const text of foreign.keys()) if (!now?.foreign.has(text)) this.#freed(text);
+      for (const [text, service] of granted) if (now?.granted.get(text) !== service) this.changed(service);
+      for (const family of families)
+        if (exhausted.has(family) !== now?.exhausted.has(family))
+          for (const waiting of this.#waiting.changed(freeInPool(pool, family))) this.changed(waiting);
+    }
+    const known = new Map(before.map((each) => [each.pool, each]));
+    for (const { pool, granted } of pools)
+      for (const [text, service] of granted) if (known.get(pool)?.granted.get(text) !== service) this.changed(service);
+  }
+
+  #isNew(service: string, address: Address): boolean {
+    const since = this.#assignedAt.get(assignment(service, address));
     return since !== undefined && this.#options.clock.now() - since < newMs;
   }
 
   /** Keeps the instants of the last assignments alone. */
-  #assigned(service: string): void {
+  #assigned(service: string, address: Address): void {
     const now = this.#options.clock.now();
-    this.#assignedAt.delete(service);
-    this.#assignedAt.set(service, now);
+    this.#assignedAt.delete(assignment(service, address));
+    this.#assignedAt.set(assignment(service, address), now);
     for (const [first, at] of this.#assignedAt) {
       if (now - at < newMs) break;
       this.#assignedAt.delete(first);
     }
+  }
+
+  /** Addresses that are not given because another host has them -> who, in words. */
+  get occupants(): ReadonlyMap<string, string> {
+    return this.#occupants;
   }
 
   /** What is the case with a Service of type LoadBalancer. */
@@ -247,23 +320,25 @@ export class ServiceController {
       ...(this.#terms.get(key) ?? termsOf(undefined, undefined)),
       allocation: allocator.held(key),
     };
-    const decision = decide(key, service && this.#statuses.withoutReplaced(service), allocator);
+    const decision = allocator.decide(key, service && this.#statuses.withoutReplaced(service));
     this.#recordDecision(key, service, before.allocation, decision);
     const isNew = !isSameAllocation(before.allocation, decision.allocation);
     if (isNew) this.#allocationChanged(key, before.allocation);
-    this.#verdicts.decided(key, service, decision.warning?.verdict, isNew);
+    this.#verdicts.decided(key, service, (decision.warning ?? decision.kept)?.verdict, isNew);
     this.#wake(key, before, decision);
+    this.#givenUp.look(key, service);
     const outcome = this.#statuses.put(key, service, decision.status);
-    decided(key); // Which may put another configuration in force.
+    decided(key, decision.unmet); // Which may put another configuration in force.
     return outcome;
   }
 
   /** An address that is given up may be one that another host has. */
   #allocationChanged(key: string, before: Allocation | undefined): void {
     const after = this.#options.allocator.held(key);
-    if (after === undefined) this.#assignedAt.delete(key);
-    else this.#assigned(key);
-    for (const pool of new Set([before?.pool, after?.pool])) if (pool !== undefined) this.#pools.changed(pool);
+    const had = new Set(before?.addresses.map(String));
+    for (const address of after?.addresses ?? []) if (!had.delete(address.toString())) this.#assigned(key, address);
+    for (const address of had) this.#assignedAt.delete(assignment(key, address));
+    for (const pool of new Set([...(before?.pools ?? []), ...(after?.pools ?? [])])) this.#pools.changed(pool);
     if (before?.addresses.some((address) => this.#reported.has(address.toString()))) this.#heedOccupants();
   }
 
@@ -271,15 +346,15 @@ export class ServiceController {
     const after = termsOf(allocation, request);
     if (allocation !== undefined && after.sharingKey !== "") this.#terms.set(key, after);
     else this.#terms.delete(key);
-    const next = this.#waiting.set(key, request === undefined || unmet === undefined ? [] : waitsOf(request, unmet));
-    const isHeld = (address: Address) => this.#options.allocator.isHeld(address);
-    for (const resource of changedResources(before, after, isHeld)) next.push(...this.#waiting.changed(resource));
+    const { allocator } = this.#options;
+    const next = this.#waiting.set(key, request === undefined || unmet === undefined ? [] : waitsOf(request, unmet, allocator));
+    for (const resource of changedResources(key, before, after, allocator)) next.push(...this.#waiting.changed(resource));
     for (const waiting of next) if (waiting !== key) this.#queue.add(waiting);
   }
 
   /** Logs what changed, and records events about what is wrong. */
   #recordDecision(key: string, service: Service | undefined, had: Allocation | undefined, decision: Decision): void {
-    const { allocation, noRight, lost, warning } = decision;
+    const { allocation, noRight, lost, warning, kept } = decision;
     const log = this.#options.log.with({ service: key });
     if (!isSameAllocation(had, allocation)) {
       const reason = noRight ?? (lost === undefined ? "otherRequested" : "notAllowed");
@@ -287,7 +362,7 @@ export class ServiceController {
         log.info("service deleted", { event: "serviceDeleted", ips: had.addresses });
       else if (had !== undefined) log.info("addresses released", { event: "clearAssignment", reason, ips: had.addresses });
       if (allocation !== undefined)
-        log.info("addresses assigned", { event: "ipAllocated", ips: allocation.addresses, pool: allocation.pool });
+        log.info("addresses assigned", { event: "ipAllocated", ips: allocation.addresses, pool: poolsOf(allocation).join() });
     }
     if (lost !== undefined && service !== undefined) {
       const error = describe(lost.refusal);
@@ -296,6 +371,22 @@ export class ServiceController {
       this.#options.events.record(serviceReference(service), "Warning", "ClearAssignment", message);
     }
     this.#warn(key, service, warning);
+    this.#keep(key, service, kept);
+  }
+
+  /** Says once of a Service that it would not be given now what it has. */
+  #keep(key: string, service: Service | undefined, kept: Keeping | undefined): void {
+    if (service === undefined || kept === undefined) {
+      this.#kept.delete(key);
+      return;
+    }
+    if (!isNews(this.#kept, service, kept.message)) return;
+    this.#options.log.info("service keeps what it would not be given", {
+      event: "addressNotAllowed",
+      service: key,
+      reason: kept.message,
+    });
+    this.#options.events.record(serviceReference(service), "Normal", "AddressNotAllowed", kept.message);
   }
 
   /** Logs a warning and records an event once, and again only after it has changed in between. */
@@ -304,9 +395,7 @@ export class ServiceController {
       this.#warnings.delete(key);
       return;
     }
-    const last = `${service.uid} ${warning.message}`; // One that was deleted and made again gets its own event.
-    if (this.#warnings.get(key) === last) return;
-    this.#warnings.set(key, last);
+    if (!isNews(this.#warnings, service, warning.message)) return;
     this.#options.log.error("service does not get what it requests", {
       op: "allocateIPs",
       service: key,
@@ -316,8 +405,20 @@ export class ServiceController {
   }
 }
 
-function isStrict({ protocol, conflictProbe }: Pool): boolean {
-  return protocol === "layer2" && conflictProbe === "strict";
+/** Whether it is not what was `said` last of the Service. One that was deleted and made again is another one. */
+function isNews(said: Map<string, string>, { key, uid }: Service, message: string): boolean {
+  const last = `${uid} ${message}`;
+  if (said.get(key) === last) return false;
+  said.set(key, last);
+  return true;
+}
+
+function assignment(service: string, address: Address | string): string {
+  return `${service} ${address}`;
+}
+
+function isStrict(pool: Pool): boolean {
+  return hasOwners(pool) && pool.conflictProbe === "strict";
 }
 
 function missesConfiguration(service: Service, why: string): Warning | undefined {

@@ -1,4 +1,4 @@
-import type { Config, Peer, Protocol } from "#pkg/config";
+import type { Config, Peer } from "#pkg/config";
 import { fingerprint } from "#pkg/live-config";
 import { escapeControls } from "#pkg/text";
 import { type Dated, isProblem, type Verdict } from "#pkg/verdict";
@@ -14,7 +14,7 @@ const maxTextLength = 500;
 
 export interface PoolInUse extends Dated<number> {
   readonly pool: string;
-  readonly protocol: Protocol | undefined;
+  readonly protocol: string | undefined;
   /** How many addresses it has, and how many of them Services have. */
   readonly total: number;
   readonly inUse: number;

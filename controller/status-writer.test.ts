@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { ApiError } from "#pkg/k8s";
+import { annotations } from "#pkg/service";
 import { configText, startWorld } from "./testing/world.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
@@ -47,6 +49,16 @@ test("a status that is refused time and again keeps no other Service waiting", a
   assert.deepEqual(world.addresses("web"), ["web=10.0.0.8"]);
 });
 
+test("what another writer sets beside an address is no reason to write the status", async () => {
+  const world = await startWorld(ten, { web: {} });
+  await world.settle();
+  const details = { ipMode: "Proxy", ports: [{ port: 80, protocol: "TCP" }] };
+  for (const ingressDetails of [{ "10.0.0.0": details }, {}, { "10.0.0.0": { ipMode: "Proxy" } }]) {
+    world.change("web", { ingress: ["10.0.0.0"], ingressDetails });
+    assert.deepEqual(await world.settle(), []);
+  }
+});
+
 test("a status that another controller overwrites without end is restored ever later, and events say so", async () => {
   const world = await startWorld(ten, { web: {} });
   const lines: string[] = [];
@@ -91,5 +103,23 @@ test("a Service that asks for one pool and the other in turn is not taken for on
     lines.filter((line) => line.includes("StatusOverwritten")),
     [],
   );
+  assert.deepEqual(world.addresses("web"), ["web=10.0.1.0"]);
+});
+
+test("a status that is being replaced is not taken for one that somebody wrote: the Service keeps what it was given meanwhile", async () => {
+  const world = await startWorld(configText("main 10.0.0.0-10.0.0.9", "gold 10.0.1.0-10.0.1.9"), { web: {} });
+  const pass = async () => {
+    world.cluster.deliver();
+    world.clock.advanceBy(0);
+    for (let turn = 0; turn < 5; turn++) await setImmediate();
+  };
+  const { promise, resolve } = Promise.withResolvers<void>();
+  world.cluster.gate = promise;
+  world.change("web", { annotations: { [annotations.pool]: "gold" } });
+  await pass();
+  world.change("web", { annotations: {} });
+  await pass();
+  resolve();
+  await world.settle();
   assert.deepEqual(world.addresses("web"), ["web=10.0.1.0"]);
 });

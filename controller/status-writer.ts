@@ -1,10 +1,11 @@
+import { quotedList } from "#pkg/assignment";
 import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
 import { ApiError, type Cluster, type EventRecorder, type Service, serviceReference } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import { isOurs } from "#pkg/service";
 import { shorten } from "#pkg/text";
 import { type Dated, type Verdict, verdict } from "#pkg/verdict";
-import { quotedList } from "./decide.ts";
+import type { GivenUp } from "./given-up.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import type { Outcome } from "./work-queue.ts";
 
@@ -15,6 +16,7 @@ export interface StatusWriterOptions {
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
+  readonly givenUp: GivenUp;
 }
 
 /** A status that others overwrite again and again. */
@@ -30,6 +32,8 @@ interface Contest {
 
 const minContestMs: Millis = 1_000;
 const maxContestMs: Millis = 300_000;
+// Until an address is looked at again that another status still has; it is looked at earlier when that status changes.
+const givenUpMs: Millis = 5_000;
 const contestMemoryMs: Millis = 600_000; // A status that was left alone for so long is contested from the start.
 
 /**
@@ -44,6 +48,7 @@ export class StatusWriter {
   readonly #overwritten = new Set<string>(); // services whose status somebody else has replaced since
   readonly #contests = new Map<string, Contest>(); // service -> contest
   readonly #refusals = new Map<string, Dated<Millis>>(); // service -> why its status was refused last
+  readonly #awaited = new Map<string, Dated<Millis>>(); // service -> whose status has its address
 
   constructor(options: StatusWriterOptions) {
     this.#options = options;
@@ -52,7 +57,9 @@ export class StatusWriter {
   /** The Service as it is now and was before. @param held the status that it is to have */
   seen(key: string, now: Service | undefined, before: Service | undefined, held: readonly string[]): void {
     if (now === undefined) {
-      for (const known of [this.#replaced, this.#written, this.#overwritten, this.#contests, this.#refusals]) known.delete(key);
+      for (const known of [this.#replaced, this.#written, this.#overwritten, this.#contests, this.#refusals, this.#awaited])
+        known.delete(key);
+      this.#options.givenUp.wait(key, []);
       return;
     }
     const written = this.#written.get(key);
@@ -71,9 +78,14 @@ export class StatusWriter {
     const isOverwritten = this.#overwritten.delete(key);
     if (service === undefined || status === undefined || hasStatus(service, status)) {
       this.#replaced.delete(key);
+      this.#awaited.delete(key);
+      this.#options.givenUp.wait(key, []);
       return "done";
     }
     this.#replaced.set(key, service.ingress);
+    const { free, isCircle } = this.#await(service, status);
+    if (isCircle) return this.#write(service, free);
+    if (free.length < status.length) return { at: this.#options.clock.now() + givenUpMs };
     if (isOverwritten) this.#contest(service, status);
     const { until = 0 } = this.#contests.get(key) ?? {};
     return until > this.#options.clock.now() ? { at: until } : this.#write(service, status);
@@ -81,11 +93,29 @@ export class StatusWriter {
 
   /** What is wrong with the Service's status, and since when. */
   problemOf(key: string): Dated<Millis> | undefined {
-    const refused = this.#refusals.get(key);
+    const refused = this.#refusals.get(key) ?? this.#awaited.get(key);
     const contest = this.#contests.get(key);
     if (refused !== undefined || contest === undefined) return refused;
     const isOver = contest.count === 1 || this.#options.clock.now() - contest.at > contestMemoryMs;
     return isOver ? undefined : { verdict: overwritten(contest.count), since: contest.since };
+  }
+
+  /** @returns those of its addresses that are in no status of a Service that has given them up, and whether that waits for this one */
+  #await({ key, ingress }: Service, status: readonly string[]): { free: readonly string[]; isCircle: boolean } {
+    const { givenUp, clock } = this.#options;
+    let message: string | undefined;
+    const others: string[] = [];
+    const free = status.filter((address) => {
+      const other = ingress.includes(address) ? undefined : givenUp.by(address, key);
+      if (other === undefined) return true;
+      others.push(other);
+      message ??= `${address} is still in the status of ${other}, which has given it up`;
+      return false;
+    });
+    if (message === undefined) this.#awaited.delete(key);
+    else if (!this.#awaited.has(key))
+      this.#awaited.set(key, { verdict: verdict("service", "addressGivenUp", { message }), since: clock.now() });
+    return { free, isCircle: givenUp.wait(key, others) };
   }
 
   #contest(service: Service, status: readonly string[]): void {
@@ -121,7 +151,8 @@ export class StatusWriter {
       metrics.statusWrite.observe((clock.now() - begunAt) / 1000);
       log.debug("service status write ended", { result });
       this.#refusals.delete(key);
-      if (result !== "written" && this.#written.get(key) === addresses) this.#written.delete(key);
+      if (result === "written") this.#options.givenUp.written(key);
+      else if (this.#written.get(key) === addresses) this.#written.delete(key);
       if (result === "written" && addresses.length > 0)
         events.record(serviceReference(service), "Normal", "IPAllocated", `Assigned IP ${quotedList(addresses)}`);
       // After a conflict the newer object is on its way, and decided on as soon as it is here.

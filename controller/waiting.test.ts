@@ -32,6 +32,12 @@ const cases: readonly Case[] = [
     want: ["c=10.0.0.0", "b="],
   },
   {
+    name: "an address that is too little for who came first, who asks for two, goes to the next one",
+    services: { a: {}, c: inPool("main,main"), b: {} },
+    change: ["a", undefined],
+    want: ["c=", "b=10.0.0.0"],
+  },
+  {
     name: "an address left for another pool",
     config: configText("main 10.0.0.0-10.0.0.0", "gold 10.0.1.0-10.0.1.9"),
     services: { a: inPool("main"), b: inPool("main") },
@@ -51,6 +57,20 @@ const cases: readonly Case[] = [
     services: { a: {}, b: {}, any: {}, main: inPool("main") },
     change: ["a", undefined],
     want: ["any=10.0.0.0", "main="],
+  },
+  {
+    name: "the last of several pools that it asks for",
+    config: configText("main 10.0.0.0-10.0.0.0", "gold 10.0.1.0-10.0.1.9"),
+    services: { a: inPool("main"), b: inPool("gold,main") },
+    change: ["a", undefined],
+    want: ["b=10.0.1.0+10.0.0.0"],
+  },
+  {
+    name: "one of several addresses that another Service has",
+    config: configText("main 10.0.0.0-10.0.0.0", "gold 10.0.1.0-10.0.1.0"),
+    services: { a: inPool("gold,main"), b: inPool("main"), c: inPool("gold") },
+    change: ["a", inPool("gold")],
+    want: ["a=10.0.1.0", "b=10.0.0.0", "c="],
   },
   {
     name: "a port that becomes free on a shared address",

@@ -1,6 +1,6 @@
-import type { Allocation, Refusal } from "#pkg/allocator";
+import { type Allocation, type Allocator, counterText, type Holder, holdersOf, type Refusal } from "#pkg/allocator";
 import type { Address, Family } from "#pkg/net";
-import type { AddressRequest } from "#pkg/service";
+import { type AddressRequest, namespaceOf } from "#pkg/service";
 import type { Wait } from "./wait-list.ts";
 
 /** What a Service holds and the terms on which others may share it. */
@@ -16,60 +16,99 @@ export function termsOf(allocation: Allocation | undefined, request: AddressRequ
   return { allocation, sharingKey, terms: request === undefined || sharingKey === "" ? "" : termsText(request) };
 }
 
+/** What is known of addresses and of who is counted together, after a change. */
+export type Known = Pick<Allocator, "isHeld" | "reservedFor" | "hasReserved" | "quotasOf" | "held">;
+
 /**
- * What has to change before a refused request is worth another try: an address or a full pool. Every other refusal waits for another
+ * What has to change before a refused request is worth another try: an address, a full pool or a used quota. Every other refusal waits for another
  * configuration or another request, and both lead to a new decision anyway.
  */
-export function waitsOf(request: AddressRequest, refusal: Refusal): Wait[] {
+export function waitsOf(request: AddressRequest, refusal: Refusal, known: Pick<Known, "hasReserved" | "held">): Wait[] {
   switch (refusal.reason) {
+    case "awaitsIpam":
     case "poolFull":
-      return waits(request, freeInPool(refusal.pool, refusal.family), sharedInPool(refusal.pool, request.sharingKey));
+      return [
+        ...waits(request, known, freeInPool(refusal.pool, refusal.family), sharedInPool(refusal.pool, request.sharingKey)),
+        ...(known.hasReserved ? waitsForReserved(request) : []),
+      ];
     case "noPoolFits":
-      return refusal.pools.flatMap((inner) => waitsOf(request, inner));
+      return refusal.pools.flatMap((inner) => waitsOf(request, inner, known));
+    case "quotaExceeded": {
+      const { quota, namespace, together } = refusal;
+      const counter = counterText({ quota, namespace: together ? undefined : namespace });
+      return [{ resource: freedOf(counter), terms: requestText(request) }];
+    }
     case "occupied":
+    case "recordedElsewhere":
     case "inUse":
     case "sharingKeyMismatch":
     case "backendKeyMismatch":
     case "portClash":
-      return waits(request, freeAddress(refusal.address), sharedAddress(refusal.address, request.sharingKey));
+    case "sharingOff":
+      return waits(request, known, freeAddress(refusal.address), sharedAddress(refusal.address, request.sharingKey));
     default:
       return [];
   }
 }
 
-/** An address that nobody holds suits whoever comes first. Sharing depends on the terms. */
-function waits(request: AddressRequest, free: string, shared: string): Wait[] {
-  const waitForFree = { resource: free, terms: "" };
-  return request.sharingKey === "" ? [waitForFree] : [waitForFree, { resource: shared, terms: termsText(request) }];
+/**
+ * An address that nobody holds suits whoever comes first, unless it takes more than one: then it suits only those that lack as much. Sharing
+ * depends on the terms besides.
+ */
+function waits(request: AddressRequest, known: Pick<Known, "held">, free: string, shared: string): Wait[] {
+  const several = request.mayHoldSeveral ? severalText(request, known.held(request.service)) : "";
+  const waitForFree = { resource: free, terms: several };
+  if (request.sharingKey === "") return [waitForFree];
+  return [waitForFree, { resource: shared, terms: `${termsText(request)}${several}` }];
 }
 
-function termsText({ backendKey, ports }: AddressRequest): string {
-  return [backendKey, ...ports.map(({ protocol, port }) => `${protocol}/${port}`).sort()].join(" ");
+function severalText({ families, requestedAddresses, requestedPool }: AddressRequest, held: Allocation | undefined): string {
+  return JSON.stringify([families, requestedAddresses.map(String), requestedPool, held?.addresses.map(String)]);
 }
 
-/** What changes for others when one Service holds something else, or on other terms. `isHeld` is about the time after. */
-export function changedResources(
-  before: AllocationTerms,
-  after: AllocationTerms,
-  isHeld: (address: Address) => boolean,
-): Set<string> {
+/** What is reserved suits whom it is for, and nobody else who waits for the pool. */
+function waitsForReserved(request: AddressRequest): Wait[] {
+  const terms = requestText(request);
+  return holdersOf(request.service).map((holder) => ({ resource: freeFor(holder), terms }));
+}
+
+/** Equal for requests of which the next is in vain if one is. */
+function requestText(request: AddressRequest): string {
+  const { service, labels, families, requestedAddresses, requestedPool, sharingKey } = request;
+  const addresses = requestedAddresses.map(String);
+  return JSON.stringify([namespaceOf(service), labels, families, addresses, requestedPool, sharingKey, termsText(request)]);
+}
+
+function termsText({ service, backendKey, ports }: AddressRequest): string {
+  return [namespaceOf(service), backendKey, ...ports.map(({ protocol, port }) => `${protocol}/${port}`).sort()].join(" ");
+}
+
+/** What changes for others when one Service holds something else, or on other terms. `known` is about the time after. */
+export function changedResources(service: string, before: AllocationTerms, after: AllocationTerms, known: Known): Set<string> {
   const resources = new Set<string>();
   if (isSame(before, after)) return resources;
+  if (before.allocation !== undefined)
+    for (const counter of known.quotasOf(namespaceOf(service))) resources.add(freedOf(counter));
   for (const { allocation, sharingKey } of [before, after]) {
     if (allocation === undefined) continue;
-    for (const address of allocation.addresses) {
-      // Who asked for this very address comes before who would take any.
-      if (!isHeld(address)) resources.add(freeAddress(address)).add(freeInPool(allocation.pool, address.family));
-      else if (sharingKey !== "")
-        resources.add(sharedAddress(address, sharingKey)).add(sharedInPool(allocation.pool, sharingKey));
+    for (const [index, address] of allocation.addresses.entries()) {
+      const pool = allocation.pools[index] ?? "";
+      if (!known.isHeld(address)) for (const free of freedResources(pool, address, known)) resources.add(free);
+      else if (sharingKey !== "") resources.add(sharedAddress(address, sharingKey)).add(sharedInPool(pool, sharingKey));
     }
   }
   return resources;
 }
 
-/** What changes for others when an address that another host of the network had is free again. */
-export function freedResources(pool: string, address: Address): readonly string[] {
-  return [freeAddress(address), freeInPool(pool, address.family)];
+/** What changes for others when an address is free again. Who asked for this very one comes before who would take any. */
+export function freedResources(pool: string, address: Address, known: Pick<Known, "reservedFor">): readonly string[] {
+  const reservedFor = known.reservedFor(address);
+  return [freeAddress(address), reservedFor === undefined ? freeInPool(pool, address.family) : freeFor(reservedFor)];
+}
+
+/** What changes for others when a Service gives up what a counter of a quota counts. */
+export function freedOf(counter: string): string {
+  return `freed of ${counter}`;
 }
 
 function isSame(a: AllocationTerms, b: AllocationTerms): boolean {
@@ -78,12 +117,16 @@ function isSame(a: AllocationTerms, b: AllocationTerms): boolean {
 
 export function isSameAllocation(a: Allocation | undefined, b: Allocation | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
-  return a.pool === b.pool && a.addresses.join() === b.addresses.join();
+  return a.pools.join() === b.pools.join() && a.addresses.join() === b.addresses.join();
 }
 
 // Names of pools may hold anything, so they are quoted: no resource can be read as another.
-function freeInPool(pool: string, family: Family): string {
+export function freeInPool(pool: string, family: Family): string {
   return `free ${family} in ${JSON.stringify(pool)}`;
+}
+
+function freeFor(holder: Holder): string {
+  return `free for ${Object.values(holder).join(" ")}`;
 }
 
 function freeAddress(address: Address): string {

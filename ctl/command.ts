@@ -1,5 +1,10 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
+import packageJson from "../package.json" with { type: "json" };
+import type { Api } from "./cluster/api.ts";
 import type { ClusterOptions, Processes } from "./cluster/processes.ts";
+
+/** Of this program. */
+export const { version } = packageJson;
 
 /** One subcommand of `ingotctl`. */
 export interface Command {
@@ -27,19 +32,34 @@ export interface Io {
   readonly stdinIsTerminal: boolean;
   out(text: string): void;
   err(text: string): void;
+  /** Asks the person; undefined where there is nobody to ask. @returns what was typed, empty for Ctrl-C or Ctrl-D */
+  readonly ask: ((question: string) => Promise<string>) | undefined;
+  /** Writes a file that nobody else may read, with its folders. @throws {UsageError} when that fails */
+  writePrivateFile(path: string, content: string | Uint8Array): Promise<void>;
+  /** For what the program keeps for the person, such as configurations from before a change. */
+  readonly stateFolder: string;
+  /** Shows what is being done, where that takes long and somebody looks; until something else is printed. */
+  progress(text: string): void;
   /** Standard output, where it is a terminal. */
   readonly screen: Screen;
   readonly cluster: ClusterAccess;
   now(): Date;
   sleep(ms: number): Promise<void>;
+  /** Resolves when the person ends the program, as by Ctrl-C. */
+  interrupted(): Promise<void>;
 }
 
 /** The way to the user's cluster. */
 export interface ClusterAccess {
-  /** @throws {UsageError} where it cannot be reached */
-  connect(options: ClusterOptions): Promise<Processes>;
+  /**
+   * @param before an earlier answer, whose connections are taken over where the Pods are the same
+   * @throws {UsageError} where it cannot be reached
+   */
+  connect(options: ClusterOptions, before?: Processes): Promise<Processes>;
   /** The namespace of the kubeconfig's context. */
   namespace(options: ClusterOptions): Promise<string>;
+  /** @throws {UsageError} where there are no credentials for it */
+  api(options: ClusterOptions): Promise<Api>;
 }
 
 /** `invalid`: what was asked about is not valid, or not there; `losses`: there is a result, which lacks something. */

@@ -1,5 +1,14 @@
+import { apply } from "./change/apply.ts";
+import { diff } from "./change/diff.ts";
+import { simulate } from "./change/simulate.ts";
 import type { Command } from "./command.ts";
+import { completion } from "./completion/completion.ts";
 import { convertCommand } from "./convert/convert.ts";
+import { dashboard } from "./dashboard/dashboard.ts";
+import { doctor } from "./doctor/doctor.ts";
+import { history } from "./history/history.ts";
+import { replay } from "./replay/replay.ts";
+import { supportBundle } from "./support-bundle/support-bundle.ts";
 import { takeover } from "./takeover/takeover.ts";
 import { validate } from "./validate/validate.ts";
 import { explain } from "./views/explain.ts";
@@ -12,16 +21,25 @@ import { services } from "./views/services.ts";
 import { status } from "./views/status.ts";
 
 /** Every command, by name, in the order in which help lists them. Each is a file that exports its `Command`. */
-export const commands: ReadonlyMap<string, Command> = new Map([
+export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ["status", status],
   ["services", services],
   ["explain", explain],
+  ["doctor", doctor],
   ["pools", pools],
   ["nodes", nodes],
   ["peers", peers],
   ["members", members],
   ["owner", owner],
+  ["history", history],
+  ["support-bundle", supportBundle],
+  ["dashboard", dashboard],
+  ["diff", diff],
+  ["apply", apply],
+  ["simulate", simulate],
   ["validate", validate],
+  ["replay", replay],
   ["convert", convertCommand],
   ["takeover", takeover],
+  ["completion", completion(() => commands)],
 ]);

@@ -1,8 +1,13 @@
 #!/usr/bin/env node
 import { createReadStream } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { wallClock } from "#pkg/clock";
 import { type Io, UsageError } from "./command.ts";
+import { ProgressLine } from "./progress-line.ts";
 import { run } from "./run.ts";
 
 const maxInputBytes = 8 * 1024 * 1024; // In octets; no ConfigMap comes near, but a device or a wrong file would fill the memory.
@@ -23,23 +28,62 @@ async function read(name: string, stream: AsyncIterable<Uint8Array>): Promise<st
   }
 }
 
+async function ask(question: string): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await lines.question(question);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ABORT_ERR") throw error;
+    process.stderr.write("\n"); // Ctrl-C or Ctrl-D: nothing was answered.
+    return "";
+  } finally {
+    lines.close();
+  }
+}
+
+async function writePrivateFile(path: string, content: string | Uint8Array): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await writeFile(path, content, { mode: 0o600 });
+  } catch (error) {
+    throw new UsageError(`cannot write ${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+const progress = new ProgressLine(process.stderr);
+
 const io: Io = {
   readFile: (path) => read(path, createReadStream(path)),
   readStdin: () => read("standard input", process.stdin),
   stdinIsTerminal: process.stdin.isTTY === true,
-  out: (text) => void process.stdout.write(text),
-  err: (text) => void process.stderr.write(text),
+  out(text) {
+    progress.clear();
+    process.stdout.write(text);
+  },
+  err(text) {
+    progress.clear();
+    process.stderr.write(text);
+  },
+  ask: process.stdin.isTTY === true && process.stderr.isTTY === true ? ask : undefined,
+  writePrivateFile,
+  stateFolder: join(process.env.XDG_STATE_HOME || join(homedir(), ".local/state"), "ingotctl"),
+  progress: (text) => progress.show(text),
   screen: {
     columns: process.stdout.isTTY === true ? process.stdout.columns : undefined,
     hasColor: process.stdout.isTTY === true && process.stdout.hasColors() && process.env.NO_COLOR === undefined,
   },
   // Loading the client takes some 100 ms, and some of the commands do without.
   cluster: {
-    connect: async (options) => (await import("./cluster/connect.ts")).connect(options),
+    connect: async (options, before) => (await import("./cluster/connect.ts")).connect(options, before),
+    api: async (options) => new (await import("./cluster/kube-api.ts")).KubeApi(options),
     namespace: async (options) => (await import("./cluster/connect.ts")).defaultNamespace(options),
   },
   now: wallClock,
   sleep: (ms) => sleep(ms),
+  interrupted: () =>
+    new Promise((resolve) => {
+      for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+    }),
 };
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -47,5 +91,6 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 // Not awaited here: as one executable file it is a CommonJS module.
 run(process.argv.slice(2), io).then((status) => {
+  progress.clear();
   process.exitCode = status;
 });

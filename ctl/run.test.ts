@@ -32,7 +32,7 @@ test("validate: a problem shows its line with a caret", async () => {
   const { status, out } = await ingotctl("validate c.yaml", { files: { "c.yaml": invalid } });
   assert.equal(status, Exit.invalid);
   const rows = [
-    'c.yaml:2:23: error: address-pools[0].protocol: must be "layer2" or "bgp", but is the text "layer3"; did you mean "layer2"?',
+    'c.yaml:2:23: error: address-pools[0].protocol: must be "layer2" or "bgp" or "interface" or "none", or a list, but is the text "layer3"; did you mean "layer2"?',
     "  | - {name: a, protocol: layer3, addresses: [192.0.2.0/24]}",
     "  |                       ^",
     "c.yaml: not valid",
@@ -53,7 +53,16 @@ test("validate -o json: what is valid has a summary, without passwords", async (
     "peers:\n- {my-asn: 1, peer-asn: 2, peer-address: ::1, password: hunter2, node-selectors: [{match-labels: {a: b}}]}\n";
   const selective =
     "- {name: c, protocol: layer2, addresses: [192.0.3.0/24], node-selectors: [{match-labels: {a: b}}], interfaces: [eth?]}\n";
-  const layer2 = { l2Placement: { subnet: false, sticky: false }, conflictProbe: "report" };
+  const open = {
+    namespaces: [],
+    namespaceSelectors: [],
+    serviceSelectors: [],
+    priority: null,
+    closed: false,
+    sharing: "cluster",
+    reserved: [],
+  };
+  const layer2 = { ...open, l2Placement: { subnet: false, sticky: false }, conflictProbe: "report" };
   const { status, out } = await ingotctl("validate -o json", {
     stdin: `${valid}- {name: b, protocol: bgp, addresses: ['::/0'], bgp-advertisements: [{communities: [no-export]}]}\n${selective}${peer}`,
   });
@@ -71,6 +80,7 @@ test("validate -o json: what is valid has a summary, without passwords", async (
           avoidBuggyIPs: true,
           addresses: 254,
           nodeSelectors: [],
+          preferredNodes: [],
           interfaces: [],
           ...layer2,
           advertisements: [],
@@ -83,6 +93,7 @@ test("validate -o json: what is valid has a summary, without passwords", async (
           avoidBuggyIPs: false,
           addresses: String(2n ** 128n),
           nodeSelectors: [],
+          preferredNodes: [],
           interfaces: [],
           ...layer2,
           advertisements: [
@@ -109,11 +120,13 @@ test("validate -o json: what is valid has a summary, without passwords", async (
           avoidBuggyIPs: false,
           addresses: 256,
           nodeSelectors: [{ matchLabels: { a: "b" }, matchExpressions: [] }],
+          preferredNodes: [],
           interfaces: ["eth?"],
           ...layer2,
           advertisements: [],
         },
       ],
+      quotas: [],
       peers: [
         {
           name: null,
@@ -149,7 +162,8 @@ test("validate -o json: what is valid has a summary, without passwords", async (
 test("validate -o json: what is not valid has its problems and no summary", async () => {
   const { status, out } = await ingotctl("validate --output=json c.yaml", { files: { "c.yaml": invalid } });
   assert.equal(status, Exit.invalid);
-  const message = 'must be "layer2" or "bgp", but is the text "layer3"; did you mean "layer2"?';
+  const message =
+    'must be "layer2" or "bgp" or "interface" or "none", or a list, but is the text "layer3"; did you mean "layer2"?';
   const problem = { severity: "error", path: "address-pools[0].protocol", line: 2, column: 23, message };
   assert.deepEqual(JSON.parse(out), { valid: false, problems: [problem], summary: null });
 });

@@ -1,5 +1,5 @@
-import packageJson from "../package.json" with { type: "json" };
-import { type Command, Exit, type Io, UsageError } from "./command.ts";
+import { maskControls } from "#pkg/text";
+import { type Command, Exit, type Io, UsageError, version } from "./command.ts";
 import { commands } from "./commands.ts";
 
 /** Runs `ingotctl` with these arguments. @returns the exit status */
@@ -7,14 +7,15 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const [name, ...rest] = args;
   try {
     if (name === undefined) throw new UsageError(`a command is missing\n\n${overview()}`);
-    if (name === "--version") return print(`ingotctl ${packageJson.version}\n`, io);
+    if (name === "--version") return print(`ingotctl ${version}\n`, io);
     if (name === "help" || name === "--help" || name === "-h") return help(rest, io);
     const command = find(name);
     if (rest.includes("--help") || rest.includes("-h")) return print(command.help, io);
     return await command.run(rest, io);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    io.err(`ingotctl: ${error.message.trimEnd()}\n`);
+    // Some of it is what an API server or a process said.
+    io.err(`ingotctl: ${error.message.trimEnd().split("\n").map(maskControls).join("\n")}\n`);
     return Exit.usage;
   }
 }

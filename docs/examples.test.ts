@@ -8,8 +8,8 @@ import { loadAll } from "js-yaml";
 import { ApiServer, type KubeObject, type ObjectInput } from "#e2e/apiserver";
 import { Allocator } from "#pkg/allocator";
 import { readInput } from "#pkg/config";
-import { resources } from "#pkg/k8s";
-import { readRequest } from "#pkg/service";
+import { servicesOf } from "#pkg/k8s";
+import { classlessOnly, readRequest } from "#pkg/service";
 import { commands as subcommands } from "../ctl/commands.ts";
 import { run } from "../ctl/run.ts";
 import { fakeIo } from "../ctl/testing/ingotctl.ts";
@@ -40,7 +40,7 @@ for (const { place, text } of [...all.filter(({ language }) => language === "yam
     }
     const server = new ApiServer();
     const allocator = new Allocator();
-    allocator.setPools(pools);
+    allocator.setPools(documents.some(isConfiguration) ? (readInput(text).config?.pools ?? []) : pools);
     for (const object of documents) {
       const created = apply(server, object as unknown as ObjectInput);
       if (created.kind === "Service") assert.deepEqual(unmet(created, allocator), undefined);
@@ -49,7 +49,7 @@ for (const { place, text } of [...all.filter(({ language }) => language === "yam
   });
 }
 
-/** Those that the examples of Services take for granted. */
+/** Those that Services take for granted in an example without a configuration. */
 const pools =
   readInput(`address-pools:
 - {name: default, protocol: layer2, addresses: [192.168.1.240-192.168.1.250, 2001:db8::/120]}
@@ -59,7 +59,13 @@ const pools =
 /** Why a Service gets no address. */
 function unmet(object: KubeObject, allocator: Allocator): unknown {
   const { namespace = "", name, uid = "", resourceVersion = "" } = object.metadata;
-  const service = resources.services.project(object, { key: `${namespace}/${name}`, namespace, name, uid, resourceVersion });
+  const service = servicesOf(classlessOnly, "labels").project(object, {
+    key: `${namespace}/${name}`,
+    namespace,
+    name,
+    uid,
+    resourceVersion,
+  });
   const reading = readRequest(service);
   return reading.type === "request" ? allocator.settle(reading.request).unmet : reading;
 }

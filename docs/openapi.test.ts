@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Routes } from "#pkg/http";
+import { asked, textOf } from "#pkg/http/testing";
+import { address, prefix } from "#pkg/net/testing";
 import { states } from "#pkg/verdict";
 import { controllerApi } from "../controller/api.ts";
 import { configText, startWorld } from "../controller/testing/world.ts";
@@ -15,11 +17,11 @@ import { read } from "./generate/markdown.ts";
 
 async function controller(): Promise<Routes> {
   const world = await startWorld(configText("a 10.0.0.0/32"), { one: {}, two: {}, other: { isClaimed: false } });
-  return controllerApi({ controller: () => world.controller, clock: world.clock });
+  return controllerApi({ controller: () => world.controller, recorder: world.recorder, clock: world.clock });
 }
 
 function speaker(bench: Bench): Routes {
-  const { state, clock } = bench;
+  const { state, recorder, clock } = bench;
   const nodeFacts = () => ({
     missing: ["Nodes"],
     failed: undefined,
@@ -33,28 +35,39 @@ function speaker(bench: Bench): Routes {
     bfd: undefined,
     leaving: false,
   });
+  const common = { users: 1, by: undefined, since: 0, error: undefined, restored: 1 };
+  const route = { type: "route", interface: "kube-lb0", prefix: prefix("192.0.2.0/28"), table: 198, protocol: 248 } as const;
+  const traits = { protocol: 248, lifetimeSeconds: Infinity, isOnLan: false } as const;
+  const held = { type: "address", interface: "kube-lb0", address: address("192.0.2.1"), prefixLength: 32, ...traits } as const;
+  const items = [
+    { ...common, item: route, place: "placed" as const },
+    { ...common, item: held, place: "held" as const, by: "eth0", error: "EACCES" },
+  ];
   const peer = { key: "10.0.0.1:179", isEstablished: false, verdict };
   return speakerApi({
     state,
-    sources: { configuration: { inForce: undefined, verdict: verdict.verdict, since: 0 } },
+    sources: {
+      configuration: { inForce: undefined, inForceSince: undefined, seen: undefined, verdict: verdict.verdict, since: 0 },
+    },
     objects: new ObjectVerdicts({ state, nodeFacts, clock }),
     bgp: { peers: [peer] as never, describe: () => [] },
     bfd: { describe: () => [] },
-    members: { describe: () => ({ source: "pods", members: [] }) },
+    kernel: { restored: 2, interfaces: () => [{ name: "kube-lb0", kind: "dummy", error: undefined }], status: () => items },
+    members: { describe: async () => ({ source: "pods", members: [] }) },
+    recorder,
     clock,
   });
 }
 
 const programs = { controller: await controller(), speaker: speaker(Bench.announcing(owner)) };
-const local = { host: "localhost", authorization: "", from: "127.0.0.1", isLocal: true };
 
 for (const [program, routes] of Object.entries(programs))
   for (const [path, handler] of Object.entries(routes))
-    for (const query of ["", "problems", "service=default/one", "service=default/web&problems"])
+    for (const query of ["", "problems", "brief", "service=default/one", "service=default/web&problems", "about=192.0.2.1"])
       test(`${path}?${query} of the ${program} is as docs/openapi.yaml says`, async () => {
-        const { status, body } = await handler({ query: new URLSearchParams(query), ...local });
-        assert.equal(status, 200);
-        assertDescribed(path, body.toString());
+        const found = await handler(asked(query));
+        assert.equal(found.status, 200);
+        assertDescribed(path, textOf(found));
       });
 
 test("docs/openapi.yaml describes every path that is answered, and no other", () => {

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { globSync } from "node:fs";
 import { test } from "node:test";
+import { load } from "js-yaml";
 import { eventReasons } from "#pkg/k8s";
 import { annotations, isAnnotation } from "#pkg/service";
 import { flags as controllerFlags } from "../controller/flags.ts";
 import { commands as subcommands } from "../ctl/commands.ts";
+import { speakerPorts } from "../ctl/takeover/checks/node.ts";
+import { portNumbers as bfdPorts } from "../pkg/bfd/ports.ts";
 import { flags as speakerFlags } from "../speaker/flags.ts";
 import { codeSpans, page, pages, read, root, tableRows } from "./generate/markdown.ts";
 
@@ -18,6 +21,40 @@ const source = sources.map(read).join("\n");
 test("the table of events has every reason that there is, and no other", () => {
   const listed = tableRows(page("docs/operations.md"), "Events").map(([reason = ""]) => reason.replaceAll("`", ""));
   assert.deepEqual(listed.toSorted(), [...eventReasons].toSorted());
+});
+
+interface NetworkPolicy {
+  readonly spec: { readonly ingress: readonly { readonly ports: readonly { port: number; protocol?: string }[] }[] };
+}
+
+for (const who of ["controller", "speaker"] as const) {
+  test(`the table of ports, the program and the network policy have the same ports of the ${who}`, () => {
+    const listed = tableRows(page("docs/operations.md"), "Ports")
+      .filter(([, row = ""]) => row.includes(who))
+      .flatMap(([ports = ""]) => {
+        const numbers = ports.match(/\d+/g) ?? [];
+        return (ports.match(/TCP|UDP/g) ?? []).flatMap((protocol) => numbers.map((port) => `${protocol} ${port}`));
+      });
+
+    const ring = speakerFlags["ml-bindport"].fallback;
+    const webhook = /--webhook-port=(\d+)/.exec(read("manifests/components/validating-webhook/kustomization.yaml"))?.[1];
+    const bfd = Object.values(bfdPorts).map((port) => `UDP ${port}`);
+    const open = {
+      controller: [`TCP ${controllerFlags.port.fallback}`, `TCP ${webhook}`],
+      speaker: [`TCP ${speakerFlags.port.fallback}`, `TCP ${ring}`, `UDP ${ring}`, "TCP 179", ...bfd],
+    }[who];
+    assert.deepEqual(listed.toSorted(), open.toSorted());
+
+    const policy = load(read(`manifests/components/network-policy/${who}.yaml`)) as NetworkPolicy;
+    const admitted = policy.spec.ingress.flatMap(({ ports }) => ports.map(({ port, protocol = "TCP" }) => `${protocol} ${port}`));
+    assert.deepEqual(admitted.toSorted(), open.toSorted());
+  });
+}
+
+test("the check before a takeover looks for other users of every port in the table that is a speaker's", () => {
+  const ports = tableRows(page("docs/operations.md"), "Ports").filter(([, who = ""]) => who.includes("speaker"));
+  const numbers = ports.flatMap(([port = ""]) => (port.match(/\d+/g) ?? []).map(Number));
+  assert.deepEqual([...speakerPorts.keys()].toSorted(), numbers.toSorted());
 });
 
 test("every event reason that is quoted beside the word `event` is there", () => {

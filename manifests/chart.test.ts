@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
 import { load, loadAll } from "js-yaml";
 import { helmIsMissing, installedHelm } from "#e2e/cluster";
-import { chart, packageChart } from "./chart.ts";
+import { chart, packageChart } from "../release/chart.ts";
 import { render } from "./render.ts";
 
 interface Kubernetes {
@@ -54,7 +54,9 @@ test("helm lint finds nothing", { skip }, async () => {
 const everything: Values = {
   controller: { replicas: 2 },
   speaker: { realTime: false, netAdmin: true },
-  rbac: { bgpPasswords: true, namespaces: true },
+  apiAuth: "token",
+  rbac: { bgpPasswords: true, namespaces: true, netbox: true },
+  webhook: { enabled: true },
   networkPolicy: { enabled: true },
   prometheus: {
     serviceAccount: "prometheus-k8s",
@@ -74,7 +76,18 @@ const choices: readonly { readonly name: string; readonly components: readonly s
   },
   {
     name: "all others", // The chart's network policy follows the port; that of the component is to be edited.
-    components: ["ha", "net-admin", "restricted", "bgp-passwords", "namespaces", "network-policy", "prometheus"],
+    components: [
+      "ha",
+      "net-admin",
+      "restricted",
+      "bgp-passwords",
+      "namespaces",
+      "netbox",
+      "network-policy",
+      "prometheus",
+      "api-auth",
+      "validating-webhook",
+    ],
     values: everything,
   },
 ];
@@ -162,6 +175,31 @@ test("alerts are taken or left, with labels and thresholds of one's own", { skip
   assert.deepEqual(rules[3]?.labels, { severity: "page" });
 });
 
+const digest = `sha256:${"0".repeat(64)}`;
+const images: readonly { readonly values: Values; readonly want: string }[] = [
+  { values: { image: { tag: "1.2" } }, want: "ingot:1.2" },
+  { values: { image: { repository: "reg:5000/ingot", tag: digest } }, want: `reg:5000/ingot@${digest}` },
+  { values: { image: { tag: "1.2" }, speaker: { image: { tag: null, pullPolicy: null } } }, want: "ingot:1.2" }, // As MetalLB's chart has them.
+  { values: { speaker: { image: { tag: `1.2@${digest}` } } }, want: `ingot:1.2@${digest}` },
+];
+for (const { values, want } of images) {
+  test(`image: ${JSON.stringify(values)} names ${want}`, { skip }, async () => {
+    const daemonSet = (await template(values)).find(({ kind }) => kind === "DaemonSet");
+    assert.ok(JSON.stringify(daemonSet).includes(JSON.stringify(want)));
+  });
+}
+
+test("labels and annotations that the chart sets too are in an object once, as the user has them", { skip }, async () => {
+  const pod = { nodeSelector: { "kubernetes.io/os": "linux", zone: "a" }, podAnnotations: { "prometheus.io/port": "7473" } };
+  const objects = await template({ speaker: pod, prometheus: { scrapeAnnotations: true } });
+  const daemonSet = objects.find(({ kind }) => kind === "DaemonSet") as unknown as {
+    spec: { template: { metadata: { annotations: object }; spec: { nodeSelector: object } } };
+  };
+  const { spec, metadata } = daemonSet.spec.template;
+  assert.deepEqual(spec.nodeSelector, pod.nodeSelector);
+  assert.deepEqual(metadata.annotations, { "prometheus.io/port": "7473", "prometheus.io/scrape": "true" });
+});
+
 const refused: readonly { readonly values: Values; readonly says: RegExp }[] = [
   { values: { speakers: {} }, says: /additional properties 'speakers' not allowed/ },
   { values: { controller: { replica: 2 } }, says: /at '\/controller': additional properties 'replica' not allowed/ },
@@ -174,6 +212,15 @@ const refused: readonly { readonly values: Values; readonly says: RegExp }[] = [
     values: { speaker: { image: { repository: "quay.io/metallb/speaker" } } },
     says: /speaker\.image\.repository is quay\.io\/metallb\/speaker, MetalLB's image/,
   },
+  {
+    values: { controller: { image: { tag: "v0.12.1" } } },
+    says: /controller\.image\.tag is v0\.12\.1, a version of MetalLB\. Leave it out/,
+  },
+  { values: { image: { repository: `reg/ingot@${digest}` } }, says: /is an image by digest.*Put the digest, sha256:…, into tag/ },
+  {
+    values: { speaker: { extraArgs: ["--log-level=debug"] } },
+    says: /at '\/speaker': additional properties 'extraArgs' not allowed/,
+  },
   { values: { prometheus: { podMonitor: { enabled: true } } }, says: /prometheus\.serviceAccount is needed with a monitor/ },
 ];
 for (const { values, says } of refused) {
@@ -183,16 +230,15 @@ for (const { values, says } of refused) {
 }
 
 test("the package holds what the folder does, links followed, and is the same each time", { skip }, async () => {
-  const [first, second] = [await packageChart(join(folder, "a")), await packageChart(join(folder, "b"))];
-  const packed = join(folder, "a", first);
-  assert.deepEqual(readFileSync(packed), readFileSync(join(folder, "b", second)));
+  const [a, b] = [mkdtempSync(join(folder, "a-")), mkdtempSync(join(folder, "b-"))];
+  const packed = join(a, await packageChart(a, image.name));
+  assert.deepEqual(readFileSync(packed), readFileSync(join(b, await packageChart(b, image.name))));
   const values = valuesArgs(everything);
   assert.equal(
     await run(["template", "metallb", packed, "-n", "metallb-system", ...values]),
-    await run(["template", "metallb", chart, "-n", "metallb-system", ...values]),
+    await run(["template", "metallb", chart, "-n", "metallb-system", ...values, "--set", `image.repository=${image.name}`]),
   );
   assert.match(await run(["show", "chart", packed]), /^name: ingot$/m);
-  assert.ok(existsSync(packed));
 });
 
 async function template(values: Values, release = "metallb"): Promise<Kubernetes[]> {
@@ -237,6 +283,7 @@ function renamedText(text: string): string {
   return text
     .replace(/^metallb-prometheus$/, "prometheus-k8s")
     .replace(/^metallb:/, "metallb-system:")
+    .replace(/^request\.name == 'metallb'$/, "request.name == 'config'")
     .replace(/^metallb-(?!system)/, "")
     .replace(/^--config=metallb$/, "--config=config")
     .replace(/^app\.kubernetes\.io\/name=metallb,app\.kubernetes\.io\/component=/, "app=metallb,component=");

@@ -16,7 +16,11 @@ interface Kubernetes {
     readonly minAvailable?: number;
     readonly template: {
       readonly metadata: { readonly annotations?: object };
-      readonly spec: { readonly affinity?: object; readonly containers: readonly [Container] };
+      readonly spec: {
+        readonly affinity?: object;
+        readonly containers: readonly [Container];
+        readonly volumes?: readonly { readonly hostPath?: { readonly path: string } }[];
+      };
     };
   };
 }
@@ -58,7 +62,9 @@ const effects: Readonly<Record<string, (objects: Objects) => boolean>> = {
     has(objects, "PodDisruptionBudget", "controller"),
   namespaces: (objects) =>
     has(objects, "ClusterRole", "metallb-system:namespaces") && has(objects, "ClusterRoleBinding", "metallb-system:namespaces"),
-  "net-admin": (objects) => capability(objects, "NET_ADMIN"),
+  "net-admin": (objects) =>
+    capability(objects, "NET_ADMIN") && podOf(objects, "speaker").template.spec.volumes?.[0]?.hostPath?.path === "/run/ingot",
+  netbox: (objects) => has(objects, "Role", "netbox") && has(objects, "RoleBinding", "netbox"),
   "network-policy": (objects) => has(objects, "NetworkPolicy", "controller") && has(objects, "NetworkPolicy", "speaker"),
   prometheus: (objects) =>
     [
@@ -70,6 +76,10 @@ const effects: Readonly<Record<string, (objects: Objects) => boolean>> = {
     has(objects, "ConfigMap", "ingot-dashboard") &&
     podOf(objects, "speaker").template.metadata.annotations === undefined &&
     podOf(objects, "controller").template.metadata.annotations === undefined,
+  "validating-webhook": (objects) =>
+    podOf(objects, "controller").container.args.includes("--webhook-port=9443") &&
+    ["Service", "ValidatingWebhookConfiguration", "Role", "RoleBinding"].every((kind) => has(objects, kind, "ingot-webhook")) &&
+    has(objects, "ClusterRole", "metallb-system:ingot-webhook"),
   restricted: (objects) => !capability(objects, "SYS_NICE") && capability(objects, "NET_RAW"),
 };
 const names = Object.keys(effects);
@@ -96,7 +106,10 @@ for (const name of names) {
     );
     for (const { kind, metadata } of base) assert.ok(has(objects, kind, metadata.name), `${kind} ${metadata.name} stays`);
     for (const { kind, metadata } of objects)
-      assert.ok(metadata.namespace === "metallb-system" || /^(Cluster|Namespace$)/.test(kind), `${kind} ${metadata.name}`);
+      assert.ok(
+        metadata.namespace === "metallb-system" || /^(Cluster|Namespace$|ValidatingWebhook)/.test(kind),
+        `${kind} ${metadata.name}`,
+      );
   });
 }
 

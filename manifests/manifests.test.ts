@@ -115,7 +115,7 @@ for (const name of ["controller", "speaker"] as const) {
     assert.equal(pod.serviceAccountName, name);
     assert.equal(container.name, name);
     assert.equal(container.image, "ingot");
-    const space = name === "controller" ? 8 : 2;
+    const space = name === "controller" ? 4 : 2;
     const { Entrypoint = [], WorkingDir } = readLastStage(readFileSync("Dockerfile", "utf8"), {}).config;
     assert.deepEqual(container.command, [...Entrypoint, `--max-semi-space-size=${space}`, `${WorkingDir}/${name}.js`]);
     const common = ["--port=7472", "--config=config", "--log-level=info"];
@@ -195,6 +195,8 @@ const requests: { who: "controller" | "speaker"; may: string[]; mayNot: string[]
       "create secrets metallb-system",
       "list secrets metallb-system memberlist",
       "get apps/deployments metallb-system controller",
+      "create coordination.k8s.io/leases metallb-system",
+      ...["get", "list", "watch", "patch"].map((verb) => `${verb} coordination.k8s.io/leases metallb-system ingot-controller`),
     ],
     mayNot: [
       "update services *",
@@ -218,6 +220,7 @@ const requests: { who: "controller" | "speaker"; may: string[]; mayNot: string[]
         `list ${what} *`,
         `watch ${what} *`,
       ]),
+      "get discovery.k8s.io/endpointslices *",
       "create events *",
       "patch events *",
       "list configmaps metallb-system",
@@ -246,6 +249,27 @@ for (const { who, may, mayNot } of requests) {
   for (const request of mayNot) test(`${who} may not ${request}`, () => assert.equal(allowed(who, request), false));
 }
 
+for (const { who, may } of requests)
+  test(`${who} is granted nothing but what it or MetalLB's asks for`, () => assert.deepEqual(granted(who), may.toSorted()));
+
+const ofComponents: Readonly<Record<string, readonly string[]>> = {
+  "bgp-passwords": ["list secrets metallb-system", "watch secrets metallb-system"],
+  namespaces: ["list namespaces *", "watch namespaces *"],
+  netbox: ["list secrets metallb-system netbox", "watch secrets metallb-system netbox"],
+  "validating-webhook": [
+    "create secrets metallb-system",
+    ...["get", "patch"].map((verb) => `${verb} admissionregistration.k8s.io/validatingwebhookconfigurations * ingot-webhook`),
+    ...["list", "patch", "watch"].map((verb) => `${verb} secrets metallb-system ingot-webhook`),
+  ],
+};
+for (const [name, may] of Object.entries(ofComponents))
+  test(`the component ${name} grants what its part of the program asks for, and no more`, () => {
+    const who = name === "bgp-passwords" ? "speaker" : "controller";
+    const other = who === "speaker" ? "controller" : "speaker";
+    assert.deepEqual(granted(who, component(name)), may.toSorted());
+    assert.deepEqual(granted(other, component(name)), []);
+  });
+
 test("with the component for BGP passwords the speaker may follow Secrets of the namespace, and no more", () => {
   const all = [...manifests, ...component("bgp-passwords")];
   for (const verb of ["list", "watch"]) assert.equal(allowed("speaker", `${verb} secrets metallb-system routers`, all), true);
@@ -254,7 +278,7 @@ test("with the component for BGP passwords the speaker may follow Secrets of the
   assert.equal(allowed("controller", "watch secrets metallb-system routers", all), false);
 });
 
-test("the network policies name every port of the Pods, and let only routers in from anywhere", () => {
+test("the network policies name every port of the Pods, and let only routers and the API server in from anywhere", () => {
   interface Policy {
     readonly podSelector: { matchLabels: object };
     readonly ingress: { from?: object[]; ports: { port: number; protocol?: string }[] }[];
@@ -270,9 +294,31 @@ test("the network policies name every port of the Pods, and let only routers in 
       ports.map(({ containerPort: port, protocol = "TCP" }) => text({ port, protocol })),
     );
     const open = ingress.filter(({ from }) => from === undefined).flatMap(({ ports }) => ports.map(text));
-    assert.deepEqual(open, name === "speaker" ? ["TCP 179", "UDP 3784", "UDP 3785", "UDP 4784"] : []);
+    assert.deepEqual(open, name === "speaker" ? ["TCP 179", "UDP 3784", "UDP 3785", "UDP 4784"] : ["TCP 9443"]);
   }
 });
+
+/** All that is granted to an account, as requests. */
+function granted(account: string, installed: readonly Manifest[] = manifests): string[] {
+  const bindings = installed.filter(({ subjects = [] }) =>
+    subjects.some(({ kind, name }) => kind === "ServiceAccount" && name === account),
+  );
+  return bindings
+    .flatMap(({ kind, metadata, roleRef }) => {
+      const where = kind === "ClusterRoleBinding" ? "*" : metadata.namespace;
+      const { rules = [] } = find(roleRef?.kind ?? "", roleRef?.name ?? "", installed);
+      return rules.flatMap(({ apiGroups, resources, resourceNames = [""], verbs }) =>
+        product(verbs, apiGroups, resources, resourceNames).map(([verb, group, resource, name]) =>
+          `${verb} ${group === "" ? "" : `${group}/`}${resource} ${where} ${name}`.trimEnd(),
+        ),
+      );
+    })
+    .sort();
+}
+
+function product(...lists: readonly (readonly string[])[]): string[][] {
+  return lists.reduce<string[][]>((all, list) => all.flatMap((one) => list.map((item) => [...one, item])), [[]]);
+}
 
 /** As the API server's RBAC decides. */
 function allowed(account: string, request: string, installed: readonly Manifest[] = manifests): boolean {

@@ -10,7 +10,9 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 /** Folders, by their beginning, that do no I/O and take time and chance as arguments. */
 const pure = [
   "pkg/allocator/",
+  "pkg/assignment/",
   "pkg/gossip/",
+  "pkg/kernel/state/",
   "pkg/linux/codec/",
   "pkg/node-checks/rules/",
   "pkg/layer2/frames/",
@@ -23,8 +25,10 @@ const pure = [
   "pkg/placement/",
   "pkg/service/",
   "pkg/quarantine/",
+  "pkg/recorder/",
   "pkg/text/",
   "pkg/verdict/",
+  "pkg/what-if/",
   "pkg/memberlist/codec/",
   "pkg/memberlist/ring/",
   "pkg/bfd/codec/",
@@ -36,6 +40,7 @@ const pure = [
   "speaker/bgp/routes/",
   "speaker/core/",
   "pkg/http/codec/",
+  "ctl/dashboard/model/",
 ];
 /** Computation that Node happens to offer under `node:`. */
 const pureNodeModules = new Set(["node:crypto", "node:zlib"]);
@@ -43,6 +48,8 @@ const pureNodeModules = new Set(["node:crypto", "node:zlib"]);
 const homes: Record<string, readonly string[]> = {
   "@kubernetes/client-node": ["ctl/"],
   koffi: ["pkg/linux/"],
+  preact: ["ctl/dashboard/page/"],
+  esbuild: ["ctl/dashboard/"],
   "js-yaml": ["pkg/config/", "pkg/convert/", "pkg/k8s/", "ctl/"],
   "prom-client": ["pkg/metrics/"],
   winston: ["pkg/log/"],
@@ -57,7 +64,7 @@ interface Import {
 }
 
 function sources(): string[] {
-  return globSync("{controller,speaker,ctl,pkg}/**/*.ts", { cwd: root }).filter(
+  return globSync("{controller,speaker,ctl,pkg}/**/*.{ts,tsx}", { cwd: root }).filter(
     (file) => !/\.test\.ts$|\/(testing|netns)\//.test(file),
   );
 }
@@ -123,11 +130,19 @@ test("a package is imported by its index alone", () => {
   assert.deepEqual(offenders(past), []);
 });
 
-test("packages know neither the programs nor the test equipment", () => {
+test("packages know neither the programs nor the test equipment, and ingotctl alone knows another program", () => {
   assert.deepEqual(
-    offenders(({ target }) => target.startsWith("#e2e/")),
+    offenders(({ file, target }) => target.startsWith("#e2e/") || (target.startsWith("#speaker/") && !file.startsWith("ctl/"))),
     [],
   );
+});
+
+test("the page of the dashboard imports nothing that a browser lacks", () => {
+  const foreign = ({ file, target, typeOnly }: Import) =>
+    file.startsWith("ctl/dashboard/page/") &&
+    !typeOnly &&
+    !/^(preact(\/hooks)?|#pkg\/(net|text|verdict)|\.\/[\w.-]+|\.\.\/model\/[\w.-]+)$/.test(target);
+  assert.deepEqual(offenders(foreign), []);
 });
 
 test("each library is used where it belongs", () => {

@@ -10,12 +10,12 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 
 /** From the bottom up: a package imports only from the rows below its own. */
 const order = [
-  ["clock", "heap", "net", "octets", "text"],
-  ["config", "flags", "gossip", "linux", "log", "quarantine", "service"],
+  ["certificate", "clock", "heap", "net", "octets", "text"],
+  ["config", "flags", "gossip", "linux", "log", "quarantine", "recorder", "service"],
   ["verdict"],
-  ["allocator", "config-reader", "convert", "http", "k8s", "live-config", "placement", "threads"],
-  ["api-access", "bfd", "bgp", "layer2", "leader-election", "memberlist", "metrics", "process"],
-  ["node-checks"],
+  ["allocator", "checkpoints", "config-reader", "convert", "http", "k8s", "live-config", "placement", "threads"],
+  ["api-access", "assignment", "bfd", "bgp", "kernel", "layer2", "leader-election", "memberlist", "metrics", "netbox", "process"],
+  ["node-checks", "what-if"],
 ] as const satisfies readonly (readonly string[])[];
 
 // No file is longer, so that each can be read as a whole.

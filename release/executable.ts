@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import * as esbuild from "esbuild";
+import { embedPage } from "../ctl/dashboard/bundle.ts";
 import type { Architecture } from "./debian.ts";
 import { modulesFor, nodeArchitecture } from "./modules.ts";
 
@@ -33,6 +34,7 @@ export async function writeExecutable(file: string, architecture: Architecture):
       format: "cjs", // Node 24 takes nothing else there.
       minifyWhitespace: true,
       charset: "ascii",
+      plugins: [embedPage],
       logLevel: "warning",
       logOverride: { "empty-import-meta": "error" }, // There is no file beside it.
     });

@@ -4,6 +4,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "n
 import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { renderChoices } from "../manifests/render.ts";
+import { packageChart } from "./chart.ts";
 import { architectures } from "./debian.ts";
 import { writeExecutable } from "./executable.ts";
 import { readVersion, writeImage } from "./image.ts";
@@ -26,7 +27,7 @@ export async function release(directory: string, repository: string): Promise<st
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   await renderChoices(directory, { name: repository, tag: version });
-  await writeChart(join(directory, `ingot-chart-${version}.tgz`), repository);
+  await packageChart(directory, repository);
   await writeSbom(join(directory, `ingot-${version}.cdx.json`), architectures);
   await writeImage(join(directory, `ingot-${version}-image.tar`), `${repository}:${version}`);
   for (const architecture of architectures) {
@@ -41,23 +42,6 @@ export async function release(directory: string, repository: string): Promise<st
   const lines = await Promise.all(files.map(async (file) => `${await checksum(join(directory, file))}  ${file}\n`));
   await writeFile(join(directory, "SHA256SUMS"), lines.join(""));
   return [...files, "SHA256SUMS"];
-}
-
-/** The chart, which then takes the image from `repository` unless its values say otherwise. */
-async function writeChart(file: string, repository: string): Promise<void> {
-  const parts = await mkdtemp(`${file}.`);
-  try {
-    const chart = join(parts, "ingot"); // Helm wants one directory of the chart's name.
-    await cp(join(project, "charts/ingot"), chart, { recursive: true });
-    const values = join(chart, "values.yaml");
-    const text = await readFile(values, "utf8");
-    const named = text.replace(/^ {2}repository: ingot( #.*)?$/m, `  repository: ${repository}`);
-    if (named === text) throw new Error(`Cannot release the chart: ${values} has no image.repository "ingot" to replace`);
-    await writeFile(values, named);
-    await writeTarGz(file, parts);
-  } finally {
-    await rm(parts, { recursive: true, force: true });
-  }
 }
 
 async function checksum(file: string): Promise<string> {

@@ -1,16 +1,22 @@
 import type { Bfd } from "#pkg/bfd";
 import { type Clock, dateOf } from "#pkg/clock";
-import { type Asked, json, type Routes } from "#pkg/http";
+import { formatProtocols } from "#pkg/config";
+import { type Asked, json, OneLine, type Routes } from "#pkg/http";
+import type { KernelKeeper } from "#pkg/kernel";
 import { fingerprint } from "#pkg/live-config";
-import { answer, isProblem, type VerdictEntry } from "#pkg/verdict";
+import type { Prefix } from "#pkg/net";
+import { describeRecording, findEntries, type Recorder } from "#pkg/recorder";
+import { answer, brief, isProblem, type VerdictEntry } from "#pkg/verdict";
 import packageJson from "../package.json" with { type: "json" };
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import { currentConflicts } from "./core/conflicts/address-defender.ts";
 import { describeConflict } from "./core/conflicts/conflict-reports.ts";
 import { describeOccupants } from "./core/conflicts/quarantine.ts";
 import { isAnnounced } from "./core/placements.ts";
+import { commonInputs } from "./core/replay.ts";
 import type { SpeakerState } from "./core/state.ts";
 import { type AddressView, serviceView } from "./core/verdicts/address-verdict.ts";
+import { describeKernel } from "./kernel.ts";
 import type { Members } from "./members/members.ts";
 import type { ObjectVerdicts } from "./object-verdicts.ts";
 import type { Sources } from "./sources.ts";
@@ -18,18 +24,20 @@ import type { Sources } from "./sources.ts";
 export interface ApiOptions {
   readonly state: SpeakerState;
   readonly sources: Pick<Sources, "configuration">;
-  readonly objects: Pick<ObjectVerdicts, "look">;
+  readonly objects: Pick<ObjectVerdicts, "node" | "pools">;
   readonly bgp: Pick<BgpSpeaker, "peers" | "describe">;
   readonly bfd: Pick<Bfd, "describe">;
+  readonly kernel: Pick<KernelKeeper, "restored" | "interfaces" | "status">;
   readonly members: Pick<Members, "describe">;
+  readonly recorder: Recorder;
   readonly clock: Clock;
 }
 
 /**
  * What a speaker answers under `/v1`: the cluster as this node sees it, and what it does itself.
- * `?problems` leaves out what is well, `?service=NAMESPACE/NAME` all other Services.
+ * `?problems` leaves out what is well, `?service=NAMESPACE/NAME` all other Services, `?brief` of Services what a list does not show.
  */
-export function speakerApi({ state, sources, objects, bgp, bfd, members, clock }: ApiOptions): Routes {
+export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members, recorder, clock }: ApiOptions): Routes {
   const began = clock.now();
   const date = (at: number) => dateOf(clock, at);
   const self = () => ({ program: "speaker", version: packageJson.version, node: state.node });
@@ -52,8 +60,23 @@ export function speakerApi({ state, sources, objects, bgp, bfd, members, clock }
     }
   }
 
-  function sessionOf({ isEstablished, verdict: { seconds } }: BgpSpeaker["peers"][number]) {
-    return { established: isEstablished, since: clock.now() - 1000 * seconds };
+  function* briefServices(asked: Asked) {
+    for (const one of services(asked))
+      yield one &&
+        new OneLine({
+          ...one,
+          addresses: one.addresses.map(({ candidates: _, ...each }) => ({ ...each, verdict: brief(each.verdict) })),
+          verdict: brief(one.verdict),
+        });
+  }
+
+  function sessionOf({ isEstablished, verdict: { verdict, seconds }, routes }: BgpSpeaker["peers"][number]) {
+    return {
+      established: isEstablished,
+      since: clock.now() - 1000 * seconds,
+      message: verdict.message,
+      standing: (prefix: Prefix) => routes.standing(prefix),
+    };
   }
 
   function placed({ address, placement }: AddressView) {
@@ -62,10 +85,10 @@ export function speakerApi({ state, sources, objects, bgp, bfd, members, clock }
     return { address: address.toString(), pool, protocol, owner, candidates, announced };
   }
 
-  const pools = () =>
-    objects
-      .look()
-      .pools.map(({ pool: { name, protocol }, ...dated }) => ({ pool: name, protocol, verdict: answer(dated, date) }));
+  function* pools() {
+    for (const { pool, ...dated } of objects.pools())
+      yield { pool: pool.name, protocol: formatProtocols(pool.protocols), verdict: answer(dated, date) };
+  }
 
   const peers = () =>
     bgp.peers.map((peer) => {
@@ -73,17 +96,30 @@ export function speakerApi({ state, sources, objects, bgp, bfd, members, clock }
       return { peer: peer.key, verdict: answer({ verdict, since: clock.now() - 1000 * seconds }, date) };
     });
 
+  /** As the others know it by gossip. */
+  const reachability = () => {
+    const known = state.members.gossip?.reachability(state.node);
+    if (known === undefined) return null;
+    const interfaces = [...known.interfaces].map(([name, subnets]) => [name, subnets.map(String)]);
+    return { answers: known.answers, hasKernelAccess: known.hasKernelAccess, interfaces: Object.fromEntries(interfaces) };
+  };
+
   const configuration = () => {
-    const { inForce, verdict, since } = sources.configuration;
-    return { hash: inForce === undefined ? null : fingerprint(inForce), verdict: answer({ verdict, since }, date) };
+    const { inForce, inForceSince, seen, verdict, since } = sources.configuration;
+    return {
+      hash: inForce === undefined ? null : fingerprint(inForce),
+      inForceSince: inForceSince === undefined ? null : date(inForceSince),
+      seen: seen ?? null,
+      verdict: answer({ verdict, since }, date),
+    };
   };
 
   function* verdicts(asked: Asked): Iterable<VerdictEntry | undefined> {
     const isWanted = ({ verdict }: { readonly verdict: VerdictEntry | ReturnType<typeof answer> }) =>
       !asked.query.has("problems") || isProblem(verdict);
-    for (const dated of objects.look().node) yield { kind: "node", name: state.node, ...answer(dated, date) };
+    for (const dated of objects.node()) yield { kind: "node", name: state.node, ...answer(dated, date) };
     yield { kind: "configuration", name: "configuration", ...configuration().verdict };
-    for (const { pool: name, verdict } of pools().filter(isWanted)) yield { kind: "pool", name, ...verdict };
+    for (const one of pools()) yield isWanted(one) ? { kind: "pool", name: one.pool, ...one.verdict } : undefined;
     for (const { peer: name, verdict } of peers().filter(isWanted)) yield { kind: "peer", name, ...verdict };
     for (const one of services(asked)) {
       if (one === undefined) {
@@ -96,15 +132,34 @@ export function speakerApi({ state, sources, objects, bgp, bfd, members, clock }
     }
   }
 
+  const recording = ({ query }: Asked) => {
+    const { node, ignoreExcludeLabel, members } = state;
+    const options = { node, ignoreExcludeLabel, hasRing: members.gossip !== undefined };
+    const about = query.get("about");
+    const entries = about === null ? describeRecording(recorder) : { found: findEntries(recorder, about, commonInputs, date) };
+    return { ...self(), options, epoch: date(0), ...entries };
+  };
+
   return {
-    "/v1/verdicts": (asked) => json({ ...self(), verdicts: verdicts(asked) }),
-    "/v1/services": (asked) => json({ ...self(), services: services(asked) }),
-    "/v1/pools": () => json({ ...self(), pools: pools() }),
-    "/v1/node": () => json({ ...self(), verdicts: objects.look().node.map((dated) => answer(dated, date)) }),
-    "/v1/configuration": () => json({ ...self(), ...configuration() }),
-    "/v1/members": () => json(members.describe()),
-    "/v1/bgp/peers": () => json(bgp.describe()),
-    "/v1/bfd/sessions": () => json(bfd.describe()),
-    "/v1/conflicts": () => json({ conflicts: currentConflicts(state).map(describeConflict), occupied: describeOccupants(state) }),
+    "/v1/verdicts": json((asked) => ({ ...self(), verdicts: verdicts(asked) })),
+    "/v1/services": json((asked) => ({
+      ...self(),
+      services: asked.query.has("brief") ? briefServices(asked) : services(asked),
+    })),
+    "/v1/pools": json(() => ({ ...self(), pools: pools() })),
+    "/v1/node": json(() => {
+      const verdicts = objects.node().map((dated) => answer(dated, date));
+      return { ...self(), reachability: reachability(), verdicts };
+    }),
+    "/v1/configuration": json(() => ({ ...self(), ...configuration() })),
+    "/v1/members": json(() => members.describe()),
+    "/v1/bgp/peers": json(() => bgp.describe()),
+    "/v1/bfd/sessions": json(() => bfd.describe()),
+    "/v1/recorder": json((asked) => recording(asked)),
+    "/v1/kernel": json(() => ({ ...self(), ...describeKernel(state, kernel, clock) })),
+    "/v1/conflicts": json(() => ({
+      conflicts: currentConflicts(state).map(describeConflict),
+      occupied: describeOccupants(state),
+    })),
   };
 }

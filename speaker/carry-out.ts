@@ -1,11 +1,13 @@
 import type { EventRecorder } from "#pkg/k8s";
 import { nodeReference, serviceReference } from "#pkg/k8s";
+import type { KernelKeeper } from "#pkg/kernel";
 import type { Layer2 } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import type { NodeChecks } from "#pkg/node-checks";
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import type { SpeakerEffect } from "./core/effects.ts";
 import type { CoreRunner } from "./core-runner.ts";
+import type { FollowedRoutes } from "./followed-routes.ts";
 import type { Members } from "./members/members.ts";
 import type { SpeakerTimings } from "./metrics.ts";
 import type { OccupantsWriter } from "./occupants-writer.ts";
@@ -17,6 +19,8 @@ export interface Drivers {
   readonly layer2: Pick<Layer2, "begin" | "announce" | "listen" | "withdraw" | "reannounce" | "defend" | "probe">;
   readonly occupants: Pick<OccupantsWriter, "write">;
   readonly bgp: Pick<BgpSpeaker, "setPeers" | "setRoutes" | "flush">;
+  readonly followedRoutes: Pick<FollowedRoutes, "follow">;
+  readonly kernel: Pick<KernelKeeper, "want" | "complete">;
   readonly members: Pick<Members, "start" | "setInterfaces" | "setGossip" | "forgetGossip" | "pullGossip">;
   readonly sources: Pick<Sources, "startConfig">;
   readonly checks: Pick<NodeChecks, "changed">;
@@ -26,13 +30,13 @@ export interface Drivers {
 }
 
 export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
-  const { runner, layer2, occupants, bgp, members, sources, checks, events, timings, log } = drivers;
+  const { runner, layer2, occupants, bgp, followedRoutes, kernel, members, sources, checks, events, timings, log } = drivers;
   switch (effect.type) {
     case "prepareLayer2":
       void layer2.begin();
       break;
     case "announce":
-      layer2.announce(effect.address, effect);
+      layer2.announce(effect.address, { interfaces: effect.interfaces, answers: !effect.kernelAnswers });
       break;
     case "listen":
       layer2.listen(effect.address, effect);
@@ -60,6 +64,15 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
       break;
     case "flushRoutes":
       bgp.flush(effect.complete);
+      break;
+    case "followRoutes":
+      followedRoutes.follow(effect.addresses);
+      break;
+    case "setKernel":
+      kernel.want(effect.address.toString(), effect.items);
+      break;
+    case "completeKernel":
+      kernel.complete();
       break;
     case "setGossip":
       members.setGossip(effect.entries);

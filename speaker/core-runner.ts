@@ -21,8 +21,8 @@ export class CoreRunner implements Disposable {
   readonly #early: SpeakerEvent[] = [];
   #running: { readonly state: SpeakerState; readonly carryOut: (effect: SpeakerEffect) => void } | undefined;
   #isStopped = false;
-  /** Where set, each input is added here. */
-  recording: CoreInput[] | undefined;
+  /** Where set, it is told each input with its effects, before they are carried out. */
+  onStep: ((input: CoreInput, effects: readonly SpeakerEffect[]) => void) | undefined;
 
   constructor(clock: Clock, random: Random) {
     this.#clock = clock;
@@ -56,8 +56,9 @@ export class CoreRunner implements Disposable {
     if (this.#running === undefined) return;
     const { state, carryOut } = this.#running;
     const now = this.#clock.now();
-    this.recording?.push({ event, now });
-    for (const effect of step(state, event, now)) carryOut(effect);
+    const effects = step(state, event, now);
+    this.onStep?.({ event, now }, effects);
+    for (const effect of effects) carryOut(effect);
   }
 
   #setAlarm(): void {

@@ -1,25 +1,32 @@
 #!/usr/bin/env node
+import { randomBytes } from "node:crypto";
 import { guarded, TokenAccess } from "#pkg/api-access";
+import { Checkpoints } from "#pkg/checkpoints";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
-import { Layer2 } from "#pkg/layer2";
+import { Asker, Layer2 } from "#pkg/layer2";
 import { podNamespace, runDaemon } from "#pkg/process";
+import { hideByKey, Recorder } from "#pkg/recorder";
 import { readClasses } from "#pkg/service";
 import { speakerApi } from "./api.ts";
 import { startBgp } from "./bgp/start-bgp.ts";
 import { carryOut } from "./carry-out.ts";
 import { viewAgeSeconds } from "./core/api-view.ts";
+import { recordLine } from "./core/replay.ts";
 import { createState } from "./core/state.ts";
 import { CoreRunner } from "./core-runner.ts";
 import { followEndpoints } from "./endpoints.ts";
 import { flags } from "./flags.ts";
+import { FollowedRoutes } from "./followed-routes.ts";
+import { createKernel, withoutKept } from "./kernel.ts";
 import { createMembers, whyNoRing } from "./members/create-members.ts";
 import { speakerMetrics } from "./metrics.ts";
 import { createChecks, startLayer2 } from "./node-facts.ts";
 import { ObjectVerdicts } from "./object-verdicts.ts";
 import { OccupantsWriter } from "./occupants-writer.ts";
 import { nodeFactsOf, speakerRoutes } from "./routes.ts";
+import { SelfTest } from "./self-test.ts";
 import { Sources } from "./sources.ts";
 
 await runDaemon({
@@ -42,11 +49,12 @@ await runDaemon({
     const cluster = stack.use(connect({ kubeconfig: values.kubeconfig, userAgent: "ingot-speaker", log, clock, random }));
     const common = { cluster, namespace, node, clock, random, log };
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-speaker", host: node, log, clock }));
+    const kernel = stack.use(createKernel({ ...common, events, emit }));
     const layer2 = stack.use(
       new Layer2({
         log,
         refreshMs: values["layer2-refresh"],
-        onInterfaces: (interfaces) => emit({ type: "interfaces", interfaces }),
+        onInterfaces: withoutKept(kernel, (interfaces) => emit({ type: "interfaces", interfaces })),
         onSighting: (sighting) => emit({ type: "sighting", sighting }),
       }),
     );
@@ -60,25 +68,35 @@ await runDaemon({
 
     // The core, and what looks at it.
     stack.use(runner);
-    const state = createState({ node, ignoreExcludeLabel: values["ignore-exclude-lb"], hasRing: noRing === undefined });
-    const checks = stack.use(createChecks({ state, layer2, clock, log }));
+    const options = { node, ignoreExcludeLabel: values["ignore-exclude-lb"], hasRing: noRing === undefined };
+    const state = createState(options);
+    const checkpoints = stack.use(new Checkpoints({ program: "speaker", main: import.meta.url, options, log }));
+    const recorder = new Recorder({ makeCheckpoint: checkpoints.make });
+    const hide = hideByKey(randomBytes(32));
+    runner.onStep = ({ event, now }, effects) => recorder.add(recordLine(event, now, effects, hide));
+    const checks = stack.use(createChecks({ state, layer2, kernel, clock, log }));
+    const selfTest = stack.use(new SelfTest({ state, layer2, asker: new Asker(clock, random), emit, clock, log }));
     const viewAge = () => viewAgeSeconds(state, clock.now());
-    const { registry, metrics, timings } = speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks, viewAge });
+    const { registry, metrics, timings } = speakerMetrics({ state, layer2, bgp, bfd, kernel, memberlist, checks, viewAge });
     const sources = stack.use(new Sources({ ...common, configMap: values.config, classes, metrics, emit }));
     const nodeFacts = () => nodeFactsOf({ sources, state, members, failed, checks, bfd, viewAge });
     const objects = stack.use(new ObjectVerdicts({ state, nodeFacts, clock }));
     const tokens = new TokenAccess({ cluster, clock, log });
     const routes = {
-      ...speakerRoutes({ registry, sources, failed, checks, state, bgp, bfd, members, viewAge }),
-      ...speakerApi({ state, sources, objects, bgp, bfd, members, clock }),
+      ...speakerRoutes({ registry, sources, failed, checks, state, bgp, bfd, kernel, members, viewAge }),
+      ...speakerApi({ state, sources, objects, bgp, bfd, kernel, members, recorder, clock }),
     };
     stack.use(await serve({ host: values.host, port: values.port, routes: guarded(routes, values, tokens), log }));
 
-    const drivers = { runner, layer2, occupants, bgp, members, sources, checks, events, timings, log };
+    const followedRoutes = stack.use(new FollowedRoutes({ layer2, emit, clock, log }));
+    const drivers = { runner, layer2, occupants, bgp, followedRoutes, kernel, members, sources, checks, events, timings, log };
     runner.start(state, (effect) => carryOut(drivers, effect));
+    kernel.check();
     checks.start();
     objects.start();
+    selfTest.start();
     followEndpoints({ ...common, disableSlices: values["disable-epslices"] }, sources);
-    return Object.assign(stack.move(), { leave: () => bgp.leave() });
+    // Our own routes go before the addresses do, which still take what is on its way.
+    return Object.assign(stack.move(), { leave: () => bgp.leave().then(() => kernel.stop()) });
   },
 });

@@ -19,12 +19,16 @@ test("each announced address is a series, and none outlives its announcement", a
   const { announcements } = state.status;
   registerAnnouncements(registry, state);
   assert.deepEqual(await scrape(registry), []);
-  announcements.set("default/web", { protocol: "layer2", pool: "lan", addresses: ["192.0.2.1", "2001:db8::1"] });
-  announcements.set("default/dns", { protocol: "layer2", pool: "lan", addresses: ["192.0.2.1"] });
-  const series = (service: string, ip: string) =>
-    `metallb_speaker_announced{service="${service}",protocol="layer2",node="node1",ip="${ip}"} 1`;
+  announcements.set("default/web", [
+    { protocol: "layer2", pool: "lan", addresses: ["192.0.2.1", "2001:db8::1"] },
+    { protocol: "bgp", pool: "lan", addresses: ["192.0.2.1"] },
+  ]);
+  announcements.set("default/dns", [{ protocol: "layer2", pool: "lan", addresses: ["192.0.2.1"] }]);
+  const series = (service: string, ip: string, protocol = "layer2") =>
+    `metallb_speaker_announced{service="${service}",protocol="${protocol}",node="node1",ip="${ip}"} 1`;
   assert.deepEqual(await scrape(registry), [
     series("default/dns", "192.0.2.1"),
+    series("default/web", "192.0.2.1", "bgp"),
     series("default/web", "192.0.2.1"),
     series("default/web", "2001:db8::1"),
   ]);
@@ -43,15 +47,19 @@ test("every check of the node is a series, also when it found nothing, and warni
   await values();
   assert.deepEqual(await values(), [
     '{check="addressBound"} 0',
+    '{check="flannelAddress"} 0',
     '{check="forwardingOff"} 2',
+    '{check="interfaceManaged"} 0',
     '{check="ipv6Disabled"} 0',
     '{check="noInterface"} 0',
+    '{check="nodePorts"} 0',
     '{check="outsideSubnets"} 0',
+    '{check="promoteSecondaries"} 0',
     '{check="rpFilter"} 0',
     '{check="strictArp"} 0',
   ]);
   findings.pop();
-  assert.equal((await values())[1], '{check="forwardingOff"} 1');
+  assert.equal((await values())[2], '{check="forwardingOff"} 1');
 });
 
 test("the counters of layer 2 are read at each scrape, and not added up", async () => {

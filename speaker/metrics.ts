@@ -1,4 +1,5 @@
 import type { Bfd } from "#pkg/bfd";
+import type { KernelKeeper } from "#pkg/kernel";
 import { ignoredReasons, type Layer2 } from "#pkg/layer2";
 import type { MemberlistThread } from "#pkg/memberlist";
 import {
@@ -16,6 +17,7 @@ import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import { registerBfd, registerBgp } from "./bgp/metrics.ts";
 import { currentConflicts } from "./core/conflicts/address-defender.ts";
 import { wasReported } from "./core/conflicts/conflict-reports.ts";
+import { countWireFaults } from "./core/self-tests.ts";
 import type { SpeakerState } from "./core/state.ts";
 import { registerMemberlist } from "./members/metrics.ts";
 
@@ -24,6 +26,7 @@ export interface MetricsSources {
   readonly layer2: Pick<Layer2, "counters" | "addressCounters">;
   readonly bgp: BgpSpeaker;
   readonly bfd: Bfd;
+  readonly kernel: Pick<KernelKeeper, "restored">;
   readonly memberlist: MemberlistThread | undefined;
   readonly checks: Pick<NodeChecks, "findings">;
   /** See `viewAgeSeconds`. */
@@ -38,7 +41,7 @@ export interface SpeakerTimings {
 }
 
 /** All metrics of a speaker. */
-export function speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks, viewAge }: MetricsSources) {
+export function speakerMetrics({ state, layer2, bgp, bfd, kernel, memberlist, checks, viewAge }: MetricsSources) {
   const registry = createRegistry();
   const metrics = new KubernetesMetrics(registry);
   registerAnnouncements(registry, state);
@@ -47,7 +50,9 @@ export function speakerMetrics({ state, layer2, bgp, bfd, memberlist, checks, vi
   registerBfd(registry, bfd);
   registerConflicts(registry, state);
   registerNodeWarnings(registry, checks);
+  registerSelfTests(registry, state);
   registerApiView(registry, viewAge);
+  registerKernel(registry, kernel);
   if (memberlist !== undefined) registerMemberlist(registry, memberlist);
   return { registry, metrics, timings: registerTimings(registry) };
 }
@@ -80,13 +85,12 @@ export function registerTimings(registry: Registry): SpeakerTimings {
 export function registerAnnouncements(registry: Registry, { node, status }: Pick<SpeakerState, "node" | "status">): void {
   pullSeries(registry, "gauge", {
     name: "metallb_speaker_announced",
-    help: "1 for each address that this node announces for a Service. It does not show what hosts and routers have learned.",
+    help: "1 for each address that this node announces for a Service, by each protocol. It does not show what hosts and routers have learned.",
     labelNames: ["service", "protocol", "node", "ip"],
     *series() {
-      for (const service of [...status.announcements.keys()]) {
-        const { protocol, addresses } = status.announcements.get(service) ?? { protocol: "", addresses: [] };
-        for (const ip of addresses) yield [{ service, protocol, node, ip }, 1];
-      }
+      for (const service of [...status.announcements.keys()])
+        for (const { protocol, addresses } of status.announcements.get(service) ?? [])
+          for (const ip of addresses) yield [{ service, protocol, node, ip }, 1];
     },
   });
 }
@@ -98,6 +102,28 @@ export function registerApiView(registry: Registry, viewAge: () => number): void
     help: "For how long this speaker has not seen what changes in the API; 0 while it does.",
     collect(add) {
       add({}, viewAge());
+    },
+  });
+}
+
+/** What had to be put back into this node's kernel. */
+export function registerKernel(registry: Registry, kernel: Pick<KernelKeeper, "restored">): void {
+  pullCounter(registry, {
+    name: "ingot_kernel_restored_total",
+    help: "Addresses and routes of protocol interface that something else removed from this node's kernel, and that were put back.",
+    collect(add) {
+      add({}, kernel.restored);
+    },
+  });
+}
+
+/** What this node's tests on the wire find, of pools with `self-test`. */
+export function registerSelfTests(registry: Registry, state: SpeakerState): void {
+  pullGauge(registry, {
+    name: "ingot_layer2_self_test_failures",
+    help: "Addresses that other nodes announce and that this node finds unanswered, answered by another host, or without a connection.",
+    collect(add) {
+      add({}, countWireFaults(state));
     },
   });
 }

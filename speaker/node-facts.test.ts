@@ -1,30 +1,38 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { endpointSlice, service } from "#pkg/k8s/testing";
+import type { Item } from "#pkg/kernel";
 import type { Address } from "#pkg/net";
-import { address } from "#pkg/net/testing";
+import { address, prefix } from "#pkg/net/testing";
 import type { AddressPlacement, Holder, Verdict } from "#pkg/placement";
 import { setService, setSlice } from "./core/services.ts";
 import { createState, type SpeakerState } from "./core/state.ts";
-import { announcedByLayer2, servedElsewhere } from "./node-facts.ts";
+import { announcedAsOwner, keptBy, servedElsewhere } from "./node-facts.ts";
 
 const x = address("192.0.2.1");
 const announced: Verdict = { announced: true };
 
 function placement(of: Address, verdict: Verdict = announced): AddressPlacement {
-  const election = { electionAddress: of, candidates: ["node1"], owner: "node1" };
-  return { ...election, address: of, pool: "lan", protocol: "layer2", verdicts: new Map([["default/web", verdict]]) };
+  const election = { electionAddress: of, contenders: ["node1"], candidates: ["node1"], owner: "node1" };
+  return {
+    ...election,
+    isOwned: true,
+    address: of,
+    pool: "lan",
+    protocol: "layer2",
+    verdicts: new Map([["default/web", verdict]]),
+  };
 }
 
 function holder(more: Partial<Holder> = {}): Holder {
-  const endpoints = [{ nodeName: "node2", ready: true }];
-  return { service: "default/web", addresses: [x], isAllowed: true, externalTrafficPolicy: "Cluster", endpoints, ...more };
+  const endpoints = [{ nodeName: "node2", ready: 1, draining: 0 }];
+  return { service: "default/web", goesWith: x, isAllowed: true, externalTrafficPolicy: "Cluster", endpoints, ...more };
 }
 
 /** Node1, which has placed these addresses. */
 function speaker(owned: readonly AddressPlacement[], holders: readonly Holder[]): SpeakerState {
   const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
-  for (const each of owned) state.placements.set(each.address.toString(), each);
+  for (const each of owned) state.placements.set(each.address.toString(), [each]);
   for (const { service: key, externalTrafficPolicy, endpoints } of holders) {
     const ingress = owned.map(({ address }) => address.toString());
     setService(state.services, key, service(key, { ingress, externalTrafficPolicy }));
@@ -34,18 +42,18 @@ function speaker(owned: readonly AddressPlacement[], holders: readonly Holder[])
   return state;
 }
 
-const endpoint = { nodeName: "node1", ready: true };
+const endpoint = { nodeName: "node1", ready: 1, draining: 0 };
 const cases = [
   { name: "a ready endpoint on another node", holder: holder(), want: "default/web" },
   { name: "endpoints on this node alone", holder: holder({ endpoints: [endpoint] }), want: undefined },
   {
     name: "an endpoint on another node that is not ready",
-    holder: holder({ endpoints: [endpoint, { nodeName: "node2", ready: false }] }),
+    holder: holder({ endpoints: [endpoint, { nodeName: "node2", ready: 0, draining: 1 }] }),
     want: undefined,
   },
   {
     name: "an endpoint on no known node, as one written by hand",
-    holder: holder({ endpoints: [{ nodeName: undefined, ready: true }] }),
+    holder: holder({ endpoints: [{ nodeName: undefined, ready: 1, draining: 0 }] }),
     want: "default/web",
   },
   { name: "policy Local", holder: holder({ externalTrafficPolicy: "Local" }), want: undefined },
@@ -59,11 +67,33 @@ const cases = [
 ];
 for (const { name, holder, address: of = x, verdict, want } of cases) {
   test(`servedElsewhere: ${name}`, () => {
-    assert.equal(servedElsewhere(speaker([placement(of, verdict)], [holder]), "IPv4"), want);
+    const search = servedElsewhere(speaker([placement(of, verdict)], [holder]), "IPv4");
+    assert.deepEqual(search.next(), { value: undefined, done: false }, "so that whoever asks can pause");
+    assert.deepEqual(search.next(), { value: want, done: true });
   });
 }
 
-test("announcedByLayer2: addresses of layer 2 with their pools", () => {
-  const routed: AddressPlacement = { ...placement(address("192.0.2.2")), protocol: "bgp" };
-  assert.deepEqual([...announcedByLayer2(speaker([placement(x), routed], []))], [{ address: x, pool: "lan" }]);
+test("announcedAsOwner: addresses that this node owns, with their pools", () => {
+  const routed: AddressPlacement = { ...placement(address("192.0.2.2")), isOwned: false, protocol: "bgp" };
+  assert.deepEqual([...announcedAsOwner(speaker([placement(x), routed], []))], [{ address: x, pool: "lan" }, undefined]);
+});
+
+test("of interfaces on which something is kept: whether they are made for it, have subnets, and how often something was put back there", () => {
+  const status = (item: Item, restored: number) =>
+    ({ item, restored, place: "placed", by: undefined, since: 0, error: undefined }) as const;
+  const on = (name: string, prefixLength: number): Item => {
+    const traits = { protocol: 248, lifetimeSeconds: Infinity, isOnLan: name === "eth0" } as const;
+    return { type: "address", interface: name, address: x, prefixLength, ...traits };
+  };
+  const route: Item = { type: "route", interface: "lb1", prefix: prefix("192.0.2.0/24"), table: 198, protocol: 248 };
+  const dummies = ["kube-lb0", "lb1"].map((name) => ({ name, kind: "dummy", error: undefined }));
+  const kernel = {
+    interfaces: () => dummies,
+    status: () => [status(on("kube-lb0", 32), 2), status(on("kube-lb0", 24), 3), status(on("eth0", 32), 1), status(route, 0)],
+  };
+  assert.deepEqual(keptBy(kernel), [
+    { name: "kube-lb0", isDummy: true, hasSubnets: true, restored: 5 },
+    { name: "eth0", isDummy: false, hasSubnets: false, restored: 1 },
+    { name: "lb1", isDummy: true, hasSubnets: false, restored: 0 },
+  ]);
 });

@@ -15,45 +15,82 @@ export interface PoolStatus extends Dated<Millis> {
   readonly pool: Pool;
 }
 
+/** What was the case with a pool when it was looked at last. */
+interface Seen {
+  readonly key: string;
+  readonly since: Millis;
+  readonly round: number;
+}
+
 // A verdict may have been another one for so long before that is noticed: it is for people.
 const lookEveryMs: Millis = 10_000;
+const poolsAtOnce = 100;
 
 /** What is the case with this node and with the pools, and since when: it is looked at from time to time, and when somebody asks. */
 export class ObjectVerdicts implements Disposable {
   readonly #options: ObjectVerdictsOptions;
   readonly #alarm: Alarm;
-  #seen = new Map<string, Millis>(); // verdict of a node or pool -> since when
+  #ofNode = new Map<string, Millis>(); // verdict -> since when
+  readonly #ofPools = new Map<string, Seen>(); // pool -> its verdict
+  #round = 0;
+  #looking: Iterator<PoolStatus, void> | undefined; // The pools of this round that are still to be looked at.
 
   constructor(options: ObjectVerdictsOptions) {
     this.#options = options;
-    this.#alarm = new Alarm(options.clock, "verdicts", () => this.start());
+    this.#alarm = new Alarm(options.clock, "verdicts", () => this.#look());
   }
 
   start(): void {
-    this.look();
-    this.#alarm.set(this.#options.clock.now() + lookEveryMs);
+    this.#look();
   }
 
-  /** On this node, the worst first; and on the pools of the configuration in force, in its order. */
-  look(): { readonly node: readonly Dated<Millis>[]; readonly pools: readonly PoolStatus[] } {
+  /** On this node, the worst first. */
+  node(): readonly Dated<Millis>[] {
     const { state, nodeFacts, clock } = this.#options;
-    const now = clock.now();
-    const before = this.#seen;
-    this.#seen = new Map();
-    const dated = (name: string, verdict: Verdict): Dated<Millis> => {
-      const key = `${name} ${verdict.state} ${verdict.cause}`;
-      const since = before.get(key) ?? now;
-      this.#seen.set(key, since);
-      return { verdict, since };
-    };
-    const pools = (state.config?.config.pools ?? []).map((pool) => ({
-      pool,
-      ...dated(`pool ${pool.name}`, poolVerdict(state, pool)),
-    }));
-    return { node: nodeVerdicts(state, nodeFacts()).map((verdict) => dated("node", verdict)), pools };
+    const before = this.#ofNode;
+    const found = nodeVerdicts(state, nodeFacts()).map((verdict) => {
+      return { verdict, since: before.get(keyOf(verdict)) ?? clock.now() };
+    });
+    this.#ofNode = new Map(found.map(({ verdict, since }) => [keyOf(verdict), since]));
+    return found;
+  }
+
+  /** On the pools of the configuration in force, in its order, each looked at when it is asked for. */
+  *pools(): Generator<PoolStatus, void> {
+    const { state, clock } = this.#options;
+    for (const pool of state.config?.config.pools ?? []) {
+      const verdict = poolVerdict(state, pool);
+      const key = keyOf(verdict);
+      const before = this.#ofPools.get(pool.name);
+      const since = before?.key === key ? before.since : clock.now();
+      this.#ofPools.set(pool.name, { key, since, round: this.#round });
+      yield { pool, verdict, since };
+    }
   }
 
   [Symbol.dispose](): void {
     this.#alarm[Symbol.dispose]();
   }
+
+  /** Looks at some of the pools; at the end of a round at the node. */
+  #look(): void {
+    const { clock } = this.#options;
+    if (this.#looking === undefined) {
+      this.#round++;
+      this.#looking = this.pools();
+    }
+    for (let looked = 0; looked < poolsAtOnce; looked++)
+      if (this.#looking.next().done) {
+        this.#looking = undefined;
+        for (const [name, { round }] of this.#ofPools) if (round !== this.#round) this.#ofPools.delete(name);
+        this.node();
+        this.#alarm.set(clock.now() + lookEveryMs);
+        return;
+      }
+    this.#alarm.set(clock.now());
+  }
+}
+
+function keyOf({ state, cause }: Verdict): string {
+  return `${state} ${cause}`;
 }

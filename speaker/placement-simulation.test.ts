@@ -16,8 +16,8 @@ const services = Array.from(
 const units = services.length;
 const seeds = [1, 2, 3];
 
-function cluster(seed: number, loss = 0, placement = "sticky"): PlacementCluster {
-  return new PlacementCluster({ seed, loss, pools: pools(placement), services });
+function cluster(seed: number, loss = 0, placement = "sticky", maxTurn = 1): PlacementCluster {
+  return new PlacementCluster({ seed, loss, pools: pools(placement), services, maxTurn });
 }
 
 /** How many addresses that are owned by themselves (not as the second of a Service) each node has. */
@@ -64,32 +64,37 @@ for (const loss of [0, 0.1])
       assert.deepEqual([five.moves, moved(after, five.owner()), five.notParticipating()], [[], [], []]);
     });
 
-    test(`sticky: when nodes have been the same for long none has more than its share and one, and no address is unanswered meanwhile (${name})`, async () => {
-      const four = cluster(seed, loss);
-      await four.start(0, 1, 2, 3);
-      four.kill(3);
-      await four.pass(3000);
-      await four.start(3);
-      const back = four.owner();
-      assert.equal(shares(back).get(3), undefined);
-      four.moves.length = 0;
-      await four.pass(11 * 60_000);
-      const owner = four.owner();
-      const most = Math.ceil(units / 4) + 1;
-      const all = shares(owner);
-      for (const [node, share] of all) assert.ok(share <= most, `node ${node} has ${share}`);
-      const given = [...shares(back)].reduce((sum, [, share]) => sum + Math.max(0, share - most), 0);
-      assert.equal(all.get(3), given, "no more than was too much");
-      const gone = moved(back, owner);
-      for (const address of gone) {
-        const [taken, left, ...more] = four.moves.filter((move) => move.address === address);
-        assert.deepEqual([taken?.on, taken?.node, left?.on, left?.node, more], [true, 3, false, back.get(address), []], address);
-      }
-      assert.equal(four.moves.length, 2 * gone.length, "nothing else moved");
-      four.moves.length = 0;
-      await four.pass(11 * 60_000);
-      assert.deepEqual(four.moves, []);
-    });
+    for (const maxTurn of [1, 50])
+      test(`sticky: when nodes have been the same for long none has more than its share and one, and no address is unanswered meanwhile (${name}, turns of ${maxTurn} ms)`, async () => {
+        const four = cluster(seed, loss, "sticky", maxTurn);
+        await four.start(0, 1, 2, 3);
+        four.kill(3);
+        await four.pass(3000);
+        await four.start(3);
+        const back = four.owner();
+        assert.equal(shares(back).get(3), undefined);
+        four.moves.length = 0;
+        await four.pass(11 * 60_000);
+        const owner = four.owner();
+        const most = Math.ceil(units / 4) + 1;
+        const all = shares(owner);
+        for (const [node, share] of all) assert.ok(share <= most, `node ${node} has ${share}`);
+        const given = [...shares(back)].reduce((sum, [, share]) => sum + Math.max(0, share - most), 0);
+        assert.equal(all.get(3), given, "no more than was too much");
+        const gone = moved(back, owner);
+        for (const address of gone) {
+          const [taken, left, ...more] = four.moves.filter((move) => move.address === address);
+          assert.deepEqual(
+            [taken?.on, taken?.node, left?.on, left?.node, more],
+            [true, 3, false, back.get(address), []],
+            address,
+          );
+        }
+        assert.equal(four.moves.length, 2 * gone.length, "nothing else moved");
+        four.moves.length = 0;
+        await four.pass(11 * 60_000);
+        assert.deepEqual(four.moves, []);
+      });
 
     test(`sticky: a node that is cut off takes nothing from the others when it is back, and gets nothing back (${name})`, async () => {
       const five = cluster(seed, loss);

@@ -25,6 +25,7 @@ function ready(options: Partial<RoutesOptions>) {
     state: seen(true),
     bgp: { peers: [] },
     bfd: { warnings: () => ["of BFD"] },
+    kernel: { interfaces: () => [] },
     members: membersWith(undefined),
     viewAge: () => 0,
     ...options,

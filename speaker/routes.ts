@@ -1,5 +1,6 @@
 import type { Bfd } from "#pkg/bfd";
 import type { Routes } from "#pkg/http";
+import type { KernelKeeper } from "#pkg/kernel";
 import { metricsRoute, type Registry } from "#pkg/metrics";
 import { describe, findingVerdict, type NodeChecks } from "#pkg/node-checks";
 import { liveness, readiness } from "#pkg/process";
@@ -7,6 +8,7 @@ import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import { isOutdated } from "./core/api-view.ts";
 import type { SpeakerState } from "./core/state.ts";
 import { minOldSeconds, type NodeFacts } from "./core/verdicts/node-verdict.ts";
+import { kernelWarnings } from "./kernel.ts";
 import type { Members } from "./members/members.ts";
 import type { Sources } from "./sources.ts";
 
@@ -16,9 +18,10 @@ export interface RoutesOptions {
   /** Why this node cannot announce on layer 2. */
   readonly failed: string | undefined;
   readonly checks: Pick<NodeChecks, "findings">;
-  readonly state: Pick<SpeakerState, "node" | "status" | "members" | "apiView">;
+  readonly state: Pick<SpeakerState, "node" | "status" | "members" | "apiView" | "config" | "kernel">;
   readonly bgp: Pick<BgpSpeaker, "peers">;
   readonly bfd: Pick<Bfd, "warnings">;
+  readonly kernel: Pick<KernelKeeper, "interfaces">;
   readonly members: Pick<Members, "problem">;
   /** See `viewAgeSeconds`. */
   readonly viewAge: () => number;
@@ -41,11 +44,12 @@ function outdated(state: RoutesOptions["state"], viewAge: number): readonly stri
 
 /** What everybody may ask a speaker: whether it is well, and what it measures. */
 export function speakerRoutes(options: RoutesOptions): Routes {
-  const { registry, sources, failed, checks, state, bgp, bfd, members, viewAge } = options;
+  const { registry, sources, failed, checks, state, bgp, bfd, kernel, members, viewAge } = options;
   const warnings = () => [
     ...checks.findings.map(describe),
     ...(viewAge() < minOldSeconds || isOutdated(state) ? [] : [`the API has not been reached for ${viewAge()} s`]),
     ...(state.status.placementWarning === undefined ? [] : [state.status.placementWarning]),
+    ...kernelWarnings(state, kernel),
     ...bgp.peers.flatMap((peer) => peer.warnings),
     ...bfd.warnings(),
   ];
@@ -64,7 +68,7 @@ export function speakerRoutes(options: RoutesOptions): Routes {
 }
 
 /** The same for the verdict on this node. */
-export function nodeFactsOf(options: Omit<RoutesOptions, "registry" | "bgp">): NodeFacts {
+export function nodeFactsOf(options: Omit<RoutesOptions, "registry" | "bgp" | "kernel">): NodeFacts {
   const { sources, state, members, failed, checks, bfd, viewAge } = options;
   return {
     missing: whatIsMissing(sources, state, members),

@@ -13,12 +13,11 @@ import {
   type Service,
   servicesOf,
 } from "#pkg/k8s";
-import { configurationVerdict, LiveConfig, lastGoodKey, type State, statusConfigMap } from "#pkg/live-config";
+import { configurationVerdict, type HeldTogether, LiveConfig, lastGoodKey, type State, statusConfigMap } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { KubernetesMetrics } from "#pkg/metrics";
-import type { Address } from "#pkg/net";
 import { quarantineConfigMap } from "#pkg/quarantine";
-import { type LoadBalancerClasses, recordedAddresses } from "#pkg/service";
+import { asksFor, type LoadBalancerClasses, mayHoldSeveral, recordedAddresses } from "#pkg/service";
 import type { Dated } from "#pkg/verdict";
 import type { ClusterEvent } from "./core/events.ts";
 
@@ -36,6 +35,10 @@ export interface SourcesOptions {
 
 export interface ConfigStatus extends Dated<Millis> {
   readonly inForce: Config | undefined;
+  /** Since when; undefined while there is none. */
+  readonly inForceSince: Millis | undefined;
+  /** Which version of the ConfigMap this process has seen last; undefined where it has seen none. */
+  readonly seen: string | undefined;
 }
 
 // Each looks at some hundred Services, which takes 2 ms at most.
@@ -50,6 +53,8 @@ export class Sources implements Disposable {
   readonly #informers: Informers;
   readonly #services: Informer<Service>;
   #configSince: Millis;
+  #inForceSince: Millis | undefined;
+  #seen: string | undefined; // the ConfigMap's resource version
   #phase: "new" | "started" | "synced" | "disposed" = "new";
 
   constructor(options: SourcesOptions) {
@@ -70,7 +75,10 @@ export class Sources implements Disposable {
       this.#informers.follow(`ConfigMap ${namespace}/${name}`, resources.configMaps, named(namespace, name), (_key, now) =>
         changed(now),
       );
-    followConfigMap(options.configMap, (now) => this.#live.configMapChanged(now?.data));
+    followConfigMap(options.configMap, (now) => {
+      this.#seen = now?.resourceVersion;
+      this.#live.configMapChanged(now?.data);
+    });
     followConfigMap(statusConfigMap, (now) => this.#live.lastGoodChanged(now?.data[lastGoodKey]));
     followConfigMap(quarantineConfigMap, (now) => emit({ type: "quarantine", data: now?.data ?? {} }));
     this.#reader = new ConfigReader(log);
@@ -81,6 +89,7 @@ export class Sources implements Disposable {
       holdings: { services: () => this.#serviceKeys(), of: (service) => this.#held(service) },
       log,
       changed: (now, before) => this.#configChanged(now, before),
+      namespaceLabels: () => "awaited",
       // What a configuration needs that may come into force is begun before it does.
       wasRead: (config) => emit({ type: "configRead", config }),
     });
@@ -117,7 +126,9 @@ export class Sources implements Disposable {
   /** What is in force, what is the case with the ConfigMap's, and since when. */
   get configuration(): ConfigStatus {
     const { state } = this.#live;
-    return { inForce: state.inForce?.config, verdict: configurationVerdict(state), since: this.#configSince };
+    const { config } = state.inForce ?? {};
+    const verdict = configurationVerdict(state);
+    return { inForce: config, inForceSince: this.#inForceSince, seen: this.#seen, verdict, since: this.#configSince };
   }
 
   [Symbol.dispose](): void {
@@ -147,6 +158,7 @@ export class Sources implements Disposable {
     if (!accepted) metrics.updateErrors.inc();
     metrics.showConfig({ loaded: inForce !== undefined, stale: !accepted });
     if (inForce === undefined || inForce === before.inForce) return;
+    this.#inForceSince = clock.now();
     emit({ type: "config", config: inForce.config, pools: inForce.pools });
   }
 
@@ -154,8 +166,15 @@ export class Sources implements Disposable {
     for (const { key } of this.#services.values()) yield key;
   }
 
-  #held(key: string): readonly (readonly Address[])[] {
+  #held(key: string): readonly HeldTogether[] {
     const service = this.#services.get(key);
-    return service === undefined ? [] : [recordedAddresses(service)];
+    if (service === undefined) return [];
+    return [
+      {
+        addresses: recordedAddresses(service),
+        mayHoldSeveral: mayHoldSeveral(service),
+        asksFor: (address, pool) => asksFor(service, address, pool.name),
+      },
+    ];
   }
 }

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { Allocator } from "#pkg/allocator";
+import { RecordedAllocator, recordLine } from "#pkg/assignment";
 import { SimulatedClock, seededRandom } from "#pkg/clock";
 import type { Service } from "#pkg/k8s";
 import { configMap, FakeCluster, service } from "#pkg/k8s/testing";
@@ -7,6 +7,7 @@ import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { silentLog } from "#pkg/log";
 import { Registry } from "#pkg/metrics";
 import { encodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
+import { Recorder } from "#pkg/recorder";
 import { classlessOnly } from "#pkg/service";
 import { Controller } from "../controller.ts";
 import { createMetrics } from "../metrics.ts";
@@ -30,13 +31,15 @@ export class World {
   readonly cluster = new FakeCluster();
   readonly clock = new SimulatedClock();
   registry = new Registry();
-  allocator = new Allocator();
+  /** What this process recorded. */
+  recorder = new Recorder();
+  allocator = this.#createAllocator();
   controller = this.#create();
 
   /** The ConfigMap as it is from now on; undefined deletes it. */
-  config(text: string | undefined): void {
+  config(text: string | undefined, annotations: Readonly<Record<string, string>> = {}): void {
     if (text === undefined) this.cluster.remove("configmaps", `${namespace}/config`);
-    else this.cluster.put("configmaps", configMap(`${namespace}/config`, { [configKey]: text }));
+    else this.cluster.put("configmaps", configMap(`${namespace}/config`, { [configKey]: text }, annotations));
   }
 
   lastGood(text: string): void {
@@ -95,7 +98,8 @@ export class World {
   async restart(): Promise<void> {
     await this.controller[Symbol.asyncDispose]();
     this.registry = new Registry();
-    this.allocator = new Allocator();
+    this.recorder = new Recorder();
+    this.allocator = this.#createAllocator();
     this.controller = this.#create();
     this.controller.start();
   }
@@ -105,10 +109,16 @@ export class World {
     return values.find((value) => Object.entries(labels).every(([label, text]) => value.labels[label] === text))?.value;
   }
 
+  #createAllocator(): RecordedAllocator {
+    const { recorder, clock } = this;
+    return new RecordedAllocator((input, decisions) => recorder.add(recordLine(clock.now(), input, decisions)));
+  }
+
   #create(): Controller {
     const { allocator } = this;
     const controller = new Controller({
       cluster: this.cluster,
+      mayWrite: () => true,
       events: this.cluster,
       namespace,
       configMap: "config",

@@ -3,7 +3,7 @@ import type { Clock, Millis } from "#pkg/clock";
 import { type Dated, type Fact, verdict } from "#pkg/verdict";
 
 interface Entry {
-  readonly full: string; // Families that have no free address.
+  readonly full: string; // Families that have no free address; another text where the pool's IPAM fails.
   readonly since: Millis;
 }
 
@@ -36,18 +36,19 @@ export class PoolVerdicts {
     return { verdict: describe(usage), since };
   }
 
-  #note({ pool, full }: PoolUsage, before: Entry | undefined): void {
-    const now = full.join();
+  #note({ pool, full, ipamProblem }: PoolUsage, before: Entry | undefined): void {
+    const now = ipamProblem === undefined ? full.join() : "IPAM";
     if (before?.full !== now) this.#entries.set(pool, { full: now, since: this.#clock.now() });
     else this.#entries.set(pool, before);
   }
 }
 
-function describe({ pool, total, inUse, full }: PoolUsage) {
+function describe({ pool, total, inUse, full, ipamProblem }: PoolUsage) {
   const evidence: Fact[] = [
     { name: "total", value: `${total}`, source: "configuration" },
     { name: "in use", value: `${inUse}`, source: "allocator" },
   ];
+  if (ipamProblem !== undefined) return verdict("pool", "ipamFailing", { message: `pool ${pool}: ${ipamProblem}`, evidence });
   if (full.length === 0)
     return verdict("pool", "available", { message: `${inUse} of ${total} addresses of pool ${pool} are in use`, evidence });
   const message = `pool ${pool} has no free ${full.join(" and no free ")} address: ${inUse} of ${total} are in use`;

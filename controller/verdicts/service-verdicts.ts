@@ -1,4 +1,4 @@
-import type { Allocation } from "#pkg/allocator";
+import { type Allocation, poolsOf } from "#pkg/allocator";
 import type { Clock, Millis } from "#pkg/clock";
 import type { Service } from "#pkg/k8s";
 import { whyNotOurs } from "#pkg/service";
@@ -49,9 +49,12 @@ function worstOf(one: Dated<Millis>, other: Dated<Millis>): Dated<Millis> {
 
 function assigned(allocation: Allocation | undefined): Verdict {
   if (allocation === undefined) return undecided;
-  const { pool, addresses } = allocation;
+  const { addresses, pools } = allocation;
+  const each = poolsOf(allocation).map(
+    (pool) => `${addresses.filter((_, index) => pools[index] === pool).join(" and ")} of pool ${pool}`,
+  );
   return verdict("service", "assigned", {
-    message: `${addresses.join(" and ")} of pool ${pool} ${addresses.length === 1 ? "is" : "are"} assigned`,
-    evidence: [{ name: "pool", value: pool, source: "allocator" }],
+    message: `${each.join(" and ")} ${addresses.length === 1 ? "is" : "are"} assigned`,
+    evidence: poolsOf(allocation).map((value) => ({ name: "pool", value, source: "allocator" })),
   });
 }

@@ -1,4 +1,6 @@
-import type { Verdict } from "#pkg/verdict";
+import type { Protocol } from "#pkg/config";
+import type { BriefVerdict, Verdict } from "#pkg/verdict";
+import type { Unreachable } from "./processes.ts";
 
 // What is read of the answers under /v1; docs/openapi.yaml has all of it. A process of another version may leave fields out.
 
@@ -6,32 +8,40 @@ export interface VerdictAnswer extends Verdict {
   readonly since: string;
 }
 
-export interface ControllerServices {
+/** @template V what of each verdict was asked for */
+export interface ControllerServices<V extends BriefVerdict = VerdictAnswer> {
   readonly leader: boolean;
   readonly services: readonly {
     readonly service: string;
     readonly pool: string | null;
     readonly addresses: readonly string[];
-    readonly verdict: VerdictAnswer;
+    readonly verdict: V;
   }[];
 }
 
-export interface PlacedAddress {
+export interface PlacedAddress<V extends BriefVerdict = VerdictAnswer> {
   readonly address: string;
   readonly pool: string | null;
-  readonly protocol: "layer2" | "bgp" | null;
+  readonly protocol: Protocol | null;
   readonly owner: string | null;
   readonly announced: boolean;
-  readonly verdict: VerdictAnswer;
+  readonly verdict: V;
 }
 
-export interface SpeakerServices {
+export interface SpeakerServices<V extends BriefVerdict = VerdictAnswer> {
   readonly node: string;
   readonly services: readonly {
     readonly service: string;
-    readonly addresses: readonly PlacedAddress[];
-    readonly verdict: VerdictAnswer;
+    readonly addresses: readonly PlacedAddress<V>[];
+    readonly verdict: V;
   }[];
+}
+
+/** Addresses that are kept, for whom; without either for nobody. */
+export interface ReservedAnswer {
+  readonly ranges: readonly string[];
+  readonly service?: string;
+  readonly namespace?: string;
 }
 
 export interface PoolsAnswer {
@@ -41,6 +51,9 @@ export interface PoolsAnswer {
     readonly protocol: string;
     readonly total?: number;
     readonly inUse?: number;
+    readonly ranges?: readonly string[];
+    readonly reserved?: readonly ReservedAnswer[];
+    readonly avoidBuggyIPs?: boolean;
     readonly verdict: VerdictAnswer;
   }[];
 }
@@ -49,15 +62,28 @@ export interface ConfigurationAnswer {
   readonly version: string;
   readonly leader?: boolean;
   readonly hash: string | null;
+  /** Both undefined in answers of earlier versions. */
+  readonly inForceSince?: string | null;
+  readonly seen?: string | null;
   readonly verdict: VerdictAnswer;
 }
 
 export interface NodeAnswer {
   readonly node: string;
+  /** Where the node can announce addresses that have one owner; null where it reports that to nobody. */
+  readonly reachability?: Reachability | null;
   readonly verdicts: readonly VerdictAnswer[];
 }
 
+interface Reachability {
+  readonly answers: boolean;
+  /** Undefined in answers of earlier versions. */
+  readonly hasKernelAccess?: boolean;
+  readonly interfaces: Readonly<Record<string, readonly string[]>>; // name -> subnets
+}
+
 export interface VerdictsAnswer {
+  readonly version?: string;
   readonly node?: string;
   readonly verdicts: readonly (VerdictAnswer & { readonly kind: string; readonly name: string; readonly service?: string })[];
 }
@@ -65,5 +91,53 @@ export interface VerdictsAnswer {
 export interface MembersAnswer {
   readonly source: string;
   readonly timing?: string;
-  readonly members: readonly { readonly node: string; readonly status: string; readonly active: boolean }[];
+  readonly members: readonly {
+    readonly node: string;
+    readonly status: string;
+    readonly active: boolean;
+    readonly roundTripMs?: number;
+  }[];
+}
+
+export type PeersAnswer = readonly {
+  readonly peer: string;
+  readonly name?: string;
+  readonly state?: string;
+  readonly prefixesWanted: number;
+  readonly prefixesAnnounced?: number;
+  readonly flaps?: number;
+}[];
+
+export type BfdSessionsAnswer = readonly {
+  readonly peer: string;
+  readonly local?: string;
+  readonly interface?: string;
+  readonly profile: string;
+  readonly verdict: string;
+  readonly reason: string;
+  readonly since?: string;
+  readonly session?: { readonly detectionMs: number; readonly echoRoundTripMs?: number };
+}[];
+
+export interface ConflictsAnswer {
+  readonly occupied: readonly {
+    readonly address: string;
+    readonly mac: string;
+    readonly node: string;
+    readonly since: string;
+  }[];
+}
+
+/** A verdict, and on what. */
+export interface Explained {
+  readonly about: string;
+  readonly verdict: VerdictAnswer;
+}
+
+/** All verdicts on one subject. */
+export interface Explanation {
+  readonly explained: readonly Explained[];
+  readonly unreachable: readonly Unreachable[];
+  /** What is to be said where there is no verdict. */
+  readonly none: string;
 }

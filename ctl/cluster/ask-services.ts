@@ -1,9 +1,10 @@
-import type { ControllerServices, SpeakerServices } from "./answers.ts";
+import type { BriefVerdict } from "#pkg/verdict";
+import type { ControllerServices, SpeakerServices, VerdictAnswer } from "./answers.ts";
 import { type MergedService, mergeServices } from "./merge.ts";
 import { type Answer, askAll, type Processes, type Unreachable } from "./processes.ts";
 
-export interface AskedServices {
-  readonly services: readonly MergedService[];
+export interface AskedServices<V extends BriefVerdict = VerdictAnswer> {
+  readonly services: readonly MergedService<V>[];
   readonly unreachable: readonly Unreachable[];
 }
 
@@ -19,26 +20,54 @@ export async function askService(processes: Processes, service: string): Promise
   return { services, unreachable: [...controllers.unreachable, ...speakers.unreachable] };
 }
 
-/**
- * All Services. One speaker is asked for all that it knows, the others for their problems: of thousands of Services on hundreds of nodes the
- * rest would be the same once for each node.
- */
-export async function askServices(processes: Processes): Promise<AskedServices> {
-  const [controllers, speakers] = await Promise.all([
-    askAll<ControllerServices>(processes, "/v1/services", "controller"),
-    askAll<SpeakerServices>(processes, "/v1/services?problems", "speaker"),
-  ]);
-  const whole: Answer<SpeakerServices>[] = [];
-  for (const { target } of speakers.answers) {
-    const one = { targets: [target], get: processes.get.bind(processes), [Symbol.asyncDispose]: async () => {} };
-    whole.push(...(await askAll<SpeakerServices>(one, "/v1/services")).answers);
-    if (whole.length > 0) break;
-  }
-  const problems = speakers.answers.filter(({ target }) => target !== whole[0]?.target);
-  const services = mergeServices({ controllers: leaders(controllers.answers), whole, problems });
-  return { services, unreachable: [...controllers.unreachable, ...speakers.unreachable] };
+/** All Services. */
+export function askServices(processes: Processes): Promise<AskedServices> {
+  return askAllServices(processes, { all: "/v1/services", problems: "/v1/services?problems" });
 }
 
-function leaders(answers: readonly Answer<ControllerServices>[]): readonly Answer<ControllerServices>[] {
+/** The same with no more than a list shows: of thousands of Services that is a tenth. Earlier versions answer all the same. */
+export function askServicesBriefly(processes: Processes): Promise<AskedServices<BriefVerdict>> {
+  return askAllServices(processes, { all: "/v1/services?brief", problems: "/v1/services?brief&problems" });
+}
+
+/**
+ * One speaker is asked for all that it knows, the others for their problems: of thousands of Services on hundreds of nodes the rest would be
+ * the same once for each node.
+ */
+async function askAllServices<V extends BriefVerdict>(
+  processes: Processes,
+  paths: { readonly all: string; readonly problems: string },
+): Promise<AskedServices<V>> {
+  const speakers = processes.targets.filter(({ program }) => program === "speaker");
+  const [first] = speakers.filter(({ notRunning }) => notRunning === undefined);
+  const [controllers, asked, others] = await Promise.all([
+    askAll<ControllerServices<V>>(processes, paths.all, "controller"),
+    askAll<SpeakerServices<V>>(only(processes, first === undefined ? [] : [first]), paths.all),
+    askAll<SpeakerServices<V>>(
+      only(
+        processes,
+        speakers.filter((target) => target !== first),
+      ),
+      paths.problems,
+    ),
+  ]);
+  const whole = [...asked.answers];
+  for (const { target } of others.answers) {
+    if (whole.length > 0) break;
+    whole.push(...(await askAll<SpeakerServices<V>>(only(processes, [target]), paths.all)).answers);
+  }
+  const problems = others.answers.filter(({ target }) => target !== whole[0]?.target);
+  const services = mergeServices({ controllers: leaders(controllers.answers), whole, problems });
+  return { services, unreachable: [...controllers.unreachable, ...asked.unreachable, ...others.unreachable] };
+}
+
+/** Those of the processes alone, over the same connections. */
+function only(processes: Processes, targets: Processes["targets"]): Processes {
+  return { targets, get: processes.get.bind(processes), async [Symbol.asyncDispose]() {} };
+}
+
+function leaders<V extends BriefVerdict>(
+  answers: readonly Answer<ControllerServices<V>>[],
+): readonly Answer<ControllerServices<V>>[] {
   return answers.filter(({ body }) => body.leader);
 }

@@ -1,4 +1,6 @@
+import { maskControls } from "#pkg/text";
 import { type Command, Exit, type Io, parseOptions, type Screen, UsageError } from "../command.ts";
+import type { Api } from "./api.ts";
 import { type Format, readFormat, structured } from "./output.ts";
 import type { ClusterOptions, Processes, Unreachable } from "./processes.ts";
 
@@ -9,21 +11,31 @@ export interface Found {
   /** For people. */
   readonly text: string;
   readonly unreachable: readonly Unreachable[];
-  /** What was asked about is not there. */
+  /** What was asked about is not there, or not valid. */
   readonly isMissing?: boolean;
+  /** There is a result, and it is not what anybody wants. */
+  readonly isLossy?: boolean;
 }
 
 /** What a command was asked. */
 export interface Question {
   readonly processes: Processes;
   readonly args: readonly string[];
-  readonly isWide: boolean;
+  readonly format: Format;
   readonly allNamespaces: boolean;
   readonly problems: boolean;
+  readonly yes: boolean;
+  readonly backup: string | undefined;
+  readonly timeoutMs: number;
   /** For Services that are named without one. */
   readonly namespace: string;
+  /** The API server. @throws {UsageError} without credentials */
+  api(): Promise<Api>;
+  /** Of controller and speakers. */
+  readonly systemNamespace: string;
   readonly screen: Screen;
   readonly now: Date;
+  readonly io: Io;
 }
 
 export interface ClusterCommandOptions {
@@ -32,10 +44,12 @@ export interface ClusterCommandOptions {
   /** Behind the name, such as ` ADDRESS`. */
   readonly usage: string;
   readonly help: string;
-  /** How many arguments it takes. */
-  readonly takes: 0 | 1;
+  /** How many arguments it takes; `several` is one or more. */
+  readonly takes: 0 | 1 | "several";
   /** Options of its own, besides those that all have. */
-  readonly own?: readonly ("all-namespaces" | "problems")[];
+  readonly own?: readonly OwnOption[];
+  /** Exit statuses besides those that all have, as a sentence. */
+  readonly exits?: string;
   readonly find: (question: Question) => Promise<Found>;
 }
 
@@ -46,9 +60,23 @@ const options = {
   "all-namespaces": { type: "boolean", short: "A" },
   "system-namespace": { type: "string" },
   problems: { type: "boolean" },
+  yes: { type: "boolean", short: "y" },
+  backup: { type: "string" },
+  timeout: { type: "string" },
   output: { type: "string", short: "o" },
   watch: { type: "boolean", short: "w" },
 } as const;
+
+const ownHelp = {
+  "all-namespaces": "  -A, --all-namespaces       Services of all namespaces\n",
+  problems: "      --problems             only what is not well\n",
+  yes: "  -y, --yes                  do not ask\n",
+  backup: "      --backup FILE          keeps the former configuration there\n",
+  timeout: "      --timeout SECONDS      how long to wait; 60 by default\n",
+} as const;
+
+export type OwnOption = keyof typeof ownHelp;
+const ownOptions = Object.keys(ownHelp) as OwnOption[];
 
 const optionHelp = `  -o, --output FORMAT        wide, json or yaml
   -w, --watch                again every 2 s, until Ctrl-C
@@ -61,38 +89,35 @@ Controller and speakers are asked by forwarded ports, with your own rights: to l
 system namespace. Those that do not answer are named on standard error, and the rest is shown.
 
 The exit status is 0, 1 if what was asked about is not there, 2 if the arguments or the cluster cannot be used, and 3 if some
-process did not answer.
-`;
+process did not answer.`;
 
 const watchMs = 2_000;
 
 /** A command that asks the processes of a cluster. */
 export function clusterCommand(command: ClusterCommandOptions): Command {
-  const { name, summary, usage, help, own = [] } = command;
-  const ownHelp = [
-    own.includes("all-namespaces") ? "  -A, --all-namespaces       Services of all namespaces\n" : "",
-    own.includes("problems") ? "      --problems             only what is not well\n" : "",
-  ].join("");
+  const { name, summary, usage, help, own = [], exits } = command;
+  const ofOwn = own.map((option) => ownHelp[option]).join("");
   return {
     summary,
-    help: `Usage: ingotctl ${name}${usage} [OPTIONS]\n\n${help}\n\n${ownHelp}${optionHelp}`,
+    help: `Usage: ingotctl ${name}${usage} [OPTIONS]\n\n${help}\n\n${ofOwn}${optionHelp}${exits === undefined ? "" : ` ${exits}`}\n`,
     run: (args, io) => run(command, args, io),
   };
 }
 
 async function run({ name, takes, own = [], find }: ClusterCommandOptions, args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseOptions(name, args, options);
-  if (positionals.length !== takes)
-    throw new UsageError(
-      `${name} takes ${takes === 0 ? "no argument" : "one argument"}, not ${positionals.length}; see "ingotctl help ${name}"`,
-    );
-  for (const option of ["all-namespaces", "problems"] as const)
-    if (values[option] === true && !own.includes(option)) throw new UsageError(`${name} has no option --${option}`);
+  if (takes === "several" ? positionals.length === 0 : positionals.length !== takes) {
+    const wanted = takes === "several" ? "one argument or more" : takes === 0 ? "no argument" : "one argument";
+    throw new UsageError(`${name} takes ${wanted}, not ${positionals.length}; see "ingotctl help ${name}"`);
+  }
+  for (const option of ownOptions)
+    if (values[option] !== undefined && !own.includes(option)) throw new UsageError(`${name} has no option --${option}`);
   const format = readFormat(values.output);
   const { kubeconfig, context } = values;
   const cluster: ClusterOptions = { kubeconfig, context, systemNamespace: values["system-namespace"] ?? "metallb-system" };
+  await using connection = new Connection(io, cluster);
   for (;;) {
-    await using processes = await io.cluster.connect(cluster);
+    const processes = await connection.renew();
     if (processes.targets.length === 0)
       throw new UsageError(
         `there is no Pod of a controller or speaker in namespace ${cluster.systemNamespace}; see --system-namespace`,
@@ -100,9 +125,15 @@ async function run({ name, takes, own = [], find }: ClusterCommandOptions, args:
     const question = {
       processes,
       args: positionals,
-      isWide: format === "wide",
+      format,
       allNamespaces: values["all-namespaces"] === true,
       problems: values.problems === true,
+      yes: values.yes === true,
+      backup: values.backup,
+      timeoutMs: readTimeout(values.timeout),
+      api: () => io.cluster.api(cluster),
+      systemNamespace: cluster.systemNamespace,
+      io,
       namespace: values.namespace ?? (await io.cluster.namespace(cluster)),
       screen: io.screen,
       now: io.now(),
@@ -114,11 +145,62 @@ async function run({ name, takes, own = [], find }: ClusterCommandOptions, args:
   }
 }
 
-function show({ value, text, unreachable, isMissing = false }: Found, format: Format, io: Io): number {
+/** The processes, found anew each time: Pods come and go. */
+class Connection implements AsyncDisposable {
+  readonly #io: Io;
+  readonly #options: ClusterOptions;
+  #processes: Processes | undefined;
+
+  constructor(io: Io, options: ClusterOptions) {
+    this.#io = io;
+    this.#options = options;
+  }
+
+  /** @throws {UsageError} */
+  async renew(): Promise<Processes> {
+    this.#io.progress("asking the API server for the Pods");
+    this.#processes = await this.#io.cluster.connect(this.#options, this.#processes);
+    return withProgress(this.#processes, this.#io);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#processes?.[Symbol.asyncDispose]();
+  }
+}
+
+/** The same processes, with how many of them have answered shown to who waits. */
+function withProgress(processes: Processes, io: Io): Processes {
+  let asked = 0;
+  let answered = 0;
+  const show = () => io.progress(`${answered} of ${asked} answers of ${processes.targets.length} processes`);
+  return {
+    targets: processes.targets,
+    async get(target, path) {
+      asked++;
+      show();
+      try {
+        return await processes.get(target, path);
+      } finally {
+        answered++;
+        show();
+      }
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+function readTimeout(text = "60"): number {
+  const seconds = Number(text);
+  if (!/^\d{1,6}$/.test(text) || seconds === 0)
+    throw new UsageError(`the timeout is seconds such as 60, not ${JSON.stringify(text)}`);
+  return 1000 * seconds;
+}
+
+function show({ value, text, unreachable, isMissing = false, isLossy = false }: Found, format: Format, io: Io): number {
   const missing = unreachable.map(({ target, why }) => ({ program: target.program, pod: target.pod, node: target.node, why }));
   io.out(format === "json" || format === "yaml" ? structured(format, { ...value, unreachable: missing }) : text);
   for (const { pod, node, why } of missing)
-    io.err(`ingotctl: ${pod}${node === "" ? "" : ` on ${node}`} is not among these: ${why}\n`);
+    io.err(`ingotctl: ${maskControls(`${pod}${node === "" ? "" : ` on ${node}`} is not among these: ${why}`)}\n`);
   if (isMissing) return Exit.invalid;
-  return missing.length > 0 ? Exit.losses : Exit.ok;
+  return missing.length > 0 || isLossy ? Exit.losses : Exit.ok;
 }

@@ -2,6 +2,7 @@ import { Agent, request } from "node:http";
 import { type Duplex, duplexPair } from "node:stream";
 import { CoreV1Api, KubeConfig, PortForward, type V1Pod } from "@kubernetes/client-node";
 import { UsageError } from "../command.ts";
+import { argumentsOf, flagOf, programOf } from "./installation.ts";
 import type { ClusterOptions, Processes, Target } from "./processes.ts";
 
 const standardPort = 7472;
@@ -10,9 +11,10 @@ const maxAnswerBytes = 64 << 20; // A list of 10,000 Services has some megabytes
 
 /**
  * Finds the Pods with the user's kubeconfig. Each one that is asked gets a forwarded port, which is kept for the next question.
+ * @param before an earlier answer, whose forwarded ports are taken over; it is of no use any more
  * @throws {UsageError} where there is no cluster to be asked
  */
-export async function connect({ kubeconfig, context, systemNamespace }: ClusterOptions): Promise<Processes> {
+export async function connect({ kubeconfig, context, systemNamespace }: ClusterOptions, before?: Processes): Promise<Processes> {
   const config = new KubeConfig();
   try {
     if (kubeconfig === undefined) config.loadFromDefault();
@@ -22,8 +24,9 @@ export async function connect({ kubeconfig, context, systemNamespace }: ClusterO
       config.setCurrentContext(context);
     }
     const api = config.makeApiClient(CoreV1Api);
-    const { items } = await api.listNamespacedPod({ namespace: systemNamespace, labelSelector: "app=metallb" });
-    return new ForwardedProcesses(config, systemNamespace, items);
+    const { items } = await api.listNamespacedPod({ namespace: systemNamespace });
+    const earlier = before instanceof ForwardedProcesses ? before.takeAgents() : undefined;
+    return new ForwardedProcesses(config, systemNamespace, items, earlier);
   } catch (error) {
     throw new UsageError(`cannot ask the cluster for the Pods of namespace ${systemNamespace}: ${reasonOf(error)}`, {
       cause: error,
@@ -45,27 +48,42 @@ class ForwardedProcesses implements Processes {
   readonly #forward: PortForward;
   readonly #namespace: string;
   readonly #ports = new Map<string, number>(); // pod -> port
-  readonly #agents = new Map<string, PodAgent>(); // pod -> its connection
+  readonly #agents = new Map<string, PodAgent>(); // uid of the Pod -> its connection
+  readonly #uids = new Map<string, string>(); // pod -> uid
 
-  constructor(config: KubeConfig, namespace: string, pods: readonly V1Pod[]) {
+  constructor(config: KubeConfig, namespace: string, pods: readonly V1Pod[], earlier: ReadonlyMap<string, PodAgent> = new Map()) {
     this.#forward = new PortForward(config);
     this.#namespace = namespace;
-    this.targets = pods.flatMap((pod): Target[] => {
-      const program = pod.metadata?.labels?.component;
+    const targets = pods.flatMap((pod): Target[] => {
+      const program = programOf(pod);
       const name = pod.metadata?.name;
-      if ((program !== "controller" && program !== "speaker") || name === undefined) return [];
+      if (program === undefined || name === undefined) return [];
       this.#ports.set(name, portOf(pod));
+      this.#uids.set(name, pod.metadata?.uid ?? name);
       return [{ program, pod: name, node: pod.spec?.nodeName ?? "", notRunning: notRunning(pod) }];
     });
+    this.targets = targets.sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
+    const uids = new Set(this.#uids.values());
+    for (const [uid, agent] of earlier)
+      if (uids.has(uid)) this.#agents.set(uid, agent);
+      else agent.destroy();
   }
 
   async get({ pod }: Target, path: string): Promise<unknown> {
-    const agent = this.#agents.get(pod) ?? new PodAgent(() => this.#open(pod));
-    this.#agents.set(pod, agent);
+    const uid = this.#uids.get(pod) ?? pod;
+    const agent = this.#agents.get(uid) ?? new PodAgent(() => this.#open(pod));
+    this.#agents.set(uid, agent);
     const { status, body } = await agent.get(path);
-    if (status === 200) return JSON.parse(body);
+    if (status === 200) return path.startsWith("/v1/") ? JSON.parse(body) : body;
     if (status === 404) throw new Error(`it has no ${path}: it is MetalLB, or another version of Ingot`);
     throw new Error(`it answers ${status}: ${body.trim().slice(0, 200)}`);
+  }
+
+  /** All forwarded ports, which are the caller's to close from now on: uid of the Pod -> its connection. */
+  takeAgents(): ReadonlyMap<string, PodAgent> {
+    const agents = new Map(this.#agents);
+    this.#agents.clear();
+    return agents;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -146,9 +164,13 @@ function getText(agent: Agent, path: string): Promise<{ readonly status: number;
   });
 }
 
+/** Controllers first, each program's by node. */
+function orderOf({ program, node, pod }: Target): string {
+  return `${program} ${node} ${pod}`;
+}
+
 function portOf(pod: V1Pod): number {
-  const args = pod.spec?.containers[0]?.args ?? [];
-  return Number(args.flatMap((text) => /^--?port=(\d+)$/.exec(text)?.[1] ?? [])[0] ?? standardPort);
+  return Number(flagOf(argumentsOf(pod), "port") ?? standardPort);
 }
 
 function notRunning({ metadata, spec, status }: V1Pod): string | undefined {
@@ -159,7 +181,18 @@ function notRunning({ metadata, spec, status }: V1Pod): string | undefined {
   return `the Pod is ${status?.phase ?? "unknown"}${waiting === undefined ? "" : `: ${waiting}`}`;
 }
 
+/** What the library says of a connection that the API server refused is its status alone. */
+const refusals: Readonly<Record<string, string>> = {
+  "401": "the API server does not know you",
+  "403": "you may not forward its port: that takes the rights to get and create pods/portforward",
+  "404": "the Pod is gone",
+};
+
 function reasonOf(error: unknown): string {
+  const { message: said } = error as { message?: string };
+  const [, code = ""] = /^Unexpected server response: (\d+)$/.exec(said ?? "") ?? [];
+  const refused = refusals[code];
+  if (refused !== undefined) return refused;
   if (!(error instanceof Error)) return String((error as { message?: string }).message ?? error);
   const { message, cause } = error;
   const body =

@@ -5,6 +5,7 @@ import { type RequestOptions, request } from "node:https";
 import { KubeConfig } from "@kubernetes/client-node";
 import { escapeControls } from "#pkg/text";
 import { UsageError } from "../command.ts";
+import type { Answer, Api } from "./api.ts";
 
 export interface KubeApiOptions {
   /** Path of a kubeconfig; undefined: as kubectl finds it. */
@@ -13,19 +14,10 @@ export interface KubeApiOptions {
   readonly context: string | undefined;
 }
 
-/** What the API server answered to a request to read. */
-export type Answer =
-  | { readonly type: "found"; readonly value: unknown }
-  /** There is no such object, or no such kind. */
-  | { readonly type: "absent" }
-  /** It may not be read, or could not be. */
-  | { readonly type: "unread"; readonly why: string };
-
 const timeoutMs = 15_000;
 const maxAnswerBytes = 256 * 1024 * 1024;
 
-/** Reads from a cluster with the rights of the person who asks. Writes nothing. */
-export class KubeApi {
+export class KubeApi implements Api {
   readonly #kubeconfig = new KubeConfig();
   readonly #server: URL;
 
@@ -46,13 +38,19 @@ export class KubeApi {
     this.#server = new URL(cluster.server);
   }
 
-  /** Such as `https://192.0.2.1:6443`. */
   get server(): string {
     return this.#server.origin;
   }
 
-  /** An object, or what else has one path. @param path with a leading slash */
-  async read(path: string): Promise<Answer> {
+  read(path: string): Promise<Answer> {
+    return this.#send("GET", path);
+  }
+
+  write(method: "POST" | "PUT", path: string, object: object): Promise<Answer> {
+    return this.#send(method, path, JSON.stringify(object));
+  }
+
+  async #send(method: string, path: string, content?: string): Promise<Answer> {
     try {
       const options: RequestOptions = {};
       await this.#kubeconfig.applyToHTTPSOptions(options);
@@ -60,11 +58,12 @@ export class KubeApi {
       const send = this.#server.protocol === "http:" ? plainRequest : request;
       const sent = send(new URL(base + path, this.#server), {
         ...options,
-        headers: { ...options.headers, accept: "application/json" },
+        method,
+        headers: { ...options.headers, accept: "application/json", "content-type": "application/json" },
         timeout: timeoutMs,
       });
       sent.on("timeout", () => sent.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
-      sent.end();
+      sent.end(content);
       const [response] = (await once(sent, "response")) as [IncomingMessage];
       return answer(response.statusCode ?? 0, await body(response));
     } catch (error) {
@@ -72,11 +71,12 @@ export class KubeApi {
     }
   }
 
-  /** Every object of a kind, in pages. */
   async list(path: string): Promise<Answer> {
     const items: unknown[] = [];
     for (let next = ""; ; ) {
-      const page = await this.read(`${path}?limit=500${next === "" ? "" : `&continue=${encodeURIComponent(next)}`}`);
+      const page = await this.read(
+        `${path}${path.includes("?") ? "&" : "?"}limit=500${next === "" ? "" : `&continue=${encodeURIComponent(next)}`}`,
+      );
       if (page.type !== "found") return page;
       const { items: some, metadata } = page.value as { items?: unknown; metadata?: { continue?: unknown } };
       if (Array.isArray(some)) for (const item of some) items.push(item);
@@ -100,7 +100,7 @@ async function body(response: IncomingMessage): Promise<string> {
 
 function answer(status: number, text: string): Answer {
   if (status === 404) return { type: "absent" };
-  if (status === 200) return { type: "found", value: JSON.parse(text) };
+  if (status === 200 || status === 201) return { type: "found", value: JSON.parse(text) };
   return { type: "unread", why: `${status} ${oneLine(message(text))}` };
 }
 

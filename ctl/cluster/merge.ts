@@ -1,52 +1,56 @@
-import { isProblem, verdict, worst } from "#pkg/verdict";
+import { type BriefVerdict, isProblem, verdict, worst } from "#pkg/verdict";
 import type { ControllerServices, PlacedAddress, SpeakerServices, VerdictAnswer } from "./answers.ts";
 import type { Answer } from "./processes.ts";
 
-/** One address of a Service, by all that were asked. */
-export interface MergedAddress {
+/** One address of a Service by one protocol, by all that were asked. */
+export interface MergedAddress<V extends BriefVerdict = VerdictAnswer> {
   readonly address: string;
   readonly pool: string | null;
   readonly protocol: string | null;
   /** Nodes that announce it. */
   readonly nodes: readonly string[];
-  readonly verdict: VerdictAnswer;
+  readonly verdict: V;
 }
 
-export interface MergedService {
+export interface MergedService<V extends BriefVerdict = VerdictAnswer> {
   readonly service: string;
-  readonly addresses: readonly MergedAddress[];
-  readonly verdict: VerdictAnswer;
+  readonly addresses: readonly MergedAddress<V>[];
+  readonly verdict: V;
 }
 
-export interface ServiceAnswers {
-  readonly controllers: readonly Answer<ControllerServices>[];
+export interface ServiceAnswers<V extends BriefVerdict = VerdictAnswer> {
+  readonly controllers: readonly Answer<ControllerServices<V>>[];
   /** All that they know. */
-  readonly whole: readonly Answer<SpeakerServices>[];
+  readonly whole: readonly Answer<SpeakerServices<V>>[];
   /** Their problems alone: what they leave out is well there. */
-  readonly problems: readonly Answer<SpeakerServices>[];
+  readonly problems: readonly Answer<SpeakerServices<V>>[];
 }
 
-interface Said extends PlacedAddress {
+interface Said<V extends BriefVerdict> extends PlacedAddress<V> {
   readonly by: string; // node
 }
 
 /** What speakers say of one Service. */
-interface SaidOfService {
-  readonly addresses: Map<string, Said[]>; // address -> what each says
+interface SaidOfService<V extends BriefVerdict> {
+  readonly addresses: Map<string, Said<V>[]>; // address -> what each says
   readonly nodes: Set<string>; // who lists it
-  without: VerdictAnswer | undefined; // why it has no address
+  without: V | undefined; // why it has no address
 }
 
 /**
  * One verdict on each Service. What the controller refuses comes first: a Service without an address is announced by nobody. On an address by
- * layer 2 its owner's word counts, by BGP that of any node which announces it. Sorted by key.
+ * layer 2 or on a NIC its owner's word counts, else that of any node which announces it. Sorted by key.
  */
-export function mergeServices({ controllers, whole, problems }: ServiceAnswers): MergedService[] {
+export function mergeServices<V extends BriefVerdict>({ controllers, whole, problems }: ServiceAnswers<V>): MergedService<V>[] {
   const ofController = new Map(controllers.flatMap(({ body }) => body.services.map((one) => [one.service, one])));
-  const said = new Map<string, SaidOfService>();
+  const said = new Map<string, SaidOfService<V>>();
   for (const { body } of [...whole, ...problems])
     for (const { service, addresses, verdict } of body.services) {
-      const known = said.get(service) ?? { addresses: new Map<string, Said[]>(), nodes: new Set<string>(), without: undefined };
+      const known = said.get(service) ?? {
+        addresses: new Map<string, Said<V>[]>(),
+        nodes: new Set<string>(),
+        without: undefined,
+      };
       said.set(service, known);
       known.nodes.add(body.node);
       if (addresses.length === 0) known.without = verdict;
@@ -59,27 +63,29 @@ export function mergeServices({ controllers, whole, problems }: ServiceAnswers):
     const decided = ofController.get(service);
     const known = said.get(service);
     const well = quiet.filter((node) => known?.nodes.has(node) !== true);
-    const addresses = [...(known?.addresses.values() ?? [])].map((all) => mergeAddress(all, well));
+    const addresses = [...(known?.addresses.values() ?? [])].flatMap((all) =>
+      byProtocol(all).map((each) => mergeAddress(each, well)),
+    );
     const verdict = mergeVerdict(decided?.verdict, addresses, known?.without);
     return { service, addresses: addresses.length > 0 ? addresses : unplaced(decided), verdict };
   });
 }
 
-function mergeVerdict(
-  decided: VerdictAnswer | undefined,
-  addresses: readonly MergedAddress[],
-  without: VerdictAnswer | undefined,
-): VerdictAnswer {
+function mergeVerdict<V extends BriefVerdict>(
+  decided: V | undefined,
+  addresses: readonly MergedAddress<V>[],
+  without: V | undefined,
+): V {
   const [first, ...rest] = addresses.map((one) => one.verdict);
   if (decided !== undefined && (decided.state === "Pending" || decided.state === "NotOurs" || first === undefined))
     return decided;
   const announced = first === undefined ? without : worst([first, ...rest]);
-  if (announced === undefined) return decided as VerdictAnswer; // One of the two has it.
+  if (announced === undefined) return decided as V; // One of the two has it.
   return decided !== undefined && isProblem(decided) ? worst([decided, announced]) : announced;
 }
 
 /** What the controller alone knows of. */
-function unplaced(decided: ControllerServices["services"][number] | undefined): MergedAddress[] {
+function unplaced<V extends BriefVerdict>(decided: ControllerServices<V>["services"][number] | undefined): MergedAddress<V>[] {
   if (decided === undefined) return [];
   return decided.addresses.map((address) => ({
     address,
@@ -90,25 +96,43 @@ function unplaced(decided: ControllerServices["services"][number] | undefined): 
   }));
 }
 
+/** What is said of one address, for each protocol by which it is announced; whoever has not placed it yet knows of none. */
+function byProtocol<V extends BriefVerdict>(all: readonly Said<V>[]): readonly (readonly Said<V>[])[] {
+  const [first = null, ...others] = new Set(all.flatMap(({ protocol }) => protocol ?? []));
+  const isFirst = (one: Said<V>) => one.protocol === null || one.protocol === first;
+  return [all.filter(isFirst), ...others.map((protocol) => all.filter((one) => one.protocol === protocol))];
+}
+
 /** @param well nodes where nothing is wrong with the Service */
-function mergeAddress(all: readonly Said[], well: readonly string[]): MergedAddress {
+function mergeAddress<V extends BriefVerdict>(all: readonly Said<V>[], well: readonly string[]): MergedAddress<V> {
   const best = all.find(({ owner, by }) => owner === by) ?? all.reduce((one, other) => (rank(other) < rank(one) ? other : one));
   const { address, pool, protocol, owner } = best;
   const announcing = all.filter(({ announced, verdict: { cause } }) => announced && cause !== "noSession").map(({ by }) => by);
-  if (protocol !== "bgp") {
+  if (!isByAnyNode(best)) {
     const nodes = owner === null || best.verdict.state === "Pending" ? [] : [owner];
     // Nothing is wrong with it at its owner: it announces the address.
     const isOwners = owner !== null && best.verdict.cause === "notOwner" && well.includes(owner);
-    return { address, pool, protocol, nodes, verdict: isOwners ? { ...best.verdict, cause: "announced" } : best.verdict };
+    const said = isOwners ? { ...best.verdict, cause: "announced" } : best.verdict;
+    // What another node finds on the wire, the owner cannot know.
+    const onWire = all.find((one) => one.by !== owner && one.owner === owner && one.verdict.state === "Degraded");
+    return { address, pool, protocol, nodes, verdict: isProblem(said) ? said : (onWire?.verdict ?? said) };
   }
   const nodes = [...announcing, ...well].sort();
   if (nodes.length === 0 || !isProblem(best.verdict)) return { address, pool, protocol, nodes, verdict: best.verdict };
   if (announcing.includes(best.by)) return { address, pool, protocol, nodes, verdict: best.verdict };
-  const message = `${nodes.length === 1 ? "1 node announces" : `${nodes.length} nodes announce`} ${address} of pool ${pool} by BGP`;
-  const announced = { ...verdict("service", "announced", { message }), since: best.verdict.since };
+  const message =
+    protocol === "bgp"
+      ? `${nodes.length === 1 ? "1 node announces" : `${nodes.length} nodes announce`} ${address} of pool ${pool} by BGP`
+      : `${nodes.length === 1 ? "1 node has" : `${nodes.length} nodes have`} ${address} of pool ${pool} in the kernel`;
+  const announced = { ...best.verdict, ...verdict("service", "announced", { message }) };
   return { address, pool, protocol, nodes, verdict: announced };
 }
 
-function rank({ verdict: { state } }: Said): number {
+/** Announced by each node that serves it, and not by an owner alone. */
+function isByAnyNode({ protocol, owner }: PlacedAddress<BriefVerdict>): boolean {
+  return protocol === "bgp" || (protocol === "interface" && owner === null);
+}
+
+function rank({ verdict: { state } }: Said<BriefVerdict>): number {
   return state === "Announced" ? 0 : state === "Degraded" ? 1 : 2;
 }

@@ -32,19 +32,18 @@ const colors: Readonly<Record<string, "green" | "yellow" | "red" | "gray">> = {
 };
 
 /**
- * A table as kubectl prints them: two blanks between columns, nothing behind the last cell. The last column is cut off where the line ends.
- * States have a colour on a terminal.
+ * A table as kubectl prints them: two blanks between columns, nothing behind the last cell. On a terminal states have a colour, and what
+ * does not fit is cut: first in the last column, then in the widest of the others.
  */
 export function table(heading: readonly string[], rows: readonly (readonly string[])[], { columns, hasColor }: Screen): string {
   const cells = [heading, ...rows].map((row) => row.map((cell) => maskControls(cell)));
-  const widths = heading.map((_, column) => cells.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0));
+  const natural = heading.map((_, column) => cells.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0));
+  const widths = columns === undefined ? natural : fitting(natural, columns);
   const lines = cells.map((row) => {
     const last = row.length - 1;
-    const before = widths.slice(0, last).reduce((sum, width) => sum + width + 2, 0);
-    const room = columns === undefined ? Infinity : Math.max(8, columns - before);
     return row
       .map((cell, column) => {
-        const shown = column === last ? cut(cell, room) : cell;
+        const shown = columns === undefined ? cell : cut(cell, widths[column] ?? 0);
         const padding = column === last ? "" : " ".repeat((widths[column] ?? 0) - shown.length + 2);
         return `${hasColor ? coloured(shown) : shown}${padding}`;
       })
@@ -52,6 +51,26 @@ export function table(heading: readonly string[], rows: readonly (readonly strin
       .trimEnd();
   });
   return `${lines.join("\n")}\n`;
+}
+
+const minWidth = 8;
+
+/** As wide as the columns may be, so that a line has so many characters, as far as none gets narrower than `minWidth`. */
+function fitting(natural: readonly number[], columns: number): number[] {
+  const widths = [...natural];
+  const last = widths.length - 1;
+  const tooMuch = () => widths.reduce((sum, width) => sum + width + 2, -2) - columns;
+  const narrow = (column: number) => {
+    const width = widths[column] ?? 0;
+    widths[column] = Math.max(Math.min(minWidth, width), width - Math.max(0, tooMuch()));
+  };
+  narrow(last);
+  while (tooMuch() > 0) {
+    const widest = widths.indexOf(Math.max(...widths));
+    if ((widths[widest] ?? 0) <= minWidth) break;
+    widths[widest] = (widths[widest] ?? 0) - 1;
+  }
+  return widths;
 }
 
 function cut(text: string, room: number): string {

@@ -11,7 +11,7 @@ export interface Target {
 /** The processes of one cluster, asked through the API server. */
 export interface Processes extends AsyncDisposable {
   readonly targets: readonly Target[];
-  /** @returns the body of a GET, parsed @throws {Error} that says why there is none */
+  /** @returns the body of a GET: under `/v1` parsed, else its text @throws {Error} that says why there is none */
   get(target: Target, path: string): Promise<unknown>;
 }
 

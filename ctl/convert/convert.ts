@@ -22,7 +22,7 @@ What the result cannot say is listed in the comment on top of it. Read it, and c
       --cluster NAME    read the configuration of metallb (its custom resources), openelb or purelb, or the configmap
       --kubeconfig FILE with --cluster; by default as kubectl finds it
       --context NAME    of the kubeconfig; by default the current one
-      --prefer NAME     layer2 or bgp: what a pool becomes that MetalLB announces in both ways
+      --prefer NAME     layer2 or bgp: how a pool is announced that MetalLB announces in both ways; both when unset
 
 Examples:
   kubectl -n metallb-system get ipaddresspools,l2advertisements,bgpadvertisements,bgppeers,bfdprofiles,communities \\

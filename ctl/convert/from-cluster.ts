@@ -1,5 +1,5 @@
 import type { Source } from "#pkg/convert";
-import type { Answer } from "../cluster/kube-api.ts";
+import type { Answer } from "../cluster/api.ts";
 import { UsageError } from "../command.ts";
 
 /** Whose configuration is read. */

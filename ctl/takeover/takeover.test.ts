@@ -100,6 +100,28 @@ suite("takeover --check", () => {
     );
   });
 
+  test("a release of MetalLB's chart is looked at under its own names, and told from objects of manifests", async () => {
+    const ofRelease = (kind: string, component: string): ObjectInput => {
+      const labels = { "app.kubernetes.io/name": "metallb", "app.kubernetes.io/component": component };
+      const { spec } = workload(kind, component, {
+        containers: [container(`quay.io/metallb/${component}:v0.12.1`, { args: ["--port=9472", "--config=metallb"] })],
+        nodeSelector: { edge: "true" },
+      });
+      const release = { "app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": "metallb" };
+      return {
+        apiVersion: "apps/v1",
+        kind,
+        metadata: { namespace, name: `metallb-${component}`, labels: { ...labels, ...release } },
+        spec,
+      } as ObjectInput;
+    };
+    const map = { apiVersion: "v1", kind: "ConfigMap", metadata: { namespace, name: "metallb" }, data: { config: lan } };
+    const objects = [map as ObjectInput, ofRelease("Deployment", "controller"), ofRelease("DaemonSet", "speaker")];
+    const { status, findings, unread } = await check(objects);
+    assert.deepEqual([status, told(findings), unread], [Exit.ok, [], []]);
+    assert.match(findings[0]?.found ?? "", /^of the Helm release metallb: ingot\.yaml would put another one beside it$/);
+  });
+
   const found: { name: string; objects: readonly ObjectInput[]; args?: string; want: readonly RegExp[]; status?: number }[] = [
     {
       name: "no configuration",

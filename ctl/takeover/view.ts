@@ -1,4 +1,4 @@
-import type { Answer } from "../cluster/kube-api.ts";
+import type { Answer } from "../cluster/api.ts";
 
 /** What the checks read of a cluster. */
 export interface Reader {
@@ -18,6 +18,8 @@ export interface Unread {
 /** Of an object undefined, and of a list empty, where there is none or it could not be read; the second case is in `unread`. */
 export interface ClusterView {
   readonly namespace: string;
+  /** Of the ConfigMap with the configuration, as MetalLB's flags say. */
+  readonly configMapName: string;
   readonly configMap: Raw | undefined;
   readonly controllers: readonly Raw[];
   readonly speakers: readonly Raw[];
@@ -59,11 +61,18 @@ export async function readView(reader: Reader, namespace: string): Promise<Clust
     await one("ClusterRole metallb-system:controller", `${rbac}/metallb-system:controller`),
     await one("ClusterRole metallb-system:speaker", `${rbac}/metallb-system:speaker`),
   ];
+  const controllers = deployments.filter(isOurs("controller"));
+  const speakers = daemonSets.filter(isOurs("speaker"));
+  const configMapName = [...controllers, ...speakers].map(configMapNameOf).find((name) => name !== undefined) ?? "config";
   return {
     namespace,
-    configMap: await one(`ConfigMap ${namespace}/config`, inNamespace("configmaps/config")),
-    controllers: deployments.filter(isOurs("controller")),
-    speakers: daemonSets.filter(isOurs("speaker")),
+    configMapName,
+    configMap: await one(
+      `ConfigMap ${namespace}/${configMapName}`,
+      inNamespace(`configmaps/${encodeURIComponent(configMapName)}`),
+    ),
+    controllers,
+    speakers,
     services: await list("Services", "/api/v1/services"),
     pods: await list("Pods", "/api/v1/pods"),
     workloads: [
@@ -92,6 +101,10 @@ function isMetallb(object: Raw, namespace: string): boolean {
   const { namespace: own, labels } = metadata(object);
   const app = labels.app ?? labels["app.kubernetes.io/name"];
   return own === namespace && app === "metallb";
+}
+
+function configMapNameOf(workload: Raw): string | undefined {
+  return argumentsOf(templateOf(workload)).flatMap((arg) => /^--?config=(.+)$/.exec(arg)?.[1] ?? [])[0];
 }
 
 function partOf(object: Raw): string {
@@ -139,4 +152,11 @@ export function containersOf(spec: unknown): readonly Raw[] {
 
 export function templateOf(workload: Raw): Raw {
   return fields(fields(fields(workload.spec).template).spec);
+}
+
+/** Of all containers of a Pod. */
+export function argumentsOf({ containers }: Raw): string[] {
+  return listOf(containers).flatMap(({ args }) =>
+    Array.isArray(args) ? args.filter((arg): arg is string => typeof arg === "string") : [],
+  );
 }

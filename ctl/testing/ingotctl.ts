@@ -1,3 +1,4 @@
+import type { Api } from "../cluster/api.ts";
 import type { Processes } from "../cluster/processes.ts";
 import { type ClusterAccess, type Io, UsageError } from "../command.ts";
 import { run } from "../run.ts";
@@ -10,20 +11,46 @@ export interface Given {
   readonly columns?: number;
   readonly hasColor?: boolean;
   readonly now?: Date;
+  /** When the person ends the program; at once when unset. */
+  readonly interrupted?: Promise<void>;
+  readonly api?: Api;
+  /** What the person types, one question after the other; without it there is nobody to ask. */
+  readonly answers?: readonly string[];
 }
 
 /** A command's outside, with files, standard input and a cluster that exist only here. What is printed is in `out` and `err`. */
-export function fakeIo(given: Given = {}): Io & { readonly printed: { out: string; err: string } } {
+export function fakeIo(
+  given: Given = {},
+): Io & { readonly printed: { out: string; err: string }; readonly written: Readonly<Record<string, string | Uint8Array>> } {
   const printed = { out: "", err: "" };
+  const written: Record<string, string | Uint8Array> = {};
+  const answers = [...(given.answers ?? [])];
   const cluster: ClusterAccess = {
     async connect() {
       if (given.processes === undefined) throw new UsageError("cannot ask the cluster for its Pods: there is none");
       return given.processes;
     },
     namespace: async () => "default",
+    async api() {
+      if (given.api === undefined) throw new UsageError("cannot read the kubeconfig: there is none");
+      return given.api;
+    },
   };
   return {
     printed,
+    written,
+    ask:
+      given.answers === undefined
+        ? undefined
+        : async (question) => {
+            printed.err += question;
+            return answers.shift() ?? "";
+          },
+    async writePrivateFile(path, content) {
+      written[path] = content;
+    },
+    stateFolder: "/state",
+    progress() {},
     async readFile(path) {
       const text = given.files?.[path];
       if (text === undefined) throw new UsageError(`cannot read ${path}: not there`);
@@ -41,6 +68,7 @@ export function fakeIo(given: Given = {}): Io & { readonly printed: { out: strin
     cluster,
     now: () => given.now ?? new Date(),
     sleep: async () => {},
+    interrupted: () => given.interrupted ?? Promise.resolve(),
   };
 }
 
@@ -48,5 +76,5 @@ export function fakeIo(given: Given = {}): Io & { readonly printed: { out: strin
 export async function ingotctl(args: string, given: Given = {}) {
   const io = fakeIo(given);
   const status = await run(args.split(" ").filter(Boolean), io);
-  return { status, out: io.printed.out, err: io.printed.err };
+  return { status, out: io.printed.out, err: io.printed.err, written: io.written };
 }

@@ -1,14 +1,14 @@
-import { type Config, countUsable, type LabelSelector } from "#pkg/config";
+import { type Config, countUsable, formatProtocols, hasOwners, type LabelSelector } from "#pkg/config";
 import { maskControls } from "#pkg/text";
 
 /** Pools and peers as tables; nothing where there are none. */
 export function summaryText(config: Config): string {
   const pools = config.pools.map((pool) => [
     pool.name,
-    pool.protocol,
+    formatProtocols(pool.protocols),
     String(countUsable(pool)),
     pool.autoAssign ? "yes" : "no",
-    ...(pool.protocol === "layer2" ? [nodes(pool.nodeSelectors), pool.interfaces.join(", ") || "all"] : ["-", "-"]),
+    ...(hasOwners(pool) ? [nodes(pool.nodeSelectors), pool.interfaces.join(", ") || "all"] : ["-", "-"]),
     pool.ranges.map(String).join(", "),
   ]);
   const peers = config.peers.map((peer) => [

@@ -1,20 +1,44 @@
-import { type BgpAdvertisement, type Config, countUsable, formatCommunity, type LabelSelector } from "#pkg/config";
+import {
+  type BgpAdvertisement,
+  type Config,
+  countUsable,
+  formatCommunity,
+  formatProtocols,
+  type LabelSelector,
+  type NamespaceSet,
+  type Reservation,
+} from "#pkg/config";
 
 /** The configuration in the form that `validate -o json` prints; without passwords. */
 export function summarize(config: Config) {
   return {
     pools: config.pools.map((pool) => ({
       name: pool.name,
-      protocol: pool.protocol,
+      protocol: formatProtocols(pool.protocols),
       cidrs: pool.cidrs.map(String),
       autoAssign: pool.autoAssign,
       avoidBuggyIPs: pool.avoidBuggyIPs,
+      ...jsonNamespaces(pool.fence),
+      serviceSelectors: pool.fence.serviceSelectors.map(jsonSelector),
+      priority: pool.priority ?? null,
+      closed: pool.closed,
+      sharing: pool.sharing,
+      reserved: pool.reservations.map(jsonReservation),
       addresses: jsonNumber(countUsable(pool)),
       nodeSelectors: pool.nodeSelectors.map(jsonSelector),
+      preferredNodes: pool.preferredNodes.map(({ weight, selector }) => ({ weight, ...jsonSelector(selector) })),
       interfaces: pool.interfaces,
       l2Placement: pool.l2Placement,
       conflictProbe: pool.conflictProbe,
       advertisements: pool.advertisements.map(jsonAdvertisement),
+    })),
+    quotas: config.quotas.map(({ pools, together, ipv4 = null, ipv6 = null, services = null, ...namespaces }) => ({
+      ...jsonNamespaces(namespaces),
+      pools,
+      together,
+      ipv4,
+      ipv6,
+      services,
     })),
     peers: config.peers.map(({ password, ...peer }) => ({
       ...peer,
@@ -28,6 +52,18 @@ export function summarize(config: Config) {
       ttlSecurityHops: peer.ttlSecurityHops ?? null,
       nodeSelectors: peer.nodeSelectors.map(jsonSelector),
     })),
+  };
+}
+
+function jsonNamespaces({ namespaces, namespaceSelectors }: NamespaceSet) {
+  return { namespaces, namespaceSelectors: namespaceSelectors.map(jsonSelector) };
+}
+
+function jsonReservation({ ranges, holder }: Reservation) {
+  return {
+    addresses: ranges.map(String),
+    service: holder.type === "service" ? holder.service : null,
+    namespace: holder.type === "namespace" ? holder.namespace : null,
   };
 }
 

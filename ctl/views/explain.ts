@@ -1,23 +1,19 @@
 import { parseAddress } from "#pkg/net";
 import { maskControls } from "#pkg/text";
-import type { NodeAnswer, VerdictAnswer } from "../cluster/answers.ts";
-import { askService, askServices } from "../cluster/ask-services.ts";
-import { clusterCommand, type Found, type Question } from "../cluster/cluster-command.ts";
+import type { ConfigurationAnswer, Explained, Explanation, NodeAnswer } from "../cluster/answers.ts";
+import { askService, askServicesBriefly } from "../cluster/ask-services.ts";
+import { clusterCommand } from "../cluster/cluster-command.ts";
+import type { MergedAddress } from "../cluster/merge.ts";
 import { age, coloured } from "../cluster/output.ts";
-import { askAll, type Unreachable } from "../cluster/processes.ts";
+import { askAll, type Processes } from "../cluster/processes.ts";
 import { type Screen, UsageError } from "../command.ts";
 import { askPeers } from "./peers.ts";
 import { askPools } from "./pools.ts";
-
-/** A verdict, and on what. */
-interface Explained {
-  readonly about: string;
-  readonly verdict: VerdictAnswer;
-}
+import { relatedProblems } from "./related.ts";
 
 export const explain = clusterCommand({
   name: "explain",
-  summary: "What is the case with a Service, address, node, peer or pool, why, and what to do",
+  summary: "What is the case with a Service, address, node, peer, pool or the configuration, why, and what to do",
   usage: " SUBJECT",
   takes: 1,
   help: `SUBJECT is one of
@@ -26,81 +22,104 @@ export const explain = clusterCommand({
   ADDRESS                        an IP address: the Services that have it
   node/NAME                      a node, by its speaker
   peer/NAME                      a BGP peer by its address or key, as each node sees it
-  pool/NAME                      a pool`,
-  async find(question) {
-    const [subject = ""] = question.args;
-    const [kind, ...rest] = subject.split("/");
-    const name = rest.join("/");
-    if (kind === "svc" || kind === "service")
-      return explainService(question, rest.length === 1 ? `${question.namespace}/${name}` : name);
-    if (kind === "node") return explainNode(question, name);
-    if (kind === "peer") return explainPeer(question, name);
-    if (kind === "pool") return explainPool(question, name);
-    const address = parseAddress(subject);
-    if (address === undefined)
-      throw new UsageError(
-        `cannot explain ${JSON.stringify(subject)}: it is no IP address, nor svc/NAME, node/NAME, peer/NAME or pool/NAME`,
-      );
-    return explainAddress(question, address.toString());
+  pool/NAME                      a pool
+  config                         the configuration, by each process that has another verdict on it than the first
+
+With a Service come what is wrong with the nodes that announce it, with its pool and, by BGP, with their peers.`,
+  async find({ processes, namespace, args: [subject = ""], screen, now }) {
+    const { explained, unreachable, none } = await explainSubject(processes, subject, namespace);
+    const text =
+      explained.length === 0 ? `${maskControls(none)}\n` : explained.map((one) => paragraph(one, screen, now)).join("\n");
+    return { value: { verdicts: explained }, text, unreachable, isMissing: explained.length === 0 };
   },
 });
 
-async function explainService(question: Question, service: string): Promise<Found> {
-  const { services, unreachable } = await askService(question.processes, service);
-  const explained = services.flatMap((one): Explained[] => {
-    const several = one.addresses.length > 1;
-    const each = one.addresses.map(({ address, verdict }) => ({ about: `Address ${address}`, verdict }));
-    return [{ about: `Service ${one.service}`, verdict: one.verdict }, ...(several ? each : [])];
-  });
-  return found(question, explained, unreachable, `there is no Service ${service} of type LoadBalancer`);
+/**
+ * Asks for the verdicts on `svc/NAME`, an address, `node/NAME`, `peer/NAME` or `pool/NAME`.
+ * @param namespace of a Service that is named without one
+ * @throws {UsageError} for any other subject
+ */
+export async function explainSubject(processes: Processes, subject: string, namespace: string): Promise<Explanation> {
+  const [kind, ...rest] = subject.split("/");
+  const name = rest.join("/");
+  if (kind === "svc" || kind === "service") return explainService(processes, rest.length === 1 ? `${namespace}/${name}` : name);
+  if (kind === "node") return explainNode(processes, name);
+  if (kind === "peer") return explainPeer(processes, name);
+  if (kind === "pool") return explainPool(processes, name);
+  if (subject === "config") return explainConfiguration(processes);
+  const address = parseAddress(subject);
+  if (address === undefined)
+    throw new UsageError(
+      `cannot explain ${JSON.stringify(subject)}: it is no IP address, nor svc/NAME, node/NAME, peer/NAME, pool/NAME or config`,
+    );
+  return explainAddress(processes, address.toString());
 }
 
-async function explainAddress(question: Question, address: string): Promise<Found> {
-  const { services, unreachable } = await askServices(question.processes);
+async function explainService(processes: Processes, service: string): Promise<Explanation> {
+  const { services, unreachable } = await askService(processes, service);
+  const explained = services.flatMap((one): Explained[] => {
+    const several = one.addresses.length > 1;
+    const each = one.addresses.map((each) => ({ about: `Address ${named(each, one.addresses)}`, verdict: each.verdict }));
+    return [{ about: `Service ${one.service}`, verdict: one.verdict }, ...(several ? each : [])];
+  });
+  const related = services.length === 0 ? [] : await relatedProblems(processes, services);
+  return { explained: [...explained, ...related], unreachable, none: `there is no Service ${service} of type LoadBalancer` };
+}
+
+/** With the protocol where it is announced by several. */
+function named({ address, protocol }: MergedAddress, all: readonly MergedAddress[]): string {
+  const isAlone = all.filter((other) => other.address === address).length === 1;
+  return isAlone || protocol === null ? address : `${address} by ${protocol}`;
+}
+
+async function explainAddress(processes: Processes, address: string): Promise<Explanation> {
+  const { services, unreachable } = await askServicesBriefly(processes);
   const keys = services.filter(({ addresses }) => addresses.some((one) => one.address === address)).map(({ service }) => service);
-  const whole = await Promise.all(keys.map((service) => askService(question.processes, service)));
+  const whole = await Promise.all(keys.map((service) => askService(processes, service)));
   const explained = whole.flatMap((asked) =>
     asked.services.flatMap(({ service, addresses }) =>
       addresses
         .filter((one) => one.address === address)
-        .map(({ verdict }) => ({ about: `Address ${address} of Service ${service}`, verdict })),
+        .map((one, _, all) => ({ about: `Address ${named(one, all)} of Service ${service}`, verdict: one.verdict })),
     ),
   );
-  return found(question, explained, unreachable, `no Service has the address ${address}`);
+  return { explained, unreachable, none: `no Service has the address ${address}` };
 }
 
-async function explainNode(question: Question, node: string): Promise<Found> {
-  const { answers, unreachable } = await askAll<NodeAnswer>(question.processes, "/v1/node", "speaker");
+async function explainNode(processes: Processes, node: string): Promise<Explanation> {
+  const { answers, unreachable } = await askAll<NodeAnswer>(processes, "/v1/node", "speaker");
   const those = answers.filter(({ body }) => body.node === node);
   const explained = those.flatMap(({ body }) => body.verdicts.map((verdict) => ({ about: `Node ${node}`, verdict })));
   const ofNode = unreachable.filter(({ target }) => target.node === node);
-  return found(question, explained, ofNode, `no speaker answers for node ${node}`);
+  return { explained, unreachable: ofNode, none: `no speaker answers for node ${node}` };
 }
 
-async function explainPeer(question: Question, name: string): Promise<Found> {
-  const { peers, unreachable } = await askPeers(question.processes);
+async function explainPeer(processes: Processes, name: string): Promise<Explanation> {
+  const { peers, unreachable } = await askPeers(processes);
   const isIt = (key: string) => key === name || key.startsWith(`${name}:`) || key.startsWith(`[${name}]:`);
   const explained = peers
     .filter(({ peer }) => isIt(peer))
     .map(({ peer, node, verdict }) => ({ about: `Peer ${peer} of node ${node}`, verdict }));
-  return found(question, explained, unreachable, `no node has a BGP peer ${name}`);
+  return { explained, unreachable, none: `no node has a BGP peer ${name}` };
 }
 
-async function explainPool(question: Question, name: string): Promise<Found> {
-  const { pools, unreachable } = await askPools(question.processes);
+async function explainPool(processes: Processes, name: string): Promise<Explanation> {
+  const { pools, unreachable } = await askPools(processes);
   const explained = pools.filter(({ pool }) => pool === name).map(({ verdict }) => ({ about: `Pool ${name}`, verdict }));
-  return found(question, explained, unreachable, `there is no pool ${name}`);
+  return { explained, unreachable, none: `there is no pool ${name}` };
 }
 
-function found(
-  { screen, now }: Question,
-  explained: readonly Explained[],
-  unreachable: readonly Unreachable[],
-  none: string,
-): Found {
-  const text =
-    explained.length === 0 ? `${maskControls(none)}\n` : explained.map((one) => paragraph(one, screen, now)).join("\n");
-  return { value: { verdicts: explained }, text, unreachable, isMissing: explained.length === 0 };
+async function explainConfiguration(processes: Processes): Promise<Explanation> {
+  const { answers, unreachable } = await askAll<ConfigurationAnswer>(processes, "/v1/configuration");
+  const deciding = answers.filter(({ body }) => body.leader !== false); // One that stands by has decided nothing.
+  const distinct = Map.groupBy(deciding, ({ body: { hash, verdict } }) => `${hash} ${verdict.message}`);
+  const explained = [...distinct.values()].flatMap((those): Explained[] => {
+    const [first] = those;
+    if (first === undefined) return [];
+    const which = distinct.size === 1 ? "" : ` of ${those.map(({ target }) => target.pod).join(", ")}`;
+    return [{ about: `Configuration${which}`, verdict: first.body.verdict }];
+  });
+  return { explained, unreachable, none: "no process answers" };
 }
 
 function paragraph({ about, verdict }: Explained, { hasColor }: Screen, now: Date): string {

@@ -1,6 +1,6 @@
 import { parseAddress } from "#pkg/net";
 import { maskControls } from "#pkg/text";
-import { askServices } from "../cluster/ask-services.ts";
+import { askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { UsageError } from "../command.ts";
 
@@ -19,7 +19,7 @@ export const owner = clusterCommand({
   help: "Prints the nodes that announce the address, one a line; by layer 2 that is one node. Nothing where none does.",
   async find({ processes, args: [text = ""] }) {
     const address = readAddress(text);
-    const { services, unreachable } = await askServices(processes);
+    const { services, unreachable } = await askServicesBriefly(processes);
     const found = services.flatMap((one) => one.addresses.filter((each) => each.address === address));
     const nodes = [...new Set(found.flatMap((one) => one.nodes))].sort();
     const printed = nodes.map((node) => `${maskControls(node)}\n`).join("");

@@ -1,5 +1,5 @@
-import { isProblem } from "#pkg/verdict";
-import { askServices } from "../cluster/ask-services.ts";
+import { type BriefVerdict, isProblem } from "#pkg/verdict";
+import { askServices, askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { age, table } from "../cluster/output.ts";
@@ -12,8 +12,8 @@ export const services = clusterCommand({
   own: ["all-namespaces", "problems"],
   help: `Lists Services of type LoadBalancer with one verdict each, by the controller and all speakers. The causes are in docs/verdicts.md;
 "ingotctl explain svc/NAME" says more.`,
-  async find({ processes, namespace, allNamespaces, problems, isWide, screen, now }) {
-    const { services: all, unreachable } = await askServices(processes);
+  async find({ processes, namespace, allNamespaces, problems, format, screen, now }) {
+    const { services: all, unreachable } = format === "text" ? await askServicesBriefly(processes) : await askServices(processes);
     const chosen = all.filter(
       ({ service, verdict }) => (allNamespaces || service.startsWith(`${namespace}/`)) && (!problems || isProblem(verdict)),
     );
@@ -26,9 +26,9 @@ export const services = clusterCommand({
       "NODES",
       "SINCE",
       "CAUSE",
-      ...(isWide ? ["MESSAGE"] : []),
+      ...(format === "wide" ? ["MESSAGE"] : []),
     ];
-    const rows = chosen.map((one) => row(one, now, isWide));
+    const rows = chosen.map((one) => [...row(one, now), ...(format === "wide" ? [messageOf(one)] : [])]);
     const none = problems ? "nothing is wrong with any Service" : "there is no Service of type LoadBalancer";
     const text =
       chosen.length === 0 ? `${none}${allNamespaces ? "" : ` in namespace ${namespace}`}\n` : table(heading, rows, screen);
@@ -36,7 +36,11 @@ export const services = clusterCommand({
   },
 });
 
-function row({ service, addresses, verdict }: MergedService, now: Date, isWide: boolean): string[] {
+function messageOf({ verdict }: MergedService<BriefVerdict>): string {
+  return "message" in verdict ? String(verdict.message) : "";
+}
+
+function row({ service, addresses, verdict }: MergedService<BriefVerdict>, now: Date): string[] {
   const [namespace = "", name = ""] = service.split("/");
   const nodes = [...new Set(addresses.flatMap((one) => one.nodes))];
   const pools = [...new Set(addresses.map(({ pool }) => pool ?? "-"))];
@@ -44,11 +48,10 @@ function row({ service, addresses, verdict }: MergedService, now: Date, isWide: 
     namespace,
     name,
     verdict.state,
-    addresses.map(({ address }) => address).join(",") || "-",
+    [...new Set(addresses.map(({ address }) => address))].join(",") || "-",
     pools.join(",") || "-",
     nodes.length > 3 ? `${nodes.length} nodes` : nodes.join(",") || "-",
     age(verdict.since, now),
     verdict.cause,
-    ...(isWide ? [verdict.message] : []),
   ];
 }

@@ -1,9 +1,11 @@
+import { maskControls } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
 import type { ConfigurationAnswer, VerdictAnswer, VerdictsAnswer } from "../cluster/answers.ts";
 import { askServices } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { age, table } from "../cluster/output.ts";
 import { askAll } from "../cluster/processes.ts";
+import { type Lagging, lagging } from "./lagging.ts";
 
 const maxProblems = 20;
 
@@ -17,21 +19,21 @@ export const status = clusterCommand({
   summary: "All processes, which configuration they have, and what is wrong",
   usage: "",
   takes: 0,
-  help: `Lists the processes with the configuration that each has in force, as a hash: all should have the same. Then how many Services
-are in which state, and what is wrong with anything, of many things the first ${maxProblems}.`,
+  help: `Lists the processes with the configuration that each has in force, as a hash, and since when, and says who lags behind: all should
+have the same. Then how many Services are in which state, and what is wrong with anything, of many things the first ${maxProblems}.`,
   async find({ processes, screen, now }) {
     const [{ answers, unreachable }, others, { services }] = await Promise.all([
       askAll<ConfigurationAnswer>(processes, "/v1/configuration"),
       askAll<VerdictsAnswer>(processes, "/v1/verdicts?problems&service=-"), // No Service has this name.
       askServices(processes),
     ]);
-    const rows = answers.map(({ target: { program, node, pod }, body: { version, leader, hash, verdict } }) => [
+    const rows = answers.map(({ target: { program, node, pod }, body: { version, leader, hash, inForceSince, verdict } }) => [
       program,
       node,
       pod,
       version,
       hash ?? "none",
-      age(verdict.since, now),
+      age(inForceSince ?? verdict.since, now),
       leader === undefined ? verdict.state : leader ? `${verdict.state}, leads` : "stands by",
     ]);
     const counts = Map.groupBy(services, ({ verdict }) => verdict.state);
@@ -47,10 +49,10 @@ are in which state, and what is wrong with anything, of many things the first ${
         .filter(({ verdict }) => isProblem(verdict))
         .map(({ service, verdict }) => ({ about: `svc ${service}`, verdict })),
     ]);
-    const hashes = new Set(answers.map(({ body }) => body.hash));
+    const behind = lagging(answers);
     const text = [
       table(["PROGRAM", "NODE", "POD", "VERSION", "CONFIGURATION", "SINCE", "STATE"], rows, screen),
-      hashes.size > 1 ? "\nNot all have the same configuration in force.\n" : "",
+      laggingText(behind),
       `\nServices: ${
         Object.entries(states)
           .map(([state, count]) => `${count} ${state}`)
@@ -58,10 +60,18 @@ are in which state, and what is wrong with anything, of many things the first ${
       }\n`,
       problemsText(problems, screen),
     ].join("");
-    const value = { processes: answers.map(({ target, body }) => Object.assign({}, target, body)), services: states, problems };
+    const all = answers.map(({ target, body }) => Object.assign({}, target, body));
+    const value = { processes: all, lagging: behind, services: states, problems };
     return { value, text, unreachable };
   },
 });
+
+function laggingText(behind: readonly Lagging[]): string {
+  if (behind.length === 0) return "";
+  const lines = behind.slice(0, maxProblems).map(({ pod, node, what }) => `  ${maskControls(`${pod} on ${node} ${what}`)}\n`);
+  const more = behind.length > maxProblems ? `  and ${behind.length - maxProblems} more\n` : "";
+  return `\nNot all have the same configuration:\n${lines.join("")}${more}`;
+}
 
 function worstFirst(problems: readonly Problem[]): Problem[] {
   const isPending = ({ verdict }: Problem) => (verdict.state === "Pending" ? 0 : 1);

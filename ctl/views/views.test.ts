@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "js-yaml";
 import { type CauseOf, type VerdictDetails, verdict } from "#pkg/verdict";
+import type { Processes } from "../cluster/processes.ts";
 import { Exit } from "../command.ts";
 import { run } from "../run.ts";
+import { fakeApi } from "../testing/api.ts";
 import { ingotctl as ctl, fakeIo, type Given } from "../testing/ingotctl.ts";
 import { type Answers, fakeProcesses } from "../testing/processes.ts";
 
@@ -265,13 +267,68 @@ test("on a terminal states are coloured and the last column ends where the line 
   for (const line of out.replaceAll(/\u001b\[\d+m/g, "").split("\n")) assert.ok(line.length <= 48, line);
 });
 
-test("nothing that a process says can steer the terminal", async () => {
-  const evil = { ...verdict("node", "ready", { message: "\u001b[2J\u202e" }), since };
-  const processes = fakeProcesses({ "speaker-n1": { "/v1/node": self("speaker", { node: "\u001b]0;x", verdicts: [evil] }) } });
-  for (const args of ["nodes", "nodes -o json", "nodes -o yaml"]) {
-    const { out } = await ingotctl(args, { processes });
-    assert.ok(!out.includes("\u001b") && !out.includes("\u202e"), args);
-  }
+// A window's title, a cleared screen, text from right to left, an end of the line, and what a terminal takes for one octet of control.
+const evil = "\u001b]0;owned\u0007\u001b[2J\u202e\r\n\u009b31m";
+const poisonable = new Set(["message", "next", "value", "cause", "version", "hash", "status", "source", "protocol"]);
+
+/** The same answers, with that in all texts that somebody else may have written a part of. */
+function poisoned<T>(value: T, key = ""): T {
+  if (typeof value === "string") return (poisonable.has(key) && value !== "layer2" ? `${value}${evil}` : value) as T;
+  if (value instanceof Error) return new Error(`${value.message}${evil}`) as T;
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map((one) => poisoned(one, key)) as T;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, poisoned(one, name)])) as T;
+}
+
+const asked = [
+  ...["status", "services -A", "pools", "nodes", "peers", "members", "owner 192.0.2.1", "doctor", "history 192.0.2.1"],
+  ...["svc/full", "svc/shop/far", "192.0.2.1", "node/n1", "peer/10.0.0.1", "pool/lan", "config"].map((one) => `explain ${one}`),
+];
+for (const args of asked.flatMap((one) => ["", " -o wide", " -o json", " -o yaml"].map((format) => `${one}${format}`)))
+  test(`ingotctl ${args}: nothing that others wrote can steer the terminal`, async () => {
+    const silent = { "/v1/services": new Error("gone"), "/v1/configuration": new Error("gone"), "/v1/node": new Error("gone") };
+    const processes = fakeProcesses(poisoned({ ...cluster, "speaker-n3": silent }), { [`speaker-n4${evil}`]: evil });
+    const { out, err } = await ingotctl(args, { processes, api: fakeApi({ "/api/v1/nodes": [{ metadata: { name: evil } }] }) });
+    assert.notEqual(out, "");
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there.
+    assert.doesNotMatch(out + err, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
+  });
+
+test("answers of another version: what is not known is ignored, and what is missing is left out", async () => {
+  const newer = JSON.parse(JSON.stringify(cluster), (_key, value) =>
+    typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value, novel: { deep: [1] } } : value,
+  );
+  for (const { args, out: lines } of golden)
+    assert.equal((await ingotctl(args, { processes: fakeProcesses(newer) })).out, lines.map((line) => `${line}\n`).join(""));
+  const { "/v1/members": _, "/v1/node": __, ...older } = speaker("n1");
+  const processes = fakeProcesses({ "controller-n1": controller, "speaker-n1": older });
+  const { status, out, err } = await ingotctl("members", { processes });
+  assert.deepEqual([status, out], [Exit.losses, "no speaker answers\n"]);
+  assert.match(err, /speaker-n1 on n1 is not among these: it has no \/v1\/members/);
+  assert.equal((await ingotctl("status", { processes })).status, Exit.ok);
+});
+
+test("--watch asks again, over the connections that there are, until it is ended", async () => {
+  const io = fakeIo({ processes: fakeProcesses(cluster), now });
+  const before: (Processes | undefined)[] = [];
+  const { connect } = io.cluster;
+  const ended = new Error("Ctrl-C");
+  const watched = {
+    ...io,
+    cluster: {
+      ...io.cluster,
+      async connect(...args: Parameters<typeof connect>) {
+        before.push(args[1]);
+        return connect(...args);
+      },
+    },
+    async sleep() {
+      if (before.length === 3) throw ended;
+    },
+  };
+  await assert.rejects(run(["pools", "--watch"], watched), ended);
+  assert.deepEqual([before.length, before[0], before[1] === undefined], [3, undefined, false]);
+  assert.equal(io.printed.out.split("POOL").length, 4);
 });
 
 const misused: { args: string; says: RegExp }[] = [
@@ -296,4 +353,35 @@ test("a cluster that cannot be reached, or without Pods, is said to be so", asyn
   const empty = await ingotctl("status", { processes: fakeProcesses({}) });
   assert.equal(empty.status, Exit.usage);
   assert.match(empty.err, /there is no Pod of a controller or speaker in namespace metallb-system/);
+});
+
+test("status says who has another configuration in force than the controller, or has not seen the ConfigMap as it is", async () => {
+  const has = (hash: string | null, seen: string | null, more = {}) =>
+    self("speaker", Object.assign({ hash, seen, inForceSince: hash && "2026-01-02T03:03:55.000Z", verdict: inForce }, more));
+  const asked = (answer: object): Answers => ({
+    "/v1/configuration": answer,
+    "/v1/verdicts": { verdicts: [] },
+    "/v1/services": { services: [] },
+  });
+  const processes = {
+    "controller-n1": asked(has("aa", "7", { program: "controller", leader: true })),
+    "controller-n2": asked(has(null, "7", { program: "controller", leader: false })),
+    "speaker-n1": asked(has("aa", "7")),
+    "speaker-n2": asked(has("bb", "6")),
+    "speaker-n3": asked(has(null, null)),
+    "speaker-n4": asked(self("speaker", { hash: "aa", verdict: inForce })), // Of an earlier version.
+  };
+  const { out } = await ingotctl("status", { processes: fakeProcesses(processes) });
+  const [, text = ""] = /\nNot all have the same configuration:\n((?: {2}.*\n)+)/.exec(out) ?? [];
+  assert.deepEqual(text.split("\n"), [
+    "  speaker-n2 on n2 has configuration bb in force, the controller has aa; has seen version 6 of the ConfigMap, the controller has seen 7",
+    "  speaker-n3 on n3 has configuration none in force, the controller has aa; has seen version none of the ConfigMap, the controller has seen 7",
+    "",
+  ]);
+  assert.match(out, /speaker +n1 +speaker-n1 +1\.0\.0 +aa +10s +Ready/);
+  const { lagging } = JSON.parse((await ingotctl("status -o json", { processes: fakeProcesses(processes) })).out);
+  assert.deepEqual(
+    lagging.map(({ pod }: { pod: string }) => pod),
+    ["speaker-n2", "speaker-n3"],
+  );
 });

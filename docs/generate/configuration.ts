@@ -1,6 +1,6 @@
 /** The part of JSON Schema that the configuration's schema uses. */
 export interface Schema {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly description?: string;
   readonly default?: unknown;
   readonly anyOf?: readonly Schema[];
@@ -62,7 +62,9 @@ function valueText(schema: Schema, path: string): string {
   }
   if (schema.anyOf !== undefined) return schema.anyOf.map((each) => valueText(each, path)).join(", ");
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${value}\``).join(", ");
-  switch (schema.type) {
+  const { type } = schema;
+  if (typeof type === "object") return type.map((each) => valueText({ ...schema, type: each }, path)).join(", or ");
+  switch (type) {
     case "array":
       return `list of ${valueText(schema.items ?? {}, path)}`;
     case "object":

@@ -1,4 +1,5 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Clock } from "#pkg/clock";
 import { ApiError, badRequest, methodNotAllowed, unknownPath } from "./api-error.ts";
 import { Authenticator, anonymous, impersonation } from "./authentication.ts";
@@ -9,6 +10,7 @@ import { renderList, requestedVersion, selectionFor } from "./listing.ts";
 import { mediaType, readObject, readText, send, sendError } from "./messages.ts";
 import type { KubeObject } from "./objects.ts";
 import { applied, isApply, type PatchRequest, parseYaml, patched } from "./patch-body.ts";
+import { checkRuns, type Dial, forwardPorts, requestedPorts, type Upgrade } from "./port-forward.ts";
 import { type Action, Authorizer } from "./rbac.ts";
 import { type DeleteOptions, type Registry, timestamp, type WriteOptions } from "./registry.ts";
 import { type Rendering, renderingFor } from "./rendering.ts";
@@ -26,6 +28,8 @@ export interface HandlerOptions {
   readonly tokens: Tokens;
   readonly clock: Clock;
   readonly now: () => Date;
+  /** How Pods are reached; undefined: not at all. */
+  readonly dial: Dial | undefined;
   /** Called once for each request, when its answer begins; `code` is 0 where there was none. */
   readonly onRequest: (request: RequestInfo, code: number) => void;
 }
@@ -80,6 +84,40 @@ export class Handler {
       else sendError(response, error);
     } finally {
       this.#options.onRequest(info(), response.headersSent ? response.statusCode : 0);
+    }
+  }
+
+  /** Never rejects. Of all that clients upgrade to, only forwarded ports are served. */
+  async upgrade(upgrade: Upgrade): Promise<void> {
+    const { request, socket } = upgrade;
+    const { method = "GET", url = "/" } = request;
+    const [path = "", search = ""] = url.split("?", 2);
+    const query = new URLSearchParams(search);
+    const target = parseTarget(method, path, query);
+    let user: User = anonymous;
+    const told = (code: number) =>
+      this.#options.onRequest({ user, userAgent: request.headers["user-agent"] ?? "", method, url, target }, code);
+    try {
+      user = this.#authenticator.authenticate(request);
+      user = this.#impersonated(user, request);
+      this.#authorize(user, requiredAction(target, query));
+      const resource = target.type === "path" ? undefined : resourceAt(target.group, target.version, target.plural);
+      if (target.type === "path" || resource?.kind !== "Pod" || target.subresource !== "portforward") throw unknownPath();
+      // As the real API does since 1.35: a WebSocket is a GET, whose right alone would not do.
+      this.#authorize(user, requiredAction({ ...target, verb: "create" }, query));
+      const { dial, registry } = this.#options;
+      const pod = registry.get(resource, target.namespace, target.name ?? "");
+      if (dial === undefined) throw notSupported("pods/portforward");
+      checkRuns(pod);
+      forwardPorts(upgrade, requestedPorts(request, query), (port) => dial(pod, port));
+      told(101);
+    } catch (error) {
+      const response = new ServerResponse(request);
+      response.assignSocket(socket as Socket);
+      response.shouldKeepAlive = false;
+      response.once("finish", () => socket.end());
+      sendError(response, error);
+      told(response.statusCode);
     }
   }
 
@@ -178,13 +216,7 @@ export class Handler {
     else if (target.subresource === "token" && resource === serviceAccounts) await this.#serveToken(call);
     else if (nodeSubresources.includes(target.subresource)) {
       this.#options.registry.get(call.stored, target.namespace, target.name ?? "");
-      const what = `${target.plural}/${target.subresource}`;
-      throw new ApiError(
-        501,
-        "NotImplemented",
-        `${what} is not supported: this API server is for tests and has no nodes behind it`,
-        {},
-      );
+      throw notSupported(`${target.plural}/${target.subresource}`);
     } else throw unknownPath();
   }
 
@@ -321,6 +353,11 @@ export class Handler {
     const account = registry.get(stored, target.namespace, target.name ?? "");
     send(response, 201, JSON.stringify(tokenResponse(account, await readObject(request), tokens, now())));
   }
+}
+
+function notSupported(what: string): ApiError {
+  const message = `${what} is not supported: this API server is for tests and has no nodes behind it`;
+  return new ApiError(501, "NotImplemented", message, {});
 }
 
 function forbidden({ name: user }: User, action: Action): ApiError {

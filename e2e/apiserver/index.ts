@@ -7,7 +7,8 @@
  * tokens and RBAC; the wording of refusals. Faults can be injected, and history and connections cut, at the moment a test wants it.
  *
  * It does not: run controllers (no Pods of Deployments, no EndpointSlices of Services, no garbage collection by owner; only the content
- * of a deleted namespace goes with it), run Pods (`logs`, `exec` and the like are refused), know schemas (unknown fields are kept, types
+ * of a deleted namespace goes with it), run Pods (`logs`, `exec` and the like are refused; `portforward` works by WebSocket
+ * where it is told how to reach Pods), know schemas (unknown fields are kept, types
  * are checked only where it relies on them, `kubectl explain` has nothing to say), answer in protobuf (it reads what kubectl creates with), serve custom resources, webhooks or old
  * API versions, check RBAC for escalation, wait for a Pod's grace period, or track field owners other than those who apply. Kinds and
  * their peculiarities are in `resources.ts` and `kinds/`, lists that merge by key in `lists.ts`.

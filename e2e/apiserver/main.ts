@@ -1,10 +1,12 @@
 /** Runs the API server as a process of its own, such as in a network namespace, until SIGINT or SIGTERM. */
 import { rmSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { connectByRelay } from "#e2e/lab";
+import { asText, at } from "./json.ts";
 import { ApiServer } from "./server.ts";
 
 const usage = `usage: main.ts [--address ADDRESS] [--port PORT] [--host NAME]... [--kubeconfig FILE] [--request-log FILE]
-               [--cluster-cidr PREFIX]... [--node-ports FIRST-LAST] [--history COUNT]
+               [--cluster-cidr PREFIX]... [--node-ports FIRST-LAST] [--history COUNT] [--relays FOLDER]
 
   --address      listen here (127.0.0.1)
   --port         0 takes a free one (6443)
@@ -14,6 +16,7 @@ const usage = `usage: main.ts [--address ADDRESS] [--port PORT] [--host NAME]...
   --cluster-cidr prefix for cluster addresses; one of each family (10.96.0.0/12, fd00:10:96::/112)
   --node-ports   range of node ports (30000-32767)
   --history      changes of each resource that watches can go back (10000)
+  --relays       of a lab: pods/portforward leads to Pods on its hosts
 `;
 
 const { values } = parseArgs({
@@ -26,6 +29,7 @@ const { values } = parseArgs({
     "cluster-cidr": { type: "string", multiple: true },
     "node-ports": { type: "string", default: "30000-32767" },
     history: { type: "string", default: "10000" },
+    relays: { type: "string" },
     help: { type: "boolean", short: "h" },
   },
 });
@@ -39,6 +43,7 @@ process.once("SIGINT", () => stop());
 process.once("SIGTERM", () => stop());
 
 const [firstPort, lastPort] = values["node-ports"].split("-").map((text) => natural("--node-ports", text));
+const { relays } = values;
 const server = new ApiServer({
   address: values.address,
   port: natural("--port", values.port),
@@ -46,6 +51,9 @@ const server = new ApiServer({
   nodePorts: [firstPort ?? 0, lastPort ?? firstPort ?? 0],
   ...(values.host === undefined ? {} : { hosts: values.host }),
   ...(values["cluster-cidr"] === undefined ? {} : { clusterCidrs: values["cluster-cidr"] }),
+  ...(relays === undefined
+    ? {}
+    : { dial: (pod, port) => connectByRelay(relays, asText(at(pod, "spec", "nodeName")), "127.0.0.1", port) }),
   ...(values["request-log"] === undefined ? {} : { requestLog: values["request-log"] }),
 });
 await server.start();

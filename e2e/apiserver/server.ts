@@ -11,6 +11,7 @@ import type { Json, JsonObject } from "./json.ts";
 import { kubeconfigText } from "./kubeconfig.ts";
 import type { KubeObject, ObjectInput, ObjectReference } from "./objects.ts";
 import { mergePatch } from "./patch.ts";
+import type { Dial } from "./port-forward.ts";
 import { defaultRoles } from "./rbac.ts";
 import { Registry } from "./registry.ts";
 import type { Resource } from "./resource.ts";
@@ -37,6 +38,8 @@ export interface ApiServerOptions {
   /** File to which each request is appended as a line of JSON, a `RequestRecord`. */
   readonly requestLog?: string;
   readonly onRequest?: (record: RequestRecord) => void;
+  /** How to reach Pods, for `pods/portforward`, which is refused without. */
+  readonly dial?: Dial;
   readonly clock?: Clock;
   /** The date, for creation timestamps, certificates and tokens. */
   readonly now?: () => Date;
@@ -103,6 +106,7 @@ export class ApiServer implements AsyncDisposable {
       tokens: this.#tokens,
       clock: this.#clock,
       now: this.#now,
+      dial: options.dial,
       onRequest: (request, code) => this.#record(request, code),
     });
     this.#log = options.requestLog === undefined ? undefined : openSync(options.requestLog, "a");
@@ -119,6 +123,7 @@ export class ApiServer implements AsyncDisposable {
       { key, cert: certificate, ca: this.#authority.certificate, requestCert: true, rejectUnauthorized: false },
       (request, response) => void this.#handler.handle(request, response),
     );
+    this.#server.on("upgrade", (request, socket, head) => void this.#handler.upgrade({ request, socket, head }));
     this.#server.keepAliveTimeout = 300_000; // Longer than clients keep idle connections, so that none is closed under a request.
     this.#server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);

@@ -9,7 +9,7 @@ const clients = fileURLToPath(new URL("./http-clients.ts", import.meta.url));
 const scrapers = fileURLToPath(new URL("../bench/scrapers.ts", import.meta.url));
 
 const attacks: Readonly<Record<string, readonly string[]>> = {
-  pipelined: [scrapers, nodeAddress, port, "1", "2000"],
+  pipelined: [scrapers, nodeAddress, port, "/metrics", "1", "2000"],
   many: [clients, nodeAddress, port, "many"],
   slow: [clients, nodeAddress, port, "slow"],
   stuck: [clients, nodeAddress, port, "stuck"],

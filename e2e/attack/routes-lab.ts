@@ -7,7 +7,7 @@ import { type LabProcess, waitFor } from "#e2e/lab";
 import type { Bird } from "#e2e/routers";
 import { build } from "../../build.ts";
 import { BgpLab, type Measured, nodeAsn, routerAsn } from "../bench/bgp-lab.ts";
-import { type LongestTurn, longestTurns, probeFlag } from "../bench/turns.ts";
+import { type LongestTurn, longestTurns, nothing, probeFlag } from "../bench/turns.ts";
 
 export const routeCount = 10_000;
 /** What a turn of the main thread may take, in milliseconds of its own. */
@@ -101,7 +101,7 @@ export class RoutesLab implements AsyncDisposable {
   /** The longest turn of the speaker's main thread while something goes on, and three seconds more. */
   async watch(attack: () => Promise<void>): Promise<LongestTurn> {
     const [longest] = await longestTurns([this.speaker.process], attack);
-    return longest ?? { wall: 0, cpu: 0 };
+    return longest ?? nothing;
   }
 
   /** Lets the router of a flood send it once. Resolves when all is written, or the speaker has closed the session. */

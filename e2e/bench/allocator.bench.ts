@@ -6,9 +6,10 @@ import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Allocator } from "#pkg/allocator";
+import { port, request } from "#pkg/allocator/testing";
 import { seededRandom } from "#pkg/clock";
-import type { Pool } from "#pkg/config";
-import { AddressRange, parsePrefix } from "#pkg/net";
+import type { Pool, Quota } from "#pkg/config";
+import { pool } from "#pkg/config/testing";
 import type { AddressRequest } from "#pkg/service";
 
 setFlagsFromString("--expose-gc");
@@ -17,23 +18,12 @@ const collectGarbage = runInNewContext("gc") as () => void;
 const held = 900_000;
 const churned = 100_000;
 
-function request(service: string, sharingKey = "", port = 80): AddressRequest {
-  const ports = [{ protocol: "TCP", port }];
-  return { service, families: ["IPv4"], ports, sharingKey, backendKey: "", requestedAddresses: [], requestedPool: undefined };
+function cidrPool(cidr: string): Pool {
+  return pool(cidr, [cidr]);
 }
 
-function pool(cidr: string, avoidBuggyIPs: boolean): Pool {
-  const prefix = parsePrefix(cidr);
-  if (prefix === undefined) throw new Error(`Cannot read prefix: ${cidr}`);
-  const ranges = [AddressRange.ofPrefix(prefix)];
-  const layer2 = {
-    nodeSelectors: [],
-    interfaces: [],
-    l2Placement: { subnet: false, sticky: false },
-    conflictProbe: "report" as const,
-  };
-  const plain = { autoAssign: true, advertisements: [], ...layer2 };
-  return { name: cidr, protocol: "layer2", ranges, cidrs: [prefix], avoidBuggyIPs, ...plain };
+function sharing(service: string, number: number): AddressRequest {
+  return request(service, { sharingKey: "key", ports: [port(`${number}/TCP`)] });
 }
 
 /** Milliseconds that `work` takes. */
@@ -95,7 +85,7 @@ map.clear();
 
 for (const avoidBuggyIPs of [false, true]) {
   const allocator = new Allocator();
-  const pools = [pool("10.0.0.0/12", avoidBuggyIPs)];
+  const pools = [pool("all", ["10.0.0.0/12"], { avoidBuggyIPs })];
   allocator.setPools(pools);
   const subject = {
     give: (request: AddressRequest) => allocator.settle(request),
@@ -112,9 +102,48 @@ for (const avoidBuggyIPs of [false, true]) {
   report("  new pools, for each allocation", (same * 1000) / held, "µs", bound.fill);
 }
 
+// The same addresses in many pools, without the rules on who may have them and with them.
+const namespaceCount = 1_000;
+const open = { namespaces: [], namespaceSelectors: [], serviceSelectors: [] };
+const fenced = (index: number) => ({ fence: { ...open, namespaces: [`namespace-${index}`] } });
+const thousand = Array.from({ length: namespaceCount }, (_, i) => cidrPool(`10.${i >> 6}.${(i & 63) << 2}.0/22`));
+const fences = thousand.map((each, i) => (i % 2 === 0 ? { ...each, ...fenced(i / 2) } : each));
+const perNamespace = { ...open, pools: [], together: false, ipv4: held / namespaceCount, ipv6: undefined, services: undefined };
+const rows: { name: string; pools: Pool[]; quotas: Quota[] }[] = [
+  { name: "1,000 pools", pools: thousand, quotas: [] },
+  { name: "1,000 pools, half of them fenced, 1,000 namespaces", pools: fences, quotas: [] },
+  { name: "the same with a quota for each namespace", pools: fences, quotas: [perNamespace] },
+];
+let plain: Cost | undefined;
+for (const { name, pools, quotas } of rows) {
+  const allocator = new Allocator();
+  allocator.setPools(pools, quotas);
+  const subject = {
+    give: (request: AddressRequest) => allocator.settle(request),
+    free: (service: string) => allocator.release(service),
+  };
+  const cost = measure(subject, requests, distinct);
+  plain ??= cost;
+  assert.equal(
+    [...allocator.usage()].reduce((sum, { inUse }) => sum + inUse, 0),
+    held,
+  );
+  console.log(`${held} addresses in use of ${name}`);
+  const figures = [
+    ["  give, lowest first", "fill", "µs"],
+    ["  free, at random", "free", "µs"],
+    ["  give, into the holes", "give", "µs"],
+    ["  memory of one allocation", "bytes", "bytes"],
+  ] as const;
+  for (const [what, figure, unit] of figures)
+    console.log(
+      `${what.padEnd(44)} ${cost[figure].toFixed(2).padStart(9)} ${unit.padEnd(6)} ${(cost[figure] / plain[figure]).toFixed(2).padStart(6)} × 1,000 pools`,
+    );
+}
+
 const few = 10_000;
 const manyPools = new Allocator();
-manyPools.setPools(Array.from({ length: few }, (_, i) => pool(`10.${i >> 8}.${i & 255}.0/32`, false)));
+manyPools.setPools(Array.from({ length: few }, (_, i) => cidrPool(`10.${i >> 8}.${i & 255}.0/32`)));
 const poolByPool = timed(() => {
   for (const request of requests.slice(0, few)) manyPools.settle(request);
 });
@@ -127,9 +156,9 @@ const sharings = [
 ];
 for (const { name, portOf } of sharings) {
   const allocator = new Allocator();
-  allocator.setPools([pool("10.0.0.0/12", false)]);
+  allocator.setPools([pool("all", ["10.0.0.0/12"])]);
   const time = timed(() => {
-    for (let i = 0; i < few; i++) allocator.settle(request(`s/${i}`, "key", portOf(i)));
+    for (let i = 0; i < few; i++) allocator.settle(sharing(`s/${i}`, portOf(i)));
   });
   console.log(`${few} Services with ${name}: ${[...allocator.usage()][0]?.inUse} addresses`);
   report("  give", (time * 1000) / few, "µs", bound.fill);

@@ -32,7 +32,8 @@ export class BgpLab implements AsyncDisposable {
   readonly api: ApiClient;
   readonly #lab: Lab;
   readonly #lan: Switch;
-  readonly #node: Host;
+  /** Where the processes run. */
+  readonly node: Host;
   readonly #stack: AsyncDisposableStack;
   #hosts = 0;
 
@@ -40,7 +41,7 @@ export class BgpLab implements AsyncDisposable {
     this.api = parts.api;
     this.#lab = parts.lab;
     this.#lan = parts.lan;
-    this.#node = parts.node;
+    this.node = parts.node;
     this.#stack = stack;
   }
 
@@ -66,7 +67,7 @@ export class BgpLab implements AsyncDisposable {
     { count, first, state = "served", apart = 1 }: { count: number; first: string; state?: "served" | "waiting"; apart?: number },
   ): Promise<void> {
     const argv = ["node", path("bgp-services.ts"), kubeconfig, `${apiPort}`, name, `${count}`, first, state, `${apart}`];
-    const loader = await this.#node.spawn(`load-${name}`, argv);
+    const loader = await this.node.spawn(`load-${name}`, argv);
     await loader.waitForLine(/^created$/, { timeout: 300_000 });
   }
 
@@ -76,9 +77,9 @@ export class BgpLab implements AsyncDisposable {
   }
 
   /** Changes many objects as `api-flood.ts` does. */
-  async flood(mode: "endpoints" | "nodes" | "requests" | "recreate", count: number): Promise<void> {
+  async flood(mode: "endpoints" | "nodes" | "requests" | "selectors" | "recreate", count: number): Promise<void> {
     const argv = ["node", path("api-flood.ts"), kubeconfig, `${apiPort}`, mode, `${count}`];
-    const flood = await this.#node.spawn(`flood-${mode}`, argv);
+    const flood = await this.node.spawn(`flood-${mode}`, argv);
     await flood.waitForLine(/^flooded$/, { timeout: 300_000 });
   }
 
@@ -105,14 +106,14 @@ export class BgpLab implements AsyncDisposable {
     const env = { METALLB_NAMESPACE: "metallb-system", ...variables };
     const started = performance.now();
     const argv = [...program, `--kubeconfig=${kubeconfig}`, ...args, ...flags];
-    return measured(await this.#node.spawn(name, argv, { env }), started);
+    return measured(await this.node.spawn(name, argv, { env }), started);
   }
 
   /** Starts a BIRD on the node that announces these, in the speaker's place. */
   async startSender(networks: readonly string[], peers: readonly string[]): Promise<Measured> {
     const neighbours = peers.map((address) => ({ address, asn: routerAsn }));
     const sender = new Bird(
-      { lab: this.#lab, host: this.#node },
+      { lab: this.#lab, host: this.node },
       { asn: nodeAsn, routerId: nodeAddress, kernel: false, neighbours, networks },
     );
     const started = performance.now();

@@ -49,6 +49,18 @@ export const kinds: readonly Kind[] = [
   },
 ];
 
+/** Who answers for an address: the speaker, or the kernel of the node that has it on its NIC. */
+export const ways = {
+  "layer 2": undefined,
+  "on a NIC": `address-pools:
+- name: nics
+  protocol: interface
+  placement: lan
+  addresses: [172.30.0.200-172.30.0.250, "fd00:30::200-fd00:30::2ff"]
+`,
+} as const satisfies Readonly<Record<string, string | undefined>>;
+export type Way = keyof typeof ways;
+
 const tailMs = 300; // For which the stream is watched after both addresses have moved, and the process has ended.
 const settleMs = 500; // A member that had to refute is slow to accuse others for a while.
 
@@ -78,9 +90,10 @@ class Bench implements AsyncDisposable {
     this.#addresses = addresses;
   }
 
-  static async start(nodes: number): Promise<Bench> {
+  static async start(nodes: number, way: Way): Promise<Bench> {
     await using stack = new AsyncDisposableStack();
-    const cluster = stack.use(await DemoCluster.start({ nodes }));
+    const configuration = ways[way];
+    const cluster = stack.use(await DemoCluster.start(configuration === undefined ? { nodes } : { nodes, configuration }));
     const service = await cluster.expose("web", ["node1"], { protocols: ["TCP", "UDP"], families: ["IPv4", "IPv6"] });
     await service.address();
     const addresses = await service.addresses();
@@ -169,10 +182,10 @@ const columns = [
   { column: "lostBack", title: "lost going back" },
 ] as const;
 
-/** Prints a row for each kind. */
-export async function failovers(nodes: number, runs: number, chosen: readonly Kind[]): Promise<void> {
-  await using bench = await Bench.start(nodes);
-  printRow([`${nodes} nodes`, ...columns.map(({ title }) => title), "MetalLB 0.12.1 moved"]);
+/** Prints a row for each kind. MetalLB answers on layer 2 alone. */
+export async function failovers(nodes: number, way: Way, runs: number, chosen: readonly Kind[]): Promise<void> {
+  await using bench = await Bench.start(nodes, way);
+  printRow([`${nodes}, ${way}`, ...columns.map(({ title }) => title), "MetalLB 0.12.1 moved"]);
   for (const kind of chosen) {
     const measured: Run[] = [];
     for (let run = 0; run < runs; run++) measured.push(await bench.run(kind));

@@ -1,5 +1,6 @@
 /**
- * How soon an address is at another node when its owner fails, in demo clusters of `--nodes` (3 and 10), `--runs` times each (20):
+ * How soon an address is at another node when its owner fails, in demo clusters of `--nodes` (3 and 10), `--runs` times each (20), on layer 2
+ * and where the owner has the address on its NIC (`--way`, both):
  * its switch drops its frames silently, or its cable is pulled, or its speaker is killed, frozen or stopped. Of each kind:
  * - until the client's neighbour entry has another MAC address, from the first packet that was lost or, where none is, from the signal;
  * - packets lost of a stream of UDP with one each millisecond, echoed by the Service's backend on a third node;
@@ -12,12 +13,13 @@
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { manyAddresses } from "./failover-many.ts";
-import { failovers, kinds } from "./failover-runs.ts";
+import { failovers, kinds, type Way, ways } from "./failover-runs.ts";
 
 const { values } = parseArgs({
   options: {
     nodes: { type: "string", multiple: true, default: ["3", "10"] },
     runs: { type: "string", default: "20" },
+    way: { type: "string", multiple: true, default: Object.keys(ways) },
     kind: { type: "string", multiple: true, default: kinds.map(({ name }) => name) },
     services: { type: "string", default: "1000" },
     "services-runs": { type: "string", default: "5" },
@@ -29,6 +31,9 @@ const load = (): string =>
     .join(" ")}`;
 console.log(`${values.runs} runs of each, ${load()}`);
 const chosen = kinds.filter(({ name }) => values.kind.includes(name));
-if (chosen.length > 0) for (const nodes of values.nodes) await failovers(Number(nodes), Number(values.runs), chosen);
+const isWay = (text: string): text is Way => Object.hasOwn(ways, text);
+if (chosen.length > 0)
+  for (const nodes of values.nodes)
+    for (const way of values.way.filter(isWay)) await failovers(Number(nodes), way, Number(values.runs), chosen);
 if (Number(values.services) > 0) await manyAddresses(Number(values.services), Number(values["services-runs"]));
 console.log(load());

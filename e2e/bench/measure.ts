@@ -41,8 +41,8 @@ const project = new URL("../../", import.meta.url).pathname;
 export class MeasuredProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
 
-  constructor(args: readonly string[]) {
-    this.#child = spawn(process.execPath, args, { cwd: project, stdio: ["ignore", "pipe", "inherit"], env: {} });
+  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+    this.#child = spawn(process.execPath, args, { cwd: project, stdio: ["ignore", "pipe", "inherit"], env: { ...env } });
   }
 
   /** The first line of its output that matches; the rest is read and dropped. @throws {Error} when it ends before */

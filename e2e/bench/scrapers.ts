@@ -1,8 +1,8 @@
-/** Reads /metrics over and over: `scrapers.ts HOST PORT CONNECTIONS AHEAD SECONDS`, with AHEAD requests under way on each connection. */
+/** Reads a page over and over: `scrapers.ts HOST PORT PATH CONNECTIONS AHEAD SECONDS`, with AHEAD requests under way on each connection. */
 import { connect } from "node:net";
 
-const [host = "", port, connections, ahead, seconds] = process.argv.slice(2);
-const request = `GET /metrics HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+const [host = "", port, path, connections, ahead, seconds] = process.argv.slice(2);
+const request = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
 let received = 0;
 let stopped = false;
 

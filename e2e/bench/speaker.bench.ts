@@ -9,7 +9,9 @@ import { PoolIndex, parseConfig } from "#pkg/config";
 import type { EndpointSlice } from "#pkg/k8s";
 import { endpointSlice, service } from "#pkg/k8s/testing";
 import { createLog } from "#pkg/log";
+import { hideByKey, Recorder } from "#pkg/recorder";
 import type { SpeakerEvent } from "../../speaker/core/events.ts";
+import { recordLine } from "../../speaker/core/replay.ts";
 import { createState } from "../../speaker/core/state.ts";
 import { step } from "../../speaker/core/step.ts";
 
@@ -27,6 +29,8 @@ function ownAddress(i: number): string {
   return `10.0.${i >> 8}.${i & 255}`;
 }
 
+const hide = hideByKey(new Uint8Array(32));
+
 /** A speaker that has seen everything and has nothing to do. */
 class Bench {
   /** The longest that the process was kept from anything else, in milliseconds. */
@@ -34,9 +38,11 @@ class Bench {
   #isAwake = false;
   readonly #state = createState({ node: self, ignoreExcludeLabel: false, hasRing: false });
   readonly #log = createLog("error");
+  readonly #recorder: Recorder | undefined;
   readonly wire = new Set<string>();
 
-  constructor(addressOf: (i: number) => string, count: number) {
+  constructor(addressOf: (i: number) => string, count: number, recorder?: Recorder) {
+    this.#recorder = recorder;
     this.#dispatch({ type: "config", ...inForce });
     this.#dispatch({ type: "members", active: nodes, withoutGossip: [], isSynced: true });
     for (let i = 0; i < count; i++) {
@@ -71,7 +77,10 @@ class Bench {
   }
 
   #dispatch(event: SpeakerEvent): void {
-    for (const effect of step(this.#state, event, performance.now())) {
+    const now = performance.now();
+    const effects = step(this.#state, event, now);
+    this.#recorder?.add(recordLine(event, now, effects, hide));
+    for (const effect of effects) {
       if (effect.type === "announce") this.wire.add(effect.address.toString());
       else if (effect.type === "withdraw") this.wire.delete(effect.address.toString());
       else if (effect.type === "wake") this.#isAwake = true;
@@ -154,3 +163,32 @@ report(
     (round) => shared.endpoints(7, round % 2 === 1),
   ),
 );
+
+// What the flight recorder adds, which every speaker has: the same inputs without it and with it, in turn.
+const seen = (recorder?: Recorder) => new Bench(ownAddress, serviceCount, recorder);
+report(
+  "see everything",
+  median(
+    () => {},
+    () => seen(),
+  ),
+);
+const recorder = new Recorder();
+report(
+  "see everything, recorded",
+  median(
+    () => {},
+    () => seen(recorder),
+  ),
+);
+const recorded = seen(new Recorder());
+recorded.start();
+report("the longest turn of a start, recorded", recorded.longestTurn);
+report(
+  "the endpoints of one Service change, recorded",
+  median(
+    (round) => round,
+    (round) => recorded.endpoints(7, round % 2 === 1),
+  ),
+);
+console.log(`${recorder.size} inputs kept in ${recorder.octets().length} octets, ${recorder.dropped} dropped`);

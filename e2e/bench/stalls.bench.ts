@@ -1,7 +1,7 @@
 /**
  * For how long the main threads of speaker and controller are busy at a stretch, at 10,000 Services, while others try to keep them busy:
  * routers that flood the speaker, twenty more routers, scrapers of its metrics, configurations that are large or made to be slow to check, and
- * floods of changes in the API. The bar is 25 ms of their own time. Run it with `node e2e/bench/stalls.bench.ts [ROW…]`, for those rows whose
+ * floods of changes in the API, readers of `/v1`. The bar is 25 ms of their own time. Run it with `node e2e/bench/stalls.bench.ts [ROW…]`, for those rows whose
  * names have one of these words; all of them take about five minutes.
  */
 import { setTimeout as sleep } from "node:timers/promises";
@@ -46,15 +46,16 @@ const words = process.argv.slice(2);
 async function measure(what: string, attack: () => Promise<void>): Promise<void> {
   if (words.length > 0 && !words.some((word) => what.includes(word))) return;
   const [ofSpeaker, ofController] = await longestTurns([speaker.process, controller.process], attack);
-  const cell = (turn: typeof ofSpeaker) => `${turn?.cpu.toFixed(1).padStart(7)} (${turn?.wall.toFixed(1)})`.padEnd(20);
+  const cell = (turn: typeof ofSpeaker) =>
+    `${turn?.cpu.toFixed(1).padStart(7)} (${turn?.wall.toFixed(1)}, ${turn?.collecting.toFixed(1)})`.padEnd(24);
   console.log(`${what.padEnd(58)} ${cell(ofSpeaker)} ${cell(ofController)}`);
   if (Math.max(ofSpeaker?.cpu ?? 0, ofController?.cpu ?? 0) > maxTurn) slow.push(what);
 }
 
 console.log(
-  `The longest turns of main threads at ${routeCount} Services, each with a route to ${routes.addresses.length} routers, in ms of the thread's own time (by the clock):`,
+  `The longest turns of main threads at ${routeCount} Services, each with a route to ${routes.addresses.length} routers, in ms of the thread's own time (by the clock, of it in collections of garbage):`,
 );
-console.log(`${"".padEnd(58)} ${"     speaker".padEnd(20)} ${"     controller".padEnd(20)}`);
+console.log(`${"".padEnd(58)} ${"     speaker".padEnd(24)} ${"     controller".padEnd(24)}`);
 await measure("at rest", () => sleep(3_000));
 for (const flood of floods)
   await measure(`${flood.mode} flood of a router`, async () => {
@@ -71,9 +72,19 @@ for (const [connections, pipelined] of [
     ["controller", "7473"],
   ] as const)
     await measure(`${connections} scrapers of the ${whose}, ${pipelined} requests ahead`, async () => {
-      const argv = ["node", scraper, nodeAddress, port, `${connections}`, `${pipelined}`, `${scrapeSeconds}`];
+      const argv = ["node", scraper, nodeAddress, port, "/metrics", `${connections}`, `${pipelined}`, `${scrapeSeconds}`];
       await using scrapers = await host.spawn("scrapers", argv);
       await scrapers.waitForLine(/^received /, { timeout: 60_000 });
+    });
+for (const path of ["/v1/verdicts", "/v1/services"])
+  for (const [whose, port] of [
+    ["speaker", "7472"],
+    ["controller", "7473"],
+  ] as const)
+    await measure(`10 programs read ${path} of the ${whose} over and over`, async () => {
+      const argv = ["node", scraper, "127.0.0.1", port, path, "10", "1", `${3 * scrapeSeconds}`];
+      await using scrapers = await lab.node.spawn("scrapers", argv);
+      await scrapers.waitForLine(/^received [1-9]/, { timeout: 60_000 });
     });
 for (const [what, config] of Object.entries(refused))
   await measure(`a configuration of ${what} is refused`, async () => {
@@ -85,7 +96,7 @@ await measure("a configuration of 10,000 pools comes into force", async () => {
   await sleep(20_000);
 });
 await measure("1 scraper of the controller with 10,000 pools", async () => {
-  const argv = ["node", scraper, nodeAddress, "7473", "1", "2000", `${scrapeSeconds}`];
+  const argv = ["node", scraper, nodeAddress, "7473", "/metrics", "1", "2000", `${scrapeSeconds}`];
   await using scrapers = await host.spawn("scrapers", argv);
   await scrapers.waitForLine(/^received /, { timeout: 60_000 });
 });
@@ -124,6 +135,7 @@ await measure(`${moreRouters} routers are removed`, async () => {
 await measure("all endpoints become unready and ready again", () => lab.flood("endpoints", routeCount));
 await measure("1,000 Nodes come, get labels and go", () => lab.flood("nodes", 1_000));
 await measure("all Services ask for a pool that there is not", () => lab.flood("requests", routeCount));
+await measure("10 Services come with selectors of half a megabyte, change and go", () => lab.flood("selectors", 10));
 await measure("all Services are deleted", () => lab.flood("recreate", routeCount));
 await measure("all Services come again", () => lab.create("s", { count: routeCount, first: "10.1.0.0", state: "waiting" }));
 console.log(slow.length === 0 ? `All are below ${maxTurn} ms.` : `Above ${maxTurn} ms: ${slow.join("; ")}.`);

@@ -8,7 +8,11 @@ export const probeFlag = `--import=${fileURLToPath(new URL("./turn-probe.ts", im
 export interface LongestTurn {
   readonly wall: number;
   readonly cpu: number;
+  /** By the clock: in which V8 collected garbage. */
+  readonly collecting: number;
 }
+
+export const nothing: LongestTurn = { wall: 0, cpu: 0, collecting: 0 };
 
 /** The longest turns of the main thread of processes with the probe, while something goes on, and three seconds more. */
 export async function longestTurns(processes: readonly LabProcess[], act: () => Promise<void>): Promise<LongestTurn[]> {
@@ -32,7 +36,7 @@ export async function longestTurns(processes: readonly LabProcess[], act: () => 
 class ProbeReader {
   readonly #process: LabProcess;
   #number = 0; // Of the last line that was read.
-  longest: LongestTurn = { wall: 0, cpu: 0 };
+  longest: LongestTurn = nothing;
 
   constructor(process: LabProcess) {
     this.#process = process;
@@ -40,15 +44,17 @@ class ProbeReader {
 
   forget(): void {
     this.read();
-    this.longest = { wall: 0, cpu: 0 };
+    this.longest = nothing;
   }
 
   read(): void {
     for (const line of this.#process.lines) {
-      const [, wall, cpu, number] = /^longest turn ([\d.]+) ms, ([\d.]+) ms of it, (\d+)$/.exec(line) ?? [];
-      if (number === undefined || Number(number) <= this.#number) continue;
-      this.#number = Number(number);
-      if (Number(cpu) > this.longest.cpu) this.longest = { wall: Number(wall), cpu: Number(cpu) };
+      const printed = /^longest turn ([\d.]+) ms, ([\d.]+) ms of it, ([\d.]+) ms in collections, (\d+)$/.exec(line);
+      if (printed === null) continue;
+      const [wall = 0, cpu = 0, collecting = 0, number = 0] = printed.slice(1).map(Number);
+      if (number <= this.#number) continue;
+      this.#number = number;
+      if (cpu > this.longest.cpu) this.longest = { wall, cpu, collecting };
     }
   }
 

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { waitFor } from "#e2e/lab";
-import type { RunOptions } from "./command.ts";
+import { patience, type RunOptions } from "./command.ts";
 import type { Daemon } from "./daemon.ts";
 import type { Host } from "./lan.ts";
 import type { Pki } from "./pki.ts";
@@ -125,7 +125,7 @@ export class ControlPlane {
   }
 
   async isReady(): Promise<void> {
-    await waitFor("the API server", () => this.kubectl(["get", "--raw", "/readyz"]), { timeout: 60_000, every: 200 });
+    await waitFor("the API server", () => this.kubectl(["get", "--raw", "/readyz"]), patience);
   }
 
   async stopApiServer(): Promise<void> {

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
-import { after, test } from "node:test";
-import { buildIngotImage, findKcp, ingotImage as image, RealCluster } from "#e2e/cluster";
+import { buildIngotImage, findKcp, ingotImage as image, patience, RealCluster } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
+import { steps } from "./steps.ts";
 
 const namespace = "metallb-system";
-const minute = { timeout: 60_000, every: 250 };
 
 const config = `
 address-pools:
@@ -45,14 +44,13 @@ function service(name: string, more: object = {}): object {
   return { apiVersion: "v1", kind: "Service", metadata: { name }, spec };
 }
 
-// The steps build on each other: they are one look at one cluster.
 let cluster: RealCluster; // The first step starts it.
-let failed = false;
-const cleanup = new AsyncDisposableStack();
-after(() => cleanup.disposeAsync());
+const step = steps(async () => {
+  cluster = await RealCluster.start({ nodes: 2, kcp: await findKcp() });
+  return cluster;
+});
 
 step("a current Kubernetes takes the manifests with no warning", async () => {
-  cluster = cleanup.use(await RealCluster.start({ nodes: 2, kcp: await findKcp() }));
   await cluster.loadImage(await buildIngotImage());
   const overlay = {
     resources: [relative(cluster.directory, resolve(import.meta.dirname, "../../manifests"))],
@@ -70,7 +68,7 @@ step("controller and speakers become ready, from nothing but the manifests", asy
 
 step("a service gets its address", async () => {
   await apply(service("web"));
-  const address = await waitFor("an address", () => ingressOf("web"), minute);
+  const address = await waitFor("an address", () => ingressOf("web"), patience);
   assert.match(address, /^172\.30\.0\.20\d$/);
   const assigned = await eventOf("web", "IPAllocated");
   assert.ok(assigned.includes(`"${address}"`), assigned);
@@ -81,7 +79,7 @@ step("a client on the LAN is answered, and knows the MAC address of the node tha
   const said = await eventOf("web", "nodeAssigned");
   const name = /^announcing from node "(.+)"$/.exec(said)?.[1];
   assert.ok(name, said);
-  const answer = await waitFor("an answer", () => cluster.client.get(`http://${address}/`), minute);
+  const answer = await waitFor("an answer", () => cluster.client.get(`http://${address}/`), patience);
   assert.deepEqual(answer, { status: 200, body: "hello\n" });
   assert.equal(await cluster.client.neighbour(address), await cluster.node(name).host.mac());
 });
@@ -120,9 +118,9 @@ step("a deleted service is no longer answered for, and its address is free for a
     await assert.rejects(cluster.client.get(`http://${address}/`));
     return (await cluster.client.neighbour(address)) === undefined;
   };
-  await waitFor("silence", silent, minute);
+  await waitFor("silence", silent, patience);
   await apply(service("other", { loadBalancerIP: address }));
-  assert.equal(await waitFor("the address", () => ingressOf("other"), minute), address);
+  assert.equal(await waitFor("the address", () => ingressOf("other"), patience), address);
 });
 
 step("the API server refused nothing that controller and speakers asked for", async () => {
@@ -139,26 +137,12 @@ step("the API server refused nothing that controller and speakers asked for", as
 });
 
 /** A test that is skipped once one before it has failed, because it would only fail of the same cause. */
-function step(claim: string, body: () => Promise<void>): void {
-  test(claim, async (t) => {
-    if (failed) return t.skip("an earlier step failed");
-    try {
-      await body();
-    } catch (error) {
-      failed = true;
-      if (cluster) console.error(await cluster.report([namespace, "default"]));
-      throw error;
-    }
-  });
-}
-
 async function apply(object: object): Promise<void> {
   await cluster.kubectl(["apply", "-f", "-"], { input: JSON.stringify(object) });
 }
 
 async function rolledOut(...names: string[]): Promise<void> {
-  for (const name of names)
-    await cluster.kubectl(["-n", namespace, "rollout", "status", name, "--timeout=60s"], { timeoutMs: 70_000 });
+  for (const name of names) await cluster.kubectl(["-n", namespace, "rollout", "status", name, "--timeout=3m"]);
 }
 
 function ingressOf(name: string): Promise<string> {
@@ -170,5 +154,5 @@ function eventOf(name: string, reason: string): Promise<string> {
   const selector = `involvedObject.kind=Service,involvedObject.name=${name},reason=${reason}`;
   const message = () =>
     cluster.kubectl(["get", "events", `--field-selector=${selector}`, "-o", "jsonpath={.items[-1:].message}"]);
-  return waitFor(`event ${reason} of ${name}`, message, minute);
+  return waitFor(`event ${reason} of ${name}`, message, patience);
 }

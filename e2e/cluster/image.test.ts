@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { globSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { buildIngotImage } from "#e2e/cluster";
-import { writeImage } from "../../release/image.ts";
+import { buildIngotImage, releaseFiles } from "#e2e/cluster";
 import { readTar, type TarFile } from "../../release/testing/read-tar.ts";
 
 interface Image {
@@ -15,17 +14,14 @@ interface Image {
   readonly config: { User: string; Entrypoint: string[]; Cmd: string[]; Env: string[]; WorkingDir: string; Labels: object };
 }
 
-let directory: string;
 let built: Image; // By buildah, for this machine's architecture.
-let archived: Map<string, TarFile>; // By `make image`.
+let archived: Map<string, TarFile>; // By `make release`.
 before(async () => {
-  directory = await mkdtemp(join(tmpdir(), "ingot-image-test-"));
   built = await imageIn(await readTar(await readFile(await buildIngotImage())), 0);
-  const archive = join(directory, "image.tar");
-  await writeImage(archive, "localhost/ingot:test");
-  archived = await readTar(await readFile(archive));
+  const folder = await releaseFiles();
+  const [archive = ""] = globSync("ingot-*-image.tar", { cwd: folder });
+  archived = await readTar(await readFile(join(folder, archive)));
 });
-after(() => rm(directory, { recursive: true }));
 
 /** One of the images that a docker archive lists. */
 async function imageIn(archive: Map<string, TarFile>, number: number): Promise<Image> {
@@ -42,7 +38,7 @@ async function imageIn(archive: Map<string, TarFile>, number: number): Promise<I
   return { files, config: JSON.parse(String(archive.get(Config)?.data)).config };
 }
 
-test("the image built from the Dockerfile and the one of `make image` hold the same files", async () => {
+test("the image built from the Dockerfile and the one of `make release` hold the same files", async () => {
   const made = await imageIn(archived, process.arch === "arm64" ? 1 : 0);
   const only = (one: Image, other: Image) => [...one.files].filter(([path, about]) => other.files.get(path) !== about);
   assert.deepEqual([only(built, made), only(made, built)], [[], []]);

@@ -6,7 +6,7 @@
  * that sends all the while and a BGP router.
  * Needs root and the Debian packages that `requirements.ts` names. There is no cluster DNS.
  */
-export { CommandError, type RunOptions } from "./command.ts";
+export { CommandError, patience, type RunOptions } from "./command.ts";
 export { type ApiRequest, readAuditLog } from "./control-plane.ts";
 export { helmIsMissing, installedHelm } from "./helm.ts";
 export { buildIngotImage, ingotImage } from "./ingot-image.ts";
@@ -14,3 +14,4 @@ export { findKcp } from "./kcp.ts";
 export { Host } from "./lan.ts";
 export type { ClusterNode, NodeProgram } from "./node.ts";
 export { RealCluster, type RealClusterOptions } from "./real-cluster.ts";
+export { releaseFiles } from "./release-files.ts";

@@ -99,8 +99,9 @@ async function buildBase(): Promise<string> {
   }
 }
 
-async function digestOfSources(): Promise<string> {
-  const pattern = "{Dockerfile,.dockerignore,*.json,build.ts,LICENSE,{release,pkg,controller,speaker,ctl}/**/*}";
+/** Of what the image is made from. @param more patterns of files, below the project's folder */
+export async function digestOfSources(...more: readonly string[]): Promise<string> {
+  const pattern = ["{Dockerfile,.dockerignore,*.json,build.ts,LICENSE,{release,pkg,controller,speaker,ctl}/**/*}", ...more];
   const hash = createHash("sha256").update(process.arch);
   for (const file of globSync(pattern, { cwd: project, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.name.endsWith(".test.ts"))

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdir, readFile, symlink } from "node:fs/promises";
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { buildIngotImage, findKcp, ingotImage, RealCluster } from "#e2e/cluster";
+import { buildIngotImage, findKcp, ingotImage, patience, RealCluster } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { type Block, blocks, page } from "../../docs/generate/markdown.ts";
 import { renderChoices } from "../../manifests/render.ts";
@@ -11,7 +11,6 @@ import { renderChoices } from "../../manifests/render.ts";
 // ours, and definitions of its kinds that take anything. With MetalLB itself, and a client that sends: `scenarios/takeover.test.ts`.
 const namespace = "metallb-system";
 const project = resolve(import.meta.dirname, "../..");
-const minute = { timeout: 60_000, every: 250 };
 const kinds = ["IPAddressPool", "L2Advertisement", "BGPAdvertisement", "BGPPeer", "BFDProfile", "Community"];
 
 suite("the page on moving from MetalLB", () => {
@@ -43,7 +42,7 @@ suite("the page on moving from MetalLB", () => {
       metadata: { namespace, name: "config" },
       data: { config: "address-pools: [{name: lan, protocol: layer2, addresses: [172.30.0.200-172.30.0.210]}]\n" },
     });
-    await run(`kubectl -n ${namespace} rollout status deployment/controller daemonset/speaker --timeout=90s`);
+    await run(`kubectl -n ${namespace} rollout status deployment/controller daemonset/speaker --timeout=3m`);
     const address = await serve("web");
     for (const step of [
       "1. Look at what there is",
@@ -61,9 +60,24 @@ suite("the page on moving from MetalLB", () => {
     assert.match(running, /--log-level=debug/, "what was there before runs again");
   });
 
+  test("one node first: its speaker is replaced when its Pod is deleted, and not before", async () => {
+    const [kustomization] = under("From MetalLB 0.12", "One node first", "yaml");
+    const own = String(kustomization?.text).replace("registry.example.com/ingot", ingotImage.name);
+    await writeFile(join(folder, "kustomization.yaml"), own.replace("newTag: 0.1.0", `newTag: ${ingotImage.tag}`));
+    await symlink(project, join(folder, "ingot"));
+    await run("kubectl apply -k .");
+    await run(`kubectl -n ${namespace} rollout status deployment/controller --timeout=3m`);
+    const levels = () =>
+      run(`kubectl -n ${namespace} get pods -l component=speaker -o jsonpath='{.items[*].spec.containers[0].args[2]}'`);
+    assert.equal(await levels(), "--log-level=debug", "what was there before");
+    await type("From MetalLB 0.12", "One node first");
+    await waitFor("Ingot's speaker", async () => (await levels()) === "--log-level=info", patience);
+    await run(`kubectl -n ${namespace} wait pods -l component=speaker --for=condition=Ready --timeout=3m`);
+  });
+
   test("from 0.13 and later: converted, stopped, installed, and no address changes", async () => {
     for (const kind of kinds) await apply(definitionOf(kind));
-    await run("kubectl wait --for=condition=Established --timeout=30s crd --all");
+    await run("kubectl wait --for=condition=Established --timeout=3m crd --all");
     await apply(resource("IPAddressPool", { addresses: ["172.30.0.200-172.30.0.210"] }));
     await apply(resource("L2Advertisement", {}));
     await run(`kubectl -n ${namespace} delete configmap config ingot-status`);
@@ -92,7 +106,7 @@ suite("the page on moving from MetalLB", () => {
     const commands = under(section, heading);
     assert.ok(commands.length > 0, `there are no commands under ${heading}`);
     for (const { place, text } of commands) {
-      await run(text);
+      await run(text.replaceAll("NODE", "node1"));
       done.add(place);
     }
   }
@@ -102,7 +116,7 @@ suite("the page on moving from MetalLB", () => {
     const path = `${join(cluster.directory, "bin")}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
     const environment = [`PATH=${path}`, `KUBECONFIG=${cluster.kubeconfig}`, `HOME=${cluster.directory}`];
     const shell = ["env", ...environment, "bash", "-euo", "pipefail", "-c", `cd ${folder}\n${script}`] as const;
-    return cluster.client.run([...shell], { timeoutMs: 180_000 });
+    return cluster.client.run([...shell]);
   }
 
   async function apply(object: object): Promise<void> {
@@ -117,7 +131,7 @@ suite("the page on moving from MetalLB", () => {
       metadata: { name, namespace: "default" },
       spec: { type: "LoadBalancer", ports: [{ port: 80 }] },
     });
-    return await waitFor(`an address of ${name}`, () => addressOf(name), minute);
+    return await waitFor(`an address of ${name}`, () => addressOf(name), patience);
   }
 
   function addressOf(name: string): Promise<string> {
@@ -125,8 +139,8 @@ suite("the page on moving from MetalLB", () => {
   }
 });
 
-/** Blocks of commands under a heading of the third level, in a section of the second. */
-function under(section: string, heading: string): Block[] {
+/** Blocks, of commands unless wanted otherwise, under a heading of the third level, in a section of the second. */
+function under(section: string, heading: string, wanted: "sh" | "yaml" = "sh"): Block[] {
   const one = page("docs/migrate-from-metallb.md");
   const lines = one.text.split("\n");
   const begin = lines.indexOf(`## ${section}`);
@@ -135,7 +149,7 @@ function under(section: string, heading: string): Block[] {
   const next = lines.findIndex((line, index) => index > from && /^##+ /.test(line));
   return blocks(one).filter(({ place, language }) => {
     const line = Number(place.split(":")[1]);
-    return language === "sh" && line > from && line <= (next === -1 ? lines.length : next);
+    return language === wanted && line > from && line <= (next === -1 ? lines.length : next);
   });
 }
 

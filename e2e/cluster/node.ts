@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { waitFor } from "#e2e/lab";
+import { patience } from "./command.ts";
 import { podCidrs } from "./control-plane.ts";
 import type { Daemon } from "./daemon.ts";
 import type { Host } from "./lan.ts";
@@ -36,10 +37,12 @@ export class ClusterNode {
   /** Of its files. */
   readonly directory: string;
   readonly #daemons = new Map<NodeProgram, Daemon>(); // those that were started
+  #proxyMode: NodeOptions["proxyMode"];
 
   constructor(options: NodeOptions) {
     this.#options = options;
     this.host = options.host;
+    this.#proxyMode = options.proxyMode;
     this.directory = join(options.directory, options.host.name);
   }
 
@@ -49,7 +52,7 @@ export class ClusterNode {
 
   /** Starts all three. The node becomes Ready some seconds after the API server answers. */
   async start(): Promise<void> {
-    const { host, kcp, pki, server, snapshotter, proxyMode } = this.#options;
+    const { host, kcp, pki, server, snapshotter } = this.#options;
     const directory = this.directory;
     await mkdir(join(directory, "cni"), { recursive: true });
     await writeFile(join(directory, "cni", "10-pods.conflist"), JSON.stringify(cniConfig(directory, this.#options.number)));
@@ -70,10 +73,23 @@ export class ClusterNode {
       ...[kcp, "kubelet", "--config", join(directory, "kubelet.yaml"), "--kubeconfig", kubeconfig],
       ...["--root-dir", join(directory, "kubelet"), "--hostname-override", host.name, "--node-ip", `${host.ipv4},${host.ipv6}`],
     ]);
+    await this.#startProxy();
+  }
+
+  /** Goes on with kube-proxy in another mode, as after its configuration was changed. */
+  async setProxyMode(mode: NodeOptions["proxyMode"]): Promise<void> {
+    await this.kill("kube-proxy");
+    await this.host.run(["nft", "flush", "ruleset"]); // What the mode before has left.
+    this.#proxyMode = mode;
+    await this.#startProxy();
+  }
+
+  async #startProxy(): Promise<void> {
+    const { host, kcp, pki, server } = this.#options;
     const proxy = await pki.issue(`${host.name}-proxy`, "/CN=system:kube-proxy", ["DNS:proxy"]);
     this.#daemon("kube-proxy", [
       ...[kcp, "kube-proxy", "--kubeconfig", await pki.kubeconfig(`${host.name}-proxy`, server, proxy)],
-      ...["--hostname-override", host.name, "--proxy-mode", proxyMode, "--cluster-cidr", podCidrs],
+      ...["--hostname-override", host.name, "--proxy-mode", this.#proxyMode, "--cluster-cidr", podCidrs],
       // Settings of the whole machine, which are not ours to change.
       ...["--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0"],
     ]);
@@ -89,15 +105,13 @@ export class ClusterNode {
     this.#daemons.get(program)?.start();
     if (program === "containerd") await this.#answers();
     const healthy = () => this.host.get("http://127.0.0.1:10248/healthz");
-    if (program === "kubelet") await waitFor(`kubelet of ${this.name}`, healthy, { timeout: 30_000, every: 200 });
+    if (program === "kubelet") await waitFor(`kubelet of ${this.name}`, healthy, patience);
   }
 
   /** Loads an archive with an image into containerd. */
   async load(archive: string): Promise<void> {
     const ctr = ["ctr", "--address", socketOf(this.directory), "--namespace", "k8s.io"];
-    await this.host.run([...ctr, "images", "import", "--snapshotter", this.#options.snapshotter, archive], {
-      timeoutMs: 120_000,
-    });
+    await this.host.run([...ctr, "images", "import", "--snapshotter", this.#options.snapshotter, archive]);
   }
 
   /** Kills all processes of a Pod. @param uid its */
@@ -130,6 +144,6 @@ export class ClusterNode {
 
   async #answers(): Promise<void> {
     const version = () => this.host.run(["ctr", "--address", socketOf(this.directory), "version"]);
-    await waitFor(`containerd of ${this.name}`, version, { timeout: 30_000, every: 100 });
+    await waitFor(`containerd of ${this.name}`, version, patience);
   }
 }

@@ -1,18 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { after, test } from "node:test";
-import { findKcp, helmIsMissing, installedHelm, RealCluster } from "#e2e/cluster";
+import { findKcp, helmIsMissing, installedHelm, patience, RealCluster, releaseFiles } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { type Block, blocks, page, prose } from "../../docs/generate/markdown.ts";
-import { packageChart } from "../../manifests/chart.ts";
-import { renderChoices } from "../../manifests/render.ts";
-import { writeImage } from "../../release/image.ts";
+import { writeMetallbChart } from "./metallb-chart.ts";
+import { steps } from "./steps.ts";
 
 // What docs/install.md and docs/upgrade.md have people type, typed on a real cluster, and what comes of it.
 const image = { name: "localhost/ingot", tag: "0.1.0" };
 const namespace = "metallb-system";
-const minute = { timeout: 60_000, every: 250 };
 
 /** What readers replace by their own. */
 const own: readonly (readonly [string, string])[] = [
@@ -22,29 +19,28 @@ const own: readonly (readonly [string, string])[] = [
 ];
 
 const pages = ["docs/install.md", "docs/upgrade.md"].map(page);
+const kcp = await findKcp();
 const helm = await installedHelm();
 const done = new Set<string>(); // places of blocks that were run
 
 let cluster: RealCluster; // The first step starts it.
 let folder: string; // In which everything is typed.
-let failed = false;
-const cleanup = new AsyncDisposableStack();
-after(() => cleanup.disposeAsync());
+const step = steps(async () => {
+  cluster = await RealCluster.start({ nodes: 2, kcp });
+  return cluster;
+});
 
-step("the release's files are written, and the image imported as the page says", async () => {
-  const kcp = await findKcp();
-  cluster = cleanup.use(await RealCluster.start({ nodes: 2, kcp }));
+step("the image of the release is imported as the page says", async () => {
   folder = join(cluster.directory, "release");
   const bin = join(cluster.directory, "bin");
   await mkdir(folder);
   await mkdir(bin);
   await symlink(kcp, join(bin, "kubectl"));
   if (helm !== undefined) await symlink(helm, join(bin, "helm"));
-  process.env.KUBECTL = join(bin, "kubectl");
-  await renderChoices(folder, image);
-  await packageChart(folder);
+  const released = await releaseFiles();
+  for (const file of await readdir(released))
+    await (file.endsWith(".tar") ? symlink : copyFile)(join(released, file), join(folder, file));
   await symlink(resolve(import.meta.dirname, "../.."), join(folder, "ingot"));
-  await writeImage(join(folder, "ingot-0.1.0-image.tar"), `${image.name}:${image.tag}`);
   for (const { name } of cluster.nodes) {
     const socket = join(cluster.directory, name, "containerd.sock");
     await writeFile(join(bin, "ctr"), `#!/bin/sh\nexec /usr/bin/ctr --address ${socket} "$@"\n`, { mode: 0o755 });
@@ -64,17 +60,7 @@ step("Kustomize: two controllers on two nodes, and the Service keeps its address
   const address = await addressOf("kept");
   await type("docs/install.md", "Kustomize");
   await rolledOut("controller", "speaker");
-  const nodes = await kubectl(
-    "-n",
-    namespace,
-    "get",
-    "pods",
-    "-l",
-    "component=controller",
-    "-o",
-    "jsonpath={.items[*].spec.nodeName}",
-  );
-  assert.deepEqual(nodes.split(" ").sort(), ["node1", "node2"]);
+  await runsOn("controller", ["node1", "node2"]);
   assert.equal(await addressOf("kept"), address);
 });
 
@@ -103,7 +89,7 @@ step("a pool that selects no node is announced by none, and gives no address una
   await configure(off?.text ?? "");
   await silent("kept");
   await apply(service("unasked"));
-  await waitFor("the refusal", () => eventOf("service", "unasked", "AllocationFailed"), minute);
+  await waitFor("the refusal", () => eventOf("service", "unasked", "AllocationFailed"), patience);
   await kubectl("delete", "service", "unasked");
   await kubectl("apply", "-f", join(folder, "config.yaml"));
   assert.equal(await answer("kept"), "hello\n");
@@ -112,7 +98,7 @@ step("a pool that selects no node is announced by none, and gives no address una
 step("deleting the configuration turns nothing off, and an event says so", async () => {
   const address = await addressOf("kept");
   await kubectl("-n", namespace, "delete", "configmap", "config");
-  const message = await waitFor("the event", () => eventOf("configmap", "config", "ConfigStale", namespace), minute);
+  const message = await waitFor("the event", () => eventOf("configmap", "config", "ConfigStale", namespace), patience);
   assert.match(message, /the ConfigMap does not exist\. Deleting the configuration turns nothing off/);
   await kubectl("-n", namespace, "rollout", "restart", "deployment/controller", "daemonset/speaker");
   await rolledOut("controller", "speaker");
@@ -132,7 +118,7 @@ step("everything off: nothing is assigned or announced, and no status changes; o
   await type("docs/upgrade.md", "Everything", 1);
   await rolledOut("controller", "speaker");
   assert.equal(await answer("kept"), "hello\n");
-  await waitFor("an address", () => ingressOf("waiting"), minute);
+  await waitFor("an address", () => ingressOf("waiting"), patience);
 });
 
 step(
@@ -195,39 +181,68 @@ step(
       assert.deepEqual(own.sort(), ["configmap/ingot-status", "lease.coordination.k8s.io/ingot-controller"]);
       return true;
     };
-    await waitFor("Kubernetes to collect what belonged to the release", left, minute);
+    await waitFor("Kubernetes to collect what belonged to the release", left, patience);
     assert.doesNotMatch(await kubectl("get", "clusterrole,clusterrolebinding", "-o", "name"), /metallb/);
   },
   helm === undefined && helmIsMissing,
 );
 
-test("every command of the pages has been run, or is named here as one that cannot be", {
-  skip: helm === undefined && helmIsMissing,
-}, (t) => {
-  if (failed) return t.skip("an earlier step failed");
-  const commands = pages.flatMap(blocks).filter(({ language }) => language === "sh" || language === "");
-  const left = commands.filter(({ place }) => !done.has(place)).map(({ text }) => text.trim().split("\n").at(-1));
-  assert.deepEqual(left, [
-    "skopeo copy --all oci-archive:ingot-0.1.0-image.tar docker://registry.example.com/ingot:0.1.0", // There is no registry.
-    "disable: [servicelb]", // A configuration of k3s.
-    "helm upgrade metallb ingot-0.1.0.tgz --namespace metallb-system --values values.yaml --wait", // There is no release of MetalLB's chart.
-  ]);
-});
+step(
+  "Helm: a release of MetalLB's chart is upgraded in place with its values, and back, and no address changes",
+  async () => {
+    const address = await addressOf("kept");
+    await writeMetallbChart(join(folder, "metallb"), `${image.name}:${image.tag}`);
+    const values = {
+      configInline: { "address-pools": [{ name: "default", protocol: "layer2", addresses: ["172.30.0.200-172.30.0.210"] }] },
+      psp: { create: false },
+      speaker: { tolerations: [{ key: "edge", operator: "Exists" }] },
+    };
+    await writeFile(join(folder, "metallb-values.yaml"), JSON.stringify(values));
+    // As Helm 3 did it, which they had.
+    const asThen = "--namespace metallb-system --values metallb-values.yaml --server-side=false --wait";
+    await run(`helm install metallb ./metallb ${asThen}`);
+    assert.equal(await answer("kept"), "hello\n");
+    const uid = () =>
+      kubectl(
+        "-n",
+        namespace,
+        "get",
+        "deployment/metallb-controller",
+        "daemonset/metallb-speaker",
+        "-o",
+        "jsonpath={.items[*].metadata.uid}",
+      );
+    const before = await uid();
+    await type("docs/upgrade.md", "From MetalLB's chart", 0);
+    await type("docs/upgrade.md", "From MetalLB's chart", 1);
+    assert.equal(await uid(), before, "the same objects, changed");
+    const speaker = await kubectl("-n", namespace, "get", "daemonset/metallb-speaker", "-o", "json");
+    assert.match(speaker, /helm\.sh\/chart": "ingot-.*"--ignore-exclude-lb".*"key": "edge"/s);
+    assert.equal(await addressOf("kept"), address);
+    assert.equal(await answer("kept"), "hello\n");
+    await type("docs/upgrade.md", "From MetalLB's chart", 2);
+    assert.equal(await uid(), before);
+    assert.match(await kubectl("-n", namespace, "get", "daemonset/metallb-speaker", "-o", "json"), /helm\.sh\/chart": "metallb-/);
+    assert.equal(await addressOf("kept"), address);
+    assert.equal(await answer("kept"), "hello\n");
+  },
+  helm === undefined && helmIsMissing,
+);
+
+step(
+  "every command of the pages has been run, or is named here as one that cannot be",
+  async () => {
+    const commands = pages.flatMap(blocks).filter(({ language }) => language === "sh" || language === "");
+    const left = commands.filter(({ place }) => !done.has(place)).map(({ text }) => text.trim().split("\n").at(-1));
+    assert.deepEqual(left, [
+      "skopeo copy --all oci-archive:ingot-0.1.0-image.tar docker://registry.example.com/ingot:0.1.0", // There is no registry.
+      "disable: [servicelb]", // A configuration of k3s.
+    ]);
+  },
+  helm === undefined && helmIsMissing,
+);
 
 /** A test that is skipped once one before it has failed, because it would only fail of the same cause. */
-function step(claim: string, body: () => Promise<void>, skip: string | false = false): void {
-  test(claim, { skip }, async (t) => {
-    if (failed) return t.skip("an earlier step failed");
-    try {
-      await body();
-    } catch (error) {
-      failed = true;
-      if (cluster) console.error(await cluster.report([namespace, "default"]));
-      throw error;
-    }
-  });
-}
-
 /** Blocks under a heading, up to the next one. */
 function under(file: string, heading: string): Block[] {
   const one = page(file);
@@ -270,11 +285,11 @@ function run(script: string): Promise<string> {
   const path = `${join(cluster.directory, "bin")}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
   const environment = [`PATH=${path}`, `KUBECONFIG=${cluster.kubeconfig}`, `HOME=${cluster.directory}`];
   const shell = ["env", ...environment, "bash", "-euo", "pipefail", "-c", `cd ${folder}\n${script}`];
-  return cluster.client.run(shell, { timeoutMs: 180_000 });
+  return cluster.client.run(shell);
 }
 
 function kubectl(...args: string[]): Promise<string> {
-  return cluster.kubectl(args, { timeoutMs: 120_000 });
+  return cluster.kubectl(args);
 }
 
 async function apply(object: object): Promise<void> {
@@ -295,32 +310,29 @@ async function serve(name: string): Promise<void> {
   const program = 'http.createServer((_, answer) => answer.end("hello\\n")).listen(8080)';
   await kubectl("create", "deployment", "web", `--image=${image.name}:${image.tag}`, "--", "node", "-e", program);
   await apply(service(name));
-  await waitFor("an address", () => ingressOf(name), minute);
+  await waitFor("an address", () => ingressOf(name), patience);
 }
 
 async function rolledOut(...names: string[]): Promise<void> {
   for (const name of names) {
     const kind = name === "speaker" ? "daemonset" : "deployment";
-    await kubectl("-n", namespace, "rollout", "status", `${kind}/${name}`, "--timeout=90s");
+    await kubectl("-n", namespace, "rollout", "status", `${kind}/${name}`, "--timeout=3m");
   }
 }
 
-async function speakersOn(nodes: readonly string[]): Promise<void> {
-  const names = async () => {
-    const found = await kubectl(
-      "-n",
-      namespace,
-      "get",
-      "pods",
-      "-l",
-      "component=speaker",
-      "-o",
-      "jsonpath={.items[*].spec.nodeName}",
-    );
+/** Waits until Pods of that component are on these nodes alone, those that still end included. */
+async function runsOn(component: "controller" | "speaker", nodes: readonly string[]): Promise<void> {
+  const isThere = async () => {
+    const names = "jsonpath={.items[*].spec.nodeName}";
+    const found = await kubectl("-n", namespace, "get", "pods", "-l", `component=${component}`, "-o", names);
     assert.deepEqual(found.split(" ").filter(Boolean).sort(), nodes);
     return true;
   };
-  await waitFor(`speakers on ${nodes.join(", ") || "no node"} alone`, names, minute);
+  await waitFor(`${component} on ${nodes.join(", ") || "no node"} alone`, isThere, patience);
+}
+
+async function speakersOn(nodes: readonly string[]): Promise<void> {
+  await runsOn("speaker", nodes);
   if (nodes.length > 0) await rolledOut("speaker");
 }
 
@@ -341,7 +353,7 @@ async function answer(name: string): Promise<string> {
     await cluster.client.run(["ip", "neigh", "flush", "to", address]);
     return (await cluster.client.get(`http://${address}/`)).body;
   };
-  return waitFor(`an answer of ${name}`, get, minute);
+  return waitFor(`an answer of ${name}`, get, patience);
 }
 
 async function silent(name: string): Promise<void> {
@@ -351,7 +363,7 @@ async function silent(name: string): Promise<void> {
     await assert.rejects(cluster.client.get(`http://${address}/`));
     return (await cluster.client.neighbour(address)) === undefined;
   };
-  await waitFor("silence", isSilent, minute);
+  await waitFor("silence", isSilent, patience);
 }
 
 async function macOf(node: string): Promise<string> {

@@ -5,7 +5,7 @@ import { waitFor } from "#e2e/lab";
 import { architectures } from "../../release/debian.ts";
 import { nodeArchitecture } from "../../release/modules.ts";
 import { writeArchive } from "../../release/oci.ts";
-import type { CommandError, RunOptions } from "./command.ts";
+import { type CommandError, patience, type RunOptions } from "./command.ts";
 import { type ApiRequest, apiServerUrl, ControlPlane, readAuditLog } from "./control-plane.ts";
 import { createLan, type Host, type Lan, setRoutes } from "./lan.ts";
 import { ClusterNode } from "./node.ts";
@@ -91,8 +91,8 @@ export class RealCluster implements AsyncDisposable {
     const names = nodes.map(({ name }) => `node/${name}`);
     // A namespace takes no Pods before it has its ServiceAccount.
     const created = () => this.kubectl(["get", "serviceaccount/default", ...names]);
-    await waitFor("the nodes to register", created, { timeout: 60_000, every: 200 });
-    await this.kubectl(["wait", "--for=condition=Ready", "--timeout=60s", ...names], { timeoutMs: 70_000 });
+    await waitFor("the nodes to register", created, patience);
+    await this.kubectl(["wait", "--for=condition=Ready", "--timeout=3m", ...names]);
   }
 
   /** Runs kubectl as an administrator; paths have to be absolute. @returns what it printed. @throws {CommandError} */
@@ -117,14 +117,14 @@ export class RealCluster implements AsyncDisposable {
     return readAuditLog(this.directory);
   }
 
-  /** For the message of a failure: what there is in `namespaces`, what happened, and the end of the logs. */
-  async report(namespaces: readonly string[]): Promise<string> {
+  /** For the message of a failure: what there is in Ingot's namespace and in the default one, what happened, and the end of the logs. */
+  async report(): Promise<string> {
     const show = async (args: readonly string[]) => {
       const output = await this.kubectl(args).catch((error: CommandError) => error.message);
       return `--- kubectl ${args.join(" ")} ---\n${output}`;
     };
     const parts: string[] = [];
-    for (const namespace of namespaces) {
+    for (const namespace of ["metallb-system", "default"]) {
       parts.push(await show(["-n", namespace, "get", "all,configmaps,endpointslices", "-o", "wide"]));
       parts.push(await show(["-n", namespace, "get", "events", "--sort-by=.lastTimestamp"]));
       parts.push(await show(["-n", namespace, "describe", "pods"]));

@@ -3,6 +3,8 @@ import { delimiter, join } from "node:path";
 
 export const cniPlugins = "/usr/lib/cni"; // Where Debian has them.
 
+export const bgpd = "/usr/lib/frr/bgpd"; // FRR's.
+
 const programs: Readonly<Record<string, string>> = {
   // Program -> Debian package
   unshare: "util-linux",
@@ -28,6 +30,7 @@ export function checkRequirements(): void {
   const isInstalled = (program: string) => folders.some((folder) => existsSync(join(folder, program)));
   const missing = Object.entries(programs).filter(([program]) => !isInstalled(program));
   if (!existsSync(join(cniPlugins, "bridge"))) missing.push([`${cniPlugins}/bridge`, "containernetworking-plugins"]);
+  if (!existsSync(bgpd)) missing.push([bgpd, "frr"]);
   if (missing.length === 0) return;
   const names = missing.map(([program]) => program).join(", ");
   const packages = missing.map(([, name]) => name).join(" ");

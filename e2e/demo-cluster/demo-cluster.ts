@@ -200,7 +200,18 @@ const adminKubeconfig = "/run/admin.conf"; // In the lab; its /run is gone with 
 
 async function startApi(lab: Lab, host: Host, stack: AsyncDisposableStack): Promise<{ api: ApiClient; kubeconfig: string }> {
   const [address] = addressesOf(1);
-  const argv = ["--address", "::", "--port", String(apiPort), "--host", address, "--kubeconfig", adminKubeconfig];
+  const argv = [
+    "--address",
+    "::",
+    "--port",
+    String(apiPort),
+    "--host",
+    address,
+    "--kubeconfig",
+    adminKubeconfig,
+    "--relays",
+    "/run",
+  ];
   const server = await host.spawn("apiserver", ["node", path("../apiserver/main.ts"), ...argv]);
   await server.waitForLine(/^listening on /);
   const published: Published = stack.use(await host.publish(address, apiPort));

@@ -65,9 +65,12 @@ Look at it:
   export KUBECONFIG=${kubeconfig}
   kubectl get services -o wide
   kubectl get events
+  npx ingotctl status
+  npx ingotctl explain svc/web
   kubectl -n metallb-system get pods -o wide
   kubectl -n metallb-system edit configmap config
   tail -f ${directory}/*.log
+  make dashboard
 
 ${address === undefined ? "Service web has no address yet: its events say why." : `Service web has ${address}. From the client:`}
   ${client.nsenter} curl http://${address ?? "ADDRESS"}/

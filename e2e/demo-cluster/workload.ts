@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { type Exit, type Host, type LabProcess, waitFor } from "#e2e/lab";
 import type { ApiClient } from "./api-client.ts";
 import { environment, type PodTemplate } from "./manifests.ts";
@@ -18,7 +19,9 @@ export interface WorkloadOptions {
   readonly addresses: readonly [string, ...string[]];
 }
 
-const probeEveryMs = 250;
+const root = fileURLToPath(new URL("../../", import.meta.url));
+// A kubelet asks once in the manifest's 5 s. Once ready, so seldom that what it costs does not count in what a process costs at rest.
+const probeEveryMs = { whileUnready: 250, whileReady: 1000 };
 const metricsPort = 7472;
 
 /**
@@ -28,6 +31,9 @@ const metricsPort = 7472;
 export class Workload implements AsyncDisposable {
   readonly #options: WorkloadOptions;
   #process: LabProcess | undefined;
+  #checkout = root;
+  #without: readonly string[] = [];
+  #within: readonly string[] = [];
   #starts = 0;
   #stopped = false;
   #reported: string | undefined;
@@ -48,6 +54,25 @@ export class Workload implements AsyncDisposable {
     return this.#process;
   }
 
+  /** Runs the program of another checkout of the sources from the next start on; of this one where undefined. */
+  set checkout(folder: string | undefined) {
+    this.#checkout = folder ?? root;
+  }
+
+  /** Runs the program without these capabilities, such as `net_admin`, from the next start on. */
+  set without(capabilities: readonly string[]) {
+    this.#without = capabilities;
+  }
+
+  get within(): readonly string[] {
+    return this.#within;
+  }
+
+  /** Runs the program by this command, such as `env NAME=VALUE`, from the next start on. */
+  set within(command: readonly string[]) {
+    this.#within = command;
+  }
+
   /** Starts the process, waiting first for Secrets it needs; does not wait until it is ready. */
   async start(): Promise<void> {
     const { api, name, namespace, template, argv, host, node, addresses } = this.#options;
@@ -60,9 +85,16 @@ export class Workload implements AsyncDisposable {
       apiVersion: "v1",
       kind: "Pod",
       metadata: { name, namespace, labels: template.metadata.labels },
-      spec: { nodeName: node, hostNetwork: true, containers: [{ name: container.name, image: "process" }] },
+      spec: {
+        nodeName: node,
+        hostNetwork: true,
+        containers: [{ name: container.name, image: "process", args: container.args ?? [] }],
+      },
     });
-    this.#process = await host.spawn(name, [...argv, ...(container.args ?? [])], { env });
+    const command = argv.map((argument) => (argument.startsWith(root) ? this.#checkout + argument.slice(root.length) : argument));
+    const bounds = this.#without.map((capability) => `--bounding-set=-${capability}`);
+    const inBounds = bounds.length === 0 ? command : ["setpriv", ...bounds, ...command];
+    this.#process = await host.spawn(name, [...this.#within, ...inBounds, ...(container.args ?? [])], { env });
     this.#starts++;
     void this.#process.exited.then(() => this.#wake());
     this.#watching ??= this.#watch();
@@ -100,16 +132,17 @@ export class Workload implements AsyncDisposable {
     while (!this.#stopped) {
       const { promise: woken, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve; // Before it is looked, so that nothing that happens meanwhile is missed.
-      await this.#report();
-      await Promise.race([woken, sleep(probeEveryMs)]);
+      const isReady = await this.#report();
+      await Promise.race([woken, sleep(isReady ? probeEveryMs.whileReady : probeEveryMs.whileUnready)]);
     }
   }
 
-  async #report(): Promise<void> {
+  /** @returns whether it is ready */
+  async #report(): Promise<boolean> {
     const { api, name, namespace, template, addresses } = this.#options;
     const ready = await this.#healthy();
     const state = `${ready} ${this.#starts} ${this.process.exit === undefined}`;
-    if (state === this.#reported) return;
+    if (state === this.#reported) return ready;
     const [address] = addresses;
     const [container] = template.spec.containers;
     const status = {
@@ -127,7 +160,9 @@ export class Workload implements AsyncDisposable {
       this.#reported = state;
     } catch {
       // The API is away, maybe on purpose. It gets it as soon as it is back.
+      return false;
     }
+    return ready;
   }
 
   async #healthy(): Promise<boolean> {

@@ -41,6 +41,7 @@ async function show(): Promise<void> {
     ["time since the kill", `${Math.round(milliseconds)} ms`],
   ]);
   print("\nThat was all; the network is taken down. `make lab` keeps one, to try things by hand.");
+  print("While it runs, `make dashboard` in another terminal opens its dashboard for the browser.");
 }
 
 interface Reached {

@@ -9,6 +9,6 @@ export type { Attachment, Host, HostOptions, Link } from "./host.ts";
 export { Lab, type LabOptions } from "./lab.ts";
 export { CommandError, type CommandResult, type Exit, type LabProcess, type RunOptions, type SpawnOptions } from "./process.ts";
 export { LabRefused } from "./refusal.ts";
-export type { HttpAnswer, Published } from "./relay.ts";
+export { connectByRelay, type HttpAnswer, type Published } from "./relay.ts";
 export type { Switch } from "./switch.ts";
 export { type WaitOptions, waitFor } from "./wait-for.ts";

@@ -24,24 +24,15 @@ export class Relay {
   }
 
   static async start(host: Host, outside: (file: string) => string): Promise<Relay> {
-    const path = `/run/relay-${host.name}`;
+    const path = relayPath("/run", host.name);
     const script = fileURLToPath(new URL("relay-process.ts", import.meta.url));
     const relay = await host.spawn(`relay-${host.name}`, ["node", script, path]);
     await relay.waitForLine(/^listening$/);
     return new Relay(outside(path));
   }
 
-  async connect(address: string, port: number): Promise<Socket> {
-    const socket = connect({ path: this.#path, allowHalfOpen: true });
-    socket.write(`${JSON.stringify({ address, port })}\n`);
-    try {
-      const { code, message } = JSON.parse(await firstLine(socket));
-      if (message !== undefined) throw Object.assign(new Error(message), { code });
-      return socket;
-    } catch (error) {
-      socket.destroy();
-      throw error;
-    }
+  connect(address: string, port: number): Promise<Socket> {
+    return connectThrough(this.#path, address, port);
   }
 
   async publish(address: string, port: number): Promise<Published> {
@@ -68,6 +59,31 @@ export class Relay {
         await once(server, "close");
       },
     };
+  }
+}
+
+/**
+ * Connects as from the host of that name, by the relay that it has once anything was asked of it. For processes in the lab: these know it
+ * by its file in `/run`. @throws {Error} with the `code` that connecting failed with
+ */
+export function connectByRelay(folder: string, host: string, address: string, port: number): Promise<Socket> {
+  return connectThrough(relayPath(folder, host), address, port);
+}
+
+function relayPath(folder: string, host: string): string {
+  return `${folder}/relay-${host}`;
+}
+
+async function connectThrough(path: string, address: string, port: number): Promise<Socket> {
+  const socket = connect({ path, allowHalfOpen: true });
+  socket.write(`${JSON.stringify({ address, port })}\n`);
+  try {
+    const { code, message } = JSON.parse(await firstLine(socket));
+    if (message !== undefined) throw Object.assign(new Error(message), { code });
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw error;
   }
 }
 

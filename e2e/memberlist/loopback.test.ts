@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { networkInterfaces } from "node:os";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
 import { waitFor } from "#e2e/lab";
-import { SystemClock, systemRandom } from "#pkg/clock";
+import { systemRandom } from "#pkg/clock";
 import { silentLog } from "#pkg/log";
-import { defaultWire, Keyring, Memberlist, type MemberlistEvent, type MemberlistOptions } from "#pkg/memberlist";
+import { defaultWire, Keyring, Memberlist, type MemberlistEvent, type MemberlistOptions, openSockets } from "#pkg/memberlist";
+import { PolledEventLoop } from "#pkg/threads";
 import { ringAddresses } from "./ring-process.ts";
 
 // Our members alone, on real sockets and real time.
@@ -13,13 +14,18 @@ const encrypted = { ...defaultWire, keyring: new Keyring([Buffer.from("012345678
 const noIpv6 =
   !Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1")) && "this machine has no IPv6";
 
+const loop = new PolledEventLoop(10);
+before(() => loop.start());
+after(() => loop[Symbol.dispose]());
+
 async function member(options: Pick<MemberlistOptions, "name" | "bind"> & Partial<MemberlistOptions>): Promise<Memberlist> {
   const made = new Memberlist({
     wire: encrypted,
     timing: "auto",
-    clock: new SystemClock(),
+    clock: loop,
     random: systemRandom,
     log: silentLog,
+    openTransport: openSockets(loop),
     ...options,
   });
   await made.start();

@@ -8,7 +8,7 @@
 import { appendFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { type Random, SystemClock, systemRandom } from "#pkg/clock";
+import { type Random, systemRandom } from "#pkg/clock";
 import { createLog } from "#pkg/log";
 import {
   defaultWire,
@@ -23,6 +23,7 @@ import {
   openSockets,
   type RingEvent,
 } from "#pkg/memberlist";
+import { PolledEventLoop } from "#pkg/threads";
 import { type RingLine, type RingMember, textKey } from "./ring-process.ts";
 
 const { values } = parseArgs({
@@ -66,9 +67,10 @@ const events: Record<Extract<MemberlistEvent, { type: "member" }>["change"], str
  * Real sockets that lose a part of the packets that arrive, from 0 to 1; streams are left alone.
  * @param capture a file for all packets that arrive, each as a line of hex
  */
-function lossySockets(loss: number, random: Random, capture: string): OpenTransport {
+function lossySockets(loop: PolledEventLoop, loss: number, capture: string, random: Random): OpenTransport {
+  const open = openSockets(loop);
   return (bind, events) =>
-    openSockets(bind, {
+    open(bind, {
       ...events,
       packet: (bytes, from) => {
         if (capture !== "") appendFileSync(capture, `${Buffer.from(bytes).toString("hex")}\n`);
@@ -84,6 +86,8 @@ const keys = key === "" ? [] : [Buffer.from(key, "hex")];
 const log = createLog("debug", process.stderr);
 
 function inThisThread(): Memberlist {
+  const loop = new PolledEventLoop();
+  loop.start();
   return new Memberlist({
     name,
     bind,
@@ -91,10 +95,10 @@ function inThisThread(): Memberlist {
     metadata: metadata(meta),
     userState: () => Buffer.from(user),
     timing: pace,
-    clock: new SystemClock(),
+    clock: loop,
     random: systemRandom,
     log,
-    openTransport: lossySockets(Number(loss), systemRandom, values.capture),
+    openTransport: lossySockets(loop, Number(loss), values.capture, systemRandom),
   });
 }
 

@@ -47,7 +47,7 @@ function protocol(neighbour: Neighbour, name: string, ownAsn: number): string {
   const { address, asn, passive, multihop, ttlSecurityHops, password, extendedNextHop, fourOctetAsn = true, bfd } = neighbour;
   const { ip, interfaceName } = scoped(address);
   const { hold, keepalive } = holdTimeOf(neighbour);
-  const { gracefulRestart = true } = neighbour;
+  const { gracefulRestart = true, maxPrefixes } = neighbour;
   // BIRD counts in hops what others count in TTL, and with TTL security the hops are those.
   const hops = ttlSecurityHops ?? multihop;
   const lines = [
@@ -67,7 +67,8 @@ function protocol(neighbour: Neighbour, name: string, ownAsn: number): string {
     bfd !== undefined && `bfd { interval ${bfd.intervalMs} ms; multiplier ${bfd.multiplier}; }`,
     ...familiesOf(neighbour).map((family) => {
       const next = extendedNextHop && family === "IPv4" ? " extended next hop on;" : "";
-      return `${channels[family]} { import all; export where proto = "networks_${channels[family]}";${next} }`;
+      const limit = maxPrefixes === undefined ? "" : ` import limit ${maxPrefixes} action disable;`;
+      return `${channels[family]} { import all;${limit} export where proto = "networks_${channels[family]}";${next} }`;
     }),
   ];
   const text = lines.filter((line) => typeof line === "string").map((line) => `  ${line};\n`);

@@ -39,14 +39,7 @@ export class Bird extends Daemon {
 
   /** The answer of BIRD's command line, without its codes. @throws {Error} with BIRD's message */
   async command(line: string): Promise<string> {
-    const received = await exchange(this.outside("control"), {
-      request: `${line}\n`,
-      next: (end) => (/(?:^|\n)(?!0001)\d{4} [^\n]*\n$/.test(end.toString("latin1")) ? "complete" : "incomplete"),
-    });
-    const lines = received.toString().trimEnd().split("\n").slice(1); // The first is a greeting.
-    const text = lines.map((each) => each.replace(/^(?:\d{4}[- ]| )/, "")).join("\n");
-    if (/^[89]/.test(lines.at(-1) ?? "")) throw new Error(`Cannot run ${JSON.stringify(line)} on ${this.name}: ${text}`);
-    return text;
+    return birdCommand(this.outside("control"), line);
   }
 
   protected async launch(configuration: RouterConfiguration): Promise<readonly LabProcess[]> {
@@ -72,4 +65,16 @@ export class Bird extends Daemon {
     const found = this.configuration.neighbours.find((_, index) => birdProtocol(index) === protocol);
     return found?.address ?? protocol;
   }
+}
+
+/** What the BIRD behind this socket answers to a line of its command language, without codes. @throws {Error} with BIRD's message */
+export async function birdCommand(control: string, line: string): Promise<string> {
+  const received = await exchange(control, {
+    request: `${line}\n`,
+    next: (end) => (/(?:^|\n)(?!0001)\d{4} [^\n]*\n$/.test(end.toString("latin1")) ? "complete" : "incomplete"),
+  });
+  const lines = received.toString().trimEnd().split("\n").slice(1); // The first is a greeting.
+  const text = lines.map((each) => each.replace(/^(?:\d{4}[- ]| )/, "")).join("\n");
+  if (/^[89]/.test(lines.at(-1) ?? "")) throw new Error(`Cannot run ${JSON.stringify(line)} in the BIRD of ${control}: ${text}`);
+  return text;
 }

@@ -85,6 +85,16 @@ const renderings: readonly {
     },
   },
   {
+    what: "a limit of prefixes",
+    neighbour: { maxPrefixes: 2 },
+    lines: {
+      FRR: ["neighbor 10.0.0.2 maximum-prefix 2"],
+      BIRD: ["import limit 2 action disable;"],
+      GoBGP: /limit of prefixes/,
+      OpenBGPD: ["max-prefix 2"],
+    },
+  },
+  {
     what: "BFD",
     neighbour: { bfd: { intervalMs: 50, multiplier: 3 } },
     lines: { FRR: ["bfd 3 50 50"], BIRD: ["bfd { interval 50 ms; multiplier 3; };"], GoBGP: /no BFD/, OpenBGPD: /no BFD/ },

@@ -36,6 +36,8 @@ export interface Neighbour {
   readonly fourOctetAsn?: boolean;
   /** Keeps routes while the neighbour restarts (RFC 4724); true when unset. */
   readonly gracefulRestart?: boolean;
+  /** Of each family; with one more the router ends the session. */
+  readonly maxPrefixes?: number;
   /** BFD (RFC 5880) with this interval both ways. */
   readonly bfd?: { readonly intervalMs: number; readonly multiplier: number };
 }

@@ -32,7 +32,7 @@ export function frrConfiguration(configuration: RouterConfiguration): string {
 /** The lines, inside `router bgp`, that make a neighbour. */
 export function frrNeighbour(neighbour: Neighbour): string[] {
   const { asn, passive, multihop, ttlSecurityHops, password, extendedNextHop, fourOctetAsn = true, bfd } = neighbour;
-  const { gracefulRestart = true } = neighbour;
+  const { gracefulRestart = true, maxPrefixes } = neighbour;
   if (!fourOctetAsn) throw new RangeError(`Cannot configure ${neighbour.address}: FRR always offers AS numbers of four octets`);
   if (password?.includes(" ")) throw new RangeError(`Cannot configure ${neighbour.address}: FRR's passwords have no blanks`);
   const { ip, interfaceName } = scoped(neighbour.address);
@@ -56,6 +56,7 @@ export function frrNeighbour(neighbour: Neighbour): string[] {
     ...familiesOf(neighbour).flatMap((family) => [
       ` address-family ${names[family]} unicast`,
       `  neighbor ${ip} activate`,
+      ...(maxPrefixes === undefined ? [] : [`  neighbor ${ip} maximum-prefix ${maxPrefixes}`]),
       " exit-address-family",
     ]),
   ];

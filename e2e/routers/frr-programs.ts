@@ -5,7 +5,7 @@ import { exchange, type Place } from "./daemon.ts";
 // Keeps what the daemons leave in /var/tmp to themselves.
 const ownVarTmp = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=1777 tmpfs /var/tmp && exec "$@"', "sh"];
 
-export type FrrProgram = "zebra" | "bgpd" | "bfdd";
+export type FrrProgram = "zebra" | "bgpd" | "bfdd" | "ospfd" | "ospf6d" | "isisd" | "ripd" | "babeld";
 
 /** FRR's programs on a host of a lab, which share a folder there. Only root may run them: they change their user. */
 export class FrrPrograms {

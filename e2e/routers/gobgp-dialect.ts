@@ -14,6 +14,8 @@ function tables(neighbour: Neighbour): string[] {
   const { address, asn, passive = false, multihop, ttlSecurityHops, password, fourOctetAsn = true, bfd } = neighbour;
   const { gracefulRestart = true } = neighbour;
   if (!fourOctetAsn) throw new RangeError(`Cannot configure ${address}: GoBGP always offers AS numbers of four octets`);
+  if (neighbour.maxPrefixes !== undefined)
+    throw new RangeError(`Cannot configure ${address}: a limit of prefixes is not written for GoBGP`);
   if (bfd !== undefined) throw new RangeError(`Cannot configure ${address}: GoBGP has no BFD`);
   const { hold, keepalive } = holdTimeOf(neighbour);
   return [

@@ -1,5 +1,5 @@
 /**
- * Real routers in a lab, to try BGP against: FRR, BIRD 2, GoBGP and OpenBGPD, from the Debian packages frr, bird2, gobgpd and openbgpd,
+ * Real routers in a lab, to try BGP against, and routing daemons with any configuration (`startFrr`, `startBird`): FRR, BIRD 2, GoBGP and OpenBGPD, from the Debian packages frr, bird2, gobgpd and openbgpd,
  * with one configuration and one way to look at them. FRR and BIRD give their routes to their host's kernel, the others do not.
  * FRR and OpenBGPD change their user, so that they run only where root runs the lab.
  * Not covered: policies, VPNs, route reflection, what a router announces beyond its own networks.
@@ -8,6 +8,9 @@ export { Bfdd, type BfddCounters, type BfddPeer, type BfddStatus } from "./bfdd.
 export { Bird } from "./bird.ts";
 export { birdConfiguration, parseBirdRoutes } from "./bird-dialect.ts";
 export type { Neighbour, RouterConfiguration } from "./configuration.ts";
+export { frrConfiguration } from "./frr-dialect.ts";
 export type { KernelRoute } from "./kernel-routes.ts";
+export { kernelRoute } from "./kernel-routes.ts";
 export type { NeighbourStatus, Route, Router, RouterKind, SessionState } from "./router.ts";
+export { type RoutingDaemon, startBird, startFrr } from "./routing-daemon.ts";
 export { routerRefusal, startRouter } from "./start.ts";

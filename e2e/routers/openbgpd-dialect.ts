@@ -18,7 +18,7 @@ export function openbgpdConfiguration({ asn, routerId, neighbours, networks = []
 
 function block(neighbour: Neighbour): string[] {
   const { address, asn, passive, multihop, ttlSecurityHops, password, extendedNextHop, fourOctetAsn = true, bfd } = neighbour;
-  const { gracefulRestart = true } = neighbour;
+  const { gracefulRestart = true, maxPrefixes } = neighbour;
   if (bfd !== undefined) throw new RangeError(`Cannot configure ${address}: OpenBGPD has no BFD`);
   if (extendedNextHop) throw new RangeError(`Cannot configure ${address}: OpenBGPD 7 has no IPv6 next hops for IPv4`);
   if (ttlSecurityHops !== undefined && ttlSecurityHops !== 1)
@@ -30,6 +30,7 @@ function block(neighbour: Neighbour): string[] {
     ttlSecurityHops !== undefined && "ttl-security yes",
     passive && "passive",
     password !== undefined && `tcp md5sig password ${quoted(password)}`,
+    maxPrefixes !== undefined && `max-prefix ${maxPrefixes}`,
     `holdtime ${holdTimeOf(neighbour).hold}`,
     `announce IPv4 ${families.includes("IPv4") ? "unicast" : "none"}`,
     `announce IPv6 ${families.includes("IPv6") ? "unicast" : "none"}`,

@@ -56,6 +56,8 @@ suite("BFD echoes between us and FRR", { skip }, () => {
         const now = await bfdd.counters(local);
         return (now?.["echo-packet-input"] ?? 0) > (before?.["echo-packet-input"] ?? 0) + 10;
       });
+      const roundTripMs = (await ours.describe(peer))?.session.echoRoundTripMs;
+      assert.ok(roundTripMs !== undefined && roundTripMs > 0, `${roundTripMs}`);
       const { sessions } = await ours.counters();
       assert.deepEqual(
         sessions.map(({ upEvents, downEvents, echoIn }) => ({ upEvents, downEvents, echoes: echoIn > 10 })),

@@ -30,7 +30,11 @@ export class BgpNetwork implements AsyncDisposable {
   }
 
   /** Without peers: routers are to be there before the speakers look for them. */
-  static async start(options: { readonly nodes: number; readonly speakerArguments?: readonly string[] }): Promise<BgpNetwork> {
+  static async start(options: {
+    readonly nodes: number;
+    readonly speakerArguments?: readonly string[];
+    readonly logs?: string;
+  }): Promise<BgpNetwork> {
     await using stack = new AsyncDisposableStack();
     const cluster = stack.use(await startCluster({ ...options, configuration: "address-pools: []" }));
     return new BgpNetwork(cluster, stack.move());

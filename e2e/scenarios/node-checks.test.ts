@@ -5,7 +5,16 @@ import { type DemoCluster, type DemoNode, demoConfiguration } from "#e2e/demo-cl
 import { Lab, waitFor } from "#e2e/lab";
 import { answer, metric, startCluster } from "./observe.ts";
 
-const checks = ["rpFilter", "strictArp", "addressBound", "forwardingOff", "ipv6Disabled", "outsideSubnets", "noInterface"];
+const checks = [
+  "rpFilter",
+  "strictArp",
+  "addressBound",
+  "forwardingOff",
+  "ipv6Disabled",
+  "outsideSubnets",
+  "noInterface",
+  "nodePorts",
+];
 const configuration = `${demoConfiguration}- name: far
   protocol: layer2
   auto-assign: false

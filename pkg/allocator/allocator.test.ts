@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pool, port, request } from "#pkg/allocator/testing";
+import { port, request } from "#pkg/allocator/testing";
+import { pool } from "#pkg/config/testing";
 import { address } from "#pkg/net/testing";
 import type { AddressRequest } from "#pkg/service";
-import { Allocator, describe } from "./index.ts";
+import { Allocator, describe, poolsOf } from "./index.ts";
 import type { Settlement } from "./types.ts";
 
+const nothing = { reserved: 0, notAllowed: 0, ipamProblem: undefined };
 const both = ["IPv4", "IPv6"] as const;
 
 function withPools(...pools: ReturnType<typeof pool>[]): Allocator {
@@ -14,9 +16,9 @@ function withPools(...pools: ReturnType<typeof pool>[]): Allocator {
   return allocator;
 }
 
-/** `pool: addresses` of what the Service holds, or the reason why it holds nothing. */
+/** `pools: addresses` of what the Service holds, or the reason why it holds nothing. */
 function outcome({ allocation, unmet }: Settlement): string {
-  return allocation ? `${allocation.pool}: ${allocation.addresses.join(" ")}` : `refused: ${unmet?.reason}`;
+  return allocation ? `${poolsOf(allocation).join(" ")}: ${allocation.addresses.join(" ")}` : `refused: ${unmet?.reason}`;
 }
 
 function settle(allocator: Allocator, service: string, rest: Partial<AddressRequest> = {}): string {
@@ -58,7 +60,7 @@ test("a Service that holds what it asks for keeps it, although a lower address i
 
 test("avoid-buggy-ips skips .0 and .255 of IPv4 only", () => {
   const allocator = withPools(pool("a", ["192.0.2.254-192.0.4.1", "2001:db8::/127"], { avoidBuggyIPs: true }));
-  assert.deepEqual([...allocator.usage()], [{ pool: "a", total: 1 + 254 + 1 + 2, inUse: 0, full: [] }]);
+  assert.deepEqual([...allocator.usage()], [{ pool: "a", total: 1 + 254 + 1 + 2, inUse: 0, full: [], ...nothing }]);
   assert.equal(settle(allocator, "s/1"), "a: 192.0.2.254");
   assert.equal(settle(allocator, "s/2"), "a: 192.0.3.1");
   assert.equal(settle(allocator, "s/3", { requestedAddresses: [address("192.0.4.0")] }), "refused: buggyAddress");
@@ -72,7 +74,7 @@ test("an IPv6 pool of 2^120 addresses costs nothing, and its far end can be requ
   const families = ["IPv6"] as const;
   assert.equal(settle(allocator, "s/1", { families, requestedAddresses: [address("20ff::ffff")] }), "a: 20ff::ffff");
   assert.equal(settle(allocator, "s/2", { families }), "a: 2000::");
-  assert.deepEqual([...allocator.usage()], [{ pool: "a", total: 2 ** 120, inUse: 2, full: [] }]);
+  assert.deepEqual([...allocator.usage()], [{ pool: "a", total: 2 ** 120, inUse: 2, full: [], ...nothing }]);
 });
 
 const dualStackPools = [
@@ -129,8 +131,9 @@ test("a Service that becomes single-stack keeps the address of the family it has
   const allocator = withPools(pool("a", ["10.0.0.0/24", "fd01::/64"]));
   settle(allocator, "s/1", { families: both });
   assert.deepEqual(allocator.settle(request("s/1", { families: ["IPv6"] })), {
-    allocation: { pool: "a", addresses: [address("fd01::")] },
+    allocation: { addresses: [address("fd01::")], pools: ["a"] },
     unmet: undefined,
+    notAllowed: undefined,
   });
 });
 
@@ -140,8 +143,8 @@ const requests = [
   { name: "an address in no pool is refused", want: "refused: outsidePools", request: { requestedAddresses: ["10.9.0.0"] } },
   { name: "the other family is refused", want: "refused: familyMismatch", request: { requestedAddresses: ["fd00::1"] } },
   {
-    name: "two addresses of one family are refused",
-    want: "refused: familyMismatch",
+    name: "two addresses of one family are given",
+    want: "a: 10.0.0.7 10.0.0.8",
     request: { requestedAddresses: ["10.0.0.7", "10.0.0.8"] },
   },
   {
@@ -155,8 +158,8 @@ const requests = [
     request: { families: both, requestedAddresses: ["fd00::7", "10.0.0.7"] },
   },
   {
-    name: "both families of different pools are refused",
-    want: "refused: severalPools",
+    name: "both families of different pools are given",
+    want: "manual a: 10.1.0.7 fd00::7",
     request: { families: both, requestedAddresses: ["fd00::7", "10.1.0.7"] },
   },
   { name: "an address of another Service is refused", want: "refused: inUse", request: { requestedAddresses: ["10.0.0.0"] } },
@@ -191,7 +194,7 @@ test("requested addresses win over a pool annotation that contradicts them, and 
   assert.deepEqual(wrong.unmet, { reason: "wrongPool", address: address("10.0.0.7"), pool: "a", wanted: "b" });
   assert.equal(outcome(wrong), "a: 10.0.0.7");
   const unknown = allocator.settle(request("s/1", { requestedAddresses, requestedPool: "c" }));
-  assert.deepEqual(unknown.unmet, { reason: "unknownPool", pool: "c", known: ["a", "b"] });
+  assert.deepEqual(unknown.unmet, { reason: "unknownPool", pool: "c", known: ["a", "b"], more: 0 });
   assert.equal(outcome(unknown), "a: 10.0.0.7");
   assert.equal(allocator.settle(request("s/1", { requestedAddresses, requestedPool: "a" })).unmet, undefined);
 });
@@ -224,7 +227,7 @@ for (const { name, change, reason } of unmeetable) {
     settle(allocator, "s/1");
     settle(allocator, "s/2", { requestedPool: "full" });
     const { allocation, unmet } = allocator.settle(request("s/1", change));
-    assert.deepEqual(allocation, { pool: "a", addresses: [address("10.0.0.0")] });
+    assert.deepEqual(allocation, { addresses: [address("10.0.0.0")], pools: ["a"] });
     assert.equal(unmet?.reason, reason);
     assert.deepEqual(allocator.holders(address("10.0.0.0")), ["s/1"]);
   });
@@ -357,8 +360,9 @@ test("a Service that holds an address is never in its own way", () => {
   const wanted = request("s/1", { requestedAddresses: [address("10.0.0.3")] });
   allocator.settle(wanted);
   assert.deepEqual(allocator.settle(wanted), {
-    allocation: { pool: "a", addresses: [address("10.0.0.3")] },
+    allocation: { addresses: [address("10.0.0.3")], pools: ["a"] },
     unmet: undefined,
+    notAllowed: undefined,
   });
   assert.equal(outcome(allocator.adopt(wanted, [address("10.0.0.3")])), "a: 10.0.0.3");
   assert.deepEqual(allocator.holders(address("10.0.0.3")), ["s/1"]);
@@ -389,13 +393,13 @@ test("accepted pools take over what is held, under their own names, and free add
   for (const service of ["s/0", "s/1", "s/2"]) settle(allocator, service);
   allocator.release("s/1");
   assert.deepEqual(allocator.setPools([pool("c", ["10.0.0.2/31"]), pool("b", ["10.0.0.0/31"])]), []);
-  assert.deepEqual(allocator.held("s/0"), { pool: "b", addresses: [address("10.0.0.0")] });
-  assert.deepEqual(allocator.held("s/2"), { pool: "c", addresses: [address("10.0.0.2")] });
+  assert.deepEqual(allocator.held("s/0"), { addresses: [address("10.0.0.0")], pools: ["b"] });
+  assert.deepEqual(allocator.held("s/2"), { addresses: [address("10.0.0.2")], pools: ["c"] });
   assert.deepEqual(
     [...allocator.usage()],
     [
-      { pool: "c", total: 2, inUse: 1, full: [] },
-      { pool: "b", total: 2, inUse: 1, full: [] },
+      { pool: "c", total: 2, inUse: 1, full: [], ...nothing },
+      { pool: "b", total: 2, inUse: 1, full: [], ...nothing },
     ],
   );
   const got = ["s/3", "s/4", "s/5"].map((service) => settle(allocator, service));
@@ -427,6 +431,8 @@ test("a refusal by all pools has one reason for each, in the file's order", () =
       { reason: "poolLacksFamily", pool: "six", family: "IPv4" },
       { reason: "poolFull", pool: "buggy", family: "IPv4", total: 0 },
     ],
+    namespace: "s",
+    others: 0,
   });
   assert.match(
     unmet ? describe(unmet) : "",

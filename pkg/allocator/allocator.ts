@@ -1,70 +1,145 @@
-import { type Pool, placeTogether } from "#pkg/config";
-import { type Address, type Family, families, parseAddress } from "#pkg/net";
+import type { Pool, Quota } from "#pkg/config";
+import { type Address, families, parseAddress } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
+import { type Labels, type NamespaceLabels, OpenScopes } from "./fences.ts";
+import type { Holder } from "./holders.ts";
+import { Ipam, type IpamPool } from "./ipam.ts";
 import { Layout } from "./layout.ts";
 import { type Holding, Occupancy, type Terms, termsOf } from "./occupancy.ts";
-import type { Allocation, PoolUsage, Refusal, Settlement, Stranded } from "./types.ts";
-
-/** Addresses of one pool, never none. */
-interface Choice {
-  readonly pool: Pool;
-  readonly spots: readonly Spot[];
-}
-
-interface Spot {
-  readonly address: Address;
-  readonly slot: bigint;
-}
+import { Quotas } from "./quotas.ts";
+import { type Choice, hasFamily, place, type Rules, Search } from "./search.ts";
+import type { Allocation, PoolUsage, QuotaUsage, Refusal, Settlement, Stranded } from "./types.ts";
 
 const holdingsAtOnce = 500;
+
+/** All that the decisions of an `Allocator` depend on. */
+export interface SavedAllocator {
+  readonly namespaces: ReadonlyMap<string, Labels>;
+  readonly pools: readonly Pool[];
+  readonly quotas: readonly Quota[];
+  readonly occupants: ReadonlyMap<string, string>;
+  readonly ipam: readonly IpamPool[];
+  /** As they came: who shares an address is asked in that order. */
+  readonly holdings: readonly Pick<Holding, "terms" | "allocation">[];
+  readonly notAllowed: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What is known of who else uses addresses of pools; it stays when the pools become others. */
+type Elsewhere = Pick<Rules, "occupants" | "ipam">;
+const nothingElsewhere: Elsewhere = { occupants: new Map(), ipam: new Ipam([]) };
 
 /**
  * Knows which Service holds which address, and decides who gets which. The same calls in the same order give the same answers.
  *
- * After a start, `adopt` what every Service has on record, all of them, before the first `settle`: an address on record must not
+ * After a start, `restore` what every Service has on record, all of them, before the first `settle`: an address on record must not
  * go to a Service that merely came first.
  */
 export class Allocator {
-  #occupancy = new Occupancy(new Layout([]));
+  readonly #namespaces = new Map<string, Labels>(); // namespace -> its labels
+  #labelings = 0; // How often any of them has changed.
+  #rules: Rules = this.#rulesOf([], [], nothingElsewhere);
   #holdings = new Map<string, Holding>(); // service -> what it holds
-  #occupants: ReadonlyMap<string, string> = new Map(); // address -> the host of the network that has it
+  readonly #notAllowed = new Map<string, readonly string[]>(); // service -> the pool of each address that it would not be given today
+  readonly #notAllowedIn = new Map<string, number>(); // pool -> addresses of it among them
 
   /**
-   * Puts these pools in place of the present ones. If an address in use would be in no pool, or a Service's addresses in more
-   * than one, nothing changes and every such address is returned, by Service. Takes time for the pools and all holdings.
+   * Puts these pools and quotas in place of the present ones. If an address in use would be in no pool, or the addresses of a Service that
+   * does not ask for several in more than one, nothing changes and every such address is returned, by Service. Takes time for the pools and all holdings.
    */
-  setPools(pools: readonly Pool[]): Stranded[] {
-    const steps = this.replacePools(pools);
+  setPools(pools: readonly Pool[], quotas: readonly Quota[] = []): Stranded[] {
+    const steps = this.replacePools(pools, quotas);
     for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
   }
 
   /** The same in steps, between which no Service may get, keep or lose anything. Nothing changes before the last one. */
-  *replacePools(pools: readonly Pool[]): Generator<undefined, Stranded[]> {
+  *replacePools(pools: readonly Pool[], quotas: readonly Quota[]): Generator<undefined, Stranded[]> {
     let looked = 0;
-    const occupancy = new Occupancy(new Layout(pools));
+    const rules = this.#rulesOf(pools, quotas, this.#rules);
+    const labelings = this.#labelings;
+    const { occupancy } = rules;
     const holdings = new Map<string, Holding>();
     const stranded: Stranded[] = [];
     for (const [service, { terms, allocation }] of this.#holdings) {
       if (++looked % holdingsAtOnce === 0) yield;
-      const { choice, refused } = place(occupancy.layout, allocation.addresses);
+      const { spots, refused } = place(occupancy.layout, allocation.addresses, terms.mayHoldSeveral === true);
       for (const { address, refusal } of refused) stranded.push({ service, address, refusal });
-      if (choice === undefined || stranded.length > 0) continue;
-      const holding = holdingOf(terms, choice);
-      occupancy.put(holding);
+      if (stranded.length > 0) continue;
+      const holding = holdingOf(terms, spots);
+      put(rules, holding);
       holdings.set(service, holding);
     }
     if (stranded.length > 0) return stranded.sort((a, b) => (a.service < b.service ? -1 : a.service > b.service ? 1 : 0));
-    this.#occupancy = occupancy;
+    this.#rules = rules;
     this.#holdings = holdings;
-    for (const slot of this.#slots(this.#occupants.keys())) occupancy.occupy(slot);
+    if (this.#labelings !== labelings) this.#recount(); // Some were counted by labels that have changed since.
+    this.#notAllowed.clear(); // Each Service is to be settled anew.
+    this.#notAllowedIn.clear();
+    for (const slot of this.#outOfUse()) occupancy.occupy(slot);
     return [];
+  }
+
+  save(): SavedAllocator {
+    const { occupants, ipam, quotas } = this.#rules;
+    return {
+      namespaces: this.#namespaces,
+      pools: this.#layout.pools,
+      quotas: quotas.quotas,
+      occupants,
+      ipam: [...ipam.pools],
+      holdings: [...this.#holdings.values()].map(({ terms, allocation }) => ({ terms, allocation })),
+      notAllowed: this.#notAllowed,
+    };
+  }
+
+  /** To be called before anything else. @throws {Error} for what no allocator had */
+  restoreFrom({ namespaces, pools, quotas, occupants, ipam, holdings, notAllowed }: SavedAllocator): void {
+    for (const [name, labels] of namespaces) this.#namespaces.set(name, labels);
+    this.#rules = this.#rulesOf(pools, quotas, { occupants, ipam: new Ipam(ipam) });
+    for (const { terms, allocation } of holdings) {
+      const { spots } = place(this.#layout, allocation.addresses, terms.mayHoldSeveral === true);
+      const holding = holdingOf(terms, spots);
+      put(this.#rules, holding);
+      this.#holdings.set(terms.service, holding);
+    }
+    for (const slot of this.#outOfUse()) this.#rules.occupancy.occupy(slot);
+    for (const [service, those] of notAllowed) {
+      this.#notAllowed.set(service, those);
+      this.#countNotAllowed(those, 1);
+    }
   }
 
   /** Forgets everything, as after a start. */
   clear(): void {
-    this.#occupancy = new Occupancy(new Layout([]));
+    this.#namespaces.clear();
+    this.#rules = this.#rulesOf([], [], nothingElsewhere);
     this.#holdings = new Map();
-    this.#occupants = new Map();
+    this.#notAllowed.clear();
+    this.#notAllowedIn.clear();
+  }
+
+  /**
+   * A namespace has these labels now, or is gone. Its Services are to be settled anew, and keep what they have.
+   * @returns whether it is counted by other quotas than before
+   */
+  setNamespace(name: string, labels: Labels | undefined): boolean {
+    const before = this.quotasOf(name).join();
+    if (labels === undefined) this.#namespaces.delete(name);
+    else this.#namespaces.set(name, labels);
+    this.#labelings++;
+    this.#rules.open.forget();
+    if (this.#rules.quotas.anew().countersOf(name).join() === before) return false;
+    this.#recount();
+    return true;
+  }
+
+  #recount(): void {
+    const { occupancy } = this.#rules;
+    const quotas = this.#rules.quotas.anew();
+    const held = this.#holdings
+      .values()
+      .map(({ terms: { service }, slots }): readonly [string, readonly bigint[]] => [service, slots]);
+    quotas.countAll(held, occupancy);
+    this.#rules = { ...this.#rules, quotas };
   }
 
   /**
@@ -72,245 +147,237 @@ export class Allocator {
    * holds one may not keep it, which the next `adopt` or `settle` sees to.
    */
   setOccupied(occupants: ReadonlyMap<string, string>): void {
-    for (const slot of this.#slots(this.#occupants.keys())) this.#occupancy.vacate(slot);
-    this.#occupants = occupants;
-    for (const slot of this.#slots(occupants.keys())) this.#occupancy.occupy(slot);
+    this.#setElsewhere({ occupants });
+  }
+
+  /** What IPAMs say of their pools, and of no others. It takes nothing away: Services keep what they have. */
+  setIpam(pools: readonly IpamPool[]): void {
+    this.#setElsewhere({ ipam: new Ipam(pools) });
+  }
+
+  #setElsewhere(changed: Partial<Elsewhere>): void {
+    const { occupancy } = this.#rules;
+    for (const slot of this.#outOfUse()) occupancy.vacate(slot);
+    this.#rules = { ...this.#rules, ...changed };
+    for (const slot of this.#outOfUse()) occupancy.occupy(slot);
+  }
+
+  /** The labels of namespaces, as far as they were told. */
+  get namespaces(): ReadonlyMap<string, Labels> {
+    return this.#namespaces;
   }
 
   /** The name of the pool that an address is in. */
   poolOf(address: Address): string | undefined {
-    return this.#occupancy.layout.locate(address)?.pool.name;
+    return this.#layout.locate(address)?.pool.name;
+  }
+
+  /** For whom an address is reserved, if it is: a Service, a namespace, or nobody. */
+  reservedFor(address: Address): Holder | undefined {
+    return this.#layout.locate(address)?.reservedFor;
+  }
+
+  /** Whether anything is reserved for somebody. */
+  get hasReserved(): boolean {
+    return this.#layout.hasReserved;
+  }
+
+  /** By which of its quotas a namespace is counted, as `counterText` names them. */
+  quotasOf(namespace: string): readonly string[] {
+    return this.#rules.quotas.countersOf(namespace);
   }
 
   /**
-   * Takes those of the addresses on record that are still allowed: of the right family, in a pool, in one pool, shared by the
-   * rules. The addresses and the pool asked for are left to `settle`, because an address is not lost to a request that cannot be met. The
-   * Service then holds exactly the addresses taken, maybe none; `unmet` is about the first one that was not.
+   * After a start, takes those of the addresses on record that are still allowed: of the right family, in a pool, in one pool where it does
+   * not ask for several, shared by the rules. Fences, reservations and quotas take nothing away; the addresses and the pool asked for are left to `settle`, because an address
+   * is not lost to a request that cannot be met. The Service then holds exactly the addresses taken, maybe none; `unmet` is about the first
+   * one that was not.
    */
+  restore(request: AddressRequest, recorded: readonly Address[]): Settlement {
+    const { choice, refusal } = this.#search(request).allowed(recorded, false);
+    return this.#install(request, choice, refusal);
+  }
+
+  /** The same of addresses that somebody wrote: those that the Service does not hold have to be such as it may be given. */
   adopt(request: AddressRequest, recorded: readonly Address[]): Settlement {
-    const { choice, refusal } = this.#allowed(request, recorded);
+    const { choice, refusal } = this.#search(request).allowed(recorded, true);
     return this.#install(request, choice, refusal);
   }
 
   /**
    * Gives a Service what it asks for, or the next best. What it holds stays if it meets the request. Otherwise the requested
-   * addresses, else the requested pool, else the pools with auto-assign in order are tried, and the old addresses go only if
-   * that succeeds. If it does not, the Service keeps what is still allowed in itself, and loses the rest. `unmet` says what it
-   * did not get; also a requested pool that the requested addresses, which win, are not in.
+   * addresses, else the requested pools, else what is reserved for it, else the pools with auto-assign that it may have addresses of are
+   * tried in order, and the old addresses go only if that succeeds. If it does not, the Service keeps what is still allowed in itself, and
+   * loses the rest. `unmet` says what it did not get; also a requested pool that the requested addresses, which win, are not in.
    */
   settle(request: AddressRequest): Settlement {
-    const own = this.#allowed(request, this.held(request.service)?.addresses ?? []).choice;
-    const found = this.#find(request, own);
-    if ("reason" in found) return this.#install(request, own, found);
-    return this.#install(request, found, this.#contradiction(request, found));
+    const search = this.#search(request);
+    const own = search.allowed(this.held(request.service)?.addresses ?? [], false).choice;
+    const found = search.find(own);
+    const isRefused = "reason" in found;
+    const choice = isRefused ? own : found;
+    const notAllowed = choice === undefined ? [] : search.notAllowed(choice);
+    const unmet = isRefused ? found : search.contradiction(found);
+    return this.#install(request, choice, unmet, notAllowed);
   }
 
   /** @returns false if the Service held nothing */
   release(service: string): boolean {
     const holding = this.#holdings.get(service);
     if (holding === undefined) return false;
-    this.#occupancy.take(holding);
+    const { occupancy, quotas } = this.#rules;
+    quotas.count(service, holding.slots, occupancy, -1);
+    occupancy.take(holding);
     this.#holdings.delete(service);
+    this.#countNotAllowed(this.#notAllowed.get(service) ?? [], -1);
+    this.#notAllowed.delete(service);
     return true;
+  }
+
+  /** Takes one address from a Service, which keeps its others. */
+  giveUp(service: string, address: Address): void {
+    const holding = this.#holdings.get(service);
+    if (holding === undefined) return;
+    const { addresses, pools } = holding.allocation;
+    const rest = addresses.flatMap((other, index) => (other.equals(address) ? [] : [index]));
+    this.release(service);
+    if (rest.length === 0) return;
+    const allocation = {
+      addresses: rest.map((index) => addresses[index] as Address),
+      pools: rest.map((index) => pools[index] as string),
+    };
+    const kept = { terms: holding.terms, allocation, slots: rest.map((index) => holding.slots[index] as bigint) };
+    put(this.#rules, kept);
+    this.#holdings.set(service, kept);
   }
 
   held(service: string): Allocation | undefined {
     return this.#holdings.get(service)?.allocation;
   }
 
+  /** Whether it was last looked at as one that asks for several addresses or pools. */
+  mayHoldSeveral(service: string): boolean {
+    return this.#holdings.get(service)?.terms.mayHoldSeveral === true;
+  }
+
   /** Whether any Service is on an address. */
   isHeld(address: Address): boolean {
-    const slot = this.#occupancy.layout.locate(address)?.slot;
-    return slot !== undefined && this.#occupancy.isHeld(slot);
+    const slot = this.#layout.locate(address)?.slot;
+    return slot !== undefined && this.#rules.occupancy.isHeld(slot);
   }
 
   /** The Services on an address. */
   holders(address: Address): readonly string[] {
-    const slot = this.#occupancy.layout.locate(address)?.slot;
-    return slot === undefined ? [] : this.#occupancy.holders(slot).map((holding) => holding.terms.service);
+    const slot = this.#layout.locate(address)?.slot;
+    return slot === undefined ? [] : this.#rules.occupancy.holders(slot).map((holding) => holding.terms.service);
   }
 
   /** One entry per pool, in the file's order. */
   *usage(): Iterable<PoolUsage> {
-    for (const pool of this.#occupancy.layout.pools) yield this.#usageOf(pool);
+    for (const pool of this.#layout.pools) yield this.#usageOf(pool);
   }
 
   usageOf(name: string): PoolUsage | undefined {
-    const pool = this.#occupancy.layout.pool(name);
+    const pool = this.#layout.pool(name);
     return pool && this.#usageOf(pool);
   }
 
+  /** What is used of each quota, by whom anything is. */
+  quotaUsage(): Iterable<QuotaUsage> {
+    return this.#rules.quotas.usage();
+  }
+
   #usageOf(pool: Pool): PoolUsage {
-    const { layout } = this.#occupancy;
-    const total = Number(layout.size(pool, "IPv4") + layout.size(pool, "IPv6"));
-    const full = families.filter(
-      (family) => pool.ranges.some((range) => range.family === family) && !this.#occupancy.hasFree(layout.span(pool, family)),
-    );
-    return { pool: pool.name, total, inUse: this.#occupancy.inUse(pool.name), full };
-  }
-
-  #install(request: AddressRequest, choice: Choice | undefined, unmet: Refusal | undefined): Settlement {
-    this.release(request.service);
-    if (choice === undefined) return { allocation: undefined, unmet };
-    const holding = holdingOf(termsOf(request), choice);
-    this.#occupancy.put(holding);
-    this.#holdings.set(request.service, holding);
-    return { allocation: holding.allocation, unmet };
-  }
-
-  /** What would meet the whole request. `own` is what the Service holds and may keep. */
-  #find(request: AddressRequest, own: Choice | undefined): Choice | Refusal {
-    const { layout } = this.#occupancy;
-    if (request.families.length === 0)
-      throw new RangeError(`Cannot settle the request of ${request.service}: it has no families`);
-    if (layout.pools.length === 0) return { reason: "noPools" };
-    if (request.requestedAddresses.length > 0) return this.#requested(request);
-    const wanted = request.requestedPool;
-    const poolFits = own !== undefined && (wanted === undefined || wanted === own.pool.name);
-    if (poolFits && own.spots.length === request.families.length) return own;
-    if (wanted === undefined) return this.#fromAnyPool(request, own);
-    const pool = layout.pool(wanted);
-    return pool === undefined ? this.#unknownPool(wanted) : this.#fromPool(request, pool, own);
-  }
-
-  #requested(request: AddressRequest): Choice | Refusal {
-    const { choice, refusal } = this.#allowed(request, request.requestedAddresses.toSorted(byText));
-    return refusal ?? (choice as Choice); // With nothing against any of them, all were chosen.
-  }
-
-  #fromPool(request: AddressRequest, pool: Pool, own: Choice | undefined): Choice | Refusal {
-    const { layout } = this.#occupancy;
-    const slots: bigint[] = [];
-    for (const family of request.families) {
-      const kept = own?.pool === pool ? own.spots.find(({ address }) => address.family === family) : undefined;
-      const slot = kept?.slot ?? this.#occupancy.lowest(request, layout.span(pool, family));
-      if (slot === undefined) return shortage(layout, pool, family);
-      slots.push(slot);
-    }
-    return this.#choice(slots);
-  }
-
-  #fromAnyPool(request: AddressRequest, own: Choice | undefined): Choice | Refusal {
-    // A Service that changes its families, or may no longer share one of two addresses, keeps the other where it can.
-    if (own?.pool.autoAssign) {
-      const choice = this.#fromPool(request, own.pool, own);
-      if (!("reason" in choice)) return choice;
-    }
-    const slots = this.#lowestInOnePool(request);
-    if (slots !== undefined) return this.#choice(slots);
-    const refusals = this.#occupancy.layout.pools.map((pool): Refusal => {
-      if (!pool.autoAssign) return { reason: "autoAssignOff", pool: pool.name };
-      return this.#fromPool(request, pool, own) as Refusal; // A choice would have been found above.
-    });
-    return { reason: "noPoolFits", pools: refusals };
-  }
-
-  /** The lowest slot of each family in the first pool with auto-assign that has them all. */
-  #lowestInOnePool(request: AddressRequest): bigint[] | undefined {
-    const { layout } = this.#occupancy;
-    for (let from: Pool | undefined; ; ) {
-      const slots: bigint[] = [];
-      for (const family of request.families) {
-        const slot = this.#occupancy.lowest(request, layout.autoSpan(family, from));
-        if (slot === undefined) return undefined;
-        slots.push(slot);
-      }
-      const pools = slots.map((slot) => layout.at(slot).pool);
-      const furthest = pools.reduce((a, b) => (layout.isAfter(a, b) ? a : b));
-      if (pools.every((pool) => pool === furthest)) return slots;
-      from = furthest; // A family has nothing in any pool before it.
-    }
-  }
-
-  /** In the order of the pool's list, as the status has always had it. */
-  #choice(slots: readonly bigint[]): Choice {
-    const found = slots.map((slot) => ({ slot, ...this.#occupancy.layout.at(slot) })).sort((a, b) => a.entry - b.entry);
-    return { pool: (found[0] as (typeof found)[0]).pool, spots: found };
-  }
-
-  /** Those of the addresses that the Service may have, whatever it requests, and the first reason against the rest. */
-  #allowed(request: AddressRequest, addresses: readonly Address[]): { choice: Choice | undefined; refusal: Refusal | undefined } {
-    const ofFamilies = addresses.filter(
-      ({ family }, index) =>
-        request.families.includes(family) && addresses.findIndex((other) => other.family === family) === index,
-    );
-    const { choice, refused } = place(this.#occupancy.layout, ofFamilies);
-    const conflicts: Refusal[] = [];
-    const spots = (choice?.spots ?? []).filter(({ address, slot }) => {
-      const refusal = this.#occupied(address) ?? this.#occupancy.conflict(request, slot);
-      if (refusal !== undefined) conflicts.push(refusal);
-      return refusal === undefined;
-    });
-    const mismatch = addresses.length > 0 && familyMismatch(request.families, addresses);
+    const { occupancy } = this.#rules;
+    const reserved = this.#layout.reservedSize(pool);
+    const total = Number(this.#layout.size(pool, "IPv4") + this.#layout.size(pool, "IPv6") + reserved);
+    const full = families.filter((family) => hasFamily(pool, family) && !occupancy.hasFree(this.#layout.span(pool, family)));
+    const notAllowed = this.#notAllowedIn.get(pool.name) ?? 0;
     return {
-      choice: choice && spots.length > 0 ? { pool: choice.pool, spots } : undefined,
-      refusal: mismatch || refused[0]?.refusal || conflicts[0],
+      pool: pool.name,
+      total,
+      reserved: Number(reserved),
+      inUse: occupancy.inUse(pool.name),
+      full,
+      notAllowed,
+      ipamProblem: this.#rules.ipam.problem(pool.name),
     };
   }
 
-  #occupied(address: Address): Refusal | undefined {
-    const by = this.#occupants.get(address.toString());
-    return by === undefined ? undefined : { reason: "occupied", address, by };
+  get #layout(): Layout {
+    return this.#rules.occupancy.layout;
+  }
+
+  #rulesOf(pools: readonly Pool[], quotas: readonly Quota[], { occupants, ipam }: Elsewhere): Rules {
+    const namespaces: NamespaceLabels = this.#namespaces;
+    const layout = new Layout(pools);
+    const open = new OpenScopes(layout.scopes, namespaces);
+    const occupancy = new Occupancy(layout);
+    return { occupancy, open, quotas: new Quotas(quotas, namespaces), namespaces, occupants, ipam };
+  }
+
+  #search(request: AddressRequest): Search {
+    return new Search(this.#rules, request, this.#holdings.get(request.service)?.slots ?? []);
+  }
+
+  #install(
+    request: AddressRequest,
+    choice: Choice | undefined,
+    unmet: Refusal | undefined,
+    notAllowed: ReturnType<Search["notAllowed"]> = [],
+  ): Settlement {
+    this.release(request.service);
+    if (choice === undefined) return { allocation: undefined, unmet, notAllowed: undefined };
+    const holding = holdingOf(termsOf(request), choice);
+    put(this.#rules, holding);
+    this.#holdings.set(request.service, holding);
+    const [first] = notAllowed;
+    if (first !== undefined) {
+      const pools = notAllowed.map(({ spot }) => spot.pool.name);
+      this.#notAllowed.set(request.service, pools);
+      this.#countNotAllowed(pools, 1);
+    }
+    return { allocation: holding.allocation, unmet, notAllowed: first?.refusal };
+  }
+
+  #countNotAllowed(pools: readonly string[], change: 1 | -1): void {
+    for (const pool of pools) this.#notAllowedIn.set(pool, (this.#notAllowedIn.get(pool) ?? 0) + change);
+  }
+
+  /** Slots that are given to nobody, because others use the addresses. */
+  *#outOfUse(): Iterable<bigint> {
+    const { occupants, ipam } = this.#rules;
+    yield* this.#slots(occupants.keys());
+    yield* this.#slots(ipam.foreignAddresses());
   }
 
   *#slots(addresses: Iterable<string>): Iterable<bigint> {
     for (const text of addresses) {
       const address = parseAddress(text);
-      const slot = address && this.#occupancy.layout.locate(address)?.slot;
+      const slot = address && this.#layout.locate(address)?.slot;
       if (slot !== undefined) yield slot;
     }
   }
-
-  #contradiction({ requestedPool }: AddressRequest, { pool, spots }: Choice): Refusal | undefined {
-    if (requestedPool === undefined || requestedPool === pool.name) return undefined;
-    if (this.#occupancy.layout.pool(requestedPool) === undefined) return this.#unknownPool(requestedPool);
-    return { reason: "wrongPool", address: (spots[0] as Spot).address, pool: pool.name, wanted: requestedPool };
-  }
-
-  #unknownPool(pool: string): Refusal {
-    return { reason: "unknownPool", pool, known: this.#occupancy.layout.pools.map(({ name }) => name) };
-  }
 }
 
-/** Finds addresses in pools, by `placeTogether`. */
-function place(layout: Layout, addresses: readonly Address[]) {
-  const { pool, held, refused } = placeTogether(addresses, (address) => layout.locate(address)?.pool);
-  const spots = held.map((address) => ({ address, slot: slotOf(layout, address) }));
-  const refusal = ({ address, reason, pool: other }: (typeof refused)[number]): Refusal => {
-    if (reason === "outsidePools" || other === undefined) return { reason: "outsidePools", address };
-    if (reason === "buggyAddress" || pool === undefined) return { reason: "buggyAddress", address, pool: other.name };
-    return { reason, addresses: [...held, address], pools: [pool.name, other.name] };
-  };
-  return {
-    choice: pool && { pool, spots },
-    refused: refused.map((each) => ({ address: each.address, refusal: refusal(each) })),
-  };
+function put({ occupancy, quotas }: Rules, holding: Holding): void {
+  occupancy.put(holding);
+  quotas.count(holding.terms.service, holding.slots, occupancy, 1);
 }
 
-function slotOf(layout: Layout, address: Address): bigint {
-  const slot = layout.locate(address)?.slot;
-  if (slot === undefined) throw new Error(`Cannot hold ${address}: it has no slot`);
-  return slot;
+function holdingOf(terms: Terms, choice: Choice): Holding {
+  const addresses = choice.map(({ address }) => address);
+  return { terms, allocation: { addresses, pools: poolNames(choice) }, slots: choice.map(({ slot }) => slot) };
 }
 
-function holdingOf(terms: Terms, { pool, spots }: Choice): Holding {
-  const addresses = spots.map(({ address }) => address);
-  return { terms, allocation: { pool: pool.name, addresses }, slots: spots.map(({ slot }) => slot) };
-}
+const alike = new WeakMap<Pool, (readonly string[])[]>(); // pool -> by number of addresses: its name so often
 
-function shortage(layout: Layout, pool: Pool, family: Family): Refusal {
-  if (!pool.ranges.some((range) => range.family === family)) return { reason: "poolLacksFamily", pool: pool.name, family };
-  return { reason: "poolFull", pool: pool.name, family, total: Number(layout.size(pool, family)) };
-}
-
-function familyMismatch(wanted: readonly Family[], addresses: readonly Address[]): Refusal | undefined {
-  const found = addresses.map(({ family }) => family);
-  const same = found.toSorted().join() === wanted.toSorted().join();
-  return same ? undefined : { reason: "familyMismatch", wanted, found };
-}
-
-/** As v0.12.1 sorts: by code unit, so 10.0.0.9 comes after 10.0.0.10. */
-function byText(a: Address, b: Address): number {
-  const [left, right] = [a.toString(), b.toString()];
-  return left < right ? -1 : left > right ? 1 : 0;
+/** Of addresses of one pool, as most Services have them, one list for all. */
+function poolNames(choice: Choice): readonly string[] {
+  const pool = choice[0]?.pool;
+  if (pool === undefined || choice.some((spot) => spot.pool !== pool)) return choice.map((spot) => spot.pool.name);
+  const known = alike.get(pool) ?? [];
+  alike.set(pool, known);
+  known[choice.length] ??= choice.map(() => pool.name);
+  return known[choice.length] ?? [];
 }

@@ -2,20 +2,33 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { port } from "#pkg/allocator/testing";
 import { address } from "#pkg/net/testing";
-import { describe, type Refusal } from "./index.ts";
+import { describe, facts, type Refusal } from "./index.ts";
 
 const at = { address: address("192.0.2.7"), holder: "default/web" };
 const oneKey = "or set the annotation metallb.universe.tf/allow-shared-ip to one key on both Services";
+
+const quota = {
+  reason: "quotaExceeded",
+  quota: "quotas[0]",
+  namespace: "team-a",
+  together: false,
+  pools: [],
+  resource: "ipv4",
+  limit: 2,
+  used: 2,
+  needs: 1,
+} as const;
+const lessOrMore = "; delete a Service that holds an address, or ask who runs the cluster for more";
 
 const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, string][] } = {
   noPools: [[{ reason: "noPools" }, "the configuration has no address pools; add one under address-pools"]],
   unknownPool: [
     [
-      { reason: "unknownPool", pool: "c", known: ["a", "b"] },
+      { reason: "unknownPool", pool: "c", known: ["a", "b"], more: 0 },
       'there is no pool "c", only "a", "b"; correct the annotation metallb.universe.tf/address-pool or add the pool',
     ],
     [
-      { reason: "unknownPool", pool: "x", known: ["a", "b", "c", "d", "e", "f", "g"] },
+      { reason: "unknownPool", pool: "x", known: ["a", "b", "c", "d", "e", "f", "g"], more: 0 },
       'there is no pool "x", only "a", "b", "c", "d", "e", and 2 more; correct the annotation metallb.universe.tf/address-pool or add the pool',
     ],
   ],
@@ -26,7 +39,7 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
     ],
     [
       { reason: "poolFull", pool: "a", family: "IPv4", total: 0 },
-      'pool "a" has no IPv4 address besides those that avoid-buggy-ips excludes; add addresses to it or delete a Service that holds one',
+      'pool "a" has no IPv4 address besides those that are reserved or that avoid-buggy-ips excludes; add addresses to it or delete a Service that holds one',
     ],
   ],
   poolLacksFamily: [
@@ -35,10 +48,68 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
       'pool "a" has no IPv6 addresses; add addresses of that family to it or request another pool',
     ],
   ],
+  awaitsIpam: [
+    [
+      { reason: "awaitsIpam", pool: "a", family: "IPv4", granted: 0, exhausted: false },
+      'NetBox has not chosen an IPv4 address of pool "a" for this Service yet; wait; if it stays so, see what the pool says of NetBox',
+    ],
+    [
+      { reason: "awaitsIpam", pool: "a", family: "IPv6", granted: 1, exhausted: true },
+      'NetBox has no free IPv6 address left for pool "a"; wait; if it stays so, see what the pool says of NetBox',
+    ],
+  ],
+  notGranted: [
+    [
+      { reason: "notGranted", address: address("192.0.2.1"), pool: "a" },
+      'NetBox chooses the addresses of pool "a", and has not chosen 192.0.2.1 for this Service; request the pool instead, or another address',
+    ],
+  ],
+  recordedElsewhere: [
+    [
+      { reason: "recordedElsewhere", address: address("192.0.2.1"), pool: "a", by: "printer" },
+      'address 192.0.2.1 of pool "a" is somebody else\'s in NetBox ("printer"); request another address, or remove that record',
+    ],
+  ],
+  notForNamespace: [
+    [
+      { reason: "notForNamespace", pool: "a", namespace: "team-b" },
+      'pool "a" is not for namespace "team-b"; request a pool or an address that is, or ask who runs the cluster for this one',
+    ],
+  ],
+  notForService: [
+    [
+      { reason: "notForService", pool: "a" },
+      'pool "a" is for Services with other labels; give the Service these labels, or request another pool',
+    ],
+  ],
+  poolClosed: [[{ reason: "poolClosed", pool: "a" }, 'pool "a" is closed: no new address of it is given; request another pool']],
+  reserved: [
+    [
+      { reason: "reserved", address: address("10.0.0.1"), pool: "a" },
+      'address 10.0.0.1 of pool "a" is reserved; request another address',
+    ],
+  ],
+  sharingOff: [
+    [
+      { reason: "sharingOff", address: address("10.0.0.1"), pool: "a" },
+      'address 10.0.0.1 is in use, and no two Services share an address of pool "a"; request another address',
+    ],
+  ],
+  quotaExceeded: [
+    [{ ...quota, pools: ["public"] }, `namespace "team-a" has 2 of 2 IPv4 addresses of pool "public"${lessOrMore}`],
+    [{ ...quota, resource: "services", limit: 4, used: 4 }, `namespace "team-a" has 4 of 4 Services with addresses${lessOrMore}`],
+    [
+      { ...quota, together: true, pools: ["a", "b"], resource: "ipv6", used: 1, needs: 2 },
+      `namespace "team-a" and those that are counted with it have 1 of 2 IPv6 addresses of pools "a", "b", and this Service needs 2 more${lessOrMore}`,
+    ],
+    [{ ...quota, limit: 0, used: 0 }, `namespace "team-a" may have no IPv4 addresses${lessOrMore}`],
+  ],
   noPoolFits: [
     [
       {
         reason: "noPoolFits",
+        namespace: "ns",
+        others: 0,
         pools: [
           { reason: "autoAssignOff", pool: "a" },
           { reason: "poolFull", pool: "b", family: "IPv4", total: 1 },
@@ -74,7 +145,13 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
   severalPools: [
     [
       { reason: "severalPools", addresses: [at.address, address("fd00::7")], pools: ["a", "b"] },
-      'addresses 192.0.2.7 and fd00::7 are in different pools ("a" and "b"); request addresses of one pool',
+      'addresses 192.0.2.7 and fd00::7 are in different pools ("a" and "b"); name the pools in the annotation metallb.universe.tf/address-pool, or the addresses in metallb.universe.tf/loadBalancerIPs',
+    ],
+  ],
+  tooManyAddresses: [
+    [
+      { reason: "tooManyAddresses", addresses: 18, limit: 16 },
+      "the Service asks for 18 addresses, and may have 16 at most; name fewer pools in the annotation metallb.universe.tf/address-pool",
     ],
   ],
   familyMismatch: [
@@ -118,10 +195,17 @@ test("a refusal by thousands of pools fits into an event", () => {
     { length: 10_000 },
     (_, i): Refusal => ({ reason: "poolFull", pool: `pool-${i}`, family: "IPv4", total: 256 }),
   );
-  assert.ok(describe({ reason: "noPoolFits", pools }).length < 900);
+  assert.ok(describe({ reason: "noPoolFits", namespace: "ns", others: 0, pools }).length < 900);
 });
 
 test("what a tenant wrote is quoted, and at most 60 characters of it", () => {
-  const text = describe({ reason: "unknownPool", pool: `\u202e\u0085${"x".repeat(250_000)}`, known: ["a"] });
+  const text = describe({ reason: "unknownPool", pool: `\u202e\u0085${"x".repeat(250_000)}`, known: ["a"], more: 0 });
   assert.match(text, /^there is no pool "\\u202e\\u0085x{58}…", only "a";/);
+});
+
+test("facts about a pool that there is not: the first of those that there are, and how many more", () => {
+  const values = (more: number) =>
+    facts({ reason: "unknownPool", pool: "x", known: ["a", "b"], more }).map(({ name, value }) => `${name}: ${value}`);
+  assert.deepEqual(values(0), ["pool: x", "known: a, b"]);
+  assert.deepEqual(values(9_980), ["pool: x", "known: a, b, and 9980 more"]);
 });

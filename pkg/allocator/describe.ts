@@ -1,6 +1,6 @@
 import type { Address, Family } from "#pkg/net";
 import type { Port } from "#pkg/service";
-import { list, quote } from "#pkg/text";
+import { listOf, quote } from "#pkg/text";
 import { causes, type Fact } from "#pkg/verdict";
 import { portText } from "./occupancy.ts";
 import type { Refusal } from "./types.ts";
@@ -18,15 +18,34 @@ export function finding(refusal: Refusal): string {
     case "noPools":
       return "the configuration has no address pools";
     case "unknownPool":
-      return `there is no pool ${quote(refusal.pool)}, only ${list(refusal.known.map(quote))}`;
+      return `there is no pool ${quote(refusal.pool)}, only ${listOf(refusal.known, quote, refusal.known.length + refusal.more)}`;
     case "poolFull":
       if (refusal.total === 0)
-        return `pool ${quote(refusal.pool)} has no ${refusal.family} address besides those that avoid-buggy-ips excludes`;
+        return `pool ${quote(refusal.pool)} has no ${refusal.family} address besides those that are reserved or that avoid-buggy-ips excludes`;
       return `pool ${quote(refusal.pool)} has no free ${refusal.family} address (${allOf(refusal.total)} in use)`;
     case "poolLacksFamily":
       return `pool ${quote(refusal.pool)} has no ${refusal.family} addresses`;
     case "noPoolFits":
-      return `no pool can serve this Service: ${list(refusal.pools.map(finding))}`;
+      return `no pool can serve this Service: ${noneOf(refusal)}`;
+    case "notForNamespace":
+      return `pool ${quote(refusal.pool)} is not for namespace ${quote(refusal.namespace)}`;
+    case "notForService":
+      return `pool ${quote(refusal.pool)} is for Services with other labels`;
+    case "poolClosed":
+      return `pool ${quote(refusal.pool)} is closed: no new address of it is given`;
+    case "reserved":
+      return `address ${refusal.address} of pool ${quote(refusal.pool)} is reserved`;
+    case "sharingOff":
+      return `address ${refusal.address} is in use, and no two Services share an address of pool ${quote(refusal.pool)}`;
+    case "quotaExceeded":
+      return quotaFinding(refusal);
+    case "awaitsIpam":
+      if (refusal.exhausted) return `NetBox has no free ${refusal.family} address left for pool ${quote(refusal.pool)}`;
+      return `NetBox has not chosen an ${refusal.family} address of pool ${quote(refusal.pool)} for this Service yet`;
+    case "notGranted":
+      return `NetBox chooses the addresses of pool ${quote(refusal.pool)}, and has not chosen ${refusal.address} for this Service`;
+    case "recordedElsewhere":
+      return `address ${refusal.address} of pool ${quote(refusal.pool)} is somebody else's in NetBox (${quote(refusal.by)})`;
     case "autoAssignOff":
       return `pool ${quote(refusal.pool)} is only for Services that request it (auto-assign is false)`;
     case "outsidePools":
@@ -39,10 +58,12 @@ export function finding(refusal: Refusal): string {
       return `addresses ${refusal.addresses.join(" and ")} are in different pools (${refusal.pools.map(quote).join(" and ")})`;
     case "familyMismatch":
       return `the Service is ${familyNames(refusal.wanted)}, but the requested addresses are ${familyNames(refusal.found)}`;
+    case "tooManyAddresses":
+      return `the Service asks for ${refusal.addresses} addresses, and may have ${refusal.limit} at most`;
     case "occupied":
       return `another host uses address ${refusal.address} (${refusal.by})`;
     case "inUse":
-      return `address ${refusal.address} is in use by ${refusal.holder}`;
+      return `address ${refusal.address} is in use${refusal.holder === undefined ? "" : ` by ${refusal.holder}`}`;
     case "sharingKeyMismatch":
       return `address ${refusal.address} is in use by ${refusal.holder} under sharing key ${quote(refusal.holderKey)}, not ${quote(refusal.key)}`;
     case "backendKeyMismatch":
@@ -59,11 +80,40 @@ export function facts(refusal: Refusal): Fact[] {
   const source = "allocator";
   if (refusal.reason === "noPoolFits")
     return refusal.pools.slice(0, maxFacts).map((inner) => ({ name: "pool", value: finding(inner), source }));
+  if (refusal.reason === "unknownPool") {
+    const { pool, known, more } = refusal;
+    return [
+      { name: "pool", value: pool, source },
+      { name: "known", value: [...known, ...(more > 0 ? [`and ${more} more`] : [])].join(", "), source },
+    ];
+  }
   const { reason: _, ...found } = refusal;
   return Object.entries(found as Record<string, FactValue>).map(([name, value]) => ({ name, value: factText(value), source }));
 }
 
-type FactValue = string | number | Address | Port | readonly (string | Address)[];
+function noneOf(refusal: Extract<Refusal, { reason: "noPoolFits" }>): string {
+  const { pools } = refusal;
+  return listOf([...pools, ...otherPools(refusal)], (one) => (typeof one === "string" ? one : finding(one)));
+}
+
+/** What other namespaces have is not said, only that there are others. */
+function otherPools({ namespace, others }: Extract<Refusal, { reason: "noPoolFits" }>): string[] {
+  if (others === 0) return [];
+  return [`${others === 1 ? "one pool is" : `${others} pools are`} not for namespace ${quote(namespace)}`];
+}
+
+const counted = { ipv4: "IPv4 addresses", ipv6: "IPv6 addresses", services: "Services with addresses" };
+
+function quotaFinding(refusal: Extract<Refusal, { reason: "quotaExceeded" }>): string {
+  const { namespace, together, pools, resource, limit, used, needs } = refusal;
+  const who = `namespace ${quote(namespace)}${together ? " and those that are counted with it" : ""}`;
+  const of = pools.length === 0 ? "" : ` of pool${pools.length === 1 ? "" : "s"} ${listOf(pools, quote)}`;
+  if (limit === 0) return `${who} may have no ${counted[resource]}${of}`;
+  const more = needs > 1 ? `, and this Service needs ${needs} more` : "";
+  return `${who} ${together ? "have" : "has"} ${used} of ${limit} ${counted[resource]}${of}${more}`;
+}
+
+type FactValue = boolean | string | number | Address | Port | readonly (string | Address)[];
 
 function factText(value: FactValue): string {
   if (typeof value === "object" && "port" in value) return portText(value);

@@ -6,6 +6,9 @@
  * Addresses are numbered in the order in which they are tried (`layout.ts`), and those in use are kept as intervals of such
  * numbers (`intervals.ts`): giving and freeing take logarithmic time, and memory grows with what is held, never with a pool.
  */
-export { Allocator } from "./allocator.ts";
+export { Allocator, type SavedAllocator } from "./allocator.ts";
 export { describe, facts, finding } from "./describe.ts";
-export type { Allocation, PoolUsage, Refusal } from "./types.ts";
+export { type Holder, holdersOf, isFor } from "./holders.ts";
+export type { IpamPool } from "./ipam.ts";
+export { counterText } from "./quotas.ts";
+export { type Allocation, type PoolUsage, poolsOf, type Refusal, type Settlement, type Stranded } from "./types.ts";

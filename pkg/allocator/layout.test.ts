@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { pool } from "#pkg/allocator/testing";
+import { pool } from "#pkg/config/testing";
 import { address } from "#pkg/net/testing";
-import { Layout, type Span } from "./layout.ts";
+import { Layout, type Scope, type Span } from "./layout.ts";
 
 const manual = { autoAssign: false };
 const pools = [
@@ -13,6 +13,7 @@ const pools = [
   pool("empty", ["10.0.8.0/32"], { avoidBuggyIPs: true }),
 ];
 const layout = new Layout(pools);
+const [open] = layout.scopes as [Scope];
 const [a, manualPool, noBuggy, empty] = pools as [(typeof pools)[0], (typeof pools)[0], (typeof pools)[0], (typeof pools)[0]];
 
 function addresses({ start, end }: Span): string[] {
@@ -20,21 +21,21 @@ function addresses({ start, end }: Span): string[] {
 }
 
 test("slots follow the pools' order, then the entries' order, then the addresses", () => {
-  assert.deepEqual(addresses(layout.autoSpan("IPv4")), [
+  assert.deepEqual(addresses(layout.scopeSpan("IPv4", open)), [
     ...["10.0.9.0", "10.0.9.1", "10.0.0.254", "10.0.0.255", "10.0.1.0", "10.0.1.1"],
     ...["10.0.6.254", "10.0.7.1"],
   ]);
-  assert.deepEqual(addresses(layout.autoSpan("IPv6")), ["fd00::", "fd00::1", "fd06::", "fd06::1"]);
+  assert.deepEqual(addresses(layout.scopeSpan("IPv6", open)), ["fd00::", "fd00::1", "fd06::", "fd06::1"]);
 });
 
 test("pools without auto-assign have slots of their own, outside the automatic ones", () => {
   assert.deepEqual(addresses(layout.span(manualPool, "IPv4")), ["10.0.5.0", "10.0.5.1", "10.0.5.2", "10.0.5.3"]);
-  assert.ok(layout.span(manualPool, "IPv4").start >= layout.autoSpan("IPv4").end);
+  assert.ok(layout.span(manualPool, "IPv4").start >= layout.scopeSpan("IPv4", open).end);
 });
 
 test("automatic slots can start at a later pool", () => {
-  assert.deepEqual(addresses(layout.autoSpan("IPv4", noBuggy)), ["10.0.6.254", "10.0.7.1"]);
-  assert.deepEqual(addresses(layout.autoSpan("IPv4", empty)), []);
+  assert.deepEqual(addresses(layout.scopeSpan("IPv4", open, noBuggy)), ["10.0.6.254", "10.0.7.1"]);
+  assert.deepEqual(addresses(layout.scopeSpan("IPv4", open, empty)), []);
   assert.deepEqual([layout.isAfter(noBuggy, a), layout.isAfter(a, noBuggy), layout.isAfter(a, a)], [true, false, false]);
 });
 
@@ -70,10 +71,10 @@ for (const { text, pool, excluded } of places) {
 }
 
 test("an address is found at the slot it stands on", () => {
-  for (const span of [layout.autoSpan("IPv4"), layout.autoSpan("IPv6"), layout.span(manualPool, "IPv6")])
+  for (const span of [layout.scopeSpan("IPv4", open), layout.scopeSpan("IPv6", open), layout.span(manualPool, "IPv6")])
     for (let slot = span.start; slot < span.end; slot++) {
       const found = layout.at(slot);
-      assert.deepEqual(layout.locate(found.address), { pool: found.pool, slot });
+      assert.deepEqual(layout.locate(found.address), { pool: found.pool, slot, reservedFor: undefined });
       assert.ok(found.pool.ranges[found.entry]?.contains(found.address));
     }
 });

@@ -1,10 +1,15 @@
-import { countUsableBelow, countUsableIn, isBuggyAddress, type Pool, usableAt } from "#pkg/config";
-import { Address, type AddressRange, type Family, families } from "#pkg/net";
+import { countUsableBelow, countUsableIn, type Fence, isBuggyAddress, type Pool, usableAt } from "#pkg/config";
+import { Address, AddressRange, type Family, families } from "#pkg/net";
+import type { Holder } from "./holders.ts";
+import { isChosenElsewhere } from "./ipam.ts";
 
-/** Where an address stands. `slot` is absent where the pool has the address but never hands it out. */
+/** Where an address stands. */
 export interface Place {
   readonly pool: Pool;
+  /** Absent where the pool has the address but never hands it out. */
   readonly slot: bigint | undefined;
+  /** For whom it is reserved, if it is. */
+  readonly reservedFor: Holder | undefined;
 }
 
 /** Slots from `start` up to, but not including, `end`. */
@@ -13,7 +18,23 @@ export interface Span {
   readonly end: bigint;
 }
 
-/** One entry of a pool's `addresses`: consecutive slots for those of its addresses that can be handed out. */
+/** The slots of one pool that are reserved for one holder, of one part of an entry of its `addresses`. */
+export interface ReservedSpan extends Span {
+  readonly pool: Pool;
+  readonly family: Family;
+}
+
+/** Pools with auto-assign that have one fence. */
+export interface Scope {
+  readonly fence: Fence;
+  /** The one that is tried first. */
+  readonly first: Pool;
+  /** Indexes in the layout's order. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** An entry of a pool's `addresses`, or a part of it: consecutive slots for those of its addresses that can be handed out. */
 interface Run {
   readonly pool: Pool;
   /** Index in the pool's list. */
@@ -21,65 +42,71 @@ interface Run {
   readonly range: AddressRange;
   /** Its first slot. */
   readonly base: bigint;
+  readonly reservedFor: Holder | undefined;
 }
 
 /**
- * Numbers every address that can be handed out, over all pools, in the order in which they are tried: in each family first the
- * pools with auto-assign, in the file's order, then the others; in a pool its entries as listed; in an entry the lowest address
- * first, without those that `avoid-buggy-ips` excludes. So what to try first is the lowest free slot, and finding it neither
- * walks pools nor steps over excluded addresses. Memory grows with the entries, not with the addresses in them.
+ * Numbers every address that can be handed out, over all pools: in each family first the pools with auto-assign, those with one fence
+ * together, in the order in which they are tried; then the others; in a pool its entries as listed; in an entry the lowest address first,
+ * without those that `avoid-buggy-ips` excludes. Reserved addresses come behind all of them. So what to try first among pools with one fence
+ * is the lowest free slot, and finding it neither walks pools nor steps over excluded addresses. Memory grows with the entries, not with
+ * the addresses in them.
  */
 export class Layout {
   /** In the file's order. */
   readonly pools: readonly Pool[];
-  readonly #ordered: readonly Pool[]; // Those with auto-assign first.
-  readonly #autoCount: number;
-  readonly #ranks = new Map<string, number>(); // pool -> index in #ordered
+  /** By the pool of each that is tried first. */
+  readonly scopes: readonly Scope[];
+  /** Some pool is not shared by Services of the whole cluster. */
+  readonly hasSharingRules: boolean;
+  readonly #ordered: readonly Pool[]; // Scope by scope, then those that give nothing by themselves.
+  readonly #positions = new Map<string, number>(); // pool -> index in #ordered
+  readonly #ranks = new Map<string, number>(); // pool -> its place among all, in the order in which they are tried
   readonly #starts: Record<Family, bigint[]> = { IPv4: [], IPv6: [] }; // Index in #ordered -> first slot; one more for the end.
   readonly #runs: Run[] = []; // By base.
   readonly #byAddress: Record<Family, Run[]> = { IPv4: [], IPv6: [] }; // By first address; they are disjoint.
+  readonly #reserved = new Map<string, ReservedSpan[]>(); // holder as text -> its slots
+  readonly #reservedSizes = new Map<string, bigint>(); // pool -> addresses that are reserved for somebody
+  #end = 0n;
 
   constructor(pools: readonly Pool[]) {
     this.pools = pools;
-    const auto = pools.filter((pool) => pool.autoAssign);
-    this.#ordered = [...auto, ...pools.filter((pool) => !pool.autoAssign)];
-    this.#autoCount = auto.length;
-    for (const [rank, pool] of this.#ordered.entries()) this.#ranks.set(pool.name, rank);
-    let base = 0n;
-    for (const family of families) {
-      for (const pool of this.#ordered) {
-        this.#starts[family].push(base);
-        for (const [entry, range] of pool.ranges.entries()) {
-          if (range.family !== family) continue;
-          const run = { pool, entry, range, base };
-          this.#runs.push(run);
-          this.#byAddress[family].push(run);
-          base += countUsableIn(pool, range);
-        }
-      }
-      this.#starts[family].push(base);
-      this.#byAddress[family].sort((a, b) => a.range.first.compare(b.range.first));
-    }
+    this.hasSharingRules = pools.some(({ sharing }) => sharing !== "cluster");
+    const tried = inOrder(pools.filter(isTried));
+    const others = pools.filter((pool) => !isTried(pool));
+    for (const [rank, { name }] of [...tried, ...others].entries()) this.#ranks.set(name, rank);
+    const byFence = [...Map.groupBy(tried, ({ fence }) => fenceText(fence)).values()];
+    this.#ordered = [...byFence.flat(), ...others];
+    for (const [position, { name }] of this.#ordered.entries()) this.#positions.set(name, position);
+    let from = 0;
+    this.scopes = byFence.map((those) => {
+      const first = those[0] as Pool;
+      const scope = { fence: first.fence, first, from, to: from + those.length };
+      from = scope.to;
+      return scope;
+    });
+    const reserved = families.map((family) => this.#number(family));
+    for (const runs of reserved) for (const run of runs) this.#reserve(run);
+    for (const family of families) this.#byAddress[family].sort((a, b) => a.range.first.compare(b.range.first));
+    for (const spans of this.#reserved.values()) spans.sort((a, b) => this.#rank(a.pool) - this.#rank(b.pool));
   }
 
   pool(name: string): Pool | undefined {
-    const rank = this.#ranks.get(name);
-    return rank === undefined ? undefined : this.#ordered[rank];
+    const position = this.#positions.get(name);
+    return position === undefined ? undefined : this.#ordered[position];
   }
 
   /** @returns undefined if no pool has the address */
   locate(address: Address): Place | undefined {
     const run = lastWhere(this.#byAddress[address.family], (run) => run.range.first.value <= address.value);
     if (run === undefined || address.value > run.range.last.value) return undefined;
-    const { pool, range, base } = run;
-    if (!avoids(run)) return { pool, slot: base + address.value - range.first.value };
-    return {
-      pool,
-      slot: isBuggyAddress(address) ? undefined : base + countUsableBelow(address.value) - countUsableBelow(range.first.value),
-    };
+    const { pool, range, base, reservedFor } = run;
+    if (!avoids(run)) return { pool, slot: base + address.value - range.first.value, reservedFor };
+    const before = countUsableBelow(address.value) - countUsableBelow(range.first.value);
+    return { pool, slot: isBuggyAddress(address) ? undefined : base + before, reservedFor };
   }
 
-  /** The address of a slot that `span` or `autoSpan` covers, its pool, and the index of its entry in the pool's list. */
+  /** The address of a slot that a span of this layout covers, its pool, and the index of its entry in the pool's list. */
   at(slot: bigint): { readonly pool: Pool; readonly entry: number; readonly address: Address } {
     const run = lastWhere(this.#runs, (run) => run.base <= slot);
     if (run === undefined) throw new RangeError(`Cannot find address: slot is ${slot}`);
@@ -88,26 +115,85 @@ export class Layout {
     return { pool, entry, address: new Address(range.family, value) };
   }
 
-  /** All slots of one pool in one family. */
+  /** The slots of one pool in one family, but for those that are reserved. */
   span(pool: Pool, family: Family): Span {
-    const rank = this.#rank(pool);
-    return this.#span(family, rank, rank + 1);
+    const position = this.#position(pool);
+    return this.#span(family, position, position + 1);
   }
 
-  /** The slots of `from` and all pools tried after it by themselves; by default those of all pools with auto-assign. */
-  autoSpan(family: Family, from?: Pool): Span {
-    return this.#span(family, from === undefined ? 0 : this.#rank(from), this.#autoCount);
+  /** The slots of the scope's pools from `from` on; by default of all of them. */
+  scopeSpan(family: Family, scope: Scope, from?: Pool): Span {
+    return this.#span(family, from === undefined ? scope.from : this.#position(from), scope.to);
   }
 
-  /** How many addresses of a family the pool can hand out. */
+  /** The pool of the scope that is tried after this one. */
+  next(scope: Scope, pool: Pool): Pool | undefined {
+    const next = this.#position(pool) + 1;
+    return next < scope.to ? this.#ordered[next] : undefined;
+  }
+
+  /** What is reserved for a Service or a namespace, of pools that are not closed, in the order in which pools are tried. */
+  reserved(holder: Holder): readonly ReservedSpan[] {
+    return this.#reserved.get(holderText(holder)) ?? [];
+  }
+
+  /** Whether anything is reserved for Services and namespaces. */
+  get hasReserved(): boolean {
+    return this.#reserved.size > 0;
+  }
+
+  /** How many addresses of a family the pool can hand out to all whom it is for. */
   size(pool: Pool, family: Family): bigint {
     const { start, end } = this.span(pool, family);
     return end - start;
   }
 
+  /** How many addresses of the pool are reserved for Services and namespaces. */
+  reservedSize(pool: Pool): bigint {
+    return this.#reservedSizes.get(pool.name) ?? 0n;
+  }
+
   /** Whether `a` is tried after `b`. */
   isAfter(a: Pool, b: Pool): boolean {
     return this.#rank(a) > this.#rank(b);
+  }
+
+  /** Numbers what is not reserved. @returns what is, in parts to be numbered */
+  #number(family: Family): Omit<Run, "base">[] {
+    const reserved: Omit<Run, "base">[] = [];
+    for (const pool of this.#ordered) {
+      this.#starts[family].push(this.#end);
+      const kept = keptOf(pool, family);
+      for (const [entry, range] of pool.ranges.entries()) {
+        if (range.family !== family) continue;
+        for (const part of parts(range, kept)) {
+          if (part.reservedFor === undefined) this.#add({ pool, entry, ...part });
+          else reserved.push({ pool, entry, ...part });
+        }
+      }
+    }
+    this.#starts[family].push(this.#end);
+    return reserved;
+  }
+
+  #reserve(run: Omit<Run, "base">): void {
+    const start = this.#end;
+    this.#add(run);
+    const { pool, range, reservedFor } = run;
+    if (reservedFor === undefined || reservedFor.type === "nobody") return;
+    this.#reservedSizes.set(pool.name, this.reservedSize(pool) + this.#end - start);
+    if (pool.closed) return;
+    const span = { pool, family: range.family, start, end: this.#end };
+    const before = this.#reserved.get(holderText(reservedFor));
+    if (before === undefined) this.#reserved.set(holderText(reservedFor), [span]);
+    else before.push(span);
+  }
+
+  #add(part: Omit<Run, "base">): void {
+    const run = { ...part, base: this.#end };
+    this.#runs.push(run);
+    this.#byAddress[run.range.family].push(run);
+    this.#end += countUsableIn(run.pool, run.range);
   }
 
   #span(family: Family, from: number, to: number): Span {
@@ -117,11 +203,68 @@ export class Layout {
     return { start, end };
   }
 
-  #rank(pool: Pool): number {
-    const rank = this.#ranks.get(pool.name);
-    if (rank === undefined) throw new RangeError(`Cannot find slots: pool is ${pool.name}`);
-    return rank;
+  #position(pool: Pool): number {
+    return known(this.#positions.get(pool.name), pool);
   }
+
+  #rank(pool: Pool): number {
+    return known(this.#ranks.get(pool.name), pool);
+  }
+}
+
+function known(index: number | undefined, { name }: Pool): number {
+  if (index === undefined) throw new RangeError(`Cannot find slots: pool is ${name}`);
+  return index;
+}
+
+/** By priority; without one those with a fence come before the others; else as in the file. */
+function inOrder(pools: readonly Pool[]): Pool[] {
+  const group = ({ priority, fence }: Pool) => (priority !== undefined ? 0 : isFenced(fence) ? 1 : 2);
+  return pools.toSorted((a, b) => group(a) - group(b) || (a.priority ?? 0) - (b.priority ?? 0));
+}
+
+/** Whether it keeps anybody out. */
+export function isFenced({ namespaces, namespaceSelectors, serviceSelectors }: Fence): boolean {
+  return namespaces.length + namespaceSelectors.length + serviceSelectors.length > 0;
+}
+
+function fenceText(fence: Fence): string {
+  return JSON.stringify(fence, (_key, value) => (value instanceof Map ? [...value] : value));
+}
+
+function holderText(holder: Holder): string {
+  if (holder.type === "nobody") return holder.type;
+  return holder.type === "service" ? `service ${holder.service}` : `namespace ${holder.namespace}`;
+}
+
+interface Kept {
+  readonly range: AddressRange;
+  readonly holder: Holder;
+}
+
+/** What is reserved of a pool in one family, by first address. */
+function keptOf({ reservations }: Pool, family: Family): Kept[] {
+  const all = reservations.flatMap(({ ranges, holder }) => ranges.map((range) => ({ range, holder })));
+  return all.filter(({ range }) => range.family === family).sort((a, b) => a.range.first.compare(b.range.first));
+}
+
+/** The parts of a range: reserved ones, and what is left between them. */
+function* parts(range: AddressRange, kept: readonly Kept[]): Iterable<Pick<Run, "range" | "reservedFor">> {
+  let from = range.first.value;
+  const part = (last: bigint, reservedFor?: Holder) => ({
+    range: new AddressRange(new Address(range.family, from), new Address(range.family, last)),
+    reservedFor,
+  });
+  for (let i = countWhere(kept, (one) => one.range.last.value < from); i < kept.length; i++) {
+    const { range: reserved, holder } = kept[i] as Kept;
+    if (reserved.first.value > range.last.value) break;
+    if (reserved.first.value > from) yield part(reserved.first.value - 1n);
+    if (reserved.first.value > from) from = reserved.first.value;
+    const last = reserved.last.value < range.last.value ? reserved.last.value : range.last.value;
+    yield part(last, holder);
+    from = last + 1n;
+  }
+  if (from <= range.last.value) yield part(range.last.value);
 }
 
 function avoids(run: Run): boolean {
@@ -130,11 +273,21 @@ function avoids(run: Run): boolean {
 
 /** The last item for which `holds`, in a list where it holds for a leading part. */
 function lastWhere<T>(items: readonly T[], holds: (item: T) => boolean): T | undefined {
+  return items[countWhere(items, holds) - 1];
+}
+
+/** How many items it holds for, in a list where it holds for a leading part. */
+function countWhere<T>(items: readonly T[], holds: (item: T) => boolean): number {
   let [from, to] = [0, items.length];
   while (from < to) {
     const middle = (from + to) >>> 1;
     if (holds(items[middle] as T)) from = middle + 1;
     else to = middle;
   }
-  return items[from - 1];
+  return from;
+}
+
+/** Whether Services that request no pool get addresses of it, as the allocator chooses. */
+function isTried(pool: Pool): boolean {
+  return pool.autoAssign && !pool.closed && !isChosenElsewhere(pool);
 }

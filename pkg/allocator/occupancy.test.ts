@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pool, port, request } from "#pkg/allocator/testing";
+import { port, request } from "#pkg/allocator/testing";
+import { pool } from "#pkg/config/testing";
 import { address } from "#pkg/net/testing";
 import type { AddressRequest } from "#pkg/service";
 import { Layout } from "./layout.ts";
@@ -10,7 +11,7 @@ const addresses = pool("a", ["10.0.0.0/24"]);
 const shared = { sharingKey: "k" };
 
 function on(occupancy: Occupancy, slot: bigint, service: string, rest: Partial<AddressRequest> = {}): Holding {
-  const allocation = { pool: "a", addresses: [occupancy.layout.at(slot).address] };
+  const allocation = { pools: ["a"], addresses: [occupancy.layout.at(slot).address] };
   const holding = { terms: termsOf(request(service, rest)), allocation, slots: [slot] };
   occupancy.put(holding);
   return holding;

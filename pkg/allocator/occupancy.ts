@@ -1,5 +1,5 @@
 import type { Address } from "#pkg/net";
-import type { AddressRequest, Port } from "#pkg/service";
+import { type AddressRequest, namespaceOf, type Port } from "#pkg/service";
 import { IntervalSet } from "./intervals.ts";
 import type { Layout, Span } from "./layout.ts";
 import type { Allocation, Refusal } from "./types.ts";
@@ -18,9 +18,12 @@ type Holders = Holding | Sharers;
 class Sharers {
   readonly holdings = new Set<Holding>();
   readonly ports = new Map<string, Holding>(); // port text -> who has it
+  readonly namespaces = new Map<string, number>(); // namespace -> how many of them
+  /** The key of the group that the slot is in; empty where nobody may join. */
+  group = "";
 }
 
-/** The slots of all sharers under one sharing key and one backend key. */
+/** The slots that a Service under one sharing key and one backend key may join, as far as ports allow. */
 interface Group {
   readonly slots: IntervalSet;
   readonly ports: Map<string, IntervalSet>; // port text -> those of the slots where it is taken
@@ -32,7 +35,7 @@ export class Occupancy {
   readonly #used = new IntervalSet();
   readonly #occupied = new IntervalSet(); // Another host of the network has them.
   readonly #holders = new Map<bigint, Holders>(); // slot -> who is on it
-  readonly #groups = new Map<string, Group>(); // sharing key and backend key -> slots
+  readonly #groups = new Map<string, Group>(); // sharing key and backend key, and maybe namespace -> slots
   readonly #inUse = new Map<string, number>(); // pool -> slots with a holder
 
   constructor(layout: Layout) {
@@ -43,7 +46,7 @@ export class Occupancy {
     for (const slot of holding.slots) {
       const shares = holding.terms.sharingKey !== "";
       if (this.#used.add(slot)) {
-        this.#count(holding, 1);
+        this.#count(holding, slot, 1);
         this.#holders.set(slot, shares ? new Sharers() : holding);
       }
       const holders = this.#holders.get(slot);
@@ -61,7 +64,7 @@ export class Occupancy {
       }
       this.#holders.delete(slot);
       this.#used.delete(slot);
-      this.#count(holding, -1);
+      this.#count(holding, slot, -1);
     }
   }
 
@@ -82,6 +85,19 @@ export class Occupancy {
     const holders = this.#holders.get(slot);
     if (holders === undefined) return [];
     return holders instanceof Sharers ? [...holders.holdings] : [holders];
+  }
+
+  /** How many Services of each namespace are on a slot. */
+  namespaces(slot: bigint): Iterable<readonly [namespace: string, holders: number]> {
+    const holders = this.#holders.get(slot);
+    if (holders === undefined) return [];
+    return holders instanceof Sharers ? holders.namespaces : [[namespaceOf(holders.terms.service), 1]];
+  }
+
+  holdersOf(slot: bigint, namespace: string): number {
+    const holders = this.#holders.get(slot);
+    if (holders instanceof Sharers) return holders.namespaces.get(namespace) ?? 0;
+    return holders !== undefined && namespaceOf(holders.terms.service) === namespace ? 1 : 0;
   }
 
   inUse(pool: string): number {
@@ -106,9 +122,30 @@ export class Occupancy {
     return undefined;
   }
 
-  /** The lowest slot that is free or that a Service on these terms may share; one that it is on already may be left out. */
-  lowest(terms: Terms, span: Span): bigint | undefined {
+  /**
+   * Why a Service that would come to this slot may not share it by the pool's rule, though it may by the terms of all of them, as `conflict`
+   * has it; undefined if it may.
+   */
+  newcomerRefusal({ service }: Terms, slot: bigint): Refusal | undefined {
+    const holders = this.#holders.get(slot);
+    if (!(holders instanceof Sharers)) return undefined;
+    const { pool, address } = this.layout.at(slot);
+    const namespace = namespaceOf(service);
+    const [other] = holders.holdings;
+    if (pool.sharing === "cluster" || other === undefined || (holders.holdings.size === 1 && other.terms.service === service))
+      return undefined;
+    if (holders.namespaces.size > 1 || !holders.namespaces.has(namespace)) return { reason: "inUse", address };
+    return pool.sharing === "none" ? { reason: "sharingOff", address, pool: pool.name } : undefined;
+  }
+
+  /**
+   * The lowest slot that is free or that a Service on these terms may share; one that it is on already may be left out.
+   * @param only `shareable`: none that is free
+   */
+  lowest(terms: Terms, span: Span, only?: "shareable"): bigint | undefined {
+    if (only === "shareable") return this.#lowestShareable(terms, span);
     const free = this.#nextFree(span.start);
+    if (terms.sharingKey === "") return free < span.end ? free : undefined;
     if (free >= span.end) return this.#lowestShareable(terms, span);
     return this.#lowestShareable(terms, { start: span.start, end: free }) ?? free;
   }
@@ -127,8 +164,16 @@ export class Occupancy {
   }
 
   #lowestShareable(terms: Terms, span: Span): bigint | undefined {
-    const group = this.#groups.get(groupKey(terms));
-    if (group === undefined) return undefined;
+    let lowest: bigint | undefined;
+    for (const sharing of ["cluster", "namespace"] as const) {
+      const group = this.#groups.get(groupKey(terms, sharing));
+      const slot = group && this.#lowestOf(group, terms, span);
+      if (slot !== undefined && (lowest === undefined || slot < lowest)) lowest = slot;
+    }
+    return lowest;
+  }
+
+  #lowestOf(group: Group, terms: Terms, span: Span): bigint | undefined {
     const taken = terms.ports.flatMap((port) => group.ports.get(portText(port)) ?? []);
     // Many Services with one key and one port is how people use sharing: a port taken everywhere must not cost a walk.
     if (taken.some(({ size }) => size === group.slots.size)) return undefined;
@@ -143,35 +188,75 @@ export class Occupancy {
   }
 
   #join(holding: Holding, slot: bigint, sharers: Sharers): void {
+    const { service, ports } = holding.terms;
+    const namespace = namespaceOf(service);
     sharers.holdings.add(holding);
-    const key = groupKey(holding.terms);
+    sharers.namespaces.set(namespace, (sharers.namespaces.get(namespace) ?? 0) + 1);
+    const texts = ports.map(portText);
+    for (const port of texts) sharers.ports.set(port, holding);
+    if (!this.#regroup(slot, sharers) && sharers.group !== "") this.#enter(slot, sharers.group, texts);
+  }
+
+  #leave(holding: Holding, slot: bigint, sharers: Sharers): void {
+    const { service, ports } = holding.terms;
+    const namespace = namespaceOf(service);
+    const ofNamespace = (sharers.namespaces.get(namespace) ?? 0) - 1;
+    sharers.holdings.delete(holding);
+    if (ofNamespace > 0) sharers.namespaces.set(namespace, ofNamespace);
+    else sharers.namespaces.delete(namespace);
+    const texts = ports.map(portText);
+    for (const port of texts) sharers.ports.delete(port);
+    this.#exit(slot, sharers.group, texts);
+    this.#regroup(slot, sharers);
+  }
+
+  /** Moves a slot to the group that it is in now. @returns false where that is the same one */
+  #regroup(slot: bigint, sharers: Sharers): boolean {
+    const before = sharers.group;
+    sharers.group = this.#groupOf(slot, sharers);
+    if (sharers.group === before) return false;
+    const ports = [...sharers.ports.keys()];
+    if (before !== "") {
+      this.#exit(slot, before, ports);
+      const group = this.#groups.get(before);
+      group?.slots.delete(slot);
+      if (group?.slots.size === 0) this.#groups.delete(before);
+    }
+    if (sharers.group !== "") this.#enter(slot, sharers.group, ports);
+    return true;
+  }
+
+  #groupOf(slot: bigint, { holdings, namespaces }: Sharers): string {
+    const [first] = holdings;
+    if (first === undefined) return "";
+    const { sharing } = this.layout.hasSharingRules ? this.layout.at(slot).pool : { sharing: "cluster" as const };
+    // Those of several namespaces have shared it since before the pool's rule.
+    return sharing === "none" || (sharing === "namespace" && namespaces.size > 1) ? "" : groupKey(first.terms, sharing);
+  }
+
+  #enter(slot: bigint, key: string, ports: readonly string[]): void {
     const group = this.#groups.get(key) ?? { slots: new IntervalSet(), ports: new Map<string, IntervalSet>() };
     this.#groups.set(key, group);
     group.slots.add(slot);
-    for (const port of holding.terms.ports.map(portText)) {
-      sharers.ports.set(port, holding);
+    for (const port of ports) {
       const taken = group.ports.get(port) ?? new IntervalSet();
       group.ports.set(port, taken);
       taken.add(slot);
     }
   }
 
-  #leave(holding: Holding, slot: bigint, sharers: Sharers): void {
-    const key = groupKey(holding.terms);
+  /** These ports are free there again. */
+  #exit(slot: bigint, key: string, ports: readonly string[]): void {
     const group = this.#groups.get(key);
-    sharers.holdings.delete(holding);
-    for (const port of holding.terms.ports.map(portText)) {
-      sharers.ports.delete(port);
+    for (const port of ports) {
       const taken = group?.ports.get(port);
       if (taken?.delete(slot) && taken.size === 0) group?.ports.delete(port);
     }
-    if (sharers.holdings.size > 0) return;
-    group?.slots.delete(slot);
-    if (group?.slots.size === 0) this.#groups.delete(key);
   }
 
-  #count({ allocation }: Holding, change: 1 | -1): void {
-    this.#inUse.set(allocation.pool, this.inUse(allocation.pool) + change);
+  #count({ allocation, slots }: Holding, slot: bigint, change: 1 | -1): void {
+    const pool = allocation.pools[slots.indexOf(slot)] ?? "";
+    this.#inUse.set(pool, this.inUse(pool) + change);
   }
 }
 
@@ -181,19 +266,24 @@ function conflictWith(holding: Holding, terms: Terms, slot: bigint): Refusal | u
   return conflict(terms, holding.terms, address);
 }
 
-/** No two pairs give the same text, whatever characters an annotation has. */
-function groupKey({ sharingKey, backendKey }: Terms): string {
-  return `${sharingKey.length}:${sharingKey}${backendKey}`;
+/** No two pairs give the same text, whatever characters an annotation has; nor with a namespace, which has no colon. */
+function groupKey({ service, sharingKey, backendKey }: Terms, sharing: "cluster" | "namespace"): string {
+  const key = `${sharingKey.length}:${sharingKey}${backendKey}`;
+  return sharing === "cluster" ? key : `${namespaceOf(service)}/${key}`;
 }
 
 /** The part of a request that decides who may be on one address with whom. */
-export type Terms = Pick<AddressRequest, "service" | "sharingKey" | "backendKey" | "ports">;
+export interface Terms extends Pick<AddressRequest, "service" | "sharingKey" | "backendKey" | "ports"> {
+  /** Absent for no: of many Services few do. */
+  readonly mayHoldSeveral?: boolean;
+}
 
 const noPorts: readonly Port[] = [];
 
 /** Only what later decisions need is kept: without a sharing key the ports never matter. */
-export function termsOf({ service, sharingKey, backendKey, ports }: AddressRequest): Terms {
-  return { service, sharingKey, backendKey, ports: sharingKey === "" ? noPorts : ports };
+export function termsOf({ service, sharingKey, backendKey, ports, mayHoldSeveral }: AddressRequest): Terms {
+  const terms = { service, sharingKey, backendKey, ports: sharingKey === "" ? noPorts : ports };
+  return mayHoldSeveral ? { ...terms, mayHoldSeveral } : terms;
 }
 
 /** Such as `80/TCP`. */
@@ -201,8 +291,18 @@ export function portText({ protocol, port }: Port): string {
   return `${port}/${protocol}`;
 }
 
-/** Why a Service may not have `address` while `holder` has it too; nothing stands between a Service and itself. */
+/**
+ * Why a Service may not have `address` while `holder` has it too; nothing stands between a Service and itself. Of a holder in another
+ * namespace no more is said than that there is one: it is nobody's business there.
+ */
 export function conflict(terms: Terms, holder: Terms, address: Address): Refusal | undefined {
+  const refusal = between(terms, holder, address);
+  return refusal === undefined || namespaceOf(terms.service) === namespaceOf(holder.service)
+    ? refusal
+    : { reason: "inUse", address };
+}
+
+function between(terms: Terms, holder: Terms, address: Address): Refusal | undefined {
   if (terms.service === holder.service) return undefined;
   const found = { address, holder: holder.service };
   if (terms.sharingKey === "" || holder.sharingKey === "") return { reason: "inUse", ...found };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pool, port, request } from "#pkg/allocator/testing";
+import { port, request } from "#pkg/allocator/testing";
+import { pool } from "#pkg/config/testing";
 import { address } from "#pkg/net/testing";
 import { Allocator } from "./index.ts";
 

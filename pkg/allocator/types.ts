@@ -2,13 +2,19 @@ import type { Address, Family } from "#pkg/net";
 import type { Port } from "#pkg/service";
 
 /**
- * What a Service holds, all from one pool: an address of each of its families, or of only one where the other could not be had
- * and giving up the first would help nobody. The order is that of the Service's status: the pool's list for addresses chosen
- * here, as text for requested ones, as recorded for adopted ones.
+ * What a Service holds, all from one pool if it does not ask for several: an address of each of its families, or of only one where the
+ * other could not be had and giving up the first would help nobody. The order is that of the Service's status: the pool's list for addresses
+ * chosen here, as text for one requested of each family, as asked for where it asks for more, as recorded for adopted ones.
  */
 export interface Allocation {
-  readonly pool: string;
   readonly addresses: readonly Address[];
+  /** The pool of each address. */
+  readonly pools: readonly string[];
+}
+
+/** The pools of an allocation, each once. */
+export function poolsOf({ pools }: Allocation): readonly string[] {
+  return [...new Set(pools)];
 }
 
 /** How things stand with a Service after its request was looked at. */
@@ -17,6 +23,8 @@ export interface Settlement {
   readonly allocation: Allocation | undefined;
   /** What it asked for and did not get, although it may hold something else. */
   readonly unmet: Refusal | undefined;
+  /** Why it would not be given what it holds, and keeps; undefined where it would. */
+  readonly notAllowed: Refusal | undefined;
 }
 
 /** An address in use that new pools have no place for. */
@@ -28,36 +36,93 @@ export interface Stranded {
 
 export interface PoolUsage {
   readonly pool: string;
-  /** Addresses that can be handed out, without those that `avoid-buggy-ips` excludes; the nearest double above 2^53. */
+  /** Addresses that can be handed out, without those that `avoid-buggy-ips` excludes or nobody may have; the nearest double above 2^53. */
   readonly total: number;
+  /** Those of them that are reserved for Services and namespaces. */
+  readonly reserved: number;
   /** Addresses held by at least one Service. */
   readonly inUse: number;
   /** Families of which it has addresses, and none that is free. */
   readonly full: readonly Family[];
+  /** Addresses held by Services that would not be given them today. */
+  readonly notAllowed: number;
+  /** What is wrong with the pool's IPAM, in words. */
+  readonly ipamProblem: string | undefined;
+}
+
+/** What one counter of a quota has, of one of its limits. */
+export interface QuotaUsage {
+  /** Such as `quotas[0]`. */
+  readonly quota: string;
+  /** Undefined where the quota counts its namespaces together. */
+  readonly namespace: string | undefined;
+  readonly resource: "ipv4" | "ipv6" | "services";
+  readonly limit: number;
+  readonly used: number;
 }
 
 /** Why an address, a pool or the whole request was refused. Every field names what was found. */
 export type Refusal =
   | { readonly reason: "noPools" }
-  | { readonly reason: "unknownPool"; readonly pool: string; readonly known: readonly string[] }
+  /** `known` are the first ones that there are, and `more` how many besides. */
+  | { readonly reason: "unknownPool"; readonly pool: string; readonly known: readonly string[]; readonly more: number }
   /** Nothing free in the pool, nor in use under terms that this Service may share. `total` is as in `PoolUsage`, of this family. */
   | { readonly reason: "poolFull"; readonly pool: string; readonly family: Family; readonly total: number }
   /** The pool has no address of this family at all. */
   | { readonly reason: "poolLacksFamily"; readonly pool: string; readonly family: Family }
-  /** Nothing in any pool with auto-assign; one entry per pool in the file's order, also those with auto-assign off. */
-  | { readonly reason: "noPoolFits"; readonly pools: readonly Refusal[] }
+  /**
+   * Nothing in any pool with auto-assign; one entry per pool in the file's order, also those with auto-assign off. Of those that are not for
+   * its namespace only the number.
+   */
+  | { readonly reason: "noPoolFits"; readonly pools: readonly Refusal[]; readonly namespace: string; readonly others: number }
+  /** The pool's fence keeps the namespace out. */
+  | { readonly reason: "notForNamespace"; readonly pool: string; readonly namespace: string }
+  /** The pool's fence asks for other labels of the Service. */
+  | { readonly reason: "notForService"; readonly pool: string }
+  | { readonly reason: "poolClosed"; readonly pool: string }
+  /** Kept for somebody else, or for nobody. */
+  | { readonly reason: "reserved"; readonly address: Address; readonly pool: string }
+  /** In use, and no two Services share an address of the pool. */
+  | { readonly reason: "sharingOff"; readonly address: Address; readonly pool: string }
+  /** It has `used` without what it would give up, and `needs` more. No `pools` are all of them. */
+  | {
+      readonly reason: "quotaExceeded";
+      readonly quota: string;
+      readonly namespace: string;
+      /** Counted with other namespaces. */
+      readonly together: boolean;
+      readonly pools: readonly string[];
+      readonly resource: "ipv4" | "ipv6" | "services";
+      readonly limit: number;
+      readonly used: number;
+      readonly needs: number;
+    }
+  /** An IPAM chooses who gets which address of the pool, and has chosen only `granted` for the Service, which are too few; maybe it has none left. */
+  | {
+      readonly reason: "awaitsIpam";
+      readonly pool: string;
+      readonly family: Family;
+      readonly granted: number;
+      readonly exhausted: boolean;
+    }
+  /** The IPAM has not chosen this address for the Service. */
+  | { readonly reason: "notGranted"; readonly address: Address; readonly pool: string }
+  /** By the pool's IPAM it is in use by somebody else; `by` says who, as text. */
+  | { readonly reason: "recordedElsewhere"; readonly address: Address; readonly pool: string; readonly by: string }
   | { readonly reason: "autoAssignOff"; readonly pool: string }
   | { readonly reason: "outsidePools"; readonly address: Address }
   /** `avoid-buggy-ips` keeps addresses ending in .0 and .255 out of use. */
   | { readonly reason: "buggyAddress"; readonly address: Address; readonly pool: string }
   | { readonly reason: "wrongPool"; readonly address: Address; readonly pool: string; readonly wanted: string }
   | { readonly reason: "severalPools"; readonly addresses: readonly Address[]; readonly pools: readonly string[] }
-  /** The addresses are not one of each family that the Service has. */
+  /** It would have so many addresses. */
+  | { readonly reason: "tooManyAddresses"; readonly addresses: number; readonly limit: number }
+  /** The addresses are not one of each family that the Service has, or of a list not at least one of each. */
   | { readonly reason: "familyMismatch"; readonly wanted: readonly Family[]; readonly found: readonly Family[] }
   /** Another host of the network has it; `by` says who, as text. */
   | { readonly reason: "occupied"; readonly address: Address; readonly by: string }
-  /** In use, and this Service or the holder has no sharing key. */
-  | { readonly reason: "inUse"; readonly address: Address; readonly holder: string }
+  /** In use, and this Service or the holder has no sharing key; or the holder, of another namespace, is not to be told of. */
+  | { readonly reason: "inUse"; readonly address: Address; readonly holder?: string }
   | {
       readonly reason: "sharingKeyMismatch";
       readonly address: Address;

@@ -119,6 +119,12 @@ test("access: one host that tries tokens costs the API server 5 reviews a second
   assert.equal(await reviewer.ask("/v1/pools", bearing("good", "192.0.2.10")), 200);
 });
 
+test("access: a request without a token costs the API server nothing", async () => {
+  const reviewer = new Reviewer();
+  assert.equal(await reviewer.ask("/v1/pools", remote), 401);
+  assert.equal(reviewer.reviews, 0);
+});
+
 test("access: many hosts that try tokens cost 50 reviews a second, and 8 at once", async () => {
   const reviewer = new Reviewer();
   for (let host = 0; host < 200; host++) await reviewer.ask("/v1/pools", bearing(`bad${host}`, `192.0.2.${host}`));

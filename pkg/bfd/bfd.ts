@@ -47,6 +47,8 @@ export interface BfdDescription extends BfdStatus {
   readonly session: Omit<SessionView, "diagnostic" | "remoteDiagnostic"> & {
     readonly diagnostic: string;
     readonly remoteDiagnostic: string;
+    /** The mean of the echoes that came back before the next was sent; undefined without any. */
+    readonly echoRoundTripMs: number | undefined;
   };
 }
 
@@ -140,7 +142,7 @@ export class Bfd implements AsyncDisposable {
   }
 
   describe(): BfdDescription[] {
-    return [...this.#entries.values()].flatMap(({ ends, profile, status, view, since }) =>
+    return [...this.#entries.values()].flatMap(({ ends, profile, status, view, since, counters }) =>
       view === undefined
         ? []
         : {
@@ -155,6 +157,7 @@ export class Bfd implements AsyncDisposable {
               ...view,
               diagnostic: diagnosticText(view.diagnostic),
               remoteDiagnostic: diagnosticText(view.remoteDiagnostic),
+              echoRoundTripMs: meanRoundTrip(counters),
             },
           },
     );
@@ -269,4 +272,10 @@ function configOf({ ends, id, profile, counters }: Entry): SessionConfig {
     interfaceName: ends.interface,
     parameters: parametersOf(profile, ends),
   };
+}
+
+/** Of the echoes of this session, in milliseconds; undefined before one came back. */
+function meanRoundTrip(counters: Entry["counters"]): number | undefined {
+  const timed = counters.get("echoTimed");
+  return timed === 0 ? undefined : Math.round(counters.get("echoMicros") / timed) / 1000;
 }

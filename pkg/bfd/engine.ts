@@ -34,6 +34,8 @@ interface Entry {
   arrivedOn: number | undefined;
   /** Where its packets come from, as the last one came; undefined before the first. */
   path: EchoPath | undefined;
+  /** When the last echo was sent; undefined once one has come back. */
+  echoSentAt: Millis | undefined;
   /** When its next work is due: a deadline of the session, or the next try to open its sockets. */
   nextAt: Millis;
   /** When it is forgotten, once it has been removed. */
@@ -130,6 +132,7 @@ export class Engine implements Disposable {
       socket: undefined,
       arrivedOn: undefined,
       path: undefined,
+      echoSentAt: undefined,
       nextAt: now,
       endAt: Infinity,
       reflection: undefined,
@@ -226,6 +229,11 @@ export class Engine implements Disposable {
     const entry = this.#byDiscriminator.get(discriminator);
     if (entry === undefined) return;
     entry.counters.add("echoIn");
+    if (entry.echoSentAt !== undefined) {
+      entry.counters.add("echoTimed");
+      entry.counters.add("echoMicros", Math.max(0, Math.round(1000 * (now - entry.echoSentAt))));
+      entry.echoSentAt = undefined;
+    }
     this.#advance(entry, { type: "echo" }, now);
   }
 
@@ -328,7 +336,10 @@ export class Engine implements Disposable {
     if (entry.path === undefined) return;
     const before = this.#echoes.fds.length;
     try {
-      if (this.#echoes.send(entry.path, entry.session.discriminator, now)) entry.counters.add("echoOut");
+      if (this.#echoes.send(entry.path, entry.session.discriminator, now)) {
+        entry.counters.add("echoOut");
+        entry.echoSentAt = now;
+      }
     } catch (error) {
       this.#failed(entry, error, now);
     }

@@ -6,8 +6,8 @@ import type { SessionView } from "./session/status.ts";
 export const ignoredReasons = ["ttl", ...malformations, "noSession", "otherSource", "otherDiscriminator"] as const;
 export type IgnoredReason = (typeof ignoredReasons)[number];
 
-/** What the thread counts for each session. */
-export const packetNames = ["controlIn", "controlOut", "echoIn", "echoOut"] as const;
+/** What the thread counts for each session; `echoMicros` is how long all of its `echoTimed` echoes were on their way. */
+export const packetNames = ["controlIn", "controlOut", "echoIn", "echoOut", "echoTimed", "echoMicros"] as const;
 
 /** A session as the thread gets it. Addresses are octets in network config. */
 export interface SessionConfig {

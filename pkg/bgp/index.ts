@@ -7,11 +7,11 @@
  * `codec/`, `session/` and `routes/` are pure; `driver/` owns sockets and timers.
  */
 export type { LargeCommunity } from "./codec/messages.ts";
+export { Cease, NotificationCode } from "./codec/notification-error.ts";
 export { BgpListener } from "./driver/listener.ts";
 export { PeerSession, type PeerSessionOptions } from "./driver/peer-session.ts";
 export type { PeerView } from "./driver/peer-view.ts";
 export { tcpTransport } from "./driver/tcp.ts";
 export type { RouteAttributes } from "./routes/route.ts";
-export { RoutesOut, type Unsendable } from "./routes/routes-out.ts";
-export type { SessionSettings } from "./session/settings.ts";
+export { type RouteStanding, RoutesOut, type Unsendable } from "./routes/routes-out.ts";
 export { states } from "./session/state.ts";

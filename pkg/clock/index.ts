@@ -1,9 +1,10 @@
 /**
  * Time and chance as arguments. Drivers take a `Clock` and a `Random`; pure code takes the instant itself. Instants are
  * monotonic milliseconds; only `wallClock` knows dates. What drivers of state machines share is here too: one timer for the next
- * deadline, events one at a time, much work in portions, back-off, durations as Go writes them. Tests use `SimulatedClock` and a seeded `Random`.
+ * deadline, events one at a time, much work in portions, back-off, how often something may be done, durations as Go writes them. Tests use `SimulatedClock` and a seeded `Random`.
  */
 export { Alarm, sleep } from "./alarm.ts";
+export { type Allowance, Tokens } from "./allowance.ts";
 export { type Clock, dateOf, type Millis, SystemClock, wallClock } from "./clock.ts";
 export { parseDuration } from "./duration.ts";
 export { EventQueue } from "./event-queue.ts";

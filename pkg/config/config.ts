@@ -3,15 +3,19 @@ import type { Address, AddressRange, Family, Prefix } from "#pkg/net";
 /** A whole, checked configuration: everything in it can be used as it stands. Lists are in the order of the file. */
 export interface Config {
   readonly pools: readonly Pool[];
+  readonly quotas: readonly Quota[];
   readonly peers: readonly Peer[];
   readonly bfdProfiles: ReadonlyMap<string, BfdProfile>; // name -> profile
 }
 
-export type Protocol = "layer2" | "bgp";
+/** All protocols, in the order in which lists have them. */
+export const protocols = ["layer2", "bgp", "interface"] as const;
+export type Protocol = (typeof protocols)[number];
 
 export interface Pool {
   readonly name: string;
-  readonly protocol: Protocol;
+  /** By which speakers announce the addresses, each once; empty where somebody else announces them. */
+  readonly protocols: readonly Protocol[];
   /** Each entry of `addresses`, in order; pairwise disjoint within and between pools. */
   readonly ranges: readonly AddressRange[];
   /** The same addresses as the fewest CIDRs of each entry. */
@@ -19,19 +23,127 @@ export interface Pool {
   readonly autoAssign: boolean;
   /** Never hand out IPv4 addresses that end in .0 or .255. */
   readonly avoidBuggyIPs: boolean;
-  /** Never empty for a `bgp` pool; always empty for a `layer2` one. */
+  /** Which Services may have addresses. */
+  readonly fence: Fence;
+  /** 1–2147483647: pools are tried from the lowest on; those without one after them. */
+  readonly priority: number | undefined;
+  /** Nobody gets a new address. */
+  readonly closed: boolean;
+  readonly sharing: Sharing;
+  readonly reservations: readonly Reservation[];
+  readonly netbox: Netbox | undefined;
+  /** Never empty with protocol `bgp`, always empty without. */
   readonly advertisements: readonly BgpAdvertisement[];
-  /** Only nodes that any of these matches announce the addresses; empty means all nodes. Always empty for a `bgp` pool. */
+  /** Only nodes that any of these matches announce the addresses on layer 2, or have them in their kernels; empty means all nodes. Always empty with `bgp` alone. */
   readonly nodeSelectors: readonly LabelSelector[];
+  /** Of the nodes that may own an address, those with the highest sum of weights do. Always empty where addresses have no owner (`hasOwners`). */
+  readonly preferredNodes: readonly PreferredNodes[];
   /**
-   * Names with wildcards, as `matchesInterface` takes them: the interfaces on which the addresses are answered for. Always empty for a
-   * `bgp` pool.
+   * Names with wildcards, as `matchesInterface` takes them: the interfaces on which the addresses are answered for, or that may have them.
+   * Always empty where addresses have no owner.
    */
   readonly interfaces: readonly string[];
-  /** How the owner of an address is chosen. Neither for a `bgp` pool. */
+  /** How the owner of an address is chosen. Of a pool whose addresses are on NICs always by subnet; neither where they have no owner. */
   readonly l2Placement: L2Placement;
-  /** What is done when a host of the network already answers for an address. Without effect for a `bgp` pool. */
+  /** What is done when a host of the network already answers for an address. Without effect where addresses have no owner. */
   readonly conflictProbe: ConflictProbe;
+  /** How often another node tries each announced address, in milliseconds. Absent: never, as always for a `bgp` pool. */
+  readonly selfTestMs?: number;
+  /** How the addresses are put into the nodes' kernels; undefined without protocol `interface`. */
+  readonly kernel: KernelPlacement | undefined;
+}
+
+/** Whether of all nodes one may announce an address of the pool, its owner: on layer 2, or with the address on a NIC. */
+export function hasOwners({ protocols, kernel }: Pick<Pool, "protocols" | "kernel">): boolean {
+  return protocols.includes("layer2") || (kernel !== undefined && kernel.placement !== "routed");
+}
+
+/** What nodes that serve an address have in their kernel for it. */
+export interface KernelPlacement {
+  /** `routed`: each node has it by itself. `lan`: its owner, on a NIC in its subnet. `auto`: as `lan` where a node is in its subnet, else `routed`. */
+  readonly placement: "routed" | "lan" | "auto";
+  /** An address of `dummyInterface`, or a route through it in a table of its own. */
+  readonly carrier: "address" | "route";
+  readonly dummyInterface: string;
+  /** The length of the address's subnet, or of the route. */
+  readonly aggregationLength: number;
+  readonly aggregationLengthV6: number;
+  /** 1–4294967295, of no table that the kernel uses by itself. Without effect for `carrier` "address". */
+  readonly routeTable: number;
+  /** 1–255: the mark of what is placed. */
+  readonly routeProtocol: number;
+  /** After which an address of `dummyInterface` goes if the speaker does not renew it; Infinity for never. */
+  readonly addressLifetimeSeconds: number;
+  /** The same of an address on a NIC; undefined where none is asked for: it goes soon. */
+  readonly lanLifetimeSeconds: number | undefined;
+}
+
+/** A Service is inside if its namespace is and its own labels are. */
+export interface Fence extends NamespaceSet {
+  /** Only Services whose labels any of these matches; empty means all Services. */
+  readonly serviceSelectors: readonly LabelSelector[];
+}
+
+/** Both lists together; all namespaces where both are empty. */
+export interface NamespaceSet {
+  readonly namespaces: readonly string[];
+  readonly namespaceSelectors: readonly LabelSelector[];
+}
+
+/** Which Services may share an address: of the whole cluster, of one namespace, or none. */
+export type Sharing = "cluster" | "namespace" | "none";
+
+/** Addresses of a pool that are kept; disjoint from those of its other reservations. */
+export interface Reservation {
+  readonly ranges: readonly AddressRange[];
+  readonly holder: ReservationHolder;
+}
+
+export type ReservationHolder =
+  | { readonly type: "nobody" }
+  /** `namespace/name`. */
+  | { readonly type: "service"; readonly service: string }
+  | { readonly type: "namespace"; readonly namespace: string };
+
+/** Where else the addresses of a pool are kept. */
+export interface Netbox {
+  /** Of NetBox itself, without `/api`. */
+  readonly url: string;
+  readonly token: SecretKey;
+  /** NetBox chooses addresses, or is told which were chosen. */
+  readonly mode: "record" | "allocate";
+  /** From where it chooses; addresses of the pool, each as NetBox has it. */
+  readonly ranges: readonly AddressRange[];
+  /** Slugs, at least one. */
+  readonly tags: readonly string[];
+  readonly tenant: string | undefined;
+  readonly role: string | undefined;
+  readonly onRelease: "delete" | "deprecate" | "keep";
+}
+
+/** How much of some pools the Services of a namespace may have; undefined is no limit. */
+export interface Quota extends NamespaceSet {
+  /** Names of the pools; empty means all. */
+  readonly pools: readonly string[];
+  /** The namespaces are counted as one. */
+  readonly together: boolean;
+  /** Addresses. */
+  readonly ipv4: number | undefined;
+  readonly ipv6: number | undefined;
+  /** Services with any address. */
+  readonly services: number | undefined;
+}
+
+/** As one text: `layer2`, `layer2,bgp`, or `none`. */
+export function formatProtocols(protocols: readonly Protocol[]): string {
+  return protocols.length === 0 ? "none" : protocols.join(",");
+}
+
+/** Nodes that a selector matches. */
+export interface PreferredNodes {
+  /** 1–100. */
+  readonly weight: number;
+  readonly selector: LabelSelector;
 }
 
 /** Which of the nodes that may announce an address does. With neither, MetalLB's rule. */
@@ -157,5 +269,7 @@ export interface Problem {
 /** `config` is absent if any problem is an error. */
 export interface ParsedConfig {
   readonly config?: Config;
+  /** Where it first asks for labels of namespaces, if it does. */
+  readonly namespaceLabels?: Pick<Problem, "path" | "line" | "column">;
   readonly problems: readonly Problem[];
 }

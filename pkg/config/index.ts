@@ -4,22 +4,30 @@
  * ranges are in `schema.json` (JSON Schema, for editors too); rules between fields are code, one file per concern. Pure: no I/O,
  * no clock, no randomness. Which pool an address belongs to and which nodes a selector matches are answered here too.
  */
-export type {
-  BfdProfile,
-  BgpAdvertisement,
-  Config,
-  ConflictProbe,
-  LabelSelector,
-  ParsedConfig,
-  Peer,
-  Pool,
-  Problem,
-  Protocol,
-  SecretKey,
+export {
+  type BfdProfile,
+  type BgpAdvertisement,
+  type Config,
+  type ConflictProbe,
+  type Fence,
+  formatProtocols,
+  hasOwners,
+  type KernelPlacement,
+  type LabelSelector,
+  type NamespaceSet,
+  type ParsedConfig,
+  type Peer,
+  type Pool,
+  type Problem,
+  type Protocol,
+  type Quota,
+  type Reservation,
+  type SecretKey,
 } from "./config.ts";
 export { type Input, parseManifest, readInput } from "./manifest.ts";
 export { parseConfig, readFields } from "./parse.ts";
 export {
+  type AsksFor,
   countUsable,
   countUsableBelow,
   countUsableIn,
@@ -29,9 +37,11 @@ export {
   usableAt,
 } from "./pool-addresses.ts";
 export { formatProblem, Problems } from "./problems.ts";
+export { redactConfig } from "./redact.ts";
 export { aggregationLength } from "./rules/advertisements.ts";
 export { formatCommunity } from "./rules/communities.ts";
 export { matchesSelector } from "./rules/selectors.ts";
+export { needsRestart, type SessionSettings, sessionSettings } from "./session-settings.ts";
 export type { RawConfig } from "./shape/raw.ts";
 export { Assembly, type Token, takeApart } from "./tokens.ts";
 export type { YamlMapping, YamlNode } from "./yaml/node.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatCommunity, formatProblem, type Pool, parseConfig } from "./index.ts";
+import { formatCommunity, formatProblem, formatProtocols, type Pool, parseConfig } from "./index.ts";
 
 /** The problems of a text as lines; that there is a configuration exactly if none is an error is checked on the way. */
 function problemsOf(text: string): string[] {
@@ -26,6 +26,83 @@ const peer = (fields: string) => `peers:\n- my-asn: 64512\n  peer-asn: 64513\n  
 const named = (name: string, host: number, first = true) =>
   `${first ? "peers:\n" : ""}- {name: ${name}, my-asn: 64512, peer-asn: 64513, peer-address: 192.0.2.${host}}\n`;
 const bfd = (fields: string) => `bfd-profiles:\n- name: fast\n${fields}`;
+
+test("parseConfig: a pool has one protocol, several in any order, or none", () => {
+  const of = (protocol: string) =>
+    parseConfig(`address-pools: [{name: a, protocol: ${protocol}, addresses: [192.0.2.0/28]}]`).config?.pools[0];
+  const cases = { layer2: "layer2", bgp: "bgp", "[bgp]": "bgp", "[bgp, layer2]": "layer2,bgp", none: "none", '"none"': "none" };
+  for (const [text, want] of Object.entries(cases)) assert.equal(formatProtocols(of(text)?.protocols ?? assert.fail(text)), want);
+  assert.deepEqual([of("none")?.advertisements, of("[layer2, bgp]")?.advertisements.length], [[], 1]);
+  const both = "protocol: [layer2, bgp], addresses: [192.0.2.0/28], interfaces: [eth0], bgp-advertisements: [{localpref: 7}]";
+  const { config, problems } = parseConfig(`address-pools: [{name: a, ${both}}]`);
+  assert.deepEqual(problems, []);
+  assert.deepEqual([config?.pools[0]?.interfaces, config?.pools[0]?.advertisements[0]?.localPref], [["eth0"], 7]);
+});
+
+const onNic = (place: string) =>
+  `${place}: with "placement: lan" an address is on a NIC, with the length of its subnet: this is for "placement: routed" and "auto"`;
+
+test("parseConfig: what nodes have in their kernels for addresses has defaults, and every field of it is read", () => {
+  const of = (fields: string) => configOf(`address-pools: [{name: a, addresses: [192.0.2.0/24], ${fields}}]`).pools[0];
+  assert.deepEqual(of("protocol: interface")?.kernel, {
+    placement: "routed",
+    carrier: "address",
+    dummyInterface: "kube-lb0",
+    aggregationLength: 32,
+    aggregationLengthV6: 128,
+    routeTable: 198,
+    routeProtocol: 248,
+    addressLifetimeSeconds: Infinity,
+    lanLifetimeSeconds: undefined,
+  });
+  const fields =
+    "placement: routed, dummy-interface: lb0, aggregation-length: 24, aggregation-length-v6: 64, route-protocol: 5, address-lifetime: 5m";
+  assert.deepEqual(of(`protocol: [bgp, interface], ${fields}`)?.kernel, {
+    placement: "routed",
+    carrier: "address",
+    dummyInterface: "lb0",
+    aggregationLength: 24,
+    aggregationLengthV6: 64,
+    routeTable: 198,
+    routeProtocol: 5,
+    addressLifetimeSeconds: 300,
+    lanLifetimeSeconds: 300,
+  });
+  const route = of("protocol: [layer2, interface], carrier: route, route-table: 4000000000, interfaces: [eth0]");
+  assert.deepEqual([route?.kernel?.carrier, route?.kernel?.routeTable, route?.interfaces], ["route", 4_000_000_000, ["eth0"]]);
+  assert.equal(of("protocol: layer2")?.kernel, undefined);
+});
+
+test("parseConfig: addresses of NICs have owners as those of layer 2 do, always by subnet, and a lifetime unless told otherwise", () => {
+  const of = (fields: string) =>
+    configOf(`address-pools: [{name: a, protocol: interface, addresses: [192.0.2.0/24], ${fields}}]`).pools[0];
+  const owners =
+    "placement: lan, interfaces: [eth*], l2-placement: sticky, conflict-probe: strict, self-test: 30s, preferred-nodes: [{weight: 2, match-labels: {a: b}}]";
+  const { kernel, interfaces, l2Placement, conflictProbe, selfTestMs, preferredNodes } = of(owners) ?? assert.fail();
+  assert.deepEqual(
+    [kernel?.placement, interfaces, l2Placement, conflictProbe, selfTestMs, preferredNodes.length],
+    ["lan", ["eth*"], { subnet: true, sticky: true }, "strict", 30_000, 1],
+  );
+  const lifetimes = (fields: string) => {
+    const found = of(fields)?.kernel;
+    return [found?.placement, found?.addressLifetimeSeconds, found?.lanLifetimeSeconds];
+  };
+  assert.deepEqual(lifetimes("placement: lan, address-lifetime: 0s"), ["lan", Infinity, Infinity]);
+  assert.deepEqual(lifetimes("placement: auto"), ["auto", Infinity, undefined]);
+  assert.deepEqual(lifetimes("placement: auto, carrier: route, route-table: 7, address-lifetime: 60s"), ["auto", 60, 60]);
+});
+
+test("parseConfig: an interface is named by what it leads to, with the address as it is written elsewhere", () => {
+  const of = (names: string) =>
+    parseConfig(`address-pools: [{name: a, protocol: layer2, addresses: [192.0.2.0/24], interfaces: [${names}]}]`);
+  assert.deepEqual(of('eth0, "can_reach:192.0.2.1", "can_reach:2001:DB8:0::1"').config?.pools[0]?.interfaces, [
+    "eth0",
+    "can_reach:192.0.2.1",
+    "can_reach:2001:db8::1",
+  ]);
+  for (const name of ["can_reach:", "can_reach:gateway", "can_reach:192.0.2.0/24"])
+    assert.match(of(`"${name}"`).problems[0]?.message ?? "", /must have an IP address after "can_reach:"/);
+});
 
 test("parseConfig: every field of the grammar reaches the configuration", () => {
   const config = configOf(`
@@ -117,7 +194,12 @@ address-pools:
     "203.0.113.10-203.0.113.13",
     "2001:db8:1::-2001:db8:1::ffff",
   ]);
-  assert.deepEqual(front && [front.name, front.protocol, front.autoAssign, front.avoidBuggyIPs], ["front", "bgp", false, true]);
+  assert.deepEqual(front && [front.name, front.protocols, front.autoAssign, front.avoidBuggyIPs], [
+    "front",
+    ["bgp"],
+    false,
+    true,
+  ]);
   assert.deepEqual(
     front?.advertisements.map(({ communities, nextHop, nextHopV6, ...rest }) => ({
       ...rest,
@@ -276,7 +358,7 @@ const empty = [
 ];
 for (const text of empty) {
   test(`parseConfig: ${JSON.stringify(text)} is a valid configuration with nothing in it`, () => {
-    assert.deepEqual(configOf(text), { pools: [], peers: [], bfdProfiles: new Map() });
+    assert.deepEqual(configOf(text), { pools: [], quotas: [], peers: [], bfdProfiles: new Map() });
   });
 }
 
@@ -396,6 +478,12 @@ const accepted: { name: string; text: string; get: (of: ReturnType<typeof parts>
     want: ["enp0s31f6u1u2u3", "*enp0s31f6u1u2u*"],
   },
   {
+    name: "self-test is a duration, and 0s none",
+    text: `${pool("  self-test: 1m30s\n")}- {name: b, protocol: layer2, addresses: [192.0.3.0/24], self-test: 0s}`,
+    get: ({ config }) => config?.pools.map(({ selfTestMs }) => selfTestMs),
+    want: [90_000, undefined],
+  },
+  {
     name: "off is the word where a word is wanted",
     text: pool("  conflict-probe: off\n  l2-placement: subnet"),
     get: ({ pool }) => [pool?.conflictProbe, pool?.l2Placement],
@@ -510,7 +598,9 @@ const refused: { name: string; text: string; want: string[] }[] = [
   {
     name: "an unknown field even if it is empty",
     text: "pools:",
-    want: ['1:1: error: pools: unknown field "pools"; the fields here are address-pools, peers, bgp-communities, bfd-profiles'],
+    want: [
+      '1:1: error: pools: unknown field "pools"; the fields here are address-pools, quotas, peers, bgp-communities, bfd-profiles',
+    ],
   },
   {
     name: "a field in other letter case",
@@ -521,8 +611,8 @@ const refused: { name: string; text: string; want: string[] }[] = [
     name: "a field named like a property of every object",
     text: "__proto__: 1\nconstructor: 2",
     want: [
-      '1:1: error: __proto__: unknown field "__proto__"; the fields here are address-pools, peers, bgp-communities, bfd-profiles',
-      '2:1: error: constructor: unknown field "constructor"; the fields here are address-pools, peers, bgp-communities, bfd-profiles',
+      '1:1: error: __proto__: unknown field "__proto__"; the fields here are address-pools, quotas, peers, bgp-communities, bfd-profiles',
+      '2:1: error: constructor: unknown field "constructor"; the fields here are address-pools, quotas, peers, bgp-communities, bfd-profiles',
     ],
   },
   {
@@ -588,9 +678,120 @@ const refused: { name: string; text: string; want: string[] }[] = [
   },
   { name: "no addresses", text: addresses("[]"), want: ["4:14: error: address-pools[0].addresses: must not be an empty list"] },
   {
+    name: "protocols that there are not, or twice, or none among others",
+    text: "address-pools:\n- {name: a, protocol: [layer2, ospf, layer2], addresses: [192.0.2.0/28]}\n- {name: b, protocol: [none], addresses: [192.0.2.16/28]}\n- {name: c, protocol: [], addresses: [192.0.2.32/28]}",
+    want: [
+      '2:32: error: address-pools[0].protocol[1]: must be "layer2" or "bgp" or "interface", but is the text "ospf"',
+      '2:38: error: address-pools[0].protocol[2]: "layer2" is listed twice',
+      '3:24: error: address-pools[1].protocol[0]: must be "layer2" or "bgp" or "interface", but is the text "none"',
+      "4:23: error: address-pools[2].protocol: must not be an empty list",
+    ],
+  },
+  {
+    name: "preferred nodes without a weight, beyond its bounds, with a field or a label that there is not",
+    text: pool(
+      "  preferred-nodes: [{match-labels: {a: b}}, {weight: 0}, {weight: 101}, {weight: 1, labels: {}}, {weight: 1, match-labels: {'-': b}}]",
+    ),
+    want: [
+      "5:21: error: address-pools[0].preferred-nodes[0].weight: required, but missing",
+      "5:45: warning: address-pools[0].preferred-nodes[1]: it matches every node, so that it prefers none",
+      "5:54: error: address-pools[0].preferred-nodes[1].weight: must be a whole number from 1 to 100, but is 0",
+      "5:58: warning: address-pools[0].preferred-nodes[2]: it matches every node, so that it prefers none",
+      "5:67: error: address-pools[0].preferred-nodes[2].weight: must be a whole number from 1 to 100, but is 101",
+      "5:73: warning: address-pools[0].preferred-nodes[3]: it matches every node, so that it prefers none",
+      '5:85: error: address-pools[0].preferred-nodes[3].labels: unknown field "labels"; the fields here are weight, match-labels, match-expressions',
+      '5:125: error: address-pools[0].preferred-nodes[4].match-labels.-: "-" is not a label: at most 63 letters, digits, "-", "_" or ".", after an optional domain and "/"',
+    ],
+  },
+  {
+    name: "preferred nodes of a pool without layer 2",
+    text: bgpPool("  preferred-nodes: [{weight: 1, match-labels: {a: b}}]"),
+    want: ['5:3: error: address-pools[0].preferred-nodes: only a pool with "protocol: layer2" can have these'],
+  },
+  {
+    name: "fields of protocol interface in a pool without it",
+    text: "address-pools:\n- {name: a, protocol: bgp, addresses: [192.0.2.0/28], carrier: route, route-table: 7}",
+    want: [
+      '2:55: error: address-pools[0].carrier: only a pool with "protocol: interface" can have this',
+      '2:71: error: address-pools[0].route-table: only a pool with "protocol: interface" can have this',
+    ],
+  },
+  {
+    name: "what protocol interface cannot do",
+    text: `address-pools:
+- name: a
+  protocol: [layer2, interface]
+  addresses: [192.0.2.0/28]
+  placement: routed
+  dummy-interface: kube*
+  aggregation-length: 27
+  route-table: 5
+  route-protocol: 11
+  address-lifetime: 10s`,
+    want: [
+      '3:13: error: address-pools[0].protocol: with "carrier: address" the kernel of every node answers ARP and NDP for the addresses, not the owner alone: take "layer2" out of the list, or use "carrier: route"',
+      '6:20: error: address-pools[0].dummy-interface: no interface is named "kube*": at most 15 octets, without blanks, "/", ":", "*" and "?"',
+      "7:23: error: address-pools[0].aggregation-length: /27 would announce more than the pool holds, whose entry 192.0.2.0/28 allows no shorter one",
+      '8:3: error: address-pools[0].route-table: only a pool with "carrier: route" can have this',
+      "9:19: error: address-pools[0].route-protocol: 11 is the number of the kernel or of another routing daemon, which would take routes with it for its own",
+      '10:21: error: address-pools[0].address-lifetime: must be 0s, or 60s to 24h, but is "10s"',
+    ],
+  },
+  {
+    name: "an address that two answer for, and what only routed addresses have",
+    text: `address-pools:
+- name: a
+  protocol: [layer2, interface]
+  addresses: [192.0.2.0/28]
+  placement: lan
+  carrier: address
+  dummy-interface: lb0
+  aggregation-length: 32
+  route-table: 5
+- name: b
+  protocol: [layer2, interface]
+  addresses: [192.0.2.16/28]
+  placement: auto
+  route-table: 5`,
+    want: [
+      '3:13: error: address-pools[0].protocol: with "placement: lan" the kernel of one node answers ARP and NDP for an address, which "layer2" would do as well: take one of the two out of the list',
+      ...["6:3: error: address-pools[0].carrier", "7:3: error: address-pools[0].dummy-interface"].map(onNic),
+      ...["8:3: error: address-pools[0].aggregation-length", "9:3: error: address-pools[0].route-table"].map(onNic),
+      '11:13: error: address-pools[1].protocol: with "placement: auto" the kernel of one node answers ARP and NDP for an address, which "layer2" would do as well: take one of the two out of the list',
+      '14:3: error: address-pools[1].route-table: only a pool with "carrier: route" can have this',
+    ],
+  },
+  {
+    name: "how the owner is chosen, where there is none",
+    text: "address-pools:\n- {name: a, protocol: interface, addresses: [192.0.2.0/28], l2-placement: sticky, interfaces: [eth0]}",
+    want: [
+      '2:61: error: address-pools[0].l2-placement: only a pool with "protocol: layer2", or with "placement: lan" or "auto", can have this',
+      '2:83: error: address-pools[0].interfaces: only a pool with "protocol: layer2", or with "placement: lan" or "auto", can have these',
+    ],
+  },
+  {
+    name: "a table of the kernel's own, and a lifetime of routes",
+    text: "address-pools:\n- {name: a, protocol: interface, addresses: [192.0.2.0/28], carrier: route, route-table: 254, address-lifetime: 1h}",
+    want: [
+      "2:90: error: address-pools[0].route-table: must not be 253 to 255, the kernel's own tables default, main and local, but is 254",
+      '2:95: error: address-pools[0].address-lifetime: only a pool with "carrier: address" can have this',
+    ],
+  },
+  {
+    name: "fields of a protocol that the pool does not have",
+    text: "address-pools:\n- {name: a, protocol: none, addresses: [192.0.2.0/28], interfaces: [eth0], bgp-advertisements: [{}], l2-placement: sticky}",
+    want: [
+      '2:56: error: address-pools[0].interfaces: only a pool with "protocol: layer2" can have these',
+      '2:76: error: address-pools[0].bgp-advertisements: only a pool with "protocol: bgp" can have these',
+      '2:102: error: address-pools[0].l2-placement: only a pool with "protocol: layer2" can have this',
+    ],
+  },
+  {
     name: "a protocol in other letter case",
     text: pool("").replace("layer2", "Layer2"),
-    want: ['3:13: error: address-pools[0].protocol: must be "layer2" or "bgp", but is the text "Layer2"; did you mean "layer2"?'],
+    want: [
+      '3:13: error: address-pools[0].protocol: must be "layer2" or "bgp" or "interface" or "none", or a list, but is the text "Layer2"; did you mean "layer2"?',
+    ],
   },
   {
     name: "two pools of one name",
@@ -666,7 +867,7 @@ const refused: { name: string; text: string; want: string[] }[] = [
     name: "node selectors and interfaces in a bgp pool",
     text: bgpPool("  node-selectors: [{match-labels: {rack: a}}]\n  interfaces: [eth0]"),
     want: [
-      '5:3: error: address-pools[0].node-selectors: only a pool with "protocol: layer2" can have these',
+      '5:3: error: address-pools[0].node-selectors: only a pool with "protocol: layer2" or "protocol: interface" can have these',
       '6:3: error: address-pools[0].interfaces: only a pool with "protocol: layer2" can have these',
     ],
   },
@@ -908,6 +1109,19 @@ const refused: { name: string; text: string; want: string[] }[] = [
       "5:30: error: address-pools[0].bgp-advertisements[0].med: must be a whole number from 0 to 4294967295, but is -1",
       "5:51: error: address-pools[0].bgp-advertisements[0].as-path-prepend: must be a whole number from 0 to 10, but is 11",
       '5:63: error: address-pools[0].bgp-advertisements[0].weight: must be "endpoints", but is the text "nodes"',
+    ],
+  },
+  {
+    name: "a self-test too often, too seldom or at no time, and in a bgp pool",
+    text: `${["9s", "61m", "soon"]
+      .map((time, i) => `- {name: p${i}, protocol: layer2, addresses: [192.0.${i}.0/24], self-test: ${time}}\n`)
+      .join("")
+      .replace("- ", "address-pools:\n- ")}- {name: b, protocol: bgp, addresses: [192.0.3.0/24], self-test: 30s}`,
+    want: [
+      '2:70: error: address-pools[0].self-test: must be 0s, or 10s to 1h, but is "9s"',
+      '3:70: error: address-pools[1].self-test: must be 0s, or 10s to 1h, but is "61m"',
+      '4:70: error: address-pools[2].self-test: must be a duration such as "30s", but is "soon"',
+      '5:55: error: address-pools[3].self-test: only a pool with "protocol: layer2" can have this',
     ],
   },
   {

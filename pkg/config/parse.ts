@@ -1,9 +1,10 @@
 import type { Config, ParsedConfig } from "./config.ts";
 import { limits, TooLarge } from "./limits.ts";
-import { Problems } from "./problems.ts";
+import { type Path, Problems } from "./problems.ts";
 import { readAliases } from "./rules/communities.ts";
 import { peerNames, readBfdProfiles, readPeers } from "./rules/peers.ts";
 import { readPools } from "./rules/pools.ts";
+import { readQuotas } from "./rules/quotas.ts";
 import type { RawConfig } from "./shape/raw.ts";
 import { readShape } from "./shape/shape.ts";
 import type { YamlNode } from "./yaml/node.ts";
@@ -18,10 +19,19 @@ export function parseConfig(text: string): ParsedConfig {
   const problems = new Problems();
   const config = readText(text, problems);
   const lines = new LineIndex(text);
-  return parsed(
-    config,
-    problems.list((offset) => lines.position(offset)),
-  );
+  const position = (offset: number) => lines.position(offset);
+  const asking = config && pathOfNamespaceSelectors(config);
+  return {
+    ...parsed(config, problems.list(position)),
+    ...(asking !== undefined && { namespaceLabels: problems.place(asking, position) }),
+  };
+}
+
+function pathOfNamespaceSelectors({ pools, quotas }: Config): Path | undefined {
+  const pool = pools.findIndex(({ fence }) => fence.namespaceSelectors.length > 0);
+  if (pool >= 0) return ["address-pools", pool, "namespace-selectors"];
+  const quota = quotas.findIndex(({ namespaceSelectors }) => namespaceSelectors.length > 0);
+  return quota < 0 ? undefined : ["quotas", quota, "namespace-selectors"];
 }
 
 /** The configuration is there exactly if nothing refuses it. */
@@ -54,7 +64,7 @@ export function readDocuments(documents: readonly (YamlNode | undefined)[], prob
   const ignored = others.find((other) => other !== undefined);
   if (ignored !== undefined)
     problems.warnAt(ignored.offset, [], `only what is above the first "---" is read, so this is ignored`);
-  if (root === undefined) return { pools: [], peers: [], bfdProfiles: new Map() };
+  if (root === undefined) return { pools: [], quotas: [], peers: [], bfdProfiles: new Map() };
   problems.read(root);
   try {
     const raw = readShape(root, problems);
@@ -62,7 +72,8 @@ export function readDocuments(documents: readonly (YamlNode | undefined)[], prob
     const bfdProfiles = readBfdProfiles(raw["bfd-profiles"] ?? [], problems);
     const peers = readPeers(raw.peers ?? [], bfdProfiles, problems);
     const known = { communities: aliases, peers: peerNames(raw.peers ?? []) };
-    return { pools: readPools(raw["address-pools"] ?? [], known, problems), peers, bfdProfiles };
+    const pools = readPools(raw["address-pools"] ?? [], known, problems);
+    return { pools, quotas: readQuotas(raw.quotas ?? [], pools, problems), peers, bfdProfiles };
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;
     problems.errorAt(error.offset, [], error.message);

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Address, AddressRange, parseAddress } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import type { Pool } from "./config.ts";
 import { parseConfig } from "./parse.ts";
 import { countUsable, countUsableBelow, isBuggyAddress, PoolIndex, usableAt } from "./pool-addresses.ts";
+import { pool } from "./testing/index.ts";
 
 const pools =
   parseConfig(`address-pools:
@@ -49,19 +51,7 @@ test("PoolIndex: finds what asking every pool finds", () => {
           new Address("IPv4", BigInt(bounds[i] ?? 0)),
           new Address("IPv4", BigInt(bounds[i + 1] ?? 0)),
         );
-        made.push({
-          name: `${i}`,
-          protocol: "layer2",
-          ranges: [range],
-          cidrs: [],
-          autoAssign: true,
-          avoidBuggyIPs: false,
-          advertisements: [],
-          nodeSelectors: [],
-          interfaces: [],
-          l2Placement: { subnet: false, sticky: false },
-          conflictProbe: "report" as const,
-        });
+        made.push(pool(`${i}`, [], { ranges: [range] }));
       }
       const index = new PoolIndex(made.toReversed());
       for (let value = 0n; value < 62n; value++) {
@@ -125,3 +115,52 @@ test("the whole of IPv4 has 254 usable addresses in each /24", () => {
   assert.equal(countUsableBelow(1n << 32n), 254n << 24n);
   assert.equal(usableAt((254n << 24n) - 1n), 0xffff_fffen);
 });
+
+const inPools = new PoolIndex(
+  parseConfig(
+    "address-pools: [{name: a, protocol: layer2, addresses: [192.0.2.0/28, 'fd00::/124']}, {name: b, protocol: layer2, addresses: [198.51.100.0/28, 'fd01::/124']}]",
+  ).config?.pools ?? [],
+);
+const togetherness: { name: string; addresses: string; mayHoldSeveral: boolean; goWith: string }[] = [
+  {
+    name: "a dual-stack Service's second goes with its first",
+    addresses: "fd00::1 192.0.2.1",
+    mayHoldSeveral: false,
+    goWith: "fd00::1 fd00::1",
+  },
+  {
+    name: "the same where the two were asked for",
+    addresses: "192.0.2.1 fd00::1",
+    mayHoldSeveral: true,
+    goWith: "192.0.2.1 192.0.2.1",
+  },
+  {
+    name: "of several of a family each goes by itself",
+    addresses: "192.0.2.1 192.0.2.2 192.0.2.3",
+    mayHoldSeveral: true,
+    goWith: "192.0.2.1 192.0.2.2 192.0.2.3",
+  },
+  {
+    name: "the first of one family goes with the first of the other, and the second with the second",
+    addresses: "192.0.2.1 192.0.2.2 fd00::1 fd00::2",
+    mayHoldSeveral: true,
+    goWith: "192.0.2.1 192.0.2.2 192.0.2.1 192.0.2.2",
+  },
+  {
+    name: "addresses of each pool go by themselves",
+    addresses: "192.0.2.1 fd01::1 fd00::1 198.51.100.1",
+    mayHoldSeveral: true,
+    goWith: "192.0.2.1 fd01::1 192.0.2.1 fd01::1",
+  },
+  {
+    name: "one in no pool goes by itself",
+    addresses: "192.0.2.1 203.0.113.1",
+    mayHoldSeveral: true,
+    goWith: "192.0.2.1 203.0.113.1",
+  },
+];
+for (const { name, addresses, mayHoldSeveral, goWith } of togetherness)
+  test(`goesWith: ${name}`, () => {
+    const all = addresses.split(" ").map(address);
+    assert.equal(all.map((one) => inPools.goesWith(all, one, mayHoldSeveral)).join(" "), goWith);
+  });

@@ -1,13 +1,23 @@
-import type { Address, AddressRange } from "#pkg/net";
+import { type Address, type AddressRange, families } from "#pkg/net";
 import type { Pool } from "./config.ts";
 
 /** Finds the pool of an address among any number of disjoint pools, in logarithmic time. */
 export class PoolIndex {
+  readonly #pools: readonly Pool[];
   readonly #ranges: readonly { readonly range: AddressRange; readonly pool: Pool }[]; // By first address.
 
   constructor(pools: readonly Pool[]) {
+    this.#pools = pools;
     const ranges = pools.flatMap((pool) => pool.ranges.map((range) => ({ range, pool })));
     this.#ranges = ranges.sort((a, b) => a.range.first.compare(b.range.first));
+  }
+
+  save() {
+    return { pools: this.#pools };
+  }
+
+  static restore({ pools }: ReturnType<PoolIndex["save"]>): PoolIndex {
+    return new PoolIndex(pools);
   }
 
   find(address: Address): Pool | undefined {
@@ -24,14 +34,28 @@ export class PoolIndex {
   }
 
   /** See `placeTogether`. */
-  place(addresses: readonly Address[]): PlacedAddresses {
-    return placeTogether(addresses, (address) => this.find(address));
+  place(addresses: readonly Address[], mayHoldSeveral: boolean, asksFor?: AsksFor): PlacedAddresses {
+    return placeTogether(addresses, (address) => this.find(address), mayHoldSeveral, asksFor);
+  }
+
+  /**
+   * The address that one of a Service goes with on layer 2, where one node may announce both: of each pool the first of one family and the
+   * first of the other, the second ones, and so on. A Service with one pool alone has always had all that follow go with the first.
+   */
+  goesWith(addresses: readonly Address[], address: Address, mayHoldSeveral: boolean): Address {
+    const [first = address] = addresses;
+    if (!mayHoldSeveral) return first;
+    const pool = this.find(address);
+    const ofPool = addresses.filter((other) => this.find(other) === pool);
+    const place = ofPool.filter(({ family }) => family === address.family).findIndex((other) => other.equals(address));
+    const together = families.flatMap((family) => ofPool.filter((other) => other.family === family)[place] ?? []);
+    return ofPool.find((other) => together.includes(other)) ?? address;
   }
 }
 
 /** Which of its addresses a Service may hold at once. */
 export interface PlacedAddresses {
-  /** The pool of `held`. */
+  /** The pool of the first of `held`; of all of them but where a Service may hold addresses of several. */
   readonly pool: Pool | undefined;
   readonly held: readonly Address[];
   readonly refused: readonly {
@@ -42,21 +66,34 @@ export interface PlacedAddresses {
   }[];
 }
 
+/** Whether a Service asks for the address, or for the pool that it is in. */
+export type AsksFor = (address: Address, pool: Pool) => boolean;
+
 /**
- * The one rule on which addresses of a Service go together: all are in the pool of the first that can be handed out. The allocator adopts
- * by it, a configuration is refused by it, and speakers announce by it, so that they cannot disagree.
+ * The one rule on which addresses of a Service go together: all are in the pool of the first that can be handed out, if it does not ask for
+ * several; of addresses that it had asked for before, in that of the first which it asks for still. The allocator adopts by it, a
+ * configuration is refused by it, and speakers announce by it, so that they cannot disagree.
  */
-export function placeTogether(addresses: readonly Address[], poolOf: (address: Address) => Pool | undefined): PlacedAddresses {
-  let first: Pool | undefined;
+export function placeTogether(
+  addresses: readonly Address[],
+  poolOf: (address: Address) => Pool | undefined,
+  mayHoldSeveral: boolean,
+  asksFor: AsksFor = () => false,
+): PlacedAddresses {
+  const isUsable = (address: Address, pool: Pool) => !(pool.avoidBuggyIPs && isBuggyAddress(address));
+  const isAsked = (address: Address, pool = poolOf(address)) =>
+    pool !== undefined && isUsable(address, pool) && asksFor(address, pool);
+  const asked = mayHoldSeveral || addresses.length < 2 ? undefined : addresses.find((address) => isAsked(address));
+  let first = asked && poolOf(asked);
   const held: Address[] = [];
   const refused: PlacedAddresses["refused"][number][] = [];
   for (const address of addresses) {
     const pool = poolOf(address);
     if (pool === undefined) refused.push({ address, reason: "outsidePools", pool });
-    else if (pool.avoidBuggyIPs && isBuggyAddress(address)) refused.push({ address, reason: "buggyAddress", pool });
-    else if (first !== undefined && first !== pool) refused.push({ address, reason: "severalPools", pool });
+    else if (!isUsable(address, pool)) refused.push({ address, reason: "buggyAddress", pool });
+    else if (!mayHoldSeveral && first !== undefined && first !== pool) refused.push({ address, reason: "severalPools", pool });
     else {
-      first = pool;
+      first ??= pool;
       held.push(address);
     }
   }

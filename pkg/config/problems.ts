@@ -49,6 +49,11 @@ export class Problems {
     this.#add({ severity: "warning", path: [...path], offset, message });
   }
 
+  /** Where the value at `path` is. */
+  place(path: Path, position: (offset: number) => Position): Pick<Problem, "path" | "line" | "column"> {
+    return { path: formatPath(path), ...position(this.#offset(path, "key")) };
+  }
+
   /** In the order of the text; when there are too many, errors are kept over warnings and the last one says how many more. */
   list(position: (offset: number) => Position): Problem[] {
     const { error, warning } = this.#findings;

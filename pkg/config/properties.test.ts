@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { dump } from "js-yaml";
-import { type Config, formatCommunity, type LabelSelector, type Pool, parseConfig, readInput } from "./index.ts";
+import {
+  type Config,
+  formatCommunity,
+  type LabelSelector,
+  type NamespaceSet,
+  type Pool,
+  parseConfig,
+  readInput,
+} from "./index.ts";
 import { schema } from "./shape/schema-check.generated.ts";
 
 /** Whatever the text: an answer, with a configuration exactly if nothing is an error, and every problem at a place in the text. */
@@ -139,13 +147,11 @@ const advertisement = optional(
   },
   [],
 );
-const selectors = fc.array(
-  fc.record({
-    "match-labels": fc.dictionary(label, labelValue, { noNullPrototype: true }),
-    "match-expressions": fc.array(expression, { maxLength: 2 }),
-  }),
-  { maxLength: 2 },
-);
+const selector = fc.record({
+  "match-labels": fc.dictionary(label, labelValue, { noNullPrototype: true }),
+  "match-expressions": fc.array(expression, { maxLength: 2 }),
+});
+const selectors = fc.array(selector, { maxLength: 2 });
 const pool = (index: number) => {
   const common = {
     name: fc.constant(`pool ${index}`),
@@ -155,6 +161,12 @@ const pool = (index: number) => {
     ),
     "auto-assign": fc.boolean(),
     "avoid-buggy-ips": fc.boolean(),
+    namespaces: fc.uniqueArray(fc.constantFrom("team-a", "team-b", "x"), { minLength: 1 }),
+    "namespace-selectors": fc.array(selector, { minLength: 1, maxLength: 2 }),
+    "service-selectors": fc.array(selector, { minLength: 1, maxLength: 2 }),
+    priority: fc.integer({ min: 1, max: 2147483647 }),
+    closed: fc.boolean(),
+    sharing: fc.constantFrom("cluster", "namespace", "none"),
   };
   const bgp = {
     ...common,
@@ -166,13 +178,20 @@ const pool = (index: number) => {
   };
   const layer2 = {
     ...common,
-    protocol: fc.constant("layer2"),
+    protocol: fc.constantFrom("layer2", ["layer2"]),
     "node-selectors": selectors,
+    "preferred-nodes": fc.array(
+      fc.record({ weight: fc.integer({ min: 1, max: 100 }), "match-labels": fc.constant({ edge: "x" }) }),
+      { maxLength: 2 },
+    ),
     interfaces: fc.array(fc.constantFrom("eth0", "*", "?th*", "bond0.1??", "0x10"), { maxLength: 3 }),
     "l2-placement": fc.constantFrom("hash", "subnet", "sticky", "sticky-subnet"),
     "conflict-probe": fc.constantFrom("off", "report", "strict"),
   };
-  return fc.oneof(optional(bgp, ["name", "protocol", "addresses"]), optional(layer2, ["name", "protocol", "addresses"]));
+  const both = { ...layer2, ...bgp, protocol: fc.constantFrom(["layer2", "bgp"], ["bgp", "layer2"]) };
+  const none = { ...common, protocol: fc.constant("none") };
+  const required: (keyof typeof none)[] = ["name", "protocol", "addresses"];
+  return fc.oneof(optional(bgp, required), optional(layer2, required), optional(both, required), optional(none, required));
 };
 const seconds = (min: number, max: number) => fc.integer({ min, max }).map((count) => `${count}s`);
 const peer = (index: number) =>
@@ -208,11 +227,30 @@ function consistent<T extends object>(peer: T & Partial<Record<"password" | "ebg
   drop.push(peer["ebgp-multihop"] === true ? "ttl-security" : "ebgp-multihop-ttl");
   return Object.fromEntries(Object.entries(peer).filter(([field]) => !drop.includes(field))) as T;
 }
+/** With an address of its first entry kept, for a Service that its fence does not exclude by name. */
+function withReserved<T extends { readonly addresses: readonly string[]; readonly namespaces?: readonly string[] }>(pool: T) {
+  const [first = ""] = pool.addresses;
+  const address = first.split(/[-/]/)[0] ?? "";
+  return { ...pool, reserved: [{ addresses: [address], service: `${pool.namespaces?.[0] ?? "team-a"}/web` }] };
+}
 const several = <T>(make: (index: number) => fc.Arbitrary<T>) =>
   fc.nat(3).chain((count) => fc.tuple(...Array.from({ length: count }, (_, index) => make(index))));
 const withOnePeer = fc.tuple(peer(9), several(peer)).map(([first, others]) => [{ ...first, name: "spine" }, ...others]);
+const count = fc.nat(2147483647);
+const quota = optional(
+  {
+    namespaces: fc.uniqueArray(fc.constantFrom("team-a", "team-b"), { minLength: 1 }),
+    "namespace-selectors": fc.array(selector, { minLength: 1, maxLength: 2 }),
+    together: fc.boolean(),
+    ipv4: count,
+    ipv6: count,
+    services: count,
+  },
+  ["ipv6"],
+);
 const tree = fc.record({
-  "address-pools": several(pool),
+  "address-pools": several(pool).map((pools) => pools.map(withReserved)),
+  quotas: fc.array(quota, { maxLength: 3 }),
   peers: withOnePeer,
   "bgp-communities": fc.constant({ inside: "64512:99" }),
   "bfd-profiles": fc.constant([{ name: "fast", "receive-interval": 50 }]),
@@ -220,6 +258,13 @@ const tree = fc.record({
 
 function renderSelector({ matchLabels, matchExpressions }: LabelSelector) {
   return { "match-labels": Object.fromEntries(matchLabels), "match-expressions": matchExpressions };
+}
+
+function renderNamespaces({ namespaces, namespaceSelectors }: NamespaceSet) {
+  return {
+    ...(namespaces.length > 0 && { namespaces }),
+    ...(namespaceSelectors.length > 0 && { "namespace-selectors": namespaceSelectors.map(renderSelector) }),
+  };
 }
 
 function renderLayer2({ l2Placement: { subnet, sticky }, conflictProbe }: Pool) {
@@ -232,10 +277,19 @@ function render(config: Config) {
   return {
     "address-pools": config.pools.map((pool) => ({
       name: pool.name,
-      protocol: pool.protocol,
+      protocol: pool.protocols.length === 0 ? "none" : pool.protocols,
       addresses: pool.ranges.map(String),
       "auto-assign": pool.autoAssign,
       "avoid-buggy-ips": pool.avoidBuggyIPs,
+      ...renderNamespaces(pool.fence),
+      ...(pool.fence.serviceSelectors.length > 0 && { "service-selectors": pool.fence.serviceSelectors.map(renderSelector) }),
+      ...(pool.priority !== undefined && { priority: pool.priority }),
+      closed: pool.closed,
+      sharing: pool.sharing,
+      reserved: pool.reservations.map(({ ranges, holder: { type: _, ...holder } }) => ({
+        addresses: ranges.map(String),
+        ...holder,
+      })),
       "bgp-advertisements": pool.advertisements.map((advertisement) => ({
         "aggregation-length": advertisement.aggregationLength,
         "aggregation-length-v6": advertisement.aggregationLengthV6,
@@ -250,8 +304,13 @@ function render(config: Config) {
         ...(advertisement.weightByEndpoints ? { weight: "endpoints" } : {}),
       })),
       "node-selectors": pool.nodeSelectors.map(renderSelector),
+      "preferred-nodes": pool.preferredNodes.map(({ weight, selector }) => ({ weight, ...renderSelector(selector) })),
       interfaces: pool.interfaces,
-      ...(pool.protocol === "bgp" ? {} : renderLayer2(pool)),
+      ...(pool.protocols.includes("layer2") ? renderLayer2(pool) : {}),
+    })),
+    quotas: config.quotas.map(({ pools: _, namespaces, namespaceSelectors, ...limits }) => ({
+      ...renderNamespaces({ namespaces, namespaceSelectors }),
+      ...limits,
     })),
     peers: config.peers.map((peer) => ({
       "my-asn": peer.myAsn,

@@ -18,10 +18,12 @@ const toConfigMap: {
 - name: x
   addresses:
   - 192.0.2.32/28
+  priority: 1
   protocol: layer2
 - name: z
   addresses:
   - 192.0.2.16/28
+  priority: 2
   protocol: layer2
 - name: a
   addresses:
@@ -36,8 +38,32 @@ const toConfigMap: {
   {
     name: "a pool for some namespaces does not become one for all",
     text: `${pool("a", "192.0.2.0/28", ", serviceAllocation: {namespaces: [team]}")}${l2}`,
-    want: "address-pools:\n- name: a\n  addresses:\n  - 192.0.2.0/28\n  auto-assign: false\n  protocol: layer2\n",
-    losses: [/^IPAddressPool "a": spec\.serviceAllocation keeps the pool to some namespaces/],
+    want: "address-pools:\n- name: a\n  addresses:\n  - 192.0.2.0/28\n  namespaces:\n  - team\n  protocol: layer2\n",
+  },
+  {
+    name: "a pool for namespaces and Services with labels is for the same, and a selector of all namespaces is no fence",
+    text: `${pool("a", "192.0.2.0/28", ", serviceAllocation: {namespaces: [x], namespaceSelectors: [{matchLabels: {t: a}}], serviceSelectors: [{matchExpressions: [{key: k, operator: Exists}]}]}")}${pool("b", "192.0.2.16/28", ", serviceAllocation: {priority: 7, namespaces: [x], namespaceSelectors: [{}]}")}${l2}`,
+    want: `address-pools:
+- name: b
+  addresses:
+  - 192.0.2.16/28
+  priority: 7
+  protocol: layer2
+- name: a
+  addresses:
+  - 192.0.2.0/28
+  namespaces:
+  - x
+  namespace-selectors:
+  - match-labels:
+      t: a
+  service-selectors:
+  - match-expressions:
+    - key: k
+      operator: Exists
+  sharing: cluster
+  protocol: layer2
+`,
   },
   {
     name: "a pool that no advertisement selects is announced by nobody",
@@ -46,13 +72,7 @@ const toConfigMap: {
 - name: a
   addresses:
   - 192.0.2.0/28
-  protocol: layer2
-  node-selectors:
-  - match-expressions:
-    - key: kubernetes.io/os
-      operator: Exists
-    - key: kubernetes.io/os
-      operator: DoesNotExist
+  protocol: none
 `,
     notes: [/nothing announces it/],
   },
@@ -76,7 +96,52 @@ const toConfigMap: {
 `,
   },
   {
-    name: "a pool that is announced in both ways becomes what is preferred",
+    name: "preferred nodes keep their weights; what matches every node or none makes no difference",
+    text: `${pool("a", "192.0.2.0/28")}${metallb("L2Advertisement", "l2", "{preferredNodeSelectors: [{weight: 100, preference: {matchLabels: {edge: 'true'}}}, {weight: 7, preference: {}}, {weight: 5, preference: {matchExpressions: [{key: x, operator: Exists}, {key: x, operator: DoesNotExist}]}}]}")}`,
+    want: `address-pools:
+- name: a
+  addresses:
+  - 192.0.2.0/28
+  protocol: layer2
+  preferred-nodes:
+  - weight: 100
+    match-labels:
+      edge: 'true'
+`,
+  },
+  {
+    name: "of advertisements that prefer different nodes all weights count",
+    text: `${pool("a", "192.0.2.0/28")}${metallb("L2Advertisement", "l2", "{preferredNodeSelectors: [{weight: 2, preference: {matchLabels: {edge: x}}}]}")}${metallb("L2Advertisement", "l3", "{}")}`,
+    want: `address-pools:
+- name: a
+  addresses:
+  - 192.0.2.0/28
+  protocol: layer2
+  preferred-nodes:
+  - weight: 2
+    match-labels:
+      edge: x
+`,
+    losses: [/^IPAddressPool "a": its L2Advertisements prefer different nodes/],
+  },
+  {
+    name: "a pool that is announced in both ways keeps both",
+    text: `${pool("a", "192.0.2.0/28")}${metallb("L2Advertisement", "l2", "{interfaces: [eth0]}")}${metallb("BGPAdvertisement", "bgp", "{localPref: 7}")}`,
+    want: `address-pools:
+- name: a
+  addresses:
+  - 192.0.2.0/28
+  protocol:
+  - layer2
+  - bgp
+  interfaces:
+  - eth0
+  bgp-advertisements:
+  - localpref: 7
+`,
+  },
+  {
+    name: "a pool that is announced in both ways is announced in the preferred one",
     text: `${pool("a", "192.0.2.0/28")}${l2}${metallb("BGPAdvertisement", "bgp", "{}")}`,
     options: { prefer: "bgp" },
     want: "address-pools:\n- name: a\n  addresses:\n  - 192.0.2.0/28\n  protocol: bgp\n",
@@ -197,7 +262,7 @@ address-pools:
     text: `apiVersion: network.kubesphere.io/v1alpha2
 kind: Eip
 metadata: {name: lan, annotations: {eip.openelb.kubesphere.io/is-default-eip: "true"}}
-spec: {address: 192.0.2.10-192.0.2.20, protocol: layer2, interface: eth0}
+spec: {address: 192.0.2.10-192.0.2.20, protocol: layer2, interface: "can_reach:192.0.2.1"}
 ---
 apiVersion: network.kubesphere.io/v1alpha2
 kind: Eip
@@ -234,17 +299,22 @@ address-pools:
   addresses:
   - 192.0.2.10-192.0.2.20
   interfaces:
-  - eth0
+  - can_reach:192.0.2.1
 `,
     losses: [/^Eip "wan": spec\.namespaces/],
     notes: [/^Services need no annotation here/],
   },
   {
-    name: "PureLB: groups on the LAN follow subnets, remote ones are announced by BGP",
+    name: "PureLB: addresses are put into the kernels, of local groups on NICs, of those of v1 where the subnet says so",
     text: `apiVersion: purelb.io/v1
 kind: ServiceGroup
 metadata: {name: default, namespace: purelb}
 spec: {local: {v4pool: {subnet: 192.0.2.0/24, pool: 192.0.2.10-192.0.2.20}}}
+---
+apiVersion: purelb.io/v2
+kind: ServiceGroup
+metadata: {name: near, namespace: purelb}
+spec: {local: {v4pool: {subnet: 192.0.2.0/24, pool: 192.0.2.64/28, aggregation: default}}}
 ---
 apiVersion: purelb.io/v2
 kind: ServiceGroup
@@ -255,20 +325,58 @@ apiVersion: purelb.io/v2
 kind: ServiceGroup
 metadata: {name: ipam, namespace: purelb}
 spec: {external: {provider: netbox}}
+---
+apiVersion: purelb.io/v2
+kind: ServiceGroup
+metadata: {name: wide, namespace: purelb}
+spec:
+  remote:
+    v4pools: [{subnet: 203.0.113.0/24, pool: 203.0.113.0/24, aggregation: default}]
+    v6pools: [{subnet: "2001:db8::/64", pool: "2001:db8::/120", aggregation: default}]
+---
+apiVersion: purelb.io/v2
+kind: LBNodeAgent
+metadata: {name: default, namespace: purelb}
+spec: {local: {localInterface: eth0, dummyInterface: lb9}}
 `,
     want: `address-pools:
 - name: default
   addresses:
   - 192.0.2.10-192.0.2.20
-  protocol: layer2
-  l2-placement: subnet
+  protocol: interface
+  placement: auto
+  interfaces:
+  - '*eth0*'
+  dummy-interface: lb9
+- name: near
+  addresses:
+  - 192.0.2.64/28
+  auto-assign: false
+  protocol: interface
+  placement: lan
+  interfaces:
+  - '*eth0*'
 - name: far
   addresses:
   - 198.51.100.0/24
   auto-assign: false
-  protocol: bgp
+  protocol: interface
+  dummy-interface: lb9
+- name: wide
+  addresses:
+  - 203.0.113.0/24
+  - 2001:db8::/120
+  auto-assign: false
+  protocol: interface
+  dummy-interface: lb9
+  aggregation-length: 24
 `,
-    losses: [/^ServiceGroup "far": spec\.remote puts addresses/, /^ServiceGroup "ipam": spec\.external/],
+    losses: [
+      /^LBNodeAgent "default": .*only its interfaces are taken over/,
+      /^ServiceGroup "default": aggregation \/24 is wider/,
+      /^ServiceGroup "ipam": spec\.external/,
+      /^ServiceGroup "wide": aggregation \/64 is wider/,
+    ],
     notes: [/purelb\.io\/service-group/, /--lb-class=purelb/],
   },
 ];

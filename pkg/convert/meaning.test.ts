@@ -61,7 +61,7 @@ function toldByMetallb(objects: readonly Resource<BgpSpec>[], pool: Resource<Poo
 /** The same here, where the last entry that applies counts alone. */
 function toldByConfig(pool: Pool | undefined, labels: Labels): Map<string, string> {
   const told = new Map<string, string>();
-  if (pool === undefined || pool.protocol !== "bgp") return told;
+  if (pool === undefined || !pool.protocols.includes("bgp")) return told;
   for (const {
     aggregationLength,
     aggregationLengthV6,
@@ -243,8 +243,9 @@ function essence({ pools, peers, bfdProfiles }: Config): unknown {
   return JSON.parse(
     JSON.stringify({
       pools: pools
-        .map(({ nodeSelectors, advertisements, interfaces, ...rest }) => ({
+        .map(({ nodeSelectors, preferredNodes, advertisements, interfaces, ...rest }) => ({
           ...rest,
+          preferred: preferredNodes.map(({ weight, selector }) => [weight, nodes([selector])]),
           nodes: nodes(nodeSelectors),
           interfaces: interfaces.toSorted(),
           advertisements: advertisements.map(advertisement).sort(),
@@ -282,29 +283,37 @@ const profile = fc.record(
   { requiredKeys: [] },
 );
 const common = { "auto-assign": fc.boolean(), "avoid-buggy-ips": fc.boolean() };
-const poolOf = (index: number) =>
-  fc.oneof(
-    fc.record({
-      ...common,
-      protocol: fc.constant("layer2"),
-      addresses: fc.constantFrom([`10.${index}.0.0/24`, `fd00:${index}::/120`], [`10.${index}.0.3-10.${index}.0.9`]),
-      interfaces: some(["eth0", "bond0.100"]),
-      "node-selectors": fc.constantFrom(
-        [],
-        [{ "match-labels": { rack: "a" } }, { "match-expressions": [{ key: "zone", operator: "Exists" }] }],
-      ),
-    }),
-    fc.record({
-      ...common,
-      protocol: fc.constant("bgp"),
-      addresses: fc.constant([`10.${index}.0.0/24`, `fd00:${index}::/112`]),
-      "bgp-advertisements": fc.constantFrom(
-        [],
-        [{ communities: ["alias", "64512:7"], localpref: 5 }],
-        [{ peers: ["peer0"] }, { "aggregation-length": 26, "aggregation-length-v6": 120, communities: ["large:1:2:3"] }],
-      ),
-    }),
+const poolOf = (index: number) => {
+  const layer2 = {
+    "preferred-nodes": fc.constantFrom(
+      [],
+      [
+        { weight: 100, "match-labels": { edge: "true" } },
+        { weight: 3, "match-expressions": [{ key: "zone", operator: "Exists" }] },
+      ],
+    ),
+    interfaces: some(["eth0", "bond0.100"]),
+    "node-selectors": fc.constantFrom(
+      [],
+      [{ "match-labels": { rack: "a" } }, { "match-expressions": [{ key: "zone", operator: "Exists" }] }],
+    ),
+  };
+  const bgp = {
+    "bgp-advertisements": fc.constantFrom(
+      [],
+      [{ communities: ["alias", "64512:7"], localpref: 5 }],
+      [{ peers: ["peer0"] }, { "aggregation-length": 26, "aggregation-length-v6": 120, communities: ["large:1:2:3"] }],
+    ),
+  };
+  const blocks = fc.constant([`10.${index}.0.0/24`, `fd00:${index}::/112`]);
+  const ranges = fc.constantFrom([`10.${index}.0.0/24`, `fd00:${index}::/120`], [`10.${index}.0.3-10.${index}.0.9`]);
+  return fc.oneof(
+    fc.record({ ...common, protocol: fc.constant("layer2"), addresses: ranges, ...layer2 }),
+    fc.record({ ...common, protocol: fc.constant("bgp"), addresses: blocks, ...bgp }),
+    fc.record({ ...common, protocol: fc.constant(["layer2", "bgp"]), addresses: blocks, ...layer2, ...bgp }),
+    fc.record({ ...common, protocol: fc.constant("none"), addresses: ranges }),
   );
+};
 
 test("ConfigMap, custom resources and ConfigMap again is the same configuration, on what both can say", () => {
   const given = fc.tuple(fc.array(peer, { minLength: 1, maxLength: 3 }), profile, poolOf(1), poolOf(2));

@@ -3,7 +3,7 @@ import { quote } from "#pkg/text";
 import type { Schema } from "./fields.ts";
 import { type ManifestObject, readSpec, refuse, title } from "./objects.ts";
 import type { Report } from "./report.ts";
-import { nodesOf, type Selector, toConfigSelectors } from "./selectors.ts";
+import { labelSelector, nodesOf, type Selector, toConfigSelectors } from "./selectors.ts";
 
 const text: Schema = { type: "string" };
 const flag: Schema = { type: "boolean" };
@@ -88,24 +88,7 @@ const bgpPeer: Schema = {
       type: "array",
       items: config({ family: { type: "object", properties: { afi: text, safi: text } }, enabled: flag }),
     },
-    nodeSelector: {
-      type: "object",
-      properties: {
-        matchLabels: { type: "object", additionalProperties: text },
-        matchExpressions: {
-          type: "array",
-          items: {
-            type: "object",
-            required: ["key", "operator"],
-            properties: {
-              key: text,
-              operator: { type: "string", enum: ["In", "NotIn", "Exists", "DoesNotExist"] },
-              values: { type: "array", items: text },
-            },
-          },
-        },
-      },
-    },
+    nodeSelector: labelSelector,
   },
 };
 
@@ -148,15 +131,13 @@ function pool(object: ManifestObject, spec: Partial<EipSpec>, report: Report): o
     protocol: protocol === "bgp" ? "bgp" : "layer2",
     addresses: [spec.address ?? ""],
     ...(!isDefault && { "auto-assign": false }),
-    ...(protocol !== "bgp" && interfacesOf(what, spec.interface, report)),
+    ...(protocol !== "bgp" && interfacesOf(spec.interface)),
   };
 }
 
-function interfacesOf(what: string, name: string | undefined, report: Report): object {
+function interfacesOf(name: string | undefined): object {
   if (!name) return {};
-  if (!name.startsWith("can_reach:")) return { interfaces: [name] };
-  report.lose(what, `spec.interface ${quote(name)}: name the interfaces here; every interface is used`);
-  return {};
+  return { interfaces: [name] };
 }
 
 function peer(object: ManifestObject, conf: { readonly as?: number; readonly routerId?: string }, report: Report): object[] {

@@ -1,3 +1,4 @@
+import { AddressRange, parsePrefix, parseRange } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { Schema } from "./fields.ts";
 import { type ManifestObject, ofOneNamespace, readSpec, refuse, title } from "./objects.ts";
@@ -54,14 +55,14 @@ const serviceGroup: Schema = {
 export function fromPurelb(all: readonly ManifestObject[], namespace: string | undefined, report: Report): object {
   const { objects } = ofOneNamespace(all, namespace ?? all.find((object) => object.namespace !== "")?.namespace, report);
   for (const object of objects)
-    if (object.kind !== "ServiceGroup")
-      report.lose(
-        title(object),
-        object.kind === "LBNodeAgent" ? "what nodes do with addresses is decided by pools here" : "this kind is not known here",
-      );
+    if (object.kind === "LBNodeAgent")
+      report.lose(title(object), "what nodes do with addresses is decided by pools here; only its interfaces are taken over");
+    else if (object.kind !== "ServiceGroup") report.lose(title(object), "this kind is not known here");
+  const agents = objects.filter(({ kind }) => kind === "LBNodeAgent");
+  const interfaces = agentInterfaces(agents, report);
   const groups = objects.filter(({ kind }) => kind === "ServiceGroup");
   const pools = groups
-    .flatMap((object) => pool(object, report))
+    .flatMap((object) => pool(object, interfaces, report))
     .sort((a, b) => Number(b.name === "default") - Number(a.name === "default"));
   if (pools.length > 0)
     report.note(
@@ -74,7 +75,68 @@ export function fromPurelb(all: readonly ManifestObject[], namespace: string | u
   return pools.length > 0 ? { "address-pools": pools } : {};
 }
 
-function pool(object: ManifestObject, report: Report): { readonly name: string }[] {
+interface AgentSpec {
+  readonly local: {
+    readonly dummyInterface?: string;
+    readonly extlbint?: string;
+    readonly localInterface?: string;
+    readonly localint?: string;
+    readonly interfaces?: readonly string[];
+  };
+}
+
+const nodeAgent: Schema = {
+  type: "object",
+  properties: {
+    local: {
+      type: "object",
+      properties: {
+        dummyInterface: text,
+        extlbint: text,
+        localInterface: text,
+        localint: text,
+        interfaces: { type: "array", items: text },
+      },
+    },
+  },
+};
+
+/** What agents say of interfaces, as fields of pools. */
+interface AgentInterfaces {
+  /** Of addresses on NICs; empty where the subnet alone decides. */
+  readonly nics: { readonly interfaces?: readonly string[] };
+  /** Of the others; empty for the usual interface. */
+  readonly dummy: { readonly "dummy-interface"?: string };
+}
+
+function agentInterfaces(agents: readonly ManifestObject[], report: Report): AgentInterfaces {
+  const specs = agents.map((object) => ({ object, local: readSpec<AgentSpec>(object, nodeAgent, report).local ?? {} }));
+  const first = (what: string, names: readonly string[]): string | undefined => {
+    const [name, ...others] = new Set(names);
+    if (others.length > 0) report.lose("LBNodeAgents", `name ${others.length + 1} ${what}: pools have ${quote(name ?? "")} here`);
+    return name;
+  };
+  const dummy = first(
+    "dummy interfaces",
+    specs.flatMap(({ local }) => local.dummyInterface ?? local.extlbint ?? []),
+  );
+  const globs = specs.flatMap(({ object, local }) => {
+    const pattern = local.localInterface ?? local.localint ?? "default";
+    if (pattern === "default") return local.interfaces ?? []; // Which is the default route's is decided by the subnet here.
+    if (/^[\w.-]+$/.test(pattern)) return [`*${pattern.replaceAll(".", "?")}*`]; // PureLB looks for it anywhere in the name.
+    report.lose(
+      title(object),
+      `spec.local.localInterface ${quote(pattern)}: it is no name; interfaces are chosen by subnet alone`,
+    );
+    return [];
+  });
+  return {
+    nics: globs.length === 0 ? {} : { interfaces: [...new Set(globs)] },
+    dummy: dummy === undefined || dummy === "kube-lb0" ? {} : { "dummy-interface": dummy },
+  };
+}
+
+function pool(object: ManifestObject, { nics, dummy }: AgentInterfaces, report: Report): { readonly name: string }[] {
   const spec = readSpec<GroupSpec>(object, serviceGroup, report);
   const what = title(object);
   const kinds = (["local", "remote", "external", "netbox"] as const).filter((kind) => spec[kind] !== undefined);
@@ -98,19 +160,20 @@ function pool(object: ManifestObject, report: Report): { readonly name: string }
     addresses: those.map(({ pool }) => pool),
     ...(object.name !== "default" && { "auto-assign": false }),
   };
-  if (kind === "local") return [{ ...common, protocol: "layer2", "l2-placement": "subnet" } as { name: string }];
-  report.lose(
-    what,
-    "spec.remote puts addresses on an interface of every node, for a routing daemon; here speakers announce them to BGP peers, which have to be configured",
-  );
-  return [{ ...common, protocol: "bgp", ...aggregation(what, those, report) } as { name: string }];
+  // The agents of v1 put each address where it belongs by its subnet; since v2 a group says it.
+  const placement = kind === "remote" ? "routed" : object.version === "v1" ? "auto" : "lan";
+  const placing = {
+    ...(placement !== "routed" && { placement, ...nics }),
+    ...(placement !== "lan" && { ...dummy, ...aggregation(what, those, report) }),
+  };
+  return [{ ...common, protocol: "interface", ...placing } as { name: string }];
 }
 
 function listed(one: Range | undefined): Range[] {
   return one === undefined ? [] : [one];
 }
 
-/** The prefix length that the kernel's route of each address has: `/24`, or by default that of the subnet. */
+/** The prefix length of each address on the dummy interface, and so of its route: `/24`, or by default that of the subnet. */
 function aggregation(what: string, ranges: readonly Range[], report: Report): object {
   const lengths = { "aggregation-length": new Set<number>(), "aggregation-length-v6": new Set<number>() };
   for (const { pool = "", subnet = "", aggregation = "default" } of ranges) {
@@ -122,8 +185,18 @@ function aggregation(what: string, ranges: readonly Range[], report: Report): ob
     const [length, ...others] = found;
     if (others.length > 0)
       report.lose(what, `aggregation differs between its ranges: every address has a route of its own (${quote(field)})`);
-    else if (length !== undefined && Number.isInteger(length) && length < (field.endsWith("v6") ? 128 : 32))
-      fields[field] = length;
+    else if (length === undefined || !Number.isInteger(length) || length >= (field.endsWith("v6") ? 128 : 32)) continue;
+    else if (ranges.some(({ pool = "" }) => pool.includes(":") === field.endsWith("v6") && isBeyond(pool, length)))
+      report.lose(what, `aggregation /${length} is wider than a range of the pool: every address has a route of its own`);
+    else fields[field] = length;
   }
-  return Object.keys(fields).length === 0 ? {} : { "bgp-advertisements": [fields] };
+  return fields;
+}
+
+/** Whether a prefix of this length around any address of the range has addresses outside of it. */
+function isBeyond(text: string, length: number): boolean {
+  const prefix = parsePrefix(text);
+  const range = prefix === undefined ? parseRange(text) : AddressRange.ofPrefix(prefix);
+  if (typeof range === "string") return false; // The configuration's reader says what is wrong.
+  return length < Math.min(...range.toPrefixes().map((one) => one.length));
 }

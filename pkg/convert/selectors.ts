@@ -1,4 +1,5 @@
 import { type LabelSelector, matchesSelector } from "#pkg/config";
+import type { Schema } from "./fields.ts";
 
 /** A label selector as Kubernetes' objects have it. */
 export interface Selector {
@@ -11,6 +12,28 @@ export interface Expression {
   readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
   readonly values?: readonly string[];
 }
+
+const text: Schema = { type: "string" };
+
+/** What the API server takes for a `Selector`. */
+export const labelSelector: Schema = {
+  type: "object",
+  properties: {
+    matchLabels: { type: "object", additionalProperties: text },
+    matchExpressions: {
+      type: "array",
+      items: {
+        type: "object",
+        required: ["key", "operator"],
+        properties: {
+          key: text,
+          operator: { type: "string", enum: ["In", "NotIn", "Exists", "DoesNotExist"] },
+          values: { type: "array", items: text },
+        },
+      },
+    },
+  },
+};
 
 /** Conditions of which all have to hold. */
 type Conjunction = readonly Expression[];

@@ -2,8 +2,21 @@ import type { Address } from "#pkg/net";
 
 /** Which addresses each node has in a set of its own, such as that of the addresses it owns. They are reported page by page. */
 export class AddressSets {
-  readonly #pages = new Map<string, Map<string, Map<string, Address>>>(); // node -> page -> address -> itself
-  readonly #holders = new Map<string, readonly string[]>(); // address -> nodes; absent where there is none
+  readonly #pages: Map<string, Map<string, Map<string, Address>>>; // node -> page -> address -> itself
+  readonly #holders: Map<string, readonly string[]>; // address -> nodes; absent where there is none
+
+  constructor(pages: Map<string, Map<string, Map<string, Address>>> = new Map(), holders = new Map<string, readonly string[]>()) {
+    this.#pages = pages;
+    this.#holders = holders;
+  }
+
+  save() {
+    return { pages: this.#pages, holders: this.#holders };
+  }
+
+  static restore({ pages, holders }: ReturnType<AddressSets["save"]>): AddressSets {
+    return new AddressSets(pages, holders);
+  }
 
   /** The node has exactly these addresses of the page. @returns those for which that is new */
   set(node: string, page: string, addresses: Iterable<Address>): Address[] {

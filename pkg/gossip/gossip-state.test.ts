@@ -5,6 +5,19 @@ import { GossipNode } from "./testing/index.ts";
 
 const x = new Address("IPv4", 0xc0000201n);
 
+test("that a node may not change its kernel is heard of, and a change is one of where it can announce", () => {
+  const [a, b] = [new GossipNode("a"), new GossipNode("b")];
+  b.join(a);
+  a.state.participate();
+  for (const hasKernelAccess of [true, false, true]) {
+    a.state.setReachability({ answers: true, hasKernelAccess, interfaces: new Map() });
+    assert.equal(b.merge(a.payload()).nodes, true);
+    assert.equal(b.state.reachability("a")?.hasKernelAccess, hasKernelAccess);
+    a.state.setReachability({ answers: true, hasKernelAccess, interfaces: new Map() });
+    assert.equal(b.merge(a.payload()).nodes, false);
+  }
+});
+
 test("what a node that failed owned does not count until it participates as the incarnation that joined again", () => {
   const [a, b] = [new GossipNode("a"), new GossipNode("b")];
   const seen = () => [b.state.owners(x.toString()), b.state.isParticipating("a")];

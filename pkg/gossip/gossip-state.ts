@@ -21,10 +21,12 @@ import {
 // Far more than hosts send frames of in good faith; so many pages of gossip at most.
 const maxAsked = 256;
 
-/** Where a node can answer on layer 2, as it reports itself. */
+/** Where a node can announce addresses that have one owner, as it reports itself. */
 export interface Reachability {
   /** It has an interface that can answer and has a carrier. */
   readonly answers: boolean;
+  /** It may change the addresses of its kernel. */
+  readonly hasKernelAccess: boolean;
   /** Those interfaces by name, with their subnets; only ones that have a subnet, or that a pool asks for by name. */
   readonly interfaces: ReadonlyMap<string, readonly Prefix[]>;
 }
@@ -58,6 +60,41 @@ interface ReportedNode {
   reachability: Reachability | undefined;
 }
 
+/** All that is known of what the speakers report, this one's own among it. */
+interface GossipData {
+  readonly nodes: Map<string, ReportedNode>; // node -> what it reports
+  readonly since: Map<string, number>; // node -> the incarnation from which its summary counts; infinite while it is failed
+  readonly sets: Readonly<Record<AddressSetName, AddressSets>>;
+  readonly entries: Map<string, Uint8Array>; // key -> value; of this node, and not taken yet
+  readonly changedPages: Set<string>; // Of this node; not among the entries yet.
+  readonly repeated: Set<string>; // keys of entries of this node to be broadcast once more
+  contested: readonly Address[]; // Owned by this node and others when its view uncertainty was reported.
+  answers: boolean;
+  hasKernelAccess: boolean;
+  viewUncertainty: number;
+  view: View;
+  incarnation: number;
+  isParticipating: boolean;
+}
+
+function nothingReported(): GossipData {
+  return {
+    nodes: new Map(),
+    since: new Map(),
+    sets: { owned: new AddressSets(), asked: new AddressSets(), announced: new AddressSets() },
+    entries: new Map(),
+    changedPages: new Set(),
+    repeated: new Set(),
+    contested: [],
+    answers: false,
+    hasKernelAccess: true,
+    viewUncertainty: 0,
+    view: "current",
+    incarnation: 0,
+    isParticipating: false,
+  };
+}
+
 /**
  * The meaning of what speakers gossip: where they can answer, and which addresses they own because they announce them. A node participates
  * from when it reports a summary until it fails; when it comes back, from when its summary is of the incarnation that it came back with, or
@@ -65,43 +102,38 @@ interface ReportedNode {
  */
 export class GossipState {
   readonly #node: string;
-  readonly #nodes = new Map<string, ReportedNode>(); // node -> what it reports
-  readonly #since = new Map<string, number>(); // node -> the incarnation from which its summary counts; infinite while it is failed
-  readonly #sets: Readonly<Record<AddressSetName, AddressSets>> = {
-    owned: new AddressSets(),
-    asked: new AddressSets(),
-    announced: new AddressSets(),
-  };
-  readonly #entries = new Map<string, Uint8Array>(); // key -> value; of this node, and not taken yet
-  readonly #changedPages = new Set<string>(); // Of this node; not among the entries yet.
-  readonly #repeated = new Set<string>(); // keys of entries of this node to be broadcast once more
-  #contested: readonly Address[] = []; // Owned by this node and others when its view uncertainty was reported.
-  #answers = false;
-  #viewUncertainty = 0;
-  #view: View = "current";
-  #incarnation = 0;
-  #isParticipating = false;
+  readonly #at: GossipData;
 
   /** @param node this one */
-  constructor(node: string) {
+  constructor(node: string, at = nothingReported()) {
     this.#node = node;
+    this.#at = at;
+  }
+
+  save() {
+    return { node: this.#node, at: this.#at };
+  }
+
+  static restore({ node, at }: ReturnType<GossipState["save"]>): GossipState {
+    return new GossipState(node, at);
   }
 
   isParticipating(node: string): boolean {
-    const incarnation = this.#nodes.get(node)?.summary?.incarnation;
-    return incarnation !== undefined && incarnation >= (this.#since.get(node) ?? 0);
+    const incarnation = this.#at.nodes.get(node)?.summary?.incarnation;
+    return incarnation !== undefined && incarnation >= (this.#at.since.get(node) ?? 0);
   }
 
   /** Whether the node participated as an earlier incarnation: what it reports since then may have got lost. */
   isAwaited(node: string): boolean {
-    return this.#nodes.get(node)?.summary !== undefined && !this.isParticipating(node);
+    return this.#at.nodes.get(node)?.summary !== undefined && !this.isParticipating(node);
   }
 
   /** Where the node can answer; undefined while it does not participate. */
   reachability(node: string): Reachability | undefined {
-    const reported = this.#nodes.get(node);
+    const reported = this.#at.nodes.get(node);
     if (reported?.summary === undefined || !this.isParticipating(node)) return undefined;
-    reported.reachability ??= { answers: reported.summary.answers, interfaces: new Map(reported.interfaces) };
+    const { answers, hasKernelAccess } = reported.summary;
+    reported.reachability ??= { answers, hasKernelAccess, interfaces: new Map(reported.interfaces) };
     return reported.reachability;
   }
 
@@ -122,30 +154,32 @@ export class GossipState {
 
   /** What a node that participates has reported of `setViewUncertainty`. */
   viewUncertainty(node: string): number {
-    return this.isParticipating(node) ? (this.#nodes.get(node)?.summary?.viewUncertainty ?? 0) : 0;
+    return this.isParticipating(node) ? (this.#at.nodes.get(node)?.summary?.viewUncertainty ?? 0) : 0;
   }
 
   /** How a node that participates sees what changes in the API. It counts as current until all has arrived that it announces. */
   view(node: string): View {
-    const reported = this.#nodes.get(node);
+    const reported = this.#at.nodes.get(node);
     return reported?.isAnnouncedKnown && this.isParticipating(node) ? (reported.summary?.view ?? "current") : "current";
   }
 
   /** This node participates from now on. */
   participate(): void {
-    this.#isParticipating = true;
+    this.#at.isParticipating = true;
     this.#reportSummary();
   }
 
   /** Where this node can answer. */
-  setReachability({ answers, interfaces }: Reachability): void {
-    this.#answers = answers;
+  setReachability({ answers, hasKernelAccess, interfaces }: Reachability): void {
+    this.#at.answers = answers;
+    this.#at.hasKernelAccess = hasKernelAccess;
     const own = this.#reported(this.#node);
-    for (const name of own.interfaces.keys()) if (!interfaces.has(name)) this.#entries.set(interfaceKey(name), new Uint8Array());
+    for (const name of own.interfaces.keys())
+      if (!interfaces.has(name)) this.#at.entries.set(interfaceKey(name), new Uint8Array());
     own.interfaces.clear();
     for (const [name, subnets] of interfaces) {
       own.interfaces.set(name, subnets);
-      this.#entries.set(interfaceKey(name), encodeSubnets(subnets));
+      this.#at.entries.set(interfaceKey(name), encodeSubnets(subnets));
     }
     own.reachability = undefined;
     this.#reportSummary();
@@ -165,7 +199,7 @@ export class GossipState {
    * are seen on the wire. At most 256 at a time. @returns whether that is asked now
    */
   ask(address: Address, isAsked: boolean): boolean {
-    const { asked } = this.#sets;
+    const { asked } = this.#at.sets;
     if (isAsked && !asked.has(this.#node, address) && asked.size(this.#node) >= maxAsked) return false;
     this.#put("asked", address, isAsked);
     return isAsked;
@@ -179,8 +213,8 @@ export class GossipState {
   /** Reports once more whether this node owns the address, since another node may not know. */
   repeat(address: Address): void {
     const page = pageKey("owned", address);
-    this.#changedPages.add(page);
-    this.#repeated.add(page).add(summaryKey);
+    this.#at.changedPages.add(page);
+    this.#at.repeated.add(page).add(summaryKey);
   }
 
   /**
@@ -188,7 +222,7 @@ export class GossipState {
    * Reported when it makes a difference: with the next change of ownership, or when the others need a new summary of this node.
    */
   setViewUncertainty(uncertainty: number): void {
-    this.#viewUncertainty = uncertainty;
+    this.#at.viewUncertainty = uncertainty;
     if (uncertainty === 0) this.#reportSummary();
   }
 
@@ -197,26 +231,26 @@ export class GossipState {
    * (`setAnnounced`); the others leave it just that. What it reports of both is repeated, since all of it is to arrive.
    */
   setView(view: View): void {
-    if (view === this.#view) return;
-    this.#view = view;
-    for (const address of view === "current" ? [] : this.#sets.announced.by(this.#node)) {
+    if (view === this.#at.view) return;
+    this.#at.view = view;
+    for (const address of view === "current" ? [] : this.#at.sets.announced.by(this.#node)) {
       const page = pageKey("announced", address);
-      this.#changedPages.add(page);
-      this.#repeated.add(page);
+      this.#at.changedPages.add(page);
+      this.#at.repeated.add(page);
     }
     this.#reportSummary();
   }
 
   /** This node's in the ring. It is greater than before when others may have declared this node dead. */
   setIncarnation(incarnation: number): void {
-    if (incarnation === this.#incarnation) return;
-    this.#incarnation = incarnation;
+    if (incarnation === this.#at.incarnation) return;
+    this.#at.incarnation = incarnation;
     this.#reportSummary();
   }
 
   /** A node failed. What it reported does not count until it has joined again. */
   failed(node: string): void {
-    if (this.#nodes.has(node)) this.#since.set(node, Infinity);
+    if (this.#at.nodes.has(node)) this.#at.since.set(node, Infinity);
   }
 
   /** A node joined, perhaps again: what it reports in this life, and as this incarnation or a later one, counts. */
@@ -224,7 +258,7 @@ export class GossipState {
     const before = this.isParticipating(node);
     const changes = new ChangesBuilder();
     if (life > this.#reported(node).life) this.#startLife(node, life, changes);
-    this.#since.set(node, incarnation);
+    this.#at.since.set(node, incarnation);
     if (this.isParticipating(node) !== before) changes.nodes = true;
     return changes.build();
   }
@@ -238,9 +272,9 @@ export class GossipState {
 
   /** A node left, or is gone for good. */
   forget(node: string): void {
-    for (const set of Object.values(this.#sets)) set.clear(node);
-    this.#nodes.delete(node);
-    this.#since.delete(node);
+    for (const set of Object.values(this.#at.sets)) set.clear(node);
+    this.#at.nodes.delete(node);
+    this.#at.since.delete(node);
   }
 
   /** Takes in entries of other nodes that changed. */
@@ -256,22 +290,22 @@ export class GossipState {
 
   /** This node's entries that changed since the last call. */
   takeEntries(): OwnEntry[] {
-    if (this.#changedPages.size > 0) this.#reportSummary();
-    for (const page of this.#changedPages) {
-      const set = this.#sets[setOf(page) ?? "owned"];
-      this.#entries.set(page, encodePage(set.page(this.#node, page).values()));
+    if (this.#at.changedPages.size > 0) this.#reportSummary();
+    for (const page of this.#at.changedPages) {
+      const set = this.#at.sets[setOf(page) ?? "owned"];
+      this.#at.entries.set(page, encodePage(set.page(this.#node, page).values()));
     }
-    this.#changedPages.clear();
-    const entries = [...this.#entries].map(([key, value]) => ({ key, value, repeated: this.#repeated.has(key) }));
-    this.#entries.clear();
-    this.#repeated.clear();
+    this.#at.changedPages.clear();
+    const entries = [...this.#at.entries].map(([key, value]) => ({ key, value, repeated: this.#at.repeated.has(key) }));
+    this.#at.entries.clear();
+    this.#at.repeated.clear();
     return entries;
   }
 
   /** Addresses whose owners are to be compared anew since the last call, because this node has reported its view uncertainty. */
   takeContested(): readonly Address[] {
-    const contested = this.#contested;
-    this.#contested = [];
+    const contested = this.#at.contested;
+    this.#at.contested = [];
     return contested;
   }
 
@@ -279,7 +313,7 @@ export class GossipState {
     const reported = this.#reported(node);
     const name = interfaceOf(key);
     const set = setOf(key);
-    if (set !== undefined) changes.touch(set, this.#sets[set].set(node, key, decodePage(key, value)));
+    if (set !== undefined) changes.touch(set, this.#at.sets[set].set(node, key, decodePage(key, value)));
     else if (key === summaryKey) this.#setSummary(node, reported, decodeSummary(value), changes);
     else if (name !== undefined) {
       const subnets = decodeSubnets(value);
@@ -295,8 +329,10 @@ export class GossipState {
     reported.summary = summary;
     reported.reachability = undefined;
     const now = this.isParticipating(node) ? summary : undefined;
-    if (before?.view !== now?.view) changes.touch("announced", this.#sets.announced.by(node));
-    if (before?.answers !== now?.answers || before?.view !== now?.view) changes.nodes = true;
+    if (before?.view !== now?.view) changes.touch("announced", this.#at.sets.announced.by(node));
+    const isSame =
+      before?.answers === now?.answers && before?.hasKernelAccess === now?.hasKernelAccess && before?.view === now?.view;
+    if (!isSame) changes.nodes = true;
     else if (before?.viewUncertainty !== now?.viewUncertainty) changes.touch("owned", this.#contestedBy(node));
   }
 
@@ -305,10 +341,10 @@ export class GossipState {
     const reported = this.#reported(node);
     const { summary } = reported;
     if (summary === undefined || summary.view === "current") reported.isAnnouncedKnown = false;
-    else if (!reported.isAnnouncedKnown && (this.#sets.announced.size(node) & 0xffff) === summary.announced) {
+    else if (!reported.isAnnouncedKnown && (this.#at.sets.announced.size(node) & 0xffff) === summary.announced) {
       reported.isAnnouncedKnown = true;
       changes.nodes = true;
-      changes.touch("announced", this.#sets.announced.by(node));
+      changes.touch("announced", this.#at.sets.announced.by(node));
     }
   }
 
@@ -316,57 +352,61 @@ export class GossipState {
   #startLife(node: string, life: number, changes: ChangesBuilder): void {
     const reported = this.#reported(node);
     if (reported.summary !== undefined) changes.nodes = true;
-    for (const name of Object.keys(this.#sets) as AddressSetName[]) {
-      changes.touch(name, this.#sets[name].by(node));
-      this.#sets[name].clear(node);
+    for (const name of Object.keys(this.#at.sets) as AddressSetName[]) {
+      changes.touch(name, this.#at.sets[name].by(node));
+      this.#at.sets[name].clear(node);
     }
-    this.#nodes.set(node, newNode(life));
+    this.#at.nodes.set(node, newNode(life));
   }
 
   /** What a node owns that others own as well. */
   #contestedBy(node: string): Address[] {
-    const { owned } = this.#sets;
+    const { owned } = this.#at.sets;
     return [...owned.by(node)].filter((address) => owned.of(address.toString()).length > 1);
   }
 
   #participantsWith(set: AddressSetName, address: string): readonly string[] {
-    const all = this.#sets[set].of(address);
+    const all = this.#at.sets[set].of(address);
     return all.every((node) => this.isParticipating(node)) ? all : all.filter((node) => this.isParticipating(node));
   }
 
   #put(name: AddressSetName, address: Address, isIn: boolean): void {
-    const set = this.#sets[name];
+    const set = this.#at.sets[name];
     if (set.has(this.#node, address) === isIn) return;
     const page = pageKey(name, address);
     if (isIn) set.add(this.#node, page, address);
     else set.remove(this.#node, page, address);
-    this.#changedPages.add(page);
+    this.#at.changedPages.add(page);
   }
 
   #reportSummary(): void {
-    if (!this.#isParticipating) return;
-    if (this.viewUncertainty(this.#node) !== this.#viewUncertainty) this.#contested = this.#contestedBy(this.#node);
+    if (!this.#at.isParticipating) return;
+    if (this.viewUncertainty(this.#node) !== this.#at.viewUncertainty) this.#at.contested = this.#contestedBy(this.#node);
     const own = this.#reported(this.#node);
     own.summary = {
-      answers: this.#answers,
-      view: this.#view,
-      announced: this.#view === "current" ? 0 : this.#sets.announced.size(this.#node) & 0xffff,
-      viewUncertainty: this.#viewUncertainty,
-      incarnation: this.#incarnation,
+      answers: this.#at.answers,
+      hasKernelAccess: this.#at.hasKernelAccess,
+      view: this.#at.view,
+      announced: this.#at.view === "current" ? 0 : this.#at.sets.announced.size(this.#node) & 0xffff,
+      viewUncertainty: this.#at.viewUncertainty,
+      incarnation: this.#at.incarnation,
     };
     own.isAnnouncedKnown = true;
     own.reachability = undefined;
-    this.#entries.set(summaryKey, encodeSummary(own.summary));
+    this.#at.entries.set(summaryKey, encodeSummary(own.summary));
   }
 
   #reported(node: string): ReportedNode {
-    const known = this.#nodes.get(node);
+    const known = this.#at.nodes.get(node);
     if (known !== undefined) return known;
     const reported = newNode(0);
-    this.#nodes.set(node, reported);
+    this.#at.nodes.set(node, reported);
     return reported;
   }
 }
+
+/** Those that a saved `GossipState` has in it. */
+export const gossipClasses = { GossipState, AddressSets };
 
 function newNode(life: number): ReportedNode {
   return { life, summary: undefined, isAnnouncedKnown: false, interfaces: new Map(), reachability: undefined };

@@ -10,5 +10,5 @@
  */
 export { decodeOffer, encodeOffer, type GossipEntry } from "./codec/entry-codec.ts";
 export type { View } from "./codec/value-codec.ts";
-export { type GossipChanges, GossipState, type OwnEntry, type Reachability } from "./gossip-state.ts";
+export { type GossipChanges, GossipState, gossipClasses, type OwnEntry, type Reachability } from "./gossip-state.ts";
 export { GossipStore } from "./gossip-store.ts";

@@ -2,13 +2,19 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
-import { json } from "#pkg/http";
+import { json, OneLine, type Route } from "#pkg/http";
+import { asked, textOf } from "#pkg/http/testing";
 import { escapeControls } from "#pkg/text";
 
+/** The answer to whoever asks. */
+async function answer(value: unknown): Promise<Route> {
+  return await json(() => value)(asked());
+}
+
 test("JSON shows control characters as escapes, and is indented", async () => {
-  const { body } = await json({ name: "a\u001b[2J\u009b\u202eb\n", none: undefined, list: [], object: {}, date: new Date(0) });
+  const found = await answer({ name: "a\u001b[2J\u009b\u202eb\n", none: undefined, list: [], object: {}, date: new Date(0) });
   assert.equal(
-    body,
+    textOf(found),
     '{\n  "name": "a\\u001b[2J\\u009b\\u202eb\\n",\n  "list": [],\n  "object": {},\n  "date": "1970-01-01T00:00:00.000Z"\n}\n',
   );
 });
@@ -17,9 +23,14 @@ test("JSON that is made in slices is what the language makes", async () => {
   await fc.assert(
     fc.asyncProperty(fc.jsonValue(), async (value) => {
       const lines = JSON.stringify(value, undefined, 2).split("\n"); // Of the indentation: in texts they are escaped.
-      assert.equal((await json(value)).body, `${lines.map(escapeControls).join("\n")}\n`);
+      assert.equal(textOf(await answer(value)), `${lines.map(escapeControls).join("\n")}\n`);
     }),
   );
+});
+
+test("what is to be on one line is, with the same escapes", async () => {
+  const found = await answer({ list: [new OneLine({ name: "a\u202eb", of: [1] }), new OneLine([])] });
+  assert.equal(textOf(found), '{\n  "list": [\n    {"name":"a\\u202eb","of":[1]},\n    []\n  ]\n}\n');
 });
 
 test("of a long list a turn of the event loop makes a part, and of several lists one after another", async () => {
@@ -38,11 +49,11 @@ test("of a long list a turn of the event loop makes a part, and of several lists
     }
     underWay--;
   }
-  const answers = await Promise.all(Array.from({ length: 5 }, () => json({ services: services() })));
+  const answers = await Promise.all(Array.from({ length: 5 }, () => answer({ services: services() })));
   isDone = true;
   await setImmediate();
   assert.ok(most <= 500, `${most} in a turn`);
-  for (const { body } of answers) assert.equal(JSON.parse(String(body)).services.length, 5_000);
+  for (const found of answers) assert.equal(JSON.parse(textOf(found)).services.length, 5_000);
 });
 
 test("of a list what was left out takes its turn too", async () => {
@@ -58,9 +69,9 @@ test("of a list what was left out takes its turn too", async () => {
       yield i % 3_000 === 0 ? i : undefined;
     }
   }
-  const { body } = await json({ found: few() });
+  const found = await answer({ found: few() });
   isDone = true;
-  assert.deepEqual(JSON.parse(String(body)), { found: [0, 3_000, 6_000] });
+  assert.deepEqual(JSON.parse(textOf(found)), { found: [0, 3_000, 6_000] });
   assert.ok(most <= 2_000, `${most} in a turn`);
 });
 
@@ -69,6 +80,27 @@ test("a list that cannot be made is an error, and the next answer is made all th
     yield 1;
     throw new Error("no");
   }
-  await assert.rejects(json(broken()), /no/);
-  assert.equal((await json([1])).body, "[\n  1\n]\n");
+  await assert.rejects(answer(broken()), /no/);
+  assert.equal(textOf(await answer([1])), "[\n  1\n]\n");
+});
+
+test("those who ask the same have one answer, unless it has been begun, and too many different questions are refused", async () => {
+  const made: string[] = [];
+  const handler = json(({ query }) => made.push(query.toString()));
+  const same = await Promise.all([handler(asked("a")), handler(asked("a")), handler(asked("b"))]);
+  assert.deepEqual(same.map(textOf), ["1\n", "1\n", "2\n"]);
+  await handler(asked("a"));
+  assert.deepEqual(made, ["a=", "b=", "a="]);
+  const many = await Promise.all(Array.from({ length: 65 }, (_, number) => handler(asked(String(number)))));
+  assert.deepEqual(
+    many.map(({ status }) => status),
+    [...Array(64).fill(200), 503],
+  );
+  assert.equal(textOf(await handler(asked("a"))), "68\n");
+});
+
+test("a long answer is in pieces, none of which takes long to send", async () => {
+  const { body } = await answer(Array.from({ length: 50_000 }, (_, i) => i));
+  assert.ok(Array.isArray(body) && body.length > 20);
+  assert.ok(body.every(({ length }: Buffer) => length < 64 << 10));
 });

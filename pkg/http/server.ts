@@ -7,7 +7,7 @@ import { decodeRequest, type Request } from "./codec/request-codec.ts";
 export interface Route {
   readonly status: number;
   readonly contentType: string;
-  readonly body: string | Buffer;
+  readonly body: string | Buffer | readonly Buffer[];
   /** Called once, when nobody needs the body any more: it has been sent, or never will be. */
   readonly release?: () => void;
 }
@@ -270,17 +270,20 @@ class Connections implements Disposable {
     }
     const { status, contentType, body } = route;
     connection.release = route.release;
-    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    const pieces = typeof body === "string" ? [Buffer.from(body)] : Buffer.isBuffer(body) ? [body] : body;
     const head = [
       `HTTP/1.1 ${status} ${reasons[status] ?? ""}`,
       `Date: ${wallClock().toUTCString()}`,
       `Content-Type: ${contentType}`,
-      `Content-Length: ${bytes.length}`,
+      `Content-Length: ${pieces.reduce((sum, { length }) => sum + length, 0)}`,
       ...(status === 405 ? ["Allow: GET, HEAD"] : []),
       ...(status === 401 ? ["WWW-Authenticate: Bearer"] : []),
       `Connection: ${connection.keepAlive ? "keep-alive" : "close"}`,
     ];
-    connection.answer = [Buffer.from(`${head.join("\r\n")}\r\n\r\n`, "latin1"), ...(withBody && bytes.length > 0 ? [bytes] : [])];
+    connection.answer = [
+      Buffer.from(`${head.join("\r\n")}\r\n\r\n`, "latin1"),
+      ...(withBody ? pieces.filter(({ length }) => length > 0) : []),
+    ];
     connection.state = "sending";
     this.#makeReady(connection);
   }

@@ -20,7 +20,7 @@ export class Api implements AsyncDisposable {
   readonly #http: HttpClient;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #slots = new Slots(writesAtOnce, eventsAtOnce);
+  readonly #slots: Slots;
   readonly #closing = new AbortController(); // Ends reads.
   readonly #closed = new AbortController(); // Ends writes too.
   readonly #underWay = new Set<Promise<unknown>>();
@@ -29,6 +29,7 @@ export class Api implements AsyncDisposable {
     this.#http = http;
     this.#clock = options.clock;
     this.#random = options.random;
+    this.#slots = new Slots(writesAtOnce, eventsAtOnce, options.clock);
   }
 
   /** One attempt, for those who do their own waiting. @throws {ApiError} */

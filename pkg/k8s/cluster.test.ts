@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { SimulatedClock } from "#pkg/clock";
 import { accessTo, advanceThrough, close, clusterAt, type Exchange, FakeApi, service, until } from "#pkg/k8s/testing";
 import { ApiError } from "./errors.ts";
+import { resources } from "./resources.ts";
 
 const limit = { timeout: 20_000 };
 
@@ -309,4 +312,24 @@ test("the API may live below a path", limit, async () => {
   assert.equal(request.path, "/k8s/clusters/c-1/apis/discovery.k8s.io/v1");
   request.reply(404, {});
   await asked;
+});
+
+test("of an informer that was disposed of nothing is kept", limit, async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  await using s = await scene();
+  const informerOf = () => s.cluster.informer(resources.services, {}, { changed: () => {} });
+  const begun = () => {
+    const informer = informerOf();
+    informer.start();
+    informer[Symbol.dispose]();
+    return new WeakRef(informer);
+  };
+  const [kept, gone] = [new WeakRef(informerOf()), begun()];
+  for (let turn = 0; turn < 20 && gone.deref() !== undefined; turn++) {
+    await sleep(10);
+    collect();
+  }
+  assert.equal(gone.deref(), undefined);
+  assert.ok(kept.deref(), "one that was not is");
 });

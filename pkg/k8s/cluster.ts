@@ -34,6 +34,14 @@ interface LeaseWrite extends Pick<Lease, "holder" | "durationSeconds" | "transit
   readonly acquires: boolean;
 }
 
+/** How the API server reaches a webhook. */
+export interface WebhookClient {
+  /** The certificates by which it trusts the webhook, as PEM. */
+  readonly bundle: string;
+  /** Where it asks, at the webhook's Service; empty where none is named. */
+  readonly path: string;
+}
+
 const reviewMs: Millis = 5_000; // Somebody waits for the answer.
 const mergePatch = "application/merge-patch+json";
 
@@ -55,7 +63,9 @@ export class Cluster implements AsyncDisposable {
 
   /** Follows the objects in `scope` once its `start` is called. */
   informer<V extends ObjectMeta>(resource: Resource<V>, scope: Scope, handlers: Handlers<V>): Informer<V> {
-    const informer = new ListWatch(resource, scope, handlers, { ...this.#options, api: this.#api });
+    // Some, such as those of a controller's term, are disposed of long before this cluster, and have all objects that they have seen.
+    const disposed = (): void => void this.#informers.delete(informer);
+    const informer: ListWatch<V> = new ListWatch(resource, scope, handlers, { ...this.#options, api: this.#api, disposed });
     this.#informers.add(informer);
     return informer;
   }
@@ -199,6 +209,45 @@ export class Cluster implements AsyncDisposable {
     return created === undefined ? "exists" : "created";
   }
 
+  /** Sets these texts in a Secret, and makes it when it is missing, to go when `owner` goes. */
+  async writeSecret(
+    namespace: string,
+    name: string,
+    data: Readonly<Record<string, string>>,
+    owner?: OwnerReference,
+  ): Promise<void> {
+    if ((await this.createSecret(namespace, name, data, owner)) === "created") return;
+    const path = namespaced(namespace, "secrets", name);
+    const purpose = `write Secret ${namespace}/${name}`;
+    await this.#api.call({ method: "PATCH", path, purpose, contentType: mergePatch, body: { stringData: data } });
+  }
+
+  /** How the API server reaches the webhooks of a ValidatingWebhookConfiguration: name -> client. @returns undefined when there is none */
+  async webhookClients(name: string): Promise<ReadonlyMap<string, WebhookClient> | undefined> {
+    const request = { method: "GET", path: webhookPath(name), purpose: `read the webhooks ${name}` } as const;
+    const found = await unless(404, this.#api.call(request));
+    if (found === undefined) return undefined;
+    return new Map(
+      list(found.webhooks).map((entry) => {
+        const { name, clientConfig } = fields(entry);
+        const { caBundle, service } = fields(clientConfig);
+        return [text(name), { bundle: Buffer.from(text(caBundle), "base64").toString(), path: text(fields(service).path) }];
+      }),
+    );
+  }
+
+  /** Has the API server reach these webhooks so, at the Services that they have. */
+  async writeWebhookClients(name: string, webhooks: readonly string[], { bundle, path }: WebhookClient): Promise<void> {
+    const clientConfig = { caBundle: Buffer.from(bundle).toString("base64"), service: { path } };
+    await this.#api.call({
+      method: "PATCH",
+      path: webhookPath(name),
+      purpose: `have the webhooks ${name} trusted`,
+      contentType: "application/strategic-merge-patch+json", // Of a list it changes those of these names.
+      body: { webhooks: webhooks.map((webhook) => ({ name: webhook, clientConfig })) },
+    });
+  }
+
   /** @returns undefined when there is no such Deployment */
   async deploymentOwner(namespace: string, name: string): Promise<OwnerReference | undefined> {
     const path = `/apis/apps/v1/namespaces/${encodeURIComponent(namespace)}/deployments/${encodeURIComponent(name)}`;
@@ -244,6 +293,10 @@ export class Cluster implements AsyncDisposable {
 function namespaced(namespace: string, plural: string, name?: string): string {
   const collection = `/api/v1/namespaces/${encodeURIComponent(namespace)}/${plural}`;
   return name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
+}
+
+function webhookPath(name: string): string {
+  return `/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/${encodeURIComponent(name)}`;
 }
 
 function leases(namespace: string, name?: string): string {

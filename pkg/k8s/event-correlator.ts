@@ -1,4 +1,4 @@
-import type { Millis } from "#pkg/clock";
+import { type Allowance, type Millis, Tokens } from "#pkg/clock";
 import type { ObjectReference } from "./objects.ts";
 
 /** Something that happened to an object. */
@@ -35,17 +35,11 @@ interface Similar {
   last: Millis;
 }
 
-interface Bucket {
-  tokens: number;
-  at: Millis;
-}
-
 // The limits of client-go's EventCorrelator, so that an operator finds the events of this project as dense as any other's.
 const maxRemembered = 4096;
 const similarBeforeCombined = 10;
 const similarWithinMs: Millis = 600_000;
-const burst = 25;
-const refillMs: Millis = 300_000;
+const writes: Allowance = { burst: 25, everyMs: 300_000 };
 
 /**
  * Condenses occurrences as client-go's EventCorrelator does: the same one again raises the count of its Event; from the tenth
@@ -55,7 +49,7 @@ const refillMs: Millis = 300_000;
 export class EventCorrelator {
   readonly #similar = new LruMap<string, Similar>(maxRemembered); // object, type, reason -> messages seen
   readonly #observed = new LruMap<string, Observed>(maxRemembered); // object, type, reason, message -> its Event
-  readonly #buckets = new LruMap<string, Bucket>(maxRemembered); // object -> writes left
+  readonly #writes = new LruMap<string, Tokens>(maxRemembered); // object -> writes left
   #names = 0;
 
   /** @returns what to write, or undefined when the object has had its share */
@@ -92,11 +86,9 @@ export class EventCorrelator {
   }
 
   #mayWrite(object: string, now: Millis): boolean {
-    const before = this.#buckets.get(object) ?? { tokens: burst, at: now };
-    const tokens = Math.min(burst, before.tokens + (now - before.at) / refillMs);
-    const allowed = tokens >= 1;
-    this.#buckets.set(object, { tokens: allowed ? tokens - 1 : tokens, at: now });
-    return allowed;
+    const left = this.#writes.get(object) ?? new Tokens(writes, now);
+    this.#writes.set(object, left);
+    return left.take(now);
   }
 
   /** As client-go: the object's name and the time in nanoseconds, here with a number in place of what is below a millisecond. */

@@ -12,6 +12,7 @@ export const eventReasons = [
   "AllocationFailed",
   "LoadBalancerFailed",
   "AddressPoolIgnored",
+  "AddressNotAllowed",
   "StatusOverwritten",
   "StatusUpdateFailed",
   "ClearAssignment",
@@ -19,13 +20,19 @@ export const eventReasons = [
   "noNodeSelected",
   "nodeExcluded",
   "noInterface",
+  "noKernelAccess",
   "notInSubnet",
   "addressConflict",
   "addressConflictEnded",
   "addressOccupied",
+  "selfTestFailed",
   "apiViewOld",
+  "kernelRestored",
   "ConfigLoaded",
   "ConfigStale",
+  "ReservedAddressHeld",
+  "ipamFailing",
+  "recordedElsewhere",
 ] as const;
 export type EventReason = (typeof eventReasons)[number];
 

@@ -101,12 +101,16 @@ export class Http {
   }
 
   #start(request: Request, identity: Identity): ClientRequest {
-    const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
+    // A text, which Node writes in one piece with the headers; octets are a record of TLS of their own.
+    const body = request.body === undefined ? "" : JSON.stringify(request.body);
     const headers: OutgoingHttpHeaders = {
       ...identity.headers,
       accept: "application/json",
       "user-agent": this.#userAgent,
-      ...(body && { "content-type": request.contentType ?? "application/json", "content-length": body.length }),
+      ...(body !== "" && {
+        "content-type": request.contentType ?? "application/json",
+        "content-length": Buffer.byteLength(body),
+      }),
     };
     const send = this.#server.protocol === "https:" ? requestHttps : requestHttp;
     const url = new URL(this.#server.pathname.replace(/\/$/, "") + request.path, this.#server);

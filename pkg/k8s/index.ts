@@ -8,12 +8,13 @@
  *
  * Times are `Clock` milliseconds; dates appear only in Events and in `Retry-After`.
  */
-export { type Cluster, connect } from "./cluster.ts";
+export { type Cluster, connect, type WebhookClient } from "./cluster.ts";
 export { ApiError } from "./errors.ts";
 export { type EventReason, EventRecorder, eventReasons } from "./event-recorder.ts";
 export type { Handlers, Informer } from "./informer.ts";
 export { Informers, named } from "./informers.ts";
-export type { ConfigMap, Endpoint, EndpointSlice, Lease, Node, ObjectMeta, Pod, Secret, Service } from "./objects.ts";
+export type { ConfigMap, EndpointSlice, Lease, Node, NodeEndpoints, ObjectMeta, Pod, Secret, Service } from "./objects.ts";
 export { configMapReference, nodeReference, type OwnerReference, serviceReference } from "./objects.ts";
 export { type Resource, resources, servicesOf } from "./resources.ts";
 export type { TokenUser } from "./reviews.ts";
+export { type NoValue, SecretValues, type SecretValuesOptions } from "./secret-values.ts";

@@ -61,25 +61,22 @@ class Scene implements AsyncDisposable {
     assert.deepEqual(this.seen.splice(0), lines);
   }
 
-  /** Moves time to the next attempt, and answers the question before it, if any, at which version the API is. */
+  /** Moves time to the next attempt. */
   async retry(): Promise<Exchange> {
-    const exchange = await this.#nextAttempt();
-    if (exchange.query.limit !== "1") return exchange;
-    exchange.reply(200, listOf("1000000", []));
-    return this.api.next();
-  }
-
-  /** The question at which version the API is. */
-  async question(): Promise<Exchange> {
-    const exchange = await this.#nextAttempt();
-    assert.equal(exchange.query.limit, "1");
-    return exchange;
-  }
-
-  async #nextAttempt(): Promise<Exchange> {
     await until(() => this.clock.pending().includes("configmaps retry"));
     advanceUntilRun(this.clock, "configmaps retry");
     return this.api.next();
+  }
+
+  /** A watch after one that was cut short: it begins, and the question at which version the API is gets an answer. */
+  async resumed(version = "1000000"): Promise<Exchange> {
+    const watch = await this.retry();
+    assert.equal(watch.query.watch, "true");
+    watch.stream();
+    const question = await this.api.next();
+    assert.equal(question.query.limit, "1");
+    question.reply(200, listOf(version, []));
+    return watch;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -277,9 +274,9 @@ test("a watch without an answer, and one that falls silent, are given up and res
   const [scene, silent] = await Scene.watching();
   await using _ = scene;
   scene.clock.advanceBy(30_000);
-  const next = await scene.retry();
+  const next = await scene.resumed();
   assert.equal(silent.query.resourceVersion, next.query.resourceVersion);
-  next.stream({ type: "ADDED", object: configMap("a", "101") });
+  next.send({ type: "ADDED", object: configMap("a", "101") });
   await until(() => scene.informer.size === 1);
   const started = scene.clock.now();
   await until(() => {
@@ -312,9 +309,8 @@ test(
     await until(() => scene.clock.pending().includes("configmaps silence"));
     first.drop();
     // etcd is restored: its versions begin again at 50, and a watch from 150 is answered by nothing.
-    const silent = await scene.retry();
+    const silent = await scene.resumed();
     assert.equal(silent.query.resourceVersion, "150");
-    silent.stream();
     await until(() => scene.clock.pending().includes("configmaps healthy"));
     const lasted = await untilRetry(scene);
     assert.ok(lasted >= 150, `${lasted} s`);
@@ -371,8 +367,8 @@ test(
     await using _ = scene;
     await scene.saw("ns/a ->90", "ns/b ->95", "synced");
     watch.end();
-    (await scene.question()).reply(200, listOf("97", []));
-    const list = await scene.api.next();
+    await scene.resumed("97");
+    const list = await scene.retry();
     assert.equal(list.query.limit, "200");
     list.reply(200, listOf("97", [configMap("a", "90"), configMap("b", "95", "is")]));
     await scene.saw("ns/b 95>95");
@@ -380,11 +376,26 @@ test(
   },
 );
 
+test("an API that is restored again while it is listed anew is listed once more", limit, async () => {
+  const [scene, watch] = await Scene.watching([configMap("a", "90")]);
+  await using _ = scene;
+  watch.end();
+  await scene.resumed("97");
+  (await scene.retry()).reply(200, listOf("97", [configMap("a", "95")]));
+  const second = await scene.api.next();
+  assert.equal(second.query.resourceVersion, "97");
+  second.stream();
+  (await scene.api.next()).reply(200, listOf("60", []));
+  (await scene.retry()).reply(200, listOf("60", [configMap("a", "55")]));
+  assert.equal((await scene.api.next()).query.resourceVersion, "60");
+  await scene.saw("ns/a ->90", "synced", "ns/a 90>95", "ns/a 95>55");
+});
+
 test("an API that was out of reach for long is listed anew: it may have been restored and have caught up", limit, async () => {
   const [scene, watch] = await Scene.watching([configMap("a", "90")]);
   await using _ = scene;
   watch.end();
-  (await scene.question()).reply(503, {});
+  (await scene.retry()).reply(503, {});
   const began = scene.clock.now();
   for (;;) {
     const exchange = await scene.retry();
@@ -395,7 +406,7 @@ test("an API that was out of reach for long is listed anew: it may have been res
   assert.ok(scene.clock.now() - began >= 60_000);
 });
 
-test("failures wait longer and longer, are logged once, and so is the return", limit, async () => {
+test("failures wait longer and longer, are logged once for each status, and so is the return", limit, async () => {
   await using scene = await Scene.open();
   let list = await scene.api.next();
   const waits: number[] = [];
@@ -411,14 +422,15 @@ test("failures wait longer and longer, are logged once, and so is the return", l
     const full = Math.min(15_000, 200 * 2 ** attempt);
     assert.ok(wait >= full / 2 && wait <= full, `attempt ${attempt}: ${wait} ms`);
   }
-  assert.deepEqual(scene.log.lines, ["warn cannot watch the API, retrying"]);
+  assert.deepEqual(scene.log.lines, ["warn cannot watch the API, retrying", "warn cannot watch the API, retrying"]);
   assert.match(String(scene.log.fields[0]?.error), /Cannot list configmaps: 500 .*Broken for the test/);
+  assert.match(String(scene.log.fields[1]?.error), /Cannot list configmaps: 403 /);
   list.reply(200, listOf("1", []));
   const watch = await scene.api.next();
-  assert.equal(scene.log.lines.length, 1);
+  assert.equal(scene.log.lines.length, 2);
   watch.stream({ type: "ADDED", object: configMap("a", "2") });
-  await until(() => scene.log.lines.length === 2);
-  assert.equal(scene.log.lines[1], "info watching the API again");
+  await until(() => scene.log.lines.length === 3);
+  assert.equal(scene.log.lines[2], "info watching the API again");
   watch.drop();
   const before = scene.clock.now();
   await scene.retry();
@@ -437,9 +449,9 @@ test("it is said since when changes are not seen, from the first failure to the 
   const since = scene.clock.now();
   lost.refuse(503, "Unavailable");
   (await scene.retry()).refuse(503, "Unavailable");
-  const back = await scene.retry();
+  const back = await scene.resumed();
   assert.deepEqual(scene.reached, [since]);
-  back.stream({ type: "ADDED", object: configMap("a", "101") });
+  back.send({ type: "ADDED", object: configMap("a", "101") });
   await until(() => scene.reached.length === 2);
   assert.deepEqual([scene.reached, scene.informer.lostSince], [[since, undefined], undefined]);
 });
@@ -463,8 +475,7 @@ test("a watch that lives for a while without a word is a success too", limit, as
   const [scene, watch] = await Scene.watching();
   await using _ = scene;
   watch.refuse(503, "Unavailable");
-  const next = await scene.retry();
-  next.stream();
+  await scene.resumed();
   await until(() => scene.clock.pending().includes("configmaps healthy"));
   scene.clock.advanceBy(5_000);
   assert.deepEqual(scene.log.lines, ["warn cannot watch the API, retrying", "info watching the API again"]);
@@ -473,12 +484,10 @@ test("a watch that lives for a while without a word is a success too", limit, as
 test("a watch that always ends at once is not asked for in a loop", limit, async () => {
   const [scene, first] = await Scene.watching();
   await using _ = scene;
-  let watch = first;
-  for (let attempt = 0; attempt < 8; attempt++) {
-    watch.stream();
-    watch.end();
-    watch = await scene.retry();
-  }
+  first.stream();
+  first.end();
+  for (let attempt = 1; attempt < 8; attempt++) (await scene.resumed()).end();
+  await scene.retry();
   assert.ok(scene.clock.now() > 10_000, `8 watches within ${scene.clock.now()} ms`);
   assert.deepEqual(scene.log.lines, ["warn cannot watch the API, retrying"]);
 });
@@ -591,7 +600,7 @@ test("a handler that disposes its informer is not called again", limit, async ()
 
 test("arbitrary bytes on the watch never crash it, and it recovers", { timeout: 60_000 }, async () => {
   const fragment = fc.oneof(
-    fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+    fc.uint8Array({ maxLength: 200, size: "max" }).map((bytes) => Buffer.from(bytes)),
     fc.json().map((json) => Buffer.from(`${json}\n`)),
     fc
       .record({
@@ -613,6 +622,7 @@ test("arbitrary bytes on the watch never crash it, and it recovers", { timeout: 
         next = await scene.api.next();
       }
       next.stream({ type: "ADDED", object: configMap("recovered", "501") });
+      (await scene.api.next()).reply(200, listOf("1000000", []));
       await until(() => scene.informer.get("ns/recovered") !== undefined);
     }),
     { numRuns: 60 },

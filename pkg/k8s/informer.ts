@@ -28,6 +28,8 @@ export interface Handlers<V> {
   synced?(): void;
   /** `lostSince` is another. */
   reached?(): void;
+  /** The server refuses to list or watch these objects (403). It is asked again and again. */
+  forbidden?(): void;
 }
 
 /** The current objects of one resource, followed as they change. Nothing happens before `start`, nor after disposal. */
@@ -72,6 +74,8 @@ export interface InformerOptions {
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
+  /** Called when it is disposed. */
+  readonly disposed?: () => void;
 }
 
 /**
@@ -96,8 +100,9 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   #hasBookmarks = false; // This server sends them.
   #wasCutShort = false; // The last watch ended before its time.
   #failures = 0; // since the last success
-  #warned = false; // about this streak of failures
+  readonly #warned = new Set<number | undefined>(); // statuses of this streak of failures; undefined where there was no answer
   #lostSince: Millis | undefined;
+  readonly #disposed: (() => void) | undefined;
 
   constructor(resource: Resource<V>, scope: Scope, handlers: Handlers<V>, options: InformerOptions) {
     this.#resource = resource;
@@ -109,6 +114,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     };
     this.#handlers = handlers;
     this.#api = options.api;
+    this.#disposed = options.disposed;
     this.#log = options.log.with({ resource: resource.plural });
     this.#clock = options.clock;
     this.#random = options.random;
@@ -143,6 +149,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
 
   [Symbol.dispose](): void {
     this.#stop.abort(new Error("the informer was disposed"));
+    this.#disposed?.();
   }
 
   get #stopped(): boolean {
@@ -153,7 +160,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     while (!this.#stopped) {
       let retryAfter: Millis = 0;
       try {
-        if (this.#version !== undefined && (await this.#mayHaveGoneBack(this.#version))) this.#version = undefined;
+        if (this.#lostSince !== undefined && this.#clock.now() - this.#lostSince >= maxLostMs) this.#version = undefined;
         this.#version ??= await this.#list();
         await this.#watch(this.#version);
       } catch (error) {
@@ -167,15 +174,12 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   }
 
   /**
-   * Whether the API may have been restored from a backup since the last watch, which ended before its time: what was written since then may
-   * have versions of before, and a watch would never send it.
+   * Whether the API was restored from a backup since it had the version: what is written from then on may have versions of before, and a
+   * watch would never send it. Restored before the watch began, that is; later it would end the watch.
    */
-  async #mayHaveGoneBack(version: string): Promise<boolean> {
-    if (this.#lostSince !== undefined && this.#clock.now() - this.#lostSince >= maxLostMs) return true;
-    if (!this.#wasCutShort) return false;
+  async #hasGoneBack(version: string): Promise<boolean> {
     const request = this.#request("list", new URLSearchParams({ ...this.#selectors, limit: "1" }));
     const page = await this.#soon(() => this.#api.get(request, this.#stop.signal));
-    this.#wasCutShort = false;
     const now = text(fields(page.metadata).resourceVersion);
     // Versions are numbers of etcd; where they are not, nothing can be said.
     return /^\d+$/.test(now) && /^\d+$/.test(version) && BigInt(now) < BigInt(version);
@@ -187,10 +191,11 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     const usual = isExpired(error) && this.#failures === 0;
     if (isExpired(error) || isUnknownVersion(error)) this.#version = undefined;
     this.#failures++;
+    if (error.status === 403) this.#handlers.forbidden?.();
     if (!usual) this.#lost(this.#clock.now());
-    if (usual || this.#warned) this.#log.debug("cannot watch the API", { error, failures: this.#failures });
+    if (usual || this.#warned.has(error.status)) this.#log.debug("cannot watch the API", { error, failures: this.#failures });
     else {
-      this.#warned = true;
+      this.#warned.add(error.status); // Nobody who looks for a 401 is to find just that the API did not answer at first.
       this.#log.warn("cannot watch the API, retrying", { error });
     }
   }
@@ -202,8 +207,8 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   }
 
   #succeeded(): void {
-    if (this.#warned) this.#log.info("watching the API again", { failures: this.#failures });
-    this.#warned = false;
+    if (this.#warned.size > 0) this.#log.info("watching the API again", { failures: this.#failures });
+    this.#warned.clear();
     this.#failures = 0;
     if (this.#lostSince === undefined) return;
     this.#lostSince = undefined;
@@ -279,9 +284,15 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       timeoutSeconds: `${seconds}`,
     });
     const request = this.#request("watch", query);
+    const followsCut = this.#wasCutShort;
     this.#wasCutShort = true;
     using deadline = new Deadline(this.#clock, seconds * 1000 + watchGraceMs, "the watch did not end", this.#stop.signal);
     const response = await this.#soon(() => this.#api.open(request, deadline.signal));
+    if (followsCut && (await this.#hasGoneBack(version))) {
+      this.#version = undefined;
+      response.destroy();
+      return;
+    }
     const start = this.#clock.now();
     let lastLineAt = start;
     let isEmpty = true;

@@ -11,6 +11,8 @@ export interface ObjectMeta {
 }
 
 export interface Service extends ObjectMeta {
+  /** Kept only where they are asked for, of type LoadBalancer, and of no more than some thousand characters. */
+  readonly labels: Readonly<Record<string, string>> | undefined;
   /** Only those that `pkg/service` reads, under their whole names. */
   readonly annotations: Readonly<Record<string, string>>;
   readonly type: string;
@@ -49,15 +51,17 @@ export interface ServicePort {
 export interface EndpointSlice extends ObjectMeta {
   /** Key of the Service they belong to. */
   readonly service: string;
-  readonly endpoints: readonly Endpoint[];
+  /** Each node once; those that serve nothing are left out. */
+  readonly endpoints: readonly NodeEndpoints[];
 }
 
-export interface Endpoint {
+/** How many endpoints there are on one node, which may be unknown; at least one. */
+export interface NodeEndpoints {
   readonly nodeName: string | undefined;
-  /** True also where the API leaves it unset. */
-  readonly ready: boolean;
-  /** It is terminating and serves until it is gone; absent otherwise. */
-  readonly draining?: boolean;
+  /** Also those of which the API does not say it. */
+  readonly ready: number;
+  /** They terminate, and serve until they are gone. */
+  readonly draining: number;
 }
 
 export interface Node extends ObjectMeta {
@@ -68,17 +72,28 @@ export interface Node extends ObjectMeta {
   readonly deleting: boolean;
   /** Keys of its taints. */
   readonly taints: readonly string[];
+  /** What flannel takes for the node's own addresses, as its annotations say; none without flannel. */
+  readonly flannelAddresses: readonly string[];
+}
+
+export interface Namespace extends ObjectMeta {
+  /** Undefined where they have more than some thousand characters. */
+  readonly labels: Readonly<Record<string, string>> | undefined;
 }
 
 export interface Pod extends ObjectMeta {
   readonly nodeName: string | undefined;
   readonly podIPs: readonly string[];
+  /** Its node's address, where it has the network of that: what `podIPs` has stays what it was when the Pod was new. */
+  readonly hostIP: string | undefined;
   /** Its condition `Ready` is True and it is not being deleted. */
   readonly ready: boolean;
 }
 
 export interface ConfigMap extends ObjectMeta {
   readonly data: Readonly<Record<string, string>>;
+  /** Those whose name begins with `ingot.dev/`. */
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
 export interface Secret extends ObjectMeta {

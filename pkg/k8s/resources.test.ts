@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { classlessOnly } from "#pkg/service";
 import type { ObjectMeta } from "./objects.ts";
 import { projectMeta, type Resource, resources, servicesOf } from "./resources.ts";
 import { fields } from "./untrusted.ts";
@@ -47,6 +48,7 @@ test("a Service keeps what decides about it", () => {
   };
   assert.deepEqual(project(resources.services, raw), {
     ...meta,
+    labels: undefined,
     annotations: { "metallb.universe.tf/address-pool": "p" },
     type: "LoadBalancer",
     isClaimed: true,
@@ -62,6 +64,17 @@ test("a Service keeps what decides about it", () => {
     ingressDetails: {},
     hasHostnames: true,
   });
+});
+
+test("labels are kept of Services of type LoadBalancer where they are asked for, and of Namespaces, but not any number of them", () => {
+  const labels = { app: "x", tier: "free" };
+  const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`label${i}`, "value"]));
+  const labelsOf = (type: string, given: object) =>
+    project(servicesOf(classlessOnly, "labels"), { metadata: { ...metadata, labels: given }, spec: { type } }).labels;
+  assert.deepEqual([labelsOf("LoadBalancer", labels), labelsOf("ClusterIP", labels)], [labels, undefined]);
+  assert.equal(labelsOf("LoadBalancer", many), undefined);
+  const ofNamespace = (given: object) => project(resources.namespaces, { metadata: { ...metadata, labels: given } }).labels;
+  assert.deepEqual([ofNamespace(labels), ofNamespace({}), ofNamespace(many)], [labels, {}, undefined]);
 });
 
 test("of what anybody may write into a Service 1 KiB is kept of each value", () => {
@@ -118,7 +131,7 @@ for (const { name, spec, want } of clusterIPs)
   test(`cluster addresses of a Service: ${name}`, () =>
     assert.deepEqual(project(resources.services, { metadata, spec }).clusterIPs, want));
 
-test("an EndpointSlice belongs to the Service in its label, unset readiness counts as ready, and one that drains is told from one that is down", () => {
+test("an EndpointSlice belongs to the Service in its label and counts for each node; unset readiness is ready, and what neither serves nor drains is left out", () => {
   const raw = {
     metadata: { ...metadata, labels: { "kubernetes.io/service-name": "web" } },
     endpoints: [
@@ -128,6 +141,8 @@ test("an EndpointSlice belongs to the Service in its label, unset readiness coun
       { addresses: ["10.1.0.4"], nodeName: "n4", conditions: { ready: false, serving: true, terminating: true } },
       { addresses: ["10.1.0.5"], nodeName: "n5", conditions: { ready: false, serving: false, terminating: true } },
       { addresses: ["10.1.0.6"], nodeName: "n6", conditions: { ready: false, serving: true, terminating: false } },
+      { addresses: ["10.1.0.7"], nodeName: "n4", conditions: { ready: true } },
+      { addresses: ["10.1.0.8"], nodeName: "n1", conditions: {} },
     ],
     ports: [{ port: 80 }],
   };
@@ -135,12 +150,9 @@ test("an EndpointSlice belongs to the Service in its label, unset readiness coun
     ...meta,
     service: "ns/web",
     endpoints: [
-      { nodeName: "n1", ready: true },
-      { nodeName: "n2", ready: false },
-      { nodeName: undefined, ready: true },
-      { nodeName: "n4", ready: false, draining: true },
-      { nodeName: "n5", ready: false },
-      { nodeName: "n6", ready: false },
+      { nodeName: "n1", ready: 2, draining: 0 },
+      { nodeName: undefined, ready: 1, draining: 0 },
+      { nodeName: "n4", ready: 1, draining: 1 },
     ],
   });
   assert.equal(project(resources.endpointSlices, { metadata }).service, "");
@@ -159,9 +171,8 @@ test("Endpoints read as one slice of the Service of their name", () => {
     ...meta,
     service: "ns/x",
     endpoints: [
-      { nodeName: "n1", ready: true },
-      { nodeName: "n2", ready: false },
-      { nodeName: undefined, ready: true },
+      { nodeName: "n1", ready: 1, draining: 0 },
+      { nodeName: undefined, ready: 1, draining: 0 },
     ],
   });
 });
@@ -170,10 +181,24 @@ test("a Node keeps its labels, and whether it is to be left", () => {
   const addresses = [{ type: "InternalIP", address: "192.0.2.7" }];
   const raw = { metadata: { ...metadata, namespace: "", labels: { zone: "a" } }, status: { addresses } };
   const node = { ...meta, key: "x", namespace: "", labels: { zone: "a" } };
-  assert.deepEqual(project(resources.nodes, raw), { ...node, unschedulable: false, deleting: false, taints: [] });
+  assert.deepEqual(project(resources.nodes, raw), {
+    ...node,
+    unschedulable: false,
+    deleting: false,
+    taints: [],
+    flannelAddresses: [],
+  });
   const left = {
     ...raw,
-    metadata: { ...raw.metadata, deletionTimestamp: "2026-01-01T00:00:00Z" },
+    metadata: {
+      ...raw.metadata,
+      deletionTimestamp: "2026-01-01T00:00:00Z",
+      annotations: {
+        "flannel.alpha.coreos.com/public-ip": "192.0.2.7",
+        "flannel.alpha.coreos.com/public-ipv6": "2001:db8::7",
+        "flannel.alpha.coreos.com/backend-type": "vxlan",
+      },
+    },
     spec: { unschedulable: true, taints: [{ key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" }, { key: 7 }] },
   };
   assert.deepEqual(project(resources.nodes, left), {
@@ -181,6 +206,7 @@ test("a Node keeps its labels, and whether it is to be left", () => {
     unschedulable: true,
     deleting: true,
     taints: ["node.kubernetes.io/unschedulable"],
+    flannelAddresses: ["192.0.2.7", "2001:db8::7"],
   });
 });
 
@@ -207,8 +233,12 @@ test("a Pod keeps its node and addresses", () => {
     spec: { nodeName: "n1" },
     status: { podIP: "10.1.0.1", podIPs: [{ ip: "10.1.0.1" }, { ip: "fd00::1" }] },
   };
-  const want = { ...meta, nodeName: "n1", podIPs: ["10.1.0.1", "fd00::1"], ready: false };
+  const want = { ...meta, nodeName: "n1", podIPs: ["10.1.0.1", "fd00::1"], hostIP: undefined, ready: false };
   assert.deepEqual(project(resources.pods, raw), want);
+  const status = { ...raw.status, hostIP: "10.1.0.9" };
+  assert.deepEqual(project(resources.pods, { ...raw, status }), want);
+  const spec = { ...raw.spec, hostNetwork: true };
+  assert.deepEqual(project(resources.pods, { ...raw, spec, status }), { ...want, hostIP: "10.1.0.9" });
   assert.deepEqual(project(resources.pods, { metadata, status: { podIP: "10.1.0.1" } }).podIPs, ["10.1.0.1"]);
 });
 

@@ -3,11 +3,12 @@ import { parseAddress } from "#pkg/net";
 import { claimsClass, classlessOnly, isAnnotation, type LoadBalancerClasses, maxPorts } from "#pkg/service";
 import type {
   ConfigMap,
-  Endpoint,
   EndpointSlice,
   IngressDetails,
   Lease,
+  Namespace,
   Node,
+  NodeEndpoints,
   ObjectMeta,
   Pod,
   Secret,
@@ -25,9 +26,12 @@ export interface Resource<V extends ObjectMeta> {
   project(raw: Fields, meta: ObjectMeta): V;
 }
 
-/** Services, each with whether it is of one of these load balancer classes. */
-export function servicesOf(classes: LoadBalancerClasses): Resource<Service> {
-  return { api: "/api/v1", plural: "services", project: (raw, meta) => projectService(raw, meta, classes) };
+/**
+ * Services, each with whether it is of one of these load balancer classes.
+ * @param labels that each keeps its labels, if it is of type LoadBalancer
+ */
+export function servicesOf(classes: LoadBalancerClasses, labels?: "labels"): Resource<Service> {
+  return { api: "/api/v1", plural: "services", project: (raw, meta) => projectService(raw, meta, classes, labels !== undefined) };
 }
 
 export const resources = {
@@ -35,6 +39,7 @@ export const resources = {
   endpointSlices: { api: "/apis/discovery.k8s.io/v1", plural: "endpointslices", project: projectEndpointSlice },
   endpoints: { api: "/api/v1", plural: "endpoints", project: projectEndpoints },
   nodes: { api: "/api/v1", plural: "nodes", project: projectNode },
+  namespaces: { api: "/api/v1", plural: "namespaces", project: projectNamespace },
   pods: { api: "/api/v1", plural: "pods", project: projectPod },
   configMaps: { api: "/api/v1", plural: "configmaps", project: projectConfigMap },
   secrets: { api: "/api/v1", plural: "secrets", project: projectSecret },
@@ -59,6 +64,7 @@ function projectService(
   raw: Fields,
   { key, namespace, name, uid, resourceVersion }: ObjectMeta,
   classes: LoadBalancerClasses,
+  isLabeled: boolean,
 ): Service {
   const spec = fields(raw.spec);
   const status = fields(fields(raw.status).loadBalancer);
@@ -68,6 +74,7 @@ function projectService(
     name,
     uid,
     resourceVersion,
+    labels: isLabeled && spec.type === "LoadBalancer" ? someLabels(textMap(fields(raw.metadata).labels)) : undefined,
     annotations: textMap(fields(raw.metadata).annotations, isAnnotation, short),
     type: text(spec.type),
     isClaimed: claimsClass(classes, optionalText(spec.loadBalancerClass)),
@@ -119,29 +126,47 @@ function projectEndpointSlice(raw: Fields, { key, namespace, name, uid, resource
     uid,
     resourceVersion,
     service: service === "" ? "" : `${namespace}/${service}`,
-    endpoints: compact(
-      list(raw.endpoints).map((entry): Endpoint => {
+    endpoints: endpointsByNode(
+      list(raw.endpoints).map((entry) => {
         const { nodeName, conditions } = fields(entry);
         const { ready, serving, terminating } = fields(conditions);
-        const endpoint = { nodeName: optionalText(nodeName), ready: ready !== false };
-        return !endpoint.ready && serving === true && terminating === true ? { ...endpoint, draining: true } : endpoint;
+        const draining = serving === true && terminating === true;
+        return [optionalText(nodeName), ready !== false ? "ready" : draining ? "draining" : undefined];
       }),
     ),
   };
 }
 
 function projectEndpoints(raw: Fields, meta: ObjectMeta): EndpointSlice {
-  const subset = (addresses: unknown, ready: boolean): Endpoint[] =>
-    list(addresses).flatMap((entry) => {
-      const { ip, nodeName } = fields(entry);
-      return text(ip) === "" ? [] : [{ nodeName: optionalText(nodeName), ready }];
-    });
-  const endpoints = list(raw.subsets).flatMap((entry) => {
-    const { addresses, notReadyAddresses } = fields(entry);
-    return [...subset(addresses, true), ...subset(notReadyAddresses, false)];
-  });
-  return { ...meta, service: meta.key, endpoints: compact(endpoints) };
+  const ready = list(raw.subsets)
+    .flatMap((entry) => list(fields(entry).addresses))
+    .map(fields)
+    .filter(({ ip }) => text(ip) !== "");
+  return {
+    ...meta,
+    service: meta.key,
+    endpoints: endpointsByNode(ready.map(({ nodeName }) => [optionalText(nodeName), "ready"])),
+  };
 }
+
+/** Only their numbers are kept, because a Service may have 100,000 endpoints. */
+function endpointsByNode(
+  endpoints: readonly (readonly [nodeName: string | undefined, state: "ready" | "draining" | undefined])[],
+): readonly NodeEndpoints[] {
+  const nodes = new Map<string | undefined, { ready: number; draining: number }>();
+  for (const [nodeName, state] of endpoints) {
+    if (state === undefined) continue;
+    const counts = nodes.get(nodeName) ?? { ready: 0, draining: 0 };
+    counts[state]++;
+    nodes.set(nodeName, counts);
+  }
+  return compact(
+    [...nodes].map(([nodeName, { ready, draining }]) => ({ nodeName: nodeName && shared(nodeName), ready, draining })),
+  );
+}
+
+// Of its subnet manager in Kubernetes, with its default prefix: where the other nodes send what is for Pods of this one.
+const flannelAnnotations = ["flannel.alpha.coreos.com/public-ip", "flannel.alpha.coreos.com/public-ipv6"];
 
 function projectNode(raw: Fields, meta: ObjectMeta): Node {
   const metadata = fields(raw.metadata);
@@ -152,23 +177,31 @@ function projectNode(raw: Fields, meta: ObjectMeta): Node {
     unschedulable: spec.unschedulable === true,
     deleting: isDeleting(metadata),
     taints: texts(list(spec.taints).map((taint) => fields(taint).key)),
+    flannelAddresses: texts(flannelAnnotations.map((name) => fields(metadata.annotations)[name])),
   };
+}
+
+function projectNamespace(raw: Fields, meta: ObjectMeta): Namespace {
+  return { ...meta, labels: someLabels(textMap(fields(raw.metadata).labels)) };
 }
 
 function projectPod(raw: Fields, meta: ObjectMeta): Pod {
   const status = fields(raw.status);
   const conditions = list(status.conditions).map(fields);
+  const spec = fields(raw.spec);
   const several = texts(list(status.podIPs).map((entry) => fields(entry).ip));
   return {
     ...meta,
-    nodeName: optionalText(fields(raw.spec).nodeName),
+    nodeName: optionalText(spec.nodeName),
     podIPs: several.length > 0 ? several : texts([status.podIP]),
+    hostIP: spec.hostNetwork === true ? optionalText(status.hostIP) : undefined,
     ready: !isDeleting(fields(raw.metadata)) && conditions.some(({ type, status }) => type === "Ready" && status === "True"),
   };
 }
 
 function projectConfigMap(raw: Fields, meta: ObjectMeta): ConfigMap {
-  return { ...meta, data: textMap(raw.data) };
+  const annotations = textMap(fields(raw.metadata).annotations, (name) => name.startsWith("ingot.dev/"), short);
+  return { ...meta, data: textMap(raw.data), annotations };
 }
 
 function projectSecret(raw: Fields, meta: ObjectMeta): Secret {
@@ -186,6 +219,18 @@ function projectLease(raw: Fields, meta: ObjectMeta): Lease {
   };
 }
 
+/** Each name of a node once, however many slices have it. */
+const nodeNames = new Map<string, string>();
+const maxNodeNames = 10_000;
+
+function shared(nodeName: string): string {
+  const known = nodeNames.get(nodeName);
+  if (known !== undefined) return known;
+  if (nodeNames.size >= maxNodeNames) nodeNames.clear();
+  nodeNames.set(nodeName, nodeName);
+  return nodeName;
+}
+
 function isDeleting(metadata: Fields): boolean {
   return text(metadata.deletionTimestamp) !== "";
 }
@@ -201,6 +246,14 @@ const maxShort = 1024;
 function short(value: string): string {
   if (value.length <= maxShort) return value;
   return Buffer.from(value.slice(0, maxShort)).toString(); // A slice alone would keep the whole text in memory.
+}
+
+const maxLabels = 8192;
+
+/** All of them, or none: the API bounds the length of each, and not how many there are. */
+function someLabels(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> | undefined {
+  const size = Object.entries(labels).reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+  return size <= maxLabels ? labels : undefined;
 }
 
 /** The API bounds neither how many keys a selector has nor how many ports there are, but for the 1.5 MB of an object in etcd. */

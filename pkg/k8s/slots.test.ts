@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { SimulatedClock } from "#pkg/clock";
 import { type Priority, Slots } from "./slots.ts";
 
 /** Runs calls that end when told to; `started` is the order in which they began. */
 function scene(total: number, background: number) {
-  const slots = new Slots(total, background);
+  const clock = new SimulatedClock();
+  const slots = new Slots(total, background, clock);
   const started: string[] = [];
   const finish = new Map<string, () => void>(); // name of a call -> ends it
   const ask = (priority: Priority, name: string): void =>
@@ -13,7 +15,7 @@ function scene(total: number, background: number) {
       started.push(name);
       return new Promise<void>((resolve) => finish.set(name, resolve));
     });
-  return { started, finish, ask };
+  return { clock, started, finish, ask };
 }
 
 test("urgent calls go first, and background ones take only some of the places", async () => {
@@ -30,8 +32,29 @@ test("urgent calls go first, and background ones take only some of the places", 
   assert.deepEqual(started, ["e1", "w1", "w2", "w3", "e2"]);
 });
 
+test("while many urgent calls follow one another, background ones have one place; soon after the last, their own", async () => {
+  const { clock, started, finish, ask } = scene(6, 3);
+  const end = async (...names: string[]) => {
+    for (const name of names) finish.get(name)?.();
+    await setImmediate();
+    return started.splice(0);
+  };
+  for (const name of ["w1", "w2", "w3", "w4", "w5"]) ask("urgent", name);
+  for (const name of ["e1", "e2", "e3", "e4", "e5"]) ask("background", name);
+  assert.deepEqual(await end(), ["w1", "w2", "w3", "w4", "w5", "e1"]);
+  assert.deepEqual(await end("w1", "w2", "w3", "w4", "w5"), [], "the next ones begin in a moment");
+  clock.advanceBy(50);
+  for (const name of ["w6", "w7", "w8"]) ask("urgent", name);
+  assert.deepEqual(await end("e1"), ["w6", "w7", "w8", "e2"]);
+  clock.advanceBy(150);
+  assert.deepEqual(await end("w6", "w7", "w8"), []);
+  clock.advanceBy(200);
+  assert.deepEqual(await end(), ["e3", "e4"]);
+  assert.deepEqual(await end("e3"), ["e5"]);
+});
+
 test("a call that fails gives its place back, and passes its error on", async () => {
-  const slots = new Slots(1, 1);
+  const slots = new Slots(1, 1, new SimulatedClock());
   await assert.rejects(
     slots.run("urgent", () => Promise.reject(new Error("mine"))),
     /mine/,

@@ -1,15 +1,31 @@
+import { Alarm, type Clock, type Millis } from "#pkg/clock";
+
 /** Whether someone waits for the call, or it is only for the record. */
 export type Priority = "urgent" | "background";
 
-/** Bounds how many calls are under way at once. Urgent ones go first; background ones have only some of the places. */
+// Of many urgent calls the next ones begin that soon after the last ones, however busy the machine is.
+const calmMs: Millis = 200;
+
+/**
+ * Bounds how many calls are under way at once. Urgent ones go first. Background ones have some of the places while there are few urgent ones.
+ * Since urgent ones last had half of the places, and for a moment after that, they have one: of many that are to be made a number ends in
+ * one turn, and the next ones begin in another one, in which their places are not to be lost to what nobody waits for.
+ */
 export class Slots {
-  readonly #limits: Readonly<Record<Priority, number>>;
+  readonly #total: number;
+  readonly #background: number;
+  readonly #clock: Clock;
   readonly #waiting: Readonly<Record<Priority, (() => void)[]>> = { urgent: [], background: [] };
   readonly #running: Record<Priority, number> = { urgent: 0, background: 0 };
+  readonly #calm: Alarm;
+  #calmAt: Millis = -Infinity;
 
   /** `total` places, of which background calls take at most `background`. */
-  constructor(total: number, background: number) {
-    this.#limits = { urgent: total, background };
+  constructor(total: number, background: number, clock: Clock) {
+    this.#total = total;
+    this.#background = background;
+    this.#clock = clock;
+    this.#calm = new Alarm(clock, "background calls", () => this.#admit());
   }
 
   async run<T>(priority: Priority, call: () => Promise<T>): Promise<T> {
@@ -31,14 +47,19 @@ export class Slots {
 
   #admit(): void {
     for (const priority of ["urgent", "background"] as const) {
-      while (this.#waiting[priority].length > 0 && this.#running[priority] < this.#limits[priority] && this.#free > 0) {
+      while (this.#waiting[priority].length > 0 && this.#hasPlace(priority)) {
         this.#running[priority]++;
         this.#waiting[priority].shift()?.();
       }
     }
+    if (this.#waiting.background.length > 0 && this.#calmAt > this.#clock.now()) this.#calm.setNoLater(this.#calmAt);
   }
 
-  get #free(): number {
-    return this.#limits.urgent - this.#running.urgent - this.#running.background;
+  #hasPlace(priority: Priority): boolean {
+    const { urgent, background } = this.#running;
+    if (urgent >= this.#total / 2) this.#calmAt = this.#clock.now() + calmMs;
+    if (urgent + background >= this.#total) return false;
+    if (priority === "urgent") return true;
+    return background < (this.#clock.now() < this.#calmAt ? 1 : this.#background);
   }
 }

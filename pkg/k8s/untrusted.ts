@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 /**
  * Reading values of unknown shape. The API server checks what it stores, but an aggregated or a broken one may send anything,
  * and one bad object must not take down the view of all others: what has the wrong type reads as absent.
@@ -24,11 +26,71 @@ export function optionalText(value: unknown): string | undefined {
   return text(value) || undefined;
 }
 
-/** @returns undefined where the text is not JSON */
+/** `managedFields` and most of long maps are left out of long documents; see `withoutLongMaps`. @returns undefined where the text is not JSON */
 export function parseJson(json: string): unknown {
   try {
-    return JSON.parse(json);
+    return JSON.parse(json.length < longText ? json : withoutLongMaps(json));
   } catch {
     return undefined;
   }
+}
+
+// An object of that length is made to keep those busy who follow it, or it is a page of a list.
+const longText = 64 << 10;
+
+/**
+ * Parsing a map of 90,000 keys, which the API takes for a selector, and going through it takes half a second. Of one above 64 KiB only a digest is left, by
+ * which it is told from others, and of labels nothing. `managedFields` repeat every key, and nobody here asks for them. A name after an
+ * unescaped quote and before a colon is a key: texts cannot contain it. Names and values of labels and selectors have neither brackets nor quotes.
+ */
+function withoutLongMaps(json: string): string {
+  const unmanaged = replaceValues(json, '"managedFields":[', endOfValue, () => "[]");
+  const unlabelled = replaceValues(unmanaged, '"labels":{', endOfMap, (value) => (value.length < longText ? value : "{}"));
+  return replaceValues(unlabelled, '"selector":{', endOfMap, (value) => (value.length < longText ? value : digest(value)));
+}
+
+function digest(value: string): string {
+  return JSON.stringify({ sha256: createHash("sha256").update(value).digest("hex") });
+}
+
+/** @param opening key, colon and bracket @param end where a value ends that begins at an index; -1 where it does not end */
+function replaceValues(
+  json: string,
+  opening: string,
+  end: (json: string, start: number) => number,
+  replacement: (value: string) => string,
+): string {
+  let result = "";
+  let from = 0;
+  for (let at = json.indexOf(opening); at !== -1; at = json.indexOf(opening, from)) {
+    const start = at + opening.length - 1;
+    const after = end(json, start);
+    if (after === -1) break;
+    result += json.slice(from, start) + replacement(json.slice(start, after));
+    from = after;
+  }
+  return result + json.slice(from);
+}
+
+function endOfMap(json: string, start: number): number {
+  return json.indexOf("}", start) + 1 || -1;
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+const [openingBracket, openingBrace, closingBracket, closingBrace] = [0x5b, 0x7b, 0x5d, 0x7d];
+
+function endOfValue(json: string, start: number): number {
+  let depth = 0;
+  let isText = false;
+  for (let at = start; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    if (isText) {
+      if (code === backslash) at++;
+      else if (code === quote) isText = false;
+    } else if (code === quote) isText = true;
+    else if (code === openingBracket || code === openingBrace) depth++;
+    else if ((code === closingBracket || code === closingBrace) && --depth === 0) return at + 1;
+  }
+  return -1;
 }

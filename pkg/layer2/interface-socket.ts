@@ -201,7 +201,7 @@ export class InterfaceSocket implements Disposable {
   ): number {
     const find = (address: WireAddress) => {
       const found = book.find(address);
-      return found !== undefined && this.isFor(found) ? found : undefined;
+      return found?.answers && this.isFor(found) ? found : undefined;
     };
     const { received, room } = this.#memory;
     const count = this.#receive(socket);

@@ -62,12 +62,15 @@ export interface AddressCounters {
 export interface AnnounceOptions {
   /** The interfaces, now or later, whose names match (see `matchesInterface`); all of them when unset. */
   readonly interfaces?: readonly string[];
+  /** Whether requests are answered, as they are when unset. Otherwise an interface has the address, and the kernel answers. */
+  readonly answers?: boolean;
 }
 
 interface Entry {
   readonly address: Address;
   readonly row: Row;
   interfaces: readonly string[];
+  answers: boolean;
   state: "announced" | "silent" | "withdrawn";
   /** Infinity while it is not withdrawn. */
   forgetAt: Millis;
@@ -172,16 +175,16 @@ export class Layer2 implements AsyncDisposable {
   }
 
   /**
-   * Answers for `address` from now on, on these interfaces alone, and announces it there; does nothing when that is so already. On other
+   * Answers for `address` from now on, on these interfaces alone, unless the kernel does, and announces it there; does nothing when that is so already. On other
    * interfaces, where it was announced before, it is answered for until the thread has read this.
    */
-  announce(address: Address, { interfaces = [] }: AnnounceOptions = {}): void {
-    this.#put(address, "announced", interfaces);
+  announce(address: Address, { interfaces = [], answers = true }: AnnounceOptions = {}): void {
+    this.#put(address, "announced", interfaces, answers);
   }
 
   /** Does not answer for `address`, from the return of this call on, but reports sightings of it. */
-  listen(address: Address, { interfaces = [] }: AnnounceOptions = {}): void {
-    this.#put(address, "silent", interfaces);
+  listen(address: Address, { interfaces = [] }: Pick<AnnounceOptions, "interfaces"> = {}): void {
+    this.#put(address, "silent", interfaces, true);
   }
 
   /** Neither answers for `address` nor reports sightings of it, from the return of this call on. */
@@ -329,10 +332,11 @@ export class Layer2 implements AsyncDisposable {
     this.#onInterfaces(interfaces);
   }
 
-  #put(address: Address, state: "announced" | "silent", interfaces: readonly string[]): void {
+  #put(address: Address, state: "announced" | "silent", interfaces: readonly string[], answers: boolean): void {
     const entry = this.#entry(address);
-    if (entry.state === state && isDeepStrictEqual(entry.interfaces, interfaces)) return;
+    if (entry.state === state && entry.answers === answers && isDeepStrictEqual(entry.interfaces, interfaces)) return;
     entry.state = state;
+    entry.answers = answers;
     entry.forgetAt = Infinity;
     entry.interfaces = interfaces;
     this.#shared.setAnnounced(entry.row, state === "announced");
@@ -359,17 +363,24 @@ export class Layer2 implements AsyncDisposable {
     const known = this.#entries.get(key);
     if (known !== undefined) return known;
     this.#forget();
-    const entry: Entry = { address, row: this.#shared.addRow(), interfaces: [], state: "withdrawn", forgetAt: Infinity };
+    const entry: Entry = {
+      address,
+      row: this.#shared.addRow(),
+      interfaces: [],
+      answers: true,
+      state: "withdrawn",
+      forgetAt: Infinity,
+    };
     this.#entries.set(key, entry);
     return entry;
   }
 }
 
-function announcement({ address, row, interfaces, state }: Entry): Announcement {
-  return { address: wireAddress(address), row, interfaces, silent: state === "silent" };
+function announcement({ address, row, interfaces, answers, state }: Entry): Announcement {
+  return { address: wireAddress(address), row, interfaces, answers, silent: state === "silent" };
 }
 
-function wireAddress({ family, value }: Address): WireAddress {
+export function wireAddress({ family, value }: Address): WireAddress {
   return family === "IPv4" ? Number(value) : value;
 }
 

@@ -6,13 +6,15 @@ import type { WireAddress } from "./frames/arp.ts";
 import type { Sighting } from "./frames/sightings.ts";
 import type { Row, SharedBuffers } from "./shared-memory.ts";
 
-/** An address to answer for or, when silent, only to watch; and its row of counters. */
+/** An address to announce or, when silent, only to watch; and its row of counters. */
 export interface Announcement {
   readonly address: WireAddress;
   readonly row: Row;
   /** Globs for the names of the interfaces that it is for; none means all. */
   readonly interfaces: readonly string[];
   readonly silent: boolean;
+  /** Requests are answered here; else the kernel answers them. */
+  readonly answers: boolean;
 }
 
 /** What the thread starts with. */

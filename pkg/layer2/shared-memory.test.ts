@@ -32,3 +32,14 @@ test("a row that is free is used again, with its counters at 0", () => {
   assert.equal(shared.row(row, "requests"), 0);
   assert.notEqual(shared.addRow(), row);
 });
+
+test("an address counts as announced until it is withdrawn, for both threads at once", () => {
+  const main = SharedMemory.create();
+  const worker = new SharedMemory(main.buffers);
+  const [row, other] = [main.addRow(), main.addRow()];
+  assert.equal(worker.isAnnounced(row), false);
+  main.setAnnounced(row, true);
+  assert.deepEqual([worker.isAnnounced(row), worker.isAnnounced(other)], [true, false]);
+  main.setAnnounced(row, false);
+  assert.equal(worker.isAnnounced(row), false);
+});

@@ -2,7 +2,8 @@ import { constants } from "node:os";
 import { getSystemErrorMessage, getSystemErrorName } from "node:util";
 import koffi from "koffi";
 
-const library = koffi.load(null); // The libc that Node itself runs with, glibc or musl.
+/** Node itself, and the libc that it runs with, glibc or musl. */
+export const library = koffi.load(null);
 const filterProgram = koffi.struct({ len: "uint16_t", filter: "void *" }); // struct sock_fprog
 
 /** The system calls in use, as C declares them (`ssize_t` is called `intptr_t` here). Buffers are passed without a copy. */
@@ -28,7 +29,9 @@ export const libc = {
   close: library.func("int close(int fd)"),
 };
 
-export const filterProgramSize = koffi.sizeof(filterProgram);
+const filterProgramSize = koffi.sizeof(filterProgram);
+const optionAttachFilter = 26; // SO_ATTACH_FILTER
+const optionDetachFilter = 27; // SO_DETACH_FILTER
 export const { EAGAIN, EINTR } = constants.errno;
 export const flagNonBlocking = 0o4000; // SOCK_NONBLOCK and EFD_NONBLOCK.
 export const flagCloseOnExec = 0o2000000; // SOCK_CLOEXEC and EFD_CLOEXEC.
@@ -39,6 +42,19 @@ export const optionReceiveBuffer = 8; // SO_RCVBUF
 export function check(call: string, attempted: string, result: number): number {
   if (result < 0) throw failure(call, attempted);
   return result;
+}
+
+/** `filter` is a classic BPF program. @throws {SystemCallError} */
+export function attachFilter(fd: number, filter: Uint8Array, attempted: string): void {
+  const program = { len: filter.length / 8, filter };
+  check("setsockopt", attempted, libc.attachFilter(fd, levelSocket, optionAttachFilter, program, filterProgramSize));
+}
+
+/** Takes a filter away; nothing where there is none. @throws {SystemCallError} */
+export function detachFilter(fd: number, attempted: string): void {
+  if (libc.setsockopt(fd, levelSocket, optionDetachFilter, Int32Array.of(0), 4) === 0) return;
+  const error = failure("setsockopt", attempted);
+  if (error.code !== "ENOENT") throw error;
 }
 
 /** Why the last call failed. `attempted` completes "Cannot …". */

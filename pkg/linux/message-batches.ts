@@ -190,12 +190,16 @@ export class SendBatch {
   }
 }
 
-/** A datagram with what the kernel knows of its way. All bytes are views into the batch, valid until the next are received. */
-export interface ReceivedDatagram {
+/** A datagram and who sent it. All bytes are views into the batch, valid until the next are received. */
+export interface SentDatagram {
   readonly bytes: Uint8Array;
   /** 4 or 16 bytes in network order. */
   readonly source: Uint8Array;
   readonly sourcePort: number;
+}
+
+/** A datagram with what the kernel knows of its way. */
+export interface ReceivedDatagram extends SentDatagram {
   readonly destination: Uint8Array;
   readonly interfaceIndex: number;
   /** The TTL or hop limit that it came with. */
@@ -228,12 +232,22 @@ export class DatagramBatch {
     return this.#messages.prepare();
   }
 
-  /** Datagram `i` of those received last; undefined where the kernel did not say whence and where it came. */
+  /** Datagram `i` of those received last. */
+  sent(i: number): SentDatagram {
+    const messages = this.#messages;
+    const name = messages.name(i);
+    const v4 = messages.view.getUint16(name, true) === familyInet;
+    return {
+      bytes: messages.message(i),
+      source: v4 ? messages.bytes(name + 4, 4) : messages.bytes(name + 8, 16),
+      sourcePort: messages.view.getUint16(name + 2),
+    };
+  }
+
+  /** Datagram `i` of those received last; undefined where the kernel did not say where it came, as to a socket of both families. */
   datagram(i: number): ReceivedDatagram | undefined {
     const messages = this.#messages;
     const { view } = messages;
-    const name = messages.name(i);
-    const v4 = view.getUint16(name, true) === familyInet;
     let ttl: number | undefined;
     let destination: Uint8Array | undefined;
     let interfaceIndex = 0;
@@ -256,13 +270,6 @@ export class DatagramBatch {
       at += Math.ceil(length / 8) * 8;
     }
     if (ttl === undefined || destination === undefined) return undefined;
-    return {
-      bytes: messages.message(i),
-      source: v4 ? messages.bytes(name + 4, 4) : messages.bytes(name + 8, 16),
-      sourcePort: view.getUint16(name + 2),
-      destination,
-      interfaceIndex,
-      ttl,
-    };
+    return { ...this.sent(i), destination, interfaceIndex, ttl };
   }
 }

@@ -1,18 +1,43 @@
 import { decodeNeighbor, encodeNeighborRequest } from "./codec/netlink.ts";
-import { check, checkNonBlocking, flagCloseOnExec, flagNonBlocking, levelSocket, libc, optionReceiveBuffer } from "./libc.ts";
+import {
+  attachFilter,
+  check,
+  checkNonBlocking,
+  flagCloseOnExec,
+  flagNonBlocking,
+  levelSocket,
+  libc,
+  optionReceiveBuffer,
+} from "./libc.ts";
 
 const familyNetlink = 16; // AF_NETLINK
 const typeRaw = 3; // SOCK_RAW
 const protocolRoute = 0; // NETLINK_ROUTE
 const levelNetlink = 270; // SOL_NETLINK
 const optionAddMembership = 1; // NETLINK_ADD_MEMBERSHIP
-const linkGroups = [1, 5, 9]; // RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR
+const optionShortAnswers = 10; // NETLINK_CAP_ACK: the answer to a request does not repeat it.
+const optionStrict = 12; // NETLINK_GET_STRICT_CHK: a dump has what it was asked for alone. Before Linux 4.20 it has all of its kind.
+/** Groups that tell of changes. */
+export const NetlinkGroup = { link: 1, ipv4Address: 5, ipv4Route: 7, ipv6Address: 9, ipv6Route: 11 } as const;
+const linkGroups = [NetlinkGroup.link, NetlinkGroup.ipv4Address, NetlinkGroup.ipv6Address];
 const addressLength = 12; // struct sockaddr_nl
+const optionReceiveBufferForce = 33; // SO_RCVBUFFORCE
 const senderOffset = 4; // nl_pid
 const flagTruncate = 0x20; // MSG_TRUNC: return the real length.
 // The kernel fills at most 32 KiB of a dump at once, and a notification about one link is far below that.
 const bufferSize = 1 << 16;
 const receiveBufferSize = 1 << 20;
+
+interface NetlinkSocketOptions {
+  /** Those of links and addresses when unset. */
+  readonly groups?: readonly number[];
+  /** Of dumps of routes the kernel leaves out those that were not asked for. */
+  readonly strict?: boolean;
+  /** A classic BPF program for what is received. */
+  readonly filter?: Uint8Array;
+  /** How much may wait to be read, in octets; the default is cut to net.core.rmem_max, this needs the capability NET_ADMIN. */
+  readonly receiveBuffer?: number;
+}
 
 /** Talks rtnetlink (rtnetlink(7)), and hears of what its groups tell. Never blocks for an answer. */
 export class NetlinkSocket implements Disposable {
@@ -25,8 +50,8 @@ export class NetlinkSocket implements Disposable {
     this.fd = fd;
   }
 
-  /** `groups`: those of links and addresses when unset. @throws {SystemCallError} */
-  static open({ groups = linkGroups }: { readonly groups?: readonly number[] } = {}): NetlinkSocket {
+  /** @throws {SystemCallError} */
+  static open({ groups = linkGroups, strict = false, filter, receiveBuffer }: NetlinkSocketOptions = {}): NetlinkSocket {
     const attempted = "open an rtnetlink socket";
     const type = typeRaw | flagNonBlocking | flagCloseOnExec;
     const socket = new NetlinkSocket(check("socket", attempted, libc.socket(familyNetlink, type, protocolRoute)));
@@ -36,6 +61,11 @@ export class NetlinkSocket implements Disposable {
       address[0] = familyNetlink;
       check("bind", attempted, libc.bind(fd, address, addressLength));
       check("setsockopt", attempted, libc.setsockopt(fd, levelSocket, optionReceiveBuffer, Int32Array.of(receiveBufferSize), 4));
+      if (receiveBuffer !== undefined)
+        libc.setsockopt(fd, levelSocket, optionReceiveBufferForce, Int32Array.of(receiveBuffer), 4);
+      for (const option of strict ? [optionShortAnswers, optionStrict] : [])
+        libc.setsockopt(fd, levelNetlink, option, Int32Array.of(1), 4); // Old kernels lack them, and the answers are checked.
+      if (filter !== undefined) attachFilter(fd, filter, attempted);
       for (const group of groups)
         check("setsockopt", attempted, libc.setsockopt(fd, levelNetlink, optionAddMembership, Int32Array.of(group), 4));
       return socket;

@@ -1,8 +1,8 @@
 import {
+  attachFilter,
   check,
   checkNonBlocking,
   failure,
-  filterProgramSize,
   flagCloseOnExec,
   flagNonBlocking,
   levelSocket,
@@ -25,7 +25,6 @@ const familyPacket = 17; // AF_PACKET
 const typeRaw = 3; // SOCK_RAW
 const typeDatagram = 2; // SOCK_DGRAM
 const levelPacket = 263; // SOL_PACKET
-const optionAttachFilter = 26; // SO_ATTACH_FILTER
 const optionStatistics = 6; // PACKET_STATISTICS
 const addressLength = 20; // struct sockaddr_ll
 // What a burst may queue. The kernel doubles it and cuts it to net.core.rmem_max; that is some hundred small frames.
@@ -179,10 +178,4 @@ function linkAddress(interfaceIndex: number, etherType: number, mac = noMac): Ui
   const bytes = new Uint8Array(view.buffer);
   bytes.set(mac, 12);
   return bytes;
-}
-
-/** `filter` is a classic BPF program. */
-function attachFilter(fd: number, filter: Uint8Array, attempted: string): void {
-  const program = { len: filter.length / 8, filter };
-  check("setsockopt", attempted, libc.attachFilter(fd, levelSocket, optionAttachFilter, program, filterProgramSize));
 }

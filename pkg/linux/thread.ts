@@ -1,5 +1,5 @@
 import { arch, constants } from "node:os";
-import { check, checkNonBlocking, flagCloseOnExec, flagNonBlocking, libc, SystemCallError } from "./libc.ts";
+import { check, checkNonBlocking, flagCloseOnExec, flagNonBlocking, libc, library, SystemCallError } from "./libc.ts";
 
 const one = new Uint8Array(new BigUint64Array([1n]).buffer);
 
@@ -84,6 +84,17 @@ export class PollSet {
     this.#timeout[0] = BigInt(Math.floor(microseconds / 1e6));
     this.#timeout[1] = BigInt(microseconds % 1e6) * 1000n;
   }
+}
+
+/**
+ * A descriptor that is readable while Node's event loop of this thread has something to do for a socket, a pipe, a finished task or a message,
+ * so that one `poll` waits for these and for sockets that Node does not know. Timers do not show on it. It stays Node's own.
+ */
+export function eventLoopFd(): number {
+  // v8::Isolate::GetCurrent, node::GetCurrentEventLoop and uv_backend_fd: what addons may call.
+  const isolate = library.func("_ZN2v87Isolate10GetCurrentEv", "void *", [])();
+  const loop = library.func("_ZN4node19GetCurrentEventLoopEPN2v87IsolateE", "void *", ["void *"])(isolate);
+  return library.func("uv_backend_fd", "int", ["void *"])(loop);
 }
 
 const ordinary = 0; // SCHED_OTHER

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { type DatagramSample, datagramSampleFilter } from "./codec/filter.ts";
 import { SystemCallError } from "./libc.ts";
 import { DatagramBatch } from "./message-batches.ts";
 import { interfaceIndexOf } from "./netlink-socket.ts";
@@ -56,4 +57,56 @@ test("an address that the machine does not have is refused", () => {
 
 test("no interface, no index", () => {
   assert.equal(interfaceIndexOf("none-such0"), undefined);
+});
+
+for (const family of ["IPv4", "IPv6"] as const)
+  test(`under a filter for a sample of ${family} the kernel keeps what has a word or a source`, () => {
+    const [from, to] = [open(family, 64), open(family, 64)];
+    using sender = from.socket;
+    using receiver = to.socket;
+    const batch = new DatagramBatch(8, 64);
+    const never = 2 ** 32;
+    const source = Buffer.from(from.address).readUInt32BE(from.address.length - 4);
+    const received = (sample: DatagramSample): string[] => {
+      receiver.filter(datagramSampleFilter(sample));
+      for (const text of ["a", "longer than", "abcdefgh", "abcdEFGH", "abcdefghi"])
+        assert.ok(sender.send(Buffer.from(text), socketAddress(to.address, to.port)));
+      // On the loopback interface a datagram is where it belongs, or dropped, once it is sent.
+      return Array.from({ length: receiver.receive(batch) }, (_, index) => Buffer.from(batch.sent(index).bytes).toString());
+    };
+    const values = Array.from({ length: 600 }, (_, index) => 0x7000_0000 + index);
+    const efgh = Buffer.from("efgh").readUInt32BE();
+    assert.deepEqual(received({ words: { offset: 4, values: [...values, efgh] }, sources: [3, 2], oneIn: never }), [
+      "abcdefgh",
+      "abcdefghi",
+    ]);
+    assert.deepEqual(received({ words: { offset: 4, values: [efgh, ...values] }, sources: [3, 2], oneIn: never }), [
+      "abcdefgh",
+      "abcdefghi",
+    ]);
+    assert.equal(received({ words: { offset: 4, values: [] }, sources: [...values, source], oneIn: never }).length, 4); // One is too short.
+    assert.equal(received({ sources: [source], oneIn: never }).length, 5);
+    assert.equal(received({ sources: [], oneIn: never }).length, 0);
+    assert.equal(received({ sources: [], oneIn: 1 }).length, 5);
+  });
+
+test("what the kernel drops for a filter is counted, until the filter is taken away", () => {
+  const [from, to] = [open("IPv4", 64), open("IPv4", 64)];
+  using sender = from.socket;
+  using receiver = to.socket;
+  const before = receiver.drops();
+  receiver.filter(datagramSampleFilter({ sources: [], oneIn: 2 ** 32 }));
+  for (let i = 0; i < 3; i++) assert.ok(sender.send(Buffer.from("a"), socketAddress(to.address, to.port)));
+  assert.equal(receiver.drops() - before, 3);
+  receiver.filter(undefined);
+  receiver.filter(undefined); // There is none.
+  assert.ok(sender.send(Buffer.from("b"), socketAddress(to.address, to.port)));
+  assert.equal(receiver.receive(new DatagramBatch(8, 64)), 1);
+  assert.equal(receiver.drops() - before, 3);
+});
+
+test("a sample of more words and sources than a program may have is none", () => {
+  const values = Array.from({ length: 2_040 }, (_, index) => index);
+  assert.ok(datagramSampleFilter({ words: { offset: 1, values: values.slice(100) }, sources: values, oneIn: 2 }));
+  assert.equal(datagramSampleFilter({ words: { offset: 1, values }, sources: [...values, 1], oneIn: 2 }), undefined);
 });

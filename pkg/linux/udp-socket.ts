@@ -1,4 +1,14 @@
-import { check, checkNonBlocking, flagCloseOnExec, flagNonBlocking, levelSocket, libc, optionReceiveBuffer } from "./libc.ts";
+import {
+  attachFilter,
+  check,
+  checkNonBlocking,
+  detachFilter,
+  flagCloseOnExec,
+  flagNonBlocking,
+  levelSocket,
+  libc,
+  optionReceiveBuffer,
+} from "./libc.ts";
 import type { DatagramBatch } from "./message-batches.ts";
 
 const familyInet = 2; // AF_INET
@@ -14,15 +24,18 @@ const optionsOfFamily = {
     { level: levelIp, name: 12, of: "on" }, // IP_RECVTTL
   ],
   IPv6: [
-    { level: levelIpv6, name: 26, of: "on" }, // IPV6_V6ONLY
+    { level: levelIpv6, name: 26, of: "ipv6Only" }, // IPV6_V6ONLY
     { level: levelIpv6, name: 67, of: "trafficClass" }, // IPV6_TCLASS
     { level: levelIpv6, name: 16, of: "ttl" }, // IPV6_UNICAST_HOPS
     { level: levelIpv6, name: 49, of: "on" }, // IPV6_RECVPKTINFO
     { level: levelIpv6, name: 51, of: "on" }, // IPV6_RECVHOPLIMIT
   ],
 } as const;
-// What may come while nobody reads. The kernel doubles it and cuts it to net.core.rmem_max.
-const receiveBufferSize = 1 << 20;
+// What may come while nobody reads, for one as while this process is stopped. The kernel doubles it and cuts it to net.core.rmem_max.
+const receiveBufferSize = 2 << 20;
+const optionMemoryInfo = 55; // SO_MEMINFO
+const memoryInfoWords = 9; // SK_MEMINFO_VARS
+const dropsWord = 8; // SK_MEMINFO_DROPS
 
 export interface UdpSocketOptions {
   readonly family: "IPv4" | "IPv6";
@@ -31,6 +44,8 @@ export interface UdpSocketOptions {
   /** For a link-local `address`; 0 otherwise. */
   readonly interfaceIndex?: number | undefined;
   readonly port: number;
+  /** A socket of IPv6 is one of IPv4 too, whose addresses it sees mapped into IPv6. */
+  readonly dualStack?: boolean;
   /** What is sent leaves with this TTL or hop limit. */
   readonly ttl: number;
   /** The octet of DSCP and ECN of what is sent. */
@@ -50,13 +65,13 @@ export class UdpSocket implements Disposable {
    * @throws {SystemCallError} EADDRINUSE when another has the port; EADDRNOTAVAIL when the machine does not have the address;
    *   EAFNOSUPPORT without IPv6
    */
-  static open({ family, address, interfaceIndex = 0, port, ttl, trafficClass }: UdpSocketOptions): UdpSocket {
+  static open({ family, address, interfaceIndex = 0, port, dualStack = false, ttl, trafficClass }: UdpSocketOptions): UdpSocket {
     const attempted = `open UDP port ${port} for ${family}`;
     const domain = family === "IPv4" ? familyInet : familyInet6;
     const type = typeDatagram | flagNonBlocking | flagCloseOnExec;
     const socket = new UdpSocket(check("socket", attempted, libc.socket(domain, type, 0)));
     try {
-      const values = { on: 1, ttl, trafficClass };
+      const values = { on: 1, ipv6Only: Number(!dualStack), ttl, trafficClass };
       for (const { level, name, of } of optionsOfFamily[family]) set(socket.fd, level, name, values[of], attempted);
       set(socket.fd, levelSocket, optionReceiveBuffer, receiveBufferSize, attempted);
       const local = socketAddress(address ?? new Uint8Array(family === "IPv4" ? 4 : 16), port, interfaceIndex);
@@ -81,6 +96,24 @@ export class UdpSocket implements Disposable {
   send(bytes: Uint8Array, to: Uint8Array): boolean {
     const result = libc.sendto(this.fd, bytes, bytes.length, 0, to, to.length);
     return checkNonBlocking("sendto", "send a datagram", result) !== undefined;
+  }
+
+  /**
+   * Has the kernel ask `filter`, a classic BPF program, whether to keep what arrives from now on, in place of one that it asked before;
+   * undefined: it keeps all. @throws {SystemCallError}
+   */
+  filter(filter: Uint8Array | undefined): void {
+    if (filter === undefined) detachFilter(this.fd, "keep all datagrams");
+    else attachFilter(this.fd, filter, "filter datagrams");
+  }
+
+  /** How many datagrams the kernel dropped so far, for the filter or for lack of room, modulo 2^32. @throws {SystemCallError} */
+  drops(): number {
+    const values = new Uint32Array(memoryInfoWords);
+    const length = Uint32Array.of(values.byteLength);
+    const result = libc.getsockopt(this.fd, levelSocket, optionMemoryInfo, values, length);
+    check("getsockopt", "count dropped datagrams", result);
+    return values[dropsWord] ?? 0;
   }
 
   [Symbol.dispose](): void {

@@ -5,7 +5,7 @@ import { configOf } from "#pkg/live-config/testing";
 import { parseAddress } from "#pkg/net";
 import { strandedAddresses } from "./candidate.ts";
 
-const cases: { name: string; held: string; before: string; after: string; stranded: string }[] = [
+const cases: { name: string; held: string; mayHoldSeveral?: boolean; before: string; after: string; stranded: string }[] = [
   {
     name: "an address whose pool stays",
     held: "10.0.0.1",
@@ -79,14 +79,22 @@ const cases: { name: string; held: string; before: string; after: string; strand
     after: "c 10.0.0.0-10.0.0.9; d fd00::-fd00::9",
     stranded: "",
   },
+  {
+    name: "addresses of several pools, where the Service asks for them",
+    held: "10.0.0.1 10.0.1.1 fd00::1",
+    mayHoldSeveral: true,
+    before: "a 10.0.0.0-10.0.0.9; b fd00::-fd00::9 10.0.1.0-10.0.1.9",
+    after: "c 10.0.0.0-10.0.0.9; d fd00::-fd00::9",
+    stranded: "10.0.1.1",
+  },
 ];
-for (const { name, held, before, after, stranded } of cases) {
+for (const { name, held, mayHoldSeveral = false, before, after, stranded } of cases) {
   test(`strandedAddresses: ${name}: ${stranded || "nothing"}`, () => {
     const addresses = held
       .split(" ")
       .map(parseAddress)
       .filter((address) => address !== undefined);
-    assert.equal(strandedAddresses(addresses, index(before), index(after)).join(" "), stranded);
+    assert.equal(strandedAddresses({ addresses, mayHoldSeveral }, index(before), index(after)).join(" "), stranded);
   });
 }
 

@@ -1,4 +1,4 @@
-import { type Config, type ParsedConfig, PoolIndex, type Problem } from "#pkg/config";
+import { type AsksFor, type Config, type ParsedConfig, PoolIndex, type Problem } from "#pkg/config";
 import type { Address } from "#pkg/net";
 
 /** Under this key of the ConfigMap `--config` is the configuration. */
@@ -7,6 +7,14 @@ export const configKey = "config";
 export const statusConfigMap = "ingot-status";
 /** Under this key of `ingot-status` is the text of the last configuration that was accepted. */
 export const lastGoodKey = "last-good-config";
+
+/** On the ConfigMap: `"true"` lets a configuration leave no pool for addresses in use, whose Services then get others. */
+export const renumberAnnotation = "ingot.dev/allow-renumber";
+
+/** @param annotations of the ConfigMap */
+export function mayRenumber(annotations: Readonly<Record<string, unknown>> | undefined): boolean {
+  return annotations?.[renumberAnnotation] === "true";
+}
 
 /** What the ConfigMap offers. */
 export type Candidate = { readonly type: "missing"; readonly what: "configMap" | "key" } | CandidateText;
@@ -17,7 +25,12 @@ export interface CandidateText {
   /** Undefined if the text has errors. */
   readonly usable: InForce | undefined;
   readonly problems: readonly Problem[];
+  /** Where it asks for labels of namespaces, if it does. */
+  readonly namespaceLabels?: ParsedConfig["namespaceLabels"];
 }
+
+/** Whether labels of namespaces are known; `awaited`: to another process, which decides. */
+export type NamespaceLabels = "known" | "awaited" | { readonly missing: string };
 
 /** A configuration that can be used as it stands. */
 export interface InForce {
@@ -31,26 +44,40 @@ export interface InForce {
 export interface Holdings {
   /** Keys of all Services that may hold any. */
   services(): Iterable<string>;
-  /**
-   * Sets of addresses that the Service holds together: by its status and, where that is not the same yet, by what it was given last. None
-   * for a Service that does not exist.
-   */
-  of(service: string): readonly (readonly Address[])[];
+  /** By its status and, where that is not the same yet, by what it was given last. None for a Service that does not exist. */
+  of(service: string): readonly HeldTogether[];
+}
+
+/** Addresses that a Service holds together. */
+export interface HeldTogether {
+  readonly addresses: readonly Address[];
+  /** It asks for several addresses or pools: see `placeTogether`. */
+  readonly mayHoldSeveral: boolean;
+  readonly asksFor?: AsksFor;
 }
 
 /** What became of the candidate. All but `accepted` leave the configuration before it in force, which is then stale. */
 export type Verdict =
-  | { readonly type: "accepted"; readonly inForce: InForce; readonly warnings: readonly Problem[] }
+  /** `stranded` are given up, because that is allowed. */
+  | {
+      readonly type: "accepted";
+      readonly inForce: InForce;
+      readonly warnings: readonly Problem[];
+      readonly stranded: Stranded;
+    }
   | { readonly type: "missing"; readonly what: "configMap" | "key" }
   | { readonly type: "invalid"; readonly problems: readonly Problem[] }
-  | { readonly type: "strands"; readonly stranded: Stranded };
+  | { readonly type: "strands"; readonly stranded: Stranded }
+  /** It asks for labels of namespaces, which only the process that writes the record has: it is accepted as soon as it is on record. */
+  | { readonly type: "awaited" };
 
 /** Services that hold addresses which would have no pool, all of them: service key -> addresses. */
 export type Stranded = ReadonlyMap<string, readonly Address[]>;
 
 /** A text that is offered as the configuration, and what it says. */
-export function candidateText(text: string, { config, problems }: ParsedConfig): CandidateText {
-  return { type: "text", text, usable: config && { text, config, pools: new PoolIndex(config.pools) }, problems };
+export function candidateText(text: string, { config, problems, namespaceLabels }: ParsedConfig): CandidateText {
+  const usable = config && { text, config, pools: new PoolIndex(config.pools) };
+  return { type: "text", text, usable, problems, namespaceLabels };
 }
 
 /** Whether Services can be in the way of a candidate that would replace `previous`. Its own text strands nothing. */
@@ -59,29 +86,38 @@ export function mayStrand(candidate: Candidate, previous: InForce | undefined): 
   return after !== undefined && previous !== undefined && previous.text !== after.text;
 }
 
-/** Decides on a candidate, given what is in its way. */
-export function judge(candidate: Candidate, stranded: Stranded): Verdict {
+/** Decides on a candidate, given what is in its way, if that is allowed to be. */
+export function judge(candidate: Candidate, stranded: Stranded, labels: NamespaceLabels, mayRenumber: boolean): Verdict {
   if (candidate.type === "missing") return candidate;
-  const { usable, problems } = candidate;
+  const { usable, problems, namespaceLabels } = candidate;
   if (usable === undefined) return { type: "invalid", problems };
-  return stranded.size > 0 ? { type: "strands", stranded } : { type: "accepted", inForce: usable, warnings: problems };
+  if (namespaceLabels !== undefined && labels !== "known") {
+    if (labels === "awaited") return { type: "awaited" };
+    return { type: "invalid", problems: [...problems, { severity: "error", ...namespaceLabels, message: labels.missing }] };
+  }
+  if (stranded.size > 0 && !mayRenumber) return { type: "strands", stranded };
+  return { type: "accepted", inForce: usable, warnings: problems, stranded };
 }
 
 /**
  * Those of one Service's addresses that would have no pool under `after`. Only what it may hold under `before` counts, so that foreign
  * addresses, and a status that somebody wrote, block nothing. Where `after` would part the addresses, all of them are stranded.
  */
-export function strandedAddresses(addresses: readonly Address[], before: PoolIndex, after: PoolIndex): readonly Address[] {
-  const { held } = before.place(addresses);
-  const { refused } = after.place(held);
+export function strandedAddresses(
+  { addresses, mayHoldSeveral, asksFor }: HeldTogether,
+  before: PoolIndex,
+  after: PoolIndex,
+): readonly Address[] {
+  const { held } = before.place(addresses, mayHoldSeveral, asksFor);
+  const { refused } = after.place(held, mayHoldSeveral, asksFor);
   const homeless = refused.filter(({ reason }) => reason !== "severalPools").map(({ address }) => address);
   return homeless.length > 0 || refused.length === 0 ? homeless : held;
 }
 
 /** The same of all sets that a Service holds, each by itself: one that somebody wrote into its status excuses no other. */
-export function strandedBy(sets: readonly (readonly Address[])[], before: PoolIndex, after: PoolIndex): readonly Address[] {
+export function strandedBy(sets: readonly HeldTogether[], before: PoolIndex, after: PoolIndex): readonly Address[] {
   const stranded = new Map<string, Address>(); // text -> address
-  for (const addresses of sets)
-    for (const address of strandedAddresses(addresses, before, after)) stranded.set(address.toString(), address);
+  for (const held of sets)
+    for (const address of strandedAddresses(held, before, after)) stranded.set(address.toString(), address);
   return [...stranded.values()];
 }

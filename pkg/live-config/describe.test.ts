@@ -49,7 +49,7 @@ test("every problem has a line of its own, and the decision is the last one", ()
     ...["error: configuration leaves no pool for an address in use default/s1 0.0.0.1", refused],
   ]);
   const inForce = { text: "", config: configOf(""), pools: new PoolIndex([]) };
-  assert.deepEqual(lines({ type: "accepted", inForce, warnings: [warning] }, inForce), [
+  assert.deepEqual(lines({ type: "accepted", inForce, warnings: [warning], stranded: new Map() }, inForce), [
     ...["warn: configuration warning", "info: configuration loaded"],
   ]);
   assert.deepEqual(lines({ type: "missing", what: "key" }, undefined), [

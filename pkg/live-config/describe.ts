@@ -2,7 +2,7 @@ import type { Problem } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import { list } from "#pkg/text";
 import { type CauseOf, type Fact, type Verdict as Judgement, verdict } from "#pkg/verdict";
-import { configKey, type InForce, type Verdict } from "./candidate.ts";
+import { configKey, type InForce, type Stranded, type Verdict } from "./candidate.ts";
 
 // Enough to see the pattern; the log of a cluster with thousands of Services must stay readable.
 const maxLines = 100;
@@ -20,13 +20,18 @@ export function explain(verdict: Exclude<Verdict, { type: "accepted" }>): string
       return verdict.what === "configMap" ? "the ConfigMap does not exist" : `the ConfigMap has no key "${configKey}"`;
     case "invalid":
       return list(errors(verdict.problems).map(problemText), "; ");
-    case "strands": {
-      const holders = [...verdict.stranded].map(([service, addresses]) => `${service} (${addresses.join(", ")})`);
-      return `no pool would be left for addresses in use by ${list(holders)}`;
-    }
+    case "strands":
+      return `no pool would be left for addresses in use by ${strandedText(verdict.stranded)}`;
+    case "awaited":
+      return "it asks for labels of namespaces, and the controller has not put it in force yet";
     default:
       return verdict satisfies never;
   }
+}
+
+/** Services and their addresses, of many the first. */
+export function strandedText(stranded: Stranded): string {
+  return list(Array.from(stranded, ([service, addresses]) => `${service} (${addresses.join(", ")})`).sort());
 }
 
 /** See `State` of the live configuration. */
@@ -58,6 +63,7 @@ function causeOf(decided: Refused): CauseOf<"configuration"> {
 function factsOf(decided: Refused): Fact[] {
   switch (decided.type) {
     case "missing":
+    case "awaited":
       return [];
     case "invalid": {
       const found = errors(decided.problems).slice(0, maxFacts);
@@ -78,7 +84,17 @@ export function logDecision(log: Log, { inForce, verdict }: { inForce: object | 
   if (verdict.type === "accepted") {
     for (const problem of verdict.warnings.slice(0, maxLines))
       log.warn("configuration warning", { event: "configWarning", ...fields(problem) });
+    for (const [service, ips] of [...verdict.stranded].slice(0, maxLines))
+      log.warn("addresses in use have no pool any more, others are given in their place", {
+        event: "configRenumbers",
+        service,
+        ips,
+      });
     log.info("configuration loaded", { event: "configLoaded" });
+    return;
+  }
+  if (verdict.type === "awaited") {
+    log.info("configuration waits for the controller, which has the labels of namespaces", { event: "configAwaited" });
     return;
   }
   if (verdict.type === "invalid")

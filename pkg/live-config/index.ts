@@ -5,7 +5,17 @@
  * from the same cluster. Reads the texts itself. No I/O: what informers see goes in, a callback and log lines come out. Writing `ingot-status`, events and
  * metrics are the callers'.
  */
-export { configKey, type Holdings, lastGoodKey, statusConfigMap } from "./candidate.ts";
-export { configurationVerdict, explain } from "./describe.ts";
+export {
+  configKey,
+  type HeldTogether,
+  type Holdings,
+  lastGoodKey,
+  mayRenumber,
+  renumberAnnotation,
+  type Stranded,
+  statusConfigMap,
+  strandedBy,
+} from "./candidate.ts";
+export { configurationVerdict, explain, strandedText } from "./describe.ts";
 export { fingerprint } from "./fingerprint.ts";
 export { LiveConfig, type State } from "./live-config.ts";

@@ -7,6 +7,7 @@ import { LiveConfig } from "#pkg/live-config";
 import { configText } from "#pkg/live-config/testing";
 import { silentLog } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
+import type { NamespaceLabels } from "./candidate.ts";
 
 const wide = configText("a 10.0.0.0-10.0.0.9");
 const narrow = configText("a 10.0.0.5-10.0.0.9");
@@ -22,6 +23,7 @@ function setUp(
   const clock = new SimulatedClock();
   const read: string[] = []; // Texts.
   const reading: { readonly text: string; readonly finish: () => void }[] = [];
+  const labels: { of: NamespaceLabels } = { of: "known" };
   const live = new LiveConfig({
     reader: {
       read(text: string, done: (parsed: ParsedConfig) => void) {
@@ -35,14 +37,16 @@ function setUp(
     holdings: {
       services: () => holds.keys(),
       of: (service) =>
-        (holds.get(service) ?? "").split(" or ").map((set) =>
-          set
+        (holds.get(service) ?? "").split(" or ").map((set) => ({
+          addresses: set
             .split(" ")
             .map(parseAddress)
             .filter((address) => address !== undefined),
-        ),
+          mayHoldSeveral: false,
+        })),
     },
     log: silentLog,
+    namespaceLabels: () => labels.of,
     changed: () => decisions.push(print()),
   });
   const print = () => {
@@ -59,8 +63,49 @@ function setUp(
   if (initial.lastGood !== undefined) live.lastGoodChanged(initial.lastGood);
   if (initial.config !== undefined) config(initial.config);
   if (initial.start !== false) live.start();
-  return { live, config, hold, decisions, clock, read, reading };
+  return { live, config, hold, decisions, clock, read, reading, labels };
 }
+
+const byLabels = wide.replace("{name: a,", "{name: a, sharing: none, namespace-selectors: [{match-labels: {a: b}}],");
+const missing = { missing: "no right" };
+
+test("a configuration that asks for labels of namespaces is refused at that place while they cannot be had", () => {
+  const { live, config, decisions, labels } = setUp({ config: wide });
+  labels.of = missing;
+  config(byLabels);
+  const { inForce, verdict } = live.state;
+  assert.equal(inForce?.text, wide);
+  if (verdict?.type !== "invalid") assert.fail(verdict?.type);
+  assert.deepEqual(
+    verdict.problems.filter(({ severity }) => severity === "error"),
+    [{ severity: "error", path: "address-pools[0].namespace-selectors", line: 2, column: 28, message: "no right" }],
+  );
+  labels.of = "known";
+  live.namespaceLabelsChanged();
+  assert.equal(live.inForce?.text, byLabels);
+  labels.of = missing;
+  config(`${byLabels}\n#`);
+  assert.equal(live.inForce?.text, byLabels);
+  assert.equal(decisions.length, 4);
+});
+
+test("one that was accepted before a restart stays in force without the labels", () => {
+  const { live, labels } = setUp({ config: byLabels, lastGood: byLabels, start: false });
+  labels.of = missing;
+  live.start();
+  assert.deepEqual([live.inForce?.text, live.state.verdict?.type], [byLabels, "accepted"]);
+});
+
+test("a process that has no labels takes such a configuration as soon as it is on record", () => {
+  const { live, labels, config, decisions } = setUp({ config: wide, lastGood: wide });
+  labels.of = "awaited";
+  config(byLabels);
+  assert.deepEqual([live.inForce?.text, live.state.verdict?.type], [wide, "awaited"]);
+  assert.match(live.refused ?? "", /the controller has not put it in force yet/);
+  live.lastGoodChanged(byLabels);
+  assert.deepEqual([live.inForce?.text, live.refused], [byLabels, undefined]);
+  assert.deepEqual(decisions.slice(1), [`${wide} | awaited`, `${byLabels} | accepted`]);
+});
 
 const atStart: { name: string; holds?: Record<string, string>; config?: string; lastGood?: string; want: string }[] = [
   { name: "nothing there: nothing in force", want: "nothing | missing configMap" },

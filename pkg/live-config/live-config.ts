@@ -11,6 +11,7 @@ import {
   type InForce,
   judge,
   mayStrand,
+  type NamespaceLabels,
   statusConfigMap,
   strandedBy,
   type Verdict,
@@ -34,6 +35,8 @@ export interface LiveConfigOptions {
   readonly log: Log;
   /** Called when another configuration is in force, or the ConfigMap got another verdict. */
   readonly changed: (now: State, before: State) => void;
+  /** For a configuration that asks for them, and is not on record as the last good one. */
+  readonly namespaceLabels: () => NamespaceLabels;
   /** Called with every configuration that may come into force, before it does. */
   readonly wasRead?: (config: Config) => void;
 }
@@ -49,6 +52,7 @@ const servicesAtOnce = 500;
 export class LiveConfig {
   readonly #options: LiveConfigOptions;
   #candidate: Candidate = { type: "missing", what: "configMap" };
+  #mayRenumber = false;
   #lastGood: CandidateText | undefined;
   /** Texts that wait to be read, and what is to be done with them. */
   readonly #unread: { candidate?: string; lastGood?: string } = {};
@@ -73,21 +77,32 @@ export class LiveConfig {
     return this.#state.inForce;
   }
 
+  /** In force or, before `start`, what will be as far as is known: the last good one. */
+  get known(): InForce | undefined {
+    return this.#state.inForce ?? this.#lastGood?.usable;
+  }
+
   /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before `start`. */
   get refused(): string | undefined {
     const { verdict } = this.#state;
     return verdict === undefined || verdict.type === "accepted" ? undefined : explain(verdict);
   }
 
-  /** The ConfigMap as it is now: its data, or undefined when there is none. */
-  configMapChanged(data: Readonly<Record<string, string>> | undefined): void {
+  /**
+   * The ConfigMap as it is now: its data, or undefined when there is none.
+   * @param mayRenumber it is accepted also where it leaves no pool for addresses in use. Only whoever writes the last good configuration, and
+   * gives other addresses, may say so: all others follow the record
+   */
+  configMapChanged(data: Readonly<Record<string, string>> | undefined, mayRenumber = false): void {
+    const isAllowedNow = mayRenumber && !this.#mayRenumber;
+    this.#mayRenumber = mayRenumber;
     const text = data?.[configKey];
     delete this.#unread.candidate;
     if (text === undefined) this.#setCandidate({ type: "missing", what: data === undefined ? "configMap" : "key" });
     else if (this.#candidate.type !== "text" || text !== this.#candidate.text) {
       this.#unread.candidate = text;
       this.#read();
-    }
+    } else if (isAllowedNow && this.#state.verdict?.type === "strands" && this.#judging === undefined) this.#conclude(false);
     this.#decideFirst();
   }
 
@@ -111,6 +126,11 @@ export class LiveConfig {
     if (!mayStrand(this.#candidate, this.#previous) || (this.#judging === undefined && !this.#isOpen())) return;
     this.#look(service);
     if (this.#judging === undefined) this.#conclude(false);
+  }
+
+  /** What is known of namespaces is another. */
+  namespaceLabelsChanged(): void {
+    if (this.#candidate.type === "text" && this.#candidate.namespaceLabels !== undefined) this.#judge(false);
   }
 
   /** Everything has been seen once: makes the first decision. */
@@ -173,7 +193,13 @@ export class LiveConfig {
 
   #conclude(candidateChanged: boolean): void {
     const before = this.#state;
-    const verdict = judge(this.#candidate, this.#stranded);
+    const isOnRecord = this.#candidate.type === "text" && this.#candidate.text === this.#lastGood?.text;
+    const verdict = judge(
+      this.#candidate,
+      new Map(this.#stranded),
+      isOnRecord ? "known" : this.#options.namespaceLabels(),
+      this.#mayRenumber,
+    );
     const inForce = verdict.type === "accepted" ? verdict.inForce : this.#previous;
     const sameConfig = inForce?.text === before.inForce?.text;
     // The same text stays the same object, so that users may compare by identity.

@@ -53,6 +53,16 @@ test("10,000 lines that come at once reach a slow reader, each and in order", li
   );
 });
 
+test("the lines of the turn that ends the process are written", limit, async () => {
+  const script = `import { createLog } from "#pkg/log";
+    const log = createLog("info");
+    for (let i = 0; i < 100; i++) log.info("line", { i });
+    process.exit(1);`;
+  const args = ["--input-type=module", "-e", script];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"], cwd: import.meta.dirname });
+  assert.equal((await text(child.stdout)).trim().split("\n").length, 100);
+});
+
 test("a reader that is stuck costs lines, not memory or the process, and the log says so when it goes on", limit, async () => {
   using process = start(60_000, "pipe");
   const { waiting } = await process.began();

@@ -1,7 +1,12 @@
 import { fstatSync, writeSync } from "node:fs";
 
 /** A stream of the process such as `process.stdout`, or one of a test's. */
-export type LineStream = NodeJS.WritableStream & { readonly fd?: number; readonly writableLength?: number };
+export type LineStream = NodeJS.WritableStream & {
+  readonly fd?: number;
+  readonly writableLength?: number;
+  cork?(): void;
+  uncork?(): void;
+};
 
 /** What `LineWriter` says of lines that it lost. */
 export interface Loss {
@@ -22,13 +27,16 @@ const lineFeed = Buffer.from("\n");
 
 /**
  * Writes lines to where they may stop being taken: a disk that is full, a reader that is gone, slow or stuck. None of these stops
- * or breaks the process, and memory is bounded: what cannot be written and cannot wait is lost and counted.
+ * or breaks the process, and memory is bounded: what cannot be written and cannot wait is lost and counted. Lines of one turn go into a pipe
+ * of the process together, because each write would wake its reader.
  */
 export class LineWriter {
   readonly #stream: LineStream;
   readonly #options: LineWriterOptions;
   /** The descriptor to write to at once; undefined for a pipe or socket, on which that would block. */
   readonly #descriptor: number | undefined;
+  readonly #isPipe: boolean;
+  #gathers = false; // Until the end of this turn.
   #broken: string | undefined; // why nothing more can be written
   #torn = false; // The last line was cut short.
   #lost = 0;
@@ -38,6 +46,8 @@ export class LineWriter {
     this.#stream = stream;
     this.#options = options;
     this.#descriptor = descriptorOf(stream);
+    this.#isPipe = stream.fd !== undefined && this.#descriptor === undefined;
+    if (this.#isPipe) process.on("exit", () => this.#flush()); // What ends the process may do so in the turn of its last line.
     // Without a listener an error ends the process.
     stream.on("error", (error: Error) => {
       this.#broken = error.message;
@@ -62,8 +72,19 @@ export class LineWriter {
   #enqueue(text: string): string | undefined {
     if (this.#broken !== undefined) return this.#broken;
     if ((this.#stream.writableLength ?? 0) > maxWaitingBytes) return "nobody reads it";
+    if (this.#isPipe && !this.#gathers) {
+      this.#gathers = true;
+      this.#stream.cork?.();
+      process.nextTick(() => this.#flush());
+    }
     this.#stream.write(text);
     return undefined;
+  }
+
+  #flush(): void {
+    if (!this.#gathers) return;
+    this.#gathers = false;
+    this.#stream.uncork?.();
   }
 
   #put(descriptor: number, text: string): string | undefined {

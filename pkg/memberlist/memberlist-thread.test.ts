@@ -119,6 +119,7 @@ test("members, timing, counters and gossip are those of the thread", async () =>
   assert.deepEqual([names(a), names(b), a.timing], [["a", "b"], ["a", "b"], "fast"]);
   assert.deepEqual(events, ["joined b", "b h 7"]);
   assert.ok(a.counters.roundTrips > 0);
+  assert.deepEqual([...(await a.roundTrips()).keys()], ["b"]);
   assert.deepEqual(a.local, { address: "192.0.2.1", port: 7946 });
   assert.deepEqual((await b.join(["192.0.2.9", "x"])).failures.length, 2);
   assert.equal(await Promise.race([b.leave(5000), harness.pass(5000)]), true);
@@ -193,6 +194,26 @@ test("a thread that dies is replaced: it joins the members that there were, with
   );
   assert.equal(seen.at(-1), "2");
   assert.ok(events.includes("failed c"), `${events}`);
+});
+
+test("a member whose node has another address goes on there, and is with the others again once they have missed it", async () => {
+  await using harness = new Harness();
+  const [a, b] = [await harness.started("a"), await harness.started("b")];
+  await b.join(["192.0.2.1"]);
+  await harness.pass(1000);
+  const seen: string[] = [];
+  b.onEvent((event) => event.type === "member" && seen.push(`${event.change} ${event.member.name} ${event.member.address}`));
+  harness.log.length = 0;
+  a.move("192.0.2.50");
+  assert.equal(a.address, "192.0.2.50");
+  await harness.pass(5000);
+  assert.deepEqual(seen, ["suspected a 192.0.2.1", "failed a 192.0.2.1", "joined a 192.0.2.50"]);
+  assert.deepEqual(
+    b.members().map(({ address }) => address),
+    ["192.0.2.2", "192.0.2.50"],
+  );
+  assert.deepEqual(names(a), ["a", "b"]);
+  assert.ok(!harness.log.some((line) => line.startsWith("a error")), harness.log.join("\n"));
 });
 
 test("when the thread dies, who waits for it gets an answer", async () => {

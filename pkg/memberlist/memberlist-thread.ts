@@ -1,9 +1,8 @@
 import { Worker } from "node:worker_threads";
 import { type Clock, type Millis, type Random, SystemClock, systemRandom, wallClock } from "#pkg/clock";
 import type { OwnEntry } from "#pkg/gossip";
-import { becomeRealTime } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { hurryGarbageCollection, Supervisor, type Thread, workerFile } from "#pkg/threads";
+import { Supervisor, type Thread, workerFile } from "#pkg/threads";
 import type { MetadataFields } from "./codec/metadata.ts";
 import { type MemberlistCounters, SharedCounters } from "./counters.ts";
 import type { MemberView } from "./member-view.ts";
@@ -58,6 +57,8 @@ export class MemberlistThread implements AsyncDisposable {
   readonly #requests = new Map<number, (report: Report | undefined) => void>(); // request -> who waits; undefined: the thread died
   readonly #members = new Map<string, MemberView>(); // name -> member
   readonly #entries = new Map<string, Uint8Array>(); // Own ones, for a thread that starts again: key -> value
+  #bind: SocketAddress;
+  #isMoving = false;
   #metadata: MetadataFields;
   #keys: readonly Uint8Array[];
   #lastRequest = 0;
@@ -67,6 +68,7 @@ export class MemberlistThread implements AsyncDisposable {
 
   constructor(options: MemberlistThreadOptions) {
     this.#options = options;
+    this.#bind = options.bind;
     this.#metadata = options.metadata;
     this.#keys = options.keys;
     this.#timing = options.timing === "lan" ? "lan" : "fast";
@@ -94,6 +96,23 @@ export class MemberlistThread implements AsyncDisposable {
   get local(): SocketAddress {
     if (this.#local === undefined) throw new Error("Cannot use a member: it is not on the network");
     return this.#local;
+  }
+
+  /** The address that it is bound to, or is to be. */
+  get address(): string {
+    return this.#bind.address;
+  }
+
+  /**
+   * Binds to another address, where it was started or is going to be: the node has the one before no more. Another thread does that, and
+   * joins the members that there were. The others take this node for dead for a moment.
+   */
+  move(address: string): void {
+    if (this.#disposed || address === this.#bind.address) return;
+    this.#bind = { ...this.#bind, address };
+    if (this.#supervisor.thread === undefined) return;
+    this.#isMoving = true;
+    void this.#supervisor.thread.terminate();
   }
 
   /** All that are alive or suspect, this one included until it leaves. */
@@ -125,6 +144,12 @@ export class MemberlistThread implements AsyncDisposable {
     const report = await this.#request((request) => ({ type: "join", request, addresses }));
     if (report?.type === "joined") return report.result;
     return { joined: 0, failures: addresses.map((address) => ({ address, reason: "the ring's thread died" })) };
+  }
+
+  /** What the last direct answer to a ping of each other member took. */
+  async roundTrips(): Promise<ReadonlyMap<string, Millis>> {
+    const report = await this.#request((request) => ({ type: "roundTrips", request }));
+    return report?.type === "roundTrips" ? report.times : new Map();
   }
 
   /** Replaces the metadata of this member. @throws {RangeError} when it is too long */
@@ -177,10 +202,10 @@ export class MemberlistThread implements AsyncDisposable {
   }
 
   #spawn(): RingWorker {
-    const { name, bind, timing, spawn } = this.#options;
+    const { name, timing, spawn } = this.#options;
     const worker = (spawn ?? spawnWorker)({
       name,
-      bind,
+      bind: this.#bind,
       keys: this.#keys,
       firstIncarnation: Math.floor((wallClock().getTime() - incarnationEpoch) / 1000),
       metadata: this.#metadata,
@@ -200,7 +225,8 @@ export class MemberlistThread implements AsyncDisposable {
 
   #onDeath(cause: unknown, restartAfterMs: Millis): void {
     const fields = { op: "memberlist", error: cause, restartAfterMs };
-    this.#options.log.error("the thread of the speakers' ring died and is restarted", fields);
+    if (!this.#isMoving) this.#options.log.error("the thread of the speakers' ring died and is restarted", fields);
+    this.#isMoving = false;
     this.#abandonRequests();
     if (this.#local !== undefined)
       this.#clock.schedule("rejoin", this.#clock.now() + restartAfterMs, () => void this.#rejoin([...this.#members.values()]));
@@ -258,10 +284,6 @@ export class MemberlistThread implements AsyncDisposable {
       case "gossipExpired":
         this.#emit(report);
         break;
-      case "thread":
-        // Where it may not, it is on time as long as the machine has time.
-        if (report.thread !== undefined && becomeRealTime(report.thread)) hurryGarbageCollection();
-        break;
       case "log":
         this.#options.log[report.level](report.message, report.fields);
         break;
@@ -274,6 +296,7 @@ export class MemberlistThread implements AsyncDisposable {
       case "notStarted":
       case "joined":
       case "left":
+      case "roundTrips":
         this.#answer(report);
         break;
       default:

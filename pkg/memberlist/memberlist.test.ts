@@ -128,6 +128,34 @@ test("idle members at the fast pace wake up by a timer once for each heartbeat, 
   );
 });
 
+test("a member that is alone wakes up once in each interval of probes", async () => {
+  await using harness = new Harness();
+  let ran = 0;
+  const clock: Clock = {
+    now: () => harness.clock.now(),
+    schedule: (name, at, fn) =>
+      harness.clock.schedule(name, at, () => {
+        ran++;
+        fn();
+      }),
+  };
+  const alone = await harness.started({ clock, timing: "fast" });
+  await harness.pass(1000);
+  ran = 0;
+  await harness.pass(7000);
+  assert.ok(ran <= 105, `${ran} times in 7 s`);
+  const other = await harness.started({ timing: "fast" });
+  await other.join(["192.0.2.1"]);
+  await harness.pass(500);
+  assert.deepEqual(
+    [names(alone), names(other)],
+    [
+      ["a", "b"],
+      ["a", "b"],
+    ],
+  );
+});
+
 test("before its start and after its end a member has nothing to say", async () => {
   await using harness = new Harness();
   const member = harness.make();
@@ -307,6 +335,7 @@ test("round trips are counted by how long they took", async () => {
   const { roundTrips, roundTripMillis, roundTripBuckets } = b.counters;
   assert.ok(roundTrips > 0);
   assert.equal(roundTripMillis, 2 * roundTrips);
+  assert.deepEqual(b.roundTrips(), new Map([["a", 2]]));
   assert.deepEqual(roundTripBuckets, [0, 0, 0, roundTrips, 0, 0, 0, 0, 0, 0, 0]);
   assert.equal(a.counters.streamsAccepted, 2); // The join, and the comparison of views soon after it.
 });

@@ -6,18 +6,17 @@ import { Nonces } from "./codec/keyring.ts";
 import { MemberlistError } from "./codec/memberlist-error.ts";
 import { type Endpoint, nodeName, nodeNameText, type StreamMessage } from "./codec/messages.ts";
 import type { MetadataFields } from "./codec/metadata.ts";
-import { decodePacket, encodePacket } from "./codec/packet.ts";
+import { encodePacket } from "./codec/packet.ts";
 import { encodeStream, StreamDecoder, type StreamEnd } from "./codec/stream.ts";
 import type { Wire } from "./codec/wire.ts";
 import { countRoundTrip, type MemberlistCounters, newNetworkCounters } from "./counters.ts";
 import { type MemberView, memberView } from "./member-view.ts";
-import { PacketGuard } from "./packet-guard.ts";
+import { IncomingPackets } from "./packets.ts";
 import type { Effect, Event, MemberEvent, Send } from "./ring/events.ts";
-import type { Ring } from "./ring/ring.ts";
+import { isMember, type Ring } from "./ring/ring.ts";
 import { members, nextDeadline, startRing, step } from "./ring/step.ts";
 import type { TimingName } from "./ring/timing.ts";
 import { RingLog } from "./ring-log.ts";
-import { openSockets } from "./sockets.ts";
 import { exchange, IncomingStreams } from "./streams.ts";
 import {
   endpoint,
@@ -52,8 +51,8 @@ export interface MemberlistOptions {
   readonly log: Log;
   /** Called when an event has been handled, and counters may have changed. */
   readonly onHandled?: () => void;
-  /** The network; real sockets when unset. */
-  readonly openTransport?: OpenTransport;
+  /** The network. */
+  readonly openTransport: OpenTransport;
 }
 
 export type MemberlistEvent =
@@ -83,7 +82,7 @@ export class Memberlist implements AsyncDisposable {
   readonly #counters = newNetworkCounters();
   readonly #alarm: Alarm;
   readonly #streams: IncomingStreams;
-  readonly #guard: PacketGuard;
+  readonly #packets: IncomingPackets;
   readonly #listeners = new Set<(event: MemberlistEvent) => void>();
   readonly #joins = new Map<number, (result: JoinFinished) => void>(); // join -> who waits for it
   readonly #left = Promise.withResolvers<void>();
@@ -103,11 +102,18 @@ export class Memberlist implements AsyncDisposable {
     this.#options = options;
     this.#log = new RingLog(log, clock);
     this.#alarm = new Alarm(clock, "memberlist", () => this.#handle({ type: "timer" }));
-    this.#guard = new PacketGuard(wire);
+    this.#packets = new IncomingPackets({
+      wire,
+      clock,
+      counters: this.#counters,
+      onMessages: (from, messages) => this.#handle({ type: "packet", from: endpoint(from), messages }),
+      onProblem: (from, error) => this.#refuse(from, "UDP", error),
+      onFlood: () => this.#log.flooded(),
+    });
     this.#streams = new IncomingStreams({
       wire,
       clock,
-      isKnown: (address) => this.#guard.isKnown(address),
+      isKnown: (address) => this.#packets.isKnown(address),
       encode: (message) => this.#encodeStream(message, "listener"),
       onRequest: (stream, from, message) => this.#handle({ type: "request", stream, from: endpoint(from), message }),
       onProblem: (from, error) => this.#refuse(from, "TCP", error),
@@ -123,8 +129,8 @@ export class Memberlist implements AsyncDisposable {
     const { name, bind, advertiseAddress, wire, firstIncarnation, metadata, timing, clock, random, openTransport } =
       this.#options;
     const { userState, userDigest } = this.#options;
-    const transport = await (openTransport ?? openSockets)(bind, {
-      packet: (bytes, from) => this.#receive(bytes, from),
+    const transport = await openTransport(bind, {
+      packet: (bytes, from) => this.#packets.receive(bytes, from),
       stream: (stream, from) => {
         this.#counters.streamsAccepted++;
         this.#streams.accept(stream, from);
@@ -147,6 +153,7 @@ export class Memberlist implements AsyncDisposable {
     };
     const [ring, effects] = startRing(options, clock.now());
     this.#running = { ring, transport };
+    this.#packets.start(transport);
     for (const effect of effects) this.#carryOut(effect, this.#running);
     this.#arm();
   }
@@ -165,6 +172,16 @@ export class Memberlist implements AsyncDisposable {
   members(): MemberView[] {
     const { ring } = this.#started();
     return members(ring).map((member) => memberView(member, ring.self.node));
+  }
+
+  /** What the last direct answer to a ping of each other member took. */
+  roundTrips(): ReadonlyMap<string, Millis> {
+    const { order } = this.#started().ring;
+    return new Map(
+      order.flatMap((record) =>
+        isMember(record) && record.roundTrip !== undefined ? [[nodeNameText(record.node), record.roundTrip] as const] : [],
+      ),
+    );
   }
 
   /** At which pace it looks for failures now. */
@@ -197,7 +214,7 @@ export class Memberlist implements AsyncDisposable {
       const address = parseSocketAddress(text, port);
       if (address === undefined) failures.push({ address: text, reason: "it is not an IP address, with or without a port" });
       else {
-        this.#guard.know(address.address);
+        this.#packets.know(address.address);
         endpoints.push(endpoint(address));
       }
     }
@@ -250,6 +267,7 @@ export class Memberlist implements AsyncDisposable {
     if (running === undefined) return;
     this.#running = undefined;
     this.#alarm[Symbol.dispose]();
+    this.#packets[Symbol.dispose]();
     for (const [join, resolve] of this.#joins) resolve({ type: "joinFinished", join, joined: 0, failures: [] });
     this.#joins.clear();
     await running.transport[Symbol.asyncDispose]();
@@ -258,23 +276,6 @@ export class Memberlist implements AsyncDisposable {
   #started(): Running {
     if (this.#running === undefined) throw new Error("Cannot use a member: it is not on the network");
     return this.#running;
-  }
-
-  #receive(bytes: Uint8Array, from: SocketAddress): void {
-    this.#counters.packetsReceived++;
-    this.#counters.bytesReceived += bytes.length;
-    if (!this.#guard.admits(bytes, from.address, this.#options.clock.now())) {
-      if (this.#counters.packetsDropped++ === 0 || this.#counters.packetsDropped % 1024 === 0) this.#log.flooded();
-      return;
-    }
-    if (this.#guard.isReplay(bytes)) {
-      this.#counters.packetsReplayed++;
-      return;
-    }
-    const { messages, problems } = decodePacket(bytes, this.#options.wire);
-    if (messages.length > 0) this.#guard.accept(bytes, from.address);
-    for (const problem of problems) this.#refuse(from, "UDP", problem);
-    if (messages.length > 0) this.#handle({ type: "packet", from: endpoint(from), messages });
   }
 
   #handle(event: Event): void {
@@ -294,9 +295,8 @@ export class Memberlist implements AsyncDisposable {
     this.#options.onHandled?.();
   }
 
-  /** An alarm that is too early finds nothing due: Node wakes up for timers that are cleared all the same. */
   #arm(): void {
-    if (this.#running !== undefined) this.#alarm.setNoLater(nextDeadline(this.#running.ring));
+    if (this.#running !== undefined) this.#alarm.set(nextDeadline(this.#running.ring));
   }
 
   #carryOut(effect: Effect, { ring, transport }: Running): void {
@@ -315,8 +315,9 @@ export class Memberlist implements AsyncDisposable {
         break;
       case "member": {
         const member = memberView(effect.member, ring.self.node);
-        if (effect.change === "joined")
-          this.#guard.setMembers(ring.order.map((record) => socketAddress(record.endpoint).address));
+        if (effect.change === "joined" || effect.change === "updated")
+          this.#packets.setMembers(ring.order.map((record) => socketAddress(record.endpoint).address));
+        this.#packets.memberChanged(member.address);
         this.#log.changed(effect.change, member);
         this.#emit({ type: "member", change: effect.change, member });
         break;

@@ -7,6 +7,7 @@ import type { Wire } from "./codec/wire.ts";
 const looksPerSecond = 200;
 const rememberedNonces = 65_536;
 const maxSources = 4096;
+const maxOthers = 512; // Of those, as many as are asked for.
 
 /**
  * Looks at packets before they are decrypted, which costs some 10 µs each, and longer where it fails. Known sources come first: members,
@@ -17,12 +18,17 @@ export class PacketGuard {
   readonly #wire: Wire;
   readonly #members = new Set<string>(); // addresses
   readonly #others = new Set<string>(); // Addresses; the oldest are forgotten first.
+  /** Where in a packet its nonce begins; undefined where packets have none, or may have none. */
+  readonly nonceAt: number | undefined;
   readonly #nonces = new Nonces64k();
   #looks = looksPerSecond;
   #refilledAt: Millis = -Infinity;
 
   constructor(wire: Wire) {
     this.#wire = wire;
+    const { label, keyring, verifyIncoming } = wire;
+    const labelled = label.length === 0 ? 0 : 2 + label.length;
+    this.nonceAt = keyring !== undefined && verifyIncoming ? labelled + 1 : undefined; // Behind the version of the encryption.
   }
 
   /** All members now. */
@@ -37,6 +43,11 @@ export class PacketGuard {
     this.#others.add(address);
     const [oldest] = this.#others;
     if (this.#others.size > maxSources && oldest !== undefined) this.#others.delete(oldest);
+  }
+
+  /** The addresses that became known last and are no member's. */
+  get others(): readonly string[] {
+    return [...this.#others].slice(-maxOthers).filter((address) => !this.#members.has(address));
   }
 
   isKnown(address: string): boolean {
@@ -56,13 +67,13 @@ export class PacketGuard {
 
   /** Whether this very packet has come before. */
   isReplay(packet: Uint8Array): boolean {
-    return this.#isSealed() && this.#nonces.has(packet, this.#nonceAt());
+    return this.nonceAt !== undefined && this.#nonces.has(packet, this.nonceAt);
   }
 
   /** The packet was authentic. */
   accept(packet: Uint8Array, address: string): void {
-    if (!this.#isSealed()) return;
-    this.#nonces.add(packet, this.#nonceAt());
+    if (this.nonceAt === undefined) return;
+    this.#nonces.add(packet, this.nonceAt);
     if (!this.isKnown(address)) this.know(address);
   }
 
@@ -70,18 +81,9 @@ export class PacketGuard {
     const { label } = this.#wire;
     const at = label.length === 0 ? 0 : 2 + label.length;
     if (at > 0 && (packet[0] !== MessageType.label || packet[1] !== label.length)) return false;
-    if (!this.#isSealed()) return packet.length > at;
+    if (this.nonceAt === undefined) return packet.length > at;
     const version = packet[at];
     return (version === 0 || version === 1) && packet.length - at >= maxSealOverhead[version];
-  }
-
-  #isSealed(): boolean {
-    return this.#wire.keyring !== undefined && this.#wire.verifyIncoming;
-  }
-
-  #nonceAt(): number {
-    const { label } = this.#wire;
-    return (label.length === 0 ? 0 : 2 + label.length) + 1;
   }
 }
 

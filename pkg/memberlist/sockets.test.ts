@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { networkInterfaces } from "node:os";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
+import { PolledEventLoop } from "#pkg/threads";
 import { openSockets } from "./sockets.ts";
 import type { SocketAddress, Transport, TransportEvents } from "./transport.ts";
 
 const deaf: TransportEvents = { packet() {}, stream: (stream) => stream.destroy(), problem: (error) => assert.fail(error) };
 const noIpv6 =
   !Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1")) && "this machine has no IPv6";
+const loop = new PolledEventLoop(10);
+before(() => loop.start());
+after(() => loop[Symbol.dispose]());
+const open = openSockets(loop);
 const loopback = { address: "127.0.0.1", port: 0 };
 
 /** A transport, and the first datagram to reach it. */
@@ -15,7 +20,7 @@ async function listening(
   bind: SocketAddress,
 ): Promise<{ transport: Transport; first: Promise<{ text: string; from: SocketAddress }> }> {
   const { promise: first, resolve } = Promise.withResolvers<{ text: string; from: SocketAddress }>();
-  const transport = await openSockets(bind, {
+  const transport = await open(bind, {
     ...deaf,
     packet: (octets, from) => resolve({ text: Buffer.from(octets).toString(), from }),
   });
@@ -30,7 +35,7 @@ for (const address of ["127.0.0.1", "::1"])
   test(`a datagram from ${address} comes from the port that is listened on`, { skip: address === "::1" && noIpv6 }, async () => {
     const receiver = await listening({ address, port: 0 });
     await using _receiving = receiver.transport;
-    await using sender = await openSockets({ address, port: 0 }, deaf);
+    await using sender = await open({ address, port: 0 }, deaf);
     assert.equal(await send(sender, receiver.transport.local), null);
     assert.deepEqual(await receiver.first, { text: "hello", from: sender.local });
   });
@@ -48,8 +53,37 @@ test("a member bound to all of IPv6 and one bound to IPv4 know each other by the
   assert.deepEqual((await six.first).from, four.transport.local);
 });
 
+for (const address of ["127.0.0.1", "::1"])
+  test(`a filter lets through what is of a source or has a nonce, and counts the rest, at ${address}`, {
+    skip: address === "::1" && noIpv6,
+  }, async () => {
+    const texts: string[] = [];
+    const events = { ...deaf, packet: (octets: Uint8Array) => texts.push(Buffer.from(octets).toString()) };
+    await using receiver = await open({ address: address === "::1" ? "::" : address, port: 0 }, events);
+    await using sender = await open({ address, port: 0 }, deaf);
+    const to = { address, port: receiver.local.port };
+    const sendAll = async () => {
+      for (const text of ["?none", "?good", "?goodbye"])
+        assert.equal(await new Promise((resolve) => sender.send(Buffer.from(text), to, resolve)), null);
+      await new Promise((resolve) => loop.schedule("arrived", loop.now() + 1, () => resolve(undefined)));
+      return texts.splice(0);
+    };
+    const nobody = { nonceAt: 1, words: [], sources: [], oneIn: 2 ** 32 };
+    const before = receiver.dropped();
+    receiver.filter(nobody);
+    assert.deepEqual(await sendAll(), []);
+    assert.equal(receiver.dropped() - before, 3);
+    receiver.filter({ ...nobody, words: [Buffer.from("good").readUInt32BE()] });
+    assert.deepEqual(await sendAll(), ["?good", "?goodbye"]);
+    receiver.filter({ ...nobody, sources: [address] });
+    assert.equal((await sendAll()).length, 3);
+    receiver.filter(nobody);
+    receiver.filter(undefined);
+    assert.equal((await sendAll()).length, 3);
+  });
+
 test("what cannot be sent is an error of that datagram alone", async () => {
-  await using transport = await openSockets(loopback, deaf);
+  await using transport = await open(loopback, deaf);
   assert.match(String(await send(transport, { address: "::1", port: 9 })), /of the other family/);
   assert.match(String(await send(transport, { address: "127.0.0.1", port: 0 })), /port 0/);
   const tooLarge = new Promise((resolve) => transport.send(new Uint8Array(70_000), transport.local, resolve));
@@ -58,19 +92,19 @@ test("what cannot be sent is an error of that datagram alone", async () => {
 });
 
 test("a taken port is an error that names address, port and protocol", async () => {
-  await using taken = await openSockets(loopback, deaf);
-  await assert.rejects(openSockets(taken.local, deaf), {
+  await using taken = await open(loopback, deaf);
+  await assert.rejects(open(taken.local, deaf), {
     message: `Cannot listen for memberlist on 127.0.0.1 port ${taken.local.port} (TCP)`,
   });
 });
 
 test("an address that this machine lacks is an error that names it", async () => {
-  await assert.rejects(openSockets({ address: "192.0.2.1", port: 0 }, deaf), /192\.0\.2\.1 port 0 \(TCP\)/);
+  await assert.rejects(open({ address: "192.0.2.1", port: 0 }, deaf), /192\.0\.2\.1 port 0 \(TCP\)/);
 });
 
 test("closing ends the streams that are open and refuses to send, and may be repeated", async () => {
   const accepted = Promise.withResolvers<void>();
-  const transport = await openSockets(loopback, { ...deaf, stream: () => accepted.resolve() });
+  const transport = await open(loopback, { ...deaf, stream: () => accepted.resolve() });
   const dialled = transport.dial(transport.local);
   await Promise.all([accepted.promise, once(dialled, "connect")]);
   await transport[Symbol.asyncDispose]();

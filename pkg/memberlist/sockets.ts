@@ -1,43 +1,69 @@
-import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, isIPv4, type Server, type Socket as TcpSocket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { SocketAddress, Transport, TransportEvents } from "./transport.ts";
+import {
+  DatagramBatch,
+  datagramSampleFilter,
+  type SentDatagram,
+  SystemCallError,
+  socketAddress as systemAddress,
+  UdpSocket,
+} from "#pkg/linux";
+import type { PolledEventLoop } from "#pkg/threads";
+import type { WireAddress } from "./codec/messages.ts";
+import {
+  endpoint,
+  type OpenTransport,
+  type PacketSample,
+  type SocketAddress,
+  socketAddress,
+  type Transport,
+  type TransportEvents,
+} from "./transport.ts";
 
 // A port that the system chose for TCP may be taken for UDP.
 const maxPortAttempts = 10;
 
 /**
- * Opens one UDP socket and one TCP listener on the same address and port; port 0 means any. Connections beyond 2,048 at
- * once are closed at once.
- * @throws {Error} that names address, port and protocol, when it cannot be had
+ * One UDP socket, served by `loop`, and one TCP listener of Node's, on the same address and port; port 0 means any. Connections beyond 2,048 at
+ * once are closed at once. What it opens throws {Error} that names address, port and protocol, when they cannot be had.
  */
-export async function openSockets(bind: SocketAddress, events: TransportEvents): Promise<Transport> {
-  for (let attempt = 1; ; attempt++) {
-    const tcp = await listenTcp(bind);
-    const local = { address: bind.address, port: (tcp.address() as AddressInfo).port };
-    try {
-      return new Sockets(local, await bindUdp(local), tcp, events);
-    } catch (error) {
-      tcp.close();
-      if (bind.port !== 0 || attempt >= maxPortAttempts) throw error;
+export function openSockets(loop: PolledEventLoop): OpenTransport {
+  return async (bind, events) => {
+    for (let attempt = 1; ; attempt++) {
+      const tcp = await listenTcp(bind);
+      const local = { address: bind.address, port: (tcp.address() as AddressInfo).port };
+      try {
+        return new Sockets(local, openUdp(local), tcp, { events, loop });
+      } catch (error) {
+        tcp.close();
+        if (bind.port !== 0 || attempt >= maxPortAttempts) throw error;
+      }
     }
-  }
+  };
 }
 
 class Sockets implements Transport {
   readonly local: SocketAddress;
   readonly #udp: UdpSocket;
+  readonly #reading: Disposable;
+  readonly #batch = new DatagramBatch(datagramsPerTurn, maxDatagram);
+  readonly #events: TransportEvents;
   readonly #tcp: Server;
   readonly #streams = new Set<TcpSocket>();
   #open = true;
 
-  constructor(local: SocketAddress, udp: UdpSocket, tcp: Server, events: TransportEvents) {
+  constructor(
+    local: SocketAddress,
+    udp: UdpSocket,
+    tcp: Server,
+    { events, loop }: { readonly events: TransportEvents; readonly loop: PolledEventLoop },
+  ) {
     this.local = local;
     this.#udp = udp;
     this.#tcp = tcp;
-    udp.on("message", (bytes, from) => events.packet(bytes, unmapped(from)));
-    udp.on("error", (error) => events.problem(error));
+    this.#events = events;
+    this.#reading = loop.watch(udp.fd, () => this.#receive());
     tcp.on("connection", (stream) => {
       this.#track(stream);
       const { remoteAddress, remotePort } = stream;
@@ -50,12 +76,15 @@ class Sockets implements Transport {
   }
 
   send(bytes: Uint8Array, to: SocketAddress, done: (error: Error | null) => void): void {
-    const address = this.#reachable(to.address);
-    if (!this.#open) process.nextTick(done, new Error(`Cannot send to ${to.address}: the socket is closed`));
-    else if (address === undefined) process.nextTick(done, this.#unreachable(to));
-    else if (to.port === 0)
-      process.nextTick(done, new Error(`Cannot send to ${to.address}: port 0`)); // Node would throw.
-    else this.#udp.send(bytes, to.port, address, done);
+    done(this.#send(bytes, to));
+  }
+
+  filter(sample: PacketSample | undefined): void {
+    if (this.#open) this.#attempt(() => this.#udp.filter(sample === undefined ? undefined : program(sample)));
+  }
+
+  dropped(): number {
+    return this.#open ? (this.#attempt(() => this.#udp.drops()) ?? 0) : 0;
   }
 
   dial(to: SocketAddress): Duplex {
@@ -67,11 +96,12 @@ class Sockets implements Transport {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
-    const closed = [once(this.#udp, "close"), once(this.#tcp, "close")];
-    this.#udp.close();
+    this.#reading[Symbol.dispose]();
+    this.#udp[Symbol.dispose]();
+    const closed = once(this.#tcp, "close");
     this.#tcp.close();
     for (const stream of this.#streams) stream.destroy();
-    await Promise.all(closed);
+    await closed;
   }
 
   #track(stream: TcpSocket): void {
@@ -79,18 +109,66 @@ class Sockets implements Transport {
     stream.once("close", () => this.#streams.delete(stream));
   }
 
-  /** The address in the family of the UDP socket: one bound to IPv6 reaches IPv4 by mapped addresses. */
-  #reachable(address: string): string | undefined {
-    if (isIPv6(this.local.address)) return isIPv6(address) ? address : `::ffff:${address}`;
-    return isIPv6(address) ? undefined : address;
+  #receive(): void {
+    this.#attempt(() => {
+      const count = this.#udp.receive(this.#batch);
+      for (let i = 0; i < count && this.#open; i++) this.#take(this.#batch.sent(i));
+    });
   }
 
-  #unreachable(to: SocketAddress): Error {
-    return new Error(`Cannot send to ${to.address}: this member is bound to ${this.local.address}, which is of the other family`);
+  #attempt<Result>(call: () => Result): Result | undefined {
+    try {
+      return call();
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      this.#events.problem(error);
+      return undefined;
+    }
+  }
+
+  #take({ bytes, source, sourcePort }: SentDatagram): void {
+    this.#events.packet(bytes, socketAddress({ address: source, port: sourcePort }));
+  }
+
+  #send(bytes: Uint8Array, to: SocketAddress): Error | null {
+    if (!this.#open) return new Error(`Cannot send to ${to.address}: the socket is closed`);
+    const address = this.#reachable(endpoint(to).address);
+    if (address === undefined)
+      return new Error(
+        `Cannot send to ${to.address}: this member is bound to ${this.local.address}, which is of the other family`,
+      );
+    if (to.port === 0) return new Error(`Cannot send to ${to.address}: port 0`);
+    try {
+      const isSent = this.#udp.send(bytes, systemAddress(address, to.port));
+      return isSent ? null : new Error(`Cannot send to ${to.address}: too much waits to be sent`);
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      return error;
+    }
+  }
+
+  /** The address in the family of the UDP socket: one bound to IPv6 reaches IPv4 by mapped addresses. */
+  #reachable(address: WireAddress): WireAddress | undefined {
+    if (isIPv6(this.local.address)) return address.length === 16 ? address : Uint8Array.of(...mappedPrefix, ...address);
+    return address.length === 4 ? address : undefined;
   }
 }
 
-/** Of an IP address; looked at for each packet. */
+/** @returns undefined where it would be too long: then all is read */
+function program({ nonceAt, words, sources, oneIn }: PacketSample): Uint8Array | undefined {
+  const ends = sources.map((source) => {
+    const { address } = endpoint({ address: source, port: 0 });
+    return new DataView(address.buffer, address.byteOffset).getUint32(address.length - 4);
+  });
+  return datagramSampleFilter({
+    words: nonceAt === undefined ? undefined : { offset: nonceAt, values: words },
+    sources: ends,
+    oneIn,
+  });
+}
+
+const mappedPrefix: readonly number[] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]; // RFC 4291, section 2.5.5.2.
+
 function isIPv6(address: string): boolean {
   return address.includes(":");
 }
@@ -104,7 +182,7 @@ function unmapped({ address, port }: SocketAddress): SocketAddress {
 const maxConnectionsAtOnce = 2048;
 
 /** @returns a listening server; @throws {Error} that names address and port */
-export async function listenTcp({ address, port }: SocketAddress): Promise<Server> {
+async function listenTcp({ address, port }: SocketAddress): Promise<Server> {
   // Half-open: a peer may close its sending side before it has our answer.
   const server = createServer({ allowHalfOpen: true, noDelay: true });
   server.maxConnections = maxConnectionsAtOnce;
@@ -118,25 +196,18 @@ export async function listenTcp({ address, port }: SocketAddress): Promise<Serve
   return server;
 }
 
-// Bursts arrive when a large ring changes all at once, and while this process is stopped. The kernel grants what it allows.
-const receiveBufferBytes = 2 * 1024 * 1024;
+// A large ring changes all at once; what is more waits for the next turn. Of the room for the longest only what arrives takes memory.
+const datagramsPerTurn = 16;
+const maxDatagram = 65_536;
+const hops = 64;
 
-/** @returns a bound socket; @throws {Error} that names address and port */
-export async function bindUdp({ address, port }: SocketAddress): Promise<UdpSocket> {
-  const family = isIPv6(address) ? 6 : 4;
-  const socket = createSocket({
-    type: `udp${family}`,
-    recvBufferSize: receiveBufferBytes,
-    // There are only IP addresses to look up, so that no packet has to wait for the answer.
-    lookup: (ip, _options, callback) => callback(null, ip, family),
-  });
+/** @throws {Error} that names address and port */
+function openUdp({ address, port }: SocketAddress): UdpSocket {
+  const bytes = endpoint({ address, port }).address;
   try {
-    const listening = once(socket, "listening");
-    socket.bind({ address, port });
-    await listening;
+    const family = bytes.length === 4 ? "IPv4" : "IPv6";
+    return UdpSocket.open({ family, address: bytes, port, dualStack: true, ttl: hops, trafficClass: 0 });
   } catch (cause) {
-    socket.close();
     throw new Error(`Cannot listen for memberlist on ${address} port ${port} (UDP)`, { cause });
   }
-  return socket;
 }

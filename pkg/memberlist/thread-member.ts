@@ -14,8 +14,8 @@ export interface ThreadMemberOptions {
   readonly post: (report: Report) => void;
   readonly clock: Clock;
   readonly random: Random;
-  /** The network; real sockets when unset. */
-  readonly openTransport?: OpenTransport;
+  /** The network. */
+  readonly openTransport: OpenTransport;
 }
 
 /** How old the counters may be that the main thread reads. */
@@ -50,7 +50,7 @@ export class ThreadMember implements AsyncDisposable {
       clock,
       random,
       log: new ReportLog(post, {}),
-      ...(openTransport !== undefined && { openTransport }),
+      openTransport,
     });
     this.#delegate = new GossipDelegate({
       node: start.name,
@@ -78,6 +78,11 @@ export class ThreadMember implements AsyncDisposable {
       case "leave":
         void this.#member.leave(command.timeout).then((done) => this.#post({ type: "left", request: command.request, done }));
         break;
+      case "roundTrips": {
+        const times = this.#member.running ? this.#member.roundTrips() : new Map();
+        this.#post({ type: "roundTrips", request: command.request, times });
+        break;
+      }
       case "metadata":
         this.#member.setMetadata(command.fields);
         break;

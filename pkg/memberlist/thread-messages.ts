@@ -1,3 +1,4 @@
+import type { Millis } from "#pkg/clock";
 import type { GossipEntry, OwnEntry } from "#pkg/gossip";
 import type { Fields } from "#pkg/log";
 import type { MetadataFields } from "./codec/metadata.ts";
@@ -25,6 +26,7 @@ export type Command =
   | { readonly type: "start"; readonly request: number }
   | { readonly type: "join"; readonly request: number; readonly addresses: readonly string[] }
   | { readonly type: "leave"; readonly request: number; readonly timeout: number }
+  | { readonly type: "roundTrips"; readonly request: number }
   | { readonly type: "metadata"; readonly fields: MetadataFields }
   | { readonly type: "entries"; readonly entries: readonly OwnEntry[] }
   | { readonly type: "forget"; readonly node: string }
@@ -41,10 +43,9 @@ export type Report =
       readonly timing: TimingName;
     }
   | { readonly type: "notStarted"; readonly request: number; readonly error: Error }
-  /** First of all: its number in the kernel. */
-  | { readonly type: "thread"; readonly thread: number | undefined }
   | { readonly type: "joined"; readonly request: number; readonly result: JoinResult }
   | { readonly type: "left"; readonly request: number; readonly done: boolean }
+  | { readonly type: "roundTrips"; readonly request: number; readonly times: ReadonlyMap<string, Millis> }
   | RingEvent
   | {
       readonly type: "log";

@@ -10,7 +10,7 @@ export interface SocketAddress {
 
 /** What arrives. Nothing arrives before the transport is returned. */
 export interface TransportEvents {
-  /** A datagram. `bytes` are the receiver's own. */
+  /** A datagram. `bytes` are the sender's again once this returns. */
   packet(bytes: Uint8Array, from: SocketAddress): void;
   /** Somebody connected. The receiver destroys the stream in the end; until then it must listen for `error`. */
   stream(stream: Duplex, from: SocketAddress): void;
@@ -18,12 +18,28 @@ export interface TransportEvents {
   problem(error: Error): void;
 }
 
+/** Which packets a member reads while more arrive than it can read. */
+export interface PacketSample {
+  /** Where in a packet its nonce begins; undefined where packets have none. */
+  readonly nonceAt: number | undefined;
+  /** Read: whose nonce begins with one of these. */
+  readonly words: readonly number[];
+  /** Read: what comes from one of these IP addresses. */
+  readonly sources: readonly string[];
+  /** Of all others one in so many is read. */
+  readonly oneIn: number;
+}
+
 /** The network of one member: datagrams and streams on one address and port. */
 export interface Transport extends AsyncDisposable {
   /** Where it is bound. */
   readonly local: SocketAddress;
-  /** Sends from the bound port; `done` is called later, once. */
+  /** Sends from the bound port; `done` is called once, maybe before this returns. */
   send(bytes: Uint8Array, to: SocketAddress, done: (error: Error | null) => void): void;
+  /** Has only these packets arrive from now on; undefined: all. It may pass more than that. */
+  filter(sample: PacketSample | undefined): void;
+  /** How many packets that were for this member did not arrive so far, for the filter or for lack of room, modulo 2^32. */
+  dropped(): number;
   /** Begins to connect; failures come as the stream's `error`. The caller destroys the stream in the end. */
   dial(to: SocketAddress): Duplex;
 }

@@ -40,6 +40,29 @@ test("a scrape is text as Prometheus reads it, with the process's own metrics", 
   assert.ok(text.endsWith("\n"));
 });
 
+test("the lag of the event loop has the library's names, each once, and is what a timer was late since the last scrape", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let now = 0;
+  t.mock.method(performance, "now", () => now);
+  const registry = createRegistry();
+  const lags = async () => {
+    const found = await registry.getMetricsAsJSON();
+    const ofLag = found.filter(({ name }) => name.startsWith("nodejs_eventloop_lag_") && name !== "nodejs_eventloop_lag_seconds");
+    for (const { type } of ofLag) assert.equal(String(type), "gauge");
+    return ofLag.map(({ name, values }) => `${name.slice("nodejs_eventloop_lag_".length)} ${values[0]?.value.toFixed(2)}`);
+  };
+  const names = ["min", "max", "mean", "stddev", "p50", "p90", "p99"].map((name) => `${name}_seconds`);
+  const none = names.map((name) => `${name} 0.00`);
+  assert.deepEqual(await lags(), none);
+  for (const late of [100, 300]) {
+    now += 1_000 + late;
+    t.mock.timers.tick(1_000);
+  }
+  const found = [0.1, 0.3, 0.2, 0.1, 0.1, 0.3, 0.3].map((value, index) => `${names[index]} ${value.toFixed(2)}`);
+  assert.deepEqual(await lags(), found);
+  assert.deepEqual(await lags(), none);
+});
+
 test("a pulled metric has the series there are when it is scraped, and each once", async () => {
   const registry = new Registry();
   let sessions = [

@@ -6,6 +6,12 @@ export function matchesInterface(globs: readonly string[], name: string): boolea
   return globs.length === 0 || globs.some((glob) => matchesGlob(glob, name));
 }
 
+/**
+ * Before an address: the interface by which a node reaches it, as a name among others. Each node knows its own alone, and reports it under that
+ * name as well.
+ */
+export const canReachPrefix = "can_reach:";
+
 /** Whether all of `text` is like `glob`. Case matters. Takes at most the product of both lengths in steps, whatever they hold. */
 export function matchesGlob(glob: string, text: string): boolean {
   let at = 0; // In `glob`.

@@ -2,9 +2,12 @@
  * What about a node makes it drop the traffic that announcing an address brings to it, or makes others answer for the address too:
  * settings of the kernel (Documentation/networking/ip-sysctl.rst), addresses of interfaces, and routes of the main table. Reads them
  * from /proc of the process's own network namespace, on changes and every minute, because the kernel sends no notification when settings change;
- * changes nothing. A warning stops no announcement: an operator may know better. Rules are pure functions from `Facts` to findings.
- * Not covered: firewalls, kube-proxy, policy routing, all but the first path of multipath routes, and addresses announced by BGP.
+ * changes nothing. Where addresses of protocol interface are kept, also who manages their interfaces, from files of systemd-networkd and
+ * NetworkManager under /run, and what kube-proxy tells of its configuration at 127.0.0.1. A warning stops no announcement: an operator may
+ * know better. Rules are pure functions from `Facts` to findings. Not covered: firewalls, policy routing, all but the first path of multipath
+ * routes, and addresses announced by BGP.
  */
 
 export { NodeChecks } from "./node-checks.ts";
+export type { Kept } from "./rules/facts.ts";
 export { checkNames, describe, type Finding, findingVerdict } from "./rules/findings.ts";

@@ -5,6 +5,9 @@ import { parseConfig } from "#pkg/config";
 import type { InterfaceState } from "#pkg/layer2";
 import { type Fields, type Log, silentLog } from "#pkg/log";
 import { NodeChecks } from "./node-checks.ts";
+import type { Announced, Kept } from "./rules/facts.ts";
+import { describe } from "./rules/findings.ts";
+import type { KubeProxyConfiguration } from "./rules/node-files.ts";
 import { FactsError } from "./rules/route-codec.ts";
 
 const eth0: InterfaceState = {
@@ -19,6 +22,12 @@ const eth0: InterfaceState = {
 const ipvs: InterfaceState = { ...eth0, index: 3, name: "kube-ipvs0", addresses: ["10.0.0.200/32"] };
 const conf = "sys/net/ipv4/conf";
 
+/** Looks at so many Services and finds this one, or none. */
+function* search(service: string | undefined, services: number): Generator<undefined, string | undefined> {
+  for (let looked = 0; looked < services; looked++) yield;
+  return service;
+}
+
 /** A node with one interface and a pool, in the middle of whose files a test writes. */
 class Node {
   readonly clock = new SimulatedClock();
@@ -32,10 +41,18 @@ class Node {
   ]);
   interfaces: readonly InterfaceState[] = [eth0];
   asked = 0;
+  kept: readonly Kept[] = [];
+  flannelAddresses: readonly string[] = [];
+  kubeProxy: KubeProxyConfiguration | undefined;
+  readonly run = new Map<string, string>();
   readonly checks: NodeChecks;
+  announced: readonly (Announced | undefined)[] = [];
+  services = 1;
 
   constructor() {
-    const { config } = parseConfig("address-pools: [{name: default, protocol: layer2, addresses: [10.0.0.200-10.0.0.250]}]");
+    const { config } = parseConfig(`address-pools:
+- {name: default, protocol: layer2, addresses: [10.0.0.200-10.0.0.250]}
+- {name: routed, protocol: interface, addresses: [198.51.100.0/24]}`);
     const write =
       (level: string) =>
       (message: string, { event, check, interface: name, error }: Fields = {}): void => {
@@ -48,11 +65,15 @@ class Node {
       clock: this.clock,
       interfaces: () => this.interfaces,
       pools: () => config?.pools ?? [],
-      announced: () => [],
+      announced: () => this.announced,
       forwarded: () => {
         this.asked++;
-        return "default/web";
+        return search("default/web", this.services);
       },
+      kept: () => this.kept,
+      flannelAddresses: () => this.flannelAddresses,
+      kubeProxy: { ask: async () => this.kubeProxy },
+      readRun: (path) => this.run.get(path),
       read: (path) => {
         const text = this.files.get(path);
         if (text instanceof Error) throw text;
@@ -160,11 +181,68 @@ test("this machine's own /proc can be read", () => {
   const errors: string[] = [];
   const log: Log = { ...silentLog, error: (message, { error } = {}) => errors.push(`${message}: ${error}`) };
   const lo: InterfaceState = { ...eth0, name: "lo", addresses: ["127.0.0.1/8"] };
-  const options = { node: "node1", log, clock, interfaces: () => [lo, ipvs], announced: () => [], forwarded: () => undefined };
+  const options = {
+    node: "node1",
+    log,
+    clock,
+    interfaces: () => [lo, ipvs],
+    announced: () => [],
+    forwarded: () => search(undefined, 1),
+    kept: () => [],
+    flannelAddresses: () => [],
+  };
   const { config } = parseConfig("address-pools: [{name: own, protocol: layer2, addresses: [127.0.0.1-127.0.0.9]}]");
   using checks = new NodeChecks({ ...options, pools: () => config?.pools ?? [] });
   checks.start();
   clock.advanceBy(1_000);
   assert.deepEqual(errors, []);
   assert.ok(checks.findings.some(({ check }) => check === "addressBound"));
+});
+
+test("where addresses of protocol interface are kept, kube-proxy is asked, and those who manage the interface are looked for", async () => {
+  const node = new Node();
+  node.interfaces = [eth0, { ...eth0, index: 7, name: "kube-lb0", status: "noArp", addresses: [] }];
+  node.kept = [{ name: "kube-lb0", isDummy: true, hasSubnets: true, restored: 0 }];
+  node.kubeProxy = { mode: "", nodePortAddresses: [] };
+  node.run.set("systemd/netif/links/7", "ADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/all.network\n");
+  node.files.set(`${conf}/kube-lb0/promote_secondaries`, "0\n").set(`${conf}/all/promote_secondaries`, "0\n");
+  node.files.set("sys/net/ipv6/conf/kube-lb0/disable_ipv6", "0\n");
+  node.checks.start();
+  node.clock.advanceBy(1_000);
+  const interfaceManaged = "warn nodeWarning interfaceManaged kube-lb0";
+  assert.deepEqual(node.take(), [interfaceManaged, "warn nodeWarning promoteSecondaries kube-lb0"]);
+  await new Promise(setImmediate);
+  assert.deepEqual(node.take(), ["warn nodeWarning nodePorts kube-lb0"]);
+  node.run.set("systemd/netif/links/7", "ADMIN_STATE=unmanaged\n").set("NetworkManager/devices/7", "[device]\nmanaged=true\n");
+  node.files.set(`${conf}/all/promote_secondaries`, "1\n");
+  node.kubeProxy = undefined;
+  node.clock.advanceBy(60_000);
+  await new Promise(setImmediate);
+  assert.deepEqual(node.take(), [
+    "info nodeWarningResolved promoteSecondaries kube-lb0",
+    "info nodeWarningResolved nodePorts kube-lb0",
+  ]);
+  assert.match(node.checks.findings.map(describe).join(), /^NetworkManager manages kube-lb0/);
+  node.flannelAddresses = ["198.51.100.7", "no address"];
+  node.clock.advanceBy(60_000);
+  assert.deepEqual(node.take(), ["warn nodeWarning flannelAddress"]);
+});
+
+test("10,000 addresses and as many Services are looked at 1,000 in a turn, and a later look begins anew", () => {
+  const node = new Node();
+  using checks = node.checks;
+  node.files.set("sys/net/ipv4/ip_forward", "0\n");
+  node.announced = Array.from({ length: 10_000 }, () => undefined);
+  node.services = 10_000;
+  checks.start();
+  node.clock.advanceToNext();
+  const began = node.clock.now();
+  let turns = 1;
+  for (; checks.findings.length === 0 && turns < 100; turns++) node.clock.advanceToNext();
+  assert.equal(turns, 21);
+  assert.equal(node.clock.now(), began);
+  assert.ok(
+    checks.findings.some(({ check }) => check === "forwardingOff"),
+    `${checks.findings.map(({ check }) => check)}`,
+  );
 });

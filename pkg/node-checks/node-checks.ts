@@ -1,16 +1,21 @@
 import { readFileSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
 import type { Clock, Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import { type Family, families, parseAddress, parsePrefix } from "#pkg/net";
-import type { Announced, Facts, Interface, InterfaceAddress, Settings } from "./rules/facts.ts";
+import { type KubeProxyAsker, localKubeProxy } from "./kube-proxy.ts";
+import type { Announced, Facts, Interface, InterfaceAddress, Kept, KeptInterface, Manager, Settings } from "./rules/facts.ts";
 import { describe, type Finding, identity, kubeProxyIpvs } from "./rules/findings.ts";
 import { judge } from "./rules/judge.ts";
+import { isManagedByNetworkd, isManagedByNetworkManager, type KubeProxyConfiguration } from "./rules/node-files.ts";
 import { decodeIpv4Routes, decodeIpv6Routes, FactsError, type Route } from "./rules/route-codec.ts";
 
 const settleMs: Millis = 1_000; // What is being set up in several steps is looked at when it is done.
 const recheckMs: Millis = 60_000; // Settings of the kernel change without a word.
+// Addresses or Services in a turn: a node may have 10,000 of each.
+const lookedAtAtOnce = 1_000;
 
 export interface NodeChecksOptions {
   /** This node's name. */
@@ -18,27 +23,44 @@ export interface NodeChecksOptions {
   readonly interfaces: () => readonly InterfaceState[];
   /** All of the configuration in force. */
   readonly pools: () => readonly Pool[];
-  /** What this node announces by layer 2. */
-  readonly announced: () => Iterable<Announced>;
-  /** A Service that is announced from here under an address of the family and has ready endpoints on other nodes; any, if there is one. */
-  readonly forwarded: (family: Family) => string | undefined;
+  /** What this node announces by layer 2; undefined for each address that was looked at and is none of these. */
+  readonly announced: () => Iterable<Announced | undefined>;
+  /** Looks at one Service after another for one that is announced from here under an address of the family and has ready endpoints on other nodes. */
+  readonly forwarded: (family: Family) => Iterator<undefined, string | undefined>;
+  /** The interfaces on which addresses of protocol interface are kept. */
+  readonly kept: () => readonly Kept[];
+  /** What flannel takes for addresses of the node. */
+  readonly flannelAddresses: () => readonly string[];
   readonly log: Log;
   readonly clock: Clock;
   /** The machine's /proc when unset. */
-  readonly read?: ReadProc;
+  readonly read?: ReadFile;
+  /** The same of /run. */
+  readonly readRun?: ReadFile;
+  /** Asked where something is kept; that of this node when unset. */
+  readonly kubeProxy?: KubeProxyAsker;
 }
+
+type Announcements = Pick<Facts, "announced" | "notForwarded">;
 
 /** Keeps the findings about this node, and logs each when it comes and when it goes. */
 export class NodeChecks implements Disposable {
   readonly #options: NodeChecksOptions;
-  readonly #read: ReadProc;
+  readonly #read: ReadFile;
+  readonly #readRun: ReadFile;
+  readonly #asker: KubeProxyAsker;
+  #kubeProxy: KubeProxyConfiguration | undefined;
+  #isStopped = false;
   #findings = new Map<string, Finding>(); // identity -> finding
   #next: { readonly at: Millis; readonly timer: Disposable } | undefined;
   #failure: string | undefined;
+  #portion: Disposable | undefined; // The next of the announcements, while they are looked at.
 
   constructor(options: NodeChecksOptions) {
     this.#options = options;
-    this.#read = options.read ?? readProc;
+    this.#read = options.read ?? readUnder("/proc");
+    this.#readRun = options.readRun ?? readUnder("/run");
+    this.#asker = options.kubeProxy ?? localKubeProxy;
   }
 
   /** What was found when it was last looked, in the order of `checkNames`. */
@@ -56,8 +78,10 @@ export class NodeChecks implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isStopped = true;
     this.#next?.timer[Symbol.dispose]();
     this.#next = undefined;
+    this.#portion?.[Symbol.dispose]();
   }
 
   #checkAt(at: Millis): void {
@@ -68,9 +92,23 @@ export class NodeChecks implements Disposable {
 
   #check(): void {
     this.#checkAt(this.#options.clock.now() + recheckMs);
+    this.#portion?.[Symbol.dispose]();
+    this.#continue(this.#announcements());
+  }
+
+  /** Looks at some more of the announcements, and at all else after the last of them. */
+  #continue(announcements: Iterator<undefined, Announcements>): void {
+    const { clock } = this.#options;
+    this.#portion = undefined;
+    const { done, value } = announcements.next();
+    if (done) this.#conclude(value);
+    else this.#portion = clock.schedule("node checks", clock.now(), () => this.#continue(announcements));
+  }
+
+  #conclude(announcements: Announcements): void {
     let facts: Facts;
     try {
-      facts = this.#collect();
+      facts = this.#collect(announcements);
     } catch (error) {
       if (!(error instanceof FactsError)) throw error;
       const { message } = error;
@@ -81,6 +119,15 @@ export class NodeChecks implements Disposable {
     }
     this.#failure = undefined;
     this.#report(judge(facts));
+    if (facts.kernel.interfaces.length > 0) void this.#askKubeProxy(facts);
+  }
+
+  /** What it answers belongs to what was looked at just now. */
+  async #askKubeProxy(facts: Facts): Promise<void> {
+    const kubeProxy = await this.#asker.ask();
+    if (this.#isStopped || isDeepStrictEqual(kubeProxy, this.#kubeProxy)) return;
+    this.#kubeProxy = kubeProxy;
+    this.#report(judge({ ...facts, kernel: { ...facts.kernel, kubeProxy } }));
   }
 
   #report(found: readonly Finding[]): void {
@@ -93,24 +140,61 @@ export class NodeChecks implements Disposable {
       if (!this.#findings.has(key)) log.info("warning about this node is resolved", fields("nodeWarningResolved", finding));
   }
 
+  /** What is announced; what changes meanwhile is looked at once more. */
+  *#announcements(): Generator<undefined, Announcements> {
+    const announced: Announced[] = [];
+    let looked = 0;
+    for (const one of this.#options.announced()) {
+      if (one !== undefined) announced.push(one);
+      if (++looked % lookedAtAtOnce === 0) yield;
+    }
+    const notForwarded: Partial<Record<Family, string>> = {};
+    for (const family of families) {
+      // Which Services there are is asked last: it takes the longest, and nearly every node forwards.
+      if (readNumber(this.#read, forwardingSetting[family]) !== 0) continue;
+      const search = this.#options.forwarded(family);
+      let found = search.next();
+      for (; !found.done; found = search.next()) if (++looked % lookedAtAtOnce === 0) yield;
+      if (found.value !== undefined) notForwarded[family] = found.value;
+    }
+    return { announced, notForwarded };
+  }
+
   /** Without waiting, so that all of it is of one moment: these files are written by the kernel as they are read. */
-  #collect(): Facts {
-    const { node, interfaces, pools, announced } = this.#options;
+  #collect(announcements: Announcements): Facts {
+    const { node, interfaces, pools } = this.#options;
     return {
       node,
       interfaces: interfaces().map((one) => collectInterface(this.#read, one)),
       routes: collectRoutes(this.#read),
-      pools: pools().filter(({ protocol }) => protocol === "layer2"),
-      announced: [...announced()],
-      notForwarded: Object.fromEntries(families.flatMap((family) => this.#notForwarded(family))),
+      pools: pools().filter(({ protocols }) => protocols.includes("layer2")),
+      kernel: {
+        pools: pools().filter(({ protocols }) => protocols.includes("interface")),
+        interfaces: this.#options.kept().map((one) => this.#collectKept(one)),
+        kubeProxy: this.#kubeProxy,
+        flannelAddresses: this.#options.flannelAddresses().flatMap((text) => parseAddress(text) ?? []),
+      },
+      ...announcements,
     };
   }
 
-  #notForwarded(family: Family): [Family, string][] {
-    // Which Services there are is asked last: it takes the longest, and nearly every node forwards.
-    if (readNumber(this.#read, forwardingSetting[family]) !== 0) return [];
-    const service = this.#options.forwarded(family);
-    return service === undefined ? [] : [[family, service]];
+  #collectKept(kept: Kept): KeptInterface {
+    const { name } = kept;
+    return {
+      ...kept,
+      promoteSecondaries: effective(this.#read, name, "promote_secondaries"),
+      disableIpv6: readNumber(this.#read, `sys/net/ipv6/conf/${name}/disable_ipv6`) ?? 0,
+      manager: this.#managerOf(name),
+    };
+  }
+
+  /** Undefined for a node on which neither runs, and where the Pod does not see their folders. */
+  #managerOf(name: string): Manager | undefined {
+    const index = this.#options.interfaces().find((one) => one.name === name)?.index;
+    if (index === undefined) return undefined;
+    if (isManagedByNetworkd(this.#readRun(`systemd/netif/links/${index}`) ?? "")) return "systemd-networkd";
+    if (isManagedByNetworkManager(this.#readRun(`NetworkManager/devices/${index}`) ?? "")) return "NetworkManager";
+    return undefined;
   }
 }
 
@@ -129,20 +213,22 @@ function fields(event: string, finding: Finding) {
 }
 
 /** /proc shows a process its own network namespace: in the host's network the host's, read-only in a container. */
-function readProc(path: string): string | undefined {
-  try {
-    return readFileSync(`/proc/${path}`, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new FactsError(`Cannot read /proc/${path}`, { cause: error });
-  }
+function readUnder(folder: string): ReadFile {
+  return (path) => {
+    try {
+      return readFileSync(`${folder}/${path}`, "utf8");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw new FactsError(`Cannot read ${folder}/${path}`, { cause: error });
+    }
+  };
 }
 
-/** The text of a file of /proc, given by its path there; undefined if there is none. */
-export type ReadProc = (path: string) => string | undefined;
+/** The text of a file of /proc or /run, given by its path there; undefined if there is none. */
+export type ReadFile = (path: string) => string | undefined;
 
 /** What is known of an interface; without settings when it has just gone. */
-export function collectInterface(read: ReadProc, { name, status, addresses }: InterfaceState): Interface {
+export function collectInterface(read: ReadFile, { name, status, addresses }: InterfaceState): Interface {
   if (name === kubeProxyIpvs) return { name, eligible: false, addresses: [], settings: undefined };
   const eligible = status === "answering" || status === "failing";
   const parsed = addresses.flatMap(interfaceAddresses);
@@ -151,23 +237,26 @@ export function collectInterface(read: ReadProc, { name, status, addresses }: In
 }
 
 /** The main tables of both families. */
-export function collectRoutes(read: ReadProc): Route[] {
+export function collectRoutes(read: ReadFile): Route[] {
   return [...decodeIpv4Routes(read("net/route") ?? ""), ...decodeIpv6Routes(read("net/ipv6_route") ?? "")];
 }
 
-function collectSettings(read: ReadProc, name: string): Settings | undefined {
-  const effective = (setting: string): number | undefined => {
-    const [own, all] = [name, "all"].map((where) => readNumber(read, `sys/net/ipv4/conf/${where}/${setting}`));
-    return own === undefined || all === undefined ? undefined : Math.max(own, all);
-  };
-  const [rpFilter, arpIgnore, arpAnnounce] = ["rp_filter", "arp_ignore", "arp_announce"].map(effective);
+function collectSettings(read: ReadFile, name: string): Settings | undefined {
+  const ofIpv4 = ["rp_filter", "arp_ignore", "arp_announce"].map((setting) => effective(read, name, setting));
+  const [rpFilter, arpIgnore, arpAnnounce] = ofIpv4;
   if (rpFilter === undefined || arpIgnore === undefined || arpAnnounce === undefined) return undefined;
   // A kernel without IPv6, or a link too small for it, has no such setting.
   return { rpFilter, arpIgnore, arpAnnounce, disableIpv6: readNumber(read, `sys/net/ipv6/conf/${name}/disable_ipv6`) ?? 0 };
 }
 
+/** An IPv4 setting of an interface as it counts: the greater of its own and that for all. */
+function effective(read: ReadFile, name: string, setting: string): number | undefined {
+  const [own, all] = [name, "all"].map((where) => readNumber(read, `sys/net/ipv4/conf/${where}/${setting}`));
+  return own === undefined || all === undefined ? undefined : Math.max(own, all);
+}
+
 /** @returns undefined if there is no such file */
-export function readNumber(read: ReadProc, path: string): number | undefined {
+export function readNumber(read: ReadFile, path: string): number | undefined {
   const text = read(path);
   return text === undefined ? undefined : Number(text);
 }

@@ -37,19 +37,19 @@ function placed(given: Given) {
     order: 0,
     node: "node1",
     labels,
-    eligibility: eligibility(pool, labels, ignoreExcludeLabel),
+    eligibility: eligibility([], labels, ignoreExcludeLabel),
     peers,
   });
   const all = holders.map(
     ({ service = "default/web", local = false, endpoints = ["node2"] }): Holder => ({
       service,
-      addresses: [address],
+      goesWith: address,
       isAllowed: true,
       externalTrafficPolicy: local ? "Local" : "Cluster",
       endpoints: endpoints.map((text) => ({
         nodeName: text.replace(/^[!~]/, ""),
-        ready: !/^[!~]/.test(text),
-        draining: text.startsWith("~"),
+        ready: Number(!/^[!~]/.test(text)),
+        draining: Number(text.startsWith("~")),
       })),
     }),
   );

@@ -37,7 +37,7 @@ export interface Advertised {
   readonly order: number;
 }
 
-/** What this node can do for the addresses of one pool of protocol `bgp`. */
+/** What this node can do for the addresses of one pool with protocol `bgp`. */
 export interface PoolAdvertisements {
   readonly pool: Pool;
   readonly node: string;
@@ -56,7 +56,7 @@ export interface BgpRoute {
   readonly weight: number;
 }
 
-/** What this node advertises for one address. `owner` and `candidates` are empty: each node announces by itself. */
+/** What this node advertises for one address. `owner`, `candidates` and `contenders` are empty: each node announces by itself. */
 export interface BgpPlacement extends AddressPlacement {
   readonly routes: readonly BgpRoute[];
   /** As far as this node sees, it has a ready endpoint of a `Local` Service on the address. */
@@ -125,7 +125,9 @@ export function placeBgp(
   }
   return {
     address,
+    isOwned: false,
     electionAddress: address,
+    contenders: none,
     candidates: none,
     owner: undefined,
     pool: advertisements.pool.name,
@@ -169,5 +171,6 @@ function judge(
 }
 
 function weightOf({ endpoints, externalTrafficPolicy }: Holder, node: string): number {
-  return externalTrafficPolicy === "Cluster" ? 1 : endpointsInUse(endpoints).filter(({ nodeName }) => nodeName === node).length;
+  if (externalTrafficPolicy === "Cluster") return 1;
+  return endpointsInUse(endpoints).reduce((sum, { nodeName, count }) => (nodeName === node ? sum + count : sum), 0);
 }

@@ -1,25 +1,25 @@
 import { hash } from "node:crypto";
 import type { Address } from "#pkg/net";
 
-/** Who could announce an address, and who does. The next election starts from it. */
+/** Who was among those that could be elected for an address, and who was. The next election starts from it. */
 export interface Election {
-  /** Its text is what is hashed with each candidate's name. */
+  /** Its text is what is hashed with each contender's name. */
   readonly electionAddress: Address;
-  readonly candidates: readonly string[];
-  /** Undefined without candidates. */
+  readonly contenders: readonly string[];
+  /** Undefined without contenders. */
   readonly owner: string | undefined;
 }
 
 /**
- * The candidate that owns `address`: the smallest SHA-256 of `node#address`, compared as bytes. MetalLB's speakers compute the
+ * The contender that owns `address`: the smallest SHA-256 of `node#address`, compared as bytes. MetalLB's speakers compute the
  * same, so one ring may hold both. `before` changes no answer; with it the hashes are those of newcomers, unless the owner went.
- * @returns undefined without candidates
+ * @returns undefined without contenders
  */
-export function elect(candidates: readonly string[], address: Address, before?: Election): string | undefined {
-  if (before?.owner === undefined || !before.electionAddress.equals(address) || !candidates.includes(before.owner))
-    return smallest(candidates, address);
-  const contenders = newcomers(candidates, before.candidates);
-  return contenders.length === 0 ? before.owner : smallest([before.owner, ...contenders], address);
+export function elect(contenders: readonly string[], address: Address, before?: Election): string | undefined {
+  if (before?.owner === undefined || !before.electionAddress.equals(address) || !contenders.includes(before.owner))
+    return smallest(contenders, address);
+  const others = newcomers(contenders, before.contenders);
+  return others.length === 0 ? before.owner : smallest([before.owner, ...others], address);
 }
 
 function smallest(nodes: readonly string[], address: Address): string | undefined {

@@ -14,7 +14,7 @@ export const excludeLabel = "node.kubernetes.io/exclude-from-external-load-balan
 export const outOfServiceTaint = "node.kubernetes.io/out-of-service";
 
 /**
- * Whether a node may announce the addresses of a pool. `outOfService`: it has the taint; else `notSelected`: no selector matches it; else
+ * Whether a node may announce addresses by a protocol for which `selectors` choose the nodes. `outOfService`: it has the taint; else `notSelected`: no selector matches it; else
  * `excluded`: it has the label.
  */
 export type Eligibility = "eligible" | "excluded" | "notSelected" | "outOfService";
@@ -25,13 +25,13 @@ export type Eligibility = "eligible" | "excluded" | "notSelected" | "outOfServic
  * @param taints their keys
  */
 export function eligibility(
-  pool: Pool,
+  selectors: readonly LabelSelector[],
   labels: Labels | undefined,
   ignoreExcludeLabel: boolean,
   taints: readonly string[] = [],
 ): Eligibility {
   if (taints.includes(outOfServiceTaint)) return "outOfService";
-  if (!isSelected(pool.nodeSelectors, labels)) return "notSelected";
+  if (!isSelected(selectors, labels)) return "notSelected";
   return labels !== undefined && Object.hasOwn(labels, excludeLabel) && !ignoreExcludeLabel ? "excluded" : "eligible";
 }
 
@@ -41,23 +41,27 @@ export function isSelected(selectors: readonly LabelSelector[], labels: Labels |
   return labels !== undefined && selectors.some((selector) => matchesSelector(selector, labels));
 }
 
-/** A pool of protocol `layer2`, and the nodes with an active speaker by what they may. */
+/** A pool whose addresses have owners, and the nodes with an active speaker by what they may. */
 export interface PoolNodes {
   readonly pool: Pool;
   /** All of them. The order of these lists is the same. */
   readonly active: readonly string[];
   /** Those that are not out of service. */
   readonly inService: readonly string[];
-  /** May announce the pool, and have an interface for it. */
+  /** May announce the pool, have an interface for it and, where it puts addresses on NICs, may do that. */
   readonly eligible: readonly string[];
   readonly excluded: readonly string[];
   /** May announce it, and have none. */
   readonly withoutInterface: readonly string[];
+  /** May announce it and have an interface for it, but may not put addresses there. */
+  readonly withoutKernelAccess: readonly string[];
   /** Eligible nodes whose view of the API is not current; none where that holds for all of them. */
   readonly behind: readonly string[];
   /** Those of them whose view is old. */
   readonly outdated: readonly string[];
-  /** The subnets of the eligible ones that report theirs, where the pool asks for these; else empty. */
+  /** How much each of them is preferred; none where the pool prefers none. */
+  readonly weights: ReadonlyMap<string, number>; // node -> sum of the weights of what matches it
+  /** The subnets of those with an interface that report theirs, where the pool asks for these; else empty. */
   readonly subnets: ReadonlyMap<string, readonly Prefix[]>; // node -> subnets on interfaces of the pool
 }
 
@@ -67,29 +71,55 @@ export function poolNodes(
   eligibilityOf: (node: string) => Eligibility,
   reachabilityOf: (node: string) => KnownReachability,
   viewOf: (node: string) => View,
+  weightOf: (node: string) => number,
 ): PoolNodes {
   const eligibilities = new Map(active.map((node) => [node, eligibilityOf(node)])); // node -> eligibility
   const those = (wanted: Eligibility) => active.filter((node) => eligibilities.get(node) === wanted);
   const may = those("eligible");
-  const eligible = may.filter((node) => hasInterface(pool, reachabilityOf(node)));
+  const withInterface = may.filter((node) => hasInterface(pool, reachabilityOf(node)));
+  const eligible = withInterface.filter((node) => canHaveOnNics(pool, reachabilityOf(node)));
   const inService = active.filter((node) => eligibilities.get(node) !== "outOfService");
-  const withoutInterface = may.filter((node) => !eligible.includes(node));
+  const withoutInterface = may.filter((node) => !withInterface.includes(node));
+  const withoutKernelAccess = withInterface.filter((node) => !eligible.includes(node));
   const subnets = new Map<string, readonly Prefix[]>();
-  for (const node of pool.l2Placement.subnet ? eligible : []) {
+  for (const node of pool.l2Placement.subnet ? withInterface : []) {
     const reachability = reachabilityOf(node);
     if (typeof reachability !== "string") subnets.set(node, subnetsFor(pool, reachability));
   }
   const notCurrent = eligible.filter((node) => viewOf(node) !== "current");
   const behind = notCurrent.length < eligible.length ? notCurrent : [];
   const outdated = behind.filter((node) => viewOf(node) === "old");
-  return { pool, active, inService, eligible, excluded: those("excluded"), withoutInterface, behind, outdated, subnets };
+  const weights = new Map(pool.preferredNodes.length === 0 ? [] : eligible.map((node) => [node, weightOf(node)]));
+  const without = { withoutInterface, withoutKernelAccess };
+  return { pool, active, inService, eligible, excluded: those("excluded"), ...without, behind, outdated, weights, subnets };
+}
+
+/** The sum of the weights of all entries of `preferred-nodes` that match a node. @param labels see `eligibility` */
+export function preferenceWeight({ preferredNodes }: Pool, labels: Labels | undefined): number {
+  let sum = 0;
+  for (const { weight, selector } of preferredNodes) if (isSelected([selector], labels)) sum += weight;
+  return sum;
+}
+
+/** Those of the nodes with the highest weight. */
+export function mostPreferred(nodes: readonly string[], weights: PoolNodes["weights"]): readonly string[] {
+  if (weights.size === 0) return nodes;
+  const highest = Math.max(...nodes.map((node) => weights.get(node) ?? 0));
+  const preferred = nodes.filter((node) => (weights.get(node) ?? 0) === highest);
+  return preferred.length === nodes.length ? nodes : preferred; // Addresses are to share a list.
 }
 
 /** The eligible nodes that have the address in a subnet, or do not report theirs; all of them where the pool does not ask for that. */
-export function eligibleFor({ eligible, subnets }: PoolNodes, address: Address): readonly string[] {
+export function eligibleFor(nodes: PoolNodes, address: Address): readonly string[] {
+  const { eligible, subnets } = nodes;
   if (subnets.size === 0) return eligible;
-  const within = eligible.filter((node) => subnets.get(node)?.some((subnet) => subnet.contains(address)) ?? true);
+  const within = eligible.filter((node) => isInSubnet(nodes, node, address));
   return within.length === eligible.length ? eligible : within; // Thousands of addresses are to share a list.
+}
+
+/** Whether the node has the address in a subnet, does not report its own, or need not. */
+export function isInSubnet({ subnets }: PoolNodes, node: string, address: Address): boolean {
+  return subnets.get(node)?.some((subnet) => subnet.contains(address)) ?? true;
 }
 
 /**
@@ -104,6 +134,12 @@ export function hasInterface({ interfaces, l2Placement }: Pool, reachability: Kn
   if (reachability === "pending") return interfaces.length === 0 && !l2Placement.subnet;
   if (interfaces.length === 0) return reachability.answers;
   return [...reachability.interfaces.keys()].some((name) => matchesInterface(interfaces, name));
+}
+
+/** Whether the node may put the pool's addresses on its NICs, as far as it reports that, or they do not go there. */
+export function canHaveOnNics({ kernel }: Pool, reachability: KnownReachability): boolean {
+  const isOnNics = kernel?.placement === "lan" || kernel?.placement === "auto";
+  return !isOnNics || typeof reachability === "string" || reachability.hasKernelAccess;
 }
 
 /** The subnets that the node has on interfaces of the pool. */

@@ -2,8 +2,8 @@
  * Who announces which address, and why: pure functions of the whole current state (Services, endpoints, pools, labels of nodes,
  * active speakers, and what these report of themselves), so that every speaker reaches the same answer by itself. Covers layer 2: which
  * nodes may announce a pool, by labels, interfaces and subnets; candidates, the election, owners that stay, and the verdict for each
- * Service. Covers BGP, where each node decides for itself: its peers, its routes to each, and the verdict. Leaves out how anything is
- * announced.
+ * Service. Covers BGP, where each node decides for itself: its peers, its routes to each, and the verdict; and protocol
+ * `interface`, where an address has an owner as on layer 2, or each node decides what its kernel has. Leaves out how anything is announced.
  */
 export {
   type Advertised,
@@ -17,6 +17,7 @@ export {
 } from "./bgp.ts";
 export { elect } from "./election.ts";
 export {
+  canHaveOnNics,
   type Eligibility,
   eligibility,
   eligibleFor,
@@ -27,15 +28,18 @@ export {
   outOfServiceTaint,
   type PoolNodes,
   poolNodes,
+  preferenceWeight,
 } from "./eligibility.ts";
+export { type InterfacePlacement, isByInterface, isOnLan, placeOnInterface } from "./interface.ts";
 export {
   type AddressPlacement,
   type Choose,
   type Holder,
   type NotAnnounced,
   place,
+  placeNowhere,
   type Refusal,
   type ReportedAnnouncers,
   type Verdict,
 } from "./place.ts";
-export { StickyOwners } from "./sticky-owners.ts";
+export { StickyOwners, stickyClasses } from "./sticky-owners.ts";

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Pool } from "#pkg/config";
+import { pool } from "#pkg/config/testing";
 import { type Address, parseAddress, parsePrefix } from "#pkg/net";
 import {
   elect,
@@ -13,7 +14,9 @@ import {
   type Labels,
   outOfServiceTaint,
   place,
+  placeNowhere,
   poolNodes,
+  preferenceWeight,
 } from "#pkg/placement";
 
 function ip(text: string): Address {
@@ -21,19 +24,7 @@ function ip(text: string): Address {
   assert.ok(address);
   return address;
 }
-const layer2: Pool = {
-  name: "lan",
-  protocol: "layer2",
-  ranges: [],
-  cidrs: [],
-  autoAssign: true,
-  avoidBuggyIPs: false,
-  advertisements: [],
-  nodeSelectors: [],
-  interfaces: [],
-  l2Placement: { subnet: false, sticky: false },
-  conflictProbe: "report",
-};
+const layer2 = pool("lan", []);
 const nodes = ["node1", "node2", "node3"];
 const ssd = { matchLabels: new Map([["disk", "ssd"]]), matchExpressions: [] };
 const selective: Pool = { ...layer2, nodeSelectors: [ssd] };
@@ -41,16 +32,31 @@ const x = "192.0.2.1";
 const y = "2001:db8::1";
 
 const bySubnet: Pool = { ...layer2, l2Placement: { subnet: true, sticky: false } };
-const nowhere: KnownReachability = { answers: false, interfaces: new Map() };
+const nowhere: KnownReachability = { answers: false, hasKernelAccess: true, interfaces: new Map() };
+
+const onNics: Pool = {
+  ...bySubnet,
+  protocols: ["interface"],
+  kernel: { placement: "lan" } as NonNullable<Pool["kernel"]>,
+};
+
+/** As a node whose speaker may not change its kernel. */
+function powerless(reachability: KnownReachability): KnownReachability {
+  return typeof reachability === "string" ? reachability : { ...reachability, hasKernelAccess: false };
+}
 
 /** Can answer on an interface of this name, in these subnets. */
 function at(name: string, ...subnets: string[]): KnownReachability {
-  return { answers: true, interfaces: new Map([[name, subnets.map((text) => parsePrefix(text) ?? assert.fail(text))]]) };
+  return {
+    answers: true,
+    hasKernelAccess: true,
+    interfaces: new Map([[name, subnets.map((text) => parsePrefix(text) ?? assert.fail(text))]]),
+  };
 }
 
 interface Given {
   readonly service?: string;
-  readonly addresses?: string[];
+  readonly goesWith?: string;
   readonly local?: boolean;
   /** `node` is a ready endpoint on it, `!node` one that is not ready. */
   readonly isAllowed?: boolean;
@@ -67,35 +73,48 @@ function on(
   return poolNodes(
     pool,
     active,
-    (node) => eligibility(pool, labels[node], false, gone.includes(node) ? [outOfServiceTaint] : []),
+    (node) => eligibility(pool.nodeSelectors, labels[node], false, gone.includes(node) ? [outOfServiceTaint] : []),
     (node) => reachability[node] ?? "notReported",
     () => "current",
+    (node) => preferenceWeight(pool, labels[node]),
   );
 }
 function holder({
   service = "default/web",
-  addresses = [x],
+  goesWith = x,
   isAllowed = true,
   local = false,
   endpoints = ["node1"],
 }: Given): Holder {
   return {
     service,
-    addresses: addresses.map(ip),
+    goesWith: ip(goesWith),
     isAllowed,
     externalTrafficPolicy: local ? "Local" : "Cluster",
     endpoints: endpoints.map((text) => ({
       nodeName: text.replace(/^[!~]/, ""),
-      ready: !/^[!~]/.test(text),
-      draining: text.startsWith("~"),
+      ready: Number(!/^[!~]/.test(text)),
+      draining: Number(text.startsWith("~")),
     })),
   };
 }
 
+test("an address of no pool may not be had, and one of a pool without protocol is for others to announce", () => {
+  const of = (pool: string | undefined, given: Given = {}) => {
+    const placed = placeNowhere(ip(x), [holder(given)], pool);
+    assert.deepEqual([placed.owner, placed.candidates, placed.protocol, placed.pool], [undefined, [], undefined, pool]);
+    const verdict = placed.verdicts.get("default/web");
+    return verdict?.announced === false ? verdict.reason : "announced";
+  };
+  assert.equal(of(undefined), "ipNotAllowed");
+  assert.equal(of("lan"), "protocolNone");
+  assert.equal(of("lan", { isAllowed: false }), "ipNotAllowed");
+});
+
 const verdicts: {
   name: string;
   holders: Given[];
-  pool?: Pool | null;
+  pool?: Pool;
   active?: string[];
   labels?: Readonly<Record<string, Labels>>;
   reachability?: Readonly<Record<string, KnownReachability>>;
@@ -148,7 +167,6 @@ const verdicts: {
     candidates: [],
     reasons: ["noReadyEndpointOnActiveNode"],
   },
-  { name: "an address in no pool", holders: [{}], pool: null, candidates: [], reasons: ["ipNotAllowed"] },
   {
     name: "only nodes that the pool selects",
     holders: [{}],
@@ -293,6 +311,41 @@ const verdicts: {
     reasons: ["notInSubnet"],
   },
   {
+    name: "on NICs, only nodes whose speakers may put it there, and those that never report",
+    holders: [{}],
+    pool: onNics,
+    reachability: { node1: powerless(at("eth0", "192.0.2.0/24")), node2: at("eth0", "192.0.2.0/24") },
+    candidates: ["node2", "node3"],
+    reasons: [true],
+  },
+  {
+    name: "on layer 2 that does not matter",
+    holders: [{}],
+    pool: bySubnet,
+    active: ["node1"],
+    reachability: { node1: powerless(at("eth0", "192.0.2.0/24")) },
+    candidates: ["node1"],
+    reasons: [true],
+  },
+  {
+    name: "on NICs, the speaker of the node in the subnet may not put it there",
+    holders: [{}],
+    pool: onNics,
+    active: ["node1", "node2"],
+    reachability: { node1: powerless(at("eth0", "192.0.2.0/24")), node2: at("eth0", "198.51.100.0/24") },
+    candidates: [],
+    reasons: ["noKernelAccess"],
+  },
+  {
+    name: "on NICs, no node is in the subnet, whether its speaker may put it there or not",
+    holders: [{}],
+    pool: onNics,
+    active: ["node1", "node2"],
+    reachability: { node1: powerless(at("eth0", "198.51.100.0/24")), node2: at("eth0") },
+    candidates: [],
+    reasons: ["notInSubnet"],
+  },
+  {
     name: "a Service without endpoints does not hinder the one it shares with",
     holders: [{}, { service: "default/idle", endpoints: [] }],
     candidates: nodes,
@@ -307,7 +360,7 @@ const verdicts: {
 ];
 for (const { name, holders, pool, active, labels, reachability, gone, candidates, reasons } of verdicts) {
   test(`place: ${name}`, () => {
-    const placed = place(ip(x), holders.map(holder), pool === null ? undefined : on(pool, active, labels, reachability, gone));
+    const placed = place(ip(x), holders.map(holder), on(pool, active, labels, reachability, gone));
     assert.deepEqual(placed.candidates, candidates);
     assert.equal(placed.owner, elect(candidates, ip(x)));
     assert.deepEqual(
@@ -345,6 +398,48 @@ test("place: where an owner is chosen nobody is elected, and the next election d
   assert.deepEqual([open.owner, open.candidates], [undefined, nodes]);
 });
 
+const rack = (name: string, weight: number) => ({
+  weight,
+  selector: { matchLabels: new Map([["rack", name]]), matchExpressions: [] },
+});
+const preferring: Pool = { ...layer2, preferredNodes: [{ weight: 60, selector: ssd }, rack("a", 50), rack("b", 100)] };
+
+const preferences: { name: string; labels: Readonly<Record<string, Labels>>; holders?: Given[]; contenders: string[] }[] = [
+  { name: "the highest sum", labels: { node1: { disk: "ssd", rack: "a" }, node2: { rack: "b" } }, contenders: ["node1"] },
+  { name: "several with the same sum", labels: { node2: { rack: "b" }, node3: { rack: "b" } }, contenders: ["node2", "node3"] },
+  { name: "all of them where nothing matches any", labels: {}, contenders: nodes },
+  {
+    name: "the highest among those with an endpoint, under Local",
+    labels: { node1: { rack: "b" }, node2: { rack: "a" } },
+    holders: [{ local: true, endpoints: ["node2", "node3"] }],
+    contenders: ["node2"],
+  },
+  {
+    name: "the highest among those that are not excluded",
+    labels: { node1: { rack: "b", [excludeLabel]: "" }, node2: { rack: "a" } },
+    contenders: ["node2"],
+  },
+];
+for (const { name, labels, holders = [{}], contenders } of preferences)
+  test(`place: of the candidates the pool prefers ${name}`, () => {
+    const placed = place(ip(x), holders.map(holder), on(preferring, nodes, labels));
+    assert.deepEqual(placed.contenders, contenders);
+    assert.equal(placed.owner, elect(contenders, ip(x)));
+    assert.ok(contenders.every((node) => placed.candidates.includes(node)));
+  });
+
+test("place: an owner changes with the labels of nodes only as far as these are preferred, whatever the election before", () => {
+  const labels = fc.record({ node1: nodeLabels, node2: nodeLabels, node3: nodeLabels });
+  fc.assert(
+    fc.property(labels, labels, (before, now) => {
+      const earlier = place(ip(x), [holder({})], on(preferring, nodes, before));
+      const afresh = place(ip(x), [holder({})], on(preferring, nodes, now));
+      assert.deepEqual(place(ip(x), [holder({})], on(preferring, nodes, now), earlier), afresh);
+    }),
+  );
+});
+const nodeLabels = fc.constantFrom<Labels>({}, { disk: "ssd" }, { rack: "a" }, { rack: "b" }, { rack: "a", disk: "ssd" });
+
 const eligibilities: {
   name: string;
   pool?: Pool;
@@ -380,7 +475,8 @@ const eligibilities: {
   { name: "a node with other taints", labels: {}, taints: ["node.kubernetes.io/unschedulable"], want: "eligible" },
 ];
 for (const { name, pool, labels, ignored, taints, want } of eligibilities)
-  test(`eligibility: ${name}`, () => assert.equal(eligibility(pool ?? layer2, labels, ignored ?? false, taints), want));
+  test(`eligibility: ${name}`, () =>
+    assert.equal(eligibility((pool ?? layer2).nodeSelectors, labels, ignored ?? false, taints), want));
 
 test("place: Services that can share no node go to one of them, and the other has a reason", () => {
   const a = holder({ service: "default/a", local: true, endpoints: ["node1"] });
@@ -392,18 +488,18 @@ test("place: Services that can share no node go to one of them, and the other ha
 });
 
 test("place: an address of a dual-stack Service follows its first one", () => {
-  const dual = holder({ addresses: [y, x] });
+  const dual = holder({ goesWith: y });
   assert.equal(place(ip(x), [dual], on()).owner, elect(nodes, ip(y)));
 });
 
 test("place: Services that share an address and differ in their first one elect by the shared address", () => {
-  const dual = holder({ service: "default/dual", addresses: [y, x] });
-  const single = holder({ service: "default/single", addresses: [x] });
+  const dual = holder({ service: "default/dual", goesWith: y });
+  const single = holder({ service: "default/single" });
   assert.equal(place(ip(x), [dual, single], on()).owner, elect(nodes, ip(x)));
 });
 
 test("place: both addresses of a dual-stack Service are announced, by the same node", () => {
-  const dual = holder({ addresses: [x, y] });
+  const dual = holder({ goesWith: x });
   const placed = [ip(x), ip(y)].map((address) => place(address, [dual], on()));
   assert.deepEqual(
     placed.map(({ owner, verdicts }) => [owner, verdicts.get("default/web")]),
@@ -437,7 +533,7 @@ test("elect: an earlier election changes no answer, whatever it was", () => {
   const addresses = fc.constantFrom(...["192.0.2.1", "192.0.2.2", "192.0.2.3", y].map(ip));
   fc.assert(
     fc.property(names, addresses, names, addresses, (candidates, electionAddress, now, address) => {
-      const before = { candidates, electionAddress, owner: elect(candidates, electionAddress) };
+      const before = { contenders: candidates, electionAddress, owner: elect(candidates, electionAddress) };
       assert.equal(elect(now, address, before), elect(now, address));
     }),
   );

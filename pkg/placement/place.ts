@@ -1,31 +1,32 @@
 import type { Protocol } from "#pkg/config";
 import type { Address, Prefix } from "#pkg/net";
 import { type Election, elect } from "./election.ts";
-import { eligibleFor, type PoolNodes } from "./eligibility.ts";
+import { eligibleFor, isInSubnet, mostPreferred, type PoolNodes } from "./eligibility.ts";
 
-/** One endpoint behind a Service. */
-export interface Endpoint {
+/** How many endpoints of a Service there are on one node. */
+export interface NodeEndpoints {
+  /** Undefined where it is not known. */
   readonly nodeName: string | undefined;
-  readonly ready: boolean;
-  /** It is terminating and serves until it is gone. */
-  readonly draining?: boolean;
+  readonly ready: number;
+  /** They terminate, and serve until they are gone. */
+  readonly draining: number;
 }
 
 /** A Service that has the address in its status. */
 export interface Holder {
   /** `namespace/name`. */
   readonly service: string;
-  /** All its addresses; a dual-stack Service's follow the first. */
-  readonly addresses: readonly Address[];
-  /** Whether it may hold this address beside its others, which all have to be of one pool. */
+  /** The one of its addresses that this one goes with on layer 2: see `PoolIndex.goesWith`. */
+  readonly goesWith: Address;
+  /** Whether it may hold this address beside its others. */
   readonly isAllowed: boolean;
   readonly externalTrafficPolicy: "Cluster" | "Local";
-  readonly endpoints: readonly Endpoint[];
+  readonly endpoints: readonly NodeEndpoints[];
 }
 
 /** Why a Service's address is not announced by anyone, or not for this Service. */
 export type NotAnnounced =
-  /** The address is in no pool of the configuration in force, or not in the pool of the Service's first one. */
+  /** The address is in no pool of the configuration in force, or not in that of the Service's first one, which does not ask for several. */
   | "ipNotAllowed"
   | "noReadyEndpoint"
   /** `externalTrafficPolicy: Local`, and no node has both a ready endpoint and an active speaker. */
@@ -37,7 +38,9 @@ export type NotAnnounced =
   | "nodeExcluded"
   /** Of those that may announce the pool, none has an interface of it that can answer and has a carrier. */
   | "noInterface"
-  /** Some have, and none of these has the address in a subnet, as the pool asks for. */
+  /** Some have, and the speakers of these may not put addresses on NICs, as the pool asks for. */
+  | "noKernelAccess"
+  /** Some may, and none of these has the address in a subnet, as the pool asks for. */
   | "notInSubnet"
   /** It shares the address, and the node that announces it has none of this Service's endpoints (`Local`). */
   | "noReadyEndpointOnOwner"
@@ -46,21 +49,32 @@ export type NotAnnounced =
   /** Of protocol `bgp`: no advertisement of this node for the pool has a peer. */
   | "noPeer"
   /** Of protocol `bgp` and `Local`: this node does not see which endpoints are left, and nodes that do announce it. */
-  | "apiViewOld";
+  | "apiViewOld"
+  /** The pool has `protocol: none`: no speaker announces its addresses. */
+  | "protocolNone";
 
 export type Verdict = { readonly announced: true } | Refusal;
 
+type RefusalOfNodes = "nodeExcluded" | "noInterface" | "noKernelAccess";
+
 export type Refusal =
-  | { readonly announced: false; readonly reason: Exclude<NotAnnounced, "nodeExcluded" | "noInterface" | "notInSubnet"> }
-  | { readonly announced: false; readonly reason: "nodeExcluded" | "noInterface"; readonly nodes: readonly string[] } // Never empty.
+  | { readonly announced: false; readonly reason: Exclude<NotAnnounced, RefusalOfNodes | "notInSubnet"> }
+  | { readonly announced: false; readonly reason: RefusalOfNodes; readonly nodes: readonly string[] } // Never empty.
   | {
       readonly announced: false;
       readonly reason: "notInSubnet";
       readonly nodes: readonly { readonly node: string; readonly subnets: readonly Prefix[] }[]; // Never empty.
     };
 
-/** Which of the candidates announces an address; undefined without candidates, or while that is not settled. */
-export type Choose = (candidates: readonly string[], electionAddress: Address) => string | undefined;
+/**
+ * Which of the candidates announces an address; undefined without candidates, or while that is not settled.
+ * @param weights how much they are preferred; none where all are alike
+ */
+export type Choose = (
+  candidates: readonly string[],
+  electionAddress: Address,
+  weights: PoolNodes["weights"],
+) => string | undefined;
 
 /** What nodes report of an address themselves. It matters where the view of the API of some is not current. */
 export interface ReportedAnnouncers {
@@ -72,52 +86,82 @@ export interface ReportedAnnouncers {
 
 const noneReported: ReportedAnnouncers = { node: undefined, announcers: [] };
 
-/** Where one address is announced, the same on every node. */
+/** Where one address is announced by one protocol; the same on every node where it is owned. */
 export interface AddressPlacement extends Election {
   readonly address: Address;
+  /** Of all nodes one announces it, its owner. Otherwise each node announces by itself. */
+  readonly isOwned: boolean;
+  /** Nodes that could announce it; the contenders are those of them that the pool prefers most. */
+  readonly candidates: readonly string[];
   readonly pool: string | undefined;
+  /** Undefined where no protocol announces it: it is in no pool, or in one with `protocol: none`. */
   readonly protocol: Protocol | undefined;
   /** The owner was not elected, so that the next election cannot start from it. */
   readonly chosen?: boolean;
   readonly verdicts: ReadonlyMap<string, Verdict>; // service key -> what is true of it
 }
 
+/** An address that no protocol announces: of a pool with `protocol: none`, or of none when `pool` is undefined. */
+export function placeNowhere(address: Address, holders: readonly Holder[], pool: string | undefined): AddressPlacement {
+  const why = ({ isAllowed }: Holder) => refusal(pool === undefined || !isAllowed ? "ipNotAllowed" : "protocolNone");
+  const verdicts = new Map(holders.map((holder) => [holder.service, why(holder)]));
+  const nobody = { electionAddress: address, contenders: none, candidates: none, owner: undefined };
+  return { address, isOwned: false, ...nobody, pool, protocol: undefined, verdicts };
+}
+
+// One for all of the many addresses of a speaker.
+const none: readonly never[] = [];
+
 /**
- * Places one address on layer 2 among the nodes that may announce its pool; `nodes` is undefined for an address in none. Services that share
+ * Places one address that has an owner, on layer 2 or on its NIC, among the nodes that may announce its pool. Services that share
  * it share its owner: the nodes that suit all of them are candidates or, where no node suits all, those that suit any. `before`, an
  * earlier answer for the address, changes nothing but the time it takes. `choose` takes the place of the election.
  */
 export function place(
   address: Address,
   holders: readonly Holder[],
-  nodes: PoolNodes | undefined,
+  nodes: PoolNodes,
   before?: AddressPlacement,
   choose?: Choose,
   reported: ReportedAnnouncers = noneReported,
 ): AddressPlacement {
-  const pool = nodes?.pool;
-  const common = { address, electionAddress: electionAddress(address, holders), pool: pool?.name, protocol: pool?.protocol };
-  const nowhere = { ...common, candidates: [], owner: undefined };
-  if (nodes === undefined)
-    return { ...nowhere, verdicts: new Map(holders.map(({ service }) => [service, refusal("ipNotAllowed")])) };
   const within = eligibleFor(nodes, address);
-  const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(holder, nodes, within, reported)])); // service key -> nodes or refusal
+  const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(address, holder, nodes, within, reported)])); // service key -> nodes or refusal
   const candidates = agreed([...suitable.values()].flatMap((found) => ("reason" in found ? [] : [found])));
-  const { electionAddress: first } = common;
+  const first = electionAddress(address, holders);
   const chosen = choose !== undefined;
-  const owner = chosen ? choose(candidates, first) : elect(candidates, first, before?.chosen ? undefined : before);
+  const contenders = mostPreferred(candidates, nodes.weights);
+  const owner = chosen ? choose(candidates, first, nodes.weights) : elect(contenders, first, before?.chosen ? undefined : before);
   const verdicts = new Map<string, Verdict>();
   for (const [service, found] of suitable) verdicts.set(service, verdict(found, owner));
-  return { ...common, candidates, owner, chosen, verdicts };
+  return {
+    address,
+    isOwned: true,
+    electionAddress: first,
+    contenders,
+    candidates,
+    owner,
+    chosen,
+    pool: nodes.pool.name,
+    protocol: nodes.pool.protocols.includes("layer2") ? "layer2" : "interface",
+    verdicts,
+  };
 }
 
 /**
  * Those that take traffic: the ready ones or, where none is left on any node, those that drain. kube-proxy passes packets on to these then
  * (KEP-1669), so that the last Pod of a Service goes without a lost connection.
  */
-export function endpointsInUse(endpoints: readonly Endpoint[]): readonly Endpoint[] {
-  const ready = endpoints.filter((endpoint) => endpoint.ready);
-  return ready.length > 0 ? ready : endpoints.filter(({ draining }) => draining === true);
+export function endpointsInUse(endpoints: readonly NodeEndpoints[]): readonly EndpointsInUse[] {
+  const inUse = (state: "ready" | "draining") =>
+    endpoints.flatMap((each) => (each[state] > 0 ? [{ nodeName: each.nodeName, count: each[state] }] : []));
+  const ready = inUse("ready");
+  return ready.length > 0 ? ready : inUse("draining");
+}
+
+interface EndpointsInUse {
+  readonly nodeName: string | undefined;
+  readonly count: number;
 }
 
 function verdict(found: readonly string[] | Refusal, owner: string | undefined): Verdict {
@@ -127,13 +171,14 @@ function verdict(found: readonly string[] | Refusal, owner: string | undefined):
 
 /** Never empty: without a suitable node, the reason. @param within the eligible nodes that may announce this address */
 function suitableNodes(
+  address: Address,
   holder: Holder,
   nodes: PoolNodes,
   within: readonly string[],
   reported: ReportedAnnouncers,
 ): readonly string[] | Refusal {
   if (!holder.isAllowed) return refusal("ipNotAllowed");
-  const { inService, eligible, excluded, withoutInterface, subnets } = nodes;
+  const { inService, eligible, excluded, withoutInterface, withoutKernelAccess, subnets } = nodes;
   const ready = endpointsInUse(holder.endpoints);
   if (ready.length === 0) return refusal("noReadyEndpoint");
   if (inService.length === 0) return refusal("noActiveSpeaker");
@@ -142,7 +187,9 @@ function suitableNodes(
   const suitable = among(within);
   if (suitable.length > 0) return withoutUnaware(suitable, nodes, local !== undefined, reported);
   if (among(inService).length === 0) return refusal("noReadyEndpointOnActiveNode");
-  const outside = among(eligible).map((node) => ({ node, subnets: subnets.get(node) ?? [] }));
+  const powerless = among(withoutKernelAccess).filter((node) => isInSubnet(nodes, node, address));
+  if (powerless.length > 0) return { announced: false, reason: "noKernelAccess", nodes: powerless };
+  const outside = among([...eligible, ...withoutKernelAccess]).map((node) => ({ node, subnets: subnets.get(node) ?? [] }));
   if (outside.length > 0) return { announced: false, reason: "notInSubnet", nodes: outside };
   for (const [reason, those] of [["noInterface", among(withoutInterface)] as const, ["nodeExcluded", among(excluded)] as const])
     if (those.length > 0) return { announced: false, reason, nodes: those };
@@ -168,7 +215,7 @@ function withoutUnaware(
   return left.length > 0 ? left : suitable;
 }
 
-function refusal(reason: Exclude<NotAnnounced, "nodeExcluded" | "noInterface" | "notInSubnet">): Refusal {
+function refusal(reason: Exclude<NotAnnounced, RefusalOfNodes | "notInSubnet">): Refusal {
   return { announced: false, reason };
 }
 
@@ -179,8 +226,8 @@ function agreed(choices: readonly (readonly string[])[]): readonly string[] {
   return common.length > 0 ? common : [...new Set(choices.flat())];
 }
 
-/** The first address of the Services on it where they agree on that, as MetalLB has it for a dual-stack Service; else the address itself. */
+/** What it goes with where the Services on it agree on that, as MetalLB has it for a dual-stack Service; else the address itself. */
 function electionAddress(address: Address, holders: readonly Holder[]): Address {
-  const first = holders[0]?.addresses[0];
-  return first !== undefined && holders.every((holder) => holder.addresses[0]?.equals(first)) ? first : address;
+  const first = holders[0]?.goesWith;
+  return first !== undefined && holders.every(({ goesWith }) => goesWith.equals(first)) ? first : address;
 }

@@ -14,6 +14,7 @@ class Bench {
   readonly name: string;
   readonly gossip: GossipNode;
   readonly sticky: StickyOwners;
+  weights: ReadonlyMap<string, number> = new Map();
   now: Millis = 0;
 
   constructor(name: string) {
@@ -30,7 +31,10 @@ class Bench {
     firsts = new Map<Address, Address>(),
   ): (string | undefined)[] {
     const placeOne = (address: Address) =>
-      this.sticky.place({ address, first: firsts.get(address) ?? address, candidates, before: undefined }, this.now);
+      this.sticky.place(
+        { address, first: firsts.get(address) ?? address, candidates, weights: this.weights, before: undefined },
+        this.now,
+      );
     for (const address of which) placeOne(address);
     this.sticky.settle(this.now);
     return which.map(placeOne);
@@ -230,11 +234,11 @@ test("what a node has had by hash it owns at once, and others leave it that for 
   const { sticky, gossip } = node("a");
   const candidates = ["a", "b"];
   sticky.hold(0);
-  assert.equal(sticky.place({ address: x, first: x, candidates, before: "a" }, 0), "a");
+  assert.equal(sticky.place({ address: x, first: x, candidates, weights: new Map(), before: "a" }, 0), "a");
   assert.deepEqual(gossip.state.owners(x.toString()), ["a"]);
-  assert.equal(sticky.place({ address: y, first: y, candidates, before: "b" }, 0), "b");
+  assert.equal(sticky.place({ address: y, first: y, candidates, weights: new Map(), before: "b" }, 0), "b");
   assert.deepEqual(sticky.settle(0), []);
-  assert.equal(sticky.place({ address: y, first: y, candidates, before: "b" }, 999), "b");
+  assert.equal(sticky.place({ address: y, first: y, candidates, weights: new Map(), before: "b" }, 999), "b");
 });
 
 test("while it holds, a node leaves what nobody has to those that are about to participate", () => {
@@ -274,9 +278,118 @@ test("a second address goes to the node that has the first, whatever order speak
   const { node } = nodes("a", "b");
   const a = node("a");
   a.place(["b"], [x]);
-  assert.equal(a.sticky.place({ address: y, first: x, candidates: ["a"], before: undefined }, 0), undefined);
+  const alone = { address: y, first: x, candidates: ["a"], weights: new Map(), before: undefined };
+  assert.equal(a.sticky.place(alone, 0), undefined);
   a.sticky.settle(0);
+  assert.equal(a.sticky.place(alone, 0), "a");
   assert.deepEqual(a.owned(), [y]);
+});
+
+test("a node owns what it takes when it announces it and not before, and not at all where another one has taken it by then", () => {
+  const { exchange, node } = nodes("a", "b");
+  const [a, b] = [node("a"), node("b")];
+  const placing = { address: x, first: x, candidates: ["a", "b"], weights: new Map([["a", 1]]), before: undefined };
+  for (const isTaken of [false, true]) {
+    a.sticky.remove(x);
+    assert.equal(a.sticky.place(placing, 0), undefined);
+    assert.deepEqual(a.sticky.settle(0), [x]);
+    assert.deepEqual(a.owned(), []);
+    if (isTaken) b.gossip.state.own(x);
+    exchange();
+    assert.equal(a.sticky.place(placing, 0), isTaken ? "b" : "a");
+    assert.deepEqual(a.owned(), isTaken ? [] : [x]);
+  }
+});
+
+test("what a node takes comes first of what is to be placed again", () => {
+  const { node } = nodes("a", "b");
+  const a = node("a");
+  for (const address of addresses)
+    a.sticky.place({ address, first: address, candidates: ["a", "b"], weights: new Map(), before: undefined }, 0);
+  const changed = a.sticky.settle(0);
+  assert.equal(changed.length, addresses.length);
+  a.place(["a", "b"], changed.slice(0, 10));
+  assert.equal(a.owned().length, 10);
+});
+
+/** Nodes that prefer the first one, of which the first has been away: the others have its addresses. */
+function preferringFirst() {
+  const ring = nodes("a", "b", "c");
+  for (const one of ring.all) one.weights = new Map([["a", 100]]);
+  const [, b, c] = ring.all;
+  const placeAll = (...names: string[]) => {
+    for (const one of ring.all.filter(({ name }) => names.includes(name))) one.place(names);
+    ring.exchange();
+  };
+  placeAll("b", "c");
+  placeAll("b", "c");
+  assert.equal((b?.owned().length ?? 0) + (c?.owned().length ?? 0), 20);
+  return { ...ring, placeAll };
+}
+
+test("what nobody owns goes to the preferred node, and to the others when there is none", () => {
+  const { all, exchange, node } = nodes("a", "b", "c");
+  const names = ["a", "b", "c"];
+  for (const one of all)
+    one.weights = new Map([
+      ["b", 7],
+      ["c", 7],
+    ]);
+  for (const one of all) one.place(names);
+  exchange();
+  for (const one of all) assert.deepEqual(one.place(names), all[0]?.place(names));
+  assert.deepEqual([node("a").owned().length, node("b").owned().length, node("c").owned().length], [0, 10, 10]);
+  assert.ok(node("a").place(["a"], [x])[0] === undefined, "their owners are given time");
+  assert.deepEqual(node("a").wait(4000, ["a"], [x]), ["a"]);
+});
+
+test("a preferred node that comes back gets its addresses when the nodes have been the same for long, and not before", () => {
+  const { all, exchange, node, placeAll } = preferringFirst();
+  const names = ["a", "b", "c"];
+  for (const one of all) one.sticky.nodesChanged(one.now);
+  placeAll(...names);
+  for (const one of all) one.wait(5 * 60_000 - 1, names);
+  exchange();
+  assert.equal(node("a").owned().length, 0);
+  for (const one of all) one.wait(1, names);
+  exchange();
+  for (let i = 0; i < 4; i++) placeAll(...names);
+  assert.equal(node("a").owned().length, 20, "all at once, each announced until it is taken");
+  for (const one of all) one.wait(10 * 60_000, names);
+  exchange();
+  assert.equal(node("a").owned().length, 20, "and they stay");
+});
+
+test("a preferred node that comes and goes does not take addresses with it", () => {
+  const { all, node, placeAll } = preferringFirst();
+  for (let i = 0; i < 5; i++) {
+    for (const one of all) one.sticky.nodesChanged(one.now);
+    placeAll("a", "b", "c");
+    for (const one of all) one.wait(4 * 60_000, ["a", "b", "c"]);
+    for (const one of all) one.sticky.nodesChanged(one.now);
+    placeAll("b", "c");
+    for (const one of all.slice(1)) one.wait(4 * 60_000, ["b", "c"]);
+    node("a").now = node("b").now;
+    assert.equal(node("a").owned().length, 0);
+  }
+});
+
+test("an address that goes with another one stays with it, whatever the preferred node is", () => {
+  const { all, exchange } = nodes("a", "b");
+  const together = new Map([[y, x]]);
+  const names = ["a", "b"];
+  for (const one of all) one.place(["b"], [x, y], together);
+  exchange();
+  for (const one of all) one.weights = new Map([["a", 1]]);
+  for (const one of all) one.sticky.nodesChanged(one.now);
+  const owners = new Set<string>();
+  for (let i = 0; i < 80; i++) {
+    for (const one of all) one.wait(10_000, names, [x, y], together);
+    exchange();
+    for (const one of all) one.place(names, [x, y], together);
+    owners.add(all.map((one) => `${one.name}: ${one.owned()}`).join("; "));
+  }
+  assert.deepEqual([...owners], [`a: ; b: ${x},${y}`, `a: ${x},${y}; b: `]);
 });
 
 test("a node that gave an address away asks the one that is to take it soon, and each second, for both announce it meanwhile", () => {

@@ -1,8 +1,9 @@
 import type { Millis } from "#pkg/clock";
 import type { Address } from "#pkg/net";
 import { compareRank, rank } from "./election.ts";
+import { mostPreferred, type PoolNodes } from "./eligibility.ts";
 import { StickyPace } from "./sticky-pace.ts";
-import { firstRepeatMs, isFollower, newUnit, type Unit } from "./sticky-unit.ts";
+import { firstRepeatMs, isFollower, newStickyData, newUnit, type StickyData, type Unit } from "./sticky-unit.ts";
 
 /** What is known of the speakers by their gossip; what this node owns goes there too. */
 export interface OwnershipGossip {
@@ -24,6 +25,7 @@ export interface StickyAddress {
   readonly first: Address;
   /** Nodes that may announce it. */
   readonly candidates: readonly string[];
+  readonly weights: PoolNodes["weights"];
   /** Who announced it until now, by this rule or another one. */
   readonly before: string | undefined;
 }
@@ -52,88 +54,91 @@ const maxShares = 2;
  *   the lowest rank. The others release it, and the one that keeps it reports that again until they have.
  * - An owner that is no candidate releases the address. Where others know sooner that it is none, they give it time to.
  * - What nobody owns is taken by one candidate, the same by all that know the same: that which has the first address of the Service, else
- *   the one of the lowest rank with less than its share (n addresses in all, divided by the candidates, rounded up). Where that one does
- *   not take it, the next ones do in turn: no address is at nobody because each speaker expects another one to take it.
+ *   of those that the pool prefers most the one of the lowest rank with less than its share (n addresses in all, divided by these nodes,
+ *   rounded up). Where that one does not take it, the next ones do in turn: no address is at nobody because each speaker expects another
+ *   one to take it.
  * - Nodes that come back take nothing. A node gives away what it has too much of, at once beyond two shares, and beyond its share and one
- *   more when the nodes have been the same for long, and a second address of a Service whose first one another node keeps. It releases
- *   such an address, and announces it until another node owns it, or owns it again when none does.
+ *   more when the nodes have been the same for long, then also what other nodes are preferred for, and a second address of a Service whose
+ *   first one another node keeps. It releases such an address, and announces it until another node owns it, or owns it again when none
+ *   does.
  */
 export class StickyOwners {
   readonly #node: string;
   readonly #gossip: OwnershipGossip;
-  readonly #pace = new StickyPace();
-  readonly #units = new Map<string, Unit>(); // address -> unit
-  readonly #open = new Set<Unit>(); // those without a keeper
-  readonly #kept = new Map<string, Set<Unit>>(); // node -> what it keeps and does not go with another address
-  readonly #firsts = new Set<Unit>(); // those that go with no other address
-  readonly #followers = new Map<string, Set<Unit>>(); // address -> others that go with it
-  readonly #apart = new Set<Unit>(); // those with `apartSince`
-  readonly #repeated = new Set<Unit>(); // those with `repeatAt`
+  readonly #at: StickyData;
   #participants = new WeakMap<readonly string[], readonly string[]>(); // candidates -> those that participate
-  #regained: Address[] = [];
-  readonly #toPull = new Set<string>(); // nodes
-  readonly #pulledAt = new Map<string, Millis>(); // node -> when it was last among these
-  #isSettled = true;
-  #nextDueAt: Millis = Infinity;
 
   /** @param node this one */
-  constructor(node: string, gossip: OwnershipGossip) {
+  constructor(node: string, gossip: OwnershipGossip, at = newStickyData()) {
     this.#node = node;
     this.#gossip = gossip;
+    this.#at = at;
+  }
+
+  save() {
+    return { node: this.#node, gossip: this.#gossip, at: this.#at };
+  }
+
+  static restore({ node, gossip, at }: ReturnType<StickyOwners["save"]>): StickyOwners {
+    return new StickyOwners(node, gossip, at);
   }
 
   /** Other nodes participate than before; every address is about to be placed again. */
   nodesChanged(now: Millis): void {
     this.#participants = new WeakMap();
-    for (const [node, at] of this.#pulledAt) if (now >= at + pullEveryMs) this.#pulledAt.delete(node);
-    this.#pace.nodesChanged(now);
-    this.#isSettled = false;
+    for (const [node, at] of this.#at.pulledAt) if (now >= at + pullEveryMs) this.#at.pulledAt.delete(node);
+    this.#at.pace.nodesChanged(now);
+    this.#at.isSettled = false;
   }
 
   /** Gives other speakers time to own what they have, and to participate. */
   hold(now: Millis): void {
-    this.#pace.hold(now);
+    this.#at.pace.hold(now);
   }
 
   /** When `timer` has something to do. */
   get nextDeadline(): Millis {
-    return Math.min(this.#nextDueAt, this.#pace.nextDeadline);
+    return Math.min(this.#at.nextDueAt, this.#at.pace.nextDeadline);
   }
 
   /** What is due is done by `settle`. */
   timer(now: Millis): void {
-    const isDue = now >= this.#nextDueAt;
-    if (isDue) this.#nextDueAt = Infinity; // `settle` finds it again, and what is due next.
-    if (this.#pace.timer(now) || isDue) this.#isSettled = false;
+    const isDue = now >= this.#at.nextDueAt;
+    if (isDue) this.#at.nextDueAt = Infinity; // `settle` finds it again, and what is due next.
+    if (this.#at.pace.timer(now) || isDue) this.#at.isSettled = false;
   }
 
   /** Whether `settle` has something to do. */
   get isSettled(): boolean {
-    return this.#isSettled;
+    return this.#at.isSettled;
   }
 
   /** @returns who announces it; while nobody owns it the node that had it, as long as it is a candidate, until `settle` */
-  place({ address, first, candidates: all, before }: StickyAddress, now: Millis): string | undefined {
+  place({ address, first, candidates: all, weights, before }: StickyAddress, now: Millis): string | undefined {
     if (all.length === 0) {
       this.remove(address);
       return undefined;
     }
     const key = address.toString();
-    const known = this.#units.get(key);
+    const known = this.#at.units.get(key);
     const candidates = this.#participating(all);
     const owners = this.#gossip.owners(key);
     const firstKey = first.equals(address) ? key : first.toString();
+    const preferred = mostPreferred(candidates, weights);
     const awaitsMore = candidates.length < all.length;
-    if (known !== undefined && known.first === firstKey && known.awaitsMore === awaitsMore)
-      if (isEqual(known.candidates, candidates) && isEqual(known.owners, owners))
+    const claimFor = known?.claimFor;
+    if (known !== undefined && claimFor === undefined && known.first === firstKey && known.awaitsMore === awaitsMore)
+      if (isEqual(known.candidates, candidates) && isEqual(known.preferred, preferred) && isEqual(known.owners, owners))
         if (known.keeper === this.#keeper(firstKey, candidates, owners)) return known.announcer;
     const unit = known ?? newUnit(address, key);
     this.#unindex(unit);
-    Object.assign(unit, { first: firstKey, candidates, awaitsMore, owners });
+    Object.assign(unit, { first: firstKey, candidates, preferred, awaitsMore, owners, claimFor: undefined });
     unit.keeper = this.#keeper(firstKey, candidates, owners);
     const hadElsewise = known === undefined && unit.keeper === undefined && before === this.#node && candidates.includes(before);
     if (hadElsewise)
       this.#own(unit); // It is not to move for staying.
+    else if (claimFor !== undefined && unit.keeper === undefined && candidates.includes(this.#node))
+      this.#take(unit, claimFor, now);
     else if (unit.keeper !== this.#node && owners.includes(this.#node)) {
       this.#release(unit);
       this.#compare(unit, unit.keeper, now);
@@ -146,50 +151,54 @@ export class StickyOwners {
   /** The address is placed by another rule, or not at all. This node does not own it. */
   remove(address: Address): void {
     this.#gossip.release(address);
-    const unit = this.#units.get(address.toString());
+    const unit = this.#at.units.get(address.toString());
     if (unit === undefined) return;
     this.#unindex(unit);
-    this.#units.delete(unit.key);
-    this.#isSettled = false;
+    this.#at.units.delete(unit.key);
+    this.#at.isSettled = false;
   }
 
   /**
-   * Takes what this node is to have, gives away what is too much, and does what is due. To be called when all is placed: which nodes have
+   * Decides what this node takes, gives away what is too much, and does what is due. To be called when all is placed: which nodes have
    * room for more depends on that.
-   * @returns the addresses with another announcer than before
+   * @returns the addresses to be placed again. First those that this node takes: it owns each from when it is placed and answered, so that
+   * the one that gave it away goes on until then. After them those that are expected at another node than before
    */
   settle(now: Millis): Address[] {
-    if (this.#isSettled) return [];
-    this.#nextDueAt = Infinity;
-    if (this.#pace.policy !== "hold") this.#giveAway(now);
-    for (const unit of [...this.#apart]) if (now >= unit.apartSince + graceMs) this.#giveOneAway(unit, now);
-    for (const unit of this.#repeated) if (now >= unit.repeatAt) this.#repeat(unit, now);
+    if (this.#at.isSettled) return [];
+    this.#at.nextDueAt = Infinity;
+    if (this.#at.pace.policy !== "hold") this.#giveAway(now);
+    for (const unit of [...this.#at.apart])
+      if (now >= unit.apartSince + graceMs && this.#mayJoin(unit)) this.#giveOneAway(unit, now);
+    for (const unit of this.#at.repeated) if (now >= unit.repeatAt) this.#repeat(unit, now);
     const changed = this.#takeOpen(now);
-    for (const { apartSince, isContested } of this.#apart) if (!isContested) this.#due(apartSince + graceMs);
-    for (const { repeatAt } of this.#repeated) this.#due(repeatAt);
-    this.#isSettled = true;
+    for (const unit of this.#at.apart) if (!unit.isContested && this.#mayJoin(unit)) this.#due(unit.apartSince + graceMs);
+    for (const { repeatAt } of this.#at.repeated) this.#due(repeatAt);
+    this.#at.isSettled = true;
     return changed;
   }
 
   /** Addresses that another node owned as well until it released them: hosts may have believed that one last. */
   takeRegained(): readonly Address[] {
-    const regained = this.#regained;
-    this.#regained = [];
+    const regained = this.#at.regained;
+    this.#at.regained = [];
     return regained;
   }
 
   /** Nodes whose gossip may not have arrived here: they are expected to own what nobody seems to own, or the other way round. */
   takePulls(): readonly string[] {
-    const nodes = [...this.#toPull];
-    this.#toPull.clear();
+    const nodes = [...this.#at.toPull];
+    this.#at.toPull.clear();
     return nodes;
   }
 
   #takeOpen(now: Millis): Address[] {
-    const units = [...this.#open].sort((a, b) => Number(isFollower(a)) - Number(isFollower(b)) || a.address.compare(b.address));
-    const held = new Map([...this.#kept].map(([node, { size }]) => [node, size]));
+    const units = [...this.#at.open].sort(
+      (a, b) => Number(isFollower(a)) - Number(isFollower(b)) || a.address.compare(b.address),
+    );
+    const held = new Map([...this.#at.kept].map(([node, { size }]) => [node, size]));
     const chosenFor = new Map<string, string>(); // address -> who is to have it
-    const changed: Address[] = [];
+    const [claimed, changed]: [Address[], Address[]] = [[], []];
     for (const unit of units) {
       const chosen = this.#choose(unit, held, chosenFor.get(unit.first));
       if (chosen === undefined) continue;
@@ -198,15 +207,19 @@ export class StickyOwners {
       if (this.#isHeld(unit)) continue;
       const before = unit.announcer;
       const takeAt = unit.candidates.includes(this.#node) ? unit.openSince + this.#wait(unit, chosen) : Infinity;
+      if (now >= takeAt) {
+        unit.claimFor = chosen;
+        claimed.push(unit.address);
+        continue;
+      }
       this.#unindex(unit);
-      if (now >= takeAt) this.#take(unit, chosen, now);
-      else if (!unit.isGivenAway) unit.announcer = chosen === this.#node ? undefined : chosen;
+      if (!unit.isGivenAway) unit.announcer = chosen === this.#node ? undefined : chosen;
       this.#keeperChanged(unit, unit.announcer, now);
       this.#index(unit, now);
-      if (unit.keeper === undefined) this.#await(unit, chosen, takeAt, now);
+      this.#await(unit, chosen, takeAt, now);
       if (unit.announcer !== before) changed.push(unit.address);
     }
-    return changed;
+    return [...claimed, ...changed];
   }
 
   #take(unit: Unit, chosen: string, now: Millis): void {
@@ -234,39 +247,43 @@ export class StickyOwners {
   }
 
   #pull(node: string, now: Millis): void {
-    if (node === this.#node || now < (this.#pulledAt.get(node) ?? -Infinity) + pullEveryMs) return;
-    this.#toPull.add(node);
-    this.#pulledAt.set(node, now);
+    if (node === this.#node || now < (this.#at.pulledAt.get(node) ?? -Infinity) + pullEveryMs) return;
+    this.#at.toPull.add(node);
+    this.#at.pulledAt.set(node, now);
   }
 
   /** How long this node waits for others to take what nobody keeps. */
-  #wait({ candidates, first, owners, isGivenAway }: Unit, chosen: string): Millis {
+  #wait({ candidates, preferred, first, owners, isGivenAway }: Unit, chosen: string): Millis {
     const grace = owners.length > 0 ? graceMs : 0;
     if (isGivenAway) return grace + giveAwayMs;
     if (chosen === this.#node) return grace;
-    const ahead = candidates.filter((node) => node !== chosen && compareRank(first, node, this.#node) < 0).length;
+    const isFirstChoice = (node: string) => Number(preferred.includes(node));
+    const comparedToThis = (node: string) =>
+      isFirstChoice(this.#node) - isFirstChoice(node) || compareRank(first, node, this.#node);
+    const ahead = candidates.filter((node) => node !== chosen && comparedToThis(node) < 0).length;
     return grace + stepMs * Math.min(ahead + 1, maxSteps);
   }
 
   /** Whether others are still given time: the one that had it to own it, or those that do not participate yet to do so. */
   #isHeld({ announcer, awaitsMore, wasKept }: Unit): boolean {
-    if (this.#pace.policy !== "hold" || wasKept) return false;
+    if (this.#at.pace.policy !== "hold" || wasKept) return false;
     return announcer === undefined ? awaitsMore : announcer !== this.#node;
   }
 
   /** What this node is meant to have least goes first. Others have room: they have less than one share on average. */
   #giveAway(now: Millis): void {
-    const own = this.#kept.get(this.#node);
+    const own = this.#at.kept.get(this.#node);
     if (own === undefined) return;
-    const isTooMuch = ({ candidates }: Unit) => {
-      const share = this.#share(candidates);
-      return own.size > (this.#pace.policy === "even" ? share + 1 : maxShares * share);
+    const isTooMuch = ({ preferred }: Unit) => {
+      if (!preferred.includes(this.#node)) return false; // It goes to those that are, in its time.
+      const share = this.#share(preferred);
+      return own.size > (this.#at.pace.policy === "even" ? share + 1 : maxShares * share);
     };
     const ranked = [...own].filter(isTooMuch).map((unit) => ({ unit, rank: rank(this.#node, unit.key) }));
     for (const { unit } of ranked.sort((a, b) => b.rank - a.rank)) {
       if (!isTooMuch(unit)) continue;
       this.#giveOneAway(unit, now);
-      for (const follower of this.#followers.get(unit.key) ?? [])
+      for (const follower of this.#at.followers.get(unit.key) ?? [])
         if (follower.keeper === this.#node) this.#giveOneAway(follower, now);
     }
   }
@@ -286,7 +303,7 @@ export class StickyOwners {
     if (unit.counterpart !== undefined) this.#pull(unit.counterpart, now);
     unit.repeatMs = Math.min(2 * unit.repeatMs, maxRepeatMs);
     unit.repeatAt = unit.isContested || unit.counterpart !== undefined ? now + unit.repeatMs : Infinity;
-    if (unit.repeatAt === Infinity) this.#repeated.delete(unit);
+    if (unit.repeatAt === Infinity) this.#at.repeated.delete(unit);
   }
 
   /**
@@ -294,18 +311,18 @@ export class StickyOwners {
    * one with less than its share: else they had more than there are.
    */
   #choose(unit: Unit, held: ReadonlyMap<string, number>, chosenForFirst: string | undefined): string | undefined {
-    const { key, first, candidates } = unit;
+    const { key, first, preferred } = unit;
     const together = isFollower(unit)
-      ? [chosenForFirst ?? this.#units.get(first)?.keeper]
-      : [...(this.#followers.get(key) ?? [])].map(({ keeper }) => keeper);
-    for (const node of together) if (node !== undefined && candidates.includes(node)) return node;
-    const share = this.#share(candidates);
-    const withRoom = isFollower(unit) ? candidates : candidates.filter((node) => (held.get(node) ?? 0) < share);
-    return lowest(first, withRoom.length > 0 ? withRoom : candidates);
+      ? [chosenForFirst ?? this.#at.units.get(first)?.keeper]
+      : [...(this.#at.followers.get(key) ?? [])].map(({ keeper }) => keeper);
+    for (const node of together) if (node !== undefined && preferred.includes(node)) return node;
+    const share = this.#share(preferred);
+    const withRoom = isFollower(unit) ? preferred : preferred.filter((node) => (held.get(node) ?? 0) < share);
+    return lowest(first, withRoom.length > 0 ? withRoom : preferred);
   }
 
-  #share(candidates: readonly string[]): number {
-    return Math.ceil(this.#firsts.size / candidates.length);
+  #share(nodes: readonly string[]): number {
+    return Math.ceil(this.#at.firsts.size / nodes.length);
   }
 
   /** Of the owners that are candidates the one that the others yield to. */
@@ -333,7 +350,7 @@ export class StickyOwners {
   #keeperChanged(unit: Unit, before: string | undefined, now: Millis): void {
     const { keeper, owners, candidates } = unit;
     const isContested = keeper === this.#node && owners.length > 1;
-    if (unit.isContested && keeper === this.#node && !isContested) this.#regained.push(unit.address);
+    if (unit.isContested && keeper === this.#node && !isContested) this.#at.regained.push(unit.address);
     if (isContested && !unit.isContested) {
       unit.repeatMs = firstRepeatMs;
       unit.repeatAt = now + firstRepeatMs;
@@ -348,39 +365,49 @@ export class StickyOwners {
   }
 
   #index(unit: Unit, now: Millis): void {
-    this.#units.set(unit.key, unit);
-    this.#isSettled = false;
-    if (isFollower(unit)) addTo(this.#followers, unit.first, unit);
-    else this.#firsts.add(unit);
-    if (unit.keeper === undefined) this.#open.add(unit);
-    else if (!isFollower(unit)) addTo(this.#kept, unit.keeper, unit);
-    if (unit.repeatAt !== Infinity) this.#repeated.add(unit);
+    this.#at.units.set(unit.key, unit);
+    this.#at.isSettled = false;
+    if (isFollower(unit)) addTo(this.#at.followers, unit.first, unit);
+    else this.#at.firsts.add(unit);
+    if (unit.keeper === undefined) this.#at.open.add(unit);
+    else if (!isFollower(unit)) addTo(this.#at.kept, unit.keeper, unit);
+    if (unit.repeatAt !== Infinity) this.#at.repeated.add(unit);
     this.#watchApart(unit, now);
-    for (const follower of this.#followers.get(unit.key) ?? []) this.#watchApart(follower, now);
+    for (const follower of this.#at.followers.get(unit.key) ?? []) this.#watchApart(follower, now);
   }
 
   #unindex(unit: Unit): void {
-    this.#open.delete(unit);
-    this.#firsts.delete(unit);
-    this.#repeated.delete(unit);
-    this.#apart.delete(unit);
-    if (unit.keeper !== undefined) this.#kept.get(unit.keeper)?.delete(unit);
-    const followers = this.#followers.get(unit.first);
+    this.#at.open.delete(unit);
+    this.#at.firsts.delete(unit);
+    this.#at.repeated.delete(unit);
+    this.#at.apart.delete(unit);
+    if (unit.keeper !== undefined) this.#at.kept.get(unit.keeper)?.delete(unit);
+    const followers = this.#at.followers.get(unit.first);
     followers?.delete(unit);
-    if (followers?.size === 0) this.#followers.delete(unit.first);
+    if (followers?.size === 0) this.#at.followers.delete(unit.first);
   }
 
   /** Not given away before all speakers see the same in the API: else two addresses could each go to where the other one was. */
   #watchApart(unit: Unit, now: Millis): void {
-    const first = isFollower(unit) ? this.#units.get(unit.first)?.keeper : undefined;
-    const isApart = unit.keeper === this.#node && first !== undefined && first !== this.#node && unit.candidates.includes(first);
+    const isApart = unit.keeper === this.#node && (this.#isSplit(unit) || !unit.preferred.includes(this.#node));
     unit.apartSince = isApart ? Math.min(unit.apartSince, now) : Infinity;
-    if (isApart) this.#apart.add(unit);
-    else this.#apart.delete(unit);
+    if (isApart) this.#at.apart.add(unit);
+    else this.#at.apart.delete(unit);
+  }
+
+  /** Whether another node, which may have it too, keeps the address that it goes with. */
+  #isSplit(unit: Unit): boolean {
+    const first = isFollower(unit) ? this.#at.units.get(unit.first)?.keeper : undefined;
+    return first !== undefined && first !== this.#node && unit.preferred.includes(first);
+  }
+
+  /** A node that came back is not preferred before it has been there for long: else an address went back and forth with it. */
+  #mayJoin(unit: Unit): boolean {
+    return this.#isSplit(unit) || this.#at.pace.policy === "even";
   }
 
   #due(at: Millis): void {
-    this.#nextDueAt = Math.min(this.#nextDueAt, at);
+    this.#at.nextDueAt = Math.min(this.#at.nextDueAt, at);
   }
 
   /** Those that participate; where none does, one of them is about to. */
@@ -393,6 +420,9 @@ export class StickyOwners {
     return participants;
   }
 }
+
+/** Those that saved `StickyOwners` have in them, but for those of gossip. */
+export const stickyClasses = { StickyOwners, StickyPace };
 
 function lowest(address: string, nodes: readonly string[]): string | undefined {
   let best: { readonly node: string; readonly rank: number } | undefined;

@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { Address } from "#pkg/net";
+import { StickyPace } from "./sticky-pace.ts";
 
 export const firstRepeatMs: Millis = 500;
 
@@ -11,6 +12,8 @@ export interface Unit {
   first: string;
   /** Those that participate. */
   candidates: readonly string[];
+  /** Those of them that the pool prefers most. */
+  preferred: readonly string[];
   /** There are others, which do not participate yet. */
   awaitsMore: boolean;
   /** All nodes that own it. */
@@ -21,9 +24,14 @@ export interface Unit {
   announcer: string | undefined;
   /** This node owned it, and announces it until another node owns it. */
   isGivenAway: boolean;
+  /** Set where this node is to take it, which it does when it is placed next: the node that was chosen for it. */
+  claimFor: string | undefined;
   /** Since when there is no keeper. */
   openSince: Millis;
-  /** Since when this node keeps it while another one, which may have it too, keeps the address that it goes with. */
+  /**
+   * Since when this node keeps it while another one, which may have it too, keeps the address that it goes with, or is preferred to this
+   * one.
+   */
   apartSince: Millis;
   /** A candidate has owned it since it was placed here. */
   wasKept: boolean;
@@ -44,11 +52,13 @@ export function newUnit(address: Address, key: string): Unit {
     key,
     first: key,
     candidates: [],
+    preferred: [],
     awaitsMore: false,
     owners: [],
     keeper: undefined,
     announcer: undefined,
     isGivenAway: false,
+    claimFor: undefined,
     openSince: Infinity,
     apartSince: Infinity,
     wasKept: false,
@@ -63,4 +73,39 @@ export function newUnit(address: Address, key: string): Unit {
 /** Whether it goes with another address. */
 export function isFollower({ key, first }: Unit): boolean {
   return key !== first;
+}
+
+/** All that `StickyOwners` knows, but for what others have gossiped. */
+export interface StickyData {
+  readonly pace: StickyPace;
+  readonly units: Map<string, Unit>; // address -> unit
+  readonly open: Set<Unit>; // those without a keeper
+  readonly kept: Map<string, Set<Unit>>; // node -> what it keeps and does not go with another address
+  readonly firsts: Set<Unit>; // those that go with no other address
+  readonly followers: Map<string, Set<Unit>>; // address -> others that go with it
+  readonly apart: Set<Unit>; // those with `apartSince`
+  readonly repeated: Set<Unit>; // those with `repeatAt`
+  regained: Address[];
+  readonly toPull: Set<string>; // nodes
+  readonly pulledAt: Map<string, Millis>; // node -> when it was last among these
+  isSettled: boolean;
+  nextDueAt: Millis;
+}
+
+export function newStickyData(): StickyData {
+  return {
+    pace: new StickyPace(),
+    units: new Map(),
+    open: new Set(),
+    kept: new Map(),
+    firsts: new Set(),
+    followers: new Map(),
+    apart: new Set(),
+    repeated: new Set(),
+    regained: [],
+    toPull: new Set(),
+    pulledAt: new Map(),
+    isSettled: true,
+    nextDueAt: Infinity,
+  };
 }

@@ -2,3 +2,4 @@
 export { runDaemon } from "./daemon.ts";
 export { commonFlags, podNamespace } from "./environment.ts";
 export { liveness, readiness } from "./health.ts";
+export { HeapTrimmer } from "./heap-trimmer.ts";

@@ -4,7 +4,16 @@
  * `pkg/allocator`'s to decide, who announces it `pkg/placement`'s.
  */
 export { annotations, isAnnotation, readAnnotation } from "./annotations.ts";
-export { type AddressRequest, maxPorts, type Port, readRequest } from "./request.ts";
+export {
+  type AddressRequest,
+  asksFor,
+  maxAddresses,
+  maxPorts,
+  mayHoldSeveral,
+  namespaceOf,
+  type Port,
+  readRequest,
+} from "./request.ts";
 export {
   claimsClass,
   classlessOnly,

@@ -6,6 +6,7 @@ import type { ServiceFields } from "./service.ts";
 function service(spec: Partial<ServiceFields> = {}): ServiceFields {
   return {
     key: "default/web",
+    labels: {},
     annotations: {},
     type: "LoadBalancer",
     isClaimed: true,
@@ -50,6 +51,26 @@ const requests: { name: string; spec: Partial<ServiceFields>; want: object }[] =
     name: "takes an empty annotation for none",
     spec: { ...requesting(""), loadBalancerIP: "192.0.2.1" },
     want: { requestedAddresses: ["192.0.2.1"] },
+  },
+  {
+    name: "asks for several addresses of a family, in their order",
+    spec: requesting("192.0.2.9,192.0.2.1,fd00::1"),
+    want: { requestedAddresses: ["192.0.2.9", "192.0.2.1", "fd00::1"], mayHoldSeveral: true },
+  },
+  {
+    name: "asks for sixteen addresses",
+    spec: requesting(Array.from({ length: 16 }, (_, i) => `192.0.2.${i}`).join()),
+    want: { mayHoldSeveral: true },
+  },
+  {
+    name: "asks for several pools",
+    spec: { annotations: { [annotations.pool]: "gold,iron" } },
+    want: { requestedPool: "gold,iron", mayHoldSeveral: true },
+  },
+  {
+    name: "may hold one address of each family where it asks for one address or pool",
+    spec: { annotations: { [annotations.pool]: "gold", [annotations.addresses]: "192.0.2.1" } },
+    want: { mayHoldSeveral: false },
   },
   { name: "asks for a pool", spec: { annotations: { [annotations.pool]: "gold" } }, want: { requestedPool: "gold" } },
   { name: "takes an empty pool for none", spec: { annotations: { [annotations.pool]: "" } }, want: { requestedPool: undefined } },
@@ -108,7 +129,12 @@ const malformed: { name: string; spec: Partial<ServiceFields>; problem: RegExp }
     problem:
       /^invalid metallb\.universe\.tf\/loadBalancerIPs "\\u202e\\u009bx{58}…": "\\u202e\\u009bx{58}…" is not an IP address$/,
   },
-  { name: "two addresses of one family", spec: requesting("192.0.2.1,192.0.2.2"), problem: /more than one IPv4 address$/ },
+  { name: "an address twice", spec: requesting("192.0.2.1,::ffff:192.0.2.1"), problem: /192\.0\.2\.1 is listed twice$/ },
+  {
+    name: "seventeen addresses",
+    spec: requesting(Array.from({ length: 17 }, (_, i) => `192.0.2.${i}`).join()),
+    problem: /more than 16 addresses$/,
+  },
 ];
 for (const { name, spec, problem } of malformed) {
   test(`a Service with ${name} is malformed, and judged without what it asks for`, () => {

@@ -6,10 +6,15 @@ import { type NotOurs, type ServiceFields, whyNotOurs } from "./service.ts";
 /** Of one Service that shares its address. More than anybody needs who has a port for each call of a telephone system. */
 export const maxPorts = 1_000;
 
+/** Of one Service: its status lists them all, and each speaker keeps them. */
+export const maxAddresses = 16;
+
 /** What a Service asks for: everything an allocation depends on, and nothing else. */
 export interface AddressRequest {
   /** `namespace/name`. */
   readonly service: string;
+  /** Of the Service; where they are unknown, no fence by labels lets it in. */
+  readonly labels: Readonly<Record<string, string>> | undefined;
   /** Of `spec.clusterIPs`, in that order; one or two, each once. */
   readonly families: readonly Family[];
   readonly ports: readonly Port[];
@@ -17,10 +22,15 @@ export interface AddressRequest {
   readonly sharingKey: string;
   /** The selector as a sorted label string under `externalTrafficPolicy: Local`, else empty. Services on one address must agree on it. */
   readonly backendKey: string;
-  /** Asked for by `spec.loadBalancerIP` or the annotation, in any order; empty for any. They win over `requestedPool`. */
+  /**
+   * Asked for by `spec.loadBalancerIP` or the annotation, as they are listed, each once; at most `maxAddresses`, empty for any. They win
+   * over `requestedPool`.
+   */
   readonly requestedAddresses: readonly Address[];
-  /** Asked for by the annotation `address-pool`. */
+  /** The annotation `address-pool` as it is: the name of a pool, or several names with commas between them. */
   readonly requestedPool: string | undefined;
+  /** It may hold several addresses of a family, and addresses of several pools. */
+  readonly mayHoldSeveral: boolean;
 }
 
 export interface Port {
@@ -41,17 +51,31 @@ export function readRequest(service: ServiceFields): RequestReading {
   if (why !== undefined) return { type: "notOurs", why };
   const request: AddressRequest = {
     service: service.key,
+    labels: service.labels,
     families: [...new Set(service.clusterIPs.flatMap((text) => parseAddress(text)?.family ?? []))],
     ports: service.ports.slice(0, maxPorts).map(({ protocol, port }) => ({ protocol, port })),
     sharingKey: service.ports.length > maxPorts ? "" : (readAnnotation(service.annotations, annotations.sharing)?.value ?? ""),
     backendKey: service.externalTrafficPolicy === "Local" ? labelString(service.selector) : "",
     requestedAddresses: [],
     requestedPool: readAnnotation(service.annotations, annotations.pool)?.value || undefined,
+    mayHoldSeveral: mayHoldSeveral(service),
   };
   const requested = requestedAddresses(service);
   if (typeof requested === "string")
     return { type: "malformed", request: { ...request, requestedPool: undefined }, problem: requested };
   return { type: "request", request: { ...request, requestedAddresses: requested } };
+}
+
+/** Whether the Service asks for more than one address or pool by a list. Other Services hold one address of each family, of one pool. */
+export function mayHoldSeveral({ annotations: given }: Pick<ServiceFields, "annotations">): boolean {
+  return [annotations.addresses, annotations.pool].some((name) => readAnnotation(given, name)?.value.includes(","));
+}
+
+/** Whether the Service asks for this address, or else for this pool, alone. */
+export function asksFor({ annotations: given, loadBalancerIP }: ServiceFields, address: Address, pool: string): boolean {
+  const asked = readAnnotation(given, annotations.addresses)?.value || loadBalancerIP;
+  if (asked !== "") return parseAddress(asked.trim())?.equals(address) === true;
+  return readAnnotation(given, annotations.pool)?.value === pool;
 }
 
 /** @returns what is wrong, where it cannot be read */
@@ -70,11 +94,16 @@ function readList(name: string, list: string): readonly Address[] | string {
   for (const text of list.split(",").map((part) => part.trim())) {
     const address = parseAddress(text);
     if (address === undefined) return `invalid ${name} ${quote(list)}: ${quote(text)} is not an IP address`;
-    if (addresses.some(({ family }) => family === address.family))
-      return `invalid ${name} ${quote(list)}: more than one ${address.family} address`;
+    if (addresses.some((other) => other.equals(address))) return `invalid ${name} ${quote(list)}: ${address} is listed twice`;
+    if (addresses.length === maxAddresses) return `invalid ${name} ${quote(list)}: more than ${maxAddresses} addresses`;
     addresses.push(address);
   }
   return addresses;
+}
+
+/** The namespace of a Service, by `namespace/name`. */
+export function namespaceOf(service: string): string {
+  return service.slice(0, Math.max(0, service.indexOf("/")));
 }
 
 /** `a=1,b=2`, sorted, as Kubernetes prints label sets. */

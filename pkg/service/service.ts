@@ -5,6 +5,8 @@ import { quote } from "#pkg/text";
 export interface ServiceFields {
   /** `namespace/name`. */
   readonly key: string;
+  /** Undefined where they are not known. */
+  readonly labels: Readonly<Record<string, string>> | undefined;
   readonly annotations: Readonly<Record<string, string>>;
   readonly type: string;
   /** Its `spec.loadBalancerClass`, or that it has none, is `claimsClass` of the classes that are served here. */

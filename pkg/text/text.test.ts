@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { escapeControls, list, maskControls, quote } from "#pkg/text";
+import { escapeControls, list, listOf, maskControls, quote } from "#pkg/text";
 
 test("of many items the first five are listed, and how many more there are", () => {
   assert.equal(list([]), "");
   assert.equal(list(["a", 2, "c", "d", "e"]), "a, 2, c, d, e");
   assert.equal(list(["a", "b", "c", "d", "e", "f", "g"]), "a, b, c, d, e, and 2 more");
   assert.equal(list(["a", "b", "c", "d", "e", "f"], "; "), "a; b; c; d; e; and 1 more");
+  assert.equal(list(["a", "b", "c", "d", "e", "f"], ", ", 10_000), "a, b, c, d, e, and 9995 more");
 });
 
 const quotes: { name: string; text: string; want: string }[] = [
@@ -27,3 +28,14 @@ test("escapes leave JSON as it is, and the text in it", () => {
 });
 
 test("masked text keeps its columns", () => assert.equal(maskControls("a\tb\u001bc\u202ed"), "a b·c·d"));
+
+test("of a long list only what is listed is described", () => {
+  let described = 0;
+  const items = Array.from({ length: 10_000 }, (_, index) => index);
+  const text = listOf(items, (item) => {
+    described++;
+    return `<${item}>`;
+  });
+  assert.equal(text, "<0>, <1>, <2>, <3>, <4>, and 9995 more");
+  assert.equal(described, 5);
+});

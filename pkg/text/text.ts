@@ -23,8 +23,16 @@ export function shorten(found: string): string {
 
 const maxListed = 5; // Kubernetes takes 1024 characters in an event.
 
-/** The items with commas between them; of many the first five, and how many more there are. */
-export function list(items: readonly { toString(): string }[], separator = ", "): string {
-  const more = items.length > maxListed ? [`and ${items.length - maxListed} more`] : [];
+/**
+ * The items with commas between them; of many the first five, and how many more there are.
+ * @param total how many there are, where not all are given
+ */
+export function list(items: readonly { toString(): string }[], separator = ", ", total = items.length): string {
+  const more = total > maxListed ? [`and ${total - maxListed} more`] : [];
   return [...items.slice(0, maxListed), ...more].join(separator);
+}
+
+/** Likewise, of items of which those that are listed have to be described first. */
+export function listOf<T>(items: readonly T[], describe: (item: T) => string, total = items.length): string {
+  return list(items.slice(0, maxListed).map(describe), ", ", total);
 }

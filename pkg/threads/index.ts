@@ -5,6 +5,7 @@
 
 export { hurryGarbageCollection } from "./collector-threads.ts";
 export { type MainThread, mainThread } from "./main-thread.ts";
+export { PolledEventLoop } from "./polled-event-loop.ts";
 export { SharedCounters } from "./shared-counters.ts";
 export { Supervisor, type Thread } from "./supervisor.ts";
 export { WorkerThread, workerFile } from "./worker-thread.ts";

@@ -38,6 +38,7 @@ export class Supervisor<T extends Thread> {
 
   start(): void {
     const { spawn, clock } = this.#options;
+    this.#restart?.[Symbol.dispose](); // Somebody did not want to wait for it.
     const startedAt = clock.now();
     let cause: unknown;
     try {

@@ -7,6 +7,9 @@ export interface VerdictAnswer extends Verdict {
   readonly since: string;
 }
 
+/** What `?brief` leaves of it. */
+export type BriefVerdict = Pick<VerdictAnswer, "state" | "cause" | "since">;
+
 /** One of `/v1/verdicts`. */
 export interface VerdictEntry extends VerdictAnswer {
   readonly kind: Kind | "address";
@@ -18,4 +21,8 @@ export interface VerdictEntry extends VerdictAnswer {
 
 export function answer<Instant>({ verdict, since }: Dated<Instant>, dateOf: (since: Instant) => string): VerdictAnswer {
   return { ...verdict, since: dateOf(since) };
+}
+
+export function brief({ state, cause, since }: VerdictAnswer): BriefVerdict {
+  return { state, cause, since };
 }

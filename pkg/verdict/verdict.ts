@@ -43,9 +43,12 @@ function inGeneral({ means }: Cause): string {
 
 const order = Object.keys(states) as State[];
 
-/** The first of the worst ones. */
+/** The first of the worst ones. What is none of Ingot's counts only where all is. */
 export function worst<V extends Pick<Verdict, "state">>(verdicts: readonly [V, ...V[]]): V {
-  return verdicts.reduce((one, other) => (order.indexOf(other.state) > order.indexOf(one.state) ? other : one));
+  const [first, ...rest] = verdicts.filter(({ state }) => state !== "NotOurs");
+  return [first ?? verdicts[0], ...rest].reduce((one, other) =>
+    order.indexOf(other.state) > order.indexOf(one.state) ? other : one,
+  );
 }
 
 /** A verdict, and since when it is the case: an instant, or as ISO 8601. */

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { PeerView, RoutesOut, SessionSettings } from "#pkg/bgp";
+import type { PeerView, RoutesOut } from "#pkg/bgp";
 import { Listener, localEnd, negotiated } from "#pkg/bgp/testing";
 import { Portions, SimulatedClock } from "#pkg/clock";
-import { type Config, parseConfig, type SecretKey } from "#pkg/config";
+import { type Config, parseConfig, type SecretKey, type SessionSettings } from "#pkg/config";
+import type { NoValue } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { type Address, Prefix, parseAddress } from "#pkg/net";
 import { type Advertised, type Labels, nodePeers } from "#pkg/placement";
@@ -12,7 +13,6 @@ import type { BgpPeers } from "../core/effects.ts";
 import type { NodeFields } from "../core/events.ts";
 import { BgpSpeaker } from "./bgp-speaker.ts";
 import type { BgpSession } from "./peer.ts";
-import type { NoValue } from "./secret-values.ts";
 
 /** A session whose state is set by the test; what is to be sent stays with the routes. */
 class FakeSession implements BgpSession {
@@ -131,7 +131,7 @@ class Bench {
     },
   });
 
-  setNode({ labels, unschedulable, deleting }: Omit<NodeFields, "taints">): void {
+  setNode({ labels, unschedulable, deleting }: Pick<NodeFields, "labels" | "unschedulable" | "deleting">): void {
     this.#labels = labels;
     this.#isDraining = unschedulable || deleting;
     this.#setPeers("filteredByNodeSelector");
@@ -306,6 +306,19 @@ test("leaving takes traffic away first, then the routes, then the session", asyn
   await leaving;
   assert.deepEqual(session.closed, ["administrativeShutdown the speaker of this node stops"]);
   assert.equal(session.routes.advertised, 0);
+});
+
+test("a speaker that is ended while it still leaves closes each session once", async () => {
+  const bench = Bench.started([router(1, ", graceful-shutdown-time: 5s")], [1]);
+  const session = bench.session(1);
+  session.establish();
+  const leaving = bench.bgp.leave();
+  const ended = bench.bgp[Symbol.asyncDispose]();
+  assert.equal(session.closed.length, 1);
+  bench.clock.advanceBy(5000);
+  await ended;
+  await leaving;
+  assert.equal(session.closed.length, 1);
 });
 
 /** An address of many, announced to these hosts with this MED. */

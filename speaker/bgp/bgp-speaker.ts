@@ -2,13 +2,13 @@ import type { Bfd } from "#pkg/bfd";
 import type { RouteAttributes } from "#pkg/bgp";
 import type { Clock, Portions } from "#pkg/clock";
 import type { BfdProfile, Peer } from "#pkg/config";
+import type { NoValue, SecretValues } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { Address, Prefix } from "#pkg/net";
 import type { BgpRoute } from "#pkg/placement";
 import type { BgpPeers } from "../core/effects.ts";
 import { BgpPeer, type BgpSession, type NewPeerSession } from "./peer.ts";
 import { DesiredRoutes, type RouteSink } from "./routes/desired-routes.ts";
-import type { NoValue, SecretValues } from "./secret-values.ts";
 
 export interface NewSession extends NewPeerSession {
   readonly key: string;

@@ -1,5 +1,5 @@
 import type { BfdStatus } from "#pkg/bfd";
-import type { PeerView, Unsendable } from "#pkg/bgp";
+import { Cease, NotificationCode, type PeerView, type Unsendable } from "#pkg/bgp";
 import { type CauseOf, type Fact, sentence, type Verdict, verdict } from "#pkg/verdict";
 
 /** What a session waits for before it starts, in words. */
@@ -16,10 +16,17 @@ export function sessionVerdicts(key: string, wait: PeerWait | undefined, view: P
   }
   if (view === undefined) return [];
   if (view.state === "established") return view.unsendable.map((one) => unsendableVerdict(key, one));
-  const why = view.lastFailure ?? view.lastDown;
+  const why = reasonOf(view);
   if (why === undefined) return [];
   const message = `BGP session with ${key} is not up: ${why.what}`;
-  return [verdict("peer", causeOf[why.reason], { message, evidence: sessionFacts(view) })];
+  return [verdict("peer", refusalOf(why) ?? causeOf[why.reason], { message, evidence: sessionFacts(view) })];
+}
+
+/** A router that ended the session with its reason and does not talk any more, as over its limit of prefixes, has said why. */
+function reasonOf({ lastDown, lastFailure }: PeerView): End | undefined {
+  const isSilent = lastFailure?.reason === "lost" || lastFailure?.reason === "connectTimeout";
+  if (lastDown?.reason !== "received" || !isSilent) return lastFailure ?? lastDown;
+  return { ...lastDown, what: `${lastDown.what}; since then: ${lastFailure.what}` };
 }
 
 /** The same as lines of `/readyz`. Why a session ended says what to do where that is known. */
@@ -27,9 +34,9 @@ export function sessionWarnings(...of: Parameters<typeof sessionVerdicts>): stri
   return sessionVerdicts(...of).map((one) => (one.state === "Degraded" ? sentence(one) : one.message));
 }
 
-type EndReason = NonNullable<PeerView["lastDown"]>["reason"];
+type End = Omit<NonNullable<PeerView["lastDown"]>, "secondsAgo">;
 
-const causeOf: Readonly<Record<EndReason, CauseOf<"peer">>> = {
+const causeOf: Readonly<Record<End["reason"], CauseOf<"peer">>> = {
   received: "notificationReceived",
   sent: "notificationSent",
   holdTimerExpired: "holdTimerExpired",
@@ -37,6 +44,21 @@ const causeOf: Readonly<Record<EndReason, CauseOf<"peer">>> = {
   connectTimeout: "connectTimeout",
   lost: "connectionLost",
   peerRestarted: "peerRestarted",
+};
+
+/** What the router said, where that is no mere fault. */
+function refusalOf({ reason, notification }: End): CauseOf<"peer"> | undefined {
+  if (reason !== "received" || notification === undefined) return undefined;
+  const { code, subcode } = notification;
+  if (code === NotificationCode.updateMessage) return "routeRefused";
+  return code === NotificationCode.cease ? causeOfCease[subcode] : undefined;
+}
+
+const causeOfCease: Readonly<Record<number, CauseOf<"peer">>> = {
+  [Cease.maximumNumberOfPrefixesReached]: "prefixLimit",
+  [Cease.administrativeShutdown]: "sessionRefused",
+  [Cease.peerDeConfigured]: "sessionRefused",
+  [Cease.connectionRejected]: "sessionRefused",
 };
 
 export interface PeerFacts {

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Bfd, BfdStatus } from "#pkg/bfd";
-import { type PeerSession, type PeerSessionOptions, RoutesOut, type SessionSettings } from "#pkg/bgp";
+import { type PeerSession, type PeerSessionOptions, RoutesOut } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
-import type { BfdProfile, Peer } from "#pkg/config";
+import { type BfdProfile, type Peer, type SessionSettings, sessionSettings } from "#pkg/config";
+import type { NoValue } from "#pkg/k8s";
 import { PeerBfd } from "./peer-bfd.ts";
 import { type PeerWait, peerVerdict, sessionWarnings } from "./peer-verdict.ts";
-import type { NoValue } from "./secret-values.ts";
 
 /** A session with one peer, which takes what it sends from the peer's routes. */
 export type BgpSession = Pick<
@@ -60,7 +60,7 @@ export class BgpPeer {
     this.#bfd.configure(peer, profile);
     this.#waitsForPassword = typeof password === "object" ? password.missing : undefined;
     if (typeof password === "object") return;
-    this.#adopt(settingsOf(peer, password));
+    this.#adopt(sessionSettings(peer, password));
     this.#begin();
   }
 
@@ -132,12 +132,9 @@ export class BgpPeer {
       this.setLeaving(true);
       await this.#after(this.#peer.gracefulShutdownSeconds * 1000);
       await withdrawAll();
-      this.#session.routesChanged();
-      for (
-        let waited = 0;
-        waited < maxWithdrawMs && this.#session.established && this.routes.pending > 0;
-        waited += withdrawPollMs
-      )
+      // It may have been closed meanwhile.
+      this.#session?.routesChanged();
+      for (let waited = 0; waited < maxWithdrawMs && this.isEstablished && this.routes.pending > 0; waited += withdrawPollMs)
         await this.#after(withdrawPollMs);
     }
     await this.close("administrativeShutdown", "the speaker of this node stops");
@@ -192,27 +189,4 @@ export class BgpPeer {
     clock.schedule("BGP withdraw", clock.now() + ms, resolve);
     return promise;
   }
-}
-
-function settingsOf(peer: Peer, password: string | undefined): SessionSettings {
-  const { myAsn, peerAsn, families, address, port, interface: device, sourceAddress, routerId, passive } = peer;
-  const { ttl, ttlSecurityHops, holdTimeSeconds, keepaliveSeconds, connectTimeSeconds, gracefulRestartSeconds } = peer;
-  return {
-    myAsn,
-    peerAsn,
-    families,
-    address,
-    port,
-    interface: device,
-    sourceAddress,
-    routerId,
-    passive,
-    ttl,
-    ttlSecurityHops,
-    holdTimeSeconds,
-    keepaliveSeconds,
-    connectTimeSeconds,
-    gracefulRestartSeconds,
-    password: password ?? peer.password,
-  };
 }

@@ -2,9 +2,9 @@ import { uptime } from "node:os";
 import { Bfd } from "#pkg/bfd";
 import { BgpListener, PeerSession, type PeerSessionOptions, tcpTransport } from "#pkg/bgp";
 import { Portions, wallClock } from "#pkg/clock";
+import { SecretValues, type SecretValuesOptions } from "#pkg/k8s";
 import { BgpSpeaker, type NewSession } from "./bgp-speaker.ts";
 import type { BgpSession } from "./peer.ts";
-import { SecretValues, type SecretValuesOptions } from "./secret-values.ts";
 
 // Each is a thousand routes of a peer or a batch of messages to it, and takes 2 ms at most.
 const portionsPerTurn = 4;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PeerView } from "#pkg/bgp";
-import { sessionWarnings } from "./peer-verdict.ts";
+import { sessionVerdicts, sessionWarnings } from "./peer-verdict.ts";
 import { peerView } from "./testing/peer-view.ts";
 
 const past = (what: string) => ({ reason: "lost" as const, what, secondsAgo: 1 });
@@ -42,4 +42,23 @@ for (const { name, waitsFor, view: part, want } of cases)
   test(`sessionWarnings: ${name}`, () => {
     const wait = waitsFor === undefined ? undefined : { for: "password" as const, what: waitsFor };
     assert.deepEqual(sessionWarnings("K", wait, part && peerView(part)), want);
+  });
+
+const said: { code: number; subcode: number; want: string }[] = [
+  { code: 6, subcode: 1, want: "prefixLimit" },
+  { code: 6, subcode: 2, want: "sessionRefused" },
+  { code: 6, subcode: 3, want: "sessionRefused" },
+  { code: 6, subcode: 5, want: "sessionRefused" },
+  { code: 6, subcode: 7, want: "notificationReceived" },
+  { code: 3, subcode: 8, want: "routeRefused" },
+  { code: 2, subcode: 2, want: "notificationReceived" },
+];
+for (const { code, subcode, want } of said)
+  test(`a router that ended the session with NOTIFICATION ${code}/${subcode}: ${want}`, () => {
+    const ended = { reason: "received" as const, what: "it said so", secondsAgo: 1, notification: { code, subcode } };
+    const silent = { reason: "connectTimeout" as const, what: "no answer", secondsAgo: 0 };
+    for (const view of [{ lastDown: ended }, { lastFailure: ended }, { lastDown: ended, lastFailure: silent }])
+      assert.equal(sessionVerdicts("K", undefined, peerView(view))[0]?.cause, want);
+    const sent = { ...ended, reason: "sent" as const };
+    assert.equal(sessionVerdicts("K", undefined, peerView({ lastDown: sent }))[0]?.cause, "notificationSent");
   });

@@ -55,7 +55,7 @@ for (const { reason, change } of withdrawals) {
     bench.proceed();
     assert.deepEqual(bench.onWire, []);
     assert.equal(bench.state.status.announcements.size, 0);
-    const line = `withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["${x}"],"reason":"${reason}"}`;
+    const line = `withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["${x}"],"protocol":"layer2","reason":"${reason}"}`;
     assert.ok(bench.reported.includes(line), bench.reported.join("\n"));
   });
 }
@@ -79,7 +79,7 @@ test("an address that a Service changes for another is withdrawn and the new one
   bench.proceed();
   assert.deepEqual(bench.onWire, ["192.0.2.9"]);
   assert.deepEqual(bench.reported, [
-    `withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["${x}"],"reason":"loadBalancerIPChanged"}`,
+    `withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["${x}"],"protocol":"layer2","reason":"loadBalancerIPChanged"}`,
     'service has IP, announcing {"event":"serviceAnnounced","service":"default/web","ips":["192.0.2.9"],"pool":"lan","protocol":"layer2"}',
     "nodeAssigned default/web",
   ]);
@@ -97,9 +97,11 @@ test("one of two addresses that goes is told with its own reason, and the other 
   bench.proceed();
   assert.deepEqual(bench.onWire, [x]);
   assert.deepEqual(bench.reported, [
-    'withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["192.0.2.2"],"reason":"ipNotAllowed"}',
+    'withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["192.0.2.2"],"protocol":"layer2","reason":"ipNotAllowed"}',
   ]);
-  assert.deepEqual(bench.state.status.announcements.get("default/web"), { protocol: "layer2", pool: "renamed", addresses: [x] });
+  assert.deepEqual(bench.state.status.announcements.get("default/web"), [
+    { protocol: "layer2", pool: "renamed", addresses: [x] },
+  ]);
 });
 
 test("that no node may announce a Service is said once, by one of the speakers, and again when it comes to that again", () => {
@@ -154,7 +156,7 @@ const address = parseAddress("192.0.2.1");
 assert.ok(address);
 const subnet = parsePrefix("198.51.100.0/24");
 assert.ok(subnet);
-const placement = { address, pool: "lan" };
+const placement = { address, pool: "lan", protocol: "layer2" } as const;
 const seven = ["a", "b", "c", "d", "e", "f", "g"];
 const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; want: string }[] = [
   {
@@ -207,4 +209,5 @@ const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; wa
   },
 ];
 for (const { name, obstacle, policy, want } of cases)
-  test(`obstacleVerdict: ${name}`, () => assert.equal(sentence(obstacleVerdict(placement, obstacle, policy)), want));
+  test(`obstacleVerdict: ${name}`, () =>
+    assert.equal(sentence(obstacleVerdict({ config: undefined }, placement, obstacle, policy)), want));

@@ -30,6 +30,5 @@ export function isAnnouncedByCurrent({ node, members: { gossip }, apiView }: Spe
 /** By BGP each node announces by itself. Where endpoints are matters to the others only for `Local` Services. */
 function mayReport({ conflicts, placements }: SpeakerState, key: string): boolean {
   if (conflicts.defended.get(key)?.isAnnounced === true) return true;
-  const placement = placements.get(key);
-  return placement !== undefined && isByBgp(placement) && placement.isLocalHere;
+  return placements.get(key)?.some((placement) => isByBgp(placement) && placement.isLocalHere) === true;
 }

@@ -51,11 +51,11 @@ test("what a node does not know of that has lost the API goes to another one, an
   old.state.setView("behind");
   hear();
   bench.settle();
-  assert.equal(bench.state.placements.get(x)?.owner, owner);
+  assert.equal(bench.state.placements.get(x)?.[0]?.owner, owner);
   const mine = Array.from({ length: 10 }, (_, i) => `192.0.2.${i + 2}`);
   for (const ip of mine) bench.serve(`default/${ip}`, [ip]);
   bench.settle();
-  const owners = () => mine.map((ip) => bench.state.placements.get(ip)?.owner);
+  const owners = () => mine.map((ip) => bench.state.placements.get(ip)?.[0]?.owner);
   assert.ok(!owners().includes(owner));
   old.state.setView("current");
   hear();
@@ -85,7 +85,7 @@ test("a Local Service goes from a node with an old view to another one, which re
   assert.deepEqual(fresh.bench.onWire, [], "it may be back");
   other.state.setView("old");
   for (const { name, state } of fresh.others)
-    if (name !== owner) state.setReachability({ answers: false, interfaces: new Map() });
+    if (name !== owner) state.setReachability({ answers: false, hasKernelAccess: true, interfaces: new Map() });
   fresh.hear();
   fresh.bench.settle();
   assert.deepEqual([fresh.bench.onWire, fresh.bench.gossip.announcers(x)], [[x], [owner, loser]]);

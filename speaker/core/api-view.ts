@@ -3,6 +3,7 @@ import type { View } from "#pkg/gossip";
 import { isByBgp } from "#pkg/placement";
 import { reportAnnounced } from "./announcers.ts";
 import type { SpeakerEffect } from "./effects.ts";
+import { allPlacements } from "./placements.ts";
 import type { SpeakerState } from "./state.ts";
 
 // Until then others wait for what a new Service is at this node. Longer than it takes to connect again.
@@ -87,6 +88,6 @@ function setView(state: SpeakerState, view: View, now: Millis, effects: SpeakerE
 function reportAll(state: SpeakerState): void {
   if (state.members.gossip === undefined) return;
   for (const { address } of state.conflicts.defended.values()) reportAnnounced(state, address);
-  for (const placement of state.placements.values())
+  for (const placement of allPlacements(state))
     if (isByBgp(placement) && placement.isLocalHere) reportAnnounced(state, placement.address);
 }

@@ -1,6 +1,6 @@
 import type { Config, Pool } from "#pkg/config";
 import { families } from "#pkg/net";
-import { isByBgp, nodePeers, type PoolAdvertisements, place, placeBgp, poolAdvertisements } from "#pkg/placement";
+import { isByBgp, nodePeers, type PoolAdvertisements, placeBgp, poolAdvertisements } from "#pkg/placement";
 import { isAnnouncedByCurrent, reportAnnounced } from "./announcers.ts";
 import type { BgpPeers, SpeakerEffect } from "./effects.ts";
 import type { NodeFields } from "./events.ts";
@@ -10,17 +10,13 @@ import type { SpeakerState } from "./state.ts";
 
 /** BGP: each node advertises what it can serve to its own peers. */
 export const bgp: Protocol = {
-  hasOwner: false,
-
   place(state, { address, holders, pool }) {
-    if (pool === undefined) return place(address, holders, undefined);
     return placeBgp(address, holders, advertisementsOf(state, pool), isAnnouncedByCurrent(state, address));
   },
 
-  apply(state, { address, before }, placed, _now, effects) {
-    if (isByBgp(placed)) effects.push({ type: "setRoutes", address, routes: placed.routes });
-    else if (before?.protocol === "bgp") effects.push({ type: "setRoutes", address, routes: [] });
-    else return;
+  apply(state, { address, before, placed }, _now, effects) {
+    if (placed === undefined && before === undefined) return;
+    effects.push({ type: "setRoutes", address, routes: placed !== undefined && isByBgp(placed) ? placed.routes : [] });
     reportAnnounced(state, address);
   },
 
@@ -75,7 +71,7 @@ function setPeers(
   effects.push({ type: "setPeers", peers: { peers: bgp.peers, bfdProfiles, isDraining: bgp.isDraining, whyRemoved } });
 }
 
-/** What this node can do for a pool of protocol `bgp`. */
+/** What this node can do for a pool with protocol `bgp`. Its `node-selectors` are for layer 2: advertisements have their own. */
 export function advertisementsOf(state: SpeakerState, pool: Pool): PoolAdvertisements {
   const { node, nodes, bgp } = state;
   const known = bgp.advertisements.get(pool);
@@ -85,7 +81,7 @@ export function advertisementsOf(state: SpeakerState, pool: Pool): PoolAdvertise
     order: bgp.orders.get(pool) ?? 0,
     node,
     labels: nodes.labels.get(node),
-    eligibility: eligibilityOf(state, pool, node),
+    eligibility: eligibilityOf(state, [], node),
     peers: bgp.peers,
   });
   bgp.advertisements.set(pool, advertisements);

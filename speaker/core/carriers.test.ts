@@ -9,7 +9,13 @@ import type { Carriers } from "./state.ts";
 function held() {
   const clock = new SimulatedClock();
   const over: number[] = []; // When an interface counted again.
-  const carriers: Carriers = { interfaces: [], lost: new Map(), heldUntil: new Map() };
+  const carriers: Carriers = {
+    interfaces: [],
+    routes: new Map(),
+    reachability: { answers: false, hasKernelAccess: true, interfaces: new Map() },
+    lost: new Map(),
+    heldUntil: new Map(),
+  };
   const see = (running: boolean, canOthersAnswer = true) => {
     carriers.interfaces = [{ ...eth0, running }];
     const [counted] = countedInterfaces(carriers, canOthersAnswer, clock.now());

@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { Reachability } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
-import { isLinkLocal, matchesInterface, type Prefix, parsePrefix } from "#pkg/net";
+import { canReachPrefix, isLinkLocal, matchesInterface, type Prefix, parsePrefix } from "#pkg/net";
 import type { Carriers } from "./state.ts";
 
 // Hosts that the kernel looked for in vain while there was no carrier it looks for again a second later (RFC 4861 RetransTimer, and
@@ -41,8 +41,12 @@ export function releaseCarriers({ heldUntil }: Carriers, now: Millis): boolean {
   return due.length > 0;
 }
 
-/** Where this node can answer: what the others have to know of its interfaces, for these pools. */
-export function ownReachability(interfaces: readonly InterfaceState[], pools: readonly Pick<Pool, "interfaces">[]): Reachability {
+/** Where this node can announce: what the others have to know of its interfaces, for these pools. */
+export function ownReachability(
+  interfaces: readonly InterfaceState[],
+  pools: readonly Pick<Pool, "interfaces">[],
+  routes: Carriers["routes"] = new Map(),
+): Omit<Reachability, "hasKernelAccess"> {
   const able = interfaces.filter(({ status, running }) => status === "answering" && running);
   const named = pools.map((pool) => pool.interfaces).filter((globs) => globs.length > 0);
   const reported = new Map<string, readonly Prefix[]>();
@@ -50,6 +54,12 @@ export function ownReachability(interfaces: readonly InterfaceState[], pools: re
     const subnets = subnetsOf(addresses);
     // A node may have hundreds of interfaces to Pods, of which nobody needs to know.
     if (subnets.length > 0 || named.some((globs) => matchesInterface(globs, name))) reported.set(name, subnets);
+  }
+  for (const glob of named.flat()) {
+    const one = glob.startsWith(canReachPrefix)
+      ? able.find(({ name }) => name === routes.get(glob.slice(canReachPrefix.length)))
+      : undefined;
+    if (one !== undefined) reported.set(glob, subnetsOf(one.addresses)); // Under the name by which the pool asks for it.
   }
   return { answers: able.length > 0, interfaces: reported };
 }

@@ -7,8 +7,21 @@ interface Entry {
 
 /** One deadline for each key, and which is next: a binary heap, in which deadlines that were moved stay until they come to the top. */
 export class Deadlines {
-  readonly #at = new Map<string, Millis>(); // key -> its deadline
-  readonly #heap: Entry[] = [];
+  readonly #at: Map<string, Millis>; // key -> its deadline
+  readonly #heap: Entry[];
+
+  constructor(at = new Map<string, Millis>(), heap: Entry[] = []) {
+    this.#at = at;
+    this.#heap = heap;
+  }
+
+  save() {
+    return { at: this.#at, heap: this.#heap };
+  }
+
+  static restore({ at, heap }: ReturnType<Deadlines["save"]>): Deadlines {
+    return new Deadlines(at, heap);
+  }
 
   has(key: string): boolean {
     return this.#at.has(key);

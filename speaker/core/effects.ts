@@ -2,6 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { BfdProfile } from "#pkg/config";
 import type { OwnEntry } from "#pkg/gossip";
 import type { EventReason, Service } from "#pkg/k8s";
+import type { Item } from "#pkg/kernel";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Fields } from "#pkg/log";
 import type { Address } from "#pkg/net";
@@ -12,6 +13,7 @@ import type { Occupant } from "#pkg/quarantine";
 export type SpeakerEffect =
   | Layer2Effect
   | BgpEffect
+  | KernelEffect
   | GossipEffect
   | ReportEffect
   | MeasuredEffect
@@ -19,8 +21,10 @@ export type SpeakerEffect =
   | { readonly type: "startMembers" }
   /** Decide which configuration is in force, then deliver `start`. */
   | { readonly type: "startConfig" }
-  /** All interfaces of this node, whenever something about one of them changed: the others know its MAC addresses. */
+  /** All interfaces of this node, without addresses of Services, whenever something about one of them changed: the others know its MAC addresses. */
   | { readonly type: "publishInterfaces"; readonly interfaces: readonly InterfaceState[] }
+  /** Tell by which interfaces this node reaches these, and no others, now and whenever that changes. */
+  | { readonly type: "followRoutes"; readonly addresses: readonly Address[] }
   /** What the checks of this node look at may be different: interfaces, configuration or announcements. */
   | { readonly type: "checkNode" }
   /** Deliver `continue` soon, after what else waits. */
@@ -29,8 +33,15 @@ export type SpeakerEffect =
 export type Layer2Effect =
   /** Addresses may have to be announced soon. What that takes is begun before others leave addresses to this node. */
   | { readonly type: "prepareLayer2" }
-  /** Answer for the address, or only watch for frames about it; on interfaces whose names match a glob, where there is any. */
-  | { readonly type: "announce" | "listen"; readonly address: Address; readonly interfaces: readonly string[] }
+  /** Answer for the address, unless the kernel does, and send gratuitous announcements; on interfaces whose names match a glob, where there is any. */
+  | {
+      readonly type: "announce";
+      readonly address: Address;
+      readonly interfaces: readonly string[];
+      readonly kernelAnswers: boolean;
+    }
+  /** Only watch for frames about the address. */
+  | { readonly type: "listen"; readonly address: Address; readonly interfaces: readonly string[] }
   | { readonly type: "withdraw"; readonly address: Address }
   /** Announce once more from the first frame: another node may have announced it too. */
   | { readonly type: "reannounce"; readonly address: Address }
@@ -53,6 +64,12 @@ export type BgpEffect =
   /** `complete`: all that is known has been placed. */
   | { readonly type: "flushRoutes"; readonly complete: boolean };
 
+export type KernelEffect =
+  /** All that this node's kernel is to have for an address. */
+  | { readonly type: "setKernel"; readonly address: Address; readonly items: readonly Item[] }
+  /** All that is known has been placed: what the kernel has of an earlier life, and nobody wants, may go. */
+  | { readonly type: "completeKernel" };
+
 export interface BgpPeers {
   readonly peers: readonly NodePeer[];
   readonly bfdProfiles: ReadonlyMap<string, BfdProfile>; // name -> profile
@@ -73,11 +90,17 @@ export type GossipEffect =
 /** How long something took, as this node has seen it. */
 export type MeasuredEffect =
   /**
-   * This node announces an address that another one owned. `failed`: `afterMs` since that one was suspected first; `left`: since it said
+   * This node announces an address that `from` owned. `failed`: `afterMs` since that one was suspected first; `left`: since it said
    * that it goes; `moved`: it lives, and the address is placed otherwise for another reason.
    */
-  | { readonly type: "tookOver"; readonly cause: "failed" | "left"; readonly afterMs: Millis }
-  | { readonly type: "tookOver"; readonly cause: "moved" }
+  | {
+      readonly type: "tookOver";
+      readonly address: Address;
+      readonly from: string;
+      readonly cause: "failed" | "left";
+      readonly afterMs: Millis;
+    }
+  | { readonly type: "tookOver"; readonly address: Address; readonly from: string; readonly cause: "moved" }
   /** All addresses are placed under a configuration that came into force this long ago. */
   | { readonly type: "converged"; readonly afterMs: Millis };
 

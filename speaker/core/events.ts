@@ -2,7 +2,8 @@ import type { Millis } from "#pkg/clock";
 import type { Config, PoolIndex } from "#pkg/config";
 import type { GossipEntry } from "#pkg/gossip";
 import type { EndpointSlice, Node, Service } from "#pkg/k8s";
-import type { AddressSighting, InterfaceState } from "#pkg/layer2";
+import type { AddressSighting, InterfaceState, WireAnswer } from "#pkg/layer2";
+import type { Address } from "#pkg/net";
 
 /** What drivers deliver. */
 export type SpeakerEvent =
@@ -10,12 +11,34 @@ export type SpeakerEvent =
   | MemberEvents
   /** All interfaces of this node, whenever something about one of them changed. */
   | { readonly type: "interfaces"; readonly interfaces: readonly InterfaceState[] }
+  /** By which interfaces this node reaches the addresses of `followRoutes`, whenever that is different. */
+  | { readonly type: "routes"; readonly interfaces: ReadonlyMap<string, string> } // address -> name of an interface
+  /** What of this node's kernel is not as it is to be. */
+  | ({ readonly type: "kernel" } & KernelProblems)
   /** Another host uses, announces or probes an address that is announced or listened for. */
   | { readonly type: "sighting"; readonly sighting: AddressSighting }
+  /** An address that another node announces was tried on the wire. */
+  | { readonly type: "wireTested"; readonly tested: TestedAddress }
   /** A deadline is over: see `nextDeadline`. One that comes early or twice does nothing. `chance` is uniform in [0, 1). */
   | { readonly type: "timer"; readonly chance: number }
   /** Asked for by the effect `wake`: some of what changed is to be placed. */
   | { readonly type: "continue" };
+
+export interface KernelProblems {
+  /** Why nothing can be put there. */
+  readonly failure: string | undefined;
+  readonly problems: ReadonlyMap<string, string>; // address -> why the kernel does not have it, or not from us
+}
+
+/** What a test found, of an address that has an owner. */
+export interface TestedAddress {
+  readonly address: Address;
+  readonly owner: string;
+  readonly port: number | undefined;
+  /** Of this node. */
+  readonly interface: string;
+  readonly answer: WireAnswer;
+}
 
 /** What the Kubernetes API has. */
 export type ClusterEvent =
@@ -41,7 +64,7 @@ export type ClusterEvent =
   /** And so have the members, and it is decided which configuration is in force. Nothing is announced before. */
   | { readonly type: "start" };
 
-export type NodeFields = Pick<Node, "labels" | "unschedulable" | "deleting" | "taints">;
+export type NodeFields = Pick<Node, "labels" | "unschedulable" | "deleting" | "taints" | "flannelAddresses">;
 
 /** Which speakers there are, by their ring or by the readiness of their Pods, and what they report of themselves. */
 export type MemberEvents =

@@ -4,47 +4,51 @@ import { type AddressPlacement, place } from "#pkg/placement";
 import { reportedAnnouncers } from "./announcers.ts";
 import { announceAddress, reannounceAddress, withdrawAddress } from "./conflicts/address-defender.ts";
 import type { MeasuredEffect, SpeakerEffect } from "./effects.ts";
+import { interfacesHere, nicItem } from "./nics.ts";
 import { nodesOf } from "./nodes.ts";
-import type { Placing, Protocol } from "./protocol.ts";
+import type { PlacementChange, Placing, Protocol } from "./protocol.ts";
 import type { SpeakerState } from "./state.ts";
 import { notePlaced, settleSticky, stickyRule } from "./sticky.ts";
 
 /** ARP and NDP: each address has one owner, which answers for it. */
 export const layer2: Protocol = {
-  hasOwner: true,
-
-  place(state, placing, now) {
-    const { address, holders, pool, before } = placing;
-    const rule = stickyRule(state, placing, now);
-    const nodes = pool && nodesOf(state, pool);
-    const reported = nodes !== undefined && nodes.behind.length > 0 ? reportedAnnouncers(state, address) : undefined;
-    return place(address, holders, nodes, before, rule, reported);
-  },
-
-  apply(state, placing, placed, now, effects) {
-    const { node } = state;
-    const { address, pool, before } = placing;
-    const isFirst = isFirstOwner(state, placing, placed);
-    if (placed.owner === node && pool !== undefined) {
-      const { interfaces, conflictProbe } = pool;
-      announceAddress(state, address, { interfaces, conflictProbe, isFirst }, now, effects);
-      if (before?.owner !== undefined && before.owner !== node) effects.push(takenOver(state, before.owner, now));
-    }
-    if (placed.owner !== node && before?.owner === node) withdrawAddress(state, address, effects);
-    for (const regained of notePlaced(state, placed, pool)) reannounceAddress(state, regained, effects);
-  },
-
+  place: placeOwned,
+  apply() {},
   isAnnounced: ({ node }, { owner }) => owner === node,
-
   settle: (state, now) => settleSticky(state, now),
-
   flush() {},
 };
 
-function takenOver({ members }: SpeakerState, from: string, now: Millis): MeasuredEffect {
+/** Chooses the owner of an address. */
+export function placeOwned(state: SpeakerState, placing: Placing, now: Millis): AddressPlacement {
+  const { address, holders, pool, before } = placing;
+  const rule = stickyRule(state, placing, now);
+  const nodes = nodesOf(state, pool);
+  const reported = nodes.behind.length > 0 ? reportedAnnouncers(state, address) : undefined;
+  return place(address, holders, nodes, before, rule, reported);
+}
+
+/** This node is the owner of an address, or no longer, by whichever protocol: on the wire, and on the NIC where it belongs there. */
+export function applyOwner(state: SpeakerState, change: PlacementChange, now: Millis, effects: SpeakerEffect[]): void {
+  const { node } = state;
+  const { address, pool, before, placed } = change;
+  const isFirst = isFirstOwner(state, change);
+  const item = placed?.owner === node && placed.protocol === "interface" ? nicItem(state, address, pool) : undefined;
+  // An address of a NIC needs one in whose subnet it is; without, this node may be the owner for a moment, or where there is no ring.
+  const canHave = item !== undefined && state.kernel.found.failure === undefined;
+  const isHere = placed?.owner === node && (placed.protocol === "layer2" || canHave);
+  if (isHere && pool !== undefined) {
+    const interfaces = item === undefined ? interfacesHere(state, pool) : [item.interface];
+    announceAddress(state, address, { interfaces, conflictProbe: pool.conflictProbe, isFirst, item }, now, effects);
+    if (before?.owner !== undefined && before.owner !== node) effects.push(takenOver(state, address, before.owner, now));
+  } else withdrawAddress(state, address, effects);
+  for (const regained of notePlaced(state, change)) reannounceAddress(state, regained, effects);
+}
+
+function takenOver({ members }: SpeakerState, address: Address, from: string, now: Millis): MeasuredEffect {
   const missing = members.missing.get(from);
-  if (missing === undefined || members.active.includes(from)) return { type: "tookOver", cause: "moved" };
-  return { type: "tookOver", cause: missing.cause, afterMs: now - missing.since };
+  if (missing === undefined || members.active.includes(from)) return { type: "tookOver", address, from, cause: "moved" };
+  return { type: "tookOver", address, from, cause: missing.cause, afterMs: now - missing.since };
 }
 
 /**
@@ -57,8 +61,7 @@ export function reannounceAll(
   stays: (address: Address) => boolean,
   effects: SpeakerEffect[],
 ): void {
-  for (const { address, protocol } of placements)
-    if (protocol === "layer2" && !stays(address)) reannounceAddress(state, address, effects);
+  for (const { address, isOwned } of placements) if (isOwned && !stays(address)) reannounceAddress(state, address, effects);
 }
 
 /**
@@ -66,10 +69,10 @@ export function reannounceAll(
  * has it, since later that would delay a succession. What Services held when this process began counts as announced. Every speaker keeps
  * this by itself, from the same Services and elections.
  */
-function isFirstOwner({ hadOwner }: SpeakerState, { address, holders }: Placing, { owner }: AddressPlacement): boolean {
+function isFirstOwner({ hadOwner }: SpeakerState, { address, isHeld, placed }: PlacementChange): boolean {
   const key = address.toString();
-  if (holders.length === 0) hadOwner.delete(key);
-  if (holders.length === 0 || owner === undefined || hadOwner.has(key)) return false;
+  if (!isHeld) hadOwner.delete(key);
+  if (!isHeld || placed?.owner === undefined || hadOwner.has(key)) return false;
   hadOwner.add(key);
   return true;
 }

@@ -37,7 +37,10 @@ test("a failover is measured from the first suspicion, however often that is rep
   bench.clock.advanceBy(200);
   happen("failed");
   without(owner);
-  assert.deepEqual([bench.onWire, bench.measured], [[x], [{ type: "tookOver", cause: "failed", afterMs: 300 }]]);
+  assert.deepEqual(
+    [bench.onWire, bench.measured],
+    [[x], [{ type: "tookOver", address: address(x), from: owner, cause: "failed", afterMs: 300 }]],
+  );
 });
 
 test("a suspicion that was refuted does not count for a later one", () => {
@@ -47,7 +50,7 @@ test("a suspicion that was refuted does not count for a later one", () => {
   bench.clock.advanceBy(60_000);
   happen("failed");
   without(owner);
-  assert.deepEqual(bench.measured, [{ type: "tookOver", cause: "failed", afterMs: 0 }]);
+  assert.deepEqual(bench.measured, [{ type: "tookOver", address: address(x), from: owner, cause: "failed", afterMs: 0 }]);
 });
 
 test("an owner that leaves hands over, and one that lives on has moved", () => {
@@ -55,11 +58,14 @@ test("an owner that leaves hands over, and one that lives on has moved", () => {
   happen("left");
   bench.clock.advanceBy(10);
   without(owner);
-  assert.deepEqual(bench.measured, [{ type: "tookOver", cause: "left", afterMs: 10 }]);
+  assert.deepEqual(bench.measured, [{ type: "tookOver", address: address(x), from: owner, cause: "left", afterMs: 10 }]);
   const other = successor().bench;
   other.setNode(owner, excluded);
   other.settle();
-  assert.deepEqual([other.onWire, other.measured], [[x], [{ type: "tookOver", cause: "moved" }]]);
+  assert.deepEqual(
+    [other.onWire, other.measured],
+    [[x], [{ type: "tookOver", address: address(x), from: owner, cause: "moved" }]],
+  );
 });
 
 test("nothing is kept of a member that is back, or whose Node is gone", () => {

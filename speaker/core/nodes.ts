@@ -1,6 +1,7 @@
-import type { Pool } from "#pkg/config";
+import type { LabelSelector, Pool } from "#pkg/config";
 import type { Address, Prefix } from "#pkg/net";
 import {
+  canHaveOnNics,
   type Eligibility,
   eligibility,
   eligibleFor,
@@ -8,9 +9,10 @@ import {
   type KnownReachability,
   type PoolNodes,
   poolNodes,
+  preferenceWeight,
 } from "#pkg/placement";
 import type { NodeFields } from "./events.ts";
-import type { SpeakerState } from "./state.ts";
+import { ownedPlacement, type SpeakerState } from "./state.ts";
 
 /** Why a node does not announce what another one does. */
 export type NotHere =
@@ -19,7 +21,10 @@ export type NotHere =
   | "nodeOutOfService"
   /** The pool's node selectors match other nodes, and not this one. */
   | "nodeNotSelected"
+  /** The pool prefers the node that does. */
+  | "nodeNotPreferred"
   | "noInterface"
+  | "noKernelAccess"
   | "notInSubnet";
 
 const whyNot: Readonly<Record<Exclude<Eligibility, "eligible">, NotHere>> = {
@@ -32,7 +37,7 @@ const whyNot: Readonly<Record<Exclude<Eligibility, "eligible">, NotHere>> = {
 export function setNode(state: SpeakerState, node: string, fields: NodeFields | undefined): Pool[] {
   const { nodes } = state;
   const pools = [...nodes.pools].filter(([, { active }]) => active.includes(node)).map(([pool]) => pool);
-  const before = pools.map((pool) => eligibilityOf(state, pool, node));
+  const before = pools.map((pool) => standing(state, pool, node));
   if (fields === undefined) {
     nodes.labels.delete(node);
     nodes.taints.delete(node);
@@ -40,7 +45,7 @@ export function setNode(state: SpeakerState, node: string, fields: NodeFields | 
     nodes.labels.set(node, fields.labels);
     nodes.taints.set(node, fields.taints);
   }
-  const changed = pools.filter((pool, index) => eligibilityOf(state, pool, node) !== before[index]);
+  const changed = pools.filter((pool, index) => standing(state, pool, node) !== before[index]);
   for (const pool of changed) nodes.pools.delete(pool);
   return changed;
 }
@@ -66,19 +71,30 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
   const nodes = poolNodes(
     pool,
     active,
-    (node) => eligibilityOf(state, pool, node),
+    (node) => eligibilityOf(state, pool.nodeSelectors, node),
     (node) => reachabilityOf(state, node),
     (node) => state.members.gossip?.view(node) ?? "current",
+    (node) => preferenceWeight(pool, state.nodes.labels.get(node)),
   );
   state.nodes.pools.set(pool, nodes);
   return nodes;
 }
 
-export function eligibilityOf({ nodes, ignoreExcludeLabel }: SpeakerState, pool: Pool, node: string): Eligibility {
-  return eligibility(pool, nodes.labels.get(node), ignoreExcludeLabel, nodes.taints.get(node));
+/** What of a pool's layer 2 depends on the node's labels and taints. */
+function standing(state: SpeakerState, pool: Pool, node: string): string {
+  return `${eligibilityOf(state, pool.nodeSelectors, node)} ${preferenceWeight(pool, state.nodes.labels.get(node))}`;
 }
 
-/** Where the node can answer, as far as it has reported. */
+/** @param selectors choose the nodes; none: all */
+export function eligibilityOf(
+  { nodes, ignoreExcludeLabel }: SpeakerState,
+  selectors: readonly LabelSelector[],
+  node: string,
+): Eligibility {
+  return eligibility(selectors, nodes.labels.get(node), ignoreExcludeLabel, nodes.taints.get(node));
+}
+
+/** Where the node can announce, as far as it has reported. */
 export function reachabilityOf({ members: { gossip, withoutGossip } }: SpeakerState, node: string): KnownReachability {
   if (gossip === undefined || withoutGossip.includes(node)) return "notReported";
   return gossip.reachability(node) ?? "pending";
@@ -90,14 +106,17 @@ export function canOthersAnswer(state: SpeakerState): boolean {
   return others.some((one) => one === "notReported" || (one !== "pending" && one.answers));
 }
 
-/** Why this node does not announce what another one does. */
+/** Why this node does not announce what its owner, another node, does. */
 export function whyNotHere(state: SpeakerState, pool: Pool, address: Address): NotHere {
   const { node } = state;
-  const own = eligibilityOf(state, pool, node);
+  const own = eligibilityOf(state, pool.nodeSelectors, node);
   if (own !== "eligible") return whyNot[own];
   if (!hasInterface(pool, reachabilityOf(state, node))) return "noInterface";
+  if (!canHaveOnNics(pool, reachabilityOf(state, node))) return "noKernelAccess";
   const nodes = nodesOf(state, pool);
-  return nodes.eligible.includes(node) && !eligibleFor(nodes, address).includes(node) ? "notInSubnet" : "notOwner";
+  if (nodes.eligible.includes(node) && !eligibleFor(nodes, address).includes(node)) return "notInSubnet";
+  const owner = ownedPlacement(state, address.toString())?.owner ?? node;
+  return (nodes.weights.get(node) ?? 0) < (nodes.weights.get(owner) ?? 0) ? "nodeNotPreferred" : "notOwner";
 }
 
 function isSame(a: PoolNodes, b: PoolNodes): boolean {
@@ -107,8 +126,11 @@ function isSame(a: PoolNodes, b: PoolNodes): boolean {
     equalTexts(a.eligible, b.eligible) &&
     equalTexts(a.excluded, b.excluded) &&
     equalTexts(a.withoutInterface, b.withoutInterface) &&
+    equalTexts(a.withoutKernelAccess, b.withoutKernelAccess) &&
     equalTexts(a.behind, b.behind) &&
     equalTexts(a.outdated, b.outdated) &&
+    a.weights.size === b.weights.size &&
+    a.weights.entries().every(([node, weight]) => b.weights.get(node) === weight) &&
     a.subnets.size === b.subnets.size &&
     a.subnets.entries().every(([node, subnets]) => equalPrefixes(subnets, b.subnets.get(node)))
   );

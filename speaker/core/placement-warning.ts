@@ -5,8 +5,8 @@ import type { SpeakerEffect } from "./effects.ts";
 import type { SpeakerState } from "./state.ts";
 
 /** The pools are others, or the nodes that send gossip: reports when l2-placement of pools is not in effect, and when they are again. */
-export function checkPlacement({ layer2Pools, members, status }: SpeakerState, effects: SpeakerEffect[]): void {
-  const problem = placementProblem(layer2Pools, members.gossip !== undefined, members.withoutGossip);
+export function checkPlacement({ ownedPools, members, status }: SpeakerState, effects: SpeakerEffect[]): void {
+  const problem = placementProblem(ownedPools, members.gossip !== undefined, members.withoutGossip);
   const warning = problem && sentence(problem);
   if (warning === status.placementWarning) return;
   status.placementWarning = warning;

@@ -1,17 +1,19 @@
 import type { Millis } from "#pkg/clock";
 import type { Pool, PoolIndex, Protocol as ProtocolName } from "#pkg/config";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, isByBgp } from "#pkg/placement";
+import { type AddressPlacement, isByBgp, placeNowhere } from "#pkg/placement";
 import { bgp } from "./bgp.ts";
 import type { SpeakerEffect } from "./effects.ts";
-import { layer2 } from "./layer2.ts";
-import type { Placing, Protocol } from "./protocol.ts";
+import { byInterface } from "./interface.ts";
+import { applyOwner, layer2 } from "./layer2.ts";
+import type { Protocol } from "./protocol.ts";
 import { holdersOf } from "./services.ts";
 import type { SpeakerState } from "./state.ts";
 import { isStickyUnsettled } from "./sticky.ts";
 
-export const protocols: Readonly<Record<ProtocolName, Protocol>> = { layer2, bgp };
+export const protocols: Readonly<Record<ProtocolName, Protocol>> = { layer2, bgp, interface: byInterface };
 const all = Object.values(protocols);
+const byName = Object.entries(protocols) as [ProtocolName, Protocol][];
 
 // With 50 members about 10 ms of hashing. The first elections for 10,000 addresses take a second: at a stretch that would delay all else.
 const maxAtOnce = 100;
@@ -24,20 +26,14 @@ export function touch({ agenda }: SpeakerState, addresses: Iterable<Address>): v
 export function touchPools(state: SpeakerState, pools: readonly Pool[]): void {
   if (pools.length === 0) return;
   const names = new Set(pools.map(({ name }) => name));
-  for (const [key, { pool, address }] of state.placements)
-    if (pool !== undefined && names.has(pool)) state.agenda.addresses.set(key, address);
-}
-
-/** Those whose owner depends on which nodes are active. */
-export function touchOwned(state: SpeakerState): void {
-  for (const [key, { address, protocol }] of state.placements)
-    if (protocol === undefined || protocols[protocol].hasOwner) state.agenda.addresses.set(key, address);
+  for (const [key, [first]] of state.placements)
+    if (first?.pool !== undefined && names.has(first.pool)) state.agenda.addresses.set(key, first.address);
 }
 
 /** Those that others with a current view may announce in this node's stead. */
 export function touchLocal(state: SpeakerState): void {
-  for (const [key, placement] of state.placements)
-    if (isByBgp(placement) && placement.isLocalHere) state.agenda.addresses.set(key, placement.address);
+  for (const placement of allPlacements(state))
+    if (isByBgp(placement) && placement.isLocalHere) state.agenda.addresses.set(placement.address.toString(), placement.address);
 }
 
 /** Whether there is something to do, and it can be done. */
@@ -74,12 +70,17 @@ export function* takeServices({ agenda }: SpeakerState): Iterable<string> {
 
 /** Whether this node announces the address. */
 export function isAnnounced(state: SpeakerState, placement: AddressPlacement): boolean {
-  return protocols[placement.protocol ?? "layer2"].isAnnounced(state, placement);
+  return placement.protocol !== undefined && protocols[placement.protocol].isAnnounced(state, placement);
 }
 
-/** Where the addresses are placed that this node announces. */
+/** Where the addresses are placed that this node announces; one that it announces by several protocols is there for each. */
 export function announcedHere(state: SpeakerState): IteratorObject<AddressPlacement> {
-  return state.placements.values().filter((placement) => isAnnounced(state, placement));
+  return allPlacements(state).filter((placement) => isAnnounced(state, placement));
+}
+
+/** Of all addresses by all protocols. */
+export function* allPlacements({ placements }: SpeakerState): Generator<AddressPlacement> {
+  for (const each of placements.values()) yield* each;
 }
 
 function placeAddress(
@@ -92,25 +93,30 @@ function placeAddress(
 ): void {
   const { placements, services, agenda } = state;
   const pool = pools.find(address);
-  const before = placements.get(key);
-  const placing: Placing = {
-    address,
-    holders: holdersOf(services, address).map((holder) => ({
-      ...holder,
-      isAllowed: isAllowed(holder.addresses, address, pools),
-    })),
-    pool,
-    before,
-  };
-  const placed = protocols[pool?.protocol ?? "layer2"].place(state, placing, now);
-  if (placing.holders.length === 0) placements.delete(key);
-  else placements.set(key, placed);
-  for (const protocol of all) protocol.apply(state, placing, placed, now, effects);
-  for (const service of before?.verdicts.keys() ?? []) agenda.services.add(service);
-  for (const service of placed.verdicts.keys()) agenda.services.add(service);
+  const before = placements.get(key) ?? none;
+  const holders = holdersOf(services, address).map(({ addresses, mayHoldSeveral, asksFor, ...rest }) => ({
+    ...rest,
+    goesWith: pools.goesWith(addresses, address, mayHoldSeveral),
+    // The controller judges by the same rule.
+    isAllowed: pools.place(addresses, mayHoldSeveral, asksFor).held.some((held) => held.equals(address)),
+  }));
+  const placed =
+    pool === undefined || pool.protocols.length === 0
+      ? [placeNowhere(address, holders, pool?.name)]
+      : pool.protocols.map((name) => protocols[name].place(state, { address, holders, pool, before: by(name, before) }, now));
+  const isHeld = holders.length > 0;
+  if (isHeld) placements.set(key, placed);
+  else placements.delete(key);
+  applyOwner(state, { address, pool, isHeld, before: before.find(isOwned), placed: placed.find(isOwned) }, now, effects);
+  for (const [name, protocol] of byName)
+    protocol.apply(state, { address, pool, isHeld, before: by(name, before), placed: by(name, placed) }, now, effects);
+  for (const each of [...before, ...placed]) for (const service of each.verdicts.keys()) agenda.services.add(service);
 }
 
-/** Whether a Service with these addresses may hold this one of them; the controller judges by the same rule. */
-function isAllowed(addresses: readonly Address[], address: Address, pools: PoolIndex): boolean {
-  return pools.place(addresses).held.some((held) => held.equals(address));
+const none: readonly never[] = [];
+
+const isOwned = (placement: AddressPlacement) => placement.isOwned;
+
+function by(protocol: ProtocolName, placements: readonly AddressPlacement[]): AddressPlacement | undefined {
+  return placements.find((placement) => placement.protocol === protocol);
 }

@@ -10,21 +10,31 @@ export interface Placing {
   readonly address: Address;
   /** The Services with the address in their status. */
   readonly holders: readonly Holder[];
-  /** The address's; undefined where it is in none. */
-  readonly pool: Pool | undefined;
+  readonly pool: Pool;
+  /** Where it was placed by the same protocol; undefined where it was not. */
   readonly before: AddressPlacement | undefined;
 }
 
+/** How one protocol placed an address before, and does now; or where its owner was, and is, by whichever protocol. */
+export interface PlacementChange {
+  readonly address: Address;
+  /** The address's; undefined where it is in none. */
+  readonly pool: Pool | undefined;
+  /** Whether any Service has the address. */
+  readonly isHeld: boolean;
+  /** Each undefined where this protocol does not announce the address's pool. */
+  readonly before: AddressPlacement | undefined;
+  readonly placed: AddressPlacement | undefined;
+}
+
 /**
- * One way of announcing addresses. The loop in `placements.ts` knows protocols by this alone: for each address it asks the protocol of
+ * One way of announcing addresses. The loop in `placements.ts` knows protocols by this alone: for each address it asks the protocols of
  * its pool where it is announced, then lets every protocol put in effect what that means for it.
  */
 export interface Protocol {
-  /** Of all nodes one announces an address, its owner. Otherwise each node announces by itself. */
-  readonly hasOwner: boolean;
   place(state: SpeakerState, placing: Placing, now: Millis): AddressPlacement;
-  /** Announces, or withdraws, what is different now. `placed` may be another protocol's, which has the address from now on. */
-  apply(state: SpeakerState, placing: Placing, placed: AddressPlacement, now: Millis, effects: SpeakerEffect[]): void;
+  /** Announces, or withdraws, what is different now; but for an owner, which the loop does for all protocols. */
+  apply(state: SpeakerState, change: PlacementChange, now: Millis, effects: SpeakerEffect[]): void;
   /** Whether this node announces the address. */
   isAnnounced(state: SpeakerState, placement: AddressPlacement): boolean;
   /** All is placed, for the time being. @returns addresses to place again because of that */

@@ -1,7 +1,8 @@
-import type { Endpoint, EndpointSlice, Service } from "#pkg/k8s";
+import type { AsksFor } from "#pkg/config";
+import type { EndpointSlice, NodeEndpoints, Service } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
 import type { Holder } from "#pkg/placement";
-import { type NoAddresses, recordedAddresses, whyNoAddresses } from "#pkg/service";
+import { asksFor, mayHoldSeveral, type NoAddresses, recordedAddresses, whyNoAddresses } from "#pkg/service";
 
 /**
  * Services and their endpoints as the API has them, found by the addresses in their status. Most addresses have one Service, and most
@@ -11,6 +12,8 @@ export interface Services {
   readonly rows: Map<string, ServiceRow>; // service key -> Service
   readonly holders: Map<string, readonly string[]>; // address -> keys of the Services with it in their status, in order
   readonly slices: Map<string, readonly EndpointSlice[]>; // service key -> slices
+  /** Of Services with several slices, all together: service key -> node, undefined for the unknown one -> endpoints. */
+  readonly merged: Map<string, Map<string | undefined, NodeEndpoints>>;
 }
 
 export interface ServiceRow {
@@ -19,8 +22,16 @@ export interface ServiceRow {
   readonly addresses: readonly Address[];
 }
 
+/** A Service with an address, for whoever knows the pools. */
+export interface ServiceOnAddress extends Omit<Holder, "isAllowed" | "goesWith"> {
+  /** All its addresses. */
+  readonly addresses: readonly Address[];
+  readonly mayHoldSeveral: boolean;
+  readonly asksFor: AsksFor;
+}
+
 export function noServices(): Services {
-  return { rows: new Map(), holders: new Map(), slices: new Map() };
+  return { rows: new Map(), holders: new Map(), slices: new Map(), merged: new Map() };
 }
 
 /** The Service as the API has it; undefined when it is gone. @returns the addresses whose placement may have changed */
@@ -44,9 +55,8 @@ export function setSlice(
   now: EndpointSlice | undefined,
   before: EndpointSlice | undefined,
 ): readonly Address[] {
-  const { slices } = services;
-  if (before !== undefined) put(slices, before.service, slicesBut(services, before.service, key));
-  if (now !== undefined) put(slices, now.service, slicesBut(services, now.service, key).concat(now));
+  if (before !== undefined) removeSlice(services, before.service, key);
+  if (now !== undefined) addSlice(services, now);
   return [before?.service, now?.service].flatMap((service) => (service === undefined ? [] : addressesOf(services, service)));
 }
 
@@ -63,7 +73,7 @@ export function whyWithoutAddresses({ rows }: Services, key: string): NoAddresse
 }
 
 /** The Services with this address in their status, by key, so that the answer does not depend on the order of events. */
-export function holdersOf(services: Services, address: Address): readonly Omit<Holder, "isAllowed">[] {
+export function holdersOf(services: Services, address: Address): readonly ServiceOnAddress[] {
   const keys = services.holders.get(address.toString()) ?? [];
   return keys.flatMap((key) => {
     const service = services.rows.get(key)?.service;
@@ -72,6 +82,8 @@ export function holdersOf(services: Services, address: Address): readonly Omit<H
       {
         service: key,
         addresses: addressesOf(services, key),
+        mayHoldSeveral: mayHoldSeveral(service),
+        asksFor: (address, pool) => asksFor(service, address, pool.name),
         externalTrafficPolicy: service.externalTrafficPolicy,
         endpoints: endpointsOf(services, key),
       },
@@ -79,12 +91,42 @@ export function holdersOf(services: Services, address: Address): readonly Omit<H
   });
 }
 
-function endpointsOf({ slices }: Services, service: string): Endpoint[] {
-  return (slices.get(service) ?? []).flatMap((slice) => slice.endpoints);
+/** Of all its slices together. */
+export function endpointsOf({ slices, merged }: Services, service: string): readonly NodeEndpoints[] {
+  const several = merged.get(service);
+  return several === undefined ? (slices.get(service)?.[0]?.endpoints ?? []) : [...several.values()];
 }
 
-function slicesBut({ slices }: Services, service: string, key: string): readonly EndpointSlice[] {
-  return (slices.get(service) ?? []).filter((slice) => slice.key !== key);
+function addSlice(services: Services, slice: EndpointSlice): void {
+  const { slices, merged } = services;
+  removeSlice(services, slice.service, slice.key);
+  const others = slices.get(slice.service) ?? [];
+  slices.set(slice.service, others.concat(slice));
+  if (others.length === 0) return;
+  const nodes = merged.get(slice.service) ?? new Map(others[0]?.endpoints.map((each) => [each.nodeName, each]));
+  merged.set(slice.service, nodes);
+  count(nodes, slice, 1);
+}
+
+function removeSlice({ slices, merged }: Services, service: string, key: string): void {
+  const all = slices.get(service) ?? [];
+  const slice = all.find((each) => each.key === key);
+  if (slice === undefined) return;
+  const others = all.filter((each) => each !== slice);
+  put(slices, service, others);
+  const nodes = merged.get(service);
+  if (others.length < 2) merged.delete(service);
+  else if (nodes !== undefined) count(nodes, slice, -1);
+}
+
+/** What a slice has comes to what there is on its nodes, or goes from that. A Service may have 1,000 slices, of which one changes. */
+function count(nodes: Map<string | undefined, NodeEndpoints>, { endpoints }: EndpointSlice, sign: 1 | -1): void {
+  for (const { nodeName, ready, draining } of endpoints) {
+    const before = nodes.get(nodeName) ?? { ready: 0, draining: 0 };
+    const now = { nodeName, ready: before.ready + sign * ready, draining: before.draining + sign * draining };
+    if (now.ready + now.draining === 0) nodes.delete(nodeName);
+    else nodes.set(nodeName, now);
+  }
 }
 
 function addHolder({ holders }: Services, address: string, key: string): void {

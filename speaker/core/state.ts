@@ -1,12 +1,23 @@
 import type { Millis } from "#pkg/clock";
 import type { Config, ConflictProbe, Pool, PoolIndex, Protocol } from "#pkg/config";
-import { GossipState, type View } from "#pkg/gossip";
+import { GossipState, type Reachability, type View } from "#pkg/gossip";
+import type { AddressItem } from "#pkg/kernel";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Address } from "#pkg/net";
-import type { AddressPlacement, Labels, NodePeer, PoolAdvertisements, PoolNodes, StickyOwners } from "#pkg/placement";
+import type {
+  AddressPlacement,
+  Eligibility,
+  Labels,
+  NodePeer,
+  PoolAdvertisements,
+  PoolNodes,
+  StickyOwners,
+} from "#pkg/placement";
 import type { Occupant } from "#pkg/quarantine";
+import type { Verdict } from "#pkg/verdict";
 import type { ConflictDefense } from "./conflicts/conflict-defense.ts";
 import { Deadlines } from "./deadlines.ts";
+import type { KernelProblems } from "./events.ts";
 import { noServices, type Services } from "./services.ts";
 
 /**
@@ -23,20 +34,33 @@ export interface SpeakerState {
   /** All that announcements depend on has been seen. */
   isStarted: boolean;
   config: { readonly config: Config; readonly pools: PoolIndex } | undefined;
-  /** Those of the configuration with protocol `layer2`. */
-  layer2Pools: readonly Pool[];
+  /** Those of the configuration whose addresses have owners. */
+  ownedPools: readonly Pool[];
   readonly services: Services;
   readonly nodes: Nodes;
   readonly members: Members;
   readonly carriers: Carriers;
   readonly agenda: Agenda;
-  readonly placements: Map<string, AddressPlacement>; // address that a Service has -> where it is announced
+  readonly placements: Map<string, readonly AddressPlacement[]>; // address that a Service has -> where it is announced, by each protocol
   readonly hadOwner: Set<string>; // addresses of Services that some node has announced
   readonly sticky: Sticky;
   readonly bgp: BgpPools;
+  readonly kernel: Kernel;
   readonly conflicts: Conflicts;
   readonly apiView: ApiView;
+  /** What this node's tests of other nodes' addresses found. */
+  readonly wireFaults: Map<string, WireFault>; // address -> what is wrong
   readonly status: AnnouncementStatus;
+}
+
+/** What is wrong with an address on the wire, as this node has found. */
+export interface WireFault {
+  readonly address: Address;
+  readonly owner: string;
+  readonly verdict: Verdict;
+  readonly since: Millis;
+  /** It was found twice: once may be a frame that was lost, or an address on its way. */
+  readonly isConfirmed: boolean;
 }
 
 /** How old this node's view of the API is. */
@@ -56,6 +80,8 @@ export interface ApiView {
 export interface Nodes {
   readonly labels: Map<string, Labels>; // node -> its labels
   readonly taints: Map<string, readonly string[]>; // node -> keys of its taints
+  /** What flannel takes for addresses of this node. */
+  flannelAddresses: readonly string[];
   readonly pools: Map<Pool, PoolNodes>; // those that were asked for
 }
 
@@ -102,6 +128,10 @@ export interface MacTable {
 /** The interfaces of this node, and whose carrier went. */
 export interface Carriers {
   interfaces: readonly InterfaceState[];
+  /** By which interfaces it reaches what pools ask for. */
+  routes: ReadonlyMap<string, string>; // address -> name of an interface
+  /** Where this node can answer. */
+  reachability: Reachability;
   lost: Map<number, boolean>; // index of one without a carrier -> whether another node could answer since then
   readonly heldUntil: Map<number, Millis>; // index of one whose carrier is back -> when it counts
 }
@@ -124,7 +154,7 @@ export interface Sticky {
   owners: StickyOwners | undefined;
 }
 
-/** What this node can do for each pool of protocol `bgp`; kept until its peers, its labels or the pools are others. */
+/** What this node can do for each pool with protocol `bgp`; kept until its peers, its labels or the pools are others. */
 export interface BgpPools {
   readonly advertisements: Map<Pool, PoolAdvertisements>; // those that were asked for
   readonly orders: Map<Pool, number>; // pool -> how many advertisements the pools before it have
@@ -132,6 +162,12 @@ export interface BgpPools {
   peers: readonly NodePeer[];
   /** This node is cordoned or about to go. */
   isDraining: boolean;
+}
+
+/** Pools of protocol `interface`, as this node's kernel has them. */
+export interface Kernel {
+  readonly eligibility: Map<Pool, Eligibility>; // those that were asked for
+  found: KernelProblems;
 }
 
 /** Other hosts that have addresses of pools. */
@@ -164,13 +200,15 @@ export interface ConflictReports {
   readonly began: Set<string>; // address and MAC address of those that were reported, and did not end
 }
 
-/** How an address is to be announced on layer 2. */
+/** How an address that this node owns is to be announced. */
 export interface Layer2Announcement {
   /** Globs for names of interfaces; none means all. */
   readonly interfaces: readonly string[];
   readonly conflictProbe: ConflictProbe;
   /** No node has announced it since a Service got it. */
   readonly isFirst: boolean;
+  /** What the kernel is to have while it is announced, and answers for; undefined where this speaker answers. */
+  readonly item: AddressItem | undefined;
 }
 
 /** Addresses are left to a node that failed, without its word. */
@@ -196,7 +234,7 @@ export interface Inspection {
 
 /** What was reported of Services. */
 export interface AnnouncementStatus {
-  readonly announcements: Map<string, Announcement>; // service key -> what this node announces
+  readonly announcements: Map<string, readonly Announcement[]>; // service key -> what this node announces
   readonly obstacles: Map<string, ObstacleReason>; // service key -> why no node may announce it
   /** Service key -> owner of its first address, or why it is not announced, and since when. */
   readonly since: Map<string, { readonly code: string; readonly at: Millis }>;
@@ -205,9 +243,9 @@ export interface AnnouncementStatus {
 }
 
 /** Why no node at all may announce an address, although there are speakers and endpoints. */
-export type ObstacleReason = "noNodeSelected" | "nodeExcluded" | "noInterface" | "notInSubnet";
+export type ObstacleReason = "noNodeSelected" | "nodeExcluded" | "noInterface" | "noKernelAccess" | "notInSubnet";
 
-/** What this node announces for one Service. */
+/** What this node announces for one Service of one pool and by one protocol. */
 export interface Announcement {
   readonly protocol: Protocol;
   readonly pool: string;
@@ -229,9 +267,9 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
     isClusterSynced: false,
     isStarted: false,
     config: undefined,
-    layer2Pools: [],
+    ownedPools: [],
     services: noServices(),
-    nodes: { labels: new Map(), taints: new Map(), pools: new Map() },
+    nodes: { labels: new Map(), taints: new Map(), flannelAddresses: [], pools: new Map() },
     members: {
       active: [],
       withoutGossip: [],
@@ -249,12 +287,19 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       reclaimAt: Infinity,
       reclaimedAt: -Infinity,
     },
-    carriers: { interfaces: [], lost: new Map(), heldUntil: new Map() },
+    carriers: {
+      interfaces: [],
+      routes: new Map(),
+      reachability: { answers: false, hasKernelAccess: true, interfaces: new Map() },
+      lost: new Map(),
+      heldUntil: new Map(),
+    },
     agenda: { addresses: new Map(), services: new Set(), isAwake: false, isSettled: false, configuredAt: Infinity },
     placements: new Map(),
     hadOwner: new Set(),
     sticky: { owners: undefined },
     bgp: { advertisements: new Map(), orders: new Map(), peers: [], isDraining: false },
+    kernel: { eligibility: new Map(), found: { failure: undefined, problems: new Map() } },
     apiView: { lostSince: Infinity, view: "current", oldElsewhere: new Set(), isReporting: false, dueAt: Infinity },
     conflicts: {
       defended: new Map(),
@@ -268,6 +313,12 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       reports: { left: Infinity, at: 0, isExhausted: false, began: new Set() },
       inspectAt: -Infinity,
     },
+    wireFaults: new Map(),
     status: { announcements: new Map(), obstacles: new Map(), since: new Map(), placementWarning: undefined },
   };
+}
+
+/** How the address is placed where it has an owner, by whichever protocol. @param address as text */
+export function ownedPlacement({ placements }: Pick<SpeakerState, "placements">, address: string): AddressPlacement | undefined {
+  return placements.get(address)?.find(({ isOwned }) => isOwned);
 }

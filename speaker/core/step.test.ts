@@ -22,7 +22,7 @@ test("by BGP every node announces, whoever the owner would be, and no event tell
   assert.deepEqual(bench.reported, [
     `service has IP, announcing {"event":"serviceAnnounced","service":"default/web","ips":["${x}"],"pool":"lan","protocol":"bgp"}`,
   ]);
-  assert.deepEqual([...bench.state.status.announcements], [["default/web", { protocol: "bgp", pool: "lan", addresses: [x] }]]);
+  assert.deepEqual([...bench.state.status.announcements], [["default/web", [{ protocol: "bgp", pool: "lan", addresses: [x] }]]]);
   const here = () => [...announcedHere(bench.state)].map(({ address, protocol }) => `${protocol} ${address}`);
   assert.deepEqual(here(), [`bgp ${x}`]);
   bench.endpoints("default/web", { node1: false });
@@ -392,7 +392,7 @@ test("an owner whose interfaces lose their carrier withdraws, tells the others, 
 test("a node that nobody can succeed announces as soon as its carrier is there again", () => {
   const { bench, others, hear } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
   for (const { state } of others) {
-    state.setReachability({ answers: false, interfaces: new Map() });
+    state.setReachability({ answers: false, hasKernelAccess: true, interfaces: new Map() });
   }
   hear();
   for (const running of [false, true]) {

@@ -1,10 +1,11 @@
 import type { Millis } from "#pkg/clock";
+import { hasOwners, type Pool } from "#pkg/config";
 import type { GossipChanges, GossipEntry } from "#pkg/gossip";
 import { reportService } from "./announcement-status.ts";
 import { reportAnnounced } from "./announcers.ts";
 import { apiLost, apiViewTimer, noteOldViews } from "./api-view.ts";
 import { bgpConfigChanged, ownNodeChanged } from "./bgp.ts";
-import { countedInterfaces, nextCarrierAt, ownReachability, releaseCarriers } from "./carriers.ts";
+import { nextCarrierAt, releaseCarriers } from "./carriers.ts";
 import {
   announcersChanged,
   askedMembersChanged,
@@ -15,7 +16,8 @@ import {
 } from "./conflicts/address-defender.ts";
 import { inspectionTimer, inspectSighted, nextInspectionAt, setOccupants } from "./conflicts/quarantine.ts";
 import type { SpeakerEffect } from "./effects.ts";
-import type { NodeFields, SpeakerEvent } from "./events.ts";
+import type { KernelProblems, NodeFields, SpeakerEvent } from "./events.ts";
+import { ownNodePools } from "./interface.ts";
 import { reannounceAll } from "./layer2.ts";
 import {
   flushGossip,
@@ -28,19 +30,11 @@ import {
   pullAwaited,
   reclaimed,
 } from "./members.ts";
-import { canOthersAnswer, reachabilityChanged, setNode } from "./nodes.ts";
+import { interfacesHere, reachedAddresses, updateReachability, withoutServices } from "./nics.ts";
+import { reachabilityChanged, setNode } from "./nodes.ts";
 import { checkPlacement } from "./placement-warning.ts";
-import {
-  announcedHere,
-  flushPlaced,
-  hasWork,
-  placeSome,
-  takeServices,
-  touch,
-  touchLocal,
-  touchOwned,
-  touchPools,
-} from "./placements.ts";
+import { announcedHere, flushPlaced, hasWork, placeSome, takeServices, touch, touchLocal, touchPools } from "./placements.ts";
+import { wireTested } from "./self-tests.ts";
 import { addressesOf, setService, setSlice } from "./services.ts";
 import type { SpeakerState } from "./state.ts";
 import { holdSticky, isSticky, isStickyInForce, nextStickyAt, stickyNodesChanged, stickyPulls, stickyTimer } from "./sticky.ts";
@@ -89,10 +83,21 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       nodeChanged(state, event.name, event.node, effects);
       break;
     case "configRead":
-      if (event.config.pools.some(({ protocol }) => protocol === "layer2")) effects.push({ type: "prepareLayer2" });
+      if (event.config.pools.some(hasOwners)) effects.push({ type: "prepareLayer2" });
       break;
     case "config":
       configChanged(state, event, now, effects);
+      break;
+    case "routes":
+      state.carriers.routes = event.interfaces;
+      interfacesChanged(state, now, effects);
+      touchPools(
+        state,
+        state.ownedPools.filter((pool) => interfacesHere(state, pool) !== pool.interfaces),
+      );
+      break;
+    case "kernel":
+      kernelChanged(state, event, now, effects);
       break;
     case "quarantine":
       setOccupants(state, event.data, effects);
@@ -102,6 +107,9 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       inspectSighted(state, event.sighting, effects);
       defendSighted(state, event.sighting, now, effects);
       flush(state, effects);
+      break;
+    case "wireTested":
+      wireTested(state, event.tested, now, effects);
       break;
     case "apiLost":
       apiLost(state, event.since, now, effects);
@@ -119,7 +127,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       break;
     case "interfaces":
       state.carriers.interfaces = event.interfaces;
-      effects.push({ type: "publishInterfaces", interfaces: event.interfaces }, { type: "checkNode" });
+      effects.push({ type: "publishInterfaces", interfaces: withoutServices(state, event.interfaces) }, { type: "checkNode" });
       interfacesChanged(state, now, effects);
       break;
     case "members":
@@ -174,8 +182,10 @@ function configChanged(
   effects: SpeakerEffect[],
 ): void {
   state.config = { config, pools };
-  state.layer2Pools = config.pools.filter(({ protocol }) => protocol === "layer2");
+  state.ownedPools = config.pools.filter(hasOwners);
+  effects.push({ type: "followRoutes", addresses: reachedAddresses(state) });
   bgpConfigChanged(state, config, effects);
+  state.kernel.eligibility.clear();
   state.nodes.pools.clear();
   interfacesChanged(state, now, effects); // Pools ask for interfaces by name.
   nodesChanged(state, now, effects);
@@ -188,7 +198,11 @@ function nodeChanged(state: SpeakerState, node: string, fields: NodeFields | und
   if (fields === undefined) forgetNode(state, node, effects);
   else state.members.deleted.delete(node);
   const changed = setNode(state, node, fields);
-  if (node === state.node) changed.push(...ownNodeChanged(state, fields, effects));
+  if (node === state.node) {
+    changed.push(...ownNodeChanged(state, fields, effects), ...ownNodePools(state));
+    state.nodes.flannelAddresses = fields?.flannelAddresses ?? [];
+    effects.push({ type: "checkNode" });
+  }
   if (changed.length > 0) {
     const fields = { event: "nodeChanged", node, pools: changed.map(({ name }) => name) };
     effects.push({ type: "log", level: "info", message: "pools that a node may announce have changed", fields });
@@ -200,11 +214,26 @@ function nodeChanged(state: SpeakerState, node: string, fields: NodeFields | und
 /** This node may be able to answer on other interfaces than before. The others are informed at once. */
 function interfacesChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   const { gossip } = state.members;
-  if (!state.isStarted || gossip === undefined) return;
-  const interfaces = countedInterfaces(state.carriers, canOthersAnswer(state), now);
-  gossip.setReachability(ownReachability(interfaces, state.layer2Pools));
+  if (!state.isStarted) return;
+  if (updateReachability(state, now)) touchPools(state, withNics(state));
+  if (gossip === undefined) return;
+  gossip.setReachability(state.carriers.reachability);
   flush(state, effects);
   touchPools(state, reachabilityChanged(state));
+}
+
+/** What this node's kernel does not have is announced by another node, or by none. */
+function kernelChanged(state: SpeakerState, { failure, problems }: KernelProblems, now: Millis, effects: SpeakerEffect[]): void {
+  const isSame = failure === state.kernel.found.failure;
+  state.kernel.found = { failure, problems };
+  if (isSame) return;
+  touchPools(state, withNics(state));
+  interfacesChanged(state, now, effects);
+}
+
+/** Pools whose addresses may be on NICs of this node. */
+function withNics({ ownedPools }: SpeakerState): readonly Pool[] {
+  return ownedPools.filter(({ kernel }) => kernel !== undefined);
 }
 
 function membersChanged(
@@ -220,7 +249,7 @@ function membersChanged(
   const fields = { event: "membersChanged", nodes: active };
   effects.push({ type: "log", level: "info", message: "active speakers changed", fields });
   nodesChanged(state, now, effects);
-  touchOwned(state);
+  touchPools(state, state.ownedPools); // Their owners depend on which nodes are active.
   if (state.apiView.isReporting) touchLocal(state);
   const returned = active.filter((node) => !before.has(node));
   if (returned.length > 0) nodesReturned(state, returned, now, effects);
@@ -265,7 +294,7 @@ function gossipChanged(
     noteOldViews(state, effects);
     nodesChanged(state, now, effects);
     viewsChanged(state);
-    touchPools(state, state.layer2Pools.filter(isSticky));
+    touchPools(state, state.ownedPools.filter(isSticky));
   }
   touch(
     state,

@@ -102,3 +102,27 @@ test("sticky: while a member sends no gossip the owner is elected, and that is l
     assert.match(bench.reported.at(-1) ?? "", /placementAsAsked/);
   }
 });
+
+test("sticky: nobody hears that a speaker owns an address before it answers, however many turns that takes", () => {
+  const addresses = Array.from({ length: 250 }, (_, i) => `198.51.100.${i}`);
+  const { bench, hear } = amongOthers(owner, "{name: lan, protocol: layer2, l2-placement: sticky, addresses: [198.51.100.0/24]}");
+  const record = bench.runner.onStep;
+  const reported = new Set<number>();
+  bench.runner.onStep = (input, effects) => {
+    record?.(input, effects);
+    if (!effects.some(({ type }) => type === "setGossip")) return;
+    const owned = addresses.filter((address) => bench.gossip.owners(address).includes(owner));
+    const announced = effects.flatMap((effect) => (effect.type === "announce" ? [effect.address.toString()] : []));
+    for (const address of owned) assert.ok(bench.wire.has(address) || announced.includes(address), address);
+    reported.add(owned.length);
+  };
+  for (const address of addresses) bench.serve(`default/${address}`, [address]);
+  hear();
+  bench.settle();
+  bench.membersChanged([owner]);
+  bench.settle();
+  bench.clock.advanceBy(10_000);
+  bench.settle();
+  assert.deepEqual(bench.onWire, addresses.toSorted());
+  assert.ok(reported.size > 2, "in several turns");
+});

@@ -1,8 +1,8 @@
 import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, type Choose, StickyOwners } from "#pkg/placement";
-import type { Placing } from "./protocol.ts";
+import { type Choose, StickyOwners } from "#pkg/placement";
+import type { PlacementChange, Placing } from "./protocol.ts";
 import type { SpeakerState } from "./state.ts";
 
 /** Whether the pool asks for its addresses to stay where they are. */
@@ -48,7 +48,7 @@ export function stickyRule(
   now: Millis,
 ): Choose | undefined {
   if (owners === undefined || !isSticky(pool)) return undefined;
-  return (candidates, first) => owners.place({ address, first, candidates, before: before?.owner }, now);
+  return (candidates, first, weights) => owners.place({ address, first, candidates, weights, before: before?.owner }, now);
 }
 
 /**
@@ -57,15 +57,14 @@ export function stickyRule(
  */
 export function notePlaced(
   { node, members: { gossip }, sticky: { owners } }: SpeakerState,
-  { address, owner }: AddressPlacement,
-  pool: Pool | undefined,
+  { address, pool, placed }: PlacementChange,
 ): readonly Address[] {
   if (gossip === undefined) return [];
-  if (!isSticky(pool)) {
+  if (placed === undefined || !isSticky(pool)) {
     owners?.remove(address);
     gossip.release(address);
   } else if (owners === undefined) {
-    if (owner === node) gossip.own(address);
+    if (placed.owner === node) gossip.own(address);
     else gossip.release(address);
   }
   return owners?.takeRegained() ?? [];

@@ -1,3 +1,4 @@
+import { networkInterfaces } from "node:os";
 import { wallClock } from "#pkg/clock";
 import type { FlagValues } from "#pkg/flags";
 import { encodeOffer } from "#pkg/gossip";
@@ -13,7 +14,7 @@ import { RingMembers, type RingMembersOptions } from "./ring-members.ts";
 
 type RingFlags = Pick<
   FlagValues<typeof flags>,
-  "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-secret-name" | "ml-timing"
+  "host" | "ml-bindaddr" | "ml-bindport" | "ml-labels" | "ml-secret-key" | "ml-secret-name" | "ml-timing"
 >;
 
 export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | "metadata" | "keys" | "labels"> {
@@ -28,7 +29,8 @@ export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | 
 export function createMembers(options: MembersOptions): { members: Members; memberlist?: MemberlistThread } {
   const { values, cluster, namespace, node, noRing, interfaces, emit, log, clock, random } = options;
   const secret = values["ml-secret-key"];
-  const bind = { address: values["ml-bindaddr"], port: values["ml-bindport"] };
+  const own = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
+  const bind = { address: ringAddress(values, own, log), port: values["ml-bindport"] };
   const labels = values["ml-labels"];
   if (noRing !== undefined) return { members: new PodMembers({ cluster, namespace, labels, emit }) };
   const metadata = new Map([
@@ -50,6 +52,23 @@ export function createMembers(options: MembersOptions): { members: Members; memb
       : new RingKeys({ memberlist, first: secret, cluster, namespace, secret: secretName, log, clock });
   const members = new RingMembers({ memberlist, keys, metadata, cluster, namespace, labels, node, emit, log, clock, random });
   return { memberlist, members };
+}
+
+/**
+ * Where the ring's port is opened. A container that is started again after its node got another address is still given the one that the Pod had
+ * when it was new; only the node's, at which it serves HTTP, is that of now.
+ * @param own addresses that the node has
+ */
+export function ringAddress(values: Pick<RingFlags, "ml-bindaddr" | "host">, own: readonly string[], log: Log): string {
+  const { "ml-bindaddr": given, host } = values;
+  const isOther = !own.includes(given) && own.includes(host) && given.includes(":") === host.includes(":");
+  if (!isOther) return given;
+  log.warn("this node does not have the address that it was given for the speakers' ring, its own is used", {
+    op: "startup",
+    given,
+    address: host,
+  });
+  return host;
 }
 
 /**

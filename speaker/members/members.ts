@@ -18,7 +18,7 @@ export interface Members extends AsyncDisposable {
   /** Exchanges all gossip with a member, some of whose may not have arrived. */
   pullGossip(node: string): void;
   /** For people: `/v1/members`. */
-  describe(): MembersDescription;
+  describe(): Promise<MembersDescription>;
 }
 
 export interface MembersDescription {
@@ -31,5 +31,7 @@ export interface MembersDescription {
     readonly addresses: readonly string[];
     readonly status: string;
     readonly active: boolean;
+    /** Milliseconds that its last direct answer to a ping took. */
+    readonly roundTripMs?: number;
   }[];
 }

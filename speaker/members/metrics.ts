@@ -10,7 +10,11 @@ const counters = [
   { name: "failures", help: "Members that failed.", field: "failures" },
   { name: "packets_received", help: "Packets of the ring that were received.", field: "packetsReceived" },
   { name: "packets_sent", help: "Packets of the ring that were sent.", field: "packetsSent" },
-  { name: "packets_dropped", help: "Packets of unknown hosts beyond 200 a second.", field: "packetsDropped" },
+  {
+    name: "packets_dropped",
+    help: "Packets of unknown hosts beyond 200 a second, and in a flood all that no member sent.",
+    field: "packetsDropped",
+  },
   { name: "packets_replayed", help: "Packets that had been received before.", field: "packetsReplayed" },
   { name: "streams_evicted", help: "Connections closed to make room for others.", field: "streamsEvicted" },
 ] as const;

@@ -45,7 +45,7 @@ export class PodMembers implements Members {
 
   pullGossip(): void {}
 
-  describe(): MembersDescription {
+  async describe(): Promise<MembersDescription> {
     const members = [...this.#pods.values()].map(({ nodeName, podIPs, ready }) => ({
       node: nodeName ?? "",
       addresses: podIPs,

@@ -5,6 +5,7 @@ import { encodeOffer, type GossipState } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
 import type { Handlers, Informer, Pod } from "#pkg/k8s";
 import { pod } from "#pkg/k8s/testing";
+import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
 import {
   encodeMetadata,
@@ -51,6 +52,7 @@ class Bench {
   ring: MemberView[] = [member("node1", "192.0.2.1", { self: true })];
   /** Joins that have not been answered. */
   readonly joins: PromiseWithResolvers<JoinResult>[] = [];
+  address = "192.0.2.1";
   bindFailures = 0;
   isBound = false;
   readonly published: MetadataFields[] = [];
@@ -85,11 +87,19 @@ class Bench {
         },
         members: () => this.ring,
         timing: "fast",
+        roundTrips: async () => new Map([["node2", 1.23456]]),
         setEntries: (entries) => this.delegate.set(entries),
         forget: (node) => this.delegate.forget(node),
         pull: (node) => this.did.push(`pull ${node}`),
         get running() {
           return bench.isBound;
+        },
+        get address() {
+          return bench.address;
+        },
+        move: (address) => {
+          this.did.push(`move to ${address}`);
+          this.address = address;
         },
         setMetadata: (fields) => {
           this.published.push(fields);
@@ -218,6 +228,20 @@ async function started(...pods: Pod[]): Promise<Bench> {
   await bench.advance(200);
   return bench;
 }
+
+test("members are described with how long they took to answer", async () => {
+  const bench = await started(two);
+  await bench.advance(200);
+  bench.meet(member("node2", "192.0.2.2"));
+  const { members } = await bench.members.describe();
+  assert.deepEqual(
+    members.map(({ node, roundTripMs }) => [node, roundTripMs]),
+    [
+      ["node1", undefined],
+      ["node2", 1.23],
+    ],
+  );
+});
 
 test("it joins the Pods of the others, and counts on nobody before", async () => {
   const bench = await started(two, three, podOf("node4", undefined));
@@ -490,3 +514,106 @@ test("its own MAC addresses are published beside all else when they change, and 
   const gossip = [MetadataKey.gossip, encodeOffer(1)] as const;
   assert.deepEqual(bench.published, [new Map([gossip, [MetadataKey.macs, Uint8Array.of(2, 0, 0, 0, 0, 9)]])]);
 });
+
+test("where the node has the ring's address no more, the ring gets the one that came in its place on that interface", async () => {
+  const bench = await started(two);
+  bench.meet(member("node2", "192.0.2.2"));
+  const lan = (...addresses: string[]) =>
+    bench.members.setInterfaces([ethernet("eth1", "10.9.9.9/24"), ethernet("eth0", ...addresses)]);
+  lan("192.0.2.1/24");
+  await bench.advance(1_000);
+  bench.take();
+  lan("192.0.2.100/32", "2001:db8::1/64", "fe80::1/64");
+  await bench.advance(10_000);
+  assert.deepEqual(bench.take(), [], "nothing is in its place");
+  lan("192.0.2.100/32", "2001:db8::1/64", "192.0.2.9/24");
+  await bench.advance(499);
+  lan("192.0.2.1/24", "192.0.2.9/24");
+  await bench.advance(5_000);
+  assert.deepEqual(bench.take(), [], "it came back at once");
+  lan("192.0.2.100/32", "2001:db8::1/64", "192.0.2.9/24");
+  await bench.advance(500);
+  assert.deepEqual(bench.take(), [
+    "warn this node's address has changed, and so does its address in the speakers' ring 192.0.2.9",
+    "move to 192.0.2.9",
+  ]);
+  lan("192.0.2.9/24");
+  await bench.advance(10_000);
+  assert.deepEqual(bench.take(), []);
+});
+
+test("an address that was beside the ring's for long takes its place only when there is nothing else for 10 s", async () => {
+  const bench = await started(two);
+  bench.meet(member("node2", "192.0.2.2"));
+  const lan = (...addresses: string[]) => bench.members.setInterfaces([ethernet("eth0", ...addresses)]);
+  lan("192.0.2.1/24", "192.0.2.100/24");
+  await bench.advance(10_000);
+  bench.take();
+  lan("192.0.2.100/24");
+  await bench.advance(9_999);
+  assert.deepEqual(bench.take(), []);
+  lan("192.0.2.1/24", "192.0.2.100/24");
+  await bench.advance(60_000);
+  bench.take();
+  lan("192.0.2.100/24");
+  await bench.advance(400);
+  lan("192.0.2.100/24", "192.0.2.9/24");
+  await bench.advance(100);
+  assert.equal(bench.take().at(-1), "move to 192.0.2.9");
+  lan("192.0.2.100/24");
+  await bench.advance(10_000);
+  assert.equal(bench.take().at(-1), "move to 192.0.2.100");
+});
+
+test("interfaces that keep changing delay no move", async () => {
+  const bench = await started(two);
+  const lan = (...addresses: string[]) => bench.members.setInterfaces([ethernet("eth0", ...addresses)]);
+  lan("192.0.2.1/24");
+  await bench.advance(1_000);
+  bench.take();
+  for (let i = 0; i < 10; i++) {
+    lan("192.0.2.9/24", `2001:db8::${i}/64`);
+    await bench.advance(100);
+  }
+  assert.equal(bench.take().at(-1), "move to 192.0.2.9");
+});
+
+test("one that lost all others while its address changed joins them at once, and again soon until it has met one", async () => {
+  const bench = await started({ ...two, ready: true });
+  bench.meet(member("node2", "192.0.2.2"));
+  bench.members.setInterfaces([ethernet("eth0", "192.0.2.1/24")]);
+  await bench.answer();
+  await bench.advance(1_000);
+  bench.members.setInterfaces([ethernet("eth0", "192.0.2.9/24")]);
+  bench.lose("node2");
+  await bench.advance(500);
+  bench.take();
+  await bench.advance(500);
+  assert.deepEqual(bench.take(), ["join 192.0.2.2"]);
+  await bench.answer([{ address: "192.0.2.2", reason: "no answer" }]);
+  assert.deepEqual(bench.take(), ["warn cannot join a speaker 192.0.2.2"]);
+  await bench.advance(2_000);
+  assert.deepEqual(bench.take(), ["join 192.0.2.2"]);
+  bench.meet(member("node2", "192.0.2.2"));
+  await bench.answer();
+  bench.take();
+  await bench.advance(59_000);
+  assert.deepEqual(bench.take(), []);
+});
+
+test("an address for the ring that the node never had is not replaced", async () => {
+  const bench = await started(two);
+  bench.members.setInterfaces([ethernet("eth0", "192.0.2.9/24")]);
+  bench.take();
+  await bench.advance(10_000);
+  assert.deepEqual(bench.take(), []);
+});
+
+test("a Pod with its node's network is joined at the address that the node has now", async () => {
+  const bench = await started({ ...two, hostIP: "192.0.2.22" });
+  assert.deepEqual(bench.take(), ["follow Pods", "bound", "active node1, not synced", "join 192.0.2.22"]);
+});
+
+function ethernet(name: string, ...addresses: string[]): InterfaceState {
+  return { index: 1, name, mac: "02:00:00:00:00:01", status: "answering", running: true, addresses };
+}

@@ -13,7 +13,7 @@ import {
   type MetadataFields,
   MetadataKey,
 } from "#pkg/memberlist";
-import { equalBytes } from "#pkg/net";
+import { equalBytes, isLinkLocal, parseAddress } from "#pkg/net";
 import { list } from "#pkg/text";
 import type { MemberEvents } from "../core/events.ts";
 import { decodeMacs, macsOf } from "./macs.ts";
@@ -28,12 +28,15 @@ export interface RingMembersOptions {
     | "leave"
     | "members"
     | "timing"
+    | "roundTrips"
     | "onEvent"
     | "setEntries"
     | "forget"
     | "pull"
     | "running"
     | "setMetadata"
+    | "address"
+    | "move"
     | typeof Symbol.asyncDispose
   >;
   /** What the member was made with. */
@@ -65,6 +68,13 @@ const maxJoinRetryMs: Millis = 10_000;
 const firstBindRetryMs: Millis = 500;
 const maxBindRetryMs: Millis = 10_000;
 const leaveMs: Millis = 1_000;
+// Addresses are taken away and given back when a lease is renewed or a network is set up again.
+const moveMs: Millis = 500;
+// What is on the interface for longer than that when the ring's address goes is no successor of it, but maybe an address that wanders between
+// nodes. It is taken only when there is nothing else for as long.
+const youngMs: Millis = 10_000;
+// By then the ring has been started anew.
+const rejoinMs: Millis = 500;
 // From when all know until the last of ten thousand addresses is announced by others. Until then this node has to answer for them.
 const handOverMs: Millis = 1_000;
 
@@ -77,6 +87,10 @@ export class RingMembers implements Members {
   readonly #pods: Informer<Pod>;
   #macs: Uint8Array;
   #publishedMacs: Uint8Array;
+  #interfaces: readonly InterfaceState[] = [];
+  #home: string | undefined; // The interface that has, or had, the ring's address.
+  #atHome: ReadonlyMap<string, Millis> = new Map(); // address with its length, on that interface -> since when
+  #moving: Disposable | undefined;
   readonly #unreachable = new Set<string>(); // addresses that could not be joined the last time
   #bound = false;
   #synced = false;
@@ -116,6 +130,8 @@ export class RingMembers implements Members {
   setInterfaces(interfaces: readonly InterfaceState[]): void {
     this.#macs = macsOf(interfaces);
     this.#publishMacs();
+    this.#interfaces = interfaces;
+    this.#followAddress();
   }
 
   setGossip(entries: readonly OwnEntry[]): void {
@@ -130,12 +146,15 @@ export class RingMembers implements Members {
     this.#options.memberlist.pull(node);
   }
 
-  describe(): MembersDescription {
+  async describe(): Promise<MembersDescription> {
     const { memberlist } = this.#options;
     if (!this.#bound) return { source: "memberlist", members: [] };
-    const members = memberlist
-      .members()
-      .map(({ name, address, status }) => ({ node: name, addresses: [address], status, active: true }));
+    const roundTrips = await memberlist.roundTrips();
+    const members = memberlist.members().map(({ name, address, status }) => {
+      const time = roundTrips.get(name);
+      const measured = time === undefined ? {} : { roundTripMs: Math.round(time * 100) / 100 };
+      return { node: name, addresses: [address], status, active: true, ...measured };
+    });
     return { source: "memberlist", timing: memberlist.timing, members: members.sort((a, b) => (a.node < b.node ? -1 : 1)) };
   }
 
@@ -146,6 +165,7 @@ export class RingMembers implements Members {
     this.#options.keys?.[Symbol.dispose]();
     this.#pods[Symbol.dispose]();
     this.#nextJoin?.timer[Symbol.dispose]();
+    this.#moving?.[Symbol.dispose]();
     if (this.#bound && !(await memberlist.leave(leaveMs)))
       log.info("left before all members were notified", { op: "memberlist" });
     if (this.#active.length > 1) {
@@ -189,6 +209,46 @@ export class RingMembers implements Members {
     this.#update();
   }
 
+  /** Where this node has the ring's address no more, the ring gets the one that is there in its place. */
+  #followAddress(): void {
+    const { memberlist, clock } = this.#options;
+    const home = this.#interfaces.find((one) => hasAddress(one, memberlist.address));
+    this.#home = home?.name ?? this.#home;
+    const there = home ?? this.#interfaces.find(({ name }) => name === this.#home);
+    this.#atHome = new Map(there?.addresses.map((one) => [one, this.#atHome.get(one) ?? clock.now()]));
+    if (home !== undefined) {
+      this.#moving?.[Symbol.dispose]();
+      this.#moving = undefined;
+    } else if (this.#home !== undefined) this.#moving ??= this.#moveAt(clock.now());
+  }
+
+  /** Looks again until there is an address. */
+  #moveAt(lostAt: Millis): Disposable {
+    const { clock } = this.#options;
+    return clock.schedule("memberlist move", clock.now() + moveMs, () => {
+      this.#moving = this.#stopped || this.#hasMoved(lostAt) ? undefined : this.#moveAt(lostAt);
+    });
+  }
+
+  #hasMoved(lostAt: Millis): boolean {
+    const { memberlist, clock, log } = this.#options;
+    const before = memberlist.address;
+    const there = [...this.#atHome];
+    const young = there.filter(([, since]) => lostAt - since < youngMs);
+    const isLong = clock.now() - lostAt >= youngMs;
+    const address = successorOf(before, young) ?? (isLong ? successorOf(before, there) : undefined);
+    if (address === undefined) return false;
+    log.warn("this node's address has changed, and so does its address in the speakers' ring", {
+      op: "memberlist",
+      before,
+      address,
+    });
+    memberlist.move(address);
+    this.#attempts = 0;
+    this.#joinAt(clock.now() + rejoinMs); // It may have taken all others for gone before.
+    return true;
+  }
+
   /** At once, or when this node is on the network. */
   #publishMacs(): void {
     const { memberlist, metadata } = this.#options;
@@ -217,14 +277,16 @@ export class RingMembers implements Members {
     this.#joining = false;
     if (this.#stopped) return;
     this.#logFailures(wanted, failures);
-    if (!this.#synced) this.#problem = this.#whyAlone(wanted, failures);
+    const whyAlone = this.#whyAlone(wanted, failures);
+    if (!this.#synced) this.#problem = whyAlone;
     if (this.#problem === undefined) this.#sync();
-    const retryMs = backOff(this.#attempts++, firstJoinRetryMs, maxJoinRetryMs, random);
-    this.#joinAt(clock.now() + (this.#synced ? rejoinEveryMs : retryMs));
+    const isDone = this.#synced && whyAlone === undefined;
+    const retryMs = isDone ? rejoinEveryMs : backOff(this.#attempts++, firstJoinRetryMs, maxJoinRetryMs, random);
+    this.#joinAt(clock.now() + retryMs);
   }
 
   /**
-   * Others announce, and this node, which has just started, cannot reach them: what it announced would have two owners.
+   * Others announce, and this node, which has just started, or moved, cannot reach them: what it announced would have two owners.
    * @returns what to do about that, if it is so
    */
   #whyAlone(wanted: ReadonlyMap<string, Pod>, failures: readonly JoinFailure[]): string | undefined {
@@ -243,12 +305,12 @@ export class RingMembers implements Members {
     this.#changed();
   }
 
-  /** Speakers that are no members, by their addresses: one for each Pod, the one that members of MetalLB are bound to. */
+  /** Speakers that are no members, by their addresses: the node's, or the one of the Pod that members of MetalLB are bound to. */
   #unjoined(): ReadonlyMap<string, Pod> {
     const known = new Set(this.#options.memberlist.members().map(({ address }) => address));
     const pods = new Map<string, Pod>(); // address -> Pod
     for (const pod of this.#pods.values()) {
-      const [address] = pod.podIPs;
+      const address = pod.hostIP ?? pod.podIPs[0];
       if (address !== undefined && pod.nodeName !== this.#options.node && !known.has(address)) pods.set(address, pod);
     }
     return pods;
@@ -289,4 +351,19 @@ export class RingMembers implements Members {
 
 function names(members: readonly MemberView[]): string[] {
   return members.map(({ name }) => name).sort();
+}
+
+function hasAddress({ addresses }: InterfaceState, address: string): boolean {
+  return addresses.some((one) => one.slice(0, one.indexOf("/")) === address);
+}
+
+/** Of addresses on an interface the first that can take the place of another: of its family, and in a subnet with other hosts. */
+function successorOf(address: string, there: readonly (readonly [string, Millis])[]): string | undefined {
+  const family = parseAddress(address)?.family;
+  for (const [text] of there) {
+    const [one = "", length] = text.split("/");
+    const parsed = parseAddress(one);
+    if (parsed !== undefined && parsed.family === family && Number(length) < parsed.bits && !isLinkLocal(parsed)) return one;
+  }
+  return undefined;
 }

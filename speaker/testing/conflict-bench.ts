@@ -13,7 +13,7 @@ import { CoreRunner } from "../core-runner.ts";
 export const x = address("192.0.2.1");
 
 /** An announcement that is not the first of its address, and the first one, which has to be free. */
-export const later: Layer2Announcement = { interfaces: [], conflictProbe: "strict", isFirst: false };
+export const later: Layer2Announcement = { interfaces: [], conflictProbe: "strict", isFirst: false, item: undefined };
 export const first: Layer2Announcement = { ...later, isFirst: true };
 
 const notes: Readonly<Record<string, string>> = {

@@ -1,17 +1,18 @@
 import assert from "node:assert/strict";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import { PoolIndex, parseConfig } from "#pkg/config";
-import { encodeOffer } from "#pkg/gossip";
 import { type EndpointSlice, type Pod, resources } from "#pkg/k8s";
 import { endpointSlice, FakeCluster, pod, service } from "#pkg/k8s/testing";
 import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
-import { GossipDelegate, type MemberView, MetadataKey, type RingEvent } from "#pkg/memberlist";
-import { type Effect, type Member, members, nameOf, nodeNameText, Simulation } from "#pkg/memberlist/testing";
+import { addressOf, type Effect, nameOf, Simulation } from "#pkg/memberlist/testing";
+import { entryLine } from "#pkg/recorder";
 import type { SpeakerEffect } from "../core/effects.ts";
+import { recordStep } from "../core/replay.ts";
 import { createState, type SpeakerState } from "../core/state.ts";
-import { type CoreInput, CoreRunner } from "../core-runner.ts";
+import { CoreRunner } from "../core-runner.ts";
 import { RingMembers } from "../members/ring-members.ts";
+import { SimulatedMemberlist } from "./simulated-memberlist.ts";
 
 export interface PlacementClusterOptions {
   readonly seed: number;
@@ -23,6 +24,8 @@ export interface PlacementClusterOptions {
   readonly services: readonly (readonly string[])[];
   /** How late a speaker sees at most what changes in the API: each object at another time, and each speaker at its own. */
   readonly apiLag?: Millis;
+  /** How long a speaker takes at most between two turns of work; 1 ms where unset. */
+  readonly maxTurn?: Millis;
 }
 
 /** A Service as the API has it. */
@@ -33,23 +36,19 @@ export interface SimulatedService {
   readonly localTo?: readonly number[] | undefined;
 }
 
-/** What one speaker's core got, and what it answered. */
-export interface Recording {
+/** What one speaker's core got and decided, as lines of a recording. */
+export interface RecordedSpeaker {
   readonly node: string;
-  readonly inputs: readonly CoreInput[];
-  readonly effects: readonly SpeakerEffect[];
+  readonly lines: readonly string[];
 }
 
 interface Life {
   readonly members: RingMembers;
   readonly state: SpeakerState;
   readonly runner: CoreRunner;
-  /** The gossip of the ring's thread. */
-  readonly delegate: GossipDelegate;
+  readonly memberlist: SimulatedMemberlist;
   readonly wire: Set<string>;
   readonly routed: Set<string>; // addresses that it has routes for
-  readonly listeners: Set<(event: RingEvent) => void>;
-  readonly joins: (() => void)[];
   readonly seen: Map<string, number>; // object -> its version that the speaker has seen
   readonly slices: Map<string, EndpointSlice>; // Service -> its slice that the speaker has seen
 }
@@ -70,7 +69,7 @@ export class PlacementCluster {
   readonly simulation: Simulation;
   readonly moves: Move[] = [];
   /** Of every speaker that was started since `record`. */
-  readonly recordings: Recording[] = [];
+  readonly recordings: RecordedSpeaker[] = [];
   /** Octets of user messages that nodes made, each once however often it is passed on. */
   octetsBroadcast = 0;
   readonly #options: PlacementClusterOptions;
@@ -178,7 +177,7 @@ export class PlacementCluster {
       const { gossip, active } = state.members;
       const owners = gossip?.owners(address).map((owner) => `${owner} (${gossip.viewUncertainty(owner)})`);
       const waiting = active.filter((other) => gossip?.isParticipating(other) === false);
-      const placement = state.placements.get(address);
+      const placement = state.placements.get(address)?.[0];
       const on = wire.has(address) ? "announces it" : "does not announce it";
       return `node-${node} ${on}, owners ${owners}, active ${active}, of these not participating ${waiting}, candidates ${placement?.candidates}, at ${placement?.owner}`;
     });
@@ -246,7 +245,7 @@ export class PlacementCluster {
 
   /** All gossip that the node has. */
   gossip(node: number): Uint8Array {
-    return this.#life(node).delegate.state();
+    return this.#life(node).memberlist.delegate.state();
   }
 
   state(node: number): SpeakerState {
@@ -261,12 +260,10 @@ export class PlacementCluster {
 
   /** @param known nodes whose Pods the API has */
   #begin(node: number, known: readonly number[]): void {
-    const startedAt = Math.ceil(this.simulation.now) + this.#starts++;
+    const startedAt = Math.ceil(this.simulation.now) + ++this.#starts;
     const cluster = new FakeCluster();
-    const listeners = new Set<(event: RingEvent) => void>();
     const wire = new Set<string>();
     const routed = new Set<string>();
-    const views = () => members(this.simulation.ring(node)).map((member) => viewOf(member, node));
     const run = (at: Millis, fn: () => void) => this.#at(node, life, at, fn);
     const clock: Clock = {
       now: () => this.simulation.now,
@@ -280,53 +277,22 @@ export class PlacementCluster {
         };
       },
     };
-    const delegate = new GossipDelegate({
-      node: nameOf(node),
+    const memberlist = new SimulatedMemberlist({
+      simulation: this.simulation,
+      index: node,
       life: startedAt,
       clock,
-      canBroadcast: () => true,
-      broadcast: (topic, payload) => {
-        this.octetsBroadcast += payload.length;
-        this.simulation.broadcast(node, topic, payload);
+      onMainThread: (fn) => fn(),
+      onBroadcast: (octets) => {
+        this.octetsBroadcast += octets;
       },
-      onEntries: (entries) => emit({ type: "gossip", entries }),
-      onExpired: (nodes) => emit({ type: "gossipExpired", nodes }),
     });
-    const emit = (event: RingEvent): void => {
-      for (const listener of listeners) listener(event);
-    };
     const state = createState({ node: nameOf(node), ignoreExcludeLabel: false, hasRing: true });
     const runner = new CoreRunner(clock, this.#random);
-    const ring: RingMembers = new RingMembers({
-      memberlist: {
-        start: async () => {},
-        join: async (addresses) => {
-          const others = addresses.map((address) => Number(address.slice(nameOf(0).length - 1)));
-          const { promise, resolve } = Promise.withResolvers<void>();
-          life.joins.push(resolve);
-          this.simulation.join(node, others);
-          await promise;
-          return { joined: others.length, failures: [] };
-        },
-        leave: async () => {
-          this.simulation.leave(node);
-          return true;
-        },
-        setEntries: (entries) => delegate.set(entries),
-        forget: (other) => delegate.forget(other),
-        pull: (other) => this.simulation.pull(node, other),
-        running: true,
-        setMetadata: () => {},
-        members: views,
-        timing: "fast",
-        onEvent: (listener) => {
-          listeners.add(listener);
-          return { [Symbol.dispose]: () => void listeners.delete(listener) };
-        },
-        [Symbol.asyncDispose]: async () => {},
-      },
+    const ring = new RingMembers({
+      memberlist,
       keys: undefined,
-      metadata: new Map(),
+      metadata: memberlist.metadata,
       cluster,
       namespace: "n",
       labels: "l",
@@ -340,29 +306,19 @@ export class PlacementCluster {
       members: ring,
       state,
       runner,
-      delegate,
+      memberlist,
       wire,
       routed,
-      listeners,
-      joins: [],
       seen: new Map(),
       slices: new Map(),
     };
     this.#lives.set(node, life);
-    this.simulation.start(node, {
-      metadata: new Map([[MetadataKey.gossip, encodeOffer(startedAt)]]),
-      userState: () => delegate.state(),
-      userDigest: () => delegate.digest(),
-    });
-    const effects: SpeakerEffect[] = [];
     if (this.#isRecording) {
-      runner.recording = [];
-      this.recordings.push({ node: nameOf(node), inputs: runner.recording, effects });
+      const lines: string[] = [];
+      runner.onStep = ({ event, now }, effects) => lines.push(entryLine(recordStep(event, now, effects, (secret) => secret)));
+      this.recordings.push({ node: nameOf(node), lines });
     }
-    runner.start(state, (effect) => {
-      if (this.#isRecording) effects.push(effect);
-      this.#carryOut(node, life, effect, run);
-    });
+    runner.start(state, (effect) => this.#carryOut(node, life, effect, run));
     runner.dispatch({ type: "interfaces", interfaces: this.#interfaces.get(node) ?? [ethernet("eth0", [])] });
     runner.dispatch({ type: "config", ...this.#config });
     for (const name of this.#services.keys()) for (const kind of ["service", "slice"] as const) this.#see(life, kind, name);
@@ -403,7 +359,7 @@ export class PlacementCluster {
 
   #carryOut(
     node: number,
-    { members, runner, wire, routed }: Life,
+    { members, state, runner, wire, routed }: Life,
     effect: SpeakerEffect,
     run: (at: Millis, fn: () => void) => void,
   ): void {
@@ -419,6 +375,9 @@ export class PlacementCluster {
         else routed.delete(effect.address.toString());
         break;
       case "setGossip":
+        for (const address of this.owners().keys())
+          if (!wire.has(address) && state.members.gossip?.owners(address).includes(nameOf(node)))
+            assert.fail(`${nameOf(node)} reports that it owns ${address}, and does not answer for it`);
         members.setGossip(effect.entries);
         break;
       case "forgetGossip":
@@ -434,7 +393,7 @@ export class PlacementCluster {
         runner.dispatch({ type: "start" });
         break;
       case "wake":
-        run(this.simulation.now + this.#random(), () => runner.dispatch({ type: "continue" }));
+        run(this.simulation.now + this.#random() * (this.#options.maxTurn ?? 1), () => runner.dispatch({ type: "continue" }));
         break;
       default: // Logs are not looked at.
     }
@@ -458,14 +417,7 @@ export class PlacementCluster {
   }
 
   #onEffect(node: number, effect: Effect): void {
-    if (effect.type === "joinFinished") this.#lives.get(node)?.joins.shift()?.();
-    const life = this.#lives.get(node);
-    if (effect.type === "user") life?.delegate.receive(effect.payload);
-    if (effect.type !== "member") return;
-    const { change } = effect;
-    const member = viewOf(effect.member, node);
-    for (const listener of life?.listeners ?? []) listener({ type: "member", change, member });
-    life?.delegate.memberChanged(change, member);
+    this.#lives.get(node)?.memberlist.onEffect(effect);
   }
 }
 
@@ -474,11 +426,6 @@ export function ethernet(name: string, addresses: readonly string[], running = t
   return { index: 2, name, mac: "02:00:00:00:00:01", status: "answering", running, addresses };
 }
 
-function viewOf({ node, status, incarnation, meta }: Member, self: number): MemberView {
-  const name = nodeNameText(node);
-  return { name, address: name, port: 7946, status, incarnation, meta, self: name === nameOf(self) };
-}
-
 function podsOf(nodes: readonly number[]): Pod[] {
-  return nodes.map(nameOf).map((name) => pod(`n/${name}`, { nodeName: name, podIPs: [name] }));
+  return nodes.map((node) => pod(`n/${nameOf(node)}`, { nodeName: nameOf(node), podIPs: [addressOf(node)] }));
 }

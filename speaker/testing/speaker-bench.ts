@@ -5,13 +5,17 @@ import { type GossipState, GossipStore } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
 import type { EndpointSlice, Service } from "#pkg/k8s";
 import { endpointSlice, service } from "#pkg/k8s/testing";
+import type { Item } from "#pkg/kernel";
 import type { InterfaceState } from "#pkg/layer2";
 import { address } from "#pkg/net/testing";
 import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement";
+import { hideByKey, Recorder } from "#pkg/recorder";
 import type { MeasuredEffect, SpeakerEffect } from "../core/effects.ts";
+import { recordLine } from "../core/replay.ts";
 import { createState, type SpeakerState } from "../core/state.ts";
 import { CoreRunner } from "../core-runner.ts";
 
+const hide = hideByKey(new Uint8Array(32));
 export const nodes = ["node1", "node2", "node3"];
 export const x = "192.0.2.1";
 export const owner = elect(nodes, address(x)) ?? "";
@@ -29,19 +33,26 @@ export function pools(text = "{name: lan, protocol: layer2, addresses: [192.0.2.
 export class Bench {
   readonly wire = new Map<string, string>(); // address -> the interfaces it is announced on
   readonly routes = new Map<string, string>(); // address -> its routes and the peers that they are advertised to
+  readonly kernel = new Map<string, readonly Item[]>(); // address -> what this node's kernel is to have for it
+  readonly kernelAnswers = new Set<string>(); // Of those on the wire.
+  followed: string[] = []; // Addresses, of which it wants to know by which interface they are reached.
+  isKernelComplete = false;
   readonly flushed: boolean[] = []; // Whether all had been placed, each time.
   readonly reported: string[] = []; // Log lines from info on, and Kubernetes events.
   readonly firsts: string[] = []; // Addresses of which it was said that no node had announced them.
   readonly measured: MeasuredEffect[] = [];
   readonly clock = new SimulatedClock();
   readonly runner = new CoreRunner(this.clock, () => 0.5);
+  readonly recorder: Recorder;
   readonly state: SpeakerState;
   active = nodes;
   wakes = 0;
   readonly #slices = new Map<string, EndpointSlice>();
 
-  constructor(node: string, { ignoreExcludeLabel = false, hasRing = false } = {}) {
+  constructor(node: string, { ignoreExcludeLabel = false, hasRing = false, recorder = new Recorder() } = {}) {
+    this.recorder = recorder;
     this.state = createState({ node, ignoreExcludeLabel, hasRing });
+    this.runner.onStep = ({ event, now }, effects) => this.recorder.add(recordLine(event, now, effects, hide));
     this.runner.start(this.state, (effect) => this.#carryOut(effect));
     this.membersChanged();
   }
@@ -77,7 +88,7 @@ export class Bench {
   }
 
   setNode(name: string, labels: Labels | undefined, taints: readonly string[] = []): void {
-    const node = labels && { labels, unschedulable: false, deleting: false, taints };
+    const node = labels && { labels, unschedulable: false, deleting: false, taints, flannelAddresses: [] };
     this.runner.dispatch({ type: "node", name, node });
   }
 
@@ -118,6 +129,8 @@ export class Bench {
     switch (effect.type) {
       case "announce":
         this.wire.set(effect.address.toString(), effect.interfaces.join());
+        if (effect.kernelAnswers) this.kernelAnswers.add(effect.address.toString());
+        else this.kernelAnswers.delete(effect.address.toString());
         break;
       case "withdraw":
         this.wire.delete(effect.address.toString());
@@ -130,6 +143,16 @@ export class Bench {
         break;
       case "setRoutes":
         this.#setRoutes(effect.address.toString(), effect.routes);
+        break;
+      case "setKernel":
+        if (effect.items.length === 0) this.kernel.delete(effect.address.toString());
+        else this.kernel.set(effect.address.toString(), effect.items);
+        break;
+      case "followRoutes":
+        this.followed = effect.addresses.map(String);
+        break;
+      case "completeKernel":
+        this.isKernelComplete = true;
         break;
       case "flushRoutes":
         this.flushed.push(effect.complete);
@@ -189,7 +212,7 @@ export function gossipTo(bench: Bench, withoutGossip: readonly string[] = []) {
   };
   for (const { state } of others) {
     state.participate();
-    state.setReachability({ answers: true, interfaces: new Map([["eth0", []]]) });
+    state.setReachability({ answers: true, hasKernelAccess: true, interfaces: new Map([["eth0", []]]) });
   }
   hear();
   return { others, hear };

@@ -41,8 +41,9 @@ export class StickyScenario {
     this.#nodes = 3 + this.#pick(maxNodes - 2);
     const services = Array.from({ length: 8 }, (_, i) => (i % 2 === 0 ? [v4(i), v6(i)] : [i % 4 === 1 ? v4(i) : v6(i)]));
     const loss = [0, 0.05, 0.1][this.#pick(3)] ?? 0;
-    this.#cluster = new PlacementCluster({ seed, loss, pools, services, apiLag: apiLagMs });
-    this.#done.push(`${this.#nodes} nodes, ${loss * 100} % lost`);
+    const maxTurn = [1, 1, 50][this.#pick(3)] ?? 1;
+    this.#cluster = new PlacementCluster({ seed, loss, pools, services, apiLag: apiLagMs, maxTurn });
+    this.#done.push(`${this.#nodes} nodes, ${loss * 100} % lost, turns of up to ${maxTurn} ms`);
   }
 
   /** @returns what was wrong; undefined where nothing was */

@@ -53,7 +53,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if regexMatch "metallb/(controller|speaker)$" $repository }}
 {{- fail (printf "%s.image.repository is %s, MetalLB's image. Leave it out, and name the image of Ingot in image.repository" $component $repository) }}
 {{- end }}
-image: {{ printf "%s:%s" $repository (coalesce $own.tag $root.Values.image.tag $root.Chart.AppVersion) | quote }}
+{{- if and (not $own.repository) (regexMatch "^v0\\.([7-9]|1[0-2])\\.[0-9]+$" (default "" $own.tag)) }}
+{{- fail (printf "%s.image.tag is %s, a version of MetalLB. Leave it out, or name Ingot's in image.tag" $component $own.tag) }}
+{{- end }}
+{{- if contains "@" $repository }}
+{{- fail (printf "%s is an image by digest, where the repository alone belongs. Put the digest, sha256:…, into tag" $repository) }}
+{{- end }}
+{{- $tag := coalesce $own.tag $root.Values.image.tag $root.Chart.AppVersion }}
+image: {{ printf "%s%s%s" $repository (ternary "@" ":" (hasPrefix "sha256:" $tag)) $tag | quote }}
 {{- with default $root.Values.image.pullPolicy $own.pullPolicy }}
 imagePullPolicy: {{ . }}
 {{- end }}
@@ -62,11 +69,11 @@ imagePullPolicy: {{ . }}
 {{/* What both Pods have; takes the same. */}}
 {{- define "ingot.podAnnotations" -}}
 {{- $root := index . 0 }}{{ $component := index . 1 }}
+{{- $ours := dict }}
 {{- if $root.Values.prometheus.scrapeAnnotations }}
-prometheus.io/port: {{ $root.Values.prometheus.metricsPort | quote }}
-prometheus.io/scrape: "true"
+{{- $ours = dict "prometheus.io/port" (toString $root.Values.prometheus.metricsPort) "prometheus.io/scrape" "true" }}
 {{- end }}
-{{- with (index $root.Values $component).podAnnotations }}
+{{- with merge (dict) (default dict (index $root.Values $component).podAnnotations) $ours }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
@@ -123,8 +130,5 @@ priorityClassName: {{ . }}
 runtimeClassName: {{ . }}
 {{- end }}
 nodeSelector:
-  kubernetes.io/os: linux
-  {{- with $values.nodeSelector }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- toYaml (merge (dict) (default dict $values.nodeSelector) (dict "kubernetes.io/os" "linux")) | nindent 2 }}
 {{- end }}

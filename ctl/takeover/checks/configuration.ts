@@ -8,7 +8,7 @@ import type { Finding } from "./finding.ts";
 
 /** The ConfigMap's text, read as controller and speakers read it. */
 export function checkConfiguration(view: ClusterView): { readonly findings: Finding[]; readonly config: Config | undefined } {
-  const where = `ConfigMap ${view.namespace}/config`;
+  const where = `ConfigMap ${view.namespace}/${view.configMapName}`;
   const findings: Finding[] = [];
   const data = fields(view.configMap?.data);
   const source = text(data.config);
@@ -49,7 +49,7 @@ function differences(config: Config, view: ClusterView, where: string): Finding[
   const findings: Finding[] = [];
   const differs = (found: string, advice: string) =>
     findings.push({ severity: "warning", check: "meaning", found, where, advice });
-  const byBgp = config.pools.filter(({ protocol }) => protocol === "bgp");
+  const byBgp = config.pools.filter(({ protocols }) => protocols.includes("bgp"));
   const isFrr = view.speakers.some(runsFrr);
   const withIpv6 = byBgp.filter(({ ranges }) => ranges.some(({ family }) => family === "IPv6")).map(({ name }) => quote(name));
   if (withIpv6.length > 0 && !isFrr)
@@ -125,7 +125,7 @@ function checkAddresses(raw: Raw, where: string, allocator: Allocator): Finding[
       },
     ];
   if (reading.type === "notOurs" || recorded.length === 0) return [];
-  const { unmet } = allocator.adopt(reading.request, recorded);
+  const { unmet } = allocator.restore(reading.request, recorded);
   if (unmet === undefined) return [];
   return [
     {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import type { Answer } from "../../cluster/kube-api.ts";
+import type { Answer } from "../../cluster/api.ts";
 import { readView } from "../view.ts";
 import { checkAlerts, checkLeftovers, metrics } from "./leftovers.ts";
 

@@ -1,5 +1,16 @@
 import { list, quote } from "#pkg/text";
-import { type ClusterView, containersOf, fields, keyOf, listOf, metadata, type Raw, templateOf, text } from "../view.ts";
+import {
+  argumentsOf,
+  type ClusterView,
+  containersOf,
+  fields,
+  keyOf,
+  listOf,
+  metadata,
+  type Raw,
+  templateOf,
+  text,
+} from "../view.ts";
 import type { Finding } from "./finding.ts";
 
 /** Metrics with MetalLB's prefix that there are here too. A test holds the list to docs/operations.md. */
@@ -111,18 +122,25 @@ export function checkWorkloads(view: ClusterView): Finding[] {
       advice: "nothing: Ingot is installed, and takes nothing over",
     });
   for (const workload of all) {
-    const { name } = metadata(workload);
+    const { name, labels: own } = metadata(workload);
+    const isHelms = own["app.kubernetes.io/managed-by"] === "Helm"; // Its values stay, so that it differs from nothing.
     const where = `${view.controllers.includes(workload) ? "Deployment" : "DaemonSet"} ${keyOf(workload)}`;
     const differs = (found: string, advice: string, severity: Finding["severity"] = "warning") =>
       findings.push({ severity, check: "workloads", found, where, advice });
-    if (!["controller", "speaker"].includes(name))
+    if (isHelms)
+      differs(
+        `of the Helm release ${own["app.kubernetes.io/instance"]}: ingot.yaml would put another one beside it`,
+        "upgrade the release to Ingot's chart: docs/upgrade.md",
+        "note",
+      );
+    else if (!["controller", "speaker"].includes(name))
       differs(
         `its name is not that of MetalLB's manifests: ingot.yaml would put another one beside it`,
-        "it comes from a Helm chart: upgrade the release to Ingot's chart",
+        "stop it first, or give Ingot's the same name in your kustomization",
         "error",
       );
     const template = templateOf(workload);
-    for (const argument of argumentsOf(template)) {
+    for (const argument of isHelms ? [] : argumentsOf(template)) {
       const [flag = "", value = ""] = argument.replace(/^--?/, "").split("=");
       const usual = expected[flag];
       if (usual !== undefined && value !== "" && value !== usual)
@@ -136,7 +154,7 @@ export function checkWorkloads(view: ClusterView): Finding[] {
     const labels = Object.keys(fields(template.nodeSelector)).filter(
       (label) => label !== "kubernetes.io/os" && label !== "beta.kubernetes.io/os",
     );
-    if (labels.length > 0)
+    if (labels.length > 0 && !isHelms)
       differs(
         `runs on some nodes only, by nodeSelector ${list(labels.map(quote))}`,
         "give Ingot the same nodeSelector in your kustomization",
@@ -145,7 +163,7 @@ export function checkWorkloads(view: ClusterView): Finding[] {
     const tolerated = listOf(template.tolerations)
       .map(({ key }) => text(key) || "everything")
       .filter((key) => !known.has(key));
-    if (tolerated.length > 0)
+    if (tolerated.length > 0 && !isHelms)
       differs(
         `tolerates taints that the manifests do not: ${list(tolerated.map(quote))}`,
         "give Ingot the same tolerations in your kustomization",
@@ -164,9 +182,3 @@ export function checkWorkloads(view: ClusterView): Finding[] {
 
 /** What the manifests give controller and speaker. */
 const expected: Readonly<Record<string, string>> = { config: "config", port: "7472", namespace: "metallb-system" };
-
-function argumentsOf(template: Raw): string[] {
-  return listOf(template.containers).flatMap(({ args }) =>
-    Array.isArray(args) ? args.filter((arg): arg is string => typeof arg === "string") : [],
-  );
-}

@@ -3,8 +3,8 @@ import { list, quote } from "#pkg/text";
 import { type ClusterView, containersOf, fields, keyOf, listOf, metadata, type Raw, templateOf, text } from "../view.ts";
 import type { Finding } from "./finding.ts";
 
-/** Ports of a speaker on its node, by what they are for. */
-const ports: ReadonlyMap<number, string> = new Map([
+/** Ports of a speaker on its node -> what they are for. */
+export const speakerPorts: ReadonlyMap<number, string> = new Map([
   [7472, "metrics and health"],
   [7946, "the speakers' ring"],
   [179, "BGP, with --bgp-port=179"],
@@ -41,7 +41,7 @@ export function checkPorts({ pods, speakers, namespace }: ClusterView): Finding[
       .flatMap((container) => listOf(container.ports))
       .map(({ hostPort, containerPort }) => hostPort ?? (isOnHost ? containerPort : undefined));
     for (const port of new Set(open)) {
-      const purpose = typeof port === "number" ? ports.get(port) : undefined;
+      const purpose = typeof port === "number" ? speakerPorts.get(port) : undefined;
       if (purpose !== undefined) add(pod, `port ${port} (${purpose})`, "error");
     }
     if (!isOnHost) continue;

@@ -1,17 +1,18 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { birdConfiguration, parseBirdRoutes, type Route } from "#e2e/routers";
-import { type InstalledCluster, minute } from "./installed.ts";
+import type { InstalledCluster } from "./installed.ts";
 
-const asn = 64500;
+export const routerAsn = 64500;
 export const nodeAsn = 64501;
 
 /** The peer for the ConfigMap, in what MetalLB knows too. */
 export const metallbPeer = `
 peers:
   - peer-address: 172.30.0.2
-    peer-asn: ${asn}
+    peer-asn: ${routerAsn}
     my-asn: ${nodeAsn}
     hold-time: 20s
 `;
@@ -39,7 +40,7 @@ export class BorderRouter {
       passive: true,
       holdTimeSeconds: 20,
     }));
-    await writeFile(file, birdConfiguration({ asn, routerId: router.ipv4, neighbours, multipath: 16 }));
+    await writeFile(file, birdConfiguration({ asn: routerAsn, routerId: router.ipv4, neighbours, multipath: 16 }));
     router.daemon("bird", ["bird", "-f", "-c", file, "-s", control, "-P", join(directory, "bird.pid")]);
     return new BorderRouter(on, control);
   }
@@ -51,13 +52,21 @@ export class BorderRouter {
   }
 
   /** Waits until the next hops for an address are these nodes. */
-  async learns(address: string, nodes: readonly string[]): Promise<void> {
-    const wanted = nodes.map((name) => this.#on.cluster.node(name).host.ipv4).sort();
+  learns(address: string, nodes: readonly string[]): Promise<void> {
+    return this.hears(
+      address,
+      nodes.map((name) => this.#on.cluster.node(name).host.ipv4),
+    );
+  }
+
+  /** Waits until the next hops for an address are these. */
+  async hears(address: string, nextHops: readonly string[]): Promise<void> {
+    const wanted = nextHops.toSorted();
     const isLearned = async () => {
       const found = (await this.routes(address)).flatMap(({ nextHops }) => nextHops).sort();
       if (found.join() !== wanted.join()) throw new Error(`its next hops are ${found.join() || "none"}`);
       return true;
     };
-    await waitFor(`routes to ${address} by way of ${nodes.join()}`, isLearned, minute);
+    await waitFor(`routes to ${address} by way of ${wanted.join() || "none"}`, isLearned, patience);
   }
 }

@@ -2,9 +2,13 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
+import { patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
-import { InstalledCluster, minute, namespace } from "./installed.ts";
-import { steps } from "./steps.ts";
+import { frrConfiguration } from "#e2e/routers";
+import { bgpd } from "../requirements.ts";
+import { steps } from "../steps.ts";
+import { BorderRouter, nodeAsn, routerAsn } from "./border-router.ts";
+import { config, InstalledCluster, namespace, routedPool } from "./installed.ts";
 
 // Each component of the manifests on a real API server, alone and on top of all others.
 const manifests = resolve(import.meta.dirname, "../../../manifests");
@@ -23,7 +27,7 @@ const step = steps(async () => {
   await on.install();
   for (const [kind, fields] of Object.entries(monitoring)) await on.apply(customResource(kind, fields));
   const names = Object.keys(monitoring).map((kind) => `crd/${kind.toLowerCase()}s.monitoring.coreos.com`);
-  await on.kubectl("wait", "--for=condition=Established", "--timeout=30s", ...names);
+  await on.kubectl("wait", "--for=condition=Established", "--timeout=3m", ...names);
   return on;
 });
 
@@ -52,8 +56,12 @@ step("all of them are applied over the base, and a Service keeps its address and
 });
 
 step("ha: two controllers on two nodes, of which one leads, and another goes on when it is deleted", async (on) => {
-  const pods = await on.get("pods", "-n", namespace, "-l", "component=controller");
-  assert.deepEqual(pods.map(({ spec }) => spec?.nodeName).sort(), ["node1", "node2"]);
+  const onBoth = async () => {
+    const pods = await on.get("pods", "-n", namespace, "-l", "component=controller");
+    assert.deepEqual(pods.map(({ spec }) => spec?.nodeName).sort(), ["node1", "node2"]); // One of before may still end.
+    return pods;
+  };
+  const pods = await waitFor("controllers on both nodes", onBoth, patience);
   const leader = async () =>
     (await on.kubectl("-n", namespace, "get", "lease", "ingot-controller", "-o", "jsonpath={.spec.holderIdentity}")).split(
       "_",
@@ -61,7 +69,7 @@ step("ha: two controllers on two nodes, of which one leads, and another goes on 
   const before = await leader();
   assert.ok(pods.some(({ metadata }) => metadata.name === before));
   await on.kubectl("-n", namespace, "delete", "pod", String(before));
-  await waitFor("another leader", async () => (await leader()) !== before && (await leader()), minute);
+  await waitFor("another leader", async () => (await leader()) !== before && (await leader()), patience);
   await on.serve("after");
   await on.rolledOut("deployment/controller");
 });
@@ -69,9 +77,9 @@ step("ha: two controllers on two nodes, of which one leads, and another goes on 
 step("ha: a drain waits while the other controller is not ready", async (on) => {
   const allowed = async () =>
     on.kubectl("-n", namespace, "get", "poddisruptionbudget", "controller", "-o", "jsonpath={.status.disruptionsAllowed}");
-  await waitFor("the budget", async () => (await allowed()) === "1", minute);
+  await waitFor("the budget", async () => (await allowed()) === "1", patience);
   await on.kubectl("-n", namespace, "scale", "deployment/controller", "--replicas=1");
-  await waitFor("the budget", async () => (await allowed()) === "0", minute);
+  await waitFor("the budget", async () => (await allowed()) === "0", patience);
   await on.kubectl("-n", namespace, "scale", "deployment/controller", "--replicas=2");
 });
 
@@ -88,7 +96,36 @@ step("frr-alongside: the speaker leaves port 179 to others and listens on 1179",
   assert.doesNotMatch(listening, /[:\]]179\s/);
 });
 
-step("bgp-passwords, namespaces, prometheus: each account may what it has to, and no more", async (on) => {
+step(
+  "frr-alongside: FRR on a node and the speaker there both have a session with the router, and announce their routes",
+  async (on) => {
+    const { host } = on.cluster.node("node1");
+    const own = "172.30.0.61"; // FRR has the node's other address.
+    await host.run(["ip", "addr", "add", `${own}/24`, "dev", "eth0"]);
+    const router = await BorderRouter.start(on, [11, 12, 61]);
+    const file = join(on.cluster.directory, "bgpd.conf");
+    const neighbours = [{ address: on.cluster.router.ipv4, asn: routerAsn, gracefulRestart: false }];
+    await writeFile(file, frrConfiguration({ asn: nodeAsn, routerId: host.ipv4, neighbours, networks: ["203.0.113.0/32"] }));
+    const places = ["-i", join(on.cluster.directory, "bgpd.pid"), "--vty_socket", on.cluster.directory, "-P", "0"];
+    const frr = host.daemon("bgpd", [bgpd, "--no_zebra", "--skip_runas", "-f", file, ...places]);
+    const peer = `{peer-address: ${on.cluster.router.ipv4}, peer-asn: ${routerAsn}, my-asn: ${nodeAsn}`;
+    const at = (node: string) => `node-selectors: [{match-labels: {kubernetes.io/hostname: ${node}}}]`;
+    await on.configure(
+      `peers: [${peer}, source-address: ${own}, ${at("node1")}}, ${peer}, ${at("node2")}}]${config}${routedPool}`,
+    );
+    const far = await on.serve("far", { loadBalancerIP: "198.51.100.7" });
+    await router.hears(far, [own, on.cluster.node("node2").host.ipv4]);
+    await router.hears("203.0.113.0", [host.ipv4]);
+    await on.answer(far);
+    await frr.stop();
+    await router.hears("203.0.113.0", []);
+    await router.hears(far, [own, on.cluster.node("node2").host.ipv4]);
+    await on.kubectl("delete", "service", "far");
+    await on.configure(config);
+  },
+);
+
+step("bgp-passwords, namespaces, netbox, prometheus: each account may what it has to, and no more", async (on) => {
   const may = async (account: string, ...request: string[]) => {
     const answer = await on.kubectl("auth", "can-i", ...request, `--as=system:serviceaccount:${account}`).catch(String);
     return answer.trim() === "yes";
@@ -97,9 +134,11 @@ step("bgp-passwords, namespaces, prometheus: each account may what it has to, an
   const prometheus = "monitoring:prometheus-k8s";
   assert.equal(await may(speaker, "watch", "secrets", "-n", namespace), true);
   assert.equal(await may(speaker, "watch", "secrets", "-n", "default"), false);
-  assert.equal(await may(speaker, "watch", "namespaces"), true);
+  assert.equal(await may(speaker, "watch", "namespaces"), false);
   assert.equal(await may(`${namespace}:controller`, "list", "namespaces"), true);
   assert.equal(await may(speaker, "delete", "namespaces"), false);
+  assert.equal(await may(`${namespace}:controller`, "watch", "secrets/netbox", "-n", namespace), true);
+  assert.equal(await may(`${namespace}:controller`, "watch", "secrets/other", "-n", namespace), false);
   for (const resource of ["pods", "services", "endpoints", "endpointslices.discovery.k8s.io"])
     assert.equal(await may(prometheus, "list", resource, "-n", namespace), true, resource);
   assert.equal(await may(prometheus, "list", "secrets", "-n", namespace), false);

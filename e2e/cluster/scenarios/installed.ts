@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
-import { buildIngotImage, findKcp, ingotImage as image, RealCluster, type RealClusterOptions } from "#e2e/cluster";
+import { buildIngotImage, findKcp, ingotImage as image, patience, RealCluster, type RealClusterOptions } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import type { Streamed, StreamedTo } from "./stream.ts";
 import { echoDeployment } from "./workload.ts";
 
 export const namespace = "metallb-system";
-export const minute = { timeout: 60_000, every: 250 };
 
 export const config = `
 address-pools:
@@ -23,6 +22,8 @@ export const routedPool = `
     auto-assign: false
     addresses: [198.51.100.0/24]
 `;
+
+const manifests = resolve(import.meta.dirname, "../../../manifests");
 
 // Edits it as often as it is told, one edit after the other.
 const editScript = `
@@ -75,15 +76,23 @@ export class InstalledCluster implements AsyncDisposable {
 
   /** Applies the manifests, and components of them by name, and the ConfigMap; resolves when all is ready. */
   async install(configuration = config, components: readonly string[] = []): Promise<void> {
+    await this.#createKey();
     await this.writeOverlay(components);
     await this.kubectl("apply", "--warnings-as-errors", "-k", this.cluster.directory);
     await this.configure(configuration);
     await this.rolledOut("deployment/controller", "daemonset/speaker");
   }
 
+  /** Makes the Secret that the controller would make: a speaker that is there before it waits, and a kubelet looks again after 10 to 15 s. */
+  async #createKey(): Promise<void> {
+    await this.kubectl("apply", "-f", join(manifests, "base/namespace.yaml"));
+    const exists = await this.kubectl("-n", namespace, "get", "secret", "memberlist", "--ignore-not-found", "-o", "name");
+    if (exists === "")
+      await this.kubectl("-n", namespace, "create", "secret", "generic", "memberlist", "--from-literal=secretkey=a key");
+  }
+
   /** Writes `kustomization.yaml` into the cluster's directory. */
   async writeOverlay(components: readonly string[] = []): Promise<void> {
-    const manifests = resolve(import.meta.dirname, "../../../manifests");
     const path = (name: string) => relative(this.cluster.directory, join(manifests, name));
     const overlay = {
       resources: [path("")],
@@ -103,7 +112,7 @@ export class InstalledCluster implements AsyncDisposable {
     const proxy = controlPlane.host.daemon("proxy", [kcp, "kubectl", "--kubeconfig", kubeconfig, "proxy", "--port=8001"]);
     try {
       const url = `http://127.0.0.1:8001/api/v1/namespaces/${namespace}/configmaps/config`;
-      await waitFor("kubectl proxy", () => controlPlane.host.get(url));
+      await waitFor("kubectl proxy", () => controlPlane.host.get(url), patience);
       const edits = Array.from({ length: count }, (_, index) => JSON.stringify({ data: { config: text(index + 1) } }));
       await controlPlane.host.run([process.execPath, "-e", editScript, url], { input: edits.join("\n") });
     } finally {
@@ -114,7 +123,7 @@ export class InstalledCluster implements AsyncDisposable {
   /** Runs the Pods of `web`, each on a node of its own. */
   async deploy(replicas: number): Promise<void> {
     await this.apply(echoDeployment(replicas));
-    await this.kubectl("rollout", "status", "deployment/web", "--timeout=60s");
+    await this.kubectl("rollout", "status", "deployment/web", "--timeout=3m");
   }
 
   /** Makes a Service of type LoadBalancer for `web`. @returns its address */
@@ -125,11 +134,11 @@ export class InstalledCluster implements AsyncDisposable {
     ];
     const spec = { type: "LoadBalancer", selector: { app: "web" }, ports, ...more };
     await this.apply({ apiVersion: "v1", kind: "Service", metadata: { name, namespace: "default" }, spec });
-    return await waitFor(`an address of ${name}`, () => this.addressOf(name), minute);
+    return await waitFor(`an address of ${name}`, () => this.addressOf(name), patience);
   }
 
   kubectl(...args: string[]): Promise<string> {
-    return this.cluster.kubectl(args, { timeoutMs: 120_000 });
+    return this.cluster.kubectl(args);
   }
 
   async apply(object: object): Promise<void> {
@@ -142,7 +151,7 @@ export class InstalledCluster implements AsyncDisposable {
   }
 
   async rolledOut(...names: string[]): Promise<void> {
-    for (const name of names) await this.kubectl("-n", namespace, "rollout", "status", name, "--timeout=90s");
+    for (const name of names) await this.kubectl("-n", namespace, "rollout", "status", name, "--timeout=3m");
   }
 
   addressOf(name: string): Promise<string> {
@@ -170,12 +179,15 @@ export class InstalledCluster implements AsyncDisposable {
     return lines.split("\n").filter((line) => line !== "");
   }
 
-  /** The node whose MAC address the client's ARP request is answered with, and nobody else's. */
+  /** Waits until the client's ARP requests are answered by one host alone. @returns which node */
   async owner(address: string): Promise<string> {
-    const printed = await this.cluster.client.run(["sh", "-c", 'arping -c 3 -w 300000 -i eth0 "$0" || true', address]);
-    const macs = new Set([...printed.matchAll(/ from ([0-9a-f:]{17}) /g)].map(([, mac]) => mac));
-    assert.equal(macs.size, 1, `${address} is answered for by ${macs.size} hosts: ${printed}`);
-    return await this.#nodeOf([...macs][0] ?? "");
+    const only = async () => {
+      const printed = await this.cluster.client.run(["sh", "-c", 'arping -c 3 -W 0.2 -i eth0 "$0" || true', address]);
+      const macs = new Set([...printed.matchAll(/ from ([0-9a-f:]{17}) /g)].map(([, mac]) => mac));
+      assert.equal(macs.size, 1, `${address} is answered for by ${macs.size} hosts: ${printed}`);
+      return [...macs][0] ?? "";
+    };
+    return await this.#nodeOf(await waitFor(`one owner of ${address}`, only, patience));
   }
 
   async #nodeOf(mac: string): Promise<string> {
@@ -189,17 +201,17 @@ export class InstalledCluster implements AsyncDisposable {
       const owner = await this.owner(address);
       return owner === node ? undefined : owner;
     };
-    return await waitFor(`another owner of ${address} than ${node}`, other, minute);
+    return await waitFor(`another owner of ${address} than ${node}`, other, patience);
   }
 
   /** Waits until the client has an HTTP answer. @returns the node of the Pod that gave it */
   async answer(address: string): Promise<string> {
     const answer = () => this.cluster.client.get(`http://${address}/`);
-    return (await waitFor(`an answer from ${address}`, answer, minute)).body;
+    return (await waitFor(`an answer from ${address}`, answer, patience)).body;
   }
 
   async ready(node: string, status: "True" | "Unknown" = "True"): Promise<void> {
-    await this.kubectl("wait", `--for=condition=Ready=${status}`, "--timeout=90s", `node/${node}`);
+    await this.kubectl("wait", `--for=condition=Ready=${status}`, "--timeout=3m", `node/${node}`);
   }
 
   /** The Pod of a DaemonSet or Deployment on a node, by the label `component`. */
@@ -230,7 +242,7 @@ export class InstalledCluster implements AsyncDisposable {
     const stream = this.cluster.client.daemon(`stream${++this.#streams}`, [...program, ...names]);
     const lines = async () => (await readFile(stream.log, "utf8")).split("\n");
     try {
-      await waitFor("the stream of packets", async () => (await lines()).includes("streaming"), minute);
+      await waitFor("the stream of packets", async () => (await lines()).includes("streaming"), patience);
       await act();
     } finally {
       await stream.stop("SIGTERM");
@@ -247,7 +259,7 @@ export class InstalledCluster implements AsyncDisposable {
 
   /** For the message of a failure. */
   report(): Promise<string> {
-    return this.cluster.report([namespace, "default"]);
+    return this.cluster.report();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -15,6 +15,16 @@ export function assertNothingLost(streamed: Streamed): void {
     assert.equal(lost, 0, `${name}: ${lost} of ${sent} packets lost, in gaps of ${gaps.join()} ms`);
 }
 
+/** When a Pod leaves the Service, kube-proxy forgets its flows, and with them packets that are under way. */
+export function assertNothingLostBesidePods(streamed: Streamed): void {
+  for (const [name, { strayFromPods, sent, gaps }] of Object.entries(streamed))
+    assert.equal(
+      strayFromPods,
+      0,
+      `${name}: ${strayFromPods} of ${sent} packets lost while the Pod stayed; gaps of ${gaps.join()} ms in all`,
+    );
+}
+
 /** On layer 2 a hand-over may cost some. */
 export function assertNothingLostBesideHandOvers(streamed: Streamed): void {
   for (const [name, { stray, sent, gaps }] of Object.entries(streamed))

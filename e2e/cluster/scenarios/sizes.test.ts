@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
-import { InstalledCluster, minute, namespace } from "./installed.ts";
+import { steps } from "../steps.ts";
+import { InstalledCluster, namespace } from "./installed.ts";
 import { assertNothingLost, print } from "./packets.ts";
-import { steps } from "./steps.ts";
 
 // The smallest cluster, with kube-proxy in its other mode, and a large one.
 /** Set INGOT_E2E_NODES=10 where there is the time: two processors take minutes to start so many beside other work. */
@@ -21,6 +22,38 @@ alone("on a single node, with kube-proxy in nftables mode, Services are reached,
     assert.equal(await on.owner(address), "node1");
   }
   assert.match(await on.cluster.node("node1").host.run(["nft", "list", "tables"]), /kube-proxy/);
+});
+
+alone("what another writer sets beside an address stays, nobody writes it over, and kube-proxy goes by it", async (on) => {
+  const address = (await on.addresses()).web ?? "";
+  const writes = async () =>
+    (await on.cluster.requests()).filter(
+      ({ user, resource }) => user.endsWith(":controller") && user.includes(namespace) && resource === "services/status",
+    ).length;
+  const ingress = async () => (await on.get("services")).find(({ metadata }) => metadata.name === "web")?.status?.loadBalancer;
+  const rules = () => on.cluster.node("node1").host.run(["nft", "list", "table", "ip", "kube-proxy"]);
+  assert.deepEqual(await ingress(), { ingress: [{ ip: address, ipMode: "VIP" }] }, "the API server adds the mode");
+  assert.ok((await rules()).includes(address));
+
+  const before = await writes();
+  const ports = [{ port: 80, protocol: "TCP", error: "example.com/Broken" }];
+  const set = (entry: object) =>
+    on.kubectl(
+      "patch",
+      "service",
+      "web",
+      "--subresource=status",
+      "-p",
+      JSON.stringify({ status: { loadBalancer: { ingress: [entry] } } }),
+    );
+  await set({ ip: address, ipMode: "Proxy", ports });
+  await waitFor("kube-proxy to leave the address to a proxy", async () => !(await rules()).includes(address), patience);
+  await on.serve("later"); // The controller has seen what came before.
+  assert.deepEqual(await ingress(), { ingress: [{ ip: address, ipMode: "Proxy", ports }] });
+  await set({ ip: address });
+  assert.equal(await on.answer(address), "node1");
+  await on.kubectl("delete", "service", "later");
+  assert.equal(await writes(), before + 1, "that of the Service `later`");
 });
 
 alone("a client that knows the node loses nothing while its only speaker is replaced", async (on) => {
@@ -45,7 +78,7 @@ large(`on ${largeNodes} nodes each of twelve addresses has one owner, and severa
   const owners = new Set<string>();
   for (let count = 1; count <= 12; count++) {
     const address = await on.serve(`web${count}`);
-    owners.add(await waitFor(`an owner of ${address}`, () => on.owner(address), minute));
+    owners.add(await waitFor(`an owner of ${address}`, () => on.owner(address), patience));
   }
   assert.ok(owners.size >= 3, `owners: ${[...owners].join()}`);
 });
@@ -61,7 +94,7 @@ large(`when one of ${largeNodes} nodes dies, the others have its addresses, and 
     if (owner !== node) assert.equal(during[each], owner, "it has no reason to move");
   await on.cluster.node(node).powerOn();
   const isBack = async () => assert.deepEqual(await ownersOf(on, addresses), before) === undefined;
-  await waitFor("the owners as before", isBack, { ...minute, timeout: 120_000 });
+  await waitFor("the owners as before", isBack, patience);
   assert.deepEqual(await on.addresses(), addresses);
 });
 

@@ -14,6 +14,8 @@ export interface StreamedTo {
   readonly lost: number;
   /** Of these, those that were not sent within a second of another node's becoming the owner. */
   readonly stray: number;
+  /** Of these, those that were not sent within a second of the answers' coming from another Pod. */
+  readonly strayFromPods: number;
   /** Milliseconds between the packets around each run of lost ones. */
   readonly gaps: readonly number[];
   /** How many answers came from Pods of each node. */
@@ -29,15 +31,18 @@ export interface StreamedTo {
 
 const everyMs = 5;
 const arpEvery = 4; // packets
-const lateMs = 500;
+const lateMs = 5_000;
 const nearPackets = 200;
+const atOncePackets = 20;
+const bufferBytes = 1 << 20; // For when this process waits for a processor.
 
 class Stream implements Disposable {
   readonly name: string;
   readonly #address: string;
-  readonly #socket = createSocket("udp4");
+  readonly #socket = createSocket({ type: "udp4", recvBufferSize: bufferBytes });
   readonly #unanswered = new Set<number>();
   readonly #nodes: Record<string, number> = {};
+  readonly #answers: { readonly packet: number; readonly from: string }[] = [];
   readonly #asker: ArpAsker | undefined;
   readonly #asked = new Map<number, { readonly packet: number; readonly macs: Set<string> }>(); // request -> when, and who answered
   #sent = 0;
@@ -53,11 +58,21 @@ class Stream implements Disposable {
       this.#answered = true;
       this.#unanswered.delete(Number(number));
       this.#nodes[node] = (this.#nodes[node] ?? 0) + 1;
+      this.#answers.push({ packet: Number(number), from: node });
     });
   }
 
   get isAnswered(): boolean {
     return this.#answered;
+  }
+
+  get isWaiting(): boolean {
+    return this.#unanswered.size > 0;
+  }
+
+  /** Forgets what was not answered so far. */
+  begin(): void {
+    this.#unanswered.clear();
   }
 
   send(): void {
@@ -80,24 +95,37 @@ class Stream implements Disposable {
       gaps.push((gaps.pop() ?? 0) + everyMs);
     }
     const answers = [...this.#asked.values()];
-    const single = answers.flatMap(({ packet, macs }) => (macs.size === 1 ? [{ packet, mac: [...macs].join() }] : []));
-    const changes = single.flatMap(({ packet, mac }, index) => {
-      const before = single[index - 1];
-      return before === undefined || before.mac === mac ? [] : [{ from: before.packet - nearPackets, to: packet + nearPackets }];
-    });
-    const stray = lost.filter((packet) => !changes.some(({ from, to }) => packet >= from && packet <= to)).length;
+    const single = answers.flatMap(({ packet, macs }) => (macs.size === 1 ? [{ packet, from: [...macs].join() }] : []));
+    const stray = strayFrom(single, lost);
+    const strayFromPods = strayFrom(
+      this.#answers.toSorted((a, b) => a.packet - b.packet),
+      lost,
+    );
     const arp = {
       asked: answers.length,
       unanswered: answers.filter(({ macs }) => macs.size === 0).length,
       answeredByTwo: answers.filter(({ macs }) => macs.size > 1).length,
-      owners: single.filter(({ mac }, index) => mac !== single[index - 1]?.mac).map(({ mac }) => mac.replace(/..(?!$)/g, "$&:")),
+      owners: single
+        .filter(({ from }, index) => from !== single[index - 1]?.from)
+        .map(({ from }) => from.replace(/..(?!$)/g, "$&:")),
     };
-    return { sent: this.#sent, lost: lost.length, stray, gaps, nodes: this.#nodes, arp };
+    return { sent: this.#sent, lost: lost.length, stray, strayFromPods, gaps, nodes: this.#nodes, arp };
   }
 
   [Symbol.dispose](): void {
     this.#socket.close();
   }
+}
+
+/** How many packets were lost while answers before and after came from the same, a second around included. @param answers in order */
+function strayFrom(answers: readonly { readonly packet: number; readonly from: string }[], lost: readonly number[]): number {
+  const changes = answers.flatMap(({ packet, from }, index) => {
+    const before = answers[index - 1];
+    return before === undefined || before.from === from
+      ? []
+      : [{ begin: before.packet - nearPackets, end: packet + nearPackets }];
+  });
+  return lost.filter((packet) => !changes.some(({ begin, end }) => packet >= begin && packet <= end)).length;
 }
 
 if (import.meta.main) {
@@ -113,17 +141,23 @@ if (import.meta.main) {
     isStopped = true;
   });
   let isStreaming = false;
-  const started = performance.now();
-  for (let sent = 0; !isStopped; await sleep(1)) {
+  let due = performance.now();
+  for (; !isStopped; await sleep(1)) {
     asker.listen();
-    for (; sent * everyMs < performance.now() - started; sent++) {
+    // What it could not send in time it leaves out: a burst would fill buffers, which no client of this kind does.
+    due = Math.max(due, performance.now() - atOncePackets * everyMs);
+    for (; due < performance.now(); due += everyMs) {
       for (const stream of streams) stream.send();
       if (isStreaming || !streams.every(({ isAnswered }) => isAnswered)) continue;
       isStreaming = true;
+      for (const stream of streams) stream.begin();
       console.log("streaming");
     }
   }
-  await sleep(lateMs);
-  asker.listen();
+  const stopped = performance.now();
+  do {
+    await sleep(500); // Answers by ARP are late as well.
+    asker.listen();
+  } while (streams.some(({ isWaiting }) => isWaiting) && performance.now() - stopped < lateMs);
   console.log(JSON.stringify(Object.fromEntries(streams.map((stream) => [stream.name, stream.report()])) satisfies Streamed));
 }

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { steps } from "../steps.ts";
 import { BorderRouter, metallbPeer } from "./border-router.ts";
 import { config, InstalledCluster, namespace, routedPool } from "./installed.ts";
 import { installMetallb } from "./metallb.ts";
 import { assertNothingLostBesideHandOvers, print } from "./packets.ts";
-import { steps } from "./steps.ts";
 import type { Streamed } from "./stream.ts";
 
 // The steps of docs/migrate-from-metallb.md for MetalLB 0.12, and the way back, on a cluster where MetalLB itself runs.

@@ -21,6 +21,8 @@ export interface ApiWeather {
 type Answer = Awaited<ReturnType<HttpClient["json"]>>;
 
 const connectTimeoutMs: Millis = 30_000;
+// Until the kernel gives a connection up.
+const keepAliveMs: Millis = 5_000;
 const bookmarkMs: Millis = 60_000;
 
 /**
@@ -55,6 +57,14 @@ export class ApiConnection implements HttpClient {
   /** Watches break, as when a proxy between restarts. */
   breakWatches(): void {
     for (const stream of [...this.#streams]) stream.break();
+  }
+
+  /** Nothing arrives any more on watches that there are. The process's kernel notices. */
+  loseWatches(): void {
+    for (const stream of [...this.#streams]) {
+      stream.lose();
+      this.#time.schedule(this.#time.now + keepAliveMs, () => stream.break());
+    }
   }
 
   json(request: Request, signal: AbortSignal): Promise<Answer> {
@@ -182,6 +192,12 @@ class WatchStream {
   break(): void {
     this.#gone();
     this.#deliver(() => this.#readable.destroy(new Error("the connection broke")));
+  }
+
+  lose(): void {
+    this.#gone();
+    this.#isOver = true;
+    this.#waiting.length = 0;
   }
 
   /** What waited because of a cut is on its way again. */

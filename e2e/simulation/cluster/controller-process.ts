@@ -1,4 +1,4 @@
-import { Allocator } from "#pkg/allocator";
+import { RecordedAllocator } from "#pkg/assignment";
 import { Cluster } from "#pkg/k8s/testing";
 import { LeaderElector } from "#pkg/leader-election";
 import { silentLog } from "#pkg/log";
@@ -29,7 +29,7 @@ export class ControllerProcess {
       record: (about: { namespace: string; name: string }, _type: string, reason: string, message: string) =>
         process.isRunning && record(`${process.name}: ${about.namespace}/${about.name}: ${reason}: ${message}`),
     };
-    const allocator = new Allocator();
+    const allocator = new RecordedAllocator();
     this.#elector = new LeaderElector({
       cluster,
       namespace,
@@ -40,9 +40,14 @@ export class ControllerProcess {
       clock,
     });
     const metrics = createMetrics(new Registry(), allocator, this.#elector);
-    const fenced = { informer: cluster.informer.bind(cluster), ...cluster.fenced(() => this.#elector.mayWrite) };
+    const mayWrite = () => this.#elector.mayWrite;
+    const fenced = { informer: cluster.informer.bind(cluster), ...cluster.fenced(mayWrite) };
     const common = { events, namespace, allocator, metrics, log: silentLog, clock, random, classes: classlessOnly };
-    this.#terms = new Terms(() => new Controller({ ...common, cluster: fenced, configMap: "config" }), allocator, silentLog);
+    this.#terms = new Terms(
+      () => new Controller({ ...common, cluster: fenced, mayWrite, configMap: "config" }),
+      allocator,
+      silentLog,
+    );
     this.#terms.start();
     this.#elector.start(this.#terms);
   }

@@ -5,7 +5,19 @@ import type { ServiceSpec } from "./objects.ts";
 /** Something that happens to a cluster. What lasts ends by itself after `length`, so that any of them can be left out of a history. */
 export type Act =
   | { readonly type: "killSpeaker" | "stopSpeaker" | "powerOff"; readonly node: number; readonly length: Millis }
-  | { readonly type: "stallSpeaker" | "carrier" | "exclude"; readonly node: number; readonly length: Millis }
+  | { readonly type: "stallSpeaker" | "carrier" | "exclude" | "edge"; readonly node: number; readonly length: Millis }
+  | { readonly type: "cutRouter"; readonly node: number; readonly cut: Cut; readonly length: Millis }
+  /** The node's speaker is one whose formats are those of an earlier version. */
+  | { readonly type: "earlierVersion"; readonly node: number; readonly length: Millis }
+  /** The clock of the node's machine shows so much more than the time from now on. */
+  | { readonly type: "setClock"; readonly node: number; readonly ahead: Millis }
+  /** The node has another network card. */
+  | { readonly type: "changeMac"; readonly node: number }
+  /**
+   * The node has another address: a new one, or that of another node, which gets a new one. Meanwhile it is off for so long; undefined where it
+   * runs on.
+   */
+  | { readonly type: "changeAddress"; readonly node: number; readonly from?: number; readonly off?: Millis }
   | { readonly type: "stallController" | "killController"; readonly index: number; readonly length: Millis }
   /** Nodes reach those of their own part. */
   | { readonly type: "cut"; readonly parts: readonly number[]; readonly length: Millis }
@@ -16,9 +28,15 @@ export type Act =
   /** The API goes back to what it had so long ago. */
   | { readonly type: "restore"; readonly age: Millis }
   | { readonly type: "weather"; readonly weather: ApiWeather; readonly length: Millis }
-  | { readonly type: "config"; readonly text: string }
+  /** A host without a speaker uses an address that somebody answers for, chosen by this number. */
+  | { readonly type: "foreignHost"; readonly choice: number; readonly length: Millis }
+  /** @property mayRenumber it may leave no pool for addresses in use */
+  | { readonly type: "config"; readonly text: string; readonly mayRenumber?: boolean }
   /** Undefined: it is deleted. */
   | { readonly type: "service"; readonly name: string; readonly spec: ServiceSpec | undefined };
+
+/** Which packets between a node and the router get lost. */
+export type Cut = "both" | "toRouter" | "toNode";
 
 /** A speaker's node, or a controller. */
 export type Client = { readonly speaker: number } | { readonly controller: number };
@@ -27,6 +45,8 @@ export interface History {
   readonly seed: number;
   readonly nodes: number;
   readonly loss: number;
+  /** What is in force at the start, and put in force again in the end. */
+  readonly config: string;
   readonly services: Readonly<Record<string, ServiceSpec>>;
   readonly acts: readonly { readonly at: Millis; readonly act: Act }[];
 }
@@ -35,25 +55,59 @@ const pools = `address-pools:
 - name: lan
   protocol: layer2
   addresses: [192.0.2.0-192.0.2.19, "2001:db8::-2001:db8::13"]
+  preferred-nodes: [{weight: 100, match-labels: {edge: "true"}}]
 - name: sticky
   protocol: layer2
   l2-placement: sticky
+  preferred-nodes: [{weight: 100, match-labels: {edge: "true"}}]
   addresses: [192.0.2.32-192.0.2.51, "2001:db8::20-2001:db8::33"]
 - name: routed
   protocol: bgp
   addresses: [198.51.100.0/28]
+- name: both
+  protocol: [layer2, bgp]
+  addresses: [192.0.2.96/28]
+- name: nic
+  protocol: interface
+  placement: lan
+  addresses: [192.0.2.112/28]
+- name: given
+  protocol: none
+  addresses: [203.0.113.0/28]
 `;
 
-/** What is in force at the start: a pool for each protocol, and a router. */
-export const firstConfig = `${pools}peers:
-- peer-address: 10.0.255.1
+/** Where each pool's addresses begin. */
+const bases = {
+  lan: "192.0.2.0",
+  sticky: "192.0.2.32",
+  routed: "198.51.100.0",
+  both: "192.0.2.96",
+  nic: "192.0.2.112",
+  given: "203.0.113.0",
+};
+
+export const routerAddress = "10.0.255.1";
+const holdSeconds = 9;
+const restartSeconds = 20;
+/** How long a router keeps routes through a neighbour that is gone, where it has no BFD. */
+export const holdMs: Millis = (holdSeconds + restartSeconds) * 1000;
+
+const peer = `peers:
+- peer-address: ${routerAddress}
   peer-asn: 65002
   my-asn: 65001
-  hold-time: 9s
-  graceful-restart-time: 20s
+  hold-time: ${holdSeconds}s
+  graceful-restart-time: ${restartSeconds}s
 `;
 
+/** What is in force at the start: pools on layer 2, by BGP, by both, on NICs and for none, and a router. */
+export const firstConfig = `${pools}${peer}`;
+/** The same with BFD. */
+export const bfdConfig = `${firstConfig}  bfd-profile: fast\nbfd-profiles: [{name: fast}]\n`;
+
 const moreConfig = `${firstConfig.replace("peers:", "- name: more\n  protocol: layer2\n  addresses: [192.0.2.64/28]\npeers:")}`;
+/** The addresses of one pool are others. */
+export const movedConfig = firstConfig.replace("192.0.2.0-192.0.2.19", "192.0.2.128-192.0.2.147");
 /** Refused: no YAML, an unknown field, and pools that addresses in use are in are gone. */
 const refusedConfigs = [
   "address-pools: [",
@@ -75,12 +129,13 @@ export function drawHistory(seed: number): History {
     at += draw.pick(3) === 0 ? draw.pick(15_000) : draw.pick(1_500);
     acts.push({ at, act: draw.act(nodes) });
   }
-  return { seed, nodes, loss: [0, 0, 0.05, 0.1][draw.pick(4)] ?? 0, services, acts };
+  const loss = [0, 0, 0.05, 0.1][draw.pick(4)] ?? 0;
+  return { seed, nodes, loss, config: draw.pick(2) === 0 ? firstConfig : bfdConfig, services, acts };
 }
 
 /** When the last of it is over. */
 export function endOf({ acts }: History): Millis {
-  return Math.max(0, ...acts.map(({ at, act }) => at + ("length" in act ? act.length : 0)));
+  return Math.max(0, ...acts.map(({ at, act }) => at + ("length" in act ? act.length : "off" in act ? (act.off ?? 0) : 0)));
 }
 
 class Draw {
@@ -104,7 +159,7 @@ class Draw {
       () => ({ type: "stopSpeaker", node, length: 4_000 + this.pick(4_000) }),
       () => ({ type: "stallSpeaker", node, length: this.pick(this.pick(3) === 0 ? 20_000 : 4_000) }),
       () => ({ type: "carrier", node, length: this.pick(4_000) }),
-      () => ({ type: "exclude", node, length: this.pick(10_000) }),
+      () => ({ type: this.pick(2) === 0 ? "exclude" : "edge", node, length: this.pick(10_000) }),
       () => ({ type: "stallController", index, length: this.pick(20_000) }),
       () => ({ type: "killController", index, length: this.pick(10_000) }),
       () => ({ type: "cut", parts: Array.from({ length: nodes }, () => this.pick(3)), length: this.#length() }),
@@ -113,8 +168,28 @@ class Draw {
       () => ({ type: "breakWatches", of }),
       () => ({ type: this.pick(2) === 0 ? "restartApi" : "compact" }),
       () => (this.pick(3) === 0 ? { type: "restore", age: this.pick(20_000) } : { type: "breakWatches", of }),
+      () => ({ type: "foreignHost", choice: this.pick(1_000), length: this.#length() }),
       () => ({ type: "weather", weather: this.#weather(), length: this.pick(20_000) }),
-      () => ({ type: "config", text: [firstConfig, moreConfig, ...refusedConfigs][this.pick(5)] ?? "" }),
+      () => ({ type: "config", text: [firstConfig, bfdConfig, moreConfig, ...refusedConfigs][this.pick(6)] ?? "" }),
+      () => ({ type: "config", text: [firstConfig, movedConfig][this.pick(2)] ?? "", mayRenumber: true }),
+      () => ({
+        type: "cutRouter",
+        node,
+        cut: (["both", "toRouter", "toNode"] as const)[this.pick(3)] ?? "both",
+        length: this.#length(),
+      }),
+      () => ({ type: "earlierVersion", node, length: 5_000 + this.pick(20_000) }),
+      () => ({
+        type: "setClock",
+        node,
+        ahead: (this.pick(2) === 0 ? 1 : -1) * this.pick(this.pick(2) === 0 ? 5_000 : 3_600_000),
+      }),
+      () => ({ type: "changeMac", node }),
+      () => {
+        const from = this.pick(2) === 0 ? {} : { from: (node + 1 + this.pick(nodes - 1)) % nodes };
+        const off = this.pick(2) === 0 ? {} : { off: this.#away() };
+        return { type: "changeAddress", node, ...from, ...off };
+      },
     ];
     if (this.pick(5) < 2) {
       const name = `s${this.pick(12)}`;
@@ -124,15 +199,18 @@ class Draw {
   }
 
   service(nodes: number): ServiceSpec {
-    const pool = ["lan", "sticky", "routed"][this.pick(3)] ?? "lan";
-    const [first] = { lan: ["192.0.2."], sticky: ["192.0.2."], routed: ["198.51.100."] }[pool] ?? [];
-    const base = pool === "sticky" ? 32 : 0;
+    const pool =
+      (["lan", "sticky", "routed", "lan", "sticky", "routed", "both", "both", "given", "nic", "nic"] as const)[this.pick(11)] ??
+      "lan";
+    const [first, base] = bases[pool].split(/(?<=\.)(?=\d+$)/);
     const sharing = this.pick(5) === 0 ? "k" : undefined;
-    const wanted = this.pick(5) === 0 ? `${first}${base + this.pick(4)}` : undefined;
+    const wanted = this.pick(5) === 0 ? `${first}${Number(base) + this.pick(4)}` : undefined;
+    const several = wanted === undefined && this.pick(6) === 0;
+    const others = [["lan"], ["routed"], ["both", "given"], [pool], ["nic"]][this.pick(5)] ?? [];
     const isLocal = sharing === undefined && this.pick(4) === 0;
     return {
-      pool,
-      isDual: wanted === undefined && pool !== "routed" && this.pick(3) === 0,
+      pool: several ? [pool, ...others].join() : pool,
+      isDual: !several && wanted === undefined && (pool === "lan" || pool === "sticky") && this.pick(3) === 0,
       wanted,
       sharing,
       port: 80 + this.pick(6),

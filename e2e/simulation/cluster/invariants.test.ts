@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Millis } from "#pkg/clock";
-import { fairWeather, firstConfig } from "./history.ts";
+import { bfdConfig, fairWeather, firstConfig, movedConfig } from "./history.ts";
 import { Invariants } from "./invariants.ts";
 import { keyOf, type ServiceSpec } from "./objects.ts";
-import { SimulatedCluster } from "./simulated-cluster.ts";
+import { ingressOf, SimulatedCluster } from "./simulated-cluster.ts";
 
 const spec: ServiceSpec = {
   pool: "lan",
@@ -21,7 +21,7 @@ class Scene {
   readonly invariants = new Invariants();
   readonly cluster: SimulatedCluster;
 
-  private constructor() {
+  private constructor(config: string) {
     const changed = (...[change, byPeople]: Parameters<ConstructorParameters<typeof SimulatedCluster>[0]["onChange"]>) => {
       if (this.cluster !== undefined) this.invariants.changed(this.cluster, change, byPeople);
     };
@@ -30,7 +30,7 @@ class Scene {
       nodes: 2,
       loss: 0,
       weather: fairWeather,
-      config: firstConfig,
+      config,
       onChange: changed,
     });
     this.cluster.setService("a", spec);
@@ -38,8 +38,8 @@ class Scene {
     this.cluster.setService("r", { ...spec, pool: "routed" });
   }
 
-  static async atRest(): Promise<Scene> {
-    const scene = new Scene();
+  static async atRest(config = firstConfig): Promise<Scene> {
+    const scene = new Scene(config);
     await scene.pass(10_000);
     assert.equal(scene.found, undefined);
     return scene;
@@ -99,7 +99,28 @@ test("an address that two nodes answer for is found after the time of a hand-ove
   assert.match(scene.found ?? "", /is at node-0 and node-1 since/);
   const other = await Scene.atRest();
   for (const node of [0, 1]) other.speaker(node).announced.delete(other.cluster.status("a")[0] ?? "");
-  assert.match(other.found ?? "", /of a is at nobody, of node-0,node-1/);
+  assert.match(other.found ?? "", /of a is at nobody, of node-1/);
+});
+
+test("a kernel that goes on answering after its speaker was killed has the address's lifetime for that, and no more", async () => {
+  for (const isRenewed of [false, true]) {
+    const scene = await Scene.atRest();
+    scene.cluster.setService("n", { ...spec, pool: "nic" });
+    await scene.pass(5_000);
+    const [address = ""] = scene.cluster.status("n");
+    const [owner = -1, ...more] = scene.cluster.owners().get(address) ?? [];
+    assert.ok(owner >= 0 && more.length === 0, `${address} is at ${owner},${more}`);
+    const { nicAddresses } = scene.speaker(owner);
+    scene.cluster.killSpeaker(owner);
+    await scene.pass(3_000);
+    assert.equal(scene.cluster.owners().get(address)?.length, 2);
+    for (let i = 0; i < 20; i++) {
+      if (isRenewed) nicAddresses.set(address);
+      await scene.pass(1_000);
+    }
+    assert.equal(scene.invariants.problem !== undefined, isRenewed, scene.invariants.problem);
+    if (!isRenewed) assert.deepEqual(scene.cluster.owners().get(address), [1 - owner]);
+  }
 });
 
 test("a route through a node that is gone is found, and one that is missing", async () => {
@@ -109,9 +130,80 @@ test("a route through a node that is gone is found, and one that is missing", as
   assert.equal(scene.invariants.problem, undefined, "the router still waits for its return");
   await scene.pass(8_000);
   assert.equal(scene.found, undefined, "then it has forgotten it");
-  scene.cluster.router.routes = () => new Map([["198.51.100.0/32", ["node-0", "node-1"]]]);
+  scene.cluster.router.routes = () => new Map([["198.51.100.0/32", ["at-0", "at-1"]]]);
   await scene.pass(200);
-  assert.match(scene.found ?? "", /a route to 198\.51\.100\.0\/32 through node-0, which is gone/);
+  assert.match(scene.found ?? "", /a route to 198\.51\.100\.0\/32 through at-0, which is gone/);
+});
+
+test("with BFD a router has no route any more a second after it has lost a node, and has it again when the way is mended", async () => {
+  const scene = await Scene.atRest(bfdConfig);
+  const lose = {
+    powerOff: () => scene.cluster.powerOff(0),
+    toRouter: () => scene.cluster.cutRouter(0, "toRouter"),
+    toNode: () => scene.cluster.cutRouter(0, "toNode"),
+  };
+  for (const cut of ["toRouter", "toNode", "powerOff"] as const) {
+    lose[cut]();
+    await scene.pass(1_000);
+    assert.deepEqual([...scene.cluster.router.routes().values()], [["at-1"]], cut);
+    if (cut !== "powerOff") scene.cluster.cutRouter(0, undefined);
+    else scene.cluster.startSpeaker(0);
+    await scene.pass(40_000);
+    assert.equal(scene.found, undefined, cut);
+  }
+  scene.cluster.router.reset = () => {};
+  scene.cluster.powerOff(0);
+  await scene.pass(4_000);
+  assert.match(scene.invariants.problem ?? "", /a route to 198\.51\.100\.0\/32 through at-0, which is gone/);
+});
+
+test("addresses are moved only by people that allow it", async () => {
+  const scene = await Scene.atRest();
+  scene.cluster.setConfig(movedConfig, false);
+  await scene.pass(5_000);
+  assert.match(scene.cluster.status("a").join(), /^192\.0\.2\.\d$/);
+  scene.cluster.setConfig(movedConfig, true);
+  await scene.pass(5_000);
+  assert.match(scene.cluster.status("a").join(), /^192\.0\.2\.1\d\d$/);
+  scene.cluster.setConfig(firstConfig, true);
+  await scene.pass(5_000);
+  assert.match(scene.cluster.status("a").join(), /^192\.0\.2\.\d$/);
+  assert.equal(scene.found, undefined);
+});
+
+test("an address that only one of two protocols announces is found, one that none may announce, and one at a node that is not preferred", async () => {
+  const both = await Scene.atRest();
+  both.cluster.setService("a", { ...spec, pool: "both" });
+  both.cluster.setService("b", { ...spec, pool: "given" });
+  await both.pass(10_000);
+  assert.equal(both.found, undefined);
+  const [address = ""] = both.cluster.status("a");
+  const routes = both.cluster.router.routes();
+  both.cluster.router.routes = () => new Map([...routes].filter(([prefix]) => !prefix.startsWith(address)));
+  assert.match(both.found ?? "", /^192\.0\.2\.96 of a has routes through nobody, of at-0,at-1$/);
+  both.cluster.router.routes = () => routes;
+  for (const node of [0, 1]) both.speaker(node).announced.delete(address);
+  assert.match(both.found ?? "", /^192\.0\.2\.96 of a is at nobody/);
+  both.speaker(0).announced.add(address);
+  assert.equal(both.found, undefined);
+  both.speaker(0).announced.add(both.cluster.status("b")[0] ?? "");
+  assert.match(both.found ?? "", /^203\.0\.113\.\d of b is at node-0, of nobody$/);
+  const preferring = await Scene.atRest();
+  const [owned = ""] = preferring.cluster.status("a");
+  preferring.speaker(1).announced.delete(owned);
+  preferring.speaker(0).announced.add(owned);
+  assert.match(preferring.found ?? "", / of a is at node-0, of node-1$/);
+});
+
+test("a Service that asks for several pools has an address of each, and one that is missing is found", async () => {
+  const scene = await Scene.atRest();
+  scene.cluster.setService("a", { ...spec, pool: "lan,routed,lan" });
+  await scene.pass(10_000);
+  assert.equal(scene.found, undefined);
+  assert.equal(scene.cluster.status("a").length, 3);
+  const status = scene.cluster.status("a");
+  scene.cluster.status = (name) => (name === "a" ? status.slice(1) : ingressOf(scene.cluster.api.get("services", keyOf(name))));
+  assert.match(scene.found ?? "", /^a asks for pools lan,routed,lan and has /);
 });
 
 test("Services that have nothing, and controllers none of which leads, are found", async () => {

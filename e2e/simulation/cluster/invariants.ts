@@ -1,12 +1,15 @@
 import type { Millis } from "#pkg/clock";
-import type { Change } from "./kubernetes-api.ts";
-import { keyOf, type ServiceSpec } from "./objects.ts";
+import { renumberAnnotation } from "#pkg/live-config";
+import { movedConfig } from "./history.ts";
+import type { Change, RawObject } from "./kubernetes-api.ts";
+import { lifetimeMs } from "./nic-addresses.ts";
+import { keyOf, namespace, type ServiceSpec } from "./objects.ts";
 import { ingressOf, prefixOf, type SimulatedCluster } from "./simulated-cluster.ts";
 
 // From when the two nodes hear one another and agree on the members: so long two may answer for an address.
 const handOverMs: Millis = 6_000;
-// The hold time and the graceful restart time of the configuration, and a second to notice.
-const detectionMs: Millis = 9_000 + 20_000 + 1_500;
+// The router looks at its hold timers every second.
+const noticeMs: Millis = 1_500;
 
 /**
  * What is promised, and watched while a history runs. Problems are sentences for people.
@@ -22,18 +25,21 @@ export class Invariants {
 
   /** For the API's changes, in their order. */
   changed(cluster: SimulatedCluster, { plural, key, type, object, before }: Change, byPeople: boolean): void {
+    if (plural === "configmaps" && byPeople && mayRenumber(object))
+      for (const name of cluster.services.keys()) this.#touched.add(keyOf(name));
     if (plural !== "services") return;
-    if (byPeople) this.#touched.add(key);
+    if (byPeople) this.#touch(cluster, key, ingressOf(object));
     if (type === "DELETED" || byPeople) return;
     const [was, is] = [ingressOf(before), ingressOf(object)];
     if (was.join() === is.join()) return;
     cluster.note(`${key} has ${is.join(" and ") || "no address"}`);
     // One that waits for the address it asks for keeps what it has until then.
     const isWish = is.join() === cluster.services.get(object.metadata.name)?.wanted;
-    if (was.length > 0 && !this.#touched.has(key) && !isWish)
+    if (was.length > 0 && !this.#touched.has(key) && !isWish && !isStranded(cluster, was))
       this.#found(cluster, `${key} had ${was} and has ${is}, although nobody changed it`);
     this.#touched.delete(key);
-    this.#checkHolders(cluster);
+    // Services that may no longer share what they have, since somebody changed one of them, part one after the other.
+    this.#checkHolders(cluster, (address) => !was.includes(address) && is.includes(address));
   }
 
   /** To be called often. */
@@ -41,14 +47,17 @@ export class Invariants {
     this.#checkOwners(cluster);
     for (const [prefix, neighbors] of cluster.router.routes())
       for (const neighbor of neighbors) {
-        const gone = cluster.goneSince(Number(neighbor.slice("node-".length)));
-        if (gone !== undefined && cluster.now - gone > detectionMs)
-          this.#found(cluster, `the router has a route to ${prefix} through ${neighbor}, which is gone since ${gone} ms`);
+        const lost = cluster.lost(neighbor);
+        if (lost !== undefined && cluster.now - lost.since > lost.within + noticeMs)
+          this.#found(cluster, `the router has a route to ${prefix} through ${neighbor}, which is gone since ${lost.since} ms`);
       }
   }
 
   /** What is not as it should be once nothing has happened for long enough. */
   checkAtRest(cluster: SimulatedCluster): string | undefined {
+    this.#touched.clear();
+    this.#checkHolders(cluster, () => true);
+    if (this.problem !== undefined) return this.problem;
     const owners = cluster.owners();
     const routes = cluster.router.routes();
     const expected = new Set<string>();
@@ -62,12 +71,8 @@ export class Invariants {
           .filter(([other]) => cluster.status(other).includes(address))
           .map(([, each]) => each);
         const candidates = candidatesOf(cluster, sharers);
-        const isRouted = poolOf(address) === "routed"; // A Service whose wish cannot be met keeps what it has, of whatever pool.
-        const who = isRouted ? routes.get(prefixOf(address)) : owners.get(address)?.map((node) => `node-${node}`);
-        const found = who?.join() ?? "";
-        const wanted = candidates.map((node) => `node-${node}`);
-        const right = isRouted ? found === wanted.join() : wanted.length === 0 ? found === "" : wanted.includes(found);
-        if (!right) return `${address} of ${name} is at ${found || "nobody"}, of ${wanted.join() || "nobody"}`;
+        const announced = misplaced(cluster, address, candidates, owners.get(address) ?? [], routes.get(prefixOf(address)) ?? []);
+        if (announced !== undefined) return `${address} of ${name} ${announced}`;
       }
     }
     for (const address of owners.keys())
@@ -90,18 +95,23 @@ export class Invariants {
       const taken = [...cluster.services.keys()].some((other) => other !== name && cluster.status(other).includes(wanted));
       return taken ? undefined : `${name} asks for ${wanted}, which is free, and has ${addresses.join() || "nothing"}`;
     }
+    if (pool.includes(",")) {
+      const has = addresses.map(poolOf).sort().join();
+      if (has === pool.split(",").sort().join()) return undefined;
+      return `${name} asks for pools ${pool} and has ${addresses.join() || "nothing"}`;
+    }
     const families = addresses.map((address) => (address.includes(":") ? 6 : 4)).sort();
     if (families.join() !== (isDual ? "4,6" : "4")) return `${name} has ${addresses.join() || "nothing"}`;
     const outside = addresses.find((address) => poolOf(address) !== pool);
     return outside === undefined ? undefined : `${name} asks for pool ${pool} and has ${outside}`;
   }
 
-  #checkHolders(cluster: SimulatedCluster): void {
+  #checkHolders(cluster: SimulatedCluster, isMeant: (address: string) => boolean): void {
     const holders = new Map<string, string[]>(); // address -> names
     for (const name of cluster.services.keys())
       for (const address of cluster.status(name)) holders.set(address, [...(holders.get(address) ?? []), name]);
     for (const [address, names] of holders) {
-      if (names.length < 2) continue;
+      if (names.length < 2 || !isMeant(address)) continue;
       const specs = names.map((name) => cluster.services.get(name));
       const [first] = specs;
       const ports = new Set(specs.map((spec) => spec?.port));
@@ -113,16 +123,26 @@ export class Invariants {
     }
   }
 
+  /** With it those that share an address with it: they may not be allowed to any more. */
+  #touch(cluster: SimulatedCluster, key: string, addresses: readonly string[]): void {
+    this.#touched.add(key);
+    for (const name of cluster.services.keys())
+      if (cluster.status(name).some((address) => addresses.includes(address))) this.#touched.add(keyOf(name));
+  }
+
   #checkOwners(cluster: SimulatedCluster): void {
     const agreed = cluster.ring.isConverged();
     const owners = cluster.owners();
     for (const [address, nodes] of owners) {
+      const runs = (node: number) => cluster.speakers.get(node)?.process.isRunning === true;
+      // A kernel whose speaker was killed goes on for the address's lifetime.
+      const within = nodes.every(runs) ? handOverMs : Math.max(handOverMs, lifetimeMs + noticeMs);
       const hear = nodes.every((from) => nodes.every((to) => from === to || cluster.ring.reaches(from, to)));
       const bad = agreed && hear && nodes.length > 1 && nodes.every((node) => !cluster.speakers.get(node)?.process.isStalled);
       if (!bad) this.#twiceSince.delete(address);
       else if (!this.#twiceSince.has(address)) this.#twiceSince.set(address, cluster.now);
       const since = this.#twiceSince.get(address);
-      if (since !== undefined && cluster.now - since > handOverMs)
+      if (since !== undefined && cluster.now - since > within)
         this.#found(cluster, `${address} is at ${nodes.map((node) => `node-${node}`).join(" and ")} since ${since} ms`);
     }
     for (const address of this.#twiceSince.keys()) if (!owners.has(address)) this.#twiceSince.delete(address);
@@ -133,8 +153,24 @@ export class Invariants {
   }
 }
 
+function mayRenumber({ metadata }: RawObject): boolean {
+  return fieldOf(metadata.annotations, renumberAnnotation) === "true";
+}
+
+/** Whether addresses have no pool in what is configured, by people that wanted that. */
+function isStranded({ api }: SimulatedCluster, addresses: readonly string[]): boolean {
+  const object = api.get("configmaps", `${namespace}/config`);
+  if (object === undefined || !mayRenumber(object)) return false;
+  const isMoved = fieldOf(object.data, "config") === movedConfig;
+  return addresses.some((address) => poolOf(address) === (isMoved ? "lan" : "moved"));
+}
+
+function fieldOf(of: unknown, name: string): unknown {
+  return (of as Readonly<Record<string, unknown>> | undefined)?.[name];
+}
+
 /** The nodes that may announce an address of these Services, which share it; all of them, sorted. */
-function candidatesOf(cluster: SimulatedCluster, sharers: readonly ServiceSpec[]): number[] {
+export function candidatesOf(cluster: SimulatedCluster, sharers: readonly ServiceSpec[]): number[] {
   const able = [...cluster.speakers]
     .filter(([node, { process }]) => process.isRunning && !cluster.excluded.has(node))
     .map(([node]) => node)
@@ -145,8 +181,39 @@ function candidatesOf(cluster: SimulatedCluster, sharers: readonly ServiceSpec[]
   return may;
 }
 
+/**
+ * In what an address is not announced as its pool asks for: a Service whose wish cannot be met keeps what it has, of whatever pool. A sticky
+ * pool prefers nodes only when these have been the same for long.
+ */
+function misplaced(
+  cluster: SimulatedCluster,
+  address: string,
+  candidates: readonly number[],
+  owners: readonly number[],
+  routers: readonly string[],
+): string | undefined {
+  const pool = poolOf(address);
+  const preferred = candidates.filter((node) => cluster.edges.has(node));
+  const mayOwn = pool === "lan" && preferred.length > 0 ? preferred : candidates;
+  const names = (nodes: readonly number[]) => nodes.map((node) => `node-${node}`).join();
+  const byLayer2 = pool !== "routed" && pool !== "given";
+  const [owner, ...more] = owners;
+  const isOwned =
+    owner === undefined ? mayOwn.length === 0 || !byLayer2 : byLayer2 && mayOwn.includes(owner) && more.length === 0;
+  if (!isOwned) return `is at ${names(owners) || "nobody"}, of ${(byLayer2 && names(mayOwn)) || "nobody"}`;
+  const isRouted = pool === "routed" || pool === "both";
+  const wanted = isRouted
+    ? candidates
+        .map((node) => cluster.neighborOf(node))
+        .sort()
+        .join()
+    : "";
+  return routers.join() === wanted ? undefined : `has routes through ${routers.join() || "nobody"}, of ${wanted || "nobody"}`;
+}
+
 function poolOf(address: string): string {
   if (address.startsWith("198.51.100.") || address.startsWith("2001:db8:1:")) return "routed";
+  if (address.startsWith("203.0.113.")) return "given";
   const last = address.includes(":") ? Number.parseInt(address.split(":").at(-1) || "0", 16) : Number(address.split(".")[3]);
-  return last >= 64 ? "more" : last >= 32 ? "sticky" : "lan";
+  return last >= 128 ? "moved" : last >= 112 ? "nic" : last >= 96 ? "both" : last >= 64 ? "more" : last >= 32 ? "sticky" : "lan";
 }

@@ -134,9 +134,13 @@ export class KubernetesApi {
     return { version: this.#version, objects: new Map([...this.#objects].map(([plural, all]) => [plural, new Map(all)])) };
   }
 
-  /** Everything is as it was then, the version too; all watches end. */
-  restore({ version, objects }: Backup): void {
+  /**
+   * Everything is as it was then; all watches end. The version is as it was too, unless it is bumped: then it is one that nobody has seen, and
+   * watches from earlier ones have missed changes (`etcdutl snapshot restore --bump-revision --mark-compacted`).
+   */
+  restore({ version: restored, objects }: Backup, bump: boolean): void {
     const before = this.#objects;
+    const version = bump ? this.#version + 1_000 : restored;
     this.#objects = new Map([...objects].map(([plural, all]) => [plural, new Map(all)]));
     this.#version = version;
     this.#floor = version;

@@ -1,9 +1,11 @@
+import { addressOf, nameOf } from "#pkg/memberlist/testing";
 import type { Given } from "./kubernetes-api.ts";
 
 export const namespace = "metallb-system";
 
 /** What a Service asks for, and where it has ready endpoints. */
 export interface ServiceSpec {
+  /** Or several, with commas between them. */
   readonly pool: string;
   readonly isDual: boolean;
   /** An address to ask for. */
@@ -18,10 +20,9 @@ export interface ServiceSpec {
 }
 
 export const keyOf = (name: string) => `default/${name}`;
-export const nodeOf = (index: number) => `node-${index}`;
-/** As the ring's simulation has it. */
-export const addressOf = (index: number) => `10.0.${index >> 8}.${index & 255}`;
-export const macOf = (index: number) => `02:00:00:00:00:${index.toString(16).padStart(2, "0")}`;
+/** @param card which of the node's network cards, one after another */
+export const macOf = (index: number, card: number) => `02:00:00:00:${octet(card)}:${octet(index)}`;
+const octet = (value: number) => value.toString(16).padStart(2, "0");
 
 export function serviceObject(name: string, { pool, isDual, wanted, sharing, port, isLocal }: ServiceSpec): Given {
   return {
@@ -46,14 +47,19 @@ export function serviceObject(name: string, { pool, isDual, wanted, sharing, por
 export function sliceObject(service: string, nodes: readonly number[]): Given {
   return {
     metadata: { name: service, labels: { "kubernetes.io/service-name": service } },
-    endpoints: nodes.map((node) => ({ nodeName: nodeOf(node), conditions: { ready: true } })),
+    endpoints: nodes.map((node) => ({ nodeName: nameOf(node), conditions: { ready: true } })),
   };
 }
 
-export function podObject(node: number, ready: boolean): Given {
+/** @param host the number in the node's address now; its `podIPs` keep the one that the node had when the Pod was made */
+export function podObject(node: number, ready: boolean, host: number): Given {
   return {
     metadata: { name: `speaker-${node}`, labels: { app: "metallb", component: "speaker" } },
-    spec: { nodeName: nodeOf(node) },
-    status: { podIPs: [{ ip: addressOf(node) }], conditions: [{ type: "Ready", status: ready ? "True" : "False" }] },
+    spec: { nodeName: nameOf(node), hostNetwork: true },
+    status: {
+      hostIP: addressOf(host),
+      podIPs: [{ ip: addressOf(node) }],
+      conditions: [{ type: "Ready", status: ready ? "True" : "False" }],
+    },
   };
 }

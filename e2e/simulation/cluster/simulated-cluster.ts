@@ -1,12 +1,18 @@
 import { setImmediate } from "node:timers/promises";
-import { SimulatedNetwork, SimulatedRouter } from "#pkg/bgp/testing";
+import { SimulatedRouter } from "#pkg/bgp/testing";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
-import { Simulation } from "#pkg/memberlist/testing";
+import { renumberAnnotation } from "#pkg/live-config";
+import { addressOf, keyedCarrier, nameOf, Simulation } from "#pkg/memberlist/testing";
 import { parseAddress } from "#pkg/net";
+import { excludeLabel } from "#pkg/placement";
+import type { CoreRunner } from "../../../speaker/core-runner.ts";
 import { ApiConnection, type ApiWeather } from "./api-connection.ts";
 import { ControllerProcess } from "./controller-process.ts";
+import { type Cut, holdMs } from "./history.ts";
 import { type Backup, type Change, KubernetesApi, type RawObject } from "./kubernetes-api.ts";
-import { keyOf, macOf, namespace, nodeOf, podObject, type ServiceSpec, serviceObject, sliceObject } from "./objects.ts";
+import { NicAddresses } from "./nic-addresses.ts";
+import { keyOf, macOf, namespace, podObject, type ServiceSpec, serviceObject, sliceObject } from "./objects.ts";
+import { RouterLink } from "./router-link.ts";
 import { SimulatedProcess, type Time } from "./simulated-process.ts";
 import { SpeakerProcess } from "./speaker-process.ts";
 
@@ -20,19 +26,35 @@ export interface SimulatedClusterOptions {
   readonly config: string;
   /** Called with each change in the API, and whether people made it. */
   readonly onChange: (change: Change, byPeople: boolean) => void;
+  /** For each speaker that is started, who is told what its core gets and answers. */
+  readonly watchCore?: ((node: string) => CoreRunner["onStep"]) | undefined;
 }
 
-export const routerAddress = "10.0.255.1";
 const controllers = 2;
 const stepMs: Millis = 10;
 // How long a kubelet takes to report a container that ended, and the cluster a machine.
 const containerGoneMs: Millis = 1_500;
 const machineGoneMs: Millis = 40_000;
+// And to report that a node has another address.
+const kubeletMs: Millis = 10_000;
+const firstNewHost = 0x100;
 const maxLines = 100_000;
+const foreignMac = "02:00:00:00:ff:01";
+const foreignEveryMs: Millis = 5_000;
+const edgeLabel = "edge";
+// What the machines' clocks show in the beginning: one that is set back is still after the beginning of their time.
+const wallClockMs: Millis = 100_000_000;
+
+/** A node that the router cannot reach. */
+export interface Lost {
+  readonly since: Millis;
+  /** How long the router may take to find out. */
+  readonly within: Millis;
+}
 
 /**
  * A whole cluster in one process and in simulated time: an API with its connections, two controllers, a speaker on each node, their ring, a LAN, and a
- * router. What is not here: containers, the kernel's forwarding, BFD. One seed always gives the same course of events.
+ * router. What is not here: containers, the kernel's forwarding. One seed always gives the same course of events.
  */
 export class SimulatedCluster {
   readonly ring: Simulation;
@@ -45,15 +67,22 @@ export class SimulatedCluster {
   readonly lines: string[] = [];
   readonly withoutCarrier = new Set<number>();
   readonly excluded = new Set<number>(); // nodes with the label that excludes them
+  readonly edges = new Set<number>(); // nodes with the label that some pools prefer
+  readonly earlier = new Set<number>(); // nodes whose next speaker has the formats of an earlier version
   readonly time: Time;
   readonly #options: SimulatedClusterOptions;
   readonly #random: Random;
-  readonly #networks = new Map<number, SimulatedNetwork>(); // node -> its way to the router
+  readonly #links = new Map<number, RouterLink>(); // number in an address -> the way between whoever has that and the router
+  readonly #nics = new Map<number, NicAddresses>(); // node -> what its machine's NIC has for Services
+  readonly #ahead = new Map<number, Millis>(); // node -> what its machine's clock shows beyond the time
+  readonly #cards = new Map<number, number>(); // node -> which network card it has
   readonly #clock: Clock;
+  readonly #foreign = new Set<string>(); // addresses that a host without a speaker uses
   #isBusy = false; // Promises may wait for what happened.
   #byPeople = false;
   #starts = 0;
-  #routesLostAt = new Map<number, Millis>(); // node -> since when it does not run
+  readonly #lost = new Map<number, Lost>(); // by number in an address
+  #newHosts = 0; // Addresses that were given besides those of the beginning.
 
   constructor(options: SimulatedClusterOptions) {
     const { seed, loss, onChange } = options;
@@ -61,6 +90,7 @@ export class SimulatedCluster {
     this.#random = seededRandom(seed);
     this.ring = new Simulation({
       seed: seed + 1,
+      carrier: keyedCarrier,
       loss,
       onEffect: (node, effect) => {
         this.#isBusy = true;
@@ -96,8 +126,10 @@ export class SimulatedCluster {
     this.#people(() => {
       this.api.create("configmaps", namespace, { metadata: { name: "config" }, data: { config: options.config } });
       for (let node = 0; node < options.nodes; node++) {
-        this.api.create("nodes", undefined, { metadata: { name: nodeOf(node), labels: {} }, spec: {} });
-        this.api.create("pods", namespace, podObject(node, false));
+        const labels = node % 2 === 0 ? {} : { [edgeLabel]: "true" };
+        this.api.create("nodes", undefined, { metadata: { name: nameOf(node), labels }, spec: {} });
+        if (node % 2 !== 0) this.edges.add(node);
+        this.api.create("pods", namespace, podObject(node, false, node));
       }
     });
     for (let i = 0; i < controllers; i++) this.startController(i);
@@ -134,24 +166,33 @@ export class SimulatedCluster {
   }
 
   startSpeaker(node: number): void {
-    const process = this.#process(nodeOf(node));
-    const network = new SimulatedNetwork(this.#clock);
-    this.router.listen(nodeOf(node), network, routerAddress);
-    this.#networks.set(node, network);
-    this.#routesLostAt.delete(node);
+    const process = this.#process(nameOf(node));
+    this.#link(node).begin();
+    this.#update(node, true);
     const speaker = new SpeakerProcess({
       index: node,
       process,
       connection: this.#connect(process),
       ring: this.ring,
-      bgp: network,
+      nicAddresses: this.#nic(node),
+      time: this.time,
+      bgp: {
+        dial: (peer, events) =>
+          this.#link(node)
+            .network.transport(addressOf(this.ring.hostOf(node)))
+            .dial(peer, events),
+      },
+      bfd: { watch: (ends, profile, onChange) => this.#link(node).watch(ends, profile, onChange, process.clock) },
+      mac: this.#macOf(node),
       // As the incarnations of real ones, which begin with the clock.
-      life: Math.ceil(this.now) + ++this.#starts,
+      life: Math.ceil(wallClockMs + this.now + (this.#ahead.get(node) ?? 0)) + ++this.#starts,
+      isEarlier: this.earlier.has(node),
       lan: {
         announce: (address) => this.#announced(node, address),
         probe: (address, to) => this.#probed(node, address, to),
       },
       record: (line) => this.note(line),
+      onStep: this.#options.watchCore?.(nameOf(node)),
     });
     this.speakers.set(node, speaker);
     this.#isBusy = true;
@@ -167,16 +208,14 @@ export class SimulatedCluster {
   /** The process ends, the machine goes on: its kernel closes connections. */
   killSpeaker(node: number): void {
     this.#end(node, containerGoneMs);
-    this.#networks.get(node)?.breakAll();
+    this.#link(node).end(false);
   }
 
   /** The machine is gone without a word. */
   powerOff(node: number): void {
     this.#end(node, machineGoneMs);
-    const network = this.#networks.get(node);
-    if (network === undefined) return;
-    network.freeze(true);
-    network.silent = true;
+    this.#nic(node).clear();
+    this.#link(node).end(true);
   }
 
   async stopSpeaker(node: number): Promise<void> {
@@ -189,9 +228,55 @@ export class SimulatedCluster {
   stallSpeaker(node: number, duration: Millis): void {
     this.speakers.get(node)?.process.stall(duration);
     this.ring.stall(node, duration);
-    const network = this.#networks.get(node);
-    network?.freeze(true);
-    this.time.schedule(this.now + duration, () => network?.freeze(network.silent));
+    const link = this.#link(node);
+    link.isStalled = true;
+    this.time.schedule(this.now + duration, () => {
+      link.isStalled = false;
+    });
+  }
+
+  /** Packets between the node and the router get lost, or none do. */
+  cutRouter(node: number, cut: Cut | undefined): void {
+    this.#link(node).cut = cut;
+    this.#update(node, this.speakers.get(node)?.process.isRunning === true);
+  }
+
+  /** The clock of its machine shows so much more than the time. Processes look at it when they start. */
+  setClock(node: number, ahead: Millis): void {
+    this.#ahead.set(node, ahead);
+  }
+
+  /**
+   * The node has another address from now on. What runs there has sockets that are bound to the one before.
+   * @param from the node whose address it takes, which gets a new one; undefined where it gets a new one itself
+   */
+  changeAddress(node: number, from?: number): void {
+    if (from === node) return;
+    const after = from === undefined ? firstNewHost + this.#newHosts++ : this.ring.hostOf(from);
+    if (from !== undefined) this.changeAddress(from);
+    const before = this.#link(node);
+    const { cut } = before;
+    this.#update(node, false);
+    before.leave();
+    this.ring.setHost(node, after);
+    this.note(`${nameOf(node)} is at ${addressOf(after)} from now on`);
+    const link = this.#link(node);
+    const speaker = this.speakers.get(node);
+    const isRunning = speaker?.process.isRunning === true;
+    if (isRunning) {
+      link.begin();
+      speaker.connection.loseWatches();
+      speaker.process.at(this.now, () => speaker.addressChanged());
+    }
+    link.cut = cut;
+    this.#update(node, isRunning);
+    this.time.schedule(this.now + kubeletMs, () => this.#setReady(node, this.speakers.get(node)?.isReady === true));
+  }
+
+  changeMac(node: number): void {
+    this.#cards.set(node, (this.#cards.get(node) ?? 0) + 1);
+    const speaker = this.speakers.get(node);
+    if (speaker?.process.isRunning) speaker.process.at(this.now, () => speaker.setMac(this.#macOf(node)));
   }
 
   setCarrier(node: number, running: boolean): void {
@@ -204,13 +289,18 @@ export class SimulatedCluster {
   setExcluded(node: number, isExcluded: boolean): void {
     if (isExcluded) this.excluded.add(node);
     else this.excluded.delete(node);
-    const label = isExcluded ? "true" : null;
-    const labels = { "node.kubernetes.io/exclude-from-external-load-balancers": label };
-    this.#people(() => this.api.patch("nodes", nodeOf(node), { metadata: { labels } }, "all"));
+    this.#setLabel(node, excludeLabel, isExcluded);
   }
 
-  setConfig(text: string): void {
-    this.#people(() => this.api.patch("configmaps", `${namespace}/config`, { data: { config: text } }, "all"));
+  setEdge(node: number, isEdge: boolean): void {
+    if (isEdge) this.edges.add(node);
+    else this.edges.delete(node);
+    this.#setLabel(node, edgeLabel, isEdge);
+  }
+
+  setConfig(text: string, mayRenumber: boolean): void {
+    const metadata = { annotations: { [renumberAnnotation]: mayRenumber ? "true" : null } };
+    this.#people(() => this.api.patch("configmaps", `${namespace}/config`, { metadata, data: { config: text } }, "all"));
   }
 
   /** Makes, changes, or, where undefined, deletes a Service and its slice. */
@@ -232,15 +322,33 @@ export class SimulatedCluster {
     });
   }
 
+  /** A host without a speaker answers for the address too, and says so now and then, as one does that was given it by mistake. */
+  startForeignHost(address: string): void {
+    this.#foreign.add(address);
+    const announce = () => {
+      if (!this.#foreign.has(address)) return;
+      for (const [node, speaker] of this.speakers)
+        if (speaker.announced.has(address) || speaker.watched.has(address)) this.#seeForeign(node, address, "announces");
+      this.time.schedule(this.now + foreignEveryMs, announce);
+    };
+    announce();
+  }
+
+  endForeignHost(address: string): void {
+    this.#foreign.delete(address);
+  }
+
   /** Everything in the API is as it was then, and so is what people want. */
-  restore(backup: Backup, services: ReadonlyMap<string, ServiceSpec>): void {
+  restore(backup: Backup, services: ReadonlyMap<string, ServiceSpec>, bump: boolean): void {
     this.services.clear();
     for (const [name, spec] of services) this.services.set(name, spec);
-    this.#people(() => this.api.restore(backup));
+    this.#people(() => this.api.restore(backup, bump));
     for (const [node, speaker] of this.speakers) this.#setReady(node, speaker.isReady);
-    this.excluded.clear();
-    for (const { metadata } of this.api.list({ plural: "nodes" }))
-      if (Object.keys((metadata.labels ?? {}) as object).length > 0) this.excluded.add(Number(metadata.name.slice(5)));
+    for (const [nodes, label] of [[this.excluded, excludeLabel] as const, [this.edges, edgeLabel] as const]) {
+      nodes.clear();
+      for (const { metadata } of this.api.list({ plural: "nodes" }))
+        if (Object.hasOwn((metadata.labels ?? {}) as object, label)) nodes.add(Number(metadata.name.slice(5)));
+    }
     this.#isBusy = true;
   }
 
@@ -252,15 +360,21 @@ export class SimulatedCluster {
   /** Who answers for each address. */
   owners(): Map<string, number[]> {
     const owners = new Map<string, number[]>();
-    for (const [node, speaker] of this.speakers)
-      if (speaker.process.isRunning)
-        for (const address of speaker.announced) owners.set(address, [...(owners.get(address) ?? []), node]);
+    for (const node of this.speakers.keys())
+      for (const address of this.#answered(node)) owners.set(address, [...(owners.get(address) ?? []), node]);
     return owners;
   }
 
-  /** Since when a node's speaker does not run; undefined where it does. */
-  goneSince(node: number): Millis | undefined {
-    return this.#routesLostAt.get(node);
+  /** The name by which the router knows whoever has a node's address now. */
+  neighborOf(node: number): string {
+    return neighborName(this.ring.hostOf(node));
+  }
+
+  /** Since when the router cannot reach the speaker of a neighbour; undefined where it can. */
+  lost(neighbor: string): Lost | undefined {
+    const host = Number(neighbor.slice(neighborName("").length));
+    const lost = this.#lost.get(host);
+    return lost && this.#links.get(host)?.isGivenUp ? { ...lost, within: holdMs } : lost;
   }
 
   #end(node: number, noticedAfter: Millis): void {
@@ -268,15 +382,54 @@ export class SimulatedCluster {
     if (speaker === undefined || !speaker.process.isRunning) return;
     speaker.process.kill();
     this.ring.kill(node);
-    this.#routesLostAt.set(node, this.now);
+    this.#update(node, false);
     this.time.schedule(this.now + noticedAfter, () => {
       if (this.speakers.get(node) === speaker) this.#setReady(node, false);
     });
   }
 
+  /** The addresses that a node answers for: its speaker, and its kernel. */
+  #answered(node: number): ReadonlySet<string> {
+    const speaker = this.speakers.get(node);
+    const byKernel = new Set(this.#nic(node).all);
+    return speaker?.process.isRunning ? speaker.announced.difference(speaker.leftToKernel).union(byKernel) : byKernel;
+  }
+
+  #nic(node: number): NicAddresses {
+    const nic = this.#nics.get(node) ?? new NicAddresses(this.time);
+    this.#nics.set(node, nic);
+    return nic;
+  }
+
+  #link(node: number): RouterLink {
+    const host = this.ring.hostOf(node);
+    const known = this.#links.get(host);
+    if (known !== undefined) return known;
+    const link = new RouterLink({ router: this.router, name: neighborName(host), clock: this.#clock, random: this.#random });
+    this.#links.set(host, link);
+    return link;
+  }
+
+  /** Notes whether the router can reach a node. */
+  #update(node: number, canReach: boolean): void {
+    const link = this.#link(node);
+    const host = this.ring.hostOf(node);
+    if (canReach && link.cut === undefined) this.#lost.delete(host);
+    else if (!this.#lost.has(host)) this.#lost.set(host, { since: this.now, within: link.detectionMs });
+  }
+
+  #macOf(node: number): string {
+    return macOf(node, this.#cards.get(node) ?? 0);
+  }
+
+  #setLabel(node: number, label: string, isThere: boolean): void {
+    const labels = { [label]: isThere ? "true" : null };
+    this.#people(() => this.api.patch("nodes", nameOf(node), { metadata: { labels } }, "all"));
+  }
+
   #setReady(node: number, ready: boolean): void {
     const key = `${namespace}/speaker-${node}`;
-    this.#people(() => this.api.patch("pods", key, podObject(node, ready), "all"));
+    this.#people(() => this.api.patch("pods", key, podObject(node, ready, this.ring.hostOf(node)), "all"));
   }
 
   #people(act: () => void): void {
@@ -306,20 +459,32 @@ export class SimulatedCluster {
 
   /** Whoever answers for the address tells so. */
   #probed(by: number, address: string, to: string | undefined): void {
+    if (this.#foreign.has(address) && (to === undefined || to === foreignMac)) this.#seeForeign(by, address, "uses");
     for (const [node, speaker] of this.speakers)
-      if (node !== by && speaker.process.isRunning && speaker.announced.has(address) && (to === undefined || to === macOf(node)))
+      if (node !== by && this.#answered(node).has(address) && (to === undefined || to === speaker.mac))
         if (this.#passes(by, node)) this.#frame(node, by, address, "uses");
+  }
+
+  #seeForeign(to: number, address: string, kind: "announces" | "uses"): void {
+    const parsed = parseAddress(address);
+    if (parsed === undefined || this.withoutCarrier.has(to)) return;
+    this.time.schedule(this.now + this.#random(), () => this.speakers.get(to)?.see({ address: parsed, mac: foreignMac, kind }));
   }
 
   #frame(from: number, to: number, address: string, kind: "announces" | "uses"): void {
     const parsed = parseAddress(address);
+    const mac = this.#macOf(from);
     if (parsed === undefined || !this.#passes(from, to)) return;
-    this.time.schedule(this.now + this.#random(), () => this.speakers.get(to)?.see({ address: parsed, mac: macOf(from), kind }));
+    this.time.schedule(this.now + this.#random(), () => this.speakers.get(to)?.see({ address: parsed, mac, kind }));
   }
 
   #passes(from: number, to: number): boolean {
     return this.ring.reaches(from, to) && !this.withoutCarrier.has(from) && !this.withoutCarrier.has(to);
   }
+}
+
+function neighborName(host: number | string): string {
+  return `at-${host}`;
 }
 
 /** The addresses in a Service's status. */

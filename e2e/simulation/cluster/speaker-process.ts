@@ -1,13 +1,13 @@
+import type { Bfd } from "#pkg/bfd";
 import { PeerSession } from "#pkg/bgp";
 import type { SimulatedNetwork } from "#pkg/bgp/testing";
 import { Portions } from "#pkg/clock";
-import { encodeOffer } from "#pkg/gossip";
 import { resources } from "#pkg/k8s";
 import { Cluster } from "#pkg/k8s/testing";
 import type { AddressSighting, InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log";
-import { GossipDelegate, type MemberView, MetadataKey, type RingEvent } from "#pkg/memberlist";
-import { type Effect, type Member, members as membersOf, nodeNameText, type Simulation } from "#pkg/memberlist/testing";
+import { MetadataKey } from "#pkg/memberlist";
+import { addressOf, type Effect, nameOf, type Simulation } from "#pkg/memberlist/testing";
 import { KubernetesMetrics, Registry } from "#pkg/metrics";
 import type { Address } from "#pkg/net";
 import { classlessOnly } from "#pkg/service";
@@ -20,9 +20,11 @@ import { RingMembers } from "../../../speaker/members/ring-members.ts";
 import { registerTimings } from "../../../speaker/metrics.ts";
 import { OccupantsWriter } from "../../../speaker/occupants-writer.ts";
 import { Sources } from "../../../speaker/sources.ts";
+import { SimulatedMemberlist } from "../../../speaker/testing/simulated-memberlist.ts";
 import type { ApiConnection } from "./api-connection.ts";
-import { addressOf, macOf, namespace, nodeOf } from "./objects.ts";
-import type { SimulatedProcess } from "./simulated-process.ts";
+import { type NicAddresses, NicKeeper } from "./nic-addresses.ts";
+import { namespace } from "./objects.ts";
+import type { SimulatedProcess, Time } from "./simulated-process.ts";
 
 /** What the speaker does on its LAN. */
 export interface LanActions {
@@ -38,60 +40,79 @@ export interface SpeakerProcessOptions {
   readonly connection: ApiConnection;
   readonly ring: Simulation;
   readonly lan: LanActions;
-  readonly bgp: SimulatedNetwork;
+  /** Of its machine. */
+  readonly nicAddresses: NicAddresses;
+  readonly time: Time;
+  /** By which its BGP sessions dial. */
+  readonly bgp: ReturnType<SimulatedNetwork["transport"]>;
+  readonly bfd: Pick<Bfd, "watch">;
+  /** The node's MAC address. */
+  readonly mac: string;
   /** No two processes have the same. */
   readonly life: number;
+  /** Its formats on the ring are those of the version before heartbeats and views of the API. */
+  readonly isEarlier: boolean;
   readonly record: (line: string) => void;
+  /** Told what its core gets and answers. */
+  readonly onStep: CoreRunner["onStep"];
 }
 
 /**
  * A speaker as `speaker/main.ts` builds it. Its core, sources, members, gossip and BGP sessions are the real ones; the ring's protocol is too, on
- * simulated packets. In place of the layer 2 thread stands who answers for which address. It has no BFD and no node checks.
+ * simulated packets. In place of the layer 2 thread stands who answers for which address, and in place of netlink which ones the machine's NIC has.
+ * It has no node checks.
  */
 export class SpeakerProcess {
   readonly process: SimulatedProcess;
   readonly connection: ApiConnection;
   readonly state: SpeakerState;
-  /** Addresses that it answers for, and those that it only watches. */
+  /** Addresses that it, or its kernel, answers for, and those that it only watches. */
   readonly announced = new Set<string>();
+  /** Of the announced ones, those that its kernel answers for. */
+  readonly leftToKernel = new Set<string>();
   readonly watched = new Set<string>();
+  readonly nicAddresses: NicAddresses;
   readonly #options: SpeakerProcessOptions;
   readonly #runner: CoreRunner;
   readonly #members: RingMembers;
   readonly #bgp: BgpSpeaker;
-  readonly #delegate: GossipDelegate;
-  readonly #listeners = new Set<(event: RingEvent) => void>();
-  readonly #joins: ((effect: Extract<Effect, { type: "joinFinished" }>) => void)[] = [];
+  readonly #nic: NicKeeper;
+  readonly #memberlist: SimulatedMemberlist;
+  #mac: string;
+  #hasCarrier = true;
 
   constructor(options: SpeakerProcessOptions) {
-    const { index, process, connection, bgp: network, life, record } = options;
+    const { index, process, connection, bgp: transport, bfd, life, isEarlier, record } = options;
+    this.#mac = options.mac;
     this.#options = options;
+    this.nicAddresses = options.nicAddresses;
     this.process = process;
     this.connection = connection;
     const { clock, random } = process;
-    const node = nodeOf(index);
+    const node = nameOf(index);
     const log = silentLog;
     const cluster = new Cluster({ [Symbol.dispose]: () => {} }, connection, { log, clock, random });
     this.#runner = new CoreRunner(clock, random);
+    this.#nic = new NicKeeper(options.nicAddresses, process, options.time, () =>
+      process.at(options.ring.now, () => this.#interfaceChanged()),
+    );
+    this.#runner.onStep = options.onStep;
     const portions = new Portions(clock, 4);
     const emit = this.#runner.dispatch;
-    this.#delegate = new GossipDelegate({
-      node,
+    // What the ring's thread reports waits for the main thread, which may stand still.
+    this.#memberlist = new SimulatedMemberlist({
+      simulation: options.ring,
+      index,
       life,
+      isEarlier,
       clock,
-      canBroadcast: () => this.#isOnRing,
-      broadcast: (topic, payload) => options.ring.broadcast(index, topic, payload),
-      onEntries: (entries) => this.#emitRing({ type: "gossip", entries }),
-      onExpired: (nodes) => this.#emitRing({ type: "gossipExpired", nodes }),
+      metadata: new Map([[MetadataKey.macs, macsOf([this.#interface])]]),
+      onMainThread: (fn) => process.at(options.ring.now, fn),
     });
-    const metadata = new Map([
-      [MetadataKey.gossip, encodeOffer(life)],
-      [MetadataKey.macs, macsOf([interfaceOf(index, true)])],
-    ]);
     this.#members = new RingMembers({
-      memberlist: this.#memberlist(metadata),
+      memberlist: this.#memberlist,
       keys: undefined,
-      metadata,
+      metadata: this.#memberlist.metadata,
       cluster,
       namespace,
       labels: "component=speaker",
@@ -110,16 +131,12 @@ export class SpeakerProcess {
           forwardingPreserved: true,
           clock,
           random,
-          transport: network.transport(addressOf(index)),
+          transport,
           portions,
           log,
         }),
       secrets: { watch: () => {}, get: () => ({ missing: "there are no Secrets" }) },
-      bfd: {
-        watch: () => {
-          throw new Error("Cannot watch a BFD session: none is simulated");
-        },
-      },
+      bfd,
       portions,
       clock,
       log,
@@ -140,6 +157,8 @@ export class SpeakerProcess {
       layer2: this.#layer2(),
       occupants: new OccupantsWriter({ cluster, namespace, log, clock, random }),
       bgp: this.#bgp,
+      followedRoutes: { follow: () => {} },
+      kernel: this.#nic,
       members: this.#members,
       sources,
       checks: { changed: () => {} },
@@ -155,7 +174,7 @@ export class SpeakerProcess {
       if (effect.type === "wake") process.at(options.ring.now + random(), () => emit({ type: "continue" }));
       else carryOut(drivers, effect);
     });
-    this.setCarrier(true);
+    this.#interfaceChanged();
     sources.start(resources.endpointSlices);
   }
 
@@ -165,11 +184,26 @@ export class SpeakerProcess {
   }
 
   setCarrier(running: boolean): void {
-    this.#runner.dispatch({ type: "interfaces", interfaces: [interfaceOf(this.#options.index, running)] });
+    this.#hasCarrier = running;
+    this.#interfaceChanged();
+  }
+
+  get mac(): string {
+    return this.#mac;
+  }
+
+  setMac(mac: string): void {
+    this.#mac = mac;
+    this.#interfaceChanged();
+  }
+
+  /** The node has another address. */
+  addressChanged(): void {
+    this.#interfaceChanged();
   }
 
   see(sighting: Pick<AddressSighting, "address" | "mac" | "kind">): void {
-    const own = { interface: "eth0", ownMac: macOf(this.#options.index) };
+    const own = { interface: "eth0", ownMac: this.#mac };
     this.process.at(this.#options.ring.now, () => this.#runner.dispatch({ type: "sighting", sighting: { ...sighting, ...own } }));
   }
 
@@ -177,78 +211,37 @@ export class SpeakerProcess {
   async stop(): Promise<void> {
     await this.#bgp.leave();
     await this.#members[Symbol.asyncDispose]();
-    for (const address of this.announced) this.announced.delete(address);
+    this.announced.clear();
+    this.#nic.stop();
     await this.#bgp[Symbol.asyncDispose]();
     this.#runner[Symbol.dispose]();
   }
 
   /** What the ring's protocol of this node emitted. */
   onRingEffect(effect: Effect): void {
-    if (effect.type === "joinFinished") this.#joins.shift()?.(effect);
-    if (effect.type === "user") this.#delegate.receive(effect.payload);
-    if (effect.type !== "member") return;
-    const { change } = effect;
-    const member = viewOf(effect.member, this.#options.index);
-    this.#emitRing({ type: "member", change, member });
-    this.#delegate.memberChanged(change, member);
+    this.#memberlist.onEffect(effect);
   }
 
-  get #isOnRing(): boolean {
-    return this.#options.ring.running.includes(this.#options.index);
+  #interfaceChanged(): void {
+    this.#runner.dispatch({ type: "interfaces", interfaces: [this.#interface] });
   }
 
-  /** The ring has a thread of its own: what it reports waits for the main thread, which may stand still. */
-  #emitRing(event: RingEvent): void {
-    this.process.at(this.#options.ring.now, () => {
-      for (const listener of this.#listeners) listener(event);
-    });
-  }
-
-  #memberlist(metadata: ReadonlyMap<number, Uint8Array>): ConstructorParameters<typeof RingMembers>[0]["memberlist"] {
-    const { index, ring, life } = this.#options;
-    const views = () => (this.#isOnRing ? membersOf(ring.ring(index)).map((member) => viewOf(member, index)) : []);
-    return {
-      start: async () => ring.start(index, { metadata, firstIncarnation: life, userState: () => this.#delegate.state() }),
-      join: (addresses) => {
-        const { promise, resolve } = Promise.withResolvers<{
-          joined: number;
-          failures: readonly { address: string; reason: string }[];
-        }>();
-        this.#joins.push(({ joined, failures }) => {
-          const failed = failures.map(({ endpoint, reason }) => ({ address: [...endpoint.address].join("."), reason }));
-          this.process.at(ring.now, () => resolve({ joined, failures: failed }));
-        });
-        ring.join(index, addresses.map(indexOf));
-        return promise;
-      },
-      leave: async () => {
-        ring.leave(index);
-        return true;
-      },
-      setEntries: (entries) => this.#delegate.set(entries),
-      forget: (other) => this.#delegate.forget(other),
-      pull: (other) => ring.pull(index, other),
-      get running() {
-        return ring.running.includes(index);
-      },
-      setMetadata: (fields) => ring.setMetadata(index, fields),
-      members: views,
-      timing: "fast",
-      onEvent: (listener) => {
-        this.#listeners.add(listener);
-        return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
-      },
-      [Symbol.asyncDispose]: async () => ring.kill(index),
-    };
+  get #interface(): InterfaceState {
+    const { index, ring, nicAddresses } = this.#options;
+    const lan = [`192.0.2.${200 + index}/24`, `2001:db8::${200 + index}/64`];
+    const addresses = [`${addressOf(ring.hostOf(index))}/16`, ...lan, ...nicAddresses.all.map((address) => `${address}/24`)];
+    return { index: 2, name: "eth0", mac: this.#mac, status: "answering", running: this.#hasCarrier, addresses };
   }
 
   #layer2() {
     const { lan } = this.#options;
     return {
       begin: async () => {},
-      announce: (address: Address) => {
+      announce: (address: Address, { answers }: { readonly answers: boolean }) => {
         this.watched.delete(`${address}`);
         this.announced.add(`${address}`);
+        if (answers) this.leftToKernel.delete(`${address}`);
+        else this.leftToKernel.add(`${address}`);
         lan.announce(`${address}`);
       },
       listen: (address: Address) => {
@@ -264,20 +257,4 @@ export class SpeakerProcess {
       probe: (address: Address, { to }: { readonly to?: string }) => lan.probe(`${address}`, to),
     };
   }
-}
-
-function interfaceOf(index: number, running: boolean): InterfaceState {
-  const addresses = [`192.0.2.${200 + index}/24`, `2001:db8::${200 + index}/64`];
-  return { index: 2, name: "eth0", mac: macOf(index), status: "answering", running, addresses };
-}
-
-function viewOf({ node, status, incarnation, meta }: Member, self: number): MemberView {
-  const name = nodeNameText(node);
-  const address = addressOf(Number(name.slice(nodeOf(0).length - 1)));
-  return { name, address, port: 7946, status, incarnation, meta, self: name === nodeOf(self) };
-}
-
-function indexOf(address: string): number {
-  const [, , high, low] = address.split(".").map(Number);
-  return (high ?? 0) * 256 + (low ?? 0);
 }

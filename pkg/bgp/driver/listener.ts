@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
+import type { SessionSettings } from "#pkg/config";
 import { SystemCallError, TcpSocket } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { Address, type Family, families, isLinkLocal, parseAddress } from "#pkg/net";
-import type { SessionSettings } from "../session/settings.ts";
 import { applyOptions, endOf, maxHopLimit, md5Key, networkControl, TcpConnection } from "./tcp.ts";
 import type { Incoming } from "./transport.ts";
 

@@ -1,4 +1,5 @@
 import type { Clock, Millis, Portions, Random } from "#pkg/clock";
+import type { SessionSettings } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import type { Family } from "#pkg/net";
 import type { UpdateSession } from "../codec/attribute-rules.ts";
@@ -17,7 +18,6 @@ import { Cease, NotificationCode, NotificationError } from "../codec/notificatio
 import type { RoutesOut } from "../routes/routes-out.ts";
 import type { Effect, Event } from "../session/events.ts";
 import { step } from "../session/fsm.ts";
-import type { SessionSettings } from "../session/settings.ts";
 import { isAgreed, type Negotiated, newSession, nextDeadline, type Reason, type Session } from "../session/state.ts";
 import type { BgpListener } from "./listener.ts";
 import { PeerConnection } from "./peer-connection.ts";

@@ -18,6 +18,8 @@ export interface Past {
 /** Why a session, or an attempt at one, ended. */
 export interface Ended extends Past {
   readonly reason: Reason["type"];
+  /** The NOTIFICATION that was sent or received (RFC 4271, section 4.5). */
+  readonly notification?: { readonly code: number; readonly subcode: number };
 }
 
 /** A session as people see it; printed as JSON. */
@@ -109,7 +111,10 @@ export function peerView({ session, enteredAt, up, end, counters, routes }: Peer
 function ended(ending: Ending | undefined, now: Millis): Ended | undefined {
   if (ending === undefined) return undefined;
   const { reason, at } = ending;
-  return { reason: reason.type, what: describeReason(reason), secondsAgo: seconds(now - at) };
+  const past = { reason: reason.type, what: describeReason(reason), secondsAgo: seconds(now - at) };
+  if (!("notification" in reason)) return past;
+  const { code, subcode } = reason.notification;
+  return { ...past, notification: { code, subcode } };
 }
 
 export function sessionView({ connections }: Session, up: Up | undefined, end: SocketEnd | undefined): SessionView | undefined {

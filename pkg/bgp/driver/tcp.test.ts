@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { SessionSettings } from "#pkg/config";
 import { address } from "#pkg/net/testing";
-import type { SessionSettings } from "../session/settings.ts";
 import { settings } from "../testing/settings.ts";
 import { describeConnectionError } from "./tcp.ts";
 

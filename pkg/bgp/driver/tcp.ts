@@ -1,8 +1,8 @@
 import { Socket } from "node:net";
 import { networkInterfaces } from "node:os";
+import type { SessionSettings } from "#pkg/config";
 import { interfaceIndexOf, TcpSocket } from "#pkg/linux";
 import { parseAddress } from "#pkg/net";
-import type { SessionSettings } from "../session/settings.ts";
 import { type Connection, type ConnectionEvents, type SocketEnd, socketEnd, type Transport } from "./transport.ts";
 
 /** Connects by sockets of the system. */

@@ -1,7 +1,7 @@
 import type { NetworkInterfaceInfo } from "node:os";
 import { crc32 } from "node:zlib";
+import type { SessionSettings } from "#pkg/config";
 import { Address, type Family, isLinkLocal, parseAddress, parsePrefix } from "#pkg/net";
-import type { SessionSettings } from "../session/settings.ts";
 
 /** This side's end of a connection. */
 export interface SocketEnd {

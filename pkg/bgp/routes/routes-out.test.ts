@@ -157,6 +157,20 @@ test("routes without a next hop stay here, until the configuration names one", (
   assert.deepEqual(routes.unsendable(), []);
 });
 
+test("each route is said to be sent with its next hop, to wait, or why it stays here", () => {
+  const { routes } = settled([one, six], negotiated({ families: new Set<Family>(["IPv4"]) }));
+  assert.deepEqual(routes.standing(one), { state: "sent", nextHops: [address("192.0.2.10")] });
+  assert.deepEqual(routes.standing(six), { state: "familyNotNegotiated" });
+  routes.advertise(two, plain);
+  assert.deepEqual(routes.standing(two), { state: "waits" });
+  routes.withdraw(one);
+  assert.equal(routes.standing(one), undefined);
+  routes.stop();
+  assert.equal(routes.standing(two), undefined);
+  const onlyIpv4 = localEnd({ addresses: new Map([["IPv4" as const, address("192.0.2.10")]]) });
+  assert.deepEqual(settled([six], negotiated(), onlyIpv4).routes.standing(six), { state: "noNextHop" });
+});
+
 test("when routes are about to go, all of them are sent again with GRACEFUL_SHUTDOWN", () => {
   const { routes, listener } = settled([one, two]);
   routes.advertise(two, route({ communities: [1, 0xffff_ff01] }));

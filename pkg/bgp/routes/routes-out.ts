@@ -1,4 +1,4 @@
-import { type Family, families, type Prefix } from "#pkg/net";
+import { type Address, type Family, families, type Prefix } from "#pkg/net";
 import { encodeRouteRefresh } from "../codec/message-codec.ts";
 import { maxExtendedMessageLength, maxMessageLength } from "../codec/messages.ts";
 import { encodeAnnouncement, encodeAttributes, encodeEndOfRib, encodeWithdrawal } from "../codec/update-encoder.ts";
@@ -65,6 +65,11 @@ export interface Unsendable {
   readonly reason: "familyNotNegotiated" | "noNextHop";
   readonly prefixes: number;
 }
+
+/** How a wanted route stands in the session: the peer was sent it, it waits for that, or the session cannot carry it. */
+export type RouteStanding =
+  | { readonly state: "sent"; readonly nextHops: readonly Address[] }
+  | { readonly state: "waits" | Unsendable["reason"] };
 
 /**
  * The Adj-RIB-Out of one peer (RFC 4271, section 3.2): the wanted routes, and the difference to those advertised. Nothing is
@@ -190,13 +195,27 @@ export class RoutesOut {
     return this.#advertised;
   }
 
+  /** Undefined for a route that is not wanted, and without a session. */
+  standing(prefix: Prefix): RouteStanding | undefined {
+    const session = this.#session;
+    const { wanted, advertised, unsendable } = this.#entries.get(prefix.toString()) ?? {};
+    if (session === undefined || wanted === undefined) return undefined;
+    if (unsendable) return { state: this.#whyUnsendable(prefix.family) };
+    if (advertised !== wanted) return { state: "waits" };
+    const { end, negotiated } = session;
+    return { state: "sent", nextHops: nextHops(wanted, prefix.family, end, negotiated.extendedNextHop) };
+  }
+
   /** What this session cannot carry; empty without one. */
   unsendable(): readonly Unsendable[] {
     return families.flatMap((family): Unsendable[] => {
       const prefixes = this.#unsendable[family];
-      const reason = this.#session?.queues.has(family) ? "noNextHop" : "familyNotNegotiated";
-      return prefixes === 0 ? [] : [{ family, reason, prefixes }];
+      return prefixes === 0 ? [] : [{ family, reason: this.#whyUnsendable(family), prefixes }];
     });
+  }
+
+  #whyUnsendable(family: Family): Unsendable["reason"] {
+    return this.#session?.queues.has(family) ? "noNextHop" : "familyNotNegotiated";
   }
 
   #nextOf(family: Family, queue: FamilyQueue, session: Session): Uint8Array | undefined {

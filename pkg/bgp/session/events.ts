@@ -1,6 +1,6 @@
+import type { SessionSettings } from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
 import type { Keepalive, Message, Notification, Open, Update } from "../codec/messages.ts";
-import type { SessionSettings } from "./settings.ts";
 import type { Negotiated, Reason, State } from "./state.ts";
 
 /**

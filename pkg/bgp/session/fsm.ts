@@ -1,11 +1,11 @@
 import type { Millis, Random } from "#pkg/clock";
+import { needsRestart, type SessionSettings } from "#pkg/config";
 import type { Notification } from "../codec/messages.ts";
 import { Cease, NotificationCode } from "../codec/notification-error.ts";
 import type { Effect, Event } from "./events.ts";
 import { keepalive } from "./negotiation.ts";
 import { accepted, begin, connected } from "./opening.ts";
 import { malformed, received, serveRefresh } from "./receiving.ts";
-import { needsRestart, type SessionSettings } from "./settings.ts";
 import { type Agreed, type Connection, isAgreed, type Opening, type Reason, type Session, stateOf } from "./state.ts";
 import {
   cease,

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { SessionSettings } from "#pkg/config";
 import { address } from "#pkg/net/testing";
 import type { Capability, Open } from "../codec/messages.ts";
 import { ourId, theirCapabilities, theirId, theirOpen } from "../testing/lone-session.ts";
 import { settings } from "../testing/settings.ts";
 import { keepalive, negotiate, offer } from "./negotiation.ts";
-import type { SessionSettings } from "./settings.ts";
 import { newSession, type Session } from "./state.ts";
 
 function session(fields: Partial<SessionSettings> = {}, more: Partial<Session> = {}): Session {

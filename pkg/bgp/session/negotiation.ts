@@ -1,9 +1,9 @@
+import type { SessionSettings } from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
 import { asTrans, maxTwoOctetAsn } from "../codec/as-path.ts";
 import { Afi, type Capability, type Notification, type Open, unicast, unicastFamily } from "../codec/messages.ts";
 import { NotificationCode, OpenMessageError } from "../codec/notification-error.ts";
 import { bgpVersion } from "../codec/open-codec.ts";
-import type { SessionSettings } from "./settings.ts";
 import type { Negotiated, Session } from "./state.ts";
 
 /** The OPEN of this side, whose router identifier in this connection is `routerId`. */

@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
+import type { SessionSettings } from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
 import type { Notification, Open } from "../codec/messages.ts";
-import type { SessionSettings } from "./settings.ts";
 
 /** RFC 4271, section 8.2.2, from Idle to Established. */
 export const states = ["idle", "active", "connect", "openSent", "openConfirm", "established"] as const;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { type Millis, type Random, seededRandom } from "#pkg/clock";
+import type { SessionSettings } from "#pkg/config";
 import { address } from "#pkg/net/testing";
 import type { Capability, Message, Notification, Open, Update } from "../codec/messages.ts";
 import type { Effect, Event } from "../session/events.ts";
 import { step } from "../session/fsm.ts";
-import type { SessionSettings } from "../session/settings.ts";
 import { newSession, nextDeadline, type Session, type SessionOptions, type State, stateOf } from "../session/state.ts";
 import { settings } from "./settings.ts";
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Clock, type Millis, Portions, SimulatedClock, seededRandom } from "#pkg/clock";
+import type { SessionSettings } from "#pkg/config";
 import type { Fields, Log } from "#pkg/log";
 import { Address, Prefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
@@ -7,7 +8,6 @@ import { PeerSession } from "../driver/peer-session.ts";
 import type { Transport } from "../driver/transport.ts";
 import type { RouteAttributes } from "../routes/route.ts";
 import { RoutesOut } from "../routes/routes-out.ts";
-import type { SessionSettings } from "../session/settings.ts";
 import { settings } from "./settings.ts";
 import { SimulatedNetwork } from "./simulated-network.ts";
 import { Stall } from "./stall.ts";

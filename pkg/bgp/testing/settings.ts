@@ -1,6 +1,6 @@
+import type { SessionSettings } from "#pkg/config";
 import { families } from "#pkg/net";
 import { address } from "#pkg/net/testing";
-import type { SessionSettings } from "../session/settings.ts";
 
 /** AS 65001 at 192.0.2.1 to AS 65002 at 192.0.2.2, as a configuration without any optional field has it. */
 export function settings(fields: Partial<SessionSettings> = {}): SessionSettings {

@@ -1,8 +1,8 @@
 import type { Clock, Millis } from "#pkg/clock";
+import type { SessionSettings } from "#pkg/config";
 import type { Family } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import type { Connection, ConnectionEvents, Incoming, SocketEnd, Transport } from "../driver/transport.ts";
-import type { SessionSettings } from "../session/settings.ts";
 
 const latency: Millis = 1;
 
@@ -37,7 +37,7 @@ export class SimulatedNetwork {
 
   /** Connections that there are. */
   get open(): number {
-    return this.#pipes.size;
+    return this.#pipes.values().reduce((count, { broken }) => count + (broken ? 0 : 1), 0);
   }
 
   transport(own: string): Transport {
@@ -108,6 +108,8 @@ class Pipe {
   readonly #arrived: Record<Side, number> = { near: 0, far: 0 };
   readonly #scheduled: Record<Side, boolean> = { near: false, far: false };
   #broken = false;
+  /** The side to which nothing passes that would tell it that the other has closed the connection. */
+  #unaware: Side | undefined;
 
   constructor(clock: Clock, names: Readonly<Record<Side, string>>, faults: (from: string) => Faults) {
     this.#clock = clock;
@@ -138,8 +140,9 @@ class Pipe {
         this.#move(side);
       },
       destroy: () => {
+        if (this.#faults[side].frozen) this.#unaware = other[side];
         this.close(side, "this side closed the connection");
-        this.close(other[side], "the peer reset the connection");
+        if (this.#unaware === undefined) this.close(other[side], "the peer reset the connection");
       },
     };
   }
@@ -155,6 +158,10 @@ class Pipe {
       this.#faults[side].frozen = frozen;
       this.#move(side);
     }
+    const unaware = this.#unaware;
+    if (frozen || unaware === undefined) return;
+    this.#unaware = undefined;
+    this.close(unaware, "the peer reset the connection");
   }
 
   break(): void {
@@ -165,7 +172,7 @@ class Pipe {
   /** Reports to a side, later, that the connection is closed. */
   close(side: Side, because: string): void {
     this.#broken = true;
-    this.onGone();
+    if (this.#unaware === undefined) this.onGone();
     const events = this.#events[side];
     delete this.#events[side];
     if (events !== undefined) this.#clock.schedule("closed", this.#clock.now() + latency, () => events.closed(because));

@@ -2,7 +2,7 @@ import type { Clock, Millis } from "#pkg/clock";
 import { address } from "#pkg/net/testing";
 import { decodeMessage, encodeMessage } from "../codec/message-codec.ts";
 import { MessageReader } from "../codec/message-reader.ts";
-import type { Message, Open } from "../codec/messages.ts";
+import type { Message, Notification, Open } from "../codec/messages.ts";
 import type { Connection } from "../driver/transport.ts";
 import { settings } from "./settings.ts";
 import type { SimulatedNetwork } from "./simulated-network.ts";
@@ -67,6 +67,17 @@ export class SimulatedRouter {
     for (const [name, neighbor] of this.#neighbors)
       for (const prefix of neighbor.routes.keys()) routes.set(prefix, [...(routes.get(prefix) ?? []), name].sort());
     return routes;
+  }
+
+  /** Ends the session with a neighbour and forgets its routes, as when BFD finds the path to it gone (RFC 5882, section 10.1; RFC 9384). */
+  reset(name: string): void {
+    const neighbor = this.#neighbor(name);
+    const { connection } = neighbor;
+    neighbor.routes.clear();
+    if (connection === undefined) return;
+    neighbor.connection = undefined;
+    connection.write(encodeMessage(bfdDown), () => {});
+    connection.end();
   }
 
   #neighbor(name: string): Neighbor {
@@ -136,6 +147,7 @@ function dropStale(neighbor: Neighbor, family: "IPv4" | "IPv6"): void {
     if (isStale && prefix.includes(":") === (family === "IPv6")) neighbor.routes.delete(prefix);
 }
 
+const bfdDown: Notification = { type: "notification", code: 6, subcode: 10, data: new Uint8Array() };
 const ownOpen: Open = {
   type: "open",
   version: 4,

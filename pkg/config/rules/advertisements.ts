@@ -100,7 +100,7 @@ function canBeNextHop(address: Address): boolean {
 }
 
 /** Of the shortest prefix of each entry, the longest: an aggregate shorter than that announces addresses outside the pool. */
-function narrowestEntry(entries: readonly (readonly Prefix[])[], family: Family): Prefix | undefined {
+export function narrowestEntry(entries: readonly (readonly Prefix[])[], family: Family): Prefix | undefined {
   let narrowest: Prefix | undefined;
   for (const cidrs of entries) {
     if (cidrs[0]?.family !== family) continue;

@@ -1,12 +1,19 @@
+import { canReachPrefix, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { Path, Problems } from "../problems.ts";
 import type { RawList } from "../shape/raw.ts";
 
-/** Reads `interfaces`: names in which `*` and `?` stand for characters. */
+/** Reads `interfaces`: names in which `*` and `?` stand for characters, or `can_reach:` before an address. */
 export function readInterfaces(raw: RawList<string>, path: Path, problems: Problems): string[] {
   const names: string[] = [];
   for (const [index, name] of raw.entries()) {
     if (name === undefined) continue;
+    if (name.startsWith(canReachPrefix)) {
+      const address = parseAddress(name.slice(canReachPrefix.length));
+      if (address === undefined) problems.error([...path, index], notReachable(name));
+      else names.push(`${canReachPrefix}${address}`);
+      continue;
+    }
     if (!canMatch(name)) problems.error([...path, index], notAName(name));
     else if (otherWildcards.test(name)) problems.warn([...path, index], asItStands(name));
     names.push(name);
@@ -33,6 +40,10 @@ function canMatch(name: string): boolean {
 
 function notAName(name: string): string {
   return `no interface has a name like ${quote(name)}: at most ${nameOctets} octets besides "*", without blanks, "/" and ":"`;
+}
+
+function notReachable(name: string): string {
+  return `must have an IP address after "${canReachPrefix}", such as "${canReachPrefix}192.0.2.1", but is ${quote(name)}`;
 }
 
 function asItStands(name: string): string {

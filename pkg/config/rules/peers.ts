@@ -1,10 +1,11 @@
 import { type Address, type Family, families, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
-import type { BfdProfile, LabelSelector, Peer, SecretKey } from "../config.ts";
+import type { BfdProfile, LabelSelector, Peer } from "../config.ts";
 import { limits } from "../limits.ts";
 import { noSuchName, type Path, type Problems } from "../problems.ts";
-import type { RawBfdProfile, RawList, RawPeer, RawSecretKey } from "../shape/raw.ts";
+import type { RawBfdProfile, RawList, RawPeer } from "../shape/raw.ts";
 import { readPeerPath } from "./peer-path.ts";
+import { readSecretKey } from "./secret-key.ts";
 import { canBeSelectedByBoth, readSelectors } from "./selectors.ts";
 import { readSessionTimes } from "./session-times.ts";
 
@@ -130,18 +131,7 @@ export function readPassword(fields: RawPeer, path: Path, problems: Problems): P
   const secretPath = [...path, "password-secret"];
   if (secret !== undefined && password !== undefined)
     problems.errorAtKey(secretPath, "not together with password: which of both would it be?");
-  return { password, passwordSecret: secret && readSecretKey(secret, secretPath, problems) };
-}
-
-const name = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/; // RFC 1123, as Kubernetes names Secrets.
-
-function readSecretKey(fields: RawSecretKey, path: Path, problems: Problems): SecretKey {
-  const secret = { name: fields.name ?? "", key: fields.key || "password" };
-  if (fields.name !== undefined && (fields.name.length > 253 || !name.test(fields.name)))
-    problems.error([...path, "name"], `no Secret is named ${quote(fields.name)}: at most 253 of a-z, 0-9, "-" and "."`);
-  if (!/^[-._A-Za-z0-9]{1,253}$/.test(secret.key))
-    problems.error([...path, "key"], `no Secret has a key ${quote(secret.key)}: at most 253 letters, digits, "-", "_" or "."`);
-  return secret;
+  return { password, passwordSecret: secret && readSecretKey(secret, "password", secretPath, problems) };
 }
 
 /** Reads `bfd-profiles`: name -> profile. */

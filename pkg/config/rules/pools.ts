@@ -1,12 +1,17 @@
-import { AddressRange, type Prefix, parseAddress, parsePrefix, parseRange } from "#pkg/net";
+import { parseDuration } from "#pkg/clock";
+import type { AddressRange, Prefix } from "#pkg/net";
 import { quote } from "#pkg/text";
-import type { ConflictProbe, L2Placement, Pool, Protocol } from "../config.ts";
+import { protocols as allProtocols, hasOwners, type Pool, type Protocol } from "../config.ts";
 import { limits } from "../limits.ts";
-import { formatPath, type Path, type Problems } from "../problems.ts";
+import type { Path, Problems } from "../problems.ts";
 import type { RawList, RawPool } from "../shape/raw.ts";
+import { checkOverlaps, type Entry, type PlacedRange, readRanges } from "./addresses.ts";
 import { type Known, readAdvertisements } from "./advertisements.ts";
 import { readInterfaces } from "./interfaces.ts";
-import { type Budget, readSelectors } from "./selectors.ts";
+import { readKernel } from "./kernel.ts";
+import { readNetbox } from "./netbox.ts";
+import { type Budget, readPreferredNodes, readSelectors } from "./selectors.ts";
+import { readTenancy } from "./tenancy.ts";
 
 /** Reads `address-pools`. Of pools with a problem only what can be read is in the result. */
 export function readPools(raw: RawList<RawPool>, known: Known, problems: Problems): Pool[] {
@@ -30,23 +35,6 @@ export function readPools(raw: RawList<RawPool>, known: Known, problems: Problem
   return pools;
 }
 
-interface Entry {
-  readonly range: AddressRange;
-  readonly text: string;
-  readonly path: Path;
-}
-
-function readRanges(raw: RawList<string>, path: Path, problems: Problems): Entry[] {
-  const ranges: Entry[] = [];
-  for (const [index, text] of raw.entries()) {
-    if (text === undefined) continue;
-    const range = parseAddresses(text);
-    if (typeof range === "string") problems.error([...path, index], range);
-    else ranges.push({ range, text, path: [...path, index] });
-  }
-  return ranges;
-}
-
 function readPool(
   fields: RawPool,
   path: Path,
@@ -55,51 +43,111 @@ function readPool(
   budget: Budget & { cidrs: number },
   problems: Problems,
 ): Pool {
-  const protocol = fields.protocol ?? "layer2";
+  const protocols = readProtocols(fields.protocol, [...path, "protocol"], problems);
   const entries = ranges.map(({ range, path }) => spend(range, path, budget, problems)); // The CIDRs of each.
   const advertised = [...path, "bgp-advertisements"];
-  const raw = onlyFor("bgp", fields.protocol, fields["bgp-advertisements"] ?? [], advertised, problems);
+  const raw = onlyFor(["bgp"], protocols, fields["bgp-advertisements"] ?? [], advertised, problems);
   const advertisements =
-    fields.protocol === "layer2" ? [] : readAdvertisements(raw, advertised, known, entries, budget, problems);
+    protocols?.includes("bgp") === false ? [] : readAdvertisements(raw, advertised, known, entries, budget, problems);
   const selecting = [...path, "node-selectors"];
-  const selectors = onlyFor("layer2", fields.protocol, fields["node-selectors"] ?? [], selecting, problems);
+  const selectors = onlyFor(["layer2", "interface"], protocols, fields["node-selectors"] ?? [], selecting, problems);
+  const kernel = readKernel(fields, protocols, path, entries, problems);
+  const owned = { protocols, kernel, path, problems };
+  const preferring = [...path, "preferred-nodes"];
   const answering = [...path, "interfaces"];
-  const interfaces = onlyFor("layer2", fields.protocol, fields.interfaces ?? [], answering, problems);
   return {
     name: fields.name ?? "",
-    protocol,
+    protocols: protocols ?? ["layer2"],
     ranges: ranges.map(({ range }) => range),
     cidrs: entries.flat(),
     autoAssign: fields["auto-assign"] ?? true,
     avoidBuggyIPs: fields["avoid-buggy-ips"] ?? false,
+    ...readTenancy(fields, path, ranges, problems),
+    netbox: fields.netbox && readNetbox(fields, fields.netbox, [...path, "netbox"], ranges, problems),
     advertisements,
     nodeSelectors: readSelectors(selectors, selecting, problems),
-    interfaces: readInterfaces(interfaces, answering, problems),
-    ...readLayer2(fields, path, problems),
+    preferredNodes: readPreferredNodes(listOfOwners(fields, "preferred-nodes", owned), preferring, problems),
+    interfaces: readInterfaces(listOfOwners(fields, "interfaces", owned), answering, problems),
+    ...readOwners(fields, owned),
+    kernel,
   };
 }
 
-function readLayer2(fields: RawPool, path: Path, problems: Problems): { l2Placement: L2Placement; conflictProbe: ConflictProbe } {
-  for (const field of ["l2-placement", "conflict-probe"] as const)
-    if (fields[field] !== undefined && fields.protocol === "bgp")
-      problems.errorAtKey([...path, field], 'only a pool with "protocol: layer2" can have this');
+/** In the order of `protocols`; undefined where they cannot be read. */
+function readProtocols(raw: RawPool["protocol"], path: Path, problems: Problems): readonly Protocol[] | undefined {
+  if (raw === undefined) return undefined;
+  if (raw === "none") return [];
+  const named = typeof raw === "string" ? [raw] : raw;
+  for (const [index, protocol] of named.entries())
+    if (protocol !== undefined && named.indexOf(protocol) < index)
+      problems.error([...path, index], `${quote(protocol)} is listed twice`);
+  return named.includes(undefined) ? undefined : allProtocols.filter((protocol) => named.includes(protocol));
+}
+
+/** A pool, as far as it says whether its addresses have owners. */
+interface OwnedPool extends Pick<Pool, "kernel"> {
+  /** Undefined where they could not be read. */
+  readonly protocols: readonly Protocol[] | undefined;
+  readonly path: Path;
+  readonly problems: Problems;
+}
+
+type OwnerFields = Pick<Pool, "l2Placement" | "conflictProbe" | "selfTestMs">;
+
+function readOwners(fields: RawPool, { protocols, kernel, path, problems }: OwnedPool): OwnerFields {
+  const reason = whyWithoutOwners(protocols, kernel);
+  for (const field of ["l2-placement", "conflict-probe", "self-test"] as const)
+    if (fields[field] !== undefined && reason !== undefined)
+      problems.errorAtKey([...path, field], `only ${reason} can have this`);
   const placement = fields["l2-placement"] ?? "hash";
+  const isOnNic = kernel !== undefined && kernel.placement !== "routed";
   return {
-    l2Placement: { subnet: placement.endsWith("subnet"), sticky: placement.startsWith("sticky") },
+    l2Placement: { subnet: isOnNic || placement.endsWith("subnet"), sticky: placement.startsWith("sticky") },
     conflictProbe: fields["conflict-probe"] ?? "report",
+    ...readSelfTest(fields["self-test"], [...path, "self-test"], problems),
   };
 }
 
-/** A list that pools of one protocol may have; none, with the reason reported, where the pool is known to be of the other. */
+/** None, with the reason reported, where the pool is known to have no owners. */
+function listOfOwners<Field extends "preferred-nodes" | "interfaces">(
+  fields: RawPool,
+  field: Field,
+  { protocols, kernel, path, problems }: OwnedPool,
+): NonNullable<RawPool[Field]> | readonly never[] {
+  const list = fields[field] ?? [];
+  const reason = whyWithoutOwners(protocols, kernel);
+  if (list.length === 0 || reason === undefined) return list;
+  problems.errorAtKey([...path, field], `only ${reason} can have these`);
+  return [];
+}
+
+/** What else the pool would have to be; undefined where its addresses have owners, or that is not known. */
+function whyWithoutOwners(protocols: OwnedPool["protocols"], kernel: Pool["kernel"]): string | undefined {
+  if (protocols === undefined || hasOwners({ protocols, kernel })) return undefined;
+  const orOnNic = kernel === undefined ? "" : ', or with "placement: lan" or "auto",';
+  return `a pool with "protocol: layer2"${orOnNic}`;
+}
+
+function readSelfTest(text: string | undefined, path: Path, problems: Problems): Pick<Pool, "selfTestMs"> {
+  const time = text === undefined ? 0 : parseDuration(text);
+  const selfTestMs = (time ?? 0) / 1e6;
+  if (time === undefined) problems.error(path, `must be a duration such as "30s", but is ${quote(text ?? "")}`);
+  else if (time !== 0 && (selfTestMs < 10_000 || selfTestMs > 3_600_000))
+    problems.error(path, `must be 0s, or 10s to 1h, but is ${quote(text ?? "")}`);
+  return selfTestMs === 0 ? {} : { selfTestMs };
+}
+
+/** A list that pools with one of some protocols may have; none, with the reason reported, where the pool is known to be without them. */
 function onlyFor<T>(
-  protocol: Protocol,
-  actual: Protocol | undefined,
+  needed: readonly Protocol[],
+  actual: readonly Protocol[] | undefined,
   list: RawList<T>,
   path: Path,
   problems: Problems,
 ): RawList<T> {
-  if (actual === undefined || actual === protocol || list.length === 0) return list;
-  problems.errorAtKey(path, `only a pool with "protocol: ${protocol}" can have these`);
+  if (actual === undefined || list.length === 0 || needed.some((protocol) => actual.includes(protocol))) return list;
+  const protocols = needed.map((protocol) => `"protocol: ${protocol}"`).join(" or ");
+  problems.errorAtKey(path, `only a pool with ${protocols} can have these`);
   return [];
 }
 
@@ -110,65 +158,4 @@ function spend(range: AddressRange, path: Path, budget: { cidrs: number }, probl
   budget.cidrs -= cidrs.length;
   if (budget.cidrs < 0) problems.error(path, `the addresses up to here need more than ${limits.cidrs} CIDRs`);
   return cidrs;
-}
-
-/** Reads an entry of `addresses`: a CIDR, whose host bits are cleared, or `first-last`. Otherwise says what is wrong. */
-export function parseAddresses(text: string): AddressRange | string {
-  if (!text.includes("-")) {
-    const prefix = parsePrefix(text);
-    if (prefix !== undefined) return AddressRange.ofPrefix(prefix);
-    const single = parseAddress(text);
-    if (single === undefined)
-      return `must be a CIDR such as "192.0.2.0/24" or a range such as "192.0.2.10-192.0.2.20", but is ${quote(text)}`;
-    return `must be a CIDR or a range; for this one address write "${single}/${single.bits}"`;
-  }
-  const range = parseRange(text);
-  if (typeof range !== "string") return range;
-  const [first, last] = text.split("-");
-  switch (range) {
-    case "notARange":
-      return `must be one range "first-last", but is ${quote(text)}`;
-    case "badFirst":
-      return `the range begins with ${quote(first?.trim() ?? "")}, which is not an IP address`;
-    case "badLast":
-      return `the range ends with ${quote(last?.trim() ?? "")}, which is not an IP address`;
-    case "mixedFamilies":
-      return `the range ${quote(text)} begins in one address family and ends in the other`;
-    case "lastBeforeFirst":
-      return `the range ${quote(text)} ends before it begins`;
-  }
-}
-
-/** One entry of some pool's `addresses`. */
-export interface PlacedRange {
-  readonly range: AddressRange;
-  /** The entry as it is written. */
-  readonly text: string;
-  readonly pool: string;
-  readonly path: Path;
-  /** Its place among all entries of the text. */
-  readonly order: number;
-}
-
-/** Refuses every entry that shares addresses with one above it, naming one such entry. Takes n log n time. */
-export function checkOverlaps(entries: readonly PlacedRange[], problems: Problems): void {
-  const sorted = entries.toSorted((a, b) => a.range.first.compare(b.range.first) || a.order - b.order);
-  const refused = new Set<PlacedRange>();
-  let furthest: PlacedRange | undefined; // Of the entries so far, the one that ends last: an overlap always shows against it.
-  for (const entry of sorted) {
-    if (furthest?.range.overlaps(entry.range)) {
-      const [above, below] = furthest.order < entry.order ? [furthest, entry] : [entry, furthest];
-      if (!refused.has(below)) {
-        const other = `${quote(above.text)} in pool ${quote(above.pool)} (${formatPath(above.path)})`;
-        problems.error(below.path, `${quote(below.text)} shares addresses with ${other}`);
-        refused.add(below);
-      }
-    }
-    if (
-      furthest === undefined ||
-      furthest.range.family !== entry.range.family ||
-      entry.range.last.compare(furthest.range.last) > 0
-    )
-      furthest = entry;
-  }
 }

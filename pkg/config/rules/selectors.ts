@@ -1,7 +1,7 @@
 import { quote } from "#pkg/text";
-import type { BgpAdvertisement, LabelExpression, LabelSelector } from "../config.ts";
+import type { BgpAdvertisement, LabelExpression, LabelSelector, PreferredNodes } from "../config.ts";
 import type { Path, Problems } from "../problems.ts";
-import type { RawExpression, RawList, RawSelector } from "../shape/raw.ts";
+import type { RawExpression, RawList, RawPreferredNode, RawSelector } from "../shape/raw.ts";
 
 /** Reads `node-selectors` of a peer or a pool, with the rules of Kubernetes for label selectors. */
 export function readSelectors(raw: RawList<RawSelector>, path: Path, problems: Problems): LabelSelector[] {
@@ -9,6 +9,20 @@ export function readSelectors(raw: RawList<RawSelector>, path: Path, problems: P
   for (const [index, fields] of raw.entries())
     if (fields !== undefined) selectors.push(readSelector(fields, [...path, index], problems));
   return selectors;
+}
+
+/** Reads `preferred-nodes` of a pool. */
+export function readPreferredNodes(raw: RawList<RawPreferredNode>, path: Path, problems: Problems): PreferredNodes[] {
+  const preferred: PreferredNodes[] = [];
+  for (const [index, fields] of raw.entries()) {
+    if (fields === undefined) continue;
+    const here = [...path, index];
+    const selector = readSelector(fields, here, problems);
+    if (selector.matchLabels.size + selector.matchExpressions.length === 0)
+      problems.warn(here, "it matches every node, so that it prefers none");
+    preferred.push({ weight: fields.weight ?? 1, selector });
+  }
+  return preferred;
 }
 
 function readSelector(fields: RawSelector, path: Path, problems: Problems): LabelSelector {

@@ -1,9 +1,12 @@
+import type { Protocol } from "../config.ts";
+
 /**
  * The configuration as `schema.json` shapes it: every value that is there has the right type and lies in its range. Anything may
  * be absent, because the rules between fields are checked even where the shape is wrong.
  */
 export interface RawConfig {
   readonly "address-pools"?: RawList<RawPool>;
+  readonly quotas?: RawList<RawQuota>;
   readonly peers?: RawList<RawPeer>;
   readonly "bgp-communities"?: Readonly<Record<string, string | undefined>>; // alias -> community
   readonly "bfd-profiles"?: RawList<RawBfdProfile>;
@@ -14,15 +17,60 @@ export type RawList<T> = readonly (T | undefined)[];
 
 export interface RawPool {
   readonly name?: string;
-  readonly protocol?: "layer2" | "bgp";
+  readonly protocol?: Protocol | "none" | RawList<Protocol>;
   readonly addresses?: RawList<string>;
   readonly "auto-assign"?: boolean;
   readonly "avoid-buggy-ips"?: boolean;
+  readonly namespaces?: RawList<string>;
+  readonly "namespace-selectors"?: RawList<RawSelector>;
+  readonly "service-selectors"?: RawList<RawSelector>;
+  readonly priority?: number;
+  readonly closed?: boolean;
+  readonly sharing?: "cluster" | "namespace" | "none";
+  readonly reserved?: RawList<string | RawReservation>;
+  readonly netbox?: RawNetbox;
   readonly "bgp-advertisements"?: RawList<RawAdvertisement>;
   readonly "node-selectors"?: RawList<RawSelector>;
+  readonly "preferred-nodes"?: RawList<RawPreferredNode>;
   readonly interfaces?: RawList<string>;
   readonly "l2-placement"?: "hash" | "subnet" | "sticky" | "sticky-subnet";
   readonly "conflict-probe"?: "off" | "report" | "strict";
+  readonly "self-test"?: string;
+  readonly placement?: "routed" | "lan" | "auto";
+  readonly carrier?: "address" | "route";
+  readonly "dummy-interface"?: string;
+  readonly "aggregation-length"?: number;
+  readonly "aggregation-length-v6"?: number;
+  readonly "route-table"?: number;
+  readonly "route-protocol"?: number;
+  readonly "address-lifetime"?: string;
+}
+
+export interface RawReservation {
+  readonly addresses?: RawList<string>;
+  readonly service?: string;
+  readonly namespace?: string;
+}
+
+export interface RawNetbox {
+  readonly url?: string;
+  readonly "token-secret"?: RawSecretKey;
+  readonly mode?: "record" | "allocate";
+  readonly prefix?: string;
+  readonly tags?: RawList<string>;
+  readonly tenant?: string;
+  readonly role?: string;
+  readonly "on-release"?: "delete" | "deprecate" | "keep";
+}
+
+export interface RawQuota {
+  readonly namespaces?: RawList<string>;
+  readonly "namespace-selectors"?: RawList<RawSelector>;
+  readonly pools?: RawList<string>;
+  readonly together?: boolean;
+  readonly ipv4?: number;
+  readonly ipv6?: number;
+  readonly services?: number;
 }
 
 export interface RawAdvertisement {
@@ -75,6 +123,10 @@ export interface RawSecretKey {
 export interface RawSelector {
   readonly "match-labels"?: Readonly<Record<string, string | undefined>>; // label -> value
   readonly "match-expressions"?: RawList<RawExpression>;
+}
+
+export interface RawPreferredNode extends RawSelector {
+  readonly weight?: number;
 }
 
 export interface RawExpression {

@@ -1,10 +1,12 @@
 import { schema, validate } from "./schema-check.generated.ts";
 
+export type TypeName = "object" | "array" | "string" | "integer" | "boolean";
+
 /** The part of JSON Schema (draft 7) that `schema.json` uses, each keyword for values of one type; `readShape` knows no other. */
 export interface FieldSchema {
-  /** Absent from one with `anyOf`. */
-  readonly type?: "object" | "array" | "string" | "integer" | "boolean";
-  /** A number, or one of some words: an `integer`, and a `string` with `enum`. */
+  /** Absent from one with `anyOf`. Of several types, each keyword is about values of one of them. */
+  readonly type?: TypeName | readonly TypeName[];
+  /** A number or one of some words, one of some words or a list of them. At most one of them is an `array`. */
   readonly anyOf?: readonly FieldSchema[];
   readonly properties?: Readonly<Record<string, SchemaOrReference>>; // field -> its schema
   readonly additionalProperties?: false | SchemaOrReference;
@@ -29,8 +31,14 @@ export function fieldSchema({ properties = {}, additionalProperties }: FieldSche
   return found && resolved(found);
 }
 
-/** The schema of a list's items. */
-export function itemSchema({ items }: FieldSchema): FieldSchema | undefined {
+/** Whether the value may be of this type. */
+export function takes({ type }: FieldSchema, wanted: TypeName): boolean {
+  return typeof type === "object" ? type.includes(wanted) : type === wanted;
+}
+
+/** The schema of a list's items; undefined where it takes no list. */
+export function itemSchema(schema: FieldSchema): FieldSchema | undefined {
+  const { items } = schema.anyOf?.find(({ type }) => type === "array") ?? schema;
   return items && resolved(items);
 }
 

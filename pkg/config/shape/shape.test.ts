@@ -7,11 +7,11 @@ import { Problems } from "../problems.ts";
 import schema from "../schema.json" with { type: "json" };
 import { compiledFile, compileSchema } from "../testing/compile-schema.ts";
 import { parseYaml } from "../yaml/tree.ts";
-import { type FieldSchema, fieldSchema, itemSchema, rootSchema } from "./schema.ts";
+import { type FieldSchema, fieldSchema, itemSchema, rootSchema, takes } from "./schema.ts";
 import { readShape } from "./shape.ts";
 
 // Strict: it also refuses a schema with keywords that it does not know, or that make no sense for the type.
-const validate = new Ajv({ allErrors: true, strict: true }).compile(schema);
+const validate = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true }).compile(schema);
 
 /** Values for a place in the configuration that mostly fit, and otherwise are beyond a bound or of another type. */
 function values(schema: FieldSchema): fc.Arbitrary<unknown> {
@@ -20,7 +20,7 @@ function values(schema: FieldSchema): fc.Arbitrary<unknown> {
     [],
     { name: "x" },
     ["x"],
-    ...(schema.type === "string" ? [] : ["x", "", 7, 1e300, true]),
+    ...(takes(schema, "string") ? [] : ["x", "", 7, 1e300, true]),
   );
   return fc.oneof({ arbitrary: fitting(schema), weight: 12 }, { arbitrary: other, weight: 1 });
 }
@@ -29,7 +29,9 @@ function fitting(schema: FieldSchema): fc.Arbitrary<unknown> {
   const { minimum = 0, maximum = 0, properties = {}, additionalProperties } = schema;
   const items = itemSchema(schema);
   if (schema.anyOf !== undefined) return fc.oneof(...schema.anyOf.map(fitting));
-  switch (schema.type) {
+  const { type } = schema;
+  if (typeof type === "object") return fc.oneof(...type.map((each) => fitting({ ...schema, type: each })));
+  switch (type) {
     case "object": {
       const field = (name: string) => values(fieldSchema(schema, name) as FieldSchema);
       const fields = Object.keys(properties).map((name) => [name, field(name)] as const);
@@ -68,6 +70,13 @@ function pathOf(error: { instancePath: string; params: Record<string, unknown> }
   return JSON.stringify([...names, ...(last === undefined ? [] : [String(last)])]);
 }
 
+/** Without those that say that a list does not fit the alternatives to a list, where something in it does not fit. */
+function ofTheListAlone<E extends { instancePath: string; keyword: string }>(errors: readonly E[]): E[] {
+  const choices = new Set(errors.filter(({ keyword }) => keyword === "anyOf").map(({ instancePath }) => instancePath));
+  const isWithin = (path: string) => errors.some(({ instancePath }) => instancePath.startsWith(`${path}/`));
+  return errors.filter(({ instancePath }) => !choices.has(instancePath) || !isWithin(instancePath));
+}
+
 test("what does not fit is what a validator of JSON Schema says does not, at the same paths", () => {
   const documents = fitting(rootSchema);
   fc.assert(
@@ -80,7 +89,7 @@ test("what does not fit is what a validator of JSON Schema says does not, at the
       problems.error = problems.errorAtKey = (path) => void found.push(JSON.stringify(path.map(String)));
       readShape(root, problems);
       validate(document);
-      assert.deepEqual(new Set(found), new Set(validate.errors?.map(pathOf)));
+      assert.deepEqual(new Set(found), new Set(ofTheListAlone(validate.errors ?? []).map(pathOf)));
     }),
     { numRuns: 500 },
   );

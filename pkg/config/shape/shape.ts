@@ -3,7 +3,7 @@ import { limits, TooLarge } from "../limits.ts";
 import { nearestName, type Path, type Problems } from "../problems.ts";
 import { describe, type YamlEntry, type YamlNode, type YamlScalar } from "../yaml/node.ts";
 import type { RawConfig } from "./raw.ts";
-import { type FieldSchema, fieldSchema, itemSchema, type Misfit, misfits, rootSchema } from "./schema.ts";
+import { type FieldSchema, fieldSchema, itemSchema, type Misfit, misfits, rootSchema, type TypeName, takes } from "./schema.ts";
 
 /**
  * Reads the values as the types that the schema names, reports all that does not fit it, and leaves that out of the result.
@@ -17,12 +17,17 @@ export function readShape(root: YamlNode, problems: Problems): RawConfig {
     if (misfit.params.missingProperty !== undefined)
       problems.error([...place.path, misfit.params.missingProperty], "required, but missing");
     else if (misfit.params.additionalProperty !== undefined) refuseField(place, misfit.params.additionalProperty, problems);
-    else if (!refused.has(misfit.instancePath)) {
+    else if (!refused.has(misfit.instancePath) && !isOfAnother(misfit, place)) {
       refused.add(misfit.instancePath);
       refuseValue(place, misfit, problems);
     }
   }
   return (shape.root ?? {}) as RawConfig;
+}
+
+/** Of a list where there may be one ajv says, too, that it does not fit the other alternatives. */
+function isOfAnother({ keyword }: Misfit, { node, schema }: Place): boolean {
+  return keyword !== "minItems" && node.kind === "list" && schema.anyOf !== undefined && itemSchema(schema) !== undefined;
 }
 
 type Values = Record<string | number, unknown>;
@@ -40,8 +45,8 @@ class InstanceReader {
   read(node: YamlNode, schema: FieldSchema): unknown {
     if (++this.#values > limits.values) throw new TooLarge(node.offset, limits.values, "values");
     if (node.kind === "scalar") this.#charge(node, node.text);
-    if (node.kind === "mapping") return schema.type === "object" ? this.#mapping(node.entries, schema) : null;
-    if (node.kind === "list") return schema.type === "array" ? this.#list(node.items, schema) : null;
+    if (node.kind === "mapping") return takes(schema, "object") ? this.#mapping(node.entries, schema) : null;
+    if (node.kind === "list") return itemSchema(schema) === undefined ? null : this.#list(node.items, schema);
     return scalar(node, schema);
   }
 
@@ -54,6 +59,7 @@ class InstanceReader {
       if (known === undefined) fields[key] = null;
       else if (isMap) fields[key] = this.#item(value, known);
       else if (!isEmpty(value)) fields[key] = this.read(value, known);
+      else if (known.minItems !== undefined) fields[key] = []; // A list that says who may must not be absent by mistake.
     }
     return fields;
   }
@@ -72,7 +78,7 @@ class InstanceReader {
   #item(node: YamlNode, schema: FieldSchema): unknown {
     if (!isEmpty(node)) return this.read(node, schema);
     if (schema.type === "object") return this.#mapping(noEntries, schema);
-    return schema.type === "string" ? "" : null;
+    return takes(schema, "string") ? "" : null;
   }
 }
 
@@ -80,10 +86,10 @@ function isEmpty(node: YamlNode): boolean {
   return node.kind === "scalar" && node.value === null;
 }
 
-function scalar(node: YamlScalar, { type, anyOf }: FieldSchema): unknown {
-  if (type === "string") return node.text;
+function scalar(node: YamlScalar, schema: FieldSchema): unknown {
+  if (takes(schema, "string")) return node.text;
   // A number with a point is not taken for an integer even where it is one, because `1.0` as an AS number may mean 65536.
-  if (type === "integer" || anyOf !== undefined) return node.text.includes(".") ? null : node.value;
+  if (takes(schema, "integer") || schema.anyOf !== undefined) return node.text.includes(".") ? null : node.value;
   return node.value;
 }
 
@@ -139,7 +145,13 @@ function fieldHint(name: string, known: readonly string[]): string {
 function allowed(schema: FieldSchema): string {
   if (schema.anyOf !== undefined) return schema.anyOf.map(allowed).join(", or ");
   if (schema.enum !== undefined) return schema.enum.map(quote).join(" or ");
-  switch (schema.type) {
+  const { type } = schema;
+  if (type === undefined) throw new Error("Cannot say what is allowed: the schema has neither a type nor alternatives");
+  return typeof type === "object" ? type.map((each) => allowedOf(each, schema)).join(", or ") : allowedOf(type, schema);
+}
+
+function allowedOf(type: TypeName, schema: FieldSchema): string {
+  switch (type) {
     case "object":
       return "a mapping";
     case "array":
@@ -151,7 +163,6 @@ function allowed(schema: FieldSchema): string {
     case "boolean":
       return "true or false";
   }
-  throw new Error("Cannot say what is allowed: the schema has neither a type nor alternatives");
 }
 
 function valueHint(path: Path, schema: FieldSchema, node: YamlNode): string {

@@ -18,6 +18,7 @@ export function compileSchema(): string {
     allErrors: true,
     messages: false,
     inlineRefs: false,
+    allowUnionTypes: true, // Text, or an object: the keywords of each are about values of its type alone.
     unicode: false, // Lengths are only compared with 1, so no code for surrogate pairs is needed.
     logger: false,
     code: { source: true, esm: true },

@@ -1,5 +1,5 @@
 import { quote } from "#pkg/text";
-import { type ManifestObject, readSpec, refuse, title } from "../objects.ts";
+import { type ManifestObject, readSpec, title } from "../objects.ts";
 import type { Report } from "../report.ts";
 import { anyMatches, isSame, type Nodes, nodesOf, toConfigSelectors, unite } from "../selectors.ts";
 import { type BgpAdvertisement, convertBgpAdvertisements } from "./from-bgp-advertisements.ts";
@@ -7,7 +7,7 @@ import type { ConvertedPeer } from "./from-peers.ts";
 import { type AddressPoolSpec, type AdvertisementSpec, type BgpSpec, type L2Spec, type PoolSpec, schemas } from "./schemas.ts";
 
 export interface PoolOptions {
-  /** What a pool becomes that is announced in both ways. */
+  /** The only way in which a pool is to be announced that is announced in both ways. */
   readonly prefer: "layer2" | "bgp" | undefined;
   readonly peers: readonly ConvertedPeer[];
 }
@@ -33,7 +33,7 @@ export function convertPools(objects: readonly ManifestObject[], options: PoolOp
   const old = objects.filter(({ kind }) => kind === "AddressPool").map((object) => convertOldPool(object, options.peers, report));
   return [
     ...pools.map(({ object, spec }) => ({
-      ...allocation(object, spec, report),
+      ...allocation(object, spec),
       ...announcement(object, spec, l2.filter(isFor(object)), bgp.filter(isFor(object)), options, report),
     })),
     ...old,
@@ -62,24 +62,26 @@ function warnOfNames(
       if (!pools.has(name)) report.note(`${title(object)} names the pool ${quote(name)}, which is not there.`);
 }
 
-function allocation(object: ManifestObject, spec: Partial<PoolSpec>, report: Report): object {
-  const { namespaces = [], namespaceSelectors = [], serviceSelectors = [] } = spec.serviceAllocation ?? {};
-  const isPinned = namespaces.length + namespaceSelectors.length + serviceSelectors.length > 0;
-  if (isPinned && spec.autoAssign !== false)
-    report.lose(
-      title(object),
-      "spec.serviceAllocation keeps the pool to some namespaces or Services: it has auto-assign: false here, so that no others get its addresses, and these have to ask for it with the annotation metallb.universe.tf/address-pool",
-    );
-  else if (isPinned)
-    report.lose(
-      title(object),
-      "spec.serviceAllocation keeps the pool to some namespaces or Services: here any Service may ask for it",
-    );
+function allocation(object: ManifestObject, spec: Partial<PoolSpec>): object {
   return {
     name: object.name,
     addresses: spec.addresses ?? [],
-    ...((spec.autoAssign === false || isPinned) && { "auto-assign": false }),
+    ...(spec.autoAssign === false && { "auto-assign": false }),
     ...(spec.avoidBuggyIPs && { "avoid-buggy-ips": true }),
+    ...fence(spec.serviceAllocation ?? {}),
+  };
+}
+
+/** What MetalLB reads as no fence, an empty list, is none here. A selector that selects all makes a list one that lets everybody in. */
+function fence({ priority = 0, namespaces = [], namespaceSelectors = [], serviceSelectors = [] }: PoolSpec["serviceAllocation"]) {
+  const byLabels = namespaceSelectors.length === 0 ? [] : toConfigSelectors(nodesOf(namespaceSelectors));
+  const services = toConfigSelectors(nodesOf(serviceSelectors));
+  return {
+    ...(byLabels !== undefined && namespaces.length > 0 && { namespaces: [...new Set(namespaces)] }),
+    ...(byLabels !== undefined && byLabels.length > 0 && { "namespace-selectors": byLabels }),
+    ...(services !== undefined && { "service-selectors": services }),
+    ...(byLabels !== undefined && (namespaces.length > 1 || byLabels.length > 0) && { sharing: "cluster" }), // Its only rule.
+    ...(priority > 0 && { priority }),
   };
 }
 
@@ -92,30 +94,34 @@ function announcement(
   report: Report,
 ): object {
   const isBoth = l2.length > 0 && bgp.length > 0;
-  if (isBoth && prefer === undefined) {
-    const [a, b] = [l2, bgp].map(([one]) => one && title(one.object));
-    refuse(
-      object,
-      ["metadata", "name"],
-      `is announced by ${a} and by ${b}; a pool here has one protocol: choose it with --prefer layer2 or --prefer bgp`,
-    );
-  }
-  if (isBoth)
+  if (isBoth && prefer !== undefined)
     report.lose(title(object), `is announced by layer 2 and by BGP; here by ${prefer === "bgp" ? "BGP" : "layer 2"} alone`);
-  if (l2.length > 0 && !(isBoth && prefer === "bgp")) return { protocol: "layer2", ...layer2(object, l2, report) };
-  if (bgp.length > 0) {
-    const advertisements = convertBgpAdvertisements(
-      bgp.map((each) => bgpAdvertisement(each, report)),
-      familiesOf(spec.addresses),
-      peers,
-      report,
-    );
-    warnOfFamilies(object, familiesOf(spec.addresses), bgp, peers, report);
-    if (advertisements.length > 0)
-      return { protocol: "bgp", ...(isDefault(advertisements) ? {} : { "bgp-advertisements": advertisements }) };
-  }
-  report.note(`${title(object)}: nothing announces it. Its addresses are assigned, and its node-selectors select no node.`);
-  return { protocol: "layer2", "node-selectors": toConfigSelectors([]) };
+  const byLayer2 = l2.length > 0 && !(isBoth && prefer === "bgp") ? layer2(object, l2, report) : undefined;
+  const byBgp = bgp.length > 0 && !(isBoth && prefer === "layer2") ? routes(object, spec, bgp, peers, report) : undefined;
+  if (byLayer2 !== undefined && byBgp !== undefined) return { protocol: ["layer2", "bgp"], ...byLayer2, ...byBgp };
+  if (byLayer2 !== undefined) return { protocol: "layer2", ...byLayer2 };
+  if (byBgp !== undefined) return { protocol: "bgp", ...byBgp };
+  report.note(`${title(object)}: nothing announces it. Its addresses are assigned, and no speaker announces them.`);
+  return { protocol: "none" };
+}
+
+/** @returns undefined where no advertisement is left */
+function routes(
+  object: ManifestObject,
+  spec: Partial<PoolSpec>,
+  bgp: readonly Advertisement<BgpSpec>[],
+  peers: readonly ConvertedPeer[],
+  report: Report,
+): object | undefined {
+  const advertisements = convertBgpAdvertisements(
+    bgp.map((each) => bgpAdvertisement(each, report)),
+    familiesOf(spec.addresses),
+    peers,
+    report,
+  );
+  warnOfFamilies(object, familiesOf(spec.addresses), bgp, peers, report);
+  if (advertisements.length === 0) return undefined;
+  return isDefault(advertisements) ? {} : { "bgp-advertisements": advertisements };
 }
 
 function isDefault(advertisements: readonly object[]): boolean {
@@ -169,11 +175,7 @@ function warnOfFamilies(
 
 /** MetalLB announces from a node that any advertisement allows, on the interfaces of all that allow it. */
 function layer2(pool: ManifestObject, advertisements: readonly Advertisement<L2Spec>[], report: Report): object {
-  for (const { object, spec } of advertisements) {
-    forAllServices(object, spec, report);
-    if ((spec.preferredNodeSelectors ?? []).length > 0)
-      report.lose(title(object), "spec.preferredNodeSelectors: no node is preferred here");
-  }
+  for (const { object, spec } of advertisements) forAllServices(object, spec, report);
   const all = advertisements.map(({ spec }) => ({
     nodes: nodesOf(spec.nodeSelectors),
     interfaces: [...(spec.interfaces ?? [])].sort(),
@@ -182,7 +184,8 @@ function layer2(pool: ManifestObject, advertisements: readonly Advertisement<L2S
   const coversAll = all.some(({ nodes, interfaces }) => toConfigSelectors(nodes) === undefined && interfaces.length === 0);
   const sameNodes = more.every(({ nodes }) => first !== undefined && isSame(nodes, first.nodes));
   const sameInterfaces = more.every(({ interfaces }) => interfaces.join() === first?.interfaces.join());
-  if (coversAll) return {};
+  const preferred = preferredNodes(pool, advertisements, report);
+  if (coversAll) return preferred;
   if (!sameNodes && !sameInterfaces)
     report.lose(
       title(pool),
@@ -191,7 +194,22 @@ function layer2(pool: ManifestObject, advertisements: readonly Advertisement<L2S
   const nodes: Nodes = unite(...all.map((each) => each.nodes));
   const interfaces = all.some((each) => each.interfaces.length === 0) ? [] : [...new Set(all.flatMap((each) => each.interfaces))];
   const selectors = toConfigSelectors(nodes);
-  return { ...(selectors && { "node-selectors": selectors }), ...(interfaces.length > 0 && { interfaces }) };
+  return { ...(selectors && { "node-selectors": selectors }), ...preferred, ...(interfaces.length > 0 && { interfaces }) };
+}
+
+/** What matches every node, or none, makes no difference. */
+function preferredNodes(pool: ManifestObject, advertisements: readonly Advertisement<L2Spec>[], report: Report): object {
+  const lists = advertisements.map(({ spec: { preferredNodeSelectors = [] } }) =>
+    preferredNodeSelectors.flatMap(({ weight = 1, preference = {} }) => {
+      const nodes = nodesOf([preference]);
+      return nodes.length === 0 ? [] : (toConfigSelectors(nodes) ?? []).map((selector) => ({ weight, ...selector }));
+    }),
+  );
+  const different = [...new Map(lists.map((list) => [JSON.stringify(list), list])).values()];
+  if (different.length > 1)
+    report.lose(title(pool), "its L2Advertisements prefer different nodes: here each node has the weights of all of them");
+  const all = different.flat();
+  return all.length === 0 ? {} : { "preferred-nodes": all };
 }
 
 function convertOldPool(object: ManifestObject, peers: readonly ConvertedPeer[], report: Report): object {

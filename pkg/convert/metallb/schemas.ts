@@ -1,5 +1,5 @@
 import type { Schema } from "../fields.ts";
-import type { Selector } from "../selectors.ts";
+import { labelSelector, type Selector } from "../selectors.ts";
 
 /**
  * The `spec` of MetalLB's custom resources (group `metallb.io`, releases 0.13 to 0.16): which fields there are and what the API server
@@ -9,25 +9,7 @@ const texts: Schema = { type: "array", items: { type: "string" } };
 const text: Schema = { type: "string" };
 const flag: Schema = { type: "boolean" };
 
-const selector: Schema = {
-  type: "object",
-  properties: {
-    matchLabels: { type: "object", additionalProperties: text },
-    matchExpressions: {
-      type: "array",
-      items: {
-        type: "object",
-        required: ["key", "operator"],
-        properties: {
-          key: text,
-          operator: { type: "string", enum: ["In", "NotIn", "Exists", "DoesNotExist"] },
-          values: texts,
-        },
-      },
-    },
-  },
-};
-const selectors: Schema = { type: "array", items: selector };
+const selectors: Schema = { type: "array", items: labelSelector };
 
 const asn = (minimum: number): Schema => ({ type: "integer", minimum, maximum: 4294967295 });
 
@@ -79,7 +61,7 @@ const advertisement = {
 
 export interface L2Spec extends AdvertisementSpec {
   readonly interfaces: readonly string[];
-  readonly preferredNodeSelectors: readonly object[];
+  readonly preferredNodeSelectors: readonly { readonly weight?: number; readonly preference?: Selector }[];
 }
 
 const l2Advertisement: Schema = {
@@ -91,7 +73,7 @@ const l2Advertisement: Schema = {
       type: "array",
       items: {
         type: "object",
-        properties: { weight: { type: "integer", minimum: 1, maximum: 100 }, preference: selector },
+        properties: { weight: { type: "integer", minimum: 1, maximum: 100 }, preference: labelSelector },
       },
     },
   },

@@ -1,4 +1,4 @@
-import type { Config, Pool, RawConfig } from "#pkg/config";
+import type { Config, LabelSelector, Pool, RawConfig } from "#pkg/config";
 import type { AddressRange } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { Report } from "../report.ts";
@@ -41,12 +41,13 @@ export function toMetallb(config: Config, raw: RawConfig, namespace: string, rep
       report.note(`Services that ask for pool ${quote(pool.name)} by annotation have to ask for ${quote(name)}.`);
     add("IPAddressPool", "v1beta1", name, poolSpec(pool));
     tellLosses(pool, report);
-    if (pool.protocol === "layer2") add("L2Advertisement", "v1beta1", name, layer2Spec(pool, name, report));
-    else
+    if (pool.protocols.includes("layer2")) add("L2Advertisement", "v1beta1", name, layer2Spec(pool, name, report));
+    if (pool.protocols.includes("bgp"))
       for (const spec of bgpSpecs(pool, name, raw["address-pools"]?.[index]?.["bgp-advertisements"] ?? [], peers.names, report))
         add("BGPAdvertisement", "v1beta1", advertisementNames.fresh(name), spec);
   }
-  if (config.pools.filter(({ autoAssign }) => autoAssign).length > 1)
+  if (config.quotas.length > 0) report.lose("quotas", "MetalLB has none: namespaces get as much as they ask for");
+  if (config.pools.filter(({ autoAssign, closed, priority }) => autoAssign && !closed && priority === undefined).length > 1)
     report.note(
       "MetalLB tries pools in no certain order; spec.serviceAllocation.priority gives them one, and keeps them to the Services that it names.",
     );
@@ -81,12 +82,26 @@ function convertPeers(
   return { names, made };
 }
 
-function poolSpec({ ranges, autoAssign, avoidBuggyIPs }: Pool): object {
+function poolSpec({ ranges, autoAssign, avoidBuggyIPs, fence, priority, closed }: Pool): object {
+  const namespaceSelectors = inTheirs(fence.namespaceSelectors);
+  const isForAll = fence.namespaceSelectors.length > 0 && namespaceSelectors === undefined;
+  const serviceSelectors = inTheirs(fence.serviceSelectors);
+  const serviceAllocation = {
+    ...(priority !== undefined && { priority }),
+    ...(!isForAll && fence.namespaces.length > 0 && { namespaces: fence.namespaces }),
+    ...(namespaceSelectors !== undefined && { namespaceSelectors }),
+    ...(serviceSelectors !== undefined && { serviceSelectors }),
+  };
   return {
     addresses: ranges.map(rangeText),
-    ...(!autoAssign && { autoAssign: false }),
+    ...((!autoAssign || closed) && { autoAssign: false }),
     ...(avoidBuggyIPs && { avoidBuggyIPs: true }),
+    ...(Object.keys(serviceAllocation).length > 0 && { serviceAllocation }),
   };
+}
+
+function inTheirs(selectors: readonly LabelSelector[]) {
+  return toSelectors(nodesOfConfig(selectors));
 }
 
 function rangeText(range: AddressRange): string {
@@ -94,7 +109,7 @@ function rangeText(range: AddressRange): string {
   return prefix !== undefined && more.length === 0 ? `${prefix}` : `${range}`;
 }
 
-function layer2Spec({ name, nodeSelectors, interfaces }: Pool, poolName: string, report: Report): object {
+function layer2Spec({ name, nodeSelectors, preferredNodes, interfaces }: Pool, poolName: string, report: Report): object {
   const globs = interfaces.filter((pattern) => /[*?]/.test(pattern));
   if (globs.length > 0)
     report.lose(
@@ -103,18 +118,29 @@ function layer2Spec({ name, nodeSelectors, interfaces }: Pool, poolName: string,
     );
   const exact = interfaces.filter((pattern) => !globs.includes(pattern));
   const selectors = toSelectors(nodesOfConfig(nodeSelectors));
+  const preferred = preferredNodes.flatMap(({ weight, selector }) =>
+    (toSelectors(nodesOfConfig([selector])) ?? []).map((preference) => ({ weight, preference })),
+  );
   return {
     ipAddressPools: [poolName], // Without it, it would be for every pool, those for BGP too.
     ...(selectors !== undefined && { nodeSelectors: selectors }),
+    ...(preferred.length > 0 && { preferredNodeSelectors: preferred }),
     ...(exact.length > 0 && { interfaces: exact }),
   };
 }
 
-function tellLosses({ name, protocol, l2Placement, conflictProbe }: Pool, report: Report): void {
-  if (protocol !== "layer2") return;
+function tellLosses({ name, protocols, l2Placement, conflictProbe, selfTestMs, ...pool }: Pool, report: Report): void {
+  const lose = (what: string) => report.lose(`pool ${quote(name)}`, what);
+  if (pool.closed) lose("closed: MetalLB gives addresses to Services that ask for them; it has autoAssign: false there");
+  if (pool.sharing !== "cluster")
+    lose(`sharing ${pool.sharing}: MetalLB lets Services of all namespaces share an address by its key`);
+  if (pool.reservations.length > 0) lose("reserved: MetalLB gives these addresses to anybody");
+  if (protocols.includes("interface")) lose("protocol interface: MetalLB puts no addresses into the nodes' kernels");
+  if (!protocols.includes("layer2")) return;
   const placement = [...(l2Placement.sticky ? ["sticky"] : []), ...(l2Placement.subnet ? ["subnet"] : [])].join("-");
-  if (placement !== "") report.lose(`pool ${quote(name)}`, `l2-placement ${placement}: MetalLB chooses nodes by hash alone`);
-  if (conflictProbe !== "report") report.lose(`pool ${quote(name)}`, `conflict-probe ${conflictProbe}: MetalLB does not probe`);
+  if (placement !== "") lose(`l2-placement ${placement}: MetalLB chooses nodes by hash alone`);
+  if (selfTestMs !== undefined) lose("self-test: MetalLB does not try addresses");
+  if (conflictProbe !== "report") lose(`conflict-probe ${conflictProbe}: MetalLB does not probe`);
 }
 
 /** Names of one kind as Kubernetes takes them (RFC 1123), each once. */

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { maxUserBytes } from "#pkg/memberlist";
 import { decodeEntries, decodeOffer, encodeEntries, encodeOffer, type GossipEntry } from "./entry-codec.ts";
 
-const octets = (max: number, min = 0) => fc.uint8Array({ minLength: min, maxLength: max });
+const octets = (max: number, min = 0) => fc.uint8Array({ minLength: min, maxLength: max, size: "max" });
 const entry: fc.Arbitrary<GossipEntry> = fc.record(
   {
     node: fc.stringMatching(/^[a-z0-9.-]{1,60}$/),

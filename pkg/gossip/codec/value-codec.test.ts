@@ -25,23 +25,39 @@ const hex = (octets: Uint8Array) => Buffer.from(octets).toString("hex");
 
 test("a summary holds whether its node answers, how uncertain its view is, and its incarnation", () => {
   assert.equal(
-    hex(encodeSummary({ answers: true, view: "current", announced: 0, viewUncertainty: 0x8003, incarnation: 0xfedcba98 })),
+    hex(
+      encodeSummary({
+        answers: true,
+        hasKernelAccess: true,
+        view: "current",
+        announced: 0,
+        viewUncertainty: 0x8003,
+        incarnation: 0xfedcba98,
+      }),
+    ),
     "01018003fedcba980000",
   );
   const summaries: readonly NodeSummary[] = [
-    { answers: false, view: "behind", announced: 300, viewUncertainty: 7, incarnation: 0 },
-    { answers: true, view: "old", announced: 0xffff, viewUncertainty: 0xffff, incarnation: 0xffff_ffff },
+    { answers: false, hasKernelAccess: true, view: "behind", announced: 300, viewUncertainty: 7, incarnation: 0 },
+    { answers: true, hasKernelAccess: true, view: "old", announced: 0xffff, viewUncertainty: 0xffff, incarnation: 0xffff_ffff },
   ];
   for (const summary of summaries) assert.deepEqual(decodeSummary(encodeSummary(summary)), summary);
   const later = Uint8Array.of(2, 1, 0, 0, 0, 0, 0, 3, 9);
   assert.deepEqual(
     decodeSummary(later),
-    { answers: true, view: "current", announced: 0, viewUncertainty: 0, incarnation: 3 },
+    { answers: true, hasKernelAccess: true, view: "current", announced: 0, viewUncertainty: 0, incarnation: 3 },
     "a later version has more, an earlier one less",
   );
   assert.equal(decodeSummary(Uint8Array.of(1, 3, 0, 0, 0, 0, 0, 3))?.view, "old");
   for (const none of [[], [1, 1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]])
     assert.equal(decodeSummary(Uint8Array.from(none)), undefined);
+});
+
+test("a summary of a version that says nothing of the kernel is of a node that may change it, and one without access stays readable for it", () => {
+  const summary = { answers: true, view: "behind", announced: 0, viewUncertainty: 1, incarnation: 2 } as const;
+  assert.equal(decodeSummary(Uint8Array.of(1, 5, 0, 1, 0, 0, 0, 2))?.hasKernelAccess, true);
+  assert.equal(hex(encodeSummary({ ...summary, hasKernelAccess: false })), "010d0001000000020000");
+  assert.deepEqual(decodeSummary(encodeSummary({ ...summary, hasKernelAccess: false })), { ...summary, hasKernelAccess: false });
 });
 
 test("subnets of an interface take as many octets as they have bits", () => {
@@ -67,7 +83,8 @@ test("subnets that are none, or cut short, are undefined", () => {
 });
 
 test("an interface's name is found in its key, and in no other", () => {
-  for (const name of ["eth0", "bond0.7", "wlan-ü"]) assert.equal(interfaceOf(interfaceKey(name)), name);
+  for (const name of ["eth0", "bond0.7", "wlan-ü", "can_reach:192.0.2.1", "can_reach:2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"])
+    assert.equal(interfaceOf(interfaceKey(name)), name);
   for (const key of ["h", "i", "4abc"]) assert.equal(interfaceOf(key), undefined);
 });
 
@@ -97,12 +114,16 @@ test("ownership: decoding undoes encoding, for few addresses and for many", () =
 
 test("arbitrary octets are decoded to something or nothing", () => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 40 }), fc.string({ unit: "binary-ascii", maxLength: 16 }), (octets, key) => {
-      decodeSummary(octets);
-      interfaceOf(key);
-      for (const input of [octets, Uint8Array.of(1, ...octets)]) decodeSubnets(input);
-      for (const page of ["4abc", `6${"a".repeat(15)}`, "6\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0"])
-        for (const owned of decodePage(page, octets)) assert.equal(pageKey("owned", owned), page);
-    }),
+    fc.property(
+      fc.uint8Array({ maxLength: 40, size: "max" }),
+      fc.string({ unit: "binary-ascii", maxLength: 16 }),
+      (octets, key) => {
+        decodeSummary(octets);
+        interfaceOf(key);
+        for (const input of [octets, Uint8Array.of(1, ...octets)]) decodeSubnets(input);
+        for (const page of ["4abc", `6${"a".repeat(15)}`, "6\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0"])
+          for (const owned of decodePage(page, octets)) assert.equal(pageKey("owned", owned), page);
+      },
+    ),
   );
 });

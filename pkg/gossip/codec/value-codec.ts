@@ -1,4 +1,4 @@
-import { Address, type Family, Prefix } from "#pkg/net";
+import { Address, canReachPrefix, type Family, Prefix, parseAddress } from "#pkg/net";
 
 /** How a node sees what changes in the API: `behind`, it does not for some seconds; `old`, for long. */
 export type View = "current" | "behind" | "old";
@@ -7,6 +7,8 @@ export type View = "current" | "behind" | "old";
 export interface NodeSummary {
   /** See `Reachability`. */
   readonly answers: boolean;
+  /** See `Reachability`. */
+  readonly hasKernelAccess: boolean;
   readonly view: View;
   /** How many addresses it reports that it announces, while its view is not current: 0 to 65535, of more the remainder. */
   readonly announced: number;
@@ -23,17 +25,18 @@ const summaryOctets = 10; // then `announced` in two
 const answersBit = 1;
 const viewBits: Readonly<Record<View, number>> = { current: 0, behind: 4, old: 6 };
 const allViewBits = 6;
+const noKernelAccessBit = 8; // Earlier versions say nothing of it: they count as having it, as they count each other.
 const maxSubnets = 32; // Of one interface. As many as fit into an entry.
 const bitmapOctets = 32;
 const v6Octets = 15;
 const v4Octets = 3;
 
-export function encodeSummary({ answers, view, announced, viewUncertainty, incarnation }: NodeSummary): Uint8Array {
+export function encodeSummary({ answers, hasKernelAccess, view, announced, ...more }: NodeSummary): Uint8Array {
   const summary = Buffer.alloc(summaryOctets);
   summary.writeUInt8(version, 0);
-  summary.writeUInt8((answers ? answersBit : 0) | viewBits[view], 1);
-  summary.writeUInt16BE(viewUncertainty, 2);
-  summary.writeUInt32BE(incarnation, 4);
+  summary.writeUInt8((answers ? answersBit : 0) | viewBits[view] | (hasKernelAccess ? 0 : noKernelAccessBit), 1);
+  summary.writeUInt16BE(more.viewUncertainty, 2);
+  summary.writeUInt32BE(more.incarnation, 4);
   summary.writeUInt16BE(announced & 0xffff, 8);
   return summary;
 }
@@ -43,9 +46,11 @@ export function decodeSummary(value: Uint8Array): NodeSummary | undefined {
   if (value.length < minSummaryOctets) return undefined;
   const summary = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   if (summary.readUInt8(0) < version) return undefined;
+  const bits = summary.readUInt8(1);
   return {
-    answers: (summary.readUInt8(1) & answersBit) !== 0,
-    view: viewOf(summary.readUInt8(1) & allViewBits),
+    answers: (bits & answersBit) !== 0,
+    hasKernelAccess: (bits & noKernelAccessBit) === 0,
+    view: viewOf(bits & allViewBits),
     announced: summary.length < summaryOctets ? 0 : summary.readUInt16BE(8),
     viewUncertainty: summary.readUInt16BE(2),
     incarnation: summary.readUInt32BE(4),
@@ -57,13 +62,17 @@ function viewOf(bits: number): View {
   return bits === viewBits.behind ? "behind" : "old";
 }
 
-/** The key under which a node reports an interface. */
+/** The key under which a node reports an interface; one that is named by an address that it leads to has the octets of that. */
 export function interfaceKey(name: string): string {
+  const reached = name.startsWith(canReachPrefix) ? parseAddress(name.slice(canReachPrefix.length)) : undefined;
+  if (reached !== undefined) return `r${Buffer.from(reached.toBytes()).toString("latin1")}`;
   return `i${Buffer.from(name, "utf8").toString("latin1")}`;
 }
 
 /** The interface's name; undefined for a key of something else. */
 export function interfaceOf(key: string): string | undefined {
+  if (key[0] === "r" && (key.length === 5 || key.length === 17))
+    return `${canReachPrefix}${Address.fromBytes(Buffer.from(key.slice(1), "latin1"))}`;
   return key.length > 1 && key[0] === "i" ? Buffer.from(key.slice(1), "latin1").toString("utf8") : undefined;
 }
 

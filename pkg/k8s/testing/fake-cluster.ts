@@ -64,6 +64,11 @@ export class FakeInformer<V extends ObjectMeta> implements Informer<V> {
     this.#handlers.reached?.();
   }
 
+  /** The server refuses the list. */
+  forbid(): void {
+    this.#handlers.forbidden?.();
+  }
+
   /** The first list is complete. */
   sync(): void {
     this.synced = true;
@@ -71,7 +76,7 @@ export class FakeInformer<V extends ObjectMeta> implements Informer<V> {
   }
 }
 
-type Plural = "services" | "configmaps";
+type Plural = "services" | "configmaps" | "namespaces" | "secrets";
 
 /**
  * The API as controller and speaker see it. A test either says what each informer sees (`of`), or stores objects, which informers
@@ -86,6 +91,8 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
   readonly refused = new Map<string, ApiError>();
   /** Informers of these kinds learn nothing. */
   readonly silent = new Set<Plural>();
+  /** Nor do those of these kinds: the server refuses to list them. */
+  readonly forbidden = new Set<Plural>();
   /** Writes take until this is kept. */
   gate: Promise<void> = Promise.resolve();
   readonly #stored = new Map<string, ObjectMeta>(); // plural and key -> object
@@ -133,6 +140,10 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
     for (const informer of this.informers) {
       const { started, disposed, synced, resource } = informer;
       if (!started || disposed || this.silent.has(resource.plural as Plural)) continue;
+      if (this.forbidden.has(resource.plural as Plural)) {
+        informer.forbid();
+        continue;
+      }
       const current = this.#matching(informer);
       for (const { key } of [...informer.values()]) if (!current.has(key)) informer.forget(key);
       informer.see(...[...current.values()].filter((object) => informer.get(object.key) !== object));

@@ -14,4 +14,4 @@ export {
   until,
 } from "./fake-api.ts";
 export { FakeCluster, FakeInformer } from "./fake-cluster.ts";
-export { configMap, endpointSlice, node, pod, secret, service } from "./objects.ts";
+export { configMap, endpointSlice, namespace, node, pod, secret, service } from "./objects.ts";

@@ -1,4 +1,4 @@
-import type { ConfigMap, EndpointSlice, Node, ObjectMeta, Pod, Secret, Service } from "../objects.ts";
+import type { ConfigMap, EndpointSlice, Namespace, Node, ObjectMeta, Pod, Secret, Service } from "../objects.ts";
 
 /** `namespace/name`, or the name alone in the namespace `default`. */
 function meta(key: string, uid?: string): ObjectMeta {
@@ -10,6 +10,7 @@ function meta(key: string, uid?: string): ObjectMeta {
 export function service(key: string, fields: Partial<Service> = {}): Service {
   return {
     ...meta(key),
+    labels: {},
     annotations: {},
     type: "LoadBalancer",
     isClaimed: true,
@@ -25,24 +26,35 @@ export function service(key: string, fields: Partial<Service> = {}): Service {
   };
 }
 
-/** The one slice of a Service, with an endpoint on each node that is named: ready or not. */
+/** The one slice of a Service, with an endpoint on each node for which it says true. */
 export function endpointSlice(of: string, ready: Readonly<Record<string, boolean>>): EndpointSlice {
   const { namespace, name, key } = meta(of);
-  const endpoints = Object.entries(ready).map(([nodeName, isReady]) => ({ nodeName, ready: isReady }));
+  const endpoints = Object.entries(ready).flatMap(([nodeName, isReady]) =>
+    isReady ? [{ nodeName, ready: 1, draining: 0 }] : [],
+  );
   return { ...meta(`${namespace}/${name}-1`), service: key, endpoints };
 }
 
 export function node(name: string, fields: Partial<Node> = {}): Node {
-  return { ...meta(name), key: name, namespace: "", labels: {}, unschedulable: false, deleting: false, taints: [], ...fields };
+  const common = { labels: {}, unschedulable: false, deleting: false, taints: [], flannelAddresses: [] };
+  return { ...meta(name), key: name, namespace: "", ...common, ...fields };
+}
+
+export function namespace(name: string, labels: Readonly<Record<string, string>> = {}): Namespace {
+  return { ...meta(name), key: name, namespace: "", labels };
 }
 
 /** A Pod that is Ready, on no node. */
 export function pod(key: string, fields: Partial<Pod> = {}): Pod {
-  return { ...meta(key), nodeName: undefined, podIPs: [], ready: true, ...fields };
+  return { ...meta(key), nodeName: undefined, podIPs: [], hostIP: undefined, ready: true, ...fields };
 }
 
-export function configMap(key: string, data: Readonly<Record<string, string>>): ConfigMap {
-  return { ...meta(key), data };
+export function configMap(
+  key: string,
+  data: Readonly<Record<string, string>>,
+  annotations: Readonly<Record<string, string>> = {},
+): ConfigMap {
+  return { ...meta(key), data, annotations };
 }
 
 export function secret(key: string, data: Readonly<Record<string, string>>): Secret {

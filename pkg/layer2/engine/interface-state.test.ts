@@ -61,7 +61,8 @@ for (const { name, kind, addresses, want } of addressed)
   test(`hosts ${want ? "can" : "cannot"} be behind ${name}`, () => {
     const parsed = addresses.map((text) => {
       const [first = "", length] = text.split("/");
-      return { interfaceIndex: 2, address: address(first), prefixLength: Number(length) };
+      const traits = { flags: 0, protocol: undefined, validSeconds: Infinity };
+      return { interfaceIndex: 2, address: address(first), prefixLength: Number(length), ...traits };
     });
     assert.equal(canReachHosts({ ...ethernet, kind, generation: 1, addresses: parsed }), want);
   });

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EtherType, etherTypeFilter, PacketSocket, PollSet, ReceiveBatch, SendBatch, SystemCallError } from "#pkg/linux";
 import { type ArpFrame, ArpOperation, decodeArp, encodeArp } from "../frames/arp.ts";
@@ -43,6 +44,12 @@ export const client = {
   /** Writes a kernel setting of the client's namespace. */
   setting(name: string, value: number): void {
     writeFileSync(`/proc/sys/${name}`, `${value}`);
+  },
+
+  /** Accepts TCP connections at a port from now on. */
+  accept(port: number): Promise<void> {
+    const server = createServer().unref();
+    return new Promise((resolve) => server.listen(port, "::", resolve));
   },
 
   /** Opens packet sockets; from now on frames queue up for `collect`. */

@@ -168,7 +168,7 @@ test("an address for some interfaces is answered for and announced on these alon
 test("an interface that gets another name while it is up has all addresses announced anew, those of its new name", () => {
   using interfaces = new Interfaces(SharedMemory.create(), () => {});
   const index = Number.parseInt(ip("-o link show dev lan0"), 10);
-  const announcement = { address: Number(quiet.value), row: 0, interfaces: ["wan*"], silent: false };
+  const announcement = { address: Number(quiet.value), row: 0, interfaces: ["wan*"], answers: true, silent: false };
   const named = (name: string) => interfaces.update([ethernet(index, { name })], 0).map((port) => port.isFor(announcement));
   assert.deepEqual(named("lan0"), [false]);
   assert.deepEqual(named("lan0"), []);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { etherTypeFilter, icmpv6Filter, udpPortFilter } from "./filter.ts";
+import { etherTypeFilter, icmpv6Filter, routeProtocolFilter, tcpPortFilter, udpPortFilter } from "./filter.ts";
 
 test("etherTypeFilter compiles to what libpcap compiles", () => {
   // `tcpdump -dd -s 128 arp` prints { 0x28, 0, 0, 0xc }, { 0x15, 0, 1, 0x806 }, { 0x6, 0, 0, 0x80 }, { 0x6, 0, 0, 0 }.
@@ -44,5 +44,36 @@ test("udpPortFilter compiles to what libpcap compiles", () => {
   ]);
   assert.deepEqual(decode(udpPortFilter("IPv6", 3785, 64)), [
     ...["48 0 0 6", "21 0 3 17", "40 0 0 42", "21 0 1 3785", "6 0 0 64", "6 0 0 0"],
+  ]);
+});
+
+test("tcpPortFilter compiles to what libpcap compiles", () => {
+  // `tcpdump -ddd -y EN10MB -s 74 'ether proto 0x800 and ip[9] = 6 and ip[6:2] & 0x1fff = 0 and tcp dst port 61000'`, and
+  // 'ether proto 0x86dd and ip6[6] = 6 and ip6[42:2] = 61000', each check once.
+  const decode = (filter: Uint8Array) => {
+    const instructions = Buffer.from(filter);
+    return Array.from({ length: instructions.length / 8 }, (_, i) => {
+      const at = instructions.subarray(8 * i);
+      return `${at.readUInt16LE(0)} ${at[2]} ${at[3]} ${at.readUInt32LE(4)}`;
+    });
+  };
+  assert.deepEqual(decode(tcpPortFilter("IPv4", 61_000, 74)), [
+    ...["40 0 0 12", "21 0 8 2048", "48 0 0 23", "21 0 6 6", "40 0 0 20", "69 4 0 8191", "177 0 0 14", "72 0 0 16"],
+    ...["21 0 1 61000", "6 0 0 74", "6 0 0 0"],
+  ]);
+  assert.deepEqual(decode(tcpPortFilter("IPv6", 61_000, 74)), [
+    ...["40 0 0 12", "21 0 5 34525", "48 0 0 20", "21 0 3 6", "40 0 0 56", "21 0 1 61000", "6 0 0 74", "6 0 0 0"],
+  ]);
+});
+
+test("routeProtocolFilter keeps messages about routes of its protocols, and all that are about something else", () => {
+  const instructions = Buffer.from(routeProtocolFilter([248, 250]));
+  const decoded = Array.from({ length: instructions.length / 8 }, (_, i) => {
+    const at = instructions.subarray(8 * i);
+    return `${at.readUInt16LE(0)} ${at[2]} ${at[3]} ${at.readUInt32LE(4)}`;
+  });
+  // RTM_NEWROUTE and RTM_DELROUTE as a big-endian machine would read them; the protocol is the sixth octet of struct rtmsg.
+  assert.deepEqual(decoded, [
+    ...["40 0 0 4", "21 1 0 6144", "21 0 3 6400", "48 0 0 21", "21 1 0 248", "21 0 1 250", "6 0 0 4294967295", "6 0 0 0"],
   ]);
 });

@@ -1,7 +1,12 @@
+import { headerLength, MessageType } from "./netlink-wire.ts";
+
+const loadWord = 0x20; // BPF_LD | BPF_W | BPF_ABS
 const loadHalfWord = 0x28; // BPF_LD | BPF_H | BPF_ABS
 const loadOctet = 0x30; // BPF_LD | BPF_B | BPF_ABS
 const loadHalfWordIndexed = 0x48; // BPF_LD | BPF_H | BPF_IND
 const loadHeaderLength = 0xb1; // BPF_LDX | BPF_B | BPF_MSH: the length of an IPv4 header into the index.
+const jump = 0x05; // BPF_JMP | BPF_JA
+const jumpIfNotBelow = 0x35; // BPF_JMP | BPF_JGE | BPF_K
 const jumpIfSet = 0x45; // BPF_JMP | BPF_JSET | BPF_K
 const jumpIfEqual = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const accept = 0x06; // BPF_RET | BPF_K: how many octets to keep, 0 for none.
@@ -11,7 +16,16 @@ const icmpTypeOffset = 54;
 const etherTypeIpv6 = 0x86dd;
 const protocolIcmpv6 = 58;
 const protocolUdp = 17;
+const protocolTcp = 6;
+const etherTypeIpv4 = 0x0800;
 const fragmentOffsetMask = 0x1fff;
+const keepAll = 0xffff_ffff;
+// What a load of these takes instead of octets of the packet (linux/filter.h).
+const networkHeader = 0xfff0_0000; // SKF_NET_OFF: from here on the octets of the IP header.
+const chance = 0xffff_f038; // SKF_AD_OFF + SKF_AD_RANDOM: 32 bits.
+const udpHeaderLength = 8;
+const maxInstructions = 4096; // BPF_MAXINSNS
+const maxJump = 255; // What 8 bits hold.
 
 /**
  * A classic BPF program that keeps the first `keep` octets of the Ethernet frames of one EtherType and drops every other frame: an
@@ -70,6 +84,93 @@ export function udpPortFilter(family: "IPv4" | "IPv6", port: number, keep: numbe
     [accept, 0, 0, keep],
     [accept, 0, 0, 0],
   ]);
+}
+
+/** Keeps the Ethernet frames with TCP segments to one port, under the conditions of `udpPortFilter`, and drops all else. */
+export function tcpPortFilter(family: "IPv4" | "IPv6", port: number, keep: number): Uint8Array {
+  if (family === "IPv6")
+    return program([
+      [loadHalfWord, 0, 0, etherTypeOffset],
+      [jumpIfEqual, 0, 5, etherTypeIpv6],
+      [loadOctet, 0, 0, nextHeaderOffset],
+      [jumpIfEqual, 0, 3, protocolTcp],
+      [loadHalfWord, 0, 0, 56],
+      [jumpIfEqual, 0, 1, port],
+      [accept, 0, 0, keep],
+      [accept, 0, 0, 0],
+    ]);
+  return program([
+    [loadHalfWord, 0, 0, etherTypeOffset],
+    [jumpIfEqual, 0, 8, etherTypeIpv4],
+    [loadOctet, 0, 0, 23],
+    [jumpIfEqual, 0, 6, protocolTcp],
+    [loadHalfWord, 0, 0, 20],
+    [jumpIfSet, 4, 0, fragmentOffsetMask],
+    [loadHeaderLength, 0, 0, 14],
+    [loadHalfWordIndexed, 0, 0, 16],
+    [jumpIfEqual, 0, 1, port],
+    [accept, 0, 0, keep],
+    [accept, 0, 0, 0],
+  ]);
+}
+
+/**
+ * Keeps the rtnetlink messages about routes of these protocols (RTPROT_*), of which there is at least one, and all that are not about
+ * routes. A datagram that the kernel sends to a group has one message.
+ */
+export function routeProtocolFilter(protocols: readonly number[]): Uint8Array {
+  const last = protocols.length - 1;
+  const matches = protocols.map((protocol, i): Instruction => [jumpIfEqual, last - i, i === last ? 1 : 0, protocol]);
+  return program([
+    [loadHalfWord, 0, 0, 4], // The type, of which a filter takes the lower octet for the higher one.
+    [jumpIfEqual, 1, 0, MessageType.newRoute << 8],
+    [jumpIfEqual, 0, 1 + matches.length, MessageType.deleteRoute << 8],
+    [loadOctet, 0, 0, headerLength + 5],
+    ...matches,
+    [accept, 0, 0, keepAll],
+    [accept, 0, 0, 0],
+  ]);
+}
+
+/** What of a UDP socket's datagrams goes to the process whatever else arrives, and how much of the rest. */
+export interface DatagramSample {
+  /** Kept: whose payload has one of `values`, 32 bits in network order, at `offset`. Where this is set, what is too short for it is dropped. */
+  readonly words?: { readonly offset: number; readonly values: readonly number[] } | undefined;
+  /** Kept: whose IP source ends with these 32 bits; all of an IPv4 address. */
+  readonly sources: readonly number[];
+  /** Of all others one in so many is kept, by chance. */
+  readonly oneIn: number;
+}
+
+/** For a UDP socket, whose filters see packets from the UDP header on. @returns undefined for more words and sources than a program may have */
+export function datagramSampleFilter({ words, sources, oneIn }: DatagramSample): Uint8Array | undefined {
+  const ofPayload: Instruction[] =
+    words === undefined ? [] : [[loadWord, 0, 0, udpHeaderLength + words.offset], ...acceptAnyOf(words.values)];
+  const instructions: Instruction[] = [
+    ...ofPayload,
+    [loadHalfWord, 0, 0, networkHeader],
+    [jumpIfNotBelow, 2, 0, 0x6000], // The version of IP.
+    [loadWord, 0, 0, networkHeader + 12],
+    [jump, 0, 0, 1],
+    [loadWord, 0, 0, networkHeader + 20],
+    ...acceptAnyOf(sources),
+    [loadWord, 0, 0, chance],
+    [jumpIfNotBelow, 1, 0, Math.floor(0xffff_ffff / oneIn)],
+    [accept, 0, 0, keepAll],
+    [accept, 0, 0, 0],
+  ];
+  return instructions.length > maxInstructions ? undefined : program(instructions);
+}
+
+/** Ends the program where what was loaded is one of `values`, in pieces as long as jumps reach. */
+function acceptAnyOf(values: readonly number[]): Instruction[] {
+  const instructions: Instruction[] = [];
+  for (let from = 0; from < values.length; from += maxJump) {
+    const piece = values.slice(from, from + maxJump);
+    for (const [index, value] of piece.entries()) instructions.push([jumpIfEqual, piece.length - index, 0, value]);
+    instructions.push([jump, 0, 0, 1], [accept, 0, 0, keepAll]);
+  }
+  return instructions;
 }
 
 type Instruction = readonly [code: number, jumpIfTrue: number, jumpIfFalse: number, value: number];

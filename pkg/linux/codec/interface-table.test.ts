@@ -22,7 +22,7 @@ const networkInterface: NetworkInterface = {
 function address(interfaceIndex: number, text: string, prefixLength = 24): InterfaceAddress {
   const address = parseAddress(text);
   assert.ok(address);
-  return { interfaceIndex, address, prefixLength };
+  return { interfaceIndex, address, prefixLength, flags: 0, protocol: undefined, validSeconds: Infinity };
 }
 
 const notification = { sequence: 0, interrupted: false };
@@ -43,11 +43,11 @@ const sequenceOf = (request: Uint8Array): number => new DataView(request.buffer)
 function dump(table: InterfaceTable, links: NetlinkMessage[], addresses: NetlinkMessage[] = [], interrupted = false) {
   let sequence = sequenceOf(table.startDump());
   for (const message of links) table.apply({ ...message, sequence });
-  const next = table.apply({ type: "done", sequence, interrupted });
+  const next = table.apply({ type: "done", errno: 0, sequence, interrupted });
   assert.equal(next?.type, "send");
   sequence = sequenceOf(next.request);
   for (const message of addresses) table.apply({ ...message, sequence });
-  return table.apply({ type: "done", sequence, interrupted: false });
+  return table.apply({ type: "done", errno: 0, sequence, interrupted: false });
 }
 
 const summary = (table: InterfaceTable): string[] =>
@@ -107,10 +107,10 @@ test("what a notification told during a dump stays, although the dump does not m
   const sequence = sequenceOf(table.startDump());
   table.apply({ ...linkSet(), sequence });
   table.apply(linkSet({ index: 3, name: "late" }));
-  const next = table.apply({ type: "done", sequence, interrupted: false });
+  const next = table.apply({ type: "done", errno: 0, sequence, interrupted: false });
   assert.equal(next?.type, "send");
   table.apply(addressSet(3, "192.0.2.3"));
-  table.apply({ type: "done", sequence: sequenceOf(next.request), interrupted: false });
+  table.apply({ type: "done", errno: 0, sequence: sequenceOf(next.request), interrupted: false });
   assert.deepEqual(summary(table), ["eth0 ", "late 192.0.2.3"]);
 });
 
@@ -147,6 +147,6 @@ test("the end of a dump that was given up ends nothing", () => {
   dump(table, [linkSet()]);
   const old = sequenceOf(table.startDump());
   table.startDump();
-  assert.equal(table.apply({ type: "done", sequence: old, interrupted: false }), undefined);
+  assert.equal(table.apply({ type: "done", errno: 0, sequence: old, interrupted: false }), undefined);
   assert.deepEqual(summary(table), ["eth0 "]);
 });

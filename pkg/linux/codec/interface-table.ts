@@ -1,4 +1,5 @@
-import { encodeDumpRequest, type InterfaceAddress, type NetlinkMessage, type NetworkInterface } from "./netlink.ts";
+import type { InterfaceAddress, NetlinkMessage, NetworkInterface } from "./netlink.ts";
+import { encodeDump } from "./netlink-requests.ts";
 
 /** An interface with its addresses. `generation` differs when the index was given to another interface meanwhile. */
 export interface TrackedInterface extends NetworkInterface {
@@ -61,6 +62,9 @@ export class InterfaceTable {
       case "addressDeleted":
         if (this.#addresses.delete(addressKey(message.address))) this.#changes++;
         return undefined;
+      case "routeSet":
+      case "routeDeleted":
+        return undefined;
       case "done":
         return dump && this.#endDump(dump);
       case "error":
@@ -85,7 +89,7 @@ export class InterfaceTable {
 
   #request(what: Dump["what"], complete: boolean): Uint8Array {
     this.#dump = { what, sequence: ++this.#sequence, complete };
-    return encodeDumpRequest(what, this.#sequence);
+    return encodeDump({ type: what }, this.#sequence);
   }
 
   #endDump({ what, sequence, complete }: Dump): InterfaceTableEffect {

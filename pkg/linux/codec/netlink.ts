@@ -1,4 +1,26 @@
-import { Address, formatMac } from "#pkg/net";
+import { Address, formatMac, Prefix } from "#pkg/net";
+import {
+  AddressAttribute,
+  addressHeaderLength,
+  attributeHeaderLength,
+  decodeAttributes,
+  familyInet,
+  familyInet6,
+  fixed,
+  flagRequest,
+  foreverOnWire,
+  headerLength,
+  InfoAttribute,
+  LinkAttribute,
+  linkHeaderLength,
+  type Message,
+  MessageType,
+  messagesOf,
+  NetlinkError,
+  RouteAttribute,
+  routeHeaderLength,
+  text,
+} from "./netlink-wire.ts";
 
 /** A network interface, as RTM_NEWLINK describes it. */
 export interface NetworkInterface {
@@ -27,86 +49,50 @@ export interface InterfaceAddress {
   readonly interfaceIndex: number;
   readonly address: Address;
   readonly prefixLength: number;
+  /** IFA_F_* */
+  readonly flags: number;
+  /** Who put it there (IFA_PROTO); undefined where nobody said so, and before Linux 5.18. */
+  readonly protocol: number | undefined;
+  /** What is left; Infinity for a permanent one. */
+  readonly validSeconds: number;
+}
+
+/** A route of some table. */
+export interface TableRoute {
+  readonly prefix: Prefix;
+  readonly table: number;
+  /** Who put it there (RTPROT_*). */
+  readonly protocol: number;
+  /** Undefined where it has none, or several. */
+  readonly interfaceIndex: number | undefined;
 }
 
 /** One message of the kernel. `sequence` is that of the request it answers; 0 in a notification. */
 export type NetlinkMessage = { readonly sequence: number; readonly interrupted: boolean } & (
   | { readonly type: "interfaceSet" | "interfaceDeleted"; readonly networkInterface: NetworkInterface }
   | { readonly type: "addressSet" | "addressDeleted"; readonly address: InterfaceAddress }
-  | { readonly type: "done" }
+  | { readonly type: "routeSet" | "routeDeleted"; readonly route: TableRoute }
+  /** Ends a dump; `errno` is positive where it could not be had. */
+  | { readonly type: "done"; readonly errno: number }
   /** `errno` is positive, or 0 for an acknowledgement. */
   | { readonly type: "error"; readonly errno: number }
 );
 
-/** A datagram is not what rtnetlink may send. */
-export class NetlinkError extends Error {
-  override readonly name = "NetlinkError";
-}
-
-const MessageType = {
-  error: 2,
-  done: 3,
-  newLink: 16,
-  deleteLink: 17,
-  getLink: 18,
-  newAddress: 20,
-  deleteAddress: 21,
-  getAddress: 22,
-  newNeighbor: 28,
-  getNeighbor: 30,
-} as const;
 const LinkFlag = { up: 0x1, broadcast: 0x2, loopback: 0x8, running: 0x40, noArp: 0x80 } as const;
-const LinkAttribute = { address: 1, name: 3, master: 10, linkInfo: 18, extensionMask: 29 } as const;
-const InfoAttribute = { kind: 1, masterKind: 4 } as const; // IFLA_INFO_KIND, IFLA_INFO_SLAVE_KIND
-const AddressAttribute = { address: 1, local: 2 } as const;
 const NeighborAttribute = { destination: 1, linkLayerAddress: 2 } as const;
-const familyInet = 2;
-const familyInet6 = 10;
 const flagDumpInterrupted = 0x10; // NLM_F_DUMP_INTR
-const flagRequest = 1; // NLM_F_REQUEST
-const flagsDumpRequest = 0x301; // NLM_F_REQUEST | NLM_F_DUMP
-const skipStatistics = 8; // RTEXT_FILTER_SKIP_STATS: three quarters of what an interface's dump would be.
-const headerLength = 16;
-const linkHeaderLength = 16; // struct ifinfomsg
-const addressHeaderLength = 8; // struct ifaddrmsg
 const neighborHeaderLength = 12; // struct ndmsg
-const attributeHeaderLength = 4;
-
-/** A request for every interface, or for every address, of the namespace. The kernel serves one such request of a socket at a time. */
-export function encodeDumpRequest(what: "interfaces" | "addresses", sequence: number): Uint8Array {
-  const isInterfaces = what === "interfaces";
-  const length = headerLength + (isInterfaces ? linkHeaderLength + 8 : addressHeaderLength);
-  const view = new DataView(new ArrayBuffer(length));
-  view.setUint32(0, length, true);
-  view.setUint16(4, isInterfaces ? MessageType.getLink : MessageType.getAddress, true);
-  view.setUint16(6, flagsDumpRequest, true);
-  view.setUint32(8, sequence, true);
-  if (isInterfaces) {
-    view.setUint16(headerLength + linkHeaderLength, 8, true);
-    view.setUint16(headerLength + linkHeaderLength + 2, LinkAttribute.extensionMask, true);
-    view.setUint32(headerLength + linkHeaderLength + 4, skipStatistics, true);
-  }
-  return new Uint8Array(view.buffer);
-}
 
 /**
  * Decodes a datagram (netlink(7), rtnetlink(7)), in its order. Unknown messages and attributes are left out, and so are the
  * messages in which a bridge speaks of its ports: these look like interfaces that appear and vanish.
- * @throws {NetlinkError} for a length that does not fit, or an interface or an address without what makes it one
+ * @throws {NetlinkError} for a length that does not fit, or an interface, an address or a route without what makes it one
  */
 export function decodeNetlink(datagram: Uint8Array): NetlinkMessage[] {
   const messages: NetlinkMessage[] = [];
-  let rest = datagram;
-  while (rest.length > 0) {
-    if (rest.length < headerLength)
-      throw new NetlinkError(`Cannot decode message: ${rest.length} octets, header needs ${headerLength}`);
-    const header = new DataView(rest.buffer, rest.byteOffset, headerLength);
-    const length = header.getUint32(0, true);
-    if (length < headerLength || length > rest.length)
-      throw new NetlinkError(`Cannot decode message: length is ${length}, with ${rest.length} octets left`);
-    const message = decodeMessage(header, rest.subarray(headerLength, length));
-    if (message !== undefined) messages.push(message);
-    rest = rest.subarray(align(length));
+  for (const message of messagesOf(datagram)) {
+    const decoded = decodeMessage(message);
+    if (decoded !== undefined) messages.push(decoded);
   }
   return messages;
 }
@@ -145,14 +131,13 @@ export function decodeNeighbor(bytes: Uint8Array, sequence: number): Uint8Array 
   return undefined;
 }
 
-function decodeMessage(header: DataView, body: Uint8Array): NetlinkMessage | undefined {
-  const common = { sequence: header.getUint32(8, true), interrupted: (header.getUint16(6, true) & flagDumpInterrupted) !== 0 };
-  const type = header.getUint16(4, true);
+function decodeMessage({ type, flags, sequence, body }: Message): NetlinkMessage | undefined {
+  const common = { sequence, interrupted: (flags & flagDumpInterrupted) !== 0 };
   switch (type) {
     case MessageType.error:
-      return { ...common, type: "error", errno: -fixed(body, 4, "error").getInt32(0, true) };
-    case MessageType.done:
-      return { ...common, type: "done" };
+      return { ...common, type: "error", errno: 0 - fixed(body, 4, "error").getInt32(0, true) };
+    case MessageType.done: // Without its number, what older kernels send for success.
+      return { ...common, type: "done", errno: body.length < 4 ? 0 : 0 - fixed(body, 4, "done").getInt32(0, true) };
     case MessageType.newLink:
     case MessageType.deleteLink: {
       const networkInterface = decodeInterface(body);
@@ -168,6 +153,11 @@ function decodeMessage(header: DataView, body: Uint8Array): NetlinkMessage | und
     case MessageType.deleteAddress: {
       const address = decodeAddress(body);
       return address && { ...common, type: type === MessageType.newAddress ? "addressSet" : "addressDeleted", address };
+    }
+    case MessageType.newRoute:
+    case MessageType.deleteRoute: {
+      const route = decodeRoute(body);
+      return route && { ...common, type: type === MessageType.newRoute ? "routeSet" : "routeDeleted", route };
     }
     default:
       return undefined;
@@ -211,37 +201,37 @@ function decodeAddress(body: Uint8Array): InterfaceAddress | undefined {
   const wanted = family === familyInet ? 4 : 16;
   if (octets?.length !== wanted)
     throw new NetlinkError(`Cannot decode address: ${octets?.length ?? "no"} octets, family needs ${wanted}`);
-  return { interfaceIndex: header.getUint32(4, true), address: Address.fromBytes(octets), prefixLength: header.getUint8(1) };
+  const flags = attributes.get(AddressAttribute.flags);
+  const lifetimes = attributes.get(AddressAttribute.lifetimes);
+  return {
+    interfaceIndex: header.getUint32(4, true),
+    address: Address.fromBytes(octets),
+    prefixLength: header.getUint8(1),
+    flags: flags === undefined ? header.getUint8(2) : fixed(flags, 4, "flags").getUint32(0, true),
+    protocol: attributes.get(AddressAttribute.protocol)?.[0],
+    validSeconds: lifetimes === undefined ? Infinity : seconds(fixed(lifetimes, 16, "lifetimes").getUint32(4, true)),
+  };
 }
 
-/** attribute type -> value, a view. The last of a type counts. */
-function decodeAttributes(bytes: Uint8Array): Map<number, Uint8Array> {
-  const attributes = new Map<number, Uint8Array>();
-  let rest = bytes;
-  while (rest.length >= 4) {
-    const header = new DataView(rest.buffer, rest.byteOffset, 4);
-    const length = header.getUint16(0, true);
-    if (length < 4 || length > rest.length)
-      throw new NetlinkError(`Cannot decode attribute: length is ${length}, with ${rest.length} octets left`);
-    attributes.set(header.getUint16(2, true) & 0x3fff, rest.subarray(4, length)); // Without the flags for nesting and byte order.
-    rest = rest.subarray(align(length));
-  }
-  return attributes;
+function decodeRoute(body: Uint8Array): TableRoute | undefined {
+  const header = fixed(body, routeHeaderLength, "route");
+  const family = header.getUint8(0);
+  if (family !== familyInet && family !== familyInet6) return undefined;
+  const length = header.getUint8(1);
+  const attributes = decodeAttributes(body.subarray(routeHeaderLength));
+  const octets = attributes.get(RouteAttribute.destination) ?? new Uint8Array(family === familyInet ? 4 : 16); // The default route.
+  if (octets.length !== (family === familyInet ? 4 : 16) || length > 8 * octets.length)
+    throw new NetlinkError(`Cannot decode route: ${octets.length} octets, prefix length is ${length}`);
+  const table = attributes.get(RouteAttribute.table);
+  const outInterface = attributes.get(RouteAttribute.outInterface);
+  return {
+    prefix: new Prefix(Address.fromBytes(octets), length),
+    table: table === undefined ? header.getUint8(4) : fixed(table, 4, "table").getUint32(0, true),
+    protocol: header.getUint8(5),
+    interfaceIndex: outInterface && fixed(outInterface, 4, "interface").getUint32(0, true),
+  };
 }
 
-/** The fixed part at the start of `bytes`. */
-function fixed(bytes: Uint8Array, length: number, what: string): DataView {
-  if (bytes.length < length) throw new NetlinkError(`Cannot decode ${what}: ${bytes.length} octets, needs ${length}`);
-  return new DataView(bytes.buffer, bytes.byteOffset, length);
-}
-
-/** Text that ends with a zero octet. */
-function text(bytes: Uint8Array | undefined): string | undefined {
-  if (bytes === undefined) return undefined;
-  const end = bytes.indexOf(0);
-  return new TextDecoder().decode(bytes.subarray(0, end < 0 ? bytes.length : end));
-}
-
-function align(length: number): number {
-  return (length + 3) & ~3;
+function seconds(onWire: number): number {
+  return onWire === foreverOnWire ? Infinity : onWire;
 }

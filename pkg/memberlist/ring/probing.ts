@@ -174,6 +174,13 @@ function noteTime(ring: Ring, { node }: Probe, time: Millis): void {
   if (isSlow(record) !== was) ring.timingStale = true;
 }
 
+/** The answer came directly. */
+function noteRoundTrip(ring: Ring, node: NodeName, time: Millis): void {
+  const record = ring.records.get(node);
+  if (record !== undefined) record.roundTrip = time;
+  ring.effects.push({ type: "roundTrip", node, time });
+}
+
 /** The probe's time is over without an answer in a packet. */
 function judge(ring: Ring, probe: Probe, now: Millis): void {
   const { sequence, node, incarnation, nacksExpected, nacks } = probe;
@@ -244,7 +251,7 @@ export function onAck(ring: Ring, ack: Ack, now: Millis): void {
     ring.probes.delete(sequence);
     const time = now - sentAt;
     noteTime(ring, probe, time);
-    if (indirectAt !== Infinity) ring.effects.push({ type: "roundTrip", node, time });
+    if (indirectAt !== Infinity) noteRoundTrip(ring, node, time);
     changeLocalHealth(ring, -1);
   } else {
     const heartbeat = decodeHeartbeat(ack);

@@ -49,6 +49,8 @@ export interface NodeRecord {
   offersFast: boolean;
   /** Probes in a row, up to the last one, that took longer than the fast timing can do with. */
   slowProbes: number;
+  /** What the last direct answer to a ping took. */
+  roundTrip: Millis | undefined;
   /** See `placeOf`. */
   readonly place: number;
 }
@@ -264,6 +266,7 @@ export function newRecord(
     since: now,
     offersFast: offersFast(meta),
     slowProbes: 0,
+    roundTrip: undefined,
     place: placeOf(node),
   };
 }

@@ -43,12 +43,14 @@ export function gossip(ring: Ring, now: Millis): void {
   const { gossipNodes, gossipInterval, gossipToTheDead } = ring.timing;
   const eligible = (record: NodeRecord) =>
     record !== ring.self && record.status !== "left" && (record.status !== "dead" || now - record.since <= gossipToTheDead);
-  for (const record of chooseRandom(ring.order, gossipNodes, eligible, ring.options.random)) {
+  const chosen = chooseRandom(ring.order, gossipNodes, eligible, ring.options.random);
+  for (const record of chosen) {
     const messages = takeBroadcasts(ring, 0);
     if (messages.length === 0) break;
     sendToNode(ring, record, messages);
   }
-  ring.gossipAt = ring.broadcasts.size === 0 ? Infinity : now + gossipInterval;
+  // Whoever comes is news that is queued, so that what waits for somebody to hear it needs no timer either.
+  ring.gossipAt = ring.broadcasts.size === 0 || chosen.length === 0 ? Infinity : now + gossipInterval;
 }
 
 /** Never more than a packet may have: even the shortest take 31 of its 1400 bytes each. */

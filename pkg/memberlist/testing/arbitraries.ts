@@ -30,7 +30,10 @@ const number32 = fc.oneof(
   fc.constantFrom(127, 128, 65_535, 65_536, 0xffff_ffff),
 );
 const port = fc.oneof(fc.integer({ min: 0, max: 0xffff }), fc.constant(7946));
-const octets = fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.uint8Array({ minLength: 500, maxLength: 600 }));
+const octets = fc.oneof(
+  fc.uint8Array({ maxLength: 40, size: "max" }),
+  fc.uint8Array({ minLength: 500, maxLength: 600, size: "max" }),
+);
 const optionalOctets = fc.option(octets, { nil: undefined });
 const anyName = octets.map((name) => Buffer.from(name).toString("latin1"));
 const name = anyName.map((text) => text || "node-a");

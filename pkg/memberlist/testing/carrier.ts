@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Random, seededRandom } from "#pkg/clock";
-import { nonceLength } from "../codec/keyring.ts";
+import { Keyring, nonceLength } from "../codec/keyring.ts";
 import type { PacketMessage, StreamMessage } from "../codec/messages.ts";
 import { decodePacket, encodePacket } from "../codec/packet.ts";
 import { encodeStream, StreamDecoder, type StreamEnd } from "../codec/stream.ts";
@@ -16,6 +16,12 @@ export interface Carrier {
 
 /** Hands the values over, which costs least. */
 export const valueCarrier: Carrier = { wire: defaultWire, packet: ({ messages }) => messages, stream: (message) => message };
+
+/** The same for a ring with a key, which lets its members trust one another. Nothing is encrypted. */
+export const keyedCarrier: Carrier = {
+  ...valueCarrier,
+  wire: { ...defaultWire, keyring: new Keyring([Buffer.from("0123456789abcdef")]) },
+};
 
 /** The largest packet that was measured of HashiCorp's library: the budget ignores the checksum and an entry's length. */
 const largestPacket = 1407;

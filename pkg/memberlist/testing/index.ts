@@ -2,4 +2,5 @@
 export { nodeNameText } from "../codec/messages.ts";
 export type { Effect, Member } from "../ring/events.ts";
 export { members } from "../ring/step.ts";
-export { nameOf, Simulation } from "./simulation.ts";
+export { keyedCarrier } from "./carrier.ts";
+export { addressOf, nameOf, Simulation } from "./simulation.ts";

@@ -1,6 +1,6 @@
 import { type Duplex, duplexPair } from "node:stream";
 import type { Clock } from "#pkg/clock";
-import type { OpenTransport, SocketAddress, Transport, TransportEvents } from "../transport.ts";
+import type { OpenTransport, PacketSample, SocketAddress, Transport, TransportEvents } from "../transport.ts";
 
 const latency = 1; // Milliseconds, of packets.
 
@@ -10,7 +10,11 @@ export class FakeNetwork {
   readonly unreachable = new Set<string>();
   /** Streams to these addresses are accepted by nobody. */
   readonly silent = new Set<string>();
+  /** Which packets arrive, where there is a flood: address and port -> sample. */
+  readonly samples = new Map<string, PacketSample>();
+  readonly #dropped = new Map<string, number>(); // address and port -> packets
   readonly #clock: Clock;
+  #others = 0;
   readonly #hosts = new Map<string, TransportEvents>(); // address and port -> who is there
 
   constructor(clock: Clock) {
@@ -25,6 +29,8 @@ export class FakeNetwork {
     const transport: Transport = {
       local,
       send: (bytes, to, done) => this.send(bytes, local, to, done),
+      filter: (sample) => (sample === undefined ? this.samples.delete(key) : this.samples.set(key, sample)),
+      dropped: () => this.#dropped.get(key) ?? 0,
       dial: (to) => this.dial(local, to),
       [Symbol.asyncDispose]: async () => void this.#hosts.delete(key),
     };
@@ -35,8 +41,20 @@ export class FakeNetwork {
     const refused = this.unreachable.has(to.address);
     this.#clock.schedule("packet", this.#clock.now() + latency, () => {
       done(refused ? new Error("send ENETUNREACH") : null);
-      if (!refused) this.#hosts.get(keyOf(to))?.packet(bytes, from);
+      if (!refused && this.#passes(bytes, from, keyOf(to))) this.#hosts.get(keyOf(to))?.packet(bytes, from);
     });
+  }
+
+  /** As the kernel decides; of all others each so many-th passes. */
+  #passes(bytes: Uint8Array, from: SocketAddress, to: string): boolean {
+    const sample = this.samples.get(to);
+    if (sample === undefined || sample.sources.includes(from.address)) return true;
+    const { nonceAt, words, oneIn } = sample;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (nonceAt !== undefined && bytes.length >= nonceAt + 4 && words.includes(view.getUint32(nonceAt))) return true;
+    if (++this.#others % oneIn === 0) return true;
+    this.#dropped.set(to, (this.#dropped.get(to) ?? 0) + 1);
+    return false;
   }
 
   dial(from: SocketAddress, to: SocketAddress): Duplex {

@@ -41,6 +41,9 @@ interface SimulatedNode {
   ring: Ring | undefined;
   /** Counts its starts: what belongs to an earlier life is lost. */
   life: number;
+  /** The number in its address, and in the one that its process is bound to: only while both are the same it is on the network. */
+  host: number;
+  bound: number;
   timerAt: Millis;
   stalled: boolean;
   /** What waits in its sockets while it is stalled. */
@@ -58,6 +61,7 @@ export class Simulation {
   readonly #random: Random;
   readonly #events = new EventHeap();
   readonly #nodes: SimulatedNode[] = [];
+  readonly #hosts = new Map<number, SimulatedNode>(); // number in an address -> who has that
   /** Nodes reach those of their own group; group 0 while the network is whole. */
   readonly #groups = new Map<number, number>(); // node -> group
   readonly #deaf = new Set<string>(); // two nodes, the second of which receives nothing of the first
@@ -87,13 +91,14 @@ export class Simulation {
     return ring;
   }
 
-  /** Starts a node, for the first time or again; it knows nobody. */
+  /** Starts a node, for the first time or again, at the address that it has; it knows nobody. */
   start(index: number, options: Partial<RingOptions> = {}): void {
     const node = this.#node(index);
+    node.bound = node.host;
     const [ring, effects] = startRing(
       {
         node: nameOf(index),
-        endpoint: endpointOf(index),
+        endpoint: endpointOf(node.host),
         wire: this.#carrier.wire,
         metadata: new Map(),
         timing: "auto",
@@ -116,6 +121,19 @@ export class Simulation {
     if (!this.runUntil(() => this.isConverged(), 120_000)) throw new Error(`Cannot form a ring of ${count}: ${this.describe()}`);
   }
 
+  /** The node has another address from now on; what runs there is bound to the one before. No two may have the same. */
+  setHost(index: number, host: number): void {
+    const node = this.#node(index);
+    if (this.#hosts.get(node.host) === node) this.#hosts.delete(node.host);
+    node.host = host;
+    this.#hosts.set(host, node);
+  }
+
+  hostOf(index: number): number {
+    return this.#node(index).host;
+  }
+
+  /** @param others the numbers in their addresses */
   join(index: number, others: readonly number[]): void {
     this.#deliver(this.#node(index), { type: "join", join: this.#nextId++, endpoints: others.map(endpointOf) });
   }
@@ -177,7 +195,7 @@ export class Simulation {
     for (const sender of from) for (const receiver of to) this.#deaf.add(`${sender} ${receiver}`);
   }
 
-  /** Whether what one node sends arrives at the other. */
+  /** Whether frames of one node arrive at the other. */
   reaches(from: number, to: number): boolean {
     return this.#reaches(this.#node(from), this.#node(to));
   }
@@ -230,8 +248,18 @@ export class Simulation {
   }
 
   #node(index: number): SimulatedNode {
-    this.#nodes[index] ??= { index, ring: undefined, life: 0, timerAt: Infinity, stalled: false, inbox: [] };
-    return this.#nodes[index];
+    const known = this.#nodes[index];
+    if (known !== undefined) return known;
+    const stopped = { ring: undefined, life: 0, timerAt: Infinity, stalled: false };
+    const node: SimulatedNode = { index, host: index, bound: index, inbox: [], ...stopped };
+    this.#nodes[index] = node;
+    if (!this.#hosts.has(index)) this.#hosts.set(index, node);
+    return node;
+  }
+
+  /** The node that has an address. */
+  #at(endpoint: Endpoint): SimulatedNode | undefined {
+    return this.#hosts.get(hostOfEndpoint(endpoint));
   }
 
   #deliver(node: SimulatedNode, event: Event): void {
@@ -287,23 +315,23 @@ export class Simulation {
 
   #send(node: SimulatedNode, send: Effect & { type: "send" }): void {
     this.packets++;
-    const to = this.#nodes[indexOfEndpoint(send.to)];
+    const to = this.#at(send.to);
     const { latency, jitter, loss, duplication } = this.conditions;
     const copies = this.#random() < duplication ? 2 : 1;
-    if (to === undefined || !this.#reaches(node, to)) return;
+    if (to === undefined || !isBound(node) || !this.#reaches(node, to)) return;
     const messages = this.#carrier.packet(send);
     for (let copy = 0; copy < copies; copy++) {
       if (this.#random() < loss) continue;
       const { life } = to;
       this.#events.add(this.#now + latency + this.#random() * jitter, () => {
-        if (to.life === life) this.#deliver(to, { type: "packet", from: endpointOf(node.index), messages });
+        if (to.life === life && isBound(to)) this.#deliver(to, { type: "packet", from: endpointOf(node.bound), messages });
       });
     }
   }
 
   #exchange(node: SimulatedNode, { exchange, to, message, deadline }: Effect & { type: "exchange" }): void {
     const { life } = node;
-    const other = this.#nodes[indexOfEndpoint(to)];
+    const other = this.#at(to);
     const stream = this.#nextId++;
     const finish = (event: Event) => {
       this.#streams.delete(stream);
@@ -311,7 +339,7 @@ export class Simulation {
     };
     const fail = (reason: string) => finish({ type: "exchangeFailed", exchange, reason });
     this.#streams.set(stream, (reply) => {
-      if (other === undefined || !this.#reaches(other, node)) return;
+      if (other === undefined || !isBound(other) || !isBound(node) || !this.#reaches(other, node)) return;
       this.#events.add(this.#now + this.conditions.latency, () => {
         if (!this.#streams.has(stream)) return;
         if (reply === undefined) fail("closed without an answer");
@@ -321,10 +349,10 @@ export class Simulation {
     this.#events.add(deadline, () => {
       if (this.#streams.has(stream)) fail("no answer in time");
     });
-    if (other?.ring === undefined || !this.#reaches(node, other)) return;
+    if (other?.ring === undefined || !isBound(node) || !this.#reaches(node, other)) return;
     const request = this.#carrier.stream(message, "dialler");
     this.#events.add(this.#now + 3 * this.conditions.latency, () => {
-      this.#deliver(other, { type: "request", stream, from: endpointOf(node.index), message: request });
+      if (isBound(other)) this.#deliver(other, { type: "request", stream, from: endpointOf(node.bound), message: request });
     });
   }
 
@@ -345,10 +373,19 @@ function indexOf(name: string): number {
   return Number(name.slice("node-".length));
 }
 
-export function endpointOf(index: number): Endpoint {
-  return { address: Uint8Array.of(10, 0, index >> 8, index & 255), port: 7946 };
+/** The address with this number, in text. A node that was not given another has its own number. */
+export function addressOf(host: number): string {
+  return endpointOf(host).address.join(".");
 }
 
-function indexOfEndpoint({ address: [, , high = 0, low = 0] }: Endpoint): number {
+export function endpointOf(host: number): Endpoint {
+  return { address: Uint8Array.of(10, 0, host >> 8, host & 255), port: 7946 };
+}
+
+function isBound({ host, bound }: SimulatedNode): boolean {
+  return host === bound;
+}
+
+function hostOfEndpoint({ address: [, , high = 0, low = 0] }: Endpoint): number {
   return high * 256 + low;
 }

@@ -15,7 +15,7 @@ export const anyWire: fc.Arbitrary<Wire> = fc
       verifyOutgoing: fc.boolean(),
       verifyIncoming: fc.boolean(),
       compress: fc.boolean(),
-      label: fc.oneof(fc.constant(new Uint8Array()), fc.uint8Array({ minLength: 1, maxLength: 255 })),
+      label: fc.oneof(fc.constant(new Uint8Array()), fc.uint8Array({ minLength: 1, maxLength: 255, size: "max" })),
     },
     { noNullPrototype: true },
   )

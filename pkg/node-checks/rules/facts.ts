@@ -1,5 +1,6 @@
 import type { Pool } from "#pkg/config";
 import type { Address, Family, Prefix } from "#pkg/net";
+import type { KubeProxyConfiguration } from "./node-files.ts";
 import type { Route } from "./route-codec.ts";
 
 /** All that findings follow from, at one moment. */
@@ -16,7 +17,42 @@ export interface Facts {
   readonly announced: readonly Announced[];
   /** A Service by family, where the kernel does not forward that family although one is announced that has endpoints on other nodes. */
   readonly notForwarded: Readonly<Partial<Record<Family, string>>>;
+  readonly kernel: KernelFacts;
 }
+
+/** What concerns pools of protocol interface. */
+export interface KernelFacts {
+  readonly pools: readonly KernelPool[];
+  /** Interfaces on which addresses and routes of such pools are kept. */
+  readonly interfaces: readonly KeptInterface[];
+  /** As kube-proxy tells it; undefined where none answers. */
+  readonly kubeProxy: KubeProxyConfiguration | undefined;
+  /** Where flannel has the other nodes send what is for Pods of this one. */
+  readonly flannelAddresses: readonly Address[];
+}
+
+export type KernelPool = Pick<Pool, "name" | "ranges" | "kernel">;
+
+/** What is kept on an interface. */
+export interface Kept {
+  readonly name: string;
+  /** It stands for no NIC, and is made where it is absent. */
+  readonly isDummy: boolean;
+  /** An IPv4 address on it has a subnet of more than the address. */
+  readonly hasSubnets: boolean;
+  /** How often something was put back on it. */
+  readonly restored: number;
+}
+
+export interface KeptInterface extends Kept {
+  /** promote_secondaries in effect: 0 or 1; undefined where it cannot be read. */
+  readonly promoteSecondaries: number | undefined;
+  readonly disableIpv6: number;
+  readonly manager: Manager | undefined;
+}
+
+/** Who configures an interface, as its files under /run tell. */
+export type Manager = "systemd-networkd" | "NetworkManager";
 
 export interface Announced {
   readonly address: Address;

@@ -1,6 +1,7 @@
 import type { Address, Family, Prefix } from "#pkg/net";
 import { list } from "#pkg/text";
 import { causes, sentence, type Verdict, verdict } from "#pkg/verdict";
+import type { Manager } from "./facts.ts";
 
 /** Every check there is, in the order in which findings are listed. */
 export const checkNames = [
@@ -11,6 +12,10 @@ export const checkNames = [
   "ipv6Disabled",
   "outsideSubnets",
   "noInterface",
+  "nodePorts",
+  "interfaceManaged",
+  "promoteSecondaries",
+  "flannelAddress",
 ] as const;
 
 /** The kernel drops packets of clients, inside or beyond a subnet of the interface, because its route to them leaves by another one. */
@@ -72,6 +77,35 @@ export interface NoInterfaceFinding {
   readonly interfaces: readonly string[]; // Those that can.
 }
 
+/** NodePorts of other Services answer at addresses of `pool`, because they are addresses of the node. */
+export interface NodePortsFinding {
+  readonly check: "nodePorts";
+  readonly pool: string;
+  readonly interface: string;
+  readonly nodePortAddresses: readonly string[]; // Of kube-proxy's configuration; none where it has the default.
+}
+
+/** A program that removes what it has not configured itself manages an interface on which addresses or routes are kept. */
+export interface InterfaceManagedFinding {
+  readonly check: "interfaceManaged";
+  readonly interface: string;
+  readonly manager: Manager;
+  readonly isDummy: boolean;
+}
+
+/** With the first address of a subnet on the interface the others of the subnet go. */
+export interface PromoteSecondariesFinding {
+  readonly check: "promoteSecondaries";
+  readonly interface: string;
+}
+
+/** flannel takes an address of a Service for this node's own, and the other nodes send it what is for Pods of this node. */
+export interface FlannelAddressFinding {
+  readonly check: "flannelAddress";
+  readonly address: Address;
+  readonly pool: string;
+}
+
 /** Something to be warned of. */
 export type Finding =
   | RpFilterFinding
@@ -80,22 +114,31 @@ export type Finding =
   | ForwardingOffFinding
   | Ipv6DisabledFinding
   | OutsideSubnetsFinding
-  | NoInterfaceFinding;
+  | NoInterfaceFinding
+  | NodePortsFinding
+  | InterfaceManagedFinding
+  | PromoteSecondariesFinding
+  | FlannelAddressFinding;
 
 /** What stays the same for as long as it is the same trouble, while numbers and examples in it change. */
 export function identity(finding: Finding): string {
   switch (finding.check) {
     case "rpFilter":
     case "ipv6Disabled":
+    case "interfaceManaged":
+    case "promoteSecondaries":
       return `${finding.check} ${finding.interface}`;
     case "strictArp":
       return `${finding.check} ${finding.holder} ${finding.setting}`;
     case "addressBound":
       return `${finding.check} ${finding.interface} ${finding.address}`;
+    case "flannelAddress":
+      return `${finding.check} ${finding.address}`;
     case "forwardingOff":
       return `${finding.check} ${finding.family}`;
     case "outsideSubnets":
     case "noInterface":
+    case "nodePorts":
       return `${finding.check} ${finding.pool}`;
     default:
       return finding satisfies never;
@@ -166,9 +209,44 @@ function wordsOf(finding: Finding): Words {
         next: causes.node.noInterface.next,
       };
     }
+    case "nodePorts": {
+      const { pool, interface: name, nodePortAddresses } = finding;
+      const where = nodePortAddresses.length === 0 ? "all addresses of the node" : list(nodePortAddresses);
+      return {
+        message:
+          `addresses of pool ${pool} are on ${name}, and kube-proxy serves NodePorts at ${where}: ` +
+          "NodePorts of other Services can be reached at the pool's addresses",
+        next: causes.node.nodePorts.next,
+      };
+    }
+    case "interfaceManaged":
+      return describeManager(finding);
+    case "promoteSecondaries":
+      return {
+        message:
+          `promote_secondaries is 0 on ${finding.interface}: when the first address of a subnet goes, ` +
+          "the kernel removes the subnet's other addresses with it, and they are missing until they are put back",
+        next: `set ${setting("ipv4", finding.interface, "promote_secondaries", 1)}`,
+      };
+    case "flannelAddress":
+      return {
+        message:
+          `flannel takes ${finding.address} of pool ${finding.pool} for this node's own address: ` +
+          "other nodes send packets for its Pods there, wherever the address is",
+        next: causes.node.flannelAddress.next,
+      };
     default:
       return finding satisfies never;
   }
+}
+
+function describeManager({ interface: name, manager, isDummy }: InterfaceManagedFinding): Words {
+  const message = `${manager} manages ${name}, and removes addresses and routes there that it did not configure when it starts or configures the interface`;
+  if (manager === "NetworkManager") return { message, next: `set unmanaged-devices=interface-name:${name} under [keyfile]` };
+  const next = isDummy
+    ? `give ${name} a .network file of its own that has Unmanaged=yes under [Link]`
+    : `set KeepConfiguration=yes under [Network] in the .network file of ${name}, and ManageForeignRoutes=no in networkd.conf`;
+  return { message, next };
 }
 
 function describeRpFilter({ interface: name, subnet, clients, leavesBy }: RpFilterFinding): Words {

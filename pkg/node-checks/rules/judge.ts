@@ -1,4 +1,4 @@
-import { type Address, AddressRange, type Family, families, matchesInterface, type Prefix } from "#pkg/net";
+import { type Family, families, matchesInterface } from "#pkg/net";
 import type { Facts, Interface } from "./facts.ts";
 import {
   type AddressBoundFinding,
@@ -11,18 +11,34 @@ import {
   type RpFilterFinding,
   type StrictArpFinding,
 } from "./findings.ts";
-import type { Route } from "./route-codec.ts";
+import {
+  flannelAddress,
+  interfaceManaged,
+  kernelIpv6Disabled,
+  kernelRpFilter,
+  kernelStrictArp,
+  nodePorts,
+  promoteSecondaries,
+} from "./kernel.ts";
+import { answersArp, bestRoute, defaultRoute, eligible, poolIn, poolOf, subnetsOf } from "./lookups.ts";
 
 /** All that is to be warned of, in the order of `checkNames`. */
 export function judge(facts: Facts): Finding[] {
   return [
     ...rpFilter(facts),
+    ...kernelRpFilter(facts),
     ...strictArp(facts),
+    ...kernelStrictArp(facts),
     ...addressBound(facts),
     ...forwardingOff(facts),
     ...ipv6Disabled(facts),
+    ...kernelIpv6Disabled(facts),
     ...outsideSubnets(facts),
     ...noInterface(facts),
+    ...nodePorts(facts),
+    ...interfaceManaged(facts),
+    ...promoteSecondaries(facts),
+    ...flannelAddress(facts),
   ];
 }
 
@@ -52,12 +68,6 @@ function* rpFilter(facts: Facts): Iterable<RpFilterFinding> {
   }
 }
 
-const arpSettings = [
-  // 3 leaves out addresses of scope host alone, and what is above means nothing, save 8: no answers at all.
-  { setting: "arp_ignore", wanted: 1, field: "arpIgnore", accepted: [1, 2, 8] },
-  { setting: "arp_announce", wanted: 2, field: "arpAnnounce", accepted: [2] },
-] as const;
-
 /**
  * The kernel answers ARP for each of its addresses on every interface, also for those of `kube-ipvs0` or `lo` that are not meant for
  * the LAN, unless it is configured not to. IPv6 is different: there it answers for the addresses of the interface only.
@@ -65,13 +75,7 @@ const arpSettings = [
 function* strictArp(facts: Facts): Iterable<StrictArpFinding> {
   if (poolIn(facts, "IPv4") === undefined) return;
   for (const { name: holder } of facts.interfaces.filter((one) => holdsPoolAddresses(facts, one)))
-    for (const { setting, wanted, field, accepted } of arpSettings) {
-      const interfaces = eligible(facts).flatMap(({ name, settings }) => {
-        if (settings === undefined || accepted.some((value) => value === settings[field])) return [];
-        return [{ name, value: settings[field] }];
-      });
-      if (interfaces.length > 0) yield { check: "strictArp", holder, setting, wanted, interfaces };
-    }
+    yield* answersArp(holder, eligible(facts));
 }
 
 /** For local use: on an interface that the LAN does not see. */
@@ -139,48 +143,4 @@ function interfacesOf(facts: Facts, pool: string): { wanted: readonly string[]; 
   const wanted = facts.pools.find(({ name }) => name === pool)?.interfaces ?? [];
   const matches = ({ name }: Interface) => matchesInterface(wanted, name);
   return { wanted, matching: eligible(facts).filter(matches) };
-}
-
-function eligible({ interfaces }: Facts): Interface[] {
-  return interfaces.filter(({ eligible }) => eligible);
-}
-
-function defaultRoute(facts: Facts): Route | undefined {
-  return bestRoute(facts, ({ prefix }) => prefix.family === "IPv4" && prefix.length === 0);
-}
-
-/** The first one of those with the lowest metric, as the kernel takes it. */
-function bestRoute({ routes }: Facts, wanted: (route: Route) => boolean): Route | undefined {
-  return routes
-    .filter(wanted)
-    .reduce<Route | undefined>((best, one) => (best && best.metric <= one.metric ? best : one), undefined);
-}
-
-/**
- * The subnets whose hosts are on the LAN of an interface: those of its addresses, and those that a route without a gateway leads to,
- * because an address that came by DHCPv6 says nothing of its subnet. Without those for groups and links, which hold nobody's addresses.
- */
-export function subnetsOf({ routes }: Pick<Facts, "routes">, { name, addresses }: Interface): Prefix[] {
-  const onLink = routes.filter((route) => route.interface === name && !route.gateway).map(({ prefix }) => prefix);
-  const all = [...addresses.map(({ prefix }) => prefix), ...onLink].filter(
-    (prefix) => prefix.length > 0 && prefix.length < prefix.address.bits && !isLinkScoped(prefix.address),
-  );
-  return [...new Map(all.map((prefix) => [prefix.toString(), prefix])).values()];
-}
-
-/** The name of a pool that has addresses in the subnet, or in any of the family when only that is given. */
-export function poolIn({ pools }: Pick<Facts, "pools">, where: Prefix | Family): string | undefined {
-  const range = typeof where === "string" ? undefined : AddressRange.ofPrefix(where);
-  return pools.find(({ ranges }) => ranges.some((one) => (range === undefined ? one.family === where : one.overlaps(range))))
-    ?.name;
-}
-
-/** The name of the pool that an address is in. */
-export function poolOf({ pools }: Pick<Facts, "pools">, address: Address): string | undefined {
-  return pools.find(({ ranges }) => ranges.some((range) => range.contains(address)))?.name;
-}
-
-/** fe80::/10, and ff00::/8 which the kernel has a route for on every interface. */
-function isLinkScoped({ family, value }: Address): boolean {
-  return family === "IPv6" && value >> 118n >= 0x3fan;
 }

@@ -35,4 +35,9 @@ export const configurationCauses = {
     means: "Services hold addresses that would have no pool. The last good configuration stays in force.",
     next: "put these addresses back into a pool, or move the Services first; the configuration is then accepted by itself",
   },
+  awaited: {
+    states: isRefused,
+    means: "The text asks for labels of namespaces, and the controller, which decides on it, has not put it in force.",
+    next: "wait a second; if it stays so, see the controller's verdict on the configuration",
+  },
 } as const satisfies Readonly<Record<string, Cause>>;

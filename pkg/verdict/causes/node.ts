@@ -84,4 +84,25 @@ export const nodeCauses = {
     means: "The interfaces of a pool match none of the node.",
     next: "correct the pool's interfaces, or select other nodes with its node-selectors",
   },
+  nodePorts: {
+    states: isDegraded,
+    means: "NodePorts are served by kube-proxy at all addresses of the node, and those of a pool are among them.",
+    next: "set nodePortAddresses: [primary] in kube-proxy's configuration, or carrier: route for the pool",
+  },
+  interfaceManaged: {
+    states: isDegraded,
+    means:
+      "An interface on which addresses of Services are kept is managed by systemd-networkd or NetworkManager, which may remove them.",
+    next: "have it leave the interface alone, as the message says",
+  },
+  promoteSecondaries: {
+    states: isDegraded,
+    means: "With the first address of a subnet on an interface, the kernel removes the subnet's other addresses.",
+    next: "set promote_secondaries of the interface to 1",
+  },
+  flannelAddress: {
+    states: isDegraded,
+    means: "By flannel an address of a Service is the node's own: other nodes send packets for its Pods there.",
+    next: "name the node's own address by flannel's option public-ip or the annotation flannel.alpha.coreos.com/public-ip-overwrite, and start flannel again on the node",
+  },
 } as const satisfies Readonly<Record<string, Cause>>;

@@ -30,6 +30,21 @@ export const peerCauses = {
     means: "The router ended the session with a NOTIFICATION, which the message names.",
     next: "see the router's configuration and log for this neighbour",
   },
+  prefixLimit: {
+    states: isPending,
+    means: "The router takes fewer prefixes than this node announces, and ended the session for that.",
+    next: "raise the router's limit of prefixes for this neighbour, or announce fewer: aggregation-length, node-selectors",
+  },
+  routeRefused: {
+    states: isPending,
+    means: "The router ended the session because of a route: it does not take its attributes, such as the next hop.",
+    next: "see the message, the attributes of the advertisement, and the router's log",
+  },
+  sessionRefused: {
+    states: isPending,
+    means: "The router does not want the session: it is shut down there, or no neighbour any more.",
+    next: "see the router's configuration for this neighbour, such as shutdown",
+  },
   notificationSent: {
     states: isPending,
     means: "This side ended the session with a NOTIFICATION, because of what the message says.",

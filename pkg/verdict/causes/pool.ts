@@ -12,6 +12,11 @@ export const poolCauses = {
     means: "No address of the pool is free. Services that have one are not concerned.",
     next: "add addresses to the pool, or delete Services that hold one",
   },
+  ipamFailing: {
+    states: ["Degraded"],
+    means: "NetBox, where the addresses of the pool are kept, too, does not do what it is asked for. What Services hold stays.",
+    next: "do what the message says; what was not done is tried again",
+  },
   noActiveSpeaker: {
     states: ["Pending"],
     means: "No speaker is active.",
@@ -33,9 +38,20 @@ export const poolCauses = {
     next: "check their cables, or change the pool's interfaces",
   },
   noPeer: {
-    states: ["NotOurs"],
-    means: "The node has no peer for an advertisement of this pool of protocol bgp.",
+    states: ["NotOurs", "Pending"],
+    means:
+      "The node has no peer for an advertisement of this pool of protocol bgp; where that is so of all nodes, nobody announces it.",
     next: "see node-selectors of peers and advertisements, if this node is to announce the pool",
+  },
+  noKernelAccess: {
+    states: ["Pending"],
+    means: "The pool has `protocol: interface`, and the speaker may not change the node's addresses and routes.",
+    next: "give speakers the capability NET_ADMIN: kustomize component net-admin, or Helm's speaker.netAdmin: true",
+  },
+  protocolNone: {
+    states: ["NotOurs"],
+    means: "The pool has `protocol: none`: its addresses are given to Services, and somebody else announces them.",
+    next: "",
   },
   placementNeedsRing: {
     states: ["Degraded"],

@@ -54,6 +54,21 @@ const refusals = {
     means: "Every address of the pool, of a family that the Service needs, is in use.",
     next: "add addresses to it or delete a Service that holds one",
   },
+  awaitsIpam: {
+    states: isUnmet,
+    means: "NetBox chooses the addresses of the pool, and has chosen none for the Service yet.",
+    next: "wait; if it stays so, see what the pool says of NetBox",
+  },
+  notGranted: {
+    states: isUnmet,
+    means: "The Service requests an address of a pool whose addresses NetBox chooses.",
+    next: "request the pool instead, or another address",
+  },
+  recordedElsewhere: {
+    states: isUnmet,
+    means: "By a record of NetBox that this cluster did not make, the requested address is in use.",
+    next: "request another address, or remove that record",
+  },
   poolLacksFamily: {
     states: isUnmet,
     means: "The pool has no address of a family that the Service needs.",
@@ -68,6 +83,36 @@ const refusals = {
     states: isUnmet,
     means: "The pool is only for Services that request it.",
     next: `request it with the annotation ${annotations.pool}`,
+  },
+  notForNamespace: {
+    states: isUnmet,
+    means: "The requested pool, or the pool of the requested address, is not for the namespace of the Service.",
+    next: "request a pool or an address that is, or ask who runs the cluster for this one",
+  },
+  notForService: {
+    states: isUnmet,
+    means: "The pool is for Services with labels that this one does not have.",
+    next: "give the Service these labels, or request another pool",
+  },
+  poolClosed: {
+    states: isUnmet,
+    means: "The pool gives no new addresses. Services that have one keep it.",
+    next: "request another pool",
+  },
+  reserved: {
+    states: isUnmet,
+    means: "The requested address is kept for another Service or namespace, or for nobody.",
+    next: "request another address",
+  },
+  sharingOff: {
+    states: isUnmet,
+    means: "Another Service holds the requested address, and in its pool no two Services share one.",
+    next: "request another address",
+  },
+  quotaExceeded: {
+    states: isUnmet,
+    means: "The namespace has as much as its quota allows. The Service is tried again as soon as something is freed.",
+    next: "delete a Service that holds an address, or ask who runs the cluster for more",
   },
   outsidePools: {
     states: isUnmet,
@@ -86,12 +131,17 @@ const refusals = {
   },
   severalPools: {
     states: isUnmet,
-    means: "The requested addresses are in different pools.",
-    next: "request addresses of one pool",
+    means: "The addresses in the status are in different pools, and the Service does not ask for several.",
+    next: `name the pools in the annotation ${annotations.pool}, or the addresses in ${annotations.addresses}`,
+  },
+  tooManyAddresses: {
+    states: isUnmet,
+    means: "The requested pools would give the Service more addresses than it may have.",
+    next: `name fewer pools in the annotation ${annotations.pool}`,
   },
   familyMismatch: {
     states: isUnmet,
-    means: "The requested addresses are not one of each IP family of the Service.",
+    means: "The requested addresses are not one of each IP family of the Service, or of a longer list not at least one of each.",
     next: "give one address of each of its families",
   },
   occupied: {
@@ -128,6 +178,12 @@ const assignment = {
     means: "The Service has all that it asks for. Who announces its addresses the speakers know.",
     next: "",
   },
+  notAllowed: {
+    states: ["Assigned"],
+    means:
+      "The Service keeps what it has, though by the configuration, or by its labels or its namespace's, it would not be given it now.",
+    next: "nothing is taken from it; once it is deleted and made again, it gets what is allowed then",
+  },
   undecided: {
     states: isPending,
     means: "The controller has not looked at the Service yet.",
@@ -147,6 +203,11 @@ const assignment = {
     states: ["Degraded"],
     means: "Another controller writes the status of the Service, too.",
     next: "run one controller only, or give the Service the load balancer class of the other one",
+  },
+  addressGivenUp: {
+    states: isPending,
+    means: "Another Service has given the address up, but its status, which speakers go by, still has it.",
+    next: "wait; if it stays so, see why the status of that Service is not written",
   },
   statusRefused: {
     states: isPending,
@@ -212,10 +273,20 @@ const announcement = {
     means: "No node that may announce the address has an interface for its pool that is up and has a carrier.",
     next: "check their cables, or change the pool's interfaces",
   },
+  noKernelAccess: {
+    states: isPending,
+    means: "The address is to be on a NIC of a node in its subnet, and the speaker of no such node may put it there.",
+    next: "give speakers the capability NET_ADMIN: kustomize component net-admin, or Helm's speaker.netAdmin: true",
+  },
   notInSubnet: {
     states: isPending,
     means: "The pool asks for a node in the subnet of the address, and there is none.",
     next: "use addresses of their subnets, or give a node an address in this one",
+  },
+  protocolNone: {
+    states: ["NotOurs"],
+    means: "The pool of the address has `protocol: none`: somebody else announces it.",
+    next: "",
   },
   noReadyEndpointOnOwner: {
     states: ["Degraded"],
@@ -224,7 +295,8 @@ const announcement = {
   },
   noReadyEndpointOnNode: {
     states: isPending,
-    means: "By BGP each node speaks for itself: this one has no ready endpoint, and externalTrafficPolicy is Local.",
+    means:
+      "By BGP, or in its kernel, each node announces by itself: this one has no ready endpoint, and externalTrafficPolicy is Local.",
     next: "see the other nodes; if none announces it, see why its Pods are not ready",
   },
   apiViewOld: {
@@ -246,6 +318,17 @@ const announcement = {
     states: ["Degraded"],
     means: "Of the routers that are to have the node's routes for the address, some have no session.",
     next: "see the verdicts on the peers",
+  },
+  routeNotCarried: {
+    states: ["Degraded", "Pending"],
+    means:
+      "Sessions are established with the routers that are to have the node's routes for the address, and some cannot carry them.",
+    next: "see the message: enable the address family on the router, or give the interface an address or the advertisement a next-hop",
+  },
+  notInKernel: {
+    states: isPending,
+    means: "The pool has `protocol: interface`, and this node's kernel does not have the address from its speaker.",
+    next: "see the message; without the capability NET_ADMIN: kustomize component net-admin, or Helm's speaker.netAdmin: true",
   },
   probing: {
     states: isPending,
@@ -279,5 +362,29 @@ const announcement = {
   },
 } as const satisfies Readonly<Record<string, Cause>>;
 
+/** What another node finds on the wire, where the pool has `self-test`. */
+const onTheWire = {
+  notAnswered: {
+    states: ["Degraded"],
+    means: "The node announces the address, and another node that asks for it by ARP or neighbour discovery gets no answer.",
+    next: "look for what drops ARP or neighbour discovery between the two nodes, such as a port security of the switch, or see the announcing node's interface",
+  },
+  answeredByTwo: {
+    states: ["Degraded"],
+    means: "Several hosts answer for the address.",
+    next: "find the host with the other MAC address, and give it another address; on nodes set strictARP: true for kube-proxy in IPVS mode",
+  },
+  answeredByAnother: {
+    states: ["Degraded"],
+    means: "A host answers for the address that is not the node which announces it.",
+    next: "find the host with that MAC address, and give it another address; on nodes set strictARP: true for kube-proxy in IPVS mode",
+  },
+  notConnected: {
+    states: ["Degraded"],
+    means: "The node answers for the address, and what is sent to the Service's TCP port gets no answer.",
+    next: "see kube-proxy on that node, firewalls between the nodes, and the Service's endpoints",
+  },
+} as const satisfies Readonly<Record<string, Cause>>;
+
 /** Of Services and their addresses. */
-export const serviceCauses = { ...withoutAddress, ...assignment, ...refusals, ...announcement } as const;
+export const serviceCauses = { ...withoutAddress, ...assignment, ...refusals, ...announcement, ...onTheWire } as const;

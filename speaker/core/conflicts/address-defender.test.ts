@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { AddressSighting } from "#pkg/layer2";
+import type { Address } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { elect } from "#pkg/placement";
 import { ConflictBench, first, x } from "../../testing/conflict-bench.ts";
@@ -174,7 +175,7 @@ test("property: no sequence of frames silences an owner, whatever the names they
   fc.assert(
     fc.property(fc.constantFrom("off", "report"), fc.boolean(), frames, (conflictProbe, isFirst, sequence) => {
       const bench = new ConflictBench(loser); // Of the two, the other is preferred.
-      bench.announce({ interfaces: [], conflictProbe, isFirst });
+      bench.announce({ interfaces: [], conflictProbe, isFirst, item: undefined });
       assert.equal(attack(bench, sequence), 0);
     }),
     { numRuns: 200 },
@@ -220,6 +221,30 @@ test("property: in the name of a node that failed frames silence an owner for tw
     }),
     { numRuns: 100 },
   );
+});
+
+/** The address goes where another one of its Service is elected to, as this node sees it. */
+function electBy({ state }: ConflictBench, electionAddress: Address): void {
+  const nodes = ["node1", "node2"];
+  const of = { address: x, pool: "lan", protocol: "layer2" as const, isOwned: true, verdicts: new Map() };
+  state.placements.set(`${x}`, [{ ...of, electionAddress, candidates: nodes, contenders: nodes, owner: state.node }]);
+}
+
+test("across a cut of the ring a Service's second address stays with the owner of its first, as both had agreed", () => {
+  const owners = [address("192.0.2.3"), address("192.0.2.4"), address("192.0.2.5")].map((one) => {
+    const owner = elect(["node1", "node2"], one) ?? "";
+    const benches = ["node1", "node2"].map((node) => new ConflictBench(node));
+    for (const [i, bench] of benches.entries()) {
+      electBy(bench, one);
+      bench.lose(`node${2 - i}`);
+      bench.announce();
+      bench.clock.advanceBy(10_000);
+      bench.sightFrom(`node${2 - i}`);
+      assert.equal(bench.take().includes(`listen ${x}`), bench.state.node !== owner, `${bench.state.node} by ${one}`);
+    }
+    return owner;
+  });
+  assert.ok(owners.includes(loser), "the address by itself goes to the other one");
 });
 
 test("a node that failed is left the address for two minutes once, and again when it failed again ten minutes later", () => {

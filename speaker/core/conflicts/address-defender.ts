@@ -1,12 +1,13 @@
 import type { Millis } from "#pkg/clock";
 import type { ConflictProbe } from "#pkg/config";
+import type { AddressItem } from "#pkg/kernel";
 import type { AddressSighting } from "#pkg/layer2";
 import type { Address } from "#pkg/net";
 import { elect } from "#pkg/placement";
 import { reportAnnounced } from "../announcers.ts";
 import type { SpeakerEffect } from "../effects.ts";
 import { nodeOfMac } from "../members.ts";
-import type { DefendedAddress, Layer2Announcement, SpeakerState, Yield } from "../state.ts";
+import { type DefendedAddress, type Layer2Announcement, ownedPlacement, type SpeakerState, type Yield } from "../state.ts";
 import {
   type Beginning,
   type ConflictDefense,
@@ -51,7 +52,7 @@ export function announceAddress(
   const { defended } = state.conflicts;
   const known = defended.get(address.toString());
   if (known !== undefined) {
-    known.on = on;
+    known.on = on; // Where its kernel item is another, or there is none any more, its placement says so to the kernel.
     putOnWire(state, known, effects);
     return;
   }
@@ -69,6 +70,7 @@ export function withdrawAddress(state: SpeakerState, address: Address, effects: 
   defended.delete(address.toString());
   drop(state, entry, effects);
   effects.push({ type: "withdraw", address });
+  if (entry.on.item !== undefined) effects.push({ type: "setKernel", address, items: [] });
   reportAnnounced(state, address);
 }
 
@@ -209,23 +211,33 @@ function translate(
   }
 }
 
+/** What this node's kernel is to have of an address that it owns. */
+export function ownedItems({ conflicts }: SpeakerState, address: Address): readonly AddressItem[] {
+  const entry = conflicts.defended.get(address.toString());
+  return entry?.isAnnounced && entry.on.item !== undefined ? [entry.on.item] : [];
+}
+
 function putOnWire(state: SpeakerState, entry: DefendedAddress, effects: SpeakerEffect[]): void {
   const { address, isAnnounced } = entry;
-  effects.push({ type: isAnnounced ? "announce" : "listen", address, interfaces: entry.on.interfaces });
+  const { interfaces, item } = entry.on;
+  if (item !== undefined) effects.push({ type: "setKernel", address, items: ownedItems(state, address) });
+  if (isAnnounced) effects.push({ type: "announce", address, interfaces, kernelAnswers: item !== undefined });
+  else effects.push({ type: "listen", address, interfaces });
   reportAnnounced(state, address);
 }
 
 function speakerOf(state: SpeakerState, { mac, address }: AddressSighting, now: Millis): OtherSpeaker | undefined {
-  const { node: self, members, placements, conflicts } = state;
+  const { node: self, members, conflicts } = state;
   const node = nodeOfMac(members.macs, mac);
   if (node === undefined) {
     if (members.withoutGossip.length === 0 && now >= members.strangersUntil) return undefined;
     return { node, active: true, preferred: false, yieldUntil: -Infinity };
   }
-  // Both speakers come to the same answer, whatever else they see of the cluster.
-  const electionAddress = placements.get(address.toString())?.electionAddress ?? address;
-  const preferred = elect([self, node], electionAddress) === node;
   const active = members.active.includes(node);
+  // Both speakers have to come to the same answer. Members disagree because one has not yet seen what the other has, maybe which other
+  // addresses the Service has: so by the address alone. Across a cut of the ring they had agreed before, and the owner stays who it was.
+  const before = active ? undefined : ownedPlacement(state, address.toString());
+  const preferred = elect([self, node], before?.electionAddress ?? address) === node;
   const lostUntil = members.lost.has(node) ? yieldUntil(conflicts.yields.get(node), now) : -Infinity;
   const saidUntil = announcers(state, address).includes(node) ? Infinity : -Infinity;
   return { node, active, preferred, yieldUntil: active ? saidUntil : lostUntil };

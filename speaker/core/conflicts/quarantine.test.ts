@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { elect } from "#pkg/placement";
-import { ConflictBench, x } from "../../testing/conflict-bench.ts";
+import { ConflictBench, first, x } from "../../testing/conflict-bench.ts";
 import { describeOccupants } from "./quarantine.ts";
 
 const nodes = ["node1", "node2"];
@@ -85,4 +85,35 @@ test("a speaker that announces the address does not count as a host that has it,
   bench.clock.advanceBy(1_000);
   assert.deepEqual(bench.take(), Array(3).fill(`probe all for ${x}`));
   assert.deepEqual(bench.written, [`${x} free`]);
+});
+
+test("beyond 1,000 entries an address is kept back on this node alone, and announced when nobody answers for it any more", () => {
+  const bench = new ConflictBench("node1");
+  const entries = Array.from({ length: 1_000 }, (_, i) => [
+    `10.0.${i >> 8}.${i & 255}`,
+    JSON.stringify({ mac: "another", node: other }),
+  ]);
+  bench.setOccupants(Object.fromEntries(entries));
+  bench.announce(first);
+  bench.sight("foreign", "uses");
+  bench.clock.advanceBy(59_000);
+  assert.deepEqual([bench.reported, bench.written], [["occupied foreign"], []]);
+  assert.ok(!bench.take().includes(`announce ${x}`));
+  bench.clock.advanceBy(5_000);
+  assert.ok(bench.take().includes(`announce ${x}`));
+});
+
+test("an address whose entry somebody prunes is probed at once, and announced unless the host still answers", () => {
+  for (const answers of [true, false]) {
+    const bench = new ConflictBench("node1");
+    bench.announce(first);
+    bench.sight("foreign", "uses");
+    assert.equal(bench.written.length, 1);
+    bench.setOccupants({ [x.toString()]: JSON.stringify({ mac: "foreign", node: "node1" }) });
+    bench.setOccupants({ "192.0.2.9": "" });
+    if (answers) bench.clock.advanceBy(100);
+    if (answers) bench.sight("foreign", "uses");
+    bench.clock.advanceBy(10_000);
+    assert.equal(bench.take().includes(`announce ${x}`), !answers);
+  }
 });

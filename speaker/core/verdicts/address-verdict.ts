@@ -1,11 +1,14 @@
+import type { RouteStanding, Unsendable } from "#pkg/bgp";
 import type { Millis } from "#pkg/clock";
-import type { Address } from "#pkg/net";
-import { type AddressPlacement, type BgpRoute, isByBgp } from "#pkg/placement";
+import type { Address, Prefix } from "#pkg/net";
+import { type AddressPlacement, type BgpRoute, type InterfacePlacement, isByBgp, isByInterface } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { type Dated, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
+import { ownedItems } from "../conflicts/address-defender.ts";
 import { conflictsOf } from "../conflicts/conflict-defense.ts";
 import { conflictVerdict, occupiedVerdict } from "../conflicts/conflict-reports.ts";
 import { type NotHere, whyNotHere } from "../nodes.ts";
+import { wireFault } from "../self-tests.ts";
 import { addressesOf, whyWithoutAddresses } from "../services.ts";
 import type { DefendedAddress, SpeakerState } from "../state.ts";
 import { refusalVerdict } from "./refusals.ts";
@@ -14,15 +17,24 @@ export interface SessionState {
   readonly established: boolean;
   /** Since when it is in its state. */
   readonly since: Millis;
+  /** What is the case with the peer, in a sentence. */
+  readonly message: string;
+  /** As far as this side can tell: what a router makes of a route, it does not say. Undefined for one that the peer is not to have, and without a session. */
+  readonly standing: (prefix: Prefix) => RouteStanding | undefined;
 }
+
+const notCarried: Readonly<Record<Unsendable["reason"], string>> = {
+  familyNotNegotiated: "the router does not take routes of this family",
+  noNextHop: "this node has no address of its own to be the next hop",
+};
 
 /** The sessions of this node: key of the peer -> session. */
 export type Sessions = ReadonlyMap<string, SessionState>;
 
-/** One address of a Service, as this node sees it. */
+/** One address of a Service by one protocol, as this node sees it. */
 export interface AddressView {
   readonly address: Address;
-  /** Where it is placed; undefined until it is. */
+  /** Where it is placed by the protocol; undefined until it is. */
   readonly placement: AddressPlacement | undefined;
   readonly verdict: Verdict;
   readonly since: Millis;
@@ -30,6 +42,7 @@ export interface AddressView {
 
 /** A Service, as this node sees it; its verdict is that on the worst of its addresses. */
 export interface ServiceView extends Dated<Millis> {
+  /** An address of a pool with several protocols is there for each. */
   readonly addresses: readonly AddressView[];
 }
 
@@ -39,11 +52,12 @@ export function serviceView(state: SpeakerState, key: string, sessions: Sessions
   if (why === "serviceDeleted") return undefined;
   const placedSince = state.status.since.get(key)?.at ?? began;
   if (why !== undefined) return { addresses: [], verdict: verdict("service", why), since: placedSince };
-  const addresses = addressesOf(state.services, key).map((address): AddressView => {
-    const placement = state.placements.get(address.toString());
-    const found = addressVerdict(state, key, address, placement, sessions);
-    return { address, placement, verdict: found, since: sinceOf(state, address, placement, found, sessions) ?? placedSince };
-  });
+  const addresses = addressesOf(state.services, key).flatMap((address): readonly AddressView[] =>
+    (state.placements.get(address.toString()) ?? [undefined]).map((placement) => {
+      const found = addressVerdict(state, key, address, placement, sessions);
+      return { address, placement, verdict: found, since: sinceOf(state, address, placement, found, sessions) ?? placedSince };
+    }),
+  );
   const [first, ...rest] = addresses;
   if (first === undefined) return { addresses, verdict: notPlaced, since: placedSince };
   const verdictOfWorst = worst([first.verdict, ...rest.map((one) => one.verdict)]);
@@ -53,7 +67,7 @@ export function serviceView(state: SpeakerState, key: string, sessions: Sessions
 
 /** Since when, where that is not since the address was placed as it is. */
 function sinceOf(
-  { conflicts }: SpeakerState,
+  state: SpeakerState,
   address: Address,
   placement: AddressPlacement | undefined,
   { cause }: Verdict,
@@ -67,6 +81,9 @@ function sinceOf(
       .filter(({ established }) => !established);
     return down.length === 0 ? undefined : Math.max(...down.map(({ since }) => since));
   }
+  const fault = placement && wireFault(state, placement);
+  if (fault !== undefined) return fault.since;
+  const { conflicts } = state;
   const rivals = [...(conflicts.defended.get(address.toString())?.defense.rivals.values() ?? [])].filter(
     ({ reported }) => reported,
   );
@@ -85,19 +102,29 @@ function addressVerdict(
   const found = placement?.verdicts.get(key);
   if (placement === undefined || found === undefined) return notPlaced;
   const policy = state.services.rows.get(key)?.service.externalTrafficPolicy ?? "Cluster";
-  if (!found.announced) return refusalVerdict(placement, found, policy, state.node);
+  if (!found.announced) return refusalVerdict(state, placement, found, policy);
   if (isByBgp(placement)) return routesVerdict(state, placement, sessions);
+  if (isByInterface(placement)) return routedVerdict(state, placement);
   if (placement.owner === undefined)
     return verdict("service", "unsettled", { message: `the owner of ${address} is about to be settled` });
-  return placement.owner === state.node ? ownVerdict(state, placement) : elsewhere(state, placement, placement.owner);
+  if (placement.owner === state.node) return ownVerdict(state, placement);
+  return wireFault(state, placement)?.verdict ?? elsewhere(state, placement, placement.owner);
 }
 
-function elsewhere(state: SpeakerState, { address, candidates }: AddressPlacement, owner: string): Verdict {
-  const pool = state.config?.pools.find(address);
-  const evidence: Fact[] = [
+/** Who announces the address as its owner, and who could. */
+function ownerFacts({ candidates, contenders }: AddressPlacement, owner: string): Fact[] {
+  const facts = [
     { name: "owner", value: owner, source: "placement" },
     { name: "candidates", value: list(candidates), source: "placement" },
   ];
+  if (contenders.length < candidates.length) facts.push({ name: "preferred", value: list(contenders), source: "placement" });
+  return facts;
+}
+
+function elsewhere(state: SpeakerState, placement: AddressPlacement, owner: string): Verdict {
+  const { address } = placement;
+  const pool = state.config?.pools.find(address);
+  const evidence = ownerFacts(placement, owner);
   if (pool !== undefined)
     evidence.push({ name: state.node, value: notHere[whyNotHere(state, pool, address)], source: "placement" });
   return verdict("service", "notOwner", { message: `${owner} announces ${address}`, evidence });
@@ -108,25 +135,37 @@ const notHere: Readonly<Record<NotHere, string>> = {
   nodeExcluded: "it is excluded from load balancers by its label",
   nodeOutOfService: "it has the taint of a node that is out of service",
   nodeNotSelected: "the pool's node-selectors do not match it",
+  nodeNotPreferred: "it could announce the address, and the pool prefers its owner",
   noInterface: "it has no interface for the pool that is up and has a carrier",
+  noKernelAccess: "its speaker may not put addresses on NICs: it lacks the capability NET_ADMIN",
   notInSubnet: "it has no address in the subnet",
 };
 
 /** Of an address that this node is to announce. */
-function ownVerdict(state: SpeakerState, { address, pool, candidates }: AddressPlacement): Verdict {
+function ownVerdict(state: SpeakerState, placement: AddressPlacement): Verdict {
+  const { address, pool } = placement;
   const entry = state.conflicts.defended.get(address.toString());
-  const evidence: Fact[] = [
-    { name: "owner", value: state.node, source: "placement" },
-    { name: "candidates", value: list(candidates), source: "placement" },
-  ];
-  if (entry === undefined) return notPlaced;
+  const evidence = ownerFacts(placement, state.node);
+  const isOnNic = placement.protocol === "interface";
+  if (entry === undefined) return isOnNic ? nicVerdict(state, placement, evidence) : notPlaced;
   const conflict = conflictOf(state, entry);
   if (conflict !== undefined) return conflict;
   if (entry.defense.stage === "probing")
     return verdict("service", "probing", {
       message: `before ${state.node} announces ${address}, it asks whether another host has it`,
     });
+  if (isOnNic) return nicVerdict(state, placement, evidence);
   return verdict("service", "announced", { message: `${state.node} announces ${address} of pool ${pool} by layer 2`, evidence });
+}
+
+/** Of an address that this node has on a NIC. */
+function nicVerdict(state: SpeakerState, { address, pool }: AddressPlacement, evidence: readonly Fact[]): Verdict {
+  const why = whyNotInKernel(state, address);
+  const [item] = ownedItems(state, address);
+  if (why !== undefined || item === undefined) return notInKernel(state, address, pool, why ?? "no interface is in its subnet");
+  const message = `${state.node} has ${address} of pool ${pool} in its kernel (interface ${item.interface})`;
+  const length = { name: "prefix length", value: `${item.prefixLength}`, source: "interfaces" };
+  return verdict("service", "announced", { message, evidence: [...evidence, length] });
 }
 
 function conflictOf(state: SpeakerState, { address, defense }: DefendedAddress): Verdict | undefined {
@@ -150,9 +189,15 @@ function routesVerdict(
     { name: "prefixes", value: list([...new Set(routes.map(({ prefix }) => prefix.toString()))]), source: "placement" },
     { name: "peers with a session", value: list(up), source: "BGP sessions" },
   ];
+  const { facts, refused } = routesOfSessions(routes, up, sessions);
+  evidence.push(...facts);
   if (up.length < peers.length) {
     const down = peers.filter((peer) => !up.includes(peer));
     evidence.push({ name: "peers without a session", value: list(down), source: "BGP sessions" });
+    for (const peer of down.slice(0, maxFacts)) {
+      const message = sessions.get(peer)?.message;
+      if (message !== undefined) evidence.push({ name: peer, value: message, source: "BGP session" });
+    }
     if (up.length === 0)
       return verdict("service", "noSession", {
         message: `${node} has a route for ${address}, and no session with ${list(down)}`,
@@ -161,13 +206,65 @@ function routesVerdict(
     const message = `${node} announces ${address} of pool ${pool} by BGP to ${list(up)}, and not to ${list(down)}`;
     return verdict("service", "someSessionsDown", { message, evidence });
   }
+  if (refused.size > 0) {
+    const without = [...refused].map(([peer, why]) => `${peer} (${notCarried[why]})`);
+    return verdict("service", "routeNotCarried", {
+      state: refused.size === up.length ? "Pending" : "Degraded",
+      message: `${node} has a route for ${address}, and its session cannot carry it to ${list(without)}`,
+      evidence,
+    });
+  }
   return verdict("service", "announced", {
     message: `${node} announces ${address} of pool ${pool} by BGP to ${list(up)}`,
     evidence,
   });
 }
 
-/** Notes what the placement of the Service's first address says: owner or reason, and since when. */
+const maxFacts = 8; // Of sessions: more tell people nothing.
+
+/** How the routes stand in the established sessions, and which of these cannot carry one. */
+function routesOfSessions(routes: readonly BgpRoute[], up: readonly string[], sessions: Sessions) {
+  const refused = new Map<string, Unsendable["reason"]>(); // peer -> why
+  const facts: Fact[] = [];
+  for (const peer of up)
+    for (const prefix of new Map(routes.map(({ prefix: one }) => [one.toString(), one])).values()) {
+      const standing = sessions.get(peer)?.standing(prefix);
+      if (standing === undefined) continue;
+      if (standing.state !== "sent" && standing.state !== "waits") refused.set(peer, standing.state);
+      if (facts.length >= maxFacts) continue;
+      facts.push({ name: `${prefix} to ${peer}`, value: standingText(standing), source: "BGP session" });
+    }
+  return { facts, refused };
+}
+
+function standingText(standing: RouteStanding): string {
+  if (standing.state === "waits") return "waits to be sent";
+  if (standing.state !== "sent") return `not sent: ${notCarried[standing.state]}`;
+  return `sent, with next hop ${standing.nextHops.join(" and ")}`;
+}
+
+function whyNotInKernel({ kernel: { found } }: SpeakerState, address: Address): string | undefined {
+  return found.failure ?? found.problems.get(address.toString());
+}
+
+function notInKernel({ node }: SpeakerState, address: Address, pool: string | undefined, why: string): Verdict {
+  return verdict("service", "notInKernel", { message: `${node} cannot have ${address} of pool ${pool} in its kernel: ${why}` });
+}
+
+/** Of an address that this node's kernel is to have as those of other nodes do. */
+function routedVerdict(state: SpeakerState, { address, pool, prefixLength }: InterfacePlacement): Verdict {
+  const { node, config } = state;
+  const why = whyNotInKernel(state, address);
+  if (why !== undefined) return notInKernel(state, address, pool, why);
+  const { carrier, dummyInterface, routeTable } = config?.pools.find(address)?.kernel ?? {};
+  const where = carrier === "route" ? `route table ${routeTable}` : `interface ${dummyInterface}`;
+  return verdict("service", "announced", {
+    message: `${node} has ${address} of pool ${pool} in its kernel (${where})`,
+    evidence: [{ name: "prefix length", value: `${prefixLength}`, source: "placement" }],
+  });
+}
+
+/** Notes what the first placement of the Service's first address says: owner or reason, and since when. */
 export function noteSince(state: SpeakerState, key: string, now: Millis): void {
   const { since } = state.status;
   const code = codeOf(state, key);
@@ -181,7 +278,7 @@ function codeOf({ services, placements, node }: SpeakerState, key: string): stri
   if (why === "serviceDeleted") return undefined;
   if (why !== undefined) return why;
   const [first] = addressesOf(services, key);
-  const placement = first && placements.get(first.toString());
+  const placement = first && placements.get(first.toString())?.[0];
   const found = placement?.verdicts.get(key);
   if (placement === undefined || found === undefined) return "notPlaced";
   return found.announced ? (placement.owner ?? node) : found.reason;

@@ -1,44 +1,63 @@
-import type { Pool } from "#pkg/config";
+import type { Pool, Protocol } from "#pkg/config";
 import type { Eligibility } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { type CauseOf, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
 import { advertisementsOf } from "../bgp.ts";
+import { ownEligibility } from "../interface.ts";
 import { nodesOf } from "../nodes.ts";
 import { placementProblem } from "../placement-warning.ts";
 import type { SpeakerState } from "../state.ts";
 
-/** Whether some node may announce the pool, as this one sees it; of protocol bgp, whether this node may. */
+/** Whether some node may announce the pool on layer 2, as this one sees it, or this node by BGP or in its kernel; of several protocols the worst. */
 export function poolVerdict(state: SpeakerState, pool: Pool): Verdict {
-  if (pool.protocol === "bgp") return bgpPoolVerdict(state, pool);
+  const [first, ...rest] = pool.protocols.map((protocol) => verdictBy[protocol](state, pool));
+  if (first !== undefined) return worst([first, ...rest]);
+  return verdict("pool", "protocolNone", { message: `pool ${pool.name} has protocol: none: no speaker announces its addresses` });
+}
+
+const verdictBy: Readonly<Record<Protocol, (state: SpeakerState, pool: Pool) => Verdict>> = {
+  layer2: ownedPoolVerdict,
+  bgp: bgpPoolVerdict,
+  interface: interfacePoolVerdict,
+};
+
+function ownedPoolVerdict(state: SpeakerState, pool: Pool): Verdict {
   const { members } = state;
   const problem = placementProblem([pool], members.gossip !== undefined, members.withoutGossip);
-  const found = layer2PoolVerdict(state, pool);
+  const found = nodesVerdict(state, pool);
   return problem === undefined ? found : worst([found, problem]);
 }
 
-function layer2PoolVerdict(state: SpeakerState, pool: Pool): Verdict {
+function nodesVerdict(state: SpeakerState, pool: Pool): Verdict {
   const { name } = pool;
-  const { inService: active, eligible, excluded, withoutInterface } = nodesOf(state, pool);
+  const { inService: active, eligible, excluded, withoutInterface, withoutKernelAccess } = nodesOf(state, pool);
   const evidence: Fact[] = [
     { name: "active speakers", value: list(active), source: "ring" },
     { name: "may announce", value: list(eligible), source: "placement" },
     { name: "excluded by label", value: list(excluded), source: "Nodes" },
     { name: "without an interface", value: list(withoutInterface), source: "ring" },
+    { name: "without NET_ADMIN", value: list(withoutKernelAccess), source: "ring" },
   ].filter(({ value }) => value !== "");
+  const reasons: readonly (readonly [keyof typeof whyNone, readonly string[]])[] = [
+    ["noKernelAccess", withoutKernelAccess],
+    ["noInterface", withoutInterface],
+    ["nodeExcluded", excluded],
+  ];
   if (active.length === 0)
     return verdict("pool", "noActiveSpeaker", { message: `no speaker is active that could announce pool ${name}` });
   if (eligible.length > 0) {
     const count = eligible.length === 1 ? "1 node" : `${eligible.length} nodes`;
     return verdict("pool", "available", {
-      message: `${count} may announce pool ${name} by layer 2: ${list(eligible)}`,
+      message: `${count} may announce pool ${name} ${pool.protocols.includes("layer2") ? "by layer 2" : "with its addresses on NICs"}: ${list(eligible)}`,
       evidence,
     });
   }
-  const cause = withoutInterface.length > 0 ? "noInterface" : excluded.length > 0 ? "nodeExcluded" : "noNodeSelected";
+  const [cause] = reasons.find(([, nodes]) => nodes.length > 0) ?? ["noNodeSelected"];
   return verdict("pool", cause, { message: `no node may announce pool ${name}: ${whyNone[cause]}`, evidence });
 }
 
 const whyNone = {
+  noKernelAccess: "the speaker of none that has an interface for it may put addresses there",
   noInterface: "none has an interface for it that is up and has a carrier",
   nodeExcluded: "all that it selects are excluded from load balancers by a label",
   noNodeSelected: "its node-selectors match none with a running speaker",
@@ -59,6 +78,26 @@ function bgpPoolVerdict(state: SpeakerState, pool: Pool): Verdict {
     message: `${node} may announce pool ${name} by BGP to ${list(peers)}`,
     evidence: [{ name: "peers", value: list(peers), source: "configuration" }],
   });
+}
+
+function interfacePoolVerdict(state: SpeakerState, pool: Pool): Verdict {
+  const { node, kernel, members } = state;
+  const { name } = pool;
+  const isKnownToOthers = kernel.found.failure === undefined || members.gossip !== undefined;
+  if (pool.kernel?.placement === "lan" && isKnownToOthers) return ownedPoolVerdict(state, pool);
+  const eligibility = ownEligibility(state, pool);
+  if (eligibility !== "eligible") {
+    const [cause, why] = notEligible[eligibility];
+    return verdict("pool", cause, { state: "NotOurs", message: `${node} does not announce pool ${name}: ${why}` });
+  }
+  const { failure } = kernel.found;
+  if (failure !== undefined)
+    return verdict("pool", "noKernelAccess", {
+      message: `${node} cannot put addresses of pool ${name} into its kernel: ${failure}`,
+    });
+  const { carrier, dummyInterface, routeTable } = pool.kernel ?? {};
+  const where = carrier === "route" ? `route table ${routeTable}` : `interface ${dummyInterface}`;
+  return verdict("pool", "available", { message: `${node} may have addresses of pool ${name} in its kernel (${where})` });
 }
 
 const notEligible: Readonly<Record<Exclude<Eligibility, "eligible">, readonly [CauseOf<"pool">, string]>> = {

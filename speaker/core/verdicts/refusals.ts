@@ -2,24 +2,31 @@ import type { AddressPlacement, Refusal } from "#pkg/placement";
 import { excludeLabel } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { type Fact, type Verdict, verdict } from "#pkg/verdict";
-import type { ObstacleReason } from "../state.ts";
+import type { ObstacleReason, SpeakerState } from "../state.ts";
 
+type State = Pick<SpeakerState, "node" | "config">;
 type Policy = "Cluster" | "Local";
-type Placed = Pick<AddressPlacement, "address" | "pool" | "protocol" | "owner">;
+type Placed = Pick<AddressPlacement, "address" | "isOwned" | "pool" | "protocol" | "owner">;
 
 /** Why no node at all may announce an address, although there are speakers and endpoints. */
 export type Obstacle = Refusal & { readonly reason: ObstacleReason };
 
-const obstacleReasons: readonly ObstacleReason[] = ["noNodeSelected", "nodeExcluded", "noInterface", "notInSubnet"];
+const obstacleReasons: readonly ObstacleReason[] = [
+  "noNodeSelected",
+  "nodeExcluded",
+  "noInterface",
+  "noKernelAccess",
+  "notInSubnet",
+];
 
 export function isObstacle(refusal: Refusal): refusal is Obstacle {
   return obstacleReasons.some((reason) => reason === refusal.reason);
 }
 
-/** Why the address is not announced for a Service. By BGP each node answers for itself. */
-export function refusalVerdict(placed: Placed, refusal: Refusal, policy: Policy, node: string): Verdict {
-  const { address, protocol, owner } = placed;
-  const isByBgp = protocol === "bgp";
+/** Why the address is not announced for a Service. By BGP and in its kernel each node answers for itself. */
+export function refusalVerdict(state: State, placed: Placed, refusal: Refusal, policy: Policy): Verdict {
+  const { node } = state;
+  const { address, isOwned, owner } = placed;
   switch (refusal.reason) {
     case "ipNotAllowed":
       return verdict("service", refusal.reason, {
@@ -51,14 +58,19 @@ export function refusalVerdict(placed: Placed, refusal: Refusal, policy: Policy,
         message: `${node} has an old view of the API, and leaves ${address} to nodes that reach it (externalTrafficPolicy Local)`,
       });
     case "nodeExcluded":
-      if (!isByBgp) return obstacleVerdict(placed, refusal, policy);
+      if (isOwned) return obstacleVerdict(state, placed, refusal, policy);
       return verdict("service", refusal.reason, {
         message: `${node} has the label ${excludeLabel}, or is not selected by pool ${placed.pool}: it does not announce ${address}`,
       });
     case "noNodeSelected":
     case "noInterface":
+    case "noKernelAccess":
     case "notInSubnet":
-      return obstacleVerdict(placed, refusal as Obstacle, policy);
+      return obstacleVerdict(state, placed, refusal as Obstacle, policy);
+    case "protocolNone":
+      return verdict("service", refusal.reason, {
+        message: `pool ${placed.pool} has protocol: none, so that ${address} is announced by no speaker`,
+      });
     default:
       return refusal satisfies never;
   }
@@ -66,11 +78,15 @@ export function refusalVerdict(placed: Placed, refusal: Refusal, policy: Policy,
 
 /** For the owner of the Service: what is not announced, and why no node may. */
 export function obstacleVerdict(
-  { address, pool }: Pick<AddressPlacement, "address" | "pool">,
+  { config }: Pick<State, "config">,
+  { address, pool: name, protocol }: Pick<AddressPlacement, "address" | "pool" | "protocol">,
   obstacle: Obstacle,
   policy: Policy,
 ): Verdict {
-  const start = `${address} of pool ${pool} is announced by no node`;
+  const isOneOfSeveral = (config?.pools.find(address)?.protocols.length ?? 1) > 1;
+  const isOnNic = protocol === "interface";
+  const by = isOnNic ? " with the address on a NIC" : " on layer 2";
+  const start = `${address} of pool ${name} is announced by no node${isOneOfSeveral ? by : ""}`;
   switch (obstacle.reason) {
     case "nodeExcluded":
       return verdict("service", obstacle.reason, {
@@ -82,11 +98,16 @@ export function obstacleVerdict(
         message: `${start}: no candidate has an interface for the pool that is up and has a carrier (${list(obstacle.nodes)})`,
         evidence: nodeFacts(obstacle.nodes, "ring"),
       });
+    case "noKernelAccess":
+      return verdict("service", obstacle.reason, {
+        message: `${start}: the speaker of no candidate may put it on a NIC (${list(obstacle.nodes)})`,
+        evidence: nodeFacts(obstacle.nodes, "ring"),
+      });
     case "notInSubnet": {
       const subnets = obstacle.nodes.map(({ node, subnets }) => `${node}: ${subnets.join(" ") || "none"}`);
       return verdict("service", obstacle.reason, {
         message:
-          `${start}: the pool's l2-placement asks for a node with an address in the same subnet, and no candidate has one ` +
+          `${start}: the pool's ${isOnNic ? "placement" : "l2-placement"} asks for a node with an address in the same subnet, and no candidate has one ` +
           `(${list(subnets)})`,
         evidence: [{ name: "subnets of candidates", value: list(subnets), source: "ring" }],
       });

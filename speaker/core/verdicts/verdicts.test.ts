@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { RouteStanding } from "#pkg/bgp";
 import type { AddressSighting } from "#pkg/layer2";
 import { address } from "#pkg/net/testing";
 import { excludeLabel } from "#pkg/placement";
 import { verdict } from "#pkg/verdict";
 import { amongOthers, Bench, excluded, loser, nodes, owner, pools, ssd, x } from "../../testing/speaker-bench.ts";
-import { type Sessions, serviceView } from "./address-verdict.ts";
+import { type SessionState, type Sessions, serviceView } from "./address-verdict.ts";
 import { type NodeFacts, nodeVerdicts } from "./node-verdict.ts";
 import { poolVerdict } from "./pool-verdict.ts";
 
@@ -121,10 +122,12 @@ const bgpPool = "{name: b, protocol: bgp, addresses: [192.0.2.0/28]}";
 
 test("by BGP an address is announced by the sessions that are established", () => {
   const bench = started(bgpPool, (one) => one.serve("default/web", [x]), "node1", peer);
+  const standing = () => ({ state: "sent", nextHops: [address("10.0.0.9")] }) as const;
+  const message = "the session is not up: its limit of prefixes";
   const sessions = (first: boolean, second: boolean): Sessions =>
     new Map([
-      ["10.0.0.1:179", { established: first, since: 1_000 }],
-      ["10.0.0.2:179", { established: second, since: 2_000 }],
+      ["10.0.0.1:179", { established: first, since: 1_000, message, standing }],
+      ["10.0.0.2:179", { established: second, since: 2_000, message, standing }],
     ]);
   const up = (first: boolean, second: boolean) => on(bench, "default/web", sessions(first, second));
   assert.match(
@@ -137,6 +140,33 @@ test("by BGP an address is announced by the sessions that are established", () =
   assert.match(on(started(bgpPool, (one) => one.serve("default/web", [x]), "node1")), /^Pending noPeer: /);
   const local = (one: Bench) => one.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { node2: true });
   assert.match(on(started(bgpPool, local, "node1", peer)), /^Pending noReadyEndpointOnNode: node1 has no ready endpoint/);
+});
+
+test("of the routes of an address it is said how each stands in its session, and which no session carries", () => {
+  const bench = started(bgpPool, (one) => one.serve("default/web", [x]), "node1", peer);
+  const view = (...standings: RouteStanding[]) => {
+    const sessions = standings.map((one, index): [string, SessionState] => [
+      `10.0.0.${index + 1}:179`,
+      { established: true, since: 0, message: "", standing: () => one },
+    ]);
+    const verdict = serviceView(bench.state, "default/web", new Map(sessions), 0)?.verdict;
+    assert.ok(verdict);
+    const facts = verdict.evidence.filter(({ source }) => source === "BGP session").map(({ name, value }) => `${name}: ${value}`);
+    return [`${verdict.state} ${verdict.cause}`, ...facts];
+  };
+  const sent: RouteStanding = { state: "sent", nextHops: [address("10.0.0.9")] };
+  assert.deepEqual(view(sent, { state: "waits" }), [
+    "Announced announced",
+    "192.0.2.1/32 to 10.0.0.1:179: sent, with next hop 10.0.0.9",
+    "192.0.2.1/32 to 10.0.0.2:179: waits to be sent",
+  ]);
+  assert.deepEqual(view(sent, { state: "noNextHop" }), [
+    "Degraded routeNotCarried",
+    "192.0.2.1/32 to 10.0.0.1:179: sent, with next hop 10.0.0.9",
+    "192.0.2.1/32 to 10.0.0.2:179: not sent: this node has no address of its own to be the next hop",
+  ]);
+  const other: RouteStanding = { state: "familyNotNegotiated" };
+  assert.equal(view(other, other)[0], "Pending routeNotCarried");
 });
 
 test("a pool is available where some node may announce it", () => {

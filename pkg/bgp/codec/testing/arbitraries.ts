@@ -65,7 +65,7 @@ export const anyCapability: fc.Arbitrary<Capability> = fc.oneof(
   record({
     type: fc.constant("unknown"),
     code: fc.integer({ min: 71, max: 255 }),
-    value: fc.uint8Array({ maxLength: 40 }),
+    value: fc.uint8Array({ maxLength: 40, size: "max" }),
   }),
 );
 

@@ -1,0 +1,5 @@
+/** Makes one checkpoint of what the controller recorded. */
+import { assignmentCore } from "#pkg/assignment";
+import { makeCheckpointHere } from "#pkg/checkpoints";
+
+makeCheckpointHere(assignmentCore);

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ApiError } from "#pkg/k8s";
+import { configText, startWorld } from "./testing/world.ts";
+
+const ten = configText("main 10.0.0.0-10.0.0.9");
+const wants = (address: string) => ({ annotations: { "metallb.io/loadBalancerIPs": address } });
+const refused = new ApiError("Cannot write: denied by policy x", 403, "Forbidden");
+
+/** The verdict on a Service. */
+function verdictOn({ controller }: Awaited<ReturnType<typeof startWorld>>, name: string): string {
+  const [status] = controller.services(`default/${name}`);
+  return `${status?.verdict.cause}: ${status?.verdict.message}`;
+}
+
+test("an address is in nobody else's status before the one that gave it up has another", async () => {
+  const world = await startWorld(ten, { old: wants("10.0.0.1"), new: {} });
+  world.cluster.refused.set("default/old", refused);
+  world.change("old", wants("10.0.0.2"));
+  await world.settle();
+  world.change("new", wants("10.0.0.1"));
+  await world.settle();
+  assert.deepEqual(world.addresses("old", "new"), ["old=10.0.0.1", "new=10.0.0.0"]);
+  assert.equal(verdictOn(world, "new"), "addressGivenUp: 10.0.0.1 is still in the status of default/old, which has given it up");
+  world.cluster.refused.clear();
+  world.clock.advanceBy(60_000);
+  const lines = await world.settle();
+  assert.deepEqual(
+    lines.filter((line) => line.includes(": status ")),
+    ["default/old: status 10.0.0.2", "default/new: status 10.0.0.1"],
+  );
+  assert.match(verdictOn(world, "new"), /^assigned/);
+});
+
+test("whoever holds such an address is served when the Service that gave it up is deleted, or is no longer ours", async () => {
+  for (const end of ["deleted", "not ours"]) {
+    const world = await startWorld(ten, { old: wants("10.0.0.1"), new: {} });
+    world.cluster.refused.set("default/old", refused);
+    world.change("old", wants("10.0.0.2"));
+    world.change("new", wants("10.0.0.1"));
+    await world.settle();
+    assert.deepEqual(world.addresses("new"), ["new=10.0.0.0"]);
+    if (end === "deleted") world.delete("old");
+    else world.change("old", { type: "ClusterIP", ingress: [] });
+    await world.settle();
+    assert.deepEqual(world.addresses("new"), ["new=10.0.0.1"], end);
+  }
+});
+
+test("Services that have given up what each other waits for do not wait for ever", async () => {
+  const world = await startWorld(ten, { a: wants("10.0.0.1"), b: wants("10.0.0.2") });
+  for (const name of ["a", "b"]) world.cluster.refused.set(`default/${name}`, refused);
+  world.change("a", wants("10.0.0.8"));
+  world.change("b", wants("10.0.0.9"));
+  await world.settle();
+  world.change("a", wants("10.0.0.2"));
+  world.change("b", wants("10.0.0.1"));
+  await world.settle();
+  assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.1", "b=10.0.0.2"]);
+  world.cluster.refused.clear();
+  const lines: string[] = [];
+  for (let i = 0; i < 40; i++) {
+    world.clock.advanceBy(1_000);
+    lines.push(...(await world.settle()));
+  }
+  assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.2", "b=10.0.0.1"]);
+});

@@ -1,0 +1,70 @@
+import { isDeepStrictEqual } from "node:util";
+import { type Cluster, resources } from "#pkg/k8s";
+
+type Labels = Readonly<Record<string, string>>;
+
+export interface NamespacesOptions {
+  readonly cluster: Pick<Cluster, "informer">;
+  /** A namespace has these labels; undefined: it is gone, or has more than anybody needs. @param isNews it had others before */
+  readonly changed: (name: string, labels: Labels | undefined, isNews: boolean) => void;
+  /** Namespaces have been seen for the first time, or the server refuses to show them from now on. */
+  readonly known: () => void;
+}
+
+const missing =
+  "the controller may not read the labels of Namespaces: its service account needs a ClusterRole with the rule " +
+  'apiGroups [""], resources [namespaces], verbs [list, watch], as the component manifests/components/namespaces adds it';
+
+/** The labels of namespaces, which are followed from when a configuration first asks for them. */
+export class Namespaces implements Disposable {
+  readonly #options: NamespacesOptions;
+  #informer: Disposable | undefined;
+  #state: "unknown" | "known" | "forbidden" = "unknown";
+  #waiting: (() => void)[] = [];
+
+  constructor(options: NamespacesOptions) {
+    this.#options = options;
+  }
+
+  get labels(): "known" | { readonly missing: string } {
+    return this.#state === "known" ? "known" : { missing };
+  }
+
+  /** Begins to follow them. @param done called once it is known what labels there are, or that they may not be read */
+  whenKnown(done: () => void): void {
+    if (this.#state !== "unknown") {
+      done();
+      return;
+    }
+    this.#waiting.push(done);
+    if (this.#informer !== undefined) return;
+    const { cluster, changed } = this.#options;
+    const informer = cluster.informer(
+      resources.namespaces,
+      {},
+      {
+        changed: (name, now, before) => {
+          if (!isDeepStrictEqual(now?.labels, before?.labels)) changed(name, now?.labels, this.#state === "known");
+        },
+        synced: () => this.#found("known"),
+        forbidden: () => this.#found("forbidden"),
+      },
+    );
+    this.#informer = informer;
+    informer.start();
+  }
+
+  [Symbol.dispose](): void {
+    this.#waiting = [];
+    this.#informer?.[Symbol.dispose]();
+  }
+
+  /** What has been seen stays seen: a right that is taken away later refuses no configuration that is in force. */
+  #found(state: "known" | "forbidden"): void {
+    if (this.#state === state || this.#state === "known") return;
+    this.#state = state;
+    const waiting = this.#waiting.splice(0);
+    for (const done of waiting) done();
+    this.#options.known();
+  }
+}

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { secret } from "#pkg/k8s/testing";
+import { FakeNetbox } from "#pkg/netbox/testing";
+import { namespace, type ServiceSpec, startWorld, type World } from "./testing/world.ts";
+
+const pool = "198.51.100.0/29";
+const uidOf = (name: string) => `uid-${name}`;
+const record = (address: string, name: string) => `${address}: Kubernetes Service default/${name} (${uidOf(name)})`;
+const tags = [{ slug: "k8s" }, { slug: "cluster-a" }];
+
+function configOf({ url }: FakeNetbox, fields: string): string {
+  return `address-pools:
+- name: dc1
+  protocol: bgp
+  addresses: [${pool}]
+  netbox: {url: "${url}", token-secret: {name: netbox}, tags: [k8s, cluster-a], ${fields}}
+- name: other
+  protocol: bgp
+  auto-assign: false
+  addresses: [203.0.113.0/30]
+`;
+}
+
+/** Starts a controller that knows NetBox, and Services by their names. */
+async function start(netbox: FakeNetbox, fields: string, services: Readonly<Record<string, ServiceSpec>> = {}): Promise<World> {
+  const world = await startWorld(undefined, services);
+  world.cluster.put("secrets", secret(`${namespace}/netbox`, { token: netbox.token }));
+  world.config(configOf(netbox, fields));
+  await pass(world, 2_000);
+  return world;
+}
+
+/** Lets time pass, and NetBox answer meanwhile. @returns what happened */
+async function pass(world: World, ms: number): Promise<string[]> {
+  const lines: string[] = [];
+  for (let passed = 0; passed < ms; passed += 100) {
+    world.clock.advanceBy(100);
+    lines.push(...(await world.settle()));
+    if (passed < 3_000 || passed % 10_000 === 0) await setTimeout(3);
+    lines.push(...(await world.settle()));
+  }
+  return lines;
+}
+
+const spec = (name: string, more: ServiceSpec = {}): ServiceSpec => ({ uid: uidOf(name), ...more });
+
+test("NetBox is told what Services hold, and an address that it knows for somebody else is given to nobody", async () => {
+  await using netbox = await FakeNetbox.start();
+  netbox.add("198.51.100.1/24", { description: "printer" });
+  const world = await start(netbox, "mode: record");
+  world.service("a", spec("a"));
+  world.service("b", spec("b"));
+  world.service("c", spec("c", { loadBalancerIP: "198.51.100.1" }));
+  const lines = await pass(world, 2_000);
+  assert.deepEqual(world.addresses("a", "b", "c"), ["a=198.51.100.0", "b=198.51.100.2", "c="]);
+  assert.deepEqual(netbox.lines.slice(1), [record("198.51.100.0/32", "a"), record("198.51.100.2/32", "b")]);
+  const refused = lines.find((line) => line.includes("default/c: Warning AllocationFailed"));
+  assert.match(
+    refused ?? "",
+    /198\.51\.100\.1 of pool "dc1" is somebody else's in NetBox \("printer"\); request another address, or remove/,
+  );
+  netbox.addresses.delete(1);
+  await pass(world, 310_000);
+  assert.deepEqual(world.addresses("c"), ["c=198.51.100.1"], "what is free again goes to who waits for it");
+  world.delete("a");
+  await pass(world, 70_000);
+  assert.ok(!netbox.lines.includes(record("198.51.100.0/32", "a")));
+});
+
+test("NetBox chooses: the Service waits for it, and gets what was recorded for it", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  netbox.add("198.51.100.0/24", { description: "router" });
+  const world = await start(netbox, "mode: allocate", { early: spec("early") });
+  assert.deepEqual(world.addresses("early"), ["early=198.51.100.1"]);
+  world.service("late", spec("late", { annotations: { "metallb.io/address-pool": "dc1" } }));
+  await pass(world, 2_000);
+  assert.deepEqual(netbox.lines.slice(1), [record("198.51.100.1/24", "early"), record("198.51.100.2/24", "late")]);
+  assert.deepEqual(world.addresses("late"), ["late=198.51.100.2"]);
+});
+
+test("NetBox chooses as many addresses as a Service asks for, and it waits for all of them", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  const world = await start(netbox, "mode: allocate");
+  world.service("web", spec("web", { annotations: { "metallb.io/address-pool": "dc1,dc1,other" } }));
+  await pass(world, 5_000);
+  assert.deepEqual(world.addresses("web"), ["web=198.51.100.0+198.51.100.1+203.0.113.0"]);
+  assert.deepEqual(netbox.lines, [record("198.51.100.0/24", "web"), record("198.51.100.1/24", "web")]);
+});
+
+test("a controller that starts again asks for nothing twice, and uses what was recorded before it could", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  netbox.add("198.51.100.3/24", { description: `Kubernetes Service default/web (${uidOf("web")})`, tags });
+  const world = await start(netbox, "mode: allocate", { web: spec("web"), held: spec("held", { ingress: ["198.51.100.5"] }) });
+  assert.deepEqual(world.addresses("web", "held"), ["web=198.51.100.3", "held=198.51.100.5"]);
+  assert.deepEqual(netbox.lines, [record("198.51.100.3/24", "web"), record("198.51.100.5/32", "held")]);
+});
+
+test("without NetBox Services keep what they have, new ones wait, and the pool says why", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  const world = await start(netbox, "mode: allocate", { old: spec("old", { ingress: ["198.51.100.5"] }) });
+  netbox.faults.push(...Array.from({ length: 200 }, () => "error" as const));
+  world.service("new", spec("new"));
+  const lines = await pass(world, 3_000);
+  assert.deepEqual(world.addresses("old", "new"), ["old=198.51.100.5", "new="]);
+  const [verdict] = [...world.controller.pools()].map((each) => each.verdict);
+  assert.match(
+    `${verdict?.cause}: ${verdict?.message}`,
+    /^ipamFailing: pool dc1: Cannot .*: NetBox answers 500: .*database is locked/,
+  );
+  assert.ok(
+    lines.some((line) => /config: Warning ipamFailing: Pool "dc1": Cannot/.test(line)),
+    lines.join("\n"),
+  );
+  netbox.faults.length = 0;
+  await pass(world, 60_000);
+  assert.deepEqual(world.addresses("new"), ["new=198.51.100.0"]);
+});
+
+test("an address that is held here and recorded for another there stays, and the Service's owner is told once", async () => {
+  await using netbox = await FakeNetbox.start();
+  netbox.add("198.51.100.4/24", { description: "printer" });
+  const world = await startWorld(undefined, { web: spec("web", { ingress: ["198.51.100.4"] }) });
+  world.cluster.put("secrets", secret(`${namespace}/netbox`, { token: netbox.token }));
+  world.config(configOf(netbox, "mode: record"));
+  const events = (await pass(world, 400_000)).filter((line) => line.includes("recordedElsewhere"));
+  assert.deepEqual(events, [
+    'default/web: Warning recordedElsewhere: NetBox has a record of 198.51.100.4 that is not this cluster\'s: "printer". The Service keeps the address',
+  ]);
+  assert.deepEqual(world.addresses("web"), ["web=198.51.100.4"]);
+  assert.deepEqual(netbox.lines, ["198.51.100.4/24: printer"]);
+});
+
+test("a Secret that is missing, or has no token, is named", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  const world = await startWorld(configOf(netbox, "mode: record"));
+  await pass(world, 2_000);
+  const problem = () => [...world.controller.pools()][0]?.verdict.message;
+  assert.match(problem() ?? "", /Secret metallb-system\/netbox/);
+  world.cluster.put("secrets", secret(`${namespace}/netbox`, { other: "x" }));
+  await pass(world, 10_000);
+  assert.match(problem() ?? "", /has no key "token", but other/);
+  world.cluster.put("secrets", secret(`${namespace}/netbox`, { token: netbox.token }));
+  await pass(world, 10_000);
+  assert.match(problem() ?? "", /0 of 8 addresses of pool dc1 are in use/);
+});

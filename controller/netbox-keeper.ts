@@ -1,0 +1,180 @@
+import { isDeepStrictEqual } from "node:util";
+import type { IpamPool, Refusal } from "#pkg/allocator";
+import type { Clock, Random } from "#pkg/clock";
+import type { Pool } from "#pkg/config";
+import { type Cluster, type EventRecorder, type Informer, SecretValues, type Service, serviceReference } from "#pkg/k8s";
+import type { Log } from "#pkg/log";
+import type { Address, Family } from "#pkg/net";
+import { type Claim, NetboxClient, type NetboxView, PoolRecords, type Wish } from "#pkg/netbox";
+
+export interface NetboxKeeperOptions {
+  readonly cluster: Pick<Cluster, "informer">;
+  /** Of the configuration, and of the Secrets that it names. */
+  readonly namespace: string;
+  readonly services: Pick<Informer<Service>, "get" | "values">;
+  /** What the Service holds. */
+  readonly held: (service: string) => readonly Address[];
+  /** What is known of all pools that are kept elsewhere, too. */
+  readonly onChange: (pools: readonly IpamPool[]) => void;
+  /** Something is wrong with a pool's NetBox, or nothing any more. */
+  readonly onProblem: (pool: string, problem: string | undefined) => void;
+  readonly events: Pick<EventRecorder, "record">;
+  readonly mayWrite: () => boolean;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+interface Kept {
+  readonly pool: Pool;
+  readonly records: PoolRecords;
+  view: NetboxView;
+}
+
+interface Need {
+  readonly pool: string;
+  readonly family: Family;
+  readonly granted: number;
+}
+
+/** Keeps the records in NetBox of all pools that have one, and tells what NetBox says of them. */
+export class NetboxKeeper implements Disposable {
+  readonly #options: NetboxKeeperOptions;
+  readonly #secrets: SecretValues;
+  #kept: readonly Kept[] = [];
+  readonly #ended = new AbortController();
+  readonly #needs = new Map<string, readonly Need[]>(); // Service -> what it waits for
+  readonly #contested = new Set<string>(); // addresses that were reported to be held here and recorded for others
+
+  constructor(options: NetboxKeeperOptions) {
+    this.#options = options;
+    const { cluster, namespace, log } = options;
+    this.#secrets = new SecretValues({ cluster, namespace, log, changed: () => this.#changed() });
+  }
+
+  /** These pools are in force, and no others. */
+  configure(pools: readonly Pool[]): void {
+    const before = this.#kept;
+    this.#kept = pools
+      .filter(({ netbox }) => netbox !== undefined)
+      .map((pool) => before.find((kept) => isSame(kept.pool, pool)) ?? this.#keep(pool));
+    for (const kept of before) if (!this.#kept.includes(kept)) kept.records[Symbol.dispose]();
+    this.#secrets.watch(new Set(this.#kept.flatMap(({ pool }) => pool.netbox?.token.name ?? [])));
+    if (before.length + this.#kept.length > 0) this.#publish();
+  }
+
+  /** It was decided on a Service. @param unmet why it did not get what it asks for */
+  decided(service: string, unmet: Refusal | undefined): void {
+    if (this.#kept.length === 0) return;
+    const needs =
+      unmet === undefined ? [] : needsOf(unmet).filter(({ pool }) => this.#kept.some((kept) => kept.pool.name === pool));
+    if (needs.length > 0) this.#needs.set(service, needs);
+    else this.#needs.delete(service);
+    this.#changed();
+  }
+
+  [Symbol.dispose](): void {
+    this.#ended.abort();
+    this.#secrets[Symbol.dispose]();
+    for (const { records } of this.#kept) records[Symbol.dispose]();
+    this.#kept = [];
+  }
+
+  #changed(): void {
+    for (const { records } of this.#kept) records.changed();
+  }
+
+  #keep(pool: Pool): Kept {
+    const { services, mayWrite, clock, random } = this.#options;
+    const { netbox, cidrs } = pool;
+    if (netbox === undefined) throw new Error(`Cannot keep pool ${pool.name} in NetBox: it has none`);
+    const records = new PoolRecords({
+      rules: netbox,
+      ranges: netbox.ranges,
+      cidrs,
+      client: () => {
+        const token = this.#secrets.get(netbox.token);
+        const { signal } = this.#ended;
+        return typeof token === "string" ? new NetboxClient({ url: netbox.url, token, signal, mayWrite }) : token;
+      },
+      claims: () => this.#claims(pool),
+      wishes: () => this.#wishes(pool.name),
+      exists: (service, uid) => services.get(service)?.uid === uid,
+      onChange: (view) => this.#seen(pool.name, view),
+      clock,
+      random,
+    });
+    return { pool, records, view: records.view };
+  }
+
+  /** Of several Services on one address the first by name stands for all. */
+  #claims({ ranges }: Pool): Claim[] {
+    const claims = new Map<string, Claim>();
+    for (const { key, uid } of this.#options.services.values())
+      for (const address of this.#options.held(key)) {
+        if (!ranges.some((range) => range.contains(address))) continue;
+        const other = claims.get(`${address}`);
+        if (other === undefined || key < other.service) claims.set(`${address}`, { address, service: key, uid });
+      }
+    return [...claims.values()];
+  }
+
+  #wishes(name: string): Wish[] {
+    const wishes: Wish[] = [];
+    for (const [service, needs] of this.#needs) {
+      const uid = this.#options.services.get(service)?.uid;
+      const need = needs.find(({ pool }) => pool === name);
+      if (uid === undefined) this.#needs.delete(service);
+      else if (need !== undefined) wishes.push({ service, uid, family: need.family, granted: need.granted });
+    }
+    return wishes;
+  }
+
+  #seen(name: string, view: NetboxView): void {
+    const kept = this.#kept.find(({ pool }) => pool.name === name);
+    if (kept === undefined) return;
+    const { problem } = kept.view;
+    kept.view = view;
+    if (view.problem !== problem) this.#options.onProblem(name, view.problem);
+    this.#reportContested(kept.pool, view);
+    this.#publish();
+  }
+
+  /** The Service keeps the address: who of both is wrong, nobody can tell here. */
+  #reportContested(pool: Pool, { foreign }: NetboxView): void {
+    const { services, events, log } = this.#options;
+    for (const { address, service } of foreign.size === 0 ? [] : this.#claims(pool)) {
+      const by = foreign.get(`${address}`);
+      const report = `${address} ${service} ${by}`;
+      const found = services.get(service);
+      if (by === undefined || found === undefined || this.#contested.has(report)) continue;
+      this.#contested.add(report);
+      const message = `NetBox has a record of ${address} that is not this cluster's: ${JSON.stringify(by.slice(0, 200))}. The Service keeps the address`;
+      log.warn("an address in use is somebody else's in NetBox", { event: "recordedElsewhere", service, ip: address, by });
+      events.record(serviceReference(found), "Warning", "recordedElsewhere", message);
+    }
+    if (this.#contested.size > maxReported) this.#contested.clear();
+  }
+
+  #publish(): void {
+    this.#options.onChange(
+      this.#kept.map(({ pool: { name }, view: { granted, foreign, exhausted, problem } }) => {
+        return { pool: name, granted, foreign, exhausted, problem };
+      }),
+    );
+  }
+}
+
+const maxReported = 10_000;
+
+function isSame(one: Pool, other: Pool): boolean {
+  return one.name === other.name && one.cidrs.join() === other.cidrs.join() && isDeepStrictEqual(one.netbox, other.netbox);
+}
+
+/** What NetBox could choose for the Service: of the first pool that has addresses left, else of all that have none. */
+function needsOf(unmet: Refusal): Need[] {
+  const all = unmet.reason === "noPoolFits" ? unmet.pools : [unmet];
+  const awaited = all.filter((refusal) => refusal.reason === "awaitsIpam");
+  const first = awaited.find(({ exhausted }) => !exhausted);
+  return first === undefined ? awaited : [first];
+}

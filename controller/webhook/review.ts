@@ -1,0 +1,108 @@
+import type { Millis } from "#pkg/clock";
+import { type Config, formatProblem, type ParsedConfig } from "#pkg/config";
+import { configKey, mayRenumber, renumberAnnotation } from "#pkg/live-config";
+import { escapeControls, list } from "#pkg/text";
+import { type AddressState, newTrial, type ServiceChange, serviceChanges, tryAddresses } from "#pkg/what-if";
+import type { AdmissionRequest, AdmissionVerdict } from "./admission.ts";
+
+/** What a configuration is tried on; `config` is the one in force, undefined where there is none. */
+export type Trial = Omit<AddressState, "config"> & { readonly config: Config | undefined };
+
+/** How long a trial may take: the API server waits for its answer. */
+export interface Time {
+  now(): Millis;
+  readonly deadline: Millis;
+  /** Lets the process do its other work. */
+  nextTurn(): Promise<unknown>;
+}
+
+export interface ReviewOptions {
+  /** Of the ConfigMap with the configuration. */
+  readonly namespace: string;
+  readonly configMap: string;
+  readonly parse: (text: string) => Promise<ParsedConfig>;
+  /** Undefined while the process has not seen all of it. */
+  readonly trial: () => Trial | undefined;
+}
+
+// Many Services take a while, and the controller has other work.
+const stepsAtOnce = 50;
+const wellAllowed: AdmissionVerdict = { allowed: true, warnings: [] };
+
+/**
+ * Judges a change of the ConfigMap: one whose text is not valid is refused, with the messages of `ingotctl validate`; which Services lose or
+ * change addresses by it are warnings. Whatever leaves the text as it is may be done in any case, and so may all with other ConfigMaps.
+ */
+export async function reviewChange(request: AdmissionRequest, options: ReviewOptions, time: Time): Promise<AdmissionVerdict> {
+  const { namespace, name, data, annotations, before } = request;
+  if (namespace !== options.namespace || name !== options.configMap || data === undefined) return wellAllowed;
+  const text = data[configKey];
+  if (before !== undefined && text === before[configKey]) return wellAllowed;
+  if (typeof text !== "string")
+    return { allowed: true, warnings: [`there is no key "${configKey}": the last good configuration stays in force`] };
+  const { config, problems } = await options.parse(text);
+  const shown = problems.map((problem) => escapeControls(formatProblem(problem)));
+  if (config === undefined)
+    return { allowed: false, message: `the configuration is not valid:\n${shown.join("\n")}`, warnings: [] };
+  const trial = options.trial();
+  const inForce = trial?.config;
+  if (trial === undefined || inForce === undefined) return { allowed: true, warnings: shown };
+  const tried = { trial: { ...trial, config: inForce }, after: config, mayMove: mayRenumber(annotations) };
+  return { allowed: true, warnings: [...(await blastRadius(tried, time)), ...shown] };
+}
+
+/** What becomes of Services, in a line for each kind of change. */
+async function blastRadius(
+  tried: { readonly trial: Trial & { readonly config: Config }; readonly after: Config; readonly mayMove: boolean },
+  { now, deadline, nextTurn }: Time,
+): Promise<string[]> {
+  const { trial, after, mayMove } = tried;
+  const found = newTrial();
+  const steps = tryAddresses(trial, after, found);
+  let isWhole = false;
+  for (let count = 1; !isWhole && now() < deadline; count++) {
+    isWhole = steps.next().done === true;
+    if (count % stepsAtOnce === 0) await nextTurn();
+  }
+  const warnings = isWhole ? [] : [unfinished(found, trial.services.length)];
+  if (found.stranded.size > 0) {
+    const those = list([...found.stranded].map(([key, addresses]) => `${key} (${addresses.join(", ")})`));
+    warnings.push(
+      mayMove
+        ? `moved, as ${renumberAnnotation} allows, since their addresses would be in no pool: ${those}`
+        : `not used until these Services are gone or moved, whose addresses would be in no pool: ${those}`,
+    );
+  }
+  const changes = serviceChanges(found);
+  for (const [change, verb] of verbs) {
+    const those = changes.filter((one) => one.change === change);
+    if (those.length > 0) warnings.push(`${count(those.length)} ${verb}: ${list(those.map(described))}`);
+  }
+  return warnings.map(escapeControls);
+}
+
+function unfinished({ looked, decisions }: ReturnType<typeof newTrial>, all: number): string {
+  const what =
+    looked < all
+      ? `Services that would be in the way were looked for among ${looked} of ${all}, those that would get other addresses not at all`
+      : `Services that would get other addresses were looked for among ${decisions.size} of ${all}`;
+  return `there was not the time for all: ${what}; see "ingotctl diff"`;
+}
+
+const verbs: readonly (readonly [ServiceChange["change"], string])[] = [
+  ["loses", "would lose all addresses"],
+  ["changes", "would get other addresses"],
+  ["refused", "would not get what is requested"],
+  ["pool", "would hold addresses of another pool"],
+  ["gains", "would get an address"],
+];
+
+function described({ service, change, before, after }: ServiceChange): string {
+  if (change === "changes") return `${service} (${before.join(", ")} to ${after.join(", ")})`;
+  const addresses = change === "gains" ? after : before;
+  return addresses.length === 0 ? service : `${service} (${addresses.join(", ")})`;
+}
+
+function count(services: number): string {
+  return services === 1 ? "1 Service" : `${services} Services`;
+}

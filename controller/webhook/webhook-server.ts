@@ -1,0 +1,115 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
+import { createServer, type Server } from "node:net";
+import type { Certificate } from "#pkg/certificate";
+import { type Allowance, type Clock, type Millis, Tokens } from "#pkg/clock";
+import type { Log } from "#pkg/log";
+import { type AdmissionRequest, type AdmissionVerdict, answerReview, readReview } from "./admission.ts";
+import { Connections } from "./connections.ts";
+import { reviewPath } from "./review-path.ts";
+
+export interface WebhookServerOptions {
+  readonly port: number;
+  /** @param deadline when the API server should have the answer */
+  readonly review: (request: AdmissionRequest, deadline: Millis) => Promise<AdmissionVerdict>;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** Limits of what the API server asks. Others do not know the path, and are not read beyond it. */
+export const webhookLimits: { readonly answerMs: Millis; readonly bodyBytes: number; readonly reviews: Allowance } = {
+  /** From a request to its answer: the API server waits for `timeoutSeconds` of the manifest, 3 s. */
+  answerMs: 2_000,
+  /** Two ConfigMaps of 1 MiB each, with every character escaped. */
+  bodyBytes: 8 << 20,
+  reviews: { burst: 4, everyMs: 1_000 },
+};
+
+/** Answers admission reviews over HTTPS, once there is a certificate. */
+export class WebhookServer implements AsyncDisposable {
+  readonly #options: WebhookServerOptions;
+  readonly #connections: Connections;
+  readonly #reviews: Tokens;
+  #https: HttpsServer | undefined;
+  #listener: Server | undefined;
+  #paths: readonly string[] = []; // Of the certificate that is shown, and of the one before: the API server may not know the change yet.
+  #last: Promise<unknown> = Promise.resolve(); // One review after another.
+
+  constructor(options: WebhookServerOptions) {
+    this.#options = options;
+    this.#connections = new Connections(options.clock);
+    this.#reviews = new Tokens(webhookLimits.reviews, options.clock.now());
+  }
+
+  /** The port in use; undefined without a certificate. */
+  get port(): number | undefined {
+    const address = this.#listener?.address();
+    return typeof address === "object" ? address?.port : undefined;
+  }
+
+  /** From now on this one is shown. */
+  setCertificate({ certificate: cert, key }: Certificate): void {
+    this.#paths = [reviewPath(key), ...this.#paths.slice(0, 1)];
+    if (this.#https === undefined) this.#start({ cert, key });
+    else this.#https.setSecureContext({ cert, key });
+  }
+
+  #start(shown: { readonly cert: string; readonly key: string }): void {
+    const { port, log } = this.#options;
+    const https = createHttpsServer(
+      { ...shown, minVersion: "TLSv1.2" },
+      (request, response) => void this.#answer(request, response),
+    );
+    this.#https = https;
+    this.#listener = createServer((socket) => {
+      if (this.#connections.admit(socket)) https.emit("connection", socket);
+    });
+    this.#listener.on("error", (error) => log.error("cannot answer admission reviews", { op: "webhook", error }));
+    this.#listener.on("listening", () => log.info("answering admission reviews", { op: "webhook", port: this.port }));
+    this.#listener.listen(port);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const listener = this.#listener;
+    if (listener === undefined) return;
+    this.#connections[Symbol.dispose]();
+    await new Promise((resolve) => listener.close(resolve));
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { log, clock } = this.#options;
+    const deadline = clock.now() + webhookLimits.answerMs;
+    const end = (status: number, body: string, type = "text/plain") => {
+      response.writeHead(status, { "content-type": type, connection: "close" }).end(body);
+    };
+    try {
+      const path = request.url?.split("?")[0] ?? "";
+      if (request.method !== "POST" || !this.#paths.includes(path))
+        return end(404, "reviews are asked for on the path that the webhook's configuration names\n");
+      if (!this.#reviews.take(clock.now())) return end(429, "too many reviews\n");
+      const body = await readBody(request);
+      if (body === undefined) return end(413, `more than ${webhookLimits.bodyBytes} octets\n`);
+      const asked = readReview(body);
+      if (asked === undefined) return end(400, "no AdmissionReview\n");
+      const reviewing = this.#last.then(() => this.#options.review(asked, deadline));
+      this.#last = reviewing.catch(() => {});
+      end(200, answerReview(asked.uid, await reviewing), "application/json");
+    } catch (error) {
+      if (request.destroyed && !request.complete) return; // Whoever asked has gone.
+      log.error("cannot answer an admission review", { op: "webhook", error });
+      if (!response.headersSent) end(500, "failed\n");
+    }
+  }
+}
+
+/** @returns undefined for one that is too long */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > webhookLimits.bodyBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}

@@ -1,0 +1,114 @@
+import { join } from "node:path";
+import { parseConfig } from "#pkg/config";
+import { configKey, fingerprint } from "#pkg/live-config";
+import { maskControls } from "#pkg/text";
+import type { Api } from "../cluster/api.ts";
+import { clusterCommand, type Found, type Question } from "../cluster/cluster-command.ts";
+import { type Installation, readInstallation } from "../cluster/installation.ts";
+import { UsageError } from "../command.ts";
+import { changeText, changeValue, hurts } from "./change-text.ts";
+import { notValid } from "./diff.ts";
+import { type InForce, watchUntilInForce } from "./in-force.ts";
+import { tryConfiguration } from "./trial.ts";
+
+export const apply = clusterCommand({
+  name: "apply",
+  summary: "Change the configuration: show what that does, ask, and wait until it is in force everywhere",
+  usage: " FILE",
+  takes: 1,
+  own: ["yes", "backup", "timeout"],
+  help: `Does what "ingotctl diff" does, asks, writes the configuration into the ConfigMap, and waits until every process has it in force. What
+was in the ConfigMap before is kept in a file, by default below $XDG_STATE_HOME or ~/.local/state; from a terminal you are asked at the end
+whether to keep the new configuration, and it is changed back otherwise. One that would be refused is not written. Somebody else's change in
+the meantime is not overwritten.
+
+Besides what "ingotctl diff" takes it needs the right to update the ConfigMap, or to create it.`,
+  exits:
+    "1 also means that the configuration is not valid, would be refused or is not wanted, and 3 that it is not in force everywhere in time.",
+  async find(question) {
+    const {
+      processes,
+      args: [file = ""],
+      screen,
+      io,
+    } = question;
+    const trial = await tryConfiguration(question, file);
+    if (trial === undefined) return notValid;
+    const { wanted, change, doubts, unreachable, client, installation } = trial;
+    io.err(changeText(change, doubts, screen));
+    const value = changeValue(change);
+    if (!change.isAccepted) return { value, text: "", unreachable, isMissing: true };
+    if (installation.text === wanted.text) return { value, text: "The ConfigMap has this configuration already.\n", unreachable };
+    if (!(await confirmed(question, hurts(change))))
+      return { value, text: "Nothing was changed.\n", unreachable, isMissing: true };
+    const way = await keepFormer(question, installation);
+    await writeConfiguration(client, installation, wanted.text);
+    const outcome = await watchUntilInForce(processes, wanted.hash, question);
+    return finish(question, { value, way, outcome, client, installation });
+  },
+});
+
+async function confirmed({ yes, io }: Question, hurting: boolean): Promise<boolean> {
+  if (yes) return true;
+  if (io.ask === undefined) throw new UsageError("there is nobody to ask: give --yes to apply it");
+  const answer = await io.ask(`\n${hurting ? "Services lose or change addresses. " : ""}Apply this? [y/N] `);
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+/** @returns the file with what was in the ConfigMap, if there was anything */
+async function keepFormer({ backup, io, now }: Question, { text }: Installation): Promise<string | undefined> {
+  if (text === undefined) return undefined;
+  const time = now.toISOString().replaceAll(/[-:]|\.\d+/g, "");
+  const file = backup ?? join(io.stateFolder, `config-before-${time}.yaml`);
+  await io.writePrivateFile(file, text);
+  io.err(`The former configuration is in ${file}\n`);
+  return file;
+}
+
+/** Replaces the ConfigMap that was read, and no other version of it. @throws {UsageError} */
+async function writeConfiguration(api: Api, { configMapPath, configMap }: Installation, text: string): Promise<void> {
+  const [collection = "", name = ""] = /^(.*)\/([^/]+)$/.exec(configMapPath)?.slice(1) ?? [];
+  const data = { ...configMap?.data, [configKey]: text };
+  const kind = { apiVersion: "v1", kind: "ConfigMap" };
+  const answer =
+    configMap === undefined
+      ? await api.write("POST", collection, { ...kind, metadata: { name: decodeURIComponent(name) }, data })
+      : await api.write("PUT", configMapPath, { ...configMap, ...kind, data });
+  if (answer.type === "found") return;
+  const why = answer.type === "absent" ? "it is gone" : answer.why;
+  throw new UsageError(`cannot write the ConfigMap: ${why}${/^409/.test(why) ? "; somebody changed it: try again" : ""}`);
+}
+
+interface Applied {
+  readonly value: object;
+  readonly way: string | undefined;
+  readonly outcome: InForce;
+  readonly client: Api;
+  readonly installation: Installation;
+}
+
+async function finish(question: Question, { value, way, outcome, client, installation }: Applied): Promise<Found> {
+  const { io, processes, yes, systemNamespace } = question;
+  const { unreachable, late } = outcome;
+  const missing = late.map(({ target, why }) => `  ${maskControls(`${target.pod} on ${target.node}: ${why}`)}\n`);
+  const text =
+    late.length === 0
+      ? `In force in all ${outcome.count} processes that answer.\n`
+      : `Not in force in ${late.length} of ${outcome.count + late.length} processes that answer:\n${missing.join("")}`;
+  const found = { value: { ...value, inForce: late.length === 0, backup: way ?? null }, unreachable, isLossy: late.length > 0 };
+  const back = way === undefined ? "" : `The way back: ingotctl apply ${way}\n`;
+  if (io.ask === undefined || yes || installation.text === undefined) return { ...found, text: `${text}${back}` };
+  io.err(text);
+  const answer = await io.ask("Keep it? [Y/n] ");
+  if (!/^no?$/i.test(answer.trim())) return { ...found, text: back };
+  const now = await readInstallation(client, systemNamespace);
+  await writeConfiguration(client, now, installation.text);
+  const former = parseConfig(installation.text).config;
+  if (former === undefined) return { ...found, text: "The former configuration is back. It had errors.\n", isMissing: true };
+  const again = await watchUntilInForce(processes, fingerprint(former), question);
+  return {
+    ...found,
+    text: again.late.length === 0 ? "The former configuration is back, everywhere.\n" : "The former configuration is back.\n",
+    isMissing: true,
+  };
+}

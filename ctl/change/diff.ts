@@ -1,0 +1,37 @@
+import { clusterCommand, type Found, type Question } from "../cluster/cluster-command.ts";
+import { changeText, changeValue, hurts } from "./change-text.ts";
+import { tryConfiguration } from "./trial.ts";
+
+export const notValid: Found = { value: { accepted: false }, text: "", unreachable: [], isMissing: true };
+
+export const diff = clusterCommand({
+  name: "diff",
+  summary: "What a configuration would change in the cluster, before it is applied",
+  usage: " FILE",
+  takes: 1,
+  help: `Tries a configuration on the cluster as it is now, by the decisions of controller and speakers themselves, and changes nothing. FILE
+is the text itself or a ConfigMap with it; "-" reads standard input. Shown are: why it would be refused; Services that gain, lose or
+change an address (pool: the same one, from another pool; refused: not what they ask for); pools; BGP sessions that start, end or
+restart; BFD sessions that do, or change; prefixes that routers get, lose or get with other attributes; addresses that other nodes announce.
+Whether Services may be moved to other addresses the ConfigMap in the cluster says, with the annotation ingot.dev/allow-renumber.
+
+Besides pods/portforward it takes the rights to list Pods, Services, EndpointSlices and Nodes, and to get the ConfigMaps of the system
+namespace.`,
+  exits:
+    "1 also means that the configuration is not valid or would be refused, and 3 that a Service would lose its address or get another.",
+  find: (question) => tryFile(question, question.args[0] ?? ""),
+});
+
+/** What the configuration in a file would change. */
+export async function tryFile(question: Question, file: string): Promise<Found> {
+  const trial = await tryConfiguration(question, file);
+  if (trial === undefined) return notValid;
+  const { change, doubts, unreachable } = trial;
+  return {
+    value: { ...changeValue(change), doubts },
+    text: changeText(change, doubts, question.screen),
+    unreachable,
+    isMissing: !change.isAccepted,
+    isLossy: hurts(change),
+  };
+}

@@ -1,0 +1,38 @@
+import { isProblem } from "#pkg/verdict";
+import type { ConfigurationAnswer } from "../cluster/answers.ts";
+import type { Question } from "../cluster/cluster-command.ts";
+import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
+
+/** Which processes have a configuration in force. */
+export interface InForce {
+  /** Of how many it is known that they have. */
+  readonly count: number;
+  /** Those that answer and have it not, and what they say. */
+  readonly late: readonly Unreachable[];
+  readonly unreachable: readonly Unreachable[];
+}
+
+const everyMs = 500;
+
+/** Asks again and again until all that answer have the configuration with this hash, or the time is over. */
+export async function watchUntilInForce(
+  processes: Processes,
+  hash: string,
+  { io, timeoutMs }: Pick<Question, "io" | "timeoutMs">,
+): Promise<InForce> {
+  for (let waited = 0; ; waited += everyMs) {
+    const { answers, unreachable } = await askAll<ConfigurationAnswer>(processes, "/v1/configuration");
+    // A controller that stands by has decided nothing yet.
+    const deciding = answers.filter(({ body }) => body.leader !== false);
+    const late = deciding
+      .filter(({ body }) => body.hash !== hash)
+      .map(({ target, body: { verdict } }) => ({
+        target,
+        why: isProblem(verdict) ? verdict.message : "it has another configuration in force",
+      }));
+    const count = deciding.length - late.length;
+    if (late.length === 0 || waited >= timeoutMs) return { count, late, unreachable };
+    io.progress(`in force in ${count} of ${deciding.length} processes`);
+    await io.sleep(everyMs);
+  }
+}

@@ -1,0 +1,127 @@
+import { maskControls } from "#pkg/text";
+import { type ClusterState, type NodeChange, nodeChange, withoutNodes } from "#pkg/what-if";
+import type { Api } from "../cluster/api.ts";
+import { clusterCommand, type Found, type Question } from "../cluster/cluster-command.ts";
+import { type Picture, readSlices, takePicture } from "../cluster/cluster-state.ts";
+import { needed, readInstallation } from "../cluster/installation.ts";
+import type { Unreachable } from "../cluster/processes.ts";
+import { type Screen, UsageError } from "../command.ts";
+import { nodesText, rows } from "./change-text.ts";
+import { tryFile } from "./diff.ts";
+import { drained } from "./drain.ts";
+
+export const simulate = clusterCommand({
+  name: "simulate",
+  summary: "What the loss or the drain of nodes would do, or another configuration",
+  usage: " lose NODE… | drain NODE… | config FILE",
+  takes: "several",
+  help: `Says what would happen, by the decisions of the speakers themselves, and changes nothing:
+
+  lose NODE…    the nodes fail, with their speakers and all Pods
+  drain NODE…   their Pods are evicted, but for those of DaemonSets: the speaker stays, endpoints go
+  config FILE   as "ingotctl diff FILE"
+
+Shown are Services that would not be announced any more, and why; addresses that other nodes take over; how many addresses each node
+announces then by layer 2; and prefixes that routers have by fewer nodes. Pods that start again elsewhere are not counted in: a Service
+comes back with them. It takes the rights that "ingotctl diff" takes.`,
+  exits: "1 also means that a node is not there, and 3 that a Service would not be announced any more.",
+  async find(question) {
+    const [what = "", ...names] = question.args;
+    if (what !== "lose" && what !== "drain" && what !== "config")
+      throw new UsageError(`simulate lose, drain or config, not ${JSON.stringify(what)}; see "ingotctl help simulate"`);
+    if (names.length === 0 || (what === "config" && names.length > 1))
+      throw new UsageError(`simulate ${what} takes ${what === "config" ? "one file" : "the names of nodes"}`);
+    return what === "config" ? tryFile(question, names[0] ?? "") : nodes(question, what, names);
+  },
+});
+
+/** What the loss or drain of nodes would do. */
+export interface NodesSimulation {
+  readonly change: NodeChange;
+  /** Why it may not be what happens, in sentences. */
+  readonly doubts: readonly string[];
+  readonly unreachable: readonly Unreachable[];
+}
+
+export interface UnknownNodes {
+  /** Names of nodes that are not there. */
+  readonly unknown: readonly string[];
+  readonly unreachable: readonly Unreachable[];
+}
+
+/** @throws {UsageError} where the API server does not give what it takes */
+export async function simulateNodes(
+  { processes, api, systemNamespace }: Pick<Question, "processes" | "api" | "systemNamespace">,
+  what: "lose" | "drain",
+  names: readonly string[],
+): Promise<NodesSimulation | UnknownNodes> {
+  const client = await api();
+  const picture = await takePicture(client, processes, await readInstallation(client, systemNamespace));
+  const { state, unreachable, doubts } = picture;
+  const known = new Set([...state.active, ...state.nodes.map(({ name }) => name)]);
+  const unknown = names.filter((name) => !known.has(name));
+  if (unknown.length > 0) return { unknown, unreachable };
+  const after = what === "lose" ? withoutNodes(state, new Set(names)) : await drain(client, picture, names);
+  return { change: nodeChange(state, after), doubts, unreachable };
+}
+
+async function nodes(question: Question, what: "lose" | "drain", names: readonly string[]): Promise<Found> {
+  const simulation = await simulateNodes(question, what, names);
+  const { unreachable } = simulation;
+  if ("unknown" in simulation) {
+    const { unknown } = simulation;
+    const text = `there is no node ${unknown.map(maskControls).join(", ")}\n`;
+    return { value: { unknown }, text, unreachable, isMissing: true };
+  }
+  const { change, doubts } = simulation;
+  return {
+    value: { [what]: names, ...change, doubts },
+    text: nodeText(change, doubts, question.screen),
+    unreachable,
+    isLossy: change.lost.length > 0,
+  };
+}
+
+/** The same cluster after an eviction of all Pods of these nodes, but for those that `kubectl drain --ignore-daemonsets` leaves. */
+async function drain(api: Api, { state, rawSlices }: Picture, names: readonly string[]): Promise<ClusterState> {
+  const pods = await Promise.all(
+    names.map(async (name) => needed(api.list(`/api/v1/pods?fieldSelector=spec.nodeName%3D${encodeURIComponent(name)}`), "Pods")),
+  );
+  return { ...state, slices: readSlices(drained(rawSlices, new Set(names), pods.flat() as readonly object[])) };
+}
+
+function nodeText({ lost, moved, stay, load, prefixes }: NodeChange, doubts: readonly string[], screen: Screen): string {
+  const changed = load.filter(({ before, after }) => before > 0 || after > 0);
+  const parts = [
+    rows(
+      ["NOT ANNOUNCED", "ADDRESS", "WHY"],
+      lost.map(({ service, address, why }) => [service, address, why]),
+      screen,
+    ),
+    lost.length === 0 ? "Every Service that is announced now would be announced.\n" : "",
+    rows(
+      ["ADDRESS", "POOL", "ANNOUNCED BY", "THEN BY", "SERVICES"],
+      moved.map(({ address, pool, before, after, services }) => [
+        address,
+        pool ?? "-",
+        nodesText(before),
+        nodesText(after),
+        services.join(","),
+      ]),
+      screen,
+    ),
+    `${stay === 1 ? "1 address stays" : `${stay} addresses stay`} where ${stay === 1 ? "it is" : "they are"}.\n`,
+    rows(
+      ["NODE", "ADDRESSES BY LAYER 2", "THEN"],
+      changed.map(({ node, before, after }) => [node, `${before}`, `${after}`]),
+      screen,
+    ),
+    rows(
+      ["PREFIX", "PEER", "BY NODES", "THEN"],
+      prefixes.map(({ prefix, peer, before, after }) => [prefix, peer, `${before}`, `${after}`]),
+      screen,
+    ),
+    doubts.map((doubt) => `Note: ${maskControls(doubt)}.\n`).join(""),
+  ];
+  return parts.filter((part) => part !== "").join("\n");
+}

@@ -1,0 +1,19 @@
+/** What the API server answered. */
+export type Answer =
+  | { readonly type: "found"; readonly value: unknown }
+  /** There is no such object, or no such kind. */
+  | { readonly type: "absent" }
+  /** It may not be read, or could not be. */
+  | { readonly type: "unread"; readonly why: string };
+
+/** The API server, with the rights of the person who asks. Paths begin with a slash. */
+export interface Api {
+  /** Such as `https://192.0.2.1:6443`. */
+  readonly server: string;
+  /** An object, or what else has one path. */
+  read(path: string): Promise<Answer>;
+  /** Every object of a kind, in pages. */
+  list(path: string): Promise<Answer>;
+  /** Creates (POST, to the path of the kind) or replaces (PUT, to that of the object). */
+  write(method: "POST" | "PUT", path: string, object: object): Promise<Answer>;
+}

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { classlessOnly } from "#pkg/service";
+import { fakeApi } from "../testing/api.ts";
+import { flagOf, programOf, readInstallation } from "./installation.ts";
+
+const chart = (component: string) => ({ "app.kubernetes.io/name": "metallb", "app.kubernetes.io/component": component });
+const programs: { name: string; labels?: Readonly<Record<string, string>>; want: string | undefined }[] = [
+  { name: "a controller of the manifests", labels: { app: "metallb", component: "controller" }, want: "controller" },
+  { name: "a speaker of the manifests", labels: { app: "metallb", component: "speaker" }, want: "speaker" },
+  { name: "a speaker of the chart", labels: chart("speaker"), want: "speaker" },
+  { name: "a controller of the chart", labels: chart("controller"), want: "controller" },
+  { name: "another component of another app", labels: { app: "other", component: "speaker" }, want: undefined },
+  { name: "another Pod of the chart", labels: chart("frr"), want: undefined },
+  { name: "a Pod without labels", want: undefined },
+];
+for (const { name, labels, want } of programs)
+  test(`programOf: ${name}`, () => {
+    assert.equal(programOf({ metadata: labels === undefined ? {} : { labels } }), want);
+  });
+
+const flags: { args: string[]; want: string | undefined }[] = [
+  { args: ["--port=7473"], want: "7473" },
+  { args: ["-port", "7473"], want: "7473" },
+  { args: ["--port=1", "--port=2"], want: "2" },
+  { args: ["--ports=1", "--report=2"], want: undefined },
+  { args: ["--port="], want: "" },
+];
+for (const { args, want } of flags)
+  test(`flagOf: ${args.join(" ")}`, () => {
+    assert.equal(flagOf(args, "port"), want);
+  });
+
+const namespace = "/api/v1/namespaces/lb";
+const pod = (component: string, ...args: string[]) => ({
+  metadata: { labels: { app: "metallb", component } },
+  spec: { containers: [{ args }] },
+});
+
+test("readInstallation: the ConfigMap, the load balancer class and the excluded nodes are those of the Pods' arguments", async () => {
+  const api = fakeApi({
+    [`${namespace}/pods`]: [
+      pod("controller", "--config=mine", "--lb-class=example.com/lb", "--lb-class-default"),
+      pod("speaker", "--ignore-exclude-lb=true"),
+    ],
+    [`${namespace}/configmaps/mine`]: { metadata: {}, data: { config: "peers: []" } },
+    [`${namespace}/configmaps/ingot-status`]: { metadata: {}, data: { "last-good-config": "address-pools: []" } },
+  });
+  const { configMapPath, text, lastGood, classes, ignoreExcludeLabel } = await readInstallation(api, "lb");
+  assert.deepEqual([configMapPath, text, lastGood], [`${namespace}/configmaps/mine`, "peers: []", "address-pools: []"]);
+  assert.deepEqual([classes, ignoreExcludeLabel], [{ name: "example.com/lb", isDefault: true }, true]);
+});
+
+test("readInstallation: without Pods and ConfigMaps everything is as by default", async () => {
+  const { configMap, text, lastGood, classes, ignoreExcludeLabel } = await readInstallation(fakeApi({}), "lb");
+  assert.deepEqual([configMap, text, lastGood, ignoreExcludeLabel], [undefined, undefined, undefined, false]);
+  assert.deepEqual(classes, classlessOnly);
+});
+
+test("readInstallation: what may not be read is named", async () => {
+  const api = fakeApi({ [`${namespace}/configmaps/config`]: new Error("403 configmaps is forbidden") });
+  await assert.rejects(readInstallation(api, "lb"), {
+    name: "UsageError",
+    message: "cannot read ConfigMap lb/config: 403 configmaps is forbidden",
+  });
+});

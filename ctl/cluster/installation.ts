@@ -1,0 +1,86 @@
+import { configKey, lastGoodKey, statusConfigMap } from "#pkg/live-config";
+import { type LoadBalancerClasses, readClasses } from "#pkg/service";
+import { UsageError } from "../command.ts";
+import type { Answer, Api } from "./api.ts";
+
+/** How controller and speakers are set up, by the arguments of their Pods, and the texts of their configurations. */
+export interface Installation {
+  readonly namespace: string;
+  /** Path of the ConfigMap with the configuration. */
+  readonly configMapPath: string;
+  /** The ConfigMap, as the API has it; undefined where there is none. */
+  readonly configMap: ConfigMapObject | undefined;
+  /** The text of the configuration; undefined where there is none. */
+  readonly text: string | undefined;
+  /** The text that is in force, as the controller recorded it; undefined where it has recorded none. */
+  readonly lastGood: string | undefined;
+  readonly classes: LoadBalancerClasses;
+  readonly ignoreExcludeLabel: boolean;
+}
+
+export interface ConfigMapObject {
+  readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+interface RawPod {
+  readonly metadata?: { readonly labels?: Readonly<Record<string, string>> };
+  readonly spec?: { readonly containers?: readonly { readonly args?: readonly string[] }[] };
+}
+
+/** @throws {UsageError} for what may not be read */
+export async function readInstallation(api: Api, namespace: string): Promise<Installation> {
+  const core = `/api/v1/namespaces/${encodeURIComponent(namespace)}`;
+  const pods = (await needed(api.list(`${core}/pods`), `the Pods of namespace ${namespace}`)) as readonly RawPod[];
+  const args = (program: string) => pods.filter((pod) => programOf(pod) === program).flatMap(argumentsOf);
+  const [controller, speaker] = [args("controller"), args("speaker")];
+  const name = flagOf(controller, "config") ?? flagOf(speaker, "config") ?? "config";
+  const configMapPath = `${core}/configmaps/${encodeURIComponent(name)}`;
+  const configMap = (await optional(api.read(configMapPath), `ConfigMap ${namespace}/${name}`)) as ConfigMapObject | undefined;
+  const status = await optional(api.read(`${core}/configmaps/${statusConfigMap}`), `ConfigMap ${namespace}/${statusConfigMap}`);
+  return {
+    namespace,
+    configMapPath,
+    configMap,
+    text: configMap?.data?.[configKey],
+    lastGood: (status as ConfigMapObject | undefined)?.data?.[lastGoodKey],
+    classes: readClasses(flagOf(controller, "lb-class") ?? "", isSet(controller, "lb-class-default")),
+    ignoreExcludeLabel: isSet(speaker, "ignore-exclude-lb"),
+  };
+}
+
+/** Which of our programs a Pod is of, by the labels of our manifests, or of the chart. */
+export function programOf({ metadata }: RawPod): "controller" | "speaker" | undefined {
+  const { app, component, ...labels } = metadata?.labels ?? {};
+  const program = labels["app.kubernetes.io/component"] ?? (app === "metallb" ? component : undefined);
+  return program === "controller" || program === "speaker" ? program : undefined;
+}
+
+export function argumentsOf({ spec }: RawPod): readonly string[] {
+  return spec?.containers?.[0]?.args ?? [];
+}
+
+/** The value of a flag, as `--name=value` or `--name value`; the last one counts. */
+export function flagOf(args: readonly string[], name: string): string | undefined {
+  const found = args.flatMap((text, index) => {
+    const [, key, value] = /^--?([^=]+)(?:=(.*))?$/s.exec(text) ?? [];
+    return key === name ? [value ?? args[index + 1] ?? ""] : [];
+  });
+  return found.at(-1);
+}
+
+function isSet(args: readonly string[], name: string): boolean {
+  return args.some((text) => /^--?/.test(text) && text.replace(/^--?/, "").replace(/=true$/, "") === name);
+}
+
+/** @throws {UsageError} */
+export async function needed(asked: Promise<Answer>, what: string): Promise<unknown> {
+  const answer = await asked;
+  if (answer.type === "found") return answer.value;
+  throw new UsageError(`cannot read ${what}: ${answer.type === "absent" ? "there is none" : answer.why}`);
+}
+
+async function optional(asked: Promise<Answer>, what: string): Promise<unknown> {
+  const answer = await asked;
+  return answer.type === "absent" ? undefined : needed(Promise.resolve(answer), what);
+}

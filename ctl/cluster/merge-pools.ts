@@ -1,0 +1,41 @@
+import { worst } from "#pkg/verdict";
+import type { PoolsAnswer, ReservedAnswer, VerdictAnswer } from "./answers.ts";
+import type { Answer } from "./processes.ts";
+
+/** A pool by all that were asked. */
+export interface MergedPool {
+  readonly pool: string;
+  readonly protocol: string;
+  /** By the controller; undefined where it does not answer. */
+  readonly total: number | undefined;
+  readonly inUse: number | undefined;
+  /** By the controller, as `first-last`; undefined where it does not answer, or is of a version that does not say. */
+  readonly ranges: readonly string[] | undefined;
+  readonly reserved: readonly ReservedAnswer[] | undefined;
+  readonly avoidBuggyIPs: boolean | undefined;
+  readonly verdict: VerdictAnswer;
+}
+
+/** One verdict on each pool, the worst of what controller and speakers say. In the order of the configuration. */
+export function mergePools(answers: readonly Answer<PoolsAnswer>[]): MergedPool[] {
+  const byName = new Map<string, PoolsAnswer["pools"][number][]>();
+  // The controller's come first, in the order of the configuration.
+  const ordered = answers.toSorted((a, b) => a.target.program.localeCompare(b.target.program));
+  for (const { body } of ordered) for (const one of body.pools) byName.set(one.pool, [...(byName.get(one.pool) ?? []), one]);
+  return [...byName].flatMap(([pool, all]): MergedPool[] => {
+    const [first, ...rest] = all;
+    if (first === undefined) return [];
+    const { total, inUse, ranges, reserved, avoidBuggyIPs } = all.find((one) => one.total !== undefined) ?? {};
+    const verdict = worst([first.verdict, ...rest.map((one) => one.verdict), ...nobody(pool, ordered)]);
+    return [{ pool, protocol: first.protocol, total, inUse, ranges, reserved, avoidBuggyIPs, verdict }];
+  });
+}
+
+/** By BGP each node speaks for itself, and may have nothing to do with a pool; where that is so of all that answer, nobody announces it. */
+function nobody(pool: string, answers: readonly Answer<PoolsAnswer>[]): VerdictAnswer[] {
+  const speakers = answers.filter(({ target }) => target.program === "speaker");
+  const verdicts = speakers.flatMap(({ body }) => body.pools.find((one) => one.pool === pool)?.verdict ?? []);
+  const [first] = verdicts;
+  const isNobodys = verdicts.every(({ state, cause }) => state === "NotOurs" && cause !== "protocolNone");
+  return first === undefined || !isNobodys ? [] : [{ ...first, state: "Pending" }];
+}

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { verdict } from "#pkg/verdict";
+import type { PlacedAddress, PoolsAnswer, SpeakerServices } from "./answers.ts";
+import { mergeServices } from "./merge.ts";
+import { mergePools } from "./merge-pools.ts";
+import type { Answer } from "./processes.ts";
+
+const since = "2026-01-01T00:00:00Z";
+const ip = "192.0.2.1";
+
+function byLayer2(owner: string, by: string): PlacedAddress {
+  const found = { ...verdict("service", owner === by ? "announced" : "notOwner"), since };
+  return { address: ip, pool: "lan", protocol: "layer2", owner, announced: owner === by, verdict: found };
+}
+
+function byBgp(announced: boolean): PlacedAddress {
+  const found = { ...verdict("service", announced ? "announced" : "noPeer"), since };
+  return { address: ip, pool: "lan", protocol: "bgp", owner: null, announced, verdict: found };
+}
+
+function inKernel(owner: string | null, announced: boolean): PlacedAddress {
+  const found = { ...verdict("service", announced ? "announced" : owner === null ? "noReadyEndpoint" : "notOwner"), since };
+  return { address: ip, pool: "lan", protocol: "interface", owner, announced, verdict: found };
+}
+
+function speaker(node: string, ...addresses: PlacedAddress[]): Answer<SpeakerServices> {
+  const target = { program: "speaker" as const, pod: `speaker-${node}`, node, notRunning: undefined };
+  const [first] = addresses;
+  const body = { node, services: [{ service: "default/web", addresses, verdict: first?.verdict ?? assert.fail() }] };
+  return { target, body };
+}
+
+test("an address that is announced by two protocols has the nodes of each", () => {
+  const whole = [speaker("n1", byLayer2("n2", "n1"), byBgp(true)), speaker("n2", byLayer2("n2", "n2"), byBgp(false))];
+  const [merged] = mergeServices({ controllers: [], whole, problems: [] });
+  const found = merged?.addresses.map(({ protocol, nodes, verdict: { cause } }) => `${protocol} ${nodes} ${cause}`);
+  assert.deepEqual(found, ["layer2 n2 announced", "bgp n1 announced"]);
+  assert.equal(merged?.verdict.state, "Announced");
+});
+
+const kernels: { name: string; all: readonly PlacedAddress[]; want: string }[] = [
+  { name: "of all nodes that have it", all: [inKernel(null, true), inKernel(null, true)], want: "n0,n1 announced" },
+  { name: "of the one node that has it", all: [inKernel(null, false), inKernel(null, true)], want: "n1 announced" },
+  { name: "of no node", all: [inKernel(null, false), inKernel(null, false)], want: " noReadyEndpoint" },
+  { name: "of its owner", all: [inKernel("n1", false), inKernel("n1", true)], want: "n1 announced" },
+];
+for (const { name, all, want } of kernels)
+  test(`an address in the kernel ${name}`, () => {
+    const whole = all.map((placed, node) => speaker(`n${node}`, placed));
+    const [merged] = mergeServices({ controllers: [], whole, problems: [] });
+    assert.deepEqual(
+      merged?.addresses.map(({ nodes, verdict: { cause } }) => `${nodes} ${cause}`),
+      [want],
+    );
+  });
+
+test("a speaker that has not placed an address yet makes no other one of it", () => {
+  const unplaced = { ...byBgp(false), protocol: null, pool: null, verdict: { ...verdict("service", "notPlaced"), since } };
+  const [merged] = mergeServices({ controllers: [], whole: [speaker("n1", unplaced), speaker("n2", byBgp(true))], problems: [] });
+  assert.deepEqual(
+    merged?.addresses.map(({ protocol, nodes }) => `${protocol} ${nodes}`),
+    ["bgp n2"],
+  );
+});
+
+test("a pool with which no node has anything to do is announced by nobody", () => {
+  const by = (program: "controller" | "speaker", node: string, found: ReturnType<typeof verdict>): Answer<PoolsAnswer> => ({
+    target: { program, pod: `${program}-${node}`, node, notRunning: undefined },
+    body: { pools: [{ pool: "far", protocol: "bgp", verdict: { ...found, since } }] },
+  });
+  const merged = (...speakers: ReturnType<typeof verdict>[]) => {
+    const answers = [
+      by("controller", "n0", verdict("pool", "available")),
+      ...speakers.map((one, i) => by("speaker", `n${i}`, one)),
+    ];
+    const [pool] = mergePools(answers);
+    return `${pool?.verdict.state} ${pool?.verdict.cause}`;
+  };
+  const [none, some] = [verdict("pool", "noPeer"), verdict("pool", "available")];
+  assert.equal(merged(none, none), "Pending noPeer");
+  assert.equal(merged(none, some), "Ready available");
+  assert.equal(merged(verdict("pool", "protocolNone")), "Ready available");
+  assert.equal(merged(), "Ready available");
+});

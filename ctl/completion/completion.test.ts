@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Exit } from "../command.ts";
+import { commands } from "../commands.ts";
+import { ingotctl } from "../testing/ingotctl.ts";
+import { optionsOf } from "./options.ts";
+
+const missing = (shell: string) => spawnSync(shell, ["--version"]).error !== undefined && `${shell} is missing: install it`;
+
+test("every option that a command's help lists is known, with its value", () => {
+  const diff = commands.get("diff");
+  assert.ok(diff);
+  const [output] = optionsOf(diff);
+  assert.deepEqual(output, {
+    name: "--output",
+    short: "-o",
+    value: "FORMAT",
+    choices: ["wide", "json", "yaml"],
+    description: "wide, json or yaml",
+  });
+  for (const [name, command] of commands) assert.ok(optionsOf(command).length > 0 || !command.help.includes("  --"), name);
+});
+
+/** What bash offers for the last of the words. */
+async function bash(...words: string[]): Promise<string[]> {
+  const { out } = await ingotctl("completion bash");
+  const line = words.map((word) => `'${word}'`).join(" ");
+  const script = `${out}\nCOMP_WORDS=(${line}); COMP_CWORD=${words.length - 1}; compopt() { :; }; _ingotctl; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const { stdout, stderr } = spawnSync("bash", ["--norc", "-c", script], { encoding: "utf8" });
+  assert.equal(stderr, "");
+  return stdout.split("\n").filter(Boolean);
+}
+
+const offered: { words: string[]; want: string[] }[] = [
+  { words: ["ingotctl", "stat"], want: ["status"] },
+  { words: ["ingotctl", "services", "--prob"], want: ["--problems"] },
+  { words: ["ingotctl", "-n", "services", "--all"], want: ["--all-namespaces"] },
+  { words: ["ingotctl", "explain", "n"], want: ["node/"] },
+  { words: ["ingotctl", "simulate", "dr"], want: ["drain"] },
+  { words: ["ingotctl", "services", "-o", "j"], want: ["json"] },
+  { words: ["ingotctl", "completion", "f"], want: ["fish"] },
+  { words: ["ingotctl", "validate", "config.ya"], want: [] },
+];
+for (const { words, want } of offered)
+  test(`bash completes ${words.join(" ")}`, { skip: missing("bash") }, async () => {
+    assert.deepEqual(await bash(...words), want);
+  });
+
+for (const shell of ["zsh", "fish"])
+  test(`${shell} reads its script without an error`, { skip: missing(shell) }, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "ingotctl-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "script");
+    writeFileSync(file, (await ingotctl(`completion ${shell}`)).out);
+    const { status, stderr } = spawnSync(shell, ["-n", file], { encoding: "utf8" });
+    assert.deepEqual([status, stderr], [0, ""]);
+  });
+
+test("fish offers commands, options and formats", { skip: missing("fish") }, async () => {
+  const { out } = await ingotctl("completion fish");
+  const complete = (line: string) =>
+    spawnSync("fish", ["--no-config", "-c", `${out}\ncomplete -C '${line}'`], { encoding: "utf8" })
+      .stdout.split("\n")
+      .map((text) => text.split("\t")[0]);
+  assert.ok(complete("ingotctl stat").includes("status"));
+  assert.ok(complete("ingotctl services --prob").includes("--problems"));
+  assert.ok(complete("ingotctl services -o j").includes("json"));
+});
+
+test("completion: another shell, or none, is a usage error", async () => {
+  for (const args of ["completion", "completion tcsh", "completion constructor", "completion bash zsh"]) {
+    const { status, out, err } = await ingotctl(args);
+    assert.deepEqual([status, out], [Exit.usage, ""]);
+    assert.match(err, /completion takes one of bash, zsh, fish/);
+  }
+  for (const args of ["help completion", "completion --help"])
+    assert.match((await ingotctl(args)).out, /^Usage: ingotctl completion bash\|zsh\|fish\n/);
+});

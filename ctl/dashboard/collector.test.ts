@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { SimulatedClock } from "#pkg/clock";
+import type { Processes } from "../cluster/processes.ts";
+import { Collector } from "./collector.ts";
+import type { Model } from "./model/rows.ts";
+import { clusterProcesses, type FakeCluster, manyServices } from "./testing/cluster.ts";
+
+const nodes = ["n1", "n2", "n3"];
+const silentWhy = "connection refused";
+
+async function started(start: FakeCluster, connect?: () => Promise<Processes>) {
+  const clock = new SimulatedClock();
+  const state = { cluster: start, model: undefined as Model | undefined, asked: [] as string[] };
+  const processes = clusterProcesses(() => state.cluster);
+  const noted: Processes = {
+    targets: processes.targets,
+    get: (target, path) => {
+      state.asked.push(`${target.pod} ${path}`);
+      return processes.get(target, path);
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+  const collector = new Collector({
+    connect: connect ?? (async () => noted),
+    cluster: "test",
+    clock,
+    date: () => new Date("2026-01-02T03:04:05Z"),
+  });
+  collector.onModel((model) => {
+    state.model = model;
+  });
+  await collector.start();
+  const pass = async (ms: number): Promise<Model> => {
+    for (const end = clock.now() + ms; clock.now() < end; ) {
+      clock.advanceBy(50);
+      for (let turn = 0; turn < 20; turn++) await setImmediate();
+    }
+    assert.ok(state.model, "there is no model");
+    return state.model;
+  };
+  return { state, pass, collector, [Symbol.asyncDispose]: () => collector[Symbol.asyncDispose]() };
+}
+
+test("what all processes say becomes one model", async () => {
+  await using world = await started({ nodes, services: manyServices(6, nodes), silent: {} });
+  const model = await world.pass(500);
+  assert.deepEqual([...model.about.values()], [{ id: "about", cluster: "test", isComplete: true, everyMs: 1000 }]);
+  const web = model.services.get("default/web-1");
+  assert.deepEqual([web?.verdict.state, web?.addresses[0]?.nodes], ["Announced", ["n2"]]);
+  const pool = model.pools.get("lan");
+  assert.deepEqual([pool?.inUse, pool?.ranges, pool?.verdict.cause], [6, ["10.0.0.0-10.255.255.255"], "available"]);
+  const node = model.nodes.get("n3");
+  assert.deepEqual([node?.announces, node?.sees, node?.roundTrips.n1], [2, ["n1", "n2"], 0.4]);
+  const peer = model.peers.get("10.0.0.1:179 n1");
+  assert.deepEqual([peer?.session, peer?.prefixesAnnounced, peer?.flaps], ["established", 2, 1]);
+  assert.deepEqual([model.bfd.size, model.occupied.size, model.processes.size, model.events.size], [3, 1, 4, 0]);
+  assert.equal(model.processes.get("controller-n1")?.leads, true);
+});
+
+test("what stays the same is the same object, so that nothing is sent for it", async () => {
+  await using world = await started({ nodes, services: manyServices(6, nodes), silent: {} });
+  const first = await world.pass(500);
+  const later = await world.pass(5_000);
+  assert.equal(later.services, first.services);
+  assert.equal(later.nodes, first.nodes);
+});
+
+test("one speaker is asked for all Services, the others for what is not well", async () => {
+  await using world = await started({ nodes, services: manyServices(6, nodes), silent: {} });
+  await world.pass(4_500);
+  const whole = new Set(world.state.asked.filter((text) => /^speaker.* \/v1\/services$/.test(text)));
+  assert.equal(whole.size, 1);
+});
+
+test("a failover is an event with its reason, and no address is told to be lost in between", async () => {
+  const services = manyServices(3, nodes);
+  await using world = await started({ nodes, services, silent: {} });
+  await world.pass(1_500);
+  const moved = services.map((one) => (one.owner === "n1" ? { ...one, owner: "n2" } : one));
+  world.state.cluster = { nodes, services: moved, silent: { n1: silentWhy } };
+  const model = await world.pass(3_000);
+  assert.deepEqual(model.services.get("default/web-0")?.addresses[0]?.nodes, ["n2"]);
+  const events = [...model.events.values()].map(({ what, why }) => ({ what, why }));
+  assert.deepEqual(
+    events.filter(({ what }) => what.includes("10.0.0.0")),
+    [{ what: "default/web-0: 10.0.0.0 moved from n1 to n2", why: `speaker-n1 does not answer: ${silentWhy}` }],
+  );
+  assert.equal(model.nodes.get("n1")?.verdict.cause, "noAnswer");
+  assert.equal(model.processes.get("speaker-n1")?.problem, silentWhy);
+  assert.ok(!events.some(({ what }) => what.includes("not announced")), JSON.stringify(events));
+});
+
+test("one that never answers keeps nobody else from the page", async () => {
+  const processes = clusterProcesses(() => ({ nodes, services: manyServices(3, nodes), silent: {} }));
+  const stuck: Processes = {
+    targets: processes.targets,
+    get: (target, path) =>
+      target.node === "n1" && target.program === "speaker" ? new Promise(() => {}) : processes.get(target, path),
+    [Symbol.asyncDispose]: async () => {},
+  };
+  const world = await started({ nodes, services: [], silent: {} }, async () => stuck);
+  const model = await world.pass(5_000);
+  assert.deepEqual(model.services.get("default/web-1")?.addresses[0]?.nodes, ["n2"]);
+  assert.match(model.nodes.get("n1")?.verdict.message ?? "", /has not been asked yet|does not answer/);
+});
+
+test("Pods that come and go are followed", async () => {
+  let now = nodes;
+  const connect = async () => {
+    const cluster: FakeCluster = { nodes: now, services: manyServices(3, now), silent: {} };
+    return clusterProcesses(() => cluster);
+  };
+  await using world = await started({ nodes, services: [], silent: {} }, connect);
+  await world.pass(1_000);
+  now = ["n1", "n2", "n4"];
+  const model = await world.pass(12_000);
+  assert.deepEqual([...model.nodes.keys()], ["n1", "n2", "n4"]);
+});
+
+const garbage: unknown[] = [
+  null,
+  7,
+  "text",
+  [],
+  {},
+  { verdicts: 7, services: "x", pools: {}, members: null },
+  { verdicts: [null] },
+  [null],
+];
+for (const body of garbage)
+  test(`a speaker that answers ${JSON.stringify(body)} to everything takes nothing from the others`, async () => {
+    const processes = clusterProcesses(() => ({ nodes, services: manyServices(3, nodes), silent: {} }));
+    const odd: Processes = {
+      targets: processes.targets,
+      get: async (target, path) => (target.pod === "speaker-n1" ? body : processes.get(target, path)),
+      [Symbol.asyncDispose]: async () => {},
+    };
+    await using world = await started({ nodes, services: [], silent: {} }, async () => odd);
+    const model = await world.pass(6_000);
+    assert.deepEqual(model.services.get("default/web-1")?.addresses[0]?.nodes, ["n2"]);
+    assert.equal(model.nodes.get("n2")?.verdict.state, "Ready");
+    assert.ok(model.nodes.has("n1"));
+  });

@@ -1,0 +1,302 @@
+import type { Clock, Millis } from "#pkg/clock";
+import type { SpeakerServices } from "../cluster/answers.ts";
+import type { Answer, Processes, Target } from "../cluster/processes.ts";
+import { buildModel, type Heard } from "./model/build.ts";
+import { keepRows } from "./model/changes.ts";
+import { eventsBetween, withEvents } from "./model/events.ts";
+import { emptyModel, type Model } from "./model/rows.ts";
+
+export interface CollectorOptions {
+  /** Finds the Pods anew, and takes the connections to those that were there before. @throws {Error} where the cluster cannot be reached */
+  readonly connect: (before: Processes | undefined) => Promise<Processes>;
+  /** What the page calls it. */
+  readonly cluster: string;
+  readonly clock: Clock;
+  /** The date, for what is noticed. */
+  readonly date: () => Date;
+}
+
+// Of one process. With many processes it is as much longer as keeps the API server's load the same; and nobody is kept busy for more than
+// a quarter of the time.
+const leastEveryMs: Millis = 1_000;
+const perProcessMs: Millis = 30;
+const restFactor = 4;
+const maxEveryMs: Millis = 60_000;
+// Pods come and go seldom.
+const connectEveryMs: Millis = 10_000;
+// A model is made of what is there no more often than this.
+const settleMs: Millis = 100;
+// A speaker that lists all Services and is silent for longer is followed by another.
+const silentMs: Millis = 2_000;
+const atOnce = 16;
+const unreadable = "its answers cannot be read: it is of another version";
+
+interface Asked {
+  readonly target: Target;
+  heard: Heard;
+  /** When it answered last; -Infinity: never. */
+  answeredAt: Millis;
+  /** When its present round of questions began; undefined between rounds. */
+  since: Millis | undefined;
+  /** Whether its first round is over, however it ended. */
+  isDone: boolean;
+  next: Disposable | undefined;
+}
+
+/**
+ * Asks all processes over and over, each at its own pace, so that one that does not answer delays nobody, and makes a model of the latest
+ * that each said.
+ */
+export class Collector implements AsyncDisposable {
+  readonly #options: CollectorOptions;
+  readonly #asked = new Map<string, Asked>(); // pod -> what it said
+  readonly #waiting: (() => void)[] = []; // For one of `atOnce`.
+  #running = 0;
+  #processes: Processes | undefined;
+  #listing: string | undefined; // The Pod of the speaker that is asked for all Services.
+  #whole: Answer<SpeakerServices> | undefined; // Its latest list, also for as long as no other speaker has sent one after it was lost.
+  #model = emptyModel();
+  #lastEvent = 0;
+  #wasComplete = false;
+  #settle: Disposable | undefined;
+  #reconnect: Disposable | undefined;
+  #connecting: Promise<void> | undefined;
+  #stopped = false;
+  #listener: (model: Model) => void = () => {};
+
+  constructor(options: CollectorOptions) {
+    this.#options = options;
+  }
+
+  /** Calls `listener` with each model from now on, in place of an earlier one. */
+  onModel(listener: (model: Model) => void): void {
+    this.#listener = listener;
+  }
+
+  /** @throws {Error} where the cluster cannot be reached */
+  async start(): Promise<void> {
+    this.#use(await this.#options.connect(undefined));
+    this.#scheduleConnect();
+  }
+
+  /** Those that there are at the time of each question, for questions of other kinds. Not to be disposed. */
+  get processes(): Processes {
+    const collector = this;
+    return {
+      get targets() {
+        return collector.#current.targets;
+      },
+      get: (target, path) => this.#current.get(target, path),
+      async [Symbol.asyncDispose]() {},
+    };
+  }
+
+  get #current(): Processes {
+    if (this.#processes === undefined) throw new Error("Cannot ask: there is no connection to the cluster yet");
+    return this.#processes;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    this.#settle?.[Symbol.dispose]();
+    this.#reconnect?.[Symbol.dispose]();
+    for (const asked of this.#asked.values()) asked.next?.[Symbol.dispose]();
+    await this.#connecting;
+    await this.#processes?.[Symbol.asyncDispose]();
+  }
+
+  #scheduleConnect(): void {
+    const { clock, connect } = this.#options;
+    this.#reconnect = clock.schedule("find Pods", clock.now() + connectEveryMs, () => {
+      this.#connecting = connect(this.#processes)
+        .then((processes) => this.#use(processes))
+        .catch(() => {}) // The processes' own questions fail too, and say why.
+        .then(() => {
+          if (!this.#stopped) this.#scheduleConnect();
+        });
+    });
+  }
+
+  #use(processes: Processes): void {
+    this.#processes = processes;
+    const there = new Set(processes.targets.map(({ pod }) => pod));
+    for (const [pod, asked] of this.#asked) {
+      if (there.has(pod)) continue;
+      asked.next?.[Symbol.dispose]();
+      this.#asked.delete(pod);
+    }
+    for (const target of processes.targets) {
+      const known = this.#asked.get(target.pod);
+      const asked = { target, heard: nothing(target), answeredAt: -Infinity, since: undefined, isDone: false, next: undefined };
+      if (known === undefined) this.#asked.set(target.pod, asked);
+      else known.heard = Object.assign({}, known.heard, { target });
+      if (known === undefined) void this.#ask(asked);
+    }
+    this.#changed();
+  }
+
+  async #ask(asked: Asked): Promise<void> {
+    await this.#slot();
+    const { clock } = this.#options;
+    const start = clock.now();
+    asked.since = start;
+    asked.next = undefined;
+    try {
+      await this.#round(asked);
+      asked.answeredAt = clock.now();
+    } catch (error) {
+      asked.heard = Object.assign(nothing(asked.heard.target), { problem: (error as Error).message });
+      if (this.#listing === asked.target.pod) this.#replaceListing();
+    }
+    asked.since = undefined;
+    asked.isDone = true;
+    this.#running--;
+    this.#waiting.shift()?.();
+    if (this.#stopped || this.#asked.get(asked.target.pod) !== asked) return;
+    this.#changed();
+    const tookMs = clock.now() - start;
+    const everyMs = Math.min(maxEveryMs, Math.max(this.#everyMs, asked.heard.problem === undefined ? restFactor * tookMs : 0));
+    asked.next = clock.schedule(`ask ${asked.target.pod}`, start + everyMs, () => void this.#ask(asked));
+  }
+
+  get #everyMs(): Millis {
+    return Math.max(leastEveryMs, perProcessMs * this.#asked.size);
+  }
+
+  async #slot(): Promise<void> {
+    if (this.#running >= atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#running++;
+  }
+
+  /** All questions to one process. @throws {Error} for the first that is not answered, where it answers none */
+  async #round(asked: Asked): Promise<void> {
+    const { target } = asked.heard;
+    if (target.notRunning !== undefined) throw new Error(target.notRunning);
+    const problems: string[] = [];
+    let answers = 0;
+    const get = async <T>(path: string): Promise<T | undefined> => {
+      try {
+        const body = (await this.#current.get(target, path)) as T;
+        answers++;
+        return body;
+      } catch (error) {
+        if (answers === 0 && !isOtherVersion(error)) throw error;
+        problems.push((error as Error).message);
+        return undefined;
+      }
+    };
+    const isController = target.program === "controller";
+    const isListing = !isController && this.#isToList(asked);
+    const verdicts = await get<Heard["verdicts"]>("/v1/verdicts?service=-"); // No Service has this name: all else is what is asked for.
+    const hasPeers = !isController && verdicts?.verdicts.some(({ kind }) => kind === "peer") === true;
+    const services = await get<unknown>(isController || isListing ? "/v1/services" : "/v1/services?problems");
+    if (isListing && services !== undefined) this.#whole = { target, body: listOf(services) };
+    asked.heard = {
+      target: asked.heard.target,
+      verdicts,
+      controllerServices: isController ? (services as Heard["controllerServices"]) : undefined,
+      problemServices: isController || isListing ? undefined : (services as SpeakerServices | undefined),
+      pools: await get("/v1/pools"),
+      configuration: await get("/v1/configuration"),
+      members: isController ? undefined : await get("/v1/members"),
+      conflicts: isController ? undefined : await get("/v1/conflicts"),
+      peers: hasPeers ? await get("/v1/bgp/peers") : undefined,
+      bfd: hasPeers ? await get("/v1/bfd/sessions") : undefined,
+      problem: problems[0],
+    };
+  }
+
+  /** One speaker is asked for all Services: the others would say the same. */
+  #isToList(asked: Asked): boolean {
+    const listing = this.#listing === undefined ? undefined : this.#asked.get(this.#listing);
+    const now = this.#options.clock.now();
+    const isSilent = listing !== undefined && listing !== asked && listing.since !== undefined && now - listing.since > silentMs;
+    const answers = asked.heard.problem === undefined;
+    if (answers && (listing === undefined || isSilent)) this.#listing = asked.target.pod;
+    return this.#listing === asked.target.pod;
+  }
+
+  /** The one that listed all Services is lost: another is asked at once. */
+  #replaceListing(): void {
+    this.#listing = undefined;
+    const another = [...this.#asked.values()].find(
+      ({ target, heard, next }) => target.program === "speaker" && heard.problem === undefined && next !== undefined,
+    );
+    if (another === undefined) return;
+    another.next?.[Symbol.dispose]();
+    another.next = undefined;
+    void this.#ask(another);
+  }
+
+  #changed(): void {
+    const { clock } = this.#options;
+    this.#settle ??= clock.schedule("make a model", clock.now() + settleMs, () => {
+      this.#settle = undefined;
+      this.#publish();
+    });
+  }
+
+  /** Those whose answers cannot be read are shown as such, and the others as they are. */
+  #build(heard: readonly Heard[]): Model {
+    try {
+      return buildModel(this.#model, heard, this.#whole);
+    } catch {
+      if (!isReadable([], this.#whole)) this.#whole = undefined;
+      const other = ({ target }: Heard) => Object.assign(nothing(target), { problem: unreadable });
+      const readable = heard.map((one) => (isReadable([one], undefined) ? one : other(one)));
+      return buildModel(this.#model, readable, this.#whole);
+    }
+  }
+
+  #publish(): void {
+    const all = [...this.#asked.values()];
+    const before = this.#model;
+    const heard = all.map((one) => one.heard);
+    const built = this.#build(heard);
+    const isComplete = all.every(({ isDone }) => isDone);
+    // What is there at the beginning is not what happened.
+    const found = this.#wasComplete ? eventsBetween(before, built, this.#options.date().toISOString()) : [];
+    this.#wasComplete ||= isComplete;
+    const { events, last } = withEvents(before.events, found, this.#lastEvent);
+    this.#lastEvent = last;
+    const about = { id: "about", cluster: this.#options.cluster, isComplete: this.#wasComplete, everyMs: this.#everyMs } as const;
+    this.#model = Object.assign({}, built, { events, about: keepRows(before.about, [about]) });
+    this.#listener(this.#model);
+  }
+}
+
+/** @throws {Error} for what is no list of Services, so that another speaker is asked for it */
+function listOf(answer: unknown): SpeakerServices {
+  if (!Array.isArray((answer as Partial<SpeakerServices> | null)?.services)) throw new Error(unreadable);
+  return answer as SpeakerServices;
+}
+
+/** Whether a model can be made of it: a process of another version, or one that is none of ours, may answer anything. */
+function isReadable(heard: readonly Heard[], whole: Answer<SpeakerServices> | undefined): boolean {
+  try {
+    buildModel(emptyModel(), heard, whole);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function nothing(target: Target): Heard {
+  return {
+    target,
+    problem: undefined,
+    controllerServices: undefined,
+    problemServices: undefined,
+    verdicts: undefined,
+    pools: undefined,
+    configuration: undefined,
+    members: undefined,
+    peers: undefined,
+    bfd: undefined,
+    conflicts: undefined,
+  };
+}
+
+function isOtherVersion(error: unknown): boolean {
+  return (error as Error).message.startsWith("it has no ");
+}

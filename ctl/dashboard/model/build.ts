@@ -1,0 +1,176 @@
+import { worst } from "#pkg/verdict";
+import type {
+  BfdSessionsAnswer,
+  ConfigurationAnswer,
+  ConflictsAnswer,
+  ControllerServices,
+  MembersAnswer,
+  PeersAnswer,
+  PoolsAnswer,
+  SpeakerServices,
+  VerdictAnswer,
+  VerdictsAnswer,
+} from "../../cluster/answers.ts";
+import { type MergedService, mergeServices } from "../../cluster/merge.ts";
+import { type MergedPool, mergePools } from "../../cluster/merge-pools.ts";
+import type { Answer, Target } from "../../cluster/processes.ts";
+import { keepRows } from "./changes.ts";
+import type {
+  AddressRow,
+  BfdRow,
+  Model,
+  NodeRow,
+  OccupiedRow,
+  PeerRow,
+  PoolRow,
+  ProcessRow,
+  RowVerdict,
+  ServiceRow,
+} from "./rows.ts";
+
+/** The latest that one process said, by what was asked; undefined: it was not asked, or did not answer. */
+export interface Heard {
+  readonly target: Target;
+  /** Why the last question was not answered. */
+  readonly problem: string | undefined;
+  readonly controllerServices: ControllerServices | undefined;
+  /** Of a speaker, what is not well. */
+  readonly problemServices: SpeakerServices | undefined;
+  readonly verdicts: VerdictsAnswer | undefined;
+  readonly pools: PoolsAnswer | undefined;
+  readonly configuration: ConfigurationAnswer | undefined;
+  readonly members: MembersAnswer | undefined;
+  readonly peers: PeersAnswer | undefined;
+  readonly bfd: BfdSessionsAnswer | undefined;
+  readonly conflicts: ConflictsAnswer | undefined;
+}
+
+/**
+ * What all processes say, as one model. Rows and tables that say the same as in `before` are the same objects; events are as they were.
+ * @param whole the list of all Services of one speaker; the others say what is not well
+ */
+export function buildModel(before: Model, heard: readonly Heard[], whole: Answer<SpeakerServices> | undefined): Model {
+  const speakers = heard.filter(({ target }) => target.program === "speaker");
+  const services = mergeServices({
+    controllers: answersOf(heard, (one) => one.controllerServices).filter(({ body }) => body.leader),
+    whole: whole === undefined ? [] : [whole],
+    problems: answersOf(speakers, (one) => one.problemServices).filter(({ target }) => target.pod !== whole?.target.pod),
+  });
+  return {
+    about: before.about,
+    services: keepRows(before.services, services.map(serviceRow)),
+    pools: keepRows(before.pools, mergePools(answersOf(heard, (one) => one.pools)).map(poolRow)),
+    occupied: keepRows(before.occupied, occupiedRows(speakers)),
+    nodes: keepRows(before.nodes, nodeRows(speakers, services)),
+    peers: keepRows(before.peers, speakers.flatMap(peerRows)),
+    bfd: keepRows(before.bfd, speakers.flatMap(bfdRows)),
+    processes: keepRows(before.processes, heard.map(processRow)),
+    events: before.events,
+  };
+}
+
+function answersOf<T>(heard: readonly Heard[], of: (one: Heard) => T | undefined): Answer<T>[] {
+  return heard.flatMap((one) => {
+    const body = of(one);
+    return body === undefined ? [] : [{ target: one.target, body }];
+  });
+}
+
+function shown({ state, cause, message, since }: VerdictAnswer): RowVerdict {
+  return { state, cause, message, since };
+}
+
+function serviceRow({ service, addresses, verdict }: MergedService): ServiceRow {
+  const rows = addresses.map(
+    ({ address, pool, protocol, nodes, verdict }): AddressRow => ({ address, pool, protocol, nodes, verdict: shown(verdict) }),
+  );
+  return { id: service, addresses: rows, verdict: shown(verdict) };
+}
+
+function poolRow({ pool, verdict, ...more }: MergedPool, place: number): PoolRow {
+  const { protocol, total, inUse, ranges, reserved = [], avoidBuggyIPs = false } = more;
+  return { id: pool, place, protocol, total, inUse, ranges, reserved, avoidBuggyIPs, verdict: shown(verdict) };
+}
+
+/** All speakers of a network may report the same one; the first in order is shown. */
+function occupiedRows(speakers: readonly Heard[]): OccupiedRow[] {
+  const rows = new Map<string, OccupiedRow>();
+  for (const { conflicts } of speakers)
+    for (const { address, mac, node, since } of conflicts?.occupied ?? [])
+      if (!rows.has(address)) rows.set(address, { id: address, mac, node, since });
+  return [...rows.values()];
+}
+
+function nodeRows(speakers: readonly Heard[], services: readonly MergedService[]): NodeRow[] {
+  const announces = new Map<string, Set<string>>(); // node -> addresses
+  for (const { addresses } of services)
+    for (const { address, nodes } of addresses)
+      for (const node of nodes) announces.set(node, (announces.get(node) ?? new Set()).add(address));
+  const rows = speakers
+    .filter(({ target }) => target.node !== "")
+    .map((one): NodeRow => {
+      const { node } = one.target;
+      const others = (one.members?.members ?? []).filter((other) => other.node !== node);
+      const measured = others.flatMap((other) =>
+        other.roundTripMs === undefined ? [] : [[other.node, other.roundTripMs] as const],
+      );
+      return {
+        id: node,
+        verdict: nodeVerdict(one),
+        announces: announces.get(node)?.size ?? 0,
+        source: one.members?.source,
+        timing: one.members?.timing,
+        sees: others.filter(({ active }) => active).map((other) => other.node),
+        roundTrips: Object.fromEntries(measured),
+      };
+    });
+  return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+function nodeVerdict({ target, problem, verdicts }: Heard): RowVerdict {
+  const [first, ...rest] = (verdicts?.verdicts ?? []).filter(({ kind }) => kind === "node");
+  if (first !== undefined) return shown(worst([first, ...rest]));
+  const message = problem === undefined ? `${target.pod} has not been asked yet` : `${target.pod} does not answer: ${problem}`;
+  return { state: "Pending", cause: "noAnswer", message, since: "" };
+}
+
+function peerRows({ target: { node }, verdicts, peers }: Heard): PeerRow[] {
+  const described = new Map((peers ?? []).map((one) => [one.peer, one]));
+  const ofPeers = (verdicts?.verdicts ?? []).filter(({ kind }) => kind === "peer");
+  return ofPeers.map((one): PeerRow => {
+    const { name, state = "none", prefixesWanted = 0, prefixesAnnounced = 0, flaps = 0 } = described.get(one.name) ?? {};
+    return {
+      id: `${one.name} ${node}`,
+      peer: one.name,
+      node,
+      name,
+      verdict: shown(one),
+      session: state,
+      prefixesWanted,
+      prefixesAnnounced,
+      flaps,
+    };
+  });
+}
+
+function bfdRows({ target: { node }, bfd }: Heard): BfdRow[] {
+  return (bfd ?? []).map((one): BfdRow => {
+    const { peer, interface: name, profile, verdict, reason, since, session } = one;
+    const id = `${node} ${peer} ${name ?? ""} ${one.local ?? ""}`;
+    const times = { detectionMs: session?.detectionMs, roundTripMs: session?.echoRoundTripMs };
+    return { id, node, peer, interface: name, profile, verdict, reason, since, ...times };
+  });
+}
+
+function processRow({ target, problem, verdicts, configuration }: Heard): ProcessRow {
+  return {
+    id: target.pod,
+    program: target.program,
+    node: target.node,
+    version: configuration?.version ?? verdicts?.version ?? "",
+    leads: configuration?.leader === true,
+    hash: configuration?.hash ?? null,
+    configuration: configuration && shown(configuration.verdict),
+    problem: target.notRunning ?? problem,
+  };
+}

@@ -1,0 +1,110 @@
+import { Address, AddressRange, parseAddress, parseRange } from "#pkg/net";
+import type { ReservedAnswer } from "../../cluster/answers.ts";
+import type { OccupiedRow, PoolRow, ServiceRow, Table } from "./rows.ts";
+
+/** An address of which there is something to say. */
+export interface Mark {
+  readonly address: Address;
+  /** Keys of the Services that have it; several share it. */
+  readonly services: readonly string[];
+  /** The MAC address of another host that uses it. */
+  readonly occupiedBy: string | undefined;
+}
+
+/** What is the case with an address; with several, the last that any of them is. */
+export const uses = ["free", "excluded", "reserved", "held", "shared", "occupied"] as const;
+export type Use = (typeof uses)[number];
+
+/** One field of a map: an address, or several in a row. */
+export interface Cell {
+  readonly range: AddressRange;
+  readonly marks: readonly Mark[];
+  readonly use: Use;
+  /** For whom some of it is kept, in words. */
+  readonly keptFor: readonly string[];
+  /** Of its addresses, how many are not free, from 0 to 1. */
+  readonly fill: number;
+}
+
+const maxCells = 256;
+
+/** Of every address that is held or occupied, sorted. */
+export function marksOf(services: Table<ServiceRow>, occupied: Table<OccupiedRow>): readonly Mark[] {
+  const holders = new Map<string, string[]>(); // address -> Services
+  for (const { id, addresses } of services.values())
+    for (const { address } of addresses) holders.set(address, [...(holders.get(address) ?? []), id]);
+  const marks = [...new Set([...holders.keys(), ...occupied.keys()])].flatMap((text): Mark[] => {
+    const address = parseAddress(text);
+    return address === undefined ? [] : [{ address, services: holders.get(text) ?? [], occupiedBy: occupied.get(text)?.mac }];
+  });
+  return marks.sort((a, b) => a.address.compare(b.address));
+}
+
+/** Ranges as the answers have them; what is none is left out. */
+export function rangesOf(texts: readonly string[]): readonly AddressRange[] {
+  return texts.map((text) => parseRange(text)).filter((range) => range instanceof AddressRange);
+}
+
+/** Those in the range, of a sorted list. */
+export function marksIn(marks: readonly Mark[], range: AddressRange): readonly Mark[] {
+  const from = lowerBound(marks, (address) => address.compare(range.first) >= 0);
+  const to = lowerBound(marks, (address) => address.compare(range.last) > 0);
+  return marks.slice(from, to);
+}
+
+/**
+ * A range as fields of equal size, a power of two, at most 256 of them: one for each address where there are no more.
+ * @param marks sorted, of any addresses
+ */
+export function cellsOf(range: AddressRange, marks: readonly Mark[], pool: PoolRow): readonly Cell[] {
+  const { first, last, family } = range;
+  const size = last.value - first.value + 1n;
+  let step = 1n;
+  while (size > step * BigInt(maxCells)) step *= 2n;
+  const reserved = pool.reserved.map((one) => ({ ranges: rangesOf(one.ranges), keptFor: holderText(one) }));
+  const cells: Cell[] = [];
+  for (let value = first.value; value <= last.value; value += step) {
+    const end = value + step - 1n < last.value ? value + step - 1n : last.value;
+    const part = new AddressRange(new Address(family, value), new Address(family, end));
+    cells.push(cellOf(part, marksIn(marks, part), reserved, pool));
+  }
+  return cells;
+}
+
+interface Reserved {
+  readonly ranges: readonly AddressRange[];
+  readonly keptFor: string;
+}
+
+function holderText({ service, namespace }: ReservedAnswer): string {
+  return service ?? (namespace === undefined ? "nobody" : `namespace ${namespace}`);
+}
+
+function cellOf(range: AddressRange, marks: readonly Mark[], reserved: readonly Reserved[], pool: PoolRow): Cell {
+  const size = Number(range.last.value - range.first.value + 1n);
+  const octet = range.first.value & 255n;
+  const isBuggy = range.family === "IPv4" && (octet === 0n || octet === 255n); // As pkg/config has it, which is too large for a page.
+  const found: Use[] = marks.map(useOf);
+  const keptFor = reserved.filter(({ ranges }) => ranges.some((one) => one.overlaps(range))).map((one) => one.keptFor);
+  if (keptFor.length > 0) found.push("reserved");
+  if (pool.avoidBuggyIPs && size === 1 && isBuggy) found.push("excluded");
+  const use = found.reduce<Use>((one, other) => (uses.indexOf(other) > uses.indexOf(one) ? other : one), "free");
+  return { range, marks, use, keptFor, fill: marks.length / size };
+}
+
+/** Of an address that is marked. */
+export function useOf({ services, occupiedBy }: Mark): Use {
+  if (occupiedBy !== undefined) return "occupied";
+  return services.length > 1 ? "shared" : "held";
+}
+
+/** Index of the first one for which `holds`, in a list where it holds for all that follow. */
+function lowerBound(marks: readonly Mark[], holds: (address: Address) => boolean): number {
+  let [from, to] = [0, marks.length];
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (holds((marks[middle] as Mark).address)) to = middle;
+    else from = middle + 1;
+  }
+  return from;
+}

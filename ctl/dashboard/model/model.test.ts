@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { AddressRange, parseAddress, parseRange } from "#pkg/net";
+import { cellsOf, marksOf } from "./cells.ts";
+import { applyChanges, changesBetween, keepRows } from "./changes.ts";
+import { eventsBetween, maxEvents, withEvents } from "./events.ts";
+import { emptyModel, type Model, type PoolRow, type RowVerdict, type ServiceRow } from "./rows.ts";
+
+const since = "2026-01-02T03:01:00.000Z";
+const good: RowVerdict = { state: "Announced", cause: "announced", message: "n announces it", since };
+
+function service(id: string, address: string, ...nodes: string[]): ServiceRow {
+  return { id, addresses: [{ address, pool: "lan", protocol: "layer2", nodes, verdict: good }], verdict: good };
+}
+
+function model(tables: Partial<Model>): Model {
+  return Object.assign(emptyModel(), tables);
+}
+
+function table<Row extends { readonly id: string }>(...rows: readonly Row[]): ReadonlyMap<string, Row> {
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+const rows = fc.uniqueArray(
+  fc.record({ id: fc.stringMatching(/^[a-d]$/), text: fc.stringMatching(/^[xy]?$/) }, { noNullPrototype: true }),
+  { selector: ({ id }) => id },
+);
+
+test("changes make the later model of the earlier one, also by way of JSON", () => {
+  fc.assert(
+    fc.property(rows, rows, (one, other) => {
+      const before = model({ services: table(...one) as never });
+      const after = model({ services: keepRows(before.services, other as never[]) });
+      const changes = changesBetween(before, after);
+      const made = applyChanges(before, JSON.parse(JSON.stringify(changes ?? {})));
+      const sorted = ({ services }: Model) => [...services].sort();
+      assert.deepEqual(sorted(made), sorted(after));
+      assert.equal(changes === undefined, JSON.stringify(sorted(before)) === JSON.stringify(sorted(after)));
+    }),
+  );
+});
+
+test("a row that says the same stays the same object, and so does a table", () => {
+  const before = table(service("a/a", "10.0.0.1", "n1"), service("a/b", "10.0.0.2", "n1"));
+  assert.equal(keepRows(before, [service("a/a", "10.0.0.1", "n1"), service("a/b", "10.0.0.2", "n1")]), before);
+  const after = keepRows(before, [service("a/a", "10.0.0.1", "n1"), service("a/b", "10.0.0.2", "n2")]);
+  assert.equal(after.get("a/a"), before.get("a/a"));
+  assert.notEqual(after.get("a/b"), before.get("a/b"));
+});
+
+const moves: { name: string; before: ServiceRow[]; after: ServiceRow[]; want: string[] }[] = [
+  {
+    name: "an address that moves",
+    before: [service("a/a", "10.0.0.1", "n1")],
+    after: [service("a/a", "10.0.0.1", "n2")],
+    want: ["a/a: 10.0.0.1 moved from n1 to n2"],
+  },
+  {
+    name: "a Service that is new",
+    before: [],
+    after: [service("a/a", "10.0.0.1", "n1")],
+    want: ["a/a: 10.0.0.1 announced by n1"],
+  },
+  { name: "a Service that is gone", before: [service("a/a", "10.0.0.1", "n1")], after: [], want: ["a/a is gone"] },
+  {
+    name: "an address that is given up for another",
+    before: [service("a/a", "10.0.0.1", "n1")],
+    after: [service("a/a", "10.0.0.2", "n1")],
+    want: ["a/a: 10.0.0.2 announced by n1", "a/a gave up 10.0.0.1"],
+  },
+  {
+    name: "many addresses that move together are told once",
+    before: Array.from({ length: 6 }, (_, index) => service(`a/${index}`, `10.0.0.${index}`, "n1")),
+    after: Array.from({ length: 6 }, (_, index) => service(`a/${index}`, `10.0.0.${index}`, "n2")),
+    want: ["6 addresses moved from n1 to n2"],
+  },
+];
+for (const { name, before, after, want } of moves)
+  test(`events: ${name}`, () => {
+    const events = eventsBetween(model({ services: table(...before) }), model({ services: table(...after) }), since);
+    assert.deepEqual(
+      events.map(({ what }) => what),
+      want,
+    );
+  });
+
+test("events: when a node's speaker does not answer, that is why its addresses moved", () => {
+  const lost: RowVerdict = { state: "Pending", cause: "noAnswer", message: "speaker-n1 does not answer: refused", since: "" };
+  const node = { announces: 0, source: undefined, timing: undefined, sees: [], roundTrips: {} };
+  const before = model({ services: table(service("a/a", "10.0.0.1", "n1")) });
+  const after = model({
+    services: table(service("a/a", "10.0.0.1", "n2")),
+    nodes: table({ id: "n1", verdict: lost, ...node }),
+  });
+  const [moved, silent] = eventsBetween(before, after, since);
+  assert.deepEqual([moved?.why, silent?.what], [lost.message, "n1: noAnswer"]);
+});
+
+test("events: only so many are kept, the latest", () => {
+  const event = { at: since, subject: "svc/a/a", what: "", why: "", state: "Ready" } as const;
+  const first = withEvents(new Map(), Array(maxEvents).fill(event), 0);
+  const { events, last } = withEvents(first.events, [event, event], first.last);
+  assert.deepEqual(
+    [events.size, last, events.has("2"), events.has("3"), events.has(`${last}`)],
+    [maxEvents, maxEvents + 2, false, true, true],
+  );
+});
+
+function range(text: string): AddressRange {
+  const found = parseRange(text);
+  assert.ok(found instanceof AddressRange);
+  return found;
+}
+
+const pool: PoolRow = {
+  id: "lan",
+  place: 0,
+  protocol: "layer2",
+  total: 0,
+  inUse: 0,
+  ranges: [],
+  reserved: [{ ranges: ["10.0.0.4-10.0.0.5"], namespace: "shop" }],
+  avoidBuggyIPs: true,
+  verdict: good,
+};
+
+test("a small range has a field for each address, with what it is used for", () => {
+  const services = table(service("a/a", "10.0.0.1", "n1"), service("a/b", "10.0.0.2", "n1"), service("a/c", "10.0.0.2", "n1"));
+  const occupied = table({ id: "10.0.0.3", mac: "02:00:00:00:00:01", node: "n1", since });
+  const cells = cellsOf(range("10.0.0.0-10.0.0.6"), marksOf(services, occupied), pool);
+  assert.deepEqual(
+    cells.map(({ use }) => use),
+    ["excluded", "held", "shared", "occupied", "reserved", "reserved", "free"],
+  );
+  assert.deepEqual([cells[4]?.keptFor, cells[6]?.keptFor], [["namespace shop"], []]);
+});
+
+for (const text of [
+  "10.0.0.0-10.255.255.255",
+  "fd00::-fd00::ffff:ffff:ffff:ffff",
+  "10.0.0.7-10.0.4.9",
+  "0.0.0.0-255.255.255.255",
+])
+  test(`${text} has at most 256 fields, which follow one another and hold every address in use`, () => {
+    const whole = range(text);
+    const cells = cellsOf(whole, marksOf(table(service("a/a", `${whole.last}`, "n1")), new Map()), pool);
+    assert.ok(cells.length <= 256, `${cells.length}`);
+    const ends = cells.map((cell) => [cell.range.first.value, cell.range.last.value] as const);
+    assert.deepEqual([ends[0]?.[0], ends.at(-1)?.[1]], [whole.first.value, whole.last.value]);
+    for (const [index, [first]] of ends.entries()) if (index > 0) assert.equal(first, (ends[index - 1]?.[1] ?? 0n) + 1n);
+    assert.equal(cells.at(-1)?.marks[0]?.address.equals(parseAddress(`${whole.last}`) ?? whole.first), true);
+  });

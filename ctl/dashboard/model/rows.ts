@@ -1,0 +1,165 @@
+import type { Verdict } from "#pkg/verdict";
+import type { ReservedAnswer } from "../../cluster/answers.ts";
+
+/** What of a verdict is shown in a row; the rest comes with `explain`. */
+export interface RowVerdict extends Pick<Verdict, "state" | "cause" | "message"> {
+  /** ISO 8601. */
+  readonly since: string;
+}
+
+export interface AddressRow {
+  readonly address: string;
+  readonly pool: string | null;
+  readonly protocol: string | null;
+  /** Nodes that announce it. */
+  readonly nodes: readonly string[];
+  readonly verdict: RowVerdict;
+}
+
+export interface ServiceRow {
+  /** `namespace/name` */
+  readonly id: string;
+  readonly addresses: readonly AddressRow[];
+  readonly verdict: RowVerdict;
+}
+
+export interface PoolRow {
+  readonly id: string;
+  /** In the order of the configuration. */
+  readonly place: number;
+  readonly protocol: string;
+  /** Undefined while no controller answers. */
+  readonly total: number | undefined;
+  readonly inUse: number | undefined;
+  /** `first-last`; undefined where the controller is too old to say. */
+  readonly ranges: readonly string[] | undefined;
+  /** Parts of them that are kept. */
+  readonly reserved: readonly ReservedAnswer[];
+  /** IPv4 addresses that end in .0 or .255 are never assigned. */
+  readonly avoidBuggyIPs: boolean;
+  readonly verdict: RowVerdict;
+}
+
+/** An address of a pool that another host uses. */
+export interface OccupiedRow {
+  readonly id: string;
+  readonly mac: string;
+  readonly node: string;
+  readonly since: string;
+}
+
+export interface NodeRow {
+  readonly id: string;
+  readonly verdict: RowVerdict;
+  /** Addresses that it announces. */
+  readonly announces: number;
+  /** Where its speaker knows the others from, and at which pace it looks for failures. */
+  readonly source: string | undefined;
+  readonly timing: string | undefined;
+  /** Nodes whose speakers it counts on, in order. */
+  readonly sees: readonly string[];
+  /** Milliseconds that an answer of another node's speaker took the last time. */
+  readonly roundTrips: Readonly<Record<string, number>>;
+}
+
+export interface PeerRow {
+  /** Peer and node. */
+  readonly id: string;
+  readonly peer: string;
+  readonly node: string;
+  readonly name: string | undefined;
+  readonly verdict: RowVerdict;
+  readonly session: string;
+  readonly prefixesWanted: number;
+  readonly prefixesAnnounced: number;
+  readonly flaps: number;
+}
+
+export interface BfdRow {
+  readonly id: string;
+  readonly node: string;
+  readonly peer: string;
+  readonly interface: string | undefined;
+  readonly profile: string;
+  /** `unknown`, `up`, `failed` or `adminDown`. */
+  readonly verdict: string;
+  readonly reason: string;
+  readonly since: string | undefined;
+  readonly detectionMs: number | undefined;
+  /** The mean of its echo packets; undefined without any. */
+  readonly roundTripMs: number | undefined;
+}
+
+/** A controller or speaker. */
+export interface ProcessRow {
+  /** Of its Pod. */
+  readonly id: string;
+  readonly program: string;
+  readonly node: string;
+  readonly version: string;
+  /** Of a controller. */
+  readonly leads: boolean;
+  /** Of the configuration in force; null: none. */
+  readonly hash: string | null;
+  /** On the ConfigMap. */
+  readonly configuration: RowVerdict | undefined;
+  /** Why it does not answer, or does not answer everything. */
+  readonly problem: string | undefined;
+}
+
+/** What changed. */
+export interface EventRow {
+  /** A number that grows. */
+  readonly id: string;
+  /** When it was noticed, or since when it is so. ISO 8601. */
+  readonly at: string;
+  /** What `explain` takes. */
+  readonly subject: string;
+  readonly what: string;
+  readonly why: string;
+  readonly state: Verdict["state"];
+}
+
+/** Which cluster is shown. */
+export interface AboutRow {
+  readonly id: "about";
+  /** Such as the kubeconfig's context. */
+  readonly cluster: string;
+  /** Whether all that answers has been asked once. */
+  readonly isComplete: boolean;
+  /** Milliseconds between two questions to one process. */
+  readonly everyMs: number;
+}
+
+/** All that the page shows, as tables of rows by their `id`. A row is never changed, only replaced. */
+export interface Model {
+  readonly about: Table<AboutRow>;
+  readonly services: Table<ServiceRow>;
+  readonly pools: Table<PoolRow>;
+  readonly occupied: Table<OccupiedRow>;
+  readonly nodes: Table<NodeRow>;
+  readonly peers: Table<PeerRow>;
+  readonly bfd: Table<BfdRow>;
+  readonly processes: Table<ProcessRow>;
+  readonly events: Table<EventRow>;
+}
+
+export type Table<Row> = ReadonlyMap<string, Row>; // id -> row, in the order in which they are shown
+export type TableName = keyof Model;
+export type AnyRow = { readonly id: string };
+
+export const tableNames = ["about", "services", "pools", "occupied", "nodes", "peers", "bfd", "processes", "events"] as const;
+
+export function emptyModel(): Model {
+  return {
+    about: new Map(),
+    services: new Map(),
+    pools: new Map(),
+    occupied: new Map(),
+    nodes: new Map(),
+    peers: new Map(),
+    bfd: new Map(),
+    processes: new Map(),
+    events: new Map(),
+  };
+}

@@ -1,0 +1,101 @@
+import { useEffect, useState } from "preact/hooks";
+import { ExplanationDialog } from "./explanation.tsx";
+import { Nodes } from "./nodes.tsx";
+import { Overview } from "./overview.tsx";
+import { Here, Now } from "./parts.tsx";
+import { Peers } from "./peers.tsx";
+import { Pools } from "./pools.tsx";
+import { Services } from "./services.tsx";
+import { type Connection, useNow, usePlace, useStream } from "./store.ts";
+import { plain } from "./text.ts";
+import { Timeline } from "./timeline.tsx";
+
+const views = {
+  overview: { name: "Overview", show: Overview },
+  services: { name: "Services", show: Services },
+  pools: { name: "Pools", show: Pools },
+  nodes: { name: "Nodes", show: Nodes },
+  peers: { name: "BGP", show: Peers },
+  timeline: { name: "Timeline", show: Timeline },
+} as const;
+type ViewName = keyof typeof views;
+
+export function App() {
+  const { model, connection } = useStream();
+  const place = usePlace();
+  const now = useNow();
+  const view: ViewName = Object.hasOwn(views, place.view) ? (place.view as ViewName) : "overview";
+  const { name, show: Shown } = views[view];
+  const about = model.about.get("about");
+  useEffect(() => {
+    document.title = `${name} · Ingot${about === undefined ? "" : ` · ${plain(about.cluster)}`}`;
+  }, [name, about]);
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      const isTyping = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
+      const search = document.querySelector<HTMLInputElement>("#search");
+      if (event.key !== "/" || isTyping || search === null) return;
+      event.preventDefault();
+      search.focus();
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, []);
+  return (
+    <Now.Provider value={now}>
+      <Here.Provider value={Object.assign({}, place, { view })}>
+        <header class="top">
+          <strong>Ingot</strong> <span class="cluster">{plain(about?.cluster ?? "")}</span>
+          <nav aria-label="Views">
+            {Object.entries(views).map(([key, one]) => (
+              <a key={key} href={`#/${key}`} aria-current={key === view ? "page" : undefined}>
+                {one.name}
+              </a>
+            ))}
+          </nav>
+          <Theme />
+          <Status connection={connection} isComplete={about?.isComplete === true} />
+        </header>
+        <main>
+          {about === undefined ? (
+            <p role="status">{connection === "lost" ? "ingotctl does not answer." : "Asking controller and speakers…"}</p>
+          ) : (
+            <Shown model={model} />
+          )}
+        </main>
+        {place.explain !== undefined && (
+          <ExplanationDialog key={place.explain} subject={place.explain} version={model.services} />
+        )}
+      </Here.Provider>
+    </Now.Provider>
+  );
+}
+
+function Status({ connection, isComplete }: { readonly connection: Connection; readonly isComplete: boolean }) {
+  const text = { opening: "opening", live: isComplete ? "live" : "asking", lost: "ingotctl does not answer" }[connection];
+  return (
+    <span role="status" class={`status ${connection}`}>
+      {text}
+    </span>
+  );
+}
+
+const themes = ["system", "light", "dark"] as const;
+
+/** What the browser prefers, until another is chosen. */
+function Theme() {
+  const [theme, setTheme] = useState<(typeof themes)[number]>("system");
+  useEffect(() => {
+    document.documentElement.dataset.theme = theme;
+  }, [theme]);
+  return (
+    <label class="theme">
+      <span class="hidden">Colours</span>
+      <select value={theme} onChange={(event) => setTheme(event.currentTarget.value as typeof theme)}>
+        {themes.map((one) => (
+          <option key={one}>{one}</option>
+        ))}
+      </select>
+    </label>
+  );
+}

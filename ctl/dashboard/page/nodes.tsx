@@ -1,0 +1,162 @@
+import { useContext } from "preact/hooks";
+import type { Model, NodeRow } from "../model/rows.ts";
+import { Badge, Empty, Explain, Here, Message, WideTable } from "./parts.tsx";
+import { RingPicture } from "./ring-picture.tsx";
+import { placeText } from "./store.ts";
+import { count, counted, plain } from "./text.ts";
+import { WhatIf } from "./what-if.tsx";
+
+// A matrix of more is no longer read.
+const maxMatrix = 24;
+
+export function Nodes({ model }: { readonly model: Model }) {
+  const nodes = [...model.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const { what, nodes: chosen } = useContext(Here);
+  const hashes = new Set([...model.processes.values()].flatMap(({ hash }) => hash ?? []));
+  if (nodes.length === 0)
+    return (
+      <>
+        <h1>Nodes</h1>
+        <Empty>No speaker runs on any node.</Empty>
+      </>
+    );
+  return (
+    <>
+      <h1>Nodes</h1>
+      {what === undefined ? (
+        <p class="links">
+          <a href={placeText({ view: "nodes", what: "lose" })}>What if nodes fail?</a>
+          <a href={placeText({ view: "nodes", what: "drain" })}>What if nodes are drained?</a>
+        </p>
+      ) : (
+        <p class="links">
+          <span>{what === "lose" ? "What if these nodes failed?" : "What if these nodes were drained?"}</span>
+          <a href={placeText({ view: "nodes", what: what === "lose" ? "drain" : "lose", nodes: chosen })}>
+            {what === "lose" ? "If they were drained instead" : "If they failed instead"}
+          </a>
+          <a href={placeText({ view: "nodes" })}>Back to what is the case</a>
+        </p>
+      )}
+      {what !== undefined && chosen.length > 0 ? (
+        <WhatIf nodes={nodes} what={what} chosen={chosen} version={model.services} />
+      ) : (
+        <RingPicture nodes={nodes} change={undefined} />
+      )}
+      <WideTable label="Nodes">
+        <thead>
+          <tr>
+            <th scope="col">Node</th>
+            <th scope="col">State</th>
+            <th scope="col">Announces</th>
+            <th scope="col">Sees</th>
+            <th scope="col">Round trips</th>
+            <th scope="col">What is the case</th>
+          </tr>
+        </thead>
+        <tbody>
+          {nodes.map((node) => (
+            <tr key={node.id}>
+              <th scope="row">
+                <Explain subject={`node/${node.id}`}>{plain(node.id)}</Explain>
+              </th>
+              <td>
+                <Badge state={node.verdict.state} />
+              </td>
+              <td>{counted(node.announces, "address")}</td>
+              <td>{seesText(node, nodes)}</td>
+              <td>{roundTripsText(node)}</td>
+              <td class="long">
+                <Message verdict={node.verdict} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </WideTable>
+      <RoundTrips nodes={nodes} />
+      <h2>Controllers and speakers</h2>
+      {hashes.size > 1 && <p class="warning">Not all have the same configuration in force.</p>}
+      <WideTable label="Controllers and speakers">
+        <thead>
+          <tr>
+            <th scope="col">Pod</th>
+            <th scope="col">Node</th>
+            <th scope="col">Version</th>
+            <th scope="col">Configuration</th>
+            <th scope="col">What is the case</th>
+          </tr>
+        </thead>
+        <tbody>
+          {[...model.processes.values()].map(({ id, node, version, hash, leads, problem, configuration }) => (
+            <tr key={id}>
+              <th scope="row">{plain(id)}</th>
+              <td>{plain(node)}</td>
+              <td>{plain(version) || "–"}</td>
+              <td>
+                <code>{plain(hash ?? "none").slice(0, 12)}</code>
+              </td>
+              <td class="long">
+                {problem !== undefined
+                  ? `does not answer: ${plain(problem)}`
+                  : `${plain(configuration?.message ?? "answers")}${leads ? "; leads" : ""}`}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </WideTable>
+    </>
+  );
+}
+
+function seesText({ id, sees, source }: NodeRow, nodes: readonly NodeRow[]): string {
+  if (source === undefined) return "–";
+  const missing = nodes.filter((other) => other.id !== id && !sees.includes(other.id)).map((other) => plain(other.id));
+  return missing.length === 0 ? counted(sees.length, "other") : `${count(sees.length)}, not ${missing.slice(0, 5).join(", ")}`;
+}
+
+function roundTripsText({ roundTrips }: NodeRow): string {
+  const times = Object.values(roundTrips).sort((a, b) => a - b);
+  const [shortest, longest] = [times[0], times.at(-1)];
+  if (shortest === undefined || longest === undefined) return "–";
+  return times.length === 1 ? milliseconds(shortest) : `${milliseconds(shortest)} to ${milliseconds(longest)}`;
+}
+
+function milliseconds(ms: number): string {
+  return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+}
+
+function RoundTrips({ nodes }: { readonly nodes: readonly NodeRow[] }) {
+  if (nodes.length < 2 || nodes.length > maxMatrix || nodes.every(({ roundTrips }) => Object.keys(roundTrips).length === 0))
+    return null;
+  return (
+    <>
+      <h2>Round-trip times between speakers</h2>
+      <WideTable label="Round-trip times between speakers">
+        <thead>
+          <tr>
+            <th scope="col">From, to</th>
+            {nodes.map(({ id }) => (
+              <th scope="col" key={id}>
+                {plain(id)}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {nodes.map(({ id, roundTrips }) => (
+            <tr key={id}>
+              <th scope="row">{plain(id)}</th>
+              {nodes.map((other) => {
+                const time = roundTrips[other.id];
+                return (
+                  <td key={other.id} class={time !== undefined && time > 25 ? "slow" : ""}>
+                    {other.id === id ? "" : time === undefined ? "–" : milliseconds(time)}
+                  </td>
+                );
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </WideTable>
+    </>
+  );
+}

@@ -1,0 +1,69 @@
+import { type ComponentChildren, createContext } from "preact";
+import { useContext } from "preact/hooks";
+import type { RowVerdict } from "../model/rows.ts";
+import { type Place, placeText } from "./store.ts";
+import { age, plain } from "./text.ts";
+
+export const Now = createContext(new Date());
+/** Where the page is. */
+export const Here = createContext<Place>({ view: "", explain: undefined, what: undefined, nodes: [] });
+
+const looks: Readonly<Record<string, string>> = {
+  Announced: "good",
+  Ready: "good",
+  Assigned: "good",
+  NotOurs: "quiet",
+  Degraded: "poor",
+  Pending: "bad",
+};
+
+/** A state in words, with a colour of its own. */
+export function Badge({ state }: { readonly state: string }) {
+  return <span class={`badge ${looks[state] ?? "quiet"}`}>{plain(state)}</span>;
+}
+
+export function Since({ since }: { readonly since: string }) {
+  const now = useContext(Now);
+  const text = age(since, now);
+  return text === "" ? null : <time dateTime={since}>{text}</time>;
+}
+
+/** Leads to what is the case with the subject, beside what is shown now. */
+export function Explain(props: {
+  readonly subject: string;
+  readonly children: ComponentChildren;
+  readonly class?: string;
+  readonly tabIndex?: number;
+  readonly label?: string;
+}) {
+  const here = useContext(Here);
+  const { subject, children, tabIndex, label } = props;
+  const href = placeText(Object.assign({}, here, { explain: subject }));
+  return (
+    <a href={href} class={`explain ${props.class ?? ""}`} tabIndex={tabIndex} aria-label={label}>
+      {children}
+    </a>
+  );
+}
+
+export function Message({ verdict: { cause, message, since } }: { readonly verdict: RowVerdict }) {
+  return (
+    <>
+      <code>{plain(cause)}</code> {plain(message)} <Since since={since} />
+    </>
+  );
+}
+
+/** A table that scrolls by itself where it is wider than the page. */
+export function WideTable({ label, children }: { readonly label: string; readonly children: ComponentChildren }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard.
+    <section class="wide" aria-label={label} tabIndex={0}>
+      <table>{children}</table>
+    </section>
+  );
+}
+
+export function Empty({ children }: { readonly children: ComponentChildren }) {
+  return <p class="empty">{children}</p>;
+}

@@ -1,0 +1,119 @@
+import { type CauseOf, type Kind, type VerdictDetails, verdict } from "#pkg/verdict";
+import type { Processes } from "../../cluster/processes.ts";
+import { type Answers, fakeProcesses } from "../../testing/processes.ts";
+
+const since = "2026-01-02T03:01:00.000Z";
+
+export interface FakeService {
+  readonly key: string;
+  readonly address: string;
+  readonly owner: string;
+}
+
+export interface FakeCluster {
+  readonly nodes: readonly string[];
+  readonly services: readonly FakeService[];
+  /** Speakers that do not answer: node -> why. */
+  readonly silent: Readonly<Record<string, string>>;
+}
+
+/** Services `default/web-N` with addresses of 10.0.0.0/8, one after another, owned by the nodes in turn. */
+export function manyServices(count: number, nodes: readonly string[]): FakeService[] {
+  return Array.from({ length: count }, (_, index) => {
+    const address = `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
+    return { key: `default/web-${index}`, address, owner: nodes[index % nodes.length] ?? "" };
+  });
+}
+
+/** Processes that answer for the cluster as `cluster()` has it whenever they are asked. */
+export function clusterProcesses(cluster: () => FakeCluster): Processes {
+  const pods = ["controller-n1", ...cluster().nodes.map((node) => `speaker-${node}`)];
+  const { targets } = fakeProcesses(Object.fromEntries(pods.map((pod) => [pod, {}])));
+  return {
+    targets,
+    async get(target, path) {
+      const now = cluster();
+      const why = target.program === "speaker" ? now.silent[target.node] : undefined;
+      if (why !== undefined) throw new Error(why);
+      const answers = target.program === "controller" ? controllerAnswers(now) : speakerAnswers(now, target.node);
+      return fakeProcesses({ [target.pod]: answers }).get(target, path);
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+function dated<K extends Kind>(kind: K, cause: CauseOf<K>, details: VerdictDetails = {}) {
+  return Object.assign(verdict(kind, cause, details), { since });
+}
+
+function controllerAnswers({ services }: FakeCluster): Answers {
+  const self = { program: "controller", version: "1.0.0", leader: true };
+  const pools = [
+    {
+      pool: "lan",
+      protocol: "layer2",
+      total: 2 ** 24,
+      inUse: services.length,
+      full: [],
+      ranges: ["10.0.0.0-10.255.255.255"],
+      avoidBuggyIPs: false,
+      verdict: dated("pool", "available", { message: `${services.length} are in use` }),
+    },
+  ];
+  const assigned = services.map(({ key, address }) => ({
+    service: key,
+    pool: "lan",
+    addresses: [address],
+    verdict: dated("service", "assigned"),
+  }));
+  return {
+    "/v1/verdicts": { ...self, verdicts: [] },
+    "/v1/services": { ...self, services: assigned },
+    "/v1/pools": { ...self, pools },
+    "/v1/configuration": { ...self, hash: "0123456789abcdef", missing: [], verdict: dated("configuration", "inForce") },
+  };
+}
+
+function speakerAnswers({ nodes, services, silent }: FakeCluster, node: string): Answers {
+  const self = { program: "speaker", version: "1.0.0", node };
+  const ready = { kind: "node", name: node, ...dated("node", "ready", { message: `the speaker on ${node} does its work` }) };
+  const peer = { kind: "peer", name: "10.0.0.1:179", ...dated("peer", "established") };
+  const placed = services.map(({ key, address, owner }) => {
+    const cause = owner === node ? "announced" : "notOwner";
+    const verdict = dated("service", cause, { message: `${owner} announces ${address} of pool lan by layer 2` });
+    const one = { address, pool: "lan", protocol: "layer2", owner, candidates: nodes, announced: owner === node, verdict };
+    return { service: key, addresses: [one], verdict };
+  });
+  const active = (other: string) => silent[other] === undefined;
+  const members = nodes.filter(active).map((other) => ({
+    node: other,
+    addresses: [],
+    status: "alive",
+    active: true,
+    ...(other !== node && { roundTripMs: 0.4 }),
+  }));
+  const session = {
+    peer: "10.0.0.1:179",
+    state: "established",
+    leaving: false,
+    prefixesWanted: 2,
+    prefixesAnnounced: 2,
+    flaps: 1,
+  };
+  const bfd = { peer: "10.0.0.1", multihop: false, profile: "fast", verdict: "up", reason: "", session: { detectionMs: 150 } };
+  return {
+    "/v1/verdicts": { ...self, verdicts: [ready, peer] },
+    "/v1/node": { ...self, verdicts: [ready] },
+    "/v1/services?problems": { ...self, services: [] },
+    "/v1/services": { ...self, services: placed },
+    "/v1/pools": { ...self, pools: [{ pool: "lan", protocol: "layer2", verdict: dated("pool", "available") }] },
+    "/v1/configuration": { ...self, hash: "0123456789abcdef", verdict: dated("configuration", "inForce") },
+    "/v1/members": { source: "memberlist", timing: "fast", members },
+    "/v1/conflicts": {
+      conflicts: [],
+      occupied: [{ address: "10.200.0.1", mac: "02:00:00:00:00:99", node, interface: "eth0", since }],
+    },
+    "/v1/bgp/peers": [session],
+    "/v1/bfd/sessions": [bfd],
+  };
+}

@@ -1,0 +1,197 @@
+import { isProblem } from "#pkg/verdict";
+import type { ConfigurationAnswer, ConflictsAnswer, MembersAnswer, VerdictAnswer, VerdictsAnswer } from "../cluster/answers.ts";
+import type { MergedService } from "../cluster/merge.ts";
+import type { Answer, Processes, Unreachable } from "../cluster/processes.ts";
+
+/** One thing that is not well. */
+export interface Finding {
+  /** `error`: something does not work; `warning`: it works, but not as it should; `note`: worth to know. */
+  readonly severity: "error" | "warning" | "note";
+  /** What it is about, such as `pool lan` or `node node1, node2`. */
+  readonly where: string;
+  readonly found: string;
+  /** What to do. */
+  readonly fix: string;
+}
+
+/** What all processes and the API server said. */
+export interface Examined {
+  readonly namespace: string;
+  readonly targets: Processes["targets"];
+  readonly unreachable: readonly Unreachable[];
+  readonly configurations: readonly Answer<ConfigurationAnswer>[];
+  readonly verdicts: readonly Answer<VerdictsAnswer>[];
+  readonly members: readonly Answer<MembersAnswer>[];
+  readonly conflicts: readonly Answer<ConflictsAnswer>[];
+  readonly services: readonly MergedService[];
+  /** Names of the nodes that are Ready; undefined where they may not be listed. */
+  readonly nodes: readonly string[] | undefined;
+}
+
+const severities: readonly Finding["severity"][] = ["error", "warning", "note"];
+const maxNames = 5;
+
+/** Everything that is wrong, the worst first. Equal things are one finding. */
+export function findingsOf(examined: Examined): Finding[] {
+  const all = [
+    ...processFindings(examined),
+    ...configurationFindings(examined),
+    ...ringFindings(examined),
+    ...nodeFindings(examined),
+    ...occupantFindings(examined),
+    ...verdictFindings(examined),
+  ];
+  return all.sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity));
+}
+
+function processFindings({ namespace, targets, unreachable, configurations }: Examined): Finding[] {
+  const findings: Finding[] = [];
+  for (const { target, why } of unreachable)
+    findings.push({
+      severity: "error",
+      where: `${target.program} ${target.pod}${target.node === "" ? "" : ` on ${target.node}`}`,
+      found: `it does not answer: ${why}`,
+      fix: `kubectl -n ${namespace} describe pod ${target.pod}, and its logs`,
+    });
+  for (const program of ["controller", "speaker"] as const)
+    if (!targets.some((target) => target.program === program))
+      findings.push({
+        severity: "error",
+        where: program,
+        found: `there is no Pod of a ${program} in namespace ${namespace}`,
+        fix:
+          program === "controller"
+            ? "see the Deployment: no Service gets an address"
+            : "see the DaemonSet: no address is announced",
+      });
+  const leaders = configurations.filter(({ body }) => body.leader === true);
+  const controllers = configurations.filter(({ body }) => body.leader !== undefined);
+  if (controllers.length > 0 && leaders.length !== 1)
+    findings.push({
+      severity: "error",
+      where: `controllers ${names(controllers.map(({ target }) => target.pod))}`,
+      found:
+        leaders.length === 0 ? "none of them leads: no Service gets an address" : "more than one takes itself for the leader",
+      fix:
+        leaders.length === 0
+          ? "see their logs for the Lease, and their rights to it"
+          : "see whether all have the same --leader-elect-resource-name, and the Lease",
+    });
+  const versions = groups(configurations, ({ body }) => body.version);
+  if (versions.size > 1)
+    findings.push({
+      severity: "note",
+      where: "versions",
+      found: [...versions].map(([version, those]) => `${version}: ${names(those.map(({ target }) => target.pod))}`).join("; "),
+      fix: "wait for the end of the rollout, or see why it does not go on",
+    });
+  return findings;
+}
+
+function configurationFindings({ configurations }: Examined): Finding[] {
+  const deciding = configurations.filter(({ body }) => body.leader !== false);
+  const hashes = groups(deciding, ({ body }) => body.hash ?? "none");
+  if (hashes.size < 2) return [];
+  const [most] = [...hashes.values()].sort((a, b) => b.length - a.length);
+  const others = deciding.filter((answer) => !most?.includes(answer));
+  return [
+    {
+      severity: "warning",
+      where: "configuration",
+      found: `${names(others.map(({ target }) => `${target.pod} on ${target.node}`))} ${others.length === 1 ? "has" : "have"} another one in force than the rest`,
+      fix: "wait some seconds; if it stays so, see whether they reach the API server",
+    },
+  ];
+}
+
+/** Speakers that answer here and do not see one another. */
+function ringFindings({ members }: Examined): Finding[] {
+  const findings: Finding[] = [];
+  const known = members.map(({ target }) => target.node);
+  for (const { target, body } of members) {
+    const seen = new Set(body.members.filter(({ active }) => active).map(({ node }) => node));
+    const missed = known.filter((node) => !seen.has(node));
+    if (missed.length === 0) continue;
+    findings.push({
+      severity: "error",
+      where: `speaker on ${target.node}`,
+      found: `it does not see the speaker${missed.length === 1 ? "" : "s"} on ${names(missed)}: both may announce the same address`,
+      fix: "let TCP and UDP of the ring (port 7946) pass between the nodes, and give all speakers the same key (Secret memberlist)",
+    });
+  }
+  if (members.some(({ body }) => body.source === "pods"))
+    findings.push({
+      severity: "note",
+      where: "speakers",
+      found: "they have no ring: failover waits for Kubernetes to see that a node is gone",
+      fix: "give them the key of one: METALLB_ML_SECRET_KEY and METALLB_ML_BIND_ADDR, as the manifests do",
+    });
+  return findings;
+}
+
+function nodeFindings({ nodes, targets }: Examined): Finding[] {
+  const without = nodes?.filter((node) => !targets.some((target) => target.program === "speaker" && target.node === node)) ?? [];
+  if (without.length === 0) return [];
+  const found = `no speaker runs there: ${without.length === 1 ? "it announces" : "they announce"} nothing`;
+  const fix = "if they are to announce, see the node selector and the tolerations of the DaemonSet";
+  return [{ severity: "note", where: `node ${names(without)}`, found, fix }];
+}
+
+/** Addresses of pools that other hosts have: no Service gets one. */
+function occupantFindings({ conflicts }: Examined): Finding[] {
+  const occupied = new Map(conflicts.flatMap(({ body }) => body.occupied.map((one) => [one.address, one])));
+  return [...occupied.values()].map(({ address, mac, node }) => ({
+    severity: "note",
+    where: `address ${address}`,
+    found: `the host with MAC address ${mac}, seen from ${node}, has it: no Service gets it`,
+    fix: "give that host another address, or take this one out of its pool",
+  }));
+}
+
+interface Problem {
+  readonly kind: string;
+  readonly name: string;
+  readonly verdict: VerdictAnswer;
+}
+
+/** What processes say themselves. The same cause with the same message is said once, of many Services a cause is. */
+function verdictFindings({ verdicts, services }: Examined): Finding[] {
+  const problems: Problem[] = [
+    ...verdicts.flatMap(({ target, body }) =>
+      body.verdicts.filter(isProblem).map(({ kind, name, ...verdict }): Problem => {
+        if (kind === "configuration") return { kind, name: "", verdict };
+        return { kind, name: kind === "peer" ? `${name} of ${target.node}` : name, verdict };
+      }),
+    ),
+    ...services
+      .filter(({ verdict }) => isProblem(verdict))
+      .map(({ service: name, verdict }) => ({ kind: "Service", name, verdict })),
+  ];
+  const same = groups(problems, ({ kind, name, verdict: { state, cause, message } }) =>
+    kind === "configuration" || kind === "pool" ? `${kind} ${name} ${message}` : `${kind} ${state} ${cause}`,
+  );
+  return [...same.values()].flatMap((those): Finding[] => {
+    const [first] = those;
+    if (first === undefined) return [];
+    const { kind, verdict } = first;
+    const all = [...new Set(those.map(({ name }) => name))].filter((name) => name !== "");
+    const more = all.length > 1 ? ` (${verdict.cause}; of the first one)` : ` (${verdict.cause})`;
+    return [
+      {
+        severity: verdict.state === "Pending" ? "error" : "warning",
+        where: all.length === 0 ? kind : `${kind} ${names(all)}`,
+        found: `${verdict.message}${more}`,
+        fix: verdict.next,
+      },
+    ];
+  });
+}
+
+function names(all: readonly string[]): string {
+  const shown = all.slice(0, maxNames).join(", ");
+  return all.length > maxNames ? `${shown} and ${all.length - maxNames} more` : shown;
+}
+
+function groups<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
+  return Map.groupBy(all, keyOf);
+}

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Exit } from "../command.ts";
+import { ingotctl } from "../testing/ingotctl.ts";
+import { fakeProcesses } from "../testing/processes.ts";
+
+const at = (seconds: number) => ({ at: `2026-01-02T03:04:${String(seconds).padStart(2, "0")}.000Z`, instant: seconds * 1000 });
+const ip = { "@ip": "192.0.2.1" };
+const announce = { type: "announce", address: ip, interfaces: [] };
+const member = (change: string, node: string) => ({ type: "member", change, node, incarnation: 1 });
+const log = (event: string, fields: object) => ({ type: "log", level: "info", message: event, fields: { event, ...fields } });
+const web = { service: "default/web", ips: ["192.0.2.1"] };
+const assigned = { type: "decided", service: "default/web", addresses: ["192.0.2.1"], pool: "lan" };
+const self = (program: string, found: object[]) => ({ program, version: "1", found });
+
+const speakers = (query: string) => ({
+  "speaker-n1": {
+    [query]: {
+      ...self("speaker", [
+        { ...at(1), input: { type: "continue" }, decisions: [announce, log("serviceAnnounced", web)] },
+        { ...at(9), input: { type: "continue" }, decisions: [{ type: "withdraw", address: ip }] },
+        { ...at(10), input: { type: "continue" }, decisions: [log("serviceWithdrawn", { ...web, reason: "noReadyEndpoint" })] },
+      ]),
+      node: "n1",
+    },
+  },
+  "speaker-n2": {
+    [query]: {
+      ...self("speaker", [
+        { ...at(12), input: member("left", "n9"), decisions: [] }, // Long before anything moves here.
+        { ...at(29), input: member("failed", "n1"), decisions: [] },
+        {
+          ...at(30),
+          input: { type: "continue" },
+          decisions: [announce, { type: "tookOver", address: ip, from: "n1", cause: "failed", afterMs: 310.4 }],
+        },
+        {
+          ...at(31),
+          input: { type: "sighting", sighting: { kind: "use", mac: "02:00:00:00:00:01", interface: "\u001b[2J" } },
+          decisions: [],
+        },
+      ]),
+      node: "n2",
+    },
+  },
+});
+
+const lines = `TIME                      BY          WHAT
+2026-01-02T03:04:00.000Z  controller  assigns 192.0.2.1 of pool lan
+2026-01-02T03:04:01.000Z  n1          announces 192.0.2.1 by layer 2
+2026-01-02T03:04:09.000Z  n1          withdraws 192.0.2.1: noReadyEndpoint
+2026-01-02T03:04:29.000Z  n2          sees that node n1 failed
+2026-01-02T03:04:30.000Z  n2          announces 192.0.2.1 by layer 2
+2026-01-02T03:04:30.000Z  n2          took 192.0.2.1 over from node n1: it stopped answering 310 ms before
+2026-01-02T03:04:31.000Z  n2          sees a frame (use) of 02:00:00:00:00:01 on ·[2J
+`;
+
+test("history is one time line of what all processes recorded, with reasons, and what others wrote does nothing to a terminal", async () => {
+  const query = "/v1/recorder?about=192.0.2.1";
+  const controller = { [query]: self("controller", [{ ...at(0), input: { type: "decide" }, decisions: [assigned] }]) };
+  const processes = fakeProcesses({ "controller-1": controller, ...speakers(query) });
+  const { status, out } = await ingotctl("history 192.0.2.1", { processes });
+  assert.equal(out, lines);
+  assert.equal(status, Exit.ok);
+});
+
+test("the history of a Service is that of the addresses which decisions on it name, too", async () => {
+  const ofService = "/v1/recorder?about=default%2Fweb";
+  const ofAddress = "/v1/recorder?about=192.0.2.1";
+  const nothing = { ...self("speaker", []), node: "n1" };
+  const byAddress = speakers(ofAddress);
+  const processes = fakeProcesses({
+    "controller-1": {
+      [ofService]: self("controller", [{ ...at(0), input: { type: "decide" }, decisions: [assigned] }]),
+      [ofAddress]: self("controller", [{ ...at(0), input: { type: "decide" }, decisions: [assigned] }]),
+    },
+    "speaker-n1": { [ofService]: nothing, ...byAddress["speaker-n1"] },
+    "speaker-n2": { [ofService]: { ...nothing, node: "n2" }, ...byAddress["speaker-n2"] },
+  });
+  const { out } = await ingotctl("history svc/web", { processes });
+  assert.equal(out, lines);
+  const { history } = JSON.parse((await ingotctl("history svc/web -o json", { processes })).out);
+  assert.deepEqual(history[0], { at: at(0).at, program: "controller", node: "", what: "assigns 192.0.2.1 of pool lan", why: "" });
+});
+
+test("a process that does not answer is named, and what is no subject is refused", async () => {
+  const processes = fakeProcesses({ "speaker-n1": { "/v1/recorder": { ...self("speaker", []), node: "n1" } }, "speaker-n2": {} });
+  const { status, out, err } = await ingotctl("history 192.0.2.1", { processes });
+  assert.deepEqual([status, out], [Exit.invalid, "nothing is recorded of 192.0.2.1\n"]);
+  assert.match(err, /speaker-n2 on n2 is not among these/);
+  assert.equal((await ingotctl("history node/a", { processes })).status, Exit.usage);
+});

@@ -1,0 +1,93 @@
+import { parseAddress } from "#pkg/net";
+import { maskControls } from "#pkg/text";
+import { clusterCommand } from "../cluster/cluster-command.ts";
+import { table } from "../cluster/output.ts";
+import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
+import { UsageError } from "../command.ts";
+import { type Moment, type RecorderAnswer, timeline } from "./timeline.ts";
+
+// More than a Service holds at a time; it may have held others before.
+const maxAddresses = 8;
+
+export const history = clusterCommand({
+  name: "history",
+  summary: "What happened to an address or Service, when and why",
+  usage: " SUBJECT",
+  takes: 1,
+  help: `SUBJECT is an IP address, or svc/NAME or svc/NAMESPACE/NAME. Shows in one time line what controller and speakers recorded of it: when
+which node announced it and why it moved. Each process remembers its last 2 MB. Times are those of the nodes' clocks.`,
+  async find({ processes, args: [subject = ""], namespace, screen }) {
+    const about = readSubject(subject, namespace);
+    const { moments, unreachable } = await askHistory(processes, about);
+    const rows = moments.map(({ at, program, node, what, why }) => [
+      at,
+      node === "" ? program : node,
+      why === "" ? what : `${what}: ${why}`,
+    ]);
+    const text =
+      rows.length === 0 ? `${maskControls(`nothing is recorded of ${about}`)}\n` : table(["TIME", "BY", "WHAT"], rows, screen);
+    return { value: { about, history: moments }, text, unreachable, isMissing: rows.length === 0 };
+  },
+});
+
+/** @returns an address, or a Service as `namespace/name` @throws {UsageError} for any other subject */
+export function readSubject(subject: string, namespace: string): string {
+  const [, name] = /^(?:svc|service)\/(.+)$/.exec(subject) ?? [];
+  if (name !== undefined) return name.includes("/") ? name : `${namespace}/${name}`;
+  const address = parseAddress(subject);
+  if (address === undefined)
+    throw new UsageError(`there is no history of ${JSON.stringify(subject)}: it is no IP address, nor svc/NAME`);
+  return address.toString();
+}
+
+/** Of a Service also what happened to the addresses that it has, or had while somebody remembers. @param about an address, or `namespace/name` */
+export async function askHistory(
+  processes: Processes,
+  about: string,
+): Promise<{ readonly moments: readonly Moment[]; readonly unreachable: readonly Unreachable[] }> {
+  const first = await ask(processes, about);
+  const addresses = about.includes("/") ? addressesIn(first.answers) : [];
+  const more = await Promise.all(addresses.map((address) => ask(processes, address)));
+  return { moments: timeline(merged([first, ...more].flatMap(({ answers }) => answers))), unreachable: first.unreachable };
+}
+
+interface Asked {
+  readonly answers: readonly (RecorderAnswer & { readonly pod: string })[];
+  readonly unreachable: readonly Unreachable[];
+}
+
+async function ask(processes: Processes, about: string): Promise<Asked> {
+  const { answers, unreachable } = await askAll<RecorderAnswer>(processes, `/v1/recorder?about=${encodeURIComponent(about)}`);
+  return { answers: answers.map(({ target, body }) => ({ ...body, pod: target.pod })), unreachable };
+}
+
+/** The last ones that decisions name. */
+function addressesIn(answers: Asked["answers"]): readonly string[] {
+  const found = new Set<string>();
+  for (const { found: entries } of answers)
+    for (const { decisions } of entries)
+      for (const decision of decisions) {
+        const { type, addresses, fields } = decision as { type?: string; addresses?: unknown; fields?: { ips?: unknown } };
+        const named = type === "decided" ? addresses : type === "log" ? fields?.ips : undefined;
+        for (const one of Array.isArray(named) ? named : []) if (typeof one === "string") found.add(one);
+      }
+  return [...found].slice(-maxAddresses);
+}
+
+/** One answer of each process: what is about several addresses is in several. */
+function merged(answers: Asked["answers"]): readonly RecorderAnswer[] {
+  return [...Map.groupBy(answers, ({ pod }) => pod).values()].map((all) => {
+    const entries = new Map<string, RecorderAnswer["found"][number]>(); // instant and type of the input -> entry
+    for (const { found } of all)
+      for (const entry of found) {
+        const key = `${entry.instant} ${(entry.input as { type?: string }).type}`;
+        const known = entries.get(key);
+        const decisions = [
+          ...new Map([...(known?.decisions ?? []), ...entry.decisions].map((one) => [JSON.stringify(one), one])).values(),
+        ];
+        entries.set(key, { ...(known ?? entry), decisions });
+      }
+    const found = [...entries.values()].sort((a, b) => a.instant - b.instant);
+    return { ...(all[0] as RecorderAnswer), found };
+  });
+}

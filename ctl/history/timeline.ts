@@ -1,0 +1,216 @@
+import { decode, type FoundEntry, type Plain } from "#pkg/recorder";
+
+/** What one process answers to `/v1/recorder?about=…`. */
+export interface RecorderAnswer {
+  readonly program: "controller" | "speaker";
+  readonly node?: string;
+  readonly found: readonly FoundEntry[];
+}
+
+/** One thing that happened, as one process saw or did it. */
+export interface Moment {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly program: "controller" | "speaker";
+  /** Where a speaker runs; empty for a controller. */
+  readonly node: string;
+  readonly what: string;
+  /** Empty where it is not known, or stands in `what`. */
+  readonly why: string;
+}
+
+/** A plain object, as far as it is one. */
+type Fields = Readonly<Record<string, unknown>>;
+
+interface Step extends Moment {
+  /** It matters to all addresses, and is shown where one of them moves soon after. */
+  readonly isContext: boolean;
+}
+
+// Between what set a move off and the move: a suspicion becomes a failure in some seconds, also at HashiCorp's pace.
+const contextMs = 15_000;
+// Between a decision and the report on it, which waits until all is placed.
+const reportMs = 5_000;
+
+/** What the processes recorded about one address or Service, in one time line. Clocks of nodes may differ by what NTP leaves. */
+export function timeline(answers: readonly RecorderAnswer[]): Moment[] {
+  const steps = answers.flatMap((answer) => withReasons(stepsOf(answer)));
+  const moves = steps.filter(({ isContext }) => !isContext).map(({ at }) => Date.parse(at));
+  const isWanted = ({ isContext, at }: Step) =>
+    !isContext || moves.some((move) => move >= Date.parse(at) && move - Date.parse(at) <= contextMs);
+  return steps
+    .filter(isWanted)
+    .map(({ isContext: _, ...moment }) => moment)
+    .sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+}
+
+function stepsOf({ program, node = "", found }: RecorderAnswer): Step[] {
+  const steps: Step[] = [];
+  for (const { at, input, decisions } of found) {
+    const add = (what: string, why = "", isContext = false) => {
+      const last = steps.at(-1);
+      // Three probes, or routes of a portion: one line says it.
+      if (last !== undefined && last.what === what && last.why === why) return;
+      steps.push({ at, program, node, what, why, isContext });
+    };
+    const event = fieldsOf(input);
+    const seen = program === "speaker" ? inputText(event) : undefined;
+    if (seen !== undefined) add(seen.what, "", seen.isContext);
+    for (const decision of decisions) {
+      const text = decisionText(fieldsOf(decision));
+      if (text !== undefined) add(text.what, text.why ?? "");
+    }
+  }
+  return steps;
+}
+
+/** What is reported of a Service is the reason of what was done just before. */
+function withReasons(steps: readonly Step[]): Step[] {
+  const kept: Step[] = [];
+  for (const step of steps) {
+    const [, verb] = /^(announces|withdraws) it for /.exec(step.what) ?? [];
+    const done =
+      verb === undefined ? undefined : kept.findLast(({ what }) => what.startsWith(`${verb} `) && !what.includes(" it for "));
+    if (done === undefined || Date.parse(step.at) - Date.parse(done.at) > reportMs) kept.push(step);
+    else if (done.why === "") kept[kept.indexOf(done)] = { ...done, why: step.why };
+  }
+  return kept;
+}
+
+function inputText(event: Fields): { readonly what: string; readonly isContext: boolean } | undefined {
+  switch (event.type) {
+    case "member":
+      return { what: `sees that node ${event.node} ${memberChanges[String(event.change)] ?? event.change}`, isContext: true };
+    case "config":
+      return { what: "has another configuration in force", isContext: true };
+    case "apiLost":
+      return {
+        what: event.since === Infinity ? "sees the API server again" : "does not see the API server any more",
+        isContext: true,
+      };
+    case "start":
+      return { what: "starts to announce", isContext: true };
+    case "slice":
+      return { what: endpointsText(inner(event.now)), isContext: false };
+    case "service":
+      return {
+        what: event.service === undefined ? "sees that the Service is gone" : "sees the Service change",
+        isContext: false,
+      };
+    case "sighting": {
+      const { kind, mac, interface: name } = inner(event.sighting);
+      return { what: `sees a frame (${kind}) of ${mac} on ${name}`, isContext: false };
+    }
+    default:
+      return undefined;
+  }
+}
+
+const memberChanges: Readonly<Record<string, string>> = {
+  joined: "joined the ring",
+  updated: "was updated",
+  suspected: "does not answer",
+  refuted: "answers again",
+  failed: "failed",
+  left: "left the ring",
+};
+
+function endpointsText({ endpoints }: Fields): string {
+  if (!Array.isArray(endpoints)) return "sees that endpoints are gone";
+  const ready = endpoints.filter(({ ready }) => ready === true).map(({ nodeName }) => nodeName ?? "unknown");
+  const on = [...new Set(ready)].sort().join(", ");
+  return ready.length === 0 ? "sees no ready endpoint" : `sees ready endpoints: ${ready.length} on ${on}`;
+}
+
+function decisionText(decision: Fields): { readonly what: string; readonly why?: string } | undefined {
+  const { type, address } = decision;
+  const ip = String(address);
+  switch (type) {
+    case "announce":
+      return { what: `announces ${ip} by layer 2` };
+    case "withdraw":
+      return { what: `withdraws ${ip}` };
+    case "reannounce":
+      return { what: `announces ${ip} again from the first frame` };
+    case "defend":
+      return { what: `defends ${ip} against another host` };
+    case "probe":
+      return { what: `asks the network who has ${ip}` };
+    case "writeOccupant":
+      return {
+        what: decision.occupant === undefined ? `reports that nobody else has ${ip}` : `reports that another host has ${ip}`,
+      };
+    case "setRoutes": {
+      const count = Array.isArray(decision.routes) ? decision.routes.length : 0;
+      return {
+        what:
+          count === 0
+            ? `withdraws its routes to ${ip}`
+            : `advertises ${ip} by BGP in ${count === 1 ? "1 route" : `${count} routes`}`,
+      };
+    }
+    case "tookOver":
+      return { what: `took ${ip} over from node ${decision.from}`, why: takeoverReason(decision) };
+    case "log":
+      return logText(decision);
+    case "recordEvent":
+      return decision.kind === "Warning" ? { what: `event ${decision.reason}`, why: String(decision.message) } : undefined;
+    case "decided":
+      return assignmentText(decision);
+    default:
+      return undefined;
+  }
+}
+
+function takeoverReason({ cause, afterMs }: Fields): string {
+  const since = typeof afterMs === "number" ? ` ${Math.round(afterMs)} ms before` : "";
+  return cause === "failed"
+    ? `it stopped answering${since}`
+    : cause === "left"
+      ? `it left the ring${since}`
+      : "it may not announce it any more, or another node is preferred";
+}
+
+/** Lines of the log that say more than the decisions beside them. */
+function logText({ message, fields }: Fields): { readonly what: string; readonly why?: string } | undefined {
+  const { event, service, reason, warning, owner, mac } = inner(fields);
+  if (event === "serviceAnnounced") return { what: `announces it for ${service}` };
+  if (event === "serviceWithdrawn") return { what: `withdraws it for ${service}`, why: String(reason) };
+  if (event === "serviceNotAnnounced")
+    return warning === undefined ? undefined : { what: `cannot announce ${service}`, why: String(warning) };
+  if (event === "membersChanged" || event === "nodeChanged" || event === "stateSynced") return undefined;
+  const facts = [owner, mac].filter((fact) => typeof fact === "string");
+  return { what: String(message), why: facts.join(", ") };
+}
+
+function assignmentText({
+  addresses,
+  pool,
+  released,
+  why,
+  refused,
+}: Fields): { readonly what: string; readonly why?: string } | undefined {
+  const parts = [
+    Array.isArray(released) && released.length > 0 ? `releases ${released.join(", ")}` : "",
+    Array.isArray(addresses) && addresses.length > 0 ? `assigns ${addresses.join(", ")} of pool ${pool}` : "",
+  ].filter((part) => part !== "");
+  if (parts.length > 0) return { what: parts.join(", "), why: String(why ?? refused ?? "") };
+  return refused === undefined ? undefined : { what: "assigns nothing more", why: String(refused) };
+}
+
+function fieldsOf(plain: Plain): Fields {
+  return inner(decodeOrNothing(plain));
+}
+
+function inner(value: unknown): Fields {
+  return typeof value === "object" && value !== null ? (value as Fields) : {};
+}
+
+/** Another version may record what this one cannot read. */
+function decodeOrNothing(plain: Plain): unknown {
+  try {
+    return decode(plain);
+  } catch {
+    return undefined;
+  }
+}

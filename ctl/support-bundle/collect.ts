@@ -1,0 +1,168 @@
+import { dump } from "js-yaml";
+import { isAnnotation } from "#pkg/service";
+import type { Answer, Api } from "../cluster/api.ts";
+import type { Processes, Target, Unreachable } from "../cluster/processes.ts";
+import { Redaction } from "./redaction.ts";
+
+/** A file of the bundle. */
+export interface BundleFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+export interface Collected {
+  readonly files: readonly BundleFile[];
+  readonly unreachable: readonly Unreachable[];
+  /** What of the API could not be read, and why. */
+  readonly unread: readonly string[];
+}
+
+/** What of an object is looked at; any of it may be absent. */
+interface RawObject {
+  readonly metadata?: { readonly [field: string]: unknown; readonly annotations?: Readonly<Record<string, string>> };
+  readonly data?: Readonly<Record<string, string>>;
+  readonly spec?: Readonly<Record<string, unknown>>;
+  readonly status?: unknown;
+  readonly type?: string;
+  readonly source?: { readonly component?: string };
+  readonly reportingComponent?: string;
+}
+
+const controllerPaths = ["verdicts", "services", "pools", "configuration", "recorder"];
+const speakerPaths = [...controllerPaths, "node", "members", "bgp/peers", "bfd/sessions", "conflicts"];
+const plainPaths = ["metrics", "readyz"];
+// As `askAll` has it.
+const atOnce = 16;
+const ourComponents = new Set(["metallb-controller", "metallb-speaker"]);
+
+/**
+ * Collects what is worth knowing of a cluster from afar. Of objects the fields are taken one by one that are known to hold no secret; Secrets
+ * are not read. Passwords of the ConfigMaps are taken out of everything.
+ */
+export async function collect(api: Api, processes: Processes, namespace: string): Promise<Collected> {
+  const redaction = new Redaction();
+  const unread: string[] = [];
+  const core = `/api/v1/namespaces/${encodeURIComponent(namespace)}`;
+  const listed = async (path: string): Promise<readonly RawObject[]> => {
+    const found = note(path, await api.list(path), unread);
+    return Array.isArray(found) ? found : [];
+  };
+  const [configMaps, services, nodes, pods, events, version] = await Promise.all([
+    listed(`${core}/configmaps`),
+    listed("/api/v1/services"),
+    listed("/api/v1/nodes"),
+    listed(`${core}/pods`),
+    listed("/api/v1/events"),
+    api.read("/version").then((answer) => note("/version", answer, unread)),
+  ]);
+  const objects: Record<string, unknown> = {
+    "cluster/configmaps": configMaps.filter(isOurConfigMap).map(({ metadata, data = {} }) => {
+      return { metadata: identity(metadata), data: redaction.data(data) };
+    }),
+    "cluster/services": services.filter(({ spec }) => spec?.type === "LoadBalancer").map(describeService),
+    "cluster/nodes": nodes.map(describeNode),
+    "cluster/pods": pods.map(describePod),
+    "cluster/events": events.filter((event) => isAbout(event, namespace)).map(describeEvent),
+    "cluster/version": version ?? {},
+  };
+  const asked = await askProcesses(processes);
+  const files = [
+    ...Object.entries(objects).map(([name, value]) => ({ name: `${name}.yaml`, text: yaml(value) })),
+    ...asked.files,
+    ...(unread.length > 0 ? [{ name: "unread.txt", text: `${unread.join("\n")}\n` }] : []),
+  ];
+  return { files: files.map(({ name, text }) => ({ name, text: redaction.text(text) })), unreachable: asked.unreachable, unread };
+}
+
+function note(path: string, answer: Answer, unread: string[]): unknown {
+  if (answer.type === "found") return answer.value;
+  unread.push(`${path}: ${answer.type === "absent" ? "not there" : answer.why}`);
+  return undefined;
+}
+
+async function askProcesses(processes: Processes): Promise<Pick<Collected, "files" | "unreachable">> {
+  const files: BundleFile[] = [];
+  const unreachable = new Map<Target, string>();
+  const waiting = [...processes.targets];
+  const work = async (): Promise<void> => {
+    for (let target = waiting.shift(); target !== undefined; target = waiting.shift()) {
+      const { program, pod, notRunning } = target;
+      if (notRunning !== undefined) {
+        unreachable.set(target, notRunning);
+        continue;
+      }
+      const v1 = program === "controller" ? controllerPaths : speakerPaths;
+      for (const path of [...v1.map((one) => `v1/${one}`), ...plainPaths])
+        try {
+          const body = await processes.get(target, `/${path}`);
+          const [ending, text] = typeof body === "string" ? ["txt", body] : ["json", `${JSON.stringify(body, undefined, 1)}\n`];
+          files.push({ name: `processes/${pod}/${path.replaceAll("/", "-")}.${ending}`, text });
+        } catch (error) {
+          if (!unreachable.has(target)) unreachable.set(target, `/${path}: ${(error as Error).message}`);
+        }
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  files.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { files, unreachable: [...unreachable].map(([target, why]) => ({ target, why })) };
+}
+
+function isOurConfigMap({ data = {}, metadata }: RawObject): boolean {
+  const name = String(metadata?.name);
+  return name.startsWith("ingot-") || "config" in data;
+}
+
+/** No annotations: kubectl keeps the whole object there. */
+function identity(metadata: RawObject["metadata"] = {}): Record<string, unknown> {
+  const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp } = metadata;
+  return { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp };
+}
+
+function describeService({ metadata, spec = {}, status }: RawObject) {
+  const annotations = Object.fromEntries(Object.entries(metadata?.annotations ?? {}).filter(([name]) => isAnnotation(name)));
+  const { type, clusterIPs, ipFamilies, ports, externalTrafficPolicy, loadBalancerIP, loadBalancerClass, selector } = spec;
+  const ours = { type, clusterIPs, ipFamilies, ports, externalTrafficPolicy, loadBalancerIP, loadBalancerClass, selector };
+  return { metadata: { ...identity(metadata), annotations }, spec: ours, status };
+}
+
+function describeNode({ metadata, spec = {}, status }: RawObject) {
+  const { conditions, addresses, nodeInfo } = (status ?? {}) as Record<string, unknown>;
+  const { taints, unschedulable, podCIDRs } = spec;
+  return {
+    metadata: { ...identity(metadata), labels: metadata?.labels },
+    spec: { taints, unschedulable, podCIDRs },
+    status: { conditions, addresses, nodeInfo },
+  };
+}
+
+/** Environments may hold anything. */
+function describePod({ metadata, spec = {}, status }: RawObject) {
+  const containers = (Array.isArray(spec.containers) ? spec.containers : []).map(({ name, image, command, args, resources }) => ({
+    name,
+    image,
+    command,
+    args,
+    resources,
+  }));
+  return {
+    metadata: { ...identity(metadata), labels: metadata?.labels },
+    spec: { nodeName: spec.nodeName, hostNetwork: spec.hostNetwork, containers },
+    status,
+  };
+}
+
+function isAbout({ metadata, source, reportingComponent }: RawObject, namespace: string): boolean {
+  return metadata?.namespace === namespace || ourComponents.has(source?.component ?? reportingComponent ?? "");
+}
+
+function describeEvent(event: RawObject) {
+  const { involvedObject, reason, message, type, count, firstTimestamp, lastTimestamp, eventTime, source } = event as Record<
+    string,
+    unknown
+  >;
+  return { involvedObject, reason, message, type, count, firstTimestamp, lastTimestamp, eventTime, source };
+}
+
+function yaml(value: unknown): string {
+  return dump(JSON.parse(JSON.stringify(value)), { lineWidth: -1, noRefs: true });
+}

@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { test } from "node:test";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { extract } from "tar-stream";
+import type { Answer, Api } from "../cluster/api.ts";
+import { Exit } from "../command.ts";
+import { ingotctl } from "../testing/ingotctl.ts";
+import { fakeProcesses } from "../testing/processes.ts";
+
+const planted = ["planted-bgp", "planted-wrong-field", "planted-comment", "planted-env", "planted-annotation", "planted-secret"];
+const config = `# planted-comment
+peers:
+- {my-asn: 64512, peer-asn: 64513, peer-address: 10.0.0.1, password: planted-bgp, pasword: planted-wrong-field}
+address-pools:
+- {name: lan, protocol: layer2, addresses: [192.0.2.0/24]}
+`;
+const meta = (name: string, more: object = {}) =>
+  Object.assign({ name, namespace: "metallb-system", uid: "u", resourceVersion: "1" }, more);
+const applied = { annotations: { "kubectl.kubernetes.io/last-applied-configuration": '{"data": "planted-annotation"}' } };
+const objects: Record<string, readonly object[]> = {
+  "/api/v1/namespaces/metallb-system/configmaps": [
+    { metadata: meta("config", applied), data: { config } },
+    { metadata: meta("ingot-status"), data: { "last-good-config": config, pools: "- pool: lan" } },
+    { metadata: meta("kube-root-ca.crt"), data: { "ca.crt": "of no interest" } },
+  ],
+  "/api/v1/services": [
+    { metadata: meta("web", applied), spec: { type: "LoadBalancer", ports: [{ port: 80 }] }, status: { loadBalancer: {} } },
+    { metadata: meta("inside"), spec: { type: "ClusterIP" } },
+  ],
+  "/api/v1/nodes": [{ metadata: meta("n1"), status: { addresses: [{ address: "10.0.0.9" }] } }],
+  "/api/v1/namespaces/metallb-system/pods": [
+    {
+      metadata: meta("speaker-n1"),
+      spec: {
+        containers: [{ name: "speaker", image: "ingot", args: ["--port=7472"], env: [{ name: "KEY", value: "planted-env" }] }],
+      },
+    },
+  ],
+  "/api/v1/events": [
+    { metadata: meta("e"), reason: "ConfigStale", message: "who wrote planted-bgp here?", involvedObject: { name: "config" } },
+    { metadata: { name: "x", namespace: "shop" }, reason: "nodeAssigned", source: { component: "metallb-speaker" } },
+    { metadata: { name: "y", namespace: "shop" }, reason: "Pulled", source: { component: "kubelet" } },
+  ],
+};
+
+function apiWith(refused: readonly string[] = []): Api & { readonly asked: string[] } {
+  const asked: string[] = [];
+  const answer = (path: string, value: unknown): Answer => {
+    asked.push(path);
+    if (refused.includes(path)) return { type: "unread", why: "403 forbidden" };
+    return value === undefined ? { type: "absent" } : { type: "found", value };
+  };
+  return {
+    asked,
+    server: "https://192.0.2.1:6443",
+    read: async (path) => answer(path, path === "/version" ? { gitVersion: "v1.35.0" } : undefined),
+    list: async (path) => answer(path, objects[path]),
+    write: async (_method, path) => answer(path, undefined),
+  };
+}
+
+const recording = {
+  program: "speaker",
+  entries: gzipSync('{"at":1,"input":{"password":"hidden-0123"},"decisions":[]}\n').toString("base64"),
+};
+const processes = () =>
+  fakeProcesses(
+    {
+      "controller-1": { "/v1/verdicts": { verdicts: [] } },
+      "speaker-n1": { "/v1/recorder": recording, "/v1/bgp/peers": { peers: [] }, "/v1/verdicts": { note: "planted-bgp" } },
+      "speaker-n2": {},
+    },
+    { "speaker-n2": "the Pod is terminating" },
+  );
+
+async function unpacked(archive: string | Uint8Array | undefined): Promise<Map<string, string>> {
+  assert.ok(archive instanceof Uint8Array);
+  const files = new Map<string, string>();
+  const entries = extract();
+  Readable.from([gunzipSync(archive)]).pipe(entries);
+  for await (const entry of entries) files.set(entry.header.name, await text(entry));
+  return files;
+}
+
+test("a bundle has what tells of the cluster, and nothing that nobody may see", async () => {
+  const api = apiWith();
+  const { status, out, err, written } = await ingotctl("support-bundle /tmp/a.tar.gz", { api, processes: processes() });
+  const files = await unpacked(written["/tmp/a.tar.gz"]);
+  const names = [...files.keys()].map((name) => name.replace(/^a\//, "")).filter((name) => !name.startsWith("processes/"));
+  const ofCluster = ["configmaps", "services", "nodes", "pods", "events", "version"].map((name) => `cluster/${name}.yaml`);
+  assert.deepEqual(names, ["about.json", ...ofCluster]);
+  assert.match(files.get("a/cluster/configmaps.yaml") ?? "", /password: REDACTED, xxxxxxx: xxxxxxx-xxxxx-xxxxx/);
+  assert.match(files.get("a/cluster/events.yaml") ?? "", /who wrote REDACTED here\?/);
+  assert.match(files.get("a/processes/speaker-n1/v1-verdicts.json") ?? "", /"note": "REDACTED"/);
+  assert.deepEqual(JSON.parse(files.get("a/processes/speaker-n1/v1-recorder.json") ?? ""), recording);
+  const all = [...files.values()].join("\n") + gunzipSync(Buffer.from(recording.entries, "base64"));
+  for (const secret of planted) assert.ok(!all.includes(secret), secret);
+  for (const gone of ["of no interest", "inside", "kubelet"]) assert.ok(!all.includes(gone), gone);
+  assert.ok(!api.asked.some((path) => path.includes("secret")), `${api.asked}`);
+  assert.equal(status, Exit.losses); // Not all processes answer all.
+  assert.match(err, /speaker-n2 on n2 is not among these: the Pod is terminating/);
+  assert.match(out, /^\/tmp\/a\.tar\.gz: \d+ files\n$/);
+});
+
+test("what may not be read is told in the bundle and by the command, and the rest is there", async () => {
+  const api = apiWith(["/api/v1/nodes"]);
+  const { status, out, written } = await ingotctl("support-bundle a.tgz", { api, processes: processes() });
+  const files = await unpacked(written["a.tgz"]);
+  assert.equal(files.get("a/unread.txt"), "/api/v1/nodes: 403 forbidden\n");
+  assert.match(out, /not read: \/api\/v1\/nodes: 403 forbidden\n/);
+  assert.ok(files.has("a/cluster/services.yaml"));
+  assert.equal(status, Exit.losses);
+});
+
+test("a file of another kind is refused before anything is asked", async () => {
+  const api = apiWith();
+  const { status, err } = await ingotctl("support-bundle a.zip", { api, processes: processes() });
+  assert.deepEqual([status, api.asked], [Exit.usage, []]);
+  assert.match(err, /the file is a \.tar\.gz, not "a\.zip"/);
+});

@@ -1,0 +1,38 @@
+import { buffer } from "node:stream/consumers";
+import { gzipSync } from "node:zlib";
+import { pack } from "tar-stream";
+import { clusterCommand } from "../cluster/cluster-command.ts";
+import { UsageError, version } from "../command.ts";
+import { type BundleFile, collect } from "./collect.ts";
+
+export const supportBundle = clusterCommand({
+  name: "support-bundle",
+  summary: "Collect what helps to find a fault from afar, without secrets",
+  usage: " FILE",
+  takes: 1,
+  help: `Writes a .tar.gz: the ConfigMaps without passwords, Services of type LoadBalancer, nodes, our Pods and events, the answers of all
+processes under /v1 with their recordings, their metrics, and versions. Secrets are not read. Look through it before you send it: names,
+addresses and labels of your cluster are in it.`,
+  async find({ processes, args: [file = ""], api, systemNamespace, now, io }) {
+    if (!/\.(tar\.gz|tgz)$/.test(file)) throw new UsageError(`the file is a .tar.gz, not ${JSON.stringify(file)}`);
+    const { files, unreachable, unread } = await collect(await api(), processes, systemNamespace);
+    const about = { ingotctl: version, node: process.version, collected: now.toISOString(), namespace: systemNamespace };
+    const all = [{ name: "about.json", text: `${JSON.stringify(about, undefined, 2)}\n` }, ...files];
+    const folder = file.replace(/^.*\//, "").replace(/\.(tar\.gz|tgz)$/, "");
+    await io.writePrivateFile(file, gzipSync(await tar(folder, all, now)));
+    const lines = [`${file}: ${all.length} files\n`, ...unread.map((one) => `not read: ${one}\n`)];
+    return {
+      value: { file, files: all.map(({ name }) => name), unread },
+      text: lines.join(""),
+      unreachable,
+      isLossy: unread.length > 0,
+    };
+  },
+});
+
+async function tar(folder: string, files: readonly BundleFile[], mtime: Date): Promise<Buffer> {
+  const archive = pack();
+  for (const { name, text } of files) archive.entry({ name: `${folder}/${name}`, mode: 0o600, mtime }, text);
+  archive.finalize();
+  return buffer(archive);
+}

@@ -1,0 +1,29 @@
+import type { Answer, Api } from "../cluster/api.ts";
+
+/** What an API server has: path -> an object, a list, or why it may not be read. */
+export type Stored = Record<string, object | Error>;
+
+/** An API server of these objects alone. What is written to it is in `stored` afterwards. */
+export function fakeApi(stored: Stored): Api & { readonly stored: Stored } {
+  const answer = (path: string): Answer => {
+    const found = stored[path.split("?")[0] ?? ""];
+    if (found === undefined) return { type: "absent" };
+    return found instanceof Error ? { type: "unread", why: found.message } : { type: "found", value: found };
+  };
+  return {
+    stored,
+    server: "https://192.0.2.1:6443",
+    read: async (path) => answer(path),
+    async list(path) {
+      const found = answer(path);
+      return found.type === "absent" ? { type: "found", value: [] } : found;
+    },
+    async write(method, path, object) {
+      const { metadata } = object as { metadata: { name: string } };
+      const at = method === "POST" ? `${path}/${metadata.name}` : path;
+      if (stored[at] instanceof Error) return answer(at);
+      stored[at] = object;
+      return { type: "found", value: object };
+    },
+  };
+}

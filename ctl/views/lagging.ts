@@ -1,0 +1,36 @@
+import type { ConfigurationAnswer } from "../cluster/answers.ts";
+import type { Answer } from "../cluster/processes.ts";
+
+/** A process that has another configuration in force than the others, or has not seen the ConfigMap as it is. */
+export interface Lagging {
+  readonly pod: string;
+  readonly node: string;
+  readonly what: string;
+}
+
+/**
+ * Who has another configuration than the controller at work or, where that is not known, than most; and who has seen another version of the
+ * ConfigMap. A controller that stands by has none in force, and lags in nothing.
+ */
+export function lagging(answers: readonly Answer<ConfigurationAnswer>[]): Lagging[] {
+  const working = answers.filter(({ body }) => body.leader !== false);
+  const leader = working.find(({ body }) => body.leader === true)?.body;
+  const hash = leader === undefined ? mostFrequent(working.map(({ body }) => body.hash)) : leader.hash;
+  const seen = leader?.seen ?? mostFrequent(working.flatMap(({ body }) => body.seen ?? []));
+  const others = leader === undefined ? "most have" : "the controller has";
+  return working.flatMap(({ target: { pod, node }, body }): Lagging[] => {
+    const texts = [
+      body.hash === hash ? "" : `has configuration ${body.hash ?? "none"} in force, ${others} ${hash ?? "none"}`,
+      // Versions are opaque: which is the newer one nobody can tell.
+      body.seen === undefined || seen === undefined || body.seen === seen
+        ? ""
+        : `has seen version ${body.seen ?? "none"} of the ConfigMap, ${others} seen ${seen}`,
+    ].filter((text) => text !== "");
+    return texts.length === 0 ? [] : [{ pod, node, what: texts.join("; ") }];
+  });
+}
+
+function mostFrequent<T>(values: readonly T[]): T | undefined {
+  const counted = [...Map.groupBy(values, (value) => value)];
+  return counted.sort(([, a], [, b]) => b.length - a.length)[0]?.[0];
+}

@@ -1,0 +1,42 @@
+import { isProblem } from "#pkg/verdict";
+import type { Explained, VerdictsAnswer } from "../cluster/answers.ts";
+import type { MergedService } from "../cluster/merge.ts";
+import { type Answer, askAll, type Processes } from "../cluster/processes.ts";
+
+/**
+ * What is wrong with the things that Services depend on: the nodes that announce them, their pools, by BGP the peers of these nodes, and the
+ * configuration, where a Service is not announced.
+ */
+export async function relatedProblems(processes: Processes, services: readonly MergedService[]): Promise<Explained[]> {
+  const addresses = services.flatMap((one) => one.addresses);
+  const nodes = new Set(addresses.flatMap((one) => one.nodes));
+  const pools = new Set(addresses.map(({ pool }) => pool));
+  const isByBgp = addresses.some(({ protocol }) => protocol === "bgp");
+  const isPending = services.some(({ verdict }) => verdict.state === "Pending");
+  const { answers } = await askAll<VerdictsAnswer>(processes, "/v1/verdicts?problems&service=-"); // No Service has this name.
+  const found = new Map<string, Explained>(); // what is said -> the first who says it
+  for (const { target, body } of answers) {
+    for (const { kind, name, ...verdict } of body.verdicts.filter(isProblem)) {
+      const isRelated =
+        (kind === "node" && nodes.has(name)) ||
+        (kind === "pool" && pools.has(name)) ||
+        (kind === "peer" && isByBgp && (nodes.size === 0 || nodes.has(nodeOf({ target, body })))) ||
+        (kind === "configuration" && isPending);
+      if (!isRelated) continue;
+      const about = aboutOf(kind, name, nodeOf({ target, body }));
+      const key = `${about} ${verdict.message}`;
+      if (!found.has(key)) found.set(key, { about, verdict });
+    }
+  }
+  return [...found.values()];
+}
+
+function nodeOf({ target, body }: Answer<VerdictsAnswer>): string {
+  return body.node ?? target.node;
+}
+
+function aboutOf(kind: string, name: string, node: string): string {
+  if (kind === "configuration") return "Configuration";
+  if (kind === "peer") return `Peer ${name} of node ${node}`;
+  return `${kind === "node" ? "Node" : "Pool"} ${name}`;
+}

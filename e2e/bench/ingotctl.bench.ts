@@ -1,0 +1,107 @@
+/**
+ * How long `ingotctl` takes at 10,000 Services: the bundled program against a lab with a controller and three speakers, which it asks through
+ * the API server. Beside it stands `kubectl get services`, which asks the same API server for the Services alone. Run it with
+ * `node e2e/bench/ingotctl.bench.ts`; it takes some minutes. kubectl is the one in the path, or that of KUBECTL.
+ */
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { DemoCluster } from "#e2e/demo-cluster";
+import { waitFor } from "#e2e/lab";
+import { build } from "../../build.ts";
+import { quantile } from "./measure.ts";
+
+const count = 10_000;
+const runs = 9;
+const atOnce = 16;
+const configuration = "address-pools: [{name: many, protocol: layer2, addresses: [10.64.0.0/16]}]";
+const run = promisify(execFile);
+
+const folder = mkdtempSync(join(tmpdir(), "ingot-bench-"));
+try {
+  await build(join(folder, "dist"));
+  await using cluster = await DemoCluster.start({ nodes: 3, configuration });
+  const kubeconfig = join(folder, "kubeconfig");
+  writeFileSync(kubeconfig, cluster.kubeconfig, { mode: 0o600 });
+  console.log(`making ${count} Services`);
+  await populate(cluster);
+  const ctl = [process.execPath, join(folder, "dist/ingotctl.js")];
+  const settled = async () => {
+    const { stdout } = await timed([...ctl, "services", "-A", "-o", "json", "--kubeconfig", kubeconfig]);
+    const { services } = JSON.parse(stdout) as { services: { verdict: { state: string } }[] };
+    return services.length === count && services.every(({ verdict }) => verdict.state === "Announced");
+  };
+  await waitFor("all to be announced", settled, { timeout: 180_000, every: 2_000 });
+  const commands: Readonly<Record<string, readonly string[]>> = {
+    "node, to start": [process.execPath, "-e", "0"],
+    "kubectl get services -A": [process.env.KUBECTL || "kubectl", "get", "services", "-A", "--kubeconfig", kubeconfig],
+    "kubectl get services -A -o json": [
+      process.env.KUBECTL || "kubectl",
+      "get",
+      "services",
+      "-A",
+      "-o",
+      "json",
+      "--kubeconfig",
+      kubeconfig,
+    ],
+    "ingotctl services -A": [...ctl, "services", "-A", "--kubeconfig", kubeconfig],
+    "ingotctl services -A --problems": [...ctl, "services", "-A", "--problems", "--kubeconfig", kubeconfig],
+    "ingotctl status": [...ctl, "status", "--kubeconfig", kubeconfig],
+    "ingotctl explain svc/many-5000": [...ctl, "explain", "svc/many-5000", "--kubeconfig", kubeconfig],
+    "ingotctl doctor": [...ctl, "doctor", "--kubeconfig", kubeconfig],
+    "ingotctl simulate lose node1": [...ctl, "simulate", "lose", "node1", "--kubeconfig", kubeconfig],
+  };
+  console.log(`\n${"command".padEnd(34)} least  median  most  (s, of ${runs})   MB printed`);
+  for (const [name, command] of Object.entries(commands)) {
+    const results = [];
+    for (let index = 0; index < runs; index++) results.push(await timed(command));
+    const seconds = results.map((one) => one.seconds);
+    const [least, median, most] = [0, 0.5, 1].map((part) => quantile(seconds, part).toFixed(2));
+    const printed = ((results[0]?.stdout.length ?? 0) / 1e6).toFixed(1);
+    console.log(`${name.padEnd(34)} ${least}   ${median}    ${most}                   ${printed}`);
+  }
+} finally {
+  rmSync(folder, { recursive: true });
+}
+
+/** Runs a command to its end, whatever it finds. */
+async function timed([file = "", ...args]: readonly string[]): Promise<{ readonly stdout: string; readonly seconds: number }> {
+  const start = performance.now();
+  const done = await run(file, args, { maxBuffer: 256 << 20 }).catch((error: { stdout?: string }) => ({
+    stdout: error.stdout ?? "",
+  }));
+  return { stdout: done.stdout, seconds: (performance.now() - start) / 1000 };
+}
+
+/** Each Service with a ready endpoint on every node. */
+async function populate({ api, nodes }: DemoCluster): Promise<void> {
+  const names = Array.from({ length: count }, (_, index) => `many-${index}`).values();
+  const endpoints = nodes.map(({ name }, index) => ({
+    addresses: [`10.244.${index + 1}.1`],
+    nodeName: name,
+    conditions: { ready: true },
+  }));
+  const work = async (): Promise<void> => {
+    for (const name of names) {
+      await api.apply({
+        apiVersion: "discovery.k8s.io/v1",
+        kind: "EndpointSlice",
+        metadata: { name, namespace: "default", labels: { "kubernetes.io/service-name": name } },
+        addressType: "IPv4",
+        endpoints,
+        ports: [],
+      });
+      await api.apply({
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: { name, namespace: "default" },
+        // Without node ports, of which there are just 2,768.
+        spec: { type: "LoadBalancer", allocateLoadBalancerNodePorts: false, ports: [{ port: 80 }], selector: { app: name } },
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+}

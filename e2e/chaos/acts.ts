@@ -1,0 +1,130 @@
+import { type Millis, type Random, seededRandom } from "#pkg/clock";
+
+/** Something that is done to the cluster, and is undone after `length`. */
+export interface Act {
+  /** From the beginning of the run. */
+  readonly at: Millis;
+  readonly length: Millis;
+  readonly what: What;
+}
+
+export type What =
+  | { readonly type: "killSpeaker" | "stopSpeaker" | "stallSpeaker" | "isolate" | "unplug" | "cutApi"; readonly node: number }
+  /** Its speaker is that of another version. */
+  | { readonly type: "otherVersion"; readonly node: number }
+  /** Between two nodes alone; packets from the first to the second, or both ways. */
+  | { readonly type: "cut" | "cutOneWay"; readonly node: number; readonly other: number }
+  /** Of what the node receives of the ring, in percent. */
+  | { readonly type: "lose"; readonly node: number; readonly percent: number }
+  | { readonly type: "killController" | "stallController" | "isolateControlPlane" | "killRouter" | "freezeRouter" }
+  | { readonly type: "refusedConfiguration" | "otherConfiguration" | "moreServices" | "fillPool" | "rotateKey" }
+  /** What a speaker, or the controller, prints goes to a disk that is full from its start on. */
+  | { readonly type: "fillDisk"; readonly node: number }
+  | { readonly type: "fillControllerDisk" }
+  /** The clock of a speaker's machine, or of the controller's, is put forward, or back; the monotonic one is not. */
+  | { readonly type: "setClock"; readonly node: number; readonly seconds: number }
+  | { readonly type: "setControllerClock"; readonly seconds: number };
+
+/** What an act is done to: of two acts on the same, the second would undo the first. */
+export function subjectOf(what: What): string {
+  switch (what.type) {
+    case "killController":
+    case "stallController":
+    case "fillControllerDisk":
+      return "controller";
+    case "setControllerClock":
+      return "controller's clock";
+    case "setClock":
+      return `clock of node${what.node + 1}`;
+    case "killRouter":
+    case "freezeRouter":
+      return "router";
+    case "isolateControlPlane":
+      return "control plane";
+    case "refusedConfiguration":
+    case "otherConfiguration":
+      return "configuration";
+    case "moreServices":
+    case "fillPool":
+      return "Services";
+    case "rotateKey":
+      return what.type;
+    default:
+      return `node${what.node + 1}`;
+  }
+}
+
+/** For people. */
+export function describeAct({ what }: Act): string {
+  const by = "seconds" in what ? ` by ${what.seconds} s` : "percent" in what ? ` ${what.percent} %` : "";
+  if (!("node" in what)) return `${what.type}${by}`;
+  const more = "other" in what ? ` and node${what.other + 1}` : by;
+  return `${what.type} node${what.node + 1}${more}`;
+}
+
+/**
+ * Acts for so long, one seed always the same; none on what another one is done to. The last is over when the time is up.
+ * @param mixes whether there is another version
+ * @param hasClocks whether clocks can be set
+ */
+export function drawActs(seed: number, duration: Millis, nodes: number, { mixes = false, hasClocks = false } = {}): Act[] {
+  const random = seededRandom(seed);
+  const acts: Act[] = [];
+  const busyUntil = new Map<string, Millis>(); // subject -> when it has recovered
+  for (let at = pick(random, 3_000); ; at += 1_000 + pick(random, 9_000)) {
+    const what: What =
+      mixes && pick(random, 4) === 0 ? { type: "otherVersion", node: pick(random, nodes) } : drawWhat(random, nodes, hasClocks);
+    const isLong = what.type === "otherVersion" || pick(random, 4) === 0;
+    const length = isLong ? 10_000 + pick(random, 15_000) : 300 + pick(random, 8_000);
+    if (at + length > duration) return acts;
+    const subject = subjectOf(what);
+    if ((busyUntil.get(subject) ?? -Infinity) > at) continue;
+    busyUntil.set(subject, at + length + (what.type === "rotateKey" ? keyRestMs : 2_000));
+    acts.push({ at, length, what });
+  }
+}
+
+// A new key is used after 10 s; speakers that are away meanwhile learn of it when they are back.
+const keyRestMs: Millis = 60_000;
+
+function drawWhat(random: Random, nodes: number, hasClocks: boolean): What {
+  const node = pick(random, nodes);
+  const other = (node + 1 + pick(random, nodes - 1)) % nodes;
+  const seconds = (pick(random, 2) === 0 ? 1 : -1) * pick(random, pick(random, 2) === 0 ? 5 : 3_600);
+  const clocks: readonly What[] = hasClocks
+    ? [
+        { type: "setClock", node, seconds },
+        { type: "setControllerClock", seconds },
+      ]
+    : [];
+  const choices: readonly What[] = [
+    ...clocks,
+    { type: "killSpeaker", node },
+    { type: "killSpeaker", node },
+    { type: "stopSpeaker", node },
+    { type: "stallSpeaker", node },
+    { type: "isolate", node },
+    { type: "unplug", node },
+    { type: "cutApi", node },
+    { type: "cut", node, other },
+    { type: "cutOneWay", node, other },
+    { type: "lose", node, percent: [10, 30, 60][pick(random, 3)] ?? 10 },
+    { type: "killController" },
+    { type: "stallController" },
+    { type: "isolateControlPlane" },
+    { type: "killRouter" },
+    { type: "freezeRouter" },
+    { type: "refusedConfiguration" },
+    { type: "otherConfiguration" },
+    { type: "moreServices" },
+    { type: "fillPool" },
+    { type: "fillDisk", node },
+    { type: "fillControllerDisk" },
+    { type: "rotateKey" },
+  ];
+  return choices[pick(random, choices.length)] ?? { type: "killController" };
+}
+
+function pick(random: Random, limit: number): number {
+  return Math.floor(random() * limit);
+}

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Act, describeAct, drawActs, subjectOf } from "./acts.ts";
+import { type Done, gapsOf, spansOf } from "./chronicle.ts";
+import { offsetText } from "./clocks.ts";
+import { picture } from "./picture.ts";
+
+test("acts follow from the seed, end in time, and are never done twice to the same", () => {
+  const acts = drawActs(7, 300_000, 3);
+  assert.deepEqual(drawActs(7, 300_000, 3), acts);
+  assert.notDeepEqual(drawActs(8, 300_000, 3), acts);
+  assert.ok(acts.length > 20);
+  for (const [index, { at, length, what }] of acts.entries()) {
+    assert.ok(at + length <= 300_000);
+    for (const earlier of acts.slice(0, index))
+      if (subjectOf(earlier.what) === subjectOf(what)) assert.ok(earlier.at + earlier.length < at);
+  }
+});
+
+test("clocks are set only where that can be done, by as much as the seed says, and the act says by how much", () => {
+  const isClock = ({ what }: Act) => what.type === "setClock" || what.type === "setControllerClock";
+  assert.ok(!drawActs(7, 300_000, 3).some(isClock));
+  const set = drawActs(7, 3_000_000, 3, { hasClocks: true }).filter(isClock);
+  assert.ok(set.length > 10);
+  for (const act of set) assert.match(describeAct(act), /^set(Controller)?Clock (node\d )?by -?\d+ s$/);
+  assert.deepEqual([offsetText(-5), offsetText(0), offsetText(3_600)], ["-5", "+0", "+3600"]);
+});
+
+const kill: Act = { at: 1_000, length: 2_000, what: { type: "killSpeaker", node: 0 } };
+const done: Done[] = [{ act: kill, from: 1_000, to: 3_000 }];
+const answers = (nodes: readonly string[]) => new Map([["192.0.2.1", nodes]]);
+const samples = [
+  { at: 0, answers: answers(["node1"]) },
+  { at: 1_000, answers: answers(["node1"]) },
+  { at: 1_200, answers: answers([]) },
+  { at: 1_600, answers: answers(["node2"]) },
+  { at: 20_000, answers: answers([]) },
+];
+
+test("gaps are told with what was done to the cluster then", () => {
+  const spans = spansOf(samples, 21_000);
+  assert.deepEqual(
+    spans.get("192.0.2.1")?.map(({ from, to, nodes }) => `${from}-${to} ${nodes.join()}`),
+    ["0-1200 node1", "1200-1600 ", "1600-20000 node2", "20000-21000 "],
+  );
+  assert.deepEqual(gapsOf(spans, done), [
+    { address: "192.0.2.1", from: 1_200, to: 1_600, causes: ["killSpeaker node1"] },
+    { address: "192.0.2.1", from: 20_000, to: 21_000, causes: [] },
+  ]);
+});
+
+test("the picture has a row for each address and act, and nothing in it is taken for markup", () => {
+  const svg = picture(spansOf(samples, 21_000), done, ["node1", "<node2>"], 21_000);
+  assert.match(svg, /^<svg [^>]+>\n/);
+  assert.equal(svg.match(/<rect x=/g)?.length, 3, "two spans with an owner, and an act");
+  assert.match(svg, /&lt;node2>/);
+  assert.doesNotMatch(svg, /<node2>/);
+});

@@ -1,0 +1,36 @@
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { DemoCluster, Workload } from "#e2e/demo-cluster";
+
+// The package faketime, by the names that Debian has for the two architectures.
+const libraries = ["x86_64-linux-gnu", "aarch64-linux-gnu"].map((each) => `/usr/lib/${each}/faketime/libfaketime.so.1`);
+const library = libraries.find((file) => existsSync(file));
+
+/** Whether processes can be given clocks that are wrong. */
+export const hasClocks = library !== undefined;
+
+/** As libfaketime takes it, relative to the machine's clock. */
+export function offsetText(seconds: number): string {
+  return `${seconds < 0 ? "-" : "+"}${Math.abs(seconds)}`;
+}
+
+/**
+ * Starts controller and speakers anew, each with a clock of its own: what `Date` and certificates go by, not what timers do.
+ * @returns workload -> file with the offset of its clock
+ */
+export async function giveClocks({ controller, nodes }: DemoCluster, folder: string): Promise<Map<Workload, string>> {
+  const clocks = new Map<Workload, string>();
+  if (library === undefined) return clocks;
+  mkdirSync(folder, { recursive: true });
+  for (const workload of [controller, ...nodes.map(({ speaker }) => speaker)]) {
+    const file = join(folder, `${workload.name}.clock`);
+    writeFileSync(file, offsetText(0));
+    clocks.set(workload, file);
+    const settings = { FAKETIME_TIMESTAMP_FILE: file, FAKETIME_CACHE_DURATION: 1, FAKETIME_DONT_FAKE_MONOTONIC: 1 };
+    const variables = Object.entries({ LD_PRELOAD: library, ...settings }).map(([name, value]) => `${name}=${value}`);
+    workload.within = ["env", ...variables];
+    await workload.stop();
+    await workload.start();
+  }
+  return clocks;
+}

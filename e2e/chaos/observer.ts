@@ -1,0 +1,188 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { DemoNode } from "#e2e/demo-cluster";
+import type { Sample } from "#e2e/ownership";
+import type { Millis } from "#pkg/clock";
+import type { Asked } from "./asker.ts";
+import type { Field } from "./field.ts";
+import { gracefulRestartSeconds, holdTimeSeconds } from "./field.ts";
+
+/** What is known of the faults, for the judgment of what is seen. */
+export interface Known {
+  now(): Millis;
+  /** Since when a node's speaker does not run, stands still, or is not on the LAN; undefined where it is well. */
+  goneSince(node: number): Millis | undefined;
+  /** Whether packets between two nodes are dropped. */
+  isCut(a: number, b: number): boolean;
+  /** Since when the router runs; undefined while it does not. */
+  readonly routerSince: Millis | undefined;
+}
+
+// A router deletes a route within a second of its deadline, and is looked at once a second.
+const maxRouteMs: Millis = (holdTimeSeconds + gracefulRestartSeconds + 3) * 1_000;
+const lookMs = 1_000;
+const lineMs = 200;
+// Lines that a process in a lab forgets at once.
+const linesForgotten = 10_000;
+
+/** Watches a field from outside: who answers on the LAN, the router's kernel, the objects of the API, and a client. */
+export class Observer {
+  readonly samples: Sample[] = [];
+  /** What must not be, besides what samples show. */
+  readonly faults: string[] = [];
+  readonly requests = new Map<string, { sent: number; failed: number }>(); // Service -> of the client
+  readonly #field: Field;
+  readonly #known: Known;
+  readonly #beganAt: number;
+  readonly #members = new Map<string, readonly string[]>(); // node -> those it takes for active; none while it does not say
+  readonly #macs = new Map<string, string>(); // MAC address -> node
+  #linesRead = 0;
+  #isOver = false;
+
+  /** @param beganAt when the run began, as `monotonicNow` has it */
+  constructor(field: Field, known: Known, beganAt: number) {
+    this.#field = field;
+    this.#known = known;
+    this.#beganAt = beganAt;
+    this.#linesRead = field.asker.lines.length;
+  }
+
+  /** Watches until `stop` is called. */
+  async watch(): Promise<void> {
+    const { cluster, services } = this.#field;
+    for (const { name, host } of cluster.nodes) this.#macs.set((await host.link("eth0").mac()).replaceAll(":", ""), name);
+    const each = [...services].map(([name, { address }]) => this.#every(lookMs / 2, () => this.#request(name, address)));
+    await Promise.all([
+      this.#every(lineMs, () => this.#readLines()),
+      this.#every(lookMs, () => this.#lookAtRouter()),
+      this.#every(lookMs, () => this.#lookAtApi()),
+      ...cluster.nodes.map((node) => this.#every(lookMs, () => this.#askMembers(node))),
+      ...each,
+    ]);
+  }
+
+  stop(): void {
+    this.#isOver = true;
+  }
+
+  /** Whether all is as it is to be where nothing is wrong; else what is not. */
+  async unsettled(): Promise<string | undefined> {
+    const last = this.samples.at(-1);
+    const names = this.#field.cluster.nodes
+      .map(({ name }) => name)
+      .sort()
+      .join();
+    for (const [node, members] of this.#members)
+      if (members.toSorted().join() !== names) return `${node} takes ${members.join(", ") || "nobody"} for members`;
+    for (const [address, nodes] of last?.answers ?? [])
+      if (nodes.length !== 1) return `${nodes.join(" and ") || "nobody"} answers for ${address}`;
+    const hops = await this.#nextHops();
+    if (hops.length !== this.#field.cluster.nodes.length) return `the router has routes by ${hops.join(", ") || "nobody"}`;
+    for (const [name, { address }] of this.#field.services) if (!(await this.#answers(address))) return `${name} does not answer`;
+    return undefined;
+  }
+
+  async #every(interval: Millis, look: () => Promise<void> | void): Promise<void> {
+    while (!this.#isOver) {
+      try {
+        await look();
+      } catch {
+        // The API, the router or a speaker is away, maybe on purpose: what has to be there is asked for in the end.
+      }
+      await sleep(interval);
+    }
+  }
+
+  #readLines(): void {
+    const { lines } = this.#field.asker;
+    if (lines.length < this.#linesRead) this.#linesRead -= linesForgotten;
+    for (const line of lines.slice(this.#linesRead)) if (line.startsWith("{")) this.#sample(JSON.parse(line));
+    this.#linesRead = lines.length;
+  }
+
+  #sample({ at, answers }: Asked): void {
+    const { nodes } = this.#field.cluster;
+    const isSeen = ({ name }: DemoNode, index: number) =>
+      this.#known.goneSince(index) === undefined && (this.#members.get(name)?.length ?? 0) > 0;
+    const seen = nodes.flatMap((node, index) => (isSeen(node, index) ? [{ name: node.name, index }] : []));
+    const hears = new Map(
+      seen.map(({ name, index }) => {
+        const others = seen.filter((other) => other.index !== index && !this.#known.isCut(index, other.index));
+        return [name, others.map((other) => other.name)] as const;
+      }),
+    );
+    const named = Object.entries(answers).map(
+      ([address, macs]) => [address, macs.map((mac) => this.#macs.get(mac) ?? mac)] as const,
+    );
+    const all = nodes.map(({ name }) => name);
+    this.samples.push({
+      at: at - this.#beganAt,
+      answers: new Map(named),
+      candidates: new Map(named.map(([address]) => [address, all])),
+      hears,
+      members: new Map(this.#members),
+      owners: new Map(),
+    });
+  }
+
+  async #askMembers({ name, speaker }: DemoNode): Promise<void> {
+    try {
+      const { members } = JSON.parse((await speaker.get("/v1/members")).body) as { members: { node: string; active: boolean }[] };
+      this.#members.set(
+        name,
+        members.flatMap(({ node, active }) => (active ? [node] : [])),
+      );
+    } catch {
+      this.#members.set(name, []);
+    }
+  }
+
+  async #nextHops(): Promise<string[]> {
+    const { router, routed, cluster } = this.#field;
+    const route = await router.router.kernelRoute(`${routed}/32`);
+    return (route?.nextHops ?? []).map(
+      ({ address }) => cluster.nodes.find((node) => node.addresses.includes(address))?.name ?? address,
+    );
+  }
+
+  async #lookAtRouter(): Promise<void> {
+    const { routerSince } = this.#known;
+    if (routerSince === undefined) return;
+    const hops = await this.#nextHops();
+    for (const [index, { name }] of this.#field.cluster.nodes.entries()) {
+      const gone = this.#known.goneSince(index);
+      if (gone === undefined || !hops.includes(name)) continue;
+      const lasted = this.#known.now() - Math.max(gone, routerSince);
+      if (lasted > maxRouteMs)
+        this.#fault(`the router has a route by ${name}, which is gone for ${Math.round(lasted / 1_000)} s`);
+    }
+  }
+
+  async #lookAtApi(): Promise<void> {
+    for (const [name, { service, address }] of this.#field.services) {
+      const now = await service.addresses();
+      if (now.join() !== address)
+        this.#fault(`${name} had ${address} and has ${now.join() || "nothing"}, although nobody changed it`);
+    }
+  }
+
+  async #request(name: string, address: string): Promise<void> {
+    const counts = this.requests.get(name) ?? { sent: 0, failed: 0 };
+    this.requests.set(name, counts);
+    counts.sent++;
+    if (!(await this.#answers(address))) counts.failed++;
+  }
+
+  async #answers(address: string): Promise<boolean> {
+    try {
+      return (await this.#field.cluster.client.get(`http://${address}/`, { timeout: 1_000 })).status === 200;
+    } catch {
+      return false;
+    }
+  }
+
+  #fault(text: string): void {
+    const at = `${(this.#known.now() / 1_000).toFixed(1)} s: `;
+    if (!this.faults.some((fault) => fault.replace(/^[\d.]+ s: /, "").replaceAll(/\d+ s/g, "") === text.replaceAll(/\d+ s/g, "")))
+      this.faults.push(`${at}${text}`);
+  }
+}

@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Millis } from "#pkg/clock";
+import { monotonicNow } from "../bench/arp-asker.ts";
+import { type Act, describeAct } from "./acts.ts";
+import { carryOut } from "./carry-out.ts";
+import type { Done } from "./chronicle.ts";
+import type { Field } from "./field.ts";
+import { type Known, Observer } from "./observer.ts";
+
+export interface Course {
+  readonly done: readonly Done[];
+  readonly observer: Observer;
+  /** When everything was as it is to be, after the last act; undefined where it was not in time. */
+  readonly settledAfter: Millis | undefined;
+  /** What was not, then. */
+  readonly unsettled: string | undefined;
+  readonly end: Millis;
+}
+
+// Longer than everybody waits before trying again: 110 s is promised.
+const maxSettleMs: Millis = 110_000;
+
+/** Does the acts, watches, and waits until everything is as it is to be. */
+export async function runChaos(field: Field, acts: readonly Act[], print: (line: string) => void): Promise<Course> {
+  const beganAt = monotonicNow();
+  const log = new ActLog(() => monotonicNow() - beganAt);
+  const observer = new Observer(field, log, beganAt);
+  const watching = observer.watch();
+  await Promise.all(acts.map((act) => perform(field, act, log, print)));
+  const restFrom = log.now();
+  let unsettled: string | undefined = "nothing was looked at";
+  while (unsettled !== undefined && log.now() - restFrom < maxSettleMs) {
+    await sleep(500);
+    unsettled = await observer.unsettled().catch((error: unknown) => String(error));
+  }
+  const end = log.now();
+  observer.stop();
+  await watching;
+  return { done: log.done, observer, settledAfter: unsettled === undefined ? end - restFrom : undefined, unsettled, end };
+}
+
+async function perform(field: Field, act: Act, log: ActLog, print: (line: string) => void): Promise<void> {
+  await sleep(Math.max(0, act.at - log.now()));
+  const done: Done = { act, from: log.now(), to: undefined };
+  log.done.push(done);
+  print(`${(done.from / 1_000).toFixed(1).padStart(7)} s  ${describeAct(act)} for ${(act.length / 1_000).toFixed(1)} s`);
+  try {
+    const undo = await carryOut(field, act);
+    await sleep(Math.max(0, done.from + act.length - log.now()));
+    await undo();
+  } catch (error) {
+    // Such as a configuration while the API is cut off: then it was not done, and the rest is judged as it is.
+    print(`${" ".repeat(10)} ${describeAct(act)}: ${error instanceof Error ? error.message : error}`);
+  }
+  done.to = log.now();
+}
+
+/** What was done so far, and what follows from it. */
+class ActLog implements Known {
+  readonly done: Done[] = [];
+  readonly now: () => Millis;
+
+  constructor(now: () => Millis) {
+    this.now = now;
+  }
+
+  goneSince(node: number): Millis | undefined {
+    const found = this.#lasting(({ what }) => {
+      const isOfNode = "node" in what && what.node === node;
+      return isOfNode && ["killSpeaker", "stopSpeaker", "stallSpeaker", "isolate", "unplug"].includes(what.type);
+    });
+    return found?.from;
+  }
+
+  isCut(a: number, b: number): boolean {
+    const found = this.#lasting(({ what }) => {
+      if (what.type !== "cut" && what.type !== "cutOneWay") return false;
+      return (what.node === a && what.other === b) || (what.node === b && what.other === a);
+    });
+    return found !== undefined;
+  }
+
+  get routerSince(): Millis | undefined {
+    const isRouters = ({ what }: Act) => what.type === "killRouter" || what.type === "freezeRouter";
+    if (this.#lasting(isRouters) !== undefined) return undefined;
+    return this.done.findLast(({ act }) => isRouters(act))?.to ?? 0;
+  }
+
+  #lasting(is: (act: Act) => boolean): Done | undefined {
+    return this.done.find(({ act, to }) => to === undefined && is(act));
+  }
+}

@@ -1,0 +1,251 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { patience } from "#e2e/cluster";
+import { waitFor } from "#e2e/lab";
+import type { CommandError } from "../command.ts";
+import { steps } from "../steps.ts";
+import { config, InstalledCluster, namespace } from "./installed.ts";
+
+const program = resolve(import.meta.dirname, "../../../ctl/main.ts");
+const bigger = config.replace("172.30.0.219", "172.30.0.229");
+const small = config.replace("172.30.0.200-172.30.0.219", "172.30.0.200/32");
+
+const getStatus = `
+  const [url, token] = process.argv.slice(1);
+  fetch(url, { headers: token === "" ? {} : { authorization: "Bearer " + token } }).then(({ status }) => console.log(status));
+`;
+
+/** Opens the page of `ingotctl dashboard` as a browser would, prints what it is given, and ends it. */
+const openDashboard = `
+  const { spawn } = require("node:child_process");
+  const [program, kubeconfig, ...questions] = process.argv.slice(1);
+  const child = spawn(process.execPath, [program, "dashboard", "--kubeconfig", kubeconfig], { stdio: ["ignore", "pipe", "inherit"] });
+  const address = () => new Promise((resolve, reject) => {
+    let text = "";
+    child.stdout.on("data", (some) => {
+      text += some;
+      const [url] = /http:\\S+/.exec(text) ?? [];
+      if (url !== undefined) resolve(url);
+    });
+    child.on("exit", (status) => reject(new Error("ended with " + status)));
+  });
+  (async () => {
+    try {
+      const url = await address();
+      const page = await fetch(url);
+      const stream = await fetch(new URL("stream", url));
+      let text = "";
+      for await (const some of stream.body.pipeThrough(new TextDecoderStream())) {
+        text += some;
+        if (text.includes('"isComplete":true')) break;
+      }
+      const answers = [];
+      for (const question of questions) {
+        const answer = await fetch(new URL(question, url));
+        answers.push({ status: answer.status, body: await answer.json() });
+      }
+      const without = await fetch(new URL("/stream", url));
+      const policy = page.headers.get("content-security-policy");
+      console.log(JSON.stringify({ page: page.status, policy, stream: text, answers, without: without.status }));
+    } finally {
+      child.kill();
+    }
+  })();
+`;
+
+interface Dashboard {
+  readonly page: number;
+  readonly policy: string;
+  readonly stream: string;
+  readonly answers: readonly { readonly status: number; readonly body: object }[];
+  readonly without: number;
+}
+
+async function dashboard(on: InstalledCluster, kubeconfig: string, questions: readonly string[]): Promise<Dashboard> {
+  return JSON.parse(await on.cluster.client.run([process.execPath, "-e", openDashboard, program, kubeconfig, ...questions]));
+}
+
+interface Printed {
+  readonly status: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** `ingotctl` as an administrator uses it, on a host of the cluster's LAN. */
+async function ingotctl(on: InstalledCluster, args: readonly string[], kubeconfig = on.cluster.kubeconfig): Promise<Printed> {
+  const state = `XDG_STATE_HOME=${join(on.cluster.directory, "state")}`;
+  try {
+    const command = ["env", state, process.execPath, program, ...args, "--kubeconfig", kubeconfig];
+    return { status: 0, out: await on.cluster.client.run(command), err: "" };
+  } catch (error) {
+    const { message, stdout, stderr } = error as CommandError;
+    return { status: Number(/exit status (\d+)/.exec(message)?.[1]), out: stdout, err: stderr };
+  }
+}
+
+async function explains(on: InstalledCluster, subject: string, wanted: RegExp): Promise<string> {
+  const explained = async (): Promise<string> => {
+    const { out, err } = await ingotctl(on, ["explain", subject]);
+    assert.match(out, wanted, err);
+    return out;
+  };
+  return waitFor(`${subject} to be explained by ${wanted}`, explained, patience);
+}
+
+/** A kubeconfig for a ServiceAccount of namespace `default`. */
+async function kubeconfigOf(on: InstalledCluster, account: string): Promise<string> {
+  const file = join(on.cluster.directory, `${account}.kubeconfig`);
+  await writeFile(file, await on.kubectl("config", "view", "--raw", "--flatten"));
+  const token = (await on.kubectl("create", "token", account)).trim();
+  await on.kubectl("--kubeconfig", file, "config", "set-credentials", account, `--token=${token}`);
+  await on.kubectl("--kubeconfig", file, "config", "set-context", "--current", `--user=${account}`);
+  return file;
+}
+
+let address = "";
+const step = steps(async () => {
+  const on = await InstalledCluster.start({ nodes: 2 });
+  await on.install(small, ["api-auth"]);
+  await on.deploy(2);
+  address = await on.serve("web");
+  return on;
+});
+
+step("status lists every process with the same configuration, and says what is wrong", async (on) => {
+  const { out } = await waitFor("all to be one", async () => {
+    const printed = await ingotctl(on, ["status"]);
+    assert.match(printed.out, /Services: 1 Announced/, printed.err);
+    return printed;
+  });
+  for (const program of ["controller", "speaker"])
+    assert.match(out, new RegExp(`^${program} +node[12] +${program}-\\S+ +\\d`, "m"));
+  const { processes } = JSON.parse((await ingotctl(on, ["status", "-o", "json"])).out);
+  assert.deepEqual(processes.map((one: { program: string }) => one.program).sort(), ["controller", "speaker", "speaker"]);
+  assert.equal(new Set(processes.map((one: { hash: string }) => one.hash)).size, 1);
+});
+
+step("owner and services name the node whose MAC address answers", async (on) => {
+  const answering = await on.owner(address);
+  assert.equal((await ingotctl(on, ["owner", address])).out, `${answering}\n`);
+  const { out } = await ingotctl(on, ["services", "-A"]);
+  assert.match(out, new RegExp(`\\ndefault +web +Announced +${address} +lan +${answering} `));
+  const explained = await explains(on, "svc/web", /: Announced \(announced\)/);
+  assert.match(explained, new RegExp(`${answering} announces ${address} of pool lan by layer 2`));
+});
+
+step("pools, nodes, peers and members say what there is", async (on) => {
+  assert.match((await ingotctl(on, ["pools"])).out, /\nlan +layer2 +1 +1 +Degraded +\S+ +full\n/);
+  const nodes = await ingotctl(on, ["nodes"]);
+  for (const node of ["node1", "node2"]) assert.match(nodes.out, new RegExp(`^${node} +`, "m"), nodes.err);
+  assert.equal((await ingotctl(on, ["peers"])).out, "no node has a BGP peer\n");
+  assert.match((await ingotctl(on, ["members"])).out, /\nnode1 +memberlist +\w+ +2 +none\nnode2 +memberlist +\w+ +2 +none\n/);
+});
+
+step("what is pending is explained: a pool that is full, and endpoints that there are not", async (on) => {
+  const spec = { type: "LoadBalancer", selector: { app: "none" }, ports: [{ port: 80 }] };
+  await on.apply({ apiVersion: "v1", kind: "Service", metadata: { name: "late", namespace: "default" }, spec });
+  const full = await explains(on, "svc/late", /^Service default\/late: Pending \(noPoolFits\)/);
+  assert.match(full, /pool "lan" has no free IPv4 address/);
+  assert.match(full, /\n {2}To do: add addresses to a pool/);
+});
+
+step("diff tells beforehand what apply then does, and apply waits until it is in force", async (on) => {
+  const file = join(on.cluster.directory, "bigger.yaml");
+  await writeFile(file, bigger);
+  const diff = await ingotctl(on, ["diff", file]);
+  assert.match(diff.out, /\ndefault\/late +gains +- +172\.30\.0\.201\n/, diff.err);
+  const applied = await ingotctl(on, ["apply", file, "--yes"]);
+  assert.match(applied.out, /^In force in all 3 processes that answer\.\nThe way back: ingotctl apply /, applied.err);
+  const gained = await waitFor("the address", () => on.addressOf("late"), patience);
+  assert.equal(gained, "172.30.0.201");
+  await explains(on, "svc/late", /^Service default\/late: Pending \(noReadyEndpoint\)/);
+});
+
+step("diff refuses what would strand a Service, as the controller does", async (on) => {
+  const file = join(on.cluster.directory, "other.yaml");
+  await writeFile(file, config.replace("172.30.0.200-172.30.0.219", "172.30.0.210-172.30.0.219"));
+  const { status, out } = await ingotctl(on, ["diff", file]);
+  assert.equal(status, 1);
+  assert.match(
+    out,
+    new RegExp(`^It would be refused.*\\n\\nSERVICE +ADDRESSES\\ndefault/late +172.30.0.201\\ndefault/web +${address}\\n`),
+  );
+  assert.equal((await ingotctl(on, ["apply", file, "--yes"])).status, 1);
+  assert.equal(await on.kubectl("-n", namespace, "get", "configmap", "config", "-o", "jsonpath={.data.config}"), bigger);
+});
+
+step("simulate drain says who goes, and that is what happens", async (on) => {
+  const { status, out } = await ingotctl(on, ["simulate", "drain", "node1", "node2"]);
+  assert.equal(status, 3);
+  assert.match(out, new RegExp(`^NOT ANNOUNCED +ADDRESS +WHY\\ndefault/web +${address} +noReadyEndpoint\\n`));
+  const first = await on.owner(address);
+  const lost = JSON.parse((await ingotctl(on, ["simulate", "lose", first, "-o", "json"])).out);
+  const [moved] = lost.moved;
+  assert.deepEqual([moved.address, moved.before], [address, [first]]);
+  await on.kubectl("label", "node", first, "ingot-speaker=off"); // Its speaker stops.
+  assert.deepEqual([await on.ownerOtherThan(first, address)], moved.after);
+  const doctor = await ingotctl(on, ["doctor"]);
+  assert.match(doctor.out, new RegExp(`note: node ${first}: no speaker runs there`), doctor.err);
+  await on.kubectl("label", "node", first, "ingot-speaker-");
+  await on.rolledOut("daemonset/speaker");
+});
+
+step("the rights that the pages name are enough, and without them it is said which is missing", async (on) => {
+  await on.kubectl("create", "serviceaccount", "operator");
+  const kubeconfig = await kubeconfigOf(on, "operator");
+  const without = await ingotctl(on, ["services"], kubeconfig);
+  assert.equal(without.status, 2);
+  assert.match(without.err, /pods is forbidden/);
+  const grant = (name: string, verbs: string, resource: string) =>
+    on.kubectl("-n", namespace, "create", "role", name, `--verb=${verbs}`, `--resource=${resource}`);
+  const bind = (name: string) =>
+    on.kubectl("-n", namespace, "create", "rolebinding", name, `--role=${name}`, "--serviceaccount=default:operator");
+  await grant("operator-pods", "list", "pods");
+  await bind("operator-pods");
+  const partly = await ingotctl(on, ["services"], kubeconfig);
+  assert.equal(partly.status, 3);
+  assert.match(partly.err, /you may not forward its port: that takes the rights to get and create pods\/portforward/);
+  await grant("operator-ports", "get,create", "pods/portforward");
+  await bind("operator-ports");
+  const granted = await ingotctl(on, ["services"], kubeconfig);
+  assert.equal(granted.status, 0, granted.err);
+  assert.match(granted.out, /\ndefault +web +Announced /);
+});
+
+step("the dashboard shows the cluster with the rights of who opens it, and to nobody without its token", async (on) => {
+  const questions = ["explain?subject=svc%2Fweb", `history?subject=${address}`, "simulate?lose=node1", "simulate?drain=node1"];
+  const own = await dashboard(on, join(on.cluster.directory, "operator.kubeconfig"), questions);
+  assert.deepEqual([own.page, own.without], [200, 404]);
+  assert.match(own.policy, /default-src 'none'/);
+  assert.match(own.stream, new RegExp(`\\nevent: model\\n.*"default/web".*"${address}"`, "s"));
+  assert.deepEqual(
+    own.answers.map(({ status }) => status),
+    [200, 200, 400, 400],
+  );
+  assert.match(JSON.stringify(own.answers[0]?.body), new RegExp(`announces ${address} of pool lan by layer 2`));
+  assert.match(JSON.stringify(own.answers[2]?.body), /forbidden/);
+  const administrator = await dashboard(on, on.cluster.kubeconfig, questions);
+  assert.deepEqual(
+    administrator.answers.map(({ status }) => status),
+    [200, 200, 200, 200],
+  );
+  const [, , lost, drained] = administrator.answers as unknown as { body: { change: { load: { node: string }[] } } }[];
+  for (const one of [lost, drained]) assert.ok(one?.body.change.load.some(({ node }) => node === "node2"));
+});
+
+step("api-auth: /v1 is answered to a token with the right, and to nobody else", async (on) => {
+  const read = async (account: string, path: string) => {
+    const token = account === "" ? "" : (await on.kubectl("create", "token", account)).trim();
+    const url = `http://${on.cluster.nodes[0]?.host.ipv4}:7472${path}`;
+    const printed = await on.cluster.client.run([process.execPath, "-e", getStatus, url, token]);
+    return Number(printed);
+  };
+  for (const account of ["reader", "stranger"]) await on.kubectl("create", "serviceaccount", account);
+  const role = "--clusterrole=metallb-system:api-reader";
+  await on.kubectl("create", "clusterrolebinding", "reader", role, "--serviceaccount=default:reader");
+  assert.equal(await read("reader", "/v1/verdicts"), 200);
+  assert.equal(await read("stranger", "/v1/verdicts"), 403);
+  assert.equal(await read("", "/v1/verdicts"), 401);
+  assert.equal(await read("", "/metrics"), 200);
+});

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { patience } from "#e2e/cluster";
+import { waitFor } from "#e2e/lab";
+import { steps } from "../steps.ts";
+import { config, InstalledCluster, namespace } from "./installed.ts";
+
+// The component validating-webhook on a real API server: it is asked, it is right, and it is done without.
+const step = steps(async () => {
+  const on = await InstalledCluster.start({ nodes: 1 });
+  await on.deploy(1);
+  // The control plane has no kube-proxy: Services are behind the node, as they are behind a proxy of the API server in other clusters.
+  const services = ["10.96.0.0/16", "via", "172.30.0.11"];
+  await on.cluster.controlPlane.host.run(["ip", "route", "add", ...services]);
+  await on.install(config, ["validating-webhook"]);
+  return on;
+});
+
+/** Changes the ConfigMap as a person does. @returns what kubectl prints, also to standard error, or why it was refused */
+async function change(on: InstalledCluster, text: string): Promise<string> {
+  const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "config", namespace }, data: { config: text } };
+  try {
+    return await on.cluster.kubectl(["apply", "--warnings-as-errors", "-f", "-"], { input: JSON.stringify(object) });
+  } catch (error) {
+    return String((error as Error).message);
+  }
+}
+
+const current = (on: InstalledCluster) =>
+  on.kubectl("-n", namespace, "get", "configmap", "config", "-o", "jsonpath={.data.config}");
+const refused = /admission webhook .* denied the request: .*error: address-pools/s;
+
+step("a configuration that is not valid is refused, with line and column, once the webhook is trusted", async (on) => {
+  // Until then the API server does without it, and kubectl asks for no change of a text that it has.
+  let attempts = 0;
+  const answer = await waitFor(
+    "a refusal",
+    async () => {
+      const found = await change(on, `${config}  - name: broken-${attempts++}\n`);
+      return refused.test(found) ? found : undefined;
+    },
+    patience,
+  );
+  assert.match(answer, /6:5: error: address-pools\[1\]\.protocol: required, but missing/);
+  await change(on, config);
+  assert.equal(await current(on), config);
+});
+
+step("which Services would lose or change their addresses is a warning, and the change is made", async (on) => {
+  const address = await on.serve("web");
+  const other = config.replace("172.30.0.200-172.30.0.219", "172.30.0.100-172.30.0.109");
+  const answer = await change(on, other);
+  assert.match(answer, new RegExp(`Warning: not used until these Services are gone or moved.*default/web \\(${address}\\)`));
+  assert.match(
+    answer,
+    new RegExp(`Warning: 1 Service would get other addresses: default/web \\(${address} to 172\\.30\\.0\\.100\\)`),
+  );
+  await waitFor("the change", async () => (await current(on)) === other, patience);
+  await change(on, config);
+  assert.equal(await on.addressOf("web"), address);
+});
+
+step("other ConfigMaps, of this namespace and of others, are nobody's business", async (on) => {
+  for (const at of [namespace, "default"]) {
+    await on.apply({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "other", namespace: at },
+      data: { config: "no: 1" },
+    });
+    await on.kubectl("-n", at, "delete", "configmap", "other");
+  }
+});
+
+step("a certificate that is deleted is made again, and trusted", async (on) => {
+  await on.kubectl("-n", namespace, "delete", "secret", "ingot-webhook");
+  await waitFor("another Secret", () => on.kubectl("-n", namespace, "get", "secret", "ingot-webhook").catch(() => ""), patience);
+  await waitFor("a refusal", async () => refused.test(await change(on, "address-pools: [{name: a}]\n")), patience);
+  await change(on, config);
+});
+
+step("with the controller gone everything may be changed", async (on) => {
+  await on.kubectl("-n", namespace, "scale", "deployment/controller", "--replicas=0");
+  await waitFor(
+    "no controller",
+    async () => (await on.get("pods", "-n", namespace, "-l", "component=controller")).length === 0,
+    patience,
+  );
+  const broken = "address-pools: [{name: a}]\n";
+  await change(on, broken);
+  assert.equal(await current(on), broken);
+  await change(on, config);
+  assert.equal(await current(on), config);
+});
+
+step("and when it is back, it is asked again", async (on) => {
+  await on.kubectl("-n", namespace, "scale", "deployment/controller", "--replicas=1");
+  await on.rolledOut("deployment/controller");
+  await waitFor("a refusal", async () => refused.test(await change(on, "address-pools: [{name: a}]\n")), patience);
+  assert.equal(await current(on), config);
+});

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { seededRandom } from "#pkg/clock";
+import { Coverage } from "./coverage.ts";
+import { execute } from "./execution.ts";
+import { Fuzzer } from "./fuzzer.ts";
+import { mutate } from "./mutations.ts";
+import { fuzzInThread } from "./parser-thread.ts";
+import { octetsOf, type Target } from "./target.ts";
+import { targets } from "./targets/index.ts";
+import type { Report } from "./task.ts";
+import { backtracking, believedLength, deepFault, scribbler, squareWork } from "./testing/planted.ts";
+
+const isPlanted = (url: string) => url.endsWith("/planted.ts");
+
+function fuzzed(target: Target, executions: number): Fuzzer {
+  const coverage = new Coverage(isPlanted);
+  const fuzzer = new Fuzzer(target, coverage, seededRandom(1));
+  for (const input of target.seeds) fuzzer.try(input);
+  for (let i = 0; i < executions && fuzzer.findings.length === 0; i++) fuzzer.try(fuzzer.next());
+  return fuzzer;
+}
+
+test("a fault behind three octets is found step by step", () => {
+  const fuzzer = fuzzed(deepFault, 20_000);
+  assert.match(fuzzer.findings[0]?.problem ?? "", /^throws Error: found/);
+  assert.deepEqual([...(fuzzer.findings[0]?.input.subarray(0, 3) ?? [])], [0x7f, 0xfd, 0xc0]);
+  assert.ok(fuzzer.smallest().length < fuzzer.inputs.length, "fewer inputs do as much");
+});
+
+test("the same seed tries the same inputs", () => {
+  const [one, other] = [fuzzed(deepFault, 700), fuzzed(deepFault, 700)];
+  assert.ok(one.inputs.length > 1);
+  assert.deepEqual(other.inputs, one.inputs);
+});
+
+test("work that grows with the square of the length is found", () => {
+  assert.match(fuzzed(squareWork, 20_000).findings[0]?.problem ?? "", /^runs \d+ blocks for \d+ octets, of \d+ at most$/);
+});
+
+test("a length that is believed is found by the memory that it takes", () => {
+  assert.match(fuzzed(believedLength, 2_000).findings[0]?.problem ?? "", /^allocates [\d.]+ MiB for \d+ octets, of 4 at most$/);
+});
+
+test("time that no block shows is found, and input that is written into", () => {
+  const coverage = new Coverage(isPlanted);
+  const slow = execute(backtracking, coverage, octetsOf(`${"a".repeat(26)}!`));
+  assert.match(slow.problem ?? "", /^takes \d+ times the reference for 27 octets, of 25 at most$/);
+  assert.equal(execute(backtracking, coverage, octetsOf("aaaa")).problem, undefined);
+  assert.equal(execute(scribbler, coverage, octetsOf("a")).problem, "writes into what it parses");
+});
+
+for (const [name, maxSeconds, problem] of [
+  ["endless", 1, /^does not end within 1 s of processor time$/],
+  ["greedy", 30, /^ends the thread: .*memory/], // Collecting garbage takes time.
+] as const)
+  test(`a parser that is ${name} becomes a finding with its input`, async () => {
+    const reports: Report[] = [];
+    const file = new URL("testing/endless-worker.ts", import.meta.url);
+    const input = octetsOf("the input");
+    await fuzzInThread({ name, inputs: [input], seconds: 60, seed: 1, maxSeconds, file }, (report) => reports.push(report));
+    const [finding] = reports.at(-1)?.findings ?? [];
+    assert.match(finding?.problem ?? "", problem);
+    assert.deepEqual(finding?.input, input);
+  });
+
+test("mutations keep to the longest input, and leave the one they begin with as it is", () => {
+  const random = seededRandom(1);
+  for (const { seeds, words, isText, maxLength } of targets)
+    for (const seed of seeds) {
+      const before = seed.slice();
+      const other = seeds[0] ?? seed;
+      for (let i = 0; i < 50; i++)
+        assert.ok(mutate(seed, { random, words, isText, maxLength, other }).length <= Math.max(maxLength, seed.length));
+      assert.deepEqual(seed, before);
+    }
+});

@@ -1,0 +1,131 @@
+import type { Random } from "#pkg/clock";
+import type { Coverage } from "./coverage.ts";
+import { execute } from "./execution.ts";
+import { mutate } from "./mutations.ts";
+import type { Target } from "./target.ts";
+
+/** An input for which something is wrong. */
+export interface Finding {
+  readonly input: Uint8Array;
+  readonly problem: string;
+}
+
+interface Kept {
+  input: Uint8Array;
+  readonly features: readonly number[];
+  /** How often it has been the beginning of another one. */
+  uses: number;
+}
+
+// Once there are as many, others are not looked for: one fault is mostly the same as the next.
+const maxFindings = 5;
+const maxRecent = 8;
+
+/**
+ * Looks for inputs that make a parser do what it has not done before, and begins with those to find more. With the same inputs to begin with and the
+ * same chance, it always finds the same.
+ */
+export class Fuzzer {
+  readonly findings: Finding[] = [];
+  executions = 0;
+  /** The most that one did, as a part of what it may. */
+  maxLoad = 0;
+  readonly #target: Target;
+  readonly #coverage: Coverage;
+  readonly #random: Random;
+  readonly #seen = new Set<number>(); // features
+  readonly #kept: Kept[] = [];
+  readonly #byFeatures = new Map<string, Kept>(); // features -> the shortest that has them
+
+  constructor(target: Target, coverage: Coverage, random: Random) {
+    this.#target = target;
+    this.#coverage = coverage;
+    this.#random = random;
+    coverage.take();
+    // The first run of any code also loads it.
+    for (const input of target.seeds) execute(target, coverage, input);
+  }
+
+  /** Features seen so far. */
+  get reached(): number {
+    return this.#seen.size;
+  }
+
+  get isDone(): boolean {
+    return this.findings.length >= maxFindings;
+  }
+
+  /** What has been kept, in the order of its finding. */
+  get inputs(): readonly Uint8Array[] {
+    return this.#kept.map(({ input }) => input);
+  }
+
+  /** Tries an input. @returns whether it is kept, since it did something new */
+  try(input: Uint8Array): boolean {
+    this.executions++;
+    const { features, load, problem } = execute(this.#target, this.#coverage, input);
+    this.maxLoad = Math.max(this.maxLoad, load);
+    if (problem !== undefined) {
+      if (!this.findings.some((finding) => kindOf(finding.problem) === kindOf(problem))) this.findings.push({ input, problem });
+      return false;
+    }
+    const before = this.#seen.size;
+    for (const feature of features) this.#seen.add(feature);
+    const key = features.join();
+    const same = this.#byFeatures.get(key);
+    if (same !== undefined && input.length < same.input.length) same.input = input.slice();
+    if (this.#seen.size === before) return false;
+    const kept: Kept = { input: input.slice(), features, uses: 0 };
+    this.#kept.push(kept);
+    this.#byFeatures.set(key, kept);
+    return true;
+  }
+
+  /** Makes a new input, to be tried. */
+  next(): Uint8Array {
+    const { words, isText, maxLength, repair } = this.#target;
+    const parent = this.#choose();
+    parent.uses++;
+    const random = this.#random;
+    const material = { random, words, isText, maxLength, other: this.#any().input };
+    const mutated = mutate(parent.input, material);
+    return repair !== undefined && random() < 0.8 ? repair(mutated, random).subarray(0, maxLength) : mutated;
+  }
+
+  /** The fewest inputs that do all that has been seen: the shortest first. */
+  smallest(): Uint8Array[] {
+    const missing = new Set(this.#seen);
+    const chosen: Kept[] = [];
+    const candidates = this.#kept.toSorted((a, b) => a.input.length - b.input.length);
+    while (missing.size > 0) {
+      let best: Kept | undefined;
+      let most = 0;
+      for (const kept of candidates) {
+        const gain = kept.features.filter((feature) => missing.has(feature)).length / (64 + kept.input.length);
+        if (gain > most) [best, most] = [kept, gain];
+      }
+      if (best === undefined) break;
+      chosen.push(best);
+      for (const feature of best.features) missing.delete(feature);
+    }
+    return chosen.map(({ input }) => input);
+  }
+
+  #any(): Kept {
+    return this.#kept[Math.floor(this.#random() * this.#kept.length)] ?? { input: new Uint8Array(), features: [], uses: 0 };
+  }
+
+  /** One of the last half of the time, else of four at random the one that has been used least. */
+  #choose(): Kept {
+    const recent = this.#kept.at(-1 - Math.floor(this.#random() * maxRecent));
+    if (recent !== undefined && this.#random() < 0.5) return recent;
+    return [this.#any(), this.#any(), this.#any(), this.#any()].reduce((least, other) =>
+      other.uses < least.uses ? other : least,
+    );
+  }
+}
+
+/** What is wrong, without numbers, and where. */
+function kindOf(problem: string): string {
+  return problem.split("\n", 3).join("\n").replaceAll(/\d+/g, "0");
+}

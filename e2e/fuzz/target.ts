@@ -1,0 +1,51 @@
+import type { Random } from "#pkg/clock";
+
+/** A parser, and what is held to be true of it for any input. */
+export interface Target {
+  /** As in `make fuzz TARGET=…`. */
+  readonly name: string;
+  /** Of inputs that are tried, in octets. */
+  readonly maxLength: number;
+  /** Inputs to begin with, such as captures. */
+  readonly seeds: readonly Uint8Array[];
+  /** What means something to it, to be put into inputs. */
+  readonly words: readonly Uint8Array[];
+  /** Lines and nesting are changed too. */
+  readonly isText: boolean;
+  /** Sets right what would be refused at once, such as a length or a checksum. */
+  readonly repair?: (input: Uint8Array, random: Random) => Uint8Array;
+  /** Parses it. @throws {Error} for what is wrong with the parser; its own errors about the input do not leave this */
+  readonly run: (input: Uint8Array) => void;
+  readonly bounds: Bounds;
+}
+
+/** What one input may cost at most. */
+export interface Bounds {
+  /** Blocks of code that are run: a fixed number, and for each octet of the input. The same on any machine. */
+  readonly work: number;
+  readonly workPerOctet: number;
+  /** Memory that is allocated while it runs: MiB. */
+  readonly memory: number;
+  /** Processor time, in units of `referenceWork`: for what is not made of blocks, such as regular expressions. */
+  readonly time: number;
+}
+
+/** For packets, each of which anybody may send at any rate. */
+export const packetBounds: Bounds = { work: 300, workPerOctet: 10, memory: 4, time: 25 };
+
+export function octetsOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+/** Each character an octet. */
+export function latin1(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text, "latin1"));
+}
+
+export function fromHex(hex: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(hex.replaceAll(/\s/g, ""), "hex"));
+}
+
+export function textOf(input: Uint8Array): string {
+  return Buffer.from(input.buffer, input.byteOffset, input.length).toString("utf8");
+}

@@ -1,0 +1,230 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { parseConfig, readFields, readInput } from "../../../pkg/config/index.ts";
+import { convert } from "../../../pkg/convert/index.ts";
+import { type Bounds, octetsOf, type Target, textOf } from "../target.ts";
+import { wordsIn } from "../words.ts";
+
+const samples = new URL("../../../config-samples/", import.meta.url);
+const manifests = readdirSync(samples)
+  .filter((file) => file.endsWith(".yaml"))
+  .map((file) => readFileSync(new URL(file, samples), "utf8"));
+// Aliases and merge keys may stand for 150,000 values, whatever the length (`pkg/config/limits.ts`).
+const bounds: Bounds = { work: 20_000_000, workPerOctet: 2_000, memory: 256, time: 3_000 };
+const maxProblems = 101; // And one that says how many there are.
+
+const words = [
+  ...[
+    "address-pools:",
+    "- name: a",
+    "protocol: layer2",
+    "protocol: bgp",
+    "addresses:",
+    "- 192.0.2.0/24",
+    "192.0.2.1-192.0.2.9",
+    "2001:db8::/64",
+  ],
+  ...[
+    "bgp-advertisements:",
+    "aggregation-length: 24",
+    "aggregation-length-v6: 64",
+    "localpref: 100",
+    "communities:",
+    "- 65535:65281",
+    "large:1:2:3",
+  ],
+  ...[
+    "peers:",
+    "peer-address: 10.0.0.1",
+    "peer-asn: 64512",
+    "my-asn: 64513",
+    "hold-time: 90s",
+    "node-selectors:",
+    "match-labels:",
+    "match-expressions:",
+  ],
+  ...[
+    "operator: In",
+    "values:",
+    "bfd-profiles:",
+    "bfd-profile: a",
+    "bgp-communities:",
+    "auto-assign: false",
+    "avoid-buggy-ips: true",
+    "interfaces:",
+  ],
+  ...[
+    "l2-placement: sticky",
+    "source-address: 10.0.0.2",
+    "password: x",
+    "&a",
+    "*a",
+    "<<: *a",
+    "!!str ",
+    "!!binary ",
+    "? ",
+    "| ",
+    ">-",
+    "'",
+    '"',
+    "---",
+    "...",
+    "%YAML 1.2",
+  ],
+  ...["{}", "[]", "null", "~", "true", "0x10", "1e9", ".inf", ".nan", "\t", "\r\n", "\ufeff", "\u2028", "#", ": ", "- - - "],
+].map(octetsOf);
+const read = wordsIn("pkg/config/**/*.ts");
+
+export const yaml: Target = {
+  name: "yaml",
+  maxLength: 6_000,
+  seeds: manifests.flatMap((text) => readInput(text).text ?? []).map(octetsOf),
+  words: [...words, ...read],
+  isText: true,
+  bounds,
+  run: (input) => {
+    const text = textOf(input);
+    const { config, problems } = parseConfig(text);
+    assert.ok(problems.length <= maxProblems);
+    const lines = text.split(/\r\n|\r|\n/).length;
+    for (const { line, column } of problems)
+      assert.ok(line >= 1 && line <= lines && column >= 1, `a problem at line ${line}, column ${column}`);
+    assert.equal(
+      config === undefined,
+      problems.some(({ severity }) => severity === "error"),
+    );
+    if (config !== undefined) readFields(text);
+  },
+};
+
+export const manifest: Target = {
+  name: "manifest",
+  maxLength: 8_000,
+  seeds: manifests.map(octetsOf),
+  words: [
+    ...words,
+    ...read,
+    ...[
+      "apiVersion: v1",
+      "kind: ConfigMap",
+      "kind: List",
+      "metadata:",
+      "namespace: metallb-system",
+      "data:",
+      "config: |",
+      "items:",
+    ].map(octetsOf),
+  ],
+  isText: true,
+  bounds,
+  run: (input) => {
+    const { config, problems } = readInput(textOf(input));
+    assert.equal(
+      config === undefined,
+      problems.some(({ severity }) => severity === "error"),
+    );
+  },
+};
+
+const metallb = `apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: a, namespace: metallb-system, labels: {for: lan}}
+spec: {addresses: [192.0.2.0/28, "2001:db8::/112"], autoAssign: false, avoidBuggyIPs: true, serviceAllocation: {priority: 1, namespaces: [web], serviceSelectors: [{matchLabels: {a: b}}]}}
+---
+apiVersion: metallb.io/v1beta1
+kind: L2Advertisement
+metadata: {name: l2, namespace: metallb-system}
+spec: {ipAddressPoolSelectors: [{matchLabels: {for: lan}}], interfaces: [eth0], nodeSelectors: [{matchExpressions: [{key: rack, operator: NotIn, values: [a, b]}]}]}
+---
+apiVersion: metallb.io/v1beta1
+kind: BGPAdvertisement
+metadata: {name: bgp, namespace: metallb-system}
+spec: {ipAddressPools: [b], aggregationLength: 24, aggregationLengthV6: 64, localPref: 100, communities: [one, "65535:65281"], peers: [tor]}
+---
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: b, namespace: metallb-system}
+spec: {addresses: [198.51.100.0/24]}
+---
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: tor, namespace: metallb-system}
+spec: {myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.1, holdTime: 90s, keepaliveTime: 30s, bfdProfile: fast, ebgpMultiHop: true, passwordSecret: {name: s}, nodeSelectors: [{matchLabels: {rack: a}}]}
+---
+apiVersion: metallb.io/v1beta1
+kind: BFDProfile
+metadata: {name: fast, namespace: metallb-system}
+spec: {receiveInterval: 50, transmitInterval: 50, detectMultiplier: 3, echoMode: true, minimumTtl: 254}
+---
+apiVersion: metallb.io/v1beta1
+kind: Community
+metadata: {name: c, namespace: metallb-system}
+spec: {communities: [{name: one, value: "64512:1"}]}
+`;
+const openelb = `apiVersion: network.kubesphere.io/v1alpha2
+kind: Eip
+metadata: {name: lan, annotations: {eip.openelb.kubesphere.io/is-default-eip: "true"}}
+spec: {address: 192.0.2.10-192.0.2.20, protocol: layer2, interface: eth0, priority: 1, disable: false}
+---
+apiVersion: network.kubesphere.io/v1alpha2
+kind: BgpConf
+metadata: {name: default}
+spec: {as: 65001, routerId: 10.0.0.1, listenPort: 179}
+---
+apiVersion: network.kubesphere.io/v1alpha2
+kind: BgpPeer
+metadata: {name: tor}
+spec: {conf: {peerAs: 65002, neighborAddress: 192.0.2.1}, timers: {config: {holdTime: "30"}}, afiSafis: [{config: {family: {afi: AFI_IP, safi: SAFI_UNICAST}, enabled: true}}], nodeSelector: {matchLabels: {a: b}}}
+`;
+const purelb = `apiVersion: purelb.io/v1
+kind: List
+items:
+- apiVersion: purelb.io/v1
+  kind: ServiceGroup
+  metadata: {name: default, namespace: purelb}
+  spec: {local: {v4pool: {subnet: 192.0.2.0/24, pool: 192.0.2.10-192.0.2.20, aggregation: default}, v6pools: [{subnet: "2001:db8::/64", pool: "2001:db8::/120", aggregation: /128}]}}
+- apiVersion: purelb.io/v1
+  kind: LBNodeAgent
+  metadata: {name: default, namespace: purelb}
+  spec: {local: {localint: default}}
+`;
+
+/** `ingotctl convert`, either way. */
+export const converter: Target = {
+  name: "convert",
+  maxLength: 8_000,
+  seeds: [metallb, openelb, purelb, ...manifests].map(octetsOf),
+  words: [
+    ...words,
+    ...wordsIn("pkg/convert/**/*.ts"),
+    ...[
+      "kind: IPAddressPool",
+      "kind: L2Advertisement",
+      "kind: BGPPeer",
+      "kind: BGPAdvertisement",
+      "kind: ServiceGroup",
+      "kind: Eip",
+      "kind: BgpPeer",
+      "kind: List",
+    ].map(octetsOf),
+    ...[
+      "apiVersion: metallb.io/v1beta1",
+      "apiVersion: purelb.io/v1",
+      "apiVersion: network.kubesphere.io/v1alpha2",
+      "matchExpressions:",
+      "spec: {}",
+      "/128",
+      "/0",
+      "-1",
+    ].map(octetsOf),
+  ],
+  isText: true,
+  bounds,
+  run: (input) => {
+    const { text, problems } = convert([{ name: "in.yaml", text: textOf(input) }], { namespace: undefined, prefer: undefined });
+    assert.equal(
+      text === undefined,
+      problems.some(({ severity }) => severity === "error"),
+    );
+  },
+};

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { answerArp, answerNeighbor } from "../../../pkg/layer2/frames/answers.ts";
+import { arpFrameLength, decodeArp, encodeArp } from "../../../pkg/layer2/frames/arp.ts";
+import { decodeNeighbor, encodeNeighbor } from "../../../pkg/layer2/frames/ndp.ts";
+import { sightingInArp, sightingInNeighbor } from "../../../pkg/layer2/frames/sightings.ts";
+import { fromHex, packetBounds, type Target } from "../target.ts";
+import { wordsIn } from "../words.ts";
+
+const mac = 0x02_00_00_00_00_01;
+
+export const arp: Target = {
+  name: "arp",
+  maxLength: 128,
+  seeds: captured("arp.hex"),
+  words: [...wordsIn("pkg/layer2/frames/arp.ts"), ...["ffffffffffff", "00000000", "020000000001"].map(fromHex)],
+  isText: false,
+  bounds: packetBounds,
+  run: (input) => {
+    const frame = decodeArp(input);
+    if (frame === undefined) return;
+    assert.deepEqual(decodeArp(encodeArp(frame)), frame);
+    assert.deepEqual(Buffer.from(encodeArp(frame)), Buffer.from(input.subarray(0, arpFrameLength)));
+    sightingInArp(frame);
+    for (const arrival of ["host", "broadcast", "otherHost"] as const) {
+      const answer = answerArp(frame, arrival, mac, (address) => address);
+      if (typeof answer === "string") continue;
+      const reply = decodeArp(answer.frame);
+      assert.ok(reply !== undefined && reply.senderAddress === frame.targetAddress && reply.senderMac === mac);
+      assert.equal(
+        answerArp(reply, arrival, mac, (address) => address),
+        "own",
+        "nobody answers an answer",
+      );
+    }
+  },
+};
+
+const payloadLengthAt = 18;
+const messageAt = 54;
+const checksumAt = 56;
+
+export const ndp: Target = {
+  name: "ndp",
+  maxLength: 256,
+  seeds: captured("ndp.hex"),
+  words: [
+    ...wordsIn("pkg/layer2/frames/ndp.ts"),
+    ...["3aff", "8700", "8800", "0101020000000001", "0201020000000001", "0000000000000000"].map(fromHex),
+  ],
+  isText: false,
+  bounds: packetBounds,
+  repair: (input) => {
+    if (input.length < messageAt + 24) return input;
+    const frame = input.slice();
+    const view = new DataView(frame.buffer);
+    const length = (frame.length - messageAt) & ~1;
+    view.setUint16(payloadLengthAt, length);
+    view.setUint16(12, 0x86dd);
+    view.setUint16(20, 0x3aff);
+    view.setUint16(checksumAt, 0);
+    let sum = length + 58;
+    for (let at = 22; at + 1 < messageAt + length; at += 2) sum += view.getUint16(at);
+    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+    view.setUint16(checksumAt, ~sum & 0xffff);
+    return frame;
+  },
+  run: (input) => {
+    const frame = decodeNeighbor(input);
+    if (frame === undefined) return;
+    assert.deepEqual(decodeNeighbor(encodeNeighbor(frame)), frame);
+    sightingInNeighbor(frame);
+    for (const arrival of ["host", "multicast", "otherHost"] as const) {
+      const answer = answerNeighbor(frame, arrival, mac, (address) => address);
+      if (typeof answer === "string") continue;
+      const reply = decodeNeighbor(answer.frame);
+      assert.ok(reply !== undefined && reply.target === frame.target && reply.linkLayerAddress === mac);
+    }
+  },
+};
+
+/** Of each line the last word. */
+function captured(file: string): Uint8Array[] {
+  const text = readFileSync(new URL(`../../../pkg/layer2/testdata/${file}`, import.meta.url), "utf8");
+  return text
+    .trim()
+    .split("\n")
+    .map((line) => fromHex(line.split(" ").at(-1) ?? ""));
+}

@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { crc32 } from "node:zlib";
+import { decodeEntries, decodeOffer, encodeEntries } from "../../../pkg/gossip/codec/entry-codec.ts";
+import { decodePage, decodeSubnets, decodeSummary, interfaceOf, setOf } from "../../../pkg/gossip/codec/value-codec.ts";
+import { decodeHeartbeat } from "../../../pkg/memberlist/codec/heartbeat.ts";
+import { Keyring, nonceLength } from "../../../pkg/memberlist/codec/keyring.ts";
+import type { PacketMessage, StreamMessage } from "../../../pkg/memberlist/codec/messages.ts";
+import { decodeMetadata, encodeMetadata } from "../../../pkg/memberlist/codec/metadata.ts";
+import { decodePacket, encodePacket } from "../../../pkg/memberlist/codec/packet.ts";
+import { encodeStream, StreamDecoder } from "../../../pkg/memberlist/codec/stream.ts";
+import { defaultWire, type Wire } from "../../../pkg/memberlist/codec/wire.ts";
+import { octets, vectors } from "../../../pkg/memberlist/testing/vectors.ts";
+import { fromHex, latin1, type Target } from "../target.ts";
+import { wordsIn } from "../words.ts";
+
+const keyring = new Keyring([Buffer.from("0123456789abcdef")]);
+const nonce = new Uint8Array(nonceLength);
+const plain: Wire = defaultWire;
+const sealed: Wire = { ...defaultWire, keyring };
+const labelled: Wire = { ...defaultWire, label: latin1("label") };
+
+const words = [
+  ...[
+    "SeqNo",
+    "Node",
+    "SourceAddr",
+    "SourcePort",
+    "SourceNode",
+    "Target",
+    "Port",
+    "Nack",
+    "Payload",
+    "Incarnation",
+    "From",
+    "Addr",
+    "Meta",
+  ],
+  ...["Vsn", "Algo", "Buf", "Nodes", "UserStateLen", "Join", "Name", "State", "Error", "ingot\x01", "ingot\x02", "label"],
+].map((name) => latin1(String.fromCharCode(0xa0 + name.length) + name));
+const marks = [
+  "07ff",
+  "0780",
+  "0c",
+  "f405",
+  "0a",
+  "82",
+  "83",
+  "de0002",
+  "df00000002",
+  "c0",
+  "c5ffff",
+  "d9ff",
+  "dc0010",
+  "cf",
+  "ce",
+  "90",
+].map(fromHex);
+
+/** What stands behind the first octet: with whose settings it is read, or sealed first. */
+function withMode(wire: Wire, packet: Uint8Array): Uint8Array {
+  const mode = wire === sealed ? 1 : wire === labelled ? 2 : 0;
+  return new Uint8Array(Buffer.concat([Uint8Array.of(mode), packet]));
+}
+
+function wireOf(input: Uint8Array): Wire {
+  return [plain, sealed, labelled, plain][(input[0] ?? 0) & 3] ?? plain;
+}
+
+/** One datagram. Of a ring with a key, what is inside is fuzzed: nobody gets further without the key. */
+export const packet: Target = {
+  name: "memberlist-packet",
+  maxLength: 2_000,
+  seeds: vectors(
+    "ping",
+    "indirect",
+    "ack",
+    "nack",
+    "suspect",
+    "dead",
+    "alive",
+    "user/packet",
+    "compound",
+    "compress",
+    "crc",
+    "label/packet",
+    "malformed",
+  ).map((one) => withMode(plain, octets(one.hex))),
+  words: [...words, ...marks, ...wordsIn("pkg/memberlist/codec/*.ts")],
+  isText: false,
+  // A compressed packet of 64 KiB may stand for 256 KiB, of up to 1,024 parts.
+  bounds: { work: 300_000, workPerOctet: 100, memory: 24, time: 80 },
+  repair: (input, random) => {
+    if (random() < 0.5 || input.length < 7 || input[1] !== 12) return input;
+    const copy = input.slice();
+    new DataView(copy.buffer).setUint32(2, crc32(copy.subarray(6)));
+    return copy;
+  },
+  run: (input) => {
+    const wire = wireOf(input);
+    const body = input.subarray(1);
+    const datagram = wire === sealed ? keyring.seal(body, 1, nonce, new Uint8Array()) : body;
+    for (const message of decodePacket(datagram, wire).messages) {
+      readContent(message);
+      const again = decodePacket(encodePacket([message], plain, { nonce, checksum: true }), plain);
+      assert.deepEqual(again, { messages: [message], problems: [] });
+    }
+  },
+};
+
+/** All that one end of a connection sends; the first octet also says in which pieces it arrives. */
+export const stream: Target = {
+  name: "memberlist-stream",
+  maxLength: 8_192,
+  seeds: vectors("pushpull", "user/stream", "compress/pushpull", "err", "label/stream", "encrypt/stream", "ping", "ack").map(
+    (one) => withMode(plain, octets(one.hex)),
+  ),
+  words: [...words, ...marks, ...wordsIn("pkg/memberlist/codec/*.ts")],
+  isText: false,
+  // What is compressed may stand for 40 MiB; the guard in front of it counts what it may cost.
+  bounds: { work: 200_000, workPerOctet: 5_000, memory: 200, time: 2_000 },
+  run: (input) => {
+    const wire = wireOf(input);
+    const body = input.subarray(1);
+    const piece = 1 + ((input[0] ?? 0) >> 2) * 7;
+    for (const from of ["dialler", "listener"] as const) {
+      const decoder = new StreamDecoder(wire, from);
+      let result = undefined as ReturnType<StreamDecoder["push"]>;
+      for (let at = 0; at < body.length && result === undefined; at += piece)
+        result = decoder.push(body.subarray(at, at + piece));
+      result ??= decoder.end();
+      if (result?.type !== "message") continue;
+      readContent(result.message);
+      const again = new StreamDecoder(plain, "listener").push(encodeStream(result.message, plain, { from: "listener", nonce }));
+      assert.ok(again?.type === "message");
+      assert.deepEqual(again.message, result.message);
+    }
+  },
+};
+
+/** What other speakers say of themselves, in the ring's messages. */
+export const gossip: Target = {
+  name: "gossip",
+  maxLength: 2_000,
+  seeds: [
+    encodeEntries([
+      { node: "node-1", life: 5, key: "h", version: 1, value: Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 1, 0, 2) },
+      { node: "node-1", life: 5, key: "ieth0", version: 2, value: Uint8Array.of(1, 4, 24, 192, 0, 2) },
+      { node: "node-2", life: 6, key: "4\xc0\x00\x02", version: 3, value: Uint8Array.of(1, 2, 3) },
+    ]),
+    encodeMetadata(new Map([[1, Uint8Array.of(1)]])),
+  ],
+  words: [
+    ...["ingot\x02", "ingot\x01", "h", "ieth0", "4\xc0\x00\x02", "q4\xc0\x00\x02", "a4\xc0\x00\x02"].map(latin1),
+    ...wordsIn("pkg/gossip/codec/*.ts"),
+  ],
+  isText: false,
+  bounds: { work: 2_000, workPerOctet: 60, memory: 16, time: 50 },
+  run: (input) => {
+    readPayload(input);
+    const metadata = decodeMetadata(input);
+    if (metadata !== undefined && input.length <= 512) assert.deepEqual(decodeMetadata(encodeMetadata(metadata)), metadata);
+    for (const value of metadata?.values() ?? []) decodeOffer(value);
+  },
+};
+
+function readContent(message: PacketMessage | StreamMessage): void {
+  if (message.type === "user") readPayload(message.payload);
+  if (message.type === "ack") decodeHeartbeat(message);
+  if (message.type === "alive") decodeMetadata(message.meta);
+  if (message.type !== "pushPull") return;
+  readPayload(message.userState);
+  for (const { meta } of message.states) decodeMetadata(meta);
+}
+
+function readPayload(payload: Uint8Array): void {
+  const entries = decodeEntries(payload);
+  if (entries === undefined) return;
+  for (const { key, value } of entries) {
+    decodeSummary(value);
+    decodeSubnets(value);
+    interfaceOf(key);
+    if (setOf(key) !== undefined) decodePage(key, value);
+  }
+  const lives = new Map(entries.map(({ node, life }) => [node, life]));
+  if (entries.every(({ node, life }) => lives.get(node) === life)) {
+    const ordered = [...Map.groupBy(entries, ({ node }) => node).values()].flat();
+    assert.deepEqual(decodeEntries(encodeEntries(entries)), ordered);
+  }
+}

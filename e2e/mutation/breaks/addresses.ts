@@ -1,0 +1,109 @@
+import type { Break } from "../break.ts";
+
+const occupancy = "pkg/allocator/occupancy.ts";
+const allocatorTests = ["pkg/allocator/occupancy.test.ts", "pkg/allocator/naive.test.ts", "pkg/allocator/allocator.test.ts"];
+const election = "pkg/leader-election/protocol/election.ts";
+const electionTests = ["pkg/leader-election/protocol/election.test.ts"];
+
+/** Promise 1: an address is at one Service, or at several that may share it, and stays. */
+export const addresses: readonly Break[] = [
+  {
+    file: occupancy,
+    before: `if (terms.sharingKey === "" || holder.sharingKey === "") return { reason: "inUse", ...found };`,
+    after: "",
+    tests: allocatorTests,
+  },
+  { file: occupancy, before: "if (terms.sharingKey !== holder.sharingKey)", after: "if (false)", tests: allocatorTests },
+  { file: occupancy, before: "if (terms.backendKey !== holder.backendKey)", after: "if (false)", tests: allocatorTests },
+  {
+    file: occupancy,
+    before: "return a.port === b.port && a.protocol === b.protocol;",
+    after: "return false;",
+    tests: allocatorTests,
+  },
+  {
+    file: occupancy,
+    before: "return a.port === b.port && a.protocol === b.protocol;",
+    after: "return a.port === b.port;",
+    tests: allocatorTests,
+  },
+  { file: occupancy, before: "if (holders.holdings.size > 0) continue;", after: "", tests: allocatorTests },
+  {
+    file: occupancy,
+    before: "at = this.#occupied.nextAbsent(unused);",
+    after: "at = unused;",
+    tests: ["pkg/allocator/occupied.test.ts"],
+  },
+  {
+    file: "pkg/live-config/candidate.ts",
+    before: `if (stranded.size > 0 && !mayRenumber) return { type: "strands", stranded };`,
+    after: "",
+    tests: ["pkg/live-config/candidate.test.ts", "pkg/live-config/live-config.test.ts"],
+  },
+  {
+    file: "pkg/live-config/candidate.ts",
+    before: "return homeless.length > 0 || refused.length === 0 ? homeless : held;",
+    after: "return homeless;",
+    tests: ["pkg/live-config/candidate.test.ts"],
+  },
+  {
+    file: "pkg/assignment/assign-all.ts",
+    before: "for (const shares of [true, false])",
+    after: "for (const shares of [false, true])",
+    tests: ["pkg/assignment/assign-all.test.ts", "controller/controller.test.ts", "controller/config-changes.test.ts"],
+  },
+  {
+    file: "controller/status-writer.ts",
+    before: "return replaced !== undefined && isSameList(replaced, service.ingress) ?",
+    after: "return false ?",
+    tests: ["controller/status-writer.test.ts", "controller/controller.test.ts", "controller/properties.test.ts"],
+  },
+  {
+    file: "controller/given-up.ts",
+    before: "if (service !== but) return service;",
+    after: "if (false) return service;",
+    tests: ["controller/given-up.test.ts"],
+  },
+  {
+    file: "pkg/assignment/decide.ts",
+    before: "const held = allocator.held(key)?.addresses ?? [];",
+    after: "allocator.release(key);\n  const held = allocator.held(key)?.addresses ?? [];",
+    tests: ["pkg/assignment/decide.test.ts", "controller/controller.test.ts"],
+  },
+  {
+    file: "pkg/k8s/cluster.ts",
+    before: "body: { metadata: { uid, resourceVersion }, status: { loadBalancer: { ingress } } },",
+    after: "body: { metadata: { uid }, status: { loadBalancer: { ingress } } },",
+    tests: ["pkg/k8s/cluster.test.ts"],
+  },
+  {
+    file: election,
+    before: `return role === "leader" && now < renewedAt + timings.renewDeadlineMs;`,
+    after: `return role === "leader";`,
+    tests: electionTests,
+  },
+  {
+    file: election,
+    before: "return changedAt + lease.durationSeconds * 1000;",
+    after: "return changedAt;",
+    tests: electionTests,
+  },
+  {
+    file: election,
+    before: "const renewedAt = writingSince ?? -Infinity;",
+    after: "const renewedAt = now;",
+    tests: electionTests,
+  },
+  {
+    file: election,
+    before: "if (now >= renewedAt + timings.renewDeadlineMs) return [{ ...next, renewedAt: -Infinity }, []];",
+    after: "",
+    tests: electionTests,
+  },
+  {
+    file: election,
+    before: "watched.transitions > (lease?.transitions ?? 0)",
+    after: "watched.transitions >= 0",
+    tests: electionTests,
+  },
+];

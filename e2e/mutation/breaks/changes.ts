@@ -1,0 +1,57 @@
+import type { Break } from "../break.ts";
+
+const ring = "speaker/members/ring-members.ts";
+const ringTests = ["speaker/members/ring-members.test.ts"];
+
+/** Promises 1, 2 and 4 where clusters change: terms of controllers, addresses of nodes, pools and quotas. */
+export const changes: readonly Break[] = [
+  {
+    file: "controller/controller.ts",
+    before: " && this.#informers.lostSince === undefined",
+    after: "",
+    tests: ["controller/controller.test.ts"],
+  },
+  {
+    file: "pkg/k8s/cluster.ts",
+    before: "void this.#informers.delete(informer)",
+    after: "undefined",
+    tests: ["pkg/k8s/cluster.test.ts"],
+  },
+  {
+    file: "pkg/live-config/live-config.ts",
+    before: "const isAllowedNow = mayRenumber && !this.#mayRenumber;",
+    after: "const isAllowedNow = false;",
+    tests: ["pkg/live-config/live-config.test.ts", "controller/renumbering.test.ts"],
+  },
+  {
+    file: "controller/service-controller.ts",
+    before: "if (mayRenumber) allocator.giveUp(service, address);",
+    after: "if (mayRenumber) continue;",
+    tests: ["controller/renumbering.test.ts"],
+  },
+  {
+    file: "pkg/allocator/quotas.ts",
+    before: "if (needs === 0 || left + needs <= limit) continue;",
+    after: "if (needs === 0 || left <= limit) continue;",
+    tests: ["pkg/allocator/tenancy.test.ts", "pkg/allocator/naive.test.ts"],
+  },
+  { file: ring, before: "this.#joinAt(clock.now() + rejoinMs);", after: "", tests: ringTests },
+  {
+    file: ring,
+    before: "const isDone = this.#synced && whyAlone === undefined;",
+    after: "const isDone = this.#synced;",
+    tests: ringTests,
+  },
+  {
+    file: "speaker/members/create-members.ts",
+    before: ` && given.includes(":") === host.includes(":")`,
+    after: "",
+    tests: ["speaker/members/create-members.test.ts"],
+  },
+  {
+    file: "pkg/recorder/recorder.ts",
+    before: "const octets = Buffer.allocUnsafeSlow(squeezed.length);",
+    after: "const octets = squeezed;",
+    tests: ["pkg/recorder/recorder.test.ts"],
+  },
+];

@@ -1,0 +1,71 @@
+import type { Break } from "../break.ts";
+
+const packet = "pkg/memberlist/codec/packet.ts";
+const packetTests = ["pkg/memberlist/codec/packet.test.ts"];
+
+/** Promise 4: no input ends a process, keeps it busy or makes it grow. Promise 5: nobody who waits is forgotten. */
+export const inputs: readonly Break[] = [
+  { file: packet, before: "if (depth > maxPacketDepth)", after: "if (false)", tests: packetTests },
+  { file: packet, before: "if (this.#parts === 0) throw", after: "if (false) throw", tests: packetTests },
+  { file: packet, before: "this.#expansion -= inner.length;", after: "", tests: packetTests },
+  {
+    file: "pkg/memberlist/codec/stream.ts",
+    before: "if (length > maxFrameLength) throw",
+    after: "if (false) throw",
+    tests: ["pkg/memberlist/codec/stream.test.ts"],
+  },
+  {
+    file: "pkg/layer2/frames/ndp.ts",
+    before: "if (length === 0 || at + length > end) return undefined;",
+    after: "if (at + length > end) return undefined;",
+    tests: ["pkg/layer2/frames/ndp.test.ts"],
+  },
+  {
+    file: "pkg/bfd/codec/control-codec.ts",
+    before: "|| length > bytes.length) return",
+    after: ") return",
+    tests: ["pkg/bfd/codec/control-codec.test.ts"],
+  },
+  {
+    file: "pkg/http/codec/request-codec.ts",
+    before: "if (lines.length > maxHeaders) return",
+    after: "if (false) return",
+    tests: ["pkg/http/codec/request-codec.test.ts", "pkg/http/server.test.ts"],
+  },
+  {
+    file: "pkg/config/yaml/tree.ts",
+    before: "if (this.#values > limits.values) throw",
+    after: "if (false) throw",
+    tests: ["pkg/config/limits.test.ts"],
+  },
+  {
+    file: "pkg/gossip/codec/entry-codec.ts",
+    before: "if (length > octets.length - at) return undefined;",
+    after: "",
+    tests: ["pkg/gossip/codec/entry-codec.test.ts"],
+  },
+  {
+    file: "pkg/quarantine/quarantine.ts",
+    before: "if (occupants.size === maxOccupants) break;",
+    after: "",
+    tests: ["pkg/quarantine/quarantine.test.ts"],
+  },
+  {
+    file: "pkg/k8s/informer.ts",
+    before: "if (isExpired(error) || isUnknownVersion(error)) this.#version = undefined;",
+    after: "",
+    tests: ["pkg/k8s/informer.test.ts"],
+  },
+  {
+    file: "controller/waits.ts",
+    before: "for (const free of freedResources(pool, address, known)) resources.add(free);",
+    after: "resources.add(freeAddress(address));",
+    tests: ["controller/waiting.test.ts", "controller/properties.test.ts"],
+  },
+  {
+    file: "controller/waits.ts",
+    before: "resources.add(sharedAddress(address, sharingKey)).add(sharedInPool(pool, sharingKey));",
+    after: "resources.add(sharedAddress(address, sharingKey));",
+    tests: ["controller/waiting.test.ts", "controller/properties.test.ts"],
+  },
+];

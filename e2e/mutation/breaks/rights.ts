@@ -1,0 +1,79 @@
+import type { Break } from "../break.ts";
+
+const keyring = "pkg/memberlist/codec/keyring.ts";
+const packetTests = ["pkg/memberlist/codec/packet.test.ts", "pkg/memberlist/codec/keyring.test.ts"];
+const guard = "pkg/api-access/guard.ts";
+const accessTests = ["pkg/api-access/access.test.ts"];
+
+/** Promise 6: nobody without the right moves an address, and no secret gets out. */
+export const rights: readonly Break[] = [
+  {
+    file: keyring,
+    before: "if (isAuthentic(decipher)) return",
+    after: "if (isAuthentic(decipher) || true) return",
+    tests: packetTests,
+  },
+  {
+    file: "pkg/memberlist/codec/packet.ts",
+    before: "if (!wire.verifyIncoming) return packet;",
+    after: "return packet;",
+    tests: packetTests,
+  },
+  {
+    file: "pkg/memberlist/codec/stream.ts",
+    before: "if (wire.keyring !== undefined && wire.verifyIncoming)",
+    after: "if (false)",
+    tests: ["pkg/memberlist/codec/stream.test.ts"],
+  },
+  {
+    file: "pkg/memberlist/codec/wrappers.ts",
+    before: "if (Buffer.compare(label, expected) !== 0)",
+    after: "if (false)",
+    tests: [...packetTests, "pkg/memberlist/codec/stream.test.ts"],
+  },
+  {
+    file: "pkg/memberlist/packet-guard.ts",
+    before: "return this.nonceAt !== undefined && this.#nonces.has(packet, this.nonceAt);",
+    after: "return false;",
+    tests: ["pkg/memberlist/packet-guard.test.ts"],
+  },
+  {
+    file: "pkg/memberlist/packet-guard.ts",
+    before: "if (this.#looks < 1) return false;",
+    after: "",
+    tests: ["pkg/memberlist/packet-guard.test.ts"],
+  },
+  {
+    file: "pkg/layer2/frames/sightings.ts",
+    before: "return mac === source ? { address, mac, kind }",
+    after: "return true ? { address, mac, kind }",
+    tests: ["pkg/layer2/frames/sightings.test.ts"],
+  },
+  { file: guard, before: `if (token === "") return text(401`, after: "if (false) return text(401", tests: accessTests },
+  { file: guard, before: "return isLocalName(host) ? undefined", after: "return true ? undefined", tests: accessTests },
+  {
+    file: "pkg/api-access/token-access.ts",
+    before: `(await cluster.reviewPath(user, path)) ? "allowed" : "forbidden"`,
+    after: `(await cluster.reviewPath(user, path)) ? "allowed" : "allowed"`,
+    tests: accessTests,
+  },
+  {
+    file: "pkg/api-access/token-access.ts",
+    before: "ofSource >= perSecondOfOneSource ||",
+    after: "",
+    tests: accessTests,
+  },
+  {
+    file: "speaker/members/macs.ts",
+    before: "&& macs.length < maxMacs",
+    after: "",
+    tests: ["speaker/members/macs.test.ts"],
+  },
+  {
+    file: "pkg/bfd/session/matching.ts",
+    before:
+      "return packet.myDiscriminator === session.remote.discriminator && (arrivedOn ?? way.interfaceIndex) === way.interfaceIndex;",
+    after: "return (arrivedOn ?? way.interfaceIndex) === way.interfaceIndex;",
+    tests: ["pkg/bfd/session/matching.test.ts"],
+  },
+];

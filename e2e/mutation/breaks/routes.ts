@@ -1,0 +1,57 @@
+import type { Break } from "../break.ts";
+
+const bgp = "pkg/bgp/session/fsm.ts";
+const bgpTests = ["pkg/bgp/session/rfc4271.test.ts", "pkg/bgp/session/fsm.test.ts"];
+const bfd = "pkg/bfd/session/fsm.ts";
+const bfdTests = ["pkg/bfd/session/rfc5880.test.ts", "pkg/bfd/session/simulation.test.ts"];
+const desired = "speaker/bgp/routes/desired-routes.ts";
+const desiredTests = ["speaker/bgp/routes/desired-routes.test.ts"];
+
+/** Promise 3: a router has no route through a node that is gone; and the other way round, each that it is to have. */
+export const routes: readonly Break[] = [
+  {
+    file: bgp,
+    before: "if (now >= connection.holdAt) expire(transition, connection);\n  else if (!isAgreed",
+    after: "if (!isAgreed",
+    tests: bgpTests,
+  },
+  {
+    file: bgp,
+    before: "else if (now >= connection.sendHoldAt) {",
+    after: "else if (false) {",
+    tests: ["pkg/bgp/session/*.test.ts"],
+  },
+  {
+    file: "pkg/bgp/session/negotiation.ts",
+    before: "Math.min(ours.holdTimeSeconds, theirs.holdTimeSeconds)",
+    after: "Math.max(ours.holdTimeSeconds, theirs.holdTimeSeconds)",
+    tests: ["pkg/bgp/session/negotiation.test.ts", ...bgpTests],
+  },
+  { file: bfd, before: "const silent = now >= session.detectAt;", after: "const silent = false;", tests: bfdTests },
+  { file: bfd, before: "if (late > punctual && !excused) {", after: "if (late > punctual) {", tests: bfdTests },
+  {
+    file: bfd,
+    before: "detectFloor: settled ? requiredMinRx : Math.max(session.detectFloor, requiredMinRx),",
+    after: "detectFloor: requiredMinRx,",
+    tests: bfdTests,
+  },
+  {
+    file: bfd,
+    before: "transmitFloor: settled ? desiredMinTx : Math.min(session.transmitFloor, desiredMinTx),",
+    after: "transmitFloor: desiredMinTx,",
+    tests: bfdTests,
+  },
+  { file: desired, before: "for (const route of before) rows.add(this.#count(route, -1));", after: "", tests: desiredTests },
+  {
+    file: desired,
+    before: "for (const peer of known.keys()) this.#sink.withdraw(peer, prefix);",
+    after: "",
+    tests: desiredTests,
+  },
+  {
+    file: desired,
+    before: "if (share.addresses === 0) row.shares",
+    after: "if (share.weight === 0) row.shares",
+    tests: desiredTests,
+  },
+];

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, suite, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { ApiClient, type DemoCluster, type DemoNode } from "#e2e/demo-cluster";
+import { Lab, waitFor } from "#e2e/lab";
+import { owner, startCluster } from "./observe.ts";
+import { Tool } from "./tool.ts";
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+const configuration = "address-pools: [{name: lan, protocol: layer2, addresses: [172.30.0.200-172.30.0.210]}]";
+
+suite("ingotctl explains what is wrong around the cluster", { skip: await Lab.refusal() }, () => {
+  let cluster: DemoCluster;
+  let tool: Tool;
+  let address: string;
+  let announcing: DemoNode;
+  before(async () => {
+    cluster = await startCluster({ nodes: 2, configuration });
+    tool = new Tool(cluster);
+    for (const { host } of cluster.nodes) await host.sysctl({ "net.ipv4.ip_forward": 1 }); // As kubelets have it.
+    address = await (await cluster.expose("web", ["node1", "node2"])).address();
+    announcing = await owner(cluster, address);
+  });
+  after(async () => {
+    tool[Symbol.dispose]();
+    await cluster[Symbol.asyncDispose]();
+  });
+
+  test("kube-proxy in mode IPVS without strictARP", async () => {
+    const { host, name } = announcing;
+    await host.sysctl({ "net.ipv4.conf.all.arp_ignore": 0, "net.ipv4.conf.all.arp_announce": 0 });
+    await host.ip("link add kube-ipvs0 type bridge");
+    const text = await tool.explains("svc/web", new RegExp(`Node ${name}: Degraded \\(strictArp\\)`));
+    assert.match(text, /^Service default\/web: Announced/);
+    assert.match(text, /To do: .*strictARP: true in kube-proxy's configuration/);
+    await host.ip("link del kube-ipvs0");
+    await tool.explains(`node/${name}`, /Ready \(ready\)/);
+  });
+
+  test("a speaker with another key of the ring than all others", async () => {
+    const foreign = await cluster.lab.host("foreign");
+    await foreign.attach(cluster.lan, { addresses: ["172.30.0.77/24"] });
+    const flags = ["--kubeconfig=/run/speaker.conf", "--namespace=metallb-system", "--node-name=foreign"];
+    const ring = ["--ml-bindaddr=172.30.0.77", "--ml-secret-key=some other secret than theirs"];
+    await using other = await foreign.spawn("foreign", [process.execPath, path("../../speaker/main.ts"), ...flags, ...ring]);
+    await other.waitForLine(/cannot join a speaker/, { timeout: 30_000 });
+    await waitFor("it to answer", () => foreign.get("http://127.0.0.1:7472/metrics"));
+    const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "speaker-foreign", namespace: "metallb-system" } };
+    await cluster.api.apply({
+      ...pod,
+      metadata: { ...pod.metadata, labels: { app: "metallb", component: "speaker" } },
+      spec: { nodeName: "foreign", hostNetwork: true, containers: [{ name: "speaker", image: "process" }] },
+    });
+    await cluster.api.patch(pod, { status: { phase: "Running", hostIP: "172.30.0.77", podIP: "172.30.0.77" } }, "status");
+    const text = await tool.explains("node/foreign", /^Node foreign: Pending \(waiting\)/);
+    assert.match(text, /key/);
+    const { out } = await tool.run("members");
+    assert.match(out, /\nnode1 +memberlist +\w+ +2 +foreign\n/);
+    const doctor = await tool.run("doctor");
+    assert.equal(doctor.status, 1);
+    assert.match(doctor.out, /error: speaker on node1: it does not see the speaker on foreign/);
+    await other.stop();
+    await cluster.api.delete(pod);
+  });
+
+  test("a node that does not reach the API, and others that do", async () => {
+    const { host, name } = announcing;
+    const drop = "chain output { type filter hook output priority 0; tcp dport 6443 drop; }";
+    await host.output(["nft", "-f", "-"], { input: `table inet api {\n${drop}\n}\n` });
+    const old = /Pending \(apiViewOld\)/; // After a minute, from when the kernel has given the connections up.
+    const text = await tool.explains(`node/${name}`, old, 180_000);
+    assert.match(text, /To do: look for network policies, and at the network between the node and the API\n/);
+    await host.output(["nft", "delete", "table", "inet", "api"]);
+    await tool.explains(`node/${name}`, /Ready \(ready\)/);
+  });
+
+  test("two clusters with one pool on a LAN: the other one's host is named by its MAC address", async () => {
+    await using other = await OtherCluster.start(cluster, address);
+    const text = await tool.explains("svc/web", /\((addressConflict|unidentifiedHost)\)/);
+    assert.match(text, new RegExp(other.mac));
+    assert.match(text, /To do: give that host another address/);
+    const doctor = await tool.run("doctor");
+    assert.match(doctor.out, new RegExp(`Service default/web: .*${other.mac}`));
+  });
+});
+
+/** A second cluster of one node on the same LAN, whose Service has the same address. */
+class OtherCluster implements AsyncDisposable {
+  readonly mac: string;
+  readonly #stack: AsyncDisposableStack;
+
+  private constructor(mac: string, stack: AsyncDisposableStack) {
+    this.mac = mac;
+    this.#stack = stack;
+  }
+
+  static async start({ lab, lan }: DemoCluster, address: string): Promise<OtherCluster> {
+    await using stack = new AsyncDisposableStack();
+    const host = await lab.host("elsewhere");
+    await host.attach(lan, { addresses: ["172.30.0.88/24"] });
+    const kubeconfig = "/run/elsewhere.conf";
+    const listen = ["--address", "172.30.0.88", "--host", "172.30.0.88", "--kubeconfig", kubeconfig];
+    const server = stack.use(await host.spawn("elsewhere-api", ["node", path("../apiserver/main.ts"), ...listen]));
+    await server.waitForLine(/^listening on /);
+    const published = stack.use(await host.publish("172.30.0.88", 6443));
+    const text = readFileSync(lab.outside(kubeconfig), "utf8").replace("172.30.0.88:6443", `127.0.0.1:${published.port}`);
+    const api = stack.use(new ApiClient(text, published.port));
+    const namespace = "metallb-system";
+    await api.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+    await api.apply({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "config", namespace },
+      data: { config: configuration },
+    });
+    await api.apply({ apiVersion: "v1", kind: "Node", metadata: { name: "elsewhere" } });
+    const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "speaker-1", namespace } };
+    const labels = { app: "metallb", component: "speaker" };
+    const spec = { nodeName: "elsewhere", containers: [{ name: "speaker", image: "process" }] };
+    await api.apply({ ...pod, metadata: { ...pod.metadata, labels }, spec });
+    const conditions = [{ type: "Ready", status: "True" }];
+    await api.patch(pod, { status: { phase: "Running", podIP: "172.30.0.88", conditions } }, "status");
+    const service = { apiVersion: "v1", kind: "Service", metadata: { name: "mail", namespace: "default" } };
+    await api.apply({ ...service, spec: { type: "LoadBalancer", ports: [{ port: 25 }] } });
+    await api.patch(service, { status: { loadBalancer: { ingress: [{ ip: address }] } } }, "status");
+    await api.apply({
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: { name: "mail-1", namespace: "default", labels: { "kubernetes.io/service-name": "mail" } },
+      addressType: "IPv4",
+      endpoints: [{ addresses: ["10.1.1.1"], nodeName: "elsewhere", conditions: { ready: true } }],
+      ports: [],
+    });
+    const flags = [`--kubeconfig=${kubeconfig}`, `--namespace=${namespace}`, "--node-name=elsewhere"];
+    const speaker = stack.use(await host.spawn("elsewhere", ["node", path("../../speaker/main.ts"), ...flags]));
+    await speaker.waitForLine(/"serviceAnnounced"/, { timeout: 30_000 });
+    return new OtherCluster(await host.link("eth0").mac(), stack.move());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import type { DemoCluster } from "#e2e/demo-cluster";
+import { Lab, waitFor } from "#e2e/lab";
+import { applyService, assigned, eventOf, serviceReference, startCluster } from "./observe.ts";
+import { Tool } from "./tool.ts";
+
+const pools = (...addresses: string[]) => `address-pools:
+- name: lan
+  protocol: layer2
+  addresses: [${addresses.join(", ")}]
+- name: far
+  protocol: layer2
+  auto-assign: false
+  addresses: [198.51.100.1/32]
+`;
+const configuration = pools("172.30.0.200/32", "172.30.0.201/32");
+const poolOf = (name: string) => ({ "metallb.universe.tf/address-pool": name });
+
+suite("ingotctl explains what people do to their Services", { skip: await Lab.refusal() }, () => {
+  let cluster: DemoCluster;
+  let tool: Tool;
+  before(async () => {
+    cluster = await startCluster({ nodes: 2, configuration });
+    tool = new Tool(cluster);
+    // As kubelets have it. The kernel notifies of addresses, and not of settings.
+    for (const { host } of cluster.nodes) {
+      await host.sysctl({ "net.ipv4.ip_forward": 1 });
+      await host.ip("addr add 127.0.1.1/8 dev lo");
+    }
+    await cluster.expose("web", ["node1", "node2"]);
+    await assigned(cluster, "web");
+  });
+  after(async () => {
+    tool[Symbol.dispose]();
+    await cluster[Symbol.asyncDispose]();
+  });
+
+  test("one that is well: the node that announces it is named, and nothing is to be done", async () => {
+    const text = await tool.explains("svc/web", /: Announced \(announced\)/);
+    assert.match(text, /\n {2}node[12] announces 172\.30\.0\.200 of pool lan by layer 2/);
+    assert.doesNotMatch(text, /To do/);
+    const { out } = await tool.run("owner", "172.30.0.200");
+    assert.match(out, /^node[12]\n$/);
+  });
+
+  test("endpoints that are not ready", async () => {
+    await applyService(cluster, "unready");
+    await assigned(cluster, "unready");
+    const text = await tool.explains("svc/unready", /^Service default\/unready: Pending \(noReadyEndpoint\)/);
+    assert.match(text, /To do: see why its Pods are not ready, and whether its selector matches them/);
+  });
+
+  test("a pool that is full", async () => {
+    await applyService(cluster, "late");
+    const text = await tool.explains("svc/late", /^Service default\/late: Pending \(noPoolFits\)/);
+    assert.match(text, /pool "lan" has no free IPv4 address \(all 2 are in use\)/);
+    assert.match(await tool.explains("pool/lan", /Degraded \(full\)/), /To do: add addresses to the pool/);
+    await cluster.api.delete(serviceReference("late"));
+  });
+
+  test("an annotation with a pool that there is not", async () => {
+    await applyService(cluster, "typo", { annotations: poolOf("lann") });
+    const text = await tool.explains("svc/typo", /^Service default\/typo: Pending \(unknownPool\)/);
+    assert.match(text, /"lann".*known pools: lan, far|"lann".*lan.*far/s);
+    assert.match(text, /To do: correct the annotation metallb\.universe\.tf\/address-pool/);
+    await cluster.api.delete(serviceReference("typo"));
+  });
+
+  test("an address that is requested in both ways", async () => {
+    const annotations = { "metallb.universe.tf/loadBalancerIPs": "172.30.0.201" };
+    await applyService(cluster, "both", { annotations, spec: { loadBalancerIP: "172.30.0.201" } });
+    const text = await tool.explains("svc/both", /^Service default\/both: Pending \(malformedRequest\)/);
+    assert.match(text, /can not have both metallb\.universe\.tf\/loadBalancerIPs .* and spec\.loadBalancerIP/);
+    await cluster.api.delete(serviceReference("both"));
+  });
+
+  test("externalTrafficPolicy Local, with the only endpoint on a node without a speaker", async () => {
+    await cluster.expose("local", ["node2"], { policy: "Local" });
+    await cluster.api.delete(serviceReference("unready"));
+    await tool.explains("svc/local", /: Announced/);
+    const { speaker } = cluster.node("node2");
+    await speaker.stop();
+    const text = await tool.explains("svc/local", /^Service default\/local: Pending \(noReadyEndpointOnActiveNode\)/);
+    assert.match(text, /To do: run a speaker on a node of its Pods/);
+    const { status, err } = await tool.run("services");
+    assert.equal(status, 3);
+    assert.match(err, /speaker-node2 on node2 is not among these: /);
+    await speaker.start();
+    await tool.explains("svc/local", /: Announced/);
+    await cluster.api.delete(serviceReference("local"));
+  });
+
+  test("an address in no subnet of the node that announces it", async () => {
+    const service = await cluster.expose("outside", ["node1"], { annotations: poolOf("far") });
+    assert.equal(await service.address(), "198.51.100.1");
+    const text = await tool.explains("svc/outside", /Degraded \(outsideSubnets\)/);
+    assert.match(text, /^Service default\/outside: Announced/);
+    assert.match(text, /\nNode node[12]: Degraded \(outsideSubnets\).*\n.*198\.51\.100\.1/);
+    assert.match(text, /To do: use addresses of a subnet of the node/);
+    await cluster.api.delete(serviceReference("outside"));
+  });
+
+  test("a tab in the YAML: the line and the column, and what is in force meanwhile", async () => {
+    await cluster.configure(configuration.replace("  protocol: layer2", "\tprotocol: layer2"));
+    const text = await tool.explains("config", /Degraded \(invalid\)/);
+    assert.match(text, /line 3, column 1: .*tab/);
+    assert.match(text, /the last good one stays in force/);
+    assert.match((await tool.run("status")).out, /configuration configuration by \S+ +Degraded +invalid/);
+    assert.match(await tool.explains("svc/web", /: Announced/), /^Service default\/web/);
+  });
+
+  test("an edit that strands a Service: the Service and its address are named", async () => {
+    await cluster.configure(pools("172.30.0.201/32"));
+    const text = await tool.explains("config", /Degraded \(strands\)/);
+    assert.match(text, /default\/web \(172\.30\.0\.200\)/);
+    assert.match(text, /To do: put these addresses back into a pool/);
+    await cluster.configure(configuration);
+    await tool.explains("config", /Ready \(inForce\)/);
+    await waitFor("it to be said", () => eventOf(cluster, "web", "nodeAssigned", /./));
+  });
+});

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import { type DemoCluster, type DemoNode, demoConfiguration } from "#e2e/demo-cluster";
+import { type Host, Lab, waitFor } from "#e2e/lab";
+import { eventOf, metric, owner, startCluster } from "./observe.ts";
+
+const configuration = demoConfiguration.replace(
+  "protocol: layer2\n",
+  "protocol: layer2\n  self-test: 10s\n  conflict-probe: off\n",
+);
+const limit = { timeout: 90_000 };
+const patience = { timeout: 60_000 };
+
+suite("another node tries announced addresses on the wire, and says what is wrong", { skip: await Lab.refusal() }, () => {
+  let cluster: DemoCluster;
+  let node: DemoNode; // Which announces the address.
+  let address = "";
+  before(async () => {
+    cluster = await startCluster({ configuration });
+    const service = await cluster.expose(
+      "web",
+      cluster.nodes.map(({ name }) => name),
+    );
+    address = (await waitFor("an address", async () => (await service.addresses())[0])) ?? "";
+    node = await owner(cluster, address);
+  });
+  after(() => cluster?.[Symbol.asyncDispose]());
+
+  /** What the other nodes say of the address, where it is not well. */
+  async function faults(): Promise<readonly { cause: string; message: string }[]> {
+    const others = cluster.nodes.filter((one) => one !== node);
+    const bodies = await Promise.all(others.map(({ speaker }) => speaker.get("/v1/services?problems")));
+    const services = bodies.flatMap(({ body }) => JSON.parse(body).services) as {
+      addresses: { address: string; verdict: { cause: string; message: string } }[];
+    }[];
+    return services.flatMap(({ addresses }) => addresses.filter((one) => one.address === address).map(({ verdict }) => verdict));
+  }
+
+  async function fault(cause: string): Promise<string> {
+    const found = await waitFor(
+      `the verdict ${cause}`,
+      async () => (await faults()).find((one) => one.cause === cause),
+      patience,
+    );
+    return found.message;
+  }
+
+  const well = () => waitFor("the address to be well", async () => (await faults()).length === 0, patience);
+
+  test("an address that is well has no other verdict", limit, async () => {
+    const tried = async () => Promise.all(cluster.nodes.map(({ speaker }) => metric(speaker, "ingot_layer2_self_test_failures")));
+    const asked = async () => (await metric(node.speaker, "metallb_layer2_requests_received", { ip: address })) ?? 0;
+    const before = await asked();
+    await waitFor("another node to ask for the address", async () => (await asked()) > before, patience);
+    assert.deepEqual([await tried(), await faults()], [cluster.nodes.map(() => 0), []]);
+  });
+
+  test("an address that is announced, and that nobody answers for", limit, async () => {
+    await nft(
+      node.host,
+      `add table netdev quiet { chain in { type filter hook ingress device eth0 priority 0; arp daddr ip ${address} drop; }; }`,
+    );
+    assert.match(
+      await fault("notAnswered"),
+      new RegExp(`^${node.name} announces ${address}, and nobody answers for it, as node`),
+    );
+    const event = await eventOf(cluster, "web", "selfTestFailed", /nobody answers/);
+    assert.equal(event.type, "Warning");
+    await nft(node.host, "delete table netdev quiet");
+    await well();
+  });
+
+  test("an address that two hosts answer for, with their MAC addresses", limit, async () => {
+    const thief = await cluster.lab.host("thief");
+    await thief.attach(cluster.lan, { addresses: [`${address}/24`] });
+    const { stdout } = await thief.run(["ip", "-json", "link", "show", "dev", "eth0"]);
+    const [{ address: mac }] = JSON.parse(stdout);
+    assert.match(await fault("answeredByTwo"), new RegExp(mac));
+    await thief.run(["ip", "address", "flush", "dev", "eth0"]);
+    await well();
+  });
+
+  test("an address whose port is silent", limit, async () => {
+    await nft(
+      node.host,
+      `add table netdev quiet { chain in { type filter hook ingress device eth0 priority 0; ip daddr ${address} tcp dport 80 drop; }; }`,
+    );
+    assert.match(await fault("notConnected"), /TCP port 80 neither accepts nor refuses a connection/);
+    await nft(node.host, "delete table netdev quiet");
+    await well();
+  });
+
+  async function nft(host: Host, ruleset: string): Promise<void> {
+    await host.run(["nft", ruleset]);
+  }
+});

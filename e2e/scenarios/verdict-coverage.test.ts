@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { causes } from "#pkg/verdict";
+
+/** Causes that nobody can bring about for long enough to see them, and why. */
+const fleeting: Readonly<Record<string, string>> = {
+  addressGivenUp: "until the status of the other Service is written",
+  autoAssignOff: "said of one pool among those that noPoolFits names",
+  awaited: "until the controller has decided, which takes it milliseconds",
+  connecting: "the first seconds of a session",
+  invalidIP: "the API refuses such a status",
+  noClusterIPs: "the API refuses a Service of type LoadBalancer without",
+  notLoadBalancer: "while a Service changes its type; of others nothing is said at all",
+  notPlaced: "milliseconds after something changed",
+  probing: "less than a second",
+  undecided: "milliseconds after the controller started",
+  unsettled: "seconds, while speakers hear of one another",
+};
+
+/** Causes that are still tried without a cluster alone. None is to be added: a new cause takes a scenario. */
+const withoutScenario: ReadonlySet<string> = new Set([
+  ...["answeredByAnother", "answersForMany", "apiUnreachable", "bfdAdminDown", "bfdFailed", "bfdUnknown"],
+  ...["familyNotNegotiated", "flannelAddress", "holdTimerExpired", "interfaceManaged", "layer2Unavailable"],
+  ...["noActiveSpeaker", "noNextHop", "notInKernel"],
+  ...["otherSpeakers", "peerRestarted", "promoteSecondaries", "recordedElsewhere"],
+  ...["routeNotCarried", "routeRefused", "sendHoldTimerExpired", "sessionRefused", "severalPools", "statusRefused", "twoOwners"],
+]);
+
+const folder = join(import.meta.dirname, "..");
+const scenarios = globSync("{scenarios,cluster}/**/*.test.ts", { cwd: folder })
+  .filter((file) => !file.endsWith("verdict-coverage.test.ts"))
+  .map((file) => readFileSync(join(folder, file), "utf8"))
+  .join("\n");
+const all = [...new Set(Object.values(causes).flatMap((ofKind) => Object.keys(ofKind)))].sort();
+
+test("each cause of a verdict is in a scenario, or it is said why not", () => {
+  const isTried = (cause: string) => new RegExp(`\\b${cause}\\b`).test(scenarios);
+  const untold = all.filter((cause) => !isTried(cause) && !Object.hasOwn(fleeting, cause) && !withoutScenario.has(cause));
+  assert.deepEqual(untold, []);
+  const excused = [...Object.keys(fleeting), ...withoutScenario];
+  assert.deepEqual(
+    excused.filter((cause) => isTried(cause) || !all.includes(cause)),
+    [],
+  );
+});

@@ -1,0 +1,138 @@
+import type { BfdEnds, BfdStatus, BfdWatch } from "#pkg/bfd";
+import { type Parameters, parametersOf, SimulatedSession } from "#pkg/bfd/testing";
+import { SimulatedNetwork, type SimulatedRouter } from "#pkg/bgp/testing";
+import type { Clock, Millis, Random } from "#pkg/clock";
+import type { BfdProfile } from "#pkg/config";
+import { type Cut, holdMs, routerAddress } from "./history.ts";
+
+// FRR's defaults.
+const routerParameters: Parameters = {
+  transmitMs: 300,
+  receiveMs: 300,
+  echoingReceiveMs: 300,
+  multiplier: 3,
+  passive: false,
+  echoMs: undefined,
+  echoReceiveMs: 0,
+};
+const latency: Millis = 1;
+
+export interface RouterLinkOptions {
+  readonly router: SimulatedRouter;
+  /** Of whoever has the address, to the router. */
+  readonly name: string;
+  /** The router's. */
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/**
+ * The way between a node and the router: BGP's connections, and a BFD session beside them. The router keeps its end of that whether or not a
+ * speaker answers, and resets the BGP session when the path fails (RFC 5882).
+ */
+export class RouterLink {
+  readonly #options: RouterLinkOptions;
+  readonly #far: SimulatedSession;
+  #near: SimulatedSession | undefined;
+  #network: SimulatedNetwork;
+  #cut: Cut | undefined;
+  #isOff = false;
+  #isStalled = false;
+
+  constructor(options: RouterLinkOptions) {
+    const { clock, random, router, name } = options;
+    this.#options = options;
+    this.#network = new SimulatedNetwork(clock);
+    this.#far = new SimulatedSession({
+      clock,
+      random,
+      parameters: routerParameters,
+      send: (octets) => this.#carry(octets, "toNode"),
+      onChange: ({ verdict }) => verdict === "failed" && router.reset(name),
+    });
+  }
+
+  /** In which BGP sessions dial now. */
+  get network(): SimulatedNetwork {
+    return this.#network;
+  }
+
+  /** A speaker starts on the node, or the node has its address from now on. */
+  begin(): void {
+    const { router, name, clock } = this.#options;
+    this.#network = new SimulatedNetwork(clock);
+    this.#near = undefined;
+    this.#isOff = false;
+    this.#isStalled = false;
+    router.listen(name, this.#network, routerAddress);
+    this.#update();
+  }
+
+  /** In place of a speaker's `Bfd`. @param clock the speaker's */
+  watch(ends: BfdEnds, profile: BfdProfile, onChange: (status: BfdStatus) => void, clock: Clock): BfdWatch {
+    const { random } = this.#options;
+    const parameters = parametersOf(profile, ends);
+    const send = (octets: Uint8Array) => this.#near === session && this.#carry(octets, "toRouter");
+    const session: SimulatedSession = new SimulatedSession({ clock, random, parameters, onChange, send });
+    this.#near = session;
+    return {
+      get status() {
+        return session.status;
+      },
+      configure: (changed) => session.configure(parametersOf(changed, ends)),
+      [Symbol.dispose]: () => session[Symbol.dispose](),
+    };
+  }
+
+  /** The speaker has ended, and with it the machine or not: only then its kernel closes the connections. */
+  end(isMachineOff: boolean): void {
+    if (!isMachineOff && this.#cut === undefined) this.#network.breakAll();
+    this.#isOff = true;
+    this.#update();
+  }
+
+  /** The node has another address. Whatever has this one next, connections and sessions of the node before are over, and neither end knows. */
+  leave(): void {
+    this.#near = undefined;
+    this.#isOff = true;
+    this.#isStalled = false;
+    this.#cut = undefined;
+    this.#update();
+  }
+
+  set isStalled(isStalled: boolean) {
+    this.#isStalled = isStalled;
+    this.#update();
+  }
+
+  set cut(cut: Cut | undefined) {
+    this.#cut = cut;
+    this.#update();
+  }
+
+  get cut(): Cut | undefined {
+    return this.#cut;
+  }
+
+  /** How long the router takes, from now on, to find the node gone. */
+  get detectionMs(): Millis {
+    return this.#far.detectionMs ?? holdMs;
+  }
+
+  /** The node gave BFD up, which says nothing about the path (RFC 5882, section 3.2): the hold time finds it gone. */
+  get isGivenUp(): boolean {
+    return this.#far.status.verdict === "adminDown";
+  }
+
+  /** A cut in one direction stops connections in both: nothing is acknowledged. */
+  #update(): void {
+    this.#network.silent = this.#isOff || this.#cut !== undefined;
+    this.#network.freeze(this.#network.silent || this.#isStalled);
+  }
+
+  #carry(octets: Uint8Array, way: "toRouter" | "toNode"): void {
+    if (this.#cut === "both" || this.#cut === way) return;
+    const { clock } = this.#options;
+    clock.schedule("BFD packet", clock.now() + latency, () => (way === "toRouter" ? this.#far : this.#near)?.receive(octets));
+  }
+}

@@ -1,0 +1,245 @@
+/**
+ * What a controller may do and has to do, written as plainly as it can be, for a test to compare with: every address of every pool is listed, and
+ * every question is asked of all Services. It says nothing of how; of several right answers each is right.
+ */
+
+/** Addresses are texts, each pool's few. */
+export interface ModelPool {
+  readonly name: string;
+  /** In their order, of both families. */
+  readonly addresses: readonly string[];
+  readonly autoAssign?: boolean;
+  readonly closed?: boolean;
+  readonly sharing?: "cluster" | "namespace" | "none";
+  /** A fence; undefined for all. */
+  readonly namespaces?: readonly string[];
+  /** Addresses for nobody. */
+  readonly reserved?: readonly string[];
+}
+
+/** What the Services of each of these namespaces, or of all of them together, may have at most of these pools. */
+export interface ModelQuota {
+  readonly namespaces: readonly string[];
+  readonly together: boolean;
+  readonly pools: readonly string[];
+  readonly ipv4?: number;
+  readonly ipv6?: number;
+  readonly services?: number;
+}
+
+/** A Service, what it asks for, and what it has. */
+export interface ModelService {
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly families: readonly (4 | 6)[];
+  /** Several: one address of each. None: any pool. */
+  readonly pools: readonly string[];
+  /** All of them, or none; they win over pools. */
+  readonly addresses: readonly string[];
+  /** Empty: it shares with nobody. */
+  readonly sharingKey: string;
+  /** Of a `Local` Service; those that share must agree. */
+  readonly backend: string;
+  readonly port: number;
+  readonly has: readonly string[];
+}
+
+interface Question {
+  readonly service: ModelService;
+  readonly address: string;
+  readonly pool: ModelPool;
+  /** All other Services that have the address. */
+  readonly holders: readonly ModelService[];
+}
+
+/** Why a Service cannot have an address; undefined: nothing is in the way. */
+type Rule = (question: Question) => string | undefined;
+
+/** Of two Services on one address. What breaks these is taken away. */
+const always: readonly Rule[] = [
+  ({ service, holders }) => (holders.every((other) => mayShare(service, other)) ? undefined : "somebody else has it"),
+];
+/** Only of what is given: who has an address already keeps it. A rule about newcomers that is new is one more of these. */
+const forNewcomers: readonly Rule[] = [
+  ({ pool }) => (pool.closed ? "the pool is closed" : undefined),
+  ({ service, pool }) =>
+    pool.namespaces === undefined || pool.namespaces.includes(namespaceOf(service)) ? undefined : "it is outside the fence",
+  ({ address, pool }) => (pool.reserved?.includes(address) ? "it is reserved" : undefined),
+  ({ service, pool, holders }) => {
+    const isAlone = pool.sharing === "none" || holders.some((other) => namespaceOf(other) !== namespaceOf(service));
+    return holders.length > 0 && (pool.sharing ?? "cluster") !== "cluster" && isAlone
+      ? "the pool does not share it so"
+      : undefined;
+  },
+];
+
+export function mayShare(a: ModelService, b: ModelService): boolean {
+  if (a.key === b.key) return true;
+  return a.sharingKey !== "" && a.sharingKey === b.sharingKey && a.backend === b.backend && a.port !== b.port;
+}
+
+/** Whether it asks for more than one address by a list. */
+function isForSeveral({ pools, addresses }: ModelService): boolean {
+  return pools.length > 1 || addresses.length > 1;
+}
+
+/** The cluster at one moment at which nothing is left to be done. */
+export class Model {
+  readonly pools: readonly ModelPool[];
+  readonly services: readonly ModelService[];
+  readonly quotas: readonly ModelQuota[];
+
+  constructor(pools: readonly ModelPool[], services: readonly ModelService[], quotas: readonly ModelQuota[] = []) {
+    this.pools = pools;
+    this.services = services;
+    this.quotas = quotas;
+  }
+
+  /** What must not be, whatever happened before. */
+  faults(): string[] {
+    return this.services.flatMap((service) => {
+      const { key, has, families } = service;
+      const pools = new Set(has.map((address) => this.poolOf(address)));
+      const found: string[] = [];
+      const isOne = !isForSeveral(service);
+      if (pools.has(undefined) || (isOne && pools.size > 1)) found.push(`${key} has ${has}, which are not in one pool`);
+      const isDouble = new Set<unknown>(isOne ? has.map(familyOf) : has).size < has.length;
+      if (isDouble || has.some((address) => !families.includes(familyOf(address))))
+        found.push(`${key} has ${has}, and is of families ${families}`);
+      for (const address of has)
+        for (const other of this.#holders(service, address))
+          if (!mayShare(service, other)) found.push(`${key} and ${other.key} both have ${address}`);
+      if (!this.isMet(service) && this.couldBeMet(service))
+        found.push(`${key} has ${has.join() || "nothing"}, and could have all`);
+      return found;
+    });
+  }
+
+  /** Whether a Service has what it asks for. */
+  isMet(service: ModelService): boolean {
+    const { has, families, addresses, pools } = service;
+    if (addresses.length > 0) return has.toSorted().join() === addresses.toSorted().join();
+    if (pools.length < 2) {
+      const [first] = has;
+      if (first === undefined || has.map(familyOf).sort().join() !== families.toSorted().join()) return false;
+      return pools.length === 0 || this.poolOf(first)?.name === pools[0];
+    }
+    const placesOf = has.map((address) => `${this.poolOf(address)?.name} ${familyOf(address)}`);
+    const wanted = this.#placesFor(service)?.map(({ pool, family }) => `${pool.name} ${family}`);
+    return wanted !== undefined && placesOf.sort().join() === wanted.sort().join();
+  }
+
+  /** Whether there are addresses that meet it. */
+  couldBeMet(service: ModelService): boolean {
+    const choices = this.#choices(service);
+    const isWithin = (chosen: readonly string[]) => this.overQuota(service, chosen).length === 0;
+    // One that may share gets the lowest address, or none where a quota forbids that.
+    return service.sharingKey === "" ? choices.some(isWithin) : choices.length > 0 && choices.every(isWithin);
+  }
+
+  /** The quotas that keep a Service from having these addresses in place of those that it has. */
+  overQuota(service: ModelService, chosen: readonly string[]): ModelQuota[] {
+    const namespace = namespaceOf(service);
+    return this.quotas.filter((quota) => {
+      if (!quota.namespaces.includes(namespace)) return false;
+      const counted = (address: string) => quota.pools.includes(this.poolOf(address)?.name ?? "");
+      const others = this.services.filter(
+        (other) =>
+          other.key !== service.key &&
+          (quota.together ? quota.namespaces.includes(namespaceOf(other)) : namespaceOf(other) === namespace),
+      );
+      const theirs = new Set(others.flatMap(({ has }) => has).filter(counted));
+      const own = chosen.filter(counted);
+      const isOver = (family: 4 | 6, limit = Infinity) => {
+        const of = (addresses: Iterable<string>) => [...addresses].filter((address) => familyOf(address) === family);
+        // What it has and keeps is never in the way.
+        const isNew = of(own).some((address) => !service.has.includes(address) && !theirs.has(address));
+        return isNew && of(new Set([...theirs, ...own])).length > limit;
+      };
+      const isFirst = own.length > 0 && !service.has.some(counted);
+      const holders = others.filter(({ has }) => has.some(counted)).length + 1;
+      return isOver(4, quota.ipv4) || isOver(6, quota.ipv6) || (isFirst && holders > (quota.services ?? Infinity));
+    });
+  }
+
+  /** All sets of addresses that would meet it, but for quotas. */
+  #choices(service: ModelService): string[][] {
+    const { families, addresses, pools } = service;
+    if (addresses.length > 0) {
+      const mayHave = (address: string) => {
+        const home = this.poolOf(address);
+        return home !== undefined && families.includes(familyOf(address)) && this.#mayHave(service, address, home);
+      };
+      return addresses.every(mayHave) ? [[...addresses]] : [];
+    }
+    const sets =
+      pools.length > 1
+        ? [this.#placesFor(service) ?? []]
+        : this.pools
+            .filter(({ name, autoAssign = true }) => (pools.length === 0 ? autoAssign : name === pools[0]))
+            .map((pool) => families.map((family) => ({ pool, family })));
+    return sets.filter((places) => places.length > 0).flatMap((places) => this.#fill(service, places));
+  }
+
+  /** For a Service of several pools: one place of each family that a pool has; undefined where one is missing. */
+  #placesFor({ pools, families }: ModelService): Place[] | undefined {
+    const places = pools.flatMap((name) => {
+      const pool = this.pools.find((each) => each.name === name);
+      return pool === undefined
+        ? [undefined]
+        : families.filter((family) => hasFamily(pool, family)).map((family) => ({ pool, family }));
+    });
+    const known = places.filter((place) => place !== undefined);
+    const hasAll = families.every((family) => known.some((place) => place.family === family));
+    return hasAll && known.length === places.length ? known : undefined;
+  }
+
+  #fill(service: ModelService, [first, ...others]: readonly Place[], taken: readonly string[] = []): string[][] {
+    if (first === undefined) return [[...taken]];
+    return first.pool.addresses
+      .filter((address) => familyOf(address) === first.family && !taken.includes(address))
+      .filter((address) => this.#mayHave(service, address, first.pool))
+      .flatMap((address) => this.#fill(service, others, [...taken, address]));
+  }
+
+  /** Whether everything that Services have would have a place in these pools, without being parted. */
+  fits(pools: readonly ModelPool[]): boolean {
+    const after = new Model(pools, this.services);
+    return this.services.every((service) => {
+      const homes = new Set(service.has.map((address) => after.poolOf(address)));
+      return service.has.length === 0 || ((isForSeveral(service) || homes.size === 1) && !homes.has(undefined));
+    });
+  }
+
+  poolOf(address: string): ModelPool | undefined {
+    return this.pools.find(({ addresses }) => addresses.includes(address));
+  }
+
+  #mayHave(service: ModelService, address: string, pool: ModelPool): boolean {
+    const question = { service, address, pool, holders: this.#holders(service, address) };
+    const rules = service.has.includes(address) ? always : [...always, ...forNewcomers];
+    return rules.every((rule) => rule(question) === undefined);
+  }
+
+  #holders(service: ModelService, address: string): readonly ModelService[] {
+    return this.services.filter(({ key, has }) => key !== service.key && has.includes(address));
+  }
+}
+
+/** Where one of a Service's addresses is to come from. */
+interface Place {
+  readonly pool: ModelPool;
+  readonly family: 4 | 6;
+}
+
+function hasFamily({ addresses }: ModelPool, family: 4 | 6): boolean {
+  return addresses.some((address) => familyOf(address) === family);
+}
+
+function namespaceOf({ key }: ModelService): string {
+  return key.slice(0, key.indexOf("/"));
+}
+
+export function familyOf(address: string): 4 | 6 {
+  return address.includes(":") ? 6 : 4;
+}

@@ -1,0 +1,83 @@
+import type { Pool } from "#pkg/config";
+import { type Address, type Family, parseAddress } from "#pkg/net";
+
+/** What another place that keeps addresses says of one pool. */
+export interface IpamPool {
+  readonly pool: string;
+  /** Address -> the Service that it has chosen it for. */
+  readonly granted: ReadonlyMap<string, string>;
+  /** Address -> in whose use it is there, in words. */
+  readonly foreign: ReadonlyMap<string, string>;
+  /** Families of which it has no free address. */
+  readonly exhausted: ReadonlySet<Family>;
+  /** What is wrong with it, in words. */
+  readonly problem: string | undefined;
+}
+
+/** An address that was chosen for a Service. */
+export interface Grant {
+  readonly pool: string;
+  readonly address: Address;
+}
+
+/** Whether an IPAM, and not the allocator, chooses who gets which address of the pool. */
+export function isChosenElsewhere({ netbox }: Pool): boolean {
+  return netbox?.mode === "allocate";
+}
+
+/** What IPAMs say of their pools. */
+export class Ipam {
+  readonly #grants = new Map<string, Grant[]>(); // Service -> what was chosen for it
+  readonly #services = new Map<string, string>(); // address -> the Service that it was chosen for
+  readonly #pools: ReadonlyMap<string, IpamPool>; // by name
+
+  constructor(pools: readonly IpamPool[]) {
+    this.#pools = new Map(pools.map((each) => [each.pool, each]));
+    for (const { pool, granted } of pools)
+      for (const [text, service] of granted) {
+        const address = parseAddress(text);
+        if (address === undefined) continue;
+        this.#services.set(`${address}`, service);
+        const before = this.#grants.get(service);
+        if (before === undefined) this.#grants.set(service, [{ pool, address }]);
+        else before.push({ pool, address });
+      }
+  }
+
+  /** What was said. */
+  get pools(): Iterable<IpamPool> {
+    return this.#pools.values();
+  }
+
+  /** What was chosen for the Service, of one pool and family. */
+  grants(service: string, pool: string, family: Family): readonly Grant[] {
+    return (this.#grants.get(service) ?? []).filter((grant) => grant.pool === pool && grant.address.family === family);
+  }
+
+  /** Names of the pools of which something was chosen for the Service. */
+  poolsOf(service: string): ReadonlySet<string> {
+    return new Set((this.#grants.get(service) ?? []).map(({ pool }) => pool));
+  }
+
+  isGranted(address: Address, service: string): boolean {
+    return this.#services.get(`${address}`) === service;
+  }
+
+  isExhausted(pool: string, family: Family): boolean {
+    return this.#pools.get(pool)?.exhausted.has(family) ?? false;
+  }
+
+  problem(pool: string): string | undefined {
+    return this.#pools.get(pool)?.problem;
+  }
+
+  /** In whose use the address is, in words; undefined where it is in nobody's. */
+  foreign(pool: string, address: Address): string | undefined {
+    return this.#pools.get(pool)?.foreign.get(`${address}`);
+  }
+
+  /** All addresses that are in somebody's use. */
+  *foreignAddresses(): Iterable<string> {
+    for (const { foreign } of this.#pools.values()) yield* foreign.keys();
+  }
+}

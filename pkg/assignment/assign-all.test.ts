@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseConfig } from "#pkg/config";
+import type { Service } from "#pkg/k8s";
+import { service } from "#pkg/k8s/testing";
+import { annotations } from "#pkg/service";
+import { type Assignments, assigning } from "./assign-all.ts";
+
+const pools = (...lines: string[]) => {
+  const { config, problems } = parseConfig(`address-pools:\n${lines.map((line) => `- {protocol: layer2, ${line}}\n`).join("")}`);
+  assert.ok(config, JSON.stringify(problems));
+  return config;
+};
+/** Runs to the end. */
+function assignAll(...given: Parameters<typeof assigning>): Assignments {
+  const steps = assigning(...given);
+  for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
+}
+
+const sharing = { annotations: { [annotations.sharing]: "k" } };
+const tcp = (port: number) => [{ name: "", protocol: "TCP", port }];
+
+const cases: { name: string; pools: string[]; services: Record<string, Partial<Service>>; occupied?: string; want: string[] }[] =
+  [
+    {
+      name: "what is on record stays with its Service, whoever comes first by name",
+      pools: ["name: a, addresses: [10.0.0.1-10.0.0.2]"],
+      services: { a: {}, b: { ingress: ["10.0.0.1"] } },
+      want: ["a=10.0.0.2", "b=10.0.0.1"],
+    },
+    {
+      name: "Services that share an address come before one that does not any more",
+      pools: ["name: a, addresses: [10.0.0.1-10.0.0.2]"],
+      services: {
+        a: { ingress: ["10.0.0.1"] },
+        b: { ingress: ["10.0.0.1"], ...sharing, ports: tcp(80) },
+        c: { ingress: ["10.0.0.1"], ...sharing, ports: tcp(81) },
+      },
+      want: ["a=10.0.0.2", "b=10.0.0.1", "c=10.0.0.1"],
+    },
+    {
+      name: "what one gives up another one gets that was looked at before",
+      pools: ["name: a, addresses: [10.0.0.1/32]", "name: b, addresses: [10.0.1.1/32]"],
+      services: {
+        early: { annotations: { [annotations.pool]: "a" } },
+        late: { ingress: ["10.0.0.1"], annotations: { [annotations.pool]: "b" } },
+      },
+      want: ["early=10.0.0.1", "late=10.0.1.1"],
+    },
+    {
+      name: "an address that another host has is given to nobody",
+      pools: ["name: a, addresses: [10.0.0.1/32]"],
+      services: { a: {} },
+      occupied: "10.0.0.1",
+      want: ["a="],
+    },
+  ];
+for (const { name, pools: lines, services, occupied, want } of cases)
+  test(`assignAll: ${name}`, () => {
+    const all = Object.entries(services).map(([key, fields]) => service(key, fields));
+    const occupants = new Map(occupied === undefined ? [] : [[occupied, "02:00:00:00:00:01"]]);
+    const { decisions } = assignAll(all.toReversed(), pools(...lines), occupants);
+    const got = [...decisions].map(([key, { status }]) => `${key.replace("default/", "")}=${status?.join("+") ?? ""}`);
+    assert.deepEqual(got, want);
+  });

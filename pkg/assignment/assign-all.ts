@@ -1,0 +1,75 @@
+import { Allocator, type PoolUsage } from "#pkg/allocator";
+import type { Config } from "#pkg/config";
+import type { Service } from "#pkg/k8s";
+import { readRequest } from "#pkg/service";
+import { type Decision, decide, keep } from "./decide.ts";
+
+/** What becomes of all Services when these pools are in force. */
+export interface Assignments {
+  readonly decisions: ReadonlyMap<string, Decision>; // service key -> where it stands
+  readonly usage: readonly PoolUsage[];
+}
+
+// Each settles what waited for something that the one before set free. Two are the rule.
+const maxRounds = 10;
+
+/**
+ * Lets all Services keep what is on record, before anything new is given, in an order that is the same after every start: those that share
+ * an address come first, so that one of them that no longer allows it, since nobody looked, leaves it to the others. A step for each.
+ * @param get undefined for one that has gone meanwhile
+ * @param status see `keep`
+ */
+export function* keepAll(
+  keys: Iterable<string>,
+  get: (key: string) => Service | undefined,
+  allocator: Allocator,
+  status: "recorded" | "written",
+): Generator<undefined, void> {
+  const sorted = [...keys].sort();
+  for (const shares of [true, false])
+    for (const key of sorted) {
+      yield;
+      const service = get(key);
+      if (service === undefined) continue;
+      const read = readRequest(service);
+      if (read.type === "notOurs" || (read.request.sharingKey !== "") !== shares) continue;
+      keep(read.request, service, allocator, status);
+    }
+}
+
+/**
+ * Decides on all Services, as the controller does after a start: they keep what their status has as far as they may, then each gets what it
+ * asks for, by key, until nothing changes any more. A step for each, with what has been decided so far.
+ * @param occupied addresses that other hosts of the network have -> who
+ * @param namespaces namespace -> its labels
+ */
+export function* assigning(
+  services: Iterable<Service>,
+  { pools, quotas }: Pick<Config, "pools" | "quotas">,
+  occupied: ReadonlyMap<string, string> = new Map(),
+  namespaces: ReadonlyMap<string, Readonly<Record<string, string>>> = new Map(),
+): Generator<Assignments["decisions"], Assignments> {
+  const allocator = new Allocator();
+  for (const [name, labels] of namespaces) allocator.setNamespace(name, labels);
+  allocator.setPools(pools, quotas);
+  const current = new Map([...services].map((service) => [service.key, service])); // service key -> Service as its status will be
+  const decisions = new Map<string, Decision>();
+  for (const _ of keepAll(current.keys(), (key) => current.get(key), allocator, "recorded")) yield decisions;
+  allocator.setOccupied(occupied);
+  const keys = [...current.keys()].sort();
+  for (let round = 0, changed = true; changed && round < maxRounds; round++) {
+    changed = false;
+    for (const key of keys) {
+      const service = current.get(key);
+      if (service === undefined) continue;
+      const before = allocator.held(key)?.addresses.join() ?? "";
+      const decision = decide(key, service, allocator);
+      decisions.set(key, decision);
+      changed ||= (decision.allocation?.addresses.join() ?? "") !== before;
+      if (decision.status !== undefined && decision.status.join() !== service.ingress.join())
+        current.set(key, { ...service, ingress: decision.status });
+      yield decisions;
+    }
+  }
+  return { decisions, usage: [...allocator.usage()] };
+}

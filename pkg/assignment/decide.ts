@@ -1,0 +1,189 @@
+import { type Allocation, type Allocator, describe, facts, finding, poolsOf, type Refusal } from "#pkg/allocator";
+import type { Service } from "#pkg/k8s";
+import type { Address } from "#pkg/net";
+import { type AddressRequest, annotations, type NotOurs, readAnnotation, readRequest, recordedAddresses } from "#pkg/service";
+import { list, quote } from "#pkg/text";
+import { type Fact, type Verdict, verdict } from "#pkg/verdict";
+
+/** Something that the Service's owner has to know, for as long as it is true. */
+export interface Warning {
+  readonly reason: "AllocationFailed" | "LoadBalancerFailed" | "AddressPoolIgnored";
+  /** Of the event. */
+  readonly message: string;
+  readonly verdict: Verdict;
+}
+
+/** Where a Service stands. */
+export interface Decision {
+  /** What it asks for; undefined if it has no right to an address of ours. */
+  readonly request: AddressRequest | undefined;
+  /** Why it has none; for the log. */
+  readonly noRight: "deleted" | NotOurs | undefined;
+  /** What it holds from now on. */
+  readonly allocation: Allocation | undefined;
+  /** Addresses for its status; undefined where the status is not ours to write. */
+  readonly status: readonly string[] | undefined;
+  /** What it had, or its status said that it had, and may not have, and why. */
+  readonly lost: { readonly addresses: readonly Address[]; readonly refusal: Refusal } | undefined;
+  /** Why it did not get what it asks for. */
+  readonly unmet: Refusal | undefined;
+  readonly warning: Warning | undefined;
+  /** What it keeps, though it would not be given it now; undefined where it would. */
+  readonly kept: Keeping | undefined;
+}
+
+/** An address that a Service would not be given now. */
+export interface Keeping {
+  /** Of the event. */
+  readonly message: string;
+  readonly verdict: Verdict;
+}
+
+/**
+ * Decides on one Service from what it is now and what all of them hold, and takes and frees addresses accordingly. Deciding again
+ * changes nothing until the Service or what others hold has changed.
+ */
+export function decide(key: string, service: Service | undefined, allocator: Allocator): Decision {
+  const noRight = (why: Decision["noRight"], status?: readonly string[]): Decision => {
+    allocator.release(key);
+    return {
+      request: undefined,
+      noRight: why,
+      allocation: undefined,
+      status,
+      lost: undefined,
+      unmet: undefined,
+      warning: undefined,
+      kept: undefined,
+    };
+  };
+  if (service === undefined) return noRight("deleted");
+  const read = readRequest(service);
+  if (read.type === "notOurs") return noRight(read.why, read.why === "otherLoadBalancerClass" ? undefined : []);
+  const { request } = read;
+  const held = allocator.held(key)?.addresses ?? [];
+  const had = [...held, ...recordedAddresses(service).filter((address) => !includes(held, address))];
+  const refused = keep(request, service, allocator, "written");
+  // If nobody can tell what it wants, it gets nothing new.
+  const { allocation, unmet, notAllowed } =
+    read.type === "request"
+      ? allocator.settle(request)
+      : { allocation: allocator.held(key), unmet: undefined, notAllowed: undefined };
+  const gone = had.filter((address) => !includes(allocation?.addresses ?? [], address));
+  return {
+    request,
+    noRight: undefined,
+    allocation,
+    status: (allocation?.addresses ?? []).map(String),
+    lost: refused && gone.length > 0 ? { addresses: gone, refusal: refused } : undefined,
+    unmet,
+    warning:
+      read.type === "request"
+        ? unmetWarning(service, request, unmet, allocation)
+        : malformedWarning(key, read.problem, allocation),
+    kept: allocation && notAllowed && keeping(allocation, notAllowed),
+  };
+}
+
+/**
+ * Lets a Service keep what it holds, or take what its status says, as far as the rules allow: that is how addresses survive a
+ * restart, and how one that was written by hand is taken over. What it requests comes later: a request that cannot be met must
+ * not cost it what it has.
+ * @param status `recorded` after a start, when it says what the Service had before; later one that differs was `written` by somebody
+ * @returns why it may not keep or take something
+ */
+export function keep(
+  request: AddressRequest,
+  service: Service,
+  allocator: Allocator,
+  status: "recorded" | "written",
+): Refusal | undefined {
+  const held = allocator.held(request.service)?.addresses;
+  const recorded = recordedAddresses(service);
+  if (held === undefined) {
+    if (recorded.length === 0) return undefined;
+    return (status === "recorded" ? allocator.restore(request, recorded) : allocator.adopt(request, recorded)).unmet;
+  }
+  // A status that differs was written by hand. It counts only if it is allowed as it stands.
+  const differs = recorded.some((address) => !includes(held, address));
+  const refused = differs ? allocator.adopt(request, recorded).unmet : undefined;
+  if (differs && refused === undefined) return undefined;
+  const { unmet } = allocator.restore(request, held);
+  return refused ?? unmet;
+}
+
+function keeping({ addresses }: Allocation, refusal: Refusal): Keeping {
+  const message = `it keeps ${quotedList(addresses)}, which it would not be given now: ${finding(refusal)}`;
+  return { message, verdict: verdict("service", "notAllowed", { message, evidence: facts(refusal) }) };
+}
+
+function malformedWarning(key: string, problem: string, allocation: Allocation | undefined): Warning {
+  const given = { state: stateWith(allocation), message: `${problem}${kept(allocation)}` };
+  return {
+    reason: allocation === undefined ? "AllocationFailed" : "LoadBalancerFailed",
+    message:
+      allocation === undefined
+        ? `Failed to allocate IP for "${key}": ${problem}`
+        : `invalid requested loadbalancer IPs: ${problem}${kept(allocation)}`,
+    verdict: verdict("service", "malformedRequest", given),
+  };
+}
+
+function unmetWarning(
+  service: Service,
+  request: AddressRequest,
+  refusal: Refusal | undefined,
+  allocation: Allocation | undefined,
+): Warning | undefined {
+  if (refusal === undefined) return undefined;
+  const evidence = [...requestFacts(request), ...facts(refusal)];
+  if (allocation !== undefined && isOnlyAboutPool(request, refusal)) {
+    const message =
+      `requested addresses win over the annotation ${readAnnotation(service.annotations, annotations.pool)?.name}: ` +
+      `${quotedList(request.requestedAddresses)} is in pool ${list(poolsOf(allocation).map(quote))}, not in ${quote(request.requestedPool ?? "")}`;
+    return {
+      reason: "AddressPoolIgnored",
+      message,
+      verdict: verdict("service", refusal.reason, { state: "Degraded", message, evidence }),
+    };
+  }
+  const message = `${finding(refusal)}${kept(allocation)}`;
+  return {
+    reason: "AllocationFailed",
+    message: `Failed to allocate IP for "${request.service}": ${describe(refusal)}${kept(allocation)}`,
+    verdict: verdict("service", refusal.reason, { state: stateWith(allocation), message, evidence }),
+  };
+}
+
+function stateWith(allocation: Allocation | undefined): "Degraded" | "Pending" {
+  return allocation === undefined ? "Pending" : "Degraded";
+}
+
+/** What the Service asks for, as far as it asks for something in particular. */
+function requestFacts({ families, requestedAddresses, requestedPool, sharingKey }: AddressRequest): Fact[] {
+  const asked: readonly (readonly [name: string, value: string])[] = [
+    ["families", families.join(", ")],
+    ["requested addresses", requestedAddresses.join(", ")],
+    ["requested pool", requestedPool ?? ""],
+    ["sharing key", sharingKey],
+  ];
+  return asked.filter(([, value]) => value !== "").map(([name, value]) => ({ name, value, source: "Service" }));
+}
+
+/** The requested addresses were given; only the pool that was named besides is another, or does not exist. */
+function isOnlyAboutPool({ requestedAddresses }: AddressRequest, { reason }: Refusal): boolean {
+  return requestedAddresses.length > 0 && (reason === "wrongPool" || reason === "unknownPool");
+}
+
+function kept(allocation: Allocation | undefined): string {
+  return allocation === undefined ? "" : `; it keeps ${quotedList(allocation.addresses)}`;
+}
+
+/** `["192.0.2.1" "fd00::1"]`, as MetalLB has always put it into events. */
+export function quotedList(addresses: readonly (Address | string)[]): string {
+  return `[${addresses.map((address) => `"${address}"`).join(" ")}]`;
+}
+
+function includes(addresses: readonly Address[], address: Address): boolean {
+  return addresses.some((other) => other.equals(address));
+}

@@ -1,0 +1,126 @@
+import { parseDuration } from "#pkg/clock";
+import { families, type Prefix } from "#pkg/net";
+import { quote } from "#pkg/text";
+import type { KernelPlacement, Protocol } from "../config.ts";
+import type { Path, Problems } from "../problems.ts";
+import type { RawPool } from "../shape/raw.ts";
+import { narrowestEntry } from "./advertisements.ts";
+import { isInterfaceName, notAnInterface } from "./interfaces.ts";
+
+const ownFields = [
+  "placement",
+  "carrier",
+  "dummy-interface",
+  "aggregation-length",
+  "aggregation-length-v6",
+  "route-table",
+  "route-protocol",
+  "address-lifetime",
+] as const;
+
+/** RTPROT_* of the kernel, ip and routing daemons. FRR takes routes with one of its own for what it left, and removes them at its start. */
+const takenProtocols: readonly (readonly [first: number, last: number])[] = [
+  [0, 4],
+  [11, 18],
+  [42, 42],
+  [99, 99],
+  [186, 198],
+];
+
+/** Reads what only pools with `protocol: interface` have; undefined for a pool without it. `entries` are the CIDRs of each of its addresses. */
+export function readKernel(
+  fields: RawPool,
+  protocols: readonly Protocol[] | undefined,
+  path: Path,
+  entries: readonly (readonly Prefix[])[],
+  problems: Problems,
+): KernelPlacement | undefined {
+  if (protocols?.includes("interface") !== true) {
+    const found = protocols === undefined ? [] : ownFields.filter((field) => fields[field] !== undefined);
+    for (const field of found) problems.errorAtKey([...path, field], 'only a pool with "protocol: interface" can have this');
+    return undefined;
+  }
+  const placement = fields.placement ?? "routed";
+  const carrier = fields.carrier ?? "address";
+  if (placement === "lan") checkLan(fields, path, problems);
+  else checkCarrier(fields, carrier, placement, path, problems);
+  if (protocols.includes("layer2") && placement !== "routed")
+    problems.error(
+      [...path, "protocol"],
+      `with "placement: ${placement}" the kernel of one node answers ARP and NDP for an address, which "layer2" would do as well: take one of the two out of the list`,
+    );
+  else if (protocols.includes("layer2") && carrier === "address")
+    problems.error(
+      [...path, "protocol"],
+      'with "carrier: address" the kernel of every node answers ARP and NDP for the addresses, not the owner alone: take "layer2" out of the list, or use "carrier: route"',
+    );
+  const dummyInterface = fields["dummy-interface"] ?? "kube-lb0";
+  if (!isInterfaceName(dummyInterface)) problems.error([...path, "dummy-interface"], notAnInterface(dummyInterface));
+  const lengths = { IPv4: fields["aggregation-length"] ?? 32, IPv6: fields["aggregation-length-v6"] ?? 128 };
+  for (const family of families) {
+    const bound = narrowestEntry(entries, family);
+    if (bound !== undefined && lengths[family] < bound.length)
+      problems.error(
+        [...path, family === "IPv4" ? "aggregation-length" : "aggregation-length-v6"],
+        `/${lengths[family]} would announce more than the pool holds, whose entry ${bound} allows no shorter one`,
+      );
+  }
+  const lifetime = fields["address-lifetime"] || undefined;
+  const lifetimeSeconds = readLifetime(lifetime ?? "0s", [...path, "address-lifetime"], problems);
+  return {
+    placement,
+    carrier,
+    dummyInterface,
+    aggregationLength: lengths.IPv4,
+    aggregationLengthV6: lengths.IPv6,
+    routeTable: readTable(fields["route-table"] ?? 198, [...path, "route-table"], problems),
+    routeProtocol: readProtocol(fields["route-protocol"] ?? 248, [...path, "route-protocol"], problems),
+    addressLifetimeSeconds: lifetimeSeconds,
+    lanLifetimeSeconds: lifetime === undefined ? undefined : lifetimeSeconds,
+  };
+}
+
+/** What says how addresses are placed where there is no subnet for them. */
+function checkLan(fields: RawPool, path: Path, problems: Problems): void {
+  for (const field of ["carrier", "dummy-interface", "aggregation-length", "aggregation-length-v6", "route-table"] as const)
+    if (fields[field] !== undefined)
+      problems.errorAtKey(
+        [...path, field],
+        'with "placement: lan" an address is on a NIC, with the length of its subnet: this is for "placement: routed" and "auto"',
+      );
+}
+
+function checkCarrier(
+  fields: RawPool,
+  carrier: KernelPlacement["carrier"],
+  placement: KernelPlacement["placement"],
+  path: Path,
+  problems: Problems,
+): void {
+  const [field, needed] =
+    carrier === "address" ? (["route-table", "route"] as const) : (["address-lifetime", "address"] as const);
+  if (field === "address-lifetime" && placement === "auto") return; // It is that of the addresses on NICs.
+  if (fields[field] !== undefined) problems.errorAtKey([...path, field], `only a pool with "carrier: ${needed}" can have this`);
+}
+
+function readTable(table: number, path: Path, problems: Problems): number {
+  if (table >= 253 && table <= 255)
+    problems.error(path, `must not be 253 to 255, the kernel's own tables default, main and local, but is ${table}`);
+  return table;
+}
+
+function readProtocol(protocol: number, path: Path, problems: Problems): number {
+  if (takenProtocols.some(([first, last]) => protocol >= first && protocol <= last))
+    problems.error(
+      path,
+      `${protocol} is the number of the kernel or of another routing daemon, which would take routes with it for its own`,
+    );
+  return protocol;
+}
+
+function readLifetime(text: string, path: Path, problems: Problems): number {
+  const seconds = (parseDuration(text) ?? Number.NaN) / 1e9;
+  if (seconds === 0) return Infinity;
+  if (!(seconds >= 60 && seconds <= 86_400)) problems.error(path, `must be 0s, or 60s to 24h, but is ${quote(text)}`);
+  return Math.trunc(seconds);
+}

@@ -1,0 +1,151 @@
+import { AddressRange, Prefix, parseAddress } from "#pkg/net";
+import { quote } from "#pkg/text";
+import type { NamespaceSet, Pool, Reservation, ReservationHolder } from "../config.ts";
+import type { Path, Problems } from "../problems.ts";
+import type { RawList, RawPool, RawReservation, RawSelector } from "../shape/raw.ts";
+import { checkOverlaps, type Entry, type PlacedRange, parseAddresses, readRanges } from "./addresses.ts";
+import { readSelectors } from "./selectors.ts";
+
+type Tenancy = Pick<Pool, "fence" | "priority" | "closed" | "sharing" | "reservations">;
+
+/** Reads which Services may have addresses of a pool, which of them together, and for whom some are kept. */
+export function readTenancy(fields: RawPool, path: Path, ranges: readonly Entry[], problems: Problems): Tenancy {
+  const namespaces = readNamespaces(fields, path, problems);
+  const serviceSelectors = readSelectors(fields["service-selectors"] ?? [], [...path, "service-selectors"], problems);
+  const isForOne = namespaces.namespaces.length === 1 && namespaces.namespaceSelectors.length === 0;
+  if (isFenced(namespaces) && !isForOne && fields.sharing === undefined)
+    problems.warn(
+      [...path, "name"],
+      'Services of different namespaces may share addresses of this pool; with "sharing: namespace" only those of one may, "sharing: cluster" says that it is meant so',
+    );
+  return {
+    fence: { ...namespaces, serviceSelectors },
+    priority: fields.priority,
+    closed: fields.closed ?? false,
+    sharing: fields.sharing ?? "cluster",
+    reservations: readReservations(fields, path, ranges, namespaces, problems),
+  };
+}
+
+/** Reads `namespaces` and `namespace-selectors`, of a pool or a quota. */
+export function readNamespaces(
+  fields: { readonly namespaces?: RawList<string>; readonly "namespace-selectors"?: RawList<RawSelector> },
+  path: Path,
+  problems: Problems,
+): NamespaceSet {
+  const places = new Map<string, number>(); // namespace -> index
+  for (const [index, name] of (fields.namespaces ?? []).entries()) {
+    if (name === undefined) continue;
+    const here = [...path, "namespaces", index];
+    const before = places.get(name);
+    if (!isLabel(name)) problems.error(here, notAName("namespace", name));
+    else if (before !== undefined) problems.error(here, `${quote(name)} is already namespaces[${before}]`);
+    else places.set(name, index);
+  }
+  const selecting = [...path, "namespace-selectors"];
+  const namespaceSelectors = readSelectors(fields["namespace-selectors"] ?? [], selecting, problems);
+  return { namespaces: [...places.keys()], namespaceSelectors };
+}
+
+function isFenced({ namespaces, namespaceSelectors }: NamespaceSet): boolean {
+  return namespaces.length > 0 || namespaceSelectors.length > 0;
+}
+
+function readReservations(
+  { name = "", reserved = [] }: RawPool,
+  path: Path,
+  ranges: readonly Entry[],
+  fence: NamespaceSet,
+  problems: Problems,
+): Reservation[] {
+  const reservations: Reservation[] = [];
+  const placed: PlacedRange[] = [];
+  const allowed = new Set(fence.namespaces);
+  const pool = joined(ranges.map(({ range }) => range));
+  for (const [index, entry] of reserved.entries()) {
+    if (entry === undefined) continue;
+    const here = [...path, "reserved", index];
+    const entries =
+      typeof entry === "string"
+        ? readRanges([entry], [...path, "reserved"], problems, parseReserved).map((found) => ({ ...found, path: here }))
+        : readRanges(entry.addresses ?? [], [...here, "addresses"], problems, parseReserved);
+    for (const found of entries) {
+      if (!covers(pool, found.range)) problems.error(found.path, `${quote(found.text)} is not inside the pool's addresses`);
+      placed.push({ ...found, pool: name, order: placed.length });
+    }
+    const holder = typeof entry === "string" ? nobody : readHolder(entry, here, problems);
+    checkHolder(holder, here, fence, allowed, problems);
+    reservations.push({ ranges: entries.map(({ range }) => range), holder });
+  }
+  checkOverlaps(placed, problems);
+  return reservations;
+}
+
+const nobody: ReservationHolder = { type: "nobody" };
+
+function readHolder({ service, namespace }: RawReservation, path: Path, problems: Problems): ReservationHolder {
+  if (service !== undefined && namespace !== undefined)
+    problems.errorAtKey([...path, "namespace"], 'not together with "service", which says the namespace, too');
+  if (service !== undefined) {
+    const parts = service.split("/");
+    if (parts.length !== 2 || !parts.every(isLabel))
+      problems.error([...path, "service"], `must be a Service as "namespace/name", but is ${quote(service)}`);
+    return { type: "service", service };
+  }
+  if (namespace === undefined) return nobody;
+  if (!isLabel(namespace)) problems.error([...path, "namespace"], notAName("namespace", namespace));
+  return { type: "namespace", namespace };
+}
+
+/** A fence by labels may let the holder in; one by names alone says whether it does. */
+function checkHolder(
+  holder: ReservationHolder,
+  path: Path,
+  { namespaceSelectors }: NamespaceSet,
+  allowed: ReadonlySet<string>,
+  problems: Problems,
+): void {
+  if (holder.type === "nobody" || allowed.size === 0 || namespaceSelectors.length > 0) return;
+  const namespace = holder.type === "service" ? (holder.service.split("/")[0] ?? "") : holder.namespace;
+  if (!allowed.has(namespace))
+    problems.error([...path, holder.type], `the pool is not for namespace ${quote(namespace)}: "namespaces" does not list it`);
+}
+
+/** As `parseAddresses`, and one address. */
+function parseReserved(text: string): AddressRange | string {
+  const single = parseAddress(text);
+  return single === undefined ? parseAddresses(text) : AddressRange.ofPrefix(new Prefix(single, single.bits));
+}
+
+/** The same addresses in as few ranges as can be, by family and first address. */
+function joined(ranges: readonly AddressRange[]): AddressRange[] {
+  const result: AddressRange[] = [];
+  for (const range of ranges.toSorted((a, b) => a.first.compare(b.first))) {
+    const before = result.at(-1);
+    if (before === undefined || before.family !== range.family || range.first.value > before.last.value + 1n) result.push(range);
+    else if (range.last.value > before.last.value) result[result.length - 1] = new AddressRange(before.first, range.last);
+  }
+  return result;
+}
+
+function covers(sorted: readonly AddressRange[], range: AddressRange): boolean {
+  let [from, to] = [0, sorted.length]; // Ranges below `from` begin at or before the wanted one.
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if ((sorted[middle] as AddressRange).first.compare(range.first) <= 0) from = middle + 1;
+    else to = middle;
+  }
+  const found = sorted[from - 1];
+  return found?.contains(range.first) === true && found.contains(range.last);
+}
+
+const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** As Kubernetes names namespaces and Services (RFC 1123). */
+function isLabel(name: string): boolean {
+  return label.test(name);
+}
+
+function notAName(what: string, name: string): string {
+  return `no ${what} is named ${quote(name)}: at most 63 lower case letters, digits and "-", beginning and ending with one of the first two`;
+}

@@ -1,0 +1,2 @@
+/** Short forms of what a configuration holds. */
+export { pool } from "./pool.ts";

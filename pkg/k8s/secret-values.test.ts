@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { silentLog } from "#pkg/log";
+import { resources } from "./resources.ts";
+import { SecretValues } from "./secret-values.ts";
+import { FakeCluster, secret } from "./testing/index.ts";
+
+const namespace = "metallb-system";
+
+function bench() {
+  const cluster = new FakeCluster();
+  const calls: string[] = [];
+  const log = { ...silentLog, warn: (message: string, fields?: object) => calls.push(`${message} ${JSON.stringify(fields)}`) };
+  const values = new SecretValues({ cluster, namespace, log, changed: () => calls.push("changed") });
+  values.watch(new Set(["routers"]));
+  return { cluster, calls, values, informer: cluster.of(resources.secrets, "routers") };
+}
+const wanted = { name: "routers", key: "main" };
+
+test("SecretValues: only the Secrets that are wanted are watched, each for as long as it is", () => {
+  const { cluster, values, informer } = bench();
+  assert.deepEqual(informer.scope, { namespace, fieldSelector: "metadata.name=routers" });
+  assert.equal(informer.started, true);
+  values.watch(new Set(["routers", "other"]));
+  assert.equal(cluster.informers.length, 2);
+  values.watch(new Set(["other"]));
+  assert.equal(informer.disposed, true);
+  values[Symbol.dispose]();
+  assert.ok(cluster.informers.every(({ disposed }) => disposed));
+});
+
+test("SecretValues: until there is a value, what is missing is described", () => {
+  const { values, informer } = bench();
+  const missing = () => {
+    const value = values.get(wanted);
+    return typeof value === "object" ? value.missing : value;
+  };
+  assert.equal(missing(), "Secret metallb-system/routers has not been read yet");
+  informer.sync();
+  assert.equal(missing(), "there is no Secret metallb-system/routers, or nothing in it");
+  informer.see(secret(`${namespace}/routers`, { spare: "x", other: "y" }));
+  assert.equal(missing(), 'Secret metallb-system/routers has no key "main", but spare, other');
+});
+
+test("SecretValues: a changed value is reported, without the line break that files end with", () => {
+  const { values, informer, calls } = bench();
+  informer.see(secret(`${namespace}/routers`, { main: "hunter2\n" }));
+  assert.equal(values.get(wanted), "hunter2");
+  informer.see(secret(`${namespace}/routers`, { main: "hunter3\r\n" }));
+  assert.equal(values.get(wanted), "hunter3");
+  assert.deepEqual(calls, ["changed", "changed"]);
+});
+
+test("SecretValues: what is deleted by accident stays in use, and the log names it without the value", () => {
+  const { values, informer, calls } = bench();
+  informer.see(secret(`${namespace}/routers`, { main: "hunter2", spare: "x" }));
+  informer.see(secret(`${namespace}/routers`, { spare: "x" }));
+  informer.forget("metallb-system/routers");
+  assert.equal(values.get(wanted), "hunter2");
+  const warning = (keys: string[]) =>
+    `values of a Secret are gone, the last ones stay in use ${JSON.stringify({ event: "secretChanged", secret: "routers", keys })}`;
+  assert.deepEqual(calls, ["changed", warning(["main"]), "changed", warning(["main", "spare"]), "changed"]);
+});

@@ -1,0 +1,80 @@
+import type { Log } from "#pkg/log";
+import type { Cluster } from "./cluster.ts";
+import type { Informer } from "./informer.ts";
+import type { Secret } from "./objects.ts";
+import { resources } from "./resources.ts";
+
+export interface SecretValuesOptions {
+  readonly cluster: Pick<Cluster, "informer">;
+  readonly namespace: string;
+  /** A value may be another one. */
+  readonly changed: () => void;
+  readonly log: Log;
+}
+
+/** Why there is no value yet, in words. */
+export interface NoValue {
+  readonly missing: string;
+}
+
+/**
+ * Follows single Secrets by their names. Whoever deletes a Secret, or a key in it, by accident does not want what depends on it to stop:
+ * the last value stays for as long as the name is wanted. Values are never logged.
+ */
+export class SecretValues implements Disposable {
+  readonly #options: SecretValuesOptions;
+  readonly #watched = new Map<string, { readonly informer: Informer<Secret>; readonly values: Map<string, string> }>(); // name -> its values
+
+  constructor(options: SecretValuesOptions) {
+    this.#options = options;
+  }
+
+  /** These Secrets, and no others. */
+  watch(names: ReadonlySet<string>): void {
+    for (const [name, { informer }] of this.#watched)
+      if (!names.has(name)) {
+        informer[Symbol.dispose]();
+        this.#watched.delete(name);
+      }
+    for (const name of names) if (!this.#watched.has(name)) this.#follow(name);
+  }
+
+  /** A line break at the end is taken off: files have one, passwords do not. */
+  get({ name, key }: { readonly name: string; readonly key: string }): string | NoValue {
+    const watched = this.#watched.get(name);
+    const value = watched?.values.get(key);
+    if (value !== undefined) return value;
+    const secret = `Secret ${this.#options.namespace}/${name}`;
+    if (watched === undefined || !watched.informer.synced) return { missing: `${secret} has not been read yet` };
+    if (watched.values.size === 0) return { missing: `there is no ${secret}, or nothing in it` };
+    return { missing: `${secret} has no key ${JSON.stringify(key)}, but ${[...watched.values.keys()].join(", ")}` };
+  }
+
+  [Symbol.dispose](): void {
+    this.watch(new Set());
+  }
+
+  #follow(name: string): void {
+    const { cluster, namespace, changed } = this.#options;
+    const values = new Map<string, string>(); // key -> value
+    const informer = cluster.informer(
+      resources.secrets,
+      { namespace, fieldSelector: `metadata.name=${name}` },
+      { synced: changed, changed: (_key, now) => this.#changed(name, now, values) },
+    );
+    this.#watched.set(name, { informer, values });
+    informer.start();
+  }
+
+  #changed(name: string, now: Secret | undefined, values: Map<string, string>): void {
+    const gone = [...values.keys()].filter((key) => now?.data[key] === undefined);
+    if (gone.length > 0)
+      this.#options.log.warn("values of a Secret are gone, the last ones stay in use", {
+        event: "secretChanged",
+        secret: name,
+        keys: gone,
+      });
+    for (const [key, value] of Object.entries(now?.data ?? {})) values.set(key, value.replace(/\r?\n$/, ""));
+    this.#options.changed();
+  }
+}

@@ -1,0 +1,233 @@
+import type { Millis } from "#pkg/clock";
+import type { KernelRequest } from "#pkg/linux";
+import { describeItem } from "./items.ts";
+import { hasExpired, renewAt, validSeconds } from "./lifetimes.ts";
+import type { Entry, KernelState } from "./state.ts";
+
+/** A request, and what of the state it is for. */
+export interface Planned {
+  readonly request: KernelRequest;
+  readonly purpose:
+    | { readonly type: "interface"; readonly name: string }
+    | { readonly type: "stray"; readonly key: string }
+    | { readonly type: "entry"; readonly key: string };
+}
+
+const exists = "EEXIST";
+const unsupported = "ENOTSUP"; // Node's name for EOPNOTSUPP, which is the same number.
+
+const firstRetryMs: Millis = 1_000;
+const maxRetryMs: Millis = 60_000;
+// What is taken away this soon after it was put back is fought over; later it is put back at once.
+const fightMs: Millis = 500;
+const firstRestoreMs: Millis = 20;
+const maxRestoreMs: Millis = 5_000;
+const reportAfterMs: Millis = 5_000;
+const reportEveryMs: Millis = 10 * 60_000;
+const maxExamples = 3;
+
+/** When `plan` has something to do, all is to be read again, or a report is due. */
+export function nextDeadline(state: KernelState): Millis {
+  const { agenda, strays, interfaces, scanAt, disturbance, isComplete } = state;
+  let next = Math.min(scanAt, interfaces.dueAt, disturbance.reportAt);
+  for (const at of agenda.values()) next = Math.min(next, at);
+  return isComplete && strays.size > 0 ? -Infinity : next;
+}
+
+/** What is due, at most about `max` requests: interfaces first, then what is to go, then what is to come. */
+export function plan(state: KernelState, now: Millis, max: number): Planned[] {
+  const planned = planInterfaces(state, now);
+  if (state.isComplete)
+    for (const [key, request] of state.strays) {
+      if (planned.length >= max) return planned;
+      planned.push(...planPromotion(state, request), { request, purpose: { type: "stray", key } });
+    }
+  for (const [key, at] of state.agenda) {
+    if (planned.length >= max) break;
+    const entry = at <= now ? state.entries.get(key) : undefined;
+    if (entry === undefined) continue;
+    if (entry.place === "absent" && noteHeld(state, key, entry, now)) continue;
+    const request = requestFor(state, entry);
+    if (request === undefined) state.agenda.delete(key);
+    else planned.push(...planPromotion(state, request), { request, purpose: { type: "entry", key } });
+    // Known before it is there, so that a life after this one never takes it for somebody else's.
+    if (!state.hasMarks && request?.type === "setAddress" && !request.replaces) state.recorded.add(key);
+  }
+  return planned;
+}
+
+/**
+ * An IPv4 address of a NIC is in the subnet of the node's own. Where the one that came first goes, which may be ours and may be the node's,
+ * the kernel drops all others of the subnet, unless the interface promotes them: so it does before anything of ours comes or goes.
+ */
+function planPromotion({ interfaces, links }: KernelState, request: KernelRequest): Planned[] {
+  if (request.type !== "setAddress" && request.type !== "deleteAddress") return [];
+  const { interfaceIndex, address, prefixLength } = request;
+  const { name, kind } = links.get(interfaceIndex) ?? {};
+  const isStandIn = name !== undefined && ((interfaces.uses.get(name)?.making ?? 0) > 0 || kind === "dummy");
+  if (address.family !== "IPv4" || prefixLength === address.bits || isStandIn || name === undefined) return [];
+  if (interfaces.promoting.has(interfaceIndex)) return [];
+  interfaces.promoting.add(interfaceIndex);
+  return [{ request: { type: "promoteSecondaries", interfaceIndex }, purpose: { type: "interface", name } }];
+}
+
+function planInterfaces(state: KernelState, now: Millis): Planned[] {
+  const { interfaces, indexes, links } = state;
+  const planned: Planned[] = [];
+  if (interfaces.dueAt > now) return planned;
+  interfaces.dueAt = Infinity;
+  for (const [name, { making }] of interfaces.uses) {
+    if (making === 0) continue;
+    const purpose = { type: "interface", name } as const;
+    const interfaceIndex = indexes.get(name);
+    if (interfaceIndex === undefined) {
+      planned.push({ request: { type: "createInterface", name, kind: interfaces.kind }, purpose });
+      continue;
+    }
+    if (links.get(interfaceIndex)?.up === false) planned.push({ request: { type: "setInterfaceUp", interfaceIndex }, purpose });
+    if (interfaces.created.delete(name)) planned.push({ request: { type: "promoteSecondaries", interfaceIndex }, purpose });
+  }
+  return planned;
+}
+
+/** Undefined where there is nothing to ask for now: its interface is missing, or somebody else has the address. */
+function requestFor(state: KernelState, { item, place }: Entry): KernelRequest | undefined {
+  const interfaceIndex = state.indexes.get(item.interface);
+  if (interfaceIndex === undefined || place === "held" || place === "foreign") return undefined;
+  if (item.type === "route") {
+    const { prefix, table, protocol } = item;
+    return place === "placed" ? undefined : { type: "addRoute", prefix, interfaceIndex, table, protocol };
+  }
+  const { address, prefixLength, protocol, isOnLan } = item;
+  const traits = { protocol, validSeconds: validSeconds(state, item), deprecated: isOnLan, noPrefixRoute: isOnLan };
+  return { type: "setAddress", replaces: place === "placed", interfaceIndex, address, prefixLength, ...traits };
+}
+
+/** What became of a planned request. `code`: the name of the errno that it was refused with; undefined when it was done. */
+export function applyResult(state: KernelState, { request, purpose }: Planned, code: string | undefined, now: Millis): void {
+  switch (purpose.type) {
+    case "interface":
+      interfaceResult(state, request, code, now);
+      break;
+    case "stray":
+      // Where it was refused it is found again by the next comparison, and not asked for all the time.
+      state.strays.delete(purpose.key);
+      state.recorded.delete(purpose.key);
+      break;
+    case "entry": {
+      const entry = state.entries.get(purpose.key);
+      const seconds = request.type === "setAddress" ? request.validSeconds : Infinity;
+      if (entry !== undefined) entryResult(state, purpose.key, entry, seconds, code, now);
+      break;
+    }
+    default:
+      purpose satisfies never;
+  }
+}
+
+function interfaceResult(state: KernelState, request: KernelRequest, code: string | undefined, now: Millis): void {
+  const { interfaces } = state;
+  if (request.type === "promoteSecondaries") return; // Kernels that cannot: what goes with the first address is put back.
+  if (request.type === "createInterface" && code === unsupported && interfaces.kind === "dummy") {
+    interfaces.kind = "bridge";
+    interfaces.dueAt = now;
+    return;
+  }
+  if (code === undefined || code === exists) {
+    if (code === undefined && request.type === "createInterface") interfaces.created.add(request.name);
+    interfaces.failures = 0;
+    interfaces.error = undefined;
+    state.scanAt = now; // To know its index.
+    return;
+  }
+  interfaces.error = code;
+  interfaces.dueAt = now + retryAfter(interfaces.failures++);
+}
+
+/** @param seconds its lifetime, if it was placed */
+function entryResult(
+  state: KernelState,
+  key: string,
+  entry: Entry,
+  seconds: number,
+  code: string | undefined,
+  now: Millis,
+): void {
+  if (code === undefined) {
+    entry.error = undefined;
+    if (entry.isTaken) noteRestored(state, entry, now);
+    else entry.failures = 0;
+    setPlace(entry, "placed", now);
+    entry.expiresAt = now + seconds * 1_000;
+    const at = renewAt(seconds, now);
+    if (at === Infinity) state.agenda.delete(key);
+    else state.agenda.set(key, at);
+    return;
+  }
+  if (code === exists) {
+    // Somebody has put it there, maybe an earlier process of ours: what the kernel has decides.
+    // What is not found then is in the way of it: a route of somebody else's, or an IPv6 address with another length.
+    state.recorded.delete(key);
+    if (entry.failures > 0) entry.error = code;
+    state.agenda.set(key, now + retryAfter(entry.failures++));
+    state.scanAt = now;
+    return;
+  }
+  if (entry.place === "placed") setPlace(entry, "absent", now);
+  entry.error = code;
+  state.agenda.set(key, now + retryAfter(entry.failures++));
+}
+
+/** @returns whether an interface has the address already, and somebody else put it there */
+export function noteHeld({ held, agenda }: KernelState, key: string, entry: Entry, now: Millis): boolean {
+  const { item } = entry;
+  const holder = item.type === "address" ? held.get(item.address.toString()) : undefined;
+  if (holder === undefined) return false;
+  entry.by = holder;
+  setPlace(entry, "held", now);
+  agenda.delete(key);
+  return true;
+}
+
+/** Somebody has taken it away, or it has expired: it is put back at once or, where that does not last, after a while. */
+export function noteTaken(state: KernelState, key: string, entry: Entry, now: Millis): void {
+  setPlace(entry, "absent", now);
+  entry.isTaken = !hasExpired(entry.expiresAt, now);
+  const isFight = now < entry.restoredAt + fightMs;
+  const delay = isFight ? Math.min(maxRestoreMs, firstRestoreMs * 2 ** Math.min(entry.failures++, 20)) : 0;
+  if (!isFight) entry.failures = 0;
+  state.agenda.set(key, now + delay);
+}
+
+function noteRestored(state: KernelState, entry: Entry, now: Millis): void {
+  const { disturbance } = state;
+  entry.isTaken = false;
+  entry.restored++;
+  entry.restoredAt = now;
+  disturbance.total++;
+  disturbance.count++;
+  if (disturbance.examples.size < maxExamples) disturbance.examples.add(describeItem(entry.item));
+  if (disturbance.reportAt === Infinity)
+    disturbance.reportAt = Math.max(now + reportAfterMs, disturbance.reportedAt + reportEveryMs);
+}
+
+/** What was put back since the last report, when one is due. */
+export function takeReport({ disturbance }: KernelState, now: Millis): { count: number; examples: string[] } | undefined {
+  if (now < disturbance.reportAt) return undefined;
+  const { count } = disturbance;
+  const examples = [...disturbance.examples];
+  disturbance.count = 0;
+  disturbance.examples.clear();
+  disturbance.reportAt = Infinity;
+  disturbance.reportedAt = now;
+  return { count, examples };
+}
+
+export function setPlace(entry: Entry, place: Entry["place"], now: Millis): void {
+  if (entry.place !== place) entry.since = now;
+  entry.place = place;
+}
+
+function retryAfter(failures: number): Millis {
+  return Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(failures, 10));
+}

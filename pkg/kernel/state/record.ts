@@ -1,0 +1,37 @@
+import type { KernelState } from "./state.ts";
+
+// More than any life uses: a file that says otherwise was written by somebody else.
+const maxTables = 1_000;
+const maxAddresses = 200_000;
+
+/** What the next life of this node's speaker has to know of this one, as text. */
+export function recordText({ marks, tables, recorded }: Pick<KernelState, "marks" | "tables" | "recorded">): string {
+  return `${JSON.stringify({ protocols: [...marks], tables: [...tables], addresses: [...recorded] })}\n`;
+}
+
+/**
+ * Takes over what an earlier life has recorded. Whatever else the text is, and whatever in it cannot be, is ignored: the worst that comes
+ * of that is that something stays in the kernel.
+ * @returns whether there was anything
+ */
+export function readRecord(state: Pick<KernelState, "marks" | "tables" | "recorded">, text: string): boolean {
+  let record: unknown;
+  try {
+    record = JSON.parse(text);
+  } catch {
+    return false;
+  }
+  if (typeof record !== "object" || record === null) return false;
+  const { protocols, tables, addresses } = record as Readonly<Record<string, unknown>>;
+  const isNumber = (max: number) => (value: unknown) =>
+    typeof value === "number" && Number.isInteger(value) && value > 0 && value <= max;
+  for (const one of list(protocols, isNumber(255)).slice(0, 255)) state.marks.add(one as number);
+  for (const one of list(tables, isNumber(0xffff_ffff)).slice(0, maxTables)) state.tables.add(one as number);
+  for (const one of list(addresses, (value) => typeof value === "string").slice(0, maxAddresses))
+    state.recorded.add(one as string);
+  return state.marks.size > 0;
+}
+
+function list(value: unknown, isRight: (one: unknown) => boolean): unknown[] {
+  return Array.isArray(value) ? value.filter(isRight) : [];
+}

@@ -1,0 +1,329 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { NetlinkMessage } from "#pkg/linux";
+import { address, prefix } from "#pkg/net/testing";
+import type { AddressItem, Item, RouteItem } from "./items.ts";
+import { compare, lostTrack, observe } from "./observe.ts";
+import { applyResult, nextDeadline, plan, takeReport } from "./plan.ts";
+import { problemsOf } from "./problems.ts";
+import { readRecord, recordText } from "./record.ts";
+import { complete, createKernelState, type KernelState, want } from "./state.ts";
+
+const mark = 248;
+
+function at(text: string, more: Partial<AddressItem> = {}): AddressItem {
+  const common = { type: "address", interface: "lb0", prefixLength: 32, protocol: mark, lifetimeSeconds: Infinity } as const;
+  return { ...common, isOnLan: false, address: address(text), ...more };
+}
+
+function to(text: string, more: Partial<RouteItem> = {}): RouteItem {
+  return { type: "route", interface: "lb0", prefix: prefix(text), table: 198, protocol: mark, ...more };
+}
+
+const told = { sequence: 0, interrupted: false };
+const link = (index: number, name: string, up = true, type: "interfaceSet" | "interfaceDeleted" = "interfaceSet") =>
+  ({ ...told, type, networkInterface: { index, name, up, kind: "dummy" } }) as NetlinkMessage;
+function has(index: number, text: string, protocol?: number, type: "addressSet" | "addressDeleted" = "addressSet") {
+  const one = { interfaceIndex: index, address: address(text), prefixLength: 32, flags: 0, protocol, validSeconds: Infinity };
+  return { ...told, type, address: one } as NetlinkMessage;
+}
+const routed = (index: number, text: string, protocol = mark): NetlinkMessage => ({
+  ...told,
+  type: "routeSet",
+  route: { prefix: prefix(text), table: 198, protocol, interfaceIndex: index },
+});
+
+/** A kernel that has these, and one that wants those. */
+function known(wanted: readonly Item[], messages: readonly NetlinkMessage[] = [], { hasMarks = true, isComplete = true } = {}) {
+  const state = createKernelState(hasMarks);
+  if (wanted.length > 0) want(state, "a", wanted, 0);
+  state.marks.add(mark);
+  if (isComplete) complete(state);
+  compare(state, { messages: [link(3, "lb0"), ...messages], complete: true }, 0);
+  return state;
+}
+
+/** What is asked for at this time, and done but for what is refused. */
+function run(state: KernelState, now: number, refusals: Readonly<Record<string, string>> = {}): string[] {
+  return plan(state, now, 100).map((one) => {
+    const { request } = one;
+    const what = "address" in request ? request.address : "prefix" in request ? request.prefix : "";
+    const how = request.type === "setAddress" && request.replaces ? "replaceAddress" : request.type;
+    applyResult(state, one, refusals[request.type], now);
+    return `${how} ${what}`.trim();
+  });
+}
+
+const place = (state: KernelState) => [...state.entries.values()].map((one) => one.place).join();
+
+test("what is wanted and absent is placed; what is there with our mark is only brought up to date", () => {
+  assert.deepEqual(run(known([at("192.0.2.1"), to("192.0.2.2/32")]), 0), ["setAddress 192.0.2.1", "addRoute 192.0.2.2/32"]);
+  const adopted = known([at("192.0.2.1"), to("192.0.2.2/32")], [has(3, "192.0.2.1", mark), routed(3, "192.0.2.2/32")]);
+  assert.deepEqual(run(adopted, 0), ["replaceAddress 192.0.2.1"]);
+  assert.equal(place(adopted), "placed,placed");
+});
+
+test("what is ours and not wanted goes when all that is wanted is known, and not before", () => {
+  const left = [
+    has(3, "192.0.2.1", mark),
+    has(3, "192.0.2.2", 3),
+    has(3, "192.0.2.3"),
+    routed(3, "192.0.2.4/32"),
+    routed(3, "192.0.2.5/32", 4),
+  ];
+  const state = known([], left, { isComplete: false });
+  assert.deepEqual(run(state, 0), []);
+  complete(state);
+  assert.equal(nextDeadline(state), -Infinity);
+  assert.deepEqual(run(state, 0), ["deleteAddress 192.0.2.1", "deleteRoute 192.0.2.4/32"]);
+  assert.deepEqual(run(state, 0), []);
+});
+
+test("what somebody else has put there is neither replaced nor removed, and placed when it is gone", () => {
+  const state = known([at("192.0.2.1")], [has(3, "192.0.2.1")]);
+  assert.deepEqual([run(state, 0), place(state)], [[], "foreign"]);
+  observe(state, has(3, "192.0.2.1", undefined, "addressDeleted"), 10);
+  assert.deepEqual(run(state, 10), ["setAddress 192.0.2.1"]);
+  const withdrawn = known([at("192.0.2.1")], [has(3, "192.0.2.1")]);
+  want(withdrawn, "a", [], 1);
+  assert.deepEqual(run(withdrawn, 1), []);
+});
+
+test("an address that another interface has is not placed a second time; that kube-proxy binds it says nothing", () => {
+  const held = known([at("192.0.2.1")], [link(2, "eth0"), has(2, "192.0.2.1")]);
+  assert.deepEqual([run(held, 0), place(held), held.entries.values().next().value?.by], [[], "held", "eth0"]);
+  compare(held, { messages: [link(3, "lb0")], complete: true }, 60_000);
+  assert.deepEqual(run(held, 60_000), ["setAddress 192.0.2.1"]);
+  const ipvs = known([at("192.0.2.1")], [link(2, "kube-ipvs0"), has(2, "192.0.2.1")]);
+  assert.deepEqual(run(ipvs, 0), ["setAddress 192.0.2.1"]);
+});
+
+test("a reading that was interrupted takes nothing for gone", () => {
+  const state = known([at("192.0.2.1"), to("192.0.2.2/32")], [has(3, "192.0.2.1", mark), routed(3, "192.0.2.2/32")]);
+  run(state, 0);
+  compare(state, { messages: [], complete: false }, 1_000);
+  assert.deepEqual([run(state, 1_000), place(state)], [[], "placed,placed"]);
+  assert.ok(state.scanAt <= 1_100);
+  compare(state, { messages: [link(3, "lb0")], complete: true }, 1_100);
+  assert.deepEqual(run(state, 1_100), ["setAddress 192.0.2.1", "addRoute 192.0.2.2/32"]);
+});
+
+test("what is taken away is put back at once; where that does not last, later each time, up to 5 s", () => {
+  const state = known([at("192.0.2.1")]);
+  run(state, 0);
+  const waits: number[] = [];
+  let now = 10_000;
+  for (let i = 0; i < 12; i++) {
+    observe(state, has(3, "192.0.2.1", mark, "addressDeleted"), now);
+    const due = state.agenda.get("lb0 192.0.2.1/32") ?? assert.fail("nothing is due");
+    waits.push(due - now);
+    assert.deepEqual(run(state, due - 1).concat(run(state, due)), ["setAddress 192.0.2.1"]);
+    now = due + 1;
+  }
+  assert.deepEqual(waits, [0, 20, 40, 80, 160, 320, 640, 1_280, 2_560, 5_000, 5_000, 5_000]);
+  observe(state, has(3, "192.0.2.1", mark, "addressDeleted"), now + 1_000);
+  assert.deepEqual(run(state, now + 1_000), ["setAddress 192.0.2.1"]);
+  assert.equal(state.entries.values().next().value?.restored, 13);
+});
+
+test("that something was put back is reported once, five seconds later, then every ten minutes at most", () => {
+  const state = known([at("192.0.2.1")]);
+  run(state, 0);
+  const take = (now: number) => {
+    observe(state, has(3, "192.0.2.1", mark, "addressDeleted"), now);
+    run(state, now);
+  };
+  take(1_000);
+  take(2_000);
+  assert.equal(takeReport(state, 5_999), undefined);
+  assert.deepEqual(takeReport(state, 6_000), { count: 2, examples: ["192.0.2.1/32 on lb0"] });
+  take(10_000);
+  assert.deepEqual([takeReport(state, 20_000), takeReport(state, 606_000)?.count], [undefined, 1]);
+});
+
+test("a lifetime is renewed at a third of it", () => {
+  const state = known([at("192.0.2.1", { lifetimeSeconds: 300 })]);
+  run(state, 0);
+  assert.deepEqual([run(state, 99_999), run(state, 100_000)], [[], ["replaceAddress 192.0.2.1"]]);
+});
+
+test("where no lifetime is given it is ten seconds, and longer where more than a hundred a second would be renewed", () => {
+  const lifetimes = (count: number) => {
+    const many = Array.from({ length: count }, (_, i) => at(`192.0.${i >> 8}.${i & 255}`, { lifetimeSeconds: undefined }));
+    const planned = plan(known([...many, at("198.51.100.1", { lifetimeSeconds: 60 })]), 0, 20_000);
+    return [...new Set(planned.map(({ request }) => (request.type === "setAddress" ? request.validSeconds : 0)))];
+  };
+  assert.deepEqual([1, 300, 1_000, 12_000].map(lifetimes), [
+    [10, 60],
+    [10, 60],
+    [30, 60],
+    [300, 60],
+  ]);
+});
+
+test("addresses that were placed one after the other are renewed together", () => {
+  const lasting = { lifetimeSeconds: undefined };
+  const state = known([at("192.0.2.1", lasting)]);
+  for (const [index, now] of [0, 100, 300, 500].entries()) {
+    want(state, `${now}`, [at(`192.0.2.${index + 2}`, lasting)], now);
+    run(state, now);
+  }
+  assert.deepEqual([state.agenda.size, new Set(state.agenda.values()).size], [5, 1]);
+});
+
+test("what was not renewed in time is put back, and nobody is said to have taken it away; what somebody did take is counted", () => {
+  const state = known([at("192.0.2.1", { lifetimeSeconds: undefined })]);
+  run(state, 0);
+  observe(state, has(3, "192.0.2.1", mark, "addressDeleted"), 10_000); // As after it stood still.
+  assert.deepEqual([run(state, 10_000), state.disturbance.total], [["setAddress 192.0.2.1"], 0]);
+  observe(state, has(3, "192.0.2.1", mark, "addressDeleted"), 12_000);
+  assert.deepEqual([run(state, 12_000), state.disturbance.total], [["setAddress 192.0.2.1"], 1]);
+});
+
+test("what is refused is asked for again after 1, 2, 4 … 60 s; what exists already has everything read", () => {
+  const state = known([at("192.0.2.1")]);
+  const waits: number[] = [];
+  for (let now = 0, i = 0; i < 8; i++) {
+    run(state, now, { setAddress: "EACCES" });
+    const next = state.agenda.get("lb0 192.0.2.1/32") ?? assert.fail("nothing is due");
+    waits.push((next - now) / 1_000);
+    now = next;
+  }
+  assert.deepEqual(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+  assert.equal(state.entries.values().next().value?.error, "EACCES");
+  const twice = known([at("192.0.2.1")]);
+  run(twice, 500, { setAddress: "EEXIST" });
+  assert.deepEqual([twice.scanAt, run(twice, 500)], [500, []]);
+});
+
+test("what exists and is not found, as a route of somebody else's for the same prefix, is tried again at a bounded pace, and said", () => {
+  const wanted = [to("192.0.2.1/32"), at("2001:db8::1")];
+  const state = known(wanted);
+  const refused = { addRoute: "EEXIST", setAddress: "EEXIST" };
+  let tries = 0;
+  for (let now = 0; now < 60_000; now += 10) {
+    tries += run(state, now, refused).length;
+    if (now >= state.scanAt) compare(state, { messages: [link(3, "lb0")], complete: true }, now);
+  }
+  assert.equal(tries, 2 * 6);
+  assert.equal(problemsOf(state).get("a"), "the kernel refuses the route to 192.0.2.1/32 in table 198: EEXIST");
+  assert.deepEqual(run(state, 63_000).length, 2);
+  assert.deepEqual([place(state), problemsOf(state).size], ["placed,placed", 0]);
+});
+
+test("an interface is made where it is absent, as a bridge where there are no dummies, and made again when it is gone", () => {
+  const state = createKernelState(true);
+  want(state, "a", [at("192.0.2.1")], 0);
+  compare(state, { messages: [], complete: true }, 0);
+  const kinds: string[] = [];
+  for (const refusal of ["ENOTSUP", undefined])
+    for (const one of plan(state, 0, 100)) {
+      assert.equal(one.request.type, "createInterface");
+      if (one.request.type === "createInterface") kinds.push(one.request.kind);
+      applyResult(state, one, refusal, 0);
+    }
+  assert.deepEqual(kinds, ["dummy", "bridge"]);
+  compare(state, { messages: [link(7, "lb0")], complete: true }, 1);
+  assert.deepEqual(run(state, 1), ["promoteSecondaries", "setAddress 192.0.2.1"]);
+  observe(state, link(7, "lb0", true, "interfaceDeleted"), 1_000);
+  assert.equal(nextDeadline(state), 1_000);
+  compare(state, { messages: [], complete: true }, 1_000);
+  assert.deepEqual(run(state, 1_000), ["createInterface"]);
+  compare(state, { messages: [link(8, "lb0", false)], complete: true }, 1_001);
+  assert.deepEqual(run(state, 1_001), ["setInterfaceUp", "promoteSecondaries", "setAddress 192.0.2.1"]);
+});
+
+test("an interface of the LAN is waited for", () => {
+  const state = known([at("192.0.2.1", { interface: "eth7", isOnLan: true })]);
+  assert.deepEqual(run(state, 0), []);
+  observe(state, link(9, "eth7"), 100);
+  compare(state, { messages: [link(3, "lb0"), link(9, "eth7")], complete: true }, 100);
+  assert.deepEqual(run(state, 100), ["setAddress 192.0.2.1"]);
+});
+
+test("a route that several want stays until none does, and one that changes its interface goes before it comes", () => {
+  const state = known([to("192.0.2.0/24")], [link(4, "lb1")]);
+  want(state, "b", [to("192.0.2.0/24")], 0);
+  assert.deepEqual(run(state, 0), ["addRoute 192.0.2.0/24"]);
+  want(state, "a", [], 1);
+  assert.deepEqual(run(state, 1), []);
+  want(state, "b", [to("192.0.2.0/24", { interface: "lb1" })], 2);
+  assert.deepEqual(run(state, 2), ["deleteRoute 192.0.2.0/24", "addRoute 192.0.2.0/24"]);
+  want(state, "b", [], 3);
+  assert.deepEqual(run(state, 3), ["deleteRoute 192.0.2.0/24"]);
+});
+
+test("without marks in the kernel the record says what is ours", () => {
+  const before = known([at("192.0.2.1")], [], { hasMarks: false });
+  run(before, 0);
+  const text = recordText(before);
+  const state = createKernelState(false);
+  assert.ok(readRecord(state, text));
+  complete(state);
+  compare(state, { messages: [link(3, "lb0"), has(3, "192.0.2.1"), has(3, "192.0.2.9")], complete: true }, 0);
+  assert.deepEqual(run(state, 0), ["deleteAddress 192.0.2.1"]);
+  assert.deepEqual(JSON.parse(recordText(state)).addresses, []);
+});
+
+test("property: a record of anything is taken in without an error, and only what can be of it", () => {
+  const anything = fc.oneof(
+    fc.string(),
+    fc.json(),
+    fc.json().map((text) => `{"protocols":${text},"tables":${text},"addresses":${text}}`),
+  );
+  fc.assert(
+    fc.property(anything, (text) => {
+      const state = createKernelState(true);
+      readRecord(state, text);
+      assert.ok([...state.marks].every((one) => one >= 1 && one <= 255));
+      assert.ok([...state.tables].every((one) => one >= 1 && one <= 0xffff_ffff));
+      assert.ok([...state.recorded].every((one) => typeof one === "string"));
+    }),
+  );
+});
+
+test("property: whatever is told and wanted in whatever order, nothing without our mark is asked to go", () => {
+  const octet = fc.integer({ min: 1, max: 4 });
+  const step = fc.oneof(
+    fc.record({ does: fc.constant("want" as const), n: octet, on: fc.boolean() }),
+    fc.record({ does: fc.constantFrom("set" as const, "deleted" as const), n: octet, ours: fc.boolean() }),
+    fc.record({ does: fc.constant("lost" as const), n: octet }),
+    fc.record({ does: fc.constant("complete" as const), n: octet }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const state = known([], [], { isComplete: false });
+      const marks = new Map<string, boolean>(); // address -> whether it has our mark
+      let now = 0;
+      for (const one of steps) {
+        now += 100;
+        const text = `192.0.2.${one.n}`;
+        if (one.does === "want") want(state, text, one.on ? [at(text)] : [], now);
+        else if (one.does === "lost") lostTrack(state, now);
+        else if (one.does === "complete") complete(state);
+        else if (one.does === "deleted") {
+          observe(state, has(3, text, marks.get(text) ? mark : undefined, "addressDeleted"), now);
+          marks.delete(text);
+        } else if (!marks.has(text)) {
+          marks.set(text, one.ours);
+          observe(state, has(3, text, one.ours ? mark : undefined), now);
+        }
+        for (const each of plan(state, now, 100)) {
+          const { request } = each;
+          const key = "address" in request ? `${request.address}` : "";
+          if (request.type === "deleteAddress") {
+            assert.equal(marks.get(key), true, key);
+            marks.delete(key);
+          }
+          const isThere = request.type === "setAddress" && !request.replaces && marks.has(key);
+          if (request.type === "setAddress") {
+            if (request.replaces) assert.equal(marks.get(key), true, key);
+            else if (!isThere) marks.set(key, true);
+          }
+          applyResult(state, each, isThere ? "EEXIST" : undefined, now);
+        }
+      }
+    }),
+  );
+});

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { SystemClock, seededRandom } from "#pkg/clock";
+import { formatMac } from "#pkg/net";
+import { address } from "#pkg/net/testing";
+import { Asker, type Question, type WireAnswer } from "../asker.ts";
+import { ip, Lan } from "./lan.ts";
+import { clientMac, macText, started, until } from "./support.ts";
+
+/** Questions on a LAN of network namespaces, with the Linux kernel as the host that answers. Run by `layer2.test.ts`. */
+
+let lan: Lan;
+let other = ""; // The client's MAC address.
+
+before(async () => {
+  lan = await Lan.start();
+  await lan.join("lan0", "host0", "203.0.113.7/24", "203.0.113.8/24", "2001:db8::7/64");
+  ip("address add 2001:db8::1/64 dev lan0 nodad");
+  await until(
+    () => ip("-6 address show dev lan0 scope link").includes("fe80") && !ip("-6 address show dev lan0").includes("tentative"),
+  );
+  other = formatMac(await clientMac(lan, "host0"));
+  await lan.call("accept", 80);
+});
+
+after(() => lan[Symbol.dispose]());
+
+async function ask(...questions: [text: string, port?: number][]): Promise<Record<string, WireAnswer>> {
+  await using layer2 = await started();
+  const link = layer2.interfaces().find(({ name }) => name === "lan0");
+  assert.ok(link);
+  const asked = questions.map(([text, port]): Question => ({ address: address(text), port }));
+  return Object.fromEntries(await new Asker(new SystemClock(), seededRandom(1)).ask(link, asked));
+}
+
+test("a host answers for its addresses of both families, and accepts or refuses connections", async () => {
+  const found = await ask(["203.0.113.7", 80], ["203.0.113.8", 81], ["2001:db8::7", 80], ["203.0.113.9", 80], ["192.0.2.1", 80]);
+  assert.deepEqual(found, {
+    "203.0.113.7": { macs: [other], connection: "accepts" },
+    "203.0.113.8": { macs: [other], connection: "refuses" },
+    "2001:db8::7": { macs: [other], connection: "accepts" },
+    "203.0.113.9": { macs: [], connection: undefined }, // Nobody has it; the last one is in no subnet of this node.
+  });
+});
+
+test("without a port no connection is tried, and one that is dropped is silence", async () => {
+  await lan.call("run", "ip", "route", "add", "blackhole", "203.0.113.1/32"); // Its answers go nowhere.
+  assert.deepEqual(await ask(["203.0.113.7", 80], ["203.0.113.8"]), {
+    "203.0.113.7": { macs: [other], connection: "silent" },
+    "203.0.113.8": { macs: [other], connection: undefined },
+  });
+  await lan.call("run", "ip", "route", "del", "blackhole", "203.0.113.1/32");
+});
+
+test("two that answer are both told", async () => {
+  await lan.call("run", "ip", "link", "add", "second", "link", "host0", "type", "macvlan", "mode", "bridge");
+  await lan.call("run", "ip", "link", "set", "second", "up");
+  const [second] = JSON.parse(await lan.call("run", "ip", "-json", "link", "show", "dev", "second"));
+  const { "203.0.113.7": found } = await ask(["203.0.113.7"]);
+  assert.deepEqual(found?.macs.toSorted(), [other, second.address].toSorted());
+  assert.notEqual(macText("lan0"), other);
+});

@@ -1,0 +1,207 @@
+import type { Address, Prefix } from "#pkg/net";
+import {
+  AddressAttribute,
+  AddressFlag,
+  addressHeaderLength,
+  encodeAttribute,
+  encodeMessage,
+  familyInet,
+  familyInet6,
+  flagRequest,
+  foreverOnWire,
+  InfoAttribute,
+  LinkAttribute,
+  linkHeaderLength,
+  MessageType,
+  RouteAttribute,
+  words,
+} from "./netlink-wire.ts";
+
+/** What the kernel is asked to change (rtnetlink(7)). It answers each with an acknowledgement, or says why not. */
+export type KernelRequest =
+  /** An address of an interface. Without `replaces` it is refused with EEXIST where the interface has it, whoever put it there. */
+  | ({ readonly type: "setAddress"; readonly replaces: boolean } & AddressPlace & AddressTraits)
+  | ({ readonly type: "deleteAddress" } & AddressPlace)
+  /** A unicast route through an interface. Refused with EEXIST where the table has one for the prefix, whoever put it there. */
+  | ({ readonly type: "addRoute" } & RoutePlace)
+  /** That route alone: the kernel compares table, protocol and interface too. */
+  | ({ readonly type: "deleteRoute" } & RoutePlace)
+  /** `kind`, such as `dummy`; EOPNOTSUPP where the kernel has none. It is on, and nobody is asked for by ARP there, as on a dummy. */
+  | { readonly type: "createInterface"; readonly name: string; readonly kind: string }
+  | { readonly type: "setInterfaceUp"; readonly interfaceIndex: number }
+  /** Of several IPv4 addresses of one subnet the others stay when the first one goes (promote_secondaries of ip-sysctl). */
+  | { readonly type: "promoteSecondaries"; readonly interfaceIndex: number };
+
+export interface AddressPlace {
+  readonly interfaceIndex: number;
+  readonly address: Address;
+  readonly prefixLength: number;
+}
+
+export interface AddressTraits {
+  /** Who puts it there (IFA_PROTO), 1–255; kernels before 5.18 ignore it. */
+  readonly protocol: number;
+  /** After which the kernel removes it; Infinity for never. */
+  readonly validSeconds: number;
+  /** IPv6: it is no source for what the node itself sends (its preferred lifetime is 0). Without effect for IPv4. */
+  readonly deprecated: boolean;
+  /** The kernel makes no route to its subnet. */
+  readonly noPrefixRoute: boolean;
+}
+
+export interface RoutePlace {
+  readonly prefix: Prefix;
+  readonly interfaceIndex: number;
+  readonly table: number;
+  readonly protocol: number;
+}
+
+/** What a dump has: all there is, or of routes those of one table and protocol. */
+export type DumpRequest =
+  | { readonly type: "interfaces" | "addresses" }
+  | { readonly type: "routes"; readonly family: "IPv4" | "IPv6"; readonly table: number; readonly protocol: number };
+
+const flagsChange = flagRequest | 0x4; // NLM_F_ACK
+const flagReplace = 0x100;
+const flagExclusive = 0x200;
+const flagCreate = 0x400;
+const flagsDump = flagRequest | 0x300; // NLM_F_DUMP
+const skipStatistics = 8; // RTEXT_FILTER_SKIP_STATS: three quarters of what an interface's dump would be.
+const scopeUniverse = 0;
+const scopeLink = 253;
+const typeUnicast = 1;
+const linkUp = 0x1; // IFF_UP
+const linkNoArp = 0x80; // IFF_NOARP
+const linkConfiguration = 1; // IFLA_INET_CONF
+const promoteSecondaries = 20; // IPV4_DEVCONF_PROMOTE_SECONDARIES
+
+export function encodeRequest(request: KernelRequest, sequence: number): Uint8Array {
+  switch (request.type) {
+    case "setAddress": {
+      const how = request.replaces ? flagReplace : flagExclusive;
+      return encodeMessage(
+        MessageType.newAddress,
+        flagsChange | flagCreate | how,
+        sequence,
+        ...addressParts(request),
+        ...traits(request),
+      );
+    }
+    case "deleteAddress":
+      return encodeMessage(MessageType.deleteAddress, flagsChange, sequence, ...addressParts(request));
+    case "addRoute":
+      return encodeMessage(MessageType.newRoute, flagsChange | flagCreate | flagExclusive, sequence, ...routeParts(request));
+    case "deleteRoute":
+      return encodeMessage(MessageType.deleteRoute, flagsChange, sequence, ...routeParts(request));
+    case "createInterface": {
+      const name = encodeAttribute(LinkAttribute.name, zeroEnded(request.name));
+      const kind = encodeAttribute(LinkAttribute.linkInfo, encodeAttribute(InfoAttribute.kind, zeroEnded(request.kind)));
+      return encodeMessage(
+        MessageType.newLink,
+        flagsChange | flagCreate | flagExclusive,
+        sequence,
+        linkHeader(0, linkUp | linkNoArp),
+        name,
+        kind,
+      );
+    }
+    case "setInterfaceUp":
+      return encodeMessage(MessageType.newLink, flagsChange, sequence, linkHeader(request.interfaceIndex, linkUp));
+    case "promoteSecondaries": {
+      const settings = encodeAttribute(linkConfiguration, encodeAttribute(promoteSecondaries, words(1)));
+      const families = encodeAttribute(LinkAttribute.addressFamilies, encodeAttribute(familyInet, settings));
+      return encodeMessage(MessageType.setLink, flagsChange, sequence, linkHeader(request.interfaceIndex, 0), families);
+    }
+    default:
+      return request satisfies never;
+  }
+}
+
+/** The kernel serves one dump of a socket at a time. */
+export function encodeDump(request: DumpRequest, sequence: number): Uint8Array {
+  switch (request.type) {
+    case "interfaces": {
+      const mask = encodeAttribute(LinkAttribute.extensionMask, words(skipStatistics));
+      return encodeMessage(MessageType.getLink, flagsDump, sequence, linkHeader(0, 0), mask);
+    }
+    case "addresses":
+      return encodeMessage(MessageType.getAddress, flagsDump, sequence, new Uint8Array(addressHeaderLength));
+    case "routes": {
+      const header = routeHeader(request.family, 0, request.table, request.protocol, 0, 0);
+      return encodeMessage(MessageType.getRoute, flagsDump, sequence, header, tableAttribute(request.table));
+    }
+    default:
+      return request satisfies never;
+  }
+}
+
+/** Asks by which route the kernel sends to an address; the answer is that route, or why there is none. */
+export function encodeRouteTo(address: Address, sequence: number): Uint8Array {
+  const header = routeHeader(address.family, address.bits, 0, 0, 0, 0);
+  const destination = encodeAttribute(RouteAttribute.destination, address.toBytes());
+  return encodeMessage(MessageType.getRoute, flagRequest, sequence, header, destination);
+}
+
+function addressParts({ interfaceIndex, address, prefixLength }: AddressPlace): Uint8Array[] {
+  const header = new Uint8Array(addressHeaderLength);
+  const view = new DataView(header.buffer);
+  view.setUint8(0, familyNumber(address.family));
+  view.setUint8(1, prefixLength);
+  view.setUint32(4, interfaceIndex, true);
+  const octets = address.toBytes();
+  return [header, encodeAttribute(AddressAttribute.local, octets), encodeAttribute(AddressAttribute.address, octets)];
+}
+
+function traits({ address, protocol, validSeconds, deprecated, noPrefixRoute }: AddressPlace & AddressTraits): Uint8Array[] {
+  const isV6 = address.family === "IPv6";
+  const flags = (noPrefixRoute ? AddressFlag.noPrefixRoute : 0) | (isV6 ? AddressFlag.noDad : 0);
+  const valid = validSeconds === Infinity ? foreverOnWire : validSeconds;
+  const preferred = isV6 && deprecated ? 0 : valid;
+  return [
+    encodeAttribute(AddressAttribute.lifetimes, words(preferred, valid, 0, 0)), // struct ifa_cacheinfo
+    encodeAttribute(AddressAttribute.flags, words(flags)),
+    encodeAttribute(AddressAttribute.protocol, Uint8Array.of(protocol)),
+  ];
+}
+
+function routeParts({ prefix, interfaceIndex, table, protocol }: RoutePlace): Uint8Array[] {
+  const scope = prefix.family === "IPv4" ? scopeLink : scopeUniverse;
+  return [
+    routeHeader(prefix.family, prefix.length, table, protocol, scope, typeUnicast),
+    encodeAttribute(RouteAttribute.destination, prefix.first.toBytes()),
+    encodeAttribute(RouteAttribute.outInterface, words(interfaceIndex)),
+    tableAttribute(table),
+  ];
+}
+
+function routeHeader(
+  family: "IPv4" | "IPv6",
+  length: number,
+  table: number,
+  protocol: number,
+  scope: number,
+  type: number,
+): Uint8Array {
+  const short = table < 256 ? table : 0; // RT_TABLE_UNSPEC; the attribute has the whole number.
+  return Uint8Array.of(familyNumber(family), length, 0, 0, short, protocol, scope, type, 0, 0, 0, 0);
+}
+
+function tableAttribute(table: number): Uint8Array {
+  return encodeAttribute(RouteAttribute.table, words(table));
+}
+
+function linkHeader(interfaceIndex: number, flags: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(linkHeaderLength));
+  view.setInt32(4, interfaceIndex, true);
+  view.setUint32(8, flags, true);
+  view.setUint32(12, flags, true); // Those of them that change.
+  return new Uint8Array(view.buffer);
+}
+
+function zeroEnded(value: string): Uint8Array {
+  return new TextEncoder().encode(`${value}\0`);
+}
+
+function familyNumber(family: "IPv4" | "IPv6"): number {
+  return family === "IPv4" ? familyInet : familyInet6;
+}

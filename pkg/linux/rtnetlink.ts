@@ -1,0 +1,108 @@
+import type { Address } from "#pkg/net";
+import { decodeNetlink, type NetlinkMessage } from "./codec/netlink.ts";
+import { type DumpRequest, encodeDump, encodeRequest, encodeRouteTo, type KernelRequest } from "./codec/netlink-requests.ts";
+import { NetlinkError } from "./codec/netlink-wire.ts";
+import { SystemCallError } from "./libc.ts";
+import { NetlinkSocket } from "./netlink-socket.ts";
+
+// So many acknowledgements fit into the receive buffer that any system allows.
+const maxAtOnce = 64;
+// A dump that something changed under is asked for again at once so many times; then its reader has to come back.
+const maxDumps = 3;
+const errnoNotFound = 2; // ENOENT: there is no such table, so it has no routes.
+
+/** All that a dump has. `complete` is false when something changed meanwhile, so that it may have missed a part (NLM_F_DUMP_INTR). */
+export interface Dump {
+  readonly messages: readonly NetlinkMessage[];
+  readonly complete: boolean;
+}
+
+/**
+ * Changes interfaces, addresses and routes, and reads all of them (rtnetlink(7)). The kernel has done what is asked, and its answer is
+ * there, when a call returns.
+ */
+export class Rtnetlink implements Disposable {
+  readonly #socket: NetlinkSocket;
+  #sequence = 0;
+
+  /** @throws {SystemCallError} */
+  constructor() {
+    this.#socket = NetlinkSocket.open({ groups: [], strict: true });
+  }
+
+  /**
+   * Makes these changes in turn, each whatever became of those before it. @returns for each 0, or the positive errno that it was refused
+   * with @throws {SystemCallError} when the kernel's answers were lost: what was changed is not known then
+   */
+  perform(requests: readonly KernelRequest[]): number[] {
+    const results: number[] = [];
+    for (let from = 0; from < requests.length; from += maxAtOnce) {
+      const some = requests.slice(from, from + maxAtOnce);
+      const first = this.#sequence + 1;
+      this.#sequence += some.length;
+      this.#socket.send(Buffer.concat(some.map((request, index) => encodeRequest(request, first + index))));
+      const answers = this.#errors(first + some.length - 1);
+      for (let index = 0; index < some.length; index++) {
+        const errno = answers.get(first + index);
+        if (errno === undefined) throw new NetlinkError("Cannot tell what the kernel did: an acknowledgement is missing");
+        results.push(errno);
+      }
+    }
+    return results;
+  }
+
+  /** @throws {SystemCallError} when it could not be had */
+  dump(request: DumpRequest): Dump {
+    let dump = this.#dumpOnce(request);
+    for (let i = 1; i < maxDumps && !dump.complete; i++) dump = this.#dumpOnce(request);
+    return dump;
+  }
+
+  /** The index of the interface by which the kernel sends to an address; undefined where it cannot. @throws {SystemCallError} */
+  interfaceTo(address: Address): number | undefined {
+    const sequence = ++this.#sequence;
+    this.#socket.send(encodeRouteTo(address, sequence));
+    let found: number | undefined;
+    for (const message of this.#receive())
+      if (message.sequence === sequence && message.type === "routeSet") found = message.route.interfaceIndex;
+    return found;
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]();
+  }
+
+  #dumpOnce(request: DumpRequest): Dump {
+    const sequence = ++this.#sequence;
+    this.#socket.send(encodeDump(request, sequence));
+    const messages: NetlinkMessage[] = [];
+    let complete = true;
+    for (const message of this.#receive()) {
+      if (message.sequence !== sequence) continue;
+      if (message.interrupted) complete = false;
+      if (message.type !== "done" && message.type !== "error") {
+        messages.push(message);
+        continue;
+      }
+      if (message.errno === 0 || message.errno === errnoNotFound) return { messages, complete };
+      throw new SystemCallError("rtnetlink", message.errno, `read the ${request.type} of this node`);
+    }
+    return { messages, complete: false };
+  }
+
+  /** sequence -> errno, of the answers up to this one. */
+  #errors(last: number): Map<number, number> {
+    const errors = new Map<number, number>();
+    for (const message of this.#receive()) {
+      if (message.type === "error") errors.set(message.sequence, message.errno);
+      if (message.sequence === last) break;
+    }
+    return errors;
+  }
+
+  /** The kernel's answers as they are there, or are made while they are read. */
+  *#receive(): Iterable<NetlinkMessage> {
+    for (let datagram = this.#socket.receive(); datagram !== undefined; datagram = this.#socket.receive())
+      yield* decodeNetlink(datagram);
+  }
+}

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FloodFilter } from "./flood-filter.ts";
+
+const member = "192.0.2.1";
+const nonceAt = 1;
+
+/** A packet whose nonce begins with a word. */
+function packet(word: number): Uint8Array {
+  const octets = Buffer.alloc(40);
+  octets.writeUInt32BE(word, nonceAt);
+  return octets;
+}
+
+/** A filter under a flood of 40,000 packets a second, and when that was noticed. */
+function flooded(filter = new FloodFilter(nonceAt)) {
+  filter.setMembers([member]);
+  for (let now = 0; now < 1000; now += 1 / 40) if (filter.reject(now)) return { filter, now };
+  assert.fail("there is a flood");
+}
+
+test("a flood is noticed within 25 ms, and one in so many of its packets is let through as makes 200 a second", () => {
+  const { filter, now } = flooded();
+  assert.ok(now <= 25, `${now}`);
+  const { oneIn = 0 } = filter.sample([]) ?? {};
+  assert.ok(oneIn >= 190 && oneIn <= 210, `${oneIn}`);
+  filter.review(now + 1000, 39_800);
+  assert.equal(filter.sample([])?.oneIn, 199);
+});
+
+test("fewer than 1,000 packets within a second are none", () => {
+  const filter = new FloodFilter(nonceAt);
+  for (let now = 0; now < 10_000; now += 1000 / 900) assert.equal(filter.reject(now), false);
+  assert.equal(filter.sample([]), undefined);
+});
+
+test("it is over when few come, and noticed again when more do", () => {
+  const { filter, now } = flooded();
+  for (let index = 0; index < 100; index++) assert.equal(filter.reject(now + 1), false, "it is going on");
+  filter.review(now + 1000, 300);
+  assert.equal(filter.sample([]), undefined);
+  flooded(filter);
+});
+
+test("packets of a member are told by their nonces, and by its address until there is one", () => {
+  const { filter } = flooded();
+  filter.setMembers([member, "192.0.2.2"]);
+  filter.accept(packet(7), "192.0.2.2");
+  filter.accept(packet(9), "203.0.113.1"); // No member.
+  const { words, sources } = filter.sample(["203.0.113.1"]) ?? {};
+  assert.deepEqual({ words, sources }, { words: [7], sources: [member, "203.0.113.1"] });
+});
+
+test("a member whose nonces are chance throughout is told by its address", () => {
+  const { filter } = flooded();
+  for (let word = 0; word < 100; word++) filter.accept(packet(word), member);
+  const { words, sources } = filter.sample([]) ?? {};
+  assert.deepEqual({ words, sources }, { words: [], sources: [member] });
+});
+
+test("a packet of an earlier process, sent again by somebody else, shuts nobody out", () => {
+  const { filter } = flooded();
+  filter.accept(packet(7), member);
+  filter.accept(packet(1), member);
+  assert.deepEqual(filter.sample([])?.words, [7, 1]);
+});
+
+test("after a change of a member, as by another process, its packets are told by its address again", () => {
+  const { filter } = flooded();
+  filter.accept(packet(7), member);
+  filter.changed(member);
+  const { words, sources } = filter.sample([]) ?? {};
+  assert.deepEqual({ words, sources }, { words: [], sources: [member] });
+});
+
+test("members that stay keep their nonces when others come", () => {
+  const { filter } = flooded();
+  filter.accept(packet(7), member);
+  filter.setMembers([member, "192.0.2.2"]);
+  assert.deepEqual(filter.sample([])?.words, [7]);
+});
+
+test("without a key members are told by their addresses", () => {
+  const { filter } = flooded(new FloodFilter(undefined));
+  filter.accept(packet(7), member);
+  const { nonceAt, words, sources } = filter.sample([]) ?? {};
+  assert.deepEqual({ nonceAt, words, sources }, { nonceAt: undefined, words: [], sources: [member] });
+});

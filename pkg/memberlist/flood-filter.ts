@@ -1,0 +1,89 @@
+import type { Millis } from "#pkg/clock";
+import type { PacketSample } from "./transport.ts";
+
+/** Of packets that were dropped or could not be decrypted: from so many a second on they are a flood. */
+const floodPerSecond = 1000;
+/** Below that it is over. */
+const calmPerSecond = 500;
+/** So many a second are let through all the same: to count them, to log them, and to notice who becomes a member. */
+const samplesPerSecond = 200;
+/** How often it is looked again. */
+export const reviewEvery: Millis = 1000;
+/** First words of the nonces of one member's packets: a member of ours has one for each of its processes, others a new one in each packet. */
+const maxWords = 4;
+
+/**
+ * Decides which packets wake this member while a flood of forged ones arrives, for a filter in the kernel. The nonces of a member's packets all
+ * begin with the same chance bits, which a host that does not see these packets cannot know. What begins so is let through, and what comes from
+ * the address of a member whose nonces have no such beginning, or none that is known yet. All else is let through as a sample.
+ */
+export class FloodFilter {
+  readonly #nonceAt: number | undefined;
+  readonly #members = new Map<string, Set<number>>(); // address -> first words of the nonces of its packets
+  #rejected = 0; // Since `since`.
+  #since: Millis = -Infinity;
+  #oneIn = 1;
+
+  /** @param nonceAt where in a packet its nonce begins; undefined where packets have none, or may have none */
+  constructor(nonceAt: number | undefined) {
+    this.#nonceAt = nonceAt;
+  }
+
+  /** Whether there is a flood. */
+  get isOn(): boolean {
+    return this.#oneIn > 1;
+  }
+
+  setMembers(addresses: Iterable<string>): void {
+    const before = new Map(this.#members);
+    this.#members.clear();
+    for (const address of addresses) this.#members.set(address, before.get(address) ?? new Set());
+  }
+
+  /** Something became of a member: its process may be another one now, and its packets may not be what passes. */
+  changed(address: string): void {
+    this.#members.get(address)?.clear();
+  }
+
+  /** The packet was authentic. */
+  accept(packet: Uint8Array, address: string): void {
+    const words = this.#members.get(address);
+    if (words === undefined || this.#nonceAt === undefined || words.size > maxWords) return;
+    words.add(new DataView(packet.buffer, packet.byteOffset).getUint32(this.#nonceAt));
+  }
+
+  /** A packet was dropped or could not be decrypted. @returns whether that makes it a flood, and there is a sample from now on */
+  reject(now: Millis): boolean {
+    if (!this.isOn && now >= this.#since + reviewEvery) this.#begin(now);
+    this.#rejected++;
+    if (this.isOn || this.#rejected < floodPerSecond) return false;
+    this.#setRate(this.#rejected / Math.max(1, now - this.#since));
+    this.#begin(now);
+    return true;
+  }
+
+  /** Finds out whether the flood is over. @param dropped by the kernel since it began, or since this was called last */
+  review(now: Millis, dropped: number): void {
+    this.#setRate((this.#rejected + dropped) / Math.max(1, now - this.#since));
+    this.#begin(now);
+  }
+
+  /** What is let through now; all where this is undefined. @param others addresses of whoever else is known */
+  sample(others: Iterable<string>): PacketSample | undefined {
+    if (!this.isOn) return undefined;
+    const isTold = (words: ReadonlySet<number>) => words.size > 0 && words.size <= maxWords;
+    const sources = [...this.#members].filter(([, words]) => !isTold(words)).map(([address]) => address);
+    const words = [...this.#members.values()].filter(isTold).flatMap((words) => [...words]);
+    return { nonceAt: this.#nonceAt, words, sources: [...sources, ...others], oneIn: this.#oneIn };
+  }
+
+  #begin(now: Millis): void {
+    this.#since = now;
+    this.#rejected = 0;
+  }
+
+  #setRate(perMillisecond: number): void {
+    const perSecond = perMillisecond * 1000;
+    this.#oneIn = perSecond < calmPerSecond ? 1 : Math.ceil(perSecond / samplesPerSecond);
+  }
+}

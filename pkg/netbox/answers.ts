@@ -1,0 +1,60 @@
+import { type Address, parseAddress } from "#pkg/net";
+import { maskControls, quote } from "#pkg/text";
+
+/** One IP address as NetBox has it. */
+export interface NetboxRecord {
+  readonly id: number;
+  readonly address: Address;
+  readonly status: string;
+  readonly description: string;
+  /** Slugs. */
+  readonly tags: readonly string[];
+}
+
+/** A list or an object that is written as JSON; undefined for anything else. */
+export function readAnswer(said: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(said);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * One page of a list. Records of which nobody can tell the address, such as one that was put in by hand, are left out.
+ * @returns undefined for what is no page
+ */
+export function pageOf(answer: object): { readonly records: readonly NetboxRecord[]; readonly isLast: boolean } | undefined {
+  const { results, next } = answer as { readonly results?: unknown; readonly next?: unknown };
+  if (!Array.isArray(results)) return undefined;
+  const records = results.map(readRecord).filter((record) => record !== undefined);
+  return { records, isLast: typeof next !== "string" || results.length === 0 };
+}
+
+/** @returns undefined for what is no record of an address */
+export function readRecord(value: unknown): NetboxRecord | undefined {
+  const { id, address: text, status, description, tags } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const address = typeof text === "string" ? parseAddress(text.split("/")[0] ?? "") : undefined;
+  if (address === undefined || typeof id !== "number" || !Number.isSafeInteger(id)) return undefined;
+  const slugs = Array.isArray(tags) ? tags.map((tag) => (tag as { slug?: unknown } | null)?.slug) : [];
+  const state = typeof status === "object" ? (status as { value?: unknown } | null)?.value : status;
+  return {
+    id,
+    address,
+    status: typeof state === "string" ? state : "",
+    description: typeof description === "string" ? description : "",
+    tags: slugs.filter((slug) => typeof slug === "string"),
+  };
+}
+
+/** What NetBox says in an answer that refuses: `{"detail": …}`, or a list of texts for each field. */
+export function sentence(said: string): string {
+  try {
+    const body = JSON.parse(said);
+    const detail = typeof body?.detail === "string" ? body.detail : JSON.stringify(body);
+    return maskControls(detail).slice(0, 300);
+  } catch {
+    return said === "" ? "nothing" : `no JSON, but ${quote(said)}`;
+  }
+}

@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AddressRange, type Prefix, parsePrefix } from "#pkg/net";
+import { address } from "#pkg/net/testing";
+import { NetboxClient, type NetboxError, type RecordFields } from "./client.ts";
+import { FakeNetbox, type Fault } from "./testing/fake-netbox.ts";
+
+const prefix = parsePrefix("198.51.100.0/29") as Prefix;
+const range = AddressRange.ofPrefix(prefix);
+const { signal } = new AbortController();
+const mayWrite = () => true;
+const fields: RecordFields = { status: "active", description: "d", tags: ["k8s", "cluster-a"], tenant: "k8s-prod", role: "vip" };
+
+for (const token of ["0123456789abcdef0123456789abcdef01234567", "nbt_4F9DAouzURLb.zjebxBPzICiPbWz0Wtx0fTL7bCKXKGTYhNzkgC2S"])
+  test(`a token of the form ${token.slice(0, 4)}… is sent as NetBox wants it`, async () => {
+    await using netbox = await FakeNetbox.start();
+    netbox.token = token;
+    assert.deepEqual(await new NetboxClient({ url: netbox.url, token, signal, mayWrite }).list(prefix), []);
+    const wrong = new NetboxClient({ url: netbox.url, token: "nbt_wrong", signal, mayWrite });
+    await assert.rejects(
+      wrong.list(prefix),
+      /^NetboxError: Cannot list addresses: NetBox answers 403: Invalid token; look at the token/,
+    );
+  });
+
+test("an address that NetBox chooses is recorded with all its fields, and no other gets it", async () => {
+  await using netbox = await FakeNetbox.start("198.51.100.0/29");
+  const client = new NetboxClient({ url: `${netbox.url}/`, token: netbox.token, signal, mayWrite });
+  const [first, second] = [await client.take(range, fields), await client.take(range, fields)];
+  assert.deepEqual([`${first?.address}`, `${second?.address}`], ["198.51.100.0", "198.51.100.1"]);
+  const { tags, tenant, role } = netbox.addresses.get(first?.id ?? 0) ?? assert.fail("not recorded");
+  assert.deepEqual(
+    tags.map(({ slug }) => slug),
+    ["k8s", "cluster-a"],
+  );
+  assert.deepEqual([tenant?.slug, role?.value], ["k8s-prod", "vip"]);
+  assert.deepEqual(first?.tags, ["k8s", "cluster-a"]);
+});
+
+test("a range of addresses is found as one, and is full at its end", async () => {
+  await using netbox = await FakeNetbox.start("198.51.100.0/24", "198.51.100.10-198.51.100.11");
+  const client = new NetboxClient({ url: netbox.url, token: netbox.token, signal, mayWrite });
+  const two = new AddressRange(address("198.51.100.10"), address("198.51.100.11"));
+  const taken = [await client.take(two, fields), await client.take(two, fields), await client.take(two, fields)];
+  assert.deepEqual(
+    taken.map((record) => record && `${record.address}`),
+    ["198.51.100.10", "198.51.100.11", undefined],
+  );
+  const unknown = new AddressRange(address("198.51.100.20"), address("198.51.100.22"));
+  await assert.rejects(
+    client.take(unknown, fields),
+    /Cannot find IP range 198\.51\.100\.20-198\.51\.100\.22 in NetBox: it has none; make a prefix or an IP range of exactly these/,
+  );
+});
+
+test("all pages are read", async () => {
+  await using netbox = await FakeNetbox.start();
+  for (let host = 0; host < 120; host++) netbox.add(`198.51.100.${host}/24`);
+  netbox.add("203.0.113.1/24");
+  const all = parsePrefix("198.51.100.0/24") as Prefix;
+  const client = new NetboxClient({ url: netbox.url, token: netbox.token, signal, mayWrite });
+  netbox.pageSize = 500;
+  assert.equal((await client.list(all)).length, 120);
+  for (let more = 0; more < 600; more++) netbox.add(`198.51.100.${more % 250}/24`);
+  const records = await client.list(all);
+  assert.equal(new Set(records.map(({ id }) => id)).size, 720);
+});
+
+test("a chosen address is recorded, changed and removed; removing it twice is no error", async () => {
+  await using netbox = await FakeNetbox.start();
+  const client = new NetboxClient({ url: netbox.url, token: netbox.token, signal, mayWrite });
+  const made = await client.create(address("2001:db8::7"), fields);
+  assert.deepEqual(netbox.lines, ["2001:db8::7/128: d"]);
+  assert.equal((await client.update(made, { status: "deprecated" })).status, "deprecated");
+  await client.remove(made);
+  await client.remove(made);
+  assert.equal(netbox.addresses.size, 0);
+});
+
+const refusals: readonly (readonly [fields: RecordFields, says: RegExp])[] = [
+  [
+    { ...fields, role: "loopback" },
+    /Cannot record 198\.51\.100\.1: NetBox answers 400: .*Duplicate IP address found in global table/,
+  ],
+  [{ ...fields, tags: ["nowhere"] }, /NetBox answers 400: .*Related object not found.*'slug': 'nowhere'/],
+  [{ ...fields, tenant: "nobody" }, /NetBox answers 400: .*Related object not found.*'slug': 'nobody'/],
+  [{ ...fields, description: "x".repeat(201) }, /NetBox answers 400: .*no more than 200 characters/],
+];
+for (const [given, says] of refusals)
+  test(`what NetBox refuses is about that record alone: ${says.source.slice(-40)}`, async () => {
+    await using netbox = await FakeNetbox.start();
+    netbox.add("198.51.100.1/24");
+    const client = new NetboxClient({ url: netbox.url, token: netbox.token, signal, mayWrite });
+    await assert.rejects(client.create(address("198.51.100.1"), given), (error: NetboxError) => {
+      assert.match(error.message, says);
+      assert.deepEqual([error.isOfRecord, error.isUnclear], [true, false]);
+      return true;
+    });
+  });
+
+const faults: Record<Exclude<Fault, "silence">, { readonly says: RegExp; readonly isUnclear: boolean }> = {
+  noAnswer: { says: /NetBox does not answer/, isUnclear: true },
+  lostAnswer: { says: /NetBox does not answer/, isUnclear: true },
+  halfAnAnswer: { says: /the answer of NetBox breaks off/, isUnclear: true },
+  error: { says: /NetBox answers 500: .*database is locked/, isUnclear: true },
+  tooMany: { says: /NetBox answers 429: Request was throttled/, isUnclear: false },
+  notJson: { says: /what answers is no NetBox: "<html>log in<\/html>" \("text\/html"\)/, isUnclear: true },
+  redirect: {
+    says: /not at this URL, which redirects to "https:\/\/elsewhere\.example\.com\/"; configure that one/,
+    isUnclear: false,
+  },
+};
+for (const [fault, { says, isUnclear }] of Object.entries(faults) as [
+  keyof typeof faults,
+  (typeof faults)[keyof typeof faults],
+][])
+  test(`${fault}: said in words, and whether something may have been done`, async () => {
+    await using netbox = await FakeNetbox.start();
+    const client = new NetboxClient({ url: netbox.url, token: netbox.token, signal, mayWrite });
+    netbox.faults.push(fault);
+    await assert.rejects(client.create(address("198.51.100.1"), fields), (error: NetboxError) => {
+      assert.match(error.message, says);
+      assert.equal(error.isUnclear, isUnclear);
+      assert.equal(error.retryAfterSeconds, fault === "tooMany" ? 7 : undefined);
+      return true;
+    });
+    assert.equal(netbox.addresses.size, ["lostAnswer", "halfAnAnswer"].includes(fault) ? 1 : 0);
+  });
+
+test("a NetBox that takes a request and answers nothing is waited for 10 s, or until all requests end", async () => {
+  await using netbox = await FakeNetbox.start();
+  const ended = new AbortController();
+  const [patient, other] = [signal, ended.signal].map(
+    (each) => new NetboxClient({ url: netbox.url, token: netbox.token, signal: each, mayWrite }),
+  );
+  netbox.faults.push("silence", "silence");
+  const given = [patient?.create(address("198.51.100.1"), fields), other?.list(prefix)];
+  setTimeout(() => ended.abort(), 50);
+  await assert.rejects(given[1] ?? assert.fail(), /Cannot list addresses: NetBox does not answer/);
+  await assert.rejects(given[0] ?? assert.fail(), /Cannot record 198\.51\.100\.1: NetBox does not answer: not within 10 s/);
+});
+
+test("a NetBox that is not there is named as that", async () => {
+  const netbox = await FakeNetbox.start();
+  await netbox[Symbol.asyncDispose]();
+  const client = new NetboxClient({ url: netbox.url, token: "t", signal, mayWrite });
+  await assert.rejects(client.list(prefix), /Cannot list addresses: NetBox does not answer: ECONNREFUSED/);
+});

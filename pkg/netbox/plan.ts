@@ -1,0 +1,143 @@
+import type { Address, Family } from "#pkg/net";
+import type { NetboxRecord } from "./answers.ts";
+import type { RecordFields } from "./client.ts";
+
+/** An address that a Service holds; of several that share it one. */
+export interface Claim {
+  readonly address: Address;
+  /** `namespace/name`. */
+  readonly service: string;
+  readonly uid: string;
+}
+
+/** A Service that waits until NetBox has chosen an address for it. */
+export interface Wish {
+  readonly service: string;
+  readonly uid: string;
+  readonly family: Family;
+  /** How many addresses of the family NetBox has chosen for it, as far as it has looked: they are too few. */
+  readonly granted: number;
+}
+
+/** How NetBox is to be used for one pool. */
+export interface RecordRules {
+  /** NetBox chooses addresses, or is told which were chosen. */
+  readonly mode: "allocate" | "record";
+  /** Slugs, at least one. A record that carries all of them is this cluster's. */
+  readonly tags: readonly string[];
+  readonly tenant: string | undefined;
+  readonly role: string | undefined;
+  readonly onRelease: "delete" | "deprecate" | "keep";
+}
+
+/** What NetBox has and what it should have. */
+export interface Situation {
+  readonly records: readonly NetboxRecord[];
+  readonly claims: readonly Claim[];
+  readonly wishes: readonly Wish[];
+  /** Whether there is such a Service, with this UID. */
+  readonly exists: (service: string, uid: string) => boolean;
+}
+
+export interface Plan {
+  readonly create: readonly Claim[];
+  readonly update: readonly { readonly record: NetboxRecord; readonly claim: Claim }[];
+  readonly take: readonly Wish[];
+  /** Nobody holds them, and nobody waits for them. */
+  readonly idle: readonly NetboxRecord[];
+}
+
+/** What NetBox says, by address. */
+export interface SortedRecords {
+  /** This cluster's. */
+  readonly own: ReadonlyMap<string, NetboxRecord>;
+  /** The Service for which NetBox has it. */
+  readonly granted: ReadonlyMap<string, string>;
+  /** What another record says of it. Some may be held by a Service here all the same. */
+  readonly foreign: ReadonlyMap<string, string>;
+}
+
+/** Tells this cluster's records from others'. */
+export function sortRecords(records: Iterable<NetboxRecord>, exists: Situation["exists"], rules: RecordRules): SortedRecords {
+  const own = new Map<string, NetboxRecord>();
+  const granted = new Map<string, string>();
+  const foreign = new Map<string, string>();
+  for (const record of records) {
+    const address = `${record.address}`;
+    const { description } = record;
+    if (!isOwn(record, rules)) foreign.set(address, description === "" ? `record ${record.id} of NetBox` : description);
+    else own.set(address, record);
+  }
+  for (const [address, record] of own) {
+    const { service = "", uid = "" } = readDescription(record.description) ?? {};
+    if (record.status === "active" && exists(service, uid)) granted.set(address, service);
+  }
+  return { own, granted, foreign };
+}
+
+/** Compares the two. The same for the same situation, whatever was done before: so a process that starts goes on where another ended. */
+export function plan({ records, claims, wishes, exists }: Situation, rules: RecordRules): Plan {
+  const { own, granted, foreign } = sortRecords(records, exists, rules);
+  const create: Claim[] = [];
+  const update: { record: NetboxRecord; claim: Claim }[] = [];
+  const claimed = new Set<string>();
+  for (const claim of claims) {
+    const address = `${claim.address}`;
+    claimed.add(address);
+    const record = own.get(address);
+    // A second record of an address would only be one more that is wrong.
+    if (record === undefined && !foreign.has(address)) create.push(claim);
+    else if (record !== undefined && !isUpToDate(record, claim)) update.push({ record, claim });
+  }
+  const idle: NetboxRecord[] = [];
+  const waiting = new Set(wishes.map(({ service, uid }) => `${service} ${uid}`));
+  const chosen = new Map<string, number>(); // what `keyOf` says -> how many records are for that Service
+  for (const [address, record] of own) {
+    const { service = "", uid = "" } = readDescription(record.description) ?? {};
+    const isGranted = granted.has(address);
+    const key = keyOf({ service, uid, family: record.address.family });
+    if (isGranted) chosen.set(key, (chosen.get(key) ?? 0) + 1);
+    // Some may wait for others, of the other family or of the same.
+    if (claimed.has(address) || (isGranted && waiting.has(`${service} ${uid}`))) continue;
+    if (record.status === "active" && rules.onRelease !== "keep") idle.push(record);
+  }
+  const take = rules.mode === "allocate" ? wishes.filter((wish) => isOpen(wish, chosen.get(keyOf(wish)) ?? 0)) : [];
+  return { create, update, take, idle };
+}
+
+// More than a Service may have, so that one which can use none of them does not take all there are.
+const maxChosen = 20;
+
+/** Nothing was chosen for it since it looked. */
+function isOpen({ granted }: Wish, chosen: number): boolean {
+  return chosen <= granted && chosen < maxChosen;
+}
+
+function keyOf({ service, uid, family }: Omit<Wish, "granted">): string {
+  return `${service} ${uid} ${family}`;
+}
+
+/** Of a record for the Service. */
+export function fieldsFor({ service, uid }: Omit<Claim, "address">, { tags, tenant, role }: RecordRules): RecordFields {
+  return {
+    status: "active",
+    description: `Kubernetes Service ${service} (${uid})`,
+    tags,
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(role === undefined ? {} : { role }),
+  };
+}
+
+function isUpToDate({ description, status }: NetboxRecord, { service, uid }: Claim): boolean {
+  const written = readDescription(description);
+  return status === "active" && written?.service === service && written.uid === uid;
+}
+
+function isOwn({ tags, description }: NetboxRecord, rules: RecordRules): boolean {
+  return rules.tags.every((tag) => tags.includes(tag)) && readDescription(description) !== undefined;
+}
+
+function readDescription(description: string): { readonly service: string; readonly uid: string } | undefined {
+  const [, service, uid] = /^Kubernetes Service ([^\s/]+\/[^\s/]+) \(([0-9A-Za-z-]+)\)$/.exec(description) ?? [];
+  return service === undefined || uid === undefined ? undefined : { service, uid };
+}

@@ -1,0 +1,218 @@
+import { isDeepStrictEqual } from "node:util";
+import type { IpamPool } from "#pkg/allocator";
+import { Alarm, backOff, type Clock, type Millis, type Random } from "#pkg/clock";
+import type { AddressRange, Family, Prefix } from "#pkg/net";
+import type { NetboxRecord } from "./answers.ts";
+import { type NetboxClient, NetboxError } from "./client.ts";
+import { type Claim, fieldsFor, type Plan, plan, type RecordRules, sortRecords, type Wish } from "./plan.ts";
+
+export interface PoolRecordsOptions {
+  readonly rules: RecordRules;
+  /** Where NetBox chooses from, in this order; it has a prefix or an IP range of exactly these addresses for each. */
+  readonly ranges: readonly AddressRange[];
+  /** The pool's addresses. */
+  readonly cidrs: readonly Prefix[];
+  /** Why there is none, in words, in its place. */
+  readonly client: () => Pick<NetboxClient, "list" | "take" | "create" | "update" | "remove"> | { readonly missing: string };
+  /** What Services hold of the pool. */
+  readonly claims: () => readonly Claim[];
+  readonly wishes: () => readonly Wish[];
+  readonly exists: (service: string, uid: string) => boolean;
+  readonly onChange: (view: NetboxView) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** What is known of NetBox. */
+export interface NetboxView extends Omit<IpamPool, "pool"> {
+  /** NetBox has been read since the start. */
+  readonly isKnown: boolean;
+}
+
+// So that a burst of changes is one pass.
+const settleMs: Millis = 200;
+// People change records too.
+const listEveryMs: Millis = 300_000;
+// A Service that is replaced, or moved to another pool and back, keeps its record.
+const graceMs: Millis = 60_000;
+const firstRetryMs: Millis = 1_000;
+const maxRetryMs: Millis = 300_000;
+// Until what NetBox refused for good is tried again: people may have put it right.
+const refusedMs: Millis = 60_000;
+// Between two looks at what is to be done.
+const actionsAtOnce = 50;
+
+interface Action {
+  /** The same for the same thing to do. */
+  readonly key: string;
+  readonly run: () => Promise<void>;
+}
+
+/**
+ * Makes the records of one pool what they should be, one request after the other. Whatever fails is tried again, later each time; after
+ * a lost answer NetBox is read anew before anything is done again. What NetBox does not answer costs nobody an address.
+ */
+export class PoolRecords implements Disposable {
+  readonly #options: PoolRecordsOptions;
+  readonly #alarm: Alarm;
+  #records = new Map<number, NetboxRecord>(); // by its number
+  #listedAt: Millis = -Infinity;
+  readonly #idleSince = new Map<number, Millis>(); // record -> since when nobody wants it
+  #exhausted = new Set<Family>();
+  readonly #refused = new Map<string, { readonly until: Millis; readonly problem: string }>(); // action -> what NetBox said
+  #failures = 0;
+  #isBusy = false;
+  #isClosed = false;
+  #view: NetboxView = { isKnown: false, granted: new Map(), foreign: new Map(), exhausted: new Set(), problem: undefined };
+
+  constructor(options: PoolRecordsOptions) {
+    this.#options = options;
+    this.#alarm = new Alarm(options.clock, "netbox", () => void this.#pass());
+    this.#alarm.set(options.clock.now());
+  }
+
+  get view(): NetboxView {
+    return this.#view;
+  }
+
+  /** Something is being asked of NetBox. */
+  get isBusy(): boolean {
+    return this.#isBusy;
+  }
+
+  /** What Services hold or wait for may have changed. */
+  changed(): void {
+    if (this.#failures === 0) this.#alarm.setNoLater(this.#options.clock.now() + settleMs);
+  }
+
+  [Symbol.dispose](): void {
+    this.#isClosed = true;
+    this.#alarm[Symbol.dispose]();
+  }
+
+  async #pass(): Promise<void> {
+    if (this.#isBusy || this.#isClosed) return;
+    this.#isBusy = true;
+    const { clock, random } = this.#options;
+    let problem: string | undefined;
+    let next: Millis;
+    try {
+      const client = this.#options.client();
+      if ("missing" in client) throw new NetboxError(client.missing);
+      if (clock.now() - this.#listedAt >= listEveryMs) await this.#list(client);
+      const isDone = await this.#carryOut(client, this.#plan());
+      this.#failures = 0;
+      next = isDone ? this.#nextDue() : clock.now();
+      [problem] = Array.from(this.#refused.values(), (refused) => refused.problem);
+    } catch (error) {
+      if (!(error instanceof NetboxError)) throw error;
+      problem = error.message;
+      if (error.isUnclear) this.#listedAt = -Infinity;
+      const wait = backOff(this.#failures++, firstRetryMs, maxRetryMs, random);
+      next = clock.now() + Math.max(wait, (error.retryAfterSeconds ?? 0) * 1000);
+    } finally {
+      this.#isBusy = false;
+    }
+    if (this.#isClosed) return;
+    this.#alarm.set(next);
+    this.#publish(problem);
+  }
+
+  #nextDue(): Millis {
+    const refused = Array.from(this.#refused.values(), ({ until }) => until);
+    const waiting = [...this.#idleSince].filter(([id]) => !this.#refused.has(`release ${id}`));
+    const idle = waiting.map(([, since]) => since + graceMs);
+    return Math.min(this.#listedAt + listEveryMs, earliest(refused), earliest(idle));
+  }
+
+  async #list(client: Pick<NetboxClient, "list">): Promise<void> {
+    const { cidrs, clock } = this.#options;
+    const records = new Map<number, NetboxRecord>();
+    for (const cidr of cidrs) for (const record of await client.list(cidr)) records.set(record.id, record);
+    this.#records = records;
+    this.#exhausted.clear();
+    this.#listedAt = clock.now();
+  }
+
+  #plan(): Plan {
+    const { claims, wishes, exists, rules } = this.#options;
+    return plan({ records: [...this.#records.values()], claims: claims(), wishes: wishes(), exists }, rules);
+  }
+
+  /** What is refused is left alone for a while, so that it holds nothing else up. @returns whether nothing is left to do now */
+  async #carryOut(
+    client: Pick<NetboxClient, "take" | "create" | "update" | "remove">,
+    { create, update, take, idle }: Plan,
+  ): Promise<boolean> {
+    const { rules, clock } = this.#options;
+    const all: readonly Action[] = [
+      ...take.map((wish) => ({ key: `take ${wish.service} ${wish.family}`, run: () => this.#take(client, wish) })),
+      ...create.map((claim) => ({
+        key: `create ${claim.address}`,
+        run: async () => this.#put(await client.create(claim.address, fieldsFor(claim, rules))),
+      })),
+      ...update.map(({ record, claim }) => ({
+        key: `update ${record.id}`,
+        run: async () => this.#put(await client.update(record, fieldsFor(claim, rules))),
+      })),
+      ...this.#dueOf(idle).map((record) => ({ key: `release ${record.id}`, run: () => this.#release(client, record) })),
+    ];
+    const keys = new Set(all.map(({ key }) => key));
+    for (const [key, { until }] of this.#refused) if (!keys.has(key) || until <= clock.now()) this.#refused.delete(key);
+    const actions = all.filter(({ key }) => !this.#refused.has(key));
+    for (const { key, run } of actions.slice(0, actionsAtOnce)) {
+      if (this.#isClosed) break;
+      try {
+        await run();
+      } catch (error) {
+        if (!(error instanceof NetboxError) || !error.isOfRecord) throw error;
+        this.#refused.set(key, { until: clock.now() + refusedMs, problem: error.message });
+      }
+    }
+    return actions.length <= actionsAtOnce;
+  }
+
+  /** Those that nobody has wanted for long enough. */
+  #dueOf(idle: readonly NetboxRecord[]): NetboxRecord[] {
+    const now = this.#options.clock.now();
+    const ids = new Set(idle.map(({ id }) => id));
+    for (const id of this.#idleSince.keys()) if (!ids.has(id)) this.#idleSince.delete(id);
+    for (const id of ids) if (!this.#idleSince.has(id)) this.#idleSince.set(id, now);
+    return idle.filter(({ id }) => now - (this.#idleSince.get(id) ?? now) >= graceMs);
+  }
+
+  async #take(client: Pick<NetboxClient, "take">, { service, uid, family }: Wish): Promise<void> {
+    const { ranges, rules } = this.#options;
+    if (this.#exhausted.has(family)) return;
+    for (const range of ranges.filter((of) => of.family === family)) {
+      const record = await client.take(range, fieldsFor({ service, uid }, rules));
+      if (record !== undefined) return this.#put(record);
+    }
+    this.#exhausted.add(family);
+  }
+
+  async #release(client: Pick<NetboxClient, "update" | "remove">, record: NetboxRecord): Promise<void> {
+    if (this.#options.rules.onRelease === "deprecate") return this.#put(await client.update(record, { status: "deprecated" }));
+    await client.remove(record);
+    this.#records.delete(record.id);
+    this.#exhausted.clear();
+  }
+
+  #put(record: NetboxRecord): void {
+    this.#records.set(record.id, record);
+  }
+
+  /** What the records say now, whatever of it could be brought about. */
+  #publish(problem: string | undefined): void {
+    const { granted, foreign } = sortRecords(this.#records.values(), this.#options.exists, this.#options.rules);
+    const isKnown = this.#view.isKnown || this.#listedAt > -Infinity;
+    const view = { isKnown, granted, foreign, exhausted: new Set(this.#exhausted), problem };
+    if (isDeepStrictEqual(view, this.#view)) return;
+    this.#view = view;
+    this.#options.onChange(view);
+  }
+}
+
+function earliest(times: readonly Millis[]): Millis {
+  return times.reduce((first, time) => Math.min(first, time), Infinity);
+}

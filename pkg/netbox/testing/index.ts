@@ -1,0 +1,2 @@
+/** A NetBox for tests. */
+export { FakeNetbox } from "./fake-netbox.ts";

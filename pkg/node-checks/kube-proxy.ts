@@ -1,0 +1,43 @@
+import type { IncomingMessage } from "node:http";
+import type { Millis } from "#pkg/clock";
+import { type KubeProxyConfiguration, readKubeProxyConfiguration } from "./rules/node-files.ts";
+
+// As in pkg/k8s: an `import` of node:http has Node load its `fetch`, which takes 14 MB.
+const { get } = process.getBuiltinModule("node:http");
+// kube-proxy's metricsBindAddress unless it is configured otherwise; no other host reaches it there.
+const address = { host: "127.0.0.1", port: 10249, path: "/configz" } as const;
+const timeout: Millis = 2_000;
+const maxOctets = 1 << 20;
+
+/** What the kube-proxy of this node tells of its configuration. */
+export interface KubeProxyAsker {
+  /** Undefined where none answers, or with something else. Never throws. */
+  ask(): Promise<KubeProxyConfiguration | undefined>;
+}
+
+export const localKubeProxy: KubeProxyAsker = { ask: () => askKubeProxy(address.port) };
+
+/** @see KubeProxyAsker.ask */
+export function askKubeProxy(port: number): Promise<KubeProxyConfiguration | undefined> {
+  return new Promise((resolve) => {
+    const request = get({ ...address, port, agent: false, signal: AbortSignal.timeout(timeout) }, (response) => {
+      void bodyOf(response).then((body) => resolve(body === undefined ? undefined : readKubeProxyConfiguration(body)));
+    });
+    request.on("error", () => resolve(undefined));
+  });
+}
+
+async function bodyOf(response: IncomingMessage): Promise<string | undefined> {
+  const parts: Buffer[] = [];
+  let octets = 0;
+  try {
+    for await (const part of response) {
+      parts.push(part);
+      octets += part.length;
+      if (octets > maxOctets) return undefined; // Leaving the loop ends the connection.
+    }
+  } catch {
+    return undefined;
+  }
+  return response.statusCode === 200 ? Buffer.concat(parts).toString() : undefined;
+}

@@ -1,0 +1,77 @@
+import type { Pool } from "#pkg/config";
+import type { Address } from "#pkg/net";
+import { type Eligibility, eligibleFor, type PoolNodes } from "./eligibility.ts";
+import { type AddressPlacement, endpointsInUse, type Holder, type Verdict } from "./place.ts";
+
+/** What this node's kernel has for one address that is routed. `owner`, `candidates` and `contenders` are empty: each node serves by itself. */
+export interface InterfacePlacement extends AddressPlacement {
+  /** The length of the prefix that it stands for; undefined where the kernel is not to have it. */
+  readonly prefixLength: number | undefined;
+}
+
+export function isByInterface(placement: AddressPlacement): placement is InterfacePlacement {
+  return placement.protocol === "interface" && !placement.isOwned;
+}
+
+/**
+ * Whether an address of a pool of protocol `interface` is on the NIC of one node. With `placement: auto` it is while any node that may
+ * announce the pool reports a subnet with the address on an interface of the pool that has a carrier, or cannot report any: all nodes know
+ * that of one another, and of themselves before anything else, so that none is a router for an address that it is a neighbour of.
+ */
+export function isOnLan(address: Address, nodes: PoolNodes): boolean {
+  const { placement = "routed" } = nodes.pool.kernel ?? {};
+  return placement === "lan" || (placement === "auto" && eligibleFor(nodes, address).length > 0);
+}
+
+export interface InterfaceNode {
+  readonly pool: Pool;
+  readonly node: string;
+  readonly eligibility: Eligibility;
+}
+
+/**
+ * Whether this node's kernel has an address of a pool of protocol `interface` that is routed: under `Cluster` when any endpoint is ready, under `Local`
+ * when this node has one, whatever other nodes do. An aggregate comes from Services with `Cluster` alone: under `Local` it would draw the
+ * traffic of all its addresses to nodes that have the endpoints of one.
+ */
+export function placeOnInterface(address: Address, holders: readonly Holder[], on: InterfaceNode): InterfacePlacement {
+  const verdicts = new Map<string, Verdict>();
+  let prefixLength: number | undefined;
+  for (const holder of holders) {
+    const verdict = judge(holder, on);
+    verdicts.set(holder.service, verdict);
+    if (verdict.announced) prefixLength = Math.min(prefixLength ?? address.bits, lengthFor(address, holder, on.pool));
+  }
+  const { pool } = on;
+  return {
+    address,
+    isOwned: false,
+    electionAddress: address,
+    candidates: none,
+    contenders: none,
+    owner: undefined,
+    pool: pool.name,
+    protocol: "interface",
+    verdicts,
+    prefixLength,
+  };
+}
+
+// One for all of the many addresses of a speaker.
+const none: readonly never[] = [];
+const announced: Verdict = { announced: true };
+
+function lengthFor(address: Address, { externalTrafficPolicy }: Holder, { kernel }: Pool): number {
+  if (externalTrafficPolicy === "Local" || kernel === undefined) return address.bits;
+  return address.family === "IPv4" ? kernel.aggregationLength : kernel.aggregationLengthV6;
+}
+
+function judge({ isAllowed, endpoints, externalTrafficPolicy }: Holder, { node, eligibility }: InterfaceNode): Verdict {
+  if (!isAllowed) return { announced: false, reason: "ipNotAllowed" };
+  const ready = endpointsInUse(endpoints);
+  if (ready.length === 0) return { announced: false, reason: "noReadyEndpoint" };
+  if (eligibility === "outOfService") return { announced: false, reason: "noActiveSpeaker" };
+  if (eligibility !== "eligible") return { announced: false, reason: "nodeExcluded", nodes: [node] };
+  if (externalTrafficPolicy === "Cluster" || ready.some(({ nodeName }) => nodeName === node)) return announced;
+  return { announced: false, reason: "noReadyEndpointOnNode" };
+}

@@ -1,0 +1,121 @@
+import { type Checkpoint, parseCheckpoint, readEntries } from "./checkpoint.ts";
+import type { Plain } from "./codec.ts";
+import { type Entry, parseEntry, RecordingError } from "./entry.ts";
+import type { Recorder } from "./recorder.ts";
+
+/** What `/v1/recorder` answers. */
+export interface RecordingAnswer {
+  readonly program: "controller" | "speaker";
+  readonly version: string;
+  readonly node?: string;
+  /** What the core was made with. */
+  readonly options: Plain;
+  /** The date of instant 0, by the present difference between clock and date. */
+  readonly epoch: string;
+  /** How many entries there are, and how many older ones were dropped. */
+  readonly size: number;
+  readonly dropped: number;
+  /** Of this answer, as it is described here: 2, and absent in those of before there were checkpoints. */
+  readonly format?: number;
+  /** The state of the core before the first entry, where older ones were dropped: in base64; its form is the program's. */
+  readonly checkpoint?: string;
+  /** Why there is no such state, so that the entries cannot be run again. */
+  readonly whyLost?: string;
+  /** The entries, one on a line: a gzip file in base64. */
+  readonly entries: string;
+}
+
+/** A recording as it is read from a file. */
+export interface Recording extends Omit<RecordingAnswer, "size" | "entries" | "checkpoint"> {
+  readonly entries: readonly Entry[];
+  readonly checkpoint?: Checkpoint;
+}
+
+const format = 2;
+// Of an input that matters to all, such as that a member failed; a configuration is longer.
+const shortLine = 1_000;
+
+type Described = Pick<RecordingAnswer, "format" | "size" | "dropped" | "checkpoint" | "whyLost" | "entries">;
+
+/** The whole recording. */
+export function describeRecording(recorder: Recorder): Described {
+  const { size, dropped, checkpoint, whyLost } = recorder;
+  return {
+    format,
+    size,
+    dropped,
+    ...(checkpoint !== undefined && { checkpoint: Buffer.from(checkpoint).toString("base64") }),
+    ...(whyLost !== undefined && { whyLost }),
+    entries: recorder.octets().toString("base64"),
+  };
+}
+
+/** An entry that is about something in particular. */
+export interface FoundEntry {
+  readonly at: string;
+  /** The same in milliseconds of the process's clock: dates of one instant may differ between two answers. */
+  readonly instant: number;
+  /** Only its type, where it is about something else. */
+  readonly input: Plain;
+  /** Those that are about it; of context all. */
+  readonly decisions: readonly Plain[];
+}
+
+/**
+ * Entries about an address or a Service, and those that most others follow from. Undefined stands for one that was looked at and is neither.
+ * @param about an address or a Service key, as it is in entries
+ * @param context types of inputs that matter to all
+ * @param dateOf the date of an instant
+ */
+export function* findEntries(
+  recorder: Recorder,
+  about: string,
+  context: ReadonlySet<string>,
+  dateOf: (at: number) => string,
+): Generator<FoundEntry | undefined, void> {
+  const text = JSON.stringify(about);
+  const names = (plain: Plain) => JSON.stringify(plain).includes(text);
+  for (const lines of recorder.lines())
+    for (const line of lines) {
+      const type = /^.{1,40}?"type":"(\w+)"/.exec(line)?.[1] ?? "";
+      const entry = line.includes(text) || context.has(type) ? parseEntry(line) : undefined;
+      if (entry === undefined) {
+        yield undefined;
+        continue;
+      }
+      const { at, input, decisions } = entry;
+      const short = names(input) || line.length < shortLine ? input : { type };
+      yield { at: dateOf(at), instant: at, input: short, decisions: context.has(type) ? decisions : decisions.filter(names) };
+    }
+}
+
+/** @param text an answer of `/v1/recorder` @throws {RecordingError} for anything else */
+export function readRecording(text: string): Recording {
+  const answer = parseAnswer(text);
+  const { program, version, node, options, epoch, dropped, checkpoint, whyLost, entries } = answer;
+  if (program !== "controller" && program !== "speaker") throw new RecordingError("it does not say which program it is of");
+  if (typeof answer.format === "number" && answer.format > format)
+    throw new RecordingError(`it has format ${answer.format}, and this version reads up to ${format}`);
+  if (typeof entries !== "string") throw new RecordingError("it has no entries");
+  return {
+    program,
+    version: typeof version === "string" ? version : "unknown",
+    ...(typeof node === "string" && { node }),
+    options: (options ?? {}) as Plain,
+    epoch: typeof epoch === "string" ? epoch : new Date(0).toISOString(),
+    dropped: typeof dropped === "number" ? dropped : 0,
+    ...(typeof checkpoint === "string" && { checkpoint: parseCheckpoint(Buffer.from(checkpoint, "base64")) }),
+    ...(typeof whyLost === "string" && { whyLost }),
+    entries: [...readEntries(Buffer.from(entries, "base64"))],
+  };
+}
+
+function parseAnswer(text: string): Partial<Record<keyof RecordingAnswer, unknown>> {
+  try {
+    const answer: unknown = JSON.parse(text);
+    if (typeof answer === "object" && answer !== null) return answer;
+  } catch {
+    // As for any other text that is none.
+  }
+  throw new RecordingError("it is no answer of /v1/recorder");
+}

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import { test } from "node:test";
+import { setImmediate as immediate } from "node:timers/promises";
+import { MessageChannel, Worker } from "node:worker_threads";
+import { EventFd } from "#pkg/linux";
+import { PolledEventLoop } from "#pkg/threads";
+
+// No loop here has a deadline of its own unless the test sets one: a turn that waits while Node has work would wait for ever.
+
+function started(): PolledEventLoop {
+  const loop = new PolledEventLoop();
+  loop.start();
+  return loop;
+}
+
+test("deadlines are met in their order, not before their time, and not once they are cancelled", async () => {
+  using loop = started();
+  const ran: string[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const now = loop.now();
+  const at = (name: string, milliseconds: number, then = (): void => {}) =>
+    loop.schedule(name, now + milliseconds, () => {
+      assert.ok(loop.now() >= now + milliseconds);
+      ran.push(name);
+      then();
+    });
+  at("last", 6, resolve);
+  const cancelled = at("cancelled", 3);
+  const cancelledLate = at("cancelled by another that is due too", 2);
+  at("first", 1, () => {
+    while (loop.now() < now + 3); // So that both are due in the next turn.
+  });
+  at("second", 1.5, () => cancelledLate[Symbol.dispose]());
+  cancelled[Symbol.dispose]();
+  await promise;
+  assert.deepEqual(ran, ["first", "second", "last"]);
+});
+
+test("a descriptor is read while it is readable, and no longer once nobody wants that", async () => {
+  using loop = started();
+  using event = EventFd.create();
+  let reads = 0;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  using watched = loop.watch(event.fd, () => {
+    if (++reads === 3) resolve(event.clear());
+  });
+  event.signal();
+  await promise;
+  assert.equal(reads, 3);
+  watched[Symbol.dispose]();
+  event.signal();
+  await immediate();
+  assert.equal(reads, 3);
+});
+
+test("streams, messages, files and immediates are Node's as ever", async () => {
+  using _loop = started();
+  const server = createServer((stream) => stream.pipe(stream)).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  const client = connect(address.port, "127.0.0.1");
+  for (const text of ["a", "b"]) {
+    client.write(text);
+    assert.equal(String((await once(client, "data"))[0]), text);
+  }
+  client.destroy();
+  await once(client, "close"); // Node calls that at the end of a turn.
+  for (let turn = 0; turn < 5; turn++) await immediate();
+  server.close();
+  await once(server, "close");
+  const { port1, port2 } = new MessageChannel();
+  port1.postMessage("hello");
+  assert.deepEqual(await once(port2, "message"), ["hello"]);
+  port1.close();
+  const worker = new Worker("require('node:fs/promises').readdir('.').then(() => process.exit(3))", { eval: true });
+  assert.deepEqual(await once(worker, "exit"), [3]);
+});
+
+test("Node's own timers run once the longest wait is over", async () => {
+  using loop = new PolledEventLoop(5);
+  loop.start();
+  await new Promise((resolve) => setTimeout(resolve, 1));
+});
+
+test("a worker that waits for ever ends when it is terminated", async () => {
+  const source = `import("#pkg/threads").then(({ PolledEventLoop }) => {
+    new PolledEventLoop().start();
+    setImmediate(() => setImmediate(() => require("node:worker_threads").parentPort.postMessage("waits")));
+  })`;
+  const worker = new Worker(source, { eval: true });
+  await once(worker, "message");
+  assert.equal(await worker.terminate(), 1);
+});

@@ -1,0 +1,92 @@
+import { type Assignments, assigning } from "#pkg/assignment";
+import { type Config, PoolIndex } from "#pkg/config";
+import { strandedBy } from "#pkg/live-config";
+import { asksFor, mayHoldSeveral, recordedAddresses } from "#pkg/service";
+import type { ClusterState } from "./state.ts";
+
+/** What becomes of one Service's addresses. */
+export interface ServiceChange {
+  /** `namespace/name`. */
+  readonly service: string;
+  /**
+   * `gains`: it had none, `loses`: it has none any more, `changes`: it has others, `pool`: it has the same, from another pool. `refused`: it
+   * keeps what it has, or nothing, and is refused something else than before.
+   */
+  readonly change: "gains" | "loses" | "changes" | "pool" | "refused";
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+  /** Why, in a sentence; empty where what it asks for says it all. */
+  readonly why: string;
+}
+
+/** What addresses depend on. */
+export type AddressState = Pick<ClusterState, "config" | "services" | "occupied" | "namespaces">;
+
+/** A trial of a configuration, as far as it has come. */
+export interface AddressTrial {
+  /** Services with addresses that would have no pool -> these. */
+  readonly stranded: Map<string, readonly string[]>;
+  /** How many Services have been looked at for these. */
+  looked: number;
+  /** What all Services get now; undefined before that is known. */
+  before: Assignments | undefined;
+  /** Service key -> what it would get; of those that were decided on. */
+  decisions: Assignments["decisions"];
+  /** Undefined before the end. */
+  after: Assignments | undefined;
+}
+
+export function newTrial(): AddressTrial {
+  return { stranded: new Map(), looked: 0, before: undefined, decisions: new Map(), after: undefined };
+}
+
+/** Tries which addresses all Services would have with another configuration, some steps for each of them. Fills `trial`. */
+export function* tryAddresses(state: AddressState, config: Config, trial: AddressTrial): Generator<unknown, void> {
+  const { services, occupied, namespaces } = state;
+  const [before, after] = [new PoolIndex(state.config.pools), new PoolIndex(config.pools)];
+  for (const service of services) {
+    // As the live configuration judges: only what a Service may hold now counts.
+    const held = {
+      addresses: recordedAddresses(service),
+      mayHoldSeveral: mayHoldSeveral(service),
+      asksFor: (address: Parameters<typeof asksFor>[1], pool: { readonly name: string }) => asksFor(service, address, pool.name),
+    };
+    const addresses = strandedBy([held], before, after);
+    if (addresses.length > 0) trial.stranded.set(service.key, addresses.map(String));
+    trial.looked++;
+    yield;
+  }
+  trial.before = yield* assigning(services, state.config, occupied, namespaces);
+  const steps = assigning(services, config, occupied, namespaces);
+  for (let step = steps.next(); ; step = steps.next()) {
+    if (step.done) {
+      trial.after = step.value;
+      trial.decisions = step.value.decisions;
+      return;
+    }
+    trial.decisions = step.value;
+    yield;
+  }
+}
+
+/** What would be different, for those Services that were decided on. */
+export function serviceChanges({ before, decisions }: AddressTrial): ServiceChange[] {
+  if (before === undefined) return [];
+  return [...decisions.keys()].flatMap((key) => serviceChange(key, before.decisions, decisions) ?? []);
+}
+
+function serviceChange(key: string, now: Assignments["decisions"], then: Assignments["decisions"]): ServiceChange | undefined {
+  const [was, is] = [now.get(key), then.get(key)];
+  const before = was?.allocation?.addresses.map(String) ?? [];
+  const after = is?.allocation?.addresses.map(String) ?? [];
+  const why = is?.warning?.verdict.message ?? "";
+  const changed = (change: ServiceChange["change"]): ServiceChange => ({ service: key, change, before, after, why });
+  if (before.join() !== after.join()) {
+    if (before.length === 0) return changed("gains");
+    return changed(after.length === 0 ? "loses" : "changes");
+  }
+  const [oldPools, newPools] = [was, is].map((one) => one?.allocation?.pools.join(" and "));
+  if (oldPools !== newPools) return { ...changed("pool"), why: `from pool ${oldPools} to pool ${newPools}` };
+  const cause = is?.warning?.verdict.cause;
+  return cause !== undefined && cause !== was?.warning?.verdict.cause ? changed("refused") : undefined;
+}

@@ -1,0 +1,95 @@
+import type { Refusal } from "#pkg/placement";
+import { type Placed, type Placements, placeAll } from "./place-all.ts";
+import type { ClusterState } from "./state.ts";
+
+/** An address that other nodes announce than before. */
+export interface MovedAddress {
+  readonly address: string;
+  readonly pool: string | undefined;
+  readonly protocol: Placed["protocol"];
+  readonly services: readonly string[];
+  /** Nodes; those that stay among them. */
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+}
+
+/** A Service that is announced on an address now, and would not be. */
+export interface LostAddress {
+  readonly address: string;
+  readonly service: string;
+  readonly why: Refusal["reason"];
+}
+
+/** What would be different in another state of the cluster, with the same configuration and addresses. */
+export interface NodeChange {
+  readonly moved: readonly MovedAddress[];
+  readonly lost: readonly LostAddress[];
+  /** Addresses that stay where they are. */
+  readonly stay: number;
+  readonly load: readonly NodeLoad[];
+  /** Prefixes that routers have by fewer nodes, or by none any more. */
+  readonly prefixes: readonly {
+    readonly prefix: string;
+    readonly peer: string;
+    readonly before: number;
+    readonly after: number;
+  }[];
+}
+
+/** How many addresses a node announces by layer 2. */
+export interface NodeLoad {
+  readonly node: string;
+  readonly before: number;
+  readonly after: number;
+}
+
+/** Compares what is placed in two states of one cluster. */
+export function nodeChange(before: ClusterState, after: ClusterState): NodeChange {
+  const [now, then] = [placeAll(before), placeAll(after)];
+  const moved: MovedAddress[] = [];
+  const lost: LostAddress[] = [];
+  for (const [key, was] of now.addresses) {
+    const { address } = was;
+    const is = then.addresses.get(key) as Placed; // The Services and their addresses are the same.
+    for (const [service, { reason }] of is.refusals) if (!was.refusals.has(service)) lost.push({ address, service, why: reason });
+    if (was.nodes.join() !== is.nodes.join() && is.nodes.length > 0)
+      moved.push({
+        address,
+        pool: was.pool,
+        protocol: was.protocol,
+        services: was.services,
+        before: was.nodes,
+        after: is.nodes,
+      });
+  }
+  const gone = new Set(lost.map(({ address }) => address));
+  const stay = [...now.addresses.values()].filter(({ address, nodes }) => nodes.length > 0 && !gone.has(address)).length;
+  return {
+    moved,
+    lost,
+    stay: stay - moved.filter(({ address }) => !gone.has(address)).length,
+    load: loads(before, now, then),
+    prefixes: fewerNodes(now, then),
+  };
+}
+
+function loads({ active }: ClusterState, now: Placements, then: Placements): NodeLoad[] {
+  const count = ({ addresses }: Placements) => {
+    const counts = new Map<string | undefined, number>();
+    for (const {
+      isOwned,
+      nodes: [node],
+    } of addresses.values())
+      if (isOwned) counts.set(node, (counts.get(node) ?? 0) + 1);
+    return counts;
+  };
+  const [before, after] = [count(now), count(then)];
+  return active.map((node) => ({ node, before: before.get(node) ?? 0, after: after.get(node) ?? 0 }));
+}
+
+function fewerNodes(now: Placements, then: Placements): NodeChange["prefixes"] {
+  return [...now.routes].flatMap(([key, { prefix, peer, nodes }]) => {
+    const after = then.routes.get(key)?.nodes.size ?? 0;
+    return after < nodes.size ? [{ prefix, peer, before: nodes.size, after }] : [];
+  });
+}

@@ -1,0 +1,93 @@
+import { type BfdProfile, needsRestart, type Peer, type SessionSettings, sessionSettings } from "#pkg/config";
+import { peersOf } from "./place-all.ts";
+import type { ClusterState } from "./state.ts";
+
+/** What becomes of sessions with one peer, of BGP or BFD. */
+export interface SessionChange {
+  readonly peer: string;
+  /**
+   * `may restart`: its password is in another Secret or under another key, and may be the same. `changes`: the session goes on with other
+   * settings.
+   */
+  readonly change: "starts" | "ends" | "restarts" | "may restart" | "changes";
+  /** Settings that are others. Of BGP those that take a new session. */
+  readonly because: readonly string[];
+  readonly nodes: readonly string[];
+}
+
+type Kind = Pick<SessionChange, "change" | "because">;
+
+/** BGP sessions that start, end or restart. */
+export function sessionChanges(before: ClusterState, after: ClusterState): SessionChange[] {
+  return compare(before, after, (was, is) => {
+    if (was === undefined) return { change: "starts", because: [] };
+    if (is === undefined) return { change: "ends", because: [] };
+    const because = changedSettings(sessionSettings(was, undefined), sessionSettings(is, undefined));
+    if (because.length > 0) return { change: "restarts", because };
+    const hasOtherSecret = JSON.stringify([was.passwordSecret]) !== JSON.stringify([is.passwordSecret]);
+    return hasOtherSecret ? { change: "may restart", because: ["passwordSecret"] } : undefined;
+  });
+}
+
+/** BFD sessions that start, end, restart between other ends, or go on with other settings. */
+export function bfdChanges(before: ClusterState, after: ClusterState): SessionChange[] {
+  return compare(before, after, (was, is) => {
+    const [old, current] = [profileOf(before, was), profileOf(after, is)];
+    if (old === undefined || current === undefined) {
+      if (old === current) return undefined;
+      return { change: old === undefined ? "starts" : "ends", because: [] };
+    }
+    const ends = changed(endsOf(was as Peer), endsOf(is as Peer));
+    if (ends.length > 0) return { change: "restarts", because: ends };
+    const because = changed(settingsOf(old), settingsOf(current));
+    return because.length > 0 ? { change: "changes", because } : undefined;
+  });
+}
+
+/** Compares the peers of each node that has a speaker, and counts equal changes of several nodes as one. */
+function compare(
+  before: ClusterState,
+  after: ClusterState,
+  judge: (was: Peer | undefined, is: Peer | undefined) => Kind | undefined,
+): SessionChange[] {
+  const found = new Map<string, SessionChange & { readonly nodes: string[] }>();
+  const [earlier, later] = [peersOf(before), peersOf(after)];
+  for (const node of before.active) {
+    const was = new Map(earlier.get(node)?.map(({ key, peer }) => [key, peer]));
+    const is = new Map(later.get(node)?.map(({ key, peer }) => [key, peer]));
+    for (const peer of new Set([...was.keys(), ...is.keys()])) {
+      const kind = judge(was.get(peer), is.get(peer));
+      if (kind === undefined) continue;
+      const key = `${peer} ${kind.change} ${kind.because}`;
+      const known = found.get(key) ?? { peer, ...kind, nodes: [] };
+      known.nodes.push(node);
+      found.set(key, known);
+    }
+  }
+  return [...found.values()].sort((a, b) => (`${a.peer} ${a.change}` < `${b.peer} ${b.change}` ? -1 : 1));
+}
+
+/** Names of those that take a new session. */
+function changedSettings(before: SessionSettings, after: SessionSettings): string[] {
+  const names = Object.keys(after) as (keyof SessionSettings)[];
+  return names.filter((name) => needsRestart(before, { ...before, [name]: after[name] }));
+}
+
+function profileOf({ config }: ClusterState, peer: Peer | undefined): BfdProfile | undefined {
+  return peer?.bfdProfile === undefined ? undefined : config.bfdProfiles.get(peer.bfdProfile);
+}
+
+/** What the ends of a BFD session follow from, as far as the configuration says it. */
+function endsOf({ address, sourceAddress, interface: device, ebgpMultihop, ttlSecurityHops, myAsn, peerAsn }: Peer): object {
+  return { address, sourceAddress, interface: device, ebgpMultihop, ttlSecurityHops, isInternal: myAsn === peerAsn };
+}
+
+/** Those that the session runs with. */
+function settingsOf({ name: _, hasReceiveInterval: __, ...settings }: BfdProfile): object {
+  return settings;
+}
+
+function changed(before: object, after: object): string[] {
+  const [was, is] = [before as Record<string, unknown>, after as Record<string, unknown>];
+  return Object.keys(after).filter((name) => JSON.stringify([was[name]]) !== JSON.stringify([is[name]]));
+}

@@ -1,0 +1,75 @@
+import { type Config, PoolIndex } from "#pkg/config";
+import type { EndpointSlice, Node, Service } from "#pkg/k8s";
+import type { Address } from "#pkg/net";
+import type { Holder, KnownReachability } from "#pkg/placement";
+import { asksFor, mayHoldSeveral, recordedAddresses } from "#pkg/service";
+
+/** A cluster, as far as it matters who has which address and who announces it. */
+export interface ClusterState {
+  readonly config: Config;
+  /** The ConfigMap allows a configuration that leaves no pool for addresses in use. */
+  readonly mayRenumber: boolean;
+  /** All, of any type. */
+  readonly services: readonly Service[];
+  readonly slices: readonly EndpointSlice[];
+  readonly nodes: readonly Node[];
+  /** Namespace -> its labels. */
+  readonly namespaces: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  /** Nodes with an active speaker, sorted. */
+  readonly active: readonly string[];
+  readonly reachability: ReadonlyMap<string, KnownReachability>; // node -> where it can answer on layer 2
+  /** Nodes that Kubernetes excludes from load balancers announce all the same. */
+  readonly ignoreExcludeLabel: boolean;
+  readonly owners: ReadonlyMap<string, string>; // address by layer 2 -> the node that announces it now
+  readonly occupied: ReadonlyMap<string, string>; // address -> the other host that has it
+}
+
+/** An address, and the Services that have it in their status. */
+export interface HeldAddress {
+  readonly address: Address;
+  readonly holders: readonly Holder[];
+}
+
+/** The addresses in use, in the order of the Services' keys; by text. */
+export function heldAddresses({ services, slices, config }: ClusterState): ReadonlyMap<string, HeldAddress> {
+  const pools = new PoolIndex(config.pools);
+  const endpoints = endpointsByService(slices);
+  const held = new Map<string, { address: Address; holders: Holder[] }>();
+  for (const service of services.toSorted((a, b) => (a.key < b.key ? -1 : 1))) {
+    const addresses = recordedAddresses(service);
+    const several = mayHoldSeveral(service);
+    const allowed = pools.place(addresses, several, (address, pool) => asksFor(service, address, pool.name)).held;
+    for (const address of addresses) {
+      const key = address.toString();
+      const known = held.get(key) ?? { address, holders: [] };
+      held.set(key, known);
+      known.holders.push({
+        service: service.key,
+        goesWith: pools.goesWith(addresses, address, several),
+        isAllowed: allowed.some((one) => one.equals(address)),
+        externalTrafficPolicy: service.externalTrafficPolicy,
+        endpoints: endpoints.get(service.key) ?? [],
+      });
+    }
+  }
+  return held;
+}
+
+function endpointsByService(slices: readonly EndpointSlice[]): ReadonlyMap<string, Holder["endpoints"]> {
+  const found = new Map<string, EndpointSlice["endpoints"][number][]>(); // service key -> endpoints
+  for (const { service, endpoints } of slices) {
+    const known = found.get(service);
+    if (known === undefined) found.set(service, [...endpoints]);
+    else known.push(...endpoints);
+  }
+  return found;
+}
+
+/** The same cluster when these nodes have failed: their speakers and endpoints are gone. */
+export function withoutNodes(state: ClusterState, lost: ReadonlySet<string>): ClusterState {
+  const slices = state.slices.map((slice) => ({
+    ...slice,
+    endpoints: slice.endpoints.filter(({ nodeName }) => nodeName === undefined || !lost.has(nodeName)),
+  }));
+  return { ...state, slices, active: state.active.filter((node) => !lost.has(node)) };
+}

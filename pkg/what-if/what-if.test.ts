@@ -1,0 +1,262 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseConfig } from "#pkg/config";
+import type { Service } from "#pkg/k8s";
+import { endpointSlice, node, service } from "#pkg/k8s/testing";
+import { prefix } from "#pkg/net/testing";
+import { annotations } from "#pkg/service";
+import { type ClusterState, configChange, nodeChange, withoutNodes } from "./index.ts";
+import { placeAll } from "./place-all.ts";
+
+const names = ["n1", "n2", "n3"];
+const lan = "- {name: lan, protocol: layer2, addresses: [10.0.0.1-10.0.0.4]}\n";
+const far = "- {name: far, protocol: bgp, auto-assign: false, addresses: [10.1.0.0/24]}\n";
+const router = "{peer-address: 10.9.0.1, my-asn: 65000, peer-asn: 65001}";
+
+function config(pools: string, peers = "") {
+  const text = `peers: [${peers}]\naddress-pools:\n${pools}`;
+  const { config, problems } = parseConfig(text);
+  assert.ok(config, `${text}${JSON.stringify(problems)}`);
+  return config;
+}
+
+/** Three nodes; each Service has a ready endpoint on all of them but for those in `on`. */
+function cluster(
+  given: ReturnType<typeof config>,
+  services: Readonly<Record<string, Partial<Service>>>,
+  on: Readonly<Record<string, readonly string[]>> = {},
+): ClusterState {
+  const ready = (name: string) => Object.fromEntries((on[name] ?? names).map((one) => [one, true]));
+  return {
+    config: given,
+    mayRenumber: false,
+    services: Object.entries(services).map(([name, fields]) => service(name, fields)),
+    slices: Object.keys(services).map((name) => endpointSlice(`default/${name}`, ready(name))),
+    nodes: names.map((name) => node(name)),
+    active: names,
+    reachability: new Map(names.map((name) => [name, { answers: true, hasKernelAccess: true, interfaces: new Map() }])),
+    namespaces: new Map(),
+    ignoreExcludeLabel: true,
+    owners: new Map(),
+    occupied: new Map(),
+  };
+}
+
+const one = { one: { ingress: ["10.0.0.1"] } };
+const inFar = (address: string) => ({ ingress: [address], annotations: { [annotations.pool]: "far" } });
+
+test("configChange: the same configuration changes nothing", () => {
+  const { stranded, services, kept, sessions, prefixes, owners } = configChange(cluster(config(lan), one), config(lan));
+  assert.deepEqual(
+    { stranded: stranded.size, services, kept, sessions, prefixes, owners },
+    { stranded: 0, services: [], kept: 1, sessions: [], prefixes: [], owners: [] },
+  );
+});
+
+test("configChange: an address that would have no pool is stranded, with the Service's name", () => {
+  const other = "- {name: lan, protocol: layer2, addresses: [10.0.0.2-10.0.0.4]}\n";
+  const { stranded, services } = configChange(cluster(config(lan), one), config(other));
+  assert.deepEqual([...stranded], [["default/one", ["10.0.0.1"]]]);
+  assert.equal(services[0]?.change, "changes");
+});
+
+test("configChange: where the ConfigMap allows it, stranded Services move", () => {
+  const other = "- {name: lan, protocol: layer2, addresses: [10.0.0.2-10.0.0.4]}\n";
+  const { isAccepted, services } = configChange({ ...cluster(config(lan), one), mayRenumber: true }, config(other));
+  assert.ok(isAccepted);
+  assert.deepEqual(
+    services.map(({ service, after }) => [service, after.join()]),
+    [["default/one", "10.0.0.2"]],
+  );
+});
+
+const profile = (more: string) => `bfd-profiles: [{name: fast, receive-interval: 100${more}}]\n`;
+const watched = (peer: string, profiles: string) => {
+  const text = `${profiles}peers: [${peer}]\naddress-pools:\n${far}`;
+  const { config, problems } = parseConfig(text);
+  assert.ok(config, `${text}${JSON.stringify(problems)}`);
+  return config;
+};
+const plain = watched(router, profile(""));
+const fast = watched(router.replace("}", ", bfd-profile: fast}"), profile(""));
+const slow = watched(router.replace("}", ", bfd-profile: fast}"), profile(", detect-multiplier: 7"));
+const renamed = watched(router.replace("}", ", bfd-profile: quick}"), profile("").replace("name: fast", "name: quick"));
+const bound = watched(router.replace("}", ", bfd-profile: fast, ebgp-multihop: true}"), profile(""));
+const bfdCases = [
+  { name: "a profile that is given starts it", from: plain, to: fast, want: ["starts"] },
+  { name: "one that is taken away ends it", from: fast, to: plain, want: ["ends"] },
+  { name: "another value in the profile changes it", from: fast, to: slow, want: ["changes", "detectMultiplier"] },
+  { name: "a profile of another name with the same values changes nothing", from: fast, to: renamed, want: undefined },
+  { name: "more than one hop restarts it", from: fast, to: bound, want: ["restarts", "ebgpMultihop"] },
+];
+for (const { name, from, to, want } of bfdCases)
+  test(`configChange: of BFD sessions, ${name}`, () => {
+    const { bfd } = configChange(cluster(from, {}), to);
+    const [change = "", ...because] = want ?? [];
+    assert.deepEqual(bfd, want === undefined ? [] : [{ peer: "10.9.0.1:179", change, because, nodes: names }]);
+  });
+
+test("configChange: who waits for an address gets one", () => {
+  const small = "- {name: lan, protocol: layer2, addresses: [10.0.0.1/32]}\n";
+  const { services, kept } = configChange(cluster(config(small), { ...one, two: {} }), config(lan));
+  assert.deepEqual(
+    services.map(({ service, change, before, after }) => ({ service, change, before, after })),
+    [{ service: "default/two", change: "gains", before: [], after: ["10.0.0.2"] }],
+  );
+  assert.equal(kept, 1);
+});
+
+test("configChange: a pool that is renamed keeps its addresses, and refuses those who ask for it by its old name", () => {
+  const renamed = lan.replace("name: lan", "name: office");
+  const asking = { asks: { ingress: ["10.0.0.2"], annotations: { [annotations.pool]: "lan" } } };
+  const { services } = configChange(cluster(config(lan), { ...one, ...asking }), config(renamed));
+  assert.deepEqual(
+    services.map(({ service, change, after, why }) => [service, change, after.join(), why]),
+    [
+      ["default/asks", "pool", "10.0.0.2", "from pool lan to pool office"],
+      ["default/one", "pool", "10.0.0.1", "from pool lan to pool office"],
+    ],
+  );
+});
+
+test("configChange: pools that are added, removed, or have other addresses or protocols", () => {
+  const changes = (before: string, after: string) =>
+    configChange(cluster(config(before), {}), config(after)).pools.map(({ pool, change, before, after }) => [
+      pool,
+      change,
+      before,
+      after,
+    ]);
+  assert.deepEqual(changes(lan, lan), []);
+  assert.deepEqual(changes(lan, lan + far), [["far", "added", "", "256 by bgp"]]);
+  assert.deepEqual(changes(lan + far, lan), [["far", "removed", "256 by bgp", ""]]);
+  assert.deepEqual(changes(lan, lan.replace("0.4]", "0.5]")), [["lan", "changed", "4 by layer2", "5 by layer2"]]);
+});
+
+test("configChange: sessions start, end and restart by what the settings take, on the nodes that have them", () => {
+  const selected = "{peer-address: 10.9.0.1, my-asn: 65000, peer-asn: 65001, node-selectors: [{match-labels: {rack: a}}]}";
+  const state = { ...cluster(config(lan, router), {}), nodes: [node("n1", { labels: { rack: "a" } }), node("n2"), node("n3")] };
+  const changes = (peers: string) =>
+    configChange(state, config(lan, peers)).sessions.map(
+      ({ peer, change, because, nodes }) => `${peer} ${change} ${because} on ${nodes}`,
+    );
+  assert.deepEqual(changes(router), []);
+  assert.deepEqual(changes(router.replace("}", ", hold-time: 30s}")), ["10.9.0.1:179 restarts holdTimeSeconds on n1,n2,n3"]);
+  assert.deepEqual(changes(router.replace("}", ", peer-port: 1179}")), [
+    "10.9.0.1:1179 starts  on n1,n2,n3",
+    "10.9.0.1:179 ends  on n1,n2,n3",
+  ]);
+  assert.deepEqual(changes(selected), ["10.9.0.1:179 ends  on n2,n3"]);
+  assert.deepEqual(changes(router.replace("}", ", password-secret: {name: s, key: k}}")), [
+    "10.9.0.1:179 may restart passwordSecret on n1,n2,n3",
+  ]);
+});
+
+test("configChange: prefixes that routers get, lose, or get with other attributes", () => {
+  const state = cluster(config(lan + far, router), { web: inFar("10.1.0.7") });
+  const changes = (pool: string) =>
+    configChange(state, config(lan + pool, router)).prefixes.map(
+      ({ prefix, change, before, after, nodes }) => `${prefix} ${change} (${before}) (${after}) ${nodes}`,
+    );
+  assert.deepEqual(changes(far), []);
+  const more = (advertisement: string) => far.replace("}", `, bgp-advertisements: [{${advertisement}}]}`);
+  assert.deepEqual(changes(more("aggregation-length: 24")), [
+    "10.1.0.0/24 announced () () n1,n2,n3",
+    "10.1.0.7/32 withdrawn () () n1,n2,n3",
+  ]);
+  assert.deepEqual(changes(more("communities: ['65000:1'], localpref: 50")), [
+    "10.1.0.7/32 changed () (local-pref 50, communities 65000:1) n1,n2,n3",
+  ]);
+});
+
+test("configChange: an address that is kept may be announced by another node", () => {
+  const selected = lan.replace("]}", "], node-selectors: [{match-labels: {rack: a}}]}");
+  const state = cluster(config(lan), one);
+  const [owner] = configChange(state, config(lan)).owners;
+  assert.equal(owner, undefined);
+  const nodes = names.map((name) => node(name, { labels: { rack: name === "n3" ? "a" : "b" } }));
+  const { owners } = configChange({ ...state, nodes }, config(selected));
+  const before = nodeChange(state, withoutNodes(state, new Set())).load.find(({ before }) => before === 1)?.node;
+  assert.deepEqual(
+    owners,
+    before === "n3" ? [] : [{ address: "10.0.0.1", services: ["default/one"], before: [before], after: ["n3"] }],
+  );
+});
+
+const many = Object.fromEntries(Array.from({ length: 4 }, (_, index) => [`s${index}`, { ingress: [`10.0.0.${index + 1}`] }]));
+
+const kernels: { name: string; fields: string; want: [protocol: string, nodes: number][] }[] = [
+  {
+    name: "routes beside layer 2",
+    fields: "protocol: [layer2, interface], carrier: route",
+    want: [
+      ["layer2", 1],
+      ["interface", 3],
+    ],
+  },
+  { name: "routed", fields: "protocol: interface", want: [["interface", 3]] },
+  { name: "on a NIC", fields: "protocol: interface, placement: lan", want: [["interface", 1]] },
+];
+for (const { name, fields, want } of kernels)
+  test(`placeAll: an address in kernels, ${name}`, () => {
+    const subnets = new Map([["eth0", [prefix("10.0.0.0/16")]]]);
+    const reachability = new Map(names.map((node) => [node, { answers: true, hasKernelAccess: true, interfaces: subnets }]));
+    const state = { ...cluster(config(`- {name: lan, ${fields}, addresses: [10.0.0.0/24]}\n`), one), reachability };
+    const { addresses } = placeAll(state);
+    assert.deepEqual(
+      [...addresses.values()].map(({ protocol, nodes }) => [protocol, nodes.length]),
+      want,
+    );
+  });
+
+test("nodeChange: a lost node's addresses go to others, and none else moves", () => {
+  const state = cluster(config(lan), many);
+  for (const lost of names) {
+    const { moved, lost: gone, stay, load } = nodeChange(state, withoutNodes(state, new Set([lost])));
+    assert.deepEqual(gone, []);
+    assert.equal(moved.length + stay, 4);
+    for (const { before, after } of moved) assert.deepEqual([before, after.includes(lost), after.length], [[lost], false, 1]);
+    assert.deepEqual(load.find(({ node }) => node === lost)?.after, 0);
+    assert.equal(
+      load.reduce((sum, { after }) => sum + after, 0),
+      4,
+    );
+  }
+});
+
+test("nodeChange: sticky addresses stay at the nodes that own them, and are shared out when one is lost", () => {
+  const sticky = lan.replace("]}", "], l2-placement: sticky}");
+  const owners = new Map(Array.from({ length: 4 }, (_, index) => [`10.0.0.${index + 1}`, "n2"]));
+  const state = { ...cluster(config(sticky), many), owners };
+  assert.deepEqual(nodeChange(state, withoutNodes(state, new Set(["n1"]))).moved, []);
+  const { load } = nodeChange(state, withoutNodes(state, new Set(["n2"])));
+  assert.deepEqual(
+    load.map(({ after }) => after),
+    [2, 0, 2],
+  );
+});
+
+test("nodeChange: a Service whose endpoints are all on lost nodes is lost, and says why", () => {
+  const services = { ...one, two: { ingress: ["10.0.0.2"], externalTrafficPolicy: "Local" as const } };
+  const state = cluster(config(lan), services, { one: ["n1"], two: ["n1", "n2"] });
+  const { lost, moved } = nodeChange(state, withoutNodes(state, new Set(["n1"])));
+  assert.deepEqual(lost, [{ address: "10.0.0.1", service: "default/one", why: "noReadyEndpoint" }]);
+  assert.ok(moved.every(({ address, after }) => address === "10.0.0.2" && after.join() === "n2"));
+  const all = nodeChange(state, withoutNodes(state, new Set(names)));
+  assert.deepEqual(
+    all.lost.map(({ service, why }) => `${service} ${why}`),
+    ["default/one noReadyEndpoint", "default/two noReadyEndpoint"],
+  );
+});
+
+test("nodeChange: by BGP the prefix is left with fewer nodes, or with none", () => {
+  const state = cluster(config(lan + far, router), { web: inFar("10.1.0.7") });
+  const { prefixes, lost, moved } = nodeChange(state, withoutNodes(state, new Set(["n1"])));
+  assert.deepEqual(prefixes, [{ prefix: "10.1.0.7/32", peer: "10.9.0.1:179", before: 3, after: 2 }]);
+  assert.deepEqual([lost.length, moved[0]?.after], [0, ["n2", "n3"]]);
+  const local = cluster(state.config, { web: { ...inFar("10.1.0.7"), externalTrafficPolicy: "Local" } }, { web: ["n1"] });
+  assert.deepEqual(
+    nodeChange(local, withoutNodes(local, new Set(["n1"]))).lost.map(({ why }) => why),
+    ["noReadyEndpoint"],
+  );
+});

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { type EndpointSlice, resources } from "#pkg/k8s";
+import { service } from "#pkg/k8s/testing";
+import { address } from "#pkg/net/testing";
+import { holdersOf, noServices, type Services, setService, setSlice } from "./services.ts";
+
+const x = address("192.0.2.1");
+const web = "default/web";
+
+function withWeb(): Services {
+  const services = noServices();
+  setService(services, web, service(web, { ingress: [x.toString()] }));
+  return services;
+}
+
+/** What is known of the Service's endpoints, in the order of the nodes. */
+function endpointsOf(services: Services) {
+  const [holder] = holdersOf(services, x);
+  assert.ok(holder);
+  return holder.endpoints.toSorted((a, b) => String(a.nodeName).localeCompare(String(b.nodeName)));
+}
+
+/** As the API has it, with an endpoint on each of these nodes. */
+function slice(
+  name: string,
+  service: string,
+  on: readonly { readonly node: string | undefined; readonly ready: boolean }[],
+): EndpointSlice {
+  const meta = { key: `default/${name}`, namespace: "default", name, uid: name, resourceVersion: "1" };
+  const endpoints = on.map(({ node, ready }) => ({
+    nodeName: node,
+    conditions: { ready, serving: true, terminating: !ready },
+  }));
+  const raw = { metadata: { labels: { "kubernetes.io/service-name": service } }, endpoints };
+  return resources.endpointSlices.project(raw, meta);
+}
+
+const anyEndpoints = fc.array(
+  fc.record({ node: fc.constantFrom("node1", "node2", "node3", undefined), ready: fc.boolean() }, { noNullPrototype: true }),
+  { maxLength: 6 },
+);
+
+test("whatever slices come, change, go and pass to another Service, each node has the sum of its endpoints", () => {
+  const anyChange = fc.record({
+    name: fc.constantFrom("a", "b", "c", "d"),
+    of: fc.constantFrom("web", "other", "gone"),
+    on: anyEndpoints,
+  });
+  fc.assert(
+    fc.property(fc.array(anyChange, { maxLength: 20 }), (changes) => {
+      const services = withWeb();
+      const slices = new Map<
+        string,
+        { readonly slice: EndpointSlice; readonly of: string; readonly on: (typeof changes)[number]["on"] }
+      >();
+      for (const { name, of, on } of changes) {
+        const before = slices.get(name)?.slice;
+        const now = of === "gone" ? undefined : slice(name, of, on);
+        setSlice(services, `default/${name}`, now, before);
+        if (now === undefined) slices.delete(name);
+        else slices.set(name, { slice: now, of, on });
+        const all = [...slices.values()].filter((one) => one.of === "web").flatMap((one) => one.on);
+        const want = ["node1", "node2", "node3", undefined].flatMap((nodeName) => {
+          const there = all.filter(({ node }) => node === nodeName);
+          const ready = there.filter((one) => one.ready).length;
+          return there.length === 0 ? [] : [{ nodeName, ready, draining: there.length - ready }];
+        });
+        assert.deepEqual(endpointsOf(services), want);
+        const ofWeb = [...slices.values()].filter((one) => one.of === "web").length;
+        assert.equal(services.merged.has(web), ofWeb > 1, "only where there are several");
+      }
+    }),
+  );
+});
+
+test("of a Service with 100,000 endpoints so much is kept as it has nodes, once for each slice and once for all", () => {
+  const services = withWeb();
+  const nodes = Array.from({ length: 50 }, (_, i) => `node-${i + 100}`);
+  for (let i = 0; i < 100; i++) {
+    const on = Array.from({ length: 1000 }, (_, k) => ({ node: nodes[(i * 1000 + k) % 50], ready: true }));
+    const one = slice(`web-${i}`, "web", on);
+    assert.equal(one.endpoints.length, 50);
+    setSlice(services, one.key, one, undefined);
+  }
+  assert.deepEqual(
+    endpointsOf(services),
+    nodes.map((nodeName) => ({ nodeName, ready: 2_000, draining: 0 })),
+  );
+});

@@ -1,0 +1,70 @@
+import { isDeepStrictEqual } from "node:util";
+import { Alarm, type Clock, type Millis } from "#pkg/clock";
+import type { Layer2 } from "#pkg/layer2";
+import { Rtnetlink, SystemCallError } from "#pkg/linux";
+import type { Log } from "#pkg/log";
+import type { Address } from "#pkg/net";
+import type { SpeakerEvent } from "./core/events.ts";
+
+export interface FollowedRoutesOptions {
+  readonly layer2: Pick<Layer2, "interfaces">;
+  readonly emit: (event: SpeakerEvent) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+// The kernel is asked again and again, because rules of policy routing, too, decide on a route, and no notification tells of all of that.
+const everyMs: Millis = 1_000;
+
+/** Tells by which interfaces this node reaches some addresses, for pools that name an interface so. Nothing is opened before one does. */
+export class FollowedRoutes implements Disposable {
+  readonly #options: FollowedRoutesOptions;
+  readonly #alarm: Alarm;
+  #addresses: readonly Address[] = [];
+  #told: ReadonlyMap<string, string> = new Map(); // address -> name of an interface
+  #kernel: Rtnetlink | undefined;
+
+  constructor(options: FollowedRoutesOptions) {
+    this.#options = options;
+    this.#alarm = new Alarm(options.clock, "followed routes", () => this.#turn());
+  }
+
+  /** These, and no others. */
+  follow(addresses: readonly Address[]): void {
+    this.#addresses = addresses;
+    if (addresses.length > 0 || this.#told.size > 0) this.#alarm.set(this.#options.clock.now());
+  }
+
+  [Symbol.dispose](): void {
+    this.#alarm[Symbol.dispose]();
+    this.#kernel?.[Symbol.dispose]();
+  }
+
+  #turn(): void {
+    const { emit, clock } = this.#options;
+    const found = this.#find();
+    if (!isDeepStrictEqual(found, this.#told)) {
+      this.#told = found;
+      emit({ type: "routes", interfaces: found });
+    }
+    if (this.#addresses.length > 0) this.#alarm.set(clock.now() + everyMs);
+  }
+
+  #find(): ReadonlyMap<string, string> {
+    const { layer2, log } = this.#options;
+    const names = new Map(layer2.interfaces().map(({ index, name }) => [index, name]));
+    const found = new Map<string, string>();
+    try {
+      for (const address of this.#addresses) {
+        this.#kernel ??= new Rtnetlink();
+        const name = names.get(this.#kernel.interfaceTo(address) ?? 0);
+        if (name !== undefined) found.set(address.toString(), name);
+      }
+      return found;
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      log.error("the kernel does not say by which interface it reaches an address, retrying", { op: "routes", error });
+      return this.#told;
+    }
+  }
+}

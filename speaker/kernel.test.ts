@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { InterfaceState } from "#pkg/layer2";
+import { kernelWarnings, withoutKept } from "./kernel.ts";
+import { Bench, eth0, pools } from "./testing/speaker-bench.ts";
+
+const lb0: InterfaceState = { ...eth0, index: 7, name: "kube-lb0", status: "noArp", addresses: ["192.0.2.1/32"] };
+const dummy = { interfaces: () => [{ name: "kube-lb0", kind: "dummy", error: undefined }] };
+
+test("of an interface that is made for addresses nobody hears which it has, unless layer 2 announces on it", () => {
+  const told: string[][] = [];
+  const tell = withoutKept(dummy, (interfaces) => told.push(interfaces.map(({ name, addresses }) => `${name} ${addresses}`)));
+  tell([eth0, lb0]);
+  tell([eth0, { ...lb0, addresses: ["192.0.2.1/32", "192.0.2.2/32"] }]);
+  tell([eth0, { ...lb0, status: "answering" }]);
+  tell([{ ...eth0, addresses: ["10.0.0.1/24"] }, lb0]);
+  assert.deepEqual(told, [
+    ["eth0 ", "kube-lb0 "],
+    ["eth0 ", "kube-lb0 192.0.2.1/32"],
+    ["eth0 10.0.0.1/24", "kube-lb0 "],
+  ]);
+});
+
+test("/readyz warns of what keeps pools of protocol interface from being announced", () => {
+  const bench = new Bench("node1");
+  const warnings = (interfaces = dummy.interfaces) => kernelWarnings(bench.state, { interfaces });
+  const fails = (failure: string | undefined, problems: [string, string][] = []) =>
+    bench.runner.dispatch({ type: "kernel", failure, problems: new Map(problems) });
+  fails("the process needs the capability NET_ADMIN");
+  assert.deepEqual(warnings(), [], "no pool asks for it");
+  bench.setConfig(pools("{name: a, protocol: interface, addresses: [192.0.2.0/28]}"));
+  assert.deepEqual(warnings(), [
+    "pools of protocol interface are not announced (a): the process needs the capability NET_ADMIN; give speakers the capability NET_ADMIN: kustomize component net-admin, or Helm's speaker.netAdmin: true",
+  ]);
+  fails(undefined, [["192.0.2.1", "interface eth0 has this address already, and it was not put there for a Service"]]);
+  assert.match(warnings().join(), /^1 addresses are not in this node's kernel, such as 192\.0\.2\.1: interface eth0 has/);
+  fails(undefined);
+  assert.deepEqual(warnings(), []);
+  assert.match(
+    warnings(() => [{ name: "kube-lb0", kind: "bridge", error: undefined }]).join(),
+    /^interface kube-lb0 is no dummy but bridge/,
+  );
+});

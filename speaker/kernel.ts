@@ -1,0 +1,94 @@
+import { isDeepStrictEqual } from "node:util";
+import { type Clock, dateOf } from "#pkg/clock";
+import { type EventRecorder, nodeReference } from "#pkg/k8s";
+import { KernelKeeper } from "#pkg/kernel";
+import type { InterfaceState } from "#pkg/layer2";
+import type { Log } from "#pkg/log";
+import { list } from "#pkg/text";
+import { causes } from "#pkg/verdict";
+import type { SpeakerEvent } from "./core/events.ts";
+import type { SpeakerState } from "./core/state.ts";
+
+export interface KernelOptions {
+  readonly node: string;
+  readonly events: Pick<EventRecorder, "record">;
+  readonly emit: (event: SpeakerEvent) => void;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** What keeps addresses in this node's kernel, and tells the core what of them is not there. */
+export function createKernel({ node, events, emit, log, clock }: KernelOptions): KernelKeeper {
+  return new KernelKeeper({
+    node,
+    log,
+    clock,
+    onDisturbance: (message) => events.record(nodeReference(node), "Warning", "kernelRestored", message),
+    onProblems: (problems, failure) => emit({ type: "kernel", problems, failure }),
+  });
+}
+
+/**
+ * Passes interfaces on without the addresses that are kept on those that nothing is announced on by layer 2: there may be thousands, which
+ * come and go with Services.
+ */
+export function withoutKept(
+  keeper: Pick<KernelKeeper, "interfaces">,
+  tell: (interfaces: readonly InterfaceState[]) => void,
+): (interfaces: readonly InterfaceState[]) => void {
+  let told: readonly InterfaceState[] | undefined;
+  return (interfaces) => {
+    const kept = new Set(keeper.interfaces().map(({ name }) => name));
+    const isKept = ({ name, status }: InterfaceState) => kept.has(name) && status !== "answering";
+    const left = interfaces.map((one) => (isKept(one) ? { ...one, addresses: [] } : one));
+    if (isDeepStrictEqual(left, told)) return;
+    told = left;
+    tell(left);
+  };
+}
+
+/** What `/readyz` warns of. */
+export function kernelWarnings(
+  { config, kernel }: Pick<SpeakerState, "config" | "kernel">,
+  keeper: Pick<KernelKeeper, "interfaces">,
+): string[] {
+  const pools = config?.config.pools.filter(({ protocols }) => protocols.includes("interface")) ?? [];
+  const { failure, problems } = kernel.found;
+  if (failure !== undefined && pools.length > 0) {
+    const names = list(pools.map(({ name }) => name));
+    return [`pools of protocol interface are not announced (${names}): ${failure}; ${causes.pool.noKernelAccess.next}`];
+  }
+  const [first] = problems;
+  const found =
+    first === undefined ? [] : [`${problems.size} addresses are not in this node's kernel, such as ${first[0]}: ${first[1]}`];
+  const bridges = keeper.interfaces().filter(({ kind }) => kind !== undefined && kind !== "dummy");
+  return [
+    ...found,
+    ...bridges.map(
+      ({ name, kind }) => `interface ${name} is no dummy but ${kind}: it is used for addresses of protocol interface as it is`,
+    ),
+  ];
+}
+
+/** What is wanted in this node's kernel, as `/v1/kernel` shows it. */
+export function describeKernel(
+  state: Pick<SpeakerState, "kernel">,
+  keeper: Pick<KernelKeeper, "restored" | "interfaces" | "status">,
+  clock: Clock,
+) {
+  return {
+    failure: state.kernel.found.failure ?? null,
+    restored: keeper.restored,
+    interfaces: keeper.interfaces().map(({ name, kind = null, error = null }) => ({ name, kind, error })),
+    items: [...keeper.status()].map(({ item, place, by = null, since, error = null, restored }) => ({
+      ...(item.type === "address"
+        ? { type: item.type, interface: item.interface, prefix: `${item.address}/${item.prefixLength}`, table: null }
+        : { type: item.type, interface: item.interface, prefix: item.prefix.toString(), table: item.table }),
+      place,
+      by,
+      since: dateOf(clock, since),
+      error,
+      restored,
+    })),
+  };
+}

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SimulatedClock } from "#pkg/clock";
+import { createState } from "./core/state.ts";
+import type { NodeFacts } from "./core/verdicts/node-verdict.ts";
+import { ObjectVerdicts } from "./object-verdicts.ts";
+import { pools } from "./testing/speaker-bench.ts";
+
+const lines = (count: number) =>
+  Array.from({ length: count }, (_, i) => `{name: p${i}, protocol: bgp, addresses: [10.${i >> 8}.${i & 255}.0/24]}`).join(", ");
+
+function looking() {
+  const clock = new SimulatedClock();
+  const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
+  const rounds: number[] = []; // When each ended.
+  const nodeFacts = (): NodeFacts => {
+    rounds.push(clock.now());
+    return { missing: [], failed: undefined, findings: [], bfdWarnings: [], viewAge: 0 };
+  };
+  return { clock, state, rounds, objects: new ObjectVerdicts({ state, clock, nodeFacts }) };
+}
+
+test("a turn looks at 100 pools, and the next round begins 10 s after the last", () => {
+  const { clock, state, rounds, objects } = looking();
+  state.config = pools(lines(1_000));
+  objects.start();
+  let turns = 1;
+  for (; rounds.length === 0 && turns < 100; turns++) clock.advanceToNext();
+  assert.equal(turns, 11);
+  assert.equal(clock.now(), 0);
+  clock.advanceBy(10_000);
+  assert.deepEqual(rounds, [0, 10_000]);
+});
+
+test("a verdict has its date for as long as it is the same, and a pool that comes again has a new one", () => {
+  const { clock, state, objects } = looking();
+  const dates = () => Array.from(objects.pools(), ({ pool, since }) => [pool.name, since]);
+  state.config = pools(lines(2));
+  objects.start();
+  clock.advanceBy(25_000);
+  assert.deepEqual(dates(), [
+    ["p0", 0],
+    ["p1", 0],
+  ]);
+  state.config = pools(lines(1));
+  clock.advanceBy(20_000);
+  state.config = pools(lines(2));
+  assert.deepEqual(dates(), [
+    ["p0", 0],
+    ["p1", 45_000],
+  ]);
+  assert.deepEqual(
+    objects.node().map(({ since }) => since),
+    [0],
+  );
+});

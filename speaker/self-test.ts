@@ -1,0 +1,105 @@
+import { Alarm, type Clock, type Millis } from "#pkg/clock";
+import { type Asker, type InterfaceState, type Layer2, maxQuestions, sourceFor } from "#pkg/layer2";
+import { SystemCallError } from "#pkg/linux";
+import type { Log } from "#pkg/log";
+import { matchesInterface } from "#pkg/net";
+import type { AddressPlacement } from "#pkg/placement";
+import type { SpeakerEvent } from "./core/events.ts";
+import { openFaults, type WireTest, wireTest } from "./core/self-tests.ts";
+import type { SpeakerState } from "./core/state.ts";
+
+export interface SelfTestOptions {
+  readonly state: SpeakerState;
+  readonly layer2: Pick<Layer2, "interfaces">;
+  readonly asker: Pick<Asker, "ask">;
+  readonly emit: (event: SpeakerEvent) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const turnMs: Millis = 1_000;
+// Of placements in one turn, which takes a millisecond or two.
+const maxLooked = 2_000;
+
+/**
+ * Tries addresses of pools with `self-test` that other nodes announce, those that this node is to try: a part of them each second, so that each
+ * has its turn once in the pool's interval. Of more than 100 a second the interval becomes longer. What fails is tried again in the next turn.
+ */
+export class SelfTest implements Disposable {
+  readonly #options: SelfTestOptions;
+  readonly #alarm: Alarm;
+  #placements: Iterator<readonly AddressPlacement[], undefined> | undefined; // The rest of a round through all.
+  #share = 0; // Of placements, what is to be looked at now; not whole, because it grows with time.
+  #hasFailed = false;
+  #isDisposed = false;
+
+  constructor(options: SelfTestOptions) {
+    this.#options = options;
+    this.#alarm = new Alarm(options.clock, "self-test", () => void this.#turn());
+  }
+
+  start(): void {
+    this.#alarm.set(this.#options.clock.now() + turnMs);
+  }
+
+  /** A turn under way ends without effect. */
+  [Symbol.dispose](): void {
+    this.#isDisposed = true;
+    this.#alarm[Symbol.dispose]();
+  }
+
+  async #turn(): Promise<void> {
+    const { clock } = this.#options;
+    const next = clock.now() + turnMs;
+    const tests = this.#due();
+    if (tests.length > 0) await this.#try(tests);
+    if (!this.#isDisposed) this.#alarm.set(Math.max(next, clock.now()));
+  }
+
+  #due(): readonly WireTest[] {
+    const { state } = this.#options;
+    const interval = Math.min(...(state.config?.config.pools ?? []).map(({ selfTestMs = Infinity }) => selfTestMs));
+    if (interval === Infinity) return [];
+    const tests = new Map(openFaults(state).map((test) => [test.address.toString(), test]));
+    this.#share = Math.min(this.#share + state.placements.size / (interval / turnMs), maxLooked);
+    for (; this.#share >= 1 && tests.size < maxQuestions; this.#share--) {
+      this.#placements ??= state.placements.values();
+      const { value } = this.#placements.next();
+      if (value === undefined) {
+        this.#placements = undefined; // From the first one on in the next turn.
+        break;
+      }
+      for (const test of value.flatMap((placement) => wireTest(state, placement) ?? [])) tests.set(test.address.toString(), test);
+    }
+    return [...tests.values()].slice(0, maxQuestions);
+  }
+
+  async #try(tests: readonly WireTest[]): Promise<void> {
+    const { asker, emit, log } = this.#options;
+    const links = Map.groupBy(tests, (test) => this.#linkFor(test));
+    for (const [link, those] of links) {
+      if (link === undefined) continue; // Another interface is about to be, or the address of this one has gone.
+      try {
+        const answers = await asker.ask(link, those);
+        if (this.#isDisposed) return;
+        for (const { address, owner, port } of those) {
+          const answer = answers.get(address.toString());
+          if (answer !== undefined) emit({ type: "wireTested", tested: { address, owner, port, interface: link.name, answer } });
+        }
+        this.#hasFailed = false;
+      } catch (error) {
+        if (!(error instanceof SystemCallError)) throw error;
+        if (!this.#hasFailed) log.warn("addresses cannot be tried on the wire", { op: "selfTest", interface: link.name, error });
+        this.#hasFailed = true;
+      }
+    }
+  }
+
+  #linkFor({ address }: WireTest): InterfaceState | undefined {
+    const { state, layer2 } = this.#options;
+    const names = state.config?.pools.find(address)?.interfaces ?? [];
+    return layer2
+      .interfaces()
+      .find((link) => link.running && matchesInterface(names, link.name) && sourceFor(link, address) !== undefined);
+  }
+}

@@ -1,0 +1,243 @@
+import type { Clock, Millis } from "#pkg/clock";
+import { encodeOffer } from "#pkg/gossip";
+import { GossipDelegate, type MemberView, MetadataKey, type RingEvent } from "#pkg/memberlist";
+import { addressOf, type Effect, type Member, members, nameOf, nodeNameText, type Simulation } from "#pkg/memberlist/testing";
+import type { RingMembersOptions } from "../members/ring-members.ts";
+
+export interface SimulatedMemberlistOptions {
+  readonly simulation: Simulation;
+  /** The node's, in the simulation. */
+  readonly index: number;
+  /** Of this process: no two have the same. */
+  readonly life: Millis;
+  /** It has the formats of the version before heartbeats and views of the API. */
+  readonly isEarlier?: boolean;
+  /** The ring thread's, which keeps time while the main thread stands still. */
+  readonly clock: Clock;
+  readonly metadata?: ReadonlyMap<number, Uint8Array>;
+  /** Runs something on the main thread, at once or when that goes on. */
+  readonly onMainThread: (fn: () => void) => void;
+  /** Is told how many octets each user message has that this node makes. */
+  readonly onBroadcast?: (octets: number) => void;
+}
+
+type Memberlist = RingMembersOptions["memberlist"];
+type Entries = Parameters<Memberlist["setEntries"]>[0];
+type Join = Awaited<ReturnType<Memberlist["join"]>>;
+
+/** How long a thread takes that follows another one. */
+const restartMs: Millis = 100;
+
+/** What `MemberlistThread` is to a speaker, in simulated time: the ring's protocol and the gossip are the real ones. */
+export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
+  readonly timing = "fast";
+  /** What the member was made with. */
+  readonly metadata: ReadonlyMap<number, Uint8Array>;
+  readonly #options: SimulatedMemberlistOptions;
+  readonly #listeners = new Set<(event: RingEvent) => void>();
+  readonly #joins: ((joined: Join) => void)[] = [];
+  readonly #entries = new Map<string, Entries[number]>(); // key -> own entry, for a thread that follows another one
+  #delegate: GossipDelegate;
+  #metadata: ReadonlyMap<number, Uint8Array>;
+  #host: number; // The number in its address.
+  #isMoving = false;
+  #before: readonly MemberView[] = []; // Members of the thread before this one that have not been joined again.
+  #moves = 0;
+
+  constructor(options: SimulatedMemberlistOptions) {
+    const { simulation, index, life } = options;
+    this.#options = options;
+    this.metadata = new Map([...(options.metadata ?? []), [MetadataKey.gossip, encodeOffer(life)]]);
+    this.#metadata = this.metadata;
+    this.#host = simulation.hostOf(index);
+    this.#delegate = this.#newDelegate();
+  }
+
+  /** The gossip of the ring's thread. */
+  get delegate(): GossipDelegate {
+    return this.#delegate;
+  }
+
+  get address(): string {
+    return addressOf(this.#host);
+  }
+
+  get running(): boolean {
+    return this.#isMoving || this.#options.simulation.running.includes(this.#options.index);
+  }
+
+  async start(): Promise<void> {
+    const { simulation, index, life, isEarlier } = this.#options;
+    const metadata = this.#metadata;
+    if (simulation.hostOf(index) !== this.#host) throw new Error(`Cannot listen for memberlist on ${this.address}`);
+    const common = { metadata, firstIncarnation: life + this.#moves, userState: () => this.#delegate.state() };
+    if (isEarlier) simulation.start(index, { ...common, timing: "lan" });
+    else simulation.start(index, { ...common, userDigest: () => this.#delegate.digest() });
+  }
+
+  join(addresses: readonly string[]): Promise<Join> {
+    const { simulation, index } = this.#options;
+    const { promise, resolve } = Promise.withResolvers<Join>();
+    this.#joins.push(resolve);
+    simulation.join(index, addresses.map(hostOf));
+    return promise;
+  }
+
+  move(address: string): void {
+    const { simulation, index, clock } = this.#options;
+    const others = this.running ? this.members().filter(({ self }) => !self) : undefined;
+    this.#host = hostOf(address);
+    this.#moves++;
+    if (others === undefined) return;
+    this.#before = others;
+    this.#isMoving = true;
+    simulation.kill(index);
+    for (const resolve of this.#joins.splice(0)) resolve({ joined: 0, failures: [] });
+    clock.schedule("restart thread", clock.now() + restartMs, () => void this.#restart(others));
+  }
+
+  async leave(): Promise<boolean> {
+    this.#options.simulation.leave(this.#options.index);
+    return true;
+  }
+
+  setEntries(entries: Entries): void {
+    const own = this.#options.isEarlier ? [...entries].map(earlierEntry) : entries;
+    for (const entry of own) this.#entries.set(entry.key, entry);
+    this.#delegate.set(own);
+  }
+
+  forget(node: string): void {
+    this.#delegate.forget(node);
+  }
+
+  pull(node: string): void {
+    this.#options.simulation.pull(this.#options.index, node);
+  }
+
+  setMetadata(fields: ReadonlyMap<number, Uint8Array>): void {
+    this.#metadata = fields;
+    this.#options.simulation.setMetadata(this.#options.index, fields);
+  }
+
+  /** Nobody looks at them. */
+  async roundTrips(): Promise<ReadonlyMap<string, number>> {
+    return new Map();
+  }
+
+  members(): MemberView[] {
+    const { simulation, index } = this.#options;
+    const now = simulation.running.includes(index) ? members(simulation.ring(index)).map((member) => viewOf(member, index)) : [];
+    return [...now, ...this.#before.filter(({ name }) => !now.some((member) => member.name === name))];
+  }
+
+  onEvent(listener: (event: RingEvent) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#options.simulation.kill(this.#options.index);
+  }
+
+  /** Takes what the ring's protocol of this node emits, as the simulation tells it. */
+  onEffect(effect: Effect): void {
+    switch (effect.type) {
+      case "joinFinished": {
+        const { joined, failures } = effect;
+        const failed = failures.map(({ endpoint, reason }) => ({ address: [...endpoint.address].join("."), reason }));
+        const resolve = this.#joins.shift();
+        this.#options.onMainThread(() => resolve?.({ joined, failures: failed }));
+        break;
+      }
+      case "user":
+        this.#delegate.receive(effect.payload);
+        break;
+      case "member": {
+        const { change } = effect;
+        const member = viewOf(effect.member, this.#options.index);
+        this.#emit({ type: "member", change, member });
+        this.#delegate.memberChanged(change, member);
+        break;
+      }
+      default: // Packets and timers are the simulation's.
+    }
+  }
+
+  /** A thread that follows another one joins the members that there were. Those that it does not find have failed meanwhile. */
+  async #restart(before: readonly MemberView[]): Promise<void> {
+    this.#delegate[Symbol.dispose]();
+    this.#delegate = this.#newDelegate();
+    this.#delegate.set([...this.#entries.values()]);
+    try {
+      await this.start();
+    } catch {
+      const { clock } = this.#options;
+      clock.schedule("restart thread", clock.now() + restartMs, () => void this.#restart(before));
+      return;
+    }
+    this.#isMoving = false;
+    this.#delegate.flush();
+    const found = new Set<string>();
+    using _joined = this.onEvent((event) => {
+      if (event.type === "member") found.add(event.member.name);
+    });
+    for (const member of this.members()) if (member.self) this.#emit({ type: "member", change: "joined", member });
+    await this.join(before.map(({ address }) => address));
+    this.#before = [];
+    for (const member of before) if (!found.has(member.name)) this.#emit({ type: "member", change: "failed", member });
+  }
+
+  #newDelegate(): GossipDelegate {
+    const { simulation, index, life, clock, onBroadcast, isEarlier } = this.#options;
+    return new GossipDelegate({
+      node: nameOf(index),
+      life,
+      clock,
+      canBroadcast: () => simulation.running.includes(index),
+      broadcast: (topic, payload) => {
+        onBroadcast?.(payload.length);
+        simulation.broadcast(index, topic, payload);
+      },
+      onEntries: (entries) => this.#emit({ type: "gossip", entries: isEarlier ? entries.map(earlierEntry) : entries }),
+      onExpired: (nodes) => this.#emit({ type: "gossipExpired", nodes }),
+    });
+  }
+
+  #emit(event: RingEvent): void {
+    this.#options.onMainThread(() => {
+      for (const listener of this.#listeners) listener(event);
+    });
+  }
+}
+
+const summaryKey = "h";
+const earlierSummaryOctets = 8; // Without what is announced while the view of the API is not current.
+const viewOctet = 1;
+const viewBits = 6;
+
+/** The same as a version wrote it that did not know of views. */
+function earlierEntry<Entry extends { readonly key: string; readonly value: Uint8Array }>(entry: Entry): Entry {
+  if (entry.key !== summaryKey) return entry;
+  const value = entry.value.slice(0, earlierSummaryOctets);
+  value[viewOctet] = (value[viewOctet] ?? 0) & ~viewBits;
+  return { ...entry, value };
+}
+
+function viewOf({ node, endpoint, status, incarnation, meta }: Member, self: number): MemberView {
+  const name = nodeNameText(node);
+  return {
+    name,
+    address: [...endpoint.address].join("."),
+    port: endpoint.port,
+    status,
+    incarnation,
+    meta,
+    self: name === nameOf(self),
+  };
+}
+
+function hostOf(address: string): number {
+  const [, , high, low] = address.split(".").map(Number);
+  return (high ?? 0) * 256 + (low ?? 0);
+}
