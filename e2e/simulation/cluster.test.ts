@@ -12,7 +12,7 @@ import { shrink } from "./cluster/shrink.ts";
 const count = Number(process.env.CLUSTER_SEEDS ?? 100);
 const from = Number(process.env.CLUSTER_FROM ?? 1);
 const parts = 4;
-const recordedSeeds = 6;
+const recordedSeeds = Math.ceil(0.06 * count);
 
 for (let part = 0; part < parts; part++) {
   const seeds = Array.from({ length: count }, (_, i) => from + i).filter((seed) => seed % parts === part);

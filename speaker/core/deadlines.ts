@@ -5,7 +5,10 @@ interface Entry {
   readonly at: Millis;
 }
 
-/** One deadline for each key, and which is next: a binary heap, in which deadlines that were moved stay until they come to the top. */
+/**
+ * One deadline for each key, and which is next: a binary heap, in which deadlines that were moved stay until they come to the top.
+ * Of equal deadlines the one with the lesser key is first, so that what a recording decides does not depend on how often somebody asked for the next.
+ */
 export class Deadlines {
   readonly #at: Map<string, Millis>; // key -> its deadline
   readonly #heap: Entry[];
@@ -66,7 +69,7 @@ export class Deadlines {
     while (index > 0) {
       const parent = (index - 1) >> 1;
       const above = heap[parent];
-      if (above === undefined || above.at <= entry.at) break;
+      if (above === undefined || isBefore(above, entry)) break;
       heap[index] = above;
       index = parent;
     }
@@ -80,12 +83,17 @@ export class Deadlines {
     let index = 0;
     for (;;) {
       const left = 2 * index + 1;
-      const child = (heap[left + 1]?.at ?? Infinity) < (heap[left]?.at ?? Infinity) ? left + 1 : left;
+      const [ofLeft, ofRight] = [heap[left], heap[left + 1]];
+      const child = ofLeft !== undefined && ofRight !== undefined && isBefore(ofRight, ofLeft) ? left + 1 : left;
       const below = heap[child];
-      if (below === undefined || below.at >= last.at) break;
+      if (below === undefined || isBefore(last, below)) break;
       heap[index] = below;
       index = child;
     }
     heap[index] = last;
   }
+}
+
+function isBefore(a: Entry, b: Entry): boolean {
+  return a.at === b.at ? a.key < b.key : a.at < b.at;
 }
