@@ -6,7 +6,9 @@
  */
 export { Address, type Family, families, isFamily, isLinkLocal, parseAddress } from "./address.ts";
 export { equalBytes } from "./bytes.ts";
+export { internetChecksum } from "./checksum.ts";
 export { canReachPrefix, matchesInterface } from "./interface-names.ts";
+export { getIpv6, setIpv6 } from "./ipv6.ts";
 export { broadcastMac, formatMac, getMac, isUnicastMac, type Mac, macBytes, macLength, parseMac, setMac } from "./mac.ts";
 export { Prefix, parsePrefix } from "./prefix.ts";
 export { AddressRange, parseRange } from "./range.ts";

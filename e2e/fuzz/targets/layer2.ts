@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { internetChecksum } from "#pkg/net";
 import { answerArp, answerNeighbor } from "../../../pkg/layer2/frames/answers.ts";
 import { arpFrameLength, decodeArp, encodeArp } from "../../../pkg/layer2/frames/arp.ts";
 import { decodeNeighbor, encodeNeighbor } from "../../../pkg/layer2/frames/ndp.ts";
@@ -59,10 +60,7 @@ export const ndp: Target = {
     view.setUint16(12, 0x86dd);
     view.setUint16(20, 0x3aff);
     view.setUint16(checksumAt, 0);
-    let sum = length + 58;
-    for (let at = 22; at + 1 < messageAt + length; at += 2) sum += view.getUint16(at);
-    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-    view.setUint16(checksumAt, ~sum & 0xffff);
+    view.setUint16(checksumAt, internetChecksum(view, 22, messageAt + length, length + 58));
     return frame;
   },
   run: (input) => {

@@ -1,3 +1,5 @@
+import { internetChecksum } from "#pkg/net";
+
 /** An echo packet is for its sender alone (RFC 5880, section 5): which session it is of, and proof that this process sent it. */
 export interface EchoPacket {
   /** This side's address, 4 or 16 octets: the packet goes from it to it, so that the peer's forwarding returns it. */
@@ -31,7 +33,7 @@ export function encodeEcho({ address, discriminator, token }: EchoPacket): Uint8
     view.setUint8(9, protocolUdp);
     bytes.set(address, 12);
     bytes.set(address, 16);
-    view.setUint16(10, checksum(bytes.subarray(0, header)));
+    view.setUint16(10, internetChecksum(view, 0, header));
   } else {
     view.setUint32(0, (6 << 28) | (trafficClass << 20));
     view.setUint16(4, udpOctets + payloadOctets);
@@ -45,9 +47,12 @@ export function encodeEcho({ address, discriminator, token }: EchoPacket): Uint8
   view.setUint16(header + 4, udpOctets + payloadOctets);
   view.setUint32(header + udpOctets, discriminator);
   view.setUint32(header + udpOctets + 4, token);
-  const pseudoHeader = new Uint8Array([...address, ...address, 0, protocolUdp, 0, udpOctets + payloadOctets]);
-  // The one's complement of zero says that there is none.
-  view.setUint16(header + 6, checksum(pseudoHeader, bytes.subarray(header)) || 0xffff);
+  // Both addresses stand directly before the datagram: they are most of its pseudo-header. The one's complement of zero says that there is none.
+  const addressesAt = header - 2 * address.length;
+  view.setUint16(
+    header + 6,
+    internetChecksum(view, addressesAt, bytes.length, protocolUdp + udpOctets + payloadOctets) || 0xffff,
+  );
   return bytes;
 }
 
@@ -64,12 +69,4 @@ export function decodeEcho(bytes: Uint8Array): EchoPacket | undefined {
   if (source.some((octet, i) => octet !== destination[i])) return undefined;
   const payload = header + udpOctets;
   return { address: source, discriminator: view.getUint32(payload), token: view.getUint32(payload + 4) };
-}
-
-/** RFC 1071, over the parts as one; each is of an even length. */
-function checksum(...parts: readonly Uint8Array[]): number {
-  let sum = 0;
-  for (const part of parts) for (let i = 0; i < part.length; i += 2) sum += ((part[i] ?? 0) << 8) | (part[i + 1] ?? 0);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
 }

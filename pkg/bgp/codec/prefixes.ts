@@ -1,4 +1,4 @@
-import { Address, type Family, Prefix } from "#pkg/net";
+import { Address, type Family, getIpv6, Prefix } from "#pkg/net";
 import { Reader } from "#pkg/octets";
 
 /** Octets of the longest prefix, with the octet for its length. */
@@ -66,5 +66,5 @@ function address(family: Family, octets: Uint8Array): Address {
 /** From 16 octets. Unlike text, the wire keeps the families apart: an IPv4-mapped address stays IPv6. */
 export function ipv6Address(octets: Uint8Array): Address {
   const view = new DataView(octets.buffer, octets.byteOffset, 16);
-  return new Address("IPv6", (view.getBigUint64(0) << 64n) | view.getBigUint64(8));
+  return new Address("IPv6", getIpv6(view, 0));
 }

@@ -1,4 +1,4 @@
-import { getMac, type Mac, setMac } from "#pkg/net";
+import { getIpv6, getMac, internetChecksum, type Mac, setIpv6, setMac } from "#pkg/net";
 
 export const NeighborType = { solicitation: 135, advertisement: 136 } as const;
 export type NeighborType = (typeof NeighborType)[keyof typeof NeighborType];
@@ -88,13 +88,13 @@ export function decodeNeighbor(bytes: Uint8Array): NeighborFrame | undefined {
   const frame: NeighborFrame = {
     destinationMac: getMac(view, 0),
     sourceMac: getMac(view, 6),
-    source: getAddress(view, sourceAt),
-    destination: getAddress(view, destinationAt),
+    source: getIpv6(view, sourceAt),
+    destination: getIpv6(view, destinationAt),
     type,
     router: (flags & Flag.router) !== 0,
     solicited: (flags & Flag.solicited) !== 0,
     override: (flags & Flag.override) !== 0,
-    target: getAddress(view, targetAt),
+    target: getIpv6(view, targetAt),
     linkLayerAddress: options.linkLayerAddress,
   };
   if (type === NeighborType.advertisement) return frame.solicited && isMulticast(frame.destination) ? undefined : frame;
@@ -114,12 +114,12 @@ export function encodeNeighbor(frame: NeighborFrame, room: Uint8Array = new Uint
   view.setUint16(payloadLengthAt, length);
   view.setUint8(nextHeaderAt, protocolIcmpv6);
   view.setUint8(hopLimitAt, hopLimit);
-  setAddress(view, sourceAt, frame.source);
-  setAddress(view, destinationAt, frame.destination);
+  setIpv6(view, sourceAt, frame.source);
+  setIpv6(view, destinationAt, frame.destination);
   view.setUint32(messageAt, frame.type << 24); // Code and checksum 0.
   const flags = (frame.router ? Flag.router : 0) | (frame.solicited ? Flag.solicited : 0) | (frame.override ? Flag.override : 0);
   view.setUint32(flagsAt, flags << 24);
-  setAddress(view, targetAt, frame.target);
+  setIpv6(view, targetAt, frame.target);
   if (frame.linkLayerAddress !== undefined) {
     view.setUint8(optionsAt, optionOf[frame.type]);
     view.setUint8(optionsAt + 1, 1);
@@ -157,17 +157,5 @@ function decodeOptions(view: DataView, end: number, wanted: number): Options | u
  * directly before the message are a part. 0 for a message that holds its right checksum. The length is even: options come in eights.
  */
 function checksum(view: DataView, length: number): number {
-  let sum = length + protocolIcmpv6;
-  for (let at = sourceAt; at < messageAt + length; at += 2) sum += view.getUint16(at);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
-}
-
-function getAddress(view: DataView, offset: number): bigint {
-  return (view.getBigUint64(offset) << 64n) | view.getBigUint64(offset + 8);
-}
-
-function setAddress(view: DataView, offset: number, address: bigint): void {
-  view.setBigUint64(offset, address >> 64n);
-  view.setBigUint64(offset + 8, address); // Its low 64 bits.
+  return internetChecksum(view, sourceAt, messageAt + length, length + protocolIcmpv6);
 }

@@ -1,4 +1,4 @@
-import { getMac, type Mac, setMac } from "#pkg/net";
+import { getIpv6, getMac, internetChecksum, type Mac, setIpv6, setMac } from "#pkg/net";
 import type { WireAddress } from "./arp.ts";
 
 /** The first segment of a connection (RFC 9293, section 3.5), with its headers. Addresses are of one family. */
@@ -53,8 +53,8 @@ export function encodeSyn(frame: SynFrame): Uint8Array {
     view.setUint16(headerAt + 4, tcpLength);
     view.setUint8(headerAt + 6, protocolTcp);
     view.setUint8(headerAt + 7, hopLimit);
-    setAddress(view, addressesAt, source);
-    setAddress(view, addressesAt + 16, destination as bigint);
+    setIpv6(view, addressesAt, source);
+    setIpv6(view, addressesAt + 16, destination as bigint);
   } else {
     view.setUint8(headerAt, 0x45);
     view.setUint16(headerAt + 2, 20 + tcpLength);
@@ -63,7 +63,7 @@ export function encodeSyn(frame: SynFrame): Uint8Array {
     view.setUint8(headerAt + 9, protocolTcp);
     view.setUint32(addressesAt, source);
     view.setUint32(addressesAt + 4, destination as number);
-    view.setUint16(headerAt + 10, checksum(view, headerAt, headerAt + 20, 0));
+    view.setUint16(headerAt + 10, internetChecksum(view, headerAt, headerAt + 20));
   }
   view.setUint16(tcpAt, frame.sourcePort);
   view.setUint16(tcpAt + 2, frame.destinationPort);
@@ -72,7 +72,7 @@ export function encodeSyn(frame: SynFrame): Uint8Array {
   view.setUint8(tcpAt + 13, flagSyn);
   view.setUint16(tcpAt + 14, window);
   // The addresses stand directly before the segment: they are most of its pseudo-header.
-  view.setUint16(tcpAt + 16, checksum(view, addressesAt, bytes.length, protocolTcp + tcpLength));
+  view.setUint16(tcpAt + 16, internetChecksum(view, addressesAt, bytes.length, protocolTcp + tcpLength));
   return bytes;
 }
 
@@ -93,27 +93,10 @@ export function decodeTcpReply(bytes: Uint8Array): TcpReply | undefined {
   if (!isAccepted && (flags & (flagRst | flagAck)) !== (flagRst | flagAck)) return undefined;
   return {
     sourceMac: getMac(view, 6),
-    source: isIpv6 ? getAddress(view, headerAt + 8) : view.getUint32(headerAt + 12),
+    source: isIpv6 ? getIpv6(view, headerAt + 8) : view.getUint32(headerAt + 12),
     sourcePort: view.getUint16(tcpAt),
     destinationPort: view.getUint16(tcpAt + 2),
     acknowledgment: view.getUint32(tcpAt + 8),
     answer: isAccepted ? "accepts" : "refuses",
   };
-}
-
-/** The Internet checksum (RFC 1071) of an even number of octets. @param more what else is summed up */
-function checksum(view: DataView, from: number, to: number, more: number): number {
-  let sum = more;
-  for (let at = from; at < to; at += 2) sum += view.getUint16(at);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
-}
-
-function getAddress(view: DataView, offset: number): bigint {
-  return (view.getBigUint64(offset) << 64n) | view.getBigUint64(offset + 8);
-}
-
-function setAddress(view: DataView, offset: number, address: bigint): void {
-  view.setBigUint64(offset, address >> 64n);
-  view.setBigUint64(offset + 8, BigInt.asUintN(64, address));
 }
