@@ -82,7 +82,12 @@ export class Lab implements AsyncDisposable {
     return result(argv.join(" "), inside, options);
   }
 
-  async #spawn(netns: string, name: string, argv: readonly string[], { env, cwd }: SpawnOptions = {}): Promise<LabProcess> {
+  async #spawn(
+    netns: string | undefined,
+    name: string,
+    argv: readonly string[],
+    { env, cwd }: SpawnOptions = {},
+  ): Promise<LabProcess> {
     const inside = await this.#holder.enter(netns, { argv, env, cwd, stdin: "ignore" });
     return new LabProcess(name, inside, this.#logs === undefined ? undefined : join(this.#logs, `${name}.log`));
   }

@@ -1,14 +1,26 @@
-import type { LabNamespaces } from "./process.ts";
+import { fileURLToPath } from "node:url";
+import type { Impairment } from "./impairment/impairment.ts";
+import type { LabNamespaces, LabProcess } from "./process.ts";
 
 interface Host {
   readonly name: string;
+}
+
+/** Where a host's cable ends. */
+interface Port {
+  /** The other end of the host's interface, whose state is the host's carrier. */
+  readonly cable: string;
+  /** The one that is in the bridge: another one while the cable is bad. */
+  inBridge: string;
+  badCable?: LabProcess;
 }
 
 /** A bridge in the namespace of all switches, which has no addresses. Hosts connect with `Host.attach`. */
 export class Switch {
   readonly name: string;
   readonly #namespaces: LabNamespaces;
-  readonly #ports = new Map<Host, string[]>(); // host -> its ports
+  readonly #ports = new Map<Host, Port[]>();
+  readonly #isolated = new Set<Host>();
 
   /** For `Lab.switch`. */
   constructor(namespaces: LabNamespaces, name: string) {
@@ -31,35 +43,74 @@ export class Switch {
       `link add ${port} type veth peer name ${interfaceName} address ${mac} netns ${netns}`,
       `link set ${port} master ${this.name} up alias "${host.name} ${interfaceName}"`,
     ]);
-    this.#ports.set(host, [...(this.#ports.get(host) ?? []), port]);
+    this.#ports.set(host, [...(this.#ports.get(host) ?? []), { cable: port, inBridge: port }]);
   }
 
   /** Pulls the host's cables out of this switch: the host sees its carrier go. */
   async unplug(host: Host): Promise<void> {
-    await this.#each(host, "down");
+    await this.#each(host, ({ cable }) => `link set ${cable} down`);
   }
 
   /** Puts the cables back. */
   async plug(host: Host): Promise<void> {
-    await this.#each(host, "up");
+    await this.#each(host, ({ cable }) => `link set ${cable} up`);
   }
 
   /** Drops every frame between the host and this switch while both ends see a good link, as a broken switch does. */
   async isolate(host: Host): Promise<void> {
-    await this.#each(host, "nomaster");
+    await this.#each(host, ({ inBridge }) => `link set ${inBridge} nomaster`);
+    this.#isolated.add(host);
   }
 
   /** Ends `isolate`. */
   async rejoin(host: Host): Promise<void> {
-    await this.#each(host, `master ${this.name}`);
+    this.#isolated.delete(host);
+    await this.#each(host, ({ inBridge }) => `link set ${inBridge} master ${this.name}`);
   }
 
-  async #each(host: Host, change: string): Promise<void> {
+  /** Makes the host's cables bad ones, in both directions, until `repair`. Resolves when they are. */
+  async impair(host: Host, impairment: Impairment): Promise<void> {
+    for (const port of this.#portsOf(host)) {
+      if (port.badCable !== undefined) throw new Error(`Cannot impair ${host.name}: its cable is bad already`);
+      const [end, inBridge] = [`end${this.#namespaces.number()}`, `port${this.#namespaces.number()}`];
+      // Without addresses the namespace of the switches sends nothing of its own.
+      const ends = [end, inBridge].map((name) => `link set ${name} addrgenmode none up`);
+      await this.#namespaces.ip(undefined, [`link add ${end} type veth peer name ${inBridge}`, ...ends]);
+      const argv = ["node", program, JSON.stringify(impairment), port.cable, end];
+      port.badCable = await this.#namespaces.spawn(undefined, `cable-${host.name}`, argv);
+      await port.badCable.waitForLine(/^connected$/);
+      await this.#exchange(host, port, inBridge);
+    }
+  }
+
+  /** Ends `impair`; frames that still wait are lost. */
+  async repair(host: Host): Promise<void> {
+    for (const port of this.#portsOf(host)) {
+      if (port.badCable === undefined) continue;
+      const pair = port.inBridge;
+      await this.#exchange(host, port, port.cable);
+      await port.badCable.stop();
+      delete port.badCable;
+      await this.#namespaces.ip(undefined, [`link delete ${pair}`]);
+    }
+  }
+
+  /** Puts another interface into the bridge, unless the host is isolated. */
+  async #exchange(host: Host, port: Port, inBridge: string): Promise<void> {
+    const joining = this.#isolated.has(host) ? [] : [`link set ${inBridge} master ${this.name}`];
+    await this.#namespaces.ip(undefined, [`link set ${port.inBridge} nomaster`, ...joining]);
+    port.inBridge = inBridge;
+  }
+
+  async #each(host: Host, line: (port: Port) => string): Promise<void> {
+    await this.#namespaces.ip(undefined, this.#portsOf(host).map(line));
+  }
+
+  #portsOf(host: Host): readonly Port[] {
     const ports = this.#ports.get(host);
     if (ports === undefined) throw new Error(`Cannot change the port of ${host.name}: it is not attached to ${this.name}`);
-    await this.#namespaces.ip(
-      undefined,
-      ports.map((port) => `link set ${port} ${change}`),
-    );
+    return ports;
   }
 }
+
+const program = fileURLToPath(new URL("impairment/cable-process.ts", import.meta.url));

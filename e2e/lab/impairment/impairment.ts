@@ -1,0 +1,54 @@
+import type { Millis, Random } from "#pkg/clock";
+import { completeChecksum, offloadHeaderLength } from "#pkg/linux/testing";
+
+/** What a bad cable does to frames, in each direction, as netem(8) has it. Absent: nothing of the kind. */
+export interface Impairment {
+  /** The same seed has the same chances. */
+  readonly seed: number;
+  /** Each frame waits for up to so long, so that some overtake others. */
+  readonly delayMs?: Millis;
+  /** So many percent of the frames wait for up to `maxLateMs`. */
+  readonly latePercent?: number;
+  /** So many percent of the frames are lost. */
+  readonly lossPercent?: number;
+  /** So many percent come twice; the second may be much later. */
+  readonly duplicatePercent?: number;
+  /** Of so many percent of the frames one bit, anywhere in them, is another. */
+  readonly corruptPercent?: number;
+}
+
+/** The longest that a frame is late. */
+export const maxLateMs: Millis = 3_000;
+
+/** One frame that comes out where one came in. */
+export interface Copy {
+  readonly delay: Millis;
+  readonly isCorrupt: boolean;
+}
+
+/** What comes out for the next frame: nothing where it is lost, two where it comes twice. */
+export function fateOf(impairment: Impairment, random: Random): Copy[] {
+  const { delayMs = 0, latePercent = 0, lossPercent = 0, duplicatePercent = 0, corruptPercent = 0 } = impairment;
+  const happens = (percent: number) => random() * 100 < percent;
+  const copy = (): Copy => ({
+    delay: happens(latePercent) ? random() * maxLateMs : random() * delayMs,
+    isCorrupt: happens(corruptPercent),
+  });
+  if (happens(lossPercent)) return [];
+  if (!happens(duplicatePercent)) return [copy()];
+  const again = copy();
+  return [copy(), { ...again, delay: again.delay + random() * (random() < 0.5 ? 10 : maxLateMs) }];
+}
+
+/**
+ * The frame with one bit changed, as the next host gets it from broken memory in a switch: its checksum of IP, TCP or UDP no longer fits; ARP has none.
+ * @param frame with its header of `openForWholeFrames` @returns undefined for a segment that is yet to be cut into frames
+ */
+export function corrupted(frame: Uint8Array, random: Random): Uint8Array | undefined {
+  const changed = Uint8Array.from(frame);
+  if (!completeChecksum(changed)) return undefined;
+  const bit = Math.floor(random() * 8 * (changed.length - offloadHeaderLength));
+  const at = offloadHeaderLength + (bit >> 3);
+  changed[at] = (changed[at] ?? 0) ^ (1 << (bit & 7));
+  return changed;
+}
