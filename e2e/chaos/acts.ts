@@ -1,3 +1,4 @@
+import type { Impairment } from "#e2e/lab";
 import { type Millis, type Random, seededRandom } from "#pkg/clock";
 
 /** Something that is done to the cluster, and is undone after `length`. */
@@ -16,6 +17,8 @@ export type What =
   | { readonly type: "cut" | "cutOneWay"; readonly node: number; readonly other: number }
   /** Of what the node receives of the ring, in percent. */
   | { readonly type: "lose"; readonly node: number; readonly percent: number }
+  /** All frames of a node, in both directions. */
+  | { readonly type: "impair"; readonly node: number; readonly impairment: Impairment }
   | { readonly type: "killController" | "stallController" | "isolateControlPlane" | "killRouter" | "freezeRouter" }
   | { readonly type: "refusedConfiguration" | "otherConfiguration" | "moreServices" | "fillPool" | "rotateKey" }
   /** What a speaker, or the controller, prints goes to a disk that is full from its start on. */
@@ -56,10 +59,22 @@ export function subjectOf(what: What): string {
 
 /** For people. */
 export function describeAct({ what }: Act): string {
+  if (what.type === "impair") return `impair node${what.node + 1}: ${describeImpairment(what.impairment)}`;
   const by = "seconds" in what ? ` by ${what.seconds} s` : "percent" in what ? ` ${what.percent} %` : "";
   if (!("node" in what)) return `${what.type}${by}`;
   const more = "other" in what ? ` and node${what.other + 1}` : by;
   return `${what.type} node${what.node + 1}${more}`;
+}
+
+function describeImpairment(impairment: Impairment): string {
+  const { delayMs = 0, latePercent = 0, lossPercent = 0, duplicatePercent = 0, corruptPercent = 0 } = impairment;
+  return [
+    ...(delayMs > 0 ? [`up to ${delayMs} ms late`] : []),
+    ...(latePercent > 0 ? [`${latePercent} % up to 3 s late`] : []),
+    ...(lossPercent > 0 ? [`${lossPercent} % lost`] : []),
+    ...(duplicatePercent > 0 ? [`${duplicatePercent} % twice`] : []),
+    ...(corruptPercent > 0 ? [`${corruptPercent} % corrupted`] : []),
+  ].join(", ");
 }
 
 /**
@@ -84,6 +99,8 @@ export function drawActs(seed: number, duration: Millis, nodes: number, { mixes 
   }
 }
 
+// In each direction: whoever asks by ARP waits for longer than twice that.
+const maxDelayMs: Millis = 300;
 // A new key is used after 10 s; speakers that are away meanwhile learn of it when they are back.
 const keyRestMs: Millis = 60_000;
 
@@ -109,6 +126,9 @@ function drawWhat(random: Random, nodes: number, hasClocks: boolean): What {
     { type: "cut", node, other },
     { type: "cutOneWay", node, other },
     { type: "lose", node, percent: [10, 30, 60][pick(random, 3)] ?? 10 },
+    { type: "impair", node, impairment: drawImpairment(random) },
+    { type: "impair", node, impairment: drawImpairment(random) },
+    { type: "impair", node, impairment: drawImpairment(random) },
     { type: "killController" },
     { type: "stallController" },
     { type: "isolateControlPlane" },
@@ -123,6 +143,20 @@ function drawWhat(random: Random, nodes: number, hasClocks: boolean): What {
     { type: "rotateKey" },
   ];
   return choices[pick(random, choices.length)] ?? { type: "killController" };
+}
+
+/** One kind of fault or several. */
+function drawImpairment(random: Random): Impairment {
+  const all: readonly Omit<Impairment, "seed">[] = [
+    { delayMs: 20 + pick(random, maxDelayMs - 20) },
+    { latePercent: 1 + pick(random, 20) },
+    { lossPercent: 1 + pick(random, 40) },
+    { duplicatePercent: 1 + pick(random, 100) },
+    { corruptPercent: 1 + pick(random, 30) },
+  ];
+  const first = pick(random, all.length);
+  const kinds = all.filter((_, index) => index === first || pick(random, 4) === 0);
+  return Object.assign({ seed: pick(random, 1_000_000) }, ...kinds);
 }
 
 function pick(random: Random, limit: number): number {

@@ -9,31 +9,39 @@ export interface Asked {
 }
 
 const everyMs = 200;
-const waitMs = 150;
+// Longer than requests and answers are on the way where a cable is bad.
+const waitMs = 1_000;
 
-/** A process on the LAN that asks by ARP for each --address and prints who answers: whenever that changes, and every second. */
+/** One round of questions. */
+interface Round {
+  readonly at: number;
+  readonly requests: ReadonlyMap<number, Set<string>>; // number of a request -> MAC addresses
+}
+
+/** A process on the LAN that asks by ARP for each --address and prints who answered, a second later: whenever that changes, and every second. */
 async function ask(addresses: readonly string[]): Promise<void> {
-  const requests = new Map<number, string>(); // number of a request -> address
-  let found = new Map<string, Set<string>>(); // address -> MAC addresses
-  using asker = new ArpAsker("eth0", (request, mac) => found.get(requests.get(request) ?? "")?.add(mac));
+  const open: Round[] = [];
+  using asker = new ArpAsker("eth0", (request, mac) => {
+    for (const { requests } of open) requests.get(request)?.add(mac);
+  });
   let printed = "";
   let printedAt = -Infinity;
   for (;;) {
-    const at = monotonicNow();
-    found = new Map(addresses.map((address) => [address, new Set<string>()]));
-    requests.clear();
-    for (const address of addresses) requests.set(asker.ask(address), address);
-    await sleep(waitMs);
+    open.push({ at: monotonicNow(), requests: new Map(addresses.map((address) => [asker.ask(address), new Set()])) });
+    await sleep(everyMs);
     asker.listen();
     asker.takeUnanswered();
-    const answers = Object.fromEntries([...found].map(([address, macs]) => [address, [...macs].sort()]));
-    const text = JSON.stringify(answers);
-    if (text !== printed || at - printedAt > 1_000) {
+    for (let [first] = open; first !== undefined && monotonicNow() - first.at > waitMs; [first] = open) {
+      open.shift();
+      const { at, requests } = first;
+      const macs = [...requests.values()].map((each) => [...each].sort());
+      const answers = Object.fromEntries(addresses.map((address, index) => [address, macs[index] ?? []]));
+      const text = JSON.stringify(answers);
+      if (text === printed && at - printedAt <= 1_000) continue;
       console.log(JSON.stringify({ at, answers } satisfies Asked));
       printed = text;
       printedAt = at;
     }
-    await sleep(everyMs - waitMs);
   }
 }
 

@@ -41,6 +41,11 @@ export async function carryOut(field: Field, { what }: Act): Promise<Undo> {
       await lan.unplug(host);
       return () => lan.plug(host);
     }
+    case "impair": {
+      const { host } = nodeOf(field, what.node);
+      await lan.impair(host, what.impairment);
+      return () => lan.repair(host);
+    }
     case "isolateControlPlane":
       await lan.isolate(controlPlane);
       return () => lan.rejoin(controlPlane);

@@ -26,6 +26,13 @@ test("clocks are set only where that can be done, by as much as the seed says, a
   assert.deepEqual([offsetText(-5), offsetText(0), offsetText(3_600)], ["-5", "+0", "+3600"]);
 });
 
+test("cables are bad in all ways, and the act says in which", () => {
+  const texts = drawActs(7, 3_000_000, 3).flatMap((act) => (act.what.type === "impair" ? [describeAct(act)] : []));
+  for (const kind of [/up to \d+ ms late/, /% up to 3 s late/, /% lost/, /% twice/, /% corrupted/])
+    assert.ok(texts.some((text) => kind.test(text)), `${kind}`);
+  for (const text of texts) assert.match(text, /^impair node[123]: \S/);
+});
+
 const kill: Act = { at: 1_000, length: 2_000, what: { type: "killSpeaker", node: 0 } };
 const done: Done[] = [{ act: kill, from: 1_000, to: 3_000 }];
 const answers = (nodes: readonly string[]) => new Map([["192.0.2.1", nodes]]);

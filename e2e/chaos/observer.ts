@@ -24,6 +24,14 @@ const lineMs = 200;
 // Lines that a process in a lab forgets at once.
 const linesForgotten = 10_000;
 
+interface Conflict {
+  readonly address: string;
+  readonly other: { readonly mac: string };
+}
+
+/** What was known of the nodes at a moment. */
+type Moment = Pick<Sample, "at" | "hears" | "members">;
+
 /** Watches a field from outside: who answers on the LAN, the router's kernel, the objects of the API, and a client. */
 export class Observer {
   readonly samples: Sample[] = [];
@@ -35,6 +43,7 @@ export class Observer {
   readonly #beganAt: number;
   readonly #members = new Map<string, readonly string[]>(); // node -> those it takes for active; none while it does not say
   readonly #macs = new Map<string, string>(); // MAC address -> node
+  readonly #moments: Moment[] = []; // since the last sample
   #linesRead = 0;
   #isOver = false;
 
@@ -75,6 +84,10 @@ export class Observer {
       if (members.toSorted().join() !== names) return `${node} takes ${members.join(", ") || "nobody"} for members`;
     for (const [address, nodes] of last?.answers ?? [])
       if (nodes.length !== 1) return `${nodes.join(" and ") || "nobody"} answers for ${address}`;
+    for (const { name, speaker } of this.#field.cluster.nodes) {
+      const { conflicts } = JSON.parse((await speaker.get("/v1/conflicts")).body) as { conflicts: Conflict[] };
+      for (const { address, other } of conflicts) return `${name} takes ${other.mac} for another host that has ${address}`;
+    }
     const hops = await this.#nextHops();
     if (hops.length !== this.#field.cluster.nodes.length) return `the router has routes by ${hops.join(", ") || "nobody"}`;
     for (const [name, { address }] of this.#field.services) if (!(await this.#answers(address))) return `${name} does not answer`;
@@ -93,13 +106,14 @@ export class Observer {
   }
 
   #readLines(): void {
+    this.#moments.push(this.#moment());
     const { lines } = this.#field.asker;
     if (lines.length < this.#linesRead) this.#linesRead -= linesForgotten;
     for (const line of lines.slice(this.#linesRead)) if (line.startsWith("{")) this.#sample(JSON.parse(line));
     this.#linesRead = lines.length;
   }
 
-  #sample({ at, answers }: Asked): void {
+  #moment(): Moment {
     const { nodes } = this.#field.cluster;
     const isSeen = ({ name }: DemoNode, index: number) =>
       this.#known.goneSince(index) === undefined && (this.#members.get(name)?.length ?? 0) > 0;
@@ -110,16 +124,26 @@ export class Observer {
         return [name, others.map((other) => other.name)] as const;
       }),
     );
+    return { at: this.#known.now(), hears, members: new Map(this.#members) };
+  }
+
+  /** Judged by what was known when it was asked: answers are waited for. */
+  #sample({ at: askedAt, answers }: Asked): void {
+    const at = askedAt - this.#beganAt;
+    const later = this.#moments.findIndex((moment) => moment.at > at);
+    this.#moments.splice(0, (later < 0 ? this.#moments.length : later) - 1);
+    const [moment] = this.#moments;
+    if (moment === undefined) return;
     const named = Object.entries(answers).map(
       ([address, macs]) => [address, macs.map((mac) => this.#macs.get(mac) ?? mac)] as const,
     );
-    const all = nodes.map(({ name }) => name);
+    const all = this.#field.cluster.nodes.map(({ name }) => name);
     this.samples.push({
-      at: at - this.#beganAt,
+      at,
       answers: new Map(named),
       candidates: new Map(named.map(([address]) => [address, all])),
-      hears,
-      members: new Map(this.#members),
+      hears: moment.hears,
+      members: moment.members,
       owners: new Map(),
     });
   }
