@@ -89,7 +89,7 @@ export function drawActs(seed: number, duration: Millis, nodes: number, { mixes 
   for (let at = pick(random, 3_000); ; at += 1_000 + pick(random, 9_000)) {
     const what: What =
       mixes && pick(random, 4) === 0 ? { type: "otherVersion", node: pick(random, nodes) } : drawWhat(random, nodes, hasClocks);
-    const isLong = what.type === "otherVersion" || pick(random, 4) === 0;
+    const isLong = what.type === "otherVersion" || what.type === "impair" || pick(random, 4) === 0;
     const length = isLong ? 10_000 + pick(random, 15_000) : 300 + pick(random, 8_000);
     if (at + length > duration) return acts;
     const subject = subjectOf(what);
@@ -126,9 +126,7 @@ function drawWhat(random: Random, nodes: number, hasClocks: boolean): What {
     { type: "cut", node, other },
     { type: "cutOneWay", node, other },
     { type: "lose", node, percent: [10, 30, 60][pick(random, 3)] ?? 10 },
-    { type: "impair", node, impairment: drawImpairment(random) },
-    { type: "impair", node, impairment: drawImpairment(random) },
-    { type: "impair", node, impairment: drawImpairment(random) },
+    ...Array.from({ length: 4 }, (): What => ({ type: "impair", node, impairment: drawImpairment(random) })),
     { type: "killController" },
     { type: "stallController" },
     { type: "isolateControlPlane" },
