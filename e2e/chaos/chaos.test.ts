@@ -29,7 +29,10 @@ test("clocks are set only where that can be done, by as much as the seed says, a
 test("cables are bad in all ways, and the act says in which", () => {
   const texts = drawActs(7, 3_000_000, 3).flatMap((act) => (act.what.type === "impair" ? [describeAct(act)] : []));
   for (const kind of [/up to \d+ ms late/, /% up to 3 s late/, /% lost/, /% twice/, /% corrupted/])
-    assert.ok(texts.some((text) => kind.test(text)), `${kind}`);
+    assert.ok(
+      texts.some((text) => kind.test(text)),
+      `${kind}`,
+    );
   for (const text of texts) assert.match(text, /^impair node[123]: \S/);
 });
 
