@@ -78,9 +78,9 @@ test("announcedAsOwner: addresses that this node owns, with their pools", () => 
   assert.deepEqual([...announcedAsOwner(speaker([placement(x), routed], []))], [{ address: x, pool: "lan" }, undefined]);
 });
 
-test("of interfaces on which something is kept: whether they are made for it, have subnets, and how often something was put back there", () => {
-  const status = (item: Item, restored: number) =>
-    ({ item, restored, place: "placed", by: undefined, since: 0, error: undefined }) as const;
+test("of interfaces on which something is kept: whether they are made for it, have subnets, and how often something was put back there; what somebody else has put there is not ours", () => {
+  const status = (item: Item, restored: number, place: "placed" | "held" = "placed") =>
+    ({ item, restored, place, by: undefined, since: 0, error: undefined }) as const;
   const on = (name: string, prefixLength: number): Item => {
     const traits = { protocol: 248, lifetimeSeconds: Infinity, isOnLan: name === "eth0" } as const;
     return { type: "address", interface: name, address: x, prefixLength, ...traits };
@@ -89,7 +89,10 @@ test("of interfaces on which something is kept: whether they are made for it, ha
   const dummies = ["kube-lb0", "lb1"].map((name) => ({ name, kind: "dummy", error: undefined }));
   const kernel = {
     interfaces: () => dummies,
-    status: () => [status(on("kube-lb0", 32), 2), status(on("kube-lb0", 24), 3), status(on("eth0", 32), 1), status(route, 0)],
+    status: () => [
+      ...[status(on("kube-lb0", 32), 2), status(on("kube-lb0", 24), 3), status(on("eth0", 32), 1), status(route, 0)],
+      ...[status(on("eth0", 24), 0, "held"), status(on("eth1", 24), 0, "held")],
+    ],
   };
   assert.deepEqual(keptBy(kernel), [
     { name: "kube-lb0", isDummy: true, hasSubnets: true, restored: 5 },

@@ -35,7 +35,8 @@ export function createChecks({ state, layer2, kernel, clock, log }: ChecksOption
 export function keptBy(kernel: Pick<KernelKeeper, "interfaces" | "status">): Kept[] {
   const dummies = new Set(kernel.interfaces().map(({ name }) => name));
   const found = new Map<string, Kept>();
-  for (const { item, restored } of kernel.status()) {
+  for (const { item, place, restored } of kernel.status()) {
+    if (place === "held" || place === "foreign") continue; // Nothing of ours is there.
     const name = item.interface;
     const before = found.get(name) ?? { name, isDummy: dummies.has(name), hasSubnets: false, restored: 0 };
     const hasSubnet = item.type === "address" && item.address.family === "IPv4" && item.prefixLength < item.address.bits;
@@ -82,6 +83,6 @@ export async function startLayer2(layer2: Pick<Layer2, "start">, log: Log): Prom
   } catch (error) {
     if (!(error instanceof Layer2Error)) throw error;
     log.error("layer 2 is not available on this node", { op: "startup", error });
-    return error.message;
+    return error.reason;
   }
 }

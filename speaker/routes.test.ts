@@ -62,7 +62,11 @@ const cases: { name: string; options: Partial<RoutesOptions>; want: [number, str
     options: { state: seen(false), members: membersWith("port 7946 must be open") },
     want: [503, "waiting for the other speakers: port 7946 must be open\n"],
   },
-  { name: "where it cannot announce on layer 2", options: { failed: "no packet socket" }, want: [503, "no packet socket\n"] },
+  {
+    name: "where it cannot announce on layer 2",
+    options: { failed: "no packet socket" },
+    want: [503, "cannot announce on layer 2: no packet socket\n"],
+  },
   { name: "once all has been seen", options: {}, want: [200, "ready\n"] },
   {
     name: "while this speaker alone does not reach the API",

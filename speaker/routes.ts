@@ -59,7 +59,7 @@ export function speakerRoutes(options: RoutesOptions): Routes {
     "/readyz": () => {
       return readiness({
         missing: [...whatIsMissing(sources, state, members), ...outdated(state, viewAge())],
-        failed,
+        failed: failed && `cannot announce on layer 2: ${failed}`,
         refused: sources.refused,
         warnings: warnings(),
       });

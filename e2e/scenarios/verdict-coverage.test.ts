@@ -22,9 +22,9 @@ const fleeting: Readonly<Record<string, string>> = {
 /** Causes that are still tried without a cluster alone. None is to be added: a new cause takes a scenario. */
 const withoutScenario: ReadonlySet<string> = new Set([
   ...["answeredByAnother", "answersForMany", "apiUnreachable", "bfdAdminDown", "bfdFailed", "bfdUnknown"],
-  ...["familyNotNegotiated", "flannelAddress", "holdTimerExpired", "interfaceManaged", "layer2Unavailable"],
-  ...["noActiveSpeaker", "noNextHop", "notInKernel"],
-  ...["otherSpeakers", "peerRestarted", "promoteSecondaries", "recordedElsewhere"],
+  ...["familyNotNegotiated", "holdTimerExpired"],
+  ...["noNextHop"],
+  ...["peerRestarted", "recordedElsewhere"],
   ...["routeNotCarried", "routeRefused", "sendHoldTimerExpired", "sessionRefused", "severalPools", "statusRefused", "twoOwners"],
 ]);
 

@@ -15,6 +15,13 @@ import { type Row, SharedMemory } from "./shared-memory.ts";
 /** Nothing can be announced from this process at all. */
 export class Layer2Error extends Error {
   override readonly name = "Layer2Error";
+  /** Why, without what was attempted. */
+  readonly reason: string;
+
+  constructor(reason: string, cause: unknown) {
+    super(`Cannot announce addresses on layer 2: ${reason}`, { cause });
+    this.reason = reason;
+  }
 }
 
 export interface Layer2Options {
@@ -146,15 +153,18 @@ export class Layer2 implements AsyncDisposable {
       process.on("exit", this.#stopStandby);
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
-      const hint = error.code === "EPERM" ? "the process needs the capability NET_RAW" : "packet sockets are not available";
-      throw new Layer2Error(`Cannot announce addresses on layer 2: ${hint}`, { cause: error });
+      const isForbidden = error.code === "EPERM";
+      throw new Layer2Error(
+        isForbidden ? "the process needs the capability NET_RAW" : `packet sockets are not available: ${error.message}`,
+        error,
+      );
     }
     try {
       await this.#watch(this.#standby);
       if (this.#phase === "disposed") throw new Error("disposed before it was ready");
     } catch (cause) {
       await this[Symbol.asyncDispose]();
-      throw new Layer2Error("Cannot announce addresses on layer 2: the interfaces cannot be watched", { cause });
+      throw new Layer2Error(`the interfaces cannot be watched: ${(cause as Error).message}`, cause);
     }
     this.#phase = "watching";
     if (this.#entries.size > 0) void this.begin();

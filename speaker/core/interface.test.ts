@@ -102,7 +102,7 @@ test("verdicts, metric and log say that the node has the address, or why it cann
   const problems = new Map([[x, "interface eth0 has this address already"]]);
   bench.runner.dispatch({ type: "kernel", failure: undefined, problems });
   assert.deepEqual(of(), [
-    `Pending notInKernel: node1 cannot have ${x} of pool routed in its kernel: interface eth0 has this address already`,
+    `Pending notInKernel: node1 does not have ${x} of pool routed in its kernel: interface eth0 has this address already`,
     "Ready available",
   ]);
   bench.runner.dispatch({ type: "kernel", failure: "the process needs the capability NET_ADMIN", problems: new Map() });

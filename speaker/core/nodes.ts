@@ -7,6 +7,7 @@ import {
   eligibleFor,
   hasInterface,
   type KnownReachability,
+  outOfServiceTaint,
   type PoolNodes,
   poolNodes,
   preferenceWeight,
@@ -92,6 +93,11 @@ export function eligibilityOf(
   node: string,
 ): Eligibility {
   return eligibility(selectors, nodes.labels.get(node), ignoreExcludeLabel, nodes.taints.get(node));
+}
+
+/** Nodes with a working speaker that count as without one, by their taint. */
+export function outOfServiceNodes({ members, nodes }: Pick<SpeakerState, "members" | "nodes">): readonly string[] {
+  return members.active.filter((node) => nodes.taints.get(node)?.includes(outOfServiceTaint));
 }
 
 /** Where the node can announce, as far as it has reported. */

@@ -25,8 +25,8 @@ for (const { name, pools, hasRing, withoutGossip, want } of [
     hasRing: true,
     withoutGossip: ["n1", "n2", "n3", "n4", "n5", "n6", "n7"],
     want:
-      "addresses of sticky, both do not stay where they are: the speakers on n1, n2, n3, n4, n5, and 2 more are of another kind and choose " +
-      "by hash; replace them, or take sticky out of l2-placement",
+      "addresses of sticky, both may move whenever nodes come and go, although l2-placement is sticky: the speakers on n1, n2, n3, n4, n5, and 2 more " +
+      "are not of this release, such as MetalLB's, and choose nodes by hash alone; replace these speakers by this release's, or take sticky out of l2-placement",
   },
 ])
   test(`placementProblem: ${name}`, () => {

@@ -40,7 +40,7 @@ export function placementProblem(
   if (names.length === 0 || withoutGossip.length === 0) return undefined;
   const others = list(withoutGossip);
   return verdict("pool", "otherSpeakers", {
-    message: `addresses of ${list(names)} do not stay where they are: the speakers on ${others} are of another kind and choose by hash`,
-    evidence: [{ name: "speakers of another kind", value: others, source: "ring" }],
+    message: `addresses of ${list(names)} may move whenever nodes come and go, although l2-placement is sticky: the speakers on ${others} are not of this release, such as MetalLB's, and choose nodes by hash alone`,
+    evidence: [{ name: "nodes with other speakers", value: others, source: "ring" }],
   });
 }

@@ -152,12 +152,19 @@ export function describe(finding: Finding): string {
 
 export function findingVerdict(finding: Finding): Verdict {
   const { check } = finding;
-  const source = "kernel of the node";
+  const source = sources[check] ?? "kernel of the node";
   const evidence = Object.entries(finding)
-    .filter(([name]) => name !== "check")
+    .filter(([name]) => name !== "check" && name !== "isDummy")
     .map(([name, value]) => ({ name, value: factText(value), source }));
   return verdict("node", check, { ...wordsOf(finding), evidence });
 }
+
+/** Where it was found, where that is not the kernel. */
+const sources: Readonly<Partial<Record<Finding["check"], string>>> = {
+  flannelAddress: "annotations of the Node",
+  interfaceManaged: "/run of the node",
+  nodePorts: "kube-proxy",
+};
 
 type FactValue = string | number | Address | Prefix | readonly (string | Address | Prefix | InterfaceSetting)[];
 type InterfaceSetting = StrictArpFinding["interfaces"][number];
@@ -241,10 +248,14 @@ function wordsOf(finding: Finding): Words {
 }
 
 function describeManager({ interface: name, manager, isDummy }: InterfaceManagedFinding): Words {
-  const message = `${manager} manages ${name}, and removes addresses and routes there that it did not configure when it starts or configures the interface`;
-  if (manager === "NetworkManager") return { message, next: `set unmanaged-devices=interface-name:${name} under [keyfile]` };
+  const message = `${manager} manages ${name}: each time it starts, or configures this interface, it removes addresses and routes that its own configuration does not have, those of Services among them`;
+  if (manager === "NetworkManager")
+    return {
+      message,
+      next: `set unmanaged-devices=interface-name:${name} under [keyfile] in a file of /etc/NetworkManager/conf.d, then nmcli general reload`,
+    };
   const next = isDummy
-    ? `give ${name} a .network file of its own that has Unmanaged=yes under [Link]`
+    ? `give ${name} a .network file of its own in /etc/systemd/network that has Unmanaged=yes under [Link], then networkctl reload`
     : `set KeepConfiguration=yes under [Network] in the .network file of ${name}, and ManageForeignRoutes=no in networkd.conf`;
   return { message, next };
 }

@@ -92,14 +92,14 @@ const cases: readonly Case[] = [
     name: "systemd-networkd manages the dummy",
     kept: { manager: "systemd-networkd" },
     want: [
-      "systemd-networkd manages kube-lb0, and removes addresses and routes there that it did not configure when it starts or configures the interface; give kube-lb0 a .network file of its own that has Unmanaged=yes under [Link]",
+      "systemd-networkd manages kube-lb0: each time it starts, or configures this interface, it removes addresses and routes that its own configuration does not have, those of Services among them; give kube-lb0 a .network file of its own in /etc/systemd/network that has Unmanaged=yes under [Link], then networkctl reload",
     ],
   },
   {
     name: "NetworkManager manages the dummy",
     kept: { manager: "NetworkManager" },
     want: [
-      "NetworkManager manages kube-lb0, and removes addresses and routes there that it did not configure when it starts or configures the interface; set unmanaged-devices=interface-name:kube-lb0 under [keyfile]",
+      "NetworkManager manages kube-lb0: each time it starts, or configures this interface, it removes addresses and routes that its own configuration does not have, those of Services among them; set unmanaged-devices=interface-name:kube-lb0 under [keyfile] in a file of /etc/NetworkManager/conf.d, then nmcli general reload",
     ],
   },
   {
@@ -111,7 +111,7 @@ const cases: readonly Case[] = [
     name: "and where something was removed",
     kept: { name: "eth0", isDummy: false, manager: "systemd-networkd", restored: 1 },
     want: [
-      "systemd-networkd manages eth0, and removes addresses and routes there that it did not configure when it starts or configures the interface; set KeepConfiguration=yes under [Network] in the .network file of eth0, and ManageForeignRoutes=no in networkd.conf",
+      "systemd-networkd manages eth0: each time it starts, or configures this interface, it removes addresses and routes that its own configuration does not have, those of Services among them; set KeepConfiguration=yes under [Network] in the .network file of eth0, and ManageForeignRoutes=no in networkd.conf",
     ],
   },
   {

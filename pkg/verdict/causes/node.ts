@@ -16,8 +16,8 @@ export const nodeCauses = {
   },
   layer2Unavailable: {
     states: ["Pending"],
-    means: "The speaker cannot announce on layer 2. BGP is not concerned.",
-    next: "add the capability NET_RAW to the container",
+    means: "The speaker cannot announce on layer 2, and leaves that to other nodes. What it announces by BGP is not concerned.",
+    next: "where NET_RAW is missing, add it to the capabilities of the speakers' container; else the speaker's log has what failed; a speaker tries again when it starts again",
   },
   apiViewOld: {
     states: ["Pending"],
@@ -42,7 +42,7 @@ export const nodeCauses = {
   outOfService: {
     states: isDegraded,
     means: "The node has the taint node.kubernetes.io/out-of-service: others take over its addresses.",
-    next: "remove the taint when the node is well",
+    next: "once the node is well again, remove the taint: kubectl taint nodes NODE node.kubernetes.io/out-of-service-",
   },
   bfd: {
     states: isDegraded,
@@ -102,7 +102,7 @@ export const nodeCauses = {
   },
   flannelAddress: {
     states: isDegraded,
-    means: "By flannel an address of a Service is the node's own: other nodes send packets for its Pods there.",
+    means: "The node's flannel takes an address of a Service for the node's own: other nodes send packets for its Pods there.",
     next: "name the node's own address by flannel's option public-ip or the annotation flannel.alpha.coreos.com/public-ip-overwrite, and start flannel again on the node",
   },
 } as const satisfies Readonly<Record<string, Cause>>;

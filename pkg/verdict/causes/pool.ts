@@ -18,17 +18,18 @@ export const poolCauses = {
     next: "do what the message says; what was not done is tried again",
   },
   noActiveSpeaker: {
-    states: ["Pending"],
-    means: "No speaker is active.",
-    next: "see why the speakers are not ready",
+    states: ["Pending", "NotOurs"],
+    means:
+      "No node has a working speaker, or all that have one have the taint node.kubernetes.io/out-of-service. By BGP, or in their kernels, each node says this of itself.",
+    next: "see why the Pods of the speakers are not Ready: their log and /readyz have it",
   },
   noNodeSelected: {
-    states: ["Pending"],
+    states: ["Pending", "NotOurs"],
     means: "The pool's node-selectors match no node with a running speaker.",
     next: "change them or the labels of nodes",
   },
   nodeExcluded: {
-    states: ["Pending"],
+    states: ["Pending", "NotOurs"],
     means: "The nodes that the pool selects are excluded from load balancers by a label.",
     next: "remove it from one of them, or run the speakers with --ignore-exclude-lb",
   },
@@ -60,7 +61,8 @@ export const poolCauses = {
   },
   otherSpeakers: {
     states: ["Degraded"],
-    means: "Addresses of the pool do not stay where they are, because speakers of another kind choose by hash.",
-    next: "replace them, or take sticky out of l2-placement",
+    means:
+      "Addresses of the pool may move whenever nodes come and go, although its l2-placement is sticky: other speakers, such as MetalLB's, choose nodes by hash alone.",
+    next: "replace these speakers by this release's, or take sticky out of l2-placement",
   },
 } as const satisfies Readonly<Record<string, Cause>>;

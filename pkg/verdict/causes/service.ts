@@ -255,8 +255,8 @@ const announcement = {
   },
   noActiveSpeaker: {
     states: isPending,
-    means: "No speaker is active.",
-    next: "see why the speakers are not ready",
+    means: "No node has a working speaker, or all that have one have the taint node.kubernetes.io/out-of-service.",
+    next: "see why the Pods of the speakers are not Ready: their log and /readyz have it",
   },
   noNodeSelected: {
     states: isPending,
@@ -328,7 +328,7 @@ const announcement = {
   notInKernel: {
     states: isPending,
     means: "The pool has `protocol: interface`, and this node's kernel does not have the address from its speaker.",
-    next: "see the message; without the capability NET_ADMIN: kustomize component net-admin, or Helm's speaker.netAdmin: true",
+    next: "remove from that node what is in the way, such as the address on another interface; it is then put there by itself",
   },
   probing: {
     states: isPending,
@@ -347,18 +347,20 @@ const announcement = {
   },
   unidentifiedHost: {
     states: ["Degraded"],
-    means: "A host uses the address that may be a node whose speaker does not report its MAC addresses.",
-    next: "if it is no node, give that host another address, or the Service",
+    means:
+      "Another host uses the address. It may be a node whose speaker does not report its MAC addresses, as those of MetalLB do not.",
+    next: "if it is none of these nodes, give that host another address, or the Service",
   },
   answersForMany: {
     states: ["Degraded"],
-    means: "A host answers for many addresses of pools, this one among them.",
-    next: "look for proxy ARP on that host, or take these addresses out of the pool",
+    means: "A host answers for many addresses of pools, this one among them, as with proxy ARP.",
+    next: "turn proxy ARP off on that host, or take these addresses out of the pool",
   },
   twoOwners: {
     states: ["Degraded"],
-    means: "Two speakers announce the address, and one of them leaves it to the other.",
-    next: "let UDP and TCP of the speakers' ring (port 7946) pass between the nodes; set strictARP: true for kube-proxy in IPVS mode",
+    means:
+      "Two nodes answer for the address: their speakers do not reach each other, so that both announce it until one gives way, or the kernel of one has the address.",
+    next: "let UDP and TCP of the speakers' ring (port 7946) pass between the nodes",
   },
 } as const satisfies Readonly<Record<string, Cause>>;
 

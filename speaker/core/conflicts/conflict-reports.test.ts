@@ -38,7 +38,7 @@ function recorded(report: (state: SpeakerState, effects: SpeakerEffect[]) => voi
 }
 
 const here = 'node "node1" (02:00:00:00:00:01 on eth0)';
-const cut = "they are cut off from one another: let UDP and TCP of the speakers' ring (port 7946) pass between the nodes";
+const cut = "their speakers do not reach each other; let UDP and TCP of the speakers' ring (port 7946) pass between the nodes";
 const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
   {
     name: "a foreign host",
@@ -48,27 +48,27 @@ const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
   {
     name: "a foreign host that answers for many addresses",
     changes: { answersForMany: true },
-    want: `a host, 02:00:00:00:00:42, answers for 192.0.2.1 and for several other addresses: its answers keep no more addresses from being announced, and ${here} announces this one; look for proxy ARP on that host, or take these addresses out of the pool`,
+    want: `a host, 02:00:00:00:00:42, answers for 192.0.2.1 and for several other addresses of pools, as with proxy ARP; ${here} announces 192.0.2.1 all the same: clients may reach either; turn proxy ARP off on that host, or take these addresses out of the pool`,
   },
   {
     name: "a host that may be a MetalLB speaker's",
     changes: { kind: "unidentified" },
-    want: `a host, 02:00:00:00:00:42, uses 192.0.2.1 too, which ${here} announces: it is a node of these, whose speakers do not report their MAC addresses, or no node: node4; if it is no node, give that host another address, or the Service`,
+    want: `a host, 02:00:00:00:00:42, uses 192.0.2.1 too, which ${here} announces: it may be one of the nodes whose speakers do not report their MAC addresses (node4), or any other host; if it is none of these nodes, give that host another address, or the Service`,
   },
   {
     name: "a speaker that this node leaves the address to",
     changes: { node: "node2", followed: true },
-    want: `two nodes announce 192.0.2.1, and ${here} leaves it to node "node2" (02:00:00:00:00:42); ${cut}`,
+    want: `two nodes answer for 192.0.2.1, the other is "node2" (02:00:00:00:00:42), and ${here} no longer announces it, because of the other: ${cut}`,
   },
   {
     name: "a speaker that this node keeps the address from",
     changes: { node: "node2" },
-    want: `two nodes announce 192.0.2.1, and ${here} keeps it, not node "node2" (02:00:00:00:00:42); ${cut}`,
+    want: `two nodes answer for 192.0.2.1, the other is "node2" (02:00:00:00:00:42), and ${here} goes on announcing it: ${cut}`,
   },
   {
     name: "a speaker of the same ring",
     changes: { node: "node3" },
-    want: `two nodes announce 192.0.2.1, and ${here} keeps it, not node "node3" (02:00:00:00:00:42); they see each other: either that node's kernel has the address (kube-proxy in IPVS mode needs strictARP: true), or they see the cluster differently, which the logs of both speakers show, or a host on the LAN sends in that node's name`,
+    want: `two nodes answer for 192.0.2.1, the other is "node3" (02:00:00:00:00:42), and ${here} goes on announcing it: their speakers reach each other; if an interface of node3 has the address, remove it there; with kube-proxy in IPVS mode set strictARP: true; else compare the logs of both speakers, which may see the cluster differently, and look for a host that sends in that node's name`,
   },
 ];
 for (const { name, changes, want } of cases)

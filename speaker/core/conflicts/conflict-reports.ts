@@ -1,6 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import type { EventReason } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
+import { list } from "#pkg/text";
 import { type Fact, sentence, type Verdict, verdict } from "#pkg/verdict";
 import type { SpeakerEffect } from "../effects.ts";
 import { holdersOf } from "../services.ts";
@@ -104,28 +105,31 @@ export function conflictVerdict({ node, members }: SpeakerState, conflict: Confl
   if (answersForMany)
     return verdict("service", "answersForMany", {
       evidence,
-      message:
-        `a host, ${mac}, answers for ${address} and for several other addresses: its answers keep no more addresses from being announced, and ` +
-        `${here} announces this one`,
+      message: `a host, ${mac}, answers for ${address} and for several other addresses of pools, as with proxy ARP; ${here} announces ${address} all the same: clients may reach either`,
     });
   if (kind === "unidentified" && members.withoutGossip.length > 0)
     return verdict("service", "unidentifiedHost", {
       evidence,
       message:
-        `a host, ${mac}, uses ${address} too, which ${here} announces: it is a node of these, whose speakers do not report their MAC ` +
-        `addresses, or no node: ${members.withoutGossip.join(", ")}`,
+        `a host, ${mac}, uses ${address} too, which ${here} announces: it may be one of the nodes whose speakers do not report their MAC ` +
+        `addresses (${list(members.withoutGossip)}), or any other host`,
     });
   if (other === undefined)
     return verdict("service", "addressConflict", {
       evidence,
       message: `a host that is no speaker, ${mac}, uses ${address} too, which ${here} announces: clients may reach either`,
     });
-  const who = followed ? `${here} leaves it to node "${other}" (${mac})` : `${here} keeps it, not node "${other}" (${mac})`;
-  const why = members.active.includes(other)
-    ? "they see each other: either that node's kernel has the address (kube-proxy in IPVS mode needs strictARP: true), or they see the " +
-      "cluster differently, which the logs of both speakers show, or a host on the LAN sends in that node's name"
-    : "they are cut off from one another: let UDP and TCP of the speakers' ring (port 7946) pass between the nodes";
-  return verdict("service", "twoOwners", { message: `two nodes announce ${address}, and ${who}`, evidence, next: why });
+  const who = followed ? `${here} no longer announces it, because of the other` : `${here} goes on announcing it`;
+  const both = `two nodes answer for ${address}, the other is "${other}" (${mac}), and ${who}`;
+  if (!members.active.includes(other))
+    return verdict("service", "twoOwners", { message: `${both}: their speakers do not reach each other`, evidence });
+  return verdict("service", "twoOwners", {
+    message: `${both}: their speakers reach each other`,
+    evidence,
+    next:
+      `if an interface of ${other} has the address, remove it there; with kube-proxy in IPVS mode set strictARP: true; else compare the logs of both speakers, which may see ` +
+      "the cluster differently, and look for a host that sends in that node's name",
+  });
 }
 
 function frameFacts({ mac, interface: name, ownMac, node }: Conflict): Fact[] {

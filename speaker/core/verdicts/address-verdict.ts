@@ -3,7 +3,7 @@ import type { Millis } from "#pkg/clock";
 import type { Address, Prefix } from "#pkg/net";
 import { type AddressPlacement, type BgpRoute, type InterfacePlacement, isByBgp, isByInterface } from "#pkg/placement";
 import { list } from "#pkg/text";
-import { type Dated, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
+import { causes, type Dated, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
 import { ownedItems } from "../conflicts/address-defender.ts";
 import { conflictsOf } from "../conflicts/conflict-defense.ts";
 import { conflictVerdict, occupiedVerdict } from "../conflicts/conflict-reports.ts";
@@ -247,8 +247,10 @@ function whyNotInKernel({ kernel: { found } }: SpeakerState, address: Address): 
   return found.failure ?? found.problems.get(address.toString());
 }
 
-function notInKernel({ node }: SpeakerState, address: Address, pool: string | undefined, why: string): Verdict {
-  return verdict("service", "notInKernel", { message: `${node} cannot have ${address} of pool ${pool} in its kernel: ${why}` });
+function notInKernel({ node, kernel }: SpeakerState, address: Address, pool: string | undefined, why: string): Verdict {
+  const message = `${node} does not have ${address} of pool ${pool} in its kernel: ${why}`;
+  const { noKernelAccess } = causes.pool;
+  return verdict("service", "notInKernel", { message, ...(kernel.found.failure !== undefined && { next: noKernelAccess.next }) });
 }
 
 /** Of an address that this node's kernel is to have as those of other nodes do. */

@@ -34,7 +34,7 @@ export function nodeVerdicts(
     found.push(verdict("node", "waiting", { message: `the speaker on ${node} waits for ${list(missing)}`, evidence }));
   }
   if (failed !== undefined)
-    found.push(verdict("node", "layer2Unavailable", { message: `${node} cannot announce on layer 2: ${failed}` }));
+    found.push(verdict("node", "layer2Unavailable", { message: `the speaker on ${node} cannot announce on layer 2: ${failed}` }));
   if (isOutdated(state) || viewAge >= minOldSeconds) found.push(apiVerdict(node, isOutdated(state), viewAge));
   if (!ignoreExcludeLabel && nodes.labels.get(node)?.[excludeLabel] !== undefined)
     found.push(verdict("node", "excluded", { message: `${node} has the label ${excludeLabel}: it announces nothing` }));

@@ -7,6 +7,7 @@ import { ownEligibility } from "../interface.ts";
 import { nodesOf } from "../nodes.ts";
 import { placementProblem } from "../placement-warning.ts";
 import type { SpeakerState } from "../state.ts";
+import { noSpeakerVerdict } from "./refusals.ts";
 
 /** Whether some node may announce the pool on layer 2, as this one sees it, or this node by BGP or in its kernel; of several protocols the worst. */
 export function poolVerdict(state: SpeakerState, pool: Pool): Verdict {
@@ -43,8 +44,7 @@ function nodesVerdict(state: SpeakerState, pool: Pool): Verdict {
     ["noInterface", withoutInterface],
     ["nodeExcluded", excluded],
   ];
-  if (active.length === 0)
-    return verdict("pool", "noActiveSpeaker", { message: `no speaker is active that could announce pool ${name}` });
+  if (active.length === 0) return noSpeakerVerdict("pool", state, undefined, `pool ${name}`);
   if (eligible.length > 0) {
     const count = eligible.length === 1 ? "1 node" : `${eligible.length} nodes`;
     return verdict("pool", "available", {
@@ -67,10 +67,7 @@ function bgpPoolVerdict(state: SpeakerState, pool: Pool): Verdict {
   const { node } = state;
   const { name } = pool;
   const { eligibility, advertised } = advertisementsOf(state, pool);
-  if (eligibility !== "eligible") {
-    const [cause, why] = notEligible[eligibility];
-    return verdict("pool", cause, { state: "NotOurs", message: `${node} does not announce pool ${name}: ${why}` });
-  }
+  if (eligibility !== "eligible") return notEligibleVerdict(state, pool, eligibility);
   const peers = [...new Set(advertised.flatMap(({ peers: of }) => [...of.IPv4, ...of.IPv6]))];
   if (peers.length === 0)
     return verdict("pool", "noPeer", { message: `${node} has no peer for an advertisement of pool ${name}` });
@@ -86,10 +83,7 @@ function interfacePoolVerdict(state: SpeakerState, pool: Pool): Verdict {
   const isKnownToOthers = kernel.found.failure === undefined || members.gossip !== undefined;
   if (pool.kernel?.placement === "lan" && isKnownToOthers) return ownedPoolVerdict(state, pool);
   const eligibility = ownEligibility(state, pool);
-  if (eligibility !== "eligible") {
-    const [cause, why] = notEligible[eligibility];
-    return verdict("pool", cause, { state: "NotOurs", message: `${node} does not announce pool ${name}: ${why}` });
-  }
+  if (eligibility !== "eligible") return notEligibleVerdict(state, pool, eligibility);
   const { failure } = kernel.found;
   if (failure !== undefined)
     return verdict("pool", "noKernelAccess", {
@@ -100,8 +94,15 @@ function interfacePoolVerdict(state: SpeakerState, pool: Pool): Verdict {
   return verdict("pool", "available", { message: `${node} may have addresses of pool ${name} in its kernel (${where})` });
 }
 
-const notEligible: Readonly<Record<Exclude<Eligibility, "eligible">, readonly [CauseOf<"pool">, string]>> = {
+/** By BGP and in its kernel each node speaks for itself. */
+function notEligibleVerdict(state: SpeakerState, { name }: Pool, eligibility: Exclude<Eligibility, "eligible">): Verdict {
+  const { node } = state;
+  if (eligibility === "outOfService") return { ...noSpeakerVerdict("pool", state, node, `pool ${name}`), state: "NotOurs" };
+  const [cause, why] = notEligible[eligibility];
+  return verdict("pool", cause, { state: "NotOurs", message: `${node} does not announce pool ${name}: ${why}` });
+}
+
+const notEligible: Readonly<Record<Exclude<Eligibility, "eligible" | "outOfService">, readonly [CauseOf<"pool">, string]>> = {
   excluded: ["nodeExcluded", "its label excludes it from load balancers"],
   notSelected: ["noNodeSelected", "the pool's node-selectors do not match it"],
-  outOfService: ["noActiveSpeaker", "it has the taint of a node that is out of service"],
 };

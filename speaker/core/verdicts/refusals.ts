@@ -1,10 +1,11 @@
 import type { AddressPlacement, Refusal } from "#pkg/placement";
-import { excludeLabel } from "#pkg/placement";
+import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { list } from "#pkg/text";
-import { type Fact, type Verdict, verdict } from "#pkg/verdict";
+import { causes, type Fact, type Verdict, verdict } from "#pkg/verdict";
+import { outOfServiceNodes } from "../nodes.ts";
 import type { ObstacleReason, SpeakerState } from "../state.ts";
 
-type State = Pick<SpeakerState, "node" | "config">;
+type State = Pick<SpeakerState, "node" | "config" | "members" | "nodes">;
 type Policy = "Cluster" | "Local";
 type Placed = Pick<AddressPlacement, "address" | "isOwned" | "pool" | "protocol" | "owner">;
 
@@ -34,12 +35,16 @@ export function refusalVerdict(state: State, placed: Placed, refusal: Refusal, p
       });
     case "noReadyEndpoint":
       return verdict("service", refusal.reason, { message: `no endpoint is ready, so that ${address} is announced by no node` });
-    case "noReadyEndpointOnActiveNode":
+    case "noReadyEndpointOnActiveNode": {
+      const tainted = outOfServiceNodes(state);
+      const where = tainted.length === 0 ? "" : ` and without the taint ${outOfServiceTaint}`;
       return verdict("service", refusal.reason, {
-        message: `no node with a running speaker has a ready endpoint, as externalTrafficPolicy Local asks for: ${address} is announced by no node`,
+        message: `no node with a running speaker${where} has a ready endpoint, as externalTrafficPolicy Local asks for: ${address} is announced by no node`,
+        evidence: taintFacts(tainted),
       });
+    }
     case "noActiveSpeaker":
-      return verdict("service", refusal.reason, { message: `no speaker is active that could announce ${address}` });
+      return noSpeakerVerdict("service", state, isOwned ? undefined : node, `${address}`);
     case "noReadyEndpointOnOwner":
       return verdict("service", refusal.reason, {
         message: `${owner} announces ${address}, which the Service shares, and has none of its ready endpoints (externalTrafficPolicy Local)`,
@@ -74,6 +79,28 @@ export function refusalVerdict(state: State, placed: Placed, refusal: Refusal, p
     default:
       return refusal satisfies never;
   }
+}
+
+/** @param node that speaks for itself; undefined where all nodes together have an owner @param what an address or a pool */
+export function noSpeakerVerdict(
+  kind: "service" | "pool",
+  state: Pick<SpeakerState, "members" | "nodes">,
+  node: string | undefined,
+  what: string,
+): Verdict {
+  const tainted = node === undefined ? outOfServiceNodes(state) : [node];
+  if (tainted.length === 0)
+    return verdict(kind, "noActiveSpeaker", { message: `no node has a working speaker, so that none announces ${what}` });
+  const message =
+    node === undefined
+      ? `all nodes with a working speaker have the taint ${outOfServiceTaint}, so that none announces ${what}`
+      : `${node} has the taint ${outOfServiceTaint}: it does not announce ${what}`;
+  const { next } = causes.node.outOfService;
+  return verdict(kind, "noActiveSpeaker", { message, evidence: taintFacts(tainted), next });
+}
+
+function taintFacts(nodes: readonly string[]): Fact[] {
+  return nodes.length === 0 ? [] : [{ name: `nodes with the taint ${outOfServiceTaint}`, value: list(nodes), source: "Nodes" }];
 }
 
 /** For the owner of the Service: what is not announced, and why no node may. */

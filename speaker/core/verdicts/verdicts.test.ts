@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { RouteStanding } from "#pkg/bgp";
 import type { AddressSighting } from "#pkg/layer2";
 import { address } from "#pkg/net/testing";
-import { excludeLabel } from "#pkg/placement";
+import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { verdict } from "#pkg/verdict";
 import { amongOthers, Bench, excluded, loser, nodes, owner, pools, ssd, x } from "../../testing/speaker-bench.ts";
 import { type SessionState, type Sessions, serviceView } from "./address-verdict.ts";
@@ -78,7 +78,15 @@ const cases: { name: string; text?: string; serve: (bench: Bench) => void; says:
       bench.membersChanged([]);
       bench.serve("default/web", [x]);
     },
-    says: /^Pending noActiveSpeaker: /,
+    says: /^Pending noActiveSpeaker: no node has a working speaker, so that none announces 192\.0\.2\.\d+$/,
+  },
+  {
+    name: "nodes out of service alone",
+    serve: (bench) => {
+      for (const node of nodes) bench.setNode(node, {}, [outOfServiceTaint]);
+      bench.serve("default/web", [x]);
+    },
+    says: /^Pending noActiveSpeaker: all nodes with a working speaker have the taint node\.kubernetes\.io\/out-of-service, /,
   },
 ];
 for (const { name, text = lan, serve, says } of cases)
