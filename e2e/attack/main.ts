@@ -7,7 +7,7 @@ import { arpForged } from "./arp-forged.ts";
 import { bfdForgedDown } from "./bfd-forged-down.ts";
 import { http } from "./http.ts";
 import { overload } from "./overload.ts";
-import { ringGarbage, ringIdleConnections, ringReplay } from "./ring.ts";
+import { ringConnectionFlood, ringGarbage, ringIdleConnections, ringReplay } from "./ring.ts";
 import { routeRefresh } from "./route-refresh.ts";
 import type { Scene } from "./scene.ts";
 import { updateFlood } from "./update-flood.ts";
@@ -18,6 +18,7 @@ const scenes: readonly Scene[] = [
   bfdForgedDown,
   arpForged,
   ringIdleConnections,
+  ringConnectionFlood,
   ringGarbage,
   ringReplay,
   http,

@@ -5,8 +5,11 @@ import { readFile, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { LargeRing, RingProcess as Ring, type RingProcess } from "#e2e/memberlist";
+import { ProcessUsage } from "../bench/measure.ts";
 import type { Scene } from "./scene.ts";
 
 // Rings of processes on loopback, whose addresses are anybody's to send from.
@@ -128,6 +131,72 @@ export const ringIdleConnections: Scene = {
       seconds,
       effect: `${opened} connections opened; the speaker ${joined ? `joined in ${took.toFixed(0)} ms` : "could not join"} and sees ${members} of 4 members; ${describe(lost)}; ${serf === undefined ? "Serf is not installed" : `an agent of Serf ${serf}`}`,
       holds: joined && members === 4 && !lost.some(isLoss),
+    };
+  },
+};
+
+const connectionsPerSecond = 11_000;
+const connectionSeconds = 10;
+const maxLoad = 0.1; // Of a core.
+
+/** Floods a node with connections while `during` runs. @returns what the node's process takes of a core, and what the flood did */
+async function floodConnections(target: RingProcess, sources: readonly string[], during: () => Promise<void>) {
+  const file = fileURLToPath(new URL("./connection-flood.ts", import.meta.url));
+  const argv = [file, target.address, `${target.port}`, `${connectionsPerSecond}`, ...sources];
+  const child = spawn(process.execPath, argv, { stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    await once(child.stdout, "data"); // It begins.
+    const rest = text(child.stdout);
+    const usage = new ProcessUsage(target.pid);
+    const [cpu, from] = [usage.cpuSeconds, performance.now()];
+    await Promise.all([sleep(connectionSeconds * 1000), during()]);
+    const load = (usage.cpuSeconds - cpu) / ((performance.now() - from) / 1000);
+    child.kill("SIGTERM");
+    return { load, did: (await rest).trim() };
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
+
+export const ringConnectionFlood: Scene = {
+  name: "ring-connection-flood",
+  tried: `a host without the key opens ${connectionsPerSecond.toLocaleString("en")} TCP connections/s to port 7946 of a member and resets them, from an address of its own, then in the name of another member, then from 50 addresses; each time another speaker starts, of which the member knows, and joins there`,
+  async run() {
+    const startedAt = performance.now();
+    await using ring = await LargeRing.start("ingot", 3, { key, flags });
+    const [first, second] = ring.nodes;
+    if (first === undefined || second === undefined) throw new Error("Cannot attack: the ring is empty");
+    const from = ring.nodes.map(({ lines }) => lines.length);
+    const sources = {
+      "one address": [beside(first, 200)],
+      "a member's address": [second.address],
+      "50 addresses": Array.from({ length: 50 }, (_, index) => beside(first, 150 + index)),
+    };
+    const effects: string[] = [];
+    let holds = true;
+    for (const [index, [name, addresses]] of Object.entries(sources).entries()) {
+      const late = { name: `late-${index}`, address: beside(first, 100 + index), port: first.port, key, flags };
+      // As with a Pod of which the API tells: who is there already asks it, in vain.
+      await first.join({ address: late.address, port: late.port }).catch(() => undefined);
+      let joinedIn: number | undefined;
+      const { load, did } = await floodConnections(first, addresses, async () => {
+        await using process = await Ring.start("ingot", late);
+        const joiningAt = performance.now();
+        await process.join(first).then(
+          () => (joinedIn = performance.now() - joiningAt),
+          () => undefined,
+        );
+        await process.request("leave", "left");
+      });
+      const joined = joinedIn === undefined ? "a speaker could not join" : `a speaker joined in ${joinedIn.toFixed(0)} ms`;
+      effects.push(`${name}: ${did}, ${(100 * load).toFixed(1)} % of a core, ${joined}`);
+      holds &&= load < maxLoad && joinedIn !== undefined;
+    }
+    const lost = losses(ring, from).filter((event) => !event.includes("late-"));
+    return {
+      seconds: (performance.now() - startedAt) / 1000,
+      effect: `${effects.join("; ")}; ${describe(lost)}`,
+      holds: holds && !lost.some(isLoss),
     };
   },
 };

@@ -6,6 +6,7 @@
  * Not here: what Node does with TCP sockets.
  */
 export {
+  connectionFilter,
   datagramSampleFilter,
   etherTypeFilter,
   icmpv6Filter,
@@ -36,6 +37,6 @@ export { MulticastMemberships } from "./multicast-memberships.ts";
 export { interfaceIndexOf, Neighbors, NetlinkGroup, NetlinkSocket } from "./netlink-socket.ts";
 export { CookedPacketSocket, EtherType, PacketSocket } from "./packet-sockets.ts";
 export { Rtnetlink } from "./rtnetlink.ts";
-export { TcpSocket } from "./tcp-socket.ts";
+export { type AcceptedConnection, TcpSocket } from "./tcp-socket.ts";
 export { becomeRealTime, becomeUrgent, EventFd, eventLoopFd, PollSet } from "./thread.ts";
 export { socketAddress, UdpSocket } from "./udp-socket.ts";

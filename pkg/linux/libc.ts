@@ -10,6 +10,9 @@ const filterProgram = koffi.struct({ len: "uint16_t", filter: "void *" }); // st
 export const libc = {
   socket: library.func("int socket(int domain, int type, int protocol)"),
   bind: library.func("int bind(int fd, void *address, uint32_t length)"),
+  listen: library.func("int listen(int fd, int backlog)"),
+  accept4: library.func("int accept4(int fd, void *address, void *addressLength, int flags)"),
+  getsockname: library.func("int getsockname(int fd, void *address, void *addressLength)"),
   setsockopt: library.func("int setsockopt(int fd, int level, int name, void *value, uint32_t length)"),
   attachFilter: library.func("setsockopt", "int", ["int", "int", "int", koffi.pointer(filterProgram), "uint32_t"]),
   getsockopt: library.func("int getsockopt(int fd, int level, int name, void *value, void *length)"),

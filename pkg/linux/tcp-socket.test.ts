@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync, readlinkSync } from "node:fs";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { type Family, families } from "#pkg/net";
 import { address } from "#pkg/net/testing";
+import { connectionFilter, type RefusedConnections } from "./codec/filter.ts";
 import { libc, SystemCallError } from "./libc.ts";
 import { TcpSocket } from "./tcp-socket.ts";
 
@@ -41,6 +44,76 @@ test("a failed call says what was attempted, and has the code of the system", ()
     (error) =>
       error instanceof SystemCallError && error.code === "EADDRNOTAVAIL" && /bind to 192\.0\.2\.1 port 0/.test(error.message),
   );
+});
+
+const loopback = { IPv4: "127.0.0.1", IPv6: "::1" } as const;
+
+/** A listener at any port of the loopback address. */
+function listener(family: Family): TcpSocket {
+  const socket = TcpSocket.open(family);
+  socket.bind(address(loopback[family]), 0);
+  socket.listen(8);
+  return socket;
+}
+
+for (const family of families)
+  test(`a connection of ${family} is accepted with its source, also when it was reset before`, {
+    skip: unsupported.get(family),
+  }, async () => {
+    using listening = listener(family);
+    assert.equal(listening.accept(), undefined);
+    for (const isReset of [false, true]) {
+      const peer = connect({ host: loopback[family], port: listening.port });
+      await once(peer, "connect");
+      const { localPort } = peer;
+      if (isReset) await once(peer.resetAndDestroy(), "close");
+      const accepted = listening.accept();
+      using _socket = accepted?.socket;
+      assert.deepEqual([accepted?.source, accepted?.sourcePort], [address(loopback[family]).toBytes(), localPort]);
+      peer.destroy();
+    }
+    assert.equal(listening.accept(), undefined);
+  });
+
+for (const family of families)
+  test(`under a filter of ${family} connections of some do not arrive, and those that are there go on`, {
+    skip: unsupported.get(family),
+  }, async () => {
+    using listening = listener(family);
+    const here = address(loopback[family]).toBytes();
+    const others = Array.from({ length: 600 }, (_, i) => {
+      const bytes = here.slice();
+      bytes[family === "IPv4" ? 2 : 8 + (i % 4)] = 1 + (i >> 8);
+      bytes[bytes.length - 1] = i & 255;
+      return bytes;
+    });
+    const isTaken = async (refused: RefusedConnections | undefined): Promise<boolean> => {
+      listening.filter(refused && (connectionFilter(refused) ?? assert.fail()));
+      // On the loopback interface what opens a connection is where it belongs, or dropped, once it is sent.
+      const peer = connect({ host: loopback[family], port: listening.port });
+      peer.on("error", () => {});
+      const written = new Promise((resolve) => peer.write("a", resolve)); // As soon as it is connected.
+      await new Promise(setImmediate);
+      const accepted = listening.accept();
+      using _socket = accepted?.socket;
+      if (accepted !== undefined) await written;
+      peer.destroy();
+      return accepted !== undefined;
+    };
+    assert.equal(await isTaken({ sources: [...others, here] }), false);
+    assert.equal(await isTaken({ sources: [here, ...others] }), false);
+    assert.equal(await isTaken({ sources: others }), true);
+    assert.equal(await isTaken({ sources: others, allBut: [...others, here] }), true);
+    assert.equal(await isTaken({ sources: others, allBut: others }), false);
+    assert.equal(await isTaken({ sources: [here], allBut: [here] }), false);
+    assert.equal(await isTaken({ sources: [], allBut: [] }), false);
+    assert.equal(await isTaken(undefined), true);
+  });
+
+test("a filter for more sources than a program may have is none", () => {
+  const sources = Array.from({ length: 4_100 }, (_, i) => Uint8Array.of(192, 0, i >> 8, i & 255));
+  assert.ok(connectionFilter({ sources: sources.slice(0, 4_000) }));
+  assert.equal(connectionFilter({ sources }), undefined);
 });
 
 test("an MD5 key is of 1 to 80 bytes", () => {

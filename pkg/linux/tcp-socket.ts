@@ -1,5 +1,14 @@
 import type { Address, Family } from "#pkg/net";
-import { check, flagCloseOnExec, flagNonBlocking, levelSocket, libc } from "./libc.ts";
+import {
+  attachFilter,
+  check,
+  checkNonBlocking,
+  detachFilter,
+  flagCloseOnExec,
+  flagNonBlocking,
+  levelSocket,
+  libc,
+} from "./libc.ts";
 import { socketAddress } from "./udp-socket.ts";
 
 const typeStream = 1; // SOCK_STREAM
@@ -20,9 +29,20 @@ const md5KeyLengthOffset = 130;
 const md5KeyOffset = 136;
 const maxKeySize = 80; // TCP_MD5SIG_MAXKEYLEN
 
+const maxAddressSize = 28; // struct sockaddr_in6, of which struct sockaddr_in is shorter.
+
+/** A connection that was accepted. */
+export interface AcceptedConnection {
+  /** The caller's, to be closed. */
+  readonly socket: TcpSocket;
+  /** 4 or 16 bytes in network order. */
+  readonly source: Uint8Array;
+  readonly sourcePort: number;
+}
+
 /**
- * What Node cannot set on a TCP socket, above all before it connects or listens. Node takes the descriptor for the rest
- * (`new net.Socket({ fd })`, `server.listen({ fd })`), and closes it then.
+ * What Node cannot set on a TCP socket, above all before it connects or listens, and a listener which knows who connected even when that is
+ * gone already. Node takes the descriptor for the rest (`new net.Socket({ fd })`, `server.listen({ fd })`), and closes it then. Never blocks.
  */
 export class TcpSocket implements Disposable {
   readonly fd: number;
@@ -53,14 +73,51 @@ export class TcpSocket implements Disposable {
     check("bind", `bind to ${address} port ${port}`, libc.bind(this.fd, local, local.length));
   }
 
+  /** @param backlog how many connections may wait to be accepted, and as many more. @throws {SystemCallError} EADDRINUSE */
+  listen(backlog: number): void {
+    check("listen", "listen", libc.listen(this.fd, backlog));
+  }
+
+  /** The port that it is bound to. @throws {SystemCallError} */
+  get port(): number {
+    const name = new Uint8Array(maxAddressSize);
+    check("getsockname", "tell the port", libc.getsockname(this.fd, name, Uint32Array.of(name.length)));
+    return new DataView(name.buffer).getUint16(2);
+  }
+
+  /** @returns undefined where no connection waits. @throws {SystemCallError} EMFILE, ENFILE; it waits on then */
+  accept(): AcceptedConnection | undefined {
+    const name = new Uint8Array(maxAddressSize);
+    const flags = flagNonBlocking | flagCloseOnExec;
+    const result = libc.accept4(this.fd, name, Uint32Array.of(name.length), flags);
+    const fd = checkNonBlocking("accept4", "accept a connection", result);
+    if (fd === undefined) return undefined;
+    const view = new DataView(name.buffer);
+    const v4 = view.getUint16(0, true) === addressFamily.IPv4;
+    return {
+      socket: new TcpSocket(fd, this.#family, true),
+      source: v4 ? name.subarray(4, 8) : name.subarray(8, 24),
+      sourcePort: view.getUint16(2),
+    };
+  }
+
   /** To be set before a listener binds: the port may be bound again while connections of a former listener fade away. */
   reuseAddress(): void {
     this.#set(levelSocket, optionReuseAddress, 1, "let the address be bound again");
   }
 
-  /** A listener for IPv6 leaves IPv4 to another. */
-  ipv6Only(): void {
-    this.#set(options.IPv6.level, optionV6Only, 1, "listen on IPv6 alone");
+  /** Whether a listener for IPv6 leaves IPv4 to another, or takes that too. */
+  ipv6Only(isOn: boolean): void {
+    this.#set(options.IPv6.level, optionV6Only, Number(isOn), `listen on ${isOn ? "IPv6 alone" : "IPv6 and IPv4"}`);
+  }
+
+  /**
+   * Has the kernel ask `filter`, a classic BPF program, whether to keep a segment, in place of one that it asked before; undefined: it keeps
+   * all. What a listener accepts has the filter that the listener had then. @throws {SystemCallError}
+   */
+  filter(filter: Uint8Array | undefined): void {
+    if (filter === undefined) detachFilter(this.fd, "keep all segments");
+    else attachFilter(this.fd, filter, "filter segments");
   }
 
   /**

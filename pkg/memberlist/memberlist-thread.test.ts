@@ -144,7 +144,10 @@ test("one that joins gets the gossip of all members with the push/pull", async (
 
 test("a port that is taken is an error of start, which can be tried again", async () => {
   await using harness = new Harness();
-  const transport = await harness.network.open({ address: "192.0.2.1", port: 7946 }, { packet() {}, stream() {}, problem() {} });
+  const transport = await harness.network.open(
+    { address: "192.0.2.1", port: 7946 },
+    { packet() {}, connection: () => true, stream() {}, problem() {} },
+  );
   const a = harness.thread("a");
   await assert.rejects(a.start(), /Cannot listen for memberlist on 192.0.2.1 port 7946/);
   assert.equal(a.running, false);

@@ -340,6 +340,29 @@ test("round trips are counted by how long they took", async () => {
   assert.equal(a.counters.streamsAccepted, 2); // The join, and the comparison of views soon after it.
 });
 
+test("of 11,000 connections/s of a stranger or in the name of a member 50 are accepted, and members get in", async () => {
+  for (const source of ["203.0.113.1", "192.0.2.2"]) {
+    await using harness = new Harness();
+    const a = await harness.started();
+    const b = await harness.started();
+    const c = await harness.started();
+    await b.join(["192.0.2.1"]);
+    await harness.pass(5_000);
+    const before = a.counters.streamsAccepted;
+    for (let i = 0; i < 11_000; i++) harness.network.dial({ address: source, port: 1 }, a.local).on("error", () => {});
+    assert.equal((await c.join(["192.0.2.1"])).joined, 1);
+    const accepted = a.counters.streamsAccepted - before;
+    assert.ok(accepted <= 50 + 1, `${accepted}`); // One that the member had opened itself just before counts, too.
+    assert.deepEqual(
+      harness.logged("memberlist connections of a host are refused for a second").map(({ peer }) => peer),
+      [source],
+    );
+    await harness.pass(2_000);
+    assert.deepEqual(names(a), ["a", "b", "c"]);
+    assert.equal(harness.network.refusals.size, 0);
+  }
+});
+
 test("two processes of one name are logged once on each member, with both addresses", async () => {
   await using harness = new Harness();
   await harness.started();

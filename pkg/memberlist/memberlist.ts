@@ -9,6 +9,7 @@ import type { MetadataFields } from "./codec/metadata.ts";
 import { encodePacket } from "./codec/packet.ts";
 import { encodeStream, StreamDecoder, type StreamEnd } from "./codec/stream.ts";
 import type { Wire } from "./codec/wire.ts";
+import { ConnectionGate } from "./connection-gate.ts";
 import { countRoundTrip, type MemberlistCounters, newNetworkCounters } from "./counters.ts";
 import { type MemberView, memberView } from "./member-view.ts";
 import { IncomingPackets } from "./packets.ts";
@@ -83,6 +84,7 @@ export class Memberlist implements AsyncDisposable {
   readonly #alarm: Alarm;
   readonly #streams: IncomingStreams;
   readonly #packets: IncomingPackets;
+  readonly #gate: ConnectionGate;
   readonly #listeners = new Set<(event: MemberlistEvent) => void>();
   readonly #joins = new Map<number, (result: JoinFinished) => void>(); // join -> who waits for it
   readonly #left = Promise.withResolvers<void>();
@@ -110,6 +112,12 @@ export class Memberlist implements AsyncDisposable {
       onProblem: (from, error) => this.#refuse(from, "UDP", error),
       onFlood: () => this.#log.flooded(),
     });
+    this.#gate = new ConnectionGate({
+      clock,
+      isKnown: (address) => this.#packets.isKnown(address),
+      known: () => this.#packets.known,
+      onRefused: (address) => this.#log.refusedConnections(address),
+    });
     this.#streams = new IncomingStreams({
       wire,
       clock,
@@ -131,6 +139,7 @@ export class Memberlist implements AsyncDisposable {
     const { userState, userDigest } = this.#options;
     const transport = await openTransport(bind, {
       packet: (bytes, from) => this.#packets.receive(bytes, from),
+      connection: (from) => this.#gate.admits(from.address),
       stream: (stream, from) => {
         this.#counters.streamsAccepted++;
         this.#streams.accept(stream, from);
@@ -154,6 +163,7 @@ export class Memberlist implements AsyncDisposable {
     const [ring, effects] = startRing(options, clock.now());
     this.#running = { ring, transport };
     this.#packets.start(transport);
+    this.#gate.start(transport);
     for (const effect of effects) this.#carryOut(effect, this.#running);
     this.#arm();
   }
@@ -268,6 +278,7 @@ export class Memberlist implements AsyncDisposable {
     this.#running = undefined;
     this.#alarm[Symbol.dispose]();
     this.#packets[Symbol.dispose]();
+    this.#gate[Symbol.dispose]();
     for (const [join, resolve] of this.#joins) resolve({ type: "joinFinished", join, joined: 0, failures: [] });
     this.#joins.clear();
     await running.transport[Symbol.asyncDispose]();

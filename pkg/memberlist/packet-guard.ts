@@ -50,6 +50,11 @@ export class PacketGuard {
     return [...this.#others].slice(-maxOthers).filter((address) => !this.#members.has(address));
   }
 
+  /** Members, and `others`. */
+  get known(): readonly string[] {
+    return [...this.#members, ...this.others];
+  }
+
   isKnown(address: string): boolean {
     return this.#members.has(address) || this.#others.has(address);
   }

@@ -37,6 +37,7 @@ async function listening() {
   packets.start(
     await network.open(here, {
       packet: (bytes, from) => packets.receive(bytes, from),
+      connection: () => true,
       stream: (stream) => stream.destroy(),
       problem: (error) => assert.fail(error),
     }),

@@ -54,6 +54,11 @@ export class IncomingPackets implements Disposable {
     return this.#guard.isKnown(address);
   }
 
+  /** See `PacketGuard`. */
+  get known(): readonly string[] {
+    return this.#guard.known;
+  }
+
   /** All members now. */
   setMembers(addresses: readonly string[]): void {
     this.#guard.setMembers(addresses);

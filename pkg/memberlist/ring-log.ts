@@ -85,6 +85,12 @@ export class RingLog {
     this.#limited.warn("memberlist connections without a request are closed for others", "connections", { peer, advice });
   }
 
+  /** Somebody connects so often that it is kept from that for a while. */
+  refusedConnections(peer: string): void {
+    const advice = "look who connects to memberlist's port: only speakers have to reach it";
+    this.#limited.warn("memberlist connections of a host are refused for a second", "refused", { peer, advice });
+  }
+
   socketFailed(error: Error): void {
     this.#limited.warn("memberlist socket failed", error.message, { error });
   }

@@ -1,12 +1,18 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { connect } from "node:net";
 import { networkInterfaces } from "node:os";
 import { after, before, test } from "node:test";
 import { PolledEventLoop } from "#pkg/threads";
 import { openSockets } from "./sockets.ts";
 import type { SocketAddress, Transport, TransportEvents } from "./transport.ts";
 
-const deaf: TransportEvents = { packet() {}, stream: (stream) => stream.destroy(), problem: (error) => assert.fail(error) };
+const deaf: TransportEvents = {
+  packet() {},
+  connection: () => true,
+  stream: (stream) => stream.destroy(),
+  problem: (error) => assert.fail(error),
+};
 const noIpv6 =
   !Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1")) && "this machine has no IPv6";
 const loop = new PolledEventLoop(10);
@@ -81,6 +87,52 @@ for (const address of ["127.0.0.1", "::1"])
     receiver.filter(undefined);
     assert.equal((await sendAll()).length, 3);
   });
+
+for (const { here, refused, other } of [
+  { here: "127.0.0.1", refused: "127.0.0.2", other: "127.0.0.3" },
+  { here: "::1", refused: "::1", other: "127.0.0.3" },
+])
+  test(`connections of a source that is refused at ${here} come when it is no longer, and those of others meanwhile`, {
+    skip: here === "::1" && noIpv6,
+  }, async () => {
+    const { promise: arrived, resolve } = Promise.withResolvers<void>();
+    const streams: string[] = [];
+    const events: TransportEvents = {
+      ...deaf,
+      stream(stream, { address }) {
+        streams.push(address);
+        stream.destroy();
+        if (streams.length === 3) resolve();
+      },
+    };
+    await using transport = await open({ address: here === "::1" ? "::" : "0.0.0.0", port: 0 }, events);
+    const { port } = transport.local;
+    const dial = (source: string, host = source === "::1" ? source : "127.0.0.1") =>
+      connect({ host, port, localAddress: source }).resume();
+    const taken = dial(refused);
+    await once(taken, "close");
+    transport.refuse({ sources: [refused], allBut: undefined });
+    const waiting = dial(refused);
+    await once(dial(other), "close");
+    transport.refuse({ sources: [], allBut: [refused] });
+    const strange = dial(other);
+    await once(waiting, "close");
+    assert.deepEqual(streams, [refused, other, refused]);
+    await arrived;
+    strange.destroy();
+  });
+
+test("a connection that was reset before it is accepted has a source, and whoever may not connect is hung up on", async () => {
+  const sources: string[] = [];
+  const events = { ...deaf, connection: ({ address }: SocketAddress) => sources.push(address) > 2, stream: () => assert.fail() };
+  await using transport = await open(loopback, events);
+  const { address: host, port } = transport.local;
+  const reset = connect({ host, port, localAddress: "127.0.0.2" });
+  reset.on("connect", () => reset.resetAndDestroy());
+  await once(reset, "close");
+  await once(connect({ host, port, localAddress: "127.0.0.3" }).resume(), "close");
+  assert.deepEqual(sources, ["127.0.0.2", "127.0.0.3"]);
+});
 
 test("what cannot be sent is an error of that datagram alone", async () => {
   await using transport = await open(loopback, deaf);

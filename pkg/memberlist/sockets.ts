@@ -1,20 +1,26 @@
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, isIPv4, type Server, type Socket as TcpSocket } from "node:net";
+import { connect, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { Millis } from "#pkg/clock";
 import {
+  type AcceptedConnection,
+  connectionFilter,
   DatagramBatch,
   datagramSampleFilter,
   type SentDatagram,
   SystemCallError,
   socketAddress as systemAddress,
+  TcpSocket,
   UdpSocket,
 } from "#pkg/linux";
+import { Address, type Family } from "#pkg/net";
 import type { PolledEventLoop } from "#pkg/threads";
 import type { WireAddress } from "./codec/messages.ts";
 import {
   endpoint,
   type OpenTransport,
   type PacketSample,
+  type Refusal,
   type SocketAddress,
   socketAddress,
   type Transport,
@@ -25,18 +31,18 @@ import {
 const maxPortAttempts = 10;
 
 /**
- * One UDP socket, served by `loop`, and one TCP listener of Node's, on the same address and port; port 0 means any. Connections beyond 2,048 at
+ * One UDP socket and one TCP listener, both served by `loop`, on the same address and port; port 0 means any. Connections beyond 2,048 at
  * once are closed at once. What it opens throws {Error} that names address, port and protocol, when they cannot be had.
  */
 export function openSockets(loop: PolledEventLoop): OpenTransport {
   return async (bind, events) => {
     for (let attempt = 1; ; attempt++) {
-      const tcp = await listenTcp(bind);
-      const local = { address: bind.address, port: (tcp.address() as AddressInfo).port };
+      const tcp = listenTcp(bind);
+      const local = { address: bind.address, port: tcp.port };
       try {
         return new Sockets(local, openUdp(local), tcp, { events, loop });
       } catch (error) {
-        tcp.close();
+        tcp[Symbol.dispose]();
         if (bind.port !== 0 || attempt >= maxPortAttempts) throw error;
       }
     }
@@ -46,33 +52,28 @@ export function openSockets(loop: PolledEventLoop): OpenTransport {
 class Sockets implements Transport {
   readonly local: SocketAddress;
   readonly #udp: UdpSocket;
+  readonly #loop: PolledEventLoop;
   readonly #reading: Disposable;
+  #accepting: Disposable | undefined;
   readonly #batch = new DatagramBatch(datagramsPerTurn, maxDatagram);
   readonly #events: TransportEvents;
-  readonly #tcp: Server;
-  readonly #streams = new Set<TcpSocket>();
+  readonly #tcp: TcpSocket;
+  readonly #streams = new Set<Socket>();
   #open = true;
 
   constructor(
     local: SocketAddress,
     udp: UdpSocket,
-    tcp: Server,
+    tcp: TcpSocket,
     { events, loop }: { readonly events: TransportEvents; readonly loop: PolledEventLoop },
   ) {
     this.local = local;
     this.#udp = udp;
     this.#tcp = tcp;
     this.#events = events;
+    this.#loop = loop;
     this.#reading = loop.watch(udp.fd, () => this.#receive());
-    tcp.on("connection", (stream) => {
-      this.#track(stream);
-      const { remoteAddress, remotePort } = stream;
-      if (remoteAddress === undefined || remotePort === undefined)
-        stream.destroy(); // Gone already.
-      else events.stream(stream, unmapped({ address: remoteAddress, port: remotePort }));
-    });
-    tcp.on("error", (error) => events.problem(error));
-    tcp.on("drop", () => events.problem(new Error(`Cannot accept a connection: there are ${tcp.maxConnections} already`)));
+    this.#watchConnections();
   }
 
   send(bytes: Uint8Array, to: SocketAddress, done: (error: Error | null) => void): void {
@@ -87,6 +88,10 @@ class Sockets implements Transport {
     return this.#open ? (this.#attempt(() => this.#udp.drops()) ?? 0) : 0;
   }
 
+  refuse(refusal: Refusal | undefined): void {
+    if (this.#open) this.#attempt(() => this.#tcp.filter(refusal === undefined ? undefined : refusing(refusal)));
+  }
+
   dial(to: SocketAddress): Duplex {
     const stream = connect({ host: to.address, port: to.port, allowHalfOpen: true, noDelay: true });
     this.#track(stream);
@@ -98,15 +103,48 @@ class Sockets implements Transport {
     this.#open = false;
     this.#reading[Symbol.dispose]();
     this.#udp[Symbol.dispose]();
-    const closed = once(this.#tcp, "close");
-    this.#tcp.close();
-    for (const stream of this.#streams) stream.destroy();
-    await closed;
+    this.#accepting?.[Symbol.dispose]();
+    this.#tcp[Symbol.dispose]();
+    await Promise.all([...this.#streams].map((stream) => once(stream.destroy(), "close")));
   }
 
-  #track(stream: TcpSocket): void {
+  #track(stream: Socket): void {
     this.#streams.add(stream);
     stream.once("close", () => this.#streams.delete(stream));
+  }
+
+  #watchConnections(): void {
+    this.#accepting = this.#loop.watch(this.#tcp.fd, () => this.#accept());
+  }
+
+  #accept(): void {
+    const wasDone = this.#attempt(() => {
+      for (let count = 0; count < connectionsPerTurn && this.#open; count++) {
+        const accepted = this.#tcp.accept();
+        if (accepted === undefined) break;
+        this.#admit(accepted);
+      }
+      return true;
+    });
+    if (wasDone || !this.#open) return;
+    // As when there are too many descriptors: what waits would make each turn one that fails.
+    this.#accepting?.[Symbol.dispose]();
+    this.#accepting = this.#loop.schedule("accept again", this.#loop.now() + acceptAgainAfter, () => this.#watchConnections());
+  }
+
+  #admit({ socket, source, sourcePort }: AcceptedConnection): void {
+    using _socket = socket;
+    const from = socketAddress({ address: source, port: sourcePort });
+    if (!this.#events.connection(from)) return;
+    if (this.#streams.size >= maxConnectionsAtOnce) {
+      this.#events.problem(new Error(`Cannot accept a connection: there are ${maxConnectionsAtOnce} already`));
+      return;
+    }
+    // Half-open: a peer may close its sending side before it has our answer.
+    const stream = new Socket({ fd: socket.release(), readable: true, writable: true, allowHalfOpen: true });
+    stream.setNoDelay();
+    this.#track(stream);
+    this.#events.stream(stream, from);
   }
 
   #receive(): void {
@@ -167,33 +205,44 @@ function program({ nonceAt, words, sources, oneIn }: PacketSample): Uint8Array |
   });
 }
 
+/** @returns undefined where it would be too long: then nobody is refused */
+function refusing({ sources, allBut }: Refusal): Uint8Array | undefined {
+  const bytesOf = (address: string) => endpoint({ address, port: 0 }).address;
+  return connectionFilter({ sources: sources.map(bytesOf), allBut: allBut?.map(bytesOf) });
+}
+
 const mappedPrefix: readonly number[] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]; // RFC 4291, section 2.5.5.2.
 
 function isIPv6(address: string): boolean {
   return address.includes(":");
 }
 
-/** A socket bound to IPv6 sees IPv4 peers as IPv4-mapped; they are known by their IPv4 address. */
-function unmapped({ address, port }: SocketAddress): SocketAddress {
-  return { address: address.startsWith("::ffff:") && isIPv4(address.slice(7)) ? address.slice(7) : address, port };
-}
-
 // Above what the receiver keeps: it decides which ones are closed.
 const maxConnectionsAtOnce = 2048;
 
-/** @returns a listening server; @throws {Error} that names address and port */
-async function listenTcp({ address, port }: SocketAddress): Promise<Server> {
-  // Half-open: a peer may close its sending side before it has our answer.
-  const server = createServer({ allowHalfOpen: true, noDelay: true });
-  server.maxConnections = maxConnectionsAtOnce;
+const connectionsPerTurn = 16;
+// More than all other members may open while this one is not run for a moment.
+const backlog = 511;
+const acceptAgainAfter: Millis = 100;
+
+/** @throws {Error} that names address and port */
+function listenTcp(bind: SocketAddress): TcpSocket {
   try {
-    const listening = once(server, "listening");
-    server.listen({ host: address, port });
-    await listening;
+    using stack = new DisposableStack();
+    const socket = stack.use(TcpSocket.open(familyOf(bind)));
+    socket.reuseAddress();
+    if (isIPv6(bind.address)) socket.ipv6Only(false);
+    socket.bind(Address.fromBytes(endpoint(bind).address), bind.port);
+    socket.listen(backlog);
+    stack.move();
+    return socket;
   } catch (cause) {
-    throw new Error(`Cannot listen for memberlist on ${address} port ${port} (TCP)`, { cause });
+    throw new Error(`Cannot listen for memberlist on ${bind.address} port ${bind.port} (TCP)`, { cause });
   }
-  return server;
+}
+
+function familyOf({ address }: SocketAddress): Family {
+  return isIPv6(address) ? "IPv6" : "IPv4";
 }
 
 // A large ring changes all at once; what is more waits for the next turn. Of the room for the longest only what arrives takes memory.
@@ -205,7 +254,7 @@ const hops = 64;
 function openUdp({ address, port }: SocketAddress): UdpSocket {
   const bytes = endpoint({ address, port }).address;
   try {
-    const family = bytes.length === 4 ? "IPv4" : "IPv6";
+    const family = familyOf({ address, port });
     return UdpSocket.open({ family, address: bytes, port, dualStack: true, ttl: hops, trafficClass: 0 });
   } catch (cause) {
     throw new Error(`Cannot listen for memberlist on ${address} port ${port} (UDP)`, { cause });

@@ -12,7 +12,9 @@ export interface SocketAddress {
 export interface TransportEvents {
   /** A datagram. `bytes` are the sender's again once this returns. */
   packet(bytes: Uint8Array, from: SocketAddress): void;
-  /** Somebody connected. The receiver destroys the stream in the end; until then it must listen for `error`. */
+  /** Somebody connects, or did and is gone already. @returns whether it may */
+  connection(from: SocketAddress): boolean;
+  /** Somebody connected who may. The receiver destroys the stream in the end; until then it must listen for `error`. */
   stream(stream: Duplex, from: SocketAddress): void;
   /** A socket failed in a way that concerns no one peer; it goes on where the system lets it. */
   problem(error: Error): void;
@@ -30,6 +32,14 @@ export interface PacketSample {
   readonly oneIn: number;
 }
 
+/** Whose connections a member does not take; who connects tries again after a second, as TCP does. */
+export interface Refusal {
+  /** IP addresses. */
+  readonly sources: readonly string[];
+  /** Where this is set, those of all but these IP addresses are refused too. */
+  readonly allBut: readonly string[] | undefined;
+}
+
 /** The network of one member: datagrams and streams on one address and port. */
 export interface Transport extends AsyncDisposable {
   /** Where it is bound. */
@@ -40,6 +50,8 @@ export interface Transport extends AsyncDisposable {
   filter(sample: PacketSample | undefined): void;
   /** How many packets that were for this member did not arrive so far, for the filter or for lack of room, modulo 2^32. */
   dropped(): number;
+  /** Has no connections of these arrive from now on, but for those that wait already; undefined: all may. It may let more in than that. */
+  refuse(refusal: Refusal | undefined): void;
   /** Begins to connect; failures come as the stream's `error`. The caller destroys the stream in the end. */
   dial(to: SocketAddress): Duplex;
 }

@@ -103,7 +103,7 @@ export class BgpListener implements Disposable {
   #bind(family: Family): number {
     using socket = TcpSocket.open(family);
     socket.reuseAddress();
-    if (family === "IPv6") socket.ipv6Only();
+    if (family === "IPv6") socket.ipv6Only(true);
     // Of the first answer, too, which leaves before it is known whose connection it is: a peer with GTSM takes no less.
     socket.setHopLimit(maxHopLimit);
     socket.setTrafficClass(networkControl);

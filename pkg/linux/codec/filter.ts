@@ -5,6 +5,7 @@ const loadHalfWord = 0x28; // BPF_LD | BPF_H | BPF_ABS
 const loadOctet = 0x30; // BPF_LD | BPF_B | BPF_ABS
 const loadHalfWordIndexed = 0x48; // BPF_LD | BPF_H | BPF_IND
 const loadHeaderLength = 0xb1; // BPF_LDX | BPF_B | BPF_MSH: the length of an IPv4 header into the index.
+const andWith = 0x54; // BPF_ALU | BPF_AND | BPF_K
 const jump = 0x05; // BPF_JMP | BPF_JA
 const jumpIfNotBelow = 0x35; // BPF_JMP | BPF_JGE | BPF_K
 const jumpIfSet = 0x45; // BPF_JMP | BPF_JSET | BPF_K
@@ -24,6 +25,11 @@ const keepAll = 0xffff_ffff;
 const networkHeader = 0xfff0_0000; // SKF_NET_OFF: from here on the octets of the IP header.
 const chance = 0xffff_f038; // SKF_AD_OFF + SKF_AD_RANDOM: 32 bits.
 const udpHeaderLength = 8;
+const tcpFlagsOffset = 13;
+const tcpSyn = 0x02;
+const tcpAck = 0x10;
+const sourceOffset = { 4: networkHeader + 12, 16: networkHeader + 8 } as const; // By the length of an address.
+const version6 = 0x6000; // The first half word of an IPv6 header, at least; that of an IPv4 header is below.
 const maxInstructions = 4096; // BPF_MAXINSNS
 const maxJump = 255; // What 8 bits hold.
 
@@ -145,15 +151,15 @@ export interface DatagramSample {
 /** For a UDP socket, whose filters see packets from the UDP header on. @returns undefined for more words and sources than a program may have */
 export function datagramSampleFilter({ words, sources, oneIn }: DatagramSample): Uint8Array | undefined {
   const ofPayload: Instruction[] =
-    words === undefined ? [] : [[loadWord, 0, 0, udpHeaderLength + words.offset], ...acceptAnyOf(words.values)];
+    words === undefined ? [] : [[loadWord, 0, 0, udpHeaderLength + words.offset], ...endIfAnyOf(words.values, keepAll)];
   const instructions: Instruction[] = [
     ...ofPayload,
     [loadHalfWord, 0, 0, networkHeader],
-    [jumpIfNotBelow, 2, 0, 0x6000], // The version of IP.
-    [loadWord, 0, 0, networkHeader + 12],
+    [jumpIfNotBelow, 2, 0, version6],
+    [loadWord, 0, 0, sourceOffset[4]],
     [jump, 0, 0, 1],
-    [loadWord, 0, 0, networkHeader + 20],
-    ...acceptAnyOf(sources),
+    [loadWord, 0, 0, sourceOffset[16] + 12],
+    ...endIfAnyOf(sources, keepAll),
     [loadWord, 0, 0, chance],
     [jumpIfNotBelow, 1, 0, Math.floor(0xffff_ffff / oneIn)],
     [accept, 0, 0, keepAll],
@@ -162,13 +168,67 @@ export function datagramSampleFilter({ words, sources, oneIn }: DatagramSample):
   return instructions.length > maxInstructions ? undefined : program(instructions);
 }
 
-/** Ends the program where what was loaded is one of `values`, in pieces as long as jumps reach. */
-function acceptAnyOf(values: readonly number[]): Instruction[] {
+/** Whose connections a TCP listener does not take; addresses of 4 or 16 bytes in network order. */
+export interface RefusedConnections {
+  readonly sources: readonly Uint8Array[];
+  /** Where this is set, all but these are refused too. */
+  readonly allBut?: readonly Uint8Array[] | undefined;
+}
+
+/**
+ * For a TCP listener, whose filters see segments from the TCP header on, and which the connections that it accepts inherit: only what
+ * opens a connection is dropped. @returns undefined for more addresses than a program may have
+ */
+export function connectionFilter({ sources, allBut }: RefusedConnections): Uint8Array | undefined {
+  const decide = (length: 4 | 16): Instruction[] => [
+    ...endIfFromAnyOf(sources, length, 0),
+    ...endIfFromAnyOf(allBut ?? [], length, keepAll),
+    [accept, 0, 0, allBut === undefined ? keepAll : 0],
+  ];
+  const ofIpv4 = decide(4);
+  const instructions: Instruction[] = [
+    [loadOctet, 0, 0, tcpFlagsOffset],
+    [andWith, 0, 0, tcpSyn | tcpAck],
+    [jumpIfEqual, 1, 0, tcpSyn],
+    [accept, 0, 0, keepAll],
+    [loadHalfWord, 0, 0, networkHeader],
+    [jumpIfNotBelow, 0, 1, version6],
+    [jump, 0, 0, ofIpv4.length],
+    ...ofIpv4,
+    ...decide(16),
+  ];
+  return instructions.length > maxInstructions ? undefined : program(instructions);
+}
+
+/** Ends the program with `keep` where the source is one of `addresses`, of which those of another length do not count. */
+function endIfFromAnyOf(addresses: readonly Uint8Array[], length: 4 | 16, keep: number): Instruction[] {
+  const lastWords = new Map<string, number[]>(); // the words before, of which only IPv6 has some -> the last words
+  for (const address of addresses) {
+    if (address.length !== length) continue;
+    const view = new DataView(address.buffer, address.byteOffset, length);
+    const words = Array.from({ length: length / 4 }, (_, index) => view.getUint32(4 * index));
+    const last = words.pop() ?? 0;
+    const others = lastWords.get(words.join());
+    if (others === undefined) lastWords.set(words.join(), [last]);
+    else others.push(last);
+  }
+  return [...lastWords].flatMap(([first, last]) => {
+    const words = first === "" ? [] : first.split(",").map(Number);
+    const load = (word: number): Instruction => [loadWord, 0, 0, sourceOffset[length] + 4 * word];
+    let instructions: Instruction[] = [load(words.length), ...endIfAnyOf(last, keep)];
+    for (const [index, word] of [...words.entries()].reverse())
+      instructions = [load(index), [jumpIfEqual, 1, 0, word], [jump, 0, 0, instructions.length], ...instructions];
+    return instructions;
+  });
+}
+
+/** Ends the program with `keep` where what was loaded is one of `values`, in pieces as long as jumps reach. */
+function endIfAnyOf(values: readonly number[], keep: number): Instruction[] {
   const instructions: Instruction[] = [];
   for (let from = 0; from < values.length; from += maxJump) {
     const piece = values.slice(from, from + maxJump);
     for (const [index, value] of piece.entries()) instructions.push([jumpIfEqual, piece.length - index, 0, value]);
-    instructions.push([jump, 0, 0, 1], [accept, 0, 0, keepAll]);
+    instructions.push([jump, 0, 0, 1], [accept, 0, 0, keep]);
   }
   return instructions;
 }

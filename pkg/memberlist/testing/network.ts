@@ -1,6 +1,6 @@
 import { type Duplex, duplexPair } from "node:stream";
 import type { Clock } from "#pkg/clock";
-import type { OpenTransport, PacketSample, SocketAddress, Transport, TransportEvents } from "../transport.ts";
+import type { OpenTransport, PacketSample, Refusal, SocketAddress, Transport, TransportEvents } from "../transport.ts";
 
 const latency = 1; // Milliseconds, of packets.
 
@@ -12,6 +12,8 @@ export class FakeNetwork {
   readonly silent = new Set<string>();
   /** Which packets arrive, where there is a flood: address and port -> sample. */
   readonly samples = new Map<string, PacketSample>();
+  /** Whose connections do not arrive, where there are too many: address and port -> refusal. */
+  readonly refusals = new Map<string, Refusal>();
   readonly #dropped = new Map<string, number>(); // address and port -> packets
   readonly #clock: Clock;
   #others = 0;
@@ -31,6 +33,7 @@ export class FakeNetwork {
       send: (bytes, to, done) => this.send(bytes, local, to, done),
       filter: (sample) => (sample === undefined ? this.samples.delete(key) : this.samples.set(key, sample)),
       dropped: () => this.#dropped.get(key) ?? 0,
+      refuse: (refusal) => (refusal === undefined ? this.refusals.delete(key) : this.refusals.set(key, refusal)),
       dial: (to) => this.dial(local, to),
       [Symbol.asyncDispose]: async () => void this.#hosts.delete(key),
     };
@@ -57,6 +60,12 @@ export class FakeNetwork {
     return false;
   }
 
+  /** As the kernel decides. */
+  #takes({ address }: SocketAddress, to: string): boolean {
+    const refusal = this.refusals.get(to);
+    return refusal === undefined || (!refusal.sources.includes(address) && (refusal.allBut?.includes(address) ?? true));
+  }
+
   dial(from: SocketAddress, to: SocketAddress): Duplex {
     const [near, far] = duplexPair({ allowHalfOpen: true });
     // Unlike sockets, the ends of a pair do not notice when the other is destroyed.
@@ -64,7 +73,9 @@ export class FakeNetwork {
     far.on("close", () => near.destroy());
     const host = this.#hosts.get(keyOf(to));
     if (host === undefined) near.destroy(new Error(`connect ECONNREFUSED ${to.address}:${to.port}`));
-    else if (!this.silent.has(to.address)) host.stream(far, { ...from, port: 40_000 });
+    else if (!this.silent.has(to.address) && this.#takes(from, keyOf(to)))
+      if (host.connection(from)) host.stream(far, { ...from, port: 40_000 });
+      else near.destroy();
     return near;
   }
 }
