@@ -38,7 +38,7 @@ export async function manySessions(lab: Lab, { count, intervalMs, peer, busy }: 
   const theirs = peer === "frr" ? await frrEnds(lab, them, sessions(1, 0)) : await ourEnds(them, sessions(1, 0), false);
   const ours = await ourEnds(us, sessions(0, 1), busy);
   const areUp = async () => (await ours.areUp()) && (await theirs.areUp());
-  await waitFor("all sessions to be up on both sides", areUp, { timeout: 60_000, every: 500 });
+  await waitFor("all sessions to be up on both sides", areUp, { every: 500 });
   return { ours, theirs };
 }
 

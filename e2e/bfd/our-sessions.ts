@@ -47,13 +47,13 @@ export class OurSessions implements AsyncDisposable {
   }
 
   /** Waits until the last status of the peer has this verdict. */
-  async reaches(peer: string, verdict: BfdVerdict, { timeout = 10_000 } = {}): Promise<StatusLine> {
+  async reaches(peer: string, verdict: BfdVerdict, { timeout = 120_000 } = {}): Promise<StatusLine> {
     const last = () => this.statuses(peer).at(-1);
     return this.#find(`${peer} ${verdict}`, () => (last()?.verdict === verdict ? last() : undefined), timeout);
   }
 
   /** Waits for a status with this verdict, however short, beyond the first `seen` of the peer. */
-  async passes(peer: string, verdict: BfdVerdict, { seen = 0, timeout = 10_000 } = {}): Promise<StatusLine> {
+  async passes(peer: string, verdict: BfdVerdict, { seen = 0, timeout = 120_000 } = {}): Promise<StatusLine> {
     const find = () => this.statuses(peer).slice(seen);
     return this.#find(`${peer} ${verdict}`, () => find().find((line) => line.verdict === verdict), timeout);
   }

@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 
 /** For `waitFor` what the cluster does: only a failure takes as long, on a machine of any speed. */
-export const patience = { timeout: 180_000, every: 250 };
+export const patience = { timeout: 300_000, every: 250 };
 
 export interface RunOptions {
   /** Written to standard input, which is empty otherwise. */
   readonly input?: string;
-  /** After this long it is killed and the promise rejects; 4 minutes unless given. */
+  /** After this long it is killed and the promise rejects; 400 s unless given, longer than `patience`. */
   readonly timeoutMs?: number;
 }
 
@@ -29,7 +29,7 @@ export class CommandError extends Error {
  * @throws {CommandError}
  */
 export function run(command: readonly [string, ...string[]], options: RunOptions = {}): Promise<string> {
-  const { input = "", timeoutMs = 240_000 } = options;
+  const { input = "", timeoutMs = 400_000 } = options;
   const [file, ...args] = command;
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { stdio: "pipe" });

@@ -108,13 +108,13 @@ export class ControlPlane {
   }
 
   /** Starts what needs an API server that answers: it would give up soon. */
-  startControllers(): void {
+  startControllers(nodeMonitorGraceSeconds: number): void {
     const { host, kubeconfig } = this;
     host.daemon("kube-controller-manager", [
       ...[this.kcp, "kube-controller-manager", "--kubeconfig", kubeconfig, "--leader-elect=false"],
       ...["--use-service-account-credentials", "--root-ca-file", this.#pki.caCertificate],
       ...["--service-account-private-key-file", this.#pki.serviceAccountKey],
-      ...["--node-monitor-grace-period=12s", "--node-monitor-period=2s"],
+      ...[`--node-monitor-grace-period=${nodeMonitorGraceSeconds}s`, "--node-monitor-period=2s"],
     ]);
     host.daemon("kube-scheduler", [this.kcp, "kube-scheduler", "--kubeconfig", kubeconfig, "--leader-elect=false"]);
   }

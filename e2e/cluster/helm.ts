@@ -37,7 +37,7 @@ async function buildHelm(): Promise<string> {
   await mkdir(folder, { recursive: true });
   try {
     await run(["env", `GOBIN=${folder}`, "CGO_ENABLED=0", "go", "install", `helm.sh/helm/v4/cmd/helm@${version}`], {
-      timeoutMs: 15 * 60_000,
+      timeoutMs: 90 * 60_000,
     });
     await rename(join(folder, "helm"), built);
   } catch (cause) {

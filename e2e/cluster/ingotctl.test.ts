@@ -91,7 +91,8 @@ suite("ingotctl on a real API server", () => {
       },
     );
     const scheduled = "--for=jsonpath={.status.desiredNumberScheduled}=1";
-    await cluster.kubectl(["-n", namespace, "wait", scheduled, "daemonset/speaker", "--timeout=3m"]);
+    await cluster.kubectl(["-n", namespace, "wait", scheduled, "daemonset/speaker", "--timeout=5m"]);
+    await cluster.kubectl(["wait", "--for=condition=PodScheduled", "pod/serf", "--timeout=5m"]);
     const { status, findings, unread } = await check();
     assert.deepEqual([status, unread], ["1", []]);
     const told = findings.filter(({ severity }) => severity !== "note").map(({ check, where }) => `${check} ${where}`);
@@ -130,7 +131,7 @@ suite("ingotctl on a real API server", () => {
   test("every sample becomes custom resources that MetalLB's own definitions take, and they come back", { skip }, async () => {
     for (const file of readdirSync(crds ?? "").filter((name) => name.endsWith(".yaml")))
       await cluster.kubectl(["create", "-f", join(resolve(crds ?? ""), file)]);
-    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=3m", "crd", "--all"]);
+    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=5m", "crd", "--all"]);
     // As it refuses objects without its controller.
     await cluster.kubectl(["delete", "validatingwebhookconfiguration", "metallb-webhook-configuration", "--ignore-not-found"]);
     const samples = join(project, "config-samples");

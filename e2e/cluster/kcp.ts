@@ -48,7 +48,7 @@ async function build(path: string, version: string): Promise<void> {
     ".",
   ] as const;
   try {
-    await run(command, { timeoutMs: 30 * 60_000 });
+    await run(command, { timeoutMs: 90 * 60_000 });
   } catch (cause) {
     const advice = "Install Go 1.25 or later, or set KCP to a binary built elsewhere from e2e/cluster/kcp";
     throw new Error(`Cannot build Kubernetes for the tests. ${advice}`, {

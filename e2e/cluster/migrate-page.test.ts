@@ -42,7 +42,7 @@ suite("the page on moving from MetalLB", () => {
       metadata: { namespace, name: "config" },
       data: { config: "address-pools: [{name: lan, protocol: layer2, addresses: [172.30.0.200-172.30.0.210]}]\n" },
     });
-    await run(`kubectl -n ${namespace} rollout status deployment/controller daemonset/speaker --timeout=3m`);
+    await run(`kubectl -n ${namespace} rollout status deployment/controller daemonset/speaker --timeout=5m`);
     const address = await serve("web");
     for (const step of [
       "1. Look at what there is",
@@ -66,18 +66,18 @@ suite("the page on moving from MetalLB", () => {
     await writeFile(join(folder, "kustomization.yaml"), own.replace("newTag: 0.1.0", `newTag: ${ingotImage.tag}`));
     await symlink(project, join(folder, "ingot"));
     await run("kubectl apply -k .");
-    await run(`kubectl -n ${namespace} rollout status deployment/controller --timeout=3m`);
+    await run(`kubectl -n ${namespace} rollout status deployment/controller --timeout=5m`);
     const levels = () =>
       run(`kubectl -n ${namespace} get pods -l component=speaker -o jsonpath='{.items[*].spec.containers[0].args[2]}'`);
     assert.equal(await levels(), "--log-level=debug", "what was there before");
     await type("From MetalLB 0.12", "One node first");
     await waitFor("Ingot's speaker", async () => (await levels()) === "--log-level=info", patience);
-    await run(`kubectl -n ${namespace} wait pods -l component=speaker --for=condition=Ready --timeout=3m`);
+    await run(`kubectl -n ${namespace} wait pods -l component=speaker --for=condition=Ready --timeout=5m`);
   });
 
   test("from 0.13 and later: converted, stopped, installed, and no address changes", async () => {
     for (const kind of kinds) await apply(definitionOf(kind));
-    await run("kubectl wait --for=condition=Established --timeout=3m crd --all");
+    await run("kubectl wait --for=condition=Established --timeout=5m crd --all");
     await apply(resource("IPAddressPool", { addresses: ["172.30.0.200-172.30.0.210"] }));
     await apply(resource("L2Advertisement", {}));
     await run(`kubectl -n ${namespace} delete configmap config ingot-status`);

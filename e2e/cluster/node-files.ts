@@ -38,7 +38,7 @@ export function kubeletConfig({ pki, cgroup }: NodeOptions, directory: string, o
     podLogsDir: join(directory, "pods"),
     volumePluginDir: join(directory, "plugins"),
     cgroupDriver: "cgroupfs",
-    // A quarter of the defaults, as the controller manager's: a test waits for a node that is gone.
+    // A quarter of the defaults: a test waits for a node that is gone.
     nodeStatusUpdateFrequency: "3s",
     nodeLeaseDurationSeconds: 12,
     cgroupsPerQOS: true,

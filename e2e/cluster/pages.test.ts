@@ -111,6 +111,7 @@ step("everything off: nothing is assigned or announced, and no status changes; o
   const address = await addressOf("kept");
   await type("docs/upgrade.md", "Everything", 0);
   await speakersOn([]);
+  await runsOn("controller", []);
   await silent("kept");
   await apply(service("waiting"));
   assert.equal(await addressOf("kept"), address);
@@ -316,7 +317,7 @@ async function serve(name: string): Promise<void> {
 async function rolledOut(...names: string[]): Promise<void> {
   for (const name of names) {
     const kind = name === "speaker" ? "daemonset" : "deployment";
-    await kubectl("-n", namespace, "rollout", "status", `${kind}/${name}`, "--timeout=3m");
+    await kubectl("-n", namespace, "rollout", "status", `${kind}/${name}`, "--timeout=5m");
   }
 }
 

@@ -21,6 +21,8 @@ export interface RealClusterOptions {
   readonly kcp: string;
   /** Of kube-proxy; iptables unless given. */
   readonly proxyMode?: NodeOptions["proxyMode"];
+  /** After how long a node that says nothing is no longer Ready; 5 minutes unless given, which no busy machine keeps a node silent for. */
+  readonly nodeMonitorGraceSeconds?: number;
 }
 
 export class RealCluster implements AsyncDisposable {
@@ -52,7 +54,12 @@ export class RealCluster implements AsyncDisposable {
    * Resolves when every node is Ready and the namespace `default` takes Pods.
    * @throws {Error} with what the machine lacks, or with the end of the logs; nothing is left behind
    */
-  static async start({ nodes: nodeCount, kcp, proxyMode = "iptables" }: RealClusterOptions): Promise<RealCluster> {
+  static async start({
+    nodes: nodeCount,
+    kcp,
+    proxyMode = "iptables",
+    nodeMonitorGraceSeconds = 300,
+  }: RealClusterOptions): Promise<RealCluster> {
     checkRequirements();
     await using stack = new AsyncDisposableStack();
     const sandbox = stack.use(await Sandbox.start());
@@ -72,7 +79,7 @@ export class RealCluster implements AsyncDisposable {
         nodes.push(new ClusterNode({ ...common, host, number: index + 1, cgroup, setRoutes: () => setRoutes(sandbox, lan) }));
       }
       const cluster = new RealCluster(sandbox, lan, controlPlane, nodes);
-      if (nodeCount > 0) await cluster.#startNodes();
+      if (nodeCount > 0) await cluster.#startNodes(nodeMonitorGraceSeconds);
       else await controlPlane.isReady();
       stack.move();
       return cluster;
@@ -81,18 +88,18 @@ export class RealCluster implements AsyncDisposable {
     }
   }
 
-  async #startNodes(): Promise<void> {
+  async #startNodes(nodeMonitorGraceSeconds: number): Promise<void> {
     const { controlPlane, nodes } = this;
     const startControllers = async () => {
       await controlPlane.isReady();
-      controlPlane.startControllers();
+      controlPlane.startControllers(nodeMonitorGraceSeconds);
     };
     await Promise.all([...nodes.map((node) => node.start()), startControllers()]);
     const names = nodes.map(({ name }) => `node/${name}`);
     // A namespace takes no Pods before it has its ServiceAccount.
     const created = () => this.kubectl(["get", "serviceaccount/default", ...names]);
     await waitFor("the nodes to register", created, patience);
-    await this.kubectl(["wait", "--for=condition=Ready", "--timeout=3m", ...names]);
+    await this.kubectl(["wait", "--for=condition=Ready", "--timeout=5m", ...names]);
   }
 
   /** Runs kubectl as an administrator; paths have to be absolute. @returns what it printed. @throws {CommandError} */

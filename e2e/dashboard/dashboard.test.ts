@@ -111,6 +111,7 @@ suite("the dashboard of a running cluster", { skip: chromiumRefusal() || (await 
     await viewer.page.getByRole("link", { name: new RegExp(`^${owner.name} is Pending`) }).waitFor();
     await owner.speaker.start();
     await viewer.page.getByRole("link", { name: new RegExp(`^${owner.name} is Ready`) }).waitFor();
+    await waitFor("it to own the address again", async () => (await webAddress()).owner === name, patience);
     await open("services?explain=svc%2Fdefault%2Fweb");
     await viewer.page.getByText("History").click();
     await viewer.page.getByText(`took ${address} over from node ${owner.name}`).first().waitFor();

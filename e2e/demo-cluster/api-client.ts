@@ -91,7 +91,7 @@ export class ApiClient implements Disposable {
     const headers = contentType === undefined ? {} : { "content-type": contentType };
     this.#agent ??= this.#connect();
     const agent = await this.#agent;
-    const sent = request({ host: "127.0.0.1", port: this.#port, method, path, headers, agent, timeout: 5_000 });
+    const sent = request({ host: "127.0.0.1", port: this.#port, method, path, headers, agent, timeout: 20_000 });
     sent.on("timeout", () => sent.destroy(new Error(`Cannot ${method} ${path}: the API server does not answer`)));
     sent.end(body === undefined ? undefined : JSON.stringify(body));
     const [response] = (await once(sent, "response")) as [IncomingMessage];

@@ -131,7 +131,7 @@ suite("the demo's cluster", async () => {
     const { speaker } = cluster.node("node1");
     assert.equal(await speaker.ready(), true);
     speaker.process.kill("SIGKILL");
-    await waitFor("its Pod not to be ready", async () => !(await speaker.ready()), { timeout: 1_000 });
+    await waitFor("its Pod not to be ready", async () => !(await speaker.ready()));
     await speaker.process.exited;
     await speaker.start();
     await waitFor("its Pod to be ready", () => speaker.ready());

@@ -22,6 +22,7 @@ export interface WorkloadOptions {
 const root = fileURLToPath(new URL("../../", import.meta.url));
 // A kubelet asks once in the manifest's 5 s. Once ready, so seldom that what it costs does not count in what a process costs at rest.
 const probeEveryMs = { whileUnready: 250, whileReady: 1000 };
+const probeTimeoutMs = 1_000; // As a kubelet, unless told otherwise.
 const metricsPort = 7472;
 
 /**
@@ -108,9 +109,9 @@ export class Workload implements AsyncDisposable {
     return conditions.some(({ type, status }) => type === "Ready" && status === "True");
   }
 
-  /** GET from its HTTP server, on loopback of its own host. What it answers under `/v1` has to be as docs/openapi.yaml says. */
-  async get(path: string): Promise<{ status: number; body: string }> {
-    const answer = await this.#options.host.get(`http://127.0.0.1:${metricsPort}${path}`, { timeout: 1_000 });
+  /** GET within `timeout` milliseconds from its HTTP server, on loopback of its own host. What it answers under `/v1` has to be as docs/openapi.yaml says. */
+  async get(path: string, timeout = 30_000): Promise<{ status: number; body: string }> {
+    const answer = await this.#options.host.get(`http://127.0.0.1:${metricsPort}${path}`, { timeout });
     if (path.startsWith("/v1/") && answer.status === 200) assertDescribed(path, answer.body);
     return answer;
   }
@@ -168,7 +169,7 @@ export class Workload implements AsyncDisposable {
   async #healthy(): Promise<boolean> {
     if (this.process.exit !== undefined) return false;
     try {
-      const { status } = await this.get("/readyz");
+      const { status } = await this.get("/readyz", probeTimeoutMs);
       return status === 200 && this.process.exit === undefined;
     } catch {
       return false;

@@ -26,7 +26,7 @@ export interface SpawnOptions {
 export interface RunOptions extends SpawnOptions {
   /** For standard input, which is empty when unset. */
   readonly input?: string;
-  /** Milliseconds until it is killed; 10,000 when unset. */
+  /** Milliseconds until it is killed; 120,000 when unset. */
   readonly timeout?: number;
 }
 
@@ -43,7 +43,7 @@ export class CommandError extends Error {
 }
 
 /** Waits for the end of a command. @throws {CommandError} when it takes more than `timeout` milliseconds; it is killed then */
-export async function result(what: string, inside: Inside, { input, timeout = 10_000 }: RunOptions): Promise<CommandResult> {
+export async function result(what: string, inside: Inside, { input, timeout = 120_000 }: RunOptions): Promise<CommandResult> {
   const { wrapper, pid } = inside;
   const { stdin, stdout, stderr } = wrapper;
   if (stdout === null || stderr === null) throw new Error(`Cannot run ${what}: no pipes`);
@@ -119,7 +119,7 @@ export class LabProcess implements AsyncDisposable {
    * The first line that matches, of those printed already and those to come.
    * @throws {Error} when the process ends, or `timeout` milliseconds pass, without one; with the last lines in the message
    */
-  async waitForLine(pattern: RegExp, { timeout = 10_000 }: { timeout?: number } = {}): Promise<string> {
+  async waitForLine(pattern: RegExp, { timeout = 120_000 }: { timeout?: number } = {}): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const fail = (why: string): void => {
       const last = this.#lines.slice(-10).map((line) => `\n  ${line}`);
@@ -148,8 +148,8 @@ export class LabProcess implements AsyncDisposable {
     return signal(pid, name);
   }
 
-  /** Asks it to end, and after `grace` milliseconds (5,000 when unset) makes it. */
-  async stop({ grace = 5_000 }: { grace?: number } = {}): Promise<Exit> {
+  /** Asks it to end, and after `grace` milliseconds (30,000 when unset) makes it. */
+  async stop({ grace = 30_000 }: { grace?: number } = {}): Promise<Exit> {
     this.kill("SIGTERM");
     const timer = setTimeout(() => this.kill("SIGKILL"), grace);
     try {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 
 export interface WaitOptions {
-  /** Milliseconds until it fails; 10,000 when unset. */
+  /** Milliseconds until it fails; 120,000 when unset, which only a failure takes, on a machine of any speed. */
   readonly timeout?: number;
   /** Milliseconds between attempts; 20 when unset. */
   readonly every?: number;
@@ -18,7 +18,7 @@ type Falsy = false | 0 | 0n | "" | null | undefined;
 export async function waitFor<T>(
   description: string,
   attempt: () => T | Promise<T>,
-  { timeout = 10_000, every = 20 }: WaitOptions = {},
+  { timeout = 120_000, every = 20 }: WaitOptions = {},
 ): Promise<Exclude<T, Falsy>> {
   const deadline = performance.now() + timeout;
   for (;;) {

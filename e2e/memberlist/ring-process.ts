@@ -98,7 +98,7 @@ export class RingProcess implements AsyncDisposable {
   }
 
   /** The first line of this event (of the node named `about`) at or after line `from`, waiting for it. */
-  async line(event: string, { about, from = 0, timeout = 10_000 }: LineOptions = {}): Promise<RingLine> {
+  async line(event: string, { about, from = 0, timeout = 120_000 }: LineOptions = {}): Promise<RingLine> {
     const what = `${this.name} to print ${event}${about === undefined ? "" : ` of ${about}`}`;
     return waitFor(what, () => this.#find(event, about, from), { timeout });
   }
@@ -108,7 +108,7 @@ export class RingProcess implements AsyncDisposable {
   }
 
   /** Sends a command and waits for the line that answers it. */
-  async request(command: string, answer: string, timeout = 10_000): Promise<RingLine> {
+  async request(command: string, answer: string, timeout = 120_000): Promise<RingLine> {
     const from = this.lines.length;
     this.#child.stdin?.write(`${command}\n`);
     return this.line(answer, { from, timeout });
@@ -129,7 +129,7 @@ export class RingProcess implements AsyncDisposable {
 
   /** @throws {Error} when nobody could be joined */
   async join(other: { readonly address: string; readonly port: number }): Promise<void> {
-    const { joined, error } = await this.request(`join ${other.address}:${other.port}`, "joined", 15_000);
+    const { joined, error } = await this.request(`join ${other.address}:${other.port}`, "joined");
     if (joined !== 1) throw new Error(`Cannot join ${other.address}: ${error}`);
   }
 

@@ -95,7 +95,7 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
       assert.ok(ours && theirs && ourVictim && theirVictim);
       await Promise.all([ourVictim.kill(), theirVictim.kill()]);
       for (const victim of [ourVictim, theirVictim])
-        for (const witness of [ours, theirs]) await witness.line("leave", { about: victim.name, timeout: 40_000 });
+        for (const witness of [ours, theirs]) await witness.line("leave", { about: victim.name });
       assert.deepEqual(logged(ours, "member failed").sort(), [ourVictim.name, theirVictim.name].sort());
       await agree([ours, theirs]);
     });
@@ -107,8 +107,12 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
       for (const leaver of [ourLeaver, theirLeaver]) {
         const { error } = await leaver.request("leave", "left");
         assert.equal(error, undefined);
-        // Far sooner than a failure is found, which takes five seconds at least.
-        for (const witness of [ours, theirs]) await witness.line("leave", { about: leaver.name, timeout: 2_500 });
+        for (const witness of [ours, theirs]) await witness.line("leave", { about: leaver.name });
+        const failed = `Marking ${leaver.name} as failed`; // What theirs says of a failure, which takes five seconds at least.
+        assert.deepEqual(
+          theirs.log.filter((line) => line.includes(failed)),
+          [],
+        );
       }
       assert.deepEqual(logged(ours, "member left"), [ourLeaver.name, theirLeaver.name]);
       await agree([ours, theirs]);
@@ -163,14 +167,10 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
       const theirs = await ring.node(version);
       const ours = await ring.node("ingot", { flags: ["--loss=1"] });
       await ours.join(theirs);
-      await waitFor(
-        "both to probe by TCP",
-        async () => {
-          const warned = theirs.log.some((line) => line.includes("misconfigured"));
-          return warned && ours.log.some((line) => line.includes("answers over TCP alone"));
-        },
-        { timeout: 20_000 },
-      );
+      await waitFor("both to probe by TCP", async () => {
+        const warned = theirs.log.some((line) => line.includes("misconfigured"));
+        return warned && ours.log.some((line) => line.includes("answers over TCP alone"));
+      });
       assert.ok(!theirs.has("leave") && !ours.has("leave"));
     });
   }

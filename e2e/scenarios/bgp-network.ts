@@ -94,7 +94,7 @@ export async function established({ router }: PlacedRouter): Promise<void> {
     if (down.length > 0) throw new Error(JSON.stringify(down));
     return true;
   };
-  await waitFor(`${router.kind}'s sessions`, up, { timeout: 30_000, every: 50 });
+  await waitFor(`${router.kind}'s sessions`, up, { every: 50 });
 }
 
 /** What the router has for a prefix, by neighbour. */
@@ -110,14 +110,10 @@ export async function routesFrom(
   from: readonly string[],
 ): Promise<ReadonlyMap<string, Route>> {
   const wanted = from.toSorted().join(" ");
-  return waitFor(
-    `${placed.router.kind} to have routes to ${prefix} from ${wanted || "nobody"}`,
-    async () => {
-      const routes = await routesTo(placed, prefix);
-      const have = [...routes.keys()].sort().join(" ");
-      if (have !== wanted) throw new Error(`it has them from ${have || "nobody"}`);
-      return routes;
-    },
-    { timeout: 20_000 },
-  );
+  return waitFor(`${placed.router.kind} to have routes to ${prefix} from ${wanted || "nobody"}`, async () => {
+    const routes = await routesTo(placed, prefix);
+    const have = [...routes.keys()].sort().join(" ");
+    if (have !== wanted) throw new Error(`it has them from ${have || "nobody"}`);
+    return routes;
+  });
 }

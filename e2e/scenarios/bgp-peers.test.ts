@@ -62,7 +62,7 @@ ${more}`);
       return true;
     };
     // Connections that nobody answers, such as those with a wrong password, take their time to fail.
-    await waitFor(`the failure ${words}`, failed, { timeout: 30_000 });
+    await waitFor(`the failure ${words}`, failed);
   };
   const flaps = async (): Promise<Record<string, number>> =>
     Object.fromEntries((await views()).map((each) => [each.peer.replace(/:\d+$/, ""), each.flaps]));
@@ -180,7 +180,7 @@ ${more}`);
   test("a router behind a router is a peer", async () => {
     const { address, router } = distant;
     await configure({ distant: session(`peer-address: ${address}, ebgp-multihop: true, ebgp-multihop-ttl: 2, ${selected}`) });
-    await waitFor("its route", async () => (await router.routes()).some((route) => route.prefix === prefix), { timeout: 30_000 });
+    await waitFor("its route", async () => (await router.routes()).some((route) => route.prefix === prefix));
     delete peers.distant;
     await configure();
     await waitFor("its end", async () => (await router.routes()).length === 0);

@@ -109,7 +109,6 @@ ${peers.join("")}address-pools:
       await waitFor(
         `${placed.router.kind} to have the route again`,
         async () => (await routesTo(placed, prefix)).get(node.addresses[0])?.stale === false,
-        { timeout: 60_000 },
       );
     for (const placed of routers) await routesFrom(placed, goner, []);
     await watching.stop();
@@ -135,7 +134,7 @@ ${peers.join("")}address-pools:
     }
     for (const { router } of routers) router.thaw();
     for (const placed of routers) {
-      await waitFor(`the session with ${placed.router.kind}`, async () => (await up(placed)) === 1, { timeout: 60_000 });
+      await waitFor(`the session with ${placed.router.kind}`, async () => (await up(placed)) === 1);
       await routesFrom(placed, prefix, [node.addresses[0]]);
     }
     await service.delete();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { type DemoCluster, demoConfiguration, eventsOf } from "#e2e/demo-cluster";
 import { Lab, waitFor } from "#e2e/lab";
-import { addressesOf, answer, applyService, assigned, metric, owner, serviceReference, startCluster } from "./observe.ts";
+import { addressesOf, answered, applyService, assigned, metric, owner, serviceReference, startCluster } from "./observe.ts";
 
 const configMap = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "config", namespace: "metallb-system" } };
 const other = "address-pools: [{name: other, protocol: layer2, addresses: [172.30.0.150-172.30.0.160]}]";
@@ -39,7 +39,7 @@ suite("a configuration that cannot be used changes nothing", { skip: await Lab.r
   /** The web Service is where it was, and a new one is still served from the configuration before. */
   async function nothingChanged(name: string): Promise<void> {
     assert.deepEqual(await addressesOf(cluster, "web"), [address]);
-    assert.match(await answer(cluster, address), /^web-[12] on node[12]$/);
+    await answered(cluster, address, /^web-[12] on node[12]$/);
     await applyService(cluster, name);
     assert.match((await assigned(cluster, name)).join(), /^172\.30\.0\.2\d\d$/);
     await cluster.api.delete(serviceReference(name));
@@ -69,7 +69,7 @@ suite("a configuration that cannot be used changes nothing", { skip: await Lab.r
     await waitFor("the speaker to be ready", () => node?.speaker.ready() ?? false);
     await stale();
     await nothingChanged("after-restart");
-    assert.match(await answer(cluster, address), /^web-[12] on node[12]$/);
+    await answered(cluster, address, /^web-[12] on node[12]$/);
   });
 
   test("one that leaves no pool for an address in use: refused by name, and taken up when nothing is in its way", async () => {

@@ -44,7 +44,7 @@ suite("ingotctl explains what is wrong around the cluster", { skip: await Lab.re
     const flags = ["--kubeconfig=/run/speaker.conf", "--namespace=metallb-system", "--node-name=foreign"];
     const ring = ["--ml-bindaddr=172.30.0.77", "--ml-secret-key=some other secret than theirs"];
     await using other = await foreign.spawn("foreign", [process.execPath, path("../../speaker/main.ts"), ...flags, ...ring]);
-    await other.waitForLine(/cannot join a speaker/, { timeout: 30_000 });
+    await other.waitForLine(/cannot join a speaker/);
     await waitFor("it to answer", () => foreign.get("http://127.0.0.1:7472/metrics"));
     const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "speaker-foreign", namespace: "metallb-system" } };
     await cluster.api.apply({
@@ -134,7 +134,7 @@ class OtherCluster implements AsyncDisposable {
     });
     const flags = [`--kubeconfig=${kubeconfig}`, `--namespace=${namespace}`, "--node-name=elsewhere"];
     const speaker = stack.use(await host.spawn("elsewhere", ["node", path("../../speaker/main.ts"), ...flags]));
-    await speaker.waitForLine(/"serviceAnnounced"/, { timeout: 30_000 });
+    await speaker.waitForLine(/"serviceAnnounced"/);
     return new OtherCluster(await host.link("eth0").mac(), stack.move());
   }
 

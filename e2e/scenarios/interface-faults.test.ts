@@ -32,7 +32,7 @@ suite("addresses stay in the nodes' kernels", { skip: await routerRefusal("bird"
   const shown = async (name: string): Promise<Shown> => JSON.parse((await node(name).speaker.get("/v1/kernel")).body);
   const isThere = async (name: string): Promise<boolean> =>
     (await node(name).host.run(["ip", "-o", "addr", "show", "dev", "kube-lb0"])).stdout.includes(v4);
-  const ready = (name: string) => waitFor(`${name}'s speaker`, () => node(name).speaker.ready(), { timeout: 30_000 });
+  const ready = (name: string) => waitFor(`${name}'s speaker`, () => node(name).speaker.ready());
 
   test("what is deleted by hand is back, with all that is flushed and the interface itself; an event names it", async () => {
     const { host } = node("node1");
@@ -53,7 +53,7 @@ suite("addresses stay in the nodes' kernels", { skip: await routerRefusal("bird"
     );
     assert.ok((items[0]?.restored ?? 0) >= 2);
     const seen = async () => (await eventsOf(network.cluster, "Node", "node1")).find(({ reason }) => reason === "kernelRestored");
-    const event = await waitFor("an event", seen, { timeout: 20_000 });
+    const event = await waitFor("an event", seen);
     assert.match(event.message, /put back/);
   });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { type DemoCluster, type DemoNode, type DemoService, eventsOf, learned } from "#e2e/demo-cluster";
 import { Lab, waitFor } from "#e2e/lab";
-import { answer, eventOf, metric, startCluster } from "./observe.ts";
+import { answer, answered, eventOf, metric, startCluster } from "./observe.ts";
 
 const configuration = `address-pools:
 - name: nics
@@ -30,8 +30,6 @@ interface Shown {
   readonly restored: number;
   readonly items: readonly { readonly prefix: string; readonly interface: string; readonly place: string }[];
 }
-
-const patient = { timeout: 60_000 };
 
 suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refusal() }, () => {
   let cluster: DemoCluster;
@@ -65,17 +63,13 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
 
   /** The one node that has it, when that is so, as the client finds too. */
   async function ownerOf(address: string, wanted: (node: DemoNode) => boolean = () => true): Promise<DemoNode> {
-    return waitFor(
-      `one node to have ${address}`,
-      async () => {
-        const [one, ...more] = await having(address);
-        if (one === undefined || more.length > 0 || !wanted(one)) return undefined;
-        await cluster.client.run(["ip", "neigh", "flush", "to", address]);
-        await answer(cluster, address);
-        return (await learned(cluster, address))?.node.name === one.name ? one : undefined;
-      },
-      patient,
-    );
+    return waitFor(`one node to have ${address}`, async () => {
+      const [one, ...more] = await having(address);
+      if (one === undefined || more.length > 0 || !wanted(one)) return undefined;
+      await cluster.client.run(["ip", "neigh", "flush", "to", address]);
+      await answer(cluster, address);
+      return (await learned(cluster, address))?.node.name === one.name ? one : undefined;
+    });
   }
 
   const shown = async ({ speaker }: DemoNode): Promise<Shown> => JSON.parse((await speaker.get("/v1/kernel")).body);
@@ -83,7 +77,7 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
   test("with the subnet's length, no route to it, no use as a source and our mark; the client is answered by both families", async () => {
     for (const address of [v4, v6]) {
       const owner = await ownerOf(address);
-      assert.match(await answer(cluster, address), /^web-/);
+      await answered(cluster, address, /^web-/);
       const { prefixlen, noprefixroute, deprecated, protocol, valid_life_time: life } = (await found(owner, address)) ?? {};
       assert.deepEqual([prefixlen, noprefixroute], [address === v4 ? 24 : 64, true]);
       if (address === v6) assert.equal(deprecated, true);
@@ -110,14 +104,14 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
     await ownerOf(v4);
     assert.ok(await found(owner, own));
     const seen = async () => (await eventsOf(cluster, "Node", owner.name)).find(({ reason }) => reason === "kernelRestored");
-    assert.match((await waitFor("an event", seen, patient)).message, /put back/);
+    assert.match((await waitFor("an event", seen)).message, /put back/);
   });
 
   test("a node whose cable is pulled hands it over, and has it back alone when it is plugged in", async () => {
     const owner = await ownerOf(v4);
     cluster.lan.unplug(owner.host);
-    const other = await waitFor("another node", async () => (await having(v4)).find(({ name }) => name !== owner.name), patient);
-    assert.match(await waitFor("an answer", async () => /^web-/.exec(await answer(cluster, v4))?.[0], patient), /^web-/);
+    const other = await waitFor("another node", async () => (await having(v4)).find(({ name }) => name !== owner.name));
+    assert.match(await waitFor("an answer", async () => /^web-/.exec(await answer(cluster, v4))?.[0]), /^web-/);
     assert.notEqual(other.name, owner.name);
     cluster.lan.plug(owner.host);
     assert.equal((await ownerOf(v4, ({ name }) => name === owner.name)).name, owner.name);
@@ -126,11 +120,11 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
   test("a speaker that is killed leaves it, and the next adopts it without taking it off; only one node has it then", async () => {
     await cluster.configure(configuration.replace("placement: lan\n", "placement: lan\n  address-lifetime: 10m\n"));
     const owner = await ownerOf(v4);
-    await waitFor("the lifetime", async () => ((await found(owner, v4))?.valid_life_time ?? 0) > 300, patient);
+    await waitFor("the lifetime", async () => ((await found(owner, v4))?.valid_life_time ?? 0) > 300);
     const watch = await owner.host.spawn(`monitor-${owner.name}`, ["ip", "-o", "monitor", "address"]);
     owner.speaker.process.kill("SIGKILL");
     await owner.speaker.process.exited;
-    await waitFor("another node", async () => (await having(v4)).some(({ name }) => name !== owner.name), patient);
+    await waitFor("another node", async () => (await having(v4)).some(({ name }) => name !== owner.name));
     assert.ok(await found(owner, v4));
     await owner.speaker.start();
     await ownerOf(v4, ({ name }) => name === owner.name);
@@ -140,7 +134,7 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
       [],
     );
     await cluster.configure(configuration);
-    await waitFor("the lifetime", async () => ((await found(owner, v4))?.valid_life_time ?? Infinity) <= 10, patient);
+    await waitFor("the lifetime", async () => ((await found(owner, v4))?.valid_life_time ?? Infinity) <= 10);
   });
 
   test("a speaker that is killed, or hangs, and stays so has it no longer soon after, without anybody's doing", async () => {
@@ -154,7 +148,7 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
       const { speaker } = owner;
       speaker.process.kill(signal);
       try {
-        for (const address of [v4, v6]) await waitFor("another node alone", () => isAlone(owner, address), patient);
+        for (const address of [v4, v6]) await waitFor("another node alone", () => isAlone(owner, address));
       } finally {
         if (signal === "SIGSTOP") speaker.process.kill("SIGCONT");
         else await speaker.start();
@@ -168,7 +162,7 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
     const owner = await ownerOf(v4);
     owner.speaker.process.kill("SIGSTOP");
     try {
-      await waitFor("another node", async () => (await having(v4)).some(({ name }) => name !== owner.name), patient);
+      await waitFor("another node", async () => (await having(v4)).some(({ name }) => name !== owner.name));
     } finally {
       owner.speaker.process.kill("SIGCONT");
     }
@@ -199,11 +193,11 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
     };
     try {
       await restart(first, ["net_admin"]);
-      await waitFor("it to see another owner", async () => (await verdict())?.cause === "notOwner", patient);
+      await waitFor("it to see another owner", async () => (await verdict())?.cause === "notOwner");
       const second = await ownerOf(v4, ({ name }) => name !== first.name);
       assert.match((await first.speaker.get("/readyz")).body, /NET_ADMIN/);
       await Promise.all(nodes.filter((node) => node !== first).map((node) => restart(node, ["net_admin"])));
-      await waitFor("a verdict", async () => /NIC \(node1, node2, node3\)$/.test((await verdict())?.message ?? ""), patient);
+      await waitFor("a verdict", async () => /NIC \(node1, node2, node3\)$/.test((await verdict())?.message ?? ""));
       assert.equal((await verdict())?.cause, "noKernelAccess");
       await eventOf(cluster, "web", "noKernelAccess", /may put it on a NIC/);
       assert.deepEqual(await having(v4), []);
@@ -263,7 +257,7 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
       await cluster.expose(`auto-${address.split(".").at(-1)}`, ["node1"], { annotations });
     }
     await ownerOf("172.30.0.181");
-    await waitFor("all nodes", async () => (await having("198.51.100.9", "kube-lb0")).length === 3, patient);
+    await waitFor("all nodes", async () => (await having("198.51.100.9", "kube-lb0")).length === 3);
     assert.deepEqual(await having("172.30.0.181", "kube-lb0"), []);
     assert.deepEqual(await having("198.51.100.9"), []);
   });

@@ -109,7 +109,7 @@ export class InterfaceNetwork implements AsyncDisposable {
         if (hops.length !== count) throw new Error(`it has ${hops.join(" ") || "none"}`);
         return true;
       },
-      { timeout: 90_000, every: 100 },
+      { every: 100 },
     );
   }
 

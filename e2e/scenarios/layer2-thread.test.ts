@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
 import { type DemoCluster, type DemoNode, demoConfiguration } from "#e2e/demo-cluster";
 import { Lab, waitFor } from "#e2e/lab";
-import { answer, startCluster } from "./observe.ts";
+import { answered, startCluster } from "./observe.ts";
 
 const routed = "- {name: routed, protocol: bgp, addresses: [198.51.100.0/24]}\n";
 
@@ -30,6 +30,6 @@ suite("a speaker has the thread that answers on layer 2 from when it may need it
     await cluster.configure(`${demoConfiguration}${routed}`);
     await waitFor("the thread", async () => hasThread());
     const service = await cluster.expose("web", ["node1"], { annotations: { "metallb.universe.tf/address-pool": "default" } });
-    assert.equal(await answer(cluster, await service.address()), "web-1 on node1");
+    await answered(cluster, await service.address(), /^web-1 on node1$/);
   });
 });

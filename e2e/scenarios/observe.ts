@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import {
   DemoCluster,
   type DemoClusterOptions,
@@ -13,8 +14,7 @@ import { waitFor } from "#e2e/lab";
 export async function startCluster(options?: DemoClusterOptions): Promise<DemoCluster> {
   const cluster = await DemoCluster.start(options);
   try {
-    for (const { speaker } of cluster.nodes)
-      await waitFor(`${speaker.name} to be ready`, () => speaker.ready(), { timeout: 20_000 });
+    for (const { speaker } of cluster.nodes) await waitFor(`${speaker.name} to be ready`, () => speaker.ready());
   } catch (error) {
     await cluster[Symbol.asyncDispose]();
     throw error;
@@ -30,14 +30,23 @@ export async function eventOf(cluster: DemoCluster, name: string, reason: string
   });
 }
 
-/** The body that the client gets from the address, or the code of the failure. */
-export async function answer(cluster: DemoCluster, address: string, port = 80): Promise<string> {
+/** The body that the client gets from the address within `timeout` milliseconds, or the code of the failure. */
+export async function answer(cluster: DemoCluster, address: string, port = 80, timeout = 500): Promise<string> {
   const host = address.includes(":") ? `[${address}]` : address;
   try {
-    return (await cluster.client.get(`http://${host}:${port}/`, { timeout: 500 })).body.trim();
+    return (await cluster.client.get(`http://${host}:${port}/`, { timeout })).body.trim();
   } catch (error) {
     return (error as NodeJS.ErrnoException).code ?? String(error);
   }
+}
+
+/** Waits until the client gets such a body from the address: nodes hear of endpoints in their own time, and a busy machine is slow. */
+export async function answered(cluster: DemoCluster, address: string, wanted: RegExp, port = 80): Promise<void> {
+  const isWanted = async () => {
+    assert.match(await answer(cluster, address, port, 5_000), wanted);
+    return true;
+  };
+  await waitFor(`the answer ${wanted} from ${address}`, isWanted);
 }
 
 /** The node whose MAC address the client has learned for the address. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { type DemoCluster, type DemoNode, demoConfiguration, eventsOf } from "#e2e/demo-cluster";
 import { type Host, Lab, waitFor } from "#e2e/lab";
-import { answer, eventOf, learnedNode, owner, startCluster } from "./observe.ts";
+import { answer, answered, eventOf, learnedNode, owner, startCluster } from "./observe.ts";
 
 const exclude = "node.kubernetes.io/exclude-from-external-load-balancers";
 
@@ -38,7 +38,7 @@ suite("labels and interfaces choose where an address is announced", { skip: awai
 
   async function ownedBy(address: string, wanted: string): Promise<void> {
     await waitFor(`${wanted} to answer for ${address}`, async () => (await owner(cluster, address)).name === wanted);
-    assert.match(await answer(cluster, address), / on node[123]$/);
+    await answered(cluster, address, / on node[123]$/);
   }
 
   async function ownedByNobody(address: string): Promise<void> {

@@ -8,9 +8,6 @@ const configuration = demoConfiguration.replace(
   "protocol: layer2\n",
   "protocol: layer2\n  self-test: 10s\n  conflict-probe: off\n",
 );
-const limit = { timeout: 90_000 };
-const patience = { timeout: 60_000 };
-
 suite("another node tries announced addresses on the wire, and says what is wrong", { skip: await Lab.refusal() }, () => {
   let cluster: DemoCluster;
   let node: DemoNode; // Which announces the address.
@@ -37,25 +34,21 @@ suite("another node tries announced addresses on the wire, and says what is wron
   }
 
   async function fault(cause: string): Promise<string> {
-    const found = await waitFor(
-      `the verdict ${cause}`,
-      async () => (await faults()).find((one) => one.cause === cause),
-      patience,
-    );
+    const found = await waitFor(`the verdict ${cause}`, async () => (await faults()).find((one) => one.cause === cause));
     return found.message;
   }
 
-  const well = () => waitFor("the address to be well", async () => (await faults()).length === 0, patience);
+  const well = () => waitFor("the address to be well", async () => (await faults()).length === 0);
 
-  test("an address that is well has no other verdict", limit, async () => {
+  test("an address that is well has no other verdict", async () => {
     const tried = async () => Promise.all(cluster.nodes.map(({ speaker }) => metric(speaker, "ingot_layer2_self_test_failures")));
     const asked = async () => (await metric(node.speaker, "metallb_layer2_requests_received", { ip: address })) ?? 0;
     const before = await asked();
-    await waitFor("another node to ask for the address", async () => (await asked()) > before, patience);
+    await waitFor("another node to ask for the address", async () => (await asked()) > before);
     assert.deepEqual([await tried(), await faults()], [cluster.nodes.map(() => 0), []]);
   });
 
-  test("an address that is announced, and that nobody answers for", limit, async () => {
+  test("an address that is announced, and that nobody answers for", async () => {
     await nft(
       node.host,
       `add table netdev quiet { chain in { type filter hook ingress device eth0 priority 0; arp daddr ip ${address} drop; }; }`,
@@ -70,7 +63,7 @@ suite("another node tries announced addresses on the wire, and says what is wron
     await well();
   });
 
-  test("an address that two hosts answer for, with their MAC addresses", limit, async () => {
+  test("an address that two hosts answer for, with their MAC addresses", async () => {
     const thief = await cluster.lab.host("thief");
     await thief.attach(cluster.lan, { addresses: [`${address}/24`] });
     const { stdout } = await thief.run(["ip", "-json", "link", "show", "dev", "eth0"]);
@@ -80,7 +73,7 @@ suite("another node tries announced addresses on the wire, and says what is wron
     await well();
   });
 
-  test("an address whose port is silent", limit, async () => {
+  test("an address whose port is silent", async () => {
     await nft(
       node.host,
       `add table netdev quiet { chain in { type filter hook ingress device eth0 priority 0; ip daddr ${address} tcp dport 80 drop; }; }`,

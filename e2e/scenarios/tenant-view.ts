@@ -46,7 +46,7 @@ export class TenantView implements Disposable {
       assert.match(await this.kubectl("--namespace", "metallb-system", "describe", "configmap", "config"), wanted);
       return true;
     };
-    await waitFor(`the ConfigMap to be described by ${wanted}`, says, { timeout: 60_000 });
+    await waitFor(`the ConfigMap to be described by ${wanted}`, says);
   }
 
   [Symbol.dispose](): void {

@@ -40,7 +40,7 @@ export class Tool implements Disposable {
   }
 
   /** Explains something until it is what is wanted. @returns the text */
-  async explains(subject: string, wanted: RegExp, timeout = 60_000): Promise<string> {
+  async explains(subject: string, wanted: RegExp, timeout = 120_000): Promise<string> {
     const explained = async (): Promise<string> => {
       const { out, err } = await this.run("explain", subject);
       assert.match(out, wanted, err);

@@ -93,7 +93,7 @@ suite("each cause of a verdict that a person can bring about is what ingotctl sa
         }
         return true;
       },
-      { timeout: 60_000, every: 1_000 },
+      { every: 1_000 },
     );
   });
 

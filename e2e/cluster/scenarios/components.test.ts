@@ -27,7 +27,7 @@ const step = steps(async () => {
   await on.install();
   for (const [kind, fields] of Object.entries(monitoring)) await on.apply(customResource(kind, fields));
   const names = Object.keys(monitoring).map((kind) => `crd/${kind.toLowerCase()}s.monitoring.coreos.com`);
-  await on.kubectl("wait", "--for=condition=Established", "--timeout=3m", ...names);
+  await on.kubectl("wait", "--for=condition=Established", "--timeout=5m", ...names);
   return on;
 });
 
@@ -66,9 +66,12 @@ step("ha: two controllers on two nodes, of which one leads, and another goes on 
     (await on.kubectl("-n", namespace, "get", "lease", "ingot-controller", "-o", "jsonpath={.spec.holderIdentity}")).split(
       "_",
     )[0];
-  const before = await leader();
-  assert.ok(pods.some(({ metadata }) => metadata.name === before));
-  await on.kubectl("-n", namespace, "delete", "pod", String(before));
+  const leads = async () => {
+    const name = await leader(); // For a moment it may be nobody, or one of before.
+    return pods.some(({ metadata }) => metadata.name === name) && name;
+  };
+  const before = await waitFor("one of them to lead", leads, patience);
+  await on.kubectl("-n", namespace, "delete", "pod", before);
   await waitFor("another leader", async () => (await leader()) !== before && (await leader()), patience);
   await on.serve("after");
   await on.rolledOut("deployment/controller");

@@ -57,6 +57,13 @@ step("of two controllers the other one goes on when the leader is stopped, and w
   await on.kubectl("-n", namespace, "delete", "pod", stopped, "--wait=false");
   const killed = await successorOf(stopped);
   const afterStop = await on.serve("after-stop");
+  // Alone, the one that is killed would lead again when it has been started again.
+  const hasStandby = async () => {
+    const pods = await on.get("pods", "-n", namespace, "-l", "component=controller");
+    return pods.length === 2 && !pods.some(({ metadata }) => metadata.name === stopped);
+  };
+  await waitFor("another controller in place of the one that was stopped", hasStandby, patience);
+  await on.kubectl("-n", namespace, "wait", "pods", "-l", "component=controller", "--for=condition=Ready", "--timeout=5m");
   await on.killPod(killed);
   await successorOf(killed);
   const afterKill = await on.serve("after-kill");

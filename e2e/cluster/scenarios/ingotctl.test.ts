@@ -103,6 +103,13 @@ async function kubeconfigOf(on: InstalledCluster, account: string): Promise<stri
   return file;
 }
 
+/** Waits until the API server knows that a ServiceAccount of namespace `default` has a right. @param request as of `kubectl auth can-i` */
+async function granted(on: InstalledCluster, account: string, ...request: readonly string[]): Promise<void> {
+  const isAllowed = async () =>
+    (await on.kubectl("auth", "can-i", ...request, `--as=system:serviceaccount:default:${account}`)).trim() === "yes";
+  await waitFor(`${account} to be allowed ${request.join(" ")}`, isAllowed, patience);
+}
+
 let address = "";
 const step = steps(async () => {
   const on = await InstalledCluster.start({ nodes: 2 });
@@ -113,16 +120,17 @@ const step = steps(async () => {
 });
 
 step("status lists every process with the same configuration, and says what is wrong", async (on) => {
-  const { out } = await waitFor("all to be one", async () => {
-    const printed = await ingotctl(on, ["status"]);
-    assert.match(printed.out, /Services: 1 Announced/, printed.err);
-    return printed;
-  });
-  for (const program of ["controller", "speaker"])
-    assert.match(out, new RegExp(`^${program} +node[12] +${program}-\\S+ +\\d`, "m"));
-  const { processes } = JSON.parse((await ingotctl(on, ["status", "-o", "json"])).out);
-  assert.deepEqual(processes.map((one: { program: string }) => one.program).sort(), ["controller", "speaker", "speaker"]);
-  assert.equal(new Set(processes.map((one: { hash: string }) => one.hash)).size, 1);
+  const allAreOne = async () => {
+    const { out, err } = await ingotctl(on, ["status"]);
+    assert.match(out, /Services: 1 Announced/, err);
+    for (const program of ["controller", "speaker"])
+      assert.match(out, new RegExp(`^${program} +node[12] +${program}-\\S+ +\\d`, "m"));
+    const { processes } = JSON.parse((await ingotctl(on, ["status", "-o", "json"])).out);
+    assert.deepEqual(processes.map((one: { program: string }) => one.program).sort(), ["controller", "speaker", "speaker"]);
+    assert.equal(new Set(processes.map((one: { hash: string }) => one.hash)).size, 1);
+    return true;
+  };
+  await waitFor("all to be one", allAreOne, patience);
 });
 
 step("owner and services name the node whose MAC address answers", async (on) => {
@@ -185,10 +193,13 @@ step("simulate drain says who goes, and that is what happens", async (on) => {
   assert.deepEqual([moved.address, moved.before], [address, [first]]);
   await on.kubectl("label", "node", first, "ingot-speaker=off"); // Its speaker stops.
   assert.deepEqual([await on.ownerOtherThan(first, address)], moved.after);
+  await on.speakersOn(["node1", "node2"].filter((node) => node !== first)); // One that ends hands over before it is gone.
   const doctor = await ingotctl(on, ["doctor"]);
   assert.match(doctor.out, new RegExp(`note: node ${first}: no speaker runs there`), doctor.err);
   await on.kubectl("label", "node", first, "ingot-speaker-");
-  await on.rolledOut("daemonset/speaker");
+  await on.speakersOn(["node1", "node2"]);
+  await waitFor(`${address} at ${first} again`, async () => (await on.owner(address)) === first, patience);
+  await explains(on, "svc/web", new RegExp(`${first} announces ${address} of pool lan by layer 2`));
 });
 
 step("the rights that the pages name are enough, and without them it is said which is missing", async (on) => {
@@ -201,16 +212,19 @@ step("the rights that the pages name are enough, and without them it is said whi
     on.kubectl("-n", namespace, "create", "role", name, `--verb=${verbs}`, `--resource=${resource}`);
   const bind = (name: string) =>
     on.kubectl("-n", namespace, "create", "rolebinding", name, `--role=${name}`, "--serviceaccount=default:operator");
+  const may = (...request: string[]) => granted(on, "operator", ...request, "-n", namespace);
   await grant("operator-pods", "list", "pods");
   await bind("operator-pods");
+  await may("list", "pods");
   const partly = await ingotctl(on, ["services"], kubeconfig);
   assert.equal(partly.status, 3);
   assert.match(partly.err, /you may not forward its port: that takes the rights to get and create pods\/portforward/);
   await grant("operator-ports", "get,create", "pods/portforward");
   await bind("operator-ports");
-  const granted = await ingotctl(on, ["services"], kubeconfig);
-  assert.equal(granted.status, 0, granted.err);
-  assert.match(granted.out, /\ndefault +web +Announced /);
+  for (const verb of ["get", "create"]) await may(verb, "pods", "--subresource=portforward");
+  const both = await ingotctl(on, ["services"], kubeconfig);
+  assert.equal(both.status, 0, both.err);
+  assert.match(both.out, /\ndefault +web +Announced /);
 });
 
 step("the dashboard shows the cluster with the rights of who opens it, and to nobody without its token", async (on) => {
@@ -244,6 +258,7 @@ step("api-auth: /v1 is answered to a token with the right, and to nobody else", 
   for (const account of ["reader", "stranger"]) await on.kubectl("create", "serviceaccount", account);
   const role = "--clusterrole=metallb-system:api-reader";
   await on.kubectl("create", "clusterrolebinding", "reader", role, "--serviceaccount=default:reader");
+  await granted(on, "reader", "get", "/v1/verdicts");
   assert.equal(await read("reader", "/v1/verdicts"), 200);
   assert.equal(await read("stranger", "/v1/verdicts"), 403);
   assert.equal(await read("", "/v1/verdicts"), 401);

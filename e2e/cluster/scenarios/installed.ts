@@ -42,6 +42,7 @@ interface Metadata {
   readonly name: string;
   readonly namespace?: string;
   readonly uid?: string;
+  readonly deletionTimestamp?: string;
 }
 
 /** An object of the API, as far as tests look at it. */
@@ -123,7 +124,7 @@ export class InstalledCluster implements AsyncDisposable {
   /** Runs the Pods of `web`, each on a node of its own. */
   async deploy(replicas: number): Promise<void> {
     await this.apply(echoDeployment(replicas));
-    await this.kubectl("rollout", "status", "deployment/web", "--timeout=3m");
+    await this.kubectl("rollout", "status", "deployment/web", "--timeout=5m");
   }
 
   /** Makes a Service of type LoadBalancer for `web`. @returns its address */
@@ -151,7 +152,7 @@ export class InstalledCluster implements AsyncDisposable {
   }
 
   async rolledOut(...names: string[]): Promise<void> {
-    for (const name of names) await this.kubectl("-n", namespace, "rollout", "status", name, "--timeout=3m");
+    for (const name of names) await this.kubectl("-n", namespace, "rollout", "status", name, "--timeout=5m");
   }
 
   addressOf(name: string): Promise<string> {
@@ -210,8 +211,38 @@ export class InstalledCluster implements AsyncDisposable {
     return (await waitFor(`an answer from ${address}`, answer, patience)).body;
   }
 
+  /**
+   * Waits until the Pod that answers is on the node that owns the address, as it has to be for a `Local` Service once all speakers have
+   * heard of the same endpoints.
+   * @returns that node
+   */
+  answerOfOwner(address: string): Promise<string> {
+    const both = async () => {
+      const owner = await this.owner(address);
+      assert.equal(await this.answer(address), owner);
+      return owner;
+    };
+    return waitFor(`an answer from the owner of ${address}`, both, patience);
+  }
+
+  /** Waits until each of these nodes has a speaker that is ready, and no other node has one, those that still end included. */
+  async speakersOn(nodes: readonly string[]): Promise<void> {
+    const all = async () => {
+      const pods = await this.get("pods", "-n", namespace, "-l", "component=speaker");
+      const ready = pods.filter(({ metadata, status }) => {
+        const conditions = (status?.conditions ?? []) as readonly { readonly type: string; readonly status: string }[];
+        return (
+          metadata.deletionTimestamp === undefined && conditions.some(({ type, status }) => type === "Ready" && status === "True")
+        );
+      });
+      for (const some of [pods, ready]) assert.deepEqual(some.map(({ spec }) => spec?.nodeName).sort(), nodes);
+      return true;
+    };
+    await waitFor(`ready speakers on ${nodes.join(", ")} alone`, all, patience);
+  }
+
   async ready(node: string, status: "True" | "Unknown" = "True"): Promise<void> {
-    await this.kubectl("wait", `--for=condition=Ready=${status}`, "--timeout=3m", `node/${node}`);
+    await this.kubectl("wait", `--for=condition=Ready=${status}`, "--timeout=5m", `node/${node}`);
   }
 
   /** The Pod of a DaemonSet or Deployment on a node, by the label `component`. */

@@ -85,12 +85,16 @@ step("with kube-proxy in mode nftables both are reached as before", async (on) =
 
 /** Waits until one node has the address on its NIC, as the client's ARP and its kernel say, and Pods on both nodes answer. */
 async function reachedOnNic(on: InstalledCluster): Promise<void> {
-  const owner = await on.owner(onNic);
-  const having = on.cluster.nodes.map(async ({ name, host }) => {
-    const shown = await host.run(["ip", "-o", "address", "show", "dev", "eth0"]);
-    return shown.includes(` ${onNic}/24 `) ? name : [];
-  });
-  assert.deepEqual((await Promise.all(having)).flat(), [owner]);
+  const onlyOwner = async () => {
+    const owner = await on.owner(onNic);
+    const having = on.cluster.nodes.map(async ({ name, host }) => {
+      const shown = await host.run(["ip", "-o", "address", "show", "dev", "eth0"]);
+      return shown.includes(` ${onNic}/24 `) ? name : [];
+    });
+    assert.deepEqual((await Promise.all(having)).flat(), [owner]);
+    return true;
+  };
+  await waitFor("the node that answers to have the address, and no other", onlyOwner, patience);
   const answered = new Set<string>();
   const bothAnswer = async () => answered.add(await on.answer(onNic)).size === both.length;
   await waitFor("answers of Pods on both nodes", bothAnswer, patience);
@@ -122,5 +126,5 @@ async function readyz({ cluster }: InstalledCluster): Promise<string> {
 }
 
 function warned(on: InstalledCluster, expected: RegExp): Promise<unknown> {
-  return waitFor(`a warning ${expected}`, async () => expected.test(await readyz(on)), { timeout: 90_000, every: 500 });
+  return waitFor(`a warning ${expected}`, async () => expected.test(await readyz(on)), patience);
 }

@@ -16,7 +16,7 @@ let local: string;
 let far: string;
 
 const step = steps(async () => {
-  const on = await InstalledCluster.start({ nodes: 3 });
+  const on = await InstalledCluster.start({ nodes: 3, nodeMonitorGraceSeconds: 20 });
   router = await BorderRouter.start(on, [11, 12, 13, 31]);
   await on.deploy(2);
   await on.install(`${peer}${config}${routedPool}`);
@@ -29,24 +29,10 @@ step("Services on layer 2 and by BGP are reached from outside, and the router kn
   far = await on.serve("far", { loadBalancerIP: "198.51.100.7" });
   await router.learns(far, all);
   for (const address of [web, local, far]) await on.answer(address);
-  assert.equal(await on.answer(local), await on.owner(local));
+  await on.answerOfOwner(local);
 });
 
-step("a kubelet, a containerd that are killed and started again cost no packet and move no address", async (on) => {
-  const owner = await on.owner(web);
-  const before = await on.get("pods", "-n", namespace);
-  const streamed = await on.streaming({ web, far }, async () => {
-    for (const program of ["kubelet", "containerd"] as const) {
-      await on.cluster.node(owner).kill(program);
-      await on.cluster.node(owner).revive(program);
-    }
-    await on.ready(owner);
-  });
-  assertNothingLostBesidePods(streamed);
-  assert.equal(await on.owner(web), owner);
-  assert.deepEqual(names(await on.get("pods", "-n", namespace)), names(before));
-});
-
+// Before any kubelet is killed: one that starts again may have its Pods as not ready once, and then packets are lost.
 step("a speaker that is evicted hands over, and its node announces again when there is a new one", async (on) => {
   const owner = await on.owner(web);
   const pod = await on.podOn(owner, "speaker");
@@ -65,6 +51,21 @@ step("a speaker that is evicted hands over, and its node announces again when th
   await router.learns(far, all);
 });
 
+step("a kubelet, a containerd that are killed and started again cost no packet and move no address", async (on) => {
+  const owner = await on.owner(web);
+  const before = await on.get("pods", "-n", namespace);
+  const streamed = await on.streaming({ web, far }, async () => {
+    for (const program of ["kubelet", "containerd"] as const) {
+      await on.cluster.node(owner).kill(program);
+      await on.cluster.node(owner).revive(program);
+    }
+    await on.ready(owner);
+  });
+  assertNothingLostBesidePods(streamed);
+  assert.equal(await on.owner(web), owner);
+  assert.deepEqual(names(await on.get("pods", "-n", namespace)), names(before));
+});
+
 step(
   "a node that is drained keeps answering, its routes ask to be avoided, and Local Services leave with their Pods",
   async (on) => {
@@ -75,19 +76,12 @@ step(
           nextHops.includes(on.cluster.node(node).host.ipv4) && communities.includes(gracefulShutdown),
       );
     const streamed = await on.streaming({ far }, async () => {
-      await on.kubectl("drain", node, "--ignore-daemonsets", "--timeout=3m");
+      await on.kubectl("drain", node, "--ignore-daemonsets", "--timeout=5m");
       await waitFor("routes with the community", isAvoided, patience);
       // The Pod that replaces the evicted one may make a third node the owner, so the owner is compared after that.
       await on.ownerOtherThan(node, local);
-      await on.kubectl("rollout", "status", "deployment/web", "--timeout=3m");
-      await waitFor(
-        `${local} answered by its owner`,
-        async () => {
-          const owner = await on.owner(local);
-          return owner !== node && (await on.answer(local)) === owner;
-        },
-        patience,
-      );
+      await on.kubectl("rollout", "status", "deployment/web", "--timeout=5m");
+      assert.notEqual(await on.answerOfOwner(local), node);
     });
     print("drained", streamed);
     assertNothingLostBesidePods(streamed);
@@ -103,7 +97,8 @@ step("a node that is NotReady keeps its addresses while its speaker works, but f
   const streamed = await on.streaming({ web, far }, async () => {
     await on.cluster.node(node).kill("kubelet");
     await on.ready(node, "Unknown");
-    assert.equal(await on.answer(local), await on.ownerOtherThan(node, local));
+    await on.ownerOtherThan(node, local);
+    assert.notEqual(await on.answerOfOwner(local), node);
   });
   assertNothingLostBesidePods(streamed);
   assert.equal(await on.owner(web), owner);

@@ -18,7 +18,8 @@ export function echoDeployment(replicas: number): object {
     image: `${image.name}:${image.tag}`,
     command: ["node", "-e", echo],
     env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }],
-    readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
+    // It is soon ready, and stays so however long it waits for a processor: when a Pod leaves its Services, packets are lost.
+    readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1, timeoutSeconds: 10, failureThreshold: 30 },
     resources: { requests: { cpu: "500m" } }, // Without any it stands still while others start.
   };
   const spread = {
