@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: churn help demo lab test test-arm64 e2e simulate fuzz mutation chaos attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
+.PHONY: churn help demo lab test test-arm64 images e2e simulate fuzz mutation chaos attack check build image release debian-lock docs helm kcp clean soak soak-bfd bench-allocator bench-arp bench-bfd bench-bgp bench-controller bench-failover bench-interface bench-ingotctl bench-memberlist bench-memory bench-speaker bench-speaker-api bench-stalls
 .PHONY: dashboard screenshots
 
 help: ## Show this list
@@ -33,9 +33,11 @@ test: node_modules ## Run every test that needs no root
 test-arm64: node_modules ## Run what depends on the processor for arm64, with the image's files (needs qemu-aarch64-static)
 	node --test 'e2e/arm64/**/*.test.ts'
 
-e2e: node_modules ## Install everything in a real Kubernetes on this machine and use it (needs root)
+images: node_modules ## Make what e2e loads into its nodes, once for as long as nothing of it changes (needs root)
 	node e2e/cluster/ingot-image.ts
 	node e2e/cluster/release-files.ts
+
+e2e: images ## Install everything in a real Kubernetes on this machine and use it (needs root)
 	node --test --test-concurrency=2 'e2e/cluster/**/*.test.ts' 'e2e/dashboard/**/*.test.ts'
 
 screenshots: node_modules ## Take the pictures of docs/dashboard.md anew (needs the packages chromium and bird2)

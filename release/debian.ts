@@ -104,7 +104,8 @@ async function readPackage(locked: LockedPackage, snapshot: string): Promise<Buf
 
 async function fetchPackage(locked: LockedPackage, snapshot: string): Promise<Buffer> {
   const failures: string[] = [];
-  for (const address of addressesOf(locked, snapshot)) {
+  const addresses = addressesOf(locked, snapshot);
+  for (const address of [...addresses, ...addresses]) {
     try {
       const response = await fetch(address, { signal: AbortSignal.timeout(120_000) });
       if (!response.ok) throw new Error(`status ${response.status}`);

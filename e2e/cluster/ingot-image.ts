@@ -67,7 +67,7 @@ async function buildahIn(directory: string): Promise<(args: readonly string[]) =
   return ([command = "", ...args]) => {
     const own = ["build", "commit", "from", "push"].includes(command) ? ["--signature-policy", policy] : [];
     const all = [...places, "--storage-driver=vfs", command, ...own, ...args];
-    return run(["env", "BUILDAH_ISOLATION=chroot", `TMPDIR=${directory}`, "buildah", ...all], { timeoutMs: 5 * minutes });
+    return run(["env", "BUILDAH_ISOLATION=chroot", `TMPDIR=${directory}`, "buildah", ...all], { timeoutMs: 30 * minutes });
   };
 }
 
@@ -80,14 +80,15 @@ async function buildBase(): Promise<string> {
   const unfinished = `${archive}.${process.pid}.tar`;
   try {
     const source = `deb [signed-by=${keyring}] http://deb.debian.org/debian ${debian.release} main`;
-    const flags = ["--variant=extract", "--mode=root", `--include=${debian.packages.join(",")}`];
+    const again = ["--aptopt=Acquire::Retries 5"]; // A mirror may not answer once.
+    const flags = ["--variant=extract", "--mode=root", ...again, `--include=${debian.packages.join(",")}`];
     await mkdir(cache, { recursive: true });
     const added = join(directory, "usr/local");
     await mkdir(join(added, "bin"), { recursive: true });
     const install = ["install", "--global", "--prefix", added, "--ignore-scripts", "--no-audit", "--no-fund"];
     await Promise.all([
-      run(["mmdebstrap", ...flags, debian.release, unfinished, source], { timeoutMs: 5 * minutes }),
-      run(["npm", ...install, "--loglevel=error", `npm@${npmVersion}`], { timeoutMs: 5 * minutes }),
+      run(["mmdebstrap", ...flags, debian.release, unfinished, source], { timeoutMs: 30 * minutes }),
+      run(["npm", ...install, "--loglevel=error", `npm@${npmVersion}`], { timeoutMs: 30 * minutes }),
       copyFile(process.execPath, join(added, "bin/node")),
     ]);
     await run(["tar", "-C", directory, "-rf", unfinished, "usr"]);

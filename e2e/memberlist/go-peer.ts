@@ -34,7 +34,7 @@ export async function goPeer(version: GoVersion): Promise<string> {
   const environment = { ...process.env, CGO_ENABLED: "0" };
   const build = promisify(execFile)("go", ["build", "-C", source, ...flags, "-trimpath", "-o", unfinished, "."], {
     env: environment,
-    timeout: 10 * 60_000,
+    timeout: 60 * 60_000,
   });
   await build.catch((cause: unknown) => {
     throw new Error(`Cannot build a memberlist ${version} peer: install Go 1.25 or later, with access to a module proxy`, {
