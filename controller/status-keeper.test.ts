@@ -144,7 +144,7 @@ test("a summary leaves the last good configuration its room", async () => {
   await pass(world, 30_000);
   const large = `${small}# ${"x".repeat(990_000)}\n`;
   world.config(large);
-  for (let i = 0; i < 200 && data(world)[lastGoodKey] !== large; i++) {
+  for (let i = 0; i < 2_000 && data(world)[lastGoodKey] !== large; i++) {
     await sleep(50); // It is read in a thread.
     await pass(world, 500);
   }

@@ -59,7 +59,7 @@ test("who listens on one address of the machine is found on loopback too, and kn
   assert.deepEqual(asked, [`127.0.0.1 true b 127.0.0.1:${server.port}`, `127.0.0.1 true b 127.0.0.2:${server.port}`]);
 });
 
-const limit = { timeout: 10_000 };
+const limit = { timeout: 120_000 };
 const request = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /** A server whose time only the test moves, with one page. */

@@ -11,7 +11,7 @@ import { accessTo, advanceThrough, advanceUntilRun, clusterAt, FakeApi, LogLines
 import type { Cluster } from "./cluster.ts";
 import { ApiError } from "./errors.ts";
 
-const limit = { timeout: 20_000 };
+const limit = { timeout: 120_000 };
 let directory = "";
 const server = selfSigned("k8s.test");
 const client = selfSigned("client");

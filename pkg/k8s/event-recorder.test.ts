@@ -5,7 +5,7 @@ import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, Lo
 import { EventRecorder } from "./event-recorder.ts";
 import type { ObjectReference } from "./objects.ts";
 
-const limit = { timeout: 20_000 };
+const limit = { timeout: 120_000 };
 
 function about(name: string, namespace = "ns"): ObjectReference {
   return { apiVersion: "v1", kind: "Service", namespace, name, uid: `uid-${name}`, resourceVersion: "7" };

@@ -8,7 +8,7 @@ import type { Informer, Scope } from "./informer.ts";
 import type { ConfigMap } from "./objects.ts";
 import { resources } from "./resources.ts";
 
-const limit = { timeout: 20_000 };
+const limit = { timeout: 120_000 };
 
 function configMap(name: string, resourceVersion: string, value = "", uid = `uid-${name}`): object {
   return { metadata: { namespace: "ns", name, uid, resourceVersion }, data: { value } };

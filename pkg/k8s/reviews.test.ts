@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
 import { accessTo, close, clusterAt, FakeApi } from "#pkg/k8s/testing";
 
-const limit = { timeout: 20_000 };
+const limit = { timeout: 120_000 };
 const userInfo = { username: "system:serviceaccount:monitoring:prometheus", uid: "u1", groups: ["g"], extra: { a: ["b"] } };
 
 async function scene() {
