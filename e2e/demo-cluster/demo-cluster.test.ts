@@ -4,14 +4,14 @@ import { type Host, waitFor } from "#e2e/lab";
 import { startProxy } from "./demo-cluster.ts";
 import { ApiClient, DemoCluster } from "./index.ts";
 
-/** Sends a datagram and gives the answer, empty when there is none within half a second. */
+/** Sends a datagram and gives the answer, empty when there is none within five seconds. */
 async function udp(client: Host, address: string, port: number, text: string): Promise<string> {
   const script = `
     const [address, port, text] = process.argv.slice(1);
     const socket = require("node:dgram").createSocket(address.includes(":") ? "udp6" : "udp4");
     socket.on("message", (data) => { console.log(String(data)); socket.close(); });
     socket.send(text, Number(port), address);
-    setTimeout(() => socket.close(), 500).unref();`;
+    setTimeout(() => socket.close(), 5_000).unref();`;
   return (await client.run(["node", "-e", script, address, String(port), text])).stdout.trim();
 }
 
@@ -29,9 +29,9 @@ suite("the demo's cluster", async () => {
     const gateway = address.includes(":") ? v6 : v4;
     await cluster.client.ip(`route replace ${address} via ${gateway}`);
   };
-  const get = (address: string): Promise<string> =>
+  const get = (address: string, timeout = 10_000): Promise<string> =>
     cluster.client
-      .get(`http://${address.includes(":") ? `[${address}]` : address}/`, { timeout: 500 })
+      .get(`http://${address.includes(":") ? `[${address}]` : address}/`, { timeout })
       .then(({ body }) => body.trim());
 
   test("a Service gets an address that the client reaches, over TCP and UDP", async () => {
@@ -68,7 +68,7 @@ suite("the demo's cluster", async () => {
       await through("node2", address);
       assert.equal(await waitFor(`an answer of ${address}`, () => get(address)), "local-1 on node2");
       await through("node1", address);
-      await assert.rejects(get(address), { message: /no answer within 500 ms/ });
+      await assert.rejects(get(address, 500), { message: /no answer within 500 ms/ });
     }
     await service.delete();
   });

@@ -40,6 +40,7 @@ export class TcpForwarder implements Disposable {
 
 const idleMs: Millis = 30_000;
 const maxFlows = 1_000;
+const bufferBytes = 1 << 20; // For when this process waits for a processor.
 
 interface Flow {
   readonly target: Target;
@@ -115,5 +116,5 @@ export class UdpForwarder implements Disposable {
 }
 
 function socketFor(address: string): UdpSocket {
-  return createSocket(isIPv6(address) ? "udp6" : "udp4");
+  return createSocket({ type: isIPv6(address) ? "udp6" : "udp4", recvBufferSize: bufferBytes });
 }

@@ -25,7 +25,7 @@ for (const address of values.address) {
   http.listen(port, address);
   await once(http, "listening");
 
-  const udp = createSocket(isIPv6(address) ? "udp6" : "udp4");
+  const udp = createSocket({ type: isIPv6(address) ? "udp6" : "udp4", recvBufferSize: 1 << 20 });
   udp.on("message", (data, client) => udp.send(`${words} ${data}`, client.port, client.address));
   udp.bind(port, address);
   await once(udp, "listening");

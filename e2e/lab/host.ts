@@ -134,8 +134,8 @@ export class Host {
     return (await this.#startedRelay()).connect(address, port);
   }
 
-  /** HTTP GET from this host, on a connection of its own. @throws {Error} when connecting fails or `timeout` ms (2,000 when unset) pass */
-  async get(url: string, { timeout = 2_000 }: { timeout?: number } = {}): Promise<HttpAnswer> {
+  /** HTTP GET from this host, on a connection of its own. @throws {Error} when connecting fails or `timeout` ms (10,000 when unset) pass */
+  async get(url: string, { timeout = 10_000 }: { timeout?: number } = {}): Promise<HttpAnswer> {
     return get(url, (address, port) => this.connect(address, port), timeout);
   }
 

@@ -35,12 +35,13 @@ suite("a process on a host", async () => {
   });
 
   test("that takes too long is killed with all it started", async () => {
-    await assert.rejects(host.run(["sh", "-c", "sleep 1000 & echo begun; sleep 1000"], { timeout: 100 }), (error) => {
+    await assert.rejects(host.run(["sh", "-c", "sleep 1000 & echo begun; sleep 1000"], { timeout: 3_000 }), (error) => {
       assert.ok(error instanceof CommandError);
-      assert.match(error.message, / within 100 ms: SIGKILL: begun$/);
+      assert.match(error.message, / within 3000 ms: SIGKILL: begun$/);
       return true;
     });
-    assert.equal((await host.run(["sh", "-c", "grep -l ^sleep /proc/[0-9]*/comm"])).stdout, "");
+    const sleeping = ["sh", "-c", "grep -l ^sleep /proc/[0-9]*/comm"];
+    await waitFor("all of it to be gone", async () => (await host.run(sleeping)).stdout === "");
   });
 
   test("has the pinned Node, the caller's folder and what it was given, and nothing else of the caller", async () => {

@@ -80,7 +80,7 @@ suite("who gets which address", { skip: await Lab.refusal() }, () => {
       const socket = require("node:dgram").createSocket("udp4");
       socket.on("message", (data) => { console.log(String(data)); socket.close(); });
       socket.send("hello", 53, process.argv[1]);
-      setTimeout(() => socket.close(), 2000).unref();`;
+      setTimeout(() => socket.close(), 20_000).unref();`;
     const { stdout } = await cluster.client.run([process.execPath, "-e", script, address]);
     assert.equal(stdout.trim(), "dns-udp-1 on node1 hello");
     await tcp.delete();

@@ -57,19 +57,25 @@ suite("a speaker warns of what keeps addresses from working on its node", { skip
       const all = await warnings();
       return all.length === wanted.length && wanted.every((one, index) => one.test(all[index] ?? "")) && all;
     });
-    assert.equal(await metric(node.speaker, "ingot_speaker_node_warnings", { check }), wanted.length);
-    assert.deepEqual(logged(node, check), Array(wanted.length).fill("nodeWarning"));
+    await waitFor(`them to be counted and logged`, async () => {
+      assert.equal(await metric(node.speaker, "ingot_speaker_node_warnings", { check }), wanted.length);
+      assert.deepEqual(logged(node, check), Array(wanted.length).fill("nodeWarning"));
+      return true;
+    });
     return found;
   }
 
   /** Waits until there are none. */
   async function resolved(check: string): Promise<void> {
     await waitFor(`no warning of ${check}`, async () => (await warnings()).length === 0);
-    assert.equal(await metric(node.speaker, "ingot_speaker_node_warnings", { check }), 0);
-    const [came, went] = ["nodeWarning", "nodeWarningResolved"].map(
-      (event) => logged(node, check).filter((one) => one === event).length,
-    );
-    assert.equal(came, went);
+    await waitFor(`the end to be counted and logged`, async () => {
+      assert.equal(await metric(node.speaker, "ingot_speaker_node_warnings", { check }), 0);
+      const [came, went] = ["nodeWarning", "nodeWarningResolved"].map(
+        (event) => logged(node, check).filter((one) => one === event).length,
+      );
+      assert.equal(came, went);
+      return true;
+    });
   }
 
   /** Does what the warnings say. */

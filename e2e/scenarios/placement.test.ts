@@ -80,7 +80,7 @@ suite("nodes on two segments answer where they are, and stay or go as the pool a
         `the neighbour to find ${address} at ${name}`,
         async () => {
           const url = `http://${address.includes(":") ? `[${address}]` : address}/`;
-          const answered = await neighbour.get(url, { timeout: 200 }).then(
+          const answered = await neighbour.get(url, { timeout: 500 }).then(
             () => true,
             () => false,
           );

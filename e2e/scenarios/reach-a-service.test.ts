@@ -20,20 +20,22 @@ suite("a client on the LAN reaches a Service", { skip: await Lab.refusal() }, ()
     await answered(cluster, address, /^web-[12] on node[12]$/);
     await eventOf(cluster, "web", "IPAllocated", /^Assigned IP \["172\.30\.0\.200"\]$/);
     await eventOf(cluster, "web", "nodeAssigned", new RegExp(`^announcing from node "${node.name}"$`));
-    const announced = await Promise.all(
-      cluster.nodes.map(({ speaker }) => metric(speaker, "metallb_speaker_announced", { service: "default/web", ip: address })),
-    );
-    assert.deepEqual(
-      announced,
-      cluster.nodes.map(({ name }) => (name === node.name ? 1 : undefined)),
-    );
+    await waitFor("its series alone", async () => {
+      const series = { service: "default/web", ip: address };
+      assert.deepEqual(
+        await Promise.all(cluster.nodes.map(({ speaker }) => metric(speaker, "metallb_speaker_announced", series))),
+        cluster.nodes.map(({ name }) => (name === node.name ? 1 : undefined)),
+      );
+      return true;
+    });
     await service.delete();
     await waitFor("nobody to answer any more", async () => {
       await cluster.client.run(["ip", "neigh", "flush", "to", address]);
       const failure = await answer(cluster, address);
       return !failure.startsWith("web-") && (await learnedNode(cluster, address)) === undefined;
     });
-    assert.equal(await metric(node.speaker, "metallb_speaker_announced", { service: "default/web" }), undefined);
+    const series = () => metric(node.speaker, "metallb_speaker_announced", { service: "default/web" });
+    await waitFor("its series to be gone", async () => (await series()) === undefined);
   });
 
   test("under policy Local the node with the endpoint answers, and another one when the endpoint moves", async () => {
@@ -57,8 +59,8 @@ suite("a client on the LAN reaches a Service", { skip: await Lab.refusal() }, ()
       return node?.name !== first.name && node;
     });
     await answered(cluster, address, /^failover-[123] on node[123]$/);
-    const gratuitous = await metric(second.speaker, "metallb_layer2_gratuitous_sent", { ip: address });
-    assert.ok(gratuitous !== undefined && gratuitous > 0);
+    const gratuitous = () => metric(second.speaker, "metallb_layer2_gratuitous_sent", { ip: address });
+    await waitFor("announcements to be counted", async () => ((await gratuitous()) ?? 0) > 0);
     await first.speaker.start();
     await waitFor("the speaker to be ready again", () => first.speaker.ready());
     await waitFor("the first node to answer again", async () => (await learnedNode(cluster, address))?.name === first.name);
@@ -87,8 +89,8 @@ suite("a client on the LAN reaches a Service", { skip: await Lab.refusal() }, ()
     const node = await owner(cluster, ipv4);
     assert.equal((await owner(cluster, ipv6)).name, node.name, "learned by neighbour discovery");
     for (const address of addresses) await answered(cluster, address, /^dual-1 on node1$/);
-    const answers = await metric(node.speaker, "metallb_layer2_responses_sent", { ip: ipv6 });
-    assert.ok(answers !== undefined && answers > 0);
+    const answers = () => metric(node.speaker, "metallb_layer2_responses_sent", { ip: ipv6 });
+    await waitFor("answers to be counted", async () => ((await answers()) ?? 0) > 0);
     await service.delete();
     await waitFor("nobody to answer for the IPv6 address any more", async () => {
       await cluster.client.run(["ip", "neigh", "flush", "to", ipv6]);
@@ -118,6 +120,8 @@ suite("a client on the LAN reaches a Service", { skip: await Lab.refusal() }, ()
     const service = await cluster.expose("scraped", ["node1"]);
     const address = await service.address();
     const node = await owner(cluster, address);
+    const responses = () => metric(node.speaker, "metallb_layer2_responses_sent", { ip: address });
+    await waitFor("answers to be counted", async () => ((await responses()) ?? 0) > 0);
     const folder = new URL("../promparse", import.meta.url);
     for (const workload of [cluster.controller, ...cluster.nodes.map(({ speaker }) => speaker)]) {
       const { body: input } = await workload.get("/metrics");

@@ -17,7 +17,8 @@ export interface Flows {
 const flows = 64;
 const everyMs = 2;
 /** How late an answer may be: all share few processors. */
-const lateMs = 3_000;
+const lateMs = 20_000;
+const atOncePackets = 20;
 
 if (import.meta.main) {
   const [address = "", port] = process.argv.slice(2);
@@ -38,9 +39,11 @@ if (import.meta.main) {
     });
     return socket;
   });
-  const started = performance.now();
+  let due = performance.now();
   while (!stopped) {
-    for (; sent * everyMs < performance.now() - started; sent++) {
+    // What it could not send in time it leaves out: a burst would fill buffers, which no client of this kind does.
+    due = Math.max(due, performance.now() - atOncePackets * everyMs);
+    for (; due < performance.now(); due += everyMs, sent++) {
       unanswered.add(sent);
       sockets[sent % flows]?.send(`${sent}`, Number(port), address, () => {}); // What cannot be sent is not answered either.
     }
