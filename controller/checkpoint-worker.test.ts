@@ -9,7 +9,7 @@ import { silentLog } from "#pkg/log";
 import { coreOf, describeRecording, readRecording } from "#pkg/recorder";
 
 test("a thread makes checkpoints of what a controller recorded, from which it is decided again alike", {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async () => {
   const main = new URL("./main.ts", import.meta.url).href;
   using checkpoints = new Checkpoints({ program: "controller", main, options: {}, log: silentLog });

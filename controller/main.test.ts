@@ -55,7 +55,7 @@ const service = (name: string) => ({
 });
 
 test("the process gives addresses, measures, survives the API server's absence, and stops in order", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const directory = mkdtempSync(join(tmpdir(), "ingot-controller-"));
   const requests = new Requests();
@@ -109,7 +109,7 @@ test("the process gives addresses, measures, survives the API server's absence, 
   }
 });
 
-test("credentials that cannot be read end the start, and the log says which", { timeout: 60_000 }, async () => {
+test("credentials that cannot be read end the start, and the log says which", { timeout: 300_000 }, async () => {
   const child = launch("--kubeconfig=/nonexistent/kubeconfig", "--namespace=metallb-system", "--port=0");
   const exited = once(child, "exit");
   assert.match(JSON.stringify(await logged(child, "cannot start")), /nonexistent/);

@@ -11,7 +11,7 @@ const options = encode({ node: "node1", ignoreExcludeLabel: false, hasRing: fals
 const main = new URL("./main.ts", import.meta.url).href;
 
 test("a thread makes checkpoints of what a speaker recorded, from which it is decided again alike", {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async () => {
   using checkpoints = new Checkpoints({ program: "speaker", main, options, log: silentLog });
   const { recorder, fill } = smallRecorder(checkpoints);
@@ -33,7 +33,7 @@ test("a thread makes checkpoints of what a speaker recorded, from which it is de
   for (const entry of entries) assert.deepEqual(JSON.parse(JSON.stringify(core.run(entry))), entry.decisions);
 });
 
-test("a thread that cannot be had is reported, and the recording goes on", { timeout: 60_000 }, async () => {
+test("a thread that cannot be had is reported, and the recording goes on", { timeout: 300_000 }, async () => {
   const logged: string[] = [];
   const log = { ...silentLog, warn: (message: string) => logged.push(message) };
   using checkpoints = new Checkpoints({ program: "speaker", main: "file:///nowhere/main.js", options, log });

@@ -68,7 +68,7 @@ function follow(cluster: Cluster) {
 }
 
 test("informers follow changes, through dropped watches, lost history and an unreachable server", {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async () => {
   await using started = await connected();
   const { server, cluster } = started;
@@ -86,7 +86,7 @@ test("informers follow changes, through dropped watches, lost history and an unr
   await services.until((names) => !names.has("default/a") && names.has("default/b"));
 });
 
-test("addresses are written into the status of exactly the version that was seen", { timeout: 60_000 }, async () => {
+test("addresses are written into the status of exactly the version that was seen", { timeout: 300_000 }, async () => {
   await using started = await connected();
   const { server, cluster } = started;
   server.create(service("a"));
@@ -103,7 +103,7 @@ test("addresses are written into the status of exactly the version that was seen
   assert.equal(await cluster.writeIngress(seen, ["192.0.2.2"]), "conflict");
 });
 
-test("writes wait while the server is busy, and Events and Secrets arrive", { timeout: 60_000 }, async () => {
+test("writes wait while the server is busy, and Events and Secrets arrive", { timeout: 300_000 }, async () => {
   await using started = await connected();
   const { server, cluster } = started;
   server.inject({ times: 1, effect: { type: "answer", code: 503 } });

@@ -16,7 +16,7 @@ const [command = "kubectl", ...leading] = (process.env.KUBECTL ?? "kubectl").spl
 const missing = spawnSync(command, [...leading, "version", "--client"]).status !== 0;
 const options = missing ? { skip: `no ${command}: put kubectl into PATH, or set KUBECTL to its command line` } : {};
 
-const maxRunMilliseconds = 60_000; // So that a kubectl that hangs fails its test, and goes.
+const maxRunMilliseconds = 300_000; // So that a kubectl that hangs fails its test, and goes.
 
 interface Outcome {
   readonly code: number;
@@ -232,7 +232,7 @@ test("kubectl patches in all three ways, labels, annotates, edits, scales and de
 test("kubectl wait sees conditions, values and deletions", options, async () => {
   await using cluster = await Cluster.start();
   await cluster.ok("apply -f -", { input: web });
-  const address = cluster.ok("wait svc web --for=jsonpath={.status.loadBalancer.ingress[0].ip}=192.0.2.1 --timeout=20s");
+  const address = cluster.ok("wait svc web --for=jsonpath={.status.loadBalancer.ingress[0].ip}=192.0.2.1 --timeout=2m");
   cluster.server.patch(service, { status: { loadBalancer: { ingress: [{ ip: "192.0.2.1" }] } } });
   await address;
   cluster.server.create({
@@ -241,10 +241,10 @@ test("kubectl wait sees conditions, values and deletions", options, async () => 
     metadata: { name: "n" },
     status: { conditions: [{ type: "Ready", status: "True" }] },
   });
-  await cluster.ok("wait node n --for=condition=Ready --timeout=20s");
+  await cluster.ok("wait node n --for=condition=Ready --timeout=2m");
   cluster.server.patch(service, { metadata: { finalizers: ["example.com/x"] } });
-  const deleted = cluster.ok("delete svc web --timeout=20s"); // Waits by itself.
-  const gone = cluster.ok("wait svc web --for=delete --timeout=20s");
+  const deleted = cluster.ok("delete svc web --timeout=2m"); // Waits by itself.
+  const gone = cluster.ok("wait svc web --for=delete --timeout=2m");
   await cluster.ok(`patch svc web --type merge -p '{"metadata":{"finalizers":null}}'`);
   await Promise.all([deleted, gone]);
 });
@@ -286,7 +286,7 @@ test("kubectl creates the objects of an installation, and takes a namespace down
     cluster.server.list("v1", "Secret").map(({ data }) => data),
     [{ secretkey: "YWJj" }],
   );
-  await cluster.ok("delete namespace metallb-system --timeout=20s");
+  await cluster.ok("delete namespace metallb-system --timeout=2m");
   assert.match((await cluster.run("get namespace metallb-system")).stderr, /NotFound/);
   const logs = await cluster.run("logs -n default pod/p");
   assert.equal(logs.code, 1);

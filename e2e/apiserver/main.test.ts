@@ -12,7 +12,7 @@ const main = new URL("main.ts", import.meta.url).pathname;
 function run(
   ...args: string[]
 ): ChildProcess & { stdout: NonNullable<ChildProcess["stdout"]>; stderr: NonNullable<ChildProcess["stderr"]> } {
-  return spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "pipe"], timeout: 60_000 });
+  return spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "pipe"], timeout: 300_000 });
 }
 
 test("the process says where it listens, writes a kubeconfig for it, and takes that away at the end", async () => {

@@ -74,7 +74,7 @@ test("Alertmanager joins us, lists us, and has left when it stops", { skip: miss
   assert.equal(joined.member?.address, address(2));
   await theirs.stop();
   await ours.line("leave", { about: cluster.name });
-  assert.ok(ours.log.some((line) => line.includes('"member left"')));
+  await waitFor("the log to say so", () => ours.log.some((line) => line.includes('"member left"')));
 });
 
 test("Serf, which speaks a protocol of its own on top, is refused and refuses us", {

@@ -60,9 +60,14 @@ function byName(a: { readonly name: string }, b: { readonly name: string }): num
   return a.name < b.name ? -1 : 1;
 }
 
-/** Whom our member's log names in lines of this message. */
-function logged(ours: RingProcess, message: string): string[] {
-  return ours.log.map((line) => JSON.parse(line)).flatMap(({ msg, member }) => (msg === message ? [member] : []));
+/** Waits until our member's log names just these in lines of this message, in any order. It comes by another pipe than events. */
+async function logged(ours: RingProcess, message: string, wanted: readonly RingProcess[]): Promise<void> {
+  const isThere = () => {
+    const named = ours.log.map((line) => JSON.parse(line)).flatMap(({ msg, member }) => (msg === message ? [member] : []));
+    assert.deepEqual(named.sort(), wanted.map(({ name }) => name).sort());
+    return true;
+  };
+  await waitFor(`${ours.name} to log: ${message}`, isThere);
 }
 
 describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
@@ -96,7 +101,7 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
       await Promise.all([ourVictim.kill(), theirVictim.kill()]);
       for (const victim of [ourVictim, theirVictim])
         for (const witness of [ours, theirs]) await witness.line("leave", { about: victim.name });
-      assert.deepEqual(logged(ours, "member failed").sort(), [ourVictim.name, theirVictim.name].sort());
+      await logged(ours, "member failed", [ourVictim, theirVictim]);
       await agree([ours, theirs]);
     });
 
@@ -114,7 +119,7 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
           [],
         );
       }
-      assert.deepEqual(logged(ours, "member left"), [ourLeaver.name, theirLeaver.name]);
+      await logged(ours, "member left", [ourLeaver, theirLeaver]);
       await agree([ours, theirs]);
     });
 
@@ -142,15 +147,18 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
       await assert.rejects(theirs.join(ours));
       assert.equal((await ours.members()).length, 1);
       // A stream comes from 127.0.0.1 and a reply from where we dialled, so that there are two peers.
-      const refusals = ours.log.filter((line) => line.includes("memberlist message refused")).map((line) => JSON.parse(line));
-      assert.deepEqual(
-        refusals.map(({ peer, reason }) => ({ peer, reason })),
-        [
-          { peer: "127.0.0.1", reason: "wrongKey" },
-          { peer: theirs.address, reason: "wrongKey" },
-        ],
-      );
-      for (const { advice } of refusals) assert.match(advice, /same memberlist secret/);
+      await waitFor("both refusals in the log", () => {
+        const refusals = ours.log.filter((line) => line.includes("memberlist message refused")).map((line) => JSON.parse(line));
+        assert.deepEqual(
+          refusals.map(({ peer, reason }) => ({ peer, reason })),
+          [
+            { peer: "127.0.0.1", reason: "wrongKey" },
+            { peer: theirs.address, reason: "wrongKey" },
+          ],
+        );
+        for (const { advice } of refusals) assert.match(advice, /same memberlist secret/);
+        return true;
+      });
     });
 
     test(`without a key a ${version} node is refused by us, and we by it`, options, async () => {
@@ -159,7 +167,7 @@ describe("a ring of ours and HashiCorp's", { concurrency: 4 }, () => {
       const theirs = await ring.node(version);
       await assert.rejects(theirs.join(ours));
       await assert.rejects(ours.join(theirs));
-      assert.ok(ours.log.some((line) => line.includes('"reason":"plaintext"')));
+      await waitFor("the refusal in the log", () => ours.log.some((line) => line.includes('"reason":"plaintext"')));
     });
 
     test(`when no packet passes, TCP alone keeps us and a ${version} node alive for each other`, options, async () => {

@@ -20,7 +20,7 @@ suite("layer 2 on a LAN of network namespaces", { skip, concurrency: true }, () 
       const { NODE_TEST_CONTEXT: _, ...env } = process.env; // It is a run of its own, not a part of this one.
       const run = promisify(execFile)("unshare", [...unshare, process.execPath, file], {
         env,
-        timeout: 180_000,
+        timeout: 600_000,
         killSignal: "SIGKILL",
       });
       await run.catch(({ stdout, stderr }) => assert.fail(stdout + stderr));

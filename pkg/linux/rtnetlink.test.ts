@@ -10,7 +10,7 @@ const available = spawnSync("unshare", [...unshare, "ip", "link"]).status === 0;
 test("changes of a kernel's addresses and routes", { skip: !available && "needs unshare, ip and user namespaces" }, async () => {
   const file = new URL("./testing/rtnetlink-scenarios.ts", import.meta.url).pathname;
   const { NODE_TEST_CONTEXT: _, ...env } = process.env; // It is a run of its own, not a part of this one.
-  const options = { env, timeout: 60_000, killSignal: "SIGKILL" } as const;
+  const options = { env, timeout: 300_000, killSignal: "SIGKILL" } as const;
   const run = promisify(execFile)("unshare", [...unshare, process.execPath, file], options);
   await run.catch(({ stdout, stderr }) => assert.fail(stdout + stderr));
 });

@@ -27,8 +27,8 @@ function newBfd(log = silentLog): Bfd {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  for (const end = performance.now() + 5_000; !condition(); await sleep(5))
-    if (performance.now() > end) assert.fail(`not within 5 s: ${condition}`);
+  for (const end = performance.now() + 60_000; !condition(); await sleep(5))
+    if (performance.now() > end) assert.fail(`not within 60 s: ${condition}`);
 }
 
 function descriptors(): string[] {
@@ -163,6 +163,6 @@ test("a process that exits without disposing does not hang on the thread", () =>
     const profile = parseConfig("bfd-profiles: [{name: p}]").config.bfdProfiles.get("p");
     bfd.watch({ peer: parseAddress("127.0.0.1"), multihop: false }, profile, () => process.exit(7));
   })()`;
-  const { status } = spawnSync(process.execPath, ["--eval", script], { timeout: 20_000 });
+  const { status } = spawnSync(process.execPath, ["--eval", script], { timeout: 120_000 });
   assert.equal(status, 7);
 });

@@ -37,11 +37,11 @@ after(() => lan[Symbol.dispose]());
 
 test("the kernel of a client finds an announced address at the MAC address of the interface, and no longer once it is withdrawn", async () => {
   await using layer2 = await started();
-  assert.equal(await lan.call("resolve", "192.0.2.100"), undefined);
+  assert.equal(await lan.call("resolve", "192.0.2.100", 1000), undefined);
   layer2.announce(virtual);
   assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
   layer2.withdraw(virtual);
-  assert.equal(await lan.call("resolve", "192.0.2.100"), undefined);
+  assert.equal(await lan.call("resolve", "192.0.2.100", 1000), undefined);
   layer2.announce(virtual);
   assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
 });
@@ -60,7 +60,7 @@ test("requests are answered by the rules, to the sender, from the interface", as
   layer2.announce(quiet);
   for (const { name, changes, answered } of requests) {
     const request = await requestFor(lan, quiet, changes(mac("lan0")));
-    const answer = await lan.call("request", "host0", request, answered ? 1000 : 100);
+    const answer = await lan.call("request", "host0", request, answered ? 30_000 : 100);
     const want = {
       destination: request.senderMac,
       source: mac("lan0"),
@@ -90,7 +90,7 @@ test("frames that are cut short, nonsense or of a foreign VLAN are counted and c
   await lan.call("send", "host0", [...short, nonsense, tagged]);
   await until(() => layer2.counters().ignored.malformed === 4 && layer2.counters().ignored.notForUs === 1);
   assert.equal([...layer2.addressCounters()][0]?.requestsReceived, 0);
-  assert.ok(await lan.call("request", "host0", request, 1000));
+  assert.ok(await lan.call("request", "host0", request, 30_000));
 });
 
 test("an address is announced at once, then every 1.1 s for 5 s, as a request and a reply", async () => {
@@ -139,7 +139,7 @@ test("one that stopped announcing answers on", async () => {
   await until(() => announced() >= 4); // Those of the beginning, and a refresh.
   layer2.stopAnnouncing();
   layer2.announce(quiet);
-  const answer = await lan.call("request", "host0", await requestFor(lan, quiet), 1000);
+  const answer = await lan.call("request", "host0", await requestFor(lan, quiet), 30_000);
   assert.equal(answer?.reply.senderMac, mac("lan0"));
   const before = announced();
   await sleep(1500);
@@ -183,7 +183,7 @@ test("frames of other hosts about an address are reported and counted, this node
   await lan.call("send", "host0", Array(500).fill(encodeArp(storm)));
   await until(() => [...layer2.addressCounters()][0]?.sightings === 501);
   assert.ok(sightings.length < 40, `${sightings.length} reported`);
-  assert.ok(await lan.call("request", "host0", await requestFor(lan, quiet), 1000));
+  assert.ok(await lan.call("request", "host0", await requestFor(lan, quiet), 30_000));
 });
 
 test("an address that is listened for is neither answered for nor announced, and a probe finds the host that has it", async () => {
@@ -207,7 +207,7 @@ test("an address that is listened for is neither answered for nor announced, and
   for (const sighting of sightings)
     assert.deepEqual([sighting.kind, sighting.mac], ["uses", formatMac(await clientMac(lan, "host0"))]);
   layer2.announce(quiet);
-  assert.ok(await lan.call("request", "host0", await requestFor(lan, quiet), 1000));
+  assert.ok(await lan.call("request", "host0", await requestFor(lan, quiet), 30_000));
   layer2.listen(quiet);
   assert.equal(await lan.call("request", "host0", await requestFor(lan, quiet), 200), undefined);
 });
@@ -230,10 +230,10 @@ test("a main thread that is busy delays no answer", async () => {
   await using layer2 = await started();
   layer2.announce(quiet);
   const request = await requestFor(lan, quiet);
-  const answer = lan.call("request", "host0", request, 1000);
-  for (const end = performance.now() + 1500; performance.now() < end; );
+  const answer = lan.call("request", "host0", request, 30_000);
+  for (const end = performance.now() + 5_000; performance.now() < end; );
   const { microseconds = Infinity } = (await answer) ?? {};
-  assert.ok(microseconds < 500_000, `answered after ${microseconds} µs`);
+  assert.ok(microseconds < 4_000_000, `answered after ${microseconds} µs`);
 });
 
 test("a flood of requests is answered or counted, frame by frame, and an ordinary request after it is answered", async () => {
@@ -305,9 +305,9 @@ test("ten thousand addresses are announced while requests are answered", async (
   layer2.announce(quiet);
   const request = await requestFor(lan, quiet);
   for (let i = 0; i < 10_000; i++) layer2.announce(address(`203.0.${i >> 8}.${i & 255}`));
-  const { microseconds = Infinity } = (await lan.call("request", "host0", request, 1000)) ?? {};
+  const { microseconds = Infinity } = (await lan.call("request", "host0", request, 30_000)) ?? {};
   assert.ok(microseconds < 500_000, `answered after ${microseconds} µs`);
-  await until(() => [...layer2.addressCounters()].every(({ gratuitousSent }) => gratuitousSent >= 2), 10_000);
+  await until(() => [...layer2.addressCounters()].every(({ gratuitousSent }) => gratuitousSent >= 2));
 });
 
 test("a thread that dies is replaced, keeps the addresses and the counters, and leaves no descriptor behind", async () => {
@@ -334,7 +334,7 @@ test("disposing ends the thread and closes every socket", async () => {
   assert.ok(descriptors().length > before);
   await layer2[Symbol.asyncDispose]();
   assert.equal(descriptors().length, before);
-  assert.equal(await lan.call("resolve", "192.0.2.100"), undefined);
+  assert.equal(await lan.call("resolve", "192.0.2.100", 1000), undefined);
 });
 
 test("without the right to open packet sockets, start says which capability is missing", () => {

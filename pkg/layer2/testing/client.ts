@@ -97,8 +97,8 @@ export const client = {
     });
   },
 
-  /** Has the kernel send to an address. @returns the MAC address that it found; undefined after a second */
-  async resolve(address: string, patienceMs = 1000): Promise<string | undefined> {
+  /** Has the kernel send to an address. @returns the MAC address that it found; undefined after `patienceMs` */
+  async resolve(address: string, patienceMs = 30_000): Promise<string | undefined> {
     client.run("ip", "neigh", "flush", "to", address);
     const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
     let found: string | undefined;

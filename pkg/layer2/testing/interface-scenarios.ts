@@ -133,7 +133,7 @@ test("every interface answers with its own MAC address", async () => {
   layer2.announce(quiet);
   const macs: (Mac | undefined)[] = [];
   for (const name of ["host0", "host1"]) {
-    const answer = await lan.call("request", name, await requestFor(lan, quiet), 1000);
+    const answer = await lan.call("request", name, await requestFor(lan, quiet), 30_000);
     macs.push(answer?.reply.senderMac);
   }
   assert.deepEqual(macs, [mac("lan0"), mac("lan1")]);

@@ -30,7 +30,7 @@ export function mac(name: string): Mac {
   return parseMac(macText(name)) ?? assert.fail(`${name} has no MAC address`);
 }
 
-export async function until(condition: () => boolean, milliseconds = 3000): Promise<void> {
+export async function until(condition: () => boolean, milliseconds = 60_000): Promise<void> {
   for (const end = performance.now() + milliseconds; !condition(); await sleep(5))
     if (performance.now() > end) assert.fail(`not within ${milliseconds} ms: ${condition}`);
 }
