@@ -89,7 +89,7 @@ ${peers.join("")}address-pools:
     return {
       async stop(): Promise<Flows> {
         await process.stop();
-        return JSON.parse(process.lines.at(-1) ?? "");
+        return JSON.parse(await process.waitForLine(/^\{/));
       },
     };
   }

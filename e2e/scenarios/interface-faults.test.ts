@@ -103,7 +103,7 @@ suite("addresses stay in the nodes' kernels", { skip: await routerRefusal("bird"
       await network.spreadOver(v4, 3);
     }
     await flows.stop();
-    const { lost, sent, nodes: answered }: Flows = JSON.parse(flows.lines.at(-1) ?? "");
+    const { lost, sent, nodes: answered }: Flows = JSON.parse(await flows.waitForLine(/^\{/));
     assert.deepEqual([lost, Object.keys(answered).length], [[], 3], `of ${sent}`);
   });
 

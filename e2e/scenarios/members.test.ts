@@ -146,9 +146,10 @@ suite("the speakers' ring says who is alive", { skip: await Lab.refusal() }, () 
     const program = new URL("../../speaker/main.ts", import.meta.url).pathname;
     await using other = await foreign.spawn("foreign", [process.execPath, program, ...flags, ...ring]);
     await other.waitForLine(/cannot join a speaker/);
-    const refused = await waitFor("a refusal in the log", () =>
-      node.speaker.process.lines.filter((line) => /refused.*172\.30\.0\.77/.test(line)),
-    );
+    const refused = await waitFor("a refusal in the log", () => {
+      const lines = node.speaker.process.lines.filter((line) => /refused.*172\.30\.0\.77/.test(line));
+      return lines.length > 0 && lines;
+    });
     assert.equal(refused.filter((line) => line.includes("wrongKey")).length, 1, refused.join("\n"));
     assert.equal(await active(node), "node1,node2,node3");
     await sleep(2_000); // It tries to join again.
