@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { ApiError } from "#pkg/k8s";
 import { annotations } from "#pkg/service";
-import { configText, startWorld } from "./testing/world.ts";
+import { configText, startWorld, type World } from "./testing/world.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
 const refusals: { name: string; error: ApiError; isEvent: boolean }[] = [
@@ -28,12 +28,30 @@ for (const { name, error, isEvent } of refusals) {
     }
     const message = `The API server refuses the status with the assigned addresses: ${error.message}`;
     assert.deepEqual(events, isEvent ? [`default/web: Warning StatusUpdateFailed: ${message}`] : []);
+    assert.equal(verdictOn(world), `Pending statusRefused: t${message.slice(1)}`);
     world.cluster.refused.clear();
     world.clock.advanceBy(60_000);
     await world.settle();
     assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
+    assert.match(verdictOn(world), /^Assigned assigned: /);
   });
 }
+
+function verdictOn({ controller }: World): string {
+  const [found] = controller.services("default/web");
+  return `${found?.verdict.state} ${found?.verdict.cause}: ${found?.verdict.message}`;
+}
+
+test("a refused status that somebody else has written is nothing that is wrong with the Service", async () => {
+  const world = await startWorld(ten);
+  world.cluster.refused.set("default/web", new ApiError("Cannot write: denied by policy x", 403, "Forbidden"));
+  world.service("web");
+  await world.settle();
+  assert.match(verdictOn(world), /^Pending statusRefused: /);
+  world.change("web", { ingress: ["10.0.0.0"] });
+  await world.settle();
+  assert.match(verdictOn(world), /^Assigned assigned: /);
+});
 
 test("a status that is refused time and again keeps no other Service waiting", async () => {
   const services = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`bad${i}`, {}]));

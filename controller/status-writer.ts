@@ -77,8 +77,7 @@ export class StatusWriter {
   put(key: string, service: Service | undefined, status: readonly string[] | undefined): Outcome | Promise<Outcome> {
     const isOverwritten = this.#overwritten.delete(key);
     if (service === undefined || status === undefined || hasStatus(service, status)) {
-      this.#replaced.delete(key);
-      this.#awaited.delete(key);
+      for (const known of [this.#replaced, this.#awaited, this.#refusals]) known.delete(key);
       this.#options.givenUp.wait(key, []);
       return "done";
     }
@@ -163,17 +162,17 @@ export class StatusWriter {
       metrics.updateErrors.inc();
       log.error("failed to update service status", { error });
       if (isUnavailable(error)) return "unavailable";
-      if (isRefusal(error)) this.#recordRefusal(service, error);
+      this.#recordRefusal(service, error);
       return "retry";
     }
   }
 
-  #recordRefusal(service: Service, { message }: ApiError): void {
+  #recordRefusal(service: Service, error: ApiError): void {
     const { clock, events } = this.#options;
-    const refused = `the API server refuses the status with the assigned addresses: ${message.slice(0, 800)}`;
+    const refused = `the API server refuses the status with the assigned addresses: ${error.message.slice(0, 800)}`;
     if (this.#refusals.get(service.key)?.verdict.message === refused) return;
     this.#refusals.set(service.key, { verdict: verdict("service", "statusRefused", { message: refused }), since: clock.now() });
-    events.record(serviceReference(service), "Warning", "StatusUpdateFailed", `T${refused.slice(1)}`);
+    if (isOfService(error)) events.record(serviceReference(service), "Warning", "StatusUpdateFailed", `T${refused.slice(1)}`);
   }
 }
 
@@ -187,8 +186,8 @@ function isUnavailable({ status, reason }: ApiError): boolean {
   return reason === "Unreachable" || status === 429 || status === 503 || status === 504;
 }
 
-/** Invalid, or forbidden by an admission policy: a next attempt ends the same way. What RBAC forbids concerns all Services and none. */
-function isRefusal({ status, message }: ApiError): boolean {
+/** Invalid, or forbidden by an admission policy. What RBAC forbids concerns all Services and none, as faults of the server do. */
+function isOfService({ status, message }: ApiError): boolean {
   return status === 422 || status === 400 || (status === 403 && !/cannot (patch|update) resource/.test(message));
 }
 

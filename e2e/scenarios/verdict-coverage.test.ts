@@ -16,6 +16,7 @@ const fleeting: Readonly<Record<string, string>> = {
   notPlaced: "milliseconds after something changed",
   probing: "less than a second",
   undecided: "milliseconds after the controller started",
+  severalPools: "why the event ClearAssignment says that a Service loses an address; its verdict is what it lacks then",
   unsettled: "seconds, while speakers hear of one another",
 };
 
@@ -24,8 +25,8 @@ const withoutScenario: ReadonlySet<string> = new Set([
   ...["answeredByAnother", "answersForMany", "apiUnreachable", "bfdAdminDown", "bfdFailed", "bfdUnknown"],
   ...["familyNotNegotiated", "holdTimerExpired"],
   ...["noNextHop"],
-  ...["peerRestarted", "recordedElsewhere"],
-  ...["routeNotCarried", "routeRefused", "sendHoldTimerExpired", "sessionRefused", "severalPools", "statusRefused", "twoOwners"],
+  ...["peerRestarted"],
+  ...["routeNotCarried", "routeRefused", "sendHoldTimerExpired", "sessionRefused", "twoOwners"],
 ]);
 
 const folder = join(import.meta.dirname, "..");

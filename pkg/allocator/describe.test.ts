@@ -67,7 +67,7 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
   recordedElsewhere: [
     [
       { reason: "recordedElsewhere", address: address("192.0.2.1"), pool: "a", by: "printer" },
-      'address 192.0.2.1 of pool "a" is somebody else\'s in NetBox ("printer"); request another address, or remove that record',
+      'address 192.0.2.1 of pool "a" is somebody else\'s in NetBox ("printer"); request another address, or remove that record in NetBox, which is read again within 5 minutes',
     ],
   ],
   notForNamespace: [

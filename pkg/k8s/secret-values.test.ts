@@ -30,12 +30,18 @@ test("SecretValues: only the Secrets that are wanted are watched, each for as lo
 });
 
 test("SecretValues: until there is a value, what is missing is described", () => {
-  const { values, informer } = bench();
+  const { values, informer, calls } = bench();
   const missing = () => {
     const value = values.get(wanted);
     return typeof value === "object" ? value.missing : value;
   };
   assert.equal(missing(), "Secret metallb-system/routers has not been read yet");
+  for (const _ of [1, 2]) informer.forbid();
+  assert.equal(
+    missing(),
+    "Secret metallb-system/routers may not be read: the process's ServiceAccount needs a Role to list and watch it",
+  );
+  assert.deepEqual(calls, ["changed"], "once");
   informer.sync();
   assert.equal(missing(), "there is no Secret metallb-system/routers, or nothing in it");
   informer.see(secret(`${namespace}/routers`, { spare: "x", other: "y" }));

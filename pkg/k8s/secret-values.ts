@@ -17,13 +17,20 @@ export interface NoValue {
   readonly missing: string;
 }
 
+interface Watched {
+  readonly informer: Informer<Secret>;
+  readonly values: Map<string, string>; // key -> value
+  /** The API server refuses it. */
+  isForbidden: boolean;
+}
+
 /**
  * Follows single Secrets by their names. Whoever deletes a Secret, or a key in it, by accident does not want what depends on it to stop:
  * the last value stays for as long as the name is wanted. Values are never logged.
  */
 export class SecretValues implements Disposable {
   readonly #options: SecretValuesOptions;
-  readonly #watched = new Map<string, { readonly informer: Informer<Secret>; readonly values: Map<string, string> }>(); // name -> its values
+  readonly #watched = new Map<string, Watched>(); // name -> Secret
 
   constructor(options: SecretValuesOptions) {
     this.#options = options;
@@ -45,6 +52,8 @@ export class SecretValues implements Disposable {
     const value = watched?.values.get(key);
     if (value !== undefined) return value;
     const secret = `Secret ${this.#options.namespace}/${name}`;
+    if (watched?.isForbidden)
+      return { missing: `${secret} may not be read: the process's ServiceAccount needs a Role to list and watch it` };
     if (watched === undefined || !watched.informer.synced) return { missing: `${secret} has not been read yet` };
     if (watched.values.size === 0) return { missing: `there is no ${secret}, or nothing in it` };
     return { missing: `${secret} has no key ${JSON.stringify(key)}, but ${[...watched.values.keys()].join(", ")}` };
@@ -55,15 +64,25 @@ export class SecretValues implements Disposable {
   }
 
   #follow(name: string): void {
-    const { cluster, namespace, changed } = this.#options;
-    const values = new Map<string, string>(); // key -> value
-    const informer = cluster.informer(
+    const values = new Map<string, string>();
+    const informer = this.#options.cluster.informer(
       resources.secrets,
-      { namespace, fieldSelector: `metadata.name=${name}` },
-      { synced: changed, changed: (_key, now) => this.#changed(name, now, values) },
+      { namespace: this.#options.namespace, fieldSelector: `metadata.name=${name}` },
+      {
+        synced: () => this.#asked(name, false),
+        forbidden: () => this.#asked(name, true),
+        changed: (_key, now) => this.#changed(name, now, values),
+      },
     );
-    this.#watched.set(name, { informer, values });
+    this.#watched.set(name, { informer, values, isForbidden: false });
     informer.start();
+  }
+
+  #asked(name: string, isForbidden: boolean): void {
+    const watched = this.#watched.get(name);
+    if (watched === undefined || (isForbidden && watched.isForbidden)) return;
+    watched.isForbidden = isForbidden;
+    this.#options.changed();
   }
 
   #changed(name: string, now: Secret | undefined, values: Map<string, string>): void {

@@ -12,7 +12,7 @@ export interface PoolRecordsOptions {
   readonly ranges: readonly AddressRange[];
   /** The pool's addresses. */
   readonly cidrs: readonly Prefix[];
-  /** Why there is none, in words, in its place. */
+  /** Why there is none, in words, in its place; when there is one, `changed` is to be called. */
   readonly client: () => Pick<NetboxClient, "list" | "take" | "create" | "update" | "remove"> | { readonly missing: string };
   /** What Services hold of the pool. */
   readonly claims: () => readonly Claim[];
@@ -92,13 +92,17 @@ export class PoolRecords implements Disposable {
 
   async #pass(): Promise<void> {
     if (this.#isBusy || this.#isClosed) return;
+    const client = this.#options.client();
+    if ("missing" in client) {
+      this.#failures = 0; // Whoever has one now says so by `changed`.
+      this.#publish(client.missing);
+      return;
+    }
     this.#isBusy = true;
     const { clock, random } = this.#options;
     let problem: string | undefined;
     let next: Millis;
     try {
-      const client = this.#options.client();
-      if ("missing" in client) throw new NetboxError(client.missing);
       if (clock.now() - this.#listedAt >= listEveryMs) await this.#list(client);
       const isDone = await this.#carryOut(client, this.#plan());
       this.#failures = 0;

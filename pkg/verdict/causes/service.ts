@@ -67,7 +67,7 @@ const refusals = {
   recordedElsewhere: {
     states: isUnmet,
     means: "By a record of NetBox that this cluster did not make, the requested address is in use.",
-    next: "request another address, or remove that record",
+    next: "request another address, or remove that record in NetBox, which is read again within 5 minutes",
   },
   poolLacksFamily: {
     states: isUnmet,
@@ -211,8 +211,9 @@ const assignment = {
   },
   statusRefused: {
     states: isPending,
-    means: "The API server, or an admission policy, refuses the status with the assigned address.",
-    next: "change the policy that the message names",
+    means:
+      "An address is assigned, and the API server, or an admission policy, refuses the status that has it, so that nobody announces it.",
+    next: "change the policy or the rights that the message names; the status is written again and again, and taken then",
   },
 } as const satisfies Readonly<Record<string, Cause>>;
 
