@@ -140,6 +140,23 @@ ${peers.join("")}address-pools:
     await service.delete();
   });
 
+  test("a router whose end of a connection went unheard, before it said anything, has a session again soon after", async () => {
+    const { lan } = network.cluster;
+    const placed = routers.find(({ router }) => router.kind === "bird") as PlacedRouter;
+    const { router, host, v4 } = placed;
+    router.freeze(); // Its kernel goes on to take connections.
+    const isUnanswered = async () => {
+      const peers = JSON.parse((await node.speaker.get("/v1/bgp/peers")).body) as { peer: string; state: string }[];
+      return peers.some(({ peer, state }) => peer === `${v4}:179` && state === "openSent");
+    };
+    await waitFor("a connection that nobody answers on", isUnanswered, { timeout: 30_000 });
+    await lan.isolate(host);
+    await router.stop("SIGKILL");
+    await router.start();
+    await lan.rejoin(host);
+    await waitFor("the session", async () => (await up(placed)) === 1, { timeout: 90_000 });
+  });
+
   test("a router that asks for everything gets it again", async () => {
     const service = await network.cluster.expose("asked", ["node1"]);
     const prefix = `${await service.address()}/32`;
