@@ -47,7 +47,7 @@ const pureNodeModules = new Set(["node:crypto", "node:zlib"]);
 /** Each foreign library has its home; YAML is the form of two things that people write, and of what they ask for. */
 const homes: Record<string, readonly string[]> = {
   "@kubernetes/client-node": ["ctl/"],
-  koffi: ["pkg/linux/"],
+  koffi: ["pkg/linux/", "pkg/heap/"],
   preact: ["ctl/dashboard/page/"],
   esbuild: ["ctl/dashboard/"],
   "js-yaml": ["pkg/config/", "pkg/convert/", "pkg/k8s/", "ctl/"],

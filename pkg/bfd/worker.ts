@@ -5,7 +5,7 @@ import { becomeRealTime } from "#pkg/linux";
 import { mainThread } from "#pkg/threads";
 import { Engine } from "./engine.ts";
 
-becomeRealTime(); // Where it may not, it is on time as long as the machine has time.
 using engine = new Engine(mainThread(), new SystemClock(), systemRandom);
 trimHeap();
+becomeRealTime(); // Where it may not, it is on time as long as the machine has time.
 engine.run();

@@ -7,7 +7,7 @@ import { AnswerLoop } from "./loop.ts";
 
 // Where it may not, it answers as soon as the machine lets it.
 const setPriority = (isFlooded: boolean): void => void (isFlooded ? becomeUrgent() : becomeRealTime());
-setPriority(false);
 using loop = new AnswerLoop(mainThread(), new SystemClock(), systemRandom, setPriority);
 trimHeap();
+setPriority(false);
 loop.run();

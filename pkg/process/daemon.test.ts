@@ -57,6 +57,12 @@ test("a stop that takes too long is given up", async () => {
   assert.match(stdout, /stopping took too long/);
 });
 
+test("what only the start needed of Node's program is given back, and it goes on", async () => {
+  const { code, stdout } = await run(["--mode=settled"], "pages are given back", ["SIGTERM"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /"stopped"/);
+});
+
 test("a start that fails exits with 1 and says why", async () => {
   const { code, stdout } = await run(["--mode=broken"]);
   assert.equal(code, 1);

@@ -54,6 +54,6 @@ test("trimming gives memory of objects that are gone back to the machine", () =>
   assert.equal(objects.length, 1_000_000);
   const before = getHeapStatistics().total_heap_size;
   objects = undefined;
-  trimHeap("last-resort");
+  trimHeap();
   assert.ok(getHeapStatistics().total_heap_size < before - 10 * mebibyte);
 });

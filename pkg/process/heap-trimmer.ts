@@ -63,6 +63,6 @@ function ownHeap(): Heap {
       last = now;
       return utilization;
     },
-    trim: () => trimHeap("last-resort"),
+    trim: () => trimHeap(),
   };
 }
