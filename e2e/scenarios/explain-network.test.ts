@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { ApiClient, type DemoCluster, type DemoNode } from "#e2e/demo-cluster";
-import { Lab, waitFor } from "#e2e/lab";
+import { type Host, Lab, waitFor } from "#e2e/lab";
 import { owner, startCluster } from "./observe.ts";
 import { Tool } from "./tool.ts";
 
@@ -64,15 +64,27 @@ suite("ingotctl explains what is wrong around the cluster", { skip: await Lab.re
     await cluster.api.delete(pod);
   });
 
-  test("a node that does not reach the API, and others that do", async () => {
-    const { host, name } = announcing;
+  test("nodes that do not reach the API, all of them, and then one alone", async () => {
+    const { name } = announcing;
     const drop = "chain output { type filter hook output priority 0; tcp dport 6443 drop; }";
-    await host.output(["nft", "-f", "-"], { input: `table inet api {\n${drop}\n}\n` });
-    const old = /Pending \(apiViewOld\)/; // After a minute, from when the kernel has given the connections up.
-    const text = await tool.explains(`node/${name}`, old, 180_000);
+    for (const { host } of cluster.nodes) await host.output(["nft", "-f", "-"], { input: `table inet api {\n${drop}\n}\n` });
+    const reach = (host: Host) => host.output(["nft", "delete", "table", "inet", "api"]);
+    const unreachable = /Degraded \(apiUnreachable\)/; // After a minute, from when the kernel has given the connections up.
+    const all = await tool.explains(`node/${name}`, unreachable, 180_000);
+    assert.match(
+      all,
+      new RegExp(`the speaker on ${name} has not reached the API for \\d+ s, and no other .*: it goes on announcing`),
+    );
+    assert.match(all, /To do: see whether the API server is up/);
+    assert.match(
+      await tool.explains("svc/web", /^Service default\/web: Announced/),
+      new RegExp(`Node ${name}: .*apiUnreachable`),
+    );
+    for (const { host } of cluster.nodes.filter((node) => node !== announcing)) await reach(host);
+    const text = await tool.explains(`node/${name}`, /Pending \(apiViewOld\)/, 180_000);
     assert.match(text, /To do: look for network policies, and at the network between the node and the API\n/);
-    await host.output(["nft", "delete", "table", "inet", "api"]);
-    await tool.explains(`node/${name}`, /Ready \(ready\)/);
+    await reach(announcing.host);
+    for (const node of cluster.nodes) await tool.explains(`node/${node.name}`, /Ready \(ready\)/);
   });
 
   test("two clusters with one pool on a LAN: the other one's host is named by its MAC address", async () => {

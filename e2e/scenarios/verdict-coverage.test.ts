@@ -22,7 +22,7 @@ const fleeting: Readonly<Record<string, string>> = {
 
 /** Causes that are still tried without a cluster alone. None is to be added: a new cause takes a scenario. */
 const withoutScenario: ReadonlySet<string> = new Set([
-  ...["answeredByAnother", "answersForMany", "apiUnreachable", "bfdAdminDown", "bfdFailed", "bfdUnknown"],
+  ...["answeredByAnother", "answersForMany", "bfdAdminDown", "bfdFailed", "bfdUnknown"],
   ...["familyNotNegotiated", "holdTimerExpired"],
   ...["noNextHop"],
   ...["peerRestarted"],

@@ -27,7 +27,7 @@ export const nodeCauses = {
   apiUnreachable: {
     states: isDegraded,
     means: "The speaker does not reach the API, and as far as it knows no other one does. It goes on announcing what it knows.",
-    next: "see to the API server, and to the network between the node and it",
+    next: "see whether the API server is up, and to the network between it and the nodes",
   },
   draining: {
     states: isDegraded,

@@ -54,5 +54,8 @@ function apiVerdict(node: string, isOutdated: boolean, viewAge: number): Verdict
   const evidence = [{ name: "seconds without the API", value: `${viewAge}`, source: "API" }];
   const message = `the speaker on ${node} has not reached the API for ${viewAge} s`;
   if (isOutdated) return verdict("node", "apiViewOld", { message: `${message}, and other speakers reach it`, evidence });
-  return verdict("node", "apiUnreachable", { message, evidence });
+  return verdict("node", "apiUnreachable", {
+    message: `${message}, and no other that it knows of has either: it goes on announcing what it knows`,
+    evidence,
+  });
 }
