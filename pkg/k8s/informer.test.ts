@@ -93,10 +93,11 @@ test("a list is read page by page, then watched from its version", limit, async 
   first.reply(200, listOf("7", [configMap("a", "1")], "page 2"));
   const second = await scene.api.next();
   assert.equal(second.query.continue, "page 2");
+  await scene.saw("ns/a ->1"); // Each page in a turn of its own.
   assert.equal(scene.informer.synced, false);
   second.reply(200, listOf("7", [configMap("b", "2")]));
   const watch = await scene.api.next();
-  await scene.saw("ns/a ->1", "ns/b ->2", "synced");
+  await scene.saw("ns/b ->2", "synced");
   const { timeoutSeconds, ...query } = watch.query;
   assert.deepEqual(query, {
     fieldSelector: "metadata.name!=x",
@@ -110,6 +111,20 @@ test("a list is read page by page, then watched from its version", limit, async 
   assert.deepEqual(
     [...scene.informer.values()].map(({ key }) => key),
     ["ns/a", "ns/b"],
+  );
+});
+
+test("what was listed before the first list broke off, and is no more, goes before the list is complete", limit, async () => {
+  await using scene = await Scene.open();
+  (await scene.api.next()).reply(200, listOf("7", [configMap("a", "1"), configMap("b", "2"), configMap("c", "3")], "page 2"));
+  (await scene.api.next()).reply(500, {});
+  await scene.saw("ns/a ->1", "ns/b ->2", "ns/c ->3");
+  (await scene.retry()).reply(200, listOf("9", [configMap("a", "1"), configMap("c", "8", "other")]));
+  await scene.api.next();
+  await scene.saw("ns/c 3>8", "ns/b 2>-", "synced");
+  assert.deepEqual(
+    [...scene.informer.values()].map(({ key }) => key),
+    ["ns/a", "ns/c"],
   );
 });
 
@@ -174,7 +189,7 @@ test("a list that expires between pages starts again in one piece, without what 
   const again = await scene.api.next();
   assert.deepEqual(again.query, {});
   again.reply(200, listOf("9", [configMap("a", "8")]));
-  await scene.saw("ns/a ->8", "synced");
+  await scene.saw("ns/gone ->1", "ns/a ->8", "ns/gone 1>-", "synced");
 });
 
 test("watch events change, add and remove objects", limit, async () => {
