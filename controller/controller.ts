@@ -120,6 +120,7 @@ export class Controller implements AsyncDisposable {
     });
     this.#netbox = new NetboxKeeper({
       ...options,
+      portions,
       services: this.#services,
       held: (service) => options.allocator.held(service)?.addresses ?? [],
       onChange: (pools) => {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { IpamPool, Refusal } from "#pkg/allocator";
-import type { Clock, Random } from "#pkg/clock";
+import { type Clock, inPortions, type Portions, type Random } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import { type Cluster, type EventRecorder, type Informer, SecretValues, type Service, serviceReference } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
@@ -20,6 +20,8 @@ export interface NetboxKeeperOptions {
   readonly onProblem: (pool: string, problem: string | undefined) => void;
   readonly events: Pick<EventRecorder, "record">;
   readonly mayWrite: () => boolean;
+  /** What concerns all Services is done in them, for some hundred in each. */
+  readonly portions: Pick<Portions, "do">;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
@@ -85,7 +87,7 @@ export class NetboxKeeper implements Disposable {
   }
 
   #keep(pool: Pool): Kept {
-    const { services, mayWrite, clock, random } = this.#options;
+    const { services, mayWrite, portions, clock, random } = this.#options;
     const { netbox, cidrs } = pool;
     if (netbox === undefined) throw new Error(`Cannot keep pool ${pool.name} in NetBox: it has none`);
     const records = new PoolRecords({
@@ -101,6 +103,7 @@ export class NetboxKeeper implements Disposable {
       wishes: () => this.#wishes(pool.name),
       exists: (service, uid) => services.get(service)?.uid === uid,
       onChange: (view) => this.#seen(pool.name, view),
+      portions,
       clock,
       random,
     });
@@ -108,14 +111,17 @@ export class NetboxKeeper implements Disposable {
   }
 
   /** Of several Services on one address the first by name stands for all. */
-  #claims({ ranges }: Pool): Claim[] {
+  *#claims({ ranges }: Pool): Generator<undefined, Claim[]> {
     const claims = new Map<string, Claim>();
-    for (const { key, uid } of this.#options.services.values())
+    let looked = 0;
+    for (const { key, uid } of this.#options.services.values()) {
+      if (++looked % servicesAtOnce === 0) yield;
       for (const address of this.#options.held(key)) {
         if (!ranges.some((range) => range.contains(address))) continue;
         const other = claims.get(`${address}`);
         if (other === undefined || key < other.service) claims.set(`${address}`, { address, service: key, uid });
       }
+    }
     return [...claims.values()];
   }
 
@@ -136,14 +142,15 @@ export class NetboxKeeper implements Disposable {
     const { problem } = kept.view;
     kept.view = view;
     if (view.problem !== problem) this.#options.onProblem(name, view.problem);
-    this.#reportContested(kept.pool, view);
+    void this.#reportContested(kept.pool, view);
     this.#publish();
   }
 
   /** The Service keeps the address: who of both is wrong, nobody can tell here. */
-  #reportContested(pool: Pool, { foreign }: NetboxView): void {
-    const { services, events, log } = this.#options;
-    for (const { address, service } of foreign.size === 0 ? [] : this.#claims(pool)) {
+  async #reportContested(pool: Pool, { foreign }: NetboxView): Promise<void> {
+    const { services, events, log, portions } = this.#options;
+    if (foreign.size === 0) return;
+    for (const { address, service } of await inPortions(portions, this.#claims(pool))) {
       const by = foreign.get(`${address}`);
       const report = `${address} ${service} ${by}`;
       const found = services.get(service);
@@ -166,6 +173,7 @@ export class NetboxKeeper implements Disposable {
 }
 
 const maxReported = 10_000;
+const servicesAtOnce = 500;
 
 function isSame(one: Pool, other: Pool): boolean {
   return one.name === other.name && one.cidrs.join() === other.cidrs.join() && isDeepStrictEqual(one.netbox, other.netbox);

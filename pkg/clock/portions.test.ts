@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Portions, SimulatedClock } from "#pkg/clock";
+import { inPortions, Portions, SimulatedClock } from "#pkg/clock";
 
 test("so many portions are done in a turn, everybody's in turn", () => {
   const clock = new SimulatedClock();
@@ -47,4 +47,28 @@ test("nothing is done after disposal", () => {
   portions[Symbol.dispose]();
   clock.advanceBy(1_000);
   assert.equal(done, 1);
+});
+
+test("work is done in portions, each up to where it yields, and what it returns is the end of it", async () => {
+  const clock = new SimulatedClock();
+  const portions = new Portions(clock, 2);
+  const done: number[] = [];
+  const result = inPortions(
+    portions,
+    (function* () {
+      for (let step = 0; step < 4; step++) {
+        done.push(step);
+        yield;
+      }
+      return "end";
+    })(),
+  );
+  const turns: number[][] = [];
+  for (let turn = 0; turn < 3; turn++) {
+    await new Promise(setImmediate);
+    turns.push(done.splice(0));
+    clock.advanceToNext();
+  }
+  assert.deepEqual(turns, [[0, 1], [2, 3], []]);
+  assert.equal(await result, "end");
 });

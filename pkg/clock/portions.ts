@@ -44,3 +44,13 @@ export class Portions implements Disposable {
     for (let done = 0; done < count; done++) this.#waiting.shift()?.();
   }
 }
+
+/** Does a portion of `work` up to each `yield`. @returns what it returns in the end; never, where `portions` are disposed of before */
+export async function inPortions<Result>(portions: Pick<Portions, "do">, work: Iterator<undefined, Result>): Promise<Result> {
+  for (;;) {
+    const { promise, resolve } = Promise.withResolvers<IteratorResult<undefined, Result>>();
+    portions.do(() => resolve(work.next()));
+    const { done, value } = await promise;
+    if (done) return value;
+  }
+}

@@ -57,31 +57,43 @@ export interface SortedRecords {
   readonly foreign: ReadonlyMap<string, string>;
 }
 
-/** Tells this cluster's records from others'. */
-export function sortRecords(records: Iterable<NetboxRecord>, exists: Situation["exists"], rules: RecordRules): SortedRecords {
+// Until a `yield`, so that whoever has 10,000 of them can leave the event loop turns in between.
+const recordsAtOnce = 500;
+
+/** Tells this cluster's records from others', some hundred in each step. */
+export function* sortRecords(
+  records: readonly NetboxRecord[],
+  exists: Situation["exists"],
+  rules: RecordRules,
+): Generator<undefined, SortedRecords> {
   const own = new Map<string, NetboxRecord>();
   const granted = new Map<string, string>();
   const foreign = new Map<string, string>();
+  let looked = 0;
   for (const record of records) {
+    if (++looked % recordsAtOnce === 0) yield;
     const address = `${record.address}`;
     const { description } = record;
     if (!isOwn(record, rules)) foreign.set(address, description === "" ? `record ${record.id} of NetBox` : description);
     else own.set(address, record);
   }
   for (const [address, record] of own) {
+    if (++looked % recordsAtOnce === 0) yield;
     const { service = "", uid = "" } = readDescription(record.description) ?? {};
     if (record.status === "active" && exists(service, uid)) granted.set(address, service);
   }
   return { own, granted, foreign };
 }
 
-/** Compares the two. The same for the same situation, whatever was done before: so a process that starts goes on where another ended. */
-export function plan({ records, claims, wishes, exists }: Situation, rules: RecordRules): Plan {
-  const { own, granted, foreign } = sortRecords(records, exists, rules);
+/** Compares the two, some hundred records in each step. The same for the same situation, whatever was done before: so a process that starts goes on where another ended. */
+export function* plan({ records, claims, wishes, exists }: Situation, rules: RecordRules): Generator<undefined, Plan> {
+  const { own, granted, foreign } = yield* sortRecords(records, exists, rules);
   const create: Claim[] = [];
   const update: { record: NetboxRecord; claim: Claim }[] = [];
   const claimed = new Set<string>();
+  let looked = 0;
   for (const claim of claims) {
+    if (++looked % recordsAtOnce === 0) yield;
     const address = `${claim.address}`;
     claimed.add(address);
     const record = own.get(address);
@@ -93,6 +105,7 @@ export function plan({ records, claims, wishes, exists }: Situation, rules: Reco
   const waiting = new Set(wishes.map(({ service, uid }) => `${service} ${uid}`));
   const chosen = new Map<string, number>(); // what `keyOf` says -> how many records are for that Service
   for (const [address, record] of own) {
+    if (++looked % recordsAtOnce === 0) yield;
     const { service = "", uid = "" } = readDescription(record.description) ?? {};
     const isGranted = granted.has(address);
     const key = keyOf({ service, uid, family: record.address.family });

@@ -20,6 +20,7 @@ class Life implements Disposable {
   readonly clock: SimulatedClock;
   view: NetboxView | undefined;
   mayWrite = true;
+  beforePortion: (() => void) | undefined;
   readonly #records: PoolRecords;
 
   constructor(netbox: FakeNetbox, rules: Partial<RecordRules> = {}, clock = new SimulatedClock()) {
@@ -31,15 +32,26 @@ class Life implements Disposable {
       ranges: [AddressRange.ofPrefix(prefix)],
       cidrs: [prefix],
       client: () => client,
-      claims: () => [...this.claims.values()],
+      claims: () => this.#held(),
       wishes: () => this.wishes,
       exists: (service, uid) => this.services.get(service) === uid,
       onChange: (view) => {
         this.view = view;
       },
+      portions: {
+        do: (portion) => {
+          this.beforePortion?.();
+          portion();
+        },
+      },
       clock,
       random: seededRandom(1),
     });
+  }
+
+  *#held(): Generator<undefined, Claim[]> {
+    yield;
+    return [...this.claims.values()];
   }
 
   holds(service: string, host: number, uid = `uid-${service.replace("/", "-")}`): void {
@@ -98,6 +110,18 @@ test("what Services hold is recorded, and removed some time after nobody holds i
   assert.equal(netbox.addresses.size, 1, "it may come back");
   await life.pass(40_000);
   assert.equal(netbox.addresses.size, 0);
+});
+
+test("what is held from the middle of a pass on is recorded by the next one", async () => {
+  await using netbox = await FakeNetbox.start(text);
+  using life = new Life(netbox);
+  life.holds("shop/web", 3);
+  let portions = 0;
+  life.beforePortion = () => {
+    if (++portions === 3) life.holds("shop/other", 4); // Behind the plan.
+  };
+  await life.pass(1_000);
+  assert.equal(netbox.lines.length, 2);
 });
 
 for (const [onRelease, left] of [

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { IpamPool } from "#pkg/allocator";
-import { Alarm, backOff, type Clock, type Millis, type Random } from "#pkg/clock";
+import { Alarm, backOff, type Clock, inPortions, type Millis, type Portions, type Random } from "#pkg/clock";
 import type { AddressRange, Family, Prefix } from "#pkg/net";
 import type { NetboxRecord } from "./answers.ts";
 import { type NetboxClient, NetboxError } from "./client.ts";
@@ -14,11 +14,13 @@ export interface PoolRecordsOptions {
   readonly cidrs: readonly Prefix[];
   /** Why there is none, in words, in its place; when there is one, `changed` is to be called. */
   readonly client: () => Pick<NetboxClient, "list" | "take" | "create" | "update" | "remove"> | { readonly missing: string };
-  /** What Services hold of the pool. */
-  readonly claims: () => readonly Claim[];
+  /** What Services hold of the pool, found in steps. */
+  readonly claims: () => Generator<undefined, readonly Claim[]>;
   readonly wishes: () => readonly Wish[];
   readonly exists: (service: string, uid: string) => boolean;
   readonly onChange: (view: NetboxView) => void;
+  /** What concerns all records is done in them, for some hundred in each. */
+  readonly portions: Pick<Portions, "do">;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -62,6 +64,7 @@ export class PoolRecords implements Disposable {
   readonly #refused = new Map<string, { readonly until: Millis; readonly problem: string }>(); // action -> what NetBox said
   #failures = 0;
   #isBusy = false;
+  #hasChanged = false; // Since what is being done was begun.
   #isClosed = false;
   #view: NetboxView = { isKnown: false, granted: new Map(), foreign: new Map(), exhausted: new Set(), problem: undefined };
 
@@ -75,13 +78,14 @@ export class PoolRecords implements Disposable {
     return this.#view;
   }
 
-  /** Something is being asked of NetBox. */
+  /** Something is being asked of NetBox, or done about what it said. */
   get isBusy(): boolean {
     return this.#isBusy;
   }
 
   /** What Services hold or wait for may have changed. */
   changed(): void {
+    this.#hasChanged = true;
     if (this.#failures === 0) this.#alarm.setNoLater(this.#options.clock.now() + settleMs);
   }
 
@@ -99,12 +103,13 @@ export class PoolRecords implements Disposable {
       return;
     }
     this.#isBusy = true;
-    const { clock, random } = this.#options;
+    this.#hasChanged = false;
+    const { clock, random, portions } = this.#options;
     let problem: string | undefined;
     let next: Millis;
     try {
       if (clock.now() - this.#listedAt >= listEveryMs) await this.#list(client);
-      const isDone = await this.#carryOut(client, this.#plan());
+      const isDone = await this.#carryOut(client, await inPortions(portions, this.#plan()));
       this.#failures = 0;
       next = isDone ? this.#nextDue() : clock.now();
       [problem] = Array.from(this.#refused.values(), (refused) => refused.problem);
@@ -114,12 +119,12 @@ export class PoolRecords implements Disposable {
       if (error.isUnclear) this.#listedAt = -Infinity;
       const wait = backOff(this.#failures++, firstRetryMs, maxRetryMs, random);
       next = clock.now() + Math.max(wait, (error.retryAfterSeconds ?? 0) * 1000);
-    } finally {
-      this.#isBusy = false;
     }
+    await this.#publish(problem);
+    this.#isBusy = false;
     if (this.#isClosed) return;
-    this.#alarm.set(next);
-    this.#publish(problem);
+    const isStale = this.#hasChanged && this.#failures === 0;
+    this.#alarm.set(isStale ? Math.min(next, clock.now() + settleMs) : next);
   }
 
   #nextDue(): Millis {
@@ -138,9 +143,10 @@ export class PoolRecords implements Disposable {
     this.#listedAt = clock.now();
   }
 
-  #plan(): Plan {
+  *#plan(): Generator<undefined, Plan> {
     const { claims, wishes, exists, rules } = this.#options;
-    return plan({ records: [...this.#records.values()], claims: claims(), wishes: wishes(), exists }, rules);
+    const held = yield* claims();
+    return yield* plan({ records: [...this.#records.values()], claims: held, wishes: wishes(), exists }, rules);
   }
 
   /** What is refused is left alone for a while, so that it holds nothing else up. @returns whether nothing is left to do now */
@@ -207,8 +213,10 @@ export class PoolRecords implements Disposable {
   }
 
   /** What the records say now, whatever of it could be brought about. */
-  #publish(problem: string | undefined): void {
-    const { granted, foreign } = sortRecords(this.#records.values(), this.#options.exists, this.#options.rules);
+  async #publish(problem: string | undefined): Promise<void> {
+    const { portions, exists, rules } = this.#options;
+    const { granted, foreign } = await inPortions(portions, sortRecords([...this.#records.values()], exists, rules));
+    if (this.#isClosed) return;
     const isKnown = this.#view.isKnown || this.#listedAt > -Infinity;
     const view = { isKnown, granted, foreign, exhausted: new Set(this.#exhausted), problem };
     if (isDeepStrictEqual(view, this.#view)) return;
