@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
-import { type Allowance, type Clock, type Millis, Tokens } from "#pkg/clock";
+import { type Allowance, type Clock, type Millis, SourceTokens } from "#pkg/clock";
+import { sourceOfMost } from "#pkg/http";
 
 /** Limits of connections, which everybody in the cluster's network can open. */
 export const connectionLimits: {
@@ -16,24 +17,21 @@ export const connectionLimits: {
   newOfSource: { burst: 8, everyMs: 250 },
 };
 
-const maxSources = 1_000;
-
 /** Decides which connections are let in, before any octet of them is looked at, and ends each after a time. */
 export class Connections implements Disposable {
   readonly #clock: Clock;
   readonly #open = new Map<Socket, Disposable>(); // the oldest first -> its end
-  readonly #new: Tokens;
-  readonly #newOf = new Map<string, Tokens>(); // source -> what is left to it
+  readonly #new: SourceTokens;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#new = new Tokens(connectionLimits.new, clock.now());
+    this.#new = new SourceTokens({ ofSource: connectionLimits.newOfSource, all: connectionLimits.new }, clock.now());
   }
 
   /** @returns false where it is refused, and closed */
   admit(socket: Socket): boolean {
     const now = this.#clock.now();
-    if (!this.#tokensOf(socket.remoteAddress ?? "", now).take(now) || !this.#new.take(now)) {
+    if (!this.#new.take(socket.remoteAddress ?? "", now)) {
       socket.destroy();
       return false;
     }
@@ -49,20 +47,11 @@ export class Connections implements Disposable {
     for (const socket of [...this.#open.keys()]) this.#close(socket);
   }
 
-  #tokensOf(source: string, now: Millis): Tokens {
-    const known = this.#newOf.get(source);
-    if (known !== undefined) return known;
-    if (this.#newOf.size >= maxSources) this.#newOf.clear(); // They begin anew.
-    const tokens = new Tokens(connectionLimits.newOfSource, now);
-    this.#newOf.set(source, tokens);
-    return tokens;
-  }
-
   /** Of the source with most connections, so that none keeps others out. */
   #oldestOfLargest(): Socket | undefined {
-    const bySource = Map.groupBy(this.#open.keys(), ({ remoteAddress }) => remoteAddress);
-    const largest = [...bySource.values()].reduce((most, other) => (other.length > most.length ? other : most));
-    return largest[0];
+    const open = [...this.#open.keys()];
+    const largest = sourceOfMost(open.map(({ remoteAddress }) => remoteAddress));
+    return open.find(({ remoteAddress }) => remoteAddress === largest);
   }
 
   #close(socket: Socket | undefined): void {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Clock, Millis } from "#pkg/clock";
+import { type Allowance, type Clock, type Millis, SourceTokens } from "#pkg/clock";
 import { ApiError, type Cluster } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 
@@ -29,13 +29,15 @@ interface Kept {
 export class TokenAccess {
   readonly #options: TokenAccessOptions;
   readonly #kept = new Map<string, Kept>(); // hash of a token, and path -> answer; the oldest first
-  readonly #tried = new Map<string, number>(); // source -> reviews in this second
-  #second: Millis = -Infinity; // Its beginning.
-  #inSecond = 0;
+  readonly #reviews: SourceTokens;
   #underWay = 0;
 
   constructor(options: TokenAccessOptions) {
     this.#options = options;
+    this.#reviews = new SourceTokens(
+      { ofSource: aSecond(maxReviews.perSecondOfOneSource), all: aSecond(maxReviews.perSecond) },
+      options.clock.now(),
+    );
   }
 
   /** @param from the address of who asks */
@@ -44,7 +46,7 @@ export class TokenAccess {
     const key = `${createHash("sha256").update(token).digest("base64")} ${path}`;
     const known = this.#kept.get(key);
     if (known !== undefined && now < known.until) return known.access;
-    if (!this.#admit(from, now)) return Promise.resolve("tooMany");
+    if (this.#underWay >= maxReviews.atOnce || !this.#reviews.take(from, now)) return Promise.resolve("tooMany");
     const kept: Kept = { access: this.#review(token, path), until: Infinity };
     this.#kept.delete(key);
     this.#kept.set(key, kept);
@@ -55,20 +57,6 @@ export class TokenAccess {
       kept.until = this.#options.clock.now() + keepMs;
     });
     return kept.access;
-  }
-
-  #admit(from: string, now: Millis): boolean {
-    if (now - this.#second >= 1_000) {
-      this.#second = now;
-      this.#inSecond = 0;
-      this.#tried.clear();
-    }
-    const ofSource = this.#tried.get(from) ?? 0;
-    const { perSecond, perSecondOfOneSource, atOnce } = maxReviews;
-    if (this.#inSecond >= perSecond || ofSource >= perSecondOfOneSource || this.#underWay >= atOnce) return false;
-    this.#inSecond++;
-    this.#tried.set(from, ofSource + 1);
-    return true;
   }
 
   async #review(token: string, path: string): Promise<Access> {
@@ -86,4 +74,8 @@ export class TokenAccess {
       this.#underWay--;
     }
   }
+}
+
+function aSecond(count: number): Allowance {
+  return { burst: count, everyMs: 1_000 / count };
 }

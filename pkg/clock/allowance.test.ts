@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Tokens } from "#pkg/clock";
+import { SourceTokens, Tokens } from "#pkg/clock";
 
 test("so many at once, then one every so often, and never more at once than at first", () => {
   const tokens = new Tokens({ burst: 3, everyMs: 100 }, 1_000);
@@ -11,4 +11,20 @@ test("so many at once, then one every so often, and never more at once than at f
   assert.equal(taken(1_250), 1);
   assert.equal(taken(1_300), 1, "halves add up");
   assert.equal(taken(1_000_000), 3);
+});
+
+test("a source that has none left takes none of the others', and all together have no more than theirs", () => {
+  const tokens = new SourceTokens({ ofSource: { burst: 3, everyMs: 100 }, all: { burst: 5, everyMs: 10 } }, 0);
+  const taken = (source: string, now: number) =>
+    Array.from({ length: 10 }, () => tokens.take(source, now)).filter(Boolean).length;
+  assert.deepEqual([taken("a", 0), taken("b", 0), taken("c", 0)], [3, 2, 0]);
+  assert.deepEqual([taken("a", 100), taken("b", 100), taken("d", 100)], [1, 1, 3]);
+});
+
+test("of many sources no more are remembered than a bound", () => {
+  const tokens = new SourceTokens({ ofSource: { burst: 1, everyMs: 1_000 }, all: { burst: 10_000, everyMs: 1 } }, 0);
+  for (let source = 0; source < 1_000; source++) assert.ok(tokens.take(`${source}`, 0));
+  assert.equal(tokens.take("0", 0), false);
+  assert.ok(tokens.take("another", 0));
+  assert.ok(tokens.take("0", 0));
 });

@@ -28,3 +28,32 @@ export class Tokens {
     return true;
   }
 }
+
+// More than have business with one process. Beyond, all begin anew, and what all may together stays the bound.
+const maxSources = 1_000;
+
+/** Counts what is left of an allowance to each of many sources, and of one to all of them together. */
+export class SourceTokens {
+  readonly #ofSource: Allowance;
+  readonly #all: Tokens;
+  readonly #bySource = new Map<string, Tokens>();
+
+  constructor({ ofSource, all }: { readonly ofSource: Allowance; readonly all: Allowance }, now: Millis) {
+    this.#ofSource = ofSource;
+    this.#all = new Tokens(all, now);
+  }
+
+  /** @returns false where none is left to the source or to all; one that is out of its own takes none of the others' */
+  take(source: string, now: Millis): boolean {
+    return this.#of(source, now).take(now) && this.#all.take(now);
+  }
+
+  #of(source: string, now: Millis): Tokens {
+    const known = this.#bySource.get(source);
+    if (known !== undefined) return known;
+    if (this.#bySource.size >= maxSources) this.#bySource.clear();
+    const tokens = new Tokens(this.#ofSource, now);
+    this.#bySource.set(source, tokens);
+    return tokens;
+  }
+}

@@ -176,9 +176,7 @@ class Connections implements Disposable {
    * @returns false where the new one is of the same host, and all that it has are at work
    */
   #makeRoom({ remoteAddress }: Socket): boolean {
-    const counts = new Map<string | undefined, number>([[remoteAddress, 1]]); // remote address -> connections, the new one too
-    for (const { socket } of this.#open) counts.set(socket.remoteAddress, (counts.get(socket.remoteAddress) ?? 0) + 1);
-    const [largest] = [...counts].reduce((most, other) => (other[1] > most[1] ? other : most));
+    const largest = sourceOfMost([remoteAddress, ...Array.from(this.#open, ({ socket }) => socket.remoteAddress)]);
     const theirs = [...this.#open].filter(({ socket }) => socket.remoteAddress === largest);
     const idle = theirs.find(({ state }) => state === "receiving");
     if (idle === undefined && largest === remoteAddress) return false;
@@ -313,4 +311,13 @@ function isLoopback(address: string): boolean {
 
 function text(status: number, body: string): Route {
   return { status, contentType: "text/plain", body: `${body.toLowerCase()}\n` };
+}
+
+/** The source that most of some connections have, given one by one; of several the first. */
+export function sourceOfMost(sources: Iterable<string | undefined>): string | undefined {
+  const counts = new Map<string | undefined, number>(); // source -> connections
+  for (const source of sources) counts.set(source, (counts.get(source) ?? 0) + 1);
+  let most: readonly [string | undefined, number] = [undefined, 0];
+  for (const entry of counts) if (entry[1] > most[1]) most = entry;
+  return most[0];
 }
