@@ -178,16 +178,16 @@ export const ringConnectionFlood: Scene = {
       const late = { name: `late-${index}`, address: beside(first, 100 + index), port: first.port, key, flags };
       // As with a Pod of which the API tells: who is there already asks it, in vain.
       await first.join({ address: late.address, port: late.port }).catch(() => undefined);
+      await using process = await Ring.start("ingot", late);
       let joinedIn: number | undefined;
       const { load, did } = await floodConnections(first, addresses, async () => {
-        await using process = await Ring.start("ingot", late);
         const joiningAt = performance.now();
         await process.join(first).then(
           () => (joinedIn = performance.now() - joiningAt),
           () => undefined,
         );
-        await process.request("leave", "left");
       });
+      await process.request("leave", "left");
       const joined = joinedIn === undefined ? "a speaker could not join" : `a speaker joined in ${joinedIn.toFixed(0)} ms`;
       effects.push(`${name}: ${did}, ${(100 * load).toFixed(1)} % of a core, ${joined}`);
       holds &&= load < maxLoad && joinedIn !== undefined;
