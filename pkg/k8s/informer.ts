@@ -263,15 +263,12 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     }
   }
 
-  /**
-   * Until the first list is complete nobody decides by what there is, so that its pages are taken over one by one: all at once would be a
-   * turn of a quarter of a second at 10,000 Services. What went since a list that failed goes when this one is complete.
-   */
+  // Nobody decides before the first list is complete, and all of 10,000 Services at once were a turn of a quarter of a second. What went since
+  // a list that failed goes when this one is complete.
   #takeEarly(object: V): void {
-    const held = this.#objects.get(object.key);
-    if (held === object) return;
+    const before = this.#objects.get(object.key);
     this.#objects.set(object.key, object);
-    this.#changed(object.key, object, held);
+    if (before !== object) this.#changed(object.key, object, before);
   }
 
   /** Takes over a whole list; what went comes before what came, so that what was held is free by then. */
@@ -279,10 +276,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     const before = this.#objects;
     this.#objects = listed;
     for (const [key, object] of before) if (!listed.has(key)) this.#changed(key, undefined, object);
-    for (const [key, object] of listed) {
-      const held = before.get(key);
-      if (held !== object) this.#changed(key, object, held);
-    }
+    for (const [key, object] of listed) if (before.get(key) !== object) this.#changed(key, object, before.get(key));
     if (this.#synced || this.#stopped) return;
     this.#synced = true;
     this.#handlers.synced?.();
@@ -416,11 +410,10 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   }
 
   #project(items: readonly unknown[]): V[] {
-    const objects: V[] = [];
-    for (const item of items) {
+    const objects = items.flatMap((item) => {
       const meta = projectMeta(item);
-      if (meta !== undefined) objects.push(this.#unlessHeld(this.#resource.project(fields(item), meta)));
-    }
+      return meta === undefined ? [] : this.#unlessHeld(this.#resource.project(fields(item), meta));
+    });
     if (objects.length < items.length) this.#log.warn("malformed objects skipped", { objects: items.length - objects.length });
     return objects;
   }
