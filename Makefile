@@ -55,8 +55,8 @@ fuzz: node_modules ## Fuzz every parser for TIME=60 seconds of processor time, o
 mutation: node_modules ## Break the source in small ways, one after another, and see that tests notice
 	ONLY='$(ONLY)' node e2e/mutation/main.ts
 
-chaos: node_modules ## Break things on real processes by SEED for MINUTES=5, maybe BESIDE=another-commit (needs bird2; faketime for clocks)
-	SEED=$(SEED) MINUTES=$(MINUTES) BESIDE=$(BESIDE) node e2e/chaos/main.ts
+chaos: node_modules ## Break things by SEED for MINUTES=5 on real processes, maybe BESIDE=another-commit, or on a real Kubernetes (CLUSTER=kubernetes, needs root and what e2e needs)
+	CLUSTER=$(CLUSTER) SEED=$(SEED) MINUTES=$(MINUTES) BESIDE=$(BESIDE) node e2e/chaos/main.ts
 
 attack: node_modules ## Attack speakers in a network on this machine, and print what it does (needs root)
 	node e2e/attack/main.ts

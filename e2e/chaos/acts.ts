@@ -9,29 +9,42 @@ export interface Act {
   readonly what: What;
 }
 
-export type What =
-  | { readonly type: "killSpeaker" | "stopSpeaker" | "stallSpeaker" | "isolate" | "unplug" | "cutApi"; readonly node: number }
-  /** Its speaker is that of another version. */
-  | { readonly type: "otherVersion"; readonly node: number }
+/** What is done alike to every target. */
+export type SharedWhat =
+  | { readonly type: "isolate" | "unplug" | "cutApi"; readonly node: number }
   /** Between two nodes alone; packets from the first to the second, or both ways. */
   | { readonly type: "cut" | "cutOneWay"; readonly node: number; readonly other: number }
   /** Of what the node receives of the ring, in percent. */
   | { readonly type: "lose"; readonly node: number; readonly percent: number }
   /** All frames of a node, in both directions. */
   | { readonly type: "impair"; readonly node: number; readonly impairment: Impairment }
-  | { readonly type: "killController" | "stallController" | "isolateControlPlane" | "killRouter" | "freezeRouter" }
-  | { readonly type: "refusedConfiguration" | "otherConfiguration" | "moreServices" | "fillPool" | "rotateKey" }
+  | { readonly type: "isolateControlPlane" | "killRouter" | "freezeRouter" }
+  | { readonly type: "refusedConfiguration" | "otherConfiguration" | "moreServices" | "fillPool" | "rotateKey" };
+
+/** What a target does in its own way, if it can. */
+export type OwnWhat =
+  | { readonly type: "killSpeaker" | "stopSpeaker" | "stallSpeaker"; readonly node: number }
+  | { readonly type: "killController" | "stopController" | "stallController" }
+  /** Its speaker is that of another version. */
+  | { readonly type: "otherVersion"; readonly node: number }
   /** What a speaker, or the controller, prints goes to a disk that is full from its start on. */
   | { readonly type: "fillDisk"; readonly node: number }
   | { readonly type: "fillControllerDisk" }
   /** The clock of a speaker's machine, or of the controller's, is put forward, or back; the monotonic one is not. */
   | { readonly type: "setClock"; readonly node: number; readonly seconds: number }
-  | { readonly type: "setControllerClock"; readonly seconds: number };
+  | { readonly type: "setControllerClock"; readonly seconds: number }
+  | { readonly type: "killKubelet" | "killContainerd" | "drain" | "powerOff"; readonly node: number }
+  | { readonly type: "killApiServer" | "killEtcd" }
+  /** The Deployment behind the Services has another number of Pods. */
+  | { readonly type: "scale"; readonly replicas: number };
+
+export type What = SharedWhat | OwnWhat;
 
 /** What an act is done to: of two acts on the same, the second would undo the first. */
 export function subjectOf(what: What): string {
   switch (what.type) {
     case "killController":
+    case "stopController":
     case "stallController":
     case "fillControllerDisk":
       return "controller";
@@ -43,6 +56,8 @@ export function subjectOf(what: What): string {
     case "freezeRouter":
       return "router";
     case "isolateControlPlane":
+    case "killApiServer":
+    case "killEtcd":
       return "control plane";
     case "refusedConfiguration":
     case "otherConfiguration":
@@ -50,6 +65,8 @@ export function subjectOf(what: What): string {
     case "moreServices":
     case "fillPool":
       return "Services";
+    case "scale":
+      return "Pods";
     case "rotateKey":
       return what.type;
     default:
@@ -61,6 +78,7 @@ export function subjectOf(what: What): string {
 export function describeAct({ what }: Act): string {
   if (what.type === "impair") return `impair node${what.node + 1}: ${describeImpairment(what.impairment)}`;
   const by = "seconds" in what ? ` by ${what.seconds} s` : "percent" in what ? ` ${what.percent} %` : "";
+  if (what.type === "scale") return `scale to ${what.replicas}`;
   if (!("node" in what)) return `${what.type}${by}`;
   const more = "other" in what ? ` and node${what.other + 1}` : by;
   return `${what.type} node${what.node + 1}${more}`;
@@ -79,16 +97,17 @@ function describeImpairment(impairment: Impairment): string {
 
 /**
  * Acts for so long, one seed always the same; none on what another one is done to. The last is over when the time is up.
- * @param mixes whether there is another version
- * @param hasClocks whether clocks can be set
+ * @param can what the target can do
  */
-export function drawActs(seed: number, duration: Millis, nodes: number, { mixes = false, hasClocks = false } = {}): Act[] {
+export function drawActs(seed: number, duration: Millis, nodes: number, can: ReadonlySet<What["type"]>): Act[] {
   const random = seededRandom(seed);
   const acts: Act[] = [];
   const busyUntil = new Map<string, Millis>(); // subject -> when it has recovered
   for (let at = pick(random, 3_000); ; at += 1_000 + pick(random, 9_000)) {
     const what: What =
-      mixes && pick(random, 4) === 0 ? { type: "otherVersion", node: pick(random, nodes) } : drawWhat(random, nodes, hasClocks);
+      can.has("otherVersion") && pick(random, 4) === 0
+        ? { type: "otherVersion", node: pick(random, nodes) }
+        : drawWhat(random, nodes, can);
     const isLong = what.type === "otherVersion" || what.type === "impair" || pick(random, 4) === 0;
     const length = isLong ? 10_000 + pick(random, 15_000) : 300 + pick(random, 8_000);
     if (at + length > duration) return acts;
@@ -104,18 +123,13 @@ const maxDelayMs: Millis = 300;
 // A new key is used after 10 s; speakers that are away meanwhile learn of it when they are back.
 const keyRestMs: Millis = 60_000;
 
-function drawWhat(random: Random, nodes: number, hasClocks: boolean): What {
+function drawWhat(random: Random, nodes: number, can: ReadonlySet<What["type"]>): What {
   const node = pick(random, nodes);
   const other = (node + 1 + pick(random, nodes - 1)) % nodes;
   const seconds = (pick(random, 2) === 0 ? 1 : -1) * pick(random, pick(random, 2) === 0 ? 5 : 3_600);
-  const clocks: readonly What[] = hasClocks
-    ? [
-        { type: "setClock", node, seconds },
-        { type: "setControllerClock", seconds },
-      ]
-    : [];
   const choices: readonly What[] = [
-    ...clocks,
+    { type: "setClock", node, seconds },
+    { type: "setControllerClock", seconds },
     { type: "killSpeaker", node },
     { type: "killSpeaker", node },
     { type: "stopSpeaker", node },
@@ -139,8 +153,20 @@ function drawWhat(random: Random, nodes: number, hasClocks: boolean): What {
     { type: "fillDisk", node },
     { type: "fillControllerDisk" },
     { type: "rotateKey" },
+    { type: "stopController" },
+    { type: "killKubelet", node },
+    { type: "killContainerd", node },
+    { type: "drain", node },
+    { type: "powerOff", node },
+    { type: "powerOff", node },
+    { type: "killApiServer" },
+    { type: "killApiServer" },
+    { type: "killEtcd" },
+    { type: "killEtcd" },
+    { type: "scale", replicas: 1 + pick(random, 4) },
   ];
-  return choices[pick(random, choices.length)] ?? { type: "killController" };
+  const possible = choices.filter(({ type }) => can.has(type));
+  return possible[pick(random, possible.length)] ?? { type: "killController" };
 }
 
 /** One kind of fault or several. */

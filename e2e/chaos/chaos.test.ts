@@ -2,13 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Act, describeAct, drawActs, subjectOf } from "./acts.ts";
 import { type Done, gapsOf, spansOf } from "./chronicle.ts";
-import { offsetText } from "./clocks.ts";
 import { picture } from "./picture.ts";
+import { offsetText } from "./targets/clocks.ts";
+import { shared } from "./targets/target.ts";
+
+const can = new Set(shared);
 
 test("acts follow from the seed, end in time, and are never done twice to the same", () => {
-  const acts = drawActs(7, 300_000, 3);
-  assert.deepEqual(drawActs(7, 300_000, 3), acts);
-  assert.notDeepEqual(drawActs(8, 300_000, 3), acts);
+  const acts = drawActs(7, 300_000, 3, can);
+  assert.deepEqual(drawActs(7, 300_000, 3, can), acts);
+  assert.notDeepEqual(drawActs(8, 300_000, 3, can), acts);
   assert.ok(acts.length > 20);
   for (const [index, { at, length, what }] of acts.entries()) {
     assert.ok(at + length <= 300_000);
@@ -19,15 +22,15 @@ test("acts follow from the seed, end in time, and are never done twice to the sa
 
 test("clocks are set only where that can be done, by as much as the seed says, and the act says by how much", () => {
   const isClock = ({ what }: Act) => what.type === "setClock" || what.type === "setControllerClock";
-  assert.ok(!drawActs(7, 300_000, 3).some(isClock));
-  const set = drawActs(7, 3_000_000, 3, { hasClocks: true }).filter(isClock);
+  assert.ok(!drawActs(7, 300_000, 3, can).some(isClock));
+  const set = drawActs(7, 3_000_000, 3, new Set([...shared, "setClock", "setControllerClock"])).filter(isClock);
   assert.ok(set.length > 10);
   for (const act of set) assert.match(describeAct(act), /^set(Controller)?Clock (node\d )?by -?\d+ s$/);
   assert.deepEqual([offsetText(-5), offsetText(0), offsetText(3_600)], ["-5", "+0", "+3600"]);
 });
 
 test("cables are bad in all ways, and the act says in which", () => {
-  const texts = drawActs(7, 3_000_000, 3).flatMap((act) => (act.what.type === "impair" ? [describeAct(act)] : []));
+  const texts = drawActs(7, 3_000_000, 3, can).flatMap((act) => (act.what.type === "impair" ? [describeAct(act)] : []));
   for (const kind of [/up to \d+ ms late/, /% up to 3 s late/, /% lost/, /% twice/, /% corrupted/])
     assert.ok(
       texts.some((text) => kind.test(text)),
@@ -37,7 +40,7 @@ test("cables are bad in all ways, and the act says in which", () => {
 });
 
 const kill: Act = { at: 1_000, length: 2_000, what: { type: "killSpeaker", node: 0 } };
-const done: Done[] = [{ act: kill, from: 1_000, to: 3_000 }];
+const done: Done[] = [{ act: kill, from: 1_000, undoneFrom: 3_000, to: 3_000 }];
 const answers = (nodes: readonly string[]) => new Map([["192.0.2.1", nodes]]);
 const samples = [
   { at: 0, answers: answers(["node1"]) },

@@ -6,7 +6,9 @@ import { type Act, describeAct } from "./acts.ts";
 export interface Done {
   readonly act: Act;
   readonly from: Millis;
-  /** Undefined while it lasts. */
+  /** Undefined before that. */
+  undoneFrom: Millis | undefined;
+  /** When it was undone; undefined while it lasts. */
   to: Millis | undefined;
 }
 

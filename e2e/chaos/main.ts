@@ -5,31 +5,33 @@ import { agreeingParts, check } from "#e2e/ownership";
 import { routerRefusal } from "#e2e/routers";
 import { drawActs } from "./acts.ts";
 import { gapsOf, spansOf } from "./chronicle.ts";
-import { hasClocks } from "./clocks.ts";
-import { startField } from "./field.ts";
 import { picture } from "./picture.ts";
 import { type Course, runChaos } from "./run.ts";
-import { checkOut } from "./version.ts";
+import { startKubernetesTarget } from "./targets/kubernetes.ts";
+import { startLabTarget } from "./targets/lab.ts";
+import type { Target } from "./targets/target.ts";
+import { checkOut } from "./targets/version.ts";
 
 /** `make chaos`: faults drawn by a seed on real processes, watched from outside. */
 const seed = Number(process.env.SEED || Date.now() % 1_000_000);
 const minutes = Number(process.env.MINUTES || 5);
 const beside = process.env.BESIDE ?? "";
+const cluster = process.env.CLUSTER || "lab";
 const nodes = 3;
 const folder = fileURLToPath(new URL(`../../.cache/chaos/${seed}/`, import.meta.url));
 
 if (!(minutes > 0)) fail(`MINUTES has to be a number above 0, but is ${process.env.MINUTES}`);
+if (cluster !== "lab" && cluster !== "kubernetes") fail(`CLUSTER has to be lab or kubernetes, but is ${cluster}`);
+if (cluster === "kubernetes" && beside !== "") fail("BESIDE works with CLUSTER=lab alone: the image has one version");
 const refusal = await routerRefusal("bird");
 if (refusal !== false) fail(refusal);
 mkdirSync(folder, { recursive: true });
 try {
-  const otherVersion = beside === "" ? undefined : checkOut(beside);
-  const acts = drawActs(seed, minutes * 60_000, nodes, { mixes: otherVersion !== undefined, hasClocks });
-  console.log(
-    `seed ${seed}, ${minutes} minutes, ${acts.length} acts on ${nodes} nodes${beside && ` beside ${beside}`}; the report goes to ${folder}\n`,
-  );
-  await using field = await startField(nodes, `${folder}logs`, otherVersion);
-  const course = await runChaos(field, acts, (line) => console.log(line));
+  console.log(`seed ${seed}; the report goes to ${folder}`);
+  await using target = await startTarget();
+  const acts = drawActs(seed, minutes * 60_000, nodes, target.can);
+  console.log(`${minutes} minutes, ${acts.length} acts on ${nodes} nodes${beside && ` beside ${beside}`}\n`);
+  const course = await runChaos(target, acts, (line) => console.log(line));
   const report = tell(course);
   writeFileSync(`${folder}report.txt`, `${report.lines.join("\n")}\n`);
   console.log(`\n${report.lines.join("\n")}`);
@@ -37,6 +39,11 @@ try {
 } catch (error) {
   if (!(error instanceof LabRefused)) throw error;
   fail(error.message);
+}
+
+function startTarget(): Promise<Target> {
+  if (cluster === "kubernetes") return startKubernetesTarget(nodes);
+  return startLabTarget(nodes, `${folder}logs`, beside === "" ? undefined : checkOut(beside));
 }
 
 function tell({ done, observer, settledAfter, unsettled, end }: Course): { lines: string[]; isKept: boolean } {

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DemoNode } from "#e2e/demo-cluster";
 import type { Sample } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
 import type { Asked } from "./asker.ts";
-import type { Field } from "./field.ts";
-import { gracefulRestartSeconds, holdTimeSeconds } from "./field.ts";
+import { addressesOf, gracefulRestartSeconds, holdTimeSeconds, type Target, type TargetNode } from "./targets/target.ts";
 
 /** What is known of the faults, for the judgment of what is seen. */
 export interface Known {
   now(): Millis;
-  /** Since when a node's speaker does not run, stands still, or is not on the LAN; undefined where it is well. */
+  /** Whether a node's speaker may not run, stand still, or not be on the LAN. */
+  mayBeGone(node: number): boolean;
+  /** Since when that is so for certain. */
   goneSince(node: number): Millis | undefined;
   /** Whether packets between two nodes are dropped. */
   isCut(a: number, b: number): boolean;
@@ -21,8 +21,6 @@ export interface Known {
 const maxRouteMs: Millis = (holdTimeSeconds + gracefulRestartSeconds + 3) * 1_000;
 const lookMs = 1_000;
 const lineMs = 200;
-// Lines that a process in a lab forgets at once.
-const linesForgotten = 10_000;
 
 interface Conflict {
   readonly address: string;
@@ -32,39 +30,37 @@ interface Conflict {
 /** What was known of the nodes at a moment. */
 type Moment = Pick<Sample, "at" | "hears" | "members">;
 
-/** Watches a field from outside: who answers on the LAN, the router's kernel, the objects of the API, and a client. */
+/** Watches a target from outside: who answers on the LAN, the router's kernel, the objects of the API, and a client. */
 export class Observer {
   readonly samples: Sample[] = [];
   /** What must not be, besides what samples show. */
   readonly faults: string[] = [];
   readonly requests = new Map<string, { sent: number; failed: number }>(); // Service -> of the client
-  readonly #field: Field;
+  readonly #target: Target;
   readonly #known: Known;
   readonly #beganAt: number;
   readonly #members = new Map<string, readonly string[]>(); // node -> those it takes for active; none while it does not say
-  readonly #macs = new Map<string, string>(); // MAC address -> node
+  readonly #macs: ReadonlyMap<string, string>; // MAC address -> node
   readonly #moments: Moment[] = []; // since the last sample
-  #linesRead = 0;
   #isOver = false;
 
   /** @param beganAt when the run began, as `monotonicNow` has it */
-  constructor(field: Field, known: Known, beganAt: number) {
-    this.#field = field;
+  constructor(target: Target, known: Known, beganAt: number) {
+    this.#target = target;
     this.#known = known;
     this.#beganAt = beganAt;
-    this.#linesRead = field.asker.lines.length;
+    this.#macs = new Map(target.nodes.map(({ name, mac }) => [mac, name]));
   }
 
   /** Watches until `stop` is called. */
   async watch(): Promise<void> {
-    const { cluster, services } = this.#field;
-    for (const { name, host } of cluster.nodes) this.#macs.set((await host.link("eth0").mac()).replaceAll(":", ""), name);
-    const each = [...services].map(([name, { address }]) => this.#every(lookMs / 2, () => this.#request(name, address)));
+    const { nodes, services } = this.#target;
+    const each = [...services].map(([name, address]) => this.#every(lookMs / 2, () => this.#request(name, address)));
     await Promise.all([
       this.#every(lineMs, () => this.#readLines()),
       this.#every(lookMs, () => this.#lookAtRouter()),
       this.#every(lookMs, () => this.#lookAtApi()),
-      ...cluster.nodes.map((node) => this.#every(lookMs, () => this.#askMembers(node))),
+      ...nodes.map((node) => this.#every(lookMs, () => this.#askMembers(node))),
       ...each,
     ]);
   }
@@ -76,21 +72,22 @@ export class Observer {
   /** Whether all is as it is to be where nothing is wrong; else what is not. */
   async unsettled(): Promise<string | undefined> {
     const last = this.samples.at(-1);
-    const names = this.#field.cluster.nodes
+    const { nodes, services } = this.#target;
+    const names = nodes
       .map(({ name }) => name)
       .sort()
       .join();
     for (const [node, members] of this.#members)
       if (members.toSorted().join() !== names) return `${node} takes ${members.join(", ") || "nobody"} for members`;
-    for (const [address, nodes] of last?.answers ?? [])
-      if (nodes.length !== 1) return `${nodes.join(" and ") || "nobody"} answers for ${address}`;
-    for (const { name, speaker } of this.#field.cluster.nodes) {
-      const { conflicts } = JSON.parse((await speaker.get("/v1/conflicts")).body) as { conflicts: Conflict[] };
-      for (const { address, other } of conflicts) return `${name} takes ${other.mac} for another host that has ${address}`;
+    for (const [address, all] of last?.answers ?? [])
+      if (all.length !== 1) return `${all.join(" and ") || "nobody"} answers for ${address}`;
+    for (const node of nodes) {
+      const { conflicts } = (await node.ask("/v1/conflicts")) as { conflicts: Conflict[] };
+      for (const { address, other } of conflicts) return `${node.name} takes ${other.mac} for another host that has ${address}`;
     }
     const hops = await this.#nextHops();
-    if (hops.length !== this.#field.cluster.nodes.length) return `the router has routes by ${hops.join(", ") || "nobody"}`;
-    for (const [name, { address }] of this.#field.services) if (!(await this.#answers(address))) return `${name} does not answer`;
+    if (hops.length !== nodes.length) return `the router has routes by ${hops.join(", ") || "nobody"}`;
+    for (const [name, address] of services) if (!(await this.#answers(address))) return `${name} does not answer`;
     return undefined;
   }
 
@@ -105,18 +102,15 @@ export class Observer {
     }
   }
 
-  #readLines(): void {
+  async #readLines(): Promise<void> {
     this.#moments.push(this.#moment());
-    const { lines } = this.#field.asker;
-    if (lines.length < this.#linesRead) this.#linesRead -= linesForgotten;
-    for (const line of lines.slice(this.#linesRead)) if (line.startsWith("{")) this.#sample(JSON.parse(line));
-    this.#linesRead = lines.length;
+    for (const asked of await this.#target.asked()) this.#sample(asked);
   }
 
   #moment(): Moment {
-    const { nodes } = this.#field.cluster;
-    const isSeen = ({ name }: DemoNode, index: number) =>
-      this.#known.goneSince(index) === undefined && (this.#members.get(name)?.length ?? 0) > 0;
+    const { nodes } = this.#target;
+    const isSeen = ({ name }: TargetNode, index: number) =>
+      !this.#known.mayBeGone(index) && (this.#members.get(name)?.length ?? 0) > 0;
     const seen = nodes.flatMap((node, index) => (isSeen(node, index) ? [{ name: node.name, index }] : []));
     const hears = new Map(
       seen.map(({ name, index }) => {
@@ -137,7 +131,7 @@ export class Observer {
     const named = Object.entries(answers).map(
       ([address, macs]) => [address, macs.map((mac) => this.#macs.get(mac) ?? mac)] as const,
     );
-    const all = this.#field.cluster.nodes.map(({ name }) => name);
+    const all = this.#target.nodes.map(({ name }) => name);
     this.samples.push({
       at,
       answers: new Map(named),
@@ -148,31 +142,29 @@ export class Observer {
     });
   }
 
-  async #askMembers({ name, speaker }: DemoNode): Promise<void> {
+  async #askMembers(node: TargetNode): Promise<void> {
     try {
-      const { members } = JSON.parse((await speaker.get("/v1/members")).body) as { members: { node: string; active: boolean }[] };
+      const { members } = (await node.ask("/v1/members")) as { members: { node: string; active: boolean }[] };
       this.#members.set(
-        name,
+        node.name,
         members.flatMap(({ node, active }) => (active ? [node] : [])),
       );
     } catch {
-      this.#members.set(name, []);
+      this.#members.set(node.name, []);
     }
   }
 
   async #nextHops(): Promise<string[]> {
-    const { router, routed, cluster } = this.#field;
-    const route = await router.router.kernelRoute(`${routed}/32`);
-    return (route?.nextHops ?? []).map(
-      ({ address }) => cluster.nodes.find((node) => node.addresses.includes(address))?.name ?? address,
-    );
+    const { router, routed, nodes } = this.#target;
+    const hops = await router.nextHops(routed);
+    return hops.map((address) => nodes.find((node) => node.addresses.includes(address))?.name ?? address);
   }
 
   async #lookAtRouter(): Promise<void> {
     const { routerSince } = this.#known;
     if (routerSince === undefined) return;
     const hops = await this.#nextHops();
-    for (const [index, { name }] of this.#field.cluster.nodes.entries()) {
+    for (const [index, { name }] of this.#target.nodes.entries()) {
       const gone = this.#known.goneSince(index);
       if (gone === undefined || !hops.includes(name)) continue;
       const lasted = this.#known.now() - Math.max(gone, routerSince);
@@ -182,8 +174,9 @@ export class Observer {
   }
 
   async #lookAtApi(): Promise<void> {
-    for (const [name, { service, address }] of this.#field.services) {
-      const now = await service.addresses();
+    const { api, services } = this.#target;
+    for (const [name, address] of services) {
+      const now = await addressesOf(api, name);
       if (now.join() !== address)
         this.#fault(`${name} had ${address} and has ${now.join() || "nothing"}, although nobody changed it`);
     }
@@ -198,7 +191,7 @@ export class Observer {
 
   async #answers(address: string): Promise<boolean> {
     try {
-      return (await this.#field.cluster.client.get(`http://${address}/`, { timeout: 1_000 })).status === 200;
+      return (await this.#target.request(address)) === 200;
     } catch {
       return false;
     }

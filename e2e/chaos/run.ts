@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Millis } from "#pkg/clock";
 import { monotonicNow } from "../bench/arp-asker.ts";
-import { type Act, describeAct } from "./acts.ts";
+import { type Act, describeAct, subjectOf } from "./acts.ts";
 import { carryOut } from "./carry-out.ts";
 import type { Done } from "./chronicle.ts";
-import type { Field } from "./field.ts";
 import { type Known, Observer } from "./observer.ts";
+import type { Target } from "./targets/target.ts";
 
 export interface Course {
   readonly done: readonly Done[];
@@ -21,12 +21,22 @@ export interface Course {
 const maxSettleMs: Millis = 110_000;
 
 /** Does the acts, watches, and waits until everything is as it is to be. */
-export async function runChaos(field: Field, acts: readonly Act[], print: (line: string) => void): Promise<Course> {
+export async function runChaos(target: Target, acts: readonly Act[], print: (line: string) => void): Promise<Course> {
   const beganAt = monotonicNow();
   const log = new ActLog(() => monotonicNow() - beganAt);
-  const observer = new Observer(field, log, beganAt);
+  const observer = new Observer(target, log, beganAt);
   const watching = observer.watch();
-  await Promise.all(acts.map((act) => perform(field, act, log, print)));
+  const last = new Map<string, Promise<void>>(); // subject -> what is done to it: undoing may take longer than was thought
+  for (const act of acts) {
+    const subject = subjectOf(act.what);
+    const before = last.get(subject) ?? Promise.resolve();
+    last.set(
+      subject,
+      before.then(() => perform(target, act, log, print)),
+    );
+  }
+  await Promise.all(last.values());
+  await target.recovered();
   const restFrom = log.now();
   let unsettled: string | undefined = "nothing was looked at";
   while (unsettled !== undefined && log.now() - restFrom < maxSettleMs) {
@@ -39,14 +49,15 @@ export async function runChaos(field: Field, acts: readonly Act[], print: (line:
   return { done: log.done, observer, settledAfter: unsettled === undefined ? end - restFrom : undefined, unsettled, end };
 }
 
-async function perform(field: Field, act: Act, log: ActLog, print: (line: string) => void): Promise<void> {
+async function perform(target: Target, act: Act, log: ActLog, print: (line: string) => void): Promise<void> {
   await sleep(Math.max(0, act.at - log.now()));
-  const done: Done = { act, from: log.now(), to: undefined };
+  const done: Done = { act, from: log.now(), undoneFrom: undefined, to: undefined };
   log.done.push(done);
   print(`${(done.from / 1_000).toFixed(1).padStart(7)} s  ${describeAct(act)} for ${(act.length / 1_000).toFixed(1)} s`);
   try {
-    const undo = await carryOut(field, act);
+    const undo = await carryOut(target, act.what);
     await sleep(Math.max(0, done.from + act.length - log.now()));
+    done.undoneFrom = log.now();
     await undo();
   } catch (error) {
     // Such as a configuration while the API is cut off: then it was not done, and the rest is judged as it is.
@@ -64,12 +75,13 @@ class ActLog implements Known {
     this.now = now;
   }
 
+  mayBeGone(node: number): boolean {
+    return this.#lasting((act) => endsSpeaker(act, node)) !== undefined;
+  }
+
   goneSince(node: number): Millis | undefined {
-    const found = this.#lasting(({ what }) => {
-      const isOfNode = "node" in what && what.node === node;
-      return isOfNode && ["killSpeaker", "stopSpeaker", "stallSpeaker", "isolate", "unplug"].includes(what.type);
-    });
-    return found?.from;
+    return this.done.find(({ act, undoneFrom, to }) => undoneFrom === undefined && to === undefined && endsSpeaker(act, node))
+      ?.from;
   }
 
   isCut(a: number, b: number): boolean {
@@ -89,4 +101,9 @@ class ActLog implements Known {
   #lasting(is: (act: Act) => boolean): Done | undefined {
     return this.done.find(({ act, to }) => to === undefined && is(act));
   }
+}
+
+function endsSpeaker({ what }: Act, node: number): boolean {
+  if (!("node" in what) || what.node !== node) return false;
+  return ["killSpeaker", "stopSpeaker", "stallSpeaker", "isolate", "unplug", "powerOff"].includes(what.type);
 }

@@ -62,14 +62,16 @@ export class ControlPlane {
   readonly kubeconfig: string;
   readonly kcp: string;
   readonly #pki: Pki;
+  readonly #etcd: Daemon;
   readonly #apiServer: Daemon;
 
-  private constructor(host: Host, kcp: string, pki: Pki, kubeconfig: string, apiServer: Daemon) {
+  private constructor(host: Host, kcp: string, pki: Pki, kubeconfig: string, daemons: { etcd: Daemon; apiServer: Daemon }) {
     this.host = host;
     this.kubeconfig = kubeconfig;
     this.kcp = kcp;
     this.#pki = pki;
-    this.#apiServer = apiServer;
+    this.#etcd = daemons.etcd;
+    this.#apiServer = daemons.apiServer;
   }
 
   /** Starts etcd and the API server, which answers some seconds later. */
@@ -84,7 +86,7 @@ export class ControlPlane {
     const admin = await pki.issue("admin", "/O=system:masters/CN=admin", ["DNS:admin"]);
     const policy = join(directory, "audit-policy.json");
     await writeFile(policy, JSON.stringify(auditPolicy));
-    host.daemon("etcd", [
+    const etcd = host.daemon("etcd", [
       ...[kcp, "etcd", "--data-dir", join(directory, "etcd"), "--unsafe-no-fsync"],
       ...["--listen-client-urls", etcdUrl, "--advertise-client-urls", etcdUrl],
       ...["--listen-peer-urls", "http://127.0.0.1:2380"],
@@ -104,7 +106,7 @@ export class ControlPlane {
       ...["--kubelet-preferred-address-types=InternalIP"],
       ...[`--kubelet-client-certificate=${admin.certificate}`, `--kubelet-client-key=${admin.key}`],
     ]);
-    return new ControlPlane(host, kcp, pki, await pki.kubeconfig("admin", apiServerUrl(host), admin), apiServer);
+    return new ControlPlane(host, kcp, pki, await pki.kubeconfig("admin", apiServerUrl(host), admin), { etcd, apiServer });
   }
 
   /** Starts what needs an API server that answers: it would give up soon. */
@@ -135,6 +137,16 @@ export class ControlPlane {
   /** Resolves when it answers. */
   async startApiServer(): Promise<void> {
     this.#apiServer.start();
+    await this.isReady();
+  }
+
+  async stopEtcd(): Promise<void> {
+    await this.#etcd.stop("SIGKILL");
+  }
+
+  /** Resolves when the API server has it again. */
+  async startEtcd(): Promise<void> {
+    this.#etcd.start();
     await this.isReady();
   }
 

@@ -8,6 +8,7 @@
  */
 export { CommandError, patience, type RunOptions } from "./command.ts";
 export { type ApiRequest, readAuditLog } from "./control-plane.ts";
+export type { Daemon } from "./daemon.ts";
 export { helmIsMissing, installedHelm } from "./helm.ts";
 export { buildIngotImage, ingotImage } from "./ingot-image.ts";
 export { findKcp } from "./kcp.ts";

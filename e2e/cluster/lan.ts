@@ -1,11 +1,9 @@
-import type { RunOptions } from "./command.ts";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { type HttpAnswer, type Published, Relay, relayPath, Switch, type SwitchNamespace, waitFor } from "#e2e/lab";
+import { patience, type RunOptions } from "./command.ts";
 import type { Daemon } from "./daemon.ts";
 import type { Sandbox } from "./sandbox.ts";
-
-const fetchScript = `
-const response = await fetch(process.argv[1], { signal: AbortSignal.timeout(3000) });
-console.log(JSON.stringify({ status: response.status, body: await response.text() }));
-`;
 
 /** A machine on the LAN, dual-stack. */
 export class Host {
@@ -19,6 +17,7 @@ export class Host {
   }
   readonly #sandbox: Sandbox;
   #number: number;
+  #relay: Promise<Relay> | undefined;
 
   constructor(sandbox: Sandbox, name: string, number: number) {
     this.#sandbox = sandbox;
@@ -31,9 +30,14 @@ export class Host {
     return this.#sandbox.run(this.name, command, options);
   }
 
-  /** Fetches a URL from this host. @returns status and body. @throws {CommandError} without an answer within 3 seconds */
-  async get(url: string): Promise<{ status: number; body: string }> {
-    return JSON.parse(await this.run([process.execPath, "--input-type=module", "-e", fetchScript, url]));
+  /** Fetches a URL from this host. @throws {Error} without an answer within `timeout` milliseconds, 3,000 unless given */
+  async get(url: string, { timeout = 3_000 }: { timeout?: number } = {}): Promise<HttpAnswer> {
+    return (await this.#startedRelay()).get(url, timeout);
+  }
+
+  /** Opens a TCP port on the caller's 127.0.0.1 that leads to what this host reaches under `address` and `port`. */
+  async publish(address: string, port: number): Promise<Published> {
+    return (await this.#startedRelay()).publish(address, port);
   }
 
   /** The MAC address in this host's neighbour table, in lower case with colons; undefined while there is none. */
@@ -54,6 +58,15 @@ export class Host {
     await this.run(["sh", "-ec", ["ip addr flush dev eth0 scope global", ...addresses].join("\n")]);
   }
 
+  #startedRelay(): Promise<Relay> {
+    const path = relayPath(this.#sandbox.directory, this.name);
+    this.#relay ??= Relay.start({ inside: path, outside: path }, async (argv) => {
+      this.daemon(`relay-${this.name}`, [process.execPath, ...argv]);
+      await waitFor(`the relay on ${this.name}`, () => existsSync(path), patience);
+    });
+    return this.#relay;
+  }
+
   /** The MAC address of `eth0`, in lower case with colons. */
   async mac(): Promise<string> {
     const links: { address: string }[] = JSON.parse(await this.run(["ip", "-json", "link", "show", "eth0"]));
@@ -62,6 +75,7 @@ export class Host {
 }
 
 export interface Lan {
+  readonly lan: Switch;
   /** Where the control plane runs; also the nodes' default gateway. */
   readonly controlPlane: Host;
   /** An ordinary machine: beside the LAN it reaches `routedPrefix`, by way of the router. */
@@ -86,15 +100,15 @@ export async function createLan(sandbox: Sandbox, nodeCount: number): Promise<La
   const router = new Host(sandbox, "router", 2);
   const client = new Host(sandbox, "client", 100);
   const nodes = Array.from({ length: nodeCount }, (_, i) => new Host(sandbox, `node${i + 1}`, 11 + i));
-  const lan = { controlPlane, client, router, nodes };
-
-  const script = ["ip link add lan type bridge", "ip link set lan up"];
-  for (const { name, ipv4, ipv6 } of [controlPlane, client, router, ...nodes]) {
+  const lan = new Switch(switchNamespace(sandbox), "lan");
+  await lan.start();
+  const all = [controlPlane, client, router, ...nodes];
+  await sandbox.run(undefined, ["ip", "-batch", "-"], { input: all.map(({ name }) => `netns add ${name}\n`).join("") });
+  for (const host of all) await lan.connect(host, host.name, "eth0");
+  const script: string[] = [];
+  for (const { name, ipv4, ipv6 } of all) {
     const ip = `ip -n ${name}`;
     script.push(
-      `ip netns add ${name}`,
-      `ip link add port-${name} type veth peer name eth0 netns ${name}`,
-      `ip link set port-${name} master lan up`,
       `${ip} link set lo up`,
       `${ip} link set eth0 up`,
       `${ip} addr add ${ipv4}/24 dev eth0`,
@@ -108,8 +122,23 @@ export async function createLan(sandbox: Sandbox, nodeCount: number): Promise<La
   script.push(`nsenter --net=/run/netns/${router.name} sh -ec '${redirects}'`);
   script.push(`ip -n ${client.name} route add ${routedPrefix} via ${router.ipv4}`);
   await sandbox.run(undefined, ["sh", "-ec", script.join("\n")]);
-  await setRoutes(sandbox, lan);
-  return lan;
+  const made = { lan, controlPlane, client, router, nodes };
+  await setRoutes(sandbox, made);
+  return made;
+}
+
+function switchNamespace(sandbox: Sandbox): SwitchNamespace {
+  let last = 0;
+  const number = () => ++last;
+  return {
+    number,
+    ip: async (lines) => void (await sandbox.run(undefined, ["ip", "-batch", "-"], { input: `${lines.join("\n")}\n` })),
+    cable: async (name, argv) => {
+      const cable = sandbox.daemon(undefined, `${name}-${number()}`, [process.execPath, ...argv]);
+      await waitFor(name, async () => (await readFile(cable.log, "utf8")).includes("connected"), patience);
+      return cable;
+    },
+  };
 }
 
 /** Gives all nodes their default gateway, and everybody the routes to the nodes' Pods. */

@@ -9,7 +9,7 @@ import { cniConfig, containerdConfig, kubeletConfig, type NodeOptions, socketOf 
 
 export type NodeProgram = "containerd" | "kubelet" | "kube-proxy";
 
-const killPod = `find /sys/fs/cgroup -path "*$0*" -name cgroup.procs -exec cat {} + | sort -u | xargs kill -9`;
+const signalPod = `find /sys/fs/cgroup -path "*$0*" -name cgroup.procs -exec cat {} + | sort -u | xargs kill -"$1"`;
 
 // All that belongs to the node's Pods: their processes, and the shims around these, which know the node by containerd's socket.
 const killAll = `
@@ -114,9 +114,9 @@ export class ClusterNode {
     await this.host.run([...ctr, "images", "import", "--snapshotter", this.#options.snapshotter, archive]);
   }
 
-  /** Kills all processes of a Pod. @param uid its */
-  async killPod(uid: string): Promise<void> {
-    await this.host.run(["sh", "-ec", killPod, `${this.#options.cgroup}/*pod${uid}/`]);
+  /** Sends a signal to all processes of a Pod. @param uid its */
+  async signalPod(uid: string, signal: "KILL" | "STOP" | "CONT" = "KILL"): Promise<void> {
+    await this.host.run(["sh", "-ec", signalPod, `${this.#options.cgroup}/*pod${uid}/`, signal]);
   }
 
   /** Pulls the plug: the link goes down, and every process ends at once. What is on the disk stays. */

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { waitFor } from "#e2e/lab";
+import { type Switch, waitFor } from "#e2e/lab";
 import { architectures } from "../../release/debian.ts";
 import { nodeArchitecture } from "../../release/modules.ts";
 import { writeArchive } from "../../release/oci.ts";
@@ -26,6 +26,8 @@ export interface RealClusterOptions {
 }
 
 export class RealCluster implements AsyncDisposable {
+  /** What all hosts are connected to. */
+  readonly lan: Switch;
   readonly controlPlane: ControlPlane;
   readonly client: Host;
   /** Between the client and `routedPrefix`. */
@@ -42,6 +44,7 @@ export class RealCluster implements AsyncDisposable {
   private constructor(sandbox: Sandbox, lan: Lan, controlPlane: ControlPlane, nodes: readonly ClusterNode[]) {
     this.#sandbox = sandbox;
     this.directory = sandbox.directory;
+    this.lan = lan.lan;
     this.controlPlane = controlPlane;
     this.client = lan.client;
     this.router = lan.router;

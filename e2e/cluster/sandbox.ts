@@ -83,8 +83,8 @@ export class Sandbox implements AsyncDisposable {
     return run(["nsenter", ...this.#enter(host), ...command], options);
   }
 
-  /** Starts what runs until the sandbox goes; its output is in `directory`, in a file of that name with `.log`. */
-  daemon(host: string, name: string, command: readonly string[]): Daemon {
+  /** Starts what runs until the sandbox goes, in the network namespace named `host`, or in the sandbox's own; its output is in `directory`, in a file of that name with `.log`. */
+  daemon(host: string | undefined, name: string, command: readonly string[]): Daemon {
     const daemon = new Daemon(join(this.directory, `${name}.log`), ["nsenter", ...this.#enter(host), ...command]);
     daemon.start();
     return daemon;

@@ -7,7 +7,7 @@ import {
   type RunOptions,
   type SpawnOptions,
 } from "./process.ts";
-import { get, type HttpAnswer, type Published, Relay } from "./relay.ts";
+import { type HttpAnswer, type Published, Relay, relayPath } from "./relay.ts";
 import type { Switch } from "./switch.ts";
 
 export interface HostOptions {
@@ -136,7 +136,7 @@ export class Host {
 
   /** HTTP GET from this host, on a connection of its own. @throws {Error} when connecting fails or `timeout` ms (10,000 when unset) pass */
   async get(url: string, { timeout = 10_000 }: { timeout?: number } = {}): Promise<HttpAnswer> {
-    return get(url, (address, port) => this.connect(address, port), timeout);
+    return (await this.#startedRelay()).get(url, timeout);
   }
 
   /** Opens a TCP port on the caller's 127.0.0.1 that leads to what this host reaches under `address` and `port`. */
@@ -150,7 +150,11 @@ export class Host {
   }
 
   #startedRelay(): Promise<Relay> {
-    this.#relay ??= Relay.start(this, this.#namespaces.outside);
+    const inside = relayPath("/run", this.name);
+    this.#relay ??= Relay.start({ inside, outside: this.#namespaces.outside(inside) }, async (argv) => {
+      const relay = await this.spawn(`relay-${this.name}`, ["node", ...argv]);
+      await relay.waitForLine(/^listening$/);
+    });
     return this.#relay;
   }
 

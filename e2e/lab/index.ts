@@ -10,6 +10,6 @@ export { type Impairment, maxLateMs } from "./impairment/impairment.ts";
 export { Lab, type LabOptions } from "./lab.ts";
 export { CommandError, type CommandResult, type Exit, type LabProcess, type RunOptions, type SpawnOptions } from "./process.ts";
 export { LabRefused } from "./refusal.ts";
-export { connectByRelay, type HttpAnswer, type Published } from "./relay.ts";
-export type { Switch } from "./switch.ts";
+export { connectByRelay, type HttpAnswer, type Published, Relay, relayPath } from "./relay.ts";
+export { Switch, type SwitchNamespace } from "./switch.ts";
 export { type WaitOptions, waitFor } from "./wait-for.ts";

@@ -4,7 +4,7 @@ import { Holder } from "./holder.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { CommandError, type LabNamespaces, LabProcess, type RunOptions, result, type SpawnOptions } from "./process.ts";
 import { LabRefused } from "./refusal.ts";
-import { Switch } from "./switch.ts";
+import { Switch, type SwitchNamespace } from "./switch.ts";
 
 export interface LabOptions {
   /** Folder, made if absent, in which each process adds what it prints to `NAME.log`. */
@@ -55,7 +55,16 @@ export class Lab implements AsyncDisposable {
 
   /** An Ethernet switch that floods multicast and blocks nothing. */
   async switch(name: string): Promise<Switch> {
-    const lan = new Switch(this.#namespaces, checked(name));
+    const namespace: SwitchNamespace = {
+      ip: (lines) => this.#ip(undefined, lines),
+      cable: async (cable, argv) => {
+        const process = await this.#spawn(undefined, cable, ["node", ...argv]);
+        await process.waitForLine(/^connected$/);
+        return process;
+      },
+      number: () => this.#namespaces.number(),
+    };
+    const lan = new Switch(namespace, checked(name));
     await lan.start();
     return lan;
   }

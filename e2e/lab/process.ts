@@ -179,7 +179,7 @@ function signal(pid: number, name: NodeJS.Signals): boolean {
 /** What hosts and switches use of their lab; `netns` names a host's namespace, undefined is the one of all switches. */
 export interface LabNamespaces {
   run(netns: string | undefined, argv: readonly string[], options?: RunOptions): ReturnType<typeof result>;
-  spawn(netns: string | undefined, name: string, argv: readonly string[], options?: SpawnOptions): Promise<LabProcess>;
+  spawn(netns: string, name: string, argv: readonly string[], options?: SpawnOptions): Promise<LabProcess>;
   /** Runs lines of `ip -batch`. @throws {CommandError} when one fails; the ones before it have been done */
   ip(netns: string | undefined, lines: readonly string[]): Promise<void>;
   nsenter(netns: string): string;

@@ -3,12 +3,6 @@ import { request } from "node:http";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import type { LabProcess } from "./process.ts";
-
-interface Host {
-  readonly name: string;
-  spawn(name: string, argv: readonly string[]): Promise<LabProcess>;
-}
 
 /** A port on our own 127.0.0.1 that leads into the lab, until it is disposed. */
 export interface Published extends AsyncDisposable {
@@ -23,16 +17,46 @@ export class Relay {
     this.#path = path;
   }
 
-  static async start(host: Host, outside: (file: string) => string): Promise<Relay> {
-    const path = relayPath("/run", host.name);
-    const script = fileURLToPath(new URL("relay-process.ts", import.meta.url));
-    const relay = await host.spawn(`relay-${host.name}`, ["node", script, path]);
-    await relay.waitForLine(/^listening$/);
-    return new Relay(outside(path));
+  /** @param path of its Unix socket, as it is called where the process runs and here @param launch starts the process; resolves when it listens */
+  static async start(
+    path: { readonly inside: string; readonly outside: string },
+    launch: (argv: readonly string[]) => Promise<void>,
+  ): Promise<Relay> {
+    await launch([fileURLToPath(new URL("relay-process.ts", import.meta.url)), path.inside]);
+    return new Relay(path.outside);
   }
 
   connect(address: string, port: number): Promise<Socket> {
     return connectThrough(this.#path, address, port);
+  }
+
+  /** HTTP GET over a connection of its own. @throws {Error} when connecting fails or `timeout` milliseconds pass */
+  async get(url: string, timeout: number): Promise<HttpAnswer> {
+    const { hostname, port } = new URL(url);
+    const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
+    const late = new AbortController();
+    const timer = setTimeout(() => {
+      reject(new Error(`Cannot get ${url}: no answer within ${timeout} ms`));
+      late.abort();
+    }, timeout);
+    const send = (socket: Socket): void => {
+      if (late.signal.aborted) {
+        socket.destroy();
+        return;
+      }
+      request(url, { createConnection: () => socket, signal: late.signal })
+        .on("response", (response) => {
+          text(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
+        })
+        .on("error", reject)
+        .end();
+    };
+    this.connect(hostname.replace(/^\[|\]$/g, ""), Number(port || 80)).then(send, reject);
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async publish(address: string, port: number): Promise<Published> {
@@ -70,7 +94,8 @@ export function connectByRelay(folder: string, host: string, address: string, po
   return connectThrough(relayPath(folder, host), address, port);
 }
 
-function relayPath(folder: string, host: string): string {
+/** Of the relay on the host of that name. */
+export function relayPath(folder: string, host: string): string {
   return `${folder}/relay-${host}`;
 }
 
@@ -103,37 +128,4 @@ async function firstLine(socket: Socket): Promise<string> {
 export interface HttpAnswer {
   readonly status: number;
   readonly body: string;
-}
-
-/** GET over a connection of its own. @throws {Error} when connecting fails or `timeout` milliseconds pass */
-export async function get(
-  url: string,
-  connect: (address: string, port: number) => Promise<Socket>,
-  timeout: number,
-): Promise<HttpAnswer> {
-  const { hostname, port } = new URL(url);
-  const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
-  const late = new AbortController();
-  const timer = setTimeout(() => {
-    reject(new Error(`Cannot get ${url}: no answer within ${timeout} ms`));
-    late.abort();
-  }, timeout);
-  const send = (socket: Socket): void => {
-    if (late.signal.aborted) {
-      socket.destroy();
-      return;
-    }
-    request(url, { createConnection: () => socket, signal: late.signal })
-      .on("response", (response) => {
-        text(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
-      })
-      .on("error", reject)
-      .end();
-  };
-  connect(hostname.replace(/^\[|\]$/g, ""), Number(port || 80)).then(send, reject);
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,9 +1,22 @@
 import { fileURLToPath } from "node:url";
 import type { Impairment } from "./impairment/impairment.ts";
-import type { LabNamespaces, LabProcess } from "./process.ts";
 
 interface Host {
   readonly name: string;
+}
+
+/** What switches need of the namespace that all of them are in. */
+export interface SwitchNamespace {
+  /** Runs lines of `ip -batch`. */
+  ip(lines: readonly string[]): Promise<void>;
+  /** Runs a program of ours by Node; resolves when it has printed `connected`. */
+  cable(name: string, argv: readonly string[]): Promise<Cable>;
+  /** 1, 2, 3, … for names of ports. */
+  number(): number;
+}
+
+interface Cable {
+  stop(): Promise<unknown>;
 }
 
 /** Where a host's cable ends. */
@@ -12,35 +25,35 @@ interface Port {
   readonly cable: string;
   /** The one that is in the bridge: another one while the cable is bad. */
   inBridge: string;
-  badCable?: LabProcess;
+  badCable?: Cable;
 }
 
 /** A bridge in the namespace of all switches, which has no addresses. Hosts connect with `Host.attach`. */
 export class Switch {
   readonly name: string;
-  readonly #namespaces: LabNamespaces;
+  readonly #namespace: SwitchNamespace;
   readonly #ports = new Map<Host, Port[]>();
   readonly #isolated = new Set<Host>();
 
   /** For `Lab.switch`. */
-  constructor(namespaces: LabNamespaces, name: string) {
-    this.#namespaces = namespaces;
+  constructor(namespace: SwitchNamespace, name: string) {
+    this.#namespace = namespace;
     this.name = name;
   }
 
   /** For `Lab.switch`. */
   async start(): Promise<void> {
-    await this.#namespaces.ip(undefined, [
+    await this.#namespace.ip([
       `link add ${this.name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
       `link set ${this.name} up`,
     ]);
   }
 
   /** For `Host.attach`: a cable from a new port here to a new interface there; the port is on, the interface is not. */
-  async connect(host: Host, netns: string, interfaceName: string, mac: string): Promise<void> {
-    const port = `port${this.#namespaces.number()}`;
-    await this.#namespaces.ip(undefined, [
-      `link add ${port} type veth peer name ${interfaceName} address ${mac} netns ${netns}`,
+  async connect(host: Host, netns: string, interfaceName: string, mac?: string): Promise<void> {
+    const port = `port${this.#namespace.number()}`;
+    await this.#namespace.ip([
+      `link add ${port} type veth peer name ${interfaceName}${mac === undefined ? "" : ` address ${mac}`} netns ${netns}`,
       `link set ${port} master ${this.name} up alias "${host.name} ${interfaceName}"`,
     ]);
     this.#ports.set(host, [...(this.#ports.get(host) ?? []), { cable: port, inBridge: port }]);
@@ -72,13 +85,11 @@ export class Switch {
   async impair(host: Host, impairment: Impairment): Promise<void> {
     for (const port of this.#portsOf(host)) {
       if (port.badCable !== undefined) throw new Error(`Cannot impair ${host.name}: its cable is bad already`);
-      const [end, inBridge] = [`end${this.#namespaces.number()}`, `port${this.#namespaces.number()}`];
+      const [end, inBridge] = [`end${this.#namespace.number()}`, `port${this.#namespace.number()}`];
       // Without addresses the namespace of the switches sends nothing of its own.
       const ends = [end, inBridge].map((name) => `link set ${name} addrgenmode none up`);
-      await this.#namespaces.ip(undefined, [`link add ${end} type veth peer name ${inBridge}`, ...ends]);
-      const argv = ["node", program, JSON.stringify(impairment), port.cable, end];
-      port.badCable = await this.#namespaces.spawn(undefined, `cable-${host.name}`, argv);
-      await port.badCable.waitForLine(/^connected$/);
+      await this.#namespace.ip([`link add ${end} type veth peer name ${inBridge}`, ...ends]);
+      port.badCable = await this.#namespace.cable(`cable-${host.name}`, [program, JSON.stringify(impairment), port.cable, end]);
       await this.#exchange(host, port, inBridge);
     }
   }
@@ -91,19 +102,19 @@ export class Switch {
       await this.#exchange(host, port, port.cable);
       await port.badCable.stop();
       delete port.badCable;
-      await this.#namespaces.ip(undefined, [`link delete ${pair}`]);
+      await this.#namespace.ip([`link delete ${pair}`]);
     }
   }
 
   /** Puts another interface into the bridge, unless the host is isolated. */
   async #exchange(host: Host, port: Port, inBridge: string): Promise<void> {
     const joining = this.#isolated.has(host) ? [] : [`link set ${inBridge} master ${this.name}`];
-    await this.#namespaces.ip(undefined, [`link set ${port.inBridge} nomaster`, ...joining]);
+    await this.#namespace.ip([`link set ${port.inBridge} nomaster`, ...joining]);
     port.inBridge = inBridge;
   }
 
   async #each(host: Host, line: (port: Port) => string): Promise<void> {
-    await this.#namespaces.ip(undefined, this.#portsOf(host).map(line));
+    await this.#namespace.ip(this.#portsOf(host).map(line));
   }
 
   #portsOf(host: Host): readonly Port[] {

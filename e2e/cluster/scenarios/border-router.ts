@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { patience } from "#e2e/cluster";
+import { type Daemon, patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
-import { birdConfiguration, parseBirdRoutes, type Route } from "#e2e/routers";
+import { birdConfiguration, parseBirdRoutes, parseKernelRoutes, type Route } from "#e2e/routers";
 import type { InstalledCluster } from "./installed.ts";
 
 export const routerAsn = 64500;
@@ -22,33 +22,43 @@ export const peer = `${metallbPeer.trimEnd()}
 
 /** BIRD on the cluster's router. It gives its routes to the kernel, which shares out flows among all that are as good. */
 export class BorderRouter {
+  readonly daemon: Daemon;
   readonly #on: InstalledCluster;
   readonly #control: string;
 
-  private constructor(on: InstalledCluster, control: string) {
+  private constructor(on: InstalledCluster, control: string, daemon: Daemon) {
     this.#on = on;
     this.#control = control;
+    this.daemon = daemon;
   }
 
   /** @param hosts numbers in the LAN that nodes may have */
-  static async start(on: InstalledCluster, hosts: readonly number[]): Promise<BorderRouter> {
+  static async start(on: InstalledCluster, hosts: readonly number[], holdTimeSeconds = 20): Promise<BorderRouter> {
     const { router, directory } = on.cluster;
     const [file, control] = [join(directory, "bird.conf"), join(directory, "bird.ctl")];
     const neighbours = hosts.map((number) => ({
       address: `172.30.0.${number}`,
       asn: nodeAsn,
       passive: true,
-      holdTimeSeconds: 20,
+      holdTimeSeconds,
     }));
     await writeFile(file, birdConfiguration({ asn: routerAsn, routerId: router.ipv4, neighbours, multipath: 16 }));
-    router.daemon("bird", ["bird", "-f", "-c", file, "-s", control, "-P", join(directory, "bird.pid")]);
-    return new BorderRouter(on, control);
+    const daemon = router.daemon("bird", ["bird", "-f", "-c", file, "-s", control, "-P", join(directory, "bird.pid")]);
+    return new BorderRouter(on, control, daemon);
   }
 
   async routes(address: string): Promise<readonly Pick<Route, "nextHops" | "communities">[]> {
     const lines = await this.#on.cluster.router.run(["birdc", "-v", "-s", this.#control, "show route all"]);
     const text = lines.replace(/^(?:\d{4}[- ]| {5})/gm, "");
     return parseBirdRoutes(text).filter(({ prefix }) => prefix === `${address}/32`);
+  }
+
+  /** Where its kernel sends packets to an address. */
+  async kernelHops(address: string): Promise<readonly string[]> {
+    const route = parseKernelRoutes(
+      await this.#on.cluster.router.run(["ip", "-json", "route", "show", "exact", `${address}/32`]),
+    );
+    return route?.nextHops.map((hop) => hop.address) ?? [];
   }
 
   /** Waits until the next hops for an address are these nodes. */

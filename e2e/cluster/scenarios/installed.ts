@@ -127,14 +127,17 @@ export class InstalledCluster implements AsyncDisposable {
     await this.kubectl("rollout", "status", "deployment/web", "--timeout=5m");
   }
 
-  /** Makes a Service of type LoadBalancer for `web`. @returns its address */
-  async serve(name: string, more: object = {}): Promise<string> {
+  /** Makes a Service of type LoadBalancer for `web`, with more in its `spec`. @returns its address */
+  async serve(
+    name: string,
+    { annotations = {}, ...more }: { annotations?: object; [field: string]: unknown } = {},
+  ): Promise<string> {
     const ports = [
       { name: "http", port: 80, targetPort: 8080, protocol: "TCP" },
       { name: "echo", port: 9000, targetPort: 9000, protocol: "UDP" },
     ];
     const spec = { type: "LoadBalancer", selector: { app: "web" }, ports, ...more };
-    await this.apply({ apiVersion: "v1", kind: "Service", metadata: { name, namespace: "default" }, spec });
+    await this.apply({ apiVersion: "v1", kind: "Service", metadata: { name, namespace: "default", annotations }, spec });
     return await waitFor(`an address of ${name}`, () => this.addressOf(name), patience);
   }
 
@@ -255,7 +258,7 @@ export class InstalledCluster implements AsyncDisposable {
   /** Kills all processes of a Pod of ours; its kubelet starts them again. */
   async killPod(name: string): Promise<void> {
     const pod = await this.#pod(name);
-    await this.cluster.node(pod.spec.nodeName).killPod(pod.metadata.uid);
+    await this.cluster.node(pod.spec.nodeName).signalPod(pod.metadata.uid);
   }
 
   async #pod(name: string): Promise<PodObject> {

@@ -1,0 +1,182 @@
+import { writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Workload } from "#e2e/demo-cluster";
+import { type LabProcess, waitFor } from "#e2e/lab";
+import { kernelRoute } from "#e2e/routers";
+import { BgpNetwork, established, nodeAsn, type PlacedRouter } from "../../scenarios/bgp-network.ts";
+import type { OwnWhat } from "../acts.ts";
+import type { Asked } from "../asker.ts";
+import { giveClocks, hasClocks, offsetText } from "./clocks.ts";
+import { configurationFor, fromPool, holdTimeSeconds, pools, routedPrefix, shared, type Target, type Undo } from "./target.ts";
+
+const routerAsn = 65010;
+// Lines that a process in a lab forgets at once.
+const linesForgotten = 10_000;
+
+/** A cluster of processes with the API in memory. @param logs folder for what the processes print @param otherVersion another checkout of the sources, whose speakers run too at times */
+export async function startLabTarget(nodes: number, logs: string, otherVersion: string | undefined): Promise<Target> {
+  await using stack = new AsyncDisposableStack();
+  const network = stack.use(await BgpNetwork.start({ nodes, logs }));
+  const { cluster } = network;
+  const clocks = await giveClocks(cluster, logs);
+  const neighbours = cluster.nodes.map(({ addresses: [address] }) => ({ address, asn: nodeAsn, holdTimeSeconds }));
+  const placed = await network.router("bird", 1, { asn: routerAsn, neighbours, multipath: nodes });
+  const configuration = (more?: string) => configurationFor({ address: placed.v4, asn: routerAsn, ownAsn: nodeAsn }, more);
+  await cluster.configure(configuration());
+  await established(placed);
+  await cluster.client.route(routedPrefix, placed.v4);
+  const services = new Map<string, string>();
+  for (const [name, pool] of pools) {
+    const service = await cluster.expose(name, ["node1", "node2"].slice(0, name === "web" ? 2 : 1), fromPool(pool));
+    services.set(name, await service.address());
+  }
+  const routed = services.get("far") ?? "";
+  const asked = [...services.values()].filter((address) => address !== routed);
+  const file = fileURLToPath(new URL("../asker.ts", import.meta.url));
+  const asker = stack.use(await cluster.client.spawn("asker", ["node", file, ...asked.flatMap((each) => ["--address", each])]));
+  await waitFor(
+    "each address to have an answer",
+    () => {
+      const last = asker.lines.findLast((line) => line.startsWith("{"));
+      return last !== undefined && !last.includes("[]");
+    },
+    { timeout: 30_000 },
+  );
+  const macs = await Promise.all(cluster.nodes.map(({ host }) => host.link("eth0").mac()));
+  const workloads: Workloads = { controller: cluster.controller, speakers: cluster.nodes.map(({ speaker }) => speaker) };
+  const kept = stack.move();
+  return {
+    nodes: cluster.nodes.map(({ name, host, addresses, speaker }, index) => ({
+      name,
+      addresses,
+      mac: macs[index]?.replaceAll(":", "") ?? "",
+      run: (argv, options) => host.output(argv, options),
+      ask: async (path) => JSON.parse((await speaker.get(path)).body),
+    })),
+    lan: cluster.lan,
+    controlPlane: cluster.controlPlane,
+    api: cluster.api,
+    router: labRouter(placed),
+    services,
+    routed,
+    can: new Set([
+      ...shared,
+      "fillDisk",
+      "fillControllerDisk",
+      ...(hasClocks ? (["setClock", "setControllerClock"] as const) : []),
+      ...(otherVersion === undefined ? [] : (["otherVersion"] as const)),
+    ]),
+    configuration,
+    expose: (name, options) => cluster.expose(name, [], options),
+    carryOut: (what) => carryOut(workloads, what, { otherVersion, clocks }),
+    asked: newLinesOf(asker),
+    request: async (address) => (await cluster.client.get(`http://${address}/`, { timeout: 1_000 })).status,
+    recovered: async () => {},
+    [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose](),
+  };
+}
+
+function newLinesOf(asker: LabProcess): Target["asked"] {
+  let read = asker.lines.length;
+  return async () => {
+    if (asker.lines.length < read) read -= linesForgotten;
+    const lines = asker.lines.slice(read).filter((line) => line.startsWith("{"));
+    read = asker.lines.length;
+    return lines.map((line): Asked => JSON.parse(line));
+  };
+}
+
+function labRouter({ router, host }: PlacedRouter): Target["router"] {
+  return {
+    kill: async () => void (await router.stop("SIGKILL")),
+    start: () => router.start(),
+    freeze: () => router.freeze(),
+    thaw: () => router.thaw(),
+    nextHops: async (address) => (await kernelRoute(host, `${address}/32`))?.nextHops.map((hop) => hop.address) ?? [],
+  };
+}
+
+interface Workloads {
+  readonly controller: Workload;
+  /** In the order of the nodes. */
+  readonly speakers: readonly Workload[];
+}
+
+interface Means {
+  readonly otherVersion: string | undefined;
+  /** Processes with a clock of their own, if any -> file with its offset. */
+  readonly clocks: ReadonlyMap<Workload, string>;
+}
+
+async function carryOut({ controller, speakers }: Workloads, what: OwnWhat, { otherVersion, clocks }: Means): Promise<Undo> {
+  const speaker = "node" in what ? speakers[what.node] : undefined;
+  switch (what.type) {
+    case "killController":
+      return ended(controller, "SIGKILL");
+    case "stallController":
+      return stalled(controller);
+    case "fillControllerDisk":
+      return printingTo("/dev/full", controller);
+    case "setControllerClock":
+      return setClock(clocks, controller, what.seconds);
+  }
+  if (speaker === undefined) throw new Error(`Cannot ${what.type} in a lab`);
+  switch (what.type) {
+    case "killSpeaker":
+      return ended(speaker, "SIGKILL");
+    case "stopSpeaker":
+      return ended(speaker, "SIGTERM");
+    case "stallSpeaker":
+      return stalled(speaker);
+    case "otherVersion":
+      await restarted(speaker, otherVersion);
+      return () => restarted(speaker, undefined);
+    case "fillDisk":
+      return printingTo("/dev/full", speaker);
+    case "setClock":
+      return setClock(clocks, speaker, what.seconds);
+    default:
+      throw new Error(`Cannot ${what.type} in a lab`);
+  }
+}
+
+async function ended(workload: Workload, signal: "SIGKILL" | "SIGTERM"): Promise<Undo> {
+  workload.process.kill(signal);
+  return async () => {
+    await workload.process.stop();
+    await workload.start();
+  };
+}
+
+/** As a DaemonSet does when its image is another one. */
+async function restarted(workload: Workload, checkout: string | undefined): Promise<void> {
+  workload.checkout = checkout;
+  await workload.process.stop({ grace: 20_000 });
+  await workload.start();
+}
+
+/** Its log is a file on a disk that takes no more. It has to run on, as when it has a log. */
+async function printingTo(file: string, workload: Workload): Promise<Undo> {
+  workload.process.kill("SIGKILL");
+  await workload.process.stop();
+  workload.within = [...workload.within, "sh", "-c", 'exec "$@" >"$0" 2>&1', file];
+  await workload.start();
+  return async () => {
+    workload.within = workload.within.slice(0, -4);
+    await workload.process.stop();
+    await workload.start();
+  };
+}
+
+/** What the process's libfaketime reads once a second. */
+function setClock(clocks: Means["clocks"], workload: Workload, seconds: number): Undo {
+  const file = clocks.get(workload);
+  if (file === undefined) throw new Error(`Cannot set the clock of ${workload.name}: it was started without libfaketime`);
+  writeFileSync(file, offsetText(seconds));
+  return () => writeFileSync(file, offsetText(0));
+}
+
+function stalled({ process }: Workload): Undo {
+  process.kill("SIGSTOP");
+  return () => void process.kill("SIGCONT");
+}

@@ -1,0 +1,123 @@
+import type { ApiClient, ServiceOptions } from "#e2e/demo-cluster";
+import type { Switch } from "#e2e/lab";
+import type { OwnWhat, What } from "../acts.ts";
+import type { Asked } from "../asker.ts";
+
+export type Undo = () => Promise<void> | void;
+
+/** A node, from outside. */
+export interface TargetNode {
+  readonly name: string;
+  /** IPv4, then IPv6. */
+  readonly addresses: readonly [string, string];
+  /** As twelve hexadecimal digits. */
+  readonly mac: string;
+  /** Runs a command in its network. @throws {Error} when it fails */
+  run(argv: readonly string[], options?: { readonly input?: string }): Promise<string>;
+  /** What its speaker answers under this path. @throws {Error} without an answer */
+  ask(path: string): Promise<unknown>;
+}
+
+export interface TargetRouter {
+  kill(): Promise<void>;
+  /** After `kill`. */
+  start(): Promise<void>;
+  freeze(): void;
+  thaw(): void;
+  /** Where its kernel sends packets to this address. */
+  nextHops(address: string): Promise<readonly string[]>;
+}
+
+/** A cluster that things are done to, with three kinds of addresses, a router that has routes to one of them, and somebody who asks who answers. */
+export interface Target extends AsyncDisposable {
+  readonly nodes: readonly TargetNode[];
+  readonly lan: Switch;
+  /** As the switch knows it. */
+  readonly controlPlane: { readonly name: string };
+  readonly api: ApiClient;
+  readonly router: TargetRouter;
+  /** Service -> the address that it has got. */
+  readonly services: ReadonlyMap<string, string>;
+  /** The one of these that the router has routes to; for the others somebody asks by ARP. */
+  readonly routed: string;
+  readonly can: ReadonlySet<What["type"]>;
+  /** The configuration with these pools besides. */
+  configuration(more?: string): string;
+  /** Makes a Service without Pods, or with those that all Services have. */
+  expose(name: string, options?: ServiceOptions): Promise<{ delete(): Promise<void> }>;
+  /** Does it. @returns how to undo it @throws {Error} for what it cannot do */
+  carryOut(what: OwnWhat): Promise<Undo>;
+  /** Who answered since the last call. */
+  asked(): Promise<readonly Asked[]>;
+  /** A client's request. @returns its status @throws {Error} without an answer */
+  request(address: string): Promise<number>;
+  /** Waits until all that is not ours has recovered. */
+  recovered(): Promise<void>;
+}
+
+export const holdTimeSeconds = 9;
+export const gracefulRestartSeconds = 20;
+export const routedPrefix = "198.51.100.0/28";
+/** So many addresses has the pool `lan`. */
+export const poolSize = 10;
+export const namespace = "metallb-system";
+
+/** Service -> its pool. */
+export const pools: ReadonlyMap<string, string> = new Map([
+  ["web", "lan"],
+  ["shop", "lan"],
+  ["stay", "sticky"],
+  ["rest", "sticky"],
+  ["far", "routed"],
+]);
+
+/** The text of a configuration. */
+export function configurationFor(
+  peer: { readonly address: string; readonly asn: number; readonly ownAsn: number },
+  more = "",
+): string {
+  const times = `hold-time: ${holdTimeSeconds}s, graceful-restart-time: ${gracefulRestartSeconds}s`;
+  return `peers:
+- {my-asn: ${peer.ownAsn}, peer-asn: ${peer.asn}, peer-address: ${peer.address}, ${times}}
+address-pools:
+- {name: lan, protocol: layer2, addresses: [172.30.0.200-172.30.0.209]}
+- {name: sticky, protocol: layer2, l2-placement: sticky, addresses: [172.30.0.210-172.30.0.219]}
+- {name: routed, protocol: bgp, avoid-buggy-ips: true, addresses: [${routedPrefix}]}
+${more}`;
+}
+
+/** For a Service with an address of this pool. */
+export function fromPool(pool: string): { readonly annotations: Readonly<Record<string, string>> } {
+  return { annotations: { "metallb.universe.tf/address-pool": pool } };
+}
+
+/** The addresses in the status of a Service. */
+export async function addressesOf(api: ApiClient, name: string): Promise<readonly string[]> {
+  const service = await api.get({ apiVersion: "v1", kind: "Service", metadata: { namespace: "default", name } });
+  const { loadBalancer } = (service?.status ?? {}) as { loadBalancer?: { ingress?: { ip: string }[] } };
+  return (loadBalancer?.ingress ?? []).map(({ ip }) => ip);
+}
+
+/** What every target can do. */
+export const shared: readonly What["type"][] = [
+  "isolate",
+  "unplug",
+  "cutApi",
+  "cut",
+  "cutOneWay",
+  "lose",
+  "impair",
+  "isolateControlPlane",
+  "killRouter",
+  "freezeRouter",
+  "refusedConfiguration",
+  "otherConfiguration",
+  "moreServices",
+  "fillPool",
+  "rotateKey",
+  "killSpeaker",
+  "stopSpeaker",
+  "stallSpeaker",
+  "killController",
+  "stallController",
+];
