@@ -40,7 +40,7 @@ test("cables are bad in all ways, and the act says in which", () => {
 });
 
 const kill: Act = { at: 1_000, length: 2_000, what: { type: "killSpeaker", node: 0 } };
-const done: Done[] = [{ act: kill, from: 1_000, undoneFrom: 3_000, to: 3_000 }];
+const done: Done[] = [{ act: kill, from: 1_000, undoneFrom: 3_000, hasFailed: false, to: 3_000 }];
 const answers = (nodes: readonly string[]) => new Map([["192.0.2.1", nodes]]);
 const samples = [
   { at: 0, answers: answers(["node1"]) },

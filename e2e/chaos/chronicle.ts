@@ -8,6 +8,8 @@ export interface Done {
   readonly from: Millis;
   /** Undefined before that. */
   undoneFrom: Millis | undefined;
+  /** Doing or undoing it failed. */
+  hasFailed: boolean;
   /** When it was undone; undefined while it lasts. */
   to: Millis | undefined;
 }

@@ -63,7 +63,7 @@ function tell({ done, observer, settledAfter, unsettled, end }: Course): { lines
   );
   const second = (at: number) => (at / 1_000).toFixed(1);
   const lines = [
-    `${done.length} acts in ${second(end)} s; ${samples.length} looks at the LAN, at ${judged} of which nodes agreed on who is there`,
+    `${done.length} acts in ${second(end)} s, of which ${done.filter(({ hasFailed }) => hasFailed).length} failed; ${samples.length} looks at the LAN, at ${judged} of which nodes agreed on who is there`,
     ...[...requests].map(([name, { sent, failed }]) => `${name}: ${failed} of ${sent} requests failed`),
     `\n${gaps.length} times nobody answered for an address:`,
     ...gaps.map(({ address, from, to, causes }) => {

@@ -51,7 +51,7 @@ export async function runChaos(target: Target, acts: readonly Act[], print: (lin
 
 async function perform(target: Target, act: Act, log: ActLog, print: (line: string) => void): Promise<void> {
   await sleep(Math.max(0, act.at - log.now()));
-  const done: Done = { act, from: log.now(), undoneFrom: undefined, to: undefined };
+  const done: Done = { act, from: log.now(), undoneFrom: undefined, hasFailed: false, to: undefined };
   log.done.push(done);
   print(`${(done.from / 1_000).toFixed(1).padStart(7)} s  ${describeAct(act)} for ${(act.length / 1_000).toFixed(1)} s`);
   try {
@@ -60,6 +60,7 @@ async function perform(target: Target, act: Act, log: ActLog, print: (line: stri
     done.undoneFrom = log.now();
     await undo();
   } catch (error) {
+    done.hasFailed = true;
     // Such as a configuration while the API is cut off: then it was not done, and the rest is judged as it is.
     print(`${" ".repeat(10)} ${describeAct(act)}: ${error instanceof Error ? error.message : error}`);
   }

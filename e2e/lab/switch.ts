@@ -32,8 +32,8 @@ interface Port {
 export class Switch {
   readonly name: string;
   readonly #namespace: SwitchNamespace;
-  readonly #ports = new Map<Host, Port[]>();
-  readonly #isolated = new Set<Host>();
+  readonly #ports = new Map<string, Port[]>(); // name of a host -> its ports
+  readonly #isolated = new Set<string>(); // names of hosts
 
   /** For `Lab.switch`. */
   constructor(namespace: SwitchNamespace, name: string) {
@@ -56,7 +56,7 @@ export class Switch {
       `link add ${port} type veth peer name ${interfaceName}${mac === undefined ? "" : ` address ${mac}`} netns ${netns}`,
       `link set ${port} master ${this.name} up alias "${host.name} ${interfaceName}"`,
     ]);
-    this.#ports.set(host, [...(this.#ports.get(host) ?? []), { cable: port, inBridge: port }]);
+    this.#ports.set(host.name, [...(this.#ports.get(host.name) ?? []), { cable: port, inBridge: port }]);
   }
 
   /** Pulls the host's cables out of this switch: the host sees its carrier go. */
@@ -72,12 +72,12 @@ export class Switch {
   /** Drops every frame between the host and this switch while both ends see a good link, as a broken switch does. */
   async isolate(host: Host): Promise<void> {
     await this.#each(host, ({ inBridge }) => `link set ${inBridge} nomaster`);
-    this.#isolated.add(host);
+    this.#isolated.add(host.name);
   }
 
   /** Ends `isolate`. */
   async rejoin(host: Host): Promise<void> {
-    this.#isolated.delete(host);
+    this.#isolated.delete(host.name);
     await this.#each(host, ({ inBridge }) => `link set ${inBridge} master ${this.name}`);
   }
 
@@ -108,7 +108,7 @@ export class Switch {
 
   /** Puts another interface into the bridge, unless the host is isolated. */
   async #exchange(host: Host, port: Port, inBridge: string): Promise<void> {
-    const joining = this.#isolated.has(host) ? [] : [`link set ${inBridge} master ${this.name}`];
+    const joining = this.#isolated.has(host.name) ? [] : [`link set ${inBridge} master ${this.name}`];
     await this.#namespace.ip([`link set ${port.inBridge} nomaster`, ...joining]);
     port.inBridge = inBridge;
   }
@@ -118,7 +118,7 @@ export class Switch {
   }
 
   #portsOf(host: Host): readonly Port[] {
-    const ports = this.#ports.get(host);
+    const ports = this.#ports.get(host.name);
     if (ports === undefined) throw new Error(`Cannot change the port of ${host.name}: it is not attached to ${this.name}`);
     return ports;
   }
