@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { ApiClient } from "#e2e/demo-cluster";
 import type { What } from "./acts.ts";
-import { fromPool, namespace, poolSize, type Target, type TargetNode, type Undo } from "./targets/target.ts";
+import { fromPool, namespace, persistently, poolSize, type Target, type TargetNode, type Undo } from "./targets/target.ts";
 
 const ringPort = 7946;
 const apiPort = 6443;
@@ -88,18 +88,23 @@ async function filtered(node: TargetNode, hook: "input" | "output", rules: reado
 }
 
 async function exposed(target: Target, each: readonly Parameters<Target["expose"]>[1][]): Promise<Undo> {
-  const services = await Promise.all(each.map((options) => target.expose(`more${++made}`, options)));
+  const services = await Promise.all(
+    each.map((options) => {
+      const name = `more${++made}`;
+      return persistently(`to make ${name}`, () => target.expose(name, options));
+    }),
+  );
   return async () => {
-    for (const service of services) await service.delete();
+    for (const service of services) await persistently("to delete a Service", () => service.delete());
   };
 }
 
 async function configured(target: Target, text: string): Promise<Undo> {
   await configure(target.api, text);
-  return () => configure(target.api, target.configuration());
+  return () => persistently("to configure as before", () => configure(target.api, target.configuration()));
 }
 
-export async function configure(api: ApiClient, text: string): Promise<void> {
+async function configure(api: ApiClient, text: string): Promise<void> {
   await api.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "config", namespace }, data: { config: text } });
 }
 

@@ -1,13 +1,23 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { type ClusterNode, patience } from "#e2e/cluster";
-import { ApiClient } from "#e2e/demo-cluster";
+import { ApiClient, ApiRefusal, type Reference } from "#e2e/demo-cluster";
 import { waitFor } from "#e2e/lab";
 import { BorderRouter, nodeAsn, routerAsn } from "../../cluster/scenarios/border-router.ts";
 import { InstalledCluster } from "../../cluster/scenarios/installed.ts";
 import type { OwnWhat } from "../acts.ts";
 import type { Asked } from "../asker.ts";
-import { configurationFor, fromPool, holdTimeSeconds, namespace, pools, shared, type Target, type Undo } from "./target.ts";
+import {
+  configurationFor,
+  fromPool,
+  holdTimeSeconds,
+  namespace,
+  persistently,
+  pools,
+  shared,
+  type Target,
+  type Undo,
+} from "./target.ts";
 
 const replicas = 2;
 const metricsPort = 7472;
@@ -76,7 +86,7 @@ export async function startKubernetesTarget(nodeCount: number): Promise<Target> 
       const reference = { apiVersion: "v1", kind: "Service", metadata: { namespace: "default", name } };
       const spec = { type: "LoadBalancer", selector: { app: "web" }, ports: [{ name: "http", port: 80, targetPort: 8080 }] };
       await api.apply({ ...reference, metadata: { ...reference.metadata, annotations: options.annotations ?? {} }, spec });
-      return { delete: () => api.delete(reference) };
+      return { delete: () => deleted(api, reference) };
     },
     carryOut: (what) => new Hands(on, api).carryOut(what),
     asked: newLinesOf(asker.log),
@@ -131,7 +141,7 @@ class Hands {
         return () => controlPlane.startEtcd();
       case "scale":
         await this.#scale(what.replicas);
-        return () => this.#scale(replicas);
+        return () => persistently("to scale as before", () => this.#scale(replicas));
     }
     const node = "node" in what ? nodes[what.node] : undefined;
     if (node === undefined) throw new Error(`Cannot ${what.type} in a Kubernetes`);
@@ -204,8 +214,17 @@ class Hands {
   }
 }
 
+/** Deletes what may be gone already. */
+async function deleted(api: ApiClient, reference: Reference): Promise<void> {
+  try {
+    await api.delete(reference);
+  } catch (error) {
+    if (!(error instanceof ApiRefusal && error.status === 404)) throw error;
+  }
+}
+
 async function deletePod(api: ApiClient, { metadata: { name } }: Pod): Promise<void> {
-  await api.delete({ apiVersion: "v1", kind: "Pod", metadata: { namespace, name } });
+  await deleted(api, { apiVersion: "v1", kind: "Pod", metadata: { namespace, name } });
 }
 
 /** Waits for what is Kubernetes' own: nodes, and Pods that run. */

@@ -1,5 +1,5 @@
 import type { ApiClient, ServiceOptions } from "#e2e/demo-cluster";
-import type { Switch } from "#e2e/lab";
+import { type Switch, waitFor } from "#e2e/lab";
 import type { OwnWhat, What } from "../acts.ts";
 import type { Asked } from "../asker.ts";
 
@@ -96,6 +96,12 @@ export async function addressesOf(api: ApiClient, name: string): Promise<readonl
   const service = await api.get({ apiVersion: "v1", kind: "Service", metadata: { namespace: "default", name } });
   const { loadBalancer } = (service?.status ?? {}) as { loadBalancer?: { ingress?: { ip: string }[] } };
   return (loadBalancer?.ingress ?? []).map(({ ip }) => ip);
+}
+
+/** As people do whose API is away for a while: what is not undone would be the next fault's. */
+export async function persistently<T>(what: string, act: () => Promise<T>): Promise<T> {
+  const { done } = await waitFor(what, async () => ({ done: await act() }), { timeout: 120_000, every: 500 });
+  return done;
 }
 
 /** What every target can do. */
