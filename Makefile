@@ -28,10 +28,10 @@ dashboard: node_modules ## Serve the dashboard of that cluster, for a browser on
 	exec node ctl/main.ts dashboard --kubeconfig "$$kubeconfig"
 
 test: node_modules ## Run every test that needs no root
-	node --test --test-concurrency=3 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,release,e2e/simulation,e2e/apiserver,e2e/lab,e2e/chaos,e2e/demo-cluster,e2e/fuzz,e2e/memberlist,e2e/mutation,e2e/ownership,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
+	node --import ./e2e/fuzz/same-examples.ts --test --test-concurrency=3 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,release,e2e/simulation,e2e/apiserver,e2e/lab,e2e/chaos,e2e/demo-cluster,e2e/fuzz,e2e/memberlist,e2e/mutation,e2e/ownership,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
 
 test-arm64: node_modules ## Run what depends on the processor for arm64, with the image's files (needs qemu-aarch64-static)
-	node --test 'e2e/arm64/**/*.test.ts'
+	node --import ./e2e/fuzz/same-examples.ts --test 'e2e/arm64/**/*.test.ts'
 
 images: node_modules ## Make what e2e loads into its nodes, once for as long as nothing of it changes (needs root)
 	node e2e/cluster/ingot-image.ts
