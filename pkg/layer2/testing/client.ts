@@ -23,7 +23,7 @@ const sockets = new Map<string, PacketSocket>(); // interface and protocol -> so
 const received = new ReceiveBatch(1, octets);
 const toSend = new SendBatch(1, octets);
 
-/** A frame that arrived, and when, in milliseconds. */
+/** A frame that arrived, and when, in milliseconds since 1970 by a clock that nobody sets. */
 export interface Seen {
   readonly at: number;
   readonly frame: Uint8Array;
@@ -76,7 +76,7 @@ export const client = {
     const end = performance.now() + milliseconds;
     for (let now = performance.now(); now < end; now = performance.now()) {
       const frame = receive(name, protocol, end - now);
-      if (frame !== undefined) seen.push({ at: performance.now(), frame });
+      if (frame !== undefined) seen.push({ at: performance.timeOrigin + performance.now(), frame });
     }
     return seen;
   },

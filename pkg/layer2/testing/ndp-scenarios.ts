@@ -17,7 +17,7 @@ import {
 } from "../frames/ndp.ts";
 import type { AddressSighting } from "../index.ts";
 import { ip, Lan } from "./lan.ts";
-import { clientMac, mac, macText, started, until } from "./support.ts";
+import { assertTurns, clientMac, mac, macText, started, until } from "./support.ts";
 
 /** NDP on a LAN of network namespaces, with the Linux kernel as the client. Run by `layer2.test.ts`. */
 
@@ -171,13 +171,14 @@ test("an address that comes is announced at once, then every 1.1 s for 5 s, and 
   const elsewhere = ["lladdr", "02:00:00:00:00:09", "nud", "reachable", "dev", "host0"];
   await lan.call("run", "ip", "neigh", "replace", "2001:db8::100", ...elsewhere);
   await lan.call("listen", "host0");
+  const begin = performance.timeOrigin + performance.now();
   layer2.announce(virtual);
-  const seen = await announced(5500);
+  const seen = await announced(8_000); // 5 s, and time for a machine that is late.
   assert.deepEqual(
     seen.map(({ frame }) => frame),
     Array(5).fill(unsolicited(mac("lan0"), virtual.value)),
   );
-  for (const [i, { at }] of seen.slice(1).entries()) assert.ok(at - (seen[i]?.at ?? 0) > 900, "turns come too close");
+  assertTurns(seen.map(({ at }) => at - begin));
   assert.equal((await neighbour("2001:db8::100"))?.lladdr, macText("lan0"));
   assert.equal([...layer2.addressCounters()][0]?.gratuitousSent, 5);
 });
@@ -252,16 +253,17 @@ test("a carrier that comes back has the groups reported and the addresses announ
   await lan.call("run", "ip", "link", "set", "host0", "down");
   await until(() => layer2.interfaces().find(({ name }) => name === "lan0")?.running === false);
   const before = sent();
+  const { sendFailures } = layer2.counters(); // One may have been under way.
   await sleep(1200);
   assert.equal(sent(), before, "without a carrier nothing is sent");
   await lan.call("listen", "host0");
   await lan.call("run", "ip", "link", "set", "host0", "up");
   assert.ok(
-    (await reports(2500)).some((report) => names(report, solicitedNodeGroup(quiet.value))),
+    (await reports(6_000)).some((report) => names(report, solicitedNodeGroup(quiet.value))),
     "no MLD report",
   );
-  assert.ok(sent() > before);
-  assert.equal(layer2.counters().sendFailures, 0);
+  await until(() => sent() > before);
+  assert.equal(layer2.counters().sendFailures, sendFailures);
 });
 
 test("an interface that goes down and up, or loses IPv6 for a while, is in the groups again, and the address is found", async () => {
@@ -297,7 +299,7 @@ test("a flood of solicitations is answered or counted, frame by frame, and an or
   const solicitation = await solicitationFor();
   const flood = 20_000;
   await lan.call("send", "host0", Array(flood).fill(encodeNeighbor(solicitation)));
-  assert.ok(await lan.call("solicit", "host0", solicitation, 5000));
+  assert.ok(await lan.call("solicit", "host0", solicitation, 30_000));
   const counts = () => {
     const addresses = [...layer2.addressCounters()];
     const { sendFailures } = layer2.counters();

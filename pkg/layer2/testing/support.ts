@@ -80,6 +80,15 @@ export async function requestFor(lan: Lan, target: Address, changes: Partial<Arp
   };
 }
 
+/**
+ * Asserts that announcements came every 1.1 s for 5 s: each may be late on a busy machine, none is early, and after the last one no other
+ * has its place. @param at milliseconds since the first could be sent
+ */
+export function assertTurns(at: readonly number[]): void {
+  assert.ok(at.length <= 5 && (at.at(-1) ?? 0) + 1_200 > 5_000, `turns come too often, or end too soon: ${at}`);
+  for (const [turn, when] of at.entries()) assert.ok(when > turn * 1_100 - 50, `turns come too close: ${at}`);
+}
+
 /** The announcements that the client sees in the next `milliseconds`. */
 export async function gratuitous(lan: Lan, milliseconds: number, name = "host0"): Promise<{ at: number; frame: ArpFrame }[]> {
   const seen = await lan.call("collect", name, milliseconds);
