@@ -4,8 +4,8 @@
  * processes, where it may.
  */
 import { connect, type Socket } from "node:net";
-import { setPriority } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
+import { becomeUrgent } from "#pkg/linux";
 
 const [host = "", port, perSecond, ...sources] = process.argv.slice(2);
 const givenUpAfterMs = 100;
@@ -13,9 +13,7 @@ const atOnce = Number(perSecond) / 50; // Of what it could not try in time, so m
 const pending = new Map<Socket, number>(); // Still being opened, the oldest first -> since when.
 let tried = 0;
 let opened = 0;
-try {
-  setPriority(-20);
-} catch {} // Not as root: it is as fast as the machine lets it.
+becomeUrgent(); // Where it may not, it is as fast as the machine lets it.
 console.log("flooding");
 process.on("SIGTERM", () => {
   console.log(`tried ${tried}, opened ${opened}`);

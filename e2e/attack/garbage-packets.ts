@@ -2,14 +2,13 @@
  * Sends UDP packets that look encrypted and are not: `garbage-packets.ts ADDRESS PORT PER-SECOND`, until SIGTERM. Then it prints
  * `sent N`. It runs ahead of other processes, so that a busy machine slows it down as little as can be.
  */
-import { setPriority } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { socketAddress, UdpSocket } from "#pkg/linux";
+import { becomeRealTime, becomeUrgent, socketAddress, UdpSocket } from "#pkg/linux";
 import { parseAddress } from "#pkg/net";
 
 const [address = "", port, perSecond] = process.argv.slice(2);
-const atOnce = Number(perSecond) / 50; // Of what it could not send in time, so much is made up for.
-setPriority(-20);
+const atOnce = Number(perSecond) / 10; // Of what it could not send in time, so much is made up for.
+if (!becomeRealTime()) becomeUrgent();
 const sockets = Array.from({ length: 50 }, (_, index) =>
   UdpSocket.open({ family: "IPv4", port: 20_000 + index, ttl: 64, trafficClass: 0 }),
 );
