@@ -3,6 +3,7 @@ import { suite, test } from "node:test";
 import type { Item } from "#pkg/kernel";
 import { parsePrefix } from "#pkg/net";
 import { amongOthers, Bench, eth0, loser, nodes, owner, pools, x } from "../testing/speaker-bench.ts";
+import { announcedHere } from "./placements.ts";
 import { serviceView } from "./verdicts/address-verdict.ts";
 import { poolVerdict } from "./verdicts/pool-verdict.ts";
 
@@ -41,6 +42,11 @@ suite("placement lan", () => {
     assert.deepEqual([kernel(here), [...here.wire]], [[onNic], [[x, "eth0"]]]);
     assert.deepEqual([kernel(elsewhere), [...elsewhere.wire]], [[], []]);
     assert.ok(here.kernelAnswers.has(x));
+    const announced = ({ state }: Bench) =>
+      announcedHere(state)
+        .toArray()
+        .map(({ address }) => address.toString());
+    assert.deepEqual([announced(here), announced(elsewhere)], [[x], []]);
   });
 
   test("it moves with the members, and is taken off when another node is the owner again", () => {

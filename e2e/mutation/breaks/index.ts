@@ -1,9 +1,10 @@
 import type { Break } from "../break.ts";
 import { addresses } from "./addresses.ts";
 import { changes } from "./changes.ts";
+import { elsewhere } from "./elsewhere.ts";
 import { inputs } from "./inputs.ts";
 import { ownership } from "./ownership.ts";
 import { rights } from "./rights.ts";
 import { routes } from "./routes.ts";
 
-export const breaks: readonly Break[] = [...addresses, ...ownership, ...routes, ...changes, ...inputs, ...rights];
+export const breaks: readonly Break[] = [...addresses, ...ownership, ...routes, ...changes, ...elsewhere, ...inputs, ...rights];

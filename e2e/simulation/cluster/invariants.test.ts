@@ -103,7 +103,8 @@ test("an address that two nodes answer for is found after the time of a hand-ove
 });
 
 test("a kernel that goes on answering after its speaker was killed has the address's lifetime for that, and no more", async () => {
-  for (const isRenewed of [false, true]) {
+  const all = [false, true].flatMap((isRenewed) => [false, true].map((isBack) => ({ isRenewed, isBack })));
+  for (const { isRenewed, isBack } of all) {
     const scene = await Scene.atRest();
     scene.cluster.setService("n", { ...spec, pool: "nic" });
     await scene.pass(5_000);
@@ -114,6 +115,10 @@ test("a kernel that goes on answering after its speaker was killed has the addre
     scene.cluster.killSpeaker(owner);
     await scene.pass(3_000);
     assert.equal(scene.cluster.owners().get(address)?.length, 2);
+    if (isBack) {
+      scene.cluster.startSpeaker(owner);
+      scene.speaker(owner).connection.isCut = true; // So that it does not find out what is wanted.
+    }
     for (let i = 0; i < 20; i++) {
       if (isRenewed) nicAddresses.set(address);
       await scene.pass(1_000);

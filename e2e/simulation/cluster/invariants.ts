@@ -134,9 +134,12 @@ export class Invariants {
     const agreed = cluster.ring.isConverged();
     const owners = cluster.owners();
     for (const [address, nodes] of owners) {
-      const runs = (node: number) => cluster.speakers.get(node)?.process.isRunning === true;
-      // A kernel whose speaker was killed goes on for the address's lifetime.
-      const within = nodes.every(runs) ? handOverMs : Math.max(handOverMs, lifetimeMs + noticeMs);
+      // A kernel whose speaker was killed goes on for the address's lifetime, also when there is a new one that has not found what is wanted yet.
+      const isWanted = (node: number) => {
+        const { process, announced } = cluster.speakers.get(node) ?? {};
+        return process?.isRunning === true && announced?.has(address) === true;
+      };
+      const within = nodes.every(isWanted) ? handOverMs : Math.max(handOverMs, lifetimeMs + noticeMs);
       const hear = nodes.every((from) => nodes.every((to) => from === to || cluster.ring.reaches(from, to)));
       const bad = agreed && hear && nodes.length > 1 && nodes.every((node) => !cluster.speakers.get(node)?.process.isStalled);
       if (!bad) this.#twiceSince.delete(address);

@@ -1,0 +1,61 @@
+import type { Break } from "../break.ts";
+
+const byInterface = "speaker/core/interface.ts";
+const byInterfaceTests = ["speaker/core/interface.test.ts", "speaker/core/interface-lan.test.ts"];
+const informer = "pkg/k8s/informer.ts";
+const informerTests = ["pkg/k8s/informer.test.ts"];
+const ring = "speaker/members/ring-members.ts";
+const ringTests = ["speaker/members/ring-members.test.ts"];
+const flood = "pkg/memberlist/flood-filter.ts";
+const floodTests = ["pkg/memberlist/flood-filter.test.ts"];
+
+/** Promises 1 to 4 where others have a part in them: the node's kernel, NetBox, a restored API, who floods the ring. */
+export const elsewhere: readonly Break[] = [
+  { file: byInterface, before: "isOwned ? owner === node :", after: "isOwned ? true :", tests: byInterfaceTests },
+  {
+    file: byInterface,
+    before: "placed?.isOwned ? ownedItems(state, address) : routed",
+    after: "routed",
+    tests: byInterfaceTests,
+  },
+  {
+    file: byInterface,
+    before: "ownEligibility(state, pool) !== eligibility",
+    after: "false",
+    tests: byInterfaceTests,
+  },
+  { file: informer, before: "if (followsCut && (await", after: "if (false && (await", tests: informerTests },
+  {
+    file: informer,
+    before: "BigInt(now) < BigInt(version)",
+    after: "BigInt(now) <= BigInt(version)",
+    tests: informerTests,
+  },
+  {
+    file: "pkg/netbox/client.ts",
+    before: `method !== "GET" && !mayWrite()`,
+    after: "false",
+    tests: ["pkg/netbox/client.test.ts", "controller/netbox-keeper.test.ts"],
+  },
+  {
+    file: "pkg/netbox/pool-records.ts",
+    before: "if (error.isUnclear) this.#listedAt = -Infinity;",
+    after: "",
+    tests: ["pkg/netbox/pool-records.test.ts"],
+  },
+  { file: ring, before: "lostAt - since < youngMs", after: "true", tests: ringTests },
+  { file: ring, before: "Number(length) < parsed.bits && ", after: "", tests: ringTests },
+  { file: flood, before: "this.#members.get(address)?.clear();", after: "", tests: floodTests },
+  {
+    file: flood,
+    before: "const words = [...this.#members.values()]",
+    after: "const words = [new Set<number>()]",
+    tests: floodTests,
+  },
+  {
+    file: "pkg/placement/sticky-owners.ts",
+    before: "else if (claimFor !== undefined && unit.keeper === undefined && candidates.includes(this.#node))",
+    after: "else if (false)",
+    tests: ["pkg/placement/sticky-owners.test.ts", "speaker/core/sticky.test.ts"],
+  },
+];
