@@ -69,11 +69,9 @@ function report(findings: readonly Finding[], { targets, services }: Examined, {
     `${hasColor ? styleText(colors[severity], severity, { validateStream: false }) : severity}: ${maskControls(`${where}: ${found}`)}`,
     ...(fix === "" ? [] : [`  -> ${maskControls(fix)}`]),
   ]);
-  const count = (severity: Finding["severity"], word: string) => {
-    const { length } = findings.filter((finding) => finding.severity === severity);
-    return `${length} ${word}${length === 1 ? "" : "s"}`;
-  };
-  const sum = [count("error", "error"), count("warning", "warning"), count("note", "note")].join(", ");
-  const looked = `looked at: ${targets.length} processes, ${services.length} Services`;
+  const counted = ({ length }: readonly unknown[], one: string, more = `${one}s`) => `${length} ${length === 1 ? one : more}`;
+  const of = (severity: Finding["severity"]) => findings.filter((finding) => finding.severity === severity);
+  const sum = [counted(of("error"), "error"), counted(of("warning"), "warning"), counted(of("note"), "note")].join(", ");
+  const looked = `looked at: ${counted(targets, "process", "processes")}, ${counted(services, "Service")}`;
   return `${[...lines, `${findings.length === 0 ? "Nothing is wrong" : sum}; ${looked}.`].join("\n")}\n`;
 }

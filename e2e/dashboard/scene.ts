@@ -26,8 +26,6 @@ export interface Scene extends AsyncDisposable {
 export async function startScene(logs?: string): Promise<Scene> {
   await using stack = new AsyncDisposableStack();
   const cluster = stack.use(await DemoCluster.start({ configuration: "address-pools: []", ...(logs !== undefined && { logs }) }));
-  // As nodes have it where a kube-proxy runs.
-  for (const { host } of cluster.nodes) await host.sysctl({ "net.ipv4.ip_forward": 1, "net.ipv6.conf.all.forwarding": 1 });
   const host = await cluster.lab.host("router");
   await host.attach(cluster.lan, { addresses: ["172.30.0.241/24", "fd00:30::241/64"] });
   const neighbours = cluster.nodes.map(({ addresses: [address] }) => ({

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type Host, Lab, type LabProcess, type Published, type Switch } from "#e2e/lab";
+import { type Host, type HostOptions, Lab, type LabProcess, type Published, type Switch } from "#e2e/lab";
 import { ApiClient } from "./api-client.ts";
 import { Backend } from "./backend.ts";
 import { backendPort, DemoService, type ServiceOptions } from "./demo-service.ts";
@@ -99,15 +99,15 @@ export class DemoCluster implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const lab = stack.use(await Lab.start(logs === undefined ? {} : { logs }));
     const lan = await lab.switch("lan");
-    const attached = async (name: string, number: number): Promise<Host> => {
-      const host = await lab.host(name);
+    const attached = async (name: string, number: number, options: HostOptions = {}): Promise<Host> => {
+      const host = await lab.host(name, options);
       await host.attach(lan, { addresses: [`${lan4}.${number}/24`, `${lan6}::${number}/64`] });
       return host;
     };
     const [controlPlane, client, ...hosts] = await Promise.all([
       attached("control-plane", 1),
       attached("client", 100),
-      ...Array.from({ length: count }, (_, index) => attached(`node${index + 1}`, firstNode + index)),
+      ...Array.from({ length: count }, (_, index) => attached(`node${index + 1}`, firstNode + index, { forwarding: true })),
     ]);
     const { api, kubeconfig } = await startApi(lab, controlPlane, stack);
     const manifests = baseManifests();

@@ -18,7 +18,6 @@ suite("ingotctl explains what is wrong around the cluster", { skip: await Lab.re
   before(async () => {
     cluster = await startCluster({ nodes: 2, configuration });
     tool = new Tool(cluster);
-    for (const { host } of cluster.nodes) await host.sysctl({ "net.ipv4.ip_forward": 1 }); // As kubelets have it.
     address = await (await cluster.expose("web", ["node1", "node2"])).address();
     announcing = await owner(cluster, address);
   });

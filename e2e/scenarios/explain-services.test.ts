@@ -23,11 +23,6 @@ suite("ingotctl explains what people do to their Services", { skip: await Lab.re
   before(async () => {
     cluster = await startCluster({ nodes: 2, configuration });
     tool = new Tool(cluster);
-    // As kubelets have it. The kernel notifies of addresses, and not of settings.
-    for (const { host } of cluster.nodes) {
-      await host.sysctl({ "net.ipv4.ip_forward": 1 });
-      await host.ip("addr add 127.0.1.1/8 dev lo");
-    }
     await cluster.expose("web", ["node1", "node2"]);
     await assigned(cluster, "web");
   });

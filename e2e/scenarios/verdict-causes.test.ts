@@ -114,7 +114,7 @@ suite("each cause of a verdict that a person can bring about is what ingotctl sa
     await cluster.api.patch(node, { spec: { taints: [{ key: "node.kubernetes.io/out-of-service", effect: "NoExecute" }] } });
     await tool.explains("node/node2", /\(outOfService\)/);
     await cluster.api.patch(node, { spec: { taints: [] } });
-    await tool.explains("node/node2", /\((ready|forwardingOff)\)/); // No host of the lab forwards unless told to.
+    await tool.explains("node/node2", /\(ready\)/);
   });
 
   test("of the configuration: no pools, no key and no ConfigMap", async () => {

@@ -35,7 +35,7 @@ export const elsewhere: readonly Break[] = [
     file: "pkg/netbox/client.ts",
     before: `method !== "GET" && !mayWrite()`,
     after: "false",
-    tests: ["pkg/netbox/client.test.ts", "controller/netbox-keeper.test.ts"],
+    tests: ["pkg/netbox/pool-records.test.ts"],
   },
   {
     file: "pkg/netbox/pool-records.ts",

@@ -30,7 +30,7 @@ export class FakeNetbox implements AsyncDisposable {
   /** What was asked: `POST /api/ipam/ip-addresses/`. */
   readonly requests: string[] = [];
   readonly addresses = new Map<number, StoredAddress>(); // by its number
-  readonly faults: Fault[] = [];
+  readonly faults: (Fault | undefined)[] = [];
   pageSize = 50;
   token = "0123456789abcdef0123456789abcdef01234567";
   enforceUnique = true;
