@@ -25,7 +25,9 @@ export interface Scene extends AsyncDisposable {
  */
 export async function startScene(logs?: string): Promise<Scene> {
   await using stack = new AsyncDisposableStack();
-  const cluster = stack.use(await DemoCluster.start({ configuration: "address-pools: []", ...(logs !== undefined && { logs }) }));
+  const cluster = stack.use(
+    await DemoCluster.start({ configuration: "address-pools: []", forwarding: true, ...(logs !== undefined && { logs }) }),
+  );
   const host = await cluster.lab.host("router");
   await host.attach(cluster.lan, { addresses: ["172.30.0.241/24", "fd00:30::241/64"] });
   const neighbours = cluster.nodes.map(({ addresses: [address] }) => ({

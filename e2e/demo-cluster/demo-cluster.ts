@@ -12,6 +12,8 @@ export interface DemoClusterOptions {
   readonly nodes?: number;
   /** The text of the configuration, `demoConfiguration` when unset; null makes no ConfigMap. */
   readonly configuration?: string | null;
+  /** Whether nodes forward, as those with a kubelet do; what stands for kube-proxy here does without. */
+  readonly forwarding?: boolean;
   /** Whether the speakers have the key of their ring, as they do when unset. Without, they count one another by ready Pods. */
   readonly ring?: boolean;
   /** Whether nodes that Kubernetes excludes from load balancers announce nothing; the manifests do not ask for that. */
@@ -88,6 +90,7 @@ export class DemoCluster implements AsyncDisposable {
   static async start({
     nodes: count = 3,
     configuration = demoConfiguration,
+    forwarding = false,
     ring = true,
     honourExcludeLabel = false,
     controllerArguments = [],
@@ -107,7 +110,7 @@ export class DemoCluster implements AsyncDisposable {
     const [controlPlane, client, ...hosts] = await Promise.all([
       attached("control-plane", 1),
       attached("client", 100),
-      ...Array.from({ length: count }, (_, index) => attached(`node${index + 1}`, firstNode + index, { forwarding: true })),
+      ...Array.from({ length: count }, (_, index) => attached(`node${index + 1}`, firstNode + index, { forwarding })),
     ]);
     const { api, kubeconfig } = await startApi(lab, controlPlane, stack);
     const manifests = baseManifests();

@@ -16,7 +16,7 @@ suite("ingotctl explains what is wrong around the cluster", { skip: await Lab.re
   let address: string;
   let announcing: DemoNode;
   before(async () => {
-    cluster = await startCluster({ nodes: 2, configuration });
+    cluster = await startCluster({ nodes: 2, configuration, forwarding: true });
     tool = new Tool(cluster);
     address = await (await cluster.expose("web", ["node1", "node2"])).address();
     announcing = await owner(cluster, address);

@@ -21,7 +21,7 @@ suite("ingotctl explains what people do to their Services", { skip: await Lab.re
   let cluster: DemoCluster;
   let tool: Tool;
   before(async () => {
-    cluster = await startCluster({ nodes: 2, configuration });
+    cluster = await startCluster({ nodes: 2, configuration, forwarding: true });
     tool = new Tool(cluster);
     await cluster.expose("web", ["node1", "node2"]);
     await assigned(cluster, "web");

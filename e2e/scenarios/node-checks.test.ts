@@ -128,7 +128,6 @@ suite("a speaker warns of what keeps addresses from working on its node", { skip
   });
 
   test("a node that does not forward to the endpoints on another", async () => {
-    for (const { host } of cluster.nodes) await host.sysctl({ "net.ipv4.ip_forward": 0 });
     const service = await cluster.expose("remote", ["node1", "node2"]);
     const address = await service.address();
     const announced = ({ speaker }: DemoNode) => metric(speaker, "metallb_speaker_announced", { ip: address });

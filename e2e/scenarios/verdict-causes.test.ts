@@ -64,7 +64,7 @@ suite("each cause of a verdict that a person can bring about is what ingotctl sa
   let cluster: DemoCluster;
   let tool: Tool;
   before(async () => {
-    cluster = await startCluster({ nodes: 2, configuration });
+    cluster = await startCluster({ nodes: 2, configuration, forwarding: true });
     tool = new Tool(cluster);
     for (const [name, options] of Object.entries(holders)) {
       await applyService(cluster, name, options);
