@@ -12,7 +12,7 @@ test("BFD in a network namespace", { skip: !available && "needs unshare, ip and 
   const { NODE_TEST_CONTEXT: _, ...env } = process.env; // It is a run of its own, not a part of this one.
   const run = promisify(execFile)("unshare", [...unshare, process.execPath, file], {
     env,
-    timeout: 60_000,
+    timeout: 300_000,
     killSignal: "SIGKILL",
   });
   await run.catch(({ stdout, stderr }) => assert.fail(stdout + stderr));
