@@ -22,11 +22,11 @@ const fleeting: Readonly<Record<string, string>> = {
 
 /** Causes that are still tried without a cluster alone. None is to be added: a new cause takes a scenario. */
 const withoutScenario: ReadonlySet<string> = new Set([
-  ...["answeredByAnother", "answersForMany", "bfdAdminDown", "bfdFailed", "bfdUnknown"],
+  ...["bfdAdminDown", "bfdFailed", "bfdUnknown"],
   ...["familyNotNegotiated", "holdTimerExpired"],
   ...["noNextHop"],
   ...["peerRestarted"],
-  ...["routeNotCarried", "routeRefused", "sendHoldTimerExpired", "sessionRefused", "twoOwners"],
+  ...["routeNotCarried", "routeRefused", "sendHoldTimerExpired", "sessionRefused"],
 ]);
 
 const folder = join(import.meta.dirname, "..");

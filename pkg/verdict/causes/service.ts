@@ -344,7 +344,7 @@ const announcement = {
   addressConflict: {
     states: ["Degraded"],
     means: "A host that is no speaker uses the address that the node announces.",
-    next: "give that host another address, or the Service",
+    next: "give that host another address, or the Service; if it answers for other addresses, too, turn proxy ARP off there",
   },
   unidentifiedHost: {
     states: ["Degraded"],

@@ -43,7 +43,7 @@ const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
   {
     name: "a foreign host",
     changes: {},
-    want: `a host that is no speaker, 02:00:00:00:00:42, uses 192.0.2.1 too, which ${here} announces: clients may reach either; give that host another address, or the Service`,
+    want: `a host that is no speaker, 02:00:00:00:00:42, uses 192.0.2.1 too, which ${here} announces: clients may reach either; give that host another address, or the Service; if it answers for other addresses, too, turn proxy ARP off there`,
   },
   {
     name: "a foreign host that answers for many addresses",
