@@ -115,9 +115,9 @@ for (const name of ["controller", "speaker"] as const) {
     assert.equal(pod.serviceAccountName, name);
     assert.equal(container.name, name);
     assert.equal(container.image, "ingot");
-    const space = name === "controller" ? 4 : 2;
+    const heap = name === "controller" ? ["--max-semi-space-size=4", "--heap-growing-percent=20"] : ["--max-semi-space-size=2"];
     const { Entrypoint = [], WorkingDir } = readLastStage(readFileSync("Dockerfile", "utf8"), {}).config;
-    assert.deepEqual(container.command, [...Entrypoint, `--max-semi-space-size=${space}`, `${WorkingDir}/${name}.js`]);
+    assert.deepEqual(container.command, [...Entrypoint, ...heap, `${WorkingDir}/${name}.js`]);
     const common = ["--port=7472", "--config=config", "--log-level=info"];
     assert.deepEqual(container.args, name === "speaker" ? [...common, "--ignore-exclude-lb"] : common);
     assert.deepEqual(container.ports[0], { name: "monitoring", containerPort: 7472 });

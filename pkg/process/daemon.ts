@@ -18,12 +18,11 @@ export interface Daemon<S extends FlagSet> {
   readonly start: (values: FlagValues<S>, log: Log) => Promise<Running>;
   /** How long disposing may take before the process ends anyway. */
   readonly stopTimeoutMs: number;
-  /** So long after the start, what only that needed of Node's program is given back, and every 5 minutes from then on; 15 s when unset. */
+  /** So long after the start, what only that needed of Node's program is given back; 15 s when unset. */
   readonly settledAfterMs?: number;
 }
 
 const settledAfterMs = 15_000; // By then 10,000 Services have been read.
-const releaseEveryMs = 300_000; // What is needed now and then, such as V8's compiler, gathers again.
 
 /**
  * Runs a daemon to its end: exit code 0 after SIGTERM or SIGINT, 1 when it cannot start or something unforeseen happens (a
@@ -55,10 +54,7 @@ export async function runDaemon<S extends FlagSet>(daemon: Daemon<S>): Promise<n
     process.exit(1);
   }
   trimHeap();
-  setTimeout(() => {
-    void releaseProgramPages();
-    setInterval(releaseProgramPages, releaseEveryMs).unref();
-  }, daemon.settledAfterMs ?? settledAfterMs).unref();
+  setTimeout(releaseProgramPages, daemon.settledAfterMs ?? settledAfterMs).unref();
   log.info("stopping", { op: "shutdown", signal: await stopping });
   await running.leave?.();
   const timeout = setTimeout(() => {

@@ -1,7 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { getHeapStatistics } from "node:v8";
 import type { Clock } from "#pkg/clock";
-import { trimHeap } from "#pkg/heap";
+import { releaseProgramPages, trimHeap } from "#pkg/heap";
 
 const everyMs = 10_000;
 const grownOctets = 32 * 2 ** 20;
@@ -13,7 +13,7 @@ export interface Heap {
   size(): number;
   /** The part of the time since it was asked last in which this thread was not idle, 0 to 1. */
   utilization(): number;
-  trim(): void;
+  trim(): void | Promise<void>;
 }
 
 /**
@@ -36,15 +36,15 @@ export class HeapTrimmer implements Disposable {
 
   #schedule(): Disposable {
     return this.#clock.schedule("heap trimmer", this.#clock.now() + everyMs, () => {
-      this.#look();
+      void this.#look();
       this.#timer = this.#schedule();
     });
   }
 
-  #look(): void {
+  async #look(): Promise<void> {
     const isResting = this.#heap.utilization() < restingUtilization;
     if (!isResting || this.#heap.size() < this.#sizeAtRest + grownOctets) return;
-    this.#heap.trim();
+    await this.#heap.trim();
     this.#sizeAtRest = this.#heap.size();
   }
 
@@ -63,6 +63,9 @@ function ownHeap(): Heap {
       last = now;
       return utilization;
     },
-    trim: () => trimHeap(),
+    trim: async () => {
+      await releaseProgramPages(); // First, because objects are twice there while they are moved: else nothing takes more than this.
+      trimHeap();
+    },
   };
 }
