@@ -30,10 +30,10 @@ function speaker(bench: Bench): Routes {
     viewAge: 0,
   });
   const verdict = peerVerdict("10.0.0.1:179", {
-    wait: { for: "bfd", what: "BFD" },
+    wait: { for: "bfd", what: "BFD", seconds: 1 },
     view: undefined,
     bfd: undefined,
-    leaving: false,
+    leavingSeconds: undefined,
   });
   const common = { users: 1, by: undefined, since: 0, error: undefined, restored: 1 };
   const route = { type: "route", interface: "kube-lb0", prefix: prefix("192.0.2.0/28"), table: 198, protocol: 248 } as const;

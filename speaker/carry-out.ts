@@ -18,7 +18,7 @@ export interface Drivers {
   readonly runner: Pick<CoreRunner, "dispatch">;
   readonly layer2: Pick<Layer2, "begin" | "announce" | "listen" | "withdraw" | "reannounce" | "defend" | "probe">;
   readonly occupants: Pick<OccupantsWriter, "write">;
-  readonly bgp: Pick<BgpSpeaker, "setPeers" | "setRoutes" | "flush">;
+  readonly bgp: Pick<BgpSpeaker, "setPeers" | "setRoutes" | "flush" | "addressesChanged">;
   readonly followedRoutes: Pick<FollowedRoutes, "follow">;
   readonly kernel: Pick<KernelKeeper, "want" | "complete">;
   readonly members: Pick<Members, "start" | "setInterfaces" | "setGossip" | "forgetGossip" | "pullGossip">;
@@ -107,6 +107,7 @@ export function carryOut(drivers: Drivers, effect: SpeakerEffect): void {
       break;
     case "publishInterfaces":
       members.setInterfaces(effect.interfaces);
+      bgp.addressesChanged();
       break;
     case "checkNode":
       checks.changed();

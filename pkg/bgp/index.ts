@@ -7,7 +7,7 @@
  * `codec/`, `session/` and `routes/` are pure; `driver/` owns sockets and timers.
  */
 export type { LargeCommunity } from "./codec/messages.ts";
-export { Cease, NotificationCode } from "./codec/notification-error.ts";
+export { Cease, NotificationCode, OpenMessageError } from "./codec/notification-error.ts";
 export { BgpListener } from "./driver/listener.ts";
 export { PeerSession, type PeerSessionOptions } from "./driver/peer-session.ts";
 export type { PeerView } from "./driver/peer-view.ts";

@@ -41,8 +41,11 @@ test("a verdict is of its row, where nothing better is known", () => {
   });
   const better = verdict("service", "noPools", { state: "Degraded", message: "m", next: "n" });
   assert.deepEqual([better.state, sentence(better)], ["Degraded", "m; n"]);
-  assert.equal(verdict("peer", "waitsForPassword").message, "the password is not known, or is none");
-  assert.equal(verdict("node", "bfd").message, "BFD packets cannot be sent or received on the node");
+  assert.equal(verdict("peer", "waitsForPassword").message, "the password of the session cannot be had from its Secret");
+  assert.equal(
+    verdict("node", "bfd").message,
+    "BFD packets cannot be sent or received on the node, for the reason in the message",
+  );
 });
 
 test("of several verdicts the first of the worst counts", () => {

@@ -47,6 +47,8 @@ class FakeSession implements BgpSession {
     if (this.established) this.take();
   }
 
+  addressesChanged(): void {}
+
   describe(): PeerView {
     throw new Error("nobody asks for it here");
   }

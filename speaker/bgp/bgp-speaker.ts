@@ -75,8 +75,13 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     this.#desired.set(address, routes);
   }
 
-  flush(complete: boolean): void {
+  /** The interfaces of this node have other addresses. */
+  addressesChanged(): void {
     for (const peer of this.#peers.values()) peer.addressesChanged();
+  }
+
+  flush(complete: boolean): void {
+    for (const peer of this.#peers.values()) peer.awaitBfd();
     for (const peer of this.#changed) peer.session?.routesChanged();
     this.#changed.clear();
     if (!complete || this.#started) return;

@@ -3,6 +3,7 @@ import { syncBuiltinESMExports } from "node:module";
 import os from "node:os";
 import { test } from "node:test";
 import type { Bfd } from "#pkg/bfd";
+import { SimulatedClock } from "#pkg/clock";
 import { parseConfig } from "#pkg/config";
 import { parsePrefix } from "#pkg/net";
 import { bfdEnds, PeerBfd } from "./peer-bfd.ts";
@@ -48,7 +49,7 @@ test("a session moves to other ends when the node has other addresses", (t) => {
     calls.push(hops);
     return { status: { verdict: "unknown", reason: "" }, configure() {}, [Symbol.dispose]: () => calls.push(`not ${hops}`) };
   };
-  const bfd = new PeerBfd({ watch }, () => {});
+  const bfd = new PeerBfd({ watch }, new SimulatedClock(), () => {});
   bfd.configure(peer, profile);
   bfd.start();
   assert.deepEqual(calls, ["several hops"], "before the node has its address");

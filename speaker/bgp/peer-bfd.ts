@@ -1,24 +1,35 @@
 import { networkInterfaces } from "node:os";
 import type { Bfd, BfdEnds, BfdStatus, BfdWatch } from "#pkg/bfd";
+import type { Clock, Millis } from "#pkg/clock";
 import type { BfdProfile, Peer } from "#pkg/config";
 import { type Prefix, parsePrefix } from "#pkg/net";
 
 /** The path to one peer, watched where the configuration has a profile. */
 export class PeerBfd implements Disposable {
   readonly #bfd: Pick<Bfd, "watch">;
+  readonly #clock: Clock;
   readonly #onChange: (status: BfdStatus) => void;
   #wanted: { readonly peer: Peer; readonly profile: BfdProfile } | undefined;
   #ends = "";
   #watch: BfdWatch | undefined;
+  /** When the verdict of `status` became what it is. */
+  #changedAt: Millis;
 
-  constructor(bfd: Pick<Bfd, "watch">, onChange: (status: BfdStatus) => void) {
+  constructor(bfd: Pick<Bfd, "watch">, clock: Clock, onChange: (status: BfdStatus) => void) {
     this.#bfd = bfd;
+    this.#clock = clock;
+    this.#changedAt = clock.now();
     this.#onChange = onChange;
   }
 
   /** Undefined where the path is not to be watched. */
   get status(): BfdStatus | undefined {
     return this.#watch?.status ?? (this.#wanted && notStarted);
+  }
+
+  /** For how long the path has been what `status` says. */
+  get seconds(): number {
+    return (this.#clock.now() - this.#changedAt) / 1000;
   }
 
   /** Goes on with other settings in the same session, unless it is between other ends. */
@@ -41,7 +52,11 @@ export class PeerBfd implements Disposable {
     if (this.#watch === undefined || text !== this.#ends) {
       this.#end();
       this.#ends = text;
-      this.#watch = this.#bfd.watch(ends, profile, this.#onChange);
+      this.#changedAt = this.#clock.now();
+      this.#watch = this.#bfd.watch(ends, profile, (status) => {
+        this.#changedAt = this.#clock.now();
+        this.#onChange(status);
+      });
     } else this.#watch.configure(profile);
   }
 

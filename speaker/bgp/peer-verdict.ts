@@ -1,32 +1,39 @@
 import type { BfdStatus } from "#pkg/bfd";
-import { Cease, NotificationCode, type PeerView, type Unsendable } from "#pkg/bgp";
+import { Cease, NotificationCode, OpenMessageError, type PeerView, type Unsendable } from "#pkg/bgp";
 import { type CauseOf, type Fact, sentence, type Verdict, verdict } from "#pkg/verdict";
 
 /** What a session waits for before it starts, in words. */
 export interface PeerWait {
   readonly for: "password" | "bfd";
   readonly what: string;
+  readonly seconds: number;
+}
+
+/** What BFD says of the path, and for how many seconds. */
+export interface PathStatus extends BfdStatus {
+  readonly seconds: number;
+}
+
+export interface PeerFacts {
+  readonly wait: PeerWait | undefined;
+  readonly view: PeerView | undefined;
+  /** Undefined where the path is not watched. */
+  readonly bfd: PathStatus | undefined;
+  /** For how many seconds the peer has been told to prefer every other path; undefined where it is not. */
+  readonly leavingSeconds: number | undefined;
 }
 
 /** What keeps one peer from hearing of this node's addresses; empty where nothing is known to. */
-export function sessionVerdicts(key: string, wait: PeerWait | undefined, view: PeerView | undefined): Verdict[] {
-  if (wait !== undefined) {
-    const cause = wait.for === "bfd" ? "waitsForBfd" : "waitsForPassword";
-    return [verdict("peer", cause, { message: `BGP session with ${key} waits: ${wait.what}` })];
-  }
+export function sessionVerdicts(key: string, { wait, view, bfd }: Omit<PeerFacts, "leavingSeconds">): Verdict[] {
+  if (wait !== undefined) return [waitVerdict(key, wait, view)];
   if (view === undefined) return [];
-  if (view.state === "established") return view.unsendable.map((one) => unsendableVerdict(key, one));
-  const why = reasonOf(view);
+  if (view.state === "established") return view.unsendable.map((one) => unsendableVerdict(key, one, view));
+  const why = reasonOf(view, bfd);
   if (why === undefined) return [];
+  const evidence = [...sessionFacts(view), ...(bfd === undefined ? [] : [bfdFact(bfd)])];
   const message = `BGP session with ${key} is not up: ${why.what}`;
-  return [verdict("peer", refusalOf(why) ?? causeOf[why.reason], { message, evidence: sessionFacts(view) })];
-}
-
-/** A router that ended the session with its reason and does not talk any more, as over its limit of prefixes, has said why. */
-function reasonOf({ lastDown, lastFailure }: PeerView): End | undefined {
-  const isSilent = lastFailure?.reason === "lost" || lastFailure?.reason === "connectTimeout";
-  if (lastDown?.reason !== "received" || !isSilent) return lastFailure ?? lastDown;
-  return { ...lastDown, what: `${lastDown.what}; since then: ${lastFailure.what}` };
+  const next = adviceOf(why);
+  return [verdict("peer", causeOf(why), next === undefined ? { message, evidence } : { message, evidence, next })];
 }
 
 /** The same as lines of `/readyz`. Why a session ended says what to do where that is known. */
@@ -34,9 +41,29 @@ export function sessionWarnings(...of: Parameters<typeof sessionVerdicts>): stri
   return sessionVerdicts(...of).map((one) => (one.state === "Degraded" ? sentence(one) : one.message));
 }
 
+function waitVerdict(key: string, wait: PeerWait, view: PeerView | undefined): Verdict {
+  if (wait.for === "bfd") return verdict("peer", "waitsForBfd", { message: `BGP session with ${key} waits: ${wait.what}` });
+  if (view?.state !== "established")
+    return verdict("peer", "waitsForPassword", { message: `BGP session with ${key} waits: ${wait.what}` });
+  const message = `BGP session with ${key} is established with its former settings, and cannot have those of the configuration: ${wait.what}`;
+  return verdict("peer", "waitsForPassword", { state: "Degraded", message, evidence: sessionFacts(view) });
+}
+
 type End = Omit<NonNullable<PeerView["lastDown"]>, "secondsAgo">;
 
-const causeOf: Readonly<Record<End["reason"], CauseOf<"peer">>> = {
+/**
+ * Why there is no session. Who ended it with its reason and does not talk any more, as a router over its limit of prefixes, has said why;
+ * and a path that BFD found failed explains that nothing is heard since.
+ */
+function reasonOf({ lastDown, lastFailure }: PeerView, bfd: BfdStatus | undefined): End | undefined {
+  if (lastDown === undefined || lastFailure === undefined) return lastFailure ?? lastDown;
+  const isSilent = lastFailure.reason === "lost" || lastFailure.reason === "connectTimeout";
+  const isPath = isBfdDown(lastDown) || isPathOf(lastDown);
+  const isLasting = isPath ? bfd?.verdict === "failed" : lastDown.reason === "received";
+  return isSilent && isLasting ? { ...lastDown, what: `${lastDown.what}; since then: ${lastFailure.what}` } : lastFailure;
+}
+
+const causes: Readonly<Record<End["reason"], CauseOf<"peer">>> = {
   received: "notificationReceived",
   sent: "notificationSent",
   holdTimerExpired: "holdTimerExpired",
@@ -46,12 +73,13 @@ const causeOf: Readonly<Record<End["reason"], CauseOf<"peer">>> = {
   peerRestarted: "peerRestarted",
 };
 
-/** What the router said, where that is no mere fault. */
-function refusalOf({ reason, notification }: End): CauseOf<"peer"> | undefined {
-  if (reason !== "received" || notification === undefined) return undefined;
+function causeOf(end: End): CauseOf<"peer"> {
+  if (isBfdDown(end)) return "bfdFailed";
+  const { reason, notification } = end;
+  if (reason !== "received" || notification === undefined) return causes[reason];
   const { code, subcode } = notification;
   if (code === NotificationCode.updateMessage) return "routeRefused";
-  return code === NotificationCode.cease ? causeOfCease[subcode] : undefined;
+  return (code === NotificationCode.cease ? causeOfCease[subcode] : undefined) ?? causes[reason];
 }
 
 const causeOfCease: Readonly<Record<number, CauseOf<"peer">>> = {
@@ -61,36 +89,69 @@ const causeOfCease: Readonly<Record<number, CauseOf<"peer">>> = {
   [Cease.connectionRejected]: "sessionRefused",
 };
 
-export interface PeerFacts {
-  readonly wait: PeerWait | undefined;
-  readonly view: PeerView | undefined;
-  /** Of the path; undefined where it is not watched. */
-  readonly bfd: BfdStatus | undefined;
-  /** The peer is told to prefer every other path. */
-  readonly leaving: boolean;
+/** One side ended the session because of what its BFD found (RFC 9384). */
+function isBfdDown({ notification }: End): boolean {
+  return notification?.code === NotificationCode.cease && notification.subcode === Cease.bfdDown;
 }
 
+/** The router ended the session because it received nothing from this node. */
+function isPathOf({ reason, notification }: End): boolean {
+  return reason === "received" && notification?.code === NotificationCode.holdTimerExpired;
+}
+
+/** What to do about what the router said, where that is known better than in general. */
+function adviceOf(end: End): string | undefined {
+  if (isPathOf(end))
+    return "look for what drops packets from this node on the way to the router, large ones (MTU) too, and for a router that is overloaded";
+  if (end.reason !== "received" || end.notification?.code !== NotificationCode.openMessage) return undefined;
+  return adviceOfOpen[end.notification.subcode];
+}
+
+const adviceOfOpen: Readonly<Record<number, string>> = {
+  [OpenMessageError.badPeerAs]: "make my-asn of the peer and the AS number that the router has for this node the same",
+  [OpenMessageError.badBgpIdentifier]: "give this node a router-id that no other neighbour of the router has",
+};
+
 /** What is the case with the peer, and for how many seconds. */
-export function peerVerdict(
-  key: string,
-  { wait, view, bfd, leaving }: PeerFacts,
-): { readonly verdict: Verdict; readonly seconds: number } {
-  const [worst] = sessionVerdicts(key, wait, view);
-  const seconds = view?.stateSeconds ?? 0;
-  if (worst !== undefined) return { verdict: worst, seconds };
+export function peerVerdict(key: string, facts: PeerFacts): { readonly verdict: Verdict; readonly seconds: number } {
+  const { wait, view, bfd, leavingSeconds } = facts;
+  const [worst] = sessionVerdicts(key, facts);
+  const since = view?.sinceSeconds ?? 0;
+  if (worst !== undefined) return { verdict: worst, seconds: wait?.seconds ?? view?.unsendableSeconds ?? since };
   const evidence = view === undefined ? [] : sessionFacts(view);
-  if (view?.state !== "established")
-    return { verdict: verdict("peer", "connecting", { message: `BGP session with ${key} is not up yet`, evidence }), seconds };
+  if (view?.state !== "established") return { verdict: connectingVerdict(key, view, evidence), seconds: since };
   const sent = `${view.prefixesAnnounced} prefix${view.prefixesAnnounced === 1 ? "" : "es"}`;
   const up = `BGP session with ${key} is established and carries ${sent}`;
-  if (leaving)
-    return { verdict: verdict("peer", "leaving", { message: `${up}, marked with GRACEFUL_SHUTDOWN`, evidence }), seconds };
-  if (bfd !== undefined && bfd.verdict !== "up") {
-    const fact: Fact = { name: "BFD", value: bfd.reason, source: "BFD session" };
-    const message = `${up}, and BFD is not up: ${bfd.reason}`;
-    return { verdict: verdict("peer", causeOfBfd[bfd.verdict], { message, evidence: [...evidence, fact] }), seconds };
-  }
-  return { verdict: verdict("peer", "established", { message: up, evidence }), seconds };
+  if (leavingSeconds !== undefined)
+    return {
+      verdict: verdict("peer", "leaving", { message: `${up}, marked with GRACEFUL_SHUTDOWN`, evidence }),
+      seconds: leavingSeconds,
+    };
+  if (bfd === undefined || bfd.verdict === "up")
+    return {
+      verdict: verdict("peer", "established", { message: up, evidence }),
+      seconds: Math.min(since, bfd?.seconds ?? since),
+    };
+  const message = `${up}, but BFD is not up: ${bfd.reason}`;
+  return {
+    verdict: verdict("peer", causeOfBfd[bfd.verdict], { state: "Degraded", message, evidence: [...evidence, bfdFact(bfd)] }),
+    seconds: bfd.seconds,
+  };
+}
+
+function connectingVerdict(key: string, view: PeerView | undefined, evidence: readonly Fact[]): Verdict {
+  if (!view?.passive) return verdict("peer", "connecting", { message: `BGP session with ${key} is not up yet`, evidence });
+  if (!view.accepts)
+    return verdict("peer", "connecting", {
+      message: `BGP session with ${key} is not up: the peer is passive, and this node lets no router connect`,
+      evidence,
+      next: "run the speakers with --bgp-port=179, or take passive off the peer",
+    });
+  return verdict("peer", "connecting", {
+    message: `BGP session with ${key} is not up yet: the peer is passive, so this node waits for the router to connect`,
+    evidence,
+    next: "wait some seconds; if it stays so, see that the router connects to this node by itself, and reaches its TCP port 179",
+  });
 }
 
 const causeOfBfd: Readonly<Record<Exclude<BfdStatus["verdict"], "up">, CauseOf<"peer">>> = {
@@ -99,25 +160,34 @@ const causeOfBfd: Readonly<Record<Exclude<BfdStatus["verdict"], "up">, CauseOf<"
   adminDown: "bfdAdminDown",
 };
 
-function unsendableVerdict(key: string, { family, reason, prefixes }: Unsendable): Verdict {
+function unsendableVerdict(key: string, { family, reason, prefixes }: Unsendable, view: PeerView): Verdict {
   const what = `${prefixes} ${family} prefix${prefixes === 1 ? "" : "es"}`;
   const start = `BGP session with ${key} cannot carry ${what}`;
+  const evidence = sessionFacts(view);
   switch (reason) {
     case "familyNotNegotiated":
       return verdict("peer", reason, {
         message: `${start}: the router does not offer ${family} unicast`,
-        next: "enable it there for this neighbour",
+        evidence,
+        next: `enable ${family} unicast for this node on the router, or give the advertisement peers that have it`,
       });
     case "noNextHop": {
       const field = family === "IPv4" ? "next-hop" : "next-hop-v6";
+      const name = view.session?.localInterface;
+      const place = name === undefined ? "the interface" : `interface ${name}`;
       return verdict("peer", reason, {
-        message: `${start}: the interface of the session has no ${family} address`,
+        message: `${start}: ${place} of the session has no ${family} address to be the next hop`,
+        evidence,
         next: `give it one, or the advertisement a ${field}`,
       });
     }
     default:
       return reason satisfies never;
   }
+}
+
+function bfdFact({ reason, seconds }: PathStatus): Fact {
+  return { name: "BFD", value: `${reason}, for ${Math.round(seconds)} s`, source: "BFD session" };
 }
 
 function sessionFacts({ state, stateSeconds, lastDown, lastFailure, flaps, prefixesAnnounced }: PeerView): Fact[] {

@@ -26,6 +26,7 @@ class Bench {
       start: () => this.calls.push("start"),
       configure: () => this.calls.push("configure"),
       routesChanged: () => {},
+      addressesChanged: () => this.calls.push("addresses"),
       describe: () => assert.fail("nobody asks for it here"),
       reset: (cease, text) => this.calls.push(`reset ${cease}: ${text}`),
       retry: () => this.calls.push("retry"),
@@ -152,10 +153,10 @@ test("a session that waits for BFD gets it between other ends when the node has 
   });
   const bench = new Bench(strict, 64512); // Within an AS the peer may be several hops away.
   bench.addressesChanged();
-  assert.deepEqual(bench.calls.splice(0), ["watch 192.0.2.1 fast", "watch by fast"]);
+  assert.deepEqual(bench.calls.splice(0), ["watch 192.0.2.1 fast", "watch by fast", "addresses"]);
   cidrs = ["192.0.2.9/24"];
   bench.addressesChanged();
-  assert.deepEqual(bench.calls, ["watch no more", "watch 192.0.2.1 fast"]);
+  assert.deepEqual(bench.calls, ["watch no more", "watch 192.0.2.1 fast", "addresses"]);
 });
 
 test("a session that need not be strict any more begins at once", () => {

@@ -5,12 +5,12 @@ import type { Clock, Millis } from "#pkg/clock";
 import { type BfdProfile, type Peer, type SessionSettings, sessionSettings } from "#pkg/config";
 import type { NoValue } from "#pkg/k8s";
 import { PeerBfd } from "./peer-bfd.ts";
-import { type PeerWait, peerVerdict, sessionWarnings } from "./peer-verdict.ts";
+import { type PathStatus, type PeerWait, peerVerdict, sessionWarnings } from "./peer-verdict.ts";
 
 /** A session with one peer, which takes what it sends from the peer's routes. */
 export type BgpSession = Pick<
   PeerSession,
-  "start" | "configure" | "routesChanged" | "established" | "describe" | "reset" | "retry" | "close"
+  "start" | "configure" | "routesChanged" | "addressesChanged" | "established" | "describe" | "reset" | "retry" | "close"
 >;
 
 export interface NewPeerSession extends Pick<PeerSessionOptions, "settings" | "onEstablished"> {
@@ -39,14 +39,15 @@ export class BgpPeer {
   #settings: SessionSettings | undefined; // Those of the session.
   /** The session has been started, and not stopped since. */
   #begun = false;
-  #waitsForPassword: string | undefined;
-  #leaving = false;
+  #waitsForPassword: { readonly what: string; readonly since: Millis } | undefined;
+  /** Since when the peer is to prefer every other path; undefined where it need not. */
+  #leavingSince: Millis | undefined;
 
   constructor(peer: Peer, options: BgpPeerOptions) {
     this.key = options.key;
     this.#peer = peer;
     this.#options = options;
-    this.#bfd = new PeerBfd(options.bfd, (status) => this.#pathChanged(status));
+    this.#bfd = new PeerBfd(options.bfd, options.clock, (status) => this.#pathChanged(status));
   }
 
   /**
@@ -58,15 +59,22 @@ export class BgpPeer {
   configure(peer: Peer, password: string | NoValue | undefined, profile: BfdProfile | undefined): void {
     this.#peer = peer;
     this.#bfd.configure(peer, profile);
-    this.#waitsForPassword = typeof password === "object" ? password.missing : undefined;
+    const since = this.#waitsForPassword?.since ?? this.#options.clock.now();
+    this.#waitsForPassword = typeof password === "object" ? { what: password.missing, since } : undefined;
     if (typeof password === "object") return;
     this.#adopt(sessionSettings(peer, password));
     this.#begin();
   }
 
-  /** The addresses of this node may be others: a session that waits for BFD may need it between other ends. */
-  addressesChanged(): void {
+  /** A session that waits for BFD may need it between other ends by now. */
+  awaitBfd(): void {
     if (!this.#begun && this.#session !== undefined) this.#bfd.start();
+  }
+
+  /** The interfaces of this node have other addresses: what goes by them is to go by those. */
+  addressesChanged(): void {
+    this.awaitBfd();
+    this.#session?.addressesChanged();
   }
 
   /** Undefined without a session. */
@@ -80,15 +88,25 @@ export class BgpPeer {
   }
 
   get #wait(): PeerWait | undefined {
-    if (this.#waitsForPassword !== undefined) return { for: "password", what: this.#waitsForPassword };
+    if (this.#waitsForPassword !== undefined) {
+      const { what, since } = this.#waitsForPassword;
+      return { for: "password", what, seconds: this.#secondsSince(since) };
+    }
     if (this.#session === undefined || this.#begun) return undefined;
-    return { for: "bfd", what: `BFD is not up, and bfd-strict is set: ${this.#bfd.status?.reason}` };
+    const what = `BFD is not up, and bfd-strict is set: ${this.#bfd.status?.reason}`;
+    return { for: "bfd", what, seconds: this.#bfd.seconds };
+  }
+
+  get #path(): PathStatus | undefined {
+    const { status, seconds } = this.#bfd;
+    return status && { ...status, seconds };
   }
 
   /** What is the case with the peer, and for how many seconds. */
   get verdict(): ReturnType<typeof peerVerdict> {
     const view = this.#session?.describe();
-    return peerVerdict(this.key, { wait: this.#wait, view, bfd: this.#bfd.status, leaving: this.#leaving });
+    const leavingSeconds = this.#leavingSince === undefined ? undefined : this.#secondsSince(this.#leavingSince);
+    return peerVerdict(this.key, { wait: this.#wait, view, bfd: this.#path, leavingSeconds });
   }
 
   get isEstablished(): boolean {
@@ -97,7 +115,7 @@ export class BgpPeer {
 
   /** What keeps the peer from hearing of this node's addresses, in sentences. */
   get warnings(): readonly string[] {
-    return sessionWarnings(this.key, this.#wait, this.#session?.describe());
+    return sessionWarnings(this.key, { wait: this.#wait, view: this.#session?.describe(), bfd: this.#path });
   }
 
   /** For people and programs; printed as JSON. */
@@ -110,15 +128,15 @@ export class BgpPeer {
       name,
       waitsFor: this.waitsFor,
       bfd: this.#bfd.status,
-      leaving: this.#leaving,
+      leaving: this.#leavingSince !== undefined,
       prefixesWanted: wanted,
     };
   }
 
   /** Whether the peer is to prefer every other path (RFC 8326). */
   setLeaving(leaving: boolean): void {
-    if (leaving === this.#leaving) return;
-    this.#leaving = leaving;
+    if (leaving === (this.#leavingSince !== undefined)) return;
+    this.#leavingSince = leaving ? this.#options.clock.now() : undefined;
     this.routes.setLeaving(leaving);
     this.#session?.routesChanged();
   }
@@ -181,6 +199,10 @@ export class BgpPeer {
       this.#begun = false;
       void this.#session?.close("bfdDown", because);
     }
+  }
+
+  #secondsSince(instant: Millis): number {
+    return (this.#options.clock.now() - instant) / 1000;
   }
 
   #after(ms: Millis): Promise<void> {

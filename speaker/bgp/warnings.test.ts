@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PeerView } from "#pkg/bgp";
-import { sessionVerdicts, sessionWarnings } from "./peer-verdict.ts";
+import { type PathStatus, peerVerdict, sessionVerdicts, sessionWarnings } from "./peer-verdict.ts";
 import { peerView } from "./testing/peer-view.ts";
 
 const past = (what: string) => ({ reason: "lost" as const, what, secondsAgo: 1 });
@@ -33,32 +33,95 @@ const cases: { name: string; waitsFor?: string; view?: Partial<PeerView>; want: 
       ],
     },
     want: [
-      `${start} cannot carry 1 IPv4 prefix: the interface of the session has no IPv4 address; give it one, or the advertisement a next-hop`,
-      `${start} cannot carry 2 IPv6 prefixes: the router does not offer IPv6 unicast; enable it there for this neighbour`,
+      `${start} cannot carry 1 IPv4 prefix: the interface of the session has no IPv4 address to be the next hop; give it one, or the advertisement a next-hop`,
+      `${start} cannot carry 2 IPv6 prefixes: the router does not offer IPv6 unicast; enable IPv6 unicast for this node on the router, or give the advertisement peers that have it`,
     ],
   },
 ];
 for (const { name, waitsFor, view: part, want } of cases)
   test(`sessionWarnings: ${name}`, () => {
-    const wait = waitsFor === undefined ? undefined : { for: "password" as const, what: waitsFor };
-    assert.deepEqual(sessionWarnings("K", wait, part && peerView(part)), want);
+    const wait = waitsFor === undefined ? undefined : { for: "password" as const, what: waitsFor, seconds: 1 };
+    assert.deepEqual(sessionWarnings("K", { wait, view: part && peerView(part), bfd: undefined }), want);
   });
 
-const said: { code: number; subcode: number; want: string }[] = [
+const said: { code: number; subcode: number; want: string; next?: RegExp }[] = [
   { code: 6, subcode: 1, want: "prefixLimit" },
   { code: 6, subcode: 2, want: "sessionRefused" },
   { code: 6, subcode: 3, want: "sessionRefused" },
   { code: 6, subcode: 5, want: "sessionRefused" },
   { code: 6, subcode: 7, want: "notificationReceived" },
   { code: 3, subcode: 8, want: "routeRefused" },
-  { code: 2, subcode: 2, want: "notificationReceived" },
+  { code: 2, subcode: 2, want: "notificationReceived", next: /^make my-asn/ },
+  { code: 2, subcode: 3, want: "notificationReceived", next: /router-id/ },
 ];
-for (const { code, subcode, want } of said)
+const ended = (reason: "received" | "sent", code: number, subcode: number) => ({
+  ...{ reason, what: "it said so", secondsAgo: 1 },
+  notification: { code, subcode },
+});
+const silent = { reason: "connectTimeout" as const, what: "no answer", secondsAgo: 0 };
+const failed = { verdict: "failed", reason: "echo function failed", seconds: 9 } as const;
+const of = (view: Partial<PeerView>, bfd?: PathStatus) => sessionVerdicts("K", { wait: undefined, view: peerView(view), bfd })[0];
+
+for (const { code, subcode, want, next } of said)
   test(`a router that ended the session with NOTIFICATION ${code}/${subcode}: ${want}`, () => {
-    const ended = { reason: "received" as const, what: "it said so", secondsAgo: 1, notification: { code, subcode } };
-    const silent = { reason: "connectTimeout" as const, what: "no answer", secondsAgo: 0 };
-    for (const view of [{ lastDown: ended }, { lastFailure: ended }, { lastDown: ended, lastFailure: silent }])
-      assert.equal(sessionVerdicts("K", undefined, peerView(view))[0]?.cause, want);
-    const sent = { ...ended, reason: "sent" as const };
-    assert.equal(sessionVerdicts("K", undefined, peerView({ lastDown: sent }))[0]?.cause, "notificationSent");
+    const end = ended("received", code, subcode);
+    for (const view of [{ lastDown: end }, { lastFailure: end }, { lastDown: end, lastFailure: silent }]) {
+      assert.equal(of(view)?.cause, want);
+      if (next !== undefined) assert.match(of(view)?.next ?? "", next);
+    }
+    assert.equal(of({ lastDown: ended("sent", code, subcode) })?.cause, "notificationSent");
   });
+
+test("a router that received nothing from this node has said enough for as long as it answers", () => {
+  const end = ended("received", 4, 0);
+  assert.match(of({ lastDown: end })?.next ?? "", /MTU/);
+  assert.equal(of({ lastDown: end, lastFailure: silent })?.cause, "connectTimeout");
+});
+
+test("a session that either side ended because of BFD is down for that, until BFD is up again", () => {
+  for (const reason of ["received", "sent"] as const) {
+    const end = ended(reason, 6, 10);
+    assert.equal(of({ lastDown: end }, failed)?.cause, "bfdFailed");
+    const later = of({ lastDown: end, lastFailure: silent }, failed);
+    assert.deepEqual([later?.cause, later?.state], ["bfdFailed", "Pending"]);
+    assert.equal(later?.message, "BGP session with K is not up: it said so; since then: no answer");
+    assert.deepEqual(later?.evidence.at(-1)?.value, "echo function failed, for 9 s");
+    assert.equal(of({ lastDown: end, lastFailure: silent }, { ...failed, verdict: "up" })?.cause, "connectTimeout");
+  }
+});
+
+const facts = { wait: undefined, bfd: undefined, leavingSeconds: undefined };
+
+test("a peer's verdict is as old as what it says, whatever attempts there were meanwhile", () => {
+  const up = { state: "established", stateSeconds: 50, sinceSeconds: 50 } as const;
+  const unsendable = [{ family: "IPv6", reason: "noNextHop", prefixes: 1 }] as const;
+  const ages: [Partial<PeerView>, Partial<Parameters<typeof peerVerdict>[1]>, string, number][] = [
+    [{ sinceSeconds: 700, stateSeconds: 2, lastFailure: silent }, {}, "connectTimeout", 700],
+    [{ sinceSeconds: 5 }, {}, "connecting", 5],
+    [up, {}, "established", 50],
+    [up, { bfd: { ...failed, verdict: "up" } }, "established", 9],
+    [up, { bfd: failed }, "bfdFailed", 9],
+    [up, { leavingSeconds: 3 }, "leaving", 3],
+    [{ ...up, unsendable, unsendableSeconds: 4 }, {}, "noNextHop", 4],
+    [{}, { wait: { for: "password", what: "w", seconds: 6 } }, "waitsForPassword", 6],
+  ];
+  for (const [view, more, cause, age] of ages) {
+    const { verdict, seconds } = peerVerdict("K", { ...facts, view: peerView(view), ...more });
+    assert.deepEqual([verdict.cause, seconds], [cause, age]);
+    assert.equal(verdict.state === "Pending", view.state !== "established", cause);
+  }
+});
+
+test("a session that goes on without its new password works, and its peer is not said to be down", () => {
+  const wait = { for: "password", what: "there is no Secret a/b", seconds: 1 } as const;
+  const { verdict } = peerVerdict("K", { ...facts, wait, view: peerView({ state: "established" }) });
+  assert.equal(verdict.state, "Degraded");
+  assert.match(verdict.message, /^BGP session with K is established with its former settings, .*: there is no Secret a\/b$/);
+});
+
+test("a peer that is passive says who is to connect, and where nobody can", () => {
+  const said = (view: Partial<PeerView>) => peerVerdict("K", { ...facts, view: peerView(view) }).verdict;
+  assert.deepEqual([said({}).cause, said({}).next], ["connecting", "wait some seconds"]);
+  assert.match(said({ passive: true }).next, /see that the router connects to this node/);
+  assert.match(said({ passive: true, accepts: false }).next, /--bgp-port=179/);
+});

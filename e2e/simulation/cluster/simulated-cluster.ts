@@ -181,6 +181,7 @@ export class SimulatedCluster {
           this.#link(node)
             .network.transport(addressOf(this.ring.hostOf(node)))
             .dial(peer, events),
+        endNow: (end) => end,
       },
       bfd: { watch: (ends, profile, onChange) => this.#link(node).watch(ends, profile, onChange, process.clock) },
       mac: this.#macOf(node),

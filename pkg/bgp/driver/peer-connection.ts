@@ -53,6 +53,10 @@ export class PeerConnection {
     return this.#end;
   }
 
+  set end(end: SocketEnd) {
+    this.#end = end;
+  }
+
   get open(): boolean {
     return this.#open;
   }

@@ -172,7 +172,7 @@ test("closing sends the peer the reason, and is over when the peer has closed to
   assert.equal(pair.far.session.describe().lastDown?.what, 'peer closed with Cease/Administrative Shutdown (6/2): "maintenance"');
   assert.equal(pair.near.session.describe().state, "idle");
   assert.deepEqual(pair.near.log.loud.slice(1), [
-    "info BGP session down: closed with Cease/Administrative Shutdown (6/2): maintenance",
+    "info BGP session down: this node closed with Cease/Administrative Shutdown (6/2): maintenance",
   ]);
   pair.clock.advanceBy(3_600_000);
   assert.equal(pair.near.session.describe().state, "idle");
@@ -247,7 +247,29 @@ test("what is no BGP is answered with the error of RFC 4271, section 6.1", () =>
   pair.clock.advanceBy(10);
   const { lastDown, notificationSent } = pair.near.session.describe();
   assert.match(notificationSent?.what ?? "", /^Message Header Error\/Connection Not Synchronized \(1\/1\)/);
-  assert.match(lastDown?.what ?? "", /^closed with Message Header Error\/Connection Not Synchronized \(1\/1\): /);
+  assert.match(lastDown?.what ?? "", /^this node closed with Message Header Error\/Connection Not Synchronized \(1\/1\): /);
+});
+
+test("a session that ends over and over is down since the first end, and once it was stable since the last", () => {
+  const pair = settled();
+  const { session } = pair.near;
+  const downFor = () => session.describe().sinceSeconds;
+  const flap = (stableMs: number): void => {
+    pair.clock.advanceBy(stableMs);
+    pair.network.breakAll();
+    pair.until(() => !session.established, 100, "the end of the session");
+  };
+  flap(0);
+  const began = pair.clock.now() - 1000 * downFor();
+  for (let i = 0; i < 3; i++) {
+    pair.until(() => session.established, 600_000, "another session");
+    assert.equal(downFor(), 0, "that is established since now");
+    flap(1_000);
+    assert.ok(Math.abs(pair.clock.now() - 1000 * downFor() - began) <= 100, "to a tenth of a second");
+  }
+  pair.until(() => session.established, 600_000, "another session");
+  flap(600_000);
+  assert.ok(downFor() < 1, `${downFor()}`);
 });
 
 test("nothing is read from a connection behind what ended the session", () => {

@@ -26,7 +26,10 @@ import { SessionLog } from "./session-log.ts";
 import { type Incoming, routerIdOf, type SocketEnd, type Transport } from "./transport.ts";
 
 /** Where a session gets its UPDATEs. */
-export type Routes = Pick<RoutesOut, "start" | "stop" | "refresh" | "next" | "pending" | "advertised" | "unsendable">;
+export type Routes = Pick<
+  RoutesOut,
+  "start" | "setAddresses" | "stop" | "refresh" | "next" | "pending" | "advertised" | "unsendable"
+>;
 
 export interface PeerSessionOptions {
   readonly settings: SessionSettings;
@@ -67,6 +70,10 @@ export class PeerSession {
   #dispatching = false;
   #session: Session;
   #enteredAt: Millis;
+  /** Since when there has been no session, but for some that ended before they were stable. */
+  #downAt: Millis;
+  /** Since when there are routes that it cannot carry; undefined where there are none. */
+  #unsendableAt: Millis | undefined;
   #up: Up | undefined;
   /** A batch has been asked for. */
   #isPumping = false;
@@ -79,6 +86,7 @@ export class PeerSession {
     this.#log = new SessionLog(log);
     this.#session = newSession({ settings, restarting, forwardingPreserved });
     this.#enteredAt = clock.now();
+    this.#downAt = clock.now();
   }
 
   start(): void {
@@ -94,6 +102,15 @@ export class PeerSession {
 
   /** There may be something to send. */
   routesChanged(): void {
+    this.#pump();
+  }
+
+  /** Interfaces of the node may have other addresses, which are next hops. */
+  addressesChanged(): void {
+    const connection = this.#up && this.#connections.get(this.#up.connection);
+    if (connection?.end === undefined) return;
+    connection.end = this.#options.transport.endNow(connection.end, this.#session.settings);
+    this.#options.routes.setAddresses(connection.end);
     this.#pump();
   }
 
@@ -126,7 +143,10 @@ export class PeerSession {
     const { clock, routes } = this.#options;
     const facts = {
       session: this.#session,
+      accepts: this.#options.listener !== undefined,
       enteredAt: this.#enteredAt,
+      downAt: this.#downAt,
+      unsendableAt: this.#unsendableAt,
       up: this.#up,
       end: this.#end,
       counters: this.#counters,
@@ -217,7 +237,9 @@ export class PeerSession {
         break;
       case "down":
         this.#up = undefined;
+        if (this.#session.flaps <= 1) this.#downAt = this.#options.clock.now();
         this.#options.routes.stop();
+        this.#noteUnsendable();
         this.#counters.flaps++;
         this.#ended(effect.reason);
         break;
@@ -362,6 +384,7 @@ export class PeerSession {
       octets += message.length;
       messages.push(message);
     }
+    this.#noteUnsendable();
     if (messages.length === 0) {
       if (this.#options.routes.pending > 0) this.#pump(); // Routes have been looked at, and none of them was to be sent.
       return;
@@ -372,6 +395,11 @@ export class PeerSession {
       this.#dispatch({ type: "written", connection: up.connection });
       if (this.#up === up) this.#pump();
     });
+  }
+
+  #noteUnsendable(): void {
+    const isWhole = this.#options.routes.unsendable().length === 0;
+    this.#unsendableAt = isWhole ? undefined : (this.#unsendableAt ?? this.#options.clock.now());
   }
 
   #update({ announced, endOfRib, forgiven }: Update): void {

@@ -31,8 +31,12 @@ export interface PeerView {
   /** What the configuration says; once a session is agreed on, of `external` the number. */
   readonly peerAsn: number | "external";
   readonly passive: boolean;
+  /** Whether this side takes connections that the peer opens. */
+  readonly accepts: boolean;
   readonly state: State;
   readonly stateSeconds: number;
+  /** For how long it has been established, or down, whatever attempts and short sessions there were meanwhile. */
+  readonly sinceSeconds: number;
   /** Until this side tries again; undefined while it does not wait for that. */
   readonly retryInSeconds: number | undefined;
   /** Why the last established session ended. */
@@ -52,6 +56,8 @@ export interface PeerView {
   /** Announced by the peer in this session, and dropped. */
   readonly prefixesReceived: number;
   readonly unsendable: readonly Unsendable[];
+  /** For how long there have been any; undefined where there are none. */
+  readonly unsendableSeconds: number | undefined;
   /** How often an established session ended. */
   readonly flaps: number;
   readonly holdTimerExpirations: number;
@@ -69,8 +75,12 @@ export interface SessionView extends Omit<Negotiated, "peerAsn" | "families"> {
 /** What a view is made of. */
 export interface PeerFacts {
   readonly session: Session;
+  readonly accepts: boolean;
   /** Since when it is in its state. */
   readonly enteredAt: Millis;
+  /** Since when there has been no session, but for some that ended before they were stable. */
+  readonly downAt: Millis;
+  readonly unsendableAt: Millis | undefined;
   readonly up: Up | undefined;
   /** This side's end of what is established. */
   readonly end: SocketEnd | undefined;
@@ -78,7 +88,8 @@ export interface PeerFacts {
   readonly routes: Pick<RoutesOut, "advertised" | "pending" | "unsendable">;
 }
 
-export function peerView({ session, enteredAt, up, end, counters, routes }: PeerFacts, now: Millis): PeerView {
+export function peerView(facts: PeerFacts, now: Millis): PeerView {
+  const { session, accepts, enteredAt, downAt, unsendableAt, up, end, counters, routes } = facts;
   const { settings, retryAt, lastDown, lastFailure } = session;
   const { received, sent, flaps, holdTimerExpirations, notificationReceived, notificationSent } = counters;
   const past = <Kind extends { readonly at: Millis }>(one: Kind | undefined, words: (one: Kind) => string): Past | undefined =>
@@ -89,8 +100,10 @@ export function peerView({ session, enteredAt, up, end, counters, routes }: Peer
     myAsn: settings.myAsn,
     peerAsn: session.connections.find(isAgreed)?.negotiated.peerAsn ?? settings.peerAsn,
     passive: settings.passive,
+    accepts,
     state: stateOf(session),
     stateSeconds: seconds(now - enteredAt),
+    sinceSeconds: seconds(now - (up === undefined ? downAt : enteredAt)),
     retryInSeconds: retryAt === Infinity ? undefined : seconds(Math.max(0, retryAt - now)),
     lastDown: ended(lastDown, now),
     lastFailure: ended(lastFailure, now),
@@ -103,6 +116,7 @@ export function peerView({ session, enteredAt, up, end, counters, routes }: Peer
     prefixesPending: routes.pending,
     prefixesReceived: up?.prefixesReceived ?? 0,
     unsendable: routes.unsendable(),
+    unsendableSeconds: unsendableAt === undefined ? undefined : seconds(now - unsendableAt),
     flaps,
     holdTimerExpirations,
   };

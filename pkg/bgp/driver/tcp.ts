@@ -3,7 +3,7 @@ import { networkInterfaces } from "node:os";
 import type { SessionSettings } from "#pkg/config";
 import { interfaceIndexOf, TcpSocket } from "#pkg/linux";
 import { parseAddress } from "#pkg/net";
-import { type Connection, type ConnectionEvents, type SocketEnd, socketEnd, type Transport } from "./transport.ts";
+import { type Connection, type ConnectionEvents, type SocketEnd, socketEnd, socketEndNow, type Transport } from "./transport.ts";
 
 /** Connects by sockets of the system. */
 export const tcpTransport: Transport = {
@@ -19,6 +19,9 @@ export const tcpTransport: Transport = {
       process.nextTick(() => events.closed(describeConnectionError(error, peer)));
       return stillborn;
     }
+  },
+  endNow(end: SocketEnd, { address }: SessionSettings): SocketEnd {
+    return socketEndNow(end, address, networkInterfaces());
   },
 };
 

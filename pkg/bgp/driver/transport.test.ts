@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { Family } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { settings } from "../testing/settings.ts";
-import { type Interfaces, routerIdOf, socketEnd } from "./transport.ts";
+import { type Interfaces, routerIdOf, socketEnd, socketEndNow } from "./transport.ts";
 
 function info(cidr: string): NetworkInterfaceInfo {
   const [text = ""] = cidr.split("/");
@@ -98,4 +98,18 @@ test("the router identifier is the configured one, this side's IPv4 address, or 
   assert.equal(idOf(["192.0.2.1"]), "192.0.2.1");
   assert.equal(idOf(["2001:db8::1", "192.0.2.7"]), "192.0.2.7");
   assert.equal(idOf(["2001:db8::1"]), "95.28.242.19");
+});
+
+test("an end has the addresses that its interface has by now, keeps those that it still has, and is left alone without its own", () => {
+  const peer = address("192.0.2.254");
+  const end = socketEnd(address("192.0.2.1"), peer, interfaces);
+  const now = (...cidrs: string[]) => {
+    const { addresses, linkLocal } = socketEndNow(end, peer, { ...interfaces, eth0: cidrs.map(info) });
+    return [...[...addresses.values()].map(String).sort(), `link-local ${linkLocal}`].join(", ");
+  };
+  assert.equal(now("192.0.2.1/24", "2001:db8::9/64", "fe80::9/64"), "192.0.2.1, 2001:db8::9, link-local fe80::9");
+  const both = now("192.0.2.1/24", "2001:db8::9/64", "2001:db8::1/64", "fe80::9/64", "fe80::1/64");
+  assert.equal(both, "192.0.2.1, 2001:db8::1, link-local fe80::1");
+  assert.equal(now("192.0.2.1/24"), "192.0.2.1, link-local undefined");
+  assert.equal(now("2001:db8::9/64"), "192.0.2.1, 2001:db8::1, link-local fe80::1");
 });

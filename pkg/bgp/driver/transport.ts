@@ -46,6 +46,8 @@ export interface Incoming {
 export interface Transport {
   /** Begins to connect to a peer. Failures are reported by `closed`. */
   dial(peer: SessionSettings, events: ConnectionEvents): Connection;
+  /** This side's end with the addresses that its interface has by now; what it had and still has stays. */
+  endNow(end: SocketEnd, peer: SessionSettings): SocketEnd;
 }
 
 /** Interfaces by name, as `os.networkInterfaces` lists them. */
@@ -74,6 +76,17 @@ export function socketEnd(address: Address, peer: Address, interfaces: Interface
   const onLink = isOfOneLink(peer) || infos.some(({ cidr }) => cidr !== null && parsePrefix(cidr)?.contains(peer));
   const link = infos.map(addressOf).find((each) => isLinkLocal(each));
   return { address, interface: own?.[0], addresses, linkLocal: onLink ? link : undefined };
+}
+
+/** @param end as it was; it stays as it is where no interface has its address any more, since its connection will break */
+export function socketEndNow(end: SocketEnd, peer: Address, interfaces: Interfaces): SocketEnd {
+  const now = socketEnd(end.address, peer, interfaces, end.interface);
+  if (now.interface === undefined) return end;
+  const had = new Set(interfaces[now.interface]?.map((info) => addressOf(info).toString()));
+  const isKept = (address: Address | undefined): address is Address => address !== undefined && had.has(address.toString());
+  const kept = [...end.addresses].filter(([, address]) => isKept(address));
+  const linkLocal = now.linkLocal !== undefined && isKept(end.linkLocal) ? end.linkLocal : now.linkLocal;
+  return { ...now, addresses: new Map([...now.addresses, ...kept]), linkLocal };
 }
 
 function isOfUseElsewhere(address: Address): boolean {

@@ -60,7 +60,12 @@ export function resolveAttributes(route: RouteAttributes, end: LocalEnd, leaving
  * The next hops for prefixes of a family: the one that is configured, or this end of the session. Empty where there is none.
  * @param extended IPv4 prefixes may have an IPv6 next hop (RFC 8950)
  */
-export function nextHops(route: RouteAttributes, family: Family, end: LocalEnd, extended: boolean): readonly Address[] {
+export function nextHops(
+  route: Pick<RouteAttributes, "nextHop">,
+  family: Family,
+  end: LocalEnd,
+  extended: boolean,
+): readonly Address[] {
   if (route.nextHop?.family === family) return [route.nextHop];
   const own = end.addresses.get(family);
   if (own !== undefined && family === "IPv4") return [own];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Family, Prefix } from "#pkg/net";
+import type { Address, Family, Prefix } from "#pkg/net";
 import { address, prefix } from "#pkg/net/testing";
 import type { RouteAttributes } from "./route.ts";
 import { RoutesOut } from "./routes-out.ts";
@@ -155,6 +155,26 @@ test("routes without a next hop stay here, until the configuration names one", (
   assert.equal(routes.advertised, 1);
   routes.stop();
   assert.deepEqual(routes.unsendable(), []);
+});
+
+test("routes follow the addresses of this side: with another next hop, out at last, or back where there is none any more", () => {
+  const only = (...[text]: string[]) => new Map(text === undefined ? [] : [["IPv6" as const, address(text)]]);
+  const four: [Family, Address] = ["IPv4", address("192.0.2.10")];
+  const end = (more: Map<"IPv6", Address>) => ({ addresses: new Map([four, ...more]), linkLocal: undefined });
+  const { routes, listener } = settled([one, six], negotiated(), localEnd({ addresses: new Map([four]) }));
+  routes.setAddresses(end(only()));
+  assert.deepEqual(received(routes, listener), []);
+  routes.setAddresses(end(only("2001:db8::1")));
+  assert.deepEqual(received(routes, listener), [`announce ${six}`]);
+  assert.deepEqual(routes.unsendable(), []);
+  routes.setAddresses(end(only("2001:db8::2")));
+  assert.deepEqual(received(routes, listener), [`announce ${six}`]);
+  assert.deepEqual(routes.standing(six), { state: "sent", nextHops: [address("2001:db8::2")] });
+  routes.setAddresses(end(only()));
+  assert.deepEqual(received(routes, listener), [`withdraw ${six}`]);
+  assert.deepEqual(routes.unsendable(), [{ family: "IPv6", reason: "noNextHop", prefixes: 1 }]);
+  routes.stop();
+  routes.setAddresses(end(only("2001:db8::1")));
 });
 
 test("each route is said to be sent with its next hop, to wait, or why it stays here", () => {

@@ -140,6 +140,19 @@ export class RoutesOut {
     this.#startSweep([]);
   }
 
+  /** This side has other addresses: routes get other next hops, those that now have none are withdrawn, and others go out at last. */
+  setAddresses({ addresses, linkLocal }: Pick<LocalEnd, "addresses" | "linkLocal">): void {
+    const before = this.#session;
+    if (before === undefined) return;
+    const end = { ...before.end, addresses, linkLocal };
+    const hops = (family: Family, of: LocalEnd) =>
+      nextHops({ nextHop: undefined }, family, of, before.negotiated.extendedNextHop).join(" ");
+    const changed = families.filter((family) => hops(family, before.end) !== hops(family, end));
+    if (changed.length === 0) return;
+    this.#session = { ...before, end };
+    this.#startSweep(changed);
+  }
+
   /** The session has ended: the peer has dropped all routes. */
   stop(): void {
     this.#session = undefined;

@@ -14,11 +14,11 @@ const cases: readonly [Reason, string][] = [
   ],
   [
     { type: "sent", notification: maintenance, because: "maintenance" },
-    "closed with Cease/Administrative Shutdown (6/2): maintenance",
+    "this node closed with Cease/Administrative Shutdown (6/2): maintenance",
   ],
   [
     { type: "sent", notification: notification(2, 2), because: "its AS number is 65003, wanted 65002" },
-    "closed with OPEN Message Error/Bad Peer AS (2/2): its AS number is 65003, wanted 65002",
+    "this node closed with OPEN Message Error/Bad Peer AS (2/2): its AS number is 65003, wanted 65002",
   ],
   [{ type: "holdTimerExpired", seconds: 90, state: "established" }, "hold timer expired: nothing received for 90 s"],
   [{ type: "connectTimeout", seconds: 10, hint: undefined }, "no answer to the connection within 10 s"],

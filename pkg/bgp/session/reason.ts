@@ -9,7 +9,7 @@ export function describeReason(reason: Reason): string {
     case "received":
       return `peer closed with ${describeNotification(reason.notification)}${hint(reason.notification)}`;
     case "sent":
-      return `closed with ${notificationName(reason.notification.code, reason.notification.subcode)}: ${reason.because}`;
+      return `this node closed with ${notificationName(reason.notification.code, reason.notification.subcode)}: ${reason.because}`;
     case "holdTimerExpired":
       return `hold timer expired: nothing received for ${reason.seconds} s${missing[reason.state] ?? ""}`;
     case "sendHoldTimerExpired":

@@ -40,8 +40,9 @@ export class SimulatedNetwork {
     return this.#pipes.values().reduce((count, { broken }) => count + (broken ? 0 : 1), 0);
   }
 
-  transport(own: string): Transport {
-    return { dial: (peer, events) => this.#dial(own, peer, events) };
+  /** @param endNow what becomes of this side's end when its interface has other addresses; nothing when unset */
+  transport(own: string, endNow: Transport["endNow"] = (end) => end): Transport {
+    return { dial: (peer, events) => this.#dial(own, peer, events), endNow };
   }
 
   /** In place of a `BgpListener`: takes connections for one address. */

@@ -56,6 +56,7 @@ export class Stall implements Clock {
     return {
       dial: (peer, { connected, received, closed }) =>
         inner.dial(peer, { connected: later(connected), received: later(received), closed: later(closed) }),
+      endNow: (end, peer) => inner.endNow(end, peer),
     };
   }
 }

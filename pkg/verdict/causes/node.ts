@@ -46,8 +46,8 @@ export const nodeCauses = {
   },
   bfd: {
     states: isDegraded,
-    means: "BFD packets cannot be sent or received on the node.",
-    next: "stop the other program that has the port, or take bfd-profile off the peers",
+    means: "BFD packets cannot be sent or received on the node, for the reason in the message.",
+    next: "stop the other program that has the port, let the node's firewall pass UDP 3784 and 4784, or take bfd-profile off the peers",
   },
   rpFilter: {
     states: isDegraded,

@@ -2,6 +2,8 @@ import type { Cause } from "../cause.ts";
 
 const isPending = ["Pending"] as const;
 const isDegraded = ["Degraded"] as const;
+/** Pending without a session, Degraded with one. */
+const isEither = ["Pending", "Degraded"] as const;
 
 /** Of BGP peers, by each node that has a session with them. */
 export const peerCauses = {
@@ -12,18 +14,18 @@ export const peerCauses = {
   },
   connecting: {
     states: isPending,
-    means: "The first attempt is under way.",
+    means: "The first attempt is under way, or this node waits for the router to connect, where the peer is passive.",
     next: "wait some seconds",
   },
   waitsForPassword: {
-    states: isPending,
-    means: "The password is not known, or is none.",
+    states: isEither,
+    means: "The password of the session cannot be had from its Secret.",
     next: "create the Secret that password-secret names, with a password under that key",
   },
   waitsForBfd: {
     states: isPending,
     means: "The peer has bfd-strict, and BFD is not up.",
-    next: "enable BFD for this node on the router, or take bfd-strict off the peer",
+    next: "enable BFD for this node on the router, and look for what drops UDP 3784 (multihop: 4784) on the path to it; or take bfd-strict off the peer",
   },
   notificationReceived: {
     states: isPending,
@@ -37,52 +39,54 @@ export const peerCauses = {
   },
   routeRefused: {
     states: isPending,
-    means: "The router ended the session because of a route: it does not take its attributes, such as the next hop.",
-    next: "see the message, the attributes of the advertisement, and the router's log",
+    means: "The router ended the session because of a route whose attributes it does not take, such as its AS path or next hop.",
+    next: "see the message and the router's log: correct the bgp-advertisements, or what the router expects of this neighbour, such as a confederation",
   },
   sessionRefused: {
     states: isPending,
-    means: "The router does not want the session: it is shut down there, or no neighbour any more.",
-    next: "see the router's configuration for this neighbour, such as shutdown",
+    means: "The router does not want the session: the neighbour is shut down there, not configured any more, or not accepted.",
+    next: "enable this node as a neighbour on the router, or take the peer out of the configuration",
   },
   notificationSent: {
     states: isPending,
-    means: "This side ended the session with a NOTIFICATION, because of what the message says.",
+    means: "This node ended the session with a NOTIFICATION, because of what the message says.",
     next: "make the router and the configuration agree on it",
   },
   holdTimerExpired: {
     states: isPending,
-    means: "Nothing was received from the router for the hold time.",
-    next: "see whether the router runs and the path to it works",
+    means: "Nothing was received from the router for the hold time, not even KEEPALIVEs.",
+    next: "see whether the router runs, whether it is overloaded, and what drops packets on the path from it",
   },
   sendHoldTimerExpired: {
     states: isPending,
-    means: "The router read nothing from the connection for a long time (RFC 9687).",
-    next: "see whether the router is overloaded, and whether large packets reach it",
+    means: "The router has not read from the connection for a long time, though it sends (RFC 9687).",
+    next: "see why BGP on the router stands still, and restart it there; and whether large packets reach it (MTU)",
   },
   connectTimeout: {
     states: isPending,
-    means: "The router does not answer to the connection. A wrong password looks the same.",
-    next: "check firewalls, password and ttl-security on both sides",
+    means: "The router does not answer attempts to connect. A wrong password looks the same.",
+    next: "check that the router runs, firewalls (TCP 179), and password and ttl-security on both sides",
   },
   connectionLost: {
     states: isPending,
-    means: "The connection could not be had, or broke.",
-    next: "check that the router has this node as a neighbour, and the path to it",
+    means: "The TCP connection to the router could not be opened, or broke.",
+    next: "check that the router runs BGP and has this node as a neighbour, and the path to it",
   },
   peerRestarted: {
     states: isPending,
-    means: "The router opened a new session while the former was established.",
-    next: "see why the router restarted",
+    means:
+      "The router opened a new session while the former one was established, as after a crash, and the new one is not established.",
+    next: "see on the router why it restarted, and why it does not go on with this session",
   },
   familyNotNegotiated: {
     states: isDegraded,
-    means: "The session is established, and the router does not take routes of a family.",
-    next: "enable the address family for this neighbour on the router",
+    means: "The session is established, and the router does not offer an address family (AFI/SAFI) that there are routes of.",
+    next: "enable the address family for this node on the router, or give the advertisement peers that have it",
   },
   noNextHop: {
     states: isDegraded,
-    means: "The session is established, and the interface has no address of a family, to be the next hop.",
+    means:
+      "The session is established, and the interface has no address of a family that there are routes of, to be their next hop.",
     next: "give the interface an address of the family, or the advertisement a next-hop or next-hop-v6",
   },
   leaving: {
@@ -92,17 +96,20 @@ export const peerCauses = {
   },
   bfdUnknown: {
     states: isDegraded,
-    means: "The session is established, and nothing was received by BFD, which has a bfd-profile.",
-    next: "enable BFD for this node on the router, and let UDP 3784 or 4784 pass",
+    means:
+      "The session is established, and nothing was ever received by BFD, which the peer's bfd-profile asks for. A path that fails is found by the hold timer only.",
+    next: "enable BFD for this node on the router, and let UDP 3784 (multihop: 4784) pass in both directions",
   },
   bfdFailed: {
-    states: isDegraded,
-    means: "BFD was up and found the path failed.",
-    next: "see to the path; the session comes back with it",
+    states: isEither,
+    means:
+      "BFD found that the path to the router failed. It ends the session, which may come back before BFD does: then BGP gets through, and BFD does not.",
+    next: "look for what fails or drops packets between this node and the router: links, switches, firewalls (UDP 3784, multihop: 4784), BFD on the router",
   },
   bfdAdminDown: {
     states: isDegraded,
-    means: "One side gave BFD up. Nothing follows for the session.",
-    next: "enable BFD for this node on the router, or take bfd-profile off the peer",
+    means:
+      "The router has shut BFD down for this node. The session stays, and a path that fails is found by the hold timer only.",
+    next: "enable BFD for this node on the router again, or take bfd-profile off the peer",
   },
 } as const satisfies Readonly<Record<string, Cause>>;
