@@ -1,5 +1,14 @@
 import type { Family } from "#pkg/net";
-import { familiesOf, familyOf, holdTimeOf, type Neighbour, quoted, type RouterConfiguration, scoped } from "./configuration.ts";
+import {
+  familiesOf,
+  familyOf,
+  holdTimeOf,
+  type Neighbour,
+  quoted,
+  type RouterConfiguration,
+  refuseConfederation,
+  scoped,
+} from "./configuration.ts";
 import { float32, isLinkBandwidth, type NeighbourStatus, originOf, type Route, sessionState } from "./router.ts";
 
 /** The name of BIRD's protocol for the neighbour at this index. */
@@ -10,14 +19,9 @@ export function birdProtocol(index: number): string {
 const channels: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" };
 
 /** `bird.conf` of BIRD 2. BGP's routes go to the kernel; the kernel's own ones resolve next hops behind routers. */
-export function birdConfiguration({
-  asn,
-  routerId,
-  neighbours,
-  kernel = true,
-  multipath = 1,
-  networks = [],
-}: RouterConfiguration): string {
+export function birdConfiguration(configuration: RouterConfiguration): string {
+  const { asn, routerId, neighbours, kernel = true, multipath = 1, networks = [] } = configuration;
+  refuseConfederation(configuration, "BIRD");
   const kernelTable = (family: Family): string => `protocol kernel {
   learn;
   merge paths on limit ${multipath};

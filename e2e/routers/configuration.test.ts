@@ -114,6 +114,13 @@ test("a password that a dialect cannot write is refused", () => {
     assert.throws(() => dialects[dialect]?.(withNeighbour({ password: 'a"b' })), /Cannot quote/);
 });
 
+test("GoBGP is part of a confederation, and no other", () => {
+  const configuration = { ...withNeighbour({}), confederation: { asn: 64999, members: [65001, 65002] } };
+  assert.match(gobgpConfiguration(configuration), /identifier = 64999\nmember-as-list = \[65001, 65002\]/);
+  for (const dialect of ["FRR", "BIRD", "OpenBGPD"])
+    assert.throws(() => dialects[dialect]?.(configuration), /a confederation is not written for/);
+});
+
 test("networks are announced, and the kernel uses as many routes as asked", () => {
   const configuration = { ...withNeighbour({}), multipath: 3, networks: ["192.0.2.0/24", "2001:db8::/32"] };
   assert.match(frrConfiguration(configuration), /ipv4 unicast\n {2}maximum-paths 3\n {2}maximum-paths ibgp 3\n {2}network 192/);

@@ -6,6 +6,8 @@ export interface RouterConfiguration {
   /** Dotted. */
   readonly routerId: string;
   readonly neighbours: readonly Neighbour[];
+  /** RFC 5065: its AS is a part of this one, as are those of the members. */
+  readonly confederation?: { readonly asn: number; readonly members: readonly number[] };
   /** False: its routes stay out of the kernel of its host. */
   readonly kernel?: boolean;
   /** How many equally good routes the kernel gets for one prefix; 1 when unset. */
@@ -54,6 +56,12 @@ export function familiesOf({ address, families }: Neighbour): readonly Family[] 
 export function scoped(address: string): { readonly ip: string; readonly interfaceName: string | undefined } {
   const [ip = "", interfaceName] = address.split("%");
   return { ip, interfaceName };
+}
+
+/** @throws {RangeError} for a confederation */
+export function refuseConfederation({ confederation, routerId }: RouterConfiguration, name: string): void {
+  if (confederation !== undefined)
+    throw new RangeError(`Cannot configure ${routerId}: a confederation is not written for ${name}`);
 }
 
 export function holdTimeOf({ holdTimeSeconds = 90 }: Neighbour): { readonly hold: number; readonly keepalive: number } {

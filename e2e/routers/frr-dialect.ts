@@ -1,5 +1,13 @@
 import type { Family } from "#pkg/net";
-import { familiesOf, familyOf, holdTimeOf, type Neighbour, type RouterConfiguration, scoped } from "./configuration.ts";
+import {
+  familiesOf,
+  familyOf,
+  holdTimeOf,
+  type Neighbour,
+  type RouterConfiguration,
+  refuseConfederation,
+  scoped,
+} from "./configuration.ts";
 import { communityText, type NeighbourStatus, originOf, type Route, sessionState } from "./router.ts";
 
 const names: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" };
@@ -7,6 +15,7 @@ const names: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" };
 /** The configuration of FRR's bgpd. */
 export function frrConfiguration(configuration: RouterConfiguration): string {
   const { asn, routerId, neighbours, multipath = 1, networks = [] } = configuration;
+  refuseConfederation(configuration, "FRR");
   const family = (which: Family): string[] => [
     ` address-family ${names[which]} unicast`,
     `  maximum-paths ${multipath}`,

@@ -5,8 +5,15 @@ import { type NeighbourStatus, originOf, type Route, type SessionState } from ".
 export const gobgpFamily: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" };
 
 /** GoBGP's configuration in TOML. It has no part in the kernel's routes, and announces networks only by command. */
-export function gobgpConfiguration({ asn, routerId, neighbours }: RouterConfiguration): string {
-  const lines = ["[global.config]", `as = ${asn}`, `router-id = ${quoted(routerId)}`, ...neighbours.flatMap(tables)];
+export function gobgpConfiguration({ asn, routerId, neighbours, confederation }: RouterConfiguration): string {
+  const lines = [
+    ...["[global.config]", `as = ${asn}`, `router-id = ${quoted(routerId)}`],
+    ...(confederation === undefined
+      ? []
+      : ["[global.confederation.config]", "enabled = true", `identifier = ${confederation.asn}`]),
+    ...(confederation === undefined ? [] : [`member-as-list = [${confederation.members.join(", ")}]`]),
+    ...neighbours.flatMap(tables),
+  ];
   return `${lines.join("\n")}\n`;
 }
 

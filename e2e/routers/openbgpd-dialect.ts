@@ -1,8 +1,17 @@
-import { familiesOf, holdTimeOf, type Neighbour, quoted, type RouterConfiguration } from "./configuration.ts";
+import {
+  familiesOf,
+  holdTimeOf,
+  type Neighbour,
+  quoted,
+  type RouterConfiguration,
+  refuseConfederation,
+} from "./configuration.ts";
 import { communityText, type NeighbourStatus, originOf, type Route, sessionState } from "./router.ts";
 
 /** `bgpd.conf` of OpenBGPD, whose portable version has no part in the kernel's routes. @param socket for bgpctl */
-export function openbgpdConfiguration({ asn, routerId, neighbours, networks = [] }: RouterConfiguration, socket: string): string {
+export function openbgpdConfiguration(configuration: RouterConfiguration, socket: string): string {
+  const { asn, routerId, neighbours, networks = [] } = configuration;
+  refuseConfederation(configuration, "OpenBGPD");
   const lines = [
     `AS ${asn}`,
     `router-id ${routerId}`,

@@ -33,6 +33,7 @@ export class BgpNetwork implements AsyncDisposable {
   static async start(options: {
     readonly nodes: number;
     readonly speakerArguments?: readonly string[];
+    readonly speakerNodeArguments?: readonly string[];
     readonly logs?: string;
   }): Promise<BgpNetwork> {
     await using stack = new AsyncDisposableStack();
@@ -44,7 +45,7 @@ export class BgpNetwork implements AsyncDisposable {
   async router(
     kind: RouterKind,
     number: number,
-    configuration: Pick<RouterConfiguration, "asn" | "neighbours" | "multipath" | "networks">,
+    configuration: Pick<RouterConfiguration, "asn" | "neighbours" | "confederation" | "multipath" | "networks">,
   ): Promise<PlacedRouter> {
     const { lab, lan } = this.cluster;
     const host = await lab.host(`${kind}${number}`, { forwarding: true });

@@ -53,7 +53,7 @@ bfd-profiles: [{name: fast}]
     await configure(secret.v4, ", password: wrong");
     const text = await tool.explains("svc/web", /Peer 172\.30\.0\.242:179 of node node1: Pending \(connectTimeout\)/);
     assert.match(text, /^Service default\/web: Pending \(noSession\)/);
-    assert.match(text, /To do: check firewalls, password and ttl-security on both sides/);
+    assert.match(text, /To do: check that the router runs, firewalls \(TCP 179\), and password and ttl-security on both sides/);
     assert.doesNotMatch(text, /wrong\b.*password|password.*\bwrong\b/i, "the password itself");
     await configure(secret.v4, ", password: right");
     await tool.explains("svc/web", /^Service default\/web: Announced/);

@@ -108,3 +108,27 @@ export async function assigned(cluster: DemoCluster, name: string): Promise<read
     return addresses.length > 0 && addresses;
   });
 }
+
+/** A verdict in `/v1/verdicts`. */
+export interface Said {
+  readonly kind: string;
+  readonly name: string;
+  readonly state: string;
+  readonly cause: string;
+  readonly message: string;
+  readonly next: string;
+  readonly since: string;
+  readonly evidence: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** Waits until a process says this of one thing. What is not well it says with what to do. */
+export async function says(process: Workload, cause: string, kind: string, name: string): Promise<Said> {
+  return waitFor(`${process.name} to say ${cause} of ${kind} ${name}`, async () => {
+    const { verdicts } = JSON.parse((await process.get("/v1/verdicts")).body) as { verdicts: readonly Said[] };
+    const those = verdicts.filter((each) => each.kind === kind && each.name === name);
+    const said = those.find((each) => each.cause === cause);
+    assert.ok(said, JSON.stringify(those));
+    if (/^(Pending|Degraded)$/.test(said.state)) assert.notEqual(said.next, "", JSON.stringify(said));
+    return said;
+  });
+}

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import type { DemoCluster, Workload } from "#e2e/demo-cluster";
+import type { DemoCluster } from "#e2e/demo-cluster";
 import { Lab, waitFor } from "#e2e/lab";
-import { applyService, assigned, serviceReference, startCluster } from "./observe.ts";
+import { applyService, assigned, type Said, says, serviceReference, startCluster } from "./observe.ts";
 import { Tool } from "./tool.ts";
 
 const netbox = "{url: http://172.30.0.99:9, token-secret: {name: netbox}, tags: [k8s], mode: allocate}";
@@ -17,15 +17,6 @@ address-pools:
 `;
 const pool = (name: string) => ({ "metallb.universe.tf/address-pool": name });
 const ip = (address: string) => ({ "metallb.universe.tf/loadBalancerIPs": address });
-
-interface Said {
-  readonly kind: string;
-  readonly name: string;
-  readonly state: string;
-  readonly cause: string;
-  readonly message: string;
-  readonly next: string;
-}
 
 /** Without a ring, NetBox and routers, each of which the configuration asks for. */
 suite("what is missing around the cluster, and what others do to a status, is the cause of a verdict", {
@@ -43,17 +34,6 @@ suite("what is missing around the cluster, and what others do to a status, is th
     await cluster?.[Symbol.asyncDispose]();
   });
 
-  /** Waits until a process says this of one thing. What is not well it says with what to do. */
-  async function says(process: Workload, cause: string, kind: string, name: string): Promise<Said> {
-    return waitFor(`${process.name} to say ${cause} of ${kind} ${name}`, async () => {
-      const { verdicts } = JSON.parse((await process.get("/v1/verdicts")).body) as { verdicts: readonly Said[] };
-      const those = verdicts.filter((each) => each.kind === kind && each.name === name);
-      const said = those.find((each) => each.cause === cause);
-      assert.ok(said, JSON.stringify(those));
-      if (/^(Pending|Degraded)$/.test(said.state)) assert.notEqual(said.next, "", JSON.stringify(said));
-      return said;
-    });
-  }
   const speaker = (node: string) => cluster.node(node).speaker;
 
   test("without a configuration, and then without pools", async () => {
