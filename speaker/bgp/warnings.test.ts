@@ -55,7 +55,9 @@ const said: { code: number; subcode: number; want: string; next?: RegExp }[] = [
   { code: 2, subcode: 3, want: "notificationReceived", next: /router-id/ },
 ];
 const ended = (reason: "received" | "sent", code: number, subcode: number) => ({
-  ...{ reason, what: "it said so", secondsAgo: 1 },
+  reason,
+  what: "it said so",
+  secondsAgo: 1,
   notification: { code, subcode },
 });
 const silent = { reason: "connectTimeout" as const, what: "no answer", secondsAgo: 0 };
