@@ -85,7 +85,10 @@ bfd-profiles: [{name: fast}]
 
   test("what this side waits for before it connects: the Secret with the password, and BFD", async () => {
     await configure(plain.v4, ", password-secret: {name: routers}");
-    assert.match(await tool.explains(`peer/${plain.v4}`, /Pending \(waitsForPassword\)/), /metallb-system\/routers/);
+    const text = await tool.explains(`peer/${plain.v4}`, /Degraded \(waitsForPassword\)/);
+    assert.match(text, /is established with its former settings, and cannot have .*: .*metallb-system\/routers/);
+    await configure(limited.v4, ", password-secret: {name: routers}");
+    assert.match(await tool.explains(`peer/${limited.v4}`, /Pending \(waitsForPassword\)/), /metallb-system\/routers/);
     await configure(secret.v4, ", bfd-profile: fast, bfd-strict: true");
     await tool.explains(`peer/${secret.v4}`, /Pending \(waitsForBfd\)/);
     await configure(plain.v4);
