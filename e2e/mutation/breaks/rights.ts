@@ -58,10 +58,10 @@ export const rights: readonly Break[] = [
     tests: accessTests,
   },
   {
-    file: "pkg/api-access/token-access.ts",
-    before: "ofSource >= perSecondOfOneSource ||",
-    after: "",
-    tests: accessTests,
+    file: "pkg/clock/allowance.ts",
+    before: "return this.#of(source, now).take(now) && this.#all.take(now);",
+    after: "return this.#all.take(now);",
+    tests: [...accessTests, "pkg/clock/allowance.test.ts"],
   },
   {
     file: "speaker/members/macs.ts",
