@@ -26,7 +26,7 @@ suite("routers spread flows over the nodes", { skip: await routerRefusal(...kind
     nodes = network.cluster.nodes;
     for (const [index, kind] of kinds.entries()) {
       const neighbours = nodes.flatMap(({ addresses: [v4, v6] }) => [
-        { address: v4, asn: nodeAsn, bfd: { intervalMs: 100, multiplier: 3 } },
+        { address: v4, asn: nodeAsn, bfd: { intervalMs: 500, multiplier: 3 } },
         { address: v6, asn: nodeAsn, holdTimeSeconds: 3 },
       ]);
       const placed = await network.router(kind, index + 1, { asn: routerAsn, multipath: 8, neighbours });
@@ -39,7 +39,7 @@ suite("routers spread flows over the nodes", { skip: await routerRefusal(...kind
 - {${session}, hold-time: 3s, peer-address: "${v6}"}
 `,
     );
-    await network.cluster.configure(`bfd-profiles: [{name: fast, receive-interval: 100, transmit-interval: 100}]
+    await network.cluster.configure(`bfd-profiles: [{name: fast, receive-interval: 500, transmit-interval: 500}]
 peers:
 ${peers.join("")}address-pools:
 - name: main

@@ -87,19 +87,7 @@ for (const family of families)
       bytes[bytes.length - 1] = i & 255;
       return bytes;
     });
-    const isTaken = async (refused: RefusedConnections | undefined): Promise<boolean> => {
-      listening.filter(refused && (connectionFilter(refused) ?? assert.fail()));
-      // On the loopback interface what opens a connection is where it belongs, or dropped, once it is sent.
-      const peer = connect({ host: loopback[family], port: listening.port });
-      peer.on("error", () => {});
-      const written = new Promise((resolve) => peer.write("a", resolve)); // As soon as it is connected.
-      await new Promise(setImmediate);
-      const accepted = listening.accept();
-      using _socket = accepted?.socket;
-      if (accepted !== undefined) await written;
-      peer.destroy();
-      return accepted !== undefined;
-    };
+    const isTaken = (refused: RefusedConnections) => isTakenUnder(listening, family, refused);
     assert.equal(await isTaken({ sources: [...others, here] }), false);
     assert.equal(await isTaken({ sources: [here, ...others] }), false);
     assert.equal(await isTaken({ sources: others }), true);
@@ -107,8 +95,28 @@ for (const family of families)
     assert.equal(await isTaken({ sources: others, allBut: others }), false);
     assert.equal(await isTaken({ sources: [here], allBut: [here] }), false);
     assert.equal(await isTaken({ sources: [], allBut: [] }), false);
-    assert.equal(await isTaken(undefined), true);
   });
+
+test("when the filter is taken away all connections arrive", async () => {
+  using listening = listener("IPv4");
+  assert.equal(await isTakenUnder(listening, "IPv4", { sources: [], allBut: [] }), false);
+  assert.equal(await isTakenUnder(listening, "IPv4", undefined), true);
+});
+
+/** Whether a connection arrives under a filter. */
+async function isTakenUnder(listening: TcpSocket, family: Family, refused: RefusedConnections | undefined): Promise<boolean> {
+  listening.filter(refused && (connectionFilter(refused) ?? assert.fail()));
+  // On the loopback interface what opens a connection is where it belongs, or dropped, once it is sent.
+  const peer = connect({ host: loopback[family], port: listening.port });
+  peer.on("error", () => {});
+  const written = new Promise((resolve) => peer.write("a", resolve)); // As soon as it is connected.
+  await new Promise(setImmediate);
+  const accepted = listening.accept();
+  using _socket = accepted?.socket;
+  if (accepted !== undefined) await written;
+  peer.destroy();
+  return accepted !== undefined;
+}
 
 test("a filter for more sources than a program may have is none", () => {
   const sources = Array.from({ length: 4_100 }, (_, i) => Uint8Array.of(192, 0, i >> 8, i & 255));
