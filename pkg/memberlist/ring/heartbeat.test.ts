@@ -6,8 +6,8 @@ import { neighbourOf, placeOf } from "./choice.ts";
 import { heartbeatInterval } from "./heartbeat.ts";
 
 /** At the fast pace, among these; `before` is the one whose neighbour it is. */
-function among(nodes: string): { lone: LoneRing; before: string } {
-  const lone = LoneRing.among(nodes, { timing: "fast" });
+function among(nodes: string, node = "self"): { lone: LoneRing; before: string } {
+  const lone = LoneRing.among(nodes, { timing: "fast", node });
   return { lone, before: lone.ring.heartbeats.awaited?.node ?? assert.fail("it awaits nobody") };
 }
 
@@ -50,7 +50,7 @@ test("one whose heartbeats come is not pinged; one whose heartbeat is 20 ms late
 });
 
 test("one that receives a heartbeat when its own is due within 14 ms sends it at once, and the next one an interval later", () => {
-  const { lone, before } = among("abc");
+  const { lone, before } = among("bce", "a");
   const { probeAt } = lone.ring;
   lone.advanceTo(probeAt - 15);
   lone.effects = [];
@@ -62,6 +62,15 @@ test("one that receives a heartbeat when its own is due within 14 ms sends it at
   assert.equal(lone.ring.probeAt, lone.now + heartbeatInterval(lone.ring));
   beat(lone, before, 3);
   assert.deepEqual(lone.sends(), []);
+});
+
+test("the first of all members keeps its pace, whatever it receives, so that the others come to follow it", () => {
+  const { lone, before } = among("abc");
+  const { probeAt } = lone.ring;
+  lone.advanceTo(probeAt - 10);
+  lone.effects = [];
+  beat(lone, before, 1);
+  assert.deepEqual([lone.sends(), lone.ring.probeAt], [[], probeAt]);
 });
 
 test("of all members the first by place alone does not wait for those of the one before", () => {

@@ -41,7 +41,8 @@ export function onHeartbeat(ring: Ring, heartbeat: Heartbeat, now: Millis): bool
   if (latest !== undefined && !isLater(heartbeat, latest)) return false;
   ring.heartbeats.awaited = { node: awaited.node, latest: heartbeat, dueAt: nextDue(ring, now) };
   compare(ring, heartbeat.digest);
-  return ring.probeAt > now && ring.probeAt - now <= catchUp;
+  // Not the first one: what others send would change its pace, and the wave would never form.
+  return !ring.heartbeats.leads && ring.probeAt > now && ring.probeAt - now <= catchUp;
 }
 
 function isLater({ life, count }: Heartbeat, than: Heartbeat): boolean {
