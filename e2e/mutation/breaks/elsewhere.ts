@@ -24,7 +24,6 @@ export const elsewhere: readonly Break[] = [
     after: "false",
     tests: byInterfaceTests,
   },
-  { file: informer, before: "if (followsCut && (await", after: "if (false && (await", tests: informerTests },
   {
     file: informer,
     before: "BigInt(now) < BigInt(version)",
