@@ -24,6 +24,7 @@ export {
 } from "./codec/netlink.ts";
 export type { KernelRequest } from "./codec/netlink-requests.ts";
 export { NetlinkError } from "./codec/netlink-wire.ts";
+export { socketAddress } from "./codec/socket-address.ts";
 export { SystemCallError } from "./libc.ts";
 export {
   type Arrival,
@@ -39,4 +40,4 @@ export { CookedPacketSocket, EtherType, PacketSocket } from "./packet-sockets.ts
 export { Rtnetlink } from "./rtnetlink.ts";
 export { type AcceptedConnection, TcpSocket } from "./tcp-socket.ts";
 export { becomeRealTime, becomeUrgent, EventFd, eventLoopFd, PollSet } from "./thread.ts";
-export { socketAddress, UdpSocket } from "./udp-socket.ts";
+export { UdpSocket } from "./udp-socket.ts";

@@ -1,4 +1,5 @@
 import koffi from "koffi";
+import { decodeSender, type Sender, socketAddressSize } from "./codec/socket-address.ts";
 
 // struct mmsghdr of a 64-bit machine: struct msghdr, and the length of the message.
 const headerSize = 64;
@@ -191,11 +192,8 @@ export class SendBatch {
 }
 
 /** A datagram and who sent it. All bytes are views into the batch, valid until the next are received. */
-export interface SentDatagram {
+export interface SentDatagram extends Sender {
   readonly bytes: Uint8Array;
-  /** 4 or 16 bytes in network order. */
-  readonly source: Uint8Array;
-  readonly sourcePort: number;
 }
 
 /** A datagram with what the kernel knows of its way. */
@@ -206,12 +204,10 @@ export interface ReceivedDatagram extends SentDatagram {
   readonly ttl: number;
 }
 
-const nameSize = 28; // struct sockaddr_in6, of which struct sockaddr_in is shorter.
 const controlSize = 128;
 // struct cmsghdr: its length with what follows, level, type. The next begins at a multiple of 8.
 const controlHeaderSize = 16;
 
-const familyInet = 2;
 const levelIp = 0; // IPPROTO_IP
 const levelIpv6 = 41; // IPPROTO_IPV6
 const ControlType = { ipTtl: 2, ipPacketInfo: 8, ipv6PacketInfo: 50, ipv6HopLimit: 52 } as const;
@@ -224,7 +220,7 @@ export class DatagramBatch {
   /** `size`: the most that is kept of a datagram. */
   constructor(capacity: number, size: number) {
     this.capacity = capacity;
-    this.#messages = new MessageBlock(capacity, { size, nameSize, controlSize });
+    this.#messages = new MessageBlock(capacity, { size, nameSize: socketAddressSize, controlSize });
   }
 
   /** For `UdpSocket`: where `struct mmsghdr[capacity]` is, ready to be filled. */
@@ -235,13 +231,7 @@ export class DatagramBatch {
   /** Datagram `i` of those received last. */
   sent(i: number): SentDatagram {
     const messages = this.#messages;
-    const name = messages.name(i);
-    const v4 = messages.view.getUint16(name, true) === familyInet;
-    return {
-      bytes: messages.message(i),
-      source: v4 ? messages.bytes(name + 4, 4) : messages.bytes(name + 8, 16),
-      sourcePort: messages.view.getUint16(name + 2),
-    };
+    return { bytes: messages.message(i), ...decodeSender(messages.view, messages.name(i)) };
   }
 
   /** Datagram `i` of those received last; undefined where the kernel did not say where it came, as to a socket of both families. */

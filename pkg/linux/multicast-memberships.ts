@@ -1,6 +1,6 @@
+import { addressFamily } from "./codec/socket-address.ts";
 import { check, flagCloseOnExec, libc } from "./libc.ts";
 
-const familyInet6 = 10; // AF_INET6
 const typeDatagram = 2; // SOCK_DGRAM
 const levelIpv6 = 41; // IPPROTO_IPV6
 const optionJoin = 20; // IPV6_JOIN_GROUP
@@ -56,7 +56,11 @@ export class MulticastMemberships implements Disposable {
   #socketWithRoom(): Socket {
     const known = this.#sockets.find(({ members }) => members < maxPerSocket);
     if (known !== undefined) return known;
-    const fd = check("socket", "open a socket for multicast groups", libc.socket(familyInet6, typeDatagram | flagCloseOnExec, 0));
+    const fd = check(
+      "socket",
+      "open a socket for multicast groups",
+      libc.socket(addressFamily.IPv6, typeDatagram | flagCloseOnExec, 0),
+    );
     const socket = { fd, members: 0 };
     this.#sockets.push(socket);
     return socket;

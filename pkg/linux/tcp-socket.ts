@@ -1,4 +1,5 @@
 import type { Address, Family } from "#pkg/net";
+import { addressFamily, decodeSender, type Sender, socketAddress, socketAddressSize } from "./codec/socket-address.ts";
 import {
   attachFilter,
   check,
@@ -9,13 +10,11 @@ import {
   levelSocket,
   libc,
 } from "./libc.ts";
-import { socketAddress } from "./udp-socket.ts";
 
 const typeStream = 1; // SOCK_STREAM
 const levelTcp = 6; // IPPROTO_TCP
 const optionReuseAddress = 2; // SO_REUSEADDR
 const optionMd5 = 14; // TCP_MD5SIG
-const addressFamily = { IPv4: 2, IPv6: 10 } as const; // AF_INET, AF_INET6
 
 /** Options that are the same for both families but for their numbers. */
 const options = {
@@ -29,15 +28,10 @@ const md5KeyLengthOffset = 130;
 const md5KeyOffset = 136;
 const maxKeySize = 80; // TCP_MD5SIG_MAXKEYLEN
 
-const maxAddressSize = 28; // struct sockaddr_in6, of which struct sockaddr_in is shorter.
-
 /** A connection that was accepted. */
-export interface AcceptedConnection {
+export interface AcceptedConnection extends Sender {
   /** The caller's, to be closed. */
   readonly socket: TcpSocket;
-  /** 4 or 16 bytes in network order. */
-  readonly source: Uint8Array;
-  readonly sourcePort: number;
 }
 
 /**
@@ -80,25 +74,19 @@ export class TcpSocket implements Disposable {
 
   /** The port that it is bound to. @throws {SystemCallError} */
   get port(): number {
-    const name = new Uint8Array(maxAddressSize);
+    const name = new Uint8Array(socketAddressSize);
     check("getsockname", "tell the port", libc.getsockname(this.fd, name, Uint32Array.of(name.length)));
     return new DataView(name.buffer).getUint16(2);
   }
 
   /** @returns undefined where no connection waits. @throws {SystemCallError} EMFILE, ENFILE; it waits on then */
   accept(): AcceptedConnection | undefined {
-    const name = new Uint8Array(maxAddressSize);
+    const name = new Uint8Array(socketAddressSize);
     const flags = flagNonBlocking | flagCloseOnExec;
     const result = libc.accept4(this.fd, name, Uint32Array.of(name.length), flags);
     const fd = checkNonBlocking("accept4", "accept a connection", result);
     if (fd === undefined) return undefined;
-    const view = new DataView(name.buffer);
-    const v4 = view.getUint16(0, true) === addressFamily.IPv4;
-    return {
-      socket: new TcpSocket(fd, this.#family, true),
-      source: v4 ? name.subarray(4, 8) : name.subarray(8, 24),
-      sourcePort: view.getUint16(2),
-    };
+    return { socket: new TcpSocket(fd, this.#family, true), ...decodeSender(new DataView(name.buffer)) };
   }
 
   /** To be set before a listener binds: the port may be bound again while connections of a former listener fade away. */

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type DatagramSample, datagramSampleFilter } from "./codec/filter.ts";
+import { socketAddress } from "./codec/socket-address.ts";
 import { SystemCallError } from "./libc.ts";
 import { DatagramBatch } from "./message-batches.ts";
 import { interfaceIndexOf } from "./netlink-socket.ts";
 import { PollSet } from "./thread.ts";
-import { socketAddress, UdpSocket } from "./udp-socket.ts";
+import { UdpSocket } from "./udp-socket.ts";
 
 const loopback = { IPv4: [127, 0, 0, 1], IPv6: [...new Array<number>(15).fill(0), 1] };
 

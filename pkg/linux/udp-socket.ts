@@ -1,3 +1,4 @@
+import { addressFamily, socketAddress } from "./codec/socket-address.ts";
 import {
   attachFilter,
   check,
@@ -11,8 +12,6 @@ import {
 } from "./libc.ts";
 import type { DatagramBatch } from "./message-batches.ts";
 
-const familyInet = 2; // AF_INET
-const familyInet6 = 10; // AF_INET6
 const typeDatagram = 2; // SOCK_DGRAM
 const levelIp = 0; // IPPROTO_IP
 const levelIpv6 = 41; // IPPROTO_IPV6
@@ -67,9 +66,8 @@ export class UdpSocket implements Disposable {
    */
   static open({ family, address, interfaceIndex = 0, port, dualStack = false, ttl, trafficClass }: UdpSocketOptions): UdpSocket {
     const attempted = `open UDP port ${port} for ${family}`;
-    const domain = family === "IPv4" ? familyInet : familyInet6;
     const type = typeDatagram | flagNonBlocking | flagCloseOnExec;
-    const socket = new UdpSocket(check("socket", attempted, libc.socket(domain, type, 0)));
+    const socket = new UdpSocket(check("socket", attempted, libc.socket(addressFamily[family], type, 0)));
     try {
       const values = { on: 1, ipv6Only: Number(!dualStack), ttl, trafficClass };
       for (const { level, name, of } of optionsOfFamily[family]) set(socket.fd, level, name, values[of], attempted);
@@ -123,16 +121,4 @@ export class UdpSocket implements Disposable {
 
 function set(fd: number, level: number, name: number, value: number, attempted: string): void {
   check("setsockopt", attempted, libc.setsockopt(fd, level, name, Int32Array.of(value), 4));
-}
-
-/** struct sockaddr_in or sockaddr_in6, by the length of `address`; the interface counts for link-local addresses alone. */
-export function socketAddress(address: Uint8Array, port: number, interfaceIndex = 0): Uint8Array {
-  const v4 = address.length === 4;
-  const bytes = new Uint8Array(v4 ? 16 : 28);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, v4 ? familyInet : familyInet6, true);
-  view.setUint16(2, port);
-  bytes.set(address, v4 ? 4 : 8);
-  if (!v4) view.setUint32(24, interfaceIndex, true);
-  return bytes;
 }

@@ -1,3 +1,4 @@
+import type { Family } from "#pkg/net";
 import { headerLength, MessageType } from "./netlink-wire.ts";
 
 const loadWord = 0x20; // BPF_LD | BPF_W | BPF_ABS
@@ -12,6 +13,7 @@ const jumpIfSet = 0x45; // BPF_JMP | BPF_JSET | BPF_K
 const jumpIfEqual = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const accept = 0x06; // BPF_RET | BPF_K: how many octets to keep, 0 for none.
 const etherTypeOffset = 12;
+const etherHeaderLength = 14;
 const nextHeaderOffset = 20;
 const icmpTypeOffset = 54;
 const etherTypeIpv6 = 0x86dd;
@@ -69,55 +71,40 @@ export function icmpv6Filter(types: readonly number[], keep: number): Uint8Array
  * Keeps the UDP datagrams to one port, of packets without their Ethernet header, and drops all else: what is not the first fragment, and
  * what has an IPv6 extension header.
  */
-export function udpPortFilter(family: "IPv4" | "IPv6", port: number, keep: number): Uint8Array {
-  if (family === "IPv6")
-    return program([
-      [loadOctet, 0, 0, 6],
-      [jumpIfEqual, 0, 3, protocolUdp],
-      [loadHalfWord, 0, 0, 42],
-      [jumpIfEqual, 0, 1, port],
-      [accept, 0, 0, keep],
-      [accept, 0, 0, 0],
-    ]);
+export function udpPortFilter(family: Family, port: number, keep: number): Uint8Array {
+  return program([...skipUnlessToPort(family, 0, protocolUdp, port), [accept, 0, 0, keep], [accept, 0, 0, 0]]);
+}
+
+/** Keeps the Ethernet frames with TCP segments to one port, under the conditions of `udpPortFilter`, and drops all else. */
+export function tcpPortFilter(family: Family, port: number, keep: number): Uint8Array {
+  const matches = skipUnlessToPort(family, etherHeaderLength, protocolTcp, port);
   return program([
-    [loadOctet, 0, 0, 9],
-    [jumpIfEqual, 0, 6, protocolUdp],
-    [loadHalfWord, 0, 0, 6],
-    [jumpIfSet, 4, 0, fragmentOffsetMask],
-    [loadHeaderLength, 0, 0, 0],
-    [loadHalfWordIndexed, 0, 0, 2],
-    [jumpIfEqual, 0, 1, port],
+    [loadHalfWord, 0, 0, etherTypeOffset],
+    [jumpIfEqual, 0, matches.length + 1, family === "IPv4" ? etherTypeIpv4 : etherTypeIpv6],
+    ...matches,
     [accept, 0, 0, keep],
     [accept, 0, 0, 0],
   ]);
 }
 
-/** Keeps the Ethernet frames with TCP segments to one port, under the conditions of `udpPortFilter`, and drops all else. */
-export function tcpPortFilter(family: "IPv4" | "IPv6", port: number, keep: number): Uint8Array {
+/** Jumps over the instruction that follows where a packet, whose IP header begins at `start`, is not one of `protocol` to `port`. */
+function skipUnlessToPort(family: Family, start: number, protocol: number, port: number): Instruction[] {
   if (family === "IPv6")
-    return program([
-      [loadHalfWord, 0, 0, etherTypeOffset],
-      [jumpIfEqual, 0, 5, etherTypeIpv6],
-      [loadOctet, 0, 0, nextHeaderOffset],
-      [jumpIfEqual, 0, 3, protocolTcp],
-      [loadHalfWord, 0, 0, 56],
+    return [
+      [loadOctet, 0, 0, start + 6],
+      [jumpIfEqual, 0, 3, protocol],
+      [loadHalfWord, 0, 0, start + 42],
       [jumpIfEqual, 0, 1, port],
-      [accept, 0, 0, keep],
-      [accept, 0, 0, 0],
-    ]);
-  return program([
-    [loadHalfWord, 0, 0, etherTypeOffset],
-    [jumpIfEqual, 0, 8, etherTypeIpv4],
-    [loadOctet, 0, 0, 23],
-    [jumpIfEqual, 0, 6, protocolTcp],
-    [loadHalfWord, 0, 0, 20],
+    ];
+  return [
+    [loadOctet, 0, 0, start + 9],
+    [jumpIfEqual, 0, 6, protocol],
+    [loadHalfWord, 0, 0, start + 6],
     [jumpIfSet, 4, 0, fragmentOffsetMask],
-    [loadHeaderLength, 0, 0, 14],
-    [loadHalfWordIndexed, 0, 0, 16],
+    [loadHeaderLength, 0, 0, start],
+    [loadHalfWordIndexed, 0, 0, start + 2],
     [jumpIfEqual, 0, 1, port],
-    [accept, 0, 0, keep],
-    [accept, 0, 0, 0],
-  ]);
+  ];
 }
 
 /**

@@ -5,8 +5,6 @@ import {
   addressHeaderLength,
   encodeAttribute,
   encodeMessage,
-  familyInet,
-  familyInet6,
   flagRequest,
   foreverOnWire,
   InfoAttribute,
@@ -16,6 +14,7 @@ import {
   RouteAttribute,
   words,
 } from "./netlink-wire.ts";
+import { addressFamily } from "./socket-address.ts";
 
 /** What the kernel is asked to change (rtnetlink(7)). It answers each with an acknowledgement, or says why not. */
 export type KernelRequest =
@@ -109,7 +108,7 @@ export function encodeRequest(request: KernelRequest, sequence: number): Uint8Ar
       return encodeMessage(MessageType.newLink, flagsChange, sequence, linkHeader(request.interfaceIndex, linkUp));
     case "promoteSecondaries": {
       const settings = encodeAttribute(linkConfiguration, encodeAttribute(promoteSecondaries, words(1)));
-      const families = encodeAttribute(LinkAttribute.addressFamilies, encodeAttribute(familyInet, settings));
+      const families = encodeAttribute(LinkAttribute.addressFamilies, encodeAttribute(addressFamily.IPv4, settings));
       return encodeMessage(MessageType.setLink, flagsChange, sequence, linkHeader(request.interfaceIndex, 0), families);
     }
     default:
@@ -145,7 +144,7 @@ export function encodeRouteTo(address: Address, sequence: number): Uint8Array {
 function addressParts({ interfaceIndex, address, prefixLength }: AddressPlace): Uint8Array[] {
   const header = new Uint8Array(addressHeaderLength);
   const view = new DataView(header.buffer);
-  view.setUint8(0, familyNumber(address.family));
+  view.setUint8(0, addressFamily[address.family]);
   view.setUint8(1, prefixLength);
   view.setUint32(4, interfaceIndex, true);
   const octets = address.toBytes();
@@ -183,7 +182,7 @@ function routeHeader(
   type: number,
 ): Uint8Array {
   const short = table < 256 ? table : 0; // RT_TABLE_UNSPEC; the attribute has the whole number.
-  return Uint8Array.of(familyNumber(family), length, 0, 0, short, protocol, scope, type, 0, 0, 0, 0);
+  return Uint8Array.of(addressFamily[family], length, 0, 0, short, protocol, scope, type, 0, 0, 0, 0);
 }
 
 function tableAttribute(table: number): Uint8Array {
@@ -200,8 +199,4 @@ function linkHeader(interfaceIndex: number, flags: number): Uint8Array {
 
 function zeroEnded(value: string): Uint8Array {
   return new TextEncoder().encode(`${value}\0`);
-}
-
-function familyNumber(family: "IPv4" | "IPv6"): number {
-  return family === "IPv4" ? familyInet : familyInet6;
 }

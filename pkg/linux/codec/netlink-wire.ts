@@ -24,8 +24,6 @@ export const InfoAttribute = { kind: 1, masterKind: 4 } as const; // IFLA_INFO_K
 export const AddressAttribute = { address: 1, local: 2, lifetimes: 6, flags: 8, protocol: 11 } as const;
 export const AddressFlag = { noDad: 0x02, deprecated: 0x20, tentative: 0x40, permanent: 0x80, noPrefixRoute: 0x200 } as const;
 export const RouteAttribute = { destination: 1, outInterface: 4, priority: 6, table: 15 } as const;
-export const familyInet = 2;
-export const familyInet6 = 10;
 export const flagRequest = 1; // NLM_F_REQUEST
 export const headerLength = 16;
 export const linkHeaderLength = 16; // struct ifinfomsg
@@ -101,12 +99,7 @@ export function encodeMessage(type: number, flags: number, sequence: number, ...
   view.setUint16(4, type, true);
   view.setUint16(6, flags, true);
   view.setUint32(8, sequence, true);
-  let at = headerLength;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += align(part.length);
-  }
-  return bytes;
+  return place(bytes, headerLength, parts);
 }
 
 /** An attribute, with other attributes as its value where several are given. */
@@ -119,10 +112,15 @@ export function encodeAttribute(type: number, ...values: readonly Uint8Array[]):
   const view = new DataView(bytes.buffer);
   view.setUint16(0, length, true);
   view.setUint16(2, type, true);
-  let at = attributeHeaderLength;
-  for (const value of values) {
-    bytes.set(value, at);
-    at += align(value.length);
+  return place(bytes, attributeHeaderLength, values);
+}
+
+/** @returns `bytes`, with `parts` in them from `start` on, each where the one before ends with its padding */
+function place(bytes: Uint8Array, start: number, parts: readonly Uint8Array[]): Uint8Array {
+  let at = start;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += align(part.length);
   }
   return bytes;
 }

@@ -4,8 +4,8 @@ import {
   addressHeaderLength,
   attributeHeaderLength,
   decodeAttributes,
-  familyInet,
-  familyInet6,
+  encodeAttribute,
+  encodeMessage,
   fixed,
   flagRequest,
   foreverOnWire,
@@ -21,6 +21,7 @@ import {
   routeHeaderLength,
   text,
 } from "./netlink-wire.ts";
+import { addressFamily, addressLength } from "./socket-address.ts";
 
 /** A network interface, as RTM_NEWLINK describes it. */
 export interface NetworkInterface {
@@ -99,20 +100,11 @@ export function decodeNetlink(datagram: Uint8Array): NetlinkMessage[] {
 
 /** Asks the kernel for one neighbour on an interface (RTM_GETNEIGH). `address`: 4 or 16 octets in network order. */
 export function encodeNeighborRequest(interfaceIndex: number, address: Uint8Array, sequence: number): Uint8Array {
-  const length = headerLength + neighborHeaderLength + attributeHeaderLength + address.length;
-  const view = new DataView(new ArrayBuffer(length));
-  view.setUint32(0, length, true);
-  view.setUint16(4, MessageType.getNeighbor, true);
-  view.setUint16(6, flagRequest, true);
-  view.setUint32(8, sequence, true);
-  view.setUint8(headerLength, address.length === 4 ? familyInet : familyInet6);
-  view.setInt32(headerLength + 4, interfaceIndex, true);
-  const attribute = headerLength + neighborHeaderLength;
-  view.setUint16(attribute, attributeHeaderLength + address.length, true);
-  view.setUint16(attribute + 2, NeighborAttribute.destination, true);
-  const bytes = new Uint8Array(view.buffer);
-  bytes.set(address, attribute + attributeHeaderLength);
-  return bytes;
+  const header = new DataView(new ArrayBuffer(neighborHeaderLength));
+  header.setUint8(0, address.length === 4 ? addressFamily.IPv4 : addressFamily.IPv6);
+  header.setInt32(4, interfaceIndex, true);
+  const destination = encodeAttribute(NeighborAttribute.destination, address);
+  return encodeMessage(MessageType.getNeighbor, flagRequest, sequence, new Uint8Array(header.buffer), destination);
 }
 
 /** The link-layer address in the answer to the request of this number; undefined where the kernel has none, or it is no such answer. */
@@ -193,12 +185,11 @@ function decodeInterface(body: Uint8Array): NetworkInterface | undefined {
 
 function decodeAddress(body: Uint8Array): InterfaceAddress | undefined {
   const header = fixed(body, addressHeaderLength, "address");
-  const family = header.getUint8(0);
-  if (family !== familyInet && family !== familyInet6) return undefined;
+  const wanted = addressLength(header.getUint8(0));
+  if (wanted === undefined) return undefined;
   const attributes = decodeAttributes(body.subarray(addressHeaderLength));
   // On a point-to-point interface IFA_ADDRESS is the other end, and IFA_LOCAL this one.
   const octets = attributes.get(AddressAttribute.local) ?? attributes.get(AddressAttribute.address);
-  const wanted = family === familyInet ? 4 : 16;
   if (octets?.length !== wanted)
     throw new NetlinkError(`Cannot decode address: ${octets?.length ?? "no"} octets, family needs ${wanted}`);
   const flags = attributes.get(AddressAttribute.flags);
@@ -215,12 +206,12 @@ function decodeAddress(body: Uint8Array): InterfaceAddress | undefined {
 
 function decodeRoute(body: Uint8Array): TableRoute | undefined {
   const header = fixed(body, routeHeaderLength, "route");
-  const family = header.getUint8(0);
-  if (family !== familyInet && family !== familyInet6) return undefined;
+  const wanted = addressLength(header.getUint8(0));
+  if (wanted === undefined) return undefined;
   const length = header.getUint8(1);
   const attributes = decodeAttributes(body.subarray(routeHeaderLength));
-  const octets = attributes.get(RouteAttribute.destination) ?? new Uint8Array(family === familyInet ? 4 : 16); // The default route.
-  if (octets.length !== (family === familyInet ? 4 : 16) || length > 8 * octets.length)
+  const octets = attributes.get(RouteAttribute.destination) ?? new Uint8Array(wanted); // The default route.
+  if (octets.length !== wanted || length > 8 * octets.length)
     throw new NetlinkError(`Cannot decode route: ${octets.length} octets, prefix length is ${length}`);
   const table = attributes.get(RouteAttribute.table);
   const outInterface = attributes.get(RouteAttribute.outInterface);
