@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { type Config, formatProblem, type ParsedConfig } from "#pkg/config";
 import { configKey, mayRenumber, renumberAnnotation } from "#pkg/live-config";
-import { escapeControls, list } from "#pkg/text";
+import { counted, escapeControls, list } from "#pkg/text";
 import { type AddressState, newTrial, type ServiceChange, serviceChanges, tryAddresses } from "#pkg/what-if";
 import type { AdmissionRequest, AdmissionVerdict } from "./admission.ts";
 
@@ -76,7 +76,7 @@ async function blastRadius(
   const changes = serviceChanges(found);
   for (const [change, verb] of verbs) {
     const those = changes.filter((one) => one.change === change);
-    if (those.length > 0) warnings.push(`${count(those.length)} ${verb}: ${list(those.map(described))}`);
+    if (those.length > 0) warnings.push(`${counted(those.length, "Service")} ${verb}: ${list(those.map(described))}`);
   }
   return warnings.map(escapeControls);
 }
@@ -101,8 +101,4 @@ function described({ service, change, before, after }: ServiceChange): string {
   if (change === "changes") return `${service} (${before.join(", ")} to ${after.join(", ")})`;
   const addresses = change === "gains" ? after : before;
   return addresses.length === 0 ? service : `${service} (${addresses.join(", ")})`;
-}
-
-function count(services: number): string {
-  return services === 1 ? "1 Service" : `${services} Services`;
 }

@@ -81,12 +81,3 @@ export function coloured(text: string): string {
   const color = Object.hasOwn(colors, text) ? colors[text] : undefined;
   return color === undefined ? text : styleText(color, text, { validateStream: false });
 }
-
-/** Such as `45s`, `12m`, `3h` or `5d`; empty for what is no date. */
-export function age(since: string, now: Date): string {
-  const seconds = Math.max(0, Math.floor((now.getTime() - Date.parse(since)) / 1000));
-  if (Number.isNaN(seconds)) return "";
-  if (seconds < 120) return `${seconds}s`;
-  if (seconds < 7_200) return `${Math.floor(seconds / 60)}m`;
-  return seconds < 172_800 ? `${Math.floor(seconds / 3_600)}h` : `${Math.floor(seconds / 86_400)}d`;
-}

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { maskControls } from "#pkg/text";
+import { counted, maskControls } from "#pkg/text";
 import type { ConfigurationAnswer, ConflictsAnswer, MembersAnswer, VerdictsAnswer } from "../cluster/answers.ts";
 import type { Api } from "../cluster/api.ts";
 import { askServices } from "../cluster/ask-services.ts";
@@ -69,9 +69,9 @@ function report(findings: readonly Finding[], { targets, services }: Examined, {
     `${hasColor ? styleText(colors[severity], severity, { validateStream: false }) : severity}: ${maskControls(`${where}: ${found}`)}`,
     ...(fix === "" ? [] : [`  -> ${maskControls(fix)}`]),
   ]);
-  const counted = ({ length }: readonly unknown[], one: string, more = `${one}s`) => `${length} ${length === 1 ? one : more}`;
-  const of = (severity: Finding["severity"]) => findings.filter((finding) => finding.severity === severity);
-  const sum = [counted(of("error"), "error"), counted(of("warning"), "warning"), counted(of("note"), "note")].join(", ");
-  const looked = `looked at: ${counted(targets, "process", "processes")}, ${counted(services, "Service")}`;
+  const of = (severity: Finding["severity"]) =>
+    counted(findings.filter((finding) => finding.severity === severity).length, severity);
+  const sum = [of("error"), of("warning"), of("note")].join(", ");
+  const looked = `looked at: ${counted(targets.length, "process")}, ${counted(services.length, "Service")}`;
   return `${[...lines, `${findings.length === 0 ? "Nothing is wrong" : sum}; ${looked}.`].join("\n")}\n`;
 }

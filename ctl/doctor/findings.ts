@@ -1,3 +1,4 @@
+import { plural } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
 import type { ConfigurationAnswer, ConflictsAnswer, MembersAnswer, VerdictAnswer, VerdictsAnswer } from "../cluster/answers.ts";
 import type { MergedService } from "../cluster/merge.ts";
@@ -115,7 +116,7 @@ function ringFindings({ members }: Examined): Finding[] {
     findings.push({
       severity: "error",
       where: `speaker on ${target.node}`,
-      found: `it does not see the speaker${missed.length === 1 ? "" : "s"} on ${names(missed)}: both may announce the same address`,
+      found: `it does not see the ${plural(missed.length, "speaker")} on ${names(missed)}: both may announce the same address`,
       fix: "let TCP and UDP of the ring (port 7946) pass between the nodes, and give all speakers the same key (Secret memberlist)",
     });
   }

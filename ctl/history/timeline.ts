@@ -1,4 +1,5 @@
 import { decode, type FoundEntry, type Plain } from "#pkg/recorder";
+import { counted } from "#pkg/text";
 
 /** What one process answers to `/v1/recorder?about=…`. */
 export interface RecorderAnswer {
@@ -143,10 +144,7 @@ function decisionText(decision: Fields): { readonly what: string; readonly why?:
     case "setRoutes": {
       const count = Array.isArray(decision.routes) ? decision.routes.length : 0;
       return {
-        what:
-          count === 0
-            ? `withdraws its routes to ${ip}`
-            : `advertises ${ip} by BGP in ${count === 1 ? "1 route" : `${count} routes`}`,
+        what: count === 0 ? `withdraws its routes to ${ip}` : `advertises ${ip} by BGP in ${counted(count, "route")}`,
       };
     }
     case "tookOver":

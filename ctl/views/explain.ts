@@ -1,10 +1,10 @@
 import { parseAddress } from "#pkg/net";
-import { maskControls } from "#pkg/text";
+import { age, maskControls } from "#pkg/text";
 import type { ConfigurationAnswer, Explained, Explanation, NodeAnswer } from "../cluster/answers.ts";
 import { askService, askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedAddress } from "../cluster/merge.ts";
-import { age, coloured } from "../cluster/output.ts";
+import { coloured } from "../cluster/output.ts";
 import { askAll, type Processes } from "../cluster/processes.ts";
 import { type Screen, UsageError } from "../command.ts";
 import { askPeers } from "./peers.ts";

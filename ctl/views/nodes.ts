@@ -1,6 +1,7 @@
+import { age } from "#pkg/text";
 import type { NodeAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
-import { age, table } from "../cluster/output.ts";
+import { table } from "../cluster/output.ts";
 import { askAll } from "../cluster/processes.ts";
 
 export const nodes = clusterCommand({

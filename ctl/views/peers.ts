@@ -1,6 +1,7 @@
+import { age } from "#pkg/text";
 import type { VerdictAnswer, VerdictsAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
-import { age, table } from "../cluster/output.ts";
+import { table } from "../cluster/output.ts";
 import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
 
 export interface NodePeer {

@@ -1,7 +1,8 @@
+import { age } from "#pkg/text";
 import type { PoolsAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { type MergedPool, mergePools } from "../cluster/merge-pools.ts";
-import { age, table } from "../cluster/output.ts";
+import { table } from "../cluster/output.ts";
 import { askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
 
 export async function askPools(

@@ -1,8 +1,9 @@
+import { age } from "#pkg/text";
 import { type BriefVerdict, isProblem } from "#pkg/verdict";
 import { askServices, askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedService } from "../cluster/merge.ts";
-import { age, table } from "../cluster/output.ts";
+import { table } from "../cluster/output.ts";
 
 export const services = clusterCommand({
   name: "services",

@@ -1,9 +1,9 @@
-import { maskControls } from "#pkg/text";
+import { age, maskControls } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
 import type { ConfigurationAnswer, VerdictAnswer, VerdictsAnswer } from "../cluster/answers.ts";
 import { askServices } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
-import { age, table } from "../cluster/output.ts";
+import { table } from "../cluster/output.ts";
 import { askAll } from "../cluster/processes.ts";
 import { type Lagging, lagging } from "./lagging.ts";
 

@@ -3,18 +3,9 @@ import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type DemoCluster, type DemoNode, demoConfiguration } from "#e2e/demo-cluster";
 import { Lab, waitFor } from "#e2e/lab";
+import { checkNames } from "#pkg/node-checks";
 import { answer, answered, metric, startCluster } from "./observe.ts";
 
-const checks = [
-  "rpFilter",
-  "strictArp",
-  "addressBound",
-  "forwardingOff",
-  "ipv6Disabled",
-  "outsideSubnets",
-  "noInterface",
-  "nodePorts",
-];
 const configuration = `${demoConfiguration}- name: far
   protocol: layer2
   auto-assign: false
@@ -86,7 +77,7 @@ suite("a speaker warns of what keeps addresses from working on its node", { skip
   }
 
   test("a node that is set up well has none, and every check has its series", async () => {
-    for (const check of checks) {
+    for (const check of checkNames) {
       const value = await waitFor("a series", async () => [await metric(node.speaker, "ingot_speaker_node_warnings", { check })]);
       assert.deepEqual(value, [0], check);
     }

@@ -1,6 +1,6 @@
 import type { Address, Family } from "#pkg/net";
 import type { Port } from "#pkg/service";
-import { listOf, quote } from "#pkg/text";
+import { listOf, plural, quote } from "#pkg/text";
 import { causes, type Fact } from "#pkg/verdict";
 import { portText } from "./occupancy.ts";
 import type { Refusal } from "./types.ts";
@@ -107,7 +107,7 @@ const counted = { ipv4: "IPv4 addresses", ipv6: "IPv6 addresses", services: "Ser
 function quotaFinding(refusal: Extract<Refusal, { reason: "quotaExceeded" }>): string {
   const { namespace, together, pools, resource, limit, used, needs } = refusal;
   const who = `namespace ${quote(namespace)}${together ? " and those that are counted with it" : ""}`;
-  const of = pools.length === 0 ? "" : ` of pool${pools.length === 1 ? "" : "s"} ${listOf(pools, quote)}`;
+  const of = pools.length === 0 ? "" : ` of ${plural(pools.length, "pool")} ${listOf(pools, quote)}`;
   if (limit === 0) return `${who} may have no ${counted[resource]}${of}`;
   const more = needs > 1 ? `, and this Service needs ${needs} more` : "";
   return `${who} ${together ? "have" : "has"} ${used} of ${limit} ${counted[resource]}${of}${more}`;

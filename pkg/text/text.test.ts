@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { escapeControls, list, listOf, maskControls, quote } from "#pkg/text";
+import { age, counted, escapeControls, list, listOf, maskControls, quote } from "#pkg/text";
 
 test("of many items the first five are listed, and how many more there are", () => {
   assert.equal(list([]), "");
@@ -38,4 +38,27 @@ test("of a long list only what is listed is described", () => {
   });
   assert.equal(text, "<0>, <1>, <2>, <3>, <4>, and 9995 more");
   assert.equal(described, 5);
+});
+
+test("a number stands with its word in the singular or the plural", () => {
+  assert.equal(counted(0, "node"), "0 nodes");
+  assert.equal(counted(1, "node"), "1 node");
+  assert.equal(counted(2, "address"), "2 addresses");
+  assert.equal(counted(2, "IPv4 prefix"), "2 IPv4 prefixes");
+});
+
+test("an age has one unit, and at least two of it above seconds", () => {
+  const ages: [number, string][] = [
+    [-5, "0s"],
+    [119, "119s"],
+    [120, "2m"],
+    [7_199, "119m"],
+    [7_200, "2h"],
+    [172_799, "47h"],
+    [172_800, "2d"],
+  ];
+  const since = "2026-01-01T00:00:00Z";
+  for (const [seconds, want] of ages) assert.equal(age(since, new Date(Date.parse(since) + seconds * 1000)), want);
+  assert.equal(age(since, new Date(Date.parse(since) + 120_000), [" s", " min", " h", " d"]), "2 min");
+  assert.equal(age("never", new Date()), "");
 });

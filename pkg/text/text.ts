@@ -36,3 +36,27 @@ export function list(items: readonly { toString(): string }[], separator = ", ",
 export function listOf<T>(items: readonly T[], describe: (item: T) => string, total = items.length): string {
   return list(items.slice(0, maxListed).map(describe), ", ", total);
 }
+
+/** `node` for one, `nodes` for any other number. */
+export function plural(number: number, word: string): string {
+  if (number === 1) return word;
+  return /[sx]$/.test(word) ? `${word}es` : `${word}s`;
+}
+
+/** `1 node`, `2 nodes`. */
+export function counted(number: number, word: string): string {
+  return `${number} ${plural(number, word)}`;
+}
+
+type AgeUnits = readonly [second: string, minute: string, hour: string, day: string];
+const kubectlUnits: AgeUnits = ["s", "m", "h", "d"];
+
+/** Such as `45s`, `12m`, `3h` or `5d`, as kubectl has them; empty for what is no date. */
+export function age(since: string, now: Date, units: AgeUnits = kubectlUnits): string {
+  const [second, minute, hour, day] = units;
+  const seconds = Math.max(0, Math.floor((now.getTime() - Date.parse(since)) / 1000));
+  if (Number.isNaN(seconds)) return "";
+  if (seconds < 120) return `${seconds}${second}`;
+  if (seconds < 7_200) return `${Math.floor(seconds / 60)}${minute}`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3_600)}${hour}` : `${Math.floor(seconds / 86_400)}${day}`;
+}

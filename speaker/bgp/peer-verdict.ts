@@ -1,5 +1,6 @@
 import type { BfdStatus } from "#pkg/bfd";
 import { Cease, NotificationCode, OpenMessageError, type PeerView, type Unsendable } from "#pkg/bgp";
+import { counted } from "#pkg/text";
 import { type CauseOf, type Fact, sentence, type Verdict, verdict } from "#pkg/verdict";
 
 /** What a session waits for before it starts, in words. */
@@ -120,7 +121,7 @@ export function peerVerdict(key: string, facts: PeerFacts): { readonly verdict: 
   if (worst !== undefined) return { verdict: worst, seconds: wait?.seconds ?? view?.unsendableSeconds ?? since };
   const evidence = view === undefined ? [] : sessionFacts(view);
   if (view?.state !== "established") return { verdict: connectingVerdict(key, view, evidence), seconds: since };
-  const sent = `${view.prefixesAnnounced} prefix${view.prefixesAnnounced === 1 ? "" : "es"}`;
+  const sent = counted(view.prefixesAnnounced, "prefix");
   const up = `BGP session with ${key} is established and carries ${sent}`;
   if (leavingSeconds !== undefined)
     return {
@@ -161,7 +162,7 @@ const causeOfBfd: Readonly<Record<Exclude<BfdStatus["verdict"], "up">, CauseOf<"
 };
 
 function unsendableVerdict(key: string, { family, reason, prefixes }: Unsendable, view: PeerView): Verdict {
-  const what = `${prefixes} ${family} prefix${prefixes === 1 ? "" : "es"}`;
+  const what = counted(prefixes, `${family} prefix`);
   const start = `BGP session with ${key} cannot carry ${what}`;
   const evidence = sessionFacts(view);
   switch (reason) {

@@ -1,4 +1,4 @@
-import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
+import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
 import type { OwnEntry } from "#pkg/gossip";
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
@@ -168,11 +168,7 @@ export class RingMembers implements Members {
     this.#moving?.[Symbol.dispose]();
     if (this.#bound && !(await memberlist.leave(leaveMs)))
       log.info("left before all members were notified", { op: "memberlist" });
-    if (this.#active.length > 1) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      clock.schedule("hand over", clock.now() + handOverMs, resolve);
-      await promise;
-    }
+    if (this.#active.length > 1) await sleep(clock, "hand over", handOverMs);
     await memberlist[Symbol.asyncDispose]();
   }
 
@@ -184,9 +180,7 @@ export class RingMembers implements Members {
         break;
       } catch (error) {
         log.error("cannot open the port of the speakers' ring, retrying", { op: "memberlist", error });
-        const { promise, resolve } = Promise.withResolvers<void>();
-        clock.schedule("memberlist bind", clock.now() + backOff(attempt, firstBindRetryMs, maxBindRetryMs, random), resolve);
-        await promise;
+        await sleep(clock, "memberlist bind", backOff(attempt, firstBindRetryMs, maxBindRetryMs, random));
       }
     }
     if (this.#stopped) return;

@@ -1,3 +1,4 @@
+import { plural } from "#pkg/text";
 import type { BfdRow, Model, PeerRow } from "../model/rows.ts";
 import { Badge, Empty, Explain, Since, WideTable } from "./parts.tsx";
 import { count, counted, plain } from "./text.ts";
@@ -57,7 +58,7 @@ function Session({ row }: { readonly row: PeerRow | undefined }) {
       <Badge state={verdict.state} /> {plain(session === "none" ? verdict.cause : session)}
       <br />
       <small>
-        {prefixes} {prefixesWanted === 1 ? "prefix" : "prefixes"}, {counted(flaps, "flap")}, <Since since={verdict.since} />
+        {prefixes} {plural(prefixesWanted, "prefix")}, {counted(flaps, "flap")}, <Since since={verdict.since} />
       </small>
     </span>
   );

@@ -1,15 +1,11 @@
-import { maskControls } from "#pkg/text";
+import { age as ageIn, maskControls, plural } from "#pkg/text";
 
 /** What others wrote, with nothing in it that reorders or hides what stands beside it. */
 export const plain = maskControls;
 
 /** Such as `45 s`, `12 min`, `3 h` or `5 d`; empty for what is no date. */
 export function age(since: string, now: Date): string {
-  const seconds = Math.max(0, Math.floor((now.getTime() - Date.parse(since)) / 1000));
-  if (Number.isNaN(seconds)) return "";
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7_200) return `${Math.floor(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.floor(seconds / 3_600)} h` : `${Math.floor(seconds / 86_400)} d`;
+  return ageIn(since, now, [" s", " min", " h", " d"]);
 }
 
 /** Such as `1,234`, or `2^64` for what nobody counts. */
@@ -19,9 +15,9 @@ export function count(number: number): string {
   return Math.abs(power - Math.round(power)) < 0.01 ? `2^${Math.round(power)}` : number.toExponential(1);
 }
 
-/** `1 node`, `2 nodes`. */
+/** `1 node`, `1,234 nodes`. */
 export function counted(number: number, what: string): string {
-  return `${count(number)} ${what}${number === 1 ? "" : what.endsWith("s") ? "es" : "s"}`;
+  return `${count(number)} ${plural(number, what)}`;
 }
 
 /** Local time of day; the day too where it is another. */

@@ -1,5 +1,5 @@
 import { Problems, parseManifest, type YamlNode } from "#pkg/config";
-import { list, quote } from "#pkg/text";
+import { list, plural, quote } from "#pkg/text";
 import { type ClusterView, containersOf, fields, keyOf, listOf, metadata, type Raw, templateOf, text } from "../view.ts";
 import type { Finding } from "./finding.ts";
 
@@ -52,7 +52,7 @@ export function checkPorts({ pods, speakers, namespace }: ClusterView): Finding[
     severity,
     check: "ports",
     found: `uses ${uses} of the node`,
-    where: `${key.split("\n")[0]}, on ${nodes.size === 1 ? "node" : "nodes"} ${list([...nodes])}`,
+    where: `${key.split("\n")[0]}, on ${plural(nodes.size, "node")} ${list([...nodes])}`,
     advice:
       severity === "error"
         ? "give one of both another port: --port, --ml-bindport, --bgp-port"

@@ -1,6 +1,6 @@
 import type { Pool, Protocol } from "#pkg/config";
 import type { Eligibility } from "#pkg/placement";
-import { list } from "#pkg/text";
+import { counted, list } from "#pkg/text";
 import { type CauseOf, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
 import { advertisementsOf } from "../bgp.ts";
 import { ownEligibility } from "../interface.ts";
@@ -46,7 +46,7 @@ function nodesVerdict(state: SpeakerState, pool: Pool): Verdict {
   ];
   if (active.length === 0) return noSpeakerVerdict("pool", state, undefined, `pool ${name}`);
   if (eligible.length > 0) {
-    const count = eligible.length === 1 ? "1 node" : `${eligible.length} nodes`;
+    const count = counted(eligible.length, "node");
     return verdict("pool", "available", {
       message: `${count} may announce pool ${name} ${pool.protocols.includes("layer2") ? "by layer 2" : "with its addresses on NICs"}: ${list(eligible)}`,
       evidence,
