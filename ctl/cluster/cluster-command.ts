@@ -10,6 +10,8 @@ export interface Found {
   readonly value: object;
   /** For people. */
   readonly text: string;
+  /** For people too, on standard error: what is no part of the result. */
+  readonly note?: string | undefined;
   readonly unreachable: readonly Unreachable[];
   /** What was asked about is not there, or not valid. */
   readonly isMissing?: boolean;
@@ -196,9 +198,10 @@ function readTimeout(text = "60"): number {
   return 1000 * seconds;
 }
 
-function show({ value, text, unreachable, isMissing = false, isLossy = false }: Found, format: Format, io: Io): number {
+function show({ value, text, note, unreachable, isMissing = false, isLossy = false }: Found, format: Format, io: Io): number {
   const missing = unreachable.map(({ target, why }) => ({ program: target.program, pod: target.pod, node: target.node, why }));
   io.out(format === "json" || format === "yaml" ? structured(format, { ...value, unreachable: missing }) : text);
+  if (note !== undefined) io.err(`ingotctl: ${maskControls(note)}\n`);
   for (const { pod, node, why } of missing)
     io.err(`ingotctl: ${maskControls(`${pod}${node === "" ? "" : ` on ${node}`} is not among these: ${why}`)}\n`);
   if (isMissing) return Exit.invalid;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { verdict } from "#pkg/verdict";
+import { type BriefVerdict, brief, type CauseOf, verdict } from "#pkg/verdict";
 import type { PlacedAddress, PoolsAnswer, SpeakerServices } from "./answers.ts";
 import { mergeServices } from "./merge.ts";
 import { mergePools } from "./merge-pools.ts";
@@ -54,6 +54,65 @@ for (const { name, all, want } of kernels)
       [want],
     );
   });
+
+/** Of a node in whose kernel it is to be and is not, or that announces it to some routers alone. */
+function troubled(protocol: "bgp" | "interface", cause: CauseOf<"service">): PlacedAddress {
+  const found = { ...verdict("service", cause, { message: "the reason" }), since };
+  return { address: ip, pool: "lan", protocol, owner: null, announced: true, verdict: found };
+}
+
+const troubles: { name: string; all: readonly PlacedAddress[]; nodes: string; want: string }[] = [
+  {
+    name: "that one node does not have",
+    all: [inKernel(null, true), troubled("interface", "notInKernel"), inKernel(null, true)],
+    nodes: "n0,n2",
+    want: `Degraded notInKernel: 2 nodes have ${ip} of pool lan in the kernel, but not all is well on n1: the reason`,
+  },
+  {
+    name: "that some announce to nobody or not to all",
+    all: [troubled("bgp", "someSessionsDown"), troubled("bgp", "noSession"), byBgp(true)],
+    nodes: "n0,n2",
+    want: `Degraded noSession: 2 nodes announce ${ip} of pool lan by BGP, but not all is well on n1, n0: the reason`,
+  },
+  {
+    name: "that the only node announces, and not to all",
+    all: [byBgp(false), troubled("bgp", "someSessionsDown")],
+    nodes: "n1",
+    want: "Degraded someSessionsDown: the reason",
+  },
+  {
+    name: "that nobody has, and one should",
+    all: [inKernel(null, false), troubled("interface", "notInKernel")],
+    nodes: "",
+    want: "Pending notInKernel: the reason",
+  },
+];
+for (const { name, all, nodes, want } of troubles)
+  test(`of an address ${name} it is said who announces it, and where something is wrong`, () => {
+    const whole = all.map((placed, node) => speaker(`n${node}`, placed));
+    const [merged] = mergeServices({ controllers: [], whole, problems: [] });
+    assert.deepEqual(
+      merged?.addresses.map((one) => [one.nodes.join(), `${one.verdict.state} ${one.verdict.cause}: ${one.verdict.message}`]),
+      [[nodes, want]],
+    );
+    assert.equal(merged?.verdict, merged?.addresses[0]?.verdict);
+  });
+
+test("what is wrong on other nodes is among the facts, and a list has the state and the cause alone", () => {
+  const all = [byBgp(true), troubled("bgp", "noSession"), troubled("bgp", "someSessionsDown")];
+  const [merged] = mergeServices({ controllers: [], whole: all.map((one, node) => speaker(`n${node}`, one)), problems: [] });
+  assert.deepEqual(merged?.verdict.evidence, [{ name: "n2", value: "the reason", source: "speaker" }]);
+  const whole = all.map((one, node): Answer<SpeakerServices<BriefVerdict>> => {
+    const { target } = speaker(`n${node}`, one);
+    const verdict = brief(one.verdict);
+    return {
+      target,
+      body: { node: target.node, services: [{ service: "default/web", addresses: [{ ...one, verdict }], verdict }] },
+    };
+  });
+  const [listed] = mergeServices<BriefVerdict>({ controllers: [], whole, problems: [] });
+  assert.deepEqual(listed?.verdict, { state: "Degraded", cause: "noSession", since });
+});
 
 test("a speaker that has not placed an address yet makes no other one of it", () => {
   const unplaced = { ...byBgp(false), protocol: null, pool: null, verdict: { ...verdict("service", "notPlaced"), since } };

@@ -1,4 +1,5 @@
-import { type BriefVerdict, isProblem, verdict, worst } from "#pkg/verdict";
+import { list } from "#pkg/text";
+import { type BriefVerdict, type CauseOf, isProblem, verdict, worst } from "#pkg/verdict";
 import type { ControllerServices, PlacedAddress, SpeakerServices, VerdictAnswer } from "./answers.ts";
 import type { Answer } from "./processes.ts";
 
@@ -39,7 +40,7 @@ interface SaidOfService<V extends BriefVerdict> {
 
 /**
  * One verdict on each Service. What the controller refuses comes first: a Service without an address is announced by nobody. On an address by
- * layer 2 or on a NIC its owner's word counts, else that of any node which announces it. Sorted by key.
+ * layer 2 or on a NIC its owner's word counts, else that of any node which announces it, unless another one is to and does not. Sorted by key.
  */
 export function mergeServices<V extends BriefVerdict>({ controllers, whole, problems }: ServiceAnswers<V>): MergedService<V>[] {
   const ofController = new Map(controllers.flatMap(({ body }) => body.services.map((one) => [one.service, one])));
@@ -107,7 +108,6 @@ function byProtocol<V extends BriefVerdict>(all: readonly Said<V>[]): readonly (
 function mergeAddress<V extends BriefVerdict>(all: readonly Said<V>[], well: readonly string[]): MergedAddress<V> {
   const best = all.find(({ owner, by }) => owner === by) ?? all.reduce((one, other) => (rank(other) < rank(one) ? other : one));
   const { address, pool, protocol, owner } = best;
-  const announcing = all.filter(({ announced, verdict: { cause } }) => announced && cause !== "noSession").map(({ by }) => by);
   if (!isByAnyNode(best)) {
     const nodes = owner === null || best.verdict.state === "Pending" ? [] : [owner];
     // Nothing is wrong with it at its owner: it announces the address.
@@ -117,15 +117,49 @@ function mergeAddress<V extends BriefVerdict>(all: readonly Said<V>[], well: rea
     const onWire = all.find((one) => one.by !== owner && one.owner === owner && one.verdict.state === "Degraded");
     return { address, pool, protocol, nodes, verdict: isProblem(said) ? said : (onWire?.verdict ?? said) };
   }
+  const announcing = all.filter(({ announced, verdict: { state } }) => announced && state !== "Pending").map(({ by }) => by);
   const nodes = [...announcing, ...well].sort();
-  if (nodes.length === 0 || !isProblem(best.verdict)) return { address, pool, protocol, nodes, verdict: best.verdict };
-  if (announcing.includes(best.by)) return { address, pool, protocol, nodes, verdict: best.verdict };
-  const message =
+  const merged = { address, pool, protocol, nodes };
+  if (nodes.length === 0) return { ...merged, verdict: best.verdict };
+  const served =
     protocol === "bgp"
       ? `${nodes.length === 1 ? "1 node announces" : `${nodes.length} nodes announce`} ${address} of pool ${pool} by BGP`
       : `${nodes.length === 1 ? "1 node has" : `${nodes.length} nodes have`} ${address} of pool ${pool} in the kernel`;
-  const announced = { ...best.verdict, ...verdict("service", "announced", { message }) };
-  return { address, pool, protocol, nodes, verdict: announced };
+  const [worstOff, ...others] = all.filter(isTroubled).sort((a, b) => rank(b) - rank(a));
+  const isElsewhere = others.length > 0 || nodes.some((node) => node !== worstOff?.by);
+  if (worstOff !== undefined && isElsewhere) return { ...merged, verdict: troubledVerdict(served, worstOff, others) };
+  if (!isProblem(best.verdict) || announcing.includes(best.by)) return { ...merged, verdict: best.verdict };
+  return { ...merged, verdict: { ...best.verdict, ...verdict("service", "announced", { message: served }) } };
+}
+
+/** What keeps a node from announcing an address that it is to announce. Others need not: for want of an endpoint, a peer or a label. */
+const troubles: ReadonlySet<string> = new Set<CauseOf<"service">>([
+  "noSession",
+  "someSessionsDown",
+  "routeNotCarried",
+  "notInKernel",
+]);
+
+function isTroubled({ verdict: { cause } }: Said<BriefVerdict>): boolean {
+  return troubles.has(cause);
+}
+
+/** The address is announced, and not, or not to all routers, by these nodes. */
+function troubledVerdict<V extends BriefVerdict>(served: string, { by, verdict }: Said<V>, others: readonly Said<V>[]): V {
+  const degraded = { ...verdict, state: "Degraded" } as const;
+  if (!isWhole(verdict)) return degraded;
+  const where = list([by, ...others.map((other) => other.by)]);
+  const message = `${served}, but not all is well on ${where}: ${verdict.message}`;
+  const facts = others.flatMap((other) =>
+    isWhole(other.verdict) ? [{ name: other.by, value: other.verdict.message, source: "speaker" }] : [],
+  );
+  return { ...degraded, message, evidence: [...verdict.evidence, ...facts.slice(0, maxFacts)] };
+}
+
+const maxFacts = 8; // Of nodes: more tell people nothing.
+
+function isWhole(verdict: BriefVerdict): verdict is VerdictAnswer {
+  return "message" in verdict;
 }
 
 /** Announced by each node that serves it, and not by an owner alone. */
@@ -133,6 +167,10 @@ function isByAnyNode({ protocol, owner }: PlacedAddress<BriefVerdict>): boolean 
   return protocol === "bgp" || (protocol === "interface" && owner === null);
 }
 
-function rank({ verdict: { state } }: Said<BriefVerdict>): number {
-  return state === "Announced" ? 0 : state === "Degraded" ? 1 : 2;
+/** Of a node that should announce an address and does not, more is to be learned than of one that need not. */
+function rank(said: Said<BriefVerdict>): number {
+  const { state } = said.verdict;
+  if (state === "Announced") return 0;
+  if (state === "Degraded") return 1;
+  return isTroubled(said) ? 2 : 3;
 }

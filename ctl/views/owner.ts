@@ -1,7 +1,9 @@
 import { parseAddress } from "#pkg/net";
-import { maskControls } from "#pkg/text";
+import { listOf, maskControls, plural } from "#pkg/text";
+import type { BriefVerdict } from "#pkg/verdict";
 import { askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
+import type { MergedService } from "../cluster/merge.ts";
 import { UsageError } from "../command.ts";
 
 /** @throws {UsageError} for what is no address */
@@ -11,18 +13,31 @@ export function readAddress(text: string): string {
   return address.toString();
 }
 
+function whyNobody(address: string, holders: readonly MergedService<BriefVerdict>[], isWhole: boolean): string {
+  const nobody = isWhole ? "no node" : "no node that answers";
+  if (holders.length === 0) return `${nobody} announces ${address}: no Service has this address`;
+  const each = listOf(holders, ({ service, verdict: { state, cause } }) => `${service}: ${state}, ${cause}`);
+  const word = plural(holders.length, "Service");
+  return `${nobody} announces ${address} of ${word} ${each}; see "ingotctl explain ${address}"`;
+}
+
 export const owner = clusterCommand({
   name: "owner",
   summary: "Which nodes announce an address",
   usage: " ADDRESS",
   takes: 1,
-  help: "Prints the nodes that announce the address, one a line; by layer 2 that is one node. Nothing where none does.",
+  help: `Prints the nodes that announce the address, one a line; by layer 2 that is one node. Where none does, it prints nothing, and says
+why on standard error.`,
+  exits: "1 also means that no node announces the address.",
   async find({ processes, args: [text = ""] }) {
     const address = readAddress(text);
     const { services, unreachable } = await askServicesBriefly(processes);
-    const found = services.flatMap((one) => one.addresses.filter((each) => each.address === address));
+    const holders = services.filter(({ addresses }) => addresses.some((one) => one.address === address));
+    const found = holders.flatMap(({ addresses }) => addresses.filter((one) => one.address === address));
     const nodes = [...new Set(found.flatMap((one) => one.nodes))].sort();
     const printed = nodes.map((node) => `${maskControls(node)}\n`).join("");
-    return { value: { address, nodes }, text: printed, unreachable, isMissing: nodes.length === 0 };
+    const isMissing = nodes.length === 0;
+    const note = isMissing ? whyNobody(address, holders, unreachable.length === 0) : undefined;
+    return { value: { address, nodes }, text: printed, note, unreachable, isMissing };
   },
 });

@@ -128,7 +128,7 @@ function ingotctl(args: string, given: Given = {}) {
   return ctl(args, Object.assign({ processes: fakeProcesses(cluster), now }, given));
 }
 
-const golden: { args: string; out: string[]; status?: number }[] = [
+const golden: { args: string; out: string[]; err?: string; status?: number }[] = [
   {
     args: "services -A",
     out: [
@@ -177,7 +177,18 @@ const golden: { args: string; out: string[]; status?: number }[] = [
   },
   { args: "explain svc/shop/none", out: ["there is no Service shop/none of type LoadBalancer"], status: Exit.invalid },
   { args: "owner 192.0.2.1", out: ["n2"] },
-  { args: "owner 192.0.2.2", out: [], status: Exit.invalid },
+  {
+    args: "owner 192.0.2.2",
+    out: [],
+    err: 'ingotctl: no node announces 192.0.2.2 of Service shop/cart: Pending, noReadyEndpoint; see "ingotctl explain 192.0.2.2"\n',
+    status: Exit.invalid,
+  },
+  {
+    args: "owner 192.0.2.9",
+    out: [],
+    err: "ingotctl: no node announces 192.0.2.9: no Service has this address\n",
+    status: Exit.invalid,
+  },
   {
     args: "pools",
     out: ["POOL  PROTOCOL  IN-USE  TOTAL  STATE     SINCE  CAUSE", "lan   layer2    2       2      Degraded  3m     full"],
@@ -225,12 +236,19 @@ const golden: { args: string; out: string[]; status?: number }[] = [
     ],
   },
 ];
-for (const { args, out: lines, status: want = Exit.ok } of golden)
+for (const { args, out: lines, err: note = "", status: want = Exit.ok } of golden)
   test(`ingotctl ${args}`, async () => {
     const { status, out, err } = await ingotctl(args);
     assert.equal(out, lines.map((line) => `${line}\n`).join(""));
-    assert.deepEqual([status, err], [want, ""]);
+    assert.deepEqual([status, err], [want, note]);
   });
+
+test("an address that nobody who answers announces may be announced by who does not", async () => {
+  const away = { ...cluster, "speaker-n2": { "/v1/services?brief&problems": new Error("the connection was closed") } };
+  const { status, err } = await ingotctl("owner 192.0.2.2", { processes: fakeProcesses(away) });
+  assert.match(err, /^ingotctl: no node that answers announces 192\.0\.2\.2 of Service shop\/cart/);
+  assert.equal(status, Exit.invalid);
+});
 
 test("who does not answer is named, and the rest is shown", async () => {
   const away = { ...cluster, "speaker-n2": { "/v1/services": new Error("the connection was closed") }, "speaker-n3": {} };

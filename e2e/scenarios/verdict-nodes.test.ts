@@ -106,6 +106,12 @@ suite("what is wrong with nodes and their speakers is the cause of a verdict, un
     );
     assert.match(text, /To do: remove from that node what is in the way/);
     await first.host.ip(`addr del ${taken}/32 dev eth0`);
+    const partly = await tool.explains("svc/taken", /^Service default\/taken: Degraded \(notInKernel\)/);
+    assert.match(
+      partly,
+      /1 node has 198\.51\.100\.7 of pool routed in the kernel, but not all is well on node2: node2 does not have .*\n {2}To do: remove/,
+    );
+    await cluster.node("node2").host.ip(`addr del ${taken}/32 dev eth0`);
     await tool.explains("svc/taken", /: Announced.*\n {2}node1 has 198\.51\.100\.7 of pool routed in its kernel/);
   });
 

@@ -311,8 +311,9 @@ const announcement = {
     next: "see node-selectors of peers and advertisements, and the peers that advertisements name",
   },
   noSession: {
-    states: isPending,
-    means: "The node has routes for the address, and no session with any router that is to have them.",
+    states: ["Pending", "Degraded"],
+    means:
+      "The node has routes for the address, and no session with any router that is to have them. Degraded where other nodes announce it.",
     next: "see the verdicts on the peers",
   },
   someSessionsDown: {
@@ -327,8 +328,9 @@ const announcement = {
     next: "see the message: enable the address family on the router, or give the interface an address or the advertisement a next-hop",
   },
   notInKernel: {
-    states: isPending,
-    means: "The pool has `protocol: interface`, and this node's kernel does not have the address from its speaker.",
+    states: ["Pending", "Degraded"],
+    means:
+      "The pool has `protocol: interface`, and this node's kernel does not have the address from its speaker. Degraded where other nodes have it.",
     next: "remove from that node what is in the way, such as the address on another interface; it is then put there by itself",
   },
   probing: {
