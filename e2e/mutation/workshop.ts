@@ -1,55 +1,79 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { type Break, broken, root } from "./break.ts";
 
-/** What the tests said. */
-export interface Verdict {
-  readonly failed: boolean;
-  /** The first test that failed, or how the run ended. */
-  readonly first: string | undefined;
-}
+/** What the tests said: where they failed, the first that did, or how the run ended. `endless`: they went on until they were killed. */
+export type Verdict = { readonly outcome: "passed" | "endless" } | { readonly outcome: "failed"; readonly first: string };
 
 const parts = ["controller", "speaker", "ctl", "pkg", "e2e", "config-samples", "package.json", "tsconfig.json"];
 const testMs = 60_000;
+/** How long tests may take that took `soundMs` without a fault: one of them may wait for all its time. */
+export const limitOf = (soundMs: number) => Math.round(soundMs) + 2 * testMs;
 
 /** A copy of the sources, in which a fault is made, tried and undone. */
 export class Workshop implements Disposable {
   readonly #folder = mkdtempSync(join(tmpdir(), "ingot-mutation-"));
+  #run: ChildProcess | undefined;
 
   constructor() {
     for (const part of parts) cpSync(`${root}${part}`, join(this.#folder, part), { recursive: true });
     symlinkSync(`${root}node_modules`, join(this.#folder, "node_modules"));
   }
 
+  /** Kills tests that run. */
   [Symbol.dispose](): void {
+    this.#kill();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  async try(fault: Break): Promise<Verdict> {
+  /** @param tooLong kills the tests */
+  async try(fault: Break, tooLong: AbortSignal): Promise<Verdict> {
     const file = join(this.#folder, fault.file);
     const sound = readFileSync(file);
     writeFileSync(file, broken(fault));
     try {
-      return await this.test(fault.tests);
+      return await this.test(fault.tests, tooLong);
     } finally {
       writeFileSync(file, sound);
     }
   }
 
-  /** Runs test files. One that hangs is ended, and has failed. */
-  async test(files: readonly string[]): Promise<Verdict> {
+  /** Runs test files. A test that waits for too long has failed. One that computes for ever can only be killed. */
+  async test(files: readonly string[], tooLong?: AbortSignal): Promise<Verdict> {
     const options = ["--test", "--test-reporter=tap", "--test-concurrency=1", `--test-timeout=${testMs}`];
-    const child = spawn(process.execPath, [...options, ...files], {
+    const run = spawn(process.execPath, [...options, ...files], {
       cwd: this.#folder,
       stdio: ["ignore", "pipe", "inherit"],
       env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+      detached: true, // A group of processes, which can be killed as one.
     });
-    const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
-    const output = await text(child.stdout);
-    const failures = [...output.matchAll(/^ *not ok \d+ - (.*)$/gm)].map(([, name = ""]) => name);
-    return { failed: (await ended) !== 0, first: failures[0] };
+    this.#run = run;
+    let output = "";
+    run.stdout.setEncoding("utf8").on("data", (part: string) => {
+      output += part;
+    });
+    const kill = () => this.#kill();
+    tooLong?.addEventListener("abort", kill);
+    const [code] = await once(run, "close");
+    tooLong?.removeEventListener("abort", kill);
+    this.#run = undefined;
+    if (code === 0) return { outcome: "passed" };
+    const [, first] = /^ *not ok \d+ - (.*)$/m.exec(output) ?? [];
+    if (first === undefined && tooLong?.aborted) return { outcome: "endless" };
+    return { outcome: "failed", first: first ?? "the end of the process" };
+  }
+
+  /** With all processes that it started. */
+  #kill(): void {
+    if (this.#run?.pid === undefined) return;
+    this.#run.stdout?.destroy(); // Whoever left the group may hold it open.
+    try {
+      process.kill(-this.#run.pid, "SIGKILL");
+    } catch {
+      // They ended in between.
+    }
   }
 }

@@ -289,8 +289,8 @@ test("a watch without an answer, and one that falls silent, are given up and res
   const [scene, silent] = await Scene.watching();
   await using _ = scene;
   scene.clock.advanceBy(30_000);
-  const next = await scene.resumed();
-  assert.equal(silent.query.resourceVersion, next.query.resourceVersion);
+  const next = await scene.resumed("100"); // Nothing has changed meanwhile.
+  assert.deepEqual([silent.query.resourceVersion, next.query.resourceVersion], ["100", "100"]);
   next.send({ type: "ADDED", object: configMap("a", "101") });
   await until(() => scene.informer.size === 1);
   const started = scene.clock.now();
