@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Socket } from "node:net";
 import { test } from "node:test";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
@@ -187,6 +188,18 @@ test("a kept connection that the server closed is replaced without a wait", limi
   (await s.api.next()).reply(200, {});
   assert.equal(await second, "written");
   assert.equal(s.clock.now(), 0);
+});
+
+test("a connection is looked after by the kernel from when it is opened, however many requests it carries", limit, async (t) => {
+  await using s = await scene();
+  const { mock } = t.mock.method(Socket.prototype, "setKeepAlive");
+  for (let count = 0; count < 3; count++) {
+    const writing = s.cluster.writeIngress(web, []);
+    (await s.api.next()).reply(200, {});
+    await writing;
+  }
+  const settings = mock.calls.map((call) => call.arguments);
+  assert.deepEqual(settings, [[{ enable: true, initialDelay: 2_000, interval: 1_000, count: 3 }]]);
 });
 
 test("no more than 32 writes are under way, and each that ends lets the next one go", limit, async () => {

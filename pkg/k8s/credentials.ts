@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Agent, AgentOptions, OutgoingHttpHeaders } from "node:http";
 import type { AgentOptions as HttpsAgentOptions } from "node:https";
+import type { Socket } from "node:net";
 import type { Clock, Millis } from "#pkg/clock";
 import type { Log } from "#pkg/log";
 import type { Access, Material } from "./access.ts";
@@ -117,6 +118,11 @@ function newAgent({ server, proxy }: Access, tls: HttpsAgentOptions): Agent {
   const agent = server.protocol === "https:" ? new HttpsAgent({ ...tls, ...options }) : new HttpAgent(options);
   // All its connections are alike. Node would join the whole TLS material into a name, for each request.
   agent.getName = () => "api";
+  // Each connection has its keep-alive from when it was opened (`http.ts`). Node would set another one each time a request is done.
+  agent.keepSocketAlive = (socket) => {
+    (socket as Socket).unref();
+    return true;
+  };
   return agent;
 }
 

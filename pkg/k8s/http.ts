@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:http";
+import { urlToHttpOptions } from "node:url";
 import { type Clock, type Millis, wallClock } from "#pkg/clock";
 import type { Credentials, Identity } from "./credentials.ts";
 import { ApiError } from "./errors.ts";
@@ -40,12 +41,16 @@ export type HttpClient = Pick<Http, "json" | "open">;
 /** HTTP to one API server: no redirects, no retries but one for a kept connection that was closed under the request. */
 export class Http {
   readonly #server: URL;
+  readonly #target: RequestOptions; // Of every request; taking a URL apart costs as much as deciding on a Service.
+  readonly #root: string;
   readonly #credentials: Credentials;
   readonly #clock: Clock;
   readonly #userAgent: string;
 
   constructor(server: URL, credentials: Credentials, options: { clock: Clock; userAgent: string }) {
     this.#server = server;
+    this.#target = urlToHttpOptions(server);
+    this.#root = server.pathname.replace(/\/$/, "");
     this.#credentials = credentials;
     this.#clock = options.clock;
     this.#userAgent = options.userAgent;
@@ -113,9 +118,11 @@ export class Http {
       }),
     };
     const send = this.#server.protocol === "https:" ? requestHttps : requestHttp;
-    const url = new URL(this.#server.pathname.replace(/\/$/, "") + request.path, this.#server);
-    const outgoing = send(url, { method: request.method, headers, agent: identity.agent });
-    outgoing.on("socket", (socket) => socket.setKeepAlive(keepAlive));
+    const path = this.#root + request.path;
+    const outgoing = send({ ...this.#target, path, method: request.method, headers, agent: identity.agent });
+    outgoing.on("socket", (socket) => {
+      if (!outgoing.reusedSocket) socket.setKeepAlive(keepAlive);
+    });
     outgoing.end(body);
     return outgoing;
   }
@@ -144,9 +151,16 @@ function isJson({ headers }: IncomingMessage): boolean {
 }
 
 /** Lets an answer pass, so that its connection can be used again. */
-async function discard(response: IncomingMessage, purpose: string): Promise<Fields> {
-  for await (const _ of chunks(response, purpose));
-  return {};
+function discard(response: IncomingMessage, purpose: string): Promise<Fields> {
+  const { promise, resolve, reject } = Promise.withResolvers<Fields>();
+  const brokeOff = (cause?: Error): void =>
+    reject(new ApiError(`Cannot ${purpose}: the answer broke off`, 0, "Unreachable", { cause }));
+  response
+    .on("end", () => resolve({}))
+    .on("error", brokeOff)
+    .on("close", brokeOff);
+  response.resume();
+  return promise;
 }
 
 /** Reads until `maxBytes`. */

@@ -27,7 +27,7 @@ const lineFeed = Buffer.from("\n");
 
 /**
  * Writes lines to where they may stop being taken: a disk that is full, a reader that is gone, slow or stuck. None of these stops
- * or breaks the process, and memory is bounded: what cannot be written and cannot wait is lost and counted. Lines of one turn go into a pipe
+ * or breaks the process, and memory is bounded: what cannot be written and cannot wait is lost and counted. Lines of one turn of the event loop go into a pipe
  * of the process together, because each write would wake its reader.
  */
 export class LineWriter {
@@ -75,7 +75,7 @@ export class LineWriter {
     if (this.#isPipe && !this.#gathers) {
       this.#gathers = true;
       this.#stream.cork?.();
-      process.nextTick(() => this.#flush());
+      setImmediate(() => this.#flush());
     }
     this.#stream.write(text);
     return undefined;

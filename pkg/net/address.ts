@@ -7,6 +7,9 @@ export function isFamily(text: string): text is Family {
 }
 
 const bits: Record<Family, number> = { IPv4: 32, IPv6: 128 };
+const dot = 0x2e; // "."
+const digitZero = 0x30;
+const digitNine = 0x39;
 const v4Mapped = 0xffffn << 32n; // ::ffff:0:0/96 (RFC 4291, section 2.5.5.2).
 
 /** One address; immutable. Compare with `equals` or `compare`, use `toString()` as a map's key. */
@@ -88,15 +91,23 @@ function fromIpv6Value(value: bigint): Address {
   return value >> 32n === 0xffffn ? new Address("IPv4", value ^ v4Mapped) : new Address("IPv6", value);
 }
 
+/** By characters: statuses and cluster addresses of all Services are read again and again. */
 function parseIpv4(text: string): number | undefined {
-  const octets = text.split(".");
-  if (octets.length !== 4) return undefined;
   let value = 0;
-  for (const octet of octets) {
-    if (!/^(0|[1-9]\d{0,2})$/.test(octet) || Number(octet) > 255) return undefined;
-    value = value * 256 + Number(octet);
+  let octets = 0; // Those that a dot has ended.
+  let octet = -1; // It has no digit yet.
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === dot && octet >= 0) {
+      value = value * 256 + octet;
+      octets++;
+      octet = -1;
+    } else if (code >= digitZero && code <= digitNine && octet !== 0) {
+      octet = Math.max(octet, 0) * 10 + code - digitZero;
+      if (octet > 255) return undefined;
+    } else return undefined; // Also what follows a zero at the beginning.
   }
-  return value;
+  return octets === 3 && octet >= 0 ? value * 256 + octet : undefined;
 }
 
 function parseIpv6(text: string): bigint | undefined {
