@@ -19,8 +19,13 @@ const pools = `address-pools:
   reserved:
   - 172.30.0.210
   - {addresses: [172.30.0.212], service: team-b/www}
+- name: together
+  protocol: layer2
+  addresses: [172.30.0.220-172.30.0.229]
+  auto-assign: false
 quotas:
 - {pools: [public], ipv4: 2}
+- {pools: [together], ipv4: 1}
 `;
 const byLabels = pools.replace(
   "  namespaces: [team-a]\n",
@@ -66,11 +71,23 @@ suite("pools for teams, as kubectl shows them to a tenant", { skip: await Lab.re
     await view.described(
       "team-b",
       "three",
-      /no pool can serve this Service: namespace "team-b" has 2 of 2 IPv4 addresses of pool "public", one pool is not for namespace "team-b"/,
+      /no pool can serve this Service: namespace "team-b" has 2 of 2 IPv4 addresses of pool "public", pool "together" is only .*, one pool is not for namespace "team-b"/,
     );
     assert.equal(await metric(cluster.controller, "ingot_quota_used", { namespace: "team-b", resource: "ipv4" }), 2);
     await view.kubectl("--namespace", "team-b", "delete", "service", "one");
     await view.described("team-b", "three", /LoadBalancer Ingress: +172\.30\.0\.211/);
+  });
+
+  test("who may have no second address shares one that its namespace has, also where a lower one could be shared", async () => {
+    const sharing = { "metallb.universe.tf/address-pool": "together", "metallb.universe.tf/allow-shared-ip": "key" };
+    await view.expose("team-a", "lower", sharing);
+    await view.described("team-a", "lower", /LoadBalancer Ingress: +172\.30\.0\.220/);
+    await view.expose("team-b", "upper", sharing);
+    await view.described("team-b", "upper", /LoadBalancer Ingress: +172\.30\.0\.221/);
+    await view.expose("team-b", "beside", sharing, 443);
+    await view.described("team-b", "beside", /LoadBalancer Ingress: +172\.30\.0\.221/);
+    await view.expose("team-b", "beyond", sharing);
+    await view.described("team-b", "beyond", /namespace "team-b" has 1 of 1 IPv4 addresses of pool "together"/);
   });
 
   test("labels of namespaces need a right, whose rule the event on the ConfigMap names, and count as soon as it is there", async () => {

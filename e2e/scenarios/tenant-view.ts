@@ -22,12 +22,12 @@ export class TenantView implements Disposable {
     return stdout;
   }
 
-  async expose(namespace: string, name: string, annotations: Readonly<Record<string, string>> = {}): Promise<void> {
+  async expose(namespace: string, name: string, annotations: Readonly<Record<string, string>> = {}, port = 80): Promise<void> {
     await this.#cluster.api.apply({
       apiVersion: "v1",
       kind: "Service",
       metadata: { name, namespace, annotations },
-      spec: { type: "LoadBalancer", selector: { app: name }, ports: [{ name: "http", port: 80 }] },
+      spec: { type: "LoadBalancer", selector: { app: name }, ports: [{ name: "http", port }] },
     });
   }
 

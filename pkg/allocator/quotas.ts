@@ -100,6 +100,16 @@ export class Quotas {
     return undefined;
   }
 
+  /**
+   * What the slot would add to the quotas of a Service that comes to it: equal texts add the same in one pool and family. Empty: nothing,
+   * because each that counts it counts it already.
+   */
+  cost(service: string, slot: bigint, occupancy: Occupancy): string {
+    const places = placesOf([slot], occupancy);
+    const adds = (counter: Counter) => isCounted(counter, places[0] as Place) && this.#holders(counter, slot, occupancy) === 0;
+    return this.#countersOf(namespaceOf(service)).filter(adds).map(counterText).join();
+  }
+
   *usage(): Iterable<QuotaUsage> {
     for (const { quota, limits, namespace, used } of this.#inUse.values())
       for (const resource of resources) {

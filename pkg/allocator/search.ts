@@ -150,7 +150,7 @@ export class Search {
     const lacking = families.find((family) => !wants.some((want) => want.family === family));
     if (lacking !== undefined) return { reason: "poolLacksFamily", pool: first.name, family: lacking };
     if (wants.length > maxAddresses) return { reason: "tooManyAddresses", addresses: wants.length, limit: maxAddresses };
-    return this.#affordable(wants, own ?? [], (first) => this.#take(wants, own ?? [], first));
+    return this.#affordable(wants, own ?? [], (choice) => choice);
   }
 
   #fromAnyPool(own: Choice | undefined): Choice | Refusal {
@@ -201,58 +201,90 @@ export class Search {
 
   #fromPool(pool: Pool, own: Choice | undefined): Choice | Refusal {
     const wants = this.#request.families.map((family) => ({ pool, family }));
-    return this.#affordable(wants, own ?? [], (first) => {
-      const found = this.#take(wants, own ?? [], first);
-      return "reason" in found ? found : this.#inListOrder(found);
-    });
+    return this.#affordable(wants, own ?? [], (choice) => this.#inListOrder(choice));
   }
 
-  /** What `take` finds, as far as the pools are open to it and quotas allow. What it keeps of its own is never in the way. */
-  #affordable(wants: readonly Want[], own: readonly Spot[], take: (first?: "shareable") => Choice | Refusal): Choice | Refusal {
+  /**
+   * All that is wanted, as far as the pools are open to it and quotas allow: the lowest of each that is free or that it may share, and where
+   * quotas forbid those, what costs its namespace least. What it keeps of its own is never in the way.
+   */
+  #affordable(wants: readonly Want[], own: readonly Spot[], arrange: (choice: Choice) => Choice): Choice | Refusal {
     const kept = match(wants, own);
     if (kept.every((spot) => spot !== undefined)) return own.filter((spot) => kept.includes(spot)); // In the order that it has.
     for (const [index, { pool }] of wants.entries()) {
       const shut = kept[index] === undefined ? this.#shut(pool) : undefined;
       if (shut !== undefined) return shut;
     }
-    const any = take();
-    const beyond = "reason" in any ? undefined : this.#quota(any);
-    if (beyond === undefined) return any;
-    // One that others of its namespace share costs it nothing.
-    const shared = this.#request.sharingKey === "" ? beyond : take("shareable");
-    return "reason" in shared || this.#quota(shared) !== undefined ? beyond : shared;
+    const lowest = this.#take(wants, kept, (spots, want) => this.#lowestBut(spots, want));
+    if ("reason" in lowest) return lowest;
+    const beyond = this.#quota(lowest);
+    if (beyond === undefined) return arrange(lowest);
+    if (this.#request.sharingKey === "") return beyond;
+    const cheapest = this.#take(wants, kept, (spots, want) => this.#cheapestBut(spots, want));
+    return "reason" in cheapest ? beyond : arrange(cheapest);
   }
 
-  /** All that is wanted, its own before the lowest that is free, or why not. */
-  #take(wants: readonly Want[], own: readonly Spot[], first?: "shareable"): Choice | Refusal {
-    const kept = match(wants, own);
+  /** All that is wanted, its own before what `choose` finds beside the others, or why not. */
+  #take(
+    wants: readonly Want[],
+    kept: readonly (Spot | undefined)[],
+    choose: (spots: readonly Spot[], want: Want) => bigint | undefined,
+  ): Choice | Refusal {
     const spots: Spot[] = kept.filter((spot) => spot !== undefined);
     const found: Spot[] = [];
-    for (const [index, { pool, family }] of wants.entries()) {
-      const slot = kept[index]?.slot ?? this.#lowestBut(spots, pool, family, first);
-      if (slot === undefined) return this.#shortage(pool, family);
-      const spot = { pool, address: this.#layout.at(slot).address, slot };
+    for (const [index, want] of wants.entries()) {
+      const slot = kept[index]?.slot ?? choose(spots, want);
+      if (slot === undefined) return this.#shortage(want);
+      const spot = { pool: want.pool, address: this.#layout.at(slot).address, slot };
       spots.push(spot);
       found.push(spot);
     }
     return found;
   }
 
-  /** The lowest one that is not among these. @param first `shareable`: a free one only where it may share none */
-  #lowestBut(spots: readonly Spot[], pool: Pool, family: Family, first?: "shareable"): bigint | undefined {
-    const taken = spots.map(({ slot }) => slot);
-    if (isChosenElsewhere(pool)) return this.#chosen(pool, family, taken);
-    const lowest = (only?: "shareable"): bigint | undefined => {
-      for (const { start, end } of this.#spans(pool, family))
-        for (let from = start; ; ) {
-          const slot = this.#occupancy.lowest(this.#request, { start: from, end }, only);
-          if (slot === undefined) break;
-          if (!taken.includes(slot)) return slot;
-          from = slot + 1n;
-        }
-      return undefined;
-    };
-    return (first && lowest(first)) ?? lowest();
+  /** The lowest one that is not among these. */
+  #lowestBut(spots: readonly Spot[], { pool, family }: Want): bigint | undefined {
+    if (isChosenElsewhere(pool)) return this.#chosen(spots, { pool, family });
+    for (const span of this.#spans(pool, family))
+      for (const slot of this.#ascending(span)) if (!isAmong(spots, slot)) return slot;
+    return undefined;
+  }
+
+  /**
+   * Of the addresses that it may share and that quotas allow beside these the lowest that costs nothing, because its quotas count it already,
+   * else the lowest. A free one costs no less than any of them: the lowest of those only where it may share none.
+   */
+  #cheapestBut(spots: readonly Spot[], want: Want): bigint | undefined {
+    const { quotas } = this.#rules;
+    const isAllowed = (slot: bigint) => this.#quota([...spots, { ...this.#layout.at(slot), slot }]) === undefined;
+    const seen = new Set<string>(); // What addresses add to quotas: of those that add the same one is asked about.
+    let cheapest: bigint | undefined;
+    for (const slot of this.#shareable(want)) {
+      const cost = quotas.cost(this.#request.service, slot, this.#occupancy);
+      if (seen.has(cost) || isAmong(spots, slot)) continue;
+      if (cost === "") return isAllowed(slot) ? slot : undefined;
+      seen.add(cost);
+      if (cheapest === undefined && isAllowed(slot)) cheapest = slot;
+    }
+    const free = seen.size > 0 ? undefined : this.#lowestBut(spots, want);
+    return cheapest ?? (free !== undefined && isAllowed(free) ? free : undefined);
+  }
+
+  /** Those that others hold and it may share, lowest first; what is reserved for it before what is for all. */
+  *#shareable({ pool, family }: Want): Iterable<bigint> {
+    if (this.#request.sharingKey === "") return;
+    const spans = isChosenElsewhere(pool) ? [this.#layout.span(pool, family)] : this.#spans(pool, family);
+    for (const span of spans) yield* this.#ascending(span, "shareable");
+  }
+
+  /** As `Occupancy.lowest` finds them. */
+  *#ascending({ start, end }: Span, only?: "shareable"): Iterable<bigint> {
+    for (let from = start; ; ) {
+      const slot = this.#occupancy.lowest(this.#request, { start: from, end }, only);
+      if (slot === undefined) return;
+      yield slot;
+      from = slot + 1n;
+    }
   }
 
   /** What is reserved for it, then what is for all. */
@@ -264,17 +296,14 @@ export class Search {
   }
 
   /** One that others share, or the lowest free one of those that an IPAM has chosen for it. */
-  #chosen(pool: Pool, family: Family, taken: readonly bigint[]): bigint | undefined {
-    const { service, sharingKey } = this.#request;
-    const span = this.#layout.span(pool, family);
-    const shared = sharingKey === "" ? undefined : this.#occupancy.lowest(this.#request, span, "shareable");
-    if (shared !== undefined && !taken.includes(shared)) return shared;
-    const granted = this.#rules.ipam.grants(service, pool.name, family);
+  #chosen(spots: readonly Spot[], want: Want): bigint | undefined {
+    for (const slot of this.#shareable(want)) if (!isAmong(spots, slot)) return slot;
+    const granted = this.#rules.ipam.grants(this.#request.service, want.pool.name, want.family);
     const slots = granted.flatMap(({ address }) => this.#layout.locate(address)?.slot ?? []);
-    return slots.find((slot) => !taken.includes(slot) && this.#occupancy.conflict(this.#request, slot) === undefined);
+    return slots.find((slot) => !isAmong(spots, slot) && this.#occupancy.conflict(this.#request, slot) === undefined);
   }
 
-  #shortage(pool: Pool, family: Family): Refusal {
+  #shortage({ pool, family }: Want): Refusal {
     const { ipam } = this.#rules;
     if (!hasFamily(pool, family)) return { reason: "poolLacksFamily", pool: pool.name, family };
     if (!isChosenElsewhere(pool))
@@ -382,6 +411,10 @@ export class Search {
 interface Want {
   readonly pool: Pool;
   readonly family: Family;
+}
+
+function isAmong(spots: readonly Spot[], slot: bigint): boolean {
+  return spots.some((spot) => spot.slot === slot);
 }
 
 /** For each of them one of the spots, if there is one; each spot once. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 import { port, request } from "#pkg/allocator/testing";
 import type { Fence, LabelSelector, Pool, Quota, Reservation } from "#pkg/config";
 import { pool } from "#pkg/config/testing";
@@ -7,6 +7,7 @@ import { AddressRange, parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import type { AddressRequest } from "#pkg/service";
 import { Allocator, finding, poolsOf } from "./index.ts";
+import { Quotas } from "./quotas.ts";
 import type { Refusal, Settlement } from "./types.ts";
 
 const labeled = (key: string, value: string): LabelSelector => ({ matchLabels: new Map([[key, value]]), matchExpressions: [] });
@@ -378,6 +379,57 @@ test("a shared address counts once for each namespace, and who is over the limit
     [...allocator.quotaUsage()].map(({ namespace, used }) => `${namespace} ${used}`),
     ["team-a 1", "team-b 1"],
   );
+});
+
+const onPort = (sharingKey: string, number: number) => ({ sharingKey, ports: [port(`${number}/TCP`)] });
+
+test("where a quota forbids the lowest address that could be shared, the lowest that its namespace has already is shared", () => {
+  const allocator = start([pool("a", ["10.0.0.0/28"])], [{ ...unlimited, namespaces: ["team-b"], ipv4: 2 }]);
+  ask(allocator, "team-a/0", onPort("k", 80));
+  ask(allocator, "team-a/1", onPort("k", 80));
+  ask(allocator, "team-b/2", onPort("k", 80));
+  ask(allocator, "team-b/3", onPort("k", 80));
+  const got = [443, 444].map((number) => ask(allocator, `team-b/${number}`, onPort("k", number)));
+  assert.deepEqual(got, ["a: 10.0.0.2", "a: 10.0.0.2"]);
+  assert.equal(ask(allocator, "team-b/again", onPort("k", 443)), "a: 10.0.0.3");
+  assert.match(ask(allocator, "team-b/80", onPort("k", 80)), /^nothing; .*"team-b" has 2 of 2 IPv4 addresses/);
+  assert.match(ask(allocator, "team-b/other", onPort("l", 443)), /^nothing; .*"team-b" has 2 of 2 IPv4 addresses/);
+});
+
+test("of addresses that would all be counted anew the lowest is shared that every quota allows", () => {
+  const one = { ...unlimited, ipv4: 1 };
+  const quotas = [
+    { ...one, namespaces: ["team-b"] },
+    { ...one, namespaces: ["team-b", "team-c"], together: true },
+  ];
+  const allocator = start([pool("a", ["10.0.0.0/28"])], quotas);
+  ask(allocator, "team-a/web", onPort("k", 80));
+  ask(allocator, "team-c/web", onPort("k", 80));
+  assert.equal(ask(allocator, "team-b/web", onPort("k", 443)), "a: 10.0.0.1");
+});
+
+test("each of several addresses is one that costs nothing where a quota forbids the lowest ones", () => {
+  const pools = [pool("a", ["10.0.0.0/28", "fd00::/124"]), pool("b", ["10.1.0.0/28"])];
+  const allocator = start(pools, [{ ...unlimited, namespaces: ["team-b"], ipv4: 2, ipv6: 1 }]);
+  const both = { families: ["IPv4", "IPv6"] as const };
+  ask(allocator, "team-a/web", { ...both, ...onPort("k", 80) });
+  ask(allocator, "team-a/b", { requestedPool: "b", ...onPort("k", 80) });
+  ask(allocator, "team-b/web", { ...both, ...onPort("k", 80) });
+  ask(allocator, "team-b/b", { requestedPool: "b", ...onPort("k", 80) });
+  assert.equal(ask(allocator, "team-b/both", { ...both, ...onPort("k", 443) }), "a: 10.0.0.1 fd00::1");
+  assert.equal(
+    ask(allocator, "team-b/pools", { requestedPool: "a,b", mayHoldSeveral: true, ...onPort("k", 444) }),
+    "a b: 10.0.0.1 10.1.0.1",
+  );
+});
+
+test("of a pool that all Services share, a Service beyond its quota looks at no address twice that adds the same", () => {
+  const allocator = start([pool("a", ["10.0.0.0/20"])], [{ ...unlimited, namespaces: ["team-b"], ipv4: 0 }]);
+  for (let i = 0; i < 1_000; i++) ask(allocator, `team-a/${i}`, onPort("k", 80));
+  const asked = mock.method(Quotas.prototype, "refusal");
+  assert.match(ask(allocator, "team-b/web", onPort("k", 443)), /^nothing/);
+  assert.ok(asked.mock.callCount() < 10, `${asked.mock.callCount()} questions`);
+  asked.mock.restore();
 });
 
 test("namespaces of one quota may be counted together, and its Services", () => {

@@ -129,12 +129,9 @@ export class Model {
     return wanted !== undefined && placesOf.sort().join() === wanted.sort().join();
   }
 
-  /** Whether there are addresses that meet it. */
+  /** Whether there are addresses that meet it, and that quotas allow. */
   couldBeMet(service: ModelService): boolean {
-    const choices = this.#choices(service);
-    const isWithin = (chosen: readonly string[]) => this.overQuota(service, chosen).length === 0;
-    // One that may share gets the lowest address, or none where a quota forbids that.
-    return service.sharingKey === "" ? choices.some(isWithin) : choices.length > 0 && choices.every(isWithin);
+    return this.#choices(service).some((chosen) => this.overQuota(service, chosen).length === 0);
   }
 
   /** The quotas that keep a Service from having these addresses in place of those that it has. */

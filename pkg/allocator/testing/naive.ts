@@ -13,6 +13,15 @@ interface Held {
 
 type Labels = Readonly<Record<string, string>>;
 
+interface Choosing {
+  /** As `#class` numbers them, in the order in which they are tried. */
+  readonly classes: readonly number[];
+  /** What the Service had. */
+  readonly before: readonly Address[];
+  /** It has to be cheap beside these. */
+  readonly beside: readonly Address[] | undefined;
+}
+
 export class Naive {
   #pools: readonly Pool[] = [];
   #quotas: readonly Quota[] = [];
@@ -203,10 +212,12 @@ export class Naive {
       }
     for (const pool of ranked) {
       if (this.#fence(request, pool) !== undefined) continue;
-      for (const classes of [[2], [0, 1, 2]]) {
-        const found = this.#in(pool, request, [], before, classes);
+      // What is for all comes first, unless quotas forbid it.
+      for (const found of [
+        this.#in(pool, request, [], before, { classes: [2], cheap: [false] }),
+        this.#in(pool, request, [], before),
+      ])
         if (typeof found !== "string") return found;
-      }
     }
     return undefined;
   }
@@ -217,7 +228,7 @@ export class Naive {
     request: AddressRequest,
     own: readonly Address[],
     before: readonly Address[],
-    classes: readonly number[] = [0, 1, 2],
+    { classes, cheap }: Pick<Choosing, "classes"> & { readonly cheap?: readonly boolean[] } = { classes: [0, 1, 2] },
   ): Address[] | string {
     const all = listed(pool);
     const kept = own.filter((address) => includes(all, address));
@@ -225,12 +236,12 @@ export class Naive {
     const shut = isWhole ? undefined : this.#shut(request, pool);
     if (shut !== undefined) return shut;
     let refused: string | undefined;
-    for (const sharedFirst of request.sharingKey === "" ? [false] : [false, true]) {
-      const chosen: Address[] = [];
+    for (const isCheap of cheap ?? this.#ways(request)) {
+      const chosen = [...kept];
       for (const family of request.families) {
         if (!pool.ranges.some((range) => range.family === family)) return refused ?? "poolLacksFamily";
-        const found =
-          kept.find((address) => address.family === family) ?? this.#lowest(request, all, family, classes, sharedFirst);
+        if (chosen.some((address) => address.family === family)) continue;
+        const found = this.#choose(request, all, family, { classes, before, beside: isCheap ? chosen : undefined });
         if (found === undefined) return refused ?? "poolFull";
         chosen.push(found);
       }
@@ -241,13 +252,39 @@ export class Naive {
     return refused ?? "poolFull";
   }
 
-  #lowest(request: AddressRequest, all: readonly Address[], family: Family, classes: readonly number[], sharedFirst: boolean) {
+  /** Who may share looks a second time for what is cheap. */
+  #ways({ sharingKey }: AddressRequest): readonly boolean[] {
+    return sharingKey === "" ? [false] : [false, true];
+  }
+
+  /** The first by class and list; where it has to be cheap the first, in the order of what it costs, that no quota forbids. */
+  #choose(
+    request: AddressRequest,
+    all: readonly Address[],
+    family: Family,
+    { classes, before, beside }: Choosing,
+  ): Address | undefined {
     const candidates = all.filter(
       (address) => address.family === family && (this.#newcomer(request, address) ?? this.#clash(request, address)) === undefined,
     );
     const byClass = classes.flatMap((which) => candidates.filter((address) => this.#class(request, address) === which));
-    const shared = sharedFirst ? byClass.find((address) => this.requests(address).length > 0) : undefined;
-    return shared ?? byClass[0];
+    if (beside === undefined) return byClass[0];
+    const isShared = (address: Address) => this.requests(address).length > 0;
+    const isCounted = (address: Address) => this.#isCountedAlready(request, address);
+    const byCost = [
+      ...byClass.filter((address) => isShared(address) && isCounted(address)),
+      ...byClass.filter((address) => isShared(address) && !isCounted(address)),
+      ...byClass.filter((address) => !isShared(address)),
+    ];
+    return byCost.find((address) => this.#quota(request, [...beside, address], before) === undefined);
+  }
+
+  #isCountedAlready(request: AddressRequest, address: Address): boolean {
+    const namespace = namespaceOf(request.service);
+    const counting = this.#quotas.filter(
+      (quota) => this.isInside(quota, namespace) && this.#countedIn(quota, [address]).length > 0,
+    );
+    return counting.every((quota) => this.#isHeldBeside(quota, namespace, request, address));
   }
 
   /** 0: reserved for the Service, 1: for its namespace, 2: for nobody in particular, 3: for others or for nobody at all. */
@@ -329,7 +366,7 @@ export class Naive {
     own: readonly Address[],
     before: readonly Address[],
   ): readonly Address[] | string {
-    const { families, sharingKey } = request;
+    const { families } = request;
     const wants = pools.flatMap((pool) =>
       families.flatMap((family) => (pool.ranges.some((range) => range.family === family) ? [{ pool, family }] : [])),
     );
@@ -345,14 +382,15 @@ export class Naive {
       if (shut !== undefined) return shut;
     }
     let refused: string | undefined;
-    for (const sharedFirst of sharingKey === "" ? [false] : [false, true]) {
+    for (const isCheap of this.#ways(request)) {
       const taken = kept.filter((address) => address !== undefined);
       const found: Address[] = [];
       for (const [index, { pool, family }] of wants.entries()) {
         const open = listed(pool).filter((address) => !includes(taken, address));
-        const address = kept[index] ?? this.#lowest(request, open, family, [0, 1, 2], sharedFirst);
+        const choosing = { classes: [0, 1, 2], before, beside: isCheap ? taken : undefined };
+        const address = kept[index] ?? this.#choose(request, open, family, choosing);
         if (address === undefined) return refused ?? "poolFull";
-        taken.push(address);
+        if (kept[index] === undefined) taken.push(address);
         found.push(address);
       }
       const beyond = this.#quota(request, found, before);
@@ -367,8 +405,10 @@ export class Naive {
     if (addresses.length > 0) this.#held.set(request.service, { request, addresses });
   }
 
+  /** Where several of its ports are taken, by whomever, it is about the first of them. */
   #clash(request: AddressRequest, address: Address): string | undefined {
-    return this.requests(address).flatMap((holder) => clash(request, holder) ?? [])[0];
+    const portByPort = [...request.ports.map((port) => ({ ...request, ports: [port] })), request];
+    return portByPort.flatMap((one) => this.requests(address).flatMap((holder) => clash(one, holder) ?? []))[0];
   }
 }
 
