@@ -347,9 +347,11 @@ export class ServiceController {
     if (allocation !== undefined && after.sharingKey !== "") this.#terms.set(key, after);
     else this.#terms.delete(key);
     const { allocator } = this.#options;
-    const next = this.#waiting.set(key, request === undefined || unmet === undefined ? [] : waitsOf(request, unmet, allocator));
-    for (const resource of changedResources(key, before, after, allocator)) next.push(...this.#waiting.changed(resource));
-    for (const waiting of next) if (waiting !== key) this.#queue.add(waiting);
+    const waits = request === undefined || unmet === undefined ? [] : waitsOf(request, unmet, allocator);
+    const chances = request === undefined || waits.length === 0 ? "" : allocator.chancesOf(request);
+    const next = [this.#waiting.set(key, chances, waits)];
+    for (const resource of changedResources(key, before, after, allocator)) next.push(this.#waiting.changed(resource));
+    for (const waiting of next.flatMap((those) => [...those])) if (waiting !== key) this.#queue.add(waiting);
   }
 
   /** Logs what changed, and records events about what is wrong. */

@@ -1,40 +1,58 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { WaitList } from "./wait-list.ts";
+import { type Wait, WaitList } from "./wait-list.ts";
 
-const pool = { resource: "pool", terms: "" };
-const address = { resource: "address", terms: "" };
+const pool: Wait = { resource: "pool", suitsAnybody: true };
+const other: Wait = { resource: "other", suitsAnybody: true };
+const quota: Wait = { resource: "quota", suitsAnybody: false };
 
-test("when something moves, the first in line of each terms is worth a try", () => {
+/** @param line `SERVICE CHANCES` */
+function set(list: WaitList, line: string, ...waits: Wait[]): string[] {
+  const [service = "", chances = ""] = line.split(" ");
+  return [...list.set(service, chances, waits)];
+}
+
+function listOf(...lines: readonly (readonly [line: string, ...waits: Wait[]])[]): WaitList {
   const list = new WaitList();
-  for (const service of ["c", "a", "b"]) list.set(service, [pool]);
-  list.set("x", [{ resource: "pool", terms: "other" }]);
-  assert.deepEqual(list.changed("pool"), ["c", "x"]);
-  assert.deepEqual(list.changed("address"), []);
+  for (const [line, ...waits] of lines) set(list, line, ...waits);
+  return list;
+}
+
+test("of what suits anybody the first one is worth a try, of anything else the first of each chances", () => {
+  const list = listOf(["c k", pool, quota], ["a l", pool, quota], ["b k", pool, quota], ["d m", quota]);
+  assert.deepEqual([...list.changed("pool")], ["c"]);
+  assert.deepEqual([...list.changed("quota")], ["c", "a", "d"]);
+  assert.deepEqual([...list.changed("nothing")], []);
 });
 
-test("who waits on keeps the place, and nobody else is tried", () => {
-  const list = new WaitList();
-  list.set("a", [pool]);
-  list.set("b", [pool]);
-  assert.deepEqual(list.set("a", [pool, address]), []);
-  assert.deepEqual(list.changed("pool"), ["a"]);
+test("who is refused for the same keeps the place, and nobody else is tried", () => {
+  const list = listOf(["a k", pool], ["b l", pool]);
+  assert.deepEqual(set(list, "a k", pool, quota), []);
+  assert.deepEqual([...list.changed("pool")], ["a"]);
 });
 
-test("when the first one is served, or waits for something else, the next is worth a try", () => {
-  const list = new WaitList();
-  for (const service of ["a", "b", "c"]) list.set(service, [pool]);
-  assert.deepEqual(list.set("a", []), ["b"]);
-  assert.deepEqual(list.set("b", [address]), ["c"]);
-  assert.deepEqual(list.set("c", []), []);
-  assert.deepEqual(list.changed("pool"), []);
-  assert.deepEqual(list.changed("address"), ["b"]);
+test("when the first one is served the next one is worth a try, of its chances and of all", () => {
+  const list = listOf(["a k", pool, quota], ["b l", pool], ["c k", pool, quota]);
+  assert.deepEqual(set(list, "a k"), ["c", "b"]);
+  assert.deepEqual(set(list, "b l"), ["c"]);
+  assert.deepEqual(set(list, "c k"), []);
+  assert.deepEqual([...list.changed("pool")], []);
 });
 
-test("who comes back is last in line", () => {
-  const list = new WaitList();
-  for (const service of ["a", "b"]) list.set(service, [pool]);
-  list.set("a", []);
-  list.set("a", [pool]);
-  assert.deepEqual(list.changed("pool"), ["b"]);
+test("what one is told holds for all with its chances, of whom none is tried", () => {
+  const list = listOf(["a k", pool], ["b k", pool], ["c k", pool], ["d l", pool]);
+  assert.deepEqual(set(list, "a k", quota), ["d"]);
+  assert.deepEqual([...list.changed("pool")], ["d"]);
+  assert.deepEqual([...list.changed("quota")], ["a"]);
+  assert.deepEqual(set(list, "b k", other), []);
+  assert.deepEqual([[...list.changed("quota")], [...list.changed("other")]], [[], ["a"]]);
+});
+
+test("who comes back, or has other chances, is last in line", () => {
+  const list = listOf(["a k", pool], ["b k", pool], ["c l", pool]);
+  set(list, "a k");
+  set(list, "a k", pool);
+  assert.deepEqual([...list.changed("pool")], ["b"]);
+  assert.deepEqual(set(list, "b l", pool), ["a", "c"]);
+  assert.deepEqual([...list.changed("pool")], ["c"]);
 });

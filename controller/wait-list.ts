@@ -1,53 +1,108 @@
-/** What has to become available for a Service. Services that would take a resource on the same terms have the same chances. */
+/** What has to become available for a Service. */
 export interface Wait {
   /** Such as `free IPv4 in "a"`; see `waits.ts`. */
   readonly resource: string;
-  readonly terms: string;
+  /** Who is refused although it has changed shows that it is gone for all others who wait for it, too, whatever their chances are. */
+  readonly suitsAnybody: boolean;
+}
+
+/** Services with the same chances: if one is refused, all are, for the same. So they wait for the same. */
+interface Group {
+  readonly chances: string;
+  readonly arrivals: Map<string, number>; // service -> when it came; in order
+  waits: ReadonlyMap<string, boolean>; // resource -> whether it suits anybody
 }
 
 /**
- * Who waits for what, first come, first served. When a resource changes, only the first Service on each terms is worth a try: if it
- * fails, so would those behind it; if it is served, or waits for something else now, the next one gets its chance. So one freed
- * address costs one successful and one failed try, however many wait.
+ * Who waits for what, first come, first served. What is tried when something changes follows from what that may help, not from how many
+ * wait: of Services with the same chances only the first is tried, and what it is told holds for all of them; of what suits anybody the first of all
+ * who wait is tried, and the next one only where that one was served, or waits for something else now. So one freed address costs one
+ * successful and one failed try, and where those that wait lack something else besides, one try for each group of them.
  */
 export class WaitList {
-  readonly #lines = new Map<string, Map<string, Set<string>>>(); // resource -> terms -> Services in line
-  readonly #waits = new Map<string, readonly Wait[]>(); // service -> what it waits for, if anything
+  readonly #groups = new Map<string, Group>(); // by chances
+  readonly #groupOf = new Map<string, Group>(); // service -> its group, where it waits
+  readonly #lines = new Map<string, Set<Group>>(); // resource -> who waits for it
+  #arrivals = 0;
 
-  /** Replaces what a Service waits for; its place in lines that it stays in is kept. @returns who is worth a try now */
-  set(service: string, waits: readonly Wait[]): string[] {
-    const before = this.#waits.get(service) ?? [];
-    const left = before.filter((old) => !waits.some((wait) => isSame(old, wait)));
-    for (const { resource, terms } of left) this.#lines.get(resource)?.get(terms)?.delete(service);
-    for (const { resource, terms } of waits) this.#line(resource, terms).add(service);
-    if (waits.length > 0) this.#waits.set(service, waits);
-    else this.#waits.delete(service);
-    return left.flatMap(({ resource, terms }) => this.#head(resource, terms));
+  /**
+   * A Service was tried. It waits for these now, if for anything, and all others with the same chances do.
+   * @returns who is worth a try now
+   */
+  set(service: string, chances: string, waits: readonly Wait[]): Set<string> {
+    const before = this.#groupOf.get(service);
+    const next = new Set<string>();
+    if (before !== undefined && (waits.length === 0 || before.chances !== chances)) this.#leave(service, before, next);
+    if (waits.length > 0) this.#join(service, chances, waits, next);
+    next.delete(service);
+    return next;
   }
 
   /** @returns who is worth a try when `resource` has changed */
-  changed(resource: string): string[] {
-    return [...(this.#lines.get(resource)?.keys() ?? [])].flatMap((terms) => this.#head(resource, terms));
+  changed(resource: string): Set<string> {
+    const next = new Set<string>();
+    let first: Group | undefined;
+    for (const group of this.#lines.get(resource) ?? []) {
+      if (group.waits.get(resource) === false) next.add(firstOf(group));
+      else if (first === undefined || arrivalOf(group) < arrivalOf(first)) first = group;
+    }
+    return first === undefined ? next : next.add(firstOf(first));
   }
 
-  #line(resource: string, terms: string): Set<string> {
-    const lines = this.#lines.get(resource) ?? new Map<string, Set<string>>();
-    const line = lines.get(terms) ?? new Set<string>();
-    this.#lines.set(resource, lines.set(terms, line));
-    return line;
+  /** It may have been served: what it waited for may be enough for one more. */
+  #leave(service: string, group: Group, next: Set<string>): void {
+    this.#groupOf.delete(service);
+    group.arrivals.delete(service);
+    const { waits } = group;
+    if (group.arrivals.size > 0) next.add(firstOf(group));
+    else {
+      this.#groups.delete(group.chances);
+      this.#replace(group, new Map());
+    }
+    for (const [resource, suitsAnybody] of waits) if (suitsAnybody) this.#addFirst(resource, next);
   }
 
-  /** The first in line; a line that has become empty is forgotten. */
-  #head(resource: string, terms: string): string[] {
-    const lines = this.#lines.get(resource);
-    const [first] = lines?.get(terms) ?? [];
-    if (first !== undefined) return [first];
-    lines?.delete(terms);
-    if (lines?.size === 0) this.#lines.delete(resource);
-    return [];
+  #join(service: string, chances: string, waits: readonly Wait[], next: Set<string>): void {
+    const group = this.#groups.get(chances) ?? { chances, arrivals: new Map(), waits: new Map() };
+    this.#groups.set(chances, group);
+    this.#groupOf.set(service, group);
+    if (!group.arrivals.has(service)) group.arrivals.set(service, this.#arrivals++);
+    const before = group.waits;
+    this.#replace(group, new Map(waits.map(({ resource, suitsAnybody }) => [resource, suitsAnybody])));
+    for (const [resource, suitsAnybody] of before) if (suitsAnybody && !group.waits.has(resource)) this.#addFirst(resource, next);
+  }
+
+  #replace(group: Group, waits: Group["waits"]): void {
+    for (const resource of group.waits.keys()) {
+      if (waits.has(resource)) continue;
+      const line = this.#lines.get(resource);
+      line?.delete(group);
+      if (line?.size === 0) this.#lines.delete(resource);
+    }
+    for (const resource of waits.keys()) {
+      const line = this.#lines.get(resource);
+      if (line === undefined) this.#lines.set(resource, new Set([group]));
+      else line.add(group);
+    }
+    group.waits = waits;
+  }
+
+  /** Of those whom the resource suits whoever they are, the first. */
+  #addFirst(resource: string, next: Set<string>): void {
+    let first: Group | undefined;
+    for (const group of this.#lines.get(resource) ?? [])
+      if (group.waits.get(resource) && (first === undefined || arrivalOf(group) < arrivalOf(first))) first = group;
+    if (first !== undefined) next.add(firstOf(first));
   }
 }
 
-function isSame(a: Wait, b: Wait): boolean {
-  return a.resource === b.resource && a.terms === b.terms;
+function firstOf({ arrivals }: Group): string {
+  const [service] = arrivals.keys();
+  if (service === undefined) throw new Error("Cannot find who is first: nobody waits");
+  return service;
+}
+
+function arrivalOf({ arrivals }: Group): number {
+  const [arrival = Infinity] = arrivals.values();
+  return arrival;
 }

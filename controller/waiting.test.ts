@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { namespace, service } from "#pkg/k8s/testing";
 import { annotations } from "#pkg/service";
-import { configText, type ServiceSpec, startWorld } from "./testing/world.ts";
+import { configText, type ServiceSpec, startWorld, type World } from "./testing/world.ts";
 
 function sharing(key: string, ...ports: number[]): ServiceSpec {
   return {
@@ -136,14 +137,134 @@ for (const { name, config = one, services, change, want } of cases)
     assert.deepEqual(world.addresses(...want.map((line) => line.split("=")[0] ?? "")), want);
   });
 
+const many = 10_000;
+const dual: ServiceSpec = { clusterIPs: ["10.96.0.1", "fd96::1"] };
+
+/** So many Services of the namespace `crowd`. */
+function crowd(world: World, count: number, spec: ServiceSpec | ((index: number) => ServiceSpec) = {}): void {
+  for (let i = 0; i < count; i++)
+    world.cluster.put("services", service(`crowd/w${i}`, typeof spec === "function" ? spec(i) : spec));
+}
+
+/** How many decisions are made on Services until nothing is left to be done, when something happens. */
+async function tries(world: World, act: () => void): Promise<number> {
+  const count = async () => (await world.metric("metallb_k8s_client_updates_total")) ?? 0;
+  const before = await count();
+  act();
+  await world.settle();
+  return (await count()) - before;
+}
+
+const has = (world: World, key: string) => world.cluster.service(key)?.ingress.join("+");
+
+const pool4 = "- {name: four, protocol: layer2, addresses: [10.0.0.0/32]}\n";
+const hopeless: {
+  name: string;
+  count?: number;
+  config: string;
+  spec?: ServiceSpec;
+  helps: Record<string, (world: World) => void>;
+}[] = [
+  {
+    name: "of both families, where no pool has both",
+    count: many,
+    config: `address-pools:\n${pool4}`,
+    spec: dual,
+    helps: {
+      "a pool with both": (world) =>
+        world.config(`address-pools:\n${pool4}- {name: both, protocol: layer2, addresses: [10.1.0.0/32, "fd00::/128"]}\n`),
+      "that it asks for one family": (world) => world.cluster.put("services", service("crowd/w0", { labels: { a: "b" } })),
+    },
+  },
+  {
+    name: "outside of every fence",
+    config: `address-pools:\n${pool4.replace("}", ", namespace-selectors: [{match-labels: {tenant: a}}]}")}`,
+    helps: {
+      "a label of its namespace": (world) => world.cluster.put("namespaces", namespace("crowd", { tenant: "a" })),
+      "a pool for all": (world) => world.config(`address-pools:\n${pool4}`),
+    },
+  },
+  {
+    name: "whose labels no fence asks for",
+    config: `address-pools:\n${pool4.replace("}", ", service-selectors: [{match-labels: {exposure: public}}]}")}`,
+    helps: {
+      "a label of its own": (world) => world.cluster.put("services", service("crowd/w0", { labels: { exposure: "public" } })),
+    },
+  },
+  {
+    name: "whose namespace may have nothing",
+    config: `address-pools:\n${pool4.replace("/32", "/31")}quotas:\n- {namespaces: [crowd], services: 0}\n`,
+    helps: {
+      "another quota": (world) =>
+        world.config(`address-pools:\n${pool4.replace("/32", "/31")}quotas:\n- {namespaces: [crowd], services: 1}\n`),
+    },
+  },
+  {
+    name: "where pools give nothing by themselves",
+    config: `address-pools:\n${pool4.replace("}", ", auto-assign: false}")}`,
+    helps: {
+      "that it names a pool": (world) => world.cluster.put("services", service("crowd/w0", inPool("four"))),
+      "a pool that does": (world) => world.config(`address-pools:\n${pool4}`),
+    },
+  },
+];
+for (const { name, count = 1_000, config, spec, helps } of hopeless)
+  for (const [what, change] of Object.entries(helps))
+    test(`of ${count} Services ${name}, a freed address has none tried; what helps is: ${what}`, async () => {
+      const world = await startWorld(`address-pools:\n${pool4}`, { "other/first": {} });
+      world.cluster.put("namespaces", namespace("crowd"));
+      world.cluster.put("services", service("other/first", { ingress: ["10.0.0.0"], ...inPool("four") }));
+      world.config(config);
+      await world.settle();
+      crowd(world, count, spec);
+      await world.settle();
+      assert.equal(await tries(world, () => world.cluster.remove("services", "other/first")), 1);
+      assert.equal(has(world, "crowd/w0"), "");
+      change(world);
+      await world.settle();
+      const served = Array.from({ length: count }, (_, i) => has(world, `crowd/w${i}`)).filter((ingress) => ingress !== "");
+      assert.equal(served.length, 1);
+    });
+
+test("10,000 Services that lack two things are tried once for each that changes, and served when both are there", async () => {
+  const world = await startWorld(configText("main 10.0.0.0-10.0.0.0 fd00::1-fd00::1"), {
+    four: {},
+    six: { clusterIPs: ["fd96::1"] },
+  });
+  crowd(world, many, dual);
+  await world.settle();
+  const counts = [
+    await tries(world, () => world.delete("four")),
+    await tries(world, () => world.service("late")),
+    await tries(world, () => world.delete("six")),
+    await tries(world, () => world.delete("late")),
+  ];
+  // Each deletion is one, each address that is given two: its status is seen, too. The rest are tries of those that wait.
+  assert.deepEqual(counts, [1 + 1, 2, 1 + 1, 1 + 2 + 1]);
+  assert.equal(has(world, "crowd/w0"), "10.0.0.0+fd00::1");
+});
+
+test("10,000 Services beyond their quota are tried once when an address is freed, and let who is behind them have it", async () => {
+  const pools = `${configText("main 10.0.0.0-10.0.0.0", "gold 10.0.1.0-10.0.1.0")}  auto-assign: false\n`;
+  const world = await startWorld(`${pools}quotas:\n- {namespaces: [crowd], ipv4: 1}\n`, {
+    first: {},
+    "crowd/gold": inPool("gold"),
+  });
+  crowd(world, many, (i) => ({ labels: { mine: `${i}` } }));
+  await world.settle();
+  world.service("behind");
+  await world.settle();
+  assert.equal(await tries(world, () => world.delete("first")), 1 + 1 + 2);
+  assert.equal(has(world, "default/behind"), "10.0.0.0");
+  assert.equal(await tries(world, () => world.cluster.remove("services", "crowd/gold")), 1 + 1);
+  assert.equal(await tries(world, () => world.delete("behind")), 1 + 2 + 1);
+  assert.equal(has(world, "crowd/w0"), "10.0.0.0");
+});
+
 test("thousands with a key of their own each wait for one address, and one that is freed still costs two tries", async () => {
   const world = await startWorld(one, { first: {} });
   for (let i = 0; i < 1000; i++) world.service(`w${i}`, sharing(`key-${i}`, 80));
   await world.settle();
-  const tries = async () => (await world.metric("metallb_k8s_client_updates_total")) ?? 0;
-  const before = await tries();
-  world.delete("first");
-  await world.settle();
-  assert.equal((await tries()) - before, 4); // As without keys: see there.
+  assert.equal(await tries(world, () => world.delete("first")), 4); // As without keys: see there.
   assert.deepEqual(world.addresses("w0"), ["w0=10.0.0.0"]);
 });

@@ -7,7 +7,7 @@ import type { Wait } from "./wait-list.ts";
 export interface AllocationTerms {
   readonly allocation: Allocation | undefined;
   readonly sharingKey: string;
-  /** The other terms of sharing, as in `Wait.terms`; empty without a sharing key. */
+  /** The other terms of sharing; empty without a sharing key. */
   readonly terms: string;
 }
 
@@ -23,20 +23,19 @@ export type Known = Pick<Allocator, "isHeld" | "reservedFor" | "hasReserved" | "
  * What has to change before a refused request is worth another try: an address, a full pool or a used quota. Every other refusal waits for another
  * configuration or another request, and both lead to a new decision anyway.
  */
-export function waitsOf(request: AddressRequest, refusal: Refusal, known: Pick<Known, "hasReserved" | "held">): Wait[] {
+export function waitsOf(request: AddressRequest, refusal: Refusal, known: Pick<Known, "hasReserved">): Wait[] {
   switch (refusal.reason) {
     case "awaitsIpam":
     case "poolFull":
       return [
-        ...waits(request, known, freeInPool(refusal.pool, refusal.family), sharedInPool(refusal.pool, request.sharingKey)),
-        ...(known.hasReserved ? waitsForReserved(request) : []),
+        ...waits(request, freeInPool(refusal.pool, refusal.family), sharedBy(request.sharingKey)),
+        ...(known.hasReserved ? holdersOf(request.service).map((holder) => ownWait(freeFor(holder))) : []),
       ];
     case "noPoolFits":
       return refusal.pools.flatMap((inner) => waitsOf(request, inner, known));
     case "quotaExceeded": {
       const { quota, namespace, together } = refusal;
-      const counter = counterText({ quota, namespace: together ? undefined : namespace });
-      return [{ resource: freedOf(counter), terms: requestText(request) }];
+      return [ownWait(freedOf(counterText({ quota, namespace: together ? undefined : namespace })))];
     }
     case "occupied":
     case "recordedElsewhere":
@@ -45,7 +44,7 @@ export function waitsOf(request: AddressRequest, refusal: Refusal, known: Pick<K
     case "backendKeyMismatch":
     case "portClash":
     case "sharingOff":
-      return waits(request, known, freeAddress(refusal.address), sharedAddress(refusal.address, request.sharingKey));
+      return waits(request, freeAddress(refusal.address), sharedAddress(refusal.address, request.sharingKey));
     default:
       return [];
   }
@@ -53,30 +52,15 @@ export function waitsOf(request: AddressRequest, refusal: Refusal, known: Pick<K
 
 /**
  * An address that nobody holds suits whoever comes first, unless it takes more than one: then it suits only those that lack as much. Sharing
- * depends on the terms besides.
+ * depends on the terms besides. Those of any pool are one resource: of 10,000 full pools a Service may wait for each.
  */
-function waits(request: AddressRequest, known: Pick<Known, "held">, free: string, shared: string): Wait[] {
-  const several = request.mayHoldSeveral ? severalText(request, known.held(request.service)) : "";
-  const waitForFree = { resource: free, terms: several };
-  if (request.sharingKey === "") return [waitForFree];
-  return [waitForFree, { resource: shared, terms: `${termsText(request)}${several}` }];
+function waits({ mayHoldSeveral, sharingKey }: AddressRequest, free: string, shared: string): Wait[] {
+  const waitForFree = { resource: free, suitsAnybody: !mayHoldSeveral };
+  return sharingKey === "" ? [waitForFree] : [waitForFree, ownWait(shared)];
 }
 
-function severalText({ families, requestedAddresses, requestedPool }: AddressRequest, held: Allocation | undefined): string {
-  return JSON.stringify([families, requestedAddresses.map(String), requestedPool, held?.addresses.map(String)]);
-}
-
-/** What is reserved suits whom it is for, and nobody else who waits for the pool. */
-function waitsForReserved(request: AddressRequest): Wait[] {
-  const terms = requestText(request);
-  return holdersOf(request.service).map((holder) => ({ resource: freeFor(holder), terms }));
-}
-
-/** Equal for requests of which the next is in vain if one is. */
-function requestText(request: AddressRequest): string {
-  const { service, labels, families, requestedAddresses, requestedPool, sharingKey } = request;
-  const addresses = requestedAddresses.map(String);
-  return JSON.stringify([namespaceOf(service), labels, families, addresses, requestedPool, sharingKey, termsText(request)]);
+function ownWait(resource: string): Wait {
+  return { resource, suitsAnybody: false };
 }
 
 function termsText({ service, backendKey, ports }: AddressRequest): string {
@@ -94,7 +78,7 @@ export function changedResources(service: string, before: AllocationTerms, after
     for (const [index, address] of allocation.addresses.entries()) {
       const pool = allocation.pools[index] ?? "";
       if (!known.isHeld(address)) for (const free of freedResources(pool, address, known)) resources.add(free);
-      else if (sharingKey !== "") resources.add(sharedAddress(address, sharingKey)).add(sharedInPool(pool, sharingKey));
+      else if (sharingKey !== "") resources.add(sharedAddress(address, sharingKey)).add(sharedBy(sharingKey));
     }
   }
   return resources;
@@ -133,8 +117,8 @@ function freeAddress(address: Address): string {
   return `free ${address}`;
 }
 
-function sharedInPool(pool: string, sharingKey: string): string {
-  return `shared in ${JSON.stringify(pool)} by ${sharingKey}`;
+function sharedBy(sharingKey: string): string {
+  return `shared by ${sharingKey}`;
 }
 
 function sharedAddress(address: Address, sharingKey: string): string {

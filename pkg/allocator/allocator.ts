@@ -1,13 +1,15 @@
 import type { Pool, Quota } from "#pkg/config";
 import { type Address, families, parseAddress } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
+import { chancesOf } from "./chances.ts";
 import { type Labels, type NamespaceLabels, OpenScopes } from "./fences.ts";
 import type { Holder } from "./holders.ts";
 import { Ipam, type IpamPool } from "./ipam.ts";
 import { Layout } from "./layout.ts";
 import { type Holding, Occupancy, type Terms, termsOf } from "./occupancy.ts";
 import { Quotas } from "./quotas.ts";
-import { type Choice, hasFamily, place, type Rules, Search } from "./search.ts";
+import { type Rules, Search } from "./search.ts";
+import { type Choice, hasFamily, place } from "./spots.ts";
 import type { Allocation, PoolUsage, QuotaUsage, Refusal, Settlement, Stranded } from "./types.ts";
 
 const holdingsAtOnce = 500;
@@ -253,6 +255,14 @@ export class Allocator {
 
   held(service: string): Allocation | undefined {
     return this.#holdings.get(service)?.allocation;
+  }
+
+  /**
+   * Of Services with equal texts each is refused what it asks for if one is, for the same, as long as none of them holds anything. One that
+   * does has a text of its own.
+   */
+  chancesOf(request: AddressRequest): string {
+    return this.#holdings.has(request.service) ? `held by ${request.service}` : chancesOf(request, this.#rules);
   }
 
   /** Whether it was last looked at as one that asks for several addresses or pools. */

@@ -33,6 +33,12 @@ export function fenceRefusal({ service, labels }: Tenant, { name, fence }: Pool,
   return { reason: "notForService", pool: name };
 }
 
+interface OpenTo {
+  readonly scopes: readonly Scope[];
+  /** Equal for equal scopes. */
+  readonly text: string;
+}
+
 /**
  * Which scopes are open to a Service, without asking all their selectors each time: answers are remembered by namespace and by those labels
  * of the Service that some fence is about.
@@ -44,7 +50,7 @@ export class OpenScopes {
   readonly #scopes: readonly Scope[];
   readonly #labels: NamespaceLabels;
   readonly #keys: readonly string[]; // Labels of Services that fences are about.
-  readonly #remembered = new Map<string, readonly Scope[]>();
+  readonly #remembered = new Map<string, OpenTo>();
 
   constructor(scopes: readonly Scope[], labels: NamespaceLabels) {
     this.#scopes = scopes;
@@ -64,6 +70,20 @@ export class OpenScopes {
 
   /** By the pool of each that is tried first. */
   of(tenant: Tenant): readonly Scope[] {
+    return this.#openTo(tenant).scopes;
+  }
+
+  /** Equal texts for those to whom the same scopes are open. */
+  textOf(tenant: Tenant): string {
+    return this.#openTo(tenant).text;
+  }
+
+  /** Some namespace has other labels. */
+  forget(): void {
+    this.#remembered.clear();
+  }
+
+  #openTo(tenant: Tenant): OpenTo {
     const namespace = namespaceOf(tenant.service);
     const key =
       this.#keys.length === 0
@@ -71,15 +91,11 @@ export class OpenScopes {
         : JSON.stringify([namespace, tenant.labels === undefined, ...this.#keys.map((key) => tenant.labels?.[key] ?? null)]);
     const known = this.#remembered.get(key);
     if (known !== undefined) return known;
-    const found = this.#find(namespace, tenant.labels);
+    const scopes = this.#find(namespace, tenant.labels);
+    const found = { scopes, text: scopes.map(({ from }) => from).join(" ") };
     if (this.#remembered.size >= maxRemembered) this.#remembered.clear();
     this.#remembered.set(key, found);
     return found;
-  }
-
-  /** Some namespace has other labels. */
-  forget(): void {
-    this.#remembered.clear();
   }
 
   #find(namespace: string, labels: Labels | undefined): Scope[] {

@@ -59,6 +59,8 @@ export class Layout {
   readonly scopes: readonly Scope[];
   /** Some pool is not shared by Services of the whole cluster. */
   readonly hasSharingRules: boolean;
+  /** Pools with a fence of their own that an IPAM chooses addresses of, so that they are in no scope. */
+  readonly fencedElsewhere: readonly Pool[];
   readonly #ordered: readonly Pool[]; // Scope by scope, then those that give nothing by themselves.
   readonly #positions = new Map<string, number>(); // pool -> index in #ordered
   readonly #ranks = new Map<string, number>(); // pool -> its place among all, in the order in which they are tried
@@ -72,6 +74,7 @@ export class Layout {
   constructor(pools: readonly Pool[]) {
     this.pools = pools;
     this.hasSharingRules = pools.some(({ sharing }) => sharing !== "cluster");
+    this.fencedElsewhere = pools.filter((pool) => isChosenElsewhere(pool) && isFenced(pool.fence));
     const tried = inOrder(pools.filter(isTried));
     const others = pools.filter((pool) => !isTried(pool));
     for (const [rank, { name }] of [...tried, ...others].entries()) this.#ranks.set(name, rank);

@@ -208,7 +208,27 @@ function assertAllowed(
   }
 }
 
+/** Those who have the chances of one that was refused are refused for the same. @returns how many there are */
+function assertSameChances(allocator: Allocator, refused: AddressRequest, unmet: Refusal | undefined): number {
+  if (unmet === undefined || allocator.held(refused.service) !== undefined) return 0;
+  const chances = allocator.chancesOf(refused);
+  const others = tenants
+    .flatMap((service) => [{}, { exposure: "public" }, undefined].map((labels) => ({ ...refused, service, labels })))
+    .filter((other) => allocator.held(other.service) === undefined && allocator.chancesOf(other) === chances);
+  for (const other of others) assert.deepEqual(awaited(allocator.settle(other).unmet), awaited(unmet), other.service);
+  return others.length;
+}
+
+/** What a change of what others hold may do away with. */
+function awaited(refusal: Refusal | undefined): string[] {
+  if (refusal === undefined) return ["nothing"];
+  if (refusal.reason === "noPoolFits") return refusal.pools.flatMap(awaited);
+  const isForGood = /^(notFor|poolClosed|autoAssignOff|poolLacksFamily)/.test(refusal.reason);
+  return isForGood ? [] : [`${refusal.reason} ${"pool" in refusal ? refusal.pool : ""}`];
+}
+
 test("under any fences, reservations, sharing rules and quotas everything ends as the plainly written rules say", () => {
+  let alike = 0;
   fc.assert(
     fc.property(tenantSteps, (steps) => {
       const allocator = new Allocator();
@@ -228,6 +248,7 @@ test("under any fences, reservations, sharing rules and quotas everything ends a
             assert.equal(settlement.notAllowed?.reason, naive.notAllowed(step.request));
             assertAllowed(allocator, naive, pools, step.request, before.get(step.request.service) ?? []);
             assertWithin(naive, quotas, used, step.request.service);
+            alike += assertSameChances(allocator, step.request, settlement.unmet);
             break;
           }
           case "adopt": {
@@ -278,6 +299,7 @@ test("under any fences, reservations, sharing rules and quotas everything ends a
     }),
     { numRuns: 500 },
   );
+  assert.ok(alike > 100, `${alike} of the same chances`);
 });
 
 /** What was given has left no quota exceeded that was not before. */

@@ -1,4 +1,4 @@
-import { type AsksFor, type Pool, placeTogether } from "#pkg/config";
+import type { AsksFor, Pool } from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
 import { type AddressRequest, maxAddresses, namespaceOf } from "#pkg/service";
 import { fenceRefusal, isIn, type NamespaceLabels, type OpenScopes } from "./fences.ts";
@@ -7,19 +7,11 @@ import { type Ipam, isChosenElsewhere } from "./ipam.ts";
 import type { Layout, Scope, Span } from "./layout.ts";
 import type { Occupancy } from "./occupancy.ts";
 import type { Quotas } from "./quotas.ts";
+import { type Choice, hasFamily, isAmong, place, type Spot } from "./spots.ts";
 import type { Refusal } from "./types.ts";
 
 /** Of the pools that there are, so many are named where one is asked for that there is not. */
 const maxKnown = 20;
-
-/** What a Service may have, in the order of its status; never none. */
-export type Choice = readonly Spot[];
-
-export interface Spot {
-  readonly pool: Pool;
-  readonly address: Address;
-  readonly slot: bigint;
-}
 
 /** What decides who may have which address. */
 export interface Rules {
@@ -211,9 +203,11 @@ export class Search {
   #affordable(wants: readonly Want[], own: readonly Spot[], arrange: (choice: Choice) => Choice): Choice | Refusal {
     const kept = match(wants, own);
     if (kept.every((spot) => spot !== undefined)) return own.filter((spot) => kept.includes(spot)); // In the order that it has.
-    for (const [index, { pool }] of wants.entries()) {
-      const shut = kept[index] === undefined ? this.#shut(pool) : undefined;
+    for (const [index, { pool, family }] of wants.entries()) {
+      if (kept[index] !== undefined) continue;
+      const shut = this.#shut(pool);
       if (shut !== undefined) return shut;
+      if (!hasFamily(pool, family)) return { reason: "poolLacksFamily", pool: pool.name, family };
     }
     const lowest = this.#take(wants, kept, (spots, want) => this.#lowestBut(spots, want));
     if ("reason" in lowest) return lowest;
@@ -305,7 +299,6 @@ export class Search {
 
   #shortage({ pool, family }: Want): Refusal {
     const { ipam } = this.#rules;
-    if (!hasFamily(pool, family)) return { reason: "poolLacksFamily", pool: pool.name, family };
     if (!isChosenElsewhere(pool))
       return { reason: "poolFull", pool: pool.name, family, total: Number(this.#layout.size(pool, family)) };
     const granted = ipam.grants(this.#request.service, pool.name, family).length;
@@ -413,10 +406,6 @@ interface Want {
   readonly family: Family;
 }
 
-function isAmong(spots: readonly Spot[], slot: bigint): boolean {
-  return spots.some((spot) => spot.slot === slot);
-}
-
 /** For each of them one of the spots, if there is one; each spot once. */
 function match(wants: readonly Want[], spots: readonly Spot[]): (Spot | undefined)[] {
   const left = [...spots];
@@ -428,29 +417,6 @@ function match(wants: readonly Want[], spots: readonly Spot[]): (Spot | undefine
 
 function poolOf([spot]: Choice): Pool {
   return (spot as Spot).pool;
-}
-
-/** Finds addresses in pools, by `placeTogether`. */
-export function place(layout: Layout, addresses: readonly Address[], mayHoldSeveral: boolean, asksFor?: AsksFor) {
-  const poolOf = (address: Address) => layout.locate(address)?.pool;
-  const { pool, held, refused } = placeTogether(addresses, poolOf, mayHoldSeveral, asksFor);
-  const spots = held.map((address) => spotOf(layout, address));
-  const refusal = ({ address, reason, pool: other }: (typeof refused)[number]): Refusal => {
-    if (reason === "outsidePools" || other === undefined) return { reason: "outsidePools", address };
-    if (reason === "buggyAddress" || pool === undefined) return { reason: "buggyAddress", address, pool: other.name };
-    return { reason, addresses: [...held, address], pools: [pool.name, other.name] };
-  };
-  return { spots, refused: refused.map((each) => ({ address: each.address, refusal: refusal(each) })) };
-}
-
-function spotOf(layout: Layout, address: Address): Spot {
-  const { pool, slot } = layout.locate(address) ?? {};
-  if (pool === undefined || slot === undefined) throw new Error(`Cannot hold ${address}: it has no slot`);
-  return { pool, address, slot };
-}
-
-export function hasFamily(pool: Pool, family: Family): boolean {
-  return pool.ranges.some((range) => range.family === family);
 }
 
 function familyMismatch({ families, mayHoldSeveral }: AddressRequest, addresses: readonly Address[]): Refusal | undefined {

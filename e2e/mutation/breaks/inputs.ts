@@ -64,7 +64,7 @@ export const inputs: readonly Break[] = [
   },
   {
     file: "controller/waits.ts",
-    before: "resources.add(sharedAddress(address, sharingKey)).add(sharedInPool(pool, sharingKey));",
+    before: "resources.add(sharedAddress(address, sharingKey)).add(sharedBy(sharingKey));",
     after: "resources.add(sharedAddress(address, sharingKey));",
     tests: ["controller/waiting.test.ts", "controller/properties.test.ts"],
   },

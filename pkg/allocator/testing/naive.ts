@@ -235,11 +235,11 @@ export class Naive {
     const isWhole = request.families.every((family) => kept.some((address) => address.family === family));
     const shut = isWhole ? undefined : this.#shut(request, pool);
     if (shut !== undefined) return shut;
+    if (request.families.some((family) => !pool.ranges.some((range) => range.family === family))) return "poolLacksFamily";
     let refused: string | undefined;
     for (const isCheap of cheap ?? this.#ways(request)) {
       const chosen = [...kept];
       for (const family of request.families) {
-        if (!pool.ranges.some((range) => range.family === family)) return refused ?? "poolLacksFamily";
         if (chosen.some((address) => address.family === family)) continue;
         const found = this.#choose(request, all, family, { classes, before, beside: isCheap ? chosen : undefined });
         if (found === undefined) return refused ?? "poolFull";

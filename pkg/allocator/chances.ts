@@ -1,0 +1,37 @@
+import { type AddressRequest, namespaceOf } from "#pkg/service";
+import { fenceRefusal } from "./fences.ts";
+import { holdersOf } from "./holders.ts";
+import type { Rules } from "./search.ts";
+
+/**
+ * All that the answer to a Service that holds nothing depends on besides what others hold, as text: of those with equal texts each is refused
+ * for the same if one is. A name, a namespace or a label makes a difference only where some rule is about it, so that it takes no more texts than
+ * rules and requests, however many Services there are.
+ */
+export function chancesOf(request: AddressRequest, { open, quotas, ipam, occupancy, namespaces }: Rules): string {
+  const { service, families, requestedAddresses, requestedPool, sharingKey, backendKey, ports } = request;
+  const { layout } = occupancy;
+  const namespace = namespaceOf(service);
+  const reserved = holdersOf(service).filter((holder) => layout.reserved(holder).length > 0);
+  const named = requestedPool === undefined ? [] : [requestedPool, ...requestedPool.split(",")];
+  // Those that it may get something of, but for what every Service is tried in.
+  const pools = new Set([
+    ...requestedAddresses.map((address) => layout.locate(address)?.pool),
+    ...named.map((name) => layout.pool(name.trim())),
+    ...reserved.flatMap((holder) => layout.reserved(holder).map(({ pool }) => pool)),
+    ...layout.fencedElsewhere,
+  ]);
+  return JSON.stringify([
+    families,
+    requestedAddresses.map(String),
+    requestedPool,
+    sharingKey === ""
+      ? []
+      : [sharingKey, backendKey, namespace, ...ports.map(({ protocol, port }) => `${protocol}/${port}`).sort()],
+    open.textOf(request),
+    Array.from(pools, (pool) => pool && fenceRefusal(request, pool, namespaces)?.reason),
+    quotas.countersOf(namespace),
+    reserved.flatMap((holder) => Object.values(holder)),
+    ipam.poolsOf(service).size > 0 ? service : "",
+  ]);
+}
