@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Act, describeAct, drawActs, subjectOf } from "./acts.ts";
-import { type Done, gapsOf, spansOf } from "./chronicle.ts";
+import { type Done, gapsOf, spansOf, tellGaps } from "./chronicle.ts";
 import { picture } from "./picture.ts";
 import { offsetText } from "./targets/clocks.ts";
 import { shared } from "./targets/target.ts";
@@ -60,6 +60,27 @@ test("gaps are told with what was done to the cluster then", () => {
     { address: "192.0.2.1", from: 1_200, to: 1_600, causes: ["killSpeaker node1"] },
     { address: "192.0.2.1", from: 20_000, to: 21_000, causes: [] },
   ]);
+});
+
+test("of many gaps the long ones are told, and the others counted by what was done then", () => {
+  const short = Array.from({ length: 40 }, (_, i) => ({
+    address: "192.0.2.1",
+    from: i * 1_000,
+    to: i * 1_000 + 200,
+    causes: i % 2 === 0 ? ["lose node2 60 %"] : ["lose node2 60 %", "killRouter"],
+  }));
+  const long = { address: "192.0.2.2", from: 50_000, to: 52_300, causes: ["killSpeaker node1"] };
+  const unexplained = { address: "192.0.2.2", from: 70_000, to: 70_400, causes: [] };
+  assert.deepEqual(tellGaps([...short, long, unexplained]), [
+    "42 times nobody answered for an address, for 10.7 s in all; 1 of these took 1.0 s or longer",
+    "  192.0.2.2 from 50.0 s for 2.3 s: killSpeaker node1",
+    "What was done to the cluster then, or had just ended:",
+    "  40 times, 8.0 s in all, 0.2 s at most: lose node2 60 %",
+    "  20 times, 4.0 s in all, 0.2 s at most: killRouter",
+    "  1 time, 2.3 s in all, 2.3 s at most: killSpeaker node1",
+    "  1 time, 0.4 s in all, 0.4 s at most: nothing",
+  ]);
+  assert.deepEqual(tellGaps([]), ["Somebody answered for each address at any time."]);
 });
 
 test("the picture has a row for each address and act, and nothing in it is taken for markup", () => {

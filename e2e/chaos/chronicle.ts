@@ -1,5 +1,6 @@
 import type { Sample } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
+import { counted } from "#pkg/text";
 import { type Act, describeAct } from "./acts.ts";
 
 /** An act as it was carried out. */
@@ -56,4 +57,51 @@ export function gapsOf(spans: ReadonlyMap<string, readonly Span[]>, done: readon
         return { address, from, to, causes: near.map(({ act }) => describeAct(act)) };
       }),
   );
+}
+
+// Another node answers in less, also on a busy machine. Of a bad cable there are many that are shorter.
+const longMs: Millis = 1_000;
+
+/** The long ones by themselves, the longest first, and what was under way in how many of all; a gap counts for each act that was. */
+export function tellGaps(gaps: readonly Gap[]): string[] {
+  if (gaps.length === 0) return ["Somebody answered for each address at any time."];
+  const all = gaps.map((gap) => Object.assign({}, gap, { length: gap.to - gap.from })).sort((a, b) => b.length - a.length);
+  const long = all.filter(({ length }) => length >= longMs);
+  const byCause = Map.groupBy(
+    all.flatMap((gap) => causesOf(gap).map((cause) => ({ cause, length: gap.length }))),
+    ({ cause }) => cause,
+  );
+  const causes = [...byCause].map(([cause, those]) => ({
+    cause,
+    times: those.length,
+    total: sum(those),
+    longest: those[0]?.length ?? 0,
+  }));
+  return [
+    `${counted(gaps.length, "time")} nobody answered for an address, for ${seconds(sum(all))} s in all; ${long.length} of these took ${seconds(longMs)} s or longer`,
+    ...long.map((gap) => `  ${tellGap(gap)}`),
+    "What was done to the cluster then, or had just ended:",
+    ...causes
+      .sort((a, b) => b.total - a.total)
+      .map(
+        ({ cause, times, total, longest }) =>
+          `  ${counted(times, "time")}, ${seconds(total)} s in all, ${seconds(longest)} s at most: ${cause}`,
+      ),
+  ];
+}
+
+export function tellGap(gap: Gap): string {
+  return `${gap.address} from ${seconds(gap.from)} s for ${seconds(gap.to - gap.from)} s: ${causesOf(gap).join(", ")}`;
+}
+
+function causesOf({ causes }: Gap): readonly string[] {
+  return causes.length === 0 ? ["nothing"] : causes;
+}
+
+function sum(gaps: readonly { readonly length: Millis }[]): Millis {
+  return gaps.reduce((total, { length }) => total + length, 0);
+}
+
+export function seconds(at: Millis): string {
+  return (at / 1_000).toFixed(1);
 }

@@ -4,7 +4,7 @@ import { LabRefused } from "#e2e/lab";
 import { agreeingParts, check } from "#e2e/ownership";
 import { routerRefusal } from "#e2e/routers";
 import { drawActs } from "./acts.ts";
-import { gapsOf, spansOf } from "./chronicle.ts";
+import { gapsOf, seconds, spansOf, tellGap, tellGaps } from "./chronicle.ts";
 import { picture } from "./picture.ts";
 import { type Course, runChaos } from "./run.ts";
 import { startKubernetesTarget } from "./targets/kubernetes.ts";
@@ -61,24 +61,23 @@ function tell({ done, observer, settledAfter, unsettled, end }: Course): { lines
       end,
     ),
   );
-  const second = (at: number) => (at / 1_000).toFixed(1);
+  writeFileSync(`${folder}gaps.txt`, gaps.map((gap) => `${tellGap(gap)}\n`).join(""));
+  const isKept = settledAfter !== undefined && violations.length === 0 && faults.length === 0;
   const lines = [
-    `${done.length} acts in ${second(end)} s, of which ${done.filter(({ hasFailed }) => hasFailed).length} failed; ${samples.length} looks at the LAN, at ${judged} of which nodes agreed on who is there`,
-    ...[...requests].map(([name, { sent, failed }]) => `${name}: ${failed} of ${sent} requests failed`),
-    `\n${gaps.length} times nobody answered for an address:`,
-    ...gaps.map(({ address, from, to, causes }) => {
-      const why = causes.length === 0 ? "nothing was done then" : causes.join(", ");
-      return `  ${address} from ${second(from)} s for ${second(to - from)} s: ${why}`;
-    }),
-    settledAfter === undefined ? `\nNot settled: ${unsettled}` : `\nSettled ${second(settledAfter)} s after the last act`,
+    isKept ? "All promises were kept." : "Promises were broken:",
     ...violations.map(
       ({ kind, address, since, found, what }) =>
-        `BROKEN ${kind}: ${address} from ${second(since)} to ${second(found)} s: ${what}`,
+        `BROKEN ${kind}: ${address} from ${seconds(since)} to ${seconds(found)} s: ${what}`,
     ),
     ...faults.map((fault) => `BROKEN ${fault}`),
+    settledAfter === undefined ? `Not settled: ${unsettled}` : `Settled ${seconds(settledAfter)} s after the last act.`,
+    `\n${done.length} acts in ${seconds(end)} s, of which ${done.filter(({ hasFailed }) => hasFailed).length} failed; ${samples.length} looks at the LAN, at ${judged} of which nodes agreed on who is there`,
+    ...[...requests].map(([name, { sent, failed }]) => `${name}: ${failed} of ${sent} requests failed`),
+    "",
+    ...tellGaps(gaps),
+    "Each is in gaps.txt, and who answered when in timeline.svg.",
   ];
-  const isKept = settledAfter !== undefined && violations.length === 0 && faults.length === 0;
-  return { lines: [...lines, isKept ? "All promises were kept." : "Promises were broken."], isKept };
+  return { lines, isKept };
 }
 
 function fail(message: string): never {
