@@ -4,7 +4,6 @@ import { formatProtocols } from "#pkg/config";
 import { type Asked, json, OneLine, type Routes } from "#pkg/http";
 import type { KernelKeeper } from "#pkg/kernel";
 import { fingerprint } from "#pkg/live-config";
-import type { Prefix } from "#pkg/net";
 import { describeRecording, findEntries, type Recorder } from "#pkg/recorder";
 import { answer, brief, isProblem, type VerdictEntry } from "#pkg/verdict";
 import packageJson from "../package.json" with { type: "json" };
@@ -15,7 +14,7 @@ import { describeOccupants } from "./core/conflicts/quarantine.ts";
 import { isAnnounced } from "./core/placements.ts";
 import { commonInputs } from "./core/replay.ts";
 import type { SpeakerState } from "./core/state.ts";
-import { type AddressView, serviceView } from "./core/verdicts/address-verdict.ts";
+import { type AddressView, type SessionState, serviceView } from "./core/verdicts/address-verdict.ts";
 import { describeKernel } from "./kernel.ts";
 import type { Members } from "./members/members.ts";
 import type { ObjectVerdicts } from "./object-verdicts.ts";
@@ -70,12 +69,18 @@ export function speakerApi({ state, sources, objects, bgp, bfd, kernel, members,
         });
   }
 
-  function sessionOf({ isEstablished, verdict: { verdict, seconds }, routes }: BgpSpeaker["peers"][number]) {
+  function sessionOf(peer: BgpSpeaker["peers"][number]): SessionState {
+    const { verdict, seconds } = peer.verdict;
+    const { unsendable } = peer;
     return {
-      established: isEstablished,
+      established: peer.isEstablished,
       since: clock.now() - 1000 * seconds,
       message: verdict.message,
-      standing: (prefix: Prefix) => routes.standing(prefix),
+      standing: (prefix) => peer.routes.standing(prefix),
+      notCarriedSince: (family) => {
+        const found = unsendable.find((one) => one.family === family);
+        return found && clock.now() - 1000 * found.seconds;
+      },
     };
   }
 

@@ -118,7 +118,7 @@ export function peerVerdict(key: string, facts: PeerFacts): { readonly verdict: 
   const { wait, view, bfd, leavingSeconds } = facts;
   const [worst] = sessionVerdicts(key, facts);
   const since = view?.sinceSeconds ?? 0;
-  if (worst !== undefined) return { verdict: worst, seconds: wait?.seconds ?? view?.unsendableSeconds ?? since };
+  if (worst !== undefined) return { verdict: worst, seconds: wait?.seconds ?? view?.unsendable[0]?.seconds ?? since };
   const evidence = view === undefined ? [] : sessionFacts(view);
   if (view?.state !== "established") return { verdict: connectingVerdict(key, view, evidence), seconds: since };
   const sent = counted(view.prefixesAnnounced, "prefix");

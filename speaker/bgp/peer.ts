@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Bfd, BfdStatus } from "#pkg/bfd";
-import { type PeerSession, type PeerSessionOptions, RoutesOut } from "#pkg/bgp";
+import { type PeerSession, type PeerSessionOptions, type PeerView, RoutesOut } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
 import { type BfdProfile, type Peer, type SessionSettings, sessionSettings } from "#pkg/config";
 import type { NoValue } from "#pkg/k8s";
@@ -107,6 +107,11 @@ export class BgpPeer {
     const view = this.#session?.describe();
     const leavingSeconds = this.#leavingSince === undefined ? undefined : this.#secondsSince(this.#leavingSince);
     return peerVerdict(this.key, { wait: this.#wait, view, bfd: this.#path, leavingSeconds });
+  }
+
+  /** Which of this node's routes the session cannot carry, and for how long. */
+  get unsendable(): PeerView["unsendable"] {
+    return this.#session?.describe().unsendable ?? [];
   }
 
   get isEstablished(): boolean {

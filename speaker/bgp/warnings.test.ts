@@ -28,8 +28,8 @@ const cases: { name: string; waitsFor?: string; view?: Partial<PeerView>; want: 
     view: {
       state: "established",
       unsendable: [
-        { family: "IPv4", reason: "noNextHop", prefixes: 1 },
-        { family: "IPv6", reason: "familyNotNegotiated", prefixes: 2 },
+        { family: "IPv4", reason: "noNextHop", prefixes: 1, seconds: 0 },
+        { family: "IPv6", reason: "familyNotNegotiated", prefixes: 2, seconds: 0 },
       ],
     },
     want: [
@@ -96,7 +96,7 @@ const facts = { wait: undefined, bfd: undefined, leavingSeconds: undefined };
 
 test("a peer's verdict is as old as what it says, whatever attempts there were meanwhile", () => {
   const up = { state: "established", stateSeconds: 50, sinceSeconds: 50 } as const;
-  const unsendable = [{ family: "IPv6", reason: "noNextHop", prefixes: 1 }] as const;
+  const unsendable = [{ family: "IPv6", reason: "noNextHop", prefixes: 1, seconds: 4 }] as const;
   const ages: [Partial<PeerView>, Partial<Parameters<typeof peerVerdict>[1]>, string, number][] = [
     [{ sinceSeconds: 700, stateSeconds: 2, lastFailure: silent }, {}, "connectTimeout", 700],
     [{ sinceSeconds: 5 }, {}, "connecting", 5],
@@ -104,7 +104,7 @@ test("a peer's verdict is as old as what it says, whatever attempts there were m
     [up, { bfd: { ...failed, verdict: "up" } }, "established", 9],
     [up, { bfd: failed }, "bfdFailed", 9],
     [up, { leavingSeconds: 3 }, "leaving", 3],
-    [{ ...up, unsendable, unsendableSeconds: 4 }, {}, "noNextHop", 4],
+    [{ ...up, unsendable }, {}, "noNextHop", 4],
     [{}, { wait: { for: "password", what: "w", seconds: 6 } }, "waitsForPassword", 6],
   ];
   for (const [view, more, cause, age] of ages) {

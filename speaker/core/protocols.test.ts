@@ -26,7 +26,9 @@ function verdicts(bench: Bench, sessions: Sessions = new Map()): string[] {
   return [...each, `${view.verdict.state} ${view.verdict.cause}`];
 }
 
-const established: Sessions = new Map([[peer, { established: true, since: 0, message: "", standing: () => undefined }]]);
+const established: Sessions = new Map([
+  [peer, { established: true, since: 0, message: "", standing: () => undefined, notCarriedSince: () => undefined }],
+]);
 
 test("with both protocols the owner answers on layer 2, and every node has routes", () => {
   const [here, elsewhere] = [announcing(owner), announcing(loser)];

@@ -272,6 +272,23 @@ test("a session that ends over and over is down since the first end, and once it
   assert.ok(downFor() < 1, `${downFor()}`);
 });
 
+test("of routes that a session cannot carry it is told for how long, and more of them change nothing about that", () => {
+  const pair = settled();
+  const { routes, session } = pair.near;
+  const unsendable = () =>
+    session.describe().unsendable.map(({ family, prefixes, seconds }) => `${prefixes} ${family} ${seconds}`);
+  const advertise = (text: string, stays: number) => {
+    routes.advertise(new Prefix(address(text), 128), attributes);
+    session.routesChanged();
+    pair.clock.advanceBy(stays);
+  };
+  pair.clock.advanceBy(10_000);
+  advertise("2001:db8::1", 5_000);
+  assert.deepEqual(unsendable(), ["1 IPv6 5"]);
+  advertise("2001:db8::2", 1_000);
+  assert.deepEqual(unsendable(), ["2 IPv6 6"]);
+});
+
 test("nothing is read from a connection behind what ended the session", () => {
   const pair = settled();
   const bye = encodeMessage({ type: "notification", code: 6, subcode: 4, data: new Uint8Array() });

@@ -21,7 +21,7 @@ import { step } from "../session/fsm.ts";
 import { isAgreed, type Negotiated, newSession, nextDeadline, type Reason, type Session } from "../session/state.ts";
 import type { BgpListener } from "./listener.ts";
 import { PeerConnection } from "./peer-connection.ts";
-import { newPeerCounters, type PeerView, peerView, sessionView, type Up } from "./peer-view.ts";
+import { newPeerCounters, type PeerView, peerView, sessionView, type Up, unsendableKey } from "./peer-view.ts";
 import { SessionLog } from "./session-log.ts";
 import { type Incoming, routerIdOf, type SocketEnd, type Transport } from "./transport.ts";
 
@@ -72,8 +72,7 @@ export class PeerSession {
   #enteredAt: Millis;
   /** Since when there has been no session, but for some that ended before they were stable. */
   #downAt: Millis;
-  /** Since when there are routes that it cannot carry; undefined where there are none. */
-  #unsendableAt: Millis | undefined;
+  #unsendableSince: ReadonlyMap<string, Millis> = new Map(); // which routes it cannot carry, and why -> since when
   #up: Up | undefined;
   /** A batch has been asked for. */
   #isPumping = false;
@@ -146,7 +145,7 @@ export class PeerSession {
       accepts: this.#options.listener !== undefined,
       enteredAt: this.#enteredAt,
       downAt: this.#downAt,
-      unsendableAt: this.#unsendableAt,
+      unsendableSince: this.#unsendableSince,
       up: this.#up,
       end: this.#end,
       counters: this.#counters,
@@ -398,8 +397,10 @@ export class PeerSession {
   }
 
   #noteUnsendable(): void {
-    const isWhole = this.#options.routes.unsendable().length === 0;
-    this.#unsendableAt = isWhole ? undefined : (this.#unsendableAt ?? this.#options.clock.now());
+    const { routes, clock } = this.#options;
+    const before = this.#unsendableSince;
+    const keys = routes.unsendable().map(unsendableKey);
+    this.#unsendableSince = new Map(keys.map((key) => [key, before.get(key) ?? clock.now()]));
   }
 
   #update({ announced, endOfRib, forgiven }: Update): void {

@@ -55,9 +55,8 @@ export interface PeerView {
   readonly prefixesPending: number;
   /** Announced by the peer in this session, and dropped. */
   readonly prefixesReceived: number;
-  readonly unsendable: readonly Unsendable[];
-  /** For how long there have been any; undefined where there are none. */
-  readonly unsendableSeconds: number | undefined;
+  /** With for how long, as far as it was looked at. */
+  readonly unsendable: readonly (Unsendable & { readonly seconds: number })[];
   /** How often an established session ended. */
   readonly flaps: number;
   readonly holdTimerExpirations: number;
@@ -80,7 +79,7 @@ export interface PeerFacts {
   readonly enteredAt: Millis;
   /** Since when there has been no session, but for some that ended before they were stable. */
   readonly downAt: Millis;
-  readonly unsendableAt: Millis | undefined;
+  readonly unsendableSince: ReadonlyMap<string, Millis>; // see `unsendableKey`
   readonly up: Up | undefined;
   /** This side's end of what is established. */
   readonly end: SocketEnd | undefined;
@@ -89,7 +88,7 @@ export interface PeerFacts {
 }
 
 export function peerView(facts: PeerFacts, now: Millis): PeerView {
-  const { session, accepts, enteredAt, downAt, unsendableAt, up, end, counters, routes } = facts;
+  const { session, accepts, enteredAt, downAt, unsendableSince, up, end, counters, routes } = facts;
   const { settings, retryAt, lastDown, lastFailure } = session;
   const { received, sent, flaps, holdTimerExpirations, notificationReceived, notificationSent } = counters;
   const past = <Kind extends { readonly at: Millis }>(one: Kind | undefined, words: (one: Kind) => string): Past | undefined =>
@@ -115,11 +114,17 @@ export function peerView(facts: PeerFacts, now: Millis): PeerView {
     prefixesAnnounced: routes.advertised,
     prefixesPending: routes.pending,
     prefixesReceived: up?.prefixesReceived ?? 0,
-    unsendable: routes.unsendable(),
-    unsendableSeconds: unsendableAt === undefined ? undefined : seconds(now - unsendableAt),
+    unsendable: routes.unsendable().map((one) => {
+      return { ...one, seconds: seconds(now - (unsendableSince.get(unsendableKey(one)) ?? now)) };
+    }),
     flaps,
     holdTimerExpirations,
   };
+}
+
+/** What stays the same while more or fewer prefixes cannot be sent for the same reason. */
+export function unsendableKey({ family, reason }: Unsendable): string {
+  return `${family} ${reason}`;
 }
 
 function ended(ending: Ending | undefined, now: Millis): Ended | undefined {

@@ -26,7 +26,6 @@ export function peerView(differences: Partial<PeerView>): PeerView {
     prefixesPending: 0,
     prefixesReceived: 0,
     unsendable: [],
-    unsendableSeconds: undefined,
     flaps: 0,
     holdTimerExpirations: 0,
     ...differences,

@@ -1,6 +1,6 @@
 import type { RouteStanding, Unsendable } from "#pkg/bgp";
 import type { Millis } from "#pkg/clock";
-import type { Address, Prefix } from "#pkg/net";
+import type { Address, Family, Prefix } from "#pkg/net";
 import { type AddressPlacement, type BgpRoute, type InterfacePlacement, isByBgp, isByInterface } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { causes, type Dated, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
@@ -21,6 +21,8 @@ export interface SessionState {
   readonly message: string;
   /** As far as this side can tell: what a router makes of a route, it does not say. Undefined for one that the peer is not to have, and without a session. */
   readonly standing: (prefix: Prefix) => RouteStanding | undefined;
+  /** Since when routes of the family are not carried by it; undefined where all are. */
+  readonly notCarriedSince: (family: Family) => Millis | undefined;
 }
 
 const notCarried: Readonly<Record<Unsendable["reason"], string>> = {
@@ -55,7 +57,7 @@ export function serviceView(state: SpeakerState, key: string, sessions: Sessions
   const addresses = addressesOf(state.services, key).flatMap((address): readonly AddressView[] =>
     (state.placements.get(address.toString()) ?? [undefined]).map((placement) => {
       const found = addressVerdict(state, key, address, placement, sessions);
-      return { address, placement, verdict: found, since: sinceOf(state, address, placement, found, sessions) ?? placedSince };
+      return { address, placement, verdict: found, since: sinceOf(state, address, placement, found, sessions, placedSince) };
     }),
   );
   const [first, ...rest] = addresses;
@@ -65,21 +67,23 @@ export function serviceView(state: SpeakerState, key: string, sessions: Sessions
   return { addresses, verdict: verdictOfWorst, since };
 }
 
-/** Since when, where that is not since the address was placed as it is. */
+/** @param placedSince when the Service was placed as it is */
 function sinceOf(
   state: SpeakerState,
   address: Address,
   placement: AddressPlacement | undefined,
   { cause }: Verdict,
   sessions: Sessions,
-): Millis | undefined {
-  if (cause === "noSession" || cause === "someSessionsDown") {
+  placedSince: Millis,
+): Millis {
+  if (cause === "noSession" || cause === "someSessionsDown" || cause === "routeNotCarried") {
     const routes = placement !== undefined && isByBgp(placement) ? placement.routes : [];
-    const down = routes
-      .flatMap(({ via }) => via.peers[address.family])
-      .flatMap((peer) => sessions.get(peer) ?? [])
-      .filter(({ established }) => !established);
-    return down.length === 0 ? undefined : Math.max(...down.map(({ since }) => since));
+    const those = routes.flatMap(({ via }) => via.peers[address.family]).flatMap((peer) => sessions.get(peer) ?? []);
+    const faults = those.flatMap(({ established, since, notCarriedSince }) => {
+      if (cause !== "routeNotCarried") return established ? [] : since;
+      return notCarriedSince(address.family) ?? [];
+    });
+    return Math.max(placedSince, ...faults);
   }
   const fault = placement && wireFault(state, placement);
   if (fault !== undefined) return fault.since;
@@ -87,7 +91,7 @@ function sinceOf(
   const rivals = [...(conflicts.defended.get(address.toString())?.defense.rivals.values() ?? [])].filter(
     ({ reported }) => reported,
   );
-  return rivals.length === 0 ? undefined : Math.min(...rivals.map(({ since }) => since));
+  return rivals.length === 0 ? placedSince : Math.min(...rivals.map(({ since }) => since));
 }
 
 const notPlaced = verdict("service", "notPlaced");

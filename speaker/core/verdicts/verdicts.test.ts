@@ -132,10 +132,11 @@ test("by BGP an address is announced by the sessions that are established", () =
   const bench = started(bgpPool, (one) => one.serve("default/web", [x]), "node1", peer);
   const standing = () => ({ state: "sent", nextHops: [address("10.0.0.9")] }) as const;
   const message = "the session is not up: its limit of prefixes";
+  const notCarriedSince = () => undefined;
   const sessions = (first: boolean, second: boolean): Sessions =>
     new Map([
-      ["10.0.0.1:179", { established: first, since: 1_000, message, standing }],
-      ["10.0.0.2:179", { established: second, since: 2_000, message, standing }],
+      ["10.0.0.1:179", { established: first, since: 1_000, message, standing, notCarriedSince }],
+      ["10.0.0.2:179", { established: second, since: 2_000, message, standing, notCarriedSince }],
     ]);
   const up = (first: boolean, second: boolean) => on(bench, "default/web", sessions(first, second));
   assert.match(
@@ -145,6 +146,10 @@ test("by BGP an address is announced by the sessions that are established", () =
   assert.match(up(true, false), /^Degraded someSessionsDown: .* and not to 10\.0\.0\.2:179$/);
   assert.match(up(false, false), /^Pending noSession: /);
   assert.equal(serviceView(bench.state, "default/web", sessions(false, false), 0)?.since, 2_000);
+  bench.clock.advanceBy(5_000);
+  bench.serve("default/late", ["192.0.2.2"]);
+  bench.settle();
+  assert.equal(serviceView(bench.state, "default/late", sessions(false, false), 0)?.since, bench.clock.now(), "placed later");
   assert.match(on(started(bgpPool, (one) => one.serve("default/web", [x]), "node1")), /^Pending noPeer: /);
   const local = (one: Bench) => one.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { node2: true });
   assert.match(on(started(bgpPool, local, "node1", peer)), /^Pending noReadyEndpointOnNode: node1 has no ready endpoint/);
@@ -155,10 +160,16 @@ test("of the routes of an address it is said how each stands in its session, and
   const view = (...standings: RouteStanding[]) => {
     const sessions = standings.map((one, index): [string, SessionState] => [
       `10.0.0.${index + 1}:179`,
-      { established: true, since: 0, message: "", standing: () => one },
+      {
+        established: true,
+        since: 0,
+        message: "",
+        standing: () => one,
+        notCarriedSince: () => (one.state === "sent" ? undefined : 7_000 + index),
+      },
     ]);
-    const verdict = serviceView(bench.state, "default/web", new Map(sessions), 0)?.verdict;
-    assert.ok(verdict);
+    const { verdict, since } = serviceView(bench.state, "default/web", new Map(sessions), 0) ?? assert.fail();
+    assert.equal(since, verdict.cause === "routeNotCarried" ? 7_001 : 0);
     const facts = verdict.evidence.filter(({ source }) => source === "BGP session").map(({ name, value }) => `${name}: ${value}`);
     return [`${verdict.state} ${verdict.cause}`, ...facts];
   };
