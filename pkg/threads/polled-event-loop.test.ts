@@ -94,3 +94,25 @@ test("a worker that waits for ever ends when it is terminated", async () => {
   await once(worker, "message");
   assert.equal(await worker.terminate(), 1);
 });
+
+test("a deadline takes one turn where Node has nothing of its own to look after", async () => {
+  const source = `Promise.all([import("#pkg/threads"), import("#pkg/linux")]).then(([{ PolledEventLoop }, { PollSet }]) => {
+    const loop = new PolledEventLoop();
+    const wait = PollSet.prototype.wait;
+    let waits = 0;
+    PollSet.prototype.wait = function (timeout) {
+      waits++;
+      return wait.call(this, timeout);
+    };
+    const port = require("node:worker_threads").parentPort;
+    port.on("message", () => {}); // As a thread has it that is told what to do.
+    let deadlines = 0;
+    const next = () => (++deadlines < 100 ? loop.schedule("next", loop.now() + 0.5, next) : port.postMessage(waits));
+    loop.start();
+    loop.schedule("first", loop.now() + 20, next);
+  })`;
+  const worker = new Worker(source, { eval: true });
+  const [waits] = await once(worker, "message");
+  await worker.terminate();
+  assert.ok(waits < 130, `${waits} waits for 100 deadlines`);
+});

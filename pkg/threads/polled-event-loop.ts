@@ -18,7 +18,7 @@ export class PolledEventLoop implements Clock, Disposable {
   readonly #readers = new Map<number, () => void>(); // descriptor -> what reads it
   readonly #timers = new Set<Timer>();
   #nextAt: Millis | undefined = Infinity; // Of the first timer; undefined where that has to be looked for.
-  #isSettled = false; // Nothing happened in the last turn, so that nothing is left that Node would call at its end, as what was closed.
+  #isSettled = false; // Nothing happened in the last turn, so that Node has nothing left to call at its end, such as what was closed.
   #turn: NodeJS.Immediate | undefined;
 
   /** @param maxWait by how much Node's own timers may be late, where somebody has some */
@@ -66,7 +66,8 @@ export class PolledEventLoop implements Clock, Disposable {
 
   readonly #run = (): void => {
     this.#turn = setImmediate(this.#run); // First, so that whatever is thrown below, the next turn comes.
-    const mayWait = this.#isSettled && !hasImmediates();
+    const left = leftToNode();
+    const mayWait = left === "nothing" || (left === "handles" && this.#isSettled);
     const ready = this.#poll.wait(mayWait ? Math.min(this.#firstAt() - this.now(), this.#maxWait) : 0);
     const due = this.#firstAt() <= this.now();
     this.#isSettled = ready.length === 0 && !due;
@@ -95,7 +96,17 @@ export class PolledEventLoop implements Clock, Disposable {
   }
 }
 
-/** Whether there is an immediate besides the next turn, which may come after this one. */
-function hasImmediates(): boolean {
-  return process.getActiveResourcesInfo().filter((kind) => kind === "Immediate").length > 1;
+/**
+ * What Node may do at the end of a turn or in the next one without a sign on its descriptor: other immediates than the loop's own, which may
+ * come after it, or what becomes of sockets and files that it has. A message to the thread shows on the descriptor.
+ */
+function leftToNode(): "nothing" | "handles" | "immediates" {
+  let immediates = 0;
+  let handles = 0;
+  for (const kind of process.getActiveResourcesInfo()) {
+    if (kind === "Immediate") immediates++;
+    else if (kind !== "MessagePort") handles++;
+  }
+  if (immediates > 1) return "immediates";
+  return handles > 0 ? "handles" : "nothing";
 }
