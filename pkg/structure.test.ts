@@ -12,7 +12,7 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 const order = [
   ["certificate", "clock", "heap", "net", "octets", "text"],
   ["config", "flags", "gossip", "linux", "log", "quarantine", "recorder", "service"],
-  ["verdict"],
+  ["connections", "verdict"],
   ["allocator", "checkpoints", "config-reader", "convert", "http", "k8s", "live-config", "placement", "threads"],
   ["api-access", "assignment", "bfd", "bgp", "kernel", "layer2", "leader-election", "memberlist", "metrics", "netbox", "process"],
   ["node-checks", "what-if"],

@@ -7,6 +7,7 @@ import { arpForged } from "./arp-forged.ts";
 import { bfdForgedDown } from "./bfd-forged-down.ts";
 import { http } from "./http.ts";
 import { overload } from "./overload.ts";
+import { bgpConnectionFlood, httpConnectionFlood } from "./port-floods.ts";
 import { ringConnectionFlood, ringGarbage, ringIdleConnections, ringReplay } from "./ring.ts";
 import { routeRefresh } from "./route-refresh.ts";
 import type { Scene } from "./scene.ts";
@@ -22,6 +23,8 @@ const scenes: readonly Scene[] = [
   ringGarbage,
   ringReplay,
   http,
+  httpConnectionFlood,
+  bgpConnectionFlood,
   overload,
 ];
 

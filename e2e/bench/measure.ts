@@ -19,8 +19,12 @@ export class ProcessUsage {
   /** Of all its threads so far. */
   get cpuSeconds(): number {
     const threads = readdirSync(`/proc/${this.#pid}/task`);
-    const spent = threads.map((thread) => Number(this.#read(`task/${thread}/schedstat`).split(" ")[0]));
-    return spent.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1e9;
+    return threads.reduce((sum, thread) => sum + this.#spent(thread), 0);
+  }
+
+  /** Of its main thread alone. */
+  get mainThreadSeconds(): number {
+    return this.#spent(this.#pid);
   }
 
   /** Resident memory now, and the most it ever was. */
@@ -28,6 +32,10 @@ export class ProcessUsage {
     const status = this.#read("status");
     const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) / 1024;
     return { now: field("VmRSS"), peak: field("VmHWM") };
+  }
+
+  #spent(thread: number | string): number {
+    return Number(this.#read(`task/${thread}/schedstat`).split(" ")[0]) / 1e9;
   }
 
   #read(file: string): string {

@@ -5,6 +5,7 @@ import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock";
 import { type Route, type Routes, serve } from "#pkg/http";
 import { silentLog } from "#pkg/log";
+import { Regulars, regularLimits } from "./regulars.ts";
 import { type HttpServer, httpLimits } from "./server.ts";
 
 const routes: Routes = {
@@ -78,10 +79,17 @@ class Scene implements AsyncDisposable {
     this.#server = server;
   }
 
+  /** Connects not faster than a host may. */
   async connect(from = "127.0.0.1"): Promise<Client> {
+    this.clock.advanceBy(25);
+    const client = this.dial(from);
+    await this.until(() => client.isConnected);
+    return client;
+  }
+
+  dial(from: string): Client {
     const client = new Client(this.#server.port, from);
     this.#clients.push(client);
-    await this.until(() => client.isConnected);
     return client;
   }
 
@@ -123,6 +131,8 @@ class Client {
   }
 }
 
+/** An address of the loopback network. */
+const hostOf = (index: number) => `127.1.${index >> 8}.${index & 255}`;
 const ok = (body: string): Route => ({ status: 200, contentType: "text/plain", body });
 
 test("of requests that a client sends ahead one at a time is answered", limit, async () => {
@@ -240,6 +250,27 @@ test("a host that keeps all connections at work gets no more, and another host g
   await scene.until(() => other.answers === 1 && busy.slice(1).every(({ answers }) => answers === 1));
 });
 
+test(
+  "64 hosts with a connection each keep no other host out, and rather make room than who asks again and again",
+  limit,
+  async () => {
+    const answer = Promise.withResolvers<Route>();
+    let asked = 0;
+    await using scene = await Scene.start(() => (++asked === 1 ? ok("here\n") : answer.promise));
+    const regular = await scene.connect("127.0.0.2");
+    regular.socket.write(request);
+    await scene.until(() => regular.answers === 1);
+    const idle: Client[] = [];
+    while (idle.length < httpLimits.connections - 1) idle.push(await scene.connect(hostOf(idle.length)));
+    const late = await scene.connect("127.0.0.3");
+    late.socket.write(request);
+    await scene.until(() => asked === 2 && idle[0]?.isClosed === true);
+    assert.equal(regular.isClosed, false);
+    answer.resolve(ok("late\n"));
+    await scene.until(() => late.answers === 1);
+  },
+);
+
 test("600 connections that never end their request do not keep another one from its answer", limit, async () => {
   await using scene = await Scene.start(() => ok("here\n"));
   const slow: Client[] = [];
@@ -291,4 +322,67 @@ test("what is no request is refused, and its connection closed", limit, async ()
     await scene.until(() => client.isClosed);
     assert.ok(client.received.startsWith(`HTTP/1.1 ${status}\r\n`), client.received);
   }
+});
+
+test(
+  "of more connections at once of a host 100 are taken, and others a second later; another host gets in meanwhile",
+  limit,
+  async () => {
+    await using scene = await Scene.start(() => ok("here\n"));
+    const flood = Array.from({ length: 101 }, () => scene.dial("127.0.0.1"));
+    await scene.until(() => flood.at(-1)?.isClosed === true);
+    const refused = scene.dial("127.0.0.1");
+    refused.socket.write(request);
+    const other = scene.dial("127.0.0.2");
+    other.socket.write(request);
+    await scene.until(() => other.answers === 1);
+    assert.equal(refused.isConnected, false);
+    scene.clock.advanceBy(1_100);
+    await scene.until(() => refused.answers === 1);
+  },
+);
+
+test("while 200 hosts connect at once who asked before gets in, and so does who asks from this host", limit, async () => {
+  await using scene = await Scene.start(() => ok("here\n"));
+  const asked = await scene.connect("127.0.0.2");
+  asked.socket.write(request);
+  await scene.until(() => asked.answers === 1);
+  scene.clock.advanceBy(1_100);
+  const hosts: Client[] = [];
+  while (hosts.length < 201) {
+    const client = scene.dial(hostOf(hosts.length));
+    hosts.push(client);
+    await scene.until(() => client.isConnected);
+  }
+  await scene.until(() => hosts.at(-1)?.isClosed === true);
+  const strange = scene.dial("127.0.0.3");
+  for (const known of ["127.0.0.2", "127.0.0.1"]) {
+    const client = scene.dial(known);
+    client.socket.write(request);
+    await scene.until(() => client.answers === 1);
+  }
+  assert.equal(strange.isConnected, false);
+  scene.clock.advanceBy(1_100);
+  await scene.until(() => strange.isConnected);
+});
+
+test("sixteen that asked keep that right from others that ask, until they have not asked for five minutes", () => {
+  const clock = new SimulatedClock();
+  const regulars = new Regulars(clock, "192.0.2.1");
+  for (let index = 0; index < 100; index++) regulars.note(hostOf(index));
+  assert.deepEqual(
+    [0, 15, 16].map((index) => regulars.has(hostOf(index))),
+    [true, true, false],
+  );
+  assert.deepEqual(regulars.addresses.slice(0, 3), ["192.0.2.1", "127.0.0.1", "::1"]);
+  assert.equal(regulars.addresses.length, 3 + regularLimits.count);
+  clock.advanceBy(regularLimits.keptMs - 1);
+  for (let index = 1; index < 16; index++) regulars.note(hostOf(index));
+  clock.advanceBy(1);
+  regulars.note(hostOf(16));
+  regulars.note(hostOf(17));
+  assert.deepEqual(
+    [0, 1, 15, 16, 17].map((index) => regulars.has(hostOf(index))),
+    [false, true, true, true, false],
+  );
 });

@@ -1,7 +1,9 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { Alarm, type Clock, type Millis, SystemClock, wallClock } from "#pkg/clock";
+import { backlog, ServerGate } from "#pkg/connections";
 import type { Log } from "#pkg/log";
 import { decodeRequest, type Request } from "./codec/request-codec.ts";
+import { Regulars } from "./regulars.ts";
 
 /** What a path answers. */
 export interface Route {
@@ -14,7 +16,7 @@ export interface Route {
 /** What a client asks. */
 export interface Asked extends Pick<Request, "host" | "authorization"> {
   readonly query: URLSearchParams;
-  /** The address of who asks. */
+  /** The address of who asks, without a zone. */
   readonly from: string;
   /** That is this host: of the process, or of its Pod. */
   readonly isLocal: boolean;
@@ -48,8 +50,6 @@ export const httpLimits = {
   idleMs: 120_000 as Millis,
 } as const;
 
-// New connections that one turn of the event loop may bring.
-const backlog = 64;
 // An answer is passed on in pieces, between which others have their turn.
 const pieceBytes = 128 << 10;
 // What HTTP does at a stretch, and then how long it leaves the process to the rest: a third of the main thread at most.
@@ -77,13 +77,23 @@ const reasons: Readonly<Record<number, string>> = {
  */
 export async function serve(options: ServeOptions): Promise<HttpServer> {
   const { host, port, routes, log, clock = new SystemClock() } = options;
-  const connections = new Connections(routes, log, clock);
-  const first = await listen(host, port, connections, log);
+  const regulars = new Regulars(clock, host);
+  const gate = new ServerGate({
+    clock,
+    log,
+    op: "http",
+    advice: "look who connects to this port: only Prometheus and the kubelet have to reach it",
+    isKnown: (address) => regulars.has(address),
+    known: () => regulars.addresses,
+  });
+  const connections = new Connections({ routes, log, clock, regulars });
+  const door = { connections, gate, log };
+  const first = await listen(host, port, door);
   const servers = [first];
   const { port: chosen } = first.address() as AddressInfo;
   if (!alsoLoopback.has(host)) {
     try {
-      servers.push(await listen(loopback, chosen, connections, log));
+      servers.push(await listen(loopback, chosen, door));
     } catch (error) {
       log.warn("HTTP is not answered on loopback, where kubectl port-forward arrives", { op: "http", error });
     }
@@ -91,6 +101,7 @@ export async function serve(options: ServeOptions): Promise<HttpServer> {
   return {
     port: chosen,
     async [Symbol.asyncDispose]() {
+      gate[Symbol.dispose]();
       connections[Symbol.dispose]();
       await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
     },
@@ -101,18 +112,24 @@ const loopback = "127.0.0.1";
 /** Who listens there is found on loopback. */
 const alsoLoopback: ReadonlySet<string> = new Set(["", "0.0.0.0", "::", loopback, "localhost"]);
 
-async function listen(host: string, port: number, connections: Connections, log: Log): Promise<Server> {
-  const server = createServer({ noDelay: true }, (socket) => connections.add(socket));
+async function listen(host: string, port: number, { connections, gate, log }: Door): Promise<Server> {
+  const server = createServer({ noDelay: true }, (socket) => {
+    const source = gate.admit(socket);
+    if (source !== undefined) connections.add(socket, `${source}`);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) => reject(new Error(`Cannot listen for HTTP on ${host || "*"}:${port}`, { cause })));
     server.listen({ port, backlog, ...(host === "" ? {} : { host }) }, resolve);
   });
   server.on("error", (error) => log.error("cannot accept HTTP connections", { op: "http", error }));
+  gate.add(server);
   return server;
 }
 
 interface Connection {
   readonly socket: Socket;
+  /** Who connected: an IP address. */
+  readonly from: string;
   readonly deadline: Alarm;
   /** What was received and not yet read; at most one chunk beyond the longest head, because nothing is received while an answer is due. */
   received: Buffer;
@@ -125,6 +142,17 @@ interface Connection {
   keepAlive: boolean;
 }
 
+interface ConnectionsOptions extends Required<Pick<ServeOptions, "routes" | "log" | "clock">> {
+  readonly regulars: Regulars;
+}
+
+/** What a connection passes. */
+interface Door {
+  readonly connections: Connections;
+  readonly gate: ServerGate;
+  readonly log: Log;
+}
+
 /**
  * All connections, in turns that are short. One request of a connection is answered at a time: those that a client sends ahead wait in
  * its socket.
@@ -133,26 +161,29 @@ class Connections implements Disposable {
   readonly #routes: Routes;
   readonly #log: Log;
   readonly #clock: Clock;
+  readonly #regulars: Regulars;
   readonly #open = new Set<Connection>(); // the oldest first
   readonly #ready = new Set<Connection>();
   readonly #turn: Alarm;
   #restUntil: Millis = 0;
 
-  constructor(routes: Routes, log: Log, clock: Clock) {
+  constructor({ routes, log, clock, regulars }: ConnectionsOptions) {
     this.#routes = routes;
     this.#log = log;
     this.#clock = clock;
+    this.#regulars = regulars;
     this.#turn = new Alarm(clock, "HTTP", () => this.#work());
   }
 
-  add(socket: Socket): void {
-    if (this.#open.size >= httpLimits.connections && !this.#makeRoom(socket)) {
+  add(socket: Socket, from: string): void {
+    if (this.#open.size >= httpLimits.connections && !this.#makeRoom(from)) {
       socket.destroy();
       return;
     }
     const deadline = new Alarm(this.#clock, "HTTP connection", () => this.#close(connection));
     const connection: Connection = {
       socket,
+      from,
       deadline,
       received: Buffer.alloc(0),
       state: "receiving",
@@ -175,11 +206,14 @@ class Connections implements Disposable {
    * Closes a connection of whoever has most of them, so that nobody keeps others out: the oldest idle one, else the oldest.
    * @returns false where the new one is of the same host, and all that it has are at work
    */
-  #makeRoom({ remoteAddress }: Socket): boolean {
-    const largest = sourceOfMost([remoteAddress, ...Array.from(this.#open, ({ socket }) => socket.remoteAddress)]);
-    const theirs = [...this.#open].filter(({ socket }) => socket.remoteAddress === largest);
+  #makeRoom(newcomer: string): boolean {
+    // Of several that have as many the first: rather a stranger than a regular, and the newcomer last.
+    const sources = Array.from(this.#open, ({ from }) => from);
+    const isRegular = (source: string) => this.#regulars.has(source);
+    const largest = sourceOfMost([...sources.filter((source) => !isRegular(source)), ...sources.filter(isRegular), newcomer]);
+    const theirs = [...this.#open].filter(({ from }) => from === largest);
     const idle = theirs.find(({ state }) => state === "receiving");
-    if (idle === undefined && largest === remoteAddress) return false;
+    if (idle === undefined && largest === newcomer) return false;
     this.#close(idle ?? theirs[0]);
     return true;
   }
@@ -247,17 +281,17 @@ class Connections implements Disposable {
     connection.received = connection.received.subarray(reading.length);
     connection.keepAlive = reading.keepAlive;
     const answered = (route: Route) => this.#answer(connection, route, reading.method !== "HEAD");
-    this.#route(reading, connection.socket).then(answered, (error: unknown) => {
+    this.#regulars.note(connection.from);
+    this.#route(reading, connection.from).then(answered, (error: unknown) => {
       this.#log.error("request failed", { op: "http", path: reading.path, error });
       answered(text(500, "internal error"));
     });
   }
 
-  async #route({ method, path, query, host, authorization }: Request, { remoteAddress }: Socket): Promise<Route> {
+  async #route({ method, path, query, host, authorization }: Request, from: string): Promise<Route> {
     if (method !== "GET" && method !== "HEAD") return text(405, "method not allowed");
     const route = Object.hasOwn(this.#routes, path) ? this.#routes[path] : undefined;
     if (route === undefined) return text(404, "not found");
-    const from = remoteAddress ?? "";
     return await route({ query: new URLSearchParams(query), host, authorization, from, isLocal: isLoopback(from) });
   }
 
@@ -306,7 +340,7 @@ class Connections implements Disposable {
 }
 
 function isLoopback(address: string): boolean {
-  return address === "::1" || /^(::ffff:)?127\./.test(address);
+  return address === "::1" || address.startsWith("127.");
 }
 
 function text(status: number, body: string): Route {

@@ -7,6 +7,7 @@
  */
 export {
   connectionFilter,
+  connectionFilterKeys,
   datagramSampleFilter,
   etherTypeFilter,
   icmpv6Filter,

@@ -220,7 +220,7 @@ export class DatagramBatch {
   /** `size`: the most that is kept of a datagram. */
   constructor(capacity: number, size: number) {
     this.capacity = capacity;
-    this.#messages = new MessageBlock(capacity, { size, nameSize: socketAddressSize, controlSize });
+    this.#messages = new MessageBlock(capacity, { size, nameSize: socketAddressSize.IPv6, controlSize });
   }
 
   /** For `UdpSocket`: where `struct mmsghdr[capacity]` is, ready to be filled. */

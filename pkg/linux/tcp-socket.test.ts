@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { test } from "node:test";
 import { type Family, families } from "#pkg/net";
 import { address } from "#pkg/net/testing";
-import { connectionFilter, type RefusedConnections } from "./codec/filter.ts";
+import { connectionFilter, connectionFilterKeys, type RefusedConnections } from "./codec/filter.ts";
 import { libc, SystemCallError } from "./libc.ts";
 import { TcpSocket } from "./tcp-socket.ts";
 
@@ -69,6 +69,8 @@ for (const family of families)
       if (isReset) await once(peer.resetAndDestroy(), "close");
       const accepted = listening.accept();
       using _socket = accepted?.socket;
+      const { source, sourcePort } = accepted?.socket.peer ?? {};
+      assert.deepEqual([source, sourcePort], [accepted?.source, accepted?.sourcePort]);
       assert.deepEqual([accepted?.source, accepted?.sourcePort], [address(loopback[family]).toBytes(), localPort]);
       peer.destroy();
     }
@@ -103,9 +105,11 @@ test("when the filter is taken away all connections arrive", async () => {
   assert.equal(await isTakenUnder(listening, "IPv4", undefined), true);
 });
 
+const keys = crypto.getRandomValues(new Uint32Array(connectionFilterKeys));
+
 /** Whether a connection arrives under a filter. */
 async function isTakenUnder(listening: TcpSocket, family: Family, refused: RefusedConnections | undefined): Promise<boolean> {
-  listening.filter(refused && (connectionFilter(refused) ?? assert.fail()));
+  listening.filter(refused && (connectionFilter(refused, keys) ?? assert.fail()));
   // On the loopback interface what opens a connection is where it belongs, or dropped, once it is sent.
   const peer = connect({ host: loopback[family], port: listening.port });
   peer.on("error", () => {});
@@ -118,11 +122,23 @@ async function isTakenUnder(listening: TcpSocket, family: Family, refused: Refus
   return accepted !== undefined;
 }
 
-test("a filter for more sources than a program may have is none", () => {
-  const sources = Array.from({ length: 4_100 }, (_, i) => Uint8Array.of(192, 0, i >> 8, i & 255));
-  assert.ok(connectionFilter({ sources: sources.slice(0, 4_000) }));
-  assert.equal(connectionFilter({ sources }), undefined);
-});
+for (const family of families)
+  test(`a filter for 1,000 members of ${family} in as many networks, and 256 sources, lets in the members alone`, {
+    skip: unsupported.get(family),
+  }, async () => {
+    using listening = listener(family);
+    const here = address(loopback[family]).toBytes();
+    const networks = (count: number, first: number) =>
+      Array.from({ length: count }, (_, i) => {
+        const bytes = here.slice();
+        bytes.set([first, i >> 8, i & 255], family === "IPv4" ? 0 : 5);
+        return bytes;
+      });
+    const [members, sources] = [networks(1000, 10), networks(256, 11)];
+    assert.equal(await isTakenUnder(listening, family, { sources, allBut: [...members, here] }), true);
+    assert.equal(await isTakenUnder(listening, family, { sources, allBut: members }), false);
+    assert.equal(await isTakenUnder(listening, family, { sources: [...sources, here], allBut: [...members, here] }), false);
+  });
 
 test("an MD5 key is of 1 to 80 bytes", () => {
   using socket = TcpSocket.open("IPv4");
@@ -137,7 +153,7 @@ test("a socket is closed when it is disposed, unless it was released or belongs 
     existsSync(`/proc/self/fd/${fd}`) && readlinkSync(`/proc/self/fd/${fd}`) === inode;
   const socket = TcpSocket.open("IPv4");
   const inode = readlinkSync(`/proc/self/fd/${socket.fd}`);
-  TcpSocket.of(socket.fd, "IPv4")[Symbol.dispose]();
+  TcpSocket.of(socket.fd)[Symbol.dispose]();
   assert.ok(isOpen(socket.fd, inode));
   const fd = socket.release();
   socket[Symbol.dispose]();

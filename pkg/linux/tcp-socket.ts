@@ -14,6 +14,8 @@ import {
 const typeStream = 1; // SOCK_STREAM
 const levelTcp = 6; // IPPROTO_TCP
 const optionReuseAddress = 2; // SO_REUSEADDR
+const optionDomain = 39; // SO_DOMAIN
+const optionPeerName = 28; // SO_PEERNAME, which unlike getpeername knows the peer of a connection that was reset.
 const optionMd5 = 14; // TCP_MD5SIG
 
 /** Options that are the same for both families but for their numbers. */
@@ -56,9 +58,12 @@ export class TcpSocket implements Disposable {
     return new TcpSocket(fd, family, true);
   }
 
-  /** One that belongs to somebody else, who closes it. */
-  static of(fd: number, family: Family): TcpSocket {
-    return new TcpSocket(fd, family, false);
+  /** One that belongs to somebody else, who closes it. @throws {SystemCallError} */
+  static of(fd: number): TcpSocket {
+    const domain = new Int32Array(1);
+    const result = libc.getsockopt(fd, levelSocket, optionDomain, domain, Uint32Array.of(4));
+    check("getsockopt", "tell the family of a socket", result);
+    return new TcpSocket(fd, domain[0] === addressFamily.IPv6 ? "IPv6" : "IPv4", false);
   }
 
   /** @param interfaceIndex of a link-local address. @throws {SystemCallError} EADDRNOTAVAIL, EADDRINUSE, EACCES */
@@ -74,14 +79,22 @@ export class TcpSocket implements Disposable {
 
   /** The port that it is bound to. @throws {SystemCallError} */
   get port(): number {
-    const name = new Uint8Array(socketAddressSize);
+    const name = new Uint8Array(socketAddressSize.IPv6);
     check("getsockname", "tell the port", libc.getsockname(this.fd, name, Uint32Array.of(name.length)));
     return new DataView(name.buffer).getUint16(2);
   }
 
+  /** The other end of a connection, also of one that was reset meanwhile. @throws {SystemCallError} ENOTCONN where there never was one */
+  get peer(): Sender {
+    const name = new Uint8Array(socketAddressSize[this.#family]); // No more than the kernel has, of which it makes an error.
+    const result = libc.getsockopt(this.fd, levelSocket, optionPeerName, name, Uint32Array.of(name.length));
+    check("getsockopt", "tell the peer", result);
+    return decodeSender(new DataView(name.buffer));
+  }
+
   /** @returns undefined where no connection waits. @throws {SystemCallError} EMFILE, ENFILE; it waits on then */
   accept(): AcceptedConnection | undefined {
-    const name = new Uint8Array(socketAddressSize);
+    const name = new Uint8Array(socketAddressSize.IPv6);
     const flags = flagNonBlocking | flagCloseOnExec;
     const result = libc.accept4(this.fd, name, Uint32Array.of(name.length), flags);
     const fd = checkNonBlocking("accept4", "accept a connection", result);

@@ -80,6 +80,33 @@ test("members that stay keep their nonces when others come", () => {
   assert.deepEqual(filter.sample([])?.words, [7]);
 });
 
+for (const [family, first] of [
+  ["IPv4", "192.0"],
+  ["IPv6", "2001:db8::"],
+] as const)
+  test(`1,000 members of ${family} with four words each, and 256 others, are few enough for a filter in the kernel, and none is left out`, () => {
+    const address = (index: number) =>
+      family === "IPv4" ? `${first}.${index >> 8}.${index & 255}` : `${first}${index.toString(16)}:1`;
+    const members = Array.from({ length: 1000 }, (_, index) => address(index));
+    const { filter } = flooded();
+    filter.setMembers(members);
+    for (const [index, member] of members.entries())
+      for (let word = 0; word < (index < 500 ? 4 : 3); word++) filter.accept(packet(4 * index + word), member);
+    const others = Array.from({ length: 256 }, (_, index) => address(5000 + index));
+    const { words = [], sources = [] } = filter.sample(others) ?? {};
+    assert.deepEqual([words.length, sources.length], [3500, 256]);
+    for (const [index, member] of members.entries()) if (index >= 500) filter.accept(packet(4 * index + 3), member);
+    assert.deepEqual(filter.sample(others), {
+      nonceAt,
+      words: [],
+      sources: [...members, ...others],
+      oneIn: filter.sample([])?.oneIn,
+    });
+    filter.changed(address(7));
+    filter.accept(packet(7), address(7));
+    assert.deepEqual(filter.sample(others)?.words, [7]);
+  });
+
 test("without a key members are told by their addresses", () => {
   const { filter } = flooded(new FloodFilter(undefined));
   filter.accept(packet(7), member);

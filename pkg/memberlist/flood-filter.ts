@@ -11,6 +11,8 @@ const samplesPerSecond = 200;
 export const reviewEvery: Millis = 1000;
 /** First words of the nonces of one member's packets: a member of ours has one for each of its processes, others a new one in each packet. */
 const maxWords = 4;
+/** Of words and addresses: what a filter in the kernel has room for. */
+const maxSampled = 4000;
 
 /**
  * Decides which packets wake this member while a flood of forged ones arrives, for a filter in the kernel. The nonces of a member's packets all
@@ -68,10 +70,15 @@ export class FloodFilter {
     this.#begin(now);
   }
 
-  /** What is let through now; all where this is undefined. @param others addresses of whoever else is known */
-  sample(others: Iterable<string>): PacketSample | undefined {
+  /**
+   * What is let through now; all where this is undefined. In a ring of some thousand members those that have several words are told by their
+   * addresses, which take less room. @param others addresses of whoever else is known
+   */
+  sample(others: readonly string[]): PacketSample | undefined {
     if (!this.isOn) return undefined;
-    const isTold = (words: ReadonlySet<number>) => words.size > 0 && words.size <= maxWords;
+    const entries = [...this.#members.values()].reduce((sum, words) => sum + Math.max(1, words.size), others.length);
+    const maxTold = entries <= maxSampled ? maxWords : 1;
+    const isTold = (words: ReadonlySet<number>) => words.size > 0 && words.size <= maxTold;
     const sources = [...this.#members].filter(([, words]) => !isTold(words)).map(([address]) => address);
     const words = [...this.#members.values()].filter(isTold).flatMap((words) => [...words]);
     return { nonceAt: this.#nonceAt, words, sources: [...sources, ...others], oneIn: this.#oneIn };

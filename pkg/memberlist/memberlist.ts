@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Alarm, type Clock, type Millis, type Random } from "#pkg/clock";
+import { ConnectionGate } from "#pkg/connections";
 import type { Log } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
 import { Nonces } from "./codec/keyring.ts";
@@ -9,7 +10,6 @@ import type { MetadataFields } from "./codec/metadata.ts";
 import { encodePacket } from "./codec/packet.ts";
 import { encodeStream, StreamDecoder, type StreamEnd } from "./codec/stream.ts";
 import type { Wire } from "./codec/wire.ts";
-import { ConnectionGate } from "./connection-gate.ts";
 import { countRoundTrip, type MemberlistCounters, newNetworkCounters } from "./counters.ts";
 import { type MemberView, memberView } from "./member-view.ts";
 import { IncomingPackets } from "./packets.ts";
@@ -75,6 +75,11 @@ interface Running {
   readonly transport: Transport;
 }
 
+/** Connections a second: members dial each other every some seconds, and in a probe while packets do not arrive. */
+const maxOfSource = 50;
+/** Of speakers that start all at once, before this one has heard of them. */
+const maxOfStrangers = 500;
+
 /** One member of a ring, on the network from `start` until it is disposed. Faults of peers and of the network are logged, never thrown. */
 export class Memberlist implements AsyncDisposable {
   readonly #options: MemberlistOptions;
@@ -114,6 +119,8 @@ export class Memberlist implements AsyncDisposable {
     });
     this.#gate = new ConnectionGate({
       clock,
+      maxOfSource,
+      maxOfStrangers,
       isKnown: (address) => this.#packets.isKnown(address),
       known: () => this.#packets.known,
       onRefused: (address) => this.#log.refusedConnections(address),

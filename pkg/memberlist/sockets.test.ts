@@ -122,6 +122,32 @@ for (const { here, refused, other } of [
     strange.destroy();
   });
 
+for (const [here, network] of [
+  ["127.0.0.1", (index: number) => `10.${index >> 8}.${index & 255}.1`],
+  ["::1", (index: number) => `2001:db8:0:${index.toString(16)}::1`],
+] as const)
+  test(`while strangers are refused at ${here} each of 1,000 members in a network of its own may connect`, {
+    skip: here === "::1" && noIpv6,
+  }, async () => {
+    const { promise: arrived, resolve } = Promise.withResolvers<string>();
+    const problem = (error: Error) => assert.fail(error);
+    const stream: TransportEvents["stream"] = (stream, { address }) => {
+      stream.destroy();
+      resolve(address);
+    };
+    const events: TransportEvents = { ...deaf, problem, stream };
+    await using transport = await open({ address: here, port: 0 }, events);
+    const members = Array.from({ length: 1000 }, (_, index) => network(index));
+    transport.refuse({ sources: [], allBut: members });
+    const stranger = connect({ host: here, port: transport.local.port });
+    await new Promise((resolve) => loop.schedule("dropped", loop.now() + 20, () => resolve(undefined)));
+    assert.equal(stranger.connecting, true);
+    stranger.destroy();
+    transport.refuse({ sources: members.slice(0, 256), allBut: [...members, here] });
+    connect({ host: here, port: transport.local.port }).resume();
+    assert.equal(await arrived, here);
+  });
+
 test("a connection that was reset before it is accepted has a source, and whoever may not connect is hung up on", async () => {
   const sources: string[] = [];
   const events = { ...deaf, connection: ({ address }: SocketAddress) => sources.push(address) > 2, stream: () => assert.fail() };

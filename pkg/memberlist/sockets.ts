@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { connect, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Millis } from "#pkg/clock";
+import { type Refusal, refusalFilter } from "#pkg/connections";
 import {
   type AcceptedConnection,
-  connectionFilter,
   DatagramBatch,
   datagramSampleFilter,
   type SentDatagram,
@@ -20,7 +20,6 @@ import {
   endpoint,
   type OpenTransport,
   type PacketSample,
-  type Refusal,
   type SocketAddress,
   socketAddress,
   type Transport,
@@ -81,7 +80,11 @@ class Sockets implements Transport {
   }
 
   filter(sample: PacketSample | undefined): void {
-    if (this.#open) this.#attempt(() => this.#udp.filter(sample === undefined ? undefined : program(sample)));
+    if (!this.#open) return;
+    const filter = sample && program(sample);
+    if (sample !== undefined && filter === undefined)
+      this.#events.problem(new Error("Cannot drop forged packets: the ring has too many members for a filter"));
+    this.#attempt(() => this.#udp.filter(filter));
   }
 
   dropped(): number {
@@ -89,7 +92,10 @@ class Sockets implements Transport {
   }
 
   refuse(refusal: Refusal | undefined): void {
-    if (this.#open) this.#attempt(() => this.#tcp.filter(refusal === undefined ? undefined : refusing(refusal)));
+    if (!this.#open) return;
+    const { program, isPartial } = refusalFilter(refusal);
+    if (isPartial) this.#events.problem(new Error("Cannot refuse all connections: the ring has too many members for a filter"));
+    this.#attempt(() => this.#tcp.filter(program));
   }
 
   dial(to: SocketAddress): Duplex {
@@ -203,12 +209,6 @@ function program({ nonceAt, words, sources, oneIn }: PacketSample): Uint8Array |
     sources: ends,
     oneIn,
   });
-}
-
-/** @returns undefined where it would be too long: then nobody is refused */
-function refusing({ sources, allBut }: Refusal): Uint8Array | undefined {
-  const bytesOf = (address: string) => endpoint({ address, port: 0 }).address;
-  return connectionFilter({ sources: sources.map(bytesOf), allBut: allBut?.map(bytesOf) });
 }
 
 const mappedPrefix: readonly number[] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]; // RFC 4291, section 2.5.5.2.

@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import type { Refuser } from "#pkg/connections";
 import { Address, parseAddress } from "#pkg/net";
 import type { Endpoint, WireAddress } from "./codec/messages.ts";
 
@@ -32,16 +33,8 @@ export interface PacketSample {
   readonly oneIn: number;
 }
 
-/** Whose connections a member does not take; who connects tries again after a second, as TCP does. */
-export interface Refusal {
-  /** IP addresses. */
-  readonly sources: readonly string[];
-  /** Where this is set, those of all but these IP addresses are refused too. */
-  readonly allBut: readonly string[] | undefined;
-}
-
 /** The network of one member: datagrams and streams on one address and port. */
-export interface Transport extends AsyncDisposable {
+export interface Transport extends Refuser, AsyncDisposable {
   /** Where it is bound. */
   readonly local: SocketAddress;
   /** Sends from the bound port; `done` is called once, maybe before this returns. */
@@ -50,8 +43,6 @@ export interface Transport extends AsyncDisposable {
   filter(sample: PacketSample | undefined): void;
   /** How many packets that were for this member did not arrive so far, for the filter or for lack of room, modulo 2^32. */
   dropped(): number;
-  /** Has no connections of these arrive from now on, but for those that wait already; undefined: all may. It may let more in than that. */
-  refuse(refusal: Refusal | undefined): void;
   /** Begins to connect; failures come as the stream's `error`. The caller destroys the stream in the end. */
   dial(to: SocketAddress): Duplex;
 }

@@ -43,9 +43,9 @@ export class BgpSessions implements Disposable {
   #listener: BgpListener | undefined;
 
   constructor(options: BgpSessionsOptions) {
-    const { port, log } = options;
+    const { port, clock, log } = options;
     this.#options = options;
-    this.#listener = port === 0 ? undefined : new BgpListener({ port, log });
+    this.#listener = port === 0 ? undefined : new BgpListener({ port, clock, log });
   }
 
   /** Where the port cannot be had, sessions are those that this side begins: another daemon on the node is no reason to announce nothing. */

@@ -1,15 +1,18 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
+import type { Clock } from "#pkg/clock";
 import type { SessionSettings } from "#pkg/config";
+import { backlog, descriptorOf, ServerGate } from "#pkg/connections";
 import { SystemCallError, TcpSocket } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { Address, type Family, families, isLinkLocal, parseAddress } from "#pkg/net";
+import { Address, type Family, families, isLinkLocal } from "#pkg/net";
 import { applyOptions, endOf, maxHopLimit, md5Key, networkControl, TcpConnection } from "./tcp.ts";
 import type { Incoming } from "./transport.ts";
 
 export interface ListenerOptions {
   /** On all addresses of the node; 0 takes any that is free. */
   readonly port: number;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -23,17 +26,27 @@ interface Listening {
   readonly server: Server;
 }
 
-/** Takes the connections that peers begin. Others are closed at once and counted. */
+/** Takes the connections that peers begin. Others are closed at once and counted; of many the kernel drops all that are not of peers. */
 export class BgpListener implements Disposable {
   readonly #options: ListenerOptions;
   readonly #expected = new Map<string, Expected>(); // the peer's address, with its interface where it is link-local -> who waits for it
   readonly #listening = new Map<Family, Listening>();
+  readonly #gate: ServerGate;
   #port: number;
   #unknownPeers = 0;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#port = options.port;
+    const known = () => Array.from(this.#expected.values(), ({ peer }) => `${peer.address}`);
+    this.#gate = new ServerGate({
+      clock: options.clock,
+      log: options.log,
+      op: "bgpAccept",
+      advice: "look who connects to this port: only BGP peers have to reach it",
+      isKnown: (address) => known().includes(address),
+      known,
+    });
   }
 
   /** Connections from addresses of no peer. */
@@ -78,6 +91,7 @@ export class BgpListener implements Disposable {
 
   /** Connections that were accepted go on. */
   [Symbol.dispose](): void {
+    this.#gate[Symbol.dispose]();
     for (const { server } of this.#listening.values()) server.close();
     this.#listening.clear();
   }
@@ -92,11 +106,12 @@ export class BgpListener implements Disposable {
     }
     const server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
     const listening = once(server, "listening");
-    server.listen({ fd });
+    server.listen({ fd, backlog });
     await listening;
     const address = server.address();
     if (address !== null && typeof address === "object") this.#port = address.port; // The second family takes what the first was given.
-    this.#listening.set(family, { socket: TcpSocket.of(fd, family), server });
+    this.#gate.add(server);
+    this.#listening.set(family, { socket: TcpSocket.of(fd), server });
   }
 
   /** @returns a descriptor that is the caller's to close. @throws {SystemCallError} */
@@ -116,14 +131,15 @@ export class BgpListener implements Disposable {
   }
 
   #accept(socket: Socket): void {
-    const [text = "", zone] = (socket.remoteAddress ?? "").split("%");
-    const remote = parseAddress(text);
-    const expected = remote === undefined ? undefined : this.#expected.get(keyOf(remote, zone));
+    const remote = this.#gate.admit(socket);
+    if (remote === undefined) return;
+    const [, zone] = (socket.remoteAddress ?? "").split("%");
+    const expected = this.#expected.get(keyOf(remote, zone));
     const end = expected === undefined ? undefined : endOf(socket, expected.peer);
-    if (remote === undefined || expected === undefined || end === undefined) {
-      if (remote !== undefined && expected === undefined) {
+    if (expected === undefined || end === undefined) {
+      if (expected === undefined) {
         this.#unknownPeers++;
-        this.#options.log.debug("connection from an unknown address closed", { op: "bgpAccept", from: socket.remoteAddress });
+        this.#options.log.debug("connection from an unknown address closed", { op: "bgpAccept", from: `${remote}` });
       }
       socket.on("error", () => {}); // It is closed anyway.
       socket.destroy();
@@ -135,7 +151,9 @@ export class BgpListener implements Disposable {
       open: (events) => {
         const connection = new TcpConnection(socket, peer, events);
         try {
-          applyOptions(TcpSocket.of(descriptorOf(socket), remote.family), peer);
+          const fd = descriptorOf(socket);
+          if (fd === undefined) throw new Error("Cannot set options of a connection: it is closed");
+          applyOptions(TcpSocket.of(fd), peer);
         } catch (error) {
           socket.destroy(error instanceof Error ? error : undefined); // Reported by `closed`.
         }
@@ -147,11 +165,4 @@ export class BgpListener implements Disposable {
 
 function keyOf(address: Address, zone: string | undefined): string {
   return isLinkLocal(address) && zone !== undefined ? `${address}%${zone}` : `${address}`;
-}
-
-/** Node has no public way to the descriptor of a connection that it accepted. @throws {Error} when it is closed already */
-function descriptorOf(socket: Socket): number {
-  const { _handle: handle } = socket as unknown as { _handle: { fd?: unknown } | null };
-  if (typeof handle?.fd !== "number" || handle.fd < 0) throw new Error("Cannot set options of a connection: it is closed");
-  return handle.fd;
 }

@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
 import { suite, test } from "node:test";
+import { SimulatedClock, SystemClock } from "#pkg/clock";
 import type { SessionSettings } from "#pkg/config";
 import { TcpSocket } from "#pkg/linux";
 import { silentLog } from "#pkg/log";
@@ -68,7 +69,7 @@ function dial(fields: Partial<SessionSettings>): { connection: Connection; event
 
 /** Accepts the connections of one address and records their events. */
 async function listening(fields: Partial<SessionSettings> = {}) {
-  const listener = new BgpListener({ port: 0, log: silentLog });
+  const listener = new BgpListener({ port: 0, clock: new SystemClock(), log: silentLog });
   await listener.start();
   const peer = settings({ address: address("127.0.0.1"), ...fields });
   const { promise, resolve } = Promise.withResolvers<{ incoming: Incoming; connection: Connection; events: Recorder }>();
@@ -201,7 +202,7 @@ suite("connections of the system", { concurrency: false }, () => {
 
   test("a stranger's connection is closed and counted", async () => {
     const log = new RecordingLog();
-    using listener = new BgpListener({ port: 0, log });
+    using listener = new BgpListener({ port: 0, clock: new SystemClock(), log });
     await listener.start();
     listener.expect(settings({ address: address("127.0.0.2") }), () => assert.fail("taken"));
     const { events } = dial({ port: listener.port });
@@ -213,14 +214,48 @@ suite("connections of the system", { concurrency: false }, () => {
     );
   });
 
+  for (const [claim, strangers] of [
+    [
+      "while one stranger floods the port with connections a peer gets in, and the kernel drops those that follow",
+      Array.from({ length: 101 }, () => "127.0.0.3"),
+    ],
+    [
+      "while 200 strangers flood it a peer gets in, too",
+      Array.from({ length: 201 }, (_, index) => `127.1.${index >> 8}.${index & 255}`),
+    ],
+  ] as const)
+    test(claim, async () => {
+      const clock = new SimulatedClock();
+      using listener = new BgpListener({ port: 0, clock, log: silentLog });
+      await listener.start();
+      const peer = address("127.0.0.2");
+      const { promise: accepted, resolve } = Promise.withResolvers<Incoming>();
+      listener.expect(settings({ address: peer }), resolve);
+      const from = (source: string) => dial({ port: listener.port, sourceAddress: address(source) });
+      for (const source of strangers) {
+        const { events } = from(source);
+        await events.until(({ because }) => because !== undefined);
+      }
+      // The last one was closed without a look.
+      assert.equal(listener.unknownPeers, strangers.length - 1);
+      const refused = from(strangers.at(-1) ?? "");
+      const near = from("127.0.0.2");
+      (await accepted).open(new Recorder()).destroy();
+      await near.events.until(({ because }) => because !== undefined);
+      assert.deepEqual([refused.events.end, refused.events.because], [undefined, undefined]);
+      clock.advanceBy(1_100);
+      await refused.events.until(({ because }) => because !== undefined); // TCP tries again after a second.
+      assert.equal(listener.unknownPeers, strangers.length);
+    });
+
   test("two peers of one address are refused, and so is a port that is taken", async () => {
-    using listener = new BgpListener({ port: 0, log: silentLog });
+    using listener = new BgpListener({ port: 0, clock: new SystemClock(), log: silentLog });
     await listener.start();
     listener.expect(settings(), ignore);
     assert.throws(() => listener.expect(settings(), ignore), {
       message: "Cannot take the connections of 192.0.2.2 for two peers",
     });
-    const second = new BgpListener({ port: listener.port, log: silentLog });
+    const second = new BgpListener({ port: listener.port, clock: new SystemClock(), log: silentLog });
     await assert.rejects(second.start(), { message: `Cannot listen for BGP on port ${listener.port}` });
   });
 

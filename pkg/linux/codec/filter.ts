@@ -1,12 +1,20 @@
 import type { Family } from "#pkg/net";
 import { headerLength, MessageType } from "./netlink-wire.ts";
 
+const loadNumber = 0x00; // BPF_LD | BPF_W | BPF_IMM
 const loadWord = 0x20; // BPF_LD | BPF_W | BPF_ABS
 const loadHalfWord = 0x28; // BPF_LD | BPF_H | BPF_ABS
 const loadOctet = 0x30; // BPF_LD | BPF_B | BPF_ABS
 const loadHalfWordIndexed = 0x48; // BPF_LD | BPF_H | BPF_IND
 const loadHeaderLength = 0xb1; // BPF_LDX | BPF_B | BPF_MSH: the length of an IPv4 header into the index.
+const addIndex = 0x0c; // BPF_ALU | BPF_ADD | BPF_X
+const multiplyBy = 0x24; // BPF_ALU | BPF_MUL | BPF_K
 const andWith = 0x54; // BPF_ALU | BPF_AND | BPF_K
+const orWithIndex = 0x4c; // BPF_ALU | BPF_OR | BPF_X
+const shiftRight = 0x74; // BPF_ALU | BPF_RSH | BPF_K
+const toIndex = 0x07; // BPF_MISC | BPF_TAX
+const store = 0x02; // BPF_ST: into one of 16 words of the program's own.
+const loadStoredIndex = 0x61; // BPF_LDX | BPF_W | BPF_MEM
 const jump = 0x05; // BPF_JMP | BPF_JA
 const jumpIfNotBelow = 0x35; // BPF_JMP | BPF_JGE | BPF_K
 const jumpIfSet = 0x45; // BPF_JMP | BPF_JSET | BPF_K
@@ -34,6 +42,7 @@ const sourceOffset = { 4: networkHeader + 12, 16: networkHeader + 8 } as const; 
 const version6 = 0x6000; // The first half word of an IPv6 header, at least; that of an IPv4 header is below.
 const maxInstructions = 4096; // BPF_MAXINSNS
 const maxJump = 255; // What 8 bits hold.
+const highHalf = 0xffff_0000;
 
 /**
  * A classic BPF program that keeps the first `keep` octets of the Ethernet frames of one EtherType and drops every other frame: an
@@ -162,16 +171,26 @@ export interface RefusedConnections {
   readonly allBut?: readonly Uint8Array[] | undefined;
 }
 
+/** How many words of chance `connectionFilter` needs. */
+export const connectionFilterKeys = 18;
+
 /**
  * For a TCP listener, whose filters see segments from the TCP header on, and which the connections that it accepts inherit: only what
- * opens a connection is dropped. @returns undefined for more addresses than a program may have
+ * opens a connection is dropped. IPv6 addresses take as much room as IPv4 ones, because digests of them are compared. Who does not know
+ * `keys`, which are to be drawn for each filter, cannot choose an address with the digest of another; by chance two have the same in one of 2^32 cases.
+ * @returns undefined for more addresses than a program may have, about 3,900
  */
-export function connectionFilter({ sources, allBut }: RefusedConnections): Uint8Array | undefined {
-  const decide = (length: 4 | 16): Instruction[] => [
-    ...endIfFromAnyOf(sources, length, 0),
-    ...endIfFromAnyOf(allBut ?? [], length, keepAll),
-    [accept, 0, 0, allBut === undefined ? keepAll : 0],
-  ];
+export function connectionFilter({ sources, allBut }: RefusedConnections, keys: Uint32Array): Uint8Array | undefined {
+  const decide = (length: 4 | 16): Instruction[] => {
+    const values = (addresses: readonly Uint8Array[]) =>
+      addresses.filter((address) => address.length === length).map((address) => comparable(address, keys));
+    return [
+      ...(length === 4 ? [[loadWord, 0, 0, sourceOffset[4]] as const] : loadDigest(keys)),
+      ...endIfAnyOf(values(sources), 0),
+      ...endIfAnyOf(values(allBut ?? []), keepAll),
+      [accept, 0, 0, allBut === undefined ? keepAll : 0],
+    ];
+  };
   const ofIpv4 = decide(4);
   const instructions: Instruction[] = [
     [loadOctet, 0, 0, tcpFlagsOffset],
@@ -187,26 +206,50 @@ export function connectionFilter({ sources, allBut }: RefusedConnections): Uint8
   return instructions.length > maxInstructions ? undefined : program(instructions);
 }
 
-/** Ends the program with `keep` where the source is one of `addresses`, of which those of another length do not count. */
-function endIfFromAnyOf(addresses: readonly Uint8Array[], length: 4 | 16, keep: number): Instruction[] {
-  const lastWords = new Map<string, number[]>(); // the words before, of which only IPv6 has some -> the last words
-  for (const address of addresses) {
-    if (address.length !== length) continue;
-    const view = new DataView(address.buffer, address.byteOffset, length);
-    const words = Array.from({ length: length / 4 }, (_, index) => view.getUint32(4 * index));
-    const last = words.pop() ?? 0;
-    const others = lastWords.get(words.join());
-    if (others === undefined) lastWords.set(words.join(), [last]);
-    else others.push(last);
-  }
-  return [...lastWords].flatMap(([first, last]) => {
-    const words = first === "" ? [] : first.split(",").map(Number);
-    const load = (word: number): Instruction => [loadWord, 0, 0, sourceOffset[length] + 4 * word];
-    let instructions: Instruction[] = [load(words.length), ...endIfAnyOf(last, keep)];
-    for (const [index, word] of [...words.entries()].reverse())
-      instructions = [load(index), [jumpIfEqual, 1, 0, word], [jump, 0, 0, instructions.length], ...instructions];
-    return instructions;
-  });
+/** What a program compares: all of an IPv4 address, the digest of an IPv6 one. */
+function comparable(address: Uint8Array, keys: Uint32Array): number {
+  const view = new DataView(address.buffer, address.byteOffset, address.length);
+  if (address.length === 4) return view.getUint32(0);
+  const [high, low] = halvesOf(keys).map(({ addend, factors }) =>
+    factors.reduce((sum, factor, index) => (sum + Math.imul(factor, view.getUint16(2 * index))) | 0, addend),
+  );
+  return (((high ?? 0) & highHalf) | ((low ?? 0) >>> 16)) >>> 0;
+}
+
+/** Loads the digest of an IPv6 source. */
+function loadDigest(keys: Uint32Array): Instruction[] {
+  const [high = [], low = []] = halvesOf(keys).map(({ addend, factors }): Instruction[] => [
+    [loadNumber, 0, 0, addend],
+    [toIndex, 0, 0, 0],
+    ...factors.flatMap((factor, index): Instruction[] => [
+      [loadHalfWord, 0, 0, sourceOffset[16] + 2 * index],
+      [multiplyBy, 0, 0, factor],
+      [addIndex, 0, 0, 0],
+      [toIndex, 0, 0, 0],
+    ]),
+  ]);
+  return [
+    ...high,
+    [andWith, 0, 0, highHalf],
+    [store, 0, 0, 0],
+    ...low,
+    [shiftRight, 0, 0, 16],
+    [loadStoredIndex, 0, 0, 0],
+    [orWithIndex, 0, 0, 0],
+  ];
+}
+
+/**
+ * What makes each half of a digest: the sum of an address's 16-bit words, each by a factor of its own, modulo 2^32, of which the upper half is
+ * the same for two addresses in one of 2^16 choices of the factors (multilinear hashing).
+ */
+function halvesOf(keys: Uint32Array): { readonly addend: number; readonly factors: readonly number[] }[] {
+  return [keys.subarray(0, connectionFilterKeys / 2), keys.subarray(connectionFilterKeys / 2)].map(
+    ([addend = 0, ...factors]) => ({
+      addend,
+      factors,
+    }),
+  );
 }
 
 /** Ends the program with `keep` where what was loaded is one of `values`, in pieces as long as jumps reach. */

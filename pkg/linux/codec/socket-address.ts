@@ -6,8 +6,8 @@ export function addressLength(family: number): 4 | 16 | undefined {
   return family === addressFamily.IPv4 ? 4 : family === addressFamily.IPv6 ? 16 : undefined;
 }
 
-/** Room for a `struct sockaddr_in6`, of which `struct sockaddr_in` is shorter. */
-export const socketAddressSize = 28;
+/** struct sockaddr_in, struct sockaddr_in6 */
+export const socketAddressSize = { IPv4: 16, IPv6: 28 } as const;
 
 /** Who sent something. */
 export interface Sender {
@@ -19,7 +19,7 @@ export interface Sender {
 /** struct sockaddr_in or sockaddr_in6, by the length of `address`; the interface counts for link-local addresses alone. */
 export function socketAddress(address: Uint8Array, port: number, interfaceIndex = 0): Uint8Array {
   const v4 = address.length === 4;
-  const bytes = new Uint8Array(v4 ? 16 : socketAddressSize);
+  const bytes = new Uint8Array(v4 ? socketAddressSize.IPv4 : socketAddressSize.IPv6);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, v4 ? addressFamily.IPv4 : addressFamily.IPv6, true);
   view.setUint16(2, port);

@@ -1,6 +1,7 @@
 import { type Duplex, duplexPair } from "node:stream";
 import type { Clock } from "#pkg/clock";
-import type { OpenTransport, PacketSample, Refusal, SocketAddress, Transport, TransportEvents } from "../transport.ts";
+import type { Refusal } from "#pkg/connections";
+import type { OpenTransport, PacketSample, SocketAddress, Transport, TransportEvents } from "../transport.ts";
 
 const latency = 1; // Milliseconds, of packets.
 

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
-import { ConnectionGate } from "./connection-gate.ts";
-import type { Refusal } from "./transport.ts";
+import { ConnectionGate, type Refusal } from "./connection-gate.ts";
 
 const member = "192.0.2.1";
 const stranger = "203.0.113.1";
@@ -13,6 +12,8 @@ function gate() {
   const refused: string[] = [];
   const gate = new ConnectionGate({
     clock,
+    maxOfSource: 50,
+    maxOfStrangers: 500,
     isKnown: (address) => address === member,
     known: () => [member],
     onRefused: (address) => refused.push(address),

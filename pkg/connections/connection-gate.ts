@@ -1,22 +1,35 @@
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
-import type { Transport } from "./transport.ts";
+
+/** Whose connections the kernel does not take; who connects tries again after a second, as TCP does. */
+export interface Refusal {
+  /** IP addresses. */
+  readonly sources: readonly string[];
+  /** Where this is set, those of all but these IP addresses are refused too. */
+  readonly allBut: readonly string[] | undefined;
+}
+
+/** What connections come from. */
+export interface Refuser {
+  /** Has no connections of these arrive from now on, but for those that wait already; undefined: all may. It may let more in than that. */
+  refuse(refusal: Refusal | undefined): void;
+}
 
 /**
  * For so long connections are counted, and for so long at most somebody is refused. Not a second, after which TCP tries again: when all may
  * connect again there can be no room for a moment, and who had none once would meet with that each time.
  */
 const windowMillis: Millis = 1100;
-/** Of anybody, members too: they dial each other every some seconds, and in a probe while packets do not arrive. */
-const maxOfSource = 50;
-/** Of all sources together that are not known, so that many of them cost no more than ten. */
-const maxOfStrangers = 500;
 const maxRefused = 256;
 
 export interface ConnectionGateOptions {
   readonly clock: Clock;
-  /** Whether the source is a member, or may become one. */
+  /** How many connections anybody may open in a second, also who is known. It has to leave room for many behind one address. */
+  readonly maxOfSource: number;
+  /** How many all sources together that are not known, so that many of them cost no more than few. */
+  readonly maxOfStrangers: number;
+  /** Whether the source is one that is to get in however many others connect. */
   readonly isKnown: (address: string) => boolean;
-  /** Addresses of members, and of those who may become one. */
+  /** The addresses of all of these. */
   readonly known: () => readonly string[];
   /** Connections of this source are refused for a while, by itself or as one of many. */
   readonly onRefused: (address: string) => void;
@@ -24,7 +37,8 @@ export interface ConnectionGateOptions {
 
 /**
  * Has the kernel refuse those who connect too often: to accept a connection and close it again takes as long as to open it, so that a host
- * which opens thousands a second would have this member do nothing else. After a second they may connect again, and are counted anew.
+ * which opens thousands a second would have this process do nothing else. After a second they may connect again, and are counted anew. Who does not
+ * complete TCP's handshake, as a host that forges its address, is not counted.
  */
 export class ConnectionGate implements Disposable {
   readonly #options: ConnectionGateOptions;
@@ -33,26 +47,25 @@ export class ConnectionGate implements Disposable {
   readonly #reopening: Alarm;
   #strangers = 0; // Connections of sources that are not known, since `since`.
   #since: Millis = -Infinity;
-  #transport: Pick<Transport, "refuse"> | undefined;
+  #refuser: Refuser | undefined;
 
   constructor(options: ConnectionGateOptions) {
     this.#options = options;
-    this.#reopening = new Alarm(options.clock, "memberlist connections", () => this.#reopen());
+    this.#reopening = new Alarm(options.clock, "refused connections", () => this.#reopen());
   }
 
-  /** What they come from. */
-  start(transport: Pick<Transport, "refuse">): void {
-    this.#transport = transport;
+  start(refuser: Refuser): void {
+    this.#refuser = refuser;
   }
 
   [Symbol.dispose](): void {
-    this.#transport = undefined;
+    this.#refuser = undefined;
     this.#reopening[Symbol.dispose]();
   }
 
   /** Counts a connection. @returns whether it may stay; the last ones before the kernel refuses them may not */
   admits(address: string): boolean {
-    const { clock, isKnown, onRefused } = this.#options;
+    const { clock, maxOfSource, maxOfStrangers, isKnown, onRefused } = this.#options;
     const now = clock.now();
     if (!this.#refuses && now >= this.#since + windowMillis) this.#begin(now);
     const count = (this.#counts.get(address) ?? 0) + 1;
@@ -74,7 +87,7 @@ export class ConnectionGate implements Disposable {
   }
 
   get #refusesStrangers(): boolean {
-    return this.#strangers > maxOfStrangers;
+    return this.#strangers > this.#options.maxOfStrangers;
   }
 
   get #refuses(): boolean {
@@ -83,13 +96,13 @@ export class ConnectionGate implements Disposable {
 
   #refuse(now: Millis): void {
     const allBut = this.#refusesStrangers ? this.#options.known() : undefined;
-    this.#transport?.refuse({ sources: [...this.#refused], allBut });
+    this.#refuser?.refuse({ sources: [...this.#refused], allBut });
     this.#reopening.setNoLater(now + windowMillis);
   }
 
   #reopen(): void {
     this.#begin(this.#options.clock.now());
-    this.#transport?.refuse(undefined);
+    this.#refuser?.refuse(undefined);
   }
 
   #begin(now: Millis): void {

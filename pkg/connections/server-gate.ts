@@ -1,0 +1,101 @@
+import type { Server, Socket } from "node:net";
+import { type Allowance, Tokens } from "#pkg/clock";
+import { SystemCallError, TcpSocket } from "#pkg/linux";
+import type { Log } from "#pkg/log";
+import { Address } from "#pkg/net";
+import { ConnectionGate, type ConnectionGateOptions, type Refusal, type Refuser } from "./connection-gate.ts";
+import { refusalFilter } from "./refusal-filter.ts";
+
+export interface ServerGateOptions extends Omit<ConnectionGateOptions, "onRefused" | keyof typeof limits> {
+  readonly log: Log;
+  /** What the port is for, as logged. */
+  readonly op: string;
+  /** Who has to reach it, as logged. */
+  readonly advice: string;
+}
+
+/** Who waits to be accepted: while these are more, nobody gets in, also who is known. */
+export const backlog = 256;
+// Fewer, so that a turn of the event loop which finds the backlog full is the last for a second that does. Half of it is left when one host has
+// had all that it may.
+const limits = { maxOfSource: 100, maxOfStrangers: 200 } as const;
+// Addresses are many: what matters is that it happens, and one example.
+const logged: Allowance = { burst: 1, everyMs: 10 * 60_000 };
+
+/**
+ * The gate of a port at which Node listens, by one server or several. Where the kernel cannot refuse as many as it should, the others are
+ * closed as they come.
+ */
+export class ServerGate implements Refuser, Disposable {
+  readonly #options: ServerGateOptions;
+  readonly #gate: ConnectionGate;
+  readonly #servers = new Set<Server>();
+  readonly #refusals: Tokens; // Of lines about them.
+  readonly #problems: Tokens;
+
+  constructor(options: ServerGateOptions) {
+    this.#options = options;
+    const now = options.clock.now();
+    this.#refusals = new Tokens(logged, now);
+    this.#problems = new Tokens(logged, now);
+    this.#gate = new ConnectionGate({ ...options, ...limits, onRefused: (from) => this.#logRefused(from) });
+    this.#gate.start(this);
+  }
+
+  /** From now on connections are refused at this server, which listens, too. */
+  add(server: Server): void {
+    this.#servers.add(server);
+  }
+
+  /** Counts a connection that a server has just accepted. @returns whose it is; undefined where it may not stay, and is closed */
+  admit(socket: Socket): Address | undefined {
+    const source = sourceOf(socket);
+    if (source !== undefined && this.#gate.admits(`${source}`)) return source;
+    socket.on("error", () => {}); // It is closed anyway.
+    socket.destroy();
+    return undefined;
+  }
+
+  refuse(refusal: Refusal | undefined): void {
+    const { program, isPartial } = refusalFilter(refusal);
+    if (isPartial) this.#logProblem(new Error("Cannot refuse all connections: too many addresses are known for a filter"));
+    for (const server of this.#servers) {
+      const fd = descriptorOf(server);
+      if (fd === undefined) continue; // It has been closed.
+      try {
+        TcpSocket.of(fd).filter(program);
+      } catch (error) {
+        if (!(error instanceof SystemCallError)) throw error;
+        this.#logProblem(error);
+      }
+    }
+  }
+
+  /** To be called before the servers are closed. */
+  [Symbol.dispose](): void {
+    this.#gate[Symbol.dispose]();
+    this.#servers.clear();
+  }
+
+  #logRefused(from: string): void {
+    const { log, op, advice, clock } = this.#options;
+    if (this.#refusals.take(clock.now())) log.warn("connections of a host are refused for a second", { op, from, advice });
+  }
+
+  #logProblem(error: Error): void {
+    const { log, op, clock } = this.#options;
+    if (this.#problems.take(clock.now())) log.warn("not all connections that should be are refused", { op, error });
+  }
+}
+
+/** Node does not tell it of a connection that was reset, of which a flood has many. */
+function sourceOf(socket: Socket): Address | undefined {
+  const fd = descriptorOf(socket);
+  return fd === undefined ? undefined : Address.fromBytes(TcpSocket.of(fd).peer.source);
+}
+
+/** Node has no public way to the descriptor of what it opened itself. @returns undefined when it is closed already */
+export function descriptorOf(opened: Server | Socket): number | undefined {
+  const { _handle: handle } = opened as unknown as { _handle: { fd?: unknown } | null };
+  return typeof handle?.fd === "number" && handle.fd >= 0 ? handle.fd : undefined;
+}

@@ -1,0 +1,41 @@
+import type { Clock, Millis } from "#pkg/clock";
+import { parseAddress } from "#pkg/net";
+
+export const regularLimits = {
+  /** More than have business with one process: a kubelet, Prometheus twice, some people. */
+  count: 16,
+  /** For so long without a request one keeps its place, where another wants it: more than between two scrapes. */
+  keptMs: 300_000 as Millis,
+} as const;
+
+/** Who asked, of whom so many get in however many others connect: the first, while they go on asking, and who asks from this host. */
+export class Regulars {
+  readonly #clock: Clock;
+  readonly #own: readonly string[];
+  readonly #asked = new Map<string, Millis>(); // address -> when it asked last
+
+  /** @param host where it is listened, from where a kubelet asks on the network of the node */
+  constructor(clock: Clock, host: string) {
+    this.#clock = clock;
+    this.#own = [host, "127.0.0.1", "::1"].flatMap((text) => parseAddress(text)?.toString() ?? []);
+  }
+
+  get addresses(): readonly string[] {
+    return [...this.#own, ...this.#asked.keys()];
+  }
+
+  has(address: string): boolean {
+    return this.#asked.has(address) || this.#own.includes(address);
+  }
+
+  /** There was a whole request. Somebody else's place is only taken when that one has not asked for long: else whoever has many addresses took them all. */
+  note(address: string): void {
+    const now = this.#clock.now();
+    if (!this.#asked.has(address) && this.#asked.size >= regularLimits.count) {
+      const gone = [...this.#asked].find(([, at]) => at + regularLimits.keptMs <= now);
+      if (gone === undefined) return;
+      this.#asked.delete(gone[0]);
+    }
+    this.#asked.set(address, now);
+  }
+}
