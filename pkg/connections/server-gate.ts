@@ -2,7 +2,7 @@ import type { Server, Socket } from "node:net";
 import { type Allowance, Tokens } from "#pkg/clock";
 import { SystemCallError, TcpSocket } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { Address } from "#pkg/net";
+import { Address, parseAddress } from "#pkg/net";
 import { ConnectionGate, type ConnectionGateOptions, type Refusal, type Refuser } from "./connection-gate.ts";
 import { refusalFilter } from "./refusal-filter.ts";
 
@@ -88,10 +88,17 @@ export class ServerGate implements Refuser, Disposable {
   }
 }
 
-/** Node does not tell it of a connection that was reset, of which a flood has many. */
+/** Node does not tell it of a connection that was reset meanwhile, of which a flood has many. @returns undefined where the kernel does not either */
 function sourceOf(socket: Socket): Address | undefined {
+  const [text = ""] = (socket.remoteAddress ?? "").split("%");
   const fd = descriptorOf(socket);
-  return fd === undefined ? undefined : Address.fromBytes(TcpSocket.of(fd).peer.source);
+  if (text !== "" || fd === undefined) return parseAddress(text);
+  try {
+    return Address.fromBytes(TcpSocket.of(fd).peer.source);
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error;
+    return undefined;
+  }
 }
 
 /** Node has no public way to the descriptor of what it opened itself. @returns undefined when it is closed already */
