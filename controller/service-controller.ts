@@ -134,6 +134,7 @@ export class ServiceController {
     let looked = 0;
     for (const _ of keepAll(keys, current, allocator, status)) if (++looked % servicesAtOnce === 0) yield;
     this.#state = { type: "configured" };
+    yield* this.#pools.replace();
     this.#heedOccupants();
     const elsewhere: string[] = [];
     for (const { key } of services.values()) {
@@ -196,7 +197,7 @@ export class ServiceController {
       return counts || allocator.holders(address).every((service) => this.#isNew(service, address));
     });
     allocator.setOccupied(this.#occupants);
-    this.#pools.allChanged();
+    for (const text of new Set(before.keys()).symmetricDifference(this.#occupants)) this.#fullnessChanged(text);
     for (const [text, by] of this.#occupants) {
       if (before.has(text)) continue;
       log.warn("another host uses an address of a pool, it is not assigned until it is free", {
@@ -214,6 +215,13 @@ export class ServiceController {
     }
   }
 
+  /** Others use the address, or do not any more. */
+  #fullnessChanged(text: string): void {
+    const address = parseAddress(text);
+    const pool = address && this.#options.allocator.poolOf(address);
+    if (pool !== undefined) this.#pools.changed(pool);
+  }
+
   /** Others do not use the address any more. */
   #freed(text: string): void {
     const address = parseAddress(text);
@@ -229,7 +237,7 @@ export class ServiceController {
     const before = this.#ipam;
     this.#ipam = pools;
     allocator.setIpam(pools);
-    this.#pools.allChanged();
+    for (const pool of new Set([...before, ...pools].map((each) => each.pool))) this.#pools.changed(pool);
     for (const { pool, foreign, granted, exhausted } of before) {
       const now = pools.find((each) => each.pool === pool);
       for (const text of foreign.keys()) if (!now?.foreign.has(text)) this.#freed(text);

@@ -138,6 +138,28 @@ test("a summary has the room that is left to it", async () => {
   }
 });
 
+test("of many pools a summary asks for no more than it has room for, and says how many there are", async () => {
+  const many = Array.from({ length: 300 }, (_, i) => `p${i} 10.${i >> 8}.${i & 255}.0-10.${i >> 8}.${i & 255}.1`);
+  const world = await startWorld(configText(...many));
+  for (let i = 0; i < 2_000 && world.controller.configuration.inForce === undefined; i++) {
+    await sleep(50); // It is read in a thread.
+    await world.settle();
+  }
+  let asked = 0;
+  const pools = (function* () {
+    for (const pool of world.controller.pools()) {
+      asked++;
+      yield pool;
+    }
+  })();
+  const summary = summarize(
+    { configuration: world.controller.configuration, pools, problems: [], problemCount: 0, dateOf: String },
+    1e6,
+  );
+  assert.match(summary?.pools ?? "", /\n# and 100 more\n$/);
+  assert.equal(asked, 200);
+});
+
 test("a summary leaves the last good configuration its room", async () => {
   const world = await startWorld(small);
   for (let i = 0; i < 2000; i++) world.service(`s${i}-${"x".repeat(200)}`);

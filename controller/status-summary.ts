@@ -31,6 +31,7 @@ export interface ConfigurationInForce extends Dated<number> {
 
 export interface Summarized {
   readonly configuration: ConfigurationInForce;
+  /** In the configuration's order; asked for no more than there is room for. */
   readonly pools: Iterable<PoolInUse>;
   readonly problems: readonly Problem[];
   /** How many Services with problems there are. */
@@ -64,10 +65,10 @@ export function summarize(of: Summarized, maxBytes: number): Summary | undefined
       ...said(configuration, dateOf),
       evidence: configuration.verdict.evidence.map(({ name, value }) => `${name}: ${value}`),
     }),
-    pools: listed([...pools], maxPools, ({ pool, protocol, total, inUse, verdict, since }) => {
+    pools: listed(pools, inForce?.pools.length ?? 0, maxPools, ({ pool, protocol, total, inUse, verdict, since }) => {
       return { pool, protocol, total, inUse, ...(isProblem(verdict) && said({ verdict, since }, dateOf)) };
     }),
-    peers: listed(inForce?.peers ?? [], maxPeers, describePeer),
+    peers: listed(inForce?.peers ?? [], inForce?.peers.length ?? 0, maxPeers, describePeer),
   };
   let left = maxBytes - Object.values(first).reduce((sum, text) => sum + Buffer.byteLength(text), 0) - 100;
   const items: string[] = [];
@@ -90,10 +91,17 @@ function describePeer({ name, address, peerAsn, disabled }: Peer) {
   return { ...(name !== undefined && { name }), address: address.toString(), asn: peerAsn, ...(disabled && { disabled }) };
 }
 
-function listed<T>(items: readonly T[], max: number, describe: (item: T) => Readonly<Record<string, unknown>>): string {
+/** @param count how many items there are, of which only the first `max` are asked for */
+function listed<T>(
+  items: Iterable<T>,
+  count: number,
+  max: number,
+  describe: (item: T) => Readonly<Record<string, unknown>>,
+): string {
+  const first = Iterator.from(items).take(max);
   return closed(
-    items.slice(0, max).map((item) => `- ${indented(entry(describe(item)))}`),
-    items.length,
+    Array.from(first, (item) => `- ${indented(entry(describe(item)))}`),
+    count,
   );
 }
 

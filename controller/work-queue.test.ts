@@ -192,3 +192,30 @@ test("an instant that work asks for is waited for, unless the key is added befor
   queue.add("a");
   assert.deepEqual(run(), ["a"]);
 });
+
+test("what takes long is done some milliseconds at a time, with other tasks of the process between", () => {
+  let now = 0;
+  const turns: (() => void)[] = [];
+  const started: string[] = [];
+  const queue = new WorkQueue({
+    work: (key) => {
+      started.push(key);
+      now += 2;
+      return "done";
+    },
+    concurrency: 2,
+    clock: {
+      now: () => now,
+      schedule: (_name, _at, turn) => {
+        turns.push(turn);
+        return { [Symbol.dispose]() {} };
+      },
+    },
+    random: () => 1,
+  });
+  for (const key of ["a", "b", "c", "d"]) queue.add(key);
+  turns.shift()?.();
+  assert.deepEqual(started, ["a", "b", "c"]);
+  turns.shift()?.();
+  assert.deepEqual([started, turns.length], [["a", "b", "c", "d"], 0]);
+});

@@ -19,6 +19,7 @@ const minRetryMs: Millis = 200;
 const maxRetryMs: Millis = 30_000;
 // What is done in one go between other tasks of the process, such as reading from the API.
 const maxPerTurn = 200;
+const maxTurnMs: Millis = 5;
 
 /** The keys of one namespace: what is before the first "/" of each, all of them where there is none. */
 interface Namespace {
@@ -99,7 +100,9 @@ export class WorkQueue {
   }
 
   #start(): void {
-    for (let started = 0; started < maxPerTurn; started++) {
+    const { clock } = this.#options;
+    const until = clock.now() + maxTurnMs;
+    for (let started = 0; started < maxPerTurn && (started === 0 || clock.now() < until); started++) {
       const next = this.#paused ? undefined : this.#next(); // What is worked on may put another configuration in force.
       if (next === undefined) return;
       const [name, namespace, key] = next;

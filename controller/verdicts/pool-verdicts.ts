@@ -2,6 +2,8 @@ import type { Allocator, PoolUsage } from "#pkg/allocator";
 import type { Clock, Millis } from "#pkg/clock";
 import { type Dated, type Fact, verdict } from "#pkg/verdict";
 
+const poolsAtOnce = 500;
+
 interface Entry {
   readonly full: string; // Families that have no free address; another text where the pool's IPAM fails.
   readonly since: Millis;
@@ -18,14 +20,18 @@ export class PoolVerdicts {
     this.#clock = clock;
   }
 
-  /** The pools are others, or any of them may be fuller. */
-  allChanged(): void {
+  /** The pools are others. A step for some hundred of them. */
+  *replace(): Generator<undefined, void> {
     const before = this.#entries;
     this.#entries = new Map();
-    for (const usage of this.#allocator.usage()) this.#note(usage, before.get(usage.pool));
+    let looked = 0;
+    for (const usage of this.#allocator.usage()) {
+      if (++looked % poolsAtOnce === 0) yield;
+      this.#note(usage, this.#entries.get(usage.pool) ?? before.get(usage.pool));
+    }
   }
 
-  /** A Service took or gave up an address of the pool. */
+  /** An address of the pool was taken or given up. */
   changed(pool: string): void {
     const usage = this.#allocator.usageOf(pool);
     if (usage !== undefined) this.#note(usage, this.#entries.get(pool));

@@ -39,7 +39,7 @@ const nothingElsewhere: Elsewhere = { occupants: new Map(), ipam: new Ipam([]) }
 export class Allocator {
   readonly #namespaces = new Map<string, Labels>(); // namespace -> its labels
   #labelings = 0; // How often any of them has changed.
-  #rules: Rules = this.#rulesOf([], [], nothingElsewhere);
+  #rules: Rules = this.#rulesOf(Layout.of([]), [], nothingElsewhere);
   #holdings = new Map<string, Holding>(); // service -> what it holds
   readonly #notAllowed = new Map<string, readonly string[]>(); // service -> the pool of each address that it would not be given today
   readonly #notAllowedIn = new Map<string, number>(); // pool -> addresses of it among them
@@ -56,7 +56,8 @@ export class Allocator {
   /** The same in steps, between which no Service may get, keep or lose anything. Nothing changes before the last one. */
   *replacePools(pools: readonly Pool[], quotas: readonly Quota[]): Generator<undefined, Stranded[]> {
     let looked = 0;
-    const rules = this.#rulesOf(pools, quotas, this.#rules);
+    const layout = yield* Layout.inSteps(pools);
+    const rules = this.#rulesOf(layout, quotas, this.#rules);
     const labelings = this.#labelings;
     const { occupancy } = rules;
     const holdings = new Map<string, Holding>();
@@ -71,7 +72,8 @@ export class Allocator {
       holdings.set(service, holding);
     }
     if (stranded.length > 0) return stranded.sort((a, b) => (a.service < b.service ? -1 : a.service > b.service ? 1 : 0));
-    this.#rules = rules;
+    const { occupants, ipam } = this.#rules; // As they are by now.
+    this.#rules = { ...rules, occupants, ipam };
     this.#holdings = holdings;
     if (this.#labelings !== labelings) this.#recount(); // Some were counted by labels that have changed since.
     this.#notAllowed.clear(); // Each Service is to be settled anew.
@@ -96,7 +98,7 @@ export class Allocator {
   /** To be called before anything else. @throws {Error} for what no allocator had */
   restoreFrom({ namespaces, pools, quotas, occupants, ipam, holdings, notAllowed }: SavedAllocator): void {
     for (const [name, labels] of namespaces) this.#namespaces.set(name, labels);
-    this.#rules = this.#rulesOf(pools, quotas, { occupants, ipam: new Ipam(ipam) });
+    this.#rules = this.#rulesOf(Layout.of(pools), quotas, { occupants, ipam: new Ipam(ipam) });
     for (const { terms, allocation } of holdings) {
       const { spots } = place(this.#layout, allocation.addresses, terms.mayHoldSeveral === true);
       const holding = holdingOf(terms, spots);
@@ -113,7 +115,7 @@ export class Allocator {
   /** Forgets everything, as after a start. */
   clear(): void {
     this.#namespaces.clear();
-    this.#rules = this.#rulesOf([], [], nothingElsewhere);
+    this.#rules = this.#rulesOf(Layout.of([]), [], nothingElsewhere);
     this.#holdings = new Map();
     this.#notAllowed.clear();
     this.#notAllowedIn.clear();
@@ -318,9 +320,8 @@ export class Allocator {
     return this.#rules.occupancy.layout;
   }
 
-  #rulesOf(pools: readonly Pool[], quotas: readonly Quota[], { occupants, ipam }: Elsewhere): Rules {
+  #rulesOf(layout: Layout, quotas: readonly Quota[], { occupants, ipam }: Elsewhere): Rules {
     const namespaces: NamespaceLabels = this.#namespaces;
-    const layout = new Layout(pools);
     const open = new OpenScopes(layout.scopes, namespaces);
     const occupancy = new Occupancy(layout);
     return { occupancy, open, quotas: new Quotas(quotas, namespaces), namespaces, occupants, ipam };

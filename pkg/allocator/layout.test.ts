@@ -12,7 +12,7 @@ const pools = [
   pool("noBuggy", ["10.0.2.255-10.0.3.0", "10.0.6.254-10.0.7.1", "fd06::/127"], { avoidBuggyIPs: true }),
   pool("empty", ["10.0.8.0/32"], { avoidBuggyIPs: true }),
 ];
-const layout = new Layout(pools);
+const layout = Layout.of(pools);
 const [open] = layout.scopes as [Scope];
 const [a, manualPool, noBuggy, empty] = pools as [(typeof pools)[0], (typeof pools)[0], (typeof pools)[0], (typeof pools)[0]];
 
@@ -81,7 +81,7 @@ test("an address is found at the slot it stands on", () => {
 
 test("any slot of an enormous pool is found again", () => {
   const large = pool("large", ["2000::/8"]);
-  const layout = new Layout([pool("small", ["10.0.0.0/24"]), large]);
+  const layout = Layout.of([pool("small", ["10.0.0.0/24"]), large]);
   const { start, end } = layout.span(large, "IPv6");
   fc.assert(
     fc.property(fc.bigInt({ min: start, max: end - 1n }), (slot) => {

@@ -3,6 +3,8 @@ import { Address, AddressRange, type Family, families } from "#pkg/net";
 import type { Holder } from "./holders.ts";
 import { isChosenElsewhere } from "./ipam.ts";
 
+const poolsAtOnce = 500;
+
 /** Where an address stands. */
 export interface Place {
   readonly pool: Pool;
@@ -71,7 +73,20 @@ export class Layout {
   readonly #reservedSizes = new Map<string, bigint>(); // pool -> addresses that are reserved for somebody
   #end = 0n;
 
-  constructor(pools: readonly Pool[]) {
+  static of(pools: readonly Pool[]): Layout {
+    const steps = Layout.inSteps(pools);
+    for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
+  }
+
+  /** The same in steps, for some hundred pools each. */
+  static *inSteps(pools: readonly Pool[]): Generator<undefined, Layout> {
+    const layout = new Layout(pools);
+    yield* layout.#numberAll();
+    return layout;
+  }
+
+  /** Not usable before all is numbered. */
+  private constructor(pools: readonly Pool[]) {
     this.pools = pools;
     this.hasSharingRules = pools.some(({ sharing }) => sharing !== "cluster");
     this.fencedElsewhere = pools.filter((pool) => isChosenElsewhere(pool) && isFenced(pool.fence));
@@ -88,10 +103,6 @@ export class Layout {
       from = scope.to;
       return scope;
     });
-    const reserved = families.map((family) => this.#number(family));
-    for (const runs of reserved) for (const run of runs) this.#reserve(run);
-    for (const family of families) this.#byAddress[family].sort((a, b) => a.range.first.compare(b.range.first));
-    for (const spans of this.#reserved.values()) spans.sort((a, b) => this.#rank(a.pool) - this.#rank(b.pool));
   }
 
   pool(name: string): Pool | undefined {
@@ -161,10 +172,23 @@ export class Layout {
     return this.#rank(a) > this.#rank(b);
   }
 
-  /** Numbers what is not reserved. @returns what is, in parts to be numbered */
-  #number(family: Family): Omit<Run, "base">[] {
+  *#numberAll(): Generator<undefined, void> {
     const reserved: Omit<Run, "base">[] = [];
-    for (const pool of this.#ordered) {
+    for (const family of families) for (const run of yield* this.#number(family)) reserved.push(run);
+    for (const [index, run] of reserved.entries()) {
+      if (index > 0 && index % poolsAtOnce === 0) yield;
+      this.#reserve(run);
+    }
+    if (this.#runs.length > poolsAtOnce) yield;
+    for (const family of families) this.#byAddress[family].sort((a, b) => a.range.first.compare(b.range.first));
+    for (const spans of this.#reserved.values()) spans.sort((a, b) => this.#rank(a.pool) - this.#rank(b.pool));
+  }
+
+  /** Numbers what is not reserved. @returns what is, in parts to be numbered */
+  *#number(family: Family): Generator<undefined, Omit<Run, "base">[]> {
+    const reserved: Omit<Run, "base">[] = [];
+    for (const [index, pool] of this.#ordered.entries()) {
+      if (index > 0 && index % poolsAtOnce === 0) yield;
       this.#starts[family].push(this.#end);
       const kept = keptOf(pool, family);
       for (const [entry, range] of pool.ranges.entries()) {
@@ -232,6 +256,7 @@ export function isFenced({ namespaces, namespaceSelectors, serviceSelectors }: F
 }
 
 function fenceText(fence: Fence): string {
+  if (!isFenced(fence)) return "";
   return JSON.stringify(fence, (_key, value) => (value instanceof Map ? [...value] : value));
 }
 

@@ -18,7 +18,7 @@ function on(occupancy: Occupancy, slot: bigint, service: string, rest: Partial<A
 }
 
 test("a shared slot is in use until the last who shares it has gone", () => {
-  const occupancy = new Occupancy(new Layout([addresses]));
+  const occupancy = new Occupancy(Layout.of([addresses]));
   const span = occupancy.layout.span(addresses, "IPv4");
   const first = on(occupancy, 0n, "s/1", shared);
   const second = on(occupancy, 0n, "s/2", { ...shared, ports: [port("443/TCP")] });
@@ -30,7 +30,7 @@ test("a shared slot is in use until the last who shares it has gone", () => {
 });
 
 test("the lowest slot to share steps over those where any of the ports is taken", () => {
-  const occupancy = new Occupancy(new Layout([addresses]));
+  const occupancy = new Occupancy(Layout.of([addresses]));
   const span = occupancy.layout.span(addresses, "IPv4");
   const [http, https] = [port("80/TCP"), port("443/TCP")];
   for (const slot of [0n, 2n, 4n]) on(occupancy, slot, `http/${slot}`, { ...shared, ports: [http] });
@@ -43,7 +43,7 @@ test("the lowest slot to share steps over those where any of the ports is taken"
 });
 
 test("putting a Service where it may not be is a broken invariant", () => {
-  const occupancy = new Occupancy(new Layout([addresses]));
+  const occupancy = new Occupancy(Layout.of([addresses]));
   on(occupancy, 0n, "s/1");
   on(occupancy, 1n, "s/2", shared);
   for (const slot of [0n, 1n]) assert.throws(() => on(occupancy, slot, "s/3"), /in use/);

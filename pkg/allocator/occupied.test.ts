@@ -57,3 +57,21 @@ test("the pool of an address is known, and that it has none", () => {
   const allocator = world();
   assert.deepEqual([allocator.poolOf(address("2001:db8::1")), allocator.poolOf(address("198.51.100.1"))], ["b", undefined]);
 });
+
+test("other pools come into force in steps, before the last of which the old ones are, with what is known of hosts by then", () => {
+  const allocator = world();
+  given(allocator, "s/1");
+  const many = Array.from({ length: 2_000 }, (_, i) => pool(`p${i}`, [`10.${i >> 8}.${i & 255}.0/30`]));
+  const steps = allocator.replacePools([...many, pool("c", ["192.0.2.0/29"])], []);
+  let count = 0;
+  while (!steps.next().done) {
+    if (count++ === 1) allocator.setOccupied(new Map([["10.0.0.0", "a printer"]]));
+    assert.deepEqual(
+      [[...allocator.usage()].map((usage) => usage.pool), allocator.poolOf(address("10.0.0.1"))],
+      [["a", "b"], undefined],
+    );
+  }
+  assert.ok(count >= 4, `${count} steps`);
+  assert.equal(allocator.poolOf(address("192.0.2.0")), "c");
+  assert.equal(given(allocator, "s/2"), "10.0.0.1");
+});

@@ -17,6 +17,7 @@ import {
   type Verdict,
 } from "./candidate.ts";
 import { explain, logDecision, problemText } from "./describe.ts";
+import { fingerprinting } from "./fingerprint.ts";
 
 export interface State {
   /** Undefined while there has never been a usable configuration. */
@@ -226,7 +227,17 @@ export class LiveConfig {
     // The last good text and the candidate are mostly the same one.
     const known = [this.#candidate, this.#lastGood].find((one) => one?.type === "text" && one.text === text);
     if (known?.type === "text") done(known);
-    else this.#options.reader.read(text, (parsed) => done(candidateText(text, parsed)));
+    else this.#options.reader.read(text, (parsed) => this.#prepare(candidateText(text, parsed), done));
+  }
+
+  /** What takes long and is asked for when it is in force. */
+  #prepare(found: CandidateText, done: (found: CandidateText) => void): void {
+    const steps = found.usable && fingerprinting(found.usable.config);
+    const portion = (): void => {
+      if (steps === undefined || steps.next().done) done(found);
+      else this.#options.portions.do(portion);
+    };
+    portion();
   }
 
   #setCandidate(candidate: Candidate): void {
