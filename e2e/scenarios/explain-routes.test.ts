@@ -4,7 +4,7 @@ import type { DemoNode } from "#e2e/demo-cluster";
 import type { Switch } from "#e2e/lab";
 import { routerRefusal } from "#e2e/routers";
 import { BgpNetwork, nodeAsn, type PlacedRouter, routesFrom } from "./bgp-network.ts";
-import { says } from "./observe.ts";
+import { assigned, says } from "./observe.ts";
 import { Tool } from "./tool.ts";
 
 const routerAsn = 65010;
@@ -64,8 +64,21 @@ address-pools:
 
   test("an interface without an IPv4 address to be the next hop, until it gets one, and again when that goes", async () => {
     await configure(far.router);
-    const four = await network.cluster.expose("four", ["node1"], { spec: { ipFamilies: ["IPv4"] } });
-    const prefix = `${await four.address()}/32`;
+    await network.cluster.expose("four", ["node1"], { spec: { ipFamilies: ["IPv4"] } });
+    await followsNextHop();
+  });
+
+  test("the same by a speaker that may not open packet sockets", async () => {
+    const { speaker } = node;
+    await speaker.stop();
+    speaker.without = ["net_raw"];
+    await speaker.start();
+    await followsNextHop();
+  });
+
+  async function followsNextHop(): Promise<void> {
+    const [address = ""] = await assigned(network.cluster, "four");
+    const prefix = `${address}/32`;
     const text = await tool.explains("svc/four", /Peer .*\(noNextHop\)/s);
     assert.match(text, /^Service default\/four: Pending \(routeNotCarried\)/);
     assert.match(text, /cannot carry 1 IPv4 prefix: interface eth1 of the session has no IPv4 address to be the next hop/);
@@ -79,5 +92,5 @@ address-pools:
     const neighbour = (await bird.router.neighbours()).find(({ address }) => address === far.node);
     assert.equal(neighbour?.state, "established");
     assert.equal((await says(node.speaker, "routeNotCarried", "service", "default/four")).state, "Pending");
-  });
+  }
 });

@@ -119,6 +119,8 @@ export class Layer2 implements AsyncDisposable {
   #onlyAnswers = false;
   #forgetAt: Millis = Infinity; // When the next address is forgotten.
   #interfaces: readonly InterfaceState[] = [];
+  /** Why no interface can answer. */
+  #refused: Layer2Error | undefined;
 
   constructor({
     log,
@@ -143,29 +145,32 @@ export class Layer2 implements AsyncDisposable {
 
   /**
    * Resolves when the interfaces are known; none has to be able to answer. To be called once.
-   * @throws {Layer2Error} when this process may not open packet sockets, or the interfaces cannot be watched
+   * @throws {Layer2Error} when this process may not open packet sockets, in which case the interfaces are watched until this is disposed,
+   *   or when they cannot be watched
    */
   async start(): Promise<void> {
     try {
-      PacketSocket.probe();
       this.#thread.open();
       this.#standby = new Standby(this.#writeLog, this.#clock);
       process.on("exit", this.#stopStandby);
+      PacketSocket.probe();
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
       const isForbidden = error.code === "EPERM";
-      throw new Layer2Error(
+      this.#refused = new Layer2Error(
         isForbidden ? "the process needs the capability NET_RAW" : `packet sockets are not available: ${error.message}`,
         error,
       );
+      if (this.#standby === undefined) throw this.#refused;
     }
     try {
       await this.#watch(this.#standby);
       if (this.#phase === "disposed") throw new Error("disposed before it was ready");
     } catch (cause) {
       await this[Symbol.asyncDispose]();
-      throw new Layer2Error(`the interfaces cannot be watched: ${(cause as Error).message}`, cause);
+      throw this.#refused ?? new Layer2Error(`the interfaces cannot be watched: ${(cause as Error).message}`, cause);
     }
+    if (this.#refused !== undefined) throw this.#refused;
     this.#phase = "watching";
     if (this.#entries.size > 0) void this.begin();
   }
@@ -283,7 +288,7 @@ export class Layer2 implements AsyncDisposable {
   #watch(standby: Standby): Promise<void> {
     const known = Promise.withResolvers<void>();
     const watching = standby.run((interfaces) => {
-      this.#setInterfaces(idleStates(interfaces));
+      this.#setInterfaces(idleStates(interfaces, this.#refused));
       known.resolve();
     });
     const failed = (error: unknown): void => {

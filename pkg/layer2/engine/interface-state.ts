@@ -59,12 +59,12 @@ export function interfaceState(one: TrackedInterface, status: InterfaceStatus, e
   };
 }
 
-/** The interfaces while nothing is announced on them, by index. */
-export function idleStates(interfaces: readonly TrackedInterface[]): InterfaceState[] {
-  return [...interfaces].sort((a, b) => a.index - b.index).map((one) => interfaceState(one, idleStatus(one)));
-}
-
-function idleStatus(one: NetworkInterface): InterfaceStatus {
-  const verdict = eligibility(one);
-  return verdict === "eligible" ? "answering" : verdict;
+/** The interfaces while nothing is announced on them, by index. @param refused why none of them can answer */
+export function idleStates(interfaces: readonly TrackedInterface[], refused?: Error): InterfaceState[] {
+  const stateOf = (one: TrackedInterface): InterfaceState => {
+    const verdict = eligibility(one);
+    if (verdict !== "eligible") return interfaceState(one, verdict);
+    return refused === undefined ? interfaceState(one, "answering") : interfaceState(one, "failing", refused);
+  };
+  return [...interfaces].sort((a, b) => a.index - b.index).map(stateOf);
 }

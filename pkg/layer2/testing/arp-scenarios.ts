@@ -1,7 +1,9 @@
 /** ARP, and all that both protocols share, on a LAN of network namespaces, with the Linux kernel as the client. Run by `layer2.test.ts`. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { closeSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EtherType, etherTypeFilter, PacketSocket, ReceiveBatch, SendBatch } from "#pkg/linux";
@@ -345,14 +347,27 @@ test("disposing ends the thread and closes every socket", async () => {
   assert.equal(await lan.call("resolve", "192.0.2.100", 1000), undefined);
 });
 
-test("without the right to open packet sockets, start says which capability is missing", () => {
+test("without the right to open packet sockets, start says which capability is missing, and the interfaces are followed all the same", async () => {
   const script = `
     const { Layer2 } = await import(${JSON.stringify(new URL("../index.ts", import.meta.url).href)});
     const { silentLog } = await import("#pkg/log");
-    await new Layer2({ log: silentLog }).start().catch((error) => console.log(error.name, error.message, error.cause.code));`;
+    const onInterfaces = (all) => {
+      const { status, error, addresses } = all.find(({ name }) => name === "lan0");
+      console.log(status, error, addresses.filter((one) => one.includes(".")).join());
+    };
+    await using layer2 = new Layer2({ log: silentLog, onInterfaces });
+    await layer2.start().catch((error) => console.log(error.name, error.cause.code));
+    await new Promise((resolve) => process.stdin.on("end", resolve).resume());`;
   // A user namespace below this one has no rights over this network namespace.
-  const { stdout } = spawnSync("unshare", ["--user", process.execPath, "--eval", script], {
-    encoding: "utf8",
-  });
-  assert.equal(stdout, "Layer2Error Cannot announce addresses on layer 2: the process needs the capability NET_RAW EPERM\n");
+  const child = spawn("unshare", ["--user", process.execPath, "--eval", script], { stdio: ["pipe", "pipe", "inherit"] });
+  const lines: string[] = [];
+  createInterface(child.stdout).on("line", (line) => lines.push(line));
+  const why = "failing Cannot announce addresses on layer 2: the process needs the capability NET_RAW";
+  await until(() => lines.length === 2);
+  ip("address add 203.0.113.9/24 dev lan0");
+  await until(() => lines.length > 2);
+  ip("address del 203.0.113.9/24 dev lan0");
+  child.stdin.end();
+  assert.deepEqual(await once(child, "exit"), [0, null]);
+  assert.deepEqual(lines.slice(0, 3), [`${why} 203.0.113.1/24`, "Layer2Error EPERM", `${why} 203.0.113.1/24,203.0.113.9/24`]);
 });
