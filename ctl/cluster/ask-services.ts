@@ -1,6 +1,6 @@
 import type { BriefVerdict } from "#pkg/verdict";
 import type { ControllerServices, SpeakerServices, VerdictAnswer } from "./answers.ts";
-import { type MergedService, mergeServices } from "./merge.ts";
+import { knowsMore, type MergedService, mergeServices } from "./merge.ts";
 import { type Answer, askAll, type Processes, type Unreachable } from "./processes.ts";
 
 export interface AskedServices<V extends BriefVerdict = VerdictAnswer> {
@@ -32,7 +32,7 @@ export function askServicesBriefly(processes: Processes): Promise<AskedServices<
 
 /**
  * One speaker is asked for all that it knows, the others for their problems: of thousands of Services on hundreds of nodes the rest would be
- * the same once for each node.
+ * the same once for each node. Where another knows more, that one is asked, too.
  */
 async function askAllServices<V extends BriefVerdict>(
   processes: Processes,
@@ -56,7 +56,12 @@ async function askAllServices<V extends BriefVerdict>(
     if (whole.length > 0) break;
     whole.push(...(await askAll<SpeakerServices<V>>(only(processes, [target]), paths.all)).answers);
   }
-  const problems = others.answers.filter(({ target }) => target !== whole[0]?.target);
+  const [better] = others.answers
+    .filter((other) => whole[0] !== undefined && other.target !== whole[0].target && knowsMore(other, whole[0]))
+    .sort((a, b) => a.body.services.length - b.body.services.length);
+  if (better !== undefined)
+    whole.push(...(await askAll<SpeakerServices<V>>(only(processes, [better.target]), paths.all)).answers);
+  const problems = others.answers.filter(({ target }) => !whole.some((one) => one.target === target));
   const services = mergeServices({ controllers: leaders(controllers.answers), whole, problems });
   return { services, unreachable: [...controllers.unreachable, ...asked.unreachable, ...others.unreachable] };
 }

@@ -72,6 +72,19 @@ export function mergeServices<V extends BriefVerdict>({ controllers, whole, prob
   });
 }
 
+/**
+ * Whether one speaker finds nothing wrong with a Service of which the other sees no owner: that one may be cut off from the others, and what it
+ * says of who announces an address is not the case.
+ */
+export function knowsMore<V extends BriefVerdict>(
+  { body: { services: problems } }: Answer<SpeakerServices<V>>,
+  { body: { services: whole } }: Answer<SpeakerServices<V>>,
+): boolean {
+  const listed = new Set(problems.map(({ service }) => service));
+  const isLost = (one: PlacedAddress<V>) => !isByAnyNode(one) && one.owner === null && one.verdict.state === "Pending";
+  return whole.some(({ service, addresses }) => !listed.has(service) && addresses.some(isLost));
+}
+
 function mergeVerdict<V extends BriefVerdict>(
   decided: V | undefined,
   addresses: readonly MergedAddress<V>[],

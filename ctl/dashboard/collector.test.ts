@@ -74,6 +74,28 @@ test("one speaker is asked for all Services, the others for what is not well", a
   assert.equal(whole.size, 1);
 });
 
+test("a speaker that sees no owner of what others announce is no longer the one that lists all Services", async () => {
+  const services = manyServices(3, nodes);
+  const processes = clusterProcesses(() => ({ nodes, services, silent: {} }));
+  const cutOff = { state: "Pending", cause: "noInterface", message: "announced by no node", evidence: [], next: "", since: "" };
+  const lost = services.map(({ key, address }) => {
+    const one = { address, pool: "lan", protocol: "layer2", owner: null, candidates: [], announced: false, verdict: cutOff };
+    return { service: key, addresses: [one], verdict: cutOff };
+  });
+  const odd: Processes = {
+    targets: processes.targets,
+    get: async (target, path) =>
+      target.pod === "speaker-n1" && path.startsWith("/v1/services")
+        ? { node: "n1", services: lost }
+        : processes.get(target, path),
+    [Symbol.asyncDispose]: async () => {},
+  };
+  await using world = await started({ nodes, services: [], silent: {} }, async () => odd);
+  const model = await world.pass(4_000);
+  const web = model.services.get("default/web-1");
+  assert.deepEqual([web?.verdict.state, web?.addresses[0]?.nodes], ["Announced", ["n2"]]);
+});
+
 test("a failover is an event with its reason, and no address is told to be lost in between", async () => {
   const services = manyServices(3, nodes);
   await using world = await started({ nodes, services, silent: {} });

@@ -1,5 +1,6 @@
 import type { Clock, Millis } from "#pkg/clock";
 import type { SpeakerServices } from "../cluster/answers.ts";
+import { knowsMore } from "../cluster/merge.ts";
 import type { Answer, Processes, Target } from "../cluster/processes.ts";
 import { buildModel, type Heard } from "./model/build.ts";
 import { keepRows } from "./model/changes.ts";
@@ -204,6 +205,9 @@ export class Collector implements AsyncDisposable {
       bfd: hasPeers ? await get("/v1/bfd/sessions") : undefined,
       problem: problems[0],
     };
+    const { problemServices } = asked.heard;
+    if (problemServices !== undefined && this.#whole !== undefined && knowsMore({ target, body: problemServices }, this.#whole))
+      this.#listing = target.pod; // From its next round on.
   }
 
   /** One speaker is asked for all Services: the others would say the same. */

@@ -1,3 +1,4 @@
+import { list } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
 import type { Explained, VerdictsAnswer } from "../cluster/answers.ts";
 import type { MergedService } from "../cluster/merge.ts";
@@ -14,7 +15,8 @@ export async function relatedProblems(processes: Processes, services: readonly M
   const isByBgp = addresses.some(({ protocol }) => protocol === "bgp");
   const isPending = services.some(({ verdict }) => verdict.state === "Pending");
   const { answers } = await askAll<VerdictsAnswer>(processes, "/v1/verdicts?problems&service=-"); // No Service has this name.
-  const found = new Map<string, Explained>(); // what is said -> the first who says it
+  const speakers = answers.filter(({ target }) => target.program === "speaker").length;
+  const found = new Map<string, Related>(); // what is said -> by whom
   for (const { target, body } of answers) {
     for (const { kind, name, ...verdict } of body.verdicts.filter(isProblem)) {
       const isRelated =
@@ -25,10 +27,21 @@ export async function relatedProblems(processes: Processes, services: readonly M
       if (!isRelated) continue;
       const about = aboutOf(kind, name, nodeOf({ target, body }));
       const key = `${about} ${verdict.message}`;
-      if (!found.has(key)) found.set(key, { about, verdict });
+      const known = found.get(key) ?? { about, verdict, isOfPool: kind === "pool", by: [] };
+      found.set(key, known);
+      if (target.program === "speaker") known.by.push(nodeOf({ target, body }));
     }
   }
-  return [...found.values()];
+  return [...found.values()].map(({ about, verdict, isOfPool, by }) => {
+    const isDisputed = isOfPool && by.length > 0 && by.length < speakers;
+    return { about: isDisputed ? `${about}, as seen from ${list(by)}` : about, verdict };
+  });
+}
+
+interface Related extends Explained {
+  readonly isOfPool: boolean;
+  /** The nodes whose speakers say it. */
+  readonly by: string[];
 }
 
 function nodeOf({ target, body }: Answer<VerdictsAnswer>): string {

@@ -1,10 +1,10 @@
-import { age, maskControls } from "#pkg/text";
+import { age, list, maskControls } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
 import type { ConfigurationAnswer, VerdictAnswer, VerdictsAnswer } from "../cluster/answers.ts";
 import { askServices } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
-import { askAll } from "../cluster/processes.ts";
+import { type Answer, askAll } from "../cluster/processes.ts";
 import { type Lagging, lagging } from "./lagging.ts";
 
 const maxProblems = 20;
@@ -39,12 +39,7 @@ have the same. Then how many Services are in which state, and what is wrong with
     const counts = Map.groupBy(services, ({ verdict }) => verdict.state);
     const states = Object.fromEntries([...counts].map(([state, those]) => [state, those.length]));
     const problems = worstFirst([
-      ...others.answers.flatMap(({ target, body }) =>
-        body.verdicts.filter(isProblem).map(({ kind, name, ...verdict }) => ({
-          about: `${kind} ${name}${kind === "node" ? "" : ` by ${target.node}`}`,
-          verdict,
-        })),
-      ),
+      ...saidOnce(others.answers),
       ...services
         .filter(({ verdict }) => isProblem(verdict))
         .map(({ service, verdict }) => ({ about: `svc ${service}`, verdict })),
@@ -65,6 +60,23 @@ have the same. Then how many Services are in which state, and what is wrong with
     return { value, text, unreachable };
   },
 });
+
+/** What several processes say alike is one problem, with who says so: each sees pools, peers and the configuration for itself. */
+function saidOnce(answers: readonly Answer<VerdictsAnswer>[]): Problem[] {
+  const all = answers.flatMap(({ target, body }) => body.verdicts.filter(isProblem).map((verdict) => ({ target, verdict })));
+  const same = Map.groupBy(
+    all,
+    ({ verdict: { kind, name, state, cause, message } }) => `${kind} ${name} ${state} ${cause} ${message}`,
+  );
+  return [...same.values()].flatMap((those) => {
+    const [first] = those;
+    if (first === undefined) return [];
+    const { kind, name, ...verdict } = first.verdict;
+    const what = kind === "configuration" ? kind : `${kind} ${name}`;
+    const by = [...new Set(those.map(({ target }) => (target.program === "controller" ? "controller" : target.node)))];
+    return [{ about: kind === "node" ? what : `${what} by ${list(by)}`, verdict }];
+  });
+}
 
 function laggingText(behind: readonly Lagging[]): string {
   if (behind.length === 0) return "";

@@ -227,12 +227,11 @@ const golden: { args: string; out: string[]; err?: string; status?: number }[] =
       "",
       "Services: 2 Pending, 2 Announced",
       "",
-      "PROBLEM                  STATE     CAUSE            MESSAGE",
-      "peer 10.0.0.1:179 by n1  Pending   connectTimeout   no answer within 5 s",
-      "peer 10.0.0.1:179 by n2  Pending   connectTimeout   no answer within 5 s",
-      'svc default/full         Pending   poolFull         pool "lan" has no free IPv4 address (all 1 are in use)',
-      "svc shop/cart            Pending   noReadyEndpoint  no endpoint is ready, so that 192.0.2.2 is announced by no node",
-      "node n1                  Degraded  rpFilter         rp_filter is strict on eth0",
+      "PROBLEM                      STATE     CAUSE            MESSAGE",
+      "peer 10.0.0.1:179 by n1, n2  Pending   connectTimeout   no answer within 5 s",
+      'svc default/full             Pending   poolFull         pool "lan" has no free IPv4 address (all 1 are in use)',
+      "svc shop/cart                Pending   noReadyEndpoint  no endpoint is ready, so that 192.0.2.2 is announced by no node",
+      "node n1                      Degraded  rpFilter         rp_filter is strict on eth0",
     ],
   },
 ];
@@ -248,6 +247,33 @@ test("an address that nobody who answers announces may be announced by who does 
   const { status, err } = await ingotctl("owner 192.0.2.2", { processes: fakeProcesses(away) });
   assert.match(err, /^ingotctl: no node that answers announces 192\.0\.2\.2 of Service shop\/cart/);
   assert.equal(status, Exit.invalid);
+});
+
+test("a speaker that is cut off and sees no owner does not hide who announces an address", async () => {
+  const noInterface = dated("noInterface", { message: "192.0.2.1 is announced by no node" });
+  const lost = { ...placed("192.0.2.1", "n2", "n1"), owner: null, announced: false, verdict: noInterface };
+  const cutOff = self("speaker", { node: "n1", services: [service("default/web", lost)] });
+  const processes = fakeProcesses({
+    ...cluster,
+    "speaker-n1": { ...cluster["speaker-n1"], "/v1/services": cutOff, "/v1/services?problems": cutOff },
+  });
+  const { out } = await ingotctl("owner 192.0.2.1", { processes });
+  assert.equal(out, "n2\n");
+  assert.match((await ingotctl("services", { processes })).out, /\ndefault +web +Announced +192\.0\.2\.1 +lan +n2 /);
+});
+
+test("what one speaker alone says of a pool is said to be its view, and what all say is not", async () => {
+  const problem = (node: string, name: string) => ({ kind: "pool", name, ...verdict("pool", "noInterface"), since, node });
+  const verdicts = (node: string, ...names: string[]) => ({
+    ...cluster[`speaker-${node}` as keyof typeof cluster],
+    "/v1/verdicts": self("speaker", { node, verdicts: names.map((name) => problem(node, name)) }),
+  });
+  const explained = async (ofN2: readonly string[]) => {
+    const processes = fakeProcesses({ ...cluster, "speaker-n1": verdicts("n1", "lan"), "speaker-n2": verdicts("n2", ...ofN2) });
+    return (await ingotctl("explain svc/web", { processes })).out;
+  };
+  assert.match(await explained([]), /^Pool lan, as seen from n1: Pending \(noInterface\)/m);
+  assert.match(await explained(["lan"]), /^Pool lan: Pending \(noInterface\)/m);
 });
 
 test("who does not answer is named, and the rest is shown", async () => {
