@@ -48,7 +48,8 @@ export interface ServiceControllerOptions {
 // From an assignment until speakers have seen it, probed the address and reported: some seconds.
 const newMs: Millis = 30_000;
 
-const servicesAtOnce = 500;
+// For each what it may keep is looked at: some 10 µs.
+const servicesAtOnce = 200;
 
 // What hides the round trip to the API server; more would only wait there, and be decided on too early.
 const writesAtOnce = 32;

@@ -12,7 +12,7 @@ import { type Rules, Search } from "./search.ts";
 import { type Choice, hasFamily, place } from "./spots.ts";
 import type { Allocation, PoolUsage, QuotaUsage, Refusal, Settlement, Stranded } from "./types.ts";
 
-const holdingsAtOnce = 500;
+const holdingsAtOnce = 200;
 
 /** All that the decisions of an `Allocator` depend on. */
 export interface SavedAllocator {
