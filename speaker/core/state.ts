@@ -185,8 +185,6 @@ export interface Conflicts {
   /** Quarantined addresses. */
   occupants: ReadonlyMap<string, Occupant>; // address -> who has it
   readonly inspected: Map<string, Inspection>; // address -> how far it is probed whether somebody still has it
-  /** Conflicts with hosts that are no speakers, which began and did not end. */
-  readonly usedBy: Map<string, Set<string>>; // MAC address -> addresses of this node that the host uses
   readonly reports: ConflictReports;
   /** When the next inspection of quarantined addresses begins; -Infinity while that is not set, which the first timer does. */
   inspectAt: Millis;
@@ -312,7 +310,6 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       written: new Map(),
       occupants: new Map(),
       inspected: new Map(),
-      usedBy: new Map(),
       reports: { left: Infinity, at: 0, isExhausted: false, began: new Set() },
       inspectAt: -Infinity,
     },

@@ -356,8 +356,8 @@ const announcement = {
   },
   answersForMany: {
     states: ["Degraded"],
-    means: "A host answers for several addresses of pools, this one among them, as a router with proxy ARP does for any address.",
-    next: "turn proxy ARP off on that host (Linux: sysctl net.ipv4.conf.INTERFACE.proxy_arp=0), or take the addresses that it has out of the pool",
+    means: "A host answers for many addresses of pools, this one among them, as with proxy ARP.",
+    next: "turn proxy ARP off on that host, or take these addresses out of the pool",
   },
   twoOwners: {
     states: ["Degraded"],

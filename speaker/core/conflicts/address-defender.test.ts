@@ -5,7 +5,7 @@ import type { AddressSighting } from "#pkg/layer2";
 import type { Address } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { elect } from "#pkg/placement";
-import { ConflictBench, first, later, x } from "../../testing/conflict-bench.ts";
+import { ConflictBench, first, x } from "../../testing/conflict-bench.ts";
 import { learnMacs } from "../members.ts";
 import { announceAddress, currentConflicts, reannounceAddress, withdrawAddress } from "./address-defender.ts";
 import { describeConflict } from "./conflict-reports.ts";
@@ -83,48 +83,6 @@ test("a host that answers every probe keeps three addresses from being announced
   assert.deepEqual(bench.reported, [...Array(3).fill("occupied foreign"), ...Array(5).fill("began foreign")]);
   const [conflict] = currentConflicts(bench.state).map(describeConflict);
   assert.deepEqual(conflict?.other, { mac: "foreign", answersForMany: true });
-});
-
-test("a host that uses two announced addresses may use any, is defended against as every other, and no longer once one is left", () => {
-  const bench = new ConflictBench("node1");
-  const addresses = Array.from({ length: 3 }, (_, i) => address(`192.0.2.${i + 10}`));
-  const [one = x, two = x, three = x] = addresses;
-  for (const each of addresses) bench.run((effects) => announceAddress(bench.state, each, later, bench.clock.now(), effects));
-  bench.take();
-  const said = () => currentConflicts(bench.state).map(({ mac, answersForMany }) => `${mac} ${answersForMany ? "many" : "one"}`);
-  bench.sight("foreign", "uses", one);
-  bench.sight("another", "uses", one);
-  assert.deepEqual(said(), ["foreign one", "another one"]);
-  bench.sight("foreign", "uses", two);
-  assert.deepEqual(said(), ["foreign many", "another one", "foreign many"]);
-  bench.sight("foreign", "uses", three);
-  assert.deepEqual(
-    bench.take().filter((line) => !line.startsWith("probe")),
-    addresses.map((each) => `defend ${each}`),
-  );
-  assert.equal(bench.reported.length, 4, "each is reported");
-  for (const each of [one, two]) bench.run((effects) => withdrawAddress(bench.state, each, effects));
-  assert.deepEqual(said(), ["foreign one"]);
-  bench.clock.advanceBy(60_000); // It answers no more.
-  assert.deepEqual([said(), bench.state.conflicts.usedBy.size], [[], 0]);
-});
-
-test("a host that is said to use many addresses keeps one from being announced that it had first, and its quarantine counts", () => {
-  const bench = new ConflictBench("node1");
-  const addresses = Array.from({ length: 4 }, (_, i) => address(`192.0.2.${i + 10}`));
-  for (const one of addresses) {
-    bench.run((effects) => announceAddress(bench.state, one, later, bench.clock.now(), effects));
-    bench.sight("foreign", "uses", one);
-  }
-  bench.take();
-  bench.announce(first);
-  bench.sight("foreign", "uses");
-  bench.clock.advanceBy(1000);
-  assert.ok(!bench.take().includes(`announce ${x}`));
-  assert.equal(bench.reported.at(-1), "occupied foreign");
-  const [, own = x] = addresses;
-  bench.setOccupants({ [own.toString()]: JSON.stringify({ mac: "foreign", node: "node2" }) });
-  assert.ok(bench.take().includes(`listen ${own}`));
 });
 
 test("of two nodes that do not see each other one stops answering, the other does not, and the first is back once the ring is whole", () => {

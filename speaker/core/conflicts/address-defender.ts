@@ -18,7 +18,7 @@ import {
   nextDefenseAt,
   stepDefense,
 } from "./conflict-defense.ts";
-import { reportBegan, reportEnded, reportOccupied, reportWanted, usesSeveral } from "./conflict-reports.ts";
+import { reportBegan, reportEnded, reportOccupied, reportWanted } from "./conflict-reports.ts";
 import { quarantine } from "./quarantine.ts";
 import type { OtherSpeaker, Rival } from "./rivals.ts";
 
@@ -138,28 +138,15 @@ export function defenseTimer(state: SpeakerState, now: Millis, effects: SpeakerE
 }
 
 /** Conflicts that began and did not end. */
-export function currentConflicts(state: Pick<SpeakerState, "conflicts">): Conflict[] {
-  return [...state.conflicts.defended.values()].flatMap(({ address, defense }) =>
-    conflictsOf(defense).map((rival) => ({ ...rival, answersForMany: usesSeveral(state, rival), address })),
+export function currentConflicts({ conflicts }: Pick<SpeakerState, "conflicts">): Conflict[] {
+  return [...conflicts.defended.values()].flatMap(({ address, defense }) =>
+    conflictsOf(defense).map((rival) => ({ ...rival, address })),
   );
-}
-
-function noteUse({ conflicts: { usedBy } }: SpeakerState, { kind, mac, address }: Conflict): void {
-  if (kind === "foreign") usedBy.set(mac, (usedBy.get(mac) ?? new Set()).add(address.toString()));
-}
-
-function noteEndOfUse({ conflicts: { usedBy } }: SpeakerState, { mac, address }: Conflict): void {
-  const addresses = usedBy.get(mac);
-  addresses?.delete(address.toString());
-  if (addresses?.size === 0) usedBy.delete(mac);
 }
 
 function drop(state: SpeakerState, { address, defense }: DefendedAddress, effects: SpeakerEffect[]): void {
   const { conflicts } = state;
-  for (const rival of conflictsOf(defense)) {
-    noteEndOfUse(state, { ...rival, address });
-    reportEnded(state, { ...rival, address }, effects);
-  }
+  for (const rival of conflictsOf(defense)) reportEnded(state, { ...rival, address }, effects);
   if (defense.stage === "yielded") conflicts.yielded--;
   if (defense.isAsked) ask(state, address, false);
   conflicts.deadlines.set(address.toString(), Infinity);
@@ -207,11 +194,9 @@ function translate(
       ask(state, address, effect.type === "ask");
       break;
     case "conflictBegan":
-      noteUse(state, { ...effect.rival, address });
       reportBegan(state, { ...effect.rival, address }, now, effects);
       break;
     case "conflictEnded":
-      noteEndOfUse(state, { ...effect.rival, address });
       reportEnded(state, { ...effect.rival, address }, effects);
       break;
     case "occupied":

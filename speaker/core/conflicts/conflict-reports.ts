@@ -97,28 +97,15 @@ function keyOf({ address, mac }: Pick<Conflict, "address" | "mac">): string {
   return `${address} ${mac}`;
 }
 
-/**
- * Whether a host uses several addresses, as a router with proxy ARP does. Linux then answers requests and announcements, but no probes: when
- * it is seen, the address is announced. A node sees the conflicts of its own addresses alone, so that two have to do. This is for words:
- * anybody can send in the name of a host, and whatever is said of a conflict, it is defended against, recorded and shown as every other.
- */
-export function usesSeveral(
-  { conflicts }: Pick<SpeakerState, "conflicts">,
-  { mac, answersForMany }: Pick<Rival, "mac" | "answersForMany">,
-): boolean {
-  return answersForMany || (conflicts.usedBy.get(mac)?.size ?? 0) > 1;
-}
-
 /** What another host that has the address too means for it. */
-export function conflictVerdict(state: SpeakerState, conflict: Conflict): Verdict {
-  const { node, members } = state;
-  const { address, mac, node: other, interface: name, ownMac, followed, kind } = conflict;
+export function conflictVerdict({ node, members }: SpeakerState, conflict: Conflict): Verdict {
+  const { address, mac, node: other, interface: name, ownMac, followed, kind, answersForMany } = conflict;
   const evidence = frameFacts(conflict);
   const here = `node "${node}" (${ownMac} on ${name})`;
-  if (usesSeveral(state, conflict))
+  if (answersForMany)
     return verdict("service", "answersForMany", {
       evidence,
-      message: `a host, ${mac}, answers for ${address} and for other addresses of pools, and maybe for any, as a router with proxy ARP does; ${here} announces ${address} all the same: clients may reach either`,
+      message: `a host, ${mac}, answers for ${address} and for several other addresses of pools, as with proxy ARP; ${here} announces ${address} all the same: clients may reach either`,
     });
   if (kind === "unidentified" && members.withoutGossip.length > 0)
     return verdict("service", "unidentifiedHost", {
