@@ -252,7 +252,7 @@ test("two controllers without the right to the Lease agree on each Service, and 
     "an address of its own for each",
     () => new Set(names.map((name) => replicas.address(name))).size === names.length || undefined,
   );
-  await replicas.rest(5_000);
+  await replicas.rest(20_000); // Longer than a status that was contested some times waits for its next write.
   const addresses = names.map((name) => replicas.address(name));
   const from = replicas.requests.length;
   await sleep(2_000);

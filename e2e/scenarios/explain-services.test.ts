@@ -101,7 +101,7 @@ suite("ingotctl explains what people do to their Services", { skip: await Lab.re
     const text = await tool.explains("config", /Degraded \(invalid\)/);
     assert.match(text, /line 3, column 1: .*tab/);
     assert.match(text, /the last good one stays in force/);
-    assert.match((await tool.run("status")).out, /configuration configuration by \S+ +Degraded +invalid/);
+    assert.match((await tool.run("status")).out, /\nconfiguration by [^\n]+ Degraded +invalid/);
     assert.match(await tool.explains("svc/web", /: Announced/), /^Service default\/web/);
   });
 
