@@ -213,14 +213,14 @@ export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
 
 const summaryKey = "h";
 const earlierSummaryOctets = 8; // Without what is announced while the view of the API is not current.
-const viewOctet = 1;
-const viewBits = 6;
+const bitsOctet = 1;
+const laterBits = 14; // Of views, and of kernels that a speaker may not change.
 
-/** The same as a version wrote it that did not know of views. */
+/** The same as a version wrote it that knew neither of views nor of kernels that a speaker may not change. */
 function earlierEntry<Entry extends { readonly key: string; readonly value: Uint8Array }>(entry: Entry): Entry {
   if (entry.key !== summaryKey) return entry;
   const value = entry.value.slice(0, earlierSummaryOctets);
-  value[viewOctet] = (value[viewOctet] ?? 0) & ~viewBits;
+  value[bitsOctet] = (value[bitsOctet] ?? 0) & ~laterBits;
   return { ...entry, value };
 }
 

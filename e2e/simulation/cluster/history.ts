@@ -9,6 +9,8 @@ export type Act =
   | { readonly type: "cutRouter"; readonly node: number; readonly cut: Cut; readonly length: Millis }
   /** The node's speaker is one whose formats are those of an earlier version. */
   | { readonly type: "earlierVersion"; readonly node: number; readonly length: Millis }
+  /** The node's speaker is one that has the capability NET_ADMIN, where the one before lacks it, and the other way round. */
+  | { readonly type: "netAdmin"; readonly node: number; readonly length: Millis }
   /** The clock of the node's machine shows so much more than the time from now on. */
   | { readonly type: "setClock"; readonly node: number; readonly ahead: Millis }
   /** The node has another network card. */
@@ -45,6 +47,8 @@ export interface History {
   readonly seed: number;
   readonly nodes: number;
   readonly loss: number;
+  /** The nodes whose speakers lack the capability NET_ADMIN; none where absent. */
+  readonly withoutNetAdmin?: readonly number[];
   /** What is in force at the start, and put in force again in the end. */
   readonly config: string;
   readonly services: Readonly<Record<string, ServiceSpec>>;
@@ -130,7 +134,8 @@ export function drawHistory(seed: number): History {
     acts.push({ at, act: draw.act(nodes) });
   }
   const loss = [0, 0, 0.05, 0.1][draw.pick(4)] ?? 0;
-  return { seed, nodes, loss, config: draw.pick(2) === 0 ? firstConfig : bfdConfig, services, acts };
+  const config = draw.pick(2) === 0 ? firstConfig : bfdConfig;
+  return { seed, nodes, loss, withoutNetAdmin: draw.pick(2) === 0 ? [] : draw.some(nodes), config, services, acts };
 }
 
 /** When the last of it is over. */
@@ -149,6 +154,10 @@ class Draw {
     return Math.floor(this.#random() * limit);
   }
 
+  some(nodes: number): number[] {
+    return Array.from({ length: nodes }, (_, node) => node).filter(() => this.pick(2) === 0);
+  }
+
   act(nodes: number): Act {
     const node = this.pick(nodes);
     const index = this.pick(2);
@@ -163,7 +172,7 @@ class Draw {
       () => ({ type: "stallController", index, length: this.pick(20_000) }),
       () => ({ type: "killController", index, length: this.pick(10_000) }),
       () => ({ type: "cut", parts: Array.from({ length: nodes }, () => this.pick(3)), length: this.#length() }),
-      () => ({ type: "cutOneWay", from: this.#some(nodes), to: this.#some(nodes), length: this.#length() }),
+      () => ({ type: "cutOneWay", from: this.some(nodes), to: this.some(nodes), length: this.#length() }),
       () => ({ type: "cutApi", of, length: this.pick(this.pick(3) === 0 ? 100_000 : 10_000) }),
       () => ({ type: "breakWatches", of }),
       () => ({ type: this.pick(2) === 0 ? "restartApi" : "compact" }),
@@ -178,7 +187,7 @@ class Draw {
         cut: (["both", "toRouter", "toNode"] as const)[this.pick(3)] ?? "both",
         length: this.#length(),
       }),
-      () => ({ type: "earlierVersion", node, length: 5_000 + this.pick(20_000) }),
+      () => ({ type: this.pick(2) === 0 ? "earlierVersion" : "netAdmin", node, length: 5_000 + this.pick(20_000) }),
       () => ({
         type: "setClock",
         node,
@@ -214,7 +223,7 @@ class Draw {
       wanted,
       sharing,
       port: 80 + this.pick(6),
-      endpoints: this.pick(10) === 0 ? [] : this.#some(nodes),
+      endpoints: this.pick(10) === 0 ? [] : this.some(nodes),
       isLocal,
     };
   }
@@ -234,9 +243,5 @@ class Draw {
 
   #length(): Millis {
     return this.pick(5) === 0 ? 20_000 + this.pick(20_000) : this.pick(8_000);
-  }
-
-  #some(nodes: number): number[] {
-    return Array.from({ length: nodes }, (_, node) => node).filter(() => this.pick(2) === 0);
   }
 }

@@ -29,6 +29,7 @@ class Scene {
       seed: 1,
       nodes: 2,
       loss: 0,
+      withoutNetAdmin: [],
       weather: fairWeather,
       config,
       onChange: changed,
@@ -126,6 +127,31 @@ test("a kernel that goes on answering after its speaker was killed has the addre
     assert.equal(scene.invariants.problem !== undefined, isRenewed, scene.invariants.problem);
     if (!isRenewed) assert.deepEqual(scene.cluster.owners().get(address), [1 - owner]);
   }
+});
+
+test("an address of a NIC is at a node whose speaker may put it there, or at none; a speaker that announces one and may not is found", async () => {
+  const scene = await Scene.atRest();
+  scene.cluster.setService("n", { ...spec, pool: "nic" });
+  await scene.pass(5_000);
+  const [address = ""] = scene.cluster.status("n");
+  const ownersOf = () => scene.cluster.owners().get(address) ?? [];
+  const [owner = -1] = ownersOf();
+  const other = 1 - owner;
+  for (const [node, then] of [
+    [owner, [other]],
+    [other, []],
+  ] as const) {
+    scene.cluster.setNetAdmin(node, false);
+    scene.cluster.killSpeaker(node);
+    scene.cluster.startSpeaker(node);
+    await scene.pass(20_000);
+    assert.deepEqual(ownersOf(), then);
+    assert.equal(scene.found, undefined);
+  }
+  scene.speaker(owner).announced.add(address);
+  scene.speaker(owner).leftToKernel.add(address);
+  await scene.pass(100);
+  assert.match(scene.found ?? "", /announces 192\.0\.2\.112, and its speaker may not put that on its NIC/);
 });
 
 test("a route through a node that is gone is found, and one that is missing", async () => {

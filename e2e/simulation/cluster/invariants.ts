@@ -16,7 +16,7 @@ const noticeMs: Millis = 1_500;
  *
  * Always: an address is at one Service, or at several that may share it; it does not change unless somebody changed what the Service asks for; a
  * router has no route through a node that is gone for longer than it takes to find out; two nodes that reach one another do not both answer for an
- * address for longer than a hand-over. At the end: everything is as a cluster that starts anew would have it.
+ * address for longer than a hand-over; a speaker that may not put addresses on its node's NIC announces none that would be there. At the end: everything is as a cluster that starts anew would have it.
  */
 export class Invariants {
   problem: string | undefined;
@@ -45,6 +45,11 @@ export class Invariants {
   /** To be called often. */
   check(cluster: SimulatedCluster): void {
     this.#checkOwners(cluster);
+    for (const [node, { process, hasNetAdmin, announced, leftToKernel }] of cluster.speakers) {
+      const [address] = process.isRunning && !hasNetAdmin ? announced.intersection(leftToKernel) : [];
+      if (address !== undefined)
+        this.#found(cluster, `node-${node} announces ${address}, and its speaker may not put that on its NIC`);
+    }
     for (const [prefix, neighbors] of cluster.router.routes())
       for (const neighbor of neighbors) {
         const lost = cluster.lost(neighbor);
@@ -186,7 +191,7 @@ export function candidatesOf(cluster: SimulatedCluster, sharers: readonly Servic
 
 /**
  * In what an address is not announced as its pool asks for: a Service whose wish cannot be met keeps what it has, of whatever pool. A sticky
- * pool prefers nodes only when these have been the same for long.
+ * pool prefers nodes only when these have been the same for long. An address of a NIC is where the speaker may put it.
  */
 function misplaced(
   cluster: SimulatedCluster,
@@ -196,8 +201,9 @@ function misplaced(
   routers: readonly string[],
 ): string | undefined {
   const pool = poolOf(address);
+  const able = pool === "nic" ? candidates.filter((node) => cluster.speakers.get(node)?.hasNetAdmin) : candidates;
   const preferred = candidates.filter((node) => cluster.edges.has(node));
-  const mayOwn = pool === "lan" && preferred.length > 0 ? preferred : candidates;
+  const mayOwn = pool === "lan" && preferred.length > 0 ? preferred : able;
   const names = (nodes: readonly number[]) => nodes.map((node) => `node-${node}`).join();
   const byLayer2 = pool !== "routed" && pool !== "given";
   const [owner, ...more] = owners;

@@ -20,7 +20,7 @@ const startMs: Millis = 8_000;
 // Longer than anybody waits before trying again: watches that break, members that find one another, sessions that are begun again.
 const restMs: Millis = 110_000;
 const checkMs: Millis = 100;
-// From when the speaker of one version is told to stop to when that of the other one starts.
+// From when a speaker is told to stop to when the one in its place starts.
 const rollOutMs: Millis = 4_000;
 // A restored API has written as many again before everybody has asked for its version, unless that is bumped: see docs/operations.md.
 const fewWrites = 50;
@@ -47,8 +47,8 @@ class Course {
   constructor(history: History, observe: (cluster: SimulatedCluster) => void, watchCore: SimulatedClusterOptions["watchCore"]) {
     this.#history = history;
     this.#observe = observe;
-    const { seed, nodes, loss, config } = history;
-    const options = { seed, nodes, loss, weather: this.#weather, config };
+    const { seed, nodes, loss, withoutNetAdmin = [], config } = history;
+    const options = { seed, nodes, loss, withoutNetAdmin, weather: this.#weather, config };
     const cluster = new SimulatedCluster({
       ...options,
       watchCore,
@@ -111,13 +111,15 @@ class Course {
         break;
       }
       case "earlierVersion":
-        cluster.earlier.add(act.node);
-        this.#do({ type: "stopSpeaker", node: act.node, length: rollOutMs });
-        later(act.length, () => {
-          cluster.earlier.delete(act.node);
-          this.#do({ type: "stopSpeaker", node: act.node, length: rollOutMs });
-        });
+        this.#replace(act.node, () => cluster.earlier.add(act.node));
+        later(act.length, () => this.#replace(act.node, () => cluster.earlier.delete(act.node)));
         break;
+      case "netAdmin": {
+        const has = cluster.withoutNetAdmin.has(act.node);
+        this.#replace(act.node, () => cluster.setNetAdmin(act.node, has));
+        later(act.length, () => this.#replace(act.node, () => cluster.setNetAdmin(act.node, !has)));
+        break;
+      }
       case "setClock":
         cluster.setClock(act.node, act.ahead);
         break;
@@ -216,6 +218,12 @@ class Course {
       default:
         act satisfies never;
     }
+  }
+
+  /** The node's speaker gives way to one for which `change` has been made. */
+  #replace(node: number, change: () => void): void {
+    change();
+    this.#do({ type: "stopSpeaker", node, length: rollOutMs });
   }
 
   #connection(of: Client): ApiConnection | undefined {

@@ -21,6 +21,8 @@ export interface SimulatedClusterOptions {
   readonly nodes: number;
   /** Of the ring's packets, of 1. */
   readonly loss: number;
+  /** The nodes whose speakers lack the capability NET_ADMIN. */
+  readonly withoutNetAdmin: readonly number[];
   readonly weather: ApiWeather;
   /** The ConfigMap's text at the start. */
   readonly config: string;
@@ -69,6 +71,7 @@ export class SimulatedCluster {
   readonly excluded = new Set<number>(); // nodes with the label that excludes them
   readonly edges = new Set<number>(); // nodes with the label that some pools prefer
   readonly earlier = new Set<number>(); // nodes whose next speaker has the formats of an earlier version
+  readonly withoutNetAdmin: Set<number>; // nodes whose next speaker lacks the capability NET_ADMIN
   readonly time: Time;
   readonly #options: SimulatedClusterOptions;
   readonly #random: Random;
@@ -85,8 +88,9 @@ export class SimulatedCluster {
   #newHosts = 0; // Addresses that were given besides those of the beginning.
 
   constructor(options: SimulatedClusterOptions) {
-    const { seed, loss, onChange } = options;
+    const { seed, loss, withoutNetAdmin, onChange } = options;
     this.#options = options;
+    this.withoutNetAdmin = new Set(withoutNetAdmin);
     this.#random = seededRandom(seed);
     this.ring = new Simulation({
       seed: seed + 1,
@@ -188,6 +192,7 @@ export class SimulatedCluster {
       // As the incarnations of real ones, which begin with the clock.
       life: Math.ceil(wallClockMs + this.now + (this.#ahead.get(node) ?? 0)) + ++this.#starts,
       isEarlier: this.earlier.has(node),
+      hasNetAdmin: !this.withoutNetAdmin.has(node),
       lan: {
         announce: (address) => this.#announced(node, address),
         probe: (address, to) => this.#probed(node, address, to),
@@ -297,6 +302,12 @@ export class SimulatedCluster {
     if (isEdge) this.edges.add(node);
     else this.edges.delete(node);
     this.#setLabel(node, edgeLabel, isEdge);
+  }
+
+  /** From the next speaker on. */
+  setNetAdmin(node: number, hasNetAdmin: boolean): void {
+    if (hasNetAdmin) this.withoutNetAdmin.delete(node);
+    else this.withoutNetAdmin.add(node);
   }
 
   setConfig(text: string, mayRenumber: boolean): void {

@@ -52,10 +52,15 @@ export interface SpeakerProcessOptions {
   readonly life: number;
   /** Its formats on the ring are those of the version before heartbeats and views of the API. */
   readonly isEarlier: boolean;
+  /** It may put addresses on its machine's NIC. */
+  readonly hasNetAdmin: boolean;
   readonly record: (line: string) => void;
   /** Told what its core gets and answers. */
   readonly onStep: CoreRunner["onStep"];
 }
+
+// What becomes of a speaker's wishes that lacks the capability NET_ADMIN.
+const noKernel = { want: () => {}, complete: () => {} };
 
 /**
  * A speaker as `speaker/main.ts` builds it. Its core, sources, members, gossip and BGP sessions are the real ones; the ring's protocol is too, on
@@ -72,6 +77,7 @@ export class SpeakerProcess {
   readonly leftToKernel = new Set<string>();
   readonly watched = new Set<string>();
   readonly nicAddresses: NicAddresses;
+  readonly hasNetAdmin: boolean;
   readonly #options: SpeakerProcessOptions;
   readonly #runner: CoreRunner;
   readonly #members: RingMembers;
@@ -86,6 +92,7 @@ export class SpeakerProcess {
     this.#mac = options.mac;
     this.#options = options;
     this.nicAddresses = options.nicAddresses;
+    this.hasNetAdmin = options.hasNetAdmin;
     this.process = process;
     this.connection = connection;
     const { clock, random } = process;
@@ -158,7 +165,7 @@ export class SpeakerProcess {
       occupants: new OccupantsWriter({ cluster, namespace, log, clock, random }),
       bgp: this.#bgp,
       followedRoutes: { follow: () => {} },
-      kernel: this.#nic,
+      kernel: this.hasNetAdmin ? this.#nic : noKernel,
       members: this.#members,
       sources,
       checks: { changed: () => {} },
@@ -174,6 +181,7 @@ export class SpeakerProcess {
       if (effect.type === "wake") process.at(options.ring.now + random(), () => emit({ type: "continue" }));
       else carryOut(drivers, effect);
     });
+    if (!this.hasNetAdmin) emit({ type: "kernel", failure: "the process needs the capability NET_ADMIN", problems: new Map() });
     this.#interfaceChanged();
     sources.start(resources.endpointSlices);
   }
