@@ -13,7 +13,8 @@ const groups: Record<string, { files: string; except?: string }> = {
   // qemu does not know IP_MINTTL, SO_MEMINFO, SO_DETACH_FILTER and SO_PEERNAME, and what a test starts in a namespace of its own has no qemu.
   "system calls": {
     files: "pkg/linux/**/*.test.ts",
-    except: "least hop limit|drops for a filter is counted|the filter is taken away|who is at the other end|changes of a kernel's addresses",
+    except:
+      "least hop limit|drops for a filter is counted|the filter is taken away|who is at the other end|changes of a kernel's addresses",
   },
   codecs: { files: "pkg/*/{codec,frames}/**/*.test.ts" },
 };
