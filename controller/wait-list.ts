@@ -41,12 +41,9 @@ export class WaitList {
   /** @returns who is worth a try when `resource` has changed */
   changed(resource: string): Set<string> {
     const next = new Set<string>();
-    let first: Group | undefined;
-    for (const group of this.#lines.get(resource) ?? []) {
-      if (group.waits.get(resource) === false) next.add(firstOf(group));
-      else if (first === undefined || arrivalOf(group) < arrivalOf(first)) first = group;
-    }
-    return first === undefined ? next : next.add(firstOf(first));
+    for (const group of this.#lines.get(resource) ?? []) if (!group.waits.get(resource)) next.add(firstOf(group));
+    this.#addFirst(resource, next);
+    return next;
   }
 
   /** It may have been served: what it waited for may be enough for one more. */

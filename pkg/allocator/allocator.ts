@@ -1,3 +1,4 @@
+import { atOnce } from "#pkg/clock";
 import type { Pool, Quota } from "#pkg/config";
 import { type Address, families, parseAddress } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
@@ -49,8 +50,7 @@ export class Allocator {
    * does not ask for several in more than one, nothing changes and every such address is returned, by Service. Takes time for the pools and all holdings.
    */
   setPools(pools: readonly Pool[], quotas: readonly Quota[] = []): Stranded[] {
-    const steps = this.replacePools(pools, quotas);
-    for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
+    return atOnce(this.replacePools(pools, quotas));
   }
 
   /** The same in steps, between which no Service may get, keep or lose anything. Nothing changes before the last one. */

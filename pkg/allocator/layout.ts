@@ -1,3 +1,4 @@
+import { atOnce } from "#pkg/clock";
 import { countUsableBelow, countUsableIn, type Fence, isBuggyAddress, type Pool, usableAt } from "#pkg/config";
 import { Address, AddressRange, type Family, families } from "#pkg/net";
 import type { Holder } from "./holders.ts";
@@ -74,8 +75,7 @@ export class Layout {
   #end = 0n;
 
   static of(pools: readonly Pool[]): Layout {
-    const steps = Layout.inSteps(pools);
-    for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
+    return atOnce(Layout.inSteps(pools));
   }
 
   /** The same in steps, for some hundred pools each. */

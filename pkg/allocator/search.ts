@@ -237,9 +237,9 @@ export class Search {
   }
 
   /** The lowest one that is not among these. */
-  #lowestBut(spots: readonly Spot[], { pool, family }: Want): bigint | undefined {
-    if (isChosenElsewhere(pool)) return this.#chosen(spots, { pool, family });
-    for (const span of this.#spans(pool, family))
+  #lowestBut(spots: readonly Spot[], want: Want): bigint | undefined {
+    if (isChosenElsewhere(want.pool)) return this.#chosen(spots, want);
+    for (const span of this.#spans(want.pool, want.family))
       for (const slot of this.#ascending(span)) if (!isAmong(spots, slot)) return slot;
     return undefined;
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { atOnce } from "#pkg/clock";
 import { parseConfig } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
@@ -13,8 +14,7 @@ const pools = (...lines: string[]) => {
 };
 /** Runs to the end. */
 function assignAll(...given: Parameters<typeof assigning>): Assignments {
-  const steps = assigning(...given);
-  for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
+  return atOnce(assigning(...given));
 }
 
 const sharing = { annotations: { [annotations.sharing]: "k" } };

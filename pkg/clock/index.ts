@@ -8,6 +8,6 @@ export { type Allowance, SourceTokens, Tokens } from "./allowance.ts";
 export { type Clock, dateOf, type Millis, SystemClock, wallClock } from "./clock.ts";
 export { parseDuration } from "./duration.ts";
 export { EventQueue } from "./event-queue.ts";
-export { inPortions, Portions } from "./portions.ts";
+export { atOnce, inPortions, Portions } from "./portions.ts";
 export { backOff, type Random, seededRandom, systemRandom } from "./random.ts";
 export { SimulatedClock } from "./simulated.ts";

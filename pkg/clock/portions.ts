@@ -45,6 +45,11 @@ export class Portions implements Disposable {
   }
 }
 
+/** Does all of `work` at once. @returns what it returns in the end */
+export function atOnce<Result>(work: Iterator<unknown, Result>): Result {
+  for (let step = work.next(); ; step = work.next()) if (step.done) return step.value;
+}
+
 /** Does a portion of `work` up to each `yield`. @returns what it returns in the end; never, where `portions` are disposed of before */
 export async function inPortions<Result>(portions: Pick<Portions, "do">, work: Iterator<undefined, Result>): Promise<Result> {
   for (;;) {

@@ -141,8 +141,12 @@ export async function* chunks(response: IncomingMessage, purpose: string): Async
   try {
     yield* response;
   } catch (cause) {
-    throw new ApiError(`Cannot ${purpose}: the answer broke off`, 0, "Unreachable", { cause });
+    throw brokenOff(purpose, cause);
   }
+}
+
+function brokenOff(purpose: string, cause: unknown): ApiError {
+  return new ApiError(`Cannot ${purpose}: the answer broke off`, 0, "Unreachable", { cause });
 }
 
 /** An API server says so; what comes from anything on the way to it is looked at. */
@@ -153,8 +157,7 @@ function isJson({ headers }: IncomingMessage): boolean {
 /** Lets an answer pass, so that its connection can be used again. */
 function discard(response: IncomingMessage, purpose: string): Promise<Fields> {
   const { promise, resolve, reject } = Promise.withResolvers<Fields>();
-  const brokeOff = (cause?: Error): void =>
-    reject(new ApiError(`Cannot ${purpose}: the answer broke off`, 0, "Unreachable", { cause }));
+  const brokeOff = (cause?: Error): void => reject(brokenOff(purpose, cause));
   response
     .on("end", () => resolve({}))
     .on("error", brokeOff)

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { atOnce } from "#pkg/clock";
 import type { Config } from "#pkg/config";
 
 const itemsAtOnce = 200;
@@ -8,8 +9,7 @@ const itemsAtOnce = 200;
  * by it.
  */
 export function fingerprint(config: Config): string {
-  const steps = fingerprinting(config);
-  for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
+  return atOnce(fingerprinting(config));
 }
 
 /** The same in steps, for some hundred pools each. It is asked for again and again, and with 10,000 pools it takes 20 ms. */

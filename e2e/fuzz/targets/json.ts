@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readReview } from "../../../controller/webhook/admission.ts";
+import { atOnce } from "../../../pkg/clock/index.ts";
 import { readRecord as readKernelRecord } from "../../../pkg/kernel/state/record.ts";
 import { parseAddress } from "../../../pkg/net/index.ts";
 import { pageOf, readAnswer, readRecord, sentence } from "../../../pkg/netbox/answers.ts";
@@ -46,14 +47,10 @@ export const netbox: Target = {
     if (answer === undefined) return;
     const records = pageOf(answer)?.records ?? [readRecord(answer)].filter((each) => each !== undefined);
     for (const { address } of records) assert.ok(parseAddress(`${address}`)?.equals(address));
-    const { own, granted, foreign } = endOf(sortRecords(records, () => true, rules));
+    const { own, granted, foreign } = atOnce(sortRecords(records, () => true, rules));
     for (const address of granted.keys()) assert.ok(own.has(address) && !foreign.has(address));
   },
 };
-
-function endOf<Result>(steps: Iterator<undefined, Result>): Result {
-  for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
-}
 
 /** Entries of the flight recorder: a file may be anything. */
 export const recording: Target = {
