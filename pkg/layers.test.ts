@@ -9,6 +9,7 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 
 /** Folders, by their beginning, that do no I/O and take time and chance as arguments. */
 const pure = [
+  "pkg/aes-gcm/",
   "pkg/allocator/",
   "pkg/assignment/",
   "pkg/gossip/",
@@ -47,7 +48,7 @@ const pureNodeModules = new Set(["node:crypto", "node:zlib"]);
 /** Each foreign library has its home; YAML is the form of two things that people write, and of what they ask for. */
 const homes: Record<string, readonly string[]> = {
   "@kubernetes/client-node": ["ctl/"],
-  koffi: ["pkg/linux/", "pkg/heap/"],
+  koffi: ["pkg/linux/", "pkg/heap/", "pkg/aes-gcm/"],
   preact: ["ctl/dashboard/page/"],
   esbuild: ["ctl/dashboard/"],
   "js-yaml": ["pkg/config/", "pkg/convert/", "pkg/k8s/", "ctl/"],

@@ -16,7 +16,7 @@ const groups: Record<string, { files: string; except?: string }> = {
     except:
       "least hop limit|drops for a filter is counted|the filter is taken away|who is at the other end|changes of a kernel's addresses",
   },
-  codecs: { files: "pkg/*/{codec,frames}/**/*.test.ts" },
+  "codecs, and what they have OpenSSL do": { files: "pkg/{aes-gcm,*/{codec,frames}}/**/*.test.ts" },
 };
 
 describe("on arm64", { skip: cannotEmulate }, () => {

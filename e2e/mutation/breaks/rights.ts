@@ -1,6 +1,6 @@
 import type { Break } from "../break.ts";
 
-const keyring = "pkg/memberlist/codec/keyring.ts";
+const aesGcm = "pkg/aes-gcm/aes-gcm.ts";
 const packetTests = ["pkg/memberlist/codec/packet.test.ts", "pkg/memberlist/codec/keyring.test.ts"];
 const guard = "pkg/api-access/guard.ts";
 const accessTests = ["pkg/api-access/access.test.ts"];
@@ -8,10 +8,16 @@ const accessTests = ["pkg/api-access/access.test.ts"];
 /** Promise 6: nobody without the right moves an address, and no secret gets out. */
 export const rights: readonly Break[] = [
   {
-    file: keyring,
-    before: "if (isAuthentic(decipher)) return",
-    after: "if (isAuthentic(decipher) || true) return",
-    tests: packetTests,
+    file: aesGcm,
+    before: "return final(context, this.#room, this.#written) === 1 ? plaintext : undefined;",
+    after: "final(context, this.#room, this.#written);\n    return plaintext;",
+    tests: [...packetTests, "pkg/aes-gcm/aes-gcm.test.ts"],
+  },
+  {
+    file: aesGcm,
+    before: "if (associated.length > 0)",
+    after: "if (false)",
+    tests: [...packetTests, "pkg/aes-gcm/aes-gcm.test.ts"],
   },
   {
     file: "pkg/memberlist/codec/packet.ts",

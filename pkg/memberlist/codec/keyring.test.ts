@@ -8,7 +8,7 @@ import { type EncryptionVersion, Keyring, Nonces, sealedLength } from "./keyring
 const other = Buffer.alloc(32, 7);
 const none = new Uint8Array();
 const keyring = new Keyring([key]);
-const text = Buffer.from("a message");
+const text = new TextEncoder().encode("a message");
 
 const lists: { name: string; keys: Uint8Array[]; works: boolean }[] = [
   ...[16, 24, 32].map((length) => ({ name: `a key of ${length} octets`, keys: [Buffer.alloc(length)], works: true })),

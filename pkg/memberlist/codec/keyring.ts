@@ -1,22 +1,15 @@
-import {
-  type CipherGCMTypes,
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createSecretKey,
-  type DecipherGCM,
-  type KeyObject,
-} from "node:crypto";
+import { createHash } from "node:crypto";
+import { AesGcm, nonceLength, tagLength } from "#pkg/aes-gcm";
+import { equalBytes } from "#pkg/net";
 import { MemberlistError, Reader } from "./memberlist-error.ts";
 
 /** 0 pads the plaintext to blocks of 16 octets, 1 does not. */
 export type EncryptionVersion = 0 | 1;
 
-export const nonceLength = 12;
-const tagLength = 16;
+export { nonceLength };
+
 const blockLength = 16;
 const overhead = 1 + nonceLength + tagLength;
-const cipherOptions = { authTagLength: tagLength };
 
 /** The most octets that sealing adds, by version: also the fewest that anything sealed has. */
 export const maxSealOverhead: Readonly<Record<EncryptionVersion, number>> = { 0: overhead + blockLength, 1: overhead };
@@ -26,17 +19,12 @@ export function sealedLength(length: number, version: EncryptionVersion): number
   return overhead + length + (version === 0 ? paddingLength(length) : 0);
 }
 
-interface Key {
-  readonly secret: KeyObject;
-  readonly algorithm: CipherGCMTypes;
-}
-
 /**
  * The keys of a ring, all for AES-GCM: 16, 24 or 32 octets for AES-128, 192 or 256. The first one seals; each of them opens. A
  * rotation is three sets of keys on every node, one after the other: with the new key last, with it first, without the old one.
  */
 export class Keyring {
-  #keys: readonly [Key, ...Key[]];
+  #keys: readonly [AesGcm, ...AesGcm[]];
 
   /** @throws {RangeError} for a key of another length, the same key twice, and no key at all */
   constructor(keys: readonly Uint8Array[]) {
@@ -56,16 +44,10 @@ export class Keyring {
    */
   seal(plaintext: Uint8Array, version: EncryptionVersion, nonce: Uint8Array, associated: Uint8Array): Uint8Array {
     if (nonce.length !== nonceLength) throw new RangeError(`Cannot encrypt: the nonce has ${nonce.length} octets`);
-    const [{ algorithm, secret }] = this.#keys;
-    const cipher = createCipheriv(algorithm, secret, nonce, cipherOptions);
-    if (associated.length > 0) cipher.setAAD(associated);
     const sealed = new Uint8Array(sealedLength(plaintext.length, version));
     sealed[0] = version;
     sealed.set(nonce, 1);
-    sealed.set(cipher.update(plaintext), 1 + nonceLength);
-    if (version === 0) sealed.set(cipher.update(padding(plaintext.length)), 1 + nonceLength + plaintext.length);
-    cipher.final(); // Adds nothing: GCM has no blocks to fill.
-    sealed.set(cipher.getAuthTag(), sealed.length - tagLength);
+    sealed.set(this.#keys[0].seal(nonce, associated, version === 0 ? padded(plaintext) : plaintext), 1 + nonceLength);
     return sealed;
   }
 
@@ -84,28 +66,21 @@ export class Keyring {
         `Cannot decrypt: ${sealed.length} octets are fewer than ${maxSealOverhead[version]}`,
       );
     const nonce = reader.take(nonceLength);
-    const ciphertext = reader.take(reader.remaining - tagLength);
-    const tag = reader.rest();
-    for (const { algorithm, secret } of this.#keys) {
-      const decipher = createDecipheriv(algorithm, secret, nonce, cipherOptions).setAuthTag(tag);
-      if (associated.length > 0) decipher.setAAD(associated);
-      const plaintext = decipher.update(ciphertext);
-      if (isAuthentic(decipher)) return version === 0 ? unpad(plaintext) : plaintext;
+    const encrypted = reader.rest();
+    for (const key of this.#keys) {
+      const plaintext = key.open(nonce, associated, encrypted);
+      if (plaintext !== undefined) return version === 0 ? unpad(plaintext) : plaintext;
     }
     throw new MemberlistError("wrongKey", `Cannot decrypt: none of ${this.#keys.length} keys fits`);
   }
 }
 
-function checked(keys: readonly Uint8Array[]): readonly [Key, ...Key[]] {
-  const [primary, ...others] = keys.map((key) => {
-    if (![16, 24, 32].includes(key.length)) throw new RangeError(`Cannot use a key: it has ${key.length} octets`);
-    return { secret: createSecretKey(key), algorithm: `aes-${8 * key.length}-gcm` as CipherGCMTypes };
-  });
+function checked(keys: readonly Uint8Array[]): readonly [AesGcm, ...AesGcm[]] {
+  const isTwice = keys.some((key, index) => keys.findIndex((other) => equalBytes(other, key)) !== index);
+  if (isTwice) throw new RangeError("Cannot make a keyring: a key is there twice");
+  const [primary, ...others] = keys.map((key) => new AesGcm(key));
   if (primary === undefined) throw new RangeError("Cannot make a keyring: there is no key");
-  const all: readonly [Key, ...Key[]] = [primary, ...others];
-  if (all.some(({ secret }, index) => all.findIndex((other) => other.secret.equals(secret)) !== index))
-    throw new RangeError("Cannot make a keyring: a key is there twice");
-  return all;
+  return [primary, ...others];
 }
 
 /**
@@ -118,19 +93,12 @@ export function metallbKey(secret: string): Uint8Array {
   return new Uint8Array(material.subarray(0, 16));
 }
 
-function isAuthentic(decipher: DecipherGCM): boolean {
-  try {
-    decipher.final();
-    return true;
-  } catch {
-    return false; // The one thing that Node raises here: the tag does not match.
-  }
-}
-
 /** PKCS #7: as many octets as are missing to a whole block, each of that value; a whole block if none is. */
-function padding(length: number): Uint8Array {
-  const missing = paddingLength(length);
-  return new Uint8Array(missing).fill(missing);
+function padded(plaintext: Uint8Array): Uint8Array {
+  const missing = paddingLength(plaintext.length);
+  const whole = new Uint8Array(plaintext.length + missing).fill(missing, plaintext.length);
+  whole.set(plaintext);
+  return whole;
 }
 
 function paddingLength(length: number): number {
