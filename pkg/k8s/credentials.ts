@@ -44,10 +44,15 @@ export class Credentials implements Disposable {
     this.#plugin = access.exec === undefined ? undefined : new ExecPlugin(access, options.clock);
   }
 
+  /** What need not be read again. */
+  get fresh(): Identity | undefined {
+    const age = this.#clock.now() - this.#readAt;
+    return !this.#stale && age < rereadAfterMs ? this.#identity : undefined;
+  }
+
   /** @throws {ApiError} status 0, when they cannot be had and never could; else the last good ones stay in use */
   async current(): Promise<Identity> {
-    const age = this.#clock.now() - this.#readAt;
-    if (this.#identity !== undefined && !this.#stale && age < rereadAfterMs) return this.#identity;
+    if (this.fresh !== undefined) return this.fresh;
     this.#reading ??= this.#refresh().finally(() => {
       this.#reading = undefined;
     });

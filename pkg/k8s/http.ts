@@ -61,8 +61,10 @@ export class Http {
    * @throws {ApiError} for anything but a success with a JSON object; `TooLarge` where it has more than `maxBytes`
    */
   async json(request: Request, signal: AbortSignal, maxBytes = maxAnswerBytes): Promise<Fields> {
-    using deadline = new Deadline(this.#clock, wholeAnswerMs, "no whole answer", signal);
-    const response = await this.open(request, deadline.signal);
+    using deadline = new Deadline(this.#clock, firstByteMs, "no answer", signal);
+    const response = await this.#successful(request, deadline.signal);
+    deadline.extend(wholeAnswerMs, "no whole answer");
+    using _ = onAbort(deadline.signal, (reason) => response.destroy(reason));
     if (request.ignoreAnswer && isJson(response)) return await discard(response, request.purpose);
     const { text, whole } = await read(response, request.purpose, maxBytes);
     if (!whole) throw new ApiError(`Cannot ${request.purpose}: the answer has more than ${maxBytes >> 20} MiB`, 200, "TooLarge");
@@ -73,9 +75,18 @@ export class Http {
 
   /** Sends a request. @returns the answer once its headers are here @throws {ApiError} for anything but a success */
   async open(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
+    using deadline = new Deadline(this.#clock, firstByteMs, "no answer", signal);
+    const response = await this.#successful(request, deadline.signal);
+    const stop = onAbort(signal, (reason) => response.destroy(reason));
+    response.on("close", () => stop[Symbol.dispose]());
+    return response;
+  }
+
+  async #successful(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
     const response = await this.#authenticated(request, signal);
     const status = response.statusCode ?? 0;
     if (status >= 200 && status < 300) return response;
+    using _ = onAbort(signal, (reason) => response.destroy(reason));
     throw await refusal(request, response, status);
   }
 
@@ -87,19 +98,16 @@ export class Http {
   }
 
   async #send(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
-    using deadline = new Deadline(this.#clock, firstByteMs, "no answer", signal);
     for (let attempt = 0; ; attempt++) {
       let outgoing: ClientRequest | undefined;
       try {
-        outgoing = this.#start(request, await untilAborted(this.#credentials.current(), deadline.signal));
-        const response = await answer(outgoing, deadline.signal);
-        const stop = onAbort(signal, (reason) => response.destroy(reason));
-        response.on("close", () => stop[Symbol.dispose]());
-        return response;
+        const identity = this.#credentials.fresh ?? (await untilAborted(this.#credentials.current(), signal));
+        outgoing = this.#start(request, identity);
+        return await answer(outgoing, signal);
       } catch (cause) {
         if (cause instanceof ApiError) throw cause;
         // The server may close a kept connection while a request is on its way. Every request of ours may be sent twice.
-        if (attempt === 0 && outgoing?.reusedSocket && !deadline.signal.aborted) continue;
+        if (attempt === 0 && outgoing?.reusedSocket && !signal.aborted) continue;
         throw new ApiError(`Cannot ${request.purpose} at ${this.#server.host}`, 0, "Unreachable", { cause });
       }
     }
@@ -161,7 +169,9 @@ function discard(response: IncomingMessage, purpose: string): Promise<Fields> {
   response
     .on("end", () => resolve({}))
     .on("error", brokeOff)
-    .on("close", brokeOff);
+    .on("close", () => {
+      if (!response.readableEnded) brokeOff();
+    });
   response.resume();
   return promise;
 }
@@ -215,14 +225,16 @@ async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T
 /** Its `signal` aborts when time is up, with an error that says so, or when `outer` does. Disposing disarms it. */
 export class Deadline implements Disposable {
   readonly #abort = new AbortController();
-  readonly #timer: Disposable;
+  readonly #clock: Clock;
+  readonly #startedAt: Millis;
   readonly #outer: AbortSignal;
+  #timer: Disposable;
 
   constructor(clock: Clock, after: Millis, expired: string, outer: AbortSignal) {
+    this.#clock = clock;
+    this.#startedAt = clock.now();
     this.#outer = outer;
-    this.#timer = clock.schedule(expired, clock.now() + after, () =>
-      this.#abort.abort(new Error(`${expired} within ${Math.round(after / 1000)} s`)),
-    );
+    this.#timer = this.#schedule(after, expired);
     if (outer.aborted) this.#onOuter();
     else outer.addEventListener("abort", this.#onOuter);
   }
@@ -231,9 +243,21 @@ export class Deadline implements Disposable {
     return this.#abort.signal;
   }
 
+  /** What is to be there next may take longer, counted from the beginning. */
+  extend(after: Millis, expired: string): void {
+    this.#timer[Symbol.dispose]();
+    this.#timer = this.#schedule(after, expired);
+  }
+
   [Symbol.dispose](): void {
     this.#timer[Symbol.dispose]();
     this.#outer.removeEventListener("abort", this.#onOuter);
+  }
+
+  #schedule(after: Millis, expired: string): Disposable {
+    return this.#clock.schedule(expired, this.#startedAt + after, () =>
+      this.#abort.abort(new Error(`${expired} within ${Math.round(after / 1000)} s`)),
+    );
   }
 
   readonly #onOuter = (): void => this.#abort.abort(this.#outer.reason);

@@ -98,21 +98,26 @@ class Nonces64k {
 
   has(packet: Uint8Array, at: number): boolean {
     if (packet.length < at + nonceLength) return false;
-    const { words, place } = locate(packet, at);
+    const [first, second, third, place] = locate(packet, at);
+    const table = this.#table;
     // An empty place looks like a nonce of zeros, which nobody draws.
-    return words.some((word) => word !== 0) && words.every((word, index) => this.#table[place + index] === word);
+    if ((first | second | third) === 0) return false;
+    return table[place] === first && table[place + 1] === second && table[place + 2] === third;
   }
 
   add(packet: Uint8Array, at: number): void {
-    const { words, place } = locate(packet, at);
-    this.#table.set(words, place);
+    const [first, second, third, place] = locate(packet, at);
+    this.#table[place] = first;
+    this.#table[place + 1] = second;
+    this.#table[place + 2] = third;
   }
 }
 
-function locate(packet: Uint8Array, at: number): { words: readonly [number, number, number]; place: number } {
+/** The three words of a nonce, and its place. */
+function locate(packet: Uint8Array, at: number): readonly [first: number, second: number, third: number, place: number] {
   const view = new DataView(packet.buffer, packet.byteOffset + at, nonceLength);
-  const words = [view.getUint32(0), view.getUint32(4), view.getUint32(8)] as const;
+  const [first, second, third] = [view.getUint32(0), view.getUint32(4), view.getUint32(8)];
   // Ours count in the last word; those of others are chance throughout.
-  const hash = (Math.imul(words[0], 0x9e37_79b1) ^ Math.imul(words[1], 0x85eb_ca6b) ^ words[2]) >>> 0;
-  return { words, place: 3 * (hash % rememberedNonces) };
+  const hash = (Math.imul(first, 0x9e37_79b1) ^ Math.imul(second, 0x85eb_ca6b) ^ third) >>> 0;
+  return [first, second, third, 3 * (hash % rememberedNonces)];
 }

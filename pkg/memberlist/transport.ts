@@ -50,19 +50,30 @@ export interface Transport extends Refuser, AsyncDisposable {
 /** @throws {Error} that names address and port, when they cannot be had */
 export type OpenTransport = (bind: SocketAddress, events: TransportEvents) => Promise<Transport>;
 
+/** Every packet comes from an address and names its sender by text, and most are of the same few. */
+const texts = new Map<number, string>(); // an IPv4 address -> its text
+const parsed = new Map<string, WireAddress>(); // text -> address
+const maxKept = 4096;
+
 export function socketAddress({ address, port }: Endpoint): SocketAddress {
-  return { address: address.length === 4 ? address.join(".") : Address.fromBytes(address).toString(), port };
+  return { address: textOf(address), port };
 }
 
-/** Every packet names its sender by text, and most come from the same few: text -> bytes. */
-const parsed = new Map<string, WireAddress>();
-const maxParsed = 4096;
+function textOf(address: WireAddress): string {
+  const [a = 0, b = 0, c = 0, d = 0] = address;
+  if (address.length !== 4) return Address.fromBytes(address).toString();
+  const number = (a << 24) | (b << 16) | (c << 8) | d;
+  const text = texts.get(number) ?? `${a}.${b}.${c}.${d}`;
+  if (texts.size >= maxKept) texts.clear();
+  texts.set(number, text);
+  return text;
+}
 
 /** @throws {RangeError} when the address is none */
 export function endpoint({ address, port }: SocketAddress): Endpoint {
   const bytes = parsed.get(address) ?? parseAddress(address)?.toBytes();
   if (bytes === undefined) throw new RangeError(`Cannot use as an IP address: ${address}`);
-  if (parsed.size >= maxParsed) parsed.clear();
+  if (parsed.size >= maxKept) parsed.clear();
   parsed.set(address, bytes);
   return { address: bytes, port };
 }
