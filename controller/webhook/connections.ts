@@ -28,10 +28,10 @@ export class Connections implements Disposable {
     this.#new = new SourceTokens({ ofSource: connectionLimits.newOfSource, all: connectionLimits.new }, clock.now());
   }
 
-  /** @returns false where it is refused, and closed */
-  admit(socket: Socket): boolean {
+  /** @param isRegular whether what others open does not count for who opened it @returns false where it is refused, and closed */
+  admit(socket: Socket, from: string, isRegular: boolean): boolean {
     const now = this.#clock.now();
-    if (!this.#new.take(socket.remoteAddress ?? "", now)) {
+    if (!(isRegular ? this.#new.takeOwn(from, now) : this.#new.take(from, now))) {
       socket.destroy();
       return false;
     }

@@ -3,7 +3,10 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from "n
 import { createServer, type Server } from "node:net";
 import type { Certificate } from "#pkg/certificate";
 import { type Allowance, type Clock, type Millis, Tokens } from "#pkg/clock";
+import { backlog, ServerGate } from "#pkg/connections";
+import { Regulars } from "#pkg/http";
 import type { Log } from "#pkg/log";
+import { parseAddress } from "#pkg/net";
 import { type AdmissionRequest, type AdmissionVerdict, answerReview, readReview } from "./admission.ts";
 import { Connections } from "./connections.ts";
 import { reviewPath } from "./review-path.ts";
@@ -28,6 +31,8 @@ export const webhookLimits: { readonly answerMs: Millis; readonly bodyBytes: num
 /** Answers admission reviews over HTTPS, once there is a certificate. */
 export class WebhookServer implements AsyncDisposable {
   readonly #options: WebhookServerOptions;
+  readonly #regulars: Regulars;
+  readonly #gate: ServerGate;
   readonly #connections: Connections;
   readonly #reviews: Tokens;
   #https: HttpsServer | undefined;
@@ -36,9 +41,19 @@ export class WebhookServer implements AsyncDisposable {
   #last: Promise<unknown> = Promise.resolve(); // One review after another.
 
   constructor(options: WebhookServerOptions) {
+    const { clock, log } = options;
     this.#options = options;
-    this.#connections = new Connections(options.clock);
-    this.#reviews = new Tokens(webhookLimits.reviews, options.clock.now());
+    this.#regulars = new Regulars(clock, "");
+    this.#gate = new ServerGate({
+      clock,
+      log,
+      op: "webhook",
+      advice: "look who connects to this port: only the API server has to reach it",
+      isKnown: (address) => this.#regulars.has(address),
+      known: () => this.#regulars.addresses,
+    });
+    this.#connections = new Connections(clock);
+    this.#reviews = new Tokens(webhookLimits.reviews, clock.now());
   }
 
   /** The port in use; undefined without a certificate. */
@@ -61,16 +76,24 @@ export class WebhookServer implements AsyncDisposable {
       (request, response) => void this.#answer(request, response),
     );
     this.#https = https;
-    this.#listener = createServer((socket) => {
-      if (this.#connections.admit(socket)) https.emit("connection", socket);
+    const listener = createServer((socket) => {
+      const source = this.#gate.admit(socket);
+      if (source === undefined) return;
+      const from = `${source}`;
+      if (this.#connections.admit(socket, from, this.#regulars.has(from))) https.emit("connection", socket);
     });
-    this.#listener.on("error", (error) => log.error("cannot answer admission reviews", { op: "webhook", error }));
-    this.#listener.on("listening", () => log.info("answering admission reviews", { op: "webhook", port: this.port }));
-    this.#listener.listen(port);
+    this.#listener = listener;
+    listener.on("error", (error) => log.error("cannot answer admission reviews", { op: "webhook", error }));
+    listener.on("listening", () => {
+      this.#gate.add(listener);
+      log.info("answering admission reviews", { op: "webhook", port: this.port });
+    });
+    listener.listen({ port, backlog });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const listener = this.#listener;
+    this.#gate[Symbol.dispose]();
     if (listener === undefined) return;
     this.#connections[Symbol.dispose]();
     await new Promise((resolve) => listener.close(resolve));
@@ -86,6 +109,8 @@ export class WebhookServer implements AsyncDisposable {
       const path = request.url?.split("?")[0] ?? "";
       if (request.method !== "POST" || !this.#paths.includes(path))
         return end(404, "reviews are asked for on the path that the webhook's configuration names\n");
+      const from = parseAddress(request.socket.remoteAddress ?? "");
+      if (from !== undefined) this.#regulars.note(`${from}`);
       if (!this.#reviews.take(clock.now())) return end(429, "too many reviews\n");
       const body = await readBody(request);
       if (body === undefined) return end(413, `more than ${webhookLimits.bodyBytes} octets\n`);

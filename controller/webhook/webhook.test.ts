@@ -143,13 +143,14 @@ const pair = selfSigned({
   serial: new Uint8Array(16),
 });
 
-async function post(port: number, body: string, path = reviewPath(pair.key)): Promise<{ status: number; body: string }> {
-  const sent = request({ port, path, method: "POST", ca: pair.certificate, host: "localhost", agent: false });
+async function post(port: number, body: string, path = reviewPath(pair.key), localAddress = "127.0.0.1") {
+  const options = { port, path, method: "POST", ca: pair.certificate, host: "127.0.0.1", servername: "localhost", localAddress };
+  const sent = request({ ...options, agent: false });
   sent.end(body);
   const [response] = await once(sent, "response");
   let text = "";
   for await (const chunk of response) text += chunk;
-  return { status: response.statusCode, body: text };
+  return { status: response.statusCode as number, body: text };
 }
 
 /** A server on a port of the system's choice. */
@@ -244,6 +245,25 @@ test("a source gets eight connections at once and one every 250 ms, and takes no
   assert.equal((await post(port, body)).status, 200);
   assert.equal(flood.filter(({ isClosed }) => isClosed()).length, 40 - connectionLimits.newOfSource.burst);
   for (const { socket } of flood) socket.destroy();
+});
+
+test("while 200 hosts connect at once the API server gets in, and the kernel refuses the others", {
+  timeout: 60_000,
+}, async () => {
+  const clock = new SimulatedClock();
+  const { server, port } = await serve(clock);
+  await using _ = server;
+  const fromApi = () => post(port, body, reviewPath(pair.key), "127.0.0.2");
+  assert.equal((await fromApi()).status, 200);
+  clock.advanceBy(1_100);
+  const flood = [];
+  for (let index = 0; index < 201; index++) flood.push(await connectFrom(port, `127.0.${1 + (index >> 7)}.${1 + (index & 127)}`));
+  for (const { socket } of flood) socket.resume();
+  await flood.at(-1)?.closed; // All are closed but those that may be open at once.
+  const refused = connect({ port, host: "127.0.0.1", localAddress: "127.0.3.1" }).on("error", () => {});
+  assert.equal((await fromApi()).status, 200);
+  assert.equal(refused.connecting, true);
+  for (const socket of [refused, ...flood.map(({ socket }) => socket)]) socket.destroy();
 });
 
 test("of 32 connections the oldest of whoever has most makes room", async () => {

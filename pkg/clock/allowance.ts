@@ -45,7 +45,12 @@ export class SourceTokens {
 
   /** @returns false where none is left to the source or to all; one that is out of its own takes none of the others' */
   take(source: string, now: Millis): boolean {
-    return this.#of(source, now).take(now) && this.#all.take(now);
+    return this.takeOwn(source, now) && this.#all.take(now);
+  }
+
+  /** The same for one of a few that others must not keep out. @returns false where none is left to the source */
+  takeOwn(source: string, now: Millis): boolean {
+    return this.#of(source, now).take(now);
   }
 
   #of(source: string, now: Millis): Tokens {

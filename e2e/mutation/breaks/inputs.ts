@@ -2,12 +2,24 @@ import type { Break } from "../break.ts";
 
 const packet = "pkg/memberlist/codec/packet.ts";
 const packetTests = ["pkg/memberlist/codec/packet.test.ts"];
+const gate = "pkg/connections/connection-gate.ts";
+const gateTests = ["pkg/connections/connection-gate.test.ts", "pkg/connections/server-gate.test.ts"];
 
 /** Promise 4: no input ends a process, keeps it busy or makes it grow. Promise 5: nobody who waits is forgotten. */
 export const inputs: readonly Break[] = [
   { file: packet, before: "if (depth > maxPacketDepth)", after: "if (false)", tests: packetTests },
   { file: packet, before: "if (this.#parts === 0) throw", after: "if (false) throw", tests: packetTests },
   { file: packet, before: "this.#expansion -= inner.length;", after: "", tests: packetTests },
+  { file: gate, before: "if (count > maxOfSource) {", after: "if (false) {", tests: gateTests },
+  { file: gate, before: "if (isKnown(address)) return true;", after: "", tests: gateTests },
+  { file: gate, before: "this.#refusesStrangers ? this.#options.known() : undefined;", after: "undefined;", tests: gateTests },
+  { file: gate, before: "this.#refuser?.refuse(undefined);", after: "", tests: gateTests },
+  {
+    file: "controller/webhook/webhook-server.ts",
+    before: "this.#regulars.has(from))) https",
+    after: "false)) https",
+    tests: ["controller/webhook/webhook.test.ts"],
+  },
   {
     file: "pkg/memberlist/codec/stream.ts",
     before: "if (length > maxFrameLength) throw",

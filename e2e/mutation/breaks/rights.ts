@@ -65,7 +65,7 @@ export const rights: readonly Break[] = [
   },
   {
     file: "pkg/clock/allowance.ts",
-    before: "return this.#of(source, now).take(now) && this.#all.take(now);",
+    before: "return this.takeOwn(source, now) && this.#all.take(now);",
     after: "return this.#all.take(now);",
     tests: [...accessTests, "pkg/clock/allowance.test.ts"],
   },
