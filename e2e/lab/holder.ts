@@ -9,8 +9,18 @@ import { explain, LabRefused, readSysctl } from "./refusal.ts";
 // The pinned Node first, and the folders of ip and bridge, which are not in an ordinary user's PATH on Debian.
 const path = [dirname(process.execPath), process.env.PATH, "/usr/sbin", "/sbin"].join(delimiter);
 
-/** What processes in a lab start with: nothing of the caller's but PATH, so that a lab is the same on every machine. */
-export const environment: Readonly<Record<string, string>> = { PATH: path, HOME: "/run", LANG: "C.UTF-8" };
+const { NODE_COMPILE_CACHE: compiled } = process.env;
+
+/**
+ * What processes in a lab start with: nothing of the caller's but PATH, so that a lab is the same on every machine, and where Node keeps code that
+ * it has compiled, which takes half of the start of a speaker.
+ */
+export const environment: Readonly<Record<string, string>> = {
+  PATH: path,
+  HOME: "/run",
+  LANG: "C.UTF-8",
+  ...(compiled !== undefined && { NODE_COMPILE_CACHE: compiled }),
+};
 
 // Process 1 of the lab. It ends when the other end of its standard input closes, which the kernel does for a parent killed in
 // whatever way, and with it the kernel kills every process of its PID namespace. To ignore SIGCHLD is to reap orphans.

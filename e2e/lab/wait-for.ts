@@ -4,9 +4,11 @@ import { inspect } from "node:util";
 export interface WaitOptions {
   /** Milliseconds until it fails; 120,000 when unset, which only a failure takes, on a machine of any speed. */
   readonly timeout?: number;
-  /** Milliseconds between attempts; 20 when unset. */
+  /** Milliseconds between attempts; 20 when unset. More where an attempt takes more: as long as that, so that it leaves the others their time. */
   readonly every?: number;
 }
+
+const maxRest = 500;
 
 type Falsy = false | 0 | 0n | "" | null | undefined;
 
@@ -24,6 +26,7 @@ export async function waitFor<T>(
   for (;;) {
     let last: string;
     let cause: unknown;
+    const began = performance.now();
     try {
       const value = await attempt();
       if (value) return value as Exclude<T, Falsy>;
@@ -32,8 +35,9 @@ export async function waitFor<T>(
       cause = error;
       last = `the last attempt failed: ${error instanceof Error ? error.message : inspect(error)}`;
     }
-    if (performance.now() >= deadline)
+    const now = performance.now();
+    if (now >= deadline)
       throw new Error(`Waited ${timeout} ms for ${description}: ${last}`, cause === undefined ? {} : { cause });
-    await sleep(every);
+    await sleep(Math.max(every, Math.min(now - began, maxRest)));
   }
 }
