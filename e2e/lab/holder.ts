@@ -19,7 +19,7 @@ export const environment: Readonly<Record<string, string>> = {
   PATH: path,
   HOME: "/run",
   LANG: "C.UTF-8",
-  ...(compiled !== undefined && { NODE_COMPILE_CACHE: compiled }),
+  ...(compiled && { NODE_COMPILE_CACHE: compiled }),
 };
 
 // Process 1 of the lab. It ends when the other end of its standard input closes, which the kernel does for a parent killed in
