@@ -35,10 +35,12 @@ export class MessageBlock {
   readonly #controlSize: number;
   readonly #slotSize: number;
   readonly #address: bigint;
+  #spent: number; // The first so many were filled in.
 
   constructor(capacity: number, { size, nameSize = 0, controlSize = 0 }: MessageRoom) {
     this.capacity = capacity;
     this.size = size;
+    this.#spent = capacity;
     this.#nameSize = nameSize;
     this.#controlSize = controlSize;
     this.#slotSize = aligned(nameSize) + aligned(controlSize) + aligned(size);
@@ -56,11 +58,17 @@ export class MessageBlock {
 
   /** Has the kernel fill in all of it again. @returns where `struct mmsghdr[capacity]` is */
   prepare(): bigint {
-    for (let i = 0; i < this.capacity; i++) {
+    for (let i = 0; i < this.#spent; i++) {
       this.view.setUint32(this.#header(i) + nameLengthOffset, this.#nameSize, true);
       this.view.setBigUint64(this.#header(i) + controlLengthOffset, BigInt(this.#controlSize), true);
     }
+    this.#spent = 0;
     return this.#address;
+  }
+
+  /** The kernel has filled in the first so many. */
+  filled(count: number): void {
+    this.#spent = count;
   }
 
   /** Where the `struct mmsghdr` of message `i` is. */
@@ -149,6 +157,12 @@ export class ReceiveBatch {
     return this.#messages.prepare();
   }
 
+  /** For `PacketSocket`: how many were filled. @returns that */
+  filled(count: number): number {
+    this.#messages.filled(count);
+    return count;
+  }
+
   /** Frame `i` of those received last, valid until the next are. */
   frame(i: number): ReceivedFrame {
     const type = this.#messages.view.getUint8(this.#messages.name(i) + arrivalOffset);
@@ -226,6 +240,12 @@ export class DatagramBatch {
   /** For `UdpSocket`: where `struct mmsghdr[capacity]` is, ready to be filled. */
   prepare(): bigint {
     return this.#messages.prepare();
+  }
+
+  /** For `UdpSocket`: how many were filled. @returns that */
+  filled(count: number): number {
+    this.#messages.filled(count);
+    return count;
   }
 
   /** Datagram `i` of those received last. */

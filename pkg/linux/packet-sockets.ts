@@ -75,7 +75,7 @@ export class PacketSocket implements Disposable {
    */
   receive(batch: ReceiveBatch): number {
     const result = libc.recvmmsg(this.fd, batch.prepare(), batch.capacity, 0, null);
-    return checkNonBlocking("recvmmsg", "receive frames", result) ?? 0;
+    return batch.filled(checkNonBlocking("recvmmsg", "receive frames", result) ?? 0);
   }
 
   /** Sends the frames of `batch` in order; they stay in it. One that cannot be sent does not keep back the next. */

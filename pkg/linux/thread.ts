@@ -40,7 +40,7 @@ const maxWait = 2 ** 31; // Milliseconds; a wait for ever is some of these.
 /** Waits until one of some descriptors is readable or in error (ppoll(2)). */
 export class PollSet {
   #entries = new Int32Array(0); // struct pollfd: the descriptor, then 16 bits of wanted and 16 bits of returned events.
-  readonly #timeout = new BigInt64Array(2); // struct timespec: seconds, nanoseconds.
+  readonly #timeout = new Int32Array(4); // struct timespec: the lower and upper half of its seconds, and of its nanoseconds.
 
   /** Replaces what is waited for. */
   watch(fds: readonly number[]): void {
@@ -81,8 +81,8 @@ export class PollSet {
 
   #setTimeout(milliseconds: number): void {
     const microseconds = Math.ceil(Math.min(Math.max(0, milliseconds), maxWait) * 1000);
-    this.#timeout[0] = BigInt(Math.floor(microseconds / 1e6));
-    this.#timeout[1] = BigInt(microseconds % 1e6) * 1000n;
+    this.#timeout[0] = Math.floor(microseconds / 1e6);
+    this.#timeout[2] = (microseconds % 1e6) * 1000;
   }
 }
 

@@ -23,13 +23,19 @@ export type MemberlistProblem =
   | "tooLarge"
   | "malformed";
 
-/** Octets that cannot be understood. The one error that the decoders of this package raise, whatever they are fed. */
+/**
+ * Octets that cannot be understood. The one error that the decoders of this package raise, whatever they are fed. It has no stack trace, which would
+ * take most of the time of a packet that anybody can send, thousands of times a second.
+ */
 export class MemberlistError extends Error {
   override readonly name = "MemberlistError";
   readonly reason: MemberlistProblem;
 
   constructor(reason: MemberlistProblem, message: string, options?: ErrorOptions) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message, options);
+    Error.stackTraceLimit = stackTraceLimit;
     this.reason = reason;
   }
 }
