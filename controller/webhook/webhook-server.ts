@@ -3,8 +3,7 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from "n
 import { createServer, type Server } from "node:net";
 import type { Certificate } from "#pkg/certificate";
 import { type Allowance, type Clock, type Millis, Tokens } from "#pkg/clock";
-import { backlog, ServerGate } from "#pkg/connections";
-import { Regulars } from "#pkg/http";
+import { backlog, Regulars, ServerGate } from "#pkg/connections";
 import type { Log } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
 import { type AdmissionRequest, type AdmissionVerdict, answerReview, readReview } from "./admission.ts";

@@ -58,10 +58,10 @@ export class AesGcm {
   open(nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
     const { context, final } = this.#opening;
     const end = sealed.length - tagLength;
-    const plaintext = this.#transform(this.#opening, nonce, associated, sealed.subarray(0, end)).slice();
+    const plaintext = this.#transform(this.#opening, nonce, associated, sealed.subarray(0, end));
     this.#tag.set(sealed.subarray(end));
     check("ctrl", openssl.control(context, setTag, tagLength, this.#tag));
-    return final(context, this.#room, this.#written) === 1 ? plaintext : undefined;
+    return final(context, this.#room, this.#written) === 1 ? plaintext.slice() : undefined;
   }
 
   /** @returns what comes out, valid until the next message */

@@ -5,4 +5,5 @@
  */
 export { ConnectionGate, type Refusal, type Refuser } from "./connection-gate.ts";
 export { refusalFilter } from "./refusal-filter.ts";
+export { Regulars } from "./regulars.ts";
 export { backlog, descriptorOf, ServerGate } from "./server-gate.ts";

@@ -3,7 +3,5 @@
  * own, because Node's reads all requests that a client sends ahead in one turn (1,900 of them in 50 ms), enforces its time limits
  * only every 30 s, and drops new connections instead of idle ones.
  */
-
 export { json, OneLine } from "./json.ts";
-export { Regulars } from "./regulars.ts";
 export { type Asked, type Handler, type Route, type Routes, serve, sourceOfMost } from "./server.ts";

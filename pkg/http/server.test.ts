@@ -5,7 +5,6 @@ import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock";
 import { type Route, type Routes, serve } from "#pkg/http";
 import { silentLog } from "#pkg/log";
-import { Regulars, regularLimits } from "./regulars.ts";
 import { type HttpServer, httpLimits } from "./server.ts";
 
 const routes: Routes = {
@@ -364,25 +363,4 @@ test("while 200 hosts connect at once who asked before gets in, and so does who 
   assert.equal(strange.isConnected, false);
   scene.clock.advanceBy(1_100);
   await scene.until(() => strange.isConnected);
-});
-
-test("sixteen that asked keep that right from others that ask, until they have not asked for five minutes", () => {
-  const clock = new SimulatedClock();
-  const regulars = new Regulars(clock, "192.0.2.1");
-  for (let index = 0; index < 100; index++) regulars.note(hostOf(index));
-  assert.deepEqual(
-    [0, 15, 16].map((index) => regulars.has(hostOf(index))),
-    [true, true, false],
-  );
-  assert.deepEqual(regulars.addresses.slice(0, 3), ["192.0.2.1", "127.0.0.1", "::1"]);
-  assert.equal(regulars.addresses.length, 3 + regularLimits.count);
-  clock.advanceBy(regularLimits.keptMs - 1);
-  for (let index = 1; index < 16; index++) regulars.note(hostOf(index));
-  clock.advanceBy(1);
-  regulars.note(hostOf(16));
-  regulars.note(hostOf(17));
-  assert.deepEqual(
-    [0, 1, 15, 16, 17].map((index) => regulars.has(hostOf(index))),
-    [false, true, true, true, false],
-  );
 });

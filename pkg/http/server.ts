@@ -1,9 +1,8 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { Alarm, type Clock, type Millis, SystemClock, wallClock } from "#pkg/clock";
-import { backlog, ServerGate } from "#pkg/connections";
+import { backlog, Regulars, ServerGate } from "#pkg/connections";
 import type { Log } from "#pkg/log";
 import { decodeRequest, type Request } from "./codec/request-codec.ts";
-import { Regulars } from "./regulars.ts";
 
 /** What a path answers. */
 export interface Route {

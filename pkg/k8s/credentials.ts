@@ -52,7 +52,8 @@ export class Credentials implements Disposable {
 
   /** @throws {ApiError} status 0, when they cannot be had and never could; else the last good ones stay in use */
   async current(): Promise<Identity> {
-    if (this.fresh !== undefined) return this.fresh;
+    const { fresh } = this;
+    if (fresh !== undefined) return fresh;
     this.#reading ??= this.#refresh().finally(() => {
       this.#reading = undefined;
     });

@@ -64,7 +64,7 @@ export class Http {
     using deadline = new Deadline(this.#clock, firstByteMs, "no answer", signal);
     const response = await this.#successful(request, deadline.signal);
     deadline.extend(wholeAnswerMs, "no whole answer");
-    using _ = onAbort(deadline.signal, (reason) => response.destroy(reason));
+    using _ = destroyOnAbort(response, deadline.signal);
     if (request.ignoreAnswer && isJson(response)) return await discard(response, request.purpose);
     const { text, whole } = await read(response, request.purpose, maxBytes);
     if (!whole) throw new ApiError(`Cannot ${request.purpose}: the answer has more than ${maxBytes >> 20} MiB`, 200, "TooLarge");
@@ -77,7 +77,7 @@ export class Http {
   async open(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
     using deadline = new Deadline(this.#clock, firstByteMs, "no answer", signal);
     const response = await this.#successful(request, deadline.signal);
-    const stop = onAbort(signal, (reason) => response.destroy(reason));
+    const stop = destroyOnAbort(response, signal);
     response.on("close", () => stop[Symbol.dispose]());
     return response;
   }
@@ -86,7 +86,7 @@ export class Http {
     const response = await this.#authenticated(request, signal);
     const status = response.statusCode ?? 0;
     if (status >= 200 && status < 300) return response;
-    using _ = onAbort(signal, (reason) => response.destroy(reason));
+    using _ = destroyOnAbort(response, signal);
     throw await refusal(request, response, status);
   }
 
@@ -139,7 +139,7 @@ export class Http {
 async function answer(outgoing: ClientRequest, signal: AbortSignal): Promise<IncomingMessage> {
   // Also an error after the answer began is emitted here; whoever reads the answer sees it there.
   outgoing.on("error", () => {});
-  using _ = onAbort(signal, (reason) => outgoing.destroy(reason));
+  using _ = destroyOnAbort(outgoing, signal);
   const [response] = await once(outgoing, "response");
   return response;
 }
@@ -206,6 +206,10 @@ function retryAfter(header: string | undefined): Millis | undefined {
   if (header === undefined) return undefined;
   const wait = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - wallClock().getTime();
   return Number.isNaN(wait) ? undefined : Math.min(Math.max(wait, 0), maxRetryAfterMs);
+}
+
+function destroyOnAbort(one: Pick<IncomingMessage | ClientRequest, "destroy">, signal: AbortSignal): Disposable {
+  return onAbort(signal, (reason) => one.destroy(reason));
 }
 
 /** Calls `act` once if and when `signal` aborts, until disposed. */

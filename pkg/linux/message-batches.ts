@@ -1,5 +1,6 @@
 import koffi from "koffi";
 import { decodeSender, type Sender, socketAddressSize } from "./codec/socket-address.ts";
+import { checkNonBlocking, libc } from "./libc.ts";
 
 // struct mmsghdr of a 64-bit machine: struct msghdr, and the length of the message.
 const headerSize = 64;
@@ -35,7 +36,7 @@ export class MessageBlock {
   readonly #controlSize: number;
   readonly #slotSize: number;
   readonly #address: bigint;
-  #spent: number; // The first so many were filled in.
+  #spent: number; // The lengths of the first so many are what the kernel found.
 
   constructor(capacity: number, { size, nameSize = 0, controlSize = 0 }: MessageRoom) {
     this.capacity = capacity;
@@ -56,19 +57,15 @@ export class MessageBlock {
     }
   }
 
-  /** Has the kernel fill in all of it again. @returns where `struct mmsghdr[capacity]` is */
-  prepare(): bigint {
+  /** Receives what waits at a socket, by recvmmsg(2). `attempted` completes "Cannot …". @returns how many messages @throws {SystemCallError} */
+  receive(fd: number, attempted: string): number {
     for (let i = 0; i < this.#spent; i++) {
       this.view.setUint32(this.#header(i) + nameLengthOffset, this.#nameSize, true);
       this.view.setBigUint64(this.#header(i) + controlLengthOffset, BigInt(this.#controlSize), true);
     }
-    this.#spent = 0;
-    return this.#address;
-  }
-
-  /** The kernel has filled in the first so many. */
-  filled(count: number): void {
-    this.#spent = count;
+    const result = libc.recvmmsg(fd, this.#address, this.capacity, 0, null);
+    this.#spent = checkNonBlocking("recvmmsg", attempted, result) ?? 0;
+    return this.#spent;
   }
 
   /** Where the `struct mmsghdr` of message `i` is. */
@@ -152,15 +149,9 @@ export class ReceiveBatch {
     this.#messages = new MessageBlock(capacity, { size, nameSize: addressSize });
   }
 
-  /** For `PacketSocket`: where `struct mmsghdr[capacity]` is, ready to be filled. */
-  prepare(): bigint {
-    return this.#messages.prepare();
-  }
-
-  /** For `PacketSocket`: how many were filled. @returns that */
-  filled(count: number): number {
-    this.#messages.filled(count);
-    return count;
+  /** For `PacketSocket`. */
+  receive(fd: number): number {
+    return this.#messages.receive(fd, "receive frames");
   }
 
   /** Frame `i` of those received last, valid until the next are. */
@@ -237,15 +228,9 @@ export class DatagramBatch {
     this.#messages = new MessageBlock(capacity, { size, nameSize: socketAddressSize.IPv6, controlSize });
   }
 
-  /** For `UdpSocket`: where `struct mmsghdr[capacity]` is, ready to be filled. */
-  prepare(): bigint {
-    return this.#messages.prepare();
-  }
-
-  /** For `UdpSocket`: how many were filled. @returns that */
-  filled(count: number): number {
-    this.#messages.filled(count);
-    return count;
+  /** For `UdpSocket`. */
+  receive(fd: number): number {
+    return this.#messages.receive(fd, "receive datagrams");
   }
 
   /** Datagram `i` of those received last. */

@@ -74,8 +74,7 @@ export class PacketSocket implements Disposable {
    * @throws {SystemCallError} ENETDOWN once after the interface went down or away; the socket goes on if it comes up again
    */
   receive(batch: ReceiveBatch): number {
-    const result = libc.recvmmsg(this.fd, batch.prepare(), batch.capacity, 0, null);
-    return batch.filled(checkNonBlocking("recvmmsg", "receive frames", result) ?? 0);
+    return batch.receive(this.fd);
   }
 
   /** Sends the frames of `batch` in order; they stay in it. One that cannot be sent does not keep back the next. */

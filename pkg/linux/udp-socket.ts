@@ -83,8 +83,7 @@ export class UdpSocket implements Disposable {
 
   /** Reads the datagrams that are waiting, as many as `batch` takes. @returns how many there are in it now @throws {SystemCallError} */
   receive(batch: DatagramBatch): number {
-    const result = libc.recvmmsg(this.fd, batch.prepare(), batch.capacity, 0, null);
-    return batch.filled(checkNonBlocking("recvmmsg", "receive datagrams", result) ?? 0);
+    return batch.receive(this.fd);
   }
 
   /**

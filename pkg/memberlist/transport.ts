@@ -50,32 +50,39 @@ export interface Transport extends Refuser, AsyncDisposable {
 /** @throws {Error} that names address and port, when they cannot be had */
 export type OpenTransport = (bind: SocketAddress, events: TransportEvents) => Promise<Transport>;
 
-/** Every packet comes from an address and names its sender by text, and most are of the same few. */
-const texts = new Map<number, string>(); // an IPv4 address -> its text
-const parsed = new Map<string, WireAddress>(); // text -> address
-const maxKept = 4096;
-
 export function socketAddress({ address, port }: Endpoint): SocketAddress {
   return { address: textOf(address), port };
 }
 
-function textOf(address: WireAddress): string {
-  const [a = 0, b = 0, c = 0, d = 0] = address;
-  if (address.length !== 4) return Address.fromBytes(address).toString();
-  const number = (a << 24) | (b << 16) | (c << 8) | d;
-  const text = texts.get(number) ?? `${a}.${b}.${c}.${d}`;
-  if (texts.size >= maxKept) texts.clear();
-  texts.set(number, text);
-  return text;
-}
-
 /** @throws {RangeError} when the address is none */
 export function endpoint({ address, port }: SocketAddress): Endpoint {
-  const bytes = parsed.get(address) ?? parseAddress(address)?.toBytes();
-  if (bytes === undefined) throw new RangeError(`Cannot use as an IP address: ${address}`);
-  if (parsed.size >= maxKept) parsed.clear();
-  parsed.set(address, bytes);
-  return { address: bytes, port };
+  return { address: remembered(parsed, address, parse), port };
+}
+
+// Every packet comes from an address and names its sender by text, and most are of the same few.
+const texts = new Map<number, string>(); // an IPv4 address -> its text
+const parsed = new Map<string, WireAddress>(); // text -> address
+const maxRemembered = 4096;
+
+function textOf(address: WireAddress): string {
+  if (address.length !== 4) return Address.fromBytes(address).toString();
+  const [a = 0, b = 0, c = 0, d = 0] = address;
+  return remembered(texts, (a << 24) | (b << 16) | (c << 8) | d, () => address.join("."));
+}
+
+function parse(text: string): WireAddress {
+  const bytes = parseAddress(text)?.toBytes();
+  if (bytes === undefined) throw new RangeError(`Cannot use as an IP address: ${text}`);
+  return bytes;
+}
+
+function remembered<Key, Value>(known: Map<Key, Value>, key: Key, make: (key: Key) => Value): Value {
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  if (known.size >= maxRemembered) known.clear();
+  const made = make(key);
+  known.set(key, made);
+  return made;
 }
 
 /** Reads `192.0.2.1`, `192.0.2.1:7946`, `2001:db8::1` or `[2001:db8::1]:7946`. @returns undefined for anything else */

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
+import { nonceLength } from "../../../pkg/aes-gcm/index.ts";
 import { decodeEntries, decodeOffer, encodeEntries } from "../../../pkg/gossip/codec/entry-codec.ts";
 import { decodePage, decodeSubnets, decodeSummary, interfaceOf, setOf } from "../../../pkg/gossip/codec/value-codec.ts";
 import { decodeHeartbeat } from "../../../pkg/memberlist/codec/heartbeat.ts";
-import { Keyring, nonceLength } from "../../../pkg/memberlist/codec/keyring.ts";
+import { Keyring } from "../../../pkg/memberlist/codec/keyring.ts";
 import type { PacketMessage, StreamMessage } from "../../../pkg/memberlist/codec/messages.ts";
 import { decodeMetadata, encodeMetadata } from "../../../pkg/memberlist/codec/metadata.ts";
 import { decodePacket, encodePacket } from "../../../pkg/memberlist/codec/packet.ts";

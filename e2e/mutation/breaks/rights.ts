@@ -1,7 +1,8 @@
 import type { Break } from "../break.ts";
 
-const aesGcm = "pkg/aes-gcm/aes-gcm.ts";
 const packetTests = ["pkg/memberlist/codec/packet.test.ts", "pkg/memberlist/codec/keyring.test.ts"];
+const aesGcm = "pkg/aes-gcm/aes-gcm.ts";
+const aesGcmTests = [...packetTests, "pkg/aes-gcm/aes-gcm.test.ts"];
 const guard = "pkg/api-access/guard.ts";
 const accessTests = ["pkg/api-access/access.test.ts"];
 
@@ -9,15 +10,15 @@ const accessTests = ["pkg/api-access/access.test.ts"];
 export const rights: readonly Break[] = [
   {
     file: aesGcm,
-    before: "return final(context, this.#room, this.#written) === 1 ? plaintext : undefined;",
-    after: "final(context, this.#room, this.#written);\n    return plaintext;",
-    tests: [...packetTests, "pkg/aes-gcm/aes-gcm.test.ts"],
+    before: "return final(context, this.#room, this.#written) === 1 ? plaintext.slice() : undefined;",
+    after: "final(context, this.#room, this.#written);\n    return plaintext.slice();",
+    tests: aesGcmTests,
   },
   {
     file: aesGcm,
     before: "if (associated.length > 0)",
     after: "if (false)",
-    tests: [...packetTests, "pkg/aes-gcm/aes-gcm.test.ts"],
+    tests: aesGcmTests,
   },
   {
     file: "pkg/memberlist/codec/packet.ts",

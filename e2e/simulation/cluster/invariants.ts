@@ -16,7 +16,8 @@ const noticeMs: Millis = 1_500;
  *
  * Always: an address is at one Service, or at several that may share it; it does not change unless somebody changed what the Service asks for; a
  * router has no route through a node that is gone for longer than it takes to find out; two nodes that reach one another do not both answer for an
- * address for longer than a hand-over; a speaker that may not put addresses on its node's NIC announces none that would be there. At the end: everything is as a cluster that starts anew would have it.
+ * address for longer than a hand-over; a speaker that may not put addresses on its node's NIC announces none that would be there. At the end:
+ * everything is as a cluster that starts anew would have it.
  */
 export class Invariants {
   problem: string | undefined;

@@ -1,3 +1,4 @@
+import { UntracedError } from "#pkg/octets";
 import type { Notification } from "./messages.ts";
 
 /** RFC 4271, section 4.5; RFC 7313, section 5; RFC 9687, section 3. */
@@ -133,7 +134,7 @@ export function notificationName(code: number, subcode: number): string {
  * What the peer sent ends the session. The one error that the decoders of this package raise, whatever they are fed; the NOTIFICATION that
  * the RFC demands for it is in `code`, `subcode` and `data`.
  */
-export class NotificationError extends Error {
+export class NotificationError extends UntracedError {
   override readonly name = "NotificationError";
   readonly code: number;
   readonly subcode: number;
@@ -141,11 +142,7 @@ export class NotificationError extends Error {
   readonly data: Uint8Array;
 
   constructor(code: number, subcode: number, message: string, data: Uint8Array = new Uint8Array(), options?: ErrorOptions) {
-    // No stack trace: it would cost more than all of the message, and the peer decides how often that happens.
-    const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = 0;
     super(message, options);
-    Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.subcode = subcode;
     this.data = data.slice();

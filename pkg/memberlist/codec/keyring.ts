@@ -6,8 +6,6 @@ import { MemberlistError, Reader } from "./memberlist-error.ts";
 /** 0 pads the plaintext to blocks of 16 octets, 1 does not. */
 export type EncryptionVersion = 0 | 1;
 
-export { nonceLength };
-
 const blockLength = 16;
 const overhead = 1 + nonceLength + tagLength;
 
@@ -43,11 +41,11 @@ export class Keyring {
    * @throws {RangeError} for a nonce of another length
    */
   seal(plaintext: Uint8Array, version: EncryptionVersion, nonce: Uint8Array, associated: Uint8Array): Uint8Array {
-    if (nonce.length !== nonceLength) throw new RangeError(`Cannot encrypt: the nonce has ${nonce.length} octets`);
+    const encrypted = this.#keys[0].seal(nonce, associated, version === 0 ? padded(plaintext) : plaintext);
     const sealed = new Uint8Array(sealedLength(plaintext.length, version));
     sealed[0] = version;
     sealed.set(nonce, 1);
-    sealed.set(this.#keys[0].seal(nonce, associated, version === 0 ? padded(plaintext) : plaintext), 1 + nonceLength);
+    sealed.set(encrypted, 1 + nonceLength);
     return sealed;
   }
 

@@ -1,4 +1,4 @@
-import { Reader as OctetReader } from "#pkg/octets";
+import { Reader as OctetReader, UntracedError } from "#pkg/octets";
 
 /**
  * Why something that arrived was not understood. A metric's label and the key of once-per-peer logs, so a closed set:
@@ -23,19 +23,13 @@ export type MemberlistProblem =
   | "tooLarge"
   | "malformed";
 
-/**
- * Octets that cannot be understood. The one error that the decoders of this package raise, whatever they are fed. It has no stack trace, which would
- * take most of the time of a packet that anybody can send, thousands of times a second.
- */
-export class MemberlistError extends Error {
+/** Octets that cannot be understood. The one error that the decoders of this package raise, whatever they are fed. */
+export class MemberlistError extends UntracedError {
   override readonly name = "MemberlistError";
   readonly reason: MemberlistProblem;
 
   constructor(reason: MemberlistProblem, message: string, options?: ErrorOptions) {
-    const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = 0;
     super(message, options);
-    Error.stackTraceLimit = stackTraceLimit;
     this.reason = reason;
   }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { nonceLength } from "#pkg/aes-gcm";
 import { type Random, seededRandom } from "#pkg/clock";
-import { Keyring, nonceLength } from "../codec/keyring.ts";
+import { Keyring } from "../codec/keyring.ts";
 import type { PacketMessage, StreamMessage } from "../codec/messages.ts";
 import { decodePacket, encodePacket } from "../codec/packet.ts";
 import { encodeStream, StreamDecoder, type StreamEnd } from "../codec/stream.ts";
