@@ -42,15 +42,16 @@ export class AesGcm {
   /**
    * @param nonce 12 octets that were never used with this key
    * @param associated what is authenticated along with it and not part of the result
-   * @returns ciphertext, as long as `plaintext`, and the tag
+   * @param before so many octets of the result are left to the caller
+   * @returns after those the ciphertext, as long as `plaintext`, and the tag
    */
-  seal(nonce: Uint8Array, associated: Uint8Array, plaintext: Uint8Array): Uint8Array {
+  seal(nonce: Uint8Array, associated: Uint8Array, plaintext: Uint8Array, before = 0): Uint8Array {
     const { context, final } = this.#sealing;
-    const sealed = new Uint8Array(plaintext.length + tagLength);
-    sealed.set(this.#transform(this.#sealing, nonce, associated, plaintext));
+    const sealed = new Uint8Array(before + plaintext.length + tagLength);
+    sealed.set(this.#transform(this.#sealing, nonce, associated, plaintext), before);
     check("final", final(context, this.#room, this.#written)); // Adds nothing: GCM has no blocks to fill.
     check("ctrl", openssl.control(context, getTag, tagLength, this.#tag));
-    sealed.set(this.#tag, plaintext.length);
+    sealed.set(this.#tag, before + plaintext.length);
     return sealed;
   }
 

@@ -84,7 +84,7 @@ export class IncomingPackets implements Disposable {
       counters.packetsReplayed++;
       return;
     }
-    const { messages, problems } = decodePacket(bytes.slice(), wire);
+    const { messages, problems } = decodePacket(bytes, wire);
     if (messages.length > 0) {
       this.#guard.accept(bytes, from.address);
       this.#flood.accept(bytes, from.address);

@@ -20,6 +20,7 @@ import {
   endpoint,
   type OpenTransport,
   type PacketSample,
+  remembered,
   type SocketAddress,
   socketAddress,
   type Transport,
@@ -58,6 +59,7 @@ class Sockets implements Transport {
   readonly #events: TransportEvents;
   readonly #tcp: TcpSocket;
   readonly #streams = new Set<Socket>();
+  readonly #destinations = new Map<string, Uint8Array | Error>(); // address and port -> where that is for the system
   #open = true;
 
   constructor(
@@ -176,19 +178,25 @@ class Sockets implements Transport {
 
   #send(bytes: Uint8Array, to: SocketAddress): Error | null {
     if (!this.#open) return new Error(`Cannot send to ${to.address}: the socket is closed`);
+    const destination = remembered(this.#destinations, `${to.address} ${to.port}`, () => this.#destination(to));
+    if (destination instanceof Error) return destination;
+    try {
+      const isSent = this.#udp.send(bytes, destination);
+      return isSent ? null : new Error(`Cannot send to ${to.address}: too much waits to be sent`);
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      return error;
+    }
+  }
+
+  #destination(to: SocketAddress): Uint8Array | Error {
     const address = this.#reachable(endpoint(to).address);
     if (address === undefined)
       return new Error(
         `Cannot send to ${to.address}: this member is bound to ${this.local.address}, which is of the other family`,
       );
     if (to.port === 0) return new Error(`Cannot send to ${to.address}: port 0`);
-    try {
-      const isSent = this.#udp.send(bytes, systemAddress(address, to.port));
-      return isSent ? null : new Error(`Cannot send to ${to.address}: too much waits to be sent`);
-    } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
-      return error;
-    }
+    return systemAddress(address, to.port);
   }
 
   /** The address in the family of the UDP socket: one bound to IPv6 reaches IPv4 by mapped addresses. */

@@ -76,7 +76,8 @@ function parse(text: string): WireAddress {
   return bytes;
 }
 
-function remembered<Key, Value>(known: Map<Key, Value>, key: Key, make: (key: Key) => Value): Value {
+/** What was made for a key, made again only once many others were asked for. */
+export function remembered<Key, Value>(known: Map<Key, Value>, key: Key, make: (key: Key) => Value): Value {
   const found = known.get(key);
   if (found !== undefined) return found;
   if (known.size >= maxRemembered) known.clear();

@@ -1,3 +1,6 @@
+/** Strings up to this long are joined of their characters, which costs less than a buffer. */
+const maxJoined = 64;
+
 /** Reads octets in order. */
 export class Reader {
   readonly octets: Uint8Array;
@@ -16,7 +19,7 @@ export class Reader {
   }
 
   u8(): number {
-    return this.unsigned(1);
+    return this.octets[this.skip(1)] ?? 0;
   }
 
   u16(): number {
@@ -29,7 +32,7 @@ export class Reader {
 
   /** An unsigned integer of 1 to 8 octets; above 2^53 it is rounded. */
   unsigned(width: number): number {
-    const at = this.#advance(width);
+    const at = this.skip(width);
     let value = 0;
     for (let index = at; index < at + width; index++) value = value * 256 + (this.octets[index] ?? 0);
     return value;
@@ -37,7 +40,7 @@ export class Reader {
 
   /** A signed integer of 1 to 8 octets; far from 0 it is rounded, but never its sign. */
   signed(width: number): number {
-    const at = this.#advance(width);
+    const at = this.skip(width);
     let value = ((this.octets[at] ?? 0) << 24) >> 24;
     for (let index = at + 1; index < at + width; index++) value = value * 256 + (this.octets[index] ?? 0);
     return value;
@@ -45,15 +48,31 @@ export class Reader {
 
   /** The next octets, as a view: copy what is kept, or it keeps all of the input. */
   take(length: number): Uint8Array {
-    const at = this.#advance(length);
+    const at = this.skip(length);
     return this.octets.subarray(at, at + length);
+  }
+
+  /** The next octets, as octets of their own. */
+  copy(length: number): Uint8Array {
+    const at = this.skip(length);
+    return this.octets.slice(at, at + length);
+  }
+
+  /** The next octets, as a string with one character per octet. */
+  latin1(length: number): string {
+    if (length > maxJoined) return Buffer.from(this.copy(length).buffer).toString("latin1");
+    const end = this.skip(length) + length;
+    let text = "";
+    for (let at = end - length; at < end; at++) text += String.fromCharCode(this.octets[at] ?? 0);
+    return text;
   }
 
   rest(): Uint8Array {
     return this.take(this.remaining);
   }
 
-  #advance(length: number): number {
+  /** Passes octets. @returns where they begin */
+  skip(length: number): number {
     const at = this.offset;
     if (length > this.remaining)
       throw this.#fault(`${length} octets are wanted at offset ${at} of ${this.octets.length}, ${this.remaining} are left`);

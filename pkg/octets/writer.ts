@@ -1,6 +1,8 @@
+const largest = [0, 0xff, 0xffff, 0xff_ffff, 0xffff_ffff]; // width -> value
+
 /** Collects octets. */
 export class Writer {
-  #octets = new Uint8Array(128);
+  #octets = new Uint8Array(64);
   #length = 0;
 
   get length(): number {
@@ -21,7 +23,7 @@ export class Writer {
 
   /** @throws {RangeError} for anything but an integer that fits into `width` octets (at most 4) */
   unsigned(value: number, width: number): this {
-    if (!Number.isInteger(value) || value < 0 || value >= 256 ** width)
+    if (!Number.isInteger(value) || value < 0 || value > (largest[width] ?? 0))
       throw new RangeError(`Cannot write an integer of ${width} octets: ${value}`);
     const at = this.#grow(width);
     for (let index = 0; index < width; index++) this.#octets[at + index] = value >>> (8 * (width - 1 - index));
@@ -47,7 +49,7 @@ export class Writer {
 
   /** What was written; the writer is not to be used afterwards. */
   finish(): Uint8Array {
-    return this.#octets.subarray(0, this.#length);
+    return this.#octets.slice(0, this.#length);
   }
 
   #grow(by: number): number {

@@ -116,3 +116,58 @@ test("a deadline takes one turn where Node has nothing of its own to look after"
   await worker.terminate();
   assert.ok(waits < 130, `${waits} waits for 100 deadlines`);
 });
+
+const leftToNode: [name: string, leave: string][] = [
+  ["a promise that settles", "settle()"],
+  ["a promise that is made", "Promise.reject().catch(done)"],
+  ["a microtask", "queueMicrotask(done)"],
+  ["a tick", "process.nextTick(done)"],
+  ["an immediate", "setImmediate(done)"],
+  ["a file", "require('node:fs').readdir('.', done)"],
+  ["a stream", "require('node:net').connect(1, '127.0.0.1').on('error', done)"],
+  ["a message", "channel.port2.postMessage('')"],
+  ["an error that is thrown", "process.on('uncaughtException', done); throw new Error()"],
+];
+for (const [name, leave] of leftToNode)
+  test(`what a deadline leaves to Node is done before the next wait: ${name}`, { timeout: 20_000 }, async () => {
+    const source = `import("#pkg/threads").then(({ PolledEventLoop }) => {
+      const { parentPort, MessageChannel } = require("node:worker_threads");
+      const done = () => parentPort.postMessage("done");
+      const { promise, resolve: settle } = Promise.withResolvers();
+      promise.then(done);
+      const channel = new MessageChannel();
+      channel.port1.on("message", done);
+      parentPort.on("message", () => {});
+      const loop = new PolledEventLoop();
+      loop.start();
+      const after = (turns) => loop.schedule("next", loop.now() + 2, () => (turns > 0 ? after(turns - 1) : leave()));
+      const leave = () => { ${leave} };
+      after(20);
+    })`;
+    const worker = new Worker(source, { eval: true });
+    const ended = once(worker, "exit");
+    assert.deepEqual(await once(worker, "message"), ["done"]);
+    void worker.terminate();
+    await ended;
+  });
+
+test("many deadlines take no turn of Node's", async () => {
+  const source = `import("#pkg/threads").then(({ PolledEventLoop }) => {
+    const { parentPort } = require("node:worker_threads");
+    parentPort.on("message", () => {});
+    const loop = new PolledEventLoop();
+    loop.start();
+    let from;
+    const turns = () => require("node:perf_hooks").performance.nodeTiming.uvMetricsInfo.loopCount;
+    const after = (deadlines) => {
+      if (deadlines === 100) from = turns();
+      if (deadlines === 0) parentPort.postMessage(turns() - from);
+      else loop.schedule("next", loop.now() + 0.5, () => after(deadlines - 1));
+    };
+    after(200);
+  })`;
+  const worker = new Worker(source, { eval: true });
+  const [turns] = await once(worker, "message");
+  await worker.terminate();
+  assert.ok(turns < 20, `${turns} turns for 100 deadlines`);
+});

@@ -28,6 +28,5 @@ export function decodeHeartbeat({ sequence: number, payload }: Ack): Heartbeat |
   if (number !== sequence || payload === undefined || payload.length <= headerLength || payload[0] !== version) return undefined;
   const reader = new Reader(payload, 1);
   const [life, count, digest] = [reader.u32(), reader.u32(), reader.u32()];
-  const name = reader.rest();
-  return { node: Buffer.from(name.buffer, name.byteOffset, name.length).toString("latin1"), life, count, digest };
+  return { node: reader.latin1(reader.remaining), life, count, digest };
 }

@@ -41,11 +41,9 @@ export class Keyring {
    * @throws {RangeError} for a nonce of another length
    */
   seal(plaintext: Uint8Array, version: EncryptionVersion, nonce: Uint8Array, associated: Uint8Array): Uint8Array {
-    const encrypted = this.#keys[0].seal(nonce, associated, version === 0 ? padded(plaintext) : plaintext);
-    const sealed = new Uint8Array(sealedLength(plaintext.length, version));
+    const sealed = this.#keys[0].seal(nonce, associated, version === 0 ? padded(plaintext) : plaintext, 1 + nonceLength);
     sealed[0] = version;
     sealed.set(nonce, 1);
-    sealed.set(encrypted, 1 + nonceLength);
     return sealed;
   }
 

@@ -10,7 +10,7 @@ import {
   type Versions,
   type WireAddress,
 } from "./messages.ts";
-import { type Fields, type FieldValue, readMap, writeMap } from "./msgpack.ts";
+import { FieldNames, type Fields, type FieldValue, readMap, writeMap } from "./msgpack.ts";
 
 /** The largest incarnation and sequence number. */
 const maxU32 = 0xffff_ffff;
@@ -62,11 +62,11 @@ function messageFields(message: Exclude<PacketMessage, { type: "user" }>): Recor
 }
 
 const sourceNames = ["SourceAddr", "SourceNode", "SourcePort"];
-const pingNames = new Set(["Node", "SeqNo", ...sourceNames]);
-const indirectPingNames = new Set(["Nack", "Node", "Port", "SeqNo", "Target", ...sourceNames]);
-const ackNames = new Set(["Payload", "SeqNo"]);
-const accusationNames = new Set(["From", "Incarnation", "Node"]);
-const aliveNames = new Set(["Addr", "Incarnation", "Meta", "Node", "Port", "Vsn"]);
+const pingNames = new FieldNames("Node", "SeqNo", ...sourceNames);
+const indirectPingNames = new FieldNames("Nack", "Node", "Port", "SeqNo", "Target", ...sourceNames);
+const ackNames = new FieldNames("Payload", "SeqNo");
+const accusationNames = new FieldNames("From", "Incarnation", "Node");
+const aliveNames = new FieldNames("Addr", "Incarnation", "Meta", "Node", "Port", "Vsn");
 
 /**
  * Decodes a message without wrappers, as a packet carries it. Octets behind it are ignored, as peers do.

@@ -3,9 +3,9 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { hex, octets } from "../testing/vectors.ts";
 import { MemberlistError, Reader, Writer } from "./memberlist-error.ts";
-import { type FieldValue, readMap, scanItems, writeMap } from "./msgpack.ts";
+import { FieldNames, type FieldValue, readMap, scanItems, writeMap } from "./msgpack.ts";
 
-const names = new Set(["A", "B"]);
+const names = new FieldNames("A", "B");
 const read = (octetsOfMap: string) => readMap(new Reader(octets(octetsOfMap)), names);
 const malformed = { name: "MemberlistError", reason: "malformed" };
 

@@ -115,6 +115,38 @@ function inlineCount(first: number): number {
   return first >= 0xa0 && first < 0xc0 ? first & 0x1f : 0;
 }
 
+/** Names of fields that a reader asks for, told by their octets without a string for each that arrives. */
+export class FieldNames {
+  readonly #names: readonly string[];
+
+  /** @param names one octet a character */
+  constructor(...names: readonly string[]) {
+    this.#names = names;
+  }
+
+  get size(): number {
+    return this.#names.length;
+  }
+
+  /** @throws {RangeError} for a name that is not asked for */
+  placeOf(name: string): number {
+    const place = this.#names.indexOf(name);
+    if (place < 0) throw new RangeError(`Cannot tell the field ${name}: the fields are ${this.#names.join(", ")}`);
+    return place;
+  }
+
+  /** @returns the place of the name from `start` to `end`, or -1 */
+  find(octets: Uint8Array, start: number, end: number): number {
+    return this.#names.findIndex((name) => isAt(name, octets, start, end));
+  }
+}
+
+function isAt(name: string, octets: Uint8Array, start: number, end: number): boolean {
+  if (name.length !== end - start) return false;
+  for (let index = 0; index < name.length; index++) if (octets[start + index] !== name.charCodeAt(index)) return false;
+  return true;
+}
+
 /**
  * The fields of one map that its reader asked for, by their names. As HashiCorp's decoders do: keys come in any order, unknown ones
  * are skipped, of repeated ones the last counts, nil and missing fields are zero values, and integers have any width and sign.
@@ -122,10 +154,13 @@ function inlineCount(first: number): number {
  */
 export class Fields {
   readonly #octets: Uint8Array;
-  readonly #offsets: ReadonlyMap<string, number>; // field name -> where its value begins
+  readonly #names: FieldNames;
+  readonly #offsets: readonly number[];
 
-  constructor(octets: Uint8Array, offsets: ReadonlyMap<string, number>) {
+  /** @param offsets where the value of each name begins; 0 where there is none */
+  constructor(octets: Uint8Array, names: FieldNames, offsets: readonly number[]) {
     this.#octets = octets;
+    this.#names = names;
     this.#offsets = offsets;
   }
 
@@ -147,43 +182,44 @@ export class Fields {
 
   /** A copy of an octet string; undefined for nil, which is not the same as an empty one. */
   octets(name: string): Uint8Array | undefined {
-    const octets = this.view(name);
-    return octets && new Uint8Array(octets);
+    const reader = this.#at(name);
+    return reader?.copy(readRawLength(reader, name));
   }
 
   /** An octet string as a string with one character per octet. */
   latin1(name: string): string {
-    return latin1(this.view(name) ?? nothing);
+    const reader = this.#at(name);
+    return reader?.latin1(readRawLength(reader, name)) ?? "";
   }
 
   /** As `octets`, but a view: what keeps it keeps all of the input. */
   view(name: string): Uint8Array | undefined {
     const reader = this.#at(name);
-    return reader && readRaw(reader, name);
+    return reader?.take(readRawLength(reader, name));
   }
 
   /** A reader at the field's value; undefined if it is nil or missing. */
   #at(name: string): Reader | undefined {
-    const offset = this.#offsets.get(name);
-    return offset === undefined || this.#octets[offset] === 0xc0 ? undefined : new Reader(this.#octets, offset);
+    const offset = this.#offsets[this.#names.placeOf(name)] ?? 0;
+    return offset === 0 || this.#octets[offset] === 0xc0 ? undefined : new Reader(this.#octets, offset);
   }
 }
 
-const nothing = new Uint8Array();
-
 /** Reads one map and leaves the reader behind it. `names` are those of the fields to keep; all other values are only passed. */
-export function readMap(reader: Reader, names: ReadonlySet<string>): Fields {
-  const offsets = new Map<string, number>();
+export function readMap(reader: Reader, names: FieldNames): Fields {
+  const { octets } = reader;
+  const offsets = new Array<number>(names.size).fill(0);
   for (let entries = readMapLength(reader); entries > 0; entries--) {
-    const key = readRaw(reader, "a field's name");
-    const name = key.length < 32 ? latin1(key) : "";
-    if (names.has(name)) offsets.set(name, reader.offset);
+    const length = readRawLength(reader, "a field's name");
+    const start = reader.skip(length);
+    const place = names.find(octets, start, start + length);
+    if (place >= 0) offsets[place] = reader.offset;
     const cursor = { offset: reader.offset, pending: 1 };
-    const needed = scanItems(reader.octets, cursor);
-    if (needed > 0) throw malformed("Cannot decode a map", `it needs ${needed} octets and has ${reader.octets.length}`);
+    const needed = scanItems(octets, cursor);
+    if (needed > 0) throw malformed("Cannot decode a map", `it needs ${needed} octets and has ${octets.length}`);
     reader.offset = cursor.offset;
   }
-  return new Fields(reader.octets, offsets);
+  return new Fields(octets, names, offsets);
 }
 
 /** Whether an item that begins so is a map. */
@@ -198,12 +234,13 @@ function readMapLength(reader: Reader): number {
   return first === 0xdf ? reader.u32() : first & 0x0f;
 }
 
-function readRaw(reader: Reader, name: string): Uint8Array {
+/** Of the octet string that follows. */
+function readRawLength(reader: Reader, name: string): number {
   const first = reader.u8();
-  if ((first & 0xe0) === 0xa0) return reader.take(first & 0x1f);
-  if (first === 0xd9 || first === 0xc4) return reader.take(reader.u8());
-  if (first === 0xda || first === 0xc5) return reader.take(reader.u16());
-  if (first === 0xdb || first === 0xc6) return reader.take(reader.u32());
+  if ((first & 0xe0) === 0xa0) return first & 0x1f;
+  if (first === 0xd9 || first === 0xc4) return reader.u8();
+  if (first === 0xda || first === 0xc5) return reader.u16();
+  if (first === 0xdb || first === 0xc6) return reader.u32();
   throw malformed(`Cannot decode ${name} as an octet string`, `it begins with 0x${first.toString(16)}`);
 }
 
@@ -214,10 +251,6 @@ function readInteger(reader: Reader): number | undefined {
   if (first >= 0xe0) return first - 0x100;
   if (first >= 0xcc && first <= 0xcf) return reader.unsigned(1 << (first - 0xcc));
   return first >= 0xd0 && first <= 0xd3 ? reader.signed(1 << (first - 0xd0)) : undefined;
-}
-
-function latin1(octets: Uint8Array): string {
-  return Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString("latin1");
 }
 
 function malformed(attempted: string, found: string): MemberlistError {

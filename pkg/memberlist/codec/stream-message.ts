@@ -9,7 +9,7 @@ import {
   type PushPull,
   type StreamMessage,
 } from "./messages.ts";
-import { type Fields, readMap, scanItems, writeMap } from "./msgpack.ts";
+import { FieldNames, type Fields, readMap, scanItems, writeMap } from "./msgpack.ts";
 
 /** Octets of user state and of a user message, as v0.6.0 limits the first. */
 const maxUserBytes = 20 * 1024 * 1024;
@@ -123,10 +123,10 @@ export function* readStreamMessage(input: Input, offset: number): Generator<numb
   }
 }
 
-const errorNames = new Set(["Error"]);
-const userNames = new Set(["UserMsgLen"]);
-const headerNames = new Set(["Join", "Nodes", "UserStateLen"]);
-const stateNames = new Set(["Addr", "Incarnation", "Meta", "Name", "Port", "State", "Vsn"]);
+const errorNames = new FieldNames("Error");
+const userNames = new FieldNames("UserMsgLen");
+const headerNames = new FieldNames("Join", "Nodes", "UserStateLen");
+const stateNames = new FieldNames("Addr", "Incarnation", "Meta", "Name", "Port", "State", "Vsn");
 
 function* readPushPull(input: Input, offset: number): Generator<number, ReceivedMessage> {
   const statesAt = yield* passItems(input, offset, 1);

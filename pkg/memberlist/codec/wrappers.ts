@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import { compressLzw, decompressLzw } from "./lzw.ts";
 import { MemberlistError, Reader, Writer } from "./memberlist-error.ts";
 import { MessageType } from "./messages.ts";
-import { readMap, writeMap } from "./msgpack.ts";
+import { FieldNames, readMap, writeMap } from "./msgpack.ts";
 import { maxMessagesPerPacket } from "./wire.ts";
 
 /** @param label 1 to 255 octets */
@@ -62,7 +62,7 @@ function hex(value: number): string {
 
 /** LZW is the only algorithm. */
 const lzw = 0;
-const names = new Set(["Algo", "Buf"]);
+const names = new FieldNames("Algo", "Buf");
 
 /** Wraps a message in a compress message, which may be longer. @throws {RangeError} for no octets: peers die of that */
 export function encodeCompressed(message: Uint8Array): Uint8Array {
