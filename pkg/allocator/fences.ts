@@ -1,4 +1,5 @@
 import { type LabelSelector, matchesSelector, type NamespaceSet, type Pool } from "#pkg/config";
+import { remembered } from "#pkg/memo";
 import { type AddressRequest, namespaceOf } from "#pkg/service";
 import type { Scope } from "./layout.ts";
 import type { Refusal } from "./types.ts";
@@ -89,13 +90,10 @@ export class OpenScopes {
       this.#keys.length === 0
         ? namespace
         : JSON.stringify([namespace, tenant.labels === undefined, ...this.#keys.map((key) => tenant.labels?.[key] ?? null)]);
-    const known = this.#remembered.get(key);
-    if (known !== undefined) return known;
-    const scopes = this.#find(namespace, tenant.labels);
-    const found = { scopes, text: scopes.map(({ from }) => from).join(" ") };
-    if (this.#remembered.size >= maxRemembered) this.#remembered.clear();
-    this.#remembered.set(key, found);
-    return found;
+    return remembered(this.#remembered, key, maxRemembered, () => {
+      const scopes = this.#find(namespace, tenant.labels);
+      return { scopes, text: scopes.map(({ from }) => from).join(" ") };
+    });
   }
 
   #find(namespace: string, labels: Labels | undefined): Scope[] {

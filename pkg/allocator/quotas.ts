@@ -1,4 +1,5 @@
 import type { Quota } from "#pkg/config";
+import { remembered } from "#pkg/memo";
 import { namespaceOf } from "#pkg/service";
 import { isIn, type NamespaceLabels } from "./fences.ts";
 import type { Occupancy } from "./occupancy.ts";
@@ -120,16 +121,16 @@ export class Quotas {
 
   #countersOf(namespace: string): readonly Counter[] {
     if (this.quotas.length === 0) return [];
-    const known = this.#ofNamespace.get(namespace);
-    if (known !== undefined) return known;
+    return remembered(this.#ofNamespace, namespace, maxRemembered, () => this.#findCounters(namespace));
+  }
+
+  #findCounters(namespace: string): readonly Counter[] {
     const found: Counter[] = [];
     for (const [index, quota] of this.quotas.entries()) {
       if (!isIn(quota, namespace, this.#labels)) continue;
       const counter = this.#together.get(index) ?? counterOf(index, quota, namespace);
       found.push(this.#inUse.get(counterText(counter)) ?? counter);
     }
-    if (this.#ofNamespace.size >= maxRemembered) this.#ofNamespace.clear();
-    this.#ofNamespace.set(namespace, found);
     return found;
   }
 

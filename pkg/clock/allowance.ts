@@ -1,3 +1,4 @@
+import { remembered } from "#pkg/memo";
 import type { Millis } from "./clock.ts";
 
 /** How often something may be done: `burst` times at once, then once every `everyMs`. */
@@ -54,11 +55,6 @@ export class SourceTokens {
   }
 
   #of(source: string, now: Millis): Tokens {
-    const known = this.#bySource.get(source);
-    if (known !== undefined) return known;
-    if (this.#bySource.size >= maxSources) this.#bySource.clear();
-    const tokens = new Tokens(this.#ofSource, now);
-    this.#bySource.set(source, tokens);
-    return tokens;
+    return remembered(this.#bySource, source, maxSources, () => new Tokens(this.#ofSource, now));
   }
 }

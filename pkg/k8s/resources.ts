@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { remembered } from "#pkg/memo";
 import { parseAddress } from "#pkg/net";
 import { claimsClass, classlessOnly, isAnnotation, type LoadBalancerClasses, maxPorts } from "#pkg/service";
 import type {
@@ -224,11 +225,7 @@ const nodeNames = new Map<string, string>();
 const maxNodeNames = 10_000;
 
 function shared(nodeName: string): string {
-  const known = nodeNames.get(nodeName);
-  if (known !== undefined) return known;
-  if (nodeNames.size >= maxNodeNames) nodeNames.clear();
-  nodeNames.set(nodeName, nodeName);
-  return nodeName;
+  return remembered(nodeNames, nodeName, maxNodeNames, () => nodeName);
 }
 
 function isDeleting(metadata: Fields): boolean {

@@ -13,14 +13,15 @@ import {
   TcpSocket,
   UdpSocket,
 } from "#pkg/linux";
+import { remembered } from "#pkg/memo";
 import { Address, type Family } from "#pkg/net";
 import type { PolledEventLoop } from "#pkg/threads";
 import type { WireAddress } from "./codec/messages.ts";
 import {
   endpoint,
+  maxRemembered,
   type OpenTransport,
   type PacketSample,
-  remembered,
   type SocketAddress,
   socketAddress,
   type Transport,
@@ -178,7 +179,7 @@ class Sockets implements Transport {
 
   #send(bytes: Uint8Array, to: SocketAddress): Error | null {
     if (!this.#open) return new Error(`Cannot send to ${to.address}: the socket is closed`);
-    const destination = remembered(this.#destinations, `${to.address} ${to.port}`, () => this.#destination(to));
+    const destination = remembered(this.#destinations, `${to.address} ${to.port}`, maxRemembered, () => this.#destination(to));
     if (destination instanceof Error) return destination;
     try {
       const isSent = this.#udp.send(bytes, destination);

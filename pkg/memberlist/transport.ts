@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { Refuser } from "#pkg/connections";
+import { remembered } from "#pkg/memo";
 import { Address, parseAddress } from "#pkg/net";
 import type { Endpoint, WireAddress } from "./codec/messages.ts";
 
@@ -56,34 +57,24 @@ export function socketAddress({ address, port }: Endpoint): SocketAddress {
 
 /** @throws {RangeError} when the address is none */
 export function endpoint({ address, port }: SocketAddress): Endpoint {
-  return { address: remembered(parsed, address, parse), port };
+  return { address: remembered(parsed, address, maxRemembered, parse), port };
 }
 
 // Every packet comes from an address and names its sender by text, and most are of the same few.
 const texts = new Map<number, string>(); // an IPv4 address -> its text
 const parsed = new Map<string, WireAddress>(); // text -> address
-const maxRemembered = 4096;
+export const maxRemembered = 4096;
 
 function textOf(address: WireAddress): string {
   if (address.length !== 4) return Address.fromBytes(address).toString();
   const [a = 0, b = 0, c = 0, d = 0] = address;
-  return remembered(texts, (a << 24) | (b << 16) | (c << 8) | d, () => address.join("."));
+  return remembered(texts, (a << 24) | (b << 16) | (c << 8) | d, maxRemembered, () => address.join("."));
 }
 
 function parse(text: string): WireAddress {
   const bytes = parseAddress(text)?.toBytes();
   if (bytes === undefined) throw new RangeError(`Cannot use as an IP address: ${text}`);
   return bytes;
-}
-
-/** What was made for a key, made again only once many others were asked for. */
-export function remembered<Key, Value>(known: Map<Key, Value>, key: Key, make: (key: Key) => Value): Value {
-  const found = known.get(key);
-  if (found !== undefined) return found;
-  if (known.size >= maxRemembered) known.clear();
-  const made = make(key);
-  known.set(key, made);
-  return made;
 }
 
 /** Reads `192.0.2.1`, `192.0.2.1:7946`, `2001:db8::1` or `[2001:db8::1]:7946`. @returns undefined for anything else */
