@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Act, describeAct, drawActs, subjectOf } from "./acts.ts";
 import { type Done, gapsOf, spansOf, tellGaps } from "./chronicle.ts";
+import { activeMembers } from "./observer.ts";
 import { picture } from "./picture.ts";
 import { offsetText } from "./targets/clocks.ts";
 import { shared } from "./targets/target.ts";
@@ -89,4 +90,15 @@ test("the picture has a row for each address and act, and nothing in it is taken
   assert.equal(svg.match(/<rect x=/g)?.length, 3, "two spans with an owner, and an act");
   assert.match(svg, /&lt;node2>/);
   assert.doesNotMatch(svg, /<node2>/);
+});
+
+test("a speaker that waits for the others is nobody's member yet, and others are what they say", () => {
+  const members = {
+    members: [
+      { node: "node1", active: true },
+      { node: "node2", active: false },
+    ],
+  };
+  assert.deepEqual(activeMembers(members, { verdicts: [{ cause: "waiting" }] }), []);
+  assert.deepEqual(activeMembers(members, { verdicts: [{ cause: "announcing" }] }), ["node1"]);
 });

@@ -27,6 +27,18 @@ interface Conflict {
   readonly other: { readonly mac: string };
 }
 
+/**
+ * Whom a speaker takes for active, by what it answers under `/v1/members` and `/v1/node`. One that has just started and has not met those whose
+ * Pods are Ready announces nothing, and does not count until then.
+ */
+export function activeMembers(members: unknown, node: unknown): string[] {
+  const { verdicts } = node as { verdicts: readonly { cause: string }[] };
+  if (verdicts.some(({ cause }) => cause === "waiting")) return [];
+  return (members as { members: readonly { node: string; active: boolean }[] }).members.flatMap(({ node, active }) =>
+    active ? [node] : [],
+  );
+}
+
 /** What was known of the nodes at a moment. */
 type Moment = Pick<Sample, "at" | "hears" | "members">;
 
@@ -144,11 +156,7 @@ export class Observer {
 
   async #askMembers(node: TargetNode): Promise<void> {
     try {
-      const { members } = (await node.ask("/v1/members")) as { members: { node: string; active: boolean }[] };
-      this.#members.set(
-        node.name,
-        members.flatMap(({ node, active }) => (active ? [node] : [])),
-      );
+      this.#members.set(node.name, activeMembers(await node.ask("/v1/members"), await node.ask("/v1/node")));
     } catch {
       this.#members.set(node.name, []);
     }
