@@ -171,3 +171,35 @@ test("many deadlines take no turn of Node's", async () => {
   await worker.terminate();
   assert.ok(turns < 20, `${turns} turns for 100 deadlines`);
 });
+
+test("where Node has something to do again and again, it has a turn a millisecond, and descriptors and deadlines are on time", async () => {
+  const source = `Promise.all([import("#pkg/threads"), import("#pkg/linux")]).then(([{ PolledEventLoop }, { EventFd }]) => {
+    const { parentPort } = require("node:worker_threads");
+    parentPort.on("message", () => parentPort.postMessage("again"));
+    const turns = () => require("node:perf_hooks").performance.nodeTiming.uvMetricsInfo.loopCount;
+    const loop = new PolledEventLoop();
+    loop.start();
+    const event = EventFd.create();
+    let reads = 0;
+    loop.watch(event.fd, () => {
+      event.clear();
+      reads++;
+    });
+    parentPort.postMessage("again");
+    const [from, first, every] = [loop.now(), turns(), 0.25];
+    const after = (deadlines) => {
+      event.signal();
+      if (deadlines === 0) parentPort.postMessage({ turns: turns() - first, reads, milliseconds: loop.now() - from });
+      else loop.schedule("next", from + (400 - deadlines) * every, () => after(deadlines - 1));
+    };
+    after(400);
+  })`;
+  const worker = new Worker(source, { eval: true });
+  const { promise, resolve } = Promise.withResolvers<{ turns: number; reads: number; milliseconds: number }>();
+  worker.on("message", (message) => (message === "again" ? worker.postMessage("") : resolve(message)));
+  const { turns, reads, milliseconds } = await promise;
+  await worker.terminate();
+  assert.ok(turns < 2 * milliseconds + 50, `${turns} turns in ${milliseconds} ms`);
+  assert.ok(turns > 5, `${turns} turns`);
+  assert.ok(reads > 100, `${reads} reads`);
+});

@@ -1,11 +1,17 @@
 import { createHook } from "node:async_hooks";
-import type { Clock, Millis } from "#pkg/clock";
+import { type Allowance, type Clock, type Millis, Tokens } from "#pkg/clock";
 import { eventLoopFd, PollSet } from "#pkg/linux";
 
 interface Timer {
   readonly at: Millis;
   readonly fn: () => void;
 }
+
+/**
+ * Turns that Node has for what shows on its descriptor. V8 collects garbage in tasks each of which asks for the next one, for up to half a
+ * second, and most of which find nothing to do: a real-time thread would take all of a processor for that.
+ */
+const turnsOfNode: Allowance = { burst: 16, everyMs: 1 };
 
 /**
  * Turns of Node's event loop that wait in `ppoll`, for descriptors and deadlines of their own and for what Node waits for, all at once. A
@@ -15,11 +21,14 @@ interface Timer {
 export class PolledEventLoop implements Clock, Disposable {
   readonly #maxWait: Millis;
   readonly #poll = new PollSet();
+  readonly #pollWithoutNode = new PollSet();
   readonly #nodeFd = eventLoopFd();
   readonly #readers = new Map<number, () => void>(); // descriptor -> what reads it
   readonly #timers = new Set<Timer>();
   #nextAt: Millis | undefined = Infinity; // Of the first timer; undefined where that has to be looked for.
   #isSettled = false; // Nothing happened in the last turn, so that Node has nothing left to call at its end, such as what was closed.
+  readonly #turnsOfNode = new Tokens(turnsOfNode, this.now());
+  #nodeAt: Millis = -Infinity; // Before then Node has no turn for what shows on its descriptor.
   #turn: NodeJS.Immediate | undefined;
   #isOverToNode = true; // Node may have something to call before the next wait.
   /** Notices what needs Node: whatever is made that it is to call one day, and promises that settle. */
@@ -68,7 +77,9 @@ export class PolledEventLoop implements Clock, Disposable {
   }
 
   #watch(): void {
-    this.#poll.watch([this.#nodeFd, ...this.#readers.keys()]);
+    const fds = [...this.#readers.keys()];
+    this.#poll.watch([this.#nodeFd, ...fds]);
+    this.#pollWithoutNode.watch(fds);
   }
 
   readonly #run = (): void => {
@@ -82,10 +93,16 @@ export class PolledEventLoop implements Clock, Disposable {
   };
 
   #wait(mayWait: boolean): void {
-    const ready = this.#poll.wait(mayWait ? Math.min(this.#firstAt() - this.now(), this.#maxWait) : 0);
-    const due = this.#firstAt() <= this.now();
-    this.#isSettled = ready.length === 0 && !due;
-    if (this.#isSettled || ready.includes(this.#nodeFd)) this.#overToNode();
+    const before = this.now();
+    const longest = mayWait ? Math.min(this.#firstAt() - before, this.#maxWait) : 0;
+    const isNodeToWait = before < this.#nodeAt;
+    const ready = isNodeToWait ? this.#pollWithoutNode.wait(Math.min(longest, this.#nodeAt - before)) : this.#poll.wait(longest);
+    const now = this.now();
+    const due = this.#firstAt() <= now;
+    this.#isSettled = ready.length === 0 && !due && !isNodeToWait;
+    const isNodesTurn = ready.includes(this.#nodeFd);
+    if (isNodesTurn && !this.#turnsOfNode.take(now)) this.#nodeAt = now + turnsOfNode.everyMs;
+    if (this.#isSettled || isNodesTurn) this.#overToNode();
     for (const fd of ready) this.#readers.get(fd)?.();
     if (due) this.#runTimers();
   }
