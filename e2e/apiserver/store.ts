@@ -54,7 +54,7 @@ export class Change {
 
 class Collection {
   readonly entries = new Map<string, Entry>(); // object key -> newest version
-  readonly history: Change[] = []; // oldest first
+  readonly history: Change[] = []; // Oldest first, with some from before the floor.
   readonly listeners = new Set<(change: Change) => void>();
   readonly snapshots = new Map<number, readonly Entry[]>(); // version -> all entries then, for lists in pages
   sorted: readonly Entry[] | undefined; // undefined: to be made from `entries`
@@ -177,7 +177,10 @@ export class Store {
     const collection = this.#collection(resource);
     collection.sorted = undefined;
     collection.history.push(change);
-    if (collection.history.length > this.#historySize) collection.floor = collection.history.shift()?.version ?? collection.floor;
+    const excess = collection.history.length - this.#historySize;
+    if (excess > 0) collection.floor = collection.history[excess - 1]?.version ?? collection.floor;
+    // Seldom: what is taken from the front moves all that is behind.
+    if (excess > this.#historySize) collection.history.splice(0, excess);
     for (const listener of collection.listeners) listener(change);
   }
 }

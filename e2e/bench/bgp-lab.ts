@@ -51,7 +51,7 @@ export class BgpLab implements AsyncDisposable {
     const lan = await lab.switch("lan");
     const node = await lab.host("node1");
     await node.attach(lan, { addresses: [`${nodeAddress}/16`] });
-    const flags = ["--address=::", `--port=${apiPort}`, `--host=127.0.0.1`, `--kubeconfig=${kubeconfig}`, "--history=1000000"];
+    const flags = ["--address=::", `--port=${apiPort}`, `--host=127.0.0.1`, `--kubeconfig=${kubeconfig}`, "--history=100000"];
     const server = await node.spawn("apiserver", ["node", path("../apiserver/main.ts"), ...flags]);
     await server.waitForLine(/^listening on /);
     const published = stack.use(await node.publish("127.0.0.1", apiPort));
