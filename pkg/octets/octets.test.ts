@@ -34,6 +34,23 @@ test("a string of octets is one octet a character, and no other string is writte
   assert.throws(() => new Writer().latin1("\u0100"), RangeError);
 });
 
+test("a copy has memory of its own, whatever it is of, and a string of octets may be long", () => {
+  const whole = Buffer.from(Array.from({ length: 300 }, (_, i) => i & 0xff));
+  for (const octets of [whole, new Uint8Array(whole), whole.subarray(10)]) {
+    const all = new Reader(octets, (found) => new Short(found), 5);
+    const [copy, short, long] = [all.copy(3), all.latin1(3), all.latin1(200)];
+    const text = (from: number, length: number) => Buffer.from(octets.subarray(from, from + length)).toString("latin1");
+    assert.deepEqual([short, long, all.remaining], [text(8, 3), text(11, 200), octets.length - 211]);
+    const before = [...copy];
+    octets.fill(0xff);
+    assert.deepEqual([...copy], before);
+    assert.equal(copy.buffer.byteLength, 3);
+    whole.forEach((_, i) => {
+      whole[i] = i & 0xff;
+    });
+  }
+});
+
 const beyond: [name: string, read: (from: Reader) => unknown][] = [
   ["an octet", (from) => [from.take(3), from.u8()]],
   ["two", (from) => [from.take(2), from.u16()]],

@@ -55,15 +55,16 @@ export class Reader {
   /** The next octets, as octets of their own. */
   copy(length: number): Uint8Array {
     const at = this.skip(length);
-    return this.octets.slice(at, at + length);
+    return Uint8Array.prototype.slice.call(this.octets, at, at + length); // A Buffer's own would be a view.
   }
 
   /** The next octets, as a string with one character per octet. */
   latin1(length: number): string {
-    if (length > maxJoined) return Buffer.from(this.copy(length).buffer).toString("latin1");
-    const end = this.skip(length) + length;
+    const { octets } = this;
+    const start = this.skip(length);
+    if (length > maxJoined) return Buffer.from(octets.buffer, octets.byteOffset + start, length).toString("latin1");
     let text = "";
-    for (let at = end - length; at < end; at++) text += String.fromCharCode(this.octets[at] ?? 0);
+    for (let at = start; at < start + length; at++) text += String.fromCharCode(octets[at] ?? 0);
     return text;
   }
 

@@ -80,4 +80,22 @@ export const inputs: readonly Break[] = [
     after: "resources.add(sharedAddress(address, sharingKey));",
     tests: ["controller/waiting.test.ts", "controller/properties.test.ts"],
   },
+  {
+    file: "pkg/threads/polled-event-loop.ts",
+    before: ", promiseResolve: () => this.#overToNode()",
+    after: "",
+    tests: ["pkg/threads/polled-event-loop.test.ts"],
+  },
+  {
+    file: "pkg/threads/polled-event-loop.ts",
+    before: "init: () => this.#overToNode(), ",
+    after: "",
+    tests: ["pkg/threads/polled-event-loop.test.ts"],
+  },
+  {
+    file: "pkg/threads/polled-event-loop.ts",
+    before: "const isNodeToWait = before < this.#nodeAt;",
+    after: "const isNodeToWait = false;",
+    tests: ["pkg/threads/polled-event-loop.test.ts"],
+  },
 ];
