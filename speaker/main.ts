@@ -9,6 +9,7 @@ import { Asker, Layer2 } from "#pkg/layer2";
 import { podNamespace, runDaemon } from "#pkg/process";
 import { hideByKey, Recorder } from "#pkg/recorder";
 import { readClasses } from "#pkg/service";
+import { compileSooner } from "#pkg/threads";
 import { speakerApi } from "./api.ts";
 import { startBgp } from "./bgp/start-bgp.ts";
 import { carryOut } from "./carry-out.ts";
@@ -33,6 +34,7 @@ await runDaemon({
   usage: "ingot-speaker: announces the addresses of Services from the node that it runs on.",
   flags,
   stopTimeoutMs: 10_000,
+  settled: compileSooner, // At rest the ring's thread takes most of what a speaker takes of a processor.
   async start(values, log) {
     await using stack = new AsyncDisposableStack();
     const clock = new SystemClock();

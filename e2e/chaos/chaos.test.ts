@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Act, describeAct, drawActs, subjectOf } from "./acts.ts";
 import { type Done, gapsOf, spansOf, tellGaps } from "./chronicle.ts";
-import { activeMembers } from "./observer.ts";
+import { Observer } from "./observer.ts";
 import { picture } from "./picture.ts";
 import { offsetText } from "./targets/clocks.ts";
-import { shared } from "./targets/target.ts";
+import { shared, type Target } from "./targets/target.ts";
 
 const can = new Set(shared);
 
@@ -92,13 +93,30 @@ test("the picture has a row for each address and act, and nothing in it is taken
   assert.doesNotMatch(svg, /<node2>/);
 });
 
-test("a speaker that waits for the others is nobody's member yet, and others are what they say", () => {
-  const members = {
-    members: [
-      { node: "node1", active: true },
-      { node: "node2", active: false },
-    ],
-  };
-  assert.deepEqual(activeMembers(members, { verdicts: [{ cause: "waiting" }] }), []);
-  assert.deepEqual(activeMembers(members, { verdicts: [{ cause: "announcing" }] }), ["node1"]);
+test("a speaker that waits for the others could not announce, and is looked at otherwise as any other; one of before that does not say could", async () => {
+  const answersOf = (name: string, node: () => unknown) => ({
+    name,
+    mac: name,
+    ask: async (path: string) => (path === "/v1/node" ? node() : { members: [{ node: name, active: true }] }),
+  });
+  const nodes = [
+    answersOf("waits", () => ({ verdicts: [{ cause: "waiting" }] })),
+    answersOf("announces", () => ({ verdicts: [{ cause: "announcing" }] })),
+    answersOf("of before", () => {
+      throw new SyntaxError("Unexpected token 'N', \"Not found\" is not valid JSON");
+    }),
+  ];
+  const asked = async () => [{ at: performance.now(), answers: { "192.0.2.1": ["waits", "announces"] } }];
+  const target = { nodes, services: new Map(), asked } as unknown as Target;
+  const known = { mayBeGone: () => false, goneSince: () => undefined, isCut: () => false, routerSince: undefined };
+  const observer = new Observer(target, { ...known, now: () => performance.now() }, 0);
+  const watching = observer.watch();
+  while (observer.samples.length < 3) await sleep(50);
+  observer.stop();
+  await watching;
+  const { candidates, hears, members, answers } = observer.samples.at(-1) ?? assert.fail();
+  assert.deepEqual(candidates.get("192.0.2.1"), ["announces", "of before"]);
+  assert.deepEqual(hears.get("announces"), ["waits", "of before"]);
+  assert.deepEqual(members.get("waits"), ["waits"]);
+  assert.deepEqual(answers.get("192.0.2.1"), ["waits", "announces"]);
 });

@@ -27,20 +27,11 @@ interface Conflict {
   readonly other: { readonly mac: string };
 }
 
-/**
- * Whom a speaker takes for active, by what it answers under `/v1/members` and `/v1/node`. One that has just started and has not met those whose
- * Pods are Ready announces nothing, and does not count until then.
- */
-export function activeMembers(members: unknown, node: unknown): string[] {
-  const { verdicts } = node as { verdicts: readonly { cause: string }[] };
-  if (verdicts.some(({ cause }) => cause === "waiting")) return [];
-  return (members as { members: readonly { node: string; active: boolean }[] }).members.flatMap(({ node, active }) =>
-    active ? [node] : [],
-  );
-}
-
 /** What was known of the nodes at a moment. */
-type Moment = Pick<Sample, "at" | "hears" | "members">;
+interface Moment extends Pick<Sample, "at" | "hears" | "members"> {
+  /** Nodes that may not announce anything yet. */
+  readonly waiting: ReadonlySet<string>;
+}
 
 /** Watches a target from outside: who answers on the LAN, the router's kernel, the objects of the API, and a client. */
 export class Observer {
@@ -52,6 +43,7 @@ export class Observer {
   readonly #known: Known;
   readonly #beganAt: number;
   readonly #members = new Map<string, readonly string[]>(); // node -> those it takes for active; none while it does not say
+  readonly #waiting = new Set<string>(); // nodes whose speakers have just started, and have not met those whose Pods are Ready
   readonly #macs: ReadonlyMap<string, string>; // MAC address -> node
   readonly #moments: Moment[] = []; // since the last sample
   #isOver = false;
@@ -73,6 +65,7 @@ export class Observer {
       this.#every(lookMs, () => this.#lookAtRouter()),
       this.#every(lookMs, () => this.#lookAtApi()),
       ...nodes.map((node) => this.#every(lookMs, () => this.#askMembers(node))),
+      ...nodes.map((node) => this.#every(lookMs, () => this.#askWhetherItWaits(node))),
       ...each,
     ]);
   }
@@ -130,7 +123,7 @@ export class Observer {
         return [name, others.map((other) => other.name)] as const;
       }),
     );
-    return { at: this.#known.now(), hears, members: new Map(this.#members) };
+    return { at: this.#known.now(), hears, members: new Map(this.#members), waiting: new Set(this.#waiting) };
   }
 
   /** Judged by what was known when it was asked: answers are waited for. */
@@ -143,11 +136,11 @@ export class Observer {
     const named = Object.entries(answers).map(
       ([address, macs]) => [address, macs.map((mac) => this.#macs.get(mac) ?? mac)] as const,
     );
-    const all = this.#target.nodes.map(({ name }) => name);
+    const able = this.#target.nodes.flatMap(({ name }) => (moment.waiting.has(name) ? [] : [name]));
     this.samples.push({
       at,
       answers: new Map(named),
-      candidates: new Map(named.map(([address]) => [address, all])),
+      candidates: new Map(named.map(([address]) => [address, able])),
       hears: moment.hears,
       members: moment.members,
       owners: new Map(),
@@ -156,9 +149,24 @@ export class Observer {
 
   async #askMembers(node: TargetNode): Promise<void> {
     try {
-      this.#members.set(node.name, activeMembers(await node.ask("/v1/members"), await node.ask("/v1/node")));
+      const { members } = (await node.ask("/v1/members")) as { members: { node: string; active: boolean }[] };
+      this.#members.set(
+        node.name,
+        members.flatMap(({ node, active }) => (active ? [node] : [])),
+      );
     } catch {
       this.#members.set(node.name, []);
+    }
+  }
+
+  async #askWhetherItWaits({ name, ask }: TargetNode): Promise<void> {
+    let waits = false; // One that does not say, as versions of before do not, could announce.
+    try {
+      const { verdicts } = (await ask("/v1/node")) as { verdicts: { cause: string }[] };
+      waits = verdicts.some(({ cause }) => cause === "waiting");
+    } finally {
+      if (waits) this.#waiting.add(name);
+      else this.#waiting.delete(name);
     }
   }
 

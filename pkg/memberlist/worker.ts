@@ -3,16 +3,13 @@
  * ack. It waits in the kernel as the threads of layer 2 and BFD do, but in turns of its event loop, because streams need that.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { type Millis, systemRandom } from "#pkg/clock";
+import { systemRandom } from "#pkg/clock";
 import { trimHeap } from "#pkg/heap";
 import { becomeRealTime } from "#pkg/linux";
-import { compileSooner, hurryGarbageCollection, PolledEventLoop } from "#pkg/threads";
+import { hurryGarbageCollection, PolledEventLoop } from "#pkg/threads";
 import { openSockets } from "./sockets.ts";
 import { ThreadMember } from "./thread-member.ts";
 import type { Command, Report, WorkerStart } from "./thread-messages.ts";
-
-/** By then the process has done what it does only once. */
-const startedAfter: Millis = 15_000;
 
 const port = parentPort;
 if (port === null) throw new Error("Cannot run the ring's thread: this is the main thread");
@@ -28,4 +25,3 @@ trimHeap();
 // Where it may not, it is on time as long as the machine has time.
 if (becomeRealTime()) hurryGarbageCollection();
 loop.start();
-loop.schedule("compile sooner", loop.now() + startedAfter, compileSooner);

@@ -58,9 +58,10 @@ test("a stop that takes too long is given up", async () => {
 });
 
 test("what only the start needed of Node's program is given back, and it goes on", async () => {
-  const { code, stdout } = await run(["--mode=settled"], "pages are given back", ["SIGTERM"]);
+  const { code, stdout, stderr } = await run(["--mode=settled"], "pages are given back", ["SIGTERM"]);
   assert.equal(code, 0);
   assert.match(stdout, /"stopped"/);
+  assert.match(stderr, /^settled$/m);
 });
 
 test("a start that fails exits with 1 and says why", async () => {

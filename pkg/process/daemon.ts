@@ -18,8 +18,10 @@ export interface Daemon<S extends FlagSet> {
   readonly start: (values: FlagValues<S>, log: Log) => Promise<Running>;
   /** How long disposing may take before the process ends anyway. */
   readonly stopTimeoutMs: number;
-  /** So long after the start, what only that needed of Node's program is given back; 15 s when unset. */
+  /** So long after the start, what only that needed of Node's program is given back, and `settled` is called; 15 s when unset. */
   readonly settledAfterMs?: number;
+  /** It has done by then what it does only once. */
+  readonly settled?: () => void;
 }
 
 const settledAfterMs = 15_000; // By then 10,000 Services have been read.
@@ -54,7 +56,11 @@ export async function runDaemon<S extends FlagSet>(daemon: Daemon<S>): Promise<n
     process.exit(1);
   }
   trimHeap();
-  setTimeout(releaseProgramPages, daemon.settledAfterMs ?? settledAfterMs).unref();
+  const settle = () => {
+    void releaseProgramPages();
+    daemon.settled?.();
+  };
+  setTimeout(settle, daemon.settledAfterMs ?? settledAfterMs).unref();
   log.info("stopping", { op: "shutdown", signal: await stopping });
   await running.leave?.();
   const timeout = setTimeout(() => {

@@ -87,7 +87,7 @@ export class PolledEventLoop implements Clock, Disposable {
     const left = leftToNode();
     const mayWait = left === "nothing" || (left === "handles" && this.#isSettled);
     this.#isOverToNode = left !== "nothing";
-    // A turn of Node's loop costs as much as half of what is done in one: it has one only where it has something to do.
+    // A turn of Node's loop takes an eighth of a wake-up, and is had only where there is something for it to do.
     do this.#wait(mayWait);
     while (!this.#isOverToNode);
   };

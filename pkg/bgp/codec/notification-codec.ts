@@ -21,7 +21,7 @@ export function decodeNotification(body: Uint8Array): Notification {
   const reader = new Reader(body, (found) => {
     return new NotificationError(messageHeader, MessageHeaderError.badMessageLength, `Cannot decode NOTIFICATION: ${found}`);
   });
-  return { type: "notification", code: reader.u8(), subcode: reader.u8(), data: reader.rest().slice() };
+  return { type: "notification", code: reader.u8(), subcode: reader.u8(), data: reader.copy(reader.remaining) };
 }
 
 /** The data of a Cease for an administrative shutdown or reset (RFC 9003, section 2): UTF-8, cut after a whole character to 255 octets. */

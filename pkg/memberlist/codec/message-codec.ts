@@ -111,7 +111,7 @@ export function decodeMessage(octets: Uint8Array): PacketMessage {
       };
     }
     case MessageType.user:
-      return { type: "user", payload: new Uint8Array(reader.rest()) };
+      return { type: "user", payload: reader.copy(reader.remaining) };
     default:
       throw new MemberlistError("unsupported", `Cannot decode a packet's message: its type is ${type}`);
   }

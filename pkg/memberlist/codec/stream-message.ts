@@ -141,7 +141,7 @@ function* readPushPull(input: Input, offset: number): Generator<number, Received
     const state = memberState(readMap(reader, stateNames));
     if (state !== undefined) states.push(state);
   }
-  const userState = new Uint8Array(reader.take(userStateLength));
+  const userState = reader.copy(userStateLength);
   const message: PushPull = { type: "pushPull", join: header.boolean("Join"), states, userState };
   const unusable = nodes - states.length;
   if (unusable === 0) return { message, problems: [] };

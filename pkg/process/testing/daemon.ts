@@ -17,6 +17,7 @@ await runDaemon({
   flags,
   stopTimeoutMs: 1000,
   settledAfterMs: 0,
+  settled: () => console.error("settled"),
   async start({ mode }, log) {
     if (mode === "broken") throw new Error("no kubeconfig");
     if (mode === "rejection") void Promise.reject(new Error("out of the blue"));
