@@ -21,9 +21,15 @@ export interface Measured extends AsyncDisposable {
   readonly started: number;
 }
 
+interface Container {
+  readonly command: readonly string[];
+  readonly args: readonly string[];
+  readonly env: readonly { readonly name: string; readonly value?: string }[];
+}
+
 interface Manifest {
   readonly spec: {
-    readonly template: { readonly spec: { readonly containers: [{ readonly command: string[]; readonly args: string[] }] } };
+    readonly template: { readonly spec: { readonly containers: readonly [Container] } };
   };
 }
 
@@ -101,9 +107,10 @@ export class BgpLab implements AsyncDisposable {
     flags: readonly string[] = [],
   ): Promise<Measured> {
     const manifest = load(readFileSync(new URL(`../../manifests/base/${name}.yaml`, import.meta.url), "utf8")) as Manifest;
-    const [{ command, args }] = manifest.spec.template.spec.containers;
+    const [{ command, args, env: given }] = manifest.spec.template.spec.containers;
     const program = [...command.slice(0, -1), ...nodeFlags, join(bundle, `${name}.js`)];
-    const env = { METALLB_NAMESPACE: "metallb-system", ...variables };
+    const values = given.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]]));
+    const env = { ...Object.fromEntries(values), METALLB_NAMESPACE: "metallb-system", ...variables };
     const started = performance.now();
     const argv = [...program, `--kubeconfig=${kubeconfig}`, ...args, ...flags];
     return measured(await this.node.spawn(name, argv, { env }), started);

@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { releaseFreedMemory } from "#pkg/heap";
 import type { Log } from "#pkg/log";
 import type { MakeCheckpoint, Plain } from "#pkg/recorder";
 import type { Task } from "./here.ts";
@@ -43,6 +44,7 @@ export class Checkpoints implements Disposable {
       this.#worker = new Worker(this.#file, { name: "checkpoint", workerData: task, resourceLimits });
       this.#worker.on("message", end);
       this.#worker.on("error", failed);
+      this.#worker.once("exit", () => void releaseFreedMemory()); // Tens of MB that the thread had, and nobody needs for minutes.
     } catch (error) {
       failed(error as Error);
     }
@@ -50,7 +52,7 @@ export class Checkpoints implements Disposable {
 
   /** What is being made is given up. */
   [Symbol.dispose](): void {
-    this.#worker?.removeAllListeners();
+    this.#worker?.removeAllListeners("message").removeAllListeners("error");
     void this.#worker?.terminate();
     this.#worker = undefined;
   }
