@@ -63,7 +63,9 @@ const controller: Answers = {
   "/v1/verdicts": self("controller", { verdicts: [] }),
 };
 
-const noEndpoint = dated("noReadyEndpoint", { message: "no endpoint is ready, so that 192.0.2.2 is announced by no node" });
+const noEndpoint = dated("noReadyEndpoint", {
+  message: "no endpoint is ready (the Service has none), so that 192.0.2.2 is announced by no node",
+});
 const byBgp = (by: string) => ({
   address: "203.0.113.1",
   pool: "far",
@@ -230,7 +232,7 @@ const golden: { args: string; out: string[]; err?: string; status?: number }[] =
       "PROBLEM                      STATE     CAUSE            MESSAGE",
       "peer 10.0.0.1:179 by n1, n2  Pending   connectTimeout   no answer within 5 s",
       'svc default/full             Pending   poolFull         pool "lan" has no free IPv4 address (all 1 are in use)',
-      "svc shop/cart                Pending   noReadyEndpoint  no endpoint is ready, so that 192.0.2.2 is announced by no node",
+      "svc shop/cart                Pending   noReadyEndpoint  no endpoint is ready (the Service has none), so that 192.0.2.2 is announced by no node",
       "node n1                      Degraded  rpFilter         rp_filter is strict on eth0",
     ],
   },

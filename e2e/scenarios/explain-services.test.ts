@@ -43,7 +43,7 @@ suite("ingotctl explains what people do to their Services", { skip: await Lab.re
     await applyService(cluster, "unready");
     await assigned(cluster, "unready");
     const text = await tool.explains("svc/unready", /^Service default\/unready: Pending \(noReadyEndpoint\)/);
-    assert.match(text, /To do: see why its Pods are not ready, and whether its selector matches them/);
+    assert.match(text, /\(the Service has none\).*To do: see whether its selector matches Pods, and whether these run/s);
   });
 
   test("a pool that is full", async () => {

@@ -53,6 +53,8 @@ export interface EndpointSlice extends ObjectMeta {
   readonly service: string;
   /** Each node once; those that serve nothing are left out. */
   readonly endpoints: readonly NodeEndpoints[];
+  /** How many there are that serve nothing. */
+  readonly idle: number;
 }
 
 /** How many endpoints there are on one node, which may be unknown; at least one. */

@@ -154,6 +154,7 @@ test("an EndpointSlice belongs to the Service in its label and counts for each n
       { nodeName: undefined, ready: 1, draining: 0 },
       { nodeName: "n4", ready: 1, draining: 1 },
     ],
+    idle: 3,
   });
   assert.equal(project(resources.endpointSlices, { metadata }).service, "");
 });
@@ -174,6 +175,7 @@ test("Endpoints read as one slice of the Service of their name", () => {
       { nodeName: "n1", ready: 1, draining: 0 },
       { nodeName: undefined, ready: 1, draining: 0 },
     ],
+    idle: 1,
   });
 });
 

@@ -120,6 +120,12 @@ function projectPort(raw: unknown): ServicePort[] {
 
 function projectEndpointSlice(raw: Fields, { key, namespace, name, uid, resourceVersion }: ObjectMeta): EndpointSlice {
   const service = text(fields(fields(raw.metadata).labels)["kubernetes.io/service-name"]);
+  const endpoints = list(raw.endpoints).map((entry): FoundEndpoint => {
+    const { nodeName, conditions } = fields(entry);
+    const { ready, serving, terminating } = fields(conditions);
+    const draining = serving === true && terminating === true;
+    return [optionalText(nodeName), ready !== false ? "ready" : draining ? "draining" : undefined];
+  });
   return {
     key,
     namespace,
@@ -127,33 +133,30 @@ function projectEndpointSlice(raw: Fields, { key, namespace, name, uid, resource
     uid,
     resourceVersion,
     service: service === "" ? "" : `${namespace}/${service}`,
-    endpoints: endpointsByNode(
-      list(raw.endpoints).map((entry) => {
-        const { nodeName, conditions } = fields(entry);
-        const { ready, serving, terminating } = fields(conditions);
-        const draining = serving === true && terminating === true;
-        return [optionalText(nodeName), ready !== false ? "ready" : draining ? "draining" : undefined];
-      }),
-    ),
+    endpoints: endpointsByNode(endpoints),
+    idle: endpoints.filter(([, state]) => state === undefined).length,
   };
 }
 
 function projectEndpoints(raw: Fields, meta: ObjectMeta): EndpointSlice {
-  const ready = list(raw.subsets)
-    .flatMap((entry) => list(fields(entry).addresses))
-    .map(fields)
-    .filter(({ ip }) => text(ip) !== "");
+  const those = (key: "addresses" | "notReadyAddresses") =>
+    list(raw.subsets)
+      .flatMap((entry) => list(fields(entry)[key]))
+      .map(fields)
+      .filter(({ ip }) => text(ip) !== "");
   return {
     ...meta,
     service: meta.key,
-    endpoints: endpointsByNode(ready.map(({ nodeName }) => [optionalText(nodeName), "ready"])),
+    endpoints: endpointsByNode(those("addresses").map(({ nodeName }) => [optionalText(nodeName), "ready"])),
+    idle: those("notReadyAddresses").length,
   };
 }
 
+/** One that serves nothing has no state. */
+type FoundEndpoint = readonly [nodeName: string | undefined, state: "ready" | "draining" | undefined];
+
 /** Only their numbers are kept, because a Service may have 100,000 endpoints. */
-function endpointsByNode(
-  endpoints: readonly (readonly [nodeName: string | undefined, state: "ready" | "draining" | undefined])[],
-): readonly NodeEndpoints[] {
+function endpointsByNode(endpoints: readonly FoundEndpoint[]): readonly NodeEndpoints[] {
   const nodes = new Map<string | undefined, { ready: number; draining: number }>();
   for (const [nodeName, state] of endpoints) {
     if (state === undefined) continue;

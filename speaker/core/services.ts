@@ -97,6 +97,11 @@ export function endpointsOf({ slices, merged }: Services, service: string): read
   return several === undefined ? (slices.get(service)?.[0]?.endpoints ?? []) : [...several.values()];
 }
 
+/** How many endpoints there are that serve nothing, in all its slices together. */
+export function idleEndpointsOf({ slices }: Services, service: string): number {
+  return (slices.get(service) ?? []).reduce((sum, { idle }) => sum + idle, 0);
+}
+
 function addSlice(services: Services, slice: EndpointSlice): void {
   const { slices, merged } = services;
   removeSlice(services, slice.service, slice.key);

@@ -32,7 +32,8 @@ export function endpointSlice(of: string, ready: Readonly<Record<string, boolean
   const endpoints = Object.entries(ready).flatMap(([nodeName, isReady]) =>
     isReady ? [{ nodeName, ready: 1, draining: 0 }] : [],
   );
-  return { ...meta(`${namespace}/${name}-1`), service: key, endpoints };
+  const idle = Object.keys(ready).length - endpoints.length;
+  return { ...meta(`${namespace}/${name}-1`), service: key, endpoints, idle };
 }
 
 export function node(name: string, fields: Partial<Node> = {}): Node {

@@ -9,7 +9,7 @@ import { conflictsOf } from "../conflicts/conflict-defense.ts";
 import { conflictVerdict, occupiedVerdict } from "../conflicts/conflict-reports.ts";
 import { type NotHere, whyNotHere } from "../nodes.ts";
 import { wireFault } from "../self-tests.ts";
-import { addressesOf, whyWithoutAddresses } from "../services.ts";
+import { addressesOf, idleEndpointsOf, whyWithoutAddresses } from "../services.ts";
 import type { DefendedAddress, SpeakerState } from "../state.ts";
 import { refusalVerdict } from "./refusals.ts";
 
@@ -106,7 +106,7 @@ function addressVerdict(
   const found = placement?.verdicts.get(key);
   if (placement === undefined || found === undefined) return notPlaced;
   const policy = state.services.rows.get(key)?.service.externalTrafficPolicy ?? "Cluster";
-  if (!found.announced) return refusalVerdict(state, placement, found, policy);
+  if (!found.announced) return refusalVerdict(state, placement, found, { policy, idle: idleEndpointsOf(state.services, key) });
   if (isByBgp(placement)) return routesVerdict(state, placement, sessions);
   if (isByInterface(placement)) return routedVerdict(state, placement);
   if (placement.owner === undefined)

@@ -9,6 +9,13 @@ type State = Pick<SpeakerState, "node" | "config" | "members" | "nodes">;
 type Policy = "Cluster" | "Local";
 type Placed = Pick<AddressPlacement, "address" | "isOwned" | "pool" | "protocol" | "owner">;
 
+/** What is to be known of the Service for which an address is not announced. */
+interface Refused {
+  readonly policy: Policy;
+  /** How many of its endpoints serve nothing. */
+  readonly idle: number;
+}
+
 /** Why no node at all may announce an address, although there are speakers and endpoints. */
 export type Obstacle = Refusal & { readonly reason: ObstacleReason };
 
@@ -25,7 +32,7 @@ export function isObstacle(refusal: Refusal): refusal is Obstacle {
 }
 
 /** Why the address is not announced for a Service. By BGP and in its kernel each node answers for itself. */
-export function refusalVerdict(state: State, placed: Placed, refusal: Refusal, policy: Policy): Verdict {
+export function refusalVerdict(state: State, placed: Placed, refusal: Refusal, { policy, idle }: Refused): Verdict {
   const { node } = state;
   const { address, isOwned, owner } = placed;
   switch (refusal.reason) {
@@ -34,7 +41,7 @@ export function refusalVerdict(state: State, placed: Placed, refusal: Refusal, p
         message: `${address} is in no pool of the configuration in force, or not in the pool of the Service's first address`,
       });
     case "noReadyEndpoint":
-      return verdict("service", refusal.reason, { message: `no endpoint is ready, so that ${address} is announced by no node` });
+      return unreadyVerdict(`${address}`, idle);
     case "noReadyEndpointOnActiveNode": {
       const tainted = outOfServiceNodes(state);
       const where = tainted.length === 0 ? "" : ` and without the taint ${outOfServiceTaint}`;
@@ -79,6 +86,12 @@ export function refusalVerdict(state: State, placed: Placed, refusal: Refusal, p
     default:
       return refusal satisfies never;
   }
+}
+
+function unreadyVerdict(address: string, idle: number): Verdict {
+  const message = `no endpoint is ready (the Service has ${idle || "none"}), so that ${address} is announced by no node`;
+  const next = idle === 0 ? "see whether its selector matches Pods, and whether these run" : "see why its Pods are not ready";
+  return verdict("service", "noReadyEndpoint", { message, next });
 }
 
 /** @param node that speaks for itself; undefined where all nodes together have an owner @param what an address or a pool */

@@ -56,7 +56,12 @@ const cases: { name: string; text?: string; serve: (bench: Bench) => void; says:
   {
     name: "no ready endpoint",
     serve: (bench) => bench.serve("default/web", [x], {}, { node1: false }),
-    says: /^Pending noReadyEndpoint: no endpoint is ready/,
+    says: /^Pending noReadyEndpoint: no endpoint is ready \(the Service has 1\), /,
+  },
+  {
+    name: "no endpoint",
+    serve: (bench) => bench.serve("default/web", [x], {}, {}),
+    says: /^Pending noReadyEndpoint: no endpoint is ready \(the Service has none\), /,
   },
   {
     name: "Local without a speaker where the endpoints are",
