@@ -37,7 +37,7 @@ test("a thread that cannot be had is reported, and the recording goes on", { tim
   const logged: string[] = [];
   const log = { ...silentLog, warn: (message: string) => logged.push(message) };
   using checkpoints = new Checkpoints({ program: "speaker", main: "file:///nowhere/main.js", options, log });
-  const made = await new Promise((resolve) => checkpoints.make({ checkpoint: undefined, entries: new Uint8Array() }, resolve));
+  const made = await new Promise((resolve) => checkpoints.make({ checkpoint: undefined, entries: [] }, resolve));
   assert.ok(made instanceof Error);
   assert.deepEqual(logged, ["no checkpoint can be made of what was recorded"]);
 });

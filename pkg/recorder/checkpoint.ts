@@ -34,8 +34,8 @@ export interface Checkpoint {
 export interface Segment {
   /** The one before; undefined for the beginning. */
   readonly checkpoint: Uint8Array | undefined;
-  /** What comes after it, as one gzip file. */
-  readonly entries: Uint8Array;
+  /** What comes after it: gzip files, each of whole lines. */
+  readonly entries: readonly Uint8Array[];
 }
 
 // What 2 MB unpack to at most, and then some: a file may be anything.
@@ -47,16 +47,35 @@ const dense = { params: { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI
  * The checkpoint after a segment, squeezed. It is made of nothing but recorded inputs, so that it has no secret that they lack. Takes
  * seconds where there are 10,000 Services.
  */
-export function fold(kind: CoreKind, options: Plain, { checkpoint, entries }: Segment): Uint8Array {
-  const before = checkpoint && parseCheckpoint(checkpoint);
-  const core = coreOf(kind, options, before);
-  let { entries: count, otherwise } = before ?? { entries: 0, otherwise: 0 };
-  for (const { at, input, decisions } of readEntries(entries)) {
-    count++;
-    if (JSON.stringify(core.run({ at, input })) !== JSON.stringify(decisions)) otherwise++;
-  }
+export function fold(kind: CoreKind, options: Plain, segment: Segment): Uint8Array {
+  return brotliCompressSync(textAfter(kind, options, segment), dense);
+}
+
+/** In functions of their own, so that what each step needed is garbage when the next begins: the state comes to tens of megabytes in each of its forms. */
+function textAfter(kind: CoreKind, options: Plain, { checkpoint, entries }: Segment): Buffer {
+  const { core, count, otherwise } = run(resume(kind, options, checkpoint), entries);
   const after: Checkpoint = { format: kind.format, entries: count, otherwise, state: core.save() };
-  return brotliCompressSync(JSON.stringify(after), dense);
+  return Buffer.from(JSON.stringify(after));
+}
+
+interface Resumed {
+  readonly core: ReplayedCore;
+  readonly count: number;
+  readonly otherwise: number;
+}
+
+function resume(kind: CoreKind, options: Plain, checkpoint: Uint8Array | undefined): Resumed {
+  const before = checkpoint && parseCheckpoint(checkpoint);
+  return { core: coreOf(kind, options, before), count: before?.entries ?? 0, otherwise: before?.otherwise ?? 0 };
+}
+
+function run({ core, count, otherwise }: Resumed, files: Segment["entries"]): Resumed {
+  for (const file of files)
+    for (const { at, input, decisions } of readEntries(file)) {
+      count++;
+      if (JSON.stringify(core.run({ at, input })) !== JSON.stringify(decisions)) otherwise++;
+    }
+  return { core, count, otherwise };
 }
 
 /** The core at a checkpoint, or where there is none from its beginning. @throws {RecordingError} for a checkpoint of another format */

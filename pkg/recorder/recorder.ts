@@ -160,7 +160,7 @@ export class Recorder {
     for (let bytes = 0; bytes < half; bytes += those.at(-1)?.length ?? 0)
       those.push((this.#chunks[those.length] as Chunk).octets);
     this.#making = { chunks: those.length, left: those.length };
-    this.#makeCheckpoint({ checkpoint: before, entries: Buffer.concat(those) }, (made) => this.#checkpointMade(made));
+    this.#makeCheckpoint({ checkpoint: before, entries: those }, (made) => this.#checkpointMade(made));
   }
 
   #checkpointMade(made: Uint8Array | Error): void {
