@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
+import { trimHeap } from "#pkg/heap";
 import { json, OneLine, type Route } from "#pkg/http";
 import { asked, textOf } from "#pkg/http/testing";
 import { escapeControls } from "#pkg/text";
@@ -31,6 +32,13 @@ test("JSON that is made in slices is what the language makes", async () => {
 test("what is to be on one line is, with the same escapes", async () => {
   const found = await answer({ list: [new OneLine({ name: "a\u202eb", of: [1] }), new OneLine([])] });
   assert.equal(textOf(found), '{\n  "list": [\n    {"name":"a\\u202eb","of":[1]},\n    []\n  ]\n}\n');
+});
+
+test("an answer that was given is not kept", async () => {
+  const given = new WeakRef(await answer({ long: "x".repeat(1_000_000) }));
+  await setImmediate(); // A WeakRef keeps what it is made of until the end of the turn.
+  trimHeap();
+  assert.ok(given.deref() === undefined);
 });
 
 test("of a long list a turn of the event loop makes a part, and of several lists one after another", async () => {
