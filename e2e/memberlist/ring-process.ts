@@ -133,10 +133,6 @@ export class RingProcess implements AsyncDisposable {
     if (joined !== 1) throw new Error(`Cannot join ${other.address}: ${error}`);
   }
 
-  signal(name: NodeJS.Signals): void {
-    this.#child.kill(name);
-  }
-
   /** Ends it at once, as a crash would, and waits until it is gone. */
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");

@@ -6,15 +6,20 @@
  * - `fast` under the same;
  * - `fast` without either.
  *
+ * Where they may they run before all other processes, as the ring of a speaker does; else a busy machine stalls them for longer.
  * Nobody may be declared dead, and whoever was suspected must have refuted it in the end.
  *
  * Prints what happened and what of this does not hold, and exits with 1 when there is any.
  */
 import { randomInt } from "node:crypto";
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { Worker } from "node:worker_threads";
 import { waitFor } from "#e2e/lab";
+import type { Millis } from "#pkg/clock";
 import { LargeRing } from "./large-ring.ts";
+import type { Stall } from "./staller.ts";
 
 const members = 10;
 const stallMillis = 200;
@@ -40,9 +45,9 @@ interface Soak {
 }
 
 const soaks: readonly Soak[] = [
-  { ring: "lan, loss and stalls", flags: ["--timing=lan", "--loss=0.05"], faults: true },
-  { ring: "fast, loss and stalls", flags: ["--timing=fast", "--loss=0.05"], faults: true },
-  { ring: "fast, no faults", flags: ["--timing=fast"], faults: false },
+  { ring: "lan, loss and stalls", flags: ["--timing=lan", "--loss=0.05", "--real-time"], faults: true },
+  { ring: "fast, loss and stalls", flags: ["--timing=fast", "--loss=0.05", "--real-time"], faults: true },
+  { ring: "fast, no faults", flags: ["--timing=fast", "--real-time"], faults: false },
 ];
 
 /** What should have been otherwise. A suspicion that is over was refuted, or has become a death. */
@@ -65,32 +70,41 @@ async function outcomeOf(ring: LargeRing): Promise<Outcome> {
   };
 }
 
-async function run(soak: Soak): Promise<{ readonly stalls: number; readonly outcome: Outcome }> {
+interface Ran {
+  readonly stalls: number;
+  readonly longestStall: Millis;
+  readonly outcome: Outcome;
+}
+
+async function run(soak: Soak): Promise<Ran> {
   await using ring = await LargeRing.start("ingot", members, { flags: soak.flags });
   const end = performance.now() + minutesEach * 60_000;
-  let stalls = 0;
+  let [stalls, longestStall] = [0, 0];
   while (performance.now() < end) {
     await sleep(randomInt(...betweenStalls));
     if (!soak.faults) continue;
-    const victim = ring.nodes[randomInt(members)];
-    victim?.signal("SIGSTOP");
-    await sleep(stallMillis);
-    victim?.signal("SIGCONT");
+    const stall: Stall = { pid: ring.nodes[randomInt(members)]?.pid ?? 0, lasts: stallMillis };
+    staller.postMessage(stall);
+    const [lasted]: Millis[] = await once(staller, "message");
+    longestStall = Math.max(longestStall, lasted ?? 0);
     stalls++;
   }
   const holds = async () => problemsOf(await outcomeOf(ring)).length === 0;
   await waitFor("the last suspicions to be refuted", holds, { timeout: 60_000, every: 1_000 }).catch(() => {}); // Then they are printed below.
-  return { stalls, outcome: await outcomeOf(ring) };
+  return { stalls, longestStall, outcome: await outcomeOf(ring) };
 }
 
+const staller = new Worker(new URL("staller.ts", import.meta.url));
 const table: object[] = [];
 const failures: string[] = [];
 for (const soak of soaks) {
-  const { stalls, outcome } = await run(soak);
+  const { stalls, longestStall, outcome } = await run(soak);
   const problems = problemsOf(outcome);
-  table.push({ ring: soak.ring, minutes: Number(minutesEach.toFixed(1)), stalls, ...outcome, holds: problems.length === 0 });
+  const minutes = Number(minutesEach.toFixed(1));
+  table.push({ ring: soak.ring, minutes, stalls, longest: Math.round(longestStall), ...outcome, holds: problems.length === 0 });
   failures.push(...problems.map((problem) => `${soak.ring}: ${problem}`));
 }
+await staller.terminate();
 console.table(table);
 for (const failure of failures) console.log(`does not hold: ${failure}`);
 process.exitCode = failures.length === 0 ? 0 : 1;
