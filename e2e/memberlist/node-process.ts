@@ -1,6 +1,6 @@
 /**
  * One of our members in a process of its own, with the flags, commands and lines of `peer/main.go`; beside those `--timing` (lan,
- * fast, auto), `--real-time` (it runs before all others, as a speaker's ring does where it may), `--loss` (the part of arriving packets to lose, 0 to 1), `--user` (a text that goes with its view as user state), `--capture` (a file for the packets that arrive, in hex) and the
+ * fast, auto), `--loss` (the part of arriving packets to lose, 0 to 1), `--user` (a text that goes with its view as user state), `--capture` (a file for the packets that arrive, in hex) and the
  * commands `counters` and `broadcast LETTER` (a user message of that letter, as long as can be). With `--thread` the member is in a
  * thread of its own, as in a speaker: then there is no loss and no user state, no `broadcast`, but `block MILLISECONDS`, in which the main
  * thread does nothing else.
@@ -9,7 +9,6 @@ import { appendFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { type Random, systemRandom } from "#pkg/clock";
-import { becomeRealTime } from "#pkg/linux";
 import { createLog } from "#pkg/log";
 import {
   defaultWire,
@@ -39,7 +38,6 @@ const { values } = parseArgs({
     loss: { type: "string", default: "0" },
     user: { type: "string", default: "" },
     thread: { type: "boolean", default: false },
-    "real-time": { type: "boolean", default: false },
     capture: { type: "string", default: "" },
   },
 });
@@ -111,7 +109,6 @@ member.onEvent((event: RingEvent | MemberlistEvent) => {
   if (event.type === "member") print({ event: events[event.change], member: describe(event.member) });
   if (event.type === "user") print({ event: `user ${Buffer.from(event.payload).toString().slice(0, 20)}` });
 });
-if (values["real-time"]) becomeRealTime();
 await member.start();
 print({ event: "ready" });
 
