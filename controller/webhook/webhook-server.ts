@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
 import { createServer, type Server } from "node:net";
 import type { Certificate } from "#pkg/certificate";
-import { type Allowance, type Clock, type Millis, Tokens } from "#pkg/clock";
+import { type Allowance, type Clock, type Millis, SerialQueue, Tokens } from "#pkg/clock";
 import { backlog, Regulars, ServerGate } from "#pkg/connections";
 import type { Log } from "#pkg/log";
 import { parseAddress } from "#pkg/net";
@@ -37,7 +37,7 @@ export class WebhookServer implements AsyncDisposable {
   #https: HttpsServer | undefined;
   #listener: Server | undefined;
   #paths: readonly string[] = []; // Of the certificate that is shown, and of the one before: the API server may not know the change yet.
-  #last: Promise<unknown> = Promise.resolve(); // One review after another.
+  readonly #reviewing = new SerialQueue();
 
   constructor(options: WebhookServerOptions) {
     const { clock, log } = options;
@@ -48,8 +48,7 @@ export class WebhookServer implements AsyncDisposable {
       log,
       op: "webhook",
       advice: "look who connects to this port: only the API server has to reach it",
-      isKnown: (address) => this.#regulars.has(address),
-      known: () => this.#regulars.addresses,
+      known: this.#regulars,
     });
     this.#connections = new Connections(clock);
     this.#reviews = new Tokens(webhookLimits.reviews, clock.now());
@@ -115,9 +114,8 @@ export class WebhookServer implements AsyncDisposable {
       if (body === undefined) return end(413, `more than ${webhookLimits.bodyBytes} octets\n`);
       const asked = readReview(body);
       if (asked === undefined) return end(400, "no AdmissionReview\n");
-      const reviewing = this.#last.then(() => this.#options.review(asked, deadline));
-      this.#last = reviewing.catch(() => {});
-      end(200, answerReview(asked.uid, await reviewing), "application/json");
+      const answer = await this.#reviewing.run(() => this.#options.review(asked, deadline));
+      end(200, answerReview(asked.uid, answer), "application/json");
     } catch (error) {
       if (request.destroyed && !request.complete) return; // Whoever asked has gone.
       log.error("cannot answer an admission review", { op: "webhook", error });

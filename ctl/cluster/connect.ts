@@ -1,6 +1,7 @@
 import { Agent, request } from "node:http";
 import { type Duplex, duplexPair } from "node:stream";
 import { CoreV1Api, KubeConfig, PortForward, type V1Pod } from "@kubernetes/client-node";
+import { SerialQueue } from "#pkg/clock";
 import { UsageError } from "../command.ts";
 import { argumentsOf, flagOf, programOf } from "./installation.ts";
 import type { ClusterOptions, Processes, Target } from "./processes.ts";
@@ -114,7 +115,7 @@ class ForwardedProcesses implements Processes {
 /** HTTP over one forwarded port: one question at a time, over a connection that is kept for the next one. */
 export class PodAgent extends Agent {
   readonly #open: () => Promise<Duplex>;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #questions = new SerialQueue();
 
   constructor(open: () => Promise<Duplex>) {
     super({ keepAlive: true, maxSockets: 1 });
@@ -123,9 +124,7 @@ export class PodAgent extends Agent {
 
   /** @throws {Error} without an answer */
   get(path: string): Promise<{ readonly status: number; readonly body: string }> {
-    const answer = this.#last.then(() => getText(this, path));
-    this.#last = answer.catch(() => {});
-    return answer;
+    return this.#questions.run(() => getText(this, path));
   }
 
   override createConnection(_options: unknown, done?: (error: Error | null, stream: Duplex) => void): undefined {

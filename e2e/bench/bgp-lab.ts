@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { load } from "js-yaml";
 import { ApiClient, type Reference } from "#e2e/demo-cluster";
 import { type Host, Lab, type LabProcess, type Switch } from "#e2e/lab";
 import { Bird, type RouterConfiguration } from "#e2e/routers";
+import { manifestProgram } from "./manifest-program.ts";
 import { ProcessUsage } from "./measure.ts";
 
 export const nodeAddress = "172.30.0.11";
@@ -19,18 +19,6 @@ export interface Measured extends AsyncDisposable {
   readonly usage: ProcessUsage;
   /** As of `performance.now`. */
   readonly started: number;
-}
-
-interface Container {
-  readonly command: readonly string[];
-  readonly args: readonly string[];
-  readonly env: readonly { readonly name: string; readonly value?: string }[];
-}
-
-interface Manifest {
-  readonly spec: {
-    readonly template: { readonly spec: { readonly containers: readonly [Container] } };
-  };
 }
 
 /** A node with an API server on it, and routers, on one switch. */
@@ -106,13 +94,11 @@ export class BgpLab implements AsyncDisposable {
     variables: Readonly<Record<string, string>>,
     flags: readonly string[] = [],
   ): Promise<Measured> {
-    const manifest = load(readFileSync(new URL(`../../manifests/base/${name}.yaml`, import.meta.url), "utf8")) as Manifest;
-    const [{ command, args, env: given }] = manifest.spec.template.spec.containers;
-    const program = [...command.slice(0, -1), ...nodeFlags, join(bundle, `${name}.js`)];
-    const values = given.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]]));
-    const env = { ...Object.fromEntries(values), METALLB_NAMESPACE: "metallb-system", ...variables };
+    const program = manifestProgram(name);
+    const env = { ...program.env, METALLB_NAMESPACE: "metallb-system", ...variables };
+    const node = ["node", ...program.nodeFlags, ...nodeFlags, join(bundle, `${name}.js`)];
+    const argv = [...node, `--kubeconfig=${kubeconfig}`, ...program.args, ...flags];
     const started = performance.now();
-    const argv = [...program, `--kubeconfig=${kubeconfig}`, ...args, ...flags];
     return measured(await this.node.spawn(name, argv, { env }), started);
   }
 

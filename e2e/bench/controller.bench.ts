@@ -3,16 +3,16 @@
  * server and etcd on the same machine. Beside the figures stands a bound from the same run, the mean of before and after: a bare client that
  * makes the same writes, as many at once, with nobody deciding. Run it as root with `node e2e/bench/controller.bench.ts`; it takes some minutes.
  */
-import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
+import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { load } from "js-yaml";
 import { readAuditLog } from "#e2e/cluster";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { connect, resources, type Service } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { build } from "../../build.ts";
+import { manifestProgram } from "./manifest-program.ts";
 import { MeasuredProcess, quantile } from "./measure.ts";
 import { BareClient, type RealApi, realApi, runBesideRealApi } from "./real-api.ts";
 
@@ -213,14 +213,6 @@ async function measure(api: RealApi, count: number, { command, env }: Program): 
   row("  until all events are written, too, s", total.toFixed(2), ratio(total, statuses + events));
 }
 
-interface Container {
-  readonly command: string[];
-  readonly env: readonly { readonly name: string; readonly value?: string }[];
-}
-interface Deployment {
-  readonly spec: { readonly template: { readonly spec: { readonly containers: [Container] } } };
-}
-
 const api = realApi();
 if (api === undefined) for (const count of ["1000", "10000"]) await runBesideRealApi(import.meta.filename, count);
 else {
@@ -228,13 +220,8 @@ else {
   try {
     const dist = join(directory, "dist");
     await build(dist);
-    const manifest = load(readFileSync(new URL("../../manifests/base/controller.yaml", import.meta.url), "utf8")) as Deployment;
-    const [container] = manifest.spec.template.spec.containers;
-    const command = [...container.command.slice(1, -1), join(dist, "controller.js")];
-    const env = Object.fromEntries(
-      container.env.flatMap(({ name, value }) => (name.startsWith("METALLB_") || !value ? [] : [[name, value]])),
-    );
-    await measure(api, Number(process.argv[3]), { command, env });
+    const { nodeFlags, env } = manifestProgram("controller");
+    await measure(api, Number(process.argv[3]), { command: [...nodeFlags, join(dist, "controller.js")], env });
   } finally {
     rmSync(directory, { recursive: true });
   }

@@ -136,7 +136,7 @@ export class Observer {
     const named = Object.entries(answers).map(
       ([address, macs]) => [address, macs.map((mac) => this.#macs.get(mac) ?? mac)] as const,
     );
-    const able = this.#target.nodes.flatMap(({ name }) => (moment.waiting.has(name) ? [] : [name]));
+    const able = this.#target.nodes.map(({ name }) => name).filter((name) => !moment.waiting.has(name));
     this.samples.push({
       at,
       answers: new Map(named),

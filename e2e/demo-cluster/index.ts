@@ -7,5 +7,6 @@ export { ApiClient, type ApiObject, ApiRefusal, type Reference } from "./api-cli
 export type { Backend } from "./backend.ts";
 export { DemoCluster, type DemoClusterOptions, type DemoNode, demoConfiguration } from "./demo-cluster.ts";
 export type { DemoService, ServiceOptions } from "./demo-service.ts";
+export { baseManifests, podTemplate } from "./manifests.ts";
 export { eventsOf, learned, type SeenEvent } from "./observe.ts";
 export type { Workload } from "./workload.ts";

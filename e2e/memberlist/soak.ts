@@ -83,7 +83,9 @@ async function run(soak: Soak): Promise<Ran> {
   while (performance.now() < end) {
     await sleep(randomInt(...betweenStalls));
     if (!soak.faults) continue;
-    const stall: Stall = { pid: ring.nodes[randomInt(members)]?.pid ?? 0, lasts: stallMillis };
+    const victim = ring.nodes[randomInt(members)];
+    if (victim === undefined) continue;
+    const stall: Stall = { pid: victim.pid, lasts: stallMillis };
     staller.postMessage(stall);
     const [lasted]: Millis[] = await once(staller, "message");
     longestStall = Math.max(longestStall, lasted ?? 0);

@@ -14,8 +14,7 @@ function gate() {
     clock,
     maxOfSource: 50,
     maxOfStrangers: 500,
-    isKnown: (address) => address === member,
-    known: () => [member],
+    known: { has: (address) => address === member, addresses: [member] },
     onRefused: (address) => refused.push(address),
   });
   gate.start({ refuse: (refusal) => refusals.push(refusal) });

@@ -21,16 +21,19 @@ export interface Refuser {
 const windowMillis: Millis = 1100;
 const maxRefused = 256;
 
+/** Who is to get in however many others connect. */
+export interface KnownSources {
+  has(address: string): boolean;
+  readonly addresses: readonly string[];
+}
+
 export interface ConnectionGateOptions {
   readonly clock: Clock;
   /** How many connections anybody may open in a second, also who is known. It has to leave room for many behind one address. */
   readonly maxOfSource: number;
   /** How many all sources together that are not known, so that many of them cost no more than few. */
   readonly maxOfStrangers: number;
-  /** Whether the source is one that is to get in however many others connect. */
-  readonly isKnown: (address: string) => boolean;
-  /** The addresses of all of these. */
-  readonly known: () => readonly string[];
+  readonly known: KnownSources;
   /** Connections of this source are refused for a while, by itself or as one of many. */
   readonly onRefused: (address: string) => void;
 }
@@ -65,7 +68,7 @@ export class ConnectionGate implements Disposable {
 
   /** Counts a connection. @returns whether it may stay; the last ones before the kernel refuses them may not */
   admits(address: string): boolean {
-    const { clock, maxOfSource, maxOfStrangers, isKnown, onRefused } = this.#options;
+    const { clock, maxOfSource, maxOfStrangers, known, onRefused } = this.#options;
     const now = clock.now();
     if (!this.#refuses && now >= this.#since + windowMillis) this.#begin(now);
     const count = (this.#counts.get(address) ?? 0) + 1;
@@ -78,7 +81,7 @@ export class ConnectionGate implements Disposable {
       }
       return false;
     }
-    if (isKnown(address)) return true;
+    if (known.has(address)) return true;
     if (++this.#strangers === maxOfStrangers + 1) {
       onRefused(address);
       this.#refuse(now);
@@ -95,7 +98,7 @@ export class ConnectionGate implements Disposable {
   }
 
   #refuse(now: Millis): void {
-    const allBut = this.#refusesStrangers ? this.#options.known() : undefined;
+    const allBut = this.#refusesStrangers ? this.#options.known.addresses : undefined;
     this.#refuser?.refuse({ sources: [...this.#refused], allBut });
     this.#reopening.setNoLater(now + windowMillis);
   }

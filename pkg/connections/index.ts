@@ -3,7 +3,7 @@
  * kernel refuses them for a second. For listeners of Node (`ServerGate`) and others. Pure but for `ServerGate`. Not here: what becomes of
  * connections that are open.
  */
-export { ConnectionGate, type Refusal, type Refuser } from "./connection-gate.ts";
+export { ConnectionGate, type KnownSources, type Refusal, type Refuser } from "./connection-gate.ts";
 export { refusalFilter } from "./refusal-filter.ts";
 export { Regulars } from "./regulars.ts";
 export { backlog, descriptorOf, ServerGate } from "./server-gate.ts";

@@ -1,5 +1,6 @@
 import type { Clock, Millis } from "#pkg/clock";
 import { parseAddress } from "#pkg/net";
+import type { KnownSources } from "./connection-gate.ts";
 
 export const regularLimits = {
   /** More than have business with one process: a kubelet, Prometheus twice, some people. */
@@ -9,7 +10,7 @@ export const regularLimits = {
 } as const;
 
 /** Who asked, of whom so many get in however many others connect: the first, while they go on asking, and who asks from this host. */
-export class Regulars {
+export class Regulars implements KnownSources {
   readonly #clock: Clock;
   readonly #own: readonly string[];
   readonly #asked = new Map<string, Millis>(); // address -> when it asked last

@@ -30,8 +30,7 @@ class Bench implements AsyncDisposable {
       log,
       op: "test",
       advice: "look",
-      isKnown: (address) => known.includes(address),
-      known: () => known,
+      known: { has: (address) => known.includes(address), addresses: known },
     });
     this.#server = createServer((socket) => {
       const source = this.gate.admit(socket);

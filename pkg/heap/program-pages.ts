@@ -1,4 +1,5 @@
 import { readFile, readlink } from "node:fs/promises";
+import { cFunction } from "./c-function.ts";
 
 const dontNeed = 4; // MADV_DONTNEED
 
@@ -16,10 +17,8 @@ export interface Mapping {
 export async function releaseProgramPages(): Promise<boolean> {
   try {
     const mappings = unchangedMappings(await readFile("/proc/self/smaps", "utf8"), await readlink("/proc/self/exe"));
-    // Only now: the controller has no other use for the library, and need not wait for it when it starts.
-    const { default: koffi } = await import("koffi");
-    const advise = koffi.load(null).func("int madvise(void *start, size_t length, int advice)");
-    return mappings.map(({ start, length }): number => advise(start, length, dontNeed)).includes(0);
+    const advise = await cFunction("int madvise(void *start, size_t length, int advice)");
+    return mappings.map(({ start, length }) => advise(start, length, dontNeed)).includes(0);
   } catch {
     return false;
   }

@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { SerialQueue } from "#pkg/clock";
 import { escapeControls } from "#pkg/text";
 import type { Asked, Handler, Route } from "./server.ts";
 
@@ -9,7 +10,7 @@ const charactersOfPiece = 40;
 // Different answers that wait. Who asks for an answer that waits already has that one.
 const maxWaiting = 64;
 
-let last: Promise<unknown> = Promise.resolve();
+const making = new SerialQueue();
 let waiting = 0;
 
 /**
@@ -32,7 +33,7 @@ export function json(value: (asked: Asked) => unknown): Handler {
     };
     const made = (async () => await value(asked))().then(
       (found) =>
-        inTurn(() => {
+        making.run(() => {
           begin();
           return render(found);
         }),
@@ -44,14 +45,6 @@ export function json(value: (asked: Asked) => unknown): Handler {
     next.set(query, made);
     return made;
   };
-}
-
-const noop = (): void => {};
-
-function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  const made = last.then(work);
-  last = made.then(noop, noop); // Not what was made: an answer may have megabytes.
-  return made;
 }
 
 async function render(value: unknown): Promise<Route> {

@@ -82,8 +82,7 @@ export async function serve(options: ServeOptions): Promise<HttpServer> {
     log,
     op: "http",
     advice: "look who connects to this port: only Prometheus and the kubelet have to reach it",
-    isKnown: (address) => regulars.has(address),
-    known: () => regulars.addresses,
+    known: regulars,
   });
   const connections = new Connections({ routes, log, clock, regulars });
   const door = { connections, gate, log };

@@ -121,14 +121,13 @@ export class Memberlist implements AsyncDisposable {
       clock,
       maxOfSource,
       maxOfStrangers,
-      isKnown: (address) => this.#packets.isKnown(address),
-      known: () => this.#packets.known,
+      known: this.#packets.known,
       onRefused: (address) => this.#log.refusedConnections(address),
     });
     this.#streams = new IncomingStreams({
       wire,
       clock,
-      isKnown: (address) => this.#packets.isKnown(address),
+      known: this.#packets.known,
       encode: (message) => this.#encodeStream(message, "listener"),
       onRequest: (stream, from, message) => this.#handle({ type: "request", stream, from: endpoint(from), message }),
       onProblem: (from, error) => this.#refuse(from, "TCP", error),

@@ -1,5 +1,6 @@
 import { nonceLength } from "#pkg/aes-gcm";
 import type { Millis } from "#pkg/clock";
+import type { KnownSources } from "#pkg/connections";
 import { maxSealOverhead } from "./codec/keyring.ts";
 import { MessageType } from "./codec/messages.ts";
 import type { Wire } from "./codec/wire.ts";
@@ -15,7 +16,7 @@ const maxOthers = 512; // Of those, as many as are asked for.
  * joined, and whoever has sent something authentic. For all others there is a budget. And a packet that came before is not worth another
  * look: the last 64k nonces are remembered, so that what was captured and is sent again does nothing.
  */
-export class PacketGuard {
+export class PacketGuard implements KnownSources {
   readonly #wire: Wire;
   readonly #members = new Set<string>(); // addresses
   readonly #others = new Set<string>(); // Addresses; the oldest are forgotten first.
@@ -52,17 +53,17 @@ export class PacketGuard {
   }
 
   /** Members, and `others`. */
-  get known(): readonly string[] {
+  get addresses(): readonly string[] {
     return [...this.#members, ...this.others];
   }
 
-  isKnown(address: string): boolean {
+  has(address: string): boolean {
     return this.#members.has(address) || this.#others.has(address);
   }
 
   /** Whether to decode a packet. What is not decoded is dropped without a trace but in a counter. */
   admits(packet: Uint8Array, address: string, now: Millis): boolean {
-    if (this.#isPlausible(packet) && this.isKnown(address)) return true;
+    if (this.#isPlausible(packet) && this.has(address)) return true;
     const passed = Math.max(0, now - this.#refilledAt);
     this.#looks = Math.min(looksPerSecond, this.#looks + (passed * looksPerSecond) / 1000);
     this.#refilledAt = now;
@@ -80,7 +81,7 @@ export class PacketGuard {
   accept(packet: Uint8Array, address: string): void {
     if (this.nonceAt === undefined) return;
     this.#nonces.add(packet, this.nonceAt);
-    if (!this.isKnown(address)) this.know(address);
+    if (!this.has(address)) this.know(address);
   }
 
   #isPlausible(packet: Uint8Array): boolean {

@@ -1,4 +1,5 @@
 import { Alarm, type Clock } from "#pkg/clock";
+import type { KnownSources } from "#pkg/connections";
 import type { MemberlistError } from "./codec/memberlist-error.ts";
 import type { PacketMessage } from "./codec/messages.ts";
 import { decodePacket } from "./codec/packet.ts";
@@ -49,14 +50,9 @@ export class IncomingPackets implements Disposable {
     this.#guard.know(address);
   }
 
-  /** See `PacketGuard`. */
-  isKnown(address: string): boolean {
-    return this.#guard.isKnown(address);
-  }
-
-  /** See `PacketGuard`. */
-  get known(): readonly string[] {
-    return this.#guard.known;
+  /** Members, and who may become one. */
+  get known(): KnownSources {
+    return this.#guard;
   }
 
   /** All members now. */

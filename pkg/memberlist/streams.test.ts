@@ -25,7 +25,7 @@ function harness(wire: Wire, known: ReadonlySet<string> = new Set([from.address]
   const streams: IncomingStreams = new IncomingStreams({
     wire,
     clock,
-    isKnown: (address) => known.has(address),
+    known,
     onEvicted: ({ address }) => void evicted.push(address),
     encode: (message) => encodeStream(message, wire, { from: "listener", nonce }),
     onRequest: (stream, _from, message) => {

@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { Clock, Millis } from "#pkg/clock";
+import type { KnownSources } from "#pkg/connections";
 import { MemberlistError } from "./codec/memberlist-error.ts";
 import type { StreamMessage } from "./codec/messages.ts";
 import { StreamDecoder, type StreamResult } from "./codec/stream.ts";
@@ -23,8 +24,8 @@ const maxHeld = 64 * 1024 * 1024;
 export interface IncomingStreamsOptions {
   readonly wire: Wire;
   readonly clock: Clock;
-  /** Whether the source is a member, or may become one: it has the reserve of streams, and more time. */
-  readonly isKnown: (address: string) => boolean;
+  /** Members, and who may become one: they have the reserve of streams, and more time. */
+  readonly known: Pick<KnownSources, "has">;
   /** Encodes what is sent back. */
   readonly encode: (message: StreamMessage) => Uint8Array;
   /** To be answered by `reply` or `close` with the same number. */
@@ -65,7 +66,7 @@ export class IncomingStreams {
   accept(stream: Duplex, from: SocketAddress): void {
     const number = ++this.#last;
     const { wire } = this.#options;
-    const isKnown = this.#options.isKnown(from.address);
+    const isKnown = this.#options.known.has(from.address);
     this.#makeRoom(from, isKnown);
     const incoming: Incoming = {
       stream,

@@ -51,7 +51,10 @@ export function fold(kind: CoreKind, options: Plain, segment: Segment): Uint8Arr
   return brotliCompressSync(textAfter(kind, options, segment), dense);
 }
 
-/** In functions of their own, so that what each step needed is garbage when the next begins: the state comes to tens of megabytes in each of its forms. */
+/**
+ * In functions of their own, so that what each step needed is garbage when the next begins: the state comes to tens of megabytes in each
+ * of its forms.
+ */
 function textAfter(kind: CoreKind, options: Plain, { checkpoint, entries }: Segment): Buffer {
   const { core, count, otherwise } = run(resume(kind, options, checkpoint), entries);
   const after: Checkpoint = { format: kind.format, entries: count, otherwise, state: core.save() };

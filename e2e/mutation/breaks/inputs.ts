@@ -11,8 +11,13 @@ export const inputs: readonly Break[] = [
   { file: packet, before: "if (this.#parts === 0) throw", after: "if (false) throw", tests: packetTests },
   { file: packet, before: "this.#expansion -= inner.length;", after: "", tests: packetTests },
   { file: gate, before: "if (count > maxOfSource) {", after: "if (false) {", tests: gateTests },
-  { file: gate, before: "if (isKnown(address)) return true;", after: "", tests: gateTests },
-  { file: gate, before: "this.#refusesStrangers ? this.#options.known() : undefined;", after: "undefined;", tests: gateTests },
+  { file: gate, before: "if (known.has(address)) return true;", after: "", tests: gateTests },
+  {
+    file: gate,
+    before: "this.#refusesStrangers ? this.#options.known.addresses : undefined;",
+    after: "undefined;",
+    tests: gateTests,
+  },
   { file: gate, before: "this.#refuser?.refuse(undefined);", after: "", tests: gateTests },
   {
     file: "controller/webhook/webhook-server.ts",

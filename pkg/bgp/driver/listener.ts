@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Clock } from "#pkg/clock";
 import type { SessionSettings } from "#pkg/config";
-import { backlog, descriptorOf, ServerGate } from "#pkg/connections";
+import { backlog, descriptorOf, type KnownSources, ServerGate } from "#pkg/connections";
 import { SystemCallError, TcpSocket } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { Address, type Family, families, isLinkLocal } from "#pkg/net";
@@ -38,13 +38,18 @@ export class BgpListener implements Disposable {
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#port = options.port;
-    const known = () => Array.from(this.#expected.values(), ({ peer }) => `${peer.address}`);
+    const expected = this.#expected;
+    const known: KnownSources = {
+      has: (address) => known.addresses.includes(address),
+      get addresses() {
+        return Array.from(expected.values(), ({ peer }) => `${peer.address}`);
+      },
+    };
     this.#gate = new ServerGate({
       clock: options.clock,
       log: options.log,
       op: "bgpAccept",
       advice: "look who connects to this port: only BGP peers have to reach it",
-      isKnown: (address) => known().includes(address),
       known,
     });
   }
