@@ -1,4 +1,5 @@
 import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
+import { DistinctQueue } from "#pkg/queue";
 
 /**
  * `retry`: not done, perhaps through a fault of the key's own; try it again later. `unavailable`: what all keys need cannot be reached; until
@@ -23,7 +24,7 @@ const maxTurnMs: Millis = 5;
 
 /** The keys of one namespace: what is before the first "/" of each, all of them where there is none. */
 interface Namespace {
-  readonly waiting: Set<string>;
+  readonly waiting: DistinctQueue<string>;
   working: number;
 }
 
@@ -53,7 +54,7 @@ export class WorkQueue {
     if (this.#closed) return;
     this.#retries.get(key)?.timer?.[Symbol.dispose]();
     if (this.#working.has(key)) this.#again.add(key);
-    else this.#namespace(key).waiting.add(key);
+    else this.#namespace(key).waiting.push(key);
     this.#schedule();
   }
 
@@ -83,7 +84,7 @@ export class WorkQueue {
 
   #namespace(key: string): Namespace {
     const name = namespaceOf(key);
-    const namespace = this.#namespaces.get(name) ?? { waiting: new Set(), working: 0 };
+    const namespace = this.#namespaces.get(name) ?? { waiting: new DistinctQueue<string>(), working: 0 };
     this.#namespaces.set(name, namespace);
     return namespace;
   }
@@ -105,10 +106,11 @@ export class WorkQueue {
     for (let started = 0; started < maxPerTurn && (started === 0 || clock.now() < until); started++) {
       const next = this.#paused ? undefined : this.#next(); // What is worked on may put another configuration in force.
       if (next === undefined) return;
-      const [name, namespace, key] = next;
+      const [name, namespace] = next;
+      const key = namespace.waiting.shift();
+      if (key === undefined) return;
       this.#namespaces.delete(name); // To the end: the others come first.
       this.#namespaces.set(name, namespace);
-      namespace.waiting.delete(key);
       namespace.working++;
       this.#working.add(key);
       const outcome = this.#options.work(key);
@@ -117,14 +119,12 @@ export class WorkQueue {
     }
   }
 
-  /** The key that is to be worked on next, if there is one and a place for it. */
-  #next(): [name: string, namespace: Namespace, key: string] | undefined {
+  /** Whose key is to be worked on next, if there is one and a place for it. */
+  #next(): [name: string, namespace: Namespace] | undefined {
     const free = (this.#unavailable === undefined ? this.#options.concurrency : 1) - this.#working.size;
     if (free <= 0) return undefined;
-    for (const [name, namespace] of this.#namespaces) {
-      const [key] = namespace.waiting;
-      if (key !== undefined && namespace.working < Math.max(2, free)) return [name, namespace, key];
-    }
+    for (const [name, namespace] of this.#namespaces)
+      if (namespace.waiting.size > 0 && namespace.working < Math.max(2, free)) return [name, namespace];
     return undefined;
   }
 
@@ -136,7 +136,7 @@ export class WorkQueue {
     if (outcome === "done") this.#retries.delete(key);
     if (outcome === "unavailable") this.#pause();
     else this.#resume();
-    if (this.#again.delete(key) || (outcome === "unavailable" && !this.#closed)) namespace.waiting.add(key);
+    if (this.#again.delete(key) || (outcome === "unavailable" && !this.#closed)) namespace.waiting.push(key);
     else if (outcome !== "done" && !this.#closed) this.#retryLater(key, typeof outcome === "object" ? outcome.at : undefined);
     if (namespace.waiting.size === 0 && namespace.working === 0) this.#namespaces.delete(namespaceOf(key));
     this.#schedule();

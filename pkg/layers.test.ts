@@ -26,6 +26,7 @@ const pure = [
   "pkg/placement/",
   "pkg/service/",
   "pkg/quarantine/",
+  "pkg/queue/",
   "pkg/recorder/",
   "pkg/text/",
   "pkg/verdict/",

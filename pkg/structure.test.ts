@@ -10,7 +10,7 @@ const root = normalize(join(dirname(fileURLToPath(import.meta.url)), ".."));
 
 /** From the bottom up: a package imports only from the rows below its own. */
 const order = [
-  ["memo"],
+  ["memo", "queue"],
   ["aes-gcm", "certificate", "clock", "heap", "net", "octets", "text"],
   ["config", "flags", "gossip", "linux", "log", "quarantine", "recorder", "service"],
   ["connections", "verdict"],

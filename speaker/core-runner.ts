@@ -1,4 +1,5 @@
-import { Alarm, type Clock, EventQueue, type Millis, type Random } from "#pkg/clock";
+import { Alarm, type Clock, type Millis, type Random } from "#pkg/clock";
+import { EventQueue } from "#pkg/queue";
 import type { SpeakerEffect } from "./core/effects.ts";
 import type { SpeakerEvent } from "./core/events.ts";
 import type { SpeakerState } from "./core/state.ts";

@@ -1,7 +1,7 @@
 import { Agent, request } from "node:http";
 import { type Duplex, duplexPair } from "node:stream";
 import { CoreV1Api, KubeConfig, PortForward, type V1Pod } from "@kubernetes/client-node";
-import { SerialQueue } from "#pkg/clock";
+import { SerialQueue } from "#pkg/queue";
 import { UsageError } from "../command.ts";
 import { argumentsOf, flagOf, programOf } from "./installation.ts";
 import type { ClusterOptions, Processes, Target } from "./processes.ts";

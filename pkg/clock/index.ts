@@ -1,14 +1,12 @@
 /**
  * Time and chance as arguments. Drivers take a `Clock` and a `Random`; pure code takes the instant itself. Instants are
  * monotonic milliseconds; only `wallClock` knows dates. What drivers of state machines share is here too: one timer for the next
- * deadline, events one at a time, work one after another, much work in portions, back-off, how often something may be done, durations as Go writes them. Tests use `SimulatedClock` and a seeded `Random`.
+ * deadline, much work in portions, back-off, how often something may be done, durations as Go writes them. Tests use `SimulatedClock` and a seeded `Random`.
  */
 export { Alarm, sleep } from "./alarm.ts";
 export { type Allowance, SourceTokens, Tokens } from "./allowance.ts";
 export { type Clock, dateOf, type Millis, SystemClock, wallClock } from "./clock.ts";
 export { parseDuration } from "./duration.ts";
-export { EventQueue } from "./event-queue.ts";
 export { atOnce, inPortions, Portions } from "./portions.ts";
 export { backOff, type Random, seededRandom, systemRandom } from "./random.ts";
-export { SerialQueue } from "./serial-queue.ts";
 export { SimulatedClock } from "./simulated.ts";

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { SerialQueue } from "#pkg/clock";
+import { SerialQueue } from "#pkg/queue";
 import { escapeControls } from "#pkg/text";
 import type { Asked, Handler, Route } from "./server.ts";
 

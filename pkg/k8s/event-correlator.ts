@@ -105,6 +105,7 @@ function join(...parts: string[]): string {
 /** A map of at most `max` entries: the one that was neither read nor set for longest goes first. */
 class LruMap<K, V> {
   readonly #entries = new Map<K, V>(); // least recently used first
+  readonly #oldest = this.#entries.keys(); // What it has passed is gone: a new one would look at the places of all of that again.
   readonly #max: number;
 
   constructor(max: number) {
@@ -121,7 +122,7 @@ class LruMap<K, V> {
     this.#entries.delete(key);
     this.#entries.set(key, value);
     if (this.#entries.size <= this.#max) return;
-    const oldest = this.#entries.keys().next();
+    const oldest = this.#oldest.next();
     if (oldest.done !== true) this.#entries.delete(oldest.value);
   }
 }

@@ -120,9 +120,31 @@ test("an event whose creation was answered into the void is not an error", limit
   assert.deepEqual(s.log.lines, []);
 });
 
+test(
+  "eight are written at once, whichever objects they are about, and those of one object one after another",
+  limit,
+  async () => {
+    await using s = await Scene.open();
+    for (const message of ["a", "b"]) s.recorder.record(about("busy"), "Normal", "ConfigLoaded", message);
+    for (let index = 0; index < 8; index++) s.recorder.record(about(`s${8 * index}`), "Normal", "ConfigLoaded", "m");
+    await until(() => s.api.waiting === 8);
+    const first = await s.api.next();
+    assert.equal(eventOf(first).message, "a");
+    const others = await Promise.all(Array.from({ length: 7 }, () => s.api.next()));
+    assert.deepEqual(new Set(others.map((each) => eventOf(each).message)), new Set(["m"]));
+    first.reply(201, {});
+    const second = await s.api.next();
+    assert.equal(eventOf(second).message, "b");
+    for (const each of [...others, second]) each.reply(201, {});
+    const last = await s.api.next();
+    assert.equal(eventOf(last).message, "m");
+    last.reply(201, {});
+  },
+);
+
 test("without a server the queue stays bounded, and recording neither waits nor throws", limit, async () => {
   await using s = await Scene.open();
-  for (let index = 0; index < 10_100; index++) s.recorder.record(about(`s${index}`), "Normal", "ConfigLoaded", "m");
+  for (let index = 0; index < 20_100; index++) s.recorder.record(about(`s${index}`), "Normal", "ConfigLoaded", "m");
   assert.deepEqual(s.log.lines, ["warn events are dropped"]);
   await until(() => s.api.waiting === 8);
   s.recorder[Symbol.asyncDispose]();

@@ -1,5 +1,6 @@
 import { type Clock, type Millis, sleep, wallClock } from "#pkg/clock";
 import type { Log } from "#pkg/log";
+import { Queue } from "#pkg/queue";
 import { escapeControls } from "#pkg/text";
 import type { Cluster } from "./cluster.ts";
 import { ApiError } from "./errors.ts";
@@ -45,23 +46,25 @@ export interface EventRecorderOptions {
   readonly clock: Clock;
 }
 
-// Room for the first events of a whole cluster's Services; a few megabytes.
-const maxWaiting = 10_000;
-// Writes of one object's events keep their order, those of different objects need none.
-const lanes = 8;
+// Room for the first events of a whole cluster's Services; some megabytes.
+const maxWaiting = 20_000;
+const writesAtOnce = 8;
 const maxMessageLength = 1024; // Of events.k8s.io, which serves these too.
 const flushMs: Millis = 2_000;
 
 /**
  * Writes core/v1 Events in the background: nobody waits for them, they give way to all other calls, and when the API is away for
- * long or the queue is full they are dropped, which the log says once.
+ * long or the queue is full they are dropped, which the log says once. Those of one object keep their order, others need none.
  */
 export class EventRecorder implements AsyncDisposable {
   readonly #cluster: Cluster;
   readonly #options: EventRecorderOptions;
   readonly #correlator = new EventCorrelator();
-  readonly #lanes: Promise<void>[] = Array.from({ length: lanes }, () => Promise.resolve()); // the last write of each
+  readonly #queue = new Queue<CorrelatedEvent>();
+  readonly #behind = new Map<string, Queue<CorrelatedEvent>>(); // object of which one is being written -> those that are to follow it
   #waiting = 0;
+  #writers = 0;
+  #idle: (() => void) | undefined;
   #dropped = 0; // since the last one that was written
   #closed = false;
   #abandoned = false;
@@ -86,20 +89,42 @@ export class EventRecorder implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     const written = new AbortController();
-    void Promise.all(this.#lanes).then(() => written.abort());
+    this.#idle = () => written.abort();
+    if (this.#writers === 0) written.abort();
     await sleep(this.#options.clock, "event flush", flushMs, written.signal);
     this.#abandoned = true;
   }
 
   #enqueue(event: CorrelatedEvent): void {
     this.#waiting++;
-    const lane = laneOf(event.about.uid);
-    this.#lanes[lane] = (this.#lanes[lane] ?? Promise.resolve()).then(() => this.#write(event));
+    this.#queue.push(event);
+    if (this.#writers < writesAtOnce) void this.#writeWaiting();
+  }
+
+  async #writeWaiting(): Promise<void> {
+    this.#writers++;
+    for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) {
+      const { uid } = event.about;
+      const behind = this.#behind.get(uid);
+      if (behind === undefined) await this.#writeAllOf(uid, event);
+      else behind.push(event);
+    }
+    this.#writers--;
+    if (this.#writers === 0) this.#idle?.();
+  }
+
+  /** The event, and those of its object that come meanwhile. */
+  async #writeAllOf(uid: string, event: CorrelatedEvent): Promise<void> {
+    const behind = new Queue<CorrelatedEvent>();
+    this.#behind.set(uid, behind);
+    for (let next: CorrelatedEvent | undefined = event; next !== undefined; next = behind.shift()) {
+      this.#waiting--;
+      if (!this.#abandoned) await this.#write(next);
+    }
+    this.#behind.delete(uid);
   }
 
   async #write(event: CorrelatedEvent): Promise<void> {
-    this.#waiting--;
-    if (this.#abandoned) return;
     const namespace = event.about.namespace || "default"; // Where Kubernetes keeps the events of objects without one.
     const change = { count: event.count, message: event.message, lastTimestamp: event.last.toISOString() };
     try {
@@ -135,10 +160,4 @@ export class EventRecorder implements AsyncDisposable {
       reportingInstance: host ?? "",
     };
   }
-}
-
-function laneOf(uid: string): number {
-  let sum = 0;
-  for (let index = 0; index < uid.length; index++) sum += uid.charCodeAt(index);
-  return sum % lanes;
 }

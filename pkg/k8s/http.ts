@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:http";
 import { urlToHttpOptions } from "node:url";
 import { type Clock, type Millis, wallClock } from "#pkg/clock";
@@ -137,11 +136,11 @@ export class Http {
 }
 
 async function answer(outgoing: ClientRequest, signal: AbortSignal): Promise<IncomingMessage> {
-  // Also an error after the answer began is emitted here; whoever reads the answer sees it there.
-  outgoing.on("error", () => {});
   using _ = destroyOnAbort(outgoing, signal);
-  const [response] = await once(outgoing, "response");
-  return response;
+  return await new Promise((resolve, reject) => {
+    // Also an error after the answer began is emitted here; whoever reads the answer sees it there.
+    outgoing.on("response", resolve).on("error", reject);
+  });
 }
 
 /** The chunks of an answer as they arrive. @throws {ApiError} when it breaks off */
@@ -158,8 +157,10 @@ function brokenOff(purpose: string, cause: unknown): ApiError {
 }
 
 /** An API server says so; what comes from anything on the way to it is looked at. */
-function isJson({ headers }: IncomingMessage): boolean {
-  return headers["content-type"]?.startsWith("application/json") === true;
+function isJson({ rawHeaders }: IncomingMessage): boolean {
+  // Names and values in turn. Node takes them apart when they are asked for by name, which costs as much as the rest of a short answer.
+  const name = rawHeaders.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === "content-type");
+  return name >= 0 && rawHeaders[name + 1]?.startsWith("application/json") === true;
 }
 
 /** Lets an answer pass, so that its connection can be used again. */
@@ -232,13 +233,17 @@ export class Deadline implements Disposable {
   readonly #clock: Clock;
   readonly #startedAt: Millis;
   readonly #outer: AbortSignal;
+  #after: Millis;
+  #expired: string;
   #timer: Disposable;
 
   constructor(clock: Clock, after: Millis, expired: string, outer: AbortSignal) {
     this.#clock = clock;
     this.#startedAt = clock.now();
     this.#outer = outer;
-    this.#timer = this.#schedule(after, expired);
+    this.#after = after;
+    this.#expired = expired;
+    this.#timer = this.#schedule();
     if (outer.aborted) this.#onOuter();
     else outer.addEventListener("abort", this.#onOuter);
   }
@@ -247,10 +252,10 @@ export class Deadline implements Disposable {
     return this.#abort.signal;
   }
 
-  /** What is to be there next may take longer, counted from the beginning. */
+  /** What is to be there next may take longer than what was, counted from the beginning. */
   extend(after: Millis, expired: string): void {
-    this.#timer[Symbol.dispose]();
-    this.#timer = this.#schedule(after, expired);
+    this.#after = after;
+    this.#expired = expired;
   }
 
   [Symbol.dispose](): void {
@@ -258,10 +263,14 @@ export class Deadline implements Disposable {
     this.#outer.removeEventListener("abort", this.#onOuter);
   }
 
-  #schedule(after: Millis, expired: string): Disposable {
-    return this.#clock.schedule(expired, this.#startedAt + after, () =>
-      this.#abort.abort(new Error(`${expired} within ${Math.round(after / 1000)} s`)),
-    );
+  #schedule(): Disposable {
+    return this.#clock.schedule(this.#expired, this.#startedAt + this.#after, () => this.#due());
+  }
+
+  #due(): void {
+    // It was extended meanwhile, as most are: no timer is made for what comes in time.
+    if (this.#clock.now() < this.#startedAt + this.#after) this.#timer = this.#schedule();
+    else this.#abort.abort(new Error(`${this.#expired} within ${Math.round(this.#after / 1000)} s`));
   }
 
   readonly #onOuter = (): void => this.#abort.abort(this.#outer.reason);

@@ -19,7 +19,7 @@ function scene(total: number, background: number) {
 }
 
 test("urgent calls go first, and background ones take only some of the places", async () => {
-  const { started, finish, ask } = scene(3, 1);
+  const { clock, started, finish, ask } = scene(3, 1);
   for (const name of ["e1", "e2"]) ask("background", name);
   for (const name of ["w1", "w2", "w3"]) ask("urgent", name);
   await setImmediate();
@@ -28,11 +28,12 @@ test("urgent calls go first, and background ones take only some of the places", 
   await setImmediate();
   assert.deepEqual(started, ["e1", "w1", "w2", "w3"]);
   finish.get("w1")?.();
+  clock.advanceBy(50);
   await setImmediate();
   assert.deepEqual(started, ["e1", "w1", "w2", "w3", "e2"]);
 });
 
-test("while many urgent calls follow one another, background ones have one place; soon after the last, their own", async () => {
+test("while many urgent calls follow one another, a background one begins now and then; soon after the last, all that may", async () => {
   const { clock, started, finish, ask } = scene(6, 3);
   const end = async (...names: string[]) => {
     for (const name of names) finish.get(name)?.();
@@ -43,12 +44,15 @@ test("while many urgent calls follow one another, background ones have one place
   for (const name of ["e1", "e2", "e3", "e4", "e5"]) ask("background", name);
   assert.deepEqual(await end(), ["w1", "w2", "w3", "w4", "w5", "e1"]);
   assert.deepEqual(await end("w1", "w2", "w3", "w4", "w5"), [], "the next ones begin in a moment");
-  clock.advanceBy(50);
+  clock.advanceBy(20);
   for (const name of ["w6", "w7", "w8"]) ask("urgent", name);
-  assert.deepEqual(await end("e1"), ["w6", "w7", "w8", "e2"]);
-  clock.advanceBy(150);
+  assert.deepEqual(await end("e1"), ["w6", "w7", "w8"], "not at once after the one before");
+  clock.advanceBy(30);
+  assert.deepEqual(await end(), ["e2"]);
+  clock.advanceBy(60);
+  assert.deepEqual(await end(), [], "one at a time");
   assert.deepEqual(await end("w6", "w7", "w8"), []);
-  clock.advanceBy(200);
+  clock.advanceBy(60);
   assert.deepEqual(await end(), ["e3", "e4"]);
   assert.deepEqual(await end("e3"), ["e5"]);
 });

@@ -3,13 +3,14 @@ import { Alarm, type Clock, type Millis } from "#pkg/clock";
 /** Whether someone waits for the call, or it is only for the record. */
 export type Priority = "urgent" | "background";
 
-// Of many urgent calls the next ones begin that soon after the last ones, however busy the machine is.
-const calmMs: Millis = 200;
+// Of many urgent calls the next ones begin that soon after the last ones, and as often a background one does meanwhile.
+const calmMs: Millis = 50;
 
 /**
  * Bounds how many calls are under way at once. Urgent ones go first. Background ones have some of the places while there are few urgent ones.
- * Since urgent ones last had half of the places, and for a moment after that, they have one: of many that are to be made a number ends in
- * one turn, and the next ones begin in another one, in which their places are not to be lost to what nobody waits for.
+ * Since urgent ones last had half of the places, and for a moment after that, one begins at a time and now and then, as each takes from the API
+ * server what an urgent one does: of many that are to be made a number ends in one turn, and the next ones begin in another one, in which
+ * their places are not to be lost to what nobody waits for.
  */
 export class Slots {
   readonly #total: number;
@@ -19,6 +20,7 @@ export class Slots {
   readonly #running: Record<Priority, number> = { urgent: 0, background: 0 };
   readonly #calm: Alarm;
   #calmAt: Millis = -Infinity;
+  #backgroundAt: Millis = -Infinity; // Until then none begins while it is not calm.
 
   /** `total` places, of which background calls take at most `background`. */
   constructor(total: number, background: number, clock: Clock) {
@@ -49,10 +51,13 @@ export class Slots {
     for (const priority of ["urgent", "background"] as const) {
       while (this.#waiting[priority].length > 0 && this.#hasPlace(priority)) {
         this.#running[priority]++;
+        if (priority === "background") this.#backgroundAt = this.#clock.now() + calmMs;
         this.#waiting[priority].shift()?.();
       }
     }
-    if (this.#waiting.background.length > 0 && this.#calmAt > this.#clock.now()) this.#calm.setNoLater(this.#calmAt);
+    const now = this.#clock.now();
+    if (this.#waiting.background.length > 0 && this.#calmAt > now)
+      this.#calm.setNoLater(this.#backgroundAt > now ? Math.min(this.#calmAt, this.#backgroundAt) : this.#calmAt);
   }
 
   #hasPlace(priority: Priority): boolean {
@@ -60,6 +65,7 @@ export class Slots {
     if (urgent >= this.#total / 2) this.#calmAt = this.#clock.now() + calmMs;
     if (urgent + background >= this.#total) return false;
     if (priority === "urgent") return true;
-    return background < (this.#clock.now() < this.#calmAt ? 1 : this.#background);
+    const now = this.#clock.now();
+    return now < this.#calmAt ? background === 0 && now >= this.#backgroundAt : background < this.#background;
   }
 }

@@ -1,6 +1,7 @@
-import { Alarm, type Clock, EventQueue } from "#pkg/clock";
+import { Alarm, type Clock } from "#pkg/clock";
 import { ApiError, type Cluster, type Informer, type Lease as LeaseObject, resources } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
+import { EventQueue } from "#pkg/queue";
 import {
   type Election,
   type ElectionEffect,

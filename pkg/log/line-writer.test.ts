@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { openSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { LineWriter } from "./line-writer.ts";
 
 const program = new URL("testing/many-lines.ts", import.meta.url).pathname;
 const full = openSync("/dev/full", "w");
@@ -63,10 +68,31 @@ test("the lines of the turn that ends the process are written", limit, async () 
   assert.equal((await text(child.stdout)).trim().split("\n").length, 100);
 });
 
+test("lines of turns that follow one another go into a pipe together", limit, async () => {
+  const directory = mkdtempSync(join(tmpdir(), "ingot-log-"));
+  const pipe = join(directory, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const fd = openSync(pipe, "r+");
+  rmSync(directory, { recursive: true });
+  const written: string[] = [];
+  const stream = Object.assign(new PassThrough(), { fd, write: (text: string) => written.push(text) > 0 });
+  const writer = new LineWriter(stream, { lossBegan: assert.fail, lossEnded: () => assert.fail() });
+  const lines = Array.from({ length: 100 }, (_, i) => `line ${i}`);
+  for (const line of lines) {
+    writer.write(line);
+    await setImmediate();
+  }
+  assert.equal(written[0], "line 0\n", "the first at the end of its turn");
+  while (written.join("").split("\n").length <= lines.length) await sleep(5);
+  closeSync(fd);
+  assert.equal(written.join(""), `${lines.join("\n")}\n`);
+  assert.ok(written.length < lines.length, `${written.length} writes`);
+});
+
 test("a reader that is stuck costs lines, not memory or the process, and the log says so when it goes on", limit, async () => {
   using process = start(60_000, "pipe");
   const { waiting } = await process.began();
-  assert.ok(waiting < 5 << 20, `${waiting} bytes wait`);
+  assert.ok(waiting > 3 << 20 && waiting < 5 << 20, `${waiting} bytes wait`);
   const output = text(process.child.stdout ?? assert.fail());
   const { lost } = await process.finish();
   assert.ok(lost > 10_000, `${lost} lines lost`);

@@ -4,8 +4,6 @@ import { fstatSync, writeSync } from "node:fs";
 export type LineStream = NodeJS.WritableStream & {
   readonly fd?: number;
   readonly writableLength?: number;
-  cork?(): void;
-  uncork?(): void;
 };
 
 /** What `LineWriter` says of lines that it lost. */
@@ -23,12 +21,13 @@ export interface LineWriterOptions {
 
 // 20,000 lines of the usual length: a pipe takes 64 KiB, and 10,000 lines come at once where as many Services do.
 const maxWaitingBytes = 4 << 20;
+const gatherMs = 10;
 const lineFeed = Buffer.from("\n");
 
 /**
  * Writes lines to where they may stop being taken: a disk that is full, a reader that is gone, slow or stuck. None of these stops
- * or breaks the process, and memory is bounded: what cannot be written and cannot wait is lost and counted. Lines of one turn of the event loop go into a pipe
- * of the process together, because each write would wake its reader.
+ * or breaks the process, and memory is bounded: what cannot be written and cannot wait is lost and counted. Lines of one turn of the event loop go
+ * into a pipe of the process together, and where they follow one another those of some milliseconds, because each write wakes its reader.
  */
 export class LineWriter {
   readonly #stream: LineStream;
@@ -36,7 +35,8 @@ export class LineWriter {
   /** The descriptor to write to at once; undefined for a pipe or socket, on which that would block. */
   readonly #descriptor: number | undefined;
   readonly #isPipe: boolean;
-  #gathers = false; // Until the end of this turn.
+  #gathered = ""; // Lines, each with its end, until the end of this turn or a moment later.
+  #flushedAt = -Infinity;
   #broken: string | undefined; // why nothing more can be written
   #torn = false; // The last line was cut short.
   #lost = 0;
@@ -71,20 +71,25 @@ export class LineWriter {
   /** @returns why it cannot be done */
   #enqueue(text: string): string | undefined {
     if (this.#broken !== undefined) return this.#broken;
-    if ((this.#stream.writableLength ?? 0) > maxWaitingBytes) return "nobody reads it";
-    if (this.#isPipe && !this.#gathers) {
-      this.#gathers = true;
-      this.#stream.cork?.();
-      setImmediate(() => this.#flush());
+    if ((this.#stream.writableLength ?? 0) + this.#gathered.length > maxWaitingBytes) return "nobody reads it";
+    if (!this.#isPipe) {
+      this.#stream.write(text);
+      return undefined;
     }
-    this.#stream.write(text);
+    if (this.#gathered === "") {
+      const wait = this.#flushedAt + gatherMs - performance.now();
+      if (wait <= 0) setImmediate(() => this.#flush());
+      else setTimeout(() => this.#flush(), wait);
+    }
+    this.#gathered += text;
     return undefined;
   }
 
   #flush(): void {
-    if (!this.#gathers) return;
-    this.#gathers = false;
-    this.#stream.uncork?.();
+    if (this.#gathered === "") return;
+    this.#stream.write(this.#gathered);
+    this.#gathered = "";
+    this.#flushedAt = performance.now();
   }
 
   #put(descriptor: number, text: string): string | undefined {
