@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readAuditLog } from "#e2e/cluster";
 import { SystemClock, systemRandom } from "#pkg/clock";
-import { connect, resources, type Service } from "#pkg/k8s";
+import { connect, resources, type Service, serviceReference } from "#pkg/k8s";
 import { silentLog } from "#pkg/log";
 import { build } from "../../build.ts";
 import { manifestProgram } from "./manifest-program.ts";
@@ -33,8 +33,9 @@ const service = (name: string) => ({
 });
 const names = (kind: string, count: number) => Array.from({ length: count }, (_, i) => `${kind}-${i}`);
 
-/** Sees which Services have addresses. */
+/** Sees the Services, and which of them have addresses. */
 class Watcher implements AsyncDisposable {
+  readonly services = new Map<string, Service>(); // name -> Service
   readonly #cluster: AsyncDisposable;
   readonly #served = new Set<string>();
   #awaited: { readonly missing: Set<string>; readonly enough: number; readonly resolve: () => void } | undefined;
@@ -44,6 +45,7 @@ class Watcher implements AsyncDisposable {
     const cluster = connect(options);
     const changed = (key: string, now: Service | undefined): void => {
       const name = key.replace("default/", "");
+      if (now !== undefined) this.services.set(name, now);
       if (now === undefined || now.ingress.length === 0) this.#served.delete(name);
       else this.#served.add(name);
       const { missing, enough, resolve } = this.#awaited ?? {};
@@ -108,11 +110,19 @@ interface Bound {
   readonly events: number;
 }
 
-/** The same writes for the same Services, by a client that knows all the answers. @returns seconds */
+/** The same writes for the same Services, field by field, by a client that knows all the answers. @returns seconds */
 async function measureBound({ kubeconfigs }: RealApi, watcher: Watcher, all: readonly string[]): Promise<Bound> {
   using client = new BareClient(kubeconfigs.admin, writesAtOnce);
-  const put = (ingress: object[] | null) => (name: string) =>
-    client.send("PATCH", `${services}/${name}/status`, { status: { loadBalancer: { ingress } } });
+  const seen = (name: string): Service => {
+    const found = watcher.services.get(name);
+    if (found === undefined) throw new Error(`Cannot write to Service ${name}: it has not been seen`);
+    return found;
+  };
+  const put = (ingress: object[] | null) => (name: string) => {
+    const { uid, resourceVersion } = seen(name);
+    const body = { metadata: { uid, resourceVersion }, status: { loadBalancer: { ingress } } };
+    return client.send("PATCH", `${services}/${name}/status`, body);
+  };
   const clear = async () => {
     await inParallel(writesAtOnce, all, put(null));
     await sleep(1_000); // Until the watcher has seen that.
@@ -121,13 +131,19 @@ async function measureBound({ kubeconfigs }: RealApi, watcher: Watcher, all: rea
   const statuses = await watcher.untilServed(all, () => inParallel(writesAtOnce, all, put([{ ip: "192.0.2.1" }])));
   const start = performance.now();
   await inParallel(eventsAtOnce, all, async (name) => {
-    const involvedObject = { apiVersion: "v1", kind: "Service", namespace: "default", name };
+    const now = new Date().toISOString();
     const event = {
-      metadata: { generateName: `${name}.` },
-      involvedObject,
+      metadata: { name: `${name}.${performance.now()}`, namespace: "default" },
+      involvedObject: serviceReference(seen(name)),
       type: "Normal",
       reason: "IPAllocated",
-      message: name,
+      message: 'Assigned IP ["192.0.2.1"]',
+      count: 1,
+      firstTimestamp: now,
+      lastTimestamp: now,
+      source: { component: "bench" },
+      reportingComponent: "bench",
+      reportingInstance: "",
     };
     await client.send("POST", "/api/v1/namespaces/default/events", event);
   });
