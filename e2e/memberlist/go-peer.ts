@@ -17,12 +17,20 @@ const modules: Record<GoVersion, { readonly file: string; readonly flags: readon
   "v0.6.0": { file: "go", flags: [] },
 };
 
+const builds = new Map<GoVersion, Promise<string>>();
+
 /**
  * The program in `peer/` with this version of the library, built now unless it was built earlier.
  * @returns its absolute path
  * @throws {Error} that says what to do, when there is no Go or the modules cannot be had
  */
-export async function goPeer(version: GoVersion): Promise<string> {
+export function goPeer(version: GoVersion): Promise<string> {
+  const started = builds.get(version) ?? build(version);
+  builds.set(version, started);
+  return started;
+}
+
+async function build(version: GoVersion): Promise<string> {
   const { file, flags } = modules[version];
   const inputs = ["main.go", "label.go", "no_label.go", `${file}.mod`, `${file}.sum`];
   const digest = createHash("sha256").update(process.arch);
@@ -30,13 +38,13 @@ export async function goPeer(version: GoVersion): Promise<string> {
   const path = join(cache, `memberlist-${version}-${digest.digest("hex").slice(0, 12)}`);
   if (existsSync(path)) return path;
   await mkdir(cache, { recursive: true });
-  const unfinished = `${path}.${process.pid}`; // Two may build at once, and a build may be cut short.
+  const unfinished = `${path}.${process.pid}`; // Another process may build it too, and a build may be cut short.
   const environment = { ...process.env, CGO_ENABLED: "0" };
-  const build = promisify(execFile)("go", ["build", "-C", source, ...flags, "-trimpath", "-o", unfinished, "."], {
+  const compiled = promisify(execFile)("go", ["build", "-C", source, ...flags, "-trimpath", "-o", unfinished, "."], {
     env: environment,
     timeout: 60 * 60_000,
   });
-  await build.catch((cause: unknown) => {
+  await compiled.catch((cause: unknown) => {
     throw new Error(`Cannot build a memberlist ${version} peer: install Go 1.25 or later, with access to a module proxy`, {
       cause,
     });

@@ -1,8 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { waitFor } from "#e2e/lab";
 import { type ProgramKind, RingProcess, type RingProcessOptions, ringAddresses } from "./ring-process.ts";
 
 const port = 7946;
 const startedAtOnce = 5;
+// Where two processors have 50 members that all run for the first time what a join sets off, these do not answer one another in time.
+const joinsEvery = 300; // Milliseconds.
 
 /** As many nodes of one kind in one ring, each a process of its own, complete when it is returned. */
 export class LargeRing extends AsyncDisposableStack {
@@ -27,7 +30,10 @@ export class LargeRing extends AsyncDisposableStack {
         await Promise.all(numbers.map((number) => ring.#start(number)));
       }
       const [first, ...others] = ring.nodes;
-      if (first !== undefined) for (const other of others) await other.join(first);
+      for (const other of others) {
+        if (first !== undefined) await other.join(first);
+        await sleep(joinsEvery);
+      }
       await ring.complete();
       return ring;
     } catch (error) {
