@@ -42,10 +42,10 @@ export async function runBesideRealApi(program: string, ...args: string[]): Prom
   process.stdout.write(await cluster.client.run([process.execPath, program, api, ...args], { timeoutMs: 30 * 60_000 }));
 }
 
-/** The program's side of `runBesideRealApi`: undefined in the process that is to call it. */
+/** The program's side of `runBesideRealApi`: undefined in the process that is to call it, whose own arguments are no JSON objects. */
 export function realApi(): RealApi | undefined {
   const given = process.argv[2];
-  return given === undefined ? undefined : JSON.parse(given);
+  return given?.startsWith("{") ? JSON.parse(given) : undefined;
 }
 
 /** A client that decides nothing: requests with a token over kept connections, whose answers are not looked at. */
