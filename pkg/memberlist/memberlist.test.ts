@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Duplex } from "node:stream";
 import { test } from "node:test";
 import { type Clock, SimulatedClock, seededRandom } from "#pkg/clock";
 import { type Fields, type Log, silentLog } from "#pkg/log";
@@ -6,6 +7,7 @@ import { Keyring } from "./codec/keyring.ts";
 import { defaultWire } from "./codec/wire.ts";
 import { Memberlist, type MemberlistEvent, type MemberlistOptions } from "./memberlist.ts";
 import { FakeNetwork } from "./testing/network.ts";
+import type { SocketAddress } from "./transport.ts";
 
 const encrypted = (key: number) => ({ ...defaultWire, keyring: new Keyring([new Uint8Array(16).fill(key)]) });
 
@@ -17,9 +19,14 @@ interface Line extends Fields {
 /** Members on one network in memory, 192.0.2.1 and up, named a, b, c. */
 class Harness extends AsyncDisposableStack {
   readonly clock = new SimulatedClock();
-  readonly network = new FakeNetwork(this.clock);
+  readonly network: FakeNetwork;
   readonly lines: Line[] = [];
   #last = 0;
+
+  constructor(Network = FakeNetwork) {
+    super();
+    this.network = new Network(this.clock);
+  }
 
   make(options: Partial<MemberlistOptions> = {}): Memberlist {
     const number = ++this.#last;
@@ -405,4 +412,52 @@ test("what one member broadcasts and what goes with its view reach another's lis
   a.broadcast("topic", Buffer.from("message"));
   await harness.pass(1000);
   assert.ok(received.includes("message"), `received ${received}`);
+});
+
+/** Keeps what is sent, as somebody between the members can. */
+class TappedNetwork extends FakeNetwork {
+  readonly streams: { readonly from: string; readonly written: Buffer[] }[] = [];
+
+  override dial(from: SocketAddress, to: SocketAddress): Duplex {
+    const stream = super.dial(from, to);
+    const written: Buffer[] = [];
+    this.streams.push({ from: from.address, written });
+    const write = stream.write.bind(stream);
+    stream.write = (bytes: Buffer) => {
+      written.push(bytes);
+      return write(bytes);
+    };
+    return stream;
+  }
+}
+
+test("a captured stream of a member that is gone, and forgotten, brings it back for nobody; a new life of it comes back", async () => {
+  await using harness = new Harness(TappedNetwork);
+  const a = await harness.started({ wire: encrypted(1), firstIncarnation: 1000 });
+  const b = await harness.started({ wire: encrypted(1), firstIncarnation: 1000 });
+  const joined = b.join(["192.0.2.1"]);
+  await harness.pass(5000);
+  await joined;
+  assert.deepEqual(names(a), ["a", "b"]);
+  await b[Symbol.asyncDispose]();
+  await harness.pass(90_000);
+  assert.deepEqual(names(a), ["a"]);
+
+  const network = harness.network as TappedNetwork;
+  const [captured] = network.streams.filter(({ from }) => from === "192.0.2.2");
+  const events: MemberlistEvent[] = [];
+  a.onEvent((event) => event.type === "member" && events.push(event));
+  for (let times = 0; times < 3; times++) {
+    const stream = network.dial({ address: "203.0.113.9", port: 5 }, a.local);
+    for (const bytes of captured?.written ?? []) stream.write(bytes);
+    await harness.pass(5000);
+  }
+  assert.ok((captured?.written.length ?? 0) > 0);
+  assert.deepEqual([names(a), events], [["a"], []]);
+
+  const again = await harness.started({ name: "b", wire: encrypted(1), firstIncarnation: 1100 });
+  const back = again.join(["192.0.2.1"]);
+  await harness.pass(1000);
+  assert.equal((await back).joined, 1);
+  assert.deepEqual(names(a), ["a", "b"]);
 });

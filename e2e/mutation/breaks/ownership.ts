@@ -86,6 +86,18 @@ export const ownership: readonly Break[] = [
   },
   {
     file: merging,
+    before: "if (ring.forgotten.isOld(alive)) {",
+    after: "if (false) {",
+    tests: [...mergingTests, "pkg/memberlist/memberlist.test.ts"],
+  },
+  {
+    file: "pkg/memberlist/ring/ring.ts",
+    before: "return Math.imul(firstIncarnation, 0x9e37_79b1) >>> 0;",
+    after: "return firstIncarnation;",
+    tests: mergingTests,
+  },
+  {
+    file: merging,
     before: `if (record === ring.self || dead.from !== ring.self.node || !isCutOff(ring, now)) broadcast`,
     after: "broadcast",
     tests: [...mergingTests, "pkg/memberlist/testing/simulation.test.ts"],

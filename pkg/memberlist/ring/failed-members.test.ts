@@ -99,6 +99,8 @@ test("one that is forgotten as a node is pinged all the same, and joins by its a
   const { type, ...state } = alive("a", 1);
   const message = { ...exchange.message, states: [{ ...state, status: "alive" as const }] };
   lone.step({ type: "exchanged", exchange: exchange.exchange, message });
+  assert.equal(lone.view("a"), "unknown"); // Until it answers once more: somebody may have captured that view.
+  answer(lone);
   assert.deepEqual([lone.view("a"), lone.ring.failed.size], ["alive 1", 0]);
 });
 

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Keyring } from "../codec/keyring.ts";
-import type { MemberState, PacketMessage } from "../codec/messages.ts";
+import { type MemberState, nodeName, type PacketMessage } from "../codec/messages.ts";
 import { encodeMetadata } from "../codec/metadata.ts";
 import { defaultWire, type Wire } from "../codec/wire.ts";
 import { alive, at, dead, LoneRing, state, suspect, versions } from "../testing/lone-ring.ts";
-import { maxU32 } from "./ring.ts";
+import { ForgottenNodes } from "./forgotten-nodes.ts";
+import { maxU32, newRing } from "./ring.ts";
 
 /** Words of the rules: `s` is the stored record, `inc` the message's incarnation. Each starts from `s` = alive 5, of four nodes. */
 function knowing(before: readonly PacketMessage[] = []): LoneRing {
@@ -41,6 +42,74 @@ function check(section: string, rules: readonly Rule[]): void {
 
 const meta = Uint8Array.of(1, 2, 3);
 const mapped = { port: 7946, address: Uint8Array.of(...new Array(10).fill(0), 255, 255, 192, 0, 2, 97) };
+
+/** What knows three nodes, of which `a` was gone in incarnation 5, and is forgotten as a node. */
+function forgetting(gone: PacketMessage): LoneRing {
+  const lone = knowing([gone]);
+  lone.ring.pushPullAt = Infinity;
+  lone.ring.reconnectAt = Infinity;
+  for (let tick = 1; lone.view("a") !== "unknown" && tick < 100; tick++) {
+    lone.advanceTo(lone.now + 1000);
+    for (const { messages } of lone.sends())
+      for (const ping of messages)
+        if (ping.type === "ping") lone.packet({ type: "ack", sequence: ping.sequence, payload: undefined });
+  }
+  lone.quieten();
+  return lone;
+}
+
+for (const [status, gone] of [
+  ["dead", dead("a", 5, "b")],
+  ["left", dead("a", 5, "a")],
+] as const) {
+  for (const incarnation of [4, 5])
+    test(`alive: a node that was ${status} in incarnation 5 and forgotten does not come back by ${incarnation}, but by its answer to a ping`, () => {
+      const lone = forgetting(gone);
+      for (let times = 0; times < 5; times++) lone.packet(alive("a", incarnation)); // As often as anybody likes.
+      assert.deepEqual([lone.view("a"), lone.queued()], ["unknown", []]);
+      const sends = lone.sends();
+      const { sequence } = lone.ring;
+      assert.deepEqual(sends.map(({ to, messages: [message] }) => [to.address[3], message?.type]).toSorted(), [
+        [97, "ping"],
+        [98, "indirectPing"],
+        [99, "indirectPing"],
+      ]);
+      lone.packet({ type: "ack", sequence: sequence - 1, payload: undefined });
+      assert.equal(lone.view("a"), "unknown");
+      lone.packet({ type: "ack", sequence, payload: undefined });
+      assert.deepEqual([lone.view("a"), lone.changes()], [`alive ${incarnation}`, ["joined a"]]);
+    });
+
+  test(`alive: a node that was ${status} in incarnation 5 and forgotten comes back with 6, also elsewhere`, () => {
+    const lone = forgetting(gone);
+    lone.packet(alive("a", 6, { endpoint: at(9) }));
+    assert.deepEqual([lone.view("a"), lone.changes()], ["alive 6", ["joined a"]]);
+  });
+}
+
+test("alive: the view of a node in which one that was forgotten lives brings nobody back", () => {
+  const lone = forgetting(dead("a", 5, "b"));
+  for (let times = 0; times < 3; times++) lone.pushPull([state("a", 5)]);
+  assert.deepEqual([lone.view("a"), lone.changes()], ["unknown", []]);
+});
+
+test("pings of two lives of a node have other numbers, for a million probes at least", () => {
+  const numberOf = (firstIncarnation: number) => newRing({ ...new LoneRing().ring.options, firstIncarnation }, 0).sequence;
+  const begun = 218_000_000; // Seconds since 2020.
+  const numbers = Array.from({ length: 100 }, (_, life) => numberOf(begun + life)).toSorted((a, b) => a - b);
+  const gaps = numbers.slice(1).map((number, i) => number - (numbers[i] ?? 0));
+  assert.ok(Math.min(...gaps) > 1_000_000, `${Math.min(...gaps)}`);
+});
+
+test("what is remembered of the forgotten has a bound, and the oldest make room", () => {
+  const forgotten = new ForgottenNodes();
+  for (let i = 0; i < 5000; i++) forgotten.add(nodeName(`n${i}`), 7);
+  assert.equal(forgotten.size, 4096);
+  assert.deepEqual(
+    ["n0", "n4999"].map((name) => forgotten.isOld(alive(nodeName(name), 7))),
+    [false, true],
+  );
+});
 
 check("alive", [
   { name: "protocol min 0 is ignored", received: alive("n", 1, { versions: [0, 5, 2, 0, 0, 0] }), view: "unknown" },

@@ -4,6 +4,7 @@ import type { Alive, Dead, MemberState, MemberStatus, NodeName, Suspect } from "
 import { decodeMetadata } from "../codec/metadata.ts";
 import { randomIndex, swap } from "./choice.ts";
 import type { MemberEvent } from "./events.ts";
+import { askWhetherBack } from "./returning.ts";
 import {
   changeLocalHealth,
   isMember,
@@ -29,6 +30,11 @@ export function mergeAlive(ring: Ring, alive: Alive, now: Millis): void {
   let record = ring.records.get(alive.node);
   if (record === undefined) {
     if (alive.incarnation === 0) return; // No node announces it.
+    if (ring.forgotten.isOld(alive)) {
+      askWhetherBack(ring, alive, endpoint, now);
+      return;
+    }
+    ring.forgotten.delete(alive.node);
     record = newRecord(alive.node, endpoint, alive.versions, alive.meta, now);
     addRecord(ring, record);
   } else if (!sameEndpoint(record.endpoint, endpoint)) {

@@ -112,7 +112,11 @@ function forgetGone(ring: Ring, now: Millis): void {
     record === ring.self || isMember(record) || now - record.since <= ring.timing.gossipToTheDead;
   const kept = ring.order.filter(isKept);
   if (kept.length === ring.order.length) return;
-  for (const record of ring.order) if (!isKept(record)) ring.records.delete(record.node);
+  for (const record of ring.order) {
+    if (isKept(record)) continue;
+    ring.records.delete(record.node);
+    ring.forgotten.add(record.node, record.incarnation);
+  }
   ring.order.splice(0, Infinity, ...kept);
 }
 

@@ -8,6 +8,7 @@ import { BroadcastQueue } from "./broadcast-queue.ts";
 import { placeOf } from "./choice.ts";
 import type { Effect, Member } from "./events.ts";
 import { FailedMembers } from "./failed-members.ts";
+import { ForgottenNodes } from "./forgotten-nodes.ts";
 import { noOverload, type Overload } from "./overload.ts";
 import type { Suspicion } from "./suspicion.ts";
 import { type Timing, type TimingName, timings } from "./timing.ts";
@@ -130,6 +131,7 @@ export interface Ring {
   /** Suspects of others that this node is about to probe itself. */
   readonly toCheck: Set<NodeName>;
   readonly failed: FailedMembers;
+  readonly forgotten: ForgottenNodes;
   readonly broadcasts: BroadcastQueue;
   /** Those that have not been answered. */
   readonly probes: Map<number, Probe>; // our sequence number -> probe
@@ -203,6 +205,7 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     suspicions: new Map(),
     toCheck: new Set(),
     failed: new FailedMembers(),
+    forgotten: new ForgottenNodes(),
     broadcasts: new BroadcastQueue(),
     probes: new Map(),
     relays: new Map(),
@@ -213,7 +216,7 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     metadata: options.metadata,
     timing: timings[options.timing === "auto" ? "fast" : options.timing], // Alone, so all members are as this one.
     timingStale: false,
-    sequence: 0,
+    sequence: firstSequence(options),
     exchange: 0,
     localHealth: 0,
     probeIndex: 0,
@@ -230,6 +233,11 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     leave: "none",
     effects: [],
   };
+}
+
+/** Far from those of lives of this node before: what was answered then, and captured, is no answer now. */
+function firstSequence({ firstIncarnation }: RingOptions): number {
+  return Math.imul(firstIncarnation, 0x9e37_79b1) >>> 0; // The golden ratio spreads what begins within seconds, or years.
 }
 
 export function newRingCounters(): RingCounters {

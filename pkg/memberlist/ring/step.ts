@@ -7,6 +7,7 @@ import { aliveOf, announce, deadOf, endSuspicions, leave, mergeAlive, mergeDead,
 import { addStall, continueBackOff, type Overload } from "./overload.ts";
 import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed, probeAccuser } from "./probing.ts";
 import { join, onExchangeEnd, onReconnectAck, onRequest, periodicPushPull, pull, reconnect } from "./push-pull.ts";
+import { takeReturned } from "./returning.ts";
 import { isMember, memberOf, type NodeRecord, newRing, ownMetadata, type Ring, type RingOptions, sameEndpoint } from "./ring.ts";
 import { broadcastUser, gossip, sendDirect } from "./sending.ts";
 import { suspicionBounds, suspicionDueAt } from "./suspicion.ts";
@@ -130,6 +131,8 @@ function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Mill
     case "ack": {
       onAck(ring, message, now);
       onReconnectAck(ring, message, now);
+      const returned = takeReturned(ring, message);
+      if (returned !== undefined) mergeAlive(ring, returned, now);
       const differing = takeDiffering(ring);
       if (differing !== undefined) pull(ring, differing, now);
       break;

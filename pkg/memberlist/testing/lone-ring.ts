@@ -52,6 +52,7 @@ export class LoneRing {
       deadNodeReclaim: 0,
     } as const;
     [this.ring, this.effects] = startRing({ ...defaults, random: seededRandom(1), ...options }, 0);
+    this.ring.sequence = 0; // For numbers that can be read.
   }
 
   /** A node that knows these as alive at incarnation 1, has nothing to gossip, and whose next probe is 1 s ahead. */
