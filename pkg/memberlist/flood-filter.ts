@@ -1,4 +1,5 @@
 import type { Millis } from "#pkg/clock";
+import { maxShares } from "./packet-guard.ts";
 import type { PacketSample } from "./transport.ts";
 
 /** Of packets that were dropped or could not be decrypted: from so many a second on they are a flood. */
@@ -17,11 +18,15 @@ const maxSampled = 4000;
 /**
  * Decides which packets wake this member while a flood of forged ones arrives, for a filter in the kernel. The nonces of a member's packets all
  * begin with the same chance bits, which a host that does not see these packets cannot know. What begins so is let through, and what comes from
- * the address of a member whose nonces have no such beginning, or none that is known yet. All else is let through as a sample.
+ * the address of a member whose nonces have no such beginning, or none that is known yet. It is the same with other sources of whom something
+ * authentic came, but by their addresses they are let through only while they keep within their share: it may have been sent again by anybody.
+ * All else is let through as a sample.
  */
 export class FloodFilter {
   readonly #nonceAt: number | undefined;
   readonly #members = new Map<string, Set<number>>(); // address -> first words of the nonces of its packets
+  readonly #strangers = new Map<string, Set<number>>(); // The same of sources that are no members; the oldest are forgotten first.
+  #passing: ReadonlySet<string> = new Set(); // Addresses of strangers from where all is let through.
   #rejected = 0; // Since `since`.
   #since: Millis = -Infinity;
   #oneIn = 1;
@@ -39,18 +44,23 @@ export class FloodFilter {
   setMembers(addresses: Iterable<string>): void {
     const before = new Map(this.#members);
     this.#members.clear();
-    for (const address of addresses) this.#members.set(address, before.get(address) ?? new Set());
+    for (const address of addresses) {
+      this.#members.set(address, before.get(address) ?? this.#strangers.get(address) ?? new Set());
+      this.#strangers.delete(address);
+    }
   }
 
   /** Something became of a member: its process may be another one now, and its packets may not be what passes. */
   changed(address: string): void {
     this.#members.get(address)?.clear();
+    for (const words of this.#strangers.values()) words.clear(); // One of them may be that member.
   }
 
   /** The packet was authentic. */
   accept(packet: Uint8Array, address: string): void {
-    const words = this.#members.get(address);
-    if (words === undefined || this.#nonceAt === undefined || words.size > maxWords) return;
+    if (this.#nonceAt === undefined) return;
+    const words = this.#members.get(address) ?? this.#wordsOfStranger(address);
+    if (words.size > maxWords) return;
     words.add(new DataView(packet.buffer, packet.byteOffset).getUint32(this.#nonceAt));
   }
 
@@ -72,16 +82,37 @@ export class FloodFilter {
 
   /**
    * What is let through now; all where this is undefined. In a ring of some thousand members those that have several words are told by their
-   * addresses, which take less room. @param others addresses of whoever else is known
+   * addresses, which take less room.
+   * @param others addresses of whoever else is known
+   * @param spares whether a source that is not known keeps within its share
    */
-  sample(others: readonly string[]): PacketSample | undefined {
+  sample(others: readonly string[], spares: (address: string) => boolean): PacketSample | undefined {
+    this.#passing = new Set();
     if (!this.isOn) return undefined;
-    const entries = [...this.#members.values()].reduce((sum, words) => sum + Math.max(1, words.size), others.length);
+    const all = [...this.#members.values(), ...this.#strangers.values()];
+    const entries = all.reduce((sum, words) => sum + Math.max(1, words.size), others.length);
     const maxTold = entries <= maxSampled ? maxWords : 1;
     const isTold = (words: ReadonlySet<number>) => words.size > 0 && words.size <= maxTold;
-    const sources = [...this.#members].filter(([, words]) => !isTold(words)).map(([address]) => address);
-    const words = [...this.#members.values()].filter(isTold).flatMap((words) => [...words]);
-    return { nonceAt: this.#nonceAt, words, sources: [...sources, ...others], oneIn: this.#oneIn };
+    const byAddress = (of: ReadonlyMap<string, ReadonlySet<number>>) =>
+      [...of].filter(([, words]) => !isTold(words)).map(([address]) => address);
+    this.#passing = new Set(byAddress(this.#strangers).filter(spares));
+    const words = all.filter(isTold).flatMap((words) => [...words]);
+    const sources = [...byAddress(this.#members), ...this.#passing, ...others];
+    return { nonceAt: this.#nonceAt, words, sources, oneIn: this.#oneIn };
+  }
+
+  /** Whether all of a source is let through that is no member and not otherwise known. */
+  passes(address: string): boolean {
+    return this.#passing.has(address);
+  }
+
+  #wordsOfStranger(address: string): Set<number> {
+    const words = this.#strangers.get(address) ?? new Set();
+    this.#strangers.delete(address);
+    this.#strangers.set(address, words);
+    const [oldest] = this.#strangers.keys();
+    if (this.#strangers.size > maxShares && oldest !== undefined) this.#strangers.delete(oldest);
+    return words;
   }
 
   #begin(now: Millis): void {

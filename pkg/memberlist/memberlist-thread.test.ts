@@ -165,6 +165,30 @@ test("incarnations begin with the seconds since 2020, so that they are greater t
   assert.ok(incarnation >= before && incarnation <= secondsSince2020(), `${incarnation}`);
 });
 
+for (const { clock, date, want } of [
+  { clock: "of 1970", date: 0, want: 1 },
+  { clock: "of the last second of 2019", date: Date.UTC(2019, 11, 31, 23, 59, 59), want: 1 },
+  { clock: "of 2200", date: Date.UTC(2200, 0, 1), want: 0xffff_0000 },
+])
+  test(`a node with a clock ${clock} is in the ring, and can be told of as any other`, async (context) => {
+    context.mock.timers.enable({ apis: ["Date"], now: date });
+    await using harness = new Harness();
+    const [a, b] = [await harness.started("a"), await harness.started("b")];
+    assert.deepEqual(await b.join(["192.0.2.1"]), { joined: 1, failures: [] });
+    await harness.pass(1000);
+    assert.deepEqual(
+      [names(a), names(b)],
+      [
+        ["a", "b"],
+        ["a", "b"],
+      ],
+    );
+    assert.deepEqual(
+      a.members().map(({ incarnation }) => incarnation),
+      [want, want],
+    );
+  });
+
 test("metadata that is too long is refused here, as in the ring", async () => {
   await using harness = new Harness();
   const a = await harness.started("a");

@@ -41,8 +41,9 @@ export interface RingWorker extends Thread {
 // Of the thread's own heap. It has a member for each node and their gossip: 2 MB in a ring of 100 with 10,000 addresses.
 const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
 const startRetryMs: Millis = 500;
-// Incarnations begin with the seconds since then: what was captured of an earlier life is about a lesser one. 32 bits last until 2156.
 const incarnationEpoch = Date.UTC(2020, 0, 1);
+// Of 32 bits, so that there is room to refute suspicions.
+const maxFirstIncarnation = 0xffff_0000;
 
 /**
  * One member of a ring in a thread of its own, with its gossip: it answers pings and push/pulls while this thread is busy. What is read
@@ -207,7 +208,7 @@ export class MemberlistThread implements AsyncDisposable {
       name,
       bind: this.#bind,
       keys: this.#keys,
-      firstIncarnation: Math.floor((wallClock().getTime() - incarnationEpoch) / 1000),
+      firstIncarnation: incarnationAt(wallClock()),
       metadata: this.#metadata,
       timing,
       entries: [...this.#entries].map(([key, value]) => ({ key, value })),
@@ -317,6 +318,15 @@ export class MemberlistThread implements AsyncDisposable {
   #emit(event: RingEvent): void {
     for (const listener of [...this.#listeners]) listener(event);
   }
+}
+
+/**
+ * With which incarnation a life of this node begins: the seconds since 2020, so that what was captured of an earlier one is about a lesser one,
+ * until 2156. A node whose clock is before that, as one that has lost its battery and not found the time yet, begins with 1.
+ */
+function incarnationAt(date: Date): number {
+  const seconds = Math.floor((date.getTime() - incarnationEpoch) / 1000);
+  return Math.min(Math.max(seconds, 1), maxFirstIncarnation);
 }
 
 function spawnWorker(start: WorkerStart): RingWorker {

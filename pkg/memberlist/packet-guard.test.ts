@@ -7,6 +7,7 @@ import { PacketGuard } from "./packet-guard.ts";
 
 const wire: Wire = { ...defaultWire, keyring: new Keyring([Buffer.alloc(16, 7)]) };
 const member = "192.0.2.1";
+const stranger = "203.0.113.1";
 
 function guard(of: Wire = wire): PacketGuard {
   const made = new PacketGuard(of);
@@ -31,7 +32,7 @@ test("40,000 packets/s of unknown sources get 200 looks a second, and take nothi
   const garbage = Buffer.alloc(100, 1);
   assert.ok(admitted(it, garbage, (index) => `198.51.${index >> 8}.${index & 255}`) <= 251);
   assert.ok(it.admits(packet(1), member, 250));
-  assert.ok(it.admits(packet(1), "203.0.113.1", 1000), "a second later others are looked at again");
+  assert.ok(it.admits(packet(1), stranger, 1000), "a second later others are looked at again");
 });
 
 for (const [name, bytes] of [
@@ -43,32 +44,73 @@ for (const [name, bytes] of [
     assert.ok(admitted(guard(), bytes, () => member) <= 251);
   });
 
-test("a source that has sent something authentic is known, and one that is to be joined", () => {
+test("a source that is to be joined is known", () => {
   const it = guard();
-  it.accept(packet(1), "203.0.113.1");
   it.know("203.0.113.2");
-  for (const address of ["203.0.113.1", "203.0.113.2"])
-    assert.equal(
-      admitted(it, packet(2), () => address),
-      10_000,
-    );
+  assert.equal(
+    admitted(it, packet(2), () => "203.0.113.2"),
+    10_000,
+  );
+  assert.deepEqual(it.addresses, [member, "203.0.113.2"]);
 });
 
-test("the last packets are known when they come again, as many as 60,000 of one sender", () => {
+test("of 40,000 packets/s of who sent a captured packet 250 a second are decrypted, and it is not known by that", () => {
   const it = guard();
-  for (let counter = 0; counter < 60_000; counter++) it.accept(packet(counter), member);
-  for (const counter of [0, 1, 30_000, 59_999]) assert.equal(it.isReplay(packet(counter)), true);
-  assert.equal(it.isReplay(packet(60_000)), false);
+  it.accept(packet(1), stranger, 0);
+  const looked = admitted(it, Buffer.alloc(100, 1), () => stranger, 1000);
+  assert.ok(looked <= 200 + 50 + (200 + 50) / 4, `${looked}`);
+  assert.deepEqual([it.has(stranger), it.addresses, it.others], [false, [member], []]);
+});
+
+test("a source that is not known and has sent something authentic gets 50 packets a second through, whatever others send", () => {
+  const it = guard();
+  it.accept(packet(1), stranger, 0);
+  const heard = { count: 0 };
+  for (let index = 0; index < 80_000; index++) {
+    const now = 1000 + index / 40;
+    it.admits(Buffer.alloc(100, 1), `198.51.${index >> 8}.${index & 255}`, now);
+    if (index % 800 === 0 && it.admits(packet(index), stranger, now)) heard.count++;
+  }
+  assert.equal(heard.count, 100);
+});
+
+test("of sources with captured packets 64 get 50 packets a second each, also when others take their places in turn", () => {
+  for (const packetsOfSource of [1, 60, 1000]) {
+    const it = guard();
+    let looked = 0;
+    for (let index = 0; index < 200_000; index++) {
+      const [address, now] = [`source ${Math.floor(index / packetsOfSource) % 500}`, index / 20];
+      if (it.admits(packet(index), address, now)) looked++;
+      if (index % packetsOfSource === 0) it.accept(packet(index), address, now);
+    }
+    assert.ok(looked <= 10 * (64 * 50 + 200) + 200, `${looked}`);
+  }
+});
+
+test("who has just used up most of its share does not spare", () => {
+  const it = guard();
+  assert.equal(it.spares(stranger, 0), false);
+  it.accept(packet(1), stranger, 0);
+  assert.deepEqual([it.spares(stranger, 400), it.spares(stranger, 500)], [false, true]);
+  for (let index = 0; index < 10; index++) it.admits(packet(2), stranger, 500);
+  assert.equal(it.spares(stranger, 500), false);
+});
+
+test("the last 65,536 packets are known when they come again, and those before are not", () => {
+  const it = guard();
+  for (let counter = 0; counter < 66_000; counter++) it.accept(packet(counter), member, 0);
+  const known = [66_000 - 65_536 - 1, 66_000 - 65_536, 30_000, 65_999, 66_000].map((counter) => it.isReplay(packet(counter)));
+  assert.deepEqual(known, [false, true, true, true, false]);
 });
 
 test("with a label the nonce is looked for behind it, and without a key nothing is remembered", () => {
   const labelled: Wire = { ...wire, label: Buffer.from("blue") };
   const it = guard(labelled);
   assert.ok(it.admits(packet(1, labelled), member, 0));
-  it.accept(packet(1, labelled), member);
+  it.accept(packet(1, labelled), member, 0);
   assert.deepEqual([it.isReplay(packet(1, labelled)), it.isReplay(packet(2, labelled))], [true, false]);
   const plain = guard(defaultWire);
-  plain.accept(packet(1, defaultWire), member);
+  plain.accept(packet(1, defaultWire), member, 0);
   assert.equal(plain.isReplay(packet(1, defaultWire)), false);
 });
 

@@ -1,20 +1,25 @@
-import { nonceLength } from "#pkg/aes-gcm";
 import type { Millis } from "#pkg/clock";
 import type { KnownSources } from "#pkg/connections";
 import { maxSealOverhead } from "./codec/keyring.ts";
 import { MessageType } from "./codec/messages.ts";
 import type { Wire } from "./codec/wire.ts";
+import { RecentNonces } from "./recent-nonces.ts";
 
 /** Packets a second of sources that are not known, or that cannot be what they should be: to decrypt, to count and to log them. */
 const looksPerSecond = 200;
-const rememberedNonces = 65_536;
+/** Packets a second of each source that is not known and has sent something authentic: a member at the fast pace sends up to 30. */
+const sharePerSecond = 50;
+/** So many sources have such a share: of whom something authentic came last. */
+export const maxShares = 64;
 const maxSources = 4096;
 const maxOthers = 512; // Of those, as many as are asked for.
 
 /**
- * Looks at packets before they are decrypted, which costs some 2 µs each. Known sources come first: members, addresses that were to be
- * joined, and whoever has sent something authentic. For all others there is a budget. And a packet that came before is not worth another
- * look: the last 64k nonces are remembered, so that what was captured and is sent again does nothing.
+ * Looks at packets before they are decrypted, which costs some 2 µs each. Known sources come first: members, and addresses that were to be
+ * joined. Where an authentic packet came from says nothing: whoever captured it can send it from anywhere. But a member that is behind NAT or
+ * has several addresses is to be heard, so such a source has a small share, which nobody else can use up. For all others there is a
+ * budget. And a packet that came before is not worth another look: the last 65,536 nonces are remembered, so that what was captured and
+ * is sent again does nothing.
  */
 export class PacketGuard implements KnownSources {
   readonly #wire: Wire;
@@ -22,9 +27,9 @@ export class PacketGuard implements KnownSources {
   readonly #others = new Set<string>(); // Addresses; the oldest are forgotten first.
   /** Where in a packet its nonce begins; undefined where packets have none, or may have none. */
   readonly nonceAt: number | undefined;
-  readonly #nonces = new Nonces64k();
-  #looks = looksPerSecond;
-  #refilledAt: Millis = -Infinity;
+  readonly #nonces = new RecentNonces();
+  readonly #shares = new Map<string, Budget>(); // Address of a source that is not known -> its share; the oldest are forgotten first.
+  readonly #looks = new Budget(looksPerSecond, looksPerSecond, -Infinity);
 
   constructor(wire: Wire) {
     this.#wire = wire;
@@ -63,13 +68,13 @@ export class PacketGuard implements KnownSources {
 
   /** Whether to decode a packet. What is not decoded is dropped without a trace but in a counter. */
   admits(packet: Uint8Array, address: string, now: Millis): boolean {
-    if (this.#isPlausible(packet) && this.has(address)) return true;
-    const passed = Math.max(0, now - this.#refilledAt);
-    this.#looks = Math.min(looksPerSecond, this.#looks + (passed * looksPerSecond) / 1000);
-    this.#refilledAt = now;
-    if (this.#looks < 1) return false;
-    this.#looks--;
-    return true;
+    if (this.#isPlausible(packet) && (this.has(address) || this.#shares.get(address)?.take(now))) return true;
+    return this.#looks.take(now);
+  }
+
+  /** Whether a source that is not known has a share, and left half of it. */
+  spares(address: string, now: Millis): boolean {
+    return (this.#shares.get(address)?.left(now) ?? 0) >= sharePerSecond / 2;
   }
 
   /** Whether this very packet has come before. */
@@ -78,10 +83,16 @@ export class PacketGuard implements KnownSources {
   }
 
   /** The packet was authentic. */
-  accept(packet: Uint8Array, address: string): void {
+  accept(packet: Uint8Array, address: string, now: Millis): void {
     if (this.nonceAt === undefined) return;
     this.#nonces.add(packet, this.nonceAt);
-    if (!this.has(address)) this.know(address);
+    if (this.has(address)) return;
+    // A new share begins with nothing: else captured packets from ever other addresses would have more decrypted than all shares are.
+    const share = this.#shares.get(address) ?? new Budget(sharePerSecond, 0, now);
+    this.#shares.delete(address);
+    this.#shares.set(address, share);
+    const [oldest] = this.#shares.keys();
+    if (this.#shares.size > maxShares && oldest !== undefined) this.#shares.delete(oldest);
   }
 
   #isPlausible(packet: Uint8Array): boolean {
@@ -94,32 +105,29 @@ export class PacketGuard implements KnownSources {
   }
 }
 
-/** A table with one place for each nonce, in which the next that has the same place takes it: 0.8 MB, touched as it fills. */
-class Nonces64k {
-  readonly #table = new Uint32Array(3 * rememberedNonces);
+/** Packets that may be looked at: so many a second, and so many at once as there were none for a second. */
+class Budget {
+  readonly #perSecond: number;
+  #left: number; // Not whole: it grows with time.
+  #at: Millis;
 
-  has(packet: Uint8Array, at: number): boolean {
-    if (packet.length < at + nonceLength) return false;
-    const [first, second, third, place] = locate(packet, at);
-    const table = this.#table;
-    // An empty place looks like a nonce of zeros, which nobody draws.
-    if ((first | second | third) === 0) return false;
-    return table[place] === first && table[place + 1] === second && table[place + 2] === third;
+  constructor(perSecond: number, left: number, now: Millis) {
+    this.#perSecond = perSecond;
+    this.#left = left;
+    this.#at = now;
   }
 
-  add(packet: Uint8Array, at: number): void {
-    const [first, second, third, place] = locate(packet, at);
-    this.#table[place] = first;
-    this.#table[place + 1] = second;
-    this.#table[place + 2] = third;
+  left(now: Millis): number {
+    const passed = Math.max(0, now - this.#at);
+    this.#left = Math.min(this.#perSecond, this.#left + (passed * this.#perSecond) / 1000);
+    this.#at = now;
+    return this.#left;
   }
-}
 
-/** The three words of a nonce, and its place. */
-function locate(packet: Uint8Array, at: number): readonly [first: number, second: number, third: number, place: number] {
-  const view = new DataView(packet.buffer, packet.byteOffset + at, nonceLength);
-  const [first, second, third] = [view.getUint32(0), view.getUint32(4), view.getUint32(8)];
-  // Ours count in the last word; those of others are chance throughout.
-  const hash = (Math.imul(first, 0x9e37_79b1) ^ Math.imul(second, 0x85eb_ca6b) ^ third) >>> 0;
-  return [first, second, third, 3 * (hash % rememberedNonces)];
+  /** @returns false, and takes nothing, where none is left */
+  take(now: Millis): boolean {
+    if (this.left(now) < 1) return false;
+    this.#left--;
+    return true;
+  }
 }

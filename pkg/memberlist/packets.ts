@@ -74,6 +74,7 @@ export class IncomingPackets implements Disposable {
     if (!this.#guard.admits(bytes, from.address, clock.now())) {
       if (counters.packetsDropped++ % 1024 === 0) onFlood();
       this.#reject();
+      if (this.#flood.passes(from.address)) this.#filter(); // It has used up its share.
       return;
     }
     if (this.#guard.isReplay(bytes)) {
@@ -82,7 +83,7 @@ export class IncomingPackets implements Disposable {
     }
     const { messages, problems } = decodePacket(bytes, wire);
     if (messages.length > 0) {
-      this.#guard.accept(bytes, from.address);
+      this.#guard.accept(bytes, from.address, clock.now());
       this.#flood.accept(bytes, from.address);
     } else this.#reject();
     for (const problem of problems) onProblem(from, problem);
@@ -97,8 +98,9 @@ export class IncomingPackets implements Disposable {
   }
 
   #filter(): void {
-    this.#transport?.filter(this.#flood.sample(this.#guard.others));
-    if (this.#flood.isOn) this.#review.setNoLater(this.#options.clock.now() + reviewEvery);
+    const now = this.#options.clock.now();
+    this.#transport?.filter(this.#flood.sample(this.#guard.others, (address) => this.#guard.spares(address, now)));
+    if (this.#flood.isOn) this.#review.setNoLater(now + reviewEvery);
   }
 
   #reviewFlood(): void {

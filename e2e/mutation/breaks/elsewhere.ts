@@ -49,9 +49,16 @@ export const elsewhere: readonly Break[] = [
   { file: flood, before: "this.#members.get(address)?.clear();", after: "", tests: floodTests },
   {
     file: flood,
-    before: "const words = [...this.#members.values()]",
-    after: "const words = [new Set<number>()]",
+    before: "const all = [...this.#members.values(),",
+    after: "const all = [new Set<number>(),",
     tests: floodTests,
+  },
+  { file: flood, before: "byAddress(this.#strangers).filter(spares)", after: "byAddress(this.#strangers)", tests: floodTests },
+  {
+    file: "pkg/memberlist/memberlist-thread.ts",
+    before: "Math.min(Math.max(seconds, 1), maxFirstIncarnation)",
+    after: "seconds",
+    tests: ["pkg/memberlist/memberlist-thread.test.ts"],
   },
   {
     file: "pkg/placement/sticky-owners.ts",

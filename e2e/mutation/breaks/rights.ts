@@ -46,9 +46,33 @@ export const rights: readonly Break[] = [
   },
   {
     file: "pkg/memberlist/packet-guard.ts",
-    before: "if (this.#looks < 1) return false;",
+    before: "if (this.left(now) < 1) return false;",
     after: "",
     tests: ["pkg/memberlist/packet-guard.test.ts"],
+  },
+  {
+    file: "pkg/memberlist/packet-guard.ts",
+    before: "if (this.has(address)) return;",
+    after: "this.know(address);",
+    tests: ["pkg/memberlist/packet-guard.test.ts", "pkg/memberlist/packets.test.ts"],
+  },
+  {
+    file: "pkg/memberlist/packet-guard.ts",
+    before: "new Budget(sharePerSecond, 0, now)",
+    after: "new Budget(sharePerSecond, sharePerSecond, now)",
+    tests: ["pkg/memberlist/packet-guard.test.ts"],
+  },
+  {
+    file: "pkg/memberlist/packets.ts",
+    before: "if (this.#flood.passes(from.address))",
+    after: "if (false)",
+    tests: ["pkg/memberlist/packets.test.ts"],
+  },
+  {
+    file: "pkg/memberlist/recent-nonces.ts",
+    before: "this.#before[place] = this.#newest[chain] ?? 0;",
+    after: "",
+    tests: ["pkg/memberlist/recent-nonces.test.ts"],
   },
   {
     file: "pkg/layer2/frames/sightings.ts",
