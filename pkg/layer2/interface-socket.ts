@@ -107,9 +107,17 @@ export class InterfaceSocket implements Disposable {
     this.#groups.forget();
   }
 
-  /** Whether the address is answered for and announced here. */
+  /** Whether the address is answered for here. */
   isFor({ interfaces }: Announcement): boolean {
     return matchesInterface(interfaces, this.#interface.name);
+  }
+
+  /**
+   * Whether other hosts that have the address can be here, and those that are to hear of it: where only a Pod can be, neither can, unless
+   * the address is for interfaces by name.
+   */
+  reachesHosts({ interfaces }: Announcement): boolean {
+    return interfaces.length > 0 || canReachHosts(this.#interface);
   }
 
   /**
@@ -135,13 +143,11 @@ export class InterfaceSocket implements Disposable {
     return fd === this.#arp.fd ? this.#serve(this.#arp, arp, book) : this.#serve(this.#ndp, ndp, book);
   }
 
-  /**
-   * Announces the address to every host on the link. Without a carrier there is none: all is announced when it comes back. Where only a Pod
-   * can be, the address is announced only if it is for interfaces by name.
-   */
-  announce({ address, row, interfaces }: Announcement): void {
+  /** Announces the address to every host on the link. Without a carrier there is none: all is announced when it comes back. */
+  announce(announcement: Announcement): void {
+    const { address, row } = announcement;
     if (typeof address === "bigint") this.#groups.add(address);
-    if (!this.#interface.running || (interfaces.length === 0 && !canReachHosts(this.#interface))) return;
+    if (!this.#interface.running || !this.reachesHosts(announcement)) return;
     for (const frame of gratuitousFrames(this.#mac, address)) this.#push(frame, row);
     this.#send(typeof address === "bigint" ? this.#ndp : this.#arp, "gratuitous");
   }
@@ -155,8 +161,9 @@ export class InterfaceSocket implements Disposable {
    * Probes the address: at everyone, or at `to` alone. With `fromOwnAddress` a solicitation has this interface's own address as its source,
    * where it has one.
    */
-  probe({ address, row }: Announcement, to: Mac | undefined, fromOwnAddress: boolean): void {
-    if (!this.#interface.running) return;
+  probe(announcement: Announcement, to: Mac | undefined, fromOwnAddress: boolean): void {
+    if (!this.#interface.running || !this.reachesHosts(announcement)) return;
+    const { address, row } = announcement;
     const own = fromOwnAddress && to !== undefined && typeof address === "bigint" ? linkLocalAddress(this.#interface) : undefined;
     const frame =
       own === undefined || to === undefined || typeof address === "number"

@@ -174,10 +174,10 @@ export class AnswerLoop implements AddressBook, Disposable {
     return announcement !== undefined && this.#shared.isAnnounced(announcement.row) ? announcement : undefined;
   }
 
-  /** A frame of this node, by another interface of it or sent back by a switch, is no sighting. */
+  /** A frame of this node, by another interface of it or sent back by a switch, is no sighting. Nor is what a Pod sends to its node alone. */
   sight(sighting: Sighting | IgnoredSighting, socket: InterfaceSocket): void {
     const announcement = this.#announced.get(sighting.address);
-    if (announcement === undefined || !socket.isFor(announcement)) return;
+    if (announcement === undefined || !socket.isFor(announcement) || !socket.reachesHosts(announcement)) return;
     if ("ignored" in sighting) {
       this.#shared.totals.add(sighting.ignored);
       return;

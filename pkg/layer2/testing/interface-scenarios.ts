@@ -4,8 +4,9 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TrackedInterface } from "#pkg/linux";
 import type { Address, Mac } from "#pkg/net";
-import { encodeArp } from "../frames/arp.ts";
+import { decodeArp, encodeArp } from "../frames/arp.ts";
 import { Interfaces } from "../interfaces.ts";
+import type { AddressSighting } from "../layer2.ts";
 import { SharedMemory } from "../shared-memory.ts";
 import { ip, Lan } from "./lan.ts";
 import { gratuitous, mac, macText, quiet, requestFor, started, statusOf, until, virtual } from "./support.ts";
@@ -163,6 +164,40 @@ test("an address for some interfaces is answered for and announced on these alon
   assert.deepEqual(await gratuitous(lan, 1500, "host1"), [], "what was begun there has ended");
   layer2.announce(quiet);
   assert.deepEqual(await answered(), [true, true]);
+});
+
+test("where only a Pod can be an address is answered for, and neither probed nor seen, unless it is for that interface by name", async () => {
+  await lan.join("cali0", "host1");
+  ip("address flush dev cali0 scope global");
+  using _ = { [Symbol.dispose]: () => ip("link delete cali0") };
+  const sightings: AddressSighting[] = [];
+  await using layer2 = await started({ onSighting: (sighting) => sightings.push(sighting) });
+  await until(() => statusOf(layer2, "cali0") === "answering");
+  const request = await requestFor(lan, quiet);
+  const isAnswered = async () => (await lan.call("request", "host1", request, 30_000)) !== undefined;
+  const thief = 0x020000000042;
+  const target = Number(quiet.value);
+  const theft = await requestFor(lan, quiet, { source: thief, senderMac: thief, senderAddress: target });
+  /** Probes on the interface of the Pod, which then says that it has the address. @returns how many probes came */
+  const probe = async () => {
+    await lan.call("listen", "host1");
+    layer2.probe(quiet);
+    await lan.call("send", "host1", [encodeArp(theft)]);
+    const frames = (await lan.call("collect", "host1", 300)).map(({ frame }) => decodeArp(frame));
+    assert.ok(await isAnswered()); // By now what came before has been read.
+    return frames.filter((frame) => frame?.senderAddress === 0 && frame.targetAddress === target).length;
+  };
+  layer2.announce(quiet);
+  assert.deepEqual([await probe(), sightings], [0, []]);
+  await lan.call("send", "host0", [encodeArp(theft)]);
+  await until(() => sightings.length === 1);
+  layer2.announce(quiet, { interfaces: ["cali0"] });
+  assert.equal(await probe(), 1);
+  await until(() => sightings.length === 2);
+  assert.deepEqual(
+    sightings.map((sighting) => sighting.interface),
+    ["lan0", "cali0"],
+  );
 });
 
 test("an interface that gets another name while it is up has all addresses announced anew, those of its new name", () => {
