@@ -184,6 +184,10 @@ export interface Conflicts {
   readonly written: Map<string, string>; // address -> MAC address of its occupant
   /** Quarantined addresses. */
   occupants: ReadonlyMap<string, Occupant>; // address -> who has it
+  /** The quarantine was read since this speaker started. */
+  isQuarantineRead: boolean;
+  /** Addresses that were kept from being announced lately, oldest first. */
+  readonly heldBack: Map<string, HeldBack>; // address -> since when
   readonly inspected: Map<string, Inspection>; // address -> how far it is probed whether somebody still has it
   readonly reports: ConflictReports;
   /** When the next inspection of quarantined addresses begins; -Infinity while that is not set, which the first timer does. */
@@ -224,6 +228,12 @@ export interface DefendedAddress {
   readonly defense: ConflictDefense;
   /** Otherwise this node only listens. */
   isAnnounced: boolean;
+}
+
+export interface HeldBack {
+  /** Its name; undefined without one. */
+  readonly pool: string | undefined;
+  readonly at: Millis;
 }
 
 export interface Inspection {
@@ -309,6 +319,8 @@ export function createState({ node, ignoreExcludeLabel, hasRing }: SpeakerOption
       asked: new Map(),
       written: new Map(),
       occupants: new Map(),
+      isQuarantineRead: false,
+      heldBack: new Map(),
       inspected: new Map(),
       reports: { left: Infinity, at: 0, isExhausted: false, began: new Set() },
       inspectAt: -Infinity,

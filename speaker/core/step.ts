@@ -100,7 +100,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       kernelChanged(state, event, now, effects);
       break;
     case "quarantine":
-      setOccupants(state, event.data, effects);
+      setOccupants(state, event.data, now, effects);
       occupiedChanged(state, now, effects);
       break;
     case "sighting":

@@ -5,6 +5,8 @@ const aesGcm = "pkg/aes-gcm/aes-gcm.ts";
 const aesGcmTests = [...packetTests, "pkg/aes-gcm/aes-gcm.test.ts"];
 const guard = "pkg/api-access/guard.ts";
 const accessTests = ["pkg/api-access/access.test.ts"];
+const heldBack = "speaker/core/conflicts/held-back.ts";
+const heldBackTests = ["speaker/core/conflicts/held-back.test.ts"];
 
 /** Promise 6: nobody without the right moves an address, and no secret gets out. */
 export const rights: readonly Break[] = [
@@ -107,4 +109,8 @@ export const rights: readonly Break[] = [
     after: "return (arrivedOn ?? way.interfaceIndex) === way.interfaceIndex;",
     tests: ["pkg/bfd/session/matching.test.ts"],
   },
+  { file: heldBack, before: "return count < maxOfPool;", after: "return true;", tests: heldBackTests },
+  { file: heldBack, before: "if (now < at + window) break;", after: "break;", tests: heldBackTests },
+  { file: heldBack, before: "const isHeldBack = defense.isQuarantined ||", after: "const isHeldBack =", tests: heldBackTests },
+  { file: heldBack, before: "|| !members.active.includes(node)", after: "|| true", tests: heldBackTests },
 ];

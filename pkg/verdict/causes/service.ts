@@ -356,7 +356,8 @@ const announcement = {
   },
   answersForMany: {
     states: ["Degraded"],
-    means: "A host answers for many addresses of pools, this one among them, as with proxy ARP.",
+    means:
+      "A host answers for many addresses of pools, this one among them, as with proxy ARP; or hosts with ever other MAC addresses do.",
     next: "turn proxy ARP off on that host, or take these addresses out of the pool",
   },
   twoOwners: {

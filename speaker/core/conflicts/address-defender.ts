@@ -19,6 +19,7 @@ import {
   stepDefense,
 } from "./conflict-defense.ts";
 import { reportBegan, reportEnded, reportOccupied, reportWanted } from "./conflict-reports.ts";
+import { answersForMany, noteHeldBack } from "./held-back.ts";
 import { quarantine } from "./quarantine.ts";
 import type { OtherSpeaker, Rival } from "./rivals.ts";
 
@@ -34,8 +35,6 @@ export interface Conflict extends Rival {
 // them again: anybody can answer in the name of a node that is dead.
 const maxYield: Millis = 120_000;
 const minYieldGap: Millis = 600_000;
-// A host may have some addresses of a pool. One that answers for more answers for everything, and its answers keep no address back.
-const maxOccupiedByOneHost = 3;
 const minProbeInterval: Millis = 1000;
 // With thousands of addresses at other speakers while the ring is cut, each is probed less often.
 const maxProbesPerSecond = 500;
@@ -84,8 +83,8 @@ export function defendSighted(state: SpeakerState, sighting: AddressSighting, no
   const entry = state.conflicts.defended.get(sighting.address.toString());
   if (entry === undefined) return;
   const by = speakerOf(state, sighting, now);
-  const answersForMany = isOccupantOfMany(state, sighting);
-  advance(state, entry, { type: "sighting", sighting: { ...sighting, by, answersForMany } }, now, effects);
+  const isForMany = answersForMany(state, entry, sighting, now);
+  advance(state, entry, { type: "sighting", sighting: { ...sighting, by, answersForMany: isForMany } }, now, effects);
 }
 
 /** These nodes are members again. */
@@ -200,6 +199,7 @@ function translate(
       reportEnded(state, { ...effect.rival, address }, effects);
       break;
     case "occupied":
+      noteHeldBack(state, entry, now);
       reportOccupied(state, { ...effect.rival, address }, now, effects);
       quarantine(state, { ...effect.rival, address }, effects);
       break;
@@ -267,12 +267,4 @@ function noteYields({ conflicts: { yields } }: SpeakerState, { rivals }: Conflic
   for (const { node, phase, followUntil: until } of rivals.values())
     if (node !== undefined && phase === "followed" && until !== Infinity && yields.get(node)?.until !== until)
       yields.set(node, { until, hasReturned: false });
-}
-
-function isOccupantOfMany({ conflicts }: SpeakerState, { mac, address }: AddressSighting): boolean {
-  const own = address.toString();
-  const others = new Set<string>();
-  for (const [key, occupant] of conflicts.occupants) if (occupant.mac === mac && key !== own) others.add(key);
-  for (const [key, writtenMac] of conflicts.written) if (writtenMac === mac && key !== own) others.add(key);
-  return others.size >= maxOccupiedByOneHost;
 }

@@ -121,7 +121,7 @@ export function conflictsOf({ rivals }: ConflictDefense): Rival[] {
  * - A foreign host: this node sends one gratuitous announcement per 10 s while the host is there (section 2.4 (c): clients rely on the
  *   address, so it is not given up), and probes it to learn when it is gone. If a foreign host answers the probes before the first
  *   announcement, the address is not announced, and probed again each minute; the answers of a host that answers for many addresses do not
- *   count. An entry of `ingot-conflicts` alone stops no announcement: the host has to be seen by this node too.
+ *   count, nor do any beyond sixteen addresses of a pool in ten minutes. An entry of `ingot-conflicts` alone stops no announcement: the host has to be seen by this node too.
  * - A member of the ring that announces the address too, and still answers for it after a grace period, sees the cluster differently. Then
  *   this node asks over the ring, where nobody can speak for another, who announces the address. If the member says that it does, the one of
  *   the two that the election prefers keeps the address, and the other stops answering until the member no longer says so.

@@ -48,7 +48,7 @@ const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
   {
     name: "a foreign host that answers for many addresses",
     changes: { answersForMany: true },
-    want: `a host, 02:00:00:00:00:42, answers for 192.0.2.1 and for several other addresses of pools, as with proxy ARP; ${here} announces 192.0.2.1 all the same: clients may reach either; turn proxy ARP off on that host, or take these addresses out of the pool`,
+    want: `a host, 02:00:00:00:00:42, answers for 192.0.2.1 and for several other addresses of pools, as with proxy ARP, or others with ever other MAC addresses do; ${here} announces 192.0.2.1 all the same: clients may reach either; turn proxy ARP off on that host, or take these addresses out of the pool`,
   },
   {
     name: "a host that may be a MetalLB speaker's",

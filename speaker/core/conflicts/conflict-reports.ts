@@ -105,7 +105,7 @@ export function conflictVerdict({ node, members }: SpeakerState, conflict: Confl
   if (answersForMany)
     return verdict("service", "answersForMany", {
       evidence,
-      message: `a host, ${mac}, answers for ${address} and for several other addresses of pools, as with proxy ARP; ${here} announces ${address} all the same: clients may reach either`,
+      message: `a host, ${mac}, answers for ${address} and for several other addresses of pools, as with proxy ARP, or others with ever other MAC addresses do; ${here} announces ${address} all the same: clients may reach either`,
     });
   if (kind === "unidentified" && members.withoutGossip.length > 0)
     return verdict("service", "unidentifiedHost", {

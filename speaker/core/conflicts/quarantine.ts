@@ -6,6 +6,7 @@ import { decodeQuarantine, maxOccupants, type Occupant } from "#pkg/quarantine";
 import type { SpeakerEffect } from "../effects.ts";
 import { nodeOfMac } from "../members.ts";
 import type { SpeakerState } from "../state.ts";
+import { noteHeldBackElsewhere } from "./held-back.ts";
 import type { Rival } from "./rivals.ts";
 
 // Quarantined addresses, which foreign hosts have, from the ConfigMap `ingot-conflicts`: no speaker announces them, and the controller
@@ -17,9 +18,18 @@ const probes = 3;
 const probeInterval: Millis = 200;
 
 /** The ConfigMap's data as it is now. */
-export function setOccupants(state: SpeakerState, data: Readonly<Record<string, string>>, effects: SpeakerEffect[]): void {
+export function setOccupants(
+  state: SpeakerState,
+  data: Readonly<Record<string, string>>,
+  now: Millis,
+  effects: SpeakerEffect[],
+): void {
   const { conflicts } = state;
+  const before = conflicts.occupants;
   conflicts.occupants = decodeQuarantine(data);
+  // What is there when this speaker starts may be old.
+  if (conflicts.isQuarantineRead) noteHeldBackElsewhere(state, before, conflicts.occupants, now);
+  conflicts.isQuarantineRead = true;
   for (const [key, { address }] of conflicts.inspected)
     if (!conflicts.occupants.has(key)) endInspection(state, key, address, effects);
 }

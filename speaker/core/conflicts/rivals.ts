@@ -24,7 +24,7 @@ export interface Sighting {
   readonly ownMac: string;
   /** Undefined for a foreign host. */
   readonly by: OtherSpeaker | undefined;
-  /** The host answers for so many addresses that its answers count no longer. */
+  /** The host, or all hosts together, answer for so many addresses that answers count no longer: see `held-back.ts`. */
   readonly answersForMany: boolean;
 }
 
