@@ -17,8 +17,8 @@ const maxOthers = 512; // Of those, as many as are asked for.
 /**
  * Looks at packets before they are decrypted, which costs some 2 µs each. Known sources come first: members, and addresses that were to be
  * joined. Where an authentic packet came from says nothing: whoever captured it can send it from anywhere. But a member that is behind NAT or
- * has several addresses is to be heard, so such a source has a small share, which nobody else can use up. For all others there is a
- * budget. And a packet that came before is not worth another look: the last 65,536 nonces are remembered, so that what was captured and
+ * has several addresses is to be heard, so such a source has a small share, which only packets from its address use up. For all others
+ * there is a budget. And a packet that came before is not worth another look: the last 65,536 nonces are remembered, so that what was captured and
  * is sent again does nothing.
  */
 export class PacketGuard implements KnownSources {
@@ -105,7 +105,7 @@ export class PacketGuard implements KnownSources {
   }
 }
 
-/** Packets that may be looked at: so many a second, and so many at once as there were none for a second. */
+/** How many packets may be looked at: so many a second, and as many at once after a second without any. */
 class Budget {
   readonly #perSecond: number;
   #left: number; // Not whole: it grows with time.
