@@ -8,14 +8,15 @@ import { packageChart } from "./chart.ts";
 import { architectures } from "./debian.ts";
 import { writeExecutable } from "./executable.ts";
 import { readVersion, writeImage } from "./image.ts";
+import { packageManifests } from "./manifests.ts";
 import { writeSbom } from "./sbom.ts";
 import { writeTarGz } from "./tar.ts";
 
 const project = join(import.meta.dirname, "..");
 
 /**
- * Writes all that is released into `directory`, anew: the image, manifests and chart that name it, `ingotctl` for each architecture,
- * what all that consists of, and checksums. Needs kubectl; see `render`.
+ * Writes all that is released into `directory`, anew: the image, manifests and chart that name it, the parts of the manifests for kustomizations,
+ * `ingotctl` for each architecture, what all that consists of, and checksums. Needs kubectl; see `render`.
  * @param repository of the image, such as `registry.example.com/ingot`
  * @returns the files' names
  * @throws {Error} where the CHANGELOG does not say what this version is
@@ -27,6 +28,7 @@ export async function release(directory: string, repository: string): Promise<st
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   await renderChoices(directory, { name: repository, tag: version });
+  await packageManifests(directory);
   await packageChart(directory, repository);
   await writeSbom(join(directory, `ingot-${version}.cdx.json`), architectures);
   await writeImage(join(directory, `ingot-${version}-image.tar`), `${repository}:${version}`);

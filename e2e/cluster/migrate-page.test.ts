@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { buildIngotImage, findKcp, ingotImage, patience, RealCluster } from "#e2e/cluster";
+import { buildIngotImage, findKcp, ingotImage, patience, RealCluster, releaseFiles } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { type Block, blocks, page } from "../../docs/generate/markdown.ts";
 import { renderChoices } from "../../manifests/render.ts";
@@ -64,7 +64,7 @@ suite("the page on moving from MetalLB", () => {
     const [kustomization] = under("From MetalLB 0.12", "One node first", "yaml");
     const own = String(kustomization?.text).replace("registry.example.com/ingot", ingotImage.name);
     await writeFile(join(folder, "kustomization.yaml"), own.replace("newTag: 0.1.0", `newTag: ${ingotImage.tag}`));
-    await symlink(project, join(folder, "ingot"));
+    await run(`tar -xzf ${join(await releaseFiles(), "ingot-*-manifests.tar.gz")}`);
     await run("kubectl apply -k .");
     await run(`kubectl -n ${namespace} rollout status deployment/controller --timeout=5m`);
     const levels = () =>

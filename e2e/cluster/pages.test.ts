@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { findKcp, helmIsMissing, installedHelm, patience, RealCluster, releaseFiles } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { type Block, blocks, page, prose } from "../../docs/generate/markdown.ts";
@@ -40,7 +40,6 @@ step("the image of the release is imported as the page says", async () => {
   const released = await releaseFiles();
   for (const file of await readdir(released))
     await (file.endsWith(".tar") ? symlink : copyFile)(join(released, file), join(folder, file));
-  await symlink(resolve(import.meta.dirname, "../.."), join(folder, "ingot"));
   for (const { name } of cluster.nodes) {
     const socket = join(cluster.directory, name, "containerd.sock");
     await writeFile(join(bin, "ctr"), `#!/bin/sh\nexec /usr/bin/ctr --address ${socket} "$@"\n`, { mode: 0o755 });
