@@ -60,6 +60,43 @@ const plain = [
   ),
 ];
 
+const classyWeb = service("web", { loadBalancerClass: "example.com/ingot" }, "192.0.2.1");
+const others = plain.filter(({ kind }) => kind !== "Service");
+const metallb = (image: string, ...args: string[]) => container(`quay.io/metallb/${image}`, { args });
+const kubeVip = (env: Readonly<Record<string, string>>) =>
+  container("ghcr.io/kube-vip/kube-vip:v1.0", {
+    args: ["manager"],
+    env: Object.entries(env).map(([name, value]) => ({ name, value })),
+  });
+/** A workload of somebody else's, with nothing that says whose it is but its image. */
+const elsewhere = (kind: string, name: string, namespace: string, ...containers: object[]): ObjectInput => ({
+  apiVersion: "apps/v1",
+  kind,
+  metadata: { namespace, name },
+  spec: { selector: { matchLabels: { name } }, template: { metadata: { labels: { name } }, spec: { containers } } },
+});
+/** As MetalLB's chart makes it, of the release `metallb`. */
+const ofRelease = (kind: string, component: string, args: readonly string[], more: object = {}): ObjectInput => {
+  const { spec } = workload(kind, component, {
+    containers: [container(`quay.io/metallb/${component}:v0.12.1`, { args })],
+    ...more,
+  }) as ObjectInput & { spec: object };
+  const labels = { "app.kubernetes.io/name": "metallb", "app.kubernetes.io/component": component };
+  const release = { "app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": "metallb" };
+  return {
+    apiVersion: "apps/v1",
+    kind,
+    metadata: { namespace, name: `metallb-${component}`, labels: { ...labels, ...release } },
+    spec,
+  };
+};
+const psp = (name: string, policy: string): ObjectInput => ({
+  apiVersion: "rbac.authorization.k8s.io/v1",
+  kind: "ClusterRole",
+  metadata: { name },
+  rules: [{ apiGroups: ["policy"], resources: ["podsecuritypolicies"], resourceNames: [policy], verbs: ["use"] }],
+});
+
 interface Output {
   readonly findings: readonly Finding[];
   readonly unread: readonly Unread[];
@@ -101,22 +138,14 @@ suite("takeover --check", () => {
   });
 
   test("a release of MetalLB's chart is looked at under its own names, and told from objects of manifests", async () => {
-    const ofRelease = (kind: string, component: string): ObjectInput => {
-      const labels = { "app.kubernetes.io/name": "metallb", "app.kubernetes.io/component": component };
-      const { spec } = workload(kind, component, {
-        containers: [container(`quay.io/metallb/${component}:v0.12.1`, { args: ["--port=9472", "--config=metallb"] })],
-        nodeSelector: { edge: "true" },
-      });
-      const release = { "app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": "metallb" };
-      return {
-        apiVersion: "apps/v1",
-        kind,
-        metadata: { namespace, name: `metallb-${component}`, labels: { ...labels, ...release } },
-        spec,
-      } as ObjectInput;
-    };
+    const args = ["--port=9472", "--config=metallb"];
+    const places = { nodeSelector: { edge: "true" } };
     const map = { apiVersion: "v1", kind: "ConfigMap", metadata: { namespace, name: "metallb" }, data: { config: lan } };
-    const objects = [map as ObjectInput, ofRelease("Deployment", "controller"), ofRelease("DaemonSet", "speaker")];
+    const objects = [
+      map as ObjectInput,
+      ofRelease("Deployment", "controller", args, places),
+      ofRelease("DaemonSet", "speaker", args, places),
+    ];
     const { status, findings, unread } = await check(objects);
     assert.deepEqual([status, told(findings), unread], [Exit.ok, [], []]);
     assert.match(findings[0]?.found ?? "", /^of the Helm release metallb: ingot\.yaml would put another one beside it$/);
@@ -207,14 +236,120 @@ suite("takeover --check", () => {
     },
     {
       name: "another load balancer",
+      objects: [...plain, elsewhere("DaemonSet", "kube-vip", "kube-system", kubeVip({ svc_enable: "true" }))],
+      want: [
+        /^error load-balancer: DaemonSet kube-system\/kube-vip: kube-vip is another load balancer for Services without a class$/,
+      ],
+    },
+    {
+      name: "nothing in a kube-vip that serves the control plane alone",
+      objects: [...plain, elsewhere("DaemonSet", "kube-vip", "kube-system", kubeVip({ svc_enable: "false", cp_enable: "true" }))],
+      want: [],
+      status: Exit.ok,
+    },
+    {
+      name: "another load balancer in a static Pod",
+      objects: [
+        ...plain,
+        pod(
+          "kube-vip-cp1",
+          { hostNetwork: true, containers: [kubeVip({ svc_enable: "true" })] },
+          { ownerReferences: [{ apiVersion: "v1", kind: "Node", name: "cp1", uid: "u" }] },
+        ),
+      ],
+      want: [/^error load-balancer: Pod kube-system\/kube-vip-cp1: kube-vip is another load balancer/],
+    },
+    {
+      name: "no other load balancer for the one class that is to be served",
+      objects: [classyWeb, ...others, elsewhere("DaemonSet", "kube-vip", "kube-system", kubeVip({ svc_enable: "true" }))],
+      args: "--lb-class example.com/ingot",
+      want: [],
+      status: Exit.ok,
+    },
+    {
+      name: "another MetalLB with the class that is to be served",
+      objects: [
+        classyWeb,
+        ...others,
+        elsewhere("Deployment", "controller", "default", metallb("controller:v0.14.9", "--lb-class=example.com/ingot")),
+        elsewhere("DaemonSet", "speaker", "default", metallb("speaker:v0.14.9", "--lb-class=example.com/ingot")),
+      ],
+      args: "--lb-class example.com/ingot",
+      want: [
+        /^error load-balancer: Deployment default\/controller: MetalLB is another load balancer for Services with the class "example\.com\/ingot"$/,
+      ],
+    },
+    {
+      name: "another MetalLB without a class",
+      objects: [
+        ...plain,
+        elsewhere("Deployment", "controller", "default", metallb("controller:v0.12.1")),
+        elsewhere("DaemonSet", "speaker", "default", metallb("speaker:v0.12.1")),
+      ],
+      want: [
+        /^error load-balancer: Deployment default\/controller: MetalLB is another load balancer for Services without a class$/,
+      ],
+    },
+    {
+      name: "a Helm release that has PodSecurityPolicies, which this cluster does not know",
+      objects: [
+        config(lan),
+        kubeProxy("mode: iptables\n"),
+        ofRelease("Deployment", "controller", ["--config=config"]),
+        psp("metallb:controller", "metallb-controller"),
+        psp("metallb:speaker", "metallb-speaker"),
+      ],
+      want: [
+        /^error pod-security-policy: ClusterRole metallb:controller: of the Helm release metallb: a right to use PodSecurityPolicies/,
+        /^error pod-security-policy: ClusterRole metallb:speaker: /,
+      ],
+    },
+    {
+      name: "no user of a port in a Pod that has ended",
       objects: [
         ...plain,
         {
-          ...workload("DaemonSet", "kube-vip", { containers: [container("ghcr.io/kube-vip/kube-vip:v1.0")] }),
-          metadata: { namespace: "kube-system", name: "kube-vip" },
-        } as ObjectInput,
+          ...pod("job", { containers: [container("x", { ports: [{ containerPort: 80, hostPort: 7472 }] })] }),
+          status: { phase: "Succeeded" },
+        },
+        {
+          ...pod("evicted", { containers: [container("x", { ports: [{ containerPort: 80, hostPort: 7946 }] })] }),
+          status: { phase: "Failed" },
+        },
       ],
-      want: [/^error load-balancer: DaemonSet kube-system\/kube-vip: kube-vip is another load balancer/],
+      want: [],
+      status: Exit.ok,
+    },
+    {
+      name: "nothing to solve in a Pod on BGP's port, where speakers do not listen",
+      objects: [
+        ...plain,
+        pod("bird", { hostNetwork: true, containers: [container("bird", { ports: [{ containerPort: 179 }] })] }),
+      ],
+      want: [],
+      status: Exit.ok,
+    },
+    {
+      name: "a user of BGP's port, where peers are passive",
+      objects: [
+        config(`peers: [{peer-address: 192.0.2.254, peer-asn: 64500, my-asn: 64501, passive: true}]\n${lan}`),
+        ...plain.slice(1),
+        pod("bird", { hostNetwork: true, containers: [container("bird", { ports: [{ containerPort: 179 }] })] }),
+      ],
+      want: [
+        /^warning configuration: .*passive/,
+        /^warning ports: Pod kube-system\/bird, on node node1: uses port 179 \(BGP, with --bgp-port=179\)/,
+      ],
+      status: Exit.losses,
+    },
+    {
+      name: "a user of BGP's port, where speakers listen",
+      objects: [
+        ...plain.filter(({ kind }) => kind !== "DaemonSet"),
+        workload("DaemonSet", "speaker", { containers: [container("ingot:0.1.0", { args: ["--bgp-port=179"] })] }),
+        pod("bird", { hostNetwork: true, containers: [container("bird", { ports: [{ containerPort: 179 }] })] }),
+      ],
+      want: [/^error ports: Pod kube-system\/bird, on node node1: uses port 179/],
     },
     {
       name: "MetalLB's DaemonSet with other arguments and places than ours",
@@ -248,15 +383,7 @@ suite("takeover --check", () => {
     },
     {
       name: "a right to use PodSecurityPolicies is a note alone",
-      objects: [
-        ...plain,
-        {
-          apiVersion: "rbac.authorization.k8s.io/v1",
-          kind: "ClusterRole",
-          metadata: { name: "metallb-system:speaker" },
-          rules: [{ apiGroups: ["policy"], resources: ["podsecuritypolicies"], verbs: ["use"] }],
-        },
-      ],
+      objects: [...plain, psp("metallb-system:speaker", "speaker")],
       want: [],
       status: Exit.ok,
     },

@@ -4,7 +4,8 @@ import { type Command, Exit, type Io, parseOptions, UsageError } from "../comman
 import { checkConfiguration, checkServices } from "./checks/configuration.ts";
 import type { Finding } from "./checks/finding.ts";
 import { checkAlerts, checkLeftovers, checkWorkloads } from "./checks/leftovers.ts";
-import { checkKubeProxy, checkOtherLoadBalancers, checkPorts } from "./checks/node.ts";
+import { checkOtherLoadBalancers } from "./checks/load-balancers.ts";
+import { checkKubeProxy, checkPorts } from "./checks/node.ts";
 import { type ClusterView, type Reader, readView, type Unread } from "./view.ts";
 
 const help = `Usage: ingotctl takeover --check [OPTIONS]
@@ -22,7 +23,8 @@ your own rights; what it may not read it names, and leaves out.
 
 It looks at the ConfigMap (errors, and fields that mean something else than to MetalLB 0.12), Services (load balancer class,
 addresses that would not be kept), MetalLB's Deployment and DaemonSet, ports of other Pods on the nodes, kube-proxy, other
-load balancers, custom resources and webhooks of MetalLB's, PodSecurityPolicies, and Prometheus rules.
+load balancers for the classes that Ingot is going to serve, custom resources and webhooks of MetalLB's, PodSecurityPolicies,
+and Prometheus rules.
 
 The exit status is 0 if nothing needs your attention, 1 if there is an error, which is to be solved first, 3 if there are only
 warnings or something could not be read, and 2 if the arguments are wrong or the cluster cannot be reached.
@@ -71,9 +73,9 @@ async function check(reader: Reader, namespace: string, lbClass: string, isDefau
     ...checkServices(view, config, classes),
     ...checkWorkloads(view),
     ...checkLeftovers(view),
-    ...checkPorts(view),
+    ...checkPorts(view, config),
     ...checkKubeProxy(view),
-    ...checkOtherLoadBalancers(view),
+    ...checkOtherLoadBalancers(view, classes),
     ...checkAlerts(view),
   ];
   const order: readonly Finding["severity"][] = ["error", "warning", "note"];

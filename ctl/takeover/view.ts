@@ -24,6 +24,7 @@ export interface ClusterView {
   readonly controllers: readonly Raw[];
   readonly speakers: readonly Raw[];
   readonly services: readonly Raw[];
+  /** Those that have not ended: the others hold nothing of their node. */
   readonly pods: readonly Raw[];
   readonly workloads: readonly Raw[];
   readonly kubeProxy: Raw | undefined;
@@ -31,9 +32,14 @@ export interface ClusterView {
   readonly groups: ReadonlySet<string>;
   readonly webhooks: readonly Raw[];
   readonly podSecurityPolicies: readonly Raw[];
+  /** Whether the API has the kind: Kubernetes 1.25 has no policy/v1beta1, where it was. */
+  readonly hasPodSecurityPolicies: boolean;
+  /** Of controllers and speakers, as MetalLB's manifests and its chart name them. */
   readonly clusterRoles: readonly Raw[];
   readonly prometheusRules: readonly Raw[];
   readonly ciliumPools: readonly Raw[];
+  /** Cilium's ConfigMap. */
+  readonly ciliumConfig: Raw | undefined;
   readonly unread: readonly Unread[];
 }
 
@@ -51,18 +57,31 @@ export async function readView(reader: Reader, namespace: string): Promise<Clust
     return found === undefined ? undefined : fields(found);
   };
 
-  const groups = new Set(listOf(fields(await one("API groups", "/apis")).groups).map(({ name }) => text(name)));
+  const apis = listOf(fields(await one("API groups", "/apis")).groups);
+  const groups = new Set(apis.map(({ name }) => text(name)));
+  const versions = apis.flatMap((group) => listOf(group.versions).map(({ groupVersion }) => text(groupVersion)));
   const inNamespace = (kind: string) => `/api/v1/namespaces/${encodeURIComponent(namespace)}/${kind}`;
-  const rbac = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
   const deployments = await list("Deployments", "/apis/apps/v1/deployments");
   const daemonSets = await list("DaemonSets", "/apis/apps/v1/daemonsets");
   const isOurs = (part: string) => (object: Raw) => isMetallb(object, namespace) && partOf(object) === part;
-  const roles = [
-    await one("ClusterRole metallb-system:controller", `${rbac}/metallb-system:controller`),
-    await one("ClusterRole metallb-system:speaker", `${rbac}/metallb-system:speaker`),
-  ];
   const controllers = deployments.filter(isOurs("controller"));
   const speakers = daemonSets.filter(isOurs("speaker"));
+  const releases = [...controllers, ...speakers].flatMap((workload) => helmReleaseOf(workload)?.fullName ?? []);
+  const roles: Raw[] = [];
+  for (const prefix of new Set(["metallb-system", ...releases]))
+    for (const part of ["controller", "speaker"]) {
+      const name = `${prefix}:${part}`;
+      const path = `/apis/rbac.authorization.k8s.io/v1/clusterroles/${encodeURIComponent(name)}`;
+      const role = await one(`ClusterRole ${name}`, path);
+      if (role !== undefined) roles.push(role);
+    }
+  const hasCilium = groups.has("cilium.io");
+  const ciliumPools = async () => {
+    const path = (version: string) => `/apis/cilium.io/${version}/ciliumloadbalancerippools`;
+    const current = await reader.list(path("v2")); // Of Cilium 1.18 and later; earlier ones have v2alpha1 alone.
+    const asked = current.type === "absent" ? reader.list(path("v2alpha1")) : Promise.resolve(current);
+    return listOf(await value("CiliumLoadBalancerIPPools", asked));
+  };
   const configMapName = [...controllers, ...speakers].map(configMapNameOf).find((name) => name !== undefined) ?? "config";
   return {
     namespace,
@@ -74,7 +93,9 @@ export async function readView(reader: Reader, namespace: string): Promise<Clust
     controllers,
     speakers,
     services: await list("Services", "/api/v1/services"),
-    pods: await list("Pods", "/api/v1/pods"),
+    pods: (await list("Pods", "/api/v1/pods")).filter(
+      ({ status }) => !["Succeeded", "Failed"].includes(text(fields(status).phase)),
+    ),
     workloads: [
       ...deployments.map((object) => ({ ...object, kind: "Deployment" })), // Items of a list say no kind.
       ...daemonSets.map((object) => ({ ...object, kind: "DaemonSet" })),
@@ -86,18 +107,21 @@ export async function readView(reader: Reader, namespace: string): Promise<Clust
       "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
     ),
     podSecurityPolicies: await list("PodSecurityPolicies", "/apis/policy/v1beta1/podsecuritypolicies"),
-    clusterRoles: roles.filter((role) => role !== undefined),
+    hasPodSecurityPolicies: versions.includes("policy/v1beta1"),
+    clusterRoles: roles,
     prometheusRules: groups.has("monitoring.coreos.com")
       ? await list("PrometheusRules", "/apis/monitoring.coreos.com/v1/prometheusrules")
       : [],
-    ciliumPools: groups.has("cilium.io")
-      ? await list("CiliumLoadBalancerIPPools", "/apis/cilium.io/v2alpha1/ciliumloadbalancerippools")
-      : [],
+    ciliumPools: hasCilium ? await ciliumPools() : [],
+    ciliumConfig: hasCilium
+      ? await one("ConfigMap kube-system/cilium-config", "/api/v1/namespaces/kube-system/configmaps/cilium-config")
+      : undefined,
     unread,
   };
 }
 
-function isMetallb(object: Raw, namespace: string): boolean {
+/** Whether the labels of a workload or Pod say that it is of the MetalLB that is to be replaced. */
+export function isMetallb(object: Raw, namespace: string): boolean {
   const { namespace: own, labels } = metadata(object);
   const app = labels.app ?? labels["app.kubernetes.io/name"];
   return own === namespace && app === "metallb";
@@ -110,6 +134,25 @@ function configMapNameOf(workload: Raw): string | undefined {
 function partOf(object: Raw): string {
   const { labels, name } = metadata(object);
   return labels.component ?? labels["app.kubernetes.io/component"] ?? name;
+}
+
+/** The Helm release that a workload of MetalLB's is of, and what the chart's names begin with; undefined where it is of none. */
+export function helmReleaseOf(workload: Raw): { readonly name: string; readonly fullName: string } | undefined {
+  const { name, labels } = metadata(workload);
+  if (labels["app.kubernetes.io/managed-by"] !== "Helm") return undefined;
+  return { name: labels["app.kubernetes.io/instance"] ?? "", fullName: name.replace(/-(controller|speaker)$/, "") };
+}
+
+/** `Kind namespace/name` of what made a Pod: a Deployment in place of its ReplicaSet; a static Pod itself, which its node made. */
+export function ownerOf(pod: Raw): string {
+  const { namespace, name, labels } = metadata(pod);
+  const [owner] = listOf(fields(pod.metadata).ownerReferences);
+  if (owner === undefined || owner.kind === "Node") return `Pod ${namespace}/${name}`;
+  const hash = labels["pod-template-hash"];
+  const ownerName = text(owner.name);
+  if (owner.kind === "ReplicaSet" && hash !== undefined && ownerName.endsWith(`-${hash}`))
+    return `Deployment ${namespace}/${ownerName.slice(0, -hash.length - 1)}`;
+  return `${text(owner.kind)} ${namespace}/${ownerName}`;
 }
 
 export interface Metadata {

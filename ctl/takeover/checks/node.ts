@@ -1,6 +1,18 @@
-import { Problems, parseManifest, type YamlNode } from "#pkg/config";
-import { list, plural, quote } from "#pkg/text";
-import { type ClusterView, containersOf, fields, keyOf, listOf, metadata, type Raw, templateOf, text } from "../view.ts";
+import { type Config, Problems, parseManifest, type YamlNode } from "#pkg/config";
+import { list, plural } from "#pkg/text";
+import { flagOf } from "../../cluster/installation.ts";
+import {
+  argumentsOf,
+  type ClusterView,
+  containersOf,
+  fields,
+  listOf,
+  metadata,
+  ownerOf,
+  type Raw,
+  templateOf,
+  text,
+} from "../view.ts";
 import type { Finding } from "./finding.ts";
 
 /** Ports of a speaker on its node -> what they are for. */
@@ -23,8 +35,9 @@ const silent: ReadonlyMap<RegExp, string> = new Map([
 ]);
 
 /** Other Pods that have a speaker's ports on their nodes. */
-export function checkPorts({ pods, speakers, namespace }: ClusterView): Finding[] {
+export function checkPorts({ pods, speakers, namespace }: ClusterView, config: Config | undefined): Finding[] {
   const own = new Set(speakers.map((speaker) => metadata(speaker).name));
+  const onBgp = severityOnBgpPort(speakers, config);
   const users = new Map<string, { readonly uses: string; readonly nodes: Set<string>; readonly severity: Finding["severity"] }>(); // owner and port -> nodes
   const add = (pod: Raw, uses: string, severity: Finding["severity"]) => {
     const key = `${ownerOf(pod)}\n${uses}`;
@@ -42,7 +55,7 @@ export function checkPorts({ pods, speakers, namespace }: ClusterView): Finding[
       .map(({ hostPort, containerPort }) => hostPort ?? (isOnHost ? containerPort : undefined));
     for (const port of new Set(open)) {
       const purpose = typeof port === "number" ? speakerPorts.get(port) : undefined;
-      if (purpose !== undefined) add(pod, `port ${port} (${purpose})`, "error");
+      if (purpose !== undefined) add(pod, `port ${port} (${purpose})`, port === 179 ? onBgp : "error");
     }
     if (!isOnHost) continue;
     for (const [image, uses] of silent)
@@ -54,16 +67,16 @@ export function checkPorts({ pods, speakers, namespace }: ClusterView): Finding[
     found: `uses ${uses} of the node`,
     where: `${key.split("\n")[0]}, on ${plural(nodes.size, "node")} ${list([...nodes])}`,
     advice:
-      severity === "error"
-        ? "give one of both another port: --port, --ml-bindport, --bgp-port"
-        : "see docs/bgp.md, another BGP daemon on the node",
+      severity === "note"
+        ? "see docs/bgp.md, another BGP daemon on the node"
+        : "give one of both another port: --port, --ml-bindport, --bgp-port",
   }));
 }
 
-function ownerOf(pod: Raw): string {
-  const { namespace, name } = metadata(pod);
-  const [owner] = listOf(fields(pod.metadata).ownerReferences);
-  return owner === undefined ? `Pod ${namespace}/${name}` : `${text(owner.kind)} ${namespace}/${text(owner.name)}`;
+/** Speakers listen on BGP's port only where their flag says so, and a configuration with passive peers needs that. */
+function severityOnBgpPort(speakers: readonly Raw[], config: Config | undefined): Finding["severity"] {
+  if (speakers.some((speaker) => flagOf(argumentsOf(templateOf(speaker)), "bgp-port") === "179")) return "error";
+  return config?.peers.some(({ passive }) => passive) === true ? "warning" : "note";
 }
 
 /** How kube-proxy treats addresses of Services, as its ConfigMap (kubeadm's form) says. */
@@ -102,48 +115,4 @@ function scalar(node: YamlNode | undefined, path: readonly string[]): string | u
   let at = node;
   for (const step of path) at = at?.kind === "mapping" ? at.entries.get(step)?.value : undefined;
   return at?.kind === "scalar" ? at.text : undefined;
-}
-
-/** Load balancers that other people's software is; image -> its name, and how it is kept from the same Services. */
-const others: ReadonlyMap<RegExp, readonly [string, string]> = new Map([
-  [/(^|\/)kube-vip(-cloud-provider)?(:|@|$)/, ["kube-vip", "give it svc_enable=false, or each a load balancer class"]],
-  [/(^|\/)purelb\/(allocator|lbnodeagent)/, ["PureLB", "unset its DEFAULT_ANNOUNCER, or remove it"]],
-  [
-    /(^|\/)openelb(-|\/|:|@|$)/,
-    ["OpenELB", "it serves Services with its annotation; convert its configuration with ingotctl convert"],
-  ],
-  [/(^|\/)klipper-lb(:|@|$)/, ["ServiceLB of k3s", "start k3s with --disable=servicelb"]],
-  [/(^|\/)loxilb/, ["LoxiLB", "give each a load balancer class"]],
-]);
-
-/** Whatever else may give addresses to the same Services. */
-export function checkOtherLoadBalancers({ workloads, pods, ciliumPools }: ClusterView): Finding[] {
-  const findings = new Map<string, Finding>(); // name -> the first place
-  const find = (name: string, where: string, advice: string) => {
-    if (!findings.has(name))
-      findings.set(name, {
-        severity: "error",
-        check: "load-balancer",
-        found: `${name} is another load balancer for Services without a class`,
-        where,
-        advice,
-      });
-  };
-  for (const workload of workloads)
-    for (const container of containersOf(templateOf(workload)))
-      for (const [image, [name, advice]] of others)
-        if (image.test(text(container.image))) find(name, `${text(workload.kind)} ${keyOf(workload)}`, advice);
-  for (const pod of pods) {
-    const { name, labels } = metadata(pod);
-    if (name.startsWith("svclb-") || "svccontroller.k3s.cattle.io/svcname" in labels)
-      find("ServiceLB of k3s", `Pod ${keyOf(pod)}`, "start k3s with --disable=servicelb");
-  }
-  const [pool] = ciliumPools;
-  if (pool !== undefined)
-    find(
-      "LB IPAM of Cilium",
-      `CiliumLoadBalancerIPPool ${quote(metadata(pool).name)}`,
-      "remove its pools, or limit them with a serviceSelector",
-    );
-  return [...findings.values()];
 }
