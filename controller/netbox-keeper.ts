@@ -88,12 +88,12 @@ export class NetboxKeeper implements Disposable {
 
   #keep(pool: Pool): Kept {
     const { services, mayWrite, portions, clock, random } = this.#options;
-    const { netbox, cidrs } = pool;
+    const { netbox, ranges } = pool;
     if (netbox === undefined) throw new Error(`Cannot keep pool ${pool.name} in NetBox: it has none`);
     const records = new PoolRecords({
       rules: netbox,
       ranges: netbox.ranges,
-      cidrs,
+      addresses: ranges,
       client: () => {
         const token = this.#secrets.get(netbox.token);
         const { signal } = this.#ended;
@@ -176,7 +176,7 @@ const maxReported = 10_000;
 const servicesAtOnce = 500;
 
 function isSame(one: Pool, other: Pool): boolean {
-  return one.name === other.name && one.cidrs.join() === other.cidrs.join() && isDeepStrictEqual(one.netbox, other.netbox);
+  return one.name === other.name && one.ranges.join() === other.ranges.join() && isDeepStrictEqual(one.netbox, other.netbox);
 }
 
 /** What NetBox could choose for the Service: of the first pool that has addresses left, else of all that have none. */

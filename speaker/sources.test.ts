@@ -45,7 +45,8 @@ class Bench {
     classes: classlessOnly,
     emit: (event) => {
       if (event.type === "quarantine") this.occupied.push(event.data);
-      if (event.type === "config") this.configured.push(event.config.pools.flatMap(({ cidrs }) => cidrs).join());
+      if (event.type === "config")
+        this.configured.push(event.config.pools.flatMap(({ ranges }) => ranges.flatMap((range) => range.toPrefixes())).join());
       this.runner.dispatch(event);
     },
     metrics: new KubernetesMetrics(this.registry),

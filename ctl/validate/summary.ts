@@ -15,7 +15,7 @@ export function summarize(config: Config) {
     pools: config.pools.map((pool) => ({
       name: pool.name,
       protocol: formatProtocols(pool.protocols),
-      cidrs: pool.cidrs.map(String),
+      cidrs: pool.ranges.flatMap((range) => range.toPrefixes().map(String)),
       autoAssign: pool.autoAssign,
       avoidBuggyIPs: pool.avoidBuggyIPs,
       ...jsonNamespaces(pool.fence),

@@ -1,4 +1,4 @@
-import type { Address, AddressRange, Family, Prefix } from "#pkg/net";
+import type { Address, AddressRange, Family } from "#pkg/net";
 
 /** A whole, checked configuration: everything in it can be used as it stands. Lists are in the order of the file. */
 export interface Config {
@@ -18,8 +18,6 @@ export interface Pool {
   readonly protocols: readonly Protocol[];
   /** Each entry of `addresses`, in order; pairwise disjoint within and between pools. */
   readonly ranges: readonly AddressRange[];
-  /** The same addresses as the fewest CIDRs of each entry. */
-  readonly cidrs: readonly Prefix[];
   readonly autoAssign: boolean;
   /** Never hand out IPv4 addresses that end in .0 or .255. */
   readonly avoidBuggyIPs: boolean;

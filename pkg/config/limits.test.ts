@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { AddressRange } from "#pkg/net";
 import { formatProblem, parseConfig, readInput } from "./index.ts";
 import { limits } from "./limits.ts";
 
@@ -33,9 +34,12 @@ test("parseConfig: no number of warnings hides an error", () => {
   );
 });
 
-test("parseConfig: the sizes of pools are never counted out", () => {
-  const { config } = parseConfig("address-pools: [{name: a, protocol: bgp, addresses: [0.0.0.0/0, '::/1', '8000::/8']}]");
-  assert.equal(config?.pools[0]?.cidrs.length, 3);
+test("parseConfig: neither the addresses of pools are counted out nor their CIDRs made", (t) => {
+  const made = t.mock.method(AddressRange.prototype, "toPrefixes").mock;
+  const addresses = ["0.0.0.0/0", "'::/1'", "8000::1-8fff:ffff:ffff:ffff:ffff:ffff:ffff:fffe"];
+  const { config } = parseConfig(`address-pools: [{name: a, protocol: [bgp, interface], addresses: [${addresses}]}]`);
+  assert.equal(config?.pools[0]?.ranges.length, 3);
+  assert.equal(made.callCount(), 0);
 });
 
 const digits = "9".repeat(1_000_000);

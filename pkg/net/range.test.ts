@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Address, AddressRange, Prefix, parseAddress, parsePrefix, parseRange } from "#pkg/net";
+import { Address, AddressRange, Prefix, parseAddress, parsePrefix, parseRange } from "#pkg/net";
 import { anyAddress, anyRange, borders } from "#pkg/net/testing";
 
 const accepted = [
@@ -62,6 +62,19 @@ for (const { range, want } of splits) {
     assert.deepEqual((parseRange(range) as AddressRange).toPrefixes().map(String), want);
   });
 }
+
+test("how many prefixes a range takes, and the first of the largest, are found without making them", () => {
+  const check = (range: AddressRange) => {
+    const prefixes = range.toPrefixes();
+    assert.equal(range.prefixCount, prefixes.length);
+    const largest = prefixes.reduce((one, other) => (other.length < one.length ? other : one));
+    assert.equal(String(range.largestPrefix), String(largest));
+  };
+  for (const { range } of splits) check(parseRange(range) as AddressRange);
+  for (const first of Array.from({ length: 17 }, (_, value) => new Address("IPv4", BigInt(value))))
+    for (let last = first.value; last <= 33n; last++) check(new AddressRange(first, new Address("IPv4", last)));
+  fc.assert(fc.property(anyRange, check));
+});
 
 test("the worst ranges take 2 × bits − 2 prefixes", () => {
   assert.equal((parseRange("0.0.0.1-255.255.255.254") as AddressRange).toPrefixes().length, 62);

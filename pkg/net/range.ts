@@ -50,6 +50,41 @@ export class AddressRange {
     return prefixes;
   }
 
+  /** How many `toPrefixes` are, found without making them. */
+  get prefixCount(): number {
+    if (this.#isPrefix) return 1;
+    const { below, above } = this.#halves;
+    return countOnes(below) + countOnes(above);
+  }
+
+  /** The first of the largest of `toPrefixes`, found without making them. */
+  get largestPrefix(): Prefix {
+    const { family, bits } = this.first;
+    if (this.#isPrefix) return new Prefix(this.first, bits - highestBit(this.size));
+    const { middle, below, above } = this.#halves;
+    const [hostBits, hostBitsAbove] = [highestBit(below), highestBit(above)];
+    return hostBits < hostBitsAbove
+      ? new Prefix(new Address(family, middle), bits - hostBitsAbove)
+      : new Prefix(new Address(family, middle - (1n << BigInt(hostBits))), bits - hostBits);
+  }
+
+  get #isPrefix(): boolean {
+    const hostMask = this.size - 1n;
+    return ((this.size | this.first.value) & hostMask) === 0n;
+  }
+
+  /**
+   * What is below the address where the highest bit in which both ends differ becomes 1, and the rest. Each half ends at a multiple of more than
+   * its own size, so that it is one prefix for each bit that is set in its size, the largest one at that address.
+   */
+  get #halves(): { readonly middle: bigint; readonly below: bigint; readonly above: bigint } {
+    const { value: first } = this.first;
+    const { value: last } = this.last;
+    const shift = BigInt(Math.max(0, highestBit(first ^ last)));
+    const middle = (last >> shift) << shift;
+    return { middle, below: middle - first, above: last - middle + 1n };
+  }
+
   toString(): string {
     return `${this.first}-${this.last}`;
   }
@@ -65,6 +100,15 @@ export function parseRange(text: string): AddressRange | RangeProblem {
   if (last === undefined) return "badLast";
   if (first.family !== last.family) return "mixedFamilies";
   return first.value > last.value ? "lastBeforeFirst" : new AddressRange(first, last);
+}
+
+/** Counted from 0; -1 where none is set. */
+function highestBit(value: bigint): number {
+  return value === 0n ? -1 : value.toString(2).length - 1;
+}
+
+function countOnes(value: bigint): number {
+  return value.toString(2).replaceAll("0", "").length;
 }
 
 function trailingZeros(value: bigint): number {

@@ -30,7 +30,7 @@ class Life implements Disposable {
     this.#records = new PoolRecords({
       rules: { mode: "record", tags: ["k8s", "cluster-a"], tenant: undefined, role: undefined, onRelease: "delete", ...rules },
       ranges: [AddressRange.ofPrefix(prefix)],
-      cidrs: [prefix],
+      addresses: [AddressRange.ofPrefix(prefix)],
       client: () => client,
       claims: () => this.#held(),
       wishes: () => this.wishes,

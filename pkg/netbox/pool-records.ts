@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { IpamPool } from "#pkg/allocator";
 import { Alarm, backOff, type Clock, inPortions, type Millis, type Portions, type Random } from "#pkg/clock";
-import type { AddressRange, Family, Prefix } from "#pkg/net";
+import type { AddressRange, Family } from "#pkg/net";
 import type { NetboxRecord } from "./answers.ts";
 import { type NetboxClient, NetboxError } from "./client.ts";
 import { type Claim, fieldsFor, type Plan, plan, type RecordRules, sortRecords, type Wish } from "./plan.ts";
@@ -11,7 +11,7 @@ export interface PoolRecordsOptions {
   /** Where NetBox chooses from, in this order; it has a prefix or an IP range of exactly these addresses for each. */
   readonly ranges: readonly AddressRange[];
   /** The pool's addresses. */
-  readonly cidrs: readonly Prefix[];
+  readonly addresses: readonly AddressRange[];
   /** Why there is none, in words, in its place; when there is one, `changed` is to be called. */
   readonly client: () => Pick<NetboxClient, "list" | "take" | "create" | "update" | "remove"> | { readonly missing: string };
   /** What Services hold of the pool, found in steps. */
@@ -135,9 +135,10 @@ export class PoolRecords implements Disposable {
   }
 
   async #list(client: Pick<NetboxClient, "list">): Promise<void> {
-    const { cidrs, clock } = this.#options;
+    const { addresses, clock } = this.#options;
     const records = new Map<number, NetboxRecord>();
-    for (const cidr of cidrs) for (const record of await client.list(cidr)) records.set(record.id, record);
+    for (const range of addresses)
+      for (const cidr of range.toPrefixes()) for (const record of await client.list(cidr)) records.set(record.id, record);
     this.#records = records;
     this.#exhausted.clear();
     this.#listedAt = clock.now();

@@ -1,4 +1,4 @@
-import { type Address, type Family, families, isLinkLocal, type Prefix, parsePrefix } from "#pkg/net";
+import { type Address, type AddressRange, type Family, families, isLinkLocal, type Prefix, parsePrefix } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { BgpAdvertisement, Community } from "../config.ts";
 import { noSuchName, type Path, type Problems } from "../problems.ts";
@@ -14,17 +14,17 @@ export interface Known {
   readonly peers: ReadonlySet<string>;
 }
 
-/** Reads `bgp-advertisements` of one pool; `entries` are the CIDRs of each of its addresses. None is one with the defaults. */
+/** Reads `bgp-advertisements` of one pool; `ranges` are its addresses. None is one with the defaults. */
 export function readAdvertisements(
   raw: RawList<RawAdvertisement>,
   path: Path,
   known: Known,
-  entries: readonly (readonly Prefix[])[],
+  ranges: readonly AddressRange[],
   budget: Budget,
   problems: Problems,
 ): readonly BgpAdvertisement[] {
   const advertisements = new Map<number, BgpAdvertisement>(); // index -> advertisement
-  const narrowest = new Map(families.map((family) => [family, narrowestEntry(entries, family)])); // What bounds the lengths.
+  const narrowest = new Map(families.map((family) => [family, narrowestEntry(ranges, family)])); // What bounds the lengths.
   const seen = new Map<string, number>(); // text of the fields -> index
   for (const [index, fields] of raw.entries()) {
     if (fields === undefined) continue;
@@ -99,12 +99,12 @@ function canBeNextHop(address: Address): boolean {
   return !isLinkLocal(address) && !noNextHops.some((prefix) => prefix.contains(address));
 }
 
-/** Of the shortest prefix of each entry, the longest: an aggregate shorter than that announces addresses outside the pool. */
-export function narrowestEntry(entries: readonly (readonly Prefix[])[], family: Family): Prefix | undefined {
+/** Of the largest prefix of each range, the smallest: an aggregate shorter than that announces addresses outside the pool. */
+export function narrowestEntry(ranges: readonly AddressRange[], family: Family): Prefix | undefined {
   let narrowest: Prefix | undefined;
-  for (const cidrs of entries) {
-    if (cidrs[0]?.family !== family) continue;
-    const shortest = cidrs.reduce((a, b) => (b.length < a.length ? b : a));
+  for (const range of ranges) {
+    if (range.family !== family) continue;
+    const shortest = range.largestPrefix;
     if (narrowest === undefined || shortest.length > narrowest.length) narrowest = shortest;
   }
   return narrowest;

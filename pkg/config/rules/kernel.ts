@@ -1,5 +1,5 @@
 import { parseDuration } from "#pkg/clock";
-import { families, type Prefix } from "#pkg/net";
+import { type AddressRange, families } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { KernelPlacement, Protocol } from "../config.ts";
 import type { Path, Problems } from "../problems.ts";
@@ -27,12 +27,12 @@ const takenProtocols: readonly (readonly [first: number, last: number])[] = [
   [186, 198],
 ];
 
-/** Reads what only pools with `protocol: interface` have; undefined for a pool without it. `entries` are the CIDRs of each of its addresses. */
+/** Reads what only pools with `protocol: interface` have; undefined for a pool without it. `ranges` are its addresses. */
 export function readKernel(
   fields: RawPool,
   protocols: readonly Protocol[] | undefined,
   path: Path,
-  entries: readonly (readonly Prefix[])[],
+  ranges: readonly AddressRange[],
   problems: Problems,
 ): KernelPlacement | undefined {
   if (protocols?.includes("interface") !== true) {
@@ -58,7 +58,7 @@ export function readKernel(
   if (!isInterfaceName(dummyInterface)) problems.error([...path, "dummy-interface"], notAnInterface(dummyInterface));
   const lengths = { IPv4: fields["aggregation-length"] ?? 32, IPv6: fields["aggregation-length-v6"] ?? 128 };
   for (const family of families) {
-    const bound = narrowestEntry(entries, family);
+    const bound = narrowestEntry(ranges, family);
     if (bound !== undefined && lengths[family] < bound.length)
       problems.error(
         [...path, family === "IPv4" ? "aggregation-length" : "aggregation-length-v6"],

@@ -1,5 +1,5 @@
 import { parseDuration } from "#pkg/clock";
-import type { AddressRange, Prefix } from "#pkg/net";
+import type { AddressRange } from "#pkg/net";
 import { quote } from "#pkg/text";
 import { protocols as allProtocols, hasOwners, type Pool, type Protocol } from "../config.ts";
 import { limits } from "../limits.ts";
@@ -27,9 +27,9 @@ export function readPools(raw: RawList<RawPool>, known: Known, problems: Problem
     if (same !== undefined && name !== "")
       problems.error([...path, "name"], `${quote(name)} is already the name of address-pools[${same}]`);
     else names.set(name, index);
-    const ranges = readRanges(fields.addresses ?? [], [...path, "addresses"], problems);
-    for (const entry of ranges) placed.push({ ...entry, pool: name, order: placed.length });
-    pools.push(readPool(fields, path, ranges, known, budget, problems));
+    const entries = readRanges(fields.addresses ?? [], [...path, "addresses"], problems);
+    for (const entry of entries) placed.push({ ...entry, pool: name, order: placed.length });
+    pools.push(readPool(fields, path, entries, known, budget, problems));
   }
   checkOverlaps(placed, problems);
   return pools;
@@ -38,32 +38,32 @@ export function readPools(raw: RawList<RawPool>, known: Known, problems: Problem
 function readPool(
   fields: RawPool,
   path: Path,
-  ranges: readonly Entry[],
+  entries: readonly Entry[],
   known: Known,
   budget: Budget & { cidrs: number },
   problems: Problems,
 ): Pool {
   const protocols = readProtocols(fields.protocol, [...path, "protocol"], problems);
-  const entries = ranges.map(({ range, path }) => spend(range, path, budget, problems)); // The CIDRs of each.
+  for (const { range, path } of entries) spend(range, path, budget, problems);
+  const ranges = entries.map(({ range }) => range);
   const advertised = [...path, "bgp-advertisements"];
   const raw = onlyFor(["bgp"], protocols, fields["bgp-advertisements"] ?? [], advertised, problems);
   const advertisements =
-    protocols?.includes("bgp") === false ? [] : readAdvertisements(raw, advertised, known, entries, budget, problems);
+    protocols?.includes("bgp") === false ? [] : readAdvertisements(raw, advertised, known, ranges, budget, problems);
   const selecting = [...path, "node-selectors"];
   const selectors = onlyFor(["layer2", "interface"], protocols, fields["node-selectors"] ?? [], selecting, problems);
-  const kernel = readKernel(fields, protocols, path, entries, problems);
+  const kernel = readKernel(fields, protocols, path, ranges, problems);
   const owned = { protocols, kernel, path, problems };
   const preferring = [...path, "preferred-nodes"];
   const answering = [...path, "interfaces"];
   return {
     name: fields.name ?? "",
     protocols: protocols ?? ["layer2"],
-    ranges: ranges.map(({ range }) => range),
-    cidrs: entries.flat(),
+    ranges,
     autoAssign: fields["auto-assign"] ?? true,
     avoidBuggyIPs: fields["avoid-buggy-ips"] ?? false,
-    ...readTenancy(fields, path, ranges, problems),
-    netbox: fields.netbox && readNetbox(fields, fields.netbox, [...path, "netbox"], ranges, problems),
+    ...readTenancy(fields, path, entries, problems),
+    netbox: fields.netbox && readNetbox(fields, fields.netbox, [...path, "netbox"], entries, problems),
     advertisements,
     nodeSelectors: readSelectors(selectors, selecting, problems),
     preferredNodes: readPreferredNodes(listOfOwners(fields, "preferred-nodes", owned), preferring, problems),
@@ -151,11 +151,9 @@ function onlyFor<T>(
   return [];
 }
 
-/** The range's CIDRs, as long as all ranges together need no more of them than is sensible. */
-function spend(range: AddressRange, path: Path, budget: { cidrs: number }, problems: Problems): Prefix[] {
-  if (budget.cidrs < 0) return [];
-  const cidrs = range.toPrefixes();
-  budget.cidrs -= cidrs.length;
+/** Refuses the range with which all together need more CIDRs than is sensible. */
+function spend(range: AddressRange, path: Path, budget: { cidrs: number }, problems: Problems): void {
+  if (budget.cidrs < 0) return;
+  budget.cidrs -= range.prefixCount;
   if (budget.cidrs < 0) problems.error(path, `the addresses up to here need more than ${limits.cidrs} CIDRs`);
-  return cidrs;
 }

@@ -13,7 +13,6 @@ export function pool(name: string, addresses: readonly string[], rest: Partial<P
     name,
     protocols: ["layer2"],
     ranges,
-    cidrs: ranges.flatMap((range) => range.toPrefixes()),
     autoAssign: true,
     avoidBuggyIPs: false,
     fence: { namespaces: [], namespaceSelectors: [], serviceSelectors: [] },
