@@ -13,7 +13,8 @@ export const routeCount = 10_000;
 /** What a turn of the main thread may take, in milliseconds of its own. */
 export const maxTurn = 25;
 
-const mainPool = "- {name: main, protocol: bgp, addresses: [10.0.0.0/8]}\n";
+/** All addresses of the Services are in it. */
+export const mainPool = "- {name: main, protocol: bgp, addresses: [10.0.0.0/8]}\n";
 
 /** The configuration of the speaker, with these routers and pools. */
 export function configuration(addresses: readonly string[], pools = mainPool): string {

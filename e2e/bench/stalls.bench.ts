@@ -6,7 +6,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { configuration, type Flood, maxTurn, RoutesLab, routeCount } from "../attack/routes-lab.ts";
+import { configuration, type Flood, mainPool, maxTurn, RoutesLab, routeCount } from "../attack/routes-lab.ts";
 import { nodeAddress, routerAsn } from "./bgp-lab.ts";
 import { longestTurns, probeFlag } from "./turns.ts";
 
@@ -28,7 +28,11 @@ const refused: Readonly<Record<string, string>> = {
   "20,000 unknown fields": `address-pools:\n${lines(20_000, (i) => `- {q${i}: 1}\n`)}`,
   "a megabyte of one number": `peers:\n- {my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1, peer-port: ${"9".repeat(1_000_000)}}\n`,
   "200,000 documents": "---\n".repeat(200_000),
+  "2,700 pools with nothing in them": `address-pools: [${"{},".repeat(2_700)}]`,
 };
+/** Of 222 CIDRs each. */
+const manyCidrs = `${mainPool}- {name: more, protocol: bgp, addresses: [${lines(150, (i) => `"${(0x1000 + i).toString(16)}::1-${(0x1000 + i).toString(16)}:ffff:ffff:ffff:ffff:ffff:ffff:fffe",`)}]}
+`;
 /** All addresses of the Services are in them. */
 const manyPools = lines(
   10_000,
@@ -91,6 +95,10 @@ for (const [what, config] of Object.entries(refused))
     await lab.configure(config);
     await sleep(5_000);
   });
+await measure("a configuration of ranges that need 33,300 CIDRs comes into force", async () => {
+  await lab.configure(configuration(routes.addresses, manyCidrs));
+  await sleep(5_000);
+});
 await measure("a configuration of 10,000 pools comes into force", async () => {
   await lab.configure(configuration(routes.addresses, manyPools));
   await sleep(20_000);

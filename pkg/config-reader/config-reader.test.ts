@@ -8,6 +8,13 @@ const limit = { timeout: 300_000 };
 const pools = (count: number) =>
   `address-pools:\n${Array.from({ length: count }, (_, i) => `- {name: p${i}, protocol: layer2, addresses: [10.${i >> 8}.${i & 255}.0/28]}\n`).join("")}`;
 
+/** One pool, of ranges that need 222 CIDRs each. */
+function manyCidrs(ranges: number): string {
+  const range = (net: string) => `"${net}::1-${net}:ffff:ffff:ffff:ffff:ffff:ffff:fffe"`;
+  const addresses = Array.from({ length: ranges }, (_, i) => range((0x1000 + i).toString(16)));
+  return `address-pools: [{name: a, protocol: bgp, addresses: [${addresses}]}]`;
+}
+
 function read(reader: ConfigReader, text: string): Promise<ParsedConfig> {
   return new Promise((resolve) => reader.read(text, resolve));
 }
@@ -16,6 +23,8 @@ const long: { name: string; text: string }[] = [
   { name: "1,000 pools", text: pools(1_000) },
   { name: "1,000 pools that overlap", text: pools(1_000).replaceAll(/10\.\d+\.\d+/g, "10.0.0") },
   { name: "no YAML", text: "[".repeat(100_000) },
+  { name: "some kilobytes of pools with nothing in them", text: `address-pools: [${"{},".repeat(700)}]` },
+  { name: "some kilobytes of ranges that need 10,000 CIDRs", text: manyCidrs(45) },
   {
     name: "an alias, which may stand for much",
     text: "address-pools: [&a {name: a, protocol: layer2, addresses: [10.0.0.0/28]}, *a]",

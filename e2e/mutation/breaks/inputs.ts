@@ -56,6 +56,18 @@ export const inputs: readonly Break[] = [
     tests: ["pkg/config/limits.test.ts"],
   },
   {
+    file: "pkg/config/rules/pools.ts",
+    before: "budget.cidrs -= range.prefixCount;",
+    after: "budget.cidrs -= range.toPrefixes().length;",
+    tests: ["pkg/config/limits.test.ts"],
+  },
+  {
+    file: "pkg/config-reader/config-reader.ts",
+    before: "const maxAtOnce = 2 << 10;",
+    after: "const maxAtOnce = 8 << 10;",
+    tests: ["pkg/config-reader/config-reader.test.ts"],
+  },
+  {
     file: "pkg/gossip/codec/entry-codec.ts",
     before: "if (length > octets.length - at) return undefined;",
     after: "",
