@@ -106,7 +106,7 @@ suite("BFD echoes between us and FRR", { skip }, () => {
     assert.equal((await ours.describe(peer))?.session.detectionMs, 300);
   });
 
-  test("a node that does not forward does not offer to return echoes, and gives the reason", async () => {
+  test("a node that does not forward does not offer to return echoes, gives the reason, and offers it when it does", async () => {
     await us.sysctl({ "net.ipv4.ip_forward": 0 });
     await using both = await start("IPv4");
     const { bfdd, ours, peer, local } = both;
@@ -114,5 +114,8 @@ suite("BFD echoes between us and FRR", { skip }, () => {
     await waitFor("FRR to know", async () => (await bfdd.status(local))?.["remote-echo-receive-interval"] === 0);
     assert.match((await ours.describe(peer))?.session.problem ?? "", /net\.ipv4\.ip_forward is 0, and has to be 1$/);
     await us.sysctl({ "net.ipv4.ip_forward": 1 });
+    await waitFor("FRR to know", async () => (await bfdd.status(local))?.["remote-echo-receive-interval"] === 50);
+    await waitFor("FRR's echoes to come back", async () => ((await bfdd.counters(local))?.["echo-packet-input"] ?? 0) > 10);
+    await waitFor("both sides to be content", async () => (await ours.describe(peer))?.session.problem === undefined);
   });
 });

@@ -20,6 +20,8 @@ import { newSession, nextDeadline, type Parameters, type Session, transmitInterv
 import { describeSession, type SessionView, same } from "./session/status.ts";
 
 const retryAfter: Millis = 1000;
+// Whether the node forwards may be set at any time, and the port for echoes may become free; nothing tells.
+const reviewEvery: Millis = 5000;
 // AdminDown is sent this often at the end, some milliseconds apart: nothing repeats it later.
 const finalPackets = 3;
 const finalPacketGap: Millis = 5;
@@ -63,6 +65,8 @@ export class Engine implements Disposable {
   readonly #entries = new Map<number, Entry>(); // id -> entry
   readonly #byDiscriminator = new Map<number, Entry>(); // this side's -> entry
   readonly #poll = new PollSet();
+  /** When it is seen again which sessions can have the peer's echoes returned; never while none is to. */
+  #reviewAt: Millis = Infinity;
 
   constructor(main: MainThread<WorkerStart, Command, StatusMessage>, clock: Clock, random: Random) {
     this.#main = main;
@@ -81,7 +85,7 @@ export class Engine implements Disposable {
   }
 
   #runOnce(): void {
-    let planned = Infinity;
+    let planned = this.#reviewAt;
     for (const entry of this.#entries.values()) planned = Math.min(planned, entry.nextAt);
     const ready = this.#poll.wait(planned - this.#clock.now());
     const now = this.#clock.now();
@@ -93,6 +97,7 @@ export class Engine implements Disposable {
       else this.#receive(datagram, purpose === "multihop", now);
     });
     this.#echoes.drain(arrived, (discriminator) => this.#receiveEcho(discriminator, now));
+    if (now >= this.#reviewAt) this.#review(now);
     if (now >= planned)
       for (const entry of this.#entries.values()) if (now >= entry.nextAt) this.#work(entry, { type: "timer", late }, now);
   }
@@ -116,7 +121,7 @@ export class Engine implements Disposable {
     const known = this.#entries.get(config.id);
     if (known !== undefined) {
       known.config = config;
-      if (known.socket !== undefined) this.#openReflection(known);
+      if (known.socket !== undefined) this.#openReflection(known, whyNotForwarding(familyOf(config.peer)), now);
       this.#advance(known, { type: "configure", parameters: parametersOf(known) }, now);
       return;
     }
@@ -181,21 +186,37 @@ export class Engine implements Disposable {
     }
     entry.socket = socket;
     entry.problems.open = undefined;
-    this.#openReflection(entry);
+    this.#openReflection(entry, whyNotForwarding(familyOf(entry.config.peer)), now);
     return true;
   }
 
-  /** Opens or closes the port for the peer's echoes, as the parameters want it. */
-  #openReflection(entry: Entry): void {
+  /** Tells each session whose peer's echoes would come back now, or no longer. */
+  #review(now: Millis): void {
+    this.#reviewAt = Infinity;
+    const reasons = { IPv4: whyNotForwarding("IPv4"), IPv6: whyNotForwarding("IPv6") };
+    for (const entry of this.#entries.values()) {
+      const { config, socket, reflection, endAt } = entry;
+      if (socket === undefined || endAt !== Infinity) continue;
+      this.#openReflection(entry, reasons[familyOf(config.peer)], now);
+      if ((entry.reflection === undefined) !== (reflection === undefined))
+        this.#advance(entry, { type: "configure", parameters: parametersOf(entry) }, now);
+    }
+  }
+
+  /**
+   * Opens or closes the port for the peer's echoes, as the parameters want it.
+   * @param notForwarding what `whyNotForwarding` says of the peer's family
+   */
+  #openReflection(entry: Entry, notForwarding: string | undefined, now: Millis): void {
     const { peer, parameters } = entry.config;
     const before = entry.reflection;
     entry.reflection = undefined;
     entry.problems.echo = undefined;
     if (parameters.echoReceiveMs > 0) {
-      const family = familyOf(peer);
-      let problem = whyNotForwarding(family);
+      this.#reviewAt = Math.min(this.#reviewAt, now + reviewEvery);
+      let problem = notForwarding;
       try {
-        if (problem === undefined) entry.reflection = this.#ports.use(family, "echo");
+        if (problem === undefined) entry.reflection = this.#ports.use(familyOf(peer), "echo");
       } catch (error) {
         problem = explain(error, "echo");
       }

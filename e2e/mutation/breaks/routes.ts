@@ -41,6 +41,12 @@ export const routes: readonly Break[] = [
     after: "transmitFloor: desiredMinTx,",
     tests: bfdTests,
   },
+  {
+    file: bfd,
+    before: "    parameters.echoReceiveMs !== before.parameters.echoReceiveMs;",
+    after: "    false;",
+    tests: bfdTests,
+  },
   { file: desired, before: "for (const route of before) rows.add(this.#count(route, -1));", after: "", tests: desiredTests },
   {
     file: desired,

@@ -137,7 +137,11 @@ function negotiate(before: Session, session: Session): Session {
   const requiredMinRx = echoing ? Math.max(parameters.receiveMs, parameters.echoingReceiveMs) : parameters.receiveMs;
   if (!up)
     return { ...session, desiredMinTx, requiredMinRx, transmitFloor: desiredMinTx, detectFloor: requiredMinRx, poll: "none" };
-  const changed = desiredMinTx !== before.desiredMinTx || requiredMinRx !== before.requiredMinRx;
+  const changed =
+    desiredMinTx !== before.desiredMinTx ||
+    requiredMinRx !== before.requiredMinRx ||
+    // The RFC leaves this one open, but a peer in Demand mode gets no other packet, and would take lost echoes for a dead path.
+    parameters.echoReceiveMs !== before.parameters.echoReceiveMs;
   const poll = !changed ? session.poll : session.poll === "none" ? "running" : "again";
   const settled = poll === "none";
   return {

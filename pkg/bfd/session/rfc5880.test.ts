@@ -108,6 +108,18 @@ suite("RFC 5880, section 6.5: the poll sequence", () => {
     assert.deepEqual([bench.session.poll, bench.session.transmitFloor], ["none", 400]);
   });
 
+  test("another Required Min Echo RX is told by a poll: a peer in Demand mode gets no other packet", () => {
+    const bench = new Bench({ echoReceiveMs: 20 }).up();
+    bench.receive({ demand: true });
+    for (const echoReceiveMs of [0, 20]) {
+      const [poll] = sent(bench.on({ type: "configure", parameters: { ...parameters, echoReceiveMs } }));
+      const [again] = sent(bench.wait(bench.now + 60));
+      for (const packet of [poll, again]) assert.deepEqual([packet?.requiredMinEchoRx, packet?.poll], [echoReceiveMs, true]);
+      bench.receive({ demand: true, final: true });
+      assert.deepEqual(sent(bench.wait(bench.now + 100)), []);
+    }
+  });
+
   test("a final bit that nobody asked for ends nothing", () => {
     const bench = new Bench().up();
     bench.receive({ final: true });

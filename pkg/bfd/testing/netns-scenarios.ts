@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { closeSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { closeSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseConfig } from "#pkg/config";
@@ -96,6 +96,27 @@ test("a session for an interface that does not exist reports that, and begins wh
   await until(() => bfd.warnings().length > 0);
   assert.deepEqual(bfd.warnings(), ["BFD session with 127.0.0.1: there is no interface late0"]);
   assert.equal(watch.status.verdict, "unknown");
+});
+
+test("a session offers to return echoes while the node forwards, whenever that is set", async () => {
+  const forward = (value: 0 | 1) => writeFileSync("/proc/sys/net/ipv4/ip_forward", `${value}`);
+  forward(0);
+  await using bfd = newBfd();
+  const verdicts: string[] = [];
+  using watch = bfd.watch(ends, profile("echo-mode: true, echo-interval: 400"), ({ verdict }) => verdicts.push(verdict));
+  await until(() => watch.status.verdict === "up");
+  // It is its own peer, so that it sends echoes if it is told that they come back.
+  const now = () => ({ echo: bfd.describe()[0]?.session.echo, warnings: bfd.warnings() });
+  const refused =
+    "BFD session with 127.0.0.1: the peer's echo packets would not come back: net.ipv4.ip_forward is 0, and has to be 1";
+  assert.deepEqual(now(), { echo: "off", warnings: [refused] });
+  forward(1);
+  await until(() => now().echo === "unanswered");
+  assert.deepEqual(now().warnings, []);
+  forward(0);
+  await until(() => now().echo === "off");
+  assert.deepEqual(now().warnings, [refused]);
+  assert.deepEqual(verdicts, ["up"]);
 });
 
 /** Sends so many Down packets that do not know the session, as anybody at the peer's address can. */
