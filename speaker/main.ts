@@ -64,14 +64,16 @@ await runDaemon({
     const { bgp, bfd } = stack.use(await startBgp({ ...common, port: values["bgp-port"] }));
     const occupants = stack.use(new OccupantsWriter(common));
     const noRing = whyNoRing(values, failed, log);
-    const { members, memberlist } = createMembers({ ...common, values, noRing, interfaces: layer2.interfaces(), emit });
+    // Members of the ring are joined by what they have told the core.
+    const options = { node, ignoreExcludeLabel: values["ignore-exclude-lb"], hasRing: noRing === undefined };
+    const state = createState(options);
+    const { gossip } = state.members;
+    const { members, memberlist } = createMembers({ ...common, values, noRing, interfaces: layer2.interfaces(), gossip, emit });
     stack.use(members);
     stack.defer(() => layer2.stopAnnouncing()); // The next to go is the ring, and this node answers until its successors do.
 
     // The core, and what looks at it.
     stack.use(runner);
-    const options = { node, ignoreExcludeLabel: values["ignore-exclude-lb"], hasRing: noRing === undefined };
-    const state = createState(options);
     const checkpoints = stack.use(new Checkpoints({ program: "speaker", main: import.meta.url, options, log }));
     const recorder = new Recorder({ makeCheckpoint: checkpoints.make });
     const hide = hideByKey(randomBytes(32));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "#pkg/clock";
+import { type Millis, seededRandom } from "#pkg/clock";
 import { entryLine, type Plain } from "#pkg/recorder";
 import { assertReplays } from "#pkg/recorder/testing";
 import { recordStep, speakerCore } from "../../speaker/core/replay.ts";
@@ -121,7 +121,56 @@ const regressions: Record<string, Omit<History, "seed"> & { readonly seeds?: rea
   },
 };
 
-for (const [name, { seeds = [1, 2, 3], ...history }] of Object.entries(regressions))
+const behindClosedPort = {
+  nodes: 5,
+  loss: 0.05,
+  config: firstConfig,
+  services: {
+    a: { ...spec, pool: "lan", endpoints: [0, 1, 2, 3, 4] },
+    b: { ...spec, pool: "sticky", endpoints: [0, 1, 2, 3, 4] },
+  },
+};
+
+/** These speakers end, and start again together: within a second and a half the API has not seen that they ended. */
+function restart(nodes: readonly number[], at: Millis, length: Millis): History["acts"] {
+  return nodes.map((node) => ({ at, act: { type: "killSpeaker", node, length } as const }));
+}
+
+/** Speakers that join a ring while the others cannot be reached. */
+const joining: typeof regressions = {
+  "two of five speakers that start again behind a closed port leave all addresses to the others": {
+    ...behindClosedPort,
+    acts: [{ at: 1_000, act: { type: "cut", parts: [0, 0, 0, 1, 1], length: 60_000 } }, ...restart([3, 4], 1_100, 3_000)],
+  },
+  "three of five that are off for long do so too": {
+    ...behindClosedPort,
+    acts: [
+      ...[2, 3, 4].map((node) => ({ at: 1_000, act: { type: "powerOff", node, length: 50_000 } as const })),
+      { at: 40_000, act: { type: "cut", parts: [0, 0, 1, 1, 1], length: 60_000 } },
+    ],
+  },
+  "all five that start again at once take part, whether the API has seen that they ended or not": {
+    ...behindClosedPort,
+    acts: [...restart([0, 1, 2, 3, 4], 1_000, 200), ...restart([0, 1, 2, 3, 4], 30_000, 5_000)],
+  },
+  "four that start again at once beside one that stays dead wait until that is known": {
+    ...behindClosedPort,
+    acts: [
+      ...[0, 1, 2, 3].map((node) => ({ at: 1_000, act: { type: "powerOff", node, length: 5_000 } as const })),
+      { at: 1_000, act: { type: "powerOff", node: 4, length: 80_000 } },
+    ],
+  },
+  "in a cluster cut into three those that start again find the owners of their part, or wait": {
+    ...behindClosedPort,
+    acts: [
+      { at: 1_000, act: { type: "cut", parts: [0, 0, 1, 1, 2], length: 90_000 } },
+      ...restart([3, 4], 10_000, 3_000),
+      ...restart([2, 3], 40_000, 3_000),
+    ],
+  },
+};
+
+for (const [name, { seeds = [1, 2, 3], ...history }] of Object.entries({ ...regressions, ...joining }))
   test(name, async () => {
     for (const seed of seeds) assert.equal((await run({ ...history, seed })).problem, undefined);
   });

@@ -74,7 +74,7 @@ export type MemberEvents =
       readonly active: readonly string[];
       /** Those of another kind, which send no gossip; sorted. */
       readonly withoutGossip: readonly string[];
-      /** This node has met the others, or has found none. Before, it would take itself for the only one. */
+      /** This node is in the ring of those that announce, or has found none. Before, it would take itself for the only one. */
       readonly isSynced: boolean;
     }
   /** Something happened to one member of the ring. Of this node's own there is one when it is on the ring. */

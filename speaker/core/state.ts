@@ -95,7 +95,7 @@ export interface Members {
   strangersUntil: Millis;
   /** What the speakers report of themselves; undefined where there is no ring to send it over. */
   readonly gossip: GossipState | undefined;
-  /** This node has met the others, or has found none. */
+  /** This node is in the ring of those that announce, or has found none. */
   isSynced: boolean;
   readonly macs: MacTable;
   readonly deleted: Set<string>; // members whose Node was deleted

@@ -27,7 +27,7 @@ export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | 
 
 /** The speakers' ring, or the readiness of their Pods where there is none. */
 export function createMembers(options: MembersOptions): { members: Members; memberlist?: MemberlistThread } {
-  const { values, cluster, namespace, node, noRing, interfaces, emit, log, clock, random } = options;
+  const { values, cluster, namespace, node, noRing, interfaces, gossip, emit, log, clock, random } = options;
   const secret = values["ml-secret-key"];
   const own = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
   const bind = { address: ringAddress(values, own, log), port: values["ml-bindport"] };
@@ -50,7 +50,8 @@ export function createMembers(options: MembersOptions): { members: Members; memb
     secretName === ""
       ? undefined
       : new RingKeys({ memberlist, first: secret, cluster, namespace, secret: secretName, log, clock });
-  const members = new RingMembers({ memberlist, keys, metadata, cluster, namespace, labels, node, emit, log, clock, random });
+  const common = { cluster, namespace, labels, node, gossip, emit, log, clock, random };
+  const members = new RingMembers({ ...common, memberlist, keys, metadata });
   return { memberlist, members };
 }
 

@@ -114,6 +114,7 @@ class Bench {
       },
       keys: undefined,
       metadata: new Map([[MetadataKey.gossip, encodeOffer(1)]]),
+      gossip: this.state.members.gossip,
       cluster: { informer: (_resource, _scope, handlers) => this.#informer(handlers as unknown as Handlers<Pod>) as never },
       namespace: "metallb-system",
       labels: "component=speaker",
@@ -220,6 +221,21 @@ async function settled(): Promise<void> {
 const two = podOf("node2", "192.0.2.2");
 const three = podOf("node3", "192.0.2.3");
 
+const failures = [{ address: "192.0.2.2", reason: "timed out" }];
+const cannotJoin =
+  "none of those that are Ready can be joined (node2 at 192.0.2.2: timed out); TCP and UDP port 7946 must be open between all nodes";
+
+/** What a member that gossips offers in its metadata. */
+const meta = encodeMetadata(new Map([[MetadataKey.gossip, encodeOffer(1)]]));
+
+/** A node that participates. */
+function participant(name: string): GossipNode {
+  const node = new GossipNode(name);
+  node.state.setIncarnation(1);
+  node.state.participate();
+  return node;
+}
+
 async function started(...pods: Pod[]): Promise<Bench> {
   const bench = new Bench();
   bench.members.start();
@@ -319,6 +335,7 @@ test("one that cannot be joined is said once, and tried every minute", async () 
   bench.meet(member("node3", "192.0.2.3"));
   const failures = [{ address: "192.0.2.2", reason: "refused" }];
   await bench.answer(failures);
+  await bench.advance(500);
   bench.take();
   await bench.advance(60_000);
   await bench.answer(failures);
@@ -339,9 +356,7 @@ test("one that sees Ready speakers and can join none does not count as synced, s
   ];
   await bench.answer(failures);
   assert.equal(bench.state.members.isSynced, false);
-  const want =
-    "none of those that are Ready can be joined (node2 at 192.0.2.2: timed out); TCP and UDP port 7946 must be open between all nodes";
-  assert.equal(bench.members.problem, want);
+  assert.equal(bench.members.problem, cannotJoin);
   assert.deepEqual(
     bench.take().filter((line) => line.startsWith("warn")),
     ["warn cannot join a speaker 192.0.2.2"],
@@ -352,6 +367,7 @@ test("one that sees Ready speakers and can join none does not count as synced, s
   await bench.advance(2_000);
   bench.meet(member("node2", "192.0.2.2"));
   await bench.answer(failures.slice(1));
+  await bench.advance(500);
   assert.deepEqual([bench.state.members.isSynced, bench.members.problem], [true, undefined]);
 });
 
@@ -364,6 +380,88 @@ test("one that can join none counts as the only one when their Pods are not Read
   await bench.advance(200);
   await bench.answer([{ address: "192.0.2.2", reason: "refused" }]);
   assert.equal(bench.state.members.isSynced, true);
+});
+
+/** Beside node2, which is Ready and cannot be reached, node3 is met, whose gossip is not there yet. */
+async function startedBesideWaiting(): Promise<Bench> {
+  const bench = await started({ ...two, ready: true }, { ...three, ready: true });
+  bench.meet({ ...member("node3", "192.0.2.3"), meta });
+  return bench;
+}
+
+test("those that start together and reach only one another wait while others are Ready, and say which port has to be open", async () => {
+  const bench = await startedBesideWaiting();
+  await bench.advance(10_000);
+  assert.equal(bench.members.synced, false, "also while node2 is still being tried");
+  await bench.answer(failures);
+  assert.deepEqual([bench.state.members.isSynced, bench.members.problem], [false, cannotJoin]);
+  await bench.advance(1_000);
+  await bench.answer(failures);
+  assert.equal(bench.members.synced, false);
+});
+
+test("those that start together count when the others are not Ready any more, whether these can be joined or not", async () => {
+  const bench = await startedBesideWaiting();
+  await bench.advance(600);
+  bench.see(two);
+  await bench.advance(499);
+  assert.equal(bench.members.synced, false);
+  await bench.advance(1);
+  assert.equal(bench.members.synced, true);
+});
+
+test("all that were Ready and have started again count together, although their Pods are still Ready", async () => {
+  const bench = await startedBesideWaiting();
+  bench.meet({ ...member("node2", "192.0.2.2"), meta }, { ...member("node3", "192.0.2.3"), meta });
+  await bench.advance(500);
+  assert.equal(bench.members.synced, true);
+});
+
+test("one that announces is counted on from half a second after it says so, also where another one has joined it", async () => {
+  const bench = await startedBesideWaiting();
+  await bench.answer(failures);
+  await bench.advance(400);
+  bench.hear(participant("node3").payload());
+  await bench.advance(499);
+  assert.equal(bench.members.synced, false);
+  await bench.advance(1);
+  assert.deepEqual([bench.members.synced, bench.members.problem], [true, undefined]);
+});
+
+test("one that announced, and starts again before it was counted on, is not", async () => {
+  const bench = await startedBesideWaiting();
+  bench.hear(participant("node3").payload());
+  await bench.advance(400);
+  bench.meet({ ...member("node3", "192.0.2.3"), meta: encodeMetadata(new Map([[MetadataKey.gossip, encodeOffer(2)]])) });
+  await bench.advance(1_000);
+  assert.equal(bench.members.synced, false);
+});
+
+test("a member that is met and lost again at once is not counted on", async () => {
+  const bench = await started({ ...two, ready: true });
+  bench.meet(member("node2", "192.0.2.2"));
+  await bench.advance(310);
+  bench.lose("node2");
+  await bench.advance(10_000);
+  assert.equal(bench.members.synced, false);
+  await bench.answer(failures);
+  assert.equal(bench.members.problem, cannotJoin);
+  bench.meet(member("node2", "192.0.2.2"));
+  await bench.advance(499);
+  assert.equal(bench.members.synced, false, "it has to stay that long anew");
+  await bench.advance(1);
+  assert.equal(bench.members.synced, true);
+});
+
+test("nor is it where others have been tried without success meanwhile", async () => {
+  const bench = await started({ ...two, ready: true }, three);
+  bench.meet(member("node2", "192.0.2.2"));
+  await bench.advance(100);
+  await bench.answer([{ address: "192.0.2.3", reason: "refused" }]);
+  await bench.advance(210);
+  bench.lose("node2");
+  await bench.advance(60_000);
+  assert.equal(bench.members.synced, false);
 });
 
 test("an address that cannot be bound is tried again", async () => {
@@ -393,17 +491,6 @@ test("at the end it leaves, stays a second while the others take over, and what 
   await bench.advance(120_000);
   assert.deepEqual(bench.take(), []);
 });
-
-/** What a member that gossips offers in its metadata. */
-const meta = encodeMetadata(new Map([[MetadataKey.gossip, encodeOffer(1)]]));
-
-/** A node that participates. */
-function participant(name: string): GossipNode {
-  const node = new GossipNode(name);
-  node.state.setIncarnation(1);
-  node.state.participate();
-  return node;
-}
 
 test("what members tell is taken in, told, and passed on once", async () => {
   const bench = new Bench();

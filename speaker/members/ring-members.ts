@@ -1,5 +1,5 @@
 import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
-import type { OwnEntry } from "#pkg/gossip";
+import type { GossipState, OwnEntry } from "#pkg/gossip";
 import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
@@ -41,6 +41,8 @@ export interface RingMembersOptions {
   >;
   /** What the member was made with. */
   readonly metadata: MetadataFields;
+  /** What the core has made of the gossip that was emitted: see `SpeakerState`. */
+  readonly gossip: Pick<GossipState, "isParticipating"> | undefined;
   /** Undefined where the key stays what it was at the start. */
   readonly keys: Pick<RingKeys, "start" | typeof Symbol.dispose> | undefined;
   readonly cluster: Pick<Cluster, "informer">;
@@ -60,9 +62,9 @@ type JoinFailure = JoinResult["failures"][number];
 const rejoinEveryMs: Millis = 60_000;
 // Several Pods come and go at once: joining is begun when the last of them has been seen.
 const settleMs: Millis = 200;
-// Between meeting one member and counting on its view. It may be as new as this one, and know as little.
+// Between meeting a member and counting on its view, which may still be on its way.
 const metMs: Millis = 500;
-// While no speaker can be joined although some are Ready.
+// While no speaker of the cluster's ring has been joined although some are Ready.
 const firstJoinRetryMs: Millis = 1_000;
 const maxJoinRetryMs: Millis = 10_000;
 const firstBindRetryMs: Millis = 500;
@@ -91,9 +93,10 @@ export class RingMembers implements Members {
   #home: string | undefined; // The interface that has, or had, the ring's address.
   #atHome: ReadonlyMap<string, Millis> = new Map(); // address with its length, on that interface -> since when
   #moving: Disposable | undefined;
-  readonly #unreachable = new Set<string>(); // addresses that could not be joined the last time
+  readonly #unreachable = new Map<string, string>(); // address that could not be joined the last time -> why
   #bound = false;
   #synced = false;
+  #met: Disposable | undefined; // The end of `metMs`.
   #attempts = 0; // To join, so far.
   #problem: string | undefined;
   #stopped = false;
@@ -107,7 +110,10 @@ export class RingMembers implements Members {
     const { metadata, cluster, namespace, labels } = options;
     this.#macs = metadata.get(MetadataKey.macs) ?? new Uint8Array();
     this.#publishedMacs = this.#macs;
-    const soon = () => this.#joinAt(options.clock.now() + settleMs);
+    const soon = () => {
+      this.#joinAt(options.clock.now() + settleMs);
+      this.#consider();
+    };
     this.#pods = cluster.informer(resources.pods, { namespace, labelSelector: labels }, { changed: soon, synced: soon });
   }
 
@@ -117,7 +123,7 @@ export class RingMembers implements Members {
     void this.#bind();
   }
 
-  /** True once this node has met the others, or has found none. Before, it would take itself for the only one. */
+  /** True once this node is in the ring of those that announce, or has found none. Before, it would take itself for the only one. */
   get synced(): boolean {
     return this.#synced;
   }
@@ -166,6 +172,7 @@ export class RingMembers implements Members {
     this.#pods[Symbol.dispose]();
     this.#nextJoin?.timer[Symbol.dispose]();
     this.#moving?.[Symbol.dispose]();
+    this.#met?.[Symbol.dispose]();
     if (this.#bound && !(await memberlist.leave(leaveMs)))
       log.info("left before all members were notified", { op: "memberlist" });
     if (this.#active.length > 1) await sleep(clock, "hand over", handOverMs);
@@ -189,6 +196,7 @@ export class RingMembers implements Members {
       if (this.#stopped) return;
       if (event.type === "member") this.#memberChanged(event.change, event.member);
       else if (event.type !== "timing") this.#options.emit(event);
+      if (event.type === "member" || this.#met === undefined) this.#consider(); // Gossip alone takes nobody out of the ring.
     });
     for (const member of memberlist.members()) this.#memberChanged("joined", member);
     this.#joinAt(clock.now());
@@ -271,25 +279,63 @@ export class RingMembers implements Members {
     this.#joining = false;
     if (this.#stopped) return;
     this.#logFailures(wanted, failures);
-    const whyAlone = this.#whyAlone(wanted, failures);
-    if (!this.#synced) this.#problem = whyAlone;
-    if (this.#problem === undefined) this.#sync();
-    const isDone = this.#synced && whyAlone === undefined;
+    const awaited = this.#awaited();
+    // Where some have failed, those that were met may be about to.
+    if (awaited.size === 0 && (failures.length === 0 || this.#active.length < 2)) this.#sync();
+    if (!this.#synced) this.#problem = this.#whyWaiting(awaited);
+    this.#consider();
+    const isDone = this.#synced && awaited.size === 0;
     const retryMs = isDone ? rejoinEveryMs : backOff(this.#attempts++, firstJoinRetryMs, maxJoinRetryMs, random);
     this.#joinAt(clock.now() + retryMs);
   }
 
   /**
-   * Others announce, and this node, which has just started, or moved, cannot reach them: what it announced would have two owners.
-   * @returns what to do about that, if it is so
+   * The Pods, by their addresses, whose speakers announce as far as the API knows, while this node, which has just started, or moved, is not in
+   * the ring of those that do: what it announced would have two owners. None once it is in that ring. A member that does not participate waits
+   * too, although its Pod may still be Ready from before it started.
    */
-  #whyAlone(wanted: ReadonlyMap<string, Pod>, failures: readonly JoinFailure[]): string | undefined {
-    if (this.#active.length > 1) return undefined;
-    const ready = failures.filter(({ address }) => wanted.get(address)?.ready);
-    if (ready.length === 0) return undefined;
+  #awaited(): ReadonlyMap<string, Pod> {
+    if (this.#isInRing) return new Map();
+    const waiting = new Set(this.#heard.map(({ name }) => name));
+    const pods = [...this.#others()].filter(([, { ready, nodeName = "" }]) => ready && !waiting.has(nodeName));
+    return new Map(pods);
+  }
+
+  /** Whether another member announces: it participates, or is of another kind, which never waits. */
+  get #isInRing(): boolean {
+    const { gossip } = this.#options;
+    return this.#heard.some(({ name, meta }) => lifeOf(meta) === undefined || gossip?.isParticipating(name));
+  }
+
+  /** The other members, without those that are suspected. */
+  get #heard(): readonly MemberView[] {
+    return this.#options.memberlist.members().filter(({ self, status }) => !self && status === "alive");
+  }
+
+  /** What to do about that; undefined until they have been tried. */
+  #whyWaiting(awaited: ReadonlyMap<string, Pod>): string | undefined {
+    const which = [...awaited].flatMap(([address, { nodeName }]) => {
+      const reason = this.#unreachable.get(address);
+      return reason === undefined ? [] : [`${nodeName} at ${address}: ${reason}`];
+    });
+    if (which.length === 0) return undefined;
     const port = this.#options.memberlist.members().find(({ self }) => self)?.port;
-    const which = ready.map(({ address, reason }) => `${wanted.get(address)?.nodeName} at ${address}: ${reason}`);
     return `none of those that are Ready can be joined (${list(which)}); TCP and UDP port ${port} must be open between all nodes`;
+  }
+
+  /**
+   * A member that was met sends its view of all others; there is no need to wait until the unreachable ones have been tried, unless it is they
+   * that announce. It has to stay for a moment.
+   */
+  #consider(): void {
+    const { clock } = this.#options;
+    if (this.#synced || this.#stopped) return;
+    if (this.#isInRing || (this.#active.length > 1 && this.#pods.synced && this.#awaited().size === 0))
+      this.#met ??= clock.schedule("memberlist met", clock.now() + metMs, () => this.#sync());
+    else {
+      this.#met?.[Symbol.dispose]();
+      this.#met = undefined;
+    }
   }
 
   #sync(): void {
@@ -299,13 +345,18 @@ export class RingMembers implements Members {
     this.#changed();
   }
 
-  /** Speakers that are no members, by their addresses: the node's, or the one of the Pod that members of MetalLB are bound to. */
+  /** Speakers that are no members. */
   #unjoined(): ReadonlyMap<string, Pod> {
     const known = new Set(this.#options.memberlist.members().map(({ address }) => address));
-    const pods = new Map<string, Pod>(); // address -> Pod
+    return new Map([...this.#others()].filter(([address]) => !known.has(address)));
+  }
+
+  /** The Pods of other nodes by their addresses: the node's, or the one of the Pod that members of MetalLB are bound to. */
+  #others(): ReadonlyMap<string, Pod> {
+    const pods = new Map<string, Pod>();
     for (const pod of this.#pods.values()) {
       const address = pod.hostIP ?? pod.podIPs[0];
-      if (address !== undefined && pod.nodeName !== this.#options.node && !known.has(address)) pods.set(address, pod);
+      if (address !== undefined && pod.nodeName !== this.#options.node) pods.set(address, pod);
     }
     return pods;
   }
@@ -321,7 +372,7 @@ export class RingMembers implements Members {
       else log.info("cannot join a speaker whose Pod is not Ready", fields);
     }
     for (const address of wanted.keys()) this.#unreachable.delete(address);
-    for (const { address } of failures) this.#unreachable.add(address);
+    for (const { address, reason } of failures) this.#unreachable.set(address, reason);
   }
 
   #changed(): void {
@@ -330,16 +381,13 @@ export class RingMembers implements Members {
 
   #update(): void {
     if (this.#stopped) return;
-    const { memberlist, clock } = this.#options;
-    const members = memberlist.members();
+    const members = this.#options.memberlist.members();
     const active = names(members);
     const withoutGossip = names(members.filter((member) => !member.self && lifeOf(member.meta) === undefined));
     if (active.join() === this.#active.join() && withoutGossip.join() === this.#withoutGossip.join()) return;
     this.#active = active;
     this.#withoutGossip = withoutGossip;
     this.#changed();
-    // One that was met sends its view of all others; there is no need to wait until the unreachable ones have been tried.
-    if (!this.#synced && active.length > 1) clock.schedule("memberlist met", clock.now() + metMs, () => this.#sync());
   }
 }
 

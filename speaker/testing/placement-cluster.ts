@@ -49,6 +49,7 @@ interface Life {
   readonly memberlist: SimulatedMemberlist;
   readonly wire: Set<string>;
   readonly routed: Set<string>; // addresses that it has routes for
+  readonly cluster: FakeCluster;
   readonly seen: Map<string, number>; // object -> its version that the speaker has seen
   readonly slices: Map<string, EndpointSlice>; // Service -> its slice that the speaker has seen
 }
@@ -79,6 +80,7 @@ export class PlacementCluster {
   readonly #stalledUntil = new Map<number, Millis>();
   readonly #interfaces = new Map<number, readonly InterfaceState[]>();
   readonly #services = new Map<string, { readonly service: SimulatedService; readonly version: number }>(); // name -> what the API has
+  readonly #ready = new Map<number, boolean>(); // node -> whether its Pod is Ready, where that was said
   readonly #withoutApi = new Set<number>(); // nodes whose speaker does not reach the API
   /** When each speaker will have seen all that the API has. */
   apiSettledAt: Millis = 0;
@@ -136,6 +138,17 @@ export class PlacementCluster {
   stall(node: number, duration: Millis): void {
     this.#stalledUntil.set(node, this.simulation.now + duration);
     this.simulation.stall(node, duration);
+  }
+
+  /** The API has a node's Pod, with this readiness, whether anything runs there or not. Pods of those that were started are Ready before. */
+  setReady(node: number, ready: boolean): void {
+    this.#ready.set(node, ready);
+    for (const { cluster } of this.#lives.values()) cluster.of(resources.pods).see(this.#podOf(node));
+  }
+
+  /** Why the speaker on the node waits for the others. */
+  problem(node: number): string | undefined {
+    return this.#life(node).members.problem;
   }
 
   setInterfaces(node: number, interfaces: readonly InterfaceState[]): void {
@@ -293,6 +306,7 @@ export class PlacementCluster {
       memberlist,
       keys: undefined,
       metadata: memberlist.metadata,
+      gossip: state.members.gossip,
       cluster,
       namespace: "n",
       labels: "l",
@@ -309,6 +323,7 @@ export class PlacementCluster {
       memberlist,
       wire,
       routed,
+      cluster,
       seen: new Map(),
       slices: new Map(),
     };
@@ -324,7 +339,13 @@ export class PlacementCluster {
     for (const name of this.#services.keys()) for (const kind of ["service", "slice"] as const) this.#see(life, kind, name);
     runner.dispatch({ type: "clusterSynced" });
     cluster.of(resources.pods).synced = true;
-    cluster.of(resources.pods).see(...podsOf(known));
+    const pods = new Set([...known, ...this.#ready.keys()]);
+    cluster.of(resources.pods).see(...[...pods].map((node) => this.#podOf(node)));
+  }
+
+  #podOf(node: number): Pod {
+    const ready = this.#ready.get(node) ?? true;
+    return pod(`n/${nameOf(node)}`, { nodeName: nameOf(node), podIPs: [addressOf(node)], ready });
   }
 
   /** Shows a speaker the Service and its slice, each at its time, unless it has seen a later version by then. */
@@ -424,8 +445,4 @@ export class PlacementCluster {
 /** An Ethernet interface with a carrier. */
 export function ethernet(name: string, addresses: readonly string[], running = true): InterfaceState {
   return { index: 2, name, mac: "02:00:00:00:00:01", status: "answering", running, addresses };
-}
-
-function podsOf(nodes: readonly number[]): Pod[] {
-  return nodes.map((node) => pod(`n/${nameOf(node)}`, { nodeName: nameOf(node), podIPs: [addressOf(node)] }));
 }

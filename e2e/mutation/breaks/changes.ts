@@ -38,10 +38,15 @@ export const changes: readonly Break[] = [
   { file: ring, before: "this.#joinAt(clock.now() + rejoinMs);", after: "", tests: ringTests },
   {
     file: ring,
-    before: "const isDone = this.#synced && whyAlone === undefined;",
+    before: "const isDone = this.#synced && awaited.size === 0;",
     after: "const isDone = this.#synced;",
     tests: ringTests,
   },
+  { file: ring, before: "lifeOf(meta) === undefined || gossip?.isParticipating(name)", after: "true", tests: ringTests },
+  { file: ring, before: "(failures.length === 0 || this.#active.length < 2)", after: "true", tests: ringTests },
+  { file: ring, before: ` && status === "alive"`, after: "", tests: ["speaker/joining-simulation.test.ts"] },
+  { file: ring, before: "ready && !waiting.has(nodeName)", after: "ready", tests: ringTests },
+  { file: ring, before: "this.#met?.[Symbol.dispose]();\n      this.#met = undefined;", after: "", tests: ringTests },
   {
     file: "speaker/members/create-members.ts",
     before: ` && given.includes(":") === host.includes(":")`,

@@ -103,6 +103,27 @@ test("an address that two nodes answer for is found after the time of a hand-ove
   assert.match(other.found ?? "", /of a is at nobody, of node-1/);
 });
 
+test("a speaker that starts and announces while it reaches none of those that do is found", async () => {
+  const scene = await Scene.atRest();
+  scene.cluster.killSpeaker(1);
+  await scene.pass(3_000);
+  scene.cluster.ring.cutOff([1]);
+  scene.cluster.startSpeaker(1);
+  await scene.pass(20_000);
+  assert.equal(scene.invariants.problem, undefined);
+  scene.speaker(1).announced.add("192.0.2.1");
+  await scene.pass(100);
+  assert.match(scene.invariants.problem ?? "", /node-1 announces, and has reached none of those that are Ready/);
+  const other = await Scene.atRest();
+  for (const node of [0, 1]) other.cluster.killSpeaker(node);
+  await other.pass(3_000);
+  other.cluster.ring.cutOff([1]);
+  other.cluster.startSpeaker(1);
+  await other.pass(20_000);
+  assert.equal(other.invariants.problem, undefined, "nobody else is Ready");
+  assert.ok(other.speaker(1).announced.size > 0);
+});
+
 test("a kernel that goes on answering after its speaker was killed has the address's lifetime for that, and no more", async () => {
   const all = [false, true].flatMap((isRenewed) => [false, true].map((isBack) => ({ isRenewed, isBack })));
   for (const { isRenewed, isBack } of all) {

@@ -5,6 +5,7 @@ import type { Change, RawObject } from "./kubernetes-api.ts";
 import { lifetimeMs } from "./nic-addresses.ts";
 import { keyOf, namespace, type ServiceSpec } from "./objects.ts";
 import { ingressOf, prefixOf, type SimulatedCluster } from "./simulated-cluster.ts";
+import type { SpeakerProcess } from "./speaker-process.ts";
 
 // From when the two nodes hear one another and agree on the members: so long two may answer for an address.
 const handOverMs: Millis = 6_000;
@@ -16,16 +17,19 @@ const noticeMs: Millis = 1_500;
  *
  * Always: an address is at one Service, or at several that may share it; it does not change unless somebody changed what the Service asks for; a
  * router has no route through a node that is gone for longer than it takes to find out; two nodes that reach one another do not both answer for an
- * address for longer than a hand-over; a speaker that may not put addresses on its node's NIC announces none that would be there. At the end:
+ * address for longer than a hand-over; a speaker that has reached none that announced since it started announces nothing while others are Ready; one
+ * that may not put addresses on its node's NIC announces none that would be there. At the end:
  * everything is as a cluster that starts anew would have it.
  */
 export class Invariants {
   problem: string | undefined;
   readonly #touched = new Set<string>(); // keys of Services that people changed since they got what they have
+  readonly #mayAnnounce = new WeakSet<SpeakerProcess>();
   readonly #twiceSince = new Map<string, Millis>(); // address -> since when two answer for it that could know
 
   /** For the API's changes, in their order. */
   changed(cluster: SimulatedCluster, { plural, key, type, object, before }: Change, byPeople: boolean): void {
+    if (plural === "pods") this.#noteNewcomers(cluster);
     if (plural === "configmaps" && byPeople && mayRenumber(object))
       for (const name of cluster.services.keys()) this.#touched.add(keyOf(name));
     if (plural !== "services") return;
@@ -46,6 +50,11 @@ export class Invariants {
   /** To be called often. */
   check(cluster: SimulatedCluster): void {
     this.#checkOwners(cluster);
+    this.#noteNewcomers(cluster);
+    for (const [node, speaker] of cluster.speakers) {
+      const isEarly = speaker.process.isRunning && speaker.announced.size > 0 && !this.#mayAnnounce.has(speaker);
+      if (isEarly) this.#found(cluster, `node-${node} announces, and has reached none of those that are Ready`);
+    }
     for (const [node, { process, hasNetAdmin, announced, leftToKernel }] of cluster.speakers) {
       const [address] = process.isRunning && !hasNetAdmin ? announced.intersection(leftToKernel) : [];
       if (address !== undefined)
@@ -155,6 +164,16 @@ export class Invariants {
         this.#found(cluster, `${address} is at ${nodes.map((node) => `node-${node}`).join(" and ")} since ${since} ms`);
     }
     for (const address of this.#twiceSince.keys()) if (!owners.has(address)) this.#twiceSince.delete(address);
+  }
+
+  /** A speaker may announce once it could have met another one that may, in however many steps, or once none of these was Ready. */
+  #noteNewcomers(cluster: SimulatedCluster): void {
+    const running = [...cluster.speakers].filter(([, { process }]) => process.isRunning);
+    const reached = new Set(running.filter(([, speaker]) => this.#mayAnnounce.has(speaker)).map(([node]) => node));
+    for (const from of reached)
+      for (const [to] of running) if (cluster.ring.reaches(from, to) || cluster.ring.reaches(to, from)) reached.add(to);
+    const isAlone = !running.some(([node, speaker]) => this.#mayAnnounce.has(speaker) && cluster.isPodReady(node));
+    for (const [node, speaker] of running) if (isAlone || reached.has(node)) this.#mayAnnounce.add(speaker);
   }
 
   #found(cluster: SimulatedCluster, problem: string): void {

@@ -205,8 +205,8 @@ export class SimulatedCluster {
     if (this.withoutCarrier.has(node)) speaker.setCarrier(false);
     const watchReadiness = () => {
       if (this.speakers.get(node) !== speaker || !process.isRunning) return;
-      if (speaker.isReady) this.#setReady(node, true);
-      else this.time.schedule(this.now + 1000, watchReadiness);
+      if (speaker.isReady !== this.isPodReady(node)) this.#setReady(node, speaker.isReady);
+      if (!speaker.isReady) this.time.schedule(this.now + 1000, watchReadiness);
     };
     this.time.schedule(this.now + 1000, watchReadiness);
   }
@@ -369,6 +369,12 @@ export class SimulatedCluster {
     return ingressOf(this.api.get("services", keyOf(name)));
   }
 
+  /** Whether the API has the speaker's Pod as Ready: what runs there may have ended, or be another process. */
+  isPodReady(node: number): boolean {
+    const { conditions = [] } = (this.api.get("pods", podKey(node))?.status ?? {}) as PodStatus;
+    return conditions.some(({ type, status }) => type === "Ready" && status === "True");
+  }
+
   /** Who answers for each address. */
   owners(): Map<string, number[]> {
     const owners = new Map<string, number[]>();
@@ -440,8 +446,7 @@ export class SimulatedCluster {
   }
 
   #setReady(node: number, ready: boolean): void {
-    const key = `${namespace}/speaker-${node}`;
-    this.#people(() => this.api.patch("pods", key, podObject(node, ready, this.ring.hostOf(node)), "all"));
+    this.#people(() => this.api.patch("pods", podKey(node), podObject(node, ready, this.ring.hostOf(node)), "all"));
   }
 
   #people(act: () => void): void {
@@ -493,6 +498,14 @@ export class SimulatedCluster {
   #passes(from: number, to: number): boolean {
     return this.ring.reaches(from, to) && !this.withoutCarrier.has(from) && !this.withoutCarrier.has(to);
   }
+}
+
+interface PodStatus {
+  readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+}
+
+function podKey(node: number): string {
+  return `${namespace}/speaker-${node}`;
 }
 
 function neighborName(host: number | string): string {

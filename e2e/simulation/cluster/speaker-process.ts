@@ -104,6 +104,7 @@ export class SpeakerProcess {
       process.at(options.ring.now, () => this.#interfaceChanged()),
     );
     this.#runner.onStep = options.onStep;
+    this.state = createState({ node, ignoreExcludeLabel: false, hasRing: true });
     const portions = new Portions(clock, 4);
     const emit = this.#runner.dispatch;
     // What the ring's thread reports waits for the main thread, which may stand still.
@@ -120,6 +121,7 @@ export class SpeakerProcess {
       memberlist: this.#memberlist,
       keys: undefined,
       metadata: this.#memberlist.metadata,
+      gossip: this.state.members.gossip,
       cluster,
       namespace,
       labels: "component=speaker",
@@ -158,7 +160,6 @@ export class SpeakerProcess {
       clock,
       log,
     });
-    this.state = createState({ node, ignoreExcludeLabel: false, hasRing: true });
     const drivers = {
       runner: this.#runner,
       layer2: this.#layer2(),
