@@ -103,8 +103,11 @@ test("a node that asks who announces an address receives it from those that do, 
   b.state.setAnnounced(x, true);
   assert.deepEqual(a.merge(b.payload()), { nodes: true, addresses: [], asked: [x] });
   assert.deepEqual([a.state.announcers(x.toString()), a.state.owners(x.toString())], [["b"], []]);
+  b.state.setAdvertised(x, true);
+  assert.deepEqual(a.merge(b.payload()).asked, [x]);
+  assert.deepEqual([a.state.announcers(x.toString()), a.state.advertisers(x.toString())], [["b"], ["b"]]);
   a.state.failed("b");
-  assert.deepEqual(a.state.announcers(x.toString()), []);
+  assert.deepEqual([a.state.announcers(x.toString()), a.state.advertisers(x.toString())], [[], []]);
   a.state.joined("b", 0, 1);
   b.state.setAnnounced(x, false);
   a.merge(b.payload());

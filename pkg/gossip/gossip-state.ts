@@ -37,7 +37,7 @@ export interface GossipChanges {
   readonly nodes: boolean;
   /** Addresses with other owners than before, or whose owners are to be compared anew. */
   readonly addresses: readonly Address[];
-  /** Addresses that others ask about, or no longer, and those that a node reports to announce, or no longer. */
+  /** Addresses that others ask about, or no longer, and those that a node reports to announce by whichever protocol, or no longer. */
   readonly asked: readonly Address[];
 }
 
@@ -81,7 +81,7 @@ function nothingReported(): GossipData {
   return {
     nodes: new Map(),
     since: new Map(),
-    sets: { owned: new AddressSets(), asked: new AddressSets(), announced: new AddressSets() },
+    sets: { owned: new AddressSets(), asked: new AddressSets(), announced: new AddressSets(), advertised: new AddressSets() },
     entries: new Map(),
     changedPages: new Set(),
     repeated: new Set(),
@@ -147,9 +147,17 @@ export class GossipState {
     return this.#participantsWith("asked", address);
   }
 
-  /** Nodes that participate and report that they announce the address: because another one asks, or a view of the API is not current. */
+  /**
+   * Nodes that participate and report that they announce the address, because another one asks, or a view of the API is not current: as its owner
+   * or, where its pool has no owners, by BGP.
+   */
   announcers(address: string): readonly string[] {
     return this.#participantsWith("announced", address);
+  }
+
+  /** Nodes that participate and report for the same reasons that they advertise the address by BGP, of a pool that has owners too. */
+  advertisers(address: string): readonly string[] {
+    return this.#participantsWith("advertised", address);
   }
 
   /** What a node that participates has reported of `setViewUncertainty`. */
@@ -205,9 +213,14 @@ export class GossipState {
     return isAsked;
   }
 
-  /** Reports that this node announces the address, or no longer. Meant for few: those that others ask about. */
+  /** Reports that this node announces the address, or no longer: see `announcers`. Meant for few: those that others ask about. */
   setAnnounced(address: Address, isAnnounced: boolean): void {
     this.#put("announced", address, isAnnounced);
+  }
+
+  /** Reports that this node advertises the address by BGP, or no longer: see `advertisers`. */
+  setAdvertised(address: Address, isAdvertised: boolean): void {
+    this.#put("advertised", address, isAdvertised);
   }
 
   /** Reports once more whether this node owns the address, since another node may not know. */
@@ -329,7 +342,7 @@ export class GossipState {
     reported.summary = summary;
     reported.reachability = undefined;
     const now = this.isParticipating(node) ? summary : undefined;
-    if (before?.view !== now?.view) changes.touch("announced", this.#at.sets.announced.by(node));
+    if (before?.view !== now?.view) this.#touchAnnounced(node, changes);
     const isSame =
       before?.answers === now?.answers && before?.hasKernelAccess === now?.hasKernelAccess && before?.view === now?.view;
     if (!isSame) changes.nodes = true;
@@ -344,8 +357,12 @@ export class GossipState {
     else if (!reported.isAnnouncedKnown && (this.#at.sets.announced.size(node) & 0xffff) === summary.announced) {
       reported.isAnnouncedKnown = true;
       changes.nodes = true;
-      changes.touch("announced", this.#at.sets.announced.by(node));
+      this.#touchAnnounced(node, changes);
     }
+  }
+
+  #touchAnnounced(node: string, changes: ChangesBuilder): void {
+    for (const name of ["announced", "advertised"] as const) changes.touch(name, this.#at.sets[name].by(node));
   }
 
   /** What the node reported in an earlier life no longer holds. */

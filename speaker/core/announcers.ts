@@ -1,34 +1,47 @@
+import { hasOwners } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { isByBgp, type ReportedAnnouncers } from "#pkg/placement";
+import type { Placing } from "./protocol.ts";
 import type { SpeakerState } from "./state.ts";
 
-// What nodes report on the ring of what they announce. Nobody without the ring's key can say so in their name.
+// What nodes report on the ring of what they announce, each protocol by itself: whoever advertises an address by BGP does not answer for it, and its owner
+// may have no peer. Nobody without the ring's key can say so in their name.
 
 /** Reports whether this node announces the address, while another one asks, or announces it without a current view, or this one has none. */
 export function reportAnnounced(state: SpeakerState, address: Address): void {
-  const { node, members, apiView } = state;
+  const { node, members, apiView, conflicts, config } = state;
   const { gossip } = members;
   if (gossip === undefined) return;
   const key = address.toString();
   const isAsked = gossip.askers(key).some((asker) => asker !== node);
-  const isSuccession = gossip.announcers(key).some((other) => other !== node && gossip.view(other) !== "current");
-  gossip.setAnnounced(address, (isAsked || isSuccession || apiView.isReporting) && mayReport(state, key));
+  const isDue = (announcers: readonly string[]) =>
+    apiView.isReporting || announcers.some((other) => other !== node && gossip.view(other) !== "current");
+  const isOwner = conflicts.defended.get(key)?.isAnnounced === true;
+  const isByRoute = isRoutedForLocal(state, key);
+  const pool = config?.pools.find(address);
+  const isBesideOwner = pool !== undefined && hasOwners(pool);
+  gossip.setAnnounced(address, (isAsked || isDue(gossip.announcers(key))) && (isOwner || (isByRoute && !isBesideOwner)));
+  gossip.setAdvertised(address, isDue(gossip.advertisers(key)) && isByRoute && isBesideOwner);
 }
 
-/** What the members report of who announces the address. */
+/** What the members report of who announces an address that has an owner. */
 export function reportedAnnouncers({ node, members: { gossip } }: SpeakerState, address: Address): ReportedAnnouncers {
   const key = address.toString();
   return { node, announcers: gossip === undefined ? [] : [...gossip.announcers(key), ...gossip.owners(key)] };
 }
 
-/** Whether this node sees nothing of what changes in the API, and others that do report that they announce the address. */
-export function isAnnouncedByCurrent({ node, members: { gossip }, apiView }: SpeakerState, address: Address): boolean {
+/** Whether this node sees nothing of what changes in the API, and others that do report that they advertise the address by BGP. */
+export function isAdvertisedByCurrent(
+  { node, members: { gossip }, apiView }: SpeakerState,
+  { address, pool }: Pick<Placing, "address" | "pool">,
+): boolean {
   if (apiView.view !== "old" || gossip === undefined) return false;
-  return gossip.announcers(address.toString()).some((other) => other !== node && gossip.view(other) === "current");
+  const key = address.toString();
+  const advertisers = hasOwners(pool) ? gossip.advertisers(key) : gossip.announcers(key);
+  return advertisers.some((other) => other !== node && gossip.view(other) === "current");
 }
 
 /** By BGP each node announces by itself. Where endpoints are matters to the others only for `Local` Services. */
-function mayReport({ conflicts, placements }: SpeakerState, key: string): boolean {
-  if (conflicts.defended.get(key)?.isAnnounced === true) return true;
+function isRoutedForLocal({ placements }: SpeakerState, key: string): boolean {
   return placements.get(key)?.some((placement) => isByBgp(placement) && placement.isLocalHere) === true;
 }

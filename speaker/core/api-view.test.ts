@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address } from "#pkg/net/testing";
-import { amongOthers, loser, nodes, owner, x } from "../testing/speaker-bench.ts";
+import { amongOthers, loser, nodes, owner, pools, x } from "../testing/speaker-bench.ts";
 import { isOutdated, viewAgeSeconds } from "./api-view.ts";
 
 const lan = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}";
@@ -187,4 +187,54 @@ test("by BGP a node reports that it announces a Local Service while one does who
   bench.endpoints("default/web", { [other?.name ?? ""]: true });
   bench.settle();
   assert.deepEqual(bench.gossip.announcers(x), [other?.name]);
+});
+
+const both = "{name: both, protocol: [layer2, bgp], addresses: [192.0.2.0/28]}";
+
+test("of a pool with both protocols a node that advertises a Local Service by BGP does not report it as its owner", () => {
+  const { bench, others, hear } = amongOthers(loser, both, router);
+  const old = others.find(({ name }) => name === owner);
+  assert.ok(old);
+  bench.serve("default/web", [x], local, everywhere);
+  old.state.setAnnounced(address(x), true);
+  old.state.setAdvertised(address(x), true);
+  old.state.setView("behind");
+  hear();
+  bench.settle();
+  const seen = () => [bench.onWire, bench.gossip.announcers(x), bench.gossip.advertisers(x).toSorted()];
+  assert.deepEqual(seen(), [[], [owner], [owner, loser].sort()]);
+  old.state.setAnnounced(address(x), false);
+  hear();
+  bench.settle();
+  const successors = nodes.filter((node) => node !== owner);
+  const [placement] = bench.state.placements.get(x) ?? [];
+  assert.deepEqual([placement?.protocol, placement?.candidates], ["layer2", successors], "the owner has given it up");
+  bench.setConfig(pools(bgp, router));
+  bench.settle();
+  assert.deepEqual([bench.onWire, bench.gossip.announcers(x), bench.gossip.advertisers(x)], [[], [], [owner]]);
+  old.state.setAnnounced(address(x), true);
+  hear();
+  assert.deepEqual(bench.gossip.announcers(x).toSorted(), [owner, loser].sort(), "no owners: as versions before report it");
+});
+
+test("of a pool with both protocols an owner that has lost the API leaves neither to nodes that have just the other", () => {
+  const { bench, others, hear } = amongOthers(owner, both, router);
+  const [other] = others;
+  assert.ok(other);
+  bench.serve("default/web", [x], local, everywhere);
+  bench.settle();
+  bench.runner.dispatch({ type: "apiLost", since: bench.clock.now() });
+  bench.clock.advanceBy(2_000);
+  other.state.setAdvertised(address(x), true);
+  hear();
+  bench.settle();
+  assert.deepEqual(bench.onWire, [x], "others leave it to this node until its view is old");
+  bench.clock.advanceBy(58_000);
+  bench.settle();
+  assert.deepEqual([bench.onWire, [...bench.routes.keys()]], [[x], []]);
+  other.state.setAdvertised(address(x), false);
+  other.state.setAnnounced(address(x), true);
+  hear();
+  bench.settle();
+  assert.deepEqual([bench.onWire, [...bench.routes.keys()]], [[], [x]], "the other one may have no peer");
 });

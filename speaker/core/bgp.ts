@@ -1,7 +1,7 @@
 import type { Config, Pool } from "#pkg/config";
 import { families } from "#pkg/net";
 import { isByBgp, nodePeers, type PoolAdvertisements, placeBgp, poolAdvertisements } from "#pkg/placement";
-import { isAnnouncedByCurrent, reportAnnounced } from "./announcers.ts";
+import { isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
 import type { BgpPeers, SpeakerEffect } from "./effects.ts";
 import type { NodeFields } from "./events.ts";
 import { eligibilityOf } from "./nodes.ts";
@@ -10,8 +10,9 @@ import type { SpeakerState } from "./state.ts";
 
 /** BGP: each node advertises what it can serve to its own peers. */
 export const bgp: Protocol = {
-  place(state, { address, holders, pool }) {
-    return placeBgp(address, holders, advertisementsOf(state, pool), isAnnouncedByCurrent(state, address));
+  place(state, placing) {
+    const { address, holders, pool } = placing;
+    return placeBgp(address, holders, advertisementsOf(state, pool), isAdvertisedByCurrent(state, placing));
   },
 
   apply(state, { address, before, placed }, _now, effects) {

@@ -92,7 +92,7 @@ const classes = { ...gossipClasses, ...stickyClasses, Deadlines, PoolIndex };
 
 /** The options are those of `createState`. */
 export const speakerCore: CoreKind = {
-  format: 3,
+  format: 4,
   begin: (options) => new Replay(createState(decode(options) as SpeakerOptions)),
   restore: (saved) => new Replay(decodeGraph(saved, classes) as SpeakerState),
 };

@@ -39,6 +39,18 @@ export const ownership: readonly Break[] = [
     after: "const isCurrent = (_other: string) => true;",
     tests: ["pkg/placement/place.test.ts", "speaker/core/api-view.test.ts"],
   },
+  {
+    file: "speaker/core/announcers.ts",
+    before: "(isOwner || (isByRoute && !isBesideOwner))",
+    after: "(isOwner || isByRoute)",
+    tests: ["speaker/core/api-view.test.ts", "e2e/ownership/simulated.test.ts"],
+  },
+  {
+    file: "speaker/core/announcers.ts",
+    before: "hasOwners(pool) ? gossip.advertisers(key) : gossip.announcers(key)",
+    after: "gossip.announcers(key)",
+    tests: ["speaker/core/api-view.test.ts"],
+  },
   { file: sticky, before: "uncertainty(a) - uncertainty(b) ||", after: "", tests: stickyTests },
   {
     file: sticky,

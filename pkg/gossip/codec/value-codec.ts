@@ -101,10 +101,13 @@ export function decodeSubnets(value: Uint8Array): Prefix[] | undefined {
   return subnets;
 }
 
-/** What a node reports of addresses: it owns them, asks who announces them, or announces them while somebody asks. */
-export type AddressSetName = "owned" | "asked" | "announced";
+/**
+ * What a node reports of addresses: it owns them, asks who announces them, or announces them, while somebody asks: `announced` as their owner or,
+ * where their pool has no owners, by BGP; `advertised` by BGP where it has. Versions that do not know the last one ignore it.
+ */
+export type AddressSetName = "owned" | "asked" | "announced" | "advertised";
 
-const setPrefixes: Readonly<Record<AddressSetName, string>> = { owned: "", asked: "q", announced: "a" };
+const setPrefixes: Readonly<Record<AddressSetName, string>> = { owned: "", asked: "q", announced: "a", advertised: "b" };
 
 /** The key of the page of a set that an address is on: the family, and the address's octets but for the last, one per character. */
 export function pageKey(set: AddressSetName, address: Address): string {
@@ -114,7 +117,7 @@ export function pageKey(set: AddressSetName, address: Address): string {
 
 /** Which set a key is of; undefined for a key of something else. */
 export function setOf(key: string): AddressSetName | undefined {
-  const set = key[0] === "q" ? "asked" : key[0] === "a" ? "announced" : "owned";
+  const set = key[0] === "q" ? "asked" : key[0] === "a" ? "announced" : key[0] === "b" ? "advertised" : "owned";
   const page = key.slice(setPrefixes[set].length);
   const isPage = (page[0] === "4" && page.length === 1 + v4Octets) || (page[0] === "6" && page.length === 1 + v6Octets);
   return isPage ? set : undefined;
