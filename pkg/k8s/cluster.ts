@@ -144,9 +144,10 @@ export class Cluster implements AsyncDisposable {
     };
   }
 
-  /** @returns undefined when there is no such Lease */
-  async readLease(namespace: string, name: string): Promise<Lease | undefined> {
-    const found = await unless(404, this.#api.call({ method: "GET", path: leases(namespace, name), purpose: "read the Lease" }));
+  /** Reads the Lease in one attempt. @returns undefined when there is no such Lease */
+  async readLease(namespace: string, name: string, within: Millis): Promise<Lease | undefined> {
+    const request = { method: "GET", path: leases(namespace, name), purpose: "read the Lease" } as const;
+    const found = await unless(404, this.#api.once(request, within));
     return found && leaseOf(found);
   }
 

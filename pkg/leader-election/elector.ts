@@ -8,6 +8,7 @@ import {
   type ElectionEvent,
   type ElectionTimings,
   type LeaseRecord,
+  leads,
   mayWrite,
   nextDeadline,
   startElection,
@@ -33,8 +34,8 @@ export interface ElectorOptions {
 }
 
 /**
- * Takes part in one election. Where the API refuses the right to the Lease, this process leads at once and for good, since a single
- * replica under the rights of an earlier version has to work; two of them would contest each other's writes.
+ * Takes part in one election. Where the API refuses the right to the Lease for long, this process leads alone, since a single replica under the
+ * rights of an earlier version has to work; two of them would contest each other's writes. It goes on asking, and takes part again once it may.
  */
 export class LeaderElector implements AsyncDisposable {
   readonly #options: ElectorOptions;
@@ -43,10 +44,9 @@ export class LeaderElector implements AsyncDisposable {
   readonly #informer: Informer<LeaseObject>;
   #election: Election;
   #handlers: ElectorHandlers | undefined;
-  #alone = false;
   #disposed = false;
-  #failures = 0; // of writes, since the last that succeeded
-  #writing: Promise<void> = Promise.resolve();
+  #failures = 0; // of requests, since the last that succeeded
+  #asking: Promise<void> = Promise.resolve();
 
   constructor(options: ElectorOptions) {
     const { cluster, namespace, name, identity, timings, clock } = options;
@@ -57,71 +57,47 @@ export class LeaderElector implements AsyncDisposable {
     this.#informer = cluster.informer(
       resources.leases,
       { namespace, fieldSelector: `metadata.name=${name}` },
-      { changed: () => this.#observed(), synced: () => this.#observed() },
+      {
+        changed: () => this.#observed(),
+        synced: () => this.#observed(),
+        reached: () => this.#reached(),
+        forbidden: () => this.#queue.push({ type: "watch", isForbidden: true }),
+      },
     );
   }
 
   start(handlers: ElectorHandlers): void {
     this.#handlers = handlers;
-    void this.#begin();
+    this.#informer.start();
   }
 
   /** Whether this process works for the group. */
   get isLeader(): boolean {
-    return this.#alone || this.#election.role === "leader";
+    return leads(this.#election);
   }
 
   /**
    * Whether a write may begin now, by this process's own clock: one that stood still finds out before its timers do.
    */
   get mayWrite(): boolean {
-    return this.#alone || mayWrite(this.#election, this.#options.clock.now());
+    return mayWrite(this.#election, this.#options.clock.now());
   }
 
   /** Who leads, as far as this process knows; empty for nobody. */
   get leader(): string {
-    return this.#alone ? this.#options.identity : (this.#election.lease?.holder ?? "");
+    const { role, identity, lease } = this.#election;
+    return role === "alone" ? identity : (lease?.holder ?? "");
   }
 
   /** Gives back what is held, so that another one takes over at once. To be called when this process has stopped working. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#writing; // A renewal under way has the version that is to be given back.
+    // A renewal under way has the version that is to be given back, and what is read may be followed by a write.
+    for (let asking: unknown; asking !== this.#asking; await asking) asking = this.#asking;
     this.#disposed = true;
     this.#alarm[Symbol.dispose]();
     this.#informer[Symbol.dispose]();
     this.#queue.push({ type: "stop" });
-    await this.#writing;
-  }
-
-  async #begin(): Promise<void> {
-    const { cluster, namespace, name, log } = this.#options;
-    try {
-      await cluster.readLease(namespace, name);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (this.#disposed) return;
-      if (error.status === 403) {
-        this.#leadAlone(error);
-        return;
-      }
-      log.warn("cannot read the Lease, trying again", { op: "leaderElection", lease: name, error });
-    }
-    if (this.#disposed) return;
-    this.#informer.start();
-  }
-
-  #leadAlone(error: ApiError): void {
-    if (this.#alone) return;
-    const { name, log } = this.#options;
-    this.#alone = true;
-    this.#alarm[Symbol.dispose]();
-    this.#informer[Symbol.dispose]();
-    log.warn("this controller may not use the Lease and works without it: run one replica, or grant the right", {
-      event: "leaderElectionOff",
-      lease: name,
-      error,
-    });
-    if (this.#election.role !== "leader") this.#handlers?.lead();
+    await this.#asking;
   }
 
   #observed(): void {
@@ -131,9 +107,14 @@ export class LeaderElector implements AsyncDisposable {
     this.#queue.push({ type: "observed", lease });
   }
 
+  #reached(): void {
+    if (this.#informer.lostSince === undefined) this.#queue.push({ type: "watch", isForbidden: false });
+  }
+
   #step(event: ElectionEvent): void {
-    if (this.#alone) return;
-    const { clock } = this.#options;
+    const { clock, log, name } = this.#options;
+    if (event.type === "watch" && event.isForbidden && !this.#election.isUnwatched)
+      log.warn("the Lease may not be watched: it is read now and then", { op: "leaderElection", lease: name });
     const [next, effects] = step(this.#election, event, clock.now());
     this.#election = next;
     for (const effect of effects) this.#carryOut(effect);
@@ -143,12 +124,23 @@ export class LeaderElector implements AsyncDisposable {
   #carryOut(effect: ElectionEffect): void {
     const { log, name, identity } = this.#options;
     switch (effect.type) {
+      case "read":
+        this.#asking = this.#ask(() => this.#read());
+        break;
       case "write":
-        this.#writing = this.#write(effect.record, effect.resourceVersion);
+        this.#asking = this.#ask(() => this.#write(effect.record, effect.resourceVersion));
         break;
       case "lead":
-        log.info("leading", { event: "leading", lease: name, identity });
+        if (effect.isAlone)
+          log.warn("this controller may not use the Lease and works without it: run one replica, or grant the right", {
+            event: "leaderElectionOff",
+            lease: name,
+          });
+        else log.info("leading", { event: "leading", lease: name, identity });
         this.#handlers?.lead();
+        break;
+      case "elected":
+        log.info("leading by the Lease again", { event: "leading", lease: name, identity });
         break;
       case "lost":
         log.warn("no longer leading", { event: "leadershipLost", lease: name, identity, reason: effect.reason });
@@ -159,26 +151,34 @@ export class LeaderElector implements AsyncDisposable {
     }
   }
 
-  async #write(record: LeaseRecord, resourceVersion: string | undefined): Promise<void> {
-    const { cluster, namespace, name, timings, log } = this.#options;
+  async #ask(request: () => Promise<ElectionEvent>): Promise<void> {
+    const { log, name } = this.#options;
     try {
-      const result = await cluster.writeLease(namespace, name, record, resourceVersion, timings.renewDeadlineMs);
+      const answer = await request();
       if (this.#failures > 0)
-        log.info("the Lease can be written again", { op: "leaderElection", lease: name, failures: this.#failures });
+        log.info("the Lease can be used again", { op: "leaderElection", lease: name, failures: this.#failures });
       this.#failures = 0;
-      if (result !== "conflict") return this.#queue.push({ type: "written", lease: result });
-      this.#queue.push({ type: "conflict" });
-      // Not to be left to the watch: after the API was restored from a backup it waits for versions of the future.
-      this.#queue.push({ type: "observed", lease: await cluster.readLease(namespace, name) });
+      this.#queue.push(answer);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.status === 403) this.#leadAlone(error);
-      else {
-        const again = { op: "leaderElection", lease: name, error };
-        if (this.#failures++ === 0) log.warn("cannot write the Lease, trying again", again);
-        else log.debug("cannot write the Lease, trying again", again);
-        this.#queue.push({ type: "failed" });
-      }
+      const again = { op: "leaderElection", lease: name, error };
+      if (this.#failures++ === 0) log.warn("cannot use the Lease, trying again", again);
+      else log.debug("cannot use the Lease, trying again", again);
+      this.#queue.push({ type: error.status === 403 ? "forbidden" : "failed" });
     }
+  }
+
+  async #read(): Promise<ElectionEvent> {
+    const { cluster, namespace, name, timings } = this.#options;
+    return { type: "read", lease: await cluster.readLease(namespace, name, timings.renewDeadlineMs) };
+  }
+
+  async #write(record: LeaseRecord, resourceVersion: string | undefined): Promise<ElectionEvent> {
+    const { cluster, namespace, name, timings } = this.#options;
+    const lease = await cluster.writeLease(namespace, name, record, resourceVersion, timings.renewDeadlineMs);
+    if (lease !== "conflict") return { type: "written", lease };
+    this.#queue.push({ type: "conflict" });
+    // Not to be left to the watch: after the API was restored from a backup it waits for versions of the future.
+    return { type: "observed", lease: await cluster.readLease(namespace, name, timings.renewDeadlineMs) };
   }
 }

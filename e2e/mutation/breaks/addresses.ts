@@ -78,8 +78,8 @@ export const addresses: readonly Break[] = [
   },
   {
     file: election,
-    before: `return role === "leader" && now < renewedAt + timings.renewDeadlineMs;`,
-    after: `return role === "leader";`,
+    before: "return leads(election) && now < giveUpAt(election);",
+    after: "return leads(election);",
     tests: electionTests,
   },
   {
@@ -90,13 +90,13 @@ export const addresses: readonly Break[] = [
   },
   {
     file: election,
-    before: "const renewedAt = writingSince ?? -Infinity;",
+    before: "const renewedAt = askingSince ?? -Infinity;",
     after: "const renewedAt = now;",
     tests: electionTests,
   },
   {
     file: election,
-    before: "if (now >= renewedAt + timings.renewDeadlineMs) return [{ ...next, renewedAt: -Infinity }, []];",
+    before: "if (now >= renewedAt + timings.renewDeadlineMs) return [next, []];",
     after: "",
     tests: electionTests,
   },
@@ -105,5 +105,23 @@ export const addresses: readonly Break[] = [
     before: "watched.transitions > (lease?.transitions ?? 0)",
     after: "watched.transitions >= 0",
     tests: electionTests,
+  },
+  {
+    file: election,
+    before: "askingSince < forbiddenSince + aloneAfterMs(election)",
+    after: "now < forbiddenSince + aloneAfterMs(election)",
+    tests: electionTests,
+  },
+  {
+    file: election,
+    before: "const next = { ...asked(election, now), forbiddenSince: undefined, isUncertain: true };",
+    after: "const next = { ...asked(election, now), isUncertain: true };",
+    tests: electionTests,
+  },
+  {
+    file: election,
+    before: `if (role === "alone") return lose(next,`,
+    after: `if (role === "leader") return lose(next,`,
+    tests: ["pkg/leader-election/elector.test.ts"],
   },
 ];

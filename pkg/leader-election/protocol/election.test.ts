@@ -36,7 +36,7 @@ test("without a Lease one is made, and whoever made it leads", () => {
   const { election, effects } = run(...leading);
   assert.deepEqual(effects, [
     { type: "write", record: { holder: "me", durationSeconds: 4, transitions: 0, acquires: true }, resourceVersion: undefined },
-    { type: "lead" },
+    { type: "lead", isAlone: false },
   ]);
   assert.equal(nextDeadline(election), 1_000, "it is renewed 1 s after the write was begun");
 });
@@ -161,7 +161,46 @@ test("a leader that stops gives the Lease back; a standby leaves it alone; both 
   assert.deepEqual(run([0, { type: "observed", lease: other }], [500, { type: "stop" }]).effects, []);
 });
 
-/** One Lease, three candidates whose clocks differ, and an API that is slow, loses answers, and is cut off from some of them. */
+/** A process that asks when it is time to, and is refused everything from 0 on; the time is after the last refusal. */
+function refusedUntil(until: number) {
+  let [election] = step(startElection("me", timings), { type: "watch", isForbidden: true }, 0);
+  let now = 0;
+  const kinds: string[] = ["read"];
+  while (now < until) {
+    const [refused, effects] = step(election, { type: "forbidden" }, now + 10);
+    now = nextDeadline(refused);
+    const [next, more] = step(refused, { type: "timer" }, now);
+    kinds.push(...[...effects, ...more].map(({ type }) => type));
+    election = next;
+  }
+  return { election, now, kinds };
+}
+
+test("a process that is refused everything leads alone when that was so for half a minute, and asks every 10 s from then on", () => {
+  const before = refusedUntil(29_000);
+  assert.deepEqual(new Set(before.kinds), new Set(["read"]));
+  const alone = refusedUntil(62_000);
+  assert.deepEqual([alone.election.role, alone.kinds.slice(-5)], ["alone", ["lead", "read", "read", "read", "read"]]);
+  const refused = (at: number) => step(before.election, { type: "forbidden" }, at)[0];
+  assert.equal(refused(before.now + 60_000).role, "standby", "it stood still, and the answer is an old one");
+  const [failed] = step(before.election, { type: "failed" }, before.now);
+  const [again] = step(failed, { type: "timer" }, 60_000);
+  assert.equal(step(again, { type: "forbidden" }, 60_010)[0].role, "standby", "there was another answer in between");
+});
+
+test("a process that leads alone may not write, before any of its timers has run, when it stood still for half a minute", () => {
+  const { election } = refusedUntil(40_000);
+  const giveUpAt = election.renewedAt + 30_000;
+  assert.equal(mayWrite(election, giveUpAt - 1), true);
+  assert.equal(mayWrite(election, giveUpAt), false);
+  const [stopped, effects] = step(election, { type: "timer" }, giveUpAt);
+  assert.deepEqual([stopped.role, effects.map(({ type }) => type)], ["standby", ["lost"]]);
+});
+
+/**
+ * One Lease, three candidates whose clocks differ, and an API that is slow, loses answers, is cut off from some of them, and refuses the Lease or
+ * its watch to some for less than half a minute.
+ */
 function simulate(seed: number) {
   const random = seededRandom(seed);
   interface Candidate {
@@ -170,6 +209,7 @@ function simulate(seed: number) {
     election: Election;
     frozenUntil: number;
     cutUntil: number;
+    forbiddenUntil: number;
     inbox: { at: number; event: ElectionEvent }[];
   }
   let version = 0;
@@ -180,6 +220,7 @@ function simulate(seed: number) {
     election: startElection(name, timings),
     frozenUntil: 0,
     cutUntil: 0,
+    forbiddenUntil: 0,
     inbox: [{ at: Math.floor(random() * 200), event: { type: "observed", lease: undefined } }],
   }));
   let leaderless = 0;
@@ -189,6 +230,12 @@ function simulate(seed: number) {
     for (const candidate of candidates) {
       if (now < 40_000 && random() < 0.000_5) candidate.frozenUntil = now + random() * 8_000;
       if (now < 40_000 && random() < 0.000_5) candidate.cutUntil = now + random() * 8_000;
+      if (now < 20_000 && candidate.forbiddenUntil === 0 && random() < 0.000_5) {
+        candidate.forbiddenUntil = now + random() * 29_000;
+        if (random() < 0.5) candidate.inbox.push({ at: now, event: { type: "watch", isForbidden: true } });
+        const watchedAt = candidate.forbiddenUntil + random() * 15_000;
+        candidate.inbox.push({ at: watchedAt, event: { type: "watch", isForbidden: false } });
+      }
       if (now < candidate.frozenUntil) continue;
       const local = now + candidate.offset;
       const due = candidate.inbox.filter(({ at }) => at <= now).map(({ event }) => event);
@@ -197,7 +244,7 @@ function simulate(seed: number) {
       for (const event of due) {
         const [next, effects] = step(candidate.election, event, local);
         candidate.election = next;
-        for (const effect of effects) if (effect.type === "write") write(candidate, effect, now);
+        for (const effect of effects) if (effect.type === "write" || effect.type === "read") ask(candidate, effect, now);
       }
     }
     // Whoever wakes up asks before it writes.
@@ -211,10 +258,18 @@ function simulate(seed: number) {
   assert.notEqual(writers.at(-1), "", `seed ${seed}: nobody leads in the end`);
   return new Set(writers);
 
-  function write(candidate: Candidate, effect: ElectionEffect & { type: "write" }, now: number): void {
+  function ask(candidate: Candidate, effect: ElectionEffect & { type: "read" | "write" }, now: number): void {
     const reply = (event: ElectionEvent) => candidate.inbox.push({ at: now + 20 + random() * 200, event });
     if (now < candidate.cutUntil) {
       candidate.inbox.push({ at: now + timings.renewDeadlineMs, event: { type: "failed" } });
+      return;
+    }
+    if (now < candidate.forbiddenUntil) {
+      reply({ type: "forbidden" });
+      return;
+    }
+    if (effect.type === "read") {
+      reply({ type: "read", lease });
       return;
     }
     if (lease?.resourceVersion !== effect.resourceVersion) {
@@ -226,7 +281,7 @@ function simulate(seed: number) {
     const written = lease;
     const isLost = random() < 0.05;
     reply(isLost ? { type: "failed" } : { type: "written", lease: written });
-    for (const watcher of candidates) {
+    for (const watcher of candidates.filter(({ election }) => !election.isUnwatched)) {
       const late = Math.max(now, watcher.cutUntil) + 20 + random() * 300;
       watcher.inbox.push({ at: late, event: { type: "observed", lease: written } });
     }
@@ -234,7 +289,7 @@ function simulate(seed: number) {
   }
 }
 
-test("in 300 simulated minutes with freezes, cuts, lost answers and skewed clocks no two may write at once, and in the end one leads", () => {
+test("in 300 simulated minutes with freezes, cuts, lost answers, refusals and skewed clocks no two may write at once, and in the end one leads", () => {
   const leaders = new Set<string>();
   for (let seed = 1; seed <= 300; seed++) for (const name of simulate(seed)) leaders.add(name);
   assert.deepEqual([...leaders].sort(), ["", "a", "b", "c"]);

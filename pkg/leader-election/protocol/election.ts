@@ -9,6 +9,12 @@ export interface ElectionTimings {
   readonly retryMs: Millis;
 }
 
+// An API server that has just started answers 403 until it has read its Roles (kubernetes#121635), and so does any while a Role is deleted and
+// applied again. Both take seconds, and whoever led alone for that would be one of several leaders.
+const minAloneAfterMs: Millis = 30_000;
+// How long another one may hold the Lease before a process that leads alone sees it; each costs one request.
+const minAloneRetryMs: Millis = 10_000;
+
 /** What counts of a Lease (coordination.k8s.io/v1). */
 export interface Lease {
   /** Empty: it was given back. */
@@ -29,10 +35,13 @@ export interface Election {
   /** Differs from that of every other process, also of an earlier one in the same Pod. */
   readonly identity: string;
   readonly timings: ElectionTimings;
-  readonly role: "standby" | "leader" | "stopped";
+  /** `alone`: it leads without the Lease, which it has no right to. */
+  readonly role: "standby" | "leader" | "alone" | "stopped";
   /** The Lease that the next write replaces: as it was last written here, or seen; undefined while there is none. */
   readonly lease: Lease | undefined;
-  /** The Lease as the watch has it, which runs behind the answers to this process's own writes. */
+  /** The Lease may not be watched, so that it has to be read. */
+  readonly isUnwatched: boolean;
+  /** The Lease as it was last seen; a watch runs behind the answers to this process's own writes. */
   readonly watched: Lease | undefined;
   /** The last write was refused or has an unknown fate, so that the watch knows better. */
   readonly isUncertain: boolean;
@@ -40,30 +49,42 @@ export interface Election {
   readonly observed: boolean;
   /** When the Lease was last seen to be another one. */
   readonly changedAt: Millis;
-  /** When the last write that succeeded was begun. */
+  /** When the last write that succeeded was begun; alone, the last request that was forbidden. */
   readonly renewedAt: Millis;
-  /** When the write under way was begun. */
-  readonly writingSince: Millis | undefined;
-  /** Not before: the last write failed, or succeeded. */
+  /** When the request under way was begun. */
+  readonly askingSince: Millis | undefined;
+  /** No request is begun before. */
   readonly retryAt: Millis;
+  /** When the first of those requests was answered since which all that this process has to know or do has been forbidden. */
+  readonly forbiddenSince: Millis | undefined;
 }
 
 export type ElectionEvent =
   /** The Lease as the API has it now; undefined when there is none. */
   | { readonly type: "observed"; readonly lease: Lease | undefined }
+  /** The same, in answer to `read`. */
+  | { readonly type: "read"; readonly lease: Lease | undefined }
   | { readonly type: "written"; readonly lease: Lease }
   /** The write was refused, because the Lease is no longer the version it was based on. */
   | { readonly type: "conflict" }
-  /** It is not known whether the write succeeded. */
+  /** It is not known whether the write succeeded, or there was no answer to `read`. */
   | { readonly type: "failed" }
+  /** The API refuses the right to what was asked for (403). */
+  | { readonly type: "forbidden" }
+  /** The watch is refused in the same way, or it is there again. */
+  | { readonly type: "watch"; readonly isForbidden: boolean }
   | { readonly type: "timer" }
   /** Take part no more, and give back what is held. */
   | { readonly type: "stop" };
 
 export type ElectionEffect =
+  | { readonly type: "read" }
   /** Replace exactly this version; undefined: create the Lease. */
   | { readonly type: "write"; readonly record: LeaseRecord; readonly resourceVersion: string | undefined }
-  | { readonly type: "lead" }
+  /** Work for the group from now on. */
+  | { readonly type: "lead"; readonly isAlone: boolean }
+  /** It has led alone, and goes on by the Lease. */
+  | { readonly type: "elected" }
   | { readonly type: "lost"; readonly reason: string };
 
 export function startElection(identity: string, timings: ElectionTimings): Election {
@@ -72,30 +93,38 @@ export function startElection(identity: string, timings: ElectionTimings): Elect
     timings,
     role: "standby",
     lease: undefined,
+    isUnwatched: false,
     watched: undefined,
     isUncertain: false,
     observed: false,
     changedAt: -Infinity,
     renewedAt: -Infinity,
-    writingSince: undefined,
+    askingSince: undefined,
     retryAt: -Infinity,
+    forbiddenSince: undefined,
   };
 }
 
-/** Whether this process may write for the group: others may take over `leaseMs` after the write that was begun at `renewedAt`. */
-export function mayWrite({ role, renewedAt, timings }: Election, now: Millis): boolean {
-  return role === "leader" && now < renewedAt + timings.renewDeadlineMs;
+/**
+ * Whether this process may write for the group: others may take over `leaseMs` after the write that was begun at `renewedAt`. One that leads alone
+ * has to be told again and again that it may not use the Lease.
+ */
+export function mayWrite(election: Election, now: Millis): boolean {
+  return leads(election) && now < giveUpAt(election);
+}
+
+/** Whether it works for the group, or would if it were in time. */
+export function leads({ role }: Election): boolean {
+  return role === "leader" || role === "alone";
 }
 
 /** When `timer` is due next; Infinity while something else has to happen first. */
 export function nextDeadline(election: Election): Millis {
-  const { role, renewedAt, writingSince, retryAt, timings, observed } = election;
-  if (role === "stopped" || !observed) return Infinity;
-  if (role === "leader") {
-    const giveUpAt = renewedAt + timings.renewDeadlineMs;
-    return writingSince === undefined ? Math.min(giveUpAt, retryAt) : giveUpAt;
-  }
-  return writingSince === undefined ? Math.max(retryAt, expiresAt(election)) : Infinity;
+  const { role, askingSince, retryAt, observed } = election;
+  if (role === "stopped") return Infinity;
+  const mayAsk = askingSince === undefined && (observed || reads(election));
+  const askAt = !mayAsk ? Infinity : reads(election) ? retryAt : Math.max(retryAt, freeAt(election));
+  return leads(election) ? Math.min(giveUpAt(election), askAt) : askAt;
 }
 
 /** Advances by one event. Answers every event in every role, and never throws. */
@@ -104,15 +133,17 @@ export function step(election: Election, event: ElectionEvent, now: Millis): [El
   switch (event.type) {
     case "observed":
       return observe(election, event.lease, now);
+    case "read":
+      return read(election, event.lease, now);
     case "written":
       return written(election, event.lease, now);
     case "conflict":
     case "failed":
-      return observe(
-        { ...election, writingSince: undefined, retryAt: now + election.timings.retryMs, isUncertain: true },
-        election.watched,
-        now,
-      );
+      return failed(election, now);
+    case "forbidden":
+      return forbidden(election, now);
+    case "watch":
+      return due({ ...election, isUnwatched: event.isForbidden }, now);
     case "timer":
       return due(election, now);
     case "stop":
@@ -132,37 +163,70 @@ function observe(election: Election, watched: Lease | undefined, now: Millis): [
     return [isUncertain || watched === undefined ? { ...seen, lease: watched } : seen, []];
   }
   const isSame = observed && watched?.resourceVersion === lease?.resourceVersion;
-  return due({ ...seen, observed: true, lease: watched, changedAt: isSame ? changedAt : now }, now);
+  const next = { ...seen, observed: true, lease: watched, changedAt: isSame ? changedAt : now };
+  if (now >= freeAt(next)) return due(next, now);
+  // That another one holds the Lease is all that this process has to know.
+  if (role === "alone") return lose(next, `${watched?.holder} holds the Lease now`);
+  return due({ ...next, forbiddenSince: undefined }, now);
+}
+
+function read(election: Election, lease: Lease | undefined, now: Millis): [Election, ElectionEffect[]] {
+  const [next, effects] = observe(asked(election, now), lease, now);
+  return next.role === "leader" || now < freeAt(next) ? [next, effects] : write(next, now);
+}
+
+function failed(election: Election, now: Millis): [Election, ElectionEffect[]] {
+  const next = { ...asked(election, now), forbiddenSince: undefined, isUncertain: true };
+  return next.observed ? observe(next, next.watched, now) : due(next, now);
+}
+
+function forbidden(election: Election, now: Millis): [Election, ElectionEffect[]] {
+  const { role, askingSince = now, forbiddenSince = now } = election;
+  const next = asked(election, now);
+  if (role === "alone") return due({ ...next, renewedAt: askingSince }, now);
+  // Counted from its begin: an answer may be old, as one is that came while the process stood still.
+  if (role === "leader" || askingSince < forbiddenSince + aloneAfterMs(election)) return due({ ...next, forbiddenSince }, now);
+  const alone: Election = { ...election, role: "alone", renewedAt: askingSince, forbiddenSince: undefined };
+  const [after, effects] = due(asked(alone, now), now);
+  return [after, [{ type: "lead", isAlone: true }, ...effects]];
 }
 
 function written(election: Election, lease: Lease, now: Millis): [Election, ElectionEffect[]] {
-  const { role, writingSince, timings } = election;
-  const renewedAt = writingSince ?? -Infinity;
+  const { role, askingSince, isUnwatched, watched, timings } = election;
+  const renewedAt = askingSince ?? -Infinity;
   const next = {
     ...election,
     lease,
+    watched: isUnwatched ? lease : watched,
     isUncertain: false,
     changedAt: now,
-    renewedAt,
-    writingSince: undefined,
+    askingSince: undefined,
     retryAt: renewedAt + timings.retryMs,
+    forbiddenSince: undefined,
   };
-  if (role === "leader") return due(next, now);
+  if (role === "leader") return due({ ...next, renewedAt }, now);
   // An answer that took longer than the Lease is worth is that of a failed attempt.
-  if (now >= renewedAt + timings.renewDeadlineMs) return [{ ...next, renewedAt: -Infinity }, []];
-  return [{ ...next, role: "leader" }, [{ type: "lead" }]];
+  if (now >= renewedAt + timings.renewDeadlineMs) return [next, []];
+  return [{ ...next, renewedAt, role: "leader" }, [role === "alone" ? { type: "elected" } : { type: "lead", isAlone: false }]];
 }
 
 function due(election: Election, now: Millis): [Election, ElectionEffect[]] {
-  const { identity, role, lease, renewedAt, writingSince, retryAt, timings } = election;
-  if (role === "leader" && now >= renewedAt + timings.renewDeadlineMs)
-    return lose(election, `it could not be renewed for ${timings.renewDeadlineMs} ms`);
-  if (writingSince !== undefined || !election.observed || now < retryAt) return [election, []];
-  if (role !== "leader" && now < expiresAt(election)) return [election, []];
+  const { role, observed, askingSince, retryAt, renewedAt } = election;
+  if (leads(election) && now >= giveUpAt(election)) {
+    const duration = `${giveUpAt(election) - renewedAt} ms`;
+    return lose(election, role === "leader" ? `it could not be renewed for ${duration}` : `it was not refused for ${duration}`);
+  }
+  if (askingSince !== undefined || now < retryAt) return [election, []];
+  if (reads(election)) return [{ ...election, askingSince: now }, [{ type: "read" }]];
+  return observed && now >= freeAt(election) ? write(election, now) : [election, []];
+}
+
+function write(election: Election, now: Millis): [Election, ElectionEffect[]] {
+  const { identity, lease, timings } = election;
   const acquires = lease?.holder !== identity;
   const transitions = lease === undefined ? 0 : lease.transitions + (acquires ? 1 : 0);
   const record = { holder: identity, durationSeconds: Math.ceil(timings.leaseMs / 1000), transitions, acquires };
-  return [{ ...election, writingSince: now }, [{ type: "write", record, resourceVersion: lease?.resourceVersion }]];
+  return [{ ...election, askingSince: now }, [{ type: "write", record, resourceVersion: lease?.resourceVersion }]];
 }
 
 /** A write under way may still succeed. Nobody else has the Lease then, and this process takes it anew. */
@@ -178,8 +242,32 @@ function stop(election: Election): [Election, ElectionEffect[]] {
   return [stopped, [{ type: "write", record, resourceVersion: lease.resourceVersion }]];
 }
 
-/** When another's Lease may be taken over: at once where there is none, where it was given back, or where it is this process's own. */
-function expiresAt({ lease, identity, changedAt }: Election): Millis {
-  if (lease === undefined || lease.holder === "" || lease.holder === identity) return -Infinity;
+/** The request under way has its answer. */
+function asked(election: Election, now: Millis): Election {
+  return { ...election, askingSince: undefined, retryAt: now + retryMs(election) };
+}
+
+/** Whether it asks for the Lease before it writes it. */
+function reads({ role, isUnwatched }: Election): boolean {
+  return isUnwatched && role !== "leader";
+}
+
+/** How long everything has to be forbidden before it leads alone, and may lead alone without being told so again. */
+function aloneAfterMs({ timings }: Election): Millis {
+  return Math.max(minAloneAfterMs, timings.leaseMs);
+}
+
+function retryMs({ role, timings }: Election): Millis {
+  return role === "alone" ? Math.max(minAloneRetryMs, timings.retryMs) : timings.retryMs;
+}
+
+function giveUpAt(election: Election): Millis {
+  const { role, renewedAt, timings } = election;
+  return renewedAt + (role === "alone" ? aloneAfterMs(election) : timings.renewDeadlineMs);
+}
+
+/** When the Lease may be written: at once by its leader, and where there is none, it was given back, or is this process's own. */
+function freeAt({ role, lease, identity, changedAt }: Election): Millis {
+  if (role === "leader" || lease === undefined || lease.holder === "" || lease.holder === identity) return -Infinity;
   return changedAt + lease.durationSeconds * 1000;
 }
