@@ -16,6 +16,8 @@ export interface ApiWeather {
   refusals: number;
   /** Of a write to be carried out, and its answer to be lost. */
   lostAnswers: number;
+  /** What is refused with 403: all that is asked of Leases, or all writes. */
+  forbidden?: "leases" | "writes" | undefined;
 }
 
 type Answer = Awaited<ReturnType<HttpClient["json"]>>;
@@ -84,9 +86,9 @@ export class ApiConnection implements HttpClient {
     this.#time.schedule(this.#time.now + this.#latency(), () => {
       if (!this.#process.isRunning || signal.aborted) return;
       if (this.#isCut) return giveUp();
-      const refusal = this.#chance(this.#weather.refusals) ? [429, 500, 503][Math.floor(this.#process.random() * 3)] : undefined;
+      const refusal = this.#refusal(request);
       let answer: () => void;
-      if (refusal !== undefined) answer = () => reject(new ApiError(`Cannot ${request.purpose}: busy`, refusal, ""));
+      if (refusal !== undefined) answer = () => reject(new ApiError(`Cannot ${request.purpose}: refused`, refusal, ""));
       else
         try {
           const value = serve();
@@ -98,6 +100,14 @@ export class ApiConnection implements HttpClient {
       this.#process.at(this.#time.now + this.#latency(), () => (this.#isCut ? giveUp() : answer()));
     });
     return promise;
+  }
+
+  /** The status with which nothing is done. */
+  #refusal({ method, path }: Request): number | undefined {
+    const { forbidden, refusals } = this.#weather;
+    if (this.#chance(refusals)) return [429, 500, 503][Math.floor(this.#process.random() * 3)];
+    const isForbidden = forbidden === "leases" ? parsePath(path).selection.plural === "leases" : forbidden && method !== "GET";
+    return isForbidden ? 403 : undefined;
   }
 
   #answer({ method, path, body }: Request): Answer {

@@ -56,6 +56,11 @@ export class ControllerProcess {
     return this.process.isRunning && this.#elector.isLeader;
   }
 
+  /** Whether it would begin a write now. */
+  get mayWrite(): boolean {
+    return this.process.isRunning && !this.process.isStalled && this.#elector.mayWrite;
+  }
+
   /** Ends as on SIGTERM: the Lease is given back. */
   stop(): void {
     void this.#elector[Symbol.asyncDispose]().then(() => this.#terms[Symbol.asyncDispose]());

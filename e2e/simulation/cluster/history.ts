@@ -30,6 +30,8 @@ export type Act =
   /** The API goes back to what it had so long ago. */
   | { readonly type: "restore"; readonly age: Millis }
   | { readonly type: "weather"; readonly weather: ApiWeather; readonly length: Millis }
+  /** The API refuses the right to it, to everybody. */
+  | { readonly type: "forbid"; readonly what: "leases" | "writes"; readonly length: Millis }
   /** A host without a speaker uses an address that somebody answers for, chosen by this number. */
   | { readonly type: "foreignHost"; readonly choice: number; readonly length: Millis }
   /** @property mayRenumber it may leave no pool for addresses in use */
@@ -119,6 +121,9 @@ const refusedConfigs = [
   firstConfig.slice(firstConfig.indexOf("peers:")),
 ];
 
+// Less than half a minute, after which controllers lead alone.
+const maxForbiddenMs: Millis = 29_000;
+
 /** What an undisturbed API does. */
 export const fairWeather: ApiWeather = { latencyMs: 10, watchLagMs: 20, refusals: 0, lostAnswers: 0 };
 
@@ -145,6 +150,7 @@ export function endOf({ acts }: History): Millis {
 
 class Draw {
   readonly #random: Random;
+  #hasForbidden = false;
 
   constructor(random: Random) {
     this.#random = random;
@@ -179,6 +185,7 @@ class Draw {
       () => (this.pick(3) === 0 ? { type: "restore", age: this.pick(20_000) } : { type: "breakWatches", of }),
       () => ({ type: "foreignHost", choice: this.pick(1_000), length: this.#length() }),
       () => ({ type: "weather", weather: this.#weather(), length: this.pick(20_000) }),
+      () => this.#forbid(),
       () => ({ type: "config", text: [firstConfig, bfdConfig, moreConfig, ...refusedConfigs][this.pick(6)] ?? "" }),
       () => ({ type: "config", text: [firstConfig, movedConfig][this.pick(2)] ?? "", mayRenumber: true }),
       () => ({
@@ -235,6 +242,13 @@ class Draw {
       refusals: [0, 0.2, 0.6][this.pick(3)] ?? 0,
       lostAnswers: [0, 0.2][this.pick(2)] ?? 0,
     };
+  }
+
+  /** Once: two times in a row may be as long as it takes until controllers lead alone, and then there are several. */
+  #forbid(): Act {
+    if (this.#hasForbidden) return { type: "restartApi" };
+    this.#hasForbidden = true;
+    return { type: "forbid", what: this.pick(2) === 0 ? "leases" : "writes", length: this.pick(maxForbiddenMs) };
   }
 
   #away(): Millis {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Millis } from "#pkg/clock";
+import type { ApiWeather } from "./api-connection.ts";
 import { bfdConfig, fairWeather, firstConfig, movedConfig } from "./history.ts";
 import { Invariants } from "./invariants.ts";
 import { keyOf, type ServiceSpec } from "./objects.ts";
@@ -19,6 +20,7 @@ const spec: ServiceSpec = {
 /** Two nodes, three Services, at rest. */
 class Scene {
   readonly invariants = new Invariants();
+  readonly weather: ApiWeather = { ...fairWeather };
   readonly cluster: SimulatedCluster;
 
   private constructor(config: string) {
@@ -30,7 +32,7 @@ class Scene {
       nodes: 2,
       loss: 0,
       withoutNetAdmin: [],
-      weather: fairWeather,
+      weather: this.weather,
       config,
       onChange: changed,
     });
@@ -264,6 +266,20 @@ test("Services that have nothing, and controllers none of which leads, are found
   assert.equal(scene.found, "not one controller leads");
   scene.cluster.setService("late", spec);
   assert.equal(scene.found, "late has nothing");
+});
+
+test("two controllers that may write are found, as when none may use the Lease for long; afterwards one leads", async () => {
+  const scene = await Scene.atRest();
+  scene.weather.forbidden = "leases";
+  await scene.pass(28_000);
+  assert.equal(scene.invariants.problem, undefined);
+  await scene.pass(12_000);
+  assert.match(scene.found ?? "", /controller-0 and controller-1 may both write/);
+  scene.weather.forbidden = undefined;
+  await scene.pass(20_000);
+  const after = new Invariants();
+  after.check(scene.cluster);
+  assert.equal(after.problem ?? after.checkAtRest(scene.cluster), undefined);
 });
 
 test("one seed always gives the same course of events", async () => {

@@ -9,17 +9,19 @@ import type { SpeakerProcess } from "./speaker-process.ts";
 
 // From when the two nodes hear one another and agree on the members: so long two may answer for an address.
 const handOverMs: Millis = 6_000;
+// A restored Lease may be that of another controller, which goes by it while the last one does not know yet.
+const restoredMs: Millis = 4_000;
 // The router looks at its hold timers every second.
 const noticeMs: Millis = 1_500;
 
 /**
  * What is promised, and watched while a history runs. Problems are sentences for people.
  *
- * Always: an address is at one Service, or at several that may share it; it does not change unless somebody changed what the Service asks for; a
- * router has no route through a node that is gone for longer than it takes to find out; two nodes that reach one another do not both answer for an
- * address for longer than a hand-over; a speaker that has reached none that announced since it started announces nothing while others are Ready; one
- * that may not put addresses on its node's NIC announces none that would be there. At the end:
- * everything is as a cluster that starts anew would have it.
+ * Always: one controller at most may write; an address is at one Service, or at several that may share it; it does not change unless somebody changed
+ * what the Service asks for; a router has no route through a node that is gone for longer than it takes to find out; two nodes that reach one another
+ * do not both answer for an address for longer than a hand-over; a speaker that has reached none that announced since it started announces nothing
+ * while others are Ready; one that may not put addresses on its node's NIC announces none that would be there. At the end: everything is as a cluster
+ * that starts anew would have it.
  */
 export class Invariants {
   problem: string | undefined;
@@ -55,6 +57,9 @@ export class Invariants {
       const isEarly = speaker.process.isRunning && speaker.announced.size > 0 && !this.#mayAnnounce.has(speaker);
       if (isEarly) this.#found(cluster, `node-${node} announces, and has reached none of those that are Ready`);
     }
+    const writers = [...cluster.controllers.values()].filter(({ mayWrite }) => mayWrite);
+    if (writers.length > 1 && cluster.now > cluster.restoredAt + restoredMs)
+      this.#found(cluster, `${writers.map(({ process }) => process.name).join(" and ")} may both write`);
     for (const [node, { process, hasNetAdmin, announced, leftToKernel }] of cluster.speakers) {
       const [address] = process.isRunning && !hasNetAdmin ? announced.intersection(leftToKernel) : [];
       if (address !== undefined)

@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import type { ApiConnection } from "./api-connection.ts";
+import type { ApiConnection, ApiWeather } from "./api-connection.ts";
 import { type Act, type Client, endOf, fairWeather, type History } from "./history.ts";
 import { Invariants } from "./invariants.ts";
 import type { Backup } from "./kubernetes-api.ts";
@@ -41,7 +41,7 @@ class Course {
   readonly #history: History;
   readonly #observe: (cluster: SimulatedCluster) => void;
   readonly #invariants = new Invariants();
-  readonly #weather = { ...fairWeather };
+  readonly #weather: ApiWeather = { ...fairWeather };
   readonly #backups: { readonly at: Millis; readonly backup: Backup; readonly services: ReadonlyMap<string, ServiceSpec> }[] = [];
 
   constructor(history: History, observe: (cluster: SimulatedCluster) => void, watchCore: SimulatedClusterOptions["watchCore"]) {
@@ -208,6 +208,12 @@ class Course {
       case "weather":
         Object.assign(this.#weather, act.weather);
         later(act.length, () => Object.assign(this.#weather, fairWeather));
+        break;
+      case "forbid":
+        this.#weather.forbidden = act.what;
+        later(act.length, () => {
+          this.#weather.forbidden = undefined;
+        });
         break;
       case "config":
         cluster.setConfig(act.text, act.mayRenumber ?? false);

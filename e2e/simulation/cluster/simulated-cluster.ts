@@ -72,6 +72,8 @@ export class SimulatedCluster {
   readonly edges = new Set<number>(); // nodes with the label that some pools prefer
   readonly earlier = new Set<number>(); // nodes whose next speaker has the formats of an earlier version
   readonly withoutNetAdmin: Set<number>; // nodes whose next speaker lacks the capability NET_ADMIN
+  /** When the API was last put back to what it had before. */
+  restoredAt: Millis = -Infinity;
   readonly time: Time;
   readonly #options: SimulatedClusterOptions;
   readonly #random: Random;
@@ -352,6 +354,7 @@ export class SimulatedCluster {
 
   /** Everything in the API is as it was then, and so is what people want. */
   restore(backup: Backup, services: ReadonlyMap<string, ServiceSpec>, bump: boolean): void {
+    this.restoredAt = this.now;
     this.services.clear();
     for (const [name, spec] of services) this.services.set(name, spec);
     this.#people(() => this.api.restore(backup, bump));
