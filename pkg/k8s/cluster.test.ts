@@ -89,6 +89,26 @@ test("a write by one that may lose the lead is one attempt, and keeps no place w
   assert.deepEqual(s.clock.pending(), []);
 });
 
+test("who may not write any more sends nothing, neither a status nor a ConfigMap, also halfway through", limit, async () => {
+  await using s = await scene();
+  const refused = (error: unknown) => error instanceof ApiError && error.reason === "NotLeader";
+  const never = s.cluster.fenced(() => false);
+  await assert.rejects(never.writeIngress(web, []), refused);
+  await assert.rejects(never.writeConfigMap("ns", "name", { key: "value" }), refused);
+  let isLeader = true;
+  const halfway = s.cluster.fenced(() => isLeader).writeConfigMap("ns", "name", { key: "value" });
+  const patch = await s.api.next();
+  isLeader = false;
+  patch.refuse(404, "NotFound"); // So that it would have to be made.
+  await assert.rejects(halfway, refused);
+  // Nothing else has come in between.
+  const last = s.cluster.writeIngress(web, []);
+  const request = await s.api.next();
+  assert.match(request.path, /\/services\/web\/status$/);
+  request.reply(200, {});
+  await last;
+});
+
 test("the object that a write is answered with is not read, and a page in its place is no success", limit, async () => {
   await using s = await scene();
   const writing = s.cluster.writeIngress(web, []);

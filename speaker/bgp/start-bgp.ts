@@ -37,6 +37,14 @@ export interface BgpSessionsOptions extends Pick<PeerSessionOptions, "node" | "p
   readonly port: number;
 }
 
+/**
+ * Whether the node has forwarded all the time for which a router keeps routes of a session that was lost: the kernel forwards, whatever becomes of
+ * this process, and only after a boot had it ceased to.
+ */
+export function keptForwarding(uptimeSeconds: number, gracefulRestartSeconds: number): boolean {
+  return uptimeSeconds > gracefulRestartSeconds;
+}
+
 /** Sessions over TCP, of which each may also be begun by its peer where there is a port for that. */
 export class BgpSessions implements Disposable {
   readonly #options: BgpSessionsOptions;
@@ -69,8 +77,7 @@ export class BgpSessions implements Disposable {
       random,
       transport: tcpTransport,
       listener: this.#listener,
-      // The kernel forwards, whatever becomes of this process; only after a boot had it ceased to.
-      forwardingPreserved: uptime() > session.settings.gracefulRestartSeconds,
+      forwardingPreserved: keptForwarding(uptime(), session.settings.gracefulRestartSeconds),
       log: log.with({ peer: key }),
     });
   }

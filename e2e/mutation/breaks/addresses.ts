@@ -8,6 +8,18 @@ const electionTests = ["pkg/leader-election/protocol/election.test.ts"];
 /** Promise 1: an address is at one Service, or at several that may share it, and stays. */
 export const addresses: readonly Break[] = [
   {
+    file: "pkg/k8s/cluster.ts",
+    before: "this.writeIngress(service, addresses, { permitted, attempts: 1 })",
+    after: "this.writeIngress(service, addresses, { attempts: 1 })",
+    tests: ["pkg/k8s/cluster.test.ts"],
+  },
+  {
+    file: "pkg/k8s/cluster.ts",
+    before: "this.writeConfigMap(namespace, name, data, permitted)",
+    after: "this.writeConfigMap(namespace, name, data)",
+    tests: ["pkg/k8s/cluster.test.ts"],
+  },
+  {
     file: occupancy,
     before: `if (terms.sharingKey === "" || holder.sharingKey === "") return { reason: "inUse", ...found };`,
     after: "",

@@ -27,6 +27,18 @@ export const routes: readonly Break[] = [
     after: "Math.max(ours.holdTimeSeconds, theirs.holdTimeSeconds)",
     tests: ["pkg/bgp/session/negotiation.test.ts", ...bgpTests],
   },
+  {
+    file: "speaker/bgp/start-bgp.ts",
+    before: "return uptimeSeconds > gracefulRestartSeconds;",
+    after: "return true;",
+    tests: ["speaker/bgp/start-bgp.test.ts"],
+  },
+  {
+    file: "pkg/bgp/routes/routes-out.ts",
+    before: "if (this.#sweep !== undefined) return undefined;",
+    after: "",
+    tests: ["pkg/bgp/routes/routes-out.test.ts"],
+  },
   { file: bfd, before: "const silent = now >= session.detectAt;", after: "const silent = false;", tests: bfdTests },
   { file: bfd, before: "if (late > punctual && !excused) {", after: "if (late > punctual) {", tests: bfdTests },
   {

@@ -48,6 +48,21 @@ test("a new session is told everything, then that each family is complete", () =
   assert.deepEqual({ pending: routes.pending, announced: routes.advertised }, { pending: 0, announced: 3 });
 });
 
+test("a family is complete only once all routes have been looked at, however many of the other come first", () => {
+  const routes = new RoutesOut({ entriesAtOnce: 2 });
+  const sixes = Array.from({ length: 5 }, (_, i) => prefix(`2001:db8:${i + 1}::/64`));
+  for (const each of [...sixes, one, two]) routes.advertise(each, plain);
+  routes.start(negotiated(), localEnd());
+  const listener = new Listener(negotiated());
+  const seen = [...received(routes, listener)];
+  for (let times = 0; times < 20; times++) seen.push(...received(routes, listener));
+  assert.deepEqual(
+    seen.filter((message) => !message.includes(":")),
+    [`announce ${one}`, `announce ${two}`, "end of IPv4", "end of IPv6"],
+  );
+  assert.equal(listener.table.size, 7);
+});
+
 test("without routes, a session is told that each family is complete", () => {
   const { routes } = settled([]);
   routes.start(negotiated(), localEnd());
