@@ -30,6 +30,26 @@ interface Contest {
   readonly until: Millis;
 }
 
+/** Why the status was refused last. */
+interface Refusal extends Dated<Millis> {
+  /** Whether an event has said so. */
+  readonly isTold: boolean;
+}
+
+/** Writes of a status that failed in a row. */
+interface Failures {
+  readonly count: number;
+  readonly since: Millis;
+  /** Whether the last one was not answered at all. */
+  readonly isUnanswered: boolean;
+}
+
+// A Service whose last write was not answered has more time: it has a place among few then, and keeps nobody else waiting. So have all while
+// the API server takes longer for what it does.
+const firstAnswerMs: Millis = 5_000;
+// From when on its owner is told of failures that may not be the Service's own: so long, or so many in a row while others were written.
+const lastingMs: Millis = 60_000;
+const lastingFailures = 3;
 const minContestMs: Millis = 1_000;
 const maxContestMs: Millis = 300_000;
 // Until an address is looked at again that another status still has; it is looked at earlier when that status changes.
@@ -47,8 +67,11 @@ export class StatusWriter {
   readonly #written = new Map<string, readonly string[]>(); // service -> what was written last, until that is seen
   readonly #overwritten = new Set<string>(); // services whose status somebody else has replaced since
   readonly #contests = new Map<string, Contest>(); // service -> contest
-  readonly #refusals = new Map<string, Dated<Millis>>(); // service -> why its status was refused last
+  readonly #refusals = new Map<string, Refusal>(); // service -> refusal
+  readonly #failures = new Map<string, Failures>(); // service -> failures
   readonly #awaited = new Map<string, Dated<Millis>>(); // service -> whose status has its address
+  #writtenAt: Millis = -Infinity; // Any Service's status.
+  #lastWriteMs: Millis = 0; // How long that took.
 
   constructor(options: StatusWriterOptions) {
     this.#options = options;
@@ -57,9 +80,8 @@ export class StatusWriter {
   /** The Service as it is now and was before. @param held the status that it is to have */
   seen(key: string, now: Service | undefined, before: Service | undefined, held: readonly string[]): void {
     if (now === undefined) {
-      for (const known of [this.#replaced, this.#written, this.#overwritten, this.#contests, this.#refusals, this.#awaited])
-        known.delete(key);
-      this.#options.givenUp.wait(key, []);
+      for (const known of [this.#written, this.#overwritten, this.#contests]) known.delete(key);
+      this.#settled(key);
       return;
     }
     const written = this.#written.get(key);
@@ -77,8 +99,7 @@ export class StatusWriter {
   put(key: string, service: Service | undefined, status: readonly string[] | undefined): Outcome | Promise<Outcome> {
     const isOverwritten = this.#overwritten.delete(key);
     if (service === undefined || status === undefined || hasStatus(service, status)) {
-      for (const known of [this.#replaced, this.#awaited, this.#refusals]) known.delete(key);
-      this.#options.givenUp.wait(key, []);
+      this.#settled(key);
       return "done";
     }
     this.#replaced.set(key, service.ingress);
@@ -97,6 +118,12 @@ export class StatusWriter {
     if (refused !== undefined || contest === undefined) return refused;
     const isOver = contest.count === 1 || this.#options.clock.now() - contest.at > contestMemoryMs;
     return isOver ? undefined : { verdict: overwritten(contest.count), since: contest.since };
+  }
+
+  /** There is nothing to be written. */
+  #settled(key: string): void {
+    for (const known of [this.#replaced, this.#awaited, this.#refusals, this.#failures]) known.delete(key);
+    this.#options.givenUp.wait(key, []);
   }
 
   /** @returns those of its addresses that are in no status of a Service that has given them up, and whether that waits for this one */
@@ -146,12 +173,19 @@ export class StatusWriter {
     this.#written.set(key, addresses);
     try {
       const begunAt = clock.now();
-      const result = await cluster.writeIngress(service, addresses);
-      metrics.statusWrite.observe((clock.now() - begunAt) / 1000);
+      const isPatient = this.#failures.get(key)?.isUnanswered || this.#lastWriteMs >= firstAnswerMs;
+      const answerWithin = isPatient ? undefined : firstAnswerMs;
+      const result = await cluster.writeIngress(service, addresses, { answerWithin });
+      const took = clock.now() - begunAt;
+      metrics.statusWrite.observe(took / 1000);
       log.debug("service status write ended", { result });
       this.#refusals.delete(key);
-      if (result === "written") this.#options.givenUp.written(key);
-      else if (this.#written.get(key) === addresses) this.#written.delete(key);
+      this.#failures.delete(key);
+      if (result === "written") {
+        this.#writtenAt = clock.now();
+        this.#lastWriteMs = took;
+        this.#options.givenUp.written(key);
+      } else if (this.#written.get(key) === addresses) this.#written.delete(key);
       if (result === "written" && addresses.length > 0)
         events.record(serviceReference(service), "Normal", "IPAllocated", `Assigned IP ${quotedList(addresses)}`);
       // After a conflict the newer object is on its way, and decided on as soon as it is here.
@@ -161,18 +195,30 @@ export class StatusWriter {
       if (this.#written.get(key) === addresses) this.#written.delete(key);
       metrics.updateErrors.inc();
       log.error("failed to update service status", { error });
-      if (isUnavailable(error)) return "unavailable";
-      this.#recordRefusal(service, error);
-      return "retry";
+      this.#recordFailure(service, error);
+      return isUnavailable(error) ? { unavailableUntil: clock.now() + (error.retryAfterMs ?? 0) } : "retry";
     }
   }
 
-  #recordRefusal(service: Service, error: ApiError): void {
+  #recordFailure(service: Service, error: ApiError): void {
     const { clock, events } = this.#options;
-    const refused = `the API server refuses the status with the assigned addresses: ${error.message.slice(0, 800)}`;
-    if (this.#refusals.get(service.key)?.verdict.message === refused) return;
-    this.#refusals.set(service.key, { verdict: verdict("service", "statusRefused", { message: refused }), since: clock.now() });
-    if (isOfService(error)) events.record(serviceReference(service), "Warning", "StatusUpdateFailed", `T${refused.slice(1)}`);
+    const now = clock.now();
+    const { count, since } = this.#failures.get(service.key) ?? { count: 0, since: now };
+    this.#failures.set(service.key, { count: count + 1, since, isUnanswered: isUnanswered(error) });
+    const isLasting = now - since >= lastingMs || (count + 1 >= lastingFailures && this.#writtenAt > since);
+    if (isUnavailable(error) && !isLasting) return;
+    const refuses = isUnanswered(error) ? "does not answer to the write of" : "refuses";
+    const refused = `the API server ${refuses} the status with the assigned addresses: ${textOf(error)}`;
+    const before = this.#refusals.get(service.key);
+    const isSame = before?.verdict.message === refused;
+    const isToTell = isOfService(error) || (isLasting && !isOfController(error));
+    this.#refusals.set(service.key, {
+      verdict: verdict("service", "statusRefused", { message: refused }),
+      since: isSame ? before.since : now,
+      isTold: isToTell || (isSame && before.isTold),
+    });
+    if (isToTell && !(isSame && before.isTold))
+      events.record(serviceReference(service), "Warning", "StatusUpdateFailed", `T${refused.slice(1)}`);
   }
 }
 
@@ -181,14 +227,35 @@ function overwritten(count: number): Verdict {
   return verdict("service", "statusOverwritten", { message });
 }
 
-/** Nothing can be written, whatever it is. */
-function isUnavailable({ status, reason }: ApiError): boolean {
-  return reason === "Unreachable" || status === 429 || status === 503 || status === 504;
+/** Perhaps nothing can be written, whatever it is. What a webhook answers is about the object, with whichever code. */
+function isUnavailable(error: ApiError): boolean {
+  const { status } = error;
+  return isUnanswered(error) || (!isOfWebhook(error) && (status === 429 || status === 503 || status === 504));
 }
 
-/** Invalid, or forbidden by an admission policy. What RBAC forbids concerns all Services and none, as faults of the server do. */
-function isOfService({ status, message }: ApiError): boolean {
-  return status === 422 || status === 400 || (status === 403 && !/cannot (patch|update) resource/.test(message));
+function isUnanswered({ reason }: ApiError): boolean {
+  return reason === "Unreachable";
+}
+
+/** Invalid, or forbidden by an admission policy or a webhook. Faults of the server concern all Services and none, unless they last. */
+function isOfService(error: ApiError): boolean {
+  const { status } = error;
+  return status === 422 || status === 400 || isOfWebhook(error) || (status === 403 && !isOfController(error));
+}
+
+/** An admission webhook has denied it; the API server begins its message so, and passes the code on that the webhook chose. */
+function isOfWebhook({ message }: ApiError): boolean {
+  return /: admission webhook "[^"]*" denied the request/.test(message);
+}
+
+/** RBAC forbids it to the controller, which concerns all Services, or this one does not write any more. */
+function isOfController({ status, reason, message }: ApiError): boolean {
+  return (status === 403 && /cannot (patch|update) resource/.test(message)) || reason === "NotLeader" || reason === "Closed";
+}
+
+/** With the cause where nothing was answered: that says for how long. */
+function textOf({ message, cause }: ApiError): string {
+  return `${message}${cause instanceof Error ? `: ${cause.message}` : ""}`.slice(0, 800);
 }
 
 function hasStatus({ ingress, hasHostnames }: Service, status: readonly string[]): boolean {

@@ -159,24 +159,124 @@ test("what fails gives its place up at once", async () => {
   assert.deepEqual(await end("x/1", "retry"), ["x/2"]);
 });
 
-test("while nothing can be reached one key at a time is tried, later each time, and all when it can", async () => {
-  const { queue, clock, run, end } = setUp(4);
-  for (const key of ["w/1", "x/1", "y/1", "z/1"]) queue.add(key);
-  const first = run();
-  for (const key of first) assert.deepEqual(await end(key, "unavailable"), []);
+const unavailable = { unavailableUntil: 0 };
+
+test("what cannot be had for one key gives its place up, is tried later each time, and keeps no other waiting", async () => {
+  const { queue, clock, run, end } = setUp(1);
+  queue.add("x/1");
+  assert.deepEqual(run(), ["x/1"]);
+  for (const wait of [200, 400, 800]) {
+    queue.add("x/2");
+    assert.deepEqual(await end("x/1", unavailable), ["x/2"]);
+    await end("x/2", "retry");
+    queue.add("x/2");
+    run();
+    await end("x/2");
+    clock.advanceBy(wait - 1);
+    assert.deepEqual(run(), []);
+    clock.advanceBy(1);
+    assert.deepEqual(run(), ["x/1"]);
+  }
+});
+
+/** An outage: five keys have failed, one after another. */
+async function setUpOutage() {
+  const s = setUp(32);
+  const keys = ["v/1", "w/1", "x/1", "y/1", "z/1"];
+  for (const key of keys) s.queue.add(key);
+  s.run();
+  for (const key of keys) assert.deepEqual(await s.end(key, unavailable), []);
+  return s;
+}
+
+test("after five keys in a row that cannot be had each is tried in turn, later each time, and all when one can", async () => {
+  const { queue, clock, run, end } = await setUpOutage();
   const waits: number[] = [];
-  for (let i = 0; i < 3; i++) {
+  const tried: string[] = [];
+  for (let i = 0; i < 10; i++) {
     const before = clock.now();
-    clock.advanceToNext();
-    const [key, ...more] = run();
+    let [key, ...more] = run();
+    while (key === undefined && clock.advanceToNext()) [key, ...more] = run();
     assert.deepEqual(more, []);
     waits.push(clock.now() - before);
-    await end(key ?? "", "unavailable");
+    tried.push(key ?? "");
+    await end(key ?? "", unavailable);
   }
-  assert.deepEqual(waits, [200, 400, 800]);
-  clock.advanceToNext();
-  const [key] = run();
-  assert.equal((await end(key ?? "")).length, 3);
+  assert.deepEqual(waits, [200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000, 5_000, 5_000]);
+  assert.deepEqual([new Set(tried.slice(0, 5)).size, tried.slice(0, 5)], [5, tried.slice(5)]);
+  queue.add("new/1");
+  clock.advanceBy(1_000);
+  assert.deepEqual(run(), ["new/1"]);
+  assert.equal((await end("new/1")).length, 5);
+});
+
+test("after a success it takes five keys again until each is tried in turn", async () => {
+  const { queue, clock, run, end } = await setUpOutage();
+  queue.add("new/1");
+  clock.advanceBy(1_000);
+  run();
+  const started = await end("new/1");
+  for (const key of started.slice(0, 4)) await end(key, unavailable);
+  for (let i = 2; i < 6; i++) queue.add(`new/${i}`);
+  assert.equal(run().length, 4);
+});
+
+test("in an outage a key that is new is tried within a second, the last one first, also while another one's trial does not end", async () => {
+  const { queue, clock, run } = await setUpOutage();
+  const isNew = (key: string) => key.startsWith("new/");
+  clock.advanceBy(60_000);
+  run();
+  for (let i = 0; i < 4; i++) queue.add(`new/${i}`);
+  const tried: string[] = [];
+  for (let second = 0; second < 4; second++) {
+    clock.advanceBy(1_000);
+    tried.push(...run().filter(isNew));
+  }
+  assert.deepEqual([tried[0], new Set(tried).size, tried.length], ["new/3", 4, 4]);
+});
+
+test("in an outage nothing is tried before the instant that was asked for", async () => {
+  const { queue, clock, run, end } = setUp(32);
+  for (let i = 0; i < 5; i++) queue.add(`x/${i}`);
+  for (const key of run()) await end(key, { unavailableUntil: 20_000 });
+  queue.add("y/1");
+  clock.advanceBy(19_999);
+  assert.deepEqual(run(), []);
+  clock.advanceBy(1);
+  assert.deepEqual(run().includes("y/1"), true);
+});
+
+test("what needs no waiting is no sign that an outage is over, and is not kept waiting itself once the others may be tried", async () => {
+  const clock = new SimulatedClock();
+  const started: string[] = [];
+  const work = (key: string) => {
+    started.push(key);
+    return key.startsWith("bad/") ? Promise.resolve<Outcome>(unavailable) : "done";
+  };
+  const queue = new WorkQueue({ work, concurrency: 32, clock, random: () => 1 });
+  for (let i = 0; i < 5; i++) queue.add(`bad/${i}`);
+  clock.advanceBy(0);
+  await setImmediate();
+  for (let i = 5; i < 20; i++) queue.add(`bad/${i}`);
+  for (let i = 0; i < 100; i++) queue.add(`good/${i}`);
+  started.length = 0;
+  clock.advanceBy(200);
+  await setImmediate();
+  assert.equal(started.filter((key) => key.startsWith("good/")).length, 100);
+  assert.ok(started.filter((key) => key.startsWith("bad/")).length <= 3, `${started}`);
+});
+
+test("keys that take long to fail have few of the places from then on", async () => {
+  const { queue, clock, run, end } = setUp(32);
+  const keys = Array.from({ length: 20 }, (_, i) => `${i}/slow`);
+  for (const key of keys) queue.add(key);
+  assert.equal(run().length, 20);
+  clock.advanceBy(2_000);
+  for (const key of keys) await end(key, "retry");
+  clock.advanceBy(1_000);
+  assert.equal(run().length, 4);
+  for (let i = 0; i < 20; i++) queue.add(`${i}/new`);
+  assert.equal(run().length, 20);
 });
 
 test("an instant that work asks for is waited for, unless the key is added before", async () => {

@@ -1,14 +1,15 @@
 import { backOff, type Clock, type Millis, type Random } from "#pkg/clock";
 import { DistinctQueue } from "#pkg/queue";
+import { Outage, type Trial } from "./outage.ts";
 
 /**
- * `retry`: not done, perhaps through a fault of the key's own; try it again later. `unavailable`: what all keys need cannot be reached; until
- * it can, one key at a time is tried, and seldom. `at`: not done, and not to be tried before then.
+ * `retry`: not done; try it again later. `at`: not done, and not to be tried before then. `unavailableUntil`: not done, because what all keys
+ * need could not be had, or so it seems; it asked for quiet until then, which may be past.
  */
-export type Outcome = "done" | "retry" | "unavailable" | { readonly at: Millis };
+export type Outcome = "done" | "retry" | { readonly at: Millis } | { readonly unavailableUntil: Millis };
 
 export interface WorkQueueOptions {
-  /** Must not fail: an error that it throws, or rejects with, is not caught here. */
+  /** Must not fail: an error that it throws, or rejects with, is not caught here. What needs no waiting for tells nothing of an outage. */
   readonly work: (key: string) => Outcome | Promise<Outcome>;
   /** How many keys may be waited for at once. */
   readonly concurrency: number;
@@ -21,48 +22,79 @@ const maxRetryMs: Millis = 30_000;
 // What is done in one go between other tasks of the process, such as reading from the API.
 const maxPerTurn = 200;
 const maxTurnMs: Millis = 5;
+// A key that fails only after so long is slow until it is done, and slow ones have one place in eight.
+const slowMs: Millis = 2_000;
+const slowPart = 1 / 8;
+
+/** How a key has fared since it was done last. */
+type Kind = "new" | "failed" | "slow";
+
+const kinds: readonly Kind[] = ["new", "failed", "slow"];
+const trials: readonly Trial[] = ["newest", "first", "repeated"];
+const kindsOf: Readonly<Record<Trial, readonly Kind[]>> = { newest: ["new"], first: ["new"], repeated: ["failed", "slow"] };
 
 /** The keys of one namespace: what is before the first "/" of each, all of them where there is none. */
 interface Namespace {
-  readonly waiting: DistinctQueue<string>;
+  readonly waiting: Readonly<Record<Kind, DistinctQueue<string>>>;
   working: number;
+  /** Counts up with the new keys that are added to any namespace. */
+  newest: number;
+  /** From an outage on, until no new key waits, the last of them comes first. */
+  isReversed: boolean;
+}
+
+/** Failures in a row. */
+interface Retry {
+  readonly attempts: number;
+  readonly isSlow: boolean;
+  readonly timer: Disposable | undefined;
+}
+
+/** Whose key is to be worked on next, and as which trial in an outage. */
+interface Next {
+  readonly name: string;
+  readonly namespace: Namespace;
+  readonly kind: Kind;
+  readonly trial?: Trial;
 }
 
 /**
- * Works on keys in the order in which they were added, the namespaces taking turns. A key that waits is not added twice; one that is being
- * worked on is never worked on a second time beside it, but once more afterwards. Adding a key that failed ends the wait for its next try.
- * A key that fails gives its place up, and no namespace takes more places than are left for the others, so that one whose work is slow or
- * fails does not hold up the rest.
+ * Works on keys in the order in which they were added, the namespaces taking turns, and in each those that have failed after the others. A
+ * key that waits is not added twice; one that is being worked on is never worked on a second time beside it, but once more afterwards. Adding
+ * a key that failed ends the wait for its next try.
+ * A key that fails gives its place up, no namespace takes more places than are left for the others, and keys that were slow to fail have few,
+ * so that one whose work is slow or fails does not hold up the rest. Only in an outage are keys tried one at a time.
  */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
   readonly #namespaces = new Map<string, Namespace>(); // those with keys that wait or are worked on, in turn
-  readonly #working = new Set<string>();
+  readonly #working = new Map<string, Kind>();
   readonly #again = new Set<string>(); // added while being worked on
-  readonly #retries = new Map<string, { attempts: number; timer: Disposable | undefined }>(); // key -> failures in a row
-  #scheduled: Disposable | undefined;
-  #unavailable: { readonly attempts: number; readonly until: Millis } | undefined;
+  readonly #retries = new Map<string, Retry>();
+  readonly #outage: Outage;
+  #added = 0;
+  #scheduled: { readonly at: Millis; readonly timer: Disposable } | undefined;
   #paused = false;
   #closed = false;
   #idle: (() => void) | undefined;
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
+    this.#outage = new Outage(options.random);
   }
 
   add(key: string): void {
     if (this.#closed) return;
     this.#retries.get(key)?.timer?.[Symbol.dispose]();
     if (this.#working.has(key)) this.#again.add(key);
-    else this.#namespace(key).waiting.push(key);
+    else this.#wait(key);
     this.#schedule();
   }
 
   /** Starts nothing until `resume`. What is being worked on goes on. */
   pause(): void {
     this.#paused = true;
-    this.#scheduled?.[Symbol.dispose]();
-    this.#scheduled = undefined;
+    this.#unschedule();
   }
 
   resume(): void {
@@ -73,7 +105,7 @@ export class WorkQueue {
   /** Starts nothing more. Resolves when nothing is being worked on any more, or at `deadline`. */
   async close(deadline: Millis): Promise<void> {
     this.#closed = true;
-    this.#scheduled?.[Symbol.dispose]();
+    this.#unschedule();
     for (const { timer } of this.#retries.values()) timer?.[Symbol.dispose]();
     if (this.#working.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -84,20 +116,43 @@ export class WorkQueue {
 
   #namespace(key: string): Namespace {
     const name = namespaceOf(key);
-    const namespace = this.#namespaces.get(name) ?? { waiting: new DistinctQueue<string>(), working: 0 };
+    const waiting = () => new DistinctQueue<string>();
+    const namespace = this.#namespaces.get(name) ?? {
+      waiting: { new: waiting(), failed: waiting(), slow: waiting() },
+      working: 0,
+      newest: 0,
+      isReversed: false,
+    };
     this.#namespaces.set(name, namespace);
     return namespace;
   }
 
+  #wait(key: string): void {
+    const { attempts = 0, isSlow = false } = this.#retries.get(key) ?? {};
+    const kind = isSlow ? "slow" : attempts > 0 ? "failed" : "new";
+    const namespace = this.#namespace(key);
+    namespace.waiting[kind].push(key);
+    if (kind === "new") namespace.newest = ++this.#added;
+  }
+
   #schedule(): void {
-    if (this.#scheduled !== undefined || this.#paused || this.#closed || this.#next() === undefined) return;
-    const now = this.#options.clock.now();
-    const at = Math.max(now, this.#unavailable?.until ?? now);
-    this.#scheduled = this.#options.clock.schedule(at > now ? "work queue pause" : "work queue", at, () => {
+    if (this.#paused || this.#closed) return;
+    const { clock } = this.#options;
+    const now = clock.now();
+    const at = Math.max(now, this.#due());
+    if (at >= (this.#scheduled?.at ?? Infinity)) return;
+    this.#unschedule();
+    const timer = clock.schedule(at > now ? "work queue pause" : "work queue", at, () => {
       this.#scheduled = undefined;
       this.#start();
       this.#schedule();
     });
+    this.#scheduled = { at, timer };
+  }
+
+  #unschedule(): void {
+    this.#scheduled?.timer[Symbol.dispose]();
+    this.#scheduled = undefined;
   }
 
   #start(): void {
@@ -106,63 +161,99 @@ export class WorkQueue {
     for (let started = 0; started < maxPerTurn && (started === 0 || clock.now() < until); started++) {
       const next = this.#paused ? undefined : this.#next(); // What is worked on may put another configuration in force.
       if (next === undefined) return;
-      const [name, namespace] = next;
-      const key = namespace.waiting.shift();
+      const { name, namespace, kind, trial } = next;
+      const { waiting } = namespace;
+      namespace.isReversed = waiting.new.size > 0 && (namespace.isReversed || trial !== undefined);
+      const isLast = kind === "new" && namespace.isReversed && trial !== "first";
+      const key = isLast ? waiting.new.pop() : waiting[kind].shift();
       if (key === undefined) return;
       this.#namespaces.delete(name); // To the end: the others come first.
       this.#namespaces.set(name, namespace);
       namespace.working++;
-      this.#working.add(key);
+      this.#working.set(key, kind);
+      const startedAt = clock.now();
       const outcome = this.#options.work(key);
-      if (outcome instanceof Promise) void outcome.then((late) => this.#finish(key, late));
-      else this.#finish(key, outcome);
+      if (outcome instanceof Promise) {
+        if (trial !== undefined) this.#outage.tried(trial, startedAt);
+        void outcome.then((late) => {
+          this.#weigh(key, late);
+          this.#finish(key, late, clock.now() - startedAt >= slowMs);
+        });
+      } else this.#finish(key, outcome, false);
     }
   }
 
-  /** Whose key is to be worked on next, if there is one and a place for it. */
-  #next(): [name: string, namespace: Namespace] | undefined {
-    const free = (this.#unavailable === undefined ? this.#options.concurrency : 1) - this.#working.size;
-    if (free <= 0) return undefined;
-    for (const [name, namespace] of this.#namespaces)
-      if (namespace.waiting.size > 0 && namespace.working < Math.max(2, free)) return [name, namespace];
+  /** When a key may be worked on next; `Infinity` where there is none, or no place for it. */
+  #due(): Millis {
+    if (!this.#outage.isOn) return this.#nextOf(kinds) === undefined ? Infinity : -Infinity;
+    const known = trials.filter((trial) => this.#nextOf(kindsOf[trial]) !== undefined);
+    return Math.min(...known.map((trial) => this.#outage.next(trial)));
+  }
+
+  /** Whose key is to be worked on now, if there is one and a place for it. */
+  #next(): Next | undefined {
+    if (!this.#outage.isOn) return this.#nextOf(kinds);
+    const now = this.#options.clock.now();
+    for (const trial of trials) {
+      const next = this.#outage.next(trial) <= now ? this.#nextOf(kindsOf[trial], trial === "newest") : undefined;
+      if (next !== undefined) return { ...next, trial };
+    }
     return undefined;
   }
 
-  #finish(key: string, outcome: Outcome): void {
+  /** @param isNewest of the namespaces the one with the newest key, instead of the first in turn */
+  #nextOf(among: readonly Kind[], isNewest = false): Next | undefined {
+    const free = this.#options.concurrency - this.#working.size;
+    if (free <= 0) return undefined;
+    const open = among.filter((kind) => kind !== "slow" || this.#hasSlowPlace());
+    let found: Next | undefined;
+    for (const [name, namespace] of this.#namespaces) {
+      if (namespace.working >= Math.max(2, free) || (found !== undefined && namespace.newest < found.namespace.newest)) continue;
+      const kind = open.find((each) => namespace.waiting[each].size > 0);
+      if (kind === undefined) continue;
+      found = { name, namespace, kind };
+      if (!isNewest) break;
+    }
+    return found;
+  }
+
+  #hasSlowPlace(): boolean {
+    let slow = 0;
+    for (const kind of this.#working.values()) if (kind === "slow") slow++;
+    return slow < Math.max(1, this.#options.concurrency * slowPart);
+  }
+
+  /** What the outcome tells of all keys. */
+  #weigh(key: string, outcome: Outcome): void {
+    if (typeof outcome === "object" && "unavailableUntil" in outcome)
+      this.#outage.failed(key, this.#options.clock.now(), outcome.unavailableUntil);
+    else this.#outage.succeeded();
+  }
+
+  #finish(key: string, outcome: Outcome, wasSlow: boolean): void {
     this.#working.delete(key);
     const namespace = this.#namespace(key);
     namespace.working--;
     if (this.#working.size === 0) this.#idle?.();
+    const isAgain = this.#again.delete(key);
     if (outcome === "done") this.#retries.delete(key);
-    if (outcome === "unavailable") this.#pause();
-    else this.#resume();
-    if (this.#again.delete(key) || (outcome === "unavailable" && !this.#closed)) namespace.waiting.push(key);
-    else if (outcome !== "done" && !this.#closed) this.#retryLater(key, typeof outcome === "object" ? outcome.at : undefined);
-    if (namespace.waiting.size === 0 && namespace.working === 0) this.#namespaces.delete(namespaceOf(key));
+    else this.#failed(key, outcome, wasSlow, isAgain);
+    if (isAgain) this.#wait(key);
+    if (namespace.working === 0 && kinds.every((kind) => namespace.waiting[kind].size === 0))
+      this.#namespaces.delete(namespaceOf(key));
     this.#schedule();
   }
 
-  #pause(): void {
+  /** In an outage the wait of a key does not grow: it is tried soon after the end. */
+  #failed(key: string, outcome: Exclude<Outcome, "done">, isSlow: boolean, isAgain: boolean): void {
     const { clock, random } = this.#options;
-    const now = clock.now();
-    if (this.#unavailable !== undefined && now < this.#unavailable.until) return; // Many fail at once.
-    const attempts = this.#unavailable?.attempts ?? 0;
-    this.#unavailable = { attempts: attempts + 1, until: now + backOff(attempts, minRetryMs, maxRetryMs, random) };
-  }
-
-  #resume(): void {
-    if (this.#unavailable === undefined) return;
-    this.#unavailable = undefined;
-    this.#scheduled?.[Symbol.dispose]();
-    this.#scheduled = undefined;
-  }
-
-  #retryLater(key: string, notBefore?: Millis): void {
-    const { clock, random } = this.#options;
-    const attempts = this.#retries.get(key)?.attempts ?? 0;
-    const at = notBefore ?? clock.now() + backOff(attempts, minRetryMs, maxRetryMs, random);
-    const failures = notBefore === undefined ? attempts + 1 : attempts;
-    this.#retries.set(key, { attempts: failures, timer: clock.schedule("retry", at, () => this.add(key)) });
+    const before = this.#retries.get(key)?.attempts ?? 0;
+    const isAsked = typeof outcome === "object" && "at" in outcome;
+    const until = typeof outcome === "object" && "unavailableUntil" in outcome ? outcome.unavailableUntil : -Infinity;
+    const at = isAsked ? outcome.at : Math.max(until, clock.now() + backOff(before, minRetryMs, maxRetryMs, random));
+    const attempts = isAsked ? before : this.#outage.isOn ? Math.max(1, before) : before + 1;
+    const timer = isAgain || this.#closed ? undefined : clock.schedule("retry", at, () => this.add(key));
+    this.#retries.set(key, { attempts, isSlow, timer });
   }
 }
 

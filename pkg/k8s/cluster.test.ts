@@ -109,6 +109,14 @@ test("who may not write any more sends nothing, neither a status nor a ConfigMap
   await last;
 });
 
+test("a write that may take so long and no longer is given up then", limit, async () => {
+  await using s = await scene();
+  const writing = s.cluster.fenced(() => true).writeIngress(web, [], { answerWithin: 5_000 });
+  await s.api.next();
+  s.clock.advanceBy(5_000);
+  await assert.rejects(writing, (error) => error instanceof ApiError && /no answer within 5 s/.test(`${error.cause}`));
+});
+
 test("the object that a write is answered with is not read, and a page in its place is no success", limit, async () => {
   await using s = await scene();
   const writing = s.cluster.writeIngress(web, []);

@@ -42,6 +42,15 @@ export interface WebhookClient {
   readonly path: string;
 }
 
+export interface StatusWriteOptions {
+  /** Asked before each attempt: false ends the write. */
+  readonly permitted?: () => boolean;
+  /** How many there are at most. */
+  readonly attempts?: number;
+  /** How long the answer to an attempt may take to begin; 30 s unless said otherwise. */
+  readonly answerWithin?: Millis | undefined;
+}
+
 const reviewMs: Millis = 5_000; // Somebody waits for the answer.
 const mergePatch = "application/merge-patch+json";
 
@@ -86,7 +95,7 @@ export class Cluster implements AsyncDisposable {
   async writeIngress(
     service: Service,
     addresses: readonly string[],
-    { permitted, attempts }: { readonly permitted?: () => boolean; readonly attempts?: number } = {},
+    { permitted, attempts, answerWithin }: StatusWriteOptions = {},
   ): Promise<"written" | "conflict" | "gone"> {
     const { namespace, name, uid, resourceVersion } = service;
     const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip, ...service.ingressDetails[ip] }));
@@ -98,6 +107,7 @@ export class Cluster implements AsyncDisposable {
         contentType: mergePatch,
         body: { metadata: { uid, resourceVersion }, status: { loadBalancer: { ingress } } },
         ignoreAnswer: true,
+        answerWithin,
         ...(permitted && { permitted }),
       } as const;
       await this.#api.call(request, "urgent", attempts);
@@ -139,7 +149,8 @@ export class Cluster implements AsyncDisposable {
    */
   fenced(permitted: () => boolean): Pick<Cluster, "writeIngress" | "writeConfigMap"> {
     return {
-      writeIngress: (service, addresses) => this.writeIngress(service, addresses, { permitted, attempts: 1 }),
+      writeIngress: (service, addresses, options) =>
+        this.writeIngress(service, addresses, { ...options, permitted, attempts: 1 }),
       writeConfigMap: (namespace, name, data) => this.writeConfigMap(namespace, name, data, permitted),
     };
   }

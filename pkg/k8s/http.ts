@@ -20,6 +20,8 @@ export interface Request {
   readonly contentType?: string;
   /** Nobody wants to know what a success answers, which for a write is the whole object. */
   readonly ignoreAnswer?: boolean;
+  /** How long an answer may take to begin; 30 s unless said otherwise. */
+  readonly answerWithin?: Millis | undefined;
   /** Asked before each attempt: false ends the call, because another process may be at work now. */
   readonly permitted?: () => boolean;
 }
@@ -60,7 +62,7 @@ export class Http {
    * @throws {ApiError} for anything but a success with a JSON object; `TooLarge` where it has more than `maxBytes`
    */
   async json(request: Request, signal: AbortSignal, maxBytes = maxAnswerBytes): Promise<Fields> {
-    using deadline = new Deadline(this.#clock, firstByteMs, "no answer", signal);
+    using deadline = new Deadline(this.#clock, request.answerWithin ?? firstByteMs, "no answer", signal);
     const response = await this.#successful(request, deadline.signal);
     deadline.extend(wholeAnswerMs, "no whole answer");
     using _ = destroyOnAbort(response, deadline.signal);
@@ -74,7 +76,7 @@ export class Http {
 
   /** Sends a request. @returns the answer once its headers are here @throws {ApiError} for anything but a success */
   async open(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
-    using deadline = new Deadline(this.#clock, firstByteMs, "no answer", signal);
+    using deadline = new Deadline(this.#clock, request.answerWithin ?? firstByteMs, "no answer", signal);
     const response = await this.#successful(request, deadline.signal);
     const stop = destroyOnAbort(response, signal);
     response.on("close", () => stop[Symbol.dispose]());

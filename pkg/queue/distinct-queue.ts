@@ -1,14 +1,20 @@
-/** First in, first out, and an item that waits is not added twice. Taking the first of ten thousand costs no more than of ten. */
+/**
+ * First in, first out, or the last one first, and an item that waits is not added twice. Taking one of ten thousand costs no more than of ten.
+ */
 export class DistinctQueue<Item extends NonNullable<unknown>> {
   readonly #items = new Set<Item>();
   #order = this.#items.values(); // What it has passed is gone: a new one would look at the places of all of that again.
+  #stack: Item[] = []; // From when the last one is taken until none is left: all items, where each was added last, and some that are gone.
 
   get size(): number {
     return this.#items.size;
   }
 
   push(item: Item): void {
+    if (this.#items.has(item)) return;
     this.#items.add(item);
+    if (this.#stack.length > 0) this.#stack.push(item);
+    if (this.#stack.length > 2 * this.#items.size) this.#stack = [...this.#items];
   }
 
   shift(): Item | undefined {
@@ -18,7 +24,21 @@ export class DistinctQueue<Item extends NonNullable<unknown>> {
       this.#order = this.#items.values();
       first = this.#order.next();
     }
-    if (first.value !== undefined) this.#items.delete(first.value);
+    if (first.value !== undefined) this.#take(first.value);
     return first.value;
+  }
+
+  /** Takes the last instead of the first. */
+  pop(): Item | undefined {
+    if (this.#stack.length === 0) this.#stack = [...this.#items];
+    let last = this.#stack.pop();
+    while (last !== undefined && !this.#items.has(last)) last = this.#stack.pop();
+    if (last !== undefined) this.#take(last);
+    return last;
+  }
+
+  #take(item: Item): void {
+    this.#items.delete(item);
+    if (this.#items.size === 0) this.#stack = [];
   }
 }

@@ -22,14 +22,15 @@ test("property: a queue is an array that is pushed to and shifted from", () => {
   );
 });
 
-test("property: a distinct queue has each item once, where it was first added since it was taken last", () => {
-  const item = fc.integer({ min: 0, max: 20 });
+test("property: a distinct queue has each item once, where it was first added since it was taken last, from both ends", () => {
+  const operation = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom("shift" as const, "pop" as const));
   fc.assert(
-    fc.property(fc.array(fc.option(item, { nil: undefined }), { size: "large" }), (operations) => {
+    fc.property(fc.array(operation, { size: "large" }), (operations) => {
       const queue = new DistinctQueue<number>();
       const model: number[] = [];
       for (const item of operations) {
-        if (item === undefined) assert.equal(queue.shift(), model.shift());
+        if (item === "shift") assert.equal(queue.shift(), model.shift());
+        else if (item === "pop") assert.equal(queue.pop(), model.pop());
         else {
           queue.push(item);
           if (!model.includes(item)) model.push(item);

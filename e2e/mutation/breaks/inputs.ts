@@ -86,6 +86,24 @@ export const inputs: readonly Break[] = [
     tests: ["pkg/k8s/informer.test.ts"],
   },
   {
+    file: "controller/outage.ts",
+    before: "const minKeys = 5;",
+    after: "const minKeys = 1;",
+    tests: ["controller/work-queue.test.ts", "controller/failing-writes.test.ts"],
+  },
+  {
+    file: "controller/outage.ts",
+    before: "this.#failed.clear();",
+    after: "",
+    tests: ["controller/work-queue.test.ts", "controller/failing-writes.test.ts"],
+  },
+  {
+    file: "controller/work-queue.ts",
+    before: 'kind !== "slow" || this.#hasSlowPlace()',
+    after: "true",
+    tests: ["controller/work-queue.test.ts", "controller/failing-writes.test.ts"],
+  },
+  {
     file: "controller/waits.ts",
     before: "for (const free of freedResources(pool, address, known)) resources.add(free);",
     after: "resources.add(freeAddress(address));",

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Millis } from "#pkg/clock";
 import { ApiError, type Cluster, type Handlers, type Informer, type ObjectMeta, type Resource } from "#pkg/k8s";
+import type { StatusWriteOptions } from "../cluster.ts";
 import type { EventRecorder } from "../event-recorder.ts";
 import type { Scope } from "../informer.ts";
 import type { Service } from "../objects.ts";
@@ -89,6 +90,8 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
   away = false;
   /** Writes about these objects fail: key -> error. */
   readonly refused = new Map<string, ApiError>();
+  /** What a write of the status of a Service waits for, and may fail with. @param within how long the answer may take */
+  beforeStatus: ((key: string, within: Millis) => Promise<void>) | undefined;
   /** Informers of these kinds learn nothing. */
   readonly silent = new Set<Plural>();
   /** Nor do those of these kinds: the server refuses to list them. */
@@ -151,20 +154,26 @@ export class FakeCluster implements Pick<Cluster, "informer" | "writeIngress" | 
     }
   }
 
-  writeIngress(service: Service, addresses: readonly string[]): Promise<"written" | "conflict" | "gone"> {
-    return this.#write(`status of ${service.key}`, () => {
-      const refusal = this.refused.get(service.key);
-      if (refusal !== undefined) throw refusal;
-      const stored = this.service(service.key);
-      if (stored === undefined) return "gone";
-      if (stored.resourceVersion !== service.resourceVersion) {
-        this.transcript.push(`${service.key}: conflict`);
-        return "conflict";
-      }
-      this.transcript.push(`${service.key}: status ${addresses.join(" ") || "cleared"}`);
-      this.put("services", { ...stored, ingress: addresses, hasHostnames: false } as Service);
-      return "written";
-    });
+  writeIngress(
+    service: Service,
+    addresses: readonly string[],
+    { answerWithin = 30_000 }: StatusWriteOptions = {},
+  ): Promise<"written" | "conflict" | "gone"> {
+    const write = () =>
+      this.#write(`status of ${service.key}`, () => {
+        const refusal = this.refused.get(service.key);
+        if (refusal !== undefined) throw refusal;
+        const stored = this.service(service.key);
+        if (stored === undefined) return "gone";
+        if (stored.resourceVersion !== service.resourceVersion) {
+          this.transcript.push(`${service.key}: conflict`);
+          return "conflict";
+        }
+        this.transcript.push(`${service.key}: status ${addresses.join(" ") || "cleared"}`);
+        this.put("services", { ...stored, ingress: addresses, hasHostnames: false } as Service);
+        return "written";
+      });
+    return this.beforeStatus === undefined ? write() : this.beforeStatus(service.key, answerWithin).then(write);
   }
 
   writeConfigMap(namespace: string, name: string, data: Readonly<Record<string, string | null>>): Promise<void> {

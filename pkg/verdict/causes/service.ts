@@ -212,8 +212,8 @@ const assignment = {
   statusRefused: {
     states: isPending,
     means:
-      "An address is assigned, and the API server, or an admission policy, refuses the status that has it, so that nobody announces it.",
-    next: "change the policy or the rights that the message names; the status is written again and again, and taken then",
+      "An address is assigned, and the API server, or an admission policy or webhook, refuses the status that has it or does not answer to it, so that nobody announces it.",
+    next: "change the policy, the webhook or the rights that the message names; the status is written again and again, and taken then",
   },
 } as const satisfies Readonly<Record<string, Cause>>;
 

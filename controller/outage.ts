@@ -1,0 +1,60 @@
+import { backOff, type Millis, type Random } from "#pkg/clock";
+
+/**
+ * What is tried during an outage, each at its own pace: the key that was added last of those that have not failed so far, these in turn, and
+ * those that have failed in turn.
+ */
+export type Trial = "newest" | "first" | "repeated";
+
+// That many keys that fail with no success between are not the fault of one or two of them; fewer wait for themselves alone.
+const minKeys = 5;
+const minPauseMs: Millis = 200;
+// What was added last is the least likely to fail for the reason of those before it. If it does not, its owner has waited for no more than that.
+const maxPauseMs: Readonly<Record<Trial, Millis>> = { newest: 1_000, first: 2_000, repeated: 5_000 };
+
+/**
+ * Tells from failures whether what all keys need is out of reach, and when the next key is to be tried then. One success ends it, so that
+ * several keys which fail for themselves, and are taken for an outage, cost the others a moment.
+ */
+export class Outage {
+  readonly #random: Random;
+  readonly #failed = new Set<string>(); // keys that have failed since the last success, up to `minKeys`
+  #trials: { readonly count: number; readonly next: Readonly<Record<Trial, Millis>> } | undefined;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  get isOn(): boolean {
+    return this.#trials !== undefined;
+  }
+
+  /** When the next of these is to be tried; while there is no outage, at any time. */
+  next(trial: Trial): Millis {
+    return this.#trials?.next[trial] ?? -Infinity;
+  }
+
+  /** One of these is tried now. */
+  tried(trial: Trial, now: Millis): void {
+    if (this.#trials === undefined) return;
+    const { count, next } = this.#trials;
+    const pause = backOff(count + 1, minPauseMs, maxPauseMs[trial], this.#random);
+    this.#trials = { count: count + 1, next: { ...next, [trial]: now + pause } };
+  }
+
+  /** What the key needs could not be had. @param until nothing is to be tried before, if that is to come */
+  failed(key: string, now: Millis, until: Millis): void {
+    if (this.#failed.size < minKeys) this.#failed.add(key);
+    if (this.#failed.size < minKeys) return;
+    const soon = now + backOff(0, minPauseMs, minPauseMs, this.#random);
+    const { count, next } = this.#trials ?? { count: 0, next: { newest: soon, first: soon, repeated: soon } };
+    const later = (at: Millis) => Math.max(at, until);
+    this.#trials = { count, next: { newest: later(next.newest), first: later(next.first), repeated: later(next.repeated) } };
+  }
+
+  /** What a key needs could be had. */
+  succeeded(): void {
+    this.#failed.clear();
+    this.#trials = undefined;
+  }
+}
