@@ -304,7 +304,7 @@ export class RingMembers implements Members {
   /** Whether another member announces: it participates, or is of another kind, which never waits. */
   get #isInRing(): boolean {
     const { gossip } = this.#options;
-    return this.#heard.some(({ name, meta }) => lifeOf(meta) === undefined || gossip?.isParticipating(name));
+    return this.#heard.some(({ name }) => this.#withoutGossip.includes(name) || gossip?.isParticipating(name));
   }
 
   /** The other members, without those that are suspected. */
@@ -330,7 +330,8 @@ export class RingMembers implements Members {
   #consider(): void {
     const { clock } = this.#options;
     if (this.#synced || this.#stopped) return;
-    if (this.#isInRing || (this.#active.length > 1 && this.#pods.synced && this.#awaited().size === 0))
+    const mayCount = this.#pods.synced ? this.#awaited().size === 0 : this.#isInRing;
+    if (mayCount && this.#active.length > 1)
       this.#met ??= clock.schedule("memberlist met", clock.now() + metMs, () => this.#sync());
     else {
       this.#met?.[Symbol.dispose]();

@@ -42,7 +42,7 @@ export const changes: readonly Break[] = [
     after: "const isDone = this.#synced;",
     tests: ringTests,
   },
-  { file: ring, before: "lifeOf(meta) === undefined || gossip?.isParticipating(name)", after: "true", tests: ringTests },
+  { file: ring, before: "this.#withoutGossip.includes(name) || gossip?.isParticipating(name)", after: "true", tests: ringTests },
   { file: ring, before: "(failures.length === 0 || this.#active.length < 2)", after: "true", tests: ringTests },
   { file: ring, before: ` && status === "alive"`, after: "", tests: ["speaker/joining-simulation.test.ts"] },
   { file: ring, before: "ready && !waiting.has(nodeName)", after: "ready", tests: ringTests },
