@@ -110,13 +110,13 @@ function rangeText(range: AddressRange): string {
 }
 
 function layer2Spec({ name, nodeSelectors, preferredNodes, interfaces }: Pool, poolName: string, report: Report): object {
-  const globs = interfaces.filter((pattern) => /[*?]/.test(pattern));
-  if (globs.length > 0)
+  const exact = interfaces.filter((pattern) => !/[*?]|^can_reach:/.test(pattern));
+  const others = interfaces.filter((pattern) => !exact.includes(pattern));
+  if (others.length > 0)
     report.lose(
       `pool ${quote(name)}`,
-      `interfaces ${globs.map(quote).join(", ")}: MetalLB takes whole names only; ${globs.length === interfaces.length ? "every interface is used" : "these are left out"}`,
+      `interfaces ${others.map(quote).join(", ")}: MetalLB takes whole names only; ${exact.length === 0 ? "every interface is used" : "these are left out"}`,
     );
-  const exact = interfaces.filter((pattern) => !globs.includes(pattern));
   const selectors = toSelectors(nodesOfConfig(nodeSelectors));
   const preferred = preferredNodes.flatMap(({ weight, selector }) =>
     (toSelectors(nodesOfConfig([selector])) ?? []).map((preference) => ({ weight, preference })),
@@ -135,6 +135,12 @@ function tellLosses({ name, protocols, l2Placement, conflictProbe, selfTestMs, .
   if (pool.sharing !== "cluster")
     lose(`sharing ${pool.sharing}: MetalLB lets Services of all namespaces share an address by its key`);
   if (pool.reservations.length > 0) lose("reserved: MetalLB gives these addresses to anybody");
+  if (pool.netbox !== undefined)
+    lose(
+      pool.netbox.mode === "allocate"
+        ? "netbox: MetalLB chooses addresses itself, and records them nowhere"
+        : "netbox: MetalLB records nowhere which addresses Services hold",
+    );
   if (protocols.includes("interface")) lose("protocol interface: MetalLB puts no addresses into the nodes' kernels");
   if (!protocols.includes("layer2")) return;
   const placement = [...(l2Placement.sticky ? ["sticky"] : []), ...(l2Placement.subnet ? ["subnet"] : [])].join("-");

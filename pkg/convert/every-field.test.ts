@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { dump } from "js-yaml";
+import { converted } from "./testing/converted.ts";
+
+// Each optional field of the ConfigMap's schema is to be seen in MetalLB's custom resources, or in the list of what they cannot say.
+
+interface Property {
+  readonly $ref?: string;
+  readonly type?: string | readonly string[];
+  readonly properties?: Readonly<Record<string, Property>>;
+  readonly required?: readonly string[];
+  readonly items?: Property;
+  readonly enum?: readonly string[];
+  readonly examples?: readonly unknown[];
+  readonly default?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+}
+
+const schema: Property = JSON.parse(readFileSync(new URL("../config/schema.json", import.meta.url), "utf8"));
+
+/** Every property that need not be there, with its path, such as `peers[].password-secret.key`. */
+function* optionalProperties({ properties = {}, required = [] }: Property, path = ""): Generator<[string, Property]> {
+  for (const [name, property] of Object.entries(properties)) {
+    const here = path === "" ? name : `${path}.${name}`;
+    if (!required.includes(name)) yield [here, property];
+    yield* optionalProperties(property, here);
+    if (property.items !== undefined) yield* optionalProperties(property.items, `${here}[]`);
+  }
+}
+
+const peer = { name: "tor", "my-asn": 64512, "peer-asn": 64513, "peer-address": "192.0.2.1" };
+const pool = { name: "a", protocol: "layer2", addresses: ["198.51.100.0/24", "2001:db8:1::/120"] };
+const base: object = { peers: [peer], "bfd-profiles": [{ name: "fast" }], "address-pools": [pool] };
+const withPeer = (fields: object) => ({ ...base, peers: [{ ...peer, ...fields }] });
+const withPool = (fields: object) => ({ ...base, "address-pools": [{ ...pool, ...fields }] });
+const netbox = { url: "https://netbox.example.com", tags: ["k8s"] };
+
+/** A configuration with these fields, by the path of what has them. */
+const around: Readonly<Record<string, (fields: object) => object>> = {
+  "": (fields) => ({ ...base, ...fields }),
+  "peers[]": withPeer,
+  "peers[].password-secret": (fields) => withPeer({ "password-secret": { name: "s", ...fields } }),
+  "bfd-profiles[]": (fields) => ({ ...base, "bfd-profiles": [{ name: "fast", ...fields }] }),
+  "address-pools[]": withPool,
+  "address-pools[].bgp-advertisements[]": (fields) => withPool({ protocol: "bgp", "bgp-advertisements": [fields] }),
+  "address-pools[].reserved[]": (fields) => withPool({ reserved: [{ addresses: ["198.51.100.1"], ...fields }] }),
+  "address-pools[].netbox": (fields) => withPool({ netbox: { ...netbox, "token-secret": { name: "t" }, ...fields } }),
+  "address-pools[].netbox.token-secret": (fields) =>
+    withPool({ netbox: { ...netbox, "token-secret": { name: "t", ...fields } } }),
+  "quotas[]": (fields) => ({ ...base, quotas: [{ ipv4: 1, ...fields }] }),
+};
+
+const ofKernel = { protocol: "interface" };
+
+/** The fields whose value does not follow from the schema, and what has to be beside them. */
+const given: Readonly<Record<string, { readonly value?: unknown; readonly beside?: object }>> = {
+  "address-pools": { value: [pool] },
+  quotas: { value: [{ services: 1 }] },
+  peers: { value: [peer] },
+  "bgp-communities": { value: { mine: "64512:1" } },
+  "bfd-profiles": { value: [{ name: "fast" }] },
+  "address-pools[].self-test": { value: "30s" },
+  "address-pools[].placement": { beside: ofKernel },
+  "address-pools[].carrier": { beside: ofKernel },
+  "address-pools[].dummy-interface": { value: "lb9", beside: ofKernel },
+  "address-pools[].aggregation-length": { beside: ofKernel },
+  "address-pools[].aggregation-length-v6": { beside: ofKernel },
+  "address-pools[].route-table": { beside: { ...ofKernel, carrier: "route" } },
+  "address-pools[].route-protocol": { beside: ofKernel },
+  "address-pools[].address-lifetime": { value: "60s", beside: ofKernel },
+  "address-pools[].bgp-advertisements": { value: [{ localpref: 7 }], beside: { protocol: "bgp" } },
+  "address-pools[].bgp-advertisements[].peers": { value: ["tor"] },
+  "address-pools[].netbox.prefix": { beside: { mode: "allocate" } },
+  "address-pools[].netbox.token-secret.key": { value: "k" },
+  "quotas[].pools": { value: ["a"] },
+  "peers[].name": { value: "other" },
+  "peers[].interface": { beside: { "peer-address": "fe80::1" } },
+  "peers[].source-address": { value: "192.0.2.9" },
+  "peers[].hold-time": { value: "30s" },
+  "peers[].keepalive-time": { value: "10s" },
+  "peers[].connect-time": { value: "5s" },
+  "peers[].router-id": { value: "192.0.2.9" },
+  "peers[].password": { value: "secret" },
+  "peers[].password-secret.key": { value: "k" },
+  "peers[].bfd-profile": { value: "fast" },
+  "peers[].bfd-strict": { beside: { "bfd-profile": "fast" } },
+  "peers[].ebgp-multihop-ttl": { beside: { "ebgp-multihop": true } },
+  "peers[].graceful-restart-time": { value: "60s" },
+  "peers[].graceful-shutdown-time": { value: "5s" },
+};
+
+/** What is lost as a whole, whatever its fields are -> how that is said. */
+const wholes: readonly { readonly fields: RegExp; readonly loss: RegExp }[] = [
+  { fields: /^quotas\[\]/, loss: /^quotas: / },
+  { fields: /^address-pools\[\]\.reserved\[\]/, loss: /^pool "a": reserved: / },
+  { fields: /^address-pools\[\]\.netbox\./, loss: /^pool "a": netbox: / },
+  {
+    fields:
+      /^address-pools\[\]\.(placement|carrier|dummy-interface|aggregation-length(-v6)?|route-(table|protocol)|address-lifetime)$/,
+    loss: /^pool "a": protocol interface: /,
+  },
+];
+
+/** Other values than the default: all, of those that are a word. */
+function valuesOf(property: Property): unknown[] {
+  return property.enum?.filter((one) => one !== property.default) ?? [sampleOf(property)];
+}
+
+function sampleOf(property: Property): unknown {
+  const { type, items, properties = {}, required = [], minimum = 0, maximum = Infinity } = property;
+  if (property.$ref === "#/definitions/label-selector") return { "match-labels": { a: "b" } };
+  if (property.$ref === "#/definitions/preferred-node") return { weight: 5, "match-labels": { a: "b" } };
+  if (property.examples !== undefined) return property.examples[0];
+  if (property.enum !== undefined) return property.enum[0];
+  if (type === "boolean") return property.default !== true;
+  if (type === "array" && items !== undefined) return [sampleOf(items)];
+  if (type === "object") return Object.fromEntries(required.map((name) => [name, sampleOf(properties[name] ?? {})]));
+  if (type === "integer") {
+    const usual = typeof property.default === "number" ? property.default : minimum;
+    return usual < maximum ? usual + 1 : usual - 1;
+  }
+  assert.equal(type, "string", "a kind of value that this test does not know");
+  return "x";
+}
+
+function resources(config: object): { objects: string; losses: readonly string[] } {
+  const { text, losses, problems } = converted(dump(config));
+  assert.ok(text !== undefined, problems.join("\n"));
+  return { objects: text.replaceAll(/^# .*\n/gm, ""), losses };
+}
+
+for (const [path, property] of optionalProperties(schema))
+  test(`to custom resources: ${path} is made, or said to be lost`, () => {
+    const at = path.lastIndexOf(".");
+    const [container, name] = at < 0 ? ["", path] : [path.slice(0, at), path.slice(at + 1)];
+    const build = around[container];
+    assert.ok(build !== undefined, `say in this test what is around ${container}`);
+    const { value, beside = {} } = given[path] ?? {};
+    const isNeeded = path === "peers[].interface"; // A link-local address is refused without it.
+    const less = resources(build({ ...(!isNeeded && beside), ...(container === "" && { [name]: undefined }) }));
+    const whole = wholes.find(({ fields }) => fields.test(path));
+    for (const each of value === undefined ? valuesOf(property) : [value]) {
+      const { objects, losses } = resources(build({ ...beside, [name]: each }));
+      const isSaid = losses.some((loss) => (whole === undefined ? !less.losses.includes(loss) : whole.loss.test(loss)));
+      const isMade = whole === undefined && objects !== less.objects;
+      assert.ok(isMade || isSaid, `${path}: ${JSON.stringify(each)} makes no difference`);
+    }
+  });
+
+test("to custom resources: what names an interface by the address behind it is no interface's name", () => {
+  const { objects, losses } = resources(withPool({ interfaces: ["eth0", "can_reach:10.0.0.1"] }));
+  assert.match(objects, /\n {2}interfaces:\n {2}- eth0\n(?! {2}-)/);
+  assert.deepEqual(losses, ['pool "a": interfaces "can_reach:10.0.0.1": MetalLB takes whole names only; these are left out']);
+});
+
+test("to custom resources: with no name left, every interface is used", () => {
+  const { objects, losses } = resources(withPool({ interfaces: ["can_reach:10.0.0.1", "eno*"] }));
+  assert.doesNotMatch(objects, /interfaces/);
+  assert.deepEqual(losses, [
+    'pool "a": interfaces "can_reach:10.0.0.1", "eno*": MetalLB takes whole names only; every interface is used',
+  ]);
+});
