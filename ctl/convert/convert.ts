@@ -10,7 +10,7 @@ Converts the configuration of a load balancer into that of another one, and prin
   a ConfigMap for Ingot or MetalLB 0.12          -> MetalLB's custom resources (0.15 and later)
   MetalLB's custom resources (0.13 and later)    -> a ConfigMap for Ingot
   OpenELB's Eip, BgpPeer, BgpConf                -> a ConfigMap for Ingot
-  PureLB's ServiceGroup                          -> a ConfigMap for Ingot
+  PureLB's ServiceGroup and LBNodeAgent          -> a ConfigMap for Ingot
 
 Each FILE holds objects in YAML or JSON: several documents, and Lists as "kubectl get -o yaml" prints them. Give all files of
 one configuration at once. Without FILE, or with "-", standard input is read. With --cluster, the objects are read from a

@@ -1,5 +1,7 @@
 import type { Source } from "#pkg/convert";
+import { list, quote } from "#pkg/text";
 import type { Answer } from "../cluster/api.ts";
+import { argumentsOf, flagOf, programOf } from "../cluster/installation.ts";
 import { UsageError } from "../command.ts";
 
 /** Whose configuration is read. */
@@ -34,6 +36,13 @@ const openelb = (kind: string, plural: string): Kind => ({
   group: "network.kubesphere.io",
   namespaced: false,
 });
+const purelb = (kind: string, plural: string): Kind => ({
+  kind,
+  plural,
+  versions: ["v2", "v1"],
+  group: "purelb.io",
+  namespaced: true,
+});
 
 const kinds: Readonly<Record<Exclude<Origin, "configmap">, readonly Kind[]>> = {
   metallb: [
@@ -46,47 +55,113 @@ const kinds: Readonly<Record<Exclude<Origin, "configmap">, readonly Kind[]>> = {
     metallb("AddressPool", "addresspools"),
   ],
   openelb: [openelb("Eip", "eips"), openelb("BgpPeer", "bgppeers"), openelb("BgpConf", "bgpconfs")],
-  purelb: [{ kind: "ServiceGroup", plural: "servicegroups", versions: ["v2", "v1"], group: "purelb.io", namespaced: true }],
+  purelb: [purelb("ServiceGroup", "servicegroups"), purelb("LBNodeAgent", "lbnodeagents")],
 };
 
+/** What people give MetalLB's FRR besides, in whatever namespace. */
+const frrConfiguration: Kind = {
+  kind: "FRRConfiguration",
+  plural: "frrconfigurations",
+  versions: ["v1beta1"],
+  group: "frrk8s.metallb.io",
+  namespaced: true,
+};
+
+const defaultNamespace = "metallb-system";
+
 /**
- * What a cluster has of one load balancer's configuration, each kind as a List.
+ * What a cluster has of one load balancer's configuration, each kind as a List. Of a ConfigMap: the one that the controller follows.
  * @param namespace undefined: metallb-system, or for PureLB every one
  * @throws {UsageError} for what may not be read: the rest of it would be another configuration
  */
 export async function readFromCluster(reader: Reader, origin: Origin, namespace: string | undefined): Promise<Source[]> {
-  if (origin === "configmap") return [await readConfigMap(reader, namespace ?? "metallb-system")];
-  const scope = namespace ?? (origin === "purelb" ? undefined : "metallb-system");
+  if (origin === "configmap") return await readConfiguration(reader, namespace ?? defaultNamespace);
+  const scope = namespace ?? (origin === "purelb" ? undefined : defaultNamespace);
   const sources: Source[] = [];
-  for (const kind of kinds[origin]) {
-    const source = await readKind(reader, kind, scope);
-    if (source !== undefined) sources.push(source);
-  }
+  for (const kind of kinds[origin]) sources.push(...(await readKind(reader, kind, scope)));
   if (sources.length === 0)
     throw new UsageError(`the cluster has none of these kinds: ${kinds[origin].map(({ kind }) => kind).join(", ")}`);
+  if (origin === "metallb") {
+    sources.push(...(await readConfigMap(reader, namespace ?? defaultNamespace, "bgpextras")));
+    sources.push(...(await readKind(reader, frrConfiguration, undefined)));
+  }
   return sources;
 }
 
+/** @returns one List, or nothing where the kind is not installed */
 async function readKind(
   reader: Reader,
   { kind, group, versions, plural, namespaced }: Kind,
   namespace: string | undefined,
-): Promise<Source | undefined> {
+): Promise<Source[]> {
   for (const version of versions) {
     const scope = namespaced && namespace !== undefined ? `/namespaces/${encodeURIComponent(namespace)}` : "";
-    const found = await reader.list(`/apis/${group}/${version}${scope}/${plural}`);
-    if (found.type === "unread") throw new UsageError(`cannot read ${plural}.${group}: ${found.why}`);
-    if (found.type === "found")
-      return sourceOf(`${plural}.${group}`, { apiVersion: `${group}/${version}`, kind: `${kind}List`, items: found.value });
+    const items = optional(await reader.list(`/apis/${group}/${version}${scope}/${plural}`), `${plural}.${group}`);
+    if (items !== undefined)
+      return [sourceOf(`${plural}.${group}`, { apiVersion: `${group}/${version}`, kind: `${kind}List`, items })];
   }
-  return undefined;
+  return [];
 }
 
-async function readConfigMap(reader: Reader, namespace: string): Promise<Source> {
-  const found = await reader.read(`/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps/config`);
-  if (found.type === "found")
-    return sourceOf(`configmap ${namespace}/config`, { kind: "ConfigMap", apiVersion: "v1", ...(found.value as object) });
-  throw new UsageError(`cannot read ConfigMap ${namespace}/config: ${found.type === "absent" ? "there is none" : found.why}`);
+interface Workload {
+  readonly spec?: { readonly template?: Parameters<typeof programOf>[0] };
+}
+
+interface ConfigMap {
+  readonly metadata?: { readonly name?: string; readonly labels?: Readonly<Record<string, string>> };
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * The ConfigMap that the controller's Deployment names. Where none does, because it is gone or names none, `config`; where that is not
+ * there, the one that Helm labelled as MetalLB's.
+ */
+async function readConfiguration(reader: Reader, namespace: string): Promise<Source[]> {
+  const where = encodeURIComponent(namespace);
+  const deployments = await reader.list(`/apis/apps/v1/namespaces/${where}/deployments`);
+  const named = namesOf((optional(deployments, `the Deployments of namespace ${namespace}`) ?? []) as readonly Workload[]);
+  if (named.length > 1)
+    throw new UsageError(
+      `several controllers in namespace ${namespace} have a --config: ${list(named.map(quote))}; convert the ConfigMap that is meant as a file`,
+    );
+  const name = named[0] ?? "config";
+  const found = await readConfigMap(reader, namespace, name);
+  if (found.length > 0) return found;
+  const configMaps = await reader.list(`/api/v1/namespaces/${where}/configmaps`);
+  const all = (optional(configMaps, `the ConfigMaps of namespace ${namespace}`) ?? []) as readonly ConfigMap[];
+  const labelled = all.filter(
+    ({ metadata, data }) => metadata?.labels?.["app.kubernetes.io/name"] === "metallb" && data?.config !== undefined,
+  );
+  const [only, second] = labelled;
+  if (named.length === 0 && only !== undefined && second === undefined)
+    return [configMapSource(namespace, only.metadata?.name ?? "", only)];
+  const others = all.flatMap(({ metadata }) => metadata?.name ?? []).map(quote);
+  throw new UsageError(
+    `cannot read ConfigMap ${namespace}/${name}: there is none; ${others.length === 0 ? "the namespace has no ConfigMaps" : `there are ${list(others)}`}`,
+  );
+}
+
+/** The values of `--config` of all controllers, each once. */
+function namesOf(deployments: readonly Workload[]): string[] {
+  const templates = deployments.flatMap(({ spec }) => spec?.template ?? []);
+  const controllers = templates.filter((template) => programOf(template) === "controller");
+  return [...new Set(controllers.flatMap((template) => flagOf(argumentsOf(template), "config") || []))];
+}
+
+/** @returns nothing where there is none */
+async function readConfigMap(reader: Reader, namespace: string, name: string): Promise<Source[]> {
+  const found = await reader.read(`/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps/${encodeURIComponent(name)}`);
+  const value = optional(found, `ConfigMap ${namespace}/${name}`);
+  return value === undefined ? [] : [configMapSource(namespace, name, value)];
+}
+
+function configMapSource(namespace: string, name: string, value: object): Source {
+  return sourceOf(`configmap ${namespace}/${name}`, { kind: "ConfigMap", apiVersion: "v1", ...value });
+}
+
+function optional(answer: Answer, what: string): object | undefined {
+  if (answer.type === "unread") throw new UsageError(`cannot read ${what}: ${answer.why}`);
+  return answer.type === "absent" ? undefined : (answer.value as object);
 }
 
 function sourceOf(name: string, value: object): Source {

@@ -3,6 +3,11 @@ import { test } from "node:test";
 import type { ConvertOptions } from "./convert.ts";
 import { converted, l2, metallb, peer, pool } from "./testing/converted.ts";
 
+const extras = (name: string, namespace: string, text: string) =>
+  `---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}, namespace: ${namespace}}\ndata: {extras: "${text}"}\n`;
+const frr = (name: string, nodeSelector: string) =>
+  `---\napiVersion: frrk8s.metallb.io/v1beta1\nkind: FRRConfiguration\nmetadata: {name: ${name}, namespace: frr-k8s-system}\nspec: {nodeSelector: ${nodeSelector}}\n`;
+
 const toConfigMap: {
   name: string;
   text: string;
@@ -256,6 +261,21 @@ address-pools:
     }),
     want: "address-pools:\n- name: a\n  addresses:\n  - 192.0.2.0/28\n  protocol: layer2\n",
     losses: [/^IPAddressPool "a": spec\.color is not known here$/],
+  },
+  {
+    name: "what is for MetalLB's FRR is lost, but for what its speakers made, and what is empty or of another namespace",
+    text: `${pool("a", "192.0.2.0/28")}${l2}${extras("bgpextras", "metallb-system", "router bgp 64512")}${extras("bgpextras", "other", "x")}${extras("other", "metallb-system", "x")}${frr("mine", "{matchLabels: {kubernetes.io/hostname: mine}}")}${frr("metallb-mine", "{}")}${frr("metallb-node-1", "{matchLabels: {kubernetes.io/hostname: node-1}}")}`,
+    want: "address-pools:\n- name: a\n  addresses:\n  - 192.0.2.0/28\n  protocol: layer2\n",
+    losses: [
+      /^ConfigMap "bgpextras": lines for FRR/,
+      /^FRRConfiguration "mine": is for FRR/,
+      /^FRRConfiguration "metallb-mine": is for FRR/,
+    ],
+  },
+  {
+    name: "a ConfigMap for MetalLB's FRR with nothing in it loses nothing",
+    text: `${pool("a", "192.0.2.0/28")}${l2}${extras("bgpextras", "metallb-system", "")}`,
+    want: "address-pools:\n- name: a\n  addresses:\n  - 192.0.2.0/28\n  protocol: layer2\n",
   },
   {
     name: "OpenELB: the default Eip is for all, others have to be asked for",

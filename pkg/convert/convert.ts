@@ -1,7 +1,7 @@
 import { dump } from "js-yaml";
 import { type Problem, Problems, parseManifest, readFields, readInput } from "#pkg/config";
 import { quote } from "#pkg/text";
-import { type FromMetallbOptions, fromMetallb } from "./metallb/from-metallb.ts";
+import { bgpExtras, type FromMetallbOptions, fromMetallb } from "./metallb/from-metallb.ts";
 import { schemas } from "./metallb/schemas.ts";
 import { toMetallb } from "./metallb/to-metallb.ts";
 import { type ManifestObject, readObjects, readSpec } from "./objects.ts";
@@ -20,7 +20,7 @@ const origins: Readonly<Record<string, string>> = {
 
 /**
  * Converts a ConfigMap with a configuration into MetalLB's custom resources, and custom resources of MetalLB, OpenELB or PureLB into a
- * ConfigMap. Other objects are passed over. The result has been read again as what it is to be.
+ * ConfigMap. Other objects are passed over, but for what configures MetalLB's FRR, which is lost. The result has been read again as what it is to be.
  */
 export function convert(sources: readonly Source[], options: ConvertOptions): Conversion {
   const texts = sources.map((source) => new SourceText(source));
@@ -37,8 +37,7 @@ export function convert(sources: readonly Source[], options: ConvertOptions): Co
   if (group === undefined && !hasErrors(texts)) refuseAll(texts, `there is nothing to convert; found kinds: ${kinds || "none"}`);
   if (second !== undefined)
     refuseAll(texts, `there are objects of ${origins[group ?? ""]} and of ${origins[second]}; convert them one after the other`);
-  const those = objects.filter((object) => object.group === group);
-  const { namespace, config } = toConfigMap(group ?? "", those, options, report);
+  const { namespace, config } = toConfigMap(group ?? "", objects, options, report);
   const problems = () => texts.flatMap((text) => text.list());
   if (hasErrors(texts)) return { text: undefined, losses: report.losses, notes: report.notes, problems: problems() };
   const text = `${report.header(origins[group ?? ""] ?? "")}${manifest(namespace, config)}`;
@@ -52,8 +51,10 @@ const defaultNamespace = "metallb-system";
 /** The name of the source of problems in what was made. */
 const result = "<result>";
 
-function toConfigMap(group: string, objects: readonly ManifestObject[], options: ConvertOptions, report: Report) {
-  if (group === "metallb.io") return fromMetallb(objects, options, report);
+function toConfigMap(group: string, all: readonly ManifestObject[], options: ConvertOptions, report: Report) {
+  const objects = all.filter((object) => object.group === group);
+  const beside = all.filter((object) => object.group !== group);
+  if (group === "metallb.io") return fromMetallb(objects, beside, options, report);
   if (group === "purelb.io") return { namespace: defaultNamespace, config: fromPurelb(objects, options.namespace, report) };
   return { namespace: options.namespace ?? defaultNamespace, config: fromOpenelb(objects, report) };
 }
@@ -71,8 +72,8 @@ function isBareConfiguration({ text }: SourceText): boolean {
   return documents.length > 0 && documents.every((document) => document.kind === "mapping" && !document.entries.has("kind"));
 }
 
-function isConfigMap({ kind, group }: ManifestObject): boolean {
-  return kind === "ConfigMap" && group === "";
+function isConfigMap({ kind, group, name }: ManifestObject): boolean {
+  return kind === "ConfigMap" && group === "" && name !== bgpExtras;
 }
 
 function hasErrors(texts: readonly SourceText[]): boolean {

@@ -92,6 +92,13 @@ export function readSpec<T>(object: ManifestObject, schema: Schema, report: Repo
   return (readValue(spec, schema, ["spec"], { source: object.source, unknown }) ?? {}) as Partial<T>;
 }
 
+/** What is at a path of fields; undefined where there is nothing. */
+export function valueAt(node: YamlNode, path: readonly string[]): YamlNode | undefined {
+  let found: YamlNode | undefined = node;
+  for (const step of path) found = found?.kind === "mapping" ? found.entries.get(step)?.value : undefined;
+  return found;
+}
+
 /** Refuses the object's field, with its place. */
 export function refuse(object: ManifestObject, path: readonly (string | number)[], message: string): void {
   let node: YamlNode = object.node;

@@ -12,6 +12,11 @@ const refused: { name: string; text: string; options?: Partial<ConvertOptions>; 
     text: "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n",
     problem: /nothing to convert; found kinds: "Pod"$/,
   },
+  {
+    name: "a ConfigMap for MetalLB's FRR alone",
+    text: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bgpextras}\ndata: {extras: router bgp 64512}\n",
+    problem: /nothing to convert; found kinds: "ConfigMap"$/,
+  },
   { name: "what is no object", text: "- 1\n- kind: Pod\n", problem: /^in\.yaml:1:1: error: must be an object of Kubernetes/ },
   { name: "text that is no YAML", text: "kind: [\n", problem: /^in\.yaml:\d+:\d+: error: not valid YAML/ },
   {

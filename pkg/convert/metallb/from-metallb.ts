@@ -1,5 +1,5 @@
 import { quote } from "#pkg/text";
-import { type ManifestObject, ofOneNamespace, readSpec, refuse, title } from "../objects.ts";
+import { type ManifestObject, ofOneNamespace, readSpec, refuse, title, valueAt } from "../objects.ts";
 import type { Report } from "../report.ts";
 import { convertBfdProfile, convertPeer } from "./from-peers.ts";
 import { convertPools, type PoolOptions } from "./from-pools.ts";
@@ -12,9 +12,13 @@ export interface FromMetallbOptions extends Pick<PoolOptions, "prefer"> {
   readonly namespace: string | undefined;
 }
 
-/** The configuration that MetalLB's custom resources make, in the ConfigMap's grammar. */
+/**
+ * The configuration that MetalLB's custom resources make, in the ConfigMap's grammar.
+ * @param beside all other objects, of which some configure MetalLB's FRR
+ */
 export function fromMetallb(
   all: readonly ManifestObject[],
+  beside: readonly ManifestObject[],
   { namespace: wanted, prefer }: FromMetallbOptions,
   report: Report,
 ): { readonly namespace: string; readonly config: object } {
@@ -22,6 +26,7 @@ export function fromMetallb(
   for (const object of objects)
     if (!Object.hasOwn(schemas, object.kind) && !statusKinds.has(object.kind))
       report.lose(title(object), "this kind is not known here");
+  tellFrr(beside, namespace, report);
   const peers = objects.filter(({ kind }) => kind === "BGPPeer").map((object) => convertPeer(object, report));
   const profiles = objects.filter(({ kind }) => kind === "BFDProfile").map((object) => convertBfdProfile(object, report));
   const communities = aliases(objects, report);
@@ -36,6 +41,29 @@ export function fromMetallb(
       ...(pools.length > 0 && { "address-pools": pools }),
     },
   };
+}
+
+/** The ConfigMap with lines for MetalLB's FRR, which is no configuration of pools. */
+export const bgpExtras = "bgpextras";
+
+/** What people give FRR past MetalLB's own kinds; of FRR-K8s' objects those count of every namespace. */
+function tellFrr(beside: readonly ManifestObject[], namespace: string, report: Report): void {
+  for (const object of beside)
+    if (isBgpExtras(object, namespace)) report.lose(title(object), "lines for FRR, which is not there: nothing reads them");
+    else if (object.group === "frrk8s.metallb.io" && object.kind === "FRRConfiguration" && !isOfSpeaker(object))
+      report.lose(title(object), "is for FRR, which is not there: its peers, prefixes and filters are not taken over");
+}
+
+function isBgpExtras({ group, kind, name, namespace, node }: ManifestObject, wanted: string): boolean {
+  if (group !== "" || kind !== "ConfigMap" || name !== bgpExtras || (namespace !== "" && namespace !== wanted)) return false;
+  const text = valueAt(node, ["data", "extras"]);
+  return text?.kind === "scalar" && text.text.trim() !== "";
+}
+
+/** Whether MetalLB's speaker of a node made it, of what is converted here: it has the node in its name and its selector. */
+function isOfSpeaker({ name, node }: ManifestObject): boolean {
+  const host = valueAt(node, ["spec", "nodeSelector", "matchLabels", "kubernetes.io/hostname"]);
+  return host?.kind === "scalar" && name === `metallb-${host.text}`;
 }
 
 function aliases(objects: readonly ManifestObject[], report: Report): ReadonlyMap<string, string> {

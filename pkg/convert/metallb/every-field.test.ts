@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { dump } from "js-yaml";
-import { converted } from "./testing/converted.ts";
+import { converted } from "../testing/converted.ts";
 
 // Each optional field of the ConfigMap's schema is to be seen in MetalLB's custom resources, or in the list of what they cannot say.
 
@@ -19,7 +19,7 @@ interface Property {
   readonly maximum?: number;
 }
 
-const schema: Property = JSON.parse(readFileSync(new URL("../config/schema.json", import.meta.url), "utf8"));
+const schema: Property = JSON.parse(readFileSync(new URL("../../config/schema.json", import.meta.url), "utf8"));
 
 /** Every property that need not be there, with its path, such as `peers[].password-secret.key`. */
 function* optionalProperties({ properties = {}, required = [] }: Property, path = ""): Generator<[string, Property]> {
