@@ -41,6 +41,47 @@ const toConfigMap: {
 `,
   },
   {
+    name: "pools to which MetalLB pins every Service come before the open ones, however that is written",
+    text: `${pool("a", "192.0.2.0/28")}${pool("b", "192.0.2.16/28", ", serviceAllocation: null")}${pool("w", "192.0.2.32/28", ", serviceAllocation: {serviceSelectors: [{}]}")}${pool("x", "192.0.2.48/28", ", serviceAllocation: {namespaceSelectors: [{}]}")}${pool("z", "192.0.2.64/28", ", serviceAllocation: {}")}${pool("zz", "192.0.2.80/28", ", serviceAllocation: {priority: 1}")}${metallb("AddressPool", "0", "{protocol: layer2, addresses: [192.0.2.96/28]}")}${l2}`,
+    want: `address-pools:
+${[
+  ["zz", 80, "priority: 1\n  "],
+  ["w", 32, ""],
+  ["x", 48, ""],
+  ["z", 64, ""],
+  ["a", 0, ""],
+  ["b", 16, ""],
+]
+  .map(([name, first, more]) => `- name: ${name}\n  addresses:\n  - 192.0.2.${first}/28\n  ${more}protocol: layer2\n`)
+  .join("")}- name: '0'
+  protocol: layer2
+  addresses:
+  - 192.0.2.96/28
+`,
+  },
+  {
+    name: "a negative priority, which MetalLB puts nowhere in particular, is none",
+    text: `${pool("open", "192.0.2.0/28")}${pool("team", "192.0.2.16/28", ", serviceAllocation: {priority: -5, namespaces: [team]}")}${pool("late", "192.0.2.32/28", ", serviceAllocation: {priority: 9}")}${l2}`,
+    want: `address-pools:
+- name: late
+  addresses:
+  - 192.0.2.32/28
+  priority: 9
+  protocol: layer2
+- name: team
+  addresses:
+  - 192.0.2.16/28
+  namespaces:
+  - team
+  protocol: layer2
+- name: open
+  addresses:
+  - 192.0.2.0/28
+  protocol: layer2
+`,
+    losses: [/^IPAddressPool "team": spec\.serviceAllocation\.priority -5: /],
+  },
+  {
     name: "a pool for some namespaces does not become one for all",
     text: `${pool("a", "192.0.2.0/28", ", serviceAllocation: {namespaces: [team]}")}${l2}`,
     want: "address-pools:\n- name: a\n  addresses:\n  - 192.0.2.0/28\n  namespaces:\n  - team\n  protocol: layer2\n",

@@ -17,7 +17,10 @@ interface Advertisement<T extends AdvertisementSpec> {
   readonly spec: Partial<T>;
 }
 
-/** All pools in the order in which MetalLB prefers them: by priority, those without one last, then by name. */
+/**
+ * All pools in the order in which MetalLB tries them: those with `serviceAllocation`, also where it selects all Services, before the others;
+ * the former by priority, without one last. Where MetalLB has no order, by name.
+ */
 export function convertPools(objects: readonly ManifestObject[], options: PoolOptions, report: Report): object[] {
   const read = <T extends AdvertisementSpec>(kind: "L2Advertisement" | "BGPAdvertisement"): Advertisement<T>[] =>
     objects
@@ -28,8 +31,14 @@ export function convertPools(objects: readonly ManifestObject[], options: PoolOp
   const pools = objects
     .filter(({ kind }) => kind === "IPAddressPool")
     .map((object) => ({ object, spec: readSpec<PoolSpec>(object, schemas.IPAddressPool, report) }))
-    .sort((a, b) => priorityOf(a.spec) - priorityOf(b.spec) || (a.object.name < b.object.name ? -1 : 1));
+    .sort(
+      (a, b) =>
+        Number(isPinned(b.spec)) - Number(isPinned(a.spec)) ||
+        priorityOf(a.spec) - priorityOf(b.spec) ||
+        (a.object.name < b.object.name ? -1 : 1),
+    );
   warnOfNames([...l2, ...bgp], new Set(pools.map(({ object }) => object.name)), report);
+  for (const { object, spec } of pools) tellPriority(object, spec, report);
   const old = objects.filter(({ kind }) => kind === "AddressPool").map((object) => convertOldPool(object, options.peers, report));
   return [
     ...pools.map(({ object, spec }) => ({
@@ -40,8 +49,21 @@ export function convertPools(objects: readonly ManifestObject[], options: PoolOp
   ];
 }
 
-function priorityOf({ serviceAllocation }: Partial<PoolSpec>): number {
-  return serviceAllocation?.priority || Infinity;
+/** Whether MetalLB tries it before those that it has for everybody. */
+function isPinned({ serviceAllocation }: Partial<PoolSpec>): boolean {
+  return serviceAllocation !== undefined;
+}
+
+function priorityOf({ serviceAllocation: { priority = 0 } = {} }: Partial<PoolSpec>): number {
+  return priority > 0 ? priority : Number.MAX_VALUE;
+}
+
+function tellPriority(object: ManifestObject, { serviceAllocation: { priority = 0 } = {} }: Partial<PoolSpec>, report: Report) {
+  if (priority < 0)
+    report.lose(
+      title(object),
+      `spec.serviceAllocation.priority ${priority}: MetalLB tries such pools in no certain order; here it is one without a priority`,
+    );
 }
 
 /** By name or by label; an advertisement that names neither is for every pool. */
