@@ -9,8 +9,8 @@ const electionTests = ["pkg/leader-election/protocol/election.test.ts"];
 export const addresses: readonly Break[] = [
   {
     file: "pkg/k8s/cluster.ts",
-    before: "this.writeIngress(service, addresses, { permitted, attempts: 1 })",
-    after: "this.writeIngress(service, addresses, { attempts: 1 })",
+    before: "this.writeIngress(service, addresses, { ...options, permitted, attempts: 1 })",
+    after: "this.writeIngress(service, addresses, { ...options, attempts: 1 })",
     tests: ["pkg/k8s/cluster.test.ts"],
   },
   {
