@@ -70,6 +70,11 @@ const good: Record<string, Sample[]> = {
 };
 for (const [name, samples] of Object.entries(good)) test(`good: ${name}`, () => assert.deepEqual(check(samples), []));
 
+/** For the first half of each period one thing, then the other. */
+function alternating(periods: number, one: readonly (Moment | number)[], other: readonly (Moment | number)[]): Sample[] {
+  return history(...Array.from({ length: periods }, () => [...one, ...other]).flat());
+}
+
 const bad: Record<string, { samples: Sample[]; want: RegExp }> = {
   "two owners for seven seconds": { samples: history({ answering: ["a", "b"] }, 7), want: /^twoOwners at 0: a and b answer$/ },
   "two owners after a cut is mended": {
@@ -97,6 +102,24 @@ const bad: Record<string, { samples: Sample[]; want: RegExp }> = {
     want: /^otherView at 0: a says a, b says b; b answers$/,
   },
 };
+Object.assign(bad, {
+  "two owners that part for a second now and then": {
+    samples: alternating(10, [{ answering: ["a", "b"] }, 4], [a]),
+    want: /^twoOwners at \d+: a and b answer$/,
+  },
+  "two owners while a third node comes and goes": {
+    samples: alternating(10, [{ answering: ["a", "b"] }, 4], [{ answering: ["a", "b"], parts: [["a", "b"]] }, 4]),
+    want: /^twoOwners at 0: a and b answer$/,
+  },
+  "two owners of what nobody may announce": {
+    samples: history({ answering: ["a", "b"], able: [] }, 9),
+    want: /^twoOwners at 0: a and b answer$/,
+  },
+  "nobody while another node comes and goes": {
+    samples: alternating(10, [{ answering: [] }, 4], [{ answering: [], parts: [["a", "b"]] }, 4]),
+    want: /^noOwner at 0: nobody of a,b answers, and a or b could$/,
+  },
+} satisfies typeof bad);
 for (const [name, { samples, want }] of Object.entries(bad))
   test(`bad: ${name}`, () => {
     const found = check(samples).map(({ kind, since, what }) => `${kind} at ${since}: ${what}`);

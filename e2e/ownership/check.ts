@@ -1,4 +1,5 @@
 import type { Millis } from "#pkg/clock";
+import { LastingWrongs } from "./lasting.ts";
 import type { Sample } from "./sample.ts";
 
 /** How long something may last that is not to be, from when the nodes that hear one another agree on who is there. */
@@ -24,53 +25,71 @@ export interface Violation {
   readonly what: string;
 }
 
-/** What a history has that breaks the promise; each once. */
+/** What a history has that breaks the promise: see `OwnershipChecker`. */
 export function check(history: Iterable<Sample>, bounds: Bounds = documented): Violation[] {
-  const violations: Violation[] = [];
-  const open = new Map<string, { since: Millis; isReported: boolean }>(); // address, kind and part of the cluster -> since when
-  let last = Number.NEGATIVE_INFINITY;
-  for (const sample of history) {
-    if (sample.at < last) throw new RangeError(`Cannot check a history: ${sample.at} ms comes after ${last} ms`);
-    last = sample.at;
-    const seen = new Set<string>();
-    for (const { address, kind, part, what } of wrongs(sample)) {
-      const key = `${address} ${kind} ${part}`;
-      seen.add(key);
-      const since = open.get(key) ?? { since: sample.at, isReported: false };
-      open.set(key, since);
-      if (since.isReported || sample.at - since.since <= bounds[kind]) continue;
-      since.isReported = true;
-      violations.push({ address, kind, since: since.since, found: sample.at, what });
-    }
-    for (const key of open.keys()) if (!seen.has(key)) open.delete(key);
+  const checker = new OwnershipChecker(bounds);
+  return [...history].flatMap((sample) => checker.add(sample));
+}
+
+/**
+ * Finds what breaks the promise while a history goes on: each violation once, until it is over and forgotten. What lasts is counted for each address
+ * and node, or pair of nodes, whoever else comes and goes meanwhile.
+ */
+export class OwnershipChecker {
+  readonly #bounds: Bounds;
+  readonly #lasting = new LastingWrongs();
+  readonly #reported = new Map<string, readonly string[]>(); // address and kind -> what was wrong for too long
+
+  constructor(bounds: Bounds = documented) {
+    this.#bounds = bounds;
   }
-  return violations;
+
+  /** Takes the next moment. @returns what has lasted too long since @throws {RangeError} where time goes back */
+  add(sample: Sample): Violation[] {
+    const wrongs = new Map([...wrongsOf(sample)].map((wrong) => [`${wrong.address} ${wrong.kind} ${wrong.who}`, wrong]));
+    const tooLong = new Map<string, { violation: Violation; keys: string[] }>(); // address and kind -> all of these
+    for (const [key, { since, lasted }] of this.#lasting.at(sample.at, wrongs.keys())) {
+      const { address, kind, what } = wrongs.get(key) as Wrong;
+      if (lasted <= this.#bounds[kind]) continue;
+      const violation = { address, kind, since, found: sample.at, what };
+      const same = tooLong.get(`${address} ${kind}`) ?? { violation, keys: [] };
+      same.keys.push(key);
+      tooLong.set(`${address} ${kind}`, same);
+    }
+    for (const [about, keys] of this.#reported) if (!keys.some((key) => this.#lasting.has(key))) this.#reported.delete(about);
+    const fresh = [...tooLong].filter(([about]) => !this.#reported.has(about));
+    for (const [about, { keys }] of tooLong) this.#reported.set(about, [...(this.#reported.get(about) ?? []), ...keys]);
+    return fresh.map(([, { violation }]) => violation);
+  }
 }
 
 interface Wrong extends Pick<Violation, "address" | "kind" | "what"> {
-  /** The nodes that agree on one another. */
-  readonly part: string;
+  /** The node that is concerned, or the pair of nodes. */
+  readonly who: string;
 }
 
 /** What is not to last at this moment. */
-function* wrongs(sample: Sample): Iterable<Wrong> {
+function* wrongsOf(sample: Sample): Iterable<Wrong> {
+  const addresses = new Set([...sample.answers.keys(), ...sample.candidates.keys()]);
   for (const nodes of agreeingParts(sample)) {
-    const part = nodes.join();
     const isHere = (node: string) => nodes.includes(node);
-    for (const [address, all] of sample.candidates) {
-      const able = all.filter(isHere);
+    for (const address of addresses) {
+      const able = (sample.candidates.get(address) ?? []).filter(isHere);
       const answering = (sample.answers.get(address) ?? []).filter(isHere);
-      const wrong = (kind: Wrong["kind"], what: string): Wrong => ({ address, part, kind, what });
-      if (answering.length > 1) yield wrong("twoOwners", `${answering.join(" and ")} answer`);
-      if (able.length > 0 && answering.length === 0)
-        yield wrong("noOwner", `nobody of ${part} answers, and ${able.join(" or ")} could`);
-      const named = nodes.flatMap((node) => {
-        const owner = sample.owners.get(node)?.get(address);
-        return owner === undefined ? [] : [`${node} says ${owner}`];
+      const wrong = (kind: Wrong["kind"], who: string, what: string): Wrong => ({ address, kind, who, what });
+      for (const [index, one] of answering.entries())
+        for (const other of answering.slice(index + 1))
+          yield wrong("twoOwners", `${one},${other}`, `${answering.join(" and ")} answer`);
+      if (answering.length === 0)
+        for (const node of able) yield wrong("noOwner", node, `nobody of ${nodes} answers, and ${able.join(" or ")} could`);
+      const [owner, ...more] = answering;
+      if (owner === undefined || more.length > 0) continue;
+      const views = nodes.flatMap((node) => {
+        const named = sample.owners.get(node)?.get(address);
+        return named === undefined ? [] : [{ node, named }];
       });
-      const isRight = (each: string) => answering.some((node) => each.endsWith(` says ${node}`));
-      if (answering.length === 1 && !named.every(isRight))
-        yield wrong("otherView", `${named.join(", ")}; ${answering.join()} answers`);
+      const said = views.map(({ node, named }) => `${node} says ${named}`).join(", ");
+      for (const { node, named } of views) if (named !== owner) yield wrong("otherView", node, `${said}; ${owner} answers`);
     }
   }
 }

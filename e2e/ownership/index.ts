@@ -2,5 +2,6 @@
  * Who owned what when, as each node and the wire saw it, and whether that keeps promise 2 of docs/reliability.md. The checker knows histories alone:
  * nothing of how owners are found. Simulated clusters and labs make such histories. Times are milliseconds.
  */
-export { agreeingParts, type Bounds, check, documented, type Violation } from "./check.ts";
+export { agreeingParts, type Bounds, check, documented, OwnershipChecker, type Violation } from "./check.ts";
+export { LastingWrongs } from "./lasting.ts";
 export type { Sample } from "./sample.ts";

@@ -109,6 +109,13 @@ const regressions: Record<string, Omit<History, "seed"> & { readonly seeds?: rea
       { at: 12_000, act: { type: "killController", index: 1, length: 5_000 } },
     ],
   },
+  "an owner that alone loses the API goes on answering while others advertise the address by BGP, until another one answers": {
+    nodes: 3,
+    loss: 0,
+    config: firstConfig,
+    services: { a: { ...spec, pool: "both", endpoints: [0, 2], isLocal: true } },
+    acts: [{ at: 1_000, act: { type: "cutApi", of: { speaker: 2 }, length: 80_000 } }],
+  },
   "a node that gets the address of another one while it runs is in the ring again, and shares no address with others for good": {
     nodes: 5,
     loss: 0,

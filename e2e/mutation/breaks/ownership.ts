@@ -43,7 +43,7 @@ export const ownership: readonly Break[] = [
     file: "speaker/core/announcers.ts",
     before: "(isOwner || (isByRoute && !isBesideOwner))",
     after: "(isOwner || isByRoute)",
-    tests: ["speaker/core/api-view.test.ts", "e2e/ownership/simulated.test.ts"],
+    tests: ["speaker/core/api-view.test.ts", "e2e/simulation/cluster.test.ts"],
   },
   {
     file: "speaker/core/announcers.ts",

@@ -23,7 +23,7 @@ export interface ApiWeather {
 type Answer = Awaited<ReturnType<HttpClient["json"]>>;
 
 const connectTimeoutMs: Millis = 30_000;
-// Until the kernel gives a connection up.
+// Until the kernel gives a silent connection up, as pkg/k8s has it ask for signs of life: after 2 s, three times, a second apart.
 const keepAliveMs: Millis = 5_000;
 const bookmarkMs: Millis = 60_000;
 
@@ -38,6 +38,7 @@ export class ApiConnection implements HttpClient {
   readonly #weather: ApiWeather;
   readonly #streams = new Set<WatchStream>();
   #isCut = false;
+  #cuts = 0;
 
   constructor(api: KubernetesApi, process: SimulatedProcess, time: Time, weather: ApiWeather) {
     this.#api = api;
@@ -46,10 +47,20 @@ export class ApiConnection implements HttpClient {
     this.#weather = weather;
   }
 
-  /** Nothing passes until it is mended. Watches notice nothing; what they miss comes then, unless the server has ended them. */
+  /**
+   * Nothing passes until it is mended. Watches notice nothing until the process's kernel gives them up; where it is mended before, what they missed
+   * comes then, unless the server has ended them.
+   */
   set isCut(cut: boolean) {
+    if (cut === this.#isCut) return;
     this.#isCut = cut;
     if (!cut) for (const stream of this.#streams) stream.flush();
+    else {
+      const which = ++this.#cuts;
+      this.#time.schedule(this.#time.now + keepAliveMs, () => {
+        if (this.#isCut && this.#cuts === which) this.breakWatches();
+      });
+    }
   }
 
   get isCut(): boolean {

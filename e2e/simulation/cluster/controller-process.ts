@@ -34,7 +34,7 @@ export class ControllerProcess {
       cluster,
       namespace,
       name: "controller",
-      identity: process.name,
+      identity: `${process.name}_${Math.floor(random() * 2 ** 32).toString(16)}`, // Another one in each life.
       timings: { leaseMs, renewDeadlineMs: leaseMs * 0.75, retryMs: leaseMs / 4 },
       log: silentLog,
       clock,

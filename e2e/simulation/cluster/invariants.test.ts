@@ -99,10 +99,61 @@ test("an address that two nodes answer for is found after the time of a hand-ove
   await scene.pass(5_000);
   assert.equal(scene.invariants.problem, undefined);
   await scene.pass(5_000);
-  assert.match(scene.found ?? "", /is at node-0 and node-1 since/);
+  assert.match(scene.found ?? "", /: node-0 and node-1 answer, since/);
   const other = await Scene.atRest();
   for (const node of [0, 1]) other.speaker(node).announced.delete(other.cluster.status("a")[0] ?? "");
   assert.match(other.found ?? "", /of a is at nobody, of node-1/);
+});
+
+test("an address of nobody for more than 8 s is found, and two owners of which one stops for a moment again and again", async () => {
+  const nobody = await Scene.atRest();
+  const [address = ""] = nobody.cluster.status("a");
+  for (const node of [0, 1]) nobody.speaker(node).announced.delete(address);
+  await nobody.pass(8_000);
+  assert.equal(nobody.invariants.problem, undefined);
+  await nobody.pass(200);
+  assert.match(
+    nobody.invariants.problem ?? "",
+    /192\.0\.2\.\d: nobody of node-0,node-1 answers, and node-0 or node-1 could, since/,
+  );
+  const two = await Scene.atRest();
+  for (let i = 0; i < 3; i++) {
+    for (const node of [0, 1]) two.speaker(node).announced.add(address);
+    await two.pass(4_000);
+    two.speaker(0).announced.delete(address);
+    await two.pass(100);
+  }
+  assert.match(two.invariants.problem ?? "", /: node-0 and node-1 answer, since/);
+});
+
+test("a node that names another owner than the one that answers is found, but for one that has lost the API", async () => {
+  for (const hasLostApi of [false, true]) {
+    const scene = await Scene.atRest();
+    const [address = ""] = scene.cluster.status("a");
+    scene.speaker(0).connection.isCut = hasLostApi;
+    const { placements } = scene.speaker(0).state;
+    const [placement] = placements.get(address) ?? [];
+    assert.ok(placement?.owner === "node-1");
+    placements.set(address, [{ ...placement, owner: "node-0" }]);
+    await scene.pass(9_000);
+    const found = /192\.0\.2\.\d: node-0 says node-0, node-1 says node-1; node-1 answers, since/;
+    if (hasLostApi) assert.equal(scene.invariants.problem, undefined);
+    else assert.match(scene.invariants.problem ?? "", found);
+  }
+});
+
+test("the kernel of a speaker whose way to the API is cut gives its watches up after 5 s, in each cut anew", async () => {
+  const scene = await Scene.atRest();
+  const { connection, state } = scene.speaker(0);
+  const hasLostApi = () => state.apiView.lostSince !== Infinity;
+  connection.isCut = true;
+  await scene.pass(3_000);
+  connection.isCut = false;
+  connection.isCut = true;
+  await scene.pass(4_000);
+  assert.equal(hasLostApi(), false);
+  await scene.pass(4_000);
+  assert.equal(hasLostApi(), true);
 });
 
 test("a speaker that starts and announces while it reaches none of those that do is found", async () => {

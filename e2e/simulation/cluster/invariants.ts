@@ -1,9 +1,11 @@
+import { LastingWrongs, OwnershipChecker } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
 import { renumberAnnotation } from "#pkg/live-config";
 import { movedConfig } from "./history.ts";
 import type { Change, RawObject } from "./kubernetes-api.ts";
 import { lifetimeMs } from "./nic-addresses.ts";
 import { keyOf, namespace, type ServiceSpec } from "./objects.ts";
+import { candidatesOf, sampleOf } from "./ownership-sample.ts";
 import { ingressOf, prefixOf, type SimulatedCluster } from "./simulated-cluster.ts";
 import type { SpeakerProcess } from "./speaker-process.ts";
 
@@ -17,17 +19,19 @@ const noticeMs: Millis = 1_500;
 /**
  * What is promised, and watched while a history runs. Problems are sentences for people.
  *
- * Always: one controller at most may write; an address is at one Service, or at several that may share it; it does not change unless somebody changed
- * what the Service asks for; a router has no route through a node that is gone for longer than it takes to find out; two nodes that reach one another
- * do not both answer for an address for longer than a hand-over; a speaker that has reached none that announced since it started announces nothing
- * while others are Ready; one that may not put addresses on its node's NIC announces none that would be there. At the end: everything is as a cluster
- * that starts anew would have it.
+ * Always: one controller at most may write; an address is at one Service, or at several that may share it; it does not change unless somebody
+ * changed what the Service asks for; a router has no route through a node that is gone for longer than it takes to find out; two nodes that reach
+ * one another do not both answer for an address for longer than a hand-over; somebody answers for one while a node could, and all nodes that see
+ * the API name the one that does; a speaker that has reached none that announced since it started announces nothing while others are Ready; one
+ * that may not put addresses on its node's NIC announces none that would be there. At the end: everything is as a cluster that starts anew would
+ * have it.
  */
 export class Invariants {
   problem: string | undefined;
   readonly #touched = new Set<string>(); // keys of Services that people changed since they got what they have
   readonly #mayAnnounce = new WeakSet<SpeakerProcess>();
-  readonly #twiceSince = new Map<string, Millis>(); // address -> since when two answer for it that could know
+  readonly #ownership = new OwnershipChecker();
+  readonly #twice = new LastingWrongs(); // Which two answer for an address, and could know.
 
   /** For the API's changes, in their order. */
   changed(cluster: SimulatedCluster, { plural, key, type, object, before }: Change, byPeople: boolean): void {
@@ -151,24 +155,28 @@ export class Invariants {
   }
 
   #checkOwners(cluster: SimulatedCluster): void {
+    for (const { address, since, what } of this.#ownership.add(sampleOf(cluster)))
+      this.#found(cluster, `${address}: ${what}, since ${since} ms`);
     const agreed = cluster.ring.isConverged();
-    const owners = cluster.owners();
-    for (const [address, nodes] of owners) {
-      // A kernel whose speaker was killed goes on for the address's lifetime, also when there is a new one that has not found what is wanted yet.
-      const isWanted = (node: number) => {
-        const { process, announced } = cluster.speakers.get(node) ?? {};
-        return process?.isRunning === true && announced?.has(address) === true;
-      };
-      const within = nodes.every(isWanted) ? handOverMs : Math.max(handOverMs, lifetimeMs + noticeMs);
-      const hear = nodes.every((from) => nodes.every((to) => from === to || cluster.ring.reaches(from, to)));
-      const bad = agreed && hear && nodes.length > 1 && nodes.every((node) => !cluster.speakers.get(node)?.process.isStalled);
-      if (!bad) this.#twiceSince.delete(address);
-      else if (!this.#twiceSince.has(address)) this.#twiceSince.set(address, cluster.now);
-      const since = this.#twiceSince.get(address);
-      if (since !== undefined && cluster.now - since > within)
-        this.#found(cluster, `${address} is at ${nodes.map((node) => `node-${node}`).join(" and ")} since ${since} ms`);
-    }
-    for (const address of this.#twiceSince.keys()) if (!owners.has(address)) this.#twiceSince.delete(address);
+    const isStalled = (node: number) => cluster.speakers.get(node)?.process.isStalled;
+    const hear = (one: number, other: number) => cluster.ring.reaches(one, other) && cluster.ring.reaches(other, one);
+    // A kernel whose speaker was killed goes on for the address's lifetime, also when there is a new one that has not found what is wanted yet.
+    const isWanted = (node: number, address: string) => {
+      const { process, announced } = cluster.speakers.get(node) ?? {};
+      return process?.isRunning === true && announced?.has(address) === true;
+    };
+    const pairs = new Map<string, Millis>(); // what is wrong -> how long it may last
+    for (const [address, nodes] of agreed ? cluster.owners() : [])
+      for (const [index, one] of nodes.entries())
+        for (const other of nodes.slice(index + 1)) {
+          if (!hear(one, other) || isStalled(one) || isStalled(other)) continue;
+          const within = [one, other].every((node) => isWanted(node, address))
+            ? handOverMs
+            : Math.max(handOverMs, lifetimeMs + noticeMs);
+          pairs.set(`${address} is at node-${one} and node-${other}`, within);
+        }
+    for (const [pair, { since, lasted }] of this.#twice.at(cluster.now, pairs.keys()))
+      if (lasted > (pairs.get(pair) ?? Infinity)) this.#found(cluster, `${pair} since ${since} ms`);
   }
 
   /** A speaker may announce once it could have met another one that may, in however many steps, or once none of these was Ready. */
@@ -200,18 +208,6 @@ function isStranded({ api }: SimulatedCluster, addresses: readonly string[]): bo
 
 function fieldOf(of: unknown, name: string): unknown {
   return (of as Readonly<Record<string, unknown>> | undefined)?.[name];
-}
-
-/** The nodes that may announce an address of these Services, which share it; all of them, sorted. */
-export function candidatesOf(cluster: SimulatedCluster, sharers: readonly ServiceSpec[]): number[] {
-  const able = [...cluster.speakers]
-    .filter(([node, { process }]) => process.isRunning && !cluster.excluded.has(node))
-    .map(([node]) => node)
-    .sort((a, b) => a - b);
-  const may = able.filter((node) =>
-    sharers.some(({ isLocal, endpoints }) => (isLocal ? endpoints.includes(node) : endpoints.length > 0)),
-  );
-  return may;
 }
 
 /**

@@ -13,6 +13,7 @@ export class SimulatedProcess {
   readonly clock: Clock;
   readonly random: Random;
   readonly #time: Time;
+  readonly #waiting: (() => void)[] = []; // What was due while it stood still, in that order.
   #stalledUntil: Millis = -Infinity;
   #isRunning = true;
 
@@ -43,21 +44,30 @@ export class SimulatedProcess {
     return this.#time.now < this.#stalledUntil;
   }
 
-  /** Runs `fn` in the process at this simulated time, or when it goes on; never once it has ended. */
+  /** Runs `fn` in the process at this simulated time or, in the order in which it was due, when it goes on; never once it has ended. */
   at(at: Millis, fn: () => void): void {
-    this.#time.schedule(Math.max(at, this.#stalledUntil, this.#time.now), () => {
-      if (!this.#isRunning) return;
-      if (this.isStalled) this.at(at, fn);
-      else fn();
+    this.#time.schedule(Math.max(at, this.#time.now), () => {
+      this.#waiting.push(fn);
+      this.#work();
     });
   }
 
+  /** Stands still for so long, or as long as an earlier stall has it. */
   stall(duration: Millis): void {
     this.#stalledUntil = Math.max(this.#stalledUntil, this.#time.now + duration);
+    this.#time.schedule(this.#stalledUntil, () => this.#work());
   }
 
   /** Ends it without a word. */
   kill(): void {
     this.#isRunning = false;
+  }
+
+  #work(): void {
+    while (this.#isRunning && !this.isStalled) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      next();
+    }
   }
 }

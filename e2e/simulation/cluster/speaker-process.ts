@@ -192,6 +192,11 @@ export class SpeakerProcess {
     return this.process.isRunning && this.state.isStarted;
   }
 
+  /** The nodes that are members of the ring as far as it knows; while it follows its node to another address, those that were before too. */
+  get members(): readonly string[] {
+    return this.#memberlist.members().map(({ name }) => name);
+  }
+
   setCarrier(running: boolean): void {
     this.#hasCarrier = running;
     this.#interfaceChanged();

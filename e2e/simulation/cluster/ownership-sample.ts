@@ -1,12 +1,11 @@
-import { members, nameOf } from "#pkg/memberlist/testing";
-import { candidatesOf } from "../simulation/cluster/invariants.ts";
-import type { ServiceSpec } from "../simulation/cluster/objects.ts";
-import type { SimulatedCluster } from "../simulation/cluster/simulated-cluster.ts";
-import type { Sample } from "./sample.ts";
+import type { Sample } from "#e2e/ownership";
+import { nameOf } from "#pkg/memberlist/testing";
+import type { ServiceSpec } from "./objects.ts";
+import type { SimulatedCluster } from "./simulated-cluster.ts";
 
 /**
  * What a simulated cluster is like at this moment. A node may announce what the API says that it may, once it knows so itself: one that has lost the
- * API knows neither what is new nor what is over.
+ * API knows neither what is new nor what is over, nor does it say who the owners are. What kernels answer for beyond their speakers is left out.
  */
 export function sampleOf(cluster: SimulatedCluster): Sample {
   const { ring, now, withoutCarrier } = cluster;
@@ -22,21 +21,17 @@ export function sampleOf(cluster: SimulatedCluster): Sample {
     return found;
   };
   const hears = new Map<string, string[]>();
-  const ringMembers = new Map<string, string[]>();
+  const ringMembers = new Map<string, readonly string[]>();
   const owners = new Map<string, Map<string, string | undefined>>();
   const candidates = new Map<string, string[]>();
-  for (const [node, { state }] of running) {
+  for (const [node, speaker] of running) {
+    const { state, connection } = speaker;
     const name = nameOf(node);
     hears.set(
       name,
       running.flatMap(([other]) => (other !== node && reaches(node, other) ? [nameOf(other)] : [])),
     );
-    ringMembers.set(
-      name,
-      members(ring.ring(node))
-        .filter(({ status }) => status === "alive")
-        .map((member) => member.node),
-    );
+    ringMembers.set(name, speaker.members);
     const views = new Map<string, string | undefined>();
     for (const [address, placements] of state.placements)
       for (const placement of placements) {
@@ -45,10 +40,26 @@ export function sampleOf(cluster: SimulatedCluster): Sample {
         if (placement.candidates.includes(name) && isOnLan(node) && mayAnnounce(address).includes(node))
           candidates.set(address, [...(candidates.get(address) ?? []), name]);
       }
-    owners.set(name, views);
+    const hasLostApi = connection.isCut || state.apiView.lostSince !== Infinity;
+    if (!hasLostApi) owners.set(name, views);
   }
-  const answers = new Map([...cluster.owners()].map(([address, nodes]) => [address, nodes.map(nameOf)] as const));
+  const isBySpeaker = (node: number, address: string) => cluster.speakers.get(node)?.announced.has(address) === true;
+  const answers = new Map<string, string[]>();
+  for (const [address, nodes] of cluster.owners())
+    answers.set(address, nodes.filter((node) => isBySpeaker(node, address)).map(nameOf));
   return { at: now, answers, candidates, hears, members: ringMembers, owners };
+}
+
+/** The nodes that may announce an address of these Services, which share it; all of them, sorted. */
+export function candidatesOf(cluster: SimulatedCluster, sharers: readonly ServiceSpec[]): number[] {
+  const able = [...cluster.speakers]
+    .filter(([node, { process }]) => process.isRunning && !cluster.excluded.has(node))
+    .map(([node]) => node)
+    .sort((a, b) => a - b);
+  const may = able.filter((node) =>
+    sharers.some(({ isLocal, endpoints }) => (isLocal ? endpoints.includes(node) : endpoints.length > 0)),
+  );
+  return may;
 }
 
 function servicesOn(cluster: SimulatedCluster, address: string): ServiceSpec[] {

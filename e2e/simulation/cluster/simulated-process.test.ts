@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SimulatedClock, seededRandom } from "#pkg/clock";
+import { SimulatedProcess, type Time } from "./simulated-process.ts";
+
+function started() {
+  const clock = new SimulatedClock();
+  const time: Time = {
+    get now() {
+      return clock.now();
+    },
+    schedule: (at, fn) => void clock.schedule("test", at, fn),
+  };
+  return { clock, process: new SimulatedProcess("a", time, seededRandom(1), 0) };
+}
+
+test("what is due while a process stands still is done in its order when it goes on, also where it stands still for longer than first said", () => {
+  const { clock, process } = started();
+  const done: string[] = [];
+  process.stall(1_000);
+  process.at(100, () => done.push("first"));
+  clock.advanceTo(200);
+  process.stall(2_000);
+  process.at(300, () => done.push("second"));
+  clock.advanceTo(2_199);
+  assert.deepEqual(done, []);
+  clock.advanceTo(2_200);
+  assert.deepEqual(done, ["first", "second"]);
+  process.stall(1_000);
+  process.at(2_300, () => assert.fail("it has ended"));
+  process.kill();
+  clock.advanceTo(10_000);
+});
