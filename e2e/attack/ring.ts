@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { readFile, rm } from "node:fs/promises";
-import { connect } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -253,10 +253,62 @@ export const ringGarbage: Scene = {
 };
 
 const replaySeconds = 10;
+/** By then no member knows one as a node that left before the packets were sent. */
+const forgottenAfterMillis = 40_000;
+
+/** Passes connections on to a member, and keeps what whoever opens them writes. */
+class Tap implements AsyncDisposable {
+  readonly address: string;
+  readonly port: number;
+  readonly #server: Server;
+  #written = Buffer.alloc(0);
+
+  private constructor(server: Server, address: string, port: number) {
+    this.#server = server;
+    this.address = address;
+    this.port = port;
+  }
+
+  static async open(address: string, { address: host, port }: Pick<RingProcess, "address" | "port">): Promise<Tap> {
+    const server = createServer((near) => {
+      const far = connect({ host, port });
+      near.on("data", (octets) => {
+        tap.#written = Buffer.concat([tap.#written, octets]);
+        far.write(octets);
+      });
+      far.on("data", (octets) => near.write(octets));
+      near.on("end", () => far.end());
+      far.on("end", () => near.end());
+      for (const socket of [near, far]) socket.on("error", () => {});
+    });
+    const tap = new Tap(server, address, port);
+    server.listen({ host: address, port });
+    await once(server, "listening");
+    return tap;
+  }
+
+  get written(): Buffer {
+    return this.#written;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close();
+  }
+}
+
+/** Writes that to a member on a connection of its own, and waits until it is closed. */
+async function say(octets: Buffer, { address, port }: Pick<RingProcess, "address" | "port">, from: string): Promise<void> {
+  const socket = connect({ host: address, port, localAddress: from });
+  socket.on("error", () => {});
+  socket.resume();
+  socket.write(octets);
+  await once(socket, "close");
+}
 
 export const ringReplay: Scene = {
   name: "ring-replay",
-  tried: "a host sends every member all packets again that a member received while another left, came back and was suspected",
+  tried:
+    "a host sends every member all packets again that a member received while another left, came back and was suspected, and when that one has left and is forgotten, what it sent on a stream when it joined",
   async run() {
     const capture = join(tmpdir(), `ingot-ring-${process.pid}.capture`);
     await using stack = new AsyncDisposableStack();
@@ -266,7 +318,8 @@ export const ringReplay: Scene = {
     if (first === undefined || third === undefined) throw new Error("Cannot attack: the ring is empty");
     const witness = { name: "witness", address: beside(first, 100), port: first.port, key };
     const captured = stack.use(await Ring.start("ingot", { ...witness, flags: ["--timing=fast", `--capture=${capture}`] }));
-    await captured.join(first);
+    const tap = stack.use(await Tap.open(beside(first, 150), first));
+    await captured.join(tap);
     await sleep(1000);
     await third.request("leave", "left");
     await third.kill();
@@ -291,6 +344,8 @@ export const ringReplay: Scene = {
       for (const node of ring.nodes)
         for (let index = 0; index < 10; index++, sent++)
           attacker.send(packets[sent % packets.length] ?? "", node.port, node.address);
+    await sleep(forgottenAfterMillis);
+    for (const node of ring.nodes) for (let times = 0; times < 3; times++) await say(tap.written, node, beside(first, 200));
     await sleep(1000);
     const counters = await Promise.all(ring.nodes.map((node) => node.counters()));
     attacker.close();
@@ -301,8 +356,8 @@ export const ringReplay: Scene = {
     const changes = seen.flat().filter((event) => !event.startsWith("counters") && !event.startsWith("members"));
     return {
       seconds: (performance.now() - startedAt) / 1000,
-      effect: `${sent} packets sent, of ${packets.length} captured; ${counters.reduce((sum, { packetsReplayed }) => sum + packetsReplayed, 0)} were known; ${describe(lost)}; members changed: ${[...new Set(changes)].join(", ") || "none"}`,
-      holds: changes.length === 0,
+      effect: `${sent} packets sent, of ${packets.length} captured, and ${3 * ring.nodes.length} streams of ${tap.written.length} octets; ${counters.reduce((sum, { packetsReplayed }) => sum + packetsReplayed, 0)} were known; ${describe(lost)}; members changed: ${[...new Set(changes)].join(", ") || "none"}`,
+      holds: changes.length === 0 && tap.written.length > 0,
     };
   },
 };
