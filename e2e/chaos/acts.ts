@@ -74,6 +74,12 @@ export function subjectOf(what: What): string {
   }
 }
 
+/** Whether a node's speaker does not run then, stands still, or is not on the LAN. */
+export function endsSpeaker(what: What, node: number): boolean {
+  if (!("node" in what) || what.node !== node) return false;
+  return ["killSpeaker", "stopSpeaker", "stallSpeaker", "isolate", "unplug", "powerOff"].includes(what.type);
+}
+
 /** For people. */
 export function describeAct({ what }: Act): string {
   if (what.type === "impair") return `impair node${what.node + 1}: ${describeImpairment(what.impairment)}`;
@@ -108,14 +114,21 @@ export function drawActs(seed: number, duration: Millis, nodes: number, can: Rea
       can.has("otherVersion") && pick(random, 4) === 0
         ? { type: "otherVersion", node: pick(random, nodes) }
         : drawWhat(random, nodes, can);
-    const isLong = what.type === "otherVersion" || what.type === "impair" || pick(random, 4) === 0;
-    const length = isLong ? 10_000 + pick(random, 15_000) : 300 + pick(random, 8_000);
-    if (at + length > duration) return acts;
+    const length = drawLength(random, what);
+    if (at > duration) return acts;
+    if (at + length > duration) continue;
     const subject = subjectOf(what);
     if ((busyUntil.get(subject) ?? -Infinity) > at) continue;
     busyUntil.set(subject, at + length + (what.type === "rotateKey" ? keyRestMs : 2_000));
     acts.push({ at, length, what });
   }
+}
+
+/** Some are over before anybody has found out, others not before everybody has, the router's graceful restart included. */
+function drawLength(random: Random, what: What): Millis {
+  if ("node" in what && endsSpeaker(what, what.node) && pick(random, 4) === 0) return 40_000 + pick(random, 20_000);
+  const isLong = what.type === "otherVersion" || what.type === "impair" || pick(random, 4) === 0;
+  return isLong ? 10_000 + pick(random, 15_000) : 300 + pick(random, 8_000);
 }
 
 // In each direction: whoever asks by ARP waits for longer than twice that.

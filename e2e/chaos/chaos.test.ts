@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
-import { type Act, describeAct, drawActs, subjectOf } from "./acts.ts";
+import { type Act, describeAct, drawActs, endsSpeaker, subjectOf } from "./acts.ts";
 import { type Done, gapsOf, spansOf, tellGaps } from "./chronicle.ts";
-import { Observer } from "./observer.ts";
 import { picture } from "./picture.ts";
 import { offsetText } from "./targets/clocks.ts";
-import { shared, type Target } from "./targets/target.ts";
+import { shared } from "./targets/target.ts";
 
 const can = new Set(shared);
 
@@ -20,6 +18,18 @@ test("acts follow from the seed, end in time, and are never done twice to the sa
     for (const earlier of acts.slice(0, index))
       if (subjectOf(earlier.what) === subjectOf(what)) assert.ok(earlier.at + earlier.length < at);
   }
+});
+
+test("some of the acts that end a speaker last longer than a router's hold time and graceful restart", () => {
+  const acts = [1, 2, 3, 4].flatMap((seed) => drawActs(seed, 600_000, 3, can));
+  const ending = acts.filter(({ what }) => "node" in what && endsSpeaker(what, what.node));
+  const long = ending.filter(({ length }) => length >= 40_000);
+  assert.deepEqual(
+    [...new Set(long.map(({ what }) => what.type))].sort(),
+    [...new Set(ending.map(({ what }) => what.type))].sort(),
+  );
+  assert.ok(long.length * 2 < ending.length, "most are shorter");
+  for (const { length } of acts) assert.ok(length < 60_000);
 });
 
 test("clocks are set only where that can be done, by as much as the seed says, and the act says by how much", () => {
@@ -42,7 +52,7 @@ test("cables are bad in all ways, and the act says in which", () => {
 });
 
 const kill: Act = { at: 1_000, length: 2_000, what: { type: "killSpeaker", node: 0 } };
-const done: Done[] = [{ act: kill, from: 1_000, undoneFrom: 3_000, hasFailed: false, to: 3_000 }];
+const done: Done[] = [{ act: kill, from: 1_000, inEffectFrom: 1_000, undoneFrom: 3_000, hasFailed: false, to: 3_000 }];
 const answers = (nodes: readonly string[]) => new Map([["192.0.2.1", nodes]]);
 const samples = [
   { at: 0, answers: answers(["node1"]) },
@@ -62,6 +72,30 @@ test("gaps are told with what was done to the cluster then", () => {
     { address: "192.0.2.1", from: 1_200, to: 1_600, causes: ["killSpeaker node1"] },
     { address: "192.0.2.1", from: 20_000, to: 21_000, causes: [] },
   ]);
+});
+
+test("what cannot be the cause of a gap is none, though it was done then", () => {
+  const nobody = new Map([["192.0.2.1", [{ from: 1_500, to: 2_500, nodes: [] }]]]);
+  const causes = (what: Act["what"]) =>
+    gapsOf(
+      nobody,
+      done.map((one) => ({ ...one, act: { ...kill, what } })),
+    )[0]?.causes;
+  assert.deepEqual(causes({ type: "killRouter" }), []);
+  assert.deepEqual(causes({ type: "fillPool" }), []);
+  assert.deepEqual(causes({ type: "cutApi", node: 0 }), ["cutApi node1"]);
+  assert.deepEqual(causes({ type: "isolateControlPlane" }), ["isolateControlPlane"]);
+});
+
+test("what began after a gap did is not its cause", () => {
+  const nobody = new Map([["192.0.2.1", [{ from: 1_500, to: 12_000, nodes: [] }]]]);
+  const causes = (from: number) =>
+    gapsOf(
+      nobody,
+      done.map((one) => ({ ...one, from, to: undefined })),
+    )[0]?.causes;
+  assert.deepEqual(causes(2_500), ["killSpeaker node1"], "a question waits for an answer that long");
+  assert.deepEqual(causes(2_501), []);
 });
 
 test("of many gaps the long ones are told, and the others counted by what was done then", () => {
@@ -91,32 +125,4 @@ test("the picture has a row for each address and act, and nothing in it is taken
   assert.equal(svg.match(/<rect x=/g)?.length, 3, "two spans with an owner, and an act");
   assert.match(svg, /&lt;node2>/);
   assert.doesNotMatch(svg, /<node2>/);
-});
-
-test("a speaker that waits for the others could not announce, and is looked at otherwise as any other; one of before that does not say could", async () => {
-  const answersOf = (name: string, node: () => unknown) => ({
-    name,
-    mac: name,
-    ask: async (path: string) => (path === "/v1/node" ? node() : { members: [{ node: name, active: true }] }),
-  });
-  const nodes = [
-    answersOf("waits", () => ({ verdicts: [{ cause: "waiting" }] })),
-    answersOf("announces", () => ({ verdicts: [{ cause: "announcing" }] })),
-    answersOf("of before", () => {
-      throw new SyntaxError("Unexpected token 'N', \"Not found\" is not valid JSON");
-    }),
-  ];
-  const asked = async () => [{ at: performance.now(), answers: { "192.0.2.1": ["waits", "announces"] } }];
-  const target = { nodes, services: new Map(), asked } as unknown as Target;
-  const known = { mayBeGone: () => false, goneSince: () => undefined, isCut: () => false, routerSince: undefined };
-  const observer = new Observer(target, { ...known, now: () => performance.now() }, 0);
-  const watching = observer.watch();
-  while (observer.samples.length < 3) await sleep(50);
-  observer.stop();
-  await watching;
-  const { candidates, hears, members, answers } = observer.samples.at(-1) ?? assert.fail();
-  assert.deepEqual(candidates.get("192.0.2.1"), ["announces", "of before"]);
-  assert.deepEqual(hears.get("announces"), ["waits", "of before"]);
-  assert.deepEqual(members.get("waits"), ["waits"]);
-  assert.deepEqual(answers.get("192.0.2.1"), ["waits", "announces"]);
 });

@@ -1,13 +1,15 @@
 import type { Sample } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
 import { counted } from "#pkg/text";
-import { type Act, describeAct } from "./acts.ts";
+import { type Act, describeAct, type What } from "./acts.ts";
 
 /** An act as it was carried out. */
 export interface Done {
   readonly act: Act;
   readonly from: Millis;
-  /** Undefined before that. */
+  /** When it was done; undefined before that. */
+  inEffectFrom: Millis | undefined;
+  /** When undoing began; undefined before that. */
   undoneFrom: Millis | undefined;
   /** Doing or undoing it failed. */
   hasFailed: boolean;
@@ -24,12 +26,32 @@ export interface Span {
 
 export interface Gap extends Pick<Span, "from" | "to"> {
   readonly address: string;
-  /** What was under way then, or had ended shortly before; none: nobody knows. */
+  /** What can be its cause and was under way when it began, or had ended shortly before; none: nobody knows. */
   readonly causes: readonly string[];
 }
 
 // What an act leaves behind may show so long after its end.
 const aftermathMs: Millis = 5_000;
+
+// An answer that an act holds up may be one to a question from before.
+const answerMs: Millis = 1_000;
+
+// They take nobody from the LAN or the ring, and no Pods. Who answers asks neither controller, router, nor the time of day.
+const harmless: ReadonlySet<What["type"]> = new Set([
+  "killController",
+  "stopController",
+  "stallController",
+  "fillControllerDisk",
+  "setControllerClock",
+  "setClock",
+  "killRouter",
+  "freezeRouter",
+  "refusedConfiguration",
+  "otherConfiguration",
+  "moreServices",
+  "fillPool",
+  "rotateKey",
+]);
 
 /** Who answered for each address when: address -> spans, one after the other. */
 export function spansOf(samples: readonly Pick<Sample, "at" | "answers">[], end: Millis): Map<string, Span[]> {
@@ -47,20 +69,23 @@ export function spansOf(samples: readonly Pick<Sample, "at" | "answers">[], end:
   return spans;
 }
 
-/** When nobody answered, and what was done to the cluster then. */
+/** When nobody answered, and what was done to the cluster then that can be the cause. */
 export function gapsOf(spans: ReadonlyMap<string, readonly Span[]>, done: readonly Done[]): Gap[] {
   return [...spans].flatMap(([address, all]) =>
     all
       .filter(({ nodes }) => nodes.length === 0)
       .map(({ from, to }) => {
-        const near = done.filter((one) => one.from <= to && (one.to ?? Infinity) + aftermathMs >= from);
+        const near = done.filter(
+          ({ act, from: began, to: ended = Infinity }) =>
+            !harmless.has(act.what.type) && began <= from + answerMs && ended + aftermathMs >= from,
+        );
         return { address, from, to, causes: near.map(({ act }) => describeAct(act)) };
       }),
   );
 }
 
-// Another node answers in less, also on a busy machine. Of a bad cable there are many that are shorter.
-const longMs: Millis = 1_000;
+/** Another node answers in less, also on a busy machine. Of a bad cable there are many that are shorter. */
+export const longMs: Millis = 1_000;
 
 /** The long ones by themselves, the longest first, and what was under way in how many of all; a gap counts for each act that was. */
 export function tellGaps(gaps: readonly Gap[]): string[] {

@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { LabRefused } from "#e2e/lab";
-import { agreeingParts, check } from "#e2e/ownership";
 import { routerRefusal } from "#e2e/routers";
 import { drawActs } from "./acts.ts";
 import { gapsOf, seconds, spansOf, tellGap, tellGaps } from "./chronicle.ts";
@@ -11,6 +10,7 @@ import { startKubernetesTarget } from "./targets/kubernetes.ts";
 import { startLabTarget } from "./targets/lab.ts";
 import type { Target } from "./targets/target.ts";
 import { checkOut } from "./targets/version.ts";
+import { judge, type Verdict } from "./verdict.ts";
 
 /** `make chaos`: faults drawn by a seed on real processes, watched from outside. */
 const seed = Number(process.env.SEED || Date.now() % 1_000_000);
@@ -18,6 +18,11 @@ const minutes = Number(process.env.MINUTES || 5);
 const beside = process.env.BESIDE ?? "";
 const cluster = process.env.CLUSTER || "lab";
 const nodes = 3;
+const headings: Readonly<Record<Verdict["result"], string>> = {
+  kept: "All promises were kept.",
+  broken: "Promises were broken:",
+  "not judged": "Not judged: nothing was seen to be wrong, but too little was seen.",
+};
 const folder = fileURLToPath(new URL(`../../.cache/chaos/${seed}/`, import.meta.url));
 
 if (!(minutes > 0)) fail(`MINUTES has to be a number above 0, but is ${process.env.MINUTES}`);
@@ -35,7 +40,7 @@ try {
   const report = tell(course);
   writeFileSync(`${folder}report.txt`, `${report.lines.join("\n")}\n`);
   console.log(`\n${report.lines.join("\n")}`);
-  process.exitCode = report.isKept ? 0 : 1;
+  process.exitCode = report.result === "kept" ? 0 : 1;
 } catch (error) {
   if (!(error instanceof LabRefused)) throw error;
   fail(error.message);
@@ -46,12 +51,11 @@ function startTarget(): Promise<Target> {
   return startLabTarget(nodes, `${folder}logs`, beside === "" ? undefined : checkOut(beside));
 }
 
-function tell({ done, observer, settledAfter, unsettled, end }: Course): { lines: string[]; isKept: boolean } {
-  const { samples, faults, requests } = observer;
+function tell({ done, observer, settledAfter, unsettled, end }: Course): { lines: string[]; result: Verdict["result"] } {
+  const { samples, faults, requests, looks } = observer;
   const spans = spansOf(samples, end);
   const gaps = gapsOf(spans, done);
-  const violations = check(samples);
-  const judged = samples.filter((sample) => agreeingParts(sample).length > 0).length;
+  const { result, reasons, judgedMs } = judge({ samples, gaps, faults, looks, unsettled, end });
   writeFileSync(
     `${folder}timeline.svg`,
     picture(
@@ -62,22 +66,19 @@ function tell({ done, observer, settledAfter, unsettled, end }: Course): { lines
     ),
   );
   writeFileSync(`${folder}gaps.txt`, gaps.map((gap) => `${tellGap(gap)}\n`).join(""));
-  const isKept = settledAfter !== undefined && violations.length === 0 && faults.length === 0;
   const lines = [
-    isKept ? "All promises were kept." : "Promises were broken:",
-    ...violations.map(
-      ({ kind, address, since, found, what }) =>
-        `BROKEN ${kind}: ${address} from ${seconds(since)} to ${seconds(found)} s: ${what}`,
-    ),
-    ...faults.map((fault) => `BROKEN ${fault}`),
-    settledAfter === undefined ? `Not settled: ${unsettled}` : `Settled ${seconds(settledAfter)} s after the last act.`,
-    `\n${done.length} acts in ${seconds(end)} s, of which ${done.filter(({ hasFailed }) => hasFailed).length} failed; ${samples.length} looks at the LAN, at ${judged} of which nodes agreed on who is there`,
+    headings[result],
+    ...reasons,
+    ...(settledAfter === undefined ? [] : [`Settled ${seconds(settledAfter)} s after the last act.`]),
+    `\n${done.length} acts in ${seconds(end)} s, of which ${done.filter(({ hasFailed }) => hasFailed).length} failed`,
+    `${seconds(judgedMs)} s were judged by who answered on the LAN: nodes agreed on who is there`,
+    `Looks that failed although nothing was done to what they look at: ${[...looks].map(([what, { made, failed }]) => `${failed} of ${made} at ${what}`).join(", ")}`,
     ...[...requests].map(([name, { sent, failed }]) => `${name}: ${failed} of ${sent} requests failed`),
     "",
     ...tellGaps(gaps),
     "Each is in gaps.txt, and who answered when in timeline.svg.",
   ];
-  return { lines, isKept };
+  return { lines, result };
 }
 
 function fail(message: string): never {

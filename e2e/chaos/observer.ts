@@ -2,29 +2,32 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Sample } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
 import type { Asked } from "./asker.ts";
-import { addressesOf, gracefulRestartSeconds, holdTimeSeconds, type Target, type TargetNode } from "./targets/target.ts";
+import type { Known } from "./known.ts";
+import { addressesOf, holdersOf, type Target, type TargetNode } from "./targets/target.ts";
 
-/** What is known of the faults, for the judgment of what is seen. */
-export interface Known {
-  now(): Millis;
-  /** Whether a node's speaker may not run, stand still, or not be on the LAN. */
-  mayBeGone(node: number): boolean;
-  /** Since when that is so for certain. */
-  goneSince(node: number): Millis | undefined;
-  /** Whether packets between two nodes are dropped. */
-  isCut(a: number, b: number): boolean;
-  /** Since when the router runs; undefined while it does not. */
-  readonly routerSince: Millis | undefined;
-}
-
-// A router deletes a route within a second of its deadline, and is looked at once a second.
-const maxRouteMs: Millis = (holdTimeSeconds + gracefulRestartSeconds + 3) * 1_000;
 const lookMs = 1_000;
 const lineMs = 200;
+// Who asks on the LAN says so at least once a second, a second late.
+const maxSilenceMs: Millis = 5_000;
 
 interface Conflict {
   readonly address: string;
   readonly other: { readonly mac: string };
+}
+
+/** How often something was looked at where it had to answer, and how many of these looks failed. */
+export interface Looks {
+  readonly made: number;
+  readonly failed: number;
+}
+
+interface Look {
+  /** For people. */
+  readonly at: string;
+  readonly interval: Millis;
+  /** What has to be left alone for the look to succeed, as `subjectOf` names it; nothing where undefined. */
+  readonly subject: string | undefined;
+  readonly look: () => Promise<void>;
 }
 
 /** What was known of the nodes at a moment. */
@@ -39,6 +42,7 @@ export class Observer {
   /** What must not be, besides what samples show. */
   readonly faults: string[] = [];
   readonly requests = new Map<string, { sent: number; failed: number }>(); // Service -> of the client
+  readonly looks = new Map<string, Looks>(); // what was looked at -> looks
   readonly #target: Target;
   readonly #known: Known;
   readonly #beganAt: number;
@@ -46,6 +50,8 @@ export class Observer {
   readonly #waiting = new Set<string>(); // nodes whose speakers have just started, and have not met those whose Pods are Ready
   readonly #macs: ReadonlyMap<string, string>; // MAC address -> node
   readonly #moments: Moment[] = []; // since the last sample
+  readonly #all: readonly Look[];
+  #toldAt: Millis = 0; // when who asks on the LAN said something last
   #isOver = false;
 
   /** @param beganAt when the run began, as `monotonicNow` has it */
@@ -54,20 +60,30 @@ export class Observer {
     this.#known = known;
     this.#beganAt = beganAt;
     this.#macs = new Map(target.nodes.map(({ name, mac }) => [mac, name]));
+    this.#all = [
+      { at: "the LAN", interval: lineMs, subject: undefined, look: () => this.#readLines() },
+      { at: "the router", interval: lookMs, subject: "router", look: () => this.#lookAtRouter() },
+      { at: "the API", interval: lookMs, subject: "control plane", look: () => this.#lookAtApi() },
+      ...target.nodes.flatMap((node): Look[] => [
+        { at: "speakers", interval: lookMs, subject: node.name, look: () => this.#askMembers(node) },
+        { at: "speakers", interval: lookMs, subject: node.name, look: () => this.#askWhetherItWaits(node) },
+      ]),
+    ];
+    for (const { at } of this.#all) this.looks.set(at, { made: 0, failed: 0 });
   }
 
   /** Watches until `stop` is called. */
   async watch(): Promise<void> {
-    const { nodes, services } = this.#target;
-    const each = [...services].map(([name, address]) => this.#every(lookMs / 2, () => this.#request(name, address)));
+    const { services } = this.#target;
     await Promise.all([
-      this.#every(lineMs, () => this.#readLines()),
-      this.#every(lookMs, () => this.#lookAtRouter()),
-      this.#every(lookMs, () => this.#lookAtApi()),
-      ...nodes.map((node) => this.#every(lookMs, () => this.#askMembers(node))),
-      ...nodes.map((node) => this.#every(lookMs, () => this.#askWhetherItWaits(node))),
-      ...each,
+      ...this.#all.map((look) => this.#every(look.interval, () => this.#look(look))),
+      ...[...services].map(([name, address]) => this.#every(lookMs / 2, () => this.#request(name, address))),
     ]);
+  }
+
+  /** Looks at everything once. */
+  async lookOnce(): Promise<void> {
+    await Promise.all(this.#all.map((look) => this.#look(look)));
   }
 
   stop(): void {
@@ -96,20 +112,34 @@ export class Observer {
     return undefined;
   }
 
-  async #every(interval: Millis, look: () => Promise<void> | void): Promise<void> {
+  async #every(interval: Millis, look: () => Promise<void>): Promise<void> {
     while (!this.#isOver) {
-      try {
-        await look();
-      } catch {
-        // The API, the router or a speaker is away, maybe on purpose: what has to be there is asked for in the end.
-      }
+      await look();
       await sleep(interval);
     }
   }
 
+  /** One that fails while something is done to what it looks at does not count. */
+  async #look({ at, subject, look }: Look): Promise<void> {
+    const isTouched = () => subject !== undefined && this.#known.isTouched(subject);
+    const wasTouched = isTouched();
+    let failed = 0;
+    try {
+      await look();
+    } catch {
+      if (wasTouched || isTouched()) return;
+      failed = 1;
+    }
+    const looks = this.looks.get(at) ?? { made: 0, failed: 0 };
+    this.looks.set(at, { made: looks.made + 1, failed: looks.failed + failed });
+  }
+
   async #readLines(): Promise<void> {
     this.#moments.push(this.#moment());
-    for (const asked of await this.#target.asked()) this.#sample(asked);
+    const all = await this.#target.asked();
+    if (all.length > 0) this.#toldAt = this.#known.now();
+    for (const asked of all) this.#sample(asked);
+    if (this.#known.now() - this.#toldAt > maxSilenceMs) throw new Error("Nobody says any more who answers on the LAN");
   }
 
   #moment(): Moment {
@@ -154,8 +184,9 @@ export class Observer {
         node.name,
         members.flatMap(({ node, active }) => (active ? [node] : [])),
       );
-    } catch {
+    } catch (error) {
       this.#members.set(node.name, []);
+      throw error;
     }
   }
 
@@ -177,20 +208,20 @@ export class Observer {
   }
 
   async #lookAtRouter(): Promise<void> {
-    const { routerSince } = this.#known;
-    if (routerSince === undefined) return;
+    const lookedAt = this.#known.now();
     const hops = await this.#nextHops();
     for (const [index, { name }] of this.#target.nodes.entries()) {
-      const gone = this.#known.goneSince(index);
-      if (gone === undefined || !hops.includes(name)) continue;
-      const lasted = this.#known.now() - Math.max(gone, routerSince);
-      if (lasted > maxRouteMs)
-        this.#fault(`the router has a route by ${name}, which is gone for ${Math.round(lasted / 1_000)} s`);
+      const gone = this.#known.gone(index);
+      if (gone === undefined || !hops.includes(name) || lookedAt <= gone.noRouteFrom) continue;
+      const [lasted, bound] = [lookedAt, gone.noRouteFrom].map((at) => Math.round((at - gone.since) / 1_000));
+      this.#fault(`the router has a route by ${name}, which is gone for ${lasted} s, and may have it for ${bound} s`);
     }
   }
 
   async #lookAtApi(): Promise<void> {
     const { api, services } = this.#target;
+    for (const [address, names] of await holdersOf(api))
+      if (names.length > 1) this.#fault(`${address} is at ${names.join(" and ")}, which do not share it`);
     for (const [name, address] of services) {
       const now = await addressesOf(api, name);
       if (now.join() !== address)

@@ -81,6 +81,7 @@ export async function startKubernetesTarget(nodeCount: number): Promise<Target> 
       "killEtcd",
       "scale",
     ]),
+    revives: true,
     configuration,
     expose: async (name, options = {}) => {
       const reference = { apiVersion: "v1", kind: "Service", metadata: { namespace: "default", name } };

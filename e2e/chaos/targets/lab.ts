@@ -66,6 +66,7 @@ export async function startLabTarget(nodes: number, logs: string, otherVersion: 
       ...(hasClocks ? (["setClock", "setControllerClock"] as const) : []),
       ...(otherVersion === undefined ? [] : (["otherVersion"] as const)),
     ]),
+    revives: false,
     configuration,
     expose: (name, options) => cluster.expose(name, [], options),
     carryOut: (what) => carryOut(workloads, what, { otherVersion, clocks }),

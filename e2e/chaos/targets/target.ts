@@ -41,6 +41,8 @@ export interface Target extends AsyncDisposable {
   /** The one of these that the router has routes to; for the others somebody asks by ARP. */
   readonly routed: string;
   readonly can: ReadonlySet<What["type"]>;
+  /** Whether it starts again by itself what was ended, or ends what stands still. */
+  readonly revives: boolean;
   /** The configuration with these pools besides. */
   configuration(more?: string): string;
   /** Makes a Service without Pods, or with those that all Services have. */
@@ -96,6 +98,24 @@ export async function addressesOf(api: ApiClient, name: string): Promise<readonl
   const service = await api.get({ apiVersion: "v1", kind: "Service", metadata: { namespace: "default", name } });
   const { loadBalancer } = (service?.status ?? {}) as { loadBalancer?: { ingress?: { ip: string }[] } };
   return (loadBalancer?.ingress ?? []).map(({ ip }) => ip);
+}
+
+/** Which Services of type LoadBalancer have each address at this moment: address -> names. */
+export async function holdersOf(api: ApiClient): Promise<Map<string, string[]>> {
+  const services = (await api.list("v1", "Service")) as unknown as readonly ListedService[];
+  const pairs = services
+    .filter(({ spec }) => spec?.type === "LoadBalancer")
+    .flatMap(({ metadata: { namespace = "", name }, status }) =>
+      (status?.loadBalancer?.ingress ?? []).map(({ ip }) => ({ ip, service: `${namespace}/${name}` })),
+    );
+  const holders = Map.groupBy(pairs, ({ ip }) => ip);
+  return new Map([...holders].map(([ip, all]) => [ip, all.map(({ service }) => service)]));
+}
+
+interface ListedService {
+  readonly metadata: { readonly namespace?: string; readonly name: string };
+  readonly spec?: { readonly type?: string };
+  readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip: string }[] } };
 }
 
 /** As people do whose API is away for a while: what is not undone would be the next fault's. */

@@ -1,0 +1,104 @@
+import type { Millis } from "#pkg/clock";
+import { type Act, endsSpeaker, subjectOf, type What } from "./acts.ts";
+import type { Done } from "./chronicle.ts";
+import { gracefulRestartSeconds, holdTimeSeconds } from "./targets/target.ts";
+
+/** A node that cannot answer the router. */
+export interface Gone {
+  readonly since: Millis;
+  /** From then on the router may have no route by it. */
+  readonly noRouteFrom: Millis;
+}
+
+/** What is known of the faults, for the judgment of what is seen. */
+export interface Known {
+  now(): Millis;
+  /** Whether a node's speaker may not run, stand still, or not be on the LAN. */
+  mayBeGone(node: number): boolean;
+  /** Where that is so for certain, and the router runs. */
+  gone(node: number): Gone | undefined;
+  /** Whether packets between two nodes are dropped. */
+  isCut(a: number, b: number): boolean;
+  /** Whether something is done to this, as `subjectOf` names it, or was so recently that it may not answer yet. */
+  isTouched(subject: string): boolean;
+}
+
+const holdMs: Millis = holdTimeSeconds * 1_000;
+const gracefulRestartMs: Millis = gracefulRestartSeconds * 1_000;
+// A router deletes a route within a second of its deadline, and a busy machine runs it late.
+const slackMs: Millis = 3_000;
+// A process that was started again answers within this time, also on a busy machine.
+const startMs: Millis = 10_000;
+
+/** What was done so far, and what follows from it. */
+export class ActLog implements Known {
+  readonly done: Done[] = [];
+  readonly now: () => Millis;
+  readonly #revives: boolean;
+
+  /** @param revives whether something starts again what was ended, so that a killed speaker may be back before the act is over */
+  constructor(now: () => Millis, revives: boolean) {
+    this.now = now;
+    this.#revives = revives;
+  }
+
+  mayBeGone(node: number): boolean {
+    return this.#lasting(({ what }) => endsSpeaker(what, node)) !== undefined;
+  }
+
+  gone(node: number): Gone | undefined {
+    const ending = this.#lasting(({ what }) => endsSpeaker(what, node) && !(this.#revives && endsProcess(what)));
+    const routerSince = this.#routerSince;
+    if (ending?.inEffectFrom === undefined || ending.undoneFrom !== undefined || routerSince === undefined) return undefined;
+    const since = ending.inEffectFrom;
+    const bound = this.#isSteadyBefore(ending)
+      ? detectionMs(ending.act.what)
+      : Math.max(detectionMs(ending.act.what), gracefulRestartMs);
+    return { since, noRouteFrom: Math.max(since, routerSince) + bound + slackMs };
+  }
+
+  isCut(a: number, b: number): boolean {
+    const found = this.#lasting(({ what }) => {
+      if (what.type !== "cut" && what.type !== "cutOneWay") return false;
+      return (what.node === a && what.other === b) || (what.node === b && what.other === a);
+    });
+    return found !== undefined;
+  }
+
+  isTouched(subject: string): boolean {
+    return this.done.some(({ act, to = Infinity }) => subjectOf(act.what) === subject && to + startMs > this.now());
+  }
+
+  /** Since when the router runs; undefined while it does not. */
+  get #routerSince(): Millis | undefined {
+    const isRouters = ({ what }: Act) => subjectOf(what) === "router";
+    if (this.#lasting(isRouters) !== undefined) return undefined;
+    return this.done.findLast(({ act }) => isRouters(act))?.to ?? 0;
+  }
+
+  /** Whether the session with the router was up for certain: else the router may have kept the node's routes, for a restart that had just begun. */
+  #isSteadyBefore(ending: Done): boolean {
+    const subjects = [subjectOf(ending.act.what), "router"];
+    return !this.done.some(
+      (one) =>
+        one !== ending &&
+        subjects.includes(subjectOf(one.act.what)) &&
+        (one.to ?? Infinity) + holdMs + gracefulRestartMs > ending.from,
+    );
+  }
+
+  #lasting(is: (act: Act) => boolean): Done | undefined {
+    return this.done.find(({ act, to }) => to === undefined && is(act));
+  }
+}
+
+function endsProcess({ type }: What): boolean {
+  return type === "killSpeaker" || type === "stopSpeaker" || type === "stallSpeaker";
+}
+
+/** How long a router has a route by a node to which this was done while their session was up. */
+function detectionMs({ type }: What): Millis {
+  // Its kernel closes the connection without a NOTIFICATION, which is what graceful restart is for. One that is stopped sends one,
+  // and who hears nothing more sends one himself: neither is a restart (RFC 4724, section 4).
+  return type === "killSpeaker" ? gracefulRestartMs : holdMs;
+}
