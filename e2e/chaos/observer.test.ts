@@ -140,6 +140,23 @@ test("nobody who answers for an address is found after 8 s where something can b
   }
 });
 
+test("of two nodes that are cut from one another in the ring alone one may answer for both, and somebody has to", async () => {
+  const scene = new Scene();
+  scene.members = (node) => [node];
+  scene.silent = ["node1"];
+  scene.answering = ["node3"];
+  scene.begin({ type: "killSpeaker", node: 0 });
+  scene.begin({ type: "cut", node: 1, other: 2 });
+  await scene.pass(20);
+  scene.hops = ["node2", "node3"];
+  assert.equal(scene.judgment.result, "kept");
+  scene.answering = [];
+  await scene.pass(10);
+  const broken = scene.judgment.reasons.join("\n");
+  assert.match(broken, /BROKEN noOwner: .*: nobody of node2 answers, and node2 could/);
+  assert.match(broken, /BROKEN noOwner: .*: nobody of node3 answers, and node3 could/);
+});
+
 const bounds: readonly { what: What; seconds: number }[] = [
   { what: { type: "isolate", node: 0 }, seconds: 12 },
   { what: { type: "unplug", node: 0 }, seconds: 12 },

@@ -36,6 +36,15 @@ interface Moment extends Pick<Sample, "at" | "hears" | "members"> {
   readonly waiting: ReadonlySet<string>;
 }
 
+/**
+ * Whether another node answers that this one does not hear in the ring: cuts drop IP alone, so that it hears that one by ARP, and of two such nodes one
+ * answers (docs/layer2.md).
+ */
+function isLeftToOther(node: string, answering: readonly string[], { hears }: Moment): boolean {
+  const heard = hears.get(node);
+  return heard !== undefined && answering.some((other) => other !== node && hears.has(other) && !heard.includes(other));
+}
+
 /** Watches a target from outside: who answers on the LAN, the router's kernel, the objects of the API, and a client. */
 export class Observer {
   readonly samples: Sample[] = [];
@@ -170,7 +179,9 @@ export class Observer {
     this.samples.push({
       at,
       answers: new Map(named),
-      candidates: new Map(named.map(([address]) => [address, able])),
+      candidates: new Map(
+        named.map(([address, answering]) => [address, able.filter((node) => !isLeftToOther(node, answering, moment))]),
+      ),
       hears: moment.hears,
       members: moment.members,
       owners: new Map(),
