@@ -25,7 +25,6 @@ export function sampleOf(cluster: SimulatedCluster): Sample {
   const owners = new Map<string, Map<string, string | undefined>>();
   const candidates = new Map<string, string[]>();
   for (const [node, speaker] of running) {
-    const { state, connection } = speaker;
     const name = nameOf(node);
     hears.set(
       name,
@@ -33,15 +32,14 @@ export function sampleOf(cluster: SimulatedCluster): Sample {
     );
     ringMembers.set(name, speaker.members);
     const views = new Map<string, string | undefined>();
-    for (const [address, placements] of state.placements)
+    for (const [address, placements] of speaker.state.placements)
       for (const placement of placements) {
         if (placement.protocol !== "layer2" || placement.candidates.length === 0) continue;
         views.set(address, placement.owner);
         if (placement.candidates.includes(name) && isOnLan(node) && mayAnnounce(address).includes(node))
           candidates.set(address, [...(candidates.get(address) ?? []), name]);
       }
-    const hasLostApi = connection.isCut || state.apiView.lostSince !== Infinity;
-    if (!hasLostApi) owners.set(name, views);
+    if (!speaker.hasLostApi) owners.set(name, views);
   }
   const isBySpeaker = (node: number, address: string) => cluster.speakers.get(node)?.announced.has(address) === true;
   const answers = new Map<string, string[]>();

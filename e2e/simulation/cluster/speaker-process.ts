@@ -1,7 +1,7 @@
 import type { Bfd } from "#pkg/bfd";
 import { PeerSession } from "#pkg/bgp";
 import type { SimulatedNetwork } from "#pkg/bgp/testing";
-import { Portions } from "#pkg/clock";
+import { type Millis, Portions } from "#pkg/clock";
 import { resources } from "#pkg/k8s";
 import { Cluster } from "#pkg/k8s/testing";
 import type { AddressSighting, InterfaceState } from "#pkg/layer2";
@@ -86,6 +86,7 @@ export class SpeakerProcess {
   readonly #memberlist: SimulatedMemberlist;
   #mac: string;
   #hasCarrier = true;
+  #apiLostSince: Millis = Infinity;
 
   constructor(options: SpeakerProcessOptions) {
     const { index, process, connection, bgp: transport, bfd, life, isEarlier, record } = options;
@@ -156,7 +157,11 @@ export class SpeakerProcess {
       configMap: "config",
       classes: classlessOnly,
       metrics: new KubernetesMetrics(new Registry()),
-      emit,
+      emit: (event) => {
+        if (event.type === "apiLost") this.#apiLostSince = event.since;
+        // A core that leaves to others what it does not see would have to tell them.
+        if (event.type !== "apiLost" || !isEarlier) emit(event);
+      },
       clock,
       log,
     });
@@ -190,6 +195,11 @@ export class SpeakerProcess {
   /** Whether it may be counted on: as `/readyz` says. */
   get isReady(): boolean {
     return this.process.isRunning && this.state.isStarted;
+  }
+
+  /** Whether it sees nothing of what changes in the API, and knows that or not. */
+  get hasLostApi(): boolean {
+    return this.connection.isCut || this.#apiLostSince !== Infinity;
   }
 
   /** The nodes that are members of the ring as far as it knows; while it follows its node to another address, those that were before too. */
