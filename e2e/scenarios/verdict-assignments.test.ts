@@ -56,7 +56,7 @@ suite("what keeps a Service from its address is the cause of a verdict, until it
       text,
       /the API server refuses the status with the assigned addresses: .*cannot patch resource "services\/status"/,
     );
-    assert.match(text, /To do: change the policy or the rights that the message names/);
+    assert.match(text, /To do: change the policy, the webhook or the rights that the message names/);
     await cluster.api.patch(role, { rules: whole.rules });
     await tool.explains("svc/unwritten", /^Service default\/unwritten: Pending \(noReadyEndpoint\)/);
   });
