@@ -239,7 +239,7 @@ class AssignmentReplay implements ReplayedCore {
 }
 
 export const assignmentCore: CoreKind = {
-  format: 1,
+  format: 2,
   begin: () => new AssignmentReplay(),
   restore: (saved) => new AssignmentReplay(decodeGraph(saved, {}) as SavedAllocator),
 };
