@@ -22,6 +22,7 @@ const pure = [
   "pkg/convert/",
   "pkg/live-config/",
   "pkg/net/",
+  "pkg/memo/",
   "pkg/octets/",
   "pkg/placement/",
   "pkg/service/",

@@ -1,4 +1,5 @@
 import { type Allowance, type Millis, Tokens } from "#pkg/clock";
+import { RecentMap } from "#pkg/memo";
 import type { ObjectReference } from "./objects.ts";
 
 /** Something that happened to an object. */
@@ -47,9 +48,9 @@ const writes: Allowance = { burst: 25, everyMs: 300_000 };
  * object may have 25 writes at once, then one each five minutes. Pure; memory is bounded.
  */
 export class EventCorrelator {
-  readonly #similar = new LruMap<string, Similar>(maxRemembered); // object, type, reason -> messages seen
-  readonly #observed = new LruMap<string, Observed>(maxRemembered); // object, type, reason, message -> its Event
-  readonly #writes = new LruMap<string, Tokens>(maxRemembered); // object -> writes left
+  readonly #similar = new RecentMap<string, Similar>(maxRemembered); // object, type, reason -> messages seen
+  readonly #observed = new RecentMap<string, Observed>(maxRemembered); // object, type, reason, message -> its Event
+  readonly #writes = new RecentMap<string, Tokens>(maxRemembered); // object -> writes left
   #names = 0;
 
   /** @returns what to write, or undefined when the object has had its share */
@@ -100,29 +101,4 @@ export class EventCorrelator {
 
 function join(...parts: string[]): string {
   return parts.join("\n");
-}
-
-/** A map of at most `max` entries: the one that was neither read nor set for longest goes first. */
-class LruMap<K, V> {
-  readonly #entries = new Map<K, V>(); // least recently used first
-  readonly #oldest = this.#entries.keys(); // What it has passed is gone: a new one would look at the places of all of that again.
-  readonly #max: number;
-
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  get(key: K): V | undefined {
-    const value = this.#entries.get(key);
-    if (value !== undefined) this.set(key, value);
-    return value;
-  }
-
-  set(key: K, value: V): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
-    if (this.#entries.size <= this.#max) return;
-    const oldest = this.#oldest.next();
-    if (oldest.done !== true) this.#entries.delete(oldest.value);
-  }
 }

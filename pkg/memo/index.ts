@@ -1,2 +1,3 @@
-/** Values that cost something to make, kept for as long as there is room for them. */
+/** Values that cost something to make or are worth keeping, for as long as there is room for them. */
+export { RecentMap } from "./recent-map.ts";
 export { remembered } from "./remembered.ts";

@@ -1,0 +1,32 @@
+/**
+ * A map of at most `max` entries, in the order in which they were set: the one that was set longest ago makes room for another. Setting a key again
+ * makes it the last; reading it does not.
+ */
+export class RecentMap<Key, Value> extends Map<Key, Value> {
+  readonly #max: number;
+  #oldest: MapIterator<Key> | undefined; // Kept, as a new one would begin at the places of all that was deleted since the table was made.
+  #sets = 0; // Since the iterator was last given up.
+
+  constructor(max: number) {
+    super();
+    this.#max = max;
+  }
+
+  override set(key: Key, value: Value): this {
+    super.delete(key);
+    super.set(key, value);
+    // An iterator that stands still keeps in memory every table that the map has had since, with all that was in it.
+    if (++this.#sets >= this.#max) {
+      this.#sets = 0;
+      this.#oldest = undefined;
+    }
+    if (this.size > this.#max) this.#forgetOldest();
+    return this;
+  }
+
+  #forgetOldest(): void {
+    this.#oldest ??= this.keys();
+    const oldest = this.#oldest.next();
+    if (oldest.done !== true) this.delete(oldest.value);
+  }
+}
