@@ -121,6 +121,21 @@ test("of a status is kept what is more than an address that the node serves itse
   assert.deepEqual(ingressDetails, { "2001:db8::1": { ipMode: "Proxy", ports }, "192.0.2.2": { ports } });
 });
 
+test("of a status with 40,000 addresses the first hundred are kept, more than any Service may hold, at a cost that is no more than their number", () => {
+  let read = 0;
+  const ingress = Array.from({ length: 40_000 }, (_, i) => ({
+    get ip() {
+      read++;
+      return `10.0.${i >> 8}.${i & 255}`;
+    },
+    ipMode: "Proxy",
+  }));
+  const service = project(resources.services, { metadata, status: { loadBalancer: { ingress } } });
+  assert.equal(service.ingress.length, 100);
+  assert.equal(Object.keys(service.ingressDetails).length, 100);
+  assert.ok(read <= 300, `${read} addresses read`);
+});
+
 const clusterIPs = [
   { name: "the list", spec: { clusterIP: "10.0.0.1", clusterIPs: ["10.0.0.2"] }, want: ["10.0.0.2"] },
   { name: "the single one of servers before 1.20", spec: { clusterIP: "10.0.0.1" }, want: ["10.0.0.1"] },

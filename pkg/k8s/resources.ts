@@ -61,6 +61,9 @@ export function projectMeta(raw: unknown): ObjectMeta | undefined {
   return { key: namespace === "" ? name : `${namespace}/${name}`, namespace, name, uid, resourceVersion };
 }
 
+/** Of a status: far more than a Service of ours may hold, so that one with more is seen to be wrong. The API takes 40,000. */
+const maxIngress = 100;
+
 function projectService(
   raw: Fields,
   { key, namespace, name, uid, resourceVersion }: ObjectMeta,
@@ -68,7 +71,9 @@ function projectService(
   isLabeled: boolean,
 ): Service {
   const spec = fields(raw.spec);
-  const status = fields(fields(raw.status).loadBalancer);
+  const ingress = list(fields(fields(raw.status).loadBalancer).ingress)
+    .slice(0, maxIngress)
+    .map(fields);
   return {
     key,
     namespace,
@@ -88,9 +93,9 @@ function projectService(
     selector: shortMap(textMap(spec.selector)),
     externalTrafficPolicy: spec.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
     loadBalancerIP: short(text(spec.loadBalancerIP)),
-    ingress: texts(list(status.ingress).map((entry) => fields(entry).ip)),
-    ingressDetails: ingressDetails(list(status.ingress).map(fields)),
-    hasHostnames: list(status.ingress).some((entry) => text(fields(entry).ip) === ""),
+    ingress: texts(ingress.map(({ ip }) => ip)),
+    ingressDetails: ingressDetails(ingress),
+    hasHostnames: ingress.some(({ ip }) => text(ip) === ""),
   };
 }
 
@@ -268,9 +273,12 @@ function textMap(
   wanted: (name: string) => boolean = () => true,
   keep: (value: string) => string = (value) => value,
 ): Readonly<Record<string, string>> {
-  const kept = Object.entries(fields(raw)).flatMap(([name, value]): [string, string][] =>
-    typeof value === "string" && wanted(name) ? [[name, keep(value)]] : [],
-  );
+  const map = fields(raw);
+  const kept: [string, string][] = [];
+  for (const name of Object.keys(map)) {
+    const value = map[name]; // Of 20,000 annotations, which a Service may have, `Object.entries` would make as many lists.
+    if (typeof value === "string" && wanted(name)) kept.push([name, keep(value)]);
+  }
   return kept.length === 0 ? noTexts : Object.fromEntries(kept);
 }
 

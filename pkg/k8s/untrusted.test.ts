@@ -26,6 +26,22 @@ test("of labels of more than 64 KiB nothing is left, and shorter maps stay as th
   assert.deepEqual(parseJson(JSON.stringify({ labels: short, padding })), { labels: short, padding });
 });
 
+test("of lists above 64 KiB that nobody asks for nothing is left", () => {
+  const texts = Array.from({ length: 10_000 }, (_, i) => `a/${i}`);
+  const read = parseJson(
+    JSON.stringify({
+      metadata: { finalizers: texts },
+      spec: { loadBalancerSourceRanges: texts, externalIPs: texts, other: texts },
+      short: { finalizers: ["a/b"] },
+    }),
+  );
+  assert.deepEqual(read, {
+    metadata: { finalizers: [] },
+    spec: { loadBalancerSourceRanges: [], externalIPs: [], other: texts },
+    short: { finalizers: ["a/b"] },
+  });
+});
+
 test("a long document is read as it is, but for managedFields, whatever their keys are and whatever looks like them in texts", () => {
   const anyText = fc.oneof(fc.string(), fc.constantFrom('"managedFields":[', '"selector":{', '"labels":{', "\\", '"', "]", "}"));
   const anyValue = fc.letrec((tie) => ({

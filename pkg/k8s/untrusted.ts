@@ -26,10 +26,10 @@ export function optionalText(value: unknown): string | undefined {
   return text(value) || undefined;
 }
 
-/** `managedFields` and most of long maps are left out of long documents; see `withoutLongMaps`. @returns undefined where the text is not JSON */
+/** `managedFields` and most of long maps and lists are left out of long documents; see `withoutLongParts`. @returns undefined where the text is not JSON */
 export function parseJson(json: string): unknown {
   try {
-    return JSON.parse(json.length < longText ? json : withoutLongMaps(json));
+    return JSON.parse(json.length < longText ? json : withoutLongParts(json));
   } catch {
     return undefined;
   }
@@ -37,16 +37,22 @@ export function parseJson(json: string): unknown {
 
 // An object of that length is made to keep those busy who follow it, or it is a page of a list.
 const longText = 64 << 10;
+// Of a Service anybody may fill these with 100,000 texts, and nobody here asks for them.
+const unusedLists = ["finalizers", "loadBalancerSourceRanges", "externalIPs"];
 
 /**
  * Parsing a map of 90,000 keys, which the API takes for a selector, and going through it takes half a second. Of one above 64 KiB only a digest is left, by
- * which it is told from others, and of labels nothing. `managedFields` repeat every key, and nobody here asks for them. A name after an
- * unescaped quote and before a colon is a key: texts cannot contain it. Names and values of labels and selectors have neither brackets nor quotes.
+ * which it is told from others, and of labels and unused lists nothing. `managedFields` repeat every key, and nobody here asks for them. A
+ * name after an unescaped quote and before a colon is a key: texts cannot contain it. Names and values of labels and selectors have neither brackets nor quotes.
  */
-function withoutLongMaps(json: string): string {
+function withoutLongParts(json: string): string {
   const unmanaged = replaceValues(json, '"managedFields":[', endOfValue, () => "[]");
   const unlabelled = replaceValues(unmanaged, '"labels":{', endOfMap, (value) => (value.length < longText ? value : "{}"));
-  return replaceValues(unlabelled, '"selector":{', endOfMap, (value) => (value.length < longText ? value : digest(value)));
+  const unlisted = unusedLists.reduce(
+    (text, name) => replaceValues(text, `"${name}":[`, endOfValue, (value) => (value.length < longText ? value : "[]")),
+    unlabelled,
+  );
+  return replaceValues(unlisted, '"selector":{', endOfMap, (value) => (value.length < longText ? value : digest(value)));
 }
 
 function digest(value: string): string {
