@@ -121,22 +121,37 @@ for (const { name, given, want } of verdicts) {
   });
 }
 
-test("placeBgp: one route for each advertisement that this node makes, to the peers that it is for", () => {
+test("placeBgp: one route for each advertisement that this node makes, to the peers that hear no later one for the same prefix", () => {
   const peers = [peer("x"), peer("y", "", "2001:db8:1::1"), peer("z", rack("b"), "192.0.2.3")];
   const advertisements = [
     "{localpref: 1}",
     "{localpref: 2, peers: [y, z], aggregation-length: 24, aggregation-length-v6: 64}",
     "{localpref: 3, peers: [z]}",
     `{localpref: 4${rack("b")}}`,
-    `{localpref: 5${rack("a")}}`,
+    `{localpref: 5, peers: [x]${rack("a")}}`,
   ];
   const given = { config: config(peers, advertisements), labels: { rack: "a" } };
   const y = "[2001:db8:1::1]:179";
-  assert.deepEqual(routes(given), [`198.51.100.7/32 1 ${key},${y}`, `198.51.100.0/24 2 ${y}`, `198.51.100.7/32 5 ${key},${y}`]);
+  assert.deepEqual(routes(given), [`198.51.100.7/32 1 ${y}`, `198.51.100.0/24 2 ${y}`, `198.51.100.7/32 5 ${key}`]);
   assert.deepEqual(routes({ ...given, address: "2001:db8::7" }), [
-    `2001:db8::7/128 1 ${key},${y}`,
+    `2001:db8::7/128 1 ${y}`,
     `2001:db8::/64 2 ${y}`,
-    `2001:db8::7/128 5 ${key},${y}`,
+    `2001:db8::7/128 5 ${key}`,
+  ]);
+});
+
+test("placeBgp: an address has no more routes than there are peers and lengths of prefixes, however many advertisements there are", () => {
+  const peers = [peer("x"), peer("y", "", "192.0.2.2")];
+  const advertisements = Array.from(
+    { length: 5_000 },
+    (_, i) => `{localpref: ${i}, aggregation-length: ${24 + (i % 2)}, peers: [${["x", "y", "x, y"][i % 3]}]}`,
+  );
+  const given = { config: config(peers, advertisements) };
+  assert.deepEqual(routes(given), [
+    "198.51.100.0/24 4996 192.0.2.2:179",
+    `198.51.100.0/25 4997 ${key}`,
+    `198.51.100.0/24 4998 ${key}`,
+    "198.51.100.0/25 4999 192.0.2.2:179",
   ]);
 });
 

@@ -87,19 +87,51 @@ export function poolAdvertisements({
   eligibility,
   peers,
 }: PoolAdvertisementsOptions): PoolAdvertisements {
-  const advertised = pool.advertisements
-    .map((advertisement, index) => ({ advertisement, peers: recipients(advertisement, peers), order: order + index }))
-    .filter(
-      (each) =>
-        (each.peers.IPv4.length > 0 || each.peers.IPv6.length > 0) && isSelected(each.advertisement.nodeSelectors, labels),
-    );
-  return { pool, node, eligibility, advertised };
+  const recipients = new Recipients(peers);
+  const advertised: Advertised[] = [];
+  for (const [index, advertisement] of [...pool.advertisements.entries()].reverse()) {
+    if (!isSelected(advertisement.nodeSelectors, labels)) continue;
+    const peers = recipients.take(advertisement);
+    if (peers.IPv4.length > 0 || peers.IPv6.length > 0) advertised.push({ advertisement, peers, order: order + index });
+  }
+  return { pool, node, eligibility, advertised: advertised.reverse() };
 }
 
-function recipients({ peers: names }: BgpAdvertisement, peers: readonly NodePeer[]): Advertised["peers"] {
-  const those = names.length === 0 ? peers : peers.filter(({ peer }) => peer.name !== undefined && names.includes(peer.name));
-  const of = (family: Family) => those.filter(({ peer }) => peer.families.includes(family)).map(({ key }) => key);
-  return { IPv4: of("IPv4"), IPv6: of("IPv6") };
+/**
+ * Finds the peers of each advertisement of a pool, from the last to the first: of several for the same prefixes a peer hears the last one alone. So what
+ * is announced for an address is no more than peers and lengths of prefixes, however many advertisements there are.
+ */
+class Recipients {
+  readonly #all: Readonly<Record<Family, ReadonlySet<string>>>; // keys
+  readonly #byName: ReadonlyMap<string | undefined, readonly NodePeer[]>; // name -> peers
+  readonly #served: Readonly<Record<Family, Map<number, Set<string>>>> = { IPv4: new Map(), IPv6: new Map() }; // length -> keys
+
+  constructor(peers: readonly NodePeer[]) {
+    this.#byName = Map.groupBy(peers, ({ peer }) => peer.name);
+    this.#all = { IPv4: keysOf(peers, "IPv4"), IPv6: keysOf(peers, "IPv6") };
+  }
+
+  /** To be called for the last advertisement first. */
+  take(advertisement: BgpAdvertisement): Advertised["peers"] {
+    return { IPv4: this.#take(advertisement, "IPv4"), IPv6: this.#take(advertisement, "IPv6") };
+  }
+
+  #take(advertisement: BgpAdvertisement, family: Family): readonly string[] {
+    const length = aggregationLength(advertisement, family);
+    const served = this.#served[family].get(length) ?? new Set();
+    this.#served[family].set(length, served);
+    const all = this.#all[family];
+    if (served.size === all.size) return [];
+    const { peers: names } = advertisement;
+    const named = names.flatMap((name) => this.#byName.get(name) ?? []);
+    const found = [...(names.length === 0 ? all : keysOf(named, family))].filter((key) => !served.has(key));
+    for (const key of found) served.add(key);
+    return found;
+  }
+}
+
+function keysOf(peers: readonly NodePeer[], family: Family): ReadonlySet<string> {
+  return new Set(peers.flatMap(({ key, peer }) => (peer.families.includes(family) ? [key] : [])));
 }
 
 /**
