@@ -33,8 +33,17 @@ test("a fingerprint is of the configuration's JSON without passwords, whatever p
   }
 });
 
-test("of many pools it is made in steps, once", () => {
-  const config = configOf(pools(1_000));
-  assert.equal([...fingerprinting(config)].length, 4);
-  assert.equal([...fingerprinting(config)].length, 0);
-});
+const many = (count: number, line: (index: number) => string) => Array.from({ length: count }, (_, i) => line(i)).join("");
+const pool = "address-pools:\n- name: a\n  protocol: bgp\n  addresses: [10.0.0.0/8]\n";
+const long: Record<string, string> = {
+  "of many pools": pools(2_000),
+  "of many reserved addresses of one pool": `${pool}  reserved:\n${many(20_000, (i) => `  - 10.1.${i >> 8}.${i & 255}\n`)}`,
+  "of many BFD profiles": `bfd-profiles:\n${many(5_000, (i) => `- {name: p${i}}\n`)}`,
+  "of one selector with many labels": `peers:\n- {my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1, node-selectors: [{match-labels: {${many(20_000, (i) => `a${i}: x,`)}}}]}\n`,
+};
+for (const [what, text] of Object.entries(long))
+  test(`a fingerprint ${what} is made in steps, once`, () => {
+    const config = configOf(text);
+    assert.ok([...fingerprinting(config)].length >= 4);
+    assert.equal([...fingerprinting(config)].length, 0);
+  });
