@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
-import { Agent, type RequestOptions, request } from "node:https";
+import { Agent, request } from "node:https";
 import { text } from "node:stream/consumers";
-import { KubeConfig } from "@kubernetes/client-node";
+import { load } from "js-yaml";
 
 /** Any Kubernetes object. */
 export interface ApiObject {
@@ -24,15 +24,33 @@ export class ApiRefusal extends Error {
   }
 }
 
-/** What an administrator does to a cluster, by plain requests that are never repeated. */
-export class ApiClient implements Disposable {
-  readonly #kubeconfig = new KubeConfig();
-  readonly #port: number;
-  #agent: Promise<Agent> | undefined;
+/** What is read of a kubeconfig that holds all that it names; `-data` is Base64. */
+interface Kubeconfig {
+  readonly clusters: readonly [{ readonly cluster: { readonly "certificate-authority-data": string } }];
+  readonly users: readonly [
+    { readonly user: { readonly "client-certificate-data": string; readonly "client-key-data": string } },
+  ];
+}
 
-  /** @param kubeconfig its text, for a user with a certificate @param port where the API is, on 127.0.0.1 */
+/**
+ * What an administrator does to a cluster, by plain requests that are never repeated. The client library would read the kubeconfig too, but
+ * to load it takes longer than most tests do.
+ */
+export class ApiClient implements Disposable {
+  readonly #port: number;
+  readonly #agent: Agent; // Its connections are kept.
+
+  /** @param kubeconfig its text: one cluster, and one user with a certificate @param port where the API is, on 127.0.0.1 */
   constructor(kubeconfig: string, port: number) {
-    this.#kubeconfig.loadFromString(kubeconfig);
+    const { clusters, users } = load(kubeconfig) as Kubeconfig;
+    const [{ cluster }] = clusters;
+    const [{ user }] = users;
+    this.#agent = new Agent({
+      keepAlive: true,
+      ca: Buffer.from(cluster["certificate-authority-data"], "base64"),
+      cert: Buffer.from(user["client-certificate-data"], "base64"),
+      key: Buffer.from(user["client-key-data"], "base64"),
+    });
     this.#port = port;
   }
 
@@ -76,21 +94,12 @@ export class ApiClient implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    void this.#agent?.then((agent) => agent.destroy());
-  }
-
-  /** With connections that are kept, which the library's own agent does not. */
-  async #connect(): Promise<Agent> {
-    const options: RequestOptions = {};
-    await this.#kubeconfig.applyToHTTPSOptions(options);
-    const { ca, cert, key } = options;
-    return new Agent({ keepAlive: true, ca, cert, key });
+    this.#agent.destroy();
   }
 
   async #call(method: string, path: string, contentType?: string, body?: object): Promise<ApiObject> {
     const headers = contentType === undefined ? {} : { "content-type": contentType };
-    this.#agent ??= this.#connect();
-    const agent = await this.#agent;
+    const agent = this.#agent;
     const sent = request({ host: "127.0.0.1", port: this.#port, method, path, headers, agent, timeout: 20_000 });
     sent.on("timeout", () => sent.destroy(new Error(`Cannot ${method} ${path}: the API server does not answer`)));
     sent.end(body === undefined ? undefined : JSON.stringify(body));
