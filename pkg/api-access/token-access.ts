@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { type Allowance, type Clock, type Millis, SourceTokens } from "#pkg/clock";
+import { type Clock, type Millis, perSecond, SourceTokens } from "#pkg/clock";
 import { ApiError, type Cluster } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
+import { RecentMap } from "#pkg/memo";
 
 /** `tooMany`: others were tried from there; `unavailable`: the API server does not tell. */
 export type Access = "allowed" | "unknownToken" | "forbidden" | "tooMany" | "unavailable";
@@ -28,14 +29,14 @@ interface Kept {
 /** Asks the API server who may ask, and keeps its answers for a while. Of tokens only hashes are kept. */
 export class TokenAccess {
   readonly #options: TokenAccessOptions;
-  readonly #kept = new Map<string, Kept>(); // hash of a token, and path -> answer; the oldest first
+  readonly #kept = new RecentMap<string, Kept>(maxKept); // hash of a token, and path -> answer
   readonly #reviews: SourceTokens;
   #underWay = 0;
 
   constructor(options: TokenAccessOptions) {
     this.#options = options;
     this.#reviews = new SourceTokens(
-      { ofSource: aSecond(maxReviews.perSecondOfOneSource), all: aSecond(maxReviews.perSecond) },
+      { ofSource: perSecond(maxReviews.perSecondOfOneSource), all: perSecond(maxReviews.perSecond) },
       options.clock.now(),
     );
   }
@@ -48,10 +49,7 @@ export class TokenAccess {
     if (known !== undefined && now < known.until) return known.access;
     if (this.#underWay >= maxReviews.atOnce || !this.#reviews.take(from, now)) return Promise.resolve("tooMany");
     const kept: Kept = { access: this.#review(token, path), until: Infinity };
-    this.#kept.delete(key);
     this.#kept.set(key, kept);
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > maxKept && oldest !== undefined) this.#kept.delete(oldest);
     void kept.access.then((access) => {
       const keepMs = access === "allowed" ? allowedMs : access === "unavailable" ? unavailableMs : refusedMs;
       kept.until = this.#options.clock.now() + keepMs;
@@ -74,8 +72,4 @@ export class TokenAccess {
       this.#underWay--;
     }
   }
-}
-
-function aSecond(count: number): Allowance {
-  return { burst: count, everyMs: 1_000 / count };
 }

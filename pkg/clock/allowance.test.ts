@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SourceTokens, Tokens } from "#pkg/clock";
+import { perSecond, SourceTokens, Tokens } from "#pkg/clock";
 
 test("so many at once, then one every so often, and never more at once than at first", () => {
   const tokens = new Tokens({ burst: 3, everyMs: 100 }, 1_000);
@@ -11,6 +11,13 @@ test("so many at once, then one every so often, and never more at once than at f
   assert.equal(taken(1_250), 1);
   assert.equal(taken(1_300), 1, "halves add up");
   assert.equal(taken(1_000_000), 3);
+});
+
+test("who begins with less than may be taken at once gets the rest with time", () => {
+  const tokens = new Tokens(perSecond(10), 0, 0);
+  assert.equal(tokens.take(99), false);
+  assert.deepEqual([tokens.left(150), tokens.take(150), tokens.left(150)], [1.5, true, 0.5]);
+  assert.deepEqual([tokens.left(5_000), tokens.take(5_000)], [10, true]);
 });
 
 test("a source that has none left takes none of the others', and all together have no more than theirs", () => {

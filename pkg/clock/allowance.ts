@@ -7,24 +7,35 @@ export interface Allowance {
   readonly everyMs: Millis;
 }
 
+/** So many times at once, and as often each second. */
+export function perSecond(times: number): Allowance {
+  return { burst: times, everyMs: 1000 / times };
+}
+
 /** Counts what is left of an allowance. */
 export class Tokens {
   readonly #allowance: Allowance;
   #left: number; // Not whole: it grows with time.
   #at: Millis;
 
-  constructor(allowance: Allowance, now: Millis) {
+  /** @param left at first */
+  constructor(allowance: Allowance, now: Millis, left = allowance.burst) {
     this.#allowance = allowance;
-    this.#left = allowance.burst;
+    this.#left = left;
     this.#at = now;
+  }
+
+  /** How much may be taken, which need not be whole. */
+  left(now: Millis): number {
+    const { burst, everyMs } = this.#allowance;
+    this.#left = Math.min(burst, this.#left + (now - this.#at) / everyMs);
+    this.#at = now;
+    return this.#left;
   }
 
   /** @returns false, and takes nothing, where none is left */
   take(now: Millis): boolean {
-    const { burst, everyMs } = this.#allowance;
-    this.#left = Math.min(burst, this.#left + (now - this.#at) / everyMs);
-    this.#at = now;
-    if (this.#left < 1) return false;
+    if (this.left(now) < 1) return false;
     this.#left--;
     return true;
   }

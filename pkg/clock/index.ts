@@ -4,7 +4,7 @@
  * deadline, much work in portions, back-off, how often something may be done, durations as Go writes them. Tests use `SimulatedClock` and a seeded `Random`.
  */
 export { Alarm, sleep } from "./alarm.ts";
-export { type Allowance, SourceTokens, Tokens } from "./allowance.ts";
+export { type Allowance, perSecond, SourceTokens, Tokens } from "./allowance.ts";
 export { type Clock, dateOf, type Millis, SystemClock, wallClock } from "./clock.ts";
 export { parseDuration } from "./duration.ts";
 export { atOnce, inPortions, Portions } from "./portions.ts";

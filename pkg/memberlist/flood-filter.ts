@@ -1,4 +1,5 @@
 import type { Millis } from "#pkg/clock";
+import { RecentMap } from "#pkg/memo";
 import { maxShares } from "./packet-guard.ts";
 import type { PacketSample } from "./transport.ts";
 
@@ -25,7 +26,7 @@ const maxSampled = 4000;
 export class FloodFilter {
   readonly #nonceAt: number | undefined;
   readonly #members = new Map<string, Set<number>>(); // address -> first words of the nonces of its packets
-  readonly #strangers = new Map<string, Set<number>>(); // The same of sources that are no members; the oldest are forgotten first.
+  readonly #strangers = new RecentMap<string, Set<number>>(maxShares); // the same of sources that are no members
   #passing: ReadonlySet<string> = new Set(); // Addresses of strangers from where all is let through.
   #rejected = 0; // Since `since`.
   #since: Millis = -Infinity;
@@ -108,10 +109,7 @@ export class FloodFilter {
 
   #wordsOfStranger(address: string): Set<number> {
     const words = this.#strangers.get(address) ?? new Set();
-    this.#strangers.delete(address);
     this.#strangers.set(address, words);
-    const [oldest] = this.#strangers.keys();
-    if (this.#strangers.size > maxShares && oldest !== undefined) this.#strangers.delete(oldest);
     return words;
   }
 

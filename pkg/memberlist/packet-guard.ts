@@ -1,14 +1,15 @@
-import type { Millis } from "#pkg/clock";
+import { type Millis, perSecond, Tokens } from "#pkg/clock";
 import type { KnownSources } from "#pkg/connections";
+import { RecentMap } from "#pkg/memo";
 import { maxSealOverhead } from "./codec/keyring.ts";
 import { MessageType } from "./codec/messages.ts";
 import type { Wire } from "./codec/wire.ts";
 import { RecentNonces } from "./recent-nonces.ts";
 
 /** Packets a second of sources that are not known, or that cannot be what they should be: to decrypt, to count and to log them. */
-const looksPerSecond = 200;
+const looks = perSecond(200);
 /** Packets a second of each source that is not known and has sent something authentic: a member at the fast pace sends up to 30. */
-const sharePerSecond = 50;
+const share = perSecond(50);
 /** So many sources have such a share: of whom something authentic came last. */
 export const maxShares = 64;
 const maxSources = 4096;
@@ -28,8 +29,8 @@ export class PacketGuard implements KnownSources {
   /** Where in a packet its nonce begins; undefined where packets have none, or may have none. */
   readonly nonceAt: number | undefined;
   readonly #nonces = new RecentNonces();
-  readonly #shares = new Map<string, Budget>(); // Address of a source that is not known -> its share; the oldest are forgotten first.
-  readonly #looks = new Budget(looksPerSecond, looksPerSecond, -Infinity);
+  readonly #shares = new RecentMap<string, Tokens>(maxShares); // address of a source that is not known -> what is left of its share
+  readonly #looks = new Tokens(looks, -Infinity);
 
   constructor(wire: Wire) {
     this.#wire = wire;
@@ -74,7 +75,7 @@ export class PacketGuard implements KnownSources {
 
   /** Whether a source that is not known has a share, and left half of it. */
   spares(address: string, now: Millis): boolean {
-    return (this.#shares.get(address)?.left(now) ?? 0) >= sharePerSecond / 2;
+    return (this.#shares.get(address)?.left(now) ?? 0) >= share.burst / 2;
   }
 
   /** Whether this very packet has come before. */
@@ -88,11 +89,7 @@ export class PacketGuard implements KnownSources {
     this.#nonces.add(packet, this.nonceAt);
     if (this.has(address)) return;
     // A new share begins with nothing: else captured packets from ever other addresses would have more decrypted than all shares are.
-    const share = this.#shares.get(address) ?? new Budget(sharePerSecond, 0, now);
-    this.#shares.delete(address);
-    this.#shares.set(address, share);
-    const [oldest] = this.#shares.keys();
-    if (this.#shares.size > maxShares && oldest !== undefined) this.#shares.delete(oldest);
+    this.#shares.set(address, this.#shares.get(address) ?? new Tokens(share, now, 0));
   }
 
   #isPlausible(packet: Uint8Array): boolean {
@@ -102,32 +99,5 @@ export class PacketGuard implements KnownSources {
     if (this.nonceAt === undefined) return packet.length > at;
     const version = packet[at];
     return (version === 0 || version === 1) && packet.length - at >= maxSealOverhead[version];
-  }
-}
-
-/** How many packets may be looked at: so many a second, and as many at once after a second without any. */
-class Budget {
-  readonly #perSecond: number;
-  #left: number; // Not whole: it grows with time.
-  #at: Millis;
-
-  constructor(perSecond: number, left: number, now: Millis) {
-    this.#perSecond = perSecond;
-    this.#left = left;
-    this.#at = now;
-  }
-
-  left(now: Millis): number {
-    const passed = Math.max(0, now - this.#at);
-    this.#left = Math.min(this.#perSecond, this.#left + (passed * this.#perSecond) / 1000);
-    this.#at = now;
-    return this.#left;
-  }
-
-  /** @returns false, and takes nothing, where none is left */
-  take(now: Millis): boolean {
-    if (this.left(now) < 1) return false;
-    this.#left--;
-    return true;
   }
 }

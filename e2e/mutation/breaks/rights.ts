@@ -47,10 +47,10 @@ export const rights: readonly Break[] = [
     tests: ["pkg/memberlist/packet-guard.test.ts"],
   },
   {
-    file: "pkg/memberlist/packet-guard.ts",
+    file: "pkg/clock/allowance.ts",
     before: "if (this.left(now) < 1) return false;",
     after: "",
-    tests: ["pkg/memberlist/packet-guard.test.ts"],
+    tests: ["pkg/clock/allowance.test.ts", "pkg/memberlist/packet-guard.test.ts"],
   },
   {
     file: "pkg/memberlist/packet-guard.ts",
@@ -60,8 +60,8 @@ export const rights: readonly Break[] = [
   },
   {
     file: "pkg/memberlist/packet-guard.ts",
-    before: "new Budget(sharePerSecond, 0, now)",
-    after: "new Budget(sharePerSecond, sharePerSecond, now)",
+    before: "new Tokens(share, now, 0)",
+    after: "new Tokens(share, now)",
     tests: ["pkg/memberlist/packet-guard.test.ts"],
   },
   {
