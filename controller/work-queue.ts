@@ -139,8 +139,10 @@ export class WorkQueue {
     if (this.#paused || this.#closed) return;
     const { clock } = this.#options;
     const now = clock.now();
+    const scheduledAt = this.#scheduled?.at ?? Infinity;
+    if (scheduledAt <= now) return; // As nearly always while keys are added; what is due takes a look at the namespaces.
     const at = Math.max(now, this.#due());
-    if (at >= (this.#scheduled?.at ?? Infinity)) return;
+    if (at >= scheduledAt) return;
     this.#unschedule();
     const timer = clock.schedule(at > now ? "work queue pause" : "work queue", at, () => {
       this.#scheduled = undefined;
