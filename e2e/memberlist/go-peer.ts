@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rename } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { remembered } from "#pkg/memo";
 
 const source = join(import.meta.dirname, "peer");
 const cache = resolve(import.meta.dirname, "../../.cache");
@@ -25,9 +26,7 @@ const builds = new Map<GoVersion, Promise<string>>();
  * @throws {Error} that says what to do, when there is no Go or the modules cannot be had
  */
 export function goPeer(version: GoVersion): Promise<string> {
-  const started = builds.get(version) ?? build(version);
-  builds.set(version, started);
-  return started;
+  return remembered(builds, version, goVersions.length, build);
 }
 
 async function build(version: GoVersion): Promise<string> {
