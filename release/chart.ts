@@ -1,5 +1,4 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { readVersion } from "./image.ts";
 import { writeTarGz } from "./tar.ts";
@@ -14,8 +13,7 @@ export const chart = resolve(import.meta.dirname, "../charts/ingot");
  */
 export async function packageChart(directory: string, repository: string): Promise<string> {
   const file = `ingot-${await readVersion()}.tgz`;
-  const parts = await mkdtemp(join(tmpdir(), "ingot-chart-"));
-  try {
+  await writeTarGz(join(directory, file), async (parts) => {
     const packed = join(parts, "ingot"); // Helm wants one directory of the chart's name.
     // Links lead to files that the manifests have too: a package holds the files.
     await cp(chart, packed, { recursive: true, dereference: true, filter: (path) => !path.endsWith("/.helmignore") });
@@ -24,9 +22,6 @@ export async function packageChart(directory: string, repository: string): Promi
     const named = text.replace(/^ {2}repository: ingot( #.*)?$/m, `  repository: ${repository}`);
     if (named === text) throw new Error(`Cannot package the chart: ${values} has no image.repository "ingot" to replace`);
     await writeFile(values, named);
-    await writeTarGz(join(directory, file), parts);
-    return file;
-  } finally {
-    await rm(parts, { recursive: true });
-  }
+  });
+  return file;
 }

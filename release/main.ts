@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { renderChoices } from "../manifests/render.ts";
@@ -32,14 +32,12 @@ export async function release(directory: string, repository: string): Promise<st
   await packageChart(directory, repository);
   await writeSbom(join(directory, `ingot-${version}.cdx.json`), architectures);
   await writeImage(join(directory, `ingot-${version}-image.tar`), `${repository}:${version}`);
-  for (const architecture of architectures) {
-    const parts = await mkdtemp(join(directory, "ingotctl-"));
-    await writeExecutable(join(parts, "ingotctl"), architecture);
-    await symlink("ingotctl", join(parts, "kubectl-ingot"));
-    await cp(join(project, "LICENSE"), join(parts, "LICENSE"));
-    await writeTarGz(join(directory, `ingotctl-${version}-linux-${architecture}.tar.gz`), parts);
-    await rm(parts, { recursive: true });
-  }
+  for (const architecture of architectures)
+    await writeTarGz(join(directory, `ingotctl-${version}-linux-${architecture}.tar.gz`), async (parts) => {
+      await writeExecutable(join(parts, "ingotctl"), architecture);
+      await symlink("ingotctl", join(parts, "kubectl-ingot"));
+      await cp(join(project, "LICENSE"), join(parts, "LICENSE"));
+    });
   const files = (await readdir(directory)).sort();
   const lines = await Promise.all(files.map(async (file) => `${await checksum(join(directory, file))}  ${file}\n`));
   await writeFile(join(directory, "SHA256SUMS"), lines.join(""));

@@ -1,5 +1,4 @@
-import { cp, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { readVersion } from "./image.ts";
 import { writeTarGz } from "./tar.ts";
@@ -13,14 +12,8 @@ const manifests = resolve(import.meta.dirname, "../manifests");
  */
 export async function packageManifests(directory: string): Promise<string> {
   const file = `ingot-${await readVersion()}-manifests.tar.gz`;
-  const parts = await mkdtemp(join(tmpdir(), "ingot-manifests-"));
-  try {
-    // Not the tests beside them; and links lead to files of the chart: a package holds the files.
-    const options = { recursive: true, dereference: true, filter: (path: string) => !path.endsWith(".ts") };
-    await cp(manifests, join(parts, "ingot", "manifests"), options);
-    await writeTarGz(join(directory, file), parts);
-    return file;
-  } finally {
-    await rm(parts, { recursive: true });
-  }
+  // Not the tests beside them; and links lead to files of the chart: a package holds the files.
+  const options = { recursive: true, dereference: true, filter: (path: string) => !path.endsWith(".ts") };
+  await writeTarGz(join(directory, file), (parts) => cp(manifests, join(parts, "ingot", "manifests"), options));
+  return file;
 }

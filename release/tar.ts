@@ -1,13 +1,23 @@
 import { createReadStream, createWriteStream } from "node:fs";
-import { lstat, readdir, readlink } from "node:fs/promises";
+import { lstat, mkdtemp, readdir, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { type Pack, pack } from "tar-stream";
 
-/** Writes everything below `directory` as a compressed archive; see `tar`. */
-export async function writeTarGz(file: string, directory: string): Promise<void> {
-  await pipeline(tar(directory), createGzip(), createWriteStream(file));
+/**
+ * Writes a compressed archive; see `tar`.
+ * @param file where to; also the directory for temporary files
+ * @param fill puts what it is to hold into a directory
+ */
+export async function writeTarGz(file: string, fill: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await mkdtemp(`${file}.`);
+  try {
+    await fill(directory);
+    await pipeline(tar(directory), createGzip(), createWriteStream(file));
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 }
 
 /** Everything below `directory` by name, of 1970, owned by root, who alone may write it; all may read it. So equal files give equal octets. */
