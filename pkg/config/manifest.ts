@@ -3,7 +3,7 @@ import type { ParsedConfig, Problem } from "./config.ts";
 import { limits } from "./limits.ts";
 import { checkLength, parsed, readDocuments, readText } from "./parse.ts";
 import { Problems } from "./problems.ts";
-import type { YamlMapping, YamlNode, YamlScalar } from "./yaml/node.ts";
+import { textAt, type YamlMapping, type YamlNode, type YamlScalar } from "./yaml/node.ts";
 import { LineIndex, type Position, scalarOffsets } from "./yaml/offsets.ts";
 import { parseYaml } from "./yaml/tree.ts";
 
@@ -63,13 +63,13 @@ function isManifest(document: YamlNode | undefined): document is YamlMapping {
 
 function findText(documents: readonly (YamlNode | undefined)[], problems: Problems): FoundText | undefined {
   const manifests = documents.filter(isManifest);
-  const configMaps = manifests.filter((manifest) => textOf(manifest, "kind") === "ConfigMap");
+  const configMaps = manifests.filter((manifest) => textAt(manifest, "kind") === "ConfigMap");
   const named = configMaps.filter((configMap) => dataOf(configMap)?.entries.has("config"));
   const candidates = named.length > 0 ? named : configMaps.filter((configMap) => dataOf(configMap)?.entries.size === 1);
   const [configMap, second] = candidates;
   const data = configMap && dataOf(configMap);
   if (configMap === undefined || data === undefined) {
-    const kinds = manifests.map((manifest) => quote(textOf(manifest, "kind"))).slice(0, 10);
+    const kinds = manifests.map((manifest) => quote(textAt(manifest, "kind"))).slice(0, 10);
     const message = `a manifest has to hold a ConfigMap with the key "config" under "data"; found kinds: ${kinds.join(", ")}`;
     problems.errorAt(configMaps[0]?.offset ?? manifests[0]?.offset ?? 0, [], message);
     return undefined;
@@ -88,17 +88,11 @@ function findText(documents: readonly (YamlNode | undefined)[], problems: Proble
     problems.errorAt(entry.offset, [], `the value of ${quote(key)} has to be text; put a "|" after the colon`);
     return undefined;
   }
-  const metadata = configMap.entries.get("metadata")?.value;
-  const where = { namespace: textOf(metadata, "namespace"), name: textOf(metadata, "name"), key };
+  const where = { namespace: textAt(configMap, "metadata", "namespace"), name: textAt(configMap, "metadata", "name"), key };
   return { node, keyOffset: entry.offset, where };
 }
 
 function dataOf(configMap: YamlMapping): YamlMapping | undefined {
   const data = configMap.entries.get("data")?.value;
   return data?.kind === "mapping" ? data : undefined;
-}
-
-function textOf(node: YamlNode | undefined, field: string): string {
-  const value = node?.kind === "mapping" ? node.entries.get(field)?.value : undefined;
-  return value?.kind === "scalar" ? value.text : "";
 }

@@ -1,4 +1,4 @@
-import { parseManifest, type YamlMapping, type YamlNode } from "#pkg/config";
+import { parseManifest, textAt, type YamlMapping, type YamlNode } from "#pkg/config";
 import { list, quote } from "#pkg/text";
 import { readValue, type Schema } from "./fields.ts";
 import type { Report, SourceText } from "./report.ts";
@@ -38,7 +38,7 @@ export function readObjects(sources: readonly SourceText[]): ManifestObject[] {
 }
 
 function objectsIn(node: YamlNode, source: SourceText): ManifestObject[] {
-  const kind = field(node, "kind");
+  const kind = textAt(node, "kind");
   if (node.kind !== "mapping" || kind === "") {
     source.problems.errorAt(
       node.offset,
@@ -50,7 +50,7 @@ function objectsIn(node: YamlNode, source: SourceText): ManifestObject[] {
   const items = node.entries.get("items")?.value;
   if (kind.endsWith("List") && items !== undefined)
     return items.kind === "list"
-      ? items.items.flatMap((item) => objectIn(item, { kind, apiVersion: field(node, "apiVersion") }, source))
+      ? items.items.flatMap((item) => objectIn(item, { kind, apiVersion: textAt(node, "apiVersion") }, source))
       : [];
   return objectIn(node, noList, source);
 }
@@ -67,18 +67,13 @@ function objectIn(
     source.problems.errorAt(node.offset, [], `must be an object of Kubernetes, but is a ${node.kind}`);
     return [];
   }
-  const [version = "", group = ""] = (field(node, "apiVersion") || around.apiVersion).split("/").reverse();
-  const kind = field(node, "kind") || around.kind.replace(/List$/, "");
+  const [version = "", group = ""] = (textAt(node, "apiVersion") || around.apiVersion).split("/").reverse();
+  const kind = textAt(node, "kind") || around.kind.replace(/List$/, "");
   const metadata = node.entries.get("metadata")?.value;
   const read = metadata && readValue(metadata, metadataSchema, ["metadata"], { source, unknown: () => {} });
   const { name = "", namespace = "", labels = {}, annotations = {} } = (read ?? {}) as Partial<ManifestObject>;
   if (metadata === undefined) source.problems.errorAt(node.offset, ["metadata"], "required, but missing");
   return name === "" ? [] : [{ group, version, kind, name, namespace, labels, annotations, node, source }];
-}
-
-function field(node: YamlNode, name: string): string {
-  const value = node.kind === "mapping" ? node.entries.get(name)?.value : undefined;
-  return value?.kind === "scalar" ? value.text : "";
 }
 
 /** The object's `spec`, as the schema says. Fields that the schema does not have are losses. */
@@ -90,13 +85,6 @@ export function readSpec<T>(object: ManifestObject, schema: Schema, report: Repo
   }
   const unknown = (path: readonly (string | number)[]) => report.lose(title(object), `${path.join(".")} is not known here`);
   return (readValue(spec, schema, ["spec"], { source: object.source, unknown }) ?? {}) as Partial<T>;
-}
-
-/** What is at a path of fields; undefined where there is nothing. */
-export function valueAt(node: YamlNode, path: readonly string[]): YamlNode | undefined {
-  let found: YamlNode | undefined = node;
-  for (const step of path) found = found?.kind === "mapping" ? found.entries.get(step)?.value : undefined;
-  return found;
 }
 
 /** Refuses the object's field, with its place. */

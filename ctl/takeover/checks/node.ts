@@ -1,4 +1,4 @@
-import { type Config, Problems, parseManifest, type YamlNode } from "#pkg/config";
+import { type Config, Problems, parseManifest, textAt } from "#pkg/config";
 import { list, plural } from "#pkg/text";
 import { flagOf } from "../../cluster/installation.ts";
 import {
@@ -96,10 +96,7 @@ export function checkKubeProxy({ kubeProxy, unread }: ClusterView): Finding[] {
     ];
   }
   const [root] = parseManifest(source, new Problems()) ?? [];
-  const mode = scalar(root, ["mode"]);
-  const strict = scalar(root, ["ipvs", "strictARP"]);
-  if (mode !== "ipvs") return [];
-  if (strict === "true") return [];
+  if (textAt(root, "mode") !== "ipvs" || textAt(root, "ipvs", "strictARP") === "true") return [];
   return [
     {
       severity: "error",
@@ -109,10 +106,4 @@ export function checkKubeProxy({ kubeProxy, unread }: ClusterView): Finding[] {
       advice: "set ipvs.strictARP: true in it, and restart kube-proxy",
     },
   ];
-}
-
-function scalar(node: YamlNode | undefined, path: readonly string[]): string | undefined {
-  let at = node;
-  for (const step of path) at = at?.kind === "mapping" ? at.entries.get(step)?.value : undefined;
-  return at?.kind === "scalar" ? at.text : undefined;
 }

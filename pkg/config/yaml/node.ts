@@ -34,6 +34,13 @@ export interface YamlEntry {
   readonly merged: boolean;
 }
 
+/** The text of the scalar at a path of keys; empty where there is none. */
+export function textAt(node: YamlNode | undefined, ...path: readonly string[]): string {
+  let found = node;
+  for (const key of path) found = found?.kind === "mapping" ? found.entries.get(key)?.value : undefined;
+  return found?.kind === "scalar" ? found.text : "";
+}
+
 /** What a value is, for a message that refuses it. */
 export function describe(node: YamlNode): string {
   if (node.kind === "list") return "a list";

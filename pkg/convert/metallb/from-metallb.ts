@@ -1,5 +1,6 @@
+import { textAt } from "#pkg/config";
 import { quote } from "#pkg/text";
-import { type ManifestObject, ofOneNamespace, readSpec, refuse, title, valueAt } from "../objects.ts";
+import { type ManifestObject, ofOneNamespace, readSpec, refuse, title } from "../objects.ts";
 import type { Report } from "../report.ts";
 import { convertBfdProfile, convertPeer } from "./from-peers.ts";
 import { convertPools, type PoolOptions } from "./from-pools.ts";
@@ -56,14 +57,12 @@ function tellFrr(beside: readonly ManifestObject[], namespace: string, report: R
 
 function isBgpExtras({ group, kind, name, namespace, node }: ManifestObject, wanted: string): boolean {
   if (group !== "" || kind !== "ConfigMap" || name !== bgpExtras || (namespace !== "" && namespace !== wanted)) return false;
-  const text = valueAt(node, ["data", "extras"]);
-  return text?.kind === "scalar" && text.text.trim() !== "";
+  return textAt(node, "data", "extras").trim() !== "";
 }
 
 /** Whether MetalLB's speaker of a node made it, of what is converted here: it has the node in its name and its selector. */
 function isOfSpeaker({ name, node }: ManifestObject): boolean {
-  const host = valueAt(node, ["spec", "nodeSelector", "matchLabels", "kubernetes.io/hostname"]);
-  return host?.kind === "scalar" && name === `metallb-${host.text}`;
+  return name === `metallb-${textAt(node, "spec", "nodeSelector", "matchLabels", "kubernetes.io/hostname")}`;
 }
 
 function aliases(objects: readonly ManifestObject[], report: Report): ReadonlyMap<string, string> {
