@@ -136,9 +136,9 @@ function partOf(object: Raw): string {
   return labels.component ?? labels["app.kubernetes.io/component"] ?? name;
 }
 
-/** The Helm release that a workload of MetalLB's is of, and what the chart's names begin with; undefined where it is of none. */
-export function helmReleaseOf(workload: Raw): { readonly name: string; readonly fullName: string } | undefined {
-  const { name, labels } = metadata(workload);
+/** The Helm release that an object of MetalLB's is of, and what the chart's names begin with; undefined where it is of none. */
+export function helmReleaseOf(object: Raw): { readonly name: string; readonly fullName: string } | undefined {
+  const { name, labels } = metadata(object);
   if (labels["app.kubernetes.io/managed-by"] !== "Helm") return undefined;
   return { name: labels["app.kubernetes.io/instance"] ?? "", fullName: name.replace(/-(controller|speaker)$/, "") };
 }

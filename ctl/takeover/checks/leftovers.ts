@@ -90,8 +90,8 @@ function checkPodSecurityPolicies(view: ClusterView): Finding[] {
   const check = "pod-security-policy";
   const findings: Finding[] = [];
   for (const policy of view.podSecurityPolicies.filter(isMetallbsPolicy)) {
-    const { name, labels } = metadata(policy);
-    const isHelms = labels["app.kubernetes.io/managed-by"] === "Helm";
+    const { name } = metadata(policy);
+    const isHelms = helmReleaseOf(policy) !== undefined;
     findings.push({
       severity: "warning",
       check,
