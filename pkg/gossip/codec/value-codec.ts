@@ -108,6 +108,7 @@ export function decodeSubnets(value: Uint8Array): Prefix[] | undefined {
 export type AddressSetName = "owned" | "asked" | "announced" | "advertised";
 
 const setPrefixes: Readonly<Record<AddressSetName, string>> = { owned: "", asked: "q", announced: "a", advertised: "b" };
+const prefixedSets = new Map((Object.keys(setPrefixes) as AddressSetName[]).map((set) => [setPrefixes[set], set]));
 
 /** The key of the page of a set that an address is on: the family, and the address's octets but for the last, one per character. */
 export function pageKey(set: AddressSetName, address: Address): string {
@@ -117,7 +118,7 @@ export function pageKey(set: AddressSetName, address: Address): string {
 
 /** Which set a key is of; undefined for a key of something else. */
 export function setOf(key: string): AddressSetName | undefined {
-  const set = key[0] === "q" ? "asked" : key[0] === "a" ? "announced" : key[0] === "b" ? "advertised" : "owned";
+  const set = prefixedSets.get(key[0] ?? "") ?? "owned";
   const page = key.slice(setPrefixes[set].length);
   const isPage = (page[0] === "4" && page.length === 1 + v4Octets) || (page[0] === "6" && page.length === 1 + v6Octets);
   return isPage ? set : undefined;
