@@ -308,7 +308,7 @@ async function say(octets: Buffer, { address, port }: Pick<RingProcess, "address
 export const ringReplay: Scene = {
   name: "ring-replay",
   tried:
-    "a host sends every member all packets again that a member received while another left, came back and was suspected, and when that one has left and is forgotten, what it sent on a stream when it joined",
+    "a host sends every member all packets again that a member received while another left, came back and was suspected, and when that one has left and is forgotten, what it sent on a stream when it joined; that also to a member that has just started, and knew none of them",
   async run() {
     const capture = join(tmpdir(), `ingot-ring-${process.pid}.capture`);
     await using stack = new AsyncDisposableStack();
@@ -345,6 +345,9 @@ export const ringReplay: Scene = {
         for (let index = 0; index < 10; index++, sent++)
           attacker.send(packets[sent % packets.length] ?? "", node.port, node.address);
     await sleep(forgottenAfterMillis);
+    const late = { name: "late", address: beside(first, 101), port: first.port, key, flags };
+    ring.nodes.push(stack.use(await Ring.start("ingot", late)));
+    from.push(ring.nodes.at(-1)?.lines.length ?? 0);
     for (const node of ring.nodes) for (let times = 0; times < 3; times++) await say(tap.written, node, beside(first, 200));
     await sleep(1000);
     const counters = await Promise.all(ring.nodes.map((node) => node.counters()));

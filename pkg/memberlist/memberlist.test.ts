@@ -192,6 +192,7 @@ test("a member bound to all addresses is known by the one it advertises", async 
   const a = await harness.started();
   const b = await harness.started({ bind: { address: "0.0.0.0", port: 7946 }, advertiseAddress: "192.0.2.77" });
   await b.join(["192.0.2.1"]);
+  await harness.pass(100);
   assert.equal(a.members().find(({ name }) => name === "b")?.address, "192.0.2.77");
 });
 
@@ -291,6 +292,7 @@ test("a member that falls silent fails, and one that leaves has left, in events 
   const b = await harness.started();
   const c = await harness.started();
   for (const member of [b, c]) await member.join(["192.0.2.1"]);
+  await harness.pass(100);
   const leaving = b.leave(5000);
   await harness.pass(2000);
   assert.equal(await leaving, true);
@@ -431,7 +433,7 @@ class TappedNetwork extends FakeNetwork {
   }
 }
 
-test("a captured stream of a member that is gone, and forgotten, brings it back for nobody; a new life of it comes back", async () => {
+test("a captured stream of a member that is gone brings it back neither for who forgot it nor for who never knew it; a new life of it comes back", async () => {
   await using harness = new Harness(TappedNetwork);
   const a = await harness.started({ wire: encrypted(1), firstIncarnation: 1000 });
   const b = await harness.started({ wire: encrypted(1), firstIncarnation: 1000 });
@@ -445,15 +447,16 @@ test("a captured stream of a member that is gone, and forgotten, brings it back 
 
   const network = harness.network as TappedNetwork;
   const [captured] = network.streams.filter(({ from }) => from === "192.0.2.2");
+  const c = await harness.started({ wire: encrypted(1), firstIncarnation: 1000 });
   const events: MemberlistEvent[] = [];
-  a.onEvent((event) => event.type === "member" && events.push(event));
-  for (let times = 0; times < 3; times++) {
-    const stream = network.dial({ address: "203.0.113.9", port: 5 }, a.local);
+  for (const member of [a, c]) member.onEvent((event) => event.type === "member" && events.push(event));
+  for (const { local } of [a, c, a, c]) {
+    const stream = network.dial({ address: "203.0.113.9", port: 5 }, local);
     for (const bytes of captured?.written ?? []) stream.write(bytes);
     await harness.pass(5000);
   }
   assert.ok((captured?.written.length ?? 0) > 0);
-  assert.deepEqual([names(a), events], [["a"], []]);
+  assert.deepEqual([names(a), names(c), events], [["a"], ["c"], []]);
 
   const again = await harness.started({ name: "b", wire: encrypted(1), firstIncarnation: 1100 });
   const back = again.join(["192.0.2.1"]);

@@ -98,9 +98,15 @@ export const ownership: readonly Break[] = [
   },
   {
     file: merging,
-    before: "if (ring.forgotten.isOld(alive)) {",
-    after: "if (false) {",
-    tests: [...mergingTests, "pkg/memberlist/memberlist.test.ts"],
+    before: `if (source === "message" || (source === "view" && wasForgotten(ring, alive))) {`,
+    after: `if (source === "view" && wasForgotten(ring, alive)) {`,
+    tests: mergingTests,
+  },
+  {
+    file: merging,
+    before: `if (source === "message" || (source === "view" && wasForgotten(ring, alive))) {`,
+    after: `if (source === "message") {`,
+    tests: mergingTests,
   },
   {
     file: "pkg/memberlist/ring/ring.ts",

@@ -51,7 +51,8 @@ test("they are pinged less often with time, and after ten minutes no more", () =
 
 test("where many members ping them, each does so less often", () => {
   const lone = bereft("a");
-  for (let i = 0; i < 49; i++) lone.packet(alive(`m${i}`, 1, { endpoint: endpointOf("m") }));
+  for (let i = 0; i < 49; i++) lone.meet(alive(`m${i}`, 1, { endpoint: endpointOf("m") }));
+  lone.quieten();
   const pings = pinged(lone, 60_000);
   assert.ok(pings.length >= 45 && pings.length <= 80, `${pings.length}`); // Every second, by chance.
 });
@@ -107,7 +108,7 @@ test("one that is forgotten as a node is pinged all the same, and joins by its a
 test("of very many that failed, the last hundred are pinged", () => {
   const lone = LoneRing.among("a", { timing: "fast" });
   for (let i = 0; i < 150; i++) {
-    lone.packet(alive(`n${i}`, 1, { endpoint: endpointOf("n") }));
+    lone.meet(alive(`n${i}`, 1, { endpoint: endpointOf("n") }));
     lone.now += 1;
     lone.packet(dead(`n${i}`, 1, "a"));
   }

@@ -201,7 +201,7 @@ test("the digest is that of members and incarnations and of gossip, in whatever 
     [alive("a", 1)],
   ].map((messages) => {
     const lone = new LoneRing({ timing: "fast" });
-    for (const message of messages) lone.packet(message);
+    for (const message of messages) message.type === "alive" ? lone.meet(message) : lone.packet(message);
     return lone.ring.heartbeats.members;
   });
   const [first] = digests;

@@ -4,7 +4,7 @@ import type { Alive, Dead, MemberState, MemberStatus, NodeName, Suspect } from "
 import { decodeMetadata } from "../codec/metadata.ts";
 import { randomIndex, swap } from "./choice.ts";
 import type { MemberEvent } from "./events.ts";
-import { askWhetherBack } from "./returning.ts";
+import { askNewcomer, takeAnswered } from "./newcomers.ts";
 import {
   changeLocalHealth,
   isMember,
@@ -21,8 +21,11 @@ import { broadcast, finishLeave, sendToNode } from "./sending.ts";
 import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionBounds, suspicionDueAt, wantsAccuser } from "./suspicion.ts";
 import { pullSoon } from "./timing.ts";
 
+/** Who says that a node is alive: some message, a member of which this node has asked for its view, or the node by its answer to a ping. */
+type Source = "message" | "view" | "itself";
+
 /** Merges an alive message. */
-export function mergeAlive(ring: Ring, alive: Alive, now: Millis): void {
+export function mergeAlive(ring: Ring, alive: Alive, now: Millis, source: Source = "message"): void {
   if (alive.node === ring.self.node && ring.leave !== "none") return;
   const [min, max] = alive.versions;
   if (min === 0 || max === 0 || min > max) return;
@@ -30,11 +33,10 @@ export function mergeAlive(ring: Ring, alive: Alive, now: Millis): void {
   let record = ring.records.get(alive.node);
   if (record === undefined) {
     if (alive.incarnation === 0) return; // No node announces it.
-    if (ring.forgotten.isOld(alive)) {
-      askWhetherBack(ring, alive, endpoint, now);
+    if (source === "message" || (source === "view" && wasForgotten(ring, alive))) {
+      askNewcomer(ring, alive, endpoint, now);
       return;
     }
-    ring.forgotten.delete(alive.node);
     record = newRecord(alive.node, endpoint, alive.versions, alive.meta, now);
     addRecord(ring, record);
   } else if (!sameEndpoint(record.endpoint, endpoint)) {
@@ -49,9 +51,22 @@ export function mergeAlive(ring: Ring, alive: Alive, now: Millis): void {
   else if (alive.incarnation > record.incarnation) adoptAlive(ring, record, { ...alive, endpoint }, now);
 }
 
+/** Whether a node was gone in that incarnation, or a later one, and is forgotten: a view in which it lives is older than that. */
+function wasForgotten({ forgotten }: Ring, { node, incarnation }: Alive): boolean {
+  return incarnation <= (forgotten.get(node) ?? 0);
+}
+
+/** Takes those into the ring that have answered the ping of that number. */
+export function onNewcomerAck(ring: Ring, sequence: number, now: Millis): void {
+  const alive = takeAnswered(ring, sequence);
+  if (alive !== undefined) mergeAlive(ring, alive, now, "itself");
+}
+
 /** Known nodes get a random place, so that nodes that join together are not probed together. */
 function addRecord(ring: Ring, record: NodeRecord): void {
   ring.records.set(record.node, record);
+  ring.forgotten.delete(record.node);
+  ring.newcomers.delete(record.node);
   ring.order.push(record);
   swap(ring.order, ring.order.length - 1, randomIndex(ring.options.random, ring.order.length));
 }
@@ -176,10 +191,10 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
   emitChange(ring, record.status === "left" ? "left" : "failed", record);
 }
 
-/** Merges a node's view of the whole ring. What it takes for dead is only suspected here, so that the accused can refute. */
-export function mergeStates(ring: Ring, states: readonly MemberState[], now: Millis): void {
+/** Merges a node's view of the whole ring, which it tells of itself or was asked for. What it takes for dead is only suspected here, so that the accused can refute. */
+export function mergeStates(ring: Ring, states: readonly MemberState[], source: "message" | "view", now: Millis): void {
   for (const { node, status, incarnation, endpoint, meta, versions } of states) {
-    if (status === "alive") mergeAlive(ring, { type: "alive", node, incarnation, endpoint, meta, versions }, now);
+    if (status === "alive") mergeAlive(ring, { type: "alive", node, incarnation, endpoint, meta, versions }, now, source);
     else if (status === "left") mergeDead(ring, { type: "dead", node, incarnation, from: node }, now);
     else mergeSuspect(ring, { type: "suspect", node, incarnation, from: ring.self.node }, now);
   }

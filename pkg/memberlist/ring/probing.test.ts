@@ -144,8 +144,8 @@ test("after the probe timeout three others are asked with the same sequence numb
 
 test("only those that know nacks are asked for them, and only the living are asked", () => {
   const lone = LoneRing.among("a");
-  lone.packet(alive("b", 1, { versions: [1, 3, 2, 0, 0, 0] }));
-  lone.packet(alive("c", 1));
+  lone.meet(alive("b", 1, { versions: [1, 3, 2, 0, 0, 0] }));
+  lone.meet(alive("c", 1));
   lone.packet(suspect("c", 1, "z"));
   lone.quieten();
   lone.ring.toCheck.clear();
@@ -164,7 +164,7 @@ test("only those that know nacks are asked for them, and only the living are ask
 
 test("a node below protocol 3 is not pinged on a stream", () => {
   const lone = new LoneRing();
-  lone.packet(alive("a", 1, { versions: [1, 2, 2, 0, 0, 0] }));
+  lone.meet(alive("a", 1, { versions: [1, 2, 2, 0, 0, 0] }));
   lone.quieten();
   beginProbe(lone);
   lone.advanceTo(lone.now + 500);

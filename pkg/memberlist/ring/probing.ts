@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { decodeHeartbeat } from "../codec/heartbeat.ts";
 import type { Ack, Endpoint, IndirectPing, Nack, NodeName, PacketMessage, Ping } from "../codec/messages.ts";
-import { chooseRandom, neighbourOf, shuffle } from "./choice.ts";
+import { neighbourOf, shuffle } from "./choice.ts";
 import { countedLateness, heartbeatInterval, onHeartbeat, sendHeartbeat, takeOverdue } from "./heartbeat.ts";
 import { confirmUnanswered, deadOf, mergeSuspect } from "./merging.ts";
 import {
@@ -13,10 +13,9 @@ import {
   type Probe,
   type Ring,
   sameEndpoint,
-  sourceOf,
   withPort,
 } from "./ring.ts";
-import { sendDirect, sendToNode } from "./sending.ts";
+import { pingOnStream, pingThroughOthers, sendDirect, sendToNode } from "./sending.ts";
 import { wantsAccuser } from "./suspicion.ts";
 
 /** An answer that takes longer would take too long for the fast timing in an indirect probe... */
@@ -115,7 +114,7 @@ function forgetGone(ring: Ring, now: Millis): void {
   for (const record of ring.order) {
     if (isKept(record)) continue;
     ring.records.delete(record.node);
-    ring.forgotten.add(record.node, record.incarnation);
+    ring.forgotten.set(record.node, record.incarnation);
   }
   ring.order.splice(0, Infinity, ...kept);
 }
@@ -152,20 +151,8 @@ function probeIndirectly(ring: Ring, probe: Probe, now: Millis): void {
   ring.counters.indirectProbes++;
   const record = ring.records.get(probe.node);
   if (record === undefined) return;
-  const { sequence, node } = probe;
-  const eligible = (other: NodeRecord) => other !== ring.self && other !== record && other.status === "alive";
-  for (const other of chooseRandom(ring.order, ring.timing.indirectChecks, eligible, ring.options.random)) {
-    const nack = other.versions[1] >= 4;
-    if (nack) probe.nacksExpected++;
-    const request = { type: "indirectPing", sequence, node, target: record.endpoint, nack, source: sourceOf(ring) } as const;
-    sendDirect(ring, other.endpoint, request);
-  }
-  if (record.versions[1] >= 3) {
-    const exchange = ring.exchange++;
-    ring.exchanges.set(exchange, { type: "probe", sequence });
-    const message = ownPing(ring, sequence, node);
-    ring.effects.push({ type: "exchange", exchange, to: record.endpoint, message, deadline: probe.verdictAt });
-  }
+  probe.nacksExpected = pingThroughOthers(ring, probe.sequence, record);
+  pingOnStream(ring, probe.sequence, record, probe.verdictAt);
 }
 
 /** Takes note of whether the fast timing would have had an answer in good time. */

@@ -1,16 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { MemberState, PushPull } from "../codec/messages.ts";
-import { alive, at, dead, endpointOf, LoneRing, state, suspect } from "../testing/lone-ring.ts";
-
-function pushPull(states: readonly MemberState[], join = false): PushPull {
-  return { type: "pushPull", join, states, userState: new Uint8Array() };
-}
+import type { MemberState } from "../codec/messages.ts";
+import { alive, at, dead, endpointOf, LoneRing, pushPull, state, suspect } from "../testing/lone-ring.ts";
 
 test("the first push/pull comes a random part of the interval after one interval, or soon after a join, then one each interval", () => {
   const lone = new LoneRing({ random: () => 0.5 });
   assert.equal(lone.ring.pushPullAt, 45_000);
-  lone.packet(alive("a", 1));
+  lone.meet(alive("a", 1));
   lone.quieten();
   lone.ring.probeAt = Infinity;
   lone.advanceTo(4499);
@@ -45,6 +41,8 @@ test("a request for push/pull is answered with the view before merging, and its 
     reply.message.states.map(({ node }) => node),
     ["self"],
   );
+  assert.equal(lone.view("a"), "unknown");
+  lone.answerAs("a");
   assert.equal(lone.view("a"), "alive 1");
 });
 
@@ -112,7 +110,7 @@ const views: readonly { name: string; states: readonly MemberState[]; refused: b
 for (const { name, states, refused } of views) {
   test(`a view with ${name} is ${refused ? "refused whole" : "merged"}`, () => {
     const lone = new LoneRing();
-    lone.pushPull(states);
+    lone.pull(states);
     assert.equal(lone.take("exchangeProblem").length, refused ? 1 : 0);
     assert.equal(lone.view("n"), refused ? "unknown" : states[0]?.status === "dead" ? "unknown" : "alive 1");
     assert.deepEqual([lone.ring.counters.pushPulls, lone.ring.counters.pushPullsRefused], refused ? [0, 1] : [1, 0]);
@@ -184,20 +182,20 @@ test("a periodic exchange that fails says with whom and why", () => {
   assert.deepEqual(lone.take("exchangeProblem"), [{ type: "exchangeProblem", with: at(97), reason: "no answer" }]);
 });
 
-test("an unknown node in a view arrives with what it says of itself", () => {
+test("an unknown node in a view that was asked for arrives with what it says of itself", () => {
   const lone = new LoneRing();
   lone.quieten();
   const meta = Uint8Array.of(1);
-  lone.pushPull([state("n", 3, { meta, endpoint: at(9, 0) })]);
+  lone.pull([state("n", 3, { meta, endpoint: at(9, 0) })]);
   assert.deepEqual(lone.queued(), [alive("n", 3, { meta, endpoint: at(9) })]);
 });
 
 test("user state goes with each view as it is then, and what comes with one is emitted", () => {
   let own = 1;
   const lone = new LoneRing({ userState: () => Uint8Array.of(own++) });
-  const states = [state("a", 1)];
+  lone.meet(alive("a", 1));
   lone.effects = [];
-  const message = { type: "pushPull", join: false, states, userState: Uint8Array.of(9) } as const;
+  const message = { ...pushPull([state("a", 2, { meta: Uint8Array.of(1) })]), userState: Uint8Array.of(9) };
   lone.step({ type: "request", stream: 1, from: at(97), message });
   const types = lone.effects.map(({ type }) => type);
   assert.deepEqual(types, ["reply", "member", "user"], "members are emitted before their user state");
@@ -222,7 +220,7 @@ test("a user message in a packet is emitted", () => {
 
 test("a view is exchanged at once with a member that is asked for, and with nobody else", () => {
   const lone = new LoneRing();
-  lone.pushPull([state("a", 1), state("b", 1, { status: "dead" })]);
+  lone.pull([state("a", 1), state("b", 1, { status: "dead" })]);
   lone.take("exchange");
   for (const node of ["b", "c", lone.ring.self.node]) lone.step({ type: "pull", node });
   assert.deepEqual(lone.take("exchange"), []);

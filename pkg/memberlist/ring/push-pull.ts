@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import type { Ack, Endpoint, MemberState, NodeName, PushPull, StreamMessage, Versions } from "../codec/messages.ts";
 import { chooseRandom } from "./choice.ts";
-import { mergeStates } from "./merging.ts";
+import { mergeStates, onNewcomerAck } from "./merging.ts";
 import { onStreamAck } from "./probing.ts";
 import {
   type ExchangePurpose,
@@ -76,7 +76,7 @@ export function onRequest(ring: Ring, stream: number, from: Endpoint, message: S
     ring.effects.push({ type: "reply", stream, message: { type: "ack", sequence: message.sequence, payload: undefined } });
   } else if (message.type === "pushPull") {
     ring.effects.push({ type: "reply", stream, message: pushPull(ring, message.join) }); // Before merging, as peers do.
-    const problem = mergePushPull(ring, message, now);
+    const problem = mergePushPull(ring, message, "message", now);
     if (problem !== undefined) ring.effects.push({ type: "exchangeProblem", with: from, reason: problem });
   } else ring.effects.push({ type: "close", stream });
 }
@@ -86,12 +86,14 @@ export function onExchangeEnd(ring: Ring, exchange: number, result: StreamMessag
   const purpose = ring.exchanges.get(exchange);
   if (purpose === undefined) return;
   ring.exchanges.delete(exchange);
-  if (purpose.type === "probe") {
+  if (purpose.type === "ping") {
     const answers = typeof result !== "string" && result.type === "ack" && result.sequence === purpose.sequence;
-    if (answers) onStreamAck(ring, purpose.sequence);
+    if (!answers) return;
+    onStreamAck(ring, purpose.sequence);
+    onNewcomerAck(ring, purpose.sequence, now);
     return;
   }
-  const problem = typeof result === "string" ? result : mergePushPull(ring, result, now);
+  const problem = typeof result === "string" ? result : mergePushPull(ring, result, "view", now);
   if (purpose.type === "pushPull") {
     if (problem !== undefined) ring.effects.push({ type: "exchangeProblem", with: purpose.to, reason: problem });
     return;
@@ -105,7 +107,7 @@ export function onExchangeEnd(ring: Ring, exchange: number, result: StreamMessag
 }
 
 /** @returns why nothing was merged */
-function mergePushPull(ring: Ring, message: StreamMessage, now: Millis): string | undefined {
+function mergePushPull(ring: Ring, message: StreamMessage, source: "message" | "view", now: Millis): string | undefined {
   if (message.type === "error") return `the other reports: ${message.message}`;
   if (message.type !== "pushPull") return `the other sends ${message.type} instead of push/pull`;
   const problem = versionProblem(message.states, ring.order);
@@ -114,7 +116,7 @@ function mergePushPull(ring: Ring, message: StreamMessage, now: Millis): string 
     return problem;
   }
   ring.counters.pushPulls++;
-  mergeStates(ring, message.states, now);
+  mergeStates(ring, message.states, source, now);
   if (message.userState.length > 0) ring.effects.push({ type: "user", payload: message.userState });
   return undefined;
 }

@@ -1,14 +1,14 @@
 import type { Millis, Random } from "#pkg/clock";
+import { RecentMap } from "#pkg/memo";
 import { equalBytes } from "#pkg/net";
 import type { Heartbeat } from "../codec/heartbeat.ts";
-import type { Endpoint, MemberState, MemberStatus, NodeName, Ping, Versions } from "../codec/messages.ts";
+import type { Alive, Endpoint, MemberState, MemberStatus, NodeName, Ping, Versions } from "../codec/messages.ts";
 import { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "../codec/metadata.ts";
 import type { Wire } from "../codec/wire.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
 import { placeOf } from "./choice.ts";
 import type { Effect, Member } from "./events.ts";
 import { FailedMembers } from "./failed-members.ts";
-import { ForgottenNodes } from "./forgotten-nodes.ts";
 import { noOverload, type Overload } from "./overload.ts";
 import type { Suspicion } from "./suspicion.ts";
 import { type Timing, type TimingName, timings } from "./timing.ts";
@@ -82,6 +82,17 @@ export interface Relay {
   readonly deadline: Millis;
 }
 
+/** One that is said to be alive, and is pinged before it counts. */
+export interface Newcomer {
+  readonly alive: Alive;
+  readonly endpoint: Endpoint;
+  /** Of all pings to it. */
+  readonly sequence: number;
+  readonly asked: number;
+  /** When it is pinged next. */
+  readonly askAt: Millis;
+}
+
 export interface Join {
   readonly waiting: Endpoint[];
   underway: number;
@@ -90,7 +101,7 @@ export interface Join {
 }
 
 export type ExchangePurpose =
-  | { readonly type: "probe"; readonly sequence: number }
+  | { readonly type: "ping"; readonly sequence: number }
   | { readonly type: "pushPull"; readonly to: Endpoint }
   | { readonly type: "join"; readonly join: number; readonly to: Endpoint };
 
@@ -131,7 +142,9 @@ export interface Ring {
   /** Suspects of others that this node is about to probe itself. */
   readonly toCheck: Set<NodeName>;
   readonly failed: FailedMembers;
-  readonly forgotten: ForgottenNodes;
+  /** Nodes that were gone for so long that their records are no more, and their incarnations: what they said until then was said before. */
+  readonly forgotten: RecentMap<NodeName, number>;
+  readonly newcomers: RecentMap<NodeName, Newcomer>;
   readonly broadcasts: BroadcastQueue;
   /** Those that have not been answered. */
   readonly probes: Map<number, Probe>; // our sequence number -> probe
@@ -184,6 +197,10 @@ export interface Ring {
   effects: Effect[];
 }
 
+/** More than any cluster loses in the life of a process; who has the key could else fill the memory with names. */
+const maxForgotten = 4096;
+/** More than come at once. */
+const maxNewcomers = 1024;
 /** Speaks protocol 2 and understands 1 to 5; without delegates. */
 const ownVersions: Versions = [1, 5, 2, 0, 0, 0];
 const healthLimit = 7;
@@ -205,7 +222,8 @@ export function newRing(options: RingOptions, now: Millis): Ring {
     suspicions: new Map(),
     toCheck: new Set(),
     failed: new FailedMembers(),
-    forgotten: new ForgottenNodes(),
+    forgotten: new RecentMap(maxForgotten),
+    newcomers: new RecentMap(maxNewcomers),
     broadcasts: new BroadcastQueue(),
     probes: new Map(),
     relays: new Map(),

@@ -127,7 +127,7 @@ test("gossip goes to the recently dead, so that they can refute, but neither to 
     lone.quieten();
     lone.ring.reconnectAt = Infinity;
     lone.advanceTo(elapsed);
-    lone.packet(alive("b", 2));
+    lone.meet(alive("b", 2));
     lone.advanceTo(lone.ring.gossipAt);
     assert.equal(
       lone.sends().some(({ to }) => to.address[3] === endpointOf("a").address[3]),
@@ -139,7 +139,7 @@ test("gossip goes to the recently dead, so that they can refute, but neither to 
 
 test("a node that does not understand checksums gets none", () => {
   const lone = unprobing("");
-  lone.packet(alive("a", 1, { versions: [1, 4, 2, 0, 0, 0] }));
+  lone.meet(alive("a", 1, { versions: [1, 4, 2, 0, 0, 0] }));
   lone.effects = [];
   lone.advanceTo(lone.ring.gossipAt);
   assert.deepEqual(
@@ -150,7 +150,7 @@ test("a node that does not understand checksums gets none", () => {
 
 test("what is to be passed on rides along with a direct message, behind it, within the packet's 1400 octets", () => {
   const lone = unprobing("");
-  for (let i = 0; i < 40; i++) lone.packet(alive(`node-${i}`, 1));
+  for (let i = 0; i < 40; i++) lone.meet(alive(`node-${i}`, 1));
   lone.effects = [];
   lone.packet({ type: "ping", sequence: 7, node: "self", source: undefined }, at(50));
   const [{ messages, checksum, to } = { messages: [] }] = lone.sends();
@@ -164,7 +164,7 @@ test("what is to be passed on rides along with a direct message, behind it, with
 
 test("gossip fills several packets when there is much to say", () => {
   const lone = unprobing("abc");
-  for (let i = 0; i < 60; i++) lone.packet(alive(`node-${i}`, 1));
+  for (let i = 0; i < 60; i++) lone.meet(alive(`node-${i}`, 1));
   lone.effects = [];
   lone.advanceTo(lone.ring.gossipAt);
   const sends = lone.sends();

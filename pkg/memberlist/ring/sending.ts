@@ -3,7 +3,7 @@ import { encodeMessage } from "../codec/message-codec.ts";
 import type { Endpoint, NodeName, PacketMessage } from "../codec/messages.ts";
 import { broadcastBudget } from "../codec/wire.ts";
 import { chooseRandom, randomIndex } from "./choice.ts";
-import type { NodeRecord, Ring } from "./ring.ts";
+import { type NodeRecord, ownPing, type Ring, sourceOf } from "./ring.ts";
 import { retransmitLimit } from "./timing.ts";
 
 /** Sends a message at once; what is to be passed on rides along as far as it fits. */
@@ -13,9 +13,43 @@ export function sendDirect(ring: Ring, to: Endpoint, message: PacketMessage): vo
 }
 
 /** Sends to a node of which we know what it understands; nothing rides along. */
-export function sendToNode(ring: Ring, record: NodeRecord, messages: readonly PacketMessage[]): void {
-  const [, newest] = record.versions;
-  ring.effects.push({ type: "send", to: record.endpoint, messages, checksum: newest >= 5 });
+export function sendToNode(
+  ring: Ring,
+  { endpoint, versions }: Pick<NodeRecord, "endpoint" | "versions">,
+  messages: readonly PacketMessage[],
+): void {
+  const [, newest] = versions;
+  ring.effects.push({ type: "send", to: endpoint, messages, checksum: newest >= 5 });
+}
+
+/** Has a few random members ping a node for this one. @returns how many of them say so where it does not answer */
+export function pingThroughOthers(
+  ring: Ring,
+  sequence: number,
+  { node, endpoint }: Pick<NodeRecord, "node" | "endpoint">,
+): number {
+  const { self, order, timing, options } = ring;
+  const isAsked = (other: NodeRecord) => other !== self && other.node !== node && other.status === "alive";
+  let nacks = 0;
+  for (const other of chooseRandom(order, timing.indirectChecks, isAsked, options.random)) {
+    const nack = other.versions[1] >= 4;
+    if (nack) nacks++;
+    sendDirect(ring, other.endpoint, { type: "indirectPing", sequence, node, target: endpoint, nack, source: sourceOf(ring) });
+  }
+  return nacks;
+}
+
+/** Pings a node on a stream, if it understands that, in case packets are lost; until `deadline`. */
+export function pingOnStream(
+  ring: Ring,
+  sequence: number,
+  { node, endpoint, versions }: Pick<NodeRecord, "node" | "endpoint" | "versions">,
+  deadline: Millis,
+): void {
+  if (versions[1] < 3) return;
+  const exchange = ring.exchange++;
+  ring.exchanges.set(exchange, { type: "ping", sequence });
+  ring.effects.push({ type: "exchange", exchange, to: endpoint, message: ownPing(ring, sequence, node), deadline });
 }
 
 /** Octets of a user message: as many as fit into a packet beside the longest label and whatever encryption adds. */

@@ -120,7 +120,7 @@ test("leave: a node that left answers pings, and lists itself as left", () => {
 
 test("an accusation that was refuted already is answered with the refutation", () => {
   const lone = LoneRing.among("b");
-  lone.packet(alive("a", 6));
+  lone.meet(alive("a", 6));
   lone.quieten();
   for (const accusation of [suspect("a", 5, "b"), dead("a", 5, "b")]) {
     lone.packet(accusation, at(50));
@@ -135,7 +135,7 @@ for (const [name, gone] of [
 ] as const) {
   test(`a suspicion of a node that ${name} already is answered with that`, () => {
     const lone = LoneRing.among("b");
-    lone.packet(alive("a", 5));
+    lone.meet(alive("a", 5));
     lone.packet(gone);
     lone.quieten();
     const from = endpointOf("b");
@@ -159,7 +159,7 @@ for (const { name, meanwhile, from, sent } of [
     lone.packet(dead("a", 1, "b"));
     for (const pause of meanwhile) {
       lone.now += pause;
-      lone.packet(alive("c", 1), endpointOf("c"));
+      lone.meet(alive("c", 1));
     }
     lone.quieten();
     lone.packet(suspect("a", 1, from), endpointOf(from));
@@ -180,7 +180,7 @@ test("an accusation of somebody who did not refute is not answered", () => {
 
 test("timing: alone it is fast, and stays so among those that offer it", () => {
   const lone = new LoneRing({ timing: "auto" });
-  lone.packet(alive("a", 1, { meta: offer }));
+  lone.meet(alive("a", 1, { meta: offer }));
   assert.equal(lone.ring.timing.name, "fast");
   assert.deepEqual(lone.take("timingChanged"), []);
 });
@@ -191,8 +191,8 @@ for (const [name, gone] of [
 ] as const) {
   test(`timing: a member that does not offer it slows the ring down until it ${name}`, () => {
     const lone = new LoneRing({ timing: "auto" });
-    lone.packet(alive("a", 1, { meta: offer }));
-    lone.packet(alive("b", 1));
+    lone.meet(alive("a", 1, { meta: offer }));
+    lone.meet(alive("b", 1));
     assert.deepEqual(lone.take("timingChanged"), [{ type: "timingChanged", timing: "lan", because: "b" }]);
     lone.packet(suspect("b", 1, "a"));
     assert.equal(lone.ring.timing.name, "lan");
@@ -206,13 +206,13 @@ for (const [name, gone] of [
 
 test("timing: it is chosen once for a whole view, not for each member in it", () => {
   const lone = new LoneRing({ timing: "auto" });
-  lone.pushPull([state("a", 1), state("b", 1, { meta: offer }), state("c", 1)]);
+  lone.pull([state("a", 1), state("b", 1, { meta: offer }), state("c", 1)]);
   assert.equal(lone.take("timingChanged").length, 1);
 });
 
 test("timing: a member that withdraws or takes up the offer changes the pace", () => {
   const lone = new LoneRing({ timing: "auto" });
-  lone.packet(alive("a", 1, { meta: offer }));
+  lone.meet(alive("a", 1, { meta: offer }));
   lone.packet(alive("a", 2, { meta: undefined }));
   lone.packet(alive("a", 3, { meta: offer }));
   assert.deepEqual(
@@ -224,7 +224,7 @@ test("timing: a member that withdraws or takes up the offer changes the pace", (
 for (const timing of ["lan", "fast"] as const) {
   test(`timing: ${timing} can be forced, whatever the others offer`, () => {
     const lone = new LoneRing({ timing });
-    lone.packet(alive("a", 1, { meta: timing === "lan" ? offer : undefined }));
+    lone.meet(alive("a", 1, { meta: timing === "lan" ? offer : undefined }));
     assert.equal(lone.ring.timing.name, timing);
     assert.equal(decodeMetadata(lone.record("self").meta)?.has(MetadataKey.timing), timing === "fast");
   });
@@ -233,7 +233,7 @@ for (const timing of ["lan", "fast"] as const) {
 /** Among members that offer the fast timing, at that pace, `a` answers this many probes after 26 ms. */
 function slowly(answers: number, timing: "auto" | "fast" = "auto"): LoneRing {
   const lone = new LoneRing({ timing });
-  lone.packet(alive("a", 1, { meta: offer }));
+  lone.meet(alive("a", 1, { meta: offer }));
   for (let i = 0; i < answers; i++) answer(lone, 26);
   return lone;
 }

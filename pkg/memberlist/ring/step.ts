@@ -3,11 +3,22 @@ import { equalBytes } from "#pkg/net";
 import type { Dead, Endpoint, NodeName, PacketMessage, Suspect } from "../codec/messages.ts";
 import type { Effect, Event, Member } from "./events.ts";
 import { awaitHeartbeats, takeDiffering } from "./heartbeat.ts";
-import { aliveOf, announce, deadOf, endSuspicions, leave, mergeAlive, mergeDead, mergeSuspect, noteContact } from "./merging.ts";
+import {
+  aliveOf,
+  announce,
+  deadOf,
+  endSuspicions,
+  leave,
+  mergeAlive,
+  mergeDead,
+  mergeSuspect,
+  noteContact,
+  onNewcomerAck,
+} from "./merging.ts";
+import { askAgain, askAgainAt } from "./newcomers.ts";
 import { addStall, continueBackOff, type Overload } from "./overload.ts";
 import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed, probeAccuser } from "./probing.ts";
 import { join, onExchangeEnd, onReconnectAck, onRequest, periodicPushPull, pull, reconnect } from "./push-pull.ts";
-import { takeReturned } from "./returning.ts";
 import { isMember, memberOf, type NodeRecord, newRing, ownMetadata, type Ring, type RingOptions, sameEndpoint } from "./ring.ts";
 import { broadcastUser, gossip, sendDirect } from "./sending.ts";
 import { suspicionBounds, suspicionDueAt } from "./suspicion.ts";
@@ -82,7 +93,7 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
 /** When the next `timer` event is due; it may be in the past. */
 export function nextDeadline(ring: Ring): Millis {
   if (ring.resumeAt !== undefined) return ring.resumeAt;
-  let next = Math.min(ring.probeAt, ring.gossipAt, ring.pushPullAt, ring.reconnectAt, ring.overload.watchAt);
+  let next = Math.min(ring.probeAt, ring.gossipAt, ring.pushPullAt, ring.reconnectAt, ring.overload.watchAt, askAgainAt(ring));
   next = Math.min(next, ring.heartbeats.awaited?.dueAt ?? Infinity);
   for (const { indirectAt, verdictAt } of ring.probes.values()) next = Math.min(next, indirectAt, verdictAt);
   for (const suspicion of ring.suspicions.values()) next = Math.min(next, suspicionDueAt(suspicion));
@@ -110,6 +121,7 @@ function onTimer(ring: Ring, now: Millis): void {
   setOverload(ring, continueBackOff(ring.overload, now));
   doProbing(ring, now);
   endSuspicions(ring, now);
+  askAgain(ring, now);
   if (now >= ring.gossipAt) gossip(ring, now);
   if (now >= ring.pushPullAt) periodicPushPull(ring, now);
   if (now >= ring.reconnectAt) reconnect(ring, now);
@@ -131,8 +143,7 @@ function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Mill
     case "ack": {
       onAck(ring, message, now);
       onReconnectAck(ring, message, now);
-      const returned = takeReturned(ring, message);
-      if (returned !== undefined) mergeAlive(ring, returned, now);
+      onNewcomerAck(ring, message.sequence, now);
       const differing = takeDiffering(ring);
       if (differing !== undefined) pull(ring, differing, now);
       break;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Millis, seededRandom } from "#pkg/clock";
-import type { Alive, Endpoint, MemberState, NodeName, PacketMessage, Versions } from "../codec/messages.ts";
+import type { Alive, Endpoint, MemberState, NodeName, PacketMessage, PushPull, Versions } from "../codec/messages.ts";
 import { defaultWire } from "../codec/wire.ts";
 import type { Effect, Event, Send } from "../ring/events.ts";
 import type { NodeRecord, Probe, Ring, RingOptions } from "../ring/ring.ts";
@@ -27,6 +27,10 @@ export function dead(node: NodeName, incarnation: number, from: NodeName): Packe
 
 export function state(node: NodeName, incarnation: number, fields: Partial<MemberState> = {}): MemberState {
   return { node, status: "alive", incarnation, endpoint: endpointOf(node), meta: undefined, versions, ...fields };
+}
+
+export function pushPull(states: readonly MemberState[], join = false): PushPull {
+  return { type: "pushPull", join, states, userState: new Uint8Array() };
 }
 
 /** Nodes are named by letters: `a` is at 192.0.2.97. */
@@ -58,8 +62,9 @@ export class LoneRing {
   /** A node that knows these as alive at incarnation 1, has nothing to gossip, and whose next probe is 1 s ahead. */
   static among(nodes: string, options: Partial<RingOptions> = {}): LoneRing {
     const lone = new LoneRing(options);
-    for (const node of nodes) lone.packet(alive(node, 1));
+    for (const node of nodes) lone.meet(alive(node, 1));
     lone.quieten();
+    lone.ring.sequence = 0;
     return lone;
   }
 
@@ -71,10 +76,28 @@ export class LoneRing {
     this.step({ type: "packet", from, messages: [message] });
   }
 
-  /** A view comes in on a stream. */
+  /** Hears of a node, which answers the ping that follows. */
+  meet(message: Alive): void {
+    this.packet(message);
+    this.answerAs(message.node);
+  }
+
+  /** The node answers the ping that asks whether it is alive. */
+  answerAs(node: NodeName): void {
+    const newcomer = this.ring.newcomers.get(node);
+    if (newcomer !== undefined) this.packet({ type: "ack", sequence: newcomer.sequence, payload: undefined });
+  }
+
+  /** Somebody sends a view, and asks for this node's. */
   pushPull(states: readonly MemberState[], stream = 1): void {
-    const message = { type: "pushPull", join: false, states, userState: new Uint8Array() } as const;
-    this.step({ type: "request", stream, from: at(200), message });
+    this.step({ type: "request", stream, from: at(200), message: pushPull(states) });
+  }
+
+  /** A member sends its view, which it was asked for. */
+  pull(states: readonly MemberState[]): void {
+    const exchange = this.ring.exchange++;
+    this.ring.exchanges.set(exchange, { type: "pushPull", to: at(200) });
+    this.step({ type: "exchanged", exchange, message: pushPull(states) });
   }
 
   /** Runs timers, each at its deadline, until then. */

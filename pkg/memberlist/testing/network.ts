@@ -45,7 +45,7 @@ export class FakeNetwork {
     const refused = this.unreachable.has(to.address);
     this.#clock.schedule("packet", this.#clock.now() + latency, () => {
       done(refused ? new Error("send ENETUNREACH") : null);
-      if (!refused && this.#passes(bytes, from, keyOf(to))) this.#hosts.get(keyOf(to))?.packet(bytes, from);
+      if (!refused && this.#passes(bytes, from, keyOf(to))) this.#hostAt(to)?.packet(bytes, from);
     });
   }
 
@@ -67,12 +67,16 @@ export class FakeNetwork {
     return refusal === undefined || (!refusal.sources.includes(address) && (refusal.allBut?.includes(address) ?? true));
   }
 
+  #hostAt(to: SocketAddress): TransportEvents | undefined {
+    return this.#hosts.get(keyOf(to)) ?? this.#hosts.get(keyOf({ ...to, address: "0.0.0.0" }));
+  }
+
   dial(from: SocketAddress, to: SocketAddress): Duplex {
     const [near, far] = duplexPair({ allowHalfOpen: true });
     // Unlike sockets, the ends of a pair do not notice when the other is destroyed.
     near.on("close", () => far.destroy());
     far.on("close", () => near.destroy());
-    const host = this.#hosts.get(keyOf(to));
+    const host = this.#hostAt(to);
     if (host === undefined) near.destroy(new Error(`connect ECONNREFUSED ${to.address}:${to.port}`));
     else if (!this.silent.has(to.address) && this.#takes(from, keyOf(to)))
       if (host.connection(from)) host.stream(far, { ...from, port: 40_000 });

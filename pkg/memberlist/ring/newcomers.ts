@@ -1,0 +1,55 @@
+import type { Millis } from "#pkg/clock";
+import type { Alive, Endpoint } from "../codec/messages.ts";
+import { type Newcomer, nextSequence, ownPing, type Ring } from "./ring.ts";
+import { pingOnStream, pingThroughOthers, sendToNode } from "./sending.ts";
+
+/**
+ * Whom others call alive, and who was no node of this ring: somebody may have captured that of one that is long gone. It counts as one once it has
+ * answered a ping. Peers believe it at once, and find out by their next probes.
+ */
+
+/** Between two pings to the same one. */
+const askEvery: Millis = 200;
+/** Pings to one that does not answer. Later it is asked anew when somebody calls it alive again. */
+const maxAsked = 5;
+
+/** Pings one that is said to be alive. While that goes on only what is newer of it counts. */
+export function askNewcomer(ring: Ring, alive: Alive, endpoint: Endpoint, now: Millis): void {
+  const known = ring.newcomers.get(alive.node);
+  if (known !== undefined && known.alive.incarnation >= alive.incarnation) return;
+  ask(ring, { alive, endpoint, sequence: nextSequence(ring), asked: 0, askAt: now }, now);
+}
+
+/** When `askAgain` is due: the one that was asked longest ago is the first. */
+export function askAgainAt({ newcomers }: Ring): Millis {
+  for (const { askAt } of newcomers.values()) return askAt;
+  return Infinity;
+}
+
+/** Pings those once more that have not answered, also through others and on a stream: the direct way may be cut, or lose packets. */
+export function askAgain(ring: Ring, now: Millis): void {
+  for (const newcomer of ring.newcomers.values()) {
+    if (now < newcomer.askAt) return;
+    if (newcomer.asked >= maxAsked) ring.newcomers.delete(newcomer.alive.node);
+    else ask(ring, newcomer, now);
+  }
+}
+
+function ask(ring: Ring, { alive, endpoint, sequence, asked }: Newcomer, now: Millis): void {
+  const { node, versions } = alive;
+  ring.newcomers.set(node, { alive, endpoint, sequence, asked: asked + 1, askAt: now + askEvery });
+  sendToNode(ring, { endpoint, versions }, [ownPing(ring, sequence, node)]); // What else is queued is not for who may be nobody.
+  if (asked === 0) return;
+  pingThroughOthers(ring, sequence, { node, endpoint });
+  if (asked === 1) pingOnStream(ring, sequence, { node, endpoint, versions }, now + maxAsked * askEvery);
+}
+
+/** @returns what was said of the one that answers; undefined where the answer is to none of these pings */
+export function takeAnswered(ring: Ring, sequence: number): Alive | undefined {
+  for (const { alive, sequence: ours } of ring.newcomers.values()) {
+    if (ours !== sequence) continue;
+    ring.newcomers.delete(alive.node);
+    return alive;
+  }
+  return undefined;
+}
