@@ -312,6 +312,86 @@ test("a ConfigMap that is missing is made, and merged into when somebody else ma
   await writing;
 });
 
+const held = { holder: "me", durationSeconds: 4, transitions: 2, acquires: false };
+const forbidden = { kind: "Status", status: "Failure", reason: "Forbidden", message: "not yours", code: 403 };
+
+test(
+  "a Lease that may be updated and not patched is written whole, with all that others set in it, if it has not changed",
+  limit,
+  async () => {
+    await using s = await scene();
+    const write = (version: string) => s.cluster.writeLease("ns", "lock", held, version, 3_000);
+    const metadata = { namespace: "ns", name: "lock", uid: "1", resourceVersion: "8", labels: { team: "edge" } };
+    const there = { kind: "Lease", metadata, spec: { holderIdentity: "other", preferredHolder: "third", acquireTime: "then" } };
+    const next = async (method: string) => {
+      const request = await s.api.next();
+      assert.deepEqual([request.method, request.path], [method, "/apis/coordination.k8s.io/v1/namespaces/ns/leases/lock"]);
+      return request;
+    };
+    const read = async () => (await next("GET")).reply(200, there);
+
+    const first = write("7");
+    (await next("PATCH")).reply(403, forbidden);
+    await read();
+    const stale = await next("PUT");
+    assert.equal((stale.body as typeof there).metadata.resourceVersion, "7", "the one that was seen, so that it is refused");
+    stale.reply(409, {});
+    assert.equal(await first, "conflict");
+
+    const second = write("8");
+    await read(); // It has been told that it may not patch.
+    const update = await next("PUT");
+    const { spec, ...rest } = update.body as typeof there & { spec: Record<string, unknown> };
+    assert.deepEqual(rest, { kind: "Lease", metadata });
+    const { renewTime, ...others } = spec;
+    assert.match(String(renewTime), /^\d{4}-.*Z$/);
+    assert.deepEqual(others, {
+      holderIdentity: "me",
+      leaseDurationSeconds: 4,
+      leaseTransitions: 2,
+      preferredHolder: "third",
+      acquireTime: "then",
+    });
+    update.reply(200, { ...there, metadata: { ...metadata, resourceVersion: "9" }, spec });
+    const written = await second;
+    assert.deepEqual(written !== "conflict" && [written.holder, written.resourceVersion], ["me", "9"]);
+  },
+);
+
+test(
+  "a Lease that may be neither patched nor updated is refused, and each way is tried again as rights change",
+  limit,
+  async () => {
+    await using s = await scene();
+    const there = { metadata: { namespace: "ns", name: "lock", uid: "1", resourceVersion: "8" }, spec: {} };
+    for (const order of [
+      ["PATCH", "GET", "PUT"],
+      ["GET", "PUT", "PATCH"],
+    ]) {
+      const writing = s.cluster.writeLease("ns", "lock", held, "8", 3_000);
+      for (const method of order) {
+        const request = await s.api.next();
+        assert.equal(request.method, method);
+        if (method === "GET") request.reply(200, there);
+        else request.reply(403, forbidden);
+      }
+      await assert.rejects(writing, (error) => error instanceof ApiError && error.status === 403);
+    }
+    const byUpdate = s.cluster.writeLease("ns", "lock", held, "8", 3_000);
+    (await s.api.next()).reply(403, forbidden);
+    (await s.api.next()).reply(200, there);
+    (await s.api.next()).reply(200, there);
+    await byUpdate;
+    const byPatch = s.cluster.writeLease("ns", "lock", held, "8", 3_000);
+    (await s.api.next()).reply(200, there);
+    (await s.api.next()).reply(403, forbidden);
+    const patch = await s.api.next();
+    assert.equal(patch.method, "PATCH");
+    patch.reply(200, there);
+    await byPatch;
+  },
+);
+
 test("a Secret is made with its owner, or left as it is", limit, async () => {
   await using s = await scene();
   const owner = { apiVersion: "apps/v1", kind: "Deployment", name: "controller", uid: "u" };

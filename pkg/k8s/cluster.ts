@@ -63,6 +63,8 @@ export class Cluster implements AsyncDisposable {
   readonly #api: Api;
   readonly #options: Pick<ConnectOptions, "log" | "clock" | "random">;
   readonly #informers = new Set<Disposable>();
+  /** Leases may be updated and not patched. */
+  #updatesLeases = false;
 
   constructor(credentials: Disposable, http: HttpClient, options: Pick<ConnectOptions, "log" | "clock" | "random">) {
     this.#credentials = credentials;
@@ -182,22 +184,43 @@ export class Cluster implements AsyncDisposable {
       renewTime: now,
       ...(acquires && { acquireTime: now }),
     };
-    const isNew = resourceVersion === undefined;
     try {
-      const written = await this.#api.once(
-        {
-          method: isNew ? "POST" : "PATCH",
-          path: isNew ? leases(namespace) : leases(namespace, name),
-          purpose: "write the Lease",
-          body: isNew ? { metadata: { name }, spec } : { metadata: { resourceVersion }, spec },
-          ...(!isNew && { contentType: mergePatch }),
-        },
-        within,
-      );
+      const written =
+        resourceVersion === undefined
+          ? await this.#api.once(
+              { ...leaseWrite, method: "POST", path: leases(namespace), body: { metadata: { name }, spec } },
+              within,
+            )
+          : await this.#changeLease(leases(namespace, name), spec, resourceVersion, within);
       return leaseOf(written);
     } catch (error) {
       if (isStatus(error, 409) || isStatus(error, 404)) return "conflict";
       throw error;
+    }
+  }
+
+  /**
+   * By a patch, or by an update where a Role has only that, as those have whose author thought of client-go. An update replaces what labels
+   * and fields others set too, so that it takes what there is. What was not refused last is tried first, and then the other.
+   */
+  async #changeLease(path: string, spec: Fields, resourceVersion: string, within: Millis): Promise<Fields> {
+    const patch = (): Promise<Fields> => {
+      const body = { metadata: { resourceVersion }, spec };
+      return this.#api.once({ ...leaseWrite, method: "PATCH", path, contentType: mergePatch, body }, within);
+    };
+    const update = async (): Promise<Fields> => {
+      const found = await this.#api.once({ ...leaseWrite, method: "GET", path }, within);
+      const metadata = { ...fields(found.metadata), resourceVersion };
+      const body = { ...found, metadata, spec: { ...fields(found.spec), ...spec } };
+      return this.#api.once({ ...leaseWrite, method: "PUT", path, body }, within);
+    };
+    const [first, second] = this.#updatesLeases ? [update, patch] : [patch, update];
+    try {
+      return await first();
+    } catch (error) {
+      if (!isStatus(error, 403)) throw error;
+      this.#updatesLeases = !this.#updatesLeases;
+      return await second();
     }
   }
 
@@ -310,6 +333,8 @@ function namespaced(namespace: string, plural: string, name?: string): string {
 function webhookPath(name: string): string {
   return `/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/${encodeURIComponent(name)}`;
 }
+
+const leaseWrite = { purpose: "write the Lease" };
 
 function leases(namespace: string, name?: string): string {
   const collection = `${resources.leases.api}/namespaces/${encodeURIComponent(namespace)}/leases`;

@@ -10,7 +10,7 @@ const { request: requestHttp } = process.getBuiltinModule("node:http");
 const { request: requestHttps } = process.getBuiltinModule("node:https");
 
 export interface Request {
-  readonly method: "GET" | "POST" | "PATCH";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH";
   /** From the root of the API, with its query. */
   readonly path: string;
   /** What is attempted, for messages: `list services`. */

@@ -20,6 +20,18 @@ export const addresses: readonly Break[] = [
     tests: ["pkg/k8s/cluster.test.ts"],
   },
   {
+    file: "pkg/k8s/cluster.ts",
+    before: "const metadata = { ...fields(found.metadata), resourceVersion };",
+    after: "const metadata = fields(found.metadata);",
+    tests: ["pkg/k8s/cluster.test.ts"],
+  },
+  {
+    file: "pkg/k8s/cluster.ts",
+    before: "this.#updatesLeases = !this.#updatesLeases;",
+    after: "",
+    tests: ["pkg/k8s/cluster.test.ts"],
+  },
+  {
     file: occupancy,
     before: `if (terms.sharingKey === "" || holder.sharingKey === "") return { reason: "inUse", ...found };`,
     after: "",
