@@ -47,7 +47,8 @@ for (const who of ["controller", "speaker"] as const) {
 
     const policy = load(read(`manifests/components/network-policy/${who}.yaml`)) as NetworkPolicy;
     const admitted = policy.spec.ingress.flatMap(({ ports }) => ports.map(({ port, protocol = "TCP" }) => `${protocol} ${port}`));
-    assert.deepEqual(admitted.toSorted(), open.toSorted());
+    const alongside = /--bgp-port=(\d+)/.exec(read("manifests/components/frr-alongside/kustomization.yaml"))?.[1];
+    assert.deepEqual(admitted.toSorted(), [...open, ...(who === "speaker" ? [`TCP ${alongside}`] : [])].toSorted());
   });
 }
 

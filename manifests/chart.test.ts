@@ -75,7 +75,7 @@ const choices: readonly { readonly name: string; readonly components: readonly s
     values: { speaker: { bgpPort: 1179 }, prometheus: { scrapeAnnotations: true } },
   },
   {
-    name: "all others", // The chart's network policy follows the port; that of the component is to be edited.
+    name: "all others",
     components: [
       "ha",
       "net-admin",

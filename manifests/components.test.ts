@@ -29,6 +29,12 @@ interface Container {
   readonly args: readonly string[];
   readonly securityContext: { readonly capabilities: { readonly add: readonly string[] } };
 }
+interface Policy {
+  readonly ingress: readonly {
+    readonly from?: object[];
+    readonly ports: readonly { readonly port: number; readonly protocol?: string }[];
+  }[];
+}
 type Objects = readonly Kubernetes[];
 
 const image = { name: "registry.example.com/ingot", tag: "1.2.3" };
@@ -123,6 +129,27 @@ test("any two components, in both orders, do together what each does alone", { s
         names.filter((one) => one === first || one === second),
       );
     }
+});
+
+test("the network policy admits the port on which speakers take connections of routers, whichever component comes first", {
+  skip,
+}, async () => {
+  for (const all of [
+    ["network-policy", "frr-alongside"],
+    ["frr-alongside", "network-policy"],
+  ]) {
+    const objects = await rendered(all);
+    const [port] = podOf(objects, "speaker").container.args.flatMap((each) => /^--bgp-port=(\d+)$/.exec(each)?.[1] ?? []);
+    const policy = objects.find(({ kind, metadata }) => kind === "NetworkPolicy" && metadata.name === "speaker");
+    assert.ok(policy?.spec);
+    const admitted = (policy.spec as unknown as Policy).ingress
+      .filter(({ from }) => from === undefined)
+      .flatMap(({ ports }) => ports);
+    assert.ok(
+      admitted.some((each) => String(each.port) === port && each.protocol === undefined),
+      `${port} of ${JSON.stringify(admitted)}`,
+    );
+  }
 });
 
 test("all components work on top of one another", { skip }, async () => {

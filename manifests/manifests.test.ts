@@ -294,7 +294,7 @@ test("the network policies name every port of the Pods, and let only routers and
       ports.map(({ containerPort: port, protocol = "TCP" }) => text({ port, protocol })),
     );
     const open = ingress.filter(({ from }) => from === undefined).flatMap(({ ports }) => ports.map(text));
-    assert.deepEqual(open, name === "speaker" ? ["TCP 179", "UDP 3784", "UDP 3785", "UDP 4784"] : ["TCP 9443"]);
+    assert.deepEqual(open, name === "speaker" ? ["TCP 179", "TCP 1179", "UDP 3784", "UDP 3785", "UDP 4784"] : ["TCP 9443"]);
   }
 });
 
