@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { ApiServer, type ObjectInput } from "#e2e/apiserver";
 import { Exit } from "../command.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
@@ -90,6 +91,17 @@ const ofRelease = (kind: string, component: string, args: readonly string[], mor
     spec,
   };
 };
+/** What Helm stores of that release. */
+const stored = (manifest: string, version: number): ObjectInput => ({
+  apiVersion: "v1",
+  kind: "Secret",
+  metadata: {
+    namespace,
+    name: `sh.helm.release.v1.metallb.v${version}`,
+    labels: { owner: "helm", name: "metallb", status: "deployed", version: `${version}` },
+  },
+  data: { release: Buffer.from(gzipSync(JSON.stringify({ manifest })).toString("base64")).toString("base64") },
+});
 const psp = (name: string, policy: string): ObjectInput => ({
   apiVersion: "rbac.authorization.k8s.io/v1",
   kind: "ClusterRole",
@@ -298,11 +310,25 @@ suite("takeover --check", () => {
         ofRelease("Deployment", "controller", ["--config=config"]),
         psp("metallb:controller", "metallb-controller"),
         psp("metallb:speaker", "metallb-speaker"),
+        stored("kind: Deployment\n---\nkind: PodSecurityPolicy\n", 2),
+        stored("kind: Deployment\n", 1),
       ],
       want: [
-        /^error pod-security-policy: ClusterRole metallb:controller: of the Helm release metallb: a right to use PodSecurityPolicies/,
-        /^error pod-security-policy: ClusterRole metallb:speaker: /,
+        /^error pod-security-policy: Helm release metallb: its stored manifest has PodSecurityPolicies: helm upgrade stops at them/,
       ],
+    },
+    {
+      name: "no PodSecurityPolicy in a Helm release from which they were taken, though there are rights to use them",
+      objects: [
+        config(lan),
+        kubeProxy("mode: iptables\n"),
+        ofRelease("Deployment", "controller", ["--config=config"]),
+        psp("metallb:controller", "metallb-controller"),
+        stored("kind: Deployment\n---\nkind: PodSecurityPolicy\n", 1),
+        stored("kind: Deployment\n", 2),
+      ],
+      want: [],
+      status: Exit.ok,
     },
     {
       name: "no user of a port in a Pod that has ended",

@@ -6,6 +6,7 @@ import type { Finding } from "./checks/finding.ts";
 import { checkAlerts, checkLeftovers, checkWorkloads } from "./checks/leftovers.ts";
 import { checkOtherLoadBalancers } from "./checks/load-balancers.ts";
 import { checkKubeProxy, checkPorts } from "./checks/node.ts";
+import { checkPodSecurityPolicies } from "./checks/pod-security-policies.ts";
 import { type ClusterView, type Reader, readView, type Unread } from "./view.ts";
 
 const help = `Usage: ingotctl takeover --check [OPTIONS]
@@ -73,6 +74,7 @@ async function check(reader: Reader, namespace: string, lbClass: string, isDefau
     ...checkServices(view, config, classes),
     ...checkWorkloads(view),
     ...checkLeftovers(view),
+    ...checkPodSecurityPolicies(view),
     ...checkPorts(view, config),
     ...checkKubeProxy(view),
     ...checkOtherLoadBalancers(view, classes),

@@ -34,6 +34,8 @@ export interface ClusterView {
   readonly podSecurityPolicies: readonly Raw[];
   /** Whether the API has the kind: Kubernetes 1.25 has no policy/v1beta1, where it was. */
   readonly hasPodSecurityPolicies: boolean;
+  /** What Helm keeps of its releases among these in their namespace; empty where it is of no interest, since the API has PodSecurityPolicies. */
+  readonly releaseSecrets: readonly Raw[];
   /** Of controllers and speakers, as MetalLB's manifests and its chart name them. */
   readonly clusterRoles: readonly Raw[];
   readonly prometheusRules: readonly Raw[];
@@ -66,14 +68,23 @@ export async function readView(reader: Reader, namespace: string): Promise<Clust
   const isOurs = (part: string) => (object: Raw) => isMetallb(object, namespace) && partOf(object) === part;
   const controllers = deployments.filter(isOurs("controller"));
   const speakers = daemonSets.filter(isOurs("speaker"));
-  const releases = [...controllers, ...speakers].flatMap((workload) => helmReleaseOf(workload)?.fullName ?? []);
+  const releases = [...controllers, ...speakers].flatMap((workload) => helmReleaseOf(workload) ?? []);
   const roles: Raw[] = [];
-  for (const prefix of new Set(["metallb-system", ...releases]))
+  for (const prefix of new Set(["metallb-system", ...releases.map(({ fullName }) => fullName)]))
     for (const part of ["controller", "speaker"]) {
       const name = `${prefix}:${part}`;
       const path = `/apis/rbac.authorization.k8s.io/v1/clusterroles/${encodeURIComponent(name)}`;
       const role = await one(`ClusterRole ${name}`, path);
       if (role !== undefined) roles.push(role);
+    }
+  const hasPodSecurityPolicies = versions.includes("policy/v1beta1");
+  const releaseSecrets: Raw[] = [];
+  if (!hasPodSecurityPolicies)
+    for (const release of new Set(releases.map(({ name }) => name))) {
+      const selector = encodeURIComponent(`owner=helm,status=deployed,name=${release}`);
+      releaseSecrets.push(
+        ...(await list(`Secrets of the Helm release ${release}`, `${inNamespace("secrets")}?labelSelector=${selector}`)),
+      );
     }
   const hasCilium = groups.has("cilium.io");
   const ciliumPools = async () => {
@@ -107,7 +118,8 @@ export async function readView(reader: Reader, namespace: string): Promise<Clust
       "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
     ),
     podSecurityPolicies: await list("PodSecurityPolicies", "/apis/policy/v1beta1/podsecuritypolicies"),
-    hasPodSecurityPolicies: versions.includes("policy/v1beta1"),
+    hasPodSecurityPolicies,
+    releaseSecrets,
     clusterRoles: roles,
     prometheusRules: groups.has("monitoring.coreos.com")
       ? await list("PrometheusRules", "/apis/monitoring.coreos.com/v1/prometheusrules")

@@ -237,6 +237,7 @@ step(
     assert.deepEqual(left, [
       "skopeo copy --all oci-archive:ingot-0.1.0-image.tar docker://registry.example.com/ingot:0.1.0", // There is no registry.
       "disable: [servicelb]", // A configuration of k3s.
+      "helm mapkubeapis metallb --namespace metallb-system", // The plugin would have to be downloaded.
     ]);
   },
   helm === undefined && helmIsMissing,

@@ -47,57 +47,6 @@ test("custom resources and webhooks of MetalLB's are found, and convert is named
   assert.match(findings[0]?.advice ?? "", /ingotctl convert/);
 });
 
-test("PodSecurityPolicies of MetalLB's are found, and no others", async () => {
-  const policy = (name: string, labels: object) => ({ metadata: { name, labels } });
-  const ofChart = { "app.kubernetes.io/name": "metallb", "app.kubernetes.io/managed-by": "Helm" };
-  const policies = [
-    policy("speaker", { app: "metallb" }),
-    policy("controller", {}),
-    policy("restricted", { app: "metallb" }),
-    policy("lb-metallb-controller", ofChart),
-    policy("lb-other", ofChart),
-  ];
-  const findings = checkLeftovers(await view({ ...groups(), "/apis/policy/v1beta1/podsecuritypolicies": policies }));
-  assert.deepEqual(
-    findings.map(({ where }) => where),
-    ["PodSecurityPolicy speaker", "PodSecurityPolicy lb-metallb-controller"],
-  );
-  assert.match(findings[0]?.advice ?? "", /^delete it after the move/);
-  assert.match(findings[1]?.advice ?? "", /^upgrade the release/);
-});
-
-test("a Helm release's right to use PodSecurityPolicies is an error where the API knows none any more", async () => {
-  const controller = {
-    metadata: {
-      namespace: "metallb-system",
-      name: "lb-metallb-controller",
-      labels: {
-        "app.kubernetes.io/name": "metallb",
-        "app.kubernetes.io/component": "controller",
-        "app.kubernetes.io/managed-by": "Helm",
-        "app.kubernetes.io/instance": "lb",
-      },
-    },
-  };
-  const role = { metadata: { name: "lb-metallb:speaker" }, rules: [{ resources: ["podsecuritypolicies"] }] };
-  const answers = {
-    ...groups(),
-    "/apis/apps/v1/deployments": [controller],
-    "/apis/rbac.authorization.k8s.io/v1/clusterroles/lb-metallb%3Aspeaker": role,
-  };
-  const [gone, ...more] = checkLeftovers(await view(answers));
-  assert.deepEqual([gone?.severity, gone?.where, more], ["error", "ClusterRole lb-metallb:speaker", []]);
-  assert.match(gone?.found ?? "", /^of the Helm release lb: /);
-  assert.match(gone?.advice ?? "", /mapkubeapis.*docs\/upgrade\.md/);
-
-  const policyGroup = { name: "policy", versions: [{ groupVersion: "policy/v1" }, { groupVersion: "policy/v1beta1" }] };
-  const served = checkLeftovers(await view({ ...answers, "/apis": { groups: [policyGroup] } }));
-  assert.deepEqual(
-    served.map(({ severity, where }) => `${severity} ${where}`),
-    ["note ClusterRole lb-metallb:speaker"],
-  );
-});
-
 test("objects of any shape do no harm", async () => {
   const junk = [
     null,

@@ -81,72 +81,7 @@ export function checkLeftovers(view: ClusterView): Finding[] {
       where: `ValidatingWebhookConfiguration ${metadata(webhook).name}`,
       advice: "delete it when MetalLB is stopped",
     });
-  findings.push(...checkPodSecurityPolicies(view));
   return findings;
-}
-
-/** MetalLB's manifests and its chart made these, and Kubernetes 1.25 removes the kind. */
-function checkPodSecurityPolicies(view: ClusterView): Finding[] {
-  const check = "pod-security-policy";
-  const findings: Finding[] = [];
-  for (const policy of view.podSecurityPolicies.filter(isMetallbsPolicy)) {
-    const { name } = metadata(policy);
-    const isHelms = helmReleaseOf(policy) !== undefined;
-    findings.push({
-      severity: "warning",
-      check,
-      found: "a PodSecurityPolicy, which Kubernetes 1.25 removes",
-      where: `PodSecurityPolicy ${name}`,
-      advice: isHelms
-        ? "upgrade the release to Ingot's chart, or to psp.create: false, while the cluster still knows them: docs/upgrade.md"
-        : "delete it after the move; remove it from your own kustomization",
-    });
-  }
-  const releases = new Map<string, string>(); // beginning of the names of a release -> the release
-  for (const workload of [...view.controllers, ...view.speakers]) {
-    const release = helmReleaseOf(workload);
-    if (release !== undefined) releases.set(release.fullName, release.name);
-  }
-  for (const role of view.clusterRoles) {
-    if (!listOf(role.rules).some(({ resources }) => Array.isArray(resources) && resources.includes("podsecuritypolicies")))
-      continue;
-    const { name } = metadata(role);
-    const where = `ClusterRole ${name}`;
-    const release = releases.get(name.replace(/:[^:]*$/, ""));
-    if (release === undefined)
-      findings.push({
-        severity: "note",
-        check,
-        found: "a right to use PodSecurityPolicies, which kubectl apply takes away",
-        where,
-        advice: "remove it from your own kustomization",
-      });
-    else if (view.hasPodSecurityPolicies)
-      findings.push({
-        severity: "note",
-        check,
-        found: `of the Helm release ${release}: a right to use PodSecurityPolicies, which an upgrade to Ingot's chart takes away`,
-        where,
-        advice: "upgrade while the cluster still knows PodSecurityPolicies: docs/upgrade.md",
-      });
-    // Helm looks up every kind in the stored manifest before it changes anything.
-    else
-      findings.push({
-        severity: "error",
-        check,
-        found: `of the Helm release ${release}: a right to use PodSecurityPolicies: the release was made with some, and helm upgrade stops at those that it still has, because this cluster does not know them any more`,
-        where,
-        advice: `take them out of the release with the plugin mapkubeapis: docs/upgrade.md, from MetalLB's chart; helm get manifest ${release} shows whether they are in it`,
-      });
-  }
-  return findings;
-}
-
-/** As MetalLB's manifests name and label them, or its chart, which puts the release in front. */
-function isMetallbsPolicy(policy: Raw): boolean {
-  const { name, labels } = metadata(policy);
-  if (labels.app === "metallb") return name === "controller" || name === "speaker";
-  return labels["app.kubernetes.io/name"] === "metallb" && /-(controller|speaker)$/.test(name);
 }
 
 function isMetallbs(webhook: Raw): boolean {
