@@ -24,6 +24,7 @@ export {
   type Reservation,
   type SecretKey,
 } from "./config.ts";
+export { limits } from "./limits.ts";
 export { type Input, parseManifest, readInput } from "./manifest.ts";
 export { parseConfig, readFields } from "./parse.ts";
 export {

@@ -110,6 +110,11 @@ const refused: { name: string; text: string; want: string }[] = [
     want: `1:70: error: peers[0].hold-time: must be a duration such as "90s" or "1m30s", but is "${"1h".repeat(30)}…"`,
   },
   {
+    name: "more peers for all nodes than one has sessions with",
+    text: `peers:\n${many(257, (i) => `- {my-asn: 1, peer-asn: 2, peer-address: 192.0.${i >> 8}.${i & 255}}\n`)}`,
+    want: "258:3: error: peers[256]: more than 256 peers are for all nodes, and no node has sessions with so many",
+  },
+  {
     name: "ranges that need too many CIDRs",
     text: pools(2000, (i) => `${(i + 0x1000).toString(16)}::1-${(i + 0x1000).toString(16)}:ffff:ffff:ffff:ffff:ffff:ffff:fffe`),
     want: "905:5: error: address-pools[225].addresses[0]: the addresses up to here need more than 50000 CIDRs",

@@ -17,6 +17,8 @@ export const limits = {
   depth: 50,
   /** CIDRs of all pools together. A range of IPv6 addresses alone can need 254. */
   cidrs: 50_000,
+  /** Peers that a node has sessions with: each gets all routes, at 10,000 of them a megabyte. A node has a few routers. */
+  peersOfNode: 256,
   /** Steps taken to find out whether two advertisements, or two peers, concern the same node; beyond, they are taken to. */
   comparisons: 1_000_000,
   /** Problems returned; the last one then says how many more there are. */

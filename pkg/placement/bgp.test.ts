@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Config, parseConfig } from "#pkg/config";
 import { parseAddress } from "#pkg/net";
-import { eligibility, excludeLabel, type Holder, type Labels, nodePeers, placeBgp, poolAdvertisements } from "#pkg/placement";
+import {
+  eligibility,
+  excludeLabel,
+  type Holder,
+  type Labels,
+  nodePeers,
+  peersFor,
+  placeBgp,
+  poolAdvertisements,
+} from "#pkg/placement";
 
 function configOf(text: string): Config {
   const { config, problems } = parseConfig(text);
@@ -210,4 +219,12 @@ test("nodePeers: each has a key of its own, in the order of the file", () => {
       "other [fe80::1%eth2]:179",
     ],
   );
+});
+
+test("nodePeers: of more peers than a node has sessions with the first 256 that it is selected by", () => {
+  const many = Array.from({ length: 600 }, (_, i) => peer(`p${i}`, rack(i % 2 === 0 ? "a" : "b"), `192.0.${i >> 8}.${i & 255}`));
+  const { peers } = config(many);
+  const found = nodePeers(peers, { rack: "a" });
+  assert.deepEqual([found.length, found[0]?.peer.name, found.at(-1)?.peer.name], [256, "p0", "p510"]);
+  assert.equal(peersFor(peers, { rack: "a" }).length, 300);
 });

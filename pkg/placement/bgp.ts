@@ -1,4 +1,4 @@
-import { aggregationLength, type BgpAdvertisement, type Peer, type Pool } from "#pkg/config";
+import { aggregationLength, type BgpAdvertisement, limits, type Peer, type Pool } from "#pkg/config";
 import { type Address, type Family, Prefix } from "#pkg/net";
 import { type Eligibility, isSelected, type Labels } from "./eligibility.ts";
 import { type AddressPlacement, endpointsInUse, type Holder, type Verdict } from "./place.ts";
@@ -12,9 +12,14 @@ export interface NodePeer {
 
 /**
  * The peers that a node has sessions with, in the order of the file. Of several with the same key, which one router cannot distinguish,
- * it is the first. @param labels see `eligibility`
+ * it is the first; those beyond `limits.peersOfNode` have none. @param labels see `eligibility`
  */
 export function nodePeers(peers: readonly Peer[], labels: Labels | undefined): readonly NodePeer[] {
+  return peersFor(peers, labels).slice(0, limits.peersOfNode);
+}
+
+/** All that are meant for a node, in the same order. */
+export function peersFor(peers: readonly Peer[], labels: Labels | undefined): readonly NodePeer[] {
   const found = new Map<string, NodePeer>(); // key -> peer
   for (const peer of peers) {
     const key = peerKey(peer);

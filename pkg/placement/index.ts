@@ -12,6 +12,7 @@ export {
   type NodePeer,
   nodePeers,
   type PoolAdvertisements,
+  peersFor,
   placeBgp,
   poolAdvertisements,
 } from "./bgp.ts";

@@ -1,6 +1,6 @@
-import type { Config, Pool } from "#pkg/config";
+import { type Config, limits, type Pool } from "#pkg/config";
 import { families } from "#pkg/net";
-import { isByBgp, nodePeers, type PoolAdvertisements, placeBgp, poolAdvertisements } from "#pkg/placement";
+import { isByBgp, type PoolAdvertisements, peersFor, placeBgp, poolAdvertisements } from "#pkg/placement";
 import { isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
 import type { BgpPeers, SpeakerEffect } from "./effects.ts";
 import type { NodeFields } from "./events.ts";
@@ -68,7 +68,15 @@ function setPeers(
   whyRemoved: BgpPeers["whyRemoved"],
   effects: SpeakerEffect[],
 ): void {
-  bgp.peers = nodePeers(peers, nodes.labels.get(node));
+  const meant = peersFor(peers, nodes.labels.get(node));
+  const [first] = meant.slice(limits.peersOfNode);
+  if (first !== undefined && (whyRemoved === "removedFromConfig" || bgp.peers.length < limits.peersOfNode)) {
+    const message = "more BGP peers than one node has sessions with: those beyond the first ones in the configuration get none";
+    const unserved = meant.length - limits.peersOfNode;
+    const fields = { event: "peersUnserved", sessions: limits.peersOfNode, unserved, first: first.key };
+    effects.push({ type: "log", level: "error", message, fields });
+  }
+  bgp.peers = meant.slice(0, limits.peersOfNode);
   effects.push({ type: "setPeers", peers: { peers: bgp.peers, bfdProfiles, isDraining: bgp.isDraining, whyRemoved } });
 }
 

@@ -16,6 +16,7 @@ export function readPeers(raw: RawList<RawPeer>, profiles: ReadonlyMap<string, B
   const seen = new Map<string, number>(); // all that a peer says -> index
   const byEnds = new Map<string, { peer: Peer; index: number }[]>(); // both ends of the session -> peers
   const budget = { comparisons: limits.comparisons };
+  let ofAllNodes = 0;
   for (const [index, fields] of raw.entries()) {
     if (fields === undefined) continue;
     const path = ["peers", index];
@@ -32,6 +33,8 @@ export function readPeers(raw: RawList<RawPeer>, profiles: ReadonlyMap<string, B
     if (same !== undefined) problems.error(path, `repeats peers[${same}]`);
     seen.set(text, index);
     if (peer.disabled) continue;
+    if (peer.nodeSelectors.length === 0 && ++ofAllNodes === limits.peersOfNode + 1)
+      problems.error(path, `more than ${limits.peersOfNode} peers are for all nodes, and no node has sessions with so many`);
     const ends = `${peer.sourceAddress ?? ""} ${peer.address}%${peer.interface ?? ""} ${peer.port}`;
     const others = byEnds.get(ends) ?? [];
     const other = others.find((one) => canBeSelectedByBoth(one.peer.nodeSelectors, peer.nodeSelectors, budget));
