@@ -16,7 +16,7 @@ import type {
   Service,
   ServicePort,
 } from "./objects.ts";
-import { type Fields, fields, list, optionalText, text } from "./untrusted.ts";
+import { configMapAnnotations, type Fields, fields, flannelAnnotations, list, optionalText, text } from "./untrusted.ts";
 
 /** A kind of object that can be watched: where the API serves it, and what is kept of each. */
 export interface Resource<V extends ObjectMeta> {
@@ -174,9 +174,6 @@ function endpointsByNode(endpoints: readonly FoundEndpoint[]): readonly NodeEndp
   );
 }
 
-// Of its subnet manager in Kubernetes, with its default prefix: where the other nodes send what is for Pods of this one.
-const flannelAnnotations = ["flannel.alpha.coreos.com/public-ip", "flannel.alpha.coreos.com/public-ipv6"];
-
 function projectNode(raw: Fields, meta: ObjectMeta): Node {
   const metadata = fields(raw.metadata);
   const spec = fields(raw.spec);
@@ -186,7 +183,7 @@ function projectNode(raw: Fields, meta: ObjectMeta): Node {
     unschedulable: spec.unschedulable === true,
     deleting: isDeleting(metadata),
     taints: texts(list(spec.taints).map((taint) => fields(taint).key)),
-    flannelAddresses: texts(flannelAnnotations.map((name) => fields(metadata.annotations)[name])),
+    flannelAddresses: texts(flannelAnnotations.map((name) => short(text(fields(metadata.annotations)[name])))),
   };
 }
 
@@ -209,7 +206,7 @@ function projectPod(raw: Fields, meta: ObjectMeta): Pod {
 }
 
 function projectConfigMap(raw: Fields, meta: ObjectMeta): ConfigMap {
-  const annotations = textMap(fields(raw.metadata).annotations, (name) => name.startsWith("ingot.dev/"), short);
+  const annotations = textMap(fields(raw.metadata).annotations, (name) => configMapAnnotations.includes(name), short);
   return { ...meta, data: textMap(raw.data), annotations };
 }
 

@@ -10,7 +10,7 @@ const map = (keys: number) => Object.fromEntries(Array.from({ length: keys }, (_
 test("of a selector of more than 64 KiB a digest is left, the same however long the rest of the object is", () => {
   const selector = map(20_000);
   const sha256 = createHash("sha256").update(JSON.stringify(selector)).digest("hex");
-  for (const more of [{}, { annotations: { padding } }]) {
+  for (const more of [{}, { other: { padding } }]) {
     const read = parseJson(JSON.stringify({ metadata: more, spec: { selector, type: "LoadBalancer" } }));
     assert.deepEqual(read, { metadata: more, spec: { selector: { sha256 }, type: "LoadBalancer" } });
   }
@@ -24,6 +24,19 @@ test("of labels of more than 64 KiB nothing is left, and shorter maps stay as th
     padding,
   });
   assert.deepEqual(parseJson(JSON.stringify({ labels: short, padding })), { labels: short, padding });
+});
+
+test("of annotations above 64 KiB those that are read are left, whatever others look like", () => {
+  const name = "metallb.universe.tf/address-pool";
+  const read = { [name]: `a"}\\","b":{"`, "ingot.dev/allow-renumber": "", "flannel.alpha.coreos.com/public-ip": "192.0.2.1" };
+  const others = { ...map(20_000), deceit: `,"${name}":"x"`, end: "\\" };
+  const objects = [{ ...others, ...read }, { ...read, ...others }, others, read].map((annotations) => ({
+    metadata: { annotations },
+  }));
+  assert.deepEqual(
+    parseJson(JSON.stringify(objects)),
+    [read, read, {}, read].map((annotations) => ({ metadata: { annotations } })),
+  );
 });
 
 test("of lists above 64 KiB that nobody asks for nothing is left", () => {

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { annotationNames } from "#pkg/service";
 
 /**
  * Reading values of unknown shape. The API server checks what it stores, but an aggregated or a broken one may send anything,
@@ -26,6 +27,13 @@ export function optionalText(value: unknown): string | undefined {
   return text(value) || undefined;
 }
 
+// Of its subnet manager in Kubernetes, with its default prefix: where the other nodes send what is for Pods of this one.
+export const flannelAnnotations = ["flannel.alpha.coreos.com/public-ip", "flannel.alpha.coreos.com/public-ipv6"];
+/** Of ConfigMaps, all that are read. */
+export const configMapAnnotations = ["ingot.dev/allow-renumber"];
+
+const readAnnotations = [...annotationNames, ...flannelAnnotations, ...configMapAnnotations];
+
 /** `managedFields` and most of long maps and lists are left out of long documents; see `withoutLongParts`. @returns undefined where the text is not JSON */
 export function parseJson(json: string): unknown {
   try {
@@ -42,17 +50,30 @@ const unusedLists = ["finalizers", "loadBalancerSourceRanges", "externalIPs"];
 
 /**
  * Parsing a map of 90,000 keys, which the API takes for a selector, and going through it takes half a second. Of one above 64 KiB only a digest is left, by
- * which it is told from others, and of labels and unused lists nothing. `managedFields` repeat every key, and nobody here asks for them. A
+ * which it is told from others, and of labels and unused lists nothing; of annotations those that are read. `managedFields` repeat every key, and nobody here asks for them. A
  * name after an unescaped quote and before a colon is a key: texts cannot contain it. Names and values of labels and selectors have neither brackets nor quotes.
  */
 function withoutLongParts(json: string): string {
   const unmanaged = replaceValues(json, '"managedFields":[', endOfValue, () => "[]");
   const unlabelled = replaceValues(unmanaged, '"labels":{', endOfMap, (value) => (value.length < longText ? value : "{}"));
+  const annotated = replaceValues(unlabelled, '"annotations":{', endOfValue, (value) =>
+    value.length < longText ? value : onlyRead(value),
+  );
   const unlisted = unusedLists.reduce(
     (text, name) => replaceValues(text, `"${name}":[`, endOfValue, (value) => (value.length < longText ? value : "[]")),
-    unlabelled,
+    annotated,
   );
   return replaceValues(unlisted, '"selector":{', endOfMap, (value) => (value.length < longText ? value : digest(value)));
+}
+
+/** A Service may have 23,000 annotations. */
+function onlyRead(annotations: string): string {
+  const kept = readAnnotations.flatMap((name) => {
+    const key = `"${name}":"`;
+    const at = annotations.indexOf(key);
+    return at === -1 ? [] : [annotations.slice(at, endOfText(annotations, at + key.length))];
+  });
+  return `{${kept.join()}}`;
 }
 
 function digest(value: string): string {
@@ -82,19 +103,25 @@ function endOfMap(json: string, start: number): number {
   return json.indexOf("}", start) + 1 || -1;
 }
 
+/** @param start behind its first quote. @returns behind its last one; the end of everything where there is none */
+function endOfText(json: string, start: number): number {
+  for (let at = json.indexOf('"', start); at !== -1; at = json.indexOf('"', at + 1)) {
+    let escapes = at;
+    while (json.charCodeAt(escapes - 1) === backslash) escapes--;
+    if ((at - escapes) % 2 === 0) return at + 1;
+  }
+  return json.length;
+}
+
 const quote = 0x22;
 const backslash = 0x5c;
 const [openingBracket, openingBrace, closingBracket, closingBrace] = [0x5b, 0x7b, 0x5d, 0x7d];
 
 function endOfValue(json: string, start: number): number {
   let depth = 0;
-  let isText = false;
   for (let at = start; at < json.length; at++) {
     const code = json.charCodeAt(at);
-    if (isText) {
-      if (code === backslash) at++;
-      else if (code === quote) isText = false;
-    } else if (code === quote) isText = true;
+    if (code === quote) at = endOfText(json, at + 1) - 1;
     else if (code === openingBracket || code === openingBrace) depth++;
     else if ((code === closingBracket || code === closingBrace) && --depth === 0) return at + 1;
   }

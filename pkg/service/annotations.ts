@@ -12,6 +12,9 @@ for (const name of Object.values(annotations)) newNames.set(name, name.replace("
 
 const known: ReadonlySet<string> = new Set([...newNames].flat());
 
+/** Of Services, all that are read. */
+export const annotationNames: readonly string[] = [...known];
+
 /** Whether a Service's annotation of this name is read at all. */
 export function isAnnotation(name: string): boolean {
   return known.has(name);

@@ -3,7 +3,7 @@
  * spec and annotations. Controller, live configuration and placement all take the answer from here. Pure. What a request gets is
  * `pkg/allocator`'s to decide, who announces it `pkg/placement`'s.
  */
-export { annotations, isAnnotation, readAnnotation } from "./annotations.ts";
+export { annotationNames, annotations, isAnnotation, readAnnotation } from "./annotations.ts";
 export {
   type AddressRequest,
   asksFor,
