@@ -18,7 +18,7 @@ const maxCauses = 8;
  * control character stands in it as it is.
  */
 export function format(level: Severity, msg: string, ...fields: readonly (Fields | undefined)[]): string {
-  const line = { ts: new Date().toISOString(), level, msg };
+  const line = { ts: new Date().toISOString(), level, msg: cut(msg, maxTextLength) };
   const text = escapeControls(JSON.stringify(Object.assign({}, line, ...fields), printable));
   if (text.length <= maxLineLength) return text;
   return escapeControls(JSON.stringify({ ...line, cut: text.slice(0, maxLineLength / 2 - 256) })); // Its quotes take two characters each.

@@ -68,6 +68,8 @@ test("a line is bounded, whatever is in it, and stays JSON", () => {
   assert.deepEqual([...((many?.set as unknown[] | undefined) ?? [])].slice(99), [99, "and 100 more"]);
   assert.ok(JSON.stringify(deep).length <= 16 << 10);
   assert.equal(deep?.msg, "many fields");
+  const [both] = lines("info", (log) => log.info(long, { [long]: 1 }));
+  assert.ok(JSON.stringify(both).length <= 16 << 10);
 });
 
 test("no control character stands in a line as it is", () => {

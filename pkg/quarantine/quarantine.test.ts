@@ -25,6 +25,12 @@ test("property: any data is read without an error", () => {
   fc.assert(fc.property(fc.dictionary(fc.string(), fc.string()), (data) => void decodeQuarantine(data)));
 });
 
+test("a value that is longer than any entry is not parsed", (t) => {
+  const { mock } = t.mock.method(JSON, "parse");
+  assert.deepEqual([...decodeQuarantine({ "192.0.2.1": `{"mac":${"[".repeat(900_000)}` })], [["192.0.2.1", nothing]]);
+  assert.equal(mock.callCount(), 0);
+});
+
 test("of entries that somebody made up the first 1,000 count, and little of each", () => {
   const value = JSON.stringify({
     mac: "m".repeat(1000),

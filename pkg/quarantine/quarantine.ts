@@ -16,6 +16,8 @@ export interface Occupant {
 /** Far more than hosts have addresses of pools. Whoever may write the ConfigMap could make many more up. */
 export const maxOccupants = 1_000;
 const maxText = 253; // Of a name in Kubernetes.
+// Of an entry. Whoever may write the ConfigMap could have 900 kB of brackets parsed, by every process at each change.
+const maxValue = 4 * maxText;
 
 /** A key may have no colons. */
 export function quarantineKey(address: Address): string {
@@ -46,6 +48,7 @@ function decodeOccupant(value: string): Occupant {
 }
 
 function fields(value: string): Partial<Record<keyof Occupant, unknown>> {
+  if (value.length > maxValue) return {};
   try {
     const parsed: unknown = JSON.parse(value);
     return typeof parsed === "object" && parsed !== null ? parsed : {};
