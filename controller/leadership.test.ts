@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiServer, type RequestRecord } from "#e2e/apiserver";
+import { labEnvironment, programFile } from "#e2e/lab";
 import { type Clock, SystemClock } from "#pkg/clock";
 
 // Real processes: what counts is who writes, also after a process stood still, whose timers are all late then.
-const main = new URL("main.ts", import.meta.url).pathname;
 const namespace = "metallb-system";
 const lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { namespace, name: "ingot-controller" } };
 const service = (name: string) => ({
@@ -67,8 +67,8 @@ class Replicas implements AsyncDisposable {
   ): ChildProcess {
     const file = join(this.#directory, user);
     writeFileSync(file, this.api.kubeconfig({ name: user, groups }));
-    const argv = [...node, main, "--kubeconfig", file, `--namespace=${namespace}`, "--port=0", ...args];
-    const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "inherit"], env: {} });
+    const argv = [...node, programFile("controller"), "--kubeconfig", file, `--namespace=${namespace}`, "--port=0", ...args];
+    const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "inherit"], env: labEnvironment });
     this.#children.set(user, child);
     return child;
   }

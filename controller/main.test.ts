@@ -7,11 +7,13 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { ApiServer, type RequestRecord } from "#e2e/apiserver";
-
-const main = new URL("main.ts", import.meta.url).pathname;
+import { labEnvironment, programFile } from "#e2e/lab";
 
 function launch(...args: string[]): ChildProcess {
-  return spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "inherit"], env: {} });
+  return spawn(process.execPath, [programFile("controller"), ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: labEnvironment,
+  });
 }
 
 /** The first line of the log with this message. */

@@ -5,9 +5,10 @@ import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { type CommandError, findKcp, RealCluster } from "#e2e/cluster";
+import { programFile } from "#e2e/lab";
 
 const project = resolve(import.meta.dirname, "../..");
-const program = join(project, "ctl/main.ts");
+const program = programFile("ingotctl");
 const namespace = "metallb-system";
 
 interface Report {

@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { programFile } from "#e2e/lab";
 
-const program = fileURLToPath(new URL("../../ctl/main.ts", import.meta.url));
+const program = programFile("ingotctl");
 
 /** `ingotctl dashboard`, until it is disposed. */
 export class DashboardProcess implements AsyncDisposable {

@@ -1,6 +1,15 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type Host, type HostOptions, Lab, type LabProcess, type Published, type Switch } from "#e2e/lab";
+import {
+  type Host,
+  type HostOptions,
+  Lab,
+  type LabProcess,
+  type Published,
+  programBundles,
+  programFile,
+  type Switch,
+} from "#e2e/lab";
 import { ApiClient } from "./api-client.ts";
 import { Backend } from "./backend.ts";
 import { backendPort, DemoService, type ServiceOptions } from "./demo-service.ts";
@@ -24,7 +33,7 @@ export interface DemoClusterOptions {
   readonly speakerArguments?: readonly string[];
   /** For Node, before the speakers' program. */
   readonly speakerNodeArguments?: readonly string[];
-  /** Folder with bundles, which then run with the manifests' command, as they do in the image; the sources when unset. */
+  /** Folder with bundles, which then run with the manifests' command, as they do in the image; those of `programFile` when unset. */
   readonly bundles?: string;
   /** Folder for what the processes print. */
   readonly logs?: string;
@@ -96,7 +105,7 @@ export class DemoCluster implements AsyncDisposable {
     controllerArguments = [],
     speakerArguments = [],
     speakerNodeArguments = [],
-    bundles,
+    bundles = programBundles,
     logs,
   }: DemoClusterOptions = {}): Promise<DemoCluster> {
     await using stack = new AsyncDisposableStack();
@@ -127,8 +136,7 @@ export class DemoCluster implements AsyncDisposable {
       const file = await serviceAccountKubeconfig(lab, api, kubeconfig, template.spec.serviceAccountName);
       const forNode = component === "speaker" ? speakerNodeArguments : [];
       const command = template.spec.containers[0].command ?? [];
-      const program =
-        bundles === undefined ? [path(`../../${component}/main.ts`)] : [...command.slice(1, -1), `${bundles}/${component}.js`];
+      const program = bundles === undefined ? [programFile(component)] : [...command.slice(1, -1), `${bundles}/${component}.js`];
       const argv = ["node", ...forNode, ...program, `--kubeconfig=${file}`];
       return (name: string, host: Host, number: number): Workload =>
         stack.use(new Workload({ api, name, namespace, template, argv, host, node: host.name, addresses: addressesOf(number) }));

@@ -5,10 +5,12 @@
  * all its processes and namespaces. Inside a lab /run is its own, so that names of namespaces are private too.
  * Not covered: VLANs, packet filters. Times are milliseconds.
  */
+export { environment as labEnvironment } from "./holder.ts";
 export type { Attachment, Host, HostOptions, Link } from "./host.ts";
 export { type Impairment, maxLateMs } from "./impairment/impairment.ts";
 export { Lab, type LabOptions } from "./lab.ts";
 export { CommandError, type CommandResult, type Exit, type LabProcess, type RunOptions, type SpawnOptions } from "./process.ts";
+export { type ProgramName, programBundles, programFile } from "./programs.ts";
 export { LabRefused } from "./refusal.ts";
 export { connectByRelay, type HttpAnswer, type Published, Relay, relayPath } from "./relay.ts";
 export { Switch, type SwitchNamespace } from "./switch.ts";

@@ -3,11 +3,11 @@ import { readFileSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { ApiClient, type DemoCluster, type DemoNode } from "#e2e/demo-cluster";
-import { type Host, Lab, waitFor } from "#e2e/lab";
+import { type Host, Lab, programFile, waitFor } from "#e2e/lab";
 import { owner, startCluster } from "./observe.ts";
 import { Tool } from "./tool.ts";
 
-const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+const apiServer = fileURLToPath(new URL("../apiserver/main.ts", import.meta.url));
 const configuration = "address-pools: [{name: lan, protocol: layer2, addresses: [172.30.0.200-172.30.0.210]}]";
 
 suite("ingotctl explains what is wrong around the cluster", { skip: await Lab.refusal() }, () => {
@@ -42,7 +42,7 @@ suite("ingotctl explains what is wrong around the cluster", { skip: await Lab.re
     await foreign.attach(cluster.lan, { addresses: ["172.30.0.77/24"] });
     const flags = ["--kubeconfig=/run/speaker.conf", "--namespace=metallb-system", "--node-name=foreign"];
     const ring = ["--ml-bindaddr=172.30.0.77", "--ml-secret-key=some other secret than theirs"];
-    await using other = await foreign.spawn("foreign", [process.execPath, path("../../speaker/main.ts"), ...flags, ...ring]);
+    await using other = await foreign.spawn("foreign", [process.execPath, programFile("speaker"), ...flags, ...ring]);
     await other.waitForLine(/cannot join a speaker/);
     await waitFor("it to answer", () => foreign.get("http://127.0.0.1:7472/metrics"));
     const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "speaker-foreign", namespace: "metallb-system" } };
@@ -112,7 +112,7 @@ class OtherCluster implements AsyncDisposable {
     await host.attach(lan, { addresses: ["172.30.0.88/24"] });
     const kubeconfig = "/run/elsewhere.conf";
     const listen = ["--address", "172.30.0.88", "--host", "172.30.0.88", "--kubeconfig", kubeconfig];
-    const server = stack.use(await host.spawn("elsewhere-api", ["node", path("../apiserver/main.ts"), ...listen]));
+    const server = stack.use(await host.spawn("elsewhere-api", ["node", apiServer, ...listen]));
     await server.waitForLine(/^listening on /);
     const published = stack.use(await host.publish("172.30.0.88", 6443));
     const text = readFileSync(lab.outside(kubeconfig), "utf8").replace("172.30.0.88:6443", `127.0.0.1:${published.port}`);
@@ -144,7 +144,7 @@ class OtherCluster implements AsyncDisposable {
       ports: [],
     });
     const flags = [`--kubeconfig=${kubeconfig}`, `--namespace=${namespace}`, "--node-name=elsewhere"];
-    const speaker = stack.use(await host.spawn("elsewhere", ["node", path("../../speaker/main.ts"), ...flags]));
+    const speaker = stack.use(await host.spawn("elsewhere", ["node", programFile("speaker"), ...flags]));
     await speaker.waitForLine(/"serviceAnnounced"/);
     return new OtherCluster(await host.link("eth0").mac(), stack.move());
   }

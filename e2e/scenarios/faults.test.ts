@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import type { DemoCluster } from "#e2e/demo-cluster";
-import { Lab, waitFor } from "#e2e/lab";
+import { Lab, programFile, waitFor } from "#e2e/lab";
 import { answer, answered, learnedNode, metric, owner, startCluster } from "./observe.ts";
 
 suite("when parts of the cluster fail the rest works", { skip: await Lab.refusal() }, () => {
@@ -75,8 +74,7 @@ suite("when parts of the cluster fail the rest works", { skip: await Lab.refusal
       "--host=127.0.0.1",
       "--port=7999",
     ];
-    const program = fileURLToPath(new URL("../../speaker/main.ts", import.meta.url));
-    const argv = ["setpriv", "--bounding-set=-net_raw", process.execPath, program, ...flags];
+    const argv = ["setpriv", "--bounding-set=-net_raw", process.execPath, programFile("speaker"), ...flags];
     await using bare = await node.host.spawn("bare-speaker", argv);
     await bare.waitForLine(/layer 2 is not available on this node.*NET_RAW/);
     const { status, body } = await waitFor("it to have seen everything", async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
-import { Lab, waitFor } from "#e2e/lab";
+import { Lab, programFile, waitFor } from "#e2e/lab";
 import { answered, learnedNode, metric, owner, startCluster } from "./observe.ts";
 
 interface Members {
@@ -143,8 +143,7 @@ suite("the speakers' ring says who is alive", { skip: await Lab.refusal() }, () 
     await foreign.attach(cluster.lan, { addresses: ["172.30.0.77/24"] });
     const flags = ["--kubeconfig=/run/speaker.conf", "--namespace=metallb-system", "--node-name=foreign"];
     const ring = ["--ml-bindaddr=172.30.0.77", "--ml-secret-key=some other secret than theirs"];
-    const program = new URL("../../speaker/main.ts", import.meta.url).pathname;
-    await using other = await foreign.spawn("foreign", [process.execPath, program, ...flags, ...ring]);
+    await using other = await foreign.spawn("foreign", [process.execPath, programFile("speaker"), ...flags, ...ring]);
     await other.waitForLine(/cannot join a speaker/);
     const refused = await waitFor("a refusal in the log", () => {
       const lines = node.speaker.process.lines.filter((line) => /refused.*172\.30\.0\.77/.test(line));

@@ -2,11 +2,9 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { DemoCluster } from "#e2e/demo-cluster";
-import { waitFor } from "#e2e/lab";
-
-const program = resolve(import.meta.dirname, "../../ctl/main.ts");
+import { programFile, waitFor } from "#e2e/lab";
 
 export interface Printed {
   readonly status: number;
@@ -33,9 +31,14 @@ export class Tool implements Disposable {
   run(...args: readonly string[]): Promise<Printed> {
     const env = { ...process.env, XDG_STATE_HOME: this.folder };
     return new Promise((done) => {
-      execFile(process.execPath, [program, ...args, "--kubeconfig", this.#kubeconfig], { env }, (error, out, err) => {
-        done({ status: error === null ? 0 : Number(error.code), out, err });
-      });
+      execFile(
+        process.execPath,
+        [programFile("ingotctl"), ...args, "--kubeconfig", this.#kubeconfig],
+        { env },
+        (error, out, err) => {
+          done({ status: error === null ? 0 : Number(error.code), out, err });
+        },
+      );
     });
   }
 

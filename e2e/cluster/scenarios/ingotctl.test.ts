@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { patience } from "#e2e/cluster";
-import { waitFor } from "#e2e/lab";
+import { programFile, waitFor } from "#e2e/lab";
 import type { CommandError } from "../command.ts";
 import { steps } from "../steps.ts";
 import { config, InstalledCluster, namespace } from "./installed.ts";
 
-const program = resolve(import.meta.dirname, "../../../ctl/main.ts");
+const program = programFile("ingotctl");
 const bigger = config.replace("172.30.0.219", "172.30.0.229");
 const small = config.replace("172.30.0.200-172.30.0.219", "172.30.0.200/32");
 
