@@ -31,7 +31,7 @@ dashboard: node_modules ## Serve the dashboard of that cluster, for a browser on
 test: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
 # Programs are started as the image has them: half of what their sources take to load, some thousand times.
 test: node_modules ## Run every test that needs no root
-	bundles=$$(node e2e/cluster/bundles.ts) && INGOT_BUNDLES=$$bundles node --import ./e2e/fuzz/same-examples.ts --test --test-concurrency=3 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,release,e2e/simulation,e2e/apiserver,e2e/lab,e2e/chaos,e2e/demo-cluster,e2e/fuzz,e2e/memberlist,e2e/mutation,e2e/ownership,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
+	bundles=$$(node e2e/cluster/bundles.ts) && INGOT_BUNDLES=$$bundles node --import ./e2e/fuzz/same-examples.ts --test --test-concurrency=4 '{pkg,controller,speaker,ctl,docs,config-samples,manifests,release,e2e/simulation,e2e/apiserver,e2e/lab,e2e/chaos,e2e/demo-cluster,e2e/fuzz,e2e/memberlist,e2e/mutation,e2e/ownership,e2e/routers,e2e/scenarios}/**/*.test.ts' '*.test.ts'
 
 test-arm64: node_modules ## Run what depends on the processor for arm64, with the image's files (needs qemu-aarch64-static)
 	node --import ./e2e/fuzz/same-examples.ts --test 'e2e/arm64/**/*.test.ts'
