@@ -142,12 +142,11 @@ test("one that joins gets the gossip of all members with the push/pull", async (
   assert.deepEqual(nodes.sort(), ["a", "b"]);
 });
 
+const ignoring = { packet() {}, connection: () => true, stream() {}, problem() {} };
+
 test("a port that is taken is an error of start, which can be tried again", async () => {
   await using harness = new Harness();
-  const transport = await harness.network.open(
-    { address: "192.0.2.1", port: 7946 },
-    { packet() {}, connection: () => true, stream() {}, problem() {} },
-  );
+  const transport = await harness.network.open({ address: "192.0.2.1", port: 7946 }, ignoring);
   const a = harness.thread("a");
   await assert.rejects(a.start(), /Cannot listen for memberlist on 192.0.2.1 port 7946/);
   assert.equal(a.running, false);
@@ -221,6 +220,29 @@ test("a thread that dies is replaced: it joins the members that there were, with
   );
   assert.equal(seen.at(-1), "2");
   assert.ok(events.includes("failed c"), `${events}`);
+});
+
+test("of a member that is on the network again, those that failed meanwhile and do not answer have as soon as another is met", async () => {
+  await using harness = new Harness();
+  const [a, b, c] = [await harness.started("a"), await harness.started("b"), await harness.started("c")];
+  await b.join(["192.0.2.1"]);
+  await c.join(["192.0.2.1"]);
+  await harness.pass(1000);
+  const taken = await harness.network.open({ address: "192.0.2.50", port: 7946 }, ignoring);
+  a.move("192.0.2.50");
+  harness.network.silent.add("192.0.2.3");
+  await c[Symbol.asyncDispose]();
+  await harness.pass(5000);
+  assert.deepEqual([names(a), names(b)], [["a", "b", "c"], ["b"]]);
+  await taken[Symbol.asyncDispose]();
+  await harness.pass(2000);
+  assert.deepEqual(
+    [names(a), names(b)],
+    [
+      ["a", "b"],
+      ["a", "b"],
+    ],
+  );
 });
 
 test("a member whose node has another address goes on there, and is with the others again once they have missed it", async () => {

@@ -41,6 +41,8 @@ export interface RingWorker extends Thread {
 // Of the thread's own heap. It has a member for each node and their gossip: 2 MB in a ring of 100 with 10,000 addresses.
 const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
 const startRetryMs: Millis = 500;
+// From when a member was met until all that it knows of are members here too.
+const metMs: Millis = 500;
 const incarnationEpoch = Date.UTC(2020, 0, 1);
 // Of 32 bits, so that there is room to refute suspicions.
 const maxFirstIncarnation = 0xffff_0000;
@@ -233,7 +235,7 @@ export class MemberlistThread implements AsyncDisposable {
       this.#clock.schedule("rejoin", this.#clock.now() + restartAfterMs, () => void this.#rejoin([...this.#members.values()]));
   }
 
-  /** Takes part again. Members that it does not find any more have failed meanwhile. */
+  /** Takes part again. Members that are in the view of none that it meets have failed meanwhile; those that do not answer hold nothing up. */
   async #rejoin(before: readonly MemberView[]): Promise<void> {
     try {
       await this.#start();
@@ -245,10 +247,16 @@ export class MemberlistThread implements AsyncDisposable {
     }
     const others = before.filter(({ self }) => !self);
     const found = new Set<string>();
+    const met = Promise.withResolvers<void>();
     using _joined = this.onEvent((event) => {
-      if (event.type === "member") found.add(event.member.name);
+      if (event.type !== "member" || event.member.self) return;
+      if (found.size === 0) this.#clock.schedule("rejoin", this.#clock.now() + metMs, met.resolve);
+      found.add(event.member.name);
     });
-    await this.join(others.map(({ address, port }) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`)));
+    const joined = this.join(
+      others.map(({ address, port }) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`)),
+    );
+    await Promise.race([joined, met.promise]);
     for (const member of others)
       if (!found.has(member.name) && this.#members.delete(member.name)) this.#emit({ type: "member", change: "failed", member });
   }

@@ -9,7 +9,7 @@ const latency = 1; // Milliseconds, of packets.
 export class FakeNetwork {
   /** Packets to these addresses cannot be sent. */
   readonly unreachable = new Set<string>();
-  /** Streams to these addresses are accepted by nobody. */
+  /** Streams to these addresses are neither accepted nor refused. */
   readonly silent = new Set<string>();
   /** Which packets arrive, where there is a flood: address and port -> sample. */
   readonly samples = new Map<string, PacketSample>();
@@ -77,8 +77,9 @@ export class FakeNetwork {
     near.on("close", () => far.destroy());
     far.on("close", () => near.destroy());
     const host = this.#hostAt(to);
+    if (this.silent.has(to.address)) return near;
     if (host === undefined) near.destroy(new Error(`connect ECONNREFUSED ${to.address}:${to.port}`));
-    else if (!this.silent.has(to.address) && this.#takes(from, keyOf(to)))
+    else if (this.#takes(from, keyOf(to)))
       if (host.connection(from)) host.stream(far, { ...from, port: 40_000 });
       else near.destroy();
     return near;
