@@ -21,15 +21,33 @@ const reference = Buffer.alloc(1 << 20);
 
 /** Runs a parser on one input, and holds what that costs against its bounds. */
 export function execute(target: Target, coverage: Coverage, input: Uint8Array): Outcome {
+  const limit = limitOf(target, input);
+  if (target.size !== undefined) coverage.take(); // What that took is not the parser's.
   const before = { memory: allocated(), cpu: cpuMicros() };
   const thrown = attempt(target, input);
   const cpu = cpuMicros() - before.cpu;
   const memory = (allocated() - before.memory) / 2 ** 20;
   const { features, work } = coverage.take();
-  const maxWork = target.bounds.work + target.bounds.workPerOctet * input.length;
-  const tooMuch = `runs ${work} blocks for ${input.length} octets, of ${maxWork} at most`;
-  const problem = thrown ?? (work > maxWork ? tooMuch : costs(target, coverage, input, { memory, cpu }));
-  return { features, load: work / maxWork, problem };
+  const tooMuch = `runs ${work} blocks for ${input.length} octets, of ${limit.work} at most`;
+  const problem = thrown ?? (work > limit.work ? tooMuch : costs(target, coverage, input, limit, { memory, cpu }));
+  return { features, load: work / limit.work, problem };
+}
+
+/** What one input may cost. */
+interface Limit {
+  readonly work: number;
+  readonly memory: number;
+  readonly time: number;
+}
+
+function limitOf({ bounds, size }: Target, input: Uint8Array): Limit {
+  const { work, workPerOctet, memory, memoryPerOctet = 0, time, timePerOctet = 0 } = bounds;
+  const octets = size?.(input) ?? input.length;
+  return {
+    work: Math.round(work + workPerOctet * octets),
+    memory: Math.round(memory + (memoryPerOctet * octets) / 2 ** 20),
+    time: Math.round(time + timePerOctet * octets),
+  };
 }
 
 /** The unit of processor time: about a millisecond of work that is the same however code is compiled. A slow or a busy machine changes nothing. */
@@ -51,18 +69,18 @@ function costs(
   target: Target,
   coverage: Coverage,
   input: Uint8Array,
+  limit: Limit,
   first: { readonly memory: number; readonly cpu: number },
 ): string | undefined {
-  const { bounds } = target;
-  if (first.memory <= bounds.memory && first.cpu <= suspiciousMicros) return undefined;
+  if (first.memory <= limit.memory && first.cpu <= suspiciousMicros) return undefined;
   const again = Array.from({ length: repetitions }, () => measure(target, input));
   coverage.take();
   // Garbage that is collected meanwhile makes it less, and nothing makes it more.
   const memory = Math.max(...again.map((each) => each.memory));
-  if (memory > bounds.memory) return `allocates ${memory.toFixed(1)} MiB for ${input.length} octets, of ${bounds.memory} at most`;
+  if (memory > limit.memory) return `allocates ${memory.toFixed(1)} MiB for ${input.length} octets, of ${limit.memory} at most`;
   const time = Math.min(...again.map((each) => each.time));
-  if (time > bounds.time)
-    return `takes ${time.toFixed()} times the reference for ${input.length} octets, of ${bounds.time} at most`;
+  if (time > limit.time)
+    return `takes ${time.toFixed()} times the reference for ${input.length} octets, of ${limit.time} at most`;
   return undefined;
 }
 

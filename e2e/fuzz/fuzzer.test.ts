@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#pkg/clock";
+import { MessageType } from "../../pkg/memberlist/codec/messages.ts";
+import { encodeCompressed } from "../../pkg/memberlist/codec/wrappers.ts";
 import { Coverage } from "./coverage.ts";
 import { execute } from "./execution.ts";
 import { Fuzzer } from "./fuzzer.ts";
 import { mutate } from "./mutations.ts";
 import { fuzzInThread } from "./parser-thread.ts";
 import { octetsOf, type Target } from "./target.ts";
-import { targets } from "./targets/index.ts";
+import { targetNamed, targets } from "./targets/index.ts";
 import type { Report } from "./task.ts";
-import { backtracking, believedLength, deepFault, scribbler, squareWork } from "./testing/planted.ts";
+import { backtracking, believedLength, deepFault, expanding, scribbler, squareWork } from "./testing/planted.ts";
 
 const isPlanted = (url: string) => url.endsWith("/planted.ts");
 
@@ -41,6 +43,41 @@ test("work that grows with the square of the length is found", () => {
 test("a length that is believed is found by the memory that it takes", () => {
   assert.match(fuzzed(believedLength, 2_000).findings[0]?.problem ?? "", /^allocates [\d.]+ MiB for \d+ octets, of 4 at most$/);
 });
+
+test("an input that stands for more than it has may cost as much as that, and no more", () => {
+  const coverage = new Coverage(isPlanted);
+  assert.equal(execute(expanding, coverage, Uint8Array.of(50, 5)).problem, undefined);
+  assert.match(
+    execute(expanding, coverage, Uint8Array.of(50, 20)).problem ?? "",
+    /^runs \d+ blocks for 2 octets, of 500300 at most$/,
+  );
+});
+
+test("of a text with aliases, and of a compressed stream, what they stand for is counted", () => {
+  const { size } = targetNamed("yaml");
+  const text = `a: &a [${"x,".repeat(100)}]\nb: [${"*a,".repeat(50)}]`;
+  const inConfigMap = `kind: ConfigMap\ndata:\n  config: |\n${text.replaceAll(/^/gm, "    ")}`;
+  for (const each of [text, inConfigMap]) {
+    const octets = size?.(octetsOf(each)) ?? 0;
+    assert.ok(octets > each.length + 50 * 50 && octets < each.length + 60 * 60, `${octets}`);
+  }
+  assert.equal(size?.(octetsOf("a: [x, y]")), 9);
+  const stream = Buffer.concat([Uint8Array.of(0), encodeCompressed(new Uint8Array(9_999))]);
+  assert.equal(targetNamed("memberlist-stream").size?.(stream), stream.length + 3_333);
+  assert.equal(targetNamed("memberlist-stream").size?.(stream.subarray(0, 50)), 50);
+});
+
+for (const name of ["memberlist-packet", "memberlist-stream"])
+  test(`${name}: of a ring with a key what is inside the seal is reached`, () => {
+    const target = targetNamed(name);
+    const coverage = new Coverage();
+    const ping = target.seeds.find(([mode, type]) => mode === 0 && type === MessageType.ping) ?? new Uint8Array();
+    target.run(ping);
+    target.run(ping.with(0, 1));
+    coverage.take();
+    const [plain, sealed] = [execute(target, coverage, ping), execute(target, coverage, ping.with(0, 1))];
+    assert.ok(sealed.load > 0.9 * plain.load, `${sealed.load} of ${plain.load}`);
+  });
 
 test("time that no block shows is found, and input that is written into", () => {
   const coverage = new Coverage(isPlanted);

@@ -17,6 +17,8 @@ export interface Target {
   /** Parses it. @throws {Error} for what is wrong with the parser; its own errors about the input do not leave this */
   readonly run: (input: Uint8Array) => void;
   readonly bounds: Bounds;
+  /** How many octets its bounds take an input for, where that may stand for much more than it has. */
+  readonly size?: (input: Uint8Array) => number;
 }
 
 /** What one input may cost at most. */
@@ -24,10 +26,12 @@ export interface Bounds {
   /** Blocks of code that are run: a fixed number, and for each octet of the input. The same on any machine. */
   readonly work: number;
   readonly workPerOctet: number;
-  /** Memory that is allocated while it runs: MiB. */
+  /** Memory that is allocated while it runs: MiB, and octets for each of the input. */
   readonly memory: number;
+  readonly memoryPerOctet?: number;
   /** Processor time, in units of `referenceWork`: for what is not made of blocks, such as regular expressions. */
   readonly time: number;
+  readonly timePerOctet?: number;
 }
 
 /** For packets, each of which anybody may send at any rate. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { parseConfig, readFields, readInput } from "../../../pkg/config/index.ts";
+import { Problems, parseConfig, parseManifest, readFields, readInput, type YamlNode } from "../../../pkg/config/index.ts";
+import { limits } from "../../../pkg/config/limits.ts";
 import { convert } from "../../../pkg/convert/index.ts";
 import { type Bounds, octetsOf, type Target, textOf } from "../target.ts";
 import { wordsIn } from "../words.ts";
@@ -9,8 +10,17 @@ const samples = new URL("../../../config-samples/", import.meta.url);
 const manifests = readdirSync(samples)
   .filter((file) => file.endsWith(".yaml"))
   .map((file) => readFileSync(new URL(file, samples), "utf8"));
-// Aliases and merge keys may stand for 150,000 values, whatever the length (`pkg/config/limits.ts`).
-const bounds: Bounds = { work: 20_000_000, workPerOctet: 2_000, memory: 256, time: 3_000 };
+// Two to three times of what the costliest of `expensive` takes.
+const bounds: Bounds = {
+  work: 30_000,
+  workPerOctet: 400,
+  memory: 16,
+  memoryPerOctet: 4_096,
+  time: 50,
+  timePerOctet: 0.05,
+};
+// What a value costs where an alias or a merge key brings it, other than one that is read from the text.
+const octetsOfValue = 0.5;
 const maxProblems = 101; // And one that says how many there are.
 
 const words = [
@@ -75,13 +85,45 @@ const words = [
 ].map(octetsOf);
 const read = wordsIn("pkg/config/**/*.ts");
 
+/** Aliases and merge keys may stand for 150,000 values, whatever the length (`pkg/config/limits.ts`). */
+function sizeOf(input: Uint8Array): number {
+  const ofText = (text: string) => valuesIn(text, () => 0);
+  return input.length + octetsOfValue * valuesIn(textOf(input), ofText); // A ConfigMap has a text inside.
+}
+
+/** Those of a text with aliases. @param ofText how many a text inside it has */
+function valuesIn(text: string, ofText: (text: string) => number): number {
+  if (!text.includes("*")) return 0;
+  const count = (node: YamlNode): number => {
+    if (node.kind === "scalar") return 1 + ofText(node.text);
+    const inside = node.kind === "list" ? node.items : [...node.entries.values()].map(({ value }) => value);
+    return inside.reduce((sum, each) => sum + count(each), 1);
+  };
+  const documents = parseManifest(text, new Problems());
+  return documents?.reduce((sum, node) => sum + (node === undefined ? 0 : count(node)), 0) ?? limits.values;
+}
+
+const peer = "my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1";
+const pool = "name: a, protocol: bgp, addresses: [192.0.2.0/24]";
+
+/** Short texts that take long to check. */
+const expensive = [
+  `peers: [{${peer}, node-selectors: [&m {match-expressions: [&f {key: a, operator: In, values: [${"x,".repeat(30)}]}${", *f".repeat(20)}]}${", *m".repeat(20)}]}]`,
+  `address-pools: [&p {${pool}, bgp-advertisements: [&a {localpref: 1}${", *a".repeat(200)}]}${", *p".repeat(50)}]`,
+  `address-pools: [&p {name: a, protocol: layer2, addresses: [192.0.2.0/28${", 192.0.2.0/28".repeat(100)}]}${", *p".repeat(100)}]`,
+  `address-pools:\n- &p {${Array.from({ length: 100 }, (_, index) => `k${index}: 1`).join(", ")}}\n${"- {<<: *p}\n".repeat(100)}`,
+  `address-pools: [{${pool}, bgp-advertisements: [${"{}, ".repeat(1_200)}]}]`,
+  `address-pools: [${"{}, ".repeat(1_200)}]`,
+].map(octetsOf);
+
 export const yaml: Target = {
   name: "yaml",
   maxLength: 6_000,
-  seeds: manifests.flatMap((text) => readInput(text).text ?? []).map(octetsOf),
+  seeds: [...manifests.flatMap((text) => readInput(text).text ?? []).map(octetsOf), ...expensive],
   words: [...words, ...read],
   isText: true,
   bounds,
+  size: sizeOf,
   run: (input) => {
     const text = textOf(input);
     const { config, problems } = parseConfig(text);
@@ -117,6 +159,7 @@ export const manifest: Target = {
   ],
   isText: true,
   bounds,
+  size: sizeOf,
   run: (input) => {
     const { config, problems } = readInput(textOf(input));
     assert.equal(
@@ -219,7 +262,8 @@ export const converter: Target = {
     ].map(octetsOf),
   ],
   isText: true,
-  bounds,
+  bounds: { ...bounds, workPerOctet: 150 },
+  size: sizeOf,
   run: (input) => {
     const { text, problems } = convert([{ name: "in.yaml", text: textOf(input) }], { namespace: undefined, prefer: undefined });
     assert.equal(

@@ -4,12 +4,14 @@ import { nonceLength } from "../../../pkg/aes-gcm/index.ts";
 import { decodeEntries, decodeOffer, encodeEntries } from "../../../pkg/gossip/codec/entry-codec.ts";
 import { decodePage, decodeSubnets, decodeSummary, interfaceOf, setOf } from "../../../pkg/gossip/codec/value-codec.ts";
 import { decodeHeartbeat } from "../../../pkg/memberlist/codec/heartbeat.ts";
-import { Keyring } from "../../../pkg/memberlist/codec/keyring.ts";
-import type { PacketMessage, StreamMessage } from "../../../pkg/memberlist/codec/messages.ts";
+import { Keyring, sealedLength } from "../../../pkg/memberlist/codec/keyring.ts";
+import { MemberlistError } from "../../../pkg/memberlist/codec/memberlist-error.ts";
+import { MessageType, type PacketMessage, type StreamMessage } from "../../../pkg/memberlist/codec/messages.ts";
 import { decodeMetadata, encodeMetadata } from "../../../pkg/memberlist/codec/metadata.ts";
 import { decodePacket, encodePacket } from "../../../pkg/memberlist/codec/packet.ts";
-import { encodeStream, StreamDecoder } from "../../../pkg/memberlist/codec/stream.ts";
+import { encodeStream, maxStreamLength, StreamDecoder } from "../../../pkg/memberlist/codec/stream.ts";
 import { defaultWire, type Wire } from "../../../pkg/memberlist/codec/wire.ts";
+import { decodeCompressed, encodeCompressed } from "../../../pkg/memberlist/codec/wrappers.ts";
 import { octets, vectors } from "../../../pkg/memberlist/testing/vectors.ts";
 import { fromHex, latin1, type Target } from "../target.ts";
 import { wordsIn } from "../words.ts";
@@ -108,20 +110,54 @@ export const packet: Target = {
   },
 };
 
-/** All that one end of a connection sends; the first octet also says in which pieces it arrives. */
+/** As one frame of a ring with a key. */
+function frame(body: Uint8Array): Uint8Array {
+  const header = new Uint8Array(5);
+  header[0] = MessageType.encrypt;
+  new DataView(header.buffer).setUint32(1, sealedLength(body.length, 1));
+  return new Uint8Array(Buffer.concat([header, keyring.seal(body, 1, nonce, header)]));
+}
+
+/** What is compressed may stand for 40 MiB, of which each octet costs less than one of the stream. */
+function sizeOf(input: Uint8Array): number {
+  const body = input.subarray(1);
+  const at = body[0] === MessageType.label ? 2 + (body[1] ?? 0) : 0;
+  if (body[at] !== MessageType.compress) return input.length;
+  try {
+    return input.length + decodeCompressed(body.subarray(at), maxStreamLength).length / 3;
+  } catch (error) {
+    if (!(error instanceof MemberlistError)) throw error;
+    return input.length;
+  }
+}
+
+/** Arrays in one another, of which each costs a step, and noughts: short, and long once they are read. */
+const expanding = [0x91, 0].map((octet) =>
+  encodeCompressed(new Uint8Array(500_000).fill(octet).fill(MessageType.pushPull, 0, 1)),
+);
+
+/**
+ * All that one end of a connection sends; the first octet also says in which pieces it arrives. Of a ring with a key, what is inside is fuzzed, as
+ * with datagrams.
+ */
 export const stream: Target = {
   name: "memberlist-stream",
   maxLength: 8_192,
-  seeds: vectors("pushpull", "user/stream", "compress/pushpull", "err", "label/stream", "encrypt/stream", "ping", "ack").map(
-    (one) => withMode(plain, octets(one.hex)),
-  ),
+  seeds: [
+    ...vectors("pushpull", "user/stream", "compress/pushpull", "err", "label/stream", "encrypt/stream", "ping", "ack").map(
+      (one) => withMode(plain, octets(one.hex)),
+    ),
+    ...vectors("pushpull", "user/stream", "compress/pushpull").map((one) => withMode(sealed, octets(one.hex))),
+    ...expanding.map((one) => withMode(plain, one)),
+  ],
   words: [...words, ...marks, ...wordsIn("pkg/memberlist/codec/*.ts")],
   isText: false,
-  // What is compressed may stand for 40 MiB; the guard in front of it counts what it may cost.
-  bounds: { work: 200_000, workPerOctet: 5_000, memory: 200, time: 2_000 },
+  // Two to three times of what the costliest seeds take.
+  bounds: { work: 5_000, workPerOctet: 300, memory: 4, memoryPerOctet: 48, time: 25, timePerOctet: 0.006 },
+  size: sizeOf,
   run: (input) => {
     const wire = wireOf(input);
-    const body = input.subarray(1);
+    const body = wire === sealed ? frame(input.subarray(1)) : input.subarray(1);
     const piece = 1 + ((input[0] ?? 0) >> 2) * 7;
     for (const from of ["dialler", "listener"] as const) {
       const decoder = new StreamDecoder(wire, from);

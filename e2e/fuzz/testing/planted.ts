@@ -34,6 +34,17 @@ export const squareWork: Target = {
   },
 };
 
+/** The first octet says how many octets it stands for, in thousands; the second one how much is done for each. */
+export const expanding: Target = {
+  ...sound,
+  size: ([thousands = 0]) => thousands * 1_000,
+  run: ([thousands = 0, each = 0]) => {
+    let sum = 0;
+    for (let i = 0; i < thousands * 1_000 * each; i++) sum += i;
+    if (sum < 0) throw new Error("cannot be");
+  },
+};
+
 export const believedLength: Target = {
   ...sound,
   run: ([high = 0, low = 0]) => void new Uint8Array((high * 256 + low) * 4096).fill(1),
