@@ -32,6 +32,18 @@ export const inputs: readonly Break[] = [
     tests: ["pkg/memberlist/codec/stream.test.ts"],
   },
   {
+    file: "pkg/placement/bgp.ts",
+    before: ".filter((key) => !served.has(key))",
+    after: "",
+    tests: ["pkg/placement/bgp.test.ts"],
+  },
+  {
+    file: "pkg/k8s/untrusted.ts",
+    before: "value.length < longText ? value : onlyRead(value)",
+    after: "value",
+    tests: ["pkg/k8s/untrusted.test.ts"],
+  },
+  {
     file: "pkg/layer2/frames/ndp.ts",
     before: "if (length === 0 || at + length > end) return undefined;",
     after: "if (at + length > end) return undefined;",
