@@ -4,7 +4,8 @@ import { type Millis, seededRandom } from "#pkg/clock";
 import { entryLine, type Plain } from "#pkg/recorder";
 import { assertReplays } from "#pkg/recorder/testing";
 import { recordStep, speakerCore } from "../../speaker/core/replay.ts";
-import { bfdConfig, drawHistory, firstConfig, type History, movedConfig } from "./cluster/history.ts";
+import { drawHistory } from "./cluster/draw.ts";
+import { bfdConfig, firstConfig, type History, movedConfig } from "./cluster/history.ts";
 import { run } from "./cluster/run.ts";
 import { shrink } from "./cluster/shrink.ts";
 

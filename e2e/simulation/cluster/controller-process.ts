@@ -7,8 +7,8 @@ import { classlessOnly } from "#pkg/service";
 import { Controller } from "../../../controller/controller.ts";
 import { createMetrics } from "../../../controller/metrics.ts";
 import { Terms } from "../../../controller/terms.ts";
-import type { ApiConnection } from "./api-connection.ts";
-import { namespace } from "./objects.ts";
+import type { ApiConnection } from "./api/api-connection.ts";
+import { namespace } from "./api/objects.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 
 const leaseMs = 4_000;
@@ -19,6 +19,10 @@ export class ControllerProcess {
   readonly connection: ApiConnection;
   readonly #elector: LeaderElector;
   readonly #terms: Terms;
+  /** Its name in the Lease. */
+  readonly identity: string;
+  #isStopping = false;
+  #hasStopped = false;
 
   constructor(process: SimulatedProcess, connection: ApiConnection, record: (line: string) => void) {
     this.process = process;
@@ -30,11 +34,12 @@ export class ControllerProcess {
         process.isRunning && record(`${process.name}: ${about.namespace}/${about.name}: ${reason}: ${message}`),
     };
     const allocator = new RecordedAllocator();
+    this.identity = `${process.name}_${Math.floor(random() * 2 ** 32).toString(16)}`; // Another one in each life.
     this.#elector = new LeaderElector({
       cluster,
       namespace,
       name: "controller",
-      identity: `${process.name}_${Math.floor(random() * 2 ** 32).toString(16)}`, // Another one in each life.
+      identity: this.identity,
       timings: { leaseMs, renewDeadlineMs: leaseMs * 0.75, retryMs: leaseMs / 4 },
       log: silentLog,
       clock,
@@ -61,8 +66,21 @@ export class ControllerProcess {
     return this.process.isRunning && !this.process.isStalled && this.#elector.mayWrite;
   }
 
-  /** Ends as on SIGTERM: the Lease is given back. */
-  stop(): void {
-    void this.#elector[Symbol.asyncDispose]().then(() => this.#terms[Symbol.asyncDispose]());
+  get isStopping(): boolean {
+    return this.#isStopping;
+  }
+
+  /** Whether it has ended in order, and was not killed before. */
+  get hasStopped(): boolean {
+    return this.#hasStopped;
+  }
+
+  /** Ends as on SIGTERM: what it is about to write is written, then the Lease is given back. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#terms[Symbol.asyncDispose]();
+    await this.#elector[Symbol.asyncDispose]();
+    this.#hasStopped = this.process.isRunning;
+    this.process.kill();
   }
 }

@@ -1,18 +1,19 @@
 import { setImmediate } from "node:timers/promises";
-import { SimulatedRouter } from "#pkg/bgp/testing";
+import type { SimulatedRouter } from "#pkg/bgp/testing";
 import { type Clock, type Millis, type Random, seededRandom } from "#pkg/clock";
 import { renumberAnnotation } from "#pkg/live-config";
 import { addressOf, keyedCarrier, nameOf, Simulation } from "#pkg/memberlist/testing";
-import { parseAddress } from "#pkg/net";
-import { excludeLabel } from "#pkg/placement";
 import type { CoreRunner } from "../../../speaker/core-runner.ts";
-import { ApiConnection, type ApiWeather } from "./api-connection.ts";
+import { ApiConnection, type ApiWeather } from "./api/api-connection.ts";
+import { type Backup, type Change, KubernetesApi, type RawObject } from "./api/kubernetes-api.ts";
+import { NodeObjects } from "./api/node-objects.ts";
+import { keyOf, macOf, namespace, type ServiceSpec, serviceObject, sliceObject } from "./api/objects.ts";
 import { ControllerProcess } from "./controller-process.ts";
-import { type Cut, holdMs } from "./history.ts";
-import { type Backup, type Change, KubernetesApi, type RawObject } from "./kubernetes-api.ts";
-import { NicAddresses } from "./nic-addresses.ts";
-import { keyOf, macOf, namespace, podObject, type ServiceSpec, serviceObject, sliceObject } from "./objects.ts";
-import { RouterLink } from "./router-link.ts";
+import type { Cut } from "./history.ts";
+import { Lan, LanConditions } from "./network/lan.ts";
+import { NicAddresses } from "./network/nic-addresses.ts";
+import type { RouterLink } from "./network/router-link.ts";
+import { type Lost, neighborName, type RouterRestart, Routing } from "./network/routing.ts";
 import { SimulatedProcess, type Time } from "./simulated-process.ts";
 import { SpeakerProcess } from "./speaker-process.ts";
 
@@ -41,18 +42,9 @@ const machineGoneMs: Millis = 40_000;
 const kubeletMs: Millis = 10_000;
 const firstNewHost = 0x100;
 const maxLines = 100_000;
-const foreignMac = "02:00:00:00:ff:01";
-const foreignEveryMs: Millis = 5_000;
-const edgeLabel = "edge";
+const configKey = `${namespace}/config`;
 // What the machines' clocks show in the beginning: one that is set back is still after the beginning of their time.
 const wallClockMs: Millis = 100_000_000;
-
-/** A node that the router cannot reach. */
-export interface Lost {
-  readonly since: Millis;
-  /** How long the router may take to find out. */
-  readonly within: Millis;
-}
 
 /**
  * A whole cluster in one process and in simulated time: an API with its connections, two controllers, a speaker on each node, their ring, a LAN, and a
@@ -61,15 +53,16 @@ export interface Lost {
 export class SimulatedCluster {
   readonly ring: Simulation;
   readonly api: KubernetesApi;
-  readonly router: SimulatedRouter;
+  readonly routing: Routing;
+  readonly lan: Lan;
+  readonly lanConditions: LanConditions;
   readonly speakers = new Map<number, SpeakerProcess>(); // node -> its speaker, ended ones too
   readonly controllers = new Map<number, ControllerProcess>();
   readonly services = new Map<string, ServiceSpec>(); // name -> what people want
   /** What happened, for people: `seconds what`. */
   readonly lines: string[] = [];
   readonly withoutCarrier = new Set<number>();
-  readonly excluded = new Set<number>(); // nodes with the label that excludes them
-  readonly edges = new Set<number>(); // nodes with the label that some pools prefer
+  readonly nodes: NodeObjects;
   readonly earlier = new Set<number>(); // nodes whose next speaker has the formats of an earlier version
   readonly withoutNetAdmin: Set<number>; // nodes whose next speaker lacks the capability NET_ADMIN
   /** When the API was last put back to what it had before. */
@@ -77,16 +70,13 @@ export class SimulatedCluster {
   readonly time: Time;
   readonly #options: SimulatedClusterOptions;
   readonly #random: Random;
-  readonly #links = new Map<number, RouterLink>(); // number in an address -> the way between whoever has that and the router
   readonly #nics = new Map<number, NicAddresses>(); // node -> what its machine's NIC has for Services
   readonly #ahead = new Map<number, Millis>(); // node -> what its machine's clock shows beyond the time
   readonly #cards = new Map<number, number>(); // node -> which network card it has
   readonly #clock: Clock;
-  readonly #foreign = new Set<string>(); // addresses that a host without a speaker uses
   #isBusy = false; // Promises may wait for what happened.
   #byPeople = false;
   #starts = 0;
-  readonly #lost = new Map<number, Lost>(); // by number in an address
   #newHosts = 0; // Addresses that were given besides those of the beginning.
 
   constructor(options: SimulatedClusterOptions) {
@@ -128,18 +118,32 @@ export class SimulatedCluster {
       },
     };
     this.api = new KubernetesApi((change) => onChange(change, this.#byPeople));
-    this.router = new SimulatedRouter(this.#clock);
+    const lan = { ring, time: this.time, random: this.#random };
+    this.lanConditions = new LanConditions(lan);
+    this.lan = new Lan({
+      ...lan,
+      conditions: this.lanConditions,
+      speakers: this.speakers,
+      withoutCarrier: this.withoutCarrier,
+      answered: (node) => this.#answered(node),
+      macOf: (node) => this.#macOf(node),
+    });
+    this.routing = new Routing({ clock: this.#clock, random: this.#random, lan: this.lanConditions });
     this.#people(() => {
       this.api.create("configmaps", namespace, { metadata: { name: "config" }, data: { config: options.config } });
-      for (let node = 0; node < options.nodes; node++) {
-        const labels = node % 2 === 0 ? {} : { [edgeLabel]: "true" };
-        this.api.create("nodes", undefined, { metadata: { name: nameOf(node), labels }, spec: {} });
-        if (node % 2 !== 0) this.edges.add(node);
-        this.api.create("pods", namespace, podObject(node, false, node));
-      }
     });
+    this.nodes = new NodeObjects({ api: this.api, ring, people: (act) => this.#people(act) });
+    this.nodes.makeMissing(options.nodes);
     for (let i = 0; i < controllers; i++) this.startController(i);
     for (let node = 0; node < options.nodes; node++) this.startSpeaker(node);
+  }
+
+  get router(): SimulatedRouter {
+    return this.routing.router;
+  }
+
+  get weather(): Readonly<ApiWeather> {
+    return this.#options.weather;
   }
 
   get now(): Millis {
@@ -171,6 +175,11 @@ export class SimulatedCluster {
     this.controllers.get(index)?.process.kill();
   }
 
+  /** As on SIGTERM. */
+  stopController(index: number): void {
+    void this.controllers.get(index)?.stop();
+  }
+
   startSpeaker(node: number): void {
     const process = this.#process(nameOf(node));
     this.#link(node).begin();
@@ -195,10 +204,7 @@ export class SimulatedCluster {
       life: Math.ceil(wallClockMs + this.now + (this.#ahead.get(node) ?? 0)) + ++this.#starts,
       isEarlier: this.earlier.has(node),
       hasNetAdmin: !this.withoutNetAdmin.has(node),
-      lan: {
-        announce: (address) => this.#announced(node, address),
-        probe: (address, to) => this.#probed(node, address, to),
-      },
+      lan: this.lan.actionsOf(node),
       record: (line) => this.note(line),
       onStep: this.#options.watchCore?.(nameOf(node)),
     });
@@ -207,7 +213,7 @@ export class SimulatedCluster {
     if (this.withoutCarrier.has(node)) speaker.setCarrier(false);
     const watchReadiness = () => {
       if (this.speakers.get(node) !== speaker || !process.isRunning) return;
-      if (speaker.isReady !== this.isPodReady(node)) this.#setReady(node, speaker.isReady);
+      if (speaker.isReady !== this.nodes.isReady(node)) this.nodes.setReady(node, speaker.isReady);
       if (!speaker.isReady) this.time.schedule(this.now + 1000, watchReadiness);
     };
     this.time.schedule(this.now + 1000, watchReadiness);
@@ -228,7 +234,7 @@ export class SimulatedCluster {
 
   async stopSpeaker(node: number): Promise<void> {
     const speaker = this.speakers.get(node);
-    this.#setReady(node, false);
+    this.nodes.setReady(node, false);
     await speaker?.stop();
     if (this.speakers.get(node) === speaker && speaker?.process.isRunning) this.#end(node, containerGoneMs);
   }
@@ -245,8 +251,7 @@ export class SimulatedCluster {
 
   /** Packets between the node and the router get lost, or none do. */
   cutRouter(node: number, cut: Cut | undefined): void {
-    this.#link(node).cut = cut;
-    this.#update(node, this.speakers.get(node)?.process.isRunning === true);
+    this.routing.cut(this.ring.hostOf(node), cut, this.speakers.get(node)?.process.isRunning === true);
   }
 
   /** The clock of its machine shows so much more than the time. Processes look at it when they start. */
@@ -278,7 +283,7 @@ export class SimulatedCluster {
     }
     link.cut = cut;
     this.#update(node, isRunning);
-    this.time.schedule(this.now + kubeletMs, () => this.#setReady(node, this.speakers.get(node)?.isReady === true));
+    this.time.schedule(this.now + kubeletMs, () => this.nodes.setReady(node, this.speakers.get(node)?.isReady === true));
   }
 
   changeMac(node: number): void {
@@ -294,18 +299,6 @@ export class SimulatedCluster {
     if (speaker?.process.isRunning) speaker.process.at(this.now, () => speaker.setCarrier(running));
   }
 
-  setExcluded(node: number, isExcluded: boolean): void {
-    if (isExcluded) this.excluded.add(node);
-    else this.excluded.delete(node);
-    this.#setLabel(node, excludeLabel, isExcluded);
-  }
-
-  setEdge(node: number, isEdge: boolean): void {
-    if (isEdge) this.edges.add(node);
-    else this.edges.delete(node);
-    this.#setLabel(node, edgeLabel, isEdge);
-  }
-
   /** From the next speaker on. */
   setNetAdmin(node: number, hasNetAdmin: boolean): void {
     if (hasNetAdmin) this.withoutNetAdmin.delete(node);
@@ -314,7 +307,20 @@ export class SimulatedCluster {
 
   setConfig(text: string, mayRenumber: boolean): void {
     const metadata = { annotations: { [renumberAnnotation]: mayRenumber ? "true" : null } };
-    this.#people(() => this.api.patch("configmaps", `${namespace}/config`, { metadata, data: { config: text } }, "all"));
+    this.#people(() => {
+      if (this.config === undefined) this.api.create("configmaps", namespace, { metadata: { name: "config" }, data: {} });
+      this.api.patch("configmaps", configKey, { metadata, data: { config: text } }, "all");
+    });
+  }
+
+  deleteConfig(): void {
+    this.#people(() => this.api.remove("configmaps", configKey));
+  }
+
+  /** The ConfigMap's text; undefined where there is no ConfigMap. */
+  get config(): string | undefined {
+    const { config } = (this.api.get("configmaps", configKey)?.data ?? {}) as { readonly config?: string };
+    return config;
   }
 
   /** Makes, changes, or, where undefined, deletes a Service and its slice. */
@@ -336,20 +342,11 @@ export class SimulatedCluster {
     });
   }
 
-  /** A host without a speaker answers for the address too, and says so now and then, as one does that was given it by mistake. */
-  startForeignHost(address: string): void {
-    this.#foreign.add(address);
-    const announce = () => {
-      if (!this.#foreign.has(address)) return;
-      for (const [node, speaker] of this.speakers)
-        if (speaker.announced.has(address) || speaker.watched.has(address)) this.#seeForeign(node, address, "announces");
-      this.time.schedule(this.now + foreignEveryMs, announce);
-    };
-    announce();
-  }
-
-  endForeignHost(address: string): void {
-    this.#foreign.delete(address);
+  /** @param length until it runs again */
+  restartRouter(how: RouterRestart, length: Millis): void {
+    if (!this.routing.isRunning) return;
+    this.routing.stopRouter(how);
+    this.time.schedule(this.now + length, () => this.routing.startRouter(how));
   }
 
   /** Everything in the API is as it was then, and so is what people want. */
@@ -358,24 +355,14 @@ export class SimulatedCluster {
     this.services.clear();
     for (const [name, spec] of services) this.services.set(name, spec);
     this.#people(() => this.api.restore(backup, bump));
-    for (const [node, speaker] of this.speakers) this.#setReady(node, speaker.isReady);
-    for (const [nodes, label] of [[this.excluded, excludeLabel] as const, [this.edges, edgeLabel] as const]) {
-      nodes.clear();
-      for (const { metadata } of this.api.list({ plural: "nodes" }))
-        if (Object.hasOwn((metadata.labels ?? {}) as object, label)) nodes.add(Number(metadata.name.slice(5)));
-    }
+    for (const [node, speaker] of this.speakers) this.nodes.setReady(node, speaker.isReady);
+    this.time.schedule(this.now + kubeletMs, () => this.nodes.makeMissing(this.#options.nodes));
     this.#isBusy = true;
   }
 
   /** The addresses in the status of a Service. */
   status(name: string): string[] {
     return ingressOf(this.api.get("services", keyOf(name)));
-  }
-
-  /** Whether the API has the speaker's Pod as Ready: what runs there may have ended, or be another process. */
-  isPodReady(node: number): boolean {
-    const { conditions = [] } = (this.api.get("pods", podKey(node))?.status ?? {}) as PodStatus;
-    return conditions.some(({ type, status }) => type === "Ready" && status === "True");
   }
 
   /** Who answers for each address. */
@@ -391,11 +378,14 @@ export class SimulatedCluster {
     return neighborName(this.ring.hostOf(node));
   }
 
+  /** Whether packets pass between the node and the router, which runs. */
+  reachesRouter(node: number): boolean {
+    return this.routing.reaches(this.ring.hostOf(node));
+  }
+
   /** Since when the router cannot reach the speaker of a neighbour; undefined where it can. */
   lost(neighbor: string): Lost | undefined {
-    const host = Number(neighbor.slice(neighborName("").length));
-    const lost = this.#lost.get(host);
-    return lost && this.#links.get(host)?.isGivenUp ? { ...lost, within: holdMs } : lost;
+    return this.routing.lost(neighbor);
   }
 
   #end(node: number, noticedAfter: Millis): void {
@@ -405,7 +395,7 @@ export class SimulatedCluster {
     this.ring.kill(node);
     this.#update(node, false);
     this.time.schedule(this.now + noticedAfter, () => {
-      if (this.speakers.get(node) === speaker) this.#setReady(node, false);
+      if (this.speakers.get(node) === speaker) this.nodes.setReady(node, false);
     });
   }
 
@@ -423,33 +413,16 @@ export class SimulatedCluster {
   }
 
   #link(node: number): RouterLink {
-    const host = this.ring.hostOf(node);
-    const known = this.#links.get(host);
-    if (known !== undefined) return known;
-    const link = new RouterLink({ router: this.router, name: neighborName(host), clock: this.#clock, random: this.#random });
-    this.#links.set(host, link);
-    return link;
+    return this.routing.link(this.ring.hostOf(node));
   }
 
   /** Notes whether the router can reach a node. */
   #update(node: number, canReach: boolean): void {
-    const link = this.#link(node);
-    const host = this.ring.hostOf(node);
-    if (canReach && link.cut === undefined) this.#lost.delete(host);
-    else if (!this.#lost.has(host)) this.#lost.set(host, { since: this.now, within: link.detectionMs });
+    this.routing.update(this.ring.hostOf(node), canReach);
   }
 
   #macOf(node: number): string {
     return macOf(node, this.#cards.get(node) ?? 0);
-  }
-
-  #setLabel(node: number, label: string, isThere: boolean): void {
-    const labels = { [label]: isThere ? "true" : null };
-    this.#people(() => this.api.patch("nodes", nameOf(node), { metadata: { labels } }, "all"));
-  }
-
-  #setReady(node: number, ready: boolean): void {
-    this.#people(() => this.api.patch("pods", podKey(node), podObject(node, ready, this.ring.hostOf(node)), "all"));
   }
 
   #people(act: () => void): void {
@@ -469,50 +442,6 @@ export class SimulatedCluster {
   #connect(process: SimulatedProcess): ApiConnection {
     return new ApiConnection(this.api, process, this.time, this.#options.weather);
   }
-
-  /** Everybody on the LAN who watches the address, or answers for it, sees a gratuitous announcement. */
-  #announced(from: number, address: string): void {
-    for (const [node, speaker] of this.speakers)
-      if (node !== from && (speaker.announced.has(address) || speaker.watched.has(address)))
-        this.#frame(from, node, address, "announces");
-  }
-
-  /** Whoever answers for the address tells so. */
-  #probed(by: number, address: string, to: string | undefined): void {
-    if (this.#foreign.has(address) && (to === undefined || to === foreignMac)) this.#seeForeign(by, address, "uses");
-    for (const [node, speaker] of this.speakers)
-      if (node !== by && this.#answered(node).has(address) && (to === undefined || to === speaker.mac))
-        if (this.#passes(by, node)) this.#frame(node, by, address, "uses");
-  }
-
-  #seeForeign(to: number, address: string, kind: "announces" | "uses"): void {
-    const parsed = parseAddress(address);
-    if (parsed === undefined || this.withoutCarrier.has(to)) return;
-    this.time.schedule(this.now + this.#random(), () => this.speakers.get(to)?.see({ address: parsed, mac: foreignMac, kind }));
-  }
-
-  #frame(from: number, to: number, address: string, kind: "announces" | "uses"): void {
-    const parsed = parseAddress(address);
-    const mac = this.#macOf(from);
-    if (parsed === undefined || !this.#passes(from, to)) return;
-    this.time.schedule(this.now + this.#random(), () => this.speakers.get(to)?.see({ address: parsed, mac, kind }));
-  }
-
-  #passes(from: number, to: number): boolean {
-    return this.ring.reaches(from, to) && !this.withoutCarrier.has(from) && !this.withoutCarrier.has(to);
-  }
-}
-
-interface PodStatus {
-  readonly conditions?: readonly { readonly type: string; readonly status: string }[];
-}
-
-function podKey(node: number): string {
-  return `${namespace}/speaker-${node}`;
-}
-
-function neighborName(host: number | string): string {
-  return `at-${host}`;
 }
 
 /** The addresses in a Service's status. */

@@ -21,9 +21,9 @@ import { registerTimings } from "../../../speaker/metrics.ts";
 import { OccupantsWriter } from "../../../speaker/occupants-writer.ts";
 import { Sources } from "../../../speaker/sources.ts";
 import { SimulatedMemberlist } from "../../../speaker/testing/simulated-memberlist.ts";
-import type { ApiConnection } from "./api-connection.ts";
-import { type NicAddresses, NicKeeper } from "./nic-addresses.ts";
-import { namespace } from "./objects.ts";
+import type { ApiConnection } from "./api/api-connection.ts";
+import { namespace } from "./api/objects.ts";
+import { type NicAddresses, NicKeeper } from "./network/nic-addresses.ts";
 import type { SimulatedProcess, Time } from "./simulated-process.ts";
 
 /** What the speaker does on its LAN. */

@@ -28,6 +28,8 @@ interface Neighbor {
 export class SimulatedRouter {
   readonly #clock: Clock;
   readonly #neighbors = new Map<string, Neighbor>(); // name -> neighbour
+  /** It has restarted and forwards by what it learned before: how long its neighbours may take to come back, and until when. */
+  #restart: { readonly timeMs: Millis; readonly until: Millis } = { timeMs: 0, until: -Infinity };
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -56,7 +58,7 @@ export class SimulatedRouter {
       });
       neighbor.connection = connection;
       neighbor.lastHeard = this.#clock.now();
-      connection.write(encodeMessage(ownOpen), () => {});
+      connection.write(encodeMessage(this.#open()), () => {});
       this.#watch(neighbor, connection);
     });
   }
@@ -67,6 +69,33 @@ export class SimulatedRouter {
     for (const [name, neighbor] of this.#neighbors)
       for (const prefix of neighbor.routes.keys()) routes.set(prefix, [...(routes.get(prefix) ?? []), name].sort());
     return routes;
+  }
+
+  /** Whether the neighbour has announced it in the session that there is, or was last. */
+  isFresh(prefix: string, name: string): boolean {
+    return this.#neighbors.get(name)?.routes.get(prefix) === false;
+  }
+
+  /**
+   * Its BGP ends without a word: its kernel closes the connections. To be called when nobody can connect any more.
+   * @param keepsRoutes it goes on forwarding by them, as it does where it is to restart gracefully
+   */
+  stop(keepsRoutes: boolean): void {
+    for (const neighbor of this.#neighbors.values()) {
+      const { connection, routes } = neighbor;
+      neighbor.connection = undefined;
+      neighbor.staleUntil = Infinity;
+      if (!keepsRoutes) routes.clear();
+      for (const prefix of routes.keys()) routes.set(prefix, true);
+      connection?.destroy();
+    }
+  }
+
+  /** It runs again. Routes that it has kept go when their neighbour says that it has sent all, or has not come back within `timeMs` (RFC 4724). */
+  start(timeMs: Millis): void {
+    const until = this.#clock.now() + timeMs;
+    this.#restart = { timeMs, until };
+    for (const neighbor of this.#neighbors.values()) this.#keepUntil(neighbor, until);
   }
 
   /** Ends the session with a neighbour and forgets its routes, as when BFD finds the path to it gone (RFC 5882, section 10.1; RFC 9384). */
@@ -129,11 +158,29 @@ export class SimulatedRouter {
     neighbor.connection = undefined;
     if (neighbor.restartMs === 0) neighbor.routes.clear();
     for (const prefix of neighbor.routes.keys()) neighbor.routes.set(prefix, true);
-    const until = this.#clock.now() + neighbor.restartMs;
+    this.#keepUntil(neighbor, this.#clock.now() + neighbor.restartMs);
+  }
+
+  /** Its routes are stale, and go then unless it comes back before. */
+  #keepUntil(neighbor: Neighbor, until: Millis): void {
     neighbor.staleUntil = until;
     this.#clock.schedule("router", until, () => {
       if (neighbor.staleUntil === until) neighbor.routes.clear();
     });
+  }
+
+  #open(): Open {
+    const { timeMs, until } = this.#restart;
+    if (this.#clock.now() >= until) return ownOpen;
+    const families = [1, 2].map((afi) => ({ afi, safi: 1, forwardingPreserved: true }));
+    const restart = {
+      type: "gracefulRestart",
+      restarting: true,
+      notification: false,
+      timeSeconds: timeMs / 1000,
+      families,
+    } as const;
+    return { ...ownOpen, capabilities: [...ownOpen.capabilities.filter(({ type }) => type !== restart.type), restart] };
   }
 
   #close(neighbor: Neighbor, connection: Connection): void {

@@ -3,8 +3,8 @@ import { Readable } from "node:stream";
 import type { Millis } from "#pkg/clock";
 import { ApiError } from "#pkg/k8s";
 import type { HttpClient, Request } from "#pkg/k8s/testing";
+import type { SimulatedProcess, Time } from "../simulated-process.ts";
 import type { Change, Given, KubernetesApi, RawObject, Selection } from "./kubernetes-api.ts";
-import type { SimulatedProcess, Time } from "./simulated-process.ts";
 
 /** What stands between processes and the API. Chances are of 1. */
 export interface ApiWeather {
@@ -18,6 +18,8 @@ export interface ApiWeather {
   lostAnswers: number;
   /** What is refused with 403: all that is asked of Leases, or all writes. */
   forbidden?: "leases" | "writes" | undefined;
+  /** Writes of a Service's status are refused with 503. */
+  refusesStatus?: boolean;
 }
 
 type Answer = Awaited<ReturnType<HttpClient["json"]>>;
@@ -80,6 +82,12 @@ export class ApiConnection implements HttpClient {
     }
   }
 
+  /** How late a watch of these objects is at most; undefined where there is none. */
+  lagOf(plural: string): Millis | undefined {
+    const lags = [...this.#streams].flatMap((stream) => (stream.plural === plural ? [stream.lag] : []));
+    return lags.length === 0 ? undefined : Math.max(...lags);
+  }
+
   json(request: Request, signal: AbortSignal): Promise<Answer> {
     return this.#exchange(request, signal, () => this.#answer(request));
   }
@@ -115,9 +123,11 @@ export class ApiConnection implements HttpClient {
 
   /** The status with which nothing is done. */
   #refusal({ method, path }: Request): number | undefined {
-    const { forbidden, refusals } = this.#weather;
+    const { forbidden, refusals, refusesStatus } = this.#weather;
     if (this.#chance(refusals)) return [429, 500, 503][Math.floor(this.#process.random() * 3)];
-    const isForbidden = forbidden === "leases" ? parsePath(path).selection.plural === "leases" : forbidden && method !== "GET";
+    const { selection, subresource } = parsePath(path);
+    if (refusesStatus && method === "PATCH" && selection.plural === "services" && subresource === "status") return 503;
+    const isForbidden = forbidden === "leases" ? selection.plural === "leases" : forbidden && method !== "GET";
     return isForbidden ? 403 : undefined;
   }
 
@@ -141,6 +151,8 @@ export class ApiConnection implements HttpClient {
     const lag = this.#process.random() * this.#weather.watchLagMs;
     const deliver = (fn: () => void) => this.#process.at(this.#time.now + this.#latency() + lag, fn);
     const stream = new WatchStream(
+      selection.plural,
+      lag,
       deliver,
       () => this.#isCut,
       () => this.#streams.delete(stream),
@@ -182,6 +194,8 @@ export class ApiConnection implements HttpClient {
 /** The lines of a watch on their way: in order, and late. */
 class WatchStream {
   readonly response: IncomingMessage;
+  readonly plural: string;
+  readonly lag: Millis;
   readonly #readable: Readable;
   readonly #deliver: (fn: () => void) => void;
   readonly #isCut: () => boolean;
@@ -189,7 +203,9 @@ class WatchStream {
   readonly #waiting: (() => void)[] = [];
   #isOver = false;
 
-  constructor(deliver: (fn: () => void) => void, isCut: () => boolean, gone: () => void) {
+  constructor(plural: string, lag: Millis, deliver: (fn: () => void) => void, isCut: () => boolean, gone: () => void) {
+    this.plural = plural;
+    this.lag = lag;
     this.#readable = new Readable({ read: () => {} });
     this.#readable.on("error", () => {}); // Whoever reads it sees it there.
     this.response = Object.assign(this.#readable, { statusCode: 200 }) as unknown as IncomingMessage;

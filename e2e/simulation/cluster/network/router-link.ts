@@ -3,7 +3,8 @@ import { type Parameters, parametersOf, SimulatedSession } from "#pkg/bfd/testin
 import { SimulatedNetwork, type SimulatedRouter } from "#pkg/bgp/testing";
 import type { Clock, Millis, Random } from "#pkg/clock";
 import type { BfdProfile } from "#pkg/config";
-import { type Cut, holdMs, routerAddress } from "./history.ts";
+import { type Cut, holdMs, routerAddress } from "../history.ts";
+import type { LanConditions } from "./lan.ts";
 
 // FRR's defaults.
 const routerParameters: Parameters = {
@@ -15,7 +16,7 @@ const routerParameters: Parameters = {
   echoMs: undefined,
   echoReceiveMs: 0,
 };
-const latency: Millis = 1;
+const bfdLatencyMs: Millis = 1;
 
 export interface RouterLinkOptions {
   readonly router: SimulatedRouter;
@@ -24,6 +25,7 @@ export interface RouterLinkOptions {
   /** The router's. */
   readonly clock: Clock;
   readonly random: Random;
+  readonly lan: LanConditions;
 }
 
 /**
@@ -32,24 +34,20 @@ export interface RouterLinkOptions {
  */
 export class RouterLink {
   readonly #options: RouterLinkOptions;
-  readonly #far: SimulatedSession;
+  #far: SimulatedSession;
   #near: SimulatedSession | undefined;
   #network: SimulatedNetwork;
   #cut: Cut | undefined;
   #isOff = false;
   #isStalled = false;
+  /** What of the router is gone: its processes, or with its machine all that could answer. */
+  #routerIs: "there" | "ended" | "off" = "there";
+  #isBfdGone = false;
 
   constructor(options: RouterLinkOptions) {
-    const { clock, random, router, name } = options;
     this.#options = options;
-    this.#network = new SimulatedNetwork(clock);
-    this.#far = new SimulatedSession({
-      clock,
-      random,
-      parameters: routerParameters,
-      send: (octets) => this.#carry(octets, "toNode"),
-      onChange: ({ verdict }) => verdict === "failed" && router.reset(name),
-    });
+    this.#network = new SimulatedNetwork(options.clock);
+    this.#far = this.#newFar();
   }
 
   /** In which BGP sessions dial now. */
@@ -100,6 +98,22 @@ export class RouterLink {
     this.#update();
   }
 
+  /** The router's processes end, or its machine does; or only BGP, and BFD goes on. To be called before they have ended. */
+  endRouter(what: "bgp" | "processes" | "machine"): void {
+    this.#routerIs = what === "machine" ? "off" : "ended";
+    this.#isBfdGone = what !== "bgp";
+    if (this.#isBfdGone) this.#far[Symbol.dispose]();
+    this.#update();
+  }
+
+  /** It runs again. Whatever was connected to it before finds out that the connection is gone. */
+  beginRouter(): void {
+    this.#routerIs = "there";
+    if (this.#isBfdGone) this.#far = this.#newFar();
+    this.#isBfdGone = false;
+    this.#update();
+  }
+
   set isStalled(isStalled: boolean) {
     this.#isStalled = isStalled;
     this.#update();
@@ -126,13 +140,26 @@ export class RouterLink {
 
   /** A cut in one direction stops connections in both: nothing is acknowledged. */
   #update(): void {
-    this.#network.silent = this.#isOff || this.#cut !== undefined;
+    this.#network.refused = this.#routerIs === "ended";
+    this.#network.silent = this.#isOff || this.#cut !== undefined || this.#routerIs === "off";
     this.#network.freeze(this.#network.silent || this.#isStalled);
   }
 
+  #newFar(): SimulatedSession {
+    const { clock, random, router, name } = this.#options;
+    return new SimulatedSession({
+      clock,
+      random,
+      parameters: routerParameters,
+      send: (octets) => this.#carry(octets, "toNode"),
+      onChange: ({ verdict }) => verdict === "failed" && router.reset(name),
+    });
+  }
+
   #carry(octets: Uint8Array, way: "toRouter" | "toNode"): void {
-    if (this.#cut === "both" || this.#cut === way) return;
-    const { clock } = this.#options;
-    clock.schedule("BFD packet", clock.now() + latency, () => (way === "toRouter" ? this.#far : this.#near)?.receive(octets));
+    if (this.#cut === "both" || this.#cut === way || this.#isBfdGone) return;
+    const { lan } = this.#options;
+    const receive = () => (way === "toRouter" ? this.#far : this.#near)?.receive(octets);
+    lan.carry(receive, bfdLatencyMs);
   }
 }

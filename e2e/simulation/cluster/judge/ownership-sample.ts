@@ -1,23 +1,31 @@
 import type { Sample } from "#e2e/ownership";
 import { nameOf } from "#pkg/memberlist/testing";
-import type { ServiceSpec } from "./objects.ts";
-import type { SimulatedCluster } from "./simulated-cluster.ts";
+import type { ServiceSpec } from "../api/objects.ts";
+import type { SimulatedCluster } from "../simulated-cluster.ts";
+import type { SpeakerProcess } from "../speaker-process.ts";
+
+/**
+ * Speaker -> the addresses that it has known it may announce, for as long as the API says so without a break: what it forgets of that, it forgets
+ * without a reason.
+ */
+export type Known = WeakMap<SpeakerProcess, Set<string>>;
 
 /**
  * What a simulated cluster is like at this moment. A node may announce what the API says that it may, once it knows so itself: one that has lost the
  * API knows neither what is new nor what is over, nor does it say who the owners are. What kernels answer for beyond their speakers is left out.
+ * @param mayBeNobodys whether nobody has to answer for an address now
  */
-export function sampleOf(cluster: SimulatedCluster): Sample {
+export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: (address: string) => boolean): Sample {
   const { ring, now, withoutCarrier } = cluster;
   const running = [...cluster.speakers].filter(
     ([node, { process }]) => process.isRunning && !process.isStalled && ring.running.includes(node),
   );
   const isOnLan = (node: number) => !withoutCarrier.has(node);
   const reaches = (a: number, b: number) => ring.reaches(a, b) && ring.reaches(b, a);
-  const known = new Map<string, readonly number[]>(); // address -> nodes that may announce it, as the API has it
+  const able = new Map<string, readonly number[]>(); // address -> nodes that may announce it, as the API has it
   const mayAnnounce = (address: string): readonly number[] => {
-    const found = known.get(address) ?? candidatesOf(cluster, servicesOn(cluster, address));
-    known.set(address, found);
+    const found = able.get(address) ?? candidatesOf(cluster, servicesOn(cluster, address));
+    able.set(address, found);
     return found;
   };
   const hears = new Map<string, string[]>();
@@ -32,13 +40,18 @@ export function sampleOf(cluster: SimulatedCluster): Sample {
     );
     ringMembers.set(name, speaker.members);
     const views = new Map<string, string | undefined>();
+    const knows = known.get(speaker) ?? new Set();
+    known.set(speaker, knows);
     for (const [address, placements] of speaker.state.placements)
       for (const placement of placements) {
         if (placement.protocol !== "layer2" || placement.candidates.length === 0) continue;
         views.set(address, placement.owner);
-        if (placement.candidates.includes(name) && isOnLan(node) && mayAnnounce(address).includes(node))
-          candidates.set(address, [...(candidates.get(address) ?? []), name]);
+        if (placement.candidates.includes(name)) knows.add(address);
       }
+    for (const address of knows) {
+      if (!mayAnnounce(address).includes(node) || mayBeNobodys(address)) knows.delete(address);
+      else if (isOnLan(node)) candidates.set(address, [...(candidates.get(address) ?? []), name]);
+    }
     if (!speaker.hasLostApi) owners.set(name, views);
   }
   const isBySpeaker = (node: number, address: string) => cluster.speakers.get(node)?.announced.has(address) === true;
@@ -51,7 +64,7 @@ export function sampleOf(cluster: SimulatedCluster): Sample {
 /** The nodes that may announce an address of these Services, which share it; all of them, sorted. */
 export function candidatesOf(cluster: SimulatedCluster, sharers: readonly ServiceSpec[]): number[] {
   const able = [...cluster.speakers]
-    .filter(([node, { process }]) => process.isRunning && !cluster.excluded.has(node))
+    .filter(([node, { process }]) => process.isRunning && !cluster.nodes.isExcluded(node))
     .map(([node]) => node)
     .sort((a, b) => a - b);
   const may = able.filter((node) =>

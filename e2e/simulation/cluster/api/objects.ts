@@ -1,4 +1,4 @@
-import { addressOf, nameOf } from "#pkg/memberlist/testing";
+import { nameOf } from "#pkg/memberlist/testing";
 import type { Given } from "./kubernetes-api.ts";
 
 export const namespace = "metallb-system";
@@ -51,15 +51,16 @@ export function sliceObject(service: string, nodes: readonly number[]): Given {
   };
 }
 
-/** @param host the number in the node's address now; its `podIPs` keep the one that the node had when the Pod was made */
-export function podObject(node: number, ready: boolean, host: number): Given {
+/** A Pod that is not Ready yet. @param address the node's; `podIPs` keep it for as long as the Pod is there */
+export function podObject(node: number, address: string): Given {
   return {
     metadata: { name: `speaker-${node}`, labels: { app: "metallb", component: "speaker" } },
     spec: { nodeName: nameOf(node), hostNetwork: true },
-    status: {
-      hostIP: addressOf(host),
-      podIPs: [{ ip: addressOf(node) }],
-      conditions: [{ type: "Ready", status: ready ? "True" : "False" }],
-    },
+    status: { ...podStatus(false, address), podIPs: [{ ip: address }] },
   };
+}
+
+/** What of it changes. @param address the node's now */
+export function podStatus(ready: boolean, address: string): Given {
+  return { hostIP: address, conditions: [{ type: "Ready", status: ready ? "True" : "False" }] };
 }

@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { Item } from "#pkg/kernel";
-import type { SimulatedProcess, Time } from "./simulated-process.ts";
+import type { SimulatedProcess, Time } from "../simulated-process.ts";
 
 // As pkg/kernel has it for a few addresses.
 export const lifetimeMs: Millis = 10_000;

@@ -1,0 +1,257 @@
+import type { Millis } from "#pkg/clock";
+import type { ApiConnection, ApiWeather } from "./api/api-connection.ts";
+import type { Backup } from "./api/kubernetes-api.ts";
+import type { ServiceSpec } from "./api/objects.ts";
+import { type Act, type Client, fairWeather } from "./history.ts";
+import type { SimulatedCluster } from "./simulated-cluster.ts";
+
+/** All that the API had at one time, and what people wanted then. */
+export interface DatedBackup {
+  readonly at: Millis;
+  readonly backup: Backup;
+  readonly services: ReadonlyMap<string, ServiceSpec>;
+}
+
+export interface ActsOptions {
+  readonly cluster: SimulatedCluster;
+  /** The cluster's, which acts change. */
+  readonly weather: ApiWeather;
+  /** So far, in their order. */
+  readonly backups: readonly DatedBackup[];
+}
+
+// From when a speaker is told to stop to when the one in its place starts.
+const rollOutMs: Millis = 4_000;
+// How long a rollout waits for a speaker before it goes on with the next.
+const maxReadyMs: Millis = 6_000;
+// How long the Pod of a Node that is gone stays: the quarantine of the garbage collector of Pods.
+const orphanedMs: Millis = 40_000;
+// A restored API has written as many again before everybody has asked for its version, unless that is bumped: see docs/operations.md.
+const fewWrites = 50;
+
+/** Does to a cluster what a history has. */
+export class Acts {
+  readonly #options: ActsOptions;
+
+  constructor(options: ActsOptions) {
+    this.#options = options;
+  }
+
+  /** Lets it begin; what lasts ends by itself. */
+  do(act: Act): void {
+    const { cluster, weather } = this.#options;
+    cluster.note(JSON.stringify(act));
+    const later = (length: Millis, fn: () => void) => cluster.time.schedule(cluster.now + length, fn);
+    switch (act.type) {
+      case "killSpeaker":
+      case "powerOff":
+      case "stopSpeaker": {
+        const speaker = cluster.speakers.get(act.node);
+        if (!speaker?.process.isRunning) break;
+        if (act.type === "stopSpeaker") void cluster.stopSpeaker(act.node);
+        else cluster[act.type](act.node);
+        later(act.length, () => {
+          if (act.type === "stopSpeaker" && cluster.speakers.get(act.node) === speaker) cluster.killSpeaker(act.node);
+          if (!cluster.speakers.get(act.node)?.process.isRunning) cluster.startSpeaker(act.node);
+        });
+        break;
+      }
+      case "earlierVersion":
+        this.#replace(act.node, () => cluster.earlier.add(act.node));
+        later(act.length, () => this.#replace(act.node, () => cluster.earlier.delete(act.node)));
+        break;
+      case "netAdmin": {
+        const has = cluster.withoutNetAdmin.has(act.node);
+        this.#replace(act.node, () => cluster.setNetAdmin(act.node, has));
+        later(act.length, () => this.#replace(act.node, () => cluster.setNetAdmin(act.node, !has)));
+        break;
+      }
+      case "setClock":
+        cluster.setClock(act.node, act.ahead);
+        break;
+      case "changeMac":
+        cluster.changeMac(act.node);
+        break;
+      case "changeAddress":
+        if (act.off !== undefined) this.do({ type: "powerOff", node: act.node, length: act.off });
+        cluster.changeAddress(act.node, act.from);
+        break;
+      case "cutRouter":
+        cluster.cutRouter(act.node, act.cut);
+        later(act.length, () => cluster.cutRouter(act.node, undefined));
+        break;
+      case "restartRouter":
+        cluster.restartRouter(act.how, act.length);
+        break;
+      case "slowLan":
+        cluster.lanConditions.set(act.delayMs, act.duplication);
+        later(act.length, () => cluster.lanConditions.set(0, 0));
+        break;
+      case "stallSpeaker":
+        if (cluster.speakers.get(act.node)?.process.isRunning) cluster.stallSpeaker(act.node, act.length);
+        break;
+      case "carrier":
+        cluster.setCarrier(act.node, false);
+        later(act.length, () => cluster.setCarrier(act.node, true));
+        break;
+      case "exclude":
+        cluster.nodes.setExcluded(act.node, true);
+        later(act.length, () => cluster.nodes.setExcluded(act.node, false));
+        break;
+      case "edge": {
+        const isEdge = cluster.nodes.isEdge(act.node);
+        cluster.nodes.setEdge(act.node, !isEdge);
+        later(act.length, () => cluster.nodes.setEdge(act.node, isEdge));
+        break;
+      }
+      case "deleteNode":
+        this.#deleteNode(act);
+        break;
+      case "restartSpeakers":
+        for (const node of act.nodes) this.do({ type: act.inOrder ? "stopSpeaker" : "killSpeaker", node, length: act.length });
+        break;
+      case "rollOut":
+        this.#rollOut(0, cluster.now + act.length);
+        break;
+      case "deleteConfig": {
+        const { config } = cluster;
+        if (config === undefined) break;
+        cluster.deleteConfig();
+        later(act.length, () => cluster.config === undefined && cluster.setConfig(config, false));
+        break;
+      }
+      case "stopController":
+        cluster.stopController(act.index);
+        later(act.length, () => {
+          cluster.killController(act.index);
+          cluster.startController(act.index);
+        });
+        break;
+      case "stallController":
+        cluster.controllers.get(act.index)?.process.stall(act.length);
+        break;
+      case "killController":
+        cluster.killController(act.index);
+        later(act.length, () => {
+          if (!cluster.controllers.get(act.index)?.process.isRunning) cluster.startController(act.index);
+        });
+        break;
+      case "cut": {
+        const parts = [...new Set(act.parts)].filter((part) => part !== 0);
+        for (const part of parts) cluster.ring.cutOff(act.parts.flatMap((of, node) => (of === part ? [node] : [])));
+        later(act.length, () => cluster.ring.heal());
+        break;
+      }
+      case "cutOneWay":
+        cluster.ring.cutOneWay(act.from, act.to);
+        later(act.length, () => cluster.ring.heal());
+        break;
+      case "cutApi": {
+        const connection = this.#connection(act.of);
+        if (connection === undefined) break;
+        connection.isCut = true;
+        later(act.length, () => {
+          connection.isCut = false;
+        });
+        break;
+      }
+      case "breakWatches":
+        this.#connection(act.of)?.breakWatches();
+        break;
+      case "restartApi":
+        cluster.api.endWatches();
+        break;
+      case "compact":
+        cluster.api.compact();
+        break;
+      case "restore": {
+        const backup = this.#options.backups.findLast(({ at }) => at <= cluster.now - act.age);
+        if (backup === undefined) break;
+        // Whoever is cut off meanwhile, and finds as many versions as were lost, cannot know: see docs/operations.md.
+        for (const { connection } of [...cluster.speakers.values(), ...cluster.controllers.values()]) connection.isCut = false;
+        const lost = cluster.api.version - backup.backup.version;
+        cluster.restore(backup.backup, backup.services, lost < fewWrites);
+        break;
+      }
+      case "occupy":
+        cluster.lan.startForeignHost(act.address);
+        later(act.length, () => cluster.lan.endForeignHost(act.address));
+        if (!act.refusesStatus) break;
+        weather.refusesStatus = true;
+        later(act.length, () => {
+          weather.refusesStatus = false;
+        });
+        break;
+      case "foreignHost": {
+        const addresses = [...cluster.owners().keys()].sort();
+        const address = addresses[act.choice % addresses.length];
+        if (address === undefined) break;
+        cluster.lan.startForeignHost(address);
+        later(act.length, () => cluster.lan.endForeignHost(address));
+        break;
+      }
+      case "weather":
+        Object.assign(weather, act.weather);
+        later(act.length, () => Object.assign(weather, fairWeather));
+        break;
+      case "forbid":
+        weather.forbidden = act.what;
+        later(act.length, () => {
+          weather.forbidden = undefined;
+        });
+        break;
+      case "config":
+        cluster.setConfig(act.text, act.mayRenumber ?? false);
+        break;
+      case "service":
+        cluster.setService(act.name, act.spec);
+        break;
+      default:
+        act satisfies never;
+    }
+  }
+
+  #deleteNode({ node, isOff, moves, length }: Act & { type: "deleteNode" }): void {
+    const { cluster } = this.#options;
+    cluster.nodes.delete(node);
+    if (isOff) cluster.powerOff(node);
+    if (isOff && moves) cluster.changeAddress(node);
+    cluster.time.schedule(cluster.now + orphanedMs, () => {
+      if (cluster.nodes.has(node)) return;
+      cluster.nodes.deletePod(node);
+      if (cluster.speakers.get(node)?.process.isRunning) this.do({ type: "stopSpeaker", node, length: rollOutMs });
+    });
+    cluster.time.schedule(cluster.now + length, () => {
+      cluster.nodes.make(node);
+      if (!cluster.speakers.get(node)?.process.isRunning) cluster.startSpeaker(node);
+    });
+  }
+
+  /** From this node on. */
+  #rollOut(node: number, until: Millis): void {
+    const { cluster } = this.#options;
+    const speaker = cluster.speakers.get(node);
+    if (speaker === undefined || cluster.now >= until) return;
+    cluster.nodes.deletePod(node);
+    if (cluster.nodes.has(node)) cluster.nodes.make(node);
+    this.do({ type: "stopSpeaker", node, length: rollOutMs });
+    const waitUntil = cluster.now + rollOutMs + maxReadyMs;
+    const goOn = () => {
+      const isReady = cluster.speakers.get(node) !== speaker && cluster.nodes.isReady(node);
+      if (isReady || cluster.now >= waitUntil) this.#rollOut(node + 1, until);
+      else cluster.time.schedule(cluster.now + 500, goOn);
+    };
+    goOn();
+  }
+
+  /** The node's speaker gives way to one for which `change` has been made. */
+  #replace(node: number, change: () => void): void {
+    change();
+    this.do({ type: "stopSpeaker", node, length: rollOutMs });
+  }
+
+  #connection(of: Client): ApiConnection | undefined {
+    if ("speaker" in of) return this.#options.cluster.speakers.get(of.speaker)?.connection;
+    return this.#options.cluster.controllers.get(of.controller)?.connection;
+  }
+}

@@ -1,0 +1,103 @@
+import { addressOf, nameOf, type Simulation } from "#pkg/memberlist/testing";
+import { excludeLabel } from "#pkg/placement";
+import type { KubernetesApi } from "./kubernetes-api.ts";
+import { namespace, podObject, podStatus } from "./objects.ts";
+
+export const edgeLabel = "edge";
+
+export interface NodeObjectsOptions {
+  readonly api: KubernetesApi;
+  readonly ring: Simulation;
+  /** Runs what changes the API for other reasons than what is tested. */
+  readonly people: (act: () => void) => void;
+}
+
+/** What the API has of each node and of its speaker's Pod, as kubelets, the controller of DaemonSets and people write it. */
+export class NodeObjects {
+  readonly #options: NodeObjectsOptions;
+  readonly #deleted = new Set<number>(); // nodes that somebody deleted, and that are not to be there yet
+
+  constructor(options: NodeObjectsOptions) {
+    this.#options = options;
+  }
+
+  /** The Node is there from now on, as its kubelet registers it, and a Pod on it; what there is stays as it is. */
+  make(node: number): void {
+    const { api, ring, people } = this.#options;
+    this.#deleted.delete(node);
+    people(() => {
+      const labels = node % 2 === 0 ? {} : { [edgeLabel]: "true" };
+      if (!this.has(node)) api.create("nodes", undefined, { metadata: { name: nameOf(node), labels }, spec: {} });
+      if (api.get("pods", podKey(node)) === undefined)
+        api.create("pods", namespace, podObject(node, addressOf(ring.hostOf(node))));
+    });
+  }
+
+  /** The Node is no more, until it is made again. Its Pod stays: see `deletePod`. */
+  delete(node: number): void {
+    const { api, people } = this.#options;
+    this.#deleted.add(node);
+    people(() => api.remove("nodes", nameOf(node)));
+  }
+
+  deletePod(node: number): void {
+    const { api, people } = this.#options;
+    people(() => api.remove("pods", podKey(node)));
+  }
+
+  has(node: number): boolean {
+    return this.#options.api.get("nodes", nameOf(node)) !== undefined;
+  }
+
+  /** After the API went back to a backup, whatever is to be there is made again where it was not there then. @param nodes how many */
+  makeMissing(nodes: number): void {
+    for (let node = 0; node < nodes; node++) if (!this.#deleted.has(node)) this.make(node);
+  }
+
+  isExcluded(node: number): boolean {
+    return this.#hasLabel(node, excludeLabel);
+  }
+
+  setExcluded(node: number, isExcluded: boolean): void {
+    this.#setLabel(node, excludeLabel, isExcluded);
+  }
+
+  /** Whether it has the label that some pools prefer. */
+  isEdge(node: number): boolean {
+    return this.#hasLabel(node, edgeLabel);
+  }
+
+  setEdge(node: number, isEdge: boolean): void {
+    this.#setLabel(node, edgeLabel, isEdge);
+  }
+
+  /** Whether the API has the speaker's Pod as Ready: what runs there may have ended, or be another process. */
+  isReady(node: number): boolean {
+    const { conditions = [] } = (this.#options.api.get("pods", podKey(node))?.status ?? {}) as PodStatus;
+    return conditions.some(({ type, status }) => type === "Ready" && status === "True");
+  }
+
+  setReady(node: number, ready: boolean): void {
+    const { api, ring, people } = this.#options;
+    if (api.get("pods", podKey(node)) === undefined) return;
+    people(() => api.patch("pods", podKey(node), { status: podStatus(ready, addressOf(ring.hostOf(node))) }, "all"));
+  }
+
+  #hasLabel(node: number, label: string): boolean {
+    return Object.hasOwn((this.#options.api.get("nodes", nameOf(node))?.metadata.labels ?? {}) as object, label);
+  }
+
+  #setLabel(node: number, label: string, isThere: boolean): void {
+    const { api, people } = this.#options;
+    const labels = { [label]: isThere ? "true" : null };
+    if (this.has(node)) people(() => api.patch("nodes", nameOf(node), { metadata: { labels } }, "all"));
+  }
+}
+
+interface PodStatus {
+  readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+}
+
+function podKey(node: number): string {
+  return `${namespace}/speaker-${node}`;
+}

@@ -1,0 +1,183 @@
+import { type Millis, type Random, seededRandom } from "#pkg/clock";
+import type { ApiWeather } from "./api/api-connection.ts";
+import type { ServiceSpec } from "./api/objects.ts";
+import { type Act, bfdConfig, firstConfig, type History, movedConfig } from "./history.ts";
+
+/** Where each pool's addresses begin. */
+const bases = {
+  lan: "192.0.2.0",
+  sticky: "192.0.2.32",
+  routed: "198.51.100.0",
+  both: "192.0.2.96",
+  nic: "192.0.2.112",
+  strict: "192.0.2.160",
+  given: "203.0.113.0",
+};
+
+const moreConfig = `${firstConfig.replace("peers:", "- name: more\n  protocol: layer2\n  addresses: [192.0.2.64/28]\npeers:")}`;
+/** Refused: no YAML, an unknown field, and pools that addresses in use are in are gone. */
+const refusedConfigs = [
+  "address-pools: [",
+  firstConfig.replace("my-asn", "my-asm"),
+  firstConfig.slice(firstConfig.indexOf("peers:")),
+];
+
+// Less than half a minute, after which controllers lead alone.
+const maxForbiddenMs: Millis = 29_000;
+
+/** A history drawn by its seed. */
+export function drawHistory(seed: number): History {
+  const draw = new Draw(seededRandom(seed));
+  const nodes = 2 + draw.pick(4);
+  const services = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`s${i}`, draw.service(nodes)]));
+  const acts: { at: Millis; act: Act }[] = [];
+  let at = 0;
+  for (let count = 3 + draw.pick(10); count > 0; count--) {
+    at += draw.pick(3) === 0 ? draw.pick(15_000) : draw.pick(1_500);
+    acts.push({ at, act: draw.act(nodes) });
+  }
+  const loss = [0, 0, 0.05, 0.1][draw.pick(4)] ?? 0;
+  const config = draw.pick(2) === 0 ? firstConfig : bfdConfig;
+  return { seed, nodes, loss, withoutNetAdmin: draw.pick(2) === 0 ? [] : draw.some(nodes), config, services, acts };
+}
+
+class Draw {
+  readonly #random: Random;
+  #hasForbidden = false;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  pick(limit: number): number {
+    return Math.floor(this.#random() * limit);
+  }
+
+  some(nodes: number): number[] {
+    return Array.from({ length: nodes }, (_, node) => node).filter(() => this.pick(2) === 0);
+  }
+
+  two(nodes: number): number[] {
+    const first = this.pick(nodes);
+    return [first, (first + 1 + this.pick(nodes - 1)) % nodes];
+  }
+
+  act(nodes: number): Act {
+    const node = this.pick(nodes);
+    const index = this.pick(2);
+    const of = this.pick(3) === 0 ? { controller: index } : { speaker: node };
+    const acts: (() => Act)[] = [
+      () => ({ type: "killSpeaker", node, length: this.#away() }),
+      () => ({ type: "powerOff", node, length: this.#away() }),
+      () => ({ type: "stopSpeaker", node, length: 4_000 + this.pick(4_000) }),
+      () => ({ type: "stallSpeaker", node, length: this.pick(this.pick(3) === 0 ? 20_000 : 4_000) }),
+      () => ({ type: "carrier", node, length: this.pick(4_000) }),
+      () => ({ type: this.pick(2) === 0 ? "exclude" : "edge", node, length: this.pick(10_000) }),
+      () => ({
+        type: "deleteNode",
+        node,
+        isOff: this.pick(2) === 0,
+        moves: this.pick(2) === 0,
+        length: this.pick(3) === 0 ? 42_000 + this.pick(20_000) : this.pick(10_000),
+      }),
+      () => ({ type: "restartSpeakers", nodes: this.two(nodes), inOrder: this.pick(2) === 0, length: this.#away() }),
+      () => ({ type: "rollOut", length: nodes * 10_000 }),
+      () => ({ type: "stopController", index, length: this.pick(10_000) }),
+      () => ({ type: "deleteConfig", length: this.#length() }),
+      () => ({ type: "stallController", index, length: this.pick(20_000) }),
+      () => ({ type: "killController", index, length: this.pick(10_000) }),
+      () => ({ type: "cut", parts: Array.from({ length: nodes }, () => this.pick(3)), length: this.#length() }),
+      () => ({ type: "cutOneWay", from: this.some(nodes), to: this.some(nodes), length: this.#length() }),
+      () => ({ type: "cutApi", of, length: this.pick(this.pick(3) === 0 ? 100_000 : 10_000) }),
+      () => ({ type: "breakWatches", of }),
+      () => ({ type: this.pick(2) === 0 ? "restartApi" : "compact" }),
+      () => (this.pick(3) === 0 ? { type: "restore", age: this.pick(20_000) } : { type: "breakWatches", of }),
+      () => ({ type: "foreignHost", choice: this.pick(1_000), length: this.#length() }),
+      () => ({
+        type: "occupy",
+        address: `192.0.2.${160 + this.pick(4)}`,
+        refusesStatus: this.pick(2) === 0,
+        length: this.#length(),
+      }),
+      () => ({ type: "weather", weather: this.#weather(), length: this.pick(20_000) }),
+      () => this.#forbid(),
+      () => ({ type: "config", text: [firstConfig, bfdConfig, moreConfig, ...refusedConfigs][this.pick(6)] ?? "" }),
+      () => ({ type: "config", text: [firstConfig, movedConfig][this.pick(2)] ?? "", mayRenumber: true }),
+      () => ({
+        type: "cutRouter",
+        node,
+        cut: (["both", "toRouter", "toNode"] as const)[this.pick(3)] ?? "both",
+        length: this.#length(),
+      }),
+      () => ({
+        type: "restartRouter",
+        how: (["graceful", "processes", "machine"] as const)[this.pick(3)] ?? "graceful",
+        length: this.#length(),
+      }),
+      () => ({ type: "slowLan", delayMs: this.pick(500), duplication: this.pick(4) / 10, length: this.#length() }),
+      () => ({ type: this.pick(2) === 0 ? "earlierVersion" : "netAdmin", node, length: 5_000 + this.pick(20_000) }),
+      () => ({
+        type: "setClock",
+        node,
+        ahead: (this.pick(2) === 0 ? 1 : -1) * this.pick(this.pick(2) === 0 ? 5_000 : 3_600_000),
+      }),
+      () => ({ type: "changeMac", node }),
+      () => {
+        const from = this.pick(2) === 0 ? {} : { from: (node + 1 + this.pick(nodes - 1)) % nodes };
+        const off = this.pick(2) === 0 ? {} : { off: this.#away() };
+        return { type: "changeAddress", node, ...from, ...off };
+      },
+    ];
+    if (this.pick(5) < 2) {
+      const name = `s${this.pick(12)}`;
+      return { type: "service", name, spec: this.pick(4) === 0 ? undefined : this.service(nodes) };
+    }
+    return acts[this.pick(acts.length)]?.() ?? { type: "compact" };
+  }
+
+  service(nodes: number): ServiceSpec {
+    const pool =
+      (
+        ["lan", "sticky", "routed", "lan", "sticky", "routed", "both", "both", "given", "nic", "nic", "strict", "strict"] as const
+      )[this.pick(13)] ?? "lan";
+    const [first, base] = bases[pool].split(/(?<=\.)(?=\d+$)/);
+    const sharing = this.pick(5) === 0 ? "k" : undefined;
+    const wanted = this.pick(5) === 0 ? `${first}${Number(base) + this.pick(4)}` : undefined;
+    const several = wanted === undefined && this.pick(6) === 0;
+    const others = [["lan"], ["routed"], ["both", "given"], [pool], ["nic"]][this.pick(5)] ?? [];
+    const isLocal = sharing === undefined && this.pick(4) === 0;
+    return {
+      pool: several ? [pool, ...others].join() : pool,
+      isDual: !several && wanted === undefined && (pool === "lan" || pool === "sticky") && this.pick(3) === 0,
+      wanted,
+      sharing,
+      port: 80 + this.pick(6),
+      endpoints: this.pick(10) === 0 ? [] : this.some(nodes),
+      isLocal,
+    };
+  }
+
+  #weather(): ApiWeather {
+    return {
+      latencyMs: [10, 200, 2_000][this.pick(3)] ?? 10,
+      watchLagMs: [20, 1_000, 3_000][this.pick(3)] ?? 20,
+      refusals: [0, 0.2, 0.6][this.pick(3)] ?? 0,
+      lostAnswers: [0, 0.2][this.pick(2)] ?? 0,
+    };
+  }
+
+  /** Once: two times in a row may be as long as it takes until controllers lead alone, and then there are several. */
+  #forbid(): Act {
+    if (this.#hasForbidden) return { type: "restartApi" };
+    this.#hasForbidden = true;
+    return { type: "forbid", what: this.pick(2) === 0 ? "leases" : "writes", length: this.pick(maxForbiddenMs) };
+  }
+
+  #away(): Millis {
+    return this.pick(4) === 0 ? 31_000 + this.pick(10_000) : this.pick(this.pick(2) === 0 ? 300 : 6_000);
+  }
+
+  #length(): Millis {
+    return this.pick(5) === 0 ? 20_000 + this.pick(20_000) : this.pick(8_000);
+  }
+}

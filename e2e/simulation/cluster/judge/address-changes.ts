@@ -1,0 +1,144 @@
+import type { Millis } from "#pkg/clock";
+import { lastGoodKey, renumberAnnotation, statusConfigMap } from "#pkg/live-config";
+import type { Change, RawObject } from "../api/kubernetes-api.ts";
+import { namespace, type ServiceSpec } from "../api/objects.ts";
+import { movedConfig } from "../history.ts";
+import { ingressOf, type SimulatedCluster } from "../simulated-cluster.ts";
+import type { Occupied } from "./occupied.ts";
+import { asksForOther, hasWrongFamilies, mayShare, poolOf } from "./promised.ts";
+
+// The longest that a controller at work may not see what the API has: a watch that broke is begun again within 15 s, and then lags.
+const unseenMs: Millis = 20_000;
+
+/**
+ * Promise 1, at each write of a status. A controller's write is for the version of the Service that it decided on, so of what this Service asks for
+ * nothing can have been missed, and nothing is excused by when it was edited: it may get other addresses only
+ *
+ * - where those that it has are not what it asks for, and then what it asks for, unless they are of the wrong families;
+ * - where it has one together with a Service that may not share it;
+ * - where people put a configuration in place that leaves one without a pool, and may;
+ * - where a host without a speaker has one of the pool `strict`, and had it before it was in use.
+ *
+ * The other Services and the ConfigMap it may have seen last some seconds ago.
+ */
+export class AddressChanges {
+  readonly #occupied: Pick<Occupied, "mayTake">;
+  /** Name -> what people wanted before, and until when a controller may not know that they want something else. */
+  readonly #before = new Map<string, { readonly spec: ServiceSpec; readonly until: Millis }[]>();
+  #wanted: ReadonlyMap<string, ServiceSpec> = new Map();
+  /** Names of Services that have an address with another one that may not share it -> until when that counts. */
+  readonly #parting = new Map<string, Millis>();
+  /** Texts that may strand addresses -> until when one may be in force. */
+  readonly #stranding = new Map<string, Millis>();
+
+  constructor(occupied: Pick<Occupied, "mayTake">) {
+    this.#occupied = occupied;
+  }
+
+  /** For the API's changes, in their order. @returns what is wrong */
+  changed(cluster: SimulatedCluster, change: Change, byPeople: boolean): string | undefined {
+    const { plural, key, type, object, before } = change;
+    if (plural === "configmaps") this.#noteConfig(cluster, change, byPeople);
+    if (plural !== "services") return undefined;
+    const { name } = object.metadata;
+    const [was, is] = [ingressOf(before), ingressOf(object)];
+    const isByController = !byPeople && type === "MODIFIED";
+    const problem = isByController && was.join() !== is.join() ? this.#judge(cluster, name, was, is) : undefined;
+    this.#noteWanted(cluster);
+    this.#notePartings(cluster, byPeople);
+    return problem && `${key} ${problem}`;
+  }
+
+  #judge(cluster: SimulatedCluster, name: string, was: readonly string[], is: readonly string[]): string | undefined {
+    cluster.note(`default/${name} has ${is.join(" and ") || "no address"}`);
+    const spec = cluster.services.get(name);
+    if (spec === undefined) return undefined; // People delete it just now.
+    const isMeant = hasWrongFamilies(spec, was) || (asksForOther(spec, was) && !asksForOther(spec, is));
+    const mustPart = (this.#parting.get(name) ?? -Infinity) >= cluster.now;
+    const isTaken = was.some((address) => this.#occupied.mayTake(cluster, name, address));
+    if (was.length > 0 && !isMeant && !mustPart && !isTaken && !this.isStranded(cluster, was))
+      return `had ${was} and has ${is}, although nobody asked for that`;
+    for (const address of is) {
+      const others = was.includes(address) ? [] : holdersOf(cluster, address).filter((other) => other !== name);
+      const wrong = others.find((other) => !this.#mightShare(cluster, spec, other));
+      if (wrong !== undefined) return `got ${address}, which ${wrong} has and may not share`;
+    }
+    return undefined;
+  }
+
+  /** Whether a Service may share an address with another one as far as a controller may know. */
+  #mightShare({ services, now }: SimulatedCluster, spec: ServiceSpec, other: string): boolean {
+    const known = (this.#before.get(other) ?? []).filter(({ until }) => until >= now).map((each) => each.spec);
+    return [...known, services.get(other)].some((each) => each !== undefined && mayShare(spec, each));
+  }
+
+  /** Whether people may have taken the pool of one of the addresses away, as far as a controller or speaker may know. */
+  isStranded({ now }: SimulatedCluster, addresses: readonly string[]): boolean {
+    return [...this.#stranding].some(([text, until]) => until >= now && addresses.some((address) => !hasPool(text, address)));
+  }
+
+  #noteWanted({ services, now }: SimulatedCluster): void {
+    for (const [name, spec] of this.#wanted)
+      if (services.get(name) !== spec) {
+        const before = (this.#before.get(name) ?? []).filter(({ until }) => until >= now);
+        this.#before.set(name, [...before, { spec, until: now + unseenMs }]);
+      }
+    this.#wanted = new Map(services);
+  }
+
+  /** Where a controller has parted them, it knows; where people did, it may not know yet. */
+  #notePartings(cluster: SimulatedCluster, byPeople: boolean): void {
+    const parting = new Set(cluster.services.keys().filter((name) => mustPart(cluster, name)));
+    for (const name of parting) this.#parting.set(name, Infinity);
+    for (const [name, until] of this.#parting)
+      if (until === Infinity && !parting.has(name)) {
+        if (byPeople) this.#parting.set(name, cluster.now + unseenMs);
+        else this.#parting.delete(name);
+      }
+  }
+
+  /**
+   * A text counts from when it is put in place: until another one that may strand addresses as well is there, or until another one is on record as
+   * the last good one, since a refused one, or none at all, leaves it in force.
+   */
+  #noteConfig({ api, now }: SimulatedCluster, { type, key, object }: Change, byPeople: boolean): void {
+    const text = fieldOf(object.data, "config");
+    if (byPeople && type !== "DELETED" && text !== undefined && mayRenumber(object)) this.#stranding.set(text, Infinity);
+    const inPlace = api.get("configmaps", `${namespace}/config`);
+    const textInPlace = fieldOf(inPlace?.data, "config");
+    const isReplaced = textInPlace !== undefined && inPlace !== undefined && mayRenumber(inPlace);
+    const onRecord = !byPeople && key === `${namespace}/${statusConfigMap}` ? fieldOf(object.data, lastGoodKey) : undefined;
+    for (const [each, until] of this.#stranding) {
+      if (until < Infinity || each === textInPlace) continue;
+      if (isReplaced || (onRecord !== undefined && onRecord !== each)) this.#stranding.set(each, now + unseenMs);
+    }
+  }
+}
+
+function mustPart(cluster: SimulatedCluster, name: string): boolean {
+  const spec = cluster.services.get(name);
+  if (spec === undefined) return false;
+  const others = cluster.status(name).flatMap((address) => holdersOf(cluster, address).filter((other) => other !== name));
+  return others.some((other) => {
+    const theirs = cluster.services.get(other);
+    return theirs !== undefined && !mayShare(spec, theirs);
+  });
+}
+
+/** The names of the Services that have an address in their status. */
+export function holdersOf(cluster: SimulatedCluster, address: string): string[] {
+  return [...cluster.services.keys()].filter((name) => cluster.status(name).includes(address));
+}
+
+function hasPool(text: string, address: string): boolean {
+  const pool = poolOf(address);
+  return pool !== (text === movedConfig ? "lan" : "moved");
+}
+
+function mayRenumber({ metadata }: RawObject): boolean {
+  return fieldOf(metadata.annotations, renumberAnnotation) === "true";
+}
+
+function fieldOf(of: unknown, name: string): string | undefined {
+  return (of as Readonly<Record<string, string>> | undefined)?.[name];
+}

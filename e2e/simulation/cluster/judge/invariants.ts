@@ -1,0 +1,112 @@
+import { LastingWrongs, OwnershipChecker } from "#e2e/ownership";
+import type { Millis } from "#pkg/clock";
+import type { Change } from "../api/kubernetes-api.ts";
+import { lifetimeMs } from "../network/nic-addresses.ts";
+import type { SimulatedCluster } from "../simulated-cluster.ts";
+import type { SpeakerProcess } from "../speaker-process.ts";
+import { AddressChanges } from "./address-changes.ts";
+import { Leadership } from "./leadership.ts";
+import { Occupied } from "./occupied.ts";
+import { type Known, sampleOf } from "./ownership-sample.ts";
+import { wrongAtRest } from "./rest.ts";
+import { Routes } from "./routes.ts";
+
+// From when the two nodes hear one another and agree on the members: so long two may answer for an address.
+const handOverMs: Millis = 6_000;
+// The router looks at its hold timers every second.
+const noticeMs: Millis = 1_500;
+
+/**
+ * What is promised, and watched while a history runs. Problems are sentences for people.
+ *
+ * Always: one controller at most may write; an address is at one Service, or at several that may share it; it does not change unless somebody
+ * changed what the Service asks for; a router has no route through a node that is gone for longer than it takes to find out; two nodes that reach
+ * one another do not both answer for an address for longer than a hand-over; somebody answers for one while a node could, and all nodes that see
+ * the API name the one that does; a speaker that has reached none that announced since it started announces nothing while others are Ready; one
+ * that may not put addresses on its node's NIC announces none that would be there. At the end: everything is as a cluster that starts anew would
+ * have it.
+ */
+export class Invariants {
+  problem: string | undefined;
+  readonly #occupied = new Occupied();
+  readonly #addresses = new AddressChanges(this.#occupied);
+  readonly #leadership = new Leadership();
+  readonly #routes = new Routes();
+  readonly #mayAnnounce = new WeakSet<SpeakerProcess>();
+  readonly #known: Known = new WeakMap();
+  readonly #ownership = new OwnershipChecker();
+  readonly #twice = new LastingWrongs(); // Which two answer for an address, and could know.
+
+  /** For the API's changes, in their order. */
+  changed(cluster: SimulatedCluster, change: Change, byPeople: boolean): void {
+    if (change.plural === "pods") this.#noteNewcomers(cluster);
+    const problem = this.#addresses.changed(cluster, change, byPeople);
+    if (problem !== undefined) this.#found(cluster, problem);
+  }
+
+  /** To be called often. */
+  check(cluster: SimulatedCluster): void {
+    this.#checkOwners(cluster);
+    this.#noteNewcomers(cluster);
+    for (const [node, speaker] of cluster.speakers) {
+      const isEarly = speaker.process.isRunning && speaker.announced.size > 0 && !this.#mayAnnounce.has(speaker);
+      if (isEarly) this.#found(cluster, `node-${node} announces, and has reached none of those that are Ready`);
+    }
+    for (const [node, { process, hasNetAdmin, announced, leftToKernel }] of cluster.speakers) {
+      const [address] = process.isRunning && !hasNetAdmin ? announced.intersection(leftToKernel) : [];
+      if (address !== undefined)
+        this.#found(cluster, `node-${node} announces ${address}, and its speaker may not put that on its NIC`);
+    }
+    for (const problem of [this.#occupied, this.#leadership, this.#routes].map((judge) => judge.check(cluster)))
+      if (problem !== undefined) this.#found(cluster, problem);
+  }
+
+  /** What is not as it should be once nothing has happened for long enough. */
+  checkAtRest(cluster: SimulatedCluster): string | undefined {
+    return this.problem ?? wrongAtRest(cluster);
+  }
+
+  #checkOwners(cluster: SimulatedCluster): void {
+    const sample = sampleOf(
+      cluster,
+      this.#known,
+      (address) => this.#occupied.isHeldBack(cluster, address) || this.#addresses.isStranded(cluster, [address]),
+    );
+    for (const { address, since, what } of this.#ownership.add(sample))
+      this.#found(cluster, `${address}: ${what}, since ${since} ms`);
+    const agreed = cluster.ring.isConverged();
+    const isStalled = (node: number) => cluster.speakers.get(node)?.process.isStalled;
+    const hear = (one: number, other: number) => cluster.ring.reaches(one, other) && cluster.ring.reaches(other, one);
+    // A kernel whose speaker was killed goes on for the address's lifetime, also when there is a new one that has not found what is wanted yet.
+    const isWanted = (node: number, address: string) => {
+      const { process, announced } = cluster.speakers.get(node) ?? {};
+      return process?.isRunning === true && announced?.has(address) === true;
+    };
+    const pairs = new Map<string, Millis>(); // what is wrong -> how long it may last
+    for (const [address, nodes] of agreed ? cluster.owners() : [])
+      for (const [index, one] of nodes.entries())
+        for (const other of nodes.slice(index + 1)) {
+          if (!hear(one, other) || isStalled(one) || isStalled(other)) continue;
+          const within = [one, other].every((node) => isWanted(node, address))
+            ? handOverMs
+            : Math.max(handOverMs, lifetimeMs + noticeMs);
+          pairs.set(`${address} is at node-${one} and node-${other}`, within);
+        }
+    for (const [pair, { since, lasted }] of this.#twice.at(cluster.now, pairs.keys()))
+      if (lasted > (pairs.get(pair) ?? Infinity)) this.#found(cluster, `${pair} since ${since} ms`);
+  }
+
+  /** A speaker may announce once it could have met another one that may, in however many steps, or once none of these was Ready. */
+  #noteNewcomers(cluster: SimulatedCluster): void {
+    const running = [...cluster.speakers].filter(([, { process }]) => process.isRunning);
+    const reached = new Set(running.filter(([, speaker]) => this.#mayAnnounce.has(speaker)).map(([node]) => node));
+    for (const from of reached)
+      for (const [to] of running) if (cluster.ring.reaches(from, to) || cluster.ring.reaches(to, from)) reached.add(to);
+    const isAlone = !running.some(([node, speaker]) => this.#mayAnnounce.has(speaker) && cluster.nodes.isReady(node));
+    for (const [node, speaker] of running) if (isAlone || reached.has(node)) this.#mayAnnounce.add(speaker);
+  }
+
+  #found(cluster: SimulatedCluster, problem: string): void {
+    this.problem ??= `at ${cluster.now} ms: ${problem}`;
+  }
+}

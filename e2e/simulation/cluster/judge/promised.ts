@@ -1,0 +1,43 @@
+import type { ServiceSpec } from "../api/objects.ts";
+
+/** Whether its addresses are not of the families that it asks for: it is to lose them at once, whatever it gets. */
+export function hasWrongFamilies({ isDual, pool, wanted }: ServiceSpec, addresses: readonly string[]): boolean {
+  if (wanted === undefined && pool.includes(",")) return addresses.length !== pool.split(",").length;
+  const families = addresses.map((address) => (address.includes(":") ? 6 : 4)).sort();
+  return families.join() !== (isDual ? "4,6" : "4");
+}
+
+/** Whether it asks for something else than what it has. */
+export function asksForOther(spec: ServiceSpec, addresses: readonly string[]): boolean {
+  const { wanted, pool } = spec;
+  if (wanted !== undefined) return !addresses.includes(wanted);
+  if (hasWrongFamilies(spec, addresses)) return true;
+  const pools = pool.split(",");
+  const has = addresses.map(poolOf).map((each) => (each === "moved" ? "lan" : each));
+  return pools.length > 1 ? has.sort().join() !== pools.sort().join() : has.some((each) => each !== pool);
+}
+
+/** Whether two Services may be on one address. */
+export function mayShare(one: ServiceSpec, other: ServiceSpec): boolean {
+  return one.sharing !== undefined && one.sharing === other.sharing && one.port !== other.port;
+}
+
+/** By where the addresses of each pool begin. Those of `moved` are of the pool `lan` in a configuration that moves it. */
+export function poolOf(address: string): string {
+  if (address.startsWith("198.51.100.") || address.startsWith("2001:db8:1:")) return "routed";
+  if (address.startsWith("203.0.113.")) return "given";
+  const last = address.includes(":") ? Number.parseInt(address.split(":").at(-1) || "0", 16) : Number(address.split(".")[3]);
+  return last >= 160
+    ? "strict"
+    : last >= 128
+      ? "moved"
+      : last >= 112
+        ? "nic"
+        : last >= 96
+          ? "both"
+          : last >= 64
+            ? "more"
+            : last >= 32
+              ? "sticky"
+              : "lan";
+}

@@ -1,0 +1,100 @@
+import type { ServiceSpec } from "../api/objects.ts";
+import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
+import { holdersOf } from "./address-changes.ts";
+import { entries } from "./occupied.ts";
+import { candidatesOf } from "./ownership-sample.ts";
+import { mayShare, poolOf } from "./promised.ts";
+
+/** Promise 5: in what a cluster to which nothing has happened for long enough is not as one that starts anew would be. */
+export function wrongAtRest(cluster: SimulatedCluster): string | undefined {
+  const shared = wronglyShared(cluster);
+  if (shared !== undefined) return shared;
+  const owners = cluster.owners();
+  const routes = cluster.router.routes();
+  const expected = new Set<string>();
+  for (const [name, spec] of cluster.services) {
+    const addresses = cluster.status(name);
+    const missing = unmet(cluster, name, spec, addresses);
+    if (missing !== undefined) return missing;
+    for (const address of addresses) {
+      expected.add(address);
+      const sharers = [...cluster.services].filter(([other]) => cluster.status(other).includes(address)).map(([, each]) => each);
+      const candidates = candidatesOf(cluster, sharers);
+      const announced = misplaced(cluster, address, candidates, owners.get(address) ?? [], routes.get(prefixOf(address)) ?? []);
+      if (announced !== undefined) return `${address} of ${name} ${announced}`;
+    }
+  }
+  for (const address of owners.keys())
+    if (!expected.has(address)) return `${address} of no Service is answered for by ${owners.get(address)}`;
+  for (const prefix of routes.keys())
+    if (!expected.has(prefix.slice(0, prefix.indexOf("/")))) return `the router has ${prefix} of no Service`;
+  const [occupied] = entries(cluster).filter((address) => !cluster.lan.foreign.has(address));
+  if (occupied !== undefined) return `ingot-conflicts has ${occupied}, which no host uses`;
+  if ([...cluster.controllers.values()].filter(({ isLeader }) => isLeader).length !== 1) return "not one controller leads";
+  return undefined;
+}
+
+function wronglyShared(cluster: SimulatedCluster): string | undefined {
+  for (const [name, spec] of cluster.services)
+    for (const address of cluster.status(name))
+      for (const other of holdersOf(cluster, address)) {
+        const theirs = cluster.services.get(other);
+        if (other !== name && theirs !== undefined && !mayShare(spec, theirs))
+          return `${address} is at ${name} and ${other}, which may not share it`;
+      }
+  return undefined;
+}
+
+/** Why a Service has not what it can have. */
+function unmet(
+  cluster: SimulatedCluster,
+  name: string,
+  { wanted, isDual, pool }: ServiceSpec,
+  addresses: readonly string[],
+): string | undefined {
+  if (wanted !== undefined) {
+    if (addresses.includes(wanted)) return undefined;
+    const taken = [...cluster.services.keys()].some((other) => other !== name && cluster.status(other).includes(wanted));
+    return taken ? undefined : `${name} asks for ${wanted}, which is free, and has ${addresses.join() || "nothing"}`;
+  }
+  if (pool.includes(",")) {
+    const has = addresses.map(poolOf).sort().join();
+    if (has === pool.split(",").sort().join()) return undefined;
+    return `${name} asks for pools ${pool} and has ${addresses.join() || "nothing"}`;
+  }
+  const families = addresses.map((address) => (address.includes(":") ? 6 : 4)).sort();
+  if (families.join() !== (isDual ? "4,6" : "4")) return `${name} has ${addresses.join() || "nothing"}`;
+  const outside = addresses.find((address) => poolOf(address) !== pool);
+  return outside === undefined ? undefined : `${name} asks for pool ${pool} and has ${outside}`;
+}
+
+/**
+ * In what an address is not announced as its pool asks for: a Service whose wish cannot be met keeps what it has, of whatever pool. A sticky
+ * pool prefers nodes only when these have been the same for long. An address of a NIC is where the speaker may put it.
+ */
+function misplaced(
+  cluster: SimulatedCluster,
+  address: string,
+  candidates: readonly number[],
+  owners: readonly number[],
+  routers: readonly string[],
+): string | undefined {
+  const pool = poolOf(address);
+  const able = pool === "nic" ? candidates.filter((node) => cluster.speakers.get(node)?.hasNetAdmin) : candidates;
+  const preferred = candidates.filter((node) => cluster.nodes.isEdge(node));
+  const mayOwn = pool === "lan" && preferred.length > 0 ? preferred : able;
+  const names = (nodes: readonly number[]) => nodes.map((node) => `node-${node}`).join();
+  const byLayer2 = pool !== "routed" && pool !== "given";
+  const [owner, ...more] = owners;
+  const isOwned =
+    owner === undefined ? mayOwn.length === 0 || !byLayer2 : byLayer2 && mayOwn.includes(owner) && more.length === 0;
+  if (!isOwned) return `is at ${names(owners) || "nobody"}, of ${(byLayer2 && names(mayOwn)) || "nobody"}`;
+  const isRouted = pool === "routed" || pool === "both";
+  const wanted = isRouted
+    ? candidates
+        .map((node) => cluster.neighborOf(node))
+        .sort()
+        .join()
+    : "";
+  return routers.join() === wanted ? undefined : `has routes through ${routers.join() || "nobody"}, of ${wanted || "nobody"}`;
+}

@@ -1,0 +1,48 @@
+import { LastingWrongs } from "#e2e/ownership";
+import type { Millis } from "#pkg/clock";
+import { isByBgp } from "#pkg/placement";
+import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
+import type { SpeakerProcess } from "../speaker-process.ts";
+
+// The router looks at its hold timers every second.
+const noticeMs: Millis = 1_500;
+// From when a speaker and the router can reach one another again: a session that was established before is tried anew every 4 s.
+const returnMs: Millis = 15_000;
+
+/** Promise 3: the router has no route through a node that is gone, and has one through each that can carry it. */
+export class Routes {
+  readonly #missing = new LastingWrongs(); // Which routes.
+  readonly #established = new WeakSet<SpeakerProcess>(); // that have had a session: others try more and more seldom, up to every two minutes
+
+  /** To be called often. @returns what is wrong */
+  check(cluster: SimulatedCluster): string | undefined {
+    const { now, router } = cluster;
+    const routes = router.routes();
+    for (const [prefix, neighbors] of routes)
+      for (const neighbor of neighbors) {
+        const lost = cluster.lost(neighbor);
+        if (lost !== undefined && now - lost.since > lost.within + noticeMs)
+          return `the router has a route to ${prefix} through ${neighbor}, which is gone since ${lost.since} ms`;
+      }
+    const missing: string[] = [];
+    for (const [node, speaker] of cluster.speakers) {
+      if (!speaker.process.isRunning || speaker.process.isStalled) continue;
+      const neighbor = cluster.neighborOf(node);
+      const wanted = advertisedBy(speaker);
+      // A router may have routes of the process before.
+      if (wanted.some((prefix) => router.isFresh(prefix, neighbor))) this.#established.add(speaker);
+      if (!this.#established.has(speaker) || !cluster.reachesRouter(node)) continue;
+      for (const prefix of wanted) if (!routes.get(prefix)?.includes(neighbor)) missing.push(`${prefix} through ${neighbor}`);
+    }
+    for (const [route, { since, lasted }] of this.#missing.at(now, missing))
+      if (lasted > returnMs) return `the router has no route to ${route} since ${since} ms`;
+    return undefined;
+  }
+}
+
+/** The prefixes that a speaker means to advertise. */
+function advertisedBy({ state }: SpeakerProcess): string[] {
+  return [...state.placements].flatMap(([address, placements]) =>
+    placements.some((placement) => isByBgp(placement) && placement.routes.length > 0) ? [prefixOf(address)] : [],
+  );
+}

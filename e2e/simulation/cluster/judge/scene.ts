@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import type { Millis } from "#pkg/clock";
+import type { ApiWeather } from "../api/api-connection.ts";
+import { keyOf, type ServiceSpec } from "../api/objects.ts";
+import { fairWeather, firstConfig } from "../history.ts";
+import { SimulatedCluster } from "../simulated-cluster.ts";
+import { Invariants } from "./invariants.ts";
+
+export const spec: ServiceSpec = {
+  pool: "lan",
+  isDual: false,
+  wanted: undefined,
+  sharing: undefined,
+  port: 80,
+  endpoints: [0, 1],
+  isLocal: false,
+};
+
+/** Two nodes, three Services, at rest. */
+export class Scene {
+  readonly invariants = new Invariants();
+  readonly weather: ApiWeather = { ...fairWeather };
+  readonly cluster: SimulatedCluster;
+
+  private constructor(config: string) {
+    const changed = (...[change, byPeople]: Parameters<ConstructorParameters<typeof SimulatedCluster>[0]["onChange"]>) => {
+      if (this.cluster !== undefined) this.invariants.changed(this.cluster, change, byPeople);
+    };
+    this.cluster = new SimulatedCluster({
+      seed: 1,
+      nodes: 2,
+      loss: 0,
+      withoutNetAdmin: [],
+      weather: this.weather,
+      config,
+      onChange: changed,
+    });
+    this.cluster.setService("a", spec);
+    this.cluster.setService("b", spec);
+    this.cluster.setService("r", { ...spec, pool: "routed" });
+  }
+
+  static async atRest(config = firstConfig): Promise<Scene> {
+    const scene = new Scene(config);
+    await scene.pass(10_000);
+    assert.equal(scene.found, undefined);
+    return scene;
+  }
+
+  async pass(duration: Millis): Promise<void> {
+    for (let passed = 0; passed < duration; passed += 100) {
+      await this.cluster.pass(100);
+      this.invariants.check(this.cluster);
+    }
+  }
+
+  get found(): string | undefined {
+    return this.invariants.problem ?? this.invariants.checkAtRest(this.cluster);
+  }
+
+  /** Writes a status as a controller would. */
+  write(name: string, ...addresses: string[]): void {
+    const ingress = addresses.map((ip) => ({ ip }));
+    this.cluster.api.patch("services", keyOf(name), { status: { loadBalancer: { ingress } } }, "status");
+  }
+
+  speaker(node: number) {
+    const speaker = this.cluster.speakers.get(node);
+    assert.ok(speaker);
+    return speaker;
+  }
+}

@@ -1,0 +1,136 @@
+import type { Millis, Random } from "#pkg/clock";
+import type { Simulation } from "#pkg/memberlist/testing";
+import { parseAddress } from "#pkg/net";
+import type { Time } from "../simulated-process.ts";
+import type { LanActions, SpeakerProcess } from "../speaker-process.ts";
+
+export interface LanConditionsOptions {
+  readonly ring: Simulation;
+  readonly time: Time;
+  readonly random: Random;
+}
+
+/** What a LAN does to every frame. */
+export class LanConditions {
+  readonly #options: LanConditionsOptions;
+  readonly #calm: Simulation["conditions"];
+  #delayMs: Millis = 0;
+  #duplication = 0;
+
+  constructor(options: LanConditionsOptions) {
+    this.#options = options;
+    this.#calm = options.ring.conditions;
+  }
+
+  /** @param delayMs of a frame at most, each its own, so that they overtake one another @param duplication how many come twice, of 1 */
+  set(delayMs: Millis, duplication: number): void {
+    this.#delayMs = delayMs;
+    this.#duplication = duplication;
+    const { latency, jitter } = this.#calm;
+    // Streams have only the latency: what they carry stays in order.
+    const slower = { latency: latency + delayMs / 4, jitter: jitter + (3 * delayMs) / 4, duplication };
+    this.#options.ring.conditions = { ...this.#calm, ...slower };
+  }
+
+  /** Lets a frame arrive, maybe twice. @param latency what it takes in any case */
+  carry(receive: () => void, latency: Millis): void {
+    const { time, random } = this.#options;
+    const copies = this.#duplication > 0 && random() < this.#duplication ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++)
+      time.schedule(time.now + latency + (this.#delayMs > 0 ? random() * this.#delayMs : 0), receive);
+  }
+}
+
+const foreignEveryMs: Millis = 5_000;
+
+export interface LanOptions extends LanConditionsOptions {
+  readonly conditions: LanConditions;
+  /** Node -> its speaker, ended ones too. */
+  readonly speakers: ReadonlyMap<number, SpeakerProcess>;
+  readonly withoutCarrier: ReadonlySet<number>;
+  /** The addresses that a node answers for. */
+  readonly answered: (node: number) => ReadonlySet<string>;
+  readonly macOf: (node: number) => string;
+}
+
+/** The LAN of the nodes, as far as ARP and NDP go, and the hosts without a speaker on it. */
+export class Lan {
+  readonly #options: LanOptions;
+  readonly #foreign = new Set<string>(); // addresses that a host without a speaker uses
+
+  constructor(options: LanOptions) {
+    this.#options = options;
+  }
+
+  /** What a node's speaker can do on it. */
+  actionsOf(node: number): LanActions {
+    return {
+      announce: (address) => this.#announced(node, address),
+      probe: (address, to) => this.#probed(node, address, to),
+    };
+  }
+
+  /** A host without a speaker answers for the address too, and says so now and then, as one does that was given it by mistake. */
+  startForeignHost(address: string): void {
+    const { speakers, time } = this.#options;
+    if (this.#foreign.has(address)) return;
+    this.#foreign.add(address);
+    const announce = () => {
+      if (!this.#foreign.has(address)) return;
+      for (const [node, speaker] of speakers)
+        if (speaker.announced.has(address) || speaker.watched.has(address)) this.#seeForeign(node, address, "announces");
+      time.schedule(time.now + foreignEveryMs, announce);
+    };
+    announce();
+  }
+
+  endForeignHost(address: string): void {
+    this.#foreign.delete(address);
+  }
+
+  /** The addresses that hosts without a speaker use. */
+  get foreign(): ReadonlySet<string> {
+    return this.#foreign;
+  }
+
+  /** Everybody who watches the address, or answers for it, sees a gratuitous announcement. */
+  #announced(from: number, address: string): void {
+    for (const [node, speaker] of this.#options.speakers)
+      if (node !== from && (speaker.announced.has(address) || speaker.watched.has(address)))
+        this.#frame(from, node, address, "announces");
+  }
+
+  /** Whoever answers for the address tells so. */
+  #probed(by: number, address: string, to: string | undefined): void {
+    const { speakers, answered } = this.#options;
+    if (this.#foreign.has(address) && (to === undefined || to === foreignMacOf(address))) this.#seeForeign(by, address, "uses");
+    for (const [node, speaker] of speakers)
+      if (node !== by && answered(node).has(address) && (to === undefined || to === speaker.mac))
+        if (this.#passes(by, node)) this.#frame(node, by, address, "uses");
+  }
+
+  #seeForeign(to: number, address: string, kind: "announces" | "uses"): void {
+    if (!this.#options.withoutCarrier.has(to)) this.#show(to, address, foreignMacOf(address), kind);
+  }
+
+  #frame(from: number, to: number, address: string, kind: "announces" | "uses"): void {
+    if (this.#passes(from, to)) this.#show(to, address, this.#options.macOf(from), kind);
+  }
+
+  #show(to: number, text: string, mac: string, kind: "announces" | "uses"): void {
+    const { conditions, speakers, random } = this.#options;
+    const address = parseAddress(text);
+    if (address !== undefined) conditions.carry(() => speakers.get(to)?.see({ address, mac, kind }), random());
+  }
+
+  #passes(from: number, to: number): boolean {
+    const { ring, withoutCarrier } = this.#options;
+    return ring.reaches(from, to) && !withoutCarrier.has(from) && !withoutCarrier.has(to);
+  }
+}
+
+/** Of the host without a speaker that uses an address: one has one address. */
+function foreignMacOf(address: string): string {
+  const last = Number.parseInt(address.split(/[.:]/).at(-1) || "0", address.includes(":") ? 16 : 10);
+  return `02:00:00:00:${address.includes(":") ? "fe" : "ff"}:${last.toString(16).padStart(2, "0")}`;
+}
