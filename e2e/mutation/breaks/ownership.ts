@@ -116,6 +116,12 @@ export const ownership: readonly Break[] = [
   },
   {
     file: merging,
+    before: `if (before === "left") record.slowProbes = 0;`,
+    after: "record.slowProbes = 0;",
+    tests: ["pkg/memberlist/ring/step.test.ts", "pkg/memberlist/testing/simulation.test.ts"],
+  },
+  {
+    file: merging,
     before: `if (record === ring.self || dead.from !== ring.self.node || !isCutOff(ring, now)) broadcast`,
     after: "broadcast",
     tests: [...mergingTests, "pkg/memberlist/testing/simulation.test.ts"],

@@ -110,7 +110,8 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   ring.timingStale = true; // Also where nothing is emitted: the incarnation is another.
   if (before !== "alive") setStatus(record, "alive", now);
   if (before === "dead" || before === "left") {
-    record.slowProbes = 0;
+    // One that failed may have been taken for dead because it is slow: reset, that would be found out never, and it would fail again and again.
+    if (before === "left") record.slowProbes = 0;
     ring.failed.delete(record.node);
     ring.pushPullAt = Math.min(ring.pushPullAt, now + pullSoon(ring.timing, ring.order.length, ring.options.random));
     emitChange(ring, "joined", record);

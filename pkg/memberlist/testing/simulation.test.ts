@@ -397,6 +397,33 @@ test("a network that is too slow for the fast pace gets HashiCorp's, and the fas
   assert.deepEqual(seen(ring, "failed"), []);
 });
 
+for (const { nodes, latency } of [
+  { nodes: 2, latency: 100 },
+  { nodes: 3, latency: 150 },
+  { nodes: 5, latency: 250 },
+])
+  forSeeds(
+    `a network so slow that all ${nodes} members fail at the fast pace, ${latency} ms each way, gets HashiCorp's within 20 s, and they fail no more`,
+    3,
+    (seed) => {
+      const ring = new Simulation({ seed });
+      ring.startAll(nodes);
+      ring.runFor(1_000);
+      ring.conditions = { ...ring.conditions, latency };
+      ring.runFor(20_000);
+      assert.ok(ring.observations.some(({ change }) => change === "failed"));
+      const from = ring.observations.length;
+      ring.runFor(120_000);
+      assert.deepEqual(
+        ring.observations.slice(from).filter(({ change }) => change === "failed"),
+        [],
+      );
+      ring.conditions = { ...ring.conditions, latency: 0.1 };
+      ring.runFor(60_000);
+      assert.ok(ring.running.every((index) => ring.ring(index).timing.name === "fast"));
+    },
+  );
+
 for (const [name, nodes, starved] of [
   ["one of ten starves", 10, 1],
   ["three of ten starve", 10, 3],
