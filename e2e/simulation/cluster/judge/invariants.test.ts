@@ -15,6 +15,17 @@ test("an address that two nodes answer for is found after the time of a hand-ove
   assert.match(other.found ?? "", /of a is at nobody, of node-1/);
 });
 
+test("an address that moves all the time is found, though no two have it for long", async () => {
+  const scene = await Scene.atRest();
+  const [address = ""] = scene.cluster.status("a");
+  for (let i = 0; i < 45; i++) {
+    scene.speaker(i % 2).announced.add(address);
+    scene.speaker(1 - (i % 2)).announced.delete(address);
+    await scene.pass(600);
+  }
+  assert.match(scene.invariants.problem ?? "", /who answers for 192\.0\.2\.\d has changed 41 times in 30000 ms/);
+});
+
 test("an address of nobody for more than 8 s is found, and two owners of which one stops for a moment again and again", async () => {
   const nobody = await Scene.atRest();
   const [address = ""] = nobody.cluster.status("a");
@@ -184,6 +195,9 @@ test("a LAN that delays frames lets some overtake others, and one that carries t
   lanConditions.set(0, 0);
   await scene.pass(20_000);
   assert.equal(scene.found, undefined);
+  lanConditions.set(500, 0);
+  await scene.pass(60_000);
+  assert.equal(scene.invariants.problem, undefined);
 });
 
 test("one seed always gives the same course of events", async () => {

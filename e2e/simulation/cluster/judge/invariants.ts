@@ -6,6 +6,7 @@ import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
 import { AddressChanges } from "./address-changes.ts";
 import { Leadership } from "./leadership.ts";
+import { Moves } from "./moves.ts";
 import { Occupied } from "./occupied.ts";
 import { type Known, sampleOf } from "./ownership-sample.ts";
 import { wrongAtRest } from "./rest.ts";
@@ -32,6 +33,7 @@ export class Invariants {
   readonly #addresses = new AddressChanges(this.#occupied);
   readonly #leadership = new Leadership();
   readonly #routes = new Routes();
+  readonly #moves = new Moves();
   readonly #mayAnnounce = new WeakSet<SpeakerProcess>();
   readonly #known: Known = new WeakMap();
   readonly #ownership = new OwnershipChecker();
@@ -57,7 +59,7 @@ export class Invariants {
       if (address !== undefined)
         this.#found(cluster, `node-${node} announces ${address}, and its speaker may not put that on its NIC`);
     }
-    for (const problem of [this.#occupied, this.#leadership, this.#routes].map((judge) => judge.check(cluster)))
+    for (const problem of [this.#occupied, this.#leadership, this.#routes, this.#moves].map((judge) => judge.check(cluster)))
       if (problem !== undefined) this.#found(cluster, problem);
   }
 
