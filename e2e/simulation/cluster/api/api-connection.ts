@@ -137,7 +137,9 @@ export class ApiConnection implements HttpClient {
     const key = namespace === undefined ? `${name}` : `${namespace}/${name}`;
     const given = (body ?? {}) as Given;
     if (method === "POST") return this.#api.create(plural, namespace, given);
+    if (method === "PUT") return this.#api.update(plural, key, given);
     if (method === "PATCH") return this.#api.patch(plural, key, given, subresource === "status" ? "status" : "all");
+    if (method !== "GET") throw new Error(`Cannot answer ${method} ${path}: nobody is expected to ask for that`);
     if (name !== undefined && !path.includes("fieldSelector=")) {
       const found = this.#api.get(plural, key);
       if (found === undefined) throw new ApiError(`${plural} ${key} not found`, 404, "NotFound");

@@ -91,18 +91,21 @@ export class KubernetesApi {
    * @throws {ApiError} 404, 409
    */
   patch(plural: string, key: string, patch: Given, part: "status" | "all"): RawObject {
-    const object = this.get(plural, key);
-    if (object === undefined) throw new ApiError(`${plural} ${key} not found`, 404, "NotFound");
-    const { resourceVersion, uid } = fields(patch.metadata);
-    const asked = { resourceVersion, uid };
-    for (const field of ["resourceVersion", "uid"] as const)
-      if (asked[field] !== undefined && asked[field] !== object.metadata[field])
-        throw new ApiError(`${plural} ${key} has been modified`, 409, "Conflict");
+    const object = this.#expect(plural, key, patch);
     const changes = part === "status" ? { status: patch.status } : patch;
     const merged = merge(object, changes) as Given;
     // Dates are not simulated: the Lease is renewed twice with the same one.
     if (plural !== "leases" && JSON.stringify(merged) === JSON.stringify(object)) return object;
     return this.#write("MODIFIED", plural, key, { ...merged, metadata: { ...fields(merged.metadata), ...identity(object) } });
+  }
+
+  /**
+   * Replaces it as a whole. A version or uid in it is a precondition.
+   * @throws {ApiError} 404, 409
+   */
+  update(plural: string, key: string, given: Given): RawObject {
+    const object = this.#expect(plural, key, given);
+    return this.#write("MODIFIED", plural, key, { ...given, metadata: { ...fields(given.metadata), ...identity(object) } });
   }
 
   remove(plural: string, key: string): void {
@@ -161,6 +164,17 @@ export class KubernetesApi {
     const watchers = [...this.#watchers];
     this.#watchers.clear();
     for (const { ended } of watchers) ended();
+  }
+
+  #expect(plural: string, key: string, { metadata }: Given): RawObject {
+    const object = this.get(plural, key);
+    if (object === undefined) throw new ApiError(`${plural} ${key} not found`, 404, "NotFound");
+    const { resourceVersion, uid } = fields(metadata);
+    const asked = { resourceVersion, uid };
+    for (const field of ["resourceVersion", "uid"] as const)
+      if (asked[field] !== undefined && asked[field] !== object.metadata[field])
+        throw new ApiError(`${plural} ${key} has been modified`, 409, "Conflict");
+    return object;
   }
 
   #write(type: Change["type"], plural: string, key: string, given: Given): RawObject {
