@@ -1,7 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { ApiWeather } from "./api/api-connection.ts";
 import type { ServiceSpec } from "./api/objects.ts";
-import type { RouterRestart } from "./network/routing.ts";
 
 /** Something that happens to a cluster. What lasts ends by itself after `length`, so that any of them can be left out of a history. */
 export type Act =
@@ -66,6 +65,9 @@ export type Act =
 
 /** Which packets between a node and the router get lost. */
 export type Cut = "both" | "toRouter" | "toNode";
+
+/** How a router restarts: its BGP alone, gracefully (RFC 4724); all its processes; or its machine, so that nothing tells its neighbours. */
+export type RouterRestart = "graceful" | "processes" | "machine";
 
 /** A speaker's node, or a controller. */
 export type Client = { readonly speaker: number } | { readonly controller: number };

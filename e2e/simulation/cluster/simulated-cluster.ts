@@ -9,11 +9,11 @@ import { type Backup, type Change, KubernetesApi, type RawObject } from "./api/k
 import { NodeObjects } from "./api/node-objects.ts";
 import { keyOf, macOf, namespace, type ServiceSpec, serviceObject, sliceObject } from "./api/objects.ts";
 import { ControllerProcess } from "./controller-process.ts";
-import type { Cut } from "./history.ts";
+import type { Cut, RouterRestart } from "./history.ts";
 import { Lan, LanConditions } from "./network/lan.ts";
 import { NicAddresses } from "./network/nic-addresses.ts";
 import type { RouterLink } from "./network/router-link.ts";
-import { type Lost, neighborName, type RouterRestart, Routing } from "./network/routing.ts";
+import { type Lost, neighborName, Routing } from "./network/routing.ts";
 import { SimulatedProcess, type Time } from "./simulated-process.ts";
 import { SpeakerProcess } from "./speaker-process.ts";
 

@@ -5,7 +5,7 @@ import { namespace, type ServiceSpec } from "../api/objects.ts";
 import { movedConfig } from "../history.ts";
 import { ingressOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import type { Occupied } from "./occupied.ts";
-import { asksForOther, hasWrongFamilies, mayShare, poolOf } from "./promised.ts";
+import { asksForOther, hasWrongFamilies, holdersOf, mayShare, poolOf } from "./promised.ts";
 
 // The longest that a controller at work may not see what the API has: a watch that broke is begun again within 15 s, and then lags.
 const unseenMs: Millis = 20_000;
@@ -123,11 +123,6 @@ function mustPart(cluster: SimulatedCluster, name: string): boolean {
     const theirs = cluster.services.get(other);
     return theirs !== undefined && !mayShare(spec, theirs);
   });
-}
-
-/** The names of the Services that have an address in their status. */
-export function holdersOf(cluster: SimulatedCluster, address: string): string[] {
-  return [...cluster.services.keys()].filter((name) => cluster.status(name).includes(address));
 }
 
 function hasPool(text: string, address: string): boolean {

@@ -4,8 +4,7 @@ import { parseAddress } from "#pkg/net";
 import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
 import { namespace } from "../api/objects.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
-import { holdersOf } from "./address-changes.ts";
-import { poolOf } from "./promised.ts";
+import { holdersOf, poolOf } from "./promised.ts";
 
 // A host that is seen when it announces its address, every 5 s.
 const seenMs: Millis = 12_000;

@@ -1,4 +1,5 @@
 import type { ServiceSpec } from "../api/objects.ts";
+import type { SimulatedCluster } from "../simulated-cluster.ts";
 
 /** Whether its addresses are not of the families that it asks for: it is to lose them at once, whatever it gets. */
 export function hasWrongFamilies({ isDual, pool, wanted }: ServiceSpec, addresses: readonly string[]): boolean {
@@ -40,4 +41,9 @@ export function poolOf(address: string): string {
             : last >= 32
               ? "sticky"
               : "lan";
+}
+
+/** The names of the Services that have an address in their status. */
+export function holdersOf(cluster: SimulatedCluster, address: string): string[] {
+  return [...cluster.services.keys()].filter((name) => cluster.status(name).includes(address));
 }

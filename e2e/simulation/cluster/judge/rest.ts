@@ -1,9 +1,8 @@
 import type { ServiceSpec } from "../api/objects.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
-import { holdersOf } from "./address-changes.ts";
 import { entries } from "./occupied.ts";
 import { candidatesOf } from "./ownership-sample.ts";
-import { mayShare, poolOf } from "./promised.ts";
+import { holdersOf, mayShare, poolOf } from "./promised.ts";
 
 /** Promise 5: in what a cluster to which nothing has happened for long enough is not as one that starts anew would be. */
 export function wrongAtRest(cluster: SimulatedCluster): string | undefined {

@@ -1,6 +1,6 @@
 import { SimulatedRouter } from "#pkg/bgp/testing";
 import type { Clock, Millis, Random } from "#pkg/clock";
-import { type Cut, holdMs, restartMs } from "../history.ts";
+import { type Cut, holdMs, type RouterRestart, restartMs } from "../history.ts";
 import type { LanConditions } from "./lan.ts";
 import { RouterLink } from "./router-link.ts";
 
@@ -10,9 +10,6 @@ export interface Lost {
   /** How long the router may take to find out. */
   readonly within: Millis;
 }
-
-/** How a router restarts: its BGP alone, gracefully (RFC 4724); all its processes; or its machine, so that nothing tells its neighbours. */
-export type RouterRestart = "graceful" | "processes" | "machine";
 
 export interface RoutingOptions {
   readonly clock: Clock;
