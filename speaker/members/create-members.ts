@@ -49,7 +49,7 @@ export function createMembers(options: MembersOptions): { members: Members; memb
   const keys =
     secretName === ""
       ? undefined
-      : new RingKeys({ memberlist, first: secret, cluster, namespace, secret: secretName, log, clock });
+      : new RingKeys({ memberlist, gossip, first: secret, cluster, namespace, secret: secretName, log, clock });
   const common = { cluster, namespace, labels, node, gossip, emit, log, clock, random };
   const members = new RingMembers({ ...common, memberlist, keys, metadata });
   return { memberlist, members };

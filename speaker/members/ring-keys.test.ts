@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock";
+import type { View } from "#pkg/gossip";
 import { resources } from "#pkg/k8s";
 import { FakeCluster, secret } from "#pkg/k8s/testing";
 import { type Log, silentLog } from "#pkg/log";
@@ -8,6 +9,7 @@ import { metallbKey } from "#pkg/memberlist";
 import { RingKeys } from "./ring-keys.ts";
 
 const hour = 60 * 60_000;
+const member = { address: "192.0.2.1", port: 7946, status: "alive", incarnation: 1, meta: undefined } as const;
 
 function bench() {
   const cluster = new FakeCluster();
@@ -17,16 +19,23 @@ function bench() {
   /** The keys that the ring has, the one in use first. */
   let ring: readonly string[] = ["first"];
   let changes = 0;
+  /** Of the members, how they see the API. */
+  const views = new Map<string, View>([
+    ["self", "old"],
+    ["other", "current"],
+  ]);
   const note = (level: string) => (message: string, fields?: object) =>
     void logged.push(`${level} ${message} ${JSON.stringify(fields)}`);
   const log: Log = { ...silentLog, info: note("info"), warn: note("warn") };
   const keys = new RingKeys({
     memberlist: {
+      members: () => [...views.keys()].map((name) => ({ ...member, name, self: name === "self" })),
       setKeys: (now) => {
         changes++;
         ring = now.map((key) => names.get(key.join()) ?? "unknown");
       },
     },
+    gossip: { view: (node) => views.get(node) ?? "current" },
     first: "first",
     cluster,
     namespace: "metallb-system",
@@ -37,7 +46,7 @@ function bench() {
   keys.start();
   const informer = cluster.of(resources.secrets, "memberlist");
   const see = (data: Record<string, string>) => informer.see(secret("metallb-system/memberlist", data));
-  return { keys, clock, logged, see, informer, ring: () => ring, changes: () => changes };
+  return { keys, clock, logged, see, informer, ring: () => ring, changes: () => changes, views };
 }
 
 test("a new key of the ring is accepted at once, used after 10 s, and the one before accepted for an hour", () => {
@@ -55,6 +64,36 @@ test("a new key of the ring is accepted at once, used after 10 s, and the one be
   clock.advanceBy(1);
   assert.deepEqual([ring(), clock.pending()], [["second"], []]);
   assert.ok(!/first|second/.test(logged.join().replaceAll("the new key", "")), "keys are never logged");
+});
+
+for (const view of ["behind", "old"] as const)
+  test(`a member whose view of the API is ${view} is not left out: the new key is used when it is current again`, () => {
+    const { clock, see, ring, views, logged } = bench();
+    views.set("other", view);
+    see({ secretkey: "second" });
+    clock.advanceBy(5 * 60_000);
+    assert.deepEqual(ring(), ["first", "second"]);
+    assert.deepEqual(
+      logged.filter((line) => line.startsWith("warn")),
+      [
+        'warn the new key of the speakers\' ring is not used yet: members that do not see the API may not know it {"op":"memberlist","secret":"memberlist","members":["other"]}',
+      ],
+    );
+    views.set("other", "current");
+    clock.advanceBy(1000);
+    assert.deepEqual(ring(), ["second", "first"]);
+  });
+
+test("a member that does not see the API for ten minutes is waited for no longer", () => {
+  const { clock, see, ring, views } = bench();
+  views.set("other", "old");
+  see({ secretkey: "second" });
+  clock.advanceBy(599_999);
+  assert.deepEqual(ring(), ["first", "second"]);
+  clock.advanceBy(1);
+  assert.deepEqual(ring(), ["second", "first"]);
+  clock.advanceBy(hour);
+  assert.deepEqual([ring(), clock.pending()], [["second"], []]);
 });
 
 test("a key that the Secret has as the old one is accepted for as long as it is there", () => {

@@ -1,10 +1,13 @@
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
+import type { GossipState } from "#pkg/gossip";
 import { type Cluster, type Informer, named, resources, type Secret } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import { type MemberlistThread, metallbKey } from "#pkg/memberlist";
 
 export interface RingKeysOptions {
-  readonly memberlist: Pick<MemberlistThread, "setKeys">;
+  readonly memberlist: Pick<MemberlistThread, "setKeys" | "members">;
+  /** How the other members see what changes in the API. */
+  readonly gossip: Pick<GossipState, "view"> | undefined;
   /** The key that this process was started with, as the Secret had it then. */
   readonly first: string;
   readonly cluster: Pick<Cluster, "informer">;
@@ -15,19 +18,31 @@ export interface RingKeysOptions {
   readonly clock: Clock;
 }
 
+/** One that is accepted, and not used yet. */
+interface NextKey {
+  readonly key: string;
+  readonly seenAt: Millis;
+  /** When it is used, unless members have to be waited for. */
+  readonly at: Millis;
+  readonly isAwaiting: boolean;
+}
+
 /** Under which the Secret has the ring's key, and one that members may use still. */
 const keyName = "secretkey";
 const oldKeyName = "secretkey-old";
 // By then every speaker whose view of the API is fresh accepts the new key.
 const useAfterMs: Millis = 10_000;
+// One whose view is not could read nothing of the others and take them for dead. They wait for it for so long, and look so often.
+const awaitStaleMs: Millis = 10 * 60_000;
+const lookEveryMs: Millis = 1_000;
 // A speaker whose view of the API is older than that is cut off until it sees the Secret again.
 const acceptReplacedMs: Millis = 60 * 60_000;
 // However often the Secret is changed.
 const maxReplaced = 4;
 
 /**
- * Follows the Secret with the ring's key, so that it can be replaced while the ring runs: a new key is accepted at once and used after 10 s,
- * and the one before is accepted for an hour. When the Secret is deleted, the last key stays. Keys are never logged.
+ * Follows the Secret with the ring's key, so that it can be replaced while the ring runs: a new key is accepted at once and used after 10 s, or
+ * when every member sees the API again, and the one before is accepted for an hour. When the Secret is deleted, the last key stays. Keys are never logged.
  */
 export class RingKeys implements Disposable {
   readonly #options: RingKeysOptions;
@@ -35,7 +50,7 @@ export class RingKeys implements Disposable {
   readonly #alarm: Alarm;
   readonly #replaced = new Map<string, Millis>(); // key that was used -> until when it is accepted
   #used: string;
-  #next: { readonly key: string; readonly at: Millis } | undefined;
+  #next: NextKey | undefined;
   #alsoAccepted = ""; // as the Secret asks for
   #set: string; // what the ring has, as one text
 
@@ -68,21 +83,16 @@ export class RingKeys implements Disposable {
     else if (key !== (this.#next?.key ?? this.#used)) {
       const now = clock.now();
       if (this.#next !== undefined) this.#replaced.set(this.#next.key, now + acceptReplacedMs); // Others may use it already.
-      this.#next = { key, at: now + useAfterMs };
+      this.#next = { key, seenAt: now, at: now + useAfterMs, isAwaiting: false };
       log.info("the speakers' ring accepts a new key", { op: "memberlist", secret });
     }
     this.#settle();
   }
 
   #settle(): void {
-    const { memberlist, log, clock, secret } = this.#options;
+    const { memberlist, clock } = this.#options;
     const now = clock.now();
-    if (this.#next !== undefined && now >= this.#next.at) {
-      this.#replaced.set(this.#used, now + acceptReplacedMs);
-      this.#used = this.#next.key;
-      this.#next = undefined;
-      log.info("the speakers' ring uses the new key", { op: "memberlist", secret });
-    }
+    if (this.#next !== undefined && now >= this.#next.at) this.#useOrAwait(this.#next, now);
     for (const [key, until] of this.#replaced) if (until <= now || key === this.#used) this.#replaced.delete(key);
     for (const oldest of [...this.#replaced.keys()].slice(0, -maxReplaced)) this.#replaced.delete(oldest);
     const keys = ringKeys([this.#used, this.#next?.key ?? "", this.#alsoAccepted, ...this.#replaced.keys()]);
@@ -91,6 +101,26 @@ export class RingKeys implements Disposable {
       memberlist.setKeys(keys);
     }
     this.#alarm.set(Math.min(this.#next?.at ?? Infinity, ...this.#replaced.values()));
+  }
+
+  #useOrAwait(next: NextKey, now: Millis): void {
+    const { memberlist, gossip, log, secret } = this.#options;
+    const others = memberlist.members().filter(({ self }) => !self);
+    const stale = others.map(({ name }) => name).filter((name) => (gossip?.view(name) ?? "current") !== "current");
+    if (stale.length > 0 && now < next.seenAt + awaitStaleMs) {
+      this.#next = { ...next, at: now + lookEveryMs, isAwaiting: true };
+      if (!next.isAwaiting)
+        log.warn("the new key of the speakers' ring is not used yet: members that do not see the API may not know it", {
+          op: "memberlist",
+          secret,
+          members: stale,
+        });
+      return;
+    }
+    this.#replaced.set(this.#used, now + acceptReplacedMs);
+    this.#used = next.key;
+    this.#next = undefined;
+    log.info("the speakers' ring uses the new key", { op: "memberlist", secret });
   }
 }
 

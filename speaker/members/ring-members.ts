@@ -42,7 +42,7 @@ export interface RingMembersOptions {
   /** What the member was made with. */
   readonly metadata: MetadataFields;
   /** What the core has made of the gossip that was emitted: see `SpeakerState`. */
-  readonly gossip: Pick<GossipState, "isParticipating"> | undefined;
+  readonly gossip: Pick<GossipState, "isParticipating" | "view"> | undefined;
   /** Undefined where the key stays what it was at the start. */
   readonly keys: Pick<RingKeys, "start" | typeof Symbol.dispose> | undefined;
   readonly cluster: Pick<Cluster, "informer">;
