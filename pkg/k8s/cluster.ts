@@ -4,7 +4,7 @@ import { findAccess } from "./access.ts";
 import { Api } from "./api.ts";
 import { Credentials } from "./credentials.ts";
 import { ApiError } from "./errors.ts";
-import { Http, type HttpClient } from "./http.ts";
+import { Http, type HttpClient, type Request } from "./http.ts";
 import { type Handlers, type Informer, ListWatch, type Scope } from "./informer.ts";
 import type { Lease, ObjectMeta, OwnerReference, Service } from "./objects.ts";
 import { projectMeta, type Resource, resources } from "./resources.ts";
@@ -201,18 +201,22 @@ export class Cluster implements AsyncDisposable {
 
   /**
    * By a patch, or by an update where a Role has only that, as those have whose author thought of client-go. An update replaces what labels
-   * and fields others set too, so that it takes what there is. What was not refused last is tried first, and then the other.
+   * and fields others set too, so that it takes what there is. What was not refused last is tried first, and then the other: all `within`.
    */
   async #changeLease(path: string, spec: Fields, resourceVersion: string, within: Millis): Promise<Fields> {
+    const { clock } = this.#options;
+    const until = clock.now() + within;
+    const once = (request: Pick<Request, "method" | "contentType" | "body">): Promise<Fields> =>
+      this.#api.once({ ...leaseWrite, path, ...request }, until - clock.now());
     const patch = (): Promise<Fields> => {
       const body = { metadata: { resourceVersion }, spec };
-      return this.#api.once({ ...leaseWrite, method: "PATCH", path, contentType: mergePatch, body }, within);
+      return once({ method: "PATCH", contentType: mergePatch, body });
     };
     const update = async (): Promise<Fields> => {
-      const found = await this.#api.once({ ...leaseWrite, method: "GET", path }, within);
+      const found = await once({ method: "GET" });
       const metadata = { ...fields(found.metadata), resourceVersion };
       const body = { ...found, metadata, spec: { ...fields(found.spec), ...spec } };
-      return this.#api.once({ ...leaseWrite, method: "PUT", path, body }, within);
+      return once({ method: "PUT", body });
     };
     const [first, second] = this.#updatesLeases ? [update, patch] : [patch, update];
     try {
