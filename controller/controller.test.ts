@@ -330,3 +330,13 @@ test("one that leads while it has lost sight of something begins when it sees it
   await world.settle();
   assert.deepEqual([world.controller.isWorking, world.addresses("a")], [true, ["a=10.0.1.0"]]);
 });
+
+test("Services that appear at once after a gap keep the addresses on record, whichever of them is decided on first", async () => {
+  const world = await startWorld(configText("main 10.0.0.0-10.0.0.9"), { old: {} });
+  world.delete("old");
+  await world.settle();
+  world.service("a");
+  world.service("b", { ingress: ["10.0.0.0"] });
+  await world.settle();
+  assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.1", "b=10.0.0.0"]);
+});

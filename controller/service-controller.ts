@@ -285,9 +285,13 @@ export class ServiceController {
 
   /** A Service appeared, changed or went. */
   serviceChanged(key: string, now: Service | undefined, before: Service | undefined): void {
-    const held = this.#options.allocator.held(key)?.addresses ?? [];
+    const { allocator, services } = this.#options;
+    const held = allocator.held(key)?.addresses ?? [];
     this.#statuses.seen(key, now, before, held.map(String));
     this.#measureWait(key, now);
+    // Several come at once after the API was restored from a backup: what is decided on first must not take what others have on record.
+    if (before === undefined && held.length === 0 && this.#state.type === "configured" && this.#configuring === undefined)
+      for (const _ of keepAll([key], (each) => services.get(each), allocator, "written"));
     this.changed(key);
   }
 

@@ -8,6 +8,12 @@ const electionTests = ["pkg/leader-election/protocol/election.test.ts"];
 /** Promise 1: an address is at one Service, or at several that may share it, and stays. */
 export const addresses: readonly Break[] = [
   {
+    file: "controller/service-controller.ts",
+    before: "if (before === undefined && held.length === 0 && this.#state",
+    after: "if (before === undefined && held.length < 0 && this.#state",
+    tests: ["controller/controller.test.ts"],
+  },
+  {
     file: "pkg/k8s/cluster.ts",
     before: "this.writeIngress(service, addresses, { ...options, permitted, attempts: 1 })",
     after: "this.writeIngress(service, addresses, { ...options, attempts: 1 })",
