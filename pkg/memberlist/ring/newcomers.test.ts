@@ -40,16 +40,16 @@ test("who is unknown and sends its view joins in the same way, and is answered a
   assert.equal(lone.view("n"), "alive 7");
 });
 
-test("one that does not answer is pinged five times within a second, from the second on through others too, and on a stream once", () => {
+test("one that does not answer is pinged four times, ever less often, from the second on through others too, and on a stream once", () => {
   const lone = quiet();
   lone.packet(alive("n", 7));
   assert.deepEqual(asked(lone), direct);
-  for (const until of [200, 400, 600, 800]) {
+  for (const until of [500, 1500, 3500]) {
     lone.advanceTo(until - 1);
     assert.deepEqual(lone.effects, []);
     lone.advanceTo(until);
     const exchanges = lone.effects.filter(({ type }) => type === "exchange");
-    assert.equal(exchanges.length, until === 200 ? 1 : 0);
+    assert.equal(exchanges.length, until === 500 ? 1 : 0);
     assert.deepEqual(asked(lone), everyWay);
   }
   lone.advanceTo(10_000);
@@ -62,21 +62,20 @@ test("it does not matter which ping it answers, nor how", () => {
   const late = quiet();
   late.packet(alive("n", 7));
   const { sequence } = late.ring;
-  late.advanceTo(700);
+  late.advanceTo(2000);
   late.packet({ type: "ack", sequence, payload: undefined });
   assert.equal(late.view("n"), "alive 7");
 
   const onStream = quiet();
   onStream.packet(alive("n", 7));
-  onStream.advanceTo(300);
+  onStream.advanceTo(600);
   const [{ exchange, message } = { exchange: -1, message: undefined }] = onStream.take("exchange");
   assert.ok(message?.type === "ping");
   onStream.step({ type: "exchanged", exchange, message: { type: "ack", sequence: message.sequence + 1, payload: undefined } });
   assert.equal(onStream.view("n"), "unknown");
+  onStream.advanceTo(8000);
   onStream.packet(alive("n", 7));
-  onStream.advanceTo(1400);
-  onStream.packet(alive("n", 7));
-  onStream.advanceTo(1800);
+  onStream.advanceTo(8600);
   const [again = { exchange: -1, message: undefined }] = onStream.take("exchange");
   assert.ok(again.message?.type === "ping");
   const ack = { type: "ack", sequence: again.message.sequence, payload: undefined } as const;
@@ -87,7 +86,7 @@ test("it does not matter which ping it answers, nor how", () => {
 test("one below protocol 3 is not pinged on a stream", () => {
   const lone = quiet();
   lone.packet(alive("n", 7, { versions: [1, 2, 2, 0, 0, 0] }));
-  lone.advanceTo(900);
+  lone.advanceTo(7000);
   assert.deepEqual(lone.take("exchange"), []);
 });
 
@@ -133,7 +132,7 @@ test("of very many the last 1024 are pinged", () => {
   for (let i = 0; i < 3000; i++) lone.packet(alive(`n${i}`, 1, { versions, endpoint: at(9) }));
   assert.equal(lone.ring.newcomers.size, 1024);
   lone.effects = [];
-  lone.advanceTo(300);
+  lone.advanceTo(600);
   const named = new Set(asked(lone).filter((text) => text.startsWith("ping ")));
   assert.deepEqual([named.size, named.has("ping n1975"), named.has("ping n1976")], [1024, false, true]);
 });

@@ -8,10 +8,12 @@ import { pingOnStream, pingThroughOthers, sendToNode } from "./sending.ts";
  * answered a ping. Peers believe it at once, and find out by their next probes.
  */
 
-/** Between two pings to the same one. */
-const askEvery: Millis = 200;
-/** Pings to one that does not answer. Later it is asked anew when somebody calls it alive again. */
-const maxAsked = 5;
+/**
+ * Until the second ping to the same one, then twice as long each time: in a large ring all members ask at once whoever has just joined, and may be busy
+ * with that. After the last one it is asked anew when somebody calls it alive again.
+ */
+const askAgainAfter: Millis = 500;
+const maxAsked = 4;
 
 /** Pings one that is said to be alive. While that goes on only what is newer of it counts. */
 export function askNewcomer(ring: Ring, alive: Alive, endpoint: Endpoint, now: Millis): void {
@@ -20,16 +22,17 @@ export function askNewcomer(ring: Ring, alive: Alive, endpoint: Endpoint, now: M
   ask(ring, { alive, endpoint, sequence: nextSequence(ring), asked: 0, askAt: now }, now);
 }
 
-/** When `askAgain` is due: the one that was asked longest ago is the first. */
+/** When `askAgain` is due. */
 export function askAgainAt({ newcomers }: Ring): Millis {
-  for (const { askAt } of newcomers.values()) return askAt;
-  return Infinity;
+  let next = Infinity;
+  for (const { askAt } of newcomers.values()) next = Math.min(next, askAt);
+  return next;
 }
 
 /** Pings those once more that have not answered, also through others and on a stream: the direct way may be cut, or lose packets. */
 export function askAgain(ring: Ring, now: Millis): void {
-  for (const newcomer of ring.newcomers.values()) {
-    if (now < newcomer.askAt) return;
+  for (const newcomer of [...ring.newcomers.values()]) {
+    if (now < newcomer.askAt) continue;
     if (newcomer.asked >= maxAsked) ring.newcomers.delete(newcomer.alive.node);
     else ask(ring, newcomer, now);
   }
@@ -37,11 +40,11 @@ export function askAgain(ring: Ring, now: Millis): void {
 
 function ask(ring: Ring, { alive, endpoint, sequence, asked }: Newcomer, now: Millis): void {
   const { node, versions } = alive;
-  ring.newcomers.set(node, { alive, endpoint, sequence, asked: asked + 1, askAt: now + askEvery });
+  ring.newcomers.set(node, { alive, endpoint, sequence, asked: asked + 1, askAt: now + askAgainAfter * 2 ** asked });
   sendToNode(ring, { endpoint, versions }, [ownPing(ring, sequence, node)]); // What else is queued is not for who may be nobody.
   if (asked === 0) return;
   pingThroughOthers(ring, sequence, { node, endpoint });
-  if (asked === 1) pingOnStream(ring, sequence, { node, endpoint, versions }, now + maxAsked * askEvery);
+  if (asked === 1) pingOnStream(ring, sequence, { node, endpoint, versions }, now + 2 * askAgainAfter);
 }
 
 /** @returns what was said of the one that answers; undefined where the answer is to none of these pings */
