@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#pkg/clock";
-import "./testing/untracked-promises.ts";
+import "../pkg/clock/testing/untracked-promises.ts";
 import { ethernet, PlacementCluster } from "./testing/placement-cluster.ts";
 
 const pools = (placement: string, more = "") => `- name: lan

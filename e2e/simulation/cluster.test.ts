@@ -4,7 +4,7 @@ import { type Millis, seededRandom } from "#pkg/clock";
 import { entryLine, type Plain } from "#pkg/recorder";
 import { assertReplays } from "#pkg/recorder/testing";
 import { recordStep, speakerCore } from "../../speaker/core/replay.ts";
-import "../../speaker/testing/untracked-promises.ts";
+import "../../pkg/clock/testing/untracked-promises.ts";
 import { drawHistory } from "./cluster/draw.ts";
 import { bfdConfig, firstConfig, type History, movedConfig } from "./cluster/history.ts";
 import { run } from "./cluster/run.ts";

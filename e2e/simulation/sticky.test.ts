@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StickyScenario } from "../../speaker/testing/sticky-scenario.ts";
-import "../../speaker/testing/untracked-promises.ts";
+import "../../pkg/clock/testing/untracked-promises.ts";
 
 /** More take more time: a thousand about a minute. */
 const count = Number(process.env.STICKY_SEEDS ?? 1000);

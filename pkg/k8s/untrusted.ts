@@ -49,9 +49,10 @@ const longText = 64 << 10;
 const unusedLists = ["finalizers", "loadBalancerSourceRanges", "externalIPs"];
 
 /**
- * Parsing a map of 90,000 keys, which the API takes for a selector, and going through it takes half a second. Of one above 64 KiB only a digest is left, by
- * which it is told from others, and of labels and unused lists nothing; of annotations those that are read. `managedFields` repeat every key, and nobody here asks for them. A
- * name after an unescaped quote and before a colon is a key: texts cannot contain it. Names and values of labels and selectors have neither brackets nor quotes.
+ * Parsing a map of 90,000 keys, which the API takes for a selector, and going through it takes half a second. Of one above 64 KiB only a digest is
+ * left, by which it is told from others, and of labels and unused lists nothing; of annotations those that are read. `managedFields` repeat every
+ * key, and nobody here asks for them. A name after an unescaped quote and before a colon is a key: texts cannot contain it. Names and values of
+ * labels and selectors have neither brackets nor quotes.
  */
 function withoutLongParts(json: string): string {
   const unmanaged = replaceValues(json, '"managedFields":[', endOfValue, () => "[]");

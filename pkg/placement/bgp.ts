@@ -129,9 +129,9 @@ class Recipients {
     if (served.size === all.size) return [];
     const { peers: names } = advertisement;
     const named = names.flatMap((name) => this.#byName.get(name) ?? []);
-    const found = [...(names.length === 0 ? all : keysOf(named, family))].filter((key) => !served.has(key));
+    const found = (names.length === 0 ? all : keysOf(named, family)).difference(served);
     for (const key of found) served.add(key);
-    return found;
+    return [...found];
   }
 }
 

@@ -69,7 +69,7 @@ function setPeers(
   effects: SpeakerEffect[],
 ): void {
   const meant = peersFor(peers, nodes.labels.get(node));
-  const [first] = meant.slice(limits.peersOfNode);
+  const first = meant[limits.peersOfNode];
   if (first !== undefined && (whyRemoved === "removedFromConfig" || bgp.peers.length < limits.peersOfNode)) {
     const message = "more BGP peers than one node has sessions with: those beyond the first ones in the configuration get none";
     const unserved = meant.length - limits.peersOfNode;

@@ -33,7 +33,7 @@ export const inputs: readonly Break[] = [
   },
   {
     file: "pkg/placement/bgp.ts",
-    before: ".filter((key) => !served.has(key))",
+    before: ".difference(served)",
     after: "",
     tests: ["pkg/placement/bgp.test.ts"],
   },

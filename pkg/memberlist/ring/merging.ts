@@ -4,7 +4,7 @@ import type { Alive, Dead, MemberState, MemberStatus, NodeName, Suspect } from "
 import { decodeMetadata } from "../codec/metadata.ts";
 import { randomIndex, swap } from "./choice.ts";
 import type { MemberEvent } from "./events.ts";
-import { askNewcomer, takeAnswered } from "./newcomers.ts";
+import { answeredBy, askNewcomer } from "./newcomers.ts";
 import {
   changeLocalHealth,
   isMember,
@@ -58,7 +58,7 @@ function wasForgotten({ forgotten }: Ring, { node, incarnation }: Alive): boolea
 
 /** Takes those into the ring that have answered the ping of that number. */
 export function onNewcomerAck(ring: Ring, sequence: number, now: Millis): void {
-  const alive = takeAnswered(ring, sequence);
+  const alive = answeredBy(ring, sequence);
   if (alive !== undefined) mergeAlive(ring, alive, now, "itself");
 }
 

@@ -19,7 +19,9 @@ const maxAsked = 4;
 export function askNewcomer(ring: Ring, alive: Alive, endpoint: Endpoint, now: Millis): void {
   const known = ring.newcomers.get(alive.node);
   if (known !== undefined && known.alive.incarnation >= alive.incarnation) return;
-  ask(ring, { alive, endpoint, sequence: nextSequence(ring), asked: 0, askAt: now }, now);
+  const newcomer = { alive, endpoint, sequence: nextSequence(ring), asked: 0, askAt: now };
+  ring.newcomers.set(alive.node, newcomer);
+  ask(ring, newcomer, now);
 }
 
 /** When `askAgain` is due. */
@@ -31,16 +33,18 @@ export function askAgainAt({ newcomers }: Ring): Millis {
 
 /** Pings those once more that have not answered, also through others and on a stream: the direct way may be cut, or lose packets. */
 export function askAgain(ring: Ring, now: Millis): void {
-  for (const newcomer of [...ring.newcomers.values()]) {
+  for (const newcomer of ring.newcomers.values()) {
     if (now < newcomer.askAt) continue;
     if (newcomer.asked >= maxAsked) ring.newcomers.delete(newcomer.alive.node);
     else ask(ring, newcomer, now);
   }
 }
 
-function ask(ring: Ring, { alive, endpoint, sequence, asked }: Newcomer, now: Millis): void {
+function ask(ring: Ring, newcomer: Newcomer, now: Millis): void {
+  const { alive, endpoint, sequence, asked } = newcomer;
   const { node, versions } = alive;
-  ring.newcomers.set(node, { alive, endpoint, sequence, asked: asked + 1, askAt: now + askAgainAfter * 2 ** asked });
+  newcomer.asked++;
+  newcomer.askAt = now + askAgainAfter * 2 ** asked;
   sendToNode(ring, { endpoint, versions }, [ownPing(ring, sequence, node)]); // What else is queued is not for who may be nobody.
   if (asked === 0) return;
   pingThroughOthers(ring, sequence, { node, endpoint });
@@ -48,11 +52,6 @@ function ask(ring: Ring, { alive, endpoint, sequence, asked }: Newcomer, now: Mi
 }
 
 /** @returns what was said of the one that answers; undefined where the answer is to none of these pings */
-export function takeAnswered(ring: Ring, sequence: number): Alive | undefined {
-  for (const { alive, sequence: ours } of ring.newcomers.values()) {
-    if (ours !== sequence) continue;
-    ring.newcomers.delete(alive.node);
-    return alive;
-  }
-  return undefined;
+export function answeredBy({ newcomers }: Ring, sequence: number): Alive | undefined {
+  return newcomers.values().find((newcomer) => newcomer.sequence === sequence)?.alive;
 }

@@ -88,9 +88,9 @@ export interface Newcomer {
   readonly endpoint: Endpoint;
   /** Of all pings to it. */
   readonly sequence: number;
-  readonly asked: number;
+  asked: number;
   /** When it is pinged next. */
-  readonly askAt: Millis;
+  askAt: Millis;
 }
 
 export interface Join {

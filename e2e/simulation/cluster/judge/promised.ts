@@ -23,24 +23,23 @@ export function mayShare(one: ServiceSpec, other: ServiceSpec): boolean {
   return one.sharing !== undefined && one.sharing === other.sharing && one.port !== other.port;
 }
 
+// Of the pools on the LAN, the last number in their first address.
+const beginnings = [
+  ["strict", 160],
+  ["moved", 128],
+  ["nic", 112],
+  ["both", 96],
+  ["more", 64],
+  ["sticky", 32],
+  ["lan", 0],
+] as const;
+
 /** By where the addresses of each pool begin. Those of `moved` are of the pool `lan` in a configuration that moves it. */
 export function poolOf(address: string): string {
   if (address.startsWith("198.51.100.") || address.startsWith("2001:db8:1:")) return "routed";
   if (address.startsWith("203.0.113.")) return "given";
   const last = address.includes(":") ? Number.parseInt(address.split(":").at(-1) || "0", 16) : Number(address.split(".")[3]);
-  return last >= 160
-    ? "strict"
-    : last >= 128
-      ? "moved"
-      : last >= 112
-        ? "nic"
-        : last >= 96
-          ? "both"
-          : last >= 64
-            ? "more"
-            : last >= 32
-              ? "sticky"
-              : "lan";
+  return beginnings.find(([, first]) => last >= first)?.[0] ?? "";
 }
 
 /** The names of the Services that have an address in their status. */

@@ -2,7 +2,7 @@ import type { ServiceSpec } from "../api/objects.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import { entries } from "./occupied.ts";
 import { candidatesOf } from "./ownership-sample.ts";
-import { holdersOf, mayShare, poolOf } from "./promised.ts";
+import { asksForOther, holdersOf, mayShare, poolOf } from "./promised.ts";
 
 /** Promise 5: in what a cluster to which nothing has happened for long enough is not as one that starts anew would be. */
 export function wrongAtRest(cluster: SimulatedCluster): string | undefined {
@@ -45,26 +45,13 @@ function wronglyShared(cluster: SimulatedCluster): string | undefined {
 }
 
 /** Why a Service has not what it can have. */
-function unmet(
-  cluster: SimulatedCluster,
-  name: string,
-  { wanted, isDual, pool }: ServiceSpec,
-  addresses: readonly string[],
-): string | undefined {
-  if (wanted !== undefined) {
-    if (addresses.includes(wanted)) return undefined;
-    const taken = [...cluster.services.keys()].some((other) => other !== name && cluster.status(other).includes(wanted));
-    return taken ? undefined : `${name} asks for ${wanted}, which is free, and has ${addresses.join() || "nothing"}`;
-  }
-  if (pool.includes(",")) {
-    const has = addresses.map(poolOf).sort().join();
-    if (has === pool.split(",").sort().join()) return undefined;
-    return `${name} asks for pools ${pool} and has ${addresses.join() || "nothing"}`;
-  }
-  const families = addresses.map((address) => (address.includes(":") ? 6 : 4)).sort();
-  if (families.join() !== (isDual ? "4,6" : "4")) return `${name} has ${addresses.join() || "nothing"}`;
-  const outside = addresses.find((address) => poolOf(address) !== pool);
-  return outside === undefined ? undefined : `${name} asks for pool ${pool} and has ${outside}`;
+function unmet(cluster: SimulatedCluster, name: string, spec: ServiceSpec, addresses: readonly string[]): string | undefined {
+  const { wanted, pool } = spec;
+  if (wanted !== undefined && holdersOf(cluster, wanted).length > 0) return undefined;
+  if (addresses.length === 0) return `${name} has nothing`;
+  if (wanted !== undefined) return `${name} asks for ${wanted}, which is free, and has ${addresses}`;
+  if (!asksForOther(spec, addresses) && !addresses.some((address) => poolOf(address) === "moved")) return undefined;
+  return `${name} asks for ${pool.includes(",") ? "pools" : "pool"} ${pool} and has ${addresses}`;
 }
 
 /**
